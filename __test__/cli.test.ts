@@ -1,0 +1,123 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import { jsonLines, mdgl, temporaryFolder } from './helpers/cli.js'
+
+const SHORT = ['--iterations', '2', '--batch', '4', '--validate-every', '2']
+
+for (const [what, args, says] of [
+  ['no command', [], /a command is missing/],
+  ['an unknown command', ['learn'], /there is no command 'learn'/],
+  ['an unknown option', ['train', 'evidence-accumulation', '--speed', '9'], /--speed/],
+  ['an option without its value', ['train', 'evidence-accumulation', '--rule'], /--rule/],
+  ['no task', ['train'], /a task is missing.*evidence-accumulation/],
+  ['an unknown task', ['train', 'juggling'], /'juggling'.*evidence-accumulation/],
+  ['two tasks', ['train', 'evidence-accumulation', 'juggling'], /'juggling' is one argument too many/],
+  ['an unknown rule', ['train', 'evidence-accumulation', '--rule', 'magic'], /--rule is 'magic'.*eprop, mdgl/],
+  ['a negative number', ['train', 'evidence-accumulation', '--iterations=-3'], /--iterations is '-3'/],
+  ['a fraction of a trial', ['train', 'evidence-accumulation', '--batch', '1.5'], /--batch is '1.5'/],
+  ['no iterations', ['train', 'evidence-accumulation', '--iterations', '0'], /at least 1/],
+  ['a learning rate of 0', ['train', 'evidence-accumulation', '--learning-rate', '0'], /number above 0/],
+  ['an unknown precision', ['train', 'evidence-accumulation', '--precision', 'f16'], /f32, f64/],
+  ['descending seeds', ['compare', 'evidence-accumulation', '--seeds', '3-1'], /--seeds has '3-1'/],
+  ['an unknown rule in a list', ['compare', 'evidence-accumulation', '--rules', 'mdgl,magic'], /--rules is 'magic'/],
+  ['nothing to verify', ['verify'], /a file to verify is missing/]
+] as const) {
+  test(`usage: ${what} is one line on standard error and exit code 2`, async t => {
+    const { code, stdout, stderr } = await mdgl(...args)
+    t.is(code, 2)
+    t.is(stdout, '')
+    t.regex(stderr, says)
+    t.regex(stderr, /^mdgl: [^\n]*--help`\)\n$/)
+  })
+}
+
+test('help of every command has its examples', async t => {
+  for (const args of [['--help'], ['train', '--help'], ['verify', '-h'], ['compare', '--help']]) {
+    const { code, stdout } = await mdgl(...args)
+    t.is(code, 0)
+    t.regex(stdout, /Usage: mdgl[\s\S]*Examples:\n {2}mdgl /)
+  }
+})
+
+test('train --json prints every metrics line, the same as in the run folder', async t => {
+  const out = join(await temporaryFolder(t), 'run')
+  const { code, stdout, stderr } = await mdgl('train', 'evidence-accumulation', '--json', '--out', out, ...SHORT)
+  t.is(code, 0, stderr)
+  const lines = jsonLines(stdout)
+  t.deepEqual(
+    lines.map(({ iteration, split }) => [iteration, split]),
+    [
+      [1, 'train'],
+      [2, 'train'],
+      [2, 'validation']
+    ]
+  )
+  for (const line of lines) {
+    t.deepEqual(Object.keys(line).slice(0, 6), [
+      'iteration',
+      'split',
+      'loss',
+      'accuracy',
+      'gradientNorm',
+      'msPerIteration'
+    ])
+    t.true(Number.isFinite(line.loss) && Number.isFinite(line.gradientNorm))
+  }
+  t.is(await readFile(join(out, 'metrics.jsonl'), 'utf8'), stdout)
+})
+
+test('train writes a run folder with everything that decides the result', async t => {
+  const out = join(await temporaryFolder(t), 'run')
+  const options = ['--rule', 'eprop', '--seed', '7', '--precision', 'f64', '--learning-rate', '0.01', '--out', out]
+  const { code, stdout, stderr } = await mdgl('train', 'evidence-accumulation', ...options, ...SHORT)
+  t.is(code, 0, stderr)
+  t.true(stdout.includes(out))
+  t.deepEqual((await readdir(out)).sort(), ['config.json', 'metrics.jsonl', 'weights.safetensors'])
+  const config = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))
+  t.is(config.format, 'mdgl-run/1')
+  t.is(config.task, 'evidence-accumulation')
+  t.is(config.precision, 'f64')
+  t.is(config.seed, 7)
+  t.is(config.rule.hops, 0)
+  t.is(config.network.schema, 'mdgl-network/1')
+  t.is(config.network.seed, 7)
+  t.is(config.training.iterations, 2)
+  t.is(config.training.batchSize, 4)
+  t.is(config.training.optimiser.learningRate, 0.01)
+  t.regex(config.instructionSetClass, /^(?:un)?fused$/)
+  t.regex(config.versions.mdgl, /^\d+\.\d+\.\d+/)
+})
+
+test('train: threads change nothing, seeds do', async t => {
+  const folder = await temporaryFolder(t)
+  const weights = async (name: string, ...args: string[]) => {
+    const out = join(folder, name)
+    const { code, stderr } = await mdgl(
+      'train',
+      'evidence-accumulation',
+      '--out',
+      out,
+      '--iterations',
+      '2',
+      '--batch',
+      '20',
+      ...args
+    )
+    t.is(code, 0, stderr)
+    return readFile(join(out, 'weights.safetensors'))
+  }
+  const one = await weights('one', '--threads', '1')
+  t.deepEqual(await weights('three', '--threads', '3'), one)
+  t.notDeepEqual(await weights('other', '--threads', '1', '--seed', '2'), one)
+})
+
+test('train does not write over what a folder holds', async t => {
+  const out = join(await temporaryFolder(t), 'run')
+  t.is((await mdgl('train', 'evidence-accumulation', '--out', out, ...SHORT)).code, 0)
+  const before = await readFile(join(out, 'metrics.jsonl'), 'utf8')
+  const { code, stderr } = await mdgl('train', 'evidence-accumulation', '--out', out, ...SHORT)
+  t.is(code, 1)
+  t.regex(stderr, /^mdgl: .*run is not empty: choose another folder[^\n]*\n$/)
+  t.is(await readFile(join(out, 'metrics.jsonl'), 'utf8'), before)
+})

@@ -1,0 +1,115 @@
+import test from 'ava'
+import { evidenceAccumulation, Model, network } from '../src/index.js'
+import { smallNetwork } from './helpers/small.js'
+
+test('a description is plain JSON with every default filled in', t => {
+  const description = network({ seed: 3 })
+    .input('in', 2)
+    .alif('cells', 3)
+    .project('in', 'cells', { density: 1 })
+    .build()
+  t.deepEqual(JSON.parse(JSON.stringify(description)), {
+    schema: 'mdgl-network/1',
+    dt: 1,
+    seed: 3,
+    inputs: [{ name: 'in', size: 2, sign: 'free' }],
+    populations: [
+      {
+        name: 'cells',
+        size: 3,
+        model: 'alif',
+        sign: 'free',
+        membraneTimeConstant: 20,
+        threshold: 0.01,
+        refractoryPeriod: 5,
+        dampening: 0.3,
+        adaptationTimeConstant: 2000,
+        adaptationStrength: 1.8
+      }
+    ],
+    readouts: [],
+    projections: [
+      {
+        name: 'in->cells',
+        from: 'in',
+        to: 'cells',
+        density: 1,
+        initialise: { scheme: 'balanced' },
+        delay: 1,
+        plastic: true
+      }
+    ]
+  })
+})
+
+test('a description is deeply frozen', t => {
+  const description = smallNetwork()
+  t.true(Object.isFrozen(description))
+  t.true(Object.isFrozen(description.populations[0]))
+  t.throws(() => Object.assign(description.populations[0] ?? {}, { size: 7 }), { instanceOf: TypeError })
+})
+
+test('builders do not change each other', t => {
+  const base = network().lif('cells', 4)
+  const one = base.readout('one', 1).build()
+  const other = base.readout('other', 2).build()
+  t.is(one.readouts?.length, 1)
+  t.is(other.readouts?.[0]?.name, 'other')
+})
+
+test('durations are rounded to whole steps and can be read back', t => {
+  const description = network({ dt: 0.5 })
+    .lif('cells', 2, { refractoryPeriod: [4.7, 2.1] })
+    .build()
+  t.deepEqual(description.populations[0]?.refractoryPeriod, [4.5, 2])
+})
+
+test('types cut across populations and may be empty', t => {
+  const description = network()
+    .lif('a', 4)
+    .lif('b', 2)
+    .type('odd', { a: [1, 3], b: 'all' })
+    .type('even', { a: [0, 2] })
+    .type('empty', {})
+    .channel({ from: 'odd', to: 'even', gain: 0.5 })
+    .build()
+  t.deepEqual(
+    description.types?.map(type => type.members.length),
+    [2, 1, 0]
+  )
+  t.deepEqual(description.channels?.[0], {
+    name: 'odd->even',
+    from: 'odd',
+    to: 'even',
+    gain: 0.5,
+    reach: 'synaptic',
+    kernel: 'none'
+  })
+})
+
+test('a model takes plain JSON as well as a built description', t => {
+  const description = smallNetwork()
+  const plain = JSON.parse(JSON.stringify(description))
+  const [one, other] = [description, plain].map(given => Model.create(given))
+  t.deepEqual(one?.weights.get('back').values, other?.weights.get('back').values)
+  t.deepEqual(one?.description, plain)
+  t.deepEqual(other?.description, plain)
+})
+
+test('the network of Fig. 3C', t => {
+  const description = evidenceAccumulation().network({ seed: 1 })
+  t.deepEqual(
+    description.types?.map(({ name }) => name),
+    ['inhibitory', 'excitatory']
+  )
+  t.deepEqual(
+    description.types?.map(({ members }) => members[0]?.units?.length),
+    [19, 81]
+  )
+  const model = Model.create(description)
+  const { values, pre } = model.weights.get('cells->cells')
+  t.true(values.length > 800 && values.length < 1000, `${values.length} synapses`)
+  values.forEach((value, i) => {
+    t.true((pre[i] ?? 0) < 19 ? value <= 0 : value >= 0)
+  })
+})

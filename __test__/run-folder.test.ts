@@ -1,0 +1,76 @@
+import { appendFile, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import type { Metrics } from '../src/index.js'
+import { RUN_FORMAT, type RunConfig, RunFolder, readRunFolder, removeRunFolder } from '../src/run-folder.js'
+import { temporaryFolder } from './helpers/cli.js'
+
+const CONFIG: RunConfig = {
+  format: RUN_FORMAT,
+  versions: { mdgl: '0.1.0' },
+  instructionSetClass: 'fused',
+  task: 'a task',
+  rule: { hops: 0 },
+  network: { schema: 'mdgl-network/1' },
+  precision: 'f32',
+  seed: 3,
+  training: { iterations: 2 }
+}
+
+const metrics = (iteration: number): Metrics => ({
+  rate: 5,
+  regulariser: 0,
+  msPerIteration: 1,
+  gradientNorm: 2,
+  accuracy: null,
+  loss: 0.1 + 0.2,
+  split: 'train',
+  iteration
+})
+
+const model = { save: (path: string) => writeFile(path, 'weights') }
+
+test('what is written is read back, to the last bit', async t => {
+  const path = join(await temporaryFolder(t), 'deep', 'run')
+  const folder = await RunFolder.create(path, CONFIG)
+  await folder.append(metrics(1))
+  await folder.append(metrics(2))
+  t.false((await readRunFolder(path))?.finished)
+  await folder.finish(model)
+  t.deepEqual(await readRunFolder(path), { config: CONFIG, metrics: [metrics(1), metrics(2)], finished: true })
+  t.deepEqual((await readdir(path)).sort(), ['config.json', 'metrics.jsonl', 'weights.safetensors'])
+})
+
+test('half a line at the end of the metrics is left out', async t => {
+  const path = join(await temporaryFolder(t), 'run')
+  const folder = await RunFolder.create(path, CONFIG)
+  await folder.append(metrics(1))
+  await folder.close()
+  await appendFile(join(path, 'metrics.jsonl'), '{"iteration":2,"spl')
+  t.deepEqual((await readRunFolder(path))?.metrics, [metrics(1)])
+})
+
+test('a folder that is not there or empty is no run, and a run can start in it', async t => {
+  const path = await temporaryFolder(t)
+  t.is(await readRunFolder(join(path, 'none')), undefined)
+  t.is(await readRunFolder(path), undefined)
+  await (await RunFolder.create(path, CONFIG)).close()
+  t.deepEqual((await readRunFolder(path))?.config, CONFIG)
+})
+
+test('a folder of something else is neither used nor removed', async t => {
+  const path = await temporaryFolder(t)
+  await mkdir(join(path, 'photos'))
+  await t.throwsAsync(RunFolder.create(path, CONFIG), { message: /is not empty: choose another/ })
+  await t.throwsAsync(removeRunFolder(path), { message: /is not a run folder of format mdgl-run\/1/ })
+  await writeFile(join(path, 'config.json'), '{"format":"mdgl-run/9"}')
+  await t.throwsAsync(readRunFolder(path), { message: /is not a run folder of format mdgl-run\/1/ })
+  t.deepEqual((await readdir(path)).sort(), ['config.json', 'photos'])
+})
+
+test('a run folder can be removed', async t => {
+  const path = join(await temporaryFolder(t), 'run')
+  await (await RunFolder.create(path, CONFIG)).finish(model)
+  await removeRunFolder(path)
+  t.is(await readRunFolder(path), undefined)
+})

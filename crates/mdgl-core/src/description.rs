@@ -1,0 +1,333 @@
+//! The network description: plain data, schema `mdgl-network/1`.
+//!
+//! Times are in ms, voltages are dimensionless as in the paper. Defaults are those of Fig. 3C.
+
+use serde::{Deserialize, Serialize};
+
+/// The schema that this engine reads and writes.
+pub const SCHEMA: &str = "mdgl-network/1";
+
+/// A whole network: what it is, not its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NetworkDescription {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// Step in ms.
+    #[serde(default = "one")]
+    pub dt: f64,
+    /// Seed of connectivity and initial weights.
+    #[serde(default)]
+    pub seed: u64,
+    /// Input populations.
+    #[serde(default)]
+    pub inputs: Vec<InputPopulation>,
+    /// Recurrent populations.
+    pub populations: Vec<Population>,
+    /// Readouts.
+    #[serde(default)]
+    pub readouts: Vec<Readout>,
+    /// Cell types, a partition of the recurrent neurons; `None`: one type a population.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<Vec<CellType>>,
+    /// Projections.
+    #[serde(default)]
+    pub projections: Vec<Projection>,
+    /// Modulatory channels; `None`: one mean-weight channel for every ordered pair of types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<Vec<Channel>>,
+}
+
+/// A population of input units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InputPopulation {
+    /// Unique name.
+    pub name: String,
+    /// Number of units.
+    pub size: usize,
+    /// Sign of the outgoing weights.
+    #[serde(default)]
+    pub sign: Sign,
+}
+
+/// Neuron model of a population.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NeuronModel {
+    /// Leaky integrate-and-fire.
+    Lif,
+    /// LIF with an adaptive threshold.
+    Alif,
+}
+
+/// A population of recurrent neurons.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Population {
+    /// Unique name.
+    pub name: String,
+    /// Number of neurons.
+    pub size: usize,
+    /// Neuron model.
+    pub model: NeuronModel,
+    /// Sign of the outgoing weights (Dale's law).
+    #[serde(default)]
+    pub sign: Sign,
+    /// τ_m in ms.
+    #[serde(default = "tau_m")]
+    pub membrane_time_constant: Parameter,
+    /// Threshold, dimensionless.
+    #[serde(default = "threshold")]
+    pub threshold: Parameter,
+    /// Refractory period in ms, rounded to whole steps.
+    #[serde(default = "refractory")]
+    pub refractory_period: Parameter,
+    /// γ, the dampening of the pseudo-derivative.
+    #[serde(default = "dampening")]
+    pub dampening: Parameter,
+    /// τ_a in ms; ALIF only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptation_time_constant: Option<Parameter>,
+    /// β, dimensionless; ALIF only; 0 makes the neuron LIF.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptation_strength: Option<Parameter>,
+}
+
+/// A leaky readout: y_t = κ-filtered Σ W_out z + bias.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Readout {
+    /// Unique name.
+    pub name: String,
+    /// Number of units.
+    pub size: usize,
+    /// τ_out in ms.
+    #[serde(default = "twenty")]
+    pub time_constant: f64,
+    /// Whether the units have a plastic bias (starting at 0).
+    #[serde(default = "yes")]
+    pub bias: bool,
+}
+
+/// One value for all neurons, or one for each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Parameter {
+    /// The same for all.
+    One(f64),
+    /// One value per neuron.
+    Each(Vec<f64>),
+}
+
+/// Sign of a population's outgoing weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Sign {
+    /// One named sign for all units.
+    Named(NamedSign),
+    /// So many units of each sign; inhibitory units first unless shuffled.
+    Counts(SignCounts),
+    /// 1, −1 or 0 (free) for each unit.
+    Each(Vec<i8>),
+}
+
+impl Default for Sign {
+    fn default() -> Self {
+        Self::Named(NamedSign::Free)
+    }
+}
+
+/// A sign by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NamedSign {
+    /// Weights of either sign.
+    Free,
+    /// Weights ≥ 0.
+    Excitatory,
+    /// Weights ≤ 0.
+    Inhibitory,
+}
+
+/// Numbers of excitatory and inhibitory units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SignCounts {
+    /// Number of excitatory units.
+    pub excitatory: usize,
+    /// Number of inhibitory units.
+    pub inhibitory: usize,
+    /// Whether the order is drawn from the seed.
+    #[serde(default)]
+    pub shuffled: bool,
+}
+
+/// A named set of neurons.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CellType {
+    /// Unique name among types.
+    pub name: String,
+    /// Its neurons; may be none.
+    #[serde(default)]
+    pub members: Vec<Members>,
+}
+
+/// Neurons of one population.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Members {
+    /// The population.
+    pub population: String,
+    /// Indices in it; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<Vec<usize>>,
+}
+
+/// Synapses from one population to another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Projection {
+    /// Unique name; `None`: `from->to`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Presynaptic population.
+    pub from: String,
+    /// Postsynaptic population or readout.
+    pub to: String,
+    /// Draw this fraction of all pairs (with replacement below 1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub density: Option<f64>,
+    /// Or take this list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Connections>,
+    /// Initial weights of a drawn projection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initialise: Option<Initialise>,
+    /// Delay in ms; `None`: one step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<f64>,
+    /// Whether training changes it.
+    #[serde(default = "yes")]
+    pub plastic: bool,
+}
+
+impl Projection {
+    /// The name, given or default.
+    pub fn key(&self) -> String {
+        self.name
+            .clone()
+            .unwrap_or_else(|| format!("{}->{}", self.from, self.to))
+    }
+}
+
+/// An explicit list of synapses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connections {
+    /// Presynaptic indices.
+    pub pre: Vec<u32>,
+    /// Postsynaptic indices.
+    pub post: Vec<u32>,
+    /// Weights.
+    pub values: Vec<f64>,
+}
+
+/// How initial weights are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(
+    tag = "scheme",
+    rename_all = "lowercase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
+pub enum Initialise {
+    /// The authors' balanced matrix of spectral radius 1.
+    Balanced,
+    /// Normal values (absolute where the sign is fixed).
+    Normal {
+        /// Standard deviation.
+        standard_deviation: f64,
+    },
+}
+
+/// A modulatory channel: type `from` secretes, type `to` receives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// Name for messages and analysis.
+    pub name: String,
+    /// The secreting type (postsynaptic j).
+    pub from: String,
+    /// The receiving type (presynaptic p).
+    pub to: String,
+    /// Its strength.
+    pub gain: Gain,
+    /// Whom it reaches.
+    pub reach: Reach,
+    /// Its time course.
+    pub kernel: Kernel,
+}
+
+/// Strength of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Gain {
+    /// Taken from the synaptic weights of the moment.
+    Weights(WeightGain),
+    /// Fixed.
+    Fixed(f64),
+}
+
+/// Gains that follow the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightGain {
+    /// The mean weight of the synapses from the receiving to the secreting type.
+    MeanWeight,
+    /// The synapse's own weight (cell-specific).
+    Weight,
+}
+
+/// Whom a channel reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// Along existing synapses only.
+    Synaptic,
+    /// From every cell of the secreting type.
+    Nonlocal,
+}
+
+/// A channel's time course.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kernel {
+    /// Instantaneous, as published.
+    None,
+    /// The secreting cell's own adjoint state λv (BPTT's recursion).
+    Exact,
+}
+
+fn one() -> f64 {
+    1.0
+}
+fn twenty() -> f64 {
+    20.0
+}
+fn yes() -> bool {
+    true
+}
+fn tau_m() -> Parameter {
+    Parameter::One(20.0)
+}
+fn threshold() -> Parameter {
+    Parameter::One(0.01)
+}
+fn refractory() -> Parameter {
+    Parameter::One(5.0)
+}
+fn dampening() -> Parameter {
+    Parameter::One(0.3)
+}

@@ -1,0 +1,268 @@
+//! Input of one block of trials: events drawn or given, sorted by step, lanes packed into masks.
+
+use crate::batch::{Batch, DrawKey, Input, RateSegment};
+use crate::lanes::{Block, LANES, Mask};
+use crate::network::Network;
+use crate::random::CounterRng;
+use crate::real::Real;
+
+/// Events of one unit at one step, in the lanes of the mask; all of the same count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Entry {
+    pub unit: u32,
+    pub mask: Mask,
+    pub count: u16,
+}
+
+/// Lists of entries, one a step.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EntryLists {
+    /// Steps forgotten at the front.
+    forgotten: usize,
+    start: Vec<usize>,
+    entries: Vec<Entry>,
+}
+
+impl EntryLists {
+    pub fn clear(&mut self) {
+        self.forgotten = 0;
+        self.start.clear();
+        self.start.push(0);
+        self.entries.clear();
+    }
+    #[inline(always)]
+    pub fn push(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+    /// Ends a step's list.
+    #[inline(always)]
+    pub fn end_step(&mut self) {
+        self.start.push(self.entries.len());
+    }
+    #[inline(always)]
+    pub fn at(&self, step: usize) -> &[Entry] {
+        let step = step - self.forgotten;
+        &self.entries[self.start[step]..self.start[step + 1]]
+    }
+    /// Lets go of the lists before a step, a thousand at a time.
+    pub fn forget_before(&mut self, step: usize) {
+        let count = step - self.forgotten;
+        if count < 1024 {
+            return;
+        }
+        let first = self.start[count];
+        self.entries.drain(..first);
+        self.start.drain(..count);
+        self.start.iter_mut().for_each(|start| *start -= first);
+        self.forgotten = step;
+    }
+}
+
+/// What a block of trials receives.
+#[derive(Debug, Default)]
+pub(crate) struct BlockInput<F: Real> {
+    pub events: EntryLists,
+    /// Units with analogue values, and the values `[step][such unit]`.
+    pub analogue_units: Vec<u32>,
+    pub analogue: Vec<Block<F>>,
+    scratch: Scratch,
+}
+
+/// Event bits `[step][unit]` and what does not fit into a bit.
+#[derive(Debug, Default)]
+struct Scratch {
+    bits: Vec<Mask>,
+    /// (step, unit, lane, count) of events on a bit already set, or of several at once.
+    repeats: Vec<(u32, u32, u8, u32)>,
+}
+
+impl<F: Real> BlockInput<F> {
+    /// Fills in the input of one block of a batch.
+    pub fn encode(&mut self, network: &Network, batch: &Batch, block: usize) {
+        let units = network.input_units();
+        self.scratch.bits.clear();
+        self.scratch.bits.resize(batch.steps * units, 0);
+        self.scratch.repeats.clear();
+        self.analogue_units.clear();
+        self.analogue.clear();
+        let first = block * LANES;
+        let trials = first..(first + LANES).min(batch.trials);
+        for (population, input) in batch.inputs.iter().enumerate() {
+            let offset = network.input_offset(population) as u32;
+            match input {
+                Input::Silent => {}
+                Input::Rates(segments) => {
+                    let dt = network.dt();
+                    self.scratch.draw(segments, &trials, offset, units, batch.key, population, dt);
+                }
+                Input::Events(events) => {
+                    for e in events.iter().filter(|e| trials.contains(&(e.trial as usize))) {
+                        let lane = (e.trial as usize - first) as u8;
+                        self.scratch.add(units, (e.step, offset + e.unit, lane, e.count));
+                    }
+                }
+                Input::Analogue(_) => {
+                    let size = network.description().inputs[population].size as u32;
+                    self.analogue_units.extend(offset..offset + size);
+                }
+            }
+        }
+        self.fill_analogue(network, batch, &trials);
+        self.scratch.pack(batch.steps, units, &mut self.events);
+    }
+
+    fn fill_analogue(&mut self, network: &Network, batch: &Batch, trials: &std::ops::Range<usize>) {
+        let width = self.analogue_units.len();
+        self.analogue.resize(batch.steps * width, Block::ZERO);
+        let mut column = 0;
+        for (population, input) in batch.inputs.iter().enumerate() {
+            let Input::Analogue(values) = input else { continue };
+            let size = network.description().inputs[population].size;
+            for (lane, trial) in trials.clone().enumerate() {
+                for step in 0..batch.length(trial) {
+                    let from = (trial * batch.steps + step) * size;
+                    for unit in 0..size {
+                        let to = step * width + column + unit;
+                        self.analogue[to].0[lane] = F::from_f64(values[from + unit]);
+                    }
+                }
+            }
+            column += size;
+        }
+    }
+}
+
+impl Scratch {
+    fn add(&mut self, units: usize, (step, unit, lane, count): (u32, u32, u8, u32)) {
+        let bits = &mut self.bits[step as usize * units + unit as usize];
+        let bit = 1 << lane;
+        if count == 1 && *bits & bit == 0 {
+            *bits |= bit;
+        } else if count > 0 {
+            self.repeats.push((step, unit, lane, count));
+        }
+    }
+
+    /// Poisson events as exponential gaps along the segment's units laid end to end.
+    #[allow(clippy::too_many_arguments)]
+    fn draw(
+        &mut self,
+        segments: &[RateSegment],
+        trials: &std::ops::Range<usize>,
+        offset: u32,
+        units: usize,
+        key: DrawKey,
+        population: usize,
+        dt: f64,
+    ) {
+        let mut generators: Vec<CounterRng> = trials
+            .clone()
+            .map(|trial| {
+                let stream = key.stream | (population as u32) << 16;
+                CounterRng::new(key.seed, stream, key.iteration, trial as u32)
+            })
+            .collect();
+        for s in segments.iter().filter(|s| trials.contains(&(s.trial as usize))) {
+            let lane = s.trial as usize - trials.start;
+            let steps = s.steps.1 - s.steps.0;
+            let end = f64::from(s.units.1 - s.units.0) * f64::from(steps);
+            let mean_gap = 1000.0 / (s.rate * dt);
+            if end == 0.0 || s.rate == 0.0 {
+                continue;
+            }
+            let mut position = mean_gap * generators[lane].exponential();
+            while position < end {
+                let bin = position as u64;
+                let unit = offset + s.units.0 + (bin / u64::from(steps)) as u32;
+                let step = s.steps.0 + (bin % u64::from(steps)) as u32;
+                self.add(units, (step, unit, lane as u8, 1));
+                position += mean_gap * generators[lane].exponential();
+            }
+        }
+    }
+
+    fn pack(&mut self, steps: usize, units: usize, lists: &mut EntryLists) {
+        let repeats = self.take_repeats(units);
+        let mut next = repeats.iter().peekable();
+        lists.clear();
+        for step in 0..steps {
+            for (unit, &mask) in self.bits[step * units..(step + 1) * units].iter().enumerate() {
+                if mask != 0 {
+                    lists.push(Entry { unit: unit as u32, mask, count: 1 });
+                }
+            }
+            while let Some(&(_, unit, lane, count)) = next.next_if(|r| r.0 as usize == step) {
+                push_repeat(lists, unit, lane, count);
+            }
+            lists.end_step();
+        }
+    }
+
+    /// One entry for each (step, unit, lane) with several events; its bit is cleared.
+    fn take_repeats(&mut self, units: usize) -> Vec<(u32, u32, u8, u32)> {
+        self.repeats.sort_unstable();
+        let mut merged: Vec<(u32, u32, u8, u32)> = Vec::new();
+        for &(step, unit, lane, count) in &self.repeats {
+            match merged.last_mut() {
+                Some(last) if (last.0, last.1, last.2) == (step, unit, lane) => {
+                    last.3 = last.3.saturating_add(count);
+                }
+                _ => {
+                    let bits = &mut self.bits[step as usize * units + unit as usize];
+                    let seen = u32::from(*bits >> lane & 1);
+                    *bits &= !(1 << lane);
+                    merged.push((step, unit, lane, count.saturating_add(seen)));
+                }
+            }
+        }
+        merged
+    }
+}
+
+/// An entry's count is 16 bits wide: larger ones become several entries.
+fn push_repeat(lists: &mut EntryLists, unit: u32, lane: u8, mut count: u32) {
+    while count > 0 {
+        let part = count.min(u32::from(u16::MAX));
+        lists.push(Entry { unit, mask: 1 << lane, count: part as u16 });
+        count -= part;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_events_become_counts() {
+        let mut scratch = Scratch { bits: vec![0; 6], repeats: Vec::new() };
+        for event in [(1, 2, 3, 1), (1, 2, 3, 1), (1, 2, 4, 1), (0, 0, 0, 5), (0, 1, 0, 70_000)] {
+            scratch.add(3, event);
+        }
+        let mut lists = EntryLists::default();
+        scratch.pack(2, 3, &mut lists);
+        let entry = |unit, mask, count| Entry { unit, mask, count };
+        assert_eq!(lists.at(0), [entry(0, 1, 5), entry(1, 1, 65_535), entry(1, 1, 4_465)]);
+        assert_eq!(lists.at(1), [entry(2, 16, 1), entry(2, 8, 2)]);
+    }
+
+    #[test]
+    fn drawn_rates_have_the_right_mean_and_place() {
+        let segment = |rate, units, steps| RateSegment { trial: 0, units, steps, rate };
+        let segments = [segment(40.0, (0, 10), (100, 1100)), segment(1500.0, (10, 11), (0, 2000))];
+        let mut scratch = Scratch { bits: vec![0; 2000 * 11], repeats: Vec::new() };
+        scratch.draw(&segments, &(0..1), 0, 11, DrawKey::default(), 0, 1.0);
+        let mut lists = EntryLists::default();
+        scratch.pack(2000, 11, &mut lists);
+        let mut slow = 0;
+        let mut fast = 0;
+        for step in 0..2000 {
+            for entry in lists.at(step) {
+                let count = u32::from(entry.count);
+                if entry.unit < 10 { slow += count } else { fast += count }
+                assert!(entry.unit == 10 || (100..1100).contains(&step));
+            }
+        }
+        assert!((340..460).contains(&slow), "{slow} events, 400 expected");
+        assert!((2800..3200).contains(&fast), "{fast} events, 3000 expected");
+    }
+}

@@ -1,0 +1,58 @@
+//! What can go wrong, as values.
+
+use thiserror::Error;
+
+/// Every way in which the engine refuses or fails.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option has a value that is not allowed.
+    #[error("{path} is {value}; allowed: {allowed}")]
+    Invalid {
+        /// Where the value stands, for instance `projections[0].density`.
+        path: String,
+        /// The value given.
+        value: String,
+        /// What would have been accepted.
+        allowed: String,
+    },
+    /// The caller asked the computation to stop.
+    #[error("the computation was cancelled")]
+    Cancelled,
+    /// A quantity became infinite or not a number; nothing was changed.
+    #[error("{what} is not a finite number; the weights were left as they were")]
+    NotFinite {
+        /// The quantity, for instance `the gradient of cues->cells`.
+        what: String,
+    },
+    /// A buffer whose size comes from the caller could not be reserved.
+    #[error("{what} needs {bytes} bytes of memory, which cannot be reserved")]
+    Memory {
+        /// The buffer's purpose.
+        what: String,
+        /// The size asked for.
+        bytes: u64,
+    },
+    /// A file of weights cannot be read.
+    #[error("the weights file cannot be read: {reason}")]
+    File {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The engine's result type.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An [`Error::Invalid`].
+pub(crate) fn invalid(
+    path: impl Into<String>,
+    value: impl ToString,
+    allowed: impl Into<String>,
+) -> Error {
+    Error::Invalid {
+        path: path.into(),
+        value: value.to_string(),
+        allowed: allowed.into(),
+    }
+}

@@ -1,0 +1,146 @@
+//! Choice of the instruction set at run time.
+
+use std::sync::OnceLock;
+
+use super::{Lanes, PlainFused, PlainUnfused};
+#[cfg(target_arch = "x86_64")]
+use super::x86::{Avx2F32, Avx2F64, Avx512F32, Avx512F64};
+use crate::error::{Result, invalid};
+use crate::real::Real;
+
+/// A computation written over any lanes.
+pub trait Kernel<F: Real> {
+    /// What it gives.
+    type Output;
+    /// Runs it; must be `#[inline(always)]`, as all that it calls in its loops.
+    fn run<L: Lanes<Scalar = F>>(self) -> Self::Output;
+}
+
+/// An instruction set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instructions {
+    /// AVX-512 (F, BW, DQ, VL); fused.
+    Avx512,
+    /// AVX2 and FMA; fused.
+    Avx2,
+    /// Whatever the target has; unfused.
+    Portable,
+    /// The plain twin of the fused sets: the same bits, slowly. For tests; `MDGL_SIMD` cannot choose it.
+    FusedTwin,
+}
+
+impl Instructions {
+    /// What `MDGL_SIMD` can name, from best to least.
+    const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Portable];
+
+    /// The name used by `MDGL_SIMD`, files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Portable => "portable",
+            Self::FusedTwin => "fused-twin",
+        }
+    }
+
+    /// The class whose members give equal bits: `fused` or `unfused`.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Avx512 | Self::Avx2 | Self::FusedTwin => "fused",
+            Self::Portable => "unfused",
+        }
+    }
+
+    /// Whether this processor has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Portable | Self::FusedTwin => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// The best this processor has, or the one that the environment variable `MDGL_SIMD` names.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] when the named set is unknown or the processor lacks it.
+    pub fn choose() -> Result<Self> {
+        static CHOICE: OnceLock<Result<Instructions>> = OnceLock::new();
+        CHOICE
+            .get_or_init(|| Self::from_name(std::env::var("MDGL_SIMD").ok().as_deref()))
+            .clone()
+    }
+
+    fn from_name(name: Option<&str>) -> Result<Self> {
+        let available = || Self::ALL.into_iter().filter(|set| set.is_available());
+        let chosen = match name {
+            None | Some("") => available().next(),
+            Some(name) => available().find(|set| set.name() == name),
+        };
+        chosen.ok_or_else(|| {
+            let names: Vec<_> = available().map(Self::name).collect();
+            let allowed = format!("on this processor: {}", names.join(", "));
+            invalid("MDGL_SIMD", name.unwrap_or_default(), allowed)
+        })
+    }
+}
+
+macro_rules! dispatch {
+    ($name:ident, $avx512:ident, $avx2:ident) => {
+        /// Runs a kernel in the lanes of an instruction set.
+        pub(crate) fn $name<K: Kernel<$name>>(instructions: Instructions, kernel: K) -> K::Output {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt,lzcnt")]
+                fn avx512<K: Kernel<$name>>(kernel: K) -> K::Output {
+                    kernel.run::<$avx512>()
+                }
+                #[target_feature(enable = "avx2,fma,bmi1,bmi2,popcnt,lzcnt")]
+                fn avx2<K: Kernel<$name>>(kernel: K) -> K::Output {
+                    kernel.run::<$avx2>()
+                }
+                assert!(instructions.is_available(), "the processor lacks {instructions:?}");
+                match instructions {
+                    // SAFETY: the processor has the instructions, as just asserted.
+                    Instructions::Avx512 => return unsafe { avx512(kernel) },
+                    // SAFETY: the processor has the instructions, as just asserted.
+                    Instructions::Avx2 => return unsafe { avx2(kernel) },
+                    Instructions::Portable | Instructions::FusedTwin => {}
+                }
+            }
+            match instructions {
+                Instructions::FusedTwin => kernel.run::<PlainFused<$name>>(),
+                _ => kernel.run::<PlainUnfused<$name>>(),
+            }
+        }
+    };
+}
+
+dispatch!(f32, Avx512F32, Avx2F32);
+dispatch!(f64, Avx512F64, Avx2F64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_instruction_set_is_refused() {
+        let error = Instructions::from_name(Some("sse9")).unwrap_err();
+        assert!(error.to_string().starts_with("MDGL_SIMD is sse9; allowed: on this processor:"));
+    }
+
+    #[test]
+    fn portable_can_always_be_forced() {
+        assert_eq!(Instructions::from_name(Some("portable")), Ok(Instructions::Portable));
+    }
+}

@@ -1,0 +1,106 @@
+//! Sixteen trials side by side: the block of lanes in which every kernel computes.
+//!
+//! A kernel is written once, over [`Lanes`]; each instruction set implements the trait, and
+//! [`Real::run`](crate::real::Real::run) picks one at run time. All fused sets give the same bits.
+
+pub mod dispatch;
+mod plain;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use dispatch::{Instructions, Kernel};
+pub use plain::{PlainFused, PlainUnfused};
+
+use crate::real::Real;
+
+/// Trials in a block, for every instruction set and float type.
+pub const LANES: usize = 16;
+
+/// One value for each of the sixteen trials, aligned for the widest vectors.
+#[derive(Debug, Clone, Copy, PartialEq, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+pub struct Block<F: Real>(pub [F; LANES]);
+
+impl<F: Real> Block<F> {
+    /// Sixteen zeros.
+    pub const ZERO: Self = Self([F::ZERO; LANES]);
+
+    /// The sum of the lanes in one fixed tree: halves, quarters, eighths, pairs.
+    pub fn sum(&self) -> F {
+        let mut x = self.0;
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                x[i] = x[i] + x[i + width];
+            }
+            width /= 2;
+        }
+        x[0]
+    }
+}
+
+/// A set of lanes: bit i stands for lane i.
+pub type Mask = u16;
+
+/// Arithmetic on sixteen lanes.
+///
+/// Comparisons give a [`Mask`]; lanes outside a mask keep their bits.
+pub trait Lanes: Copy {
+    /// The float type.
+    type Scalar: Real;
+
+    /// The same value in all lanes.
+    fn splat(x: Self::Scalar) -> Self;
+    /// Reads a block.
+    fn load(block: &Block<Self::Scalar>) -> Self;
+    /// Writes a block.
+    fn store(self, block: &mut Block<Self::Scalar>);
+    /// Sum.
+    fn add(self, other: Self) -> Self;
+    /// Difference.
+    fn sub(self, other: Self) -> Self;
+    /// Product.
+    fn mul(self, other: Self) -> Self;
+    /// `self * a + b`, fused or not by the instruction set's class.
+    fn mul_add(self, a: Self, b: Self) -> Self;
+    /// `b - self * a`, fused or not by the instruction set's class.
+    fn neg_mul_add(self, a: Self, b: Self) -> Self;
+    /// The larger of both; neither is NaN in a healthy network.
+    fn max(self, other: Self) -> Self;
+    /// Absolute value.
+    fn abs(self) -> Self;
+    /// Lanes in which `self > other`.
+    fn gt(self, other: Self) -> Mask;
+    /// `other` in the lanes of the mask, `self` elsewhere.
+    fn blend(self, mask: Mask, other: Self) -> Self;
+
+    /// Adds in the lanes of the mask.
+    #[inline(always)]
+    fn add_where(self, mask: Mask, x: Self) -> Self {
+        self.blend(mask, self.add(x))
+    }
+
+    /// 0 in the lanes of the mask.
+    #[inline(always)]
+    fn clear(self, mask: Mask) -> Self {
+        self.blend(mask, Self::splat(Self::Scalar::ZERO))
+    }
+}
+
+/// Steps between two clearings of decayed state.
+const CLEAR_EVERY: usize = 64;
+
+/// Clears what has decayed below 1e−30, so that no kernel ever meets subnormal numbers.
+///
+/// Acts at fixed steps only and in `f32` only, on every instruction set alike.
+#[inline(always)]
+pub fn clear_tiny<L: Lanes>(step: usize, state: &mut [Block<L::Scalar>]) {
+    if !L::Scalar::CLEARS_TINY || !step.is_multiple_of(CLEAR_EVERY) {
+        return;
+    }
+    let least = L::splat(L::Scalar::from_f64(1e-30));
+    for block in state {
+        let x = L::load(block);
+        x.clear(least.gt(x.abs())).store(block);
+    }
+}

@@ -1,0 +1,88 @@
+//! Lanes without intrinsics: the portable instruction set and the plain twin of the others.
+
+use super::{Block, LANES, Lanes, Mask};
+use crate::real::Real;
+
+macro_rules! plain {
+    ($(#[$doc:meta])* $name:ident, |$x:ident, $a:ident, $b:ident| $mul_add:expr, $neg_mul_add:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name<F: Real>([F; LANES]);
+
+        impl<F: Real> Lanes for $name<F> {
+            type Scalar = F;
+
+            #[inline(always)]
+            fn splat(x: F) -> Self {
+                Self([x; LANES])
+            }
+            #[inline(always)]
+            fn load(block: &Block<F>) -> Self {
+                Self(block.0)
+            }
+            #[inline(always)]
+            fn store(self, block: &mut Block<F>) {
+                block.0 = self.0;
+            }
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
+            }
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                Self(std::array::from_fn(|i| self.0[i] - other.0[i]))
+            }
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                Self(std::array::from_fn(|i| self.0[i] * other.0[i]))
+            }
+            #[inline(always)]
+            fn mul_add(self, a: Self, b: Self) -> Self {
+                Self(std::array::from_fn(|i| {
+                    let ($x, $a, $b) = (self.0[i], a.0[i], b.0[i]);
+                    $mul_add
+                }))
+            }
+            #[inline(always)]
+            fn neg_mul_add(self, a: Self, b: Self) -> Self {
+                Self(std::array::from_fn(|i| {
+                    let ($x, $a, $b) = (self.0[i], a.0[i], b.0[i]);
+                    $neg_mul_add
+                }))
+            }
+            #[inline(always)]
+            fn max(self, other: Self) -> Self {
+                Self(std::array::from_fn(|i| {
+                    if self.0[i] > other.0[i] { self.0[i] } else { other.0[i] }
+                }))
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                Self(self.0.map(Real::abs))
+            }
+            #[inline(always)]
+            fn gt(self, other: Self) -> Mask {
+                (0..LANES).fold(0, |mask, i| mask | (Mask::from(self.0[i] > other.0[i]) << i))
+            }
+            #[inline(always)]
+            fn blend(self, mask: Mask, other: Self) -> Self {
+                Self(std::array::from_fn(|i| {
+                    if mask >> i & 1 == 1 { other.0[i] } else { self.0[i] }
+                }))
+            }
+        }
+    };
+}
+
+plain!(
+    /// Any processor; multiply and add round separately.
+    PlainUnfused,
+    |x, a, b| x * a + b,
+    b - x * a
+);
+plain!(
+    /// The plain twin of the fused instruction sets: the same bits, slowly.
+    PlainFused,
+    |x, a, b| x.fused(a, b),
+    (-x).fused(a, b)
+);

@@ -1,0 +1,224 @@
+//! AVX-512 and AVX2+FMA lanes.
+//!
+//! The methods are inlined into functions compiled for the instruction set (see
+//! [`super::dispatch`]), which is entered only after the processor said that it has it.
+
+use std::arch::x86_64::*;
+
+use super::{Block, LANES, Lanes, Mask};
+
+/// One AVX-512 register type and how its intrinsics are called.
+macro_rules! avx512 {
+    ($name:ident, $scalar:ident, $register:ident, $width:literal,
+     $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+     $fmadd:ident, $fnmadd:ident, $max:ident, $abs:ident, $cmp:ident, $blend:ident, $mask:ident) => {
+        #[doc = concat!("Sixteen `", stringify!($scalar), "` in AVX-512 registers.")]
+        #[derive(Clone, Copy)]
+        pub struct $name([$register; LANES / $width]);
+
+        impl Lanes for $name {
+            type Scalar = $scalar;
+
+            #[inline(always)]
+            fn splat(x: $scalar) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX-512.
+                Self([unsafe { $set1(x) }; LANES / $width])
+            }
+            #[inline(always)]
+            fn load(block: &Block<$scalar>) -> Self {
+                // SAFETY: as above; a block holds 16 values and is aligned to 64 bytes.
+                Self(std::array::from_fn(|i| unsafe { $load(block.0.as_ptr().add($width * i)) }))
+            }
+            #[inline(always)]
+            fn store(self, block: &mut Block<$scalar>) {
+                for (i, x) in self.0.into_iter().enumerate() {
+                    // SAFETY: as for `load`.
+                    unsafe { $store(block.0.as_mut_ptr().add($width * i), x) };
+                }
+            }
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX-512.
+                Self(std::array::from_fn(|i| unsafe { $add(self.0[i], other.0[i]) }))
+            }
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX-512.
+                Self(std::array::from_fn(|i| unsafe { $sub(self.0[i], other.0[i]) }))
+            }
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX-512.
+                Self(std::array::from_fn(|i| unsafe { $mul(self.0[i], other.0[i]) }))
+            }
+            #[inline(always)]
+            fn mul_add(self, a: Self, b: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX-512.
+                Self(std::array::from_fn(|i| unsafe { $fmadd(self.0[i], a.0[i], b.0[i]) }))
+            }
+            #[inline(always)]
+            fn neg_mul_add(self, a: Self, b: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX-512.
+                Self(std::array::from_fn(|i| unsafe { $fnmadd(self.0[i], a.0[i], b.0[i]) }))
+            }
+            #[inline(always)]
+            fn max(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX-512.
+                Self(std::array::from_fn(|i| unsafe { $max(self.0[i], other.0[i]) }))
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX-512.
+                Self(self.0.map(|x| unsafe { $abs(x) }))
+            }
+            #[inline(always)]
+            fn gt(self, other: Self) -> Mask {
+                (0..LANES / $width).fold(0, |mask, i| {
+                    // SAFETY: only reached inside a function compiled for AVX-512.
+                    let bits = unsafe { $cmp::<_CMP_GT_OQ>(self.0[i], other.0[i]) };
+                    mask | Mask::from(bits) << ($width * i)
+                })
+            }
+            #[inline(always)]
+            fn blend(self, mask: Mask, other: Self) -> Self {
+                Self(std::array::from_fn(|i| {
+                    let bits = (mask >> ($width * i)) as $mask;
+                    // SAFETY: only reached inside a function compiled for AVX-512.
+                    unsafe { $blend(bits, self.0[i], other.0[i]) }
+                }))
+            }
+        }
+    };
+}
+
+avx512!(
+    Avx512F32, f32, __m512, 16,
+    _mm512_set1_ps, _mm512_load_ps, _mm512_store_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
+    _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_max_ps, _mm512_abs_ps, _mm512_cmp_ps_mask,
+    _mm512_mask_blend_ps, u16
+);
+avx512!(
+    Avx512F64, f64, __m512d, 8,
+    _mm512_set1_pd, _mm512_load_pd, _mm512_store_pd, _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd,
+    _mm512_fmadd_pd, _mm512_fnmadd_pd, _mm512_max_pd, _mm512_abs_pd, _mm512_cmp_pd_mask,
+    _mm512_mask_blend_pd, u8
+);
+
+/// One AVX2 register type and how its intrinsics are called.
+macro_rules! avx2 {
+    ($name:ident, $scalar:ident, $register:ident, $width:literal,
+     $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+     $fmadd:ident, $fnmadd:ident, $max:ident, $andnot:ident, $cmp:ident, $movemask:ident,
+     $blendv:ident, $expand:ident) => {
+        #[doc = concat!("Sixteen `", stringify!($scalar), "` in AVX2 registers.")]
+        #[derive(Clone, Copy)]
+        pub struct $name([$register; LANES / $width]);
+
+        impl Lanes for $name {
+            type Scalar = $scalar;
+
+            #[inline(always)]
+            fn splat(x: $scalar) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                Self([unsafe { $set1(x) }; LANES / $width])
+            }
+            #[inline(always)]
+            fn load(block: &Block<$scalar>) -> Self {
+                // SAFETY: as above; a block holds 16 values and is aligned to 64 bytes.
+                Self(std::array::from_fn(|i| unsafe { $load(block.0.as_ptr().add($width * i)) }))
+            }
+            #[inline(always)]
+            fn store(self, block: &mut Block<$scalar>) {
+                for (i, x) in self.0.into_iter().enumerate() {
+                    // SAFETY: as for `load`.
+                    unsafe { $store(block.0.as_mut_ptr().add($width * i), x) };
+                }
+            }
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                Self(std::array::from_fn(|i| unsafe { $add(self.0[i], other.0[i]) }))
+            }
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                Self(std::array::from_fn(|i| unsafe { $sub(self.0[i], other.0[i]) }))
+            }
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                Self(std::array::from_fn(|i| unsafe { $mul(self.0[i], other.0[i]) }))
+            }
+            #[inline(always)]
+            fn mul_add(self, a: Self, b: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                Self(std::array::from_fn(|i| unsafe { $fmadd(self.0[i], a.0[i], b.0[i]) }))
+            }
+            #[inline(always)]
+            fn neg_mul_add(self, a: Self, b: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                Self(std::array::from_fn(|i| unsafe { $fnmadd(self.0[i], a.0[i], b.0[i]) }))
+            }
+            #[inline(always)]
+            fn max(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                Self(std::array::from_fn(|i| unsafe { $max(self.0[i], other.0[i]) }))
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                Self(self.0.map(|x| unsafe { $andnot($set1(-0.0), x) }))
+            }
+            #[inline(always)]
+            fn gt(self, other: Self) -> Mask {
+                (0..LANES / $width).fold(0, |mask, i| {
+                    // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                    let bits = unsafe { $movemask($cmp::<_CMP_GT_OQ>(self.0[i], other.0[i])) };
+                    mask | (bits as Mask) << ($width * i)
+                })
+            }
+            #[inline(always)]
+            fn blend(self, mask: Mask, other: Self) -> Self {
+                Self(std::array::from_fn(|i| {
+                    // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                    unsafe { $blendv(self.0[i], other.0[i], $expand(mask >> ($width * i))) }
+                }))
+            }
+        }
+    };
+}
+
+/// Lane i is all ones where bit i of the low byte is set.
+#[inline(always)]
+unsafe fn expand8(mask: Mask) -> __m256 {
+    // SAFETY: only reached inside a function compiled for AVX2.
+    unsafe {
+        let bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+        let spread = _mm256_and_si256(_mm256_set1_epi32(i32::from(mask)), bit);
+        _mm256_castsi256_ps(_mm256_cmpeq_epi32(spread, bit))
+    }
+}
+
+/// Lane i is all ones where bit i of the low four is set.
+#[inline(always)]
+unsafe fn expand4(mask: Mask) -> __m256d {
+    // SAFETY: only reached inside a function compiled for AVX2.
+    unsafe {
+        let bit = _mm256_setr_epi64x(1, 2, 4, 8);
+        let spread = _mm256_and_si256(_mm256_set1_epi64x(i64::from(mask)), bit);
+        _mm256_castsi256_pd(_mm256_cmpeq_epi64(spread, bit))
+    }
+}
+
+avx2!(
+    Avx2F32, f32, __m256, 8,
+    _mm256_set1_ps, _mm256_load_ps, _mm256_store_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
+    _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_max_ps, _mm256_andnot_ps, _mm256_cmp_ps,
+    _mm256_movemask_ps, _mm256_blendv_ps, expand8
+);
+avx2!(
+    Avx2F64, f64, __m256d, 4,
+    _mm256_set1_pd, _mm256_load_pd, _mm256_store_pd, _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd,
+    _mm256_fmadd_pd, _mm256_fnmadd_pd, _mm256_max_pd, _mm256_andnot_pd, _mm256_cmp_pd,
+    _mm256_movemask_pd, _mm256_blendv_pd, expand4
+);

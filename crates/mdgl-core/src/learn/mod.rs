@@ -1,0 +1,11 @@
+//! Learning: from δ at the readout to the gradient of every weight.
+//!
+//! A [`rule::Rule`] is a plain value. A [`plan::Plan`] is that rule for a network and the weights
+//! of the moment: which cells hear an error, which modulation they receive, which synapses
+//! accumulate. [`backward`] and [`online`] are the two passes that carry any plan out.
+
+pub(crate) mod backward;
+pub(crate) mod online;
+pub(crate) mod partial;
+pub(crate) mod plan;
+pub mod rule;

@@ -1,0 +1,376 @@
+//! The online form: eligibility traces from the first step to the last, memory flat in time.
+//!
+//! ```text
+//! εv_t = (α − thr ψ_t−1) εv_t−1 + thr β ψ_t−1 εa_t−1 + (1−α) z_q,t−1
+//! εa_t = (1−ρ) ψ_t−1 εv_t−1 + (ρ − (1−ρ) β ψ_t−1) εa_t−1
+//! e_t  = ψ_t (εv_t − β εa_t)
+//! ```
+//!
+//! With causal errors the task's part is Σ_t Σ_k W_out δ_k,t ē_t, ē the κ-filter of e; MDGL adds
+//! Σ_t Σ_k δ_k,t F_k,t, F_k the κ-filter of m_kp,t e_t−1. The regulariser's rates are known after
+//! the batch only, so its sums are kept apart and weighted at the end.
+
+use std::sync::atomic::AtomicBool;
+
+use crate::circuit::{Circuit, ended};
+use crate::encode::{BlockInput, Entry};
+use crate::error::Result;
+use crate::lanes::{Block, Kernel, LANES, Lanes, clear_tiny};
+use crate::learn::partial::{Edge, Partial};
+use crate::learn::plan::Plan;
+use crate::network::Stage;
+use crate::real::Real;
+use crate::simulate::{Row, State, check_cancelled};
+
+/// What δ a step's readout gives.
+pub(crate) trait Errors<F: Real> {
+    /// δ of every readout unit, written into `delta`; false where all are 0.
+    fn at(&mut self, step: usize, readout: &[Block<F>], delta: &mut [Block<F>]) -> bool;
+}
+
+/// The online pass over one block of trials: it simulates and learns in the same loop.
+pub(crate) struct Online<'a, F: Real, E> {
+    pub circuit: &'a Circuit<F>,
+    pub plan: &'a Plan<F>,
+    pub input: &'a BlockInput<F>,
+    pub lengths: [u32; LANES],
+    pub steps: usize,
+    pub errors: E,
+    /// Whether the regulariser's sums are wanted.
+    pub regularised: bool,
+    pub traces: &'a mut Traces<F>,
+    pub cancel: &'a AtomicBool,
+}
+
+/// Traces and sums, one a slot of the plan unless said otherwise.
+#[derive(Debug, Default)]
+pub(crate) struct Traces<F: Real> {
+    state: State<F>,
+    membrane: Vec<Block<F>>,
+    adaptation: Vec<Block<F>>,
+    /// e_t, then e_t−1.
+    eligibility: Vec<Block<F>>,
+    /// ē `[slot][unit]`: one filter a readout unit; for a readout slot only s.
+    filtered: Vec<Block<F>>,
+    /// F_k `[slot][unit]`.
+    modulated: Vec<Block<F>>,
+    /// m_kp,t `[cell][unit]`; On-MDGL: Q_p,t in the first unit.
+    relevance: Vec<Block<F>>,
+    psi: Vec<Block<F>>,
+    /// ψ_t−1.
+    psi_before: Vec<Block<F>>,
+    psi_bar: Vec<Block<F>>,
+    readout: Vec<Block<F>>,
+    delta: Vec<Block<F>>,
+    counts: Vec<u64>,
+    pairs: Vec<Vec<(u32, F)>>,
+    edges: Vec<Edge<F>>,
+    /// The gradient of the task loss.
+    pub sums: Vec<Block<F>>,
+    pub bias: Vec<Block<F>>,
+    /// Σ_t e_t.
+    pub plain: Vec<Block<F>>,
+    /// Σ_t e_t−1 ψ_j,t, one a modulatory edge.
+    pub edge_sums: Vec<Block<F>>,
+}
+
+impl<F: Real> Traces<F> {
+    fn reset(&mut self, circuit: &Circuit<F>, plan: &Plan<F>, regularised: bool) {
+        let (n, k, slots) = (circuit.size(), circuit.outputs(), plan.slots.len());
+        self.state.reset(circuit);
+        self.counts.clear();
+        self.counts.resize(n, 0);
+        self.pairs = match &plan.modulation {
+            Some(modulation) => (0..n).map(|p| modulation.pairs(p)).collect(),
+            None => vec![Vec::new(); n],
+        };
+        self.edges = if regularised && !plan.separate { self.list_edges(plan) } else { Vec::new() };
+        for (buffer, len) in [
+            (&mut self.membrane, slots),
+            (&mut self.adaptation, slots),
+            (&mut self.eligibility, slots),
+            (&mut self.filtered, slots * k),
+            (&mut self.modulated, slots * k),
+            (&mut self.relevance, n * k),
+            (&mut self.psi, n),
+            (&mut self.psi_before, n),
+            (&mut self.psi_bar, n),
+            (&mut self.readout, k),
+            (&mut self.delta, k),
+            (&mut self.sums, slots),
+            (&mut self.bias, k),
+            (&mut self.plain, slots),
+            (&mut self.edge_sums, self.edges.len()),
+        ] {
+            crate::simulate::refill(buffer, len);
+        }
+    }
+
+    fn list_edges(&self, plan: &Plan<F>) -> Vec<Edge<F>> {
+        let slots = plan.slots.iter().enumerate().filter(|(_, s)| s.stage != Stage::Readout);
+        let edges = slots.flat_map(|(slot, s)| {
+            let pairs = self.pairs[s.post as usize].iter();
+            pairs.map(move |&(from, gain)| Edge { slot: slot as u32, from, gain })
+        });
+        edges.collect()
+    }
+
+    /// The lanes' sums: the task's gradient, and what the regulariser's constants weight.
+    pub fn partial(&self) -> Partial<F> {
+        let sum = |blocks: &[Block<F>]| blocks.iter().map(Block::sum).collect();
+        Partial {
+            sums: sum(&self.sums),
+            bias: sum(&self.bias),
+            plain: sum(&self.plain),
+            edge_sums: sum(&self.edge_sums),
+            edges: self.edges.clone(),
+        }
+    }
+
+    /// Spikes of each neuron in all lanes.
+    pub fn spike_counts(&self) -> &[u64] {
+        &self.counts
+    }
+}
+
+impl<F: Real, E: Errors<F>> Kernel<F> for Online<'_, F, E> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(mut self) -> Result<()> {
+        self.traces.reset(self.circuit, self.plan, self.regularised);
+        for t in 0..self.steps {
+            check_cancelled(t, self.cancel)?;
+            self.clear_tiny::<L>(t);
+            self.simulate::<L>(t);
+            let traces = &mut *self.traces;
+            traces.delta.fill(Block::ZERO);
+            let wrong = self.errors.at(t, &traces.readout, &mut traces.delta);
+            self.find_relevance::<L>();
+            self.follow_modulation::<L>(wrong);
+            self.update_traces::<L>(t);
+            self.follow_readout::<L>(t, wrong);
+        }
+        Ok(())
+    }
+}
+
+impl<F: Real, E: Errors<F>> Online<'_, F, E> {
+    #[inline(always)]
+    fn clear_tiny<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+        let traces = &mut *self.traces;
+        for buffer in [
+            &mut traces.membrane,
+            &mut traces.adaptation,
+            &mut traces.filtered,
+            &mut traces.modulated,
+            &mut traces.psi_bar,
+        ] {
+            clear_tiny::<L>(t, buffer);
+        }
+    }
+
+    #[inline(always)]
+    fn simulate<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+        let traces = &mut *self.traces;
+        std::mem::swap(&mut traces.psi, &mut traces.psi_before);
+        let row = Row { psi: &mut traces.psi, readout: &mut traces.readout, voltage: None };
+        let over = ended(&self.lengths, t);
+        crate::simulate::step::<L>(self.circuit, self.input, &mut traces.state, t, over, row);
+    }
+
+    /// m_kp = Σ_j gain W_out[j→k] ψ_j; On-MDGL: Q_p = Σ_j gain P_j ψ̄_j.
+    #[inline(always)]
+    fn find_relevance<L: Lanes<Scalar = F>>(&mut self) {
+        let Some(modulation) = &self.plan.modulation else { return };
+        let (circuit, traces) = (self.circuit, &mut *self.traces);
+        let k = circuit.outputs();
+        if self.plan.separate {
+            let kappa = L::splat(circuit.kappa[0]);
+            let rest = L::splat(F::ONE - circuit.kappa[0]);
+            for (bar, psi) in traces.psi_bar.iter_mut().zip(&traces.psi) {
+                kappa.mul_add(L::load(bar), rest.mul(L::load(psi))).store(bar);
+            }
+        }
+        let psi = if self.plan.separate { &traces.psi_bar } else { &traces.psi };
+        for &p in &modulation.receivers {
+            let p = p as usize;
+            traces.relevance[p * k..(p + 1) * k].fill(Block::ZERO);
+            for &(j, gain) in &traces.pairs[p] {
+                let psi = L::load(&psi[j as usize]).mul(L::splat(gain));
+                for &(unit, weight) in circuit.readout.of(j as usize) {
+                    let unfiltered = weight / (F::ONE - circuit.kappa[unit as usize]);
+                    let mut part = psi.mul(L::splat(unfiltered));
+                    let mut place = p * k + unit as usize;
+                    if self.plan.separate {
+                        part = part.mul(L::load(&traces.delta[unit as usize]));
+                        place = p * k;
+                    }
+                    let relevance = &mut traces.relevance[place];
+                    L::load(relevance).add(part).store(relevance);
+                }
+            }
+        }
+    }
+
+    /// The modulatory term of this step: it meets the eligibility of the step before.
+    #[inline(always)]
+    fn follow_modulation<L: Lanes<Scalar = F>>(&mut self, wrong: bool) {
+        if self.plan.modulation.is_none() {
+            return;
+        }
+        let (circuit, traces) = (self.circuit, &mut *self.traces);
+        let k = circuit.outputs();
+        for (slot, s) in self.plan.slots.iter().enumerate() {
+            let p = s.post as usize;
+            if s.stage == Stage::Readout || traces.pairs[p].is_empty() {
+                continue;
+            }
+            let mut sum = L::load(&traces.sums[slot]);
+            if self.plan.separate {
+                if wrong {
+                    let relevance = L::load(&traces.relevance[p * k]);
+                    sum = relevance.mul_add(L::load(&traces.filtered[slot * k]), sum);
+                }
+            } else {
+                let eligibility = L::load(&traces.eligibility[slot]);
+                for (unit, &kappa) in circuit.kappa.iter().enumerate() {
+                    let part = eligibility.mul(L::load(&traces.relevance[p * k + unit]));
+                    let followed = &mut traces.modulated[slot * k + unit];
+                    let held = L::load(followed).mul(L::splat(kappa));
+                    let held = part.mul_add(L::splat(F::ONE - kappa), held);
+                    held.store(followed);
+                    sum = held.mul_add(L::load(&traces.delta[unit]), sum);
+                }
+            }
+            sum.store(&mut traces.sums[slot]);
+        }
+        for (edge, sum) in traces.edges.iter().zip(&mut traces.edge_sums) {
+            let eligibility = L::load(&traces.eligibility[edge.slot as usize]);
+            eligibility.mul_add(L::load(&traces.psi[edge.from as usize]), L::load(sum)).store(sum);
+        }
+    }
+
+    /// εv, εa and e of this step.
+    #[inline(always)]
+    fn update_traces<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+        let (circuit, plan, traces) = (self.circuit, self.plan, &mut *self.traces);
+        for (slot, s) in plan.slots.iter().enumerate() {
+            if s.stage == Stage::Readout {
+                continue;
+            }
+            let cell = &circuit.cells[s.post as usize];
+            let psi = L::load(&traces.psi_before[s.post as usize]);
+            let (ev, ea) = (L::load(&traces.membrane[slot]), L::load(&traces.adaptation[slot]));
+            // Through the spike: ∂z/∂w = ψ (εv − β εa).
+            let through = psi.mul(ea.neg_mul_add(L::splat(cell.beta), ev));
+            let decayed = ev.mul(L::splat(cell.alpha));
+            through.neg_mul_add(L::splat(cell.threshold), decayed).store(&mut traces.membrane[slot]);
+            if cell.adaptive {
+                let decayed = ea.mul(L::splat(cell.rho));
+                through.mul_add(L::splat(cell.jump), decayed).store(&mut traces.adaptation[slot]);
+            }
+        }
+        self.add_inputs::<L>(t);
+        let traces = &mut *self.traces;
+        for (slot, s) in plan.slots.iter().enumerate() {
+            if s.stage == Stage::Readout {
+                continue;
+            }
+            let cell = &circuit.cells[s.post as usize];
+            let (ev, ea) = (L::load(&traces.membrane[slot]), L::load(&traces.adaptation[slot]));
+            let psi = L::load(&traces.psi[s.post as usize]);
+            let eligibility = psi.mul(ea.neg_mul_add(L::splat(cell.beta), ev));
+            eligibility.store(&mut traces.eligibility[slot]);
+            if self.regularised {
+                let plain = &mut traces.plain[slot];
+                L::load(plain).add(eligibility).store(plain);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_inputs<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+        let (plan, traces) = (self.plan, &mut *self.traces);
+        let mut add = |entries: &[Entry], fan: &crate::circuit::Fan<u32>| {
+            for entry in entries {
+                for &(_, slot) in fan.of(entry.unit as usize) {
+                    let slot = slot as usize;
+                    let by = plan.slots[slot].scale * F::from_f64(f64::from(entry.count));
+                    let trace = &mut traces.membrane[slot];
+                    L::load(trace).add_where(entry.mask, L::splat(by)).store(trace);
+                }
+            }
+        };
+        add(self.input.events.at(t), &plan.input);
+        if t > 0 {
+            add(traces.state.spikes.at(t - 1), &plan.recurrent);
+        }
+        let units = &self.input.analogue_units;
+        let values = &self.input.analogue[t * units.len()..(t + 1) * units.len()];
+        for (&unit, value) in units.iter().zip(values) {
+            for &(_, slot) in plan.input.of(unit as usize) {
+                let trace = &mut traces.membrane[slot as usize];
+                let scale = L::splat(plan.slots[slot as usize].scale);
+                L::load(value).mul_add(scale, L::load(trace)).store(trace);
+            }
+        }
+    }
+
+    /// ē and s follow the readout's filter; errors turn them into gradients.
+    #[inline(always)]
+    fn follow_readout<L: Lanes<Scalar = F>>(&mut self, t: usize, wrong: bool) {
+        let (circuit, plan, traces) = (self.circuit, self.plan, &mut *self.traces);
+        let k = circuit.outputs();
+        for (bias, delta) in traces.bias.iter_mut().zip(&traces.delta) {
+            L::load(bias).add(L::load(delta)).store(bias);
+        }
+        for (slot, s) in plan.slots.iter().enumerate() {
+            if s.stage == Stage::Readout {
+                let kappa = circuit.kappa[s.post as usize];
+                let trace = &mut traces.filtered[slot * k];
+                L::load(trace).mul(L::splat(kappa)).store(trace);
+                continue;
+            }
+            let eligibility = L::load(&traces.eligibility[slot]);
+            for (unit, &kappa) in circuit.kappa.iter().enumerate() {
+                let trace = &mut traces.filtered[slot * k + unit];
+                let held = L::load(trace).mul(L::splat(kappa));
+                eligibility.mul_add(L::splat(F::ONE - kappa), held).store(trace);
+            }
+        }
+        for entry in traces.state.spikes.at(t) {
+            traces.counts[entry.unit as usize] += u64::from(entry.mask.count_ones());
+            for &(_, slot) in plan.readout.of(entry.unit as usize) {
+                let trace = &mut traces.filtered[slot as usize * k];
+                let by = L::splat(plan.slots[slot as usize].scale);
+                L::load(trace).add_where(entry.mask, by).store(trace);
+            }
+        }
+        if wrong {
+            self.add_errors::<L>();
+        }
+        self.traces.state.spikes.forget_before(t.saturating_sub(self.circuit.longest_period()));
+    }
+
+    #[inline(always)]
+    fn add_errors<L: Lanes<Scalar = F>>(&mut self) {
+        let (circuit, traces) = (self.circuit, &mut *self.traces);
+        let k = circuit.outputs();
+        for (slot, s) in self.plan.slots.iter().enumerate() {
+            let mut sum = L::load(&traces.sums[slot]);
+            if s.stage == Stage::Readout {
+                let delta = L::load(&traces.delta[s.post as usize]);
+                sum = delta.mul_add(L::load(&traces.filtered[slot * k]), sum);
+            } else {
+                for &(unit, weight) in circuit.readout.of(s.post as usize) {
+                    let unit = unit as usize;
+                    let unfiltered = L::splat(weight / (F::ONE - circuit.kappa[unit]));
+                    let error = L::load(&traces.delta[unit]).mul(unfiltered);
+                    sum = error.mul_add(L::load(&traces.filtered[slot * k + unit]), sum);
+                }
+            }
+            sum.store(&mut traces.sums[slot]);
+        }
+    }
+}

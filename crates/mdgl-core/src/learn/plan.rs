@@ -1,0 +1,172 @@
+//! A rule made ready for a network and the weights of the moment.
+
+use crate::circuit::{Circuit, Fan};
+use crate::error::{Result, invalid};
+use crate::lanes::Block;
+use crate::learn::rule::{Hops, ReadoutFilter, Rule};
+use crate::model::Model;
+use crate::modulation::{Modulation, channel_list};
+use crate::network::Stage;
+use crate::real::Real;
+
+/// What a pass needs to know of a rule, network and weights.
+#[derive(Debug)]
+pub(crate) struct Plan<F: Real> {
+    /// Cells whose synapses may have a gradient.
+    pub active: Vec<u32>,
+    /// Whether a cell has a learning signal of its own.
+    pub signalled: Vec<bool>,
+    pub modulation: Option<Modulation<F>>,
+    /// Cells secrete λv (BPTT) instead of L ψ.
+    pub adjoint: bool,
+    /// The readout's filter acts on both factors of the modulatory term (On-MDGL).
+    pub separate: bool,
+    /// Unit → (target, slot): the gradient sums, by what sends.
+    pub input: Fan<u32>,
+    pub recurrent: Fan<u32>,
+    pub readout: Fan<u32>,
+    /// What each slot stands for.
+    pub slots: Vec<Slot<F>>,
+}
+
+/// One synapse's gradient sum.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot<F> {
+    pub stage: Stage,
+    pub projection: u32,
+    pub synapse: u32,
+    pub post: u32,
+    /// 1 − α of the target cell, or 1 − κ of the readout unit.
+    pub scale: F,
+}
+
+impl<F: Real> Plan<F> {
+    /// `learns` says for each projection whether its gradient is wanted; `regularised` whether
+    /// every cell has a learning signal.
+    pub fn new(
+        model: &Model<F>,
+        circuit: &Circuit<F>,
+        rule: &Rule,
+        regularised: bool,
+        learns: &[bool],
+    ) -> Result<Self> {
+        rule.validate()?;
+        let separate = rule.readout_filter == ReadoutFilter::Separate;
+        if separate && circuit.kappa.windows(2).any(|k| k[0] != k[1]) {
+            let allowed = "with readouts of different time constants: 'exact'";
+            return Err(invalid("rule.readoutFilter", "'separate'", allowed));
+        }
+        let n = circuit.size();
+        let reads_out: Vec<bool> = (0..n).map(|p| !circuit.readout.of(p).is_empty()).collect();
+        let signalled: Vec<bool> = reads_out.iter().map(|&r| r || regularised).collect();
+        let adjoint = matches!(rule.hops, Hops::All(_));
+        let channels = channel_list(model.network(), rule)?;
+        let modulation = if channels.is_empty() {
+            None
+        } else {
+            let secretes = match (adjoint, separate) {
+                (true, _) => vec![true; n],
+                (false, true) => reads_out,
+                (false, false) => signalled.clone(),
+            };
+            Some(Modulation::new(model, &channels, &secretes)?)
+        };
+        let is_active = active(&signalled, modulation.as_ref(), adjoint);
+        let mut plan = Self {
+            active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
+            signalled,
+            modulation,
+            adjoint,
+            separate,
+            input: Fan::default(),
+            recurrent: Fan::default(),
+            readout: Fan::default(),
+            slots: Vec::new(),
+        };
+        plan.input = plan.gather(model, Stage::Input, &is_active, learns);
+        plan.recurrent = plan.gather(model, Stage::Recurrent, &is_active, learns);
+        plan.readout = plan.gather(model, Stage::Readout, &is_active, learns);
+        Ok(plan)
+    }
+
+    /// Gives every learning synapse of a stage a slot.
+    fn gather(
+        &mut self,
+        model: &Model<F>,
+        stage: Stage,
+        is_active: &[bool],
+        learns: &[bool],
+    ) -> Fan<u32> {
+        let network = model.network();
+        let mut triples = Vec::new();
+        for (index, wires) in network.projections.iter().enumerate() {
+            if wires.stage != stage || !learns[index] {
+                continue;
+            }
+            for synapse in 0..wires.len() {
+                let post = wires.post_unit(synapse);
+                let decay = match stage {
+                    Stage::Readout => network.outputs[post].kappa,
+                    _ if !is_active[post] => continue,
+                    _ => network.neurons[post].alpha,
+                };
+                triples.push((wires.pre_unit(synapse), post, self.slots.len() as u32));
+                self.slots.push(Slot {
+                    stage,
+                    projection: index as u32,
+                    synapse: synapse as u32,
+                    post: post as u32,
+                    scale: F::from_f64(1.0 - decay),
+                });
+            }
+        }
+        let units = match stage {
+            Stage::Input => network.input_units(),
+            _ => network.size(),
+        };
+        Fan::new(units, &triples)
+    }
+}
+
+fn active<F: Real>(
+    signalled: &[bool],
+    modulation: Option<&Modulation<F>>,
+    adjoint: bool,
+) -> Vec<bool> {
+    let mut active = if adjoint { vec![true; signalled.len()] } else { signalled.to_vec() };
+    for &p in modulation.iter().flat_map(|m| &m.receivers) {
+        active[p as usize] = true;
+    }
+    active
+}
+
+/// δ = ∂E/∂y of one block of trials, from the first step at which any may differ from 0.
+#[derive(Debug, Default)]
+pub(crate) struct Delta<F: Real> {
+    pub first: usize,
+    pub steps: usize,
+    /// `[step − first][unit]`.
+    pub blocks: Vec<Block<F>>,
+}
+
+impl<F: Real> Delta<F> {
+    pub fn reset(&mut self, first: usize, steps: usize, outputs: usize) {
+        self.first = first;
+        self.steps = steps;
+        self.blocks.clear();
+        self.blocks.resize((steps - first) * outputs, Block::ZERO);
+    }
+
+    pub fn set(&mut self, step: usize, unit: usize, outputs: usize, lane: usize, value: F) {
+        self.blocks[(step - self.first) * outputs + unit].0[lane] = value;
+    }
+
+    /// δ of a step; empty where all are 0.
+    #[inline(always)]
+    pub fn at(&self, step: usize, outputs: usize) -> &[Block<F>] {
+        match step.checked_sub(self.first) {
+            Some(row) => &self.blocks[row * outputs..(row + 1) * outputs],
+            None => &[],
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! A learning rule as one plain value; the published rules are constants of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::description::{Channel, Gain, Kernel, Reach, WeightGain};
+use crate::error::{Result, invalid};
+
+/// A learning rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// Which form computes the gradient.
+    pub estimator: Estimator,
+    /// The weights through which errors reach the cells.
+    pub feedback: Feedback,
+    /// The modulatory channels that the rule uses.
+    pub channels: Channels,
+    /// How many synapses a cell's influence is followed.
+    pub hops: Hops,
+    /// The derivative on the recurrent path.
+    pub recurrent_derivative: RecurrentDerivative,
+    /// How the readout's filter enters the modulatory term.
+    pub readout_filter: ReadoutFilter,
+    /// The eligibility trace.
+    pub trace: Trace,
+}
+
+/// Form of the computation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Estimator {
+    /// A recursion from the last step to the first: fast.
+    Backward,
+    /// Eligibility traces from the first step to the last: memory flat in time.
+    Online,
+}
+
+/// Feedback weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Feedback {
+    /// The readout weights of the moment.
+    Symmetric,
+}
+
+/// Which channels a rule uses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Channels {
+    /// The network's own channels.
+    Preset(ChannelPreset),
+    /// The same channel between every ordered pair of types.
+    Uniform(UniformChannel),
+    /// An explicit list.
+    List(Vec<Channel>),
+}
+
+/// A preset by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelPreset {
+    /// The channels of the network description.
+    Network,
+}
+
+/// A channel without its types.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UniformChannel {
+    /// Its strength.
+    pub gain: Gain,
+    /// Whom it reaches.
+    pub reach: Reach,
+    /// Its time course.
+    pub kernel: Kernel,
+}
+
+/// Number of synapses followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Hops {
+    /// 0 (e-prop) or 1 (MDGL).
+    Count(u32),
+    /// All of them.
+    All(AllHops),
+}
+
+/// The word `all`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AllHops {
+    /// Backpropagation through time.
+    All,
+}
+
+/// Derivative on the recurrent path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecurrentDerivative {
+    /// The pseudo-derivative ψ.
+    Psi,
+}
+
+/// The readout's filter in the modulatory term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadoutFilter {
+    /// Applied to the product, as the gradient has it.
+    Exact,
+    /// Applied to both factors separately (On-MDGL).
+    Separate,
+}
+
+/// The eligibility trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trace {
+    /// With reset and adaptation, as in Liu et al. 2021.
+    Mdgl2021,
+}
+
+/// The names of the published rules, in the order of the documents.
+pub const RULE_NAMES: [&str; 9] = [
+    "bptt",
+    "eprop",
+    "mdgl",
+    "mdgl-cell",
+    "nl-mdgl",
+    "on-mdgl",
+    "eprop-online",
+    "mdgl-online",
+    "on-mdgl-online",
+];
+
+impl Rule {
+    /// e-prop: no modulation.
+    pub fn eprop() -> Self {
+        Self {
+            estimator: Estimator::Backward,
+            feedback: Feedback::Symmetric,
+            channels: Channels::List(Vec::new()),
+            hops: Hops::Count(0),
+            recurrent_derivative: RecurrentDerivative::Psi,
+            readout_filter: ReadoutFilter::Exact,
+            trace: Trace::Mdgl2021,
+        }
+    }
+
+    /// MDGL with the network's channels.
+    pub fn mdgl() -> Self {
+        Self {
+            channels: Channels::Preset(ChannelPreset::Network),
+            hops: Hops::Count(1),
+            ..Self::eprop()
+        }
+    }
+
+    /// MDGL with the true weights.
+    pub fn mdgl_cell() -> Self {
+        Self {
+            channels: uniform(WeightGain::Weight, Reach::Synaptic, Kernel::None),
+            ..Self::mdgl()
+        }
+    }
+
+    /// Nonlocal MDGL.
+    pub fn nl_mdgl() -> Self {
+        Self {
+            channels: uniform(WeightGain::MeanWeight, Reach::Nonlocal, Kernel::None),
+            ..Self::mdgl()
+        }
+    }
+
+    /// On-MDGL.
+    pub fn on_mdgl() -> Self {
+        Self {
+            readout_filter: ReadoutFilter::Separate,
+            ..Self::mdgl()
+        }
+    }
+
+    /// Backpropagation through time.
+    pub fn bptt() -> Self {
+        Self {
+            channels: uniform(WeightGain::Weight, Reach::Synaptic, Kernel::Exact),
+            hops: Hops::All(AllHops::All),
+            ..Self::eprop()
+        }
+    }
+
+    /// The same rule in its forward (trace) form.
+    pub fn online(self) -> Self {
+        Self {
+            estimator: Estimator::Online,
+            ..self
+        }
+    }
+
+    /// A published rule by name, one of [`RULE_NAMES`].
+    pub fn named(name: &str) -> Result<Self> {
+        Ok(match name {
+            "bptt" => Self::bptt(),
+            "eprop" => Self::eprop(),
+            "mdgl" => Self::mdgl(),
+            "mdgl-cell" => Self::mdgl_cell(),
+            "nl-mdgl" => Self::nl_mdgl(),
+            "on-mdgl" => Self::on_mdgl(),
+            "eprop-online" => Self::eprop().online(),
+            "mdgl-online" => Self::mdgl().online(),
+            "on-mdgl-online" => Self::on_mdgl().online(),
+            _ => return Err(invalid("rule", name, RULE_NAMES.join(", "))),
+        })
+    }
+
+    /// Refuses combinations that have no equation.
+    pub fn validate(&self) -> Result<()> {
+        match self.hops {
+            Hops::Count(0 | 1) => Ok(()),
+            Hops::Count(n) => Err(invalid("rule.hops", n, "0, 1 or 'all'")),
+            Hops::All(_) if self.channels != Self::bptt().channels => Err(invalid(
+                "rule.channels",
+                "another list",
+                "with hops 'all': {gain: 'weight', reach: 'synaptic', kernel: 'exact'}",
+            )),
+            Hops::All(_) if self.estimator == Estimator::Online => Err(invalid(
+                "rule.estimator",
+                "'online'",
+                "with hops 'all': 'backward'",
+            )),
+            Hops::All(_) if self.readout_filter == ReadoutFilter::Separate => Err(invalid(
+                "rule.readoutFilter",
+                "'separate'",
+                "with hops 'all': 'exact'",
+            )),
+            Hops::All(_) => Ok(()),
+        }
+    }
+}
+
+fn uniform(gain: WeightGain, reach: Reach, kernel: Kernel) -> Channels {
+    Channels::Uniform(UniformChannel {
+        gain: Gain::Weights(gain),
+        reach,
+        kernel,
+    })
+}

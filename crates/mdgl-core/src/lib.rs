@@ -1,0 +1,50 @@
+//! Multidigraph learning for spiking neural networks, without Node.
+//!
+//! Neurons are joined by synapses and by local neuromodulatory channels between cell types; each
+//! cell tells its presynaptic neighbours, by type, how much it matters to the outcome (Liu, Smith,
+//! Mihalas, Shea-Brown, Sümbül, PNAS 118(51) e2111821118, 2021). Results are deterministic: the
+//! same description, seed and rule give the same bits at every thread count, and on every
+//! instruction set of the same class (fused or unfused multiply-add).
+//!
+//! The way through: a [`description::NetworkDescription`] becomes a [`Network`], a [`Model`] adds
+//! weights, a [`Batch`] holds trials; [`evaluate`], [`gradients`] and [`train_step`] carry a batch
+//! through simulation, loss, learning and optimisation; [`simulate`] records.
+
+pub mod batch;
+mod circuit;
+pub mod description;
+mod encode;
+mod error;
+mod initialise;
+mod judge;
+pub mod lanes;
+pub mod learn;
+pub mod loss;
+mod model;
+mod modulation;
+pub mod network;
+mod neuron;
+mod optimise;
+mod persist;
+mod random;
+mod real;
+mod run;
+mod simulate;
+
+pub use batch::{Batch, DrawKey, Event, Input, RateSegment, Targets};
+pub use description::NetworkDescription;
+pub use error::{Error, Result};
+pub use lanes::Instructions;
+pub use learn::partial::Gradients;
+pub use learn::rule::{RULE_NAMES, Rule};
+pub use loss::{Loss, LossTerm, Objective, Regulariser};
+pub use model::Model;
+pub use network::Network;
+pub use optimise::{Decay, Method, Optimiser};
+pub use persist::precision;
+pub use random::CounterRng;
+pub use real::Real;
+pub use run::{
+    Assignment, CustomLoss, Evaluation, Forward, Record, Recording, StepReport, Workers, evaluate,
+    gradients, simulate, train_step,
+};

@@ -1,0 +1,144 @@
+//! A model: a network with weights and the optimiser's state.
+
+use std::sync::Arc;
+
+use crate::error::{Result, invalid};
+use crate::initialise;
+use crate::network::{Network, Wires, check_weight};
+use crate::optimise::Moments;
+use crate::random::{CounterRng, Stream};
+use crate::real::Real;
+
+/// Weights and optimiser state of a network; cloning copies them, the network is shared.
+#[derive(Debug, Clone)]
+pub struct Model<F: Real> {
+    network: Arc<Network>,
+    /// θ of each projection: W = sign · max(θ, 0), or W = θ where the sender is free.
+    pub(crate) theta: Vec<Vec<F>>,
+    /// Bias of each readout (empty without one).
+    pub(crate) bias: Vec<Vec<F>>,
+    pub(crate) moments: Moments<F>,
+}
+
+impl<F: Real> Model<F> {
+    /// A model with the initial weights that the description's seed gives.
+    pub fn new(network: Arc<Network>) -> Self {
+        let seed = network.description().seed;
+        let theta = network.projections.iter().enumerate().map(|(i, wires)| {
+            let mut rng = CounterRng::internal(seed, Stream::Weights, 0, i);
+            let weights = initialise::weights(wires, &mut rng);
+            let to_theta = |(s, w): (usize, f64)| F::from_f64(theta_of(w, wires.sign(s)));
+            weights.into_iter().enumerate().map(to_theta).collect()
+        });
+        let theta: Vec<Vec<F>> = theta.collect();
+        let bias = network.readouts().iter().map(|readout| {
+            vec![F::ZERO; if readout.bias { readout.size() } else { 0 }]
+        });
+        let bias: Vec<Vec<F>> = bias.collect();
+        let moments = Moments::new(&theta, &bias);
+        Self { network, theta, bias, moments }
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    /// A projection's synapses.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] when there is no such projection.
+    pub fn projection(&self, name: &str) -> Result<&Wires> {
+        Ok(&self.network.projections[self.network.projection_index(name)?])
+    }
+
+    /// A projection's weights, in the order of its synapses.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] when there is no such projection.
+    pub fn weights(&self, name: &str) -> Result<Vec<F>> {
+        let index = self.network.projection_index(name)?;
+        let count = self.theta[index].len();
+        Ok((0..count).map(|synapse| self.weight(index, synapse)).collect())
+    }
+
+    pub(crate) fn weight(&self, projection: usize, synapse: usize) -> F {
+        let theta = self.theta[projection][synapse];
+        match self.network.projections[projection].sign(synapse) {
+            0 => theta,
+            _ if theta <= F::ZERO => F::ZERO,
+            1 => theta,
+            _ => -theta,
+        }
+    }
+
+    /// Replaces a projection's weights; the optimiser's moments stay.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for an unknown projection, a wrong number of values, or a value
+    /// that is not finite or against its sender's sign; nothing is changed then.
+    pub fn set_weights(&mut self, name: &str, values: &[f64]) -> Result<()> {
+        let index = self.network.projection_index(name)?;
+        let wires = &self.network.projections[index];
+        let path = format!("weights.{name}");
+        if values.len() != wires.len() {
+            let value = format!("{} values", values.len());
+            return Err(invalid(path, value, format!("{} values", wires.len())));
+        }
+        let mut theta = Vec::with_capacity(values.len());
+        for (synapse, &value) in values.iter().enumerate() {
+            let at = format!("{path}[{synapse}]");
+            check_weight(&at, value, wires.sign(synapse))?;
+            theta.push(finite_as(&at, theta_of(value, wires.sign(synapse)))?);
+        }
+        self.theta[index] = theta;
+        Ok(())
+    }
+
+    /// A readout's bias; empty without one.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] when there is no such readout.
+    pub fn bias(&self, readout: &str) -> Result<Vec<F>> {
+        Ok(self.bias[self.network.readout_index(readout)?].clone())
+    }
+
+    /// Replaces a readout's bias.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for an unknown readout or wrong values; nothing is changed then.
+    pub fn set_bias(&mut self, readout: &str, values: &[f64]) -> Result<()> {
+        let index = self.network.readout_index(readout)?;
+        let path = format!("bias.{readout}");
+        if values.len() != self.bias[index].len() {
+            let value = format!("{} values", values.len());
+            let allowed = format!("{} values", self.bias[index].len());
+            return Err(invalid(path, value, allowed));
+        }
+        let converted = values.iter().enumerate().map(|(i, &x)| finite_as(&format!("{path}[{i}]"), x));
+        self.bias[index] = converted.collect::<Result<_>>()?;
+        Ok(())
+    }
+
+    /// Bias of every readout unit, 0 where there is none.
+    pub(crate) fn output_bias(&self) -> Vec<F> {
+        let mut all = vec![F::ZERO; self.network.output_units()];
+        for (slot, bias) in self.network.readouts().iter().zip(&self.bias) {
+            all[slot.units.clone()][..bias.len()].copy_from_slice(bias);
+        }
+        all
+    }
+}
+
+/// θ of a weight: its size towards the sender's sign.
+fn theta_of(weight: f64, sign: i8) -> f64 {
+    if sign == 0 { weight } else { weight * f64::from(sign) }
+}
+
+fn finite_as<F: Real>(path: &str, value: f64) -> Result<F> {
+    let converted = F::from_f64(value);
+    if converted.is_finite() {
+        return Ok(converted);
+    }
+    Err(invalid(path, value, format!("a finite {}", F::NAME)))
+}

@@ -1,0 +1,279 @@
+//! The modulatory multidigraph: channels between cell types, expanded to gains between cells.
+//!
+//! A cell p receives Γ_p = Σ_j gain(p, j) (1 − α_j) X_j, where j secretes X_j. The gain of a
+//! synaptic channel acts along each living synapse p→j; a nonlocal channel joins p to every cell
+//! of the secreting type, through one sum a type.
+
+use crate::circuit::Fan;
+use crate::description::{Channel, Gain, Kernel, Reach, WeightGain};
+use crate::error::{Result, invalid};
+use crate::lanes::{Block, Lanes};
+use crate::learn::rule::{Channels, Hops, Rule};
+use crate::model::Model;
+use crate::network::{Network, Stage, validate_gain};
+use crate::real::Real;
+
+/// Gains of the moment.
+#[derive(Debug)]
+pub(crate) struct Modulation<F: Real> {
+    /// Receiver p → (secreting j, gain · (1 − α_j)).
+    pub synaptic: Fan<F>,
+    pub nonlocal: Option<Nonlocal<F>>,
+    /// Cells that receive anything.
+    pub receivers: Vec<u32>,
+}
+
+/// Channels that reach every cell of the receiving type.
+#[derive(Debug)]
+pub(crate) struct Nonlocal<F: Real> {
+    /// Secreting cells: (cell, type, 1 − α).
+    pub emitters: Vec<(u32, u32, F)>,
+    /// Gain `[receiving type][secreting type]`.
+    pub gains: Vec<F>,
+    pub type_of: Vec<u32>,
+    pub types: usize,
+}
+
+/// A rule's channels written out as a list.
+pub(crate) fn channel_list(network: &Network, rule: &Rule) -> Result<Vec<Channel>> {
+    if rule.hops == Hops::Count(0) {
+        return Ok(Vec::new());
+    }
+    let channels = match &rule.channels {
+        Channels::Preset(_) => network.channels.clone(),
+        Channels::List(list) => list.clone(),
+        Channels::Uniform(uniform) => {
+            validate_gain("rule.channels", uniform.gain, uniform.reach)?;
+            let names = network.type_names();
+            let pairs = names.iter().flat_map(|from| names.iter().map(move |to| (from, to)));
+            pairs
+                .map(|(from, to)| Channel {
+                    name: format!("{from}->{to}"),
+                    from: from.clone(),
+                    to: to.clone(),
+                    gain: uniform.gain,
+                    reach: uniform.reach,
+                    kernel: uniform.kernel,
+                })
+                .collect()
+        }
+    };
+    network.validate_channels("rule.channels", &channels)?;
+    if matches!(rule.hops, Hops::Count(_)) && channels.iter().any(|c| c.kernel == Kernel::Exact) {
+        return Err(invalid("rule.channels.kernel", "'exact'", "'none' (with hops 'all': 'exact')"));
+    }
+    Ok(channels)
+}
+
+impl<F: Real> Modulation<F> {
+    /// Expands channels with the weights of the moment; only cells that `secretes` holds for emit.
+    pub fn new(model: &Model<F>, channels: &[Channel], secretes: &[bool]) -> Result<Self> {
+        let network = model.network();
+        let table = Table::new(network, channels)?;
+        let blocks = BlockMeans::new(model);
+        let synaptic = synaptic_gains(model, &table, &blocks, secretes);
+        let nonlocal = nonlocal_gains(network, &table, &blocks, secretes);
+        let receives = |p: usize| {
+            !synaptic.of(p).is_empty() || nonlocal.as_ref().is_some_and(|n| n.reaches(p))
+        };
+        let receivers = (0..network.size()).filter(|&p| receives(p)).map(|p| p as u32).collect();
+        Ok(Self { synaptic, nonlocal, receivers })
+    }
+
+    /// Γ of every receiver from what the cells secrete; `totals` holds one sum a type.
+    #[inline(always)]
+    pub fn receive<L: Lanes<Scalar = F>>(
+        &self,
+        secreted: &[Block<F>],
+        totals: &mut [Block<F>],
+        gamma: &mut [Block<F>],
+    ) {
+        if let Some(nonlocal) = &self.nonlocal {
+            nonlocal.sum::<L>(secreted, totals);
+        }
+        for &p in &self.receivers {
+            let mut sum = L::splat(F::ZERO);
+            for &(j, gain) in self.synaptic.of(p as usize) {
+                sum = L::load(&secreted[j as usize]).mul_add(L::splat(gain), sum);
+            }
+            if let Some(nonlocal) = &self.nonlocal {
+                for (total, &gain) in totals.iter().zip(nonlocal.gains_of(p as usize)) {
+                    sum = L::load(total).mul_add(L::splat(gain), sum);
+                }
+            }
+            sum.store(&mut gamma[p as usize]);
+        }
+    }
+
+    /// Every (secreting cell, gain) of a receiver, nonlocal channels written out.
+    pub fn pairs(&self, p: usize) -> Vec<(u32, F)> {
+        let mut pairs = self.synaptic.of(p).to_vec();
+        if let Some(nonlocal) = &self.nonlocal {
+            let gains = nonlocal.gains_of(p);
+            let all = nonlocal.emitters.iter().map(|&(j, t, scale)| (j, gains[t as usize] * scale));
+            pairs.extend(all.filter(|&(_, gain)| gain != F::ZERO));
+        }
+        pairs
+    }
+
+    /// Number of per-type sums that [`Self::receive`] needs.
+    pub fn types(&self) -> usize {
+        self.nonlocal.as_ref().map_or(0, |n| n.types)
+    }
+}
+
+impl<F: Real> Nonlocal<F> {
+    fn gains_of(&self, p: usize) -> &[F] {
+        &self.gains[self.type_of[p] as usize * self.types..][..self.types]
+    }
+
+    fn reaches(&self, p: usize) -> bool {
+        let gains = self.gains_of(p);
+        self.emitters.iter().any(|&(_, t, _)| gains[t as usize] != F::ZERO)
+    }
+
+    #[inline(always)]
+    fn sum<L: Lanes<Scalar = F>>(&self, secreted: &[Block<F>], totals: &mut [Block<F>]) {
+        totals.fill(Block::ZERO);
+        for &(j, t, scale) in &self.emitters {
+            let total = &mut totals[t as usize];
+            L::load(&secreted[j as usize]).mul_add(L::splat(scale), L::load(total)).store(total);
+        }
+    }
+}
+
+/// Channels by (receiving type, secreting type).
+struct Table {
+    types: usize,
+    channels: Vec<Vec<(Gain, Reach)>>,
+}
+
+impl Table {
+    fn new(network: &Network, channels: &[Channel]) -> Result<Self> {
+        let types = network.type_names().len();
+        let mut table = vec![Vec::new(); types * types];
+        for channel in channels {
+            let from = network.type_index("channel.from", &channel.from)?;
+            let to = network.type_index("channel.to", &channel.to)?;
+            table[to * types + from].push((channel.gain, channel.reach));
+        }
+        Ok(Self { types, channels: table })
+    }
+
+    fn of(&self, receiving: usize, secreting: usize, reach: Reach) -> impl Iterator<Item = Gain> {
+        let list = self.channels[receiving * self.types + secreting].iter();
+        list.filter(move |(_, r)| *r == reach).map(|(gain, _)| *gain)
+    }
+}
+
+/// Sum and number of the living synapses from type to type, and the types' sizes.
+struct BlockMeans {
+    types: usize,
+    sums: Vec<f64>,
+    counts: Vec<usize>,
+    sizes: Vec<usize>,
+}
+
+impl BlockMeans {
+    fn new<F: Real>(model: &Model<F>) -> Self {
+        let network = model.network();
+        let types = network.type_names().len();
+        let (mut sums, mut counts) = (vec![0.0; types * types], vec![0; types * types]);
+        for_each_living(model, |p, j, weight| {
+            let block = network.type_of[p] * types + network.type_of[j];
+            sums[block] += weight;
+            counts[block] += 1;
+        });
+        let mut sizes = vec![0; types];
+        network.type_of.iter().for_each(|&t| sizes[t] += 1);
+        Self { types, sums, counts, sizes }
+    }
+
+    /// w̄ over existing synapses; 0 where there are none.
+    fn existing(&self, from: usize, to: usize) -> f64 {
+        let block = from * self.types + to;
+        self.sums[block] / self.counts[block].max(1) as f64
+    }
+
+    /// w̄ over the whole block, absent synapses and the diagonal counted as 0.
+    fn whole(&self, from: usize, to: usize) -> f64 {
+        let pairs = self.sizes[from] * self.sizes[to];
+        self.sums[from * self.types + to] / pairs.max(1) as f64
+    }
+}
+
+/// Calls with (p, j, W) for every recurrent synapse p→j with W ≠ 0.
+fn for_each_living<F: Real>(model: &Model<F>, mut visit: impl FnMut(usize, usize, f64)) {
+    for (index, wires) in model.network().projections.iter().enumerate() {
+        if wires.stage != Stage::Recurrent {
+            continue;
+        }
+        for synapse in 0..wires.len() {
+            let weight = model.weight(index, synapse);
+            if weight != F::ZERO {
+                visit(wires.pre_unit(synapse), wires.post_unit(synapse), weight.to_f64());
+            }
+        }
+    }
+}
+
+fn synaptic_gains<F: Real>(
+    model: &Model<F>,
+    table: &Table,
+    means: &BlockMeans,
+    secretes: &[bool],
+) -> Fan<F> {
+    let network = model.network();
+    let mut triples = Vec::new();
+    for_each_living(model, |p, j, weight| {
+        if !secretes[j] {
+            return;
+        }
+        let (to, from) = (network.type_of[p], network.type_of[j]);
+        let gains = table.of(to, from, Reach::Synaptic).map(|gain| match gain {
+            Gain::Weights(WeightGain::MeanWeight) => means.existing(to, from),
+            Gain::Weights(WeightGain::Weight) => weight,
+            Gain::Fixed(gain) => gain,
+        });
+        let gain = gains.sum::<f64>() * (1.0 - network.neurons[j].alpha);
+        if gain != 0.0 {
+            triples.push((p, j, F::from_f64(gain)));
+        }
+    });
+    Fan::new(network.size(), &triples)
+}
+
+fn nonlocal_gains<F: Real>(
+    network: &Network,
+    table: &Table,
+    means: &BlockMeans,
+    secretes: &[bool],
+) -> Option<Nonlocal<F>> {
+    let types = table.types;
+    let mut gains = vec![F::ZERO; types * types];
+    for to in 0..types {
+        for from in 0..types {
+            let sum: f64 = table
+                .of(to, from, Reach::Nonlocal)
+                .map(|gain| match gain {
+                    Gain::Weights(_) => means.whole(to, from),
+                    Gain::Fixed(gain) => gain,
+                })
+                .sum();
+            gains[to * types + from] = F::from_f64(sum);
+        }
+    }
+    if gains.iter().all(|&gain| gain == F::ZERO) {
+        return None;
+    }
+    let emitter = |j: usize| {
+        let scale = F::from_f64(1.0 - network.neurons[j].alpha);
+        (j as u32, network.type_of[j] as u32, scale)
+    };
+    Some(Nonlocal {
+        emitters: (0..network.size()).filter(|&j| secretes[j]).map(emitter).collect(),
+        gains,
+        type_of: network.type_of.iter().map(|&t| t as u32).collect(),
+        types,
+    })
+}

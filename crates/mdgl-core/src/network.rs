@@ -1,0 +1,707 @@
+//! A network, checked and wired: populations laid end to end, projections as lists of synapses.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::description::{
+    Channel, Connections, Gain, Initialise, Kernel, NamedSign, NetworkDescription, NeuronModel,
+    Parameter, Population, Projection, Reach, SCHEMA, Sign, WeightGain,
+};
+use crate::error::{Error, Result, invalid};
+use crate::random::{CounterRng, Stream};
+
+/// Most neurons or units of a network, so that every index fits and products do not overflow.
+const MOST_UNITS: usize = 1 << 24;
+/// Most synapses of a network.
+const MOST_SYNAPSES: u64 = 1 << 30;
+
+/// A network description, checked, with its connectivity drawn. Immutable; share it by `Arc`.
+#[derive(Debug, Clone)]
+pub struct Network {
+    description: NetworkDescription,
+    pub(crate) input_units: usize,
+    pub(crate) neurons: Vec<Neuron>,
+    pub(crate) outputs: Vec<Output>,
+    readouts: Vec<ReadoutSlot>,
+    pub(crate) projections: Vec<Wires>,
+    /// Type of each neuron.
+    pub(crate) type_of: Vec<usize>,
+    type_names: Vec<String>,
+    pub(crate) channels: Vec<Channel>,
+    input_offsets: Vec<usize>,
+}
+
+/// Constants of one neuron, in steps and decay factors.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Neuron {
+    pub alpha: f64,
+    pub rho: f64,
+    pub threshold: f64,
+    pub beta: f64,
+    pub dampening: f64,
+    pub refractory: u32,
+}
+
+/// Constants of one readout unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Output {
+    pub kappa: f64,
+}
+
+/// A readout's place among all readout units.
+#[derive(Debug, Clone)]
+pub struct ReadoutSlot {
+    name: String,
+    pub(crate) units: Range<usize>,
+    pub(crate) bias: bool,
+}
+
+impl ReadoutSlot {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+    /// Its number of units.
+    pub fn size(&self) -> usize {
+        self.units.len()
+    }
+    /// Whether it has a plastic bias.
+    pub fn has_bias(&self) -> bool {
+        self.bias
+    }
+}
+
+/// Which way a projection goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Input,
+    Recurrent,
+    Readout,
+}
+
+/// A projection's synapses: the mask within which weights may differ from 0.
+#[derive(Debug, Clone)]
+pub struct Wires {
+    name: String,
+    pub(crate) stage: Stage,
+    /// Presynaptic index in its population, one a synapse, ordered by post then pre.
+    pub(crate) pre: Vec<u32>,
+    /// Postsynaptic index in its population.
+    pub(crate) post: Vec<u32>,
+    pub(crate) sizes: (usize, usize),
+    pub(crate) offsets: (usize, usize),
+    /// Sign of each presynaptic unit: 1, −1 or 0 (free).
+    pub(crate) signs: Vec<i8>,
+    pub(crate) plastic: bool,
+    /// Density times number of pairs: what rewiring keeps up.
+    pub(crate) wanted: f64,
+    /// Explicit weights, in the order of the synapses; else how to draw them.
+    pub(crate) initial: InitialWeights,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum InitialWeights {
+    Given(Vec<f64>),
+    Drawn(Initialise),
+}
+
+impl Wires {
+    /// The projection's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+    /// Presynaptic index of each synapse.
+    pub fn pre(&self) -> &[u32] {
+        &self.pre
+    }
+    /// Postsynaptic index of each synapse.
+    pub fn post(&self) -> &[u32] {
+        &self.post
+    }
+    /// Sizes of the two populations.
+    pub fn sizes(&self) -> (usize, usize) {
+        self.sizes
+    }
+    /// Number of synapses.
+    pub fn len(&self) -> usize {
+        self.pre.len()
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.pre.is_empty()
+    }
+    pub(crate) fn sign(&self, synapse: usize) -> i8 {
+        self.signs[self.pre[synapse] as usize]
+    }
+    /// Presynaptic index among all units of its stage.
+    pub(crate) fn pre_unit(&self, synapse: usize) -> usize {
+        self.offsets.0 + self.pre[synapse] as usize
+    }
+    /// Postsynaptic index among all neurons, or all readout units.
+    pub(crate) fn post_unit(&self, synapse: usize) -> usize {
+        self.offsets.1 + self.post[synapse] as usize
+    }
+}
+
+/// A named population's place.
+#[derive(Clone)]
+struct Slot {
+    kind: SlotKind,
+    offset: usize,
+    size: usize,
+    signs: Vec<i8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SlotKind {
+    Input,
+    Population,
+    Readout,
+}
+
+impl Network {
+    /// Checks a description and draws its connectivity from its seed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the option's path, the value and what is allowed.
+    pub fn new(description: NetworkDescription) -> Result<Self> {
+        if description.schema != SCHEMA {
+            return Err(invalid("schema", &description.schema, SCHEMA));
+        }
+        positive("dt", description.dt)?;
+        let slots = lay_out(&description)?;
+        let neurons = neurons(&description)?;
+        let (outputs, readouts) = readouts(&description)?;
+        let (type_names, type_of) = types(&description, &slots, neurons.len())?;
+        let projections = projections(&description, &slots)?;
+        let channels = match &description.channels {
+            Some(channels) => channels.clone(),
+            None => default_channels(&type_names),
+        };
+        let network = Self {
+            input_units: description.inputs.iter().map(|p| p.size).sum(),
+            input_offsets: description.inputs.iter().map(|p| slots[&p.name].offset).collect(),
+            neurons,
+            outputs,
+            readouts,
+            projections,
+            type_of,
+            type_names,
+            channels,
+            description,
+        };
+        network.validate_channels("channels", &network.channels)?;
+        Ok(network)
+    }
+
+    /// The description it was made from.
+    pub fn description(&self) -> &NetworkDescription {
+        &self.description
+    }
+    /// Step in ms.
+    pub fn dt(&self) -> f64 {
+        self.description.dt
+    }
+    /// Number of recurrent neurons.
+    pub fn size(&self) -> usize {
+        self.neurons.len()
+    }
+    /// Number of input units.
+    pub fn input_units(&self) -> usize {
+        self.input_units
+    }
+    /// Number of readout units.
+    pub fn output_units(&self) -> usize {
+        self.outputs.len()
+    }
+    /// The projections, in the order of the description.
+    pub fn projections(&self) -> &[Wires] {
+        &self.projections
+    }
+    /// The readouts, in the order of the description.
+    pub fn readouts(&self) -> &[ReadoutSlot] {
+        &self.readouts
+    }
+    /// Names of the cell types.
+    pub fn type_names(&self) -> &[String] {
+        &self.type_names
+    }
+    /// Type of each neuron, an index into [`Self::type_names`].
+    pub fn types(&self) -> &[usize] {
+        &self.type_of
+    }
+
+    pub(crate) fn input_offset(&self, population: usize) -> usize {
+        self.input_offsets[population]
+    }
+
+    /// A projection's index.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is none of this name.
+    pub fn projection_index(&self, name: &str) -> Result<usize> {
+        let found = self.projections.iter().position(|p| p.name == name);
+        found.ok_or_else(|| {
+            let names = self.projections.iter().map(|p| p.name.as_str());
+            unknown("projection", name, names)
+        })
+    }
+
+    /// A readout's place.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is none of this name.
+    pub fn readout(&self, name: &str) -> Result<&ReadoutSlot> {
+        Ok(&self.readouts[self.readout_index(name)?])
+    }
+
+    /// A readout's index.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is none of this name.
+    pub fn readout_index(&self, name: &str) -> Result<usize> {
+        let found = self.readouts.iter().position(|r| r.name == name);
+        found.ok_or_else(|| {
+            let names = self.readouts.iter().map(|r| r.name.as_str());
+            unknown("readout", name, names)
+        })
+    }
+
+    /// A type's index.
+    pub(crate) fn type_index(&self, path: &str, name: &str) -> Result<usize> {
+        let found = self.type_names.iter().position(|t| t == name);
+        found.ok_or_else(|| unknown(path, name, self.type_names.iter().map(String::as_str)))
+    }
+
+    /// Checks a list of channels against the types.
+    pub(crate) fn validate_channels(&self, path: &str, channels: &[Channel]) -> Result<()> {
+        let mut seen = HashMap::new();
+        for (i, channel) in channels.iter().enumerate() {
+            let path = format!("{path}[{i}]");
+            let from = self.type_index(&format!("{path}.from"), &channel.from)?;
+            let to = self.type_index(&format!("{path}.to"), &channel.to)?;
+            validate_gain(&path, channel.gain, channel.reach)?;
+            let key = (from, to, channel.reach as u8, channel.kernel as u8);
+            if let Some(earlier) = seen.insert(key, i) {
+                return Err(invalid(
+                    path,
+                    format!("the same types, reach and kernel as channel {earlier}"),
+                    "one channel for each combination of from, to, reach and kernel",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn validate_gain(path: &str, gain: Gain, reach: Reach) -> Result<()> {
+    match (gain, reach) {
+        (Gain::Fixed(x), _) if !x.is_finite() => {
+            Err(invalid(format!("{path}.gain"), x, "a finite number"))
+        }
+        (Gain::Weights(WeightGain::Weight), Reach::Nonlocal) => Err(invalid(
+            format!("{path}.gain"),
+            "'weight'",
+            "with reach 'nonlocal': 'mean-weight' or a number",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn unknown<'a>(path: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Error {
+    let names: Vec<_> = names.collect();
+    invalid(path, format!("'{name}'"), format!("one of: {}", names.join(", ")))
+}
+
+fn positive(path: impl Into<String>, value: f64) -> Result<()> {
+    if value.is_finite() && value > 0.0 {
+        return Ok(());
+    }
+    Err(invalid(path, value, "a finite number above 0"))
+}
+
+fn lay_out(d: &NetworkDescription) -> Result<HashMap<String, Slot>> {
+    let inputs = d.inputs.iter().map(|p| (&p.name, p.size, Some(&p.sign), SlotKind::Input));
+    let populations =
+        d.populations.iter().map(|p| (&p.name, p.size, Some(&p.sign), SlotKind::Population));
+    let readouts = d.readouts.iter().map(|r| (&r.name, r.size, None, SlotKind::Readout));
+    let mut slots = HashMap::new();
+    let mut offsets = [0; 3];
+    for (i, (name, size, sign, kind)) in inputs.chain(populations).chain(readouts).enumerate() {
+        if name.is_empty() {
+            return Err(invalid("name", "''", "a non-empty name"));
+        }
+        let offset = &mut offsets[kind as usize];
+        if size == 0 || size > MOST_UNITS || *offset + size > MOST_UNITS {
+            let path = format!("{name}.size");
+            return Err(invalid(path, size, format!("1 to {MOST_UNITS}, all populations together")));
+        }
+        let signs = match sign {
+            Some(sign) => expand_sign(name, sign, size, d.seed, i)?,
+            None => Vec::new(),
+        };
+        let slot = Slot { kind, offset: *offset, size, signs };
+        *offset += size;
+        if slots.insert(name.clone(), slot).is_some() {
+            return Err(invalid("name", format!("'{name}' twice"), "a name of its own for each"));
+        }
+    }
+    if d.populations.is_empty() {
+        return Err(invalid("populations", "empty", "at least one recurrent population"));
+    }
+    Ok(slots)
+}
+
+fn expand_sign(name: &str, sign: &Sign, size: usize, seed: u64, slot: usize) -> Result<Vec<i8>> {
+    let path = || format!("{name}.sign");
+    match sign {
+        Sign::Named(NamedSign::Free) => Ok(vec![0; size]),
+        Sign::Named(NamedSign::Excitatory) => Ok(vec![1; size]),
+        Sign::Named(NamedSign::Inhibitory) => Ok(vec![-1; size]),
+        Sign::Each(signs) if signs.len() != size => {
+            Err(invalid(path(), format!("{} values", signs.len()), format!("{size} values")))
+        }
+        Sign::Each(signs) => match signs.iter().find(|s| !(-1..=1).contains(*s)) {
+            Some(wrong) => Err(invalid(path(), wrong, "1, -1 or 0 for each unit")),
+            None => Ok(signs.clone()),
+        },
+        Sign::Counts(counts) => {
+            if counts.excitatory.checked_add(counts.inhibitory) != Some(size) {
+                let value = format!("{} + {}", counts.excitatory, counts.inhibitory);
+                return Err(invalid(path(), value, format!("numbers that add up to {size}")));
+            }
+            let mut signs = vec![1; size];
+            signs[..counts.inhibitory].fill(-1);
+            if counts.shuffled {
+                CounterRng::internal(seed, Stream::Signs, 0, slot).shuffle(&mut signs);
+            }
+            Ok(signs)
+        }
+    }
+}
+
+fn neurons(d: &NetworkDescription) -> Result<Vec<Neuron>> {
+    let mut all = Vec::new();
+    for population in &d.populations {
+        for unit in 0..population.size {
+            all.push(neuron(population, unit, d.dt)?);
+        }
+    }
+    Ok(all)
+}
+
+fn neuron(p: &Population, unit: usize, dt: f64) -> Result<Neuron> {
+    let value = |field: &str, parameter: &Parameter, zero_allowed: bool| {
+        let path = format!("{}.{field}", p.name);
+        let x = match parameter {
+            Parameter::One(x) => *x,
+            Parameter::Each(values) if values.len() != p.size => {
+                let value = format!("{} values", values.len());
+                return Err(invalid(path, value, format!("a number or {} numbers", p.size)));
+            }
+            Parameter::Each(values) => values[unit],
+        };
+        if x.is_finite() && (x > 0.0 || zero_allowed && x == 0.0) {
+            return Ok(x);
+        }
+        let allowed = if zero_allowed { "finite numbers ≥ 0" } else { "finite numbers above 0" };
+        Err(invalid(path, x, allowed))
+    };
+    if p.model == NeuronModel::Lif
+        && (p.adaptation_strength.is_some() || p.adaptation_time_constant.is_some())
+    {
+        let path = format!("{}.adaptationStrength", p.name);
+        return Err(invalid(path, "set", "only with model 'alif'"));
+    }
+    let adaptive = p.model == NeuronModel::Alif;
+    let strength = p.adaptation_strength.clone().unwrap_or(Parameter::One(if adaptive { 1.8 } else { 0.0 }));
+    let tau_a = p.adaptation_time_constant.clone().unwrap_or(Parameter::One(2000.0));
+    let refractory = (value("refractoryPeriod", &p.refractory_period, true)? / dt).round();
+    if refractory > 1e6 {
+        let path = format!("{}.refractoryPeriod", p.name);
+        return Err(invalid(path, refractory * dt, "at most 1000000 steps"));
+    }
+    Ok(Neuron {
+        alpha: libm::exp(-dt / value("membraneTimeConstant", &p.membrane_time_constant, false)?),
+        rho: libm::exp(-dt / value("adaptationTimeConstant", &tau_a, false)?),
+        threshold: value("threshold", &p.threshold, false)?,
+        beta: value("adaptationStrength", &strength, true)?,
+        dampening: value("dampening", &p.dampening, true)?,
+        refractory: refractory as u32,
+    })
+}
+
+fn readouts(d: &NetworkDescription) -> Result<(Vec<Output>, Vec<ReadoutSlot>)> {
+    let mut outputs = Vec::new();
+    let mut slots = Vec::new();
+    for readout in &d.readouts {
+        positive(format!("{}.timeConstant", readout.name), readout.time_constant)?;
+        let output = Output { kappa: libm::exp(-d.dt / readout.time_constant) };
+        let first = outputs.len();
+        outputs.resize(first + readout.size, output);
+        slots.push(ReadoutSlot {
+            name: readout.name.clone(),
+            units: first..outputs.len(),
+            bias: readout.bias,
+        });
+    }
+    Ok((outputs, slots))
+}
+
+type Types = (Vec<String>, Vec<usize>);
+
+fn types(d: &NetworkDescription, slots: &HashMap<String, Slot>, neurons: usize) -> Result<Types> {
+    let Some(types) = &d.types else {
+        let names = d.populations.iter().map(|p| p.name.clone()).collect();
+        let type_of = d.populations.iter().enumerate().flat_map(|(i, p)| vec![i; p.size]).collect();
+        return Ok((names, type_of));
+    };
+    let mut type_of = vec![usize::MAX; neurons];
+    let mut names: Vec<String> = Vec::new();
+    for (index, cell_type) in types.iter().enumerate() {
+        if names.contains(&cell_type.name) || cell_type.name.is_empty() {
+            let value = format!("'{}'", cell_type.name);
+            return Err(invalid(format!("types[{index}].name"), value, "a name of its own"));
+        }
+        names.push(cell_type.name.clone());
+        for member in type_members(cell_type, slots)? {
+            if type_of[member] != usize::MAX {
+                let other = &names[type_of[member]];
+                let value = format!("neuron {member}, which type '{other}' has too");
+                return Err(invalid(
+                    format!("types[{index}].members"),
+                    value,
+                    "each neuron in exactly one type",
+                ));
+            }
+            type_of[member] = index;
+        }
+    }
+    match type_of.iter().position(|&t| t == usize::MAX) {
+        Some(neuron) => Err(invalid(
+            "types",
+            format!("without neuron {neuron}"),
+            "each neuron in exactly one type",
+        )),
+        None => Ok((names, type_of)),
+    }
+}
+
+fn type_members(
+    cell_type: &crate::description::CellType,
+    slots: &HashMap<String, Slot>,
+) -> Result<Vec<usize>> {
+    let mut members = Vec::new();
+    for part in &cell_type.members {
+        let path = format!("types.{}.members", cell_type.name);
+        let slot = find(slots, &path, &part.population, &[SlotKind::Population])?;
+        match &part.units {
+            None => members.extend(slot.offset..slot.offset + slot.size),
+            Some(units) => {
+                if let Some(unit) = units.iter().find(|&&unit| unit >= slot.size) {
+                    return Err(invalid(path, unit, format!("indices below {}", slot.size)));
+                }
+                members.extend(units.iter().map(|unit| slot.offset + unit));
+            }
+        }
+    }
+    Ok(members)
+}
+
+fn find<'a>(
+    slots: &'a HashMap<String, Slot>,
+    path: &str,
+    name: &str,
+    kinds: &[SlotKind],
+) -> Result<&'a Slot> {
+    match slots.get(name) {
+        Some(slot) if kinds.contains(&slot.kind) => Ok(slot),
+        _ => {
+            let mut names: Vec<_> = slots
+                .iter()
+                .filter(|(_, slot)| kinds.contains(&slot.kind))
+                .map(|(name, _)| name.as_str())
+                .collect();
+            names.sort_unstable();
+            Err(unknown(path, name, names.into_iter()))
+        }
+    }
+}
+
+fn default_channels(types: &[String]) -> Vec<Channel> {
+    let pairs = types.iter().flat_map(|from| types.iter().map(move |to| (from, to)));
+    pairs
+        .map(|(from, to)| Channel {
+            name: format!("{from}->{to}"),
+            from: from.clone(),
+            to: to.clone(),
+            gain: Gain::Weights(WeightGain::MeanWeight),
+            reach: Reach::Synaptic,
+            kernel: Kernel::None,
+        })
+        .collect()
+}
+
+fn projections(d: &NetworkDescription, slots: &HashMap<String, Slot>) -> Result<Vec<Wires>> {
+    let mut all: Vec<Wires> = Vec::new();
+    let mut synapses = 0u64;
+    for (i, projection) in d.projections.iter().enumerate() {
+        let name = projection.key();
+        if name.is_empty() || all.iter().any(|earlier| earlier.name == name) {
+            let path = format!("projections[{i}].name");
+            return Err(invalid(path, format!("'{name}'"), "a name of its own"));
+        }
+        let wires = wire(d, slots, i, projection)?;
+        synapses += wires.len() as u64;
+        if synapses > MOST_SYNAPSES {
+            let allowed = format!("at most {MOST_SYNAPSES} synapses in all");
+            return Err(invalid("projections", synapses, allowed));
+        }
+        all.push(wires);
+    }
+    Ok(all)
+}
+
+fn wire(
+    d: &NetworkDescription,
+    slots: &HashMap<String, Slot>,
+    index: usize,
+    projection: &Projection,
+) -> Result<Wires> {
+    use SlotKind::{Input, Population, Readout};
+    let path = |field: &str| format!("projections.{}.{field}", projection.key());
+    let from = find(slots, &path("from"), &projection.from, &[Input, Population])?;
+    let targets: &[_] = if from.kind == Input { &[Population] } else { &[Population, Readout] };
+    let to = find(slots, &path("to"), &projection.to, targets)?;
+    if let Some(delay) = projection.delay
+        && (delay - d.dt).abs() > 1e-9 * d.dt
+    {
+        let allowed = format!("{} ms (one step); longer delays are not supported", d.dt);
+        return Err(invalid(path("delay"), delay, allowed));
+    }
+    let stage = match (from.kind, to.kind) {
+        (Input, _) => Stage::Input,
+        (_, Readout) => Stage::Readout,
+        _ => Stage::Recurrent,
+    };
+    let recurrent = projection.from == projection.to;
+    let pairs = from.size as f64 * to.size as f64;
+    let (pre, post, initial, wanted) = match (&projection.connections, projection.density) {
+        (Some(list), None) => {
+            if projection.initialise.is_some() {
+                return Err(invalid(path("initialise"), "set", "only with density"));
+            }
+            let (pre, post, values) = listed(&path("connections"), list, from, to, recurrent)?;
+            let wanted = pre.len() as f64;
+            (pre, post, InitialWeights::Given(values), wanted)
+        }
+        (None, Some(density)) => {
+            if !(density > 0.0 && density <= 1.0) {
+                return Err(invalid(path("density"), density, "above 0, at most 1"));
+            }
+            let initialise = projection.initialise.unwrap_or(Initialise::Balanced);
+            validate_initialise(&path("initialise"), initialise)?;
+            let mut rng = CounterRng::internal(d.seed, Stream::Mask, 0, index);
+            let (pre, post) = draw_mask(&path("density"), &mut rng, density, from, to, recurrent)?;
+            (pre, post, InitialWeights::Drawn(initialise), density * pairs)
+        }
+        _ => return Err(invalid(path("density"), "given with connections, or neither", "one of the two")),
+    };
+    Ok(Wires {
+        name: projection.key(),
+        stage,
+        pre,
+        post,
+        sizes: (from.size, to.size),
+        offsets: (from.offset, to.offset),
+        signs: from.signs.clone(),
+        plastic: projection.plastic,
+        wanted,
+        initial,
+    })
+}
+
+fn validate_initialise(path: &str, initialise: Initialise) -> Result<()> {
+    match initialise {
+        Initialise::Balanced => Ok(()),
+        Initialise::Normal { standard_deviation } => {
+            positive(format!("{path}.standardDeviation"), standard_deviation)
+        }
+    }
+}
+
+/// floor(density · pairs) index pairs drawn with replacement (the authors' way), autapses
+/// discarded; at density 1 every pair.
+fn draw_mask(
+    path: &str,
+    rng: &mut CounterRng,
+    density: f64,
+    from: &Slot,
+    to: &Slot,
+    recurrent: bool,
+) -> Result<(Vec<u32>, Vec<u32>)> {
+    let pairs = from.size as u64 * to.size as u64;
+    if density * pairs as f64 > MOST_SYNAPSES as f64 {
+        let allowed = format!("at most {MOST_SYNAPSES} synapses");
+        return Err(invalid(path, density, allowed));
+    }
+    let mut drawn: Vec<(u32, u32)> = if density == 1.0 {
+        (0..to.size as u32).flat_map(|p| (0..from.size as u32).map(move |q| (p, q))).collect()
+    } else {
+        let count = (density * pairs as f64).floor() as u64;
+        let mut pair = || {
+            let q = rng.below(from.size as u32);
+            (rng.below(to.size as u32), q)
+        };
+        (0..count).map(|_| pair()).collect()
+    };
+    drawn.retain(|&(p, q)| !(recurrent && p == q));
+    drawn.sort_unstable();
+    drawn.dedup();
+    Ok(drawn.into_iter().map(|(p, q)| (q, p)).unzip())
+}
+
+type Listed = (Vec<u32>, Vec<u32>, Vec<f64>);
+
+fn listed(path: &str, list: &Connections, from: &Slot, to: &Slot, recurrent: bool) -> Result<Listed> {
+    let Connections { pre, post, values } = list;
+    if pre.len() != post.len() || pre.len() != values.len() {
+        let value = format!("{}, {} and {} entries", pre.len(), post.len(), values.len());
+        return Err(invalid(path, value, "pre, post and values of one length"));
+    }
+    let mut order: Vec<usize> = (0..pre.len()).collect();
+    order.sort_unstable_by_key(|&i| (post[i], pre[i]));
+    for (rank, &i) in order.iter().enumerate() {
+        let at = |field: &str| format!("{path}.{field}[{i}]");
+        if pre[i] as usize >= from.size {
+            return Err(invalid(at("pre"), pre[i], format!("an index below {}", from.size)));
+        }
+        if post[i] as usize >= to.size {
+            return Err(invalid(at("post"), post[i], format!("an index below {}", to.size)));
+        }
+        if recurrent && pre[i] == post[i] {
+            return Err(invalid(at("post"), post[i], "another neuron than pre (no autapses)"));
+        }
+        if rank > 0 && (pre[i], post[i]) == (pre[order[rank - 1]], post[order[rank - 1]]) {
+            return Err(invalid(at("pre"), pre[i], "each pair once in a projection"));
+        }
+        check_weight(&at("values"), values[i], from.signs[pre[i] as usize])?;
+    }
+    Ok((
+        order.iter().map(|&i| pre[i]).collect(),
+        order.iter().map(|&i| post[i]).collect(),
+        order.iter().map(|&i| values[i]).collect(),
+    ))
+}
+
+/// A weight must be finite and keep its sender's sign.
+pub(crate) fn check_weight(path: &str, value: f64, sign: i8) -> Result<()> {
+    if !value.is_finite() {
+        return Err(invalid(path, value, "a finite number"));
+    }
+    if value * f64::from(sign) < 0.0 {
+        let allowed = if sign > 0 { "≥ 0 (excitatory sender)" } else { "≤ 0 (inhibitory sender)" };
+        return Err(invalid(path, value, allowed));
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! Weights as safetensors: the tensors of each projection and bias, and the description.
+//!
+//! A file depends on description and weights alone. A projection `a->b` is three tensors:
+//! `a->b` (the weights, ordered by post then pre), `a->b.pre` and `a->b.post`; the bias of readout
+//! `c` is `c.bias`. The one metadata key, `mdgl`, holds the network description as JSON.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use safetensors::tensor::{Dtype, SafeTensors, View};
+
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::network::Network;
+use crate::real::Real;
+
+const METADATA_KEY: &str = "mdgl";
+
+struct Tensor {
+    dtype: Dtype,
+    shape: [usize; 1],
+    bytes: Vec<u8>,
+}
+
+impl Tensor {
+    fn new<T: bytemuck::Pod>(dtype: Dtype, values: &[T]) -> Self {
+        Self { dtype, shape: [values.len()], bytes: bytemuck::cast_slice(values).to_vec() }
+    }
+}
+
+impl View for &Tensor {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+fn dtype<F: Real>() -> Dtype {
+    if size_of::<F>() == 4 { Dtype::F32 } else { Dtype::F64 }
+}
+
+fn file_error(reason: impl ToString) -> Error {
+    Error::File { reason: reason.to_string() }
+}
+
+impl<F: Real> Model<F> {
+    /// The weights as a safetensors file.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the format refuses a name.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        let network = self.network();
+        let mut tensors = Vec::new();
+        for (index, wires) in network.projections().iter().enumerate() {
+            let weights: Vec<F> = (0..wires.len()).map(|s| self.weight(index, s)).collect();
+            tensors.push((wires.name().to_owned(), Tensor::new(dtype::<F>(), &weights)));
+            tensors.push((format!("{}.pre", wires.name()), Tensor::new(Dtype::U32, wires.pre())));
+            tensors.push((format!("{}.post", wires.name()), Tensor::new(Dtype::U32, wires.post())));
+        }
+        for (readout, bias) in network.readouts().iter().zip(&self.bias) {
+            if readout.has_bias() {
+                let name = format!("{}.bias", readout.name());
+                tensors.push((name, Tensor::new(dtype::<F>(), bias)));
+            }
+        }
+        let description = serde_json::to_string(network.description()).map_err(file_error)?;
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), description)]);
+        let views = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
+        safetensors::serialize(views, Some(metadata)).map_err(file_error)
+    }
+
+    /// The model that a safetensors file of this precision holds; the optimiser starts anew.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a file that is torn, foreign, of another precision, or whose synapses
+    /// are not those of its description; [`Error::Invalid`] for weights that are not allowed.
+    pub fn from_safetensors(bytes: &[u8]) -> Result<Self> {
+        let tensors = SafeTensors::deserialize(bytes).map_err(file_error)?;
+        let mut model = Self::new(Arc::new(described(bytes)?));
+        let network = model.network().clone();
+        for wires in network.projections() {
+            let same = |suffix: &str, expected: &[u32]| -> Result<()> {
+                let name = format!("{}.{suffix}", wires.name());
+                match read::<u32>(&tensors, &name, Dtype::U32)? == expected {
+                    true => Ok(()),
+                    false => Err(file_error(format!("{name} is not what the description gives"))),
+                }
+            };
+            same("pre", wires.pre())?;
+            same("post", wires.post())?;
+            let values = read::<F>(&tensors, wires.name(), dtype::<F>())?;
+            let values: Vec<f64> = values.into_iter().map(Real::to_f64).collect();
+            model.set_weights(wires.name(), &values)?;
+        }
+        for readout in network.readouts().iter().filter(|readout| readout.has_bias()) {
+            let values = read::<F>(&tensors, &format!("{}.bias", readout.name()), dtype::<F>())?;
+            let values: Vec<f64> = values.into_iter().map(Real::to_f64).collect();
+            model.set_bias(readout.name(), &values)?;
+        }
+        Ok(model)
+    }
+}
+
+/// The float type of a weights file, `f32` or `f64`.
+///
+/// # Errors
+/// [`Error::File`] for a file that holds no weights of ours.
+pub fn precision(bytes: &[u8]) -> Result<&'static str> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(file_error)?;
+    let network = described(bytes)?;
+    let name = match (network.projections().first(), network.readouts().first()) {
+        (Some(wires), _) => wires.name().to_owned(),
+        (None, Some(readout)) => format!("{}.bias", readout.name()),
+        (None, None) => return Ok(f32::NAME),
+    };
+    match tensors.tensor(&name).map_err(file_error)?.dtype() {
+        Dtype::F32 => Ok(f32::NAME),
+        Dtype::F64 => Ok(f64::NAME),
+        other => Err(file_error(format!("{name} holds {other:?}, not F32 or F64"))),
+    }
+}
+
+/// The network that the metadata describes.
+fn described(bytes: &[u8]) -> Result<Network> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(file_error)?;
+    let pairs = metadata.metadata().as_ref();
+    let description = pairs
+        .and_then(|pairs| pairs.get(METADATA_KEY))
+        .ok_or_else(|| file_error("it has no network description (metadata key 'mdgl')"))?;
+    Network::new(serde_json::from_str(description).map_err(file_error)?)
+}
+
+fn read<T: bytemuck::Pod>(tensors: &SafeTensors<'_>, name: &str, dtype: Dtype) -> Result<Vec<T>> {
+    let tensor = tensors.tensor(name).map_err(file_error)?;
+    if tensor.dtype() != dtype {
+        let found = tensor.dtype();
+        return Err(file_error(format!("{name} holds {found:?}, {dtype:?} was expected")));
+    }
+    Ok(bytemuck::pod_collect_to_vec(tensor.data()))
+}

@@ -1,0 +1,93 @@
+//! The two float types the engine runs in.
+
+use std::fmt::{Debug, Display};
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+
+use crate::lanes::{Instructions, Kernel, dispatch};
+
+/// `f32` or `f64`.
+pub trait Real:
+    Copy
+    + Default
+    + PartialOrd
+    + Debug
+    + Display
+    + Send
+    + Sync
+    + 'static
+    + Sum
+    + Add<Output = Self>
+    + AddAssign
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + bytemuck::Pod
+{
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// Whether decayed state is cleared before it becomes subnormal.
+    const CLEARS_TINY: bool;
+    /// The type's name, as in files and options.
+    const NAME: &'static str;
+
+    /// Rounds.
+    fn from_f64(x: f64) -> Self;
+    /// Widens.
+    fn to_f64(self) -> f64;
+    /// Absolute value.
+    fn abs(self) -> Self;
+    /// Whether neither infinite nor NaN.
+    fn is_finite(self) -> bool;
+    /// `self * a + b`, rounded once.
+    fn fused(self, a: Self, b: Self) -> Self;
+    /// Correctly rounded square root.
+    fn sqrt(self) -> Self;
+    /// Runs a kernel in the lanes that an instruction set has for this type.
+    fn run<K: Kernel<Self>>(instructions: Instructions, kernel: K) -> K::Output;
+}
+
+macro_rules! real {
+    ($name:ident, $clears:literal) => {
+        impl Real for $name {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const CLEARS_TINY: bool = $clears;
+            const NAME: &'static str = stringify!($name);
+
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                x as Self
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                self.abs()
+            }
+            #[inline(always)]
+            fn is_finite(self) -> bool {
+                self.is_finite()
+            }
+            #[inline(always)]
+            fn fused(self, a: Self, b: Self) -> Self {
+                self.mul_add(a, b)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                self.sqrt()
+            }
+            fn run<K: Kernel<Self>>(instructions: Instructions, kernel: K) -> K::Output {
+                dispatch::$name(instructions, kernel)
+            }
+        }
+    };
+}
+
+real!(f32, true);
+real!(f64, false);

@@ -1,0 +1,645 @@
+//! Whole batches: blocks of sixteen trials on threads, then one fixed tree of sums.
+//!
+//! Threads only choose who computes a block; every sum over blocks has the same order, so results
+//! do not depend on their number.
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+use rayon::prelude::*;
+
+use crate::batch::{Batch, Event, Targets};
+use crate::circuit::Circuit;
+use crate::encode::BlockInput;
+use crate::error::{Error, Result, invalid};
+use crate::judge::{Judge, Verdict};
+use crate::lanes::{Block, Instructions, LANES};
+use crate::learn::backward::{Backward, Signals, Work};
+use crate::learn::online::{Online, Traces};
+use crate::learn::partial::{Gradients, Partial};
+use crate::learn::plan::{Delta, Plan};
+use crate::learn::rule::{Estimator, Rule};
+use crate::loss::{Objective, check_values};
+use crate::model::Model;
+use crate::optimise::{self, Optimiser};
+use crate::real::Real;
+use crate::simulate::{Keep, Simulate, Trajectory};
+
+/// Threads and the memory that batches reuse.
+#[derive(Debug)]
+pub struct Workers<F: Real> {
+    pool: rayon::ThreadPool,
+    instructions: Instructions,
+    rooms: Mutex<Vec<Room<F>>>,
+}
+
+/// What one block of trials needs from its input to its gradient.
+#[derive(Debug, Default)]
+struct Room<F: Real> {
+    input: BlockInput<F>,
+    trajectory: Trajectory<F>,
+    delta: Delta<F>,
+    work: Work<F>,
+    traces: Traces<F>,
+}
+
+impl<F: Real> Workers<F> {
+    /// So many threads, on the best instruction set of the processor (or `MDGL_SIMD`'s).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for 0 or over 1024 threads, or when the system gives none.
+    pub fn new(threads: usize) -> Result<Self> {
+        Self::with_instructions(threads, Instructions::choose()?)
+    }
+
+    /// So many threads on a given instruction set.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; also when the processor lacks the instruction set.
+    pub fn with_instructions(threads: usize, instructions: Instructions) -> Result<Self> {
+        if threads == 0 || threads > 1024 {
+            return Err(invalid("threads", threads, "1 to 1024"));
+        }
+        if !instructions.is_available() {
+            return Err(invalid("instructions", instructions.name(), "one that the processor has"));
+        }
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("mdgl-{i}"))
+            .build()
+            .map_err(|e| invalid("threads", threads, format!("fewer ({e})")))?;
+        Ok(Self { pool, instructions, rooms: Mutex::default() })
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    /// The instruction set in use.
+    pub fn instructions(&self) -> Instructions {
+        self.instructions
+    }
+
+    /// Runs a job for each block of a batch; results in the order of the blocks.
+    fn blocks<T: Send>(
+        &self,
+        batch: &Batch,
+        job: impl Fn(usize, &mut Room<F>) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        let run = |block| {
+            let mut room = self.take_room();
+            let result = job(block, &mut room);
+            self.give_room(room);
+            result
+        };
+        let blocks = batch.trials.div_ceil(LANES);
+        self.pool.install(|| (0..blocks).into_par_iter().map(run).collect())
+    }
+
+    fn take_room(&self) -> Room<F> {
+        let mut rooms = self.rooms.lock().unwrap_or_else(|e| e.into_inner());
+        rooms.pop().unwrap_or_default()
+    }
+
+    fn give_room(&self, room: Room<F>) {
+        self.rooms.lock().unwrap_or_else(|e| e.into_inner()).push(room);
+    }
+}
+
+/// What a batch came to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation {
+    /// The task's loss.
+    pub loss: f64,
+    /// The firing-rate regulariser's loss.
+    pub regulariser: f64,
+    /// Fraction of trials whose class was right; `None` without classes.
+    pub accuracy: Option<f64>,
+    /// Mean firing rate of the recurrent neurons in Hz.
+    pub rate: f64,
+}
+
+/// What one training iteration gives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepReport {
+    /// The batch before the step.
+    pub evaluation: Evaluation,
+    /// Norm of the whole gradient, before clipping.
+    pub gradient_norm: f64,
+}
+
+/// What a batch is to be judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Assignment<'a> {
+    /// The trials.
+    pub batch: &'a Batch,
+    /// The losses.
+    pub objective: &'a Objective,
+    /// Targets, one entry a loss.
+    pub targets: &'a [Targets],
+}
+
+impl Assignment<'_> {
+    fn validate<F: Real>(&self, model: &Model<F>) -> Result<()> {
+        self.batch.validate(model.network())?;
+        self.objective.validate(model.network(), self.batch, self.targets)
+    }
+}
+
+/// A simulated batch, waiting for δ from outside (custom losses).
+#[derive(Debug)]
+pub struct Forward<F: Real> {
+    rooms: Vec<Room<F>>,
+    trials: usize,
+    outputs: usize,
+}
+
+impl<F: Real> Forward<F> {
+    /// Simulates a batch and keeps what the gradient needs.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a batch that does not fit, [`Error::Cancelled`], [`Error::Memory`].
+    pub fn new(
+        model: &Model<F>,
+        batch: &Batch,
+        workers: &Workers<F>,
+        cancel: &AtomicBool,
+    ) -> Result<Self> {
+        batch.validate(model.network())?;
+        let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
+        let rooms = pass.simulate_all(Keep { psi: true, voltage: false })?;
+        Ok(Self { rooms, trials: batch.trials, outputs: model.network().output_units() })
+    }
+
+    /// The readout, `[trial][step][unit]`.
+    pub fn readout(&self) -> Vec<F> {
+        by_trial(&self.rooms, self.trials, self.outputs, |room| &room.trajectory.readout)
+    }
+}
+
+/// A loss computed outside, for a [`Forward`].
+#[derive(Debug)]
+pub struct CustomLoss<F: Real> {
+    /// The simulated batch.
+    pub forward: Forward<F>,
+    /// ∂E/∂y, `[trial][step][unit]` over all readout units.
+    pub delta: Vec<f64>,
+    /// E.
+    pub loss: f64,
+    /// Reported as it is.
+    pub accuracy: Option<f64>,
+}
+
+/// Simulates a batch and judges it.
+///
+/// # Errors
+/// [`Error::Invalid`] for a batch or targets that do not fit, [`Error::Cancelled`],
+/// [`Error::Memory`].
+pub fn evaluate<F: Real>(
+    model: &Model<F>,
+    assignment: Assignment<'_>,
+    workers: &Workers<F>,
+    cancel: &AtomicBool,
+) -> Result<Evaluation> {
+    assignment.validate(model)?;
+    let batch = assignment.batch;
+    let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
+    let outcomes = workers.blocks(batch, |block, room| {
+        pass.simulate(block, room, Keep::default())?;
+        Ok(pass.judge(assignment, block, room))
+    })?;
+    Ok(Outcome::total(&outcomes).evaluation(model, assignment))
+}
+
+/// Loss and gradients of a batch by a rule; `custom` goes with a custom loss and only with one.
+///
+/// # Errors
+/// [`Error::Invalid`] for a batch, targets or rule that do not fit, [`Error::NotFinite`],
+/// [`Error::Cancelled`], [`Error::Memory`].
+pub fn gradients<F: Real>(
+    model: &Model<F>,
+    assignment: Assignment<'_>,
+    rule: &Rule,
+    custom: Option<CustomLoss<F>>,
+    workers: &Workers<F>,
+    cancel: &AtomicBool,
+) -> Result<(Evaluation, Gradients<F>)> {
+    let all = vec![true; model.network().projections().len()];
+    learn(model, assignment, rule, custom, &all, workers, cancel)
+}
+
+/// One training iteration: gradients, then one step of the optimiser on a copy of the model.
+///
+/// # Errors
+/// As [`gradients`], and [`Error::Invalid`] for the optimiser's settings.
+pub fn train_step<F: Real>(
+    model: &Model<F>,
+    assignment: Assignment<'_>,
+    rule: &Rule,
+    custom: Option<CustomLoss<F>>,
+    optimiser: &Optimiser,
+    workers: &Workers<F>,
+    cancel: &AtomicBool,
+) -> Result<(Model<F>, StepReport)> {
+    optimiser.validate(model.network())?;
+    let learns = optimiser.learns(model.network());
+    let (evaluation, gradients) =
+        learn(model, assignment, rule, custom, &learns, workers, cancel)?;
+    let gradient_norm = gradients.norm();
+    let seed = assignment.batch.key.seed;
+    let next = optimise::step(model, optimiser, &gradients, gradient_norm, seed)?;
+    Ok((next, StepReport { evaluation, gradient_norm }))
+}
+
+fn learn<F: Real>(
+    model: &Model<F>,
+    assignment: Assignment<'_>,
+    rule: &Rule,
+    custom: Option<CustomLoss<F>>,
+    learns: &[bool],
+    workers: &Workers<F>,
+    cancel: &AtomicBool,
+) -> Result<(Evaluation, Gradients<F>)> {
+    assignment.validate(model)?;
+    let Assignment { batch, objective, .. } = assignment;
+    if objective.is_custom() != custom.is_some() {
+        return Err(invalid("loss", "custom", "together with a δ from outside"));
+    }
+    let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
+    let regularised = objective.regulariser.is_some();
+    let plan = Plan::new(model, &pass.circuit, rule, regularised, learns)?;
+    let (outcome, constants, partials) = match (custom, rule.estimator) {
+        (None, Estimator::Backward) if !regularised => pass.fused(assignment, &plan)?,
+        (None, Estimator::Backward) => pass.in_two(assignment, &plan)?,
+        (None, Estimator::Online) => pass.online(assignment, &plan)?,
+        (Some(custom), Estimator::Backward) => pass.given(assignment, &plan, custom)?,
+        (Some(_), Estimator::Online) => {
+            return Err(invalid("rule.estimator", "'online'", "with a custom loss: 'backward'"));
+        }
+    };
+    let mut partial = Partial::sum_in_tree(partials);
+    if rule.estimator == Estimator::Online && regularised {
+        partial.regularise(&plan, &constants);
+    }
+    let evaluation = outcome.evaluation(model, assignment);
+    if !(evaluation.loss + evaluation.regulariser).is_finite() {
+        return Err(Error::NotFinite { what: "the loss".into() });
+    }
+    Ok((evaluation, partial.gradients(model, &plan)?))
+}
+
+type Learned<F> = (Outcome, Vec<F>, Vec<Partial<F>>);
+
+/// One batch on its way through the stages.
+struct Pass<'a, F: Real> {
+    model: &'a Model<F>,
+    circuit: Circuit<F>,
+    batch: &'a Batch,
+    workers: &'a Workers<F>,
+    cancel: &'a AtomicBool,
+}
+
+impl<F: Real> Pass<'_, F> {
+    fn lengths(&self, block: usize) -> [u32; LANES] {
+        std::array::from_fn(|lane| {
+            let trial = block * LANES + lane;
+            if trial < self.batch.trials { self.batch.length(trial) as u32 } else { 0 }
+        })
+    }
+
+    fn simulate(&self, block: usize, room: &mut Room<F>, keep: Keep) -> Result<()> {
+        room.input.encode(self.model.network(), self.batch, block);
+        let steps = self.batch.steps;
+        room.trajectory.prepare(&self.circuit, self.lengths(block), steps, keep)?;
+        let kernel = Simulate {
+            circuit: &self.circuit,
+            input: &room.input,
+            trajectory: &mut room.trajectory,
+            keep,
+            cancel: self.cancel,
+        };
+        F::run(self.workers.instructions, kernel)
+    }
+
+    fn simulate_all(&self, keep: Keep) -> Result<Vec<Room<F>>> {
+        self.workers.blocks(self.batch, |block, room| {
+            self.simulate(block, room, keep)?;
+            Ok(std::mem::take(room))
+        })
+    }
+
+    /// Losses and δ of a simulated block.
+    fn judge(&self, assignment: Assignment<'_>, block: usize, room: &mut Room<F>) -> Outcome {
+        let Assignment { batch, objective, targets } = assignment;
+        let outputs = self.circuit.outputs();
+        let shortest = self.lengths(block).into_iter().filter(|&n| n > 0).min().unwrap_or(0);
+        room.delta.reset(objective.first_step(shortest as usize), batch.steps, outputs);
+        let mut judge = Judge::new(self.model.network(), batch, objective, targets, block);
+        judge.all(&room.trajectory.readout, outputs, &mut room.delta);
+        Outcome::of(judge.verdict(), room.trajectory.spike_counts(self.circuit.size()))
+    }
+
+    fn backward(
+        &self,
+        plan: &Plan<F>,
+        constants: &[F],
+        room: &mut Room<F>,
+        signals: Option<&mut Signals<F>>,
+    ) -> Result<Partial<F>> {
+        let kernel = Backward {
+            circuit: &self.circuit,
+            plan,
+            input: &room.input,
+            trajectory: &room.trajectory,
+            delta: &room.delta,
+            constants,
+            work: &mut room.work,
+            signals,
+            cancel: self.cancel,
+        };
+        F::run(self.workers.instructions, kernel)?;
+        Ok(room.work.partial(plan))
+    }
+
+    fn backward_all(&self, plan: &Plan<F>, constants: &[F], mut rooms: Vec<Room<F>>) -> Result<Vec<Partial<F>>> {
+        let partials = self.workers.pool.install(|| {
+            let backward = |room| self.backward(plan, constants, room, None);
+            rooms.par_iter_mut().map(backward).collect::<Result<Vec<_>>>()
+        });
+        rooms.into_iter().for_each(|room| self.workers.give_room(room));
+        partials
+    }
+
+    /// Forward and backward block by block, while the trajectory is in the cache.
+    fn fused(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Learned<F>> {
+        let blocks = self.workers.blocks(self.batch, |block, room| {
+            self.simulate(block, room, Keep { psi: true, voltage: false })?;
+            let outcome = self.judge(assignment, block, room);
+            Ok((outcome, self.backward(plan, &[], room, None)?))
+        })?;
+        let (outcomes, partials): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
+        Ok((Outcome::total(&outcomes), Vec::new(), partials))
+    }
+
+    /// All blocks forward, then all backward: the regulariser needs the batch's rates.
+    fn in_two(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Learned<F>> {
+        let mut rooms = self.simulate_all(Keep { psi: true, voltage: false })?;
+        let outcomes = rooms.iter_mut().enumerate();
+        let outcomes: Vec<_> = outcomes.map(|(b, room)| self.judge(assignment, b, room)).collect();
+        let outcome = Outcome::total(&outcomes);
+        let constants = outcome.constants(self.model, assignment);
+        let partials = self.backward_all(plan, &constants, rooms)?;
+        Ok((outcome, constants, partials))
+    }
+
+    /// Backward from a δ that was computed outside.
+    fn given(&self, assignment: Assignment<'_>, plan: &Plan<F>, custom: CustomLoss<F>) -> Result<Learned<F>> {
+        let CustomLoss { forward, delta, loss, accuracy } = custom;
+        let (steps, outputs) = (self.batch.steps, self.circuit.outputs());
+        check_values("delta", &delta, self.batch.trials * steps * outputs)?;
+        let mut rooms = forward.rooms;
+        let mut outcome = Outcome::default();
+        for (block, room) in rooms.iter_mut().enumerate() {
+            room.delta.reset(0, steps, outputs);
+            for lane in 0..LANES.min(self.batch.trials - block * LANES) {
+                let trial = block * LANES + lane;
+                for step in 0..self.batch.length(trial) {
+                    for unit in 0..outputs {
+                        let value = delta[(trial * steps + step) * outputs + unit];
+                        room.delta.set(step, unit, outputs, lane, F::from_f64(value));
+                    }
+                }
+            }
+            outcome.add_counts(&room.trajectory.spike_counts(self.circuit.size()));
+        }
+        outcome.loss = loss;
+        outcome.accuracy = accuracy;
+        let constants = outcome.constants(self.model, assignment);
+        let partials = self.backward_all(plan, &constants, rooms)?;
+        Ok((outcome, constants, partials))
+    }
+
+    /// Simulation and learning in one loop over time.
+    fn online(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Learned<F>> {
+        let Assignment { batch, objective, targets } = assignment;
+        let regularised = objective.regulariser.is_some();
+        let blocks = self.workers.blocks(batch, |block, room| {
+            room.input.encode(self.model.network(), batch, block);
+            let mut judge = Judge::new(self.model.network(), batch, objective, targets, block);
+            let kernel = Online {
+                circuit: &self.circuit,
+                plan,
+                input: &room.input,
+                lengths: self.lengths(block),
+                steps: batch.steps,
+                errors: &mut judge,
+                regularised,
+                traces: &mut room.traces,
+                cancel: self.cancel,
+            };
+            F::run(self.workers.instructions, kernel)?;
+            let outcome = Outcome::of(judge.verdict(), room.traces.spike_counts().to_vec());
+            Ok((outcome, room.traces.partial()))
+        })?;
+        let (outcomes, partials): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
+        let outcome = Outcome::total(&outcomes);
+        let constants = outcome.constants(self.model, assignment);
+        Ok((outcome, constants, partials))
+    }
+}
+
+/// What blocks of trials came to, before means are taken.
+#[derive(Debug, Clone, Default)]
+struct Outcome {
+    loss: f64,
+    accuracy: Option<f64>,
+    judged: u64,
+    correct: u64,
+    /// Spikes of each neuron.
+    counts: Vec<u64>,
+}
+
+impl Outcome {
+    fn of(verdict: Verdict, counts: Vec<u64>) -> Self {
+        let Verdict { loss, judged, correct } = verdict;
+        Self { loss, accuracy: None, judged, correct, counts }
+    }
+
+    fn total(blocks: &[Self]) -> Self {
+        let mut total = Self::default();
+        for block in blocks {
+            total.loss += block.loss;
+            total.judged += block.judged;
+            total.correct += block.correct;
+            total.add_counts(&block.counts);
+        }
+        if total.judged > 0 {
+            total.accuracy = Some(total.correct as f64 / total.judged as f64);
+        }
+        total
+    }
+
+    fn add_counts(&mut self, counts: &[u64]) {
+        self.counts.resize(counts.len(), 0);
+        self.counts.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    }
+
+    /// Mean spikes a step of each neuron.
+    fn rates(&self, batch: &Batch) -> Vec<f64> {
+        let steps = batch.total_steps() as f64;
+        self.counts.iter().map(|&count| count as f64 / steps).collect()
+    }
+
+    /// c (f_p − f0) / (all steps of all trials), one a cell; none without a regulariser.
+    fn constants<F: Real>(&self, model: &Model<F>, assignment: Assignment<'_>) -> Vec<F> {
+        let Some(r) = assignment.objective.regulariser else { return Vec::new() };
+        let target = r.target_rate * model.network().dt() / 1000.0;
+        let scale = r.strength / assignment.batch.total_steps() as f64;
+        let rates = self.rates(assignment.batch).into_iter();
+        rates.map(|rate| F::from_f64(scale * (rate - target))).collect()
+    }
+
+    fn evaluation<F: Real>(&self, model: &Model<F>, assignment: Assignment<'_>) -> Evaluation {
+        let dt = model.network().dt();
+        let rates = self.rates(assignment.batch);
+        let regulariser = assignment.objective.regulariser.map_or(0.0, |r| {
+            let target = r.target_rate * dt / 1000.0;
+            let excess = rates.iter().map(|rate| (rate - target) * (rate - target));
+            0.5 * r.strength * excess.sum::<f64>()
+        });
+        let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+        Evaluation {
+            loss: self.loss,
+            regulariser,
+            accuracy: self.accuracy,
+            rate: mean * 1000.0 / dt,
+        }
+    }
+}
+
+/// What to record of a simulation.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Record<'a> {
+    /// The membrane of every neuron.
+    pub voltage: bool,
+    /// Learning and modulatory signals of a rule on targets.
+    pub signals: Option<(&'a Objective, &'a [Targets], &'a Rule)>,
+}
+
+/// A recorded simulation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording<F> {
+    /// Spikes, ordered by trial, step and neuron.
+    pub spikes: Vec<Event>,
+    /// v before the reset, `[trial][step][neuron]`; empty if not recorded.
+    pub voltage: Vec<F>,
+    /// Readout, `[trial][step][unit]`.
+    pub readout: Vec<F>,
+    /// L, `[trial][step][neuron]`; empty if not recorded.
+    pub learning_signal: Vec<F>,
+    /// Γ, `[trial][step][neuron]`; empty if not recorded.
+    pub modulatory_signal: Vec<F>,
+}
+
+/// Simulates a batch and keeps what happened.
+///
+/// # Errors
+/// [`Error::Invalid`] for a batch, targets or rule that do not fit, or a custom loss;
+/// [`Error::Cancelled`], [`Error::Memory`].
+pub fn simulate<F: Real>(
+    model: &Model<F>,
+    batch: &Batch,
+    record: Record<'_>,
+    workers: &Workers<F>,
+    cancel: &AtomicBool,
+) -> Result<Recording<F>> {
+    batch.validate(model.network())?;
+    let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
+    let keep = Keep { psi: record.signals.is_some(), voltage: record.voltage };
+    let mut rooms = pass.simulate_all(keep)?;
+    let signals = match record.signals {
+        None => Vec::new(),
+        Some((objective, targets, rule)) => {
+            record_signals(&pass, Assignment { batch, objective, targets }, rule, &mut rooms)?
+        }
+    };
+    let (neurons, outputs) = (pass.circuit.size(), pass.circuit.outputs());
+    let flat = |pick: &dyn Fn(&Signals<F>) -> &[Block<F>]| {
+        let blocks: Vec<&[Block<F>]> = signals.iter().map(pick).collect();
+        transpose(&blocks, batch.trials, neurons)
+    };
+    let recording = Recording {
+        spikes: spike_events(&rooms, batch.trials),
+        voltage: by_trial(&rooms, batch.trials, neurons, |room| &room.trajectory.voltage),
+        readout: by_trial(&rooms, batch.trials, outputs, |room| &room.trajectory.readout),
+        learning_signal: flat(&|s| &s.learning),
+        modulatory_signal: flat(&|s| &s.modulation),
+    };
+    rooms.into_iter().for_each(|room| workers.give_room(room));
+    Ok(recording)
+}
+
+fn record_signals<F: Real>(
+    pass: &Pass<'_, F>,
+    assignment: Assignment<'_>,
+    rule: &Rule,
+    rooms: &mut [Room<F>],
+) -> Result<Vec<Signals<F>>> {
+    assignment.validate(pass.model)?;
+    if assignment.objective.is_custom() {
+        return Err(invalid("loss", "custom", "for recorded signals: a built-in loss"));
+    }
+    let regularised = assignment.objective.regulariser.is_some();
+    let all = vec![true; pass.model.network().projections().len()];
+    let plan = Plan::new(pass.model, &pass.circuit, rule, regularised, &all)?;
+    let outcomes = rooms.iter_mut().enumerate();
+    let outcomes: Vec<_> = outcomes.map(|(b, room)| pass.judge(assignment, b, room)).collect();
+    let constants = Outcome::total(&outcomes).constants(pass.model, assignment);
+    let len = assignment.batch.steps * pass.circuit.size();
+    let record = |room: &mut Room<F>| {
+        let zeros = || vec![Block::ZERO; len];
+        let mut signals = Signals { learning: zeros(), modulation: zeros() };
+        pass.backward(&plan, &constants, room, Some(&mut signals))?;
+        Ok(signals)
+    };
+    rooms.iter_mut().map(record).collect()
+}
+
+fn spike_events<F: Real>(rooms: &[Room<F>], trials: usize) -> Vec<Event> {
+    let mut events = Vec::new();
+    for trial in 0..trials {
+        let trajectory = &rooms[trial / LANES].trajectory;
+        for step in 0..trajectory.steps {
+            for entry in trajectory.state.spikes.at(step) {
+                if entry.mask >> (trial % LANES) & 1 == 1 {
+                    let (trial, step) = (trial as u32, step as u32);
+                    events.push(Event { trial, step, unit: entry.unit, count: 1 });
+                }
+            }
+        }
+    }
+    events
+}
+
+fn by_trial<F: Real>(
+    rooms: &[Room<F>],
+    trials: usize,
+    columns: usize,
+    pick: impl Fn(&Room<F>) -> &Vec<Block<F>>,
+) -> Vec<F> {
+    let blocks: Vec<&[Block<F>]> = rooms.iter().map(|room| pick(room).as_slice()).collect();
+    transpose(&blocks, trials, columns)
+}
+
+/// Blocks of lanes `[step][column]` to `[trial][step][column]`.
+fn transpose<F: Real>(blocks: &[&[Block<F>]], trials: usize, columns: usize) -> Vec<F> {
+    let rows = blocks.first().map_or(0, |block| block.len() / columns.max(1));
+    let mut out = Vec::with_capacity(trials * rows * columns);
+    if rows > 0 {
+        for trial in 0..trials {
+            out.extend(blocks[trial / LANES].iter().map(|block| block.0[trial % LANES]));
+        }
+    }
+    out
+}

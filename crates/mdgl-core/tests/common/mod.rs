@@ -1,0 +1,252 @@
+//! Random networks for the property tests, as the oracle and as the engine see them.
+#![allow(dead_code)]
+
+pub mod oracle;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use mdgl_core::{
+    Assignment, Batch, CounterRng, DrawKey, Event, Gradients, Input, Instructions, Model, Network, Objective,
+    Real, Rule, Targets, Workers, gradients,
+};
+use oracle::{Grad, Loss, Spec, Table};
+use proptest::prelude::*;
+use serde_json::json;
+
+/// What a random network is like; the rest follows from the seed.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub seed: u64,
+    pub n_in: usize,
+    pub n_rec: usize,
+    pub n_out: usize,
+    pub steps: usize,
+    pub trials: usize,
+    pub types: usize,
+    pub loss: u32,
+    pub regularised: bool,
+}
+
+/// Networks of up to so many neurons.
+pub fn shapes(most_neurons: usize, most_steps: usize) -> impl Strategy<Value = Shape> {
+    let sizes = (1..4usize, 2..=most_neurons, 1..4usize, 12..=most_steps, 1..20usize);
+    (any::<u64>(), sizes, 1..5usize, 0..3u32, any::<bool>()).prop_map(
+        |(seed, (n_in, n_rec, n_out, steps, trials), types, loss, regularised)| Shape {
+            seed,
+            n_in,
+            n_rec,
+            n_out,
+            steps,
+            trials,
+            types,
+            loss,
+            regularised,
+        },
+    )
+}
+
+impl Shape {
+    pub fn spec(&self) -> Spec {
+        let rng = &mut CounterRng::new(self.seed, 0, 0, 0);
+        let mut each = |low: f64, high: f64| -> Vec<f64> {
+            (0..self.n_rec).map(|_| low + (high - low) * rng.uniform()).collect()
+        };
+        let alpha = each(0.8, 0.97);
+        let rho = each(0.9, 0.999);
+        let thr = each(0.01, 0.03);
+        let gamma = each(0.2, 0.5);
+        let beta: Vec<f64> = each(-1.8, 1.8).into_iter().map(|b| b.max(0.0)).collect();
+        let n_ref = each(0.0, 6.0).into_iter().map(|n| n as usize).collect();
+        let w_in = table(rng, self.n_in, self.n_rec, 0.7, 0.4, false);
+        let w_rec = table(rng, self.n_rec, self.n_rec, 0.5, 0.15, true);
+        let w_out = table(rng, self.n_rec, self.n_out, 0.5, 1.0, false);
+        Spec {
+            n_in: self.n_in,
+            n_rec: self.n_rec,
+            n_out: self.n_out,
+            steps: self.steps,
+            alpha,
+            rho,
+            thr,
+            beta,
+            gamma,
+            n_ref,
+            kappa: 0.8 + 0.15 * rng.uniform(),
+            w_in,
+            w_rec,
+            w_out,
+            bias: (0..self.n_out).map(|_| 0.1 * rng.normal()).collect(),
+            types: (0..self.n_rec).map(|_| rng.below(self.types as u32) as usize).collect(),
+            inputs: self.cube(self.n_in, || f64::from(u8::from(rng.below(5) == 0) + u8::from(rng.below(40) == 0))),
+            loss: self.loss(rng),
+            c_reg: if self.regularised { 5.0 } else { 0.0 },
+            f0: 0.02,
+        }
+    }
+
+    fn loss(&self, rng: &mut CounterRng) -> Loss {
+        let window = match self.loss {
+            0 => 1,
+            1 => 1 + rng.below(self.steps as u32) as usize,
+            _ => return Loss::SquaredError { targets: self.cube(self.n_out, || rng.normal()) },
+        };
+        let targets = (0..self.trials).map(|_| rng.below(self.n_out as u32) as usize).collect();
+        Loss::CrossEntropy { targets, window }
+    }
+
+    fn cube(&self, units: usize, mut value: impl FnMut() -> f64) -> Vec<Table> {
+        let mut row = || (0..units).map(|_| value()).collect();
+        let mut trial = || (0..self.steps).map(|_| row()).collect();
+        (0..self.trials).map(|_| trial()).collect()
+    }
+}
+
+fn table(rng: &mut CounterRng, rows: usize, columns: usize, density: f64, sd: f64, recurrent: bool) -> Table {
+    let mut weight = |q: usize, p: usize| {
+        let present = rng.uniform() < density && !(recurrent && q == p);
+        let value = sd * rng.normal();
+        if present { value } else { 0.0 }
+    };
+    (0..rows).map(|q| (0..columns).map(|p| weight(q, p)).collect()).collect()
+}
+
+/// A random network, its trials and its losses, ready for the engine.
+pub struct Case<F: Real> {
+    pub model: Model<F>,
+    pub batch: Batch,
+    pub objective: Objective,
+    pub targets: Vec<Targets>,
+}
+
+impl<F: Real> Case<F> {
+    pub fn new(spec: &Spec) -> Self {
+        let network = Network::new(serde_json::from_value(description(spec)).unwrap()).unwrap();
+        let mut model = Model::new(Arc::new(network));
+        model.set_bias("out", &spec.bias).unwrap();
+        let mut events = Vec::new();
+        for (trial, rows) in spec.inputs.iter().enumerate() {
+            for (step, row) in rows.iter().enumerate() {
+                for (unit, &count) in row.iter().enumerate().filter(|&(_, &count)| count > 0.0) {
+                    let (trial, step, unit) = (trial as u32, step as u32, unit as u32);
+                    events.push(Event { trial, step, unit, count: count as u32 });
+                }
+            }
+        }
+        let batch = Batch {
+            trials: spec.inputs.len(),
+            steps: spec.steps,
+            lengths: None,
+            inputs: vec![Input::Events(events)],
+            key: DrawKey::default(),
+        };
+        let (loss, targets) = match &spec.loss {
+            Loss::CrossEntropy { targets, window } => (
+                json!({"readout": "out", "kind": "cross-entropy", "window": window}),
+                Targets::Classes(targets.iter().map(|&class| class as u32).collect()),
+            ),
+            Loss::SquaredError { targets } => (
+                json!({"readout": "out", "kind": "squared-error"}),
+                Targets::Values(targets.iter().flatten().flatten().copied().collect()),
+            ),
+        };
+        let regulariser =
+            (spec.c_reg > 0.0).then(|| json!({"strength": spec.c_reg, "targetRate": spec.f0 * 1000.0}));
+        let objective = serde_json::from_value(json!({"losses": [loss], "regulariser": regulariser})).unwrap();
+        Self { model, batch, objective, targets: vec![targets] }
+    }
+
+    pub fn assignment(&self) -> Assignment<'_> {
+        Assignment { batch: &self.batch, objective: &self.objective, targets: &self.targets }
+    }
+
+    pub fn gradients(&self, rule: &Rule) -> Gradients<F> {
+        self.gradients_with(rule, 1, best())
+    }
+
+    pub fn gradients_with(&self, rule: &Rule, threads: usize, instructions: Instructions) -> Gradients<F> {
+        let workers = Workers::with_instructions(threads, instructions).unwrap();
+        let cancel = AtomicBool::new(false);
+        gradients(&self.model, self.assignment(), rule, None, &workers, &cancel).unwrap().1
+    }
+
+    /// Largest difference of two gradients, relative to each projection's largest entry.
+    pub fn distance(&self, found: &Gradients<F>, expected: &Gradients<F>) -> f64 {
+        largest_relative(&self.tables(found), &self.tables(expected))
+    }
+
+    /// The gradient of each projection, and the bias's.
+    fn tables(&self, gradients: &Gradients<F>) -> Vec<Vec<f64>> {
+        let count = self.model.network().projections().len();
+        let projections = (0..count).map(|i| gradients.projection(i));
+        projections.chain([gradients.bias(0)]).map(widen).collect()
+    }
+
+    /// Largest difference from the oracle's gradient, on the network's synapses.
+    pub fn distance_to(&self, found: &Gradients<F>, grad: &Grad) -> f64 {
+        let wires = self.model.network().projections().iter();
+        let tables = [&grad.w_in, &grad.w_rec, &grad.w_out];
+        let on_synapses = wires.zip(tables).map(|(wires, table)| {
+            let at = |(&q, &p): (&u32, &u32)| table[q as usize][p as usize];
+            wires.pre().iter().zip(wires.post()).map(at).collect()
+        });
+        let expected: Vec<Vec<f64>> = on_synapses.chain([grad.b_out.clone()]).collect();
+        largest_relative(&self.tables(found), &expected)
+    }
+}
+
+pub fn best() -> Instructions {
+    Instructions::choose().unwrap()
+}
+
+fn widen<F: Real>(values: &[F]) -> Vec<f64> {
+    values.iter().map(|x| x.to_f64()).collect()
+}
+
+/// Largest difference relative to each table's largest entry. A table that cancels to rounding beside
+/// the others (1e-8 of the largest of all) has no scale of its own.
+fn largest_relative(found: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
+    let largest = |table: &Vec<f64>| table.iter().fold(0.0f64, |most, x| most.max(x.abs()));
+    let floor = 1e-8 * expected.iter().map(largest).fold(f64::MIN_POSITIVE, f64::max);
+    let error = |(found, expected): (&Vec<f64>, &Vec<f64>)| {
+        assert_eq!(found.len(), expected.len());
+        let pairs = found.iter().zip(expected);
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / largest(expected).max(floor)
+    };
+    found.iter().zip(expected).map(error).fold(0.0, f64::max)
+}
+
+fn description(spec: &Spec) -> serde_json::Value {
+    let tau = |decays: &[f64]| decays.iter().map(|d| -1.0 / d.ln()).collect::<Vec<_>>();
+    let kinds = spec.types.iter().max().unwrap() + 2;
+    let members = |t: usize| (0..spec.n_rec).filter(|&p| spec.types[p] == t).collect::<Vec<_>>();
+    let cell_type = |t| json!({"name": format!("t{t}"), "members": [{"population": "rec", "units": members(t)}]});
+    json!({
+        "schema": "mdgl-network/1",
+        "inputs": [{"name": "in", "size": spec.n_in}],
+        "populations": [{
+            "name": "rec", "size": spec.n_rec, "model": "alif", "membraneTimeConstant": tau(&spec.alpha),
+            "threshold": spec.thr, "refractoryPeriod": spec.n_ref, "dampening": spec.gamma,
+            "adaptationTimeConstant": tau(&spec.rho), "adaptationStrength": spec.beta
+        }],
+        "readouts": [{"name": "out", "size": spec.n_out, "timeConstant": -1.0 / spec.kappa.ln()}],
+        "types": (0..kinds).map(cell_type).collect::<Vec<_>>(),
+        "projections": [
+            {"from": "in", "to": "rec", "connections": connections(&spec.w_in)},
+            {"from": "rec", "to": "rec", "connections": connections(&spec.w_rec)},
+            {"from": "rec", "to": "out", "connections": connections(&spec.w_out)}
+        ]
+    })
+}
+
+fn connections(weights: &Table) -> serde_json::Value {
+    let (mut pre, mut post, mut values) = (vec![], vec![], vec![]);
+    for (q, row) in weights.iter().enumerate() {
+        for (p, &w) in row.iter().enumerate().filter(|&(_, &w)| w != 0.0) {
+            pre.push(q);
+            post.push(p);
+            values.push(w);
+        }
+    }
+    json!({"pre": pre, "post": post, "values": values})
+}

@@ -1,0 +1,456 @@
+//! The model and its learning rules over dense matrices in f64, written for clarity alone.
+//!
+//! Nothing here uses the engine. The local rules are sums over forward eligibility traces, the full
+//! gradient is real-time recurrent learning; the engine computes both backwards.
+// A test file uses a part of it; the indices are the equations'.
+#![allow(dead_code, clippy::needless_range_loop)]
+
+/// Rows, then columns: weights are `[pre][post]`.
+pub type Table = Vec<Vec<f64>>;
+/// `[trial][step][unit]`.
+pub type Cube = Vec<Table>;
+
+/// A network with its weights, its inputs and its loss.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub n_in: usize,
+    pub n_rec: usize,
+    pub n_out: usize,
+    pub steps: usize,
+    /// Decay of the membrane and of the adaptation, one a neuron.
+    pub alpha: Vec<f64>,
+    pub rho: Vec<f64>,
+    pub thr: Vec<f64>,
+    pub beta: Vec<f64>,
+    pub gamma: Vec<f64>,
+    pub n_ref: Vec<usize>,
+    /// Decay of the readout.
+    pub kappa: f64,
+    pub w_in: Table,
+    pub w_rec: Table,
+    pub w_out: Table,
+    pub bias: Vec<f64>,
+    /// Type of each neuron.
+    pub types: Vec<usize>,
+    /// Input counts.
+    pub inputs: Cube,
+    pub loss: Loss,
+    /// Strength of the firing-rate regulariser, and its target in spikes a step.
+    pub c_reg: f64,
+    pub f0: f64,
+}
+
+/// The task's loss: a mean over trials.
+#[derive(Clone, Debug)]
+pub enum Loss {
+    /// A class a trial; mean over the last `window` steps.
+    CrossEntropy { targets: Vec<usize>, window: usize },
+    /// ½ Σ (y − y*)² over steps and outputs.
+    SquaredError { targets: Cube },
+}
+
+/// What the forward pass leaves.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub z: Cube,
+    pub v: Cube,
+    pub psi: Cube,
+    /// Spikes filtered by the readout.
+    pub s: Cube,
+    pub y: Cube,
+    /// ∂E/∂y.
+    pub delta: Cube,
+    /// The learning signal L, with the regulariser's constant.
+    pub signal: Cube,
+    pub task_loss: f64,
+    pub regulariser: f64,
+    /// Sum of the two.
+    pub loss: f64,
+    /// Least |v − A| / thr of a neuron free to spike.
+    pub margin: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// The full surrogate gradient, as BPTT.
+    Rtrl,
+    Eprop,
+    /// Type means.
+    Mdgl,
+    /// True weights.
+    MdglCell,
+    /// Type means over every neuron of the type.
+    NlMdgl,
+    /// Type means, the two factors filtered apart.
+    OnMdgl,
+}
+
+/// ∂E/∂W of every entry, absent synapses and the diagonal included.
+#[derive(Clone, Debug)]
+pub struct Grad {
+    pub w_in: Table,
+    pub w_rec: Table,
+    pub w_out: Table,
+    pub b_out: Vec<f64>,
+}
+
+pub fn forward(spec: &Spec) -> Run {
+    let mut run = Run {
+        z: Cube::new(),
+        v: Cube::new(),
+        psi: Cube::new(),
+        s: Cube::new(),
+        y: Cube::new(),
+        delta: Cube::new(),
+        signal: Cube::new(),
+        task_loss: 0.0,
+        regulariser: 0.0,
+        loss: 0.0,
+        margin: f64::INFINITY,
+    };
+    for input in &spec.inputs {
+        simulate_trial(spec, input, &mut run);
+    }
+    run.s = run.z.iter().map(|z| low_pass(z, spec.kappa)).collect();
+    run.y = run.s.iter().map(|s| readout(spec, s)).collect();
+    (run.task_loss, run.delta) = task_loss(spec, &run.y);
+    let excess = rate_excess(spec, &run.z);
+    run.regulariser = 0.5 * spec.c_reg * excess.iter().map(|e| e * e).sum::<f64>();
+    run.loss = run.task_loss + run.regulariser;
+    run.signal = learning_signal(spec, &run.delta, &excess);
+    run
+}
+
+pub fn gradient(spec: &Spec, run: &Run, rule: Rule) -> Grad {
+    let (w_in, w_rec) = match rule {
+        Rule::Rtrl => recurrent_learning(spec, run),
+        _ => trace_sums(spec, run, rule),
+    };
+    let mut w_out = zeros(spec.n_rec, spec.n_out);
+    let mut b_out = vec![0.0; spec.n_out];
+    for (s, delta) in run.s.iter().zip(&run.delta) {
+        for t in 0..spec.steps {
+            for k in 0..spec.n_out {
+                b_out[k] += delta[t][k];
+                for p in 0..spec.n_rec {
+                    w_out[p][k] += s[t][p] * delta[t][k];
+                }
+            }
+        }
+    }
+    Grad {
+        w_in,
+        w_rec,
+        w_out,
+        b_out,
+    }
+}
+
+fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
+    let n = spec.n_rec;
+    let (mut v, mut b, mut z) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+    let mut refractory = vec![0; n];
+    let (mut zs, mut vs, mut psis) = (Table::new(), Table::new(), Table::new());
+    for x in input {
+        let last = z.clone();
+        let mut psi = vec![0.0; n];
+        for p in 0..n {
+            let current = drive(&spec.w_in, x, p) + drive(&spec.w_rec, &last, p);
+            // v ← α v + (1−α) I − thr z ;  b ← ρ b + (1−ρ) z ;  A = thr + β b
+            v[p] = spec.alpha[p] * v[p] + (1.0 - spec.alpha[p]) * current - spec.thr[p] * last[p];
+            b[p] = spec.rho[p] * b[p] + (1.0 - spec.rho[p]) * last[p];
+            let above = v[p] - (spec.thr[p] + spec.beta[p] * b[p]);
+            z[p] = 0.0;
+            if refractory[p] > 0 {
+                refractory[p] -= 1;
+                continue;
+            }
+            let distance = above.abs() / spec.thr[p];
+            run.margin = run.margin.min(distance);
+            psi[p] = spec.gamma[p] / spec.thr[p] * (1.0 - distance).max(0.0);
+            if above > 0.0 {
+                z[p] = 1.0;
+                refractory[p] = spec.n_ref[p];
+            }
+        }
+        zs.push(z.clone());
+        vs.push(v.clone());
+        psis.push(psi);
+    }
+    run.z.push(zs);
+    run.v.push(vs);
+    run.psi.push(psis);
+}
+
+/// Σ_i W[i→p] x_i.
+fn drive(weights: &Table, x: &[f64], p: usize) -> f64 {
+    weights.iter().zip(x).map(|(row, x)| row[p] * x).sum()
+}
+
+/// f_t = κ f_t−1 + (1−κ) a_t, from 0.
+fn low_pass(a: &Table, kappa: f64) -> Table {
+    let mut state = vec![0.0; a.first().map_or(0, Vec::len)];
+    let filter = |row: &Vec<f64>| {
+        for (f, a) in state.iter_mut().zip(row) {
+            *f = kappa * *f + (1.0 - kappa) * a;
+        }
+        state.clone()
+    };
+    a.iter().map(filter).collect()
+}
+
+fn readout(spec: &Spec, s: &Table) -> Table {
+    let output = |s: &Vec<f64>, k| drive(&spec.w_out, s, k) + spec.bias[k];
+    s.iter()
+        .map(|s| (0..spec.n_out).map(|k| output(s, k)).collect())
+        .collect()
+}
+
+/// The loss and δ = ∂E/∂y.
+fn task_loss(spec: &Spec, y: &Cube) -> (f64, Cube) {
+    let mut loss = 0.0;
+    let mut delta = y.clone();
+    for (trial, rows) in delta.iter_mut().enumerate() {
+        for (t, row) in rows.iter_mut().enumerate() {
+            loss += match &spec.loss {
+                Loss::SquaredError { targets } => squared_error(row, &targets[trial][t]),
+                Loss::CrossEntropy { targets, window } if t + window >= spec.steps => {
+                    cross_entropy(row, targets[trial], *window as f64)
+                }
+                Loss::CrossEntropy { .. } => {
+                    row.fill(0.0);
+                    0.0
+                }
+            };
+            row.iter_mut().for_each(|d| *d /= y.len() as f64);
+        }
+    }
+    (loss / y.len() as f64, delta)
+}
+
+/// Turns the outputs of one step into their derivatives.
+fn squared_error(y: &mut [f64], target: &[f64]) -> f64 {
+    y.iter_mut()
+        .zip(target)
+        .for_each(|(y, target)| *y -= target);
+    0.5 * y.iter().map(|d| d * d).sum::<f64>()
+}
+
+/// As above, for the softmax of the outputs and a share 1 / window of the loss.
+fn cross_entropy(y: &mut [f64], class: usize, window: f64) -> f64 {
+    let largest = y.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let log_sum = largest + y.iter().map(|y| (y - largest).exp()).sum::<f64>().ln();
+    let loss = (log_sum - y[class]) / window;
+    for (k, y) in y.iter_mut().enumerate() {
+        let one_hot = if k == class { 1.0 } else { 0.0 };
+        *y = ((*y - log_sum).exp() - one_hot) / window;
+    }
+    loss
+}
+
+/// f_p − f0, f_p the mean over trials and steps.
+fn rate_excess(spec: &Spec, z: &Cube) -> Vec<f64> {
+    let samples = (z.len() * spec.steps) as f64;
+    let count = |p: usize| z.iter().flatten().map(|z| z[p]).sum::<f64>();
+    (0..spec.n_rec)
+        .map(|p| count(p) / samples - spec.f0)
+        .collect()
+}
+
+/// L_t = (1−κ) Σ_k W_out g_t + c (f − f0) / (T B),  g_t = δ_t + κ g_t+1.
+fn learning_signal(spec: &Spec, delta: &Cube, excess: &[f64]) -> Cube {
+    let samples = (delta.len() * spec.steps) as f64;
+    let of_trial = |delta: &Table| {
+        let reversed: Table = delta.iter().rev().cloned().collect();
+        let mut filtered = low_pass(&reversed, spec.kappa);
+        filtered.reverse();
+        let mut signal = feedback(spec, &filtered);
+        for row in &mut signal {
+            for (l, excess) in row.iter_mut().zip(excess) {
+                *l += spec.c_reg * excess / samples;
+            }
+        }
+        signal
+    };
+    delta.iter().map(of_trial).collect()
+}
+
+/// Σ_k W_out[p→k] δ_k.
+fn feedback(spec: &Spec, delta: &Table) -> Table {
+    let row = |delta: &Vec<f64>| spec.w_out.iter().map(|w| dot(w, delta)).collect();
+    delta.iter().map(row).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn zeros(rows: usize, columns: usize) -> Table {
+    vec![vec![0.0; columns]; rows]
+}
+
+/// What each synapse hears at each step: the inputs, then z_t−1 of the neurons.
+fn presynaptic(spec: &Spec, run: &Run, trial: usize) -> Table {
+    let silent = vec![0.0; spec.n_rec];
+    let row = |t: usize| {
+        let last = if t == 0 {
+            &silent
+        } else {
+            &run.z[trial][t - 1]
+        };
+        [&spec.inputs[trial][t][..], last].concat()
+    };
+    (0..spec.steps).map(row).collect()
+}
+
+/// The first `n_in` rows, and the rest.
+fn split(spec: &Spec, mut all: Table) -> (Table, Table) {
+    let recurrent = all.split_off(spec.n_in);
+    (all, recurrent)
+}
+
+/// A local rule: Σ_t S_p,t e_qp,t over every pair.
+fn trace_sums(spec: &Spec, run: &Run, rule: Rule) -> (Table, Table) {
+    let gain = channel_gain(spec, rule);
+    let mut total = zeros(spec.n_in + spec.n_rec, spec.n_rec);
+    for trial in 0..run.z.len() {
+        let pre = presynaptic(spec, run, trial);
+        let modulation = modulation(spec, run, trial, &gain, rule);
+        for (q, row) in total.iter_mut().enumerate() {
+            for (p, sum) in row.iter_mut().enumerate() {
+                let e = eligibility(spec, &column(&pre, q), &column(&run.psi[trial], p), p);
+                *sum += dot(&e, &column(&run.signal[trial], p));
+                let e = match rule {
+                    Rule::OnMdgl => filtered(&e, spec.kappa),
+                    _ => e,
+                };
+                *sum += dot(&e, &column(&modulation, p));
+            }
+        }
+    }
+    split(spec, total)
+}
+
+fn column(table: &Table, index: usize) -> Vec<f64> {
+    table.iter().map(|row| row[index]).collect()
+}
+
+fn filtered(a: &[f64], kappa: f64) -> Vec<f64> {
+    let rows: Table = a.iter().map(|a| vec![*a]).collect();
+    low_pass(&rows, kappa).concat()
+}
+
+/// e_t = ψ_t (εv_t − β εa_t).
+fn eligibility(spec: &Spec, pre: &[f64], psi: &[f64], p: usize) -> Vec<f64> {
+    let (alpha, rho, thr, beta) = (spec.alpha[p], spec.rho[p], spec.thr[p], spec.beta[p]);
+    let (mut v, mut a, mut last) = (0.0, 0.0, 0.0);
+    let step = |(x, psi): (&f64, &f64)| {
+        (v, a) = (
+            (alpha - thr * last) * v + thr * beta * last * a + (1.0 - alpha) * x,
+            (1.0 - rho) * last * v + (rho - (1.0 - rho) * beta * last) * a,
+        );
+        last = *psi;
+        psi * (v - beta * a)
+    };
+    pre.iter().zip(psi).map(step).collect()
+}
+
+/// The gain from secreting j to receiving p, as [p][j].
+fn channel_gain(spec: &Spec, rule: Rule) -> Table {
+    let mut gain = zeros(spec.n_rec, spec.n_rec);
+    for p in 0..spec.n_rec {
+        for j in 0..spec.n_rec {
+            let weight = spec.w_rec[p][j];
+            gain[p][j] = match rule {
+                Rule::MdglCell => weight,
+                Rule::Mdgl | Rule::OnMdgl if weight != 0.0 => block_mean(spec, p, j, true),
+                Rule::NlMdgl => block_mean(spec, p, j, false),
+                _ => 0.0,
+            };
+        }
+    }
+    gain
+}
+
+/// w̄ of the synapses from p's type to j's: of those present, or of the whole block.
+fn block_mean(spec: &Spec, p: usize, j: usize, present_only: bool) -> f64 {
+    let of_type = |of: usize| (0..spec.n_rec).filter(move |&n| spec.types[n] == spec.types[of]);
+    let block: Vec<f64> = of_type(p)
+        .flat_map(|from| of_type(j).map(move |to| spec.w_rec[from][to]))
+        .filter(|&w| !present_only || w != 0.0)
+        .collect();
+    block.iter().sum::<f64>() / block.len().max(1) as f64
+}
+
+/// Γ_p,t+1 = Σ_j gain (1−α_j) L_j,t+1 ψ_j,t+1; On-MDGL has P and ψ̄ for L and ψ.
+fn modulation(spec: &Spec, run: &Run, trial: usize, gain: &Table, rule: Rule) -> Table {
+    let (signal, psi) = match rule {
+        Rule::OnMdgl => (
+            feedback(spec, &run.delta[trial]),
+            low_pass(&run.psi[trial], spec.kappa),
+        ),
+        _ => (run.signal[trial].clone(), run.psi[trial].clone()),
+    };
+    let mut out = zeros(spec.steps, spec.n_rec);
+    for t in 1..spec.steps {
+        let secreted: Vec<f64> = (0..spec.n_rec)
+            .map(|j| (1.0 - spec.alpha[j]) * signal[t][j] * psi[t][j])
+            .collect();
+        out[t - 1] = gain.iter().map(|gain| dot(gain, &secreted)).collect();
+    }
+    out
+}
+
+/// Real-time recurrent learning: the Jacobian of (v, b, z) of every neuron by every weight, with
+/// dz = ψ (dv − β db) and refractoriness constant.
+fn recurrent_learning(spec: &Spec, run: &Run) -> (Table, Table) {
+    let n = spec.n_rec;
+    let rows = spec.n_in + n;
+    let mut total = vec![0.0; rows * n];
+    for trial in 0..run.z.len() {
+        let pre = presynaptic(spec, run, trial);
+        let (mut dv, mut db) = (zeros(n, rows * n), zeros(n, rows * n));
+        let mut dz = dv.clone();
+        for t in 0..spec.steps {
+            let last = dz.clone();
+            for p in 0..n {
+                advance_jacobian(spec, p, &pre[t], &last, &mut dv[p], &mut db[p]);
+                let (psi, signal) = (run.psi[trial][t][p], run.signal[trial][t][p]);
+                for w in 0..rows * n {
+                    dz[p][w] = psi * (dv[p][w] - spec.beta[p] * db[p][w]);
+                    total[w] += signal * dz[p][w];
+                }
+            }
+        }
+    }
+    split(spec, total.chunks(n).map(<[f64]>::to_vec).collect())
+}
+
+/// dv ← α dv + (1−α) dI − thr dz ;  db ← ρ db + (1−ρ) dz.
+fn advance_jacobian(
+    spec: &Spec,
+    p: usize,
+    pre: &[f64],
+    dz: &Table,
+    dv: &mut [f64],
+    db: &mut [f64],
+) {
+    let (alpha, rho) = (spec.alpha[p], spec.rho[p]);
+    let mut current = vec![0.0; dv.len()];
+    for (q, dz) in dz.iter().enumerate() {
+        let weight = spec.w_rec[q][p];
+        if weight != 0.0 {
+            current
+                .iter_mut()
+                .zip(dz)
+                .for_each(|(c, d)| *c += weight * d);
+        }
+    }
+    for (row, x) in pre.iter().enumerate() {
+        current[row * spec.n_rec + p] += x;
+    }
+    for w in 0..dv.len() {
+        dv[w] = alpha * dv[w] + (1.0 - alpha) * current[w] - spec.thr[p] * dz[p][w];
+        db[w] = rho * db[w] + (1.0 - rho) * dz[p][w];
+    }
+}

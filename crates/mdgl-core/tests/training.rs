@@ -1,0 +1,260 @@
+//! The optimiser's order, determinism of whole runs, files, and what is refused.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use mdgl_core::{
+    Assignment, Batch, Decay, DrawKey, Error, Event, Input, Instructions, Method, Model, Network,
+    NetworkDescription, Objective, Optimiser, RateSegment, Real, Rule, Targets, Workers, evaluate, gradients,
+    precision, train_step,
+};
+use serde_json::{Value, json};
+
+fn description() -> Value {
+    json!({
+        "schema": "mdgl-network/1",
+        "seed": 11,
+        "inputs": [{"name": "in", "size": 10, "sign": {"excitatory": 8, "inhibitory": 2, "shuffled": true}}],
+        "populations": [
+            {"name": "lif", "size": 20, "model": "lif", "sign": {"excitatory": 15, "inhibitory": 5}},
+            {"name": "alif", "size": 12, "model": "alif", "adaptationStrength": 1.2}
+        ],
+        "readouts": [{"name": "out", "size": 2}],
+        "projections": [
+            {"from": "in", "to": "lif", "density": 0.4},
+            {"from": "in", "to": "alif", "density": 0.4, "initialise": {"scheme": "normal", "standardDeviation": 0.3}},
+            {"from": "lif", "to": "lif", "density": 0.3},
+            {"from": "lif", "to": "alif", "density": 0.3},
+            {"from": "alif", "to": "lif", "density": 1, "plastic": false},
+            {"from": "lif", "to": "out", "density": 0.5},
+            {"from": "alif", "to": "out", "density": 0.5}
+        ]
+    })
+}
+
+fn network(description: Value) -> Result<Network, Error> {
+    let parsed: NetworkDescription = serde_json::from_value(description).unwrap();
+    Network::new(parsed)
+}
+
+fn model<F: Real>() -> Model<F> {
+    Model::new(Arc::new(network(description()).unwrap()))
+}
+
+fn batch(iteration: u32) -> Batch {
+    let segment = |trial| RateSegment { trial, units: (0, 10), steps: (0, 100), rate: 60.0 };
+    Batch {
+        trials: 20,
+        steps: 100,
+        lengths: None,
+        inputs: vec![Input::Rates((0..20).map(segment).collect())],
+        key: DrawKey { seed: 5, stream: 0, iteration },
+    }
+}
+
+fn objective() -> Objective {
+    let loss = json!({"readout": "out", "kind": "cross-entropy", "window": 10});
+    serde_json::from_value(json!({"losses": [loss], "regulariser": {"strength": 1.0, "targetRate": 20.0}})).unwrap()
+}
+
+fn targets() -> [Targets; 1] {
+    [Targets::Classes((0..20).map(|b| b % 2).collect())]
+}
+
+fn trained<F: Real>(
+    threads: usize,
+    instructions: Instructions,
+    optimiser: &Optimiser,
+    rule: &Rule,
+    iterations: u32,
+) -> Model<F> {
+    let workers = Workers::with_instructions(threads, instructions).unwrap();
+    let cancel = AtomicBool::new(false);
+    let mut model = model();
+    for iteration in 0..iterations {
+        let (batch, objective, targets) = (batch(iteration), objective(), targets());
+        let assignment = Assignment { batch: &batch, objective: &objective, targets: &targets };
+        model = train_step(&model, assignment, rule, None, optimiser, &workers, &cancel).unwrap().0;
+    }
+    model
+}
+
+fn best() -> Instructions {
+    Instructions::choose().unwrap()
+}
+
+#[test]
+fn runs_do_not_depend_on_threads_or_instruction_set() {
+    for rule in [Rule::bptt(), Rule::mdgl(), Rule::on_mdgl().online()] {
+        let train = |threads, set| {
+            trained::<f32>(threads, set, &Optimiser::default(), &rule, 30).to_safetensors().unwrap()
+        };
+        let expected = train(1, Instructions::FusedTwin);
+        for set in [Instructions::Avx512, Instructions::Avx2].into_iter().filter(|set| set.is_available()) {
+            for threads in 1..=3 {
+                assert!(train(threads, set) == expected, "{set:?} on {threads} threads");
+            }
+        }
+        assert!(train(1, Instructions::Portable) == train(3, Instructions::Portable));
+    }
+}
+
+#[test]
+fn signs_hold_and_what_is_frozen_or_not_plastic_stays() {
+    let optimiser = Optimiser { frozen: vec!["lif->lif".into()], temperature: 1e-4, ..Optimiser::default() };
+    let (before, after) = (model::<f64>(), trained::<f64>(2, best(), &optimiser, &Rule::mdgl(), 20));
+    for name in ["lif->lif", "alif->lif"] {
+        assert_eq!(before.weights(name).unwrap(), after.weights(name).unwrap(), "{name}");
+    }
+    for name in ["in->lif", "lif->alif", "alif->out"] {
+        assert_ne!(before.weights(name).unwrap(), after.weights(name).unwrap(), "{name}");
+    }
+    let wires = after.projection("lif->alif").unwrap();
+    for (&pre, weight) in wires.pre().iter().zip(after.weights("lif->alif").unwrap()) {
+        let sign = if pre < 5 { -1.0 } else { 1.0 };
+        assert!(weight * sign >= 0.0, "sender {pre} has weight {weight}");
+    }
+}
+
+/// With a learning rate at which every weight dies, rewiring brings all of the mask back at 1e−12.
+#[test]
+fn dead_synapses_restart() {
+    let big = |rewiring| Optimiser { l1: 1e4, rewiring, ..Optimiser::default() };
+    let alive = |model: &Model<f64>| {
+        let weights = model.weights("lif->alif").unwrap();
+        weights.iter().filter(|w| **w != 0.0).map(|w| w.abs()).collect::<Vec<_>>()
+    };
+    assert!(alive(&trained(1, best(), &big(false), &Rule::eprop(), 1)).is_empty());
+    let reborn = alive(&trained(1, best(), &big(true), &Rule::eprop(), 1));
+    assert!(!reborn.is_empty() && reborn.iter().all(|&w| w == 1e-12), "{reborn:?}");
+}
+
+/// Adam's first step is lr · g/(|g| + ε/√(1−β₂)): lr towards −gradient for every parameter; then l1.
+#[test]
+fn first_adam_step_has_the_size_of_the_learning_rate() {
+    let optimiser = Optimiser { l1: 0.0, rewiring: false, ..Optimiser::default() };
+    let (before, after) = (model::<f64>(), trained::<f64>(1, best(), &optimiser, &Rule::bptt(), 1));
+    let workers = Workers::new(1).unwrap();
+    let (batch, objective, targets) = (batch(0), objective(), targets());
+    let assignment = Assignment { batch: &batch, objective: &objective, targets: &targets };
+    let cancel = AtomicBool::new(false);
+    let found = gradients(&before, assignment, &Rule::bptt(), None, &workers, &cancel).unwrap().1;
+    let index = before.network().projection_index("in->alif").unwrap();
+    let old = before.weights("in->alif").unwrap();
+    let new = after.weights("in->alif").unwrap();
+    let mut checked = 0;
+    for ((&old, &new), &gradient) in old.iter().zip(&new).zip(found.projection(index)) {
+        if gradient.abs() > 1e-4 && new != 0.0 {
+            let expected = -0.0025 * gradient / (gradient.abs() + 1e-8 / (1.0f64 - 0.999).sqrt());
+            assert!((new - old - expected).abs() < 1e-12, "{} {expected}", new - old);
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "only {checked} synapses of in->alif had a gradient");
+}
+
+#[test]
+fn gradient_descent_with_decay_and_clipping() {
+    let method = Method::GradientDescent { learning_rate: 0.1 };
+    let decay = Some(Decay { factor: 0.5, every: 1 });
+    let plain = Optimiser { method, l1: 0.0, rewiring: false, ..Optimiser::default() };
+    let first = trained::<f64>(1, best(), &plain, &Rule::eprop(), 1);
+    let clipped = Optimiser { clip_norm: Some(1e-3), ..plain.clone() };
+    let clipped = trained::<f64>(1, best(), &clipped, &Rule::eprop(), 1);
+    let moved = |a: &Model<f64>| {
+        let names = ["in->alif", "alif->out"];
+        let old = names.iter().flat_map(|n| model::<f64>().weights(n).unwrap()).collect::<Vec<_>>();
+        let new = names.iter().flat_map(|n| a.weights(n).unwrap());
+        old.iter().zip(new).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
+    };
+    assert!(moved(&clipped) <= 0.1 * 1e-3 * 1.000001 && moved(&clipped) > 0.0);
+    assert!(moved(&first) > moved(&clipped));
+    let never = Optimiser { decay: Some(Decay { factor: 0.0, every: 1 }), ..plain.clone() };
+    let one = trained::<f64>(1, best(), &never, &Rule::eprop(), 1);
+    let two = trained::<f64>(1, best(), &never, &Rule::eprop(), 2);
+    assert_eq!(one.weights("in->alif").unwrap(), two.weights("in->alif").unwrap());
+    let halved = trained::<f64>(1, best(), &Optimiser { decay, ..plain.clone() }, &Rule::eprop(), 2);
+    let full = trained::<f64>(1, best(), &plain, &Rule::eprop(), 2);
+    assert_ne!(halved.weights("in->alif").unwrap(), full.weights("in->alif").unwrap());
+}
+
+#[test]
+fn files_hold_the_weights_and_the_network() {
+    let model = trained::<f32>(1, best(), &Optimiser::default(), &Rule::mdgl(), 3);
+    let bytes = model.to_safetensors().unwrap();
+    assert_eq!(precision(&bytes).unwrap(), "f32");
+    let loaded = Model::<f32>::from_safetensors(&bytes).unwrap();
+    assert_eq!(loaded.network().description(), model.network().description());
+    assert!(loaded.to_safetensors().unwrap() == bytes);
+    for cut in [0, 7, 8, 100, bytes.len() / 2, bytes.len() - 1] {
+        let error = Model::<f32>::from_safetensors(&bytes[..cut]).unwrap_err();
+        assert!(matches!(error, Error::File { .. }), "{cut}: {error}");
+    }
+    assert!(matches!(Model::<f64>::from_safetensors(&bytes), Err(Error::File { .. })));
+}
+
+#[test]
+fn a_cancelled_step_says_so() {
+    let workers = Workers::<f32>::new(2).unwrap();
+    let (batch, objective, targets) = (batch(0), objective(), targets());
+    let assignment = Assignment { batch: &batch, objective: &objective, targets: &targets };
+    let result = evaluate(&model(), assignment, &workers, &AtomicBool::new(true));
+    assert_eq!(result.unwrap_err(), Error::Cancelled);
+}
+
+/// Changes one place of the description and expects a refusal that names the place.
+fn refused(pointer: &str, value: Value, path: &str) {
+    let mut changed = description();
+    *changed.pointer_mut(pointer).unwrap_or_else(|| panic!("no {pointer}")) = value;
+    match network(changed) {
+        Err(Error::Invalid { path: found, .. }) => assert_eq!(found, path),
+        other => panic!("{pointer}: {other:?}"),
+    }
+}
+
+#[test]
+fn wrong_descriptions_are_refused_by_name() {
+    refused("/schema", json!("mdgl-network/9"), "schema");
+    refused("/inputs/0/size", json!(0), "in.size");
+    refused("/inputs/0/size", json!(1u64 << 31), "in.size");
+    refused("/inputs/0/sign/excitatory", json!(9), "in.sign");
+    refused("/inputs/0/name", json!("lif"), "name");
+    refused("/populations/1/adaptationStrength", json!([1.0, 2.0]), "alif.adaptationStrength");
+    refused("/populations/1/adaptationStrength", json!(-1.0), "alif.adaptationStrength");
+    refused("/projections/0/density", json!(1.5), "projections.in->lif.density");
+    refused("/projections/0/density", json!(0), "projections.in->lif.density");
+    refused("/projections/0/from", json!("nobody"), "projections.nobody->lif.from");
+    refused("/projections/0/to", json!("out"), "projections.in->out.to");
+    refused("/projections/1/to", json!("lif"), "projections[1].name");
+    refused(
+        "/projections/1/initialise",
+        json!({"scheme": "normal", "standardDeviation": -1.0}),
+        "projections.in->alif.initialise.standardDeviation",
+    );
+}
+
+#[test]
+fn wrong_batches_are_refused_by_name() {
+    let workers = Workers::<f32>::new(1).unwrap();
+    let cancel = AtomicBool::new(false);
+    let refuse = |change: &dyn Fn(&mut Batch, &mut [Targets; 1]), path: &str| {
+        let (mut batch, objective, mut targets) = (batch(0), objective(), targets());
+        change(&mut batch, &mut targets);
+        let assignment = Assignment { batch: &batch, objective: &objective, targets: &targets };
+        match evaluate(&model(), assignment, &workers, &cancel) {
+            Err(Error::Invalid { path: found, .. }) => assert_eq!(found, path),
+            other => panic!("{path}: {other:?}"),
+        }
+    };
+    let event = |trial, step, unit| vec![Input::Events(vec![Event { trial, step, unit, count: 1 }])];
+    refuse(&|b, _| b.inputs = event(0, 100, 0), "batch.inputs.in[0].step");
+    refuse(&|b, _| b.inputs = event(20, 0, 0), "batch.inputs.in[0].trial");
+    refuse(&|b, _| b.inputs = event(0, 0, 10), "batch.inputs.in[0].unit");
+    refuse(&|b, _| b.inputs = vec![Input::Analogue(vec![0.0; 7])], "batch.inputs.in");
+    refuse(&|b, _| b.inputs = vec![], "batch.inputs");
+    refuse(&|b, _| b.lengths = Some(vec![101; 20]), "batch.length[0]");
+    refuse(&|b, _| b.lengths = Some(vec![5; 20]), "batch.inputs.in[0].steps");
+    refuse(&|_, t| t[0] = Targets::Classes(vec![2; 20]), "targets.out[0]");
+    refuse(&|_, t| t[0] = Targets::Classes(vec![0; 19]), "targets.out");
+    refuse(&|_, t| t[0] = Targets::Values(vec![0.0; 4000]), "targets.out");
+}

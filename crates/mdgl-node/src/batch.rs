@@ -1,0 +1,117 @@
+//! Batches and targets: from JavaScript's objects to the engine's values. Everything is copied, for the engine works on
+//! while JavaScript may write.
+
+use mdgl_core::{DrawKey, Event, RateSegment};
+use napi::bindgen_prelude::{Float64Array, Uint32Array};
+use napi_derive::napi;
+
+use crate::error::{Failure, Result};
+use crate::number::{to_u32, to_u64, to_usize};
+
+const SEGMENT_FIELDS: usize = 6;
+
+/// A batch of trials; times in steps.
+#[napi(object, object_to_js = false)]
+pub struct Batch {
+    /// Number of trials.
+    pub trials: f64,
+    /// Steps of the longest trial.
+    pub steps: f64,
+    /// Steps of each trial; left out: all alike.
+    pub lengths: Option<Uint32Array>,
+    /// One entry an input population, in the order of the description.
+    pub inputs: Vec<Input>,
+    /// Seed of the event generator.
+    pub seed: f64,
+    /// Stream of the event generator.
+    pub stream: f64,
+    /// Iteration, the third part of the generator's key.
+    pub iteration: f64,
+}
+
+/// What an input population does; nothing set: silent.
+#[napi(object, object_to_js = false)]
+pub struct Input {
+    /// Six numbers a segment: trial, first unit, end unit, first step, end step, rate in Hz.
+    pub rates: Option<Float64Array>,
+    /// Triples (trial, step, unit).
+    pub events: Option<Uint32Array>,
+    /// Values `[trial][step][unit]`.
+    pub analogue: Option<Float64Array>,
+}
+
+/// Targets of one loss; nothing set: none.
+#[napi(object, object_to_js = false)]
+pub struct Targets {
+    /// A class a trial.
+    pub classes: Option<Uint32Array>,
+    /// Values `[trial][step][unit]`.
+    pub values: Option<Float64Array>,
+}
+
+impl Batch {
+    /// The engine's batch.
+    pub fn copy(&self) -> Result<mdgl_core::Batch> {
+        let inputs = self.inputs.iter().map(Input::copy);
+        Ok(mdgl_core::Batch {
+            trials: to_usize(self.trials, "batch.trials")?,
+            steps: to_usize(self.steps, "batch.steps")?,
+            lengths: self.lengths.as_ref().map(|lengths| lengths.to_vec()),
+            inputs: inputs.collect::<Result<_>>()?,
+            key: DrawKey {
+                seed: to_u64(self.seed, "seed")?,
+                stream: to_u32(self.stream, "stream")?,
+                iteration: to_u32(self.iteration, "iteration")?,
+            },
+        })
+    }
+}
+
+impl Input {
+    fn copy(&self) -> Result<mdgl_core::Input> {
+        Ok(match self {
+            Self { rates: Some(rates), .. } => mdgl_core::Input::Rates(segments(rates)?),
+            Self { events: Some(events), .. } => mdgl_core::Input::Events(triples(events)?),
+            Self { analogue: Some(values), .. } => mdgl_core::Input::Analogue(values.to_vec()),
+            _ => mdgl_core::Input::Silent,
+        })
+    }
+}
+
+impl Targets {
+    /// The engine's targets.
+    pub fn copy(&self) -> mdgl_core::Targets {
+        match self {
+            Self { classes: Some(classes), .. } => mdgl_core::Targets::Classes(classes.to_vec()),
+            Self { values: Some(values), .. } => mdgl_core::Targets::Values(values.to_vec()),
+            _ => mdgl_core::Targets::None,
+        }
+    }
+}
+
+fn segments(packed: &[f64]) -> Result<Vec<RateSegment>> {
+    let (rows, []) = packed.as_chunks::<SEGMENT_FIELDS>() else {
+        return Err(Failure::invalid("rates", format!("{} numbers", packed.len()), "six numbers a segment"));
+    };
+    rows.iter().map(segment).collect()
+}
+
+fn segment(&[trial, unit, units_end, step, steps_end, rate]: &[f64; SEGMENT_FIELDS]) -> Result<RateSegment> {
+    Ok(RateSegment {
+        trial: to_u32(trial, "rates.trial")?,
+        units: (to_u32(unit, "rates.units")?, to_u32(units_end, "rates.units")?),
+        steps: (to_u32(step, "rates.from")?, to_u32(steps_end, "rates.to")?),
+        rate,
+    })
+}
+
+fn triples(packed: &[u32]) -> Result<Vec<Event>> {
+    let (rows, []) = packed.as_chunks::<3>() else {
+        return Err(Failure::invalid(
+            "events",
+            format!("{} numbers", packed.len()),
+            "triples (trial, step, unit)",
+        ));
+    };
+    Ok(rows.iter().map(|&[trial, step, unit]| Event { trial, step, unit, count: 1 }).collect())
+}

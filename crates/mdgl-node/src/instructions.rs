@@ -1,0 +1,12 @@
+//! Which arithmetic the engine uses here.
+
+use mdgl_core::lanes::Instructions;
+use napi_derive::napi;
+
+use crate::error::Failure;
+
+/// The class of the instruction set in use: results are the same bits within a class.
+#[napi(catch_unwind)]
+pub fn instruction_set_class() -> napi::Result<String> {
+    Ok(Instructions::choose().map_err(Failure::from)?.class().to_owned())
+}

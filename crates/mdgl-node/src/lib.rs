@@ -1,0 +1,20 @@
+//! Node bindings of `mdgl-core`: converts and checks, never computes.
+//!
+//! Every computation runs on a thread of its own (never on libuv's pool) and settles a promise. Nothing that goes
+//! wrong may take the process down: panics of functions and of background work become JavaScript errors.
+
+// napi registers no function when a crate is compiled for its own tests.
+#![cfg_attr(test, allow(dead_code))]
+
+mod batch;
+mod error;
+mod float;
+mod instructions;
+mod model;
+mod network;
+mod number;
+mod random;
+mod results;
+mod rule;
+mod runner;
+mod session;

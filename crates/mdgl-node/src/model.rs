@@ -1,0 +1,237 @@
+//! Models: weights that are published whole.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mdgl_core::{Model, Real};
+use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Uint8Array};
+use napi_derive::napi;
+
+use crate::error::{Failure, Result};
+use crate::float::Float;
+use crate::network;
+use crate::results::ProjectionValues;
+use crate::runner::{Bench, Runner};
+use crate::session::Orders;
+
+/// A network with weights and optimiser state.
+#[napi]
+pub struct NativeModel {
+    inner: Mutex<Option<Arc<dyn AnyModel>>>,
+}
+
+#[napi]
+impl NativeModel {
+    /// A model with the initial weights that the description (JSON) gives; precision `f32` or `f64`.
+    #[napi(factory, catch_unwind)]
+    pub fn create(description: String, precision: String) -> napi::Result<Self> {
+        let network = Arc::new(network::build(&description)?);
+        Ok(Self::hold(match precision.as_str() {
+            "f32" => Shared::new(Model::<f32>::new(network)),
+            "f64" => Shared::new(Model::<f64>::new(network)),
+            other => return Err(Failure::invalid("precision", other, "f32 or f64").into()),
+        }))
+    }
+
+    /// A model from the bytes of a safetensors file.
+    #[napi(factory, catch_unwind)]
+    pub fn load(bytes: Uint8Array) -> napi::Result<Self> {
+        let read = || -> Result<Arc<dyn AnyModel>> {
+            Ok(match mdgl_core::precision(&bytes)? {
+                "f32" => Shared::new(Model::<f32>::from_safetensors(&bytes)?),
+                _ => Shared::new(Model::<f64>::from_safetensors(&bytes)?),
+            })
+        };
+        Ok(Self::hold(read()?))
+    }
+
+    /// The bytes of a safetensors file that holds description and weights.
+    #[napi(catch_unwind)]
+    pub fn save(&self) -> napi::Result<Buffer> {
+        Ok(self.model()?.save()?.into())
+    }
+
+    /// An independent copy.
+    #[napi(catch_unwind)]
+    pub fn clone(&self) -> napi::Result<Self> {
+        Ok(Self::hold(self.model()?.copy()))
+    }
+
+    /// Lets go of the model; work on it goes on.
+    #[napi(catch_unwind)]
+    pub fn dispose(&self) -> napi::Result<()> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(())
+    }
+
+    /// The description as JSON, every default filled in.
+    #[napi(catch_unwind)]
+    pub fn description(&self) -> napi::Result<String> {
+        Ok(self.model()?.description()?)
+    }
+
+    /// `f32` or `f64`.
+    #[napi(catch_unwind, ts_return_type = "'f32' | 'f64'")]
+    pub fn precision(&self) -> napi::Result<String> {
+        Ok(self.model()?.precision().to_owned())
+    }
+
+    /// Synapses and weights of a projection.
+    #[napi(catch_unwind)]
+    pub fn projection(&self, name: String) -> napi::Result<ProjectionValues> {
+        Ok(self.model()?.projection(&name)?)
+    }
+
+    /// Replaces the weights of a projection.
+    #[napi(catch_unwind)]
+    pub fn set_weights(&self, name: String, values: &[f64]) -> napi::Result<()> {
+        Ok(self.model()?.set_weights(&name, values)?)
+    }
+
+    /// Bias of a readout.
+    #[napi(catch_unwind)]
+    pub fn bias(&self, readout: String) -> napi::Result<Either<Float32Array, Float64Array>> {
+        Ok(self.model()?.bias(&readout)?)
+    }
+
+    /// Replaces the bias of a readout.
+    #[napi(catch_unwind)]
+    pub fn set_bias(&self, readout: String, values: &[f64]) -> napi::Result<()> {
+        Ok(self.model()?.set_bias(&readout, values)?)
+    }
+
+    fn hold(model: Arc<dyn AnyModel>) -> Self {
+        Self { inner: Mutex::new(Some(model)) }
+    }
+
+    /// The model, unless it was disposed of.
+    pub fn model(&self) -> Result<Arc<dyn AnyModel>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(Failure::disposed)
+    }
+}
+
+/// A model of either float type.
+pub trait AnyModel: Send + Sync {
+    fn precision(&self) -> &'static str;
+    fn description(&self) -> Result<String>;
+    fn projection(&self, name: &str) -> Result<ProjectionValues>;
+    fn set_weights(&self, name: &str, values: &[f64]) -> Result<()>;
+    fn bias(&self, readout: &str) -> Result<Either<Float32Array, Float64Array>>;
+    fn set_bias(&self, readout: &str, values: &[f64]) -> Result<()>;
+    fn save(&self) -> Result<Vec<u8>>;
+    fn copy(&self) -> Arc<dyn AnyModel>;
+    /// What a session's thread works with; takes the training lock where the orders are to train.
+    fn runner(self: Arc<Self>, orders: Orders, threads: usize) -> Result<Box<dyn Runner>>;
+}
+
+/// The weights of the moment: readers take the snapshot, a step replaces it at its end. So reading never waits for a
+/// step, and a step that fails has changed nothing.
+pub struct Shared<F: Real> {
+    snapshot: Mutex<Arc<Model<F>>>,
+    training: AtomicBool,
+}
+
+impl<F: Real> Shared<F> {
+    fn new(model: Model<F>) -> Arc<Self> {
+        Arc::new(Self { snapshot: Mutex::new(Arc::new(model)), training: AtomicBool::new(false) })
+    }
+
+    /// The model after the last completed step.
+    pub fn snapshot(&self) -> Arc<Model<F>> {
+        Arc::clone(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the snapshot.
+    pub fn publish(&self, model: Model<F>) {
+        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);
+    }
+
+    fn edit(&self, change: impl FnOnce(&mut Model<F>) -> mdgl_core::Result<()>) -> Result<()> {
+        if self.training.load(Ordering::Acquire) {
+            return Err(Failure::busy());
+        }
+        let mut next = Model::clone(&self.snapshot());
+        change(&mut next)?;
+        self.publish(next);
+        Ok(())
+    }
+}
+
+impl<F: Float> AnyModel for Shared<F> {
+    fn precision(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn description(&self) -> Result<String> {
+        serde_json::to_string(self.snapshot().network().description())
+            .map_err(|error| Failure::bug(error.to_string()))
+    }
+
+    fn projection(&self, name: &str) -> Result<ProjectionValues> {
+        let model = self.snapshot();
+        Ok(projection_values(&model, name, model.weights(name)?)?)
+    }
+
+    fn set_weights(&self, name: &str, values: &[f64]) -> Result<()> {
+        self.edit(|model| model.set_weights(name, values))
+    }
+
+    fn bias(&self, readout: &str) -> Result<Either<Float32Array, Float64Array>> {
+        Ok(F::array(self.snapshot().bias(readout)?))
+    }
+
+    fn set_bias(&self, readout: &str, values: &[f64]) -> Result<()> {
+        self.edit(|model| model.set_bias(readout, values))
+    }
+
+    fn save(&self) -> Result<Vec<u8>> {
+        Ok(self.snapshot().to_safetensors()?)
+    }
+
+    fn copy(&self) -> Arc<dyn AnyModel> {
+        Self::new(Model::clone(&self.snapshot()))
+    }
+
+    fn runner(self: Arc<Self>, orders: Orders, threads: usize) -> Result<Box<dyn Runner>> {
+        let lock = if orders.training { Some(TrainingLock::take(&self)?) } else { None };
+        Ok(Box::new(Bench::new(self, lock, orders, threads)?))
+    }
+}
+
+/// One number a synapse of a projection, for JavaScript.
+pub fn projection_values<F: Float>(
+    model: &Model<F>,
+    name: &str,
+    values: Vec<F>,
+) -> mdgl_core::Result<ProjectionValues> {
+    let wires = model.projection(name)?;
+    let (rows, columns) = wires.sizes();
+    Ok(ProjectionValues {
+        name: name.to_owned(),
+        pre: wires.pre().to_vec().into(),
+        post: wires.post().to_vec().into(),
+        rows: rows as f64,
+        columns: columns as f64,
+        values: F::array(values),
+    })
+}
+
+/// The right to train a model, one at a time.
+pub struct TrainingLock<F: Real> {
+    shared: Arc<Shared<F>>,
+}
+
+impl<F: Real> TrainingLock<F> {
+    fn take(shared: &Arc<Shared<F>>) -> Result<Self> {
+        if shared.training.swap(true, Ordering::AcqRel) {
+            return Err(Failure::busy());
+        }
+        Ok(Self { shared: Arc::clone(shared) })
+    }
+}
+
+impl<F: Real> Drop for TrainingLock<F> {
+    fn drop(&mut self) {
+        self.shared.training.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,198 @@
+//! What a session's thread does: calls the engine and wraps its results.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use mdgl_core::{Assignment, Batch, CustomLoss, Event, Model, Real, Record, Targets, Workers};
+use napi::bindgen_prelude::{Either, Float32Array, Float64Array};
+
+use crate::error::{Failure, Result};
+use crate::float::Float;
+use crate::model::{Shared, TrainingLock, projection_values};
+use crate::results::{Evaluation, Gradients, ReadoutValues, Recording, StepReport};
+use crate::session::Orders;
+
+/// A session's work, for either float type.
+pub trait Runner: Send {
+    fn simulate(&mut self, batch: &Batch, targets: Option<&[Targets]>, voltage: bool) -> Result<Recording>;
+    fn evaluate(&mut self, batch: &Batch, targets: &[Targets]) -> Result<Evaluation>;
+    fn gradients(&mut self, batch: &Batch, targets: &[Targets]) -> Result<Gradients>;
+    fn step(&mut self, batch: &Batch, targets: &[Targets]) -> Result<StepReport>;
+    /// Keeps the batch for the two functions that follow, and gives its readouts.
+    fn forward(&mut self, batch: Batch) -> Result<Either<Float32Array, Float64Array>>;
+    fn gradients_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<Gradients>;
+    fn step_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<StepReport>;
+}
+
+/// A model with everything that work on it needs.
+pub struct Bench<F: Real> {
+    shared: Arc<Shared<F>>,
+    /// Held while the session lives.
+    _lock: Option<TrainingLock<F>>,
+    orders: Orders,
+    workers: Workers<F>,
+    kept: Option<Kept<F>>,
+}
+
+/// A forward pass that waits for its δ, and the model it ran on.
+struct Kept<F: Real> {
+    model: Arc<Model<F>>,
+    batch: Batch,
+    forward: mdgl_core::Forward<F>,
+}
+
+impl<F: Float> Bench<F> {
+    /// A bench with so many threads.
+    pub fn new(
+        shared: Arc<Shared<F>>,
+        lock: Option<TrainingLock<F>>,
+        orders: Orders,
+        threads: usize,
+    ) -> Result<Self> {
+        let workers = Workers::new(threads)?;
+        Ok(Self { shared, _lock: lock, orders, workers, kept: None })
+    }
+
+    fn cancel(&self) -> &AtomicBool {
+        &self.orders.cancel
+    }
+
+    fn assignment<'a>(&'a self, batch: &'a Batch, targets: &'a [Targets]) -> Result<Assignment<'a>> {
+        let objective = ordered(self.orders.objective.as_ref(), "an objective")?;
+        Ok(Assignment { batch, objective, targets })
+    }
+
+    fn gradients_of(
+        &self,
+        model: &Model<F>,
+        assignment: Assignment<'_>,
+        custom: Option<CustomLoss<F>>,
+    ) -> Result<Gradients> {
+        let rule = ordered(self.orders.rule.as_ref(), "a rule")?;
+        let (evaluation, gradients) =
+            mdgl_core::gradients(model, assignment, rule, custom, &self.workers, self.cancel())?;
+        wrap_gradients(model, evaluation, &gradients)
+    }
+
+    fn step_of(
+        &self,
+        model: &Model<F>,
+        assignment: Assignment<'_>,
+        custom: Option<CustomLoss<F>>,
+    ) -> Result<StepReport> {
+        let Orders { rule, optimiser, .. } = &self.orders;
+        let (rule, optimiser) =
+            (ordered(rule.as_ref(), "a rule")?, ordered(optimiser.as_ref(), "an optimiser")?);
+        let (next, report) =
+            mdgl_core::train_step(model, assignment, rule, custom, optimiser, &self.workers, self.cancel())?;
+        self.shared.publish(next);
+        Ok(StepReport { evaluation: report.evaluation.into(), gradient_norm: report.gradient_norm })
+    }
+
+    /// Does something with the batch that `forward` kept, once.
+    fn with_kept<T>(
+        &mut self,
+        delta: Vec<f64>,
+        loss: f64,
+        body: impl FnOnce(&Self, &Model<F>, Assignment<'_>, CustomLoss<F>) -> Result<T>,
+    ) -> Result<T> {
+        let Kept { model, batch, forward } =
+            self.kept.take().ok_or_else(|| Failure::bug("no forward pass waits for its δ"))?;
+        let custom = CustomLoss { forward, delta, loss, accuracy: None };
+        let losses = self.orders.objective.as_ref().map_or(0, |objective| objective.losses.len());
+        let none = vec![Targets::None; losses];
+        body(self, &model, self.assignment(&batch, &none)?, custom)
+    }
+}
+
+impl<F: Float> Runner for Bench<F> {
+    fn simulate(&mut self, batch: &Batch, targets: Option<&[Targets]>, voltage: bool) -> Result<Recording> {
+        let Orders { objective, rule, .. } = &self.orders;
+        let signals = match (objective, targets, rule) {
+            (Some(objective), Some(targets), Some(rule)) => Some((objective, targets, rule)),
+            _ => None,
+        };
+        let record = Record { voltage, signals };
+        let recording =
+            mdgl_core::simulate(&self.shared.snapshot(), batch, record, &self.workers, self.cancel())?;
+        Ok(Recording {
+            spikes: flatten(&recording.spikes).into(),
+            readout: F::array(recording.readout),
+            voltage: voltage.then(|| F::array(recording.voltage)),
+            learning_signal: signals.map(|_| F::array(recording.learning_signal)),
+            modulatory_signal: signals.map(|_| F::array(recording.modulatory_signal)),
+        })
+    }
+
+    fn evaluate(&mut self, batch: &Batch, targets: &[Targets]) -> Result<Evaluation> {
+        let assignment = self.assignment(batch, targets)?;
+        Ok(mdgl_core::evaluate(&self.shared.snapshot(), assignment, &self.workers, self.cancel())?.into())
+    }
+
+    fn gradients(&mut self, batch: &Batch, targets: &[Targets]) -> Result<Gradients> {
+        self.gradients_of(&self.shared.snapshot(), self.assignment(batch, targets)?, None)
+    }
+
+    fn step(&mut self, batch: &Batch, targets: &[Targets]) -> Result<StepReport> {
+        self.step_of(&self.shared.snapshot(), self.assignment(batch, targets)?, None)
+    }
+
+    fn forward(&mut self, batch: Batch) -> Result<Either<Float32Array, Float64Array>> {
+        let model = self.shared.snapshot();
+        let forward = mdgl_core::Forward::new(&model, &batch, &self.workers, self.cancel())?;
+        let readout = forward.readout();
+        self.kept = Some(Kept { model, batch, forward });
+        Ok(F::array(readout))
+    }
+
+    fn gradients_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<Gradients> {
+        self.with_kept(delta, loss, |bench, model, assignment, custom| {
+            bench.gradients_of(model, assignment, Some(custom))
+        })
+    }
+
+    fn step_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<StepReport> {
+        self.with_kept(delta, loss, |bench, model, assignment, custom| {
+            bench.step_of(model, assignment, Some(custom))
+        })
+    }
+}
+
+impl From<mdgl_core::Evaluation> for Evaluation {
+    fn from(evaluation: mdgl_core::Evaluation) -> Self {
+        let mdgl_core::Evaluation { loss, regulariser, accuracy, rate } = evaluation;
+        Self { loss, regulariser, accuracy, rate }
+    }
+}
+
+/// What the façade must have put into the plan for this kind of work.
+fn ordered<'a, T>(part: Option<&'a T>, what: &str) -> Result<&'a T> {
+    part.ok_or_else(|| Failure::bug(format!("the plan lacks {what}")))
+}
+
+fn flatten(spikes: &[Event]) -> Vec<u32> {
+    spikes.iter().flat_map(|event| [event.trial, event.step, event.unit]).collect()
+}
+
+fn wrap_gradients<F: Float>(
+    model: &Model<F>,
+    evaluation: mdgl_core::Evaluation,
+    gradients: &mdgl_core::Gradients<F>,
+) -> Result<Gradients> {
+    let network = model.network();
+    let projections = network.projections().iter().enumerate();
+    let readouts = network.readouts().iter().enumerate();
+    Ok(Gradients {
+        evaluation: evaluation.into(),
+        norm: gradients.norm(),
+        projections: projections
+            .map(|(i, wires)| projection_values(model, wires.name(), gradients.projection(i).to_vec()))
+            .collect::<mdgl_core::Result<_>>()?,
+        bias: readouts
+            .map(|(i, readout)| ReadoutValues {
+                name: readout.name().to_owned(),
+                values: F::array(gradients.bias(i).to_vec()),
+            })
+            .collect(),
+    })
+}

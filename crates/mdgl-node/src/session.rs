@@ -1,0 +1,281 @@
+//! Sessions: a thread with a queue of jobs that works on one model.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+
+use mdgl_core::{Objective, Optimiser, Rule};
+use napi::Env;
+use napi::bindgen_prelude::{Object, ToNapiValue};
+use napi_derive::napi;
+
+use crate::batch::{Batch, Targets};
+use crate::error::{Failure, Result};
+use crate::model::NativeModel;
+use crate::network::parse;
+use crate::number::to_usize;
+use crate::rule;
+use crate::runner::Runner;
+
+/// What a session is to do; JSON.
+#[napi(object, object_to_js = false)]
+pub struct Plan {
+    /// Losses and regulariser.
+    pub objective: Option<String>,
+    /// The learning rule.
+    pub rule: Option<String>,
+    /// The optimiser.
+    pub optimiser: Option<String>,
+    /// Whether the session changes the model; then nobody else may.
+    pub training: bool,
+}
+
+/// A plan as the engine's values.
+pub struct Orders {
+    pub objective: Option<Objective>,
+    pub rule: Option<Rule>,
+    pub optimiser: Option<Optimiser>,
+    pub training: bool,
+    /// Set to stop the work.
+    pub cancel: Arc<AtomicBool>,
+}
+
+impl Orders {
+    fn new(plan: &Plan) -> Result<Self> {
+        Ok(Self {
+            objective: plan.objective.as_deref().map(|json| parse(json, "the objective")).transpose()?,
+            rule: plan.rule.as_deref().map(rule::build).transpose()?,
+            optimiser: plan.optimiser.as_deref().map(|json| parse(json, "the optimiser")).transpose()?,
+            training: plan.training,
+            cancel: Arc::default(),
+        })
+    }
+}
+
+/// A thread of the engine at work on a model; jobs run one after another.
+#[napi]
+pub struct Session {
+    worker: Arc<Worker>,
+}
+
+#[napi]
+impl Session {
+    /// Starts the thread.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: &Env, model: &NativeModel, plan: Plan, threads: f64) -> napi::Result<Self> {
+        let orders = Orders::new(&plan)?;
+        let cancel = Arc::clone(&orders.cancel);
+        let runner = model.model()?.runner(orders, to_usize(threads, "threads")?)?;
+        let worker = Arc::new(Worker::start(runner, cancel)?);
+        close_with_environment(env, &worker)?;
+        Ok(Self { worker })
+    }
+
+    /// Runs a batch and records it; with targets, learning and modulatory signals too.
+    #[napi(catch_unwind, ts_return_type = "Promise<Recording>")]
+    pub fn simulate<'env>(
+        &self,
+        env: &'env Env,
+        batch: Batch,
+        targets: Option<Vec<Targets>>,
+        voltage: bool,
+    ) -> napi::Result<Object<'env>> {
+        let (batch, targets) = (batch.copy()?, targets.map(|targets| copy_all(&targets)));
+        self.worker.submit(env, move |runner| runner.simulate(&batch, targets.as_deref(), voltage))
+    }
+
+    /// Loss, accuracy and rate of a batch.
+    #[napi(catch_unwind, ts_return_type = "Promise<Evaluation>")]
+    pub fn evaluate<'env>(
+        &self,
+        env: &'env Env,
+        batch: Batch,
+        targets: Vec<Targets>,
+    ) -> napi::Result<Object<'env>> {
+        let (batch, targets) = (batch.copy()?, copy_all(&targets));
+        self.worker.submit(env, move |runner| runner.evaluate(&batch, &targets))
+    }
+
+    /// Gradients of a batch.
+    #[napi(catch_unwind, ts_return_type = "Promise<Gradients>")]
+    pub fn gradients<'env>(
+        &self,
+        env: &'env Env,
+        batch: Batch,
+        targets: Vec<Targets>,
+    ) -> napi::Result<Object<'env>> {
+        let (batch, targets) = (batch.copy()?, copy_all(&targets));
+        self.worker.submit(env, move |runner| runner.gradients(&batch, &targets))
+    }
+
+    /// A training step.
+    #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
+    pub fn step<'env>(
+        &self,
+        env: &'env Env,
+        batch: Batch,
+        targets: Vec<Targets>,
+    ) -> napi::Result<Object<'env>> {
+        let (batch, targets) = (batch.copy()?, copy_all(&targets));
+        self.worker.submit(env, move |runner| runner.step(&batch, &targets))
+    }
+
+    /// Readouts `[trial][step][unit]` of a batch, which is kept for `gradientsFrom` or `stepFrom`.
+    #[napi(catch_unwind, ts_return_type = "Promise<Float32Array | Float64Array>")]
+    pub fn forward<'env>(&self, env: &'env Env, batch: Batch) -> napi::Result<Object<'env>> {
+        let batch = batch.copy()?;
+        self.worker.submit(env, move |runner| runner.forward(batch))
+    }
+
+    /// Gradients of the batch kept, for δ at the readouts `[trial][step][unit]`.
+    #[napi(catch_unwind, ts_return_type = "Promise<Gradients>")]
+    pub fn gradients_from<'env>(
+        &self,
+        env: &'env Env,
+        delta: &[f64],
+        loss: f64,
+    ) -> napi::Result<Object<'env>> {
+        let delta = delta.to_vec();
+        self.worker.submit(env, move |runner| runner.gradients_from(delta, loss))
+    }
+
+    /// A training step on the batch kept, for δ at the readouts `[trial][step][unit]`.
+    #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
+    pub fn step_from<'env>(&self, env: &'env Env, delta: &[f64], loss: f64) -> napi::Result<Object<'env>> {
+        let delta = delta.to_vec();
+        self.worker.submit(env, move |runner| runner.step_from(delta, loss))
+    }
+
+    /// Stops the running job and all later ones.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self) -> napi::Result<()> {
+        self.worker.cancel();
+        Ok(())
+    }
+
+    /// Stops what still runs, ends the thread and lets go of the model.
+    #[napi(catch_unwind)]
+    pub fn close(&self) -> napi::Result<()> {
+        self.worker.close();
+        Ok(())
+    }
+}
+
+fn copy_all(targets: &[Targets]) -> Vec<mdgl_core::Targets> {
+    targets.iter().map(Targets::copy).collect()
+}
+
+type Job = Box<dyn FnOnce(&mut dyn Runner) + Send>;
+
+/// The thread, from outside.
+struct Worker {
+    cancel: Arc<AtomicBool>,
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    queue: Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+impl Worker {
+    fn start(runner: Box<dyn Runner>, cancel: Arc<AtomicBool>) -> Result<Self> {
+        let (queue, jobs) = channel();
+        let thread = thread::Builder::new()
+            .name("mdgl".into())
+            .spawn(move || work(runner, &jobs))
+            .map_err(|error| Failure::bug(format!("no thread could be started ({error})")))?;
+        Ok(Self { cancel, running: Mutex::new(Some(Running { queue, thread })) })
+    }
+
+    fn cancel(&self) {
+        self.cancel.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for the thread's end; short, for all that runs is stopped first.
+    fn close(&self) {
+        self.cancel();
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { queue, thread }) = running {
+            drop(queue);
+            // Jobs catch their panics, so there is nothing to learn from the thread's end.
+            let _ = thread.join();
+        }
+    }
+
+    /// Queues a job; its result settles the promise.
+    fn submit<'env, T>(
+        &self,
+        env: &'env Env,
+        job: impl FnOnce(&mut dyn Runner) -> Result<T> + Send + 'static,
+    ) -> napi::Result<Object<'env>>
+    where
+        T: ToNapiValue + Send + 'static,
+    {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(running) = running.as_ref() else { return Err(Failure::cancelled().into()) };
+        let (deferred, promise) = env.create_deferred()?;
+        let job = Box::new(move |runner: &mut dyn Runner| match guarded(|| job(runner)) {
+            Ok(value) => deferred.resolve(move |_| Ok(value)),
+            Err(failure) => deferred.reject(failure.into()),
+        });
+        running.queue.send(job).map_err(|_| Failure::bug("a session's thread has ended"))?;
+        Ok(promise)
+    }
+}
+
+impl Drop for Worker {
+    /// A session that nobody closed and that was collected.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The thread's body: jobs in order until the queue is closed; those left over when it was cancelled fail at once.
+fn work(mut runner: Box<dyn Runner>, jobs: &Receiver<Job>) {
+    for job in jobs {
+        job(runner.as_mut());
+    }
+}
+
+/// Runs a job and turns a panic into an error. A runner publishes a model only at the end of a step, so a panic in the
+/// middle leaves nothing half done.
+fn guarded<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|payload| Err(Failure::panic(payload.as_ref())))
+}
+
+/// Sessions that may still run.
+type Open = Rc<RefCell<Vec<Weak<Worker>>>>;
+
+thread_local! {
+    /// The open sessions of this thread's environment; set once its cleanup hook is.
+    static OPEN: RefCell<Option<Open>> = const { RefCell::new(None) };
+}
+
+/// Ends the session's thread with the environment: the addon's code may be unloaded after that.
+fn close_with_environment(env: &Env, worker: &Arc<Worker>) -> napi::Result<()> {
+    OPEN.with_borrow_mut(|open| {
+        let sessions = match open {
+            Some(sessions) => Rc::clone(sessions),
+            None => {
+                let sessions = Open::default();
+                env.add_env_cleanup_hook(Rc::clone(&sessions), |sessions| close_all(&sessions))?;
+                Rc::clone(open.insert(sessions))
+            }
+        };
+        let mut sessions = sessions.borrow_mut();
+        sessions.retain(|session| session.strong_count() > 0);
+        sessions.push(Arc::downgrade(worker));
+        Ok(())
+    })
+}
+
+fn close_all(sessions: &RefCell<Vec<Weak<Worker>>>) {
+    for worker in sessions.borrow().iter().filter_map(Weak::upgrade) {
+        worker.close();
+    }
+}

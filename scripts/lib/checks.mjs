@@ -1,0 +1,97 @@
+// Everything CI holds against the project besides its tests.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { GENERATED_TYPES } from './prepare.mjs'
+import { ROOT, run } from './run.mjs'
+
+/** Permissive or file-level licences: nothing that would bind a user of this package. */
+const LICENCES = new Set([
+  'MIT',
+  'MIT-0',
+  'ISC',
+  'Apache-2.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  '0BSD',
+  'BlueOak-1.0.0',
+  'CC0-1.0',
+  'CC-BY-4.0',
+  'MPL-2.0',
+  'OFL-1.1',
+  'PSF-2.0',
+  'Python-2.0',
+  'Unlicense',
+  'WTFPL'
+])
+
+const read = path => readFileSync(join(ROOT, path), 'utf8')
+
+const program = (name, args, env) => async () => {
+  const { code, output } = await run(name, args, { output: 'keep', env: { NO_COLOR: '1', ...env } })
+  return code === 0 ? [] : [output.trimEnd()]
+}
+
+/** `A OR B` needs one side to be allowed, `A AND B` both. */
+function isAllowed(expression) {
+  return expression
+    .replaceAll(/[()]/g, '')
+    .split(' OR ')
+    .some(side => side.split(' AND ').every(licence => LICENCES.has(licence.trim())))
+}
+
+function checkLicences() {
+  const { packages } = JSON.parse(read('package-lock.json'))
+  return Object.entries(packages)
+    .filter(([path, { license }]) => path !== '' && !(typeof license === 'string' && isAllowed(license)))
+    .map(
+      ([path, { license }]) =>
+        `${path}: licence ${license ?? 'not stated'} is not on the list in scripts/lib/checks.mjs`
+    )
+}
+
+function checkDeclarations() {
+  if (read('index.d.ts') === read(GENERATED_TYPES)) return []
+  return ['index.d.ts differs from what the addon generates: run `npm run build` and commit it']
+}
+
+const CHECKS = [
+  ['cargo fmt', program('cargo', ['fmt', '--all', '--', '--check', '-l'])],
+  ['clippy', program('cargo', ['clippy', '--workspace', '--all-targets', '--quiet', '--', '-D', 'warnings'])],
+  ['cargo doc', program('cargo', ['doc', '--workspace', '--no-deps', '--quiet'], { RUSTDOCFLAGS: '-D warnings' })],
+  ['index.d.ts is current', checkDeclarations],
+  [
+    'index.d.ts alone',
+    program('tsc', [
+      '--noEmit',
+      '--ignoreConfig',
+      '--strict',
+      '--skipLibCheck',
+      'false',
+      '--target',
+      'es2022',
+      '--lib',
+      'es2022',
+      '--module',
+      'nodenext',
+      '--types',
+      'node',
+      'index.d.ts'
+    ])
+  ],
+  ['types', program('tsc', ['--project', '__test__/tsconfig.json'])],
+  ['lint and format', program('biome', ['check', '--error-on-warnings'])],
+  ['typedoc', program('typedoc', ['--emit', 'none'])],
+  ['licences', checkLicences]
+]
+
+/** Runs every check, shows each one's result as it ends, and returns the number that failed. */
+export async function runChecks() {
+  let failures = 0
+  for (const [name, check] of CHECKS) {
+    const problems = await check()
+    console.log(`${problems.length === 0 ? 'ok    ' : 'FAILED'} ${name}`)
+    for (const problem of problems) console.log(problem)
+    if (problems.length > 0) failures += 1
+  }
+  return failures
+}

@@ -1,0 +1,139 @@
+// Brings node_modules, the addon and dist up to date, redoing only what has changed.
+import { createHash } from 'node:crypto'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
+import { join } from 'node:path'
+import { ROOT, run } from './run.mjs'
+import { checkNode, checkRust, SetupError } from './toolchain.mjs'
+
+const at = path => join(ROOT, path)
+
+const NATIVE = 'dist/native'
+const STAGE = 'target/napi'
+const STAMPS = {
+  install: 'node_modules/.mdgl-lock',
+  native: `${NATIVE}/.stamp`,
+  library: 'dist/.stamp'
+}
+
+/** The files at a path, which may be a folder, a file or nothing, relative to the root. */
+function files(path) {
+  if (!existsSync(at(path))) return []
+  if (!statSync(at(path)).isDirectory()) return [path]
+  return readdirSync(at(path)).flatMap(name => files(`${path}/${name}`))
+}
+
+function hash(paths, ...extra) {
+  const digest = createHash('sha256')
+  for (const path of paths.flatMap(files).sort()) {
+    digest
+      .update(`${path}\0`)
+      .update(readFileSync(at(path)))
+      .update('\0')
+  }
+  return digest.update(extra.join('\0')).digest('hex')
+}
+
+const isCurrent = (stamp, value) => existsSync(at(stamp)) && readFileSync(at(stamp), 'utf8') === value
+
+async function must(description, program, args, options) {
+  console.error(`mdgl: ${description}`)
+  const { code } = await run(program, args, options)
+  if (code !== 0)
+    throw new SetupError(
+      `${description} failed (\`${program} ${args.join(' ')}\`, exit code ${code}); see the messages above.`
+    )
+}
+
+/** Installs node_modules as the lock file says, unless they are. */
+export async function install() {
+  checkNode()
+  const value = hash(['package-lock.json'])
+  if (isCurrent(STAMPS.install, value)) return
+  await must('installing the npm packages', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+  writeFileSync(at(STAMPS.install), value)
+}
+
+/** Builds the addon. It is put in place by renaming, so that a running process keeps the file it has open. */
+async function buildNative(compiler) {
+  const sources = [
+    'crates',
+    'Cargo.toml',
+    'Cargo.lock',
+    '.cargo/config.toml',
+    'rust-toolchain.toml',
+    'package-lock.json',
+    'scripts/lib/prepare.mjs'
+  ]
+  const value = hash(sources, compiler, process.platform, process.arch)
+  if (isCurrent(STAMPS.native, value)) return
+  rmSync(at(STAGE), { recursive: true, force: true })
+  await must('building the engine (release)', 'napi', [
+    'build',
+    '--platform',
+    '--release',
+    '--manifest-path',
+    'crates/mdgl-node/Cargo.toml',
+    '--output-dir',
+    STAGE,
+    '--js',
+    'native.cjs',
+    '--dts',
+    'index.d.ts'
+  ])
+  mkdirSync(at(NATIVE), { recursive: true })
+  for (const name of readdirSync(at(STAGE))) {
+    copyFileSync(at(`${STAGE}/${name}`), at(`${NATIVE}/${name}.new`))
+    renameSync(at(`${NATIVE}/${name}.new`), at(`${NATIVE}/${name}`))
+  }
+  // The build itself may complete Cargo.lock.
+  writeFileSync(at(STAMPS.native), hash(sources, compiler, process.platform, process.arch))
+}
+
+async function buildLibrary() {
+  const value = hash(['src', 'tsconfig.json', 'index.d.ts', 'package.json', 'package-lock.json'])
+  if (isCurrent(STAMPS.library, value)) return
+  for (const name of existsSync(at('dist')) ? readdirSync(at('dist')) : []) {
+    if (name !== 'native') rmSync(at(`dist/${name}`), { recursive: true, force: true })
+  }
+  await must('compiling the library', 'tsc', ['--project', 'tsconfig.json'])
+  if (existsSync(at('src/data'))) cpSync(at('src/data'), at('dist/data'), { recursive: true })
+  writeFileSync(at(STAMPS.library), value)
+}
+
+/** The declarations that the addon's build has generated; the committed copy is index.d.ts at the root. */
+export const GENERATED_TYPES = `${NATIVE}/index.d.ts`
+
+/**
+ * Makes everything ready to run. With `types`, the generated declarations replace index.d.ts at the root
+ * (`npm run build`); otherwise that file stays as committed, so that drift can be seen.
+ */
+export async function prepare({ types = false } = {}) {
+  checkNode()
+  const compiler = checkRust()
+  await install()
+  await buildNative(compiler)
+  if (types || !existsSync(at('index.d.ts'))) copyFileSync(at(GENERATED_TYPES), at('index.d.ts'))
+  await buildLibrary()
+}
+
+/** Runs `main` and turns a `SetupError` into one clear line. */
+export async function guarded(main) {
+  try {
+    process.exitCode = await main()
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error
+    console.error(`\nmdgl: ${error.message}`)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,165 @@
+import type { Batch as NativeBatch, Input as NativeInput } from '#native'
+import { list, nonNegative, numbers, ownMemory, record, wholeNumber } from './check.js'
+import type { NetworkDescription } from './description.js'
+import { toPositiveSteps, toSteps } from './duration.js'
+import { invalid } from './error.js'
+
+/** Poisson events of constant rate in some units for some time of one trial; the engine draws them. */
+export interface RateSegment {
+  /** The trial. */
+  readonly trial: number
+  /** First unit and the one past the last. */
+  readonly units: readonly [number, number]
+  /** Start in ms. */
+  readonly from: number
+  /** End in ms. */
+  readonly to: number
+  /** Rate of each unit in Hz. */
+  readonly rate: number
+}
+
+/** What an input population does: drawn at given rates, given event by event, or given as values. */
+export type InputValues =
+  | {
+      /** Rate segments. */
+      readonly rates: readonly RateSegment[]
+    }
+  | {
+      /** Events `(trial, step, unit)`, flat or as triples; a repeated one counts twice. */
+      readonly events: Uint32Array | readonly (readonly [number, number, number])[]
+    }
+  | {
+      /** Values `[trial][step][unit]`. */
+      readonly analogue: Float32Array | Float64Array
+    }
+
+/** Targets of one readout: a class a trial, or values `[trial][step][unit]`. */
+export type Targets = Uint32Array | readonly number[] | Float64Array | Float32Array
+
+/** Trials that are run together: their inputs and what the readouts should have done. */
+export interface Batch<InputName extends string = string> {
+  /** Duration in ms, rounded to whole steps: one for all trials, or one a trial. */
+  readonly length: number | readonly number[]
+  /** Number of trials. Default: that of `length` or of the class targets. */
+  readonly trials?: number
+  /** What each input population does; one that is left out is silent. */
+  readonly inputs: { readonly [Name in InputName]?: InputValues }
+  /** Targets of the only loss, or one entry for each readout that has one. */
+  readonly targets?: Targets | { readonly [readout: string]: Targets }
+}
+
+/** The key of the generator that draws a batch's events. */
+export interface DrawKey {
+  readonly seed: number
+  readonly stream: number
+  readonly iteration: number
+}
+
+const MOST_TRIALS = 2 ** 20
+const MOST_STEPS = 2 ** 28
+const SEGMENT_FIELDS = 6
+
+/** Checks a batch against a network and packs it for the engine. */
+export function encodeBatch(batch: Batch, description: NetworkDescription, key: DrawKey): NativeBatch {
+  record(batch, 'batch', ['length', 'trials', 'inputs', 'targets'])
+  const trials = countTrials(batch)
+  const lengths = trialLengths(batch.length, trials, description.dt ?? 1)
+  const steps = lengths.reduce((longest, length) => Math.max(longest, length), 0)
+  const shape = { trials, lengths, dt: description.dt ?? 1 }
+  const populations = description.inputs ?? []
+  refuseUnknown(batch, populations)
+  return {
+    trials,
+    steps,
+    ...(lengths.some(length => length !== steps) && { lengths: Uint32Array.from(lengths) }),
+    inputs: populations.map(({ name, size }) => encodeInput(batch.inputs[name], size, shape, `batch.inputs.${name}`)),
+    ...key
+  }
+}
+
+interface Shape {
+  readonly trials: number
+  readonly lengths: readonly number[]
+  readonly dt: number
+}
+
+function countTrials(batch: Batch): number {
+  const { length, trials, targets } = batch
+  if (trials !== undefined) return wholeNumber(trials, 'batch.trials', 1, MOST_TRIALS)
+  if (typeof length !== 'number')
+    return wholeNumber(numbers(length, 'batch.length').length, 'batch.trials', 1, MOST_TRIALS)
+  if (isClasses(targets)) return wholeNumber(targets.length, 'batch.trials', 1, MOST_TRIALS)
+  throw invalid('batch.trials', trials, 'a number of trials, unless length or class targets give one a trial')
+}
+
+function isClasses(targets: Batch['targets']): targets is Uint32Array | readonly number[] {
+  return Array.isArray(targets) || targets instanceof Uint32Array
+}
+
+function trialLengths(length: Batch['length'], trials: number, dt: number): number[] {
+  if (typeof length === 'number') return new Array<number>(trials).fill(stepCount(length, dt, 'batch.length'))
+  const values = numbers(length, 'batch.length')
+  if (values.length !== trials)
+    throw invalid('batch.length', values, `one duration, or one for each of ${trials} trials`)
+  return Array.from(values, (value, trial) => stepCount(value, dt, `batch.length[${trial}]`))
+}
+
+function stepCount(length: number, dt: number, path: string): number {
+  const steps = toPositiveSteps(length, dt, path)
+  if (steps > MOST_STEPS) throw invalid(path, length, `at most ${MOST_STEPS} steps`)
+  return steps
+}
+
+function refuseUnknown(batch: Batch, populations: readonly { readonly name: string }[]): void {
+  const names = populations.map(population => population.name)
+  const unknown = Object.keys(batch.inputs).find(name => !names.includes(name))
+  if (unknown !== undefined) throw invalid('batch.inputs', unknown, list(names))
+}
+
+function encodeInput(input: InputValues | undefined, units: number, shape: Shape, path: string): NativeInput {
+  if (input === undefined) return {}
+  record(input as Partial<Record<'rates' | 'events' | 'analogue', unknown>>, path, ['rates', 'events', 'analogue'])
+  if ('rates' in input) return { rates: encodeRates(input.rates, units, shape, `${path}.rates`) }
+  if ('events' in input) return { events: encodeEvents(input.events, `${path}.events`) }
+  if ('analogue' in input) return { analogue: Float64Array.from(numbers(input.analogue, `${path}.analogue`)) }
+  throw invalid(path, input, "an object with 'rates', 'events' or 'analogue'")
+}
+
+function encodeRates(segments: readonly RateSegment[], units: number, shape: Shape, path: string): Float64Array {
+  if (!Array.isArray(segments)) throw invalid(path, segments, 'an array of rate segments')
+  const packed = new Float64Array(segments.length * SEGMENT_FIELDS)
+  segments.forEach((segment: RateSegment, i) => {
+    packed.set(encodeSegment(segment, units, shape, `${path}[${i}]`), i * SEGMENT_FIELDS)
+  })
+  return packed
+}
+
+function encodeSegment(segment: RateSegment, units: number, shape: Shape, path: string): number[] {
+  record(segment, path, ['trial', 'units', 'from', 'to', 'rate'])
+  const trial = wholeNumber(segment.trial, `${path}.trial`, 0, shape.trials - 1)
+  const first = wholeNumber(segment.units[0], `${path}.units[0]`, 0, units)
+  const end = wholeNumber(segment.units[1], `${path}.units[1]`, first, units)
+  const from = toSteps(segment.from, shape.dt, `${path}.from`)
+  const to = toSteps(segment.to, shape.dt, `${path}.to`)
+  const length = shape.lengths[trial] ?? 0
+  if (to > length) throw invalid(`${path}.to`, segment.to, `at most the trial's end, ${length * shape.dt} ms`)
+  if (from > to) throw invalid(`${path}.from`, segment.from, `at most the segment's end, ${segment.to} ms`)
+  return [trial, first, end, from, to, nonNegative(segment.rate, `${path}.rate`)]
+}
+
+function encodeEvents(events: Uint32Array | readonly (readonly number[])[], path: string): Uint32Array {
+  if (events instanceof Uint32Array) {
+    if (ownMemory(events, path).length % 3 !== 0) throw invalid(path, events, 'triples (trial, step, unit)')
+    return events
+  }
+  if (!Array.isArray(events)) throw invalid(path, events, 'a Uint32Array or an array of triples (trial, step, unit)')
+  const packed = new Uint32Array(events.length * 3)
+  events.forEach((triple: readonly number[], i) => {
+    if (triple.length !== 3) throw invalid(`${path}[${i}]`, triple, 'a triple (trial, step, unit)')
+    packed.set(
+      triple.map((value, j) => wholeNumber(value, `${path}[${i}][${j}]`, 0, 2 ** 32 - 1)),
+      i * 3
+    )
+  })
+  return packed
+}

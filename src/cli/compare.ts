@@ -1,0 +1,91 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Comparison, resultsJson, summarise } from '../compare/comparison.js'
+import { type FinishedRun, finishedRun } from '../compare/runs.js'
+import { type RuleName, ruleNames } from '../rule.js'
+import type { RunOptions } from '../runs/train-run.js'
+import { type Arguments, seeds, split, text, whole, word, words } from './arguments.js'
+import { COMPARE_HELP } from './help.js'
+import { bar, lines } from './progress.js'
+import { report } from './report.js'
+import { taskArgument } from './task-argument.js'
+
+const OPTIONS = {
+  rules: { type: 'string' },
+  seeds: { type: 'string' },
+  iterations: { type: 'string' },
+  batch: { type: 'string' },
+  'validate-every': { type: 'string' },
+  precision: { type: 'string' },
+  threads: { type: 'string' },
+  out: { type: 'string' },
+  help: { type: 'boolean', short: 'h' }
+} as const
+
+const FIG_3C_RULES: readonly RuleName[] = ['bptt', 'eprop', 'mdgl']
+
+/** `mdgl compare TASK`: trains several rules on several seeds; table, picture and results. */
+export async function compareCommand(args: readonly string[]): Promise<number> {
+  const given = split(args, OPTIONS)
+  if (given.options.help) {
+    console.log(COMPARE_HELP)
+    return 0
+  }
+  const common = commonOptions(given)
+  const out = text(given, 'out') ?? join('runs', `compare-${common.task.name}-${common.iterations}`)
+  const chosenSeeds = seeds(given, 'seeds') ?? [1]
+  const chosenRules = words(given, 'rules', ruleNames) ?? FIG_3C_RULES
+  const planned = chosenSeeds.flatMap(seed => chosenRules.map(rule => ({ ...common, rule, seed })))
+
+  const runs: FinishedRun[] = []
+  for (const [i, options] of planned.entries()) runs.push(await oneRun(options, out, `${i + 1}/${planned.length}`))
+  // Rules in the order asked for, whatever the order of the runs.
+  runs.sort((a, b) => chosenRules.indexOf(a.rule) - chosenRules.indexOf(b.rule))
+  const comparison = summarise(common.task.name, common.iterations, runs)
+  const picture = await writeResults(comparison, out)
+  console.log(`\n${report(comparison)}\n\nLearning curves: ${picture}`)
+  return 0
+}
+
+function commonOptions(given: Arguments): Omit<RunOptions, 'rule' | 'seed'> {
+  const task = taskArgument(given.rest)
+  return {
+    task,
+    iterations: whole(given, 'iterations', 1) ?? task.iterations,
+    batchSize: whole(given, 'batch', 1) ?? task.batchSize,
+    validateEvery: whole(given, 'validate-every', 1) ?? task.validateEvery,
+    precision: word(given, 'precision', ['f32', 'f64'] as const) ?? 'f32',
+    threads: whole(given, 'threads', 1)
+  }
+}
+
+async function oneRun(options: RunOptions, out: string, position: string): Promise<FinishedRun> {
+  const label = `[${position}] ${options.rule} seed ${options.seed}`
+  const progress = (process.stderr.isTTY ? bar : lines)(label, options.iterations)
+  try {
+    const run = await finishedRun(options, out, metrics => progress.update(metrics))
+    progress.stop()
+    console.error(
+      `${label}  ${run.reused ? 'used again' : 'done'}, last validation loss ${run.curve.loss.at(-1)?.toFixed(3)}`
+    )
+    return run
+  } finally {
+    progress.stop()
+  }
+}
+
+/** @returns The path of the PNG picture. */
+async function writeResults(comparison: Comparison, out: string): Promise<string> {
+  // The plotting libraries are slow to load, and only this needs them.
+  const [{ learningCurves }, { toPng }] = await Promise.all([
+    import('../plots/learning-curves.js'),
+    import('../plots/png.js')
+  ])
+  await mkdir(out, { recursive: true })
+  const svg = learningCurves(comparison)
+  const picture = join(out, 'learning-curves.png')
+  await writeFile(join(out, 'results.json'), resultsJson(comparison))
+  await writeFile(join(out, 'learning-curves.svg'), svg)
+  await writeFile(picture, toPng(svg))
+  return picture
+}

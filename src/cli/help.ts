@@ -1,0 +1,92 @@
+import { ruleNames } from '../rule.js'
+import { TASK_NAMES } from '../runs/tasks.js'
+
+const TASKS = TASK_NAMES.join(', ')
+const RULES = ruleNames.join(', ')
+
+export const MAIN_HELP = `mdgl: train recurrent spiking networks with BPTT, e-prop and multidigraph learning
+
+Usage: mdgl <command> [options]
+
+Commands:
+  train <task>      train a network and write a run folder
+  verify <file>…    hold files of reference gradients against the engine
+  compare <task>    train several rules on several seeds; table and learning curves
+
+Options:
+  -h, --help        this help; \`mdgl <command> --help\` for a command's
+  -v, --version     the version
+
+Examples:
+  mdgl train evidence-accumulation --rule mdgl --seed 1
+  mdgl verify __test__/fixtures/gradients/*.json
+  mdgl compare evidence-accumulation --rules bptt,eprop,mdgl --seeds 1-10
+
+Exit codes: 0 done, 1 failed, 2 called in a wrong way.`
+
+export const TRAIN_HELP = `mdgl train: train a network on a task and write a run folder
+
+Usage: mdgl train <task> [options]
+
+Tasks: ${TASKS}
+
+Options (defaults are the task's where none is given):
+  --rule NAME          ${RULES}
+                       (default mdgl)
+  --seed N             seed of network and batches (default 1)
+  --iterations N       iterations to train
+  --batch N            trials in a batch
+  --validate-every N   iterations between validations
+  --learning-rate X    the optimiser's learning rate
+  --precision P        f32 or f64 (default f32)
+  --threads N          threads of the engine (default: one a core); results do not depend on it
+  --out DIR            the run folder (default runs/<time>-<task>-<rule>-<seed>)
+  --json               metrics as JSON lines on stdout instead of the progress bar
+  -h, --help           this help
+
+Examples:
+  mdgl train evidence-accumulation --rule mdgl --seed 1
+  mdgl train evidence-accumulation --rule eprop --iterations 200 --out runs/short
+  mdgl train evidence-accumulation --json | jq 'select(.split == "validation") | .loss'`
+
+export const VERIFY_HELP = `mdgl verify: hold files of reference gradients against the engine
+
+Usage: mdgl verify <file>… [options]
+
+Files are of schema "mdgl-gradient-fixture/1". For each rule and precision: whether the spikes are equal, and the
+largest relative error of the loss and of each gradient, relative to the matrix's largest entry, wherever the network
+has a synapse. Anything above 1e-9 (f64) or 1e-4 (f32), or a spike that differs, fails with exit code 1.
+
+Options:
+  --json        a JSON line for each rule and precision instead of the tables
+  -h, --help    this help
+
+Examples:
+  mdgl verify __test__/fixtures/gradients/*.json
+  mdgl verify --json my-fixture.json`
+
+export const COMPARE_HELP = `mdgl compare: train several rules on several seeds, beside the published results
+
+Usage: mdgl compare <task> [options]
+
+Tasks: ${TASKS}
+
+Every run has a folder of its own under --out. A finished one is used again, an unfinished one is redone: repeat the
+command to go on after an interruption, or to add rules and seeds. At the end come a table, learning-curves.svg,
+learning-curves.png and results.json.
+
+Options (defaults are the task's where none is given):
+  --rules LIST         ${RULES}
+                       (default bptt,eprop,mdgl)
+  --seeds LIST         seeds and ranges of seeds (default 1)
+  --iterations N       iterations of each run
+  --batch N            trials in a batch
+  --validate-every N   iterations between validations
+  --precision P        f32 or f64 (default f32)
+  --threads N          threads of the engine (default: one a core); results do not depend on it
+  --out DIR            where the runs go (default runs/compare-<task>-<iterations>)
+  -h, --help           this help
+
+Examples:
+  mdgl compare evidence-accumulation --rules bptt,eprop,mdgl --seeds 1-10
+  mdgl compare evidence-accumulation --rules eprop,mdgl --seeds 1,3 --iterations 200`

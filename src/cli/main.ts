@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+import { version } from '../version.js'
+import { UsageError } from './arguments.js'
+import { compareCommand } from './compare.js'
+import { MAIN_HELP } from './help.js'
+import { trainCommand } from './train.js'
+import { verifyCommand } from './verify.js'
+
+/** Runs with the arguments after its name; gives the exit code. */
+type Command = (args: readonly string[]) => Promise<number>
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  train: trainCommand,
+  verify: verifyCommand,
+  compare: compareCommand
+}
+
+async function main([name, ...args]: readonly string[]): Promise<number> {
+  if (name === '--version' || name === '-v') {
+    console.log(version())
+    return 0
+  }
+  if (name === '--help' || name === '-h' || name === 'help') {
+    console.log(MAIN_HELP)
+    return 0
+  }
+  const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (command === undefined) {
+    throw new UsageError(name === undefined ? 'a command is missing' : `there is no command '${name}'`)
+  }
+  return command(args)
+}
+
+/** One line, whatever was thrown. */
+function report(error: unknown, command: string | undefined): number {
+  const message = error instanceof Error ? error.message : String(error)
+  if (!(error instanceof UsageError)) {
+    console.error(`mdgl: ${message}`)
+    return 1
+  }
+  const help = command !== undefined && Object.hasOwn(COMMANDS, command) ? `mdgl ${command} --help` : 'mdgl --help'
+  console.error(`mdgl: ${message} (see \`${help}\`)`)
+  return 2
+}
+
+// A reader that has seen enough, as in `mdgl train --json | head`, is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
+const args = process.argv.slice(2)
+main(args).then(
+  code => {
+    process.exitCode = code
+  },
+  (error: unknown) => {
+    process.exitCode = report(error, args[0])
+  }
+)

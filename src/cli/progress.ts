@@ -1,0 +1,86 @@
+import { Presets, SingleBar } from 'cli-progress'
+import type { Metrics } from '../train.js'
+
+/** Shows how far a run is. */
+export interface Progress {
+  update(metrics: Metrics): void
+  stop(): void
+}
+
+/** Shows nothing. */
+export const silent: Progress = { update() {}, stop() {} }
+
+/** A bar on a terminal's standard error. */
+export function bar(label: string, iterations: number): Progress {
+  const state = new State(iterations)
+  const single = new SingleBar(
+    { format: `${label} {bar} {status}`, hideCursor: true, clearOnComplete: true, etaBuffer: 1, barsize: 20 },
+    Presets.shades_classic
+  )
+  single.start(iterations, 0, { status: 'starting' })
+  return {
+    update(metrics) {
+      state.add(metrics)
+      single.update(metrics.iteration, { status: state.text() })
+    },
+    stop: () => single.stop()
+  }
+}
+
+const LINE_EVERY_MS = 10_000
+
+/** A line on standard error every ten seconds, for logs. */
+export function lines(label: string, iterations: number): Progress {
+  const state = new State(iterations)
+  let last = Date.now()
+  return {
+    update(metrics) {
+      state.add(metrics)
+      if (Date.now() - last < LINE_EVERY_MS) return
+      last = Date.now()
+      console.error(`${label}  ${state.text()}`)
+    },
+    stop() {}
+  }
+}
+
+/** What there is to say about a run under way. */
+class State {
+  readonly #iterations: number
+  readonly #start = Date.now()
+  #latest: Metrics | undefined
+  #validated: Metrics | undefined
+  #msPerIteration = 0
+
+  constructor(iterations: number) {
+    this.#iterations = iterations
+  }
+
+  add(metrics: Metrics): void {
+    this.#latest = metrics
+    if (metrics.split === 'validation') this.#validated = metrics
+    else this.#msPerIteration = metrics.msPerIteration
+  }
+
+  text(): string {
+    if (this.#latest === undefined) return 'starting'
+    const { iteration } = this.#latest
+    const { loss, accuracy } = this.#validated ?? this.#latest
+    const left = ((Date.now() - this.#start) / iteration) * (this.#iterations - iteration)
+    return [
+      `${iteration}/${this.#iterations}`,
+      `loss ${loss.toFixed(3)}`,
+      ...(accuracy === null || accuracy === undefined ? [] : [`accuracy ${(accuracy * 100).toFixed(0)} %`]),
+      `${this.#msPerIteration.toFixed(0)} ms/iteration`,
+      `${duration(left)} left`
+    ].join('  ')
+  }
+}
+
+/** Milliseconds for people: `45 s`, `3 min 20 s`, `1 h 5 min`. */
+export function duration(ms: number): string {
+  const seconds = Math.ceil(ms / 1000)
+  if (seconds < 60) return `${seconds} s`
+  const minutes = Math.floor(seconds / 60)
+  return minutes < 60 ? `${minutes} min ${seconds % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}

@@ -1,0 +1,63 @@
+import type { Comparison, RuleResult, Summary } from '../compare/comparison.js'
+import { FINAL_ITERATIONS, STUCK_ABOVE } from '../compare/curve.js'
+import { table } from './table.js'
+
+/** The table that ends `mdgl compare`. */
+export function report(comparison: Comparison): string {
+  const { task, iterations, rules, mdglBelowEprop } = comparison
+  const header = [
+    'rule',
+    'seeds',
+    'final loss',
+    'stuck',
+    'median of learned',
+    'accuracy',
+    'ms/iteration',
+    'published loss',
+    'published accuracy'
+  ]
+  return [
+    `${task}, ${iterations} iterations`,
+    '',
+    table([header, ...rules.map(ruleRow)], 1),
+    '',
+    'Final loss of each seed:',
+    table(seedRows(comparison), 1),
+    '',
+    ...(mdglBelowEprop === null
+      ? []
+      : [`MDGL ends below e-prop on ${mdglBelowEprop.seeds} of ${mdglBelowEprop.of} seeds.`]),
+    `Final: mean over the validations of the last ${FINAL_ITERATIONS} iterations, then mean ± sd over the seeds, stuck ones included.`,
+    `Stuck: a final loss above ${STUCK_ABOVE}, where chance is ln 2 = 0.693. Published: 5 runs a rule, 2000 iterations.`
+  ].join('\n')
+}
+
+function ruleRow({ rule, all, stuck, medianOfLearned, msPerIteration, published }: RuleResult): string[] {
+  return [
+    rule,
+    String(all.runs),
+    lossOf(all),
+    String(stuck),
+    medianOfLearned?.toFixed(3) ?? '–',
+    all.accuracy.toFixed(3),
+    msPerIteration.toFixed(1),
+    published === null ? '–' : lossOf(published.summary),
+    published?.summary.accuracy.toFixed(3) ?? '–'
+  ]
+}
+
+const lossOf = ({ runs, loss, deviation }: Summary) =>
+  runs < 2 ? loss.toFixed(3) : `${loss.toFixed(3)} ± ${deviation.toFixed(3)}`
+
+function seedRows({ seeds, rules }: Comparison): string[][] {
+  return [
+    ['seed', ...rules.map(({ rule }) => rule)],
+    ...seeds.map(seed => [String(seed), ...rules.map(rule => seedCell(rule, seed))])
+  ]
+}
+
+function seedCell({ runs }: RuleResult, seed: number): string {
+  const run = runs.find(candidate => candidate.seed === seed)
+  if (run === undefined) return '–'
+  return run.stuck ? `stuck ${run.final.loss.toFixed(3)}` : run.final.loss.toFixed(3)
+}

@@ -1,0 +1,61 @@
+import { MdglError } from '../index.js'
+import { readFixture } from '../verify/fixture.js'
+import { FixtureError } from '../verify/shape.js'
+import { type Row, verifyFixture } from '../verify/verify.js'
+import { split, UsageError } from './arguments.js'
+import { VERIFY_HELP } from './help.js'
+import { table } from './table.js'
+
+const OPTIONS = {
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' }
+} as const
+
+/** `mdgl verify FILE…`: holds files of reference gradients against the engine. */
+export async function verifyCommand(args: readonly string[]): Promise<number> {
+  const { options, rest: files } = split(args, OPTIONS)
+  if (options.help) {
+    console.log(VERIFY_HELP)
+    return 0
+  }
+  if (files.length === 0) throw new UsageError('a file to verify is missing')
+  let failed = 0
+  for (const file of files) {
+    const passed = await verifyFile(file, options.json === true ? printJson : printTable)
+    if (!passed) failed += 1
+  }
+  if (failed > 0) console.error(`mdgl: ${failed} of ${files.length} files did not verify`)
+  return failed > 0 ? 1 : 0
+}
+
+type Print = (file: string, rows: readonly Row[]) => void
+
+/** A file that cannot be read is reported, and the others are still verified. */
+async function verifyFile(file: string, print: Print): Promise<boolean> {
+  try {
+    const rows = await verifyFixture(await readFixture(file))
+    print(file, rows)
+    return rows.every(({ passed }) => passed)
+  } catch (error) {
+    if (!(error instanceof FixtureError || error instanceof MdglError)) throw error
+    console.error(`mdgl: ${file}: ${error.message}`)
+    return false
+  }
+}
+
+function printJson(file: string, rows: readonly Row[]): void {
+  for (const row of rows) console.log(JSON.stringify({ file, ...row }))
+}
+
+function printTable(file: string, rows: readonly Row[]): void {
+  const header = ['rule', 'precision', 'spikes', 'loss', 'W_in', 'W_rec', 'W_out', 'b_out', 'limit', 'result']
+  const lines = rows.map(({ rule, precision, spikes, errors, limit, passed }) => [
+    rule,
+    precision,
+    spikes ? 'equal' : 'DIFFER',
+    ...[errors.loss, errors.W_in, errors.W_rec, errors.W_out, errors.b_out].map(error => error.toExponential(1)),
+    limit.toExponential(0),
+    passed ? 'ok' : 'FAILED'
+  ])
+  console.log(`${file}\n${table([header, ...lines], 2)}\n`)
+}

@@ -1,0 +1,52 @@
+import { mean, movingMean, standardDeviation } from './statistics.js'
+
+/** Validation losses and accuracies over a run. */
+export interface Curve {
+  readonly iterations: readonly number[]
+  readonly loss: readonly number[]
+  readonly accuracy: readonly number[]
+}
+
+/** What a run came to: means over the validations of its last iterations. */
+export interface Final {
+  readonly loss: number
+  readonly accuracy: number
+}
+
+/** A run's result is the mean over this many last iterations. */
+export const FINAL_ITERATIONS = 200
+
+/** A run that ends above this loss has learned nothing: chance between two choices is ln 2 = 0.693. */
+export const STUCK_ABOVE = 0.65
+
+/** Means over the validations of the last {@link FINAL_ITERATIONS}. */
+export function final({ iterations, loss, accuracy }: Curve): Final {
+  const first = (iterations.at(-1) ?? 0) - FINAL_ITERATIONS
+  const late = (_: number, i: number) => (iterations[i] ?? 0) > first
+  return { loss: mean(loss.filter(late)), accuracy: mean(accuracy.filter(late)) }
+}
+
+/** Whether a run ended near chance. */
+export const isStuck = ({ loss }: Final): boolean => loss > STUCK_ABOVE
+
+/** Mean and spread of several runs' losses at one iteration. */
+export interface Point {
+  readonly iteration: number
+  readonly loss: number
+  readonly deviation: number
+}
+
+const MOVING_WIDTH = 5
+
+/** Mean and standard deviation over runs of their losses' moving means, at the iterations that all have. */
+export function average(curves: readonly Curve[]): Point[] {
+  const smooth = curves.map(({ iterations, loss }) => {
+    const moving = movingMean(loss, MOVING_WIDTH)
+    return new Map(iterations.map((iteration, i) => [iteration, moving[i] ?? Number.NaN]))
+  })
+  const common = [...(smooth[0]?.keys() ?? [])].filter(iteration => smooth.every(run => run.has(iteration)))
+  return common.map(iteration => {
+    const losses = smooth.map(run => run.get(iteration) ?? Number.NaN)
+    return { iteration, loss: mean(losses), deviation: standardDeviation(losses) }
+  })
+}

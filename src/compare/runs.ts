@@ -1,0 +1,77 @@
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import type { RuleName } from '../rule.js'
+import { type RunConfig, readRunFolder, removeRunFolder } from '../run-folder.js'
+import { type RunOptions, runConfig, trainRun } from '../runs/train-run.js'
+import type { Metrics } from '../train.js'
+import type { Curve } from './curve.js'
+import { mean } from './statistics.js'
+
+/** A finished run. */
+export interface FinishedRun {
+  readonly rule: RuleName
+  readonly seed: number
+  readonly path: string
+  readonly curve: Curve
+  readonly msPerIteration: number
+  /** Whether its folder was there already. */
+  readonly reused: boolean
+}
+
+/** The folder of a run within a comparison's. */
+export const runPath = (out: string, { rule, seed }: Pick<RunOptions, 'rule' | 'seed'>): string =>
+  join(out, `${rule}-${seed}`)
+
+/** Uses a finished run's folder again; trains a run that is missing or unfinished. */
+export async function finishedRun(
+  options: RunOptions,
+  out: string,
+  onMetrics: (metrics: Metrics) => void
+): Promise<FinishedRun> {
+  const path = runPath(out, options)
+  const reused = await hasFinished(path, runConfig(options))
+  if (!reused) {
+    await removeRunFolder(path)
+    await trainRun(options, path, onMetrics)
+  }
+  const metrics = (await readRunFolder(path))?.metrics ?? []
+  const { rule, seed } = options
+  return { rule, seed, path, curve: validationCurve(metrics, path), msPerIteration: speed(metrics), reused }
+}
+
+/** @throws An error for a finished run of other settings: it is not ours to remove. */
+async function hasFinished(path: string, config: RunConfig): Promise<boolean> {
+  const stored = await readRunFolder(path)
+  if (stored === undefined || !stored.finished) return false
+  const differing = differences(comparable(stored.config), comparable(config))
+  if (differing.length === 0) return true
+  throw new Error(
+    `${path} holds a finished run with another ${differing.join(', ')}: choose another --out, or remove that folder`
+  )
+}
+
+/** A configuration as its file would have it, without what has no effect on the result. */
+function comparable(config: RunConfig): Record<string, unknown> {
+  const { versions, training, ...rest } = JSON.parse(JSON.stringify(config)) as RunConfig
+  return { ...rest, version: versions.mdgl, ...training }
+}
+
+function differences(a: Record<string, unknown>, b: Record<string, unknown>): string[] {
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(key => !isDeepStrictEqual(a[key], b[key]))
+}
+
+function validationCurve(metrics: readonly Metrics[], path: string): Curve {
+  const validations = metrics.filter(({ split }) => split === 'validation')
+  if (validations.length === 0) {
+    throw new Error(`${path} has no validation: choose --validate-every at most as large as --iterations`)
+  }
+  return {
+    iterations: validations.map(({ iteration }) => iteration),
+    loss: validations.map(({ loss }) => loss),
+    accuracy: validations.map(({ accuracy }) => accuracy ?? Number.NaN)
+  }
+}
+
+function speed(metrics: readonly Metrics[]): number {
+  return mean(metrics.filter(({ split }) => split === 'train').map(({ msPerIteration }) => msPerIteration))
+}

@@ -1,0 +1,202 @@
+/** The names of a network's parts, as types. A misspelt name is a compile error. */
+export interface Names {
+  /** Input populations. */
+  readonly input: string
+  /** Recurrent populations. */
+  readonly population: string
+  /** Readouts. */
+  readonly readout: string
+  /** Cell types. */
+  readonly type: string
+  /** Projections. */
+  readonly projection: string
+}
+
+/** The names of a description. */
+export type NamesOf<D> = D extends NetworkDescription<infer N> ? N : Names
+
+/** One value for all neurons of a population, or one for each. */
+export type Parameter = number | readonly number[]
+
+/**
+ * The sign of a population's outgoing weights (Dale's law).
+ *
+ * `'free'` (default): either sign. `{excitatory: n, inhibitory: m}`: so many units of each, inhibitory ones first
+ * unless `shuffled`. An array: 1, −1 or 0 (free) for each unit.
+ */
+export type Sign =
+  | 'free'
+  | 'excitatory'
+  | 'inhibitory'
+  | {
+      /** Number of excitatory units. */
+      readonly excitatory: number
+      /** Number of inhibitory units. */
+      readonly inhibitory: number
+      /** Whether the order is drawn from the network's seed. Default false. */
+      readonly shuffled?: boolean
+    }
+  | readonly (1 | -1 | 0)[]
+
+/** A population of input units. */
+export interface InputPopulation<Name extends string = string> {
+  /** Unique among inputs, populations and readouts. */
+  readonly name: Name
+  /** Number of units. */
+  readonly size: number
+  /** Sign of the outgoing weights. Default `'free'`. */
+  readonly sign?: Sign
+}
+
+/**
+ * A population of recurrent neurons.
+ *
+ * With α = exp(−dt/τ_m), ρ = exp(−dt/τ_a):
+ * v_t = α v_t−1 + (1−α) I_t − thr z_t−1, b_t = ρ b_t−1 + (1−ρ) z_t−1, and a spike z_t = 1 where
+ * v_t > thr + β b_t outside the refractory period. Its pseudo-derivative is (γ/thr) max(0, 1 − |v − A|/thr).
+ * Source: Liu et al. 2021; Bellec et al. 2020.
+ */
+export interface Population<Name extends string = string> {
+  /** Unique among inputs, populations and readouts. */
+  readonly name: Name
+  /** Number of neurons. */
+  readonly size: number
+  /** Leaky integrate-and-fire, or the same with an adaptive threshold. */
+  readonly model: 'lif' | 'alif'
+  /** Sign of the outgoing weights. Default `'free'`. */
+  readonly sign?: Sign
+  /** τ_m in ms. Default 20. */
+  readonly membraneTimeConstant?: Parameter
+  /** thr, dimensionless. Default 0.01. */
+  readonly threshold?: Parameter
+  /** In ms, rounded to whole steps. Default 5. */
+  readonly refractoryPeriod?: Parameter
+  /** γ. Default 0.3. */
+  readonly dampening?: Parameter
+  /** τ_a in ms; `'alif'` only. Default 2000. */
+  readonly adaptationTimeConstant?: Parameter
+  /** β, dimensionless; `'alif'` only; 0 makes a neuron LIF. Default 1.8. */
+  readonly adaptationStrength?: Parameter
+}
+
+/** A leaky readout: y_t = κ-filtered Σ W_out z_t + bias, with κ = exp(−dt/τ_out). */
+export interface Readout<Name extends string = string> {
+  /** Unique among inputs, populations and readouts. */
+  readonly name: Name
+  /** Number of units. */
+  readonly size: number
+  /** τ_out in ms. Default 20. */
+  readonly timeConstant?: number
+  /** Whether the units have a plastic bias, which starts at 0. Default true. */
+  readonly bias?: boolean
+}
+
+/** A named set of neurons; the types together are a partition of the recurrent neurons. */
+export interface CellType<Name extends string = string, PopulationName extends string = string> {
+  /** Unique among types. */
+  readonly name: Name
+  /** Its neurons; may be none. */
+  readonly members: readonly {
+    /** The population. */
+    readonly population: PopulationName
+    /** Indices in it. Default: all. */
+    readonly units?: readonly number[]
+  }[]
+}
+
+/** How the weights of a drawn projection start. `'balanced'` (default): the authors' matrix of spectral radius 1. */
+export type Initialise =
+  | {
+      /** The authors' balanced matrix, scaled to spectral radius 1, then masked. */
+      readonly scheme: 'balanced'
+    }
+  | {
+      /** Normal values (absolute where the sign is fixed). */
+      readonly scheme: 'normal'
+      /** Standard deviation. */
+      readonly standardDeviation: number
+    }
+
+/** An explicit list of synapses. */
+export interface Connections {
+  /** Presynaptic indices. */
+  readonly pre: readonly number[]
+  /** Postsynaptic indices. */
+  readonly post: readonly number[]
+  /** Weights. */
+  readonly values: readonly number[]
+}
+
+/** Synapses from one population to another, drawn by density or listed. */
+export interface Projection<Name extends string = string, From extends string = string, To extends string = string> {
+  /** Unique among projections. Default `from->to`. */
+  readonly name?: Name
+  /** Presynaptic input or population. */
+  readonly from: From
+  /** Postsynaptic population, or readout. */
+  readonly to: To
+  /**
+   * Fraction of the pairs to draw, in (0, 1]: pairs are drawn with replacement, pairs of a neuron with itself are
+   * dropped; 1 takes every pair.
+   */
+  readonly density?: number
+  /** Or the synapses themselves. */
+  readonly connections?: Connections
+  /** Initial weights of a drawn projection. */
+  readonly initialise?: Initialise
+  /** In ms; only one step (`dt`) is supported. */
+  readonly delay?: number
+  /** Whether training changes it. Default true. */
+  readonly plastic?: boolean
+}
+
+/** How strong a channel is: the mean weight of the synapses to→from of the moment, each synapse's own, or a number. */
+export type Gain = 'mean-weight' | 'weight' | number
+
+/** Whom a channel reaches: cells along existing synapses, or every cell of the receiving type. */
+export type Reach = 'synaptic' | 'nonlocal'
+
+/** A channel's time course. `'none'`: instantaneous, as published. `'exact'`: the secreting cell's adjoint (BPTT). */
+export type Kernel = 'none' | 'exact'
+
+/** A neuromodulatory edge: type `from` secretes, type `to` receives; it runs against the synapses to→from. */
+export interface Channel<TypeName extends string = string> {
+  /** For messages and analysis. */
+  readonly name: string
+  /** The secreting type (postsynaptic). */
+  readonly from: TypeName
+  /** The receiving type (presynaptic). */
+  readonly to: TypeName
+  /** Its strength. */
+  readonly gain: Gain
+  /** Whom it reaches. */
+  readonly reach: Reach
+  /** Its time course. */
+  readonly kernel: Kernel
+}
+
+/** What a network is, without its weights: plain JSON, schema `mdgl-network/1`. Times in ms. */
+export interface NetworkDescription<N extends Names = Names> {
+  /** The schema's name and version. */
+  readonly schema: 'mdgl-network/1'
+  /** Step in ms. Default 1. */
+  readonly dt?: number
+  /** Seed of connectivity and initial weights. Default 1. */
+  readonly seed?: number
+  /** Input populations. */
+  readonly inputs?: readonly InputPopulation<N['input']>[]
+  /** Recurrent populations. */
+  readonly populations: readonly Population<N['population']>[]
+  /** Readouts. */
+  readonly readouts?: readonly Readout<N['readout']>[]
+  /** Cell types. Default: one a population. */
+  readonly types?: readonly CellType<N['type'], N['population']>[]
+  /** Projections. */
+  readonly projections?: readonly Projection<
+    N['projection'],
+    N['input'] | N['population'],
+    N['population'] | N['readout']
+  >[]
+  /** Modulatory channels. Default: a mean-weight channel along the synapses for every ordered pair of types. */
+  readonly channels?: readonly Channel<N['type']>[]
+}

@@ -1,0 +1,19 @@
+import { nonNegative } from './check.js'
+import { invalid } from './error.js'
+
+/** A duration in whole steps: milliseconds over `dt`, rounded. */
+export function toSteps(duration: unknown, dt: number, path: string): number {
+  return Math.round(nonNegative(duration, path) / dt)
+}
+
+/** As {@link toSteps}, and at least one step. */
+export function toPositiveSteps(duration: unknown, dt: number, path: string): number {
+  const steps = toSteps(duration, dt, path)
+  if (steps < 1) throw invalid(path, duration, `at least one step (${dt} ms)`)
+  return steps
+}
+
+/** A duration rounded to whole steps, in ms. */
+export function roundToSteps(duration: unknown, dt: number, path: string): number {
+  return toSteps(duration, dt, path) * dt
+}

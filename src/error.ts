@@ -1,0 +1,75 @@
+/**
+ * What kind of failure an {@link MdglError} reports.
+ *
+ * - `'invalid'`: an argument is not allowed; `path`, `value` and `allowed` say which, what and what would be.
+ * - `'busy'`: the model is being trained and cannot be trained or changed a second time at once.
+ * - `'disposed'`: the model was disposed of.
+ * - `'not-finite'`: a loss, gradient or weight became infinite or not a number; the weights were left as they were.
+ * - `'memory'`: a buffer could not be reserved.
+ * - `'file'`: a weights file cannot be read.
+ * - `'cancelled'`: the computation was stopped by the library itself (an abort rejects with the signal's reason instead).
+ * - `'internal'`: a bug in mdgl.
+ */
+export type ErrorCode = 'invalid' | 'busy' | 'disposed' | 'not-finite' | 'memory' | 'file' | 'cancelled' | 'internal'
+
+/** The parts of an {@link MdglError}. */
+export interface ErrorDetails {
+  /** The kind of failure. */
+  readonly code: ErrorCode
+  /** A full sentence. */
+  readonly message: string
+  /** Where the value stands, for instance `populations.cells.size`. */
+  readonly path?: string | undefined
+  /** The value given. */
+  readonly value?: unknown
+  /** What would have been accepted. */
+  readonly allowed?: string | undefined
+  /** The error underneath. */
+  readonly cause?: unknown
+}
+
+/** The one class of errors that mdgl throws or rejects with (errors of your own tasks and losses pass through as they are). */
+export class MdglError extends Error {
+  /** The class's name. */
+  override readonly name = 'MdglError'
+  /** The kind of failure. */
+  readonly code: ErrorCode
+  /** Where the value stands, for instance `populations.cells.size`. */
+  readonly path: string | undefined
+  /** The value given. */
+  readonly value: unknown
+  /** What would have been accepted. */
+  readonly allowed: string | undefined
+
+  /**
+   * @param details - The parts of the error.
+   */
+  constructor(details: ErrorDetails) {
+    super(details.message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = details.code
+    this.path = details.path
+    this.value = details.value
+    this.allowed = details.allowed
+  }
+}
+
+/** An `'invalid'` error: `path` is `value`, but only `allowed` is accepted. */
+export function invalid(path: string, value: unknown, allowed: string): MdglError {
+  const message = `${path} is ${show(value)}; allowed: ${allowed}.`
+  return new MdglError({ code: 'invalid', message, path, value, allowed })
+}
+
+const LONGEST_VALUE = 60
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return clip(`'${value}'`)
+  if (typeof value === 'function') return 'a function'
+  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name} of ${value.byteLength} bytes`
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  if (typeof value === 'object' && value !== null) return `an object {${clip(Object.keys(value).join(', '))}}`
+  return String(value)
+}
+
+function clip(text: string): string {
+  return text.length <= LONGEST_VALUE ? text : `${text.slice(0, LONGEST_VALUE)}…`
+}

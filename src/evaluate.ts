@@ -1,0 +1,87 @@
+import { type Batch, encodeBatch } from './batch.js'
+import { wholeNumber } from './check.js'
+import type { NetworkDescription } from './description.js'
+import type { Losses, Regulariser } from './loss.js'
+import { type InputNames, type Model, nativeModel } from './model.js'
+import { askCustomLosses, encodeTargets, makeObjective, type Objective } from './objective.js'
+import type { Precision } from './precision.js'
+import { checkOptions, type RunOptions, type Session, withSession } from './session.js'
+import { eventStream } from './task.js'
+
+/** Options that say what is to become small. */
+export interface ObjectiveOptions {
+  /** The loss. */
+  readonly loss: Losses
+  /** Firing-rate regulariser. Default none. */
+  readonly regulariser?: Regulariser | null | undefined
+}
+
+/** Options of {@link evaluate}. */
+export interface EvaluateOptions extends RunOptions, ObjectiveOptions {
+  /** Seed of the input events that the engine draws. Default: the network's seed. */
+  readonly seed?: number | undefined
+}
+
+/** How well a model does on a batch. */
+export interface Evaluation {
+  /** E of the task, without the regulariser. */
+  readonly loss: number
+  /** The regulariser's part, 0 without one. */
+  readonly regulariser: number
+  /** Fraction of trials that were right; null where the loss knows no right or wrong. */
+  readonly accuracy: number | null
+  /** Mean firing rate of the recurrent neurons in Hz. */
+  readonly rate: number
+}
+
+/**
+ * Runs a batch and gives loss, accuracy and firing rate.
+ *
+ * @param model - The model.
+ * @param batch - The batch; it must have the targets that the loss needs.
+ * @param options - The loss and more.
+ * @returns The evaluation. A model in training is evaluated as it was after the last completed iteration.
+ * @throws {@link MdglError} as a rejection: `'invalid'` for bad options, batches and targets, `'not-finite'`, `'memory'`,
+ * `'disposed'`; the signal's reason when aborted; the error of a custom loss as it is.
+ */
+export async function evaluate<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>>,
+  options: EvaluateOptions
+): Promise<Evaluation> {
+  nativeModel(model)
+  checkOptions(options, ['loss', 'regulariser', 'seed'])
+  const objective = makeObjective(options.loss, options.regulariser, model.description)
+  const encoded = encodeBatch(batch, model.description, drawKey(options.seed, model.description))
+  const plan = { objective: objective.json, training: false }
+  return await withSession(model, plan, options, session => score(session, objective, batch, encoded))
+}
+
+/** Evaluates a packed batch in an open session. */
+export async function score(
+  session: Session,
+  objective: Objective,
+  batch: Batch,
+  encoded: ReturnType<typeof encodeBatch>
+): Promise<Evaluation> {
+  const { trials, steps } = encoded
+  const targets = encodeTargets(objective, batch, trials, steps)
+  if (!objective.custom) return withAccuracy(await session.run(engine => engine.evaluate(encoded, targets)))
+  const readout = await session.run(engine => engine.forward(encoded))
+  const { loss, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
+  const { regulariser, rate } = await session.run(engine => engine.evaluate(encoded, targets))
+  return { loss, regulariser, accuracy: accuracy ?? null, rate }
+}
+
+/** The engine leaves the accuracy out where there is none. */
+export function withAccuracy<T extends { accuracy?: number }>(
+  given: T
+): Omit<T, 'accuracy'> & { accuracy: number | null } {
+  return { ...given, accuracy: given.accuracy ?? null }
+}
+
+/** The key of the events of a single batch. */
+export function drawKey(seed: number | undefined, description: NetworkDescription) {
+  const checked = wholeNumber(seed ?? description.seed ?? 1, 'options.seed')
+  return { seed: checked, stream: eventStream('test'), iteration: 0 }
+}

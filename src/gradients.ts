@@ -1,0 +1,74 @@
+import { type Batch, encodeBatch } from './batch.js'
+import type { NetworkDescription } from './description.js'
+import { drawKey, type Evaluation, type ObjectiveOptions, withAccuracy } from './evaluate.js'
+import { type InputNames, type Model, nativeModel, type ProjectionNames, type ReadoutNames } from './model.js'
+import { askCustomLosses, encodeTargets, makeObjective, type Objective } from './objective.js'
+import type { Precision, Values } from './precision.js'
+import { ProjectionValues } from './projection.js'
+import { expandRule, type Rule, type RuleName } from './rule.js'
+import { checkOptions, type RunOptions, type Session, withSession } from './session.js'
+
+/** Options of {@link gradients}. */
+export interface GradientOptions extends RunOptions, ObjectiveOptions {
+  /** Seed of the input events that the engine draws. Default: the network's seed. */
+  readonly seed?: number | undefined
+}
+
+/** Gradients of loss plus regulariser, one number a synapse. */
+export interface Gradients<D extends NetworkDescription, P extends Precision> {
+  /** Loss, accuracy and rate of the batch. */
+  readonly evaluation: Evaluation
+  /** The global norm over all plastic parameters. */
+  readonly norm: number
+  /** ∂E/∂W of each projection as the rule has it, in the order of {@link Weights.get}. */
+  readonly projections: { readonly [Name in ProjectionNames<D>]: ProjectionValues<P> }
+  /** ∂E/∂bias of each readout. */
+  readonly bias: { readonly [Name in ReadoutNames<D>]: Values<P> }
+}
+
+/**
+ * The gradient of every weight by a learning rule.
+ *
+ * @param model - The model; it is not changed.
+ * @param batch - The batch; it must have the targets that the loss needs.
+ * @param rule - A published rule's name or a rule.
+ * @param options - The loss and more.
+ * @throws {@link MdglError} as a rejection: `'invalid'` for bad rules, options, batches and targets, `'not-finite'`,
+ * `'memory'`, `'disposed'`; the signal's reason when aborted; the error of a custom loss as it is.
+ */
+export async function gradients<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>>,
+  rule: RuleName | Rule,
+  options: GradientOptions
+): Promise<Gradients<D, P>> {
+  nativeModel(model)
+  checkOptions(options, ['loss', 'regulariser', 'seed'])
+  const objective = makeObjective(options.loss, options.regulariser, model.description)
+  const encoded = encodeBatch(batch, model.description, drawKey(options.seed, model.description))
+  const plan = { objective: objective.json, rule: JSON.stringify(expandRule(rule)), training: false }
+  return await withSession(model, plan, options, async session => {
+    const result = await compute(session, objective, batch, encoded)
+    const bias = Object.fromEntries(result.bias.map(({ name, values }) => [name, values]))
+    const projections = Object.fromEntries(
+      result.projections.map(({ name, pre, post, rows, columns, values }) => [
+        name,
+        new ProjectionValues(pre, post, values, [rows, columns])
+      ])
+    )
+    return { evaluation: result.evaluation, norm: result.norm, projections, bias } as unknown as Gradients<D, P>
+  })
+}
+
+async function compute(session: Session, objective: Objective, batch: Batch, encoded: ReturnType<typeof encodeBatch>) {
+  const { trials, steps } = encoded
+  if (!objective.custom) {
+    const targets = encodeTargets(objective, batch, trials, steps)
+    const result = await session.run(engine => engine.gradients(encoded, targets))
+    return { ...result, evaluation: withAccuracy(result.evaluation) }
+  }
+  const readout = await session.run(engine => engine.forward(encoded))
+  const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
+  const result = await session.run(engine => engine.gradientsFrom(delta, loss))
+  return { ...result, evaluation: { ...result.evaluation, accuracy: accuracy ?? null } }
+}

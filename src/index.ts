@@ -1,0 +1,96 @@
+/**
+ * Trains recurrent spiking networks with BPTT, e-prop and multidigraph learning (MDGL).
+ *
+ * @module
+ */
+export type { Batch, InputValues, RateSegment, Targets } from './batch.js'
+export type {
+  CellType,
+  Channel,
+  Connections,
+  Gain,
+  Initialise,
+  InputPopulation,
+  Kernel,
+  Names,
+  NamesOf,
+  NetworkDescription,
+  Parameter,
+  Population,
+  Projection,
+  Reach,
+  Readout,
+  Sign
+} from './description.js'
+export { type ErrorCode, type ErrorDetails, MdglError } from './error.js'
+export { type EvaluateOptions, type Evaluation, evaluate, type ObjectiveOptions } from './evaluate.js'
+export { type GradientOptions, type Gradients, gradients } from './gradients.js'
+export type {
+  CrossEntropy,
+  CustomLoss,
+  CustomLossResult,
+  Loss,
+  Losses,
+  ReadoutTrace,
+  Regulariser,
+  SquaredError
+} from './loss.js'
+export {
+  type Biases,
+  type InputNames,
+  Model,
+  type ModelOptions,
+  type ProjectionNames,
+  type ReadoutNames,
+  type Weights
+} from './model.js'
+export {
+  type AlifOptions,
+  type DrawnProjection,
+  type Finished,
+  type InputOptions,
+  type LifOptions,
+  type ListedProjection,
+  type NetworkBuilder,
+  type NetworkOptions,
+  type NoNames,
+  network,
+  type ProjectionBase,
+  type ProjectionName,
+  type ProjectionOptions,
+  type ReadoutOptions,
+  type TargetsOf,
+  type TypeNames,
+  type Units,
+  type With
+} from './network.js'
+export {
+  type Adam,
+  type Decay,
+  defaultOptimiser,
+  type GradientDescent,
+  type Optimiser,
+  type OptimiserBase
+} from './optimiser.js'
+export type { Precision, Values } from './precision.js'
+export type { ProjectionValues } from './projection.js'
+export {
+  expandRule,
+  type Rule,
+  type RuleConstant,
+  type RuleName,
+  ruleNames,
+  rules,
+  type UniformChannel
+} from './rule.js'
+export type { RunOptions } from './session.js'
+export { type Range, type Recording, type RecordingShape, type SimulateOptions, simulate } from './simulate.js'
+export type { BatchRandom, Random, Split, Task, TaskContext } from './task.js'
+export {
+  type EvidenceNames,
+  type EvidenceOptions,
+  type EvidenceTask,
+  evidenceAccumulation
+} from './tasks/evidence-accumulation.js'
+export { type Metrics, type Training, train } from './train.js'
+export type { StopAt, TrainOptions } from './training-plan.js'

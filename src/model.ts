@@ -1,0 +1,190 @@
+import { readFile } from 'node:fs/promises'
+import type { NativeModel } from '#native'
+import { numbers, oneOf, record } from './check.js'
+import type { NamesOf, NetworkDescription } from './description.js'
+import { invalid, MdglError } from './error.js'
+import { deepFreeze } from './freeze.js'
+import { guard, native } from './native.js'
+import { normalise } from './normalise.js'
+import type { Precision, Values } from './precision.js'
+import { ProjectionValues } from './projection.js'
+import { writeAside } from './write-aside.js'
+
+/** Names of a description's projections. */
+export type ProjectionNames<D> = NamesOf<D>['projection']
+/** Names of a description's readouts. */
+export type ReadoutNames<D> = NamesOf<D>['readout']
+/** Names of a description's inputs. */
+export type InputNames<D> = NamesOf<D>['input']
+
+/** Options of {@link Model.create}. */
+export interface ModelOptions<P extends Precision> {
+  /** The float type to compute in. Default `'f32'`. */
+  readonly precision?: P
+}
+
+/** A model's synaptic weights. Reading during training gives the weights after the last completed iteration. */
+export interface Weights<D extends NetworkDescription, P extends Precision> {
+  /**
+   * The weights of a projection, a copy.
+   *
+   * @param projection - Its name.
+   * @throws {@link MdglError} `'invalid'` for an unknown name, `'disposed'` after {@link Model.dispose}.
+   */
+  get(projection: ProjectionNames<D>): ProjectionValues<P>
+  /**
+   * Replaces the weights of a projection.
+   *
+   * @param projection - Its name.
+   * @param values - One finite number a synapse, in the order of `get`.
+   * @throws {@link MdglError} `'invalid'` for an unknown name, a wrong number of values, a value that is not finite or
+   * against the neuron's sign; `'busy'` during training; `'disposed'`.
+   */
+  set(projection: ProjectionNames<D>, values: ArrayLike<number>): void
+}
+
+/** The biases of a model's readouts. */
+export interface Biases<D extends NetworkDescription, P extends Precision> {
+  /**
+   * The bias of each unit of a readout, a copy; empty where the readout has none.
+   *
+   * @param readout - Its name.
+   * @throws {@link MdglError} `'invalid'` for an unknown name, `'disposed'`.
+   */
+  get(readout: ReadoutNames<D>): Values<P>
+  /**
+   * Replaces the bias of a readout.
+   *
+   * @param readout - Its name.
+   * @param values - One finite number a unit.
+   * @throws {@link MdglError} `'invalid'`, `'busy'` during training, `'disposed'`.
+   */
+  set(readout: ReadoutNames<D>, values: ArrayLike<number>): void
+}
+
+let handleOf: (model: Model) => NativeModel
+
+/**
+ * A network with weights and optimiser state, held by the engine.
+ *
+ * Its type knows the names of the network's parts and the precision: `model.weights.get('typo')` does not compile.
+ */
+export class Model<D extends NetworkDescription = NetworkDescription, P extends Precision = Precision>
+  implements Disposable
+{
+  /** What the network is: plain JSON with every default filled in, deeply frozen. */
+  readonly description: D
+  /** The float type the model computes in. */
+  readonly precision: P
+  /** The synaptic weights. */
+  readonly weights: Weights<D, P>
+  /** The readouts' biases. */
+  readonly bias: Biases<D, P>
+  #handle: NativeModel | undefined
+
+  static {
+    handleOf = model => model.#alive()
+  }
+
+  private constructor(handle: NativeModel) {
+    this.#handle = handle
+    this.description = deepFreeze(JSON.parse(handle.description())) as D
+    this.precision = handle.precision() as P
+    this.weights = Object.freeze({
+      get: (name: string) => this.#weights(name),
+      set: (name: string, values: ArrayLike<number>) => this.#set('setWeights', `weights.${name}`, name, values)
+    })
+    this.bias = Object.freeze({
+      get: (name: string) => guard(() => this.#alive().bias(name)) as Values<P>,
+      set: (name: string, values: ArrayLike<number>) => this.#set('setBias', `bias.${name}`, name, values)
+    })
+  }
+
+  /**
+   * Makes a model and draws its connectivity and initial weights from the description's seed.
+   *
+   * @param description - From {@link network}, from a task, or plain JSON.
+   * @param options - The precision.
+   * @throws {@link MdglError} `'invalid'` for a description or an option that is not allowed.
+   */
+  static create<const D extends NetworkDescription, P extends Precision = 'f32'>(
+    description: D,
+    options: ModelOptions<P> = {}
+  ): Model<D, P> {
+    record(options, 'options', ['precision'])
+    const precision = oneOf(options.precision ?? 'f32', 'options.precision', ['f32', 'f64'] as const)
+    const json = JSON.stringify(normalise(description))
+    return new Model<D, P>(guard(() => native.NativeModel.create(json, precision)))
+  }
+
+  /**
+   * Reads a model from a file that {@link Model.save} wrote; the file holds the description too.
+   *
+   * @param path - A safetensors file.
+   * @throws {@link MdglError} `'file'` for a file that is no model; the system's own error where it cannot be read.
+   */
+  static async load(path: string | URL): Promise<Model> {
+    const bytes = await readFile(path)
+    return new Model(guard(() => native.NativeModel.load(bytes)))
+  }
+
+  /**
+   * Writes description and weights to a file, completely or not at all: it is written aside and then renamed.
+   *
+   * @param path - The file; an existing one is replaced.
+   * @throws {@link MdglError} `'disposed'`; the system's own error where it cannot be written.
+   */
+  async save(path: string | URL): Promise<void> {
+    await writeAside(
+      path,
+      guard(() => this.#alive().save())
+    )
+  }
+
+  /** An independent copy: description, weights and optimiser state. */
+  clone(): Model<D, P> {
+    return new Model<D, P>(guard(() => this.#alive().clone()))
+  }
+
+  /**
+   * Gives the engine's memory back now rather than when the object is collected. Later uses throw `'disposed'`;
+   * a second call does nothing.
+   */
+  dispose(): void {
+    this.#handle?.dispose()
+    this.#handle = undefined
+  }
+
+  /** The same as {@link Model.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  #alive(): NativeModel {
+    if (this.#handle !== undefined) return this.#handle
+    throw new MdglError({ code: 'disposed', message: 'The model was disposed of and cannot be used any more.' })
+  }
+
+  #weights(name: string): ProjectionValues<P> {
+    const { pre, post, rows, columns, values } = guard(() => this.#alive().projection(name))
+    return new ProjectionValues(pre, post, values as Values<P>, [rows, columns])
+  }
+
+  #set(setter: 'setWeights' | 'setBias', path: string, name: string, given: ArrayLike<number>): void {
+    const values = Float64Array.from(numbers(given, path))
+    const wrong = values.findIndex(value => !Number.isFinite(value))
+    if (wrong >= 0) throw invalid(`${path}[${wrong}]`, values[wrong], 'a finite number')
+    guard(() => this.#alive()[setter](name, values))
+  }
+}
+
+/** The engine's side of a model. */
+export function nativeModel(model: Model): NativeModel {
+  if (!(model instanceof Model)) throw invalid('model', model, 'a Model')
+  return handleOf(model)
+}
+
+/** The names of a model's projections. */
+export function projectionNames(description: NetworkDescription): string[] {
+  return (description.projections ?? []).map(({ name, from, to }) => name ?? `${from}->${to}`)
+}

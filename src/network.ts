@@ -1,0 +1,290 @@
+import { text } from './check.js'
+import type {
+  Channel,
+  Connections,
+  Initialise,
+  InputPopulation,
+  Names,
+  NetworkDescription,
+  Population,
+  Readout
+} from './description.js'
+import { invalid } from './error.js'
+import { deepFreeze } from './freeze.js'
+import { guard, native } from './native.js'
+import {
+  addChannel,
+  addInput,
+  addPopulation,
+  addProjection,
+  addReadout,
+  addType,
+  type Draft,
+  emptyDraft,
+  find
+} from './normalise.js'
+
+/** Options of {@link network}. */
+export interface NetworkOptions {
+  /** Step in ms. Default 1. */
+  readonly dt?: number
+  /** Seed of connectivity and initial weights: a whole number of at least 0. Default 1. */
+  readonly seed?: number
+}
+
+/** Options of an input population. */
+export type InputOptions = Omit<InputPopulation, 'name' | 'size'>
+/** Parameters of LIF neurons. */
+export type LifOptions = Omit<AlifOptions, 'adaptationTimeConstant' | 'adaptationStrength'>
+/** Parameters of ALIF neurons. */
+export type AlifOptions = Omit<Population, 'name' | 'size' | 'model'>
+/** Options of a readout. */
+export type ReadoutOptions = Omit<Readout, 'name' | 'size'>
+
+/** Which units of a population belong to a type: all, a list of indices, or a range `[from, to)`. */
+export type Units =
+  | 'all'
+  | readonly number[]
+  | {
+      /** First unit. */
+      readonly from: number
+      /** The one past the last. */
+      readonly to: number
+    }
+
+/** Options common to all projections. */
+export interface ProjectionBase {
+  /** Unique among projections. Default `from->to`. */
+  readonly name?: string
+  /** In ms; only one step (`dt`, the default) is supported. */
+  readonly delay?: number
+  /** Whether training changes it. Default true. */
+  readonly plastic?: boolean
+}
+
+/** A projection drawn by density. */
+export interface DrawnProjection extends ProjectionBase {
+  /** Fraction of the pairs to draw (with replacement), in (0, 1]; 1 takes every pair. */
+  readonly density: number
+  /** Initial weights. Default `{scheme: 'balanced'}`. */
+  readonly initialise?: Initialise
+  /** Not with a density. */
+  readonly connections?: never
+}
+
+/** A projection given synapse by synapse. */
+export interface ListedProjection extends ProjectionBase {
+  /** The synapses. */
+  readonly connections: Connections
+  /** Not with a list. */
+  readonly density?: never
+  /** Not with a list. */
+  readonly initialise?: never
+}
+
+/** Options of a projection: a density or a list. */
+export type ProjectionOptions = DrawnProjection | ListedProjection
+
+/** The names of a network without parts. */
+export interface NoNames {
+  /** None. */
+  readonly input: never
+  /** None. */
+  readonly population: never
+  /** None. */
+  readonly readout: never
+  /** None. */
+  readonly type: never
+  /** None. */
+  readonly projection: never
+}
+
+/** `N` with one name more. */
+export type With<N extends Names, Kind extends keyof Names, Name extends string> = {
+  readonly [K in keyof Names]: K extends Kind ? N[K] | Name : N[K]
+}
+
+/** Type names: those declared, or else one a population. */
+export type TypeNames<N extends Names> = [N['type']] extends [never] ? N['population'] : N['type']
+
+/** Names of a finished network. */
+export type Finished<N extends Names> = {
+  readonly [K in keyof Names]: K extends 'type' ? TypeNames<N> : N[K]
+}
+
+/** Where a projection from `From` may go: inputs reach populations only. */
+export type TargetsOf<N extends Names, From> = From extends N['input']
+  ? N['population']
+  : N['population'] | N['readout']
+
+/** The name of a projection: its own, or `from->to`. */
+export type ProjectionName<From extends string, To extends string, Options> = Options extends {
+  /** Its own name. */
+  readonly name: infer Name extends string
+}
+  ? Name
+  : `${From}->${To}`
+
+/**
+ * Starts a network.
+ *
+ * @example
+ * ```ts
+ * const description = network({ seed: 1 })
+ *   .input('cues', 40)
+ *   .alif('cells', 100)
+ *   .readout('choice', 2)
+ *   .project('cues', 'cells', { density: 0.1 })
+ *   .project('cells', 'cells', { density: 0.1 })
+ *   .project('cells', 'choice', { density: 0.1 })
+ *   .build();
+ * ```
+ * @param options - Step and seed.
+ * @returns A builder; its methods return a new builder and leave the old one as it was.
+ * @throws {@link MdglError} `'invalid'` for a step that is not above 0 or a seed that is not a whole number.
+ */
+export function network(options: NetworkOptions = {}): NetworkBuilder<NoNames> {
+  return new NetworkBuilder(emptyDraft(options.dt ?? 1, options.seed ?? 1))
+}
+
+/**
+ * Builds a {@link NetworkDescription} part by part. Names given so far are known to the type system: a misspelt one is a
+ * compile error. Every method throws {@link MdglError} `'invalid'` at once for a value that is not allowed.
+ */
+export class NetworkBuilder<N extends Names> {
+  readonly #draft: Draft
+
+  /** Use {@link network}. */
+  constructor(draft: Draft) {
+    this.#draft = draft
+  }
+
+  /**
+   * Adds an input population.
+   *
+   * @param name - Unique among inputs, populations and readouts.
+   * @param size - Number of units.
+   * @param options - Sign of the outgoing weights.
+   */
+  input<Name extends string>(
+    name: Name,
+    size: number,
+    options: InputOptions = {}
+  ): NetworkBuilder<With<N, 'input', Name>> {
+    return new NetworkBuilder(addInput(this.#draft, { ...options, name, size }))
+  }
+
+  /**
+   * Adds leaky integrate-and-fire neurons.
+   *
+   * @param name - Unique among inputs, populations and readouts.
+   * @param size - Number of neurons.
+   * @param options - Parameters, each a number or one value a neuron.
+   */
+  lif<Name extends string>(
+    name: Name,
+    size: number,
+    options: LifOptions = {}
+  ): NetworkBuilder<With<N, 'population', Name>> {
+    return new NetworkBuilder(addPopulation(this.#draft, { ...options, name, size, model: 'lif' }))
+  }
+
+  /**
+   * Adds LIF neurons whose threshold adapts.
+   *
+   * @param name - Unique among inputs, populations and readouts.
+   * @param size - Number of neurons.
+   * @param options - Parameters, each a number or one value a neuron; an adaptation strength of 0 makes a neuron LIF.
+   */
+  alif<Name extends string>(
+    name: Name,
+    size: number,
+    options: AlifOptions = {}
+  ): NetworkBuilder<With<N, 'population', Name>> {
+    return new NetworkBuilder(addPopulation(this.#draft, { ...options, name, size, model: 'alif' }))
+  }
+
+  /**
+   * Adds a leaky readout.
+   *
+   * @param name - Unique among inputs, populations and readouts.
+   * @param size - Number of units.
+   * @param options - Time constant and bias.
+   */
+  readout<Name extends string>(
+    name: Name,
+    size: number,
+    options: ReadoutOptions = {}
+  ): NetworkBuilder<With<N, 'readout', Name>> {
+    return new NetworkBuilder(addReadout(this.#draft, { ...options, name, size }))
+  }
+
+  /**
+   * Adds a cell type. Once there is one, the types together must hold every neuron exactly once; without any, every
+   * population is a type of its own name.
+   *
+   * @param name - Unique among types.
+   * @param members - Units of each population; `{}` for an empty type.
+   */
+  type<Name extends string>(
+    name: Name,
+    members: { readonly [P in N['population']]?: Units }
+  ): NetworkBuilder<With<N, 'type', Name>> {
+    const listed = Object.entries<Units | undefined>(members).map(([population, units]) =>
+      this.#members(name, population, units ?? 'all')
+    )
+    return new NetworkBuilder(addType(this.#draft, { name, members: listed }))
+  }
+
+  /**
+   * Adds synapses from one population to another.
+   *
+   * @param from - An input or a population.
+   * @param to - A population, or a readout (from populations only).
+   * @param options - A density or a list of connections, and more.
+   */
+  project<
+    From extends N['input'] | N['population'],
+    To extends TargetsOf<N, From>,
+    const Options extends ProjectionOptions
+  >(from: From, to: To, options: Options): NetworkBuilder<With<N, 'projection', ProjectionName<From, To, Options>>> {
+    return new NetworkBuilder(addProjection(this.#draft, { ...options, from, to }))
+  }
+
+  /**
+   * Adds a neuromodulatory channel. Without any, a network has a mean-weight channel along the synapses for every
+   * ordered pair of types.
+   *
+   * @param channel - Secreting type, receiving type, gain, reach and kernel.
+   */
+  channel(channel: Pick<Channel<TypeNames<N>>, 'from' | 'to'> & Partial<Channel>): NetworkBuilder<N> {
+    const { from, to, name = `${from}->${to}`, gain = 'mean-weight', reach = 'synaptic', kernel = 'none' } = channel
+    return new NetworkBuilder(addChannel(this.#draft, { ...channel, from, to, name, gain, reach, kernel }))
+  }
+
+  /**
+   * Finishes the description.
+   *
+   * @returns Plain JSON with every default filled in, deeply frozen.
+   * @throws {@link MdglError} `'invalid'` where the parts do not fit together, for instance types that are no partition.
+   */
+  build(): NetworkDescription<Finished<N>> {
+    guard(() => native.checkNetwork(JSON.stringify(this.#draft)))
+    return deepFreeze(structuredClone(this.#draft)) as NetworkDescription<Finished<N>>
+  }
+
+  #members(type: string, name: string, units: Units) {
+    const path = `types.${text(type, 'types.name')}`
+    const population = find(this.#draft.populations, name, path)
+    if (units === 'all') return { population: name }
+    if ('from' in units)
+      return { population: name, units: range(units.from, units.to, population.size, `${path}.${name}`) }
+    return { population: name, units }
+  }
+}
+
+function range(from: number, to: number, size: number, path: string): number[] {
+  const valid = Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from <= to && to <= size
+  if (!valid) throw invalid(path, `${from} to ${to}`, `an ascending range within 0 to ${size}`)
+  return Array.from({ length: to - from }, (_, i) => from + i)
+}

@@ -1,0 +1,305 @@
+import { finite, flag, list, nonNegative, numbers, oneOf, positive, record, text, wholeNumber } from './check.js'
+import type {
+  CellType,
+  Channel,
+  Connections,
+  Initialise,
+  InputPopulation,
+  NetworkDescription,
+  Parameter,
+  Population,
+  Projection,
+  Readout,
+  Sign
+} from './description.js'
+import { roundToSteps } from './duration.js'
+import { invalid } from './error.js'
+import { deepFreeze } from './freeze.js'
+
+const MOST_UNITS = 2 ** 24
+const ALIF_ONLY = ['adaptationTimeConstant', 'adaptationStrength'] as const
+
+/** A description in the making: every part checked and complete. */
+export interface Draft {
+  readonly schema: 'mdgl-network/1'
+  readonly dt: number
+  readonly seed: number
+  readonly inputs: readonly InputPopulation[]
+  readonly populations: readonly Population[]
+  readonly readouts: readonly Readout[]
+  readonly types?: readonly CellType[]
+  readonly projections: readonly Projection[]
+  readonly channels?: readonly Channel[]
+}
+
+/** A description without parts. */
+export function emptyDraft(dt: unknown, seed: unknown): Draft {
+  return {
+    schema: 'mdgl-network/1',
+    dt: positive(dt, 'dt'),
+    seed: wholeNumber(seed, 'seed'),
+    inputs: [],
+    populations: [],
+    readouts: [],
+    projections: []
+  }
+}
+
+/** Adds an input population. */
+export function addInput(draft: Draft, input: InputPopulation): Draft {
+  const path = unitsPath(draft, input.name, 'inputs')
+  record(input, path, ['name', 'size', 'sign'])
+  const size = wholeNumber(input.size, `${path}.size`, 1, MOST_UNITS)
+  const part = { name: input.name, size, sign: sign(input.sign ?? 'free', size, `${path}.sign`) }
+  return { ...draft, inputs: [...draft.inputs, part] }
+}
+
+/** Adds a recurrent population. */
+export function addPopulation(draft: Draft, given: Population): Draft {
+  const path = unitsPath(draft, given.name, 'populations')
+  const model = oneOf(given.model, `${path}.model`, ['lif', 'alif'] as const)
+  record(given, path, [
+    'name',
+    'size',
+    'model',
+    'sign',
+    'membraneTimeConstant',
+    'threshold',
+    'refractoryPeriod',
+    'dampening',
+    ...(model === 'alif' ? ALIF_ONLY : [])
+  ])
+  const size = wholeNumber(given.size, `${path}.size`, 1, MOST_UNITS)
+  const each = (key: ParameterName, fallback: number, check: Check) =>
+    parameter(given[key] ?? fallback, size, `${path}.${key}`, check)
+  const wholeSteps: Check = (value, where) => roundToSteps(value, draft.dt, where)
+  const part = {
+    name: given.name,
+    size,
+    model,
+    sign: sign(given.sign ?? 'free', size, `${path}.sign`),
+    membraneTimeConstant: each('membraneTimeConstant', 20, positive),
+    threshold: each('threshold', 0.01, positive),
+    refractoryPeriod: each('refractoryPeriod', 5, wholeSteps),
+    dampening: each('dampening', 0.3, nonNegative),
+    ...(model === 'alif' && {
+      adaptationTimeConstant: each('adaptationTimeConstant', 2000, positive),
+      adaptationStrength: each('adaptationStrength', 1.8, finite)
+    })
+  }
+  return { ...draft, populations: [...draft.populations, part] }
+}
+
+/** Adds a readout. */
+export function addReadout(draft: Draft, readout: Readout): Draft {
+  const path = unitsPath(draft, readout.name, 'readouts')
+  record(readout, path, ['name', 'size', 'timeConstant', 'bias'])
+  const part = {
+    name: readout.name,
+    size: wholeNumber(readout.size, `${path}.size`, 1, MOST_UNITS),
+    timeConstant: positive(readout.timeConstant ?? 20, `${path}.timeConstant`),
+    bias: flag(readout.bias ?? true, `${path}.bias`)
+  }
+  return { ...draft, readouts: [...draft.readouts, part] }
+}
+
+/** Adds a cell type. */
+export function addType(draft: Draft, type: CellType): Draft {
+  text(type.name, 'types.name')
+  unused(type.name, namesOf(draft.types ?? []), 'types')
+  const path = `types.${type.name}`
+  record(type, path, ['name', 'members'])
+  const members = type.members.map(member => {
+    record(member, `${path}.members`, ['population', 'units'])
+    const population = find(draft.populations, member.population, `${path}.population`)
+    const where = `${path}.${population.name}`
+    const units = member.units?.map(unit => wholeNumber(unit, where, 0, population.size - 1))
+    return { population: population.name, ...(units !== undefined && { units }) }
+  })
+  return { ...draft, types: [...(draft.types ?? []), { name: type.name, members }] }
+}
+
+/** Adds a projection. */
+export function addProjection(draft: Draft, given: Projection): Draft {
+  const name = text(given.name ?? `${given.from}->${given.to}`, 'projections.name')
+  unused(name, namesOf(draft.projections), 'projections')
+  const path = `projections.${name}`
+  record(given, path, ['name', 'from', 'to', 'density', 'connections', 'initialise', 'delay', 'plastic'])
+  const from = find([...draft.inputs, ...draft.populations], given.from, `${path}.from`)
+  const fromInput = draft.inputs.some(input => input.name === from.name)
+  const to = find([...draft.populations, ...(fromInput ? [] : draft.readouts)], given.to, `${path}.to`)
+  const part = {
+    name,
+    from: from.name,
+    to: to.name,
+    ...synapses(given, from.size, to.size, path),
+    delay: oneStep(given.delay ?? draft.dt, draft.dt, `${path}.delay`),
+    plastic: flag(given.plastic ?? true, `${path}.plastic`)
+  }
+  return { ...draft, projections: [...draft.projections, part] }
+}
+
+/** Adds a modulatory channel. */
+export function addChannel(draft: Draft, channel: Channel): Draft {
+  const types = draft.types ?? draft.populations
+  return { ...draft, channels: [...(draft.channels ?? []), channelBetween(channel, types, 'channels')] }
+}
+
+/** Checks one channel between some types. */
+export function channelBetween(channel: Channel, types: readonly { name: string }[], parent: string): Channel {
+  const path = `${parent}.${text(channel.name, `${parent}.name`)}`
+  record(channel, path, ['name', 'from', 'to', 'gain', 'reach', 'kernel'])
+  return {
+    name: channel.name,
+    from: find(types, channel.from, `${path}.from`).name,
+    to: find(types, channel.to, `${path}.to`).name,
+    ...channelShape(channel, path)
+  }
+}
+
+/** Checks what a channel does, whatever its types. */
+export function channelShape(shape: Pick<Channel, 'gain' | 'reach' | 'kernel'>, path: string) {
+  const { gain } = shape
+  return {
+    gain:
+      typeof gain === 'number'
+        ? finite(gain, `${path}.gain`)
+        : oneOf(gain, `${path}.gain`, ['mean-weight', 'weight'] as const),
+    reach: oneOf(shape.reach, `${path}.reach`, ['synaptic', 'nonlocal'] as const),
+    kernel: oneOf(shape.kernel, `${path}.kernel`, ['none', 'exact'] as const)
+  }
+}
+
+/** A whole description from plain JSON: every part checked, defaults filled in, frozen. */
+export function normalise(given: NetworkDescription): NetworkDescription {
+  record(given, 'description', [
+    'schema',
+    'dt',
+    'seed',
+    'inputs',
+    'populations',
+    'readouts',
+    'types',
+    'projections',
+    'channels'
+  ])
+  oneOf(given.schema, 'description.schema', ['mdgl-network/1'] as const)
+  let draft = emptyDraft(given.dt ?? 1, given.seed ?? 1)
+  draft = each(given.inputs, 'inputs').reduce(addInput, draft)
+  draft = each(given.populations, 'populations').reduce(addPopulation, draft)
+  draft = each(given.readouts, 'readouts').reduce(addReadout, draft)
+  if (given.types !== undefined) draft = each(given.types, 'types').reduce(addType, { ...draft, types: [] })
+  draft = each(given.projections, 'projections').reduce(addProjection, draft)
+  if (given.channels !== undefined)
+    draft = each(given.channels, 'channels').reduce(addChannel, { ...draft, channels: [] })
+  return deepFreeze(draft)
+}
+
+/** The entry of a name, or an error that lists the names there are. */
+export function find<T extends { readonly name: string }>(parts: readonly T[], name: string, path: string): T {
+  const part = parts.find(candidate => candidate.name === name)
+  if (part === undefined) throw invalid(path, name, list(namesOf(parts)))
+  return part
+}
+
+type ParameterName =
+  | 'membraneTimeConstant'
+  | 'threshold'
+  | 'refractoryPeriod'
+  | 'dampening'
+  | 'adaptationTimeConstant'
+  | 'adaptationStrength'
+type Check = (value: unknown, path: string) => number
+
+function each<T>(parts: readonly T[] | undefined, path: string): readonly T[] {
+  if (parts === undefined) return []
+  if (!Array.isArray(parts)) throw invalid(`description.${path}`, parts, 'an array')
+  return parts
+}
+
+function unitsPath(draft: Draft, name: string, kind: string): string {
+  text(name, `${kind}.name`)
+  unused(name, namesOf([...draft.inputs, ...draft.populations, ...draft.readouts]), kind)
+  return `${kind}.${name}`
+}
+
+function unused(name: string, taken: readonly string[], kind: string): void {
+  if (taken.includes(name)) throw invalid(`${kind}.name`, name, `a name not taken yet; taken are ${list(taken)}`)
+}
+
+function namesOf(parts: readonly { readonly name?: string | undefined }[]): string[] {
+  return parts.flatMap(part => (part.name === undefined ? [] : [part.name]))
+}
+
+function parameter(value: Parameter, size: number, path: string, check: Check): Parameter {
+  if (typeof value !== 'object') return check(value, path)
+  const values = numbers(value, path)
+  if (values.length !== size) throw invalid(path, value, `one number, or an array of ${size} (one a neuron)`)
+  return Array.from(values, (entry, i) => check(entry, `${path}[${i}]`))
+}
+
+function sign(value: Sign, size: number, path: string): Sign {
+  if (typeof value === 'string') return oneOf(value, path, ['free', 'excitatory', 'inhibitory'] as const)
+  if (Array.isArray(value)) {
+    if (value.length !== size) throw invalid(path, value, `an array of ${size} signs (one a unit)`)
+    return value.map((entry, i) => oneOf(entry, `${path}[${i}]`, [1, -1, 0] as const))
+  }
+  const counts = record(value as Exclude<Sign, string | readonly unknown[]>, path, [
+    'excitatory',
+    'inhibitory',
+    'shuffled'
+  ])
+  const excitatory = wholeNumber(counts.excitatory, `${path}.excitatory`)
+  const inhibitory = wholeNumber(counts.inhibitory, `${path}.inhibitory`)
+  if (excitatory + inhibitory !== size) {
+    throw invalid(path, value, `excitatory + inhibitory = ${size}, the population's size`)
+  }
+  return { excitatory, inhibitory, shuffled: flag(counts.shuffled ?? false, `${path}.shuffled`) }
+}
+
+function synapses(given: Projection, pre: number, post: number, path: string) {
+  if ((given.density === undefined) === (given.connections === undefined)) {
+    throw invalid(path, { density: given.density, connections: given.connections }, 'either density or connections')
+  }
+  if (given.connections !== undefined) {
+    if (given.initialise !== undefined) {
+      throw invalid(`${path}.initialise`, given.initialise, 'nothing with connections, which have values of their own')
+    }
+    return { connections: connections(given.connections, pre, post, `${path}.connections`) }
+  }
+  const density = finite(given.density, `${path}.density`)
+  if (density <= 0 || density > 1) throw invalid(`${path}.density`, density, 'a number above 0 and at most 1')
+  return { density, initialise: initialise(given.initialise ?? { scheme: 'balanced' }, `${path}.initialise`) }
+}
+
+function connections(given: Connections, pre: number, post: number, path: string): Connections {
+  record(given, path, ['pre', 'post', 'values'])
+  const column = (key: keyof Connections, check: (value: number, where: string) => number) => {
+    const values = numbers(given[key], `${path}.${key}`)
+    if (values.length !== given.pre.length) {
+      throw invalid(`${path}.${key}`, values, `as many entries as pre has (${given.pre.length})`)
+    }
+    return Array.from(values, (value, i) => check(value, `${path}.${key}[${i}]`))
+  }
+  return {
+    pre: column('pre', (value, where) => wholeNumber(value, where, 0, pre - 1)),
+    post: column('post', (value, where) => wholeNumber(value, where, 0, post - 1)),
+    values: column('values', finite)
+  }
+}
+
+function initialise(value: Initialise, path: string): Initialise {
+  const scheme = oneOf(value.scheme, `${path}.scheme`, ['balanced', 'normal'] as const)
+  if (value.scheme === 'normal') {
+    record(value, path, ['scheme', 'standardDeviation'])
+    return { scheme: 'normal', standardDeviation: positive(value.standardDeviation, `${path}.standardDeviation`) }
+  }
+  record(value, path, ['scheme'])
+  return { scheme: scheme as 'balanced' }
+}
+
+function oneStep(delay: unknown, dt: number, path: string): number {
+  const rounded = roundToSteps(delay, dt, path)
+  if (rounded !== dt) throw invalid(path, delay, `one step (${dt} ms); other delays are not supported yet`)
+  return rounded
+}

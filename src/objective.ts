@@ -1,0 +1,195 @@
+import type { Targets as NativeTargets } from '#native'
+import type { Batch, Targets } from './batch.js'
+import { callable, finite, list, nonNegative, numbers, oneOf, ownMemory, record, wholeNumber } from './check.js'
+import type { NetworkDescription, Readout } from './description.js'
+import { toPositiveSteps } from './duration.js'
+import { invalid } from './error.js'
+import type { CustomLoss, CustomLossResult, Loss, Losses, ReadoutTrace, Regulariser } from './loss.js'
+import { find } from './normalise.js'
+import type { Values } from './precision.js'
+
+/** A loss at its readout. */
+interface Term {
+  readonly readout: Readout
+  readonly loss: Loss
+}
+
+/** What is to become small, checked against a network. */
+export interface Objective {
+  /** As the engine reads it: JSON. */
+  readonly json: string
+  readonly terms: readonly Term[]
+  /** Whether δ comes from JavaScript. */
+  readonly custom: boolean
+  /** Every readout, in the order of their units in the engine's arrays. */
+  readonly readouts: readonly Readout[]
+}
+
+/** Checks losses and regulariser against a network. */
+export function makeObjective(
+  losses: Losses,
+  regulariser: Regulariser | null | undefined,
+  description: NetworkDescription
+): Objective {
+  const readouts = description.readouts ?? []
+  const terms = isLoss(losses) ? [onlyTerm(losses, readouts)] : namedTerms(losses, readouts)
+  const custom = terms.some(term => term.loss.kind === 'custom')
+  if (custom && !terms.every(term => term.loss.kind === 'custom')) {
+    throw invalid('loss', losses, "either 'custom' losses alone or none; the two cannot be mixed yet")
+  }
+  const json = JSON.stringify({
+    losses: terms.map(term => encodeTerm(term, description.dt ?? 1)),
+    regulariser: regulariser == null ? null : checkRegulariser(regulariser)
+  })
+  return { json, terms, custom, readouts }
+}
+
+/** Packs a batch's targets, one entry a loss. */
+export function encodeTargets(objective: Objective, batch: Batch, trials: number, steps: number): NativeTargets[] {
+  if (objective.custom) return objective.terms.map(() => ({}))
+  return objective.terms.map(({ readout, loss }) => {
+    const path = `batch.targets.${readout.name}`
+    const targets = targetsOf(batch.targets, readout.name, objective.terms.length, path)
+    if (loss.kind === 'cross-entropy') return { classes: encodeClasses(targets, readout.size, trials, path) }
+    return { values: encodeValues(targets, trials * steps * readout.size, path) }
+  })
+}
+
+/** A custom loss over all readouts: E, δ in the engine's layout, and the accuracy where one is given. */
+export interface CustomScore {
+  readonly loss: number
+  readonly delta: Float64Array
+  readonly accuracy: number | undefined
+}
+
+/** Asks the custom losses about a readout `[trial][step][unit of any readout]`. */
+export function askCustomLosses(
+  objective: Objective,
+  batch: Batch,
+  values: Values,
+  trials: number,
+  steps: number
+): CustomScore {
+  const width = objective.readouts.reduce((sum, readout) => sum + readout.size, 0)
+  const delta = new Float64Array(trials * steps * width)
+  let loss = 0
+  let accuracy: number | undefined
+  for (const term of objective.terms) {
+    const units = term.readout.size
+    const columns = { offset: offsetOf(objective.readouts, term.readout), units, width, rows: trials * steps }
+    const result = ask(term, { values: takeColumns(values, columns), trials, steps, units }, batch)
+    putColumns(delta, result.delta, columns)
+    loss += result.loss
+    accuracy ??= result.accuracy
+  }
+  return { loss, delta, accuracy }
+}
+
+function isLoss(losses: Losses): losses is Loss {
+  return typeof losses === 'object' && losses !== null && typeof losses.kind === 'string'
+}
+
+function onlyTerm(loss: Loss, readouts: readonly Readout[]): Term {
+  const [readout, ...others] = readouts
+  if (readout === undefined || others.length > 0) {
+    throw invalid('loss', loss, `one loss for each readout by name: ${list(readouts.map(({ name }) => name))}`)
+  }
+  return { readout, loss: checkLoss(loss, 'loss') }
+}
+
+function namedTerms(losses: { readonly [readout: string]: Loss }, readouts: readonly Readout[]): Term[] {
+  if (typeof losses !== 'object' || losses === null) throw invalid('loss', losses, 'a loss')
+  const terms = Object.entries(losses).map(([name, loss]) => ({
+    readout: find(readouts, name, 'loss'),
+    loss: checkLoss(loss, `loss.${name}`)
+  }))
+  if (terms.length === 0) throw invalid('loss', losses, 'at least one loss')
+  return terms
+}
+
+function checkLoss(loss: Loss, path: string): Loss {
+  oneOf(loss.kind, `${path}.kind`, ['cross-entropy', 'squared-error', 'custom'] as const)
+  if (loss.kind === 'cross-entropy') return record(loss, path, ['kind', 'window'])
+  if (loss.kind === 'squared-error') return record(loss, path, ['kind'])
+  callable(loss.evaluate, `${path}.evaluate`)
+  return loss
+}
+
+function encodeTerm({ readout, loss }: Term, dt: number) {
+  if (loss.kind !== 'cross-entropy') return { readout: readout.name, kind: loss.kind }
+  const window = loss.window === undefined ? 1 : toPositiveSteps(loss.window, dt, 'loss.window')
+  return { readout: readout.name, kind: loss.kind, window }
+}
+
+function checkRegulariser(regulariser: Regulariser): Regulariser {
+  record(regulariser, 'regulariser', ['strength', 'targetRate'])
+  return {
+    strength: nonNegative(regulariser.strength, 'regulariser.strength'),
+    targetRate: nonNegative(regulariser.targetRate, 'regulariser.targetRate')
+  }
+}
+
+function targetsOf(targets: Batch['targets'], readout: string, losses: number, path: string): unknown {
+  if (targets === undefined) throw invalid(path, targets, 'targets; the loss needs them')
+  if (!Array.isArray(targets) && !ArrayBuffer.isView(targets)) {
+    return (targets as { readonly [readout: string]: Targets })[readout]
+  }
+  if (losses > 1) throw invalid(path, targets, 'one entry for each readout that has a loss, by name')
+  return targets
+}
+
+function encodeClasses(targets: unknown, classes: number, trials: number, path: string): Uint32Array {
+  const values = numbers(targets, path)
+  if (values.length !== trials) throw invalid(path, targets, `one class for each of ${trials} trials`)
+  return Uint32Array.from(values, (value, trial) => wholeNumber(value, `${path}[${trial}]`, 0, classes - 1))
+}
+
+function encodeValues(targets: unknown, expected: number, path: string): Float64Array {
+  const values = numbers(targets, path)
+  if (values.length !== expected) throw invalid(path, targets, `${expected} values [trial][step][unit]`)
+  return Float64Array.from(values)
+}
+
+function ask(term: Term, trace: ReadoutTrace, batch: Batch): CustomLossResult {
+  const result = (term.loss as CustomLoss).evaluate(trace, batch)
+  const path = `loss.${term.readout.name}`
+  record(result, path, ['loss', 'delta', 'accuracy'])
+  finite(result.loss, `${path}.loss`)
+  const { delta } = result
+  if (!(delta instanceof Float64Array || delta instanceof Float32Array)) {
+    throw invalid(`${path}.delta`, delta, 'a Float64Array or Float32Array')
+  }
+  if (ownMemory(delta, `${path}.delta`).length !== trace.values.length) {
+    throw invalid(`${path}.delta`, delta, `${trace.values.length} values [trial][step][unit], as the readout has`)
+  }
+  if (result.accuracy !== undefined) finite(result.accuracy, `${path}.accuracy`)
+  return result
+}
+
+function offsetOf(readouts: readonly Readout[], readout: Readout): number {
+  return readouts.slice(0, readouts.indexOf(readout)).reduce((sum, { size }) => sum + size, 0)
+}
+
+/** One readout's columns in rows of all readouts' units. */
+interface Columns {
+  readonly offset: number
+  readonly units: number
+  readonly width: number
+  readonly rows: number
+}
+
+function takeColumns(values: Values, { offset, units, width, rows }: Columns): Values {
+  if (units === width) return values
+  const taken = values instanceof Float32Array ? new Float32Array(rows * units) : new Float64Array(rows * units)
+  for (let row = 0; row < rows; row++) {
+    taken.set(values.subarray(row * width + offset, row * width + offset + units), row * units)
+  }
+  return taken
+}
+
+function putColumns(all: Float64Array, values: Float64Array | Float32Array, columns: Columns): void {
+  const { offset, units, width, rows } = columns
+  for (let row = 0; row < rows; row++) {
+    all.set(values.subarray(row * units, (row + 1) * units), row * width + offset)
+  }
+}

@@ -1,0 +1,114 @@
+import { areaY, axisX, axisY, gridY, line, plot, ruleY } from '@observablehq/plot'
+import { parseHTML } from 'linkedom'
+import type { Comparison, RuleResult } from '../compare/comparison.js'
+import { average, type Point } from '../compare/curve.js'
+import { RULE_STYLES } from '../compare/labels.js'
+import { FONT_FAMILY } from './font.js'
+
+const WIDTH = 760
+const HEIGHT = 400
+const MARGIN = { right: 32, bottom: 52, left: 68 }
+const DASH = '6 4'
+const CHANCE_DASH = '1 3'
+const STUCK_WIDTH = 0.8
+const CHANCE = Math.log(2)
+
+/** The learning curves of a comparison beside the published ones, as an SVG document. */
+export function learningCurves(comparison: Comparison): string {
+  const { document } = parseHTML('<html><body></body></html>')
+  const figure = plot({
+    document,
+    width: WIDTH,
+    height: HEIGHT + marginTop(comparison),
+    marginTop: marginTop(comparison),
+    marginRight: MARGIN.right,
+    marginBottom: MARGIN.bottom,
+    marginLeft: MARGIN.left,
+    style: { fontFamily: `'${FONT_FAMILY}', sans-serif`, fontSize: '14px', background: 'white', color: 'black' },
+    x: { domain: [0, comparison.iterations] },
+    y: { domain: [0, 0.8] },
+    marks: [
+      gridY({ stroke: '#dddddd', strokeOpacity: 1 }),
+      axisX({ label: 'iteration', labelAnchor: 'center', labelArrow: 'none', fontSize: 14, tickSize: 5 }),
+      axisY({
+        label: 'validation loss (cross-entropy, nats)',
+        labelOffset: 50,
+        labelAnchor: 'center',
+        labelArrow: 'none',
+        fontSize: 14,
+        tickSize: 5
+      }),
+      ruleY([CHANCE], { stroke: '#777777', strokeDasharray: CHANCE_DASH }),
+      ...comparison.rules.flatMap(rule => ruleMarks(rule, comparison.iterations))
+    ]
+  })
+  const svg: string = figure.outerHTML
+  return svg
+    .replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ')
+    .replace(/<\/svg>\s*$/, `${legend(comparison)}</svg>\n`)
+}
+
+function ruleMarks({ rule, runs, published }: RuleResult, iterations: number) {
+  const { colour } = RULE_STYLES[rule]
+  const own = average(runs.filter(({ stuck }) => !stuck).map(({ curve }) => curve))
+  const theirs = average(published?.curves ?? []).filter(({ iteration }) => iteration <= iterations)
+  const stuck = runs.filter(run => run.stuck).map(({ curve }) => average([curve]))
+  const at = { x: 'iteration', y: 'loss', stroke: colour, clip: true } as const
+  return [
+    areaY(own, {
+      x: 'iteration',
+      y1: ({ loss, deviation }: Point) => loss - deviation,
+      y2: ({ loss, deviation }: Point) => loss + deviation,
+      fill: colour,
+      fillOpacity: 0.18,
+      clip: true
+    }),
+    ...stuck.map(points => line(points, { ...at, strokeWidth: STUCK_WIDTH })),
+    line(theirs, { ...at, strokeWidth: 1.5, strokeDasharray: DASH }),
+    line(own, { ...at, strokeWidth: 2.2 })
+  ]
+}
+
+interface LegendEntry {
+  readonly text: string
+  readonly stroke: string
+  readonly width?: number
+  readonly dash?: string
+}
+
+const LEGEND = { top: 24, row: 18, column: 340, line: 28, gap: 8 }
+
+const KINDS: readonly LegendEntry[] = [
+  { text: 'mean ± sd of the seeds that learned', stroke: '#444444' },
+  { text: 'published mean (5 runs a rule)', stroke: '#444444', width: 1.5, dash: DASH },
+  { text: 'a stuck seed', stroke: '#444444', width: STUCK_WIDTH },
+  { text: 'chance (ln 2)', stroke: '#777777', width: 1.5, dash: CHANCE_DASH }
+]
+
+/** Two columns above the curves: the rules, and what the kinds of lines mean. */
+function legend({ rules }: Comparison): string {
+  const names = rules.map(({ rule, runs, stuck }) => ({
+    text: `${RULE_STYLES[rule].label}: ${count(runs.length, 'seed')}${stuck > 0 ? `, ${stuck} stuck` : ''}`,
+    stroke: RULE_STYLES[rule].colour
+  }))
+  return [column(names, MARGIN.left), column(KINDS, MARGIN.left + LEGEND.column)].flat().join('')
+}
+
+/** Room for the longer column: the rules may be more than the kinds of lines. */
+function marginTop({ rules }: Comparison): number {
+  return LEGEND.top + LEGEND.row * Math.max(rules.length, KINDS.length)
+}
+
+function column(entries: readonly LegendEntry[], x: number): string[] {
+  return entries.map(({ text, stroke, width = 2.2, dash }, row) => {
+    const y = LEGEND.top + row * LEGEND.row
+    const dashes = dash === undefined ? '' : ` stroke-dasharray="${dash}"`
+    const end = x + LEGEND.line
+    return (
+      `<line x1="${x}" x2="${end}" y1="${y}" y2="${y}" stroke="${stroke}" stroke-width="${width}"${dashes}/>` +
+      `<text x="${end + LEGEND.gap}" y="${y}" dy="0.35em" text-anchor="start">${text}</text>`
+    )
+  })
+}
+
+const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`

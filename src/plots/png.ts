@@ -1,0 +1,13 @@
+import { Resvg } from '@resvg/resvg-js'
+import { FONT_FAMILY, fontFile } from './font.js'
+
+const PIXELS_PER_UNIT = 2
+
+/** An SVG document as a PNG picture. */
+export function toPng(svg: string): Uint8Array {
+  const picture = new Resvg(svg, {
+    fitTo: { mode: 'zoom', value: PIXELS_PER_UNIT },
+    font: { fontFiles: [fontFile()], loadSystemFonts: false, defaultFontFamily: FONT_FAMILY }
+  })
+  return picture.render().asPng()
+}

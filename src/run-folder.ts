@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Metrics } from './train.js'
+
+/** The format of a run folder, part of every config.json. */
+export const RUN_FORMAT = 'mdgl-run/1'
+
+/** What config.json holds: all that decides a run's result, in expanded form. */
+export interface RunConfig {
+  /** The folder's format and its version. */
+  readonly format: typeof RUN_FORMAT
+  /** Versions of what made the run. */
+  readonly versions: Readonly<Record<string, string>>
+  /** Whether the engine fuses multiply and add: results agree bit by bit within a class. */
+  readonly instructionSetClass: string
+  /** The task's name. */
+  readonly task: string
+  /** The learning rule, every part written out. */
+  readonly rule: unknown
+  /** The network description, every default filled in. */
+  readonly network: unknown
+  /** Floating-point type of weights and states. */
+  readonly precision: 'f32' | 'f64'
+  /** Seed of network and batches. */
+  readonly seed: number
+  /** Everything else that `train` was given. */
+  readonly training: Readonly<Record<string, unknown>>
+}
+
+/** Anything that can write its weights to a file. */
+interface Saveable {
+  save(path: string): Promise<void>
+}
+
+const CONFIG = 'config.json'
+const METRICS = 'metrics.jsonl'
+const WEIGHTS = 'weights.safetensors'
+
+/** A run folder being written: config.json at once, metrics.jsonl line by line, weights.safetensors at the end. */
+export class RunFolder {
+  readonly path: string
+  readonly #metrics: FileHandle
+  #open = true
+
+  private constructor(path: string, metrics: FileHandle) {
+    this.path = path
+    this.#metrics = metrics
+  }
+
+  /**
+   * Starts a run folder. The path may exist as an empty folder.
+   *
+   * @throws An error for a folder that already holds something.
+   */
+  static async create(path: string, config: RunConfig): Promise<RunFolder> {
+    await mkdir(path, { recursive: true })
+    if ((await readdir(path)).length > 0) {
+      throw new Error(`${path} is not empty: choose another folder for the run, or remove this one`)
+    }
+    await writeWhole(join(path, CONFIG), `${JSON.stringify(config, null, 2)}\n`)
+    return new RunFolder(path, await open(join(path, METRICS), 'wx'))
+  }
+
+  /** Adds a line to metrics.jsonl. */
+  async append(metrics: Metrics): Promise<void> {
+    await this.#metrics.write(`${metricsLine(metrics)}\n`)
+  }
+
+  /** Writes the weights, whose presence marks the run as finished, and closes the folder. */
+  async finish(model: Saveable): Promise<void> {
+    await this.close()
+    await model.save(join(this.path, WEIGHTS))
+  }
+
+  /** Closes the folder, and leaves the run unfinished unless it was finished. */
+  async close(): Promise<void> {
+    if (!this.#open) return
+    this.#open = false
+    await this.#metrics.close()
+  }
+}
+
+/** What {@link readRunFolder} finds. */
+export interface StoredRun {
+  readonly config: RunConfig
+  readonly metrics: readonly Metrics[]
+  /** Whether the run reached its end. */
+  readonly finished: boolean
+}
+
+/**
+ * Reads a run folder.
+ *
+ * @returns `undefined` where there is no folder or an empty one.
+ * @throws An error for a folder that is not a run's.
+ */
+export async function readRunFolder(path: string): Promise<StoredRun | undefined> {
+  const names = await readdir(path).catch(ifMissing<string[]>([]))
+  if (names.length === 0) return undefined
+  const config = names.includes(CONFIG) ? parse(await readFile(join(path, CONFIG), 'utf8')) : undefined
+  if (!isRunConfig(config)) {
+    throw new Error(`${path} is not a run folder of format ${RUN_FORMAT}: choose another folder, or remove this one`)
+  }
+  const text = await readFile(join(path, METRICS), 'utf8').catch(ifMissing(''))
+  // A run that was ended from outside may leave half a line behind.
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1)
+  const metrics = whole
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => JSON.parse(line) as Metrics)
+  return { config, metrics, finished: names.includes(WEIGHTS) }
+}
+
+/** Removes a run folder, and nothing that is not one. */
+export async function removeRunFolder(path: string): Promise<void> {
+  if ((await readRunFolder(path)) !== undefined) await rm(path, { recursive: true })
+}
+
+/** A line of metrics.jsonl and of `--json`, without its end of line. */
+export function metricsLine(metrics: Metrics): string {
+  const { iteration, split, loss, accuracy, gradientNorm, msPerIteration, ...rest } = metrics
+  return JSON.stringify({ iteration, split, loss, accuracy, gradientNorm, msPerIteration, ...rest })
+}
+
+async function writeWhole(path: string, text: string): Promise<void> {
+  const aside = `${path}.${randomUUID()}`
+  await writeFile(aside, text)
+  await rename(aside, path)
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function isRunConfig(value: unknown): value is RunConfig {
+  return typeof value === 'object' && value !== null && 'format' in value && value.format === RUN_FORMAT
+}
+
+function ifMissing<T>(fallback: T): (error: unknown) => T {
+  return error => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return fallback
+    throw error
+  }
+}

@@ -1,0 +1,25 @@
+import { evidenceAccumulation } from '../index.js'
+import type { Task } from '../task.js'
+
+/** A task that brings its network and every default with it. */
+export type BuiltInTask = Task & Required<Pick<Task, 'network' | 'iterations' | 'batchSize' | 'validateEvery'>>
+
+const TASKS = {
+  'evidence-accumulation': evidenceAccumulation
+} as const satisfies Readonly<Record<string, () => Task>>
+
+/** The name of a task that the command line knows. */
+export type TaskName = keyof typeof TASKS
+
+/** The names of the tasks that the command line knows. */
+export const TASK_NAMES = Object.keys(TASKS) as TaskName[]
+
+/** A built-in task with its default options. */
+export function builtInTask(name: TaskName): BuiltInTask {
+  const task: Task = TASKS[name]()
+  const { network, iterations, batchSize, validateEvery } = task
+  if (network === undefined || iterations === undefined || batchSize === undefined || validateEvery === undefined) {
+    throw new Error(`the task '${name}' lacks a network or a default; this is a bug in mdgl`)
+  }
+  return { ...task, network, iterations, batchSize, validateEvery }
+}

@@ -1,0 +1,86 @@
+import { availableParallelism } from 'node:os'
+import type { Session as NativeSession, Plan } from '#native'
+import { record, wholeNumber } from './check.js'
+import { invalid, MdglError } from './error.js'
+import { type Model, nativeModel } from './model.js'
+import { guard, native, settle } from './native.js'
+
+const MOST_THREADS = 1024
+
+/** Options of everything that computes. */
+export interface RunOptions {
+  /** Number of threads; it never changes a result. Default: as many as the machine runs at once. */
+  readonly threads?: number | undefined
+  /** Stops the work; the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A thread of the engine at work on a model. Jobs run one after another; each method of the engine gives a promise. */
+export class Session {
+  readonly #native: NativeSession
+  readonly #signal: AbortSignal | undefined
+  readonly #stop = () => this.cancel()
+
+  /**
+   * @param model - The model; while `plan.training` is set nobody else may train or change it.
+   * @param plan - What to compute.
+   * @param options - Threads and signal; the signal must not be aborted yet.
+   */
+  constructor(model: Model, plan: Plan, { threads, signal }: RunOptions) {
+    const handle = nativeModel(model)
+    this.#native = guard(() => new native.Session(handle, plan, threads ?? availableParallelism()))
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#stop, { once: true })
+  }
+
+  /** Runs a job; when the signal stopped it, the rejection is the signal's reason. */
+  async run<T>(job: (engine: NativeSession) => Promise<T>): Promise<T> {
+    try {
+      return await settle(() => job(this.#native))
+    } catch (error) {
+      if (isCancelled(error)) this.#signal?.throwIfAborted()
+      throw error
+    }
+  }
+
+  /** Stops the running job and all later ones. */
+  cancel(): void {
+    this.#native.cancel()
+  }
+
+  /** Stops what still runs, ends the thread and lets go of the model. */
+  close(): void {
+    this.#signal?.removeEventListener('abort', this.#stop)
+    this.#native.close()
+  }
+}
+
+/** Whether an error says that a session was stopped. */
+export function isCancelled(error: unknown): boolean {
+  return error instanceof MdglError && error.code === 'cancelled'
+}
+
+/** Checks the options of a run, and that there are no others but those of the kind of run. */
+export function checkOptions<O extends RunOptions>(options: O, others: readonly (keyof O & string)[]): void {
+  const { threads, signal } = record(options, 'options', ['threads', 'signal', ...others])
+  if (threads !== undefined) wholeNumber(threads, 'options.threads', 1, MOST_THREADS)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalid('options.signal', signal, 'an AbortSignal')
+  }
+}
+
+/** Opens a session for one piece of work and closes it. */
+export async function withSession<T>(
+  model: Model,
+  plan: Plan,
+  options: RunOptions,
+  body: (session: Session) => Promise<T>
+): Promise<T> {
+  options.signal?.throwIfAborted()
+  const session = new Session(model, plan, options)
+  try {
+    return await body(session)
+  } finally {
+    session.close()
+  }
+}

@@ -1,0 +1,134 @@
+import type { Batch } from './batch.js'
+import { wholeNumber } from './check.js'
+import type { Names, NetworkDescription } from './description.js'
+import type { Losses, Regulariser } from './loss.js'
+import { guard, native } from './native.js'
+import type { Optimiser } from './optimiser.js'
+
+/** What a batch is for; each split draws random numbers of its own. */
+export type Split = 'train' | 'validation' | 'test'
+
+/** Random numbers: the engine's counter-based generator. The same key gives the same numbers on every machine. */
+export interface Random {
+  /** Uniform in (0, 1]. */
+  uniform(): number
+  /**
+   * A whole number from 0 to below `n`.
+   *
+   * @param n - At least 1.
+   */
+  integer(n: number): number
+  /** Normal, mean 0 and standard deviation 1. */
+  normal(): number
+  /**
+   * The numbers 0 to n − 1 in random order.
+   *
+   * @param n - How many.
+   */
+  permutation(n: number): Uint32Array
+}
+
+/** The random numbers of a batch; {@link BatchRandom.trial} gives those of a trial. */
+export interface BatchRandom extends Random {
+  /**
+   * A generator keyed by the trial: what it draws does not depend on other trials.
+   *
+   * @param index - The trial.
+   */
+  trial(index: number): Random
+}
+
+/** What a task knows when it makes a batch. */
+export interface TaskContext {
+  /** The iteration, from 1. */
+  readonly iteration: number
+  /** What the batch is for. */
+  readonly split: Split
+  /** How many trials are asked for. */
+  readonly size: number
+  /** Random numbers keyed by seed, split and iteration. */
+  readonly rng: BatchRandom
+}
+
+/**
+ * Something to learn: a plain object that makes batches. It describes inputs; the engine draws them.
+ *
+ * @example
+ * ```ts
+ * const task: Task = {
+ *   name: 'left or right',
+ *   loss: { kind: 'cross-entropy' },
+ *   batch: ({ size, rng }) => {
+ *     const targets = Array.from({ length: size }, (_, trial) => rng.trial(trial).integer(2));
+ *     const rates = targets.map((side, trial) => ({ trial, units: [side * 10, side * 10 + 10] as const, from: 0, to: 100, rate: 40 }));
+ *     return { length: 200, inputs: { cues: { rates } }, targets };
+ *   },
+ * };
+ * ```
+ */
+export interface Task<N extends Names = Names> {
+  /** For reports and folders. */
+  readonly name: string
+  /** A sentence. */
+  readonly description?: string
+  /**
+   * The network that goes with the task.
+   *
+   * @param options - The seed of connectivity and initial weights.
+   */
+  network?(options: {
+    /** Seed of connectivity and initial weights. */
+    readonly seed: number
+  }): NetworkDescription<N>
+  /** What training makes small. */
+  readonly loss: Losses
+  /** Firing-rate regulariser. Default none. */
+  readonly regulariser?: Regulariser | null
+  /** The optimiser's defaults for this task. */
+  readonly optimiser?: Optimiser
+  /** Default number of iterations. */
+  readonly iterations?: number
+  /** Default number of trials a batch. */
+  readonly batchSize?: number
+  /** Default number of iterations between validations. */
+  readonly validateEvery?: number
+  /**
+   * Makes a batch. A pure function of its argument: batches are made ahead of their use.
+   *
+   * @param context - Iteration, split, size and random numbers.
+   */
+  batch(context: TaskContext): Batch | Promise<Batch>
+}
+
+const SPLITS: readonly Split[] = ['train', 'validation', 'test']
+/** Input events come from streams 0 to 99, tasks draw from 100 to 199 (the engine's rule). */
+const FIRST_TASK_STREAM = 100
+/** No trial has this index, so the batch's own numbers are nobody else's. */
+const WHOLE_BATCH = 2 ** 32 - 1
+const MOST_TRIALS = 2 ** 20
+const MOST = 2 ** 32 - 1
+
+/** The stream from which a split's input events are drawn. */
+export function eventStream(split: Split): number {
+  return SPLITS.indexOf(split)
+}
+
+/** The random numbers of a task's batch. */
+export function batchRandom(seed: number, split: Split, iteration: number): BatchRandom {
+  const stream = FIRST_TASK_STREAM + eventStream(split)
+  const keyed = (trial: number) => random(seed, stream, iteration, trial)
+  return Object.freeze({
+    ...keyed(WHOLE_BATCH),
+    trial: (index: number) => keyed(wholeNumber(index, 'trial', 0, MOST_TRIALS))
+  })
+}
+
+function random(seed: number, stream: number, iteration: number, trial: number): Random {
+  const generator = guard(() => new native.Rng(seed, stream, iteration, trial))
+  return {
+    uniform: () => generator.uniform(),
+    integer: n => generator.integer(wholeNumber(n, 'n', 1, MOST)),
+    normal: () => generator.normal(),
+    permutation: n => generator.permutation(wholeNumber(n, 'n', 0, MOST))
+  }
+}

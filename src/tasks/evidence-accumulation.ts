@@ -1,0 +1,158 @@
+import type { Batch, RateSegment } from '../batch.js'
+import { nonNegative, positive, record, wholeNumber } from '../check.js'
+import type { NetworkDescription } from '../description.js'
+import { invalid } from '../error.js'
+import { network } from '../network.js'
+import type { BatchRandom, Task } from '../task.js'
+
+/** Names of the parts of the network of {@link evidenceAccumulation}. */
+export interface EvidenceNames {
+  /** The input. */
+  readonly input: 'cues'
+  /** The recurrent population. */
+  readonly population: 'cells'
+  /** The readout. */
+  readonly readout: 'choice'
+  /** The cell types. */
+  readonly type: 'inhibitory' | 'excitatory'
+  /** The projections. */
+  readonly projection: 'cues->cells' | 'cells->cells' | 'cells->choice'
+}
+
+/** Options of {@link evidenceAccumulation}. Times in ms, rates in Hz per unit; the defaults are those of Fig. 3C. */
+export interface EvidenceOptions {
+  /** Number of cues, odd so that one side has more. Default 7. */
+  readonly cues?: number
+  /** From the start of a cue to that of the next. Default 150. */
+  readonly cueInterval?: number
+  /** Duration of a cue. Default 100. */
+  readonly cueDuration?: number
+  /** From the last cue interval to the recall. Default 800. */
+  readonly delay?: number
+  /** Duration of the recall signal at the end. Default 150. */
+  readonly recallDuration?: number
+  /** Rate of a cue's units and of the recall units. Default 40. */
+  readonly cueRate?: number
+  /** Rate of the noise units throughout. Default 10. */
+  readonly noiseRate?: number
+}
+
+/** A task that brings its network along. */
+export interface EvidenceTask extends Task<EvidenceNames> {
+  /**
+   * The network of Fig. 3C: 100 cells, the first 50 LIF and the others ALIF, 19 inhibitory ones first; 40 inputs, 7 of them
+   * inhibitory; two readout units; density 0.1.
+   *
+   * @param options - The seed of connectivity and initial weights.
+   */
+  network(options: {
+    /** Seed of connectivity and initial weights. */
+    readonly seed: number
+  }): NetworkDescription<EvidenceNames>
+}
+
+const LEFT_UNITS = [0, 10] as const
+const RIGHT_UNITS = [10, 20] as const
+const RECALL_UNITS = [20, 30] as const
+const NOISE_UNITS = [30, 40] as const
+const MOST_CUES = 15
+
+/**
+ * Evidence accumulation (Fig. 3C of Liu et al. 2021; Morcos and Harvey 2016): cues come on the left or on the right, and
+ * after a delay a recall signal asks which side had more (class 1: left). A batch of up to 2^cues trials holds distinct
+ * patterns; a larger one starts over with a new permutation of all.
+ *
+ * @param options - Timing and rates; the defaults are the paper's.
+ * @throws {@link MdglError} `'invalid'` for an option that is not allowed.
+ */
+export function evidenceAccumulation(options: EvidenceOptions = {}): EvidenceTask {
+  const timing = complete(options)
+  return Object.freeze({
+    name: 'evidence-accumulation',
+    description: 'Which side had more cues? Fig. 3C of Liu et al. 2021.',
+    network: fig3cNetwork,
+    loss: { kind: 'cross-entropy' },
+    optimiser: { kind: 'adam', learningRate: 0.0025, l1: 0.01, rewiring: true },
+    iterations: 2000,
+    batchSize: 64,
+    validateEvery: 10,
+    batch: ({ size, rng }: { size: number; rng: BatchRandom }) => makeBatch(timing, size, rng)
+  } as const)
+}
+
+function fig3cNetwork({ seed }: { readonly seed: number }): NetworkDescription<EvidenceNames> {
+  const adaptationStrength = Array.from({ length: 100 }, (_, neuron) => (neuron < 50 ? 0 : 1.8))
+  return network({ seed })
+    .input('cues', 40, { sign: { excitatory: 33, inhibitory: 7, shuffled: true } })
+    .alif('cells', 100, { sign: { excitatory: 81, inhibitory: 19 }, adaptationStrength })
+    .readout('choice', 2)
+    .type('inhibitory', { cells: { from: 0, to: 19 } })
+    .type('excitatory', { cells: { from: 19, to: 100 } })
+    .project('cues', 'cells', { density: 0.1 })
+    .project('cells', 'cells', { density: 0.1 })
+    .project('cells', 'choice', { density: 0.1 })
+    .build()
+}
+
+function complete(options: EvidenceOptions): Required<EvidenceOptions> {
+  record(options, 'options', ['cues', 'cueInterval', 'cueDuration', 'delay', 'recallDuration', 'cueRate', 'noiseRate'])
+  const cues = wholeNumber(options.cues ?? 7, 'options.cues', 1, MOST_CUES)
+  if (cues % 2 === 0) throw invalid('options.cues', cues, 'an odd number, so that one side has more')
+  const cueInterval = positive(options.cueInterval ?? 150, 'options.cueInterval')
+  const cueDuration = positive(options.cueDuration ?? 100, 'options.cueDuration')
+  if (cueDuration > cueInterval) {
+    throw invalid('options.cueDuration', cueDuration, `at most the interval between cues, ${cueInterval} ms`)
+  }
+  return {
+    cues,
+    cueInterval,
+    cueDuration,
+    delay: nonNegative(options.delay ?? 800, 'options.delay'),
+    recallDuration: positive(options.recallDuration ?? 150, 'options.recallDuration'),
+    cueRate: nonNegative(options.cueRate ?? 40, 'options.cueRate'),
+    noiseRate: nonNegative(options.noiseRate ?? 10, 'options.noiseRate')
+  }
+}
+
+function makeBatch(timing: Required<EvidenceOptions>, size: number, rng: BatchRandom): Batch<'cues'> {
+  const { cues, cueInterval, delay, recallDuration } = timing
+  const length = cues * cueInterval + delay + recallDuration
+  const patterns = drawPatterns(size, 2 ** cues, rng)
+  return {
+    length,
+    trials: size,
+    inputs: { cues: { rates: patterns.flatMap((pattern, trial) => segments(pattern, trial, length, timing)) } },
+    targets: Uint32Array.from(patterns, pattern => (leftCues(pattern, cues) * 2 > cues ? 1 : 0))
+  }
+}
+
+/** The bits of a pattern's number are its cues, 1 for left. */
+function drawPatterns(size: number, count: number, rng: BatchRandom): number[] {
+  const patterns: number[] = []
+  while (patterns.length < size) patterns.push(...rng.permutation(count))
+  return patterns.slice(0, size)
+}
+
+function segments(pattern: number, trial: number, length: number, timing: Required<EvidenceOptions>): RateSegment[] {
+  const { cues, cueInterval, cueDuration, recallDuration, cueRate, noiseRate } = timing
+  const sides = Array.from({ length: cues }, (_, cue) => ({
+    trial,
+    units: isLeft(pattern, cue) ? LEFT_UNITS : RIGHT_UNITS,
+    from: cue * cueInterval,
+    to: cue * cueInterval + cueDuration,
+    rate: cueRate
+  }))
+  return [
+    ...sides,
+    { trial, units: RECALL_UNITS, from: length - recallDuration, to: length, rate: cueRate },
+    { trial, units: NOISE_UNITS, from: 0, to: length, rate: noiseRate }
+  ]
+}
+
+function leftCues(pattern: number, cues: number): number {
+  return Array.from({ length: cues }, (_, cue) => isLeft(pattern, cue)).filter(Boolean).length
+}
+
+function isLeft(pattern: number, cue: number): boolean {
+  return ((pattern >> cue) & 1) === 1
+}

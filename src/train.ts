@@ -1,0 +1,210 @@
+import { type Batch, encodeBatch } from './batch.js'
+import type { NetworkDescription } from './description.js'
+import { type Evaluation, score, withAccuracy } from './evaluate.js'
+import type { Model } from './model.js'
+import { askCustomLosses, encodeTargets } from './objective.js'
+import type { Precision } from './precision.js'
+import { Session } from './session.js'
+import { batchRandom, eventStream, type Split, type Task } from './task.js'
+import { planTraining, type StopAt, type TrainingPlan, type TrainOptions } from './training-plan.js'
+
+/** What is known after an iteration's step, or after a validation. */
+export interface Metrics {
+  /** The iteration, from 1. */
+  readonly iteration: number
+  /** The step's own batch before the step, or a fresh batch after it. */
+  readonly split: 'train' | 'validation'
+  /** E of the task, without the regulariser. */
+  readonly loss: number
+  /** Fraction of trials that were right; null where the loss knows no right or wrong. */
+  readonly accuracy: number | null
+  /** The regulariser's part, 0 without one. */
+  readonly regulariser: number
+  /** Global norm of the latest step's gradient, before clipping. */
+  readonly gradientNorm: number
+  /** Duration of the latest step in ms: forward, backward and update. */
+  readonly msPerIteration: number
+  /** Mean firing rate of the recurrent neurons in Hz. */
+  readonly rate: number
+}
+
+/** A training run: an async iterator of metrics. Leaving the loop, or `return()`, stops it. */
+export interface Training extends AsyncIterableIterator<Metrics, undefined, undefined>, AsyncDisposable {
+  /** The next metrics, once they are there. */
+  next(): Promise<IteratorResult<Metrics, undefined>>
+  /** Stops the run soon, also in the middle of an iteration; the model stays as the last completed iteration left it. */
+  return(): Promise<IteratorResult<Metrics, undefined>>
+}
+
+/**
+ * Trains a model on a task. The engine works on a thread of its own; every iteration gives metrics, and every
+ * `validateEvery` iterations a validation on a fresh batch follows.
+ *
+ * An iteration runs when its metrics are asked for, so at each turn of the loop the model's weights are those of the
+ * iteration just reported. The next batch is made while the engine works on this one.
+ *
+ * @example
+ * ```ts
+ * const task = evidenceAccumulation();
+ * const model = Model.create(task.network({ seed: 1 }));
+ * for await (const { iteration, split, loss } of train(model, task, { rule: 'mdgl' })) console.log(iteration, split, loss);
+ * ```
+ * @param model - The model; its weights and optimiser state change.
+ * @param task - What to learn.
+ * @param options - The rule and more.
+ * @returns An async iterator of metrics.
+ * @throws {@link MdglError} `'invalid'` at once for an option that is not allowed. The iterator rejects with `'busy'` when the
+ * model is being trained already, `'invalid'` for bad batches and targets, `'not-finite'`, `'memory'`; with the signal's reason
+ * when aborted; with the error of the task or its loss as it is. After any of these the model is as the last completed
+ * iteration left it.
+ */
+export function train<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  task: Task,
+  options: TrainOptions<D>
+): Training {
+  return new TrainingRun(planTraining(model, task, options))
+}
+
+const LEFT = Symbol('the loop was left')
+
+/** A batch ready for the engine, with what a custom loss needs of it. */
+interface Prepared {
+  readonly batch: Batch
+  readonly encoded: ReturnType<typeof encodeBatch>
+}
+
+interface Step extends Evaluation {
+  readonly gradientNorm: number
+}
+
+class TrainingRun implements Training {
+  readonly #plan: TrainingPlan
+  readonly #leave = new AbortController()
+  readonly #signal: AbortSignal
+  readonly #steps: AsyncGenerator<Metrics, undefined, undefined>
+
+  constructor(plan: TrainingPlan) {
+    this.#plan = plan
+    const given = plan.run.signal
+    this.#signal = given ? AbortSignal.any([given, this.#leave.signal]) : this.#leave.signal
+    this.#steps = this.#start()
+  }
+
+  next(): Promise<IteratorResult<Metrics, undefined>> {
+    return this.#steps.next()
+  }
+
+  return(): Promise<IteratorResult<Metrics, undefined>> {
+    this.#leave.abort(LEFT)
+    return this.#steps.return(undefined)
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return()
+  }
+
+  async *#start(): AsyncGenerator<Metrics, undefined, undefined> {
+    const { model, objective, rule, optimiser, run } = this.#plan
+    this.#signal.throwIfAborted()
+    const plan = { objective: objective.json, rule, optimiser, training: true }
+    const session = new Session(model, plan, { ...run, signal: this.#signal })
+    try {
+      yield* this.#iterate(session)
+    } catch (error) {
+      if (error !== LEFT) throw error
+    } finally {
+      session.close()
+    }
+  }
+
+  async *#iterate(session: Session): AsyncGenerator<Metrics, undefined, undefined> {
+    const { iterations, batchSize, validationSize, validateEvery, stopAt } = this.#plan
+    let next = this.#prepare('train', 1, batchSize)
+    for (let iteration = 1; iteration <= iterations; iteration++) {
+      const prepared = await unlessAborted(next, this.#signal)
+      const begun = performance.now()
+      const running = this.#step(session, prepared)
+      if (iteration < iterations) next = this.#prepareAhead(iteration + 1)
+      const { gradientNorm, ...step } = await running
+      const latest = { iteration, gradientNorm, msPerIteration: performance.now() - begun }
+      yield { ...latest, split: 'train', ...step }
+      if (validateEvery === 0 || iteration % validateEvery !== 0) continue
+      const fresh = await unlessAborted(this.#prepare('validation', iteration, validationSize), this.#signal)
+      const validation = await score(session, this.#plan.objective, fresh.batch, fresh.encoded)
+      yield { ...latest, split: 'validation', ...validation }
+      if (reached(stopAt, validation)) return
+    }
+  }
+
+  /** A batch made ahead may fail before anybody waits for it; the error belongs to its own iteration. */
+  #prepareAhead(iteration: number): Promise<Prepared> {
+    const prepared = this.#prepare('train', iteration, this.#plan.batchSize)
+    prepared.catch(() => undefined)
+    return prepared
+  }
+
+  async #prepare(split: Split, iteration: number, size: number): Promise<Prepared> {
+    const { task, seed, model } = this.#plan
+    const batch = await makeBatch(task, { seed, split, iteration, size })
+    const key = { seed, stream: eventStream(split), iteration }
+    return { batch, encoded: encodeBatch(batch, model.description, key) }
+  }
+
+  async #step(session: Session, { batch, encoded }: Prepared): Promise<Step> {
+    const { objective } = this.#plan
+    const { trials, steps } = encoded
+    if (!objective.custom) {
+      const targets = encodeTargets(objective, batch, trials, steps)
+      const { evaluation, gradientNorm } = await session.run(engine => engine.step(encoded, targets))
+      return { ...withAccuracy(evaluation), gradientNorm }
+    }
+    const readout = await session.run(engine => engine.forward(encoded))
+    const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
+    const { evaluation, gradientNorm } = await session.run(engine => engine.stepFrom(delta, loss))
+    return { ...evaluation, accuracy: accuracy ?? null, gradientNorm }
+  }
+}
+
+interface BatchKey {
+  readonly seed: number
+  readonly split: Split
+  readonly iteration: number
+  readonly size: number
+}
+
+async function makeBatch(task: Task, { seed, split, iteration, size }: BatchKey): Promise<Batch> {
+  return await task.batch({ iteration, split, size, rng: batchRandom(seed, split, iteration) })
+}
+
+function reached(stopAt: StopAt | undefined, { loss, accuracy }: Evaluation): boolean {
+  if (stopAt === undefined) return false
+  const lossReached = stopAt.loss === undefined || loss <= stopAt.loss
+  const accuracyReached = stopAt.accuracy === undefined || (accuracy !== null && accuracy >= stopAt.accuracy)
+  return lossReached && accuracyReached
+}
+
+/** Waits for a promise, but no longer than until the signal aborts. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const { promise: aborted, stop } = rejectionOf(signal)
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    stop()
+  }
+}
+
+function rejectionOf(signal: AbortSignal): { promise: Promise<never>; stop: () => void } {
+  let stop = () => {}
+  const promise = new Promise<never>((_, reject) => {
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    stop = () => signal.removeEventListener('abort', abort)
+  })
+  return { promise, stop }
+}

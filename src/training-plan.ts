@@ -1,0 +1,129 @@
+import { finite, record, wholeNumber } from './check.js'
+import type { NetworkDescription } from './description.js'
+import { invalid } from './error.js'
+import type { Regulariser } from './loss.js'
+import { type Model, nativeModel, type ProjectionNames, projectionNames } from './model.js'
+import { makeObjective, type Objective } from './objective.js'
+import { completeOptimiser, defaultOptimiser, frozenNames, type Optimiser } from './optimiser.js'
+import type { Precision } from './precision.js'
+import { expandRule, type Rule, type RuleName } from './rule.js'
+import { checkOptions, type RunOptions } from './session.js'
+import type { Task } from './task.js'
+
+const DEFAULT_ITERATIONS = 1000
+const DEFAULT_BATCH_SIZE = 64
+const DEFAULT_VALIDATE_EVERY = 10
+const MOST_ITERATIONS = 2 ** 32 - 1
+const MOST_TRIALS = 2 ** 20
+
+const OPTIONS = [
+  'rule',
+  'iterations',
+  'batchSize',
+  'seed',
+  'optimiser',
+  'regulariser',
+  'validateEvery',
+  'validationSize',
+  'stopAt',
+  'freeze'
+] as const
+
+/** When to stop before the last iteration; with both, both must be met by the same validation. */
+export interface StopAt {
+  /** Stop at a validation loss of at most this. */
+  readonly loss?: number
+  /** Stop at a validation accuracy of at least this. */
+  readonly accuracy?: number
+}
+
+/** Options of {@link train}. */
+export interface TrainOptions<D extends NetworkDescription = NetworkDescription> extends RunOptions {
+  /** The learning rule: a published rule's name or a rule. */
+  readonly rule: RuleName | Rule
+  /** Number of iterations. Default: the task's, else 1000. */
+  readonly iterations?: number | undefined
+  /** Trials a batch. Default: the task's, else 64. */
+  readonly batchSize?: number | undefined
+  /** Seed of batches, input events and rewiring. Default: the network's seed. */
+  readonly seed?: number | undefined
+  /** Default: the task's, else Adam as in Fig. 3C. */
+  readonly optimiser?: Optimiser | undefined
+  /** Firing-rate regulariser; null switches the task's off. Default: the task's, else none. */
+  readonly regulariser?: Regulariser | null | undefined
+  /** Iterations between validations on a fresh batch; 0 for none. Default: the task's, else 10. */
+  readonly validateEvery?: number | undefined
+  /** Trials of a validation batch. Default: `batchSize`. */
+  readonly validationSize?: number | undefined
+  /** Stop early once a validation reaches this. */
+  readonly stopAt?: StopAt | undefined
+  /** Projections that keep their weights. */
+  readonly freeze?: readonly ProjectionNames<D>[] | undefined
+}
+
+/** Everything about a training run, checked and complete. */
+export interface TrainingPlan {
+  readonly model: Model
+  readonly task: Task
+  readonly objective: Objective
+  /** As the engine reads them: JSON. */
+  readonly rule: string
+  readonly optimiser: string
+  readonly iterations: number
+  readonly batchSize: number
+  readonly seed: number
+  readonly validateEvery: number
+  readonly validationSize: number
+  readonly stopAt: StopAt | undefined
+  readonly run: RunOptions
+}
+
+/** Checks the options of a training run and fills in the task's and the library's defaults. */
+export function planTraining<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  task: Task,
+  options: TrainOptions<D>
+): TrainingPlan {
+  nativeModel(model)
+  checkOptions(options, OPTIONS)
+  const { description } = model
+  const number = (key: NumberOption, fallback: number, least: number, most: number) =>
+    wholeNumber(options[key] ?? fallback, `options.${key}`, least, most)
+  const batchSize = number('batchSize', task.batchSize ?? DEFAULT_BATCH_SIZE, 1, MOST_TRIALS)
+  const validateEvery = number('validateEvery', task.validateEvery ?? DEFAULT_VALIDATE_EVERY, 0, MOST_ITERATIONS)
+  const regulariser = options.regulariser === undefined ? task.regulariser : options.regulariser
+  return {
+    model,
+    task,
+    objective: makeObjective(task.loss, regulariser, description),
+    rule: JSON.stringify(expandRule(options.rule)),
+    optimiser: JSON.stringify(planOptimiser(task, options, projectionNames(description))),
+    iterations: number('iterations', task.iterations ?? DEFAULT_ITERATIONS, 1, MOST_ITERATIONS),
+    batchSize,
+    seed: wholeNumber(options.seed ?? description.seed ?? 1, 'options.seed'),
+    validateEvery,
+    validationSize: number('validationSize', batchSize, 1, MOST_TRIALS),
+    stopAt: checkStopAt(options.stopAt, validateEvery),
+    run: options
+  }
+}
+
+type NumberOption = 'iterations' | 'batchSize' | 'validateEvery' | 'validationSize'
+
+function planOptimiser(task: Task, options: TrainOptions, projections: readonly string[]): Optimiser {
+  const optimiser = completeOptimiser(options.optimiser ?? task.optimiser ?? defaultOptimiser, projections)
+  const frozen = frozenNames(options.freeze ?? [], projections, 'options.freeze')
+  return { ...optimiser, frozen: [...new Set([...(optimiser.frozen ?? []), ...frozen])] }
+}
+
+function checkStopAt(stopAt: StopAt | undefined, validateEvery: number): StopAt | undefined {
+  if (stopAt === undefined) return undefined
+  record(stopAt, 'options.stopAt', ['loss', 'accuracy'])
+  if (validateEvery === 0) throw invalid('options.stopAt', stopAt, 'nothing without validations (validateEvery is 0)')
+  if (stopAt.loss === undefined && stopAt.accuracy === undefined) {
+    throw invalid('options.stopAt', stopAt, 'a loss, an accuracy or both')
+  }
+  if (stopAt.loss !== undefined) finite(stopAt.loss, 'options.stopAt.loss')
+  if (stopAt.accuracy !== undefined) finite(stopAt.accuracy, 'options.stopAt.accuracy')
+  return stopAt
+}

@@ -1,0 +1,22 @@
+import { randomUUID } from 'node:crypto'
+import { open, rename, rm } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+
+/** Writes a file completely or not at all: aside, flushed to the disk, then renamed. */
+export async function writeAside(path: string | URL, bytes: Uint8Array): Promise<void> {
+  const target = path instanceof URL ? fileURLToPath(path) : path
+  const aside = `${target}.${randomUUID()}.tmp`
+  try {
+    const file = await open(aside, 'wx')
+    try {
+      await file.writeFile(bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(aside, target)
+  } catch (error) {
+    await rm(aside, { force: true })
+    throw error
+  }
+}
