@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test from 'ava'
 import {
   type CustomLoss,
@@ -77,6 +80,24 @@ test('threads change nothing, seeds do', async t => {
   t.deepEqual(await run(2, 5), one)
   t.deepEqual(await run(3, 5), one)
   t.notDeepEqual(await run(1, 6), one)
+})
+
+test('1, 2 and 3 threads write identical files after 30 iterations of Fig. 3C', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'mdgl-'))
+  try {
+    const task = evidenceAccumulation()
+    const files: Buffer[] = []
+    for (const threads of [1, 2, 3]) {
+      const file = join(folder, `${threads}.safetensors`)
+      const model = Model.create(task.network({ seed: 1 }))
+      await collect(train(model, task, { rule: 'mdgl', iterations: 30, threads }))
+      await model.save(file)
+      files.push(await readFile(file))
+    }
+    t.true(files.every(file => file.equals(files[0] ?? Buffer.alloc(0))))
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 })
 
 test('at each turn of the loop the weights are those of the iteration reported', async t => {

@@ -147,8 +147,8 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   }
 
   /**
-   * Gives the engine's memory back now rather than when the object is collected. Later uses throw `'disposed'`;
-   * a second call does nothing.
+   * Gives the engine's memory back now rather than when the object is collected. Later uses throw `'disposed'`,
+   * work under way goes on, a second call does nothing.
    */
   dispose(): void {
     this.#handle?.dispose()

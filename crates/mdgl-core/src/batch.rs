@@ -82,9 +82,7 @@ pub enum Targets {
 impl Batch {
     /// Steps of a trial.
     pub fn length(&self, trial: usize) -> usize {
-        self.lengths
-            .as_ref()
-            .map_or(self.steps, |lengths| lengths[trial] as usize)
+        self.lengths.as_ref().map_or(self.steps, |lengths| lengths[trial] as usize)
     }
 
     /// Steps of all trials together.
@@ -130,10 +128,7 @@ impl Batch {
                 format!("one value a trial ({})", self.trials),
             ));
         }
-        match lengths
-            .iter()
-            .position(|&n| n == 0 || n as usize > self.steps)
-        {
+        match lengths.iter().position(|&n| n == 0 || n as usize > self.steps) {
             Some(trial) => Err(invalid(
                 format!("batch.length[{trial}]"),
                 lengths[trial],
@@ -212,11 +207,7 @@ impl Batch {
             ));
         }
         match values.iter().position(|value| !value.is_finite()) {
-            Some(i) => Err(invalid(
-                format!("{path}[{i}]"),
-                values[i],
-                "a finite number",
-            )),
+            Some(i) => Err(invalid(format!("{path}[{i}]"), values[i], "a finite number")),
             None => Ok(()),
         }
     }

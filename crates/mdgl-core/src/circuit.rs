@@ -33,7 +33,6 @@ impl<T: Copy> Fan<T> {
     pub fn of(&self, unit: usize) -> &[(u32, T)] {
         &self.items[self.start[unit] as usize..self.start[unit + 1] as usize]
     }
-
 }
 
 /// Constants of one neuron as its step needs them.

@@ -216,9 +216,7 @@ pub struct Projection {
 impl Projection {
     /// The name, given or default.
     pub fn key(&self) -> String {
-        self.name
-            .clone()
-            .unwrap_or_else(|| format!("{}->{}", self.from, self.to))
+        self.name.clone().unwrap_or_else(|| format!("{}->{}", self.from, self.to))
     }
 }
 
@@ -236,12 +234,7 @@ pub struct Connections {
 
 /// How initial weights are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(
-    tag = "scheme",
-    rename_all = "lowercase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
+#[serde(tag = "scheme", rename_all = "lowercase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Initialise {
     /// The authors' balanced matrix of spectral radius 1.
     Balanced,

@@ -1,7 +1,11 @@
 //! Input of one block of trials: events drawn or given, sorted by step, lanes packed into masks.
 
+use std::ops::Range;
+
 use crate::batch::{Batch, DrawKey, Input, RateSegment};
+use crate::error::Result;
 use crate::lanes::{Block, LANES, Mask};
+use crate::memory::{product, resize};
 use crate::network::Network;
 use crate::random::CounterRng;
 use crate::real::Real;
@@ -78,10 +82,14 @@ struct Scratch {
 
 impl<F: Real> BlockInput<F> {
     /// Fills in the input of one block of a batch.
-    pub fn encode(&mut self, network: &Network, batch: &Batch, block: usize) {
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] when a trial is too long for the memory there is.
+    pub fn encode(&mut self, network: &Network, batch: &Batch, block: usize) -> Result<()> {
         let units = network.input_units();
         self.scratch.bits.clear();
-        self.scratch.bits.resize(batch.steps * units, 0);
+        let bins = product(&[batch.steps, units]);
+        resize(&mut self.scratch.bits, bins, 0, "the input events of a block of trials")?;
         self.scratch.repeats.clear();
         self.analogue_units.clear();
         self.analogue.clear();
@@ -107,13 +115,15 @@ impl<F: Real> BlockInput<F> {
                 }
             }
         }
-        self.fill_analogue(network, batch, &trials);
+        self.fill_analogue(network, batch, &trials)?;
         self.scratch.pack(batch.steps, units, &mut self.events);
+        Ok(())
     }
 
-    fn fill_analogue(&mut self, network: &Network, batch: &Batch, trials: &std::ops::Range<usize>) {
+    fn fill_analogue(&mut self, network: &Network, batch: &Batch, trials: &Range<usize>) -> Result<()> {
         let width = self.analogue_units.len();
-        self.analogue.resize(batch.steps * width, Block::ZERO);
+        let len = product(&[batch.steps, width]);
+        resize(&mut self.analogue, len, Block::ZERO, "the analogue input of a block of trials")?;
         let mut column = 0;
         for (population, input) in batch.inputs.iter().enumerate() {
             let Input::Analogue(values) = input else { continue };
@@ -129,6 +139,7 @@ impl<F: Real> BlockInput<F> {
             }
             column += size;
         }
+        Ok(())
     }
 }
 
@@ -148,7 +159,7 @@ impl Scratch {
     fn draw(
         &mut self,
         segments: &[RateSegment],
-        trials: &std::ops::Range<usize>,
+        trials: &Range<usize>,
         offset: u32,
         units: usize,
         key: DrawKey,
@@ -258,7 +269,11 @@ mod tests {
         for step in 0..2000 {
             for entry in lists.at(step) {
                 let count = u32::from(entry.count);
-                if entry.unit < 10 { slow += count } else { fast += count }
+                if entry.unit < 10 {
+                    slow += count
+                } else {
+                    fast += count
+                }
                 assert!(entry.unit == 10 || (100..1100).contains(&step));
             }
         }

@@ -45,14 +45,6 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An [`Error::Invalid`].
-pub(crate) fn invalid(
-    path: impl Into<String>,
-    value: impl ToString,
-    allowed: impl Into<String>,
-) -> Error {
-    Error::Invalid {
-        path: path.into(),
-        value: value.to_string(),
-        allowed: allowed.into(),
-    }
+pub(crate) fn invalid(path: impl Into<String>, value: impl ToString, allowed: impl Into<String>) -> Error {
+    Error::Invalid { path: path.into(), value: value.to_string(), allowed: allowed.into() }
 }

@@ -2,14 +2,13 @@
 
 use crate::batch::{Batch, Targets};
 use crate::lanes::{Block, LANES};
-use crate::learn::online::Errors;
 use crate::learn::plan::Delta;
 use crate::loss::{Objective, Tally, TrialShape};
 use crate::network::Network;
 use crate::real::Real;
 
 /// The losses of one block of trials, as its readout unfolds.
-pub(crate) struct Judge<'a> {
+pub struct Judge<'a> {
     objective: &'a Objective,
     targets: &'a [Targets],
     /// First readout unit and number of units of each loss term.
@@ -21,7 +20,7 @@ pub(crate) struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     /// A judge of one block; losses, targets and batch have been checked.
-    pub fn new(
+    pub(crate) fn new(
         network: &Network,
         batch: &Batch,
         objective: &'a Objective,
@@ -74,8 +73,13 @@ impl<'a> Judge<'a> {
         counts
     }
 
+    /// Judges one step as it comes: δ of every readout unit; false where no trial counts the step.
+    pub(crate) fn at<F: Real>(&mut self, step: usize, readout: &[Block<F>], delta: &mut [Block<F>]) -> bool {
+        self.step(step, readout, |unit, lane, d| delta[unit].0[lane] = F::from_f64(d))
+    }
+
     /// Judges all steps of a simulated block.
-    pub fn all<F: Real>(&mut self, readout: &[Block<F>], outputs: usize, delta: &mut Delta<F>) {
+    pub(crate) fn all<F: Real>(&mut self, readout: &[Block<F>], outputs: usize, delta: &mut Delta<F>) {
         for step in delta.first..delta.steps {
             let row = &readout[step * outputs..(step + 1) * outputs];
             self.step(step, row, |unit, lane, d| {
@@ -85,7 +89,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The losses of the block's trials, one entry a loss term and trial.
-    pub fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         let lanes = self.shapes.len();
         let tallies = self.tallies.chunks(LANES).flat_map(|term| &term[..lanes]);
         let mut verdict = Verdict::default();
@@ -100,15 +104,9 @@ impl<'a> Judge<'a> {
     }
 }
 
-impl<F: Real> Errors<F> for &mut Judge<'_> {
-    fn at(&mut self, step: usize, readout: &[Block<F>], delta: &mut [Block<F>]) -> bool {
-        self.step(step, readout, |unit, lane, d| delta[unit].0[lane] = F::from_f64(d))
-    }
-}
-
 /// What a block's trials came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Verdict {
+pub struct Verdict {
     pub loss: f64,
     pub judged: u64,
     pub correct: u64,

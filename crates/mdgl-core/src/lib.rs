@@ -20,6 +20,7 @@ mod judge;
 pub mod lanes;
 pub mod learn;
 pub mod loss;
+mod memory;
 mod model;
 mod modulation;
 pub mod network;
@@ -45,6 +46,6 @@ pub use persist::precision;
 pub use random::CounterRng;
 pub use real::Real;
 pub use run::{
-    Assignment, CustomLoss, Evaluation, Forward, Record, Recording, StepReport, Workers, evaluate,
-    gradients, simulate, train_step,
+    Assignment, CustomLoss, Evaluation, Forward, Record, Recording, StepReport, Workers, evaluate, gradients,
+    simulate, train_step,
 };

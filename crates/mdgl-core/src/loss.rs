@@ -113,9 +113,7 @@ impl LossTerm {
             (Loss::SquaredError, Targets::Values(values)) => {
                 check_values(&path, values, batch.trials * batch.steps * size)
             }
-            (Loss::SquaredError, _) => {
-                Err(invalid(path, "of another kind", "values [trial][step][unit]"))
-            }
+            (Loss::SquaredError, _) => Err(invalid(path, "of another kind", "values [trial][step][unit]")),
             (Loss::Custom, _) => Ok(()),
         }
     }

@@ -31,9 +31,10 @@ impl<F: Real> Model<F> {
             weights.into_iter().enumerate().map(to_theta).collect()
         });
         let theta: Vec<Vec<F>> = theta.collect();
-        let bias = network.readouts().iter().map(|readout| {
-            vec![F::ZERO; if readout.bias { readout.size() } else { 0 }]
-        });
+        let bias = network
+            .readouts()
+            .iter()
+            .map(|readout| vec![F::ZERO; if readout.bias { readout.size() } else { 0 }]);
         let bias: Vec<Vec<F>> = bias.collect();
         let moments = Moments::new(&theta, &bias);
         Self { network, theta, bias, moments }

@@ -73,9 +73,8 @@ impl<F: Real> Modulation<F> {
         let blocks = BlockMeans::new(model);
         let synaptic = synaptic_gains(model, &table, &blocks, secretes);
         let nonlocal = nonlocal_gains(network, &table, &blocks, secretes);
-        let receives = |p: usize| {
-            !synaptic.of(p).is_empty() || nonlocal.as_ref().is_some_and(|n| n.reaches(p))
-        };
+        let receives =
+            |p: usize| !synaptic.of(p).is_empty() || nonlocal.as_ref().is_some_and(|n| n.reaches(p));
         let receivers = (0..network.size()).filter(|&p| receives(p)).map(|p| p as u32).collect();
         Ok(Self { synaptic, nonlocal, receivers })
     }
@@ -217,12 +216,7 @@ fn for_each_living<F: Real>(model: &Model<F>, mut visit: impl FnMut(usize, usize
     }
 }
 
-fn synaptic_gains<F: Real>(
-    model: &Model<F>,
-    table: &Table,
-    means: &BlockMeans,
-    secretes: &[bool],
-) -> Fan<F> {
+fn synaptic_gains<F: Real>(model: &Model<F>, table: &Table, means: &BlockMeans, secretes: &[bool]) -> Fan<F> {
     let network = model.network();
     let mut triples = Vec::new();
     for_each_living(model, |p, j, weight| {

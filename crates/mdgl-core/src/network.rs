@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::description::{
-    Channel, Connections, Gain, Initialise, Kernel, NamedSign, NetworkDescription, NeuronModel,
-    Parameter, Population, Projection, Reach, SCHEMA, Sign, WeightGain,
+    Channel, Connections, Gain, Initialise, Kernel, NamedSign, NetworkDescription, NeuronModel, Parameter,
+    Population, Projection, Reach, SCHEMA, Sign, WeightGain,
 };
 use crate::error::{Error, Result, invalid};
 use crate::random::{CounterRng, Stream};
@@ -296,9 +296,7 @@ impl Network {
 
 pub(crate) fn validate_gain(path: &str, gain: Gain, reach: Reach) -> Result<()> {
     match (gain, reach) {
-        (Gain::Fixed(x), _) if !x.is_finite() => {
-            Err(invalid(format!("{path}.gain"), x, "a finite number"))
-        }
+        (Gain::Fixed(x), _) if !x.is_finite() => Err(invalid(format!("{path}.gain"), x, "a finite number")),
         (Gain::Weights(WeightGain::Weight), Reach::Nonlocal) => Err(invalid(
             format!("{path}.gain"),
             "'weight'",
@@ -322,8 +320,7 @@ fn positive(path: impl Into<String>, value: f64) -> Result<()> {
 
 fn lay_out(d: &NetworkDescription) -> Result<HashMap<String, Slot>> {
     let inputs = d.inputs.iter().map(|p| (&p.name, p.size, Some(&p.sign), SlotKind::Input));
-    let populations =
-        d.populations.iter().map(|p| (&p.name, p.size, Some(&p.sign), SlotKind::Population));
+    let populations = d.populations.iter().map(|p| (&p.name, p.size, Some(&p.sign), SlotKind::Population));
     let readouts = d.readouts.iter().map(|r| (&r.name, r.size, None, SlotKind::Readout));
     let mut slots = HashMap::new();
     let mut offsets = [0; 3];
@@ -478,11 +475,9 @@ fn types(d: &NetworkDescription, slots: &HashMap<String, Slot>, neurons: usize) 
         }
     }
     match type_of.iter().position(|&t| t == usize::MAX) {
-        Some(neuron) => Err(invalid(
-            "types",
-            format!("without neuron {neuron}"),
-            "each neuron in exactly one type",
-        )),
+        Some(neuron) => {
+            Err(invalid("types", format!("without neuron {neuron}"), "each neuron in exactly one type"))
+        }
         None => Ok((names, type_of)),
     }
 }

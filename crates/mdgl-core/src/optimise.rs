@@ -10,7 +10,6 @@ use crate::network::{Network, Wires};
 use crate::random::{CounterRng, Stream};
 use crate::real::Real;
 
-
 /// θ of a synapse that rewiring brings back.
 const REBORN: f64 = 1e-12;
 
@@ -163,8 +162,7 @@ impl Optimiser {
 
     /// The learning rate after so many steps.
     fn rate(&self, steps: u64) -> f64 {
-        let (Method::Adam { learning_rate, .. } | Method::GradientDescent { learning_rate }) =
-            self.method;
+        let (Method::Adam { learning_rate, .. } | Method::GradientDescent { learning_rate }) = self.method;
         match self.decay {
             None => learning_rate,
             Some(d) => learning_rate * libm::pow(d.factor, (steps / u64::from(d.every)) as f64),
@@ -331,13 +329,7 @@ fn shrink_to_zero<F: Real>(x: F, by: F) -> F {
 }
 
 /// Brings dead synapses of signed senders back, as many as the network lacks to its density.
-fn rewire<F: Real>(
-    network: &Network,
-    learns: &[bool],
-    theta: &mut [Vec<F>],
-    seed: u64,
-    iteration: u32,
-) {
+fn rewire<F: Real>(network: &Network, learns: &[bool], theta: &mut [Vec<F>], seed: u64, iteration: u32) {
     let rewired: Vec<usize> = (0..learns.len())
         .filter(|&i| learns[i] && network.projections[i].signs.iter().any(|&s| s != 0))
         .collect();

@@ -4,7 +4,12 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
-use crate::lanes::{Instructions, Kernel, dispatch};
+use crate::error::Result;
+use crate::judge::Verdict;
+use crate::lanes::{Instructions, dispatch};
+use crate::learn::backward::Backward;
+use crate::learn::online::Online;
+use crate::simulate::Simulate;
 
 /// `f32` or `f64`.
 pub trait Real:
@@ -46,8 +51,14 @@ pub trait Real:
     fn fused(self, a: Self, b: Self) -> Self;
     /// Correctly rounded square root.
     fn sqrt(self) -> Self;
-    /// Runs a kernel in the lanes that an instruction set has for this type.
-    fn run<K: Kernel<Self>>(instructions: Instructions, kernel: K) -> K::Output;
+
+    // The kernels in the lanes of an instruction set: not generic, so that they are compiled once, in this crate.
+    #[doc(hidden)]
+    fn simulate(set: Instructions, kernel: Simulate<'_, Self>) -> Result<()>;
+    #[doc(hidden)]
+    fn backward(set: Instructions, kernel: Backward<'_, Self>) -> Result<()>;
+    #[doc(hidden)]
+    fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<Verdict>;
 }
 
 macro_rules! real {
@@ -82,8 +93,15 @@ macro_rules! real {
             fn sqrt(self) -> Self {
                 self.sqrt()
             }
-            fn run<K: Kernel<Self>>(instructions: Instructions, kernel: K) -> K::Output {
-                dispatch::$name(instructions, kernel)
+
+            fn simulate(set: Instructions, kernel: Simulate<'_, Self>) -> Result<()> {
+                dispatch::$name(set, kernel)
+            }
+            fn backward(set: Instructions, kernel: Backward<'_, Self>) -> Result<()> {
+                dispatch::$name(set, kernel)
+            }
+            fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<Verdict> {
+                dispatch::$name(set, kernel)
             }
         }
     };

@@ -20,6 +20,7 @@ use crate::learn::partial::{Gradients, Partial};
 use crate::learn::plan::{Delta, Plan};
 use crate::learn::rule::{Estimator, Rule};
 use crate::loss::{Objective, check_values};
+use crate::memory::{product, reserve, resize};
 use crate::model::Model;
 use crate::optimise::{self, Optimiser};
 use crate::real::Real;
@@ -160,12 +161,7 @@ impl<F: Real> Forward<F> {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a batch that does not fit, [`Error::Cancelled`], [`Error::Memory`].
-    pub fn new(
-        model: &Model<F>,
-        batch: &Batch,
-        workers: &Workers<F>,
-        cancel: &AtomicBool,
-    ) -> Result<Self> {
+    pub fn new(model: &Model<F>, batch: &Batch, workers: &Workers<F>, cancel: &AtomicBool) -> Result<Self> {
         batch.validate(model.network())?;
         let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
         let rooms = pass.simulate_all(Keep { psi: true, voltage: false })?;
@@ -173,7 +169,10 @@ impl<F: Real> Forward<F> {
     }
 
     /// The readout, `[trial][step][unit]`.
-    pub fn readout(&self) -> Vec<F> {
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when there is no room for it.
+    pub fn readout(&self) -> Result<Vec<F>> {
         by_trial(&self.rooms, self.trials, self.outputs, |room| &room.trajectory.readout)
     }
 }
@@ -207,7 +206,7 @@ pub fn evaluate<F: Real>(
     let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
     let outcomes = workers.blocks(batch, |block, room| {
         pass.simulate(block, room, Keep::default())?;
-        Ok(pass.judge(assignment, block, room))
+        pass.judge(assignment, block, room)
     })?;
     Ok(Outcome::total(&outcomes).evaluation(model, assignment))
 }
@@ -244,8 +243,7 @@ pub fn train_step<F: Real>(
 ) -> Result<(Model<F>, StepReport)> {
     optimiser.validate(model.network())?;
     let learns = optimiser.learns(model.network());
-    let (evaluation, gradients) =
-        learn(model, assignment, rule, custom, &learns, workers, cancel)?;
+    let (evaluation, gradients) = learn(model, assignment, rule, custom, &learns, workers, cancel)?;
     let gradient_norm = gradients.norm();
     let seed = assignment.batch.key.seed;
     let next = optimise::step(model, optimiser, &gradients, gradient_norm, seed)?;
@@ -309,7 +307,7 @@ impl<F: Real> Pass<'_, F> {
     }
 
     fn simulate(&self, block: usize, room: &mut Room<F>, keep: Keep) -> Result<()> {
-        room.input.encode(self.model.network(), self.batch, block);
+        room.input.encode(self.model.network(), self.batch, block)?;
         let steps = self.batch.steps;
         room.trajectory.prepare(&self.circuit, self.lengths(block), steps, keep)?;
         let kernel = Simulate {
@@ -319,7 +317,7 @@ impl<F: Real> Pass<'_, F> {
             keep,
             cancel: self.cancel,
         };
-        F::run(self.workers.instructions, kernel)
+        F::simulate(self.workers.instructions, kernel)
     }
 
     fn simulate_all(&self, keep: Keep) -> Result<Vec<Room<F>>> {
@@ -330,14 +328,14 @@ impl<F: Real> Pass<'_, F> {
     }
 
     /// Losses and δ of a simulated block.
-    fn judge(&self, assignment: Assignment<'_>, block: usize, room: &mut Room<F>) -> Outcome {
+    fn judge(&self, assignment: Assignment<'_>, block: usize, room: &mut Room<F>) -> Result<Outcome> {
         let Assignment { batch, objective, targets } = assignment;
         let outputs = self.circuit.outputs();
         let shortest = self.lengths(block).into_iter().filter(|&n| n > 0).min().unwrap_or(0);
-        room.delta.reset(objective.first_step(shortest as usize), batch.steps, outputs);
+        room.delta.reset(objective.first_step(shortest as usize), batch.steps, outputs)?;
         let mut judge = Judge::new(self.model.network(), batch, objective, targets, block);
         judge.all(&room.trajectory.readout, outputs, &mut room.delta);
-        Outcome::of(judge.verdict(), room.trajectory.spike_counts(self.circuit.size()))
+        Ok(Outcome::of(judge.verdict(), room.trajectory.spike_counts(self.circuit.size())))
     }
 
     fn backward(
@@ -358,11 +356,16 @@ impl<F: Real> Pass<'_, F> {
             signals,
             cancel: self.cancel,
         };
-        F::run(self.workers.instructions, kernel)?;
+        F::backward(self.workers.instructions, kernel)?;
         Ok(room.work.partial(plan))
     }
 
-    fn backward_all(&self, plan: &Plan<F>, constants: &[F], mut rooms: Vec<Room<F>>) -> Result<Vec<Partial<F>>> {
+    fn backward_all(
+        &self,
+        plan: &Plan<F>,
+        constants: &[F],
+        mut rooms: Vec<Room<F>>,
+    ) -> Result<Vec<Partial<F>>> {
         let partials = self.workers.pool.install(|| {
             let backward = |room| self.backward(plan, constants, room, None);
             rooms.par_iter_mut().map(backward).collect::<Result<Vec<_>>>()
@@ -375,7 +378,7 @@ impl<F: Real> Pass<'_, F> {
     fn fused(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Learned<F>> {
         let blocks = self.workers.blocks(self.batch, |block, room| {
             self.simulate(block, room, Keep { psi: true, voltage: false })?;
-            let outcome = self.judge(assignment, block, room);
+            let outcome = self.judge(assignment, block, room)?;
             Ok((outcome, self.backward(plan, &[], room, None)?))
         })?;
         let (outcomes, partials): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
@@ -386,8 +389,8 @@ impl<F: Real> Pass<'_, F> {
     fn in_two(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Learned<F>> {
         let mut rooms = self.simulate_all(Keep { psi: true, voltage: false })?;
         let outcomes = rooms.iter_mut().enumerate();
-        let outcomes: Vec<_> = outcomes.map(|(b, room)| self.judge(assignment, b, room)).collect();
-        let outcome = Outcome::total(&outcomes);
+        let outcomes = outcomes.map(|(b, room)| self.judge(assignment, b, room));
+        let outcome = Outcome::total(&outcomes.collect::<Result<Vec<_>>>()?);
         let constants = outcome.constants(self.model, assignment);
         let partials = self.backward_all(plan, &constants, rooms)?;
         Ok((outcome, constants, partials))
@@ -401,7 +404,7 @@ impl<F: Real> Pass<'_, F> {
         let mut rooms = forward.rooms;
         let mut outcome = Outcome::default();
         for (block, room) in rooms.iter_mut().enumerate() {
-            room.delta.reset(0, steps, outputs);
+            room.delta.reset(0, steps, outputs)?;
             for lane in 0..LANES.min(self.batch.trials - block * LANES) {
                 let trial = block * LANES + lane;
                 for step in 0..self.batch.length(trial) {
@@ -425,21 +428,20 @@ impl<F: Real> Pass<'_, F> {
         let Assignment { batch, objective, targets } = assignment;
         let regularised = objective.regulariser.is_some();
         let blocks = self.workers.blocks(batch, |block, room| {
-            room.input.encode(self.model.network(), batch, block);
-            let mut judge = Judge::new(self.model.network(), batch, objective, targets, block);
+            room.input.encode(self.model.network(), batch, block)?;
             let kernel = Online {
                 circuit: &self.circuit,
                 plan,
                 input: &room.input,
                 lengths: self.lengths(block),
                 steps: batch.steps,
-                errors: &mut judge,
+                judge: Judge::new(self.model.network(), batch, objective, targets, block),
                 regularised,
                 traces: &mut room.traces,
                 cancel: self.cancel,
             };
-            F::run(self.workers.instructions, kernel)?;
-            let outcome = Outcome::of(judge.verdict(), room.traces.spike_counts().to_vec());
+            let verdict = F::online(self.workers.instructions, kernel)?;
+            let outcome = Outcome::of(verdict, room.traces.spike_counts().to_vec());
             Ok((outcome, room.traces.partial()))
         })?;
         let (outcomes, partials): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
@@ -509,12 +511,7 @@ impl Outcome {
             0.5 * r.strength * excess.sum::<f64>()
         });
         let mean = rates.iter().sum::<f64>() / rates.len() as f64;
-        Evaluation {
-            loss: self.loss,
-            regulariser,
-            accuracy: self.accuracy,
-            rate: mean * 1000.0 / dt,
-        }
+        Evaluation { loss: self.loss, regulariser, accuracy: self.accuracy, rate: mean * 1000.0 / dt }
     }
 }
 
@@ -571,10 +568,10 @@ pub fn simulate<F: Real>(
     };
     let recording = Recording {
         spikes: spike_events(&rooms, batch.trials),
-        voltage: by_trial(&rooms, batch.trials, neurons, |room| &room.trajectory.voltage),
-        readout: by_trial(&rooms, batch.trials, outputs, |room| &room.trajectory.readout),
-        learning_signal: flat(&|s| &s.learning),
-        modulatory_signal: flat(&|s| &s.modulation),
+        voltage: by_trial(&rooms, batch.trials, neurons, |room| &room.trajectory.voltage)?,
+        readout: by_trial(&rooms, batch.trials, outputs, |room| &room.trajectory.readout)?,
+        learning_signal: flat(&|s| &s.learning)?,
+        modulatory_signal: flat(&|s| &s.modulation)?,
     };
     rooms.into_iter().for_each(|room| workers.give_room(room));
     Ok(recording)
@@ -594,12 +591,15 @@ fn record_signals<F: Real>(
     let all = vec![true; pass.model.network().projections().len()];
     let plan = Plan::new(pass.model, &pass.circuit, rule, regularised, &all)?;
     let outcomes = rooms.iter_mut().enumerate();
-    let outcomes: Vec<_> = outcomes.map(|(b, room)| pass.judge(assignment, b, room)).collect();
+    let outcomes = outcomes.map(|(b, room)| pass.judge(assignment, b, room));
+    let outcomes = outcomes.collect::<Result<Vec<_>>>()?;
     let constants = Outcome::total(&outcomes).constants(pass.model, assignment);
-    let len = assignment.batch.steps * pass.circuit.size();
+    let len = product(&[assignment.batch.steps, pass.circuit.size()]);
     let record = |room: &mut Room<F>| {
-        let zeros = || vec![Block::ZERO; len];
-        let mut signals = Signals { learning: zeros(), modulation: zeros() };
+        let mut signals = Signals::default();
+        for buffer in [&mut signals.learning, &mut signals.modulation] {
+            resize(buffer, len, Block::ZERO, "the recorded signals of a block of trials")?;
+        }
         pass.backward(&plan, &constants, room, Some(&mut signals))?;
         Ok(signals)
     };
@@ -627,19 +627,20 @@ fn by_trial<F: Real>(
     trials: usize,
     columns: usize,
     pick: impl Fn(&Room<F>) -> &Vec<Block<F>>,
-) -> Vec<F> {
+) -> Result<Vec<F>> {
     let blocks: Vec<&[Block<F>]> = rooms.iter().map(|room| pick(room).as_slice()).collect();
     transpose(&blocks, trials, columns)
 }
 
 /// Blocks of lanes `[step][column]` to `[trial][step][column]`.
-fn transpose<F: Real>(blocks: &[&[Block<F>]], trials: usize, columns: usize) -> Vec<F> {
+fn transpose<F: Real>(blocks: &[&[Block<F>]], trials: usize, columns: usize) -> Result<Vec<F>> {
     let rows = blocks.first().map_or(0, |block| block.len() / columns.max(1));
-    let mut out = Vec::with_capacity(trials * rows * columns);
+    let mut out = Vec::new();
     if rows > 0 {
+        reserve(&mut out, product(&[trials, rows, columns]), "a recording")?;
         for trial in 0..trials {
             out.extend(blocks[trial / LANES].iter().map(|block| block.0[trial % LANES]));
         }
     }
-    out
+    Ok(out)
 }

@@ -6,6 +6,7 @@ use crate::circuit::{Circuit, Fan, ended};
 use crate::encode::{BlockInput, Entry, EntryLists};
 use crate::error::{Error, Result};
 use crate::lanes::{Block, Kernel, LANES, Lanes, Mask, clear_tiny};
+use crate::memory::{product, resize};
 use crate::neuron;
 use crate::real::Real;
 
@@ -153,8 +154,7 @@ fn update_neurons<L: Lanes>(
     let cells = circuit.cells.iter().zip(&state.refractory);
     let blocks = state.membrane.iter_mut().zip(&mut state.adaptation).zip(psi);
     for (unit, ((cell, &refractory), ((membrane, adaptation), psi))) in cells.zip(blocks).enumerate() {
-        let stepped =
-            neuron::step(cell, L::load(membrane), L::load(adaptation), refractory | over);
+        let stepped = neuron::step(cell, L::load(membrane), L::load(adaptation), refractory | over);
         stepped.psi.store(psi);
         stepped.membrane.store(membrane);
         if cell.adaptive {
@@ -205,18 +205,30 @@ pub(crate) struct Keep {
 }
 
 impl<F: Real> Trajectory<F> {
-    /// Prepares the buffers for so many steps.
+    /// Prepares the buffers for so many steps; every row is written before it is read.
     ///
     /// # Errors
     /// [`Error::Memory`] when they cannot be had.
-    pub fn prepare(&mut self, circuit: &Circuit<F>, lengths: [u32; LANES], steps: usize, keep: Keep) -> Result<()> {
+    pub fn prepare(
+        &mut self,
+        circuit: &Circuit<F>,
+        lengths: [u32; LANES],
+        steps: usize,
+        keep: Keep,
+    ) -> Result<()> {
         self.lengths = lengths;
         self.steps = steps;
         self.state.reset(circuit);
         let rows = |wanted: bool| if wanted { steps } else { 0 };
-        reserve(&mut self.psi, rows(keep.psi).max(1), circuit.size(), "the pseudo-derivatives of a block of trials")?;
-        reserve(&mut self.voltage, rows(keep.voltage), circuit.size(), "the membrane traces of a block of trials")?;
-        reserve(&mut self.readout, steps, circuit.outputs(), "the readouts of a block of trials")
+        let (n, outputs) = (circuit.size(), circuit.outputs());
+        for (buffer, rows, columns, what) in [
+            (&mut self.psi, rows(keep.psi).max(1), n, "the pseudo-derivatives of a block of trials"),
+            (&mut self.voltage, rows(keep.voltage), n, "the membrane traces of a block of trials"),
+            (&mut self.readout, steps, outputs, "the readouts of a block of trials"),
+        ] {
+            resize(buffer, product(&[rows, columns]), Block::ZERO, what)?;
+        }
+        Ok(())
     }
 
     /// Number of spikes of each neuron in all lanes.
@@ -231,25 +243,13 @@ impl<F: Real> Trajectory<F> {
     }
 }
 
-/// Sets a buffer's length to rows × columns, keeping what memory it has; contents are overwritten later.
-fn reserve<F: Real>(buffer: &mut Vec<Block<F>>, rows: usize, columns: usize, what: &str) -> Result<()> {
-    let len = rows.checked_mul(columns).unwrap_or(usize::MAX);
-    let missing = len.saturating_sub(buffer.len());
-    if buffer.try_reserve_exact(missing).is_err() {
-        let bytes = (len as u64).saturating_mul(size_of::<Block<F>>() as u64);
-        return Err(Error::Memory { what: what.into(), bytes });
-    }
-    buffer.resize(len, Block::ZERO);
-    Ok(())
-}
-
 /// The simulation of one block as a kernel.
-pub(crate) struct Simulate<'a, F: Real> {
-    pub circuit: &'a Circuit<F>,
-    pub input: &'a BlockInput<F>,
-    pub trajectory: &'a mut Trajectory<F>,
-    pub keep: Keep,
-    pub cancel: &'a AtomicBool,
+pub struct Simulate<'a, F: Real> {
+    pub(crate) circuit: &'a Circuit<F>,
+    pub(crate) input: &'a BlockInput<F>,
+    pub(crate) trajectory: &'a mut Trajectory<F>,
+    pub(crate) keep: Keep,
+    pub(crate) cancel: &'a AtomicBool,
 }
 
 impl<F: Real> Kernel<F> for Simulate<'_, F> {

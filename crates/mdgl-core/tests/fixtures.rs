@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
-    Assignment, Batch, DrawKey, Event, Input, Instructions, Model, Network, NetworkDescription, Objective, Real,
-    Record, Rule, Targets, Workers, gradients, simulate,
+    Assignment, Batch, DrawKey, Event, Input, Instructions, Model, Network, NetworkDescription, Objective,
+    Real, Record, Rule, Targets, Workers, gradients, simulate,
 };
 use serde_json::{Value, json};
 
@@ -58,7 +58,8 @@ fn description(fixture: &Value) -> NetworkDescription {
     let c = &fixture["config"];
     let types: Vec<usize> = serde_json::from_value(fixture["types"].clone()).unwrap();
     let members = |t: usize| (0..types.len()).filter(|&p| types[p] == t).collect::<Vec<_>>();
-    let cell_type = |t| json!({"name": format!("t{t}"), "members": [{"population": "rec", "units": members(t)}]});
+    let cell_type =
+        |t| json!({"name": format!("t{t}"), "members": [{"population": "rec", "units": members(t)}]});
     let weights = &fixture["weights"];
     serde_json::from_value(json!({
         "schema": "mdgl-network/1",

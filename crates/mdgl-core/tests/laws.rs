@@ -131,7 +131,7 @@ proptest! {
         let forward = Forward::new(&case.model, &case.batch, &workers, &cancel).unwrap();
         let Targets::Values(targets) = &case.targets[0] else { unreachable!() };
         let scale = 1.0 / case.batch.trials as f64;
-        let delta = forward.readout().iter().zip(targets).map(|(y, target)| scale * (y - target)).collect();
+        let delta = forward.readout().unwrap().iter().zip(targets).map(|(y, target)| scale * (y - target)).collect();
         let custom = CustomLoss { forward, delta, loss: 1.0, accuracy: None };
         let objective: Objective = serde_json::from_value(serde_json::json!({
             "losses": [{"readout": "out", "kind": "custom"}], "regulariser": case.objective.regulariser

@@ -54,7 +54,8 @@ fn batch(iteration: u32) -> Batch {
 
 fn objective() -> Objective {
     let loss = json!({"readout": "out", "kind": "cross-entropy", "window": 10});
-    serde_json::from_value(json!({"losses": [loss], "regulariser": {"strength": 1.0, "targetRate": 20.0}})).unwrap()
+    serde_json::from_value(json!({"losses": [loss], "regulariser": {"strength": 1.0, "targetRate": 20.0}}))
+        .unwrap()
 }
 
 fn targets() -> [Targets; 1] {

@@ -140,7 +140,7 @@ impl<F: Float> Runner for Bench<F> {
     fn forward(&mut self, batch: Batch) -> Result<Either<Float32Array, Float64Array>> {
         let model = self.shared.snapshot();
         let forward = mdgl_core::Forward::new(&model, &batch, &self.workers, self.cancel())?;
-        let readout = forward.readout();
+        let readout = forward.readout()?;
         self.kept = Some(Kept { model, batch, forward });
         Ok(F::array(readout))
     }

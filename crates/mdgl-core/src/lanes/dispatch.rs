@@ -2,9 +2,9 @@
 
 use std::sync::OnceLock;
 
-use super::{Lanes, PlainFused, PlainUnfused};
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2F32, Avx2F64, Avx512F32, Avx512F64};
+use super::{Lanes, PlainFused, PlainUnfused};
 use crate::error::{Result, invalid};
 use crate::real::Real;
 
@@ -76,9 +76,7 @@ impl Instructions {
     /// [`crate::Error::Invalid`] when the named set is unknown or the processor lacks it.
     pub fn choose() -> Result<Self> {
         static CHOICE: OnceLock<Result<Instructions>> = OnceLock::new();
-        CHOICE
-            .get_or_init(|| Self::from_name(std::env::var("MDGL_SIMD").ok().as_deref()))
-            .clone()
+        CHOICE.get_or_init(|| Self::from_name(std::env::var("MDGL_SIMD").ok().as_deref())).clone()
     }
 
     fn from_name(name: Option<&str>) -> Result<Self> {
@@ -101,7 +99,9 @@ macro_rules! dispatch {
         pub(crate) fn $name<K: Kernel<$name>>(instructions: Instructions, kernel: K) -> K::Output {
             #[cfg(target_arch = "x86_64")]
             {
-                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt,lzcnt")]
+                #[target_feature(
+                    enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt,lzcnt"
+                )]
                 fn avx512<K: Kernel<$name>>(kernel: K) -> K::Output {
                     kernel.run::<$avx512>()
                 }

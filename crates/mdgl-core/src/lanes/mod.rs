@@ -1,7 +1,7 @@
 //! Sixteen trials side by side: the block of lanes in which every kernel computes.
 //!
 //! A kernel is written once, over [`Lanes`]; each instruction set implements the trait, and
-//! [`Real::run`](crate::real::Real::run) picks one at run time. All fused sets give the same bits.
+//! [`dispatch`] picks one at run time. All fused sets give the same bits.
 
 pub mod dispatch;
 mod plain;
@@ -17,7 +17,7 @@ use crate::real::Real;
 pub const LANES: usize = 16;
 
 /// One value for each of the sixteen trials, aligned for the widest vectors.
-#[derive(Debug, Clone, Copy, PartialEq, bytemuck::Zeroable)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C, align(64))]
 pub struct Block<F: Real>(pub [F; LANES]);
 
@@ -31,7 +31,7 @@ impl<F: Real> Block<F> {
         let mut width = LANES / 2;
         while width > 0 {
             for i in 0..width {
-                x[i] = x[i] + x[i + width];
+                x[i] += x[i + width];
             }
             width /= 2;
         }

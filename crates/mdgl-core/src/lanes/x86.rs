@@ -92,16 +92,42 @@ macro_rules! avx512 {
 }
 
 avx512!(
-    Avx512F32, f32, __m512, 16,
-    _mm512_set1_ps, _mm512_load_ps, _mm512_store_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
-    _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_max_ps, _mm512_abs_ps, _mm512_cmp_ps_mask,
-    _mm512_mask_blend_ps, u16
+    Avx512F32,
+    f32,
+    __m512,
+    16,
+    _mm512_set1_ps,
+    _mm512_load_ps,
+    _mm512_store_ps,
+    _mm512_add_ps,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    _mm512_fmadd_ps,
+    _mm512_fnmadd_ps,
+    _mm512_max_ps,
+    _mm512_abs_ps,
+    _mm512_cmp_ps_mask,
+    _mm512_mask_blend_ps,
+    u16
 );
 avx512!(
-    Avx512F64, f64, __m512d, 8,
-    _mm512_set1_pd, _mm512_load_pd, _mm512_store_pd, _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd,
-    _mm512_fmadd_pd, _mm512_fnmadd_pd, _mm512_max_pd, _mm512_abs_pd, _mm512_cmp_pd_mask,
-    _mm512_mask_blend_pd, u8
+    Avx512F64,
+    f64,
+    __m512d,
+    8,
+    _mm512_set1_pd,
+    _mm512_load_pd,
+    _mm512_store_pd,
+    _mm512_add_pd,
+    _mm512_sub_pd,
+    _mm512_mul_pd,
+    _mm512_fmadd_pd,
+    _mm512_fnmadd_pd,
+    _mm512_max_pd,
+    _mm512_abs_pd,
+    _mm512_cmp_pd_mask,
+    _mm512_mask_blend_pd,
+    u8
 );
 
 /// One AVX2 register type and how its intrinsics are called.
@@ -211,14 +237,42 @@ unsafe fn expand4(mask: Mask) -> __m256d {
 }
 
 avx2!(
-    Avx2F32, f32, __m256, 8,
-    _mm256_set1_ps, _mm256_load_ps, _mm256_store_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
-    _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_max_ps, _mm256_andnot_ps, _mm256_cmp_ps,
-    _mm256_movemask_ps, _mm256_blendv_ps, expand8
+    Avx2F32,
+    f32,
+    __m256,
+    8,
+    _mm256_set1_ps,
+    _mm256_load_ps,
+    _mm256_store_ps,
+    _mm256_add_ps,
+    _mm256_sub_ps,
+    _mm256_mul_ps,
+    _mm256_fmadd_ps,
+    _mm256_fnmadd_ps,
+    _mm256_max_ps,
+    _mm256_andnot_ps,
+    _mm256_cmp_ps,
+    _mm256_movemask_ps,
+    _mm256_blendv_ps,
+    expand8
 );
 avx2!(
-    Avx2F64, f64, __m256d, 4,
-    _mm256_set1_pd, _mm256_load_pd, _mm256_store_pd, _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd,
-    _mm256_fmadd_pd, _mm256_fnmadd_pd, _mm256_max_pd, _mm256_andnot_pd, _mm256_cmp_pd,
-    _mm256_movemask_pd, _mm256_blendv_pd, expand4
+    Avx2F64,
+    f64,
+    __m256d,
+    4,
+    _mm256_set1_pd,
+    _mm256_load_pd,
+    _mm256_store_pd,
+    _mm256_add_pd,
+    _mm256_sub_pd,
+    _mm256_mul_pd,
+    _mm256_fmadd_pd,
+    _mm256_fnmadd_pd,
+    _mm256_max_pd,
+    _mm256_andnot_pd,
+    _mm256_cmp_pd,
+    _mm256_movemask_pd,
+    _mm256_blendv_pd,
+    expand4
 );

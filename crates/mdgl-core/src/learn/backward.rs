@@ -14,22 +14,23 @@ use crate::error::Result;
 use crate::lanes::{Block, Kernel, Lanes, clear_tiny};
 use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
+use crate::memory::{product, resize};
 use crate::real::Real;
 use crate::simulate::{Trajectory, check_cancelled, refill};
 
 /// The backward pass over one block of trials.
-pub(crate) struct Backward<'a, F: Real> {
-    pub circuit: &'a Circuit<F>,
-    pub plan: &'a Plan<F>,
-    pub input: &'a BlockInput<F>,
-    pub trajectory: &'a Trajectory<F>,
-    pub delta: &'a Delta<F>,
+pub struct Backward<'a, F: Real> {
+    pub(crate) circuit: &'a Circuit<F>,
+    pub(crate) plan: &'a Plan<F>,
+    pub(crate) input: &'a BlockInput<F>,
+    pub(crate) trajectory: &'a Trajectory<F>,
+    pub(crate) delta: &'a Delta<F>,
     /// The regulariser's part of L, one a cell; empty without one.
-    pub constants: &'a [F],
-    pub work: &'a mut Work<F>,
+    pub(crate) constants: &'a [F],
+    pub(crate) work: &'a mut Work<F>,
     /// Where L and Γ go, if wanted.
-    pub signals: Option<&'a mut Signals<F>>,
-    pub cancel: &'a AtomicBool,
+    pub(crate) signals: Option<&'a mut Signals<F>>,
+    pub(crate) cancel: &'a AtomicBool,
 }
 
 /// Recorded signals, `[step][neuron]`.
@@ -75,13 +76,9 @@ impl<F: Real> Work<F> {
 
     fn reset(&mut self, circuit: &Circuit<F>, plan: &Plan<F>) {
         let n = circuit.size();
-        for buffer in [
-            &mut self.lambda_v,
-            &mut self.lambda_a,
-            &mut self.gamma,
-            &mut self.filtered,
-            &mut self.secreted,
-        ] {
+        for buffer in
+            [&mut self.lambda_v, &mut self.lambda_a, &mut self.gamma, &mut self.filtered, &mut self.secreted]
+        {
             refill(buffer, n);
         }
         refill(&mut self.totals, plan.modulation.as_ref().map_or(0, |m| m.types()));
@@ -98,7 +95,7 @@ impl<F: Real> Kernel<F> for Backward<'_, F> {
     fn run<L: Lanes<Scalar = F>>(mut self) -> Result<()> {
         self.work.reset(self.circuit, self.plan);
         if self.plan.separate {
-            self.filter_psi::<L>();
+            self.filter_psi::<L>()?;
         }
         let n = self.circuit.size();
         for t in (0..self.trajectory.steps).rev() {
@@ -122,11 +119,12 @@ impl<F: Real> Kernel<F> for Backward<'_, F> {
 impl<F: Real> Backward<'_, F> {
     /// ψ̄_t = κ ψ̄_t−1 + (1−κ) ψ_t, kept for the steps with δ.
     #[inline(always)]
-    fn filter_psi<L: Lanes<Scalar = F>>(&mut self) {
+    fn filter_psi<L: Lanes<Scalar = F>>(&mut self) -> Result<()> {
         let n = self.circuit.size();
         let (first, steps) = (self.delta.first, self.trajectory.steps);
-        refill(&mut self.work.psi_bar, (steps - first) * n);
-        let Some(&kappa) = self.circuit.kappa.first() else { return };
+        let len = product(&[steps - first, n]);
+        resize(&mut self.work.psi_bar, len, Block::ZERO, "the filtered pseudo-derivatives")?;
+        let Some(&kappa) = self.circuit.kappa.first() else { return Ok(()) };
         let (kappa, rest) = (L::splat(kappa), L::splat(F::ONE - kappa));
         let mut filtered = vec![Block::<F>::ZERO; n];
         for t in 0..steps {
@@ -138,6 +136,7 @@ impl<F: Real> Backward<'_, F> {
                 self.work.psi_bar[row * n..(row + 1) * n].copy_from_slice(&filtered);
             }
         }
+        Ok(())
     }
 
     /// g_t = δ_t + κ g_t+1, and the bias's gradient.

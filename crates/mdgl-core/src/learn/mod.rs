@@ -1,8 +1,8 @@
 //! Learning: from δ at the readout to the gradient of every weight.
 //!
-//! A [`rule::Rule`] is a plain value. A [`plan::Plan`] is that rule for a network and the weights
+//! A [`rule::Rule`] is a plain value. A `plan::Plan` is that rule for a network and the weights
 //! of the moment: which cells hear an error, which modulation they receive, which synapses
-//! accumulate. [`backward`] and [`online`] are the two passes that carry any plan out.
+//! accumulate. `backward` and `online` are the two passes that carry any plan out.
 
 pub(crate) mod backward;
 pub(crate) mod online;

@@ -15,6 +15,7 @@ use std::sync::atomic::AtomicBool;
 use crate::circuit::{Circuit, ended};
 use crate::encode::{BlockInput, Entry};
 use crate::error::Result;
+use crate::judge::{Judge, Verdict};
 use crate::lanes::{Block, Kernel, LANES, Lanes, clear_tiny};
 use crate::learn::partial::{Edge, Partial};
 use crate::learn::plan::Plan;
@@ -22,24 +23,18 @@ use crate::network::Stage;
 use crate::real::Real;
 use crate::simulate::{Row, State, check_cancelled};
 
-/// What δ a step's readout gives.
-pub(crate) trait Errors<F: Real> {
-    /// δ of every readout unit, written into `delta`; false where all are 0.
-    fn at(&mut self, step: usize, readout: &[Block<F>], delta: &mut [Block<F>]) -> bool;
-}
-
 /// The online pass over one block of trials: it simulates and learns in the same loop.
-pub(crate) struct Online<'a, F: Real, E> {
-    pub circuit: &'a Circuit<F>,
-    pub plan: &'a Plan<F>,
-    pub input: &'a BlockInput<F>,
-    pub lengths: [u32; LANES],
-    pub steps: usize,
-    pub errors: E,
+pub struct Online<'a, F: Real> {
+    pub(crate) circuit: &'a Circuit<F>,
+    pub(crate) plan: &'a Plan<F>,
+    pub(crate) input: &'a BlockInput<F>,
+    pub(crate) lengths: [u32; LANES],
+    pub(crate) steps: usize,
+    pub(crate) judge: Judge<'a>,
     /// Whether the regulariser's sums are wanted.
-    pub regularised: bool,
-    pub traces: &'a mut Traces<F>,
-    pub cancel: &'a AtomicBool,
+    pub(crate) regularised: bool,
+    pub(crate) traces: &'a mut Traces<F>,
+    pub(crate) cancel: &'a AtomicBool,
 }
 
 /// Traces and sums, one a slot of the plan unless said otherwise.
@@ -133,11 +128,12 @@ impl<F: Real> Traces<F> {
     }
 }
 
-impl<F: Real, E: Errors<F>> Kernel<F> for Online<'_, F, E> {
-    type Output = Result<()>;
+impl<F: Real> Kernel<F> for Online<'_, F> {
+    /// What the trials came to.
+    type Output = Result<Verdict>;
 
     #[inline(always)]
-    fn run<L: Lanes<Scalar = F>>(mut self) -> Result<()> {
+    fn run<L: Lanes<Scalar = F>>(mut self) -> Result<Verdict> {
         self.traces.reset(self.circuit, self.plan, self.regularised);
         for t in 0..self.steps {
             check_cancelled(t, self.cancel)?;
@@ -145,17 +141,17 @@ impl<F: Real, E: Errors<F>> Kernel<F> for Online<'_, F, E> {
             self.simulate::<L>(t);
             let traces = &mut *self.traces;
             traces.delta.fill(Block::ZERO);
-            let wrong = self.errors.at(t, &traces.readout, &mut traces.delta);
+            let wrong = self.judge.at(t, &traces.readout, &mut traces.delta);
             self.find_relevance::<L>();
             self.follow_modulation::<L>(wrong);
             self.update_traces::<L>(t);
             self.follow_readout::<L>(t, wrong);
         }
-        Ok(())
+        Ok(self.judge.verdict())
     }
 }
 
-impl<F: Real, E: Errors<F>> Online<'_, F, E> {
+impl<F: Real> Online<'_, F> {
     #[inline(always)]
     fn clear_tiny<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let traces = &mut *self.traces;

@@ -109,4 +109,3 @@ impl<F: Real> Partial<F> {
         Ok(gradients)
     }
 }
-

@@ -4,6 +4,7 @@ use crate::circuit::{Circuit, Fan};
 use crate::error::{Result, invalid};
 use crate::lanes::Block;
 use crate::learn::rule::{Hops, ReadoutFilter, Rule};
+use crate::memory::{product, resize};
 use crate::model::Model;
 use crate::modulation::{Modulation, channel_list};
 use crate::network::Stage;
@@ -90,13 +91,7 @@ impl<F: Real> Plan<F> {
     }
 
     /// Gives every learning synapse of a stage a slot.
-    fn gather(
-        &mut self,
-        model: &Model<F>,
-        stage: Stage,
-        is_active: &[bool],
-        learns: &[bool],
-    ) -> Fan<u32> {
+    fn gather(&mut self, model: &Model<F>, stage: Stage, is_active: &[bool], learns: &[bool]) -> Fan<u32> {
         let network = model.network();
         let mut triples = Vec::new();
         for (index, wires) in network.projections.iter().enumerate() {
@@ -128,11 +123,7 @@ impl<F: Real> Plan<F> {
     }
 }
 
-fn active<F: Real>(
-    signalled: &[bool],
-    modulation: Option<&Modulation<F>>,
-    adjoint: bool,
-) -> Vec<bool> {
+fn active<F: Real>(signalled: &[bool], modulation: Option<&Modulation<F>>, adjoint: bool) -> Vec<bool> {
     let mut active = if adjoint { vec![true; signalled.len()] } else { signalled.to_vec() };
     for &p in modulation.iter().flat_map(|m| &m.receivers) {
         active[p as usize] = true;
@@ -150,11 +141,16 @@ pub(crate) struct Delta<F: Real> {
 }
 
 impl<F: Real> Delta<F> {
-    pub fn reset(&mut self, first: usize, steps: usize, outputs: usize) {
+    /// All zero.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] when there is no room for so many steps.
+    pub fn reset(&mut self, first: usize, steps: usize, outputs: usize) -> Result<()> {
         self.first = first;
         self.steps = steps;
         self.blocks.clear();
-        self.blocks.resize((steps - first) * outputs, Block::ZERO);
+        let len = product(&[steps - first, outputs]);
+        resize(&mut self.blocks, len, Block::ZERO, "the errors of a block of trials")
     }
 
     pub fn set(&mut self, step: usize, unit: usize, outputs: usize, lane: usize, value: F) {

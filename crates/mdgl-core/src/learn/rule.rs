@@ -148,35 +148,22 @@ impl Rule {
 
     /// MDGL with the network's channels.
     pub fn mdgl() -> Self {
-        Self {
-            channels: Channels::Preset(ChannelPreset::Network),
-            hops: Hops::Count(1),
-            ..Self::eprop()
-        }
+        Self { channels: Channels::Preset(ChannelPreset::Network), hops: Hops::Count(1), ..Self::eprop() }
     }
 
     /// MDGL with the true weights.
     pub fn mdgl_cell() -> Self {
-        Self {
-            channels: uniform(WeightGain::Weight, Reach::Synaptic, Kernel::None),
-            ..Self::mdgl()
-        }
+        Self { channels: uniform(WeightGain::Weight, Reach::Synaptic, Kernel::None), ..Self::mdgl() }
     }
 
     /// Nonlocal MDGL.
     pub fn nl_mdgl() -> Self {
-        Self {
-            channels: uniform(WeightGain::MeanWeight, Reach::Nonlocal, Kernel::None),
-            ..Self::mdgl()
-        }
+        Self { channels: uniform(WeightGain::MeanWeight, Reach::Nonlocal, Kernel::None), ..Self::mdgl() }
     }
 
     /// On-MDGL.
     pub fn on_mdgl() -> Self {
-        Self {
-            readout_filter: ReadoutFilter::Separate,
-            ..Self::mdgl()
-        }
+        Self { readout_filter: ReadoutFilter::Separate, ..Self::mdgl() }
     }
 
     /// Backpropagation through time.
@@ -190,10 +177,7 @@ impl Rule {
 
     /// The same rule in its forward (trace) form.
     pub fn online(self) -> Self {
-        Self {
-            estimator: Estimator::Online,
-            ..self
-        }
+        Self { estimator: Estimator::Online, ..self }
     }
 
     /// A published rule by name, one of [`RULE_NAMES`].
@@ -222,25 +206,17 @@ impl Rule {
                 "another list",
                 "with hops 'all': {gain: 'weight', reach: 'synaptic', kernel: 'exact'}",
             )),
-            Hops::All(_) if self.estimator == Estimator::Online => Err(invalid(
-                "rule.estimator",
-                "'online'",
-                "with hops 'all': 'backward'",
-            )),
-            Hops::All(_) if self.readout_filter == ReadoutFilter::Separate => Err(invalid(
-                "rule.readoutFilter",
-                "'separate'",
-                "with hops 'all': 'exact'",
-            )),
+            Hops::All(_) if self.estimator == Estimator::Online => {
+                Err(invalid("rule.estimator", "'online'", "with hops 'all': 'backward'"))
+            }
+            Hops::All(_) if self.readout_filter == ReadoutFilter::Separate => {
+                Err(invalid("rule.readoutFilter", "'separate'", "with hops 'all': 'exact'"))
+            }
             Hops::All(_) => Ok(()),
         }
     }
 }
 
 fn uniform(gain: WeightGain, reach: Reach, kernel: Kernel) -> Channels {
-    Channels::Uniform(UniformChannel {
-        gain: Gain::Weights(gain),
-        reach,
-        kernel,
-    })
+    Channels::Uniform(UniformChannel { gain: Gain::Weights(gain), reach, kernel })
 }

@@ -78,7 +78,8 @@ impl Shape {
             w_out,
             bias: (0..self.n_out).map(|_| 0.1 * rng.normal()).collect(),
             types: (0..self.n_rec).map(|_| rng.below(self.types as u32) as usize).collect(),
-            inputs: self.cube(self.n_in, || f64::from(u8::from(rng.below(5) == 0) + u8::from(rng.below(40) == 0))),
+            inputs: self
+                .cube(self.n_in, || f64::from(u8::from(rng.below(5) == 0) + u8::from(rng.below(40) == 0))),
             loss: self.loss(rng),
             c_reg: if self.regularised { 5.0 } else { 0.0 },
             f0: 0.02,
@@ -152,7 +153,8 @@ impl<F: Real> Case<F> {
         };
         let regulariser =
             (spec.c_reg > 0.0).then(|| json!({"strength": spec.c_reg, "targetRate": spec.f0 * 1000.0}));
-        let objective = serde_json::from_value(json!({"losses": [loss], "regulariser": regulariser})).unwrap();
+        let objective =
+            serde_json::from_value(json!({"losses": [loss], "regulariser": regulariser})).unwrap();
         Self { model, batch, objective, targets: vec![targets] }
     }
 
@@ -220,7 +222,8 @@ fn description(spec: &Spec) -> serde_json::Value {
     let tau = |decays: &[f64]| decays.iter().map(|d| -1.0 / d.ln()).collect::<Vec<_>>();
     let kinds = spec.types.iter().max().unwrap() + 2;
     let members = |t: usize| (0..spec.n_rec).filter(|&p| spec.types[p] == t).collect::<Vec<_>>();
-    let cell_type = |t| json!({"name": format!("t{t}"), "members": [{"population": "rec", "units": members(t)}]});
+    let cell_type =
+        |t| json!({"name": format!("t{t}"), "members": [{"population": "rec", "units": members(t)}]});
     json!({
         "schema": "mdgl-network/1",
         "inputs": [{"name": "in", "size": spec.n_in}],

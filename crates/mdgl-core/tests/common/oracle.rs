@@ -138,12 +138,7 @@ pub fn gradient(spec: &Spec, run: &Run, rule: Rule) -> Grad {
             }
         }
     }
-    Grad {
-        w_in,
-        w_rec,
-        w_out,
-        b_out,
-    }
+    Grad { w_in, w_rec, w_out, b_out }
 }
 
 fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
@@ -201,9 +196,7 @@ fn low_pass(a: &Table, kappa: f64) -> Table {
 
 fn readout(spec: &Spec, s: &Table) -> Table {
     let output = |s: &Vec<f64>, k| drive(&spec.w_out, s, k) + spec.bias[k];
-    s.iter()
-        .map(|s| (0..spec.n_out).map(|k| output(s, k)).collect())
-        .collect()
+    s.iter().map(|s| (0..spec.n_out).map(|k| output(s, k)).collect()).collect()
 }
 
 /// The loss and δ = ∂E/∂y.
@@ -230,9 +223,7 @@ fn task_loss(spec: &Spec, y: &Cube) -> (f64, Cube) {
 
 /// Turns the outputs of one step into their derivatives.
 fn squared_error(y: &mut [f64], target: &[f64]) -> f64 {
-    y.iter_mut()
-        .zip(target)
-        .for_each(|(y, target)| *y -= target);
+    y.iter_mut().zip(target).for_each(|(y, target)| *y -= target);
     0.5 * y.iter().map(|d| d * d).sum::<f64>()
 }
 
@@ -252,9 +243,7 @@ fn cross_entropy(y: &mut [f64], class: usize, window: f64) -> f64 {
 fn rate_excess(spec: &Spec, z: &Cube) -> Vec<f64> {
     let samples = (z.len() * spec.steps) as f64;
     let count = |p: usize| z.iter().flatten().map(|z| z[p]).sum::<f64>();
-    (0..spec.n_rec)
-        .map(|p| count(p) / samples - spec.f0)
-        .collect()
+    (0..spec.n_rec).map(|p| count(p) / samples - spec.f0).collect()
 }
 
 /// L_t = (1−κ) Σ_k W_out g_t + c (f − f0) / (T B),  g_t = δ_t + κ g_t+1.
@@ -293,11 +282,7 @@ fn zeros(rows: usize, columns: usize) -> Table {
 fn presynaptic(spec: &Spec, run: &Run, trial: usize) -> Table {
     let silent = vec![0.0; spec.n_rec];
     let row = |t: usize| {
-        let last = if t == 0 {
-            &silent
-        } else {
-            &run.z[trial][t - 1]
-        };
+        let last = if t == 0 { &silent } else { &run.z[trial][t - 1] };
         [&spec.inputs[trial][t][..], last].concat()
     };
     (0..spec.steps).map(row).collect()
@@ -385,17 +370,13 @@ fn block_mean(spec: &Spec, p: usize, j: usize, present_only: bool) -> f64 {
 /// Γ_p,t+1 = Σ_j gain (1−α_j) L_j,t+1 ψ_j,t+1; On-MDGL has P and ψ̄ for L and ψ.
 fn modulation(spec: &Spec, run: &Run, trial: usize, gain: &Table, rule: Rule) -> Table {
     let (signal, psi) = match rule {
-        Rule::OnMdgl => (
-            feedback(spec, &run.delta[trial]),
-            low_pass(&run.psi[trial], spec.kappa),
-        ),
+        Rule::OnMdgl => (feedback(spec, &run.delta[trial]), low_pass(&run.psi[trial], spec.kappa)),
         _ => (run.signal[trial].clone(), run.psi[trial].clone()),
     };
     let mut out = zeros(spec.steps, spec.n_rec);
     for t in 1..spec.steps {
-        let secreted: Vec<f64> = (0..spec.n_rec)
-            .map(|j| (1.0 - spec.alpha[j]) * signal[t][j] * psi[t][j])
-            .collect();
+        let secreted: Vec<f64> =
+            (0..spec.n_rec).map(|j| (1.0 - spec.alpha[j]) * signal[t][j] * psi[t][j]).collect();
         out[t - 1] = gain.iter().map(|gain| dot(gain, &secreted)).collect();
     }
     out
@@ -427,23 +408,13 @@ fn recurrent_learning(spec: &Spec, run: &Run) -> (Table, Table) {
 }
 
 /// dv ← α dv + (1−α) dI − thr dz ;  db ← ρ db + (1−ρ) dz.
-fn advance_jacobian(
-    spec: &Spec,
-    p: usize,
-    pre: &[f64],
-    dz: &Table,
-    dv: &mut [f64],
-    db: &mut [f64],
-) {
+fn advance_jacobian(spec: &Spec, p: usize, pre: &[f64], dz: &Table, dv: &mut [f64], db: &mut [f64]) {
     let (alpha, rho) = (spec.alpha[p], spec.rho[p]);
     let mut current = vec![0.0; dv.len()];
     for (q, dz) in dz.iter().enumerate() {
         let weight = spec.w_rec[q][p];
         if weight != 0.0 {
-            current
-                .iter_mut()
-                .zip(dz)
-                .for_each(|(c, d)| *c += weight * d);
+            current.iter_mut().zip(dz).for_each(|(c, d)| *c += weight * d);
         }
     }
     for (row, x) in pre.iter().enumerate() {
