@@ -1,7 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { jsonLines, mdgl, temporaryFolder } from './helpers/cli.js'
+import { Model } from '../src/index.js'
+import { hasLine, interruptedMdgl, jsonLines, mdgl, temporaryFolder } from './helpers/cli.js'
 
 const SHORT = ['--iterations', '2', '--batch', '4', '--validate-every', '2']
 
@@ -15,6 +16,8 @@ for (const [what, args, says] of [
   ['two tasks', ['train', 'evidence-accumulation', 'juggling'], /'juggling' is one argument too many/],
   ['an unknown rule', ['train', 'evidence-accumulation', '--rule', 'magic'], /--rule is 'magic'.*eprop, mdgl/],
   ['a negative number', ['train', 'evidence-accumulation', '--iterations=-3'], /--iterations is '-3'/],
+  ['a value that looks like an option', ['train', 'evidence-accumulation', '--batch', '-3'], /--batch/],
+  ['validations after the end', ['compare', 'evidence-accumulation', '--iterations', '5'], /--validate-every is 10/],
   ['a fraction of a trial', ['train', 'evidence-accumulation', '--batch', '1.5'], /--batch is '1.5'/],
   ['no iterations', ['train', 'evidence-accumulation', '--iterations', '0'], /at least 1/],
   ['a learning rate of 0', ['train', 'evidence-accumulation', '--learning-rate', '0'], /number above 0/],
@@ -33,7 +36,7 @@ for (const [what, args, says] of [
 }
 
 test('help of every command has its examples', async t => {
-  for (const args of [['--help'], ['train', '--help'], ['verify', '-h'], ['compare', '--help']]) {
+  for (const args of [['--help'], ['train', '--help'], ['verify', '-h'], ['compare', '--help'], ['bench', '--help']]) {
     const { code, stdout } = await mdgl(...args)
     t.is(code, 0)
     t.regex(stdout, /Usage: mdgl[\s\S]*Examples:\n {2}mdgl /)
@@ -110,6 +113,29 @@ test('train: threads change nothing, seeds do', async t => {
   const one = await weights('one', '--threads', '1')
   t.deepEqual(await weights('three', '--threads', '3'), one)
   t.notDeepEqual(await weights('other', '--threads', '1', '--seed', '2'), one)
+})
+
+test('train leaves no folder behind when its options are refused', async t => {
+  const out = join(await temporaryFolder(t), 'run')
+  const { code, stderr } = await mdgl('train', 'evidence-accumulation', '--threads', '5000', '--out', out, ...SHORT)
+  t.is(code, 1)
+  t.regex(stderr, /^mdgl: options\.threads is 5000[^\n]*\n$/)
+  await t.throwsAsync(readdir(out), { code: 'ENOENT' })
+})
+
+const posixTest = process.platform === 'win32' ? test.skip : test
+
+posixTest('an interrupted train keeps the weights of the last completed iteration', async t => {
+  const out = join(await temporaryFolder(t), 'run')
+  const { code, stdout, stderr } = await interruptedMdgl(['train', 'evidence-accumulation', '--out', out], () =>
+    hasLine(join(out, 'metrics.jsonl'))
+  )
+  t.is(code, 130)
+  t.is(stdout, '')
+  const weights = join(out, 'weights-interrupted.safetensors')
+  t.is(stderr, `mdgl: interrupted; the weights of the last completed iteration are in ${weights}\n`)
+  t.deepEqual((await readdir(out)).sort(), ['config.json', 'metrics.jsonl', 'weights-interrupted.safetensors'])
+  t.is((await Model.load(weights)).description.seed, 1)
 })
 
 test('train does not write over what a folder holds', async t => {

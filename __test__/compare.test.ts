@@ -9,7 +9,7 @@ import { mean, median, movingMean, standardDeviation } from '../src/compare/stat
 import type { RuleName } from '../src/index.js'
 import { learningCurves } from '../src/plots/learning-curves.js'
 import { toPng } from '../src/plots/png.js'
-import { mdgl, temporaryFolder } from './helpers/cli.js'
+import { hasLine, interruptedMdgl, mdgl, temporaryFolder } from './helpers/cli.js'
 
 const tiny = (out: string, ...args: string[]) =>
   mdgl(
@@ -140,6 +140,27 @@ test('compare writes table, pictures and results, and goes on where it was', asy
   t.is(second.stderr.match(/done/g)?.length, 3)
   t.is((await stat(finished)).mtimeMs, before.mtimeMs)
   t.deepEqual(await readFile(join(out, 'eprop-2', 'weights.safetensors')), reference)
+})
+
+test('compare leaves an unfinished run of other settings alone, and says so', async t => {
+  const out = join(await temporaryFolder(t), 'runs')
+  t.is((await tiny(out, '--rules', 'eprop')).code, 0)
+  await rm(join(out, 'eprop-1', 'weights.safetensors'))
+  const { code, stderr } = await tiny(out, '--rules', 'eprop', '--batch', '5')
+  t.is(code, 1)
+  t.regex(stderr, /eprop-1 holds an unfinished run with another batchSize: choose another --out/)
+})
+
+const posixTest = process.platform === 'win32' ? test.skip : test
+
+posixTest('an interrupted compare says that it goes on', async t => {
+  const out = await temporaryFolder(t)
+  const { code, stdout, stderr } = await interruptedMdgl(['compare', 'evidence-accumulation', '--out', out], () =>
+    hasLine(join(out, 'bptt-1', 'metrics.jsonl'))
+  )
+  t.is(code, 130)
+  t.is(stdout, '')
+  t.is(stderr, 'mdgl: interrupted; the same command goes on from here\n')
 })
 
 test('compare leaves a finished run of other settings alone, and says so', async t => {

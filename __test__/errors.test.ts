@@ -117,6 +117,21 @@ const badNetworks: Record<string, [path: string | RegExp, build: () => unknown]>
     'description.population',
     () => Model.create(loose({ schema: 'mdgl-network/1', population: [] }))
   ],
+  'a misspelt option': ['options.sed', () => network(loose({ sed: 1 }))],
+  'options that are none': ['options', () => network(loose(5))],
+  'no sign': ['inputs.in.sign', () => network().input('in', 2, loose({ sign: null }))],
+  'no threshold': ['populations.x.threshold', () => network().lif('x', 2, loose({ threshold: null }))],
+  'a channel that is none': ['channels', () => builder.channel(loose(undefined))],
+  'a type without members': ['types.A', () => builder.type('A', loose(undefined))],
+  'a type of misspelt members': ['types.A.cells', () => builder.type('A', loose({ cells: 'al' }))],
+  'connections without synapses': [
+    'projections.in->cells.connections.pre',
+    () => builder.project('in', 'cells', loose({ connections: {} }))
+  ],
+  'plain JSON with a part that is none': [
+    'description.populations[0]',
+    () => Model.create(loose({ schema: 'mdgl-network/1', populations: [null] }))
+  ],
   'another schema': ['description.schema', () => Model.create(loose({ schema: 'mdgl-network/2', populations: [] }))]
 }
 
@@ -152,6 +167,12 @@ const badBatches: Record<string, [path: string | RegExp, batch: unknown]> = {
     /^batch\.inputs\.cues/,
     withInput({ analogue: new Float64Array(4 * 60 * 20).fill(Number.NaN) })
   ],
+  'no inputs': ['batch.inputs', { length: 60, targets: [0] }],
+  'a segment without units': ['batch.inputs.cues.rates[0].units', withRate({ units: undefined })],
+  'a segment that is none': ['batch.inputs.cues.rates[0]', withInput({ rates: [null] })],
+  'an event that is none': ['batch.inputs.cues.events[0]', withEvents([null])],
+  'two kinds of input': ['batch.inputs.cues', withInput({ events: [], rates: [] })],
+  'targets that are a number': ['batch.targets', { ...smallBatch(), trials: 4, targets: 7 }],
   'an unknown input': ['batch.inputs', { ...smallBatch(), inputs: { clues: { rates: [] } } }],
   'no kind of input': ['batch.inputs.cues', withInput({})],
   'a negative length': ['batch.length', { ...smallBatch(), length: -5 }],
@@ -199,6 +220,8 @@ const badOptions: Record<string, [path: string, options: Partial<TrainOptions<ty
   'an unknown projection': ['options.freeze', { freeze: [loose('cells')] }],
   'a signal that is none': ['options.signal', { signal: loose({ aborted: true }) }],
   'a target without validations': ['options.stopAt', { stopAt: { loss: 0.1 }, validateEvery: 0 }],
+  'a text for a list': ['options.freeze', { freeze: loose('back') }],
+  'no optimiser': ['optimiser', { optimiser: loose(null) }],
   'an unknown optimiser': ['optimiser.kind', { optimiser: loose({ kind: 'sgd' }) }],
   'a negative learning rate': ['optimiser.learningRate', { optimiser: { kind: 'adam', learningRate: -1 } }],
   'a beta of 1': ['optimiser.beta1', { optimiser: { kind: 'adam', beta1: 1 } }],
@@ -212,12 +235,25 @@ for (const [what, [path, options]] of Object.entries(badOptions)) {
   })
 }
 
+test('training without a task, or with one that makes no batches, is refused at once', t => {
+  invalidAt(t, 'task', () => train(model, loose(undefined), { rule: 'mdgl' }))
+  invalidAt(t, 'task.batch', () => train(model, loose({ ...sides, batch: undefined }), { rule: 'mdgl' }))
+})
+
+test('values of a squared error do not say how many trials there are', async t => {
+  const batch = { ...smallBatch(), targets: new Array(60 * 2).fill(0) }
+  const squared = { loss: { kind: 'squared-error' } } as const
+  await rejectsInvalidAt(t, 'batch.trials', () => evaluate(model, { ...batch, inputs: {} }, squared))
+  t.true((await evaluate(model, { ...batch, inputs: {}, trials: 1 }, squared)).loss >= 0)
+})
+
 test('rules are refused: unknown values and combinations without an equation', t => {
   invalidAt(t, 'rule.hops', () => expandRule(loose({ ...rules.mdgl, hops: 2 })))
   invalidAt(t, 'rule.feedback', () => expandRule(loose({ ...rules.mdgl, feedback: { random: 1 } })))
   invalidAt(t, 'rule.estimator', () => expandRule(loose({ ...rules.mdgl, estimator: 'rtrl' })))
   invalidAt(t, 'rule.estimator', () => expandRule({ ...rules.bptt, estimator: 'online' }))
   invalidAt(t, 'rule.channels', () => expandRule({ ...rules.bptt, channels: 'network' }))
+  invalidAt(t, 'rule.channels[0]', () => expandRule(loose({ ...rules.mdgl, channels: [null] })))
   invalidAt(t, 'rule.speed', () => expandRule(loose({ ...rules.mdgl, speed: 1 })))
 })
 
@@ -225,6 +261,7 @@ test('losses are refused: unknown kinds, readouts and windows', async t => {
   const attempt = (given: unknown) => () => evaluate(model, smallBatch(), { loss: loose(given) })
   await rejectsInvalidAt(t, 'loss.kind', attempt({ kind: 'hinge' }))
   await rejectsInvalidAt(t, 'loss', attempt({ chioce: loss }))
+  await rejectsInvalidAt(t, 'loss.choice', attempt({ choice: null }))
   await rejectsInvalidAt(t, 'loss.window', attempt({ kind: 'cross-entropy', window: -1 }))
   await rejectsInvalidAt(t, 'loss.window', attempt({ kind: 'cross-entropy', window: 61 }))
   await rejectsInvalidAt(t, 'loss.evaluate', attempt({ kind: 'custom' }))

@@ -89,11 +89,15 @@ test('a file that is no model is refused', async t => {
     await writeFile(file, 'not a model')
     const error = await t.throwsAsync(Model.load(file), { instanceOf: MdglError })
     t.is(error.code, 'file')
+    t.true(error.message.startsWith(`${file}: `))
     await Model.create(smallNetwork()).save(file)
     const bytes = await readFile(file)
     await writeFile(file, bytes.subarray(0, bytes.length - 7))
     t.is((await t.throwsAsync(Model.load(file), { instanceOf: MdglError })).code, 'file')
     await t.throwsAsync(Model.load(join(folder, 'missing')), { code: 'ENOENT' })
+    const nowhere = join(folder, 'missing', 'model.safetensors')
+    const unsaved = await t.throwsAsync(Model.create(smallNetwork()).save(nowhere), { code: 'ENOENT' })
+    t.true(unsaved.message.endsWith(`'${nowhere}'`), unsaved.message)
   } finally {
     await rm(folder, { recursive: true })
   }

@@ -2,7 +2,7 @@ import { appendFile, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import type { Metrics } from '../src/index.js'
-import { RUN_FORMAT, type RunConfig, RunFolder, readRunFolder, removeRunFolder } from '../src/run-folder.js'
+import { RUN_FORMAT, type RunConfig, RunFolder, readRunFolder } from '../src/run-folder.js'
 import { temporaryFolder } from './helpers/cli.js'
 
 const CONFIG: RunConfig = {
@@ -62,15 +62,30 @@ test('a folder of something else is neither used nor removed', async t => {
   const path = await temporaryFolder(t)
   await mkdir(join(path, 'photos'))
   await t.throwsAsync(RunFolder.create(path, CONFIG), { message: /is not empty: choose another/ })
-  await t.throwsAsync(removeRunFolder(path), { message: /is not a run folder of format mdgl-run\/1/ })
+  await t.throwsAsync(readRunFolder(path), { message: /is not a run folder of format mdgl-run\/1/ })
   await writeFile(join(path, 'config.json'), '{"format":"mdgl-run/9"}')
   await t.throwsAsync(readRunFolder(path), { message: /is not a run folder of format mdgl-run\/1/ })
   t.deepEqual((await readdir(path)).sort(), ['config.json', 'photos'])
 })
 
-test('a run folder can be removed', async t => {
+test('a run starts anew among files of others', async t => {
   const path = join(await temporaryFolder(t), 'run')
-  await (await RunFolder.create(path, CONFIG)).finish(model)
-  await removeRunFolder(path)
-  t.is(await readRunFolder(path), undefined)
+  const folder = await RunFolder.create(path, CONFIG)
+  await folder.append(metrics(1))
+  t.is(await folder.interrupt(model), join(path, 'weights-interrupted.safetensors'))
+  await writeFile(join(path, 'weights.txt'), 'mine')
+  t.false((await readRunFolder(path))?.finished)
+  await (await RunFolder.restart(path, CONFIG)).close()
+  t.deepEqual((await readdir(path)).sort(), ['config.json', 'metrics.jsonl', 'weights.txt'])
+  t.deepEqual((await readRunFolder(path))?.metrics, [])
+})
+
+test('a broken line of metrics is named by file and line', async t => {
+  const path = join(await temporaryFolder(t), 'run')
+  const folder = await RunFolder.create(path, CONFIG)
+  await folder.append(metrics(1))
+  await folder.close()
+  await appendFile(join(path, 'metrics.jsonl'), '{"iteration":2,"spl\n')
+  const { message } = await t.throwsAsync(readRunFolder(path))
+  t.is(message, `${join(path, 'metrics.jsonl')}:2 is no line of metrics`)
 })

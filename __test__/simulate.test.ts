@@ -56,6 +56,13 @@ test('events, triples and analogue values of the same counts do the same', async
   t.deepEqual(await run({ analogue: new Float32Array([1, 0, 1, 0]) }), flat)
 })
 
+test('names of Object.prototype are names like others', async t => {
+  const description = network().input('constructor', 2).lif('__proto__', 3).readout('toString', 1).build()
+  const { shape } = await simulate(Model.create(description), { length: 4, trials: 1, inputs: {} })
+  t.deepEqual(Object.entries(shape.populations), [['__proto__', { from: 0, to: 3 }]])
+  t.deepEqual(Object.keys(shape.readouts), ['toString'])
+})
+
 test('the seed decides the drawn events', async t => {
   const model = Model.create(smallNetwork())
   const [one, again, other] = await Promise.all(

@@ -3,15 +3,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import {
+  type Batch,
   type CustomLoss,
   evidenceAccumulation,
   MdglError,
   type Metrics,
   Model,
+  makeBatch,
   type Task,
   train
 } from '../src/index.js'
-import { collect, sides, smallBatch, smallNetwork } from './helpers/small.js'
+import { rejectsInvalidAt } from './helpers/expect.js'
+import { collect, STEPS, sides, smallBatch, smallNetwork } from './helpers/small.js'
 
 /** A model's weights and biases as one list. */
 function parameters(model: Model): number[] {
@@ -227,6 +230,75 @@ test('training with a custom loss is training with the built-in one', async t =>
     }
     t.is(other?.accuracy, 0.5)
   })
+})
+
+/** Half of the cues of each trial, as events and values: the kinds of input that a task may keep. */
+function typedTask(loss: Task['loss'], fresh: boolean): Task {
+  const events = new Uint32Array(8 * 3)
+  const targets = new Uint32Array(8)
+  return {
+    ...sides,
+    loss,
+    batch: async ({ rng }) => {
+      const [own, classes] = fresh ? [events.slice(), targets.slice()] : [events, targets]
+      for (let trial = 0; trial < 8; trial++) {
+        classes[trial] = rng.integer(2)
+        own.set([trial, rng.integer(STEPS), rng.integer(20)], trial * 3)
+      }
+      return { length: STEPS, inputs: { cues: { events: own } }, targets: classes }
+    }
+  }
+}
+
+for (const [kind, loss] of [
+  ['built-in', { kind: 'cross-entropy' }],
+  ['custom', byHand]
+] as const) {
+  test(`a task may use its arrays again: ${kind} loss`, async t => {
+    const run = async (fresh: boolean) => {
+      const options = { rule: 'mdgl', iterations: 6, validateEvery: 2 } as const
+      const metrics = await collect(train(Model.create(smallNetwork()), typedTask(loss, fresh), options))
+      return metrics.map(({ loss, gradientNorm }) => [loss, gradientNorm])
+    }
+    t.deepEqual(await run(false), await run(true))
+  })
+}
+
+test('a task may give its arrays away once the batch is made', async t => {
+  const run = async (transfer: boolean) => {
+    const task = typedTask({ kind: 'cross-entropy' }, true)
+    const giving: Task = {
+      ...task,
+      batch: async context => {
+        const batch = await task.batch(context)
+        const { events } = batch.inputs.cues as { events: Uint32Array<ArrayBuffer> }
+        const targets = batch.targets as Uint32Array<ArrayBuffer>
+        if (transfer) setImmediate(() => structuredClone(0, { transfer: [events.buffer, targets.buffer] }))
+        return batch
+      }
+    }
+    const metrics = await collect(train(Model.create(smallNetwork()), giving, { rule: 'mdgl', iterations: 4 }))
+    return metrics.map(({ loss }) => loss)
+  }
+  t.deepEqual(await run(true), await run(false))
+})
+
+test('makeBatch makes the batches of a training run', async t => {
+  const seen: Batch[] = []
+  const spying: Task = {
+    ...sides,
+    batch: async context => {
+      const batch = await sides.batch(context)
+      seen.push(batch)
+      return batch
+    }
+  }
+  await collect(train(Model.create(smallNetwork()), spying, { rule: 'mdgl', iterations: 2, seed: 3 }))
+  t.deepEqual(await makeBatch(sides, { split: 'train', size: 20, seed: 3 }), seen[0])
+  t.deepEqual(await makeBatch(sides, { split: 'train', size: 20, seed: 3, iteration: 2 }), seen[1])
+  t.notDeepEqual(await makeBatch(sides, { split: 'test', size: 20, seed: 3 }), seen[0])
+  await rejectsInvalidAt(t, 'options.size', () => makeBatch(sides, { split: 'test', size: 0, seed: 3 }))
+  await rejectsInvalidAt(t, 'options.split', () => makeBatch(sides, { split: 'tset' as never, size: 1, seed: 3 }))
 })
 
 test('a custom loss that throws rejects with its own error', async t => {

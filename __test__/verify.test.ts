@@ -42,7 +42,7 @@ test('--json prints a line for each rule and precision', async t => {
     t.is(line.file, SMALL)
     t.is(line.spikes, true)
     t.is(line.passed, true)
-    t.deepEqual(Object.keys(line.errors as object), ['loss', 'W_in', 'W_rec', 'W_out', 'b_out'])
+    t.deepEqual(Object.keys(line.errors as object), ['loss', 'y_last', 'W_in', 'W_rec', 'W_out', 'b_out'])
   }
 })
 
@@ -108,6 +108,28 @@ test('one spike too many fails every row', async t => {
 test('a wrong loss fails', async t => {
   const path = await changed(t, fixture => set(fixture, ['loss', 'task'], 1.5))
   t.is((await mdgl('verify', path)).code, 1)
+})
+
+test('a wrong total and a wrong readout fail', async t => {
+  const total = await changed(t, fixture => set(fixture, ['loss', 'total'], 1.5))
+  const readout = await changed(t, fixture => set(fixture, ['y_last', 1, 0], 0.5))
+  for (const path of [total, readout]) t.is((await mdgl('verify', path)).code, 1)
+})
+
+test('a file without total and readout verifies', async t => {
+  const path = await changed(t, fixture => {
+    set(fixture, ['loss', 'total'], undefined)
+    set(fixture, ['y_last'], undefined)
+  })
+  const { code, stdout } = await mdgl('verify', path)
+  t.is(code, 0)
+  t.regex(stdout, /^ {2}mdgl +f64 +equal +\S+ +– .* ok$/m)
+})
+
+test('--json writes an infinite error as text', async t => {
+  const path = await changed(t, fixture => set(fixture, ['loss', 'task'], 0))
+  const { stdout } = await mdgl('verify', '--json', path)
+  for (const { errors } of jsonLines(stdout)) t.is(get(errors, 'loss'), 'Infinity')
 })
 
 for (const [what, path, value, says] of [

@@ -1,8 +1,9 @@
 import type { Batch as NativeBatch, Input as NativeInput } from '#native'
-import { list, nonNegative, numbers, ownMemory, record, wholeNumber } from './check.js'
+import { list, nonNegative, numbers, object, ownMemory, record, wholeNumber } from './check.js'
 import type { NetworkDescription } from './description.js'
 import { toPositiveSteps, toSteps } from './duration.js'
 import { invalid } from './error.js'
+import type { Objective } from './objective.js'
 
 /** Poisson events of constant rate in some units for some time of one trial; the engine draws them. */
 export interface RateSegment {
@@ -59,10 +60,16 @@ const MOST_TRIALS = 2 ** 20
 const MOST_STEPS = 2 ** 28
 const SEGMENT_FIELDS = 6
 
-/** Checks a batch against a network and packs it for the engine. */
-export function encodeBatch(batch: Batch, description: NetworkDescription, key: DrawKey): NativeBatch {
+/** Checks a batch against a network and packs a copy for the engine; the objective says what its targets are. */
+export function encodeBatch(
+  batch: Batch,
+  description: NetworkDescription,
+  key: DrawKey,
+  objective?: Objective
+): NativeBatch {
   record(batch, 'batch', ['length', 'trials', 'inputs', 'targets'])
-  const trials = countTrials(batch)
+  object(batch.inputs, 'batch.inputs')
+  const trials = countTrials(batch, objective)
   const lengths = trialLengths(batch.length, trials, description.dt ?? 1)
   const steps = lengths.reduce((longest, length) => Math.max(longest, length), 0)
   const shape = { trials, lengths, dt: description.dt ?? 1 }
@@ -72,7 +79,9 @@ export function encodeBatch(batch: Batch, description: NetworkDescription, key: 
     trials,
     steps,
     ...(lengths.some(length => length !== steps) && { lengths: Uint32Array.from(lengths) }),
-    inputs: populations.map(({ name, size }) => encodeInput(batch.inputs[name], size, shape, `batch.inputs.${name}`)),
+    inputs: populations.map(({ name, size }) =>
+      Object.hasOwn(batch.inputs, name) ? encodeInput(batch.inputs[name], size, shape, `batch.inputs.${name}`) : {}
+    ),
     ...key
   }
 }
@@ -83,16 +92,21 @@ interface Shape {
   readonly dt: number
 }
 
-function countTrials(batch: Batch): number {
+function countTrials(batch: Batch, objective: Objective | undefined): number {
   const { length, trials, targets } = batch
   if (trials !== undefined) return wholeNumber(trials, 'batch.trials', 1, MOST_TRIALS)
   if (typeof length !== 'number')
     return wholeNumber(numbers(length, 'batch.length').length, 'batch.trials', 1, MOST_TRIALS)
-  if (isClasses(targets)) return wholeNumber(targets.length, 'batch.trials', 1, MOST_TRIALS)
+  if (isClasses(targets, objective)) return wholeNumber(targets.length, 'batch.trials', 1, MOST_TRIALS)
   throw invalid('batch.trials', trials, 'a number of trials, unless length or class targets give one a trial')
 }
 
-function isClasses(targets: Batch['targets']): targets is Uint32Array | readonly number[] {
+/** Only a squared error takes values from a plain array; a custom loss gets what the task gives. */
+function isClasses(
+  targets: Batch['targets'],
+  objective: Objective | undefined
+): targets is Uint32Array | readonly number[] {
+  if (objective?.terms.some(({ loss }) => loss.kind === 'squared-error')) return false
   return Array.isArray(targets) || targets instanceof Uint32Array
 }
 
@@ -119,26 +133,28 @@ function refuseUnknown(batch: Batch, populations: readonly { readonly name: stri
 function encodeInput(input: InputValues | undefined, units: number, shape: Shape, path: string): NativeInput {
   if (input === undefined) return {}
   record(input as Partial<Record<'rates' | 'events' | 'analogue', unknown>>, path, ['rates', 'events', 'analogue'])
+  if (Object.keys(input).length !== 1) throw invalid(path, input, "an object with one of 'rates', 'events', 'analogue'")
   if ('rates' in input) return { rates: encodeRates(input.rates, units, shape, `${path}.rates`) }
   if ('events' in input) return { events: encodeEvents(input.events, `${path}.events`) }
-  if ('analogue' in input) return { analogue: Float64Array.from(numbers(input.analogue, `${path}.analogue`)) }
-  throw invalid(path, input, "an object with 'rates', 'events' or 'analogue'")
+  return { analogue: Float64Array.from(numbers(input.analogue, `${path}.analogue`)) }
 }
 
 function encodeRates(segments: readonly RateSegment[], units: number, shape: Shape, path: string): Float64Array {
   if (!Array.isArray(segments)) throw invalid(path, segments, 'an array of rate segments')
   const packed = new Float64Array(segments.length * SEGMENT_FIELDS)
-  segments.forEach((segment: RateSegment, i) => {
+  for (const [i, segment] of segments.entries()) {
     packed.set(encodeSegment(segment, units, shape, `${path}[${i}]`), i * SEGMENT_FIELDS)
-  })
+  }
   return packed
 }
 
 function encodeSegment(segment: RateSegment, units: number, shape: Shape, path: string): number[] {
   record(segment, path, ['trial', 'units', 'from', 'to', 'rate'])
   const trial = wholeNumber(segment.trial, `${path}.trial`, 0, shape.trials - 1)
-  const first = wholeNumber(segment.units[0], `${path}.units[0]`, 0, units)
-  const end = wholeNumber(segment.units[1], `${path}.units[1]`, first, units)
+  const pair = numbers(segment.units, `${path}.units`)
+  if (pair.length !== 2) throw invalid(`${path}.units`, pair, 'a pair: the first unit and the one past the last')
+  const first = wholeNumber(pair[0], `${path}.units[0]`, 0, units)
+  const end = wholeNumber(pair[1], `${path}.units[1]`, first, units)
   const from = toSteps(segment.from, shape.dt, `${path}.from`)
   const to = toSteps(segment.to, shape.dt, `${path}.to`)
   const length = shape.lengths[trial] ?? 0
@@ -150,16 +166,17 @@ function encodeSegment(segment: RateSegment, units: number, shape: Shape, path: 
 function encodeEvents(events: Uint32Array | readonly (readonly number[])[], path: string): Uint32Array {
   if (events instanceof Uint32Array) {
     if (ownMemory(events, path).length % 3 !== 0) throw invalid(path, events, 'triples (trial, step, unit)')
-    return events
+    return events.slice()
   }
   if (!Array.isArray(events)) throw invalid(path, events, 'a Uint32Array or an array of triples (trial, step, unit)')
   const packed = new Uint32Array(events.length * 3)
-  events.forEach((triple: readonly number[], i) => {
-    if (triple.length !== 3) throw invalid(`${path}[${i}]`, triple, 'a triple (trial, step, unit)')
+  for (const [i, given] of events.entries()) {
+    const triple = numbers(given, `${path}[${i}]`)
+    if (triple.length !== 3) throw invalid(`${path}[${i}]`, given, 'a triple (trial, step, unit)')
     packed.set(
-      triple.map((value, j) => wholeNumber(value, `${path}[${i}][${j}]`, 0, 2 ** 32 - 1)),
+      Array.from(triple, (value, j) => wholeNumber(value, `${path}[${i}][${j}]`, 0, 2 ** 32 - 1)),
       i * 3
     )
-  })
+  }
   return packed
 }

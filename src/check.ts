@@ -81,6 +81,17 @@ export function callable<T>(value: T, path: string): T {
   return value
 }
 
+/** An array. */
+export function array<T>(value: readonly T[], path: string): readonly T[] {
+  if (!Array.isArray(value)) throw invalid(path, value, 'an array')
+  return value
+}
+
+/** A value, or the default for one that is left out; null is not left out. */
+export function orDefault<T>(value: T | undefined, fallback: T): T {
+  return value === undefined ? fallback : value
+}
+
 /** An array, or a typed array over memory that nothing else can change or take away. */
 export function numbers(value: unknown, path: string): ArrayLike<number> {
   if (Array.isArray(value)) return value

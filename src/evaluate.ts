@@ -1,4 +1,5 @@
-import { type Batch, encodeBatch } from './batch.js'
+import type { Batch as NativeBatch, Targets as NativeTargets } from '#native'
+import { type Batch, type DrawKey, encodeBatch } from './batch.js'
 import { wholeNumber } from './check.js'
 import type { NetworkDescription } from './description.js'
 import type { Losses, Regulariser } from './loss.js'
@@ -52,20 +53,36 @@ export async function evaluate<D extends NetworkDescription, P extends Precision
   nativeModel(model)
   checkOptions(options, ['loss', 'regulariser', 'seed'])
   const objective = makeObjective(options.loss, options.regulariser, model.description)
-  const encoded = encodeBatch(batch, model.description, drawKey(options.seed, model.description))
+  const packed = packBatch(batch, model.description, objective, drawKey(options.seed, model.description))
   const plan = { objective: objective.json, training: false }
-  return await withSession(model, plan, options, session => score(session, objective, batch, encoded))
+  return await withSession(model, plan, options, session => score(session, objective, packed))
+}
+
+/** A batch ready for the engine, which shares no memory with it, and the batch itself for custom losses. */
+export interface PackedBatch {
+  readonly batch: Batch
+  readonly encoded: NativeBatch
+  readonly targets: NativeTargets[]
+}
+
+/** Checks a batch and its targets and packs both for the engine. */
+export function packBatch(
+  batch: Batch,
+  description: NetworkDescription,
+  objective: Objective,
+  key: DrawKey
+): PackedBatch {
+  const encoded = encodeBatch(batch, description, key, objective)
+  return { batch, encoded, targets: encodeTargets(objective, batch, encoded.trials, encoded.steps) }
 }
 
 /** Evaluates a packed batch in an open session. */
 export async function score(
   session: Session,
   objective: Objective,
-  batch: Batch,
-  encoded: ReturnType<typeof encodeBatch>
+  { batch, encoded, targets }: PackedBatch
 ): Promise<Evaluation> {
   const { trials, steps } = encoded
-  const targets = encodeTargets(objective, batch, trials, steps)
   if (!objective.custom) return withAccuracy(await session.run(engine => engine.evaluate(encoded, targets)))
   const readout = await session.run(engine => engine.forward(encoded))
   const { loss, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)

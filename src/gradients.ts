@@ -1,8 +1,15 @@
-import { type Batch, encodeBatch } from './batch.js'
+import type { Batch } from './batch.js'
 import type { NetworkDescription } from './description.js'
-import { drawKey, type Evaluation, type ObjectiveOptions, withAccuracy } from './evaluate.js'
+import {
+  drawKey,
+  type Evaluation,
+  type ObjectiveOptions,
+  type PackedBatch,
+  packBatch,
+  withAccuracy
+} from './evaluate.js'
 import { type InputNames, type Model, nativeModel, type ProjectionNames, type ReadoutNames } from './model.js'
-import { askCustomLosses, encodeTargets, makeObjective, type Objective } from './objective.js'
+import { askCustomLosses, makeObjective, type Objective } from './objective.js'
 import type { Precision, Values } from './precision.js'
 import { ProjectionValues } from './projection.js'
 import { expandRule, type Rule, type RuleName } from './rule.js'
@@ -18,7 +25,7 @@ export interface GradientOptions extends RunOptions, ObjectiveOptions {
 export interface Gradients<D extends NetworkDescription, P extends Precision> {
   /** Loss, accuracy and rate of the batch. */
   readonly evaluation: Evaluation
-  /** The global norm over all plastic parameters. */
+  /** The global norm over all projections and biases, plastic or not. */
   readonly norm: number
   /** ∂E/∂W of each projection as the rule has it, in the order of {@link Weights.get}. */
   readonly projections: { readonly [Name in ProjectionNames<D>]: ProjectionValues<P> }
@@ -45,10 +52,10 @@ export async function gradients<D extends NetworkDescription, P extends Precisio
   nativeModel(model)
   checkOptions(options, ['loss', 'regulariser', 'seed'])
   const objective = makeObjective(options.loss, options.regulariser, model.description)
-  const encoded = encodeBatch(batch, model.description, drawKey(options.seed, model.description))
+  const packed = packBatch(batch, model.description, objective, drawKey(options.seed, model.description))
   const plan = { objective: objective.json, rule: JSON.stringify(expandRule(rule)), training: false }
   return await withSession(model, plan, options, async session => {
-    const result = await compute(session, objective, batch, encoded)
+    const result = await compute(session, objective, packed)
     const bias = Object.fromEntries(result.bias.map(({ name, values }) => [name, values]))
     const projections = Object.fromEntries(
       result.projections.map(({ name, pre, post, rows, columns, values }) => [
@@ -60,10 +67,9 @@ export async function gradients<D extends NetworkDescription, P extends Precisio
   })
 }
 
-async function compute(session: Session, objective: Objective, batch: Batch, encoded: ReturnType<typeof encodeBatch>) {
+async function compute(session: Session, objective: Objective, { batch, encoded, targets }: PackedBatch) {
   const { trials, steps } = encoded
   if (!objective.custom) {
-    const targets = encodeTargets(objective, batch, trials, steps)
     const result = await session.run(engine => engine.gradients(encoded, targets))
     return { ...result, evaluation: withAccuracy(result.evaluation) }
   }

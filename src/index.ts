@@ -85,7 +85,15 @@ export {
 } from './rule.js'
 export type { RunOptions } from './session.js'
 export { type Range, type Recording, type RecordingShape, type SimulateOptions, simulate } from './simulate.js'
-export type { BatchRandom, Random, Split, Task, TaskContext } from './task.js'
+export {
+  type BatchOptions,
+  type BatchRandom,
+  makeBatch,
+  type Random,
+  type Split,
+  type Task,
+  type TaskContext
+} from './task.js'
 export {
   type EvidenceNames,
   type EvidenceOptions,

@@ -125,7 +125,12 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
    */
   static async load(path: string | URL): Promise<Model> {
     const bytes = await readFile(path)
-    return new Model(guard(() => native.NativeModel.load(bytes)))
+    try {
+      return new Model(guard(() => native.NativeModel.load(bytes)))
+    } catch (error) {
+      if (!(error instanceof MdglError)) throw error
+      throw new MdglError({ ...error, message: `${path}: ${error.message}`, cause: error })
+    }
   }
 
   /**

@@ -1,4 +1,4 @@
-import { text } from './check.js'
+import { object, orDefault, record, text } from './check.js'
 import type {
   Channel,
   Connections,
@@ -141,10 +141,11 @@ export type ProjectionName<From extends string, To extends string, Options> = Op
  * ```
  * @param options - Step and seed.
  * @returns A builder; its methods return a new builder and leave the old one as it was.
- * @throws {@link MdglError} `'invalid'` for a step that is not above 0 or a seed that is not a whole number.
+ * @throws {@link MdglError} `'invalid'` for a step that is not above 0, a seed that is not a whole number or an unknown option.
  */
 export function network(options: NetworkOptions = {}): NetworkBuilder<NoNames> {
-  return new NetworkBuilder(emptyDraft(options.dt ?? 1, options.seed ?? 1))
+  record(options, 'options', ['dt', 'seed'])
+  return new NetworkBuilder(emptyDraft(orDefault(options.dt, 1), orDefault(options.seed, 1)))
 }
 
 /**
@@ -230,8 +231,9 @@ export class NetworkBuilder<N extends Names> {
     name: Name,
     members: { readonly [P in N['population']]?: Units }
   ): NetworkBuilder<With<N, 'type', Name>> {
+    object(members, `types.${text(name, 'types.name')}`)
     const listed = Object.entries<Units | undefined>(members).map(([population, units]) =>
-      this.#members(name, population, units ?? 'all')
+      this.#members(name, population, orDefault(units, 'all'))
     )
     return new NetworkBuilder(addType(this.#draft, { name, members: listed }))
   }
@@ -258,6 +260,7 @@ export class NetworkBuilder<N extends Names> {
    * @param channel - Secreting type, receiving type, gain, reach and kernel.
    */
   channel(channel: Pick<Channel<TypeNames<N>>, 'from' | 'to'> & Partial<Channel>): NetworkBuilder<N> {
+    object(channel, 'channels')
     const { from, to, name = `${from}->${to}`, gain = 'mean-weight', reach = 'synaptic', kernel = 'none' } = channel
     return new NetworkBuilder(addChannel(this.#draft, { ...channel, from, to, name, gain, reach, kernel }))
   }
@@ -274,13 +277,18 @@ export class NetworkBuilder<N extends Names> {
   }
 
   #members(type: string, name: string, units: Units) {
-    const path = `types.${text(type, 'types.name')}`
-    const population = find(this.#draft.populations, name, path)
+    const population = find(this.#draft.populations, name, `types.${type}`)
+    const path = `types.${type}.${name}`
     if (units === 'all') return { population: name }
-    if ('from' in units)
-      return { population: name, units: range(units.from, units.to, population.size, `${path}.${name}`) }
-    return { population: name, units }
+    if (isList(units)) return { population: name, units }
+    if (typeof units !== 'object' || units === null) throw invalid(path, units, "'all', an array of units, or a range")
+    record(units, path, ['from', 'to'])
+    return { population: name, units: range(units.from, units.to, population.size, path) }
   }
+}
+
+function isList(units: Units): units is readonly number[] {
+  return Array.isArray(units)
 }
 
 function range(from: number, to: number, size: number, path: string): number[] {

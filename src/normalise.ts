@@ -1,4 +1,18 @@
-import { finite, flag, list, nonNegative, numbers, oneOf, positive, record, text, wholeNumber } from './check.js'
+import {
+  array,
+  finite,
+  flag,
+  list,
+  nonNegative,
+  numbers,
+  object,
+  oneOf,
+  orDefault,
+  positive,
+  record,
+  text,
+  wholeNumber
+} from './check.js'
 import type {
   CellType,
   Channel,
@@ -50,7 +64,7 @@ export function addInput(draft: Draft, input: InputPopulation): Draft {
   const path = unitsPath(draft, input.name, 'inputs')
   record(input, path, ['name', 'size', 'sign'])
   const size = wholeNumber(input.size, `${path}.size`, 1, MOST_UNITS)
-  const part = { name: input.name, size, sign: sign(input.sign ?? 'free', size, `${path}.sign`) }
+  const part = { name: input.name, size, sign: sign(orDefault(input.sign, 'free'), size, `${path}.sign`) }
   return { ...draft, inputs: [...draft.inputs, part] }
 }
 
@@ -71,13 +85,13 @@ export function addPopulation(draft: Draft, given: Population): Draft {
   ])
   const size = wholeNumber(given.size, `${path}.size`, 1, MOST_UNITS)
   const each = (key: ParameterName, fallback: number, check: Check) =>
-    parameter(given[key] ?? fallback, size, `${path}.${key}`, check)
+    parameter(orDefault(given[key], fallback), size, `${path}.${key}`, check)
   const wholeSteps: Check = (value, where) => roundToSteps(value, draft.dt, where)
   const part = {
     name: given.name,
     size,
     model,
-    sign: sign(given.sign ?? 'free', size, `${path}.sign`),
+    sign: sign(orDefault(given.sign, 'free'), size, `${path}.sign`),
     membraneTimeConstant: each('membraneTimeConstant', 20, positive),
     threshold: each('threshold', 0.01, positive),
     refractoryPeriod: each('refractoryPeriod', 5, wholeSteps),
@@ -97,8 +111,8 @@ export function addReadout(draft: Draft, readout: Readout): Draft {
   const part = {
     name: readout.name,
     size: wholeNumber(readout.size, `${path}.size`, 1, MOST_UNITS),
-    timeConstant: positive(readout.timeConstant ?? 20, `${path}.timeConstant`),
-    bias: flag(readout.bias ?? true, `${path}.bias`)
+    timeConstant: positive(orDefault(readout.timeConstant, 20), `${path}.timeConstant`),
+    bias: flag(orDefault(readout.bias, true), `${path}.bias`)
   }
   return { ...draft, readouts: [...draft.readouts, part] }
 }
@@ -109,11 +123,12 @@ export function addType(draft: Draft, type: CellType): Draft {
   unused(type.name, namesOf(draft.types ?? []), 'types')
   const path = `types.${type.name}`
   record(type, path, ['name', 'members'])
-  const members = type.members.map(member => {
+  const members = array(type.members, `${path}.members`).map(member => {
     record(member, `${path}.members`, ['population', 'units'])
     const population = find(draft.populations, member.population, `${path}.population`)
     const where = `${path}.${population.name}`
-    const units = member.units?.map(unit => wholeNumber(unit, where, 0, population.size - 1))
+    const units =
+      member.units && Array.from(numbers(member.units, where), unit => wholeNumber(unit, where, 0, population.size - 1))
     return { population: population.name, ...(units !== undefined && { units }) }
   })
   return { ...draft, types: [...(draft.types ?? []), { name: type.name, members }] }
@@ -121,7 +136,7 @@ export function addType(draft: Draft, type: CellType): Draft {
 
 /** Adds a projection. */
 export function addProjection(draft: Draft, given: Projection): Draft {
-  const name = text(given.name ?? `${given.from}->${given.to}`, 'projections.name')
+  const name = text(orDefault(given.name, `${given.from}->${given.to}`), 'projections.name')
   unused(name, namesOf(draft.projections), 'projections')
   const path = `projections.${name}`
   record(given, path, ['name', 'from', 'to', 'density', 'connections', 'initialise', 'delay', 'plastic'])
@@ -133,8 +148,8 @@ export function addProjection(draft: Draft, given: Projection): Draft {
     from: from.name,
     to: to.name,
     ...synapses(given, from.size, to.size, path),
-    delay: oneStep(given.delay ?? draft.dt, draft.dt, `${path}.delay`),
-    plastic: flag(given.plastic ?? true, `${path}.plastic`)
+    delay: oneStep(orDefault(given.delay, draft.dt), draft.dt, `${path}.delay`),
+    plastic: flag(orDefault(given.plastic, true), `${path}.plastic`)
   }
   return { ...draft, projections: [...draft.projections, part] }
 }
@@ -184,7 +199,7 @@ export function normalise(given: NetworkDescription): NetworkDescription {
     'channels'
   ])
   oneOf(given.schema, 'description.schema', ['mdgl-network/1'] as const)
-  let draft = emptyDraft(given.dt ?? 1, given.seed ?? 1)
+  let draft = emptyDraft(orDefault(given.dt, 1), orDefault(given.seed, 1))
   draft = each(given.inputs, 'inputs').reduce(addInput, draft)
   draft = each(given.populations, 'populations').reduce(addPopulation, draft)
   draft = each(given.readouts, 'readouts').reduce(addReadout, draft)
@@ -213,8 +228,7 @@ type Check = (value: unknown, path: string) => number
 
 function each<T>(parts: readonly T[] | undefined, path: string): readonly T[] {
   if (parts === undefined) return []
-  if (!Array.isArray(parts)) throw invalid(`description.${path}`, parts, 'an array')
-  return parts
+  return array(parts, `description.${path}`).map((part, i) => object(part, `description.${path}[${i}]`))
 }
 
 function unitsPath(draft: Draft, name: string, kind: string): string {
@@ -232,7 +246,7 @@ function namesOf(parts: readonly { readonly name?: string | undefined }[]): stri
 }
 
 function parameter(value: Parameter, size: number, path: string, check: Check): Parameter {
-  if (typeof value !== 'object') return check(value, path)
+  if (typeof value !== 'object' || value === null) return check(value, path)
   const values = numbers(value, path)
   if (values.length !== size) throw invalid(path, value, `one number, or an array of ${size} (one a neuron)`)
   return Array.from(values, (entry, i) => check(entry, `${path}[${i}]`))
@@ -254,7 +268,7 @@ function sign(value: Sign, size: number, path: string): Sign {
   if (excitatory + inhibitory !== size) {
     throw invalid(path, value, `excitatory + inhibitory = ${size}, the population's size`)
   }
-  return { excitatory, inhibitory, shuffled: flag(counts.shuffled ?? false, `${path}.shuffled`) }
+  return { excitatory, inhibitory, shuffled: flag(orDefault(counts.shuffled, false), `${path}.shuffled`) }
 }
 
 function synapses(given: Projection, pre: number, post: number, path: string) {
@@ -269,15 +283,16 @@ function synapses(given: Projection, pre: number, post: number, path: string) {
   }
   const density = finite(given.density, `${path}.density`)
   if (density <= 0 || density > 1) throw invalid(`${path}.density`, density, 'a number above 0 and at most 1')
-  return { density, initialise: initialise(given.initialise ?? { scheme: 'balanced' }, `${path}.initialise`) }
+  return { density, initialise: initialise(orDefault(given.initialise, { scheme: 'balanced' }), `${path}.initialise`) }
 }
 
 function connections(given: Connections, pre: number, post: number, path: string): Connections {
   record(given, path, ['pre', 'post', 'values'])
+  const length = numbers(given.pre, `${path}.pre`).length
   const column = (key: keyof Connections, check: (value: number, where: string) => number) => {
     const values = numbers(given[key], `${path}.${key}`)
-    if (values.length !== given.pre.length) {
-      throw invalid(`${path}.${key}`, values, `as many entries as pre has (${given.pre.length})`)
+    if (values.length !== length) {
+      throw invalid(`${path}.${key}`, values, `as many entries as pre has (${length})`)
     }
     return Array.from(values, (value, i) => check(value, `${path}.${key}[${i}]`))
   }
@@ -289,6 +304,7 @@ function connections(given: Connections, pre: number, post: number, path: string
 }
 
 function initialise(value: Initialise, path: string): Initialise {
+  object(value, path)
   const scheme = oneOf(value.scheme, `${path}.scheme`, ['balanced', 'normal'] as const)
   if (value.scheme === 'normal') {
     record(value, path, ['scheme', 'standardDeviation'])

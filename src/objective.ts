@@ -1,6 +1,6 @@
 import type { Targets as NativeTargets } from '#native'
 import type { Batch, Targets } from './batch.js'
-import { callable, finite, list, nonNegative, numbers, oneOf, ownMemory, record, wholeNumber } from './check.js'
+import { callable, finite, list, nonNegative, numbers, object, oneOf, ownMemory, record, wholeNumber } from './check.js'
 import type { NetworkDescription, Readout } from './description.js'
 import { toPositiveSteps } from './duration.js'
 import { invalid } from './error.js'
@@ -108,6 +108,7 @@ function namedTerms(losses: { readonly [readout: string]: Loss }, readouts: read
 }
 
 function checkLoss(loss: Loss, path: string): Loss {
+  object(loss, path)
   oneOf(loss.kind, `${path}.kind`, ['cross-entropy', 'squared-error', 'custom'] as const)
   if (loss.kind === 'cross-entropy') return record(loss, path, ['kind', 'window'])
   if (loss.kind === 'squared-error') return record(loss, path, ['kind'])
@@ -131,8 +132,12 @@ function checkRegulariser(regulariser: Regulariser): Regulariser {
 
 function targetsOf(targets: Batch['targets'], readout: string, losses: number, path: string): unknown {
   if (targets === undefined) throw invalid(path, targets, 'targets; the loss needs them')
+  if (typeof targets !== 'object' || targets === null) {
+    throw invalid('batch.targets', targets, 'an array, or one entry for each readout that has a loss')
+  }
   if (!Array.isArray(targets) && !ArrayBuffer.isView(targets)) {
-    return (targets as { readonly [readout: string]: Targets })[readout]
+    const named = targets as { readonly [readout: string]: Targets }
+    return Object.hasOwn(named, readout) ? named[readout] : undefined
   }
   if (losses > 1) throw invalid(path, targets, 'one entry for each readout that has a loss, by name')
   return targets

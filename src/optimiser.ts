@@ -1,4 +1,17 @@
-import { finite, flag, list, nonNegative, oneOf, positive, record, wholeNumber, within } from './check.js'
+import {
+  array,
+  finite,
+  flag,
+  list,
+  nonNegative,
+  object,
+  oneOf,
+  orDefault,
+  positive,
+  record,
+  wholeNumber,
+  within
+} from './check.js'
 import { invalid } from './error.js'
 import { deepFreeze } from './freeze.js'
 
@@ -24,7 +37,7 @@ export interface OptimiserBase {
   readonly decay?: Decay | null
   /** Scales the gradient down to at most this global norm. Default null: no clipping. */
   readonly clipNorm?: number | null
-  /** Projections that keep their weights. Default none. */
+  /** Projections that keep their weights; biases are never frozen. Default none. */
   readonly frozen?: readonly string[]
 }
 
@@ -65,15 +78,16 @@ const SHARED = ['kind', 'learningRate', 'l1', 'temperature', 'rewiring', 'decay'
  * @throws {@link MdglError} `'invalid'` for a value that is not allowed or a projection that does not exist.
  */
 export function completeOptimiser(optimiser: Optimiser, projections: readonly string[]): Optimiser {
+  object(optimiser, 'optimiser')
   const kind = oneOf(optimiser.kind, 'optimiser.kind', ['adam', 'gradient-descent'] as const)
   const shared = {
-    learningRate: positive(optimiser.learningRate ?? 0.0025, 'optimiser.learningRate'),
-    l1: nonNegative(optimiser.l1 ?? 0.01, 'optimiser.l1'),
-    temperature: nonNegative(optimiser.temperature ?? 0, 'optimiser.temperature'),
-    rewiring: flag(optimiser.rewiring ?? true, 'optimiser.rewiring'),
+    learningRate: positive(orDefault(optimiser.learningRate, 0.0025), 'optimiser.learningRate'),
+    l1: nonNegative(orDefault(optimiser.l1, 0.01), 'optimiser.l1'),
+    temperature: nonNegative(orDefault(optimiser.temperature, 0), 'optimiser.temperature'),
+    rewiring: flag(orDefault(optimiser.rewiring, true), 'optimiser.rewiring'),
     decay: optimiser.decay == null ? null : checkDecay(optimiser.decay),
     clipNorm: optimiser.clipNorm == null ? null : positive(optimiser.clipNorm, 'optimiser.clipNorm'),
-    frozen: frozenNames(optimiser.frozen ?? [], projections, 'optimiser.frozen')
+    frozen: frozenNames(orDefault(optimiser.frozen, []), projections, 'optimiser.frozen')
   }
   if (optimiser.kind === 'gradient-descent') {
     record(optimiser, 'optimiser', SHARED)
@@ -82,16 +96,16 @@ export function completeOptimiser(optimiser: Optimiser, projections: readonly st
   record(optimiser, 'optimiser', [...SHARED, 'beta1', 'beta2', 'epsilon'])
   return deepFreeze({
     kind: kind as 'adam',
-    beta1: within(optimiser.beta1 ?? 0.9, 'optimiser.beta1', 0, 1),
-    beta2: within(optimiser.beta2 ?? 0.999, 'optimiser.beta2', 0, 1),
-    epsilon: positive(optimiser.epsilon ?? 1e-8, 'optimiser.epsilon'),
+    beta1: within(orDefault(optimiser.beta1, 0.9), 'optimiser.beta1', 0, 1),
+    beta2: within(orDefault(optimiser.beta2, 0.999), 'optimiser.beta2', 0, 1),
+    epsilon: positive(orDefault(optimiser.epsilon, 1e-8), 'optimiser.epsilon'),
     ...shared
   })
 }
 
 /** Checks that every name is a projection's. */
 export function frozenNames(names: readonly string[], projections: readonly string[], path: string): readonly string[] {
-  const unknown = names.find(name => !projections.includes(name))
+  const unknown = array(names, path).find(name => !projections.includes(name))
   if (unknown !== undefined) throw invalid(path, unknown, list(projections))
   return [...names]
 }

@@ -1,4 +1,4 @@
-import { list, oneOf, record } from './check.js'
+import { list, object, oneOf, record } from './check.js'
 import type { Channel, Gain, Kernel, Reach } from './description.js'
 import { invalid } from './error.js'
 import { deepFreeze } from './freeze.js'
@@ -149,8 +149,12 @@ function check(rule: Rule): Rule {
 function channels(given: Rule['channels']): Rule['channels'] {
   const path = 'rule.channels'
   if (typeof given === 'string') return oneOf(given, path, ['network'] as const)
-  if (isList(given)) return given.map((channel, i) => ({ ...channel, ...channelShape(channel, `${path}[${i}]`) }))
+  if (isList(given)) return given.map((channel, i) => listed(channel, `${path}[${i}]`))
   return channelShape(record(given, path, ['gain', 'reach', 'kernel']), path)
+}
+
+function listed(channel: Channel, path: string): Channel {
+  return { ...object(channel, path), ...channelShape(channel, path) }
 }
 
 function isList(given: UniformChannel | readonly Channel[]): given is readonly Channel[] {

@@ -36,8 +36,11 @@ interface Saveable {
 const CONFIG = 'config.json'
 const METRICS = 'metrics.jsonl'
 const WEIGHTS = 'weights.safetensors'
+const INTERRUPTED = 'weights-interrupted.safetensors'
+/** What a run writes, under its own name or the one it has until it is whole. */
+const RUN_FILES = /^(?:config\.json|metrics\.jsonl|weights(?:-interrupted)?\.safetensors)(?:\.[\da-f-]{36}(?:\.tmp)?)?$/
 
-/** A run folder being written: config.json at once, metrics.jsonl line by line, weights.safetensors at the end. */
+/** A run folder being written: config.json at once, metrics.jsonl line by line, the weights at the end. */
 export class RunFolder {
   readonly path: string
   readonly #metrics: FileHandle
@@ -58,6 +61,18 @@ export class RunFolder {
     if ((await readdir(path)).length > 0) {
       throw new Error(`${path} is not empty: choose another folder for the run, or remove this one`)
     }
+    return RunFolder.#start(path, config)
+  }
+
+  /** Starts a run folder anew: a run's files in it go, and nothing else. */
+  static async restart(path: string, config: RunConfig): Promise<RunFolder> {
+    await mkdir(path, { recursive: true })
+    const stale = (await readdir(path)).filter(name => RUN_FILES.test(name))
+    await Promise.all(stale.map(name => rm(join(path, name))))
+    return RunFolder.#start(path, config)
+  }
+
+  static async #start(path: string, config: RunConfig): Promise<RunFolder> {
     await writeWhole(join(path, CONFIG), `${JSON.stringify(config, null, 2)}\n`)
     return new RunFolder(path, await open(join(path, METRICS), 'wx'))
   }
@@ -71,6 +86,18 @@ export class RunFolder {
   async finish(model: Saveable): Promise<void> {
     await this.close()
     await model.save(join(this.path, WEIGHTS))
+  }
+
+  /**
+   * Keeps the weights of a run that was interrupted, which stays unfinished, and closes the folder.
+   *
+   * @returns The file with the weights.
+   */
+  async interrupt(model: Saveable): Promise<string> {
+    await this.close()
+    const file = join(this.path, INTERRUPTED)
+    await model.save(file)
+    return file
   }
 
   /** Closes the folder, and leaves the run unfinished unless it was finished. */
@@ -93,7 +120,7 @@ export interface StoredRun {
  * Reads a run folder.
  *
  * @returns `undefined` where there is no folder or an empty one.
- * @throws An error for a folder that is not a run's.
+ * @throws An error for a folder that is not a run's, or a broken line of metrics.
  */
 export async function readRunFolder(path: string): Promise<StoredRun | undefined> {
   const names = await readdir(path).catch(ifMissing<string[]>([]))
@@ -102,19 +129,12 @@ export async function readRunFolder(path: string): Promise<StoredRun | undefined
   if (!isRunConfig(config)) {
     throw new Error(`${path} is not a run folder of format ${RUN_FORMAT}: choose another folder, or remove this one`)
   }
-  const text = await readFile(join(path, METRICS), 'utf8').catch(ifMissing(''))
+  const file = join(path, METRICS)
+  const text = await readFile(file, 'utf8').catch(ifMissing(''))
   // A run that was ended from outside may leave half a line behind.
   const whole = text.slice(0, text.lastIndexOf('\n') + 1)
-  const metrics = whole
-    .split('\n')
-    .filter(line => line !== '')
-    .map(line => JSON.parse(line) as Metrics)
+  const metrics = whole.split('\n').flatMap((line, i) => (line === '' ? [] : [parseMetrics(line, `${file}:${i + 1}`)]))
   return { config, metrics, finished: names.includes(WEIGHTS) }
-}
-
-/** Removes a run folder, and nothing that is not one. */
-export async function removeRunFolder(path: string): Promise<void> {
-  if ((await readRunFolder(path)) !== undefined) await rm(path, { recursive: true })
 }
 
 /** A line of metrics.jsonl and of `--json`, without its end of line. */
@@ -135,6 +155,12 @@ function parse(text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+function parseMetrics(line: string, place: string): Metrics {
+  const metrics = parse(line)
+  if (typeof metrics !== 'object' || metrics === null) throw new Error(`${place} is no line of metrics`)
+  return metrics as Metrics
 }
 
 function isRunConfig(value: unknown): value is RunConfig {

@@ -83,8 +83,8 @@ export async function simulate<D extends NetworkDescription, P extends Precision
   nativeModel(model)
   checkOptions(options, ['voltage', 'rule', 'loss', 'regulariser', 'seed'])
   const { description } = model
-  const encoded = encodeBatch(batch, description, drawKey(options.seed, description))
   const { plan, objective } = makePlan(options, description)
+  const encoded = encodeBatch(batch, description, drawKey(options.seed, description), objective)
   const targets = objective && encodeTargets(objective, batch, encoded.trials, encoded.steps)
   const voltage = flag(options.voltage ?? false, 'options.voltage')
   return await withSession(model, plan, options, async session => {
@@ -122,11 +122,11 @@ function shapeOf(
 }
 
 function ranges(parts: readonly { readonly name: string; readonly size: number }[]) {
-  const named: Record<string, Range> = {}
   let total = 0
-  for (const { name, size } of parts) {
-    named[name] = { from: total, to: total + size }
+  const entries = parts.map(({ name, size }): [string, Range] => {
+    const from = total
     total += size
-  }
-  return { named, total }
+    return [name, { from, to: total }]
+  })
+  return { named: Object.fromEntries(entries), total }
 }

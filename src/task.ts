@@ -1,5 +1,5 @@
 import type { Batch } from './batch.js'
-import { wholeNumber } from './check.js'
+import { callable, object, oneOf, record, wholeNumber } from './check.js'
 import type { Names, NetworkDescription } from './description.js'
 import type { Losses, Regulariser } from './loss.js'
 import { guard, native } from './native.js'
@@ -31,7 +31,7 @@ export interface Random {
 /** The random numbers of a batch; {@link BatchRandom.trial} gives those of a trial. */
 export interface BatchRandom extends Random {
   /**
-   * A generator keyed by the trial: what it draws does not depend on other trials.
+   * A generator keyed by the trial: what it draws does not depend on other trials. It starts over at each call.
    *
    * @param index - The trial.
    */
@@ -107,6 +107,49 @@ const FIRST_TASK_STREAM = 100
 const WHOLE_BATCH = 2 ** 32 - 1
 const MOST_TRIALS = 2 ** 20
 const MOST = 2 ** 32 - 1
+
+/** Which batch {@link makeBatch} makes. */
+export interface BatchOptions {
+  /** What the batch is for: training draws `'train'` and `'validation'`, so `'test'` is a batch it has never seen. */
+  readonly split: Split
+  /** Number of trials. */
+  readonly size: number
+  /** Seed of the random numbers: a whole number of at least 0. */
+  readonly seed: number
+  /** The iteration, from 1. Default 1. */
+  readonly iteration?: number
+}
+
+/**
+ * Makes a batch of a task, the same that {@link train} makes for the same seed, split, iteration and size. Where it gives
+ * rates, the engine draws the events when the batch is run, from the seed that {@link evaluate} or another run is given.
+ *
+ * @example
+ * ```ts
+ * const batch = await makeBatch(task, { split: 'test', size: 100, seed: 1 });
+ * const { accuracy } = await evaluate(model, batch, { loss: task.loss });
+ * ```
+ * @param task - The task.
+ * @param options - Split, size, seed and iteration.
+ * @throws {@link MdglError} as a rejection: `'invalid'` for a task without `batch` and for an option that is not allowed;
+ * the task's own error as it is.
+ */
+export async function makeBatch(task: Task, options: BatchOptions): Promise<Batch> {
+  checkTask(task)
+  record(options, 'options', ['split', 'size', 'seed', 'iteration'])
+  const split = oneOf(options.split, 'options.split', SPLITS)
+  const size = wholeNumber(options.size, 'options.size', 1, MOST_TRIALS)
+  const seed = wholeNumber(options.seed, 'options.seed')
+  const { iteration = 1 } = options
+  wholeNumber(iteration, 'options.iteration', 1, MOST)
+  return await task.batch({ iteration, split, size, rng: batchRandom(seed, split, iteration) })
+}
+
+/** Refuses what cannot make batches. */
+export function checkTask(task: Task): void {
+  object(task, 'task')
+  callable(task.batch, 'task.batch')
+}
 
 /** The stream from which a split's input events are drawn. */
 export function eventStream(split: Split): number {

@@ -1,11 +1,10 @@
-import { type Batch, encodeBatch } from './batch.js'
 import type { NetworkDescription } from './description.js'
-import { type Evaluation, score, withAccuracy } from './evaluate.js'
+import { type Evaluation, type PackedBatch, packBatch, score, withAccuracy } from './evaluate.js'
 import type { Model } from './model.js'
-import { askCustomLosses, encodeTargets } from './objective.js'
+import { askCustomLosses } from './objective.js'
 import type { Precision } from './precision.js'
 import { Session } from './session.js'
-import { batchRandom, eventStream, type Split, type Task } from './task.js'
+import { eventStream, makeBatch, type Split, type Task } from './task.js'
 import { planTraining, type StopAt, type TrainingPlan, type TrainOptions } from './training-plan.js'
 
 /** What is known after an iteration's step, or after a validation. */
@@ -41,7 +40,10 @@ export interface Training extends AsyncIterableIterator<Metrics, undefined, unde
  * `validateEvery` iterations a validation on a fresh batch follows.
  *
  * An iteration runs when its metrics are asked for, so at each turn of the loop the model's weights are those of the
- * iteration just reported. The next batch is made while the engine works on this one.
+ * iteration just reported. The next batch is made while the engine works on this one (not with a custom loss).
+ *
+ * Batches depend on seed, split and iteration only: a second run with the same seed draws the same batches again. A model
+ * keeps its optimiser's moments from one run to the next and in a clone; a saved and loaded one has its weights alone.
  *
  * @example
  * ```ts
@@ -67,12 +69,6 @@ export function train<D extends NetworkDescription, P extends Precision>(
 }
 
 const LEFT = Symbol('the loop was left')
-
-/** A batch ready for the engine, with what a custom loss needs of it. */
-interface Prepared {
-  readonly batch: Batch
-  readonly encoded: ReturnType<typeof encodeBatch>
-}
 
 interface Step extends Evaluation {
   readonly gradientNorm: number
@@ -124,61 +120,52 @@ class TrainingRun implements Training {
 
   async *#iterate(session: Session): AsyncGenerator<Metrics, undefined, undefined> {
     const { iterations, batchSize, validationSize, validateEvery, stopAt } = this.#plan
-    let next = this.#prepare('train', 1, batchSize)
+    let ahead: Promise<PackedBatch> | undefined
     for (let iteration = 1; iteration <= iterations; iteration++) {
-      const prepared = await unlessAborted(next, this.#signal)
+      const prepared = await unlessAborted(ahead ?? this.#prepare('train', iteration, batchSize), this.#signal)
       const begun = performance.now()
       const running = this.#step(session, prepared)
-      if (iteration < iterations) next = this.#prepareAhead(iteration + 1)
+      ahead = this.#prepareAhead(iteration + 1)
       const { gradientNorm, ...step } = await running
       const latest = { iteration, gradientNorm, msPerIteration: performance.now() - begun }
       yield { ...latest, split: 'train', ...step }
       if (validateEvery === 0 || iteration % validateEvery !== 0) continue
       const fresh = await unlessAborted(this.#prepare('validation', iteration, validationSize), this.#signal)
-      const validation = await score(session, this.#plan.objective, fresh.batch, fresh.encoded)
+      const validation = await score(session, this.#plan.objective, fresh)
       yield { ...latest, split: 'validation', ...validation }
       if (reached(stopAt, validation)) return
     }
   }
 
-  /** A batch made ahead may fail before anybody waits for it; the error belongs to its own iteration. */
-  #prepareAhead(iteration: number): Promise<Prepared> {
-    const prepared = this.#prepare('train', iteration, this.#plan.batchSize)
+  /**
+   * Starts on a later iteration's batch, if there is one. It may fail before anybody waits for it; the error belongs to
+   * its own iteration. A custom loss reads the batch itself, which a task may overwrite with the next: nothing is ahead.
+   */
+  #prepareAhead(iteration: number): Promise<PackedBatch> | undefined {
+    const { iterations, objective, batchSize } = this.#plan
+    if (iteration > iterations || objective.custom) return undefined
+    const prepared = this.#prepare('train', iteration, batchSize)
     prepared.catch(() => undefined)
     return prepared
   }
 
-  async #prepare(split: Split, iteration: number, size: number): Promise<Prepared> {
-    const { task, seed, model } = this.#plan
+  async #prepare(split: Split, iteration: number, size: number): Promise<PackedBatch> {
+    const { task, seed, model, objective } = this.#plan
     const batch = await makeBatch(task, { seed, split, iteration, size })
-    const key = { seed, stream: eventStream(split), iteration }
-    return { batch, encoded: encodeBatch(batch, model.description, key) }
+    return packBatch(batch, model.description, objective, { seed, stream: eventStream(split), iteration })
   }
 
-  async #step(session: Session, { batch, encoded }: Prepared): Promise<Step> {
+  async #step(session: Session, { batch, encoded, targets }: PackedBatch): Promise<Step> {
     const { objective } = this.#plan
-    const { trials, steps } = encoded
     if (!objective.custom) {
-      const targets = encodeTargets(objective, batch, trials, steps)
       const { evaluation, gradientNorm } = await session.run(engine => engine.step(encoded, targets))
       return { ...withAccuracy(evaluation), gradientNorm }
     }
     const readout = await session.run(engine => engine.forward(encoded))
-    const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
+    const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, encoded.trials, encoded.steps)
     const { evaluation, gradientNorm } = await session.run(engine => engine.stepFrom(delta, loss))
     return { ...evaluation, accuracy: accuracy ?? null, gradientNorm }
   }
-}
-
-interface BatchKey {
-  readonly seed: number
-  readonly split: Split
-  readonly iteration: number
-  readonly size: number
-}
-
-async function makeBatch(task: Task, { seed, split, iteration, size }: BatchKey): Promise<Batch> {
-  return await task.batch({ iteration, split, size, rng: batchRandom(seed, split, iteration) })
 }
 
 function reached(stopAt: StopAt | undefined, { loss, accuracy }: Evaluation): boolean {

@@ -1,4 +1,4 @@
-import { finite, record, wholeNumber } from './check.js'
+import { finite, orDefault, record, wholeNumber } from './check.js'
 import type { NetworkDescription } from './description.js'
 import { invalid } from './error.js'
 import type { Regulariser } from './loss.js'
@@ -8,7 +8,7 @@ import { completeOptimiser, defaultOptimiser, frozenNames, type Optimiser } from
 import type { Precision } from './precision.js'
 import { expandRule, type Rule, type RuleName } from './rule.js'
 import { checkOptions, type RunOptions } from './session.js'
-import type { Task } from './task.js'
+import { checkTask, type Task } from './task.js'
 
 const DEFAULT_ITERATIONS = 1000
 const DEFAULT_BATCH_SIZE = 64
@@ -57,7 +57,7 @@ export interface TrainOptions<D extends NetworkDescription = NetworkDescription>
   readonly validationSize?: number | undefined
   /** Stop early once a validation reaches this. */
   readonly stopAt?: StopAt | undefined
-  /** Projections that keep their weights. */
+  /** Projections that keep their weights; biases are never frozen. */
   readonly freeze?: readonly ProjectionNames<D>[] | undefined
 }
 
@@ -85,10 +85,11 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
   options: TrainOptions<D>
 ): TrainingPlan {
   nativeModel(model)
+  checkTask(task)
   checkOptions(options, OPTIONS)
   const { description } = model
   const number = (key: NumberOption, fallback: number, least: number, most: number) =>
-    wholeNumber(options[key] ?? fallback, `options.${key}`, least, most)
+    wholeNumber(orDefault(options[key], fallback), `options.${key}`, least, most)
   const batchSize = number('batchSize', task.batchSize ?? DEFAULT_BATCH_SIZE, 1, MOST_TRIALS)
   const validateEvery = number('validateEvery', task.validateEvery ?? DEFAULT_VALIDATE_EVERY, 0, MOST_ITERATIONS)
   const regulariser = options.regulariser === undefined ? task.regulariser : options.regulariser
@@ -100,7 +101,7 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
     optimiser: JSON.stringify(planOptimiser(task, options, projectionNames(description))),
     iterations: number('iterations', task.iterations ?? DEFAULT_ITERATIONS, 1, MOST_ITERATIONS),
     batchSize,
-    seed: wholeNumber(options.seed ?? description.seed ?? 1, 'options.seed'),
+    seed: wholeNumber(orDefault(options.seed, description.seed ?? 1), 'options.seed'),
     validateEvery,
     validationSize: number('validationSize', batchSize, 1, MOST_TRIALS),
     stopAt: checkStopAt(options.stopAt, validateEvery),
@@ -111,8 +112,8 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
 type NumberOption = 'iterations' | 'batchSize' | 'validateEvery' | 'validationSize'
 
 function planOptimiser(task: Task, options: TrainOptions, projections: readonly string[]): Optimiser {
-  const optimiser = completeOptimiser(options.optimiser ?? task.optimiser ?? defaultOptimiser, projections)
-  const frozen = frozenNames(options.freeze ?? [], projections, 'options.freeze')
+  const optimiser = completeOptimiser(orDefault(options.optimiser, task.optimiser ?? defaultOptimiser), projections)
+  const frozen = frozenNames(orDefault(options.freeze, []), projections, 'options.freeze')
   return { ...optimiser, frozen: [...new Set([...(optimiser.frozen ?? []), ...frozen])] }
 }
 

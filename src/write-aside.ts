@@ -17,6 +17,13 @@ export async function writeAside(path: string | URL, bytes: Uint8Array): Promise
     await rename(aside, target)
   } catch (error) {
     await rm(aside, { force: true })
-    throw error
+    throw nameTarget(error, aside, target)
   }
+}
+
+/** The caller knows nothing of the name the file has meanwhile. */
+function nameTarget(error: unknown, aside: string, target: string): unknown {
+  if (!(error instanceof Error)) return error
+  error.message = error.message.replaceAll(aside, target)
+  return Object.assign(error, { path: target })
 }

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
 
@@ -16,8 +17,20 @@ export interface Outcome {
 
 /** Runs `mdgl` as a person would, in a process of its own and with no terminal. */
 export function mdgl(...args: readonly string[]): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  return start(args).outcome
+}
+
+/** The same, with SIGINT as soon as the condition holds. */
+export async function interruptedMdgl(args: readonly string[], condition: () => Promise<boolean>): Promise<Outcome> {
+  const { child, outcome } = start(args)
+  while (child.exitCode === null && !(await condition())) await setTimeout(10)
+  child.kill('SIGINT')
+  return outcome
+}
+
+function start(args: readonly string[]) {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const outcome = new Promise<Outcome>((resolve, reject) => {
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', text => {
@@ -29,6 +42,13 @@ export function mdgl(...args: readonly string[]): Promise<Outcome> {
     child.on('error', reject)
     child.on('close', code => resolve({ code, stdout, stderr }))
   })
+  return { child, outcome }
+}
+
+/** Whether a file has a whole line. */
+export async function hasLine(path: string): Promise<boolean> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  return text.includes('\n')
 }
 
 /** A folder that goes when the test ends. */

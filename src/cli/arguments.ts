@@ -19,7 +19,7 @@ export function split(args: readonly string[], options: OptionsConfig): Argument
   } catch (error) {
     // Node explains at length how a value may begin with a dash; the first sentence says what is wrong.
     const message = error instanceof Error ? error.message : String(error)
-    throw new UsageError(message.split('. ')[0] ?? message)
+    throw new UsageError(message.split(/\.\s/)[0] ?? message)
   }
 }
 

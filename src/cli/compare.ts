@@ -4,8 +4,9 @@ import { type Comparison, resultsJson, summarise } from '../compare/comparison.j
 import { type FinishedRun, finishedRun } from '../compare/runs.js'
 import { type RuleName, ruleNames } from '../rule.js'
 import type { RunOptions } from '../runs/train-run.js'
-import { type Arguments, seeds, split, text, whole, word, words } from './arguments.js'
+import { type Arguments, seeds, split, text, UsageError, whole, word, words } from './arguments.js'
 import { COMPARE_HELP } from './help.js'
+import { INTERRUPTED, interruptible } from './interrupt.js'
 import { bar, lines } from './progress.js'
 import { report } from './report.js'
 import { taskArgument } from './task-argument.js'
@@ -37,8 +38,11 @@ export async function compareCommand(args: readonly string[]): Promise<number> {
   const chosenRules = words(given, 'rules', ruleNames) ?? FIG_3C_RULES
   const planned = chosenSeeds.flatMap(seed => chosenRules.map(rule => ({ ...common, rule, seed })))
 
-  const runs: FinishedRun[] = []
-  for (const [i, options] of planned.entries()) runs.push(await oneRun(options, out, `${i + 1}/${planned.length}`))
+  const runs = await interruptible(signal => allRuns(planned, out, signal))
+  if (runs === undefined) {
+    console.error('mdgl: interrupted; the same command goes on from here')
+    return INTERRUPTED
+  }
   // Rules in the order asked for, whatever the order of the runs.
   runs.sort((a, b) => chosenRules.indexOf(a.rule) - chosenRules.indexOf(b.rule))
   const comparison = summarise(common.task.name, common.iterations, runs)
@@ -49,13 +53,36 @@ export async function compareCommand(args: readonly string[]): Promise<number> {
 
 function commonOptions(given: Arguments): Omit<RunOptions, 'rule' | 'seed'> {
   const task = taskArgument(given.rest)
+  const iterations = whole(given, 'iterations', 1) ?? task.iterations
+  const validateEvery = whole(given, 'validate-every', 1) ?? task.validateEvery
+  if (validateEvery > iterations) {
+    throw new UsageError(`--validate-every is ${validateEvery}; it must be at most --iterations, ${iterations}`)
+  }
   return {
     task,
-    iterations: whole(given, 'iterations', 1) ?? task.iterations,
+    iterations,
     batchSize: whole(given, 'batch', 1) ?? task.batchSize,
-    validateEvery: whole(given, 'validate-every', 1) ?? task.validateEvery,
+    validateEvery,
     precision: word(given, 'precision', ['f32', 'f64'] as const) ?? 'f32',
     threads: whole(given, 'threads', 1)
+  }
+}
+
+/** @returns Nothing when the signal interrupted them. */
+async function allRuns(
+  planned: readonly RunOptions[],
+  out: string,
+  signal: AbortSignal
+): Promise<FinishedRun[] | undefined> {
+  const runs: FinishedRun[] = []
+  try {
+    for (const [i, options] of planned.entries()) {
+      runs.push(await oneRun({ ...options, signal }, out, `${i + 1}/${planned.length}`))
+    }
+    return runs
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return undefined
+    throw error
   }
 }
 

@@ -1,7 +1,9 @@
+import { WORKLOAD_NAMES } from '../bench/workloads.js'
 import { ruleNames } from '../rule.js'
 import { TASK_NAMES } from '../runs/tasks.js'
 
 const TASKS = TASK_NAMES.join(', ')
+const WORKLOADS = WORKLOAD_NAMES.join(', ')
 const RULES = ruleNames.join(', ')
 
 export const MAIN_HELP = `mdgl: train recurrent spiking networks with BPTT, e-prop and multidigraph learning
@@ -12,6 +14,7 @@ Commands:
   train <task>      train a network and write a run folder
   verify <file>…    hold files of reference gradients against the engine
   compare <task>    train several rules on several seeds; table and learning curves
+  bench <workload>  time training iterations
 
 Options:
   -h, --help        this help; \`mdgl <command> --help\` for a command's
@@ -22,7 +25,7 @@ Examples:
   mdgl verify __test__/fixtures/gradients/*.json
   mdgl compare evidence-accumulation --rules bptt,eprop,mdgl --seeds 1-10
 
-Exit codes: 0 done, 1 failed, 2 called in a wrong way.`
+Exit codes: 0 done, 1 failed, 2 called in a wrong way, 130 interrupted.`
 
 export const TRAIN_HELP = `mdgl train: train a network on a task and write a run folder
 
@@ -90,3 +93,34 @@ Options (defaults are the task's where none is given):
 Examples:
   mdgl compare evidence-accumulation --rules bptt,eprop,mdgl --seeds 1-10
   mdgl compare evidence-accumulation --rules eprop,mdgl --seeds 1,3 --iterations 200`
+
+export const BENCH_HELP = `mdgl bench: time whole training iterations, forward, gradient and Adam
+
+Usage: mdgl bench <workload> [options]
+       mdgl bench --export <workload> --out FILE [options]
+
+Workloads: ${WORKLOADS}
+  W        40 inputs, 50 LIF and 50 ALIF cells, 2000 steps, 64 trials, density 0.1, 2 classes, plain Adam
+  W2       the same with 400 cells and 1000 steps
+  W3       20 inputs, 400 cells, 2000 steps, 1 trial, 3 outputs, squared error at every step
+  W-paper  Fig. 3C itself: evidence accumulation with Dale's law, l1 and rewiring
+  W-dense  W at density 1
+
+Options:
+  --rule NAME          ${RULES}
+                       (default mdgl)
+  --threads N          threads of the engine (default: one a core)
+  --simd SET           avx512, avx2, neon or portable (default: the best there is)
+  --repeats N          iterations to time, of which the median counts (default 7, after 2 that do not)
+  --seed N             seed of weights, inputs and targets (default 1)
+  --neurons N, --steps N, --batch N, --density X
+                       in place of the workload's own (W-paper: --batch only)
+  --export WORKLOAD    write the workload to --out as JSON for other libraries instead of timing it
+  --out FILE           that file
+  --json               one JSON line
+  -h, --help           this help
+
+Examples:
+  mdgl bench W --rule mdgl --threads 2
+  mdgl bench W --rule bptt --simd avx2 --json
+  mdgl bench --export W2 --out w2.json`

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { version } from '../version.js'
 import { UsageError } from './arguments.js'
+import { benchCommand } from './bench.js'
 import { compareCommand } from './compare.js'
 import { MAIN_HELP } from './help.js'
 import { trainCommand } from './train.js'
@@ -12,7 +13,8 @@ type Command = (args: readonly string[]) => Promise<number>
 const COMMANDS: Readonly<Record<string, Command>> = {
   train: trainCommand,
   verify: verifyCommand,
-  compare: compareCommand
+  compare: compareCommand,
+  bench: benchCommand
 }
 
 async function main([name, ...args]: readonly string[]): Promise<number> {

@@ -1,10 +1,12 @@
-import { join } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { type RuleName, ruleNames } from '../rule.js'
-import { metricsLine } from '../run-folder.js'
-import { type RunOptions, trainRun } from '../runs/train-run.js'
+import { metricsLine, RunFolder } from '../run-folder.js'
+import { type RunEnd, type RunOptions, trainRun } from '../runs/train-run.js'
 import type { Metrics } from '../train.js'
 import { type Arguments, positive, split, text, whole, word } from './arguments.js'
 import { TRAIN_HELP } from './help.js'
+import { INTERRUPTED, interruptible } from './interrupt.js'
 import { bar, type Progress, silent } from './progress.js'
 import { taskArgument } from './task-argument.js'
 
@@ -30,20 +32,28 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
     return 0
   }
   const run = runOptions(given)
-  const path = text(given, 'out') ?? defaultFolder(run)
+  const out = text(given, 'out')
   const json = given.options.json === true
   const progress = json ? silent : progressFor(run)
   let final: Metrics | undefined
+  const onMetrics = (metrics: Metrics) => {
+    if (json) console.log(metricsLine(metrics))
+    progress.update(metrics)
+    if (metrics.split === 'validation' || final?.split !== 'validation') final = metrics
+  }
+  let end: RunEnd
   try {
-    await trainRun(run, path, metrics => {
-      if (json) console.log(metricsLine(metrics))
-      progress.update(metrics)
-      if (metrics.split === 'validation' || final?.split !== 'validation') final = metrics
-    })
+    end = await interruptible(signal =>
+      trainRun({ ...run, signal }, async config => RunFolder.create(out ?? (await newFolder(run)), config), onMetrics)
+    )
   } finally {
     progress.stop()
   }
-  if (!json) console.log(summary(run, path, final))
+  if (end.interrupted !== undefined) {
+    console.error(`mdgl: interrupted; the weights of the last completed iteration are in ${end.interrupted}`)
+    return INTERRUPTED
+  }
+  if (!json) console.log(summary(run, end.path, final))
   return 0
 }
 
@@ -63,9 +73,26 @@ function runOptions(given: Arguments): RunOptions {
   }
 }
 
-function defaultFolder({ task, rule, seed }: RunOptions): string {
+/** Makes the default folder; a run of the same second has a number in its name. */
+async function newFolder({ task, rule, seed }: RunOptions): Promise<string> {
   const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-')
-  return join('runs', `${time}-${task.name}-${rule}-${seed}`)
+  const base = join('runs', `${time}-${task.name}-${rule}-${seed}`)
+  await mkdir(dirname(base), { recursive: true })
+  for (let number = 1; ; number++) {
+    const path = number === 1 ? base : `${base}-${number}`
+    if (await makesFolder(path)) return path
+  }
+}
+
+/** Whether the folder is new. */
+async function makesFolder(path: string): Promise<boolean> {
+  try {
+    await mkdir(path)
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    throw error
+  }
 }
 
 function progressFor({ rule, seed, iterations }: RunOptions): Progress {

@@ -44,16 +44,21 @@ async function verifyFile(file: string, print: Print): Promise<boolean> {
 }
 
 function printJson(file: string, rows: readonly Row[]): void {
-  for (const row of rows) console.log(JSON.stringify({ file, ...row }))
+  for (const row of rows) console.log(JSON.stringify({ file, ...row }, infinityAsText))
 }
 
+/** JSON has no infinity, and would write null. */
+const infinityAsText = (_: string, value: unknown) => (value === Number.POSITIVE_INFINITY ? 'Infinity' : value)
+
 function printTable(file: string, rows: readonly Row[]): void {
-  const header = ['rule', 'precision', 'spikes', 'loss', 'W_in', 'W_rec', 'W_out', 'b_out', 'limit', 'result']
+  const header = ['rule', 'precision', 'spikes', 'loss', 'y_last', 'W_in', 'W_rec', 'W_out', 'b_out', 'limit', 'result']
   const lines = rows.map(({ rule, precision, spikes, errors, limit, passed }) => [
     rule,
     precision,
     spikes ? 'equal' : 'DIFFER',
-    ...[errors.loss, errors.W_in, errors.W_rec, errors.W_out, errors.b_out].map(error => error.toExponential(1)),
+    ...[errors.loss, errors.y_last, errors.W_in, errors.W_rec, errors.W_out, errors.b_out].map(
+      error => error?.toExponential(1) ?? '–'
+    ),
     limit.toExponential(0),
     passed ? 'ok' : 'FAILED'
   ])

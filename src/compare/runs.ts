@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { RuleName } from '../rule.js'
-import { type RunConfig, readRunFolder, removeRunFolder } from '../run-folder.js'
+import { type RunConfig, RunFolder, readRunFolder } from '../run-folder.js'
 import { type RunOptions, runConfig, trainRun } from '../runs/train-run.js'
 import type { Metrics } from '../train.js'
 import type { Curve } from './curve.js'
@@ -22,7 +22,11 @@ export interface FinishedRun {
 export const runPath = (out: string, { rule, seed }: Pick<RunOptions, 'rule' | 'seed'>): string =>
   join(out, `${rule}-${seed}`)
 
-/** Uses a finished run's folder again; trains a run that is missing or unfinished. */
+/**
+ * Uses a finished run's folder again; trains a run that is missing or unfinished.
+ *
+ * @throws The reason of the options' signal when it interrupts the run.
+ */
 export async function finishedRun(
   options: RunOptions,
   out: string,
@@ -31,22 +35,23 @@ export async function finishedRun(
   const path = runPath(out, options)
   const reused = await hasFinished(path, runConfig(options))
   if (!reused) {
-    await removeRunFolder(path)
-    await trainRun(options, path, onMetrics)
+    const { interrupted } = await trainRun(options, config => RunFolder.restart(path, config), onMetrics)
+    if (interrupted !== undefined) throw options.signal?.reason
   }
   const metrics = (await readRunFolder(path))?.metrics ?? []
   const { rule, seed } = options
   return { rule, seed, path, curve: validationCurve(metrics, path), msPerIteration: speed(metrics), reused }
 }
 
-/** @throws An error for a finished run of other settings: it is not ours to remove. */
+/** @throws An error for a run of other settings: it is not ours to remove. */
 async function hasFinished(path: string, config: RunConfig): Promise<boolean> {
   const stored = await readRunFolder(path)
-  if (stored === undefined || !stored.finished) return false
+  if (stored === undefined) return false
   const differing = differences(comparable(stored.config), comparable(config))
-  if (differing.length === 0) return true
+  if (differing.length === 0) return stored.finished
+  const kind = stored.finished ? 'a finished' : 'an unfinished'
   throw new Error(
-    `${path} holds a finished run with another ${differing.join(', ')}: choose another --out, or remove that folder`
+    `${path} holds ${kind} run with another ${differing.join(', ')}: choose another --out, or remove that folder`
   )
 }
 

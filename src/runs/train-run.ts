@@ -3,7 +3,7 @@ import { native } from '../native.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from '../optimiser.js'
 import type { Precision } from '../precision.js'
 import type { RuleName } from '../rule.js'
-import { RUN_FORMAT, type RunConfig, RunFolder } from '../run-folder.js'
+import { RUN_FORMAT, type RunConfig, type RunFolder } from '../run-folder.js'
 import type { Metrics } from '../train.js'
 import { versions } from '../version.js'
 import type { BuiltInTask } from './tasks.js'
@@ -20,6 +20,15 @@ export interface RunOptions {
   readonly learningRate?: number | undefined
   /** Decides nothing but the time it takes. */
   readonly threads?: number | undefined
+  /** Interrupts the run. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Where a run ended. */
+export interface RunEnd {
+  readonly path: string
+  /** The file with the weights of the last completed iteration, where the signal interrupted the run. */
+  readonly interrupted: string | undefined
 }
 
 /** All that decides the run's result, as its config.json has it. */
@@ -47,26 +56,46 @@ export function runConfig(options: RunOptions): RunConfig {
   }
 }
 
-/** Trains and writes the run folder, handing every metrics line over as it comes. */
+/**
+ * Trains and writes the run folder, handing every metrics line over as it comes. The folder is opened once the options
+ * have been checked.
+ */
 export async function trainRun(
   options: RunOptions,
-  path: string,
+  open: (config: RunConfig) => Promise<RunFolder>,
   onMetrics: (metrics: Metrics) => void
-): Promise<void> {
-  const { task, rule, seed, iterations, batchSize, validateEvery, precision, threads } = options
-  const folder = await RunFolder.create(path, runConfig(options))
-  const model = Model.create(task.network({ seed }), { precision })
+): Promise<RunEnd> {
+  const model = Model.create(options.task.network({ seed: options.seed }), { precision: options.precision })
   try {
-    const optimiser = optimiserOf(options)
-    const settings = { rule, seed, iterations, batchSize, validateEvery, optimiser }
-    for await (const metrics of train(model, task, threads === undefined ? settings : { ...settings, threads })) {
+    return await trainModel(model, options, open, onMetrics)
+  } finally {
+    model.dispose()
+  }
+}
+
+async function trainModel(
+  model: Model,
+  options: RunOptions,
+  open: (config: RunConfig) => Promise<RunFolder>,
+  onMetrics: (metrics: Metrics) => void
+): Promise<RunEnd> {
+  const { task, rule, seed, iterations, batchSize, validateEvery, threads, signal } = options
+  const optimiser = optimiserOf(options)
+  const settings = { rule, seed, iterations, batchSize, validateEvery, optimiser, threads, signal }
+  const training = train(model, task, settings)
+  const folder = await open(runConfig(options))
+  try {
+    for await (const metrics of training) {
       await folder.append(metrics)
       onMetrics(metrics)
     }
     await folder.finish(model)
+    return { path: folder.path, interrupted: undefined }
+  } catch (error) {
+    if (signal?.aborted !== true || error !== signal.reason) throw error
+    return { path: folder.path, interrupted: await folder.interrupt(model) }
   } finally {
     await folder.close()
-    model.dispose()
   }
 }
 

@@ -69,7 +69,9 @@ export interface Fixture {
   readonly spikes: readonly Event[]
   /** A class a trial, or values laid out `[trial][step][unit]`. */
   readonly targets: Uint32Array | Float64Array
-  readonly loss: { readonly task: number; readonly regulariser: number }
+  readonly loss: { readonly task: number; readonly regulariser: number; readonly total?: number }
+  /** The readouts `[trial][unit]` of the last step, where the file has them. */
+  readonly lastReadout?: readonly number[][]
   readonly gradients: readonly FixtureGradients[]
 }
 
@@ -119,8 +121,10 @@ function parseFixture(json: unknown): Fixture {
     targets: field(root, 'targets', '', targets(config)),
     loss: {
       task: field(loss, 'task', 'loss', number),
-      regulariser: field(loss, 'regularizer', 'loss', number)
+      regulariser: field(loss, 'regularizer', 'loss', number),
+      ...(loss.total !== undefined && { total: field(loss, 'total', 'loss', number) })
     },
+    ...(root.y_last !== undefined && { lastReadout: field(root, 'y_last', '', matrix(trials, outputs)) }),
     gradients: field(root, 'gradients', '', allGradients(config, index))
   }
 }

@@ -1,4 +1,4 @@
-import { gradients, Model, simulate } from '../index.js'
+import { type Evaluation, gradients, Model, simulate } from '../index.js'
 import type { Precision } from '../precision.js'
 import type { RuleName } from '../rule.js'
 import type { Fixture, Reference } from './fixture.js'
@@ -16,9 +16,12 @@ import { FixtureError } from './shape.js'
 /** The largest relative error allowed. */
 export const LIMITS: Readonly<Record<Precision, number>> = { f64: 1e-9, f32: 1e-4 }
 
-/** Relative errors of the loss and of each gradient, the latter relative to the matrix's largest entry. */
+/** Relative errors of the loss, of the last readout and of each gradient, relative to the largest entry. */
 export interface Errors {
+  /** The worst of task, regulariser and total. */
   readonly loss: number
+  /** Where the file has the readouts of the last step. */
+  readonly y_last?: number
   readonly W_in: number
   readonly W_rec: number
   readonly W_out: number
@@ -59,16 +62,15 @@ async function rowsOf(fixture: Fixture, model: Model, precision: Precision): Pro
   const options = { loss: fixtureLoss(fixture), regulariser: fixtureRegulariser(fixture) }
   const limit = LIMITS[precision]
 
-  const { spikes: found } = await simulate(model, batch)
+  const { spikes: found, readout } = await simulate(model, batch)
   const spikes = equal(found, flatten(fixture.spikes))
+  const last = fixture.lastReadout && { y_last: relative(lastSteps(readout, fixture), fixture.lastReadout.flat()) }
   const rows: Row[] = []
   for (const reference of fixture.gradients) {
     const { evaluation, projections, bias } = await gradients(model, batch, reference.rule, options)
     const errors = {
-      loss: Math.max(
-        relative([evaluation.loss], [fixture.loss.task]),
-        relative([evaluation.regulariser], [fixture.loss.regulariser])
-      ),
+      loss: lossError(evaluation, fixture.loss),
+      ...last,
       W_in: synapseError(projections[PROJECTIONS.input], reference.input, 'W_in'),
       W_rec: synapseError(projections[PROJECTIONS.recurrent], reference.recurrent, 'W_rec'),
       W_out: synapseError(projections[PROJECTIONS.output], reference.output, 'W_out'),
@@ -78,6 +80,23 @@ async function rowsOf(fixture: Fixture, model: Model, precision: Precision): Pro
     rows.push({ fixture: fixture.name, rule: reference.rule, precision, spikes, errors, limit, passed })
   }
   return rows
+}
+
+function lossError({ loss, regulariser }: Evaluation, reference: Fixture['loss']): number {
+  const { task, total = reference.task + reference.regulariser } = reference
+  return Math.max(
+    relative([loss], [task]),
+    relative([regulariser], [reference.regulariser]),
+    relative([loss + regulariser], [total])
+  )
+}
+
+/** The readouts of each trial's last step. */
+function lastSteps(readout: ArrayLike<number>, { config: { trials, steps, outputs } }: Fixture): number[] {
+  return Array.from({ length: trials * outputs }, (_, i) => {
+    const trial = Math.floor(i / outputs)
+    return readout[((trial + 1) * steps - 1) * outputs + (i % outputs)] ?? Number.NaN
+  })
 }
 
 /** The gradient of a projection, synapse by synapse. */

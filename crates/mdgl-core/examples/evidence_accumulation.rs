@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }))?;
     let workers = Workers::<f32>::new(threads)?;
     let cancel = AtomicBool::new(false);
-    let mut model = Model::new(Arc::new(Network::new(description()?)?));
+    let mut model = Model::new(Arc::new(Network::new(description()?)?))?;
     let start = Instant::now();
     for iteration in 1..=iterations {
         let (batch, targets) = batch(iteration);

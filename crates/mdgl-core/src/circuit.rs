@@ -8,6 +8,8 @@ use crate::real::Real;
 /// What each unit projects to: target and an item (a weight, a gain, an accumulator's place).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fan<T> {
+    /// One more than the highest target.
+    targets: usize,
     start: Vec<u32>,
     items: Vec<(u32, T)>,
 }
@@ -24,8 +26,19 @@ impl<T: Copy> Fan<T> {
         for unit in 0..units {
             start[unit + 1] += start[unit];
         }
+        let targets = triples.iter().map(|&(_, target, _)| target + 1).max().unwrap_or(0);
         let items = order.iter().map(|&i| (triples[i].1 as u32, triples[i].2)).collect();
-        Self { start, items }
+        Self { targets, start, items }
+    }
+
+    /// Checks once that every target is a row of a buffer, so that kernels need not at each.
+    #[inline(always)]
+    pub fn check_targets<B>(&self, rows: &[B]) {
+        assert!(self.targets <= rows.len(), "a target beyond the buffer");
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
     }
 
     /// Targets of a unit.

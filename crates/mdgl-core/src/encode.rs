@@ -38,6 +38,12 @@ impl EntryLists {
     pub fn push(&mut self, entry: Entry) {
         self.entries.push(entry);
     }
+    /// Adds a whole step's list.
+    #[inline(always)]
+    pub fn push_step(&mut self, entries: &[Entry]) {
+        self.entries.extend_from_slice(entries);
+        self.end_step();
+    }
     /// Ends a step's list.
     #[inline(always)]
     pub fn end_step(&mut self) {
@@ -47,6 +53,12 @@ impl EntryLists {
     pub fn at(&self, step: usize) -> &[Entry] {
         let step = step - self.forgotten;
         &self.entries[self.start[step]..self.start[step + 1]]
+    }
+    /// Becomes the lists of some steps of another.
+    pub fn copy_steps(&mut self, other: &Self, steps: Range<usize>) {
+        self.clear();
+        self.forgotten = steps.start;
+        steps.for_each(|step| self.push_step(other.at(step)));
     }
     /// Lets go of the lists before a step, a thousand at a time.
     pub fn forget_before(&mut self, step: usize) {
@@ -65,6 +77,8 @@ impl EntryLists {
 /// What a block of trials receives.
 #[derive(Debug, Default)]
 pub(crate) struct BlockInput<F: Real> {
+    /// Number of input units.
+    pub units: usize,
     pub events: EntryLists,
     /// Units with analogue values, and the values `[step][such unit]`.
     pub analogue_units: Vec<u32>,
@@ -87,6 +101,7 @@ impl<F: Real> BlockInput<F> {
     /// [`crate::Error::Memory`] when a trial is too long for the memory there is.
     pub fn encode(&mut self, network: &Network, batch: &Batch, block: usize) -> Result<()> {
         let units = network.input_units();
+        self.units = units;
         self.scratch.bits.clear();
         let bins = product(&[batch.steps, units]);
         resize(&mut self.scratch.bits, bins, 0, "the input events of a block of trials")?;

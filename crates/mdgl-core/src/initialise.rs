@@ -7,6 +7,8 @@
 use nalgebra::DMatrix;
 
 use crate::description::Initialise;
+use crate::error::Result;
+use crate::memory::{product, resize};
 use crate::network::{InitialWeights, Wires};
 use crate::random::CounterRng;
 
@@ -16,8 +18,11 @@ const EXACT_RADIUS_UP_TO: usize = 512;
 const GROWTH_PRODUCTS: usize = 256;
 
 /// The weights of a projection, in the order of its synapses.
-pub(crate) fn weights(wires: &Wires, rng: &mut CounterRng) -> Vec<f64> {
-    match &wires.initial {
+///
+/// # Errors
+/// [`crate::Error::Memory`] when the dense matrix of a balanced projection cannot be had.
+pub(crate) fn weights(wires: &Wires, rng: &mut CounterRng) -> Result<Vec<f64>> {
+    Ok(match &wires.initial {
         InitialWeights::Given(values) => values.clone(),
         InitialWeights::Drawn(Initialise::Normal { standard_deviation }) => (0..wires.len())
             .map(|synapse| {
@@ -28,8 +33,8 @@ pub(crate) fn weights(wires: &Wires, rng: &mut CounterRng) -> Vec<f64> {
                 }
             })
             .collect(),
-        InitialWeights::Drawn(Initialise::Balanced) => masked(wires, &balanced(wires, rng), rng),
-    }
+        InitialWeights::Drawn(Initialise::Balanced) => masked(wires, &balanced(wires, rng)?, rng),
+    })
 }
 
 /// The columns that the receivers take, at the mask's places.
@@ -45,9 +50,12 @@ fn masked(wires: &Wires, matrix: &DMatrix<f64>, rng: &mut CounterRng) -> Vec<f64
 }
 
 /// The dense matrix, rows are senders.
-fn balanced(wires: &Wires, rng: &mut CounterRng) -> DMatrix<f64> {
+fn balanced(wires: &Wires, rng: &mut CounterRng) -> Result<DMatrix<f64>> {
     let n = wires.sizes.0;
-    let mut matrix = DMatrix::zeros(n, n);
+    let mut dense = Vec::new();
+    let what = "the dense matrix of balanced initial weights (scheme 'normal' needs none)";
+    resize(&mut dense, product(&[n, n]), 0.0, what)?;
+    let mut matrix = DMatrix::from_vec(n, n, dense);
     for i in 0..n {
         for j in 0..n {
             let x = rng.normal();
@@ -63,7 +71,7 @@ fn balanced(wires: &Wires, rng: &mut CounterRng) -> DMatrix<f64> {
     }
     let radius = spectral_radius(&matrix);
     // A nilpotent or empty matrix has no scale to normalise.
-    if radius > 0.0 { matrix / radius } else { matrix }
+    Ok(if radius > 0.0 { matrix / radius } else { matrix })
 }
 
 fn balance_totals(matrix: &mut DMatrix<f64>, signs: &[i8]) {

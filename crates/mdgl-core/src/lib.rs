@@ -11,6 +11,7 @@
 //! through simulation, loss, learning and optimisation; [`simulate`] records.
 
 pub mod batch;
+mod channels;
 mod circuit;
 pub mod description;
 mod encode;
@@ -31,6 +32,7 @@ mod random;
 mod real;
 mod run;
 mod simulate;
+mod trajectory;
 
 pub use batch::{Batch, DrawKey, Event, Input, RateSegment, Targets};
 pub use description::NetworkDescription;

@@ -1,6 +1,8 @@
 //! Buffers whose size comes from the caller: reserved fallibly, so that too large is an error and not an abort.
 
 use crate::error::{Error, Result};
+use crate::lanes::Block;
+use crate::real::Real;
 
 /// Makes room for so many elements in all.
 ///
@@ -22,6 +24,15 @@ pub(crate) fn resize<T: Copy>(buffer: &mut Vec<T>, len: usize, fill: T, what: &s
     reserve(buffer, len, what)?;
     buffer.resize(len, fill);
     Ok(())
+}
+
+/// Makes a buffer hold so many zeros, without giving memory back.
+///
+/// # Errors
+/// As [`reserve`].
+pub(crate) fn refill<F: Real>(buffer: &mut Vec<Block<F>>, len: usize, what: &str) -> Result<()> {
+    buffer.clear();
+    resize(buffer, len, Block::ZERO, what)
 }
 
 /// The product of sizes; too large for any buffer where it overflows.

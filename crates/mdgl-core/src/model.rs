@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Result, invalid};
 use crate::initialise;
-use crate::network::{Network, Wires, check_weight};
+use crate::network::{Network, ReadoutSlot, Wires, check_weight};
 use crate::optimise::Moments;
 use crate::random::{CounterRng, Stream};
 use crate::real::Real;
@@ -22,20 +22,26 @@ pub struct Model<F: Real> {
 
 impl<F: Real> Model<F> {
     /// A model with the initial weights that the description's seed gives.
-    pub fn new(network: Arc<Network>) -> Self {
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] when the initial weights need more memory than there is.
+    pub fn new(network: Arc<Network>) -> Result<Self> {
+        let mut model = Self::blank(network.clone());
         let seed = network.description().seed;
-        let theta = network.projections.iter().enumerate().map(|(i, wires)| {
+        for (i, wires) in network.projections.iter().enumerate() {
             let mut rng = CounterRng::internal(seed, Stream::Weights, 0, i);
-            let weights = initialise::weights(wires, &mut rng);
+            let weights = initialise::weights(wires, &mut rng)?;
             let to_theta = |(s, w): (usize, f64)| F::from_f64(theta_of(w, wires.sign(s)));
-            weights.into_iter().enumerate().map(to_theta).collect()
-        });
-        let theta: Vec<Vec<F>> = theta.collect();
-        let bias = network
-            .readouts()
-            .iter()
-            .map(|readout| vec![F::ZERO; if readout.bias { readout.size() } else { 0 }]);
-        let bias: Vec<Vec<F>> = bias.collect();
+            model.theta[i] = weights.into_iter().enumerate().map(to_theta).collect();
+        }
+        Ok(model)
+    }
+
+    /// A model whose weights are all 0.
+    pub(crate) fn blank(network: Arc<Network>) -> Self {
+        let theta: Vec<_> = network.projections.iter().map(|wires| vec![F::ZERO; wires.len()]).collect();
+        let biased = |readout: &ReadoutSlot| if readout.bias { readout.size() } else { 0 };
+        let bias: Vec<_> = network.readouts().iter().map(|r| vec![F::ZERO; biased(r)]).collect();
         let moments = Moments::new(&theta, &bias);
         Self { network, theta, bias, moments }
     }

@@ -4,13 +4,14 @@
 //! synaptic channel acts along each living synapse p→j; a nonlocal channel joins p to every cell
 //! of the secreting type, through one sum a type.
 
+use crate::channels::Table;
 use crate::circuit::Fan;
-use crate::description::{Channel, Gain, Kernel, Reach, WeightGain};
+use crate::description::{Gain, Reach, WeightGain};
 use crate::error::{Result, invalid};
 use crate::lanes::{Block, Lanes};
 use crate::learn::rule::{Channels, Hops, Rule};
 use crate::model::Model;
-use crate::network::{Network, Stage, validate_gain};
+use crate::network::{Network, Stage};
 use crate::real::Real;
 
 /// Gains of the moment.
@@ -34,49 +35,36 @@ pub(crate) struct Nonlocal<F: Real> {
     pub types: usize,
 }
 
-/// A rule's channels written out as a list.
-pub(crate) fn channel_list(network: &Network, rule: &Rule) -> Result<Vec<Channel>> {
+/// A rule's channels by type; `None` where it has none.
+pub(crate) fn channel_table(network: &Network, rule: &Rule) -> Result<Option<Table>> {
     if rule.hops == Hops::Count(0) {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    let channels = match &rule.channels {
+    let table = match &rule.channels {
         Channels::Preset(_) => network.channels.clone(),
-        Channels::List(list) => list.clone(),
-        Channels::Uniform(uniform) => {
-            validate_gain("rule.channels", uniform.gain, uniform.reach)?;
-            let names = network.type_names();
-            let pairs = names.iter().flat_map(|from| names.iter().map(move |to| (from, to)));
-            pairs
-                .map(|(from, to)| Channel {
-                    name: format!("{from}->{to}"),
-                    from: from.clone(),
-                    to: to.clone(),
-                    gain: uniform.gain,
-                    reach: uniform.reach,
-                    kernel: uniform.kernel,
-                })
-                .collect()
-        }
+        Channels::Uniform(channel) => Table::uniform("rule.channels", *channel)?,
+        Channels::List(list) => Table::listed("rule.channels", network.type_names(), list)?,
     };
-    network.validate_channels("rule.channels", &channels)?;
-    if matches!(rule.hops, Hops::Count(_)) && channels.iter().any(|c| c.kernel == Kernel::Exact) {
+    if matches!(rule.hops, Hops::Count(_)) && table.has_exact_kernel() {
         return Err(invalid("rule.channels.kernel", "'exact'", "'none' (with hops 'all': 'exact')"));
     }
-    Ok(channels)
+    Ok((!table.is_empty()).then_some(table))
 }
 
 impl<F: Real> Modulation<F> {
     /// Expands channels with the weights of the moment; only cells that `secretes` holds for emit.
-    pub fn new(model: &Model<F>, channels: &[Channel], secretes: &[bool]) -> Result<Self> {
+    pub fn new(model: &Model<F>, table: &Table, secretes: &[bool]) -> Self {
         let network = model.network();
-        let table = Table::new(network, channels)?;
         let blocks = BlockMeans::new(model);
-        let synaptic = synaptic_gains(model, &table, &blocks, secretes);
-        let nonlocal = nonlocal_gains(network, &table, &blocks, secretes);
+        let synaptic = synaptic_gains(model, table, &blocks, secretes);
+        let nonlocal = nonlocal_gains(network, table, &blocks, secretes);
         let receives =
             |p: usize| !synaptic.of(p).is_empty() || nonlocal.as_ref().is_some_and(|n| n.reaches(p));
-        let receivers = (0..network.size()).filter(|&p| receives(p)).map(|p| p as u32).collect();
-        Ok(Self { synaptic, nonlocal, receivers })
+        let receivers = (0..network.size()).filter(|&p| receives(p)).map(|p| p as u32);
+        let mut receivers: Vec<u32> = receivers.collect();
+        // Neighbours of equal length let the processor predict the loops.
+        receivers.sort_by_key(|&p| synaptic.of(p as usize).len());
+        Self { synaptic, nonlocal, receivers }
     }
 
     /// Γ of every receiver from what the cells secrete; `totals` holds one sum a type.
@@ -138,30 +126,6 @@ impl<F: Real> Nonlocal<F> {
             let total = &mut totals[t as usize];
             L::load(&secreted[j as usize]).mul_add(L::splat(scale), L::load(total)).store(total);
         }
-    }
-}
-
-/// Channels by (receiving type, secreting type).
-struct Table {
-    types: usize,
-    channels: Vec<Vec<(Gain, Reach)>>,
-}
-
-impl Table {
-    fn new(network: &Network, channels: &[Channel]) -> Result<Self> {
-        let types = network.type_names().len();
-        let mut table = vec![Vec::new(); types * types];
-        for channel in channels {
-            let from = network.type_index("channel.from", &channel.from)?;
-            let to = network.type_index("channel.to", &channel.to)?;
-            table[to * types + from].push((channel.gain, channel.reach));
-        }
-        Ok(Self { types, channels: table })
-    }
-
-    fn of(&self, receiving: usize, secreting: usize, reach: Reach) -> impl Iterator<Item = Gain> {
-        let list = self.channels[receiving * self.types + secreting].iter();
-        list.filter(move |(_, r)| *r == reach).map(|(gain, _)| *gain)
     }
 }
 
@@ -243,7 +207,10 @@ fn nonlocal_gains<F: Real>(
     means: &BlockMeans,
     secretes: &[bool],
 ) -> Option<Nonlocal<F>> {
-    let types = table.types;
+    if !table.has_nonlocal() {
+        return None;
+    }
+    let types = network.type_names().len();
     let mut gains = vec![F::ZERO; types * types];
     for to in 0..types {
         for from in 0..types {
@@ -256,9 +223,6 @@ fn nonlocal_gains<F: Real>(
                 .sum();
             gains[to * types + from] = F::from_f64(sum);
         }
-    }
-    if gains.iter().all(|&gain| gain == F::ZERO) {
-        return None;
     }
     let emitter = |j: usize| {
         let scale = F::from_f64(1.0 - network.neurons[j].alpha);

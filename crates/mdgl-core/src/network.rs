@@ -1,11 +1,12 @@
 //! A network, checked and wired: populations laid end to end, projections as lists of synapses.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use crate::channels::Table;
 use crate::description::{
-    Channel, Connections, Gain, Initialise, Kernel, NamedSign, NetworkDescription, NeuronModel, Parameter,
-    Population, Projection, Reach, SCHEMA, Sign, WeightGain,
+    Connections, Initialise, NamedSign, NetworkDescription, NeuronModel, Parameter, Population, Projection,
+    SCHEMA, Sign,
 };
 use crate::error::{Error, Result, invalid};
 use crate::random::{CounterRng, Stream};
@@ -27,7 +28,7 @@ pub struct Network {
     /// Type of each neuron.
     pub(crate) type_of: Vec<usize>,
     type_names: Vec<String>,
-    pub(crate) channels: Vec<Channel>,
+    pub(crate) channels: Table,
     input_offsets: Vec<usize>,
 }
 
@@ -175,10 +176,11 @@ impl Network {
         let (type_names, type_of) = types(&description, &slots, neurons.len())?;
         let projections = projections(&description, &slots)?;
         let channels = match &description.channels {
-            Some(channels) => channels.clone(),
-            None => default_channels(&type_names),
+            Some(channels) => Table::listed("channels", &type_names, channels)?,
+            None => Table::DEFAULT,
         };
-        let network = Self {
+        check_tensor_names(&projections, &readouts)?;
+        Ok(Self {
             input_units: description.inputs.iter().map(|p| p.size).sum(),
             input_offsets: description.inputs.iter().map(|p| slots[&p.name].offset).collect(),
             neurons,
@@ -189,9 +191,7 @@ impl Network {
             type_names,
             channels,
             description,
-        };
-        network.validate_channels("channels", &network.channels)?;
-        Ok(network)
+        })
     }
 
     /// The description it was made from.
@@ -266,47 +266,9 @@ impl Network {
             unknown("readout", name, names)
         })
     }
-
-    /// A type's index.
-    pub(crate) fn type_index(&self, path: &str, name: &str) -> Result<usize> {
-        let found = self.type_names.iter().position(|t| t == name);
-        found.ok_or_else(|| unknown(path, name, self.type_names.iter().map(String::as_str)))
-    }
-
-    /// Checks a list of channels against the types.
-    pub(crate) fn validate_channels(&self, path: &str, channels: &[Channel]) -> Result<()> {
-        let mut seen = HashMap::new();
-        for (i, channel) in channels.iter().enumerate() {
-            let path = format!("{path}[{i}]");
-            let from = self.type_index(&format!("{path}.from"), &channel.from)?;
-            let to = self.type_index(&format!("{path}.to"), &channel.to)?;
-            validate_gain(&path, channel.gain, channel.reach)?;
-            let key = (from, to, channel.reach as u8, channel.kernel as u8);
-            if let Some(earlier) = seen.insert(key, i) {
-                return Err(invalid(
-                    path,
-                    format!("the same types, reach and kernel as channel {earlier}"),
-                    "one channel for each combination of from, to, reach and kernel",
-                ));
-            }
-        }
-        Ok(())
-    }
 }
 
-pub(crate) fn validate_gain(path: &str, gain: Gain, reach: Reach) -> Result<()> {
-    match (gain, reach) {
-        (Gain::Fixed(x), _) if !x.is_finite() => Err(invalid(format!("{path}.gain"), x, "a finite number")),
-        (Gain::Weights(WeightGain::Weight), Reach::Nonlocal) => Err(invalid(
-            format!("{path}.gain"),
-            "'weight'",
-            "with reach 'nonlocal': 'mean-weight' or a number",
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn unknown<'a>(path: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Error {
+pub(crate) fn unknown<'a>(path: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Error {
     let names: Vec<_> = names.collect();
     invalid(path, format!("'{name}'"), format!("one of: {}", names.join(", ")))
 }
@@ -523,18 +485,20 @@ fn find<'a>(
     }
 }
 
-fn default_channels(types: &[String]) -> Vec<Channel> {
-    let pairs = types.iter().flat_map(|from| types.iter().map(move |to| (from, to)));
-    pairs
-        .map(|(from, to)| Channel {
-            name: format!("{from}->{to}"),
-            from: from.clone(),
-            to: to.clone(),
-            gain: Gain::Weights(WeightGain::MeanWeight),
-            reach: Reach::Synaptic,
-            kernel: Kernel::None,
-        })
-        .collect()
+/// Names of projections and readouts are tensor names in files: none may be taken twice.
+fn check_tensor_names(projections: &[Wires], readouts: &[ReadoutSlot]) -> Result<()> {
+    let mut taken = HashSet::from(["__metadata__".to_owned()]);
+    let own = projections.iter().map(|p| (&p.name, vec!["", ".pre", ".post"]));
+    let biases = readouts.iter().map(|r| (&r.name, vec![".bias"]));
+    for (name, suffixes) in own.chain(biases) {
+        for suffix in suffixes {
+            if !taken.insert(format!("{name}{suffix}")) {
+                let allowed = format!("a name whose tensor '{name}{suffix}' is free in weight files");
+                return Err(invalid("name", format!("'{name}'"), allowed));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn projections(d: &NetworkDescription, slots: &HashMap<String, Slot>) -> Result<Vec<Wires>> {

@@ -2,14 +2,17 @@
 //!
 //! A file depends on description and weights alone. A projection `a->b` is three tensors:
 //! `a->b` (the weights, ordered by post then pre), `a->b.pre` and `a->b.post`; the bias of readout
-//! `c` is `c.bias`. The one metadata key, `mdgl`, holds the network description as JSON.
+//! `c` is `c.bias`. The one metadata key, `mdgl`, holds JSON: the
+//! network description and the precision.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use safetensors::tensor::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
 
+use crate::description::NetworkDescription;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::network::Network;
@@ -72,8 +75,9 @@ impl<F: Real> Model<F> {
                 tensors.push((name, Tensor::new(dtype::<F>(), bias)));
             }
         }
-        let description = serde_json::to_string(network.description()).map_err(file_error)?;
-        let metadata = HashMap::from([(METADATA_KEY.to_owned(), description)]);
+        let metadata = Metadata { network: network.description().clone(), precision: F::NAME.into() };
+        let metadata = serde_json::to_string(&metadata).map_err(file_error)?;
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata)]);
         let views = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
         safetensors::serialize(views, Some(metadata)).map_err(file_error)
     }
@@ -85,7 +89,7 @@ impl<F: Real> Model<F> {
     /// are not those of its description; [`Error::Invalid`] for weights that are not allowed.
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self> {
         let tensors = SafeTensors::deserialize(bytes).map_err(file_error)?;
-        let mut model = Self::new(Arc::new(described(bytes)?));
+        let mut model = Self::blank(Arc::new(Network::new(read_metadata(bytes)?.network)?));
         let network = model.network().clone();
         for wires in network.projections() {
             let same = |suffix: &str, expected: &[u32]| -> Result<()> {
@@ -115,28 +119,27 @@ impl<F: Real> Model<F> {
 /// # Errors
 /// [`Error::File`] for a file that holds no weights of ours.
 pub fn precision(bytes: &[u8]) -> Result<&'static str> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(file_error)?;
-    let network = described(bytes)?;
-    let name = match (network.projections().first(), network.readouts().first()) {
-        (Some(wires), _) => wires.name().to_owned(),
-        (None, Some(readout)) => format!("{}.bias", readout.name()),
-        (None, None) => return Ok(f32::NAME),
-    };
-    match tensors.tensor(&name).map_err(file_error)?.dtype() {
-        Dtype::F32 => Ok(f32::NAME),
-        Dtype::F64 => Ok(f64::NAME),
-        other => Err(file_error(format!("{name} holds {other:?}, not F32 or F64"))),
+    match read_metadata(bytes)?.precision.as_str() {
+        "f32" => Ok(f32::NAME),
+        "f64" => Ok(f64::NAME),
+        other => Err(file_error(format!("its precision is '{other}', not f32 or f64"))),
     }
 }
 
-/// The network that the metadata describes.
-fn described(bytes: &[u8]) -> Result<Network> {
+/// What a file says of itself.
+#[derive(Serialize, Deserialize)]
+struct Metadata {
+    network: NetworkDescription,
+    precision: String,
+}
+
+fn read_metadata(bytes: &[u8]) -> Result<Metadata> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(file_error)?;
     let pairs = metadata.metadata().as_ref();
-    let description = pairs
+    let ours = pairs
         .and_then(|pairs| pairs.get(METADATA_KEY))
         .ok_or_else(|| file_error("it has no network description (metadata key 'mdgl')"))?;
-    Network::new(serde_json::from_str(description).map_err(file_error)?)
+    serde_json::from_str(ours).map_err(file_error)
 }
 
 fn read<T: bytemuck::Pod>(tensors: &SafeTensors<'_>, name: &str, dtype: Dtype) -> Result<Vec<T>> {

@@ -9,7 +9,7 @@ use crate::judge::Verdict;
 use crate::lanes::{Instructions, dispatch};
 use crate::learn::backward::Backward;
 use crate::learn::online::Online;
-use crate::simulate::Simulate;
+use crate::trajectory::Simulate;
 
 /// `f32` or `f64`.
 pub trait Real:

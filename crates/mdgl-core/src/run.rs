@@ -24,13 +24,14 @@ use crate::memory::{product, reserve, resize};
 use crate::model::Model;
 use crate::optimise::{self, Optimiser};
 use crate::real::Real;
-use crate::simulate::{Keep, Simulate, Trajectory};
+use crate::trajectory::{Keep, Simulate, Trajectory};
 
 /// Threads and the memory that batches reuse.
 #[derive(Debug)]
 pub struct Workers<F: Real> {
     pool: rayon::ThreadPool,
     instructions: Instructions,
+    segment: Option<usize>,
     rooms: Mutex<Vec<Room<F>>>,
 }
 
@@ -69,7 +70,21 @@ impl<F: Real> Workers<F> {
             .thread_name(|i| format!("mdgl-{i}"))
             .build()
             .map_err(|e| invalid("threads", threads, format!("fewer ({e})")))?;
-        Ok(Self { pool, instructions, rooms: Mutex::default() })
+        Ok(Self { pool, instructions, segment: None, rooms: Mutex::default() })
+    }
+
+    /// Keeps the pseudo-derivatives of at most so many steps at once and simulates the others again when the
+    /// backward pass needs them. By default as many as fit into 64 MiB a block of sixteen trials; it never changes
+    /// a result.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for 0.
+    pub fn with_segment(mut self, steps: usize) -> Result<Self> {
+        if steps == 0 {
+            return Err(invalid("segment", steps, "at least 1 step"));
+        }
+        self.segment = Some(steps);
+        Ok(self)
     }
 
     /// Number of threads.
@@ -164,7 +179,7 @@ impl<F: Real> Forward<F> {
     pub fn new(model: &Model<F>, batch: &Batch, workers: &Workers<F>, cancel: &AtomicBool) -> Result<Self> {
         batch.validate(model.network())?;
         let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
-        let rooms = pass.simulate_all(Keep { psi: true, voltage: false })?;
+        let rooms = pass.simulate_all(pass.keep(true, false))?;
         Ok(Self { rooms, trials: batch.trials, outputs: model.network().output_units() })
     }
 
@@ -193,7 +208,7 @@ pub struct CustomLoss<F: Real> {
 /// Simulates a batch and judges it.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a batch or targets that do not fit, [`Error::Cancelled`],
+/// [`Error::Invalid`] for a batch or targets that do not fit, [`Error::NotFinite`], [`Error::Cancelled`],
 /// [`Error::Memory`].
 pub fn evaluate<F: Real>(
     model: &Model<F>,
@@ -208,7 +223,7 @@ pub fn evaluate<F: Real>(
         pass.simulate(block, room, Keep::default())?;
         pass.judge(assignment, block, room)
     })?;
-    Ok(Outcome::total(&outcomes).evaluation(model, assignment))
+    finite(Outcome::total(&outcomes).evaluation(model, assignment))
 }
 
 /// Loss and gradients of a batch by a rule; `custom` goes with a custom loss and only with one.
@@ -280,11 +295,15 @@ fn learn<F: Real>(
     if rule.estimator == Estimator::Online && regularised {
         partial.regularise(&plan, &constants);
     }
-    let evaluation = outcome.evaluation(model, assignment);
-    if !(evaluation.loss + evaluation.regulariser).is_finite() {
-        return Err(Error::NotFinite { what: "the loss".into() });
-    }
+    let evaluation = finite(outcome.evaluation(model, assignment))?;
     Ok((evaluation, partial.gradients(model, &plan)?))
+}
+
+fn finite(evaluation: Evaluation) -> Result<Evaluation> {
+    match (evaluation.loss + evaluation.regulariser).is_finite() {
+        true => Ok(evaluation),
+        false => Err(Error::NotFinite { what: "the loss".into() }),
+    }
 }
 
 type Learned<F> = (Outcome, Vec<F>, Vec<Partial<F>>);
@@ -320,6 +339,10 @@ impl<F: Real> Pass<'_, F> {
         F::simulate(self.workers.instructions, kernel)
     }
 
+    fn keep(&self, psi: bool, voltage: bool) -> Keep {
+        Keep { psi, voltage, segment: self.workers.segment }
+    }
+
     fn simulate_all(&self, keep: Keep) -> Result<Vec<Room<F>>> {
         self.workers.blocks(self.batch, |block, room| {
             self.simulate(block, room, keep)?;
@@ -349,7 +372,7 @@ impl<F: Real> Pass<'_, F> {
             circuit: &self.circuit,
             plan,
             input: &room.input,
-            trajectory: &room.trajectory,
+            trajectory: &mut room.trajectory,
             delta: &room.delta,
             constants,
             work: &mut room.work,
@@ -377,7 +400,7 @@ impl<F: Real> Pass<'_, F> {
     /// Forward and backward block by block, while the trajectory is in the cache.
     fn fused(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Learned<F>> {
         let blocks = self.workers.blocks(self.batch, |block, room| {
-            self.simulate(block, room, Keep { psi: true, voltage: false })?;
+            self.simulate(block, room, self.keep(true, false))?;
             let outcome = self.judge(assignment, block, room)?;
             Ok((outcome, self.backward(plan, &[], room, None)?))
         })?;
@@ -387,7 +410,7 @@ impl<F: Real> Pass<'_, F> {
 
     /// All blocks forward, then all backward: the regulariser needs the batch's rates.
     fn in_two(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Learned<F>> {
-        let mut rooms = self.simulate_all(Keep { psi: true, voltage: false })?;
+        let mut rooms = self.simulate_all(self.keep(true, false))?;
         let outcomes = rooms.iter_mut().enumerate();
         let outcomes = outcomes.map(|(b, room)| self.judge(assignment, b, room));
         let outcome = Outcome::total(&outcomes.collect::<Result<Vec<_>>>()?);
@@ -553,7 +576,7 @@ pub fn simulate<F: Real>(
 ) -> Result<Recording<F>> {
     batch.validate(model.network())?;
     let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
-    let keep = Keep { psi: record.signals.is_some(), voltage: record.voltage };
+    let keep = pass.keep(record.signals.is_some(), record.voltage);
     let mut rooms = pass.simulate_all(keep)?;
     let signals = match record.signals {
         None => Vec::new(),

@@ -1,12 +1,12 @@
-//! Simulation of one block of trials: input and weights → spikes, ψ, readout.
+//! One step of a network in one block of trials: input and weights → spikes, ψ, readout.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::circuit::{Circuit, Fan, ended};
+use crate::circuit::{Circuit, Fan};
 use crate::encode::{BlockInput, Entry, EntryLists};
 use crate::error::{Error, Result};
-use crate::lanes::{Block, Kernel, LANES, Lanes, Mask, clear_tiny};
-use crate::memory::{product, resize};
+use crate::lanes::{Block, Lanes, Mask, clear_tiny};
+use crate::memory::refill;
 use crate::neuron;
 use crate::real::Real;
 
@@ -31,19 +31,62 @@ pub(crate) struct State<F: Real> {
     /// The κ-filtered readout without bias.
     readout: Vec<Block<F>>,
     refractory: Vec<Mask>,
+    /// Spikes of the step at hand; one entry more than there are cells.
+    spiking: Vec<Entry>,
     /// Spikes of each step, at least of the last refractory period.
     pub spikes: EntryLists,
 }
 
+/// A state between two steps.
+#[derive(Debug)]
+pub(crate) struct Snapshot<F: Real> {
+    membrane: Vec<Block<F>>,
+    adaptation: Vec<Block<F>>,
+    readout: Vec<Block<F>>,
+    refractory: Vec<Mask>,
+}
+
 impl<F: Real> State<F> {
     /// All zero, as every trial starts.
-    pub fn reset(&mut self, circuit: &Circuit<F>) {
-        refill(&mut self.membrane, circuit.size());
-        refill(&mut self.adaptation, circuit.size());
-        refill(&mut self.readout, circuit.outputs());
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when there is no room for so many neurons.
+    pub fn reset(&mut self, circuit: &Circuit<F>) -> Result<()> {
+        let what = "the state of a block of trials";
+        refill(&mut self.membrane, circuit.size(), what)?;
+        refill(&mut self.adaptation, circuit.size(), what)?;
+        refill(&mut self.readout, circuit.outputs(), what)?;
         self.refractory.clear();
         self.refractory.resize(circuit.size(), 0);
+        self.spiking.resize(circuit.size() + 1, Entry::default());
         self.spikes.clear();
+        Ok(())
+    }
+
+    /// What a later [`Self::restore`] needs, the spikes aside.
+    pub fn snapshot(&self) -> Snapshot<F> {
+        Snapshot {
+            membrane: self.membrane.clone(),
+            adaptation: self.adaptation.clone(),
+            readout: self.readout.clone(),
+            refractory: self.refractory.clone(),
+        }
+    }
+
+    /// The state before a step, from its snapshot and the spikes of all steps.
+    pub fn restore(
+        &mut self,
+        circuit: &Circuit<F>,
+        snapshot: &Snapshot<F>,
+        spikes: &EntryLists,
+        step: usize,
+    ) {
+        self.membrane.clone_from(&snapshot.membrane);
+        self.adaptation.clone_from(&snapshot.adaptation);
+        self.readout.clone_from(&snapshot.readout);
+        self.refractory.clone_from(&snapshot.refractory);
+        self.spiking.resize(circuit.size() + 1, Entry::default());
+        self.spikes.copy_steps(spikes, step.saturating_sub(circuit.longest_period())..step);
     }
 
     /// Blocks the cells that spiked in the last step, frees those whose period is over.
@@ -68,25 +111,30 @@ impl<F: Real> State<F> {
     }
 }
 
-/// Makes a buffer hold so many zeros, without giving memory back.
-pub(crate) fn refill<F: Real>(buffer: &mut Vec<Block<F>>, len: usize) {
-    buffer.clear();
-    buffer.resize(len, Block::ZERO);
-}
-
 /// Adds each entry's weight to its targets, in the entry's lanes.
 #[inline(always)]
 fn scatter<L: Lanes>(entries: &[Entry], fan: &Fan<L::Scalar>, to: &mut [Block<L::Scalar>]) {
-    for entry in entries {
-        for &(post, weight) in fan.of(entry.unit as usize) {
-            let to = &mut to[post as usize];
-            let weight = match entry.count {
-                1 => weight,
-                count => weight * L::Scalar::from_f64(f64::from(count)),
-            };
-            L::load(to).add_where(entry.mask, L::splat(weight)).store(to);
+    fan.check_targets(to);
+    for &Entry { unit, mask, count } in entries {
+        let targets = fan.of(unit as usize);
+        if count == 1 {
+            for &(post, weight) in targets {
+                add_weight::<L>(to, post, mask, weight);
+            }
+        } else {
+            let count = L::Scalar::from_f64(f64::from(count));
+            for &(post, weight) in targets {
+                add_weight::<L>(to, post, mask, weight * count);
+            }
         }
     }
+}
+
+#[inline(always)]
+fn add_weight<L: Lanes>(to: &mut [Block<L::Scalar>], post: u32, mask: Mask, weight: L::Scalar) {
+    // SAFETY: `scatter` has checked that every target of the fan is a row of the buffer.
+    let to = unsafe { to.get_unchecked_mut(post as usize) };
+    L::load(to).add_where(mask, L::splat(weight)).store(to);
 }
 
 /// Adds each unit's value times its weights.
@@ -151,6 +199,8 @@ fn update_neurons<L: Lanes>(
     over: Mask,
     psi: &mut [Block<L::Scalar>],
 ) {
+    let spiking = &mut state.spiking[..];
+    let mut found = 0;
     let cells = circuit.cells.iter().zip(&state.refractory);
     let blocks = state.membrane.iter_mut().zip(&mut state.adaptation).zip(psi);
     for (unit, ((cell, &refractory), ((membrane, adaptation), psi))) in cells.zip(blocks).enumerate() {
@@ -160,11 +210,11 @@ fn update_neurons<L: Lanes>(
         if cell.adaptive {
             stepped.adaptation.store(adaptation);
         }
-        if stepped.spikes != 0 {
-            state.spikes.push(Entry { unit: unit as u32, mask: stepped.spikes, count: 1 });
-        }
+        spiking[found] = Entry { unit: unit as u32, mask: stepped.spikes, count: 1 };
+        // No branch: whether any of sixteen trials spikes is as good as random.
+        found += usize::from(stepped.spikes != 0);
     }
-    state.spikes.end_step();
+    state.spikes.push_step(&spiking[..found]);
 }
 
 #[inline(always)]
@@ -180,96 +230,5 @@ fn update_readout<L: Lanes>(
     scatter::<L>(state.spikes.at(step), &circuit.readout, &mut state.readout);
     for ((out, y), &bias) in out.iter_mut().zip(&state.readout).zip(&circuit.bias) {
         L::load(y).add(L::splat(bias)).store(out);
-    }
-}
-
-/// What a block of trials did: all that the backward pass and the losses need.
-#[derive(Debug, Default)]
-pub(crate) struct Trajectory<F: Real> {
-    pub state: State<F>,
-    /// ψ `[step][neuron]`; of the last step only where no gradient is wanted.
-    pub psi: Vec<Block<F>>,
-    /// Readout `[step][unit]`.
-    pub readout: Vec<Block<F>>,
-    /// Membrane `[step][neuron]`, if recorded.
-    pub voltage: Vec<Block<F>>,
-    pub lengths: [u32; LANES],
-    pub steps: usize,
-}
-
-/// What a simulation keeps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Keep {
-    pub psi: bool,
-    pub voltage: bool,
-}
-
-impl<F: Real> Trajectory<F> {
-    /// Prepares the buffers for so many steps; every row is written before it is read.
-    ///
-    /// # Errors
-    /// [`Error::Memory`] when they cannot be had.
-    pub fn prepare(
-        &mut self,
-        circuit: &Circuit<F>,
-        lengths: [u32; LANES],
-        steps: usize,
-        keep: Keep,
-    ) -> Result<()> {
-        self.lengths = lengths;
-        self.steps = steps;
-        self.state.reset(circuit);
-        let rows = |wanted: bool| if wanted { steps } else { 0 };
-        let (n, outputs) = (circuit.size(), circuit.outputs());
-        for (buffer, rows, columns, what) in [
-            (&mut self.psi, rows(keep.psi).max(1), n, "the pseudo-derivatives of a block of trials"),
-            (&mut self.voltage, rows(keep.voltage), n, "the membrane traces of a block of trials"),
-            (&mut self.readout, steps, outputs, "the readouts of a block of trials"),
-        ] {
-            resize(buffer, product(&[rows, columns]), Block::ZERO, what)?;
-        }
-        Ok(())
-    }
-
-    /// Number of spikes of each neuron in all lanes.
-    pub fn spike_counts(&self, neurons: usize) -> Vec<u64> {
-        let mut counts = vec![0; neurons];
-        for step in 0..self.steps {
-            for entry in self.state.spikes.at(step) {
-                counts[entry.unit as usize] += u64::from(entry.mask.count_ones());
-            }
-        }
-        counts
-    }
-}
-
-/// The simulation of one block as a kernel.
-pub struct Simulate<'a, F: Real> {
-    pub(crate) circuit: &'a Circuit<F>,
-    pub(crate) input: &'a BlockInput<F>,
-    pub(crate) trajectory: &'a mut Trajectory<F>,
-    pub(crate) keep: Keep,
-    pub(crate) cancel: &'a AtomicBool,
-}
-
-impl<F: Real> Kernel<F> for Simulate<'_, F> {
-    type Output = Result<()>;
-
-    #[inline(always)]
-    fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { circuit, input, trajectory, keep, cancel } = self;
-        let (n, outputs) = (circuit.size(), circuit.outputs());
-        for t in 0..trajectory.steps {
-            check_cancelled(t, cancel)?;
-            let psi = if keep.psi { t * n } else { 0 };
-            let row = Row {
-                psi: &mut trajectory.psi[psi..psi + n],
-                readout: &mut trajectory.readout[t * outputs..(t + 1) * outputs],
-                voltage: keep.voltage.then(|| &mut trajectory.voltage[t * n..(t + 1) * n]),
-            };
-            let over = ended(&trajectory.lengths, t);
-            step::<L>(circuit, input, &mut trajectory.state, t, over, row);
-        }
-        Ok(())
     }
 }

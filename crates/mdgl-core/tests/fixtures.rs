@@ -134,7 +134,7 @@ fn check<F: Real>(tolerance: f64, instructions: Instructions) {
     let cancel = AtomicBool::new(false);
     for (path, fixture) in fixtures() {
         let label = format!("{} {} {}", path.file_name().unwrap().display(), F::NAME, instructions.name());
-        let mut model = Model::<F>::new(Arc::new(Network::new(description(&fixture)).unwrap()));
+        let mut model = Model::<F>::new(Arc::new(Network::new(description(&fixture)).unwrap())).unwrap();
         let bias: Vec<f64> = serde_json::from_value(fixture["weights"]["b_out"].clone()).unwrap();
         model.set_bias("out", &bias).unwrap();
         let batch = Batch {
@@ -171,9 +171,7 @@ fn check<F: Real>(tolerance: f64, instructions: Instructions) {
 }
 
 fn available() -> impl Iterator<Item = Instructions> {
-    [Instructions::Avx512, Instructions::Avx2, Instructions::Portable]
-        .into_iter()
-        .filter(|instructions| instructions.is_available())
+    Instructions::ALL.into_iter().filter(|instructions| instructions.is_available())
 }
 
 #[test]

@@ -83,15 +83,29 @@ proptest! {
     #[test]
     fn threads_and_instruction_sets_of_a_class_give_the_same_bits(shape in shapes(12, 80)) {
         let case = Case::<f32>::new(&Shape { trials: 16 * shape.types + shape.trials, ..shape }.spec());
-        let sets = [Instructions::Avx512, Instructions::Avx2, Instructions::FusedTwin];
+        let sets = Instructions::ALL.into_iter().filter(|set| set.is_available() && set.class() == "fused");
+        let sets: Vec<_> = sets.chain([Instructions::FusedTwin]).collect();
         for rule in [Rule::bptt(), Rule::nl_mdgl(), Rule::on_mdgl(), Rule::mdgl().online()] {
             let twin = case.gradients_with(&rule, 1, Instructions::FusedTwin);
-            for set in sets.into_iter().filter(|set| set.is_available()) {
+            for &set in &sets {
                 for threads in [1, 2, 3] {
                     let found = case.gradients_with(&rule, threads, set);
                     prop_assert!(equal_bits(&case, &found, &twin), "{set:?} on {threads} threads");
                 }
             }
+        }
+    }
+
+    /// Keeping a few steps of ψ and simulating the others again is the same computation.
+    #[test]
+    fn segments_give_the_same_bits(shape in shapes(12, 80), segment in 1..30usize) {
+        let case = Case::<f32>::new(&shape.spec());
+        let cancel = AtomicBool::new(false);
+        for rule in [Rule::bptt(), Rule::mdgl(), Rule::on_mdgl()] {
+            let workers = Workers::with_instructions(1, best()).unwrap().with_segment(segment).unwrap();
+            let (_, found) =
+                gradients(&case.model, case.assignment(), &rule, None, &workers, &cancel).unwrap();
+            prop_assert!(equal_bits(&case, &found, &case.gradients(&rule)), "{rule:?}");
         }
     }
 

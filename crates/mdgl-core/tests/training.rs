@@ -38,7 +38,7 @@ fn network(description: Value) -> Result<Network, Error> {
 }
 
 fn model<F: Real>() -> Model<F> {
-    Model::new(Arc::new(network(description()).unwrap()))
+    Model::new(Arc::new(network(description()).unwrap())).unwrap()
 }
 
 fn batch(iteration: u32) -> Batch {
@@ -91,7 +91,7 @@ fn runs_do_not_depend_on_threads_or_instruction_set() {
             trained::<f32>(threads, set, &Optimiser::default(), &rule, 30).to_safetensors().unwrap()
         };
         let expected = train(1, Instructions::FusedTwin);
-        for set in [Instructions::Avx512, Instructions::Avx2].into_iter().filter(|set| set.is_available()) {
+        for set in Instructions::ALL.into_iter().filter(|set| set.is_available() && set.class() == "fused") {
             for threads in 1..=3 {
                 assert!(train(threads, set) == expected, "{set:?} on {threads} threads");
             }
@@ -259,3 +259,59 @@ fn wrong_batches_are_refused_by_name() {
     refuse(&|_, t| t[0] = Targets::Classes(vec![0; 19]), "targets.out");
     refuse(&|_, t| t[0] = Targets::Values(vec![0.0; 4000]), "targets.out");
 }
+
+#[test]
+fn names_that_files_cannot_hold_are_refused() {
+    let named = |name: &str| {
+        let mut changed = description();
+        changed["projections"][0]["name"] = json!(name);
+        network(changed)
+    };
+    for name in ["__metadata__", "out.bias", "lif->lif.pre"] {
+        assert!(matches!(named(name), Err(Error::Invalid { .. })), "{name}");
+    }
+    assert!(named("lif->lif.other").is_ok());
+}
+
+#[test]
+fn a_balanced_matrix_beyond_memory_is_an_error() {
+    let wide = json!({
+        "schema": "mdgl-network/1",
+        "inputs": [{"name": "in", "size": 1 << 22}],
+        "populations": [{"name": "a", "size": 2, "model": "lif"}],
+        "projections": [{"from": "in", "to": "a", "density": 1e-6}]
+    });
+    let result = Model::<f32>::new(Arc::new(network(wide).unwrap()));
+    assert!(matches!(result, Err(Error::Memory { .. })));
+}
+
+/// Results of a small network a rule after ten iterations. A change here is a change of results: it belongs into
+/// CHANGELOG.md.
+#[test]
+fn golden_hashes() {
+    let hash = |rule: &Rule, set| {
+        let model = trained::<f32>(2, set, &Optimiser::default(), rule, 10);
+        let names = model.network().projections().iter().map(|wires| wires.name());
+        let weights = names.flat_map(|name| model.weights(name).unwrap());
+        let bytes = weights.flat_map(|w: f32| w.to_le_bytes());
+        bytes.fold(0xcbf29ce484222325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100000001b3))
+    };
+    let found = mdgl_core::RULE_NAMES.map(|name| {
+        let rule = Rule::named(name).unwrap();
+        (name, hash(&rule, Instructions::FusedTwin), hash(&rule, Instructions::Portable))
+    });
+    assert_eq!(found, GOLDEN, "{found:#018x?}");
+}
+
+/// Rule, fused class, unfused class.
+const GOLDEN: [(&str, u64, u64); 9] = [
+    ("bptt", 0x694b_ae7f_0eef_8583, 0x7269_4e3e_843f_c2a5),
+    ("eprop", 0xd0e6_f270_7c42_5774, 0x84a0_4107_e52d_b058),
+    ("mdgl", 0xe438_e2f8_16a3_8abc, 0x9b77_fc1d_19d0_02a7),
+    ("mdgl-cell", 0x9ae4_06e5_886c_451d, 0xdd8c_07ce_7bd3_63f7),
+    ("nl-mdgl", 0xea6d_df2a_4169_c1d5, 0x891c_48be_d241_0548),
+    ("on-mdgl", 0x5fdc_0169_6317_f6ee, 0xe211_876d_7284_bfdb),
+    ("eprop-online", 0x4e40_ba77_3090_5e9e, 0xe049_2f23_47b7_3a73),
+    ("mdgl-online", 0x82cc_3a4a_9631_0910, 0x1b52_763e_1a6a_f5a7),
+    ("on-mdgl-online", 0xa9d3_63f8_fafb_b30e, 0xbc4d_012f_c401_daf3),
+];

@@ -25,12 +25,15 @@ impl NativeModel {
     /// A model with the initial weights that the description (JSON) gives; precision `f32` or `f64`.
     #[napi(factory, catch_unwind)]
     pub fn create(description: String, precision: String) -> napi::Result<Self> {
-        let network = Arc::new(network::build(&description)?);
-        Ok(Self::hold(match precision.as_str() {
-            "f32" => Shared::new(Model::<f32>::new(network)),
-            "f64" => Shared::new(Model::<f64>::new(network)),
-            other => return Err(Failure::invalid("precision", other, "f32 or f64").into()),
-        }))
+        let make = || -> Result<Arc<dyn AnyModel>> {
+            let network = Arc::new(network::build(&description)?);
+            Ok(match precision.as_str() {
+                "f32" => Shared::new(Model::<f32>::new(network)?),
+                "f64" => Shared::new(Model::<f64>::new(network)?),
+                other => return Err(Failure::invalid("precision", other, "f32 or f64")),
+            })
+        };
+        Ok(Self::hold(make()?))
     }
 
     /// A model from the bytes of a safetensors file.

@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "aarch64")]
+use super::neon::{NeonF32, NeonF64};
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2F32, Avx2F64, Avx512F32, Avx512F64};
 use super::{Lanes, PlainFused, PlainUnfused};
@@ -23,6 +25,8 @@ pub enum Instructions {
     Avx512,
     /// AVX2 and FMA; fused.
     Avx2,
+    /// NEON, of aarch64; fused.
+    Neon,
     /// Whatever the target has; unfused.
     Portable,
     /// The plain twin of the fused sets: the same bits, slowly. For tests; `MDGL_SIMD` cannot choose it.
@@ -31,13 +35,14 @@ pub enum Instructions {
 
 impl Instructions {
     /// What `MDGL_SIMD` can name, from best to least.
-    const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Portable];
+    pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
 
     /// The name used by `MDGL_SIMD`, files and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Avx512 => "avx512",
             Self::Avx2 => "avx2",
+            Self::Neon => "neon",
             Self::Portable => "portable",
             Self::FusedTwin => "fused-twin",
         }
@@ -46,7 +51,7 @@ impl Instructions {
     /// The class whose members give equal bits: `fused` or `unfused`.
     pub fn class(self) -> &'static str {
         match self {
-            Self::Avx512 | Self::Avx2 | Self::FusedTwin => "fused",
+            Self::Avx512 | Self::Avx2 | Self::Neon | Self::FusedTwin => "fused",
             Self::Portable => "unfused",
         }
     }
@@ -65,7 +70,9 @@ impl Instructions {
             }
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            // The sets of other architectures.
             _ => false,
         }
     }
@@ -93,41 +100,45 @@ impl Instructions {
     }
 }
 
-macro_rules! dispatch {
-    ($name:ident, $avx512:ident, $avx2:ident) => {
+/// The function of one float type: for each instruction set its architecture, target features and lanes.
+macro_rules! dispatch_scalar {
+    ($scalar:ident: $($arch:literal, $set:ident, $features:literal, $lanes:ident;)+) => {
         /// Runs a kernel in the lanes of an instruction set.
-        pub(crate) fn $name<K: Kernel<$name>>(instructions: Instructions, kernel: K) -> K::Output {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(
-                    enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt,lzcnt"
-                )]
-                fn avx512<K: Kernel<$name>>(kernel: K) -> K::Output {
-                    kernel.run::<$avx512>()
-                }
-                #[target_feature(enable = "avx2,fma,bmi1,bmi2,popcnt,lzcnt")]
-                fn avx2<K: Kernel<$name>>(kernel: K) -> K::Output {
-                    kernel.run::<$avx2>()
-                }
-                assert!(instructions.is_available(), "the processor lacks {instructions:?}");
-                match instructions {
-                    // SAFETY: the processor has the instructions, as just asserted.
-                    Instructions::Avx512 => return unsafe { avx512(kernel) },
-                    // SAFETY: the processor has the instructions, as just asserted.
-                    Instructions::Avx2 => return unsafe { avx2(kernel) },
-                    Instructions::Portable | Instructions::FusedTwin => {}
-                }
-            }
+        pub(crate) fn $scalar<K: Kernel<$scalar>>(instructions: Instructions, kernel: K) -> K::Output {
+            assert!(instructions.is_available(), "the processor lacks {instructions:?}");
             match instructions {
-                Instructions::FusedTwin => kernel.run::<PlainFused<$name>>(),
-                _ => kernel.run::<PlainUnfused<$name>>(),
+                $(
+                    #[cfg(target_arch = $arch)]
+                    Instructions::$set => {
+                        #[target_feature(enable = $features)]
+                        fn enter<K: Kernel<$scalar>>(kernel: K) -> K::Output {
+                            kernel.run::<$lanes>()
+                        }
+                        // SAFETY: the processor has the instructions, as just asserted.
+                        unsafe { enter(kernel) }
+                    }
+                )+
+                Instructions::FusedTwin => kernel.run::<PlainFused<$scalar>>(),
+                // Portable: the sets of other architectures are never available.
+                _ => kernel.run::<PlainUnfused<$scalar>>(),
             }
         }
     };
 }
 
-dispatch!(f32, Avx512F32, Avx2F32);
-dispatch!(f64, Avx512F64, Avx2F64);
+/// The functions of both float types, from one table of the sets with intrinsics.
+macro_rules! dispatch {
+    ($($set:ident: $arch:literal, $features:literal, $f32:ident, $f64:ident;)+) => {
+        dispatch_scalar!(f32: $($arch, $set, $features, $f32;)+);
+        dispatch_scalar!(f64: $($arch, $set, $features, $f64;)+);
+    };
+}
+
+dispatch! {
+    Avx512: "x86_64", "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt,lzcnt", Avx512F32, Avx512F64;
+    Avx2: "x86_64", "avx2,fma,bmi1,bmi2,popcnt,lzcnt", Avx2F32, Avx2F64;
+    Neon: "aarch64", "neon", NeonF32, NeonF64;
+}
 
 #[cfg(test)]
 mod tests {
@@ -137,6 +148,14 @@ mod tests {
     fn an_unknown_instruction_set_is_refused() {
         let error = Instructions::from_name(Some("sse9")).unwrap_err();
         assert!(error.to_string().starts_with("MDGL_SIMD is sse9; allowed: on this processor:"));
+    }
+
+    #[test]
+    fn the_instructions_of_another_architecture_are_refused() {
+        let foreign = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
+        let error = Instructions::from_name(Some(foreign)).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("MDGL_SIMD is {foreign}; allowed: on this processor:")));
+        assert!(error.ends_with("portable"));
     }
 
     #[test]

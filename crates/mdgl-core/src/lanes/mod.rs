@@ -4,7 +4,11 @@
 //! [`dispatch`] picks one at run time. All fused sets give the same bits.
 
 pub mod dispatch;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod plain;
+#[cfg(test)]
+mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -85,6 +89,19 @@ pub trait Lanes: Copy {
     fn clear(self, mask: Mask) -> Self {
         self.blend(mask, Self::splat(Self::Scalar::ZERO))
     }
+}
+
+/// Asks for a block that will be read soon; changes nothing.
+#[inline(always)]
+pub fn prefetch<F: Real>(block: &Block<F>) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint on a valid address; SSE is part of the architecture.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(block).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = block;
 }
 
 /// Steps between two clearings of decayed state.

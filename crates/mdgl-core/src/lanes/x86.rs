@@ -205,10 +205,13 @@ macro_rules! avx2 {
             }
             #[inline(always)]
             fn blend(self, mask: Mask, other: Self) -> Self {
-                Self(std::array::from_fn(|i| {
+                // A loop: as a closure this one is not inlined.
+                let mut blended = self.0;
+                for (i, x) in blended.iter_mut().enumerate() {
                     // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                    unsafe { $blendv(self.0[i], other.0[i], $expand(mask >> ($width * i))) }
-                }))
+                    *x = unsafe { $blendv(*x, other.0[i], $expand(mask >> ($width * i))) };
+                }
+                Self(blended)
             }
         }
     };

@@ -9,21 +9,23 @@
 use std::sync::atomic::AtomicBool;
 
 use crate::circuit::{Circuit, Fan};
-use crate::encode::{BlockInput, Entry};
+use crate::encode::BlockInput;
 use crate::error::Result;
-use crate::lanes::{Block, Kernel, Lanes, clear_tiny};
+use crate::lanes::{Block, Kernel, Lanes, clear_tiny, prefetch};
+use crate::learn::gather::{Grouped, TILE, Tile, gather};
 use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
-use crate::memory::{product, resize};
+use crate::memory::{product, refill, resize};
 use crate::real::Real;
-use crate::simulate::{Trajectory, check_cancelled, refill};
+use crate::simulate::check_cancelled;
+use crate::trajectory::Trajectory;
 
 /// The backward pass over one block of trials.
 pub struct Backward<'a, F: Real> {
     pub(crate) circuit: &'a Circuit<F>,
     pub(crate) plan: &'a Plan<F>,
     pub(crate) input: &'a BlockInput<F>,
-    pub(crate) trajectory: &'a Trajectory<F>,
+    pub(crate) trajectory: &'a mut Trajectory<F>,
     pub(crate) delta: &'a Delta<F>,
     /// The regulariser's part of L, one a cell; empty without one.
     pub(crate) constants: &'a [F],
@@ -45,6 +47,7 @@ pub(crate) struct Signals<F: Real> {
 /// State and sums of the pass; kept between batches for its memory.
 #[derive(Debug, Default)]
 pub(crate) struct Work<F: Real> {
+    /// λv of a tile's steps, `[step − first][neuron]`; a ring: the row above the last is the first.
     lambda_v: Vec<Block<F>>,
     lambda_a: Vec<Block<F>>,
     /// Γ_t+1 while step t runs.
@@ -53,10 +56,13 @@ pub(crate) struct Work<F: Real> {
     filtered: Vec<Block<F>>,
     secreted: Vec<Block<F>>,
     totals: Vec<Block<F>>,
-    /// g_k,t = δ_k,t + κ g_k,t+1.
+    /// g_k,t = δ_k,t + κ g_k,t+1, `[step − first][unit]`, a ring likewise.
     error: Vec<Block<F>>,
-    /// ψ̄ of the steps with δ, `[step − first][neuron]` (On-MDGL).
+    grouped: Grouped,
+    /// ψ̄ of the segment's steps, `[step − its first][neuron]`; at hand; before each segment (On-MDGL).
     psi_bar: Vec<Block<F>>,
+    bar: Vec<Block<F>>,
+    bars: Vec<Vec<Block<F>>>,
     /// One sum a slot of the plan.
     sums: Vec<Block<F>>,
     /// One sum a readout unit: the bias's gradient.
@@ -74,17 +80,22 @@ impl<F: Real> Work<F> {
         }
     }
 
-    fn reset(&mut self, circuit: &Circuit<F>, plan: &Plan<F>) {
-        let n = circuit.size();
-        for buffer in
-            [&mut self.lambda_v, &mut self.lambda_a, &mut self.gamma, &mut self.filtered, &mut self.secreted]
-        {
-            refill(buffer, n);
+    fn reset(&mut self, circuit: &Circuit<F>, plan: &Plan<F>) -> Result<()> {
+        let (n, outputs) = (circuit.size(), circuit.outputs());
+        for (buffer, len) in [
+            (&mut self.lambda_v, TILE * n),
+            (&mut self.lambda_a, n),
+            (&mut self.gamma, n),
+            (&mut self.filtered, n),
+            (&mut self.secreted, n),
+            (&mut self.totals, plan.modulation.as_ref().map_or(0, |m| m.types())),
+            (&mut self.error, TILE * outputs),
+            (&mut self.bias, outputs),
+            (&mut self.sums, plan.slots.len()),
+        ] {
+            refill(buffer, len, "the gradient sums of a block of trials")?;
         }
-        refill(&mut self.totals, plan.modulation.as_ref().map_or(0, |m| m.types()));
-        refill(&mut self.error, circuit.outputs());
-        refill(&mut self.bias, circuit.outputs());
-        refill(&mut self.sums, plan.slots.len());
+        Ok(())
     }
 }
 
@@ -93,82 +104,125 @@ impl<F: Real> Kernel<F> for Backward<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(mut self) -> Result<()> {
-        self.work.reset(self.circuit, self.plan);
+        self.work.reset(self.circuit, self.plan)?;
         if self.plan.separate {
-            self.filter_psi::<L>()?;
+            self.find_bars::<L>()?;
         }
         let n = self.circuit.size();
         for t in (0..self.trajectory.steps).rev() {
             check_cancelled(t, self.cancel)?;
-            clear_tiny::<L>(t, &mut self.work.lambda_v);
+            let segment = self.trajectory.segment_of(t);
+            if t + 1 == self.trajectory.steps || self.trajectory.segment_of(t + 1) != segment {
+                self.load_segment::<L>(segment)?;
+            }
+            let (before, outputs) = (rows(t).1, self.circuit.outputs());
+            clear_tiny::<L>(t, &mut self.work.lambda_v[before * n..][..n]);
             clear_tiny::<L>(t, &mut self.work.lambda_a);
             clear_tiny::<L>(t, &mut self.work.filtered);
-            clear_tiny::<L>(t, &mut self.work.error);
+            clear_tiny::<L>(t, &mut self.work.error[before * outputs..][..outputs]);
             self.filter_error::<L>(t);
-            let spikes = self.trajectory.state.spikes.at(t);
-            gather::<L>(spikes, &self.plan.readout, &self.work.error, &mut self.work.sums);
-            let psi = &self.trajectory.psi[t * n..(t + 1) * n];
-            self.update_cells::<L>(t, psi);
+            self.update_cells::<L>(t);
             self.modulate::<L>(t);
-            self.gather_inputs::<L>(t);
+            self.gather_analogue::<L>(t);
+            if t.is_multiple_of(TILE) {
+                self.gather_events::<L>(t);
+            }
         }
         Ok(())
     }
 }
 
 impl<F: Real> Backward<'_, F> {
-    /// ψ̄_t = κ ψ̄_t−1 + (1−κ) ψ_t, kept for the steps with δ.
+    /// Brings the segment's ψ, and for On-MDGL its ψ̄.
     #[inline(always)]
-    fn filter_psi<L: Lanes<Scalar = F>>(&mut self) -> Result<()> {
-        let n = self.circuit.size();
-        let (first, steps) = (self.delta.first, self.trajectory.steps);
-        let len = product(&[steps - first, n]);
+    fn load_segment<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
+        self.trajectory.load::<L>(self.circuit, self.input, segment);
+        if !self.plan.separate {
+            return Ok(());
+        }
+        let (n, steps) = (self.circuit.size(), self.trajectory.steps_of(segment));
+        let len = product(&[steps.len(), n]);
         resize(&mut self.work.psi_bar, len, Block::ZERO, "the filtered pseudo-derivatives")?;
-        let Some(&kappa) = self.circuit.kappa.first() else { return Ok(()) };
-        let (kappa, rest) = (L::splat(kappa), L::splat(F::ONE - kappa));
-        let mut filtered = vec![Block::<F>::ZERO; n];
-        for t in 0..steps {
-            clear_tiny::<L>(t, &mut filtered);
-            for (bar, psi) in filtered.iter_mut().zip(&self.trajectory.psi[t * n..]) {
-                kappa.mul_add(L::load(bar), rest.mul(L::load(psi))).store(bar);
-            }
-            if let Some(row) = t.checked_sub(first) {
-                self.work.psi_bar[row * n..(row + 1) * n].copy_from_slice(&filtered);
+        self.work.bar.clone_from(&self.work.bars[segment]);
+        for (row, t) in steps.enumerate() {
+            self.filter_psi::<L>(t);
+            self.work.psi_bar[row * n..][..n].copy_from_slice(&self.work.bar);
+        }
+        Ok(())
+    }
+
+    /// ψ̄ before each segment.
+    #[inline(always)]
+    fn find_bars<L: Lanes<Scalar = F>>(&mut self) -> Result<()> {
+        refill(&mut self.work.bar, self.circuit.size(), "the filtered pseudo-derivatives")?;
+        self.work.bars.clear();
+        for segment in 0..self.trajectory.segments() {
+            self.work.bars.push(self.work.bar.clone());
+            if segment + 1 < self.trajectory.segments() {
+                self.trajectory.load::<L>(self.circuit, self.input, segment);
+                for t in self.trajectory.steps_of(segment) {
+                    self.filter_psi::<L>(t);
+                }
             }
         }
         Ok(())
     }
 
+    /// ψ̄_t = κ ψ̄_t−1 + (1−κ) ψ_t.
+    #[inline(always)]
+    fn filter_psi<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+        let Some(&kappa) = self.circuit.kappa.first() else { return };
+        let (kappa, rest) = (L::splat(kappa), L::splat(F::ONE - kappa));
+        clear_tiny::<L>(t, &mut self.work.bar);
+        let psi = self.trajectory.psi(t, self.circuit.size());
+        for (bar, psi) in self.work.bar.iter_mut().zip(psi) {
+            kappa.mul_add(L::load(bar), rest.mul(L::load(psi))).store(bar);
+        }
+    }
+
     /// g_t = δ_t + κ g_t+1, and the bias's gradient.
     #[inline(always)]
     fn filter_error<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        for (g, &kappa) in self.work.error.iter_mut().zip(&self.circuit.kappa) {
-            L::load(g).mul(L::splat(kappa)).store(g);
+        let outputs = self.circuit.outputs();
+        let (row, before) = rows(t);
+        for (k, &kappa) in self.circuit.kappa.iter().enumerate() {
+            let held = L::load(&self.work.error[before * outputs + k]).mul(L::splat(kappa));
+            held.store(&mut self.work.error[row * outputs + k]);
         }
-        let delta = self.delta.at(t, self.circuit.outputs());
-        let sums = self.work.error.iter_mut().zip(&mut self.work.bias);
-        for ((g, bias), delta) in sums.zip(delta) {
+        let now = &mut self.work.error[row * outputs..(row + 1) * outputs];
+        let sums = now.iter_mut().zip(&mut self.work.bias);
+        for ((g, bias), delta) in sums.zip(self.delta.at(t, outputs)) {
             L::load(g).add(L::load(delta)).store(g);
             L::load(bias).add(L::load(delta)).store(bias);
         }
     }
 
     #[inline(always)]
-    fn update_cells<L: Lanes<Scalar = F>>(&mut self, t: usize, psi: &[Block<F>]) {
+    fn update_cells<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let (plan, circuit) = (self.plan, self.circuit);
+        let psi = self.trajectory.psi(t, circuit.size());
+        // The row that the next step of the pass reads.
+        let psi_next = self.trajectory.psi(t.saturating_sub(1), circuit.size());
         let work = &mut *self.work;
+        let (n, outputs) = (circuit.size(), circuit.outputs());
+        let (row, before) = rows(t);
+        let error = &work.error[row * outputs..(row + 1) * outputs];
         let kappa = circuit.kappa.first().copied().unwrap_or(F::ZERO);
+        let secretes = plan.modulation.is_some() && !plan.adjoint;
         for &p in &plan.active {
             let p = p as usize;
             let cell = &circuit.cells[p];
+            prefetch(&psi_next[p]);
             let psi = L::load(&psi[p]);
             let mut drive = L::splat(F::ZERO);
             if plan.signalled[p] {
-                drive = signal::<L>(circuit, &work.error, self.constants, p);
-                drive.mul(psi).store(&mut work.secreted[p]);
+                drive = signal::<L>(circuit, error, self.constants, p);
+                if secretes {
+                    drive.mul(psi).store(&mut work.secreted[p]);
+                }
             }
             if let Some(signals) = self.signals.as_mut() {
-                drive.store(&mut signals.learning[t * circuit.size() + p]);
+                drive.store(&mut signals.learning[t * n + p]);
             }
             if plan.separate {
                 let held = L::load(&work.filtered[p]);
@@ -178,17 +232,17 @@ impl<F: Real> Backward<'_, F> {
             } else if plan.modulation.is_some() {
                 drive = drive.add(L::load(&work.gamma[p]));
             }
-            let lambda_v = L::load(&work.lambda_v[p]);
+            let lambda_v = L::load(&work.lambda_v[before * n + p]);
             drive = lambda_v.neg_mul_add(L::splat(cell.threshold), drive);
             if cell.adaptive {
                 let lambda_a = L::load(&work.lambda_a[p]);
                 let through = psi.mul(lambda_a.mul_add(L::splat(cell.jump), drive));
                 let lambda_a = lambda_a.mul(L::splat(cell.rho));
                 through.neg_mul_add(L::splat(cell.beta), lambda_a).store(&mut work.lambda_a[p]);
-                lambda_v.mul_add(L::splat(cell.alpha), through).store(&mut work.lambda_v[p]);
+                lambda_v.mul_add(L::splat(cell.alpha), through).store(&mut work.lambda_v[row * n + p]);
             } else {
                 let through = psi.mul(drive);
-                lambda_v.mul_add(L::splat(cell.alpha), through).store(&mut work.lambda_v[p]);
+                lambda_v.mul_add(L::splat(cell.alpha), through).store(&mut work.lambda_v[row * n + p]);
             }
         }
     }
@@ -199,9 +253,14 @@ impl<F: Real> Backward<'_, F> {
         let Some(modulation) = &self.plan.modulation else { return };
         let work = &mut *self.work;
         if self.plan.separate {
-            secrete_task_error::<L>(self.circuit, self.plan, self.delta, t, work);
+            let first = self.trajectory.steps_of(self.trajectory.segment_of(t)).start;
+            secrete_task_error::<L>(self.circuit, self.plan, self.delta, t, first, work);
         }
-        let secreted = if self.plan.adjoint { &work.lambda_v } else { &work.secreted };
+        let row = rows(t).0 * self.circuit.size();
+        let secreted = match self.plan.adjoint {
+            true => &work.lambda_v[row..row + self.circuit.size()],
+            false => &work.secreted[..],
+        };
         modulation.receive::<L>(secreted, &mut work.totals, &mut work.gamma);
         if let Some(signals) = self.signals.as_mut() {
             let n = self.circuit.size();
@@ -209,18 +268,41 @@ impl<F: Real> Backward<'_, F> {
         }
     }
 
+    /// Adds the tile from step `first` on to the sums.
     #[inline(always)]
-    fn gather_inputs<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        let (plan, work) = (self.plan, &mut *self.work);
-        gather::<L>(self.input.events.at(t), &plan.input, &work.lambda_v, &mut work.sums);
-        let units = &self.input.analogue_units;
-        let values = &self.input.analogue[t * units.len()..(t + 1) * units.len()];
-        gather_values::<L>(units, values, &plan.input, &work.lambda_v, &mut work.sums);
-        if t > 0 {
-            let spikes = self.trajectory.state.spikes.at(t - 1);
-            gather::<L>(spikes, &plan.recurrent, &work.lambda_v, &mut work.sums);
+    fn gather_events<L: Lanes<Scalar = F>>(&mut self, first: usize) {
+        let (circuit, plan, work) = (self.circuit, self.plan, &mut *self.work);
+        let rows = TILE.min(self.trajectory.steps - first);
+        let (n, outputs) = (circuit.size(), circuit.outputs());
+        let spikes = &self.trajectory.state.spikes;
+        let (cells, units) = (&work.lambda_v[..], &work.error[..]);
+        let inputs = self.input.units;
+        for (fan, lists, senders, delayed, values, columns) in [
+            (&plan.readout, spikes, n, false, units, outputs),
+            (&plan.input, &self.input.events, inputs, false, cells, n),
+            (&plan.recurrent, spikes, n, true, cells, n),
+        ] {
+            if !fan.is_empty() {
+                let tile = Tile { lists, units: senders, first, rows, delayed, values, columns };
+                gather::<L>(&tile, fan, &mut work.grouped, &mut work.sums);
+            }
         }
     }
+
+    #[inline(always)]
+    fn gather_analogue<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+        let (plan, work, n) = (self.plan, &mut *self.work, self.circuit.size());
+        let units = &self.input.analogue_units;
+        let values = &self.input.analogue[t * units.len()..(t + 1) * units.len()];
+        let lambda_v = &work.lambda_v[rows(t).0 * n..][..n];
+        gather_values::<L>(units, values, &plan.input, lambda_v, &mut work.sums);
+    }
+}
+
+/// The rows of a step and of the step after it in the rings.
+#[inline(always)]
+fn rows(t: usize) -> (usize, usize) {
+    (t % TILE, (t + 1) % TILE)
 }
 
 /// L_p = (1−κ) Σ_k W_out[p→k] g_k, plus the regulariser's constant.
@@ -246,10 +328,11 @@ fn secrete_task_error<L: Lanes>(
     plan: &Plan<L::Scalar>,
     delta: &Delta<L::Scalar>,
     t: usize,
+    first: usize,
     work: &mut Work<L::Scalar>,
 ) {
     let delta_now = delta.at(t, circuit.outputs());
-    let row = t.saturating_sub(delta.first) * circuit.size();
+    let row = (t - first) * circuit.size();
     for &p in &plan.active {
         let p = p as usize;
         let mut error = L::splat(L::Scalar::ZERO);
@@ -264,26 +347,6 @@ fn secrete_task_error<L: Lanes>(
             _ => error.mul(L::load(&work.psi_bar[row + p])),
         };
         secreted.store(&mut work.secreted[p]);
-    }
-}
-
-/// Adds the targets' values to the slots of each entry, in its lanes.
-#[inline(always)]
-fn gather<L: Lanes>(
-    entries: &[Entry],
-    fan: &Fan<u32>,
-    values: &[Block<L::Scalar>],
-    sums: &mut [Block<L::Scalar>],
-) {
-    for entry in entries {
-        for &(post, slot) in fan.of(entry.unit as usize) {
-            let mut value = L::load(&values[post as usize]);
-            if entry.count != 1 {
-                value = value.mul(L::splat(L::Scalar::from_f64(f64::from(entry.count))));
-            }
-            let sum = &mut sums[slot as usize];
-            L::load(sum).add_where(entry.mask, value).store(sum);
-        }
     }
 }
 

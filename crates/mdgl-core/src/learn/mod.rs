@@ -5,6 +5,7 @@
 //! accumulate. `backward` and `online` are the two passes that carry any plan out.
 
 pub(crate) mod backward;
+pub(crate) mod gather;
 pub(crate) mod online;
 pub(crate) mod partial;
 pub(crate) mod plan;

@@ -12,13 +12,14 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::circuit::{Circuit, ended};
+use crate::circuit::{Circuit, Fan, ended};
 use crate::encode::{BlockInput, Entry};
 use crate::error::Result;
 use crate::judge::{Judge, Verdict};
 use crate::lanes::{Block, Kernel, LANES, Lanes, clear_tiny};
 use crate::learn::partial::{Edge, Partial};
 use crate::learn::plan::Plan;
+use crate::memory::{product, refill};
 use crate::network::Stage;
 use crate::real::Real;
 use crate::simulate::{Row, State, check_cancelled};
@@ -70,9 +71,9 @@ pub(crate) struct Traces<F: Real> {
 }
 
 impl<F: Real> Traces<F> {
-    fn reset(&mut self, circuit: &Circuit<F>, plan: &Plan<F>, regularised: bool) {
+    fn reset(&mut self, circuit: &Circuit<F>, plan: &Plan<F>, regularised: bool) -> Result<()> {
         let (n, k, slots) = (circuit.size(), circuit.outputs(), plan.slots.len());
-        self.state.reset(circuit);
+        self.state.reset(circuit)?;
         self.counts.clear();
         self.counts.resize(n, 0);
         self.pairs = match &plan.modulation {
@@ -84,9 +85,9 @@ impl<F: Real> Traces<F> {
             (&mut self.membrane, slots),
             (&mut self.adaptation, slots),
             (&mut self.eligibility, slots),
-            (&mut self.filtered, slots * k),
-            (&mut self.modulated, slots * k),
-            (&mut self.relevance, n * k),
+            (&mut self.filtered, product(&[slots, k])),
+            (&mut self.modulated, product(&[slots, k])),
+            (&mut self.relevance, product(&[n, k])),
             (&mut self.psi, n),
             (&mut self.psi_before, n),
             (&mut self.psi_bar, n),
@@ -97,8 +98,9 @@ impl<F: Real> Traces<F> {
             (&mut self.plain, slots),
             (&mut self.edge_sums, self.edges.len()),
         ] {
-            crate::simulate::refill(buffer, len);
+            refill(buffer, len, "the eligibility traces of a block of trials")?;
         }
+        Ok(())
     }
 
     fn list_edges(&self, plan: &Plan<F>) -> Vec<Edge<F>> {
@@ -134,7 +136,7 @@ impl<F: Real> Kernel<F> for Online<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(mut self) -> Result<Verdict> {
-        self.traces.reset(self.circuit, self.plan, self.regularised);
+        self.traces.reset(self.circuit, self.plan, self.regularised)?;
         for t in 0..self.steps {
             check_cancelled(t, self.cancel)?;
             self.clear_tiny::<L>(t);
@@ -288,19 +290,10 @@ impl<F: Real> Online<'_, F> {
     #[inline(always)]
     fn add_inputs<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let (plan, traces) = (self.plan, &mut *self.traces);
-        let mut add = |entries: &[Entry], fan: &crate::circuit::Fan<u32>| {
-            for entry in entries {
-                for &(_, slot) in fan.of(entry.unit as usize) {
-                    let slot = slot as usize;
-                    let by = plan.slots[slot].scale * F::from_f64(f64::from(entry.count));
-                    let trace = &mut traces.membrane[slot];
-                    L::load(trace).add_where(entry.mask, L::splat(by)).store(trace);
-                }
-            }
-        };
-        add(self.input.events.at(t), &plan.input);
+        start_traces::<L>(self.input.events.at(t), &plan.input, plan, &mut traces.membrane);
         if t > 0 {
-            add(traces.state.spikes.at(t - 1), &plan.recurrent);
+            let spikes = traces.state.spikes.at(t - 1);
+            start_traces::<L>(spikes, &plan.recurrent, plan, &mut traces.membrane);
         }
         let units = &self.input.analogue_units;
         let values = &self.input.analogue[t * units.len()..(t + 1) * units.len()];
@@ -367,6 +360,23 @@ impl<F: Real> Online<'_, F> {
                 }
             }
             sum.store(&mut traces.sums[slot]);
+        }
+    }
+}
+
+/// (1−α) z_q,t−1, or x_i,t, joins the traces of the sender's synapses.
+#[inline(always)]
+fn start_traces<L: Lanes>(
+    entries: &[Entry],
+    fan: &Fan<u32>,
+    plan: &Plan<L::Scalar>,
+    membrane: &mut [Block<L::Scalar>],
+) {
+    for &Entry { unit, mask, count } in entries {
+        for &(_, slot) in fan.of(unit as usize) {
+            let slot = slot as usize;
+            let by = plan.slots[slot].scale * L::Scalar::from_f64(f64::from(count));
+            L::load(&membrane[slot]).add_where(mask, L::splat(by)).store(&mut membrane[slot]);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::lanes::Block;
 use crate::learn::rule::{Hops, ReadoutFilter, Rule};
 use crate::memory::{product, resize};
 use crate::model::Model;
-use crate::modulation::{Modulation, channel_list};
+use crate::modulation::{Modulation, channel_table};
 use crate::network::Stage;
 use crate::real::Real;
 
@@ -61,17 +61,14 @@ impl<F: Real> Plan<F> {
         let reads_out: Vec<bool> = (0..n).map(|p| !circuit.readout.of(p).is_empty()).collect();
         let signalled: Vec<bool> = reads_out.iter().map(|&r| r || regularised).collect();
         let adjoint = matches!(rule.hops, Hops::All(_));
-        let channels = channel_list(model.network(), rule)?;
-        let modulation = if channels.is_empty() {
-            None
-        } else {
+        let modulation = channel_table(model.network(), rule)?.map(|table| {
             let secretes = match (adjoint, separate) {
                 (true, _) => vec![true; n],
                 (false, true) => reads_out,
                 (false, false) => signalled.clone(),
             };
-            Some(Modulation::new(model, &channels, &secretes)?)
-        };
+            Modulation::new(model, &table, &secretes)
+        });
         let is_active = active(&signalled, modulation.as_ref(), adjoint);
         let mut plan = Self {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
@@ -93,7 +90,7 @@ impl<F: Real> Plan<F> {
     /// Gives every learning synapse of a stage a slot.
     fn gather(&mut self, model: &Model<F>, stage: Stage, is_active: &[bool], learns: &[bool]) -> Fan<u32> {
         let network = model.network();
-        let mut triples = Vec::new();
+        let mut slots = Vec::new();
         for (index, wires) in network.projections.iter().enumerate() {
             if wires.stage != stage || !learns[index] {
                 continue;
@@ -105,16 +102,23 @@ impl<F: Real> Plan<F> {
                     _ if !is_active[post] => continue,
                     _ => network.neurons[post].alpha,
                 };
-                triples.push((wires.pre_unit(synapse), post, self.slots.len() as u32));
-                self.slots.push(Slot {
+                let slot = Slot {
                     stage,
                     projection: index as u32,
                     synapse: synapse as u32,
                     post: post as u32,
                     scale: F::from_f64(1.0 - decay),
-                });
+                };
+                slots.push((wires.pre_unit(synapse), slot));
             }
         }
+        // A sender's sums lie side by side, as the passes visit them.
+        slots.sort_by_key(|&(pre, _)| pre);
+        let first = self.slots.len();
+        let triple =
+            |(i, &(pre, slot)): (usize, &(usize, Slot<F>))| (pre, slot.post as usize, (first + i) as u32);
+        let triples: Vec<_> = slots.iter().enumerate().map(triple).collect();
+        self.slots.extend(slots.into_iter().map(|(_, slot)| slot));
         let units = match stage {
             Stage::Input => network.input_units(),
             _ => network.size(),

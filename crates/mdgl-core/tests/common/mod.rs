@@ -123,7 +123,7 @@ pub struct Case<F: Real> {
 impl<F: Real> Case<F> {
     pub fn new(spec: &Spec) -> Self {
         let network = Network::new(serde_json::from_value(description(spec)).unwrap()).unwrap();
-        let mut model = Model::new(Arc::new(network));
+        let mut model = Model::new(Arc::new(network)).unwrap();
         model.set_bias("out", &spec.bias).unwrap();
         let mut events = Vec::new();
         for (trial, rows) in spec.inputs.iter().enumerate() {

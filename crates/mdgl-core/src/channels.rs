@@ -1,0 +1,101 @@
+//! Channels by the types they join, names resolved and checked once.
+
+use std::collections::HashMap;
+
+use crate::description::{Channel, Gain, Kernel, Reach, WeightGain};
+use crate::error::{Result, invalid};
+use crate::learn::rule::UniformChannel;
+use crate::network::unknown;
+
+type ByPair = HashMap<(usize, usize), Vec<(Gain, Reach, Kernel)>>;
+
+/// The channels between types.
+#[derive(Debug, Clone)]
+pub(crate) enum Table {
+    /// The same channel between every ordered pair of types.
+    Uniform(UniformChannel),
+    /// By (receiving type, secreting type).
+    Listed(ByPair),
+}
+
+impl Table {
+    /// The paper's: mean weights along existing synapses, instantaneous.
+    pub const DEFAULT: Self = Self::Uniform(UniformChannel {
+        gain: Gain::Weights(WeightGain::MeanWeight),
+        reach: Reach::Synaptic,
+        kernel: Kernel::None,
+    });
+
+    pub fn uniform(path: &str, channel: UniformChannel) -> Result<Self> {
+        validate_gain(path, channel.gain, channel.reach)?;
+        Ok(Self::Uniform(channel))
+    }
+
+    /// # Errors
+    /// [`crate::Error::Invalid`] for unknown types, gains that do not fit, or two channels that would be one.
+    pub fn listed(path: &str, types: &[String], channels: &[Channel]) -> Result<Self> {
+        let index: HashMap<&str, usize> = types.iter().map(String::as_str).zip(0..).collect();
+        let find = |path: String, name: &str| {
+            let found = index.get(name).copied();
+            found.ok_or_else(|| unknown(&path, name, types.iter().map(String::as_str)))
+        };
+        let mut table = ByPair::new();
+        for (i, channel) in channels.iter().enumerate() {
+            let path = format!("{path}[{i}]");
+            let from = find(format!("{path}.from"), &channel.from)?;
+            let to = find(format!("{path}.to"), &channel.to)?;
+            validate_gain(&path, channel.gain, channel.reach)?;
+            let pair = table.entry((to, from)).or_default();
+            if pair.iter().any(|&(_, reach, kernel)| (reach, kernel) == (channel.reach, channel.kernel)) {
+                return Err(invalid(
+                    path,
+                    "the same types, reach and kernel as an earlier channel",
+                    "one channel for each combination of from, to, reach and kernel",
+                ));
+            }
+            pair.push((channel.gain, channel.reach, channel.kernel));
+        }
+        Ok(Self::Listed(table))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Listed(table) if table.is_empty())
+    }
+
+    pub fn has_exact_kernel(&self) -> bool {
+        self.any(|_, kernel| kernel == Kernel::Exact)
+    }
+
+    pub fn has_nonlocal(&self) -> bool {
+        self.any(|reach, _| reach == Reach::Nonlocal)
+    }
+
+    fn any(&self, holds: impl Fn(Reach, Kernel) -> bool) -> bool {
+        match self {
+            Self::Uniform(channel) => holds(channel.reach, channel.kernel),
+            Self::Listed(table) => table.values().flatten().any(|&(_, reach, kernel)| holds(reach, kernel)),
+        }
+    }
+
+    /// Gains of the channels from a secreting to a receiving type.
+    pub fn of(&self, receiving: usize, secreting: usize, reach: Reach) -> impl Iterator<Item = Gain> {
+        let (uniform, listed) = match self {
+            Self::Uniform(channel) => (Some((channel.gain, channel.reach)), None),
+            Self::Listed(table) => (None, table.get(&(receiving, secreting))),
+        };
+        let listed = listed.into_iter().flatten().map(|&(gain, reach, _)| (gain, reach));
+        uniform.into_iter().chain(listed).filter(move |&(_, r)| r == reach).map(|(gain, _)| gain)
+    }
+}
+
+fn validate_gain(path: &str, gain: Gain, reach: Reach) -> Result<()> {
+    match (gain, reach) {
+        (Gain::Fixed(x), _) if !x.is_finite() => Err(invalid(format!("{path}.gain"), x, "a finite number")),
+        (Gain::Weights(WeightGain::Weight), Reach::Nonlocal) => Err(invalid(
+            format!("{path}.gain"),
+            "'weight'",
+            "with reach 'nonlocal': 'mean-weight' or a number",
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,177 @@
+//! NEON lanes.
+//!
+//! Every aarch64 processor that runs this has NEON; [`super::dispatch`] asks all the same.
+
+use std::arch::aarch64::*;
+
+use super::{Block, LANES, Lanes, Mask};
+
+/// One NEON register type and how its intrinsics are called.
+///
+/// `vfma(b, x, y)` is `b + x * y` and `vfms(b, x, y)` is `b - x * y`, both rounded once. `vmax` puts 0 above −0,
+/// where [`PlainFused`](super::PlainFused) and the x86 sets keep the second operand; hence a comparison and a
+/// selection.
+macro_rules! neon {
+    ($name:ident, $scalar:ident, $register:ident, $width:literal,
+     $dup:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+     $fma:ident, $fms:ident, $abs:ident, $cgt:ident, $bsl:ident, $movemask:ident, $expand:ident) => {
+        #[doc = concat!("Sixteen `", stringify!($scalar), "` in NEON registers.")]
+        #[derive(Clone, Copy)]
+        pub struct $name([$register; LANES / $width]);
+
+        impl Lanes for $name {
+            type Scalar = $scalar;
+
+            #[inline(always)]
+            fn splat(x: $scalar) -> Self {
+                // SAFETY: only reached inside a function compiled for NEON.
+                Self([unsafe { $dup(x) }; LANES / $width])
+            }
+            #[inline(always)]
+            fn load(block: &Block<$scalar>) -> Self {
+                // SAFETY: as above; a block holds 16 values and is aligned to 64 bytes.
+                Self(std::array::from_fn(|i| unsafe { $load(block.0.as_ptr().add($width * i)) }))
+            }
+            #[inline(always)]
+            fn store(self, block: &mut Block<$scalar>) {
+                for (i, x) in self.0.into_iter().enumerate() {
+                    // SAFETY: as for `load`.
+                    unsafe { $store(block.0.as_mut_ptr().add($width * i), x) };
+                }
+            }
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for NEON.
+                Self(std::array::from_fn(|i| unsafe { $add(self.0[i], other.0[i]) }))
+            }
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for NEON.
+                Self(std::array::from_fn(|i| unsafe { $sub(self.0[i], other.0[i]) }))
+            }
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for NEON.
+                Self(std::array::from_fn(|i| unsafe { $mul(self.0[i], other.0[i]) }))
+            }
+            #[inline(always)]
+            fn mul_add(self, a: Self, b: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for NEON.
+                Self(std::array::from_fn(|i| unsafe { $fma(b.0[i], self.0[i], a.0[i]) }))
+            }
+            #[inline(always)]
+            fn neg_mul_add(self, a: Self, b: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for NEON.
+                Self(std::array::from_fn(|i| unsafe { $fms(b.0[i], self.0[i], a.0[i]) }))
+            }
+            #[inline(always)]
+            fn max(self, other: Self) -> Self {
+                Self(std::array::from_fn(|i| {
+                    let (x, y) = (self.0[i], other.0[i]);
+                    // SAFETY: only reached inside a function compiled for NEON.
+                    unsafe { $bsl($cgt(x, y), x, y) }
+                }))
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                // SAFETY: only reached inside a function compiled for NEON.
+                Self(self.0.map(|x| unsafe { $abs(x) }))
+            }
+            #[inline(always)]
+            fn gt(self, other: Self) -> Mask {
+                // SAFETY: only reached inside a function compiled for NEON.
+                unsafe { $movemask(std::array::from_fn(|i| $cgt(self.0[i], other.0[i]))) }
+            }
+            #[inline(always)]
+            fn blend(self, mask: Mask, other: Self) -> Self {
+                Self(std::array::from_fn(|i| {
+                    // SAFETY: only reached inside a function compiled for NEON.
+                    unsafe { $bsl($expand(mask >> ($width * i)), other.0[i], self.0[i]) }
+                }))
+            }
+        }
+    };
+}
+
+/// Bit i where lane i is all ones: the lanes narrow to bytes, keep the bit they stand for, and add up.
+#[inline(always)]
+unsafe fn movemask4(lanes: [uint32x4_t; 4]) -> Mask {
+    // SAFETY: only reached inside a function compiled for NEON.
+    unsafe {
+        let [a, b, c, d] = lanes;
+        let low = vcombine_u16(vmovn_u32(a), vmovn_u32(b));
+        let high = vcombine_u16(vmovn_u32(c), vmovn_u32(d));
+        let bit = vcreate_u8(0x8040_2010_0804_0201);
+        let low = vaddv_u8(vand_u8(vmovn_u16(low), bit));
+        let high = vaddv_u8(vand_u8(vmovn_u16(high), bit));
+        Mask::from_le_bytes([low, high])
+    }
+}
+
+/// Bit i where lane i is all ones.
+#[inline(always)]
+unsafe fn movemask2(lanes: [uint64x2_t; 8]) -> Mask {
+    // SAFETY: only reached inside a function compiled for NEON.
+    unsafe {
+        movemask4(std::array::from_fn(|i| vcombine_u32(vmovn_u64(lanes[2 * i]), vmovn_u64(lanes[2 * i + 1]))))
+    }
+}
+
+/// Lane i is all ones where bit i of the low four is set.
+#[inline(always)]
+unsafe fn expand4(mask: Mask) -> uint32x4_t {
+    // SAFETY: only reached inside a function compiled for NEON.
+    unsafe {
+        let bit = vcombine_u32(vcreate_u32(0x0000_0002_0000_0001), vcreate_u32(0x0000_0008_0000_0004));
+        vtstq_u32(vdupq_n_u32(u32::from(mask)), bit)
+    }
+}
+
+/// Lane i is all ones where bit i of the low two is set.
+#[inline(always)]
+unsafe fn expand2(mask: Mask) -> uint64x2_t {
+    // SAFETY: only reached inside a function compiled for NEON.
+    unsafe {
+        let bit = vcombine_u64(vcreate_u64(1), vcreate_u64(2));
+        vtstq_u64(vdupq_n_u64(u64::from(mask)), bit)
+    }
+}
+
+neon!(
+    NeonF32,
+    f32,
+    float32x4_t,
+    4,
+    vdupq_n_f32,
+    vld1q_f32,
+    vst1q_f32,
+    vaddq_f32,
+    vsubq_f32,
+    vmulq_f32,
+    vfmaq_f32,
+    vfmsq_f32,
+    vabsq_f32,
+    vcgtq_f32,
+    vbslq_f32,
+    movemask4,
+    expand4
+);
+neon!(
+    NeonF64,
+    f64,
+    float64x2_t,
+    2,
+    vdupq_n_f64,
+    vld1q_f64,
+    vst1q_f64,
+    vaddq_f64,
+    vsubq_f64,
+    vmulq_f64,
+    vfmaq_f64,
+    vfmsq_f64,
+    vabsq_f64,
+    vcgtq_f64,
+    vbslq_f64,
+    movemask2,
+    expand2
+);

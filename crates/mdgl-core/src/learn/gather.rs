@@ -1,0 +1,116 @@
+//! Gradient sums: what senders did, times what their targets felt, a tile of steps at a time.
+//!
+//! Within a tile the events are grouped by sender, so that a synapse's sum stays in a register while it takes
+//! them. Steps run from last to first as everywhere: tiles never change the order of a sum.
+
+use crate::circuit::Fan;
+use crate::encode::{Entry, EntryLists};
+use crate::lanes::{Block, Lanes, Mask};
+use crate::real::Real;
+
+/// Steps in a tile: its rows stay in the second-level cache.
+pub(crate) const TILE: usize = 16;
+
+/// An event within a tile.
+#[derive(Debug, Clone, Copy, Default)]
+struct TileEvent {
+    /// Where the step's values begin.
+    row: u32,
+    mask: Mask,
+    count: u16,
+}
+
+/// Events of a tile grouped by sender; kept for its memory.
+#[derive(Debug, Default)]
+pub(crate) struct Grouped {
+    /// Where each sender's events end, after grouping.
+    end: Vec<u32>,
+    events: Vec<TileEvent>,
+}
+
+impl Grouped {
+    /// Groups the events of some steps, last step first; step `first + i` acts on row i + `lag`.
+    fn group<F: Real>(&mut self, tile: &Tile<'_, F>, first: usize, lag: usize) {
+        let Tile { lists, units, rows, columns, .. } = *tile;
+        let steps = || (lag..rows).rev().map(|row| (row, lists.at(first + row - lag)));
+        self.end.clear();
+        self.end.resize(units + 1, 0);
+        for (_, entries) in steps() {
+            for entry in entries {
+                self.end[entry.unit as usize + 1] += 1;
+            }
+        }
+        for unit in 0..units {
+            self.end[unit + 1] += self.end[unit];
+        }
+        self.events.clear();
+        self.events.resize(self.end[units] as usize, TileEvent::default());
+        for (row, entries) in steps() {
+            for &Entry { unit, mask, count } in entries {
+                let place = &mut self.end[unit as usize];
+                self.events[*place as usize] = TileEvent { row: (row * columns) as u32, mask, count };
+                *place += 1;
+            }
+        }
+    }
+
+    /// Events of a sender, last step first.
+    #[inline(always)]
+    fn of(&self, unit: usize) -> &[TileEvent] {
+        let start = if unit == 0 { 0 } else { self.end[unit - 1] };
+        &self.events[start as usize..self.end[unit] as usize]
+    }
+}
+
+/// A tile of target values, `[step − first][target]`, and the events that meet them.
+pub(crate) struct Tile<'a, F: Real> {
+    pub lists: &'a EntryLists,
+    /// Senders.
+    pub units: usize,
+    /// First step of the tile.
+    pub first: usize,
+    /// Steps in the tile.
+    pub rows: usize,
+    /// Whether an event meets the values of the step after it (recurrent spikes).
+    pub delayed: bool,
+    pub values: &'a [Block<F>],
+    /// Targets in a row.
+    pub columns: usize,
+}
+
+/// Adds to each slot its target's values at its sender's events.
+#[inline(always)]
+pub(crate) fn gather<L: Lanes>(
+    tile: &Tile<'_, L::Scalar>,
+    fan: &Fan<u32>,
+    grouped: &mut Grouped,
+    sums: &mut [Block<L::Scalar>],
+) {
+    let Tile { units, first, delayed, values, columns, .. } = *tile;
+    // Spikes before the first step do not exist; those of the step before the tile meet its first row.
+    match (delayed, first) {
+        (false, _) => grouped.group(tile, first, 0),
+        (true, 0) => grouped.group(tile, 0, 1),
+        (true, _) => grouped.group(tile, first - 1, 0),
+    }
+    fan.check_targets(&values[..columns]);
+    for unit in 0..units {
+        let events = grouped.of(unit);
+        if events.is_empty() {
+            continue;
+        }
+        let plain = events.iter().all(|event| event.count == 1);
+        for &(target, slot) in fan.of(unit) {
+            let sum = &mut sums[slot as usize];
+            let mut total = L::load(sum);
+            for event in events {
+                let mut value = L::load(&values[(event.row + target) as usize]);
+                if !plain {
+                    value = value.mul(L::splat(L::Scalar::from_f64(f64::from(event.count))));
+                }
+                total = total.add_where(event.mask, value);
+            }
+            total.store(sum);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+import type { Batch, InputValues } from '../batch.js'
+import type { InputPopulation, NetworkDescription } from '../description.js'
+import { Model } from '../model.js'
+import { network } from '../network.js'
+import { simulate } from '../simulate.js'
+
+/** Far below a step, so that a cell's voltage is its input of the step alone. */
+const INSTANTLY = 0.01
+
+/** The input events of a batch, triples (trial, step, unit), as {@link simulate} draws them. */
+export async function inputEvents(batch: Batch, description: NetworkDescription): Promise<Map<string, Uint32Array>> {
+  const events = new Map<string, Uint32Array>()
+  for (const population of description.inputs ?? []) {
+    const input: InputValues | undefined = batch.inputs[population.name]
+    if (input !== undefined && 'events' in input && input.events instanceof Uint32Array) {
+      events.set(population.name, input.events)
+    } else if (input !== undefined) {
+      events.set(population.name, await drawn(batch, input, population, description.seed ?? 1))
+    }
+  }
+  return events
+}
+
+/** The engine's draws are seen through cells that repeat each unit's events. Holds for the first input population. */
+async function drawn(batch: Batch, input: InputValues, { name, size }: InputPopulation, seed: number) {
+  const units = Array.from({ length: size }, (_, i) => i)
+  const relay = network({ seed })
+    .input(name, size)
+    .lif('relay', size, { membraneTimeConstant: INSTANTLY, refractoryPeriod: 0 })
+    .project(name, 'relay', { connections: { pre: units, post: units, values: units.map(() => 1) } })
+    .build()
+  using model = Model.create(relay)
+  const { length, trials } = batch
+  const { spikes } = await simulate(model, {
+    length,
+    ...(trials !== undefined && { trials }),
+    inputs: { [name]: input }
+  })
+  return spikes
+}

@@ -1,0 +1,15 @@
+import { native } from '../native.js'
+
+/** The names `MDGL_SIMD` knows. */
+export const INSTRUCTION_SETS = ['avx512', 'avx2', 'neon', 'portable'] as const
+
+/** Makes the engine use an instruction set; it must not have computed anything yet. */
+export function chooseInstructionSet(name: string): void {
+  process.env.MDGL_SIMD = name
+}
+
+/** The instruction set in use: the one chosen, else the engine's own choice. */
+export function instructionSet(): string {
+  const engine: typeof native & { readonly instructionSet?: () => string } = native
+  return engine.instructionSet?.() ?? (process.env.MDGL_SIMD || 'auto')
+}
