@@ -131,6 +131,9 @@ export interface Input {
   analogue?: Float64Array
 }
 
+/** The instruction set in use, as `MDGL_SIMD` names it. */
+export declare function instructionSet(): string
+
 /** The class of the instruction set in use: results are the same bits within a class. */
 export declare function instructionSetClass(): string
 

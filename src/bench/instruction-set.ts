@@ -8,8 +8,7 @@ export function chooseInstructionSet(name: string): void {
   process.env.MDGL_SIMD = name
 }
 
-/** The instruction set in use: the one chosen, else the engine's own choice. */
+/** The instruction set in use. */
 export function instructionSet(): string {
-  const engine: typeof native & { readonly instructionSet?: () => string } = native
-  return engine.instructionSet?.() ?? (process.env.MDGL_SIMD || 'auto')
+  return native.instructionSet()
 }

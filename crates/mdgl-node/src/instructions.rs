@@ -10,3 +10,9 @@ use crate::error::Failure;
 pub fn instruction_set_class() -> napi::Result<String> {
     Ok(Instructions::choose().map_err(Failure::from)?.class().to_owned())
 }
+
+/// The instruction set in use, as `MDGL_SIMD` names it.
+#[napi(catch_unwind)]
+pub fn instruction_set() -> napi::Result<String> {
+    Ok(Instructions::choose().map_err(Failure::from)?.name().to_owned())
+}

@@ -206,10 +206,10 @@ fn widen<F: Real>(values: &[F]) -> Vec<f64> {
 }
 
 /// Largest difference relative to each table's largest entry. A table that cancels to rounding beside
-/// the others (1e-8 of the largest of all) has no scale of its own.
+/// the others (1e-6 of the largest of all) has no scale of its own.
 fn largest_relative(found: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
     let largest = |table: &Vec<f64>| table.iter().fold(0.0f64, |most, x| most.max(x.abs()));
-    let floor = 1e-8 * expected.iter().map(largest).fold(f64::MIN_POSITIVE, f64::max);
+    let floor = 1e-6 * expected.iter().map(largest).fold(f64::MIN_POSITIVE, f64::max);
     let error = |(found, expected): (&Vec<f64>, &Vec<f64>)| {
         assert_eq!(found.len(), expected.len());
         let pairs = found.iter().zip(expected);
