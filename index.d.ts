@@ -35,6 +35,12 @@ export declare class NativeModel {
   setBias(readout: string, values: Float64Array): void
 }
 
+/** A batch and its targets as the engine has them: they share no memory with JavaScript. */
+export declare class PackedBatch {
+  /** Copies a batch and, where a loss is asked for, its targets. */
+  constructor(batch: Batch, targets?: Array<Targets> | undefined | null)
+}
+
 /** Random numbers keyed by (seed, stream, iteration, trial). */
 export declare class Rng {
   /** The generator of a key. */
@@ -54,19 +60,21 @@ export declare class Session {
   /** Starts the thread. */
   constructor(model: NativeModel, plan: Plan, threads: number)
   /** Runs a batch and records it; with targets, learning and modulatory signals too. */
-  simulate(batch: Batch, targets: Array<Targets> | undefined | null, voltage: boolean): Promise<Recording>
+  simulate(batch: PackedBatch, voltage: boolean): Promise<Recording>
   /** Loss, accuracy and rate of a batch. */
-  evaluate(batch: Batch, targets: Array<Targets>): Promise<Evaluation>
+  evaluate(batch: PackedBatch): Promise<Evaluation>
   /** Gradients of a batch. */
-  gradients(batch: Batch, targets: Array<Targets>): Promise<Gradients>
+  gradients(batch: PackedBatch): Promise<Gradients>
   /** A training step. */
-  step(batch: Batch, targets: Array<Targets>): Promise<StepReport>
-  /** Readouts `[trial][step][unit]` of a batch, which is kept for `gradientsFrom` or `stepFrom`. */
-  forward(batch: Batch): Promise<Float32Array | Float64Array>
+  step(batch: PackedBatch): Promise<StepReport>
+  /** Readouts `[trial][step][unit]` of a batch, which is kept for `gradientsFrom`, `stepFrom` or another job. */
+  forward(batch: PackedBatch): Promise<Float32Array | Float64Array>
   /** Gradients of the batch kept, for δ at the readouts `[trial][step][unit]`. */
   gradientsFrom(delta: Float64Array, loss: number): Promise<Gradients>
   /** A training step on the batch kept, for δ at the readouts `[trial][step][unit]`. */
   stepFrom(delta: Float64Array, loss: number): Promise<StepReport>
+  /** Profiles training iterations on a batch; the model is left as it is. Gives JSON. */
+  profile(batch: PackedBatch, plan: ProfilePlan): Promise<string>
   /** Stops the running job and all later ones. */
   cancel(): void
   /** Stops what still runs, ends the thread and lets go of the model. */
@@ -128,7 +136,7 @@ export interface Input {
   /** Triples (trial, step, unit). */
   events?: Uint32Array
   /** Values `[trial][step][unit]`. */
-  analogue?: Float64Array
+  analogue?: Float64Array | Float32Array
 }
 
 /** The instruction set in use, as `MDGL_SIMD` names it. */
@@ -147,6 +155,16 @@ export interface Plan {
   optimiser?: string
   /** Whether the session changes the model; then nobody else may. */
   training: boolean
+}
+
+/** How to profile. */
+export interface ProfilePlan {
+  /** Iterations that are profiled. */
+  iterations: number
+  /** Of so many steps one is timed. */
+  every: number
+  /** Whether to measure the machine's peaks. */
+  peaks: boolean
 }
 
 /** One number a synapse of a projection. */
@@ -193,6 +211,8 @@ export interface StepReport {
   evaluation: Evaluation
   /** Global norm of the gradient, before clipping. */
   gradientNorm: number
+  /** The engine's own time from the batch to the new weights in ms; of a custom loss without its forward pass. */
+  engineMs: number
 }
 
 /** Targets of one loss; nothing set: none. */
@@ -200,5 +220,5 @@ export interface Targets {
   /** A class a trial. */
   classes?: Uint32Array
   /** Values `[trial][step][unit]`. */
-  values?: Float64Array
+  values?: Float64Array | Float32Array
 }

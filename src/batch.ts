@@ -1,5 +1,5 @@
 import type { Batch as NativeBatch, Input as NativeInput } from '#native'
-import { list, nonNegative, numbers, object, ownMemory, record, wholeNumber } from './check.js'
+import { floats, list, nonNegative, numbers, object, ownMemory, record, wholeNumber } from './check.js'
 import type { NetworkDescription } from './description.js'
 import { toPositiveSteps, toSteps } from './duration.js'
 import { invalid } from './error.js'
@@ -60,7 +60,10 @@ const MOST_TRIALS = 2 ** 20
 const MOST_STEPS = 2 ** 28
 const SEGMENT_FIELDS = 6
 
-/** Checks a batch against a network and packs a copy for the engine; the objective says what its targets are. */
+/**
+ * Checks a batch against a network and lays it out for the engine; the objective says what its targets are. Typed arrays
+ * are handed on as they are: {@link packBatch} has them copied before anything else may run.
+ */
 export function encodeBatch(
   batch: Batch,
   description: NetworkDescription,
@@ -136,7 +139,7 @@ function encodeInput(input: InputValues | undefined, units: number, shape: Shape
   if (Object.keys(input).length !== 1) throw invalid(path, input, "an object with one of 'rates', 'events', 'analogue'")
   if ('rates' in input) return { rates: encodeRates(input.rates, units, shape, `${path}.rates`) }
   if ('events' in input) return { events: encodeEvents(input.events, `${path}.events`) }
-  return { analogue: Float64Array.from(numbers(input.analogue, `${path}.analogue`)) }
+  return { analogue: floats(input.analogue, `${path}.analogue`) }
 }
 
 function encodeRates(segments: readonly RateSegment[], units: number, shape: Shape, path: string): Float64Array {
@@ -166,7 +169,7 @@ function encodeSegment(segment: RateSegment, units: number, shape: Shape, path: 
 function encodeEvents(events: Uint32Array | readonly (readonly number[])[], path: string): Uint32Array {
   if (events instanceof Uint32Array) {
     if (ownMemory(events, path).length % 3 !== 0) throw invalid(path, events, 'triples (trial, step, unit)')
-    return events.slice()
+    return events
   }
   if (!Array.isArray(events)) throw invalid(path, events, 'a Uint32Array or an array of triples (trial, step, unit)')
   const packed = new Uint32Array(events.length * 3)

@@ -99,6 +99,12 @@ export function numbers(value: unknown, path: string): ArrayLike<number> {
   return ownMemory(value as NumberArray, path)
 }
 
+/** Numbers as floats, as the engine takes them: a typed array of floats is handed on as it is. */
+export function floats(value: unknown, path: string): Float64Array | Float32Array {
+  const given = numbers(value, path)
+  return given instanceof Float64Array || given instanceof Float32Array ? given : Float64Array.from(given)
+}
+
 /** Refuses views of shared memory (another thread may write while we read) and of detached buffers. */
 export function ownMemory<T extends NumberArray>(value: T, path: string): T {
   if (typeof SharedArrayBuffer !== 'undefined' && value.buffer instanceof SharedArrayBuffer) {

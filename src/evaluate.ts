@@ -1,9 +1,10 @@
-import type { Batch as NativeBatch, Targets as NativeTargets } from '#native'
+import type { PackedBatch as NativeBatch } from '#native'
 import { type Batch, type DrawKey, encodeBatch } from './batch.js'
 import { wholeNumber } from './check.js'
 import type { NetworkDescription } from './description.js'
 import type { Losses, Regulariser } from './loss.js'
 import { type InputNames, type Model, nativeModel } from './model.js'
+import { guard, native } from './native.js'
 import { askCustomLosses, encodeTargets, makeObjective, type Objective } from './objective.js'
 import type { Precision } from './precision.js'
 import { checkOptions, type RunOptions, type Session, withSession } from './session.js'
@@ -61,32 +62,36 @@ export async function evaluate<D extends NetworkDescription, P extends Precision
 /** A batch ready for the engine, which shares no memory with it, and the batch itself for custom losses. */
 export interface PackedBatch {
   readonly batch: Batch
-  readonly encoded: NativeBatch
-  readonly targets: NativeTargets[]
+  readonly trials: number
+  /** Steps of the longest trial. */
+  readonly steps: number
+  /** The engine's copy; the job that computes with it uses it up. */
+  readonly packed: NativeBatch
 }
 
-/** Checks a batch and its targets and packs both for the engine. */
+/** Checks a batch and, where there is an objective, its targets, and copies both for the engine. */
 export function packBatch(
   batch: Batch,
   description: NetworkDescription,
-  objective: Objective,
+  objective: Objective | undefined,
   key: DrawKey
 ): PackedBatch {
   const encoded = encodeBatch(batch, description, key, objective)
-  return { batch, encoded, targets: encodeTargets(objective, batch, encoded.trials, encoded.steps) }
+  const { trials, steps } = encoded
+  const targets = objective && encodeTargets(objective, batch, trials, steps)
+  return { batch, trials, steps, packed: guard(() => new native.PackedBatch(encoded, targets)) }
 }
 
 /** Evaluates a packed batch in an open session. */
 export async function score(
   session: Session,
   objective: Objective,
-  { batch, encoded, targets }: PackedBatch
+  { batch, trials, steps, packed }: PackedBatch
 ): Promise<Evaluation> {
-  const { trials, steps } = encoded
-  if (!objective.custom) return withAccuracy(await session.run(engine => engine.evaluate(encoded, targets)))
-  const readout = await session.run(engine => engine.forward(encoded))
+  if (!objective.custom) return withAccuracy(await session.run(engine => engine.evaluate(packed)))
+  const readout = await session.run(engine => engine.forward(packed))
   const { loss, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
-  const { regulariser, rate } = await session.run(engine => engine.evaluate(encoded, targets))
+  const { regulariser, rate } = await session.run(engine => engine.evaluate(packed))
   return { loss, regulariser, accuracy: accuracy ?? null, rate }
 }
 

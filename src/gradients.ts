@@ -67,13 +67,12 @@ export async function gradients<D extends NetworkDescription, P extends Precisio
   })
 }
 
-async function compute(session: Session, objective: Objective, { batch, encoded, targets }: PackedBatch) {
-  const { trials, steps } = encoded
+async function compute(session: Session, objective: Objective, { batch, trials, steps, packed }: PackedBatch) {
   if (!objective.custom) {
-    const result = await session.run(engine => engine.gradients(encoded, targets))
+    const result = await session.run(engine => engine.gradients(packed))
     return { ...result, evaluation: withAccuracy(result.evaluation) }
   }
-  const readout = await session.run(engine => engine.forward(encoded))
+  const readout = await session.run(engine => engine.forward(packed))
   const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
   const result = await session.run(engine => engine.gradientsFrom(delta, loss))
   return { ...result, evaluation: { ...result.evaluation, accuracy: accuracy ?? null } }

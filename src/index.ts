@@ -4,6 +4,7 @@
  * @module
  */
 export type { Batch, InputValues, RateSegment, Targets } from './batch.js'
+export { expandModulation, type Modulation, type Receptor } from './channels.js'
 export type {
   CellType,
   Channel,
@@ -22,6 +23,10 @@ export type {
   Readout,
   Sign
 } from './description.js'
+export { type AnalogueInput, type AnalogueShape, analogueCurrent } from './encoders/analogue-current.js'
+export { type EventInput, type FrozenPoissonOptions, frozenPoisson } from './encoders/frozen-poisson.js'
+export { poissonRates, type TimeWindow } from './encoders/poisson.js'
+export { populationCode, type Tuning } from './encoders/population-code.js'
 export { type ErrorCode, type ErrorDetails, MdglError } from './error.js'
 export { type EvaluateOptions, type Evaluation, evaluate, type ObjectiveOptions } from './evaluate.js'
 export { type GradientOptions, type Gradients, gradients } from './gradients.js'
@@ -73,6 +78,17 @@ export {
   type OptimiserBase
 } from './optimiser.js'
 export type { Precision, Values } from './precision.js'
+export {
+  type KernelProfile,
+  type MachinePeak,
+  type Profile,
+  type ProfiledKernel,
+  type ProfiledTime,
+  type ProfileOptions,
+  type ProfileSlice,
+  profile
+} from './profile.js'
+export { type ProfileTrace, type TraceEvent, traceProfile } from './profile-trace.js'
 export type { ProjectionValues } from './projection.js'
 export {
   expandRule,
@@ -88,17 +104,32 @@ export { type Range, type Recording, type RecordingShape, type SimulateOptions, 
 export {
   type BatchOptions,
   type BatchRandom,
+  fixedRandom,
   makeBatch,
   type Random,
   type Split,
   type Task,
   type TaskContext
 } from './task.js'
+export { delayedMatch, type MatchNames, type MatchOptions } from './tasks/delayed-match.js'
+export { delayedXor, type XorNames, type XorOptions } from './tasks/delayed-xor.js'
 export {
   type EvidenceNames,
   type EvidenceOptions,
   type EvidenceTask,
   evidenceAccumulation
 } from './tasks/evidence-accumulation.js'
+export { type FunctionalType, functionalTypes, type WithFunctionalTypes } from './tasks/functional-types.js'
+export { normalisedError } from './tasks/normalised-error.js'
+export {
+  type PatternNames,
+  type PatternOptions,
+  type PatternVariant,
+  patternGeneration
+} from './tasks/pattern-generation.js'
+export type { CellNames, PresetTask } from './tasks/preset-task.js'
+export { type DigitsNames, type DigitsOptions, sequentialDigits } from './tasks/sequential-digits.js'
+export { type StoreRecallNames, type StoreRecallOptions, storeRecall } from './tasks/store-recall.js'
+export { type SinesOptions, sumOfSines } from './tasks/sum-of-sines.js'
 export { type Metrics, type Training, train } from './train.js'
 export type { StopAt, TrainOptions } from './training-plan.js'

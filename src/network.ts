@@ -1,3 +1,4 @@
+import { expandModulation, type Modulation } from './channels.js'
 import { object, orDefault, record, text } from './check.js'
 import type {
   Channel,
@@ -263,6 +264,15 @@ export class NetworkBuilder<N extends Names> {
     object(channel, 'channels')
     const { from, to, name = `${from}->${to}`, gain = 'mean-weight', reach = 'synaptic', kernel = 'none' } = channel
     return new NetworkBuilder(addChannel(this.#draft, { ...channel, from, to, name, gain, reach, kernel }))
+  }
+
+  /**
+   * Adds the channels that ligands and receptors make; see {@link expandModulation}.
+   *
+   * @param modulation - Which type secretes which ligand, and which type bears which receptors.
+   */
+  modulation(modulation: Modulation<TypeNames<N>>): NetworkBuilder<N> {
+    return new NetworkBuilder(expandModulation(modulation).reduce(addChannel, this.#draft))
   }
 
   /**

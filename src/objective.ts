@@ -1,6 +1,18 @@
 import type { Targets as NativeTargets } from '#native'
 import type { Batch, Targets } from './batch.js'
-import { callable, finite, list, nonNegative, numbers, object, oneOf, ownMemory, record, wholeNumber } from './check.js'
+import {
+  callable,
+  finite,
+  floats,
+  list,
+  nonNegative,
+  numbers,
+  object,
+  oneOf,
+  ownMemory,
+  record,
+  wholeNumber
+} from './check.js'
 import type { NetworkDescription, Readout } from './description.js'
 import { toPositiveSteps } from './duration.js'
 import { invalid } from './error.js'
@@ -44,7 +56,7 @@ export function makeObjective(
   return { json, terms, custom, readouts }
 }
 
-/** Packs a batch's targets, one entry a loss. */
+/** Checks a batch's targets and lays them out for the engine, one entry a loss. */
 export function encodeTargets(objective: Objective, batch: Batch, trials: number, steps: number): NativeTargets[] {
   if (objective.custom) return objective.terms.map(() => ({}))
   return objective.terms.map(({ readout, loss }) => {
@@ -149,10 +161,10 @@ function encodeClasses(targets: unknown, classes: number, trials: number, path: 
   return Uint32Array.from(values, (value, trial) => wholeNumber(value, `${path}[${trial}]`, 0, classes - 1))
 }
 
-function encodeValues(targets: unknown, expected: number, path: string): Float64Array {
-  const values = numbers(targets, path)
+function encodeValues(targets: unknown, expected: number, path: string): Float64Array | Float32Array {
+  const values = floats(targets, path)
   if (values.length !== expected) throw invalid(path, targets, `${expected} values [trial][step][unit]`)
-  return Float64Array.from(values)
+  return values
 }
 
 function ask(term: Term, trace: ReadoutTrace, batch: Batch): CustomLossResult {

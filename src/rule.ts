@@ -21,8 +21,11 @@ export interface UniformChannel {
  * that the channels carry. Source: Liu et al. 2021 (MDGL); Bellec et al. 2020 (e-prop).
  */
 export interface Rule {
-  /** A recursion from the last step to the first (fast), or eligibility traces from the first to the last. */
-  readonly estimator: 'backward' | 'online'
+  /**
+   * A recursion from the last step to the first (fast), or eligibility traces from the first to the last; or, with hops
+   * `'all'`, one that carries the influence of the weights along with the state: see {@link rules}.
+   */
+  readonly estimator: 'backward' | 'online' | 'rtrl' | 'snap1' | 'uoro' | 'kf-rtrl'
   /** The weights through which errors reach the cells: those of the readout. */
   readonly feedback: 'symmetric'
   /** The network's own channels, one kind of channel between all types, or a list. */
@@ -33,8 +36,11 @@ export interface Rule {
   readonly recurrentDerivative: 'psi'
   /** The readout's filter in the modulatory term: on the product, or on both factors separately (On-MDGL). */
   readonly readoutFilter: 'exact' | 'separate'
-  /** The eligibility trace: with reset and adaptation, as in Liu et al. 2021. */
-  readonly trace: 'mdgl2021'
+  /**
+   * The eligibility trace: with reset and adaptation, as in Liu et al. 2021; or with the membrane's leak alone (RFLO,
+   * Murray 2019), e_t = ψ_t εv_t with εv_t = α εv_t−1 + (1−α) z_q,t−1, for the estimator `'online'`.
+   */
+  readonly trace: 'mdgl2021' | 'rflo'
 }
 
 /** The names of the published rules, as on the command line and in files. */
@@ -47,7 +53,11 @@ export const ruleNames = Object.freeze([
   'on-mdgl',
   'eprop-online',
   'mdgl-online',
-  'on-mdgl-online'
+  'on-mdgl-online',
+  'rtrl',
+  'snap1',
+  'uoro',
+  'kf-rtrl'
 ] as const)
 
 /** The name of a published rule. */
@@ -64,6 +74,7 @@ const eprop: Rule = {
 }
 const mdgl: Rule = { ...eprop, channels: 'network', hops: 1 }
 const onMdgl: Rule = { ...mdgl, readoutFilter: 'separate' }
+const bptt: Rule = { ...eprop, channels: { gain: 'weight', reach: 'synaptic', kernel: 'exact' }, hops: 'all' }
 
 /**
  * The published rules.
@@ -77,10 +88,27 @@ const onMdgl: Rule = { ...mdgl, readoutFilter: 'separate' }
  * | `onMdgl` | as `mdgl`, the readout's filter on both factors separately |
  * | `bptt` | Σ_j W[p→j] (1−α_j) λv_j,t |
  *
- * `epropOnline`, `mdglOnline` and `onMdglOnline` compute the same gradients with eligibility traces.
+ * `epropOnline`, `mdglOnline` and `onMdglOnline` compute the same gradients with eligibility traces; `mdglOnline` is
+ * MDGL's exact online form, with one more filtered trace for each output.
+ *
+ * Four more estimate BPTT's gradient from the first step to the last, for comparison on small networks. They carry the
+ * influence J_t = ∂x_t/∂W of every weight on the state x = (v, b, y), J_t = D_t J_t−1 + I_t, with D_t the derivative of
+ * one step by the state before it and I_t what the weight does within the step. N neurons, S synapses to them:
+ *
+ * | rule | J_t | numbers kept | gradient |
+ * |---|---|---|---|
+ * | `rtrl` | whole (Williams and Zipser 1989) | about 2 N·S | BPTT's |
+ * | `snap1` | its entries at each weight's own target neuron (Menick et al. 2020) | about 4 S | e-prop's |
+ * | `uoro` | x̃ θ̃ᵀ, random signs for each neuron and step (Tallec and Ollivier 2017) | about S | BPTT's, on average |
+ * | `kfRtrl` | u ⊗ A, two random signs for each step (Mujika, Meier and Steger 2018) | about 2 N·N | BPTT's, on average |
+ *
+ * SnAp-1 keeps what a weight reaches within one step: on these networks the v, z and b of its target, whose recursion is
+ * e-prop's eligibility trace. The random estimators are unbiased and vary widely from draw to draw; their signs follow
+ * from the seed, the iteration and the trial alone. All four calculate in f64 whatever the model's precision, keep at most
+ * 1 GiB of J (a trial that needs more is refused) and need a built-in loss. The firing-rate regulariser is exact in each.
  */
 export const rules = deepFreeze({
-  bptt: { ...eprop, channels: { gain: 'weight', reach: 'synaptic', kernel: 'exact' }, hops: 'all' },
+  bptt,
   eprop,
   mdgl,
   mdglCell: { ...mdgl, channels: { gain: 'weight', reach: 'synaptic', kernel: 'none' } },
@@ -88,7 +116,11 @@ export const rules = deepFreeze({
   onMdgl,
   epropOnline: { ...eprop, estimator: 'online' },
   mdglOnline: { ...mdgl, estimator: 'online' },
-  onMdglOnline: { ...onMdgl, estimator: 'online' }
+  onMdglOnline: { ...onMdgl, estimator: 'online' },
+  rtrl: { ...bptt, estimator: 'rtrl' },
+  snap1: { ...bptt, estimator: 'snap1' },
+  uoro: { ...bptt, estimator: 'uoro' },
+  kfRtrl: { ...bptt, estimator: 'kf-rtrl' }
 } satisfies Record<string, Rule>) as Readonly<Record<RuleConstant, Rule>>
 
 /** The keys of {@link rules}. */
@@ -102,6 +134,10 @@ export type RuleConstant =
   | 'epropOnline'
   | 'mdglOnline'
   | 'onMdglOnline'
+  | 'rtrl'
+  | 'snap1'
+  | 'uoro'
+  | 'kfRtrl'
 
 const byName: Readonly<Record<RuleName, Rule>> = {
   bptt: rules.bptt,
@@ -112,7 +148,11 @@ const byName: Readonly<Record<RuleName, Rule>> = {
   'on-mdgl': rules.onMdgl,
   'eprop-online': rules.epropOnline,
   'mdgl-online': rules.mdglOnline,
-  'on-mdgl-online': rules.onMdglOnline
+  'on-mdgl-online': rules.onMdglOnline,
+  rtrl: rules.rtrl,
+  snap1: rules.snap1,
+  uoro: rules.uoro,
+  'kf-rtrl': rules.kfRtrl
 }
 
 /**
@@ -133,16 +173,18 @@ export function expandRule(rule: RuleName | Rule): Rule {
   return deepFreeze(checked)
 }
 
+const estimators = ['backward', 'online', 'rtrl', 'snap1', 'uoro', 'kf-rtrl'] as const
+
 function check(rule: Rule): Rule {
   record(rule, 'rule', ['estimator', 'feedback', 'channels', 'hops', 'recurrentDerivative', 'readoutFilter', 'trace'])
   return {
-    estimator: oneOf(rule.estimator, 'rule.estimator', ['backward', 'online'] as const),
+    estimator: oneOf(rule.estimator, 'rule.estimator', estimators),
     feedback: oneOf(rule.feedback, 'rule.feedback', ['symmetric'] as const),
     channels: channels(rule.channels),
     hops: oneOf(rule.hops, 'rule.hops', [0, 1, 'all'] as const),
     recurrentDerivative: oneOf(rule.recurrentDerivative, 'rule.recurrentDerivative', ['psi'] as const),
     readoutFilter: oneOf(rule.readoutFilter, 'rule.readoutFilter', ['exact', 'separate'] as const),
-    trace: oneOf(rule.trace, 'rule.trace', ['mdgl2021'] as const)
+    trace: oneOf(rule.trace, 'rule.trace', ['mdgl2021', 'rflo'] as const)
   }
 }
 

@@ -1,11 +1,11 @@
-import { type Batch, encodeBatch } from './batch.js'
+import type { Batch } from './batch.js'
 import { flag } from './check.js'
 import type { NetworkDescription } from './description.js'
 import { invalid } from './error.js'
-import { drawKey } from './evaluate.js'
+import { drawKey, packBatch } from './evaluate.js'
 import type { Losses, Regulariser } from './loss.js'
 import { type InputNames, type Model, nativeModel } from './model.js'
-import { encodeTargets, makeObjective } from './objective.js'
+import { makeObjective } from './objective.js'
 import type { Precision, Values } from './precision.js'
 import { expandRule, type Rule, type RuleName } from './rule.js'
 import { checkOptions, type RunOptions, withSession } from './session.js'
@@ -84,12 +84,11 @@ export async function simulate<D extends NetworkDescription, P extends Precision
   checkOptions(options, ['voltage', 'rule', 'loss', 'regulariser', 'seed'])
   const { description } = model
   const { plan, objective } = makePlan(options, description)
-  const encoded = encodeBatch(batch, description, drawKey(options.seed, description), objective)
-  const targets = objective && encodeTargets(objective, batch, encoded.trials, encoded.steps)
+  const { packed, trials, steps } = packBatch(batch, description, objective, drawKey(options.seed, description))
   const voltage = flag(options.voltage ?? false, 'options.voltage')
   return await withSession(model, plan, options, async session => {
-    const recorded = await session.run(engine => engine.simulate(encoded, targets, voltage))
-    return { ...recorded, shape: shapeOf(encoded, description) } as Recording<P>
+    const recorded = await session.run(engine => engine.simulate(packed, voltage))
+    return { ...recorded, shape: shapeOf({ trials, steps }, description) } as Recording<P>
   })
 }
 

@@ -103,6 +103,8 @@ export interface Task<N extends Names = Names> {
 const SPLITS: readonly Split[] = ['train', 'validation', 'test']
 /** Input events come from streams 0 to 99, tasks draw from 100 to 199 (the engine's rule). */
 const FIRST_TASK_STREAM = 100
+/** The last of the tasks' streams: no split's. */
+const FIXED_STREAM = 199
 /** No trial has this index, so the batch's own numbers are nobody else's. */
 const WHOLE_BATCH = 2 ** 32 - 1
 const MOST_TRIALS = 2 ** 20
@@ -164,6 +166,18 @@ export function batchRandom(seed: number, split: Split, iteration: number): Batc
     ...keyed(WHOLE_BATCH),
     trial: (index: number) => keyed(wholeNumber(index, 'trial', 0, MOST_TRIALS))
   })
+}
+
+/**
+ * Random numbers that are the same in every batch: for a frozen input, for a target that stays. The same arguments give
+ * the same numbers on every machine, and none that a batch's own generator gives.
+ *
+ * @param seed - A whole number of at least 0.
+ * @param part - Numbers generators of the same seed; they are independent. Default 0.
+ * @throws {@link MdglError} `'invalid'` for an argument that is not allowed.
+ */
+export function fixedRandom(seed: number, part = 0): Random {
+  return random(wholeNumber(seed, 'seed'), FIXED_STREAM, 0, wholeNumber(part, 'part', 0, MOST_TRIALS))
 }
 
 function random(seed: number, stream: number, iteration: number, trial: number): Random {

@@ -74,17 +74,24 @@ interface Step extends Evaluation {
   readonly gradientNorm: number
 }
 
-class TrainingRun implements Training {
+/** What {@link train} gives, and how long the engine itself took. */
+export class TrainingRun implements Training {
   readonly #plan: TrainingPlan
   readonly #leave = new AbortController()
   readonly #signal: AbortSignal
   readonly #steps: AsyncGenerator<Metrics, undefined, undefined>
+  #engineMs = 0
 
   constructor(plan: TrainingPlan) {
     this.#plan = plan
     const given = plan.run.signal
     this.#signal = given ? AbortSignal.any([given, this.#leave.signal]) : this.#leave.signal
     this.#steps = this.#start()
+  }
+
+  /** The engine's own time for the latest step in ms, without the way there and back. */
+  get engineMs(): number {
+    return this.#engineMs
   }
 
   next(): Promise<IteratorResult<Metrics, undefined>> {
@@ -155,15 +162,17 @@ class TrainingRun implements Training {
     return packBatch(batch, model.description, objective, { seed, stream: eventStream(split), iteration })
   }
 
-  async #step(session: Session, { batch, encoded, targets }: PackedBatch): Promise<Step> {
+  async #step(session: Session, { batch, trials, steps, packed }: PackedBatch): Promise<Step> {
     const { objective } = this.#plan
     if (!objective.custom) {
-      const { evaluation, gradientNorm } = await session.run(engine => engine.step(encoded, targets))
+      const { evaluation, gradientNorm, engineMs } = await session.run(engine => engine.step(packed))
+      this.#engineMs = engineMs
       return { ...withAccuracy(evaluation), gradientNorm }
     }
-    const readout = await session.run(engine => engine.forward(encoded))
-    const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, encoded.trials, encoded.steps)
-    const { evaluation, gradientNorm } = await session.run(engine => engine.stepFrom(delta, loss))
+    const readout = await session.run(engine => engine.forward(packed))
+    const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
+    const { evaluation, gradientNorm, engineMs } = await session.run(engine => engine.stepFrom(delta, loss))
+    this.#engineMs = engineMs
     return { ...evaluation, accuracy: accuracy ?? null, gradientNorm }
   }
 }

@@ -1,6 +1,7 @@
-import { median } from '../compare/statistics.js'
+import { mean, median } from '../compare/statistics.js'
 import type { RuleName } from '../rule.js'
-import { train } from '../train.js'
+import { TrainingRun } from '../train.js'
+import { planTraining } from '../training-plan.js'
 import type { Work } from './work.js'
 
 /** How to time. */
@@ -18,18 +19,32 @@ export interface Timing {
   readonly median: number
   readonly min: number
   readonly max: number
+  /** The median of the engine's own times: what {@link median} would be if the façade cost nothing. */
+  readonly engine: number
+  /** All iterations' time over the engine's own in them. */
+  readonly facadeRatio: number
 }
 
 /** Trains, and times each whole iteration, batch, forward, gradient and Adam, from asking to the metrics. */
 export async function measure({ model, task, seed }: Work, options: MeasureOptions): Promise<Timing> {
   const { rule, threads, repeats, warmUp } = options
-  const training = train(model, task, { rule, threads, seed, iterations: warmUp + repeats, validateEvery: 0 })
+  const iterations = warmUp + repeats
+  const training = new TrainingRun(planTraining(model, task, { rule, threads, seed, iterations, validateEvery: 0 }))
   const times: number[] = []
-  for (let iteration = 0; iteration < warmUp + repeats; iteration++) {
+  const engine: number[] = []
+  for (let iteration = 0; iteration < iterations; iteration++) {
     const begun = performance.now()
     await training.next()
-    if (iteration >= warmUp) times.push(performance.now() - begun)
+    if (iteration < warmUp) continue
+    times.push(performance.now() - begun)
+    engine.push(training.engineMs)
   }
   await training.return()
-  return { median: median(times), min: Math.min(...times), max: Math.max(...times) }
+  return {
+    median: median(times),
+    min: Math.min(...times),
+    max: Math.max(...times),
+    engine: median(engine),
+    facadeRatio: mean(times) / mean(engine)
+  }
 }

@@ -58,10 +58,10 @@ async function time(given: Arguments): Promise<number> {
   return 0
 }
 
-/** The line of `--json`; rates are of neurons and synapses of the forward pass over the whole iteration. */
+/** The line of `--json`; `engineMs` is the engine's own part, `facadeRatio` the whole over it; rates are of neurons and synapses of the forward pass over the whole iteration. */
 async function timeWork(work: Work, options: MeasureOptions) {
   const counts = await countEvents(work)
-  const { median, min, max } = await measure(work, options)
+  const { median, min, max, engine, facadeRatio } = await measure(work, options)
   return {
     workload: work.name,
     rule: options.rule,
@@ -70,6 +70,8 @@ async function timeWork(work: Work, options: MeasureOptions) {
     msPerIteration: median,
     min,
     max,
+    engineMs: engine,
+    facadeRatio,
     repeats: options.repeats,
     neuronUpdatesPerSecond: (counts.neuronUpdates / median) * 1000,
     synapticEventsPerSecond: (counts.synapticEvents / median) * 1000,
@@ -80,11 +82,12 @@ async function timeWork(work: Work, options: MeasureOptions) {
 }
 
 function readable(result: Awaited<ReturnType<typeof timeWork>>): string {
-  const { workload, rule, threads, simd, msPerIteration, min, max, repeats } = result
+  const { workload, rule, threads, simd, msPerIteration, min, max, repeats, engineMs, facadeRatio } = result
   const count = `${threads} thread${threads === 1 ? '' : 's'}`
   return [
     `${workload}, ${rule}, ${count}, ${simd}: ${msPerIteration.toFixed(2)} ms an iteration`,
     `  median of ${repeats}, from ${min.toFixed(2)} to ${max.toFixed(2)} ms`,
+    `  the engine's own part ${engineMs.toFixed(2)} ms; the whole takes ${facadeRatio.toFixed(3)} times that`,
     `  ${million(result.neuronUpdatesPerSecond)} neuron updates/s, ${million(result.synapticEventsPerSecond)} synaptic events/s`
   ].join('\n')
 }

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Comparison, resultsJson, summarise } from '../compare/comparison.js'
+import { measureOf } from '../compare/measure.js'
 import { type FinishedRun, finishedRun } from '../compare/runs.js'
 import { type RuleName, ruleNames } from '../rule.js'
 import type { RunOptions } from '../runs/train-run.js'
@@ -45,7 +46,7 @@ export async function compareCommand(args: readonly string[]): Promise<number> {
   }
   // Rules in the order asked for, whatever the order of the runs.
   runs.sort((a, b) => chosenRules.indexOf(a.rule) - chosenRules.indexOf(b.rule))
-  const comparison = summarise(common.task.name, common.iterations, runs)
+  const comparison = summarise(common.task.name, common.iterations, runs, await measureOf(common.task))
   const picture = await writeResults(comparison, out)
   console.log(`\n${report(comparison)}\n\nLearning curves: ${picture}`)
   return 0

@@ -4,7 +4,24 @@ import { TASK_NAMES } from '../runs/tasks.js'
 
 const TASKS = TASK_NAMES.join(', ')
 const WORKLOADS = WORKLOAD_NAMES.join(', ')
-const RULES = ruleNames.join(', ')
+
+/** Where the second column of a command's options begins. */
+const COLUMN = 23
+const WIDTH = 100
+
+/** A list of names in the second column, on as many lines as it needs. */
+function inColumn(names: readonly string[]): string {
+  const lines: string[] = []
+  for (const [i, name] of names.entries()) {
+    const word = i + 1 < names.length ? `${name},` : name
+    const last = lines.at(-1)
+    if (last === undefined || COLUMN + last.length + 1 + word.length > WIDTH) lines.push(word)
+    else lines[lines.length - 1] = `${last} ${word}`
+  }
+  return lines.join(`\n${' '.repeat(COLUMN)}`)
+}
+
+const RULES = inColumn(ruleNames)
 
 export const MAIN_HELP = `mdgl: train recurrent spiking networks with BPTT, e-prop and multidigraph learning
 
@@ -15,6 +32,8 @@ Commands:
   verify <file>…    hold files of reference gradients against the engine
   compare <task>    train several rules on several seeds; table and learning curves
   bench <workload>  time training iterations
+  profile <task>    where the time of a training iteration goes
+  plot <picture>    draw the network of a task
 
 Options:
   -h, --help        this help; \`mdgl <command> --help\` for a command's
@@ -124,3 +143,55 @@ Examples:
   mdgl bench W --rule mdgl --threads 2
   mdgl bench W --rule bptt --simd avx2 --json
   mdgl bench --export W2 --out w2.json`
+
+export const PLOT_HELP = `mdgl plot: draw the network of a task
+
+Usage: mdgl plot network <task> [options]
+
+Tasks: ${TASKS}
+
+Dots are cells, gathered by type; thin lines are synapses; dashed arrows are neuromodulatory channels, from the type
+that secretes to the type that receives.
+
+Options:
+  --seed N      seed of connectivity and initial weights (default 1)
+  --out FILE    an .svg or a .png file (default network-<task>.svg)
+  -h, --help    this help
+
+Examples:
+  mdgl plot network evidence-accumulation-six --out six-types.png
+  mdgl plot network delayed-match --seed 2`
+
+export const PROFILE_HELP = `mdgl profile: where the time of a training iteration goes, kernel by kernel
+
+Usage: mdgl profile <task> [options]
+
+Tasks: ${TASKS}
+and the workloads of \`mdgl bench\`: ${WORKLOADS}
+
+Training iterations run on one batch from the same weights, by turns with and without the probes. Of each kernel: ms an
+iteration with its sampling error, calls, neuron updates, synaptic events, bytes and operations, and the rates reached
+beside the machine's peaks, which are measured on the spot. docs/profiling.md says how to read it.
+
+Options (defaults are the task's where none is given):
+  --rule NAME          ${RULES}
+                       (default mdgl)
+  --threads N          threads of the engine (default: one a core)
+  --simd SET           avx512, avx2, neon or portable (default: the best there is)
+  --iterations N       profiled iterations (default 20; as many plain ones run in between)
+  --every N            time one step in N (default 32)
+  --batch N            trials in the batch
+  --seed N             seed of network and batch (default 1)
+  --precision P        f32 or f64 (default f32)
+  --trace FILE         write a trace for Perfetto (ui.perfetto.dev) or chrome://tracing: a track a thread
+  --roofline FILE.svg  draw the kernels under the machine's roofs, as SVG and PNG
+  --compare SETS       instruction sets side by side, each in a process of its own: avx2,avx512
+  --flame              how to see functions and source lines with perf
+  --no-peaks           do not measure the machine
+  --json               one JSON line (with --compare one for each set)
+  -h, --help           this help
+
+Examples:
+  mdgl profile evidence-accumulation --rule mdgl --threads 2 --trace run.json
+  mdgl profile evidence-accumulation --rule mdgl --roofline roofline.svg
+  mdgl profile W2 --rule bptt --threads 1 --compare avx2,avx512`

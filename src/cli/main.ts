@@ -4,6 +4,8 @@ import { UsageError } from './arguments.js'
 import { benchCommand } from './bench.js'
 import { compareCommand } from './compare.js'
 import { MAIN_HELP } from './help.js'
+import { plotCommand } from './plot.js'
+import { profileCommand } from './profile.js'
 import { trainCommand } from './train.js'
 import { verifyCommand } from './verify.js'
 
@@ -14,7 +16,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   train: trainCommand,
   verify: verifyCommand,
   compare: compareCommand,
-  bench: benchCommand
+  bench: benchCommand,
+  profile: profileCommand,
+  plot: plotCommand
 }
 
 async function main([name, ...args]: readonly string[]): Promise<number> {

@@ -1,10 +1,11 @@
 import type { Comparison, RuleResult, Summary } from '../compare/comparison.js'
-import { FINAL_ITERATIONS, STUCK_ABOVE } from '../compare/curve.js'
+import { FINAL_ITERATIONS } from '../compare/curve.js'
+import { stuckAbove } from '../compare/measure.js'
 import { table } from './table.js'
 
 /** The table that ends `mdgl compare`. */
 export function report(comparison: Comparison): string {
-  const { task, iterations, rules, mdglBelowEprop } = comparison
+  const { task, measure, iterations, rules, mdglBelowEprop } = comparison
   const header = [
     'rule',
     'seeds',
@@ -28,7 +29,8 @@ export function report(comparison: Comparison): string {
       ? []
       : [`MDGL ends below e-prop on ${mdglBelowEprop.seeds} of ${mdglBelowEprop.of} seeds.`]),
     `Final: mean over the validations of the last ${FINAL_ITERATIONS} iterations, then mean ± sd over the seeds, stuck ones included.`,
-    `Stuck: a final loss above ${STUCK_ABOVE}, where chance is ln 2 = 0.693. Published: 5 runs a rule, 2000 iterations.`
+    `Loss: ${measure.label}; ${measure.chanceLabel} has ${round(measure.chance)}. Stuck: a final loss above ${round(stuckAbove(measure))}.`,
+    ...(rules.some(({ published }) => published !== null) ? ['Published: 5 runs a rule, 2000 iterations.'] : [])
   ].join('\n')
 }
 
@@ -39,12 +41,17 @@ function ruleRow({ rule, all, stuck, medianOfLearned, msPerIteration, published 
     lossOf(all),
     String(stuck),
     medianOfLearned?.toFixed(3) ?? '–',
-    all.accuracy.toFixed(3),
+    accuracyOf(all),
     msPerIteration.toFixed(1),
     published === null ? '–' : lossOf(published.summary),
-    published?.summary.accuracy.toFixed(3) ?? '–'
+    published === null ? '–' : accuracyOf(published.summary)
   ]
 }
+
+const accuracyOf = ({ accuracy }: Summary) => accuracy?.toFixed(3) ?? '–'
+
+/** To three decimals, without trailing zeros. */
+const round = (value: number) => String(Number(value.toFixed(3)))
 
 const lossOf = ({ runs, loss, deviation }: Summary) =>
   runs < 2 ? loss.toFixed(3) : `${loss.toFixed(3)} ± ${deviation.toFixed(3)}`

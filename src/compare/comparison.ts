@@ -1,6 +1,7 @@
 import type { RuleName } from '../rule.js'
-import { type Curve, FINAL_ITERATIONS, type Final, final, isStuck, STUCK_ABOVE } from './curve.js'
+import { type Curve, FINAL_ITERATIONS, type Final, final, scaled } from './curve.js'
 import { groupBy } from './group-by.js'
+import { type Measure, stuckAbove, TWO_CLASSES } from './measure.js'
 import { publishedCurves } from './published.js'
 import type { FinishedRun } from './runs.js'
 import { mean, median, standardDeviation } from './statistics.js'
@@ -19,7 +20,8 @@ export interface Summary {
   readonly runs: number
   readonly loss: number
   readonly deviation: number
-  readonly accuracy: number
+  /** Null where the loss knows no right or wrong. */
+  readonly accuracy: number | null
 }
 
 /** All runs of one rule. */
@@ -35,9 +37,10 @@ export interface RuleResult {
   readonly published: { readonly curves: readonly Curve[]; readonly summary: Summary } | null
 }
 
-/** What a comparison found. */
+/** What a comparison found; losses are those of its measure. */
 export interface Comparison {
   readonly task: string
+  readonly measure: Measure
   readonly iterations: number
   readonly seeds: readonly number[]
   readonly rules: readonly RuleResult[]
@@ -46,14 +49,21 @@ export interface Comparison {
 }
 
 /** Sums up finished runs, rule by rule. */
-export function summarise(task: string, iterations: number, runs: readonly FinishedRun[]): Comparison {
+export function summarise(
+  task: string,
+  iterations: number,
+  finished: readonly FinishedRun[],
+  measure = TWO_CLASSES
+): Comparison {
   const published = publishedCurves(task)
+  const runs = finished.map(run => ({ ...run, curve: scaled(run.curve, measure.scale) }))
   const byRule = [...groupBy(runs, ({ rule }) => rule)]
   return {
     task,
+    measure,
     iterations,
     seeds: [...new Set(runs.map(({ seed }) => seed))],
-    rules: byRule.map(([rule, ruleRuns]) => ruleResult(rule, ruleRuns, published.get(rule))),
+    rules: byRule.map(([rule, ruleRuns]) => ruleResult(rule, ruleRuns, published.get(rule), stuckAbove(measure))),
     mdglBelowEprop: mdglBelowEprop(runs)
   }
 }
@@ -61,11 +71,12 @@ export function summarise(task: string, iterations: number, runs: readonly Finis
 function ruleResult(
   rule: RuleName,
   finished: readonly FinishedRun[],
-  published: readonly Curve[] | undefined
+  published: readonly Curve[] | undefined,
+  limit: number
 ): RuleResult {
   const runs = finished.map(run => {
     const result = final(run.curve)
-    return { ...run, final: result, stuck: isStuck(result) }
+    return { ...run, final: result, stuck: result.loss > limit }
   })
   const learned = runs.filter(({ stuck }) => !stuck)
   return {
@@ -85,9 +96,11 @@ function summaryOf(finals: readonly Final[]): Summary {
     runs: finals.length,
     loss: mean(losses),
     deviation: standardDeviation(losses),
-    accuracy: mean(finals.map(({ accuracy }) => accuracy))
+    accuracy: numberOrNull(mean(finals.map(({ accuracy }) => accuracy)))
   }
 }
+
+const numberOrNull = (value: number) => (Number.isNaN(value) ? null : value)
 
 function mdglBelowEprop(runs: readonly FinishedRun[]): Comparison['mdglBelowEprop'] {
   const losses = (rule: RuleName) =>
@@ -106,7 +119,7 @@ export function resultsJson(comparison: Comparison): string {
   const results = {
     format: COMPARISON_FORMAT,
     finalIterations: FINAL_ITERATIONS,
-    stuckAbove: STUCK_ABOVE,
+    stuckAbove: stuckAbove(comparison.measure),
     ...rest,
     rules: rules.map(({ runs, published, ...rule }) => ({
       ...rule,

@@ -16,9 +16,6 @@ export interface Final {
 /** A run's result is the mean over this many last iterations. */
 export const FINAL_ITERATIONS = 200
 
-/** A run that ends above this loss has learned nothing: chance between two choices is ln 2 = 0.693. */
-export const STUCK_ABOVE = 0.65
-
 /** Means over the validations of the last {@link FINAL_ITERATIONS}. */
 export function final({ iterations, loss, accuracy }: Curve): Final {
   const first = (iterations.at(-1) ?? 0) - FINAL_ITERATIONS
@@ -26,8 +23,10 @@ export function final({ iterations, loss, accuracy }: Curve): Final {
   return { loss: mean(loss.filter(late)), accuracy: mean(accuracy.filter(late)) }
 }
 
-/** Whether a run ended near chance. */
-export const isStuck = ({ loss }: Final): boolean => loss > STUCK_ABOVE
+/** The same curve with its losses divided by a scale. */
+export function scaled(curve: Curve, scale: number): Curve {
+  return { ...curve, loss: curve.loss.map(loss => loss / scale) }
+}
 
 /** Mean and spread of several runs' losses at one iteration. */
 export interface Point {

@@ -1,8 +1,8 @@
 import type { RuleName } from '../rule.js'
 
 /**
- * What a rule is called, and its colour: Okabe and Ito's set, which colour-blind people can tell apart; the last one's
- * yellow does not show on white and is a violet of ours. */
+ * What a rule is called, and its colour: Okabe and Ito's set, which colour-blind people can tell apart. Its yellow does
+ * not show on white: On-MDGL (online) has a violet of ours, and the rules after it have darker tones. */
 export const RULE_STYLES: Readonly<Record<RuleName, { readonly label: string; readonly colour: string }>> = {
   bptt: { label: 'BPTT', colour: '#0072B2' },
   eprop: { label: 'e-prop', colour: '#D55E00' },
@@ -12,5 +12,9 @@ export const RULE_STYLES: Readonly<Record<RuleName, { readonly label: string; re
   'on-mdgl': { label: 'On-MDGL', colour: '#56B4E9' },
   'eprop-online': { label: 'e-prop (online)', colour: '#999999' },
   'mdgl-online': { label: 'MDGL (online)', colour: '#000000' },
-  'on-mdgl-online': { label: 'On-MDGL (online)', colour: '#5D3A9B' }
+  'on-mdgl-online': { label: 'On-MDGL (online)', colour: '#5D3A9B' },
+  rtrl: { label: 'RTRL', colour: '#004D7A' },
+  snap1: { label: 'SnAp-1', colour: '#8C3F00' },
+  uoro: { label: 'UORO', colour: '#7F7F00' },
+  'kf-rtrl': { label: 'KF-RTRL', colour: '#00665A' }
 }

@@ -11,10 +11,12 @@ const MARGIN = { right: 32, bottom: 52, left: 68 }
 const DASH = '6 4'
 const CHANCE_DASH = '1 3'
 const STUCK_WIDTH = 0.8
-const CHANCE = Math.log(2)
+/** The height of the axis where chance is 1: 0.8 for ln 2. */
+const TOP = 0.8 / Math.LN2
 
 /** The learning curves of a comparison beside the published ones, as an SVG document. */
 export function learningCurves(comparison: Comparison): string {
+  const { label, chance } = comparison.measure
   const { document } = parseHTML('<html><body></body></html>')
   const figure = plot({
     document,
@@ -26,19 +28,19 @@ export function learningCurves(comparison: Comparison): string {
     marginLeft: MARGIN.left,
     style: { fontFamily: `'${FONT_FAMILY}', sans-serif`, fontSize: '14px', background: 'white', color: 'black' },
     x: { domain: [0, comparison.iterations] },
-    y: { domain: [0, 0.8] },
+    y: { domain: [0, TOP * chance] },
     marks: [
       gridY({ stroke: '#dddddd', strokeOpacity: 1 }),
       axisX({ label: 'iteration', labelAnchor: 'center', labelArrow: 'none', fontSize: 14, tickSize: 5 }),
       axisY({
-        label: 'validation loss (cross-entropy, nats)',
+        label: `validation loss (${label})`,
         labelOffset: 50,
         labelAnchor: 'center',
         labelArrow: 'none',
         fontSize: 14,
         tickSize: 5
       }),
-      ruleY([CHANCE], { stroke: '#777777', strokeDasharray: CHANCE_DASH }),
+      ruleY([chance], { stroke: '#777777', strokeDasharray: CHANCE_DASH }),
       ...comparison.rules.flatMap(rule => ruleMarks(rule, comparison.iterations))
     ]
   })
@@ -78,25 +80,28 @@ interface LegendEntry {
 
 const LEGEND = { top: 24, row: 18, column: 340, line: 28, gap: 8 }
 
-const KINDS: readonly LegendEntry[] = [
-  { text: 'mean ± sd of the seeds that learned', stroke: '#444444' },
-  { text: 'published mean (5 runs a rule)', stroke: '#444444', width: 1.5, dash: DASH },
-  { text: 'a stuck seed', stroke: '#444444', width: STUCK_WIDTH },
-  { text: 'chance (ln 2)', stroke: '#777777', width: 1.5, dash: CHANCE_DASH }
-]
+const OWN = { text: 'mean ± sd of the seeds that learned', stroke: '#444444' }
+const PUBLISHED = { text: 'published mean (5 runs a rule)', stroke: '#444444', width: 1.5, dash: DASH }
+const STUCK = { text: 'a stuck seed', stroke: '#444444', width: STUCK_WIDTH }
+
+/** What the kinds of lines mean. */
+function kinds({ rules, measure }: Comparison): LegendEntry[] {
+  const chance = { text: measure.chanceLabel, stroke: '#777777', width: 1.5, dash: CHANCE_DASH }
+  return [OWN, ...(rules.some(({ published }) => published !== null) ? [PUBLISHED] : []), STUCK, chance]
+}
 
 /** Two columns above the curves: the rules, and what the kinds of lines mean. */
-function legend({ rules }: Comparison): string {
-  const names = rules.map(({ rule, runs, stuck }) => ({
+function legend(comparison: Comparison): string {
+  const names = comparison.rules.map(({ rule, runs, stuck }) => ({
     text: `${RULE_STYLES[rule].label}: ${count(runs.length, 'seed')}${stuck > 0 ? `, ${stuck} stuck` : ''}`,
     stroke: RULE_STYLES[rule].colour
   }))
-  return [column(names, MARGIN.left), column(KINDS, MARGIN.left + LEGEND.column)].flat().join('')
+  return [column(names, MARGIN.left), column(kinds(comparison), MARGIN.left + LEGEND.column)].flat().join('')
 }
 
 /** Room for the longer column: the rules may be more than the kinds of lines. */
-function marginTop({ rules }: Comparison): number {
-  return LEGEND.top + LEGEND.row * Math.max(rules.length, KINDS.length)
+function marginTop(comparison: Comparison): number {
+  return LEGEND.top + LEGEND.row * Math.max(comparison.rules.length, kinds(comparison).length)
 }
 
 function column(entries: readonly LegendEntry[], x: number): string[] {

@@ -1,11 +1,26 @@
-import { evidenceAccumulation } from '../index.js'
+import {
+  delayedMatch,
+  delayedXor,
+  evidenceAccumulation,
+  patternGeneration,
+  sequentialDigits,
+  storeRecall
+} from '../index.js'
 import type { Task } from '../task.js'
 
 /** A task that brings its network and every default with it. */
 export type BuiltInTask = Task & Required<Pick<Task, 'network' | 'iterations' | 'batchSize' | 'validateEvery'>>
 
 const TASKS = {
-  'evidence-accumulation': evidenceAccumulation
+  'evidence-accumulation': () => evidenceAccumulation(),
+  'evidence-accumulation-six': () => evidenceAccumulation({ types: 'six' }),
+  'pattern-generation': () => patternGeneration(),
+  'pattern-generation-lif400': () => patternGeneration({ variant: 'lif400' }),
+  'delayed-match': () => delayedMatch(),
+  'delayed-match-hard': () => delayedMatch({ hard: true }),
+  'delayed-xor': () => delayedXor(),
+  'sequential-digits': () => sequentialDigits(),
+  'store-recall': () => storeRecall()
 } as const satisfies Readonly<Record<string, () => Task>>
 
 /** The name of a task that the command line knows. */

@@ -1,9 +1,13 @@
 import type { Batch, RateSegment } from '../batch.js'
-import { nonNegative, positive, record, wholeNumber } from '../check.js'
+import { expandModulation } from '../channels.js'
+import { nonNegative, oneOf, positive, record, wholeNumber } from '../check.js'
 import type { NetworkDescription } from '../description.js'
 import { invalid } from '../error.js'
+import { deepFreeze } from '../freeze.js'
 import { network } from '../network.js'
-import type { BatchRandom, Task } from '../task.js'
+import type { BatchRandom } from '../task.js'
+import { type FunctionalType, functionalTypes, type WithFunctionalTypes } from './functional-types.js'
+import type { PresetTask } from './preset-task.js'
 
 /** Names of the parts of the network of {@link evidenceAccumulation}. */
 export interface EvidenceNames {
@@ -21,6 +25,12 @@ export interface EvidenceNames {
 
 /** Options of {@link evidenceAccumulation}. Times in ms, rates in Hz per unit; the defaults are those of Fig. 3C. */
 export interface EvidenceOptions {
+  /**
+   * Cell types: `'two'`, inhibitory and excitatory as in Fig. 3; or `'six'` as in Fig. 1, the same network with types
+   * by {@link functionalTypes}, whose excitatory cells secrete ligand A and whose inhibitory ones secrete ligand B, and
+   * which all bear receptors for both, of the mean weight (which type has which is ours). Default `'two'`.
+   */
+  readonly types?: 'two' | 'six'
   /** Number of cues, odd so that one side has more. Default 7. */
   readonly cues?: number
   /** From the start of a cue to that of the next. Default 150. */
@@ -38,10 +48,10 @@ export interface EvidenceOptions {
 }
 
 /** A task that brings its network along. */
-export interface EvidenceTask extends Task<EvidenceNames> {
+export interface EvidenceTask extends PresetTask<EvidenceNames> {
   /**
-   * The network of Fig. 3C: 100 cells, the first 50 LIF and the others ALIF, 19 inhibitory ones first; 40 inputs, 7 of them
-   * inhibitory; two readout units; density 0.1.
+   * The network of Fig. 3C: 100 cells, the first 50 LIF and the others ALIF, 19 inhibitory ones first; 40 inputs, 7 of
+   * them inhibitory; two readout units; density 0.1.
    *
    * @param options - The seed of connectivity and initial weights.
    */
@@ -58,19 +68,24 @@ const NOISE_UNITS = [30, 40] as const
 const MOST_CUES = 15
 
 /**
- * Evidence accumulation (Fig. 3C of Liu et al. 2021; Morcos and Harvey 2016): cues come on the left or on the right, and
- * after a delay a recall signal asks which side had more (class 1: left). A batch of up to 2^cues trials holds distinct
- * patterns; a larger one starts over with a new permutation of all.
+ * Evidence accumulation (Fig. 3C of Liu et al. 2021; Morcos and Harvey 2016): cues come on the left or on the right,
+ * and after a delay a recall signal asks which side had more (class 1: left). A batch of up to 2^cues trials holds
+ * distinct patterns; a larger one starts over with a new permutation of all.
  *
  * @param options - Timing and rates; the defaults are the paper's.
  * @throws {@link MdglError} `'invalid'` for an option that is not allowed.
  */
-export function evidenceAccumulation(options: EvidenceOptions = {}): EvidenceTask {
+export function evidenceAccumulation(options?: EvidenceOptions & { readonly types?: 'two' }): EvidenceTask
+export function evidenceAccumulation(
+  options: EvidenceOptions & { readonly types: 'six' }
+): PresetTask<WithFunctionalTypes<EvidenceNames>>
+export function evidenceAccumulation(options: EvidenceOptions = {}): PresetTask {
   const timing = complete(options)
+  const six = timing.types === 'six'
   return Object.freeze({
-    name: 'evidence-accumulation',
-    description: 'Which side had more cues? Fig. 3C of Liu et al. 2021.',
-    network: fig3cNetwork,
+    name: six ? 'evidence-accumulation-six' : 'evidence-accumulation',
+    description: `Which side had more cues? Fig. 3C of Liu et al. 2021${six ? ', with six cell types' : ''}.`,
+    network: six ? sixTypeNetwork : fig3cNetwork,
     loss: { kind: 'cross-entropy' },
     optimiser: { kind: 'adam', learningRate: 0.0025, l1: 0.01, rewiring: true },
     iterations: 2000,
@@ -94,8 +109,28 @@ function fig3cNetwork({ seed }: { readonly seed: number }): NetworkDescription<E
     .build()
 }
 
+function sixTypeNetwork(options: { readonly seed: number }): NetworkDescription<WithFunctionalTypes<EvidenceNames>> {
+  const description = functionalTypes(fig3cNetwork(options))
+  const types = (description.types ?? []).map(({ name }) => name)
+  const each = <T>(value: (type: FunctionalType) => T) => Object.fromEntries(types.map(type => [type, value(type)]))
+  const channels = expandModulation<FunctionalType>({
+    ligands: each(type => (type.startsWith('excitatory') ? 'A' : 'B')),
+    receptors: each(() => ({ A: 'mean-weight', B: 'mean-weight' }))
+  })
+  return deepFreeze({ ...description, channels })
+}
+
 function complete(options: EvidenceOptions): Required<EvidenceOptions> {
-  record(options, 'options', ['cues', 'cueInterval', 'cueDuration', 'delay', 'recallDuration', 'cueRate', 'noiseRate'])
+  record(options, 'options', [
+    'types',
+    'cues',
+    'cueInterval',
+    'cueDuration',
+    'delay',
+    'recallDuration',
+    'cueRate',
+    'noiseRate'
+  ])
   const cues = wholeNumber(options.cues ?? 7, 'options.cues', 1, MOST_CUES)
   if (cues % 2 === 0) throw invalid('options.cues', cues, 'an odd number, so that one side has more')
   const cueInterval = positive(options.cueInterval ?? 150, 'options.cueInterval')
@@ -104,6 +139,7 @@ function complete(options: EvidenceOptions): Required<EvidenceOptions> {
     throw invalid('options.cueDuration', cueDuration, `at most the interval between cues, ${cueInterval} ms`)
   }
   return {
+    types: oneOf(options.types ?? 'two', 'options.types', ['two', 'six'] as const),
     cues,
     cueInterval,
     cueDuration,

@@ -145,12 +145,28 @@ impl Batch {
                 .iter()
                 .enumerate()
                 .try_for_each(|(i, s)| self.validate_segment(&format!("{path}[{i}]"), s, units, dt)),
-            Input::Events(events) => events
-                .iter()
-                .enumerate()
-                .try_for_each(|(i, e)| self.validate_event(&format!("{path}[{i}]"), e, units)),
+            Input::Events(events) => self.validate_events(path, events, units),
             Input::Analogue(values) => self.validate_analogue(path, values, units),
         }
+    }
+
+    /// There may be millions: one sweep without branches where all trials are alike, and words only for what it finds.
+    fn validate_events(&self, path: &str, events: &[Event], units: usize) -> Result<()> {
+        let bad = match &self.lengths {
+            None => {
+                let [trials, steps] = [self.trials, self.steps].map(|most| most as u32);
+                let fits = |e: &Event| (e.trial < trials) & (e.step < steps) & ((e.unit as usize) < units);
+                if events.iter().fold(true, |fit, e| fit & fits(e)) {
+                    return Ok(());
+                }
+                events.iter().position(|e| !fits(e))
+            }
+            Some(lengths) => events.iter().position(|e| {
+                let length = lengths.get(e.trial as usize).copied().unwrap_or(0);
+                e.step >= length || e.unit as usize >= units
+            }),
+        };
+        bad.map_or(Ok(()), |i| self.validate_event(&format!("{path}[{i}]"), &events[i], units))
     }
 
     fn validate_trial(&self, path: &str, trial: u32) -> Result<()> {

@@ -1,5 +1,6 @@
 //! A network with the weights of the moment, laid out for the kernels.
 
+use crate::chunks::Chunks;
 use crate::lanes::Mask;
 use crate::model::Model;
 use crate::network::{Network, Stage};
@@ -8,8 +9,6 @@ use crate::real::Real;
 /// What each unit projects to: target and an item (a weight, a gain, an accumulator's place).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fan<T> {
-    /// One more than the highest target.
-    targets: usize,
     start: Vec<u32>,
     items: Vec<(u32, T)>,
 }
@@ -26,19 +25,8 @@ impl<T: Copy> Fan<T> {
         for unit in 0..units {
             start[unit + 1] += start[unit];
         }
-        let targets = triples.iter().map(|&(_, target, _)| target + 1).max().unwrap_or(0);
         let items = order.iter().map(|&i| (triples[i].1 as u32, triples[i].2)).collect();
-        Self { targets, start, items }
-    }
-
-    /// Checks once that every target is a row of a buffer, so that kernels need not at each.
-    #[inline(always)]
-    pub fn check_targets<B>(&self, rows: &[B]) {
-        assert!(self.targets <= rows.len(), "a target beyond the buffer");
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        Self { start, items }
     }
 
     /// Targets of a unit.
@@ -48,8 +36,41 @@ impl<T: Copy> Fan<T> {
     }
 }
 
+/// The weights of a fan, `[target][unit]`; −0, which changes nothing, where there is no synapse.
+#[derive(Debug)]
+pub(crate) struct Dense<F> {
+    units: usize,
+    weights: Vec<F>,
+}
+
+impl<F: Real> Dense<F> {
+    /// `None` where most pairs have no synapse, or a pair has two.
+    fn of(fan: &Fan<F>, units: usize, targets: usize) -> Option<Self> {
+        if 2 * fan.items.len() < units * targets {
+            return None;
+        }
+        let mut weights = vec![F::from_f64(-0.0); units * targets];
+        for unit in 0..units {
+            for &(target, weight) in fan.of(unit) {
+                let place = &mut weights[target as usize * units + unit];
+                if *place != F::ZERO {
+                    return None;
+                }
+                *place = weight;
+            }
+        }
+        Some(Self { units, weights })
+    }
+
+    /// Weights to a target.
+    #[inline(always)]
+    pub fn row(&self, target: usize) -> &[F] {
+        &self.weights[target * self.units..][..self.units]
+    }
+}
+
 /// Constants of one neuron as its step needs them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Cell<F> {
     pub alpha: F,
     pub rho: F,
@@ -57,17 +78,27 @@ pub(crate) struct Cell<F> {
     pub jump: F,
     pub threshold: F,
     pub beta: F,
-    /// γ / thr: ψ at threshold.
-    pub height: F,
     /// γ / thr²: how ψ falls with distance.
     pub slope: F,
     pub adaptive: bool,
+}
+
+/// Neighbours with the same constants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run<F> {
+    pub first: u32,
+    pub end: u32,
+    pub cell: Cell<F>,
 }
 
 /// Everything the passes read; rebuilt from the model before each batch.
 #[derive(Debug)]
 pub(crate) struct Circuit<F: Real> {
     pub cells: Vec<Cell<F>>,
+    /// The cells again, neighbours with the same constants together.
+    pub runs: Vec<Run<F>>,
+    /// A full mask a cell.
+    pub everything: Vec<Mask>,
     pub refractory: Vec<u32>,
     /// The distinct refractory periods above 0.
     pub periods: Vec<u32>,
@@ -75,8 +106,12 @@ pub(crate) struct Circuit<F: Real> {
     pub input: Fan<F>,
     /// Neuron → (neuron, (1 − α) W).
     pub recurrent: Fan<F>,
+    pub input_chunks: Chunks<F>,
+    pub recurrent_chunks: Chunks<F>,
     /// Neuron → (readout unit, (1 − κ) W).
     pub readout: Fan<F>,
+    /// The same by readout unit, where most neurons project to most units.
+    pub dense_readout: Option<Dense<F>>,
     pub kappa: Vec<F>,
     pub bias: Vec<F>,
 }
@@ -88,13 +123,24 @@ impl<F: Real> Circuit<F> {
         let mut periods: Vec<u32> = refractory.iter().copied().filter(|&r| r > 0).collect();
         periods.sort_unstable();
         periods.dedup();
+        let cells = cells(network);
+        let input = fan(model, Stage::Input, network.input_units(), |p| 1.0 - network.neurons[p].alpha);
+        let recurrent = fan(model, Stage::Recurrent, network.size(), |p| 1.0 - network.neurons[p].alpha);
+        let readout = fan(model, Stage::Readout, network.size(), |k| 1.0 - network.outputs[k].kappa);
+        // x + (−0) = x for every x.
+        let nothing = F::from_f64(-0.0);
         Self {
-            cells: cells(network),
+            runs: runs(&cells),
+            everything: vec![Mask::MAX; cells.len()],
+            cells,
             refractory,
             periods,
-            input: fan(model, Stage::Input, network.input_units(), |p| 1.0 - network.neurons[p].alpha),
-            recurrent: fan(model, Stage::Recurrent, network.size(), |p| 1.0 - network.neurons[p].alpha),
-            readout: fan(model, Stage::Readout, network.size(), |k| 1.0 - network.outputs[k].kappa),
+            input_chunks: Chunks::new(&input, network.input_units(), nothing),
+            recurrent_chunks: Chunks::new(&recurrent, network.size(), nothing),
+            input,
+            recurrent,
+            dense_readout: Dense::of(&readout, network.size(), network.outputs.len()),
+            readout,
             kappa: network.outputs.iter().map(|o| F::from_f64(o.kappa)).collect(),
             bias: model.output_bias(),
         }
@@ -121,11 +167,21 @@ fn cells<F: Real>(network: &Network) -> Vec<Cell<F>> {
         jump: F::from_f64(1.0 - n.rho),
         threshold: F::from_f64(n.threshold),
         beta: F::from_f64(n.beta),
-        height: F::from_f64(n.dampening / n.threshold),
         slope: F::from_f64(n.dampening / (n.threshold * n.threshold)),
         adaptive: n.beta != 0.0,
     };
     network.neurons.iter().map(cell).collect()
+}
+
+fn runs<F: Real>(cells: &[Cell<F>]) -> Vec<Run<F>> {
+    let mut runs: Vec<Run<F>> = Vec::new();
+    for (unit, &cell) in (0..).zip(cells) {
+        match runs.last_mut() {
+            Some(run) if run.cell == cell => run.end += 1,
+            _ => runs.push(Run { first: unit, end: unit + 1, cell }),
+        }
+    }
+    runs
 }
 
 /// The living synapses of a stage, weights times the target's scale.

@@ -126,10 +126,10 @@ pub enum Parameter {
 pub enum Sign {
     /// One named sign for all units.
     Named(NamedSign),
+    /// 1, −1 or 0 (free) for each unit. Before the counts, which serde would read from a list of two as well.
+    Each(Vec<i8>),
     /// So many units of each sign; inhibitory units first unless shuffled.
     Counts(SignCounts),
-    /// 1, −1 or 0 (free) for each unit.
-    Each(Vec<i8>),
 }
 
 impl Default for Sign {

@@ -12,6 +12,7 @@
 
 pub mod batch;
 mod channels;
+mod chunks;
 mod circuit;
 pub mod description;
 mod encode;
@@ -27,10 +28,13 @@ mod modulation;
 pub mod network;
 mod neuron;
 mod optimise;
+mod packed;
 mod persist;
+pub mod profile;
 mod random;
 mod real;
 mod run;
+mod scatter;
 mod simulate;
 mod trajectory;
 
@@ -38,6 +42,7 @@ pub use batch::{Batch, DrawKey, Event, Input, RateSegment, Targets};
 pub use description::NetworkDescription;
 pub use error::{Error, Result};
 pub use lanes::Instructions;
+pub use learn::forward::MOST_INFLUENCE_BYTES;
 pub use learn::partial::Gradients;
 pub use learn::rule::{RULE_NAMES, Rule};
 pub use loss::{Loss, LossTerm, Objective, Regulariser};

@@ -69,6 +69,11 @@ impl<F: Real> Model<F> {
         Ok((0..count).map(|synapse| self.weight(index, synapse)).collect())
     }
 
+    /// Number of weights and biases.
+    pub(crate) fn parameters(&self) -> usize {
+        self.theta.iter().chain(&self.bias).map(Vec::len).sum()
+    }
+
     pub(crate) fn weight(&self, projection: usize, synapse: usize) -> F {
         let theta = self.theta[projection][synapse];
         match self.network.projections[projection].sign(synapse) {

@@ -22,6 +22,18 @@ pub(crate) struct Modulation<F: Real> {
     pub nonlocal: Option<Nonlocal<F>>,
     /// Cells that receive anything.
     pub receivers: Vec<u32>,
+    /// The first receivers by fours.
+    fours: Vec<Four>,
+    /// Their (secreting cells, gains), four after four.
+    four_gains: Vec<([u32; 4], [F; 4])>,
+}
+
+/// Four receivers whose sums run side by side.
+#[derive(Debug)]
+struct Four {
+    receivers: [u32; 4],
+    /// End of their gains.
+    end: u32,
 }
 
 /// Channels that reach every cell of the receiving type.
@@ -64,7 +76,8 @@ impl<F: Real> Modulation<F> {
         let mut receivers: Vec<u32> = receivers.collect();
         // Neighbours of equal length let the processor predict the loops.
         receivers.sort_by_key(|&p| synaptic.of(p as usize).len());
-        Self { synaptic, nonlocal, receivers }
+        let (fours, four_gains) = by_fours(&synaptic, &receivers);
+        Self { synaptic, nonlocal, receivers, fours, four_gains }
     }
 
     /// Γ of every receiver from what the cells secrete; `totals` holds one sum a type.
@@ -78,18 +91,38 @@ impl<F: Real> Modulation<F> {
         if let Some(nonlocal) = &self.nonlocal {
             nonlocal.sum::<L>(secreted, totals);
         }
-        for &p in &self.receivers {
+        let mut first = 0;
+        for four in &self.fours {
+            // A sum is a chain of additions; a processor works on several.
+            let mut sums = [L::splat(F::ZERO); 4];
+            for (from, gains) in &self.four_gains[first..four.end as usize] {
+                for i in 0..4 {
+                    let secreted = L::load(&secreted[from[i] as usize]);
+                    sums[i] = secreted.mul_add(L::splat(gains[i]), sums[i]);
+                }
+            }
+            first = four.end as usize;
+            for (&p, sum) in four.receivers.iter().zip(sums) {
+                self.add_nonlocal(p as usize, sum, totals).store(&mut gamma[p as usize]);
+            }
+        }
+        for &p in &self.receivers[4 * self.fours.len()..] {
             let mut sum = L::splat(F::ZERO);
             for &(j, gain) in self.synaptic.of(p as usize) {
                 sum = L::load(&secreted[j as usize]).mul_add(L::splat(gain), sum);
             }
-            if let Some(nonlocal) = &self.nonlocal {
-                for (total, &gain) in totals.iter().zip(nonlocal.gains_of(p as usize)) {
-                    sum = L::load(total).mul_add(L::splat(gain), sum);
-                }
-            }
-            sum.store(&mut gamma[p as usize]);
+            self.add_nonlocal(p as usize, sum, totals).store(&mut gamma[p as usize]);
         }
+    }
+
+    #[inline(always)]
+    fn add_nonlocal<L: Lanes<Scalar = F>>(&self, p: usize, mut sum: L, totals: &[Block<F>]) -> L {
+        if let Some(nonlocal) = &self.nonlocal {
+            for (total, &gain) in totals.iter().zip(nonlocal.gains_of(p)) {
+                sum = L::load(total).mul_add(L::splat(gain), sum);
+            }
+        }
+        sum
     }
 
     /// Every (secreting cell, gain) of a receiver, nonlocal channels written out.
@@ -107,6 +140,22 @@ impl<F: Real> Modulation<F> {
     pub fn types(&self) -> usize {
         self.nonlocal.as_ref().map_or(0, |n| n.types)
     }
+}
+
+/// Receivers by fours, the shorter ones' gains filled up with zeros.
+fn by_fours<F: Real>(synaptic: &Fan<F>, receivers: &[u32]) -> (Vec<Four>, Vec<([u32; 4], [F; 4])>) {
+    let (mut fours, mut gains) = (Vec::new(), Vec::new());
+    for four in receivers.chunks_exact(4) {
+        let receivers = [four[0], four[1], four[2], four[3]];
+        let lists = receivers.map(|p| synaptic.of(p as usize));
+        let longest = lists.iter().map(|list| list.len()).max().unwrap_or(0);
+        for place in 0..longest {
+            let items = lists.map(|list| list.get(place).copied().unwrap_or((0, F::ZERO)));
+            gains.push((items.map(|(from, _)| from), items.map(|(_, gain)| gain)));
+        }
+        fours.push(Four { receivers, end: gains.len() as u32 });
+    }
+    (fours, gains)
 }
 
 impl<F: Real> Nonlocal<F> {

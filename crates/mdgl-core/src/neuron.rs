@@ -11,7 +11,7 @@ use crate::real::Real;
 pub(crate) struct Stepped<L> {
     /// z_t.
     pub spikes: Mask,
-    /// ψ_t = (γ/thr) max(0, 1 − |v_t − A_t| / thr), 0 while blocked.
+    /// ψ_t = (γ/thr²) max(0, thr − |v_t − A_t|), 0 while blocked.
     pub psi: L,
     /// α v_t − thr z_t.
     pub membrane: L,
@@ -19,23 +19,47 @@ pub(crate) struct Stepped<L> {
     pub adaptation: L,
 }
 
-/// One step of one neuron in all lanes; `blocked` lanes are refractory or over.
+/// A neuron's constants in all lanes: one neuron's in trials side by side, or of neurons side by side.
+#[derive(Clone, Copy)]
+pub(crate) struct Constants<L> {
+    pub alpha: L,
+    pub rho: L,
+    pub jump: L,
+    pub threshold: L,
+    pub beta: L,
+    pub slope: L,
+    /// Whether any lane adapts.
+    pub adaptive: bool,
+}
+
+impl<L: Lanes> Constants<L> {
+    /// The same neuron in every lane.
+    #[inline(always)]
+    pub fn of(cell: &Cell<L::Scalar>) -> Self {
+        Self {
+            alpha: L::splat(cell.alpha),
+            rho: L::splat(cell.rho),
+            jump: L::splat(cell.jump),
+            threshold: L::splat(cell.threshold),
+            beta: L::splat(cell.beta),
+            slope: L::splat(cell.slope),
+            adaptive: cell.adaptive,
+        }
+    }
+}
+
+/// One step in all lanes; `blocked` lanes are refractory or over.
 #[inline(always)]
-pub(crate) fn step<L: Lanes>(cell: &Cell<L::Scalar>, v: L, b: L, blocked: Mask) -> Stepped<L> {
-    let threshold = L::splat(cell.threshold);
-    let effective = if cell.adaptive { L::splat(cell.beta).mul_add(b, threshold) } else { threshold };
+pub(crate) fn step<L: Lanes>(cell: Constants<L>, v: L, b: L, blocked: Mask) -> Stepped<L> {
+    let threshold = cell.threshold;
+    let effective = if cell.adaptive { cell.beta.mul_add(b, threshold) } else { threshold };
     let spikes = v.gt(effective) & !blocked;
-    let distance = v.sub(effective).abs();
-    let psi = distance.neg_mul_add(L::splat(cell.slope), L::splat(cell.height));
-    let decayed = v.mul(L::splat(cell.alpha));
+    let near = threshold.sub(v.sub(effective).abs()).max(L::splat(L::Scalar::ZERO));
+    let decayed = v.mul(cell.alpha);
     Stepped {
         spikes,
-        psi: psi.max(L::splat(L::Scalar::ZERO)).clear(blocked),
+        psi: near.mul(cell.slope).clear(blocked),
         membrane: decayed.blend(spikes, decayed.sub(threshold)),
-        adaptation: if cell.adaptive {
-            b.mul(L::splat(cell.rho)).add_where(spikes, L::splat(cell.jump))
-        } else {
-            b
-        },
+        adaptation: if cell.adaptive { b.mul(cell.rho).add_where(spikes, cell.jump) } else { b },
     }
 }

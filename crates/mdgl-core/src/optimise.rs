@@ -243,7 +243,7 @@ impl<F: Real> Update<F> {
     }
 }
 
-/// One step: the model with changed weights.
+/// One step, [`rewire`] aside: the model with changed weights.
 ///
 /// # Errors
 /// [`Error::NotFinite`] when a weight would not be finite.
@@ -275,9 +275,6 @@ pub(crate) fn step<F: Real>(
         for ((b, &g), moment) in bias.iter_mut().zip(gradients.bias(readout)).zip(moments) {
             *b = *b - update.step(g, moment);
         }
-    }
-    if optimiser.rewiring {
-        rewire(network, &learns, &mut next.theta, seed, steps as u32);
     }
     next.moments.steps += 1;
     Ok(next)
@@ -328,8 +325,16 @@ fn shrink_to_zero<F: Real>(x: F, by: F) -> F {
     }
 }
 
-/// Brings dead synapses of signed senders back, as many as the network lacks to its density.
-fn rewire<F: Real>(network: &Network, learns: &[bool], theta: &mut [Vec<F>], seed: u64, iteration: u32) {
+/// The end of a step: with rewiring, dead synapses of signed senders come back, as many as the network lacks to its
+/// density.
+pub(crate) fn rewire<F: Real>(model: &mut Model<F>, optimiser: &Optimiser, seed: u64) {
+    if !optimiser.rewiring {
+        return;
+    }
+    let network = model.network().clone();
+    let (network, learns) = (&*network, optimiser.learns(&network));
+    let iteration = (model.moments.steps - 1) as u32;
+    let theta = &mut model.theta;
     let rewired: Vec<usize> = (0..learns.len())
         .filter(|&i| learns[i] && network.projections[i].signs.iter().any(|&s| s != 0))
         .collect();

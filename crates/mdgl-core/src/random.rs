@@ -11,6 +11,8 @@ pub(crate) enum Stream {
     Weights = 1002,
     Rewiring = 1003,
     Noise = 1004,
+    UoroSigns = 1005,
+    KroneckerSigns = 1006,
 }
 
 /// A stream of random numbers with a key instead of a state.

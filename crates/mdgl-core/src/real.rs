@@ -9,6 +9,7 @@ use crate::judge::Verdict;
 use crate::lanes::{Instructions, dispatch};
 use crate::learn::backward::Backward;
 use crate::learn::online::Online;
+use crate::profile::peak::{MultiplyAdd, Triad};
 use crate::trajectory::Simulate;
 
 /// `f32` or `f64`.
@@ -59,6 +60,10 @@ pub trait Real:
     fn backward(set: Instructions, kernel: Backward<'_, Self>) -> Result<()>;
     #[doc(hidden)]
     fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<Verdict>;
+    #[doc(hidden)]
+    fn triad(set: Instructions, kernel: Triad<'_, Self>);
+    #[doc(hidden)]
+    fn multiply_add(set: Instructions, kernel: MultiplyAdd) -> u64;
 }
 
 macro_rules! real {
@@ -101,6 +106,12 @@ macro_rules! real {
                 dispatch::$name(set, kernel)
             }
             fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<Verdict> {
+                dispatch::$name(set, kernel)
+            }
+            fn triad(set: Instructions, kernel: Triad<'_, Self>) {
+                dispatch::$name(set, kernel)
+            }
+            fn multiply_add(set: Instructions, kernel: MultiplyAdd) -> u64 {
                 dispatch::$name(set, kernel)
             }
         }

@@ -13,16 +13,20 @@ use crate::circuit::Circuit;
 use crate::encode::BlockInput;
 use crate::error::{Error, Result, invalid};
 use crate::judge::{Judge, Verdict};
-use crate::lanes::{Block, Instructions, LANES};
+use crate::lanes::{Block, Instructions, LANES, Mask};
 use crate::learn::backward::{Backward, Signals, Work};
-use crate::learn::online::{Online, Traces};
+use crate::learn::forward::{self, Trial, Wiring};
+use crate::learn::online::{Online, Traces, trace_cells};
 use crate::learn::partial::{Gradients, Partial};
 use crate::learn::plan::{Delta, Plan};
-use crate::learn::rule::{Estimator, Rule};
+use crate::learn::rule::{Estimator, Rule, Trace};
 use crate::loss::{Objective, check_values};
 use crate::memory::{product, reserve, resize};
 use crate::model::Model;
 use crate::optimise::{self, Optimiser};
+use crate::profile::recorder::{Recorder, Span, Stage};
+use crate::profile::section::Section;
+use crate::profile::work::{self, Tally};
 use crate::real::Real;
 use crate::trajectory::{Keep, Simulate, Trajectory};
 
@@ -33,6 +37,8 @@ pub struct Workers<F: Real> {
     instructions: Instructions,
     segment: Option<usize>,
     rooms: Mutex<Vec<Room<F>>>,
+    /// Takes down what happens, while a profile is made.
+    recorder: Option<Recorder>,
 }
 
 /// What one block of trials needs from its input to its gradient.
@@ -70,7 +76,7 @@ impl<F: Real> Workers<F> {
             .thread_name(|i| format!("mdgl-{i}"))
             .build()
             .map_err(|e| invalid("threads", threads, format!("fewer ({e})")))?;
-        Ok(Self { pool, instructions, segment: None, rooms: Mutex::default() })
+        Ok(Self { pool, instructions, segment: None, rooms: Mutex::default(), recorder: None })
     }
 
     /// Keeps the pseudo-derivatives of at most so many steps at once and simulates the others again when the
@@ -95,6 +101,33 @@ impl<F: Real> Workers<F> {
     /// The instruction set in use.
     pub fn instructions(&self) -> Instructions {
         self.instructions
+    }
+
+    /// Begins or ends a recording; gives the recorder that there was.
+    pub(crate) fn set_recorder(&mut self, recorder: Option<Recorder>) -> Option<Recorder> {
+        std::mem::replace(&mut self.recorder, recorder)
+    }
+
+    /// Runs on every thread at once, with its index.
+    pub(crate) fn on_each_thread(&self, job: impl Fn(usize) + Sync) {
+        self.pool.broadcast(|context| job(context.index()));
+    }
+
+    /// A stage begins, of a block or of the whole batch.
+    fn span(&self, stage: Stage, block: Option<usize>) -> Span<'_> {
+        Span::begin(self.recorder.as_ref(), stage, block)
+    }
+
+    /// Whether what is done is to be counted.
+    fn counts(&self) -> bool {
+        self.recorder.as_ref().is_some_and(Recorder::counts)
+    }
+
+    /// Counts what was done, if that is wanted.
+    fn count<const N: usize>(&self, tallies: impl FnOnce() -> [(Section, Tally); N]) {
+        if let Some(recorder) = self.recorder.as_ref().filter(|recorder| recorder.counts()) {
+            recorder.count(&tallies());
+        }
     }
 
     /// Runs a job for each block of a batch; results in the order of the blocks.
@@ -179,7 +212,7 @@ impl<F: Real> Forward<F> {
     pub fn new(model: &Model<F>, batch: &Batch, workers: &Workers<F>, cancel: &AtomicBool) -> Result<Self> {
         batch.validate(model.network())?;
         let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
-        let rooms = pass.simulate_all(pass.keep(true, false))?;
+        let rooms = pass.simulate_all(pass.keep(Some(&pass.circuit.everything), false))?;
         Ok(Self { rooms, trials: batch.trials, outputs: model.network().output_units() })
     }
 
@@ -261,7 +294,13 @@ pub fn train_step<F: Real>(
     let (evaluation, gradients) = learn(model, assignment, rule, custom, &learns, workers, cancel)?;
     let gradient_norm = gradients.norm();
     let seed = assignment.batch.key.seed;
-    let next = optimise::step(model, optimiser, &gradients, gradient_norm, seed)?;
+    let span = workers.span(Stage::Optimise, None);
+    let mut next = optimise::step(model, optimiser, &gradients, gradient_norm, seed)?;
+    span.end();
+    workers.count(|| work::optimised::<F>(next.parameters()));
+    let span = workers.span(Stage::Rewire, None);
+    optimise::rewire(&mut next, optimiser, seed);
+    span.end();
     Ok((next, StepReport { evaluation, gradient_norm }))
 }
 
@@ -274,6 +313,7 @@ fn learn<F: Real>(
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<(Evaluation, Gradients<F>)> {
+    let span = workers.span(Stage::Prepare, None);
     assignment.validate(model)?;
     let Assignment { batch, objective, .. } = assignment;
     if objective.is_custom() != custom.is_some() {
@@ -282,21 +322,28 @@ fn learn<F: Real>(
     let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
     let regularised = objective.regulariser.is_some();
     let plan = Plan::new(model, &pass.circuit, rule, regularised, learns)?;
+    span.end();
     let (outcome, constants, partials) = match (custom, rule.estimator) {
+        (None, estimator) if estimator.carries_influence() => pass.influence(assignment, &plan, estimator)?,
         (None, Estimator::Backward) if !regularised => pass.fused(assignment, &plan)?,
         (None, Estimator::Backward) => pass.in_two(assignment, &plan)?,
-        (None, Estimator::Online) => pass.online(assignment, &plan)?,
+        (None, _) => pass.online(assignment, &plan, rule.trace)?,
         (Some(custom), Estimator::Backward) => pass.given(assignment, &plan, custom)?,
-        (Some(_), Estimator::Online) => {
-            return Err(invalid("rule.estimator", "'online'", "with a custom loss: 'backward'"));
+        (Some(_), other) => {
+            let value = format!("'{}'", other.name());
+            return Err(invalid("rule.estimator", value, "with a custom loss: 'backward'"));
         }
     };
+    let span = workers.span(Stage::Reduce, None);
+    workers.count(|| work::reduced::<F>(plan.slots.len(), partials.len()));
     let mut partial = Partial::sum_in_tree(partials);
     if rule.estimator == Estimator::Online && regularised {
         partial.regularise(&plan, &constants);
     }
     let evaluation = finite(outcome.evaluation(model, assignment))?;
-    Ok((evaluation, partial.gradients(model, &plan)?))
+    let gradients = partial.gradients(model, &plan)?;
+    span.end();
+    Ok((evaluation, gradients))
 }
 
 fn finite(evaluation: Evaluation) -> Result<Evaluation> {
@@ -325,10 +372,15 @@ impl<F: Real> Pass<'_, F> {
         })
     }
 
-    fn simulate(&self, block: usize, room: &mut Room<F>, keep: Keep) -> Result<()> {
-        room.input.encode(self.model.network(), self.batch, block)?;
+    fn simulate(&self, block: usize, room: &mut Room<F>, keep: Keep<'_>) -> Result<()> {
         let steps = self.batch.steps;
+        let span = self.workers.span(Stage::Draw, Some(block));
+        room.input.encode(self.model.network(), self.batch, block)?;
+        span.end();
+        self.workers.count(|| work::drawn(&room.input, steps));
+        let span = self.workers.span(Stage::Simulate, Some(block));
         room.trajectory.prepare(&self.circuit, self.lengths(block), steps, keep)?;
+        span.start(&mut room.trajectory.state.probe);
         let kernel = Simulate {
             circuit: &self.circuit,
             input: &room.input,
@@ -336,14 +388,17 @@ impl<F: Real> Pass<'_, F> {
             keep,
             cancel: self.cancel,
         };
-        F::simulate(self.workers.instructions, kernel)
+        F::simulate(self.workers.instructions, kernel)?;
+        span.end_with([&mut room.trajectory.state.probe]);
+        self.workers.count(|| work::simulated(&self.circuit, &room.input, &room.trajectory));
+        Ok(())
     }
 
-    fn keep(&self, psi: bool, voltage: bool) -> Keep {
+    fn keep<'a>(&self, psi: Option<&'a [Mask]>, voltage: bool) -> Keep<'a> {
         Keep { psi, voltage, segment: self.workers.segment }
     }
 
-    fn simulate_all(&self, keep: Keep) -> Result<Vec<Room<F>>> {
+    fn simulate_all(&self, keep: Keep<'_>) -> Result<Vec<Room<F>>> {
         self.workers.blocks(self.batch, |block, room| {
             self.simulate(block, room, keep)?;
             Ok(std::mem::take(room))
@@ -353,21 +408,28 @@ impl<F: Real> Pass<'_, F> {
     /// Losses and δ of a simulated block.
     fn judge(&self, assignment: Assignment<'_>, block: usize, room: &mut Room<F>) -> Result<Outcome> {
         let Assignment { batch, objective, targets } = assignment;
+        let span = self.workers.span(Stage::Judge, Some(block));
         let outputs = self.circuit.outputs();
         let shortest = self.lengths(block).into_iter().filter(|&n| n > 0).min().unwrap_or(0);
         room.delta.reset(objective.first_step(shortest as usize), batch.steps, outputs)?;
         let mut judge = Judge::new(self.model.network(), batch, objective, targets, block);
         judge.all(&room.trajectory.readout, outputs, &mut room.delta);
-        Ok(Outcome::of(judge.verdict(), room.trajectory.spike_counts(self.circuit.size())))
+        let outcome = Outcome::of(judge.verdict(), room.trajectory.spike_counts(self.circuit.size()));
+        span.end();
+        Ok(outcome)
     }
 
     fn backward(
         &self,
         plan: &Plan<F>,
         constants: &[F],
+        block: usize,
         room: &mut Room<F>,
         signals: Option<&mut Signals<F>>,
     ) -> Result<Partial<F>> {
+        let span = self.workers.span(Stage::Backward, Some(block));
+        span.start(&mut room.work.probe);
+        span.start(&mut room.trajectory.replay.probe);
         let kernel = Backward {
             circuit: &self.circuit,
             plan,
@@ -380,7 +442,12 @@ impl<F: Real> Pass<'_, F> {
             cancel: self.cancel,
         };
         F::backward(self.workers.instructions, kernel)?;
-        Ok(room.work.partial(plan))
+        span.end_with([&mut room.work.probe, &mut room.trajectory.replay.probe]);
+        self.workers.count(|| work::gone_back(&self.circuit, plan, &room.input, &room.trajectory));
+        let span = self.workers.span(Stage::Reduce, Some(block));
+        let partial = room.work.partial(plan);
+        span.end();
+        Ok(partial)
     }
 
     fn backward_all(
@@ -390,8 +457,8 @@ impl<F: Real> Pass<'_, F> {
         mut rooms: Vec<Room<F>>,
     ) -> Result<Vec<Partial<F>>> {
         let partials = self.workers.pool.install(|| {
-            let backward = |room| self.backward(plan, constants, room, None);
-            rooms.par_iter_mut().map(backward).collect::<Result<Vec<_>>>()
+            let backward = |(block, room)| self.backward(plan, constants, block, room, None);
+            rooms.par_iter_mut().enumerate().map(backward).collect::<Result<Vec<_>>>()
         });
         rooms.into_iter().for_each(|room| self.workers.give_room(room));
         partials
@@ -400,9 +467,9 @@ impl<F: Real> Pass<'_, F> {
     /// Forward and backward block by block, while the trajectory is in the cache.
     fn fused(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Learned<F>> {
         let blocks = self.workers.blocks(self.batch, |block, room| {
-            self.simulate(block, room, self.keep(true, false))?;
+            self.simulate(block, room, self.keep(Some(&plan.wanted), false))?;
             let outcome = self.judge(assignment, block, room)?;
-            Ok((outcome, self.backward(plan, &[], room, None)?))
+            Ok((outcome, self.backward(plan, &[], block, room, None)?))
         })?;
         let (outcomes, partials): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
         Ok((Outcome::total(&outcomes), Vec::new(), partials))
@@ -410,7 +477,7 @@ impl<F: Real> Pass<'_, F> {
 
     /// All blocks forward, then all backward: the regulariser needs the batch's rates.
     fn in_two(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Learned<F>> {
-        let mut rooms = self.simulate_all(self.keep(true, false))?;
+        let mut rooms = self.simulate_all(self.keep(Some(&plan.wanted), false))?;
         let outcomes = rooms.iter_mut().enumerate();
         let outcomes = outcomes.map(|(b, room)| self.judge(assignment, b, room));
         let outcome = Outcome::total(&outcomes.collect::<Result<Vec<_>>>()?);
@@ -446,14 +513,58 @@ impl<F: Real> Pass<'_, F> {
         Ok((outcome, constants, partials))
     }
 
+    /// All blocks forward, then each trial again with an estimator's influence.
+    fn influence(
+        &self,
+        assignment: Assignment<'_>,
+        plan: &Plan<F>,
+        estimator: Estimator,
+    ) -> Result<Learned<F>> {
+        let wiring = Wiring::new(&self.circuit, plan, self.model.network().input_units());
+        forward::check_size(estimator, &wiring)?;
+        let everything = Some(&self.circuit.everything[..]);
+        let whole = Keep { psi: everything, voltage: false, segment: Some(self.batch.steps) };
+        let mut rooms = self.simulate_all(whole)?;
+        let outcomes = rooms.iter_mut().enumerate();
+        let outcomes = outcomes.map(|(b, room)| self.judge(assignment, b, room));
+        let outcome = Outcome::total(&outcomes.collect::<Result<Vec<_>>>()?);
+        let constants = outcome.constants(self.model, assignment);
+        let trial = |i: usize| {
+            let Room { input, trajectory, delta, .. } = &rooms[i / LANES];
+            Trial { input, trajectory, delta, lane: i % LANES }
+        };
+        let trials: Vec<_> = (0..self.batch.trials).map(trial).collect();
+        let estimate =
+            || forward::estimate(estimator, &wiring, &trials, &constants, self.batch.key, self.cancel);
+        let partial = self.workers.pool.install(estimate);
+        rooms.into_iter().for_each(|room| self.workers.give_room(room));
+        Ok((outcome, constants, vec![partial?]))
+    }
+
+    /// The online form lets its spikes go; for a count the block is simulated once more, with what it counts.
+    fn count_online(&self, plan: &Plan<F>, block: usize, room: &mut Room<F>) -> Result<()> {
+        if self.workers.counts() {
+            self.simulate(block, room, Keep::default())?;
+            self.workers.count(|| work::traced(&self.circuit, plan, &room.trajectory));
+        }
+        Ok(())
+    }
+
     /// Simulation and learning in one loop over time.
-    fn online(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Learned<F>> {
+    fn online(&self, assignment: Assignment<'_>, plan: &Plan<F>, trace: Trace) -> Result<Learned<F>> {
         let Assignment { batch, objective, targets } = assignment;
+        let cells = trace_cells(&self.circuit, trace);
         let regularised = objective.regulariser.is_some();
         let blocks = self.workers.blocks(batch, |block, room| {
+            let span = self.workers.span(Stage::Draw, Some(block));
             room.input.encode(self.model.network(), batch, block)?;
+            span.end();
+            self.count_online(plan, block, room)?;
+            let span = self.workers.span(Stage::Forward, Some(block));
+            room.traces.probes().into_iter().for_each(|probe| span.start(probe));
             let kernel = Online {
                 circuit: &self.circuit,
+                cells: &cells,
                 plan,
                 input: &room.input,
                 lengths: self.lengths(block),
@@ -464,8 +575,12 @@ impl<F: Real> Pass<'_, F> {
                 cancel: self.cancel,
             };
             let verdict = F::online(self.workers.instructions, kernel)?;
+            span.end_with(room.traces.probes());
             let outcome = Outcome::of(verdict, room.traces.spike_counts().to_vec());
-            Ok((outcome, room.traces.partial()))
+            let span = self.workers.span(Stage::Reduce, Some(block));
+            let partial = room.traces.partial();
+            span.end();
+            Ok((outcome, partial))
         })?;
         let (outcomes, partials): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
         let outcome = Outcome::total(&outcomes);
@@ -576,7 +691,8 @@ pub fn simulate<F: Real>(
 ) -> Result<Recording<F>> {
     batch.validate(model.network())?;
     let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
-    let keep = pass.keep(record.signals.is_some(), record.voltage);
+    let psi = record.signals.is_some().then_some(&pass.circuit.everything[..]);
+    let keep = pass.keep(psi, record.voltage);
     let mut rooms = pass.simulate_all(keep)?;
     let signals = match record.signals {
         None => Vec::new(),
@@ -610,6 +726,10 @@ fn record_signals<F: Real>(
     if assignment.objective.is_custom() {
         return Err(invalid("loss", "custom", "for recorded signals: a built-in loss"));
     }
+    if rule.estimator.carries_influence() {
+        let value = format!("'{}'", rule.estimator.name());
+        return Err(invalid("rule.estimator", value, "for recorded signals: 'backward' or 'online'"));
+    }
     let regularised = assignment.objective.regulariser.is_some();
     let all = vec![true; pass.model.network().projections().len()];
     let plan = Plan::new(pass.model, &pass.circuit, rule, regularised, &all)?;
@@ -618,15 +738,15 @@ fn record_signals<F: Real>(
     let outcomes = outcomes.collect::<Result<Vec<_>>>()?;
     let constants = Outcome::total(&outcomes).constants(pass.model, assignment);
     let len = product(&[assignment.batch.steps, pass.circuit.size()]);
-    let record = |room: &mut Room<F>| {
+    let record = |(block, room): (usize, &mut Room<F>)| {
         let mut signals = Signals::default();
         for buffer in [&mut signals.learning, &mut signals.modulation] {
             resize(buffer, len, Block::ZERO, "the recorded signals of a block of trials")?;
         }
-        pass.backward(&plan, &constants, room, Some(&mut signals))?;
+        pass.backward(&plan, &constants, block, room, Some(&mut signals))?;
         Ok(signals)
     };
-    rooms.iter_mut().map(record).collect()
+    rooms.iter_mut().enumerate().map(record).collect()
 }
 
 fn spike_events<F: Real>(rooms: &[Room<F>], trials: usize) -> Vec<Event> {

@@ -7,8 +7,12 @@ use crate::encode::{BlockInput, Entry, EntryLists};
 use crate::error::{Error, Result};
 use crate::lanes::{Block, Lanes, Mask, clear_tiny};
 use crate::memory::refill;
-use crate::neuron;
+use crate::neuron::{self, Constants};
+use crate::packed::RowWriter;
+use crate::profile::probe::Probe;
+use crate::profile::section::Section;
 use crate::real::Real;
+use crate::scatter::{Work, scatter};
 
 /// Steps between two looks at the caller's wish to stop.
 const LOOK_EVERY: usize = 64;
@@ -33,8 +37,10 @@ pub(crate) struct State<F: Real> {
     refractory: Vec<Mask>,
     /// Spikes of the step at hand; one entry more than there are cells.
     spiking: Vec<Entry>,
+    scattering: Vec<Work>,
     /// Spikes of each step, at least of the last refractory period.
     pub spikes: EntryLists,
+    pub probe: Probe,
 }
 
 /// A state between two steps.
@@ -111,32 +117,6 @@ impl<F: Real> State<F> {
     }
 }
 
-/// Adds each entry's weight to its targets, in the entry's lanes.
-#[inline(always)]
-fn scatter<L: Lanes>(entries: &[Entry], fan: &Fan<L::Scalar>, to: &mut [Block<L::Scalar>]) {
-    fan.check_targets(to);
-    for &Entry { unit, mask, count } in entries {
-        let targets = fan.of(unit as usize);
-        if count == 1 {
-            for &(post, weight) in targets {
-                add_weight::<L>(to, post, mask, weight);
-            }
-        } else {
-            let count = L::Scalar::from_f64(f64::from(count));
-            for &(post, weight) in targets {
-                add_weight::<L>(to, post, mask, weight * count);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn add_weight<L: Lanes>(to: &mut [Block<L::Scalar>], post: u32, mask: Mask, weight: L::Scalar) {
-    // SAFETY: `scatter` has checked that every target of the fan is a row of the buffer.
-    let to = unsafe { to.get_unchecked_mut(post as usize) };
-    L::load(to).add_where(mask, L::splat(weight)).store(to);
-}
-
 /// Adds each unit's value times its weights.
 #[inline(always)]
 fn scatter_values<L: Lanes>(
@@ -154,10 +134,43 @@ fn scatter_values<L: Lanes>(
     }
 }
 
+/// Takes the pseudo-derivatives of a step, cell after cell.
+pub(crate) trait Psi<F: Real> {
+    /// Of the next cell.
+    fn put<L: Lanes<Scalar = F>>(&mut self, unit: usize, psi: L);
+}
+
+/// Nobody wants them.
+pub(crate) struct Unwanted;
+
+impl<F: Real> Psi<F> for Unwanted {
+    #[inline(always)]
+    fn put<L: Lanes<Scalar = F>>(&mut self, _: usize, _: L) {}
+}
+
+/// One block a cell.
+impl<F: Real> Psi<F> for &mut [Block<F>] {
+    #[inline(always)]
+    fn put<L: Lanes<Scalar = F>>(&mut self, unit: usize, psi: L) {
+        psi.store(&mut self[unit]);
+    }
+}
+
+/// Packed, for the cells whose mask is full.
+pub(crate) struct PackedPsi<'a, F: Real> {
+    pub row: RowWriter<'a, F>,
+    pub wanted: &'a [Mask],
+}
+
+impl<F: Real> Psi<F> for PackedPsi<'_, F> {
+    #[inline(always)]
+    fn put<L: Lanes<Scalar = F>>(&mut self, unit: usize, psi: L) {
+        self.row.push(psi, self.wanted[unit]);
+    }
+}
+
 /// Where one step's results go.
 pub(crate) struct Row<'a, F: Real> {
-    /// ψ of each neuron.
-    pub psi: &'a mut [Block<F>],
     /// Readout of each unit, with bias.
     pub readout: &'a mut [Block<F>],
     /// Membrane of each neuron, if wanted.
@@ -166,53 +179,68 @@ pub(crate) struct Row<'a, F: Real> {
 
 /// One step of a whole network in one block of trials; spikes are appended to the state.
 #[inline(always)]
-pub(crate) fn step<L: Lanes>(
+pub(crate) fn step<L: Lanes, P: Psi<L::Scalar>>(
     circuit: &Circuit<L::Scalar>,
     input: &BlockInput<L::Scalar>,
     state: &mut State<L::Scalar>,
     step: usize,
     over: Mask,
+    psi: &mut P,
     mut row: Row<'_, L::Scalar>,
 ) {
+    state.probe.step();
     clear_tiny::<L>(step, &mut state.membrane);
     clear_tiny::<L>(step, &mut state.adaptation);
     clear_tiny::<L>(step, &mut state.readout);
     state.advance_refractory(circuit, step);
-    scatter::<L>(input.events.at(step), &circuit.input, &mut state.membrane);
+    state.probe.lap(Section::NeuronUpdate);
+    let work = &mut state.scattering;
+    scatter::<L>(input.events.at(step), &circuit.input_chunks, work, &mut state.membrane);
     let width = input.analogue_units.len();
     let values = &input.analogue[step * width..(step + 1) * width];
     scatter_values::<L>(&input.analogue_units, values, &circuit.input, &mut state.membrane);
+    state.probe.lap(Section::InputScatter);
     if step > 0 {
-        scatter::<L>(state.spikes.at(step - 1), &circuit.recurrent, &mut state.membrane);
+        scatter::<L>(state.spikes.at(step - 1), &circuit.recurrent_chunks, work, &mut state.membrane);
     }
+    state.probe.lap(Section::RecurrentScatter);
     if let Some(voltage) = row.voltage.as_mut() {
         voltage.copy_from_slice(&state.membrane);
     }
-    update_neurons::<L>(circuit, state, over, row.psi);
+    update_neurons::<L, P>(circuit, state, over, psi);
+    state.probe.lap(Section::NeuronUpdate);
     update_readout::<L>(circuit, state, step, row.readout);
+    state.probe.lap(Section::Readout);
 }
 
 #[inline(always)]
-fn update_neurons<L: Lanes>(
+fn update_neurons<L: Lanes, P: Psi<L::Scalar>>(
     circuit: &Circuit<L::Scalar>,
     state: &mut State<L::Scalar>,
     over: Mask,
-    psi: &mut [Block<L::Scalar>],
+    psi: &mut P,
 ) {
     let spiking = &mut state.spiking[..];
     let mut found = 0;
-    let cells = circuit.cells.iter().zip(&state.refractory);
-    let blocks = state.membrane.iter_mut().zip(&mut state.adaptation).zip(psi);
-    for (unit, ((cell, &refractory), ((membrane, adaptation), psi))) in cells.zip(blocks).enumerate() {
-        let stepped = neuron::step(cell, L::load(membrane), L::load(adaptation), refractory | over);
-        stepped.psi.store(psi);
-        stepped.membrane.store(membrane);
-        if cell.adaptive {
-            stepped.adaptation.store(adaptation);
+    for run in &circuit.runs {
+        let constants = Constants::<L>::of(&run.cell);
+        let cells = run.first as usize..run.end as usize;
+        let refractory = &state.refractory[cells.clone()];
+        let membrane = &mut state.membrane[cells.clone()];
+        let adaptation = &mut state.adaptation[cells.clone()];
+        let blocks = membrane.iter_mut().zip(adaptation).zip(refractory);
+        for (unit, ((membrane, adaptation), &refractory)) in cells.zip(blocks) {
+            let stepped =
+                neuron::step(constants, L::load(membrane), L::load(adaptation), refractory | over);
+            psi.put(unit, stepped.psi);
+            stepped.membrane.store(membrane);
+            if constants.adaptive {
+                stepped.adaptation.store(adaptation);
+            }
+            spiking[found] = Entry { unit: unit as u32, mask: stepped.spikes, count: 1 };
+            // No branch: whether any of sixteen trials spikes is as good as random.
+            found += usize::from(stepped.spikes != 0);
         }
-        spiking[found] = Entry { unit: unit as u32, mask: stepped.spikes, count: 1 };
-        // No branch: whether any of sixteen trials spikes is as good as random.
-        found += usize::from(stepped.spikes != 0);
     }
     state.spikes.push_step(&spiking[..found]);
 }
@@ -224,10 +252,25 @@ fn update_readout<L: Lanes>(
     step: usize,
     out: &mut [Block<L::Scalar>],
 ) {
-    for (y, &kappa) in state.readout.iter_mut().zip(&circuit.kappa) {
-        L::load(y).mul(L::splat(kappa)).store(y);
+    let spikes = state.spikes.at(step);
+    for (k, (y, &kappa)) in state.readout.iter_mut().zip(&circuit.kappa).enumerate() {
+        let mut sum = L::load(y).mul(L::splat(kappa));
+        if let Some(weights) = circuit.dense_readout.as_ref().map(|dense| dense.row(k)) {
+            // The sum of one unit stays in a register.
+            for entry in spikes {
+                sum = sum.add_where(entry.mask, L::splat(weights[entry.unit as usize]));
+            }
+        }
+        sum.store(y);
     }
-    scatter::<L>(state.spikes.at(step), &circuit.readout, &mut state.readout);
+    if circuit.dense_readout.is_none() {
+        for &Entry { unit, mask, .. } in spikes {
+            for &(k, weight) in circuit.readout.of(unit as usize) {
+                let y = &mut state.readout[k as usize];
+                L::load(y).add_where(mask, L::splat(weight)).store(y);
+            }
+        }
+    }
     for ((out, y), &bias) in out.iter_mut().zip(&state.readout).zip(&circuit.bias) {
         L::load(y).add(L::splat(bias)).store(out);
     }

@@ -9,10 +9,11 @@ use std::sync::atomic::AtomicBool;
 use crate::circuit::{Circuit, ended};
 use crate::encode::BlockInput;
 use crate::error::Result;
-use crate::lanes::{Block, Kernel, LANES, Lanes};
+use crate::lanes::{Block, Kernel, LANES, Lanes, Mask};
 use crate::memory::{product, resize};
+use crate::packed::{Packed, RowReader};
 use crate::real::Real;
-use crate::simulate::{Row, Snapshot, State, check_cancelled, step};
+use crate::simulate::{PackedPsi, Row, Snapshot, State, Unwanted, check_cancelled, step};
 
 /// Bytes of ψ that a block of trials may keep.
 const MOST_BYTES: usize = 64 << 20;
@@ -27,22 +28,23 @@ pub(crate) struct Trajectory<F: Real> {
     pub voltage: Vec<Block<F>>,
     pub lengths: [u32; LANES],
     pub steps: usize,
-    /// ψ of the segment at hand, `[step − its first][neuron]`; of the last step only where none is wanted.
-    psi: Vec<Block<F>>,
+    /// ψ of the segment at hand, a row a step; none where none is wanted.
+    psi: Packed<F>,
     /// Steps in a segment.
     segment: usize,
     /// The segment at hand.
     loaded: usize,
     /// State before each segment; none where one segment holds the whole trial.
     snapshots: Vec<Snapshot<F>>,
-    replay: State<F>,
+    pub replay: State<F>,
     scratch: Vec<Block<F>>,
 }
 
 /// What a simulation keeps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Keep {
-    pub psi: bool,
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Keep<'a> {
+    /// ψ of the cells whose mask is full; the others' counts as 0.
+    pub psi: Option<&'a [Mask]>,
     pub voltage: bool,
     /// Steps of ψ at once; `None`: as many as fit into the budget.
     pub segment: Option<usize>,
@@ -58,7 +60,7 @@ impl<F: Real> Trajectory<F> {
         circuit: &Circuit<F>,
         lengths: [u32; LANES],
         steps: usize,
-        keep: Keep,
+        keep: Keep<'_>,
     ) -> Result<()> {
         self.lengths = lengths;
         self.steps = steps;
@@ -67,13 +69,13 @@ impl<F: Real> Trajectory<F> {
         let (n, outputs) = (circuit.size(), circuit.outputs());
         let fitting = MOST_BYTES / (n * size_of::<Block<F>>());
         self.segment = match keep.psi {
-            true => keep.segment.unwrap_or(fitting).clamp(1, steps),
-            false => 1,
+            Some(_) => keep.segment.unwrap_or(fitting).clamp(1, steps),
+            None => 1,
         };
         self.loaded = (steps - 1) / self.segment;
         let voltages = if keep.voltage { steps } else { 0 };
+        self.psi.clear(self.segment, n)?;
         for (buffer, rows, columns, what) in [
-            (&mut self.psi, self.segment, n, "the pseudo-derivatives of a block of trials"),
             (&mut self.voltage, voltages, n, "the membrane traces of a block of trials"),
             (&mut self.readout, steps, outputs, "the readouts of a block of trials"),
         ] {
@@ -91,6 +93,11 @@ impl<F: Real> Trajectory<F> {
             }
         }
         counts
+    }
+
+    /// Number of ψ above 0 in an average step of the segment at hand; 0 where none is kept.
+    pub fn mean_psi(&self) -> f64 {
+        self.psi.values() as f64 / self.steps_of(self.loaded).len() as f64
     }
 
     /// Number of segments.
@@ -111,30 +118,38 @@ impl<F: Real> Trajectory<F> {
 
     /// ψ of a step of the segment at hand.
     #[inline(always)]
-    pub fn psi(&self, step: usize, neurons: usize) -> &[Block<F>] {
-        &self.psi[step % self.segment * neurons..][..neurons]
+    pub fn psi(&self, step: usize) -> RowReader<'_, F> {
+        self.psi.row(step % self.segment)
     }
 
-    /// Brings a segment's ψ back.
+    /// Brings a segment's ψ back, of the cells whose mask is full.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] when there is no room for it.
     #[inline(always)]
     pub fn load<L: Lanes<Scalar = F>>(
         &mut self,
         circuit: &Circuit<F>,
         input: &BlockInput<F>,
         segment: usize,
-    ) {
+        wanted: &[Mask],
+    ) -> Result<()> {
         if segment == self.loaded {
-            return;
+            return Ok(());
         }
-        let (n, steps) = (circuit.size(), self.steps_of(segment));
+        let steps = self.steps_of(segment);
         self.replay.restore(circuit, &self.snapshots[segment], &self.state.spikes, steps.start);
         self.scratch.resize(circuit.outputs(), Block::ZERO);
+        self.psi.clear(self.segment, circuit.size())?;
         for t in steps {
-            let psi = &mut self.psi[t % self.segment * n..][..n];
-            let row = Row { psi, readout: &mut self.scratch, voltage: None };
-            step::<L>(circuit, input, &mut self.replay, t, ended(&self.lengths, t), row);
+            let mut psi = PackedPsi { row: self.psi.begin_row()?, wanted };
+            let row = Row { readout: &mut self.scratch, voltage: None };
+            step::<L, _>(circuit, input, &mut self.replay, t, ended(&self.lengths, t), &mut psi, row);
+            let written = psi.row.written();
+            self.psi.end_row(written);
         }
         self.loaded = segment;
+        Ok(())
     }
 }
 
@@ -143,7 +158,7 @@ pub struct Simulate<'a, F: Real> {
     pub(crate) circuit: &'a Circuit<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) trajectory: &'a mut Trajectory<F>,
-    pub(crate) keep: Keep,
+    pub(crate) keep: Keep<'a>,
     pub(crate) cancel: &'a AtomicBool,
 }
 
@@ -154,19 +169,27 @@ impl<F: Real> Kernel<F> for Simulate<'_, F> {
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
         let Self { circuit, input, trajectory, keep, cancel } = self;
         let (n, outputs) = (circuit.size(), circuit.outputs());
-        let snapshots = keep.psi && trajectory.segments() > 1;
+        let snapshots = keep.psi.is_some() && trajectory.segments() > 1;
         for t in 0..trajectory.steps {
             check_cancelled(t, cancel)?;
-            if snapshots && t.is_multiple_of(trajectory.segment) {
+            if t.is_multiple_of(trajectory.segment) && snapshots {
                 trajectory.snapshots.push(trajectory.state.snapshot());
+                trajectory.psi.clear(trajectory.segment, n)?;
             }
             let row = Row {
-                psi: &mut trajectory.psi[t % trajectory.segment * n..][..n],
                 readout: &mut trajectory.readout[t * outputs..(t + 1) * outputs],
                 voltage: keep.voltage.then(|| &mut trajectory.voltage[t * n..(t + 1) * n]),
             };
             let over = ended(&trajectory.lengths, t);
-            step::<L>(circuit, input, &mut trajectory.state, t, over, row);
+            let state = &mut trajectory.state;
+            if let Some(wanted) = keep.psi {
+                let mut psi = PackedPsi { row: trajectory.psi.begin_row()?, wanted };
+                step::<L, _>(circuit, input, state, t, over, &mut psi, row);
+                let written = psi.row.written();
+                trajectory.psi.end_row(written);
+            } else {
+                step::<L, _>(circuit, input, state, t, over, &mut Unwanted, row);
+            }
         }
         Ok(())
     }

@@ -1,8 +1,13 @@
-//! Batches and targets: from JavaScript's objects to the engine's values. Everything is copied, for the engine works on
-//! while JavaScript may write.
+//! Batches and targets: from JavaScript's objects to the engine's values.
+//!
+//! Everything is copied once, on JavaScript's thread and within one call: the engine works on while JavaScript may
+//! write, detach or resize its arrays. What only the engine can judge, it judges on the copy.
+
+use std::cell::RefCell;
+use std::sync::Arc;
 
 use mdgl_core::{DrawKey, Event, RateSegment};
-use napi::bindgen_prelude::{Float64Array, Uint32Array};
+use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Uint32Array};
 use napi_derive::napi;
 
 use crate::error::{Failure, Result};
@@ -37,7 +42,7 @@ pub struct Input {
     /// Triples (trial, step, unit).
     pub events: Option<Uint32Array>,
     /// Values `[trial][step][unit]`.
-    pub analogue: Option<Float64Array>,
+    pub analogue: Option<Either<Float64Array, Float32Array>>,
 }
 
 /// Targets of one loss; nothing set: none.
@@ -46,12 +51,52 @@ pub struct Targets {
     /// A class a trial.
     pub classes: Option<Uint32Array>,
     /// Values `[trial][step][unit]`.
-    pub values: Option<Float64Array>,
+    pub values: Option<Either<Float64Array, Float32Array>>,
+}
+
+/// A batch and its targets as the engine has them: they share no memory with JavaScript.
+#[napi]
+pub struct PackedBatch {
+    /// Gone once a job has taken it, so that its memory does not wait for the collector.
+    work: RefCell<Option<Arc<Work>>>,
+}
+
+/// What a job works on.
+pub struct Work {
+    pub batch: mdgl_core::Batch,
+    /// None where no loss is asked for.
+    pub targets: Option<Vec<mdgl_core::Targets>>,
+}
+
+#[napi]
+impl PackedBatch {
+    /// Copies a batch and, where a loss is asked for, its targets.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(batch: Batch, targets: Option<Vec<Targets>>) -> napi::Result<Self> {
+        let targets = targets.map(|targets| targets.iter().map(Targets::copy).collect());
+        let work = Work { batch: batch.copy()?, targets };
+        Ok(Self { work: RefCell::new(Some(Arc::new(work))) })
+    }
+}
+
+impl PackedBatch {
+    /// The work, for the last job that needs it.
+    pub fn take(&self) -> Result<Arc<Work>> {
+        self.work.take().ok_or_else(Self::used)
+    }
+
+    /// The work, for a job that another may follow.
+    pub fn share(&self) -> Result<Arc<Work>> {
+        self.work.borrow().clone().ok_or_else(Self::used)
+    }
+
+    fn used() -> Failure {
+        Failure::bug("a packed batch was used twice")
+    }
 }
 
 impl Batch {
-    /// The engine's batch.
-    pub fn copy(&self) -> Result<mdgl_core::Batch> {
+    fn copy(&self) -> Result<mdgl_core::Batch> {
         let inputs = self.inputs.iter().map(Input::copy);
         Ok(mdgl_core::Batch {
             trials: to_usize(self.trials, "batch.trials")?,
@@ -72,20 +117,26 @@ impl Input {
         Ok(match self {
             Self { rates: Some(rates), .. } => mdgl_core::Input::Rates(segments(rates)?),
             Self { events: Some(events), .. } => mdgl_core::Input::Events(triples(events)?),
-            Self { analogue: Some(values), .. } => mdgl_core::Input::Analogue(values.to_vec()),
+            Self { analogue: Some(values), .. } => mdgl_core::Input::Analogue(doubles(values)),
             _ => mdgl_core::Input::Silent,
         })
     }
 }
 
 impl Targets {
-    /// The engine's targets.
-    pub fn copy(&self) -> mdgl_core::Targets {
+    fn copy(&self) -> mdgl_core::Targets {
         match self {
             Self { classes: Some(classes), .. } => mdgl_core::Targets::Classes(classes.to_vec()),
-            Self { values: Some(values), .. } => mdgl_core::Targets::Values(values.to_vec()),
+            Self { values: Some(values), .. } => mdgl_core::Targets::Values(doubles(values)),
             _ => mdgl_core::Targets::None,
         }
+    }
+}
+
+fn doubles(values: &Either<Float64Array, Float32Array>) -> Vec<f64> {
+    match values {
+        Either::A(values) => values.to_vec(),
+        Either::B(values) => values.iter().copied().map(f64::from).collect(),
     }
 }
 

@@ -13,6 +13,7 @@ mod instructions;
 mod model;
 mod network;
 mod number;
+mod profile;
 mod random;
 mod results;
 mod rule;

@@ -23,6 +23,8 @@ pub struct StepReport {
     pub evaluation: Evaluation,
     /// Global norm of the gradient, before clipping.
     pub gradient_norm: f64,
+    /// The engine's own time from the batch to the new weights in ms; of a custom loss without its forward pass.
+    pub engine_ms: f64,
 }
 
 /// What a network did.

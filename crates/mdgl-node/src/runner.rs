@@ -2,24 +2,30 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
-use mdgl_core::{Assignment, Batch, CustomLoss, Event, Model, Real, Record, Targets, Workers};
+use mdgl_core::profile::ProfileOptions;
+use mdgl_core::{Assignment, CustomLoss, Event, Model, Real, Record, Workers};
 use napi::bindgen_prelude::{Either, Float32Array, Float64Array};
 
+use crate::batch::Work;
 use crate::error::{Failure, Result};
 use crate::float::Float;
 use crate::model::{Shared, TrainingLock, projection_values};
+use crate::profile::profile;
 use crate::results::{Evaluation, Gradients, ReadoutValues, Recording, StepReport};
 use crate::session::Orders;
 
 /// A session's work, for either float type.
 pub trait Runner: Send {
-    fn simulate(&mut self, batch: &Batch, targets: Option<&[Targets]>, voltage: bool) -> Result<Recording>;
-    fn evaluate(&mut self, batch: &Batch, targets: &[Targets]) -> Result<Evaluation>;
-    fn gradients(&mut self, batch: &Batch, targets: &[Targets]) -> Result<Gradients>;
-    fn step(&mut self, batch: &Batch, targets: &[Targets]) -> Result<StepReport>;
+    fn simulate(&mut self, work: &Work, voltage: bool) -> Result<Recording>;
+    fn evaluate(&mut self, work: &Work) -> Result<Evaluation>;
+    fn gradients(&mut self, work: &Work) -> Result<Gradients>;
+    fn step(&mut self, work: &Work) -> Result<StepReport>;
+    /// A profile as JSON.
+    fn profile(&mut self, work: &Work, options: ProfileOptions) -> Result<String>;
     /// Keeps the batch for the two functions that follow, and gives its readouts.
-    fn forward(&mut self, batch: Batch) -> Result<Either<Float32Array, Float64Array>>;
+    fn forward(&mut self, work: Arc<Work>) -> Result<Either<Float32Array, Float64Array>>;
     fn gradients_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<Gradients>;
     fn step_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<StepReport>;
 }
@@ -37,7 +43,7 @@ pub struct Bench<F: Real> {
 /// A forward pass that waits for its δ, and the model it ran on.
 struct Kept<F: Real> {
     model: Arc<Model<F>>,
-    batch: Batch,
+    work: Arc<Work>,
     forward: mdgl_core::Forward<F>,
 }
 
@@ -57,9 +63,10 @@ impl<F: Float> Bench<F> {
         &self.orders.cancel
     }
 
-    fn assignment<'a>(&'a self, batch: &'a Batch, targets: &'a [Targets]) -> Result<Assignment<'a>> {
+    fn assignment<'a>(&'a self, work: &'a Work) -> Result<Assignment<'a>> {
         let objective = ordered(self.orders.objective.as_ref(), "an objective")?;
-        Ok(Assignment { batch, objective, targets })
+        let targets = ordered(work.targets.as_deref(), "targets")?;
+        Ok(Assignment { batch: &work.batch, objective, targets })
     }
 
     fn gradients_of(
@@ -80,13 +87,18 @@ impl<F: Float> Bench<F> {
         assignment: Assignment<'_>,
         custom: Option<CustomLoss<F>>,
     ) -> Result<StepReport> {
+        let begun = Instant::now();
         let Orders { rule, optimiser, .. } = &self.orders;
         let (rule, optimiser) =
             (ordered(rule.as_ref(), "a rule")?, ordered(optimiser.as_ref(), "an optimiser")?);
         let (next, report) =
             mdgl_core::train_step(model, assignment, rule, custom, optimiser, &self.workers, self.cancel())?;
         self.shared.publish(next);
-        Ok(StepReport { evaluation: report.evaluation.into(), gradient_norm: report.gradient_norm })
+        Ok(StepReport {
+            evaluation: report.evaluation.into(),
+            gradient_norm: report.gradient_norm,
+            engine_ms: begun.elapsed().as_secs_f64() * 1000.0,
+        })
     }
 
     /// Does something with the batch that `forward` kept, once.
@@ -96,25 +108,23 @@ impl<F: Float> Bench<F> {
         loss: f64,
         body: impl FnOnce(&Self, &Model<F>, Assignment<'_>, CustomLoss<F>) -> Result<T>,
     ) -> Result<T> {
-        let Kept { model, batch, forward } =
+        let Kept { model, work, forward } =
             self.kept.take().ok_or_else(|| Failure::bug("no forward pass waits for its δ"))?;
         let custom = CustomLoss { forward, delta, loss, accuracy: None };
-        let losses = self.orders.objective.as_ref().map_or(0, |objective| objective.losses.len());
-        let none = vec![Targets::None; losses];
-        body(self, &model, self.assignment(&batch, &none)?, custom)
+        body(self, &model, self.assignment(&work)?, custom)
     }
 }
 
 impl<F: Float> Runner for Bench<F> {
-    fn simulate(&mut self, batch: &Batch, targets: Option<&[Targets]>, voltage: bool) -> Result<Recording> {
+    fn simulate(&mut self, work: &Work, voltage: bool) -> Result<Recording> {
         let Orders { objective, rule, .. } = &self.orders;
-        let signals = match (objective, targets, rule) {
+        let signals = match (objective, work.targets.as_deref(), rule) {
             (Some(objective), Some(targets), Some(rule)) => Some((objective, targets, rule)),
             _ => None,
         };
         let record = Record { voltage, signals };
         let recording =
-            mdgl_core::simulate(&self.shared.snapshot(), batch, record, &self.workers, self.cancel())?;
+            mdgl_core::simulate(&self.shared.snapshot(), &work.batch, record, &self.workers, self.cancel())?;
         Ok(Recording {
             spikes: flatten(&recording.spikes).into(),
             readout: F::array(recording.readout),
@@ -124,24 +134,34 @@ impl<F: Float> Runner for Bench<F> {
         })
     }
 
-    fn evaluate(&mut self, batch: &Batch, targets: &[Targets]) -> Result<Evaluation> {
-        let assignment = self.assignment(batch, targets)?;
+    fn evaluate(&mut self, work: &Work) -> Result<Evaluation> {
+        let assignment = self.assignment(work)?;
         Ok(mdgl_core::evaluate(&self.shared.snapshot(), assignment, &self.workers, self.cancel())?.into())
     }
 
-    fn gradients(&mut self, batch: &Batch, targets: &[Targets]) -> Result<Gradients> {
-        self.gradients_of(&self.shared.snapshot(), self.assignment(batch, targets)?, None)
+    fn gradients(&mut self, work: &Work) -> Result<Gradients> {
+        self.gradients_of(&self.shared.snapshot(), self.assignment(work)?, None)
     }
 
-    fn step(&mut self, batch: &Batch, targets: &[Targets]) -> Result<StepReport> {
-        self.step_of(&self.shared.snapshot(), self.assignment(batch, targets)?, None)
+    fn step(&mut self, work: &Work) -> Result<StepReport> {
+        self.step_of(&self.shared.snapshot(), self.assignment(work)?, None)
     }
 
-    fn forward(&mut self, batch: Batch) -> Result<Either<Float32Array, Float64Array>> {
+    fn profile(&mut self, work: &Work, options: ProfileOptions) -> Result<String> {
+        let Self { shared, orders, workers, .. } = self;
+        let targets = ordered(work.targets.as_deref(), "targets")?;
+        let objective = ordered(orders.objective.as_ref(), "an objective")?;
+        let assignment = Assignment { batch: &work.batch, objective, targets };
+        let rule = ordered(orders.rule.as_ref(), "a rule")?;
+        let optimiser = ordered(orders.optimiser.as_ref(), "an optimiser")?;
+        profile(&shared.snapshot(), assignment, rule, optimiser, options, workers, &orders.cancel)
+    }
+
+    fn forward(&mut self, work: Arc<Work>) -> Result<Either<Float32Array, Float64Array>> {
         let model = self.shared.snapshot();
-        let forward = mdgl_core::Forward::new(&model, &batch, &self.workers, self.cancel())?;
+        let forward = mdgl_core::Forward::new(&model, &work.batch, &self.workers, self.cancel())?;
         let readout = forward.readout()?;
-        self.kept = Some(Kept { model, batch, forward });
+        self.kept = Some(Kept { model, work, forward });
         Ok(F::array(readout))
     }
 
@@ -166,7 +186,7 @@ impl From<mdgl_core::Evaluation> for Evaluation {
 }
 
 /// What the façade must have put into the plan for this kind of work.
-fn ordered<'a, T>(part: Option<&'a T>, what: &str) -> Result<&'a T> {
+fn ordered<'a, T: ?Sized>(part: Option<&'a T>, what: &str) -> Result<&'a T> {
     part.ok_or_else(|| Failure::bug(format!("the plan lacks {what}")))
 }
 

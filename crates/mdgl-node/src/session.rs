@@ -13,11 +13,12 @@ use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi_derive::napi;
 
-use crate::batch::{Batch, Targets};
+use crate::batch::PackedBatch;
 use crate::error::{Failure, Result};
 use crate::model::NativeModel;
 use crate::network::parse;
 use crate::number::to_usize;
+use crate::profile::ProfilePlan;
 use crate::rule;
 use crate::runner::Runner;
 
@@ -80,55 +81,39 @@ impl Session {
     pub fn simulate<'env>(
         &self,
         env: &'env Env,
-        batch: Batch,
-        targets: Option<Vec<Targets>>,
+        batch: &PackedBatch,
         voltage: bool,
     ) -> napi::Result<Object<'env>> {
-        let (batch, targets) = (batch.copy()?, targets.map(|targets| copy_all(&targets)));
-        self.worker.submit(env, move |runner| runner.simulate(&batch, targets.as_deref(), voltage))
+        let work = batch.take()?;
+        self.worker.submit(env, move |runner| runner.simulate(&work, voltage))
     }
 
     /// Loss, accuracy and rate of a batch.
     #[napi(catch_unwind, ts_return_type = "Promise<Evaluation>")]
-    pub fn evaluate<'env>(
-        &self,
-        env: &'env Env,
-        batch: Batch,
-        targets: Vec<Targets>,
-    ) -> napi::Result<Object<'env>> {
-        let (batch, targets) = (batch.copy()?, copy_all(&targets));
-        self.worker.submit(env, move |runner| runner.evaluate(&batch, &targets))
+    pub fn evaluate<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
+        let work = batch.take()?;
+        self.worker.submit(env, move |runner| runner.evaluate(&work))
     }
 
     /// Gradients of a batch.
     #[napi(catch_unwind, ts_return_type = "Promise<Gradients>")]
-    pub fn gradients<'env>(
-        &self,
-        env: &'env Env,
-        batch: Batch,
-        targets: Vec<Targets>,
-    ) -> napi::Result<Object<'env>> {
-        let (batch, targets) = (batch.copy()?, copy_all(&targets));
-        self.worker.submit(env, move |runner| runner.gradients(&batch, &targets))
+    pub fn gradients<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
+        let work = batch.take()?;
+        self.worker.submit(env, move |runner| runner.gradients(&work))
     }
 
     /// A training step.
     #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
-    pub fn step<'env>(
-        &self,
-        env: &'env Env,
-        batch: Batch,
-        targets: Vec<Targets>,
-    ) -> napi::Result<Object<'env>> {
-        let (batch, targets) = (batch.copy()?, copy_all(&targets));
-        self.worker.submit(env, move |runner| runner.step(&batch, &targets))
+    pub fn step<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
+        let work = batch.take()?;
+        self.worker.submit(env, move |runner| runner.step(&work))
     }
 
-    /// Readouts `[trial][step][unit]` of a batch, which is kept for `gradientsFrom` or `stepFrom`.
+    /// Readouts `[trial][step][unit]` of a batch, which is kept for `gradientsFrom`, `stepFrom` or another job.
     #[napi(catch_unwind, ts_return_type = "Promise<Float32Array | Float64Array>")]
-    pub fn forward<'env>(&self, env: &'env Env, batch: Batch) -> napi::Result<Object<'env>> {
-        let batch = batch.copy()?;
-        self.worker.submit(env, move |runner| runner.forward(batch))
+    pub fn forward<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
+        let work = batch.share()?;
+        self.worker.submit(env, move |runner| runner.forward(work))
     }
 
     /// Gradients of the batch kept, for δ at the readouts `[trial][step][unit]`.
@@ -150,6 +135,18 @@ impl Session {
         self.worker.submit(env, move |runner| runner.step_from(delta, loss))
     }
 
+    /// Profiles training iterations on a batch; the model is left as it is. Gives JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn profile<'env>(
+        &self,
+        env: &'env Env,
+        batch: &PackedBatch,
+        plan: ProfilePlan,
+    ) -> napi::Result<Object<'env>> {
+        let (work, options) = (batch.take()?, plan.options()?);
+        self.worker.submit(env, move |runner| runner.profile(&work, options))
+    }
+
     /// Stops the running job and all later ones.
     #[napi(catch_unwind)]
     pub fn cancel(&self) -> napi::Result<()> {
@@ -163,10 +160,6 @@ impl Session {
         self.worker.close();
         Ok(())
     }
-}
-
-fn copy_all(targets: &[Targets]) -> Vec<mdgl_core::Targets> {
-    targets.iter().map(Targets::copy).collect()
 }
 
 type Job = Box<dyn FnOnce(&mut dyn Runner) + Send>;

@@ -78,6 +78,31 @@ pub trait Lanes: Copy {
     /// `other` in the lanes of the mask, `self` elsewhere.
     fn blend(self, mask: Mask, other: Self) -> Self;
 
+    /// Writes the lanes of the mask side by side at the start of `to`; what is beyond them is left in any state.
+    #[inline(always)]
+    fn compress(self, mask: Mask, to: &mut [Self::Scalar; LANES]) {
+        let mut block = Block::ZERO;
+        self.store(&mut block);
+        let mut place = 0;
+        for (lane, &x) in block.0.iter().enumerate() {
+            // No branch: the place is below 16 while a lane is left.
+            to[place & (LANES - 1)] = x;
+            place += usize::from(mask >> lane & 1);
+        }
+    }
+
+    /// The values at the start of `from`, spread over the lanes of the mask; 0 elsewhere.
+    #[inline(always)]
+    fn expand(mask: Mask, from: &[Self::Scalar; LANES]) -> Self {
+        let mut block = Block::ZERO;
+        let mut place = 0;
+        for (lane, x) in block.0.iter_mut().enumerate() {
+            *x = from[place & (LANES - 1)];
+            place += usize::from(mask >> lane & 1);
+        }
+        Self::load(&block).clear(!mask)
+    }
+
     /// Adds in the lanes of the mask.
     #[inline(always)]
     fn add_where(self, mask: Mask, x: Self) -> Self {
@@ -93,7 +118,7 @@ pub trait Lanes: Copy {
 
 /// Asks for a block that will be read soon; changes nothing.
 #[inline(always)]
-pub fn prefetch<F: Real>(block: &Block<F>) {
+pub fn prefetch<T>(block: &T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a hint on a valid address; SSE is part of the architecture.
     unsafe {
@@ -105,7 +130,7 @@ pub fn prefetch<F: Real>(block: &Block<F>) {
 }
 
 /// Steps between two clearings of decayed state.
-const CLEAR_EVERY: usize = 64;
+const CLEAR_EVERY: usize = 16;
 
 /// Clears what has decayed below 1e−30, so that no kernel ever meets subnormal numbers.
 ///
@@ -115,7 +140,7 @@ pub fn clear_tiny<L: Lanes>(step: usize, state: &mut [Block<L::Scalar>]) {
     if !L::Scalar::CLEARS_TINY || !step.is_multiple_of(CLEAR_EVERY) {
         return;
     }
-    let least = L::splat(L::Scalar::from_f64(1e-30));
+    let least = L::splat(L::Scalar::from_f64(1e-24));
     for block in state {
         let x = L::load(block);
         x.clear(least.gt(x.abs())).store(block);

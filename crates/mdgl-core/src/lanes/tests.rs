@@ -122,7 +122,20 @@ impl<F: Real> Kernel<F> for Everything<'_, F> {
             ("blend", lanes(x.blend(mask, y))),
             ("add_where", lanes(x.add_where(mask, y))),
             ("clear", lanes(x.clear(mask))),
+            ("compress", lanes(L::load(&self.compressed::<L>(x)))),
+            ("expand", lanes(L::expand(mask, &self.on.x.0))),
         ]
+    }
+}
+
+impl<F: Real> Everything<'_, F> {
+    /// The lanes of the mask side by side, then zeros.
+    #[inline(always)]
+    fn compressed<L: Lanes<Scalar = F>>(&self, x: L) -> Block<F> {
+        let mut block = Block::ZERO;
+        x.compress(self.on.mask, &mut block.0);
+        block.0[self.on.mask.count_ones() as usize..].fill(F::ZERO);
+        block
     }
 }
 

@@ -11,7 +11,8 @@ use super::{Block, LANES, Lanes, Mask};
 macro_rules! avx512 {
     ($name:ident, $scalar:ident, $register:ident, $width:literal,
      $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
-     $fmadd:ident, $fnmadd:ident, $max:ident, $abs:ident, $cmp:ident, $blend:ident, $mask:ident) => {
+     $fmadd:ident, $fnmadd:ident, $max:ident, $abs:ident, $cmp:ident, $blend:ident, $mask:ident,
+     $loadu:ident, $storeu:ident, $compress:ident, $expand:ident) => {
         #[doc = concat!("Sixteen `", stringify!($scalar), "` in AVX-512 registers.")]
         #[derive(Clone, Copy)]
         pub struct $name([$register; LANES / $width]);
@@ -87,6 +88,29 @@ macro_rules! avx512 {
                     unsafe { $blend(bits, self.0[i], other.0[i]) }
                 }))
             }
+            #[inline(always)]
+            fn compress(self, mask: Mask, to: &mut [$scalar; LANES]) {
+                let mut place = 0;
+                for (i, x) in self.0.into_iter().enumerate() {
+                    let bits = (mask >> ($width * i)) as $mask;
+                    // SAFETY: as above; before register i at most `$width * i` values were written, so that a
+                    // whole register fits behind them.
+                    unsafe { $storeu(to.as_mut_ptr().add(place), $compress(bits, x)) };
+                    place += bits.count_ones() as usize;
+                }
+            }
+            #[inline(always)]
+            fn expand(mask: Mask, from: &[$scalar; LANES]) -> Self {
+                let mut place = 0;
+                let mut lanes = Self::splat(0.0);
+                for (i, x) in lanes.0.iter_mut().enumerate() {
+                    let bits = (mask >> ($width * i)) as $mask;
+                    // SAFETY: as for `compress`.
+                    *x = unsafe { $expand(bits, $loadu(from.as_ptr().add(place))) };
+                    place += bits.count_ones() as usize;
+                }
+                lanes
+            }
         }
     };
 }
@@ -108,7 +132,11 @@ avx512!(
     _mm512_abs_ps,
     _mm512_cmp_ps_mask,
     _mm512_mask_blend_ps,
-    u16
+    u16,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_maskz_compress_ps,
+    _mm512_maskz_expand_ps
 );
 avx512!(
     Avx512F64,
@@ -127,7 +155,11 @@ avx512!(
     _mm512_abs_pd,
     _mm512_cmp_pd_mask,
     _mm512_mask_blend_pd,
-    u8
+    u8,
+    _mm512_loadu_pd,
+    _mm512_storeu_pd,
+    _mm512_maskz_compress_pd,
+    _mm512_maskz_expand_pd
 );
 
 /// One AVX2 register type and how its intrinsics are called.

@@ -11,11 +11,15 @@ use std::sync::atomic::AtomicBool;
 use crate::circuit::{Circuit, Fan};
 use crate::encode::BlockInput;
 use crate::error::Result;
-use crate::lanes::{Block, Kernel, Lanes, clear_tiny, prefetch};
-use crate::learn::gather::{Grouped, TILE, Tile, gather};
+use crate::lanes::{Block, Kernel, Lanes, clear_tiny};
+use crate::learn::gather::{Grouped, Tile, gather, tile_rows};
 use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
 use crate::memory::{product, refill, resize};
+use crate::neuron::Constants;
+use crate::packed::RowReader;
+use crate::profile::probe::Probe;
+use crate::profile::section::Section;
 use crate::real::Real;
 use crate::simulate::check_cancelled;
 use crate::trajectory::Trajectory;
@@ -47,13 +51,19 @@ pub(crate) struct Signals<F: Real> {
 /// State and sums of the pass; kept between batches for its memory.
 #[derive(Debug, Default)]
 pub(crate) struct Work<F: Real> {
+    /// Steps in a tile.
+    tile: usize,
     /// λv of a tile's steps, `[step − first][neuron]`; a ring: the row above the last is the first.
     lambda_v: Vec<Block<F>>,
     lambda_a: Vec<Block<F>>,
+    /// L of the step at hand.
+    signal: Vec<Block<F>>,
     /// Γ_t+1 while step t runs.
     gamma: Vec<Block<F>>,
     /// On-MDGL: Σ_{u≥t} κ^{u−t} Γ_u+1.
     filtered: Vec<Block<F>>,
+    /// On-MDGL: the same times 1 − κ, in place of Γ.
+    filtered_gamma: Vec<Block<F>>,
     secreted: Vec<Block<F>>,
     totals: Vec<Block<F>>,
     /// g_k,t = δ_k,t + κ g_k,t+1, `[step − first][unit]`, a ring likewise.
@@ -67,9 +77,16 @@ pub(crate) struct Work<F: Real> {
     sums: Vec<Block<F>>,
     /// One sum a readout unit: the bias's gradient.
     bias: Vec<Block<F>>,
+    pub probe: Probe,
 }
 
 impl<F: Real> Work<F> {
+    /// The rows of a step and of the step after it in the rings.
+    #[inline(always)]
+    fn rows(&self, t: usize) -> (usize, usize) {
+        (t & (self.tile - 1), (t + 1) & (self.tile - 1))
+    }
+
     /// The lanes' sums, with the targets' scales.
     pub fn partial(&self, plan: &Plan<F>) -> Partial<F> {
         let slots = self.sums.iter().zip(&plan.slots);
@@ -82,16 +99,19 @@ impl<F: Real> Work<F> {
 
     fn reset(&mut self, circuit: &Circuit<F>, plan: &Plan<F>) -> Result<()> {
         let (n, outputs) = (circuit.size(), circuit.outputs());
+        self.tile = tile_rows::<F>(n);
         for (buffer, len) in [
-            (&mut self.lambda_v, TILE * n),
+            (&mut self.lambda_v, self.tile * n),
             (&mut self.lambda_a, n),
+            (&mut self.signal, n),
             (&mut self.gamma, n),
             (&mut self.filtered, n),
+            (&mut self.filtered_gamma, n),
             (&mut self.secreted, n),
             (&mut self.totals, plan.modulation.as_ref().map_or(0, |m| m.types())),
-            (&mut self.error, TILE * outputs),
+            (&mut self.error, self.tile * outputs),
             (&mut self.bias, outputs),
-            (&mut self.sums, plan.slots.len()),
+            (&mut self.sums, plan.slots.len() + 1),
         ] {
             refill(buffer, len, "the gradient sums of a block of trials")?;
         }
@@ -115,17 +135,23 @@ impl<F: Real> Kernel<F> for Backward<'_, F> {
             if t + 1 == self.trajectory.steps || self.trajectory.segment_of(t + 1) != segment {
                 self.load_segment::<L>(segment)?;
             }
-            let (before, outputs) = (rows(t).1, self.circuit.outputs());
+            self.work.probe.step();
+            let (before, outputs) = (self.work.rows(t).1, self.circuit.outputs());
             clear_tiny::<L>(t, &mut self.work.lambda_v[before * n..][..n]);
             clear_tiny::<L>(t, &mut self.work.lambda_a);
             clear_tiny::<L>(t, &mut self.work.filtered);
             clear_tiny::<L>(t, &mut self.work.error[before * outputs..][..outputs]);
             self.filter_error::<L>(t);
             self.update_cells::<L>(t);
+            self.work.probe.lap(Section::BackwardRecursion);
             self.modulate::<L>(t);
+            self.work.probe.lap(Section::Modulation);
             self.gather_analogue::<L>(t);
-            if t.is_multiple_of(TILE) {
+            self.work.probe.lap(Section::GradientGather);
+            if t.is_multiple_of(self.work.tile) {
+                self.work.probe.open();
                 self.gather_events::<L>(t);
+                self.work.probe.close(Section::GradientGather);
             }
         }
         Ok(())
@@ -136,7 +162,7 @@ impl<F: Real> Backward<'_, F> {
     /// Brings the segment's ψ, and for On-MDGL its ψ̄.
     #[inline(always)]
     fn load_segment<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
-        self.trajectory.load::<L>(self.circuit, self.input, segment);
+        self.trajectory.load::<L>(self.circuit, self.input, segment, &self.plan.wanted)?;
         if !self.plan.separate {
             return Ok(());
         }
@@ -159,7 +185,7 @@ impl<F: Real> Backward<'_, F> {
         for segment in 0..self.trajectory.segments() {
             self.work.bars.push(self.work.bar.clone());
             if segment + 1 < self.trajectory.segments() {
-                self.trajectory.load::<L>(self.circuit, self.input, segment);
+                self.trajectory.load::<L>(self.circuit, self.input, segment, &self.plan.wanted)?;
                 for t in self.trajectory.steps_of(segment) {
                     self.filter_psi::<L>(t);
                 }
@@ -174,9 +200,9 @@ impl<F: Real> Backward<'_, F> {
         let Some(&kappa) = self.circuit.kappa.first() else { return };
         let (kappa, rest) = (L::splat(kappa), L::splat(F::ONE - kappa));
         clear_tiny::<L>(t, &mut self.work.bar);
-        let psi = self.trajectory.psi(t, self.circuit.size());
-        for (bar, psi) in self.work.bar.iter_mut().zip(psi) {
-            kappa.mul_add(L::load(bar), rest.mul(L::load(psi))).store(bar);
+        let mut psi = self.trajectory.psi(t);
+        for bar in &mut self.work.bar {
+            kappa.mul_add(L::load(bar), rest.mul(psi.next())).store(bar);
         }
     }
 
@@ -184,7 +210,7 @@ impl<F: Real> Backward<'_, F> {
     #[inline(always)]
     fn filter_error<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let outputs = self.circuit.outputs();
-        let (row, before) = rows(t);
+        let (row, before) = self.work.rows(t);
         for (k, &kappa) in self.circuit.kappa.iter().enumerate() {
             let held = L::load(&self.work.error[before * outputs + k]).mul(L::splat(kappa));
             held.store(&mut self.work.error[row * outputs + k]);
@@ -197,53 +223,81 @@ impl<F: Real> Backward<'_, F> {
         }
     }
 
+    /// L_t; false where it is 0 in all cells.
     #[inline(always)]
-    fn update_cells<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        let (plan, circuit) = (self.plan, self.circuit);
-        let psi = self.trajectory.psi(t, circuit.size());
-        // The row that the next step of the pass reads.
-        let psi_next = self.trajectory.psi(t.saturating_sub(1), circuit.size());
-        let work = &mut *self.work;
-        let (n, outputs) = (circuit.size(), circuit.outputs());
-        let (row, before) = rows(t);
-        let error = &work.error[row * outputs..(row + 1) * outputs];
-        let kappa = circuit.kappa.first().copied().unwrap_or(F::ZERO);
-        let secretes = plan.modulation.is_some() && !plan.adjoint;
-        for &p in &plan.active {
-            let p = p as usize;
-            let cell = &circuit.cells[p];
-            prefetch(&psi_next[p]);
-            let psi = L::load(&psi[p]);
-            let mut drive = L::splat(F::ZERO);
-            if plan.signalled[p] {
-                drive = signal::<L>(circuit, error, self.constants, p);
-                if secretes {
-                    drive.mul(psi).store(&mut work.secreted[p]);
+    fn find_signal<L: Lanes<Scalar = F>>(&mut self, t: usize) -> bool {
+        let (circuit, work) = (self.circuit, &mut *self.work);
+        let outputs = circuit.outputs();
+        let error = &work.error[work.rows(t).0 * outputs..][..outputs];
+        // Errors of the last step alone have decayed to nothing long before the first.
+        let heard = !self.constants.is_empty() || !error.iter().all(is_zero);
+        if heard {
+            for run in self.plan.runs.iter().filter(|run| run.signalled) {
+                for p in run.first as usize..run.end as usize {
+                    signal::<L>(circuit, error, self.constants, p).store(&mut work.signal[p]);
                 }
             }
-            if let Some(signals) = self.signals.as_mut() {
-                drive.store(&mut signals.learning[t * n + p]);
+        }
+        if let Some(signals) = self.signals.as_mut() {
+            let n = circuit.size();
+            for run in self.plan.runs.iter().filter(|run| run.signalled && heard) {
+                let cells = run.first as usize..run.end as usize;
+                signals.learning[t * n..][cells.clone()].copy_from_slice(&work.signal[cells]);
             }
-            if plan.separate {
-                let held = L::load(&work.filtered[p]);
-                let held = held.mul_add(L::splat(kappa), L::load(&work.gamma[p]));
-                held.store(&mut work.filtered[p]);
-                drive = held.mul_add(L::splat(F::ONE - kappa), drive);
-            } else if plan.modulation.is_some() {
-                drive = drive.add(L::load(&work.gamma[p]));
+        }
+        heard
+    }
+
+    /// λv_t, λa_t and what the cells secrete.
+    #[inline(always)]
+    fn update_cells<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+        let heard = self.find_signal::<L>(t);
+        if self.plan.separate {
+            self.filter_gamma::<L>();
+        }
+        let (plan, n) = (self.plan, self.circuit.size());
+        let work = &mut *self.work;
+        let (row, before) = work.rows(t);
+        let (gamma, secretes) = (plan.modulation.is_some(), plan.modulation.is_some() && !plan.adjoint);
+        if secretes && !heard {
+            work.secreted.fill(Block::ZERO);
+        }
+        let mut psi = self.trajectory.psi(t);
+        let received = if plan.separate { &work.filtered_gamma } else { &work.gamma };
+        for run in &plan.runs {
+            psi.skip_to(run.first as usize);
+            let cells = run.first as usize..run.end as usize;
+            let mut recursion = Recursion {
+                cell: Constants::<L>::of(&run.cell),
+                psi: &mut psi,
+                signal: &work.signal[cells.clone()],
+                gamma: &received[cells.clone()],
+                secreted: &mut work.secreted[cells.clone()],
+                lambda_a: &mut work.lambda_a[cells.clone()],
+                row: row * n + cells.start,
+                before: before * n + cells.start,
+                lambda_v: &mut work.lambda_v,
+            };
+            match (run.signalled && heard, gamma, secretes) {
+                (true, true, true) => recursion.run::<true, true, true>(),
+                (true, true, false) => recursion.run::<true, true, false>(),
+                (true, false, _) => recursion.run::<true, false, false>(),
+                (false, true, _) => recursion.run::<false, true, false>(),
+                (false, false, _) => recursion.run::<false, false, false>(),
             }
-            let lambda_v = L::load(&work.lambda_v[before * n + p]);
-            drive = lambda_v.neg_mul_add(L::splat(cell.threshold), drive);
-            if cell.adaptive {
-                let lambda_a = L::load(&work.lambda_a[p]);
-                let through = psi.mul(lambda_a.mul_add(L::splat(cell.jump), drive));
-                let lambda_a = lambda_a.mul(L::splat(cell.rho));
-                through.neg_mul_add(L::splat(cell.beta), lambda_a).store(&mut work.lambda_a[p]);
-                lambda_v.mul_add(L::splat(cell.alpha), through).store(&mut work.lambda_v[row * n + p]);
-            } else {
-                let through = psi.mul(drive);
-                lambda_v.mul_add(L::splat(cell.alpha), through).store(&mut work.lambda_v[row * n + p]);
-            }
+        }
+    }
+
+    /// On-MDGL: (1−κ) Σ_{u≥t} κ^{u−t} Γ_u+1.
+    #[inline(always)]
+    fn filter_gamma<L: Lanes<Scalar = F>>(&mut self) {
+        let kappa = self.circuit.kappa.first().copied().unwrap_or(F::ZERO);
+        let work = &mut *self.work;
+        let blocks = work.filtered.iter_mut().zip(&work.gamma).zip(&mut work.filtered_gamma);
+        for ((held, gamma), filtered) in blocks {
+            let sum = L::load(held).mul_add(L::splat(kappa), L::load(gamma));
+            sum.store(held);
+            sum.mul(L::splat(F::ONE - kappa)).store(filtered);
         }
     }
 
@@ -256,7 +310,7 @@ impl<F: Real> Backward<'_, F> {
             let first = self.trajectory.steps_of(self.trajectory.segment_of(t)).start;
             secrete_task_error::<L>(self.circuit, self.plan, self.delta, t, first, work);
         }
-        let row = rows(t).0 * self.circuit.size();
+        let row = work.rows(t).0 * self.circuit.size();
         let secreted = match self.plan.adjoint {
             true => &work.lambda_v[row..row + self.circuit.size()],
             false => &work.secreted[..],
@@ -272,15 +326,15 @@ impl<F: Real> Backward<'_, F> {
     #[inline(always)]
     fn gather_events<L: Lanes<Scalar = F>>(&mut self, first: usize) {
         let (circuit, plan, work) = (self.circuit, self.plan, &mut *self.work);
-        let rows = TILE.min(self.trajectory.steps - first);
+        let rows = work.tile.min(self.trajectory.steps - first);
         let (n, outputs) = (circuit.size(), circuit.outputs());
         let spikes = &self.trajectory.state.spikes;
         let (cells, units) = (&work.lambda_v[..], &work.error[..]);
         let inputs = self.input.units;
         for (fan, lists, senders, delayed, values, columns) in [
-            (&plan.readout, spikes, n, false, units, outputs),
-            (&plan.input, &self.input.events, inputs, false, cells, n),
-            (&plan.recurrent, spikes, n, true, cells, n),
+            (&plan.readout_chunks, spikes, n, false, units, outputs),
+            (&plan.input_chunks, &self.input.events, inputs, false, cells, n),
+            (&plan.recurrent_chunks, spikes, n, true, cells, n),
         ] {
             if !fan.is_empty() {
                 let tile = Tile { lists, units: senders, first, rows, delayed, values, columns };
@@ -294,15 +348,58 @@ impl<F: Real> Backward<'_, F> {
         let (plan, work, n) = (self.plan, &mut *self.work, self.circuit.size());
         let units = &self.input.analogue_units;
         let values = &self.input.analogue[t * units.len()..(t + 1) * units.len()];
-        let lambda_v = &work.lambda_v[rows(t).0 * n..][..n];
+        let lambda_v = &work.lambda_v[work.rows(t).0 * n..][..n];
         gather_values::<L>(units, values, &plan.input, lambda_v, &mut work.sums);
     }
 }
 
-/// The rows of a step and of the step after it in the rings.
+/// One step of the recursion for neighbours with the same constants.
+struct Recursion<'a, 'b, L: Lanes> {
+    cell: Constants<L>,
+    psi: &'a mut RowReader<'b, L::Scalar>,
+    signal: &'a [Block<L::Scalar>],
+    gamma: &'a [Block<L::Scalar>],
+    secreted: &'a mut [Block<L::Scalar>],
+    lambda_a: &'a mut [Block<L::Scalar>],
+    lambda_v: &'a mut [Block<L::Scalar>],
+    /// Where the cells' λv of this step and of the step after it begin.
+    row: usize,
+    before: usize,
+}
+
+impl<L: Lanes> Recursion<'_, '_, L> {
+    #[inline(always)]
+    fn run<const SIGNAL: bool, const GAMMA: bool, const SECRETES: bool>(&mut self) {
+        let cell = self.cell;
+        for i in 0..self.signal.len() {
+            let psi = self.psi.next::<L>();
+            let lambda_v = L::load(&self.lambda_v[self.before + i]);
+            let mut drive = L::splat(L::Scalar::ZERO);
+            if SIGNAL {
+                drive = L::load(&self.signal[i]);
+            }
+            if SECRETES {
+                drive.mul(psi).store(&mut self.secreted[i]);
+            }
+            if GAMMA {
+                drive = drive.add(L::load(&self.gamma[i]));
+            }
+            drive = lambda_v.neg_mul_add(cell.threshold, drive);
+            let mut through = psi.mul(drive);
+            if cell.adaptive {
+                let lambda_a = L::load(&self.lambda_a[i]);
+                through = psi.mul(lambda_a.mul_add(cell.jump, drive));
+                let lambda_a = lambda_a.mul(cell.rho);
+                through.neg_mul_add(cell.beta, lambda_a).store(&mut self.lambda_a[i]);
+            }
+            lambda_v.mul_add(cell.alpha, through).store(&mut self.lambda_v[self.row + i]);
+        }
+    }
+}
+
 #[inline(always)]
-fn rows(t: usize) -> (usize, usize) {
-    (t % TILE, (t + 1) % TILE)
+fn is_zero<F: Real>(block: &Block<F>) -> bool {
+    block.0.iter().all(|&x| x == F::ZERO)
 }
 
 /// L_p = (1−κ) Σ_k W_out[p→k] g_k, plus the regulariser's constant.

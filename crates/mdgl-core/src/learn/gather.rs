@@ -3,13 +3,19 @@
 //! Within a tile the events are grouped by sender, so that a synapse's sum stays in a register while it takes
 //! them. Steps run from last to first as everywhere: tiles never change the order of a sum.
 
-use crate::circuit::Fan;
+use crate::chunks::{CHUNK, Chunk, Chunks};
 use crate::encode::{Entry, EntryLists};
 use crate::lanes::{Block, Lanes, Mask};
 use crate::real::Real;
 
-/// Steps in a tile: its rows stay in the second-level cache.
-pub(crate) const TILE: usize = 16;
+/// Most bytes of a tile of target values: it should stay in the second-level cache.
+const TILE_BYTES: usize = 512 << 10;
+
+/// Steps in a tile, a power of two, for so many targets.
+pub(crate) fn tile_rows<F: Real>(targets: usize) -> usize {
+    let rows = TILE_BYTES / (targets.max(1) * size_of::<Block<F>>());
+    1 << rows.clamp(16, 64).ilog2()
+}
 
 /// An event within a tile.
 #[derive(Debug, Clone, Copy, Default)]
@@ -82,7 +88,7 @@ pub(crate) struct Tile<'a, F: Real> {
 #[inline(always)]
 pub(crate) fn gather<L: Lanes>(
     tile: &Tile<'_, L::Scalar>,
-    fan: &Fan<u32>,
+    slots: &Chunks<u32>,
     grouped: &mut Grouped,
     sums: &mut [Block<L::Scalar>],
 ) {
@@ -93,24 +99,64 @@ pub(crate) fn gather<L: Lanes>(
         (true, 0) => grouped.group(tile, 0, 1),
         (true, _) => grouped.group(tile, first - 1, 0),
     }
-    fan.check_targets(&values[..columns]);
+    slots.check_targets(&values[..columns]);
     for unit in 0..units {
         let events = grouped.of(unit);
         if events.is_empty() {
             continue;
         }
         let plain = events.iter().all(|event| event.count == 1);
-        for &(target, slot) in fan.of(unit) {
-            let sum = &mut sums[slot as usize];
-            let mut total = L::load(sum);
-            for event in events {
-                let mut value = L::load(&values[(event.row + target) as usize]);
-                if !plain {
-                    value = value.mul(L::splat(L::Scalar::from_f64(f64::from(event.count))));
-                }
-                total = total.add_where(event.mask, value);
+        for chunk in slots.of(unit) {
+            match plain {
+                true => add_events::<L>(events, chunk, (values, columns), sums),
+                false => add_counts::<L>(events, chunk, values, sums),
             }
-            total.store(sum);
         }
+    }
+}
+
+/// Four sums at once: each is a chain of additions, and a processor works on several.
+#[inline(always)]
+fn add_events<L: Lanes>(
+    events: &[TileEvent],
+    chunk: &Chunk<u32>,
+    (values, columns): (&[Block<L::Scalar>], usize),
+    sums: &mut [Block<L::Scalar>],
+) {
+    let target = chunk.target.map(|target| target as usize);
+    let mut total = [L::splat(L::Scalar::ZERO); CHUNK];
+    for (total, &slot) in total.iter_mut().zip(&chunk.item) {
+        *total = L::load(&sums[slot as usize]);
+    }
+    for event in events {
+        let row = &values[event.row as usize..][..columns];
+        for i in 0..CHUNK {
+            // SAFETY: `gather` has checked that every target of the chunks is a column of the row.
+            let value = L::load(unsafe { row.get_unchecked(target[i]) });
+            total[i] = total[i].add_where(event.mask, value);
+        }
+    }
+    for (total, &slot) in total.into_iter().zip(&chunk.item) {
+        total.store(&mut sums[slot as usize]);
+    }
+}
+
+/// The same where some events count more than once.
+#[inline(always)]
+fn add_counts<L: Lanes>(
+    events: &[TileEvent],
+    chunk: &Chunk<u32>,
+    values: &[Block<L::Scalar>],
+    sums: &mut [Block<L::Scalar>],
+) {
+    for (&target, &slot) in chunk.target.iter().zip(&chunk.item) {
+        let sum = &mut sums[slot as usize];
+        let mut total = L::load(sum);
+        for event in events {
+            let count = L::splat(L::Scalar::from_f64(f64::from(event.count)));
+            let value = L::load(&values[(event.row + target) as usize]).mul(count);
+            total = total.add_where(event.mask, value);
+        }
+        total.store(sum);
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! A [`rule::Rule`] is a plain value. A `plan::Plan` is that rule for a network and the weights
 //! of the moment: which cells hear an error, which modulation they receive, which synapses
-//! accumulate. `backward` and `online` are the two passes that carry any plan out.
+//! accumulate. `backward` and `online` are the two passes that carry any plan out; `forward` holds
+//! other estimators of the whole gradient, for comparison.
 
 pub(crate) mod backward;
+pub(crate) mod forward;
 pub(crate) mod gather;
 pub(crate) mod online;
 pub(crate) mod partial;

@@ -9,24 +9,32 @@
 //! With causal errors the task's part is Σ_t Σ_k W_out δ_k,t ē_t, ē the κ-filter of e; MDGL adds
 //! Σ_t Σ_k δ_k,t F_k,t, F_k the κ-filter of m_kp,t e_t−1. The regulariser's rates are known after
 //! the batch only, so its sums are kept apart and weighted at the end.
+//!
+//! The trace of RFLO (J. M. Murray, *Local online learning in recurrent networks with random feedback*, eLife 8:e43299,
+//! 2019) has the leak alone: thr = β = 0 in these recursions, not in the neuron.
 
 use std::sync::atomic::AtomicBool;
 
-use crate::circuit::{Circuit, Fan, ended};
+use crate::circuit::{Cell, Circuit, Fan, ended};
 use crate::encode::{BlockInput, Entry};
 use crate::error::Result;
 use crate::judge::{Judge, Verdict};
 use crate::lanes::{Block, Kernel, LANES, Lanes, clear_tiny};
 use crate::learn::partial::{Edge, Partial};
 use crate::learn::plan::Plan;
+use crate::learn::rule::Trace;
 use crate::memory::{product, refill};
 use crate::network::Stage;
+use crate::profile::probe::Probe;
+use crate::profile::section::Section;
 use crate::real::Real;
 use crate::simulate::{Row, State, check_cancelled};
 
 /// The online pass over one block of trials: it simulates and learns in the same loop.
 pub struct Online<'a, F: Real> {
     pub(crate) circuit: &'a Circuit<F>,
+    /// The constants of the traces.
+    pub(crate) cells: &'a [Cell<F>],
     pub(crate) plan: &'a Plan<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) lengths: [u32; LANES],
@@ -68,6 +76,7 @@ pub(crate) struct Traces<F: Real> {
     pub plain: Vec<Block<F>>,
     /// Σ_t e_t−1 ψ_j,t, one a modulatory edge.
     pub edge_sums: Vec<Block<F>>,
+    probe: Probe,
 }
 
 impl<F: Real> Traces<F> {
@@ -124,6 +133,11 @@ impl<F: Real> Traces<F> {
         }
     }
 
+    /// The probes of simulation and learning.
+    pub fn probes(&mut self) -> [&mut Probe; 2] {
+        [&mut self.state.probe, &mut self.probe]
+    }
+
     /// Spikes of each neuron in all lanes.
     pub fn spike_counts(&self) -> &[u64] {
         &self.counts
@@ -142,12 +156,17 @@ impl<F: Real> Kernel<F> for Online<'_, F> {
             self.clear_tiny::<L>(t);
             self.simulate::<L>(t);
             let traces = &mut *self.traces;
+            traces.probe.step();
             traces.delta.fill(Block::ZERO);
             let wrong = self.judge.at(t, &traces.readout, &mut traces.delta);
+            traces.probe.lap(Section::Loss);
             self.find_relevance::<L>();
             self.follow_modulation::<L>(wrong);
+            self.traces.probe.lap(Section::Modulation);
             self.update_traces::<L>(t);
+            self.traces.probe.lap(Section::EligibilityTraces);
             self.follow_readout::<L>(t, wrong);
+            self.traces.probe.lap(Section::GradientGather);
         }
         Ok(self.judge.verdict())
     }
@@ -172,9 +191,10 @@ impl<F: Real> Online<'_, F> {
     fn simulate<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let traces = &mut *self.traces;
         std::mem::swap(&mut traces.psi, &mut traces.psi_before);
-        let row = Row { psi: &mut traces.psi, readout: &mut traces.readout, voltage: None };
+        let row = Row { readout: &mut traces.readout, voltage: None };
         let over = ended(&self.lengths, t);
-        crate::simulate::step::<L>(self.circuit, self.input, &mut traces.state, t, over, row);
+        let (state, psi) = (&mut traces.state, &mut &mut traces.psi[..]);
+        crate::simulate::step::<L, _>(self.circuit, self.input, state, t, over, psi, row);
     }
 
     /// m_kp = Σ_j gain W_out[j→k] ψ_j; On-MDGL: Q_p = Σ_j gain P_j ψ̄_j.
@@ -252,12 +272,12 @@ impl<F: Real> Online<'_, F> {
     /// εv, εa and e of this step.
     #[inline(always)]
     fn update_traces<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        let (circuit, plan, traces) = (self.circuit, self.plan, &mut *self.traces);
+        let (plan, traces) = (self.plan, &mut *self.traces);
         for (slot, s) in plan.slots.iter().enumerate() {
             if s.stage == Stage::Readout {
                 continue;
             }
-            let cell = &circuit.cells[s.post as usize];
+            let cell = &self.cells[s.post as usize];
             let psi = L::load(&traces.psi_before[s.post as usize]);
             let (ev, ea) = (L::load(&traces.membrane[slot]), L::load(&traces.adaptation[slot]));
             // Through the spike: ∂z/∂w = ψ (εv − β εa).
@@ -275,7 +295,7 @@ impl<F: Real> Online<'_, F> {
             if s.stage == Stage::Readout {
                 continue;
             }
-            let cell = &circuit.cells[s.post as usize];
+            let cell = &self.cells[s.post as usize];
             let (ev, ea) = (L::load(&traces.membrane[slot]), L::load(&traces.adaptation[slot]));
             let psi = L::load(&traces.psi[s.post as usize]);
             let eligibility = psi.mul(ea.neg_mul_add(L::splat(cell.beta), ev));
@@ -361,6 +381,15 @@ impl<F: Real> Online<'_, F> {
             }
             sum.store(&mut traces.sums[slot]);
         }
+    }
+}
+
+/// The neurons' constants as a trace has them.
+pub(crate) fn trace_cells<F: Real>(circuit: &Circuit<F>, trace: Trace) -> Vec<Cell<F>> {
+    let leak_alone = |cell: &Cell<F>| Cell { threshold: F::ZERO, beta: F::ZERO, adaptive: false, ..*cell };
+    match trace {
+        Trace::Mdgl2021 => circuit.cells.clone(),
+        Trace::Rflo => circuit.cells.iter().map(leak_alone).collect(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! A rule made ready for a network and the weights of the moment.
 
-use crate::circuit::{Circuit, Fan};
+use crate::chunks::Chunks;
+use crate::circuit::{Cell, Circuit, Fan};
 use crate::error::{Result, invalid};
-use crate::lanes::Block;
+use crate::lanes::{Block, Mask};
 use crate::learn::rule::{Hops, ReadoutFilter, Rule};
 use crate::memory::{product, resize};
 use crate::model::Model;
@@ -15,8 +16,10 @@ use crate::real::Real;
 pub(crate) struct Plan<F: Real> {
     /// Cells whose synapses may have a gradient.
     pub active: Vec<u32>,
-    /// Whether a cell has a learning signal of its own.
-    pub signalled: Vec<bool>,
+    /// The same as a full or an empty mask a cell.
+    pub wanted: Vec<Mask>,
+    /// The same, neighbours of the same kind together.
+    pub runs: Vec<ActiveRun<F>>,
     pub modulation: Option<Modulation<F>>,
     /// Cells secrete λv (BPTT) instead of L ψ.
     pub adjoint: bool,
@@ -26,8 +29,21 @@ pub(crate) struct Plan<F: Real> {
     pub input: Fan<u32>,
     pub recurrent: Fan<u32>,
     pub readout: Fan<u32>,
+    /// The same in chunks; their fourths too many sum into a slot after the last.
+    pub input_chunks: Chunks<u32>,
+    pub recurrent_chunks: Chunks<u32>,
+    pub readout_chunks: Chunks<u32>,
     /// What each slot stands for.
     pub slots: Vec<Slot<F>>,
+}
+
+/// Active neighbours with the same constants, all or none with a learning signal of their own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ActiveRun<F> {
+    pub first: u32,
+    pub end: u32,
+    pub signalled: bool,
+    pub cell: Cell<F>,
 }
 
 /// One synapse's gradient sum.
@@ -72,18 +88,26 @@ impl<F: Real> Plan<F> {
         let is_active = active(&signalled, modulation.as_ref(), adjoint);
         let mut plan = Self {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
-            signalled,
+            wanted: is_active.iter().map(|&active| if active { Mask::MAX } else { 0 }).collect(),
+            runs: runs(circuit, &is_active, &signalled),
             modulation,
             adjoint,
             separate,
             input: Fan::default(),
             recurrent: Fan::default(),
             readout: Fan::default(),
+            input_chunks: Chunks::default(),
+            recurrent_chunks: Chunks::default(),
+            readout_chunks: Chunks::default(),
             slots: Vec::new(),
         };
         plan.input = plan.gather(model, Stage::Input, &is_active, learns);
         plan.recurrent = plan.gather(model, Stage::Recurrent, &is_active, learns);
         plan.readout = plan.gather(model, Stage::Readout, &is_active, learns);
+        let none = plan.slots.len() as u32;
+        plan.input_chunks = Chunks::new(&plan.input, model.network().input_units(), none);
+        plan.recurrent_chunks = Chunks::new(&plan.recurrent, n, none);
+        plan.readout_chunks = Chunks::new(&plan.readout, n, none);
         Ok(plan)
     }
 
@@ -125,6 +149,18 @@ impl<F: Real> Plan<F> {
         };
         Fan::new(units, &triples)
     }
+}
+
+fn runs<F: Real>(circuit: &Circuit<F>, is_active: &[bool], signalled: &[bool]) -> Vec<ActiveRun<F>> {
+    let mut runs: Vec<ActiveRun<F>> = Vec::new();
+    for (p, &cell) in circuit.cells.iter().enumerate().filter(|&(p, _)| is_active[p]) {
+        let first = p as u32;
+        match runs.last_mut() {
+            Some(run) if run.end == first && run.cell == cell && run.signalled == signalled[p] => run.end += 1,
+            _ => runs.push(ActiveRun { first, end: first + 1, signalled: signalled[p], cell }),
+        }
+    }
+    runs
 }
 
 fn active<F: Real>(signalled: &[bool], modulation: Option<&Modulation<F>>, adjoint: bool) -> Vec<bool> {

@@ -27,12 +27,39 @@ pub struct Rule {
 
 /// Form of the computation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Estimator {
     /// A recursion from the last step to the first: fast.
     Backward,
     /// Eligibility traces from the first step to the last: memory flat in time.
     Online,
+    /// Real-time recurrent learning, exact: memory of neurons × synapses.
+    Rtrl,
+    /// SnAp-1: a weight's influence on its own target neuron; e-prop on these networks.
+    Snap1,
+    /// Unbiased online recurrent optimisation: a random rank-one influence.
+    Uoro,
+    /// KF-RTRL: a random Kronecker-factored influence.
+    KfRtrl,
+}
+
+impl Estimator {
+    /// Its name, as in files and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Backward => "backward",
+            Self::Online => "online",
+            Self::Rtrl => "rtrl",
+            Self::Snap1 => "snap1",
+            Self::Uoro => "uoro",
+            Self::KfRtrl => "kf-rtrl",
+        }
+    }
+
+    /// Whether it estimates the whole gradient by carrying influences forwards (see `learn::forward`).
+    pub(crate) fn carries_influence(self) -> bool {
+        !matches!(self, Self::Backward | Self::Online)
+    }
 }
 
 /// Feedback weights.
@@ -117,10 +144,12 @@ pub enum ReadoutFilter {
 pub enum Trace {
     /// With reset and adaptation, as in Liu et al. 2021.
     Mdgl2021,
+    /// With the membrane's leak alone, as in RFLO (Murray 2019): εv_t = α εv_t−1 + (1−α) z_q,t−1, e_t = ψ_t εv_t.
+    Rflo,
 }
 
 /// The names of the published rules, in the order of the documents.
-pub const RULE_NAMES: [&str; 9] = [
+pub const RULE_NAMES: [&str; 13] = [
     "bptt",
     "eprop",
     "mdgl",
@@ -130,6 +159,10 @@ pub const RULE_NAMES: [&str; 9] = [
     "eprop-online",
     "mdgl-online",
     "on-mdgl-online",
+    "rtrl",
+    "snap1",
+    "uoro",
+    "kf-rtrl",
 ];
 
 impl Rule {
@@ -180,6 +213,31 @@ impl Rule {
         Self { estimator: Estimator::Online, ..self }
     }
 
+    /// BPTT's gradient, or an estimate of it, with another estimator.
+    fn whole_gradient(estimator: Estimator) -> Self {
+        Self { estimator, ..Self::bptt() }
+    }
+
+    /// Real-time recurrent learning.
+    pub fn rtrl() -> Self {
+        Self::whole_gradient(Estimator::Rtrl)
+    }
+
+    /// SnAp-1.
+    pub fn snap1() -> Self {
+        Self::whole_gradient(Estimator::Snap1)
+    }
+
+    /// Unbiased online recurrent optimisation.
+    pub fn uoro() -> Self {
+        Self::whole_gradient(Estimator::Uoro)
+    }
+
+    /// Kronecker-factored real-time recurrent learning.
+    pub fn kf_rtrl() -> Self {
+        Self::whole_gradient(Estimator::KfRtrl)
+    }
+
     /// A published rule by name, one of [`RULE_NAMES`].
     pub fn named(name: &str) -> Result<Self> {
         Ok(match name {
@@ -192,13 +250,25 @@ impl Rule {
             "eprop-online" => Self::eprop().online(),
             "mdgl-online" => Self::mdgl().online(),
             "on-mdgl-online" => Self::on_mdgl().online(),
+            "rtrl" => Self::rtrl(),
+            "snap1" => Self::snap1(),
+            "uoro" => Self::uoro(),
+            "kf-rtrl" => Self::kf_rtrl(),
             _ => return Err(invalid("rule", name, RULE_NAMES.join(", "))),
         })
     }
 
     /// Refuses combinations that have no equation.
     pub fn validate(&self) -> Result<()> {
+        if self.trace == Trace::Rflo && self.estimator != Estimator::Online {
+            let allowed = format!("with estimator '{}': 'mdgl2021'", self.estimator.name());
+            return Err(invalid("rule.trace", "'rflo'", allowed));
+        }
         match self.hops {
+            Hops::Count(_) if self.estimator.carries_influence() => {
+                let value = format!("'{}'", self.estimator.name());
+                Err(invalid("rule.estimator", value, "with a number of hops: 'backward' or 'online'"))
+            }
             Hops::Count(0 | 1) => Ok(()),
             Hops::Count(n) => Err(invalid("rule.hops", n, "0, 1 or 'all'")),
             Hops::All(_) if self.channels != Self::bptt().channels => Err(invalid(
@@ -207,7 +277,8 @@ impl Rule {
                 "with hops 'all': {gain: 'weight', reach: 'synaptic', kernel: 'exact'}",
             )),
             Hops::All(_) if self.estimator == Estimator::Online => {
-                Err(invalid("rule.estimator", "'online'", "with hops 'all': 'backward'"))
+                let allowed = "with hops 'all': 'backward', 'rtrl', 'snap1', 'uoro' or 'kf-rtrl'";
+                Err(invalid("rule.estimator", "'online'", allowed))
             }
             Hops::All(_) if self.readout_filter == ReadoutFilter::Separate => {
                 Err(invalid("rule.readoutFilter", "'separate'", "with hops 'all': 'exact'"))

@@ -1,0 +1,52 @@
+//! One step of one trial, as an estimator sees it.
+
+use crate::learn::forward::trial::Trial;
+use crate::learn::forward::wiring::Wiring;
+use crate::real::Real;
+
+/// What a step brings.
+#[derive(Debug, Default)]
+pub(crate) struct Moment<'a> {
+    /// Who sends what: inputs x_t, cells z_t−1.
+    pub active: Vec<(u32, f64)>,
+    /// ψ_t of each cell.
+    pub psi: Vec<f64>,
+    /// δ_k,t = ∂E/∂y of each readout unit; empty where all are 0.
+    pub delta: Vec<f64>,
+    /// The regulariser's part of ∂E/∂z, one a cell; empty without one.
+    pub constants: &'a [f64],
+    /// Cells that spike in this step.
+    pub spikes: Vec<u32>,
+}
+
+impl Moment<'_> {
+    /// Reads the next step of a trial.
+    pub fn read<F: Real>(&mut self, wiring: &Wiring, trial: &Trial<'_, F>, t: usize) {
+        let lane = trial.lane;
+        self.active.clear();
+        for entry in trial.input.events.at(t).iter().filter(|entry| entry.mask >> lane & 1 == 1) {
+            self.active.push((entry.unit, f64::from(entry.count)));
+        }
+        let units = &trial.input.analogue_units;
+        let values = &trial.input.analogue[t * units.len()..(t + 1) * units.len()];
+        for (&unit, value) in units.iter().zip(values) {
+            self.active.push((unit, value.0[lane].to_f64()));
+        }
+        let inputs = wiring.inputs as u32;
+        self.active.extend(self.spikes.iter().map(|&cell| (inputs + cell, 1.0)));
+        self.spikes.clear();
+        let spikes = trial.trajectory.state.spikes.at(t).iter();
+        self.spikes.extend(spikes.filter(|entry| entry.mask >> lane & 1 == 1).map(|entry| entry.unit));
+        self.psi.clear();
+        let psi = trial.trajectory.psi(t);
+        self.psi.extend(psi.lane(lane).map(Real::to_f64));
+        self.delta.clear();
+        let delta = trial.delta.at(t, wiring.kappa.len());
+        self.delta.extend(delta.iter().map(|delta| delta.0[lane].to_f64()));
+    }
+
+    /// Whether the step adds nothing to the gradient.
+    pub fn is_silent(&self) -> bool {
+        self.constants.is_empty() && self.delta.iter().all(|&delta| delta == 0.0)
+    }
+}

@@ -1,0 +1,40 @@
+//! Real-time recurrent learning, exact.
+//!
+//! R. J. Williams and D. Zipser, *A learning algorithm for continually running fully recurrent neural networks*,
+//! Neural Computation 1 (1989) 270–280: J_t = D_t J_t−1 + I_t, whole.
+
+use crate::error::Result;
+use crate::learn::forward::Influence;
+use crate::learn::forward::moment::Moment;
+use crate::learn::forward::tangents::Tangents;
+use crate::learn::forward::wiring::Wiring;
+
+/// Columns carried together: the part of J at hand stays in the processor's cache.
+const TILE: usize = 32;
+
+/// J, a column a weight, in tiles of columns.
+#[derive(Debug)]
+pub(crate) struct Rtrl(Vec<Tangents>);
+
+impl Rtrl {
+    pub fn new(wiring: &Wiring) -> Result<Self> {
+        let tiles = wiring.weights.chunks(TILE).map(|weights| Tangents::new(wiring, weights.len()));
+        Ok(Self(tiles.collect::<Result<_>>()?))
+    }
+}
+
+impl Influence for Rtrl {
+    fn step(&mut self, wiring: &Wiring, moment: &Moment<'_>, sums: &mut [f64]) {
+        self.0.iter_mut().for_each(|tile| tile.propagate(wiring, &moment.psi));
+        for &(sender, value) in &moment.active {
+            for &(post, weight) in wiring.targets.of(sender as usize) {
+                let (weight, post) = (weight as usize, post as usize);
+                let amount = wiring.weights[weight].scale * value;
+                self.0[weight / TILE].inject(wiring, &moment.psi, post, weight % TILE, amount);
+            }
+        }
+        for (tile, sums) in self.0.iter().zip(sums.chunks_mut(TILE)) {
+            tile.add_errors(moment, sums);
+        }
+    }
+}

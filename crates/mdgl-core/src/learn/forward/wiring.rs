@@ -1,0 +1,122 @@
+//! A network as the forward-mode estimators read it: constants, living synapses, and the weights that learn.
+
+use crate::circuit::{Circuit, Fan};
+use crate::learn::plan::Plan;
+use crate::network::Stage;
+use crate::real::Real;
+
+/// Constants and connections of a network with the weights of the moment, in f64.
+#[derive(Debug, Default)]
+pub(crate) struct Wiring {
+    pub cells: Vec<Cell>,
+    /// Number of cells that adapt.
+    pub adapting: usize,
+    pub inputs: usize,
+    pub kappa: Vec<f64>,
+    /// Cell → (cell, (1−α) W).
+    pub recurrent: Fan<f64>,
+    /// Cell → (readout unit, (1−κ) W).
+    pub readout: Fan<f64>,
+    /// Sender (an input unit, or a cell after them) → (cell, weight): the weights that learn, readout aside.
+    pub targets: Fan<u32>,
+    pub weights: Vec<Weight>,
+    /// Cell → (readout unit, readout weight): the readout weights that learn.
+    pub reads: Fan<u32>,
+    /// Place of each readout weight among the plan's sums.
+    pub read_slots: Vec<u32>,
+}
+
+/// Constants of one neuron.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cell {
+    pub alpha: f64,
+    pub rho: f64,
+    /// 1 − ρ.
+    pub jump: f64,
+    pub threshold: f64,
+    pub beta: f64,
+    /// Place among the cells that adapt.
+    pub adapts: Option<usize>,
+}
+
+/// A weight that learns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weight {
+    pub sender: u32,
+    pub post: u32,
+    /// 1 − α of the target.
+    pub scale: f64,
+    /// Place among the plan's sums.
+    pub slot: u32,
+}
+
+impl Wiring {
+    pub fn new<F: Real>(circuit: &Circuit<F>, plan: &Plan<F>, inputs: usize) -> Self {
+        let (cells, adapting) = cells(circuit);
+        let mut wiring = Self {
+            cells,
+            adapting,
+            inputs,
+            kappa: circuit.kappa.iter().map(|kappa| kappa.to_f64()).collect(),
+            recurrent: widen(&circuit.recurrent, circuit.size()),
+            readout: widen(&circuit.readout, circuit.size()),
+            ..Self::default()
+        };
+        wiring.list_weights(plan);
+        wiring.list_reads(plan);
+        wiring
+    }
+
+    /// Input units and cells.
+    pub fn senders(&self) -> usize {
+        self.inputs + self.cells.len()
+    }
+
+    fn list_weights<F: Real>(&mut self, plan: &Plan<F>) {
+        let inputs = (0..self.inputs).map(|unit| (unit, plan.input.of(unit)));
+        let cells = (0..self.cells.len()).map(|cell| (self.inputs + cell, plan.recurrent.of(cell)));
+        let mut triples = Vec::new();
+        for (sender, targets) in inputs.chain(cells) {
+            for &(post, slot) in targets {
+                triples.push((sender, post as usize, self.weights.len() as u32));
+                let scale = plan.slots[slot as usize].scale.to_f64();
+                self.weights.push(Weight { sender: sender as u32, post, scale, slot });
+            }
+        }
+        self.targets = Fan::new(self.senders(), &triples);
+    }
+
+    fn list_reads<F: Real>(&mut self, plan: &Plan<F>) {
+        let mut triples = Vec::new();
+        for cell in 0..self.cells.len() {
+            for &(unit, slot) in plan.readout.of(cell) {
+                debug_assert_eq!(plan.slots[slot as usize].stage, Stage::Readout);
+                triples.push((cell, unit as usize, self.read_slots.len() as u32));
+                self.read_slots.push(slot);
+            }
+        }
+        self.reads = Fan::new(self.cells.len(), &triples);
+    }
+}
+
+fn cells<F: Real>(circuit: &Circuit<F>) -> (Vec<Cell>, usize) {
+    let mut adapting = 0;
+    let cell = |cell: &crate::circuit::Cell<F>| Cell {
+        alpha: cell.alpha.to_f64(),
+        rho: cell.rho.to_f64(),
+        jump: cell.jump.to_f64(),
+        threshold: cell.threshold.to_f64(),
+        beta: cell.beta.to_f64(),
+        adapts: cell.adaptive.then(|| {
+            adapting += 1;
+            adapting - 1
+        }),
+    };
+    (circuit.cells.iter().map(cell).collect(), adapting)
+}
+
+fn widen<F: Real>(fan: &Fan<F>, units: usize) -> Fan<f64> {
+    let of = |unit: usize| fan.of(unit).iter().map(move |&(to, w)| (unit, to as usize, w.to_f64()));
+    let triples: Vec<_> = (0..units).flat_map(of).collect();
+    Fan::new(units, &triples)
+}

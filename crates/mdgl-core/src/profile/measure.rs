@@ -1,0 +1,388 @@
+//! A profile of training iterations on one batch: the same work again and again, the model left as it is.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::clock::Scale;
+use super::peak::{self, Peak};
+use super::recorder::{Laps, Log, Record, Recorder, Slice, now, split};
+use super::section::{SECTIONS, Section};
+use super::work::Tally;
+use crate::error::{Result, invalid};
+use crate::learn::rule::Rule;
+use crate::model::Model;
+use crate::optimise::Optimiser;
+use crate::real::Real;
+use crate::run::{Assignment, StepReport, Workers, train_step};
+
+/// How to profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProfileOptions {
+    /// Iterations that are profiled; as many plain ones run in between, for comparison. At least 1.
+    pub iterations: usize,
+    /// Of so many steps of a kernel one is timed. At least 1.
+    pub every: u32,
+    /// Whether to measure the machine's peaks as well.
+    pub peaks: bool,
+}
+
+impl Default for ProfileOptions {
+    fn default() -> Self {
+        Self { iterations: 20, every: 32, peaks: true }
+    }
+}
+
+/// A profile: means over its iterations.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Profile {
+    /// The instruction set in use.
+    pub simd: &'static str,
+    /// The float type in use.
+    pub precision: &'static str,
+    /// Number of threads.
+    pub threads: usize,
+    /// Of so many steps one was timed.
+    pub every: u32,
+    /// Times of whole iterations.
+    pub iterations: Vec<IterationTimes>,
+    /// Every section, in the order of an iteration.
+    pub kernels: Vec<KernelProfile>,
+    /// The machine's peaks with 1 thread and with all, if measured.
+    pub peaks: Vec<Peak>,
+    /// Stages of every profiled iteration by thread, for a trace.
+    pub slices: Vec<Slice>,
+    /// Loss of the batch.
+    pub loss: f64,
+    /// Norm of the gradient.
+    pub gradient_norm: f64,
+}
+
+/// One profiled iteration and the plain one after it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IterationTimes {
+    /// Start of the profiled one in ns, on the clock of the slices.
+    pub begin: u64,
+    /// Its end.
+    pub end: u64,
+    /// ms of the profiled one.
+    pub profiled: f64,
+    /// ms of the plain one.
+    pub plain: f64,
+}
+
+/// A section of an iteration.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KernelProfile {
+    /// Which.
+    pub kernel: Section,
+    /// Time of all threads together, an iteration.
+    #[serde(flatten)]
+    pub time: SectionTime,
+    /// Time of each thread, an iteration.
+    pub by_thread: Vec<SectionTime>,
+    /// What it did in an iteration, exactly.
+    #[serde(flatten)]
+    pub work: Tally,
+}
+
+/// A time and the sampling error of its mean.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SectionTime {
+    /// ms an iteration.
+    pub ms: f64,
+    /// One standard error in ms, from timing some steps only.
+    pub standard_error: f64,
+}
+
+/// Profiles training iterations of a batch: gradients and a step of the optimiser, whose result is let go.
+///
+/// # Errors
+/// As [`train_step`], and [`crate::Error::Invalid`] for the options and for custom losses.
+pub fn profile<F: Real>(
+    model: &Model<F>,
+    assignment: Assignment<'_>,
+    rule: &Rule,
+    optimiser: &Optimiser,
+    options: ProfileOptions,
+    workers: &mut Workers<F>,
+    cancel: &AtomicBool,
+) -> Result<Profile> {
+    if options.iterations == 0 {
+        return Err(invalid("options.iterations", 0, "at least 1"));
+    }
+    if options.every == 0 {
+        return Err(invalid("options.every", 0, "at least 1 step"));
+    }
+    if rule.estimator.carries_influence() {
+        let value = format!("'{}'", rule.estimator.name());
+        return Err(invalid("rule.estimator", value, "for a profile: 'backward' or 'online'"));
+    }
+    let mut session = Session { model, assignment, rule, optimiser, cancel };
+    let tallies = session.record(workers, Record::Counts)?.2.tallies;
+    let report = session.iterate(workers)?;
+    let scale = Scale::start();
+    let mut times = Vec::new();
+    let mut logs = Vec::new();
+    for _ in 0..options.iterations {
+        let (mut times_of, _, log) = session.record(workers, Record::Times { every: options.every })?;
+        let begun = Instant::now();
+        session.iterate(workers)?;
+        times_of.plain = begun.elapsed().as_secs_f64() * 1e3;
+        times.push(times_of);
+        logs.push(log);
+    }
+    let kernels =
+        Sums::new(workers.threads(), &times, &logs, scale.nanoseconds()).kernels(&tallies, times.len());
+    Ok(Profile {
+        simd: workers.instructions().name(),
+        precision: F::NAME,
+        threads: workers.threads(),
+        every: options.every,
+        iterations: times,
+        kernels,
+        peaks: if options.peaks { peak::measure(workers)? } else { Vec::new() },
+        slices: logs.into_iter().flat_map(|log| log.slices).collect(),
+        loss: report.evaluation.loss,
+        gradient_norm: report.gradient_norm,
+    })
+}
+
+/// The work that is repeated.
+struct Session<'a, F: Real> {
+    model: &'a Model<F>,
+    assignment: Assignment<'a>,
+    rule: &'a Rule,
+    optimiser: &'a Optimiser,
+    cancel: &'a AtomicBool,
+}
+
+impl<F: Real> Session<'_, F> {
+    fn iterate(&mut self, workers: &Workers<F>) -> Result<StepReport> {
+        let Self { model, assignment, rule, optimiser, cancel } = self;
+        let (_, report) = train_step(model, *assignment, rule, None, optimiser, workers, cancel)?;
+        Ok(report)
+    }
+
+    fn record(
+        &mut self,
+        workers: &mut Workers<F>,
+        record: Record,
+    ) -> Result<(IterationTimes, StepReport, Log)> {
+        workers.set_recorder(Some(Recorder::new(record)));
+        let begin = now();
+        let report = self.iterate(workers);
+        let end = now();
+        let log = workers.set_recorder(None).map(|recorder| recorder.take()).unwrap_or_default();
+        let profiled = (end - begin) as f64 * 1e-6;
+        Ok((IterationTimes { begin, end, profiled, plain: 0.0 }, report?, log))
+    }
+}
+
+/// ms and their variances, by thread and section.
+struct Sums {
+    threads: Vec<[(f64, f64); SECTIONS]>,
+}
+
+impl Sums {
+    fn new(threads: usize, times: &[IterationTimes], logs: &[Log], nanoseconds_a_tick: f64) -> Self {
+        let mut sums = Self { threads: vec![[(0.0, 0.0); SECTIONS]; threads] };
+        let whole: f64 = times.iter().map(|times| times.profiled).sum();
+        for thread in &mut sums.threads {
+            thread[Section::Waiting as usize].0 = whole;
+        }
+        for log in logs {
+            sums.add(log, nanoseconds_a_tick);
+        }
+        sums
+    }
+
+    fn add(&mut self, log: &Log, nanoseconds_a_tick: f64) {
+        for (index, slice) in log.slices.iter().enumerate() {
+            let laps: Vec<&Laps> = log.laps.iter().filter(|laps| laps.slice == index).collect();
+            let thread = &mut self.threads[slice.thread];
+            for (sum, part) in thread.iter_mut().zip(split(slice, &laps, nanoseconds_a_tick)) {
+                sum.0 += part.0;
+                sum.1 += part.1;
+            }
+            // Who works does not wait.
+            thread[Section::Waiting as usize].0 -= (slice.end - slice.begin) as f64 * 1e-6;
+        }
+    }
+
+    fn kernels(&self, tallies: &[Tally; SECTIONS], iterations: usize) -> Vec<KernelProfile> {
+        let count = iterations as f64;
+        let mean = |(ms, variance): (f64, f64)| SectionTime {
+            ms: ms / count,
+            standard_error: variance.sqrt() / count,
+        };
+        let kernel = |&kernel: &Section| {
+            let by_thread = self.threads.iter().map(|sections| sections[kernel as usize]);
+            let sum = by_thread.clone().fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+            KernelProfile {
+                kernel,
+                time: mean(sum),
+                by_thread: by_thread.map(mean).collect(),
+                work: tallies[kernel as usize],
+            }
+        };
+        Section::ALL.iter().map(kernel).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::profile::Stage;
+    use crate::run::gradients;
+    use crate::{Batch, DrawKey, Input, Network, Objective, RateSegment, Targets};
+
+    const STEPS: u32 = 100;
+    const TRIALS: u32 = 20;
+
+    fn model() -> Model<f32> {
+        let description = r#"{
+            "schema": "mdgl-network/1",
+            "inputs": [{"name": "in", "size": 10}],
+            "populations": [
+                {"name": "regular", "size": 12, "model": "lif"},
+                {"name": "adaptive", "size": 7, "model": "alif"}
+            ],
+            "readouts": [{"name": "out", "size": 2}],
+            "projections": [
+                {"from": "in", "to": "regular", "density": 0.8},
+                {"from": "in", "to": "adaptive", "density": 0.8},
+                {"from": "regular", "to": "adaptive", "density": 0.5},
+                {"from": "adaptive", "to": "regular", "density": 0.5},
+                {"from": "adaptive", "to": "out", "density": 1.0}
+            ]
+        }"#;
+        let network = Network::new(serde_json::from_str(description).unwrap()).unwrap();
+        Model::new(Arc::new(network)).unwrap()
+    }
+
+    fn batch() -> Batch {
+        let segment = |trial| RateSegment { trial, units: (0, 10), steps: (0, STEPS - trial), rate: 60.0 };
+        Batch {
+            trials: TRIALS as usize,
+            steps: STEPS as usize,
+            lengths: Some((0..TRIALS).map(|trial| STEPS - trial).collect()),
+            inputs: vec![Input::Rates((0..TRIALS).map(segment).collect())],
+            key: DrawKey { seed: 3, stream: 2, iteration: 0 },
+        }
+    }
+
+    fn objective() -> Objective {
+        serde_json::from_str(
+            r#"{"losses": [{"readout": "out", "kind": "cross-entropy", "window": 5}], "regulariser": null}"#,
+        )
+        .unwrap()
+    }
+
+    fn rule(name: &str) -> Rule {
+        Rule::named(name).unwrap()
+    }
+
+    fn with<T>(body: impl FnOnce(&Model<f32>, Assignment<'_>) -> T) -> T {
+        let targets = [Targets::Classes((0..TRIALS).map(|trial| trial % 2).collect())];
+        let (batch, objective) = (batch(), objective());
+        body(&model(), Assignment { batch: &batch, objective: &objective, targets: &targets })
+    }
+
+    #[test]
+    fn recording_changes_no_bit_of_a_gradient() {
+        let cancel = AtomicBool::new(false);
+        for name in ["bptt", "mdgl", "nl-mdgl", "on-mdgl", "mdgl-online"] {
+            let rule = rule(name);
+            with(|model, assignment| {
+                let mut workers = Workers::new(2).unwrap().with_segment(23).unwrap();
+                let plain = gradients(model, assignment, &rule, None, &workers, &cancel).unwrap();
+                for record in [Record::Counts, Record::Times { every: 1 }, Record::Times { every: 5 }] {
+                    workers.set_recorder(Some(Recorder::new(record)));
+                    let recorded = gradients(model, assignment, &rule, None, &workers, &cancel).unwrap();
+                    assert_eq!(plain, recorded, "{name} {record:?}");
+                    let log = workers.set_recorder(None).unwrap().take();
+                    assert!(!log.slices.is_empty());
+                }
+            });
+        }
+    }
+
+    fn profiled(name: &str, threads: usize) -> Profile {
+        let options = ProfileOptions { iterations: 3, every: 4, peaks: false };
+        let mut workers = Workers::new(threads).unwrap();
+        let cancel = AtomicBool::new(false);
+        with(|model, assignment| {
+            let optimiser = Optimiser::default();
+            profile(model, assignment, &rule(name), &optimiser, options, &mut workers, &cancel).unwrap()
+        })
+    }
+
+    fn kernel(profile: &Profile, kernel: Section) -> &KernelProfile {
+        profile.kernels.iter().find(|one| one.kernel == kernel).unwrap()
+    }
+
+    #[test]
+    fn times_of_threads_add_up_to_their_iterations() {
+        for (name, threads) in [("mdgl", 1), ("bptt", 2), ("eprop-online", 2)] {
+            let profile = profiled(name, threads);
+            let whole: f64 = profile.iterations.iter().map(|times| times.profiled).sum::<f64>() / 3.0;
+            for thread in 0..threads {
+                let sum: f64 = profile.kernels.iter().map(|kernel| kernel.by_thread[thread].ms).sum();
+                assert!((sum - whole).abs() < 1e-6 * whole, "{name}: {sum} of {whole} ms");
+            }
+            for kernel in &profile.kernels {
+                let sum: f64 = kernel.by_thread.iter().map(|time| time.ms).sum();
+                assert!((sum - kernel.time.ms).abs() < 1e-9, "{kernel:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn work_is_counted_by_trial_and_not_by_lane() {
+        let profile = profiled("bptt", 1);
+        let live = u64::from((0..TRIALS).map(|trial| STEPS - trial).sum::<u32>());
+        assert_eq!(kernel(&profile, Section::NeuronUpdate).work.neuron_updates, live * 19);
+        assert_eq!(kernel(&profile, Section::BackwardRecursion).work.neuron_updates, live * 19);
+        // Two blocks of trials.
+        assert_eq!(kernel(&profile, Section::NeuronUpdate).work.calls, 2 * u64::from(STEPS));
+        assert_eq!(kernel(&profile, Section::Optimiser).work.calls, 1);
+    }
+
+    #[test]
+    fn slices_of_a_thread_follow_one_another() {
+        let profile = profiled("mdgl", 2);
+        for thread in 0..2 {
+            let mut slices: Vec<_> = profile.slices.iter().filter(|slice| slice.thread == thread).collect();
+            slices.sort_by_key(|slice| slice.begin);
+            assert!(slices.iter().all(|slice| slice.begin <= slice.end));
+            assert!(slices.windows(2).all(|pair| pair[0].end <= pair[1].begin), "thread {thread}");
+        }
+        let blocks = |stage| profile.slices.iter().filter(|slice| slice.stage == stage).count();
+        assert_eq!([Stage::Draw, Stage::Simulate, Stage::Backward].map(blocks), [6, 6, 6]);
+        assert_eq!([Stage::Prepare, Stage::Optimise, Stage::Rewire].map(blocks), [3, 3, 3]);
+    }
+
+    #[test]
+    fn options_are_checked() {
+        let mut workers = Workers::new(1).unwrap();
+        let cancel = AtomicBool::new(false);
+        with(|model, assignment| {
+            for (iterations, every, path) in [(0, 1, "options.iterations"), (1, 0, "options.every")] {
+                let options = ProfileOptions { iterations, every, peaks: false };
+                let optimiser = Optimiser::default();
+                let error =
+                    profile(model, assignment, &rule("mdgl"), &optimiser, options, &mut workers, &cancel)
+                        .unwrap_err();
+                assert!(error.to_string().starts_with(path), "{error}");
+            }
+        });
+    }
+}

@@ -1,0 +1,18 @@
+//! Profiles: where the time of a training iteration goes, and what the kernels did in it.
+//!
+//! Kernels carry a [`probe::Probe`]; threads record the stages they work on ([`recorder`]); what kernels do is counted
+//! in an iteration of its own ([`work`]). Nothing of this changes a result: probes read clocks and nothing else.
+
+mod clock;
+mod measure;
+pub(crate) mod peak;
+pub(crate) mod probe;
+pub(crate) mod recorder;
+pub(crate) mod section;
+pub(crate) mod work;
+
+pub use measure::{IterationTimes, KernelProfile, Profile, ProfileOptions, SectionTime, profile};
+pub use peak::{Bandwidth, Level, Peak};
+pub use recorder::{Slice, Stage};
+pub use section::Section;
+pub use work::Tally;

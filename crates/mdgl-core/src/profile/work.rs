@@ -1,0 +1,311 @@
+//! What the kernels do, counted exactly, and a model of the bytes and operations that this takes.
+//!
+//! The model counts the loads and stores of the algorithm between registers and memory, wherever the memory lies, and
+//! floating-point operations in lanes whose trial goes on (a multiply-add is two). B is a block of sixteen lanes, s a number,
+//! both in bytes. A pair is an event of one step, in any of its lanes, and one synapse of its sender.
+//!
+//! | kernel | bytes | operations |
+//! |---|---|---|
+//! | drawing inputs | 4 a step and unit (bits written and read), 8 an entry | – |
+//! | input, recurrent scatter | 2 B + s + 4 a pair, 8 an entry | 1 a synaptic event |
+//! | neuron update | 2 B + 2 a cell and step, 2 B more if it adapts; of ψ 2 a cell and step, s a value above 0 | 7 a cell, step and trial, 4 more if it adapts |
+//! | readout | 3 B + 2 s a unit and step; s + 4 a pair if the readout is dense, else a scatter | 2 a unit, step and trial, 1 a synaptic event |
+//! | modulation | B + s + 4 a gain, B a receiver, of nonlocal channels 3 B an emitter and B + s a type and receiver | 2 a gain and trial |
+//! | backward recursion | 2 B a cell and step, and ψ as above; 2 B if it adapts, B if it receives, B if it secretes, of its own signal 2 B and B + s + 4 a readout synapse | 5; 5; 1; 1; 2 a readout synapse |
+//! | eligibility traces (online) | 8 B a trace and step, 1 B more if it adapts | 9; 3 |
+//! | modulation, gather (online) | 3 B and 4 B an output; 1 B and 2 B an output | 6 an output; 3 an output |
+//! | gradient gather | B + 8 a pair, 2 B + 8 a synapse and tile with events | 1 a synaptic event |
+//! | reduction | B a synapse and block, then 3 s | 16 |
+//! | optimiser | 7 s a weight | 13 |
+
+use serde::Serialize;
+
+use super::section::Section;
+use crate::circuit::{Circuit, Fan};
+use crate::encode::{BlockInput, EntryLists};
+use crate::lanes::{Block, LANES};
+use crate::learn::gather::tile_rows;
+use crate::learn::plan::Plan;
+use crate::network::Stage;
+use crate::real::Real;
+use crate::trajectory::Trajectory;
+
+/// What a kernel did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tally {
+    /// How often it ran: steps of blocks for most.
+    pub calls: u64,
+    /// Cells × steps, in each trial.
+    pub neuron_updates: u64,
+    /// Events times synapses of their senders, in each trial.
+    pub synaptic_events: u64,
+    /// Bytes read and written, by the model.
+    pub bytes: u64,
+    /// Floating-point operations, by the model.
+    pub operations: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.neuron_updates += other.neuron_updates;
+        self.synaptic_events += other.synaptic_events;
+        self.bytes += other.bytes;
+        self.operations += other.operations;
+    }
+}
+
+/// Events of each unit in a block of trials.
+#[derive(Debug, Clone, Copy, Default)]
+struct Activity {
+    /// Steps with an event, in any lane; a repeated event apart.
+    entries: u64,
+    /// Lanes of these.
+    lanes: u64,
+    /// Tiles of steps with an event.
+    tiles: u64,
+}
+
+fn activity(lists: &EntryLists, units: usize, steps: usize, tile: usize) -> Vec<Activity> {
+    let mut units = vec![(Activity::default(), usize::MAX); units];
+    for step in 0..steps {
+        for entry in lists.at(step) {
+            let (activity, last) = &mut units[entry.unit as usize];
+            activity.entries += 1;
+            activity.lanes += u64::from(entry.mask.count_ones());
+            activity.tiles += u64::from(*last != step / tile);
+            *last = step / tile;
+        }
+    }
+    units.into_iter().map(|(activity, _)| activity).collect()
+}
+
+/// Bytes of a block of lanes and of a number.
+fn sizes<F: Real>() -> (u64, u64) {
+    (size_of::<Block<F>>() as u64, size_of::<F>() as u64)
+}
+
+/// Steps of all trials of a block, and of the block.
+fn steps<F: Real>(trajectory: &Trajectory<F>) -> (u64, u64) {
+    (trajectory.lengths.iter().map(|&length| u64::from(length)).sum(), trajectory.steps as u64)
+}
+
+fn scattered<F: Real, T: Copy>(activity: &[Activity], fan: &Fan<T>, calls: u64) -> Tally {
+    let (block, number) = sizes::<F>();
+    let mut tally = Tally { calls, ..Tally::default() };
+    for (unit, activity) in activity.iter().enumerate() {
+        let synapses = fan.of(unit).len() as u64;
+        tally.synaptic_events += activity.lanes * synapses;
+        tally.bytes += activity.entries * (8 + synapses * (2 * block + number + 4));
+    }
+    tally.operations = tally.synaptic_events;
+    tally
+}
+
+/// The input of one block.
+pub(crate) fn drawn<F: Real>(input: &BlockInput<F>, steps: usize) -> [(Section, Tally); 1] {
+    let entries: usize = (0..steps).map(|step| input.events.at(step).len()).sum();
+    let analogue = input.analogue.len() as u64 * sizes::<F>().0;
+    let bytes = 4 * (steps * input.units) as u64 + 8 * entries as u64 + analogue;
+    [(Section::DrawingInputs, Tally { calls: 1, bytes, ..Tally::default() })]
+}
+
+/// The forward pass over one block.
+pub(crate) fn simulated<F: Real>(
+    circuit: &Circuit<F>,
+    input: &BlockInput<F>,
+    trajectory: &Trajectory<F>,
+) -> [(Section, Tally); 4] {
+    let (live, calls) = steps(trajectory);
+    let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(circuit.size()));
+    let given = activity(&input.events, input.units, trajectory.steps, tile);
+    let all = activity(spikes, circuit.size(), trajectory.steps, tile);
+    // Spikes of the last step reach nobody.
+    let before = activity(spikes, circuit.size(), trajectory.steps - 1, tile);
+    let mut onto_cells = scattered::<F, _>(&given, &circuit.input, calls);
+    onto_cells.add(analogue(circuit, input, live, calls));
+    let mut readout = match circuit.dense_readout {
+        Some(_) => read_densely(&all, circuit, calls),
+        None => scattered::<F, _>(&all, &circuit.readout, calls),
+    };
+    readout.add(filtered(circuit, live, calls));
+    [
+        (Section::InputScatter, onto_cells),
+        (Section::RecurrentScatter, scattered::<F, _>(&before, &circuit.recurrent, calls)),
+        (Section::NeuronUpdate, updated(circuit, trajectory)),
+        (Section::Readout, readout),
+    ]
+}
+
+fn analogue<F: Real>(circuit: &Circuit<F>, input: &BlockInput<F>, live: u64, calls: u64) -> Tally {
+    let (block, number) = sizes::<F>();
+    let synapses = input.analogue_units.iter().map(|&unit| circuit.input.of(unit as usize).len() as u64);
+    let synapses = synapses.sum::<u64>();
+    Tally {
+        bytes: calls * (input.analogue_units.len() as u64 * block + synapses * (2 * block + number + 4)),
+        operations: 2 * live * synapses,
+        ..Tally::default()
+    }
+}
+
+fn updated<F: Real>(circuit: &Circuit<F>, trajectory: &Trajectory<F>) -> Tally {
+    let (live, calls) = steps(trajectory);
+    let block = sizes::<F>().0;
+    let cells = circuit.size() as u64;
+    let adaptive = circuit.cells.iter().filter(|cell| cell.adaptive).count() as u64;
+    Tally {
+        calls,
+        neuron_updates: live * cells,
+        bytes: calls * (cells * (2 * block + 2) + adaptive * 2 * block) + kept(circuit.size(), trajectory),
+        operations: live * (7 * cells + 4 * adaptive),
+        ..Tally::default()
+    }
+}
+
+/// Bytes of ψ, written or read.
+fn kept<F: Real>(cells: usize, trajectory: &Trajectory<F>) -> u64 {
+    let values = trajectory.mean_psi() * trajectory.steps as f64;
+    let masks = if values > 0.0 { 2 * cells * trajectory.steps } else { 0 };
+    values as u64 * sizes::<F>().1 + masks as u64
+}
+
+/// A readout whose sums stay in registers.
+fn read_densely<F: Real>(activity: &[Activity], circuit: &Circuit<F>, calls: u64) -> Tally {
+    let mut tally = scattered::<F, _>(activity, &circuit.readout, calls);
+    let entries: u64 = activity.iter().map(|activity| activity.entries).sum();
+    tally.bytes = entries * circuit.outputs() as u64 * (sizes::<F>().1 + 4);
+    tally
+}
+
+fn filtered<F: Real>(circuit: &Circuit<F>, live: u64, calls: u64) -> Tally {
+    let (block, number) = sizes::<F>();
+    let outputs = circuit.outputs() as u64;
+    let bytes = calls * outputs * (3 * block + 2 * number);
+    Tally { bytes, operations: 2 * live * outputs, ..Tally::default() }
+}
+
+/// The backward pass over one block, segments simulated again aside.
+pub(crate) fn gone_back<F: Real>(
+    circuit: &Circuit<F>,
+    plan: &Plan<F>,
+    input: &BlockInput<F>,
+    trajectory: &Trajectory<F>,
+) -> [(Section, Tally); 3] {
+    let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(circuit.size()));
+    let given = activity(&input.events, input.units, trajectory.steps, tile);
+    let all = activity(spikes, circuit.size(), trajectory.steps, tile);
+    let before = activity(spikes, circuit.size(), trajectory.steps - 1, tile);
+    let tiles = (trajectory.steps as u64).div_ceil(tile as u64);
+    let mut gathered = Tally { calls: tiles, ..Tally::default() };
+    for (activity, fan) in [(&given, &plan.input), (&before, &plan.recurrent), (&all, &plan.readout)] {
+        gathered.add(summed::<F>(activity, fan));
+    }
+    let (live, calls) = steps(trajectory);
+    [
+        (Section::BackwardRecursion, recursed(circuit, plan, trajectory)),
+        (Section::Modulation, modulated(plan, live, calls)),
+        (Section::GradientGather, gathered),
+    ]
+}
+
+fn summed<F: Real>(activity: &[Activity], fan: &Fan<u32>) -> Tally {
+    let (block, _) = sizes::<F>();
+    let mut tally = Tally::default();
+    for (unit, activity) in activity.iter().enumerate() {
+        let synapses = fan.of(unit).len() as u64;
+        tally.synaptic_events += activity.lanes * synapses;
+        tally.bytes += synapses * (activity.entries * (block + 8) + activity.tiles * (2 * block + 8));
+    }
+    tally.operations = tally.synaptic_events;
+    tally
+}
+
+fn recursed<F: Real>(circuit: &Circuit<F>, plan: &Plan<F>, trajectory: &Trajectory<F>) -> Tally {
+    let (block, number) = sizes::<F>();
+    let (live, calls) = steps(trajectory);
+    let mut tally = Tally {
+        calls,
+        neuron_updates: live * plan.active.len() as u64,
+        bytes: kept(plan.active.len(), trajectory),
+        ..Tally::default()
+    };
+    let receives = u64::from(plan.modulation.is_some());
+    for run in &plan.runs {
+        let (adaptive, signalled) = (u64::from(run.cell.adaptive), u64::from(run.signalled));
+        let secretes = if plan.adjoint { 0 } else { receives * signalled };
+        for p in run.first..run.end {
+            let synapses = signalled * circuit.readout.of(p as usize).len() as u64;
+            let blocks = 2 + 2 * adaptive + receives + secretes + 2 * signalled;
+            tally.bytes += calls * (blocks * block + synapses * (block + number + 4));
+            tally.operations += live * (5 + 5 * adaptive + receives + secretes + 2 * synapses);
+        }
+    }
+    tally
+}
+
+fn modulated<F: Real>(plan: &Plan<F>, live: u64, calls: u64) -> Tally {
+    let Some(modulation) = &plan.modulation else { return Tally::default() };
+    let (block, number) = sizes::<F>();
+    let (mut bytes, mut gains) = (0, 0);
+    for &p in &modulation.receivers {
+        let along = modulation.synaptic.of(p as usize).len() as u64;
+        let types = modulation.types() as u64;
+        bytes += block + along * (block + number + 4) + types * (block + number);
+        gains += along + types;
+    }
+    let emitters = modulation.nonlocal.as_ref().map_or(0, |nonlocal| nonlocal.emitters.len() as u64);
+    Tally {
+        calls,
+        bytes: calls * (bytes + emitters * 3 * block),
+        operations: 2 * live * (gains + emitters),
+        ..Tally::default()
+    }
+}
+
+/// The online form over one block, its simulation aside.
+pub(crate) fn traced<F: Real>(
+    circuit: &Circuit<F>,
+    plan: &Plan<F>,
+    trajectory: &Trajectory<F>,
+) -> [(Section, Tally); 3] {
+    let (block, _) = sizes::<F>();
+    let (live, calls) = steps(trajectory);
+    let traces = plan.slots.iter().filter(|slot| slot.stage != Stage::Readout);
+    let adaptive = traces.clone().filter(|slot| circuit.cells[slot.post as usize].adaptive).count() as u64;
+    let traces = traces.count() as u64;
+    let filters = traces * circuit.outputs() as u64;
+    let modulated = if plan.modulation.is_some() { traces } else { 0 };
+    let filters_modulated = modulated * circuit.outputs() as u64;
+    let tally = |blocks: u64, operations: u64| Tally {
+        calls,
+        bytes: calls * blocks * block,
+        operations: live * operations,
+        ..Tally::default()
+    };
+    [
+        (Section::EligibilityTraces, tally(8 * traces + adaptive, 9 * traces + 3 * adaptive)),
+        (Section::Modulation, tally(3 * modulated + 4 * filters_modulated, 6 * filters_modulated)),
+        (Section::GradientGather, tally(traces + 2 * filters, 3 * filters)),
+    ]
+}
+
+/// Sums of so many slots over lanes, in each of so many blocks, and over blocks.
+pub(crate) fn reduced<F: Real>(slots: usize, blocks: usize) -> [(Section, Tally); 1] {
+    let (block, number) = sizes::<F>();
+    let sums = (slots * blocks) as u64;
+    let tally = Tally {
+        calls: blocks as u64,
+        bytes: sums * (block + 3 * number),
+        operations: sums * LANES as u64,
+        ..Tally::default()
+    };
+    [(Section::Reduction, tally)]
+}
+
+/// The optimiser on so many weights.
+pub(crate) fn optimised<F: Real>(weights: usize) -> [(Section, Tally); 1] {
+    let (weights, number) = (weights as u64, sizes::<F>().1);
+    let tally = Tally { calls: 1, bytes: 7 * number * weights, operations: 13 * weights, ..Tally::default() };
+    [(Section::Optimiser, tally)]
+}

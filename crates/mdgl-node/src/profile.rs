@@ -1,0 +1,47 @@
+//! Profiles of training iterations.
+
+use std::sync::atomic::AtomicBool;
+
+use mdgl_core::profile::ProfileOptions;
+use mdgl_core::{Assignment, Model, Optimiser, Rule, Workers};
+use napi_derive::napi;
+
+use crate::error::{Failure, Result};
+use crate::float::Float;
+use crate::number::{to_u32, to_usize};
+
+/// How to profile.
+#[napi(object, object_to_js = false)]
+pub struct ProfilePlan {
+    /// Iterations that are profiled.
+    pub iterations: f64,
+    /// Of so many steps one is timed.
+    pub every: f64,
+    /// Whether to measure the machine's peaks.
+    pub peaks: bool,
+}
+
+impl ProfilePlan {
+    /// The engine's options.
+    pub fn options(&self) -> Result<ProfileOptions> {
+        Ok(ProfileOptions {
+            iterations: to_usize(self.iterations, "options.iterations")?,
+            every: to_u32(self.every, "options.every")?,
+            peaks: self.peaks,
+        })
+    }
+}
+
+/// A profile as JSON.
+pub fn profile<F: Float>(
+    model: &Model<F>,
+    assignment: Assignment<'_>,
+    rule: &Rule,
+    optimiser: &Optimiser,
+    options: ProfileOptions,
+    workers: &mut Workers<F>,
+    cancel: &AtomicBool,
+) -> Result<String> {
+    let profile = mdgl_core::profile::profile(model, assignment, rule, optimiser, options, workers, cancel)?;
+    serde_json::to_string(&profile).map_err(|error| Failure::bug(format!("a profile is no JSON ({error})")))
+}

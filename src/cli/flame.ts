@@ -1,0 +1,21 @@
+import { fileURLToPath } from 'node:url'
+
+/** How to see the engine with `perf`: release builds keep symbols and line tables. */
+export function flameHelp(task: string, rule: string): string {
+  const main = fileURLToPath(new URL('./main.js', import.meta.url))
+  const run = `node ${main} profile ${task} --rule ${rule} --no-peaks --iterations 200`
+  return `The engine's release builds keep symbols and line tables, so that Linux's perf can name functions and lines:
+
+  perf record -F 999 --call-graph dwarf,8192 -o mdgl.perf ${run}
+  perf report -i mdgl.perf --no-children --sort symbol -g none                        # by function
+  perf annotate -i mdgl.perf --stdio -l mdgl_core::lanes::dispatch::f32::enter        # a kernel by line and instruction
+
+Everything that a kernel does at each step is inlined into one function for each kernel and instruction set, \`enter\`: lines
+tell its parts apart. Sources are shown where the engine was built, in a clone after \`npm run build\`.
+
+A flame graph, with inferno (\`cargo install inferno\`):
+
+  perf script -i mdgl.perf --no-inline | inferno-collapse-perf | inferno-flamegraph > mdgl-flame.svg
+
+If perf may not record, lower the guard until the next boot: sudo sysctl kernel.perf_event_paranoid=1`
+}

@@ -1,0 +1,70 @@
+import type { NetworkDescription } from '../description.js'
+import { column, type Disc, disc, type Point, ring } from './network-geometry.js'
+
+/** The picture's size. */
+export const SIZE = { width: 960, height: 700 }
+/** The middle of the ring of types. */
+export const CENTRE = { x: 480, y: 355 }
+const RADIUS = { x: 260, y: 225 }
+const INPUT_X = 70
+const READOUT_X = 890
+const LABEL_GAP = 14
+
+/** Where everything stands. */
+export interface Layout {
+  /** Where the cells of each type are gathered. */
+  readonly types: ReadonlyMap<string, Disc>
+  /** The units of each input, population and readout. */
+  readonly units: ReadonlyMap<string, readonly Point[]>
+  /** The names of inputs and readouts. */
+  readonly labels: readonly (Point & { readonly text: string })[]
+}
+
+/** Inputs on the left, readouts on the right, and between them the cells of each type that has any. */
+export function layOut(description: NetworkDescription): Layout {
+  const { inputs = [], populations, readouts = [] } = description
+  const cells = typesOf(description)
+  const centres = ring(cells.length, CENTRE, RADIUS)
+  const types = new Map(cells.map(({ name, members }, i) => [name, disc(members.length, centres[i] ?? CENTRE)]))
+  const recurrent = new Map(populations.map(({ name }): [string, Point[]] => [name, []]))
+  for (const { name, members } of cells) {
+    for (const [i, { population, unit }] of members.entries()) {
+      const dots = recurrent.get(population)
+      const dot = types.get(name)?.dots[i]
+      if (dots !== undefined && dot !== undefined) dots[unit] = dot
+    }
+  }
+  const sides = [...columns(inputs, INPUT_X), ...columns(readouts, READOUT_X)]
+  return {
+    types,
+    units: new Map([...recurrent, ...sides.map(({ text, dots }): [string, Point[]] => [text, dots])]),
+    labels: sides.map(({ text, dots, x }) => ({ text, x, y: Math.min(...dots.map(({ y }) => y)) - LABEL_GAP }))
+  }
+}
+
+interface Cells {
+  readonly name: string
+  readonly members: readonly { readonly population: string; readonly unit: number }[]
+}
+
+/** The types that have cells; without types, every population is one. */
+function typesOf({ populations, types }: NetworkDescription): Cells[] {
+  const sizes = new Map(populations.map(({ name, size }) => [name, size]))
+  const all = (population: string) => Array.from({ length: sizes.get(population) ?? 0 }, (_, unit) => unit)
+  const declared = types ?? populations.map(({ name }) => ({ name, members: [{ population: name, units: all(name) }] }))
+  return declared
+    .map(({ name, members }) => ({
+      name,
+      members: members.flatMap(({ population, units = all(population) }) => units.map(unit => ({ population, unit })))
+    }))
+    .filter(({ members }) => members.length > 0)
+}
+
+/** Parts one below the other, the units of each in a column. */
+function columns(parts: readonly { readonly name: string; readonly size: number }[], x: number) {
+  const height = (SIZE.height - 160) / Math.max(1, parts.length)
+  return parts.map(({ name, size }, i) => {
+    const middle = { x, y: CENTRE.y + (i - (parts.length - 1) / 2) * height }
+    return { text: name, x, dots: column(size, middle, height - 50) }
+  })
+}

@@ -1,0 +1,25 @@
+import { numbers } from '../check.js'
+import { invalid } from '../error.js'
+
+/**
+ * The normalised error of a regression, Σ (y − y*)² / Σ y*²: 0 for a perfect output, 1 for one that is always 0. With
+ * the loss `'squared-error'` it is E over ½ Σ y*², the mean over trials.
+ *
+ * @example
+ * ```ts
+ * const { readout } = await simulate(model, batch);
+ * console.log(normalisedError(readout, batch.targets));
+ * ```
+ * @param outputs - y, in the same order as the targets.
+ * @param targets - y*.
+ * @throws {@link MdglError} `'invalid'` for arrays of different lengths and for targets that are all 0.
+ */
+export function normalisedError(outputs: ArrayLike<number>, targets: ArrayLike<number>): number {
+  const wanted = Array.from(numbers(targets, 'targets'))
+  if (numbers(outputs, 'outputs').length !== wanted.length) {
+    throw invalid('outputs', outputs, `as many values as targets, ${wanted.length}`)
+  }
+  const power = wanted.reduce((sum, value) => sum + value ** 2, 0)
+  if (!(power > 0)) throw invalid('targets', targets, 'at least one value that is not 0')
+  return wanted.reduce((sum, value, i) => sum + ((outputs[i] ?? 0) - value) ** 2, 0) / power
+}

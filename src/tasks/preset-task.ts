@@ -1,0 +1,38 @@
+import type { Names, NetworkDescription } from '../description.js'
+import type { Optimiser } from '../optimiser.js'
+import type { Task } from '../task.js'
+
+/** The names of a network of one recurrent population, `cells`, with one input and one readout. */
+export interface CellNames<Input extends string, Readout extends string, Type extends string> extends Names {
+  /** The input. */
+  readonly input: Input
+  /** The recurrent population. */
+  readonly population: 'cells'
+  /** The readout. */
+  readonly readout: Readout
+  /** The cell types. */
+  readonly type: Type
+  /** The projections. */
+  readonly projection: `${Input}->cells` | 'cells->cells' | `cells->${Readout}`
+}
+
+/** A task that brings its network and its defaults along. */
+export interface PresetTask<N extends Names = Names> extends Task<N> {
+  /**
+   * The network that goes with the task.
+   *
+   * @param options - The seed of connectivity and initial weights.
+   */
+  network(options: {
+    /** Seed of connectivity and initial weights. */
+    readonly seed: number
+  }): NetworkDescription<N>
+  /** The optimiser's defaults for this task. */
+  readonly optimiser: Optimiser
+  /** Default number of iterations. */
+  readonly iterations: number
+  /** Default number of trials a batch. */
+  readonly batchSize: number
+  /** Default number of iterations between validations. */
+  readonly validateEvery: number
+}

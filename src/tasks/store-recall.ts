@@ -1,0 +1,139 @@
+import type { Batch } from '../batch.js'
+import { positive, record, wholeNumber } from '../check.js'
+import type { NetworkDescription } from '../description.js'
+import { poissonRates } from '../encoders/poisson.js'
+import { invalid } from '../error.js'
+import { network } from '../network.js'
+import type { BatchRandom, Random } from '../task.js'
+import type { CellNames, PresetTask } from './preset-task.js'
+
+/** The names of the parts of the network of {@link storeRecall}. */
+export type StoreRecallNames = CellNames<'symbols', 'bit', 'inhibitory' | 'excitatory'>
+
+/** Options of {@link storeRecall}. */
+export interface StoreRecallOptions {
+  /** The longest sequence, in symbols: at least 3. Default 12. */
+  readonly symbols?: number
+  /** Expected number of symbols before a store, and between a store and its recall. Default 6. */
+  readonly expectedDelay?: number
+  /** Duration of a symbol in ms. Default 200. */
+  readonly symbolDuration?: number
+}
+
+const RATE = 50
+/** Inputs for each of: bit 0, bit 1, store, recall. */
+const POPULATION = 25
+
+/**
+ * Store-recall (Bellec et al. 2018, "Long short-term memory and learning-to-learn in networks of spiking neurons", and
+ * the code published with it and with Bellec et al. 2020): a stream of random bits, 200 ms each; a store command comes
+ * with a bit that has to be kept, and a recall command asks for it while no bit is shown. Until a store comes, each
+ * symbol is one with probability 1/7, from then on a recall, and so on; a recall never follows a store at once. 100
+ * inputs in four populations of 25 (bit 0, bit 1, store, recall) fire at 50 Hz. Sequences have 12 symbols and at least
+ * one store and recall.
+ *
+ * Ours: a trial ends with its last recall, and the cross-entropy is averaged over that symbol alone; the original
+ * counts every recall of the sequence. Trials differ in length.
+ *
+ * Theirs: 60 LIF and 40 ALIF cells, β 1.7, τ_a 1200 ms, Adam, 128 trials. Ours: signs (81 excitatory, 19 inhibitory),
+ * types, density and all else of Fig. 3C of Liu et al. 2021 (theirs are all to all, of either sign), Adam at 0.005, c =
+ * 0.01 at 10 Hz, 1000 iterations.
+ *
+ * @param options - Symbols, their duration and the expected delay.
+ * @throws {@link MdglError} `'invalid'` for an option that is not allowed.
+ */
+export function storeRecall(options: StoreRecallOptions = {}): PresetTask<StoreRecallNames> {
+  const stream = complete(options)
+  return Object.freeze({
+    name: 'store-recall',
+    description: 'Keep a bit until it is asked for.',
+    network: storeRecallNetwork,
+    loss: { kind: 'cross-entropy', window: stream.symbolDuration },
+    regulariser: { strength: 0.01, targetRate: 10 },
+    optimiser: { kind: 'adam', learningRate: 0.005 },
+    iterations: 1000,
+    batchSize: 128,
+    validateEvery: 10,
+    batch: ({ size, rng }: { readonly size: number; readonly rng: BatchRandom }) => makeBatch(stream, size, rng)
+  } as const)
+}
+
+function storeRecallNetwork({ seed }: { readonly seed: number }): NetworkDescription<StoreRecallNames> {
+  return network({ seed })
+    .input('symbols', 100, { sign: { excitatory: 81, inhibitory: 19, shuffled: true } })
+    .alif('cells', 100, {
+      sign: { excitatory: 81, inhibitory: 19 },
+      adaptationTimeConstant: 1200,
+      adaptationStrength: Array.from({ length: 100 }, (_, cell) => (cell < 60 ? 0 : 1.7))
+    })
+    .readout('bit', 2)
+    .type('inhibitory', { cells: { from: 0, to: 19 } })
+    .type('excitatory', { cells: { from: 19, to: 100 } })
+    .project('symbols', 'cells', { density: 0.1 })
+    .project('cells', 'cells', { density: 0.1 })
+    .project('cells', 'bit', { density: 0.1 })
+    .build()
+}
+
+function complete(options: StoreRecallOptions): Required<StoreRecallOptions> {
+  record(options, 'options', ['symbols', 'expectedDelay', 'symbolDuration'])
+  const symbols = wholeNumber(options.symbols ?? 12, 'options.symbols', 3, MOST_SYMBOLS)
+  const expectedDelay = positive(options.expectedDelay ?? 6, 'options.expectedDelay')
+  if (expectedDelay > symbols) {
+    throw invalid('options.expectedDelay', expectedDelay, `at most the number of symbols, ${symbols}`)
+  }
+  const symbolDuration = positive(options.symbolDuration ?? 200, 'options.symbolDuration')
+  return { symbols, expectedDelay, symbolDuration }
+}
+
+const MOST_SYMBOLS = 1000
+
+/** One symbol of the stream. A recall shows no bit. */
+interface StreamSymbol {
+  readonly command: 'none' | 'store' | 'recall'
+  readonly bit: 0 | 1
+}
+
+function makeBatch(stream: Required<StoreRecallOptions>, size: number, rng: BatchRandom): Batch<'symbols'> {
+  const { symbolDuration } = stream
+  const trials = Array.from({ length: size }, (_, trial) => drawSequence(stream, rng.trial(trial)))
+  const rates = trials.flatMap((sequence, trial) =>
+    sequence.flatMap(({ command, bit }, at) =>
+      poissonRates(
+        [
+          command !== 'recall' && bit === 0,
+          command !== 'recall' && bit === 1,
+          command === 'store',
+          command === 'recall'
+        ].map(active => (active ? RATE : 0)),
+        { trial, from: at * symbolDuration, to: (at + 1) * symbolDuration, unitsEach: POPULATION }
+      )
+    )
+  )
+  return {
+    length: trials.map(sequence => sequence.length * symbolDuration),
+    inputs: { symbols: { rates } },
+    targets: Uint32Array.from(trials, sequence => sequence.findLast(({ command }) => command === 'store')?.bit ?? 0)
+  }
+}
+
+/** A stream cut behind its last recall; one without a recall is drawn again. */
+function drawSequence(stream: Required<StoreRecallOptions>, random: Random): readonly StreamSymbol[] {
+  for (;;) {
+    const sequence = drawStream(stream, random)
+    const last = sequence.findLastIndex(({ command }) => command === 'recall')
+    if (last >= 0) return sequence.slice(0, last + 1)
+  }
+}
+
+function drawStream({ symbols, expectedDelay }: Required<StoreRecallOptions>, random: Random): StreamSymbol[] {
+  const sequence: StreamSymbol[] = []
+  let stored = false
+  while (sequence.length < symbols) {
+    const bit = random.integer(2) as 0 | 1
+    const due = random.uniform() <= 1 / (1 + expectedDelay) && sequence.at(-1)?.command !== 'store'
+    sequence.push({ command: due ? (stored ? 'recall' : 'store') : 'none', bit })
+    if (due) stored = !stored
+  }
+  return sequence
+}

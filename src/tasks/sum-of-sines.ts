@@ -1,0 +1,46 @@
+import { finite, nonNegative, numbers, positive, record } from '../check.js'
+import { toPositiveSteps } from '../duration.js'
+import { invalid } from '../error.js'
+
+/** Options of {@link sumOfSines}; the arrays have one entry a sine. */
+export interface SinesOptions {
+  /** In ms. */
+  readonly duration: number
+  /** In Hz. */
+  readonly frequencies: ArrayLike<number>
+  /** Amplitudes. */
+  readonly weights: ArrayLike<number>
+  /** In radians. Default 0. */
+  readonly phases?: ArrayLike<number>
+  /** The network's step in ms. Default 1. */
+  readonly dt?: number
+}
+
+/**
+ * A target curve: Σ_i w_i sin(2π f_i t + φ_i) at t = 0, dt, 2 dt, …
+ *
+ * @param options - Duration, frequencies, weights and phases.
+ * @returns One value a step.
+ * @throws {@link MdglError} `'invalid'` for an option that is not allowed and for arrays of different lengths.
+ */
+export function sumOfSines(options: SinesOptions): Float64Array {
+  record(options, 'options', ['duration', 'frequencies', 'weights', 'phases', 'dt'])
+  const { dt = 1, duration } = options
+  const steps = toPositiveSteps(duration, positive(dt, 'options.dt'), 'options.duration')
+  const frequencies = Array.from(numbers(options.frequencies, 'options.frequencies'))
+  const weights = sameLength(options.weights, frequencies.length, 'options.weights')
+  const phases = sameLength(options.phases ?? frequencies.map(() => 0), frequencies.length, 'options.phases')
+  const sines = frequencies.map((frequency, i) => ({
+    perStep: (2 * Math.PI * nonNegative(frequency, `options.frequencies[${i}]`) * dt) / 1000,
+    weight: finite(weights[i], `options.weights[${i}]`),
+    phase: finite(phases[i], `options.phases[${i}]`)
+  }))
+  return Float64Array.from({ length: steps }, (_, step) =>
+    sines.reduce((sum, { perStep, weight, phase }) => sum + weight * Math.sin(perStep * step + phase), 0)
+  )
+}
+
+function sameLength(values: ArrayLike<number>, length: number, path: string): ArrayLike<number> {
+  if (numbers(values, path).length !== length) throw invalid(path, values, `as many entries as frequencies (${length})`)
+  return values
+}
