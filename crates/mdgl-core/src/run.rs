@@ -134,16 +134,23 @@ impl<F: Real> Workers<F> {
     fn blocks<T: Send>(
         &self,
         batch: &Batch,
-        job: impl Fn(usize, &mut Room<F>) -> Result<T> + Sync,
+        job: impl Fn(usize, &mut Room<F>) -> Result<T> + Sync + Send,
     ) -> Result<Vec<T>> {
-        let run = |block| {
+        self.each_block(batch, |block| {
             let mut room = self.take_room();
             let result = job(block, &mut room);
             self.give_room(room);
             result
-        };
+        })
+    }
+
+    fn each_block<T: Send>(
+        &self,
+        batch: &Batch,
+        job: impl Fn(usize) -> Result<T> + Sync + Send,
+    ) -> Result<Vec<T>> {
         let blocks = batch.trials.div_ceil(LANES);
-        self.pool.install(|| (0..blocks).into_par_iter().map(run).collect())
+        self.pool.install(|| (0..blocks).into_par_iter().map(job).collect())
     }
 
     fn take_room(&self) -> Room<F> {
@@ -399,9 +406,10 @@ impl<F: Real> Pass<'_, F> {
     }
 
     fn simulate_all(&self, keep: Keep<'_>) -> Result<Vec<Room<F>>> {
-        self.workers.blocks(self.batch, |block, room| {
-            self.simulate(block, room, keep)?;
-            Ok(std::mem::take(room))
+        self.workers.each_block(self.batch, |block| {
+            let mut room = self.workers.take_room();
+            self.simulate(block, &mut room, keep)?;
+            Ok(room)
         })
     }
 
@@ -786,4 +794,41 @@ fn transpose<F: Real>(blocks: &[&[Block<F>]], trials: usize, columns: usize) -> 
         }
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::batch::{DrawKey, Input};
+    use crate::network::Network;
+
+    #[test]
+    fn a_regularised_batch_leaves_no_more_rooms_than_it_has_blocks() {
+        let description = json!({
+            "schema": "mdgl-network/1",
+            "inputs": [],
+            "populations": [{"name": "a", "size": 2, "model": "lif"}],
+            "readouts": [{"name": "out", "size": 2}],
+            "projections": [{"from": "a", "to": "out", "density": 1}]
+        });
+        let network = Network::new(serde_json::from_value(description).unwrap()).unwrap();
+        let model = Model::<f32>::new(Arc::new(network)).unwrap();
+        let key = DrawKey::default();
+        let batch = Batch { trials: 40, steps: 5, lengths: None, inputs: Vec::<Input>::new(), key };
+        let loss = json!({"readout": "out", "kind": "cross-entropy", "window": 1});
+        let regulariser = json!({"strength": 1, "targetRate": 10});
+        let objective: Objective =
+            serde_json::from_value(json!({"losses": [loss], "regulariser": regulariser})).unwrap();
+        let targets = [Targets::Classes(vec![0; 40])];
+        let assignment = Assignment { batch: &batch, objective: &objective, targets: &targets };
+        let workers = Workers::new(1).unwrap();
+        for _ in 0..5 {
+            gradients(&model, assignment, &Rule::mdgl(), None, &workers, &AtomicBool::new(false)).unwrap();
+        }
+        assert_eq!(workers.rooms.lock().unwrap().len(), 3);
+    }
 }

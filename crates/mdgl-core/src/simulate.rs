@@ -230,8 +230,7 @@ fn update_neurons<L: Lanes, P: Psi<L::Scalar>>(
         let adaptation = &mut state.adaptation[cells.clone()];
         let blocks = membrane.iter_mut().zip(adaptation).zip(refractory);
         for (unit, ((membrane, adaptation), &refractory)) in cells.zip(blocks) {
-            let stepped =
-                neuron::step(constants, L::load(membrane), L::load(adaptation), refractory | over);
+            let stepped = neuron::step(constants, L::load(membrane), L::load(adaptation), refractory | over);
             psi.put(unit, stepped.psi);
             stepped.membrane.store(membrane);
             if constants.adaptive {

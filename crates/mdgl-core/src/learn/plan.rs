@@ -156,7 +156,9 @@ fn runs<F: Real>(circuit: &Circuit<F>, is_active: &[bool], signalled: &[bool]) -
     for (p, &cell) in circuit.cells.iter().enumerate().filter(|&(p, _)| is_active[p]) {
         let first = p as u32;
         match runs.last_mut() {
-            Some(run) if run.end == first && run.cell == cell && run.signalled == signalled[p] => run.end += 1,
+            Some(run) if run.end == first && run.cell == cell && run.signalled == signalled[p] => {
+                run.end += 1
+            }
             _ => runs.push(ActiveRun { first, end: first + 1, signalled: signalled[p], cell }),
         }
     }
