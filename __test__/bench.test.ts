@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
+import { makeWork } from '../src/bench/work.js'
+import type { WorkloadName } from '../src/bench/workloads.js'
 import { gradients, Model, simulate } from '../src/index.js'
 import { scalingCurves } from '../src/plots/scaling.js'
 import { jsonLines, mdgl, temporaryFolder } from './helpers/cli.js'
@@ -29,6 +31,53 @@ test('bench names the instruction set it was told to use, and prints for people'
   const { code, stdout, stderr } = await mdgl('bench', 'W3', '--simd', 'portable', '--repeats', '1', ...TINY)
   t.is(code, 0, stderr)
   t.regex(stdout, /^W3, mdgl, \d+ threads?, portable: \d+\.\d\d ms an iteration\n {2}median of 1, /)
+})
+
+test('bench --against runs two workloads in turns, and prints times and ratios', async t => {
+  const { code, stdout, stderr } = await mdgl(
+    'bench',
+    'W-silent',
+    '--against',
+    'W',
+    '--json',
+    '--repeats',
+    '2',
+    ...TINY
+  )
+  t.is(code, 0, stderr)
+  const lines = jsonLines(stdout)
+  t.is(lines.length, 1)
+  const { workload, against, repeats, nsPerUpdate, nsPerUpdateAgainst, ratio } = lines[0] ?? {}
+  t.deepEqual([workload, against, repeats], ['W-silent', 'W', 2])
+  const passes = ['forward', 'gradient', 'neuron-update', 'backward-recursion']
+  for (const costs of [nsPerUpdate, nsPerUpdateAgainst, ratio]) t.deepEqual(Object.keys(costs as object), passes)
+  const [ours, theirs, over] = [nsPerUpdate, nsPerUpdateAgainst, ratio] as Record<string, number>[]
+  for (const pass of passes) {
+    t.true(Number(ours?.[pass]) > 0 && Number(theirs?.[pass]) > 0, pass)
+    t.is(over?.[pass], Number(ours?.[pass]) / Number(theirs?.[pass]))
+  }
+})
+
+test('bench --against prints for people', async t => {
+  const { code, stdout, stderr } = await mdgl('bench', 'W-faint', '--against', 'W', '--repeats', '1', ...TINY)
+  t.is(code, 0, stderr)
+  t.regex(stdout, /^W-faint against W, mdgl, \d+ threads?, \w+: processor ns a neuron update, least of 1 in turns\n/)
+  t.is(stdout.match(/ratio \d+\.\d{3}$/gm)?.length, 4)
+})
+
+test('W-silent falls silent, and W-faint has the spikes of W and hardly a gradient', async t => {
+  const spikes = async (workload: WorkloadName) => {
+    const { model, batch } = await makeWork(workload, 1, { batch: 3 })
+    return { model, batch, spikes: (await simulate(model, batch)).spikes }
+  }
+  const silent = await spikes('W-silent')
+  t.true(silent.spikes.length > 0)
+  t.true(silent.spikes.every((step, i) => i % 3 !== 1 || step < 40))
+  const [faint, W] = [await spikes('W-faint'), await spikes('W')]
+  t.deepEqual(faint.spikes, W.spikes)
+  const { projections } = await gradients(faint.model, faint.batch, 'bptt', { loss: { kind: 'cross-entropy' } })
+  const largest = Math.max(...Array.from(projections['cells->cells']?.values ?? [], Math.abs))
+  t.true(largest > 0 && largest < 1e-9)
 })
 
 for (const workload of ['W', 'W3', 'W-paper']) {
@@ -71,6 +120,9 @@ for (const [what, args, says] of [
   ['an unknown instruction set', ['bench', 'W', '--simd', 'mmx'], /--simd is 'mmx'.*avx512/],
   ['no repeats', ['bench', 'W', '--repeats', '0'], /at least 1/],
   ['a density above 1', ['bench', 'W', '--density', '2'], /--density is '2'; it must be at most 1/],
+  ['a comparison with nothing known', ['bench', 'W', '--against', 'W9'], /--against is 'W9'; it must be one of W, W2/],
+  ['a comparison of nothing', ['bench', '--against', 'W'], /a workload is missing/],
+  ['a comparison exported', ['bench', '--export', 'W', '--against', 'W2'], /--against is not for --export/],
   ['an export without a file', ['bench', '--export', 'W'], /--export needs --out/],
   ['another Fig. 3C', ['bench', 'W-paper', '--steps', '100'], /--steps is not for W-paper/]
 ] as const) {

@@ -248,8 +248,17 @@ test('values of a squared error do not say how many trials there are', async t =
 })
 
 test('rules are refused: unknown values and combinations without an equation', t => {
-  invalidAt(t, 'rule.hops', () => expandRule(loose({ ...rules.mdgl, hops: 2 })))
-  invalidAt(t, 'rule.feedback', () => expandRule(loose({ ...rules.mdgl, feedback: { random: 1 } })))
+  for (const hops of [65, 1.5, -1, '1']) {
+    invalidAt(t, 'rule.hops', () => expandRule(loose({ ...rules.mdglExact, hops })))
+  }
+  invalidAt(t, 'rule.channels.kernel', () => expandRule({ ...rules.mdglCell, hops: 2 }))
+  invalidAt(t, 'rule.feedback', () => expandRule(loose({ ...rules.eprop, feedback: 'random' })))
+  invalidAt(t, 'rule.feedback', () => expandRule({ ...rules.bptt, feedback: { random: {} } }))
+  invalidAt(t, 'rule.feedback.random.density', () =>
+    expandRule({ ...rules.eprop, feedback: { random: { density: 0 } } })
+  )
+  invalidAt(t, 'rule.feedback.random.seed', () => expandRule({ ...rules.eprop, feedback: { random: { seed: -1 } } }))
+  invalidAt(t, 'rule.feedback.random', () => expandRule(loose({ ...rules.mdgl, feedback: { random: 1 } })))
   invalidAt(t, 'rule.estimator', () => expandRule(loose({ ...rules.mdgl, estimator: 'rtrl' })))
   invalidAt(t, 'rule.estimator', () => expandRule({ ...rules.bptt, estimator: 'online' }))
   invalidAt(t, 'rule.channels', () => expandRule({ ...rules.bptt, channels: 'network' }))

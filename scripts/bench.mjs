@@ -1,6 +1,8 @@
-// `npm run bench`: every workload, rule, thread count and instruction set, and how the time grows with the network.
+// `npm run bench`: every workload, rule, thread count and instruction set, networks of numbers near 0 against an active one,
+// and how the time grows with the network.
 // Prints Markdown, writes it into docs/performance.md, and the curves to docs/pictures/scaling.{svg,png}.
-// Options for a look at a part, which is printed and not written: --workloads W,W3 --rules mdgl --simd avx512 --no-scaling.
+// Options for a look at a part, which is printed and not written: --workloads W,W3 --rules mdgl --simd avx512 --no-scaling
+// --no-ratios.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
@@ -16,7 +18,8 @@ const { values } = parseArgs({
     workloads: { type: 'string', default: 'W,W-paper,W2,W3,W-dense' },
     rules: { type: 'string', default: 'bptt,eprop,mdgl,nl-mdgl,mdgl-cell,on-mdgl' },
     simd: { type: 'string', default: 'avx512,avx2,portable' },
-    'no-scaling': { type: 'boolean', default: false }
+    'no-scaling': { type: 'boolean', default: false },
+    'no-ratios': { type: 'boolean', default: false }
   }
 })
 const workloads = values.workloads.split(',')
@@ -69,6 +72,30 @@ function workloadTable(workload, results) {
     `### ${workload}: ms an iteration`,
     '',
     markdown([[...header, `${rated}: 10⁶ neuron updates/s`, '10⁶ synaptic events/s'], ...rows], 1)
+  ].join('\n')
+}
+
+const PASSES = ['forward', 'gradient', 'neuron-update', 'backward-recursion']
+
+/** Decayed state and faint learning signals must not slow a kernel: ratios to W, in turns. */
+async function ratios() {
+  const rows = []
+  for (const workload of ['W-silent', 'W-faint']) {
+    for (const simd of values.simd.split(',')) {
+      console.error(`mdgl: ${workload} against W, ${simd}`)
+      await quiet()
+      for (const rule of SCALING_RULES) {
+        const result = await bench(workload, { against: 'W', rule, simd, threads: 1, repeats: 20 })
+        if (result !== null) rows.push([workload, simd, rule, ...PASSES.map(pass => result.ratio[pass].toFixed(2))])
+      }
+    }
+  }
+  return [
+    '### Numbers near 0',
+    '',
+    'Processor time a neuron update over that of W, 1 thread, the least of 20 rounds in turns.',
+    '',
+    markdown([['workload', 'instructions', 'rule', ...PASSES], ...rows], 3)
   ].join('\n')
 }
 
@@ -153,6 +180,7 @@ function modulationTerm(panels) {
 await guarded(async () => {
   await prepare()
   const parts = [await workloadTables()]
+  if (!values['no-ratios']) parts.push(await ratios())
   if (!values['no-scaling']) parts.push(await scaling())
   const text = [circumstances(load), ...parts].join('\n\n')
   console.log(text)

@@ -92,6 +92,7 @@ export { type ProfileTrace, type TraceEvent, traceProfile } from './profile-trac
 export type { ProjectionValues } from './projection.js'
 export {
   expandRule,
+  type RandomFeedback,
   type Rule,
   type RuleConstant,
   type RuleName,

@@ -18,7 +18,7 @@ export interface ProfileOptions extends RunOptions, ObjectiveOptions {
   readonly seed?: number | undefined
   /** Iterations that are profiled; as many plain ones run in between, for comparison. Default 20. */
   readonly iterations?: number | undefined
-  /** Of so many steps of a kernel one, at random, is timed: more is cheaper and less certain. Default 32. */
+  /** Of so many steps of a kernel one, at random, is timed: more is cheaper and less certain. Default 32; from 2 on what the clock costs is known. */
   readonly every?: number | undefined
   /** Whether to measure the machine's own peaks as well, which takes about a second. Default true. */
   readonly peaks?: boolean | undefined
@@ -56,7 +56,7 @@ export type ProfiledKernel =
 export interface ProfiledTime {
   /** ms an iteration, mean over the profiled iterations. */
   readonly ms: number
-  /** One standard error of it in ms that comes from timing some steps only; 0 where every call was timed. */
+  /** One standard error of it in ms, from timing some steps only and from what the clock costs; 0 where neither is so. */
   readonly standardError: number
 }
 

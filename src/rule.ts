@@ -1,4 +1,4 @@
-import { list, object, oneOf, record } from './check.js'
+import { list, object, oneOf, positive, record, wholeNumber } from './check.js'
 import type { Channel, Gain, Kernel, Reach } from './description.js'
 import { invalid } from './error.js'
 import { deepFreeze } from './freeze.js'
@@ -16,6 +16,22 @@ export interface UniformChannel {
 }
 
 /**
+ * Fixed random feedback: a pair of a cell and a readout unit has a weight with probability `density`, drawn from a normal
+ * distribution of mean 0. The weights depend on the seed and the network's sizes alone.
+ */
+export interface RandomFeedback {
+  /** How the weights are drawn. */
+  readonly random: {
+    /** Seed of the draw. Default 1. */
+    readonly seed?: number
+    /** Fraction of the pairs that have a weight, above 0 to 1. Default 1; below it is sparse random feedback. */
+    readonly density?: number
+    /** Standard deviation of a weight. Default 1, as in Bellec et al. 2020. */
+    readonly standardDeviation?: number
+  }
+}
+
+/**
  * A learning rule: one plain value from which the gradient of every weight follows,
  * ∂E/∂W[q→p] ≈ Σ_t (L_p,t + Γ_p,t+1) e_qp,t, with L the learning signal, e the eligibility trace and Γ the modulation
  * that the channels carry. Source: Liu et al. 2021 (MDGL); Bellec et al. 2020 (e-prop).
@@ -26,12 +42,18 @@ export interface Rule {
    * `'all'`, one that carries the influence of the weights along with the state: see {@link rules}.
    */
   readonly estimator: 'backward' | 'online' | 'rtrl' | 'snap1' | 'uoro' | 'kf-rtrl'
-  /** The weights through which errors reach the cells: those of the readout. */
-  readonly feedback: 'symmetric'
+  /**
+   * The weights B through which errors reach the cells, L_p,t = (1−κ) Σ_k B[p→k] g_k,t: those of the readout at the
+   * moment, or random ones. With random ones every cell that has a weight has a learning signal.
+   */
+  readonly feedback: 'symmetric' | RandomFeedback
   /** The network's own channels, one kind of channel between all types, or a list. */
   readonly channels: 'network' | UniformChannel | readonly Channel[]
-  /** How many synapses a cell's influence is followed: 0 is e-prop, 1 is MDGL, all is BPTT. */
-  readonly hops: 0 | 1 | 'all'
+  /**
+   * How many synapses a cell's influence is followed: 0 is e-prop, 1 is MDGL, all is BPTT. Two to 64 need channels of
+   * kernel `'exact'`: a cell secretes the λv of the rule with one hop less.
+   */
+  readonly hops: number | 'all'
   /** The derivative on the recurrent path: the pseudo-derivative ψ. */
   readonly recurrentDerivative: 'psi'
   /** The readout's filter in the modulatory term: on the product, or on both factors separately (On-MDGL). */
@@ -51,9 +73,14 @@ export const ruleNames = Object.freeze([
   'mdgl-cell',
   'nl-mdgl',
   'on-mdgl',
+  'mdgl-exact',
+  'hops-2',
+  'hops-3',
+  'eprop-random',
   'eprop-online',
   'mdgl-online',
   'on-mdgl-online',
+  'rflo',
   'rtrl',
   'snap1',
   'uoro',
@@ -74,6 +101,8 @@ const eprop: Rule = {
 }
 const mdgl: Rule = { ...eprop, channels: 'network', hops: 1 }
 const onMdgl: Rule = { ...mdgl, readoutFilter: 'separate' }
+const mdglExact: Rule = { ...mdgl, channels: { gain: 'mean-weight', reach: 'synaptic', kernel: 'exact' } }
+const epropRandom: Rule = { ...eprop, feedback: { random: { seed: 1, density: 1, standardDeviation: 1 } } }
 const bptt: Rule = { ...eprop, channels: { gain: 'weight', reach: 'synaptic', kernel: 'exact' }, hops: 'all' }
 
 /**
@@ -87,9 +116,15 @@ const bptt: Rule = { ...eprop, channels: { gain: 'weight', reach: 'synaptic', ke
  * | `nlMdgl` | as `mdgl`, j over every neuron of type c, absent synapses counted as 0 in w̄ |
  * | `onMdgl` | as `mdgl`, the readout's filter on both factors separately |
  * | `bptt` | Σ_j W[p→j] (1−α_j) λv_j,t |
+ * | `mdglExact` | as `mdgl`, with the λv_j,t of e-prop, the secreting cell's own memory, in place of L_j,t ψ_j,t |
+ * | `hops2`, `hops3` | as `mdglExact`, with the λv_j,t of the rule with one hop less: the ladder from e-prop to BPTT |
+ * | `epropRandom` | 0; L through fixed random weights |
+ *
+ * `mdglExact` and the hops beyond it are not in the paper; they are acausal, as BPTT is.
  *
  * `epropOnline`, `mdglOnline` and `onMdglOnline` compute the same gradients with eligibility traces; `mdglOnline` is
- * MDGL's exact online form, with one more filtered trace for each output.
+ * MDGL's exact online form, with one more filtered trace for each output. `rflo` (Murray 2019) has the trace of the leak
+ * alone and random feedback.
  *
  * Four more estimate BPTT's gradient from the first step to the last, for comparison on small networks. They carry the
  * influence J_t = ∂x_t/∂W of every weight on the state x = (v, b, y), J_t = D_t J_t−1 + I_t, with D_t the derivative of
@@ -114,9 +149,14 @@ export const rules = deepFreeze({
   mdglCell: { ...mdgl, channels: { gain: 'weight', reach: 'synaptic', kernel: 'none' } },
   nlMdgl: { ...mdgl, channels: { gain: 'mean-weight', reach: 'nonlocal', kernel: 'none' } },
   onMdgl,
+  mdglExact,
+  hops2: { ...mdglExact, hops: 2 },
+  hops3: { ...mdglExact, hops: 3 },
+  epropRandom,
   epropOnline: { ...eprop, estimator: 'online' },
   mdglOnline: { ...mdgl, estimator: 'online' },
   onMdglOnline: { ...onMdgl, estimator: 'online' },
+  rflo: { ...epropRandom, estimator: 'online', trace: 'rflo' },
   rtrl: { ...bptt, estimator: 'rtrl' },
   snap1: { ...bptt, estimator: 'snap1' },
   uoro: { ...bptt, estimator: 'uoro' },
@@ -131,9 +171,14 @@ export type RuleConstant =
   | 'mdglCell'
   | 'nlMdgl'
   | 'onMdgl'
+  | 'mdglExact'
+  | 'hops2'
+  | 'hops3'
+  | 'epropRandom'
   | 'epropOnline'
   | 'mdglOnline'
   | 'onMdglOnline'
+  | 'rflo'
   | 'rtrl'
   | 'snap1'
   | 'uoro'
@@ -146,9 +191,14 @@ const byName: Readonly<Record<RuleName, Rule>> = {
   'mdgl-cell': rules.mdglCell,
   'nl-mdgl': rules.nlMdgl,
   'on-mdgl': rules.onMdgl,
+  'mdgl-exact': rules.mdglExact,
+  'hops-2': rules.hops2,
+  'hops-3': rules.hops3,
+  'eprop-random': rules.epropRandom,
   'eprop-online': rules.epropOnline,
   'mdgl-online': rules.mdglOnline,
   'on-mdgl-online': rules.onMdglOnline,
+  rflo: rules.rflo,
   rtrl: rules.rtrl,
   snap1: rules.snap1,
   uoro: rules.uoro,
@@ -179,12 +229,39 @@ function check(rule: Rule): Rule {
   record(rule, 'rule', ['estimator', 'feedback', 'channels', 'hops', 'recurrentDerivative', 'readoutFilter', 'trace'])
   return {
     estimator: oneOf(rule.estimator, 'rule.estimator', estimators),
-    feedback: oneOf(rule.feedback, 'rule.feedback', ['symmetric'] as const),
+    feedback: feedback(rule.feedback),
     channels: channels(rule.channels),
-    hops: oneOf(rule.hops, 'rule.hops', [0, 1, 'all'] as const),
+    hops: rule.hops === 'all' ? 'all' : hops(rule.hops),
     recurrentDerivative: oneOf(rule.recurrentDerivative, 'rule.recurrentDerivative', ['psi'] as const),
     readoutFilter: oneOf(rule.readoutFilter, 'rule.readoutFilter', ['exact', 'separate'] as const),
     trace: oneOf(rule.trace, 'rule.trace', ['mdgl2021', 'rflo'] as const)
+  }
+}
+
+function hops(given: number): number {
+  const path = 'rule.hops'
+  if (typeof given !== 'number' || !Number.isInteger(given) || given < 0 || given > 64) {
+    throw invalid(path, given, `a whole number from 0 to 64, or 'all'`)
+  }
+  return given
+}
+
+function feedback(given: Rule['feedback']): Rule['feedback'] {
+  const path = 'rule.feedback'
+  if (given === 'symmetric') return given
+  if (typeof given !== 'object' || given === null) throw invalid(path, given, `'symmetric' or {random: {…}}`)
+  record(given, path, ['random'])
+  const random = record(given.random, `${path}.random`, ['seed', 'density', 'standardDeviation'])
+  const { seed = 1, density = 1, standardDeviation = 1 } = random
+  if (typeof density !== 'number' || !(density > 0 && density <= 1)) {
+    throw invalid(`${path}.random.density`, density, 'a number above 0, at most 1')
+  }
+  return {
+    random: {
+      seed: wholeNumber(seed, `${path}.random.seed`),
+      density,
+      standardDeviation: positive(standardDeviation, `${path}.random.standardDeviation`)
+    }
   }
 }
 

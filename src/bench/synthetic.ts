@@ -20,15 +20,15 @@ function randomOf(part: keyof typeof PARTS, seed: number): Random {
 
 /** LIF and ALIF cells with random weights at which they fire at a few to some tens of Hz; no Dale's law, no bias. */
 export function syntheticNetwork(shape: Shape, seed: number): NetworkDescription {
-  const { inputs, neurons, outputs, density } = shape
+  const { inputs, neurons, outputs, density, recurrentStrength = 1, readoutStrength = 1 } = shape
   const regular = Math.floor(neurons / 2)
   const adaptationStrength = Array.from({ length: neurons }, (_, i) => (i < regular ? 0 : ADAPTATION_STRENGTH))
   const inputScale = (THRESHOLD * 0.75 * Math.sqrt(40 / inputs) * (0.1 / density)) / GAIN
-  const recurrentScale = (THRESHOLD * 0.3 * Math.sqrt(10 / (neurons * density))) / GAIN
+  const recurrentScale = (recurrentStrength * THRESHOLD * 0.3 * Math.sqrt(10 / (neurons * density))) / GAIN
   const into = randomOf('inputWeights', seed)
   const among = randomOf('weights', seed)
   const outOf = randomOf('readoutWeights', seed)
-  const out = 1 / Math.sqrt(neurons) / GAIN
+  const out = readoutStrength / Math.sqrt(neurons) / GAIN
   return network({ seed })
     .input('inputs', inputs)
     .alif('cells', neurons, { adaptationStrength })
@@ -78,8 +78,8 @@ export function syntheticBatch(shape: Shape, seed: number): Batch {
   }
 }
 
-/** Triples (trial, step, unit) in ascending order; a unit has the same number of events in every trial. */
-function events({ inputs, steps, batch }: Shape, random: Random): Uint32Array {
+/** Triples (trial, step, unit) in ascending order; a unit has the same number of events in every trial, of which a burst keeps the first. */
+function events({ inputs, steps, batch, burst = steps }: Shape, random: Random): Uint32Array {
   const counts = Array.from({ length: inputs }, () =>
     Math.round(steps * (SLOWEST_INPUT + (FASTEST_INPUT - SLOWEST_INPUT) * random.uniform()))
   )
@@ -90,7 +90,7 @@ function events({ inputs, steps, batch }: Shape, random: Random): Uint32Array {
       for (const step of random.permutation(steps).subarray(0, count)) fires[step * inputs + unit] = 1
     })
     fires.forEach((fired, i) => {
-      if (fired === 1) triples.push(trial, Math.floor(i / inputs), i % inputs)
+      if (fired === 1 && i < burst * inputs) triples.push(trial, Math.floor(i / inputs), i % inputs)
     })
   }
   return Uint32Array.from(triples)

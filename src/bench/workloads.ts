@@ -16,6 +16,12 @@ export interface Shape {
   readonly density: number
   /** Classes judged at the last step, or values at every step. */
   readonly loss: CrossEntropy | SquaredError
+  /** The input falls silent after so many steps. */
+  readonly burst?: number
+  /** Factor of the weights among cells; default 1. */
+  readonly recurrentStrength?: number
+  /** Factor of the readout weights; default 1. */
+  readonly readoutStrength?: number
 }
 
 /** Numbers that stand in place of a workload's own. */
@@ -31,12 +37,17 @@ const W: Shape = {
   loss: { kind: 'cross-entropy' }
 }
 
-/** The synthetic workloads: networks of the sizes on which other libraries were timed. */
+/** Of a weight, what rewiring brings a synapse back with is of this order. */
+const FAINT = 1e-12
+
+/** The synthetic workloads: networks of the sizes on which other libraries were timed, and two of the numbers near 0. */
 export const SHAPES = {
   W,
   W2: { ...W, neurons: 400, steps: 1000 },
   W3: { ...W, inputs: 20, neurons: 400, batch: 1, outputs: 3, loss: { kind: 'squared-error' } },
-  'W-dense': { ...W, density: 1 }
+  'W-dense': { ...W, density: 1 },
+  'W-silent': { ...W, burst: 20, recurrentStrength: FAINT, readoutStrength: FAINT },
+  'W-faint': { ...W, readoutStrength: FAINT }
 } as const satisfies Readonly<Record<string, Shape>>
 
 /** Fig. 3C itself: the task's own network with Dale's law, l1 and rewiring. */
@@ -46,7 +57,7 @@ export const PAPER = 'W-paper'
 export type WorkloadName = keyof typeof SHAPES | typeof PAPER
 
 /** The names of all workloads. */
-export const WORKLOAD_NAMES: readonly WorkloadName[] = ['W', 'W2', 'W3', PAPER, 'W-dense']
+export const WORKLOAD_NAMES: readonly WorkloadName[] = ['W', 'W2', 'W3', PAPER, 'W-dense', 'W-silent', 'W-faint']
 
 /** A shape with some numbers of its own. */
 export function reshape(shape: Shape, { neurons, steps, batch, density }: Overrides): Shape {

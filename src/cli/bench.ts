@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { type Costs, measureBoth, PASSES } from '../bench/against.js'
 import { countEvents } from '../bench/counts.js'
 import { exportWork } from '../bench/export.js'
 import { chooseInstructionSet, INSTRUCTION_SETS, instructionSet } from '../bench/instruction-set.js'
@@ -19,6 +20,7 @@ const OPTIONS = {
   steps: { type: 'string' },
   batch: { type: 'string' },
   density: { type: 'string' },
+  against: { type: 'string' },
   export: { type: 'string' },
   out: { type: 'string' },
   json: { type: 'boolean' },
@@ -26,9 +28,11 @@ const OPTIONS = {
 } as const
 
 const REPEATS = 7
+/** Rounds of a comparison: its times are the shortest, and more of them find shorter ones. */
+const ROUNDS = 20
 const WARM_UP = 2
 
-/** `mdgl bench WORKLOAD`: times whole training iterations; `--export` writes the workload for other libraries. */
+/** `mdgl bench WORKLOAD`: times whole training iterations; `--against` compares two workloads, `--export` writes the workload for other libraries. */
 export async function benchCommand(args: readonly string[]): Promise<number> {
   const given = split(args, OPTIONS)
   if (given.options.help) {
@@ -38,6 +42,9 @@ export async function benchCommand(args: readonly string[]): Promise<number> {
   const simd = word(given, 'simd', INSTRUCTION_SETS)
   if (simd !== undefined) chooseInstructionSet(simd)
   const exported = text(given, 'export')
+  const other = text(given, 'against')
+  if (exported !== undefined && other !== undefined) throw new UsageError('--against is not for --export')
+  if (other !== undefined) return compare(given, known(other, '--against', WORKLOAD_NAMES))
   if (exported === undefined) return time(given)
   if (given.rest.length > 0) throw new UsageError(`'${given.rest[0]}' is one argument too many`)
   const path = text(given, 'out')
@@ -47,16 +54,49 @@ export async function benchCommand(args: readonly string[]): Promise<number> {
 }
 
 async function time(given: Arguments): Promise<number> {
-  const options: MeasureOptions = {
-    rule: word(given, 'rule', ruleNames) ?? 'mdgl',
-    threads: whole(given, 'threads', 1) ?? availableParallelism(),
-    repeats: whole(given, 'repeats', 1) ?? REPEATS,
-    warmUp: WARM_UP
-  }
+  const options = measureOptions(given, REPEATS)
   const result = await timeWork(await workOf(given, workloadArgument(given.rest)), options)
   console.log(given.options.json === true ? JSON.stringify(result) : readable(result))
   return 0
 }
+
+function measureOptions(given: Arguments, repeats: number): MeasureOptions {
+  return {
+    rule: word(given, 'rule', ruleNames) ?? 'mdgl',
+    threads: whole(given, 'threads', 1) ?? availableParallelism(),
+    repeats: whole(given, 'repeats', 1) ?? repeats,
+    warmUp: WARM_UP
+  }
+}
+
+/** Two workloads in turns: what each takes a neuron update, and the ratios. */
+async function compare(given: Arguments, against: WorkloadName): Promise<number> {
+  const options = measureOptions(given, ROUNDS)
+  const work = await workOf(given, workloadArgument(given.rest))
+  const [costs, others] = await measureBoth(work, await workOf(given, against), options)
+  const ratio = Object.fromEntries(PASSES.map(pass => [pass, costs[pass] / others[pass]])) as Costs
+  const { rule, threads, repeats } = options
+  const head = { workload: work.name, against, rule, threads, simd: instructionSet(), repeats, seed: work.seed }
+  const result = { ...head, nsPerUpdate: costs, nsPerUpdateAgainst: others, ratio }
+  console.log(given.options.json === true ? JSON.stringify(result) : readableComparison(result))
+  return 0
+}
+
+type Head = Readonly<Record<'workload' | 'against' | 'rule' | 'simd', string>> & { threads: number; repeats: number }
+type Comparison = Head & Readonly<Record<'nsPerUpdate' | 'nsPerUpdateAgainst' | 'ratio', Costs>>
+
+function readableComparison(result: Comparison): string {
+  const { workload, against, rule, threads, simd, repeats, nsPerUpdate, nsPerUpdateAgainst, ratio } = result
+  return [
+    `${workload} against ${against}, ${rule}, ${threadCount(threads)}, ${simd}: processor ns a neuron update, least of ${repeats} in turns`,
+    ...PASSES.map(pass => {
+      const [ours, theirs] = [nsPerUpdate, nsPerUpdateAgainst].map(costs => costs[pass].toFixed(3).padStart(8))
+      return `  ${pass.padEnd(18)} ${ours} ${theirs}   ratio ${ratio[pass].toFixed(3)}`
+    })
+  ].join('\n')
+}
+
+const threadCount = (threads: number) => `${threads} thread${threads === 1 ? '' : 's'}`
 
 /** The line of `--json`; `engineMs` is the engine's own part, `facadeRatio` the whole over it; rates are of neurons and synapses of the forward pass over the whole iteration. */
 async function timeWork(work: Work, options: MeasureOptions) {
@@ -83,9 +123,8 @@ async function timeWork(work: Work, options: MeasureOptions) {
 
 function readable(result: Awaited<ReturnType<typeof timeWork>>): string {
   const { workload, rule, threads, simd, msPerIteration, min, max, repeats, engineMs, facadeRatio } = result
-  const count = `${threads} thread${threads === 1 ? '' : 's'}`
   return [
-    `${workload}, ${rule}, ${count}, ${simd}: ${msPerIteration.toFixed(2)} ms an iteration`,
+    `${workload}, ${rule}, ${threadCount(threads)}, ${simd}: ${msPerIteration.toFixed(2)} ms an iteration`,
     `  median of ${repeats}, from ${min.toFixed(2)} to ${max.toFixed(2)} ms`,
     `  the engine's own part ${engineMs.toFixed(2)} ms; the whole takes ${facadeRatio.toFixed(3)} times that`,
     `  ${million(result.neuronUpdatesPerSecond)} neuron updates/s, ${million(result.synapticEventsPerSecond)} synaptic events/s`

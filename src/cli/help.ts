@@ -116,6 +116,7 @@ Examples:
 export const BENCH_HELP = `mdgl bench: time whole training iterations, forward, gradient and Adam
 
 Usage: mdgl bench <workload> [options]
+       mdgl bench <workload> --against <workload> [options]
        mdgl bench --export <workload> --out FILE [options]
 
 Workloads: ${WORKLOADS}
@@ -124,6 +125,8 @@ Workloads: ${WORKLOADS}
   W3       20 inputs, 400 cells, 2000 steps, 1 trial, 3 outputs, squared error at every step
   W-paper  Fig. 3C itself: evidence accumulation with Dale's law, l1 and rewiring
   W-dense  W at density 1
+  W-silent W with input in the first 20 ms alone and the other weights near 0, so that all state decays to nothing
+  W-faint  W with readout weights near 0, so that learning signals are
 
 Options:
   --rule NAME          ${RULES}
@@ -131,6 +134,8 @@ Options:
   --threads N          threads of the engine (default: one a core)
   --simd SET           avx512, avx2, neon or portable (default: the best there is)
   --repeats N          iterations to time, of which the median counts (default 7, after 2 that do not)
+  --against WORKLOAD   run both workloads in turns, and print the processor time that each takes a neuron update, forward,
+                       with the gradient and in two kernels, the least of --repeats rounds (default 20), and the ratios
   --seed N             seed of weights, inputs and targets (default 1)
   --neurons N, --steps N, --batch N, --density X
                        in place of the workload's own (W-paper: --batch only)
@@ -142,6 +147,7 @@ Options:
 Examples:
   mdgl bench W --rule mdgl --threads 2
   mdgl bench W --rule bptt --simd avx2 --json
+  mdgl bench W-silent --against W --threads 1
   mdgl bench --export W2 --out w2.json`
 
 export const PLOT_HELP = `mdgl plot: draw the network of a task

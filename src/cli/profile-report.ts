@@ -40,7 +40,7 @@ export function readableProfile(run: ProfileRun): string {
   const parts = [
     `${task}, ${rule}, ${plural(threads, 'thread')}, ${simd}, ${precision}: ${plain.toFixed(2)} ms an iteration`,
     `  median of ${iterations.length}; with the probes ${profiled.toFixed(2)} ms, ${(100 * cost).toFixed(1)} % more;` +
-      ` one step in ${every} timed, ± is 1.96 standard errors of that sampling`,
+      ` one step in ${every} timed, ± is 1.96 standard errors of that`,
     '',
     kernelTable(run)
   ]

@@ -119,16 +119,29 @@ function roofsOf(peak: MachinePeak, [left, right]: readonly [number, number]): R
   })
 }
 
-/** Where a roof enters the picture, its name, turned along the slope. */
+/** Between the kernels that wait for events, at the left, and those that compute. */
+const LABEL_AT = 0.42
+
+/** A roof's name above it, turned along the slope. */
 function roofLabel({ label, points: [start] }: Roof, x: readonly [number, number], y: readonly [number, number]) {
   const length = (domain: readonly [number, number]) => Math.log10(domain[1] / domain[0])
   const across = (WIDTH - MARGIN.left - MARGIN.right) / length(x)
   const up = (HEIGHT - MARGIN.top - MARGIN.bottom) / length(y)
   const entry = Math.max(0, Math.log10(y[0] / (start?.y ?? 1)))
-  const along = 10 ** (entry + 0.12 * length(x))
+  const along = 10 ** Math.max(entry + 0.12 * length(x), LABEL_AT * length(x))
   const place = { x: (start?.x ?? 1) * along, y: (start?.y ?? 1) * along }
   const rotate = (-180 / Math.PI) * Math.atan2(up, across)
-  return text([place], { x: 'x', y: 'y', text: [label], rotate, dy: -8, fontSize: 12, fill: '#555555', stroke: 'white', strokeWidth: 4 })
+  return text([place], {
+    x: 'x',
+    y: 'y',
+    text: [label],
+    rotate,
+    dy: -8,
+    fontSize: 12,
+    fill: '#555555',
+    stroke: 'white',
+    strokeWidth: 4
+  })
 }
 
 /** The powers of ten within a domain. */

@@ -62,12 +62,12 @@ impl Table {
         matches!(self, Self::Listed(table) if table.is_empty())
     }
 
-    pub fn has_exact_kernel(&self) -> bool {
-        self.any(|_, kernel| kernel == Kernel::Exact)
+    pub fn has_kernel(&self, kernel: Kernel) -> bool {
+        self.any(|_, k| k == kernel)
     }
 
-    pub fn has_nonlocal(&self) -> bool {
-        self.any(|reach, _| reach == Reach::Nonlocal)
+    pub fn has(&self, reach: Reach, kernel: Kernel) -> bool {
+        self.any(|r, k| (r, k) == (reach, kernel))
     }
 
     fn any(&self, holds: impl Fn(Reach, Kernel) -> bool) -> bool {
@@ -77,14 +77,14 @@ impl Table {
         }
     }
 
-    /// Gains of the channels from a secreting to a receiving type.
-    pub fn of(&self, receiving: usize, secreting: usize, reach: Reach) -> impl Iterator<Item = Gain> {
+    /// Gains of the channels from a secreting to a receiving type, of one reach and one kernel.
+    pub fn of(&self, receiving: usize, secreting: usize, of: (Reach, Kernel)) -> impl Iterator<Item = Gain> {
         let (uniform, listed) = match self {
-            Self::Uniform(channel) => (Some((channel.gain, channel.reach)), None),
+            Self::Uniform(channel) => (Some((channel.gain, channel.reach, channel.kernel)), None),
             Self::Listed(table) => (None, table.get(&(receiving, secreting))),
         };
-        let listed = listed.into_iter().flatten().map(|&(gain, reach, _)| (gain, reach));
-        uniform.into_iter().chain(listed).filter(move |&(_, r)| r == reach).map(|(gain, _)| gain)
+        let all = uniform.into_iter().chain(listed.into_iter().flatten().copied());
+        all.filter(move |&(_, reach, kernel)| (reach, kernel) == of).map(|(gain, ..)| gain)
     }
 }
 

@@ -60,6 +60,12 @@ impl EntryLists {
         self.forgotten = steps.start;
         steps.for_each(|step| self.push_step(other.at(step)));
     }
+    /// Keeps the lists of so many steps.
+    #[cfg(feature = "bench")]
+    pub fn truncate(&mut self, steps: usize) {
+        self.start.truncate(steps + 1);
+        self.entries.truncate(self.start[steps]);
+    }
     /// Lets go of the lists before a step, a thousand at a time.
     pub fn forget_before(&mut self, step: usize) {
         let count = step - self.forgotten;

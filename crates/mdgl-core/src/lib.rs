@@ -11,6 +11,9 @@
 //! through simulation, loss, learning and optimisation; [`simulate`] records.
 
 pub mod batch;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod channels;
 mod chunks;
 mod circuit;
@@ -36,6 +39,7 @@ mod real;
 mod run;
 mod scatter;
 mod simulate;
+mod single;
 mod trajectory;
 
 pub use batch::{Batch, DrawKey, Event, Input, RateSegment, Targets};
@@ -56,3 +60,4 @@ pub use run::{
     Assignment, CustomLoss, Evaluation, Forward, Record, Recording, StepReport, Workers, evaluate, gradients,
     simulate, train_step,
 };
+pub use single::Layout;

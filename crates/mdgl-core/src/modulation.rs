@@ -6,10 +6,10 @@
 
 use crate::channels::Table;
 use crate::circuit::Fan;
-use crate::description::{Gain, Reach, WeightGain};
+use crate::description::{Gain, Kernel, Reach, WeightGain};
 use crate::error::{Result, invalid};
 use crate::lanes::{Block, Lanes};
-use crate::learn::rule::{Channels, Hops, Rule};
+use crate::learn::rule::{Channels, Estimator, Hops, ReadoutFilter, Rule};
 use crate::model::Model;
 use crate::network::{Network, Stage};
 use crate::real::Real;
@@ -25,8 +25,11 @@ pub(crate) struct Modulation<F: Real> {
     /// The first receivers by fours.
     fours: Vec<Four>,
     /// Their (secreting cells, gains), four after four.
-    four_gains: Vec<([u32; 4], [F; 4])>,
+    four_gains: Vec<FourGains<F>>,
 }
+
+/// One secreting cell and its gain for each of four receivers.
+type FourGains<F> = ([u32; 4], [F; 4]);
 
 /// Four receivers whose sums run side by side.
 #[derive(Debug)]
@@ -57,19 +60,26 @@ pub(crate) fn channel_table(network: &Network, rule: &Rule) -> Result<Option<Tab
         Channels::Uniform(channel) => Table::uniform("rule.channels", *channel)?,
         Channels::List(list) => Table::listed("rule.channels", network.type_names(), list)?,
     };
-    if matches!(rule.hops, Hops::Count(_)) && table.has_exact_kernel() {
-        return Err(invalid("rule.channels.kernel", "'exact'", "'none' (with hops 'all': 'exact')"));
+    let exact = table.has_kernel(Kernel::Exact);
+    if matches!(rule.hops, Hops::Count(2..)) && table.has_kernel(Kernel::None) {
+        return Err(invalid("rule.channels.kernel", "'none'", "with two hops or more: 'exact'"));
+    }
+    if exact && rule.estimator == Estimator::Online {
+        return Err(invalid("rule.channels.kernel", "'exact'", "with estimator 'online': 'none'"));
+    }
+    if exact && rule.readout_filter == ReadoutFilter::Separate {
+        return Err(invalid("rule.channels.kernel", "'exact'", "with readoutFilter 'separate': 'none'"));
     }
     Ok((!table.is_empty()).then_some(table))
 }
 
 impl<F: Real> Modulation<F> {
-    /// Expands channels with the weights of the moment; only cells that `secretes` holds for emit.
-    pub fn new(model: &Model<F>, table: &Table, secretes: &[bool]) -> Self {
+    /// Expands the channels of a kernel with the weights of the moment; only cells that `secretes` holds for emit.
+    pub fn new(model: &Model<F>, table: &Table, kernel: Kernel, secretes: &[bool]) -> Self {
         let network = model.network();
         let blocks = BlockMeans::new(model);
-        let synaptic = synaptic_gains(model, table, &blocks, secretes);
-        let nonlocal = nonlocal_gains(network, table, &blocks, secretes);
+        let synaptic = synaptic_gains(model, table, kernel, &blocks, secretes);
+        let nonlocal = nonlocal_gains(network, table, kernel, &blocks, secretes);
         let receives =
             |p: usize| !synaptic.of(p).is_empty() || nonlocal.as_ref().is_some_and(|n| n.reaches(p));
         let receivers = (0..network.size()).filter(|&p| receives(p)).map(|p| p as u32);
@@ -143,7 +153,7 @@ impl<F: Real> Modulation<F> {
 }
 
 /// Receivers by fours, the shorter ones' gains filled up with zeros.
-fn by_fours<F: Real>(synaptic: &Fan<F>, receivers: &[u32]) -> (Vec<Four>, Vec<([u32; 4], [F; 4])>) {
+fn by_fours<F: Real>(synaptic: &Fan<F>, receivers: &[u32]) -> (Vec<Four>, Vec<FourGains<F>>) {
     let (mut fours, mut gains) = (Vec::new(), Vec::new());
     for four in receivers.chunks_exact(4) {
         let receivers = [four[0], four[1], four[2], four[3]];
@@ -229,7 +239,13 @@ fn for_each_living<F: Real>(model: &Model<F>, mut visit: impl FnMut(usize, usize
     }
 }
 
-fn synaptic_gains<F: Real>(model: &Model<F>, table: &Table, means: &BlockMeans, secretes: &[bool]) -> Fan<F> {
+fn synaptic_gains<F: Real>(
+    model: &Model<F>,
+    table: &Table,
+    kernel: Kernel,
+    means: &BlockMeans,
+    secretes: &[bool],
+) -> Fan<F> {
     let network = model.network();
     let mut triples = Vec::new();
     for_each_living(model, |p, j, weight| {
@@ -237,7 +253,7 @@ fn synaptic_gains<F: Real>(model: &Model<F>, table: &Table, means: &BlockMeans, 
             return;
         }
         let (to, from) = (network.type_of[p], network.type_of[j]);
-        let gains = table.of(to, from, Reach::Synaptic).map(|gain| match gain {
+        let gains = table.of(to, from, (Reach::Synaptic, kernel)).map(|gain| match gain {
             Gain::Weights(WeightGain::MeanWeight) => means.existing(to, from),
             Gain::Weights(WeightGain::Weight) => weight,
             Gain::Fixed(gain) => gain,
@@ -253,10 +269,11 @@ fn synaptic_gains<F: Real>(model: &Model<F>, table: &Table, means: &BlockMeans, 
 fn nonlocal_gains<F: Real>(
     network: &Network,
     table: &Table,
+    kernel: Kernel,
     means: &BlockMeans,
     secretes: &[bool],
 ) -> Option<Nonlocal<F>> {
-    if !table.has_nonlocal() {
+    if !table.has(Reach::Nonlocal, kernel) {
         return None;
     }
     let types = network.type_names().len();
@@ -264,7 +281,7 @@ fn nonlocal_gains<F: Real>(
     for to in 0..types {
         for from in 0..types {
             let sum: f64 = table
-                .of(to, from, Reach::Nonlocal)
+                .of(to, from, (Reach::Nonlocal, kernel))
                 .map(|gain| match gain {
                     Gain::Weights(_) => means.whole(to, from),
                     Gain::Fixed(gain) => gain,

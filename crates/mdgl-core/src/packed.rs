@@ -175,8 +175,8 @@ mod tests {
             assert_eq!(found.0, expected);
             reader.next::<L>().store(&mut found);
             assert_eq!(found, Block::ZERO);
-            for lane in 0..LANES {
-                assert!(packed.row(row).lane(lane).eq([expected[lane], 0.0]));
+            for (lane, expected) in expected.into_iter().enumerate() {
+                assert!(packed.row(row).lane(lane).eq([expected, 0.0]));
             }
             let mut skipping = packed.row(row);
             skipping.skip_to(1);

@@ -13,6 +13,7 @@ pub(crate) enum Stream {
     Noise = 1004,
     UoroSigns = 1005,
     KroneckerSigns = 1006,
+    Feedback = 1007,
 }
 
 /// A stream of random numbers with a key instead of a state.

@@ -10,6 +10,7 @@ use crate::lanes::{Instructions, dispatch};
 use crate::learn::backward::Backward;
 use crate::learn::online::Online;
 use crate::profile::peak::{MultiplyAdd, Triad};
+use crate::single::{BackwardOne, SimulateOne};
 use crate::trajectory::Simulate;
 
 /// `f32` or `f64`.
@@ -59,6 +60,10 @@ pub trait Real:
     #[doc(hidden)]
     fn backward(set: Instructions, kernel: Backward<'_, Self>) -> Result<()>;
     #[doc(hidden)]
+    fn simulate_one(set: Instructions, kernel: SimulateOne<'_, Self>) -> Result<()>;
+    #[doc(hidden)]
+    fn backward_one(set: Instructions, kernel: BackwardOne<'_, Self>) -> Result<()>;
+    #[doc(hidden)]
     fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<Verdict>;
     #[doc(hidden)]
     fn triad(set: Instructions, kernel: Triad<'_, Self>);
@@ -103,6 +108,12 @@ macro_rules! real {
                 dispatch::$name(set, kernel)
             }
             fn backward(set: Instructions, kernel: Backward<'_, Self>) -> Result<()> {
+                dispatch::$name(set, kernel)
+            }
+            fn simulate_one(set: Instructions, kernel: SimulateOne<'_, Self>) -> Result<()> {
+                dispatch::$name(set, kernel)
+            }
+            fn backward_one(set: Instructions, kernel: BackwardOne<'_, Self>) -> Result<()> {
                 dispatch::$name(set, kernel)
             }
             fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<Verdict> {

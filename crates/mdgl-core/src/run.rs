@@ -3,8 +3,8 @@
 //! Threads only choose who computes a block; every sum over blocks has the same order, so results
 //! do not depend on their number.
 
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, OnceLock};
 
 use rayon::prelude::*;
 
@@ -28,6 +28,7 @@ use crate::profile::recorder::{Recorder, Span, Stage};
 use crate::profile::section::Section;
 use crate::profile::work::{self, Tally};
 use crate::real::Real;
+use crate::single::{self, Layout, Learning, On, Singles};
 use crate::trajectory::{Keep, Simulate, Trajectory};
 
 /// Threads and the memory that batches reuse.
@@ -36,6 +37,7 @@ pub struct Workers<F: Real> {
     pool: rayon::ThreadPool,
     instructions: Instructions,
     segment: Option<usize>,
+    layout: Option<Layout>,
     rooms: Mutex<Vec<Room<F>>>,
     /// Takes down what happens, while a profile is made.
     recorder: Option<Recorder>,
@@ -49,6 +51,48 @@ struct Room<F: Real> {
     delta: Delta<F>,
     work: Work<F>,
     traces: Traces<F>,
+    /// How the trials were simulated; `trajectory` and `work` are a block's, `singles` holds its trials one by one.
+    layout: Layout,
+    singles: Singles<F>,
+}
+
+impl<F: Real> Room<F> {
+    /// The readout, `[step][unit]`.
+    fn readout(&self) -> &[Block<F>] {
+        match self.layout {
+            Layout::Trials => &self.trajectory.readout,
+            Layout::Neurons => &self.singles.readout,
+        }
+    }
+
+    fn spike_counts(&self, neurons: usize) -> Vec<u64> {
+        match self.layout {
+            Layout::Trials => self.trajectory.spike_counts(neurons),
+            Layout::Neurons => self.singles.spike_counts(neurons),
+        }
+    }
+
+    /// Adds the neurons of one trial that spike at a step.
+    fn list_spikes(&self, lane: usize, step: usize, to: &mut Vec<u32>) {
+        match self.layout {
+            Layout::Trials => {
+                let entries = self.trajectory.state.spikes.at(step).iter();
+                to.extend(entries.filter(|entry| entry.mask >> lane & 1 == 1).map(|entry| entry.unit));
+            }
+            Layout::Neurons => to.extend(self.singles.trial(lane).spikes_at(step)),
+        }
+    }
+
+    /// Adds the membrane of one trial's neurons at a step.
+    fn list_voltages(&self, lane: usize, step: usize, neurons: usize, to: &mut Vec<F>) {
+        match self.layout {
+            Layout::Trials => {
+                let row = &self.trajectory.voltage[step * neurons..(step + 1) * neurons];
+                to.extend(row.iter().map(|block| block.0[lane]));
+            }
+            Layout::Neurons => to.extend(&self.singles.trial(lane).voltage_at(step, neurons)[..neurons]),
+        }
+    }
 }
 
 impl<F: Real> Workers<F> {
@@ -76,7 +120,7 @@ impl<F: Real> Workers<F> {
             .thread_name(|i| format!("mdgl-{i}"))
             .build()
             .map_err(|e| invalid("threads", threads, format!("fewer ({e})")))?;
-        Ok(Self { pool, instructions, segment: None, rooms: Mutex::default(), recorder: None })
+        Ok(Self { pool, instructions, segment: None, layout: None, rooms: Mutex::default(), recorder: None })
     }
 
     /// Keeps the pseudo-derivatives of at most so many steps at once and simulates the others again when the
@@ -91,6 +135,14 @@ impl<F: Real> Workers<F> {
         }
         self.segment = Some(steps);
         Ok(self)
+    }
+
+    /// Puts trials or neurons into the lanes, whatever the batch. By default the faster of both for a network and a
+    /// block's number of trials; it never changes a result.
+    #[must_use]
+    pub fn with_layout(mut self, layout: Layout) -> Self {
+        self.layout = Some(layout);
+        self
     }
 
     /// Number of threads.
@@ -218,7 +270,7 @@ impl<F: Real> Forward<F> {
     /// [`Error::Invalid`] for a batch that does not fit, [`Error::Cancelled`], [`Error::Memory`].
     pub fn new(model: &Model<F>, batch: &Batch, workers: &Workers<F>, cancel: &AtomicBool) -> Result<Self> {
         batch.validate(model.network())?;
-        let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
+        let pass = Pass::new(model, batch, workers, cancel);
         let rooms = pass.simulate_all(pass.keep(Some(&pass.circuit.everything), false))?;
         Ok(Self { rooms, trials: batch.trials, outputs: model.network().output_units() })
     }
@@ -228,7 +280,7 @@ impl<F: Real> Forward<F> {
     /// # Errors
     /// [`Error::Memory`] when there is no room for it.
     pub fn readout(&self) -> Result<Vec<F>> {
-        by_trial(&self.rooms, self.trials, self.outputs, |room| &room.trajectory.readout)
+        readouts(&self.rooms, self.trials, self.outputs)
     }
 }
 
@@ -258,7 +310,7 @@ pub fn evaluate<F: Real>(
 ) -> Result<Evaluation> {
     assignment.validate(model)?;
     let batch = assignment.batch;
-    let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
+    let pass = Pass::new(model, batch, workers, cancel);
     let outcomes = workers.blocks(batch, |block, room| {
         pass.simulate(block, room, Keep::default())?;
         pass.judge(assignment, block, room)
@@ -326,7 +378,7 @@ fn learn<F: Real>(
     if objective.is_custom() != custom.is_some() {
         return Err(invalid("loss", "custom", "together with a δ from outside"));
     }
-    let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
+    let pass = Pass::new(model, batch, workers, cancel);
     let regularised = objective.regulariser.is_some();
     let plan = Plan::new(model, &pass.circuit, rule, regularised, learns)?;
     span.end();
@@ -369,9 +421,36 @@ struct Pass<'a, F: Real> {
     batch: &'a Batch,
     workers: &'a Workers<F>,
     cancel: &'a AtomicBool,
+    /// For trials one by one; made when the first asks.
+    wiring: OnceLock<single::Wiring<F>>,
+    learning: OnceLock<Learning<F>>,
+}
+
+impl<'a, F: Real> Pass<'a, F> {
+    fn new(model: &'a Model<F>, batch: &'a Batch, workers: &'a Workers<F>, cancel: &'a AtomicBool) -> Self {
+        let (wiring, learning) = (OnceLock::new(), OnceLock::new());
+        Self { model, circuit: Circuit::new(model), batch, workers, cancel, wiring, learning }
+    }
 }
 
 impl<F: Real> Pass<'_, F> {
+    /// Number of trials in a block.
+    fn trials(&self, block: usize) -> usize {
+        LANES.min(self.batch.trials - block * LANES)
+    }
+
+    /// What trials one by one run on.
+    fn on<'b>(&'b self, input: &'b BlockInput<F>) -> On<'b, F> {
+        let units = self.model.network().input_units();
+        let wiring = self.wiring.get_or_init(|| single::Wiring::new(&self.circuit, units));
+        On { circuit: &self.circuit, wiring, input, lane: 0 }
+    }
+
+    fn run(&self, block: usize) -> single::Run<'_> {
+        let Workers { instructions, recorder, .. } = self.workers;
+        single::Run { instructions: *instructions, cancel: self.cancel, recorder: recorder.as_ref(), block }
+    }
+
     fn lengths(&self, block: usize) -> [u32; LANES] {
         std::array::from_fn(|lane| {
             let trial = block * LANES + lane;
@@ -380,11 +459,23 @@ impl<F: Real> Pass<'_, F> {
     }
 
     fn simulate(&self, block: usize, room: &mut Room<F>, keep: Keep<'_>) -> Result<()> {
+        let chosen = || Layout::choose(self.circuit.size(), self.trials(block));
+        let layout = self.workers.layout.unwrap_or_else(chosen);
+        self.simulate_as(layout, block, room, keep)
+    }
+
+    fn simulate_as(&self, layout: Layout, block: usize, room: &mut Room<F>, keep: Keep<'_>) -> Result<()> {
         let steps = self.batch.steps;
         let span = self.workers.span(Stage::Draw, Some(block));
         room.input.encode(self.model.network(), self.batch, block)?;
         span.end();
         self.workers.count(|| work::drawn(&room.input, steps));
+        room.layout = layout;
+        if layout == Layout::Neurons {
+            let lengths = &self.lengths(block)[..self.trials(block)];
+            let (on, run) = (self.on(&room.input), self.run(block));
+            return room.singles.simulate(on, lengths, steps, keep, run);
+        }
         let span = self.workers.span(Stage::Simulate, Some(block));
         room.trajectory.prepare(&self.circuit, self.lengths(block), steps, keep)?;
         span.start(&mut room.trajectory.state.probe);
@@ -413,6 +504,14 @@ impl<F: Real> Pass<'_, F> {
         })
     }
 
+    /// All blocks with trials in the lanes, for what reads them so.
+    fn simulate_blocks(&self, keep: Keep<'_>) -> Result<Vec<Room<F>>> {
+        self.workers.blocks(self.batch, |block, room| {
+            self.simulate_as(Layout::Trials, block, room, keep)?;
+            Ok(std::mem::take(room))
+        })
+    }
+
     /// Losses and δ of a simulated block.
     fn judge(&self, assignment: Assignment<'_>, block: usize, room: &mut Room<F>) -> Result<Outcome> {
         let Assignment { batch, objective, targets } = assignment;
@@ -421,8 +520,12 @@ impl<F: Real> Pass<'_, F> {
         let shortest = self.lengths(block).into_iter().filter(|&n| n > 0).min().unwrap_or(0);
         room.delta.reset(objective.first_step(shortest as usize), batch.steps, outputs)?;
         let mut judge = Judge::new(self.model.network(), batch, objective, targets, block);
-        judge.all(&room.trajectory.readout, outputs, &mut room.delta);
-        let outcome = Outcome::of(judge.verdict(), room.trajectory.spike_counts(self.circuit.size()));
+        let readout = match room.layout {
+            Layout::Trials => &room.trajectory.readout,
+            Layout::Neurons => &room.singles.readout,
+        };
+        judge.all(readout, outputs, &mut room.delta);
+        let outcome = Outcome::of(judge.verdict(), room.spike_counts(self.circuit.size()));
         span.end();
         Ok(outcome)
     }
@@ -435,6 +538,12 @@ impl<F: Real> Pass<'_, F> {
         room: &mut Room<F>,
         signals: Option<&mut Signals<F>>,
     ) -> Result<Partial<F>> {
+        if room.layout == Layout::Neurons {
+            let units = self.model.network().input_units();
+            let learning = self.learning.get_or_init(|| Learning::new(&self.circuit, plan, units));
+            let (on, run) = (self.on(&room.input), self.run(block));
+            return room.singles.backward(on, (plan, learning), &room.delta, constants, run);
+        }
         let span = self.workers.span(Stage::Backward, Some(block));
         span.start(&mut room.work.probe);
         span.start(&mut room.trajectory.replay.probe);
@@ -512,7 +621,7 @@ impl<F: Real> Pass<'_, F> {
                     }
                 }
             }
-            outcome.add_counts(&room.trajectory.spike_counts(self.circuit.size()));
+            outcome.add_counts(&room.spike_counts(self.circuit.size()));
         }
         outcome.loss = loss;
         outcome.accuracy = accuracy;
@@ -532,7 +641,7 @@ impl<F: Real> Pass<'_, F> {
         forward::check_size(estimator, &wiring)?;
         let everything = Some(&self.circuit.everything[..]);
         let whole = Keep { psi: everything, voltage: false, segment: Some(self.batch.steps) };
-        let mut rooms = self.simulate_all(whole)?;
+        let mut rooms = self.simulate_blocks(whole)?;
         let outcomes = rooms.iter_mut().enumerate();
         let outcomes = outcomes.map(|(b, room)| self.judge(assignment, b, room));
         let outcome = Outcome::total(&outcomes.collect::<Result<Vec<_>>>()?);
@@ -552,7 +661,7 @@ impl<F: Real> Pass<'_, F> {
     /// The online form lets its spikes go; for a count the block is simulated once more, with what it counts.
     fn count_online(&self, plan: &Plan<F>, block: usize, room: &mut Room<F>) -> Result<()> {
         if self.workers.counts() {
-            self.simulate(block, room, Keep::default())?;
+            self.simulate_as(Layout::Trials, block, room, Keep::default())?;
             self.workers.count(|| work::traced(&self.circuit, plan, &room.trajectory));
         }
         Ok(())
@@ -698,10 +807,13 @@ pub fn simulate<F: Real>(
     cancel: &AtomicBool,
 ) -> Result<Recording<F>> {
     batch.validate(model.network())?;
-    let pass = Pass { model, circuit: Circuit::new(model), batch, workers, cancel };
+    let pass = Pass::new(model, batch, workers, cancel);
     let psi = record.signals.is_some().then_some(&pass.circuit.everything[..]);
     let keep = pass.keep(psi, record.voltage);
-    let mut rooms = pass.simulate_all(keep)?;
+    let mut rooms = match record.signals {
+        None => pass.simulate_all(keep)?,
+        Some(_) => pass.simulate_blocks(keep)?,
+    };
     let signals = match record.signals {
         None => Vec::new(),
         Some((objective, targets, rule)) => {
@@ -714,9 +826,9 @@ pub fn simulate<F: Real>(
         transpose(&blocks, batch.trials, neurons)
     };
     let recording = Recording {
-        spikes: spike_events(&rooms, batch.trials),
-        voltage: by_trial(&rooms, batch.trials, neurons, |room| &room.trajectory.voltage)?,
-        readout: by_trial(&rooms, batch.trials, outputs, |room| &room.trajectory.readout)?,
+        spikes: spike_events(&rooms, batch),
+        voltage: if record.voltage { voltages(&rooms, batch, neurons)? } else { Vec::new() },
+        readout: readouts(&rooms, batch.trials, outputs)?,
         learning_signal: flat(&|s| &s.learning)?,
         modulatory_signal: flat(&|s| &s.modulation)?,
     };
@@ -757,30 +869,35 @@ fn record_signals<F: Real>(
     rooms.iter_mut().enumerate().map(record).collect()
 }
 
-fn spike_events<F: Real>(rooms: &[Room<F>], trials: usize) -> Vec<Event> {
-    let mut events = Vec::new();
-    for trial in 0..trials {
-        let trajectory = &rooms[trial / LANES].trajectory;
-        for step in 0..trajectory.steps {
-            for entry in trajectory.state.spikes.at(step) {
-                if entry.mask >> (trial % LANES) & 1 == 1 {
-                    let (trial, step) = (trial as u32, step as u32);
-                    events.push(Event { trial, step, unit: entry.unit, count: 1 });
-                }
-            }
+fn spike_events<F: Real>(rooms: &[Room<F>], batch: &Batch) -> Vec<Event> {
+    let (mut events, mut units) = (Vec::new(), Vec::new());
+    for trial in 0..batch.trials {
+        for step in 0..batch.steps {
+            units.clear();
+            rooms[trial / LANES].list_spikes(trial % LANES, step, &mut units);
+            let (trial, step) = (trial as u32, step as u32);
+            events.extend(units.iter().map(|&unit| Event { trial, step, unit, count: 1 }));
         }
     }
     events
 }
 
-fn by_trial<F: Real>(
-    rooms: &[Room<F>],
-    trials: usize,
-    columns: usize,
-    pick: impl Fn(&Room<F>) -> &Vec<Block<F>>,
-) -> Result<Vec<F>> {
-    let blocks: Vec<&[Block<F>]> = rooms.iter().map(|room| pick(room).as_slice()).collect();
-    transpose(&blocks, trials, columns)
+/// Membranes `[trial][step][neuron]`.
+fn voltages<F: Real>(rooms: &[Room<F>], batch: &Batch, neurons: usize) -> Result<Vec<F>> {
+    let mut out = Vec::new();
+    reserve(&mut out, product(&[batch.trials, batch.steps, neurons]), "a recording")?;
+    for trial in 0..batch.trials {
+        for step in 0..batch.steps {
+            rooms[trial / LANES].list_voltages(trial % LANES, step, neurons, &mut out);
+        }
+    }
+    Ok(out)
+}
+
+/// Readouts `[trial][step][unit]`.
+fn readouts<F: Real>(rooms: &[Room<F>], trials: usize, outputs: usize) -> Result<Vec<F>> {
+    let blocks: Vec<&[Block<F>]> = rooms.iter().map(Room::readout).collect();
+    transpose(&blocks, trials, outputs)
 }
 
 /// Blocks of lanes `[step][column]` to `[trial][step][column]`.

@@ -30,10 +30,10 @@ pub(crate) fn check_cancelled(step: usize, cancel: &AtomicBool) -> Result<()> {
 #[derive(Debug, Default)]
 pub(crate) struct State<F: Real> {
     /// α v − thr z between steps (see [`neuron`]).
-    membrane: Vec<Block<F>>,
-    adaptation: Vec<Block<F>>,
+    pub membrane: Vec<Block<F>>,
+    pub adaptation: Vec<Block<F>>,
     /// The κ-filtered readout without bias.
-    readout: Vec<Block<F>>,
+    pub readout: Vec<Block<F>>,
     refractory: Vec<Mask>,
     /// Spikes of the step at hand; one entry more than there are cells.
     spiking: Vec<Entry>,
@@ -97,7 +97,7 @@ impl<F: Real> State<F> {
 
     /// Blocks the cells that spiked in the last step, frees those whose period is over.
     #[inline(always)]
-    fn advance_refractory(&mut self, circuit: &Circuit<F>, step: usize) {
+    pub fn advance_refractory(&mut self, circuit: &Circuit<F>, step: usize) {
         if step == 0 {
             return;
         }
@@ -214,7 +214,7 @@ pub(crate) fn step<L: Lanes, P: Psi<L::Scalar>>(
 }
 
 #[inline(always)]
-fn update_neurons<L: Lanes, P: Psi<L::Scalar>>(
+pub(crate) fn update_neurons<L: Lanes, P: Psi<L::Scalar>>(
     circuit: &Circuit<L::Scalar>,
     state: &mut State<L::Scalar>,
     over: Mask,
@@ -245,7 +245,7 @@ fn update_neurons<L: Lanes, P: Psi<L::Scalar>>(
 }
 
 #[inline(always)]
-fn update_readout<L: Lanes>(
+pub(crate) fn update_readout<L: Lanes>(
     circuit: &Circuit<L::Scalar>,
     state: &mut State<L::Scalar>,
     step: usize,

@@ -16,7 +16,7 @@ use crate::real::Real;
 use crate::simulate::{PackedPsi, Row, Snapshot, State, Unwanted, check_cancelled, step};
 
 /// Bytes of ψ that a block of trials may keep.
-const MOST_BYTES: usize = 64 << 20;
+pub(crate) const MOST_BYTES: usize = 64 << 20;
 
 /// What a block of trials did: all that the backward pass and the losses need.
 #[derive(Debug, Default)]

@@ -12,32 +12,17 @@ use mdgl_core::{
     Objective, Real, Record, Rule, Targets, Workers, gradients, simulate,
 };
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use serde_json::{Value, json};
 
 /// Spikes agree when no membrane lies nearer to its threshold than rounding can move it.
 const MARGIN: f64 = 1e-9;
-
-/// The same cases at every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` ask for others.
-fn config() -> ProptestConfig {
-    let given = ProptestConfig::default();
-    ProptestConfig {
-        cases: if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { 64 },
-        rng_seed: match given.rng_seed {
-            RngSeed::Random => RngSeed::Fixed(1989),
-            fixed => fixed,
-        },
-        failure_persistence: None,
-        ..given
-    }
-}
 
 fn rflo() -> Rule {
     Rule { trace: Trace::Rflo, ..Rule::eprop().online() }
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(common::config(64, 1989))]
 
     /// Three exact methods: ours forwards, ours backwards, and the oracle's dense Jacobian.
     #[test]

@@ -10,7 +10,6 @@ use mdgl_core::{
     Batch, CustomLoss, Forward, Gradients, Input, Instructions, Objective, Rule, Targets, Workers, gradients,
 };
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 
 /// Spikes agree when no membrane lies nearer to its threshold than rounding can move it.
 const MARGIN: f64 = 1e-9;
@@ -21,22 +20,8 @@ fn equal_bits(case: &Case<f32>, a: &Gradients<f32>, b: &Gradients<f32>) -> bool 
     (0..count).all(|i| same(a.projection(i), b.projection(i))) && same(a.bias(0), b.bias(0))
 }
 
-/// The same cases at every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` ask for others (`npm run soak` does).
-fn config() -> ProptestConfig {
-    let given = ProptestConfig::default();
-    ProptestConfig {
-        cases: if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { 96 },
-        rng_seed: match given.rng_seed {
-            RngSeed::Random => RngSeed::Fixed(2021),
-            fixed => fixed,
-        },
-        failure_persistence: None,
-        ..given
-    }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(common::config(96, 2021))]
 
     /// Real-time recurrent learning carries the full Jacobian forwards: an independent exact method.
     #[test]

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
     Assignment, Batch, Decay, DrawKey, Error, Event, Input, Instructions, Method, Model, Network,
-    NetworkDescription, Objective, Optimiser, RateSegment, Real, Rule, Targets, Workers, evaluate, gradients,
-    precision, train_step,
+    NetworkDescription, Objective, Optimiser, RateSegment, Real, Record, Rule, Targets, Workers, evaluate,
+    gradients, precision, simulate, train_step,
 };
 use serde_json::{Value, json};
 
@@ -286,6 +286,22 @@ fn a_balanced_matrix_beyond_memory_is_an_error() {
 }
 
 #[test]
+fn one_trial_of_a_network_without_readout_can_be_simulated() {
+    let cells = json!({
+        "schema": "mdgl-network/1",
+        "inputs": [{"name": "in", "size": 10}],
+        "populations": [{"name": "a", "size": 20, "model": "lif"}],
+        "projections": [{"from": "in", "to": "a", "density": 1}, {"from": "a", "to": "a", "density": 1}]
+    });
+    let model = Model::<f32>::new(Arc::new(network(cells).unwrap())).unwrap();
+    let batch = Batch { trials: 1, inputs: vec![Input::Silent], ..batch(0) };
+    let workers = Workers::new(1).unwrap();
+    let record = Record { voltage: true, signals: None };
+    let recording = simulate(&model, &batch, record, &workers, &AtomicBool::new(false)).unwrap();
+    assert_eq!(recording.voltage.len(), 2000);
+}
+
+#[test]
 fn a_list_of_two_signs_is_two_units() {
     let pair = json!({
         "schema": "mdgl-network/1",
@@ -318,13 +334,18 @@ fn golden_hashes() {
 }
 
 /// Rule, fused class, unfused class.
-const GOLDEN: [(&str, u64, u64); 13] = [
+const GOLDEN: [(&str, u64, u64); 18] = [
     ("bptt", 0xbebc_86dc_6ba9_cb23, 0xf7fa_255d_1029_02b9),
     ("eprop", 0x8a4e_0765_afcb_2105, 0xe8f0_7e62_f5ee_7838),
     ("mdgl", 0x1a5b_1610_c4b8_ac01, 0x5e05_f2ae_b4bb_19d0),
     ("mdgl-cell", 0x758e_a302_6398_0938, 0xd15d_d6d5_bf93_125c),
     ("nl-mdgl", 0x27b6_3793_734d_7a16, 0xfda3_8d77_f43d_36e2),
     ("on-mdgl", 0xcea7_d6ba_da96_7ac1, 0xb8a2_09a0_4bc1_515a),
+    ("mdgl-exact", 0x156c_ff20_4367_31e8, 0xb45d_cb94_a7d0_c703),
+    ("hops-2", 0x27a7_0273_aa6b_4936, 0x2da5_defc_1ba5_f55f),
+    ("hops-3", 0x815c_59a6_0676_03a8, 0x1c00_9cf2_6a1a_b87c),
+    ("eprop-random", 0xa8eb_1f27_6852_bf54, 0xd5ce_f2ab_e782_87bb),
+    ("rflo", 0xf6c1_89d9_1b57_f440, 0x41c6_f55e_6917_a3af),
     ("eprop-online", 0xff4d_9bbb_c8a2_49f6, 0x09c7_af82_a828_7a4f),
     ("mdgl-online", 0x5b28_b590_d7eb_39cd, 0x0b4c_74c7_c826_8e0d),
     ("on-mdgl-online", 0xfb41_d1f8_4461_7386, 0xb4e2_4c37_2a68_3c7a),

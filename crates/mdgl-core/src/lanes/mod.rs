@@ -46,6 +46,25 @@ impl<F: Real> Block<F> {
 /// A set of lanes: bit i stands for lane i.
 pub type Mask = u16;
 
+/// One index for each of the sixteen lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub struct Places(pub [u32; LANES]);
+
+/// The values of some blocks one after another.
+#[inline(always)]
+pub fn flat<F: Real>(blocks: &[Block<F>]) -> &[F] {
+    // SAFETY: a block is sixteen values and nothing else: its size is a multiple of its alignment.
+    unsafe { std::slice::from_raw_parts(blocks.as_ptr().cast(), blocks.len() * LANES) }
+}
+
+/// The values of some blocks one after another, to be changed.
+#[inline(always)]
+pub fn flat_mut<F: Real>(blocks: &mut [Block<F>]) -> &mut [F] {
+    // SAFETY: as for `flat`.
+    unsafe { std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), blocks.len() * LANES) }
+}
+
 /// Arithmetic on sixteen lanes.
 ///
 /// Comparisons give a [`Mask`]; lanes outside a mask keep their bits.
@@ -77,6 +96,25 @@ pub trait Lanes: Copy {
     fn gt(self, other: Self) -> Mask;
     /// `other` in the lanes of the mask, `self` elsewhere.
     fn blend(self, mask: Mask, other: Self) -> Self;
+    /// `x * a + b` of single values, fused or not by the instruction set's class.
+    fn mul_add_one(x: Self::Scalar, a: Self::Scalar, b: Self::Scalar) -> Self::Scalar;
+    /// The value at each of sixteen places.
+    ///
+    /// # Safety
+    /// Every place is below the number of values and below 2³¹.
+    unsafe fn gather(values: &[Self::Scalar], places: &Places) -> Self;
+
+    /// Writes the places of the mask's lanes side by side and gives their number; what is behind them is anything.
+    #[inline(always)]
+    fn pick(places: &Places, mask: Mask, to: &mut [u32; LANES]) -> usize {
+        let (mut rest, mut count) = (mask, 0);
+        while rest != 0 {
+            to[count & (LANES - 1)] = places.0[rest.trailing_zeros() as usize];
+            rest &= rest - 1;
+            count += 1;
+        }
+        count
+    }
 
     /// Writes the lanes of the mask side by side at the start of `to`; what is beyond them is left in any state.
     #[inline(always)]
@@ -129,6 +167,20 @@ pub fn prefetch<T>(block: &T) {
     let _ = block;
 }
 
+/// Lanes made register by register. A loop and no closure: closures do not inherit an instruction set.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! each {
+    ($i:ident, $registers:expr, $make:expr) => {{
+        let mut registers = $registers;
+        for ($i, register) in registers.iter_mut().enumerate() {
+            *register = $make;
+        }
+        Self(registers)
+    }};
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use each;
+
 /// Steps between two clearings of decayed state.
 const CLEAR_EVERY: usize = 16;
 
@@ -140,9 +192,17 @@ pub fn clear_tiny<L: Lanes>(step: usize, state: &mut [Block<L::Scalar>]) {
     if !L::Scalar::CLEARS_TINY || !step.is_multiple_of(CLEAR_EVERY) {
         return;
     }
-    let least = L::splat(L::Scalar::from_f64(1e-24));
     for block in state {
-        let x = L::load(block);
-        x.clear(least.gt(x.abs())).store(block);
+        cleared(step, L::load(block)).store(block);
     }
+}
+
+/// The same for lanes at hand.
+#[inline(always)]
+pub fn cleared<L: Lanes>(step: usize, state: L) -> L {
+    if !L::Scalar::CLEARS_TINY || !step.is_multiple_of(CLEAR_EVERY) {
+        return state;
+    }
+    let least = L::splat(L::Scalar::from_f64(1e-24));
+    state.clear(least.gt(state.abs()))
 }

@@ -4,7 +4,7 @@
 
 use std::arch::aarch64::*;
 
-use super::{Block, LANES, Lanes, Mask};
+use super::{Block, LANES, Lanes, Mask, Places, each};
 
 /// One NEON register type and how its intrinsics are called.
 ///
@@ -30,7 +30,7 @@ macro_rules! neon {
             #[inline(always)]
             fn load(block: &Block<$scalar>) -> Self {
                 // SAFETY: as above; a block holds 16 values and is aligned to 64 bytes.
-                Self(std::array::from_fn(|i| unsafe { $load(block.0.as_ptr().add($width * i)) }))
+                each!(i, Self::splat(0.0).0, unsafe { $load(block.0.as_ptr().add($width * i)) })
             }
             #[inline(always)]
             fn store(self, block: &mut Block<$scalar>) {
@@ -42,40 +42,37 @@ macro_rules! neon {
             #[inline(always)]
             fn add(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for NEON.
-                Self(std::array::from_fn(|i| unsafe { $add(self.0[i], other.0[i]) }))
+                each!(i, self.0, unsafe { $add(self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn sub(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for NEON.
-                Self(std::array::from_fn(|i| unsafe { $sub(self.0[i], other.0[i]) }))
+                each!(i, self.0, unsafe { $sub(self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn mul(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for NEON.
-                Self(std::array::from_fn(|i| unsafe { $mul(self.0[i], other.0[i]) }))
+                each!(i, self.0, unsafe { $mul(self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for NEON.
-                Self(std::array::from_fn(|i| unsafe { $fma(b.0[i], self.0[i], a.0[i]) }))
+                each!(i, self.0, unsafe { $fma(b.0[i], self.0[i], a.0[i]) })
             }
             #[inline(always)]
             fn neg_mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for NEON.
-                Self(std::array::from_fn(|i| unsafe { $fms(b.0[i], self.0[i], a.0[i]) }))
+                each!(i, self.0, unsafe { $fms(b.0[i], self.0[i], a.0[i]) })
             }
             #[inline(always)]
             fn max(self, other: Self) -> Self {
-                Self(std::array::from_fn(|i| {
-                    let (x, y) = (self.0[i], other.0[i]);
-                    // SAFETY: only reached inside a function compiled for NEON.
-                    unsafe { $bsl($cgt(x, y), x, y) }
-                }))
+                // SAFETY: only reached inside a function compiled for NEON.
+                each!(i, self.0, unsafe { $bsl($cgt(self.0[i], other.0[i]), self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn abs(self) -> Self {
                 // SAFETY: only reached inside a function compiled for NEON.
-                Self(self.0.map(|x| unsafe { $abs(x) }))
+                each!(i, self.0, unsafe { $abs(self.0[i]) })
             }
             #[inline(always)]
             fn gt(self, other: Self) -> Mask {
@@ -84,10 +81,18 @@ macro_rules! neon {
             }
             #[inline(always)]
             fn blend(self, mask: Mask, other: Self) -> Self {
-                Self(std::array::from_fn(|i| {
-                    // SAFETY: only reached inside a function compiled for NEON.
-                    unsafe { $bsl($expand(mask >> ($width * i)), other.0[i], self.0[i]) }
-                }))
+                // SAFETY: only reached inside a function compiled for NEON.
+                each!(i, self.0, unsafe { $bsl($expand(mask >> ($width * i)), other.0[i], self.0[i]) })
+            }
+            #[inline(always)]
+            fn mul_add_one(x: $scalar, a: $scalar, b: $scalar) -> $scalar {
+                x.mul_add(a, b)
+            }
+            #[inline(always)]
+            unsafe fn gather(values: &[$scalar], places: &Places) -> Self {
+                // NEON has no gather. SAFETY: the caller's promise.
+                let found = places.0.map(|place| unsafe { *values.get_unchecked(place as usize) });
+                Self::load(&Block(found))
             }
         }
     };

@@ -1,6 +1,6 @@
 //! Every operation of every instruction set of this machine, held bit for bit against the plain twin.
 
-use super::{Block, Instructions, Kernel, LANES, Lanes, Mask, dispatch};
+use super::{Block, Instructions, Kernel, LANES, Lanes, Mask, Places, dispatch, flat};
 use crate::random::CounterRng;
 use crate::real::Real;
 
@@ -54,6 +54,8 @@ struct Operands<F: Real> {
     y: Block<F>,
     z: Block<F>,
     mask: Mask,
+    /// Any lane of x, y or z, each any number of times.
+    places: Places,
 }
 
 impl<F: Real> Operands<F> {
@@ -76,7 +78,8 @@ impl<F: Real> Operands<F> {
             17 => Mask::MAX,
             _ => rng.next_u32() as Mask,
         };
-        Self { x, y, z, mask }
+        let places = Places(std::array::from_fn(|_| rng.below(3 * LANES as u32)));
+        Self { x, y, z, mask, places }
     }
 }
 
@@ -85,6 +88,7 @@ impl<F: Real> Operands<F> {
 enum Outcome {
     Lanes([u64; LANES]),
     Mask(Mask),
+    Places(Vec<u32>),
 }
 
 /// The results by the operations' names.
@@ -122,6 +126,9 @@ impl<F: Real> Kernel<F> for Everything<'_, F> {
             ("blend", lanes(x.blend(mask, y))),
             ("add_where", lanes(x.add_where(mask, y))),
             ("clear", lanes(x.clear(mask))),
+            ("mul_add_one", Outcome::Lanes(self.format.bits(&self.one_by_one::<L>()))),
+            ("gather", lanes(self.gather::<L>())),
+            ("pick", self.pick::<L>()),
             ("compress", lanes(L::load(&self.compressed::<L>(x)))),
             ("expand", lanes(L::expand(mask, &self.on.x.0))),
         ]
@@ -129,6 +136,24 @@ impl<F: Real> Kernel<F> for Everything<'_, F> {
 }
 
 impl<F: Real> Everything<'_, F> {
+    fn one_by_one<L: Lanes<Scalar = F>>(&self) -> Block<F> {
+        let Operands { x, y, z, .. } = self.on;
+        Block(std::array::from_fn(|i| L::mul_add_one(x.0[i], y.0[i], z.0[i])))
+    }
+
+    fn gather<L: Lanes<Scalar = F>>(&self) -> L {
+        let Operands { x, y, z, places, .. } = self.on;
+        let blocks = [*x, *y, *z];
+        // SAFETY: every place is below 3 * LANES.
+        unsafe { L::gather(flat(&blocks), places) }
+    }
+
+    fn pick<L: Lanes<Scalar = F>>(&self) -> Outcome {
+        let mut picked = [0; LANES];
+        let count = L::pick(&self.on.places, self.on.mask, &mut picked);
+        Outcome::Places(picked[..count].to_vec())
+    }
+
     /// The lanes of the mask side by side, then zeros.
     #[inline(always)]
     fn compressed<L: Lanes<Scalar = F>>(&self, x: L) -> Block<F> {
@@ -159,7 +184,7 @@ fn hold<F: Real>(format: &Format<F>, run: fn(Instructions, Everything<F>) -> Out
         }
     }
     portable_differs.sort_unstable();
-    assert_eq!(portable_differs, ["mul_add", "neg_mul_add"]);
+    assert_eq!(portable_differs, ["mul_add", "mul_add_one", "neg_mul_add"]);
 }
 
 #[test]
@@ -170,6 +195,16 @@ fn every_operation_in_f32_has_the_bits_of_the_plain_twin() {
 #[test]
 fn every_operation_in_f64_has_the_bits_of_the_plain_twin() {
     hold(&F64, |set, kernel| dispatch::f64(set, kernel));
+}
+
+#[test]
+fn flat_blocks_are_their_values_in_order() {
+    let blocks: [Block<f64>; 3] =
+        std::array::from_fn(|b| Block(std::array::from_fn(|i| (16 * b + i) as f64)));
+    let mut changed = blocks;
+    super::flat_mut(&mut changed)[17] = -1.0;
+    assert!(flat(&blocks).iter().enumerate().all(|(i, &x)| x == i as f64));
+    assert_eq!((flat(&blocks).len(), changed[1].0[1]), (48, -1.0));
 }
 
 #[test]

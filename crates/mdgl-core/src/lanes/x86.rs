@@ -5,14 +5,14 @@
 
 use std::arch::x86_64::*;
 
-use super::{Block, LANES, Lanes, Mask};
+use super::{Block, LANES, Lanes, Mask, Places, each};
 
 /// One AVX-512 register type and how its intrinsics are called.
 macro_rules! avx512 {
     ($name:ident, $scalar:ident, $register:ident, $width:literal,
      $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
      $fmadd:ident, $fnmadd:ident, $max:ident, $abs:ident, $cmp:ident, $blend:ident, $mask:ident,
-     $loadu:ident, $storeu:ident, $compress:ident, $expand:ident) => {
+     $loadu:ident, $storeu:ident, $compress:ident, $expand:ident, $gather:ident) => {
         #[doc = concat!("Sixteen `", stringify!($scalar), "` in AVX-512 registers.")]
         #[derive(Clone, Copy)]
         pub struct $name([$register; LANES / $width]);
@@ -28,7 +28,7 @@ macro_rules! avx512 {
             #[inline(always)]
             fn load(block: &Block<$scalar>) -> Self {
                 // SAFETY: as above; a block holds 16 values and is aligned to 64 bytes.
-                Self(std::array::from_fn(|i| unsafe { $load(block.0.as_ptr().add($width * i)) }))
+                each!(i, Self::splat(0.0).0, unsafe { $load(block.0.as_ptr().add($width * i)) })
             }
             #[inline(always)]
             fn store(self, block: &mut Block<$scalar>) {
@@ -40,53 +40,71 @@ macro_rules! avx512 {
             #[inline(always)]
             fn add(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX-512.
-                Self(std::array::from_fn(|i| unsafe { $add(self.0[i], other.0[i]) }))
+                each!(i, self.0, unsafe { $add(self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn sub(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX-512.
-                Self(std::array::from_fn(|i| unsafe { $sub(self.0[i], other.0[i]) }))
+                each!(i, self.0, unsafe { $sub(self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn mul(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX-512.
-                Self(std::array::from_fn(|i| unsafe { $mul(self.0[i], other.0[i]) }))
+                each!(i, self.0, unsafe { $mul(self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX-512.
-                Self(std::array::from_fn(|i| unsafe { $fmadd(self.0[i], a.0[i], b.0[i]) }))
+                each!(i, self.0, unsafe { $fmadd(self.0[i], a.0[i], b.0[i]) })
             }
             #[inline(always)]
             fn neg_mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX-512.
-                Self(std::array::from_fn(|i| unsafe { $fnmadd(self.0[i], a.0[i], b.0[i]) }))
+                each!(i, self.0, unsafe { $fnmadd(self.0[i], a.0[i], b.0[i]) })
             }
             #[inline(always)]
             fn max(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX-512.
-                Self(std::array::from_fn(|i| unsafe { $max(self.0[i], other.0[i]) }))
+                each!(i, self.0, unsafe { $max(self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn abs(self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX-512.
-                Self(self.0.map(|x| unsafe { $abs(x) }))
+                each!(i, self.0, unsafe { $abs(self.0[i]) })
             }
             #[inline(always)]
             fn gt(self, other: Self) -> Mask {
-                (0..LANES / $width).fold(0, |mask, i| {
+                let mut mask = 0;
+                for i in 0..LANES / $width {
                     // SAFETY: only reached inside a function compiled for AVX-512.
                     let bits = unsafe { $cmp::<_CMP_GT_OQ>(self.0[i], other.0[i]) };
-                    mask | Mask::from(bits) << ($width * i)
-                })
+                    mask |= Mask::from(bits) << ($width * i);
+                }
+                mask
             }
             #[inline(always)]
             fn blend(self, mask: Mask, other: Self) -> Self {
-                Self(std::array::from_fn(|i| {
-                    let bits = (mask >> ($width * i)) as $mask;
-                    // SAFETY: only reached inside a function compiled for AVX-512.
-                    unsafe { $blend(bits, self.0[i], other.0[i]) }
-                }))
+                // SAFETY: only reached inside a function compiled for AVX-512.
+                each!(i, self.0, unsafe { $blend((mask >> ($width * i)) as $mask, self.0[i], other.0[i]) })
+            }
+            #[inline(always)]
+            fn mul_add_one(x: $scalar, a: $scalar, b: $scalar) -> $scalar {
+                x.mul_add(a, b)
+            }
+            #[inline(always)]
+            unsafe fn gather(values: &[$scalar], places: &Places) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX-512; every place is a value's, by the caller.
+                unsafe { $gather(values, places) }
+            }
+            #[inline(always)]
+            fn pick(places: &Places, mask: Mask, to: &mut [u32; LANES]) -> usize {
+                // SAFETY: only reached inside a function compiled for AVX-512; both arrays hold sixteen.
+                unsafe {
+                    let picked =
+                        _mm512_maskz_compress_epi32(mask, _mm512_load_si512(places.0.as_ptr().cast()));
+                    _mm512_storeu_si512(to.as_mut_ptr().cast(), picked);
+                }
+                mask.count_ones() as usize
             }
             #[inline(always)]
             fn compress(self, mask: Mask, to: &mut [$scalar; LANES]) {
@@ -136,7 +154,8 @@ avx512!(
     _mm512_loadu_ps,
     _mm512_storeu_ps,
     _mm512_maskz_compress_ps,
-    _mm512_maskz_expand_ps
+    _mm512_maskz_expand_ps,
+    gather512_f32
 );
 avx512!(
     Avx512F64,
@@ -159,15 +178,39 @@ avx512!(
     _mm512_loadu_pd,
     _mm512_storeu_pd,
     _mm512_maskz_compress_pd,
-    _mm512_maskz_expand_pd
+    _mm512_maskz_expand_pd,
+    gather512_f64
 );
+
+/// The values at sixteen places.
+#[inline(always)]
+unsafe fn gather512_f32(values: &[f32], places: &Places) -> Avx512F32 {
+    // SAFETY: only reached inside a function compiled for AVX-512; every place is a value's, by the caller.
+    unsafe {
+        let places = _mm512_load_si512(places.0.as_ptr().cast());
+        Avx512F32([_mm512_i32gather_ps::<4>(places, values.as_ptr())])
+    }
+}
+
+/// The values at sixteen places.
+#[inline(always)]
+unsafe fn gather512_f64(values: &[f64], places: &Places) -> Avx512F64 {
+    // SAFETY: only reached inside a function compiled for AVX-512; every place is a value's, by the caller.
+    unsafe {
+        let [low, high] = [0, 8].map(|i| places.0.as_ptr().add(i).cast());
+        Avx512F64([
+            _mm512_i32gather_pd::<8>(_mm256_load_si256(low), values.as_ptr()),
+            _mm512_i32gather_pd::<8>(_mm256_load_si256(high), values.as_ptr()),
+        ])
+    }
+}
 
 /// One AVX2 register type and how its intrinsics are called.
 macro_rules! avx2 {
     ($name:ident, $scalar:ident, $register:ident, $width:literal,
      $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
      $fmadd:ident, $fnmadd:ident, $max:ident, $andnot:ident, $cmp:ident, $movemask:ident,
-     $blendv:ident, $expand:ident) => {
+     $blendv:ident, $expand:ident, $load_places:ident, $gather:ident) => {
         #[doc = concat!("Sixteen `", stringify!($scalar), "` in AVX2 registers.")]
         #[derive(Clone, Copy)]
         pub struct $name([$register; LANES / $width]);
@@ -183,7 +226,7 @@ macro_rules! avx2 {
             #[inline(always)]
             fn load(block: &Block<$scalar>) -> Self {
                 // SAFETY: as above; a block holds 16 values and is aligned to 64 bytes.
-                Self(std::array::from_fn(|i| unsafe { $load(block.0.as_ptr().add($width * i)) }))
+                each!(i, Self::splat(0.0).0, unsafe { $load(block.0.as_ptr().add($width * i)) })
             }
             #[inline(always)]
             fn store(self, block: &mut Block<$scalar>) {
@@ -195,55 +238,68 @@ macro_rules! avx2 {
             #[inline(always)]
             fn add(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                Self(std::array::from_fn(|i| unsafe { $add(self.0[i], other.0[i]) }))
+                each!(i, self.0, unsafe { $add(self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn sub(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                Self(std::array::from_fn(|i| unsafe { $sub(self.0[i], other.0[i]) }))
+                each!(i, self.0, unsafe { $sub(self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn mul(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                Self(std::array::from_fn(|i| unsafe { $mul(self.0[i], other.0[i]) }))
+                each!(i, self.0, unsafe { $mul(self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                Self(std::array::from_fn(|i| unsafe { $fmadd(self.0[i], a.0[i], b.0[i]) }))
+                each!(i, self.0, unsafe { $fmadd(self.0[i], a.0[i], b.0[i]) })
             }
             #[inline(always)]
             fn neg_mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                Self(std::array::from_fn(|i| unsafe { $fnmadd(self.0[i], a.0[i], b.0[i]) }))
+                each!(i, self.0, unsafe { $fnmadd(self.0[i], a.0[i], b.0[i]) })
             }
             #[inline(always)]
             fn max(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                Self(std::array::from_fn(|i| unsafe { $max(self.0[i], other.0[i]) }))
+                each!(i, self.0, unsafe { $max(self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn abs(self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                Self(self.0.map(|x| unsafe { $andnot($set1(-0.0), x) }))
+                each!(i, self.0, unsafe { $andnot($set1(-0.0), self.0[i]) })
             }
             #[inline(always)]
             fn gt(self, other: Self) -> Mask {
-                (0..LANES / $width).fold(0, |mask, i| {
+                let mut mask = 0;
+                for i in 0..LANES / $width {
                     // SAFETY: only reached inside a function compiled for AVX2 and FMA.
                     let bits = unsafe { $movemask($cmp::<_CMP_GT_OQ>(self.0[i], other.0[i])) };
-                    mask | (bits as Mask) << ($width * i)
-                })
+                    mask |= (bits as Mask) << ($width * i);
+                }
+                mask
             }
             #[inline(always)]
             fn blend(self, mask: Mask, other: Self) -> Self {
-                // A loop: as a closure this one is not inlined.
-                let mut blended = self.0;
-                for (i, x) in blended.iter_mut().enumerate() {
-                    // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                    *x = unsafe { $blendv(*x, other.0[i], $expand(mask >> ($width * i))) };
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                each!(i, self.0, unsafe { $blendv(self.0[i], other.0[i], $expand(mask >> ($width * i))) })
+            }
+            #[inline(always)]
+            fn mul_add_one(x: $scalar, a: $scalar, b: $scalar) -> $scalar {
+                x.mul_add(a, b)
+            }
+            #[inline(always)]
+            unsafe fn gather(values: &[$scalar], places: &Places) -> Self {
+                let mut gathered = Self::splat(0.0).0;
+                for (i, x) in gathered.iter_mut().enumerate() {
+                    // SAFETY: only reached inside a function compiled for AVX2; every place is a value's, by the caller.
+                    unsafe {
+                        let places = $load_places(places.0.as_ptr().add($width * i).cast());
+                        *x = $gather::<{ size_of::<$scalar>() as i32 }>(values.as_ptr(), places);
+                    }
                 }
-                Self(blended)
+                Self(gathered)
             }
         }
     };
@@ -289,7 +345,9 @@ avx2!(
     _mm256_cmp_ps,
     _mm256_movemask_ps,
     _mm256_blendv_ps,
-    expand8
+    expand8,
+    _mm256_load_si256,
+    _mm256_i32gather_ps
 );
 avx2!(
     Avx2F64,
@@ -309,5 +367,7 @@ avx2!(
     _mm256_cmp_pd,
     _mm256_movemask_pd,
     _mm256_blendv_pd,
-    expand4
+    expand4,
+    _mm_load_si128,
+    _mm256_i32gather_pd
 );

@@ -16,6 +16,7 @@ use crate::learn::gather::{Grouped, Tile, gather, tile_rows};
 use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
 use crate::memory::{product, refill, resize};
+use crate::modulation::Modulation;
 use crate::neuron::Constants;
 use crate::packed::RowReader;
 use crate::profile::probe::Probe;
@@ -52,14 +53,18 @@ pub(crate) struct Signals<F: Real> {
 #[derive(Debug, Default)]
 pub(crate) struct Work<F: Real> {
     /// Steps in a tile.
-    tile: usize,
+    pub tile: usize,
     /// λv of a tile's steps, `[step − first][neuron]`; a ring: the row above the last is the first.
-    lambda_v: Vec<Block<F>>,
-    lambda_a: Vec<Block<F>>,
+    pub lambda_v: Vec<Block<F>>,
+    pub lambda_a: Vec<Block<F>>,
     /// L of the step at hand.
     signal: Vec<Block<F>>,
     /// Γ_t+1 while step t runs.
     gamma: Vec<Block<F>>,
+    /// λv, λa and Γ of the rules with fewer hops: `[hops][step's parity][neuron]`, `[hops][neuron]`.
+    level_v: Vec<Block<F>>,
+    level_a: Vec<Block<F>>,
+    level_gamma: Vec<Block<F>>,
     /// On-MDGL: Σ_{u≥t} κ^{u−t} Γ_u+1.
     filtered: Vec<Block<F>>,
     /// On-MDGL: the same times 1 − κ, in place of Γ.
@@ -67,7 +72,7 @@ pub(crate) struct Work<F: Real> {
     secreted: Vec<Block<F>>,
     totals: Vec<Block<F>>,
     /// g_k,t = δ_k,t + κ g_k,t+1, `[step − first][unit]`, a ring likewise.
-    error: Vec<Block<F>>,
+    pub error: Vec<Block<F>>,
     grouped: Grouped,
     /// ψ̄ of the segment's steps, `[step − its first][neuron]`; at hand; before each segment (On-MDGL).
     psi_bar: Vec<Block<F>>,
@@ -83,7 +88,7 @@ pub(crate) struct Work<F: Real> {
 impl<F: Real> Work<F> {
     /// The rows of a step and of the step after it in the rings.
     #[inline(always)]
-    fn rows(&self, t: usize) -> (usize, usize) {
+    pub fn rows(&self, t: usize) -> (usize, usize) {
         (t & (self.tile - 1), (t + 1) & (self.tile - 1))
     }
 
@@ -100,6 +105,9 @@ impl<F: Real> Work<F> {
     fn reset(&mut self, circuit: &Circuit<F>, plan: &Plan<F>) -> Result<()> {
         let (n, outputs) = (circuit.size(), circuit.outputs());
         self.tile = tile_rows::<F>(n);
+        let levels = plan.levels.as_ref().map_or(0, |levels| levels.count);
+        let types = plan.modulation.iter().chain(plan.levels.as_ref().map(|levels| &levels.modulation));
+        let types = types.map(Modulation::types).max().unwrap_or(0);
         for (buffer, len) in [
             (&mut self.lambda_v, self.tile * n),
             (&mut self.lambda_a, n),
@@ -108,7 +116,10 @@ impl<F: Real> Work<F> {
             (&mut self.filtered, n),
             (&mut self.filtered_gamma, n),
             (&mut self.secreted, n),
-            (&mut self.totals, plan.modulation.as_ref().map_or(0, |m| m.types())),
+            (&mut self.level_v, product(&[2, levels, n])),
+            (&mut self.level_a, product(&[levels, n])),
+            (&mut self.level_gamma, product(&[levels, n])),
+            (&mut self.totals, types),
             (&mut self.error, self.tile * outputs),
             (&mut self.bias, outputs),
             (&mut self.sums, plan.slots.len() + 1),
@@ -140,6 +151,8 @@ impl<F: Real> Kernel<F> for Backward<'_, F> {
             clear_tiny::<L>(t, &mut self.work.lambda_v[before * n..][..n]);
             clear_tiny::<L>(t, &mut self.work.lambda_a);
             clear_tiny::<L>(t, &mut self.work.filtered);
+            clear_tiny::<L>(t, &mut self.work.level_v);
+            clear_tiny::<L>(t, &mut self.work.level_a);
             clear_tiny::<L>(t, &mut self.work.error[before * outputs..][..outputs]);
             self.filter_error::<L>(t);
             self.update_cells::<L>(t);
@@ -208,7 +221,7 @@ impl<F: Real> Backward<'_, F> {
 
     /// g_t = δ_t + κ g_t+1, and the bias's gradient.
     #[inline(always)]
-    fn filter_error<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+    pub(crate) fn filter_error<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let outputs = self.circuit.outputs();
         let (row, before) = self.work.rows(t);
         for (k, &kappa) in self.circuit.kappa.iter().enumerate() {
@@ -234,7 +247,7 @@ impl<F: Real> Backward<'_, F> {
         if heard {
             for run in self.plan.runs.iter().filter(|run| run.signalled) {
                 for p in run.first as usize..run.end as usize {
-                    signal::<L>(circuit, error, self.constants, p).store(&mut work.signal[p]);
+                    signal::<L>(&self.plan.feedback, error, self.constants, p).store(&mut work.signal[p]);
                 }
             }
         }
@@ -248,22 +261,39 @@ impl<F: Real> Backward<'_, F> {
         heard
     }
 
-    /// λv_t, λa_t and what the cells secrete.
+    /// λv_t, λa_t and what the cells secrete, after those of the rules with fewer hops, e-prop first.
     #[inline(always)]
-    fn update_cells<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+    pub(crate) fn update_cells<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let heard = self.find_signal::<L>(t);
         if self.plan.separate {
             self.filter_gamma::<L>();
         }
+        if self.plan.secretes() && !heard {
+            self.work.secreted.fill(Block::ZERO);
+        }
+        let levels = self.plan.levels.as_ref().map_or(0, |levels| levels.count);
+        for level in 0..=levels {
+            self.recur::<L>(t, level, level == levels, heard);
+        }
+    }
+
+    /// One step of the recursion of the rule with so many hops, or of the rule itself.
+    #[inline(always)]
+    fn recur<L: Lanes<Scalar = F>>(&mut self, t: usize, level: usize, last: bool, heard: bool) {
         let (plan, n) = (self.plan, self.circuit.size());
         let work = &mut *self.work;
-        let (row, before) = work.rows(t);
-        let (gamma, secretes) = (plan.modulation.is_some(), plan.modulation.is_some() && !plan.adjoint);
-        if secretes && !heard {
-            work.secreted.fill(Block::ZERO);
-        }
+        let (row, before) = if last { work.rows(t) } else { (2 * level + t % 2, 2 * level + (t + 1) % 2) };
+        let (lambda_v, lambda_a, gamma) = match last {
+            true if plan.separate => (&mut work.lambda_v, &mut work.lambda_a[..], &work.filtered_gamma[..]),
+            true => (&mut work.lambda_v, &mut work.lambda_a[..], &work.gamma[..]),
+            false => {
+                let own = level * n..(level + 1) * n;
+                (&mut work.level_v, &mut work.level_a[own.clone()], &work.level_gamma[own])
+            }
+        };
+        let receives = if last { plan.modulation.is_some() || plan.levels.is_some() } else { level > 0 };
+        let secretes = last && plan.secretes();
         let mut psi = self.trajectory.psi(t);
-        let received = if plan.separate { &work.filtered_gamma } else { &work.gamma };
         for run in &plan.runs {
             psi.skip_to(run.first as usize);
             let cells = run.first as usize..run.end as usize;
@@ -271,14 +301,14 @@ impl<F: Real> Backward<'_, F> {
                 cell: Constants::<L>::of(&run.cell),
                 psi: &mut psi,
                 signal: &work.signal[cells.clone()],
-                gamma: &received[cells.clone()],
+                gamma: &gamma[cells.clone()],
                 secreted: &mut work.secreted[cells.clone()],
-                lambda_a: &mut work.lambda_a[cells.clone()],
+                lambda_a: &mut lambda_a[cells.clone()],
                 row: row * n + cells.start,
                 before: before * n + cells.start,
-                lambda_v: &mut work.lambda_v,
+                lambda_v,
             };
-            match (run.signalled && heard, gamma, secretes) {
+            match (run.signalled && heard, receives, secretes) {
                 (true, true, true) => recursion.run::<true, true, true>(),
                 (true, true, false) => recursion.run::<true, true, false>(),
                 (true, false, _) => recursion.run::<true, false, false>(),
@@ -303,7 +333,20 @@ impl<F: Real> Backward<'_, F> {
 
     /// Γ_t, from what the cells secreted at step t.
     #[inline(always)]
-    fn modulate<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+    pub(crate) fn modulate<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+        if self.plan.levels.is_some() && self.plan.modulation.is_some() {
+            self.work.gamma.fill(Block::ZERO);
+        }
+        self.modulate_instantly::<L>(t);
+        self.modulate_levels::<L>(t);
+        if let Some(signals) = self.signals.as_mut() {
+            let n = self.circuit.size();
+            signals.modulation[t * n..(t + 1) * n].copy_from_slice(&self.work.gamma);
+        }
+    }
+
+    #[inline(always)]
+    fn modulate_instantly<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let Some(modulation) = &self.plan.modulation else { return };
         let work = &mut *self.work;
         if self.plan.separate {
@@ -316,15 +359,36 @@ impl<F: Real> Backward<'_, F> {
             false => &work.secreted[..],
         };
         modulation.receive::<L>(secreted, &mut work.totals, &mut work.gamma);
-        if let Some(signals) = self.signals.as_mut() {
-            let n = self.circuit.size();
-            signals.modulation[t * n..(t + 1) * n].copy_from_slice(&work.gamma);
+    }
+
+    /// What each rule with fewer hops secretes reaches the one with a hop more; the last one's joins Γ_t.
+    #[inline(always)]
+    fn modulate_levels<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+        let Some(levels) = &self.plan.levels else { return };
+        let (n, work) = (self.circuit.size(), &mut *self.work);
+        for level in 0..levels.count {
+            let secreted = &work.level_v[(2 * level + t % 2) * n..][..n];
+            // The first rule, e-prop, receives nothing: its place takes what the last one secretes.
+            let next = (level + 1) % levels.count;
+            levels.modulation.receive::<L>(
+                secreted,
+                &mut work.totals,
+                &mut work.level_gamma[next * n..][..n],
+            );
+        }
+        for &p in &levels.modulation.receivers {
+            let p = p as usize;
+            let mut gamma = L::load(&work.level_gamma[p]);
+            if self.plan.modulation.is_some() {
+                gamma = gamma.add(L::load(&work.gamma[p]));
+            }
+            gamma.store(&mut work.gamma[p]);
         }
     }
 
     /// Adds the tile from step `first` on to the sums.
     #[inline(always)]
-    fn gather_events<L: Lanes<Scalar = F>>(&mut self, first: usize) {
+    pub(crate) fn gather_events<L: Lanes<Scalar = F>>(&mut self, first: usize) {
         let (circuit, plan, work) = (self.circuit, self.plan, &mut *self.work);
         let rows = work.tile.min(self.trajectory.steps - first);
         let (n, outputs) = (circuit.size(), circuit.outputs());
@@ -402,17 +466,17 @@ fn is_zero<F: Real>(block: &Block<F>) -> bool {
     block.0.iter().all(|&x| x == F::ZERO)
 }
 
-/// L_p = (1−κ) Σ_k W_out[p→k] g_k, plus the regulariser's constant.
+/// L_p = (1−κ) Σ_k B[p→k] g_k, plus the regulariser's constant.
 #[inline(always)]
 fn signal<L: Lanes>(
-    circuit: &Circuit<L::Scalar>,
+    feedback: &Fan<L::Scalar>,
     error: &[Block<L::Scalar>],
     constants: &[L::Scalar],
     p: usize,
 ) -> L {
     let constant = constants.get(p).copied().unwrap_or(L::Scalar::ZERO);
     let mut signal = L::splat(constant);
-    for &(k, weight) in circuit.readout.of(p) {
+    for &(k, weight) in feedback.of(p) {
         signal = L::load(&error[k as usize]).mul_add(L::splat(weight), signal);
     }
     signal
@@ -433,7 +497,7 @@ fn secrete_task_error<L: Lanes>(
     for &p in &plan.active {
         let p = p as usize;
         let mut error = L::splat(L::Scalar::ZERO);
-        for &(k, weight) in circuit.readout.of(p) {
+        for &(k, weight) in plan.feedback.of(p) {
             if let Some(delta) = delta_now.get(k as usize) {
                 let unfiltered = weight / (L::Scalar::ONE - circuit.kappa[k as usize]);
                 error = L::load(delta).mul_add(L::splat(unfiltered), error);

@@ -6,6 +6,7 @@
 //! other estimators of the whole gradient, for comparison.
 
 pub(crate) mod backward;
+pub(crate) mod feedback;
 pub(crate) mod forward;
 pub(crate) mod gather;
 pub(crate) mod online;

@@ -216,7 +216,7 @@ impl<F: Real> Online<'_, F> {
             traces.relevance[p * k..(p + 1) * k].fill(Block::ZERO);
             for &(j, gain) in &traces.pairs[p] {
                 let psi = L::load(&psi[j as usize]).mul(L::splat(gain));
-                for &(unit, weight) in circuit.readout.of(j as usize) {
+                for &(unit, weight) in self.plan.feedback.of(j as usize) {
                     let unfiltered = weight / (F::ONE - circuit.kappa[unit as usize]);
                     let mut part = psi.mul(L::splat(unfiltered));
                     let mut place = p * k + unit as usize;
@@ -372,7 +372,7 @@ impl<F: Real> Online<'_, F> {
                 let delta = L::load(&traces.delta[s.post as usize]);
                 sum = delta.mul_add(L::load(&traces.filtered[slot * k]), sum);
             } else {
-                for &(unit, weight) in circuit.readout.of(s.post as usize) {
+                for &(unit, weight) in self.plan.feedback.of(s.post as usize) {
                     let unit = unit as usize;
                     let unfiltered = L::splat(weight / (F::ONE - circuit.kappa[unit]));
                     let error = L::load(&traces.delta[unit]).mul(unfiltered);

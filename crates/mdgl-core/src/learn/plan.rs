@@ -1,9 +1,12 @@
 //! A rule made ready for a network and the weights of the moment.
 
+use crate::channels::Table;
 use crate::chunks::Chunks;
 use crate::circuit::{Cell, Circuit, Fan};
+use crate::description::Kernel;
 use crate::error::{Result, invalid};
 use crate::lanes::{Block, Mask};
+use crate::learn::feedback;
 use crate::learn::rule::{Hops, ReadoutFilter, Rule};
 use crate::memory::{product, resize};
 use crate::model::Model;
@@ -20,9 +23,13 @@ pub(crate) struct Plan<F: Real> {
     pub wanted: Vec<Mask>,
     /// The same, neighbours of the same kind together.
     pub runs: Vec<ActiveRun<F>>,
+    /// From what to whom errors flow: neuron → (readout unit, (1 − κ) B).
+    pub feedback: Fan<F>,
     pub modulation: Option<Modulation<F>>,
     /// Cells secrete λv (BPTT) instead of L ψ.
     pub adjoint: bool,
+    /// Channels of kernel 'exact' with a number of hops: they carry the λv of the rule with one hop less.
+    pub levels: Option<Levels<F>>,
     /// The readout's filter acts on both factors of the modulatory term (On-MDGL).
     pub separate: bool,
     /// Unit → (target, slot): the gradient sums, by what sends.
@@ -35,6 +42,13 @@ pub(crate) struct Plan<F: Real> {
     pub readout_chunks: Chunks<u32>,
     /// What each slot stands for.
     pub slots: Vec<Slot<F>>,
+}
+
+/// The rules with fewer hops that a rule of n hops rests upon: n, from e-prop on.
+#[derive(Debug)]
+pub(crate) struct Levels<F: Real> {
+    pub count: usize,
+    pub modulation: Modulation<F>,
 }
 
 /// Active neighbours with the same constants, all or none with a learning signal of their own.
@@ -74,24 +88,31 @@ impl<F: Real> Plan<F> {
             return Err(invalid("rule.readoutFilter", "'separate'", allowed));
         }
         let n = circuit.size();
-        let reads_out: Vec<bool> = (0..n).map(|p| !circuit.readout.of(p).is_empty()).collect();
+        let feedback = feedback::fan(model, circuit, &rule.feedback)?;
+        let reads_out: Vec<bool> = (0..n).map(|p| !feedback.of(p).is_empty()).collect();
         let signalled: Vec<bool> = reads_out.iter().map(|&r| r || regularised).collect();
         let adjoint = matches!(rule.hops, Hops::All(_));
-        let modulation = channel_table(model.network(), rule)?.map(|table| {
+        let table = channel_table(model.network(), rule)?;
+        let levels = table.as_ref().and_then(|table| levels(model, table, rule, &signalled));
+        let modulation = table.and_then(|table| {
             let secretes = match (adjoint, separate) {
                 (true, _) => vec![true; n],
                 (false, true) => reads_out,
                 (false, false) => signalled.clone(),
             };
-            Modulation::new(model, &table, &secretes)
+            let kernel = if adjoint { Kernel::Exact } else { Kernel::None };
+            table.has_kernel(kernel).then(|| Modulation::new(model, &table, kernel, &secretes))
         });
-        let is_active = active(&signalled, modulation.as_ref(), adjoint);
+        let senders = modulation.iter().chain(levels.as_ref().map(|levels| &levels.modulation));
+        let is_active = active(&signalled, senders, adjoint);
         let mut plan = Self {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
             wanted: is_active.iter().map(|&active| if active { Mask::MAX } else { 0 }).collect(),
             runs: runs(circuit, &is_active, &signalled),
+            feedback,
             modulation,
             adjoint,
+            levels,
             separate,
             input: Fan::default(),
             recurrent: Fan::default(),
@@ -109,6 +130,11 @@ impl<F: Real> Plan<F> {
         plan.recurrent_chunks = Chunks::new(&plan.recurrent, n, none);
         plan.readout_chunks = Chunks::new(&plan.readout, n, none);
         Ok(plan)
+    }
+
+    /// Whether cells secrete L ψ.
+    pub fn secretes(&self) -> bool {
+        self.modulation.is_some() && !self.adjoint
     }
 
     /// Gives every learning synapse of a stage a slot.
@@ -165,9 +191,24 @@ fn runs<F: Real>(circuit: &Circuit<F>, is_active: &[bool], signalled: &[bool]) -
     runs
 }
 
-fn active<F: Real>(signalled: &[bool], modulation: Option<&Modulation<F>>, adjoint: bool) -> Vec<bool> {
+/// `None` without channels of kernel 'exact', and for BPTT, whose cells secrete their own λv.
+fn levels<F: Real>(model: &Model<F>, table: &Table, rule: &Rule, signalled: &[bool]) -> Option<Levels<F>> {
+    let Hops::Count(hops) = rule.hops else { return None };
+    if !table.has_kernel(Kernel::Exact) {
+        return None;
+    }
+    // With one hop only cells with a learning signal have a λv to secrete.
+    let secretes = if hops == 1 { signalled.to_vec() } else { vec![true; signalled.len()] };
+    Some(Levels { count: hops as usize, modulation: Modulation::new(model, table, Kernel::Exact, &secretes) })
+}
+
+fn active<'a, F: Real>(
+    signalled: &[bool],
+    senders: impl Iterator<Item = &'a Modulation<F>>,
+    adjoint: bool,
+) -> Vec<bool> {
     let mut active = if adjoint { vec![true; signalled.len()] } else { signalled.to_vec() };
-    for &p in modulation.iter().flat_map(|m| &m.receivers) {
+    for &p in senders.flat_map(|modulation| &modulation.receivers) {
         active[p as usize] = true;
     }
     active

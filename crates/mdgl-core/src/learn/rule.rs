@@ -62,12 +62,43 @@ impl Estimator {
     }
 }
 
-/// Feedback weights.
+/// Feedback weights B: L_p,t = (1−κ) Σ_k B[p→k] g_k,t.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Feedback {
+    /// By name.
+    Preset(FeedbackPreset),
+    /// Random and fixed.
+    Fixed {
+        /// How they are drawn.
+        random: RandomFeedback,
+    },
+}
+
+/// Feedback weights by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Feedback {
+pub enum FeedbackPreset {
     /// The readout weights of the moment.
     Symmetric,
+}
+
+/// Random feedback weights: a pair of a cell and a readout unit has one with probability `density`, normal with mean 0.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct RandomFeedback {
+    /// Seed of the draw.
+    pub seed: u64,
+    /// Fraction of the pairs that have a weight.
+    pub density: f64,
+    /// Standard deviation of a weight.
+    pub standard_deviation: f64,
+}
+
+impl Default for RandomFeedback {
+    fn default() -> Self {
+        Self { seed: 1, density: 1.0, standard_deviation: 1.0 }
+    }
 }
 
 /// Which channels a rule uses.
@@ -106,7 +137,7 @@ pub struct UniformChannel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Hops {
-    /// 0 (e-prop) or 1 (MDGL).
+    /// 0 (e-prop), 1 (MDGL), or more.
     Count(u32),
     /// All of them.
     All(AllHops),
@@ -148,14 +179,22 @@ pub enum Trace {
     Rflo,
 }
 
+/// Most hops that a rule counts; each costs as much as a backward pass.
+pub const MOST_HOPS: u32 = 64;
+
 /// The names of the published rules, in the order of the documents.
-pub const RULE_NAMES: [&str; 13] = [
+pub const RULE_NAMES: [&str; 18] = [
     "bptt",
     "eprop",
     "mdgl",
     "mdgl-cell",
     "nl-mdgl",
     "on-mdgl",
+    "mdgl-exact",
+    "hops-2",
+    "hops-3",
+    "eprop-random",
+    "rflo",
     "eprop-online",
     "mdgl-online",
     "on-mdgl-online",
@@ -170,7 +209,7 @@ impl Rule {
     pub fn eprop() -> Self {
         Self {
             estimator: Estimator::Backward,
-            feedback: Feedback::Symmetric,
+            feedback: Feedback::Preset(FeedbackPreset::Symmetric),
             channels: Channels::List(Vec::new()),
             hops: Hops::Count(0),
             recurrent_derivative: RecurrentDerivative::Psi,
@@ -206,6 +245,22 @@ impl Rule {
             hops: Hops::All(AllHops::All),
             ..Self::eprop()
         }
+    }
+
+    /// So many hops along mean weights, with the secreting cells' memory; one is MDGL with kernel `'exact'`.
+    pub fn with_hops(hops: u32) -> Self {
+        let channels = uniform(WeightGain::MeanWeight, Reach::Synaptic, Kernel::Exact);
+        Self { channels, hops: Hops::Count(hops), ..Self::eprop() }
+    }
+
+    /// e-prop with random feedback.
+    pub fn eprop_random() -> Self {
+        Self { feedback: Feedback::Fixed { random: RandomFeedback::default() }, ..Self::eprop() }
+    }
+
+    /// Random feedback local online learning (Murray 2019): the leak's trace alone, random feedback.
+    pub fn rflo() -> Self {
+        Self { trace: Trace::Rflo, ..Self::eprop_random().online() }
     }
 
     /// The same rule in its forward (trace) form.
@@ -247,6 +302,11 @@ impl Rule {
             "mdgl-cell" => Self::mdgl_cell(),
             "nl-mdgl" => Self::nl_mdgl(),
             "on-mdgl" => Self::on_mdgl(),
+            "mdgl-exact" => Self::with_hops(1),
+            "hops-2" => Self::with_hops(2),
+            "hops-3" => Self::with_hops(3),
+            "eprop-random" => Self::eprop_random(),
+            "rflo" => Self::rflo(),
             "eprop-online" => Self::eprop().online(),
             "mdgl-online" => Self::mdgl().online(),
             "on-mdgl-online" => Self::on_mdgl().online(),
@@ -264,13 +324,23 @@ impl Rule {
             let allowed = format!("with estimator '{}': 'mdgl2021'", self.estimator.name());
             return Err(invalid("rule.trace", "'rflo'", allowed));
         }
+        if let Feedback::Fixed { random } = &self.feedback {
+            random.validate()?;
+            if matches!(self.hops, Hops::All(_)) {
+                let allowed = "with hops 'all': 'symmetric' (the gradient knows no other)";
+                return Err(invalid("rule.feedback", "random", allowed));
+            }
+        }
         match self.hops {
             Hops::Count(_) if self.estimator.carries_influence() => {
                 let value = format!("'{}'", self.estimator.name());
                 Err(invalid("rule.estimator", value, "with a number of hops: 'backward' or 'online'"))
             }
-            Hops::Count(0 | 1) => Ok(()),
-            Hops::Count(n) => Err(invalid("rule.hops", n, "0, 1 or 'all'")),
+            Hops::Count(2..=MOST_HOPS) if self.has_memoryless_channels() => {
+                Err(invalid("rule.channels.kernel", "'none'", "with two hops or more: 'exact'"))
+            }
+            Hops::Count(0..=MOST_HOPS) => Ok(()),
+            Hops::Count(n) => Err(invalid("rule.hops", n, format!("0 to {MOST_HOPS}, or 'all'"))),
             Hops::All(_) if self.channels != Self::bptt().channels => Err(invalid(
                 "rule.channels",
                 "another list",
@@ -284,6 +354,17 @@ impl Rule {
                 Err(invalid("rule.readoutFilter", "'separate'", "with hops 'all': 'exact'"))
             }
             Hops::All(_) => Ok(()),
+        }
+    }
+}
+
+impl Rule {
+    /// As far as the rule alone says: the network's own channels are looked at with the network.
+    fn has_memoryless_channels(&self) -> bool {
+        match &self.channels {
+            Channels::Preset(_) => false,
+            Channels::Uniform(channel) => channel.kernel == Kernel::None,
+            Channels::List(list) => list.iter().any(|channel| channel.kernel == Kernel::None),
         }
     }
 }

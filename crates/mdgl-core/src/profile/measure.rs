@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use super::clock::Scale;
 use super::peak::{self, Peak};
-use super::recorder::{Laps, Log, Record, Recorder, Slice, now, split};
+use super::probe::lap_cost;
+use super::recorder::{Log, Record, Recorder, Slice, Stage, now, split};
+use super::sample::{Baseline, Estimate, Sample};
 use super::section::{SECTIONS, Section};
 use super::work::Tally;
 use crate::error::{Result, invalid};
@@ -96,7 +98,7 @@ pub struct KernelProfile {
 pub struct SectionTime {
     /// ms an iteration.
     pub ms: f64,
-    /// One standard error in ms, from timing some steps only.
+    /// One standard error in ms, from timing some steps only and from what the clock costs.
     pub standard_error: f64,
 }
 
@@ -184,55 +186,110 @@ impl<F: Real> Session<'_, F> {
     }
 }
 
-/// ms and their variances, by thread and section.
+/// Ticks by thread and section, over all profiled iterations.
 struct Sums {
-    threads: Vec<[(f64, f64); SECTIONS]>,
+    threads: Vec<[Estimate; SECTIONS]>,
+    /// Of each kernel with a probe, its laps by thread and section too.
+    kernels: Vec<(Kernel, Vec<[f64; SECTIONS]>)>,
+    nanoseconds_a_tick: f64,
 }
 
 impl Sums {
     fn new(threads: usize, times: &[IterationTimes], logs: &[Log], nanoseconds_a_tick: f64) -> Self {
-        let mut sums = Self { threads: vec![[(0.0, 0.0); SECTIONS]; threads] };
-        let whole: f64 = times.iter().map(|times| times.profiled).sum();
+        let none = vec![[0.0; SECTIONS]; threads];
+        let kernels = kernels(logs).into_iter().map(|kernel| (kernel, none.clone())).collect();
+        let threads = vec![[Estimate::default(); SECTIONS]; threads];
+        let mut sums = Self { threads, kernels, nanoseconds_a_tick };
+        let whole: u64 = times.iter().map(|times| times.end - times.begin).sum();
         for thread in &mut sums.threads {
-            thread[Section::Waiting as usize].0 = whole;
+            thread[Section::Waiting as usize].ticks = whole as f64 / nanoseconds_a_tick;
         }
-        for log in logs {
-            sums.add(log, nanoseconds_a_tick);
-        }
+        logs.iter().for_each(|log| sums.add(log));
         sums
     }
 
-    fn add(&mut self, log: &Log, nanoseconds_a_tick: f64) {
+    fn add(&mut self, log: &Log) {
+        let ticks_a_nanosecond = 1.0 / self.nanoseconds_a_tick;
         for (index, slice) in log.slices.iter().enumerate() {
-            let laps: Vec<&Laps> = log.laps.iter().filter(|laps| laps.slice == index).collect();
+            let mut samples = Vec::new();
+            for found in log.found.iter().filter(|found| found.slice == index) {
+                let own = |kernel: &Kernel| kernel.is_of(slice.stage, found.probe);
+                let Some((kernel, laps)) = self.kernels.iter_mut().find(|(kernel, _)| own(kernel)) else {
+                    continue;
+                };
+                samples.push((&found.sample, kernel.baseline));
+                for section in 0..SECTIONS {
+                    let laps_of = found.sample.all_laps(section);
+                    laps[slice.thread][section] += laps_of;
+                    laps[slice.thread][slice.stage.remainder() as usize] -= laps_of;
+                }
+            }
             let thread = &mut self.threads[slice.thread];
-            for (sum, part) in thread.iter_mut().zip(split(slice, &laps, nanoseconds_a_tick)) {
-                sum.0 += part.0;
-                sum.1 += part.1;
+            for (sum, part) in thread.iter_mut().zip(split(slice, &samples, ticks_a_nanosecond)) {
+                sum.ticks += part.ticks;
+                sum.variance += part.variance;
             }
             // Who works does not wait.
-            thread[Section::Waiting as usize].0 -= (slice.end - slice.begin) as f64 * 1e-6;
+            thread[Section::Waiting as usize].ticks -= (slice.end - slice.begin) as f64 * ticks_a_nanosecond;
         }
     }
 
+    /// Of some threads together: their sampling errors are their own, but what a lap costs is one number for all.
+    fn of(&self, threads: std::ops::Range<usize>, section: Section, iterations: usize) -> SectionTime {
+        let section = section as usize;
+        let parts = self.threads[threads.clone()].iter().map(|sections| sections[section]);
+        let (ticks, own) = parts.fold((0.0, 0.0), |sum, part| (sum.0 + part.ticks, sum.1 + part.variance));
+        let shared = self.kernels.iter().map(|(kernel, laps)| {
+            let laps: f64 = laps[threads.clone()].iter().map(|sections| sections[section]).sum();
+            laps * laps * kernel.baseline.lap.variance
+        });
+        let ms = self.nanoseconds_a_tick * 1e-6 / iterations as f64;
+        SectionTime { ms: ticks * ms, standard_error: (own + shared.sum::<f64>()).sqrt() * ms }
+    }
+
     fn kernels(&self, tallies: &[Tally; SECTIONS], iterations: usize) -> Vec<KernelProfile> {
-        let count = iterations as f64;
-        let mean = |(ms, variance): (f64, f64)| SectionTime {
-            ms: ms / count,
-            standard_error: variance.sqrt() / count,
-        };
-        let kernel = |&kernel: &Section| {
-            let by_thread = self.threads.iter().map(|sections| sections[kernel as usize]);
-            let sum = by_thread.clone().fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
-            KernelProfile {
-                kernel,
-                time: mean(sum),
-                by_thread: by_thread.map(mean).collect(),
-                work: tallies[kernel as usize],
-            }
+        let threads = self.threads.len();
+        let kernel = |&kernel: &Section| KernelProfile {
+            kernel,
+            time: self.of(0..threads, kernel, iterations),
+            by_thread: (0..threads).map(|thread| self.of(thread..thread + 1, kernel, iterations)).collect(),
+            work: tallies[kernel as usize],
         };
         Section::ALL.iter().map(kernel).collect()
     }
+}
+
+/// A kernel with a probe.
+struct Kernel {
+    stage: Stage,
+    probe: usize,
+    baseline: Baseline,
+}
+
+impl Kernel {
+    fn is_of(&self, stage: Stage, probe: usize) -> bool {
+        self.stage == stage && self.probe == probe
+    }
+}
+
+/// From all runs of each kernel together.
+fn kernels(logs: &[Log]) -> Vec<Kernel> {
+    let mut kernels: Vec<(Stage, usize, Vec<&Sample>)> = Vec::new();
+    for log in logs {
+        for found in &log.found {
+            let stage = log.slices[found.slice].stage;
+            match kernels.iter_mut().find(|kernel| kernel.0 == stage && kernel.1 == found.probe) {
+                Some((.., samples)) => samples.push(&found.sample),
+                None => kernels.push((stage, found.probe, vec![&found.sample])),
+            }
+        }
+    }
+    let kernel = |(stage, probe, samples): (Stage, usize, Vec<&Sample>)| Kernel {
+        stage,
+        probe,
+        baseline: Baseline::of(&samples, lap_cost()),
+    };
+    kernels.into_iter().map(kernel).collect()
 }
 
 #[cfg(test)]
@@ -240,9 +297,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::profile::Stage;
     use crate::run::gradients;
-    use crate::{Batch, DrawKey, Input, Network, Objective, RateSegment, Targets};
+    use crate::{Batch, DrawKey, Input, Layout, Network, Objective, RateSegment, Targets};
 
     const STEPS: u32 = 100;
     const TRIALS: u32 = 20;
@@ -316,8 +372,12 @@ mod tests {
     }
 
     fn profiled(name: &str, threads: usize) -> Profile {
+        profiled_in(Layout::Trials, name, threads)
+    }
+
+    fn profiled_in(layout: Layout, name: &str, threads: usize) -> Profile {
         let options = ProfileOptions { iterations: 3, every: 4, peaks: false };
-        let mut workers = Workers::new(threads).unwrap();
+        let mut workers = Workers::new(threads).unwrap().with_layout(layout);
         let cancel = AtomicBool::new(false);
         with(|model, assignment| {
             let optimiser = Optimiser::default();
@@ -354,6 +414,25 @@ mod tests {
         // Two blocks of trials.
         assert_eq!(kernel(&profile, Section::NeuronUpdate).work.calls, 2 * u64::from(STEPS));
         assert_eq!(kernel(&profile, Section::Optimiser).work.calls, 1);
+    }
+
+    /// Both layouts update the same neurons and follow the same synapses; only their steps differ, by block or by trial.
+    #[test]
+    fn work_does_not_depend_on_the_layout() {
+        for name in ["eprop", "mdgl", "bptt"] {
+            let profiles = [Layout::Trials, Layout::Neurons].map(|layout| profiled_in(layout, name, 2));
+            for section in
+                [Section::InputScatter, Section::RecurrentScatter, Section::Readout, Section::GradientGather]
+            {
+                let [blocks, singles] = profiles.each_ref().map(|p| kernel(p, section).work.synaptic_events);
+                assert_eq!(blocks, singles, "{name} {section:?}");
+            }
+            for section in [Section::NeuronUpdate, Section::BackwardRecursion] {
+                let [blocks, singles] = profiles.each_ref().map(|p| kernel(p, section).work);
+                assert_eq!(blocks.neuron_updates, singles.neuron_updates, "{name} {section:?}");
+                assert_eq!(singles.calls, u64::from(TRIALS * STEPS), "{name} {section:?}");
+            }
+        }
     }
 
     #[test]

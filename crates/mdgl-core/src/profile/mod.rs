@@ -1,13 +1,14 @@
 //! Profiles: where the time of a training iteration goes, and what the kernels did in it.
 //!
-//! Kernels carry a [`probe::Probe`]; threads record the stages they work on ([`recorder`]); what kernels do is counted
-//! in an iteration of its own ([`work`]). Nothing of this changes a result: probes read clocks and nothing else.
+//! Kernels carry a probe (`probe`); threads record the stages they work on (`recorder`); what kernels do is counted in an
+//! iteration of its own (`work`). Nothing of this changes a result: probes read clocks and nothing else.
 
 mod clock;
 mod measure;
 pub(crate) mod peak;
 pub(crate) mod probe;
 pub(crate) mod recorder;
+mod sample;
 pub(crate) mod section;
 pub(crate) mod work;
 

@@ -1,48 +1,36 @@
 //! The probe that kernels carry: times of their sections, some steps of them, and nothing when it is off.
 //!
 //! A kernel calls [`Probe::step`] at the start of a step and [`Probe::lap`] after each section. Of every window of
-//! so many steps one, at random, is timed: a section's mean over the timed steps times the number of steps is its time.
-//! Rare and long sections (a tile's gradient sums) are timed each time, by [`Probe::open`] and [`Probe::close`].
-//! Off, each of these is one branch that never changes.
+//! so many steps one, at random, is timed section by section, and another one as a whole: so it is known how much
+//! longer a step takes for being timed. Rare and long sections (a tile's gradient sums) are timed each time, by
+//! [`Probe::open`] and [`Probe::close`]. Off, each of these is one branch that never changes.
 
 use super::clock::ticks;
-use super::section::{SECTIONS, Section};
+use super::sample::Sample;
+use super::section::Section;
 
 /// Times of one kernel on one block of trials.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Probe {
     /// Whether a profile is made at all.
     on: bool,
-    /// Whether the step at hand is timed.
+    /// Whether the step at hand is timed section by section.
     timed: bool,
-    /// The end of the last section.
+    /// Whether it is timed as a whole.
+    whole: bool,
+    /// When it began.
+    begin: u64,
+    /// The end of its last section.
     last: u64,
-    /// Steps until the next timed one.
-    left: u32,
-    /// What was left after it in its window.
-    rest: u32,
+    /// Ticks of it that are booked otherwise.
+    elsewhere: u64,
     every: u32,
+    /// The place of the next step in its window, and of those that are timed.
+    place: u32,
+    timed_place: u32,
+    whole_place: u32,
     random: u64,
-    steps: u64,
-    timed_steps: u64,
-    /// Ticks that a lap itself takes.
-    cost: u64,
-    /// Ticks of the step at hand, and a bit for each section that it had.
-    now: [u64; SECTIONS],
-    had: u32,
-    /// Sums of ticks and of their squares over timed steps.
-    sum: [f64; SECTIONS],
-    square: [f64; SECTIONS],
-    /// Ticks of sections that are always timed.
-    whole: [u64; SECTIONS],
-}
-
-/// A section's time in ticks, and how sure it is.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Estimate {
-    pub ticks: f64,
-    /// The square of the sampling's standard error.
-    pub variance: f64,
+    sample: Sample,
 }
 
 impl Probe {
@@ -50,7 +38,6 @@ impl Probe {
     pub fn start(&mut self, every: u32, seed: u64) {
         *self = Self { on: every > 0, every, random: seed | 1, ..Self::default() };
         if self.on {
-            self.cost = lap_cost();
             self.draw();
         }
     }
@@ -87,59 +74,47 @@ impl Probe {
         }
     }
 
-    /// The last step has ended: every section's time.
-    pub fn finish(&mut self) -> [Estimate; SECTIONS] {
+    /// The last step has ended: what was found.
+    pub fn finish(&mut self) -> Sample {
         self.flush();
-        std::array::from_fn(|i| {
-            let whole = self.whole[i] as f64;
-            self.estimate(i).map_or(Estimate { ticks: whole, variance: 0.0 }, |sampled| Estimate {
-                ticks: whole + sampled.ticks,
-                variance: sampled.variance,
-            })
-        })
-    }
-
-    /// Simple random sampling without replacement: total = N x̄, its variance N² s²/n (1 − n/N).
-    fn estimate(&self, section: usize) -> Option<Estimate> {
-        let (all, timed) = (self.steps as f64, self.timed_steps as f64);
-        if timed == 0.0 {
-            return None;
-        }
-        let mean = self.sum[section] / timed;
-        let spread = (self.square[section] / timed - mean * mean).max(0.0) * timed / (timed - 1.0).max(1.0);
-        let variance = all * all * spread / timed * (1.0 - timed / all);
-        Some(Estimate { ticks: all * mean, variance })
+        std::mem::take(&mut self.sample)
     }
 
     #[inline(never)]
     fn next_step(&mut self) {
         self.flush();
-        self.steps += 1;
-        self.left -= 1;
-        if self.left == 0 {
-            self.timed = true;
-            self.timed_steps += 1;
+        if self.place == self.every {
+            self.place = 0;
             self.draw();
-            self.last = ticks();
+        }
+        self.sample.steps += 1;
+        self.timed = self.place == self.timed_place;
+        self.whole = self.place == self.whole_place;
+        self.place += 1;
+        if self.timed || self.whole {
+            self.elsewhere = 0;
+            self.begin = ticks();
+            self.last = self.begin;
         }
     }
 
-    /// Chooses the timed step of the next window.
+    /// Chooses the timed steps of a window.
     fn draw(&mut self) {
         // Xorshift: where in a window is not a matter of results.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        let offset = (self.random >> 33) as u32 % self.every;
-        self.left = self.rest + offset + 1;
-        self.rest = self.every - offset - 1;
+        self.timed_place = (self.random >> 33) as u32 % self.every;
+        self.whole_place = match self.every {
+            1 => u32::MAX,
+            _ => (self.timed_place + self.every / 2) % self.every,
+        };
     }
 
     #[inline(never)]
     fn take(&mut self, section: Section) {
         let now = ticks();
-        self.now[section as usize] += now.wrapping_sub(self.last).saturating_sub(self.cost);
-        self.had |= 1 << section as u32;
+        self.sample.lap(section, now.wrapping_sub(self.last));
         self.last = now;
     }
 
@@ -151,136 +126,113 @@ impl Probe {
     #[inline(never)]
     fn take_whole(&mut self, section: Section) {
         let now = ticks();
-        self.whole[section as usize] += now.wrapping_sub(self.last).saturating_sub(self.cost);
+        let ticks = now.wrapping_sub(self.last);
+        self.sample.always.push((section, ticks as f32));
+        self.elsewhere += ticks;
         self.last = now;
     }
 
     /// Books the step at hand, if it was timed.
     fn flush(&mut self) {
-        if !self.timed {
+        if !(self.timed || self.whole) {
             return;
         }
-        self.timed = false;
-        let before = (self.timed_steps - 1) as f64;
-        let mut had = std::mem::take(&mut self.had);
-        while had != 0 {
-            let section = had.trailing_zeros() as usize;
-            had &= had - 1;
-            let mut ticks = std::mem::take(&mut self.now[section]) as f64;
-            let limit = INTERRUPTED * self.sum[section] + before * LEAST_INTERRUPTION;
-            if before >= STEADY && ticks * before > limit {
-                ticks = self.sum[section] / before;
-            }
-            self.sum[section] += ticks;
-            self.square[section] += ticks * ticks;
+        let ticks = ticks().wrapping_sub(self.begin).saturating_sub(self.elsewhere);
+        if self.timed {
+            self.sample.end_timed_step(ticks);
+        } else {
+            self.sample.untouched.push(ticks as f32);
         }
+        self.timed = false;
+        self.whole = false;
     }
 }
 
-/// Timed steps before a mean is trusted.
-const STEADY: f64 = 8.0;
-/// So many times its mean a section takes only where the system gave the processor to somebody else in the middle of
-/// it. That belongs to no section, and must not stand for all the steps that were not timed: it counts as the mean, and
-/// the excess is left to the remainder.
-const INTERRUPTED: f64 = 16.0;
-/// In ticks; some microseconds.
-const LEAST_INTERRUPTION: f64 = 20_000.0;
-
 /// Ticks between two laps with nothing between them: the least of many.
-fn lap_cost() -> u64 {
-    static COST: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+pub(super) fn lap_cost() -> f64 {
+    static COST: std::sync::OnceLock<f64> = std::sync::OnceLock::new();
     *COST.get_or_init(|| {
         let mut probe = Probe { on: true, timed: true, last: ticks(), ..Probe::default() };
-        let mut least = u64::MAX;
-        for _ in 0..2000 {
+        let lap = |_| {
             probe.take(Section::Remainder);
-            least = least.min(std::mem::take(&mut probe.now[Section::Remainder as usize]));
-        }
-        least
+            std::mem::take(&mut probe.sample.now[Section::Remainder as usize])
+        };
+        f64::from((0..2000).map(lap).fold(f32::MAX, f32::min))
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::sample::TimedStep;
 
-    fn timed_steps(every: u32, steps: usize) -> Vec<usize> {
+    fn steps(every: u32, steps: usize, is: impl Fn(&Probe) -> bool) -> Vec<usize> {
         let mut probe = Probe::default();
         probe.start(every, 7);
-        let is_timed = |_: &usize| {
+        let chosen = |_: &usize| {
             probe.step();
-            probe.timed
+            is(&probe)
         };
-        (0..steps).filter(is_timed).collect()
+        (0..steps).filter(chosen).collect()
     }
 
     #[test]
-    fn one_step_of_every_window_is_timed_and_not_always_the_same_one() {
-        let timed = timed_steps(16, 1600);
-        assert_eq!(timed.len(), 100);
-        for (window, step) in timed.iter().enumerate() {
-            assert_eq!(step / 16, window);
+    fn of_every_window_one_step_is_timed_and_another_as_a_whole_and_not_always_the_same_ones() {
+        for is in [|probe: &Probe| probe.timed, |probe: &Probe| probe.whole] {
+            let timed = steps(16, 1600, is);
+            assert_eq!(timed.len(), 100);
+            for (window, step) in timed.iter().enumerate() {
+                assert_eq!(step / 16, window);
+            }
+            let mut places: Vec<_> = timed.iter().map(|step| step % 16).collect();
+            places.sort_unstable();
+            places.dedup();
+            assert!(places.len() > 12, "{places:?}");
         }
-        let mut places: Vec<_> = timed.iter().map(|step| step % 16).collect();
-        places.sort_unstable();
-        places.dedup();
-        assert!(places.len() > 12, "{places:?}");
+        assert!(steps(16, 1600, |probe| probe.timed && probe.whole).is_empty());
     }
 
     #[test]
     fn every_step_can_be_timed() {
-        assert_eq!(timed_steps(1, 5), [0, 1, 2, 3, 4]);
+        assert_eq!(steps(1, 5, |probe| probe.timed), [0, 1, 2, 3, 4]);
     }
 
     #[test]
-    fn off_it_counts_nothing() {
+    fn off_it_finds_nothing() {
         let mut probe = Probe::default();
         probe.start(0, 7);
         probe.step();
         probe.lap(Section::Readout);
         probe.open();
         probe.close(Section::GradientGather);
-        assert!(probe.finish().iter().all(|estimate| estimate.ticks == 0.0 && estimate.variance == 0.0));
+        assert_eq!(probe.finish(), Sample::default());
+    }
+
+    fn wait(microseconds: u128) {
+        let begun = std::time::Instant::now();
+        while begun.elapsed().as_micros() < microseconds {}
     }
 
     #[test]
-    fn a_sample_stands_for_all_steps_and_knows_its_error() {
-        let mut probe = Probe { steps: 12, timed_steps: 3, ..Probe::default() };
-        for ticks in [1.0, 2.0, 6.0] {
-            probe.sum[0] += ticks;
-            probe.square[0] += ticks * ticks;
-        }
-        let [estimate, ..] = probe.finish();
-        assert!((estimate.ticks - 36.0).abs() < 1e-12);
-        // s² = 7, N²/n (1 − n/N) = 48 · 3/4.
-        assert!((estimate.variance - 7.0 * 36.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn an_interruption_does_not_stand_for_the_steps_that_were_not_timed() {
+    fn what_is_always_timed_is_no_part_of_a_step() {
         let mut probe = Probe::default();
         probe.start(1, 7);
-        for step in 0..20 {
-            probe.step();
-            probe.now[0] = if step == 15 { 10_000_000 } else { 1000 };
-            probe.had = 1;
-        }
-        let [estimate, ..] = probe.finish();
-        assert_eq!(estimate.ticks, 20_000.0);
-    }
-
-    #[test]
-    fn what_is_always_timed_has_no_sampling_error() {
-        let mut probe = Probe::default();
-        probe.start(1000, 7);
         for _ in 0..10 {
             probe.step();
+            wait(20);
+            probe.lap(Section::Readout);
             probe.open();
-            let begun = std::time::Instant::now();
-            while begun.elapsed().as_micros() < 50 {}
+            wait(2000);
             probe.close(Section::GradientGather);
         }
-        let estimate = probe.finish()[Section::GradientGather as usize];
-        assert!(estimate.ticks > 0.0 && estimate.variance == 0.0);
+        let sample = probe.finish();
+        assert_eq!(sample.laps[Section::Readout as usize], 10);
+        assert_eq!(sample.laps[Section::GradientGather as usize], 0);
+        let whole: f64 = sample.always.iter().map(|(_, ticks)| f64::from(*ticks)).sum();
+        assert_eq!(sample.always.len(), 10);
+        // Whatever a tick is: the one takes a hundred times the other.
+        let sum = |of: fn(&TimedStep) -> f32| f64::from(sample.timed.iter().map(of).sum::<f32>());
+        assert!(whole > 20.0 * sum(|step| step.sections[Section::Readout as usize]), "{sample:?}");
+        assert!(whole > 5.0 * sum(|step| step.total), "{sample:?}");
     }
 }

@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard};
 use serde::Serialize;
 
 use super::clock::origin;
-use super::probe::{Estimate, Probe};
+use super::probe::Probe;
+use super::sample::{Baseline, Estimate, Sample};
 use super::section::{SECTIONS, Section};
 use super::work::Tally;
 
@@ -35,7 +36,7 @@ pub enum Stage {
 
 impl Stage {
     /// Where time goes that the stage's probes do not see.
-    fn section(self) -> Section {
+    pub(crate) fn remainder(self) -> Section {
         match self {
             Self::Prepare => Section::Preparation,
             Self::Draw => Section::DrawingInputs,
@@ -86,17 +87,19 @@ pub(crate) struct Recorder {
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub slices: Vec<Slice>,
-    /// Ticks that the probes found in each thread's sections, by stage `[slice]`.
-    pub laps: Vec<Laps>,
+    /// What the probes found.
+    pub found: Vec<Found>,
     pub tallies: [Tally; SECTIONS],
 }
 
-/// What a slice's probes found.
+/// What one of a slice's probes found.
 #[derive(Debug, Clone)]
-pub(crate) struct Laps {
+pub(crate) struct Found {
     /// Index of the slice.
     pub slice: usize,
-    pub sections: [Estimate; SECTIONS],
+    /// Which of the stage's probes it was.
+    pub probe: usize,
+    pub sample: Sample,
 }
 
 impl Recorder {
@@ -171,30 +174,34 @@ impl<'a> Span<'a> {
         let end = now();
         let thread = rayon::current_thread_index().unwrap_or(0);
         let Self { stage, block, begin, .. } = self;
-        let sections = probes.map(Probe::finish);
+        let samples = probes.map(Probe::finish);
         let mut log = recorder.log();
         let slice = log.slices.len();
         log.slices.push(Slice { stage, thread, block, begin, end });
-        log.laps.extend(sections.into_iter().map(|sections| Laps { slice, sections }));
+        let found = samples.into_iter().enumerate();
+        log.found.extend(found.map(|(probe, sample)| Found { slice, probe, sample }));
     }
 }
 
-/// Milliseconds of each section of a slice, and the squares of their sampling errors.
-pub(crate) fn split(slice: &Slice, laps: &[&Laps], nanoseconds_a_tick: f64) -> [(f64, f64); SECTIONS] {
-    let ms = nanoseconds_a_tick * 1e-6;
-    let mut sections = [(0.0, 0.0); SECTIONS];
-    let mut rest = (slice.end - slice.begin) as f64 * 1e-6;
-    let mut variance = 0.0;
-    for laps in laps {
-        for (section, estimate) in sections.iter_mut().zip(&laps.sections) {
-            section.0 += estimate.ticks * ms;
-            section.1 += estimate.variance * ms * ms;
-            rest -= estimate.ticks * ms;
-            variance += estimate.variance * ms * ms;
+/// Ticks of each section of a slice, given what its probes found and what holds for their kernels.
+pub(crate) fn split(
+    slice: &Slice,
+    found: &[(&Sample, Baseline)],
+    ticks_a_nanosecond: f64,
+) -> [Estimate; SECTIONS] {
+    let mut sections = [Estimate::default(); SECTIONS];
+    let mut rest = Estimate { ticks: (slice.end - slice.begin) as f64 * ticks_a_nanosecond, variance: 0.0 };
+    for (sample, baseline) in found {
+        for (i, section) in sections.iter_mut().enumerate() {
+            let estimate = sample.estimate(i, baseline);
+            section.ticks += estimate.ticks;
+            section.variance += estimate.variance;
+            rest.ticks -= estimate.ticks;
+            rest.variance += estimate.variance;
         }
     }
-    let remainder = &mut sections[slice.stage.section() as usize];
-    remainder.0 += rest;
-    remainder.1 += variance;
+    let remainder = &mut sections[slice.stage.remainder() as usize];
+    remainder.ticks += rest.ticks;
+    remainder.variance += rest.variance;
     sections
 }

@@ -26,6 +26,7 @@ use crate::encode::{BlockInput, EntryLists};
 use crate::lanes::{Block, LANES};
 use crate::learn::gather::tile_rows;
 use crate::learn::plan::Plan;
+use crate::modulation::Modulation;
 use crate::network::Stage;
 use crate::real::Real;
 use crate::trajectory::Trajectory;
@@ -203,7 +204,7 @@ pub(crate) fn gone_back<F: Real>(
     }
     let (live, calls) = steps(trajectory);
     [
-        (Section::BackwardRecursion, recursed(circuit, plan, trajectory)),
+        (Section::BackwardRecursion, recursed(plan, trajectory)),
         (Section::Modulation, modulated(plan, live, calls)),
         (Section::GradientGather, gathered),
     ]
@@ -221,31 +222,43 @@ fn summed<F: Real>(activity: &[Activity], fan: &Fan<u32>) -> Tally {
     tally
 }
 
-fn recursed<F: Real>(circuit: &Circuit<F>, plan: &Plan<F>, trajectory: &Trajectory<F>) -> Tally {
+fn recursed<F: Real>(plan: &Plan<F>, trajectory: &Trajectory<F>) -> Tally {
     let (block, number) = sizes::<F>();
     let (live, calls) = steps(trajectory);
-    let mut tally = Tally {
-        calls,
-        neuron_updates: live * plan.active.len() as u64,
-        bytes: kept(plan.active.len(), trajectory),
-        ..Tally::default()
-    };
-    let receives = u64::from(plan.modulation.is_some());
+    let mut tally = Tally { calls, neuron_updates: live * plan.active.len() as u64, ..Tally::default() };
+    let modulated = u64::from(plan.modulation.is_some() || plan.levels.is_some());
+    let secreting = u64::from(plan.modulation.is_some() && !plan.adjoint);
+    // Every rule with fewer hops goes the same way; the first of them receives nothing.
+    let levels = plan.levels.as_ref().map_or(0, |levels| levels.count as u64);
+    let passes = 1 + levels;
+    let receiving = modulated + levels.saturating_sub(1);
+    tally.bytes += passes * kept(plan.active.len(), trajectory);
     for run in &plan.runs {
         let (adaptive, signalled) = (u64::from(run.cell.adaptive), u64::from(run.signalled));
-        let secretes = if plan.adjoint { 0 } else { receives * signalled };
         for p in run.first..run.end {
-            let synapses = signalled * circuit.readout.of(p as usize).len() as u64;
-            let blocks = 2 + 2 * adaptive + receives + secretes + 2 * signalled;
+            let synapses = signalled * plan.feedback.of(p as usize).len() as u64;
+            let recursion = passes * (2 + 2 * adaptive + signalled) + receiving;
+            let blocks = recursion + signalled * (1 + secreting);
             tally.bytes += calls * (blocks * block + synapses * (block + number + 4));
-            tally.operations += live * (5 + 5 * adaptive + receives + secretes + 2 * synapses);
+            let recursion = passes * (5 + 5 * adaptive) + receiving;
+            tally.operations += live * (recursion + signalled * secreting + 2 * synapses);
         }
     }
     tally
 }
 
 fn modulated<F: Real>(plan: &Plan<F>, live: u64, calls: u64) -> Tally {
-    let Some(modulation) = &plan.modulation else { return Tally::default() };
+    let mut tally = Tally::default();
+    if let Some(modulation) = &plan.modulation {
+        tally.add(received(modulation, live, calls));
+    }
+    if let Some(levels) = &plan.levels {
+        (0..levels.count).for_each(|_| tally.add(received(&levels.modulation, live, calls)));
+    }
+    Tally { calls: if tally.calls > 0 { calls } else { 0 }, ..tally }
+}
+
+fn received<F: Real>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally {
     let (block, number) = sizes::<F>();
     let (mut bytes, mut gains) = (0, 0);
     for &p in &modulation.receivers {

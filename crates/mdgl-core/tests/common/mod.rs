@@ -13,6 +13,7 @@ use mdgl_core::{
 };
 use oracle::{Grad, Loss, Spec, Table};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use serde_json::json;
 
 /// What a random network is like; the rest follows from the seed.
@@ -27,6 +28,20 @@ pub struct Shape {
     pub types: usize,
     pub loss: u32,
     pub regularised: bool,
+}
+
+/// The same cases at every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` ask for others (`npm run soak` does).
+pub fn config(cases: u32, seed: u64) -> ProptestConfig {
+    let given = ProptestConfig::default();
+    ProptestConfig {
+        cases: if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { cases },
+        rng_seed: match given.rng_seed {
+            RngSeed::Random => RngSeed::Fixed(seed),
+            fixed => fixed,
+        },
+        failure_persistence: None,
+        ..given
+    }
 }
 
 /// Networks of up to so many neurons.

@@ -81,6 +81,8 @@ pub enum Rule {
     MdglCell,
     /// Type means over every neuron of the type.
     NlMdgl,
+    /// Type means; the secreting cell's whole λv.
+    MdglExact,
     /// Type means, the two factors filtered apart.
     OnMdgl,
 }
@@ -348,7 +350,7 @@ fn channel_gain(spec: &Spec, rule: Rule) -> Table {
             let weight = spec.w_rec[p][j];
             gain[p][j] = match rule {
                 Rule::MdglCell => weight,
-                Rule::Mdgl | Rule::OnMdgl if weight != 0.0 => block_mean(spec, p, j, true),
+                Rule::Mdgl | Rule::MdglExact | Rule::OnMdgl if weight != 0.0 => block_mean(spec, p, j, true),
                 Rule::NlMdgl => block_mean(spec, p, j, false),
                 _ => 0.0,
             };
@@ -375,11 +377,22 @@ fn modulation(spec: &Spec, run: &Run, trial: usize, gain: &Table, rule: Rule) ->
     };
     let mut out = zeros(spec.steps, spec.n_rec);
     for t in 1..spec.steps {
-        let secreted: Vec<f64> =
-            (0..spec.n_rec).map(|j| (1.0 - spec.alpha[j]) * signal[t][j] * psi[t][j]).collect();
+        let meant = |j: usize| match rule {
+            Rule::MdglExact => influence(spec, &signal, &psi, t, j),
+            _ => signal[t][j] * psi[t][j],
+        };
+        let secreted: Vec<f64> = (0..spec.n_rec).map(|j| (1.0 - spec.alpha[j]) * meant(j)).collect();
         out[t - 1] = gain.iter().map(|gain| dot(gain, &secreted)).collect();
     }
     out
+}
+
+/// What a unit of current to j at step t does to Σ_u L_j,u z_j,u through j alone: its eligibility from then on.
+fn influence(spec: &Spec, signal: &Table, psi: &Table, t: usize, j: usize) -> f64 {
+    let mut pulse = vec![0.0; spec.steps - t];
+    pulse[0] = 1.0 / (1.0 - spec.alpha[j]);
+    let e = eligibility(spec, &pulse, &column(psi, j)[t..], j);
+    dot(&e, &column(signal, j)[t..])
 }
 
 /// Real-time recurrent learning: the Jacobian of (v, b, z) of every neuron by every weight, with

@@ -1,0 +1,331 @@
+//! One block of sixteen trials, simulated and gone through backwards: what each kernel alone is run on.
+
+use std::sync::atomic::AtomicBool;
+
+use super::Dispatch;
+use super::kernels::{Gather, Modulate, ReadOut, Recurse, Scatter, UpdateNeurons};
+use super::workload::Workload;
+use crate::batch::{Event, Input, Targets};
+use crate::circuit::Circuit;
+use crate::encode::BlockInput;
+use crate::judge::{Judge, Verdict};
+use crate::lanes::{Block, Instructions, LANES};
+use crate::learn::backward::{Backward, Work};
+use crate::learn::partial::{Gradients, Partial};
+use crate::learn::plan::{Delta, Plan};
+use crate::learn::rule::Rule;
+use crate::loss::{Loss, LossTerm, Objective};
+use crate::model::Model;
+use crate::optimise::{self, Optimiser};
+use crate::packed::Packed;
+use crate::profile::Section;
+use crate::profile::work::{self, Tally};
+use crate::real::Real;
+use crate::scatter;
+use crate::simulate::State;
+use crate::trajectory::{Keep, Simulate, Trajectory};
+
+/// Steps of the trials, all of which a call runs through: its microseconds are nanoseconds a step.
+pub const STEPS: usize = 1000;
+/// Blocks whose sums the reduction adds: a batch of 64.
+const BLOCKS: usize = 4;
+/// Of so many synapses one is dead before rewiring.
+const DEAD: usize = 20;
+/// Of f32.
+const SUBNORMAL: f64 = 1e-42;
+
+/// A block of trials and all that kernels need around it.
+#[derive(Debug)]
+pub struct TrialBlock<F: Real> {
+    workload: Workload<F>,
+    circuit: Circuit<F>,
+    plan: Plan<F>,
+    input: BlockInput<F>,
+    trajectory: Trajectory<F>,
+    delta: Delta<F>,
+    work: Work<F>,
+    /// Where events and spikes are scattered to.
+    cells: Vec<Block<F>>,
+    scattering: Vec<scatter::Work>,
+    readout: Vec<Block<F>>,
+    still: Still<F>,
+    cancel: AtomicBool,
+}
+
+/// Cells whose membranes neither decay nor receive, so that every step meets the voltages of the first.
+#[derive(Debug)]
+struct Still<F: Real> {
+    circuit: Circuit<F>,
+    /// With the voltages, adaptation and spikes that the trials had.
+    active: State<F>,
+    /// All zero.
+    silent: State<F>,
+    psi: Packed<F>,
+}
+
+impl<F: Dispatch> TrialBlock<F> {
+    /// Sixteen trials of Fig. 3C, with a readout of that density, gone through by a rule.
+    ///
+    /// # Panics
+    /// When there is no room for them, or no such rule.
+    pub fn new(rule: &str, readout_density: f64) -> Self {
+        let workload = Workload::paper(LANES, STEPS, readout_density);
+        let circuit = Circuit::new(&workload.model);
+        let rule = Rule::named(rule).expect("a rule");
+        let learns = vec![true; workload.model.network().projections().len()];
+        let plan = Plan::new(&workload.model, &circuit, &rule, false, &learns).expect("a plan");
+        let still = Still {
+            circuit: still_circuit(&workload.model),
+            active: State::default(),
+            silent: State::default(),
+            psi: Packed::default(),
+        };
+        let mut block = Self {
+            cells: vec![Block::ZERO; circuit.size()],
+            readout: vec![Block::ZERO; circuit.outputs()],
+            workload,
+            circuit,
+            plan,
+            input: BlockInput::default(),
+            trajectory: Trajectory::default(),
+            delta: Delta::default(),
+            work: Work::default(),
+            scattering: Vec::new(),
+            still,
+            cancel: AtomicBool::new(false),
+        };
+        block.run_once();
+        block
+    }
+
+    fn run_once(&mut self) {
+        let set = Instructions::choose().expect("an instruction set");
+        self.encode();
+        let keep = Keep { psi: Some(&self.plan.wanted), voltage: true, segment: Some(STEPS) };
+        let lengths = [STEPS as u32; LANES];
+        self.trajectory.prepare(&self.circuit, lengths, STEPS, keep).expect("room for a block");
+        let kernel = Simulate {
+            circuit: &self.circuit,
+            input: &self.input,
+            trajectory: &mut self.trajectory,
+            keep,
+            cancel: &self.cancel,
+        };
+        F::simulate(set, kernel).expect("a simulation");
+        let Workload { objective, targets, .. } = &self.workload;
+        self.delta
+            .reset(objective.first_step(STEPS), STEPS, self.circuit.outputs())
+            .expect("room for errors");
+        judge(&self.workload, objective, targets, &self.trajectory, &mut self.delta);
+        F::backward(set, self.backward()).expect("a backward pass");
+        self.still.begin(&self.trajectory);
+    }
+
+    fn backward(&mut self) -> Backward<'_, F> {
+        Backward {
+            circuit: &self.circuit,
+            plan: &self.plan,
+            input: &self.input,
+            trajectory: &mut self.trajectory,
+            delta: &self.delta,
+            constants: &[],
+            work: &mut self.work,
+            signals: None,
+            cancel: &self.cancel,
+        }
+    }
+
+    /// What a kernel does in one call, by the model of the profile.
+    pub fn tally(&self, section: Section) -> Tally {
+        let drawn = work::drawn(&self.input, STEPS);
+        let forth = work::simulated(&self.circuit, &self.input, &self.trajectory);
+        let back = work::gone_back(&self.circuit, &self.plan, &self.input, &self.trajectory);
+        let reduced = work::reduced::<F>(self.plan.slots.len(), BLOCKS);
+        let optimised = work::optimised::<F>(self.workload.model.parameters());
+        let all = drawn.into_iter().chain(forth).chain(back).chain(reduced).chain(optimised);
+        all.filter(|&(of, _)| of == section).map(|(_, tally)| tally).next().unwrap_or_default()
+    }
+
+    /// Number of input events.
+    pub fn events(&self) -> u64 {
+        let entries = (0..STEPS).flat_map(|t| self.input.events.at(t));
+        entries.map(|entry| u64::from(entry.mask.count_ones()) * u64::from(entry.count)).sum()
+    }
+
+    /// Number of weights.
+    pub fn weights(&self) -> u64 {
+        self.workload.model.parameters() as u64
+    }
+
+    /// Draws the inputs and packs them.
+    pub fn encode(&mut self) {
+        let Workload { model, batch, .. } = &self.workload;
+        self.input.encode(model.network(), batch, 0).expect("room for the input");
+    }
+
+    /// The drawn events become given ones: [`Self::encode`] sorts and packs them from now on.
+    pub fn give_events(&mut self) {
+        let mut events = Vec::new();
+        for step in 0..STEPS {
+            for entry in self.input.events.at(step) {
+                let lanes = (0..LANES as u32).filter(|lane| entry.mask >> lane & 1 == 1);
+                let (step, unit, count) = (step as u32, entry.unit, u32::from(entry.count));
+                events.extend(lanes.map(|trial| Event { trial, step, unit, count }));
+            }
+        }
+        events.sort_unstable();
+        self.workload.batch.inputs = vec![Input::Events(events)];
+    }
+
+    /// Input events onto cells.
+    pub fn scatter_input(&mut self, set: Instructions) {
+        self.cells.fill(Block::ZERO);
+        let kernel = Scatter {
+            lists: &self.input.events,
+            weights: &self.circuit.input_chunks,
+            work: &mut self.scattering,
+            to: &mut self.cells,
+            steps: STEPS,
+        };
+        F::dispatch(set, kernel);
+    }
+
+    /// Spikes onto cells.
+    pub fn scatter_spikes(&mut self, set: Instructions) {
+        self.cells.fill(Block::ZERO);
+        let kernel = Scatter {
+            lists: &self.trajectory.state.spikes,
+            weights: &self.circuit.recurrent_chunks,
+            work: &mut self.scattering,
+            to: &mut self.cells,
+            steps: STEPS,
+        };
+        F::dispatch(set, kernel);
+    }
+
+    /// The cells, with voltages as the trials had them or all zero; ψ is kept.
+    pub fn update_neurons(&mut self, set: Instructions, silent: bool) {
+        let Still { circuit, active, silent: zero, psi } = &mut self.still;
+        let state = if silent { zero } else { active };
+        let kernel = UpdateNeurons { circuit, state, psi, wanted: &circuit.everything, steps: STEPS };
+        F::dispatch(set, kernel).expect("room for ψ");
+    }
+
+    /// Spikes onto readout units.
+    pub fn read_out(&mut self, set: Instructions) {
+        let kernel = ReadOut {
+            circuit: &self.circuit,
+            state: &mut self.trajectory.state,
+            out: &mut self.readout,
+            steps: STEPS,
+        };
+        F::dispatch(set, kernel);
+    }
+
+    /// Squared error at every step, in place of the workload's loss.
+    pub fn judge_every_step(&mut self) -> Verdict {
+        let outputs = self.circuit.outputs();
+        let objective = Objective {
+            losses: vec![LossTerm { readout: "choice".into(), loss: Loss::SquaredError }],
+            regulariser: None,
+        };
+        self.delta.reset(0, STEPS, outputs).expect("room for errors");
+        let targets = [Targets::Values(vec![0.0; LANES * STEPS * outputs])];
+        judge(&self.workload, &objective, &targets, &self.trajectory, &mut self.delta)
+    }
+
+    /// λ of every step.
+    pub fn recurse(&mut self, set: Instructions) {
+        F::dispatch(set, Recurse(self.backward()));
+    }
+
+    /// Γ of every step.
+    pub fn modulate(&mut self, set: Instructions) {
+        F::dispatch(set, Modulate(self.backward()));
+    }
+
+    /// The gradient sums of every tile.
+    pub fn gather(&mut self, set: Instructions) {
+        F::dispatch(set, Gather(self.backward()));
+    }
+
+    /// The sums over lanes and over the blocks of a batch, to gradients by projection.
+    pub fn reduce(&self) -> Gradients<F> {
+        let partials = (0..BLOCKS).map(|_| self.work.partial(&self.plan)).collect();
+        let sum = Partial::sum_in_tree(partials);
+        sum.gradients(&self.workload.model, &self.plan).expect("finite gradients")
+    }
+
+    /// The model as it is.
+    pub fn model(&self) -> &Model<F> {
+        &self.workload.model
+    }
+
+    /// The model without a gradient for so long that first moments have become subnormal, and no gradient.
+    pub fn forgotten(&self) -> (Model<F>, Gradients<F>) {
+        let mut model = self.workload.model.clone();
+        let moments = &mut model.moments;
+        moments.steps = 1000;
+        for moment in moments.theta.iter_mut().flatten() {
+            moment.first = F::from_f64(SUBNORMAL);
+        }
+        let none = Partial {
+            sums: vec![F::ZERO; self.plan.slots.len()],
+            bias: vec![F::ZERO; self.circuit.outputs()],
+            ..Partial::default()
+        };
+        let gradients = none.gradients(&model, &self.plan).expect("finite gradients");
+        (model, gradients)
+    }
+
+    /// A model after a step, of whose synapses some are dead.
+    pub fn pruned(&self) -> Model<F> {
+        let mut model = optimise(self.model(), &self.reduce());
+        for theta in model.theta.iter_mut().flat_map(|theta| theta.iter_mut().step_by(DEAD)) {
+            *theta = F::ZERO;
+        }
+        model
+    }
+}
+
+/// A step of Fig. 3C's optimiser, rewiring aside.
+pub fn optimise<F: Real>(model: &Model<F>, gradients: &Gradients<F>) -> Model<F> {
+    optimise::step(model, &Optimiser::default(), gradients, 1.0, 1).expect("finite weights")
+}
+
+/// Dead synapses come back.
+pub fn rewire<F: Real>(model: &mut Model<F>) {
+    optimise::rewire(model, &Optimiser::default(), 1);
+}
+
+fn judge<F: Real>(
+    workload: &Workload<F>,
+    objective: &Objective,
+    targets: &[Targets],
+    trajectory: &Trajectory<F>,
+    delta: &mut Delta<F>,
+) -> Verdict {
+    let network = workload.model.network();
+    let mut judge = Judge::new(network, &workload.batch, objective, targets, 0);
+    judge.all(&trajectory.readout, network.output_units(), delta);
+    judge.verdict()
+}
+
+fn still_circuit<F: Real>(model: &Model<F>) -> Circuit<F> {
+    let mut circuit = Circuit::new(model);
+    circuit.runs.iter_mut().for_each(|run| run.cell.alpha = F::ONE);
+    circuit
+}
+
+impl<F: Real> Still<F> {
+    fn begin(&mut self, trajectory: &Trajectory<F>) {
+        let n = self.circuit.size();
+        for state in [&mut self.active, &mut self.silent] {
+            state.reset(&self.circuit).expect("room for a state");
+        }
+        self.active.membrane.copy_from_slice(&trajectory.voltage[(STEPS - 1) * n..][..n]);
+        self.active.adaptation.clone_from(&trajectory.state.adaptation);
+        self.active.spikes.copy_steps(&trajectory.state.spikes, 0..STEPS);
+        (0..STEPS).for_each(|_| self.silent.spikes.end_step());
+    }
+}

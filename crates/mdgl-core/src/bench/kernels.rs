@@ -1,0 +1,135 @@
+//! Loops over the steps of a block of trials, with one kernel in each.
+//!
+//! What a profile books under one section is one kernel here, the clearing of decayed state with it.
+
+use crate::chunks::Chunks;
+use crate::circuit::Circuit;
+use crate::encode::EntryLists;
+use crate::error::Result;
+use crate::lanes::{Block, Kernel, Lanes, Mask, clear_tiny};
+use crate::learn::backward::Backward;
+use crate::packed::Packed;
+use crate::real::Real;
+use crate::scatter::{self, scatter};
+use crate::simulate::{PackedPsi, State, update_neurons, update_readout};
+
+/// The events of every step onto cells.
+pub(super) struct Scatter<'a, F: Real> {
+    pub lists: &'a EntryLists,
+    pub weights: &'a Chunks<F>,
+    pub work: &'a mut Vec<scatter::Work>,
+    pub to: &'a mut [Block<F>],
+    pub steps: usize,
+}
+
+impl<F: Real> Kernel<F> for Scatter<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) {
+        for t in 0..self.steps {
+            scatter::<L>(self.lists.at(t), self.weights, self.work, self.to);
+        }
+    }
+}
+
+/// The cells without what they receive; spikes beyond the steps that the state knows are let go.
+pub(super) struct UpdateNeurons<'a, F: Real> {
+    pub circuit: &'a Circuit<F>,
+    pub state: &'a mut State<F>,
+    pub psi: &'a mut Packed<F>,
+    pub wanted: &'a [Mask],
+    pub steps: usize,
+}
+
+impl<F: Real> Kernel<F> for UpdateNeurons<'_, F> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
+        let Self { circuit, state, psi, wanted, steps } = self;
+        psi.clear(steps, circuit.size())?;
+        for t in 0..steps {
+            clear_tiny::<L>(t, &mut state.membrane);
+            clear_tiny::<L>(t, &mut state.adaptation);
+            clear_tiny::<L>(t, &mut state.readout);
+            state.advance_refractory(circuit, t);
+            let mut row = PackedPsi { row: psi.begin_row()?, wanted };
+            update_neurons::<L, _>(circuit, state, 0, &mut row);
+            let written = row.row.written();
+            psi.end_row(written);
+        }
+        state.spikes.truncate(steps);
+        Ok(())
+    }
+}
+
+/// The spikes of every step onto readout units.
+pub(super) struct ReadOut<'a, F: Real> {
+    pub circuit: &'a Circuit<F>,
+    pub state: &'a mut State<F>,
+    pub out: &'a mut [Block<F>],
+    pub steps: usize,
+}
+
+impl<F: Real> Kernel<F> for ReadOut<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) {
+        for t in 0..self.steps {
+            update_readout::<L>(self.circuit, self.state, t, self.out);
+        }
+    }
+}
+
+/// Errors, λv and λa, from the last step to the first, with Γ as it is.
+pub(super) struct Recurse<'a, F: Real>(pub Backward<'a, F>);
+
+impl<F: Real> Kernel<F> for Recurse<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) {
+        let mut pass = self.0;
+        let (n, outputs) = (pass.circuit.size(), pass.circuit.outputs());
+        for t in (0..pass.trajectory.steps).rev() {
+            let before = pass.work.rows(t).1;
+            clear_tiny::<L>(t, &mut pass.work.lambda_v[before * n..][..n]);
+            clear_tiny::<L>(t, &mut pass.work.lambda_a);
+            clear_tiny::<L>(t, &mut pass.work.error[before * outputs..][..outputs]);
+            pass.filter_error::<L>(t);
+            pass.update_cells::<L>(t);
+        }
+    }
+}
+
+/// Γ of every step.
+pub(super) struct Modulate<'a, F: Real>(pub Backward<'a, F>);
+
+impl<F: Real> Kernel<F> for Modulate<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) {
+        let mut pass = self.0;
+        for t in (0..pass.trajectory.steps).rev() {
+            pass.modulate::<L>(t);
+        }
+    }
+}
+
+/// The gradient sums of every tile, with λv as it is.
+pub(super) struct Gather<'a, F: Real>(pub Backward<'a, F>);
+
+impl<F: Real> Kernel<F> for Gather<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) {
+        let mut pass = self.0;
+        for t in (0..pass.trajectory.steps).step_by(pass.work.tile).rev() {
+            pass.gather_events::<L>(t);
+        }
+    }
+}

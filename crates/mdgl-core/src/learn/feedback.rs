@@ -1,0 +1,47 @@
+//! The weights through which errors reach the cells.
+
+use crate::circuit::{Circuit, Fan};
+use crate::error::{Result, invalid};
+use crate::learn::rule::{Feedback, RandomFeedback};
+use crate::model::Model;
+use crate::random::{CounterRng, Stream};
+use crate::real::Real;
+
+/// Neuron → (readout unit, (1 − κ) B).
+pub(crate) fn fan<F: Real>(model: &Model<F>, circuit: &Circuit<F>, feedback: &Feedback) -> Result<Fan<F>> {
+    match feedback {
+        Feedback::Preset(_) => Ok(circuit.readout.clone()),
+        Feedback::Fixed { random } => draw(model, random),
+    }
+}
+
+/// Fixed weights, the same for a seed whatever the model's own weights are: one draw a pair, cell after cell.
+fn draw<F: Real>(model: &Model<F>, random: &RandomFeedback) -> Result<Fan<F>> {
+    random.validate()?;
+    let network = model.network();
+    let mut triples = Vec::new();
+    let mut rng = CounterRng::internal(random.seed, Stream::Feedback, 0, 0);
+    for p in 0..network.size() {
+        for (k, output) in network.outputs.iter().enumerate() {
+            let (present, weight) = (rng.uniform() < random.density, rng.normal());
+            if present {
+                let scaled = random.standard_deviation * weight * (1.0 - output.kappa);
+                triples.push((p, k, F::from_f64(scaled)));
+            }
+        }
+    }
+    Ok(Fan::new(network.size(), &triples))
+}
+
+impl RandomFeedback {
+    pub(crate) fn validate(&self) -> Result<()> {
+        if !(self.density > 0.0 && self.density <= 1.0) {
+            return Err(invalid("rule.feedback.random.density", self.density, "above 0, at most 1"));
+        }
+        if !(self.standard_deviation > 0.0 && self.standard_deviation.is_finite()) {
+            let path = "rule.feedback.random.standardDeviation";
+            return Err(invalid(path, self.standard_deviation, "a finite number above 0"));
+        }
+        Ok(())
+    }
+}

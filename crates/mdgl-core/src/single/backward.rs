@@ -1,0 +1,621 @@
+//! The backward pass of one trial, neurons side by side: the recursions of [`crate::learn::backward`].
+//!
+//! Steps go by in tiles. Within a tile the errors come first, then the learning signals, then what cells secrete (with
+//! steps in the lanes, so that [`crate::modulation`] serves as it is), then some blocks of cells at a time run through
+//! all steps of the tile, and last the events add to the sums. Where cells secrete λv (BPTT) all cells go step by step.
+
+use std::ops::Range;
+use std::sync::atomic::AtomicBool;
+
+use crate::error::Result;
+use crate::lanes::{Block, Kernel, LANES, Lanes, Places, clear_tiny, cleared, flat, flat_mut, prefetch};
+use crate::learn::plan::{Delta, Plan};
+use crate::memory::{product, refill, resize};
+use crate::modulation::Modulation;
+use crate::neuron::Constants;
+use crate::profile::probe::Probe;
+use crate::profile::section::Section;
+use crate::real::Real;
+use crate::simulate::check_cancelled;
+use crate::single::cells::Cells;
+use crate::single::columns::{Column, LongColumn, TILE};
+use crate::single::learning::Learning;
+use crate::single::sums::Felt;
+use crate::single::trial::{On, Trial};
+use crate::single::wiring::blocks;
+
+/// Blocks of cells that go through a tile together: each is a chain of dependent operations.
+const ABREAST: usize = 4;
+
+/// Steps whose signals are found together: they share the weights.
+const TOGETHER: usize = 4;
+
+/// The backward pass over one trial.
+pub struct BackwardOne<'a, F: Real> {
+    pub(crate) on: On<'a, F>,
+    pub(crate) plan: &'a Plan<F>,
+    pub(crate) learning: &'a Learning<F>,
+    pub(crate) trial: &'a mut Trial<F>,
+    pub(crate) delta: &'a Delta<F>,
+    /// The regulariser's part of L, one a cell; empty without one.
+    pub(crate) constants: &'a [F],
+    pub(crate) work: &'a mut Work<F>,
+    pub(crate) cancel: &'a AtomicBool,
+}
+
+/// State and sums of the pass; kept between batches for its memory. Columns are of the tile at hand.
+#[derive(Debug, Default)]
+pub(crate) struct Work<F: Real> {
+    lambda_v: Vec<LongColumn<F>>,
+    lambda_a: Vec<Block<F>>,
+    /// Γ as secreted at the row's step; it acts at the step before.
+    gamma: Vec<LongColumn<F>>,
+    /// The rules with fewer hops, e-prop first.
+    levels: Vec<Level<F>>,
+    /// On-MDGL: Σ_{u≥t} κ^{u−t} Γ_u+1.
+    filtered: Vec<Block<F>>,
+    /// L.
+    signals: Vec<Column<F>>,
+    /// What each cell secretes, and what it receives, a step a lane.
+    secreted: Vec<Block<F>>,
+    received: Vec<Block<F>>,
+    totals: Vec<Block<F>>,
+    /// g_k,t = δ_k,t + κ g_k,t+1, readout units in the lanes.
+    error: Vec<LongColumn<F>>,
+    delta: Vec<Block<F>>,
+    bias: Vec<Block<F>>,
+    constants: Vec<Block<F>>,
+    /// Cells whose Γ is asked for.
+    chosen: Vec<u32>,
+    /// ψ̄ of the segment, `[tile][block]`; at hand; before each segment (On-MDGL).
+    psi_bar: Vec<Column<F>>,
+    bar: Vec<Block<F>>,
+    bars: Vec<Vec<Block<F>>>,
+    /// Input, recurrent and readout sums.
+    sums: [Vec<Block<F>>; 3],
+    /// Its steps are tiles.
+    pub(super) probe: Probe,
+    /// Synapses that BPTT followed.
+    pub(super) asked: u64,
+}
+
+/// One of the rules with fewer hops.
+#[derive(Debug, Default)]
+struct Level<F: Real> {
+    lambda_v: Vec<LongColumn<F>>,
+    lambda_a: Vec<Block<F>>,
+    /// What it receives of the rule with one hop less; of e-prop, which receives nothing, what the last one secretes.
+    gamma: Vec<LongColumn<F>>,
+}
+
+impl<F: Real> Level<F> {
+    fn reset(&mut self, blocks: usize) -> Result<()> {
+        refill(&mut self.lambda_a, blocks, WHAT)?;
+        refill_columns(&mut self.lambda_v, blocks)?;
+        refill_columns(&mut self.gamma, blocks)
+    }
+}
+
+const WHAT: &str = "the gradient sums of a trial";
+
+fn refill_columns<F: Real>(columns: &mut Vec<LongColumn<F>>, len: usize) -> Result<()> {
+    columns.clear();
+    resize(columns, len, [Block::ZERO; TILE + 1], WHAT)
+}
+
+impl<F: Real> Work<F> {
+    fn reset(
+        &mut self,
+        on: On<'_, F>,
+        plan: &Plan<F>,
+        learning: &Learning<F>,
+        constants: &[F],
+    ) -> Result<()> {
+        let (n, outputs) = (on.wiring.blocks(), on.wiring.outputs());
+        let [input, recurrent, readout] = &mut self.sums;
+        let levels = plan.levels.as_ref();
+        let secretes = plan.modulation.is_some() && !plan.adjoint || levels.is_some();
+        let cells = if secretes { n * LANES } else { 0 };
+        let types = plan.modulation.iter().chain(levels.map(|levels| &levels.modulation));
+        let types = types.map(Modulation::types).max().unwrap_or(0);
+        for (buffer, len) in [
+            (&mut self.lambda_a, n),
+            (&mut self.filtered, n),
+            (&mut self.secreted, cells),
+            (&mut self.received, cells),
+            (&mut self.totals, types),
+            (&mut self.delta, outputs),
+            (&mut self.bias, outputs),
+            (input, learning.input.blocks()),
+            (recurrent, learning.recurrent.blocks()),
+            (readout, learning.readout.blocks()),
+        ] {
+            refill(buffer, len, WHAT)?;
+        }
+        for (columns, len) in [(&mut self.lambda_v, n), (&mut self.gamma, n), (&mut self.error, outputs)] {
+            refill_columns(columns, len)?;
+        }
+        self.levels.resize_with(levels.map_or(0, |levels| levels.count), Level::default);
+        self.levels.iter_mut().try_for_each(|level| level.reset(n))?;
+        resize(&mut self.signals, n, [Block::ZERO; TILE], WHAT)?;
+        self.constants = blocks(constants);
+        self.asked = 0;
+        self.chosen.resize((n + 1) * LANES, 0);
+        Ok(())
+    }
+
+    /// Writes the sums by slot of the plan.
+    pub fn sums(&self, learning: &Learning<F>, set: impl FnMut(usize, F)) {
+        learning.scatter_slots(&self.sums, set);
+    }
+
+    /// The bias's gradient, one sum a readout unit (and zeros behind them).
+    pub fn bias(&self) -> &[F] {
+        flat(&self.bias)
+    }
+}
+
+/// Steps that are worked through together.
+#[derive(Clone, Copy)]
+struct Tile {
+    first: usize,
+    rows: usize,
+}
+
+impl<F: Real> Kernel<F> for BackwardOne<'_, F> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(mut self) -> Result<()> {
+        self.work.reset(self.on, self.plan, self.learning, self.constants)?;
+        if self.plan.separate {
+            self.find_bars::<L>()?;
+        }
+        for segment in (0..self.trial.segments()).rev() {
+            self.load_segment::<L>(segment)?;
+            let steps = self.trial.steps_of(segment);
+            for first in steps.clone().step_by(TILE).rev() {
+                check_cancelled(first, self.cancel)?;
+                self.work_through::<L>(Tile { first, rows: TILE.min(steps.end - first) }, steps.start);
+            }
+        }
+        self.gather_events::<L>(0, 0);
+        Ok(())
+    }
+}
+
+impl<F: Real> BackwardOne<'_, F> {
+    #[inline(always)]
+    fn work_through<L: Lanes<Scalar = F>>(&mut self, tile: Tile, segment: usize) {
+        let Tile { first, rows } = tile;
+        self.work.probe.step();
+        // The first row of the tile before is the step after this one.
+        let work = &mut *self.work;
+        shift(rows, [&mut work.lambda_v, &mut work.gamma, &mut work.error]);
+        for level in &mut work.levels {
+            shift(rows, [&mut level.lambda_v, &mut level.gamma]);
+        }
+        self.filter_errors::<L>(tile);
+        self.find_signals::<L>(tile);
+        if self.learning.returns.is_some() {
+            for row in (0..rows).rev() {
+                self.work.probe.lap(Section::BackwardRecursion);
+                self.send_back::<L>(first, row);
+                self.work.probe.lap(Section::Modulation);
+                self.descend_all::<L>(first, row..row + 1);
+            }
+        } else {
+            self.work.probe.lap(Section::BackwardRecursion);
+            self.modulate::<L>(tile, segment);
+            self.work.probe.lap(Section::Modulation);
+            self.climb_levels::<L>(tile);
+            self.descend_all::<L>(first, 0..rows);
+        }
+        self.work.probe.lap(Section::BackwardRecursion);
+        for row in (0..rows).rev() {
+            self.gather_analogue::<L>(first + row, row);
+        }
+        // What the recursions have read cleared, the sums read cleared.
+        for columns in [&mut self.work.lambda_v, &mut self.work.error] {
+            for column in columns {
+                clear_tiny::<L>(first, &mut column[1..2]);
+            }
+        }
+        for row in (1..=rows).rev() {
+            self.gather_events::<L>(first + row, row);
+        }
+        self.work.probe.lap(Section::GradientGather);
+    }
+
+    /// g_t = δ_t + κ g_t+1, and the bias's gradient.
+    #[inline(always)]
+    fn filter_errors<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
+        let (units, lane, work) = (self.on.circuit.outputs(), self.on.lane, &mut *self.work);
+        for row in (0..tile.rows).rev() {
+            let t = tile.first + row;
+            for (column, kappa) in work.error.iter_mut().zip(&self.on.wiring.kappa) {
+                cleared(t, L::load(&column[row + 1])).mul(L::load(kappa)).store(&mut column[row]);
+            }
+            let delta = self.delta.at(t, units);
+            if delta.is_empty() {
+                continue;
+            }
+            for (to, delta) in flat_mut(&mut work.delta).iter_mut().zip(delta) {
+                *to = delta.0[lane];
+            }
+            for ((column, bias), delta) in work.error.iter_mut().zip(&mut work.bias).zip(&work.delta) {
+                let delta = L::load(delta);
+                L::load(&column[row]).add(delta).store(&mut column[row]);
+                L::load(bias).add(delta).store(bias);
+            }
+        }
+    }
+
+    /// L = (1−κ) Σ_k W_out g_k, plus the regulariser's constant.
+    #[inline(always)]
+    fn find_signals<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
+        let work = &mut *self.work;
+        for (block, column) in work.signals.iter_mut().enumerate() {
+            let constant = match work.constants.get(block) {
+                Some(constant) => L::load(constant),
+                None => L::splat(F::ZERO),
+            };
+            let terms = self.learning.feedback.of(block);
+            for (chunk, signals) in column.chunks_exact_mut(TOGETHER).enumerate() {
+                if chunk * TOGETHER >= tile.rows {
+                    break;
+                }
+                let mut sums = [constant; TOGETHER];
+                for (unit, weights) in terms {
+                    let weights = L::load(weights);
+                    let column = &work.error[*unit as usize / LANES];
+                    for (i, sum) in sums.iter_mut().enumerate() {
+                        let error = column[chunk * TOGETHER + i].0[*unit as usize % LANES];
+                        *sum = L::splat(error).mul_add(weights, *sum);
+                    }
+                }
+                for (signal, sum) in signals.iter_mut().zip(sums) {
+                    sum.store(signal);
+                }
+            }
+        }
+    }
+
+    /// The recursions of all cells through some rows of the tile.
+    #[inline(always)]
+    fn descend_all<L: Lanes<Scalar = F>>(&mut self, first: usize, rows: Range<usize>) {
+        let modulated = self.plan.modulation.is_some() || self.plan.levels.is_some();
+        let work = &mut *self.work;
+        let passage = Passage {
+            cells: &self.on.wiring.cells,
+            psi: self.trial.psi(first, self.on.wiring.blocks()),
+            next_psi: self.trial.psi(first.saturating_sub(TILE), self.on.wiring.blocks()),
+            signals: &work.signals,
+            gamma: &work.gamma,
+            first,
+            rows,
+        };
+        match modulated {
+            true => passage.descend_all::<L, true>(&mut work.lambda_v, &mut work.lambda_a),
+            false => passage.descend_all::<L, false>(&mut work.lambda_v, &mut work.lambda_a),
+        }
+    }
+
+    /// The rules with fewer hops through the tile: each receives what the one before secretes, and the last one's joins
+    /// Γ.
+    #[inline(always)]
+    fn climb_levels<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
+        let Some(levels) = &self.plan.levels else { return };
+        let (work, blocks) = (&mut *self.work, self.on.wiring.blocks());
+        for level in 0..work.levels.len() {
+            let Level { lambda_v, lambda_a, gamma } = &mut work.levels[level];
+            let psi = self.trial.psi(tile.first, blocks);
+            let passage = Passage {
+                cells: &self.on.wiring.cells,
+                psi,
+                next_psi: psi,
+                signals: &work.signals,
+                gamma,
+                first: tile.first,
+                rows: 0..tile.rows,
+            };
+            match level {
+                0 => passage.descend_all::<L, false>(lambda_v, lambda_a),
+                _ => passage.descend_all::<L, true>(lambda_v, lambda_a),
+            }
+            work.probe.lap(Section::BackwardRecursion);
+            for (column, cells) in lambda_v.iter().zip(work.secreted.chunks_exact_mut(LANES)) {
+                transpose::<L>(&column[..TILE], cells);
+            }
+            work.received.fill(Block::ZERO);
+            levels.modulation.receive::<L>(&work.secreted, &mut work.totals, &mut work.received);
+            let next = (level + 1) % work.levels.len();
+            for (cells, column) in work.received.chunks_exact(LANES).zip(&mut work.levels[next].gamma) {
+                transpose::<L>(cells, &mut column[..tile.rows]);
+            }
+            work.probe.lap(Section::Modulation);
+        }
+        for (column, last) in work.gamma.iter_mut().zip(&work.levels[0].gamma) {
+            for (gamma, last) in column[..tile.rows].iter_mut().zip(last) {
+                let last = L::load(last);
+                match self.plan.modulation.is_some() {
+                    true => last.add(L::load(gamma)).store(gamma),
+                    false => last.store(gamma),
+                }
+            }
+        }
+    }
+
+    /// BPTT: Γ of the step after a row, from its λv; only where ψ is not 0.
+    #[inline(always)]
+    fn send_back<L: Lanes<Scalar = F>>(&mut self, first: usize, row: usize) {
+        let Some(returns) = &self.learning.returns else { return };
+        let work = &mut *self.work;
+        let psi = self.trial.psi(first, self.on.wiring.blocks());
+        work.asked += returns.receive::<L>(psi, &work.lambda_v, row, &mut work.chosen, &mut work.gamma);
+    }
+
+    /// Γ of the tile's steps, from what the cells secrete in them.
+    #[inline(always)]
+    fn modulate<L: Lanes<Scalar = F>>(&mut self, tile: Tile, segment: usize) {
+        let Some(modulation) = &self.plan.modulation else { return };
+        let (work, blocks) = (&mut *self.work, self.on.wiring.blocks());
+        for (block, cells) in work.secreted.chunks_exact_mut(LANES).enumerate() {
+            if !self.learning.secretes[block] {
+                continue;
+            }
+            let mut column = [Block::ZERO; TILE];
+            if self.plan.separate {
+                let bars = &work.psi_bar[(tile.first - segment) / TILE * blocks + block];
+                let weights = self.learning.unfiltered.of(block);
+                secrete_task_error::<L>(self.on, self.delta, tile, weights, bars, &mut column);
+            } else {
+                let psi = &self.trial.psi(tile.first, blocks)[block];
+                for ((to, signal), psi) in column.iter_mut().zip(&work.signals[block]).zip(psi) {
+                    L::load(signal).mul(L::load(psi)).store(to);
+                }
+            }
+            transpose::<L>(&column, cells);
+        }
+        work.received.fill(Block::ZERO);
+        modulation.receive::<L>(&work.secreted, &mut work.totals, &mut work.received);
+        for (cells, column) in work.received.chunks_exact(LANES).zip(&mut work.gamma) {
+            transpose::<L>(cells, &mut column[..tile.rows]);
+        }
+        if self.plan.separate {
+            self.filter_gamma::<L>(tile);
+        }
+    }
+
+    /// On-MDGL: (1−κ) Σ_{u≥t} κ^{u−t} Γ_u+1 in place of Γ_t+1.
+    #[inline(always)]
+    fn filter_gamma<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
+        let kappa = self.on.circuit.kappa.first().copied().unwrap_or(F::ZERO);
+        let (kappa, rest) = (L::splat(kappa), L::splat(F::ONE - kappa));
+        for (column, filtered) in self.work.gamma.iter_mut().zip(&mut self.work.filtered) {
+            let mut held = L::load(filtered);
+            for row in (0..tile.rows).rev() {
+                held = cleared(tile.first + row, held).mul_add(kappa, L::load(&column[row + 1]));
+                held.mul(rest).store(&mut column[row + 1]);
+            }
+            held.store(filtered);
+        }
+    }
+
+    /// What the trial's analogue inputs add at a step.
+    #[inline(always)]
+    fn gather_analogue<L: Lanes<Scalar = F>>(&mut self, t: usize, row: usize) {
+        let (work, lane) = (&mut *self.work, self.on.lane);
+        let units = &self.on.input.analogue_units;
+        let values = &self.on.input.analogue[t * units.len()..(t + 1) * units.len()];
+        let felt = Felt { columns: &work.lambda_v, row };
+        for (&unit, value) in units.iter().zip(values) {
+            self.learning.input.add_value::<L>(unit, value.0[lane], felt, &mut work.sums[0]);
+        }
+    }
+
+    /// What the events of a step add to the sums.
+    #[inline(always)]
+    fn gather_events<L: Lanes<Scalar = F>>(&mut self, t: usize, row: usize) {
+        if t >= self.trial.steps {
+            return;
+        }
+        let On { input, lane, .. } = self.on;
+        let (learning, spikes, work) = (self.learning, &self.trial.spikes, &mut *self.work);
+        let felt = Felt { columns: &work.lambda_v, row };
+        let error = Felt { columns: &work.error, row };
+        let [of_inputs, of_cells, of_outputs] = &mut work.sums;
+        for &unit in spikes.at(t) {
+            learning.readout.add::<L>(unit, error, of_outputs);
+        }
+        for entry in input.events.at(t) {
+            if entry.mask >> lane & 1 == 1 {
+                learning.input.add_count::<L>(entry.unit, entry.count, felt, of_inputs);
+            }
+        }
+        for &unit in spikes.before(t) {
+            learning.recurrent.add::<L>(unit, felt, of_cells);
+        }
+    }
+
+    /// Brings the segment's ψ, and for On-MDGL its ψ̄.
+    #[inline(always)]
+    fn load_segment<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
+        self.trial.load::<L>(self.on, segment)?;
+        if !self.plan.separate {
+            return Ok(());
+        }
+        let (blocks, steps) = (self.on.wiring.blocks(), self.trial.steps_of(segment));
+        let len = product(&[steps.len().div_ceil(TILE), blocks]);
+        resize(&mut self.work.psi_bar, len, [Block::ZERO; TILE], "the filtered pseudo-derivatives")?;
+        self.work.bar.clone_from(&self.work.bars[segment]);
+        for (row, t) in steps.enumerate() {
+            self.filter_psi::<L>(t);
+            let columns = &mut self.work.psi_bar[row / TILE * blocks..][..blocks];
+            for (column, bar) in columns.iter_mut().zip(&self.work.bar) {
+                column[t % TILE] = *bar;
+            }
+        }
+        Ok(())
+    }
+
+    /// ψ̄ before each segment.
+    #[inline(always)]
+    fn find_bars<L: Lanes<Scalar = F>>(&mut self) -> Result<()> {
+        refill(&mut self.work.bar, self.on.wiring.blocks(), "the filtered pseudo-derivatives")?;
+        self.work.bars.clear();
+        for segment in 0..self.trial.segments() {
+            self.work.bars.push(self.work.bar.clone());
+            if segment + 1 < self.trial.segments() {
+                self.trial.load::<L>(self.on, segment)?;
+                for t in self.trial.steps_of(segment) {
+                    self.filter_psi::<L>(t);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// ψ̄_t = κ ψ̄_t−1 + (1−κ) ψ_t.
+    #[inline(always)]
+    fn filter_psi<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+        let Some(&kappa) = self.on.circuit.kappa.first() else { return };
+        let (kappa, rest) = (L::splat(kappa), L::splat(F::ONE - kappa));
+        clear_tiny::<L>(t, &mut self.work.bar);
+        let psi = self.trial.psi(t / TILE * TILE, self.on.wiring.blocks());
+        for (bar, psi) in self.work.bar.iter_mut().zip(psi) {
+            kappa.mul_add(L::load(bar), rest.mul(L::load(&psi[t % TILE]))).store(bar);
+        }
+    }
+}
+
+/// The first row becomes the one after the last: the tile before this one was the later one.
+#[inline(always)]
+fn shift<F: Real, const N: usize>(rows: usize, buffers: [&mut Vec<LongColumn<F>>; N]) {
+    for columns in buffers {
+        for column in columns {
+            column[rows] = column[0];
+        }
+    }
+}
+
+/// Some rows of a tile, to be gone through by the recursions.
+struct Passage<'a, F: Real> {
+    cells: &'a Cells<F>,
+    psi: &'a [Column<F>],
+    /// What the next tile reads.
+    next_psi: &'a [Column<F>],
+    signals: &'a [Column<F>],
+    gamma: &'a [LongColumn<F>],
+    /// The step of the tile's first row.
+    first: usize,
+    rows: Range<usize>,
+}
+
+impl<F: Real> Passage<'_, F> {
+    /// All blocks of cells, some at a time.
+    #[inline(always)]
+    fn descend_all<L: Lanes<Scalar = F>, const MODULATED: bool>(
+        &self,
+        lambda_v: &mut [LongColumn<F>],
+        lambda_a: &mut [Block<F>],
+    ) {
+        let (v, rest_v) = lambda_v.as_chunks_mut::<ABREAST>();
+        let (a, rest_a) = lambda_a.as_chunks_mut::<ABREAST>();
+        let done = v.len() * ABREAST;
+        for (i, (v, a)) in v.iter_mut().zip(a).enumerate() {
+            self.descend::<L, ABREAST, MODULATED>(i * ABREAST, v, a);
+        }
+        for (i, (v, a)) in rest_v.iter_mut().zip(rest_a).enumerate() {
+            self.descend::<L, 1, MODULATED>(done + i, std::array::from_mut(v), std::array::from_mut(a));
+        }
+    }
+
+    /// λv and λa of some blocks of cells.
+    #[inline(always)]
+    fn descend<L: Lanes<Scalar = F>, const N: usize, const MODULATED: bool>(
+        &self,
+        block: usize,
+        lambda_v: &mut [LongColumn<F>; N],
+        lambda_a: &mut [Block<F>; N],
+    ) {
+        let (psi, next_psi) = (&self.psi[block..][..N], &self.next_psi[block..][..N]);
+        let (signals, gamma) = (&self.signals[block..][..N], &self.gamma[block..][..N]);
+        let mut cells: [Constants<L>; N] = [self.cells.constants(block); N];
+        let mut adaptive = cells[0].adaptive;
+        for (i, cell) in cells.iter_mut().enumerate().skip(1) {
+            *cell = self.cells.constants(block + i);
+            adaptive |= cell.adaptive;
+        }
+        let (mut v, mut a) = ([L::splat(F::ZERO); N], [L::splat(F::ZERO); N]);
+        for i in 0..N {
+            (v[i], a[i]) = (L::load(&lambda_v[i][self.rows.end]), L::load(&lambda_a[i]));
+        }
+        for row in self.rows.clone().rev() {
+            // Tiles begin where decayed state is cleared.
+            if row == 0 {
+                for i in 0..N {
+                    (v[i], a[i]) = (cleared(self.first, v[i]), cleared(self.first, a[i]));
+                }
+            }
+            for i in 0..N {
+                prefetch(&next_psi[i][row]);
+                let psi = L::load(&psi[i][row]);
+                let mut drive = L::load(&signals[i][row]);
+                if MODULATED {
+                    drive = drive.add(L::load(&gamma[i][row + 1]));
+                }
+                drive = v[i].neg_mul_add(cells[i].threshold, drive);
+                if adaptive {
+                    drive = a[i].mul_add(cells[i].jump, drive);
+                }
+                let through = psi.mul(drive);
+                v[i] = v[i].mul_add(cells[i].alpha, through);
+                if adaptive {
+                    a[i] = through.neg_mul_add(cells[i].beta, a[i].mul(cells[i].rho));
+                }
+                v[i].store(&mut lambda_v[i][row]);
+            }
+        }
+        for i in 0..N {
+            a[i].store(&mut lambda_a[i]);
+        }
+    }
+}
+
+/// On-MDGL's secretion of a block of cells: P_j,t ψ̄_j,t with P = Σ_k W_out δ_k, no filter, no regulariser.
+#[inline(always)]
+fn secrete_task_error<L: Lanes>(
+    on: On<'_, L::Scalar>,
+    delta: &Delta<L::Scalar>,
+    tile: Tile,
+    weights: &[(u32, Block<L::Scalar>)],
+    bars: &Column<L::Scalar>,
+    to: &mut Column<L::Scalar>,
+) {
+    for row in 0..tile.rows {
+        let delta = delta.at(tile.first + row, on.circuit.outputs());
+        if delta.is_empty() {
+            continue;
+        }
+        let mut error = L::splat(L::Scalar::ZERO);
+        for (unit, weights) in weights {
+            error = L::splat(delta[*unit as usize].0[on.lane]).mul_add(L::load(weights), error);
+        }
+        error.mul(L::load(&bars[row])).store(&mut to[row]);
+    }
+}
+
+/// Lane i of block j becomes lane j of block i.
+#[inline(always)]
+fn transpose<L: Lanes>(from: &[Block<L::Scalar>], to: &mut [Block<L::Scalar>]) {
+    let mut places = Places([0; LANES]);
+    for (block, place) in places.0.iter_mut().enumerate() {
+        *place = (block * LANES) as u32;
+    }
+    assert!(from.len() == LANES && to.len() <= LANES, "not a square");
+    for (lane, to) in to.iter_mut().enumerate() {
+        // SAFETY: sixteen blocks have sixteen values each.
+        unsafe { L::gather(&flat(from)[lane..], &places) }.store(to);
+    }
+}

@@ -1,0 +1,67 @@
+//! Constants of the neurons, sixteen side by side.
+
+use crate::circuit::{Cell, Circuit};
+use crate::lanes::{Block, LANES, Lanes};
+use crate::neuron::Constants;
+use crate::real::Real;
+
+/// Sixteen neurons' constants; 0 in lanes without one, which then never spike and have no ψ.
+#[derive(Debug, Clone)]
+struct Sixteen<F: Real> {
+    alpha: Block<F>,
+    rho: Block<F>,
+    jump: Block<F>,
+    threshold: Block<F>,
+    beta: Block<F>,
+    slope: Block<F>,
+    adaptive: bool,
+}
+
+/// All neurons, in blocks of sixteen.
+#[derive(Debug)]
+pub(super) struct Cells<F: Real> {
+    blocks: Vec<Sixteen<F>>,
+}
+
+impl<F: Real> Cells<F> {
+    pub fn new(circuit: &Circuit<F>) -> Self {
+        Self { blocks: circuit.cells.chunks(LANES).map(sixteen).collect() }
+    }
+
+    /// Number of blocks with a cell that adapts.
+    pub fn adaptive(&self) -> u64 {
+        self.blocks.iter().filter(|block| block.adaptive).count() as u64
+    }
+
+    #[inline(always)]
+    pub fn constants<L: Lanes<Scalar = F>>(&self, block: usize) -> Constants<L> {
+        let cells = &self.blocks[block];
+        Constants {
+            alpha: L::load(&cells.alpha),
+            rho: L::load(&cells.rho),
+            jump: L::load(&cells.jump),
+            threshold: L::load(&cells.threshold),
+            beta: L::load(&cells.beta),
+            slope: L::load(&cells.slope),
+            adaptive: cells.adaptive,
+        }
+    }
+}
+
+fn sixteen<F: Real>(cells: &[Cell<F>]) -> Sixteen<F> {
+    let lanes = |pick: fn(&Cell<F>) -> F| {
+        let mut block = Block::ZERO;
+        block.0.iter_mut().zip(cells).for_each(|(to, cell)| *to = pick(cell));
+        block
+    };
+    Sixteen {
+        alpha: lanes(|c| c.alpha),
+        rho: lanes(|c| c.rho),
+        // The adaptation of a cell without any stays 0.
+        jump: lanes(|c| if c.adaptive { c.jump } else { F::ZERO }),
+        threshold: lanes(|c| c.threshold),
+        beta: lanes(|c| c.beta),
+        slope: lanes(|c| c.slope),
+        adaptive: cells.iter().any(|c| c.adaptive),
+    }
+}

@@ -1,0 +1,120 @@
+//! A plan with neurons side by side: what the backward pass of a single trial reads beside the plan itself.
+
+use crate::circuit::{Circuit, Fan};
+use crate::lanes::{Block, LANES};
+use crate::learn::plan::Plan;
+use crate::real::Real;
+use crate::single::returns::Returns;
+use crate::single::sums::Sums;
+
+/// Feedback weights, returns and sums, neurons (or readout units) in the lanes.
+#[derive(Debug)]
+pub(crate) struct Learning<F: Real> {
+    /// B (1 − κ), through which errors become learning signals.
+    pub(super) feedback: Feedback<F>,
+    /// B alone, through which On-MDGL's cells hear the unfiltered error.
+    pub(super) unfiltered: Feedback<F>,
+    /// BPTT's Γ.
+    pub(super) returns: Option<Returns<F>>,
+    /// Whether any cell of a block secretes (rules other than BPTT).
+    pub(super) secretes: Vec<bool>,
+    pub(super) input: Sums,
+    pub(super) recurrent: Sums,
+    pub(super) readout: Sums,
+}
+
+impl<F: Real> Learning<F> {
+    pub fn new(circuit: &Circuit<F>, plan: &Plan<F>, inputs: usize) -> Self {
+        // Every field by name: what a rule gains must be carried out in both layouts.
+        let Plan {
+            active: _,
+            wanted: _,
+            runs,
+            feedback,
+            modulation,
+            adjoint,
+            levels: _,
+            separate,
+            input,
+            recurrent,
+            readout,
+            input_chunks: _,
+            recurrent_chunks: _,
+            readout_chunks: _,
+            slots: _,
+        } = plan;
+        let (n, outputs) = (circuit.size(), circuit.outputs());
+        let mut secretes = vec![false; n.div_ceil(LANES)];
+        for run in runs.iter().filter(|run| run.signalled) {
+            secretes[run.first as usize / LANES..(run.end as usize).div_ceil(LANES)].fill(true);
+        }
+        let adjoint = modulation.as_ref().filter(|_| *adjoint);
+        let unfiltered = |k: usize, weight: F| weight / (F::ONE - circuit.kappa[k]);
+        Self {
+            feedback: Feedback::new(feedback, (n, outputs), |_, weight| weight),
+            unfiltered: match separate {
+                true => Feedback::new(feedback, (n, outputs), unfiltered),
+                false => Feedback::default(),
+            },
+            returns: adjoint.map(|modulation| Returns::new(&modulation.synaptic, n)),
+            secretes,
+            input: Sums::new(input, inputs, n),
+            recurrent: Sums::new(recurrent, n, n),
+            readout: Sums::new(readout, n, outputs),
+        }
+    }
+
+    /// Writes a trial's sums by slot.
+    pub(super) fn scatter_slots(&self, sums: &[Vec<Block<F>>; 3], mut set: impl FnMut(usize, F)) {
+        for (places, sums) in [&self.input, &self.recurrent, &self.readout].into_iter().zip(sums) {
+            places.each(sums).for_each(|(slot, sum)| set(slot, sum));
+        }
+    }
+}
+
+/// Weights from readout units to cells: for each block of cells the units it hears, in an order that is each cell's own.
+#[derive(Debug, Default)]
+pub(super) struct Feedback<F: Real> {
+    /// Where each block's terms begin, and the end.
+    start: Vec<usize>,
+    terms: Vec<(u32, Block<F>)>,
+}
+
+impl<F: Real> Feedback<F> {
+    fn new(fan: &Fan<F>, (cells, units): (usize, usize), weigh: impl Fn(usize, F) -> F) -> Self {
+        let mut feedback = Self { start: vec![0], terms: Vec::new() };
+        let mut layers: Vec<Option<Block<F>>> = Vec::new();
+        for first in (0..cells).step_by(LANES) {
+            layers.clear();
+            for p in first..(first + LANES).min(cells) {
+                // A cell's terms in their order; where that falls back, a further round over the units begins.
+                let (mut round, mut last) = (0, None);
+                for &(k, weight) in fan.of(p) {
+                    round += usize::from(last.is_some_and(|last| k <= last));
+                    last = Some(k);
+                    let layer = round * units + k as usize;
+                    layers.resize(layers.len().max(layer + 1), None);
+                    let layer = layers[layer].get_or_insert(Block::ZERO);
+                    layer.0[p - first] = weigh(k as usize, weight);
+                }
+            }
+            let terms = layers.iter().enumerate();
+            feedback
+                .terms
+                .extend(terms.filter_map(|(i, layer)| layer.map(|block| ((i % units) as u32, block))));
+            feedback.start.push(feedback.terms.len());
+        }
+        feedback
+    }
+
+    /// Weights of all blocks, those that are 0 among them.
+    pub fn terms(&self) -> usize {
+        self.terms.len() * LANES
+    }
+
+    /// (unit, weights) of a block of cells.
+    #[inline(always)]
+    pub fn of(&self, block: usize) -> &[(u32, Block<F>)] {
+        &self.terms[self.start[block]..self.start[block + 1]]
+    }
+}

@@ -1,0 +1,28 @@
+//! Trials one by one, neurons in the lanes: for blocks of a batch that hold few trials.
+//!
+//! A block of trials computes sixteen lanes whether or not there are sixteen trials. Here sixteen neurons of one
+//! trial stand side by side instead. Every sum keeps its order and every operation its rounding, so that both layouts
+//! give the same bits and either may be chosen.
+
+mod backward;
+mod cells;
+mod columns;
+mod layout;
+mod learning;
+mod outgoing;
+mod refractory;
+mod returns;
+mod singles;
+mod spikes;
+mod sums;
+mod tally;
+mod trial;
+mod wiring;
+
+pub use backward::BackwardOne;
+pub use layout::Layout;
+pub(crate) use learning::Learning;
+pub(crate) use singles::{Run, Singles};
+pub(crate) use trial::On;
+pub use trial::SimulateOne;
+pub(crate) use wiring::Wiring;

@@ -1,0 +1,153 @@
+//! Γ of backpropagation through time: what a cell's targets send back along its own synapses.
+
+use crate::circuit::Fan;
+use crate::lanes::{LANES, Lanes, Mask, Places, flat_mut};
+use crate::real::Real;
+use crate::single::columns::{Column, LongColumn, TILE, place, row};
+
+/// Sums made side by side: the terms of one have a fixed order, so only several of them keep the processor busy.
+const ABREAST: usize = 4;
+
+/// The receivers' synapses.
+#[derive(Debug)]
+pub(super) struct Returns<F: Real> {
+    /// By number of synapses, so that neighbours are of like length.
+    receivers: Vec<Receiver>,
+    /// The same in blocks of lanes.
+    lanes: Vec<Lanefull>,
+    /// The receivers' terms one after another.
+    terms: Vec<Two<F>>,
+    /// Columns of cells.
+    columns: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Receiver {
+    /// Where its terms begin, and their number.
+    first: u32,
+    len: u32,
+    /// Where its Γ is in long columns.
+    gamma: u32,
+}
+
+/// Sixteen receivers.
+#[derive(Debug)]
+struct Lanefull {
+    numbers: Places,
+    /// Where their ψ is in columns.
+    psi: Places,
+    /// Lanes that hold one.
+    lanes: Mask,
+}
+
+/// Two terms of a sum: where the sending cells' λv are in long columns (the first in the low half), and the gains.
+/// The last of a row may be half empty: its second gain is 0 then.
+#[derive(Debug, Clone, Copy)]
+struct Two<F> {
+    from: u64,
+    gain: [F; 2],
+}
+
+impl<F: Real> Returns<F> {
+    pub fn new(gains: &Fan<F>, neurons: usize) -> Self {
+        let mut cells: Vec<u32> = (0..neurons as u32).filter(|&p| !gains.of(p as usize).is_empty()).collect();
+        cells.sort_by_key(|&p| gains.of(p as usize).len());
+        let (mut receivers, mut terms) = (Vec::new(), Vec::new());
+        for &p in &cells {
+            let first = terms.len() as u32;
+            for pair in gains.of(p as usize).chunks(2) {
+                let (one, other) = (pair[0], pair.get(1).copied().unwrap_or((pair[0].0, F::ZERO)));
+                let from = u64::from(place(one.0, TILE + 1)) | u64::from(place(other.0, TILE + 1)) << 32;
+                terms.push(Two { from, gain: [one.1, other.1] });
+            }
+            receivers.push(Receiver { first, len: terms.len() as u32 - first, gamma: place(p, TILE + 1) });
+        }
+        let lanes = cells.chunks(LANES).enumerate().map(|(block, cells)| lanefull(block, cells)).collect();
+        Self { receivers, lanes, terms, columns: neurons.div_ceil(LANES) }
+    }
+
+    /// Γ_p = Σ_j gain λv_j of the step after a row, of the cells whose ψ at the row is not 0: of the others no one asks.
+    /// Gives the number of terms, an odd row's rounded up.
+    #[inline(always)]
+    pub fn receive<L: Lanes<Scalar = F>>(
+        &self,
+        psi: &[Column<F>],
+        lambda_v: &[LongColumn<F>],
+        at: usize,
+        chosen: &mut [u32],
+        gamma: &mut [LongColumn<F>],
+    ) -> u64 {
+        assert!(self.columns <= psi.len() && self.columns <= lambda_v.len(), "a cell beyond the buffers");
+        let (psi, lambda_v) = (row(psi, at), row(lambda_v, at + 1));
+        let gamma = &mut flat_mut(gamma.as_flattened_mut())[(at + 1) * LANES..];
+        let mut count = 0;
+        for sixteen in &self.lanes {
+            // SAFETY: places are of the first row of the columns asserted above; `row` begins at one of them.
+            let psi = unsafe { L::gather(psi, &sixteen.psi) };
+            let open = psi.abs().gt(L::splat(F::ZERO)) & sixteen.lanes;
+            if let Some(to) = chosen[count..].first_chunk_mut() {
+                count += L::pick(&sixteen.numbers, open, to);
+            }
+        }
+        let (abreast, rest) = chosen[..count].as_chunks::<ABREAST>();
+        let mut twos = 0;
+        for numbers in abreast {
+            twos += self.sum::<L, ABREAST>(*numbers, lambda_v, gamma);
+        }
+        for &number in rest {
+            twos += self.sum::<L, 1>([number], lambda_v, gamma);
+        }
+        2 * twos as u64
+    }
+
+    /// The sums of some receivers; the number of twos.
+    #[inline(always)]
+    fn sum<L: Lanes<Scalar = F>, const N: usize>(
+        &self,
+        numbers: [u32; N],
+        values: &[F],
+        gamma: &mut [F],
+    ) -> usize {
+        let mut rows: [&[Two<F>]; N] = [&[]; N];
+        let (mut common, mut all) = (usize::MAX, 0);
+        for (row, &number) in rows.iter_mut().zip(&numbers) {
+            let Receiver { first, len, .. } = self.receivers[number as usize];
+            *row = &self.terms[first as usize..][..len as usize];
+            (common, all) = (common.min(row.len()), all + row.len());
+        }
+        let mut sums = [F::ZERO; N];
+        for i in 0..common {
+            for (sum, row) in sums.iter_mut().zip(&rows) {
+                *sum = two::<L>(row, i, values, *sum);
+            }
+        }
+        for (sum, row) in sums.iter_mut().zip(&rows) {
+            for i in common..row.len() {
+                *sum = two::<L>(row, i, values, *sum);
+            }
+        }
+        for (&number, sum) in numbers.iter().zip(sums) {
+            gamma[self.receivers[number as usize].gamma as usize] = sum;
+        }
+        all
+    }
+}
+
+#[inline(always)]
+fn two<L: Lanes>(row: &[Two<L::Scalar>], i: usize, values: &[L::Scalar], sum: L::Scalar) -> L::Scalar {
+    // SAFETY: `sum` stays within the row; places are of the first row of the columns that `receive` has asserted.
+    unsafe {
+        let Two { from, gain } = row.get_unchecked(i);
+        let sum = L::mul_add_one(*values.get_unchecked(*from as u32 as usize), gain[0], sum);
+        L::mul_add_one(*values.get_unchecked((from >> 32) as usize), gain[1], sum)
+    }
+}
+
+fn lanefull(block: usize, cells: &[u32]) -> Lanefull {
+    let (mut numbers, mut psi) = (Places([0; LANES]), Places([0; LANES]));
+    for (lane, &p) in cells.iter().enumerate() {
+        numbers.0[lane] = (block * LANES + lane) as u32;
+        psi.0[lane] = place(p, TILE);
+    }
+    Lanefull { numbers, psi, lanes: (Mask::MAX as u32 >> (LANES - cells.len())) as Mask }
+}

@@ -1,0 +1,150 @@
+//! What the kernels of single trials do, counted as [`crate::profile::work`] counts those of blocks.
+//!
+//! The model of bytes differs: B is a block of sixteen neurons, s a number, n the blocks of neurons, k those of readout
+//! units.
+//!
+//! | kernel | bytes |
+//! |---|---|
+//! | input, recurrent scatter | a spike 3 s + 4 a synapse, or 3 B/2 a block of its row where there are rows |
+//! | neuron update | n (9 B + 2 L) a step, 2 B more a block that adapts; L the bytes of sixteen indices |
+//! | readout | 5 k B a step, and a spike as above |
+//! | backward recursion | n (4 B + B/16 a term of the errors) a step, 2 B more a block that adapts, B if it receives |
+//! | modulation | of BPTT 2 s + 4 a synapse of cells with ψ > 0; else a sixteenth of a block's, and 4 n B |
+//! | gradient gather | a spike 3 B + L a block of its sums |
+
+use crate::circuit::Fan;
+use crate::lanes::{Block, LANES};
+use crate::learn::plan::Plan;
+use crate::profile::section::Section;
+use crate::profile::work::Tally;
+use crate::real::Real;
+use crate::single::learning::Learning;
+use crate::single::outgoing::Outgoing;
+use crate::single::sums::Sums;
+use crate::single::trial::{On, Trial};
+
+/// Bytes of sixteen indices.
+const INDICES: u64 = 4 * LANES as u64;
+
+fn block<F: Real>() -> u64 {
+    size_of::<Block<F>>() as u64
+}
+
+/// Events of each input unit that reach a trial; several at once count as one.
+fn given<F: Real>(on: On<'_, F>, steps: usize) -> impl Iterator<Item = u32> {
+    let entries = (0..steps).flat_map(move |step| on.input.events.at(step));
+    entries.filter(move |entry| entry.mask >> on.lane & 1 == 1).map(|entry| entry.unit)
+}
+
+fn scattered<F: Real>(
+    senders: impl Iterator<Item = u32>,
+    (fan, outgoing): (&Fan<F>, &Outgoing<F>),
+    calls: u64,
+) -> Tally {
+    let mut tally = Tally { calls, ..Tally::default() };
+    for sender in senders {
+        let synapses = fan.of(sender as usize).len() as u64;
+        tally.synaptic_events += synapses;
+        tally.bytes += match outgoing.columns() {
+            Some(columns) => columns as u64 * 3 * block::<F>() / 2,
+            None => synapses * (3 * size_of::<F>() as u64 + 4),
+        };
+    }
+    tally.operations = tally.synaptic_events;
+    tally
+}
+
+/// The forward pass over one trial.
+pub(super) fn simulated<F: Real>(on: On<'_, F>, trial: &Trial<F>) -> [(Section, Tally); 4] {
+    let On { circuit, wiring, input, .. } = on;
+    let (calls, live) = (trial.steps as u64, trial.length as u64);
+    let (cells, blocks, outputs) = (circuit.size() as u64, wiring.blocks() as u64, wiring.outputs() as u64);
+    let mut onto_cells = scattered(given(on, trial.steps), (&circuit.input, &wiring.input), calls);
+    let analogue = input.analogue_units.iter().map(|&unit| circuit.input.of(unit as usize).len() as u64);
+    let analogue: u64 = analogue.sum();
+    onto_cells.bytes += calls * analogue * (3 * size_of::<F>() as u64 + 4);
+    onto_cells.operations += 2 * live * analogue;
+    let before = (0..trial.steps).flat_map(|step| trial.spikes.before(step)).copied();
+    let all = trial.spikes.all().iter().copied();
+    let mut readout = scattered(all, (&circuit.readout, &wiring.readout), calls);
+    readout.bytes += calls * 5 * outputs * block::<F>();
+    readout.operations += 2 * live * circuit.outputs() as u64;
+    let adaptive = circuit.cells.iter().filter(|cell| cell.adaptive).count() as u64;
+    let updated = Tally {
+        calls,
+        neuron_updates: live * cells,
+        bytes: calls
+            * (blocks * (9 * block::<F>() + 2 * INDICES) + wiring.cells.adaptive() * 2 * block::<F>()),
+        operations: live * (7 * cells + 4 * adaptive),
+        ..Tally::default()
+    };
+    [
+        (Section::InputScatter, onto_cells),
+        (Section::RecurrentScatter, scattered(before, (&circuit.recurrent, &wiring.recurrent), calls)),
+        (Section::NeuronUpdate, updated),
+        (Section::Readout, readout),
+    ]
+}
+
+fn summed<F: Real>(senders: impl Iterator<Item = u32>, fan: &Fan<u32>, sums: &Sums) -> Tally {
+    let mut tally = Tally::default();
+    for sender in senders {
+        tally.synaptic_events += fan.of(sender as usize).len() as u64;
+        tally.bytes += sums.blocks_of(sender) as u64 * (3 * block::<F>() + INDICES);
+    }
+    tally.operations = tally.synaptic_events;
+    tally
+}
+
+/// The backward pass over one trial, segments simulated again aside; `asked` is the number of synapses that BPTT
+/// followed.
+pub(super) fn gone_back<F: Real>(
+    on: On<'_, F>,
+    (plan, learning): (&Plan<F>, &Learning<F>),
+    trial: &Trial<F>,
+    asked: u64,
+) -> [(Section, Tally); 3] {
+    let (calls, live) = (trial.steps as u64, trial.length as u64);
+    let (blocks, number) = (on.wiring.blocks() as u64, size_of::<F>() as u64);
+    let before = (0..trial.steps).flat_map(|step| trial.spikes.before(step)).copied();
+    let mut gathered = Tally { calls, ..Tally::default() };
+    gathered.add(summed::<F>(given(on, trial.steps), &plan.input, &learning.input));
+    gathered.add(summed::<F>(before, &plan.recurrent, &learning.recurrent));
+    gathered.add(summed::<F>(trial.spikes.all().iter().copied(), &plan.readout, &learning.readout));
+    let receives = u64::from(plan.modulation.is_some() || plan.levels.is_some());
+    let rules = 1 + plan.levels.as_ref().map_or(0, |levels| levels.count as u64);
+    let mut recursed = Tally { calls, neuron_updates: live * plan.active.len() as u64, ..Tally::default() };
+    for run in &plan.runs {
+        for p in run.first..run.end {
+            let heard = u64::from(run.signalled) * plan.feedback.of(p as usize).len() as u64;
+            let own = 5 + 5 * u64::from(run.cell.adaptive) + receives;
+            recursed.operations += live * (rules * own + 2 * heard);
+        }
+    }
+    let terms = learning.feedback.terms() as u64 * number;
+    let adaptive = on.wiring.cells.adaptive() * 2 * block::<F>();
+    recursed.bytes = calls * (rules * (blocks * (4 + receives) * block::<F>() + adaptive) + terms);
+    let mut modulated = Tally::default();
+    if learning.returns.is_some() {
+        modulated = Tally { calls, bytes: asked * (2 * number + 4), operations: 2 * asked, ..modulated };
+    } else {
+        let levels = plan.levels.iter().flat_map(|levels| vec![&levels.modulation; levels.count]);
+        for modulation in plan.modulation.iter().chain(levels) {
+            let gains = modulation.receivers.iter().map(|&p| modulation.synaptic.of(p as usize).len());
+            let gains =
+                gains.sum::<usize>() as u64 + (modulation.types() * modulation.receivers.len()) as u64;
+            let bytes = gains * (block::<F>() + number + 4) / LANES as u64 + 4 * blocks * block::<F>();
+            modulated.add(Tally {
+                calls,
+                bytes: calls * bytes,
+                operations: 2 * live * gains,
+                ..Tally::default()
+            });
+        }
+    }
+    [
+        (Section::BackwardRecursion, recursed),
+        (Section::Modulation, modulated),
+        (Section::GradientGather, gathered),
+    ]
+}

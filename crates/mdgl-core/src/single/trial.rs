@@ -1,0 +1,285 @@
+//! One trial through time, neurons side by side, and what is kept of it.
+//!
+//! As for a block of trials (see [`crate::trajectory`]) ψ is kept whole while it fits into its budget; of a longer
+//! trial only one segment, with the state at each segment's start.
+
+use std::ops::Range;
+use std::sync::atomic::AtomicBool;
+
+use crate::circuit::Circuit;
+use crate::encode::BlockInput;
+use crate::error::Result;
+use crate::lanes::{Block, Kernel, LANES, Lanes, Mask, clear_tiny, flat, prefetch};
+use crate::memory::{product, refill, resize};
+use crate::neuron;
+use crate::profile::probe::Probe;
+use crate::profile::section::Section;
+use crate::real::Real;
+use crate::simulate::check_cancelled;
+use crate::single::columns::{Column, TILE};
+use crate::single::refractory::Refractory;
+use crate::single::spikes::Spikes;
+use crate::single::wiring::Wiring;
+use crate::trajectory::{Keep, MOST_BYTES};
+
+/// Steps between asking for a row of ψ and writing it: what was stored is not read back fast while a store before it
+/// waits for memory.
+const AHEAD: usize = 4;
+
+/// What changes from step to step.
+#[derive(Debug, Clone, Default)]
+struct State<F: Real> {
+    /// α v − thr z between steps (see [`neuron`]).
+    membrane: Vec<Block<F>>,
+    adaptation: Vec<Block<F>>,
+    /// The κ-filtered readout without bias.
+    readout: Vec<Block<F>>,
+    refractory: Refractory,
+}
+
+impl<F: Real> State<F> {
+    fn reset(&mut self, wiring: &Wiring<F>) -> Result<()> {
+        let what = "the state of a trial";
+        refill(&mut self.membrane, wiring.blocks(), what)?;
+        refill(&mut self.adaptation, wiring.blocks(), what)?;
+        refill(&mut self.readout, wiring.outputs(), what)?;
+        self.refractory.reset(&wiring.periods)
+    }
+}
+
+/// What one trial did: all that its backward pass and its losses need.
+#[derive(Debug, Default)]
+pub(crate) struct Trial<F: Real> {
+    pub(super) spikes: Spikes,
+    /// Readout `[step][block of units]`.
+    readout: Vec<Block<F>>,
+    /// Membrane `[step][block]`, if recorded.
+    voltage: Vec<Block<F>>,
+    /// This trial's steps, and the batch's longest.
+    pub(super) length: usize,
+    pub(super) steps: usize,
+    /// ψ of the segment at hand, `[tile][block]`; of the last tile only where none is wanted.
+    psi: Vec<Column<F>>,
+    /// Steps in a segment, whole tiles, and the segment at hand.
+    segment: usize,
+    loaded: usize,
+    /// State before each segment; none where one segment holds the whole trial.
+    snapshots: Vec<State<F>>,
+    state: State<F>,
+    pub(super) probe: Probe,
+}
+
+impl<F: Real> Trial<F> {
+    /// Prepares the buffers; every row is written before it is read. `share`: how many trials share the budget.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] when they cannot be had.
+    pub fn prepare(
+        &mut self,
+        wiring: &Wiring<F>,
+        (length, steps): (usize, usize),
+        keep: Keep<'_>,
+        share: usize,
+    ) -> Result<()> {
+        (self.length, self.steps) = (length, steps);
+        self.state.reset(wiring)?;
+        self.spikes.clear();
+        self.snapshots.clear();
+        let (blocks, outputs) = (wiring.blocks(), wiring.outputs());
+        let fitting = MOST_BYTES / share / (blocks * size_of::<Block<F>>());
+        let tiles = match keep.psi.is_some() {
+            true => (keep.segment.unwrap_or(fitting) / TILE).clamp(1, steps.div_ceil(TILE)),
+            false => 1,
+        };
+        self.segment = tiles * TILE;
+        self.loaded = (steps - 1) / self.segment;
+        let what = "the pseudo-derivatives of a trial";
+        resize(&mut self.psi, product(&[tiles, blocks]), [Block::ZERO; TILE], what)?;
+        let voltages = if keep.voltage { steps } else { 0 };
+        for (buffer, rows, columns, what) in [
+            (&mut self.voltage, voltages, blocks, "the membrane trace of a trial"),
+            (&mut self.readout, steps, outputs, "the readout of a trial"),
+        ] {
+            resize(buffer, product(&[rows, columns]), Block::ZERO, what)?;
+        }
+        Ok(())
+    }
+
+    /// Steps of a segment.
+    pub(super) fn steps_of(&self, segment: usize) -> Range<usize> {
+        segment * self.segment..((segment + 1) * self.segment).min(self.steps)
+    }
+
+    /// Number of segments.
+    pub(super) fn segments(&self) -> usize {
+        self.steps.div_ceil(self.segment)
+    }
+
+    /// ψ of a tile of the segment at hand.
+    #[inline(always)]
+    pub(super) fn psi(&self, first: usize, blocks: usize) -> &[Column<F>] {
+        &self.psi[first % self.segment / TILE * blocks..][..blocks]
+    }
+
+    /// The spikes of a step.
+    pub fn spikes_at(&self, step: usize) -> &[u32] {
+        self.spikes.at(step)
+    }
+
+    /// Adds the spikes of each neuron.
+    pub fn count_spikes(&self, counts: &mut [u64]) {
+        self.spikes.all().iter().for_each(|&unit| counts[unit as usize] += 1);
+    }
+
+    /// The readout of a step, one value a unit (and zeros behind them).
+    pub fn readout_at(&self, step: usize, outputs: usize) -> &[F] {
+        row(&self.readout, step, outputs)
+    }
+
+    /// The membrane of a step, one value a neuron (and zeros behind them), if recorded.
+    pub fn voltage_at(&self, step: usize, neurons: usize) -> &[F] {
+        row(&self.voltage, step, neurons)
+    }
+
+    /// Brings a segment's ψ back.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] when there is no room for a step's spikes.
+    #[inline(always)]
+    pub(super) fn load<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, segment: usize) -> Result<()> {
+        if segment == self.loaded {
+            return Ok(());
+        }
+        self.state.clone_from(&self.snapshots[segment]);
+        for t in self.steps_of(segment) {
+            self.step::<L>(on, t)?;
+        }
+        self.loaded = segment;
+        Ok(())
+    }
+
+    /// One step; the number of its spikes, which are left to be kept or to be written over.
+    #[inline(always)]
+    fn step<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, t: usize) -> Result<usize> {
+        let On { circuit, wiring, input, lane } = on;
+        let blocks = wiring.blocks();
+        let (state, probe) = (&mut self.state, &mut self.probe);
+        probe.step();
+        clear_tiny::<L>(t, &mut state.membrane);
+        clear_tiny::<L>(t, &mut state.adaptation);
+        clear_tiny::<L>(t, &mut state.readout);
+        state.refractory.advance(&wiring.periods);
+        probe.lap(Section::NeuronUpdate);
+        for entry in input.events.at(t) {
+            if entry.mask >> lane & 1 == 1 {
+                wiring.input.count::<L>(&circuit.input, entry.unit, entry.count, &mut state.membrane);
+            }
+        }
+        let width = input.analogue_units.len();
+        let values = &input.analogue[t * width..(t + 1) * width];
+        for (&unit, value) in input.analogue_units.iter().zip(values) {
+            wiring.input.value::<L>(&circuit.input, unit, value.0[lane], &mut state.membrane);
+        }
+        probe.lap(Section::InputScatter);
+        wiring.recurrent.spikes::<L>(&circuit.recurrent, self.spikes.before(t), &mut state.membrane);
+        probe.lap(Section::RecurrentScatter);
+        if let Some(voltage) = self.voltage.get_mut(t * blocks..(t + 1) * blocks) {
+            voltage.copy_from_slice(&state.membrane);
+        }
+        let over = if t < self.length { 0 } else { Mask::MAX };
+        let spikes = self.update_neurons::<L>(wiring, t, over)?;
+        self.probe.lap(Section::NeuronUpdate);
+        self.update_readout::<L>(on, t, spikes);
+        self.probe.lap(Section::Readout);
+        Ok(spikes)
+    }
+
+    #[inline(always)]
+    fn update_neurons<L: Lanes<Scalar = F>>(
+        &mut self,
+        wiring: &Wiring<F>,
+        t: usize,
+        over: Mask,
+    ) -> Result<usize> {
+        let (blocks, row) = (wiring.blocks(), t % TILE);
+        let ahead = (t % self.segment + AHEAD).min(self.segment - 1);
+        let place = t % self.segment / TILE * blocks;
+        // Always behind or at the row's place.
+        let ahead_place = (ahead / TILE * blocks - place, ahead % TILE);
+        let psi = &mut self.psi[place..];
+        let mut spikes = self.spikes.begin_step(blocks)?;
+        let State { membrane, adaptation, refractory, .. } = &mut self.state;
+        let mut masks = refractory.masks(&wiring.periods);
+        for (block, (membrane, adaptation)) in membrane.iter_mut().zip(adaptation).enumerate() {
+            let cells = wiring.cells.constants::<L>(block);
+            let blocked = masks.blocked(block) | over;
+            let stepped = neuron::step(cells, L::load(membrane), L::load(adaptation), blocked);
+            prefetch(&psi[ahead_place.0 + block][ahead_place.1]);
+            stepped.psi.store(&mut psi[block][row]);
+            stepped.membrane.store(membrane);
+            if cells.adaptive {
+                stepped.adaptation.store(adaptation);
+            }
+            masks.spiked(block, stepped.spikes);
+            spikes.push::<L>(&wiring.numbers[block], stepped.spikes);
+        }
+        Ok(spikes.len())
+    }
+
+    #[inline(always)]
+    fn update_readout<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, t: usize, spikes: usize) {
+        let On { circuit, wiring, .. } = on;
+        let readout = &mut self.state.readout;
+        for (y, kappa) in readout.iter_mut().zip(&wiring.kappa) {
+            L::load(y).mul(L::load(kappa)).store(y);
+        }
+        wiring.readout.spikes::<L>(&circuit.readout, self.spikes.now(spikes), readout);
+        let out = &mut self.readout[t * wiring.outputs()..(t + 1) * wiring.outputs()];
+        for ((out, y), bias) in out.iter_mut().zip(&*readout).zip(&wiring.bias) {
+            L::load(y).add(L::load(bias)).store(out);
+        }
+    }
+}
+
+/// A step of rows of blocks, as values.
+fn row<F: Real>(rows: &[Block<F>], step: usize, columns: usize) -> &[F] {
+    let columns = columns.div_ceil(LANES);
+    flat(&rows[step * columns..(step + 1) * columns])
+}
+
+/// What a trial runs on.
+#[derive(Clone, Copy)]
+pub(crate) struct On<'a, F: Real> {
+    pub circuit: &'a Circuit<F>,
+    pub wiring: &'a Wiring<F>,
+    pub input: &'a BlockInput<F>,
+    /// The trial's place in its block of the batch.
+    pub lane: usize,
+}
+
+/// The simulation of one trial as a kernel.
+pub struct SimulateOne<'a, F: Real> {
+    pub(crate) on: On<'a, F>,
+    pub(crate) trial: &'a mut Trial<F>,
+    pub(crate) keep: Keep<'a>,
+    pub(crate) cancel: &'a AtomicBool,
+}
+
+impl<F: Real> Kernel<F> for SimulateOne<'_, F> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
+        let Self { on, trial, keep, cancel } = self;
+        let snapshots = keep.psi.is_some() && trial.segments() > 1;
+        for t in 0..trial.steps {
+            check_cancelled(t, cancel)?;
+            if snapshots && t.is_multiple_of(trial.segment) {
+                trial.snapshots.push(trial.state.clone());
+            }
+            let spikes = trial.step::<L>(on, t)?;
+            trial.spikes.end_step(spikes);
+        }
+        Ok(())
+    }
+}

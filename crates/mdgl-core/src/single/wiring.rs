@@ -1,0 +1,59 @@
+//! A circuit with neurons side by side: what the forward pass of a single trial reads beside the circuit itself.
+
+use crate::circuit::Circuit;
+use crate::lanes::{Block, LANES, Places};
+use crate::real::Real;
+use crate::single::cells::Cells;
+use crate::single::outgoing::Outgoing;
+use crate::single::refractory::Periods;
+
+/// Constants and weights, neurons (or readout units) in the lanes.
+#[derive(Debug)]
+pub(crate) struct Wiring<F: Real> {
+    pub(super) cells: Cells<F>,
+    pub(super) periods: Periods,
+    /// The numbers of the neurons, by block.
+    pub(super) numbers: Vec<Places>,
+    pub(super) input: Outgoing<F>,
+    pub(super) recurrent: Outgoing<F>,
+    pub(super) readout: Outgoing<F>,
+    pub(super) kappa: Vec<Block<F>>,
+    pub(super) bias: Vec<Block<F>>,
+}
+
+impl<F: Real> Wiring<F> {
+    pub fn new(circuit: &Circuit<F>, inputs: usize) -> Self {
+        let (n, outputs) = (circuit.size(), circuit.outputs());
+        let first = |block: usize| Places(std::array::from_fn(|lane| (LANES * block + lane) as u32));
+        Self {
+            cells: Cells::new(circuit),
+            periods: Periods::new(circuit),
+            numbers: (0..n.div_ceil(LANES)).map(first).collect(),
+            input: Outgoing::new(&circuit.input, inputs, n),
+            recurrent: Outgoing::new(&circuit.recurrent, n, n),
+            readout: Outgoing::new(&circuit.readout, n, outputs),
+            kappa: blocks(&circuit.kappa),
+            bias: blocks(&circuit.bias),
+        }
+    }
+
+    /// Blocks of neurons.
+    pub(super) fn blocks(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// Blocks of readout units.
+    pub(super) fn outputs(&self) -> usize {
+        self.kappa.len()
+    }
+}
+
+/// Values side by side; 0 beyond the last.
+pub(super) fn blocks<F: Real>(values: &[F]) -> Vec<Block<F>> {
+    let block = |values: &[F]| {
+        let mut block = Block::ZERO;
+        block.0[..values.len()].copy_from_slice(values);
+        block
+    };
+    values.chunks(LANES).map(block).collect()
+}

@@ -1,0 +1,168 @@
+//! The ladder of hops from e-prop to BPTT, and feedback weights that are not the readout's.
+
+mod common;
+
+use std::sync::atomic::AtomicBool;
+
+use common::{Case, Shape, best, oracle, shapes};
+use mdgl_core::description::{Channel, Gain, Kernel, Reach, WeightGain};
+use mdgl_core::learn::rule::{Channels, Estimator, Feedback, Hops, RandomFeedback, UniformChannel};
+use mdgl_core::{
+    Assignment, CounterRng, CustomLoss, Forward, Gradients, Objective, Rule, Targets, Workers, gradients,
+};
+use proptest::prelude::*;
+
+fn along_weights(hops: u32, gain: WeightGain) -> Rule {
+    let channel = UniformChannel { gain: Gain::Weights(gain), reach: Reach::Synaptic, kernel: Kernel::Exact };
+    Rule { hops: Hops::Count(hops), channels: Channels::Uniform(channel), ..Rule::eprop() }
+}
+
+proptest! {
+    #![proptest_config(common::config(64, 2020))]
+
+    #[test]
+    fn as_many_hops_as_steps_along_the_true_weights_are_bptt(shape in shapes(8, 24)) {
+        let case = Case::<f64>::new(&shape.spec());
+        let found = case.gradients(&along_weights(shape.steps as u32, WeightGain::Weight));
+        let error = case.distance(&found, &case.gradients(&Rule::bptt()));
+        prop_assert!(error < 1e-10, "{error:e}");
+    }
+
+    #[test]
+    fn no_hop_is_eprop(shape in shapes(8, 40)) {
+        let case = Case::<f64>::new(&shape.spec());
+        let rule = Rule { channels: Channels::List(Vec::new()), ..along_weights(0, WeightGain::Weight) };
+        prop_assert!(case.distance(&case.gradients(&rule), &case.gradients(&Rule::eprop())) == 0.0);
+    }
+
+    #[test]
+    fn one_hop_with_the_cells_memory_is_the_sum_over_their_eligibilities(shape in shapes(10, 40)) {
+        let spec = shape.spec();
+        let case = Case::<f64>::new(&spec);
+        let run = oracle::forward(&spec);
+        let expected = oracle::gradient(&spec, &run, oracle::Rule::MdglExact);
+        let error = case.distance_to(&case.gradients(&Rule::with_hops(1)), &expected);
+        prop_assert!(error < 1e-9, "{error:e}");
+    }
+
+    /// Two channels between the same types add up: an instantaneous one and one with memory.
+    #[test]
+    fn channels_of_both_kernels_add_up(shape in shapes(10, 40)) {
+        let spec = shape.spec();
+        let case = Case::<f64>::new(&spec);
+        let names: Vec<String> = case.model.network().type_names().to_vec();
+        let list = |kernels: &[Kernel]| {
+            let pairs = names.iter().flat_map(|from| names.iter().map(move |to| (from, to)));
+            let channels = pairs.flat_map(|(from, to)| kernels.iter().map(move |&kernel| Channel {
+                name: format!("{from}-{to}-{kernel:?}"),
+                from: from.clone(),
+                to: to.clone(),
+                gain: Gain::Fixed(0.02),
+                reach: if kernel == Kernel::Exact { Reach::Synaptic } else { Reach::Nonlocal },
+                kernel,
+            }));
+            case.gradients(&Rule { channels: Channels::List(channels.collect()), ..Rule::mdgl() })
+        };
+        let [both, exact, none] =
+            [list(&[Kernel::Exact, Kernel::None]), list(&[Kernel::Exact]), list(&[Kernel::None])];
+        let eprop = case.gradients(&Rule::eprop());
+        for projection in 0..2 {
+            let parts = exact.projection(projection).iter().zip(none.projection(projection));
+            let sums = parts.zip(eprop.projection(projection)).map(|((a, b), c)| a + b - c);
+            for (found, sum) in both.projection(projection).iter().zip(sums) {
+                prop_assert!((found - sum).abs() < 1e-11 * both.norm().max(1e-9), "{found} {sum}");
+            }
+        }
+    }
+
+    /// Weights B in place of W_out: what W_out = B would give for the same errors.
+    #[test]
+    fn random_feedback_is_the_gradient_of_a_readout_with_those_weights(
+        shape in shapes(10, 40), seed in any::<u64>(), density in prop::sample::select(vec![1.0, 0.4])
+    ) {
+        let spec = Shape { loss: 2, regularised: false, ..shape }.spec();
+        let random = RandomFeedback { seed, density, standard_deviation: 0.7 };
+        let mut rng = CounterRng::new(seed, 1007, 0, 0);
+        let mut twin = spec.clone();
+        for row in &mut twin.w_out {
+            for weight in row {
+                let (present, normal) = (rng.uniform() < density, rng.normal());
+                *weight = if present { 0.7 * normal } else { 0.0 };
+            }
+        }
+        for rule in [Rule::eprop(), Rule::mdgl(), Rule::on_mdgl(), Rule::with_hops(2), Rule::mdgl().online()] {
+            let with_random = Rule { feedback: Feedback::Fixed { random }, ..rule.clone() };
+            let with_random = match rule.estimator {
+                // The online form takes no errors from outside: compare it with the backward form.
+                Estimator::Online => {
+                    let case = Case::<f64>::new(&spec);
+                    let backward = Rule { estimator: Estimator::Backward, ..with_random.clone() };
+                    let error = case.distance(&case.gradients(&with_random), &case.gradients(&backward));
+                    prop_assert!(error < 1e-10, "{error:e}");
+                    continue;
+                }
+                _ => with_random,
+            };
+            let found = with_errors(&Case::new(&spec), &with_random);
+            let expected = with_errors(&Case::new(&twin), &rule);
+            for projection in 0..2 {
+                let pairs = found.projection(projection).iter().zip(expected.projection(projection));
+                for (a, b) in pairs {
+                    prop_assert!((a - b).abs() < 1e-11 * expected.norm().max(1e-9), "{rule:?}: {a} {b}");
+                }
+            }
+        }
+    }
+}
+
+/// The gradient for errors that do not depend on the readout.
+fn with_errors(case: &Case<f64>, rule: &Rule) -> Gradients<f64> {
+    let workers = Workers::with_instructions(1, best()).unwrap();
+    let cancel = AtomicBool::new(false);
+    let forward = Forward::new(&case.model, &case.batch, &workers, &cancel).unwrap();
+    let delta = (0..forward.readout().unwrap().len()).map(|i| (i as f64 * 0.7).sin()).collect();
+    let custom = CustomLoss { forward, delta, loss: 1.0, accuracy: None };
+    let losses = serde_json::json!({"losses": [{"readout": "out", "kind": "custom"}]});
+    let objective: Objective = serde_json::from_value(losses).unwrap();
+    let assignment = Assignment { batch: &case.batch, objective: &objective, targets: &[Targets::None] };
+    gradients(&case.model, assignment, rule, Some(custom), &workers, &cancel).unwrap().1
+}
+
+#[test]
+fn what_has_no_equation_is_refused() {
+    let case = Case::<f64>::new(
+        &Shape {
+            seed: 1,
+            n_in: 2,
+            n_rec: 4,
+            n_out: 1,
+            steps: 12,
+            trials: 1,
+            types: 2,
+            loss: 0,
+            regularised: false,
+        }
+        .spec(),
+    );
+    let workers = Workers::with_instructions(1, best()).unwrap();
+    let refused = |rule: Rule| {
+        let cancel = AtomicBool::new(false);
+        gradients(&case.model, case.assignment(), &rule, None, &workers, &cancel).unwrap_err().to_string()
+    };
+    let random = |density, standard_deviation| Feedback::Fixed {
+        random: RandomFeedback { seed: 1, density, standard_deviation },
+    };
+    assert!(
+        refused(Rule { feedback: random(1.0, 1.0), ..Rule::bptt() }).starts_with("rule.feedback is random")
+    );
+    assert!(refused(Rule { feedback: random(0.0, 1.0), ..Rule::eprop() }).contains("density is 0"));
+    assert!(
+        refused(Rule { feedback: random(1.0, f64::NAN), ..Rule::eprop() })
+            .contains("standardDeviation is NaN")
+    );
+    assert!(
+        refused(Rule { hops: Hops::Count(2), ..Rule::mdgl() }).starts_with("rule.channels.kernel is 'none'")
+    );
+    assert!(refused(Rule::with_hops(65)).starts_with("rule.hops is 65"));
+    assert!(refused(Rule::with_hops(1).online()).starts_with("rule.channels.kernel is 'exact'"));
+}
