@@ -13,7 +13,7 @@ const steps = [
   {
     title: `The engine's laws on ${CASES} random networks each`,
     program: 'cargo',
-    args: ['test', '--release', '-p', 'mdgl-core', '--test', 'laws', '--color=never'],
+    args: ['test', '--release', '-p', 'mdgl-core', '--test', 'engine', '--color=never', 'laws::'],
     env: { PROPTEST_CASES: String(CASES), PROPTEST_RNG_SEED: String(Date.now() % 2 ** 32), RUST_BACKTRACE: '0' }
   },
   {

@@ -8,7 +8,7 @@ use crate::channels::Table;
 use crate::circuit::Fan;
 use crate::description::{Gain, Kernel, Reach, WeightGain};
 use crate::error::{Result, invalid};
-use crate::lanes::{Block, Lanes};
+use crate::lanes::{self, Block, Lanes};
 use crate::learn::rule::{Channels, Estimator, Hops, ReadoutFilter, Rule};
 use crate::model::Model;
 use crate::network::{Network, Stage};
@@ -98,6 +98,16 @@ impl<F: Real> Modulation<F> {
         totals: &mut [Block<F>],
         gamma: &mut [Block<F>],
     ) {
+        L::call(Receive { modulation: self, secreted, totals, gamma });
+    }
+
+    #[inline(always)]
+    fn sum<L: Lanes<Scalar = F>>(
+        &self,
+        secreted: &[Block<F>],
+        totals: &mut [Block<F>],
+        gamma: &mut [Block<F>],
+    ) {
         if let Some(nonlocal) = &self.nonlocal {
             nonlocal.sum::<L>(secreted, totals);
         }
@@ -149,6 +159,23 @@ impl<F: Real> Modulation<F> {
     /// Number of per-type sums that [`Self::receive`] needs.
     pub fn types(&self) -> usize {
         self.nonlocal.as_ref().map_or(0, |n| n.types)
+    }
+}
+
+/// [`Modulation::receive`] as a function of its own.
+struct Receive<'a, F: Real> {
+    modulation: &'a Modulation<F>,
+    secreted: &'a [Block<F>],
+    totals: &'a mut [Block<F>],
+    gamma: &'a mut [Block<F>],
+}
+
+impl<F: Real> lanes::Kernel<F> for Receive<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) {
+        self.modulation.sum::<L>(self.secreted, self.totals, self.gamma);
     }
 }
 

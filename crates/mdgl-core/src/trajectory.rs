@@ -121,34 +121,41 @@ impl<F: Real> Trajectory<F> {
     pub fn psi(&self, step: usize) -> RowReader<'_, F> {
         self.psi.row(step % self.segment)
     }
+}
 
-    /// Brings a segment's ψ back, of the cells whose mask is full.
-    ///
-    /// # Errors
-    /// [`crate::Error::Memory`] when there is no room for it.
+/// Brings a segment's ψ back, of the cells whose mask is full.
+pub(crate) struct Load<'a, F: Real> {
+    pub trajectory: &'a mut Trajectory<F>,
+    pub circuit: &'a Circuit<F>,
+    pub input: &'a BlockInput<F>,
+    pub segment: usize,
+    pub wanted: &'a [Mask],
+    pub cancel: &'a AtomicBool,
+}
+
+impl<F: Real> Kernel<F> for Load<'_, F> {
+    type Output = Result<()>;
+
     #[inline(always)]
-    pub fn load<L: Lanes<Scalar = F>>(
-        &mut self,
-        circuit: &Circuit<F>,
-        input: &BlockInput<F>,
-        segment: usize,
-        wanted: &[Mask],
-    ) -> Result<()> {
-        if segment == self.loaded {
+    fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
+        let Self { trajectory, circuit, input, segment, wanted, cancel } = self;
+        if segment == trajectory.loaded {
             return Ok(());
         }
-        let steps = self.steps_of(segment);
-        self.replay.restore(circuit, &self.snapshots[segment], &self.state.spikes, steps.start);
-        self.scratch.resize(circuit.outputs(), Block::ZERO);
-        self.psi.clear(self.segment, circuit.size())?;
+        let steps = trajectory.steps_of(segment);
+        let Trajectory { state, lengths, psi, snapshots, replay, scratch, .. } = trajectory;
+        replay.restore(circuit, &snapshots[segment], &state.spikes, steps.start);
+        scratch.resize(circuit.outputs(), Block::ZERO);
+        psi.clear(steps.len(), circuit.size())?;
         for t in steps {
-            let mut psi = PackedPsi { row: self.psi.begin_row()?, wanted };
-            let row = Row { readout: &mut self.scratch, voltage: None };
-            step::<L, _>(circuit, input, &mut self.replay, t, ended(&self.lengths, t), &mut psi, row);
-            let written = psi.row.written();
-            self.psi.end_row(written);
+            check_cancelled(t, cancel)?;
+            let mut writer = PackedPsi { row: psi.begin_row()?, wanted };
+            let row = Row { readout: scratch, voltage: None };
+            step::<L, _>(circuit, input, replay, t, ended(lengths, t), &mut writer, row);
+            let written = writer.row.written();
+            psi.end_row(written);
         }
-        self.loaded = segment;
+        trajectory.loaded = segment;
         Ok(())
     }
 }

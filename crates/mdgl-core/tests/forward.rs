@@ -1,11 +1,9 @@
 //! The online family on random networks: RTRL, SnAp-1, RFLO and exact online MDGL against independent forms.
 
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use common::{Case, best, masked, oracle, shapes};
+use crate::common::{Case, best, masked, oracle, shapes};
 use mdgl_core::learn::rule::{Estimator, Trace};
 use mdgl_core::{
     Batch, CustomLoss, DrawKey, Error, Event, Forward, Gradients, Input, Instructions, Model, Network,
@@ -22,7 +20,7 @@ fn rflo() -> Rule {
 }
 
 proptest! {
-    #![proptest_config(common::config(64, 1989))]
+    #![proptest_config(crate::common::config(64, 1989))]
 
     /// Three exact methods: ours forwards, ours backwards, and the oracle's dense Jacobian.
     #[test]

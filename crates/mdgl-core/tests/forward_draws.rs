@@ -1,11 +1,9 @@
 //! UORO and KF-RTRL over many draws of the engine's own signs: their mean is RTRL's gradient within its standard error.
 
-mod common;
-
 use std::sync::atomic::AtomicBool;
 
-use common::oracle::Loss;
-use common::{Case, Shape, best};
+use crate::common::oracle::Loss;
+use crate::common::{Case, Shape, best};
 use mdgl_core::{Gradients, Rule, Workers, gradients};
 
 /// Trials in a batch, all alike, each with signs of its own: the batch's gradient is a mean of so many draws.

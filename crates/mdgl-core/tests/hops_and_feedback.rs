@@ -1,10 +1,8 @@
 //! The ladder of hops from e-prop to BPTT, and feedback weights that are not the readout's.
 
-mod common;
-
 use std::sync::atomic::AtomicBool;
 
-use common::{Case, Shape, best, oracle, shapes};
+use crate::common::{Case, Shape, best, oracle, shapes};
 use mdgl_core::description::{Channel, Gain, Kernel, Reach, WeightGain};
 use mdgl_core::learn::rule::{Channels, Estimator, Feedback, Hops, RandomFeedback, UniformChannel};
 use mdgl_core::{
@@ -18,7 +16,7 @@ fn along_weights(hops: u32, gain: WeightGain) -> Rule {
 }
 
 proptest! {
-    #![proptest_config(common::config(64, 2020))]
+    #![proptest_config(crate::common::config(64, 2020))]
 
     #[test]
     fn as_many_hops_as_steps_along_the_true_weights_are_bptt(shape in shapes(8, 24)) {

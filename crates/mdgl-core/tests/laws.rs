@@ -1,10 +1,8 @@
 //! Laws that hold for every network: checked on random ones.
 
-mod common;
-
 use std::sync::atomic::AtomicBool;
 
-use common::{Case, Shape, best, oracle, shapes};
+use crate::common::{Case, Shape, best, oracle, shapes};
 use mdgl_core::learn::rule::Channels;
 use mdgl_core::{
     Batch, CustomLoss, Forward, Gradients, Input, Instructions, Objective, Rule, Targets, Workers, gradients,
@@ -21,7 +19,7 @@ fn equal_bits(case: &Case<f32>, a: &Gradients<f32>, b: &Gradients<f32>) -> bool 
 }
 
 proptest! {
-    #![proptest_config(common::config(96, 2021))]
+    #![proptest_config(crate::common::config(96, 2021))]
 
     /// Real-time recurrent learning carries the full Jacobian forwards: an independent exact method.
     #[test]

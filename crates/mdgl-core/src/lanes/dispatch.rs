@@ -100,44 +100,35 @@ impl Instructions {
     }
 }
 
-/// The function of one float type: for each instruction set its architecture, target features and lanes.
-macro_rules! dispatch_scalar {
-    ($scalar:ident: $($arch:literal, $set:ident, $features:literal, $lanes:ident;)+) => {
+/// The function of one float type: for each instruction set its architecture and lanes.
+macro_rules! dispatch {
+    ($scalar:ident: $($set:ident, $arch:literal, $lanes:ident;)+) => {
         /// Runs a kernel in the lanes of an instruction set.
         pub(crate) fn $scalar<K: Kernel<$scalar>>(instructions: Instructions, kernel: K) -> K::Output {
             assert!(instructions.is_available(), "the processor lacks {instructions:?}");
             match instructions {
                 $(
                     #[cfg(target_arch = $arch)]
-                    Instructions::$set => {
-                        #[target_feature(enable = $features)]
-                        fn enter<K: Kernel<$scalar>>(kernel: K) -> K::Output {
-                            kernel.run::<$lanes>()
-                        }
-                        // SAFETY: the processor has the instructions, as just asserted.
-                        unsafe { enter(kernel) }
-                    }
+                    Instructions::$set => $lanes::call(kernel),
                 )+
-                Instructions::FusedTwin => kernel.run::<PlainFused<$scalar>>(),
+                Instructions::FusedTwin => PlainFused::call(kernel),
                 // Portable: the sets of other architectures are never available.
-                _ => kernel.run::<PlainUnfused<$scalar>>(),
+                _ => PlainUnfused::call(kernel),
             }
         }
     };
 }
 
-/// The functions of both float types, from one table of the sets with intrinsics.
-macro_rules! dispatch {
-    ($($set:ident: $arch:literal, $features:literal, $f32:ident, $f64:ident;)+) => {
-        dispatch_scalar!(f32: $($arch, $set, $features, $f32;)+);
-        dispatch_scalar!(f64: $($arch, $set, $features, $f64;)+);
-    };
+dispatch! {
+    f32: Avx512, "x86_64", Avx512F32;
+    Avx2, "x86_64", Avx2F32;
+    Neon, "aarch64", NeonF32;
 }
 
 dispatch! {
-    Avx512: "x86_64", "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt,lzcnt", Avx512F32, Avx512F64;
-    Avx2: "x86_64", "avx2,fma,bmi1,bmi2,popcnt,lzcnt", Avx2F32, Avx2F64;
-    Neon: "aarch64", "neon", NeonF32, NeonF64;
+    f64: Avx512, "x86_64", Avx512F64;
+    Avx2, "x86_64", Avx2F64;
+    Neon, "aarch64", NeonF64;
 }
 
 #[cfg(test)]

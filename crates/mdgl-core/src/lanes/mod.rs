@@ -72,6 +72,10 @@ pub trait Lanes: Copy {
     /// The float type.
     type Scalar: Real;
 
+    /// Runs a kernel in these lanes, compiled for their instruction set as a function of its own. Called on a part of a
+    /// kernel it keeps that part from being compiled anew wherever it is needed, and gives it a name in a profiler.
+    fn call<K: Kernel<Self::Scalar>>(kernel: K) -> K::Output;
+
     /// The same value in all lanes.
     fn splat(x: Self::Scalar) -> Self;
     /// Reads a block.
@@ -184,7 +188,7 @@ use each;
 /// Steps between two clearings of decayed state.
 const CLEAR_EVERY: usize = 16;
 
-/// Clears what has decayed below 1e−30, so that no kernel ever meets subnormal numbers.
+/// Clears what has decayed below 1e−24, so that no kernel ever meets subnormal numbers.
 ///
 /// Acts at fixed steps only and in `f32` only, on every instruction set alike.
 #[inline(always)]

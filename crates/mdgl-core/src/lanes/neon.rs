@@ -4,7 +4,7 @@
 
 use std::arch::aarch64::*;
 
-use super::{Block, LANES, Lanes, Mask, Places, each};
+use super::{Block, Kernel, LANES, Lanes, Mask, Places, each};
 
 /// One NEON register type and how its intrinsics are called.
 ///
@@ -21,6 +21,17 @@ macro_rules! neon {
 
         impl Lanes for $name {
             type Scalar = $scalar;
+
+            #[inline(always)]
+            fn call<K: Kernel<$scalar>>(kernel: K) -> K::Output {
+                #[target_feature(enable = "neon")]
+                #[inline(never)]
+                fn enter<K: Kernel<$scalar>>(kernel: K) -> K::Output {
+                    kernel.run::<$name>()
+                }
+                // SAFETY: only reached once the processor is known to have NEON.
+                unsafe { enter(kernel) }
+            }
 
             #[inline(always)]
             fn splat(x: $scalar) -> Self {

@@ -1,6 +1,6 @@
 //! Lanes without intrinsics: the portable instruction set and the plain twin of the others.
 
-use super::{Block, LANES, Lanes, Mask, Places};
+use super::{Block, Kernel, LANES, Lanes, Mask, Places};
 use crate::real::Real;
 
 macro_rules! plain {
@@ -12,6 +12,10 @@ macro_rules! plain {
         impl<F: Real> Lanes for $name<F> {
             type Scalar = F;
 
+            #[inline(never)]
+            fn call<K: Kernel<F>>(kernel: K) -> K::Output {
+                kernel.run::<Self>()
+            }
             #[inline($inline)]
             fn splat(x: F) -> Self {
                 Self([x; LANES])

@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Block, LANES, Lanes, Mask, Places, each};
+use super::{Block, Kernel, LANES, Lanes, Mask, Places, each};
 
 /// One AVX-512 register type and how its intrinsics are called.
 macro_rules! avx512 {
@@ -19,6 +19,19 @@ macro_rules! avx512 {
 
         impl Lanes for $name {
             type Scalar = $scalar;
+
+            #[inline(always)]
+            fn call<K: Kernel<$scalar>>(kernel: K) -> K::Output {
+                #[target_feature(
+                    enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt,lzcnt"
+                )]
+                #[inline(never)]
+                fn enter<K: Kernel<$scalar>>(kernel: K) -> K::Output {
+                    kernel.run::<$name>()
+                }
+                // SAFETY: only reached once the processor is known to have AVX-512.
+                unsafe { enter(kernel) }
+            }
 
             #[inline(always)]
             fn splat(x: $scalar) -> Self {
@@ -217,6 +230,17 @@ macro_rules! avx2 {
 
         impl Lanes for $name {
             type Scalar = $scalar;
+
+            #[inline(always)]
+            fn call<K: Kernel<$scalar>>(kernel: K) -> K::Output {
+                #[target_feature(enable = "avx2,fma,bmi1,bmi2,popcnt,lzcnt")]
+                #[inline(never)]
+                fn enter<K: Kernel<$scalar>>(kernel: K) -> K::Output {
+                    kernel.run::<$name>()
+                }
+                // SAFETY: only reached once the processor is known to have AVX2 and FMA.
+                unsafe { enter(kernel) }
+            }
 
             #[inline(always)]
             fn splat(x: $scalar) -> Self {

@@ -12,7 +12,7 @@ use crate::circuit::{Circuit, Fan};
 use crate::encode::BlockInput;
 use crate::error::Result;
 use crate::lanes::{Block, Kernel, Lanes, clear_tiny};
-use crate::learn::gather::{Grouped, Tile, gather, tile_rows};
+use crate::learn::gather::{Gather, Grouped, Tile, tile_rows};
 use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
 use crate::memory::{product, refill, resize};
@@ -23,7 +23,7 @@ use crate::profile::probe::Probe;
 use crate::profile::section::Section;
 use crate::real::Real;
 use crate::simulate::check_cancelled;
-use crate::trajectory::Trajectory;
+use crate::trajectory::{Load, Trajectory};
 
 /// The backward pass over one block of trials.
 pub struct Backward<'a, F: Real> {
@@ -172,10 +172,15 @@ impl<F: Real> Kernel<F> for Backward<'_, F> {
 }
 
 impl<F: Real> Backward<'_, F> {
+    fn loading(&mut self, segment: usize) -> Load<'_, F> {
+        let Self { trajectory, circuit, input, plan, cancel, .. } = self;
+        Load { trajectory, circuit, input, segment, wanted: &plan.wanted, cancel }
+    }
+
     /// Brings the segment's ψ, and for On-MDGL its ψ̄.
     #[inline(always)]
     fn load_segment<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
-        self.trajectory.load::<L>(self.circuit, self.input, segment, &self.plan.wanted)?;
+        L::call(self.loading(segment))?;
         if !self.plan.separate {
             return Ok(());
         }
@@ -198,7 +203,7 @@ impl<F: Real> Backward<'_, F> {
         for segment in 0..self.trajectory.segments() {
             self.work.bars.push(self.work.bar.clone());
             if segment + 1 < self.trajectory.segments() {
-                self.trajectory.load::<L>(self.circuit, self.input, segment, &self.plan.wanted)?;
+                L::call(self.loading(segment))?;
                 for t in self.trajectory.steps_of(segment) {
                     self.filter_psi::<L>(t);
                 }
@@ -402,7 +407,7 @@ impl<F: Real> Backward<'_, F> {
         ] {
             if !fan.is_empty() {
                 let tile = Tile { lists, units: senders, first, rows, delayed, values, columns };
-                gather::<L>(&tile, fan, &mut work.grouped, &mut work.sums);
+                L::call(Gather { tile, slots: fan, grouped: &mut work.grouped, sums: &mut work.sums });
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use crate::chunks::{CHUNK, Chunk, Chunks};
 use crate::encode::{Entry, EntryLists};
-use crate::lanes::{Block, Lanes, Mask};
+use crate::lanes::{Block, Kernel, Lanes, Mask};
 use crate::real::Real;
 
 /// Most bytes of a tile of target values: it should stay in the second-level cache.
@@ -85,8 +85,24 @@ pub(crate) struct Tile<'a, F: Real> {
 }
 
 /// Adds to each slot its target's values at its sender's events.
+pub(crate) struct Gather<'a, F: Real> {
+    pub tile: Tile<'a, F>,
+    pub slots: &'a Chunks<u32>,
+    pub grouped: &'a mut Grouped,
+    pub sums: &'a mut [Block<F>],
+}
+
+impl<F: Real> Kernel<F> for Gather<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) {
+        gather::<L>(&self.tile, self.slots, self.grouped, self.sums);
+    }
+}
+
 #[inline(always)]
-pub(crate) fn gather<L: Lanes>(
+fn gather<L: Lanes>(
     tile: &Tile<'_, L::Scalar>,
     slots: &Chunks<u32>,
     grouped: &mut Grouped,

@@ -21,7 +21,7 @@ use crate::single::cells::Cells;
 use crate::single::columns::{Column, LongColumn, TILE};
 use crate::single::learning::Learning;
 use crate::single::sums::Felt;
-use crate::single::trial::{On, Trial};
+use crate::single::trial::{Load, On, Trial};
 use crate::single::wiring::blocks;
 
 /// Blocks of cells that go through a tile together: each is a chain of dependent operations.
@@ -179,12 +179,16 @@ impl<F: Real> Kernel<F> for BackwardOne<'_, F> {
                 self.work_through::<L>(Tile { first, rows: TILE.min(steps.end - first) }, steps.start);
             }
         }
-        self.gather_events::<L>(0, 0);
+        L::call(self.gathering(0, 0..1));
         Ok(())
     }
 }
 
 impl<F: Real> BackwardOne<'_, F> {
+    fn loading(&mut self, segment: usize) -> Load<'_, F> {
+        Load { on: self.on, trial: self.trial, segment, cancel: self.cancel }
+    }
+
     #[inline(always)]
     fn work_through<L: Lanes<Scalar = F>>(&mut self, tile: Tile, segment: usize) {
         let Tile { first, rows } = tile;
@@ -221,9 +225,7 @@ impl<F: Real> BackwardOne<'_, F> {
                 clear_tiny::<L>(first, &mut column[1..2]);
             }
         }
-        for row in (1..=rows).rev() {
-            self.gather_events::<L>(first + row, row);
-        }
+        L::call(self.gathering(first, 1..rows + 1));
         self.work.probe.lap(Section::GradientGather);
     }
 
@@ -286,19 +288,18 @@ impl<F: Real> BackwardOne<'_, F> {
     fn descend_all<L: Lanes<Scalar = F>>(&mut self, first: usize, rows: Range<usize>) {
         let modulated = self.plan.modulation.is_some() || self.plan.levels.is_some();
         let work = &mut *self.work;
-        let passage = Passage {
+        L::call(Passage {
             cells: &self.on.wiring.cells,
             psi: self.trial.psi(first, self.on.wiring.blocks()),
             next_psi: self.trial.psi(first.saturating_sub(TILE), self.on.wiring.blocks()),
             signals: &work.signals,
             gamma: &work.gamma,
+            modulated,
             first,
             rows,
-        };
-        match modulated {
-            true => passage.descend_all::<L, true>(&mut work.lambda_v, &mut work.lambda_a),
-            false => passage.descend_all::<L, false>(&mut work.lambda_v, &mut work.lambda_a),
-        }
+            lambda_v: &mut work.lambda_v,
+            lambda_a: &mut work.lambda_a,
+        });
     }
 
     /// The rules with fewer hops through the tile: each receives what the one before secretes, and the last one's joins
@@ -310,19 +311,18 @@ impl<F: Real> BackwardOne<'_, F> {
         for level in 0..work.levels.len() {
             let Level { lambda_v, lambda_a, gamma } = &mut work.levels[level];
             let psi = self.trial.psi(tile.first, blocks);
-            let passage = Passage {
+            L::call(Passage {
                 cells: &self.on.wiring.cells,
                 psi,
                 next_psi: psi,
                 signals: &work.signals,
                 gamma,
+                modulated: level > 0,
                 first: tile.first,
                 rows: 0..tile.rows,
-            };
-            match level {
-                0 => passage.descend_all::<L, false>(lambda_v, lambda_a),
-                _ => passage.descend_all::<L, true>(lambda_v, lambda_a),
-            }
+                lambda_v,
+                lambda_a,
+            });
             work.probe.lap(Section::BackwardRecursion);
             for (column, cells) in lambda_v.iter().zip(work.secreted.chunks_exact_mut(LANES)) {
                 transpose::<L>(&column[..TILE], cells);
@@ -414,34 +414,16 @@ impl<F: Real> BackwardOne<'_, F> {
         }
     }
 
-    /// What the events of a step add to the sums.
-    #[inline(always)]
-    fn gather_events<L: Lanes<Scalar = F>>(&mut self, t: usize, row: usize) {
-        if t >= self.trial.steps {
-            return;
-        }
-        let On { input, lane, .. } = self.on;
-        let (learning, spikes, work) = (self.learning, &self.trial.spikes, &mut *self.work);
-        let felt = Felt { columns: &work.lambda_v, row };
-        let error = Felt { columns: &work.error, row };
-        let [of_inputs, of_cells, of_outputs] = &mut work.sums;
-        for &unit in spikes.at(t) {
-            learning.readout.add::<L>(unit, error, of_outputs);
-        }
-        for entry in input.events.at(t) {
-            if entry.mask >> lane & 1 == 1 {
-                learning.input.add_count::<L>(entry.unit, entry.count, felt, of_inputs);
-            }
-        }
-        for &unit in spikes.before(t) {
-            learning.recurrent.add::<L>(unit, felt, of_cells);
-        }
+    /// What the events of some rows' steps add to the sums, the last first.
+    fn gathering(&mut self, first: usize, rows: Range<usize>) -> Gathering<'_, F> {
+        let Self { on, learning, trial, work, .. } = self;
+        Gathering { on: *on, learning, trial, work, first, rows }
     }
 
     /// Brings the segment's ψ, and for On-MDGL its ψ̄.
     #[inline(always)]
     fn load_segment<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
-        self.trial.load::<L>(self.on, segment)?;
+        L::call(self.loading(segment))?;
         if !self.plan.separate {
             return Ok(());
         }
@@ -467,7 +449,7 @@ impl<F: Real> BackwardOne<'_, F> {
         for segment in 0..self.trial.segments() {
             self.work.bars.push(self.work.bar.clone());
             if segment + 1 < self.trial.segments() {
-                self.trial.load::<L>(self.on, segment)?;
+                L::call(self.loading(segment))?;
                 for t in self.trial.steps_of(segment) {
                     self.filter_psi::<L>(t);
                 }
@@ -499,6 +481,53 @@ fn shift<F: Real, const N: usize>(rows: usize, buffers: [&mut Vec<LongColumn<F>>
     }
 }
 
+/// The events of some rows' steps, to be added to the sums.
+struct Gathering<'a, F: Real> {
+    on: On<'a, F>,
+    learning: &'a Learning<F>,
+    trial: &'a Trial<F>,
+    work: &'a mut Work<F>,
+    /// The step of the tile's first row.
+    first: usize,
+    rows: Range<usize>,
+}
+
+impl<F: Real> Kernel<F> for Gathering<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(mut self) {
+        // Of the step after the last there is nothing.
+        let rows = self.rows.start..self.rows.end.min(self.trial.steps - self.first);
+        for row in rows.rev() {
+            self.add_row::<L>(row);
+        }
+    }
+}
+
+impl<F: Real> Gathering<'_, F> {
+    #[inline(always)]
+    fn add_row<L: Lanes<Scalar = F>>(&mut self, row: usize) {
+        let On { input, lane, .. } = self.on;
+        let (learning, spikes, work) = (self.learning, &self.trial.spikes, &mut *self.work);
+        let t = self.first + row;
+        let felt = Felt { columns: &work.lambda_v, row };
+        let error = Felt { columns: &work.error, row };
+        let [of_inputs, of_cells, of_outputs] = &mut work.sums;
+        for &unit in spikes.at(t) {
+            learning.readout.add::<L>(unit, error, of_outputs);
+        }
+        for entry in input.events.at(t) {
+            if entry.mask >> lane & 1 == 1 {
+                learning.input.add_count::<L>(entry.unit, entry.count, felt, of_inputs);
+            }
+        }
+        for &unit in spikes.before(t) {
+            learning.recurrent.add::<L>(unit, felt, of_cells);
+        }
+    }
+}
+
 /// Some rows of a tile, to be gone through by the recursions.
 struct Passage<'a, F: Real> {
     cells: &'a Cells<F>,
@@ -507,19 +536,32 @@ struct Passage<'a, F: Real> {
     next_psi: &'a [Column<F>],
     signals: &'a [Column<F>],
     gamma: &'a [LongColumn<F>],
+    /// Whether Γ joins.
+    modulated: bool,
     /// The step of the tile's first row.
     first: usize,
     rows: Range<usize>,
+    lambda_v: &'a mut [LongColumn<F>],
+    lambda_a: &'a mut [Block<F>],
+}
+
+impl<F: Real> Kernel<F> for Passage<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(mut self) {
+        match self.modulated {
+            true => self.descend_all::<L, true>(),
+            false => self.descend_all::<L, false>(),
+        }
+    }
 }
 
 impl<F: Real> Passage<'_, F> {
     /// All blocks of cells, some at a time.
     #[inline(always)]
-    fn descend_all<L: Lanes<Scalar = F>, const MODULATED: bool>(
-        &self,
-        lambda_v: &mut [LongColumn<F>],
-        lambda_a: &mut [Block<F>],
-    ) {
+    fn descend_all<L: Lanes<Scalar = F>, const MODULATED: bool>(&mut self) {
+        let (lambda_v, lambda_a) = (std::mem::take(&mut self.lambda_v), std::mem::take(&mut self.lambda_a));
         let (v, rest_v) = lambda_v.as_chunks_mut::<ABREAST>();
         let (a, rest_a) = lambda_a.as_chunks_mut::<ABREAST>();
         let done = v.len() * ABREAST;

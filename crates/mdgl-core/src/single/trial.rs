@@ -141,23 +141,6 @@ impl<F: Real> Trial<F> {
         row(&self.voltage, step, neurons)
     }
 
-    /// Brings a segment's ψ back.
-    ///
-    /// # Errors
-    /// [`crate::Error::Memory`] when there is no room for a step's spikes.
-    #[inline(always)]
-    pub(super) fn load<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, segment: usize) -> Result<()> {
-        if segment == self.loaded {
-            return Ok(());
-        }
-        self.state.clone_from(&self.snapshots[segment]);
-        for t in self.steps_of(segment) {
-            self.step::<L>(on, t)?;
-        }
-        self.loaded = segment;
-        Ok(())
-    }
-
     /// One step; the number of its spikes, which are left to be kept or to be written over.
     #[inline(always)]
     fn step<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, t: usize) -> Result<usize> {
@@ -255,6 +238,33 @@ pub(crate) struct On<'a, F: Real> {
     pub input: &'a BlockInput<F>,
     /// The trial's place in its block of the batch.
     pub lane: usize,
+}
+
+/// Brings a segment's ψ back.
+pub(super) struct Load<'a, F: Real> {
+    pub on: On<'a, F>,
+    pub trial: &'a mut Trial<F>,
+    pub segment: usize,
+    pub cancel: &'a AtomicBool,
+}
+
+impl<F: Real> Kernel<F> for Load<'_, F> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
+        let Self { on, trial, segment, cancel } = self;
+        if segment == trial.loaded {
+            return Ok(());
+        }
+        trial.state.clone_from(&trial.snapshots[segment]);
+        for t in trial.steps_of(segment) {
+            check_cancelled(t, cancel)?;
+            trial.step::<L>(on, t)?;
+        }
+        trial.loaded = segment;
+        Ok(())
+    }
 }
 
 /// The simulation of one trial as a kernel.

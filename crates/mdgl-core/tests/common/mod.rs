@@ -1,5 +1,4 @@
 //! Random networks for the property tests, as the oracle and as the engine see them.
-#![allow(dead_code)]
 
 pub mod masked;
 pub mod oracle;

@@ -2,8 +2,8 @@
 //!
 //! Nothing here uses the engine. The local rules are sums over forward eligibility traces, the full
 //! gradient is real-time recurrent learning; the engine computes both backwards.
-// A test file uses a part of it; the indices are the equations'.
-#![allow(dead_code, clippy::needless_range_loop)]
+// The indices are the equations'.
+#![allow(clippy::needless_range_loop)]
 
 /// Rows, then columns: weights are `[pre][post]`.
 pub type Table = Vec<Vec<f64>>;

@@ -1,0 +1,10 @@
+//! The engine's tests through its public interface: one program, since each would compile the engine's generic parts anew.
+
+mod common;
+mod fixtures;
+mod forward;
+mod forward_draws;
+mod hops_and_feedback;
+mod laws;
+mod single;
+mod training;
