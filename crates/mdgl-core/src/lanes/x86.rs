@@ -5,6 +5,7 @@
 
 use std::arch::x86_64::*;
 
+use super::orders::{SPREAD4, SPREAD8, SQUEEZE4, SQUEEZE8};
 use super::{Block, Kernel, LANES, Lanes, Mask, Places, each};
 
 /// One AVX-512 register type and how its intrinsics are called.
@@ -223,7 +224,8 @@ macro_rules! avx2 {
     ($name:ident, $scalar:ident, $register:ident, $width:literal,
      $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
      $fmadd:ident, $fnmadd:ident, $max:ident, $andnot:ident, $cmp:ident, $movemask:ident,
-     $blendv:ident, $expand:ident, $load_places:ident, $gather:ident) => {
+     $blendv:ident, $expand:ident, $load_places:ident, $gather:ident,
+     $loadu:ident, $storeu:ident, $squeeze:ident, $spread:ident) => {
         #[doc = concat!("Sixteen `", stringify!($scalar), "` in AVX2 registers.")]
         #[derive(Clone, Copy)]
         pub struct $name([$register; LANES / $width]);
@@ -325,6 +327,47 @@ macro_rules! avx2 {
                 }
                 Self(gathered)
             }
+            #[inline(always)]
+            fn pick(places: &Places, mask: Mask, to: &mut [u32; LANES]) -> usize {
+                let [low, high] = [mask as u8, (mask >> 8) as u8];
+                // SAFETY: only reached inside a function compiled for AVX2; `Places` is aligned, and behind the at most
+                // eight of the first half there is room for a whole register.
+                unsafe {
+                    let [low_places, high_places] = [places.0.as_ptr(), places.0.as_ptr().add(8)];
+                    let low_places = _mm256_load_si256(low_places.cast());
+                    let high_places = _mm256_load_si256(high_places.cast());
+                    let low_places = _mm256_permutevar8x32_epi32(low_places, order(&SQUEEZE8[low as usize]));
+                    let high_places =
+                        _mm256_permutevar8x32_epi32(high_places, order(&SQUEEZE8[high as usize]));
+                    let behind = to.as_mut_ptr().add(low.count_ones() as usize);
+                    _mm256_storeu_si256(to.as_mut_ptr().cast(), low_places);
+                    _mm256_storeu_si256(behind.cast(), high_places);
+                }
+                mask.count_ones() as usize
+            }
+            #[inline(always)]
+            fn compress(self, mask: Mask, to: &mut [$scalar; LANES]) {
+                let mut place = 0;
+                for (i, x) in self.0.into_iter().enumerate() {
+                    let bits = mask >> ($width * i) & ((1 << $width) - 1);
+                    // SAFETY: as above; before register i at most `$width * i` values were written, so that a
+                    // whole register fits behind them.
+                    unsafe { $storeu(to.as_mut_ptr().add(place), $squeeze(bits, x)) };
+                    place += bits.count_ones() as usize;
+                }
+            }
+            #[inline(always)]
+            fn expand(mask: Mask, from: &[$scalar; LANES]) -> Self {
+                let mut place = 0;
+                let mut lanes = Self::splat(0.0);
+                for (i, x) in lanes.0.iter_mut().enumerate() {
+                    let bits = mask >> ($width * i) & ((1 << $width) - 1);
+                    // SAFETY: as for `compress`.
+                    *x = unsafe { $spread(bits, $loadu(from.as_ptr().add(place))) };
+                    place += bits.count_ones() as usize;
+                }
+                lanes
+            }
         }
     };
 }
@@ -351,6 +394,48 @@ unsafe fn expand4(mask: Mask) -> __m256d {
     }
 }
 
+/// An order as a register.
+#[inline(always)]
+unsafe fn order(order: &[u8; 8]) -> __m256i {
+    // SAFETY: only reached inside a function compiled for AVX2; eight bytes are read, and there are eight.
+    unsafe { _mm256_cvtepu8_epi32(_mm_loadl_epi64(order.as_ptr().cast())) }
+}
+
+/// The lanes of the mask of eight side by side; what is behind them is anything.
+#[inline(always)]
+unsafe fn squeeze8(mask: Mask, x: __m256) -> __m256 {
+    // SAFETY: only reached inside a function compiled for AVX2.
+    unsafe { _mm256_permutevar8x32_ps(x, order(&SQUEEZE8[mask as usize & 255])) }
+}
+
+/// The first lanes at the places of the mask of eight; 0 elsewhere.
+#[inline(always)]
+unsafe fn spread8(mask: Mask, x: __m256) -> __m256 {
+    // SAFETY: only reached inside a function compiled for AVX2.
+    unsafe { _mm256_and_ps(_mm256_permutevar8x32_ps(x, order(&SPREAD8[mask as usize & 255])), expand8(mask)) }
+}
+
+/// The lanes of the mask of four side by side; what is behind them is anything.
+#[inline(always)]
+unsafe fn squeeze4(mask: Mask, x: __m256d) -> __m256d {
+    // SAFETY: only reached inside a function compiled for AVX2.
+    unsafe {
+        let order = order(&SQUEEZE4[mask as usize & 15]);
+        _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_castpd_ps(x), order))
+    }
+}
+
+/// The first lanes at the places of the mask of four; 0 elsewhere.
+#[inline(always)]
+unsafe fn spread4(mask: Mask, x: __m256d) -> __m256d {
+    // SAFETY: only reached inside a function compiled for AVX2.
+    unsafe {
+        let order = order(&SPREAD4[mask as usize & 15]);
+        let spread = _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_castpd_ps(x), order));
+        _mm256_and_pd(spread, expand4(mask))
+    }
+}
+
 avx2!(
     Avx2F32,
     f32,
@@ -371,7 +456,11 @@ avx2!(
     _mm256_blendv_ps,
     expand8,
     _mm256_load_si256,
-    _mm256_i32gather_ps
+    _mm256_i32gather_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    squeeze8,
+    spread8
 );
 avx2!(
     Avx2F64,
@@ -393,5 +482,9 @@ avx2!(
     _mm256_blendv_pd,
     expand4,
     _mm_load_si128,
-    _mm256_i32gather_pd
+    _mm256_i32gather_pd,
+    _mm256_loadu_pd,
+    _mm256_storeu_pd,
+    squeeze4,
+    spread4
 );
