@@ -16,8 +16,6 @@ pub(crate) struct Fan<T> {
 impl<T: Copy> Fan<T> {
     /// Groups (unit, target, item) triples by unit, keeping their order.
     pub fn new(units: usize, triples: &[(usize, usize, T)]) -> Self {
-        let mut order: Vec<usize> = (0..triples.len()).collect();
-        order.sort_by_key(|&i| triples[i].0);
         let mut start = vec![0; units + 1];
         for &(unit, ..) in triples {
             start[unit + 1] += 1;
@@ -25,8 +23,25 @@ impl<T: Copy> Fan<T> {
         for unit in 0..units {
             start[unit + 1] += start[unit];
         }
+        // Each unit's in the order given.
+        let (mut end, mut order) = (start.clone(), vec![0; triples.len()]);
+        for (i, &(unit, ..)) in triples.iter().enumerate() {
+            order[end[unit] as usize] = i;
+            end[unit] += 1;
+        }
         let items = order.iter().map(|&i| (triples[i].1 as u32, triples[i].2)).collect();
         Self { start, items }
+    }
+
+    /// All items, unit after unit.
+    pub fn items(&self) -> impl Iterator<Item = T> + '_ {
+        self.items.iter().map(|&(_, item)| item)
+    }
+
+    /// The same targets, with the items' numbers from `first` on in their place.
+    pub fn numbered(&self, first: u32) -> Fan<u32> {
+        let items = (first..).zip(&self.items).map(|(number, &(target, _))| (target, number));
+        Fan { start: self.start.clone(), items: items.collect() }
     }
 
     /// Targets of a unit.

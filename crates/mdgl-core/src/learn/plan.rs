@@ -159,21 +159,18 @@ impl<F: Real> Plan<F> {
                     post: post as u32,
                     scale: F::from_f64(1.0 - decay),
                 };
-                slots.push((wires.pre_unit(synapse), slot));
+                slots.push((wires.pre_unit(synapse), post, slot));
             }
         }
-        // A sender's sums lie side by side, as the passes visit them.
-        slots.sort_by_key(|&(pre, _)| pre);
-        let first = self.slots.len();
-        let triple =
-            |(i, &(pre, slot)): (usize, &(usize, Slot<F>))| (pre, slot.post as usize, (first + i) as u32);
-        let triples: Vec<_> = slots.iter().enumerate().map(triple).collect();
-        self.slots.extend(slots.into_iter().map(|(_, slot)| slot));
         let units = match stage {
             Stage::Input => network.input_units(),
             _ => network.size(),
         };
-        Fan::new(units, &triples)
+        // A sender's sums lie side by side, as the passes visit them.
+        let fan = Fan::new(units, &slots);
+        let first = self.slots.len() as u32;
+        self.slots.extend(fan.items());
+        fan.numbered(first)
     }
 }
 
