@@ -65,6 +65,8 @@ export interface PackedBatch {
   readonly trials: number
   /** Steps of the longest trial. */
   readonly steps: number
+  /** Steps of each trial. */
+  readonly lengths: readonly number[]
   /** The engine's copy; the job that computes with it uses it up. */
   readonly packed: NativeBatch
 }
@@ -78,8 +80,9 @@ export function packBatch(
 ): PackedBatch {
   const encoded = encodeBatch(batch, description, key, objective)
   const { trials, steps } = encoded
+  const lengths = Array.from(encoded.lengths ?? new Uint32Array(trials).fill(steps))
   const targets = objective && encodeTargets(objective, batch, trials, steps)
-  return { batch, trials, steps, packed: guard(() => new native.PackedBatch(encoded, targets)) }
+  return { batch, trials, steps, lengths, packed: guard(() => new native.PackedBatch(encoded, targets)) }
 }
 
 /** Evaluates a packed batch in an open session. */

@@ -1,4 +1,4 @@
-import type { Batch } from './batch.js'
+import type { Batch, DrawKey } from './batch.js'
 import type { NetworkDescription } from './description.js'
 import {
   drawKey,
@@ -51,8 +51,19 @@ export async function gradients<D extends NetworkDescription, P extends Precisio
 ): Promise<Gradients<D, P>> {
   nativeModel(model)
   checkOptions(options, ['loss', 'regulariser', 'seed'])
+  return await keyedGradients(model, batch, rule, options, drawKey(options.seed, model.description))
+}
+
+/** {@link gradients} of checked options, with input events drawn by a key of any split and iteration. */
+export async function keyedGradients<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>>,
+  rule: RuleName | Rule,
+  options: GradientOptions,
+  key: DrawKey
+): Promise<Gradients<D, P>> {
   const objective = makeObjective(options.loss, options.regulariser, model.description)
-  const packed = packBatch(batch, model.description, objective, drawKey(options.seed, model.description))
+  const packed = packBatch(batch, model.description, objective, key)
   const plan = { objective: objective.json, rule: JSON.stringify(expandRule(rule)), training: false }
   return await withSession(model, plan, options, async session => {
     const result = await compute(session, objective, packed)

@@ -3,6 +3,18 @@
  *
  * @module
  */
+export { type Alignment, alignment, type GradientAlignment } from './analysis/alignment.js'
+export { type ChannelNorm, type ChannelNorms, channelNorms } from './analysis/channel-norms.js'
+export type { ByNeurons, SpikeRecording, SpikeWindow } from './analysis/spike-trains.js'
+export {
+  firingRates,
+  intervalVariation,
+  type SpikeCounts,
+  type Synchrony,
+  type SynchronyOptions,
+  spikeCounts,
+  synchrony
+} from './analysis/statistics.js'
 export type { Batch, InputValues, RateSegment, Targets } from './batch.js'
 export { expandModulation, type Modulation, type Receptor } from './channels.js'
 export type {

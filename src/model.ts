@@ -193,3 +193,9 @@ export function nativeModel(model: Model): NativeModel {
 export function projectionNames(description: NetworkDescription): string[] {
   return (description.projections ?? []).map(({ name, from, to }) => name ?? `${from}->${to}`)
 }
+
+/** The names of the projections that training changes. */
+export function plasticNames(description: NetworkDescription): string[] {
+  const projections = (description.projections ?? []).filter(({ plastic }) => plastic !== false)
+  return projectionNames({ ...description, projections })
+}

@@ -38,6 +38,8 @@ export interface RecordingShape {
   readonly trials: number
   /** Steps of the longest trial. */
   readonly steps: number
+  /** Steps of each trial. */
+  readonly lengths: readonly number[]
   /** Step in ms. */
   readonly dt: number
   /** Number of recurrent neurons, all populations together. */
@@ -46,6 +48,8 @@ export interface RecordingShape {
   readonly units: number
   /** Neurons of each population. */
   readonly populations: { readonly [name: string]: Range }
+  /** Neurons of each cell type, ascending; the description's types, or one a population. */
+  readonly types: { readonly [name: string]: readonly number[] }
   /** Units of each readout. */
   readonly readouts: { readonly [name: string]: Range }
 }
@@ -84,11 +88,11 @@ export async function simulate<D extends NetworkDescription, P extends Precision
   checkOptions(options, ['voltage', 'rule', 'loss', 'regulariser', 'seed'])
   const { description } = model
   const { plan, objective } = makePlan(options, description)
-  const { packed, trials, steps } = packBatch(batch, description, objective, drawKey(options.seed, description))
+  const { packed, ...size } = packBatch(batch, description, objective, drawKey(options.seed, description))
   const voltage = flag(options.voltage ?? false, 'options.voltage')
   return await withSession(model, plan, options, async session => {
     const recorded = await session.run(engine => engine.simulate(packed, voltage))
-    return { ...recorded, shape: shapeOf({ trials, steps }, description) } as Recording<P>
+    return { ...recorded, shape: shapeOf(size, description) } as Recording<P>
   })
 }
 
@@ -104,7 +108,7 @@ function makePlan({ rule, loss, regulariser }: SimulateOptions, description: Net
 }
 
 function shapeOf(
-  { trials, steps }: { trials: number; steps: number },
+  { trials, steps, lengths }: Pick<RecordingShape, 'trials' | 'steps' | 'lengths'>,
   description: NetworkDescription
 ): RecordingShape {
   const populations = ranges(description.populations)
@@ -112,10 +116,12 @@ function shapeOf(
   return {
     trials,
     steps,
+    lengths,
     dt: description.dt ?? 1,
     neurons: populations.total,
     units: readouts.total,
     populations: populations.named,
+    types: neuronsOfTypes(description, populations.named),
     readouts: readouts.named
   }
 }
@@ -128,4 +134,21 @@ function ranges(parts: readonly { readonly name: string; readonly size: number }
     return [name, { from, to: total }]
   })
   return { named: Object.fromEntries(entries), total }
+}
+
+/** Neurons by type, counted through all populations. */
+function neuronsOfTypes(
+  { types, populations }: NetworkDescription,
+  ranges: RecordingShape['populations']
+): RecordingShape['types'] {
+  const partition =
+    types ?? populations.map(({ name }) => ({ name, members: [{ population: name, units: undefined }] }))
+  const entries = partition.map(({ name, members }): [string, number[]] => {
+    const neurons = members.flatMap(({ population, units }) => {
+      const { from, to } = ranges[population] ?? { from: 0, to: 0 }
+      return Array.from(units ?? Array(to - from).keys(), unit => from + unit)
+    })
+    return [name, neurons.sort((a, b) => a - b)]
+  })
+  return Object.fromEntries(entries)
 }

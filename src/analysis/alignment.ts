@@ -1,0 +1,140 @@
+import type { Batch, DrawKey } from '../batch.js'
+import { array } from '../check.js'
+import type { NetworkDescription } from '../description.js'
+import { drawKey } from '../evaluate.js'
+import { type GradientOptions, type Gradients, keyedGradients } from '../gradients.js'
+import { type InputNames, type Model, nativeModel, type ProjectionNames, plasticNames } from '../model.js'
+import type { Precision } from '../precision.js'
+import type { ProjectionValues } from '../projection.js'
+import { expandRule, rules as published, type Rule, type RuleName } from '../rule.js'
+import { checkOptions } from '../session.js'
+
+/** How a gradient g lies to BPTT's gradient b, over the same synapses. */
+export interface GradientAlignment {
+  /** g·b / (|g| |b|), from −1 to 1; null where either gradient is 0 in every synapse, or there is no synapse. */
+  readonly cosine: number | null
+  /** The angle between the two in degrees, 0 to 180; null where the cosine is. */
+  readonly angle: number | null
+  /** |g| / |b|; null where b is 0 in every synapse, or there is no synapse. */
+  readonly normRatio: number | null
+}
+
+/** How a rule's gradient lies to BPTT's. */
+export interface Alignment<D extends NetworkDescription = NetworkDescription> {
+  /** The rule, every part written out. */
+  readonly rule: Rule
+  /** Over all plastic projections together; biases, whose gradient is every rule's alike, do not count. */
+  readonly all: GradientAlignment
+  /** Over each plastic projection; one that is not plastic has no entry. */
+  readonly projections: { readonly [Name in ProjectionNames<D>]?: GradientAlignment }
+}
+
+/**
+ * Cosine, angle and ratio of norms of learning rules' gradients to BPTT's, on one batch and at the same weights: those
+ * of the moment of the call, also while the model is being trained. With g a rule's gradient and b BPTT's,
+ * cos = Σ g b / √(Σ g² Σ b²) over the synapses, summed in f64 whatever the model's precision.
+ *
+ * A projection onto a readout has its exact gradient under every rule with symmetric feedback, so its cosine is 1 to rounding.
+ *
+ * @example
+ * ```ts
+ * const [eprop, mdgl] = await alignment(model, batch, ['eprop', 'mdgl'], { loss: task.loss });
+ * console.log(eprop?.all.angle, mdgl?.projections['cells->cells']?.cosine);
+ * ```
+ * @param model - The model; it is not changed.
+ * @param batch - The batch; it must have the targets that the loss needs.
+ * @param rules - Published rules' names or rules.
+ * @param options - The loss and more.
+ * @returns One alignment a rule, in their order.
+ * @throws {@link MdglError} as a rejection: `'invalid'` for bad rules, options, batches and targets, `'not-finite'` where
+ * a gradient is (BPTT's may explode), `'memory'`, `'disposed'`; the signal's reason when aborted; the error of a custom
+ * loss as it is.
+ */
+export async function alignment<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>>,
+  rules: readonly (RuleName | Rule)[],
+  options: GradientOptions
+): Promise<Alignment<D>[]> {
+  nativeModel(model)
+  checkOptions(options, ['loss', 'regulariser', 'seed'])
+  return await keyedAlignment(model, batch, rules, options, drawKey(options.seed, model.description))
+}
+
+/** {@link alignment} of checked options, with input events drawn by a key of any split and iteration. */
+export async function keyedAlignment<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>>,
+  rules: readonly (RuleName | Rule)[],
+  options: GradientOptions,
+  key: DrawKey
+): Promise<Alignment<D>[]> {
+  const expanded = array(rules, 'rules').map(expandRule)
+  // All gradients at the same weights, whoever trains the model meanwhile.
+  using still = model.clone()
+  const bptt = await keyedGradients(still, batch, published.bptt, options, key)
+  const alignments: Alignment<D>[] = []
+  for (const rule of expanded) {
+    const own = await keyedGradients(still, batch, rule, options, key)
+    alignments.push({ rule, ...align(own, bptt, plasticNames(model.description)) })
+  }
+  return alignments
+}
+
+function align<D extends NetworkDescription>(
+  own: Gradients<D, Precision>,
+  bptt: Gradients<D, Precision>,
+  names: readonly string[]
+): Omit<Alignment<D>, 'rule'> {
+  const pairs = names.map((name): [string, GradientPair] => [
+    name,
+    { own: values(own, name), bptt: values(bptt, name) }
+  ])
+  return {
+    all: alignmentOf(pairs.map(([, pair]) => pair)),
+    projections: Object.fromEntries(pairs.map(([name, pair]) => [name, alignmentOf([pair])]))
+  } as Omit<Alignment<D>, 'rule'>
+}
+
+function values<D extends NetworkDescription>({ projections }: Gradients<D, Precision>, name: string) {
+  return (projections as Readonly<Record<string, ProjectionValues>>)[name]?.values ?? new Float64Array()
+}
+
+/** Two gradients of the same synapses, in the same order. */
+export interface GradientPair {
+  readonly own: ArrayLike<number>
+  readonly bptt: ArrayLike<number>
+}
+
+/** The alignment over several pairs laid end to end. */
+export function alignmentOf(pairs: readonly GradientPair[]): GradientAlignment {
+  const [ownScale, bpttScale] = [largest(pairs.map(({ own }) => own)), largest(pairs.map(({ bptt }) => bptt))]
+  let [product, ownSquares, bpttSquares] = [0, 0, 0]
+  for (const { own, bptt } of pairs) {
+    for (let i = 0; i < own.length; i++) {
+      // Scaled, since squares of faint gradients would be 0; a gradient of nothing but 0 stays so.
+      const [g, b] = [(own[i] ?? 0) / (ownScale || 1), (bptt[i] ?? 0) / (bpttScale || 1)]
+      product += g * b
+      ownSquares += g * g
+      bpttSquares += b * b
+    }
+  }
+  if (bpttScale === 0) return { cosine: null, angle: null, normRatio: null }
+  // Divided by √ of the product, a gradient and itself give 1 exactly; others may pass it by a rounding error.
+  const cosine = ownScale === 0 ? null : clamp(product / Math.sqrt(ownSquares * bpttSquares))
+  return {
+    cosine,
+    angle: cosine === null ? null : (Math.acos(cosine) / Math.PI) * 180,
+    normRatio: Math.sqrt(ownSquares / bpttSquares) * (ownScale / bpttScale)
+  }
+}
+
+const clamp = (cosine: number) => Math.max(-1, Math.min(1, cosine))
+
+function largest(parts: readonly ArrayLike<number>[]): number {
+  let most = 0
+  for (const part of parts) {
+    for (let i = 0; i < part.length; i++) most = Math.max(most, Math.abs(part[i] ?? 0))
+  }
+  return most
+}

@@ -1,0 +1,112 @@
+import type { Batch } from '../batch.js'
+import type { Channel, NetworkDescription } from '../description.js'
+import { invalid } from '../error.js'
+import type { GradientOptions } from '../gradients.js'
+import { type InputNames, type Model, nativeModel } from '../model.js'
+import type { Precision } from '../precision.js'
+import { expandRule, type Rule, type RuleName } from '../rule.js'
+import { checkOptions } from '../session.js'
+import { type Recording, simulate } from '../simulate.js'
+
+/** How strong the modulation is that one type receives from one other, or from itself. */
+export interface ChannelNorm {
+  /** The receiving type (presynaptic). */
+  readonly to: string
+  /** The secreting type (postsynaptic). */
+  readonly from: string
+  /** √(Σ Γ²) over the trials, their steps and the receiving cells. */
+  readonly norm: number
+  /** The same by the number of summands: √(mean Γ²); null where the receiving type has no cells. */
+  readonly rootMeanSquare: number | null
+}
+
+/** The modulation of a rule on a batch, by what carries it. */
+export interface ChannelNorms {
+  /** One entry for each ordered pair of types that has a channel, in the channels' order. */
+  readonly pairs: readonly ChannelNorm[]
+  /** √(Σ Γ²) of all channels together, over the trials, their steps and all cells. */
+  readonly norm: number
+}
+
+/**
+ * Which channels carry the learning: the norm of the modulatory signal Γ by receiving and secreting type. Γ is the sum over
+ * channels; each pair's part is recorded with its own channels alone, at the same weights and on the same batch. The squares of
+ * parts that different types receive add up to that of the whole; parts from different types to the same one may
+ * strengthen or cancel each other.
+ *
+ * @example
+ * ```ts
+ * const { pairs } = await channelNorms(model, batch, 'mdgl', { loss: task.loss });
+ * for (const { to, from, norm } of pairs) console.log(`${to} <- ${from}: ${norm}`);
+ * ```
+ * @param model - The model; it is not changed.
+ * @param batch - The batch; it must have the targets that the loss needs.
+ * @param rule - A rule of one hop, by name or value: with more, channels feed one another, and one alone is no part of
+ * the sum.
+ * @param options - The loss, a built-in one, and more.
+ * @throws {@link MdglError} as a rejection: `'invalid'` for other rules and for bad options, batches and targets,
+ * `'memory'`, `'disposed'`; the signal's reason when aborted.
+ */
+export async function channelNorms<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>>,
+  rule: RuleName | Rule,
+  options: GradientOptions
+): Promise<ChannelNorms> {
+  nativeModel(model)
+  checkOptions(options, ['loss', 'regulariser', 'seed'])
+  const expanded = expandRule(rule)
+  if (expanded.hops !== 1) throw invalid('rule.hops', expanded.hops, '1, a rule of one hop')
+  // All parts at the same weights, whoever trains the model meanwhile.
+  using still = model.clone()
+  const squaresOf = async (channels: Rule['channels'], receiving?: string) =>
+    squares(await simulate(still, batch, { ...options, rule: { ...expanded, channels } }), receiving)
+
+  const whole = await squaresOf(expanded.channels)
+  const pairs: ChannelNorm[] = []
+  for (const channels of byPair(channelsOf(expanded, model.description))) {
+    const { from, to } = channels[0]
+    const { sum, summands } = await squaresOf(channels, to)
+    pairs.push({ to, from, norm: Math.sqrt(sum), rootMeanSquare: summands === 0 ? null : Math.sqrt(sum / summands) })
+  }
+  return { pairs, norm: Math.sqrt(whole.sum) }
+}
+
+type OneOrMore<T> = readonly [T, ...T[]]
+
+/** The rule's channels between the network's types, written out. */
+function channelsOf({ channels }: Rule, description: NetworkDescription): readonly Channel[] {
+  if (channels !== 'network') return 'gain' in channels ? everywhere(channels, description) : channels
+  return description.channels ?? everywhere({ gain: 'mean-weight', reach: 'synaptic', kernel: 'none' }, description)
+}
+
+/** One such channel between every ordered pair of types. */
+function everywhere(shape: Pick<Channel, 'gain' | 'reach' | 'kernel'>, description: NetworkDescription): Channel[] {
+  const names = (description.types ?? description.populations).map(({ name }) => name)
+  return names.flatMap(to => names.map(from => ({ name: `${from}->${to}`, from, to, ...shape })))
+}
+
+function byPair(channels: readonly Channel[]): OneOrMore<Channel>[] {
+  const pairs = new Map<string, [Channel, ...Channel[]]>()
+  for (const channel of channels) {
+    const key = JSON.stringify([channel.to, channel.from])
+    const others = pairs.get(key)
+    if (others === undefined) pairs.set(key, [channel])
+    else others.push(channel)
+  }
+  return [...pairs.values()]
+}
+
+/** Σ Γ² over a type's cells, or over all, in the steps that the trials have, and the number of summands. */
+function squares({ modulatorySignal = new Float64Array(), shape }: Recording, receiving?: string) {
+  const { lengths, steps, neurons, types } = shape
+  const cells = receiving === undefined ? [...Array(neurons).keys()] : (types[receiving] ?? [])
+  let sum = 0
+  for (const [trial, length] of lengths.entries()) {
+    for (let step = 0; step < length; step++) {
+      const row = (trial * steps + step) * neurons
+      for (const cell of cells) sum += (modulatorySignal[row + cell] ?? 0) ** 2
+    }
+  }
+  return { sum, summands: cells.length * lengths.reduce((total, length) => total + length, 0) }
+}

@@ -1,0 +1,76 @@
+import { object, record } from '../check.js'
+import { toSteps } from '../duration.js'
+import { invalid } from '../error.js'
+import type { Recording, RecordingShape } from '../simulate.js'
+
+/** Which part of every trial counts, in ms from its start, rounded to whole steps. */
+export interface SpikeWindow {
+  /** Start. Default 0. */
+  readonly from?: number
+  /** End; trials that are shorter count to their own. Default: each trial's end. */
+  readonly to?: number
+}
+
+/** What the statistics of spikes need of a {@link Recording}. */
+export type SpikeRecording = Pick<Recording, 'spikes' | 'shape'>
+
+/** One number for each neuron, and for the neurons of each population and type. */
+export interface ByNeurons {
+  /** Each neuron, all populations together in their order. */
+  readonly cells: readonly (number | null)[]
+  /** Each population. */
+  readonly populations: { readonly [name: string]: number | null }
+  /** Each cell type. */
+  readonly types: { readonly [name: string]: number | null }
+  /** All neurons. */
+  readonly all: number | null
+}
+
+/** The spikes within a window. */
+export interface SpikeTrains {
+  readonly shape: RecordingShape
+  /** The steps at which a neuron fired in a trial, ascending: `[trial][neuron]`. */
+  readonly steps: readonly (readonly number[])[][]
+  /** First step of the window. */
+  readonly first: number
+  /** How many steps of each trial are within the window. */
+  readonly lengths: readonly number[]
+}
+
+/**
+ * Sorts a recording's spikes by trial and neuron.
+ *
+ * @throws {@link MdglError} `'invalid'` for a window that is not allowed or of which no trial has a step.
+ */
+export function spikeTrains({ spikes, shape }: SpikeRecording, window: SpikeWindow): SpikeTrains {
+  record(object(window, 'window'), 'window', ['from', 'to'])
+  const first = toSteps(window.from ?? 0, shape.dt, 'window.from')
+  const end = window.to === undefined ? shape.steps : toSteps(window.to, shape.dt, 'window.to')
+  const lengths = shape.lengths.map(length => Math.max(0, Math.min(length, end) - first))
+  if (lengths.every(length => length === 0)) {
+    throw invalid(
+      'window',
+      window,
+      `a window that has a step of a trial: from below ${shape.steps * shape.dt} ms, and to above it`
+    )
+  }
+  const steps = shape.lengths.map(() => Array.from({ length: shape.neurons }, (): number[] => []))
+  for (let i = 0; i < spikes.length; i += 3) {
+    const [trial = 0, step = 0, neuron = 0] = spikes.subarray(i, i + 3)
+    if (step >= first && step < first + (lengths[trial] ?? 0)) steps[trial]?.[neuron]?.push(step)
+  }
+  return { shape, steps, first, lengths }
+}
+
+/** Applies a function to the neurons of each population and type, and to all. */
+export function groups<T>({ neurons, populations, types }: RecordingShape, of: (neurons: readonly number[]) => T) {
+  const each = (entries: [string, readonly number[]][]) =>
+    Object.fromEntries(entries.map(([name, members]): [string, T] => [name, of(members)]))
+  return {
+    populations: each(Object.entries(populations).map(([name, { from, to }]) => [name, range(from, to)])),
+    types: each(Object.entries(types)),
+    all: of(range(0, neurons))
+  }
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
