@@ -30,7 +30,7 @@ const tiny = (out: string, ...args: string[]) =>
 function run(rule: RuleName, seed: number, loss: number): FinishedRun {
   const iterations = [100, 200, 300, 400]
   const curve = { iterations, loss: [0.69, 0.69, loss - 0.01, loss + 0.01], accuracy: [0.5, 0.5, 0.8, 0.9] }
-  return { rule, seed, path: `${rule}-${seed}`, curve, msPerIteration: 20, reused: false }
+  return { rule, seed, path: `${rule}-${seed}`, curve, msPerIteration: 20, alignment: null, reused: false }
 }
 
 test('mean, sample deviation, median and moving mean', t => {

@@ -38,7 +38,8 @@ const METRICS = 'metrics.jsonl'
 const WEIGHTS = 'weights.safetensors'
 const INTERRUPTED = 'weights-interrupted.safetensors'
 /** What a run writes, under its own name or the one it has until it is whole. */
-const RUN_FILES = /^(?:config\.json|metrics\.jsonl|weights(?:-interrupted)?\.safetensors)(?:\.[\da-f-]{36}(?:\.tmp)?)?$/
+const RUN_FILES =
+  /^(?:config\.json|(?:metrics|alignment)\.jsonl|weights(?:-interrupted)?\.safetensors)(?:\.[\da-f-]{36}(?:\.tmp)?)?$/
 
 /** A run folder being written: config.json at once, metrics.jsonl line by line, the weights at the end. */
 export class RunFolder {

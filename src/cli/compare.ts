@@ -1,10 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { alignmentJson, type PartAlignment, summariseAlignment } from '../compare/alignment.js'
 import { type Comparison, resultsJson, summarise } from '../compare/comparison.js'
 import { measureOf } from '../compare/measure.js'
 import { type FinishedRun, finishedRun } from '../compare/runs.js'
 import { type RuleName, ruleNames } from '../rule.js'
 import type { RunOptions } from '../runs/train-run.js'
+import { alignmentReport } from './alignment-report.js'
 import { type Arguments, seeds, split, text, UsageError, whole, word, words } from './arguments.js'
 import { COMPARE_HELP } from './help.js'
 import { INTERRUPTED, interruptible } from './interrupt.js'
@@ -20,6 +22,8 @@ const OPTIONS = {
   'validate-every': { type: 'string' },
   precision: { type: 'string' },
   threads: { type: 'string' },
+  alignment: { type: 'boolean' },
+  'alignment-every': { type: 'string' },
   out: { type: 'string' },
   help: { type: 'boolean', short: 'h' }
 } as const
@@ -49,10 +53,14 @@ export async function compareCommand(args: readonly string[]): Promise<number> {
   const comparison = summarise(common.task.name, common.iterations, runs, await measureOf(common.task))
   const picture = await writeResults(comparison, out)
   console.log(`\n${report(comparison)}\n\nLearning curves: ${picture}`)
+  if (common.alignmentEvery !== undefined) await showAlignment(summariseAlignment(runs), common, out)
   return 0
 }
 
-function commonOptions(given: Arguments): Omit<RunOptions, 'rule' | 'seed'> {
+/** What all runs of a comparison share. */
+type CommonOptions = Omit<RunOptions, 'rule' | 'seed'>
+
+function commonOptions(given: Arguments): CommonOptions {
   const task = taskArgument(given.rest)
   const iterations = whole(given, 'iterations', 1) ?? task.iterations
   const validateEvery = whole(given, 'validate-every', 1) ?? task.validateEvery
@@ -65,8 +73,22 @@ function commonOptions(given: Arguments): Omit<RunOptions, 'rule' | 'seed'> {
     batchSize: whole(given, 'batch', 1) ?? task.batchSize,
     validateEvery,
     precision: word(given, 'precision', ['f32', 'f64'] as const) ?? 'f32',
-    threads: whole(given, 'threads', 1)
+    threads: whole(given, 'threads', 1),
+    alignmentEvery: alignmentEvery(given, validateEvery, iterations)
   }
+}
+
+/** Iterations between records of the alignment; nothing where none are asked for. */
+function alignmentEvery(given: Arguments, validateEvery: number, iterations: number): number | undefined {
+  const every = whole(given, 'alignment-every', 1)
+  if (given.options.alignment !== true) {
+    if (every !== undefined) throw new UsageError('--alignment-every is of use with --alignment only')
+    return undefined
+  }
+  if (every !== undefined && every > iterations) {
+    throw new UsageError(`--alignment-every is ${every}; it must be at most --iterations, ${iterations}`)
+  }
+  return every ?? validateEvery
 }
 
 /** @returns Nothing when the signal interrupted them. */
@@ -100,6 +122,21 @@ async function oneRun(options: RunOptions, out: string, position: string): Promi
   } finally {
     progress.stop()
   }
+}
+
+/** Prints the table of the alignment, and writes its figures and its picture. */
+async function showAlignment(parts: readonly PartAlignment[], common: CommonOptions, out: string): Promise<void> {
+  const [{ alignmentCurves }, { toPng }] = await Promise.all([
+    import('../plots/alignment-curves.js'),
+    import('../plots/png.js')
+  ])
+  const { task, iterations, validateEvery, alignmentEvery: every = validateEvery } = common
+  const svg = alignmentCurves(parts, iterations)
+  const picture = join(out, 'alignment.png')
+  await writeFile(join(out, 'alignment.json'), alignmentJson(task.name, every, parts))
+  await writeFile(join(out, 'alignment.svg'), svg)
+  await writeFile(picture, toPng(svg))
+  console.log(`\n${alignmentReport(parts, every)}\n\nAlignment: ${picture}`)
 }
 
 /** @returns The path of the PNG picture. */

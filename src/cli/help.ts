@@ -97,6 +97,11 @@ Every run has a folder of its own under --out. A finished one is used again, an 
 command to go on after an interruption, or to add rules and seeds. At the end come a table, learning-curves.svg,
 learning-curves.png and results.json.
 
+With --alignment each run also records how its gradient lies to that of BPTT at the same weights, on the batch of the
+validation, in alignment.jsonl of its folder: cosine, angle and ratio of norms, by projection and in all. Training stays the same
+to the bit; a finished run that lacks the records is trained again. At the end come a table, alignment.svg, alignment.png
+and alignment.json.
+
 Options (defaults are the task's where none is given):
   --rules LIST         ${RULES}
                        (default bptt,eprop,mdgl)
@@ -106,12 +111,15 @@ Options (defaults are the task's where none is given):
   --validate-every N   iterations between validations
   --precision P        f32 or f64 (default f32)
   --threads N          threads of the engine (default: one a core); results do not depend on it
+  --alignment          record the alignment to BPTT
+  --alignment-every N  iterations between its records (default: those between validations)
   --out DIR            where the runs go (default runs/compare-<task>-<iterations>)
   -h, --help           this help
 
 Examples:
   mdgl compare evidence-accumulation --rules bptt,eprop,mdgl --seeds 1-10
-  mdgl compare evidence-accumulation --rules eprop,mdgl --seeds 1,3 --iterations 200`
+  mdgl compare evidence-accumulation --rules eprop,mdgl --seeds 1,3 --iterations 200
+  mdgl compare evidence-accumulation --rules eprop,mdgl,nl-mdgl --seeds 1-5 --alignment --alignment-every 50`
 
 export const BENCH_HELP = `mdgl bench: time whole training iterations, forward, gradient and Adam
 

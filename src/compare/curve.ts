@@ -39,13 +39,27 @@ const MOVING_WIDTH = 5
 
 /** Mean and standard deviation over runs of their losses' moving means, at the iterations that all have. */
 export function average(curves: readonly Curve[]): Point[] {
-  const smooth = curves.map(({ iterations, loss }) => {
-    const moving = movingMean(loss, MOVING_WIDTH)
+  const series = curves.map(({ iterations, loss }) => ({ iterations, values: loss }))
+  return averageSeries(series).map(({ iteration, mean: loss, deviation }) => ({ iteration, loss, deviation }))
+}
+
+/** Values at iterations. */
+export interface Series {
+  readonly iterations: readonly number[]
+  readonly values: readonly number[]
+}
+
+/** Mean and standard deviation over several series of their moving means, at the iterations that all have. */
+export function averageSeries(
+  series: readonly Series[]
+): { readonly iteration: number; readonly mean: number; readonly deviation: number }[] {
+  const smooth = series.map(({ iterations, values }) => {
+    const moving = movingMean(values, MOVING_WIDTH)
     return new Map(iterations.map((iteration, i) => [iteration, moving[i] ?? Number.NaN]))
   })
   const common = [...(smooth[0]?.keys() ?? [])].filter(iteration => smooth.every(run => run.has(iteration)))
   return common.map(iteration => {
-    const losses = smooth.map(run => run.get(iteration) ?? Number.NaN)
-    return { iteration, loss: mean(losses), deviation: standardDeviation(losses) }
+    const values = smooth.map(run => run.get(iteration) ?? Number.NaN)
+    return { iteration, mean: mean(values), deviation: standardDeviation(values) }
   })
 }

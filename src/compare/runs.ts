@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { RuleName } from '../rule.js'
 import { type RunConfig, RunFolder, readRunFolder } from '../run-folder.js'
+import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
 import { type RunOptions, runConfig, trainRun } from '../runs/train-run.js'
 import type { Metrics } from '../train.js'
 import type { Curve } from './curve.js'
@@ -14,6 +15,8 @@ export interface FinishedRun {
   readonly path: string
   readonly curve: Curve
   readonly msPerIteration: number
+  /** The alignment to BPTT along the run; null where it was not asked for. */
+  readonly alignment: readonly AlignmentRecord[] | null
   /** Whether its folder was there already. */
   readonly reused: boolean
 }
@@ -23,7 +26,8 @@ export const runPath = (out: string, { rule, seed }: Pick<RunOptions, 'rule' | '
   join(out, `${rule}-${seed}`)
 
 /**
- * Uses a finished run's folder again; trains a run that is missing or unfinished.
+ * Uses a finished run's folder again; trains a run that is missing or unfinished, or that lacks the alignment asked for:
+ * the weights along a run are not kept, but they come out the same.
  *
  * @throws The reason of the options' signal when it interrupts the run.
  */
@@ -33,14 +37,27 @@ export async function finishedRun(
   onMetrics: (metrics: Metrics) => void
 ): Promise<FinishedRun> {
   const path = runPath(out, options)
-  const reused = await hasFinished(path, runConfig(options))
+  const reused = (await hasFinished(path, runConfig(options))) && (await hasAlignment(path, options))
   if (!reused) {
     const { interrupted } = await trainRun(options, config => RunFolder.restart(path, config), onMetrics)
     if (interrupted !== undefined) throw options.signal?.reason
   }
   const metrics = (await readRunFolder(path))?.metrics ?? []
   const { rule, seed } = options
-  return { rule, seed, path, curve: validationCurve(metrics, path), msPerIteration: speed(metrics), reused }
+  const alignment = options.alignmentEvery === undefined ? null : wanted(await readAlignment(path), options)
+  return { rule, seed, path, curve: validationCurve(metrics, path), msPerIteration: speed(metrics), alignment, reused }
+}
+
+/** Whether the alignment was recorded at every iteration asked for, if it is. */
+async function hasAlignment(path: string, options: RunOptions): Promise<boolean> {
+  const { alignmentEvery, iterations } = options
+  if (alignmentEvery === undefined) return true
+  return wanted(await readAlignment(path), options).length === Math.floor(iterations / alignmentEvery)
+}
+
+/** The records at the iterations asked for, among perhaps more. */
+function wanted(records: readonly AlignmentRecord[], { alignmentEvery = 1 }: RunOptions): AlignmentRecord[] {
+  return records.filter(({ iteration }) => iteration % alignmentEvery === 0)
 }
 
 /** @throws An error for a run of other settings: it is not ours to remove. */

@@ -4,6 +4,7 @@ import type { Comparison, RuleResult } from '../compare/comparison.js'
 import { average, type Point } from '../compare/curve.js'
 import { RULE_STYLES } from '../compare/labels.js'
 import { FONT_FAMILY } from './font.js'
+import { count, LEGEND, type LegendEntry, legendColumn } from './legend.js'
 
 const WIDTH = 760
 const HEIGHT = 400
@@ -71,15 +72,6 @@ function ruleMarks({ rule, runs, published }: RuleResult, iterations: number) {
   ]
 }
 
-interface LegendEntry {
-  readonly text: string
-  readonly stroke: string
-  readonly width?: number
-  readonly dash?: string
-}
-
-const LEGEND = { top: 24, row: 18, column: 340, line: 28, gap: 8 }
-
 const OWN = { text: 'mean ± sd of the seeds that learned', stroke: '#444444' }
 const PUBLISHED = { text: 'published mean (5 runs a rule)', stroke: '#444444', width: 1.5, dash: DASH }
 const STUCK = { text: 'a stuck seed', stroke: '#444444', width: STUCK_WIDTH }
@@ -96,24 +88,12 @@ function legend(comparison: Comparison): string {
     text: `${RULE_STYLES[rule].label}: ${count(runs.length, 'seed')}${stuck > 0 ? `, ${stuck} stuck` : ''}`,
     stroke: RULE_STYLES[rule].colour
   }))
-  return [column(names, MARGIN.left), column(kinds(comparison), MARGIN.left + LEGEND.column)].flat().join('')
+  return [legendColumn(names, MARGIN.left), legendColumn(kinds(comparison), MARGIN.left + LEGEND.column)]
+    .flat()
+    .join('')
 }
 
 /** Room for the longer column: the rules may be more than the kinds of lines. */
 function marginTop(comparison: Comparison): number {
   return LEGEND.top + LEGEND.row * Math.max(comparison.rules.length, kinds(comparison).length)
 }
-
-function column(entries: readonly LegendEntry[], x: number): string[] {
-  return entries.map(({ text, stroke, width = 2.2, dash }, row) => {
-    const y = LEGEND.top + row * LEGEND.row
-    const dashes = dash === undefined ? '' : ` stroke-dasharray="${dash}"`
-    const end = x + LEGEND.line
-    return (
-      `<line x1="${x}" x2="${end}" y1="${y}" y2="${y}" stroke="${stroke}" stroke-width="${width}"${dashes}/>` +
-      `<text x="${end + LEGEND.gap}" y="${y}" dy="0.35em" text-anchor="start">${text}</text>`
-    )
-  })
-}
-
-const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`

@@ -6,6 +6,7 @@ import type { RuleName } from '../rule.js'
 import { RUN_FORMAT, type RunConfig, type RunFolder } from '../run-folder.js'
 import type { Metrics } from '../train.js'
 import { versions } from '../version.js'
+import { alignmentRecord, appendAlignment } from './alignment-record.js'
 import type { BuiltInTask } from './tasks.js'
 
 /** One run: a task, a rule, a seed. */
@@ -18,6 +19,8 @@ export interface RunOptions {
   readonly validateEvery: number
   readonly precision: Precision
   readonly learningRate?: number | undefined
+  /** Iterations between records of the alignment to BPTT; they change nothing of the run. Default: none are made. */
+  readonly alignmentEvery?: number | undefined
   /** Decides nothing but the time it takes. */
   readonly threads?: number | undefined
   /** Interrupts the run. */
@@ -88,6 +91,9 @@ async function trainModel(
     for await (const metrics of training) {
       await folder.append(metrics)
       onMetrics(metrics)
+      if (isDue(metrics, options.alignmentEvery)) {
+        await appendAlignment(folder.path, await alignmentRecord(model, options, metrics.iteration))
+      }
     }
     await folder.finish(model)
     return { path: folder.path, interrupted: undefined }
@@ -97,6 +103,11 @@ async function trainModel(
   } finally {
     await folder.close()
   }
+}
+
+/** Whether the alignment is to be recorded at this turn: at the weights of an iteration that counts. */
+function isDue({ split, iteration }: Metrics, every: number | undefined): boolean {
+  return every !== undefined && split === 'train' && iteration % every === 0
 }
 
 function optimiserOf({ task, learningRate }: RunOptions): Optimiser {

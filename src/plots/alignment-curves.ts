@@ -1,0 +1,80 @@
+import { areaY, axisFy, axisX, axisY, frame, gridY, line, plot, ruleY } from '@observablehq/plot'
+import { parseHTML } from 'linkedom'
+import type { PartAlignment } from '../compare/alignment.js'
+import { averageSeries } from '../compare/curve.js'
+import { groupBy } from '../compare/group-by.js'
+import { RULE_STYLES } from '../compare/labels.js'
+import { FONT_FAMILY } from './font.js'
+import { count, LEGEND, legendColumn } from './legend.js'
+
+const WIDTH = 760
+const PANEL = 170
+const MARGIN = { right: 150, bottom: 52, left: 68 }
+
+/** The cosine to BPTT along training, a panel for each part of the network and a line a rule, as an SVG document. */
+export function alignmentCurves(parts: readonly PartAlignment[], iterations: number): string {
+  const panels = [...new Set(parts.map(({ part }) => part))]
+  const rules = [...groupBy(parts, ({ rule }) => rule)]
+  const marginTop = LEGEND.top + LEGEND.row * rules.length
+  const { document } = parseHTML('<html><body></body></html>')
+  const figure = plot({
+    document,
+    width: WIDTH,
+    height: marginTop + MARGIN.bottom + PANEL * panels.length,
+    marginTop,
+    marginRight: MARGIN.right,
+    marginBottom: MARGIN.bottom,
+    marginLeft: MARGIN.left,
+    style: { fontFamily: `'${FONT_FAMILY}', sans-serif`, fontSize: '14px', background: 'white', color: 'black' },
+    x: { domain: [0, iterations] },
+    y: { domain: [Math.floor(2 * lowest(parts)) / 2, 1] },
+    fy: { domain: panels },
+    marks: [
+      frame({ stroke: '#dddddd' }),
+      gridY({ stroke: '#dddddd', strokeOpacity: 1 }),
+      axisX({ label: 'iteration', labelAnchor: 'center', labelArrow: 'none', fontSize: 14, tickSize: 5 }),
+      axisY({
+        label: 'cosine to the gradient of BPTT',
+        labelOffset: 50,
+        labelAnchor: 'center',
+        labelArrow: 'none',
+        fontSize: 14,
+        tickSize: 5,
+        ticks: 5
+      }),
+      axisFy({ label: null, fontSize: 14 }),
+      ruleY([0], { stroke: '#777777' }),
+      ...parts.flatMap(partMarks)
+    ]
+  })
+  const svg: string = figure.outerHTML
+  const names = rules.map(([rule, [of]]) => ({
+    text: `${RULE_STYLES[rule].label}: mean ± sd of ${count(of?.series.length ?? 0, 'seed')}`,
+    stroke: RULE_STYLES[rule].colour
+  }))
+  return svg
+    .replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ')
+    .replace(/<\/svg>\s*$/, `${legendColumn(names, MARGIN.left).join('')}</svg>\n`)
+}
+
+function partMarks({ rule, part, series }: PartAlignment) {
+  const { colour } = RULE_STYLES[rule]
+  // A seed whose cosine is never defined would leave no iteration that all have.
+  const points = averageSeries(series.filter(({ values }) => values.length > 0)).map(point => ({ ...point, part }))
+  type Of = (typeof points)[number]
+  return [
+    areaY(points, {
+      x: 'iteration',
+      y1: ({ mean, deviation }: Of) => mean - deviation,
+      y2: ({ mean, deviation }: Of) => mean + deviation,
+      fy: 'part',
+      fill: colour,
+      fillOpacity: 0.18,
+      clip: true
+    }),
+    line(points, { x: 'iteration', y: 'mean', fy: 'part', stroke: colour, strokeWidth: 2.2, clip: true })
+  ]
+}
+
+const lowest = (parts: readonly PartAlignment[]) =>
+  Math.min(0, ...parts.flatMap(({ series }) => series.flatMap(({ values }) => values)))

@@ -1,0 +1,29 @@
+/** A line of a legend: a stroke and what it means. */
+export interface LegendEntry {
+  readonly text: string
+  readonly stroke: string
+  readonly width?: number
+  readonly dash?: string
+}
+
+/** Where a legend stands: its first row, the height of a row, and how far apart its columns are. */
+export const LEGEND = { top: 24, row: 18, column: 340 }
+
+const LINE = 28
+const GAP = 8
+
+/** A column of a legend as SVG. */
+export function legendColumn(entries: readonly LegendEntry[], x: number): string[] {
+  return entries.map(({ text, stroke, width = 2.2, dash }, row) => {
+    const y = LEGEND.top + row * LEGEND.row
+    const dashes = dash === undefined ? '' : ` stroke-dasharray="${dash}"`
+    const end = x + LINE
+    return (
+      `<line x1="${x}" x2="${end}" y1="${y}" y2="${y}" stroke="${stroke}" stroke-width="${width}"${dashes}/>` +
+      `<text x="${end + GAP}" y="${y}" dy="0.35em" text-anchor="start">${text}</text>`
+    )
+  })
+}
+
+/** A number of things: `1 seed`, `3 seeds`. */
+export const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`
