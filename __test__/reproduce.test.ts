@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import test from 'ava'
+import { accuracies, resultsTable, span, trainingTime } from '../scripts/lib/reproduce-rows.mjs'
+import { compareArguments, TABLES } from '../scripts/lib/reproduce-tables.mjs'
+import { ruleNames } from '../src/index.js'
+import { builtInTask, TASK_NAMES, type TaskName } from '../src/runs/tasks.js'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** Runs the script with arguments for which it builds nothing. */
+function reproduce(...args: string[]) {
+  const child = spawn(process.execPath, ['scripts/reproduce.mjs', ...args], { cwd: root })
+  return new Promise<{ code: number | null; stdout: string; stderr: string }>(resolve => {
+    let [stdout, stderr] = ['', '']
+    child.stdout.on('data', text => {
+      stdout += text
+    })
+    child.stderr.on('data', text => {
+      stderr += text
+    })
+    child.on('close', code => resolve({ code, stdout, stderr }))
+  })
+}
+
+test('--list names every table, its tasks and its runs', async t => {
+  const { code, stdout } = await reproduce('--list')
+  t.is(code, 0)
+  const lines = stdout.trimEnd().split('\n')
+  t.is(lines.length, TABLES.length)
+  TABLES.forEach(({ name, parts }, i) => {
+    t.true(lines[i]?.startsWith(name))
+    for (const { task } of parts) t.true(lines[i]?.includes(task))
+  })
+  t.regex(lines[0] ?? '', /10 seeds, 110 runs$/)
+})
+
+for (const [what, args, says] of [
+  ['no table', [], /a table is missing/],
+  ['an unknown table', ['juggling'], /there is no table 'juggling'/],
+  ['two tables', ['delayed-xor', 'delayed-match'], /there is no table 'delayed-xor delayed-match'/],
+  ['no seeds', ['delayed-xor', '--seeds', '0'], /--seeds is '0'/],
+  ['an unknown option', ['delayed-xor', '--speed', '9'], /--speed/]
+] as const) {
+  test(`a wrong call, ${what}, names the tables`, async t => {
+    const { code, stdout, stderr } = await reproduce(...args)
+    t.is(code, 2)
+    t.is(stdout, '')
+    t.regex(stderr, says)
+    t.regex(stderr, /^delayed-match /m)
+  })
+}
+
+test('every table has tasks and rules that exist, and its place in the document', t => {
+  const document = readFileSync(new URL('../docs/results.md', import.meta.url), 'utf8')
+  const markers = [...document.matchAll(/<!-- ([\w-]+):begin -->[^]*?<!-- \1:end -->/g)].map(([, name]) => name)
+  t.deepEqual(
+    markers,
+    TABLES.map(({ name }) => name)
+  )
+  for (const { parts } of TABLES) {
+    for (const { task, rules } of parts) {
+      t.true(TASK_NAMES.includes(task as TaskName), task)
+      t.is(builtInTask(task as TaskName).name, task)
+      for (const rule of rules) t.true((ruleNames as readonly string[]).includes(rule), rule)
+      t.is(new Set(rules).size, rules.length)
+    }
+  }
+})
+
+test('the command of a part', t => {
+  const part = { task: 'delayed-xor', rules: ['eprop', 'mdgl'] }
+  t.is(
+    compareArguments(part, { seeds: 5, out: 'o' }).join(' '),
+    'compare delayed-xor --rules eprop,mdgl --seeds 1-5 --out o'
+  )
+  t.is(
+    compareArguments({ ...part, flags: ['--alignment'] }, { seeds: 1, iterations: 2, validateEvery: 2, out: 'o' }).join(
+      ' '
+    ),
+    'compare delayed-xor --rules eprop,mdgl --seeds 1 --iterations 2 --validate-every 2 --alignment --out o'
+  )
+})
+
+const all = { runs: 2, loss: 0.25, deviation: 0.125, accuracy: 0.875 }
+const row = { rule: 'mdgl', all, stuck: 1, medianOfLearned: 0.5, msPerIteration: 30, published: null }
+
+test('a table has the columns that some row has, and times by the runs own clocks', t => {
+  const regression = { task: 'a', iterations: 1000, rules: [{ ...row, all: { ...all, runs: 1, accuracy: null } }] }
+  t.is(
+    resultsTable([regression]),
+    [
+      '| task | rule | seeds | final loss | stuck | median of learned | ms/iteration | training a run |',
+      '| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |',
+      '| a | mdgl | 1 | 0.250 | 1 | 0.500 | 30.0 | 30 s |'
+    ].join('\n')
+  )
+  const tested = { ...row, rule: 'eprop', medianOfLearned: null, test: '0.900', published: all }
+  const lines = resultsTable([regression, { task: 'b', iterations: 4000, rules: [row, tested] }]).split('\n')
+  t.is(
+    lines[0],
+    '| task | rule | seeds | final loss | stuck | median of learned | accuracy | test accuracy | published loss | published accuracy | ms/iteration | training a run |'
+  )
+  t.is(lines[2], '| a | mdgl | 1 | 0.250 | 1 | 0.500 | – | – | – | – | 30.0 | 30 s |')
+  t.is(lines[3], '| b | mdgl | 2 | 0.250 ± 0.125 | 1 | 0.500 | 0.875 | – | – | – | 30.0 | 2.0 min |')
+  t.is(lines[4], '| b | eprop | 2 | 0.250 ± 0.125 | 1 | – | 0.875 | 0.900 | 0.250 ± 0.125 | 0.875 | 30.0 | 2.0 min |')
+  // 30 s and twice two rows of 120 s.
+  t.is(trainingTime([regression, { task: 'b', iterations: 4000, rules: [row, tested] }]), '8.5 min')
+  t.is(span(5_400_000), '1.5 h')
+  t.is(accuracies([0.5]), '0.500')
+  t.is(accuracies([0.5, 0.7]), `0.600 ± ${(0.2 / Math.SQRT2).toFixed(3)}`)
+})

@@ -1,0 +1,87 @@
+// The tables of docs/results.md: tasks, rules and seeds. All else is the task's own default, the number of iterations included.
+
+const COMMON = ['bptt', 'eprop', 'mdgl', 'nl-mdgl', 'mdgl-exact']
+const LADDER = ['mdgl-cell', 'nl-mdgl', 'on-mdgl', 'mdgl-exact', 'hops-2', 'hops-3']
+
+/**
+ * Each: its name, title, what is compared in a sentence, how many seeds, and its parts, one `mdgl compare` each. A part may
+ * have further `flags` for it, and a `test`: the trials of the test set that the final weights are held against.
+ */
+export const TABLES = [
+  {
+    name: 'evidence-accumulation',
+    title: 'Evidence accumulation (Fig. 3C)',
+    about:
+      "The rules of the paper, e-prop with random feedback and the ladder of hops; MDGL with the six types of Fig. 1 too. BPTT, e-prop and MDGL stand beside the curves published with the authors' code.",
+    seeds: 10,
+    parts: [
+      { task: 'evidence-accumulation', rules: ['bptt', 'eprop', 'eprop-random', 'mdgl', ...LADDER] },
+      { task: 'evidence-accumulation-six', rules: ['mdgl'] }
+    ]
+  },
+  {
+    name: 'pattern-generation',
+    title: 'Pattern generation',
+    about: 'Two settings; the loss is the normalised error Σ (y − y*)² / Σ y*², 1 for an output of 0.',
+    seeds: 5,
+    parts: [
+      { task: 'pattern-generation', rules: COMMON },
+      { task: 'pattern-generation-lif400', rules: COMMON }
+    ]
+  },
+  {
+    name: 'delayed-match',
+    title: 'Delayed match to sample',
+    about: 'Two settings.',
+    seeds: 5,
+    parts: [
+      { task: 'delayed-match', rules: COMMON },
+      { task: 'delayed-match-hard', rules: COMMON }
+    ]
+  },
+  {
+    name: 'delayed-xor',
+    title: 'Delayed XOR',
+    about: 'Analogue inputs.',
+    seeds: 5,
+    parts: [{ task: 'delayed-xor', rules: COMMON }]
+  },
+  {
+    name: 'sequential-digits',
+    title: 'Sequential digits',
+    about:
+      'Handwritten digits, row by row. Test accuracy is that of the final weights on all 360 test images, which training and validation never show.',
+    seeds: 5,
+    parts: [{ task: 'sequential-digits', rules: COMMON, test: 360 }]
+  }
+]
+
+/**
+ * The arguments of a part's `mdgl compare`. `validateEvery` is given where the task's own would be after the end.
+ *
+ * @param {{ task: string, rules: string[], flags?: string[] }} part
+ * @param {{ seeds: number, iterations?: number, validateEvery?: number, out: string }} options
+ */
+export function compareArguments({ task, rules, flags = [] }, { seeds, iterations, validateEvery, out }) {
+  return [
+    'compare',
+    task,
+    '--rules',
+    rules.join(','),
+    '--seeds',
+    seeds === 1 ? '1' : `1-${seeds}`,
+    ...(iterations === undefined ? [] : ['--iterations', String(iterations)]),
+    ...(validateEvery === undefined ? [] : ['--validate-every', String(validateEvery)]),
+    ...flags,
+    '--out',
+    out
+  ]
+}
+
+/** What `--list` prints: a line a table. */
+export function listing() {
+  return TABLES.map(({ name, seeds, parts }) => {
+    const runs = parts.reduce((sum, { rules }) => sum + rules.length * seeds, 0)
+    return `${name.padEnd(22)} ${parts.map(({ task }) => task).join(', ')}: ${seeds} seeds, ${runs} runs`
+  }).join('\n')
+}

@@ -1,0 +1,116 @@
+// `npm run reproduce -- TABLE`: makes a table of docs/results.md again. Every run (a rule and a seed) has a folder of its own under
+// runs/reproduce; a finished one is used again, so that a killed command loses one run and the same command goes on.
+// --list prints the tables. --seeds N and --iterations N are for a look, which is printed and not written.
+import { copyFile, mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { circumstances, writeGenerated } from './lib/generated.mjs'
+import { guarded, prepare } from './lib/prepare.mjs'
+import { accuracies, resultsTable, trainingTime } from './lib/reproduce-rows.mjs'
+import { compareArguments, listing, TABLES } from './lib/reproduce-tables.mjs'
+import { ROOT, run } from './lib/run.mjs'
+
+const DOCUMENT = 'docs/results.md'
+
+/** Ends with one line and the exit code of a wrong call. */
+function refuse(message) {
+  console.error(`reproduce: ${message}; the tables:\n${listing()}`)
+  process.exit(2)
+}
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: { list: { type: 'boolean' }, seeds: { type: 'string' }, iterations: { type: 'string' } }
+    })
+  } catch (error) {
+    return refuse(error.message)
+  }
+}
+
+function whole(text, name) {
+  if (text !== undefined && !/^[1-9]\d{0,8}$/.test(text))
+    refuse(`--${name} is '${text}'; it must be a whole number above 0`)
+  return text === undefined ? undefined : Number(text)
+}
+
+/** Runs a part's comparison; gives its results.json, test accuracies included, the picture and the command. */
+async function runPart(part, { seeds, iterations }) {
+  const { builtInTask } = await import('../dist/runs/tasks.js')
+  const task = builtInTask(part.task)
+  const tooShort = iterations !== undefined && iterations < task.validateEvery
+  const out = join('runs', 'reproduce', `${part.task}-${iterations ?? task.iterations}`)
+  const args = compareArguments(part, { seeds, iterations, validateEvery: tooShort ? iterations : undefined, out })
+  const { code } = await run('node', ['dist/cli/main.js', ...args])
+  if (code !== 0) return { code }
+  const results = JSON.parse(await readFile(join(ROOT, out, 'results.json'), 'utf8'))
+  const rules = part.test === undefined ? results.rules : await withTest(results.rules, task, part.test)
+  const picture = join(ROOT, out, 'learning-curves.svg')
+  return { code, results: { ...results, rules }, picture, task: part.task, command: `mdgl ${args.join(' ')}` }
+}
+
+/** Adds the test accuracy of the final weights, the mean over the seeds. */
+async function withTest(rules, task, size) {
+  const { evaluate, makeBatch, Model } = await import('../dist/index.js')
+  const tested = []
+  for (const rule of rules) {
+    const values = []
+    for (const { seed, path } of rule.runs) {
+      const model = await Model.load(join(ROOT, path, 'weights.safetensors'))
+      const batch = await makeBatch(task, { split: 'test', size, seed })
+      const { accuracy } = await evaluate(model, batch, { loss: task.loss, seed })
+      values.push(accuracy)
+      model.dispose()
+    }
+    tested.push({ ...rule, test: accuracies(values) })
+  }
+  return tested
+}
+
+/** The text between the table's markers. */
+function section({ title, about }, parts, pictures) {
+  return [
+    `### ${title}`,
+    about,
+    resultsTable(parts.map(({ results }) => results)),
+    `${circumstances(null)} ${trainingTime(parts.map(({ results }) => results))} of training in all. From:`,
+    `\`\`\`sh\n${parts.map(({ command }) => command).join('\n')}\n\`\`\``,
+    ...pictures.map(({ task, path }) => `![Validation loss of each rule on ${task}](${path})`)
+  ].join('\n\n')
+}
+
+async function copyPictures(parts) {
+  await mkdir(join(ROOT, 'docs/pictures'), { recursive: true })
+  return Promise.all(
+    parts.map(async ({ task, picture }) => {
+      const path = `pictures/results-${task}.svg`
+      await copyFile(picture, join(ROOT, 'docs', path))
+      return { task, path }
+    })
+  )
+}
+
+const { values, positionals } = readArguments()
+const look = { seeds: whole(values.seeds, 'seeds'), iterations: whole(values.iterations, 'iterations') }
+const table = TABLES.find(({ name }) => name === positionals[0])
+if (values.list) {
+  console.log(listing())
+} else if (table === undefined || positionals.length > 1) {
+  refuse(positionals.length === 0 ? 'a table is missing' : `there is no table '${positionals.join(' ')}'`)
+} else {
+  await guarded(async () => {
+    await prepare()
+    const parts = []
+    for (const part of table.parts) {
+      const done = await runPart(part, { seeds: look.seeds ?? table.seeds, iterations: look.iterations })
+      if (done.code !== 0) return done.code
+      parts.push(done)
+    }
+    const whole = look.seeds === undefined && look.iterations === undefined
+    const text = section(table, parts, whole ? await copyPictures(parts) : [])
+    console.log(`\n${text}`)
+    if (whole) writeGenerated(DOCUMENT, table.name, text)
+    return 0
+  })
+}
