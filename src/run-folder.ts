@@ -37,7 +37,7 @@ const CONFIG = 'config.json'
 const METRICS = 'metrics.jsonl'
 const WEIGHTS = 'weights.safetensors'
 const INTERRUPTED = 'weights-interrupted.safetensors'
-/** What a run writes, under its own name or the one it has until it is whole. */
+/** What a run writes, its alignment included, under its own name or the one it has until it is whole. */
 const RUN_FILES =
   /^(?:config\.json|(?:metrics|alignment)\.jsonl|weights(?:-interrupted)?\.safetensors)(?:\.[\da-f-]{36}(?:\.tmp)?)?$/
 

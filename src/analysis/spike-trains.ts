@@ -1,4 +1,4 @@
-import { object, record } from '../check.js'
+import { record } from '../check.js'
 import { toSteps } from '../duration.js'
 import { invalid } from '../error.js'
 import type { Recording, RecordingShape } from '../simulate.js'
@@ -43,7 +43,7 @@ export interface SpikeTrains {
  * @throws {@link MdglError} `'invalid'` for a window that is not allowed or of which no trial has a step.
  */
 export function spikeTrains({ spikes, shape }: SpikeRecording, window: SpikeWindow): SpikeTrains {
-  record(object(window, 'window'), 'window', ['from', 'to'])
+  record(window, 'window', ['from', 'to'])
   const first = toSteps(window.from ?? 0, shape.dt, 'window.from')
   const end = window.to === undefined ? shape.steps : toSteps(window.to, shape.dt, 'window.to')
   const lengths = shape.lengths.map(length => Math.max(0, Math.min(length, end) - first))
@@ -56,7 +56,7 @@ export function spikeTrains({ spikes, shape }: SpikeRecording, window: SpikeWind
   }
   const steps = shape.lengths.map(() => Array.from({ length: shape.neurons }, (): number[] => []))
   for (let i = 0; i < spikes.length; i += 3) {
-    const [trial = 0, step = 0, neuron = 0] = spikes.subarray(i, i + 3)
+    const [trial, step, neuron] = [spikes[i] ?? 0, spikes[i + 1] ?? 0, spikes[i + 2] ?? 0]
     if (step >= first && step < first + (lengths[trial] ?? 0)) steps[trial]?.[neuron]?.push(step)
   }
   return { shape, steps, first, lengths }
