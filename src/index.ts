@@ -9,8 +9,10 @@ export type {
   CellType,
   Channel,
   Connections,
+  Conventions,
   Gain,
   Initialise,
+  InputGain,
   InputPopulation,
   Kernel,
   Names,
@@ -92,6 +94,7 @@ export { type ProfileTrace, type TraceEvent, traceProfile } from './profile-trac
 export type { ProjectionValues } from './projection.js'
 export {
   expandRule,
+  type FeedbackWeights,
   type RandomFeedback,
   type Rule,
   type RuleConstant,

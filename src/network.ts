@@ -3,7 +3,9 @@ import { object, orDefault, record, text } from './check.js'
 import type {
   Channel,
   Connections,
+  Conventions,
   Initialise,
+  InputGain,
   InputPopulation,
   Names,
   NetworkDescription,
@@ -31,6 +33,10 @@ export interface NetworkOptions {
   readonly dt?: number
   /** Seed of connectivity and initial weights: a whole number of at least 0. Default 1. */
   readonly seed?: number
+  /** Whose equations the network follows. Default `'mdgl2021'`. */
+  readonly conventions?: Conventions
+  /** What scales the input of a cell; with conventions `'bellec2020'` only. Default `'one-minus-alpha'`. */
+  readonly inputGain?: InputGain
 }
 
 /** Options of an input population. */
@@ -140,13 +146,14 @@ export type ProjectionName<From extends string, To extends string, Options> = Op
  *   .project('cells', 'choice', { density: 0.1 })
  *   .build();
  * ```
- * @param options - Step and seed.
+ * @param options - Step, seed and conventions.
  * @returns A builder; its methods return a new builder and leave the old one as it was.
- * @throws {@link MdglError} `'invalid'` for a step that is not above 0, a seed that is not a whole number or an unknown option.
+ * @throws {@link MdglError} `'invalid'` for a step that is not above 0, a seed that is not a whole number, unknown conventions, an
+ * input gain without the conventions that know one, or an unknown option.
  */
 export function network(options: NetworkOptions = {}): NetworkBuilder<NoNames> {
-  record(options, 'options', ['dt', 'seed'])
-  return new NetworkBuilder(emptyDraft(orDefault(options.dt, 1), orDefault(options.seed, 1)))
+  record(options, 'options', ['dt', 'seed', 'conventions', 'inputGain'])
+  return new NetworkBuilder(emptyDraft(options))
 }
 
 /**

@@ -15,7 +15,7 @@ pub(crate) struct Stepped<L> {
     pub psi: L,
     /// α v_t − thr z_t.
     pub membrane: L,
-    /// b_t+1 = ρ b_t + (1 − ρ) z_t (unchanged for LIF).
+    /// b_t+1 = ρ b_t + (1 − ρ) z_t, or + z_t (unchanged for LIF).
     pub adaptation: L,
 }
 
@@ -26,10 +26,14 @@ pub(crate) struct Constants<L> {
     pub rho: L,
     pub jump: L,
     pub threshold: L,
+    /// thr in the eligibility trace; 0 where that has no reset.
+    pub reset: L,
     pub beta: L,
     pub slope: L,
     /// Whether any lane adapts.
     pub adaptive: bool,
+    /// Whether v = A is a spike; the same for all neurons of a network.
+    pub inclusive: bool,
 }
 
 impl<L: Lanes> Constants<L> {
@@ -41,9 +45,11 @@ impl<L: Lanes> Constants<L> {
             rho: L::splat(cell.rho),
             jump: L::splat(cell.jump),
             threshold: L::splat(cell.threshold),
+            reset: L::splat(cell.reset),
             beta: L::splat(cell.beta),
             slope: L::splat(cell.slope),
             adaptive: cell.adaptive,
+            inclusive: cell.inclusive,
         }
     }
 }
@@ -53,7 +59,8 @@ impl<L: Lanes> Constants<L> {
 pub(crate) fn step<L: Lanes>(cell: Constants<L>, v: L, b: L, blocked: Mask) -> Stepped<L> {
     let threshold = cell.threshold;
     let effective = if cell.adaptive { cell.beta.mul_add(b, threshold) } else { threshold };
-    let spikes = v.gt(effective) & !blocked;
+    let above = if cell.inclusive { !effective.gt(v) } else { v.gt(effective) };
+    let spikes = above & !blocked;
     let near = threshold.sub(v.sub(effective).abs()).max(L::splat(L::Scalar::ZERO));
     let decayed = v.mul(cell.alpha);
     Stepped {

@@ -137,9 +137,15 @@ pub struct Case<F: Real> {
 
 impl<F: Real> Case<F> {
     pub fn new(spec: &Spec) -> Self {
-        let network = Network::new(serde_json::from_value(description(spec)).unwrap()).unwrap();
-        let mut model = Model::new(Arc::new(network)).unwrap();
-        model.set_bias("out", &spec.bias).unwrap();
+        let mut case = Self::unbiased(spec, description(spec));
+        case.model.set_bias("out", &spec.bias).unwrap();
+        case
+    }
+
+    /// With a description of its own, and the bias as it starts.
+    pub fn unbiased(spec: &Spec, description: serde_json::Value) -> Self {
+        let network = Network::new(serde_json::from_value(description).unwrap()).unwrap();
+        let model = Model::new(Arc::new(network)).unwrap();
         let mut events = Vec::new();
         for (trial, rows) in spec.inputs.iter().enumerate() {
             for (step, row) in rows.iter().enumerate() {
@@ -233,7 +239,7 @@ fn largest_relative(found: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
     found.iter().zip(expected).map(error).fold(0.0, f64::max)
 }
 
-fn description(spec: &Spec) -> serde_json::Value {
+pub fn description(spec: &Spec) -> serde_json::Value {
     let tau = |decays: &[f64]| decays.iter().map(|d| -1.0 / d.ln()).collect::<Vec<_>>();
     let kinds = spec.types.iter().max().unwrap() + 2;
     let members = |t: usize| (0..spec.n_rec).filter(|&p| spec.types[p] == t).collect::<Vec<_>>();
