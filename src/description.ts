@@ -204,6 +204,28 @@ export type Conventions = 'mdgl2021' | 'bellec2020'
  */
 export type InputGain = 'one-minus-alpha' | 'one'
 
+/**
+ * ψ, what stands for ∂z/∂v in every gradient, over x = |v − A|/thr, the distance to threshold; 0 while refractory:
+ *
+ * | shape | ψ | steepness k | source |
+ * |---|---|---|---|
+ * | `'triangular'` | (γ/thr) max(0, 1 − x) | none | Bellec et al. 2018, Liu et al. 2021 |
+ * | `'exponential'` | (γ/thr) exp(−k x) | 2 (ours) | Shrestha & Orchard 2018 |
+ * | `'fast-sigmoid'` | (γ/thr)/(1 + k x)² | 10 | SuperSpike: Zenke & Ganguli 2018 |
+ * | `'arctangent'` | (γ/thr)/(1 + (π k x/2)²) | 2 | Fang et al. 2021 |
+ *
+ * Only the triangle is 0 for most cells most of the time, which the engine skips: the others cost more. γ is the population's
+ * `dampening`.
+ */
+export interface PseudoDerivative {
+  readonly shape: PseudoDerivativeShape
+  /** k, above 0. None with `'triangular'`. */
+  readonly steepness?: number
+}
+
+/** How ψ falls with the distance to threshold: see {@link PseudoDerivative}. */
+export type PseudoDerivativeShape = 'triangular' | 'exponential' | 'fast-sigmoid' | 'arctangent'
+
 /** What a network is, without its weights: plain JSON, schema `mdgl-network/1`. Times in ms. */
 export interface NetworkDescription<N extends Names = Names> {
   /** The schema's name and version. */
@@ -216,6 +238,8 @@ export interface NetworkDescription<N extends Names = Names> {
   readonly conventions?: Conventions
   /** What scales the input of a cell; with conventions `'bellec2020'` only. Default `'one-minus-alpha'`. */
   readonly inputGain?: InputGain
+  /** The pseudo-derivative of its cells; a shape alone has its own steepness. Default `'triangular'`, which is not written out. */
+  readonly pseudoDerivative?: PseudoDerivative | PseudoDerivativeShape
   /** Input populations. */
   readonly inputs?: readonly InputPopulation<N['input']>[]
   /** Recurrent populations. */

@@ -21,6 +21,8 @@ export type {
   Parameter,
   Population,
   Projection,
+  PseudoDerivative,
+  PseudoDerivativeShape,
   Reach,
   Readout,
   Sign

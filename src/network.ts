@@ -10,6 +10,8 @@ import type {
   Names,
   NetworkDescription,
   Population,
+  PseudoDerivative,
+  PseudoDerivativeShape,
   Readout
 } from './description.js'
 import { invalid } from './error.js'
@@ -37,6 +39,8 @@ export interface NetworkOptions {
   readonly conventions?: Conventions
   /** What scales the input of a cell; with conventions `'bellec2020'` only. Default `'one-minus-alpha'`. */
   readonly inputGain?: InputGain
+  /** The pseudo-derivative of its cells; a shape alone has its own steepness. Default `'triangular'`. */
+  readonly pseudoDerivative?: PseudoDerivative | PseudoDerivativeShape
 }
 
 /** Options of an input population. */
@@ -146,13 +150,14 @@ export type ProjectionName<From extends string, To extends string, Options> = Op
  *   .project('cells', 'choice', { density: 0.1 })
  *   .build();
  * ```
- * @param options - Step, seed and conventions.
+ * @param options - Step, seed, conventions and pseudo-derivative.
  * @returns A builder; its methods return a new builder and leave the old one as it was.
  * @throws {@link MdglError} `'invalid'` for a step that is not above 0, a seed that is not a whole number, unknown conventions, an
- * input gain without the conventions that know one, or an unknown option.
+ * input gain without the conventions that know one, a pseudo-derivative of unknown shape or a steepness that is not above 0, or an
+ * unknown option.
  */
 export function network(options: NetworkOptions = {}): NetworkBuilder<NoNames> {
-  record(options, 'options', ['dt', 'seed', 'conventions', 'inputGain'])
+  record(options, 'options', ['dt', 'seed', 'conventions', 'inputGain', 'pseudoDerivative'])
   return new NetworkBuilder(emptyDraft(options))
 }
 

@@ -24,6 +24,7 @@ import type {
   Parameter,
   Population,
   Projection,
+  PseudoDerivative,
   Readout,
   Sign
 } from './description.js'
@@ -41,6 +42,7 @@ export interface Draft {
   readonly seed: number
   readonly conventions?: 'bellec2020'
   readonly inputGain?: InputGain
+  readonly pseudoDerivative?: PseudoDerivative
   readonly inputs: readonly InputPopulation[]
   readonly populations: readonly Population[]
   readonly readouts: readonly Readout[]
@@ -50,12 +52,15 @@ export interface Draft {
 }
 
 /** A description without parts. */
-export function emptyDraft(given: Pick<NetworkDescription, 'dt' | 'seed' | 'conventions' | 'inputGain'>): Draft {
+export function emptyDraft(
+  given: Pick<NetworkDescription, 'dt' | 'seed' | 'conventions' | 'inputGain' | 'pseudoDerivative'>
+): Draft {
   return {
     schema: 'mdgl-network/1',
     dt: positive(orDefault(given.dt, 1), 'dt'),
     seed: wholeNumber(orDefault(given.seed, 1), 'seed'),
     ...conventions(given),
+    ...pseudoDerivative(given.pseudoDerivative),
     inputs: [],
     populations: [],
     readouts: [],
@@ -72,6 +77,21 @@ function conventions(given: Pick<NetworkDescription, 'conventions' | 'inputGain'
   }
   if (given.inputGain === undefined) return {}
   throw invalid('inputGain', given.inputGain, "nothing without conventions 'bellec2020'")
+}
+
+/** The triangle leaves no mark. */
+function pseudoDerivative(given: NetworkDescription['pseudoDerivative']): { pseudoDerivative?: PseudoDerivative } {
+  const path = 'pseudoDerivative'
+  if (given === undefined) return {}
+  const named = typeof given === 'string' ? { shape: given } : given
+  record(named, path, ['shape', 'steepness'])
+  const shapes = ['triangular', 'exponential', 'fast-sigmoid', 'arctangent'] as const
+  const shape = oneOf(named.shape, typeof given === 'string' ? path : `${path}.shape`, shapes)
+  if (named.steepness === undefined) return shape === 'triangular' ? {} : { pseudoDerivative: { shape } }
+  if (shape !== 'triangular') {
+    return { pseudoDerivative: { shape, steepness: positive(named.steepness, `${path}.steepness`) } }
+  }
+  throw invalid(`${path}.steepness`, named.steepness, "nothing with shape 'triangular'")
 }
 
 /** Adds an input population. */
@@ -210,6 +230,7 @@ export function normalise(given: NetworkDescription): NetworkDescription {
     'seed',
     'conventions',
     'inputGain',
+    'pseudoDerivative',
     'inputs',
     'populations',
     'readouts',

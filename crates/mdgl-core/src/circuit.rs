@@ -1,7 +1,7 @@
 //! A network with the weights of the moment, laid out for the kernels.
 
 use crate::chunks::Chunks;
-use crate::description::Conventions;
+use crate::description::{Conventions, Shape};
 use crate::lanes::Mask;
 use crate::model::Model;
 use crate::network::{Network, Stage};
@@ -81,8 +81,11 @@ pub(crate) struct Cell<F> {
     /// thr in the eligibility trace; 0 where that has no reset.
     pub reset: F,
     pub beta: F,
-    /// γ / thr²: how ψ falls with distance.
+    /// γ/thr², how ψ falls with distance; γ/thr for other shapes than the triangle.
     pub slope: F,
+    /// k/thr (for the arctangent πk/2thr); 0 for the triangle.
+    pub steepness: F,
+    pub shape: Shape,
     pub adaptive: bool,
     /// Whether v = A is a spike.
     pub inclusive: bool,
@@ -165,7 +168,15 @@ impl<F: Real> Circuit<F> {
     }
 }
 
+fn slope(neuron: &crate::network::Neuron, shape: Shape) -> f64 {
+    match shape {
+        Shape::Triangular => neuron.dampening / (neuron.threshold * neuron.threshold),
+        _ => neuron.dampening / neuron.threshold,
+    }
+}
+
 fn cells<F: Real>(network: &Network) -> Vec<Cell<F>> {
+    let shape = network.pseudo_derivative();
     let inclusive = network.conventions() == Conventions::Bellec2020;
     let cell = |n: &crate::network::Neuron| Cell {
         alpha: F::from_f64(n.alpha),
@@ -174,7 +185,12 @@ fn cells<F: Real>(network: &Network) -> Vec<Cell<F>> {
         threshold: F::from_f64(n.threshold),
         reset: F::from_f64(n.reset),
         beta: F::from_f64(n.beta),
-        slope: F::from_f64(n.dampening / (n.threshold * n.threshold)),
+        slope: F::from_f64(slope(n, shape)),
+        steepness: F::from_f64(match shape {
+            Shape::Arctangent => std::f64::consts::FRAC_PI_2 * n.steepness / n.threshold,
+            _ => n.steepness / n.threshold,
+        }),
+        shape,
         adaptive: n.beta != 0.0,
         inclusive,
     };

@@ -25,6 +25,9 @@ pub struct NetworkDescription {
     /// What scales the input of a cell; with [`Conventions::Bellec2020`] only. `None`: 1 − α.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_gain: Option<InputGain>,
+    /// How the pseudo-derivative falls with the distance to threshold.
+    #[serde(default, skip_serializing_if = "PseudoDerivative::is_usual")]
+    pub pseudo_derivative: PseudoDerivative,
     /// Input populations.
     #[serde(default)]
     pub inputs: Vec<InputPopulation>,
@@ -82,6 +85,49 @@ pub enum InputGain {
     OneMinusAlpha,
     /// 1.
     One,
+}
+
+/// ψ = (γ/thr) h(x), x = |v − A|/thr, what stands for ∂z/∂v in every gradient; 0 while refractory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PseudoDerivative {
+    /// h.
+    pub shape: Shape,
+    /// k; `None`: the shape's own. None for the triangle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steepness: Option<f64>,
+}
+
+impl PseudoDerivative {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How ψ falls with x, the distance to threshold in thresholds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// max(0, 1 − x) (Bellec et al. 2018, Liu et al. 2021).
+    #[default]
+    Triangular,
+    /// exp(−k x) (Shrestha & Orchard 2018); k = 2, ours.
+    Exponential,
+    /// 1/(1 + k x)² (SuperSpike: Zenke & Ganguli 2018); k = 10.
+    FastSigmoid,
+    /// 1/(1 + (π k x/2)²) (Fang et al. 2021); k = 2.
+    Arctangent,
+}
+
+impl Shape {
+    /// k where none is given; `None` for the triangle, which has none.
+    pub(crate) fn usual_steepness(self) -> Option<f64> {
+        match self {
+            Self::Triangular => None,
+            Self::Exponential | Self::Arctangent => Some(2.0),
+            Self::FastSigmoid => Some(10.0),
+        }
+    }
 }
 
 /// A population of input units.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::channels::Table;
 use crate::description::{
     Connections, Conventions, Initialise, InputGain, NamedSign, NetworkDescription, NeuronModel, Parameter,
-    Population, Projection, SCHEMA, Sign,
+    Population, Projection, PseudoDerivative, SCHEMA, Shape, Sign,
 };
 use crate::error::{Error, Result, invalid};
 use crate::random::{CounterRng, Stream};
@@ -48,6 +48,8 @@ pub(crate) struct Neuron {
     pub jump: f64,
     /// What the reset weighs in the eligibility trace: thr, or 0.
     pub reset: f64,
+    /// k of the pseudo-derivative; 0 for the triangle.
+    pub steepness: f64,
 }
 
 /// Constants of one readout unit.
@@ -211,6 +213,10 @@ impl Network {
     /// Step in ms.
     pub fn dt(&self) -> f64 {
         self.description.dt
+    }
+    /// How ψ falls with the distance to threshold.
+    pub fn pseudo_derivative(&self) -> Shape {
+        self.description.pseudo_derivative.shape
     }
     /// Whose equations it follows.
     pub fn conventions(&self) -> Conventions {
@@ -424,6 +430,7 @@ fn neuron(d: &NetworkDescription, p: &Population, unit: usize) -> Result<Neuron>
         gain: 1.0 - alpha,
         jump: 1.0 - rho,
         reset: threshold,
+        steepness: steepness(d.pseudo_derivative)?,
     };
     Ok(match d.conventions {
         Conventions::Mdgl2021 => usual,
@@ -435,6 +442,17 @@ fn neuron(d: &NetworkDescription, p: &Population, unit: usize) -> Result<Neuron>
             ..usual
         },
     })
+}
+
+/// k, or 0 where the shape has none.
+fn steepness(pseudo: PseudoDerivative) -> Result<f64> {
+    const PATH: &str = "pseudoDerivative.steepness";
+    match (pseudo.shape.usual_steepness(), pseudo.steepness) {
+        (None, None) => Ok(0.0),
+        (None, Some(given)) => Err(invalid(PATH, given, "nothing with shape 'triangular'")),
+        (Some(_), Some(given)) => positive(PATH, given).map(|()| given),
+        (Some(usual), None) => Ok(usual),
+    }
 }
 
 fn readouts(d: &NetworkDescription) -> Result<(Vec<Output>, Vec<ReadoutSlot>)> {

@@ -7,5 +7,6 @@ mod forward;
 mod forward_draws;
 mod hops_and_feedback;
 mod laws;
+mod pseudo_derivatives;
 mod single;
 mod training;

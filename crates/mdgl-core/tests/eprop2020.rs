@@ -285,7 +285,8 @@ fn same_on_every_path<F: Real>(spec: &Spec, gain: &str, seed: u64) -> Result<(),
             for layout in [Layout::Trials, Layout::Neurons] {
                 let workers = Workers::with_instructions(1 + i % 2, set).unwrap().with_layout(layout);
                 let workers = if i == 1 { workers.with_segment(16).unwrap() } else { workers };
-                let found = gradients(&case.model, case.assignment(), &rule, None, &workers, &cancel).unwrap();
+                let found =
+                    gradients(&case.model, case.assignment(), &rule, None, &workers, &cancel).unwrap();
                 let first = first.get_or_insert_with(|| found.clone());
                 prop_assert!(*first == found, "{} {layout:?}", set.name());
             }
@@ -448,7 +449,8 @@ fn descriptions_that_do_not_fit_the_conventions_are_refused() {
 fn the_usual_conventions_leave_no_mark_in_a_description() {
     let (spec, _) = small();
     let plain = description(&spec);
-    let read = |value: &Value| serde_json::from_value::<mdgl_core::NetworkDescription>(value.clone()).unwrap();
+    let read =
+        |value: &Value| serde_json::from_value::<mdgl_core::NetworkDescription>(value.clone()).unwrap();
     let mut named = plain.clone();
     named["conventions"] = json!("mdgl2021");
     assert_eq!(read(&plain), read(&named));

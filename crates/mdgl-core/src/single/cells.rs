@@ -1,6 +1,7 @@
 //! Constants of the neurons, sixteen side by side.
 
 use crate::circuit::{Cell, Circuit};
+use crate::description::Shape;
 use crate::lanes::{Block, LANES, Lanes};
 use crate::neuron::Constants;
 use crate::real::Real;
@@ -16,6 +17,8 @@ struct Sixteen<F: Real> {
     reset: Block<F>,
     beta: Block<F>,
     slope: Block<F>,
+    steepness: Block<F>,
+    shape: Shape,
     adaptive: bool,
     inclusive: bool,
 }
@@ -47,6 +50,8 @@ impl<F: Real> Cells<F> {
             reset: L::load(&cells.reset),
             beta: L::load(&cells.beta),
             slope: L::load(&cells.slope),
+            steepness: L::load(&cells.steepness),
+            shape: cells.shape,
             adaptive: cells.adaptive,
             inclusive: cells.inclusive,
         }
@@ -70,6 +75,8 @@ fn sixteen<F: Real>(cells: &[Cell<F>]) -> Sixteen<F> {
         reset: lanes(|c| c.reset),
         beta: lanes(|c| c.beta),
         slope: lanes(|c| c.slope),
+        steepness: lanes(|c| c.steepness),
+        shape: cells[0].shape,
         adaptive: cells.iter().any(|c| c.adaptive),
         inclusive: cells.iter().any(|c| c.inclusive),
     }

@@ -10,7 +10,7 @@ use mdgl_core::{
     Assignment, Batch, CounterRng, DrawKey, Event, Gradients, Input, Instructions, Model, Network, Objective,
     Real, Rule, Targets, Workers, gradients,
 };
-use oracle::{Grad, Loss, Spec, Table};
+use oracle::{Grad, Loss, Pseudo, Spec, Table};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::json;
@@ -86,6 +86,7 @@ impl Shape {
             thr,
             beta,
             gamma,
+            pseudo: Pseudo::Triangular,
             n_ref,
             kappa: 0.8 + 0.15 * rng.uniform(),
             w_in,
@@ -247,6 +248,7 @@ pub fn description(spec: &Spec) -> serde_json::Value {
         |t| json!({"name": format!("t{t}"), "members": [{"population": "rec", "units": members(t)}]});
     json!({
         "schema": "mdgl-network/1",
+        "pseudoDerivative": pseudo(spec.pseudo),
         "inputs": [{"name": "in", "size": spec.n_in}],
         "populations": [{
             "name": "rec", "size": spec.n_rec, "model": "alif", "membraneTimeConstant": tau(&spec.alpha),
@@ -261,6 +263,15 @@ pub fn description(spec: &Spec) -> serde_json::Value {
             {"from": "rec", "to": "out", "connections": connections(&spec.w_out)}
         ]
     })
+}
+
+fn pseudo(pseudo: Pseudo) -> serde_json::Value {
+    match pseudo {
+        Pseudo::Triangular => json!({"shape": "triangular"}),
+        Pseudo::Exponential(k) => json!({"shape": "exponential", "steepness": k}),
+        Pseudo::FastSigmoid(k) => json!({"shape": "fast-sigmoid", "steepness": k}),
+        Pseudo::Arctangent(k) => json!({"shape": "arctangent", "steepness": k}),
+    }
 }
 
 fn connections(weights: &Table) -> serde_json::Value {
