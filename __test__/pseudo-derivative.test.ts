@@ -37,13 +37,13 @@ for (const [given, h] of cases) {
       inputs: { in: { analogue: Float64Array.of(1) } },
       targets: Float64Array.of(1)
     }
-    const { weights } = await gradients(model, batch, { rule: rules.eprop, loss: { kind: 'squared-error' } })
+    const { projections } = await gradients(model, batch, rules.eprop, { loss: { kind: 'squared-error' } })
     const decay = Math.exp(-1 / 20)
     const v = (1 - decay) * WEIGHT
     const ψ = (DAMPENING / THRESHOLD) * h(Math.abs(v - THRESHOLD) / THRESHOLD)
     // No spike: the readout is 0, the error −1, and the cell hears it through a weight of 1.
     const expected = (1 - decay) * ψ * -(1 - decay)
-    const found = weights['in->cell'].values[0] ?? Number.NaN
+    const found = projections['in->cell'].values[0] ?? Number.NaN
     t.true(Math.abs(found / expected - 1) < 1e-12, `${found} ${expected}`)
   })
 }
