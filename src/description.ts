@@ -54,7 +54,7 @@ export interface InputPopulation<Name extends string = string> {
  * With α = exp(−dt/τ_m), ρ = exp(−dt/τ_a):
  * v_t = α v_t−1 + (1−α) I_t − thr z_t−1, b_t = ρ b_t−1 + (1−ρ) z_t−1, and a spike z_t = 1 where
  * v_t > thr + β b_t outside the refractory period. Its pseudo-derivative is (γ/thr) max(0, 1 − |v − A|/thr).
- * Source: Liu et al. 2021; Bellec et al. 2020.
+ * Source: Liu et al. 2021; Bellec et al. 2020. {@link Conventions} says what is otherwise with `'bellec2020'`.
  */
 export interface Population<Name extends string = string> {
   /** Unique among inputs, populations and readouts. */
@@ -69,7 +69,7 @@ export interface Population<Name extends string = string> {
   readonly membraneTimeConstant?: Parameter
   /** thr, dimensionless. Default 0.01. */
   readonly threshold?: Parameter
-  /** In ms, rounded to whole steps. Default 5. */
+  /** In ms, rounded to whole steps; n steps block n, with conventions `'bellec2020'` n − 1. Default 5. */
   readonly refractoryPeriod?: Parameter
   /** γ. Default 0.3. */
   readonly dampening?: Parameter
@@ -87,7 +87,7 @@ export interface Readout<Name extends string = string> {
   readonly size: number
   /** τ_out in ms. Default 20. */
   readonly timeConstant?: number
-  /** Whether the units have a plastic bias, which starts at 0. Default true. */
+  /** Whether the units have a plastic bias, which starts at 0. Default true; with conventions `'bellec2020'` always false. */
   readonly bias?: boolean
 }
 
@@ -175,6 +175,57 @@ export interface Channel<TypeName extends string = string> {
   readonly kernel: Kernel
 }
 
+/**
+ * Whose equations a network follows: `'mdgl2021'` (Liu et al. 2021), or `'bellec2020'`, e-prop as published by Bellec et
+ * al. 2020 and as NEST's `eprop_*_bsshslm_2020` models have it. Where the second differs:
+ *
+ * | | `'mdgl2021'` | `'bellec2020'` |
+ * |---|---|---|
+ * | input of a cell | (1−α) I_t | g I_t, see {@link InputGain} |
+ * | adaptation | b_t = ρ b_t−1 + (1−ρ) z_t−1 | b_t = ρ b_t−1 + z_t−1 |
+ * | spike | v_t > thr + β b_t | v_t ≥ thr + β b_t |
+ * | refractory period of n steps | blocks n steps | blocks n − 1 steps |
+ * | eligibility trace, εv | (α − thr ψ_t−1) εv_t−1 + thr β ψ_t−1 εa_t−1 + (1−α) z_q,t−1 | α εv_t−1 + g z_q,t−1 |
+ * | εa | (1−ρ) ψ_t−1 εv_t−1 + (ρ − (1−ρ) β ψ_t−1) εa_t−1 | ρ εa_t−1 + ψ_t−1 (εv_t−1 − β εa_t−1) |
+ * | regulariser, added to L_p,t | c (f_p − f0)/(T·B), f_p over the batch | c (f_p,b − f0)/(T·B·w), f_p,b of the trial itself |
+ * | its loss | ½ c Σ_p (f_p − f0)² | ½ c Σ_p (f_p,b − f0)²/w, the mean over trials |
+ * | bias of a readout | as asked for | none |
+ *
+ * B is the number of trials, T a trial's steps, f a rate a step, w the window of a cross-entropy in steps and otherwise 1 (the
+ * published classification divides its whole gradient by it). With `'bellec2020'` a rule must have the estimator `'backward'`, no
+ * hops and the readout filter `'exact'`; the loss is `'squared-error'` or `'cross-entropy'`, with a regulariser a single one. The
+ * published feedback is a fixed random matrix: {@link FeedbackWeights} or {@link RandomFeedback}.
+ */
+export type Conventions = 'mdgl2021' | 'bellec2020'
+
+/**
+ * g, what scales the input of a cell with conventions `'bellec2020'`: 1 − α (the published regression), or 1 (the published
+ * classification).
+ */
+export type InputGain = 'one-minus-alpha' | 'one'
+
+/**
+ * ψ, what stands for ∂z/∂v in every gradient, over x = |v − A|/thr, the distance to threshold; 0 while refractory:
+ *
+ * | shape | ψ | steepness k | source |
+ * |---|---|---|---|
+ * | `'triangular'` | (γ/thr) max(0, 1 − x) | none | Bellec et al. 2018, Liu et al. 2021 |
+ * | `'exponential'` | (γ/thr) exp(−k x) | 2 (ours) | Shrestha & Orchard 2018 |
+ * | `'fast-sigmoid'` | (γ/thr)/(1 + k x)² | 10 | SuperSpike: Zenke & Ganguli 2018 |
+ * | `'arctangent'` | (γ/thr)/(1 + (π k x/2)²) | 2 | Fang et al. 2021 |
+ *
+ * Only the triangle is 0 for most cells most of the time, which the engine skips: the others cost more. γ is the population's
+ * `dampening`.
+ */
+export interface PseudoDerivative {
+  readonly shape: PseudoDerivativeShape
+  /** k, above 0. None with `'triangular'`. */
+  readonly steepness?: number
+}
+
+/** How ψ falls with the distance to threshold: see {@link PseudoDerivative}. */
+export type PseudoDerivativeShape = 'triangular' | 'exponential' | 'fast-sigmoid' | 'arctangent'
+
 /** What a network is, without its weights: plain JSON, schema `mdgl-network/1`. Times in ms. */
 export interface NetworkDescription<N extends Names = Names> {
   /** The schema's name and version. */
@@ -183,6 +234,12 @@ export interface NetworkDescription<N extends Names = Names> {
   readonly dt?: number
   /** Seed of connectivity and initial weights. Default 1. */
   readonly seed?: number
+  /** Whose equations the network follows. Default `'mdgl2021'`, which is not written out. */
+  readonly conventions?: Conventions
+  /** What scales the input of a cell; with conventions `'bellec2020'` only. Default `'one-minus-alpha'`. */
+  readonly inputGain?: InputGain
+  /** The pseudo-derivative of its cells; a shape alone has its own steepness. Default `'triangular'`, which is not written out. */
+  readonly pseudoDerivative?: PseudoDerivative | PseudoDerivativeShape
   /** Input populations. */
   readonly inputs?: readonly InputPopulation<N['input']>[]
   /** Recurrent populations. */

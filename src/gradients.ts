@@ -1,4 +1,5 @@
 import type { Batch, DrawKey } from './batch.js'
+import { expandRuleFor } from './conventions.js'
 import type { NetworkDescription } from './description.js'
 import {
   drawKey,
@@ -12,7 +13,7 @@ import { type InputNames, type Model, nativeModel, type ProjectionNames, type Re
 import { askCustomLosses, makeObjective, type Objective } from './objective.js'
 import type { Precision, Values } from './precision.js'
 import { ProjectionValues } from './projection.js'
-import { expandRule, type Rule, type RuleName } from './rule.js'
+import type { Rule, RuleName } from './rule.js'
 import { checkOptions, type RunOptions, type Session, withSession } from './session.js'
 
 /** Options of {@link gradients}. */
@@ -64,7 +65,11 @@ export async function keyedGradients<D extends NetworkDescription, P extends Pre
 ): Promise<Gradients<D, P>> {
   const objective = makeObjective(options.loss, options.regulariser, model.description)
   const packed = packBatch(batch, model.description, objective, key)
-  const plan = { objective: objective.json, rule: JSON.stringify(expandRule(rule)), training: false }
+  const plan = {
+    objective: objective.json,
+    rule: JSON.stringify(expandRuleFor(model.description, rule)),
+    training: false
+  }
   return await withSession(model, plan, options, async session => {
     const result = await compute(session, objective, packed)
     const bias = Object.fromEntries(result.bias.map(({ name, values }) => [name, values]))

@@ -21,8 +21,10 @@ export type {
   CellType,
   Channel,
   Connections,
+  Conventions,
   Gain,
   Initialise,
+  InputGain,
   InputPopulation,
   Kernel,
   Names,
@@ -31,6 +33,8 @@ export type {
   Parameter,
   Population,
   Projection,
+  PseudoDerivative,
+  PseudoDerivativeShape,
   Reach,
   Readout,
   Sign
@@ -104,6 +108,7 @@ export { type ProfileTrace, type TraceEvent, traceProfile } from './profile-trac
 export type { ProjectionValues } from './projection.js'
 export {
   expandRule,
+  type FeedbackWeights,
   type RandomFeedback,
   type Rule,
   type RuleConstant,

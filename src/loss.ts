@@ -56,7 +56,10 @@ export type Loss = CrossEntropy | SquaredError | CustomLoss
 /** A loss for the only readout, or one for each of several. */
 export type Losses = Loss | { readonly [readout: string]: Loss }
 
-/** ½ c Σ_p (f_p − f0)², f_p the mean rate of neuron p over trials and steps (per step). */
+/**
+ * ½ c Σ_p (f_p − f0)², f_p the mean rate of neuron p over trials and steps (per step); with conventions `'bellec2020'` of each
+ * trial by itself, see {@link Conventions}.
+ */
 export interface Regulariser {
   /** c. */
   readonly strength: number

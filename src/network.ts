@@ -3,11 +3,15 @@ import { object, orDefault, record, text } from './check.js'
 import type {
   Channel,
   Connections,
+  Conventions,
   Initialise,
+  InputGain,
   InputPopulation,
   Names,
   NetworkDescription,
   Population,
+  PseudoDerivative,
+  PseudoDerivativeShape,
   Readout
 } from './description.js'
 import { invalid } from './error.js'
@@ -31,6 +35,12 @@ export interface NetworkOptions {
   readonly dt?: number
   /** Seed of connectivity and initial weights: a whole number of at least 0. Default 1. */
   readonly seed?: number
+  /** Whose equations the network follows. Default `'mdgl2021'`. */
+  readonly conventions?: Conventions
+  /** What scales the input of a cell; with conventions `'bellec2020'` only. Default `'one-minus-alpha'`. */
+  readonly inputGain?: InputGain
+  /** The pseudo-derivative of its cells; a shape alone has its own steepness. Default `'triangular'`. */
+  readonly pseudoDerivative?: PseudoDerivative | PseudoDerivativeShape
 }
 
 /** Options of an input population. */
@@ -140,13 +150,15 @@ export type ProjectionName<From extends string, To extends string, Options> = Op
  *   .project('cells', 'choice', { density: 0.1 })
  *   .build();
  * ```
- * @param options - Step and seed.
+ * @param options - Step, seed, conventions and pseudo-derivative.
  * @returns A builder; its methods return a new builder and leave the old one as it was.
- * @throws {@link MdglError} `'invalid'` for a step that is not above 0, a seed that is not a whole number or an unknown option.
+ * @throws {@link MdglError} `'invalid'` for a step that is not above 0, a seed that is not a whole number, unknown conventions, an
+ * input gain without the conventions that know one, a pseudo-derivative of unknown shape or a steepness that is not above 0, or an
+ * unknown option.
  */
 export function network(options: NetworkOptions = {}): NetworkBuilder<NoNames> {
-  record(options, 'options', ['dt', 'seed'])
-  return new NetworkBuilder(emptyDraft(orDefault(options.dt, 1), orDefault(options.seed, 1)))
+  record(options, 'options', ['dt', 'seed', 'conventions', 'inputGain', 'pseudoDerivative'])
+  return new NetworkBuilder(emptyDraft(options))
 }
 
 /**

@@ -18,11 +18,13 @@ import type {
   Channel,
   Connections,
   Initialise,
+  InputGain,
   InputPopulation,
   NetworkDescription,
   Parameter,
   Population,
   Projection,
+  PseudoDerivative,
   Readout,
   Sign
 } from './description.js'
@@ -38,6 +40,9 @@ export interface Draft {
   readonly schema: 'mdgl-network/1'
   readonly dt: number
   readonly seed: number
+  readonly conventions?: 'bellec2020'
+  readonly inputGain?: InputGain
+  readonly pseudoDerivative?: PseudoDerivative
   readonly inputs: readonly InputPopulation[]
   readonly populations: readonly Population[]
   readonly readouts: readonly Readout[]
@@ -47,16 +52,46 @@ export interface Draft {
 }
 
 /** A description without parts. */
-export function emptyDraft(dt: unknown, seed: unknown): Draft {
+export function emptyDraft(
+  given: Pick<NetworkDescription, 'dt' | 'seed' | 'conventions' | 'inputGain' | 'pseudoDerivative'>
+): Draft {
   return {
     schema: 'mdgl-network/1',
-    dt: positive(dt, 'dt'),
-    seed: wholeNumber(seed, 'seed'),
+    dt: positive(orDefault(given.dt, 1), 'dt'),
+    seed: wholeNumber(orDefault(given.seed, 1), 'seed'),
+    ...conventions(given),
+    ...pseudoDerivative(given.pseudoDerivative),
     inputs: [],
     populations: [],
     readouts: [],
     projections: []
   }
+}
+
+/** The usual conventions leave no mark. */
+function conventions(given: Pick<NetworkDescription, 'conventions' | 'inputGain'>) {
+  const named = oneOf(orDefault(given.conventions, 'mdgl2021'), 'conventions', ['mdgl2021', 'bellec2020'] as const)
+  if (named === 'bellec2020') {
+    const gains = ['one-minus-alpha', 'one'] as const
+    return { conventions: named, inputGain: oneOf(orDefault(given.inputGain, gains[0]), 'inputGain', gains) }
+  }
+  if (given.inputGain === undefined) return {}
+  throw invalid('inputGain', given.inputGain, "nothing without conventions 'bellec2020'")
+}
+
+/** The triangle leaves no mark. */
+function pseudoDerivative(given: NetworkDescription['pseudoDerivative']): { pseudoDerivative?: PseudoDerivative } {
+  const path = 'pseudoDerivative'
+  if (given === undefined) return {}
+  const named = typeof given === 'string' ? { shape: given } : given
+  record(named, path, ['shape', 'steepness'])
+  const shapes = ['triangular', 'exponential', 'fast-sigmoid', 'arctangent'] as const
+  const shape = oneOf(named.shape, typeof given === 'string' ? path : `${path}.shape`, shapes)
+  if (named.steepness === undefined) return shape === 'triangular' ? {} : { pseudoDerivative: { shape } }
+  if (shape !== 'triangular') {
+    return { pseudoDerivative: { shape, steepness: positive(named.steepness, `${path}.steepness`) } }
+  }
+  throw invalid(`${path}.steepness`, named.steepness, "nothing with shape 'triangular'")
 }
 
 /** Adds an input population. */
@@ -108,12 +143,14 @@ export function addPopulation(draft: Draft, given: Population): Draft {
 export function addReadout(draft: Draft, readout: Readout): Draft {
   const path = unitsPath(draft, readout.name, 'readouts')
   record(readout, path, ['name', 'size', 'timeConstant', 'bias'])
+  const biased = draft.conventions === undefined
   const part = {
     name: readout.name,
     size: wholeNumber(readout.size, `${path}.size`, 1, MOST_UNITS),
     timeConstant: positive(orDefault(readout.timeConstant, 20), `${path}.timeConstant`),
-    bias: flag(orDefault(readout.bias, true), `${path}.bias`)
+    bias: flag(orDefault(readout.bias, biased), `${path}.bias`)
   }
+  if (part.bias && !biased) throw invalid(`${path}.bias`, true, `with conventions '${draft.conventions}': false`)
   return { ...draft, readouts: [...draft.readouts, part] }
 }
 
@@ -191,6 +228,9 @@ export function normalise(given: NetworkDescription): NetworkDescription {
     'schema',
     'dt',
     'seed',
+    'conventions',
+    'inputGain',
+    'pseudoDerivative',
     'inputs',
     'populations',
     'readouts',
@@ -199,7 +239,7 @@ export function normalise(given: NetworkDescription): NetworkDescription {
     'channels'
   ])
   oneOf(given.schema, 'description.schema', ['mdgl-network/1'] as const)
-  let draft = emptyDraft(orDefault(given.dt, 1), orDefault(given.seed, 1))
+  let draft = emptyDraft(given)
   draft = each(given.inputs, 'inputs').reduce(addInput, draft)
   draft = each(given.populations, 'populations').reduce(addPopulation, draft)
   draft = each(given.readouts, 'readouts').reduce(addReadout, draft)

@@ -13,6 +13,7 @@ import {
   record,
   wholeNumber
 } from './check.js'
+import { checkObjective } from './conventions.js'
 import type { NetworkDescription, Readout } from './description.js'
 import { toPositiveSteps } from './duration.js'
 import { invalid } from './error.js'
@@ -49,6 +50,7 @@ export function makeObjective(
   if (custom && !terms.every(term => term.loss.kind === 'custom')) {
     throw invalid('loss', losses, "either 'custom' losses alone or none; the two cannot be mixed yet")
   }
+  checkObjective(description, terms, regulariser != null)
   const json = JSON.stringify({
     losses: terms.map(term => encodeTerm(term, description.dt ?? 1)),
     regulariser: regulariser == null ? null : checkRegulariser(regulariser)

@@ -1,5 +1,6 @@
 import type { Batch } from './batch.js'
 import { flag, orDefault, wholeNumber } from './check.js'
+import { expandRuleFor } from './conventions.js'
 import type { NetworkDescription } from './description.js'
 import { invalid } from './error.js'
 import { drawKey, type ObjectiveOptions, packBatch } from './evaluate.js'
@@ -7,7 +8,7 @@ import { type InputNames, type Model, nativeModel, projectionNames } from './mod
 import { makeObjective } from './objective.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from './optimiser.js'
 import type { Precision } from './precision.js'
-import { expandRule, type Rule, type RuleName } from './rule.js'
+import type { Rule, RuleName } from './rule.js'
 import { checkOptions, type RunOptions, withSession } from './session.js'
 
 /** Options of {@link profile}. */
@@ -180,7 +181,7 @@ export async function profile<D extends NetworkDescription, P extends Precision>
   }
   const plan = {
     objective: objective.json,
-    rule: JSON.stringify(expandRule(rule)),
+    rule: JSON.stringify(expandRuleFor(description, rule)),
     optimiser: JSON.stringify(optimiser),
     training: false
   }

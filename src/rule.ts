@@ -1,4 +1,4 @@
-import { list, object, oneOf, positive, record, wholeNumber } from './check.js'
+import { array, finite, list, numbers, object, oneOf, positive, record, wholeNumber } from './check.js'
 import type { Channel, Gain, Kernel, Reach } from './description.js'
 import { invalid } from './error.js'
 import { deepFreeze } from './freeze.js'
@@ -32,6 +32,15 @@ export interface RandomFeedback {
 }
 
 /**
+ * Fixed feedback weights B, given: `[neuron][unit]`, the neurons of all populations end to end in the description's order, and
+ * the units of all readouts likewise. A pair with 0 has none.
+ */
+export interface FeedbackWeights {
+  /** A row a neuron, a column a readout unit. */
+  readonly weights: readonly (readonly number[])[]
+}
+
+/**
  * A learning rule: one plain value from which the gradient of every weight follows,
  * ∂E/∂W[q→p] ≈ Σ_t (L_p,t + Γ_p,t+1) e_qp,t, with L the learning signal, e the eligibility trace and Γ the modulation
  * that the channels carry. Source: Liu et al. 2021 (MDGL); Bellec et al. 2020 (e-prop).
@@ -44,9 +53,9 @@ export interface Rule {
   readonly estimator: 'backward' | 'online' | 'rtrl' | 'snap1' | 'uoro' | 'kf-rtrl'
   /**
    * The weights B through which errors reach the cells, L_p,t = (1−κ) Σ_k B[p→k] g_k,t: those of the readout at the
-   * moment, or random ones. With random ones every cell that has a weight has a learning signal.
+   * moment, random ones, or a given matrix. With the last two every cell that has a weight has a learning signal.
    */
-  readonly feedback: 'symmetric' | RandomFeedback
+  readonly feedback: 'symmetric' | RandomFeedback | FeedbackWeights
   /** The network's own channels, one kind of channel between all types, or a list. */
   readonly channels: 'network' | UniformChannel | readonly Channel[]
   /**
@@ -59,7 +68,8 @@ export interface Rule {
   /** The readout's filter in the modulatory term: on the product, or on both factors separately (On-MDGL). */
   readonly readoutFilter: 'exact' | 'separate'
   /**
-   * The eligibility trace: with reset and adaptation, as in Liu et al. 2021; or with the membrane's leak alone (RFLO,
+   * The eligibility trace: with reset and adaptation, as in Liu et al. 2021 (in a network of other {@link Conventions},
+   * theirs); or with the membrane's leak alone (RFLO,
    * Murray 2019), e_t = ψ_t εv_t with εv_t = α εv_t−1 + (1−α) z_q,t−1, for the estimator `'online'`.
    */
   readonly trace: 'mdgl2021' | 'rflo'
@@ -249,7 +259,13 @@ function hops(given: number): number {
 function feedback(given: Rule['feedback']): Rule['feedback'] {
   const path = 'rule.feedback'
   if (given === 'symmetric') return given
-  if (typeof given !== 'object' || given === null) throw invalid(path, given, `'symmetric' or {random: {…}}`)
+  if (typeof given !== 'object' || given === null) {
+    throw invalid(path, given, `'symmetric', {random: {…}} or {weights: [[…], …]}`)
+  }
+  if ('weights' in given) {
+    record(given, path, ['weights'])
+    return { weights: feedbackWeights(given.weights, `${path}.weights`) }
+  }
   record(given, path, ['random'])
   const random = record(given.random, `${path}.random`, ['seed', 'density', 'standardDeviation'])
   const { seed = 1, density = 1, standardDeviation = 1 } = random
@@ -263,6 +279,17 @@ function feedback(given: Rule['feedback']): Rule['feedback'] {
       standardDeviation: positive(standardDeviation, `${path}.random.standardDeviation`)
     }
   }
+}
+
+/** A copy of a matrix whose rows are equally long. */
+function feedbackWeights(given: FeedbackWeights['weights'], path: string): number[][] {
+  const rows = array(given, path)
+  const columns = rows.length === 0 ? 0 : numbers(rows[0], `${path}[0]`).length
+  return rows.map((row, neuron) => {
+    const values = numbers(row, `${path}[${neuron}]`)
+    if (values.length !== columns) throw invalid(`${path}[${neuron}]`, row, `${columns} weights, as the first row has`)
+    return Array.from(values, (value, unit) => finite(value, `${path}[${neuron}][${unit}]`))
+  })
 }
 
 function channels(given: Rule['channels']): Rule['channels'] {

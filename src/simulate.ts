@@ -1,5 +1,6 @@
 import type { Batch } from './batch.js'
 import { flag } from './check.js'
+import { expandRuleFor } from './conventions.js'
 import type { NetworkDescription } from './description.js'
 import { invalid } from './error.js'
 import { drawKey, packBatch } from './evaluate.js'
@@ -7,7 +8,7 @@ import type { Losses, Regulariser } from './loss.js'
 import { type InputNames, type Model, nativeModel } from './model.js'
 import { makeObjective } from './objective.js'
 import type { Precision, Values } from './precision.js'
-import { expandRule, type Rule, type RuleName } from './rule.js'
+import type { Rule, RuleName } from './rule.js'
 import { checkOptions, type RunOptions, withSession } from './session.js'
 
 /** Options of {@link simulate}. */
@@ -104,7 +105,10 @@ function makePlan({ rule, loss, regulariser }: SimulateOptions, description: Net
   const objective = makeObjective(loss, regulariser, description)
   if (objective.custom)
     throw invalid('options.loss', loss, 'a built-in loss; signals of custom losses are not recorded yet')
-  return { objective, plan: { objective: objective.json, rule: JSON.stringify(expandRule(rule)), training: false } }
+  return {
+    objective,
+    plan: { objective: objective.json, rule: JSON.stringify(expandRuleFor(description, rule)), training: false }
+  }
 }
 
 function shapeOf(

@@ -1,4 +1,5 @@
 import { finite, orDefault, record, wholeNumber } from './check.js'
+import { expandRuleFor } from './conventions.js'
 import type { NetworkDescription } from './description.js'
 import { invalid } from './error.js'
 import type { Regulariser } from './loss.js'
@@ -6,7 +7,7 @@ import { type Model, nativeModel, type ProjectionNames, projectionNames } from '
 import { makeObjective, type Objective } from './objective.js'
 import { completeOptimiser, defaultOptimiser, frozenNames, type Optimiser } from './optimiser.js'
 import type { Precision } from './precision.js'
-import { expandRule, type Rule, type RuleName } from './rule.js'
+import type { Rule, RuleName } from './rule.js'
 import { checkOptions, type RunOptions } from './session.js'
 import { checkTask, type Task } from './task.js'
 
@@ -97,7 +98,7 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
     model,
     task,
     objective: makeObjective(task.loss, regulariser, description),
-    rule: JSON.stringify(expandRule(options.rule)),
+    rule: JSON.stringify(expandRuleFor(description, options.rule)),
     optimiser: JSON.stringify(planOptimiser(task, options, projectionNames(description))),
     iterations: number('iterations', task.iterations ?? DEFAULT_ITERATIONS, 1, MOST_ITERATIONS),
     batchSize,

@@ -79,6 +79,11 @@ Files are of schema "mdgl-gradient-fixture/1". For each rule and precision: whet
 largest relative error of the loss and of each gradient, relative to the matrix's largest entry, wherever the network
 has a synapse. Anything above 1e-9 (f64) or 1e-4 (f32), or a spike that differs, fails with exit code 1.
 
+Or of schema "eprop2020-fixture/1": e-prop of Bellec et al. 2020 is trained as the file says, in f64 (conventions
+'bellec2020'). For each of its runs: whether the first sequence's spikes and the numbers of spikes are equal, and the
+largest relative error of the losses, of the first gradient's and of the last weights' norms. Anything above 1e-6
+(TensorFlow's losses) or 1e-8 (all else) fails.
+
 Options:
   --json        a JSON line for each rule and precision instead of the tables
   -h, --help    this help

@@ -1,7 +1,9 @@
 import { MdglError } from '../index.js'
-import { readFixture } from '../verify/fixture.js'
+import type { EpropErrors, EpropRow } from '../verify/eprop.js'
+import { type Report, verifyPath } from '../verify/file.js'
+import { FIXTURE_SCHEMA } from '../verify/fixture.js'
 import { FixtureError } from '../verify/shape.js'
-import { type Row, verifyFixture } from '../verify/verify.js'
+import type { Row } from '../verify/verify.js'
 import { split, UsageError } from './arguments.js'
 import { VERIFY_HELP } from './help.js'
 import { table } from './table.js'
@@ -28,14 +30,14 @@ export async function verifyCommand(args: readonly string[]): Promise<number> {
   return failed > 0 ? 1 : 0
 }
 
-type Print = (file: string, rows: readonly Row[]) => void
+type Print = (file: string, report: Report) => void
 
 /** A file that cannot be read is reported, and the others are still verified. */
 async function verifyFile(file: string, print: Print): Promise<boolean> {
   try {
-    const rows = await verifyFixture(await readFixture(file))
-    print(file, rows)
-    return rows.every(({ passed }) => passed)
+    const report = await verifyPath(file)
+    print(file, report)
+    return report.rows.every(({ passed }) => passed)
   } catch (error) {
     if (!(error instanceof FixtureError || error instanceof MdglError)) throw error
     console.error(`mdgl: ${file}: ${error.message}`)
@@ -43,14 +45,19 @@ async function verifyFile(file: string, print: Print): Promise<boolean> {
   }
 }
 
-function printJson(file: string, rows: readonly Row[]): void {
+function printJson(file: string, { rows }: Report): void {
   for (const row of rows) console.log(JSON.stringify({ file, ...row }, infinityAsText))
 }
 
 /** JSON has no infinity, and would write null. */
 const infinityAsText = (_: string, value: unknown) => (value === Number.POSITIVE_INFINITY ? 'Infinity' : value)
 
-function printTable(file: string, rows: readonly Row[]): void {
+function printTable(file: string, report: Report): void {
+  const lines = report.schema === FIXTURE_SCHEMA ? gradientLines(report.rows) : epropLines(report.rows)
+  console.log(`${file}\n${table(lines, 2)}\n`)
+}
+
+function gradientLines(rows: readonly Row[]): string[][] {
   const header = ['rule', 'precision', 'spikes', 'loss', 'y_last', 'W_in', 'W_rec', 'W_out', 'b_out', 'limit', 'result']
   const lines = rows.map(({ rule, precision, spikes, errors, limit, passed }) => [
     rule,
@@ -62,5 +69,35 @@ function printTable(file: string, rows: readonly Row[]): void {
     limit.toExponential(0),
     passed ? 'ok' : 'FAILED'
   ])
-  console.log(`${file}\n${table([header, ...lines], 2)}\n`)
+  return [header, ...lines]
+}
+
+function epropLines(rows: readonly EpropRow[]): string[][] {
+  const header = [
+    'run',
+    'precision',
+    'spikes',
+    'TensorFlow',
+    'NEST',
+    'oracle',
+    'gradient',
+    'weights',
+    'limits',
+    'result'
+  ]
+  const lines = rows.map(({ run, precision, spikes, errors, limits, passed }) => [
+    run,
+    precision,
+    spikes ? 'equal' : 'DIFFER',
+    ...['loss_tensorflow', 'loss_nest', 'loss_oracle', 'gradient', 'weights'].map(begin => worst(errors, begin)),
+    `${limits.tensorflow.toExponential(0)}, ${limits.others.toExponential(0)}`,
+    passed ? 'ok' : 'FAILED'
+  ])
+  return [header, ...lines]
+}
+
+/** The worst of the errors whose names begin so. */
+function worst(errors: EpropErrors, begin: string): string {
+  const chosen = Object.entries(errors).flatMap(([name, error]) => (name.startsWith(begin) ? [error] : []))
+  return chosen.length === 0 ? '–' : Math.max(...chosen).toExponential(1)
 }

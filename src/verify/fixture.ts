@@ -81,10 +81,15 @@ export interface Fixture {
  * @throws {@link FixtureError} for a file that cannot be read, is no JSON, has another schema or does not fit together.
  */
 export async function readFixture(path: string): Promise<Fixture> {
+  return parseFixture(await readJson(path))
+}
+
+/** The JSON of a file. */
+export async function readJson(path: string): Promise<unknown> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new FixtureError(error.code === 'ENOENT' ? 'there is no such file' : `cannot be read (${error.code})`)
   })
-  return parseFixture(parseJson(text))
+  return parseJson(text)
 }
 
 function parseJson(text: string): unknown {
@@ -95,12 +100,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-function parseFixture(json: unknown): Fixture {
+/** A fixture from its JSON. */
+export function parseFixture(json: unknown): Fixture {
   const root = object(json, 'the file')
-  const schema = root.schema
-  if (schema !== FIXTURE_SCHEMA) {
-    throw new FixtureError(`has schema ${JSON.stringify(schema) ?? 'none'}; this version reads "${FIXTURE_SCHEMA}"`)
-  }
+  checkSchema(root, FIXTURE_SCHEMA)
   const config = field(root, 'config', '', parseConfig)
   const { inputs, neurons, outputs, steps, trials, types } = config
   const weights = field(root, 'weights', '', object)
@@ -127,6 +130,14 @@ function parseFixture(json: unknown): Fixture {
     ...(root.y_last !== undefined && { lastReadout: field(root, 'y_last', '', matrix(trials, outputs)) }),
     gradients: field(root, 'gradients', '', allGradients(config, index))
   }
+}
+
+/** The file's schema must be one of those. */
+export function checkSchema(root: Readonly<Record<string, unknown>>, ...known: readonly string[]): void {
+  const { schema } = root
+  if (typeof schema === 'string' && known.includes(schema)) return
+  const names = known.map(name => `"${name}"`).join(' and ')
+  throw new FixtureError(`has schema ${JSON.stringify(schema) ?? 'none'}; this version reads ${names}`)
 }
 
 const parseConfig: Reader<FixtureConfig> = (value, path) => {
@@ -159,7 +170,7 @@ const parseConfig: Reader<FixtureConfig> = (value, path) => {
 }
 
 /** A neuron has no synapse on itself: there is no such network here. */
-function recurrentMatrix(neurons: number): Reader<number[][]> {
+export function recurrentMatrix(neurons: number): Reader<number[][]> {
   return (value, path) => {
     const rows = matrix(neurons, neurons)(value, path)
     const autapse = rows.findIndex((row, i) => row[i] !== 0)
@@ -169,7 +180,8 @@ function recurrentMatrix(neurons: number): Reader<number[][]> {
   }
 }
 
-function event(trials: number, steps: number, units: number): Reader<Event> {
+/** An event within so many trials, steps and units. */
+export function event(trials: number, steps: number, units: number): Reader<Event> {
   const ends = [trials, steps, units]
   return (value, path) => {
     const triple = array(number, 3)(value, path)

@@ -86,10 +86,20 @@ function indicesOf(types: readonly number[], type: number): number[] {
   return types.flatMap((own, unit) => (own === type ? [unit] : []))
 }
 
+/** Every pair but a neuron with itself, those without a weight among them. */
+export function everyPair(matrix: readonly number[][], recurrent: boolean): Connections {
+  const pairs = matrix.flatMap((row, pre) => row.map((value, post) => ({ pre, post, value })))
+  return listed(recurrent ? pairs.filter(({ pre, post }) => pre !== post) : pairs)
+}
+
 function nonZero(matrix: readonly number[][]): Connections {
   const synapses = matrix.flatMap((row, pre) =>
     row.flatMap((value, post) => (value === 0 ? [] : [{ pre, post, value }]))
   )
+  return listed(synapses)
+}
+
+function listed(synapses: readonly { pre: number; post: number; value: number }[]): Connections {
   return {
     pre: synapses.map(({ pre }) => pre),
     post: synapses.map(({ post }) => post),

@@ -1,6 +1,7 @@
 //! A network with the weights of the moment, laid out for the kernels.
 
 use crate::chunks::Chunks;
+use crate::description::{Conventions, Shape};
 use crate::lanes::Mask;
 use crate::model::Model;
 use crate::network::{Network, Stage};
@@ -89,13 +90,20 @@ impl<F: Real> Dense<F> {
 pub(crate) struct Cell<F> {
     pub alpha: F,
     pub rho: F,
-    /// 1 − ρ.
+    /// 1 − ρ, or 1.
     pub jump: F,
     pub threshold: F,
+    /// thr in the eligibility trace; 0 where that has no reset.
+    pub reset: F,
     pub beta: F,
-    /// γ / thr²: how ψ falls with distance.
+    /// γ/thr², how ψ falls with distance; γ/thr for other shapes than the triangle.
     pub slope: F,
+    /// k/thr (for the arctangent πk/2thr); 0 for the triangle.
+    pub steepness: F,
+    pub shape: Shape,
     pub adaptive: bool,
+    /// Whether v = A is a spike.
+    pub inclusive: bool,
 }
 
 /// Neighbours with the same constants.
@@ -117,9 +125,9 @@ pub(crate) struct Circuit<F: Real> {
     pub refractory: Vec<u32>,
     /// The distinct refractory periods above 0.
     pub periods: Vec<u32>,
-    /// Input unit → (neuron, (1 − α) W).
+    /// Input unit → (neuron, g W), g = 1 − α (or what the conventions say).
     pub input: Fan<F>,
-    /// Neuron → (neuron, (1 − α) W).
+    /// Neuron → (neuron, g W).
     pub recurrent: Fan<F>,
     pub input_chunks: Chunks<F>,
     pub recurrent_chunks: Chunks<F>,
@@ -139,8 +147,8 @@ impl<F: Real> Circuit<F> {
         periods.sort_unstable();
         periods.dedup();
         let cells = cells(network);
-        let input = fan(model, Stage::Input, network.input_units(), |p| 1.0 - network.neurons[p].alpha);
-        let recurrent = fan(model, Stage::Recurrent, network.size(), |p| 1.0 - network.neurons[p].alpha);
+        let input = fan(model, Stage::Input, network.input_units(), |p| network.neurons[p].gain);
+        let recurrent = fan(model, Stage::Recurrent, network.size(), |p| network.neurons[p].gain);
         let readout = fan(model, Stage::Readout, network.size(), |k| 1.0 - network.outputs[k].kappa);
         // x + (−0) = x for every x.
         let nothing = F::from_f64(-0.0);
@@ -175,15 +183,31 @@ impl<F: Real> Circuit<F> {
     }
 }
 
+fn slope(neuron: &crate::network::Neuron, shape: Shape) -> f64 {
+    match shape {
+        Shape::Triangular => neuron.dampening / (neuron.threshold * neuron.threshold),
+        _ => neuron.dampening / neuron.threshold,
+    }
+}
+
 fn cells<F: Real>(network: &Network) -> Vec<Cell<F>> {
+    let shape = network.pseudo_derivative();
+    let inclusive = network.conventions() == Conventions::Bellec2020;
     let cell = |n: &crate::network::Neuron| Cell {
         alpha: F::from_f64(n.alpha),
         rho: F::from_f64(n.rho),
-        jump: F::from_f64(1.0 - n.rho),
+        jump: F::from_f64(n.jump),
         threshold: F::from_f64(n.threshold),
+        reset: F::from_f64(n.reset),
         beta: F::from_f64(n.beta),
-        slope: F::from_f64(n.dampening / (n.threshold * n.threshold)),
+        slope: F::from_f64(slope(n, shape)),
+        steepness: F::from_f64(match shape {
+            Shape::Arctangent => std::f64::consts::FRAC_PI_2 * n.steepness / n.threshold,
+            _ => n.steepness / n.threshold,
+        }),
+        shape,
         adaptive: n.beta != 0.0,
+        inclusive,
     };
     network.neurons.iter().map(cell).collect()
 }

@@ -19,6 +19,15 @@ pub struct NetworkDescription {
     /// Seed of connectivity and initial weights.
     #[serde(default)]
     pub seed: u64,
+    /// Whose equations the network follows.
+    #[serde(default, skip_serializing_if = "Conventions::are_usual")]
+    pub conventions: Conventions,
+    /// What scales the input of a cell; with [`Conventions::Bellec2020`] only. `None`: 1 − α.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_gain: Option<InputGain>,
+    /// How the pseudo-derivative falls with the distance to threshold.
+    #[serde(default, skip_serializing_if = "PseudoDerivative::is_usual")]
+    pub pseudo_derivative: PseudoDerivative,
     /// Input populations.
     #[serde(default)]
     pub inputs: Vec<InputPopulation>,
@@ -36,6 +45,89 @@ pub struct NetworkDescription {
     /// Modulatory channels; `None`: one mean-weight channel for every ordered pair of types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<Vec<Channel>>,
+}
+
+/// Whose equations a network follows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Conventions {
+    /// Liu et al. 2021.
+    #[default]
+    Mdgl2021,
+    /// e-prop as published by Bellec et al. 2020 (NEST's `*_bsshslm_2020` models). Cell p with g = 1 − α or 1:
+    ///
+    /// ```text
+    /// v_t = α v_t−1 + g I_t − thr z_t−1,  b_t = ρ b_t−1 + z_t−1,  z_t = 1 if v_t ≥ thr + β b_t
+    /// ```
+    ///
+    /// A refractory period of n steps blocks n − 1; no readout has a bias. Backwards, with S = L + R,
+    ///
+    /// ```text
+    /// D_t = S_t + λa_t+1,  λv_t = α λv_t+1 + ψ_t D_t,  λa_t = ρ λa_t+1 − β ψ_t D_t,  ∂E/∂W = g Σ_t λv_t pre_t
+    /// ```
+    ///
+    /// and R = c (n/T − f0)/T, n the cell's spikes in a trial of T steps, divided by the number of trials and, with
+    /// cross-entropy, by its window. For the estimator backward and no hops.
+    Bellec2020,
+}
+
+impl Conventions {
+    fn are_usual(&self) -> bool {
+        *self == Self::Mdgl2021
+    }
+}
+
+/// What scales the input of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputGain {
+    /// 1 − α.
+    OneMinusAlpha,
+    /// 1.
+    One,
+}
+
+/// ψ = (γ/thr) h(x), x = |v − A|/thr, what stands for ∂z/∂v in every gradient; 0 while refractory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PseudoDerivative {
+    /// h.
+    pub shape: Shape,
+    /// k; `None`: the shape's own. None for the triangle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steepness: Option<f64>,
+}
+
+impl PseudoDerivative {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How ψ falls with x, the distance to threshold in thresholds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// max(0, 1 − x) (Bellec et al. 2018, Liu et al. 2021).
+    #[default]
+    Triangular,
+    /// exp(−k x) (Shrestha & Orchard 2018); k = 2, ours.
+    Exponential,
+    /// 1/(1 + k x)² (SuperSpike: Zenke & Ganguli 2018); k = 10.
+    FastSigmoid,
+    /// 1/(1 + (π k x/2)²) (Fang et al. 2021); k = 2.
+    Arctangent,
+}
+
+impl Shape {
+    /// k where none is given; `None` for the triangle, which has none.
+    pub(crate) fn usual_steepness(self) -> Option<f64> {
+        match self {
+            Self::Triangular => None,
+            Self::Exponential | Self::Arctangent => Some(2.0),
+            Self::FastSigmoid => Some(10.0),
+        }
+    }
 }
 
 /// A population of input units.
@@ -105,9 +197,10 @@ pub struct Readout {
     /// τ_out in ms.
     #[serde(default = "twenty")]
     pub time_constant: f64,
-    /// Whether the units have a plastic bias (starting at 0).
-    #[serde(default = "yes")]
-    pub bias: bool,
+    /// Whether the units have a plastic bias (starting at 0). `None`: they have, but with
+    /// [`Conventions::Bellec2020`], which knows none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias: Option<bool>,
 }
 
 /// One value for all neurons, or one for each.

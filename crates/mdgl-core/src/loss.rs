@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Batch, Targets};
+use crate::description::Conventions;
 use crate::error::{Result, invalid};
 use crate::network::Network;
 
@@ -43,7 +44,8 @@ pub enum Loss {
     Custom,
 }
 
-/// ½ c Σ_p (f_p − f0)², f_p the mean over trials and steps.
+/// ½ c Σ_p (f_p − f0)², f_p the mean over trials and steps; with [`Conventions::Bellec2020`] ½ c Σ_p (f_p,b − f0)²/w,
+/// f_p,b the mean over the steps of trial b, the mean over trials, w the window of a cross-entropy or else 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Regulariser {
@@ -71,6 +73,7 @@ impl Objective {
             }
             term.validate(batch, size, targets)?;
         }
+        self.validate_in(network.conventions())?;
         if let Some(r) = self.regulariser {
             if !(r.strength.is_finite() && r.strength >= 0.0) {
                 return Err(invalid("regulariser.strength", r.strength, "a finite number ≥ 0"));
@@ -80,6 +83,31 @@ impl Objective {
             }
         }
         Ok(())
+    }
+
+    /// Refuses what has no equation in a network's conventions.
+    fn validate_in(&self, conventions: Conventions) -> Result<()> {
+        let several = self.losses.len() != 1 && self.regulariser.is_some();
+        match conventions {
+            Conventions::Mdgl2021 => Ok(()),
+            Conventions::Bellec2020 if self.is_custom() => {
+                let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
+                Err(invalid("loss", "'custom'", allowed))
+            }
+            Conventions::Bellec2020 if several => {
+                let allowed = "with conventions 'bellec2020' and a regulariser: one loss";
+                Err(invalid("loss", format!("{} losses", self.losses.len()), allowed))
+            }
+            Conventions::Bellec2020 => Ok(()),
+        }
+    }
+
+    /// The window by which the only loss divides its gradient, or 1.
+    pub(crate) fn divisor(&self) -> f64 {
+        match self.losses[..] {
+            [LossTerm { loss: Loss::CrossEntropy { window }, .. }] => f64::from(window),
+            _ => 1.0,
+        }
     }
 
     /// Whether δ of some readout comes from outside.

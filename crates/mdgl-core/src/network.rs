@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use crate::channels::Table;
 use crate::description::{
-    Connections, Initialise, NamedSign, NetworkDescription, NeuronModel, Parameter, Population, Projection,
-    SCHEMA, Sign,
+    Connections, Conventions, Initialise, InputGain, NamedSign, NetworkDescription, NeuronModel, Parameter,
+    Population, Projection, PseudoDerivative, SCHEMA, Shape, Sign,
 };
 use crate::error::{Error, Result, invalid};
 use crate::random::{CounterRng, Stream};
@@ -40,7 +40,16 @@ pub(crate) struct Neuron {
     pub threshold: f64,
     pub beta: f64,
     pub dampening: f64,
+    /// Steps without a spike after one.
     pub refractory: u32,
+    /// What scales its input: 1 − α, or 1.
+    pub gain: f64,
+    /// What a spike adds to the adaptation: 1 − ρ, or 1.
+    pub jump: f64,
+    /// What the reset weighs in the eligibility trace: thr, or 0.
+    pub reset: f64,
+    /// k of the pseudo-derivative; 0 for the triangle.
+    pub steepness: f64,
 }
 
 /// Constants of one readout unit.
@@ -165,11 +174,14 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Invalid`] with the option's path, the value and what is allowed.
-    pub fn new(description: NetworkDescription) -> Result<Self> {
+    pub fn new(mut description: NetworkDescription) -> Result<Self> {
         if description.schema != SCHEMA {
             return Err(invalid("schema", &description.schema, SCHEMA));
         }
         positive("dt", description.dt)?;
+        check_conventions(&description)?;
+        let biased = description.conventions == Conventions::Mdgl2021;
+        description.readouts.iter_mut().for_each(|readout| readout.bias = readout.bias.or(Some(biased)));
         let slots = lay_out(&description)?;
         let neurons = neurons(&description)?;
         let (outputs, readouts) = readouts(&description)?;
@@ -201,6 +213,14 @@ impl Network {
     /// Step in ms.
     pub fn dt(&self) -> f64 {
         self.description.dt
+    }
+    /// How ψ falls with the distance to threshold.
+    pub fn pseudo_derivative(&self) -> Shape {
+        self.description.pseudo_derivative.shape
+    }
+    /// Whose equations it follows.
+    pub fn conventions(&self) -> Conventions {
+        self.description.conventions
     }
     /// Number of recurrent neurons.
     pub fn size(&self) -> usize {
@@ -280,6 +300,22 @@ fn positive(path: impl Into<String>, value: f64) -> Result<()> {
     Err(invalid(path, value, "a finite number above 0"))
 }
 
+/// What only some conventions know.
+fn check_conventions(d: &NetworkDescription) -> Result<()> {
+    match d.conventions {
+        Conventions::Mdgl2021 if d.input_gain.is_some() => {
+            Err(invalid("inputGain", "set", "only with conventions 'bellec2020'"))
+        }
+        Conventions::Mdgl2021 => Ok(()),
+        Conventions::Bellec2020 => match d.readouts.iter().find(|readout| readout.bias == Some(true)) {
+            Some(readout) => {
+                Err(invalid(format!("{}.bias", readout.name), true, "with conventions 'bellec2020': false"))
+            }
+            None => Ok(()),
+        },
+    }
+}
+
 fn lay_out(d: &NetworkDescription) -> Result<HashMap<String, Slot>> {
     let inputs = d.inputs.iter().map(|p| (&p.name, p.size, Some(&p.sign), SlotKind::Input));
     let populations = d.populations.iter().map(|p| (&p.name, p.size, Some(&p.sign), SlotKind::Population));
@@ -343,13 +379,14 @@ fn neurons(d: &NetworkDescription) -> Result<Vec<Neuron>> {
     let mut all = Vec::new();
     for population in &d.populations {
         for unit in 0..population.size {
-            all.push(neuron(population, unit, d.dt)?);
+            all.push(neuron(d, population, unit)?);
         }
     }
     Ok(all)
 }
 
-fn neuron(p: &Population, unit: usize, dt: f64) -> Result<Neuron> {
+fn neuron(d: &NetworkDescription, p: &Population, unit: usize) -> Result<Neuron> {
+    let dt = d.dt;
     let value = |field: &str, parameter: &Parameter, zero_allowed: bool| {
         let path = format!("{}.{field}", p.name);
         let x = match parameter {
@@ -380,14 +417,42 @@ fn neuron(p: &Population, unit: usize, dt: f64) -> Result<Neuron> {
         let path = format!("{}.refractoryPeriod", p.name);
         return Err(invalid(path, refractory * dt, "at most 1000000 steps"));
     }
-    Ok(Neuron {
-        alpha: libm::exp(-dt / value("membraneTimeConstant", &p.membrane_time_constant, false)?),
-        rho: libm::exp(-dt / value("adaptationTimeConstant", &tau_a, false)?),
-        threshold: value("threshold", &p.threshold, false)?,
+    let alpha = libm::exp(-dt / value("membraneTimeConstant", &p.membrane_time_constant, false)?);
+    let rho = libm::exp(-dt / value("adaptationTimeConstant", &tau_a, false)?);
+    let threshold = value("threshold", &p.threshold, false)?;
+    let usual = Neuron {
+        alpha,
+        rho,
+        threshold,
         beta: value("adaptationStrength", &strength, true)?,
         dampening: value("dampening", &p.dampening, true)?,
         refractory: refractory as u32,
+        gain: 1.0 - alpha,
+        jump: 1.0 - rho,
+        reset: threshold,
+        steepness: steepness(d.pseudo_derivative)?,
+    };
+    Ok(match d.conventions {
+        Conventions::Mdgl2021 => usual,
+        Conventions::Bellec2020 => Neuron {
+            refractory: usual.refractory.saturating_sub(1),
+            gain: if d.input_gain == Some(InputGain::One) { 1.0 } else { usual.gain },
+            jump: 1.0,
+            reset: 0.0,
+            ..usual
+        },
     })
+}
+
+/// k, or 0 where the shape has none.
+fn steepness(pseudo: PseudoDerivative) -> Result<f64> {
+    const PATH: &str = "pseudoDerivative.steepness";
+    match (pseudo.shape.usual_steepness(), pseudo.steepness) {
+        (None, None) => Ok(0.0),
+        (None, Some(given)) => Err(invalid(PATH, given, "nothing with shape 'triangular'")),
+        (Some(_), Some(given)) => positive(PATH, given).map(|()| given),
+        (Some(usual), None) => Ok(usual),
+    }
 }
 
 fn readouts(d: &NetworkDescription) -> Result<(Vec<Output>, Vec<ReadoutSlot>)> {
@@ -401,7 +466,7 @@ fn readouts(d: &NetworkDescription) -> Result<(Vec<Output>, Vec<ReadoutSlot>)> {
         slots.push(ReadoutSlot {
             name: readout.name.clone(),
             units: first..outputs.len(),
-            bias: readout.bias,
+            bias: readout.bias == Some(true),
         });
     }
     Ok((outputs, slots))

@@ -53,6 +53,8 @@ pub trait Real:
     fn fused(self, a: Self, b: Self) -> Self;
     /// Correctly rounded square root.
     fn sqrt(self) -> Self;
+    /// eˣ, the same on every machine.
+    fn exp(self) -> Self;
 
     // The kernels in the lanes of an instruction set: not generic, so that they are compiled once, in this crate.
     #[doc(hidden)]
@@ -72,7 +74,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($name:ident, $clears:literal) => {
+    ($name:ident, $exp:ident, $clears:literal) => {
         impl Real for $name {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -103,6 +105,10 @@ macro_rules! real {
             fn sqrt(self) -> Self {
                 self.sqrt()
             }
+            #[inline(always)]
+            fn exp(self) -> Self {
+                libm::$exp(self)
+            }
 
             fn simulate(set: Instructions, kernel: Simulate<'_, Self>) -> Result<()> {
                 dispatch::$name(set, kernel)
@@ -129,5 +135,5 @@ macro_rules! real {
     };
 }
 
-real!(f32, true);
-real!(f64, false);
+real!(f32, expf, true);
+real!(f64, exp, false);

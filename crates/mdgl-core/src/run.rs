@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::batch::{Batch, Event, Targets};
 use crate::circuit::Circuit;
+use crate::description::Conventions;
 use crate::encode::BlockInput;
 use crate::error::{Error, Result, invalid};
 use crate::judge::{Judge, Verdict};
@@ -19,8 +20,9 @@ use crate::learn::forward::{self, Trial, Wiring};
 use crate::learn::online::{Online, Traces, trace_cells};
 use crate::learn::partial::{Gradients, Partial};
 use crate::learn::plan::{Delta, Plan};
+use crate::learn::rates::RatePart;
 use crate::learn::rule::{Estimator, Rule, Trace};
-use crate::loss::{Objective, check_values};
+use crate::loss::{Objective, Regulariser, check_values};
 use crate::memory::{product, reserve, resize};
 use crate::model::Model;
 use crate::optimise::{self, Optimiser};
@@ -69,6 +71,14 @@ impl<F: Real> Room<F> {
         match self.layout {
             Layout::Trials => self.trajectory.spike_counts(neurons),
             Layout::Neurons => self.singles.spike_counts(neurons),
+        }
+    }
+
+    /// Number of spikes of each neuron in each trial.
+    fn counts_by_trial(&self, neurons: usize) -> Vec<[u32; LANES]> {
+        match self.layout {
+            Layout::Trials => self.trajectory.counts_by_trial(neurons),
+            Layout::Neurons => self.singles.counts_by_trial(neurons),
         }
     }
 
@@ -384,7 +394,9 @@ fn learn<F: Real>(
     span.end();
     let (outcome, constants, partials) = match (custom, rule.estimator) {
         (None, estimator) if estimator.carries_influence() => pass.influence(assignment, &plan, estimator)?,
-        (None, Estimator::Backward) if !regularised => pass.fused(assignment, &plan)?,
+        (None, Estimator::Backward) if !regularised || pass.rates_by_trial() => {
+            pass.fused(assignment, &plan)?
+        }
         (None, Estimator::Backward) => pass.in_two(assignment, &plan)?,
         (None, _) => pass.online(assignment, &plan, rule.trace)?,
         (Some(custom), Estimator::Backward) => pass.given(assignment, &plan, custom)?,
@@ -525,15 +537,46 @@ impl<F: Real> Pass<'_, F> {
             Layout::Neurons => &room.singles.readout,
         };
         judge.all(readout, outputs, &mut room.delta);
-        let outcome = Outcome::of(judge.verdict(), room.spike_counts(self.circuit.size()));
+        let mut outcome = Outcome::of(judge.verdict(), room.spike_counts(self.circuit.size()));
+        if let Some(r) = objective.regulariser.filter(|_| self.rates_by_trial()) {
+            outcome.excesses = self.excesses(r, block, room);
+            outcome.squares = outcome.excesses.iter().flatten().map(|excess| excess * excess).sum();
+        }
         span.end();
         Ok(outcome)
+    }
+
+    /// Whether the regulariser looks at each trial's own rates.
+    fn rates_by_trial(&self) -> bool {
+        self.model.network().conventions() == Conventions::Bellec2020
+    }
+
+    /// f_p − f0 a step of each cell in each trial of a block, f_p the trial's own mean; 0 beyond the last trial.
+    fn excesses(&self, r: Regulariser, block: usize, room: &Room<F>) -> Vec<[f64; LANES]> {
+        let (lengths, trials) = (self.lengths(block), self.trials(block));
+        let target = r.target_rate * self.model.network().dt() / 1000.0;
+        let excess = |counts: [u32; LANES]| {
+            let rate = |lane: usize| f64::from(counts[lane]) / f64::from(lengths[lane]);
+            std::array::from_fn(|lane| if lane < trials { rate(lane) - target } else { 0.0 })
+        };
+        room.counts_by_trial(self.circuit.size()).into_iter().map(excess).collect()
+    }
+
+    /// c (f_p − f0) / (steps · trials · window) of each cell in each trial of a block; none where trials share theirs.
+    fn own_constants(&self, objective: &Objective, block: usize, outcome: &Outcome) -> Vec<Block<F>> {
+        let strength = objective.regulariser.map_or(0.0, |r| r.strength);
+        let divisor = self.batch.trials as f64 * objective.divisor();
+        let scales = self.lengths(block).map(|steps| strength / (f64::from(steps.max(1)) * divisor));
+        let constants = |excesses: &[f64; LANES]| {
+            Block(std::array::from_fn(|lane| F::from_f64(scales[lane] * excesses[lane])))
+        };
+        outcome.excesses.iter().map(constants).collect()
     }
 
     fn backward(
         &self,
         plan: &Plan<F>,
-        constants: &[F],
+        rates: RatePart<'_, F>,
         block: usize,
         room: &mut Room<F>,
         signals: Option<&mut Signals<F>>,
@@ -542,7 +585,7 @@ impl<F: Real> Pass<'_, F> {
             let units = self.model.network().input_units();
             let learning = self.learning.get_or_init(|| Learning::new(&self.circuit, plan, units));
             let (on, run) = (self.on(&room.input), self.run(block));
-            return room.singles.backward(on, (plan, learning), &room.delta, constants, run);
+            return room.singles.backward(on, (plan, learning), &room.delta, rates, run);
         }
         let span = self.workers.span(Stage::Backward, Some(block));
         span.start(&mut room.work.probe);
@@ -553,7 +596,7 @@ impl<F: Real> Pass<'_, F> {
             input: &room.input,
             trajectory: &mut room.trajectory,
             delta: &room.delta,
-            constants,
+            rates,
             work: &mut room.work,
             signals,
             cancel: self.cancel,
@@ -574,7 +617,8 @@ impl<F: Real> Pass<'_, F> {
         mut rooms: Vec<Room<F>>,
     ) -> Result<Vec<Partial<F>>> {
         let partials = self.workers.pool.install(|| {
-            let backward = |(block, room)| self.backward(plan, constants, block, room, None);
+            let rates = RatePart::shared(constants);
+            let backward = |(block, room)| self.backward(plan, rates, block, room, None);
             rooms.par_iter_mut().enumerate().map(backward).collect::<Result<Vec<_>>>()
         });
         rooms.into_iter().for_each(|room| self.workers.give_room(room));
@@ -586,13 +630,14 @@ impl<F: Real> Pass<'_, F> {
         let blocks = self.workers.blocks(self.batch, |block, room| {
             self.simulate(block, room, self.keep(Some(&plan.wanted), false))?;
             let outcome = self.judge(assignment, block, room)?;
-            Ok((outcome, self.backward(plan, &[], block, room, None)?))
+            let own = self.own_constants(assignment.objective, block, &outcome);
+            Ok((outcome, self.backward(plan, RatePart::own(&own), block, room, None)?))
         })?;
         let (outcomes, partials): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
         Ok((Outcome::total(&outcomes), Vec::new(), partials))
     }
 
-    /// All blocks forward, then all backward: the regulariser needs the batch's rates.
+    /// All blocks forward, then all backward: the regulariser needs the batch's rates (if trials share theirs).
     fn in_two(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Learned<F>> {
         let mut rooms = self.simulate_all(self.keep(Some(&plan.wanted), false))?;
         let outcomes = rooms.iter_mut().enumerate();
@@ -715,12 +760,15 @@ struct Outcome {
     correct: u64,
     /// Spikes of each neuron.
     counts: Vec<u64>,
+    /// f_p − f0 of each cell in each trial of a block, where the regulariser looks at trials; and the sum of the squares.
+    excesses: Vec<[f64; LANES]>,
+    squares: f64,
 }
 
 impl Outcome {
     fn of(verdict: Verdict, counts: Vec<u64>) -> Self {
         let Verdict { loss, judged, correct } = verdict;
-        Self { loss, accuracy: None, judged, correct, counts }
+        Self { loss, judged, correct, counts, ..Self::default() }
     }
 
     fn total(blocks: &[Self]) -> Self {
@@ -729,6 +777,7 @@ impl Outcome {
             total.loss += block.loss;
             total.judged += block.judged;
             total.correct += block.correct;
+            total.squares += block.squares;
             total.add_counts(&block.counts);
         }
         if total.judged > 0 {
@@ -759,8 +808,12 @@ impl Outcome {
 
     fn evaluation<F: Real>(&self, model: &Model<F>, assignment: Assignment<'_>) -> Evaluation {
         let dt = model.network().dt();
-        let rates = self.rates(assignment.batch);
-        let regulariser = assignment.objective.regulariser.map_or(0.0, |r| {
+        let Assignment { batch, objective, .. } = assignment;
+        let rates = self.rates(batch);
+        let regulariser = objective.regulariser.map_or(0.0, |r| {
+            if model.network().conventions() == Conventions::Bellec2020 {
+                return 0.5 * r.strength * self.squares / (batch.trials as f64 * objective.divisor());
+            }
             let target = r.target_rate * dt / 1000.0;
             let excess = rates.iter().map(|rate| (rate - target) * (rate - target));
             0.5 * r.strength * excess.sum::<f64>()
@@ -856,14 +909,16 @@ fn record_signals<F: Real>(
     let outcomes = rooms.iter_mut().enumerate();
     let outcomes = outcomes.map(|(b, room)| pass.judge(assignment, b, room));
     let outcomes = outcomes.collect::<Result<Vec<_>>>()?;
-    let constants = Outcome::total(&outcomes).constants(pass.model, assignment);
+    let shared = Outcome::total(&outcomes).constants(pass.model, assignment);
     let len = product(&[assignment.batch.steps, pass.circuit.size()]);
     let record = |(block, room): (usize, &mut Room<F>)| {
         let mut signals = Signals::default();
         for buffer in [&mut signals.learning, &mut signals.modulation] {
             resize(buffer, len, Block::ZERO, "the recorded signals of a block of trials")?;
         }
-        pass.backward(&plan, &constants, block, room, Some(&mut signals))?;
+        let own = pass.own_constants(assignment.objective, block, &outcomes[block]);
+        let rates = if own.is_empty() { RatePart::shared(&shared) } else { RatePart::own(&own) };
+        pass.backward(&plan, rates, block, room, Some(&mut signals))?;
         Ok(signals)
     };
     rooms.iter_mut().enumerate().map(record).collect()

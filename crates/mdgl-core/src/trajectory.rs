@@ -95,6 +95,19 @@ impl<F: Real> Trajectory<F> {
         counts
     }
 
+    /// Number of spikes of each neuron in each lane.
+    pub fn counts_by_trial(&self, neurons: usize) -> Vec<[u32; LANES]> {
+        let mut counts = vec![[0; LANES]; neurons];
+        for step in 0..self.steps {
+            for entry in self.state.spikes.at(step) {
+                for (lane, count) in counts[entry.unit as usize].iter_mut().enumerate() {
+                    *count += u32::from(entry.mask >> lane & 1);
+                }
+            }
+        }
+        counts
+    }
+
     /// Number of ψ above 0 in an average step of the segment at hand; 0 where none is kept.
     pub fn mean_psi(&self) -> f64 {
         self.psi.values() as f64 / self.steps_of(self.loaded).len() as f64

@@ -1,10 +1,12 @@
 //! The engine's tests through its public interface: one program, since each would compile the engine's generic parts anew.
 
 mod common;
+mod eprop2020;
 mod fixtures;
 mod forward;
 mod forward_draws;
 mod hops_and_feedback;
 mod laws;
+mod pseudo_derivatives;
 mod single;
 mod training;

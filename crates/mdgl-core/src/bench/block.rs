@@ -13,6 +13,7 @@ use crate::lanes::{Block, Instructions, LANES};
 use crate::learn::backward::{Backward, Work};
 use crate::learn::partial::{Gradients, Partial};
 use crate::learn::plan::{Delta, Plan};
+use crate::learn::rates::RatePart;
 use crate::learn::rule::Rule;
 use crate::loss::{Loss, LossTerm, Objective};
 use crate::model::Model;
@@ -128,7 +129,7 @@ impl<F: Dispatch> TrialBlock<F> {
             input: &self.input,
             trajectory: &mut self.trajectory,
             delta: &self.delta,
-            constants: &[],
+            rates: RatePart::shared(&[]),
             work: &mut self.work,
             signals: None,
             cancel: &self.cancel,

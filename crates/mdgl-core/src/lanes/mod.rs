@@ -90,6 +90,8 @@ pub trait Lanes: Copy {
     fn sub(self, other: Self) -> Self;
     /// Product.
     fn mul(self, other: Self) -> Self;
+    /// Quotient.
+    fn div(self, other: Self) -> Self;
     /// `self * a + b`, fused or not by the instruction set's class.
     fn mul_add(self, a: Self, b: Self) -> Self;
     /// `b - self * a`, fused or not by the instruction set's class.

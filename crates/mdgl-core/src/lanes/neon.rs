@@ -13,7 +13,7 @@ use super::{Block, Kernel, LANES, Lanes, Mask, Places, each};
 /// selection.
 macro_rules! neon {
     ($name:ident, $scalar:ident, $register:ident, $width:literal,
-     $dup:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+     $dup:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
      $fma:ident, $fms:ident, $abs:ident, $cgt:ident, $bsl:ident, $movemask:ident, $expand:ident) => {
         #[doc = concat!("Sixteen `", stringify!($scalar), "` in NEON registers.")]
         #[derive(Clone, Copy)]
@@ -64,6 +64,11 @@ macro_rules! neon {
             fn mul(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for NEON.
                 each!(i, self.0, unsafe { $mul(self.0[i], other.0[i]) })
+            }
+            #[inline(always)]
+            fn div(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for NEON.
+                each!(i, self.0, unsafe { $div(self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
@@ -164,6 +169,7 @@ neon!(
     vaddq_f32,
     vsubq_f32,
     vmulq_f32,
+    vdivq_f32,
     vfmaq_f32,
     vfmsq_f32,
     vabsq_f32,
@@ -183,6 +189,7 @@ neon!(
     vaddq_f64,
     vsubq_f64,
     vmulq_f64,
+    vdivq_f64,
     vfmaq_f64,
     vfmsq_f64,
     vabsq_f64,

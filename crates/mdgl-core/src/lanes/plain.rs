@@ -41,6 +41,10 @@ macro_rules! plain {
                 Self(std::array::from_fn(|i| self.0[i] * other.0[i]))
             }
             #[inline($inline)]
+            fn div(self, other: Self) -> Self {
+                Self(std::array::from_fn(|i| self.0[i] / other.0[i]))
+            }
+            #[inline($inline)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 Self(std::array::from_fn(|i| {
                     let ($x, $a, $b) = (self.0[i], a.0[i], b.0[i]);

@@ -118,6 +118,7 @@ impl<F: Real> Kernel<F> for Everything<'_, F> {
             ("add", lanes(x.add(y))),
             ("sub", lanes(x.sub(y))),
             ("mul", lanes(x.mul(y))),
+            ("div", lanes(x.div(y))),
             ("mul_add", lanes(x.mul_add(y, z))),
             ("neg_mul_add", lanes(x.neg_mul_add(y, z))),
             ("max", lanes(x.max(y))),

@@ -11,7 +11,7 @@ use super::{Block, Kernel, LANES, Lanes, Mask, Places, each};
 /// One AVX-512 register type and how its intrinsics are called.
 macro_rules! avx512 {
     ($name:ident, $scalar:ident, $register:ident, $width:literal,
-     $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+     $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
      $fmadd:ident, $fnmadd:ident, $max:ident, $abs:ident, $cmp:ident, $blend:ident, $mask:ident,
      $loadu:ident, $storeu:ident, $compress:ident, $expand:ident, $gather:ident) => {
         #[doc = concat!("Sixteen `", stringify!($scalar), "` in AVX-512 registers.")]
@@ -65,6 +65,11 @@ macro_rules! avx512 {
             fn mul(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX-512.
                 each!(i, self.0, unsafe { $mul(self.0[i], other.0[i]) })
+            }
+            #[inline(always)]
+            fn div(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX-512.
+                each!(i, self.0, unsafe { $div(self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
@@ -158,6 +163,7 @@ avx512!(
     _mm512_add_ps,
     _mm512_sub_ps,
     _mm512_mul_ps,
+    _mm512_div_ps,
     _mm512_fmadd_ps,
     _mm512_fnmadd_ps,
     _mm512_max_ps,
@@ -182,6 +188,7 @@ avx512!(
     _mm512_add_pd,
     _mm512_sub_pd,
     _mm512_mul_pd,
+    _mm512_div_pd,
     _mm512_fmadd_pd,
     _mm512_fnmadd_pd,
     _mm512_max_pd,
@@ -222,7 +229,7 @@ unsafe fn gather512_f64(values: &[f64], places: &Places) -> Avx512F64 {
 /// One AVX2 register type and how its intrinsics are called.
 macro_rules! avx2 {
     ($name:ident, $scalar:ident, $register:ident, $width:literal,
-     $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+     $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
      $fmadd:ident, $fnmadd:ident, $max:ident, $andnot:ident, $cmp:ident, $movemask:ident,
      $blendv:ident, $expand:ident, $load_places:ident, $gather:ident,
      $loadu:ident, $storeu:ident, $squeeze:ident, $spread:ident) => {
@@ -275,6 +282,11 @@ macro_rules! avx2 {
             fn mul(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
                 each!(i, self.0, unsafe { $mul(self.0[i], other.0[i]) })
+            }
+            #[inline(always)]
+            fn div(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                each!(i, self.0, unsafe { $div(self.0[i], other.0[i]) })
             }
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
@@ -447,6 +459,7 @@ avx2!(
     _mm256_add_ps,
     _mm256_sub_ps,
     _mm256_mul_ps,
+    _mm256_div_ps,
     _mm256_fmadd_ps,
     _mm256_fnmadd_ps,
     _mm256_max_ps,
@@ -473,6 +486,7 @@ avx2!(
     _mm256_add_pd,
     _mm256_sub_pd,
     _mm256_mul_pd,
+    _mm256_div_pd,
     _mm256_fmadd_pd,
     _mm256_fnmadd_pd,
     _mm256_max_pd,

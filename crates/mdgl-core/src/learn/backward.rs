@@ -5,6 +5,8 @@
 //! λv_t = α λv_t+1 + ψ_t D_t,   λa_t = ρ λa_t+1 − β ψ_t D_t
 //! ∂E/∂W[q→p] = (1−α_p) Σ_t λv_p,t z_q,t−1   (x_i,t for an input)
 //! ```
+//!
+//! Other conventions are other constants of the cells: thr and 1−ρ of the first line, 1−α of the last.
 
 use std::sync::atomic::AtomicBool;
 
@@ -15,6 +17,7 @@ use crate::lanes::{Block, Kernel, Lanes, clear_tiny};
 use crate::learn::gather::{Gather, Grouped, Tile, tile_rows};
 use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
+use crate::learn::rates::RatePart;
 use crate::memory::{product, refill, resize};
 use crate::modulation::Modulation;
 use crate::neuron::Constants;
@@ -32,8 +35,8 @@ pub struct Backward<'a, F: Real> {
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) trajectory: &'a mut Trajectory<F>,
     pub(crate) delta: &'a Delta<F>,
-    /// The regulariser's part of L, one a cell; empty without one.
-    pub(crate) constants: &'a [F],
+    /// The regulariser's part of L.
+    pub(crate) rates: RatePart<'a, F>,
     pub(crate) work: &'a mut Work<F>,
     /// Where L and Γ go, if wanted.
     pub(crate) signals: Option<&'a mut Signals<F>>,
@@ -248,13 +251,11 @@ impl<F: Real> Backward<'_, F> {
         let outputs = circuit.outputs();
         let error = &work.error[work.rows(t).0 * outputs..][..outputs];
         // Errors of the last step alone have decayed to nothing long before the first.
-        let heard = !self.constants.is_empty() || !error.iter().all(is_zero);
-        if heard {
-            for run in self.plan.runs.iter().filter(|run| run.signalled) {
-                for p in run.first as usize..run.end as usize {
-                    signal::<L>(&self.plan.feedback, error, self.constants, p).store(&mut work.signal[p]);
-                }
-            }
+        let heard = !self.rates.is_empty() || !error.iter().all(is_zero);
+        if heard && self.rates.own.is_empty() {
+            find_signals::<L, false>(self.plan, error, self.rates, &mut work.signal);
+        } else if heard {
+            find_signals::<L, true>(self.plan, error, self.rates, &mut work.signal);
         }
         if let Some(signals) = self.signals.as_mut() {
             let n = circuit.size();
@@ -453,7 +454,7 @@ impl<L: Lanes> Recursion<'_, '_, L> {
             if GAMMA {
                 drive = drive.add(L::load(&self.gamma[i]));
             }
-            drive = lambda_v.neg_mul_add(cell.threshold, drive);
+            drive = lambda_v.neg_mul_add(cell.reset, drive);
             let mut through = psi.mul(drive);
             if cell.adaptive {
                 let lambda_a = L::load(&self.lambda_a[i]);
@@ -471,16 +472,29 @@ fn is_zero<F: Real>(block: &Block<F>) -> bool {
     block.0.iter().all(|&x| x == F::ZERO)
 }
 
-/// L_p = (1−κ) Σ_k B[p→k] g_k, plus the regulariser's constant.
+/// L of every cell that has one; `OWN`: each trial has its own part of the regulariser.
 #[inline(always)]
-fn signal<L: Lanes>(
-    feedback: &Fan<L::Scalar>,
+fn find_signals<L: Lanes, const OWN: bool>(
+    plan: &Plan<L::Scalar>,
     error: &[Block<L::Scalar>],
-    constants: &[L::Scalar],
-    p: usize,
-) -> L {
-    let constant = constants.get(p).copied().unwrap_or(L::Scalar::ZERO);
-    let mut signal = L::splat(constant);
+    rates: RatePart<'_, L::Scalar>,
+    signals: &mut [Block<L::Scalar>],
+) {
+    for run in plan.runs.iter().filter(|run| run.signalled) {
+        for p in run.first as usize..run.end as usize {
+            let part = match OWN {
+                true => L::load(&rates.own[p]),
+                false => L::splat(rates.shared.get(p).copied().unwrap_or(L::Scalar::ZERO)),
+            };
+            signal::<L>(&plan.feedback, error, part, p).store(&mut signals[p]);
+        }
+    }
+}
+
+/// L_p = (1−κ) Σ_k B[p→k] g_k, plus the regulariser's part.
+#[inline(always)]
+fn signal<L: Lanes>(feedback: &Fan<L::Scalar>, error: &[Block<L::Scalar>], part: L, p: usize) -> L {
+    let mut signal = part;
     for &(k, weight) in feedback.of(p) {
         signal = L::load(&error[k as usize]).mul_add(L::splat(weight), signal);
     }

@@ -12,7 +12,33 @@ pub(crate) fn fan<F: Real>(model: &Model<F>, circuit: &Circuit<F>, feedback: &Fe
     match feedback {
         Feedback::Preset(_) => Ok(circuit.readout.clone()),
         Feedback::Fixed { random } => draw(model, random),
+        Feedback::Given { weights } => given(model, weights),
     }
+}
+
+/// The weights that are not 0.
+fn given<F: Real>(model: &Model<F>, weights: &[Vec<f64>]) -> Result<Fan<F>> {
+    const PATH: &str = "rule.feedback.weights";
+    let (neurons, outputs) = (model.network().size(), &model.network().outputs);
+    if weights.len() != neurons {
+        return Err(invalid(PATH, format!("{} rows", weights.len()), format!("{neurons}, one a neuron")));
+    }
+    let mut triples = Vec::new();
+    for (p, row) in weights.iter().enumerate() {
+        if row.len() != outputs.len() {
+            let allowed = format!("{}, one a readout unit", outputs.len());
+            return Err(invalid(format!("{PATH}[{p}]"), format!("{} weights", row.len()), allowed));
+        }
+        for (k, (&weight, output)) in row.iter().zip(outputs).enumerate() {
+            if !weight.is_finite() {
+                return Err(invalid(format!("{PATH}[{p}][{k}]"), weight, "a finite number"));
+            }
+            if weight != 0.0 {
+                triples.push((p, k, F::from_f64(weight * (1.0 - output.kappa))));
+            }
+        }
+    }
+    Ok(Fan::new(neurons, &triples))
 }
 
 /// Fixed weights, the same for a seed whatever the model's own weights are: one draw a pair, cell after cell.

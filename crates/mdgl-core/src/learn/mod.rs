@@ -12,4 +12,5 @@ pub(crate) mod gather;
 pub(crate) mod online;
 pub(crate) mod partial;
 pub(crate) mod plan;
+pub(crate) mod rates;
 pub mod rule;

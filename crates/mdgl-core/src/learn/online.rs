@@ -283,7 +283,7 @@ impl<F: Real> Online<'_, F> {
             // Through the spike: ∂z/∂w = ψ (εv − β εa).
             let through = psi.mul(ea.neg_mul_add(L::splat(cell.beta), ev));
             let decayed = ev.mul(L::splat(cell.alpha));
-            through.neg_mul_add(L::splat(cell.threshold), decayed).store(&mut traces.membrane[slot]);
+            through.neg_mul_add(L::splat(cell.reset), decayed).store(&mut traces.membrane[slot]);
             if cell.adaptive {
                 let decayed = ea.mul(L::splat(cell.rho));
                 through.mul_add(L::splat(cell.jump), decayed).store(&mut traces.adaptation[slot]);
@@ -386,7 +386,7 @@ impl<F: Real> Online<'_, F> {
 
 /// The neurons' constants as a trace has them.
 pub(crate) fn trace_cells<F: Real>(circuit: &Circuit<F>, trace: Trace) -> Vec<Cell<F>> {
-    let leak_alone = |cell: &Cell<F>| Cell { threshold: F::ZERO, beta: F::ZERO, adaptive: false, ..*cell };
+    let leak_alone = |cell: &Cell<F>| Cell { reset: F::ZERO, beta: F::ZERO, adaptive: false, ..*cell };
     match trace {
         Trace::Mdgl2021 => circuit.cells.clone(),
         Trace::Rflo => circuit.cells.iter().map(leak_alone).collect(),

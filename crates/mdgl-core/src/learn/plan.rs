@@ -67,7 +67,7 @@ pub(crate) struct Slot<F> {
     pub projection: u32,
     pub synapse: u32,
     pub post: u32,
-    /// 1 − α of the target cell, or 1 − κ of the readout unit.
+    /// g (1 − α) of the target cell, or 1 − κ of the readout unit.
     pub scale: F,
 }
 
@@ -82,6 +82,7 @@ impl<F: Real> Plan<F> {
         learns: &[bool],
     ) -> Result<Self> {
         rule.validate()?;
+        rule.validate_in(model.network().conventions())?;
         let separate = rule.readout_filter == ReadoutFilter::Separate;
         if separate && circuit.kappa.windows(2).any(|k| k[0] != k[1]) {
             let allowed = "with readouts of different time constants: 'exact'";
@@ -147,17 +148,17 @@ impl<F: Real> Plan<F> {
             }
             for synapse in 0..wires.len() {
                 let post = wires.post_unit(synapse);
-                let decay = match stage {
-                    Stage::Readout => network.outputs[post].kappa,
+                let scale = match stage {
+                    Stage::Readout => 1.0 - network.outputs[post].kappa,
                     _ if !is_active[post] => continue,
-                    _ => network.neurons[post].alpha,
+                    _ => network.neurons[post].gain,
                 };
                 let slot = Slot {
                     stage,
                     projection: index as u32,
                     synapse: synapse as u32,
                     post: post as u32,
-                    scale: F::from_f64(1.0 - decay),
+                    scale: F::from_f64(scale),
                 };
                 slots.push((wires.pre_unit(synapse), post, slot));
             }

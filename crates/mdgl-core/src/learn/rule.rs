@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::description::{Channel, Gain, Kernel, Reach, WeightGain};
+use crate::description::{Channel, Conventions, Gain, Kernel, Reach, WeightGain};
 use crate::error::{Result, invalid};
 
 /// A learning rule.
@@ -63,7 +63,7 @@ impl Estimator {
 }
 
 /// Feedback weights B: L_p,t = (1−κ) Σ_k B[p→k] g_k,t.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Feedback {
     /// By name.
@@ -73,6 +73,21 @@ pub enum Feedback {
         /// How they are drawn.
         random: RandomFeedback,
     },
+    /// Given and fixed.
+    Given {
+        /// `[neuron][unit]`: the neurons of all populations end to end, the units of all readouts end to end. 0: none.
+        weights: Vec<Vec<f64>>,
+    },
+}
+
+impl Feedback {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Preset(_) => "'symmetric'",
+            Self::Fixed { .. } => "random",
+            Self::Given { .. } => "weights",
+        }
+    }
 }
 
 /// Feedback weights by name.
@@ -173,7 +188,7 @@ pub enum ReadoutFilter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Trace {
-    /// With reset and adaptation, as in Liu et al. 2021.
+    /// With reset and adaptation, as in Liu et al. 2021; in a network of other conventions, theirs.
     Mdgl2021,
     /// With the membrane's leak alone, as in RFLO (Murray 2019): εv_t = α εv_t−1 + (1−α) z_q,t−1, e_t = ψ_t εv_t.
     Rflo,
@@ -326,10 +341,10 @@ impl Rule {
         }
         if let Feedback::Fixed { random } = &self.feedback {
             random.validate()?;
-            if matches!(self.hops, Hops::All(_)) {
-                let allowed = "with hops 'all': 'symmetric' (the gradient knows no other)";
-                return Err(invalid("rule.feedback", "random", allowed));
-            }
+        }
+        if matches!(self.hops, Hops::All(_)) && !matches!(self.feedback, Feedback::Preset(_)) {
+            let allowed = "with hops 'all': 'symmetric' (the gradient knows no other)";
+            return Err(invalid("rule.feedback", self.feedback.name(), allowed));
         }
         match self.hops {
             Hops::Count(_) if self.estimator.carries_influence() => {
@@ -359,6 +374,30 @@ impl Rule {
 }
 
 impl Rule {
+    /// Refuses what has no equation in a network's conventions.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for another estimator than backward, or hops, with [`Conventions::Bellec2020`].
+    pub(crate) fn validate_in(&self, conventions: Conventions) -> Result<()> {
+        let only = |path: &str, value: String, allowed: &str| {
+            Err(invalid(path, value, format!("with conventions 'bellec2020': {allowed}")))
+        };
+        match conventions {
+            Conventions::Mdgl2021 => Ok(()),
+            Conventions::Bellec2020 if self.estimator != Estimator::Backward => {
+                only("rule.estimator", format!("'{}'", self.estimator.name()), "'backward'")
+            }
+            Conventions::Bellec2020 if self.readout_filter == ReadoutFilter::Separate => {
+                only("rule.readoutFilter", "'separate'".into(), "'exact'")
+            }
+            Conventions::Bellec2020 => match self.hops {
+                Hops::Count(0) => Ok(()),
+                Hops::Count(n) => only("rule.hops", n.to_string(), "0 (e-prop)"),
+                Hops::All(_) => only("rule.hops", "'all'".into(), "0 (e-prop)"),
+            },
+        }
+    }
+
     /// As far as the rule alone says: the network's own channels are looked at with the network.
     fn has_memoryless_channels(&self) -> bool {
         match &self.channels {

@@ -607,7 +607,7 @@ impl<F: Real> Passage<'_, F> {
                 if MODULATED {
                     drive = drive.add(L::load(&gamma[i][row + 1]));
                 }
-                drive = v[i].neg_mul_add(cells[i].threshold, drive);
+                drive = v[i].neg_mul_add(cells[i].reset, drive);
                 if adaptive {
                     drive = a[i].mul_add(cells[i].jump, drive);
                 }

@@ -1,20 +1,26 @@
 //! Constants of the neurons, sixteen side by side.
 
 use crate::circuit::{Cell, Circuit};
+use crate::description::Shape;
 use crate::lanes::{Block, LANES, Lanes};
 use crate::neuron::Constants;
 use crate::real::Real;
 
-/// Sixteen neurons' constants; 0 in lanes without one, which then never spike and have no ψ.
+/// Sixteen neurons' constants; in lanes without one a threshold of 1 and all else 0, so that they never spike and have
+/// no ψ.
 #[derive(Debug, Clone)]
 struct Sixteen<F: Real> {
     alpha: Block<F>,
     rho: Block<F>,
     jump: Block<F>,
     threshold: Block<F>,
+    reset: Block<F>,
     beta: Block<F>,
     slope: Block<F>,
+    steepness: Block<F>,
+    shape: Shape,
     adaptive: bool,
+    inclusive: bool,
 }
 
 /// All neurons, in blocks of sixteen.
@@ -41,9 +47,13 @@ impl<F: Real> Cells<F> {
             rho: L::load(&cells.rho),
             jump: L::load(&cells.jump),
             threshold: L::load(&cells.threshold),
+            reset: L::load(&cells.reset),
             beta: L::load(&cells.beta),
             slope: L::load(&cells.slope),
+            steepness: L::load(&cells.steepness),
+            shape: cells.shape,
             adaptive: cells.adaptive,
+            inclusive: cells.inclusive,
         }
     }
 }
@@ -54,14 +64,20 @@ fn sixteen<F: Real>(cells: &[Cell<F>]) -> Sixteen<F> {
         block.0.iter_mut().zip(cells).for_each(|(to, cell)| *to = pick(cell));
         block
     };
+    let mut threshold = lanes(|c| c.threshold);
+    threshold.0[cells.len()..].fill(F::ONE);
     Sixteen {
         alpha: lanes(|c| c.alpha),
         rho: lanes(|c| c.rho),
         // The adaptation of a cell without any stays 0.
         jump: lanes(|c| if c.adaptive { c.jump } else { F::ZERO }),
-        threshold: lanes(|c| c.threshold),
+        threshold,
+        reset: lanes(|c| c.reset),
         beta: lanes(|c| c.beta),
         slope: lanes(|c| c.slope),
+        steepness: lanes(|c| c.steepness),
+        shape: cells[0].shape,
         adaptive: cells.iter().any(|c| c.adaptive),
+        inclusive: cells.iter().any(|c| c.inclusive),
     }
 }

@@ -6,9 +6,10 @@ use std::sync::atomic::AtomicBool;
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::lanes::{Block, Instructions};
+use crate::lanes::{Block, Instructions, LANES};
 use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
+use crate::learn::rates::RatePart;
 use crate::memory::{product, refill};
 use crate::profile::recorder::{Recorder, Span, Stage};
 use crate::profile::section::Section;
@@ -92,7 +93,7 @@ impl<F: Real> Singles<F> {
         Ok(())
     }
 
-    /// The backward pass of every trial; `constants` as in [`BackwardOne`].
+    /// The backward pass of every trial.
     ///
     /// # Errors
     /// As [`Self::simulate`].
@@ -101,7 +102,7 @@ impl<F: Real> Singles<F> {
         on: On<'_, F>,
         (plan, learning): (&Plan<F>, &Learning<F>),
         delta: &Delta<F>,
-        constants: &[F],
+        rates: RatePart<'_, F>,
         run: Run<'_>,
     ) -> Result<Partial<F>> {
         self.works.resize_with(self.trials.len(), Work::default);
@@ -110,6 +111,7 @@ impl<F: Real> Singles<F> {
             span.start(&mut trial.probe);
             span.start(&mut work.probe);
             let (on, cancel) = (On { lane, ..on }, run.cancel);
+            let constants = &rates.of_trial(lane)[..];
             let kernel = BackwardOne { on, plan, learning, trial, delta, constants, work, cancel };
             F::backward_one(run.instructions, kernel)?;
             span.end_with([&mut trial.probe, &mut work.probe]);
@@ -149,6 +151,15 @@ impl<F: Real> Singles<F> {
     pub fn spike_counts(&self, neurons: usize) -> Vec<u64> {
         let mut counts = vec![0; neurons];
         self.trials.iter().for_each(|trial| trial.count_spikes(&mut counts));
+        counts
+    }
+
+    /// Number of spikes of each neuron in each trial.
+    pub fn counts_by_trial(&self, neurons: usize) -> Vec<[u32; LANES]> {
+        let mut counts = vec![[0; LANES]; neurons];
+        for (lane, trial) in self.trials.iter().enumerate() {
+            trial.all_spikes().iter().for_each(|&unit| counts[unit as usize][lane] += 1);
+        }
         counts
     }
 

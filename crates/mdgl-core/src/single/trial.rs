@@ -126,6 +126,11 @@ impl<F: Real> Trial<F> {
         self.spikes.at(step)
     }
 
+    /// The spikes of all steps.
+    pub fn all_spikes(&self) -> &[u32] {
+        self.spikes.all()
+    }
+
     /// Adds the spikes of each neuron.
     pub fn count_spikes(&self, counts: &mut [u64]) {
         self.spikes.all().iter().for_each(|&unit| counts[unit as usize] += 1);

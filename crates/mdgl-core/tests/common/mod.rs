@@ -10,7 +10,7 @@ use mdgl_core::{
     Assignment, Batch, CounterRng, DrawKey, Event, Gradients, Input, Instructions, Model, Network, Objective,
     Real, Rule, Targets, Workers, gradients,
 };
-use oracle::{Grad, Loss, Spec, Table};
+use oracle::{Grad, Loss, Pseudo, Spec, Table};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::json;
@@ -86,6 +86,7 @@ impl Shape {
             thr,
             beta,
             gamma,
+            pseudo: Pseudo::Triangular,
             n_ref,
             kappa: 0.8 + 0.15 * rng.uniform(),
             w_in,
@@ -137,9 +138,15 @@ pub struct Case<F: Real> {
 
 impl<F: Real> Case<F> {
     pub fn new(spec: &Spec) -> Self {
-        let network = Network::new(serde_json::from_value(description(spec)).unwrap()).unwrap();
-        let mut model = Model::new(Arc::new(network)).unwrap();
-        model.set_bias("out", &spec.bias).unwrap();
+        let mut case = Self::unbiased(spec, description(spec));
+        case.model.set_bias("out", &spec.bias).unwrap();
+        case
+    }
+
+    /// With a description of its own, and the bias as it starts.
+    pub fn unbiased(spec: &Spec, description: serde_json::Value) -> Self {
+        let network = Network::new(serde_json::from_value(description).unwrap()).unwrap();
+        let model = Model::new(Arc::new(network)).unwrap();
         let mut events = Vec::new();
         for (trial, rows) in spec.inputs.iter().enumerate() {
             for (step, row) in rows.iter().enumerate() {
@@ -233,7 +240,7 @@ fn largest_relative(found: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
     found.iter().zip(expected).map(error).fold(0.0, f64::max)
 }
 
-fn description(spec: &Spec) -> serde_json::Value {
+pub fn description(spec: &Spec) -> serde_json::Value {
     let tau = |decays: &[f64]| decays.iter().map(|d| -1.0 / d.ln()).collect::<Vec<_>>();
     let kinds = spec.types.iter().max().unwrap() + 2;
     let members = |t: usize| (0..spec.n_rec).filter(|&p| spec.types[p] == t).collect::<Vec<_>>();
@@ -241,6 +248,7 @@ fn description(spec: &Spec) -> serde_json::Value {
         |t| json!({"name": format!("t{t}"), "members": [{"population": "rec", "units": members(t)}]});
     json!({
         "schema": "mdgl-network/1",
+        "pseudoDerivative": pseudo(spec.pseudo),
         "inputs": [{"name": "in", "size": spec.n_in}],
         "populations": [{
             "name": "rec", "size": spec.n_rec, "model": "alif", "membraneTimeConstant": tau(&spec.alpha),
@@ -255,6 +263,15 @@ fn description(spec: &Spec) -> serde_json::Value {
             {"from": "rec", "to": "out", "connections": connections(&spec.w_out)}
         ]
     })
+}
+
+fn pseudo(pseudo: Pseudo) -> serde_json::Value {
+    match pseudo {
+        Pseudo::Triangular => json!({"shape": "triangular"}),
+        Pseudo::Exponential(k) => json!({"shape": "exponential", "steepness": k}),
+        Pseudo::FastSigmoid(k) => json!({"shape": "fast-sigmoid", "steepness": k}),
+        Pseudo::Arctangent(k) => json!({"shape": "arctangent", "steepness": k}),
+    }
 }
 
 fn connections(weights: &Table) -> serde_json::Value {

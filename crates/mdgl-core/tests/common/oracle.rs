@@ -23,6 +23,8 @@ pub struct Spec {
     pub thr: Vec<f64>,
     pub beta: Vec<f64>,
     pub gamma: Vec<f64>,
+    /// How ψ falls with the distance to threshold.
+    pub pseudo: Pseudo,
     pub n_ref: Vec<usize>,
     /// Decay of the readout.
     pub kappa: f64,
@@ -47,6 +49,26 @@ pub enum Loss {
     CrossEntropy { targets: Vec<usize>, window: usize },
     /// ½ Σ (y − y*)² over steps and outputs.
     SquaredError { targets: Cube },
+}
+
+/// Shapes of the pseudo-derivative, with their steepness.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pseudo {
+    Triangular,
+    Exponential(f64),
+    FastSigmoid(f64),
+    Arctangent(f64),
+}
+
+impl Pseudo {
+    fn at(self, x: f64) -> f64 {
+        match self {
+            Self::Triangular => (1.0 - x).max(0.0),
+            Self::Exponential(k) => (-k * x).exp(),
+            Self::FastSigmoid(k) => (1.0 + k * x).powi(-2),
+            Self::Arctangent(k) => 1.0 / (1.0 + (std::f64::consts::PI / 2.0 * k * x).powi(2)),
+        }
+    }
 }
 
 /// What the forward pass leaves.
@@ -164,7 +186,7 @@ fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
             }
             let distance = above.abs() / spec.thr[p];
             run.margin = run.margin.min(distance);
-            psi[p] = spec.gamma[p] / spec.thr[p] * (1.0 - distance).max(0.0);
+            psi[p] = spec.gamma[p] / spec.thr[p] * spec.pseudo.at(distance);
             if above > 0.0 {
                 z[p] = 1.0;
                 refractory[p] = spec.n_ref[p];

@@ -1,0 +1,40 @@
+//! The firing-rate regulariser's part of the learning signals.
+
+use std::borrow::Cow;
+
+use crate::lanes::Block;
+use crate::real::Real;
+
+/// The part in one block of trials, added to every L of a cell; both empty without a regulariser.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RatePart<'a, F: Real> {
+    /// One a cell, the same in all trials.
+    pub shared: &'a [F],
+    /// One a cell and trial, where each trial's own rate counts.
+    pub own: &'a [Block<F>],
+}
+
+impl<'a, F: Real> RatePart<'a, F> {
+    /// The same for all trials.
+    pub fn shared(constants: &'a [F]) -> Self {
+        Self { shared: constants, own: &[] }
+    }
+
+    /// Each trial its own.
+    pub fn own(constants: &'a [Block<F>]) -> Self {
+        Self { shared: &[], own: constants }
+    }
+
+    /// Whether there is no regulariser.
+    pub fn is_empty(&self) -> bool {
+        self.shared.is_empty() && self.own.is_empty()
+    }
+
+    /// One a cell of a trial.
+    pub fn of_trial(&self, lane: usize) -> Cow<'a, [F]> {
+        match self.own {
+            [] => Cow::Borrowed(self.shared),
+            own => own.iter().map(|block| block.0[lane]).collect(),
+        }
+    }
+}

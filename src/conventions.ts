@@ -1,0 +1,40 @@
+import type { NetworkDescription } from './description.js'
+import { invalid } from './error.js'
+import type { Loss } from './loss.js'
+import { expandRule, type Rule, type RuleName } from './rule.js'
+
+const only = (path: string, value: unknown, allowed: string) =>
+  invalid(path, value, `with conventions 'bellec2020': ${allowed}`)
+
+/** The whole value of a rule for a network: refused where the network's conventions have no equation, or sizes differ. */
+export function expandRuleFor(description: NetworkDescription, given: RuleName | Rule): Rule {
+  const rule = expandRule(given)
+  if (description.conventions === 'bellec2020') {
+    if (rule.estimator !== 'backward') throw only('rule.estimator', rule.estimator, "'backward'")
+    if (rule.readoutFilter !== 'exact') throw only('rule.readoutFilter', rule.readoutFilter, "'exact'")
+    if (rule.hops !== 0) throw only('rule.hops', rule.hops, '0 (e-prop)')
+  }
+  if (typeof rule.feedback === 'object' && 'weights' in rule.feedback) checkSizes(description, rule.feedback.weights)
+  return rule
+}
+
+/** Refuses losses that have no equation in the network's conventions. */
+export function checkObjective(
+  description: NetworkDescription,
+  terms: readonly { readonly loss: Loss }[],
+  regularised: boolean
+): void {
+  if (description.conventions !== 'bellec2020') return
+  const custom = terms.find(({ loss }) => loss.kind === 'custom')
+  if (custom) throw only('loss.kind', custom.loss.kind, "'squared-error' or 'cross-entropy'")
+  if (regularised && terms.length > 1) throw only('loss', terms, 'one loss, with a regulariser')
+}
+
+function checkSizes(description: NetworkDescription, weights: readonly (readonly number[])[]): void {
+  const sum = (parts: readonly { readonly size: number }[] = []) => parts.reduce((total, { size }) => total + size, 0)
+  const [neurons, units] = [sum(description.populations), sum(description.readouts)]
+  const path = 'rule.feedback.weights'
+  if (weights.length !== neurons) throw invalid(path, weights, `${neurons} rows, one a neuron`)
+  const columns = weights[0]?.length ?? 0
+  if (columns !== units) throw invalid(`${path}[0]`, weights[0], `${units} weights, one a readout unit`)
+}
