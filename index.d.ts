@@ -35,6 +35,26 @@ export declare class NativeModel {
   setBias(readout: string, values: Float64Array): void
 }
 
+/** A model that runs and learns step by step; nobody else may train or change it meanwhile. */
+export declare class NativeStream {
+  /** A stream at rest; rule and optimiser are JSON, the seed is that of noise and rewiring. */
+  constructor(model: NativeModel, rule: string, optimiser: string, seed: number)
+  /** One step, with one entry an input population; nothing: silent. */
+  step(inputs: Array<Uint32Array | Float64Array | Float32Array | undefined>): StreamStep
+  /** Adds errors to the last step; gives their loss. */
+  learn(lessons: Array<StreamLesson>): number
+  /** Updates the model. */
+  apply(): StreamUpdate
+  /** The state between this step and the next. */
+  state(): StreamState
+  /** Puts a state back. */
+  restore(state: StreamState): void
+  /** Back to rest. */
+  reset(): void
+  /** Gives memory back and lets go of the model. */
+  dispose(): void
+}
+
 /** A batch and its targets as the engine has them: they share no memory with JavaScript. */
 export declare class PackedBatch {
   /** Copies a batch and, where a loss is asked for, its targets. */
@@ -213,6 +233,35 @@ export interface StepReport {
   gradientNorm: number
   /** The engine's own time from the batch to the new weights in ms; of a custom loss without its forward pass. */
   engineMs: number
+}
+
+/** Errors at one readout: one of `class`, `values` and `error`. */
+export interface StreamLesson {
+  readout: number
+  class?: number
+  values?: Float64Array
+  error?: Float64Array
+  weight: number
+}
+
+export interface StreamState {
+  steps: number
+  membrane: Float32Array | Float64Array
+  adaptation: Float32Array | Float64Array
+  refractory: Uint32Array
+  spikes: Uint32Array
+  readout: Float32Array | Float64Array
+  traces: Float32Array | Float64Array
+}
+
+export interface StreamStep {
+  spikes: Array<Uint32Array>
+  outputs: Array<Float32Array | Float64Array>
+}
+
+export interface StreamUpdate {
+  gradientNorm: number
+  steps: number
 }
 
 /** Targets of one loss; nothing set: none. */

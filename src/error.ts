@@ -2,8 +2,8 @@
  * What kind of failure an {@link MdglError} reports.
  *
  * - `'invalid'`: an argument is not allowed; `path`, `value` and `allowed` say which, what and what would be.
- * - `'busy'`: the model is being trained and cannot be trained or changed a second time at once.
- * - `'disposed'`: the model was disposed of.
+ * - `'busy'`: the model is being trained, or a session is open on it, and it cannot be trained or changed a second time at once.
+ * - `'disposed'`: the model or the session was disposed of.
  * - `'not-finite'`: a loss, gradient or weight became infinite or not a number; the weights were left as they were.
  * - `'memory'`: a buffer could not be reserved.
  * - `'file'`: a weights file cannot be read.

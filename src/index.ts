@@ -86,6 +86,18 @@ export {
   type With
 } from './network.js'
 export {
+  type Lesson,
+  type Lessons,
+  type OnlineRuleName,
+  OnlineSession,
+  type PopulationNames,
+  type SessionInput,
+  type SessionOptions,
+  type SessionState,
+  type SessionStep,
+  type SessionUpdate
+} from './online-session.js'
+export {
   type Adam,
   type Decay,
   defaultOptimiser,

@@ -6,6 +6,7 @@ import { invalid, MdglError } from './error.js'
 import { deepFreeze } from './freeze.js'
 import { guard, native } from './native.js'
 import { normalise } from './normalise.js'
+import { OnlineSession, type SessionOptions } from './online-session.js'
 import type { Precision, Values } from './precision.js'
 import { ProjectionValues } from './projection.js'
 import { writeAside } from './write-aside.js'
@@ -38,7 +39,7 @@ export interface Weights<D extends NetworkDescription, P extends Precision> {
    * @param projection - Its name.
    * @param values - One finite number a synapse, in the order of `get`.
    * @throws {@link MdglError} `'invalid'` for an unknown name, a wrong number of values, a value that is not finite or
-   * against the neuron's sign; `'busy'` during training; `'disposed'`.
+   * against the neuron's sign; `'busy'` during training and while a session is open; `'disposed'`.
    */
   set(projection: ProjectionNames<D>, values: ArrayLike<number>): void
 }
@@ -57,7 +58,7 @@ export interface Biases<D extends NetworkDescription, P extends Precision> {
    *
    * @param readout - Its name.
    * @param values - One finite number a unit.
-   * @throws {@link MdglError} `'invalid'`, `'busy'` during training, `'disposed'`.
+   * @throws {@link MdglError} `'invalid'`, `'busy'` during training and while a session is open, `'disposed'`.
    */
   set(readout: ReadoutNames<D>, values: ArrayLike<number>): void
 }
@@ -144,6 +145,18 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
       path,
       guard(() => this.#alive().save())
     )
+  }
+
+  /**
+   * Opens a session: the model runs and learns step by step, as its caller says. Until the session is disposed of it alone may
+   * change the model.
+   *
+   * @param options - Rule, optimiser and seed.
+   * @throws {@link MdglError} `'invalid'` for a rule whose estimator is not `'online'` or that does not fit the network, and for
+   * other options that are not allowed; `'busy'` while the model is being trained or another session is open; `'disposed'`.
+   */
+  session(options: SessionOptions): OnlineSession<D, P> {
+    return new OnlineSession<D, P>(this.#alive(), this.description, options)
   }
 
   /** An independent copy: description, weights and optimiser state. */

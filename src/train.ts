@@ -56,9 +56,9 @@ export interface Training extends AsyncIterableIterator<Metrics, undefined, unde
  * @param options - The rule and more.
  * @returns An async iterator of metrics.
  * @throws {@link MdglError} `'invalid'` at once for an option that is not allowed. The iterator rejects with `'busy'` when the
- * model is being trained already, `'invalid'` for bad batches and targets, `'not-finite'`, `'memory'`; with the signal's reason
- * when aborted; with the error of the task or its loss as it is. After any of these the model is as the last completed
- * iteration left it.
+ * model is being trained already or a session is open on it, `'invalid'` for bad batches and targets, `'not-finite'`,
+ * `'memory'`; with the signal's reason when aborted; with the error of the task or its loss as it is. After any of these the
+ * model is as the last completed iteration left it.
  */
 export function train<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,

@@ -43,11 +43,22 @@ export const misspelt = () => {
   // @ts-expect-error no such input
   const inputs: Inputs = { cue: { rates: [] } }
 
+  const session = model.session({ rule: 'mdgl-online' })
+  // @ts-expect-error a rule that needs the end of a trial
+  model.session({ rule: 'mdgl' })
+  // @ts-expect-error no such input
+  session.step({ cue: Uint32Array.of(1) })
+  // @ts-expect-error no such readout
+  session.learn({ chioce: { target: 1 } })
+  // @ts-expect-error no such population
+  session.step().spikes.cell
+  const outputs: Float64Array = session.step({ cues: Uint32Array.of(1) }).outputs.choice
+
   const values: Float64Array = model.weights.get('loop').values
   // @ts-expect-error doubles, not floats
   const floats: Float32Array = model.weights.get('loop').values
   const defaults: Float32Array = Model.create(description).weights.get('cues->cells').dense()
   const task = evidenceAccumulation()
   Model.create(task.network({ seed: 1 })).weights.get('cues->cells')
-  return { inputs, values, floats, defaults }
+  return { inputs, outputs, values, floats, defaults }
 }

@@ -54,11 +54,20 @@ impl EntryLists {
         let step = step - self.forgotten;
         &self.entries[self.start[step]..self.start[step + 1]]
     }
+    /// Counts its steps from a later one on.
+    pub fn begin_at(&mut self, step: usize) {
+        self.forgotten = step;
+    }
     /// Becomes the lists of some steps of another.
     pub fn copy_steps(&mut self, other: &Self, steps: Range<usize>) {
         self.clear();
         self.forgotten = steps.start;
         steps.for_each(|step| self.push_step(other.at(step)));
+    }
+    /// Number of lists and of entries that are held.
+    #[cfg(test)]
+    pub fn lengths(&self) -> [usize; 2] {
+        [self.start.len(), self.entries.len()]
     }
     /// Keeps the lists of so many steps.
     #[cfg(feature = "bench")]
@@ -86,10 +95,23 @@ pub(crate) struct BlockInput<F: Real> {
     /// Number of input units.
     pub units: usize,
     pub events: EntryLists,
+    /// The step at which the input begins: 0, but for a stream's.
+    first: usize,
     /// Units with analogue values, and the values `[step][such unit]`.
     pub analogue_units: Vec<u32>,
     pub analogue: Vec<Block<F>>,
     scratch: Scratch,
+}
+
+/// What one input population does in one step of a stream.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum StepInput<'a> {
+    /// Nothing.
+    Silent,
+    /// One event of each of these units, which are indices in the population; a repeated one counts twice.
+    Events(&'a [u32]),
+    /// A value of each unit.
+    Analogue(&'a [f64]),
 }
 
 /// Event bits `[step][unit]` and what does not fit into a bit.
@@ -107,13 +129,7 @@ impl<F: Real> BlockInput<F> {
     /// [`crate::Error::Memory`] when a trial is too long for the memory there is.
     pub fn encode(&mut self, network: &Network, batch: &Batch, block: usize) -> Result<()> {
         let units = network.input_units();
-        self.units = units;
-        self.scratch.bits.clear();
-        let bins = product(&[batch.steps, units]);
-        resize(&mut self.scratch.bits, bins, 0, "the input events of a block of trials")?;
-        self.scratch.repeats.clear();
-        self.analogue_units.clear();
-        self.analogue.clear();
+        self.empty(units, batch.steps)?;
         let first = block * LANES;
         let trials = first..(first + LANES).min(batch.trials);
         for (population, input) in batch.inputs.iter().enumerate() {
@@ -139,6 +155,56 @@ impl<F: Real> BlockInput<F> {
         self.fill_analogue(network, batch, &trials)?;
         self.scratch.pack(batch.steps, units, &mut self.events);
         Ok(())
+    }
+
+    /// Fills in one step of a stream, in the first lane; the inputs have been checked.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`].
+    pub fn encode_step(&mut self, network: &Network, step: usize, inputs: &[StepInput<'_>]) -> Result<()> {
+        let units = network.input_units();
+        self.empty(units, 1)?;
+        for (population, input) in inputs.iter().enumerate() {
+            let offset = network.input_offset(population) as u32;
+            match input {
+                StepInput::Silent => {}
+                StepInput::Events(events) => {
+                    events.iter().for_each(|&unit| self.scratch.add(units, (0, offset + unit, 0, 1)));
+                }
+                StepInput::Analogue(values) => {
+                    for (unit, &value) in (offset..).zip(*values) {
+                        let mut block = Block::ZERO;
+                        block.0[0] = F::from_f64(value);
+                        self.analogue_units.push(unit);
+                        self.analogue.push(block);
+                    }
+                }
+            }
+        }
+        self.scratch.pack(1, units, &mut self.events);
+        self.events.begin_at(step);
+        self.first = step;
+        Ok(())
+    }
+
+    /// No input for so many steps.
+    fn empty(&mut self, units: usize, steps: usize) -> Result<()> {
+        self.units = units;
+        self.first = 0;
+        self.scratch.bits.clear();
+        let bins = product(&[steps, units]);
+        resize(&mut self.scratch.bits, bins, 0, "the input events of a block of trials")?;
+        self.scratch.repeats.clear();
+        self.analogue_units.clear();
+        self.analogue.clear();
+        Ok(())
+    }
+
+    /// The analogue values of a step, one a unit of [`Self::analogue_units`].
+    #[inline(always)]
+    pub fn analogue_at(&self, step: usize) -> &[Block<F>] {
+        let (row, width) = (step - self.first, self.analogue_units.len());
+        &self.analogue[row * width..(row + 1) * width]
     }
 
     fn fill_analogue(&mut self, network: &Network, batch: &Batch, trials: &Range<usize>) -> Result<()> {

@@ -8,7 +8,8 @@
 //!
 //! The way through: a [`description::NetworkDescription`] becomes a [`Network`], a [`Model`] adds
 //! weights, a [`Batch`] holds trials; [`evaluate`], [`gradients`] and [`train_step`] carry a batch
-//! through simulation, loss, learning and optimisation; [`simulate`] records.
+//! through simulation, loss, learning and optimisation; [`simulate`] records. A [`Stream`] runs and learns step by step,
+//! without a batch and without an end.
 
 pub mod batch;
 #[cfg(feature = "bench")]
@@ -40,10 +41,12 @@ mod run;
 mod scatter;
 mod simulate;
 mod single;
+mod stream;
 mod trajectory;
 
 pub use batch::{Batch, DrawKey, Event, Input, RateSegment, Targets};
 pub use description::NetworkDescription;
+pub use encode::StepInput;
 pub use error::{Error, Result};
 pub use lanes::Instructions;
 pub use learn::forward::MOST_INFLUENCE_BYTES;
@@ -61,3 +64,4 @@ pub use run::{
     simulate, train_step,
 };
 pub use single::Layout;
+pub use stream::{Applied, Lesson, Stream, StreamState, Wanted};

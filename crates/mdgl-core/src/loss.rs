@@ -234,7 +234,8 @@ impl Loss {
     }
 }
 
-fn cross_entropy(scale: f64, class: usize, y: &[f64], delta: &mut [f64], tally: &mut Tally) {
+/// −scale · log softmax(y)\[class\]: added to the tally, and its derivative.
+pub(crate) fn cross_entropy(scale: f64, class: usize, y: &[f64], delta: &mut [f64], tally: &mut Tally) {
     let highest = y.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     tally.class = Some(class);
     tally.score.resize(y.len(), 0.0);
@@ -250,7 +251,8 @@ fn cross_entropy(scale: f64, class: usize, y: &[f64], delta: &mut [f64], tally: 
     }
 }
 
-fn squared_error(scale: f64, targets: &[f64], y: &[f64], delta: &mut [f64], tally: &mut Tally) {
+/// scale · ½ Σ (y − y*)²: added to the tally, and its derivative.
+pub(crate) fn squared_error(scale: f64, targets: &[f64], y: &[f64], delta: &mut [f64], tally: &mut Tally) {
     for ((delta, &y), &target) in delta.iter_mut().zip(y).zip(targets) {
         let error = y - target;
         tally.loss += scale * 0.5 * error * error;

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::judge::Verdict;
 use crate::lanes::{Instructions, dispatch};
 use crate::learn::backward::Backward;
-use crate::learn::online::Online;
+use crate::learn::online::{Moment, Online};
 use crate::profile::peak::{MultiplyAdd, Triad};
 use crate::single::{BackwardOne, SimulateOne};
 use crate::trajectory::Simulate;
@@ -68,6 +68,8 @@ pub trait Real:
     #[doc(hidden)]
     fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<Verdict>;
     #[doc(hidden)]
+    fn moment(set: Instructions, kernel: Moment<'_, Self>);
+    #[doc(hidden)]
     fn triad(set: Instructions, kernel: Triad<'_, Self>);
     #[doc(hidden)]
     fn multiply_add(set: Instructions, kernel: MultiplyAdd) -> u64;
@@ -123,6 +125,9 @@ macro_rules! real {
                 dispatch::$name(set, kernel)
             }
             fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<Verdict> {
+                dispatch::$name(set, kernel)
+            }
+            fn moment(set: Instructions, kernel: Moment<'_, Self>) {
                 dispatch::$name(set, kernel)
             }
             fn triad(set: Instructions, kernel: Triad<'_, Self>) {

@@ -27,7 +27,7 @@ pub(crate) fn check_cancelled(step: usize, cancel: &AtomicBool) -> Result<()> {
 }
 
 /// What changes from step to step in one block of trials.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct State<F: Real> {
     /// α v − thr z between steps (see [`neuron`]).
     pub membrane: Vec<Block<F>>,
@@ -93,6 +93,42 @@ impl<F: Real> State<F> {
         self.refractory.clone_from(&snapshot.refractory);
         self.spiking.resize(circuit.size() + 1, Entry::default());
         self.spikes.copy_steps(spikes, step.saturating_sub(circuit.longest_period())..step);
+    }
+
+    /// Before a step: for how many steps to come each cell of a lane is blocked.
+    pub fn blocked(&self, circuit: &Circuit<F>, lane: usize, step: usize) -> Vec<u32> {
+        let mut blocked = vec![0; circuit.size()];
+        for back in 0..circuit.longest_period().min(step) {
+            let spiked = self.spikes.at(step - 1 - back).iter();
+            for entry in spiked.filter(|entry| entry.mask >> lane & 1 == 1) {
+                let unit = entry.unit as usize;
+                let left = circuit.refractory[unit].saturating_sub(back as u32);
+                blocked[unit] = left.max(blocked[unit]);
+            }
+        }
+        blocked
+    }
+
+    /// The spikes before a step that its refractory periods look back on, in the first lane: from those of the last step
+    /// and from [`Self::blocked`].
+    pub fn resume(&mut self, circuit: &Circuit<F>, step: usize, spikes: &[u32], blocked: &[u32]) {
+        let cells = || (0u32..).zip(blocked.iter().zip(&circuit.refractory));
+        let first = step.saturating_sub(circuit.longest_period());
+        let entry = |unit| Entry { unit, mask: 1, count: 1 };
+        self.spikes.clear();
+        self.spikes.begin_at(first);
+        for back in (1..step - first).rev() {
+            let then = cells().filter(|&(_, (&left, &period))| left > 0 && (period - left) as usize == back);
+            then.for_each(|(unit, _)| self.spikes.push(entry(unit)));
+            self.spikes.end_step();
+        }
+        if step > 0 {
+            spikes.iter().for_each(|&unit| self.spikes.push(entry(unit)));
+            self.spikes.end_step();
+        }
+        for (mask, &left) in self.refractory.iter_mut().zip(blocked) {
+            *mask = Mask::from(left > 0);
+        }
     }
 
     /// Blocks the cells that spiked in the last step, frees those whose period is over.
@@ -196,8 +232,7 @@ pub(crate) fn step<L: Lanes, P: Psi<L::Scalar>>(
     state.probe.lap(Section::NeuronUpdate);
     let work = &mut state.scattering;
     scatter::<L>(input.events.at(step), &circuit.input_chunks, work, &mut state.membrane);
-    let width = input.analogue_units.len();
-    let values = &input.analogue[step * width..(step + 1) * width];
+    let values = input.analogue_at(step);
     scatter_values::<L>(&input.analogue_units, values, &circuit.input, &mut state.membrane);
     state.probe.lap(Section::InputScatter);
     if step > 0 {

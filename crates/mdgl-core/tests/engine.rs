@@ -9,4 +9,5 @@ mod hops_and_feedback;
 mod laws;
 mod pseudo_derivatives;
 mod single;
+mod stream;
 mod training;

@@ -42,13 +42,18 @@ impl Failure {
     pub fn busy() -> Self {
         Self::new(
             "busy",
-            "the model is being trained; it can be trained or changed again when that has ended",
+            "the model is being trained, or a session is open on it; it can be trained or changed again when that has ended",
         )
     }
 
     /// The model was disposed of.
     pub fn disposed() -> Self {
         Self::new("disposed", "the model was disposed of and cannot be used any more")
+    }
+
+    /// The stream was disposed of.
+    pub fn closed() -> Self {
+        Self::new("disposed", "the session was disposed of and cannot be used any more")
     }
 
     /// The session was stopped or closed.

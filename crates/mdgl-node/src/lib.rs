@@ -1,7 +1,7 @@
 //! Node bindings of `mdgl-core`: converts and checks, never computes.
 //!
-//! Every computation runs on a thread of its own (never on libuv's pool) and settles a promise. Nothing that goes
-//! wrong may take the process down: panics of functions and of background work become JavaScript errors.
+//! Every computation on a batch runs on a thread of its own (never on libuv's pool) and settles a promise; the single steps
+//! of a stream run within the call. Nothing that goes wrong may take the process down: panics of functions and of background work become JavaScript errors.
 
 // napi registers no function when a crate is compiled for its own tests.
 #![cfg_attr(test, allow(dead_code))]
@@ -19,3 +19,4 @@ mod results;
 mod rule;
 mod runner;
 mod session;
+mod stream;

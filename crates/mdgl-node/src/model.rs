@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mdgl_core::{Model, Real};
+use mdgl_core::{Model, Optimiser, Real, Rule};
 use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Uint8Array};
 use napi_derive::napi;
 
@@ -13,6 +13,7 @@ use crate::network;
 use crate::results::ProjectionValues;
 use crate::runner::{Bench, Runner};
 use crate::session::Orders;
+use crate::stream::{AnyStream, Live};
 
 /// A network with weights and optimiser state.
 #[napi]
@@ -125,6 +126,8 @@ pub trait AnyModel: Send + Sync {
     fn copy(&self) -> Arc<dyn AnyModel>;
     /// What a session's thread works with; takes the training lock where the orders are to train.
     fn runner(self: Arc<Self>, orders: Orders, threads: usize) -> Result<Box<dyn Runner>>;
+    /// A stream on the model; it holds the training lock.
+    fn stream(self: Arc<Self>, rule: &Rule, optimiser: &Optimiser, seed: u64) -> Result<Box<dyn AnyStream>>;
 }
 
 /// The weights of the moment: readers take the snapshot, a step replaces it at its end. So reading never waits for a
@@ -199,6 +202,10 @@ impl<F: Float> AnyModel for Shared<F> {
         let lock = if orders.training { Some(TrainingLock::take(&self)?) } else { None };
         Ok(Box::new(Bench::new(self, lock, orders, threads)?))
     }
+
+    fn stream(self: Arc<Self>, rule: &Rule, optimiser: &Optimiser, seed: u64) -> Result<Box<dyn AnyStream>> {
+        Ok(Box::new(Live::new(self, rule, optimiser, seed)?))
+    }
 }
 
 /// One number a synapse of a projection, for JavaScript.
@@ -225,7 +232,8 @@ pub struct TrainingLock<F: Real> {
 }
 
 impl<F: Real> TrainingLock<F> {
-    fn take(shared: &Arc<Shared<F>>) -> Result<Self> {
+    /// Takes it, unless someone else has it.
+    pub fn take(shared: &Arc<Shared<F>>) -> Result<Self> {
         if shared.training.swap(true, Ordering::AcqRel) {
             return Err(Failure::busy());
         }

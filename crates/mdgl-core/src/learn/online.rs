@@ -19,7 +19,7 @@ use crate::circuit::{Cell, Circuit, Fan, ended};
 use crate::encode::{BlockInput, Entry};
 use crate::error::Result;
 use crate::judge::{Judge, Verdict};
-use crate::lanes::{Block, Kernel, LANES, Lanes, clear_tiny};
+use crate::lanes::{Block, Kernel, LANES, Lanes, Mask, clear_tiny};
 use crate::learn::partial::{Edge, Partial};
 use crate::learn::plan::Plan;
 use crate::learn::rule::Trace;
@@ -46,10 +46,12 @@ pub struct Online<'a, F: Real> {
     pub(crate) cancel: &'a AtomicBool,
 }
 
+const WHAT: &str = "the eligibility traces of a block of trials";
+
 /// Traces and sums, one a slot of the plan unless said otherwise.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Traces<F: Real> {
-    state: State<F>,
+    pub state: State<F>,
     membrane: Vec<Block<F>>,
     adaptation: Vec<Block<F>>,
     /// e_t, then e_t−1.
@@ -64,10 +66,14 @@ pub(crate) struct Traces<F: Real> {
     /// ψ_t−1.
     psi_before: Vec<Block<F>>,
     psi_bar: Vec<Block<F>>,
-    readout: Vec<Block<F>>,
-    delta: Vec<Block<F>>,
+    /// y of this step.
+    pub readout: Vec<Block<F>>,
+    /// δ of this step.
+    pub delta: Vec<Block<F>>,
     counts: Vec<u64>,
     pairs: Vec<Vec<(u32, F)>>,
+    /// Cells whose modulatory traces are followed.
+    receives: Vec<bool>,
     edges: Vec<Edge<F>>,
     /// The gradient of the task loss.
     pub sums: Vec<Block<F>>,
@@ -81,14 +87,21 @@ pub(crate) struct Traces<F: Real> {
 
 impl<F: Real> Traces<F> {
     fn reset(&mut self, circuit: &Circuit<F>, plan: &Plan<F>, regularised: bool) -> Result<()> {
+        self.begin(circuit, plan, regularised)?;
+        self.forget(plan, circuit.outputs())
+    }
+
+    /// A trial begins; the gradient sums stay.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] when there is no room for the traces.
+    pub fn begin(&mut self, circuit: &Circuit<F>, plan: &Plan<F>, regularised: bool) -> Result<()> {
         let (n, k, slots) = (circuit.size(), circuit.outputs(), plan.slots.len());
         self.state.reset(circuit)?;
         self.counts.clear();
         self.counts.resize(n, 0);
-        self.pairs = match &plan.modulation {
-            Some(modulation) => (0..n).map(|p| modulation.pairs(p)).collect(),
-            None => vec![Vec::new(); n],
-        };
+        self.list_pairs(plan, n);
+        self.receives = self.pairs.iter().map(|pairs| !pairs.is_empty()).collect();
         self.edges = if regularised && !plan.separate { self.list_edges(plan) } else { Vec::new() };
         for (buffer, len) in [
             (&mut self.membrane, slots),
@@ -102,14 +115,59 @@ impl<F: Real> Traces<F> {
             (&mut self.psi_bar, n),
             (&mut self.readout, k),
             (&mut self.delta, k),
-            (&mut self.sums, slots),
-            (&mut self.bias, k),
-            (&mut self.plain, slots),
-            (&mut self.edge_sums, self.edges.len()),
         ] {
-            refill(buffer, len, "the eligibility traces of a block of trials")?;
+            refill(buffer, len, WHAT)?;
         }
         Ok(())
+    }
+
+    /// The gradient sums become 0.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] when there is no room for them.
+    pub fn forget(&mut self, plan: &Plan<F>, outputs: usize) -> Result<()> {
+        for (buffer, len) in [
+            (&mut self.sums, plan.slots.len()),
+            (&mut self.bias, outputs),
+            (&mut self.plain, plan.slots.len()),
+            (&mut self.edge_sums, self.edges.len()),
+        ] {
+            refill(buffer, len, WHAT)?;
+        }
+        Ok(())
+    }
+
+    /// Gains that follow changed weights; traces go on. From now on every cell's modulatory trace is followed: one that
+    /// receives nothing at the moment may have received, and its trace decays.
+    pub fn renew(&mut self, plan: &Plan<F>, cells: usize) {
+        self.list_pairs(plan, cells);
+        self.receives.fill(plan.modulation.is_some());
+        self.relevance.fill(Block::ZERO);
+    }
+
+    /// What a trial's learning carries from one step to the next, in a fixed order; nothing that the plan's rule does not
+    /// use.
+    pub fn carried(&mut self, plan: &Plan<F>) -> Vec<&mut Vec<Block<F>>> {
+        let mut carried = vec![
+            &mut self.membrane,
+            &mut self.adaptation,
+            &mut self.eligibility,
+            &mut self.filtered,
+            &mut self.psi,
+        ];
+        match &plan.modulation {
+            Some(_) if plan.separate => carried.push(&mut self.psi_bar),
+            Some(_) => carried.push(&mut self.modulated),
+            None => {}
+        }
+        carried
+    }
+
+    fn list_pairs(&mut self, plan: &Plan<F>, cells: usize) {
+        self.pairs = match &plan.modulation {
+            Some(modulation) => (0..cells).map(|p| modulation.pairs(p)).collect(),
+            None => vec![Vec::new(); cells],
+        };
     }
 
     fn list_edges(&self, plan: &Plan<F>) -> Vec<Edge<F>> {
@@ -153,20 +211,13 @@ impl<F: Real> Kernel<F> for Online<'_, F> {
         self.traces.reset(self.circuit, self.plan, self.regularised)?;
         for t in 0..self.steps {
             check_cancelled(t, self.cancel)?;
-            self.clear_tiny::<L>(t);
-            self.simulate::<L>(t);
+            let over = ended(&self.lengths, t);
+            L::call(self.moment(t, Part::Simulate { over }));
             let traces = &mut *self.traces;
             traces.probe.step();
-            traces.delta.fill(Block::ZERO);
             let wrong = self.judge.at(t, &traces.readout, &mut traces.delta);
             traces.probe.lap(Section::Loss);
-            self.find_relevance::<L>();
-            self.follow_modulation::<L>(wrong);
-            self.traces.probe.lap(Section::Modulation);
-            self.update_traces::<L>(t);
-            self.traces.probe.lap(Section::EligibilityTraces);
-            self.follow_readout::<L>(t, wrong);
-            self.traces.probe.lap(Section::GradientGather);
+            L::call(self.moment(t, Part::Learn { wrong }));
         }
         Ok(self.judge.verdict())
     }
@@ -174,7 +225,60 @@ impl<F: Real> Kernel<F> for Online<'_, F> {
 
 impl<F: Real> Online<'_, F> {
     #[inline(always)]
-    fn clear_tiny<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+    fn moment(&mut self, t: usize, part: Part) -> Moment<'_, F> {
+        let Self { circuit, cells, plan, input, regularised, .. } = *self;
+        Moment { circuit, cells, plan, input, regularised, traces: self.traces, t, part }
+    }
+}
+
+/// One step of the online form: first its simulation, then, with δ at hand, its learning. The pass over a block of
+/// trials and the stream both run it.
+pub struct Moment<'a, F: Real> {
+    pub(crate) circuit: &'a Circuit<F>,
+    pub(crate) cells: &'a [Cell<F>],
+    pub(crate) plan: &'a Plan<F>,
+    pub(crate) input: &'a BlockInput<F>,
+    pub(crate) regularised: bool,
+    pub(crate) traces: &'a mut Traces<F>,
+    pub(crate) t: usize,
+    pub(crate) part: Part,
+}
+
+/// A half of a step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part {
+    /// Spikes, ψ and readout; δ becomes 0. Lanes that are `over` do not spike.
+    Simulate { over: Mask },
+    /// Traces, and gradient sums where any δ is `wrong`, that is not 0.
+    Learn { wrong: bool },
+}
+
+impl<F: Real> Kernel<F> for Moment<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(mut self) {
+        match self.part {
+            Part::Simulate { over } => {
+                self.clear_tiny::<L>();
+                self.simulate::<L>(over);
+            }
+            Part::Learn { wrong } => {
+                self.find_relevance::<L>();
+                self.follow_modulation::<L>(wrong);
+                self.traces.probe.lap(Section::Modulation);
+                self.update_traces::<L>();
+                self.traces.probe.lap(Section::EligibilityTraces);
+                self.follow_readout::<L>(wrong);
+                self.traces.probe.lap(Section::GradientGather);
+            }
+        }
+    }
+}
+
+impl<F: Real> Moment<'_, F> {
+    #[inline(always)]
+    fn clear_tiny<L: Lanes<Scalar = F>>(&mut self) {
         let traces = &mut *self.traces;
         for buffer in [
             &mut traces.membrane,
@@ -183,18 +287,18 @@ impl<F: Real> Online<'_, F> {
             &mut traces.modulated,
             &mut traces.psi_bar,
         ] {
-            clear_tiny::<L>(t, buffer);
+            clear_tiny::<L>(self.t, buffer);
         }
     }
 
     #[inline(always)]
-    fn simulate<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+    fn simulate<L: Lanes<Scalar = F>>(&mut self, over: Mask) {
         let traces = &mut *self.traces;
         std::mem::swap(&mut traces.psi, &mut traces.psi_before);
         let row = Row { readout: &mut traces.readout, voltage: None };
-        let over = ended(&self.lengths, t);
         let (state, psi) = (&mut traces.state, &mut &mut traces.psi[..]);
-        crate::simulate::step::<L, _>(self.circuit, self.input, state, t, over, psi, row);
+        crate::simulate::step::<L, _>(self.circuit, self.input, state, self.t, over, psi, row);
+        traces.delta.fill(Block::ZERO);
     }
 
     /// m_kp = Σ_j gain W_out[j→k] ψ_j; On-MDGL: Q_p = Σ_j gain P_j ψ̄_j.
@@ -241,7 +345,7 @@ impl<F: Real> Online<'_, F> {
         let k = circuit.outputs();
         for (slot, s) in self.plan.slots.iter().enumerate() {
             let p = s.post as usize;
-            if s.stage == Stage::Readout || traces.pairs[p].is_empty() {
+            if s.stage == Stage::Readout || !traces.receives[p] {
                 continue;
             }
             let mut sum = L::load(&traces.sums[slot]);
@@ -271,7 +375,7 @@ impl<F: Real> Online<'_, F> {
 
     /// εv, εa and e of this step.
     #[inline(always)]
-    fn update_traces<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+    fn update_traces<L: Lanes<Scalar = F>>(&mut self) {
         let (plan, traces) = (self.plan, &mut *self.traces);
         for (slot, s) in plan.slots.iter().enumerate() {
             if s.stage == Stage::Readout {
@@ -289,7 +393,7 @@ impl<F: Real> Online<'_, F> {
                 through.mul_add(L::splat(cell.jump), decayed).store(&mut traces.adaptation[slot]);
             }
         }
-        self.add_inputs::<L>(t);
+        self.add_inputs::<L>();
         let traces = &mut *self.traces;
         for (slot, s) in plan.slots.iter().enumerate() {
             if s.stage == Stage::Readout {
@@ -308,16 +412,14 @@ impl<F: Real> Online<'_, F> {
     }
 
     #[inline(always)]
-    fn add_inputs<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        let (plan, traces) = (self.plan, &mut *self.traces);
+    fn add_inputs<L: Lanes<Scalar = F>>(&mut self) {
+        let (plan, traces, t) = (self.plan, &mut *self.traces, self.t);
         start_traces::<L>(self.input.events.at(t), &plan.input, plan, &mut traces.membrane);
         if t > 0 {
             let spikes = traces.state.spikes.at(t - 1);
             start_traces::<L>(spikes, &plan.recurrent, plan, &mut traces.membrane);
         }
-        let units = &self.input.analogue_units;
-        let values = &self.input.analogue[t * units.len()..(t + 1) * units.len()];
-        for (&unit, value) in units.iter().zip(values) {
+        for (&unit, value) in self.input.analogue_units.iter().zip(self.input.analogue_at(t)) {
             for &(_, slot) in plan.input.of(unit as usize) {
                 let trace = &mut traces.membrane[slot as usize];
                 let scale = L::splat(plan.slots[slot as usize].scale);
@@ -328,8 +430,8 @@ impl<F: Real> Online<'_, F> {
 
     /// ē and s follow the readout's filter; errors turn them into gradients.
     #[inline(always)]
-    fn follow_readout<L: Lanes<Scalar = F>>(&mut self, t: usize, wrong: bool) {
-        let (circuit, plan, traces) = (self.circuit, self.plan, &mut *self.traces);
+    fn follow_readout<L: Lanes<Scalar = F>>(&mut self, wrong: bool) {
+        let (circuit, plan, traces, t) = (self.circuit, self.plan, &mut *self.traces, self.t);
         let k = circuit.outputs();
         for (bias, delta) in traces.bias.iter_mut().zip(&traces.delta) {
             L::load(bias).add(L::load(delta)).store(bias);

@@ -81,6 +81,22 @@ impl<F: Real> Plan<F> {
         regularised: bool,
         learns: &[bool],
     ) -> Result<Self> {
+        Self::make(model, circuit, rule, regularised, learns, false)
+    }
+
+    /// The same for a stream: every cell counts as active, so that slots stay what they are when weights come and go.
+    pub fn for_stream(model: &Model<F>, circuit: &Circuit<F>, rule: &Rule, learns: &[bool]) -> Result<Self> {
+        Self::make(model, circuit, rule, false, learns, true)
+    }
+
+    fn make(
+        model: &Model<F>,
+        circuit: &Circuit<F>,
+        rule: &Rule,
+        regularised: bool,
+        learns: &[bool],
+        everyone: bool,
+    ) -> Result<Self> {
         rule.validate()?;
         rule.validate_in(model.network().conventions())?;
         let separate = rule.readout_filter == ReadoutFilter::Separate;
@@ -105,7 +121,7 @@ impl<F: Real> Plan<F> {
             table.has_kernel(kernel).then(|| Modulation::new(model, &table, kernel, &secretes))
         });
         let senders = modulation.iter().chain(levels.as_ref().map(|levels| &levels.modulation));
-        let is_active = active(&signalled, senders, adjoint);
+        let is_active = active(&signalled, senders, adjoint || everyone);
         let mut plan = Self {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
             wanted: is_active.iter().map(|&active| if active { Mask::MAX } else { 0 }).collect(),
@@ -203,9 +219,9 @@ fn levels<F: Real>(model: &Model<F>, table: &Table, rule: &Rule, signalled: &[bo
 fn active<'a, F: Real>(
     signalled: &[bool],
     senders: impl Iterator<Item = &'a Modulation<F>>,
-    adjoint: bool,
+    everyone: bool,
 ) -> Vec<bool> {
-    let mut active = if adjoint { vec![true; signalled.len()] } else { signalled.to_vec() };
+    let mut active = if everyone { vec![true; signalled.len()] } else { signalled.to_vec() };
     for &p in senders.flat_map(|modulation| &modulation.receivers) {
         active[p as usize] = true;
     }

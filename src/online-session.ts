@@ -1,0 +1,311 @@
+import type { NativeModel, NativeStream, StreamLesson } from '#native'
+import { finite, floats, list, numbers, object, orDefault, ownMemory, record, wholeNumber } from './check.js'
+import type { NamesOf, NetworkDescription, Readout } from './description.js'
+import { invalid, MdglError } from './error.js'
+import { type InputNames, projectionNames, type ReadoutNames } from './model.js'
+import { guard, native } from './native.js'
+import { find } from './normalise.js'
+import { completeOptimiser, defaultOptimiser, type Optimiser } from './optimiser.js'
+import type { Precision, Values } from './precision.js'
+import { expandRule, type Rule } from './rule.js'
+
+/** The published rules that run forwards in time. */
+export type OnlineRuleName = 'eprop-online' | 'mdgl-online' | 'on-mdgl-online' | 'rflo'
+
+/** Options of {@link Model.session}. */
+export interface SessionOptions {
+  /** The learning rule: its name, or a rule with the estimator `'online'`. */
+  readonly rule: OnlineRuleName | Rule
+  /** How {@link OnlineSession.apply} changes the weights. Default: Adam as in Fig. 3C. */
+  readonly optimiser?: Optimiser | undefined
+  /** Seed of noise and rewiring. Default: the network's seed. */
+  readonly seed?: number | undefined
+}
+
+/** The names of a description's recurrent populations. */
+export type PopulationNames<D> = NamesOf<D>['population']
+
+/**
+ * What the input populations do in one step; one that is left out is silent.
+ *
+ * A `Uint32Array` holds the indices of the units that fire, in any order; a repeated index counts twice. A `Float64Array` or
+ * `Float32Array` holds a value of each unit. A population may change from one kind to the other at any step.
+ */
+export type SessionInput<D extends NetworkDescription = NetworkDescription> = {
+  readonly [Name in InputNames<D>]?: Uint32Array | Float64Array | Float32Array
+}
+
+/** What one step of a session gave; the arrays are the caller's to keep. */
+export interface SessionStep<D extends NetworkDescription = NetworkDescription, P extends Precision = Precision> {
+  /** Indices of the neurons that spiked, ascending, of each recurrent population. */
+  readonly spikes: { readonly [Name in PopulationNames<D>]: Uint32Array }
+  /** y of each unit, with bias, of each readout. */
+  readonly outputs: { readonly [Name in ReadoutNames<D>]: Values<P> }
+}
+
+/**
+ * What a readout should have done in the last step, or how wrong it was.
+ *
+ * - `target`, a number: the right class. The loss is −log softmax(y)[target], so δ = softmax(y) − onehot(target).
+ * - `target`, an array: the right value of each unit. The loss is ½ Σ (y − target)², so δ = y − target.
+ * - `error`: δ = ∂E/∂y of each unit, for a loss of your own.
+ */
+export type Lesson =
+  | {
+      /** A class, or a value of each unit. */
+      readonly target: number | readonly number[] | Float64Array | Float32Array
+      /** Factor of loss and δ, for instance 1 / (number of steps that count). Default 1. */
+      readonly weight?: number
+    }
+  | {
+      /** δ of each unit. */
+      readonly error: readonly number[] | Float64Array | Float32Array
+      /** Factor of δ. Default 1. */
+      readonly weight?: number
+    }
+
+/** Lessons by readout; a readout that is left out has no error. */
+export type Lessons<D extends NetworkDescription = NetworkDescription> = {
+  readonly [Name in ReadoutNames<D>]?: Lesson
+}
+
+/** What {@link OnlineSession.apply} did. */
+export interface SessionUpdate {
+  /** Global norm of the gradient, before clipping. */
+  readonly gradientNorm: number
+  /** Steps with lessons since the last update. */
+  readonly steps: number
+}
+
+/**
+ * A session between two steps: all that the steps to come depend on, the weights aside. A plain value: it can be kept,
+ * cloned with `structuredClone`, sent to a worker, and put back into any session on the same network with the same rule, the
+ * same frozen projections and the same precision.
+ */
+export interface SessionState<P extends Precision = Precision> {
+  /** Steps since the start. */
+  readonly steps: number
+  /** α v − thr z of each neuron, populations end to end: what the next step's input is added to. */
+  readonly membrane: Values<P>
+  /** b of each neuron as the next step has it. */
+  readonly adaptation: Values<P>
+  /** For how many steps to come each neuron cannot spike. */
+  readonly refractory: Uint32Array
+  /** Neurons that spiked in the last step, ascending, counted over all populations. */
+  readonly spikes: Uint32Array
+  /** y without bias, readouts end to end. */
+  readonly readout: Values<P>
+  /** Eligibility traces of every learning synapse and what is filtered of them, in the engine's order. */
+  readonly traces: Values<P>
+}
+
+/**
+ * A model that runs and learns step by step, for streams without end and for agents in an environment: from
+ * {@link Model.session}.
+ *
+ * Everything is synchronous, on the caller's thread. Memory does not grow with time. T steps with their lessons and one
+ * `apply` are what `gradients` and one step of the optimiser are for the same trial as a batch of one, to the last bit.
+ *
+ * While a session is open nobody else may train or change its model (`'busy'`); reading, evaluating and saving it is
+ * free, and gives the weights after the last `apply`.
+ */
+export class OnlineSession<D extends NetworkDescription = NetworkDescription, P extends Precision = Precision>
+  implements Disposable
+{
+  readonly #inputs: readonly { readonly name: string; readonly size: number }[]
+  readonly #populations: readonly string[]
+  readonly #readouts: readonly Readout[]
+  #native: NativeStream | undefined
+
+  /** @internal */
+  constructor(model: NativeModel, description: NetworkDescription, options: SessionOptions) {
+    record(options, 'options', ['rule', 'optimiser', 'seed'])
+    const rule = expandRule(options.rule)
+    if (rule.estimator !== 'online') {
+      const allowed = "'online', as in 'eprop-online', 'mdgl-online', 'on-mdgl-online' and 'rflo'"
+      throw invalid('rule.estimator', rule.estimator, `for a session: ${allowed}`)
+    }
+    const optimiser = completeOptimiser(orDefault(options.optimiser, defaultOptimiser), projectionNames(description))
+    const seed = wholeNumber(orDefault(options.seed, description.seed ?? 1), 'options.seed')
+    this.#inputs = description.inputs ?? []
+    this.#populations = description.populations.map(({ name }) => name)
+    this.#readouts = description.readouts ?? []
+    this.#native = guard(() => new native.NativeStream(model, JSON.stringify(rule), JSON.stringify(optimiser), seed))
+  }
+
+  /**
+   * Runs the network for one step of `dt`.
+   *
+   * @param input - What the input populations do; one that is left out is silent.
+   * @returns Spikes and readouts of this step.
+   * @throws {@link MdglError} `'invalid'` for an unknown population, an index out of range, a wrong number of values or one that is
+   * not finite; `'disposed'`. The session is as before then.
+   */
+  step(input: SessionInput<D> = {}): SessionStep<D, P> {
+    const engine = this.#alive()
+    object(input, 'input')
+    const inputs = this.#inputs.map(({ name, size }) => encodeInput(input, name, size))
+    refuseUnknown(input, 'input', this.#inputs)
+    const { spikes, outputs } = guard(() => engine.step(inputs))
+    return {
+      spikes: byName(this.#populations, spikes),
+      outputs: byName(
+        this.#readouts.map(({ name }) => name),
+        outputs
+      )
+    } as unknown as SessionStep<D, P>
+  }
+
+  /**
+   * Says how the last step should have been. The gradient of the loss is added to what was learned since the last
+   * {@link OnlineSession.apply}; a step without lessons has no error. Several calls about one step add up.
+   *
+   * The gradient is that of the **sum** of all losses; weigh them for a mean: to match `{ kind: 'cross-entropy', window }`, give
+   * the last `window` steps a `weight` of 1 / (their number).
+   *
+   * @param lessons - One entry a readout.
+   * @returns The loss of these lessons, weights included; an `error` counts 0.
+   * @throws {@link MdglError} `'invalid'` for an unknown readout, a target or an error that does not fit, and where no step was made
+   * since the session's start, the last `apply`, `restore` or `reset`; `'not-finite'`; `'disposed'`. Nothing is added then.
+   */
+  learn(lessons: Lessons<D>): number {
+    const engine = this.#alive()
+    object(lessons, 'lessons')
+    const encoded = Object.entries<Lesson | undefined>(lessons)
+      .filter(([, lesson]) => lesson !== undefined)
+      .map(([name, lesson]) => {
+        const readout = find(this.#readouts, name, 'lessons')
+        return { readout: this.#readouts.indexOf(readout), ...encodeLesson(lesson as Lesson, readout) }
+      })
+    if (encoded.length === 0) throw invalid('lessons', lessons, 'a lesson for at least one readout')
+    return guard(() => engine.learn(encoded))
+  }
+
+  /**
+   * Updates the model's weights with what was learned since the last time, as one training iteration does: gradient step,
+   * signs, l1 and noise, rewiring, the generator keyed by the seed and the optimiser's steps. Adam's moments are the
+   * model's. From the next step on the session runs on the new weights, with the mean weights of the moment; its state and
+   * traces go on.
+   *
+   * It costs about as much as laying out the network anew; every few dozen steps it is hardly seen.
+   *
+   * @throws {@link MdglError} `'not-finite'` when gradient or weights would not be finite: the model is as before then, and what
+   * was learned is dropped; `'memory'`; `'disposed'`.
+   */
+  apply(): SessionUpdate {
+    const engine = this.#alive()
+    return guard(() => engine.apply())
+  }
+
+  /**
+   * A copy of the state between this step and the next. What was learned and the weights are no part of it.
+   *
+   * @throws {@link MdglError} `'disposed'`.
+   */
+  state(): SessionState<P> {
+    const engine = this.#alive()
+    return guard(() => engine.state()) as SessionState<P>
+  }
+
+  /**
+   * Puts a state back. What was learned since the last `apply` is kept.
+   *
+   * @param state - From {@link OnlineSession.state}.
+   * @throws {@link MdglError} `'invalid'` for a state of another network, rule or precision; `'disposed'`. The session is as before
+   * then.
+   */
+  restore(state: SessionState<P>): void {
+    const engine = this.#alive()
+    record(state, 'state', STATE)
+    for (const key of STATE) if (key !== 'steps') checkArray(state[key], key)
+    guard(() => engine.restore(state as SessionState<'f32'>))
+  }
+
+  /**
+   * Back to rest, as every trial begins: all state and traces 0. What was learned since the last `apply` is kept, so that
+   * several trials may be one update.
+   *
+   * @throws {@link MdglError} `'disposed'`.
+   */
+  reset(): void {
+    const engine = this.#alive()
+    guard(() => engine.reset())
+  }
+
+  /** Lets go of the model and gives memory back. What was learned and not applied is lost. A second call does nothing. */
+  dispose(): void {
+    this.#native?.dispose()
+    this.#native = undefined
+  }
+
+  /** The same as {@link OnlineSession.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  #alive(): NativeStream {
+    if (this.#native !== undefined) return this.#native
+    throw new MdglError({ code: 'disposed', message: 'The session was disposed of and cannot be used any more.' })
+  }
+}
+
+const STATE = ['steps', 'membrane', 'adaptation', 'refractory', 'spikes', 'readout', 'traces'] as const
+
+function byName<T>(names: readonly string[], values: readonly T[]): { [name: string]: T | undefined } {
+  return Object.fromEntries(names.map((name, i) => [name, values[i]]))
+}
+
+type AnyInput = { readonly [name: string]: Uint32Array | Float64Array | Float32Array | undefined }
+
+function encodeInput(input: AnyInput, name: string, size: number) {
+  const given = Object.hasOwn(input, name) ? input[name] : undefined
+  if (given === undefined) return undefined
+  const path = `input.${name}`
+  if (given instanceof Uint32Array) return ownMemory(given, path)
+  if (!(given instanceof Float64Array || given instanceof Float32Array)) {
+    throw invalid(
+      path,
+      given,
+      'a Uint32Array of units that fire, or a Float64Array or Float32Array with a value of each'
+    )
+  }
+  if (ownMemory(given, path).length !== size) throw invalid(path, given, `${size} values, one a unit`)
+  return given
+}
+
+function refuseUnknown(given: object, path: string, known: readonly { readonly name: string }[]): void {
+  const unknown = Object.keys(given).find(key => !known.some(({ name }) => name === key))
+  if (unknown !== undefined) throw invalid(path, unknown, list(known.map(({ name }) => name)))
+}
+
+function encodeLesson(lesson: Lesson, { name, size }: Readout): Omit<StreamLesson, 'readout'> {
+  const path = `lessons.${name}`
+  const { target, error, weight } = record<{ target?: unknown; error?: unknown; weight?: unknown }>(lesson, path, [
+    'target',
+    'error',
+    'weight'
+  ])
+  if ((target === undefined) === (error === undefined)) {
+    throw invalid(path, lesson, "an object with one of 'target' and 'error'")
+  }
+  const factor = { weight: finite(orDefault(weight, 1), `${path}.weight`) }
+  if (typeof target === 'number') return { class: wholeNumber(target, `${path}.target`, 0, size - 1), ...factor }
+  if (target !== undefined) return { values: doubles(target, size, `${path}.target`), ...factor }
+  return { error: doubles(error, size, `${path}.error`), ...factor }
+}
+
+function doubles(given: unknown, size: number, path: string): Float64Array {
+  const values = floats(given, path)
+  if (values.length !== size) throw invalid(path, given, `${size} values, one a unit`)
+  const wrong = values.findIndex(value => !Number.isFinite(value))
+  if (wrong >= 0) throw invalid(`${path}[${wrong}]`, values[wrong], 'a finite number')
+  return values instanceof Float64Array ? values : Float64Array.from(values)
+}
+
+function checkArray(given: unknown, key: (typeof STATE)[number]): void {
+  const path = `state.${key}`
+  const whole = key === 'refractory' || key === 'spikes'
+  numbers(given, path)
+  const fits = whole ? given instanceof Uint32Array : given instanceof Float64Array || given instanceof Float32Array
+  if (!fits) throw invalid(path, given, whole ? 'a Uint32Array' : 'a Float32Array or Float64Array')
+}
