@@ -237,30 +237,49 @@ export interface StepReport {
 
 /** Errors at one readout: one of `class`, `values` and `error`. */
 export interface StreamLesson {
+  /** Index of the readout. */
   readout: number
+  /** The right class. */
   class?: number
+  /** The right values. */
   values?: Float64Array
+  /** ∂E/∂y itself. */
   error?: Float64Array
+  /** Factor of loss and error. */
   weight: number
 }
 
+/** A stream between two steps. */
 export interface StreamState {
+  /** Steps since the start. */
   steps: number
+  /** α v − thr z of each neuron. */
   membrane: Float32Array | Float64Array
+  /** b of each neuron. */
   adaptation: Float32Array | Float64Array
+  /** Steps for which each neuron is still blocked. */
   refractory: Uint32Array
+  /** Neurons that spiked in the last step. */
   spikes: Uint32Array
+  /** y without bias. */
   readout: Float32Array | Float64Array
+  /** The traces of all learning synapses. */
   traces: Float32Array | Float64Array
 }
 
+/** What a step gave. */
 export interface StreamStep {
+  /** Indices of the neurons that spiked, one entry a population. */
   spikes: Array<Uint32Array>
+  /** y of each unit, one entry a readout. */
   outputs: Array<Float32Array | Float64Array>
 }
 
+/** What an update came to. */
 export interface StreamUpdate {
+  /** Global norm of the gradient, before clipping. */
   gradientNorm: number
+  /** Steps with errors that it is made of. */
   steps: number
 }
 
