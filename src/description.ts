@@ -218,6 +218,7 @@ export type InputGain = 'one-minus-alpha' | 'one'
  * `dampening`.
  */
 export interface PseudoDerivative {
+  /** How ψ falls. */
   readonly shape: PseudoDerivativeShape
   /** k, above 0. None with `'triangular'`. */
   readonly steepness?: number

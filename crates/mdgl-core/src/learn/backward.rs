@@ -481,12 +481,13 @@ fn find_signals<L: Lanes, const OWN: bool>(
     signals: &mut [Block<L::Scalar>],
 ) {
     for run in plan.runs.iter().filter(|run| run.signalled) {
-        for p in run.first as usize..run.end as usize {
+        let cells = run.first as usize..run.end as usize;
+        for (p, to) in cells.clone().zip(&mut signals[cells]) {
             let part = match OWN {
                 true => L::load(&rates.own[p]),
                 false => L::splat(rates.shared.get(p).copied().unwrap_or(L::Scalar::ZERO)),
             };
-            signal::<L>(&plan.feedback, error, part, p).store(&mut signals[p]);
+            signal::<L>(&plan.feedback, error, part, p).store(to);
         }
     }
 }
