@@ -149,3 +149,15 @@ test('what is not allowed is refused by name', async t => {
   await rejectsInvalidAt(t, 'rules', run('mdgl', { loss }))
   await rejectsInvalidAt(t, 'options.window', run(['mdgl'], { loss, window: 3 }))
 })
+
+test('a network of conventions without BPTT is refused', async t => {
+  const description = network({ conventions: 'bellec2020' })
+    .input('cues', 20)
+    .lif('cells', 5)
+    .readout('choice', 2)
+    .project('cues', 'cells', { density: 1, initialise: { scheme: 'normal', standardDeviation: 1 } })
+    .project('cells', 'choice', { density: 1, initialise: { scheme: 'normal', standardDeviation: 1 } })
+    .build()
+  const model = Model.create(description)
+  await rejectsInvalidAt(t, 'model.description.conventions', () => alignment(model, smallBatch(), ['eprop'], { loss }))
+})

@@ -1,12 +1,14 @@
 import type { Batch, DrawKey } from '../batch.js'
 import { array } from '../check.js'
+import { expandRuleFor } from '../conventions.js'
 import type { NetworkDescription } from '../description.js'
+import { invalid } from '../error.js'
 import { drawKey } from '../evaluate.js'
 import { type GradientOptions, type Gradients, keyedGradients } from '../gradients.js'
 import { type InputNames, type Model, nativeModel, type ProjectionNames, plasticNames } from '../model.js'
 import type { Precision } from '../precision.js'
 import type { ProjectionValues } from '../projection.js'
-import { expandRule, rules as published, type Rule, type RuleName } from '../rule.js'
+import { rules as published, type Rule, type RuleName } from '../rule.js'
 import { checkOptions } from '../session.js'
 
 /** How a gradient g lies to BPTT's gradient b, over the same synapses. */
@@ -46,9 +48,9 @@ export interface Alignment<D extends NetworkDescription = NetworkDescription> {
  * @param rules - Published rules' names or rules.
  * @param options - The loss and more.
  * @returns One alignment a rule, in their order.
- * @throws {@link MdglError} as a rejection: `'invalid'` for bad rules, options, batches and targets, `'not-finite'` where
- * a gradient is (BPTT's may explode), `'memory'`, `'disposed'`; the signal's reason when aborted; the error of a custom
- * loss as it is.
+ * @throws {@link MdglError} as a rejection: `'invalid'` for bad rules, options, batches and targets and for a network of
+ * conventions in which BPTT has no equation, `'not-finite'` where a gradient is (BPTT's may explode), `'memory'`,
+ * `'disposed'`; the signal's reason when aborted; the error of a custom loss as it is.
  */
 export async function alignment<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
@@ -69,7 +71,8 @@ export async function keyedAlignment<D extends NetworkDescription, P extends Pre
   options: GradientOptions,
   key: DrawKey
 ): Promise<Alignment<D>[]> {
-  const expanded = array(rules, 'rules').map(expandRule)
+  refuseConventions(model.description)
+  const expanded = array(rules, 'rules').map(rule => expandRuleFor(model.description, rule))
   // All gradients at the same weights, whoever trains the model meanwhile.
   using still = model.clone()
   const bptt = await keyedGradients(still, batch, published.bptt, options, key)
@@ -79,6 +82,11 @@ export async function keyedAlignment<D extends NetworkDescription, P extends Pre
     alignments.push({ rule, ...align(own, bptt, plasticNames(model.description)) })
   }
   return alignments
+}
+
+function refuseConventions({ conventions }: NetworkDescription): void {
+  if (conventions !== 'bellec2020') return
+  throw invalid('model.description.conventions', conventions, "'mdgl2021', in which BPTT has an equation")
 }
 
 function align<D extends NetworkDescription>(

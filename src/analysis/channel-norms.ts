@@ -1,10 +1,11 @@
 import type { Batch } from '../batch.js'
+import { expandRuleFor } from '../conventions.js'
 import type { Channel, NetworkDescription } from '../description.js'
 import { invalid } from '../error.js'
 import type { GradientOptions } from '../gradients.js'
 import { type InputNames, type Model, nativeModel } from '../model.js'
 import type { Precision } from '../precision.js'
-import { expandRule, type Rule, type RuleName } from '../rule.js'
+import type { Rule, RuleName } from '../rule.js'
 import { checkOptions } from '../session.js'
 import { type Recording, simulate } from '../simulate.js'
 
@@ -55,7 +56,7 @@ export async function channelNorms<D extends NetworkDescription, P extends Preci
 ): Promise<ChannelNorms> {
   nativeModel(model)
   checkOptions(options, ['loss', 'regulariser', 'seed'])
-  const expanded = expandRule(rule)
+  const expanded = expandRuleFor(model.description, rule)
   if (expanded.hops !== 1) throw invalid('rule.hops', expanded.hops, '1, a rule of one hop')
   // All parts at the same weights, whoever trains the model meanwhile.
   using still = model.clone()
