@@ -2,12 +2,12 @@ import type { PackedBatch as NativeBatch } from '#native'
 import { type Batch, type DrawKey, encodeBatch } from './batch.js'
 import { wholeNumber } from './check.js'
 import type { NetworkDescription } from './description.js'
+import { checkOptions, type RunOptions, type Session, withSession } from './engine-session.js'
 import type { Losses, Regulariser } from './loss.js'
 import { type InputNames, type Model, nativeModel } from './model.js'
 import { guard, native } from './native.js'
 import { askCustomLosses, encodeTargets, makeObjective, type Objective } from './objective.js'
 import type { Precision } from './precision.js'
-import { checkOptions, type RunOptions, type Session, withSession } from './session.js'
 import { eventStream } from './task.js'
 
 /** Options that say what is to become small. */

@@ -1,6 +1,7 @@
 import type { Batch, DrawKey } from './batch.js'
 import { expandRuleFor } from './conventions.js'
 import type { NetworkDescription } from './description.js'
+import { checkOptions, type RunOptions, type Session, withSession } from './engine-session.js'
 import {
   drawKey,
   type Evaluation,
@@ -14,7 +15,6 @@ import { askCustomLosses, makeObjective, type Objective } from './objective.js'
 import type { Precision, Values } from './precision.js'
 import { ProjectionValues } from './projection.js'
 import type { Rule, RuleName } from './rule.js'
-import { checkOptions, type RunOptions, type Session, withSession } from './session.js'
 
 /** Options of {@link gradients}. */
 export interface GradientOptions extends RunOptions, ObjectiveOptions {

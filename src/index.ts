@@ -43,6 +43,7 @@ export { type AnalogueInput, type AnalogueShape, analogueCurrent } from './encod
 export { type EventInput, type FrozenPoissonOptions, frozenPoisson } from './encoders/frozen-poisson.js'
 export { poissonRates, type TimeWindow } from './encoders/poisson.js'
 export { populationCode, type Tuning } from './encoders/population-code.js'
+export type { RunOptions } from './engine-session.js'
 export { type ErrorCode, type ErrorDetails, MdglError } from './error.js'
 export { type EvaluateOptions, type Evaluation, evaluate, type ObjectiveOptions } from './evaluate.js'
 export { type GradientOptions, type Gradients, gradients } from './gradients.js'
@@ -129,7 +130,6 @@ export {
   rules,
   type UniformChannel
 } from './rule.js'
-export type { RunOptions } from './session.js'
 export { type Range, type Recording, type RecordingShape, type SimulateOptions, simulate } from './simulate.js'
 export {
   type BatchOptions,

@@ -2,6 +2,7 @@ import type { Batch } from './batch.js'
 import { flag, orDefault, wholeNumber } from './check.js'
 import { expandRuleFor } from './conventions.js'
 import type { NetworkDescription } from './description.js'
+import { checkOptions, type RunOptions, withSession } from './engine-session.js'
 import { invalid } from './error.js'
 import { drawKey, type ObjectiveOptions, packBatch } from './evaluate.js'
 import { type InputNames, type Model, nativeModel, projectionNames } from './model.js'
@@ -9,7 +10,6 @@ import { makeObjective } from './objective.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from './optimiser.js'
 import type { Precision } from './precision.js'
 import type { Rule, RuleName } from './rule.js'
-import { checkOptions, type RunOptions, withSession } from './session.js'
 
 /** Options of {@link profile}. */
 export interface ProfileOptions extends RunOptions, ObjectiveOptions {

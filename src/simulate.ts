@@ -2,6 +2,7 @@ import type { Batch } from './batch.js'
 import { flag } from './check.js'
 import { expandRuleFor } from './conventions.js'
 import type { NetworkDescription } from './description.js'
+import { checkOptions, type RunOptions, withSession } from './engine-session.js'
 import { invalid } from './error.js'
 import { drawKey, packBatch } from './evaluate.js'
 import type { Losses, Regulariser } from './loss.js'
@@ -9,7 +10,6 @@ import { type InputNames, type Model, nativeModel } from './model.js'
 import { makeObjective } from './objective.js'
 import type { Precision, Values } from './precision.js'
 import type { Rule, RuleName } from './rule.js'
-import { checkOptions, type RunOptions, withSession } from './session.js'
 
 /** Options of {@link simulate}. */
 export interface SimulateOptions extends RunOptions {

@@ -1,9 +1,9 @@
 import type { NetworkDescription } from './description.js'
+import { Session } from './engine-session.js'
 import { type Evaluation, type PackedBatch, packBatch, score, withAccuracy } from './evaluate.js'
 import type { Model } from './model.js'
 import { askCustomLosses } from './objective.js'
 import type { Precision } from './precision.js'
-import { Session } from './session.js'
 import { eventStream, makeBatch, type Split, type Task } from './task.js'
 import { planTraining, type StopAt, type TrainingPlan, type TrainOptions } from './training-plan.js'
 

@@ -1,6 +1,7 @@
 import { finite, orDefault, record, wholeNumber } from './check.js'
 import { expandRuleFor } from './conventions.js'
 import type { NetworkDescription } from './description.js'
+import { checkOptions, type RunOptions } from './engine-session.js'
 import { invalid } from './error.js'
 import type { Regulariser } from './loss.js'
 import { type Model, nativeModel, type ProjectionNames, projectionNames } from './model.js'
@@ -8,7 +9,6 @@ import { makeObjective, type Objective } from './objective.js'
 import { completeOptimiser, defaultOptimiser, frozenNames, type Optimiser } from './optimiser.js'
 import type { Precision } from './precision.js'
 import type { Rule, RuleName } from './rule.js'
-import { checkOptions, type RunOptions } from './session.js'
 import { checkTask, type Task } from './task.js'
 
 const DEFAULT_ITERATIONS = 1000

@@ -2,6 +2,7 @@ import type { Batch, DrawKey } from '../batch.js'
 import { array } from '../check.js'
 import { expandRuleFor } from '../conventions.js'
 import type { NetworkDescription } from '../description.js'
+import { checkOptions } from '../engine-session.js'
 import { invalid } from '../error.js'
 import { drawKey } from '../evaluate.js'
 import { type GradientOptions, type Gradients, keyedGradients } from '../gradients.js'
@@ -9,7 +10,6 @@ import { type InputNames, type Model, nativeModel, type ProjectionNames, plastic
 import type { Precision } from '../precision.js'
 import type { ProjectionValues } from '../projection.js'
 import { rules as published, type Rule, type RuleName } from '../rule.js'
-import { checkOptions } from '../session.js'
 
 /** How a gradient g lies to BPTT's gradient b, over the same synapses. */
 export interface GradientAlignment {

@@ -1,12 +1,12 @@
 import type { Batch } from '../batch.js'
 import { expandRuleFor } from '../conventions.js'
 import type { Channel, NetworkDescription } from '../description.js'
+import { checkOptions } from '../engine-session.js'
 import { invalid } from '../error.js'
 import type { GradientOptions } from '../gradients.js'
 import { type InputNames, type Model, nativeModel } from '../model.js'
 import type { Precision } from '../precision.js'
 import type { Rule, RuleName } from '../rule.js'
-import { checkOptions } from '../session.js'
 import { type Recording, simulate } from '../simulate.js'
 
 /** How strong the modulation is that one type receives from one other, or from itself. */

@@ -1,8 +1,8 @@
+import { Session } from '../engine-session.js'
 import { drawKey, packBatch } from '../evaluate.js'
 import { makeObjective } from '../objective.js'
 import { type KernelProfile, profile } from '../profile.js'
 import { expandRule, type RuleName } from '../rule.js'
-import { Session } from '../session.js'
 import { countEvents } from './counts.js'
 import type { Work } from './work.js'
 
