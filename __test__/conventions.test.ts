@@ -267,3 +267,8 @@ test('a network of these conventions learns with a given feedback, in single pre
   const mean = (values: number[]) => values.reduce((sum, x) => sum + x, 0) / values.length
   t.true(mean(losses.slice(-10)) < mean(losses.slice(0, 10)), losses.join(' '))
 })
+
+test('a session has no equation there', t => {
+  const { message } = invalidAt(t, 'rule.estimator', () => Model.create(build()).session({ rule: 'eprop-online' }))
+  t.regex(message, /with conventions 'bellec2020': 'backward'/)
+})

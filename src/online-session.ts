@@ -1,5 +1,6 @@
 import type { NativeModel, NativeStream, StreamLesson } from '#native'
 import { finite, floats, list, numbers, object, orDefault, ownMemory, record, wholeNumber } from './check.js'
+import { expandRuleFor } from './conventions.js'
 import type { NamesOf, NetworkDescription, Readout } from './description.js'
 import { invalid, MdglError } from './error.js'
 import { type InputNames, projectionNames, type ReadoutNames } from './model.js'
@@ -7,7 +8,7 @@ import { guard, native } from './native.js'
 import { find } from './normalise.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from './optimiser.js'
 import type { Precision, Values } from './precision.js'
-import { expandRule, type Rule } from './rule.js'
+import type { Rule } from './rule.js'
 
 /** The published rules that run forwards in time. */
 export type OnlineRuleName = 'eprop-online' | 'mdgl-online' | 'on-mdgl-online' | 'rflo'
@@ -120,7 +121,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
   /** @internal */
   constructor(model: NativeModel, description: NetworkDescription, options: SessionOptions) {
     record(options, 'options', ['rule', 'optimiser', 'seed'])
-    const rule = expandRule(options.rule)
+    const rule = expandRuleFor(description, options.rule)
     if (rule.estimator !== 'online') {
       const allowed = "'online', as in 'eprop-online', 'mdgl-online', 'on-mdgl-online' and 'rflo'"
       throw invalid('rule.estimator', rule.estimator, `for a session: ${allowed}`)
