@@ -15,7 +15,7 @@ import {
   type Norms,
   SOURCES
 } from './eprop-fixture.js'
-import { everyPair, flatten, NAMES, PROJECTIONS } from './network.js'
+import { everyPair, flatten, NAMES, PROJECTIONS, population } from './network.js'
 import { FixtureError } from './shape.js'
 
 /** The largest relative error allowed; TensorFlow's losses were computed in single precision. */
@@ -118,19 +118,7 @@ function epropNetwork({ config, weights }: EpropFixture): NetworkDescription {
     conventions: 'bellec2020',
     inputGain: config.inputGain,
     inputs: [{ name: input, size: config.inputs }],
-    populations: [
-      {
-        name: neurons,
-        size: config.neurons,
-        model: 'alif',
-        threshold: config.threshold,
-        dampening: config.dampening,
-        refractoryPeriod: config.refractoryPeriod,
-        membraneTimeConstant: config.membraneTimeConstant,
-        adaptationTimeConstant: config.adaptationTimeConstant,
-        adaptationStrength: config.adaptationStrength
-      }
-    ],
+    populations: [population(config)],
     readouts: [{ name: output, size: config.outputs, timeConstant: config.readoutTimeConstant }],
     projections: [
       between(input, neurons, everyPair(weights.input, false)),

@@ -1,7 +1,7 @@
 import type { Batch } from '../batch.js'
-import type { Connections, NetworkDescription } from '../description.js'
+import type { Connections, NetworkDescription, Population } from '../description.js'
 import type { Loss, Regulariser } from '../loss.js'
-import type { Event, Fixture } from './fixture.js'
+import type { Event, Fixture, FixtureConfig } from './fixture.js'
 
 /** Names of the parts of a fixture's network. */
 export const NAMES = {
@@ -20,6 +20,24 @@ export const PROJECTIONS = {
 const STEP_MS = 1
 const STEPS_PER_SECOND = 1000 / STEP_MS
 
+/** The constants of a file's neurons, whichever its schema. */
+type NeuronConfig = Pick<FixtureConfig, 'neurons'> & Required<Omit<Population, 'name' | 'size' | 'model' | 'sign'>>
+
+/** The neurons of a file of either schema. */
+export function population(config: NeuronConfig): Population {
+  return {
+    name: NAMES.neurons,
+    size: config.neurons,
+    model: 'alif',
+    threshold: config.threshold,
+    dampening: config.dampening,
+    refractoryPeriod: config.refractoryPeriod,
+    membraneTimeConstant: config.membraneTimeConstant,
+    adaptationTimeConstant: config.adaptationTimeConstant,
+    adaptationStrength: config.adaptationStrength
+  }
+}
+
 /** The fixture's network: a synapse wherever a weight is not 0. */
 export function fixtureNetwork({ config, types, weights }: Fixture): NetworkDescription {
   const { input, neurons, output } = NAMES
@@ -27,19 +45,7 @@ export function fixtureNetwork({ config, types, weights }: Fixture): NetworkDesc
     schema: 'mdgl-network/1',
     dt: STEP_MS,
     inputs: [{ name: input, size: config.inputs }],
-    populations: [
-      {
-        name: neurons,
-        size: config.neurons,
-        model: 'alif',
-        threshold: config.threshold,
-        dampening: config.dampening,
-        refractoryPeriod: config.refractoryPeriod,
-        membraneTimeConstant: config.membraneTimeConstant,
-        adaptationTimeConstant: config.adaptationTimeConstant,
-        adaptationStrength: config.adaptationStrength
-      }
-    ],
+    populations: [population(config)],
     readouts: [{ name: output, size: config.outputs, timeConstant: config.readoutTimeConstant, bias: true }],
     types: Array.from({ length: config.types }, (_, type) => ({
       name: `type ${type}`,

@@ -152,7 +152,7 @@ pub trait Lanes: Copy {
     /// Adds in the lanes of the mask.
     ///
     /// Elsewhere −0 is added, which leaves every number as it is. A choice of results would do too, but where one is stored
-    /// over what was read, AVX2 would get masked stores, which some processors take twenty cycles for.
+    /// over what was read, AVX2 would get masked stores, at which some processors are slow.
     #[inline(always)]
     fn add_where(self, mask: Mask, x: Self) -> Self {
         self.add(Self::splat(-Self::Scalar::ZERO).blend(mask, x))
