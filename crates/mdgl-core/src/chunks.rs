@@ -1,6 +1,6 @@
 //! A fan cut into chunks of four targets, so that kernels run over them without asking how many are left.
 
-use crate::circuit::Fan;
+use crate::fan::Fan;
 
 /// Targets in a chunk.
 pub(crate) const CHUNK: usize = 4;

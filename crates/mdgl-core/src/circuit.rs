@@ -2,55 +2,11 @@
 
 use crate::chunks::Chunks;
 use crate::description::{Conventions, Shape};
+use crate::fan::Fan;
 use crate::lanes::Mask;
 use crate::model::Model;
 use crate::network::{Network, Stage};
 use crate::real::Real;
-
-/// What each unit projects to: target and an item (a weight, a gain, an accumulator's place).
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Fan<T> {
-    start: Vec<u32>,
-    items: Vec<(u32, T)>,
-}
-
-impl<T: Copy> Fan<T> {
-    /// Groups (unit, target, item) triples by unit, keeping their order.
-    pub fn new(units: usize, triples: &[(usize, usize, T)]) -> Self {
-        let mut start = vec![0; units + 1];
-        for &(unit, ..) in triples {
-            start[unit + 1] += 1;
-        }
-        for unit in 0..units {
-            start[unit + 1] += start[unit];
-        }
-        // Each unit's in the order given.
-        let (mut end, mut order) = (start.clone(), vec![0; triples.len()]);
-        for (i, &(unit, ..)) in triples.iter().enumerate() {
-            order[end[unit] as usize] = i;
-            end[unit] += 1;
-        }
-        let items = order.iter().map(|&i| (triples[i].1 as u32, triples[i].2)).collect();
-        Self { start, items }
-    }
-
-    /// All items, unit after unit.
-    pub fn items(&self) -> impl Iterator<Item = T> + '_ {
-        self.items.iter().map(|&(_, item)| item)
-    }
-
-    /// The same targets, with the items' numbers from `first` on in their place.
-    pub fn numbered(&self, first: u32) -> Fan<u32> {
-        let items = (first..).zip(&self.items).map(|(number, &(target, _))| (target, number));
-        Fan { start: self.start.clone(), items: items.collect() }
-    }
-
-    /// Targets of a unit.
-    #[inline(always)]
-    pub fn of(&self, unit: usize) -> &[(u32, T)] {
-        &self.items[self.start[unit] as usize..self.start[unit + 1] as usize]
-    }
-}
 
 /// The weights of a fan, `[target][unit]`; −0, which changes nothing, where there is no synapse.
 #[derive(Debug)]
@@ -62,7 +18,7 @@ pub(crate) struct Dense<F> {
 impl<F: Real> Dense<F> {
     /// `None` where most pairs have no synapse, or a pair has two.
     fn of(fan: &Fan<F>, units: usize, targets: usize) -> Option<Self> {
-        if 2 * fan.items.len() < units * targets {
+        if 2 * fan.len() < units * targets {
             return None;
         }
         let mut weights = vec![F::from_f64(-0.0); units * targets];
@@ -112,16 +68,16 @@ pub(crate) struct Run<F> {
     pub first: u32,
     pub end: u32,
     pub cell: Cell<F>,
+    /// Whether anyone asks for their ψ.
+    pub wanted: bool,
 }
 
 /// Everything the passes read; rebuilt from the model before each batch.
 #[derive(Debug)]
 pub(crate) struct Circuit<F: Real> {
     pub cells: Vec<Cell<F>>,
-    /// The cells again, neighbours with the same constants together.
+    /// The cells again, neighbours with the same constants together; the ψ of all is asked for.
     pub runs: Vec<Run<F>>,
-    /// A full mask a cell.
-    pub everything: Vec<Mask>,
     pub refractory: Vec<u32>,
     /// The distinct refractory periods above 0.
     pub periods: Vec<u32>,
@@ -147,14 +103,13 @@ impl<F: Real> Circuit<F> {
         periods.sort_unstable();
         periods.dedup();
         let cells = cells(network);
-        let input = fan(model, Stage::Input, network.input_units(), |p| network.neurons[p].gain);
-        let recurrent = fan(model, Stage::Recurrent, network.size(), |p| network.neurons[p].gain);
-        let readout = fan(model, Stage::Readout, network.size(), |k| 1.0 - network.outputs[k].kappa);
+        let input = fan(model, Stage::Input, |p| network.neurons[p].gain);
+        let recurrent = fan(model, Stage::Recurrent, |p| network.neurons[p].gain);
+        let readout = fan(model, Stage::Readout, |k| 1.0 - network.outputs[k].kappa);
         // x + (−0) = x for every x.
         let nothing = F::from_f64(-0.0);
         Self {
-            runs: runs(&cells),
-            everything: vec![Mask::MAX; cells.len()],
+            runs: runs(&cells, |_| true),
             cells,
             refractory,
             periods,
@@ -212,34 +167,25 @@ fn cells<F: Real>(network: &Network) -> Vec<Cell<F>> {
     network.neurons.iter().map(cell).collect()
 }
 
-fn runs<F: Real>(cells: &[Cell<F>]) -> Vec<Run<F>> {
+/// The cells by runs, for someone who asks for the ψ of some.
+pub(crate) fn runs<F: Real>(cells: &[Cell<F>], wanted: impl Fn(usize) -> bool) -> Vec<Run<F>> {
     let mut runs: Vec<Run<F>> = Vec::new();
-    for (unit, &cell) in (0..).zip(cells) {
+    for (unit, &cell) in cells.iter().enumerate() {
+        let (first, wanted) = (unit as u32, wanted(unit));
         match runs.last_mut() {
-            Some(run) if run.cell == cell => run.end += 1,
-            _ => runs.push(Run { first: unit, end: unit + 1, cell }),
+            Some(run) if run.cell == cell && run.wanted == wanted => run.end += 1,
+            _ => runs.push(Run { first, end: first + 1, cell, wanted }),
         }
     }
     runs
 }
 
 /// The living synapses of a stage, weights times the target's scale.
-fn fan<F: Real>(model: &Model<F>, stage: Stage, units: usize, scale: impl Fn(usize) -> f64) -> Fan<F> {
-    let mut triples = Vec::new();
-    for (index, wires) in model.network().projections.iter().enumerate() {
-        if wires.stage != stage {
-            continue;
-        }
-        for synapse in 0..wires.len() {
-            let weight = model.weight(index, synapse);
-            if weight != F::ZERO {
-                let post = wires.post_unit(synapse);
-                let scaled = F::from_f64(weight.to_f64() * scale(post));
-                triples.push((wires.pre_unit(synapse), post, scaled));
-            }
-        }
-    }
-    Fan::new(units, &triples)
+fn fan<F: Real>(model: &Model<F>, stage: Stage, scale: impl Fn(usize) -> f64) -> Fan<F> {
+    model.network().synapses(stage).filter_map(|_, post, synapse| {
+        let weight = model.weight(synapse.projection as usize, synapse.index as usize);
+        (weight != F::ZERO).then(|| F::from_f64(weight.to_f64() * scale(post)))
+    })
 }
 
 /// Lanes whose trial has ended before a step.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::batch::{Batch, DrawKey, Input, RateSegment};
+use crate::batch::{Batch, DrawKey, Event, Input, RateSegment};
 use crate::error::Result;
 use crate::lanes::{Block, LANES, Mask};
 use crate::memory::{product, resize};
@@ -37,6 +37,14 @@ impl EntryLists {
     #[inline(always)]
     pub fn push(&mut self, entry: Entry) {
         self.entries.push(entry);
+    }
+    /// Adds as many entries as `write` says that it wrote into so many.
+    #[inline(always)]
+    fn push_entries(&mut self, most: usize, write: impl FnOnce(&mut [Entry]) -> usize) {
+        let first = self.entries.len();
+        self.entries.resize(first + most, Entry::default());
+        let written = write(&mut self.entries[first..]);
+        self.entries.truncate(first + written);
     }
     /// Adds a whole step's list.
     #[inline(always)]
@@ -141,7 +149,7 @@ impl<F: Real> BlockInput<F> {
                     self.scratch.draw(segments, &trials, offset, units, batch.key, population, dt);
                 }
                 Input::Events(events) => {
-                    for e in events.iter().filter(|e| trials.contains(&(e.trial as usize))) {
+                    for e in of_trials(events, &trials) {
                         let lane = (e.trial as usize - first) as u8;
                         self.scratch.add(units, (e.step, offset + e.unit, lane, e.count));
                     }
@@ -230,6 +238,15 @@ impl<F: Real> BlockInput<F> {
     }
 }
 
+/// The events of some trials, most often given in the order of their trials.
+fn of_trials<'a>(events: &'a [Event], trials: &Range<usize>) -> impl Iterator<Item = &'a Event> + use<'a> {
+    let trials = trials.start as u32..trials.end as u32;
+    let ordered = events.is_sorted_by_key(|e| e.trial);
+    let first = if ordered { events.partition_point(|e| e.trial < trials.start) } else { 0 };
+    let end = if ordered { events.partition_point(|e| e.trial < trials.end) } else { events.len() };
+    events[first..end].iter().filter(move |e| trials.contains(&e.trial))
+}
+
 impl Scratch {
     fn add(&mut self, units: usize, (step, unit, lane, count): (u32, u32, u8, u32)) {
         let bits = &mut self.bits[step as usize * units + unit as usize];
@@ -284,11 +301,16 @@ impl Scratch {
         let mut next = repeats.iter().peekable();
         lists.clear();
         for step in 0..steps {
-            for (unit, &mask) in self.bits[step * units..(step + 1) * units].iter().enumerate() {
-                if mask != 0 {
-                    lists.push(Entry { unit: unit as u32, mask, count: 1 });
+            let masks = &self.bits[step * units..(step + 1) * units];
+            lists.push_entries(units, |list| {
+                let mut found = 0;
+                for (unit, &mask) in (0..).zip(masks) {
+                    list[found] = Entry { unit, mask, count: 1 };
+                    // No branch: whether any of sixteen trials has an event is as good as random.
+                    found += usize::from(mask != 0);
                 }
-            }
+                found
+            });
             while let Some(&(_, unit, lane, count)) = next.next_if(|r| r.0 as usize == step) {
                 push_repeat(lists, unit, lane, count);
             }

@@ -21,6 +21,7 @@ mod circuit;
 pub mod description;
 mod encode;
 mod error;
+mod fan;
 mod initialise;
 mod judge;
 pub mod lanes;

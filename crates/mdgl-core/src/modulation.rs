@@ -5,9 +5,9 @@
 //! of the secreting type, through one sum a type.
 
 use crate::channels::Table;
-use crate::circuit::Fan;
 use crate::description::{Gain, Kernel, Reach, WeightGain};
 use crate::error::{Result, invalid};
+use crate::fan::Fan;
 use crate::lanes::{self, Block, Lanes};
 use crate::learn::rule::{Channels, Estimator, Hops, ReadoutFilter, Rule};
 use crate::model::Model;
@@ -274,23 +274,20 @@ fn synaptic_gains<F: Real>(
     secretes: &[bool],
 ) -> Fan<F> {
     let network = model.network();
-    let mut triples = Vec::new();
-    for_each_living(model, |p, j, weight| {
-        if !secretes[j] {
-            return;
+    network.synapses(Stage::Recurrent).filter_map(|p, j, synapse| {
+        let weight = model.weight(synapse.projection as usize, synapse.index as usize);
+        if !secretes[j] || weight == F::ZERO {
+            return None;
         }
         let (to, from) = (network.type_of[p], network.type_of[j]);
         let gains = table.of(to, from, (Reach::Synaptic, kernel)).map(|gain| match gain {
             Gain::Weights(WeightGain::MeanWeight) => means.existing(to, from),
-            Gain::Weights(WeightGain::Weight) => weight,
+            Gain::Weights(WeightGain::Weight) => weight.to_f64(),
             Gain::Fixed(gain) => gain,
         });
         let gain = gains.sum::<f64>() * (1.0 - network.neurons[j].alpha);
-        if gain != 0.0 {
-            triples.push((p, j, F::from_f64(gain)));
-        }
-    });
-    Fan::new(network.size(), &triples)
+        (gain != 0.0).then(|| F::from_f64(gain))
+    })
 }
 
 fn nonlocal_gains<F: Real>(

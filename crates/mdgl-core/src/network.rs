@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use crate::channels::Table;
 use crate::description::{
@@ -9,6 +10,7 @@ use crate::description::{
     Population, Projection, PseudoDerivative, SCHEMA, Shape, Sign,
 };
 use crate::error::{Error, Result, invalid};
+use crate::fan::Fan;
 use crate::random::{CounterRng, Stream};
 
 /// Most neurons or units of a network, so that every index fits and products do not overflow.
@@ -28,6 +30,8 @@ pub struct Network {
     /// Type of each neuron.
     pub(crate) type_of: Vec<usize>,
     type_names: Vec<String>,
+    /// The synapses of each stage by what sends, made when first asked for.
+    by_sender: [OnceLock<Fan<Synapse>>; 3],
     pub(crate) channels: Table,
     input_offsets: Vec<usize>,
 }
@@ -87,6 +91,13 @@ pub(crate) enum Stage {
     Input,
     Recurrent,
     Readout,
+}
+
+/// One synapse: its projection, and its place in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Synapse {
+    pub projection: u32,
+    pub index: u32,
 }
 
 /// A projection's synapses: the mask within which weights may differ from 0.
@@ -199,6 +210,7 @@ impl Network {
             outputs,
             readouts,
             projections,
+            by_sender: Default::default(),
             type_of,
             type_names,
             channels,
@@ -249,6 +261,20 @@ impl Network {
     /// Type of each neuron, an index into [`Self::type_names`].
     pub fn types(&self) -> &[usize] {
         &self.type_of
+    }
+    /// The synapses of a stage, dead ones too: sender → (target, synapse), projection after projection.
+    pub(crate) fn synapses(&self, stage: Stage) -> &Fan<Synapse> {
+        self.by_sender[stage as usize].get_or_init(|| {
+            let mut triples = Vec::new();
+            for (projection, wires) in (0..).zip(&self.projections).filter(|(_, wires)| wires.stage == stage)
+            {
+                let synapse = |i: usize| Synapse { projection, index: i as u32 };
+                let all = 0..wires.len();
+                triples.extend(all.map(|i| (wires.pre_unit(i), wires.post_unit(i), synapse(i))));
+            }
+            let senders = if stage == Stage::Input { self.input_units } else { self.size() };
+            Fan::new(senders, &triples)
+        })
     }
 
     pub(crate) fn input_offset(&self, population: usize) -> usize {

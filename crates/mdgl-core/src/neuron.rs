@@ -58,6 +58,18 @@ impl<L: Lanes> Constants<L> {
             inclusive: cell.inclusive,
         }
     }
+
+    /// Whether spikes and ψ are those of the paper.
+    #[inline(always)]
+    pub fn is_usual(&self) -> bool {
+        self.shape == Shape::Triangular && !self.inclusive
+    }
+
+    /// The same constants, known to be usual where the compiler looks.
+    #[inline(always)]
+    pub fn usual(self) -> Self {
+        Self { shape: Shape::Triangular, inclusive: false, ..self }
+    }
 }
 
 /// One step in all lanes; `blocked` lanes are refractory or over.

@@ -229,16 +229,17 @@ impl<F: Real> Update<F> {
         Self { method, clip }
     }
 
-    /// What the parameter loses.
-    fn step(&self, gradient: F, moment: &mut Moment<F>) -> F {
-        let gradient = gradient * self.clip;
+    /// What each parameter loses, written over its gradient.
+    fn steps(&self, gradients: &mut [F], moments: &mut [Moment<F>]) {
+        let pairs = gradients.iter_mut().zip(moments);
         match self.method {
-            UpdateMethod::Descent { rate } => rate * gradient,
-            UpdateMethod::Adam { size, beta1, beta2, epsilon } => {
+            UpdateMethod::Descent { rate } => pairs.for_each(|(g, _)| *g = rate * (*g * self.clip)),
+            UpdateMethod::Adam { size, beta1, beta2, epsilon } => pairs.for_each(|(g, moment)| {
+                let gradient = *g * self.clip;
                 moment.first = beta1 * moment.first + (F::ONE - beta1) * gradient;
                 moment.second = beta2 * moment.second + (F::ONE - beta2) * gradient * gradient;
-                size * moment.first / (moment.second.sqrt() + epsilon)
-            }
+                *g = size * moment.first / (moment.second.sqrt() + epsilon);
+            }),
         }
     }
 }
@@ -272,9 +273,9 @@ pub(crate) fn step<F: Real>(
     }
     for (readout, bias) in next.bias.iter_mut().enumerate() {
         let moments = &mut next.moments.bias[readout];
-        for ((b, &g), moment) in bias.iter_mut().zip(gradients.bias(readout)).zip(moments) {
-            *b = *b - update.step(g, moment);
-        }
+        let mut losses = gradients.bias(readout).to_vec();
+        update.steps(&mut losses, moments);
+        bias.iter_mut().zip(losses).for_each(|(b, loss)| *b = *b - loss);
     }
     next.moments.steps += 1;
     Ok(next)
@@ -293,11 +294,22 @@ fn update_projection<F: Real>(
 ) {
     let shrink = F::from_f64(rate * optimiser.l1);
     let heat = (2.0 * rate * optimiser.temperature).sqrt();
-    for (synapse, (x, moment)) in theta.iter_mut().zip(moments).enumerate() {
+    let mut losses = gradients.to_vec();
+    let free = wires.signs.iter().all(|&sign| sign == 0);
+    if !free {
+        let signs = wires.pre.iter().map(|&pre| wires.signs[pre as usize]);
+        losses.iter_mut().zip(signs).filter(|&(_, sign)| sign < 0).for_each(|(g, _)| *g = -*g);
+    }
+    update.steps(&mut losses, moments);
+    if free && heat == 0.0 {
+        // Nothing asks for each synapse's sender, so that the processor can take several at once.
+        theta.iter_mut().zip(losses).for_each(|(x, loss)| *x = shrink_to_zero(*x - loss, shrink));
+        return;
+    }
+    for (synapse, (x, loss)) in theta.iter_mut().zip(losses).enumerate() {
         let sign = wires.sign(synapse);
         let alive = *x > F::ZERO;
-        let gradient = if sign < 0 { -gradients[synapse] } else { gradients[synapse] };
-        *x = *x - update.step(gradient, moment);
+        *x = *x - loss;
         if sign != 0 && !alive {
             *x = F::ZERO;
         }

@@ -9,12 +9,12 @@ use std::sync::{Mutex, OnceLock};
 use rayon::prelude::*;
 
 use crate::batch::{Batch, Event, Targets};
-use crate::circuit::Circuit;
+use crate::circuit::{Circuit, Run};
 use crate::description::Conventions;
 use crate::encode::BlockInput;
 use crate::error::{Error, Result, invalid};
 use crate::judge::{Judge, Verdict};
-use crate::lanes::{Block, Instructions, LANES, Mask};
+use crate::lanes::{Block, Instructions, LANES};
 use crate::learn::backward::{Backward, Signals, Work};
 use crate::learn::forward::{self, Trial, Wiring};
 use crate::learn::online::{Online, Traces, trace_cells};
@@ -281,7 +281,7 @@ impl<F: Real> Forward<F> {
     pub fn new(model: &Model<F>, batch: &Batch, workers: &Workers<F>, cancel: &AtomicBool) -> Result<Self> {
         batch.validate(model.network())?;
         let pass = Pass::new(model, batch, workers, cancel);
-        let rooms = pass.simulate_all(pass.keep(Some(&pass.circuit.everything), false))?;
+        let rooms = pass.simulate_all(pass.keep(Some(&pass.circuit.runs), false))?;
         Ok(Self { rooms, trials: batch.trials, outputs: model.network().output_units() })
     }
 
@@ -322,7 +322,7 @@ pub fn evaluate<F: Real>(
     let batch = assignment.batch;
     let pass = Pass::new(model, batch, workers, cancel);
     let outcomes = workers.blocks(batch, |block, room| {
-        pass.simulate(block, room, Keep::default())?;
+        pass.simulate(block, room, Keep::NOTHING)?;
         pass.judge(assignment, block, room)
     })?;
     finite(Outcome::total(&outcomes).evaluation(model, assignment))
@@ -470,13 +470,13 @@ impl<F: Real> Pass<'_, F> {
         })
     }
 
-    fn simulate(&self, block: usize, room: &mut Room<F>, keep: Keep<'_>) -> Result<()> {
+    fn simulate(&self, block: usize, room: &mut Room<F>, keep: Keep<'_, F>) -> Result<()> {
         let chosen = || Layout::choose(self.circuit.size(), self.trials(block));
         let layout = self.workers.layout.unwrap_or_else(chosen);
         self.simulate_as(layout, block, room, keep)
     }
 
-    fn simulate_as(&self, layout: Layout, block: usize, room: &mut Room<F>, keep: Keep<'_>) -> Result<()> {
+    fn simulate_as(&self, layout: Layout, block: usize, room: &mut Room<F>, keep: Keep<'_, F>) -> Result<()> {
         let steps = self.batch.steps;
         let span = self.workers.span(Stage::Draw, Some(block));
         room.input.encode(self.model.network(), self.batch, block)?;
@@ -504,11 +504,11 @@ impl<F: Real> Pass<'_, F> {
         Ok(())
     }
 
-    fn keep<'a>(&self, psi: Option<&'a [Mask]>, voltage: bool) -> Keep<'a> {
+    fn keep<'a>(&self, psi: Option<&'a [Run<F>]>, voltage: bool) -> Keep<'a, F> {
         Keep { psi, voltage, segment: self.workers.segment }
     }
 
-    fn simulate_all(&self, keep: Keep<'_>) -> Result<Vec<Room<F>>> {
+    fn simulate_all(&self, keep: Keep<'_, F>) -> Result<Vec<Room<F>>> {
         self.workers.each_block(self.batch, |block| {
             let mut room = self.workers.take_room();
             self.simulate(block, &mut room, keep)?;
@@ -517,7 +517,7 @@ impl<F: Real> Pass<'_, F> {
     }
 
     /// All blocks with trials in the lanes, for what reads them so.
-    fn simulate_blocks(&self, keep: Keep<'_>) -> Result<Vec<Room<F>>> {
+    fn simulate_blocks(&self, keep: Keep<'_, F>) -> Result<Vec<Room<F>>> {
         self.workers.blocks(self.batch, |block, room| {
             self.simulate_as(Layout::Trials, block, room, keep)?;
             Ok(std::mem::take(room))
@@ -684,7 +684,7 @@ impl<F: Real> Pass<'_, F> {
     ) -> Result<Learned<F>> {
         let wiring = Wiring::new(&self.circuit, plan, self.model.network().input_units());
         forward::check_size(estimator, &wiring)?;
-        let everything = Some(&self.circuit.everything[..]);
+        let everything = Some(&self.circuit.runs[..]);
         let whole = Keep { psi: everything, voltage: false, segment: Some(self.batch.steps) };
         let mut rooms = self.simulate_blocks(whole)?;
         let outcomes = rooms.iter_mut().enumerate();
@@ -706,7 +706,7 @@ impl<F: Real> Pass<'_, F> {
     /// The online form lets its spikes go; for a count the block is simulated once more, with what it counts.
     fn count_online(&self, plan: &Plan<F>, block: usize, room: &mut Room<F>) -> Result<()> {
         if self.workers.counts() {
-            self.simulate_as(Layout::Trials, block, room, Keep::default())?;
+            self.simulate_as(Layout::Trials, block, room, Keep::NOTHING)?;
             self.workers.count(|| work::traced(&self.circuit, plan, &room.trajectory));
         }
         Ok(())
@@ -861,7 +861,7 @@ pub fn simulate<F: Real>(
 ) -> Result<Recording<F>> {
     batch.validate(model.network())?;
     let pass = Pass::new(model, batch, workers, cancel);
-    let psi = record.signals.is_some().then_some(&pass.circuit.everything[..]);
+    let psi = record.signals.is_some().then_some(&pass.circuit.runs[..]);
     let keep = pass.keep(psi, record.voltage);
     let mut rooms = match record.signals {
         None => pass.simulate_all(keep)?,

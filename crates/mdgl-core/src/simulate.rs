@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::circuit::{Circuit, Fan};
+use crate::circuit::{Circuit, Run};
 use crate::encode::{BlockInput, Entry, EntryLists};
 use crate::error::{Error, Result};
+use crate::fan::Fan;
 use crate::lanes::{Block, Lanes, Mask, clear_tiny};
 use crate::memory::refill;
 use crate::neuron::{self, Constants};
@@ -171,37 +172,51 @@ fn scatter_values<L: Lanes>(
 }
 
 /// Takes the pseudo-derivatives of a step, cell after cell.
-pub(crate) trait Psi<F: Real> {
+pub(crate) trait Psi<'a, F: Real> {
+    /// The cells by runs, some of them not wanted; all are, where there are none.
+    fn runs(&self) -> Option<&'a [Run<F>]> {
+        None
+    }
     /// Of the next cell.
     fn put<L: Lanes<Scalar = F>>(&mut self, unit: usize, psi: L);
+    /// So many cells that are not wanted.
+    fn skip(&mut self, _: usize) {}
 }
 
 /// Nobody wants them.
 pub(crate) struct Unwanted;
 
-impl<F: Real> Psi<F> for Unwanted {
+impl<F: Real> Psi<'_, F> for Unwanted {
     #[inline(always)]
     fn put<L: Lanes<Scalar = F>>(&mut self, _: usize, _: L) {}
 }
 
 /// One block a cell.
-impl<F: Real> Psi<F> for &mut [Block<F>] {
+impl<F: Real> Psi<'_, F> for &mut [Block<F>] {
     #[inline(always)]
     fn put<L: Lanes<Scalar = F>>(&mut self, unit: usize, psi: L) {
         psi.store(&mut self[unit]);
     }
 }
 
-/// Packed, for the cells whose mask is full.
-pub(crate) struct PackedPsi<'a, F: Real> {
-    pub row: RowWriter<'a, F>,
-    pub wanted: &'a [Mask],
+/// Packed.
+pub(crate) struct PackedPsi<'w, 'a, F: Real> {
+    pub row: RowWriter<'w, F>,
+    pub runs: &'a [Run<F>],
 }
 
-impl<F: Real> Psi<F> for PackedPsi<'_, F> {
+impl<'a, F: Real> Psi<'a, F> for PackedPsi<'_, 'a, F> {
     #[inline(always)]
-    fn put<L: Lanes<Scalar = F>>(&mut self, unit: usize, psi: L) {
-        self.row.push(psi, self.wanted[unit]);
+    fn runs(&self) -> Option<&'a [Run<F>]> {
+        Some(self.runs)
+    }
+    #[inline(always)]
+    fn put<L: Lanes<Scalar = F>>(&mut self, _: usize, psi: L) {
+        self.row.push(psi);
+    }
+    #[inline(always)]
+    fn skip(&mut self, cells: usize) {
+        self.row.skip(cells);
     }
 }
 
@@ -215,8 +230,8 @@ pub(crate) struct Row<'a, F: Real> {
 
 /// One step of a whole network in one block of trials; spikes are appended to the state.
 #[inline(always)]
-pub(crate) fn step<L: Lanes, P: Psi<L::Scalar>>(
-    circuit: &Circuit<L::Scalar>,
+pub(crate) fn step<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
+    circuit: &'a Circuit<L::Scalar>,
     input: &BlockInput<L::Scalar>,
     state: &mut State<L::Scalar>,
     step: usize,
@@ -242,41 +257,82 @@ pub(crate) fn step<L: Lanes, P: Psi<L::Scalar>>(
     if let Some(voltage) = row.voltage.as_mut() {
         voltage.copy_from_slice(&state.membrane);
     }
-    update_neurons::<L, P>(circuit, state, over, psi);
+    update_neurons::<L, P>(psi.runs().unwrap_or(&circuit.runs), state, over, psi);
     state.probe.lap(Section::NeuronUpdate);
     update_readout::<L>(circuit, state, step, row.readout);
     state.probe.lap(Section::Readout);
 }
 
 #[inline(always)]
-pub(crate) fn update_neurons<L: Lanes, P: Psi<L::Scalar>>(
-    circuit: &Circuit<L::Scalar>,
+pub(crate) fn update_neurons<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
+    runs: &[Run<L::Scalar>],
     state: &mut State<L::Scalar>,
     over: Mask,
     psi: &mut P,
 ) {
-    let spiking = &mut state.spiking[..];
     let mut found = 0;
-    for run in &circuit.runs {
-        let constants = Constants::<L>::of(&run.cell);
-        let cells = run.first as usize..run.end as usize;
-        let refractory = &state.refractory[cells.clone()];
-        let membrane = &mut state.membrane[cells.clone()];
-        let adaptation = &mut state.adaptation[cells.clone()];
-        let blocks = membrane.iter_mut().zip(adaptation).zip(refractory);
-        for (unit, ((membrane, adaptation), &refractory)) in cells.zip(blocks) {
-            let stepped = neuron::step(constants, L::load(membrane), L::load(adaptation), refractory | over);
-            psi.put(unit, stepped.psi);
-            stepped.membrane.store(membrane);
-            if constants.adaptive {
-                stepped.adaptation.store(adaptation);
-            }
-            spiking[found] = Entry { unit: unit as u32, mask: stepped.spikes, count: 1 };
-            // No branch: whether any of sixteen trials spikes is as good as random.
-            found += usize::from(stepped.spikes != 0);
+    for run in runs {
+        if run.wanted {
+            found = update_run::<L, P>(run, state, over, psi, found);
+        } else {
+            found = update_run::<L, Unwanted>(run, state, over, &mut Unwanted, found);
+            psi.skip((run.end - run.first) as usize);
         }
     }
-    state.spikes.push_step(&spiking[..found]);
+    state.spikes.push_step(&state.spiking[..found]);
+}
+
+/// One step of neighbours with the same constants; the number of cells found spiking so far.
+#[inline(always)]
+fn update_run<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
+    run: &Run<L::Scalar>,
+    state: &mut State<L::Scalar>,
+    over: Mask,
+    psi: &mut P,
+    found: usize,
+) -> usize {
+    let constants = Constants::<L>::of(&run.cell);
+    // What no cell of the loop needs to ask.
+    match (constants.is_usual(), constants.adaptive) {
+        (true, false) => {
+            let constants = Constants { adaptive: false, ..constants.usual() };
+            update_cells(run, constants, state, over, psi, found)
+        }
+        (true, true) => {
+            let constants = Constants { adaptive: true, ..constants.usual() };
+            update_cells(run, constants, state, over, psi, found)
+        }
+        (false, _) => update_cells(run, constants, state, over, psi, found),
+    }
+}
+
+#[inline(always)]
+fn update_cells<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
+    run: &Run<L::Scalar>,
+    constants: Constants<L>,
+    state: &mut State<L::Scalar>,
+    over: Mask,
+    psi: &mut P,
+    mut found: usize,
+) -> usize {
+    let spiking = &mut state.spiking[..];
+    let cells = run.first as usize..run.end as usize;
+    let refractory = &state.refractory[cells.clone()];
+    let membrane = &mut state.membrane[cells.clone()];
+    let adaptation = &mut state.adaptation[cells.clone()];
+    let blocks = membrane.iter_mut().zip(adaptation).zip(refractory);
+    for (unit, ((membrane, adaptation), &refractory)) in cells.zip(blocks) {
+        let stepped = neuron::step(constants, L::load(membrane), L::load(adaptation), refractory | over);
+        psi.put(unit, stepped.psi);
+        stepped.membrane.store(membrane);
+        if constants.adaptive {
+            stepped.adaptation.store(adaptation);
+        }
+        spiking[found] = Entry { unit: unit as u32, mask: stepped.spikes, count: 1 };
+        // No branch: whether any of sixteen trials spikes is as good as random.
+        found += usize::from(stepped.spikes != 0);
+    }
+    found
 }
 
 #[inline(always)]

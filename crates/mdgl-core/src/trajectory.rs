@@ -6,10 +6,10 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::circuit::{Circuit, ended};
+use crate::circuit::{Circuit, Run, ended};
 use crate::encode::BlockInput;
 use crate::error::Result;
-use crate::lanes::{Block, Kernel, LANES, Lanes, Mask};
+use crate::lanes::{Block, Kernel, LANES, Lanes};
 use crate::memory::{product, resize};
 use crate::packed::{Packed, RowReader};
 use crate::real::Real;
@@ -41,13 +41,18 @@ pub(crate) struct Trajectory<F: Real> {
 }
 
 /// What a simulation keeps.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Keep<'a> {
-    /// ψ of the cells whose mask is full; the others' counts as 0.
-    pub psi: Option<&'a [Mask]>,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keep<'a, F: Real> {
+    /// ψ of the cells of the runs that want it; the others' counts as 0.
+    pub psi: Option<&'a [Run<F>]>,
     pub voltage: bool,
     /// Steps of ψ at once; `None`: as many as fit into the budget.
     pub segment: Option<usize>,
+}
+
+impl<F: Real> Keep<'_, F> {
+    /// The readout and the spikes alone.
+    pub const NOTHING: Self = Self { psi: None, voltage: false, segment: None };
 }
 
 impl<F: Real> Trajectory<F> {
@@ -60,7 +65,7 @@ impl<F: Real> Trajectory<F> {
         circuit: &Circuit<F>,
         lengths: [u32; LANES],
         steps: usize,
-        keep: Keep<'_>,
+        keep: Keep<'_, F>,
     ) -> Result<()> {
         self.lengths = lengths;
         self.steps = steps;
@@ -136,13 +141,13 @@ impl<F: Real> Trajectory<F> {
     }
 }
 
-/// Brings a segment's ψ back, of the cells whose mask is full.
+/// Brings a segment's ψ back, of the cells of the runs that want it.
 pub(crate) struct Load<'a, F: Real> {
     pub trajectory: &'a mut Trajectory<F>,
     pub circuit: &'a Circuit<F>,
     pub input: &'a BlockInput<F>,
     pub segment: usize,
-    pub wanted: &'a [Mask],
+    pub wanted: &'a [Run<F>],
     pub cancel: &'a AtomicBool,
 }
 
@@ -162,7 +167,7 @@ impl<F: Real> Kernel<F> for Load<'_, F> {
         psi.clear(steps.len(), circuit.size())?;
         for t in steps {
             check_cancelled(t, cancel)?;
-            let mut writer = PackedPsi { row: psi.begin_row()?, wanted };
+            let mut writer = PackedPsi { row: psi.begin_row()?, runs: wanted };
             let row = Row { readout: scratch, voltage: None };
             step::<L, _>(circuit, input, replay, t, ended(lengths, t), &mut writer, row);
             let written = writer.row.written();
@@ -178,7 +183,7 @@ pub struct Simulate<'a, F: Real> {
     pub(crate) circuit: &'a Circuit<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) trajectory: &'a mut Trajectory<F>,
-    pub(crate) keep: Keep<'a>,
+    pub(crate) keep: Keep<'a, F>,
     pub(crate) cancel: &'a AtomicBool,
 }
 
@@ -203,7 +208,7 @@ impl<F: Real> Kernel<F> for Simulate<'_, F> {
             let over = ended(&trajectory.lengths, t);
             let state = &mut trajectory.state;
             if let Some(wanted) = keep.psi {
-                let mut psi = PackedPsi { row: trajectory.psi.begin_row()?, wanted };
+                let mut psi = PackedPsi { row: trajectory.psi.begin_row()?, runs: wanted };
                 step::<L, _>(circuit, input, state, t, over, &mut psi, row);
                 let written = psi.row.written();
                 trajectory.psi.end_row(written);

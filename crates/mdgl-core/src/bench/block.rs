@@ -208,7 +208,7 @@ impl<F: Dispatch> TrialBlock<F> {
     pub fn update_neurons(&mut self, set: Instructions, silent: bool) {
         let Still { circuit, active, silent: zero, psi } = &mut self.still;
         let state = if silent { zero } else { active };
-        let kernel = UpdateNeurons { circuit, state, psi, wanted: &circuit.everything, steps: STEPS };
+        let kernel = UpdateNeurons { circuit, state, psi, steps: STEPS };
         F::dispatch(set, kernel).expect("room for ψ");
     }
 

@@ -6,7 +6,7 @@ use crate::chunks::Chunks;
 use crate::circuit::Circuit;
 use crate::encode::EntryLists;
 use crate::error::Result;
-use crate::lanes::{Block, Kernel, Lanes, Mask, clear_tiny};
+use crate::lanes::{Block, Kernel, Lanes, clear_tiny};
 use crate::learn::backward::Backward;
 use crate::packed::Packed;
 use crate::real::Real;
@@ -38,7 +38,6 @@ pub(super) struct UpdateNeurons<'a, F: Real> {
     pub circuit: &'a Circuit<F>,
     pub state: &'a mut State<F>,
     pub psi: &'a mut Packed<F>,
-    pub wanted: &'a [Mask],
     pub steps: usize,
 }
 
@@ -47,15 +46,15 @@ impl<F: Real> Kernel<F> for UpdateNeurons<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { circuit, state, psi, wanted, steps } = self;
+        let Self { circuit, state, psi, steps } = self;
         psi.clear(steps, circuit.size())?;
         for t in 0..steps {
             clear_tiny::<L>(t, &mut state.membrane);
             clear_tiny::<L>(t, &mut state.adaptation);
             clear_tiny::<L>(t, &mut state.readout);
             state.advance_refractory(circuit, t);
-            let mut row = PackedPsi { row: psi.begin_row()?, wanted };
-            update_neurons::<L, _>(circuit, state, 0, &mut row);
+            let mut row = PackedPsi { row: psi.begin_row()?, runs: &circuit.runs };
+            update_neurons::<L, _>(&circuit.runs, state, 0, &mut row);
             let written = row.row.written();
             psi.end_row(written);
         }

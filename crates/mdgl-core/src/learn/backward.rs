@@ -10,9 +10,10 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::circuit::{Circuit, Fan};
+use crate::circuit::Circuit;
 use crate::encode::BlockInput;
 use crate::error::Result;
+use crate::fan::Fan;
 use crate::lanes::{Block, Kernel, Lanes, clear_tiny};
 use crate::learn::gather::{Gather, Grouped, Tile, tile_rows};
 use crate::learn::partial::Partial;
@@ -314,12 +315,9 @@ impl<F: Real> Backward<'_, F> {
                 before: before * n + cells.start,
                 lambda_v,
             };
-            match (run.signalled && heard, receives, secretes) {
-                (true, true, true) => recursion.run::<true, true, true>(),
-                (true, true, false) => recursion.run::<true, true, false>(),
-                (true, false, _) => recursion.run::<true, false, false>(),
-                (false, true, _) => recursion.run::<false, true, false>(),
-                (false, false, _) => recursion.run::<false, false, false>(),
+            match run.cell.adaptive {
+                true => recursion.run_as::<true>(run.signalled && heard, receives, secretes),
+                false => recursion.run_as::<false>(run.signalled && heard, receives, secretes),
             }
         }
     }
@@ -439,7 +437,18 @@ struct Recursion<'a, 'b, L: Lanes> {
 
 impl<L: Lanes> Recursion<'_, '_, L> {
     #[inline(always)]
-    fn run<const SIGNAL: bool, const GAMMA: bool, const SECRETES: bool>(&mut self) {
+    fn run_as<const ADAPTIVE: bool>(&mut self, signal: bool, gamma: bool, secretes: bool) {
+        match (signal, gamma, secretes) {
+            (true, true, true) => self.run::<ADAPTIVE, true, true, true>(),
+            (true, true, false) => self.run::<ADAPTIVE, true, true, false>(),
+            (true, false, _) => self.run::<ADAPTIVE, true, false, false>(),
+            (false, true, _) => self.run::<ADAPTIVE, false, true, false>(),
+            (false, false, _) => self.run::<ADAPTIVE, false, false, false>(),
+        }
+    }
+
+    #[inline(always)]
+    fn run<const ADAPTIVE: bool, const SIGNAL: bool, const GAMMA: bool, const SECRETES: bool>(&mut self) {
         let cell = self.cell;
         for i in 0..self.signal.len() {
             let psi = self.psi.next::<L>();
@@ -456,7 +465,7 @@ impl<L: Lanes> Recursion<'_, '_, L> {
             }
             drive = lambda_v.neg_mul_add(cell.reset, drive);
             let mut through = psi.mul(drive);
-            if cell.adaptive {
+            if ADAPTIVE {
                 let lambda_a = L::load(&self.lambda_a[i]);
                 through = psi.mul(lambda_a.mul_add(cell.jump, drive));
                 let lambda_a = lambda_a.mul(cell.rho);

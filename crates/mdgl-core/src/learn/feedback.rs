@@ -1,7 +1,8 @@
 //! The weights through which errors reach the cells.
 
-use crate::circuit::{Circuit, Fan};
+use crate::circuit::Circuit;
 use crate::error::{Result, invalid};
+use crate::fan::Fan;
 use crate::learn::rule::{Feedback, RandomFeedback};
 use crate::model::Model;
 use crate::random::{CounterRng, Stream};

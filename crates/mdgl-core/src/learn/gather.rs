@@ -32,6 +32,8 @@ pub(crate) struct Grouped {
     /// Where each sender's events end, after grouping.
     end: Vec<u32>,
     events: Vec<TileEvent>,
+    /// Whether every event counts once, as spikes do.
+    plain: bool,
 }
 
 impl Grouped {
@@ -41,11 +43,15 @@ impl Grouped {
         let steps = || (lag..rows).rev().map(|row| (row, lists.at(first + row - lag)));
         self.end.clear();
         self.end.resize(units + 1, 0);
+        let mut counts = 0;
         for (_, entries) in steps() {
             for entry in entries {
                 self.end[entry.unit as usize + 1] += 1;
+                counts |= entry.count;
             }
         }
+        // Listed events count at least once.
+        self.plain = counts <= 1;
         for unit in 0..units {
             self.end[unit + 1] += self.end[unit];
         }
@@ -121,9 +127,8 @@ fn gather<L: Lanes>(
         if events.is_empty() {
             continue;
         }
-        let plain = events.iter().all(|event| event.count == 1);
         for chunk in slots.of(unit) {
-            match plain {
+            match grouped.plain {
                 true => add_events::<L>(events, chunk, (values, columns), sums),
                 false => add_counts::<L>(events, chunk, values, sums),
             }

@@ -15,9 +15,10 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::circuit::{Cell, Circuit, Fan, ended};
+use crate::circuit::{Cell, Circuit, ended};
 use crate::encode::{BlockInput, Entry};
 use crate::error::Result;
+use crate::fan::Fan;
 use crate::judge::{Judge, Verdict};
 use crate::lanes::{Block, Kernel, LANES, Lanes, Mask, clear_tiny};
 use crate::learn::partial::{Edge, Partial};

@@ -2,16 +2,17 @@
 
 use crate::channels::Table;
 use crate::chunks::Chunks;
-use crate::circuit::{Cell, Circuit, Fan};
+use crate::circuit::{self, Cell, Circuit, Run};
 use crate::description::Kernel;
 use crate::error::{Result, invalid};
-use crate::lanes::{Block, Mask};
+use crate::fan::Fan;
+use crate::lanes::Block;
 use crate::learn::feedback;
 use crate::learn::rule::{Hops, ReadoutFilter, Rule};
 use crate::memory::{product, resize};
 use crate::model::Model;
 use crate::modulation::{Modulation, channel_table};
-use crate::network::Stage;
+use crate::network::{Stage, Synapse};
 use crate::real::Real;
 
 /// What a pass needs to know of a rule, network and weights.
@@ -19,8 +20,8 @@ use crate::real::Real;
 pub(crate) struct Plan<F: Real> {
     /// Cells whose synapses may have a gradient.
     pub active: Vec<u32>,
-    /// The same as a full or an empty mask a cell.
-    pub wanted: Vec<Mask>,
+    /// All cells; the ψ of the same is asked for.
+    pub wanted: Vec<Run<F>>,
     /// The same, neighbours of the same kind together.
     pub runs: Vec<ActiveRun<F>>,
     /// From what to whom errors flow: neuron → (readout unit, (1 − κ) B).
@@ -124,7 +125,7 @@ impl<F: Real> Plan<F> {
         let is_active = active(&signalled, senders, adjoint || everyone);
         let mut plan = Self {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
-            wanted: is_active.iter().map(|&active| if active { Mask::MAX } else { 0 }).collect(),
+            wanted: circuit::runs(&circuit.cells, |p| is_active[p]),
             runs: runs(circuit, &is_active, &signalled),
             feedback,
             modulation,
@@ -154,40 +155,22 @@ impl<F: Real> Plan<F> {
         self.modulation.is_some() && !self.adjoint
     }
 
-    /// Gives every learning synapse of a stage a slot.
+    /// Gives every learning synapse of a stage a slot: a sender's sums lie side by side, as the passes visit them.
     fn gather(&mut self, model: &Model<F>, stage: Stage, is_active: &[bool], learns: &[bool]) -> Fan<u32> {
         let network = model.network();
-        let mut slots = Vec::new();
-        for (index, wires) in network.projections.iter().enumerate() {
-            if wires.stage != stage || !learns[index] {
-                continue;
+        network.synapses(stage).filter_map(|_, post, Synapse { projection, index }| {
+            if !learns[projection as usize] {
+                return None;
             }
-            for synapse in 0..wires.len() {
-                let post = wires.post_unit(synapse);
-                let scale = match stage {
-                    Stage::Readout => 1.0 - network.outputs[post].kappa,
-                    _ if !is_active[post] => continue,
-                    _ => network.neurons[post].gain,
-                };
-                let slot = Slot {
-                    stage,
-                    projection: index as u32,
-                    synapse: synapse as u32,
-                    post: post as u32,
-                    scale: F::from_f64(scale),
-                };
-                slots.push((wires.pre_unit(synapse), post, slot));
-            }
-        }
-        let units = match stage {
-            Stage::Input => network.input_units(),
-            _ => network.size(),
-        };
-        // A sender's sums lie side by side, as the passes visit them.
-        let fan = Fan::new(units, &slots);
-        let first = self.slots.len() as u32;
-        self.slots.extend(fan.items());
-        fan.numbered(first)
+            let scale = match stage {
+                Stage::Readout => 1.0 - network.outputs[post].kappa,
+                _ if !is_active[post] => return None,
+                _ => network.neurons[post].gain,
+            };
+            let (post, scale) = (post as u32, F::from_f64(scale));
+            self.slots.push(Slot { stage, projection, synapse: index, post, scale });
+            Some(self.slots.len() as u32 - 1)
+        })
     }
 }
 

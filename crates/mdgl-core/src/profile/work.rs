@@ -21,8 +21,9 @@
 use serde::Serialize;
 
 use super::section::Section;
-use crate::circuit::{Circuit, Fan};
+use crate::circuit::Circuit;
 use crate::encode::{BlockInput, EntryLists};
+use crate::fan::Fan;
 use crate::lanes::{Block, LANES};
 use crate::learn::gather::tile_rows;
 use crate::learn::plan::Plan;

@@ -589,15 +589,42 @@ impl<F: Real> Passage<'_, F> {
             *cell = self.cells.constants(block + i);
             adaptive |= cell.adaptive;
         }
+        let passing = Passing { psi, next_psi, signals, gamma, first: self.first, rows: self.rows.clone() };
+        match adaptive {
+            true => passing.descend::<L, N, MODULATED, true>(cells, lambda_v, lambda_a),
+            false => passing.descend::<L, N, MODULATED, false>(cells, lambda_v, lambda_a),
+        }
+    }
+}
+
+/// A passage of some blocks of cells.
+struct Passing<'a, F: Real> {
+    psi: &'a [Column<F>],
+    next_psi: &'a [Column<F>],
+    signals: &'a [Column<F>],
+    gamma: &'a [LongColumn<F>],
+    first: usize,
+    rows: Range<usize>,
+}
+
+impl<F: Real> Passing<'_, F> {
+    #[inline(always)]
+    fn descend<L: Lanes<Scalar = F>, const N: usize, const MODULATED: bool, const ADAPTIVE: bool>(
+        self,
+        cells: [Constants<L>; N],
+        lambda_v: &mut [LongColumn<F>; N],
+        lambda_a: &mut [Block<F>; N],
+    ) {
+        let Self { psi, next_psi, signals, gamma, first, rows } = self;
         let (mut v, mut a) = ([L::splat(F::ZERO); N], [L::splat(F::ZERO); N]);
         for i in 0..N {
-            (v[i], a[i]) = (L::load(&lambda_v[i][self.rows.end]), L::load(&lambda_a[i]));
+            (v[i], a[i]) = (L::load(&lambda_v[i][rows.end]), L::load(&lambda_a[i]));
         }
-        for row in self.rows.clone().rev() {
+        for row in rows.rev() {
             // Tiles begin where decayed state is cleared.
             if row == 0 {
                 for i in 0..N {
-                    (v[i], a[i]) = (cleared(self.first, v[i]), cleared(self.first, a[i]));
+                    (v[i], a[i]) = (cleared(first, v[i]), cleared(first, a[i]));
                 }
             }
             for i in 0..N {
@@ -608,12 +635,12 @@ impl<F: Real> Passage<'_, F> {
                     drive = drive.add(L::load(&gamma[i][row + 1]));
                 }
                 drive = v[i].neg_mul_add(cells[i].reset, drive);
-                if adaptive {
+                if ADAPTIVE {
                     drive = a[i].mul_add(cells[i].jump, drive);
                 }
                 let through = psi.mul(drive);
                 v[i] = v[i].mul_add(cells[i].alpha, through);
-                if adaptive {
+                if ADAPTIVE {
                     a[i] = through.neg_mul_add(cells[i].beta, a[i].mul(cells[i].rho));
                 }
                 v[i].store(&mut lambda_v[i][row]);

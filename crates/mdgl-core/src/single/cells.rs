@@ -27,16 +27,23 @@ struct Sixteen<F: Real> {
 #[derive(Debug)]
 pub(super) struct Cells<F: Real> {
     blocks: Vec<Sixteen<F>>,
+    usual: bool,
 }
 
 impl<F: Real> Cells<F> {
     pub fn new(circuit: &Circuit<F>) -> Self {
-        Self { blocks: circuit.cells.chunks(LANES).map(sixteen).collect() }
+        let usual = circuit.cells.iter().all(|cell| cell.shape == Shape::Triangular && !cell.inclusive);
+        Self { blocks: circuit.cells.chunks(LANES).map(sixteen).collect(), usual }
     }
 
     /// Number of blocks with a cell that adapts.
     pub fn adaptive(&self) -> u64 {
         self.blocks.iter().filter(|block| block.adaptive).count() as u64
+    }
+
+    /// Whether spikes and ψ are those of the paper; the same for all neurons of a network.
+    pub fn are_usual(&self) -> bool {
+        self.usual
     }
 
     #[inline(always)]

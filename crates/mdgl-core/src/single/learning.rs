@@ -1,6 +1,7 @@
 //! A plan with neurons side by side: what the backward pass of a single trial reads beside the plan itself.
 
-use crate::circuit::{Circuit, Fan};
+use crate::circuit::Circuit;
+use crate::fan::Fan;
 use crate::lanes::{Block, LANES};
 use crate::learn::plan::Plan;
 use crate::real::Real;

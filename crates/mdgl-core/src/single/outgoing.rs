@@ -1,6 +1,6 @@
 //! What a spike adds to its targets.
 
-use crate::circuit::Fan;
+use crate::fan::Fan;
 use crate::lanes::{Block, LANES, Lanes, flat_mut};
 use crate::real::Real;
 

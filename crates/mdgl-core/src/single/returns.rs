@@ -1,6 +1,6 @@
 //! Γ of backpropagation through time: what a cell's targets send back along its own synapses.
 
-use crate::circuit::Fan;
+use crate::fan::Fan;
 use crate::lanes::{LANES, Lanes, Mask, Places, flat_mut};
 use crate::real::Real;
 use crate::single::columns::{Column, LongColumn, TILE, place, row};

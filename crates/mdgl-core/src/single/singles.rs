@@ -62,7 +62,7 @@ impl<F: Real> Singles<F> {
         on: On<'_, F>,
         lengths: &[u32],
         steps: usize,
-        keep: Keep<'_>,
+        keep: Keep<'_, F>,
         run: Run<'_>,
     ) -> Result<()> {
         let count = lengths.len();

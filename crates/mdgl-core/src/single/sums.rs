@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::circuit::Fan;
+use crate::fan::Fan;
 use crate::lanes::{Block, LANES, Lanes, Places, flat};
 use crate::real::Real;
 use crate::single::columns::{LongColumn, TILE, place, row};

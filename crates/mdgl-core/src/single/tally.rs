@@ -12,7 +12,7 @@
 //! | modulation | of BPTT 2 s + 4 a synapse of cells with ψ > 0; else a sixteenth of a block's, and 4 n B |
 //! | gradient gather | a spike 3 B + L a block of its sums |
 
-use crate::circuit::Fan;
+use crate::fan::Fan;
 use crate::lanes::{Block, LANES};
 use crate::learn::plan::Plan;
 use crate::profile::section::Section;

@@ -78,7 +78,7 @@ impl<F: Real> Trial<F> {
         &mut self,
         wiring: &Wiring<F>,
         (length, steps): (usize, usize),
-        keep: Keep<'_>,
+        keep: Keep<'_, F>,
         share: usize,
     ) -> Result<()> {
         (self.length, self.steps) = (length, steps);
@@ -189,6 +189,20 @@ impl<F: Real> Trial<F> {
         t: usize,
         over: Mask,
     ) -> Result<usize> {
+        // What no block of the loop needs to ask.
+        match wiring.cells.are_usual() {
+            true => self.update_cells::<L, true>(wiring, t, over),
+            false => self.update_cells::<L, false>(wiring, t, over),
+        }
+    }
+
+    #[inline(always)]
+    fn update_cells<L: Lanes<Scalar = F>, const USUAL: bool>(
+        &mut self,
+        wiring: &Wiring<F>,
+        t: usize,
+        over: Mask,
+    ) -> Result<usize> {
         let (blocks, row) = (wiring.blocks(), t % TILE);
         let ahead = (t % self.segment + AHEAD).min(self.segment - 1);
         let place = t % self.segment / TILE * blocks;
@@ -200,6 +214,7 @@ impl<F: Real> Trial<F> {
         let mut masks = refractory.masks(&wiring.periods);
         for (block, (membrane, adaptation)) in membrane.iter_mut().zip(adaptation).enumerate() {
             let cells = wiring.cells.constants::<L>(block);
+            let cells = if USUAL { cells.usual() } else { cells };
             let blocked = masks.blocked(block) | over;
             let stepped = neuron::step(cells, L::load(membrane), L::load(adaptation), blocked);
             prefetch(&psi[ahead_place.0 + block][ahead_place.1]);
@@ -276,7 +291,7 @@ impl<F: Real> Kernel<F> for Load<'_, F> {
 pub struct SimulateOne<'a, F: Real> {
     pub(crate) on: On<'a, F>,
     pub(crate) trial: &'a mut Trial<F>,
-    pub(crate) keep: Keep<'a>,
+    pub(crate) keep: Keep<'a, F>,
     pub(crate) cancel: &'a AtomicBool,
 }
 

@@ -1,6 +1,6 @@
 //! UORO and KF-RTRL on average over **every** sequence of signs: exactly real-time recurrent learning.
 
-use crate::circuit::Fan;
+use crate::fan::Fan;
 use crate::learn::forward::Influence;
 use crate::learn::forward::kf_rtrl::KfRtrl;
 use crate::learn::forward::moment::Moment;

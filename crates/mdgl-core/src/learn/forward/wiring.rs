@@ -1,6 +1,7 @@
 //! A network as the forward-mode estimators read it: constants, living synapses, and the weights that learn.
 
-use crate::circuit::{Circuit, Fan};
+use crate::circuit::Circuit;
+use crate::fan::Fan;
 use crate::learn::plan::Plan;
 use crate::network::Stage;
 use crate::real::Real;

@@ -1,0 +1,53 @@
+//! Lists of targets, one a unit.
+
+/// What each unit projects to: target and an item (a weight, a gain, an accumulator's place).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fan<T> {
+    start: Vec<u32>,
+    items: Vec<(u32, T)>,
+}
+
+impl<T: Copy> Fan<T> {
+    /// Groups (unit, target, item) triples by unit, keeping their order.
+    pub fn new(units: usize, triples: &[(usize, usize, T)]) -> Self {
+        let mut start = vec![0; units + 1];
+        for &(unit, ..) in triples {
+            start[unit + 1] += 1;
+        }
+        for unit in 0..units {
+            start[unit + 1] += start[unit];
+        }
+        // Each unit's in the order given.
+        let (mut end, mut order) = (start.clone(), vec![0; triples.len()]);
+        for (i, &(unit, ..)) in triples.iter().enumerate() {
+            order[end[unit] as usize] = i;
+            end[unit] += 1;
+        }
+        let items = order.iter().map(|&i| (triples[i].1 as u32, triples[i].2)).collect();
+        Self { start, items }
+    }
+
+    /// The targets that `change` keeps, with what it makes of (unit, target, item).
+    pub fn filter_map<U>(&self, mut change: impl FnMut(usize, usize, T) -> Option<U>) -> Fan<U> {
+        let mut start = Vec::with_capacity(self.start.len());
+        let mut items = Vec::with_capacity(self.items.len());
+        start.push(0);
+        for unit in 0..self.start.len().saturating_sub(1) {
+            let change = |&(target, item): &(u32, T)| Some((target, change(unit, target as usize, item)?));
+            items.extend(self.of(unit).iter().filter_map(change));
+            start.push(items.len() as u32);
+        }
+        Fan { start, items }
+    }
+
+    /// Number of items.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Targets of a unit.
+    #[inline(always)]
+    pub fn of(&self, unit: usize) -> &[(u32, T)] {
+        &self.items[self.start[unit] as usize..self.start[unit + 1] as usize]
+    }
+}
