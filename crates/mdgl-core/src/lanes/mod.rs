@@ -213,6 +213,12 @@ pub fn clear_tiny<L: Lanes>(step: usize, state: &mut [Block<L::Scalar>]) {
     }
 }
 
+/// Whether state has just been cleared: where it may have come to nothing.
+#[inline(always)]
+pub fn just_cleared(step: usize) -> bool {
+    step.is_multiple_of(CLEAR_EVERY)
+}
+
 /// The same for lanes at hand.
 #[inline(always)]
 pub fn cleared<L: Lanes>(step: usize, state: L) -> L {

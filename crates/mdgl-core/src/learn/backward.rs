@@ -14,7 +14,7 @@ use crate::circuit::Circuit;
 use crate::encode::BlockInput;
 use crate::error::Result;
 use crate::fan::Fan;
-use crate::lanes::{Block, Kernel, Lanes, clear_tiny};
+use crate::lanes::{Block, Kernel, Lanes, clear_tiny, just_cleared};
 use crate::learn::gather::{Gather, Grouped, Tile, tile_rows};
 use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
@@ -65,6 +65,12 @@ pub(crate) struct Work<F: Real> {
     signal: Vec<Block<F>>,
     /// Γ_t+1 while step t runs.
     gamma: Vec<Block<F>>,
+    /// Whether any cell has a learning signal in the step at hand.
+    heard: bool,
+    /// Whether no cell secretes: Γ is 0.
+    silent: bool,
+    /// Of each run of cells, whether its λv has been found to be 0 and nothing has driven it since.
+    quiet: Vec<bool>,
     /// λv, λa and Γ of the rules with fewer hops: `[hops][step's parity][neuron]`, `[hops][neuron]`.
     level_v: Vec<Block<F>>,
     level_a: Vec<Block<F>>,
@@ -130,6 +136,9 @@ impl<F: Real> Work<F> {
         ] {
             refill(buffer, len, "the gradient sums of a block of trials")?;
         }
+        self.silent = plan.secretes() && !plan.separate;
+        self.quiet.clear();
+        self.quiet.resize(plan.runs.len(), false);
         Ok(())
     }
 }
@@ -272,11 +281,9 @@ impl<F: Real> Backward<'_, F> {
     #[inline(always)]
     pub(crate) fn update_cells<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let heard = self.find_signal::<L>(t);
+        self.work.heard = heard;
         if self.plan.separate {
             self.filter_gamma::<L>();
-        }
-        if self.plan.secretes() && !heard {
-            self.work.secreted.fill(Block::ZERO);
         }
         let levels = self.plan.levels.as_ref().map_or(0, |levels| levels.count);
         for level in 0..=levels {
@@ -298,12 +305,24 @@ impl<F: Real> Backward<'_, F> {
                 (&mut work.level_v, &mut work.level_a[own.clone()], &work.level_gamma[own])
             }
         };
-        let receives = if last { plan.modulation.is_some() || plan.levels.is_some() } else { level > 0 };
+        let modulated = plan.modulation.is_some() && !work.silent;
+        let receives = if last { modulated || plan.separate || plan.levels.is_some() } else { level > 0 };
         let secretes = last && plan.secretes();
         let mut psi = self.trajectory.psi(t);
-        for run in &plan.runs {
-            psi.skip_to(run.first as usize);
+        for (run, quiet) in plan.runs.iter().zip(&mut work.quiet) {
+            psi.pass_to(run.first as usize);
             let cells = run.first as usize..run.end as usize;
+            if last && !(run.signalled && heard) && !receives && !run.cell.adaptive {
+                let before = &lambda_v[before * n..][cells.clone()];
+                *quiet = *quiet || just_cleared(t) && before.iter().all(is_zero);
+                if *quiet {
+                    lambda_v[row * n..][cells.clone()].fill(Block::ZERO);
+                    psi.pass_to(cells.end);
+                    continue;
+                }
+            } else if last {
+                *quiet = false;
+            }
             let mut recursion = Recursion {
                 cell: Constants::<L>::of(&run.cell),
                 psi: &mut psi,
@@ -353,6 +372,15 @@ impl<F: Real> Backward<'_, F> {
     fn modulate_instantly<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let Some(modulation) = &self.plan.modulation else { return };
         let work = &mut *self.work;
+        if self.plan.secretes() && !self.plan.separate {
+            if !work.heard && !work.silent {
+                work.gamma.fill(Block::ZERO);
+            }
+            work.silent = !work.heard;
+            if work.silent {
+                return;
+            }
+        }
         if self.plan.separate {
             let first = self.trajectory.steps_of(self.trajectory.segment_of(t)).start;
             secrete_task_error::<L>(self.circuit, self.plan, self.delta, t, first, work);
@@ -441,7 +469,8 @@ impl<L: Lanes> Recursion<'_, '_, L> {
         match (signal, gamma, secretes) {
             (true, true, true) => self.run::<ADAPTIVE, true, true, true>(),
             (true, true, false) => self.run::<ADAPTIVE, true, true, false>(),
-            (true, false, _) => self.run::<ADAPTIVE, true, false, false>(),
+            (true, false, true) => self.run::<ADAPTIVE, true, false, true>(),
+            (true, false, false) => self.run::<ADAPTIVE, true, false, false>(),
             (false, true, _) => self.run::<ADAPTIVE, false, true, false>(),
             (false, false, _) => self.run::<ADAPTIVE, false, false, false>(),
         }
