@@ -269,9 +269,8 @@ impl<F: Real> Backward<'_, F> {
         }
         if let Some(signals) = self.signals.as_mut() {
             let n = circuit.size();
-            for run in self.plan.runs.iter().filter(|run| run.signalled && heard) {
-                let cells = run.first as usize..run.end as usize;
-                signals.learning[t * n..][cells.clone()].copy_from_slice(&work.signal[cells]);
+            if heard {
+                signals.learning[t * n..][..n].copy_from_slice(&work.signal);
             }
         }
         heard
@@ -312,7 +311,8 @@ impl<F: Real> Backward<'_, F> {
         for (run, quiet) in plan.runs.iter().zip(&mut work.quiet) {
             psi.pass_to(run.first as usize);
             let cells = run.first as usize..run.end as usize;
-            if last && !(run.signalled && heard) && !receives && !run.cell.adaptive {
+            let driven = run.signalled && heard || receives || run.cell.adaptive;
+            if last && !driven {
                 let before = &lambda_v[before * n..][cells.clone()];
                 *quiet = *quiet || just_cleared(t) && before.iter().all(is_zero);
                 if *quiet {
@@ -518,15 +518,13 @@ fn find_signals<L: Lanes, const OWN: bool>(
     rates: RatePart<'_, L::Scalar>,
     signals: &mut [Block<L::Scalar>],
 ) {
-    for run in plan.runs.iter().filter(|run| run.signalled) {
-        let cells = run.first as usize..run.end as usize;
-        for (p, to) in cells.clone().zip(&mut signals[cells]) {
-            let part = match OWN {
-                true => L::load(&rates.own[p]),
-                false => L::splat(rates.shared.get(p).copied().unwrap_or(L::Scalar::ZERO)),
-            };
-            signal::<L>(&plan.feedback, error, part, p).store(to);
-        }
+    for &p in &plan.signalled {
+        let p = p as usize;
+        let part = match OWN {
+            true => L::load(&rates.own[p]),
+            false => L::splat(rates.shared.get(p).copied().unwrap_or(L::Scalar::ZERO)),
+        };
+        signal::<L>(&plan.feedback, error, part, p).store(&mut signals[p]);
     }
 }
 

@@ -22,8 +22,10 @@ pub(crate) struct Plan<F: Real> {
     pub active: Vec<u32>,
     /// All cells; the ψ of the same is asked for.
     pub wanted: Vec<Run<F>>,
-    /// The same, neighbours of the same kind together.
+    /// The same, neighbours with the same constants together.
     pub runs: Vec<ActiveRun<F>>,
+    /// Cells with a learning signal of their own.
+    pub signalled: Vec<u32>,
     /// From what to whom errors flow: neuron → (readout unit, (1 − κ) B).
     pub feedback: Fan<F>,
     pub modulation: Option<Modulation<F>>,
@@ -52,11 +54,12 @@ pub(crate) struct Levels<F: Real> {
     pub modulation: Modulation<F>,
 }
 
-/// Active neighbours with the same constants, all or none with a learning signal of their own.
+/// Active neighbours with the same constants.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ActiveRun<F> {
     pub first: u32,
     pub end: u32,
+    /// Whether any has a learning signal of its own; the others' is 0.
     pub signalled: bool,
     pub cell: Cell<F>,
 }
@@ -127,6 +130,7 @@ impl<F: Real> Plan<F> {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
             wanted: circuit::runs(&circuit.cells, |p| is_active[p]),
             runs: runs(circuit, &is_active, &signalled),
+            signalled: (0..n as u32).filter(|&p| signalled[p as usize]).collect(),
             feedback,
             modulation,
             adjoint,
@@ -179,8 +183,9 @@ fn runs<F: Real>(circuit: &Circuit<F>, is_active: &[bool], signalled: &[bool]) -
     for (p, &cell) in circuit.cells.iter().enumerate().filter(|&(p, _)| is_active[p]) {
         let first = p as u32;
         match runs.last_mut() {
-            Some(run) if run.end == first && run.cell == cell && run.signalled == signalled[p] => {
-                run.end += 1
+            Some(run) if run.end == first && run.cell == cell => {
+                run.end += 1;
+                run.signalled |= signalled[p];
             }
             _ => runs.push(ActiveRun { first, end: first + 1, signalled: signalled[p], cell }),
         }

@@ -233,13 +233,13 @@ fn recursed<F: Real>(plan: &Plan<F>, trajectory: &Trajectory<F>) -> Tally {
     let levels = plan.levels.as_ref().map_or(0, |levels| levels.count as u64);
     let passes = 1 + levels;
     let receiving = modulated + levels.saturating_sub(1);
-    tally.bytes += passes * kept(plan.active.len(), trajectory);
+    tally.bytes += passes * kept(plan.active.len(), trajectory) + calls * plan.signalled.len() as u64 * block;
     for run in &plan.runs {
         let (adaptive, signalled) = (u64::from(run.cell.adaptive), u64::from(run.signalled));
         for p in run.first..run.end {
-            let synapses = signalled * plan.feedback.of(p as usize).len() as u64;
+            let synapses = plan.feedback.of(p as usize).len() as u64;
             let recursion = passes * (2 + 2 * adaptive + signalled) + receiving;
-            let blocks = recursion + signalled * (1 + secreting);
+            let blocks = recursion + signalled * secreting;
             tally.bytes += calls * (blocks * block + synapses * (block + number + 4));
             let recursion = passes * (5 + 5 * adaptive) + receiving;
             tally.operations += live * (recursion + signalled * secreting + 2 * synapses);

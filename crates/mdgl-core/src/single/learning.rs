@@ -30,7 +30,8 @@ impl<F: Real> Learning<F> {
         let Plan {
             active: _,
             wanted: _,
-            runs,
+            runs: _,
+            signalled,
             feedback,
             modulation,
             adjoint,
@@ -46,9 +47,7 @@ impl<F: Real> Learning<F> {
         } = plan;
         let (n, outputs) = (circuit.size(), circuit.outputs());
         let mut secretes = vec![false; n.div_ceil(LANES)];
-        for run in runs.iter().filter(|run| run.signalled) {
-            secretes[run.first as usize / LANES..(run.end as usize).div_ceil(LANES)].fill(true);
-        }
+        signalled.iter().for_each(|&p| secretes[p as usize / LANES] = true);
         let adjoint = modulation.as_ref().filter(|_| *adjoint);
         let unfiltered = |k: usize, weight: F| weight / (F::ONE - circuit.kappa[k]);
         Self {

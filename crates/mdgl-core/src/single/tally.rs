@@ -116,7 +116,7 @@ pub(super) fn gone_back<F: Real>(
     let mut recursed = Tally { calls, neuron_updates: live * plan.active.len() as u64, ..Tally::default() };
     for run in &plan.runs {
         for p in run.first..run.end {
-            let heard = u64::from(run.signalled) * plan.feedback.of(p as usize).len() as u64;
+            let heard = plan.feedback.of(p as usize).len() as u64;
             let own = 5 + 5 * u64::from(run.cell.adaptive) + receives;
             recursed.operations += live * (rules * own + 2 * heard);
         }
