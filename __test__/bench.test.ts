@@ -21,6 +21,7 @@ test('bench --json prints one line with times and rates', async t => {
   const ms = number('msPerIteration')
   t.true(number('min') > 0 && number('min') <= ms && ms <= number('max'))
   t.true(number('engineMs') > 0 && number('engineMs') < number('max') && number('facadeRatio') > 1)
+  t.true(number('peakMegabytes') > 20 && number('peakMegabytes') < 1000)
   t.is(number('neuronUpdates'), 20 * 100 * 3)
   t.is(number('neuronUpdatesPerSecond'), (number('neuronUpdates') / ms) * 1000)
   t.is(number('synapticEventsPerSecond'), (number('synapticEvents') / ms) * 1000)

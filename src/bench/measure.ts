@@ -2,6 +2,7 @@ import { mean, median } from '../compare/statistics.js'
 import type { RuleName } from '../rule.js'
 import { TrainingRun } from '../train.js'
 import { planTraining } from '../training-plan.js'
+import { forgetPeakMemory, peakMemory } from './peak-memory.js'
 import type { Work } from './work.js'
 
 /** How to time. */
@@ -23,6 +24,8 @@ export interface Timing {
   readonly engine: number
   /** All iterations' time over the engine's own in them. */
   readonly facadeRatio: number
+  /** The most memory in MB that the process held in these iterations (elsewhere than on Linux: since it began). */
+  readonly peakMegabytes: number
 }
 
 /** Trains, and times each whole iteration, batch, forward, gradient and Adam, from asking to the metrics. */
@@ -33,18 +36,22 @@ export async function measure({ model, task, seed }: Work, options: MeasureOptio
   const times: number[] = []
   const engine: number[] = []
   for (let iteration = 0; iteration < iterations; iteration++) {
+    // What making the work and the first iterations have left behind is no part of it.
+    if (iteration === warmUp) forgetPeakMemory()
     const begun = performance.now()
     await training.next()
     if (iteration < warmUp) continue
     times.push(performance.now() - begun)
     engine.push(training.engineMs)
   }
+  const peakMegabytes = peakMemory()
   await training.return()
   return {
     median: median(times),
     min: Math.min(...times),
     max: Math.max(...times),
     engine: median(engine),
-    facadeRatio: mean(times) / mean(engine)
+    facadeRatio: mean(times) / mean(engine),
+    peakMegabytes
   }
 }

@@ -83,17 +83,20 @@ function events({ inputs, steps, batch, burst = steps }: Shape, random: Random):
   const counts = Array.from({ length: inputs }, () =>
     Math.round(steps * (SLOWEST_INPUT + (FASTEST_INPUT - SLOWEST_INPUT) * random.uniform()))
   )
-  const triples: number[] = []
+  const triples = new Uint32Array(3 * batch * counts.reduce((sum, count) => sum + count, 0))
+  let used = 0
   for (let trial = 0; trial < batch; trial++) {
     const fires = new Uint8Array(steps * inputs)
     counts.forEach((count, unit) => {
       for (const step of random.permutation(steps).subarray(0, count)) fires[step * inputs + unit] = 1
     })
     fires.forEach((fired, i) => {
-      if (fired === 1 && i < burst * inputs) triples.push(trial, Math.floor(i / inputs), i % inputs)
+      if (fired !== 1 || i >= burst * inputs) return
+      triples.set([trial, Math.floor(i / inputs), i % inputs], used)
+      used += 3
     })
   }
-  return Uint32Array.from(triples)
+  return triples.slice(0, used)
 }
 
 const SINE_HZ = [0.5, 1, 2] as const

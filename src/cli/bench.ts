@@ -98,10 +98,10 @@ function readableComparison(result: Comparison): string {
 
 const threadCount = (threads: number) => `${threads} thread${threads === 1 ? '' : 's'}`
 
-/** The line of `--json`; `engineMs` is the engine's own part, `facadeRatio` the whole over it; rates are of neurons and synapses of the forward pass over the whole iteration. */
+/** The line of `--json`; `engineMs` is the engine's own part, `facadeRatio` the whole over it, `peakMegabytes` the most that the process held in these iterations; rates are of neurons and synapses of the forward pass over the whole iteration. */
 async function timeWork(work: Work, options: MeasureOptions) {
   const counts = await countEvents(work)
-  const { median, min, max, engine, facadeRatio } = await measure(work, options)
+  const { median, min, max, engine, facadeRatio, peakMegabytes } = await measure(work, options)
   return {
     workload: work.name,
     rule: options.rule,
@@ -112,6 +112,7 @@ async function timeWork(work: Work, options: MeasureOptions) {
     max,
     engineMs: engine,
     facadeRatio,
+    peakMegabytes,
     repeats: options.repeats,
     neuronUpdatesPerSecond: (counts.neuronUpdates / median) * 1000,
     synapticEventsPerSecond: (counts.synapticEvents / median) * 1000,
@@ -127,7 +128,8 @@ function readable(result: Awaited<ReturnType<typeof timeWork>>): string {
     `${workload}, ${rule}, ${threadCount(threads)}, ${simd}: ${msPerIteration.toFixed(2)} ms an iteration`,
     `  median of ${repeats}, from ${min.toFixed(2)} to ${max.toFixed(2)} ms`,
     `  the engine's own part ${engineMs.toFixed(2)} ms; the whole takes ${facadeRatio.toFixed(3)} times that`,
-    `  ${million(result.neuronUpdatesPerSecond)} neuron updates/s, ${million(result.synapticEventsPerSecond)} synaptic events/s`
+    `  ${million(result.neuronUpdatesPerSecond)} neuron updates/s, ${million(result.synapticEventsPerSecond)} synaptic events/s`,
+    `  the process held at most ${result.peakMegabytes.toFixed(0)} MB meanwhile`
   ].join('\n')
 }
 
