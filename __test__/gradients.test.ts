@@ -100,7 +100,7 @@ const halfSquares: CustomLoss = {
 test('a custom loss equals the built-in one', async t => {
   const property = fc.asyncProperty(
     fc.integer({ min: 0, max: 1000 }),
-    fc.constantFrom<RuleName>('bptt', 'mdgl', 'on-mdgl'),
+    fc.constantFrom<RuleName>('bptt', 'mdgl', 'on-mdgl', 'mdgl-membrane'),
     async (seed, rule) => {
       const targets = Float64Array.from({ length: 2 * STEPS * 2 }, (_, i) => Math.sin(i + seed))
       const batch = { ...smallBatch([0, 1]), trials: 2, targets }

@@ -33,7 +33,7 @@ test('--list names every table, its tasks and its runs', async t => {
     t.true(lines[i]?.startsWith(name))
     for (const { task } of parts) t.true(lines[i]?.includes(task))
   })
-  t.regex(lines[0] ?? '', /10 seeds, 110 runs$/)
+  t.regex(lines[0] ?? '', /10 seeds, 120 runs$/)
 })
 
 for (const [what, args, says] of [

@@ -156,8 +156,54 @@ export type Gain = 'mean-weight' | 'weight' | number
 /** Whom a channel reaches: cells along existing synapses, or every cell of the receiving type. */
 export type Reach = 'synaptic' | 'nonlocal'
 
-/** A channel's time course. `'none'`: instantaneous, as published. `'exact'`: the secreting cell's adjoint (BPTT). */
-export type Kernel = 'none' | 'exact'
+/**
+ * A channel's time course: what of its past, or rather of its future (errors run backwards in time), the secreting cell j
+ * tells in place of L_j,t ψ_j,t.
+ *
+ * | kernel | secreted at t | |
+ * |---|---|---|
+ * | `'none'` | L ψ | instantaneous, as published (Liu et al. 2021) |
+ * | `'membrane'` | s of {@link MembraneKernel} | causal: the cell's own membrane, with a constant in place of ψ |
+ * | {@link ExponentialKernel} | Σ_k h(k) L_t+k ψ_t+k | causal: two exponentials |
+ * | `'exact'` | λv, BPTT's recursion | acausal |
+ *
+ * All but the first are beyond the paper. The causal ones have an online form too: there the synapse carries (h ∗ e), which
+ * meets L ψ one step later.
+ */
+export type Kernel = 'none' | 'exact' | 'membrane' | MembraneKernel | ExponentialKernel
+
+/**
+ * The secreting cell's membrane and adaptation, linearised about a constant m in place of ψ. `'membrane'` is the same with
+ * every default.
+ *
+ * s_t = (α − thr m) s_t+1 + (1−ρ) m r_t+1 + ψ_t L_t, r_t = (ρ − (1−ρ) β m) r_t+1 + thr β m s_t+1 − β ψ_t L_t,
+ * Γ_p,t = Σ_j gain (1−α_j) s_j,t: ψ L convolved with h(k) = [Mᵏ (1, −β)ᵀ]₁. m is one number for all cells that share their type
+ * and all constants.
+ */
+export interface MembraneKernel {
+  /** Where m comes from. */
+  readonly membrane: {
+    /**
+     * `'running'` (default): m ← 0.9 m + 0.1 · (mean ψ of a batch over its steps and trials), after each batch that trained the model,
+     * part of its weights file; so m is known before the batch. Asking for gradients does not move it. `'batch'`: the mean of
+     * the batch itself, acausal by that much; not for the estimator `'online'`.
+     */
+    readonly mean?: 'running' | 'batch'
+    /** m before the first batch, in units of γ/thr, the largest ψ: 0 to 1. Default 0.1 (ours: before training it is 0.05 to 0.15). */
+    readonly initial?: number
+  }
+}
+
+/**
+ * h(k) ∝ (a^(k+1) − b^(k+1))/(a − b), a = exp(−dt/tauDecay), b = exp(−dt/tauRise), scaled to a largest value of 1. `tauRise` 0 gives
+ * a^k, equal time constants the alpha function (k+1) a^k.
+ */
+export interface ExponentialKernel {
+  /** In ms, from 0 to `tauDecay`. */
+  readonly tauRise: number
+  /** In ms, above 0. */
+  readonly tauDecay: number
+}
 
 /** A neuromodulatory edge: type `from` secretes, type `to` receives; it runs against the synapses to→from. */
 export interface Channel<TypeName extends string = string> {

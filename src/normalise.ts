@@ -20,6 +20,7 @@ import type {
   Initialise,
   InputGain,
   InputPopulation,
+  Kernel,
   NetworkDescription,
   Parameter,
   Population,
@@ -218,8 +219,41 @@ export function channelShape(shape: Pick<Channel, 'gain' | 'reach' | 'kernel'>, 
         ? finite(gain, `${path}.gain`)
         : oneOf(gain, `${path}.gain`, ['mean-weight', 'weight'] as const),
     reach: oneOf(shape.reach, `${path}.reach`, ['synaptic', 'nonlocal'] as const),
-    kernel: oneOf(shape.kernel, `${path}.kernel`, ['none', 'exact'] as const)
+    kernel: kernel(shape.kernel, `${path}.kernel`)
   }
+}
+
+/** Must agree with the engine's. */
+const USUAL_MEMBRANE = { mean: 'running', initial: 0.1 } as const
+
+/** The usual membrane goes by its name. */
+function kernel(given: Kernel, path: string): Kernel {
+  const names = ['none', 'exact', 'membrane'] as const
+  if (typeof given !== 'object' || given === null) {
+    const named = names.find(name => name === given)
+    if (named === undefined) throw invalid(path, given, `${list(names)}, {membrane: {…}} or {tauRise, tauDecay}`)
+    return named
+  }
+  if (!('membrane' in given)) {
+    record(given, path, ['tauRise', 'tauDecay'])
+    const tauDecay = positive(given.tauDecay, `${path}.tauDecay`)
+    const tauRise = nonNegative(given.tauRise, `${path}.tauRise`)
+    if (tauRise > tauDecay) throw invalid(`${path}.tauRise`, tauRise, `0 to tauDecay (${tauDecay})`)
+    return { tauRise, tauDecay }
+  }
+  record(given, path, ['membrane'])
+  const where = `${path}.membrane`
+  record(given.membrane, where, ['mean', 'initial'])
+  const mean = oneOf(orDefault(given.membrane.mean, USUAL_MEMBRANE.mean), `${where}.mean`, [
+    'running',
+    'batch'
+  ] as const)
+  const initial = orDefault(given.membrane.initial, USUAL_MEMBRANE.initial)
+  if (typeof initial !== 'number' || !(initial >= 0 && initial <= 1)) {
+    throw invalid(`${where}.initial`, initial, 'a number from 0 to 1')
+  }
+  const usual = mean === USUAL_MEMBRANE.mean && initial === USUAL_MEMBRANE.initial
+  return usual ? 'membrane' : { membrane: { mean, initial } }
 }
 
 /** A whole description from plain JSON: every part checked, defaults filled in, frozen. */

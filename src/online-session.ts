@@ -11,7 +11,7 @@ import type { Precision, Values } from './precision.js'
 import type { Rule } from './rule.js'
 
 /** The published rules that run forwards in time. */
-export type OnlineRuleName = 'eprop-online' | 'mdgl-online' | 'on-mdgl-online' | 'rflo'
+export type OnlineRuleName = 'eprop-online' | 'mdgl-online' | 'mdgl-membrane-online' | 'on-mdgl-online' | 'rflo'
 
 /** Options of {@link Model.session}. */
 export interface SessionOptions {
@@ -123,7 +123,8 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
     record(options, 'options', ['rule', 'optimiser', 'seed'])
     const rule = expandRuleFor(description, options.rule)
     if (rule.estimator !== 'online') {
-      const allowed = "'online', as in 'eprop-online', 'mdgl-online', 'on-mdgl-online' and 'rflo'"
+      const allowed =
+        "'online', as in 'eprop-online', 'mdgl-online', 'mdgl-membrane-online', 'on-mdgl-online' and 'rflo'"
       throw invalid('rule.estimator', rule.estimator, `for a session: ${allowed}`)
     }
     const optimiser = completeOptimiser(orDefault(options.optimiser, defaultOptimiser), projectionNames(description))

@@ -83,12 +83,14 @@ export const ruleNames = Object.freeze([
   'mdgl-cell',
   'nl-mdgl',
   'on-mdgl',
+  'mdgl-membrane',
   'mdgl-exact',
   'hops-2',
   'hops-3',
   'eprop-random',
   'eprop-online',
   'mdgl-online',
+  'mdgl-membrane-online',
   'on-mdgl-online',
   'rflo',
   'rtrl',
@@ -111,6 +113,7 @@ const eprop: Rule = {
 }
 const mdgl: Rule = { ...eprop, channels: 'network', hops: 1 }
 const onMdgl: Rule = { ...mdgl, readoutFilter: 'separate' }
+const mdglMembrane: Rule = { ...mdgl, channels: { gain: 'mean-weight', reach: 'synaptic', kernel: 'membrane' } }
 const mdglExact: Rule = { ...mdgl, channels: { gain: 'mean-weight', reach: 'synaptic', kernel: 'exact' } }
 const epropRandom: Rule = { ...eprop, feedback: { random: { seed: 1, density: 1, standardDeviation: 1 } } }
 const bptt: Rule = { ...eprop, channels: { gain: 'weight', reach: 'synaptic', kernel: 'exact' }, hops: 'all' }
@@ -126,14 +129,16 @@ const bptt: Rule = { ...eprop, channels: { gain: 'weight', reach: 'synaptic', ke
  * | `nlMdgl` | as `mdgl`, j over every neuron of type c, absent synapses counted as 0 in w̄ |
  * | `onMdgl` | as `mdgl`, the readout's filter on both factors separately |
  * | `bptt` | Σ_j W[p→j] (1−α_j) λv_j,t |
+ * | `mdglMembrane` | as `mdgl`, with s_j,t of {@link MembraneKernel} in place of L_j,t ψ_j,t: the secreting cell's memory, causal |
  * | `mdglExact` | as `mdgl`, with the λv_j,t of e-prop, the secreting cell's own memory, in place of L_j,t ψ_j,t |
  * | `hops2`, `hops3` | as `mdglExact`, with the λv_j,t of the rule with one hop less: the ladder from e-prop to BPTT |
  * | `epropRandom` | 0; L through fixed random weights |
  *
- * `mdglExact` and the hops beyond it are not in the paper; they are acausal, as BPTT is.
+ * `mdglMembrane`, `mdglExact` and the hops beyond it are not in the paper; but for the first they are acausal, as BPTT is.
  *
- * `epropOnline`, `mdglOnline` and `onMdglOnline` compute the same gradients with eligibility traces; `mdglOnline` is
- * MDGL's exact online form, with one more filtered trace for each output. `rflo` (Murray 2019) has the trace of the leak
+ * `epropOnline`, `mdglOnline`, `mdglMembraneOnline` and `onMdglOnline` compute the same gradients with eligibility traces;
+ * `mdglOnline` is MDGL's exact online form, with one more filtered trace for each output, and `mdglMembraneOnline` carries
+ * besides it two traces for each group of cells that share type and constants. `rflo` (Murray 2019) has the trace of the leak
  * alone and random feedback.
  *
  * Four more estimate BPTT's gradient from the first step to the last, for comparison on small networks. They carry the
@@ -159,12 +164,14 @@ export const rules = deepFreeze({
   mdglCell: { ...mdgl, channels: { gain: 'weight', reach: 'synaptic', kernel: 'none' } },
   nlMdgl: { ...mdgl, channels: { gain: 'mean-weight', reach: 'nonlocal', kernel: 'none' } },
   onMdgl,
+  mdglMembrane,
   mdglExact,
   hops2: { ...mdglExact, hops: 2 },
   hops3: { ...mdglExact, hops: 3 },
   epropRandom,
   epropOnline: { ...eprop, estimator: 'online' },
   mdglOnline: { ...mdgl, estimator: 'online' },
+  mdglMembraneOnline: { ...mdglMembrane, estimator: 'online' },
   onMdglOnline: { ...onMdgl, estimator: 'online' },
   rflo: { ...epropRandom, estimator: 'online', trace: 'rflo' },
   rtrl: { ...bptt, estimator: 'rtrl' },
@@ -181,12 +188,14 @@ export type RuleConstant =
   | 'mdglCell'
   | 'nlMdgl'
   | 'onMdgl'
+  | 'mdglMembrane'
   | 'mdglExact'
   | 'hops2'
   | 'hops3'
   | 'epropRandom'
   | 'epropOnline'
   | 'mdglOnline'
+  | 'mdglMembraneOnline'
   | 'onMdglOnline'
   | 'rflo'
   | 'rtrl'
@@ -201,12 +210,14 @@ const byName: Readonly<Record<RuleName, Rule>> = {
   'mdgl-cell': rules.mdglCell,
   'nl-mdgl': rules.nlMdgl,
   'on-mdgl': rules.onMdgl,
+  'mdgl-membrane': rules.mdglMembrane,
   'mdgl-exact': rules.mdglExact,
   'hops-2': rules.hops2,
   'hops-3': rules.hops3,
   'eprop-random': rules.epropRandom,
   'eprop-online': rules.epropOnline,
   'mdgl-online': rules.mdglOnline,
+  'mdgl-membrane-online': rules.mdglMembraneOnline,
   'on-mdgl-online': rules.onMdglOnline,
   rflo: rules.rflo,
   rtrl: rules.rtrl,

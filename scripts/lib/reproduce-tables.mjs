@@ -1,7 +1,7 @@
 // The tables of docs/results.md: tasks, rules and seeds. All else is the task's own default, the number of iterations included.
 
-const COMMON = ['bptt', 'eprop', 'mdgl', 'nl-mdgl', 'mdgl-exact']
-const LADDER = ['mdgl-cell', 'nl-mdgl', 'on-mdgl', 'mdgl-exact', 'hops-2', 'hops-3']
+const COMMON = ['bptt', 'eprop', 'mdgl', 'nl-mdgl', 'mdgl-membrane', 'mdgl-exact']
+const LADDER = ['mdgl-cell', 'nl-mdgl', 'on-mdgl', 'mdgl-membrane', 'mdgl-exact', 'hops-2', 'hops-3']
 
 /**
  * Each: its name, title, what is compared in a sentence, how many seeds, and its parts, one `mdgl compare` each. A part may
@@ -12,7 +12,7 @@ export const TABLES = [
     name: 'evidence-accumulation',
     title: 'Evidence accumulation (Fig. 3C)',
     about:
-      "The rules of the paper, e-prop with random feedback and the ladder of hops; MDGL with the six types of Fig. 1 too. BPTT, e-prop and MDGL stand beside the curves published with the authors' code.",
+      "The rules of the paper, e-prop with random feedback, the secreting cell's memory (causal and exact) and the ladder of hops; MDGL with the six types of Fig. 1 too. BPTT, e-prop and MDGL stand beside the curves published with the authors' code.",
     seeds: 10,
     parts: [
       { task: 'evidence-accumulation', rules: ['bptt', 'eprop', 'eprop-random', 'mdgl', ...LADDER] },

@@ -13,6 +13,8 @@ export const RULE_STYLES: Readonly<Record<RuleName, { readonly label: string; re
   'eprop-online': { label: 'e-prop (online)', colour: '#999999' },
   'mdgl-online': { label: 'MDGL (online)', colour: '#000000' },
   'on-mdgl-online': { label: 'On-MDGL (online)', colour: '#5D3A9B' },
+  'mdgl-membrane': { label: 'MDGL, membrane kernel', colour: '#6A3D00' },
+  'mdgl-membrane-online': { label: 'MDGL, membrane kernel (online)', colour: '#444466' },
   'mdgl-exact': { label: 'MDGL, exact kernel', colour: '#882255' },
   'hops-2': { label: 'Two hops', colour: '#332288' },
   'hops-3': { label: 'Three hops', colour: '#117733' },

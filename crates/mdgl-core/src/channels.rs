@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::description::{Channel, Gain, Kernel, Reach, WeightGain};
+use crate::description::{Channel, Exponentials, Gain, Kernel, Membrane, Reach, WeightGain};
 use crate::error::{Result, invalid};
 use crate::learn::rule::UniformChannel;
 use crate::network::unknown;
@@ -28,6 +28,7 @@ impl Table {
 
     pub fn uniform(path: &str, channel: UniformChannel) -> Result<Self> {
         validate_gain(path, channel.gain, channel.reach)?;
+        validate_kernel(path, channel.kernel)?;
         Ok(Self::Uniform(channel))
     }
 
@@ -45,6 +46,7 @@ impl Table {
             let from = find(format!("{path}.from"), &channel.from)?;
             let to = find(format!("{path}.to"), &channel.to)?;
             validate_gain(&path, channel.gain, channel.reach)?;
+            validate_kernel(&path, channel.kernel)?;
             let pair = table.entry((to, from)).or_default();
             if pair.iter().any(|&(_, reach, kernel)| (reach, kernel) == (channel.reach, channel.kernel)) {
                 return Err(invalid(
@@ -68,6 +70,35 @@ impl Table {
 
     pub fn has(&self, reach: Reach, kernel: Kernel) -> bool {
         self.any(|r, k| (r, k) == (reach, kernel))
+    }
+
+    /// The distinct kernels, in an order that the channels fix.
+    pub fn kernels(&self) -> Vec<Kernel> {
+        let all: Vec<Kernel> = match self {
+            Self::Uniform(channel) => vec![channel.kernel],
+            Self::Listed(table) => {
+                let mut pairs: Vec<_> = table.iter().collect();
+                pairs.sort_unstable_by_key(|&(pair, _)| *pair);
+                pairs.into_iter().flat_map(|(_, channels)| channels.iter().map(|&(_, _, k)| k)).collect()
+            }
+        };
+        let mut distinct = Vec::new();
+        for kernel in all {
+            if !distinct.contains(&kernel) {
+                distinct.push(kernel);
+            }
+        }
+        distinct
+    }
+
+    /// Whether cells of a type secrete through a kernel.
+    pub fn secretes(&self, secreting: usize, kernel: Kernel) -> bool {
+        match self {
+            Self::Uniform(channel) => channel.kernel == kernel,
+            Self::Listed(table) => table
+                .iter()
+                .any(|(&(_, from), list)| from == secreting && list.iter().any(|&(_, _, k)| k == kernel)),
+        }
     }
 
     fn any(&self, holds: impl Fn(Reach, Kernel) -> bool) -> bool {
@@ -96,6 +127,26 @@ fn validate_gain(path: &str, gain: Gain, reach: Reach) -> Result<()> {
             "'weight'",
             "with reach 'nonlocal': 'mean-weight' or a number",
         )),
+        _ => Ok(()),
+    }
+}
+
+fn validate_kernel(path: &str, kernel: Kernel) -> Result<()> {
+    match kernel {
+        Kernel::Membrane(Membrane { initial, .. }) if !(0.0..=1.0).contains(&initial) => {
+            Err(invalid(format!("{path}.kernel.membrane.initial"), initial, "0 to 1"))
+        }
+        Kernel::Exponentials(Exponentials { tau_decay, .. })
+            if !(tau_decay.is_finite() && tau_decay > 0.0) =>
+        {
+            Err(invalid(format!("{path}.kernel.tauDecay"), tau_decay, "a finite number above 0"))
+        }
+        Kernel::Exponentials(Exponentials { tau_rise, tau_decay })
+            if !(0.0..=tau_decay).contains(&tau_rise) =>
+        {
+            let allowed = format!("0 to tauDecay ({tau_decay})");
+            Err(invalid(format!("{path}.kernel.tauRise"), tau_rise, allowed))
+        }
         _ => Ok(()),
     }
 }

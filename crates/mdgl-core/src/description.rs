@@ -386,16 +386,142 @@ pub enum Reach {
     Nonlocal,
 }
 
-/// A channel's time course.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// A channel's time course: which past of the secreting cell's L ψ it carries.
+///
+/// In JSON `'none'`, `'exact'`, `'membrane'`, `{"membrane": {…}}` or `{"tauRise": …, "tauDecay": …}`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(from = "KernelForm", into = "KernelForm")]
 pub enum Kernel {
     /// Instantaneous, as published.
     None,
     /// The secreting cell's own adjoint state λv (BPTT's recursion).
     Exact,
+    /// The same recursion with a constant m in place of ψ in its feedback, known before the batch.
+    Membrane(Membrane),
+    /// Two exponentials of given time constants.
+    Exponentials(Exponentials),
 }
 
+impl Kernel {
+    /// As it is written in a description.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::None => "'none'".into(),
+            Self::Exact => "'exact'".into(),
+            Self::Membrane(_) => "'membrane'".into(),
+            Self::Exponentials(Exponentials { tau_rise, tau_decay }) => {
+                format!("{{tauRise: {tau_rise}, tauDecay: {tau_decay}}}")
+            }
+        }
+    }
+
+    /// Whether the secreting cell's L ψ passes through a fixed filter of two states.
+    pub(crate) fn is_filter(self) -> bool {
+        matches!(self, Self::Membrane(_) | Self::Exponentials(_))
+    }
+}
+
+/// The secreting cell's membrane and adaptation, linearised about a constant m in place of ψ:
+///
+/// ```text
+/// s_t = (α − thr m) s_t+1 + (1−ρ) m r_t+1 + ψ_t L_t
+/// r_t = (ρ − (1−ρ) β m) r_t+1 + thr β m s_t+1 − β ψ_t L_t
+/// ```
+///
+/// s takes the place of ψ L. m is one number for all cells of the same type and constants.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Membrane {
+    /// Where m comes from.
+    #[serde(default)]
+    pub mean: PsiMean,
+    /// m before the first batch, in units of γ/thr, the largest ψ: 0 to 1. Default 0.1.
+    #[serde(default = "initial_mean")]
+    pub initial: f64,
+}
+
+impl Default for Membrane {
+    fn default() -> Self {
+        Self { mean: PsiMean::Running, initial: initial_mean() }
+    }
+}
+
+/// Where the constant of [`Membrane`] comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PsiMean {
+    /// m ← 0.9 m + 0.1 · (mean ψ of a batch), after each batch that trained the model: causal.
+    #[default]
+    Running,
+    /// Mean ψ of the batch itself: acausal by that much.
+    Batch,
+}
+
+/// h(k) ∝ (a^(k+1) − b^(k+1))/(a − b), a = exp(−dt/tauDecay), b = exp(−dt/tauRise) (0 for tauRise 0), scaled to a largest
+/// value of 1: a^k for tauRise 0, ∝ (k+1) a^k for equal time constants.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Exponentials {
+    /// In ms, from 0 to `tau_decay`.
+    pub tau_rise: f64,
+    /// In ms, above 0.
+    pub tau_decay: f64,
+}
+
+/// A kernel as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum KernelForm {
+    Named(KernelName),
+    Membrane(MembraneForm),
+    Exponentials(Exponentials),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum KernelName {
+    None,
+    Exact,
+    Membrane,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MembraneForm {
+    membrane: Membrane,
+}
+
+impl From<KernelForm> for Kernel {
+    fn from(form: KernelForm) -> Self {
+        match form {
+            KernelForm::Named(KernelName::None) => Self::None,
+            KernelForm::Named(KernelName::Exact) => Self::Exact,
+            KernelForm::Named(KernelName::Membrane) => Self::Membrane(Membrane::default()),
+            KernelForm::Membrane(MembraneForm { membrane }) => Self::Membrane(membrane),
+            KernelForm::Exponentials(exponentials) => Self::Exponentials(exponentials),
+        }
+    }
+}
+
+impl From<Kernel> for KernelForm {
+    /// What is usual goes by its name.
+    fn from(kernel: Kernel) -> Self {
+        match kernel {
+            Kernel::None => Self::Named(KernelName::None),
+            Kernel::Exact => Self::Named(KernelName::Exact),
+            Kernel::Membrane(membrane) if membrane == Membrane::default() => {
+                Self::Named(KernelName::Membrane)
+            }
+            Kernel::Membrane(membrane) => Self::Membrane(MembraneForm { membrane }),
+            Kernel::Exponentials(exponentials) => Self::Exponentials(exponentials),
+        }
+    }
+}
+
+/// Ours: cells of Fig. 3C and of delayed match to sample have 0.05 to 0.15 before training.
+fn initial_mean() -> f64 {
+    0.1
+}
 fn one() -> f64 {
     1.0
 }

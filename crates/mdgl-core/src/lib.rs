@@ -36,6 +36,7 @@ mod optimise;
 mod packed;
 mod persist;
 pub mod profile;
+mod psi_means;
 mod random;
 mod real;
 mod run;

@@ -6,6 +6,7 @@ use crate::error::{Result, invalid};
 use crate::initialise;
 use crate::network::{Network, ReadoutSlot, Wires, check_weight};
 use crate::optimise::Moments;
+use crate::psi_means::PsiMeans;
 use crate::random::{CounterRng, Stream};
 use crate::real::Real;
 
@@ -18,6 +19,8 @@ pub struct Model<F: Real> {
     /// Bias of each readout (empty without one).
     pub(crate) bias: Vec<Vec<F>>,
     pub(crate) moments: Moments<F>,
+    /// What kernel `'membrane'` knows of ψ.
+    pub(crate) psi_means: PsiMeans,
 }
 
 impl<F: Real> Model<F> {
@@ -43,7 +46,8 @@ impl<F: Real> Model<F> {
         let biased = |readout: &ReadoutSlot| if readout.bias { readout.size() } else { 0 };
         let bias: Vec<_> = network.readouts().iter().map(|r| vec![F::ZERO; biased(r)]).collect();
         let moments = Moments::new(&theta, &bias);
-        Self { network, theta, bias, moments }
+        let psi_means = PsiMeans::new(network.groups.count());
+        Self { network, theta, bias, moments, psi_means }
     }
 
     /// The network.

@@ -6,10 +6,10 @@
 
 use crate::channels::Table;
 use crate::description::{Gain, Kernel, Reach, WeightGain};
-use crate::error::{Result, invalid};
+use crate::error::Result;
 use crate::fan::Fan;
 use crate::lanes::{self, Block, Lanes};
-use crate::learn::rule::{Channels, Estimator, Hops, ReadoutFilter, Rule};
+use crate::learn::rule::{AllHops, Channels, Hops, Rule};
 use crate::model::Model;
 use crate::network::{Network, Stage};
 use crate::real::Real;
@@ -60,15 +60,8 @@ pub(crate) fn channel_table(network: &Network, rule: &Rule) -> Result<Option<Tab
         Channels::Uniform(channel) => Table::uniform("rule.channels", *channel)?,
         Channels::List(list) => Table::listed("rule.channels", network.type_names(), list)?,
     };
-    let exact = table.has_kernel(Kernel::Exact);
-    if matches!(rule.hops, Hops::Count(2..)) && table.has_kernel(Kernel::None) {
-        return Err(invalid("rule.channels.kernel", "'none'", "with two hops or more: 'exact'"));
-    }
-    if exact && rule.estimator == Estimator::Online {
-        return Err(invalid("rule.channels.kernel", "'exact'", "with estimator 'online': 'none'"));
-    }
-    if exact && rule.readout_filter == ReadoutFilter::Separate {
-        return Err(invalid("rule.channels.kernel", "'exact'", "with readoutFilter 'separate': 'none'"));
+    if rule.hops != Hops::All(AllHops::All) {
+        table.kernels().into_iter().try_for_each(|kernel| rule.check_kernel(kernel))?;
     }
     Ok((!table.is_empty()).then_some(table))
 }

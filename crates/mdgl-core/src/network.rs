@@ -15,6 +15,8 @@ use crate::random::{CounterRng, Stream};
 
 /// Most neurons or units of a network, so that every index fits and products do not overflow.
 const MOST_UNITS: usize = 1 << 24;
+/// The tensor of a weights file that holds the running means of ψ.
+pub(crate) const PSI_MEANS: &str = "mdgl.psi-means";
 /// Most synapses of a network.
 const MOST_SYNAPSES: u64 = 1 << 30;
 
@@ -32,8 +34,42 @@ pub struct Network {
     type_names: Vec<String>,
     /// The synapses of each stage by what sends, made when first asked for.
     by_sender: [OnceLock<Fan<Synapse>>; 3],
+    /// Cells of the same type and constants.
+    pub(crate) groups: Groups,
     pub(crate) channels: Table,
     input_offsets: Vec<usize>,
+}
+
+/// Neurons that share their type and all constants: what one mean of ψ speaks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Groups {
+    /// Group of each neuron, numbered as they first appear.
+    pub of: Vec<u32>,
+    /// The first neuron of each.
+    pub first: Vec<u32>,
+    /// Number of neurons of each.
+    pub sizes: Vec<usize>,
+}
+
+impl Groups {
+    fn new(neurons: &[Neuron], type_of: &[usize]) -> Self {
+        let (mut of, mut first, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut known: HashMap<(usize, [u64; 10]), usize> = HashMap::new();
+        for (p, (neuron, &own)) in neurons.iter().zip(type_of).enumerate() {
+            let group = *known.entry((own, neuron.bits())).or_insert_with(|| {
+                first.push(p as u32);
+                sizes.push(0);
+                sizes.len() - 1
+            });
+            sizes[group] += 1;
+            of.push(group as u32);
+        }
+        Self { of, first, sizes }
+    }
+
+    pub fn count(&self) -> usize {
+        self.sizes.len()
+    }
 }
 
 /// Constants of one neuron, in steps and decay factors.
@@ -54,6 +90,15 @@ pub(crate) struct Neuron {
     pub reset: f64,
     /// k of the pseudo-derivative; 0 for the triangle.
     pub steepness: f64,
+}
+
+impl Neuron {
+    /// All constants, comparable.
+    fn bits(&self) -> [u64; 10] {
+        let Self { alpha, rho, threshold, beta, dampening, refractory, gain, jump, reset, steepness } = *self;
+        let refractory = f64::from(refractory);
+        [alpha, rho, threshold, beta, dampening, refractory, gain, jump, reset, steepness].map(f64::to_bits)
+    }
 }
 
 /// Constants of one readout unit.
@@ -206,6 +251,7 @@ impl Network {
         Ok(Self {
             input_units: description.inputs.iter().map(|p| p.size).sum(),
             input_offsets: description.inputs.iter().map(|p| slots[&p.name].offset).collect(),
+            groups: Groups::new(&neurons, &type_of),
             neurons,
             outputs,
             readouts,
@@ -578,7 +624,7 @@ fn find<'a>(
 
 /// Names of projections and readouts are tensor names in files: none may be taken twice.
 fn check_tensor_names(projections: &[Wires], readouts: &[ReadoutSlot]) -> Result<()> {
-    let mut taken = HashSet::from(["__metadata__".to_owned()]);
+    let mut taken = HashSet::from(["__metadata__".to_owned(), PSI_MEANS.to_owned()]);
     let own = projections.iter().map(|p| (&p.name, vec!["", ".pre", ".post"]));
     let biases = readouts.iter().map(|r| (&r.name, vec![".bias"]));
     for (name, suffixes) in own.chain(biases) {

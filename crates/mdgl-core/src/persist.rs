@@ -2,7 +2,8 @@
 //!
 //! A file depends on description and weights alone. A projection `a->b` is three tensors:
 //! `a->b` (the weights, ordered by post then pre), `a->b.pre` and `a->b.post`; the bias of readout
-//! `c` is `c.bias`. The one metadata key, `mdgl`, holds JSON: the
+//! `c` is `c.bias`. A model that learned by kernel `'membrane'` has one more, `mdgl.psi-means` (f64): the weight of the
+//! initial mean, then the running mean of ψ of each group of neurons. The one metadata key, `mdgl`, holds JSON: the
 //! network description and the precision.
 
 use std::borrow::Cow;
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::description::NetworkDescription;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::network::Network;
+use crate::network::{Network, PSI_MEANS};
+use crate::psi_means::PsiMeans;
 use crate::real::Real;
 
 const METADATA_KEY: &str = "mdgl";
@@ -75,6 +77,9 @@ impl<F: Real> Model<F> {
                 tensors.push((name, Tensor::new(dtype::<F>(), bias)));
             }
         }
+        if let Some(means) = self.psi_means.values() {
+            tensors.push((PSI_MEANS.to_owned(), Tensor::new(Dtype::F64, &means)));
+        }
         let metadata = Metadata { network: network.description().clone(), precision: F::NAME.into() };
         let metadata = serde_json::to_string(&metadata).map_err(file_error)?;
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata)]);
@@ -109,6 +114,10 @@ impl<F: Real> Model<F> {
             let values = read::<F>(&tensors, &format!("{}.bias", readout.name()), dtype::<F>())?;
             let values: Vec<f64> = values.into_iter().map(Real::to_f64).collect();
             model.set_bias(readout.name(), &values)?;
+        }
+        if tensors.names().contains(&PSI_MEANS) {
+            let means = read::<f64>(&tensors, PSI_MEANS, Dtype::F64)?;
+            model.psi_means = PsiMeans::from_values(&means, network.groups.count())?;
         }
         Ok(model)
     }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::batch::{Batch, Event, Targets};
 use crate::circuit::{Circuit, Run};
-use crate::description::Conventions;
+use crate::description::{Conventions, Kernel};
 use crate::encode::BlockInput;
 use crate::error::{Error, Result, invalid};
 use crate::judge::{Judge, Verdict};
@@ -25,10 +25,12 @@ use crate::learn::rule::{Estimator, Rule, Trace};
 use crate::loss::{Objective, Regulariser, check_values};
 use crate::memory::{product, reserve, resize};
 use crate::model::Model;
+use crate::modulation::channel_table;
 use crate::optimise::{self, Optimiser};
 use crate::profile::recorder::{Recorder, Span, Stage};
 use crate::profile::section::Section;
 use crate::profile::work::{self, Tally};
+use crate::psi_means::group_means;
 use crate::real::Real;
 use crate::single::{self, Layout, Learning, On, Singles};
 use crate::trajectory::{Keep, Simulate, Trajectory};
@@ -71,6 +73,14 @@ impl<F: Real> Room<F> {
         match self.layout {
             Layout::Trials => self.trajectory.spike_counts(neurons),
             Layout::Neurons => self.singles.spike_counts(neurons),
+        }
+    }
+
+    /// Σ ψ over all steps of all trials, one a neuron; none where it was not kept.
+    fn psi_sums(&self, neurons: usize) -> Vec<f64> {
+        match self.layout {
+            Layout::Trials => self.trajectory.psi_sums(),
+            Layout::Neurons => self.singles.psi_sums(neurons),
         }
     }
 
@@ -279,9 +289,38 @@ impl<F: Real> Forward<F> {
     /// # Errors
     /// [`Error::Invalid`] for a batch that does not fit, [`Error::Cancelled`], [`Error::Memory`].
     pub fn new(model: &Model<F>, batch: &Batch, workers: &Workers<F>, cancel: &AtomicBool) -> Result<Self> {
+        Self::keeping(model, batch, false, workers, cancel)
+    }
+
+    /// The same for a rule, of which nothing is asked but what has to be kept: the sums of ψ, if a channel's kernel is
+    /// `'membrane'`.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and for a rule that does not fit the network.
+    pub fn for_rule(
+        model: &Model<F>,
+        batch: &Batch,
+        rule: &Rule,
+        workers: &Workers<F>,
+        cancel: &AtomicBool,
+    ) -> Result<Self> {
+        let table = channel_table(model.network(), rule)?;
+        let follows = |kernel: &Kernel| matches!(kernel, Kernel::Membrane(_));
+        let sums = table.is_some_and(|table| table.kernels().iter().any(follows));
+        Self::keeping(model, batch, sums, workers, cancel)
+    }
+
+    fn keeping(
+        model: &Model<F>,
+        batch: &Batch,
+        sums: bool,
+        workers: &Workers<F>,
+        cancel: &AtomicBool,
+    ) -> Result<Self> {
         batch.validate(model.network())?;
         let pass = Pass::new(model, batch, workers, cancel);
-        let rooms = pass.simulate_all(pass.keep(Some(&pass.circuit.runs), false))?;
+        let keep = Keep { sums, ..pass.keep(Some(&pass.circuit.runs), false) };
+        let rooms = pass.simulate_all(keep)?;
         Ok(Self { rooms, trials: batch.trials, outputs: model.network().output_units() })
     }
 
@@ -342,7 +381,8 @@ pub fn gradients<F: Real>(
     cancel: &AtomicBool,
 ) -> Result<(Evaluation, Gradients<F>)> {
     let all = vec![true; model.network().projections().len()];
-    learn(model, assignment, rule, custom, &all, workers, cancel)
+    let learned = learn(model, assignment, rule, custom, &all, workers, cancel)?;
+    Ok((learned.evaluation, learned.gradients))
 }
 
 /// One training iteration: gradients, then one step of the optimiser on a copy of the model.
@@ -360,7 +400,8 @@ pub fn train_step<F: Real>(
 ) -> Result<(Model<F>, StepReport)> {
     optimiser.validate(model.network())?;
     let learns = optimiser.learns(model.network());
-    let (evaluation, gradients) = learn(model, assignment, rule, custom, &learns, workers, cancel)?;
+    let learned = learn(model, assignment, rule, custom, &learns, workers, cancel)?;
+    let Learned { evaluation, gradients, psi_means } = learned;
     let gradient_norm = gradients.norm();
     let seed = assignment.batch.key.seed;
     let span = workers.span(Stage::Optimise, None);
@@ -370,7 +411,18 @@ pub fn train_step<F: Real>(
     let span = workers.span(Stage::Rewire, None);
     optimise::rewire(&mut next, optimiser, seed);
     span.end();
+    if let Some(means) = psi_means {
+        next.psi_means.follow(&means);
+    }
     Ok((next, StepReport { evaluation, gradient_norm }))
+}
+
+/// What a batch taught.
+struct Learned<F> {
+    evaluation: Evaluation,
+    gradients: Gradients<F>,
+    /// Mean ψ of each group of neurons, where the rule follows it.
+    psi_means: Option<Vec<f64>>,
 }
 
 fn learn<F: Real>(
@@ -381,7 +433,7 @@ fn learn<F: Real>(
     learns: &[bool],
     workers: &Workers<F>,
     cancel: &AtomicBool,
-) -> Result<(Evaluation, Gradients<F>)> {
+) -> Result<Learned<F>> {
     let span = workers.span(Stage::Prepare, None);
     assignment.validate(model)?;
     let Assignment { batch, objective, .. } = assignment;
@@ -390,16 +442,15 @@ fn learn<F: Real>(
     }
     let pass = Pass::new(model, batch, workers, cancel);
     let regularised = objective.regulariser.is_some();
-    let plan = Plan::new(model, &pass.circuit, rule, regularised, learns)?;
+    let mut plan = Plan::new(model, &pass.circuit, rule, regularised, learns)?;
     span.end();
+    let at_once = !plan.wants_batch_means() && (!regularised || pass.rates_by_trial());
     let (outcome, constants, partials) = match (custom, rule.estimator) {
         (None, estimator) if estimator.carries_influence() => pass.influence(assignment, &plan, estimator)?,
-        (None, Estimator::Backward) if !regularised || pass.rates_by_trial() => {
-            pass.fused(assignment, &plan)?
-        }
-        (None, Estimator::Backward) => pass.in_two(assignment, &plan)?,
+        (None, Estimator::Backward) if at_once => pass.fused(assignment, &plan)?,
+        (None, Estimator::Backward) => pass.in_two(assignment, &mut plan)?,
         (None, _) => pass.online(assignment, &plan, rule.trace)?,
-        (Some(custom), Estimator::Backward) => pass.given(assignment, &plan, custom)?,
+        (Some(custom), Estimator::Backward) => pass.given(assignment, &mut plan, custom)?,
         (Some(_), other) => {
             let value = format!("'{}'", other.name());
             return Err(invalid("rule.estimator", value, "with a custom loss: 'backward'"));
@@ -414,7 +465,8 @@ fn learn<F: Real>(
     let evaluation = finite(outcome.evaluation(model, assignment))?;
     let gradients = partial.gradients(model, &plan)?;
     span.end();
-    Ok((evaluation, gradients))
+    let psi_means = plan.follows_psi().then(|| outcome.psi_means(model, batch));
+    Ok(Learned { evaluation, gradients, psi_means })
 }
 
 fn finite(evaluation: Evaluation) -> Result<Evaluation> {
@@ -424,7 +476,7 @@ fn finite(evaluation: Evaluation) -> Result<Evaluation> {
     }
 }
 
-type Learned<F> = (Outcome, Vec<F>, Vec<Partial<F>>);
+type Summed<F> = (Outcome, Vec<F>, Vec<Partial<F>>);
 
 /// One batch on its way through the stages.
 struct Pass<'a, F: Real> {
@@ -504,8 +556,13 @@ impl<F: Real> Pass<'_, F> {
         Ok(())
     }
 
+    /// What the backward pass of a plan needs.
+    fn keep_for<'a>(&self, plan: &'a Plan<F>) -> Keep<'a, F> {
+        Keep { sums: plan.follows_psi(), ..self.keep(Some(&plan.wanted), false) }
+    }
+
     fn keep<'a>(&self, psi: Option<&'a [Run<F>]>, voltage: bool) -> Keep<'a, F> {
-        Keep { psi, voltage, segment: self.workers.segment }
+        Keep { psi, voltage, segment: self.workers.segment, sums: false }
     }
 
     fn simulate_all(&self, keep: Keep<'_, F>) -> Result<Vec<Room<F>>> {
@@ -538,6 +595,7 @@ impl<F: Real> Pass<'_, F> {
         };
         judge.all(readout, outputs, &mut room.delta);
         let mut outcome = Outcome::of(judge.verdict(), room.spike_counts(self.circuit.size()));
+        outcome.psi = room.psi_sums(self.circuit.size());
         if let Some(r) = objective.regulariser.filter(|_| self.rates_by_trial()) {
             outcome.excesses = self.excesses(r, block, room);
             outcome.squares = outcome.excesses.iter().flatten().map(|excess| excess * excess).sum();
@@ -626,9 +684,9 @@ impl<F: Real> Pass<'_, F> {
     }
 
     /// Forward and backward block by block, while the trajectory is in the cache.
-    fn fused(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Learned<F>> {
+    fn fused(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Summed<F>> {
         let blocks = self.workers.blocks(self.batch, |block, room| {
-            self.simulate(block, room, self.keep(Some(&plan.wanted), false))?;
+            self.simulate(block, room, self.keep_for(plan))?;
             let outcome = self.judge(assignment, block, room)?;
             let own = self.own_constants(assignment.objective, block, &outcome);
             Ok((outcome, self.backward(plan, RatePart::own(&own), block, room, None)?))
@@ -638,18 +696,31 @@ impl<F: Real> Pass<'_, F> {
     }
 
     /// All blocks forward, then all backward: the regulariser needs the batch's rates (if trials share theirs).
-    fn in_two(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Learned<F>> {
-        let mut rooms = self.simulate_all(self.keep(Some(&plan.wanted), false))?;
+    fn in_two(&self, assignment: Assignment<'_>, plan: &mut Plan<F>) -> Result<Summed<F>> {
+        let mut rooms = self.simulate_all(self.keep_for(plan))?;
         let outcomes = rooms.iter_mut().enumerate();
         let outcomes = outcomes.map(|(b, room)| self.judge(assignment, b, room));
         let outcome = Outcome::total(&outcomes.collect::<Result<Vec<_>>>()?);
         let constants = outcome.constants(self.model, assignment);
+        self.take_means(plan, &outcome);
         let partials = self.backward_all(plan, &constants, rooms)?;
         Ok((outcome, constants, partials))
     }
 
+    /// The mean ψ of the batch, for the kernels that want it.
+    fn take_means(&self, plan: &mut Plan<F>, outcome: &Outcome) {
+        if plan.wants_batch_means() {
+            plan.take_means(self.model.network(), &outcome.psi_means(self.model, self.batch));
+        }
+    }
+
     /// Backward from a δ that was computed outside.
-    fn given(&self, assignment: Assignment<'_>, plan: &Plan<F>, custom: CustomLoss<F>) -> Result<Learned<F>> {
+    fn given(
+        &self,
+        assignment: Assignment<'_>,
+        plan: &mut Plan<F>,
+        custom: CustomLoss<F>,
+    ) -> Result<Summed<F>> {
         let CustomLoss { forward, delta, loss, accuracy } = custom;
         let (steps, outputs) = (self.batch.steps, self.circuit.outputs());
         check_values("delta", &delta, self.batch.trials * steps * outputs)?;
@@ -667,10 +738,15 @@ impl<F: Real> Pass<'_, F> {
                 }
             }
             outcome.add_counts(&room.spike_counts(self.circuit.size()));
+            outcome.add_psi(&room.psi_sums(self.circuit.size()));
+        }
+        if plan.follows_psi() && outcome.psi.is_empty() {
+            return Err(invalid("forward", "made without the rule", "one made for a rule that follows ψ"));
         }
         outcome.loss = loss;
         outcome.accuracy = accuracy;
         let constants = outcome.constants(self.model, assignment);
+        self.take_means(plan, &outcome);
         let partials = self.backward_all(plan, &constants, rooms)?;
         Ok((outcome, constants, partials))
     }
@@ -681,11 +757,11 @@ impl<F: Real> Pass<'_, F> {
         assignment: Assignment<'_>,
         plan: &Plan<F>,
         estimator: Estimator,
-    ) -> Result<Learned<F>> {
+    ) -> Result<Summed<F>> {
         let wiring = Wiring::new(&self.circuit, plan, self.model.network().input_units());
         forward::check_size(estimator, &wiring)?;
         let everything = Some(&self.circuit.runs[..]);
-        let whole = Keep { psi: everything, voltage: false, segment: Some(self.batch.steps) };
+        let whole = Keep { psi: everything, voltage: false, segment: Some(self.batch.steps), sums: false };
         let mut rooms = self.simulate_blocks(whole)?;
         let outcomes = rooms.iter_mut().enumerate();
         let outcomes = outcomes.map(|(b, room)| self.judge(assignment, b, room));
@@ -713,7 +789,7 @@ impl<F: Real> Pass<'_, F> {
     }
 
     /// Simulation and learning in one loop over time.
-    fn online(&self, assignment: Assignment<'_>, plan: &Plan<F>, trace: Trace) -> Result<Learned<F>> {
+    fn online(&self, assignment: Assignment<'_>, plan: &Plan<F>, trace: Trace) -> Result<Summed<F>> {
         let Assignment { batch, objective, targets } = assignment;
         let cells = trace_cells(&self.circuit, trace);
         let regularised = objective.regulariser.is_some();
@@ -738,7 +814,8 @@ impl<F: Real> Pass<'_, F> {
             };
             let verdict = F::online(self.workers.instructions, kernel)?;
             span.end_with(room.traces.probes());
-            let outcome = Outcome::of(verdict, room.traces.spike_counts().to_vec());
+            let mut outcome = Outcome::of(verdict, room.traces.spike_counts().to_vec());
+            outcome.psi = room.traces.psi_sums();
             let span = self.workers.span(Stage::Reduce, Some(block));
             let partial = room.traces.partial();
             span.end();
@@ -760,6 +837,8 @@ struct Outcome {
     correct: u64,
     /// Spikes of each neuron.
     counts: Vec<u64>,
+    /// Σ ψ of each neuron, where its mean is wanted.
+    psi: Vec<f64>,
     /// f_p − f0 of each cell in each trial of a block, where the regulariser looks at trials; and the sum of the squares.
     excesses: Vec<[f64; LANES]>,
     squares: f64,
@@ -779,6 +858,7 @@ impl Outcome {
             total.correct += block.correct;
             total.squares += block.squares;
             total.add_counts(&block.counts);
+            total.add_psi(&block.psi);
         }
         if total.judged > 0 {
             total.accuracy = Some(total.correct as f64 / total.judged as f64);
@@ -789,6 +869,16 @@ impl Outcome {
     fn add_counts(&mut self, counts: &[u64]) {
         self.counts.resize(counts.len(), 0);
         self.counts.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    }
+
+    fn add_psi(&mut self, psi: &[f64]) {
+        self.psi.resize(psi.len(), 0.0);
+        self.psi.iter_mut().zip(psi).for_each(|(sum, psi)| *sum += psi);
+    }
+
+    /// Mean ψ of each group of neurons.
+    fn psi_means<F: Real>(&self, model: &Model<F>, batch: &Batch) -> Vec<f64> {
+        group_means(&model.network().groups, &self.psi, batch.total_steps() as f64)
     }
 
     /// Mean spikes a step of each neuron.
@@ -862,7 +952,7 @@ pub fn simulate<F: Real>(
     batch.validate(model.network())?;
     let pass = Pass::new(model, batch, workers, cancel);
     let psi = record.signals.is_some().then_some(&pass.circuit.runs[..]);
-    let keep = pass.keep(psi, record.voltage);
+    let keep = Keep { sums: psi.is_some(), ..pass.keep(psi, record.voltage) };
     let mut rooms = match record.signals {
         None => pass.simulate_all(keep)?,
         Some(_) => pass.simulate_blocks(keep)?,
@@ -905,11 +995,13 @@ fn record_signals<F: Real>(
     }
     let regularised = assignment.objective.regulariser.is_some();
     let all = vec![true; pass.model.network().projections().len()];
-    let plan = Plan::new(pass.model, &pass.circuit, rule, regularised, &all)?;
+    let mut plan = Plan::new(pass.model, &pass.circuit, rule, regularised, &all)?;
     let outcomes = rooms.iter_mut().enumerate();
     let outcomes = outcomes.map(|(b, room)| pass.judge(assignment, b, room));
     let outcomes = outcomes.collect::<Result<Vec<_>>>()?;
-    let shared = Outcome::total(&outcomes).constants(pass.model, assignment);
+    let total = Outcome::total(&outcomes);
+    let shared = total.constants(pass.model, assignment);
+    pass.take_means(&mut plan, &total);
     let len = product(&[assignment.batch.steps, pass.circuit.size()]);
     let record = |(block, room): (usize, &mut Room<F>)| {
         let mut signals = Signals::default();

@@ -17,6 +17,7 @@ use crate::loss::{Tally, cross_entropy, squared_error};
 use crate::model::Model;
 use crate::network::Network;
 use crate::optimise::{self, Optimiser};
+use crate::psi_means::group_means;
 use crate::real::Real;
 
 /// The lane in which a stream runs, and all others.
@@ -42,6 +43,8 @@ pub struct Stream<F: Real> {
     wrong: bool,
     /// Steps with errors since the last update.
     learned: u64,
+    /// All steps since the last update: those that the sums of ψ span.
+    summed: u64,
 }
 
 /// What a step reads.
@@ -149,8 +152,8 @@ impl<F: Real> Stream<F> {
         }
         if rule.estimator != Estimator::Online {
             let value = format!("'{}'", rule.estimator.name());
-            let allowed =
-                "for a session: 'online', as in 'eprop-online', 'mdgl-online', 'on-mdgl-online' and 'rflo'";
+            let allowed = "for a session: 'online', as in 'eprop-online', 'mdgl-online', 'mdgl-membrane-online', \
+                'on-mdgl-online' and 'rflo'";
             return Err(invalid("rule.estimator", value, allowed));
         }
         let network = Arc::clone(model.network());
@@ -171,6 +174,7 @@ impl<F: Real> Stream<F> {
             open: false,
             wrong: false,
             learned: 0,
+            summed: 0,
         };
         stream.begin()?;
         stream.forget()?;
@@ -187,6 +191,7 @@ impl<F: Real> Stream<F> {
         self.setting.input.encode_step(&self.network, self.steps, inputs)?;
         self.setting.run(&mut self.traces, self.steps, Part::Simulate { over: OTHERS });
         self.steps += 1;
+        self.summed += 1;
         (self.open, self.wrong) = (true, false);
         Ok(())
     }
@@ -312,7 +317,7 @@ impl<F: Real> Stream<F> {
     }
 
     fn forget(&mut self) -> Result<()> {
-        self.learned = 0;
+        (self.learned, self.summed) = (0, 0);
         self.traces.forget(&self.setting.plan, self.setting.circuit.outputs())
     }
 
@@ -324,6 +329,10 @@ impl<F: Real> Stream<F> {
         }
         let mut next = optimise::step(model, &self.optimiser, &gradients, gradient_norm, self.seed)?;
         optimise::rewire(&mut next, &self.optimiser, self.seed);
+        if self.setting.plan.follows_psi() && self.summed > 0 {
+            let sums = self.traces.psi_sums();
+            next.psi_means.follow(&group_means(&self.network.groups, &sums, self.summed as f64));
+        }
         Ok((next, Applied { gradient_norm, steps: self.learned }))
     }
 
@@ -429,10 +438,11 @@ impl<F: Real> Stream<F> {
     fn trace_len(&self) -> usize {
         let Setting { circuit, plan, .. } = &self.setting;
         let (slots, k) = (plan.slots.len(), circuit.outputs());
-        let modulation = match &plan.modulation {
-            Some(_) if plan.separate => circuit.size(),
-            Some(_) => slots * k,
-            None => 0,
+        let filters: usize = plan.secretions.iter().map(|secretion| secretion.filters.len()).sum();
+        let modulation = match plan.receives() {
+            true if plan.separate => circuit.size(),
+            true => slots * (k + 2 * filters),
+            false => 0,
         };
         3 * slots + slots * k + circuit.size() + modulation
     }

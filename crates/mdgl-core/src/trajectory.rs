@@ -10,13 +10,15 @@ use crate::circuit::{Circuit, Run, ended};
 use crate::encode::BlockInput;
 use crate::error::Result;
 use crate::lanes::{Block, Kernel, LANES, Lanes};
-use crate::memory::{product, resize};
+use crate::memory::{product, refill, resize};
 use crate::packed::{Packed, RowReader};
 use crate::real::Real;
 use crate::simulate::{PackedPsi, Row, Snapshot, State, Unwanted, check_cancelled, step};
 
 /// Bytes of ψ that a block of trials may keep.
 pub(crate) const MOST_BYTES: usize = 64 << 20;
+
+const SUMS: &str = "the sums of the pseudo-derivatives of a block of trials";
 
 /// What a block of trials did: all that the backward pass and the losses need.
 #[derive(Debug, Default)]
@@ -38,6 +40,8 @@ pub(crate) struct Trajectory<F: Real> {
     snapshots: Vec<Snapshot<F>>,
     pub replay: State<F>,
     scratch: Vec<Block<F>>,
+    /// Σ_t ψ of each cell, if wanted.
+    psi_sums: Vec<Block<F>>,
 }
 
 /// What a simulation keeps.
@@ -48,11 +52,13 @@ pub(crate) struct Keep<'a, F: Real> {
     pub voltage: bool,
     /// Steps of ψ at once; `None`: as many as fit into the budget.
     pub segment: Option<usize>,
+    /// Whether ψ is also summed over all steps; then of all cells.
+    pub sums: bool,
 }
 
 impl<F: Real> Keep<'_, F> {
     /// The readout and the spikes alone.
-    pub const NOTHING: Self = Self { psi: None, voltage: false, segment: None };
+    pub const NOTHING: Self = Self { psi: None, voltage: false, segment: None, sums: false };
 }
 
 impl<F: Real> Trajectory<F> {
@@ -86,6 +92,7 @@ impl<F: Real> Trajectory<F> {
         ] {
             resize(buffer, product(&[rows, columns]), Block::ZERO, what)?;
         }
+        refill(&mut self.psi_sums, if keep.sums { n } else { 0 }, SUMS)?;
         Ok(())
     }
 
@@ -111,6 +118,20 @@ impl<F: Real> Trajectory<F> {
             }
         }
         counts
+    }
+
+    /// Σ ψ over all steps of all lanes, one a cell; none where it was not wanted.
+    pub fn psi_sums(&self) -> Vec<f64> {
+        self.psi_sums.iter().map(|block| block.sum().to_f64()).collect()
+    }
+
+    /// Adds the ψ of a step.
+    #[inline(always)]
+    fn sum_psi<L: Lanes<Scalar = F>>(&mut self, step: usize) {
+        let mut psi = self.psi.row(step % self.segment);
+        for sum in &mut self.psi_sums {
+            L::load(sum).add(psi.next()).store(sum);
+        }
     }
 
     /// Number of ψ above 0 in an average step of the segment at hand; 0 where none is kept.
@@ -212,6 +233,9 @@ impl<F: Real> Kernel<F> for Simulate<'_, F> {
                 step::<L, _>(circuit, input, state, t, over, &mut psi, row);
                 let written = psi.row.written();
                 trajectory.psi.end_row(written);
+                if keep.sums {
+                    trajectory.sum_psi::<L>(t);
+                }
             } else {
                 step::<L, _>(circuit, input, state, t, over, &mut Unwanted, row);
             }

@@ -6,6 +6,7 @@ mod fixtures;
 mod forward;
 mod forward_draws;
 mod hops_and_feedback;
+mod kernels;
 mod laws;
 mod pseudo_derivatives;
 mod single;

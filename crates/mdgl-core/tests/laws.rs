@@ -83,7 +83,9 @@ proptest! {
         let case = Case::<f32>::new(&Shape { trials: 16 * shape.types + shape.trials, ..shape }.spec());
         let sets = Instructions::ALL.into_iter().filter(|set| set.is_available() && set.class() == "fused");
         let sets: Vec<_> = sets.chain([Instructions::FusedTwin]).collect();
-        for rule in [Rule::bptt(), Rule::nl_mdgl(), Rule::on_mdgl(), Rule::mdgl().online()] {
+        let memory = [Rule::mdgl_membrane(), Rule::mdgl_membrane().online()];
+        let rules = [Rule::bptt(), Rule::nl_mdgl(), Rule::on_mdgl(), Rule::mdgl().online()];
+        for rule in rules.into_iter().chain(memory) {
             let twin = case.gradients_with(&rule, 1, Instructions::FusedTwin);
             for &set in &sets {
                 for threads in [1, 2, 3] {
@@ -99,7 +101,7 @@ proptest! {
     fn segments_give_the_same_bits(shape in shapes(12, 80), segment in 1..30usize) {
         let case = Case::<f32>::new(&shape.spec());
         let cancel = AtomicBool::new(false);
-        for rule in [Rule::bptt(), Rule::mdgl(), Rule::on_mdgl()] {
+        for rule in [Rule::bptt(), Rule::mdgl(), Rule::on_mdgl(), Rule::mdgl_membrane()] {
             let workers = Workers::with_instructions(1, best()).unwrap().with_segment(segment).unwrap();
             let (_, found) =
                 gradients(&case.model, case.assignment(), &rule, None, &workers, &cancel).unwrap();
@@ -120,7 +122,8 @@ proptest! {
             (0..shape.trials).map(|b| (shape.steps as u32).saturating_sub(7 * b as u32).max(shortest)).collect();
         cut_events(&mut case.batch, &lengths);
         case.batch.lengths = Some(lengths.clone());
-        for rule in [Rule::bptt(), Rule::mdgl(), Rule::on_mdgl(), Rule::eprop().online()] {
+        let rules = [Rule::bptt(), Rule::mdgl(), Rule::on_mdgl(), Rule::mdgl_membrane(), Rule::eprop().online()];
+        for rule in rules {
             let whole = case.gradients(&rule);
             let singles: Vec<_> =
                 (0..shape.trials).map(|b| single(&case, b, lengths[b]).gradients(&rule)).collect();

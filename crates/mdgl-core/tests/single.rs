@@ -229,7 +229,14 @@ fn listed(hops: u32, channels: Value) -> Rule {
     Rule { hops: Hops::Count(hops), channels: serde_json::from_value(channels).unwrap(), ..Rule::mdgl() }
 }
 
-fn channel(name: &str, (from, to): (&str, &str), gain: Value, reach: &str, kernel: &str) -> Value {
+fn channel(
+    name: &str,
+    (from, to): (&str, &str),
+    gain: Value,
+    reach: &str,
+    kernel: impl Into<Value>,
+) -> Value {
+    let kernel = kernel.into();
     json!({"name": name, "from": from, "to": to, "gain": gain, "reach": reach, "kernel": kernel})
 }
 
@@ -244,6 +251,15 @@ fn rules() -> Vec<Rule> {
         channel("y", ("high", "b"), json!("weight"), "synaptic", "exact"),
         channel("z", ("low", "b"), json!("mean-weight"), "synaptic", "none"),
     ]);
+    let filtered = json!([
+        channel("w", ("b", "low"), json!(0.3), "nonlocal", json!({"tauRise": 2, "tauDecay": 9})),
+        channel("x", ("b", "low"), json!(0.3), "nonlocal", "none"),
+        channel("y", ("high", "b"), json!("weight"), "synaptic", "membrane"),
+        channel("z", ("low", "b"), json!("mean-weight"), "synaptic", "exact"),
+        channel("v", ("b", "b"), json!(-0.2), "synaptic", json!({"membrane": {"mean": "batch"}})),
+    ]);
+    let remembered =
+        json!({"gain": "mean-weight", "reach": "nonlocal", "kernel": {"tauRise": 0, "tauDecay": 20}});
     let far = json!({"gain": "weight", "reach": "synaptic", "kernel": "exact"});
     let random = RandomFeedback { density: 0.4, ..RandomFeedback::default() };
     let deaf = |rule: Rule| Rule { feedback: Feedback::Fixed { random }, ..rule };
@@ -256,6 +272,8 @@ fn rules() -> Vec<Rule> {
         Rule::bptt(),
         listed(1, few),
         listed(1, with_memory),
+        listed(1, filtered),
+        listed(1, remembered),
         listed(3, far),
         deaf(Rule::eprop()),
         deaf(Rule::on_mdgl()),
@@ -342,17 +360,19 @@ proptest! {
             "losses": [{"readout": "wide", "kind": "custom"}], "regulariser": case.objective.regulariser
         })).unwrap();
         let assignment = Assignment { objective: &objective, targets: &[Targets::None], ..case.assignment() };
-        let learned = |layout| {
+        let learned = |layout, rule: &Rule| {
             let workers = case.workers(Instructions::choose().unwrap(), layout);
-            let forward = Forward::new(&case.model, &case.batch, &workers, &cancel).unwrap();
+            let forward = Forward::for_rule(&case.model, &case.batch, rule, &workers, &cancel).unwrap();
             let readout = forward.readout().unwrap();
             let delta = readout.iter().map(|y| 0.1 * f64::from(*y)).collect();
             let custom = CustomLoss { forward, delta, loss: 1.0, accuracy: None };
             let (_, found) =
-                gradients(&case.model, assignment, &Rule::mdgl(), Some(custom), &workers, &cancel).unwrap();
+                gradients(&case.model, assignment, rule, Some(custom), &workers, &cancel).unwrap();
             (readout.iter().map(|y| y.to_bits()).collect::<Vec<_>>(), case.bits(&found))
         };
-        prop_assert!(learned(Layout::Trials) == learned(Layout::Neurons));
+        for rule in [Rule::mdgl(), Rule::mdgl_membrane()] {
+            prop_assert!(learned(Layout::Trials, &rule) == learned(Layout::Neurons, &rule));
+        }
     }
 }
 

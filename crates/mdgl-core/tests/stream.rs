@@ -3,14 +3,14 @@
 use std::sync::atomic::AtomicBool;
 
 use crate::common::{Case, Shape, best, shapes};
-use mdgl_core::learn::rule::Trace;
+use mdgl_core::learn::rule::{Channels, Trace};
 use mdgl_core::{
     Error, Input, Instructions, Lesson, Loss, Method, Model, Optimiser, Real, Record, Rule, StepInput,
     Stream, StreamState, Targets, Wanted, Workers, simulate, train_step,
 };
 use proptest::prelude::*;
 
-fn rules() -> [Rule; 7] {
+fn rules() -> [Rule; 9] {
     [
         Rule::eprop().online(),
         Rule::mdgl().online(),
@@ -19,7 +19,16 @@ fn rules() -> [Rule; 7] {
         Rule::mdgl_cell().online(),
         Rule::nl_mdgl().online(),
         Rule { trace: Trace::Rflo, ..Rule::mdgl().online() },
+        Rule::mdgl_membrane().online(),
+        Rule { channels: exponentials(), ..Rule::mdgl().online() },
     ]
+}
+
+fn exponentials() -> Channels {
+    serde_json::from_value(serde_json::json!({
+        "gain": 0.1, "reach": "nonlocal", "kernel": {"tauRise": 3, "tauDecay": 15}
+    }))
+    .unwrap()
 }
 
 /// Large steps of which many weights die: the update shows every bit of the gradient.

@@ -86,7 +86,7 @@ fn best() -> Instructions {
 
 #[test]
 fn runs_do_not_depend_on_threads_or_instruction_set() {
-    for rule in [Rule::bptt(), Rule::mdgl(), Rule::on_mdgl().online()] {
+    for rule in [Rule::bptt(), Rule::mdgl(), Rule::mdgl_membrane(), Rule::on_mdgl().online()] {
         let train = |threads, set| {
             trained::<f32>(threads, set, &Optimiser::default(), &rule, 30).to_safetensors().unwrap()
         };
@@ -334,13 +334,14 @@ fn golden_hashes() {
 }
 
 /// Rule, fused class, unfused class.
-const GOLDEN: [(&str, u64, u64); 18] = [
+const GOLDEN: [(&str, u64, u64); 20] = [
     ("bptt", 0xbebc_86dc_6ba9_cb23, 0xf7fa_255d_1029_02b9),
     ("eprop", 0x8a4e_0765_afcb_2105, 0xe8f0_7e62_f5ee_7838),
     ("mdgl", 0x1a5b_1610_c4b8_ac01, 0x5e05_f2ae_b4bb_19d0),
     ("mdgl-cell", 0x758e_a302_6398_0938, 0xd15d_d6d5_bf93_125c),
     ("nl-mdgl", 0x27b6_3793_734d_7a16, 0xfda3_8d77_f43d_36e2),
     ("on-mdgl", 0xcea7_d6ba_da96_7ac1, 0xb8a2_09a0_4bc1_515a),
+    ("mdgl-membrane", 0x13b0_d7a3_d2f2_8e9a, 0x971d_f0ab_7cbd_ba7f),
     ("mdgl-exact", 0x156c_ff20_4367_31e8, 0xb45d_cb94_a7d0_c703),
     ("hops-2", 0x27a7_0273_aa6b_4936, 0x2da5_defc_1ba5_f55f),
     ("hops-3", 0x815c_59a6_0676_03a8, 0x1c00_9cf2_6a1a_b87c),
@@ -348,6 +349,7 @@ const GOLDEN: [(&str, u64, u64); 18] = [
     ("rflo", 0xf6c1_89d9_1b57_f440, 0x41c6_f55e_6917_a3af),
     ("eprop-online", 0xff4d_9bbb_c8a2_49f6, 0x09c7_af82_a828_7a4f),
     ("mdgl-online", 0x5b28_b590_d7eb_39cd, 0x0b4c_74c7_c826_8e0d),
+    ("mdgl-membrane-online", 0x7add_89e9_9cea_2982, 0xef69_c909_2fa7_ad3a),
     ("on-mdgl-online", 0xfb41_d1f8_4461_7386, 0xb4e2_4c37_2a68_3c7a),
     ("rtrl", 0x3f72_580f_5171_0357, 0xe0e8_4a7f_84d7_4a18),
     ("snap1", 0xafd7_06ff_6b68_4b24, 0x2aab_3989_3fb3_169e),

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mdgl_core::profile::ProfileOptions;
-use mdgl_core::{Assignment, CustomLoss, Event, Model, Real, Record, Workers};
+use mdgl_core::{Assignment, CustomLoss, Event, Forward, Model, Real, Record, Workers};
 use napi::bindgen_prelude::{Either, Float32Array, Float64Array};
 
 use crate::batch::Work;
@@ -44,7 +44,7 @@ pub struct Bench<F: Real> {
 struct Kept<F: Real> {
     model: Arc<Model<F>>,
     work: Arc<Work>,
-    forward: mdgl_core::Forward<F>,
+    forward: Forward<F>,
 }
 
 impl<F: Float> Bench<F> {
@@ -159,7 +159,10 @@ impl<F: Float> Runner for Bench<F> {
 
     fn forward(&mut self, work: Arc<Work>) -> Result<Either<Float32Array, Float64Array>> {
         let model = self.shared.snapshot();
-        let forward = mdgl_core::Forward::new(&model, &work.batch, &self.workers, self.cancel())?;
+        let forward = match &self.orders.rule {
+            Some(rule) => Forward::for_rule(&model, &work.batch, rule, &self.workers, self.cancel())?,
+            None => Forward::new(&model, &work.batch, &self.workers, self.cancel())?,
+        };
         let readout = forward.readout()?;
         self.kept = Some(Kept { model, work, forward });
         Ok(F::array(readout))

@@ -19,6 +19,7 @@ use crate::learn::gather::{Gather, Grouped, Tile, tile_rows};
 use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
 use crate::learn::rates::RatePart;
+use crate::learn::secretion::{FilterLanes, Secretion};
 use crate::memory::{product, refill, resize};
 use crate::modulation::Modulation;
 use crate::neuron::Constants;
@@ -80,6 +81,10 @@ pub(crate) struct Work<F: Real> {
     /// On-MDGL: the same times 1 − κ, in place of Γ.
     filtered_gamma: Vec<Block<F>>,
     secreted: Vec<Block<F>>,
+    /// s and r of the secreting cells' memory, `[kernel][neuron]`; and Γ of one kernel.
+    memory_s: Vec<Block<F>>,
+    memory_r: Vec<Block<F>>,
+    memory_gamma: Vec<Block<F>>,
     totals: Vec<Block<F>>,
     /// g_k,t = δ_k,t + κ g_k,t+1, `[step − first][unit]`, a ring likewise.
     pub error: Vec<Block<F>>,
@@ -116,8 +121,8 @@ impl<F: Real> Work<F> {
         let (n, outputs) = (circuit.size(), circuit.outputs());
         self.tile = tile_rows::<F>(n);
         let levels = plan.levels.as_ref().map_or(0, |levels| levels.count);
-        let types = plan.modulation.iter().chain(plan.levels.as_ref().map(|levels| &levels.modulation));
-        let types = types.map(Modulation::types).max().unwrap_or(0);
+        let types = plan.modulations().map(Modulation::types).max().unwrap_or(0);
+        let kernels = plan.secretions.len();
         for (buffer, len) in [
             (&mut self.lambda_v, self.tile * n),
             (&mut self.lambda_a, n),
@@ -126,6 +131,9 @@ impl<F: Real> Work<F> {
             (&mut self.filtered, n),
             (&mut self.filtered_gamma, n),
             (&mut self.secreted, n),
+            (&mut self.memory_s, product(&[kernels, n])),
+            (&mut self.memory_r, product(&[kernels, n])),
+            (&mut self.memory_gamma, if kernels > 0 { n } else { 0 }),
             (&mut self.level_v, product(&[2, levels, n])),
             (&mut self.level_a, product(&[levels, n])),
             (&mut self.level_gamma, product(&[levels, n])),
@@ -164,6 +172,8 @@ impl<F: Real> Kernel<F> for Backward<'_, F> {
             clear_tiny::<L>(t, &mut self.work.lambda_v[before * n..][..n]);
             clear_tiny::<L>(t, &mut self.work.lambda_a);
             clear_tiny::<L>(t, &mut self.work.filtered);
+            clear_tiny::<L>(t, &mut self.work.memory_s);
+            clear_tiny::<L>(t, &mut self.work.memory_r);
             clear_tiny::<L>(t, &mut self.work.level_v);
             clear_tiny::<L>(t, &mut self.work.level_a);
             clear_tiny::<L>(t, &mut self.work.error[before * outputs..][..outputs]);
@@ -305,7 +315,11 @@ impl<F: Real> Backward<'_, F> {
             }
         };
         let modulated = plan.modulation.is_some() && !work.silent;
-        let receives = if last { modulated || plan.separate || plan.levels.is_some() } else { level > 0 };
+        let filtered = !plan.secretions.is_empty();
+        let receives = match last {
+            true => modulated || filtered || plan.separate || plan.levels.is_some(),
+            false => level > 0,
+        };
         let secretes = last && plan.secretes();
         let mut psi = self.trajectory.psi(t);
         for (run, quiet) in plan.runs.iter().zip(&mut work.quiet) {
@@ -357,10 +371,12 @@ impl<F: Real> Backward<'_, F> {
     /// Γ_t, from what the cells secreted at step t.
     #[inline(always)]
     pub(crate) fn modulate<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        if self.plan.levels.is_some() && self.plan.modulation.is_some() {
+        let sums = self.plan.levels.is_some() && self.plan.modulation.is_some();
+        if sums || !self.plan.secretions.is_empty() {
             self.work.gamma.fill(Block::ZERO);
         }
         self.modulate_instantly::<L>(t);
+        self.modulate_filtered::<L>();
         self.modulate_levels::<L>(t);
         if let Some(signals) = self.signals.as_mut() {
             let n = self.circuit.size();
@@ -393,6 +409,25 @@ impl<F: Real> Backward<'_, F> {
         modulation.receive::<L>(secreted, &mut work.totals, &mut work.gamma);
     }
 
+    /// L ψ passes through each secreting cell's memory; what comes out joins Γ_t.
+    #[inline(always)]
+    fn modulate_filtered<L: Lanes<Scalar = F>>(&mut self) {
+        let (n, work) = (self.circuit.size(), &mut *self.work);
+        if !work.heard && !self.plan.secretions.is_empty() {
+            work.secreted.fill(Block::ZERO);
+        }
+        for (kernel, secretion) in self.plan.secretions.iter().enumerate() {
+            let own = kernel * n..(kernel + 1) * n;
+            let (s, r) = (&mut work.memory_s[own.clone()], &mut work.memory_r[own]);
+            remember::<L>(secretion, &work.secreted, s, r);
+            secretion.modulation.receive::<L>(s, &mut work.totals, &mut work.memory_gamma);
+            for &p in &secretion.modulation.receivers {
+                let gamma = &mut work.gamma[p as usize];
+                L::load(gamma).add(L::load(&work.memory_gamma[p as usize])).store(gamma);
+            }
+        }
+    }
+
     /// What each rule with fewer hops secretes reaches the one with a hop more; the last one's joins Γ_t.
     #[inline(always)]
     fn modulate_levels<L: Lanes<Scalar = F>>(&mut self, t: usize) {
@@ -411,7 +446,7 @@ impl<F: Real> Backward<'_, F> {
         for &p in &levels.modulation.receivers {
             let p = p as usize;
             let mut gamma = L::load(&work.level_gamma[p]);
-            if self.plan.modulation.is_some() {
+            if self.plan.receives_directly() {
                 gamma = gamma.add(L::load(&work.gamma[p]));
             }
             gamma.store(&mut work.gamma[p]);
@@ -446,6 +481,23 @@ impl<F: Real> Backward<'_, F> {
         let values = &self.input.analogue[t * units.len()..(t + 1) * units.len()];
         let lambda_v = &work.lambda_v[work.rows(t).0 * n..][..n];
         gather_values::<L>(units, values, &plan.input, lambda_v, &mut work.sums);
+    }
+}
+
+/// s and r of the secreting cells take one step back in time.
+#[inline(always)]
+fn remember<L: Lanes>(
+    secretion: &Secretion<L::Scalar>,
+    secreted: &[Block<L::Scalar>],
+    s: &mut [Block<L::Scalar>],
+    r: &mut [Block<L::Scalar>],
+) {
+    for &(j, filter) in &secretion.emitters {
+        let filter = FilterLanes::<L>::of(&secretion.filters[filter as usize]);
+        let j = j as usize;
+        let (now_s, now_r) = filter.step((L::load(&s[j]), L::load(&r[j])), L::load(&secreted[j]));
+        now_s.store(&mut s[j]);
+        now_r.store(&mut r[j]);
     }
 }
 

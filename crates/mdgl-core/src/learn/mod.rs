@@ -14,3 +14,4 @@ pub(crate) mod partial;
 pub(crate) mod plan;
 pub(crate) mod rates;
 pub mod rule;
+pub(crate) mod secretion;

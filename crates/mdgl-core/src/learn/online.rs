@@ -7,7 +7,9 @@
 //! ```
 //!
 //! With causal errors the task's part is Σ_t Σ_k W_out δ_k,t ē_t, ē the κ-filter of e; MDGL adds
-//! Σ_t Σ_k δ_k,t F_k,t, F_k the κ-filter of m_kp,t e_t−1. The regulariser's rates are known after
+//! Σ_t Σ_k δ_k,t F_k,t, F_k the κ-filter of m_kp,t e_t−1. Of channels whose kernel h is a filter (see
+//! [`crate::learn::secretion`]) the synapse carries h ∗ e, and F_k is the κ-filter of Σ_h m^h_kp,t (h ∗ e)_t−1, with
+//! m^h the part of the cells that secrete through h. The regulariser's rates are known after
 //! the batch only, so its sums are kept apart and weighted at the end.
 //!
 //! The trace of RFLO (J. M. Murray, *Local online learning in recurrent networks with random feedback*, eLife 8:e43299,
@@ -24,6 +26,7 @@ use crate::lanes::{Block, Kernel, LANES, Lanes, Mask, clear_tiny};
 use crate::learn::partial::{Edge, Partial};
 use crate::learn::plan::Plan;
 use crate::learn::rule::Trace;
+use crate::learn::secretion::{Filter, FilterLanes};
 use crate::memory::{product, refill};
 use crate::network::Stage;
 use crate::profile::probe::Probe;
@@ -47,6 +50,15 @@ pub struct Online<'a, F: Real> {
     pub(crate) cancel: &'a AtomicBool,
 }
 
+/// A cell that secretes, as a receiver sees it.
+#[derive(Debug, Clone, Copy)]
+struct Pair<F> {
+    from: u32,
+    gain: F,
+    /// What of the synapse's past its secretion meets.
+    view: u32,
+}
+
 const WHAT: &str = "the eligibility traces of a block of trials";
 
 /// Traces and sums, one a slot of the plan unless said otherwise.
@@ -59,9 +71,12 @@ pub(crate) struct Traces<F: Real> {
     eligibility: Vec<Block<F>>,
     /// ē `[slot][unit]`: one filter a readout unit; for a readout slot only s.
     filtered: Vec<Block<F>>,
+    /// s = h ∗ e and r of each filter, `[slot][filter]`.
+    filtered_s: Vec<Block<F>>,
+    filtered_r: Vec<Block<F>>,
     /// F_k `[slot][unit]`.
     modulated: Vec<Block<F>>,
-    /// m_kp,t `[cell][unit]`; On-MDGL: Q_p,t in the first unit.
+    /// m_kp,t `[cell][view][unit]`, a view of a synapse's past being e itself, then each filter's; On-MDGL: Q_p,t in the first unit.
     relevance: Vec<Block<F>>,
     psi: Vec<Block<F>>,
     /// ψ_t−1.
@@ -72,7 +87,12 @@ pub(crate) struct Traces<F: Real> {
     /// δ of this step.
     pub delta: Vec<Block<F>>,
     counts: Vec<u64>,
-    pairs: Vec<Vec<(u32, F)>>,
+    /// Σ_t ψ of each cell, where its mean is wanted.
+    psi_sums: Vec<Block<F>>,
+    /// The filters of all kernels, one after another.
+    filters: Vec<Filter<F>>,
+    /// Whose secretion each cell receives.
+    pairs: Vec<Vec<Pair<F>>>,
     /// Cells whose modulatory traces are followed.
     receives: Vec<bool>,
     edges: Vec<Edge<F>>,
@@ -101,16 +121,20 @@ impl<F: Real> Traces<F> {
         self.state.reset(circuit)?;
         self.counts.clear();
         self.counts.resize(n, 0);
+        self.list_filters(plan);
         self.list_pairs(plan, n);
         self.receives = self.pairs.iter().map(|pairs| !pairs.is_empty()).collect();
         self.edges = if regularised && !plan.separate { self.list_edges(plan) } else { Vec::new() };
+        let filters = self.filters.len();
         for (buffer, len) in [
             (&mut self.membrane, slots),
             (&mut self.adaptation, slots),
             (&mut self.eligibility, slots),
             (&mut self.filtered, product(&[slots, k])),
+            (&mut self.filtered_s, product(&[slots, filters])),
+            (&mut self.filtered_r, product(&[slots, filters])),
             (&mut self.modulated, product(&[slots, k])),
-            (&mut self.relevance, product(&[n, k])),
+            (&mut self.relevance, product(&[n, 1 + filters, k])),
             (&mut self.psi, n),
             (&mut self.psi_before, n),
             (&mut self.psi_bar, n),
@@ -132,6 +156,7 @@ impl<F: Real> Traces<F> {
             (&mut self.bias, outputs),
             (&mut self.plain, plan.slots.len()),
             (&mut self.edge_sums, self.edges.len()),
+            (&mut self.psi_sums, if plan.follows_psi() { self.psi.len() } else { 0 }),
         ] {
             refill(buffer, len, WHAT)?;
         }
@@ -141,8 +166,9 @@ impl<F: Real> Traces<F> {
     /// Gains that follow changed weights; traces go on. From now on every cell's modulatory trace is followed: one that
     /// receives nothing at the moment may have received, and its trace decays.
     pub fn renew(&mut self, plan: &Plan<F>, cells: usize) {
+        self.list_filters(plan);
         self.list_pairs(plan, cells);
-        self.receives.fill(plan.modulation.is_some());
+        self.receives.fill(plan.receives());
         self.relevance.fill(Block::ZERO);
     }
 
@@ -156,26 +182,39 @@ impl<F: Real> Traces<F> {
             &mut self.filtered,
             &mut self.psi,
         ];
-        match &plan.modulation {
-            Some(_) if plan.separate => carried.push(&mut self.psi_bar),
-            Some(_) => carried.push(&mut self.modulated),
-            None => {}
+        match plan.receives() {
+            true if plan.separate => carried.push(&mut self.psi_bar),
+            true => carried.extend([&mut self.modulated, &mut self.filtered_s, &mut self.filtered_r]),
+            false => {}
         }
         carried
     }
 
+    fn list_filters(&mut self, plan: &Plan<F>) {
+        self.filters = plan.secretions.iter().flat_map(|secretion| secretion.filters.clone()).collect();
+    }
+
     fn list_pairs(&mut self, plan: &Plan<F>, cells: usize) {
-        self.pairs = match &plan.modulation {
-            Some(modulation) => (0..cells).map(|p| modulation.pairs(p)).collect(),
-            None => vec![Vec::new(); cells],
+        let pairs = |p: usize| {
+            let pair = |(from, gain): (u32, F), view: u32| Pair { from, gain, view };
+            let instant = plan.modulation.iter().flat_map(|modulation| modulation.pairs(p));
+            let mut pairs: Vec<_> = instant.map(|own| pair(own, 0)).collect();
+            let mut first = 1;
+            for secretion in &plan.secretions {
+                let own = secretion.modulation.pairs(p).into_iter();
+                pairs.extend(own.map(|own| pair(own, first + secretion.filter_of(own.0))));
+                first += secretion.filters.len() as u32;
+            }
+            pairs
         };
+        self.pairs = (0..cells).map(pairs).collect();
     }
 
     fn list_edges(&self, plan: &Plan<F>) -> Vec<Edge<F>> {
         let slots = plan.slots.iter().enumerate().filter(|(_, s)| s.stage != Stage::Readout);
         let edges = slots.flat_map(|(slot, s)| {
             let pairs = self.pairs[s.post as usize].iter();
-            pairs.map(move |&(from, gain)| Edge { slot: slot as u32, from, gain })
+            pairs.map(move |&Pair { from, gain, view }| Edge { slot: slot as u32, from, gain, view })
         });
         edges.collect()
     }
@@ -200,6 +239,11 @@ impl<F: Real> Traces<F> {
     /// Spikes of each neuron in all lanes.
     pub fn spike_counts(&self) -> &[u64] {
         &self.counts
+    }
+
+    /// Σ ψ since the sums were 0, one a neuron; none where its mean is not wanted.
+    pub fn psi_sums(&self) -> Vec<f64> {
+        self.psi_sums.iter().map(|block| block.sum().to_f64()).collect()
     }
 }
 
@@ -269,6 +313,7 @@ impl<F: Real> Kernel<F> for Moment<'_, F> {
                 self.follow_modulation::<L>(wrong);
                 self.traces.probe.lap(Section::Modulation);
                 self.update_traces::<L>();
+                self.filter_traces::<L>();
                 self.traces.probe.lap(Section::EligibilityTraces);
                 self.follow_readout::<L>(wrong);
                 self.traces.probe.lap(Section::GradientGather);
@@ -285,6 +330,8 @@ impl<F: Real> Moment<'_, F> {
             &mut traces.membrane,
             &mut traces.adaptation,
             &mut traces.filtered,
+            &mut traces.filtered_s,
+            &mut traces.filtered_r,
             &mut traces.modulated,
             &mut traces.psi_bar,
         ] {
@@ -300,14 +347,20 @@ impl<F: Real> Moment<'_, F> {
         let (state, psi) = (&mut traces.state, &mut &mut traces.psi[..]);
         crate::simulate::step::<L, _>(self.circuit, self.input, state, self.t, over, psi, row);
         traces.delta.fill(Block::ZERO);
+        for (sum, psi) in traces.psi_sums.iter_mut().zip(&traces.psi) {
+            L::load(sum).add(L::load(psi)).store(sum);
+        }
     }
 
     /// m_kp = Σ_j gain W_out[j→k] ψ_j; On-MDGL: Q_p = Σ_j gain P_j ψ̄_j.
     #[inline(always)]
     fn find_relevance<L: Lanes<Scalar = F>>(&mut self) {
-        let Some(modulation) = &self.plan.modulation else { return };
+        if !self.plan.receives() {
+            return;
+        }
         let (circuit, traces) = (self.circuit, &mut *self.traces);
         let k = circuit.outputs();
+        let views = 1 + traces.filters.len();
         if self.plan.separate {
             let kappa = L::splat(circuit.kappa[0]);
             let rest = L::splat(F::ONE - circuit.kappa[0]);
@@ -316,18 +369,18 @@ impl<F: Real> Moment<'_, F> {
             }
         }
         let psi = if self.plan.separate { &traces.psi_bar } else { &traces.psi };
-        for &p in &modulation.receivers {
-            let p = p as usize;
-            traces.relevance[p * k..(p + 1) * k].fill(Block::ZERO);
-            for &(j, gain) in &traces.pairs[p] {
-                let psi = L::load(&psi[j as usize]).mul(L::splat(gain));
-                for &(unit, weight) in self.plan.feedback.of(j as usize) {
+        for (p, pairs) in traces.pairs.iter().enumerate().filter(|(_, pairs)| !pairs.is_empty()) {
+            let first = p * views * k;
+            traces.relevance[first..first + views * k].fill(Block::ZERO);
+            for &Pair { from, gain, view } in pairs {
+                let psi = L::load(&psi[from as usize]).mul(L::splat(gain));
+                for &(unit, weight) in self.plan.feedback.of(from as usize) {
                     let unfiltered = weight / (F::ONE - circuit.kappa[unit as usize]);
                     let mut part = psi.mul(L::splat(unfiltered));
-                    let mut place = p * k + unit as usize;
+                    let mut place = first + view as usize * k + unit as usize;
                     if self.plan.separate {
                         part = part.mul(L::load(&traces.delta[unit as usize]));
-                        place = p * k;
+                        place = first;
                     }
                     let relevance = &mut traces.relevance[place];
                     L::load(relevance).add(part).store(relevance);
@@ -339,11 +392,12 @@ impl<F: Real> Moment<'_, F> {
     /// The modulatory term of this step: it meets the eligibility of the step before.
     #[inline(always)]
     fn follow_modulation<L: Lanes<Scalar = F>>(&mut self, wrong: bool) {
-        if self.plan.modulation.is_none() {
+        if !self.plan.receives() {
             return;
         }
         let (circuit, traces) = (self.circuit, &mut *self.traces);
         let k = circuit.outputs();
+        let views = 1 + traces.filters.len();
         for (slot, s) in self.plan.slots.iter().enumerate() {
             let p = s.post as usize;
             if s.stage == Stage::Readout || !traces.receives[p] {
@@ -352,13 +406,18 @@ impl<F: Real> Moment<'_, F> {
             let mut sum = L::load(&traces.sums[slot]);
             if self.plan.separate {
                 if wrong {
-                    let relevance = L::load(&traces.relevance[p * k]);
+                    let relevance = L::load(&traces.relevance[p * views * k]);
                     sum = relevance.mul_add(L::load(&traces.filtered[slot * k]), sum);
                 }
             } else {
                 let eligibility = L::load(&traces.eligibility[slot]);
                 for (unit, &kappa) in circuit.kappa.iter().enumerate() {
-                    let part = eligibility.mul(L::load(&traces.relevance[p * k + unit]));
+                    let relevance = &traces.relevance[p * views * k..][..views * k];
+                    let mut part = eligibility.mul(L::load(&relevance[unit]));
+                    let filtered = &traces.filtered_s[slot * (views - 1)..][..views - 1];
+                    for (view, filtered) in (1..).zip(filtered) {
+                        part = L::load(filtered).mul_add(L::load(&relevance[view * k + unit]), part);
+                    }
                     let followed = &mut traces.modulated[slot * k + unit];
                     let held = L::load(followed).mul(L::splat(kappa));
                     let held = part.mul_add(L::splat(F::ONE - kappa), held);
@@ -369,8 +428,12 @@ impl<F: Real> Moment<'_, F> {
             sum.store(&mut traces.sums[slot]);
         }
         for (edge, sum) in traces.edges.iter().zip(&mut traces.edge_sums) {
-            let eligibility = L::load(&traces.eligibility[edge.slot as usize]);
-            eligibility.mul_add(L::load(&traces.psi[edge.from as usize]), L::load(sum)).store(sum);
+            let psi = L::load(&traces.psi[edge.from as usize]);
+            let seen = match edge.view.checked_sub(1) {
+                None => &traces.eligibility[edge.slot as usize],
+                Some(filter) => &traces.filtered_s[edge.slot as usize * (views - 1) + filter as usize],
+            };
+            L::load(seen).mul_add(psi, L::load(sum)).store(sum);
         }
     }
 
@@ -408,6 +471,30 @@ impl<F: Real> Moment<'_, F> {
             if self.regularised {
                 let plain = &mut traces.plain[slot];
                 L::load(plain).add(eligibility).store(plain);
+            }
+        }
+    }
+
+    /// h ∗ e takes in e of this step, for every filter h.
+    #[inline(always)]
+    fn filter_traces<L: Lanes<Scalar = F>>(&mut self) {
+        let traces = &mut *self.traces;
+        let filters = traces.filters.len();
+        if filters == 0 {
+            return;
+        }
+        for (slot, s) in self.plan.slots.iter().enumerate() {
+            if s.stage == Stage::Readout || !traces.receives[s.post as usize] {
+                continue;
+            }
+            let eligibility = L::load(&traces.eligibility[slot]);
+            let own = slot * filters..(slot + 1) * filters;
+            let held = traces.filtered_s[own.clone()].iter_mut().zip(&mut traces.filtered_r[own]);
+            for (filter, (s, r)) in traces.filters.iter().zip(held) {
+                let filter = FilterLanes::<L>::of(filter);
+                let now = filter.step((L::load(s), L::load(r)), eligibility);
+                now.0.store(s);
+                now.1.store(r);
             }
         }
     }

@@ -38,7 +38,7 @@ pub(crate) struct Partial<F> {
     pub bias: Vec<F>,
     /// Σ_t e_t a slot (online form with a regulariser).
     pub plain: Vec<F>,
-    /// Σ_t e_t−1 ψ_j,t a modulatory edge (likewise).
+    /// Σ_t e_t−1 ψ_j,t, or (h ∗ e)_t−1 ψ_j,t, a modulatory edge (likewise).
     pub edge_sums: Vec<F>,
     pub edges: Vec<Edge<F>>,
 }
@@ -49,6 +49,8 @@ pub(crate) struct Edge<F> {
     pub slot: u32,
     pub from: u32,
     pub gain: F,
+    /// What of the synapse's past it sees: e itself, or e through a filter (from 1 on).
+    pub view: u32,
 }
 
 impl<F: Real> Partial<F> {

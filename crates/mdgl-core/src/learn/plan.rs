@@ -9,10 +9,11 @@ use crate::fan::Fan;
 use crate::lanes::Block;
 use crate::learn::feedback;
 use crate::learn::rule::{Hops, ReadoutFilter, Rule};
+use crate::learn::secretion::Secretion;
 use crate::memory::{product, resize};
 use crate::model::Model;
 use crate::modulation::{Modulation, channel_table};
-use crate::network::{Stage, Synapse};
+use crate::network::{Network, Stage, Synapse};
 use crate::real::Real;
 
 /// What a pass needs to know of a rule, network and weights.
@@ -20,7 +21,7 @@ use crate::real::Real;
 pub(crate) struct Plan<F: Real> {
     /// Cells whose synapses may have a gradient.
     pub active: Vec<u32>,
-    /// All cells; the ψ of the same is asked for.
+    /// All cells; the ψ of the same is asked for, of all where its mean is wanted.
     pub wanted: Vec<Run<F>>,
     /// The same, neighbours with the same constants together.
     pub runs: Vec<ActiveRun<F>>,
@@ -31,6 +32,8 @@ pub(crate) struct Plan<F: Real> {
     pub modulation: Option<Modulation<F>>,
     /// Cells secrete λv (BPTT) instead of L ψ.
     pub adjoint: bool,
+    /// Channels whose kernel is a filter of what a cell secretes.
+    pub secretions: Vec<Secretion<F>>,
     /// Channels of kernel 'exact' with a number of hops: they carry the λv of the rule with one hop less.
     pub levels: Option<Levels<F>>,
     /// The readout's filter acts on both factors of the modulatory term (On-MDGL).
@@ -115,6 +118,8 @@ impl<F: Real> Plan<F> {
         let adjoint = matches!(rule.hops, Hops::All(_));
         let table = channel_table(model.network(), rule)?;
         let levels = table.as_ref().and_then(|table| levels(model, table, rule, &signalled));
+        let secretions = table.as_ref().map(|table| Secretion::all(model, table, &signalled));
+        let secretions = secretions.unwrap_or_default();
         let modulation = table.and_then(|table| {
             let secretes = match (adjoint, separate) {
                 (true, _) => vec![true; n],
@@ -125,15 +130,18 @@ impl<F: Real> Plan<F> {
             table.has_kernel(kernel).then(|| Modulation::new(model, &table, kernel, &secretes))
         });
         let senders = modulation.iter().chain(levels.as_ref().map(|levels| &levels.modulation));
+        let senders = senders.chain(secretions.iter().map(|secretion| &secretion.modulation));
         let is_active = active(&signalled, senders, adjoint || everyone);
+        let all_psi = secretions.iter().any(Secretion::follows_psi);
         let mut plan = Self {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
-            wanted: circuit::runs(&circuit.cells, |p| is_active[p]),
+            wanted: circuit::runs(&circuit.cells, |p| all_psi || is_active[p]),
             runs: runs(circuit, &is_active, &signalled),
             signalled: (0..n as u32).filter(|&p| signalled[p as usize]).collect(),
             feedback,
             modulation,
             adjoint,
+            secretions,
             levels,
             separate,
             input: Fan::default(),
@@ -156,7 +164,39 @@ impl<F: Real> Plan<F> {
 
     /// Whether cells secrete L ψ.
     pub fn secretes(&self) -> bool {
-        self.modulation.is_some() && !self.adjoint
+        self.modulation.is_some() && !self.adjoint || !self.secretions.is_empty()
+    }
+
+    /// Whether Γ has a part that is no rule with fewer hops.
+    pub fn receives_directly(&self) -> bool {
+        self.modulation.is_some() || !self.secretions.is_empty()
+    }
+
+    /// Whether cells receive anything.
+    pub fn receives(&self) -> bool {
+        self.receives_directly() || self.levels.is_some()
+    }
+
+    /// Whether the mean of ψ of all cells is wanted.
+    pub fn follows_psi(&self) -> bool {
+        self.secretions.iter().any(Secretion::follows_psi)
+    }
+
+    /// Whether it is wanted before the pass back in time.
+    pub fn wants_batch_means(&self) -> bool {
+        self.secretions.iter().any(Secretion::wants_batch)
+    }
+
+    /// Takes the mean ψ of the batch at hand, one a group of neurons.
+    pub fn take_means(&mut self, network: &Network, means: &[f64]) {
+        self.secretions.iter_mut().for_each(|secretion| secretion.take_means(network, means));
+    }
+
+    /// The channels by what they carry: instantaneous, filtered, and those of rules with fewer hops.
+    pub fn modulations(&self) -> impl Iterator<Item = &Modulation<F>> {
+        let filtered = self.secretions.iter().map(|secretion| &secretion.modulation);
+        let levels = self.levels.iter().map(|levels| &levels.modulation);
+        self.modulation.iter().chain(filtered).chain(levels)
     }
 
     /// Gives every learning synapse of a stage a slot: a sender's sums lie side by side, as the passes visit them.

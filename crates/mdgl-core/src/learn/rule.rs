@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::description::{Channel, Conventions, Gain, Kernel, Reach, WeightGain};
+use crate::description::{Channel, Conventions, Gain, Kernel, Membrane, PsiMean, Reach, WeightGain};
 use crate::error::{Result, invalid};
 
 /// A learning rule.
@@ -198,13 +198,14 @@ pub enum Trace {
 pub const MOST_HOPS: u32 = 64;
 
 /// The names of the published rules, in the order of the documents.
-pub const RULE_NAMES: [&str; 18] = [
+pub const RULE_NAMES: [&str; 20] = [
     "bptt",
     "eprop",
     "mdgl",
     "mdgl-cell",
     "nl-mdgl",
     "on-mdgl",
+    "mdgl-membrane",
     "mdgl-exact",
     "hops-2",
     "hops-3",
@@ -212,6 +213,7 @@ pub const RULE_NAMES: [&str; 18] = [
     "rflo",
     "eprop-online",
     "mdgl-online",
+    "mdgl-membrane-online",
     "on-mdgl-online",
     "rtrl",
     "snap1",
@@ -251,6 +253,12 @@ impl Rule {
     /// On-MDGL.
     pub fn on_mdgl() -> Self {
         Self { readout_filter: ReadoutFilter::Separate, ..Self::mdgl() }
+    }
+
+    /// MDGL with the secreting cells' memory, its constants fixed before each batch: causal.
+    pub fn mdgl_membrane() -> Self {
+        let kernel = Kernel::Membrane(Membrane::default());
+        Self { channels: uniform(WeightGain::MeanWeight, Reach::Synaptic, kernel), ..Self::mdgl() }
     }
 
     /// Backpropagation through time.
@@ -317,6 +325,7 @@ impl Rule {
             "mdgl-cell" => Self::mdgl_cell(),
             "nl-mdgl" => Self::nl_mdgl(),
             "on-mdgl" => Self::on_mdgl(),
+            "mdgl-membrane" => Self::mdgl_membrane(),
             "mdgl-exact" => Self::with_hops(1),
             "hops-2" => Self::with_hops(2),
             "hops-3" => Self::with_hops(3),
@@ -324,6 +333,7 @@ impl Rule {
             "rflo" => Self::rflo(),
             "eprop-online" => Self::eprop().online(),
             "mdgl-online" => Self::mdgl().online(),
+            "mdgl-membrane-online" => Self::mdgl_membrane().online(),
             "on-mdgl-online" => Self::on_mdgl().online(),
             "rtrl" => Self::rtrl(),
             "snap1" => Self::snap1(),
@@ -351,10 +361,10 @@ impl Rule {
                 let value = format!("'{}'", self.estimator.name());
                 Err(invalid("rule.estimator", value, "with a number of hops: 'backward' or 'online'"))
             }
-            Hops::Count(2..=MOST_HOPS) if self.has_memoryless_channels() => {
-                Err(invalid("rule.channels.kernel", "'none'", "with two hops or more: 'exact'"))
+            Hops::Count(0) => Ok(()),
+            Hops::Count(1..=MOST_HOPS) => {
+                self.own_kernels().into_iter().try_for_each(|kernel| self.check_kernel(kernel))
             }
-            Hops::Count(0..=MOST_HOPS) => Ok(()),
             Hops::Count(n) => Err(invalid("rule.hops", n, format!("0 to {MOST_HOPS}, or 'all'"))),
             Hops::All(_) if self.channels != Self::bptt().channels => Err(invalid(
                 "rule.channels",
@@ -398,12 +408,34 @@ impl Rule {
         }
     }
 
-    /// As far as the rule alone says: the network's own channels are looked at with the network.
-    fn has_memoryless_channels(&self) -> bool {
+    /// The kernels of its channels, as far as the rule alone says: the network's own are looked at with the network.
+    fn own_kernels(&self) -> Vec<Kernel> {
         match &self.channels {
-            Channels::Preset(_) => false,
-            Channels::Uniform(channel) => channel.kernel == Kernel::None,
-            Channels::List(list) => list.iter().any(|channel| channel.kernel == Kernel::None),
+            Channels::Preset(_) => Vec::new(),
+            Channels::Uniform(channel) => vec![channel.kernel],
+            Channels::List(list) => list.iter().map(|channel| channel.kernel).collect(),
+        }
+    }
+
+    /// Refuses a channel's kernel that has no equation in a rule of so many hops, one or more.
+    pub(crate) fn check_kernel(&self, kernel: Kernel) -> Result<()> {
+        let refuse = |allowed: &str| Err(invalid("rule.channels.kernel", kernel.name(), allowed));
+        if matches!(self.hops, Hops::Count(2..)) && kernel != Kernel::Exact {
+            return refuse("with two hops or more: 'exact'");
+        }
+        if self.readout_filter == ReadoutFilter::Separate && kernel != Kernel::None {
+            return refuse("with readoutFilter 'separate': 'none'");
+        }
+        if self.estimator != Estimator::Online {
+            return Ok(());
+        }
+        match kernel {
+            Kernel::Exact => refuse("with estimator 'online': 'none', 'membrane' or {tauRise, tauDecay}"),
+            Kernel::Membrane(Membrane { mean: PsiMean::Batch, .. }) => {
+                let allowed = "with estimator 'online': 'running'";
+                Err(invalid("rule.channels.kernel.membrane.mean", "'batch'", allowed))
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -10,10 +10,10 @@
 //! | input, recurrent scatter | 2 B + s + 4 a pair, 8 an entry | 1 a synaptic event |
 //! | neuron update | 2 B + 2 a cell and step, 2 B more if it adapts; of ψ 2 a cell and step, s a value above 0 | 7 a cell, step and trial, 4 more if it adapts |
 //! | readout | 3 B + 2 s a unit and step; s + 4 a pair if the readout is dense, else a scatter | 2 a unit, step and trial, 1 a synaptic event |
-//! | modulation | B + s + 4 a gain, B a receiver, of nonlocal channels 3 B an emitter and B + s a type and receiver | 2 a gain and trial |
+//! | modulation | B + s + 4 a gain, B a receiver, of nonlocal channels 3 B an emitter and B + s a type and receiver, 5 B an emitter with memory | 2 a gain and trial, 10 a memory |
 //! | backward recursion | 2 B a cell and step, and ψ as above; 2 B if it adapts, B if it receives, B if it secretes, of its own signal 2 B and B + s + 4 a readout synapse | 5; 5; 1; 1; 2 a readout synapse |
-//! | eligibility traces (online) | 8 B a trace and step, 1 B more if it adapts | 9; 3 |
-//! | modulation, gather (online) | 3 B and 4 B an output; 1 B and 2 B an output | 6 an output; 3 an output |
+//! | eligibility traces (online) | 8 B a trace and step, 1 B more if it adapts, 4 B a filter of a kernel | 9; 3; 10 |
+//! | modulation, gather (online) | 3 B, 4 B an output, 2 B an output and filter; 1 B and 2 B an output | 6 an output, 2 a filter; 3 an output |
 //! | gradient gather | B + 8 a pair, 2 B + 8 a synapse and tile with events | 1 a synaptic event |
 //! | reduction | B a synapse and block, then 3 s | 16 |
 //! | optimiser | 7 s a weight | 13 |
@@ -227,8 +227,8 @@ fn recursed<F: Real>(plan: &Plan<F>, trajectory: &Trajectory<F>) -> Tally {
     let (block, number) = sizes::<F>();
     let (live, calls) = steps(trajectory);
     let mut tally = Tally { calls, neuron_updates: live * plan.active.len() as u64, ..Tally::default() };
-    let modulated = u64::from(plan.modulation.is_some() || plan.levels.is_some());
-    let secreting = u64::from(plan.modulation.is_some() && !plan.adjoint);
+    let modulated = u64::from(plan.receives());
+    let secreting = u64::from(plan.secretes());
     // Every rule with fewer hops goes the same way; the first of them receives nothing.
     let levels = plan.levels.as_ref().map_or(0, |levels| levels.count as u64);
     let passes = 1 + levels;
@@ -253,10 +253,20 @@ fn modulated<F: Real>(plan: &Plan<F>, live: u64, calls: u64) -> Tally {
     if let Some(modulation) = &plan.modulation {
         tally.add(received(modulation, live, calls));
     }
+    for secretion in &plan.secretions {
+        tally.add(received(&secretion.modulation, live, calls));
+        tally.add(filtered_secretion::<F>(secretion.emitters.len() as u64, live, calls));
+    }
     if let Some(levels) = &plan.levels {
         (0..levels.count).for_each(|_| tally.add(received(&levels.modulation, live, calls)));
     }
     Tally { calls: if tally.calls > 0 { calls } else { 0 }, ..tally }
+}
+
+/// The memory of so many cells: s and r read and written, L ψ read.
+fn filtered_secretion<F: Real>(emitters: u64, live: u64, calls: u64) -> Tally {
+    let bytes = calls * emitters * 5 * sizes::<F>().0;
+    Tally { bytes, operations: 10 * live * emitters, ..Tally::default() }
 }
 
 fn received<F: Real>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally {
@@ -289,7 +299,8 @@ pub(crate) fn traced<F: Real>(
     let adaptive = traces.clone().filter(|slot| circuit.cells[slot.post as usize].adaptive).count() as u64;
     let traces = traces.count() as u64;
     let filters = traces * circuit.outputs() as u64;
-    let modulated = if plan.modulation.is_some() { traces } else { 0 };
+    let modulated = if plan.receives() { traces } else { 0 };
+    let through = modulated * plan.secretions.iter().map(|own| own.filters.len() as u64).sum::<u64>();
     let filters_modulated = modulated * circuit.outputs() as u64;
     let tally = |blocks: u64, operations: u64| Tally {
         calls,
@@ -298,8 +309,17 @@ pub(crate) fn traced<F: Real>(
         ..Tally::default()
     };
     [
-        (Section::EligibilityTraces, tally(8 * traces + adaptive, 9 * traces + 3 * adaptive)),
-        (Section::Modulation, tally(3 * modulated + 4 * filters_modulated, 6 * filters_modulated)),
+        (
+            Section::EligibilityTraces,
+            tally(8 * traces + adaptive + 4 * through, 9 * traces + 3 * adaptive + 10 * through),
+        ),
+        (
+            Section::Modulation,
+            tally(
+                3 * modulated + 4 * filters_modulated + 2 * through * circuit.outputs() as u64,
+                6 * filters_modulated + 2 * through * circuit.outputs() as u64,
+            ),
+        ),
         (Section::GradientGather, tally(traces + 2 * filters, 3 * filters)),
     ]
 }

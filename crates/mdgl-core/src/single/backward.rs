@@ -56,6 +56,9 @@ pub(crate) struct Work<F: Real> {
     filtered: Vec<Block<F>>,
     /// L.
     signals: Vec<Column<F>>,
+    /// s and r of the secreting cells' memory, `[kernel][block]`.
+    memory_s: Vec<Block<F>>,
+    memory_r: Vec<Block<F>>,
     /// What each cell secretes, and what it receives, a step a lane.
     secreted: Vec<Block<F>>,
     received: Vec<Block<F>>,
@@ -114,13 +117,14 @@ impl<F: Real> Work<F> {
         let (n, outputs) = (on.wiring.blocks(), on.wiring.outputs());
         let [input, recurrent, readout] = &mut self.sums;
         let levels = plan.levels.as_ref();
-        let secretes = plan.modulation.is_some() && !plan.adjoint || levels.is_some();
-        let cells = if secretes { n * LANES } else { 0 };
-        let types = plan.modulation.iter().chain(levels.map(|levels| &levels.modulation));
-        let types = types.map(Modulation::types).max().unwrap_or(0);
+        let cells = if plan.secretes() || levels.is_some() { n * LANES } else { 0 };
+        let types = plan.modulations().map(Modulation::types).max().unwrap_or(0);
+        let memory = product(&[plan.secretions.len(), n]);
         for (buffer, len) in [
             (&mut self.lambda_a, n),
             (&mut self.filtered, n),
+            (&mut self.memory_s, memory),
+            (&mut self.memory_r, memory),
             (&mut self.secreted, cells),
             (&mut self.received, cells),
             (&mut self.totals, types),
@@ -211,6 +215,7 @@ impl<F: Real> BackwardOne<'_, F> {
         } else {
             self.work.probe.lap(Section::BackwardRecursion);
             self.modulate::<L>(tile, segment);
+            self.modulate_filtered::<L>(tile);
             self.work.probe.lap(Section::Modulation);
             self.climb_levels::<L>(tile);
             self.descend_all::<L>(first, 0..rows);
@@ -286,7 +291,7 @@ impl<F: Real> BackwardOne<'_, F> {
     /// The recursions of all cells through some rows of the tile.
     #[inline(always)]
     fn descend_all<L: Lanes<Scalar = F>>(&mut self, first: usize, rows: Range<usize>) {
-        let modulated = self.plan.modulation.is_some() || self.plan.levels.is_some();
+        let modulated = self.plan.receives();
         let work = &mut *self.work;
         L::call(Passage {
             cells: &self.on.wiring.cells,
@@ -338,7 +343,7 @@ impl<F: Real> BackwardOne<'_, F> {
         for (column, last) in work.gamma.iter_mut().zip(&work.levels[0].gamma) {
             for (gamma, last) in column[..tile.rows].iter_mut().zip(last) {
                 let last = L::load(last);
-                match self.plan.modulation.is_some() {
+                match self.plan.receives_directly() {
                     true => last.add(L::load(gamma)).store(gamma),
                     false => last.store(gamma),
                 }
@@ -384,6 +389,50 @@ impl<F: Real> BackwardOne<'_, F> {
         }
         if self.plan.separate {
             self.filter_gamma::<L>(tile);
+        }
+    }
+
+    /// L ψ of the tile passes through each secreting cell's memory; what comes out joins Γ.
+    #[inline(always)]
+    fn modulate_filtered<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
+        let blocks = self.on.wiring.blocks();
+        if !self.plan.secretions.is_empty() && self.plan.modulation.is_none() {
+            for column in &mut self.work.gamma {
+                column[..tile.rows].fill(Block::ZERO);
+            }
+        }
+        for (kernel, secretion) in self.plan.secretions.iter().enumerate() {
+            let work = &mut *self.work;
+            let psi = self.trial.psi(tile.first, blocks);
+            for (block, cells) in work.secreted.chunks_exact_mut(LANES).enumerate() {
+                if !self.learning.secretes[block] {
+                    continue;
+                }
+                let filter = self.learning.memories[kernel].lanes::<L>(block);
+                let (s, r) = (
+                    &mut work.memory_s[kernel * blocks + block],
+                    &mut work.memory_r[kernel * blocks + block],
+                );
+                let mut column = [Block::ZERO; TILE];
+                let mut held = (cleared(tile.first, L::load(s)), cleared(tile.first, L::load(r)));
+                for row in (0..tile.rows).rev() {
+                    let x = L::load(&work.signals[block][row]).mul(L::load(&psi[block][row]));
+                    held = filter.step(held, x);
+                    held.0.store(&mut column[row]);
+                }
+                held.0.store(s);
+                held.1.store(r);
+                transpose::<L>(&column, cells);
+            }
+            work.received.fill(Block::ZERO);
+            secretion.modulation.receive::<L>(&work.secreted, &mut work.totals, &mut work.received);
+            for (cells, column) in work.received.chunks_exact(LANES).zip(&mut work.gamma) {
+                let mut rows = [Block::ZERO; TILE];
+                transpose::<L>(cells, &mut rows[..tile.rows]);
+                for (gamma, row) in column.iter_mut().zip(&rows[..tile.rows]) {
+                    L::load(gamma).add(L::load(row)).store(gamma);
+                }
+            }
         }
     }
 

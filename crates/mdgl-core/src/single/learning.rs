@@ -2,11 +2,13 @@
 
 use crate::circuit::Circuit;
 use crate::fan::Fan;
-use crate::lanes::{Block, LANES};
+use crate::lanes::{Block, LANES, Lanes};
 use crate::learn::plan::Plan;
+use crate::learn::secretion::{Filter, FilterLanes, Secretion};
 use crate::real::Real;
 use crate::single::returns::Returns;
 use crate::single::sums::Sums;
+use crate::single::wiring::blocks;
 
 /// Feedback weights, returns and sums, neurons (or readout units) in the lanes.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(crate) struct Learning<F: Real> {
     pub(super) unfiltered: Feedback<F>,
     /// BPTT's Γ.
     pub(super) returns: Option<Returns<F>>,
+    /// The secreting cells' memory, one a kernel.
+    pub(super) memories: Vec<Memories<F>>,
     /// Whether any cell of a block secretes (rules other than BPTT).
     pub(super) secretes: Vec<bool>,
     pub(super) input: Sums,
@@ -35,6 +39,7 @@ impl<F: Real> Learning<F> {
             feedback,
             modulation,
             adjoint,
+            secretions,
             levels: _,
             separate,
             input,
@@ -57,6 +62,7 @@ impl<F: Real> Learning<F> {
                 false => Feedback::default(),
             },
             returns: adjoint.map(|modulation| Returns::new(&modulation.synaptic, n)),
+            memories: secretions.iter().map(|secretion| Memories::new(secretion, n)).collect(),
             secretes,
             input: Sums::new(input, inputs, n),
             recurrent: Sums::new(recurrent, n, n),
@@ -68,6 +74,49 @@ impl<F: Real> Learning<F> {
     pub(super) fn scatter_slots(&self, sums: &[Vec<Block<F>>; 3], mut set: impl FnMut(usize, F)) {
         for (places, sums) in [&self.input, &self.recurrent, &self.readout].into_iter().zip(sums) {
             places.each(sums).for_each(|(slot, sum)| set(slot, sum));
+        }
+    }
+}
+
+/// The filters of one kernel, of sixteen neurons side by side; 0 where one does not secrete.
+#[derive(Debug)]
+pub(super) struct Memories<F: Real> {
+    ss: Vec<Block<F>>,
+    sr: Vec<Block<F>>,
+    rs: Vec<Block<F>>,
+    rr: Vec<Block<F>>,
+    s_in: Vec<Block<F>>,
+    r_in: Vec<Block<F>>,
+}
+
+impl<F: Real> Memories<F> {
+    fn new(secretion: &Secretion<F>, cells: usize) -> Self {
+        let each = |pick: fn(&Filter<F>) -> F| {
+            let mut values = vec![F::ZERO; cells];
+            for &(j, filter) in &secretion.emitters {
+                values[j as usize] = pick(&secretion.filters[filter as usize]);
+            }
+            blocks(&values)
+        };
+        Self {
+            ss: each(|filter| filter.ss),
+            sr: each(|filter| filter.sr),
+            rs: each(|filter| filter.rs),
+            rr: each(|filter| filter.rr),
+            s_in: each(|filter| filter.s_in),
+            r_in: each(|filter| filter.r_in),
+        }
+    }
+
+    #[inline(always)]
+    pub fn lanes<L: Lanes<Scalar = F>>(&self, block: usize) -> FilterLanes<L> {
+        FilterLanes {
+            ss: L::load(&self.ss[block]),
+            sr: L::load(&self.sr[block]),
+            rs: L::load(&self.rs[block]),
+            rr: L::load(&self.rr[block]),
+            s_in: L::load(&self.s_in[block]),
+            r_in: L::load(&self.r_in[block]),
         }
     }
 }

@@ -154,6 +154,16 @@ impl<F: Real> Singles<F> {
         counts
     }
 
+    /// Σ ψ over all steps of all trials, one a neuron, in the tree of a block's lanes; none where it was not wanted.
+    pub fn psi_sums(&self, neurons: usize) -> Vec<f64> {
+        let summed = self.trials.iter().any(|trial| !trial.psi_sums().is_empty());
+        let mut lanes = vec![Block::ZERO; if summed { neurons } else { 0 }];
+        for (lane, trial) in self.trials.iter().enumerate() {
+            lanes.iter_mut().zip(trial.psi_sums()).for_each(|(block, &sum)| block.0[lane] = sum);
+        }
+        lanes.iter().map(|block| block.sum().to_f64()).collect()
+    }
+
     /// Number of spikes of each neuron in each trial.
     pub fn counts_by_trial(&self, neurons: usize) -> Vec<[u32; LANES]> {
         let mut counts = vec![[0; LANES]; neurons];

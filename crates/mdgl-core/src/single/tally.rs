@@ -9,7 +9,7 @@
 //! | neuron update | n (9 B + 2 L) a step, 2 B more a block that adapts; L the bytes of sixteen indices |
 //! | readout | 5 k B a step, and a spike as above |
 //! | backward recursion | n (4 B + B/16 a term of the errors) a step, 2 B more a block that adapts, B if it receives |
-//! | modulation | of BPTT 2 s + 4 a synapse of cells with ψ > 0; else a sixteenth of a block's, and 4 n B |
+//! | modulation | of BPTT 2 s + 4 a synapse of cells with ψ > 0; else a sixteenth of a block's, and 4 n B; 10 n B a kernel with memory |
 //! | gradient gather | a spike 3 B + L a block of its sums |
 
 use crate::fan::Fan;
@@ -111,7 +111,7 @@ pub(super) fn gone_back<F: Real>(
     gathered.add(summed::<F>(given(on, trial.steps), &plan.input, &learning.input));
     gathered.add(summed::<F>(before, &plan.recurrent, &learning.recurrent));
     gathered.add(summed::<F>(trial.spikes.all().iter().copied(), &plan.readout, &learning.readout));
-    let receives = u64::from(plan.modulation.is_some() || plan.levels.is_some());
+    let receives = u64::from(plan.receives());
     let rules = 1 + plan.levels.as_ref().map_or(0, |levels| levels.count as u64);
     let mut recursed = Tally { calls, neuron_updates: live * plan.active.len() as u64, ..Tally::default() };
     for run in &plan.runs {
@@ -129,7 +129,16 @@ pub(super) fn gone_back<F: Real>(
         modulated = Tally { calls, bytes: asked * (2 * number + 4), operations: 2 * asked, ..modulated };
     } else {
         let levels = plan.levels.iter().flat_map(|levels| vec![&levels.modulation; levels.count]);
-        for modulation in plan.modulation.iter().chain(levels) {
+        let filtered = plan.secretions.iter().map(|secretion| &secretion.modulation);
+        for secretion in &plan.secretions {
+            let operations = 10 * live * secretion.emitters.len() as u64;
+            modulated.add(Tally {
+                bytes: calls * 10 * blocks * block::<F>(),
+                operations,
+                ..Tally::default()
+            });
+        }
+        for modulation in plan.modulation.iter().chain(filtered).chain(levels) {
             let gains = modulation.receivers.iter().map(|&p| modulation.synaptic.of(p as usize).len());
             let gains =
                 gains.sum::<usize>() as u64 + (modulation.types() * modulation.receivers.len()) as u64;

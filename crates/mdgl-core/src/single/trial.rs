@@ -66,6 +66,8 @@ pub(crate) struct Trial<F: Real> {
     /// State before each segment; none where one segment holds the whole trial.
     snapshots: Vec<State<F>>,
     state: State<F>,
+    /// Σ_t ψ of each cell, if wanted.
+    psi_sums: Vec<Block<F>>,
     pub(super) probe: Probe,
 }
 
@@ -95,6 +97,7 @@ impl<F: Real> Trial<F> {
         self.loaded = (steps - 1) / self.segment;
         let what = "the pseudo-derivatives of a trial";
         resize(&mut self.psi, product(&[tiles, blocks]), [Block::ZERO; TILE], what)?;
+        refill(&mut self.psi_sums, if keep.sums { blocks } else { 0 }, what)?;
         let voltages = if keep.voltage { steps } else { 0 };
         for (buffer, rows, columns, what) in [
             (&mut self.voltage, voltages, blocks, "the membrane trace of a trial"),
@@ -134,6 +137,21 @@ impl<F: Real> Trial<F> {
     /// Adds the spikes of each neuron.
     pub fn count_spikes(&self, counts: &mut [u64]) {
         self.spikes.all().iter().for_each(|&unit| counts[unit as usize] += 1);
+    }
+
+    /// Σ ψ over all steps, one a neuron (and zeros behind them); none where it was not wanted.
+    pub fn psi_sums(&self) -> &[F] {
+        flat(&self.psi_sums)
+    }
+
+    /// Adds the ψ of a step.
+    #[inline(always)]
+    fn sum_psi<L: Lanes<Scalar = F>>(&mut self, step: usize) {
+        let blocks = self.psi_sums.len();
+        let columns = &self.psi[step % self.segment / TILE * blocks..][..blocks];
+        for (sum, psi) in self.psi_sums.iter_mut().zip(columns) {
+            L::load(sum).add(L::load(&psi[step % TILE])).store(sum);
+        }
     }
 
     /// The readout of a step, one value a unit (and zeros behind them).
@@ -309,6 +327,9 @@ impl<F: Real> Kernel<F> for SimulateOne<'_, F> {
             }
             let spikes = trial.step::<L>(on, t)?;
             trial.spikes.end_step(spikes);
+            if keep.sums {
+                trial.sum_psi::<L>(t);
+            }
         }
         Ok(())
     }

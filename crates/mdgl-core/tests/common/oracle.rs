@@ -165,6 +165,55 @@ pub fn gradient(spec: &Spec, run: &Run, rule: Rule) -> Grad {
     Grad { w_in, w_rec, w_out, b_out }
 }
 
+/// MDGL along the channels of some gains, `[p][j]`, where j secretes Σ_k h_j(k) L_j,t+k ψ_j,t+k in place of L_j,t ψ_j,t;
+/// `h` is `[j][k]`.
+pub fn gradient_through(spec: &Spec, run: &Run, gain: &Table, h: &Table) -> Grad {
+    let convolved = |trial: usize| {
+        let mut out = zeros(spec.steps, spec.n_rec);
+        for t in 1..spec.steps {
+            let secreted = |j: usize| {
+                let later =
+                    (t..spec.steps).map(|u| h[j][u - t] * run.signal[trial][u][j] * run.psi[trial][u][j]);
+                (1.0 - spec.alpha[j]) * later.sum::<f64>()
+            };
+            let secreted: Vec<f64> = (0..spec.n_rec).map(secreted).collect();
+            out[t - 1] = gain.iter().map(|gain| dot(gain, &secreted)).collect();
+        }
+        out
+    };
+    let (w_in, w_rec) = sum_traces(spec, run, None, convolved);
+    Grad { w_in, w_rec, ..gradient(spec, run, Rule::Eprop) }
+}
+
+/// w̄ along existing synapses, `[p][j]`.
+pub fn mean_gain(spec: &Spec) -> Table {
+    channel_gain(spec, Rule::Mdgl)
+}
+
+/// [Mᵏ (1, −β)ᵀ]₁ of neuron j for each k, M its membrane and adaptation with m in place of ψ.
+pub fn membrane_response(spec: &Spec, j: usize, m: f64) -> Vec<f64> {
+    let (alpha, rho, thr, beta) = (spec.alpha[j], spec.rho[j], spec.thr[j], spec.beta[j]);
+    let matrix = [[alpha - thr * m, (1.0 - rho) * m], [thr * beta * m, rho - (1.0 - rho) * beta * m]];
+    let mut power = [[1.0, 0.0], [0.0, 1.0]];
+    let mut h = Vec::new();
+    for _ in 0..spec.steps {
+        h.push(power[0][0] - beta * power[0][1]);
+        let old = power;
+        for (i, row) in power.iter_mut().enumerate() {
+            for (k, x) in row.iter_mut().enumerate() {
+                *x = old[i][0] * matrix[0][k] + old[i][1] * matrix[1][k];
+            }
+        }
+    }
+    h
+}
+
+/// Mean ψ of each neuron.
+pub fn mean_psi(spec: &Spec, run: &Run) -> Vec<f64> {
+    let samples = (run.psi.len() * spec.steps) as f64;
+    (0..spec.n_rec).map(|p| run.psi.iter().flatten().map(|psi| psi[p]).sum::<f64>() / samples).collect()
+}
+
 fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
     let n = spec.n_rec;
     let (mut v, mut b, mut z) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
@@ -321,18 +370,26 @@ fn split(spec: &Spec, mut all: Table) -> (Table, Table) {
 /// A local rule: Σ_t S_p,t e_qp,t over every pair.
 fn trace_sums(spec: &Spec, run: &Run, rule: Rule) -> (Table, Table) {
     let gain = channel_gain(spec, rule);
+    let kappa = (rule == Rule::OnMdgl).then_some(spec.kappa);
+    sum_traces(spec, run, kappa, |trial| modulation(spec, run, trial, &gain, rule))
+}
+
+/// Σ_t (L_p,t + Γ_p,t+1) e_qp,t, Γ of each trial given; with a κ its e is κ-filtered.
+fn sum_traces(
+    spec: &Spec,
+    run: &Run,
+    kappa: Option<f64>,
+    modulation: impl Fn(usize) -> Table,
+) -> (Table, Table) {
     let mut total = zeros(spec.n_in + spec.n_rec, spec.n_rec);
     for trial in 0..run.z.len() {
         let pre = presynaptic(spec, run, trial);
-        let modulation = modulation(spec, run, trial, &gain, rule);
+        let modulation = modulation(trial);
         for (q, row) in total.iter_mut().enumerate() {
             for (p, sum) in row.iter_mut().enumerate() {
                 let e = eligibility(spec, &column(&pre, q), &column(&run.psi[trial], p), p);
                 *sum += dot(&e, &column(&run.signal[trial], p));
-                let e = match rule {
-                    Rule::OnMdgl => filtered(&e, spec.kappa),
-                    _ => e,
-                };
+                let e = kappa.map_or_else(|| e.clone(), |kappa| filtered(&e, kappa));
                 *sum += dot(&e, &column(&modulation, p));
             }
         }
