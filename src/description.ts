@@ -153,8 +153,17 @@ export interface Projection<Name extends string = string, From extends string = 
 /** How strong a channel is: the mean weight of the synapses to→from of the moment, each synapse's own, or a number. */
 export type Gain = 'mean-weight' | 'weight' | number
 
-/** Whom a channel reaches: cells along existing synapses, or every cell of the receiving type. */
-export type Reach = 'synaptic' | 'nonlocal'
+/**
+ * Whom a channel reaches: cells along existing synapses (`'synaptic'`), every cell of the receiving type (`'nonlocal'`), or, over
+ * the network's {@link Sheet}, cells at whose site something has arrived (`'diffusive'`):
+ *
+ * Γ_p,t = Σ gain G_t[site of p], G_t = K ∗ G_t+1 + Σ_{j at the site} (1−α_j) (what j secretes at t), a field for each secreting type.
+ *
+ * G runs backwards in time, as the secretion does (our choice): an eligibility meets what is secreted d sites away d steps later at
+ * the earliest. It has no online form here, and needs another kernel than `'exact'`. With `'mean-weight'` the mean is that
+ * of the whole block, absent synapses counted as 0, as for `'nonlocal'`.
+ */
+export type Reach = 'synaptic' | 'nonlocal' | 'diffusive'
 
 /**
  * A channel's time course: what of its past, or rather of its future (errors run backwards in time), the secreting cell j
@@ -203,6 +212,22 @@ export interface ExponentialKernel {
   readonly tauRise: number
   /** In ms, above 0. */
   readonly tauDecay: number
+}
+
+/**
+ * A grid of sites whose edges meet, on which cells sit row after row, and how fast what they secrete spreads over it: each step a
+ * field is convolved with K, a box of three by three sites. Source: Barretto-Bittar et al., arXiv 2603.08949 (2026): wrapped
+ * edges, K and its sum. Where there are fewer sites than cells some have several.
+ */
+export interface Sheet {
+  /** Sites in a row. Default: as many as give a square that holds every cell (or as the height leaves). */
+  readonly width?: number
+  /** Rows. Default: as many as hold every cell. */
+  readonly height?: number
+  /** Which cell sits where: drawn from the network's seed (default), or the cells of one type after those of another. */
+  readonly positions?: 'random' | 'sorted'
+  /** k, the sum of K, from 0 to below 1. Default 0.75, as published. */
+  readonly spread?: number
 }
 
 /** A neuromodulatory edge: type `from` secretes, type `to` receives; it runs against the synapses to→from. */
@@ -285,6 +310,8 @@ export interface NetworkDescription<N extends Names = Names> {
   readonly conventions?: Conventions
   /** What scales the input of a cell; with conventions `'bellec2020'` only. Default `'one-minus-alpha'`. */
   readonly inputGain?: InputGain
+  /** Where its cells sit, for what diffuses. Default: {@link Sheet}'s own, which are not written out. */
+  readonly sheet?: Sheet
   /** The pseudo-derivative of its cells; a shape alone has its own steepness. Default `'triangular'`, which is not written out. */
   readonly pseudoDerivative?: PseudoDerivative | PseudoDerivativeShape
   /** Input populations. */

@@ -39,6 +39,7 @@ export type {
   PseudoDerivativeShape,
   Reach,
   Readout,
+  Sheet,
   Sign
 } from './description.js'
 export { type AnalogueInput, type AnalogueShape, analogueCurrent } from './encoders/analogue-current.js'

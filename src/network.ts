@@ -12,7 +12,8 @@ import type {
   Population,
   PseudoDerivative,
   PseudoDerivativeShape,
-  Readout
+  Readout,
+  Sheet
 } from './description.js'
 import { invalid } from './error.js'
 import { deepFreeze } from './freeze.js'
@@ -41,6 +42,8 @@ export interface NetworkOptions {
   readonly inputGain?: InputGain
   /** The pseudo-derivative of its cells; a shape alone has its own steepness. Default `'triangular'`. */
   readonly pseudoDerivative?: PseudoDerivative | PseudoDerivativeShape
+  /** Where its cells sit, for what diffuses. Default: a square with random positions, see {@link Sheet}. */
+  readonly sheet?: Sheet
 }
 
 /** Options of an input population. */
@@ -157,7 +160,7 @@ export type ProjectionName<From extends string, To extends string, Options> = Op
  * unknown option.
  */
 export function network(options: NetworkOptions = {}): NetworkBuilder<NoNames> {
-  record(options, 'options', ['dt', 'seed', 'conventions', 'inputGain', 'pseudoDerivative'])
+  record(options, 'options', ['dt', 'seed', 'conventions', 'inputGain', 'pseudoDerivative', 'sheet'])
   return new NetworkBuilder(emptyDraft(options))
 }
 

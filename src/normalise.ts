@@ -11,7 +11,8 @@ import {
   positive,
   record,
   text,
-  wholeNumber
+  wholeNumber,
+  within
 } from './check.js'
 import type {
   CellType,
@@ -27,6 +28,7 @@ import type {
   Projection,
   PseudoDerivative,
   Readout,
+  Sheet,
   Sign
 } from './description.js'
 import { roundToSteps } from './duration.js'
@@ -44,6 +46,7 @@ export interface Draft {
   readonly conventions?: 'bellec2020'
   readonly inputGain?: InputGain
   readonly pseudoDerivative?: PseudoDerivative
+  readonly sheet?: Sheet
   readonly inputs: readonly InputPopulation[]
   readonly populations: readonly Population[]
   readonly readouts: readonly Readout[]
@@ -54,7 +57,7 @@ export interface Draft {
 
 /** A description without parts. */
 export function emptyDraft(
-  given: Pick<NetworkDescription, 'dt' | 'seed' | 'conventions' | 'inputGain' | 'pseudoDerivative'>
+  given: Pick<NetworkDescription, 'dt' | 'seed' | 'conventions' | 'inputGain' | 'pseudoDerivative' | 'sheet'>
 ): Draft {
   return {
     schema: 'mdgl-network/1',
@@ -62,6 +65,7 @@ export function emptyDraft(
     seed: wholeNumber(orDefault(given.seed, 1), 'seed'),
     ...conventions(given),
     ...pseudoDerivative(given.pseudoDerivative),
+    ...sheet(given.sheet),
     inputs: [],
     populations: [],
     readouts: [],
@@ -93,6 +97,22 @@ function pseudoDerivative(given: NetworkDescription['pseudoDerivative']): { pseu
     return { pseudoDerivative: { shape, steepness: positive(named.steepness, `${path}.steepness`) } }
   }
   throw invalid(`${path}.steepness`, named.steepness, "nothing with shape 'triangular'")
+}
+
+/** As large as its cells need, unless it is said. */
+function sheet(given: NetworkDescription['sheet']): { sheet?: Sheet } {
+  if (given === undefined) return {}
+  record(given, 'sheet', ['width', 'height', 'positions', 'spread'])
+  const side = (key: 'width' | 'height') =>
+    given[key] === undefined ? {} : { [key]: wholeNumber(given[key], `sheet.${key}`, 1, MOST_UNITS) }
+  return {
+    sheet: {
+      ...side('width'),
+      ...side('height'),
+      positions: oneOf(orDefault(given.positions, 'random'), 'sheet.positions', ['random', 'sorted'] as const),
+      spread: within(orDefault(given.spread, 0.75), 'sheet.spread', 0, 1)
+    }
+  }
 }
 
 /** Adds an input population. */
@@ -218,7 +238,7 @@ export function channelShape(shape: Pick<Channel, 'gain' | 'reach' | 'kernel'>, 
       typeof gain === 'number'
         ? finite(gain, `${path}.gain`)
         : oneOf(gain, `${path}.gain`, ['mean-weight', 'weight'] as const),
-    reach: oneOf(shape.reach, `${path}.reach`, ['synaptic', 'nonlocal'] as const),
+    reach: oneOf(shape.reach, `${path}.reach`, ['synaptic', 'nonlocal', 'diffusive'] as const),
     kernel: kernel(shape.kernel, `${path}.kernel`)
   }
 }
@@ -265,6 +285,7 @@ export function normalise(given: NetworkDescription): NetworkDescription {
     'conventions',
     'inputGain',
     'pseudoDerivative',
+    'sheet',
     'inputs',
     'populations',
     'readouts',

@@ -11,7 +11,13 @@ import type { Precision, Values } from './precision.js'
 import type { Rule } from './rule.js'
 
 /** The published rules that run forwards in time. */
-export type OnlineRuleName = 'eprop-online' | 'mdgl-online' | 'mdgl-membrane-online' | 'on-mdgl-online' | 'rflo'
+export type OnlineRuleName =
+  | 'eprop-online'
+  | 'eprop-diffusive-online'
+  | 'mdgl-online'
+  | 'mdgl-membrane-online'
+  | 'on-mdgl-online'
+  | 'rflo'
 
 /** Options of {@link Model.session}. */
 export interface SessionOptions {

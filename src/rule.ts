@@ -1,4 +1,4 @@
-import { array, finite, list, numbers, object, oneOf, positive, record, wholeNumber } from './check.js'
+import { array, finite, list, numbers, object, oneOf, orDefault, positive, record, wholeNumber } from './check.js'
 import type { Channel, Gain, Kernel, Reach } from './description.js'
 import { invalid } from './error.js'
 import { deepFreeze } from './freeze.js'
@@ -56,6 +56,13 @@ export interface Rule {
    * moment, random ones, or a given matrix. With the last two every cell that has a weight has a learning signal.
    */
   readonly feedback: 'symmetric' | RandomFeedback | FeedbackWeights
+  /**
+   * Whether a cell learns by its own learning signal (default, not written out), or by what has spread to its site on the network's
+   * {@link Sheet}, with hops 0: G_t = K ∗ G_t−1 + Σ_{p at the site} Σ_k B[p→k] δ_k,t, forwards in time, and the gradient is
+   * Σ_t G_t[site of p] ē_qp,t, ē the readout's filter of e. Source: Barretto-Bittar et al., arXiv 2603.08949 (2026). The
+   * readouts must share their time constant.
+   */
+  readonly learningSignal?: 'own' | 'diffusive'
   /** The network's own channels, one kind of channel between all types, or a list. */
   readonly channels: 'network' | UniformChannel | readonly Channel[]
   /**
@@ -88,7 +95,9 @@ export const ruleNames = Object.freeze([
   'hops-2',
   'hops-3',
   'eprop-random',
+  'eprop-diffusive',
   'eprop-online',
+  'eprop-diffusive-online',
   'mdgl-online',
   'mdgl-membrane-online',
   'on-mdgl-online',
@@ -116,6 +125,7 @@ const onMdgl: Rule = { ...mdgl, readoutFilter: 'separate' }
 const mdglMembrane: Rule = { ...mdgl, channels: { gain: 'mean-weight', reach: 'synaptic', kernel: 'membrane' } }
 const mdglExact: Rule = { ...mdgl, channels: { gain: 'mean-weight', reach: 'synaptic', kernel: 'exact' } }
 const epropRandom: Rule = { ...eprop, feedback: { random: { seed: 1, density: 1, standardDeviation: 1 } } }
+const epropDiffusive: Rule = { ...eprop, learningSignal: 'diffusive' }
 const bptt: Rule = { ...eprop, channels: { gain: 'weight', reach: 'synaptic', kernel: 'exact' }, hops: 'all' }
 
 /**
@@ -133,6 +143,7 @@ const bptt: Rule = { ...eprop, channels: { gain: 'weight', reach: 'synaptic', ke
  * | `mdglExact` | as `mdgl`, with the λv_j,t of e-prop, the secreting cell's own memory, in place of L_j,t ψ_j,t |
  * | `hops2`, `hops3` | as `mdglExact`, with the λv_j,t of the rule with one hop less: the ladder from e-prop to BPTT |
  * | `epropRandom` | 0; L through fixed random weights |
+ * | `epropDiffusive` | 0; L at a cell's site of the field of all cells' errors, see `learningSignal` |
  *
  * `mdglMembrane`, `mdglExact` and the hops beyond it are not in the paper; but for the first they are acausal, as BPTT is.
  *
@@ -169,6 +180,8 @@ export const rules = deepFreeze({
   hops2: { ...mdglExact, hops: 2 },
   hops3: { ...mdglExact, hops: 3 },
   epropRandom,
+  epropDiffusive,
+  epropDiffusiveOnline: { ...epropDiffusive, estimator: 'online' },
   epropOnline: { ...eprop, estimator: 'online' },
   mdglOnline: { ...mdgl, estimator: 'online' },
   mdglMembraneOnline: { ...mdglMembrane, estimator: 'online' },
@@ -193,6 +206,8 @@ export type RuleConstant =
   | 'hops2'
   | 'hops3'
   | 'epropRandom'
+  | 'epropDiffusive'
+  | 'epropDiffusiveOnline'
   | 'epropOnline'
   | 'mdglOnline'
   | 'mdglMembraneOnline'
@@ -215,7 +230,9 @@ const byName: Readonly<Record<RuleName, Rule>> = {
   'hops-2': rules.hops2,
   'hops-3': rules.hops3,
   'eprop-random': rules.epropRandom,
+  'eprop-diffusive': rules.epropDiffusive,
   'eprop-online': rules.epropOnline,
+  'eprop-diffusive-online': rules.epropDiffusiveOnline,
   'mdgl-online': rules.mdglOnline,
   'mdgl-membrane-online': rules.mdglMembraneOnline,
   'on-mdgl-online': rules.onMdglOnline,
@@ -247,10 +264,21 @@ export function expandRule(rule: RuleName | Rule): Rule {
 const estimators = ['backward', 'online', 'rtrl', 'snap1', 'uoro', 'kf-rtrl'] as const
 
 function check(rule: Rule): Rule {
-  record(rule, 'rule', ['estimator', 'feedback', 'channels', 'hops', 'recurrentDerivative', 'readoutFilter', 'trace'])
+  record(rule, 'rule', [
+    'estimator',
+    'feedback',
+    'learningSignal',
+    'channels',
+    'hops',
+    'recurrentDerivative',
+    'readoutFilter',
+    'trace'
+  ])
+  const signal = oneOf(orDefault(rule.learningSignal, 'own'), 'rule.learningSignal', ['own', 'diffusive'] as const)
   return {
     estimator: oneOf(rule.estimator, 'rule.estimator', estimators),
     feedback: feedback(rule.feedback),
+    ...(signal === 'diffusive' && { learningSignal: signal }),
     channels: channels(rule.channels),
     hops: rule.hops === 'all' ? 'all' : hops(rule.hops),
     recurrentDerivative: oneOf(rule.recurrentDerivative, 'rule.recurrentDerivative', ['psi'] as const),

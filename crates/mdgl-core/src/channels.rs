@@ -74,21 +74,23 @@ impl Table {
 
     /// The distinct kernels, in an order that the channels fix.
     pub fn kernels(&self) -> Vec<Kernel> {
-        let all: Vec<Kernel> = match self {
-            Self::Uniform(channel) => vec![channel.kernel],
+        distinct(self.kinds().into_iter().map(|(_, kernel)| kernel))
+    }
+
+    /// The distinct pairs of reach and kernel, in an order that the channels fix.
+    pub fn kinds(&self) -> Vec<(Reach, Kernel)> {
+        let all: Vec<_> = match self {
+            Self::Uniform(channel) => vec![(channel.reach, channel.kernel)],
             Self::Listed(table) => {
                 let mut pairs: Vec<_> = table.iter().collect();
                 pairs.sort_unstable_by_key(|&(pair, _)| *pair);
-                pairs.into_iter().flat_map(|(_, channels)| channels.iter().map(|&(_, _, k)| k)).collect()
+                let kinds = |(_, channels): (_, &Vec<(Gain, Reach, Kernel)>)| {
+                    channels.iter().map(|&(_, reach, kernel)| (reach, kernel)).collect::<Vec<_>>()
+                };
+                pairs.into_iter().flat_map(kinds).collect()
             }
         };
-        let mut distinct = Vec::new();
-        for kernel in all {
-            if !distinct.contains(&kernel) {
-                distinct.push(kernel);
-            }
-        }
-        distinct
+        distinct(all.into_iter())
     }
 
     /// Whether cells of a type secrete through a kernel.
@@ -119,14 +121,25 @@ impl Table {
     }
 }
 
+/// Each once, in the order given.
+fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut distinct = Vec::new();
+    for one in all {
+        if !distinct.contains(&one) {
+            distinct.push(one);
+        }
+    }
+    distinct
+}
+
 fn validate_gain(path: &str, gain: Gain, reach: Reach) -> Result<()> {
     match (gain, reach) {
         (Gain::Fixed(x), _) if !x.is_finite() => Err(invalid(format!("{path}.gain"), x, "a finite number")),
-        (Gain::Weights(WeightGain::Weight), Reach::Nonlocal) => Err(invalid(
-            format!("{path}.gain"),
-            "'weight'",
-            "with reach 'nonlocal': 'mean-weight' or a number",
-        )),
+        (Gain::Weights(WeightGain::Weight), Reach::Nonlocal | Reach::Diffusive) => {
+            let reach = if reach == Reach::Nonlocal { "nonlocal" } else { "diffusive" };
+            let allowed = format!("with reach '{reach}': 'mean-weight' or a number");
+            Err(invalid(format!("{path}.gain"), "'weight'", allowed))
+        }
         _ => Ok(()),
     }
 }

@@ -25,6 +25,9 @@ pub struct NetworkDescription {
     /// What scales the input of a cell; with [`Conventions::Bellec2020`] only. `None`: 1 − α.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_gain: Option<InputGain>,
+    /// Where its cells sit, for what diffuses; `None`: the defaults of [`Sheet`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<Sheet>,
     /// How the pseudo-derivative falls with the distance to threshold.
     #[serde(default, skip_serializing_if = "PseudoDerivative::is_usual")]
     pub pseudo_derivative: PseudoDerivative,
@@ -128,6 +131,47 @@ impl Shape {
             Self::FastSigmoid => Some(10.0),
         }
     }
+}
+
+/// A grid of sites whose edges meet, on which cells sit row after row, and how fast what they secrete spreads over it
+/// (Barretto-Bittar et al., arXiv 2603.08949, 2026). Where there are fewer sites than cells, some have several.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sheet {
+    /// Sites in a row; `None`: as many as give a square that holds every cell (or what the height leaves).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// Rows; `None`: as many as hold every cell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<usize>,
+    /// Which cell sits where.
+    #[serde(default)]
+    pub positions: Positions,
+    /// k, the sum of K, a box of three by three sites: G ← K ∗ G a step.
+    #[serde(default = "spread")]
+    pub spread: f64,
+}
+
+impl Default for Sheet {
+    fn default() -> Self {
+        Self { width: None, height: None, positions: Positions::Random, spread: spread() }
+    }
+}
+
+/// Which cell sits where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Positions {
+    /// Drawn from the network's seed.
+    #[default]
+    Random,
+    /// The cells of one type after those of another, in the order of the types.
+    Sorted,
+}
+
+/// As published.
+fn spread() -> f64 {
+    0.75
 }
 
 /// A population of input units.
@@ -384,6 +428,15 @@ pub enum Reach {
     Synaptic,
     /// From every cell of the secreting type.
     Nonlocal,
+    /// Over the network's [`Sheet`]: a cell receives what has spread to its site,
+    ///
+    /// ```text
+    /// Γ_p,t = Σ gain G_t[site of p],   G_t = K ∗ G_t+1 + Σ_{j at the site} (1−α_j) (what j secretes at t)
+    /// ```
+    ///
+    /// G runs backwards as the secretion does, so that a cell's eligibility meets what is secreted d sites away d steps later
+    /// at the earliest. One field for each secreting type.
+    Diffusive,
 }
 
 /// A channel's time course: which past of the secreting cell's L ψ it carries.

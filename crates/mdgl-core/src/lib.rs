@@ -19,6 +19,7 @@ mod channels;
 mod chunks;
 mod circuit;
 pub mod description;
+mod diffusion;
 mod encode;
 mod error;
 mod fan;

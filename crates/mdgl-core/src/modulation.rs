@@ -2,10 +2,11 @@
 //!
 //! A cell p receives Γ_p = Σ_j gain(p, j) (1 − α_j) X_j, where j secretes X_j. The gain of a
 //! synaptic channel acts along each living synapse p→j; a nonlocal channel joins p to every cell
-//! of the secreting type, through one sum a type.
+//! of the secreting type, through one sum a type; a diffusive one through the type's field on the sheet.
 
 use crate::channels::Table;
 use crate::description::{Gain, Kernel, Reach, WeightGain};
+use crate::diffusion::Diffusive;
 use crate::error::Result;
 use crate::fan::Fan;
 use crate::lanes::{self, Block, Lanes};
@@ -20,6 +21,7 @@ pub(crate) struct Modulation<F: Real> {
     /// Receiver p → (secreting j, gain · (1 − α_j)).
     pub synaptic: Fan<F>,
     pub nonlocal: Option<Nonlocal<F>>,
+    pub diffusive: Option<Diffusive<F>>,
     /// Cells that receive anything.
     pub receivers: Vec<u32>,
     /// The first receivers by fours.
@@ -61,7 +63,7 @@ pub(crate) fn channel_table(network: &Network, rule: &Rule) -> Result<Option<Tab
         Channels::List(list) => Table::listed("rule.channels", network.type_names(), list)?,
     };
     if rule.hops != Hops::All(AllHops::All) {
-        table.kernels().into_iter().try_for_each(|kernel| rule.check_kernel(kernel))?;
+        table.kinds().into_iter().try_for_each(|(reach, kernel)| rule.check_channel(reach, kernel))?;
     }
     Ok((!table.is_empty()).then_some(table))
 }
@@ -73,14 +75,22 @@ impl<F: Real> Modulation<F> {
         let blocks = BlockMeans::new(model);
         let synaptic = synaptic_gains(model, table, kernel, &blocks, secretes);
         let nonlocal = nonlocal_gains(network, table, kernel, &blocks, secretes);
-        let receives =
-            |p: usize| !synaptic.of(p).is_empty() || nonlocal.as_ref().is_some_and(|n| n.reaches(p));
+        let gain =
+            |to: usize, from: usize| whole_gain(table, &blocks, (to, from), (Reach::Diffusive, kernel));
+        let diffusive = Diffusive::new(network, table, kernel, gain, secretes);
+        let mut receives_field = vec![false; network.size()];
+        let by_field = diffusive.iter().flat_map(Diffusive::receivers);
+        by_field.for_each(|p| receives_field[p as usize] = true);
+        let receives = |p: usize| {
+            let by_type = nonlocal.as_ref().is_some_and(|n| n.reaches(p));
+            !synaptic.of(p).is_empty() || by_type || receives_field[p]
+        };
         let receivers = (0..network.size()).filter(|&p| receives(p)).map(|p| p as u32);
         let mut receivers: Vec<u32> = receivers.collect();
         // Neighbours of equal length let the processor predict the loops.
         receivers.sort_by_key(|&p| synaptic.of(p as usize).len());
         let (fours, four_gains) = by_fours(&synaptic, &receivers);
-        Self { synaptic, nonlocal, receivers, fours, four_gains }
+        Self { synaptic, nonlocal, diffusive, receivers, fours, four_gains }
     }
 
     /// Γ of every receiver from what the cells secrete; `totals` holds one sum a type.
@@ -283,6 +293,15 @@ fn synaptic_gains<F: Real>(
     })
 }
 
+/// The gain of channels that do not follow synapses: w̄ is that of the whole block.
+fn whole_gain(table: &Table, means: &BlockMeans, (to, from): (usize, usize), of: (Reach, Kernel)) -> f64 {
+    let gains = table.of(to, from, of).map(|gain| match gain {
+        Gain::Weights(_) => means.whole(to, from),
+        Gain::Fixed(gain) => gain,
+    });
+    gains.sum()
+}
+
 fn nonlocal_gains<F: Real>(
     network: &Network,
     table: &Table,
@@ -297,14 +316,8 @@ fn nonlocal_gains<F: Real>(
     let mut gains = vec![F::ZERO; types * types];
     for to in 0..types {
         for from in 0..types {
-            let sum: f64 = table
-                .of(to, from, (Reach::Nonlocal, kernel))
-                .map(|gain| match gain {
-                    Gain::Weights(_) => means.whole(to, from),
-                    Gain::Fixed(gain) => gain,
-                })
-                .sum();
-            gains[to * types + from] = F::from_f64(sum);
+            let gain = whole_gain(table, means, (to, from), (Reach::Nonlocal, kernel));
+            gains[to * types + from] = F::from_f64(gain);
         }
     }
     let emitter = |j: usize| {

@@ -9,6 +9,7 @@ use crate::description::{
     Connections, Conventions, Initialise, InputGain, NamedSign, NetworkDescription, NeuronModel, Parameter,
     Population, Projection, PseudoDerivative, SCHEMA, Shape, Sign,
 };
+use crate::diffusion::Grid;
 use crate::error::{Error, Result, invalid};
 use crate::fan::Fan;
 use crate::random::{CounterRng, Stream};
@@ -36,6 +37,8 @@ pub struct Network {
     by_sender: [OnceLock<Fan<Synapse>>; 3],
     /// Cells of the same type and constants.
     pub(crate) groups: Groups,
+    /// Where they sit.
+    pub(crate) grid: Grid,
     pub(crate) channels: Table,
     input_offsets: Vec<usize>,
 }
@@ -252,6 +255,7 @@ impl Network {
             input_units: description.inputs.iter().map(|p| p.size).sum(),
             input_offsets: description.inputs.iter().map(|p| slots[&p.name].offset).collect(),
             groups: Groups::new(&neurons, &type_of),
+            grid: Grid::new(description.sheet.unwrap_or_default(), description.seed, &type_of)?,
             neurons,
             outputs,
             readouts,
@@ -321,6 +325,15 @@ impl Network {
             let senders = if stage == Stage::Input { self.input_units } else { self.size() };
             Fan::new(senders, &triples)
         })
+    }
+
+    /// The site of each neuron on the sheet, row after row.
+    pub fn sites(&self) -> &[u32] {
+        &self.grid.site_of
+    }
+    /// Width and height of the sheet.
+    pub fn sheet(&self) -> (usize, usize) {
+        (self.grid.width, self.grid.height)
     }
 
     pub(crate) fn input_offset(&self, population: usize) -> usize {

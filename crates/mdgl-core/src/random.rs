@@ -14,6 +14,7 @@ pub(crate) enum Stream {
     UoroSigns = 1005,
     KroneckerSigns = 1006,
     Feedback = 1007,
+    Sheet = 1008,
 }
 
 /// A stream of random numbers with a key instead of a state.

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::batch::{Batch, Event, Targets};
 use crate::circuit::{Circuit, Run};
-use crate::description::{Conventions, Kernel};
+use crate::description::{Conventions, Kernel, Reach};
 use crate::encode::BlockInput;
 use crate::error::{Error, Result, invalid};
 use crate::judge::{Judge, Verdict};
@@ -21,7 +21,7 @@ use crate::learn::online::{Online, Traces, trace_cells};
 use crate::learn::partial::{Gradients, Partial};
 use crate::learn::plan::{Delta, Plan};
 use crate::learn::rates::RatePart;
-use crate::learn::rule::{Estimator, Rule, Trace};
+use crate::learn::rule::{Estimator, LearningSignal, Rule, Trace};
 use crate::loss::{Objective, Regulariser, check_values};
 use crate::memory::{product, reserve, resize};
 use crate::model::Model;
@@ -289,11 +289,11 @@ impl<F: Real> Forward<F> {
     /// # Errors
     /// [`Error::Invalid`] for a batch that does not fit, [`Error::Cancelled`], [`Error::Memory`].
     pub fn new(model: &Model<F>, batch: &Batch, workers: &Workers<F>, cancel: &AtomicBool) -> Result<Self> {
-        Self::keeping(model, batch, false, workers, cancel)
+        Self::keeping(model, batch, Keep::NOTHING, workers, cancel)
     }
 
     /// The same for a rule, of which nothing is asked but what has to be kept: the sums of ψ, if a channel's kernel is
-    /// `'membrane'`.
+    /// `'membrane'`; trials in the lanes, if something diffuses.
     ///
     /// # Errors
     /// As [`Self::new`], and for a rule that does not fit the network.
@@ -304,22 +304,24 @@ impl<F: Real> Forward<F> {
         workers: &Workers<F>,
         cancel: &AtomicBool,
     ) -> Result<Self> {
-        let table = channel_table(model.network(), rule)?;
-        let follows = |kernel: &Kernel| matches!(kernel, Kernel::Membrane(_));
-        let sums = table.is_some_and(|table| table.kernels().iter().any(follows));
-        Self::keeping(model, batch, sums, workers, cancel)
+        let kinds = channel_table(model.network(), rule)?.map_or_else(Vec::new, |table| table.kinds());
+        let sums = kinds.iter().any(|(_, kernel)| matches!(kernel, Kernel::Membrane(_)));
+        let diffuses = kinds.iter().any(|&(reach, _)| reach == Reach::Diffusive);
+        let in_blocks = diffuses || rule.learning_signal == LearningSignal::Diffusive;
+        Self::keeping(model, batch, Keep { sums, in_blocks, ..Keep::NOTHING }, workers, cancel)
     }
 
     fn keeping(
         model: &Model<F>,
         batch: &Batch,
-        sums: bool,
+        keep: Keep<'_, F>,
         workers: &Workers<F>,
         cancel: &AtomicBool,
     ) -> Result<Self> {
         batch.validate(model.network())?;
         let pass = Pass::new(model, batch, workers, cancel);
-        let keep = Keep { sums, ..pass.keep(Some(&pass.circuit.runs), false) };
+        let keep =
+            Keep { sums: keep.sums, in_blocks: keep.in_blocks, ..pass.keep(Some(&pass.circuit.runs), false) };
         let rooms = pass.simulate_all(keep)?;
         Ok(Self { rooms, trials: batch.trials, outputs: model.network().output_units() })
     }
@@ -524,7 +526,10 @@ impl<F: Real> Pass<'_, F> {
 
     fn simulate(&self, block: usize, room: &mut Room<F>, keep: Keep<'_, F>) -> Result<()> {
         let chosen = || Layout::choose(self.circuit.size(), self.trials(block));
-        let layout = self.workers.layout.unwrap_or_else(chosen);
+        let layout = match keep.in_blocks {
+            true => Layout::Trials,
+            false => self.workers.layout.unwrap_or_else(chosen),
+        };
         self.simulate_as(layout, block, room, keep)
     }
 
@@ -558,11 +563,12 @@ impl<F: Real> Pass<'_, F> {
 
     /// What the backward pass of a plan needs.
     fn keep_for<'a>(&self, plan: &'a Plan<F>) -> Keep<'a, F> {
-        Keep { sums: plan.follows_psi(), ..self.keep(Some(&plan.wanted), false) }
+        let keep = self.keep(Some(&plan.wanted), false);
+        Keep { sums: plan.follows_psi(), in_blocks: plan.in_blocks(), ..keep }
     }
 
     fn keep<'a>(&self, psi: Option<&'a [Run<F>]>, voltage: bool) -> Keep<'a, F> {
-        Keep { psi, voltage, segment: self.workers.segment, sums: false }
+        Keep { psi, voltage, segment: self.workers.segment, ..Keep::NOTHING }
     }
 
     fn simulate_all(&self, keep: Keep<'_, F>) -> Result<Vec<Room<F>>> {
@@ -740,8 +746,13 @@ impl<F: Real> Pass<'_, F> {
             outcome.add_counts(&room.spike_counts(self.circuit.size()));
             outcome.add_psi(&room.psi_sums(self.circuit.size()));
         }
-        if plan.follows_psi() && outcome.psi.is_empty() {
-            return Err(invalid("forward", "made without the rule", "one made for a rule that follows ψ"));
+        let in_blocks = rooms.iter().all(|room| room.layout == Layout::Trials);
+        if plan.follows_psi() && outcome.psi.is_empty() || plan.in_blocks() && !in_blocks {
+            return Err(invalid(
+                "forward",
+                "made without the rule",
+                "one made for the rule (Forward::for_rule)",
+            ));
         }
         outcome.loss = loss;
         outcome.accuracy = accuracy;
@@ -761,7 +772,8 @@ impl<F: Real> Pass<'_, F> {
         let wiring = Wiring::new(&self.circuit, plan, self.model.network().input_units());
         forward::check_size(estimator, &wiring)?;
         let everything = Some(&self.circuit.runs[..]);
-        let whole = Keep { psi: everything, voltage: false, segment: Some(self.batch.steps), sums: false };
+        let whole =
+            Keep { psi: everything, voltage: false, segment: Some(self.batch.steps), ..Keep::NOTHING };
         let mut rooms = self.simulate_blocks(whole)?;
         let outcomes = rooms.iter_mut().enumerate();
         let outcomes = outcomes.map(|(b, room)| self.judge(assignment, b, room));

@@ -10,6 +10,7 @@ use crate::circuit::{Cell, Circuit};
 use crate::encode::{BlockInput, StepInput};
 use crate::error::{Error, Result, invalid};
 use crate::lanes::{Block, Instructions, Mask};
+use crate::learn::field::Sources;
 use crate::learn::online::{Moment, Part, Traces, trace_cells};
 use crate::learn::plan::Plan;
 use crate::learn::rule::{Estimator, Rule};
@@ -444,7 +445,8 @@ impl<F: Real> Stream<F> {
             true => slots * (k + 2 * filters),
             false => 0,
         };
-        3 * slots + slots * k + circuit.size() + modulation
+        let sites = plan.field.as_ref().map_or(0, Sources::sites);
+        3 * slots + slots * k + circuit.size() + modulation + sites
     }
 }
 

@@ -54,11 +54,14 @@ pub(crate) struct Keep<'a, F: Real> {
     pub segment: Option<usize>,
     /// Whether ψ is also summed over all steps; then of all cells.
     pub sums: bool,
+    /// Whether trials must stand in the lanes, however few they are.
+    pub in_blocks: bool,
 }
 
 impl<F: Real> Keep<'_, F> {
     /// The readout and the spikes alone.
-    pub const NOTHING: Self = Self { psi: None, voltage: false, segment: None, sums: false };
+    pub const NOTHING: Self =
+        Self { psi: None, voltage: false, segment: None, sums: false, in_blocks: false };
 }
 
 impl<F: Real> Trajectory<F> {

@@ -176,13 +176,13 @@ proptest! {
     }
 }
 
-fn cut_events(batch: &mut Batch, lengths: &[u32]) {
+pub(crate) fn cut_events(batch: &mut Batch, lengths: &[u32]) {
     let Input::Events(events) = &mut batch.inputs[0] else { unreachable!() };
     events.retain(|event| event.step < lengths[event.trial as usize]);
 }
 
 /// One trial of a case as a batch of its own.
-fn single(case: &Case<f64>, trial: usize, length: u32) -> Case<f64> {
+pub(crate) fn single(case: &Case<f64>, trial: usize, length: u32) -> Case<f64> {
     let Input::Events(events) = &case.batch.inputs[0] else { unreachable!() };
     let own = events.iter().filter(|e| e.trial as usize == trial);
     let events = own.map(|&e| mdgl_core::Event { trial: 0, ..e }).collect();

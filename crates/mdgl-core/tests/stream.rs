@@ -10,7 +10,7 @@ use mdgl_core::{
 };
 use proptest::prelude::*;
 
-fn rules() -> [Rule; 9] {
+fn rules() -> [Rule; 10] {
     [
         Rule::eprop().online(),
         Rule::mdgl().online(),
@@ -21,6 +21,7 @@ fn rules() -> [Rule; 9] {
         Rule { trace: Trace::Rflo, ..Rule::mdgl().online() },
         Rule::mdgl_membrane().online(),
         Rule { channels: exponentials(), ..Rule::mdgl().online() },
+        Rule::eprop_diffusive().online(),
     ]
 }
 

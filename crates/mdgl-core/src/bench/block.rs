@@ -102,7 +102,8 @@ impl<F: Dispatch> TrialBlock<F> {
     fn run_once(&mut self) {
         let set = Instructions::choose().expect("an instruction set");
         self.encode();
-        let keep = Keep { psi: Some(&self.plan.wanted), voltage: true, segment: Some(STEPS), sums: false };
+        let keep =
+            Keep { psi: Some(&self.plan.wanted), voltage: true, segment: Some(STEPS), ..Keep::NOTHING };
         let lengths = [STEPS as u32; LANES];
         self.trajectory.prepare(&self.circuit, lengths, STEPS, keep).expect("room for a block");
         let kernel = Simulate {

@@ -10,11 +10,13 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::circuit::Circuit;
+use crate::circuit::{Circuit, ended};
+use crate::diffusion::Diffusive;
 use crate::encode::BlockInput;
 use crate::error::Result;
 use crate::fan::Fan;
 use crate::lanes::{Block, Kernel, Lanes, clear_tiny, just_cleared};
+use crate::learn::field::{Field, Sources};
 use crate::learn::gather::{Gather, Grouped, Tile, tile_rows};
 use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
@@ -85,6 +87,10 @@ pub(crate) struct Work<F: Real> {
     memory_s: Vec<Block<F>>,
     memory_r: Vec<Block<F>>,
     memory_gamma: Vec<Block<F>>,
+    /// What has spread over the sheet: of instantaneous channels, then of each kernel with memory.
+    fields: Vec<Vec<Block<F>>>,
+    /// The learning signals' own.
+    field: Field<F>,
     totals: Vec<Block<F>>,
     /// g_k,t = δ_k,t + κ g_k,t+1, `[step − first][unit]`, a ring likewise.
     pub error: Vec<Block<F>>,
@@ -123,6 +129,13 @@ impl<F: Real> Work<F> {
         let levels = plan.levels.as_ref().map_or(0, |levels| levels.count);
         let types = plan.modulations().map(Modulation::types).max().unwrap_or(0);
         let kernels = plan.secretions.len();
+        self.fields.resize_with(1 + kernels, Vec::new);
+        let secretions = plan.secretions.iter().map(|secretion| &secretion.modulation);
+        let direct = std::iter::once(plan.modulation.as_ref()).chain(secretions.map(Some));
+        for (fields, modulation) in self.fields.iter_mut().zip(direct) {
+            let diffusive = modulation.and_then(|modulation| modulation.diffusive.as_ref());
+            refill(fields, diffusive.map_or(0, Diffusive::blocks), "what spreads over a sheet of cells")?;
+        }
         for (buffer, len) in [
             (&mut self.lambda_v, self.tile * n),
             (&mut self.lambda_a, n),
@@ -160,6 +173,7 @@ impl<F: Real> Kernel<F> for Backward<'_, F> {
         if self.plan.separate {
             self.find_bars::<L>()?;
         }
+        self.find_field::<L>()?;
         let n = self.circuit.size();
         for t in (0..self.trajectory.steps).rev() {
             check_cancelled(t, self.cancel)?;
@@ -174,6 +188,7 @@ impl<F: Real> Kernel<F> for Backward<'_, F> {
             clear_tiny::<L>(t, &mut self.work.filtered);
             clear_tiny::<L>(t, &mut self.work.memory_s);
             clear_tiny::<L>(t, &mut self.work.memory_r);
+            self.work.fields.iter_mut().for_each(|fields| clear_tiny::<L>(t, fields));
             clear_tiny::<L>(t, &mut self.work.level_v);
             clear_tiny::<L>(t, &mut self.work.level_a);
             clear_tiny::<L>(t, &mut self.work.error[before * outputs..][..outputs]);
@@ -264,9 +279,46 @@ impl<F: Real> Backward<'_, F> {
         }
     }
 
+    /// The errors' field from the first step to the last.
+    #[inline(always)]
+    fn find_field<L: Lanes<Scalar = F>>(&mut self) -> Result<()> {
+        let Some(sources) = &self.plan.field else { return Ok(()) };
+        let (steps, outputs) = (self.trajectory.steps, self.circuit.outputs());
+        self.work.field.reset(sources.sites(), steps)?;
+        for t in 0..steps {
+            check_cancelled(t, self.cancel)?;
+            let over = ended(&self.trajectory.lengths, t);
+            self.work.field.pass::<L>(sources, t, over, self.delta.at(t, outputs));
+        }
+        Ok(())
+    }
+
+    /// L_t = (1−κ) Σ_{u≥t} κ^{u−t} G_u at each cell's site, plus the regulariser's part.
+    #[inline(always)]
+    fn hear_field<L: Lanes<Scalar = F>>(&mut self, sources: &Sources<F>, t: usize) {
+        let (outputs, work) = (self.circuit.outputs(), &mut *self.work);
+        for u in work.field.missing(t, self.trajectory.steps) {
+            let over = ended(&self.trajectory.lengths, u);
+            work.field.fill::<L>(sources, u, over, self.delta.at(u, outputs));
+        }
+        let kappa = self.circuit.kappa.first().copied().unwrap_or(F::ZERO);
+        work.field.hold::<L>(t, kappa);
+        let rest = L::splat(F::ONE - kappa);
+        for (p, (signal, &site)) in work.signal.iter_mut().zip(&sources.site_of).enumerate() {
+            let part = self.rates.of_cell::<L>(p);
+            L::load(&work.field.held[site as usize]).mul_add(rest, part).store(signal);
+        }
+    }
+
     /// L_t; false where it is 0 in all cells.
     #[inline(always)]
     fn find_signal<L: Lanes<Scalar = F>>(&mut self, t: usize) -> bool {
+        let plan = self.plan;
+        if let Some(sources) = &plan.field {
+            self.hear_field::<L>(sources, t);
+            self.record_signal(t);
+            return true;
+        }
         let (circuit, work) = (self.circuit, &mut *self.work);
         let outputs = circuit.outputs();
         let error = &work.error[work.rows(t).0 * outputs..][..outputs];
@@ -277,13 +329,17 @@ impl<F: Real> Backward<'_, F> {
         } else if heard {
             find_signals::<L, true>(self.plan, error, self.rates, &mut work.signal);
         }
-        if let Some(signals) = self.signals.as_mut() {
-            let n = circuit.size();
-            if heard {
-                signals.learning[t * n..][..n].copy_from_slice(&work.signal);
-            }
+        if heard {
+            self.record_signal(t);
         }
         heard
+    }
+
+    /// Keeps L_t, if that is wanted.
+    fn record_signal(&mut self, t: usize) {
+        let Some(signals) = self.signals.as_mut() else { return };
+        let n = self.circuit.size();
+        signals.learning[t * n..][..n].copy_from_slice(&self.work.signal);
     }
 
     /// λv_t, λa_t and what the cells secrete, after those of the rules with fewer hops, e-prop first.
@@ -388,7 +444,13 @@ impl<F: Real> Backward<'_, F> {
     fn modulate_instantly<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let Some(modulation) = &self.plan.modulation else { return };
         let work = &mut *self.work;
-        if self.plan.secretes() && !self.plan.separate {
+        if modulation.diffusive.is_some() {
+            // What was secreted later is still on its way.
+            work.silent = false;
+            if !work.heard {
+                work.secreted.fill(Block::ZERO);
+            }
+        } else if self.plan.secretes() && !self.plan.separate {
             if !work.heard && !work.silent {
                 work.gamma.fill(Block::ZERO);
             }
@@ -407,6 +469,9 @@ impl<F: Real> Backward<'_, F> {
             false => &work.secreted[..],
         };
         modulation.receive::<L>(secreted, &mut work.totals, &mut work.gamma);
+        if let Some(diffusive) = &modulation.diffusive {
+            diffusive.receive::<L>(secreted, &mut work.fields[0], &mut work.gamma);
+        }
     }
 
     /// L ψ passes through each secreting cell's memory; what comes out joins Γ_t.
@@ -421,6 +486,9 @@ impl<F: Real> Backward<'_, F> {
             let (s, r) = (&mut work.memory_s[own.clone()], &mut work.memory_r[own]);
             remember::<L>(secretion, &work.secreted, s, r);
             secretion.modulation.receive::<L>(s, &mut work.totals, &mut work.memory_gamma);
+            if let Some(diffusive) = &secretion.modulation.diffusive {
+                diffusive.receive::<L>(s, &mut work.fields[1 + kernel], &mut work.memory_gamma);
+            }
             for &p in &secretion.modulation.receivers {
                 let gamma = &mut work.gamma[p as usize];
                 L::load(gamma).add(L::load(&work.memory_gamma[p as usize])).store(gamma);

@@ -7,6 +7,7 @@
 
 pub(crate) mod backward;
 pub(crate) mod feedback;
+pub(crate) mod field;
 pub(crate) mod forward;
 pub(crate) mod gather;
 pub(crate) mod online;

@@ -23,6 +23,7 @@ use crate::error::Result;
 use crate::fan::Fan;
 use crate::judge::{Judge, Verdict};
 use crate::lanes::{Block, Kernel, LANES, Lanes, Mask, clear_tiny};
+use crate::learn::field::Sources;
 use crate::learn::partial::{Edge, Partial};
 use crate::learn::plan::Plan;
 use crate::learn::rule::Trace;
@@ -89,6 +90,9 @@ pub(crate) struct Traces<F: Real> {
     counts: Vec<u64>,
     /// Σ_t ψ of each cell, where its mean is wanted.
     psi_sums: Vec<Block<F>>,
+    /// G on the sheet, where cells learn by that, and its sums by rows.
+    field: Vec<Block<F>>,
+    field_sums: Vec<Block<F>>,
     /// The filters of all kernels, one after another.
     filters: Vec<Filter<F>>,
     /// Whose secretion each cell receives.
@@ -126,6 +130,7 @@ impl<F: Real> Traces<F> {
         self.receives = self.pairs.iter().map(|pairs| !pairs.is_empty()).collect();
         self.edges = if regularised && !plan.separate { self.list_edges(plan) } else { Vec::new() };
         let filters = self.filters.len();
+        let sites = plan.field.as_ref().map_or(0, Sources::sites);
         for (buffer, len) in [
             (&mut self.membrane, slots),
             (&mut self.adaptation, slots),
@@ -135,6 +140,8 @@ impl<F: Real> Traces<F> {
             (&mut self.filtered_r, product(&[slots, filters])),
             (&mut self.modulated, product(&[slots, k])),
             (&mut self.relevance, product(&[n, 1 + filters, k])),
+            (&mut self.field, sites),
+            (&mut self.field_sums, sites),
             (&mut self.psi, n),
             (&mut self.psi_before, n),
             (&mut self.psi_bar, n),
@@ -186,6 +193,9 @@ impl<F: Real> Traces<F> {
             true if plan.separate => carried.push(&mut self.psi_bar),
             true => carried.extend([&mut self.modulated, &mut self.filtered_s, &mut self.filtered_r]),
             false => {}
+        }
+        if plan.field.is_some() {
+            carried.push(&mut self.field);
         }
         carried
     }
@@ -347,6 +357,11 @@ impl<F: Real> Moment<'_, F> {
         let (state, psi) = (&mut traces.state, &mut &mut traces.psi[..]);
         crate::simulate::step::<L, _>(self.circuit, self.input, state, self.t, over, psi, row);
         traces.delta.fill(Block::ZERO);
+        if over != 0 {
+            for field in &mut traces.field {
+                L::load(field).clear(over).store(field);
+            }
+        }
         for (sum, psi) in traces.psi_sums.iter_mut().zip(&traces.psi) {
             L::load(sum).add(L::load(psi)).store(sum);
         }
@@ -549,7 +564,26 @@ impl<F: Real> Moment<'_, F> {
         if wrong {
             self.add_errors::<L>();
         }
+        self.follow_field::<L>();
         self.traces.state.spikes.forget_before(t.saturating_sub(self.circuit.longest_period()));
+    }
+
+    /// G of this step meets ē at each synapse's site.
+    #[inline(always)]
+    fn follow_field<L: Lanes<Scalar = F>>(&mut self) {
+        let Some(sources) = &self.plan.field else { return };
+        let (k, traces) = (self.circuit.outputs(), &mut *self.traces);
+        let Traces { delta, field, field_sums, .. } = traces;
+        sources.advance::<L>(self.t, 0, delta, field, field_sums);
+        for (slot, s) in self.plan.slots.iter().enumerate() {
+            if s.stage == Stage::Readout || k == 0 {
+                continue;
+            }
+            let field = L::load(&traces.field[sources.site_of[s.post as usize] as usize]);
+            let sum = &mut traces.sums[slot];
+            // The readouts share κ, so that all filters are the same.
+            field.mul_add(L::load(&traces.filtered[slot * k]), L::load(sum)).store(sum);
+        }
     }
 
     #[inline(always)]
@@ -561,7 +595,7 @@ impl<F: Real> Moment<'_, F> {
             if s.stage == Stage::Readout {
                 let delta = L::load(&traces.delta[s.post as usize]);
                 sum = delta.mul_add(L::load(&traces.filtered[slot * k]), sum);
-            } else {
+            } else if self.plan.field.is_none() {
                 for &(unit, weight) in self.plan.feedback.of(s.post as usize) {
                     let unit = unit as usize;
                     let unfiltered = L::splat(weight / (F::ONE - circuit.kappa[unit]));

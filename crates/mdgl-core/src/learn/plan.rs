@@ -8,7 +8,8 @@ use crate::error::{Result, invalid};
 use crate::fan::Fan;
 use crate::lanes::Block;
 use crate::learn::feedback;
-use crate::learn::rule::{Hops, ReadoutFilter, Rule};
+use crate::learn::field::Sources;
+use crate::learn::rule::{Hops, LearningSignal, ReadoutFilter, Rule};
 use crate::learn::secretion::Secretion;
 use crate::memory::{product, resize};
 use crate::model::Model;
@@ -29,6 +30,8 @@ pub(crate) struct Plan<F: Real> {
     pub signalled: Vec<u32>,
     /// From what to whom errors flow: neuron → (readout unit, (1 − κ) B).
     pub feedback: Fan<F>,
+    /// Where errors enter the sheet, if it is by their field that cells learn.
+    pub field: Option<Sources<F>>,
     pub modulation: Option<Modulation<F>>,
     /// Cells secrete λv (BPTT) instead of L ψ.
     pub adjoint: bool,
@@ -111,10 +114,15 @@ impl<F: Real> Plan<F> {
             let allowed = "with readouts of different time constants: 'exact'";
             return Err(invalid("rule.readoutFilter", "'separate'", allowed));
         }
+        let diffusive = rule.learning_signal == LearningSignal::Diffusive;
+        if diffusive && circuit.kappa.windows(2).any(|k| k[0] != k[1]) {
+            let allowed = "with readouts of different time constants: 'own'";
+            return Err(invalid("rule.learningSignal", "'diffusive'", allowed));
+        }
         let n = circuit.size();
         let feedback = feedback::fan(model, circuit, &rule.feedback)?;
         let reads_out: Vec<bool> = (0..n).map(|p| !feedback.of(p).is_empty()).collect();
-        let signalled: Vec<bool> = reads_out.iter().map(|&r| r || regularised).collect();
+        let signalled: Vec<bool> = reads_out.iter().map(|&r| r || regularised || diffusive).collect();
         let adjoint = matches!(rule.hops, Hops::All(_));
         let table = channel_table(model.network(), rule)?;
         let levels = table.as_ref().and_then(|table| levels(model, table, rule, &signalled));
@@ -138,6 +146,7 @@ impl<F: Real> Plan<F> {
             wanted: circuit::runs(&circuit.cells, |p| all_psi || is_active[p]),
             runs: runs(circuit, &is_active, &signalled),
             signalled: (0..n as u32).filter(|&p| signalled[p as usize]).collect(),
+            field: diffusive.then(|| Sources::new(model.network(), &feedback)),
             feedback,
             modulation,
             adjoint,
@@ -165,6 +174,11 @@ impl<F: Real> Plan<F> {
     /// Whether cells secrete L ψ.
     pub fn secretes(&self) -> bool {
         self.modulation.is_some() && !self.adjoint || !self.secretions.is_empty()
+    }
+
+    /// Whether what it does is worked out for blocks of trials alone.
+    pub fn in_blocks(&self) -> bool {
+        self.field.is_some() || self.modulations().any(|modulation| modulation.diffusive.is_some())
     }
 
     /// Whether Γ has a part that is no rule with fewer hops.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::lanes::Block;
+use crate::lanes::{Block, Lanes};
 use crate::real::Real;
 
 /// The part in one block of trials, added to every L of a cell; both empty without a regulariser.
@@ -28,6 +28,15 @@ impl<'a, F: Real> RatePart<'a, F> {
     /// Whether there is no regulariser.
     pub fn is_empty(&self) -> bool {
         self.shared.is_empty() && self.own.is_empty()
+    }
+
+    /// A cell's.
+    #[inline(always)]
+    pub fn of_cell<L: Lanes<Scalar = F>>(&self, p: usize) -> L {
+        match self.own {
+            [] => L::splat(self.shared.get(p).copied().unwrap_or(F::ZERO)),
+            own => L::load(&own[p]),
+        }
     }
 
     /// One a cell of a trial.

@@ -13,6 +13,9 @@ pub struct Rule {
     pub estimator: Estimator,
     /// The weights through which errors reach the cells.
     pub feedback: Feedback,
+    /// Whether a cell learns by its own learning signal or by what has spread to its site.
+    #[serde(default, skip_serializing_if = "LearningSignal::is_own")]
+    pub learning_signal: LearningSignal,
     /// The modulatory channels that the rule uses.
     pub channels: Channels,
     /// How many synapses a cell's influence is followed.
@@ -59,6 +62,27 @@ impl Estimator {
     /// Whether it estimates the whole gradient by carrying influences forwards (see `learn::forward`).
     pub(crate) fn carries_influence(self) -> bool {
         !matches!(self, Self::Backward | Self::Online)
+    }
+}
+
+/// What a cell learns by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LearningSignal {
+    /// L of its own feedback weights.
+    #[default]
+    Own,
+    /// What has spread to its site on the network's sheet (Barretto-Bittar et al., arXiv 2603.08949, 2026):
+    ///
+    /// ```text
+    /// G_t = K ∗ G_t−1 + Σ_{p at the site} Σ_k B[p→k] δ_k,t ,   gradient Σ_t G_t[site of p] ē_qp,t
+    /// ```
+    Diffusive,
+}
+
+impl LearningSignal {
+    fn is_own(&self) -> bool {
+        *self == Self::Own
     }
 }
 
@@ -198,7 +222,7 @@ pub enum Trace {
 pub const MOST_HOPS: u32 = 64;
 
 /// The names of the published rules, in the order of the documents.
-pub const RULE_NAMES: [&str; 20] = [
+pub const RULE_NAMES: [&str; 22] = [
     "bptt",
     "eprop",
     "mdgl",
@@ -210,8 +234,10 @@ pub const RULE_NAMES: [&str; 20] = [
     "hops-2",
     "hops-3",
     "eprop-random",
+    "eprop-diffusive",
     "rflo",
     "eprop-online",
+    "eprop-diffusive-online",
     "mdgl-online",
     "mdgl-membrane-online",
     "on-mdgl-online",
@@ -227,6 +253,7 @@ impl Rule {
         Self {
             estimator: Estimator::Backward,
             feedback: Feedback::Preset(FeedbackPreset::Symmetric),
+            learning_signal: LearningSignal::Own,
             channels: Channels::List(Vec::new()),
             hops: Hops::Count(0),
             recurrent_derivative: RecurrentDerivative::Psi,
@@ -281,6 +308,11 @@ impl Rule {
         Self { feedback: Feedback::Fixed { random: RandomFeedback::default() }, ..Self::eprop() }
     }
 
+    /// e-prop whose learning signals diffuse over the sheet of cells.
+    pub fn eprop_diffusive() -> Self {
+        Self { learning_signal: LearningSignal::Diffusive, ..Self::eprop() }
+    }
+
     /// Random feedback local online learning (Murray 2019): the leak's trace alone, random feedback.
     pub fn rflo() -> Self {
         Self { trace: Trace::Rflo, ..Self::eprop_random().online() }
@@ -330,6 +362,8 @@ impl Rule {
             "hops-2" => Self::with_hops(2),
             "hops-3" => Self::with_hops(3),
             "eprop-random" => Self::eprop_random(),
+            "eprop-diffusive" => Self::eprop_diffusive(),
+            "eprop-diffusive-online" => Self::eprop_diffusive().online(),
             "rflo" => Self::rflo(),
             "eprop-online" => Self::eprop().online(),
             "mdgl-online" => Self::mdgl().online(),
@@ -349,6 +383,13 @@ impl Rule {
             let allowed = format!("with estimator '{}': 'mdgl2021'", self.estimator.name());
             return Err(invalid("rule.trace", "'rflo'", allowed));
         }
+        if self.learning_signal == LearningSignal::Diffusive && self.hops != Hops::Count(0) {
+            let hops = match self.hops {
+                Hops::Count(n) => n.to_string(),
+                Hops::All(_) => "'all'".into(),
+            };
+            return Err(invalid("rule.hops", hops, "with learningSignal 'diffusive': 0"));
+        }
         if let Feedback::Fixed { random } = &self.feedback {
             random.validate()?;
         }
@@ -363,7 +404,7 @@ impl Rule {
             }
             Hops::Count(0) => Ok(()),
             Hops::Count(1..=MOST_HOPS) => {
-                self.own_kernels().into_iter().try_for_each(|kernel| self.check_kernel(kernel))
+                self.own_kinds().into_iter().try_for_each(|(reach, kernel)| self.check_channel(reach, kernel))
             }
             Hops::Count(n) => Err(invalid("rule.hops", n, format!("0 to {MOST_HOPS}, or 'all'"))),
             Hops::All(_) if self.channels != Self::bptt().channels => Err(invalid(
@@ -408,17 +449,20 @@ impl Rule {
         }
     }
 
-    /// The kernels of its channels, as far as the rule alone says: the network's own are looked at with the network.
-    fn own_kernels(&self) -> Vec<Kernel> {
+    /// Reach and kernel of its channels, as far as the rule alone says: the network's own are looked at with the network.
+    fn own_kinds(&self) -> Vec<(Reach, Kernel)> {
         match &self.channels {
             Channels::Preset(_) => Vec::new(),
-            Channels::Uniform(channel) => vec![channel.kernel],
-            Channels::List(list) => list.iter().map(|channel| channel.kernel).collect(),
+            Channels::Uniform(channel) => vec![(channel.reach, channel.kernel)],
+            Channels::List(list) => list.iter().map(|channel| (channel.reach, channel.kernel)).collect(),
         }
     }
 
-    /// Refuses a channel's kernel that has no equation in a rule of so many hops, one or more.
-    pub(crate) fn check_kernel(&self, kernel: Kernel) -> Result<()> {
+    /// Refuses a channel that has no equation in a rule of so many hops, one or more.
+    pub(crate) fn check_channel(&self, reach: Reach, kernel: Kernel) -> Result<()> {
+        if reach == Reach::Diffusive {
+            self.check_diffusive(kernel)?;
+        }
         let refuse = |allowed: &str| Err(invalid("rule.channels.kernel", kernel.name(), allowed));
         if matches!(self.hops, Hops::Count(2..)) && kernel != Kernel::Exact {
             return refuse("with two hops or more: 'exact'");
@@ -435,6 +479,23 @@ impl Rule {
                 let allowed = "with estimator 'online': 'running'";
                 Err(invalid("rule.channels.kernel.membrane.mean", "'batch'", allowed))
             }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Rule {
+    /// A field is a filter of secretions in space and time: what joins its order with that of others is not worked out.
+    fn check_diffusive(&self, kernel: Kernel) -> Result<()> {
+        let refuse = |allowed: &str| Err(invalid("rule.channels.reach", "'diffusive'", allowed));
+        if kernel == Kernel::Exact {
+            return refuse("with kernel 'exact': 'synaptic' or 'nonlocal'");
+        }
+        if self.readout_filter == ReadoutFilter::Separate {
+            return refuse("with readoutFilter 'separate': 'synaptic' or 'nonlocal'");
+        }
+        match self.estimator {
+            Estimator::Online => refuse("with estimator 'online': 'synaptic' or 'nonlocal'"),
             _ => Ok(()),
         }
     }

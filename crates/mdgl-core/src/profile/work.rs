@@ -11,6 +11,7 @@
 //! | neuron update | 2 B + 2 a cell and step, 2 B more if it adapts; of ψ 2 a cell and step, s a value above 0 | 7 a cell, step and trial, 4 more if it adapts |
 //! | readout | 3 B + 2 s a unit and step; s + 4 a pair if the readout is dense, else a scatter | 2 a unit, step and trial, 1 a synaptic event |
 //! | modulation | B + s + 4 a gain, B a receiver, of nonlocal channels 3 B an emitter and B + s a type and receiver, 5 B an emitter with memory | 2 a gain and trial, 10 a memory |
+//! | diffusion (of channels: modulation; of errors: backward recursion, twice) | 8 B a site and field, 3 B an emitter, B + s a receiver and field | 6 a site and field, 2 an emitter, 2 a receiver and field |
 //! | backward recursion | 2 B a cell and step, and ψ as above; 2 B if it adapts, B if it receives, B if it secretes, of its own signal 2 B and B + s + 4 a readout synapse | 5; 5; 1; 1; 2 a readout synapse |
 //! | eligibility traces (online) | 8 B a trace and step, 1 B more if it adapts, 4 B a filter of a kernel | 9; 3; 10 |
 //! | modulation, gather (online) | 3 B, 4 B an output, 2 B an output and filter; 1 B and 2 B an output | 6 an output, 2 a filter; 3 an output |
@@ -234,6 +235,11 @@ fn recursed<F: Real>(plan: &Plan<F>, trajectory: &Trajectory<F>) -> Tally {
     let passes = 1 + levels;
     let receiving = modulated + levels.saturating_sub(1);
     tally.bytes += passes * kept(plan.active.len(), trajectory) + calls * plan.signalled.len() as u64 * block;
+    if let Some(sources) = &plan.field {
+        let (sites, cells) = (sources.sites() as u64, plan.active.len() as u64);
+        tally.bytes += calls * block * (2 * 8 * sites + 3 * sites + 2 * cells);
+        tally.operations += live * (2 * 6 * sites + 2 * sites + 2 * cells);
+    }
     for run in &plan.runs {
         let (adaptive, signalled) = (u64::from(run.cell.adaptive), u64::from(run.signalled));
         for p in run.first..run.end {
@@ -252,15 +258,28 @@ fn modulated<F: Real>(plan: &Plan<F>, live: u64, calls: u64) -> Tally {
     let mut tally = Tally::default();
     if let Some(modulation) = &plan.modulation {
         tally.add(received(modulation, live, calls));
+        tally.add(diffused(modulation, live, calls));
     }
     for secretion in &plan.secretions {
         tally.add(received(&secretion.modulation, live, calls));
+        tally.add(diffused(&secretion.modulation, live, calls));
         tally.add(filtered_secretion::<F>(secretion.emitters.len() as u64, live, calls));
     }
     if let Some(levels) = &plan.levels {
         (0..levels.count).for_each(|_| tally.add(received(&levels.modulation, live, calls)));
     }
     Tally { calls: if tally.calls > 0 { calls } else { 0 }, ..tally }
+}
+
+fn diffused<F: Real>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally {
+    let Some(diffusive) = &modulation.diffusive else { return Tally::default() };
+    let (block, number) = sizes::<F>();
+    let (sites, emitters, heard) = diffusive.counts();
+    Tally {
+        bytes: calls * (8 * sites * block + 3 * emitters * block + heard * (block + number)),
+        operations: live * (6 * sites + 2 * emitters + 2 * heard),
+        ..Tally::default()
+    }
 }
 
 /// The memory of so many cells: s and r read and written, L ψ read.

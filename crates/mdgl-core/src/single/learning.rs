@@ -37,6 +37,8 @@ impl<F: Real> Learning<F> {
             runs: _,
             signalled,
             feedback,
+            // Trials go in blocks where anything diffuses.
+            field: _,
             modulation,
             adjoint,
             secretions,

@@ -138,7 +138,14 @@ pub struct Case<F: Real> {
 
 impl<F: Real> Case<F> {
     pub fn new(spec: &Spec) -> Self {
-        let mut case = Self::unbiased(spec, description(spec));
+        Self::described(spec, |_| ())
+    }
+
+    /// With its description changed.
+    pub fn described(spec: &Spec, change: impl FnOnce(&mut serde_json::Value)) -> Self {
+        let mut description = description(spec);
+        change(&mut description);
+        let mut case = Self::unbiased(spec, description);
         case.model.set_bias("out", &spec.bias).unwrap();
         case
     }

@@ -185,6 +185,92 @@ pub fn gradient_through(spec: &Spec, run: &Run, gain: &Table, h: &Table) -> Grad
     Grad { w_in, w_rec, ..gradient(spec, run, Rule::Eprop) }
 }
 
+/// Cells on a grid whose edges meet; each step a field becomes its convolution with a box of three by three of sum `spread`.
+#[derive(Clone, Debug)]
+pub struct Sheet {
+    pub width: usize,
+    pub height: usize,
+    pub spread: f64,
+    pub sites: Vec<usize>,
+}
+
+impl Sheet {
+    fn convolve(&self, field: &[f64]) -> Vec<f64> {
+        let (w, h) = (self.width, self.height);
+        let at = |x: usize, y: usize| {
+            let around = (0..3).flat_map(|dy| (0..3).map(move |dx| (dx, dy)));
+            let sites = around.map(|(dx, dy)| (y + dy + h - 1) % h * w + (x + dx + w - 1) % w);
+            self.spread / 9.0 * sites.map(|site| field[site]).sum::<f64>()
+        };
+        (0..h).flat_map(|y| (0..w).map(move |x| (x, y))).map(|(x, y)| at(x, y)).collect()
+    }
+
+    fn add(&self, field: &mut [f64], cells: impl Iterator<Item = (usize, f64)>) {
+        cells.for_each(|(p, value)| field[self.sites[p]] += value);
+    }
+}
+
+/// MDGL whose secretions, through `h`, spread over a sheet, a field for each secreting type; gains fixed or w̄ of the whole
+/// block.
+pub fn diffusive_gradient(spec: &Spec, run: &Run, sheet: &Sheet, h: &Table, gain: Option<f64>) -> Grad {
+    let types = spec.types.iter().max().unwrap() + 1;
+    let through = |trial: usize| {
+        let mut out = zeros(spec.steps, spec.n_rec);
+        let mut fields = zeros(types, sheet.width * sheet.height);
+        for t in (1..spec.steps).rev() {
+            let secreted = |j: usize| {
+                let later =
+                    (t..spec.steps).map(|u| h[j][u - t] * run.signal[trial][u][j] * run.psi[trial][u][j]);
+                (1.0 - spec.alpha[j]) * later.sum::<f64>()
+            };
+            for (own, field) in fields.iter_mut().enumerate() {
+                *field = sheet.convolve(field);
+                let cells = (0..spec.n_rec).filter(|&j| spec.types[j] == own);
+                sheet.add(field, cells.map(|j| (j, secreted(j))));
+            }
+            for p in 0..spec.n_rec {
+                let heard = (0..types).map(|from| {
+                    let example = spec.types.iter().position(|&t| t == from);
+                    let gain = example.map_or(0.0, |j| gain.unwrap_or_else(|| block_mean(spec, p, j, false)));
+                    gain * fields[from][sheet.sites[p]]
+                });
+                out[t - 1][p] = heard.sum();
+            }
+        }
+        out
+    };
+    let (w_in, w_rec) = sum_traces(spec, run, None, through);
+    Grad { w_in, w_rec, ..gradient(spec, run, Rule::Eprop) }
+}
+
+/// Σ_t G_t[site of p] ē_qp,t, and the regulariser's part: G_t = K ∗ G_t−1 + Σ of the cells' Σ_k W_out δ_k,t.
+pub fn diffusive_eprop(spec: &Spec, run: &Run, sheet: &Sheet) -> Grad {
+    let excess = rate_excess(spec, &run.z);
+    let samples = (run.z.len() * spec.steps) as f64;
+    let mut total = zeros(spec.n_in + spec.n_rec, spec.n_rec);
+    for trial in 0..run.z.len() {
+        let pre = presynaptic(spec, run, trial);
+        let mut field = vec![0.0; sheet.width * sheet.height];
+        let heard: Table = feedback(spec, &run.delta[trial])
+            .iter()
+            .map(|errors| {
+                field = sheet.convolve(&field);
+                sheet.add(&mut field, errors.iter().copied().enumerate());
+                (0..spec.n_rec).map(|p| field[sheet.sites[p]]).collect()
+            })
+            .collect();
+        for (q, row) in total.iter_mut().enumerate() {
+            for (p, sum) in row.iter_mut().enumerate() {
+                let e = eligibility(spec, &column(&pre, q), &column(&run.psi[trial], p), p);
+                *sum += dot(&filtered(&e, spec.kappa), &column(&heard, p));
+                *sum += spec.c_reg * excess[p] / samples * e.iter().sum::<f64>();
+            }
+        }
+    }
+    let (w_in, w_rec) = split(spec, total);
+    Grad { w_in, w_rec, ..gradient(spec, run, Rule::Eprop) }
+}
+
 /// w̄ along existing synapses, `[p][j]`.
 pub fn mean_gain(spec: &Spec) -> Table {
     channel_gain(spec, Rule::Mdgl)

@@ -1,0 +1,270 @@
+//! A sheet of cells: a grid whose edges meet, and fields that spread over it.
+
+use crate::channels::Table;
+use crate::description::{Kernel, Positions, Reach, Sheet};
+use crate::error::{Result, invalid};
+use crate::lanes::{self, Block, Lanes};
+use crate::network::Network;
+use crate::random::{CounterRng, Stream};
+use crate::real::Real;
+
+/// Most sites of a sheet.
+const MOST_SITES: usize = 1 << 24;
+
+/// Where each cell sits.
+#[derive(Debug, Clone)]
+pub(crate) struct Grid {
+    pub width: usize,
+    pub height: usize,
+    pub site_of: Vec<u32>,
+    /// The sum of the box that a field is convolved with each step.
+    pub spread: f64,
+}
+
+impl Grid {
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a grid without sites or with too many, and a spread that is not below 1.
+    pub fn new(sheet: Sheet, seed: u64, type_of: &[usize]) -> Result<Self> {
+        let cells = type_of.len();
+        let rest = |side: usize| cells.div_ceil(side.max(1)).max(1);
+        let square = (1..).find(|side| side * side >= cells).unwrap_or(1);
+        let (width, height) = match (sheet.width, sheet.height) {
+            (Some(width), Some(height)) => (width, height),
+            (Some(width), None) => (width, rest(width)),
+            (None, Some(height)) => (rest(height), height),
+            (None, None) => (square, rest(square)),
+        };
+        for (side, value) in [("width", width), ("height", height)] {
+            if value == 0 || width.saturating_mul(height) > MOST_SITES {
+                let allowed = format!("at least 1, with at most {MOST_SITES} sites in all");
+                return Err(invalid(format!("sheet.{side}"), value, allowed));
+            }
+        }
+        if !(0.0..1.0).contains(&sheet.spread) {
+            return Err(invalid("sheet.spread", sheet.spread, "0 or more, below 1"));
+        }
+        let mut order: Vec<usize> = (0..cells).collect();
+        match sheet.positions {
+            Positions::Sorted => order.sort_by_key(|&p| type_of[p]),
+            Positions::Random => CounterRng::internal(seed, Stream::Sheet, 0, 0).shuffle(&mut order),
+        }
+        let mut site_of = vec![0; cells];
+        for (place, p) in order.into_iter().enumerate() {
+            site_of[p] = (place % (width * height)) as u32;
+        }
+        Ok(Self { width, height, site_of, spread: sheet.spread })
+    }
+
+    pub fn sites(&self) -> usize {
+        self.width * self.height
+    }
+}
+
+/// G ← K ∗ G, K a box of three by three sites.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spread<F> {
+    width: usize,
+    height: usize,
+    /// k/9.
+    weight: F,
+}
+
+impl<F: Real> Spread<F> {
+    pub fn new(grid: &Grid) -> Self {
+        Self { width: grid.width, height: grid.height, weight: F::from_f64(grid.spread / 9.0) }
+    }
+
+    pub fn sites(&self) -> usize {
+        self.width * self.height
+    }
+
+    /// One step of a field; `sums` has as many sites.
+    #[inline(always)]
+    pub fn step<L: Lanes<Scalar = F>>(&self, field: &mut [Block<F>], sums: &mut [Block<F>]) {
+        L::call(SpreadStep { spread: *self, field, sums });
+    }
+}
+
+/// [`Spread::step`] as a function of its own.
+struct SpreadStep<'a, F: Real> {
+    spread: Spread<F>,
+    field: &'a mut [Block<F>],
+    sums: &'a mut [Block<F>],
+}
+
+impl<F: Real> lanes::Kernel<F> for SpreadStep<'_, F> {
+    type Output = ();
+
+    /// Rows first, then columns.
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) {
+        let Self { spread: Spread { width, height, weight }, field, sums } = self;
+        for (row, to) in field.chunks_exact(width).zip(sums.chunks_exact_mut(width)) {
+            for (x, to) in to.iter_mut().enumerate() {
+                let (left, right) = beside(x, width);
+                L::load(&row[left]).add(L::load(&row[x])).add(L::load(&row[right])).store(to);
+            }
+        }
+        for y in 0..height {
+            let (up, down) = beside(y, height);
+            for x in 0..width {
+                let sum = L::load(&sums[up * width + x]).add(L::load(&sums[y * width + x]));
+                let sum = sum.add(L::load(&sums[down * width + x]));
+                sum.mul(L::splat(weight)).store(&mut field[y * width + x]);
+            }
+        }
+    }
+}
+
+/// The neighbours of a place in a ring.
+#[inline(always)]
+fn beside(x: usize, ring: usize) -> (usize, usize) {
+    (if x == 0 { ring - 1 } else { x - 1 }, if x + 1 == ring { 0 } else { x + 1 })
+}
+
+/// The channels of reach `'diffusive'` of one kernel.
+#[derive(Debug)]
+pub(crate) struct Diffusive<F: Real> {
+    spread: Spread<F>,
+    /// Secreting cells: (cell, place in the fields, 1 − α).
+    emitters: Vec<(u32, u32, F)>,
+    /// Receiving cells: (cell, type, site).
+    receivers: Vec<(u32, u32, u32)>,
+    /// Gain `[receiving type][field]`.
+    gains: Vec<F>,
+    /// One a secreting type.
+    fields: usize,
+}
+
+impl<F: Real> Diffusive<F> {
+    /// `None` without such channels. `gain` is that of a pair of types (to, from); only cells that `secretes` holds for emit.
+    pub fn new(
+        network: &Network,
+        table: &Table,
+        kernel: Kernel,
+        gain: impl Fn(usize, usize) -> f64,
+        secretes: &[bool],
+    ) -> Option<Self> {
+        if !table.has(Reach::Diffusive, kernel) {
+            return None;
+        }
+        let (types, grid) = (network.type_names().len(), &network.grid);
+        let from: Vec<usize> =
+            (0..types).filter(|&from| (0..types).any(|to| gain(to, from) != 0.0)).collect();
+        let field_of = |p: usize| from.iter().position(|&t| t == network.type_of[p]);
+        let emitter = |p: usize| {
+            let place = field_of(p)? * grid.sites() + grid.site_of[p] as usize;
+            Some((p as u32, place as u32, F::from_f64(1.0 - network.neurons[p].alpha)))
+        };
+        let receives = |to: usize| from.iter().any(|&from| gain(to, from) != 0.0);
+        let receivers = (0..network.size()).filter(|&p| receives(network.type_of[p]));
+        let emitters: Vec<_> = (0..network.size()).filter(|&p| secretes[p]).filter_map(emitter).collect();
+        let gains = (0..types).flat_map(|to| from.iter().map(move |&from| (to, from)));
+        Some(Self {
+            spread: Spread::new(grid),
+            receivers: match emitters.is_empty() {
+                true => Vec::new(),
+                false => receivers.map(|p| (p as u32, network.type_of[p] as u32, grid.site_of[p])).collect(),
+            },
+            emitters,
+            gains: gains.map(|(to, from)| F::from_f64(gain(to, from))).collect(),
+            fields: from.len(),
+        })
+    }
+
+    /// Cells that receive anything.
+    pub fn receivers(&self) -> impl Iterator<Item = u32> {
+        self.receivers.iter().map(|&(p, ..)| p)
+    }
+
+    /// Sites of all fields, emitters, and pairs of a receiver and a field.
+    pub fn counts(&self) -> (u64, u64, u64) {
+        let fields = self.fields as u64;
+        let sites = fields * self.spread.sites() as u64;
+        (sites, self.emitters.len() as u64, fields * self.receivers.len() as u64)
+    }
+
+    /// Blocks that [`Self::receive`] keeps from step to step.
+    pub fn blocks(&self) -> usize {
+        (self.fields + 1) * self.spread.sites()
+    }
+
+    /// Takes in what the cells secrete at a step, after all has spread, and adds to Γ of every receiver.
+    #[inline(always)]
+    pub fn receive<L: Lanes<Scalar = F>>(
+        &self,
+        secreted: &[Block<F>],
+        fields: &mut [Block<F>],
+        gamma: &mut [Block<F>],
+    ) {
+        let sites = self.spread.sites();
+        let (fields, sums) = fields.split_at_mut(self.fields * sites);
+        for field in fields.chunks_exact_mut(sites) {
+            self.spread.step::<L>(field, sums);
+        }
+        for &(j, place, scale) in &self.emitters {
+            let field = &mut fields[place as usize];
+            L::load(&secreted[j as usize]).mul_add(L::splat(scale), L::load(field)).store(field);
+        }
+        for &(p, own, site) in &self.receivers {
+            let gains = &self.gains[own as usize * self.fields..][..self.fields];
+            let gamma = &mut gamma[p as usize];
+            let mut sum = L::load(gamma);
+            for (field, &gain) in fields.chunks_exact(sites).zip(gains) {
+                sum = L::load(&field[site as usize]).mul_add(L::splat(gain), sum);
+            }
+            sum.store(gamma);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::PlainFused;
+
+    /// What a step adds up to is k times what there was, whatever the grid; edges meet.
+    #[test]
+    fn a_field_spreads_over_nine_sites_and_keeps_its_sum_but_for_k() {
+        for (width, height) in [(1, 1), (2, 5), (4, 3)] {
+            let sheet = Sheet { width: Some(width), height: Some(height), ..Sheet::default() };
+            let spread = Spread::<f64>::new(&Grid::new(sheet, 1, &[0; 5]).unwrap());
+            let mut field = vec![Block::ZERO; width * height];
+            let mut sums = field.clone();
+            field[0].0[3] = 9.0;
+            spread.step::<PlainFused<f64>>(&mut field, &mut sums);
+            let values: Vec<f64> = field.iter().map(|block| block.0[3]).collect();
+            assert!((values.iter().sum::<f64>() - 0.75 * 9.0).abs() < 1e-12);
+            if (width, height) == (4, 3) {
+                let expected = [0.75, 0.75, 0.0, 0.75].repeat(3);
+                assert!(values.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-12), "{values:?}");
+            }
+            assert!(field.iter().all(|block| block.0[0] == 0.0));
+        }
+    }
+
+    #[test]
+    fn every_cell_has_a_site_of_its_own_while_there_are_enough() {
+        let types: Vec<usize> = (0..10).map(|p| p % 3).collect();
+        for positions in [Positions::Random, Positions::Sorted] {
+            let grid = Grid::new(Sheet { positions, ..Sheet::default() }, 7, &types).unwrap();
+            assert_eq!((grid.width, grid.height), (4, 3));
+            let mut sites = grid.site_of.clone();
+            sites.sort_unstable();
+            assert_eq!(sites, (0..10).collect::<Vec<_>>());
+            if positions == Positions::Sorted {
+                assert_eq!(grid.site_of, [0, 4, 7, 1, 5, 8, 2, 6, 9, 3]);
+            }
+        }
+        let crowded = Grid::new(Sheet { width: Some(2), height: Some(2), ..Sheet::default() }, 7, &types);
+        assert!(crowded.unwrap().site_of.iter().all(|&site| site < 4));
+        for wrong in [
+            Sheet { width: Some(0), ..Sheet::default() },
+            Sheet { height: Some(MOST_SITES + 1), ..Sheet::default() },
+            Sheet { spread: 1.0, ..Sheet::default() },
+            Sheet { spread: f64::NAN, ..Sheet::default() },
+        ] {
+            assert!(Grid::new(wrong, 7, &types).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! A learning signal that spreads over the sheet of cells.
+//!
+//! ```text
+//! G_t = K ∗ G_t−1 + Σ_{p at the site} Σ_k B[p→k] δ_k,t
+//! ```
+//!
+//! Forwards in time, as errors come in: the online form's gradient is Σ_t G_t[site of p] ē_qp,t. Backwards it is that of
+//! L_p,t = (1−κ) Σ_{u≥t} κ^{u−t} G_u[site of p]. A field has no inverse: it is found once from the first step on, and again
+//! span by span from snapshots.
+
+use crate::diffusion::Spread;
+use crate::error::Result;
+use crate::fan::Fan;
+use crate::lanes::{Block, Lanes, Mask, clear_tiny};
+use crate::memory::{product, refill, resize};
+use crate::network::Network;
+use crate::real::Real;
+
+/// Steps from one snapshot to the next.
+const SPAN: usize = 64;
+
+const WHAT: &str = "the diffusing errors of a block of trials";
+
+/// Where errors enter the field and who hears it.
+#[derive(Debug)]
+pub(crate) struct Sources<F: Real> {
+    spread: Spread<F>,
+    pub site_of: Vec<u32>,
+    /// Readout unit → (site, Σ B of the cells there).
+    weights: Fan<F>,
+}
+
+impl<F: Real> Sources<F> {
+    /// From the feedback weights (1 − κ) B of each cell.
+    pub fn new(network: &Network, feedback: &Fan<F>) -> Self {
+        let grid = &network.grid;
+        let mut triples = Vec::new();
+        for (p, &site) in grid.site_of.iter().enumerate() {
+            for &(k, weight) in feedback.of(p) {
+                let rest = F::from_f64(1.0 - network.outputs[k as usize].kappa);
+                triples.push((k as usize, site as usize, weight / rest));
+            }
+        }
+        let weights = Fan::new(network.output_units(), &triples);
+        Self { spread: Spread::new(grid), site_of: grid.site_of.clone(), weights }
+    }
+
+    pub fn sites(&self) -> usize {
+        self.spread.sites()
+    }
+
+    /// G_t from G_t−1 and δ_t (none where all are 0); lanes that are over have none.
+    #[inline(always)]
+    pub fn advance<L: Lanes<Scalar = F>>(
+        &self,
+        t: usize,
+        over: Mask,
+        delta: &[Block<F>],
+        field: &mut [Block<F>],
+        sums: &mut [Block<F>],
+    ) {
+        clear_tiny::<L>(t, field);
+        self.spread.step::<L>(field, sums);
+        for (k, delta) in delta.iter().enumerate() {
+            let delta = L::load(delta);
+            for &(site, weight) in self.weights.of(k) {
+                let field = &mut field[site as usize];
+                delta.mul_add(L::splat(weight), L::load(field)).store(field);
+            }
+        }
+        if over != 0 {
+            for field in field {
+                L::load(field).clear(over).store(field);
+            }
+        }
+    }
+}
+
+/// The field through the pass back in time.
+#[derive(Debug, Default)]
+pub(crate) struct Field<F: Real> {
+    /// G before the first step of each span.
+    snapshots: Vec<Block<F>>,
+    /// G of the span at hand, `[step − its first][site]`.
+    span: Vec<Block<F>>,
+    loaded: Option<usize>,
+    now: Vec<Block<F>>,
+    sums: Vec<Block<F>>,
+    /// Σ_{u≥t} κ^{u−t} G_u.
+    pub held: Vec<Block<F>>,
+}
+
+impl<F: Real> Field<F> {
+    /// # Errors
+    /// [`crate::Error::Memory`].
+    pub fn reset(&mut self, sites: usize, steps: usize) -> Result<()> {
+        self.loaded = None;
+        for buffer in [&mut self.now, &mut self.sums, &mut self.held] {
+            refill(buffer, sites, WHAT)?;
+        }
+        let snapshots = product(&[sites, steps.div_ceil(SPAN)]);
+        resize(&mut self.snapshots, snapshots, Block::ZERO, WHAT)?;
+        resize(&mut self.span, product(&[sites, SPAN.min(steps)]), Block::ZERO, WHAT)
+    }
+
+    /// One step of the way from the first to the last.
+    #[inline(always)]
+    pub fn pass<L: Lanes<Scalar = F>>(
+        &mut self,
+        sources: &Sources<F>,
+        t: usize,
+        over: Mask,
+        delta: &[Block<F>],
+    ) {
+        if t.is_multiple_of(SPAN) {
+            let sites = self.now.len();
+            self.snapshots[t / SPAN * sites..][..sites].copy_from_slice(&self.now);
+        }
+        sources.advance::<L>(t, over, delta, &mut self.now, &mut self.sums);
+    }
+
+    /// Steps of a step's span, if that is not at hand: they are to be gone through with [`Self::fill`].
+    pub fn missing(&mut self, t: usize, steps: usize) -> std::ops::Range<usize> {
+        if self.loaded == Some(t / SPAN) {
+            return t..t;
+        }
+        self.loaded = Some(t / SPAN);
+        let (first, sites) = (t / SPAN * SPAN, self.now.len());
+        self.now.copy_from_slice(&self.snapshots[t / SPAN * sites..][..sites]);
+        first..(first + SPAN).min(steps)
+    }
+
+    /// One step of a span.
+    #[inline(always)]
+    pub fn fill<L: Lanes<Scalar = F>>(
+        &mut self,
+        sources: &Sources<F>,
+        t: usize,
+        over: Mask,
+        delta: &[Block<F>],
+    ) {
+        sources.advance::<L>(t, over, delta, &mut self.now, &mut self.sums);
+        let sites = self.now.len();
+        self.span[t % SPAN * sites..][..sites].copy_from_slice(&self.now);
+    }
+
+    /// Σ_{u≥t} κ^{u−t} G_u, from that of the step after.
+    #[inline(always)]
+    pub fn hold<L: Lanes<Scalar = F>>(&mut self, t: usize, kappa: F) {
+        clear_tiny::<L>(t, &mut self.held);
+        let sites = self.held.len();
+        for (held, field) in self.held.iter_mut().zip(&self.span[t % SPAN * sites..][..sites]) {
+            L::load(held).mul_add(L::splat(kappa), L::load(field)).store(held);
+        }
+    }
+}
