@@ -3,7 +3,8 @@ import { expandRule, type Gradients, gradients, Model, network, type Rule, rules
 import { invalidAt } from './helpers/expect.js'
 import { smallBatch, smallNetwork } from './helpers/small.js'
 
-const loss = { kind: 'cross-entropy' } as const
+/** Of the last steps: an error at the last one alone has no time to spread. */
+const loss = { kind: 'cross-entropy', window: 20 } as const
 /** Values that come from JavaScript, where the compiler is not looking. */
 const loose = (value: unknown) => value as never
 const diffusing: Rule = { ...rules.mdgl, channels: { gain: 'mean-weight', reach: 'diffusive', kernel: 'none' } }
@@ -32,7 +33,7 @@ test('a sheet is part of the description', t => {
 test('diffusing errors are e-prop where nothing spreads, and not where it does', async t => {
   const eprop = await recurrent(modelWith(), rules.eprop)
   t.true(distance(await recurrent(modelWith({ spread: 0 }), rules.epropDiffusive), eprop) < 1e-11)
-  t.true(distance(await recurrent(modelWith(), rules.epropDiffusive), eprop) > 1e-4)
+  t.true(distance(await recurrent(modelWith(), rules.epropDiffusive), eprop) > 1e-3)
 })
 
 test('diffusing errors run backwards and forwards', async t => {

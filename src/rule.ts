@@ -60,7 +60,8 @@ export interface Rule {
    * Whether a cell learns by its own learning signal (default, not written out), or by what has spread to its site on the network's
    * {@link Sheet}, with hops 0: G_t = K ∗ G_t−1 + Σ_{p at the site} Σ_k B[p→k] δ_k,t, forwards in time, and the gradient is
    * Σ_t G_t[site of p] ē_qp,t, ē the readout's filter of e. Source: Barretto-Bittar et al., arXiv 2603.08949 (2026). The
-   * readouts must share their time constant.
+   * readouts must share their time constant. An error at a trial's last step alone has no time to spread: there it is e-prop, where no
+   * two cells share a site.
    */
   readonly learningSignal?: 'own' | 'diffusive'
   /** The network's own channels, one kind of channel between all types, or a list. */
