@@ -188,7 +188,9 @@ impl<F: Real> Kernel<F> for Backward<'_, F> {
             clear_tiny::<L>(t, &mut self.work.filtered);
             clear_tiny::<L>(t, &mut self.work.memory_s);
             clear_tiny::<L>(t, &mut self.work.memory_r);
-            self.work.fields.iter_mut().for_each(|fields| clear_tiny::<L>(t, fields));
+            for fields in &mut self.work.fields {
+                clear_tiny::<L>(t, fields);
+            }
             clear_tiny::<L>(t, &mut self.work.level_v);
             clear_tiny::<L>(t, &mut self.work.level_a);
             clear_tiny::<L>(t, &mut self.work.error[before * outputs..][..outputs]);
