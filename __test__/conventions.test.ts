@@ -202,7 +202,11 @@ test('rules without an equation are refused by name, at once and with what is al
   for (const name of ruleNames) {
     const ask = () => gradients(model, batch, name, { loss, regulariser })
     if (name === 'eprop' || name === 'eprop-random') t.true((await ask()).norm > 0)
-    else t.regex((await rejectsInvalidAt(t, /^rule\.(hops|estimator|readoutFilter)$/, ask)).message, /'bellec2020': /)
+    else
+      t.regex(
+        (await rejectsInvalidAt(t, /^rule\.(hops|estimator|readoutFilter|learningSignal)$/, ask)).message,
+        /'bellec2020': /
+      )
   }
   const task = { name: 'none', loss, batch: () => batch }
   invalidAt(t, 'rule.hops', () => train(model, task, { rule: 'mdgl' }))

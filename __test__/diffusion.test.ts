@@ -1,5 +1,5 @@
 import test from 'ava'
-import { expandRule, type Gradients, gradients, Model, network, type Rule, rules, type Sheet } from '../src/index.js'
+import { expandRule, gradients, Model, network, type Rule, rules, type Sheet } from '../src/index.js'
 import { invalidAt } from './helpers/expect.js'
 import { smallBatch, smallNetwork } from './helpers/small.js'
 
@@ -12,7 +12,7 @@ const diffusing: Rule = { ...rules.mdgl, channels: { gain: 'mean-weight', reach:
 const modelWith = (sheet?: Sheet) => Model.create({ ...smallNetwork(), ...(sheet && { sheet }) }, { precision: 'f64' })
 
 async function recurrent(model: Model, rule: Rule): Promise<number[]> {
-  const { projections }: Gradients = await gradients(model, smallBatch(), rule, { loss })
+  const { projections } = await gradients(model, smallBatch(), rule, { loss })
   return Object.values(projections).flatMap(({ values }) => [...values])
 }
 

@@ -12,6 +12,7 @@ export function expandRuleFor(description: NetworkDescription, given: RuleName |
   if (description.conventions === 'bellec2020') {
     if (rule.estimator !== 'backward') throw only('rule.estimator', rule.estimator, "'backward'")
     if (rule.readoutFilter !== 'exact') throw only('rule.readoutFilter', rule.readoutFilter, "'exact'")
+    if (rule.learningSignal === 'diffusive') throw only('rule.learningSignal', rule.learningSignal, "'own'")
     if (rule.hops !== 0) throw only('rule.hops', rule.hops, '0 (e-prop)')
   }
   if (typeof rule.feedback === 'object' && 'weights' in rule.feedback) checkSizes(description, rule.feedback.weights)

@@ -264,7 +264,7 @@ export interface Channel<TypeName extends string = string> {
  *
  * B is the number of trials, T a trial's steps, f a rate a step, w the window of a cross-entropy in steps and otherwise 1 (the
  * published classification divides its whole gradient by it). With `'bellec2020'` a rule must have the estimator `'backward'`, no
- * hops and the readout filter `'exact'`; the loss is `'squared-error'` or `'cross-entropy'`, with a regulariser a single one. The
+ * hops, learning signals of the cells' own and the readout filter `'exact'`; the loss is `'squared-error'` or `'cross-entropy'`, with a regulariser a single one. The
  * published feedback is a fixed random matrix: {@link FeedbackWeights} or {@link RandomFeedback}.
  */
 export type Conventions = 'mdgl2021' | 'bellec2020'

@@ -43,7 +43,8 @@ export interface Training extends AsyncIterableIterator<Metrics, undefined, unde
  * iteration just reported. The next batch is made while the engine works on this one (not with a custom loss).
  *
  * Batches depend on seed, split and iteration only: a second run with the same seed draws the same batches again. A model
- * keeps its optimiser's moments from one run to the next and in a clone; a saved and loaded one has its weights alone.
+ * keeps its optimiser's moments from one run to the next and in a clone; a saved and loaded one has its weights, and what kernel `'membrane'`
+ * knows of ψ, alone.
  *
  * @example
  * ```ts

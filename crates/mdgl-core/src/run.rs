@@ -158,7 +158,7 @@ impl<F: Real> Workers<F> {
     }
 
     /// Puts trials or neurons into the lanes, whatever the batch. By default the faster of both for a network and a
-    /// block's number of trials; it never changes a result.
+    /// block's number of trials; it never changes a result. Where anything diffuses trials stand in the lanes always.
     #[must_use]
     pub fn with_layout(mut self, layout: Layout) -> Self {
         self.layout = Some(layout);

@@ -428,7 +428,8 @@ impl Rule {
     /// Refuses what has no equation in a network's conventions.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] for another estimator than backward, or hops, with [`Conventions::Bellec2020`].
+    /// [`crate::Error::Invalid`] for another estimator than backward, hops, or learning signals that diffuse, with
+    /// [`Conventions::Bellec2020`].
     pub(crate) fn validate_in(&self, conventions: Conventions) -> Result<()> {
         let only = |path: &str, value: String, allowed: &str| {
             Err(invalid(path, value, format!("with conventions 'bellec2020': {allowed}")))
@@ -440,6 +441,9 @@ impl Rule {
             }
             Conventions::Bellec2020 if self.readout_filter == ReadoutFilter::Separate => {
                 only("rule.readoutFilter", "'separate'".into(), "'exact'")
+            }
+            Conventions::Bellec2020 if self.learning_signal == LearningSignal::Diffusive => {
+                only("rule.learningSignal", "'diffusive'".into(), "'own'")
             }
             Conventions::Bellec2020 => match self.hops {
                 Hops::Count(0) => Ok(()),
