@@ -10,4 +10,5 @@ mod laws;
 mod pseudo_derivatives;
 mod single;
 mod stream;
+mod third_factor;
 mod training;
