@@ -1,3 +1,4 @@
+import { type CustomRule, defineRule, isCustomRule } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
 import { invalid } from './error.js'
 import type { Loss } from './loss.js'
@@ -16,6 +17,20 @@ export function expandRuleFor(description: NetworkDescription, given: RuleName |
   }
   if (typeof rule.feedback === 'object' && 'weights' in rule.feedback) checkSizes(description, rule.feedback.weights)
   return rule
+}
+
+/** A rule that takes a gradient. */
+export interface PlannedRule {
+  /** The engine's part of the plan: the rule as JSON, unless it is a custom one. */
+  readonly plan: { readonly rule?: string }
+  /** The rule that JavaScript is to be asked. */
+  readonly custom: CustomRule | undefined
+}
+
+/** Checks a rule for a network, a custom one too. */
+export function planRule(description: NetworkDescription, given: RuleName | Rule | CustomRule): PlannedRule {
+  if (isCustomRule(given)) return { plan: {}, custom: defineRule(given) }
+  return { plan: { rule: JSON.stringify(expandRuleFor(description, given)) }, custom: undefined }
 }
 
 /** Refuses losses that have no equation in the network's conventions. */

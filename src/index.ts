@@ -17,6 +17,7 @@ export {
 } from './analysis/statistics.js'
 export type { Batch, InputValues, RateSegment, Targets } from './batch.js'
 export { expandModulation, type Modulation, type Receptor } from './channels.js'
+export { type CellConstants, type CustomRule, defineRule, type RuleContext, type Synapses } from './custom-rule.js'
 export type {
   CellType,
   Channel,
@@ -119,6 +120,7 @@ export {
 } from './profile.js'
 export { type ProfileTrace, type TraceEvent, traceProfile } from './profile-trace.js'
 export type { ProjectionValues } from './projection.js'
+export type { Range, RecordingShape } from './recording-shape.js'
 export {
   expandRule,
   type FeedbackWeights,
@@ -130,7 +132,7 @@ export {
   rules,
   type UniformChannel
 } from './rule.js'
-export { type Range, type Recording, type RecordingShape, type SimulateOptions, simulate } from './simulate.js'
+export { type Recording, type SimulateOptions, simulate } from './simulate.js'
 export {
   type BatchOptions,
   type BatchRandom,

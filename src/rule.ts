@@ -1,4 +1,5 @@
 import { array, finite, list, numbers, object, oneOf, positive, record, wholeNumber } from './check.js'
+import { isCustomRule } from './custom-rule.js'
 import type { Channel, Gain, Kernel, Reach } from './description.js'
 import { invalid } from './error.js'
 import { deepFreeze } from './freeze.js'
@@ -227,6 +228,10 @@ export function expandRule(rule: RuleName | Rule): Rule {
     const named = Object.hasOwn(byName, rule) ? byName[rule] : undefined
     if (named === undefined) throw invalid('rule', rule, list(ruleNames))
     return named
+  }
+  if (isCustomRule(rule)) {
+    const allowed = "a published rule's name or a Rule; one of defineRule works in train, gradients and alignment"
+    throw invalid('rule', rule, allowed)
   }
   const checked = check(rule)
   guard(() => native.checkRule(JSON.stringify(checked)))
