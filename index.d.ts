@@ -341,4 +341,6 @@ export interface Targets {
   classes?: Uint32Array
   /** Values `[trial][step][unit]`. */
   values?: Float64Array | Float32Array
+  /** Four numbers a window: trial, first step, end step, class. */
+  windows?: Uint32Array
 }

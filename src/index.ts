@@ -15,7 +15,7 @@ export {
   spikeCounts,
   synchrony
 } from './analysis/statistics.js'
-export type { Batch, InputValues, RateSegment, Targets } from './batch.js'
+export type { Batch, ClassWindow, InputValues, RateSegment, Targets } from './batch.js'
 export { expandModulation, type Modulation, type Receptor } from './channels.js'
 export { type CellConstants, type CustomRule, defineRule, type RuleContext, type Synapses } from './custom-rule.js'
 export type {

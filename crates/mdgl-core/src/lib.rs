@@ -44,6 +44,7 @@ mod simulate;
 mod single;
 mod stream;
 mod trajectory;
+mod windows;
 
 pub use batch::{Batch, DrawKey, Event, Input, RateSegment, Targets};
 pub use description::NetworkDescription;
@@ -67,3 +68,4 @@ pub use run::{
 };
 pub use single::Layout;
 pub use stream::{Applied, Lesson, Stream, StreamState, Wanted};
+pub use windows::ClassWindow;

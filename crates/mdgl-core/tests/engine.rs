@@ -12,3 +12,4 @@ mod single;
 mod stream;
 mod third_factor;
 mod training;
+mod windows;
