@@ -107,6 +107,7 @@ export {
   type Optimiser,
   type OptimiserBase
 } from './optimiser.js'
+export { networkGraph } from './plots/network-graph.js'
 export type { Precision, Values } from './precision.js'
 export {
   type KernelProfile,
