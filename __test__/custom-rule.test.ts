@@ -396,6 +396,19 @@ test('a rule that is none is refused by name', t => {
   t.true(Object.isFrozen(defineRule({ name: 'x', signal })))
 })
 
+test('what looks like a rule of your own is told how to become one, and a missing rule what it may be', t => {
+  const model = Model.create(smallNetwork())
+  const signal = () => new Float64Array()
+  for (const rule of [signal, { name: 'x', signal }]) {
+    const error = invalidAt(t, 'rule', () => train(model, sides, { rule: rule as never }))
+    t.regex(error.message, /defineRule\(\{ name, signal \}\)/)
+  }
+  t.regex(
+    invalidAt(t, 'rule', () => train(model, sides, {} as never)).message,
+    /is undefined; allowed: a published rule's name/
+  )
+})
+
 test('where a rule of your own has no place it is refused', async t => {
   const model = Model.create(smallNetwork())
   const given = eprop as never

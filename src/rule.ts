@@ -229,13 +229,21 @@ export function expandRule(rule: RuleName | Rule): Rule {
     if (named === undefined) throw invalid('rule', rule, list(ruleNames))
     return named
   }
-  if (isCustomRule(rule)) {
-    const allowed = "a published rule's name or a Rule; one of defineRule works in train, gradients and alignment"
-    throw invalid('rule', rule, allowed)
-  }
+  refuseOthers(rule)
   const checked = check(rule)
   guard(() => native.checkRule(JSON.stringify(checked)))
   return deepFreeze(checked)
+}
+
+/** What is neither a name nor a rule of the engine's, in words that say what to do about it. */
+function refuseOthers(rule: unknown): void {
+  const kinds = "a published rule's name or a Rule"
+  if (isCustomRule(rule))
+    throw invalid('rule', rule, `${kinds}; one of defineRule works in train, gradients and alignment`)
+  if (typeof rule === 'function' || (typeof rule === 'object' && rule !== null && 'signal' in rule)) {
+    throw invalid('rule', rule, `${kinds}; a rule of your own is defineRule({ name, signal })`)
+  }
+  if (typeof rule !== 'object' || rule === null) throw invalid('rule', rule, kinds)
 }
 
 const estimators = ['backward', 'online', 'rtrl', 'snap1', 'uoro', 'kf-rtrl'] as const
