@@ -93,6 +93,14 @@ export declare class Session {
   gradientsFrom(delta: Float64Array, loss: number): Promise<Gradients>
   /** A training step on the batch kept, for δ at the readouts `[trial][step][unit]`. */
   stepFrom(delta: Float64Array, loss: number): Promise<StepReport>
+  /** Runs a batch and shows it to a rule of JavaScript's; it is kept for `gradientsFromSignal` or `stepFromSignal`. */
+  observe(batch: PackedBatch): Promise<Observation>
+  /** The same for the batch that `forward` kept, with δ at the readouts `[trial][step][unit]`. */
+  observeFrom(delta: Float64Array, loss: number): Promise<Observation>
+  /** Gradients of the batch shown, for a signal `[trial][step][neuron]`. */
+  gradientsFromSignal(signal: Float64Array): Promise<Gradients>
+  /** A training step on the batch shown, for a signal `[trial][step][neuron]`. */
+  stepFromSignal(signal: Float64Array): Promise<StepReport>
   /** Profiles training iterations on a batch; the model is left as it is. Gives JSON. */
   profile(batch: PackedBatch, plan: ProfilePlan): Promise<string>
   /** Stops the running job and all later ones. */
@@ -117,6 +125,30 @@ export interface Batch {
   stream: number
   /** Iteration, the third part of the generator's key. */
   iteration: number
+}
+
+/** Constants of a network's equations: one value a neuron, `kappa` one a readout unit. */
+export interface CellConstants {
+  /** exp(−dt/τ_m). */
+  alpha: Float64Array
+  /** exp(−dt/τ_a). */
+  rho: Float64Array
+  /** thr. */
+  threshold: Float64Array
+  /** β. */
+  beta: Float64Array
+  /** γ. */
+  dampening: Float64Array
+  /** Steps without a spike after one. */
+  refractory: Uint32Array
+  /** What scales the input. */
+  inputGain: Float64Array
+  /** What a spike adds to the adaptation. */
+  jump: Float64Array
+  /** What the reset weighs in the eligibility trace. */
+  reset: Float64Array
+  /** exp(−dt/τ_out). */
+  kappa: Float64Array
 }
 
 /** Checks a network description (JSON) as a whole: types, connections, channels. */
@@ -164,6 +196,26 @@ export declare function instructionSet(): string
 
 /** The class of the instruction set in use: results are the same bits within a class. */
 export declare function instructionSetClass(): string
+
+/** What a rule of JavaScript's is shown of a batch. */
+export interface Observation {
+  /** Triples (trial, step, neuron). */
+  spikes: Uint32Array
+  /** Membrane voltages `[trial][step][neuron]`. */
+  voltage: Float32Array | Float64Array
+  /** Pseudo-derivatives `[trial][step][neuron]`. */
+  psi: Float32Array | Float64Array
+  /** Readouts `[trial][step][unit]`. */
+  readout: Float32Array | Float64Array
+  /** ∂E/∂y `[trial][step][unit]`. */
+  error: Float32Array | Float64Array
+  /** Learning signal `[trial][step][neuron]`. */
+  learningSignal: Float32Array | Float64Array
+  /** The weights of each projection that the batch was run with. */
+  projections: Array<ProjectionValues>
+  /** The constants of the equations. */
+  constants: CellConstants
+}
 
 /** What a session is to do; JSON. */
 export interface Plan {
@@ -289,4 +341,6 @@ export interface Targets {
   classes?: Uint32Array
   /** Values `[trial][step][unit]`. */
   values?: Float64Array | Float32Array
+  /** Four numbers a window: trial, first step, end step, class. */
+  windows?: Uint32Array
 }

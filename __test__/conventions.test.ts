@@ -217,6 +217,8 @@ test('losses without an equation are refused', async t => {
   const model = Model.create(build())
   const evaluate = () => ({ loss: 0, delta: new Float64Array(240) })
   await rejectsInvalidAt(t, 'loss.kind', () => gradients(model, batch, 'eprop', { loss: { kind: 'custom', evaluate } }))
+  const windowed = { kind: 'cross-entropy', window: 'targets' } as const
+  await rejectsInvalidAt(t, 'loss.window', () => gradients(model, batch, 'eprop', { loss: windowed }))
   const two = Model.create(network({ conventions: 'bellec2020' }).lif('a', 2).readout('b', 1).readout('c', 1).build())
   const losses = { b: { kind: 'squared-error' }, c: { kind: 'squared-error' } } as const
   const silent = { length: 2, trials: 1, inputs: {}, targets: { b: [0, 0], c: [0, 0] } }

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import test from 'ava'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -12,7 +14,14 @@ function examples(document: string): string[] {
   return [...blocks].map(([, code]) => code ?? '')
 }
 
-const documents = { 'README.md': 3, 'docs/guide/online-sessions.md': 1 }
+const documents = {
+  'README.md': 3,
+  'docs/guide/online-sessions.md': 1,
+  'docs/guide/choose-a-rule.md': 1,
+  'docs/guide/write-a-task.md': 3,
+  'docs/guide/write-a-rule.md': 3,
+  'docs/guide/build-a-network.md': 4
+}
 
 for (const [document, count] of Object.entries(documents)) {
   test(`${document} has its TypeScript examples`, t => {
@@ -24,10 +33,32 @@ const all = Object.keys(documents).flatMap(document =>
   examples(document).map((code, i) => ({ code, title: `TypeScript example ${i + 1} of ${document} runs` }))
 )
 
+function temporary(): string {
+  mkdirSync(join(root, 'target'), { recursive: true })
+  return mkdtempSync(join(root, 'target', 'readme-'))
+}
+
+test('the TypeScript examples compile under strict, against the declarations that the package ships', async t => {
+  const folder = temporary()
+  for (const [i, { code }] of all.entries()) writeFileSync(join(folder, `example-${i + 1}.mts`), code)
+  const compilerOptions = {
+    target: 'es2022',
+    lib: ['es2023', 'esnext.disposable'],
+    module: 'nodenext',
+    types: ['node'],
+    paths: { mdgl: [join(root, 'dist/index.d.ts')] },
+    strict: true,
+    noEmit: true
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.mts'] }))
+  const compiler = join(root, 'node_modules/typescript/bin/tsc')
+  const compiled = promisify(execFile)(process.execPath, [compiler, '--project', folder])
+  await t.notThrowsAsync(compiled.catch(({ stdout }) => Promise.reject(new Error(stdout))))
+})
+
 for (const { code, title } of all) {
   test(title, async t => {
-    mkdirSync(join(root, 'target'), { recursive: true })
-    const folder = mkdtempSync(join(root, 'target', 'readme-'))
+    const folder = temporary()
     const shortened = code
       .replaceAll("from 'mdgl'", `from ${JSON.stringify(library)}`)
       .replaceAll('iterations: 200', 'iterations: 10')

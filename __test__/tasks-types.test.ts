@@ -1,7 +1,8 @@
-import { readFile, stat } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import {
+  delayedMatch,
   evidenceAccumulation,
   expandModulation,
   functionalTypes,
@@ -9,9 +10,9 @@ import {
   Model,
   makeBatch,
   type NetworkDescription,
-  network
+  network,
+  networkGraph
 } from '../src/index.js'
-import { networkGraph } from '../src/plots/network-graph.js'
 import { TASK_NAMES } from '../src/runs/tasks.js'
 import { mdgl, temporaryFolder } from './helpers/cli.js'
 import { invalidAt } from './helpers/expect.js'
@@ -219,6 +220,22 @@ test('mdgl plot network draws SVG and PNG, and says what it can draw', async t =
     t.is(refused.code, 2)
     t.regex(refused.stderr, says)
   }
+})
+
+test('mdgl plot network draws a description from a file', async t => {
+  const folder = await temporaryFolder(t)
+  const description = delayedMatch().network({ seed: 3 })
+  const [file, out] = [join(folder, 'mine.json'), join(folder, 'mine.svg')]
+  await writeFile(file, JSON.stringify(description))
+  t.is((await mdgl('plot', 'network', file, '--out', out)).code, 0)
+  t.is(await readFile(out, 'utf8'), networkGraph(description))
+  t.is((await mdgl('plot', 'network', file, '--seed', '4', '--out', out)).code, 0)
+  t.is(await readFile(out, 'utf8'), networkGraph({ ...description, seed: 4 }))
+  await writeFile(file, '{"schema": ')
+  t.regex((await mdgl('plot', 'network', file)).stderr, /mine\.json is no JSON/)
+  await writeFile(file, '{"schema": "mdgl-network/1", "populations": [{"name": "a", "size": 0}]}')
+  t.regex((await mdgl('plot', 'network', file)).stderr, /populations.*allowed/)
+  t.regex((await mdgl('plot', 'network', join(folder, 'none.json'))).stderr, /no such file/)
 })
 
 test('train and compare take every task by name, and name them all when asked for another', async t => {

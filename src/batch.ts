@@ -34,8 +34,23 @@ export type InputValues =
       readonly analogue: Float32Array | Float64Array
     }
 
-/** Targets of one readout: a class a trial, or values `[trial][step][unit]`. */
-export type Targets = Uint32Array | readonly number[] | Float64Array | Float32Array
+/** A class that is right for some time of one trial: one of several answers that a trial may ask for. */
+export interface ClassWindow {
+  /** The trial. */
+  readonly trial: number
+  /** Start in ms. */
+  readonly from: number
+  /** End in ms. */
+  readonly to: number
+  /** The right class, a unit of the readout. */
+  readonly class: number
+}
+
+/**
+ * Targets of one readout: a class a trial; values `[trial][step][unit]`; or, for a {@link CrossEntropy} with the window `'targets'`,
+ * classes that count for some time each.
+ */
+export type Targets = Uint32Array | readonly number[] | Float64Array | Float32Array | readonly ClassWindow[]
 
 /** Trials that are run together: their inputs and what the readouts should have done. */
 export interface Batch<InputName extends string = string> {
@@ -104,13 +119,14 @@ function countTrials(batch: Batch, objective: Objective | undefined): number {
   throw invalid('batch.trials', trials, 'a number of trials, unless length or class targets give one a trial')
 }
 
-/** Only a squared error takes values from a plain array; a custom loss gets what the task gives. */
+/** Only a squared error takes values from a plain array; a custom loss gets what the task gives. Windows are no list of trials. */
 function isClasses(
   targets: Batch['targets'],
   objective: Objective | undefined
 ): targets is Uint32Array | readonly number[] {
   if (objective?.terms.some(({ loss }) => loss.kind === 'squared-error')) return false
-  return Array.isArray(targets) || targets instanceof Uint32Array
+  const listed = Array.isArray(targets) && !targets.some(target => typeof target === 'object')
+  return listed || targets instanceof Uint32Array
 }
 
 function trialLengths(length: Batch['length'], trials: number, dt: number): number[] {

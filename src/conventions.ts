@@ -1,3 +1,4 @@
+import { type CustomRule, defineRule, isCustomRule } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
 import { invalid } from './error.js'
 import type { Loss } from './loss.js'
@@ -19,6 +20,20 @@ export function expandRuleFor(description: NetworkDescription, given: RuleName |
   return rule
 }
 
+/** A rule that takes a gradient. */
+export interface PlannedRule {
+  /** The engine's part of the plan: the rule as JSON, unless it is a custom one. */
+  readonly plan: { readonly rule?: string }
+  /** The rule that JavaScript is to be asked. */
+  readonly custom: CustomRule | undefined
+}
+
+/** Checks a rule for a network, a custom one too. */
+export function planRule(description: NetworkDescription, given: RuleName | Rule | CustomRule): PlannedRule {
+  if (isCustomRule(given)) return { plan: {}, custom: defineRule(given) }
+  return { plan: { rule: JSON.stringify(expandRuleFor(description, given)) }, custom: undefined }
+}
+
 /** Refuses losses that have no equation in the network's conventions. */
 export function checkObjective(
   description: NetworkDescription,
@@ -28,6 +43,8 @@ export function checkObjective(
   if (description.conventions !== 'bellec2020') return
   const custom = terms.find(({ loss }) => loss.kind === 'custom')
   if (custom) throw only('loss.kind', custom.loss.kind, "'squared-error' or 'cross-entropy'")
+  const windowed = terms.some(({ loss }) => loss.kind === 'cross-entropy' && loss.window === 'targets')
+  if (windowed) throw only('loss.window', 'targets', 'a duration in ms')
   if (regularised && terms.length > 1) throw only('loss', terms, 'one loss, with a regulariser')
 }
 

@@ -66,9 +66,12 @@ function show(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (ArrayBuffer.isView(value)) return `a ${value.constructor.name} of ${value.byteLength} bytes`
   if (Array.isArray(value)) return `an array of ${value.length}`
-  if (typeof value === 'object' && value !== null) return `an object {${clip(Object.keys(value).join(', '))}}`
+  if (typeof value === 'object' && value !== null) return `an object {${clip(givenKeys(value).join(', '))}}`
   return String(value)
 }
+
+/** Keys without those that are undefined: checked values may carry options that nobody gave. */
+const givenKeys = (value: object) => Object.entries(value).flatMap(([key, given]) => (given === undefined ? [] : [key]))
 
 function clip(text: string): string {
   return text.length <= LONGEST_VALUE ? text : `${text.slice(0, LONGEST_VALUE)}…`

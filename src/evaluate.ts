@@ -81,7 +81,7 @@ export function packBatch(
   const encoded = encodeBatch(batch, description, key, objective)
   const { trials, steps } = encoded
   const lengths = Array.from(encoded.lengths ?? new Uint32Array(trials).fill(steps))
-  const targets = objective && encodeTargets(objective, batch, trials, steps)
+  const targets = objective && encodeTargets(objective, batch, { lengths, steps, dt: description.dt ?? 1 })
   return { batch, trials, steps, lengths, packed: guard(() => new native.PackedBatch(encoded, targets)) }
 }
 

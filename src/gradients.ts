@@ -1,5 +1,7 @@
+import { askRule, type RuleQuestion } from './ask-rule.js'
 import type { Batch, DrawKey } from './batch.js'
-import { expandRuleFor } from './conventions.js'
+import { planRule } from './conventions.js'
+import type { CustomRule } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions, type Session, withSession } from './engine-session.js'
 import {
@@ -39,15 +41,15 @@ export interface Gradients<D extends NetworkDescription, P extends Precision> {
  *
  * @param model - The model; it is not changed.
  * @param batch - The batch; it must have the targets that the loss needs.
- * @param rule - A published rule's name or a rule.
+ * @param rule - A published rule's name, a rule, or one of {@link defineRule}.
  * @param options - The loss and more.
  * @throws {@link MdglError} as a rejection: `'invalid'` for bad rules, options, batches and targets, `'not-finite'`,
- * `'memory'`, `'disposed'`; the signal's reason when aborted; the error of a custom loss as it is.
+ * `'memory'`, `'disposed'`; the signal's reason when aborted; the error of a custom loss or rule as it is.
  */
 export async function gradients<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
   batch: Batch<InputNames<D>>,
-  rule: RuleName | Rule,
+  rule: RuleName | Rule | CustomRule,
   options: GradientOptions
 ): Promise<Gradients<D, P>> {
   nativeModel(model)
@@ -59,19 +61,19 @@ export async function gradients<D extends NetworkDescription, P extends Precisio
 export async function keyedGradients<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
   batch: Batch<InputNames<D>>,
-  rule: RuleName | Rule,
+  rule: RuleName | Rule | CustomRule,
   options: GradientOptions,
   key: DrawKey
 ): Promise<Gradients<D, P>> {
   const objective = makeObjective(options.loss, options.regulariser, model.description)
   const packed = packBatch(batch, model.description, objective, key)
-  const plan = {
-    objective: objective.json,
-    rule: JSON.stringify(expandRuleFor(model.description, rule)),
-    training: false
-  }
+  const { plan: rulePlan, custom } = planRule(model.description, rule)
+  const plan = { objective: objective.json, ...rulePlan, training: false }
   return await withSession(model, plan, options, async session => {
-    const result = await compute(session, objective, packed)
+    const asked = { objective, description: model.description, prepared: packed, signal: options.signal }
+    const result = await (custom === undefined
+      ? compute(session, objective, packed)
+      : computeByRule(session, { ...asked, rule: custom }))
     const bias = Object.fromEntries(result.bias.map(({ name, values }) => [name, values]))
     const projections = Object.fromEntries(
       result.projections.map(({ name, pre, post, rows, columns, values }) => [
@@ -92,4 +94,10 @@ async function compute(session: Session, objective: Objective, { batch, trials, 
   const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
   const result = await session.run(engine => engine.gradientsFrom(delta, loss))
   return { ...result, evaluation: { ...result.evaluation, accuracy: accuracy ?? null } }
+}
+
+async function computeByRule(session: Session, question: RuleQuestion) {
+  const { signal, score } = await askRule(session, question)
+  const result = await session.run(engine => engine.gradientsFromSignal(signal))
+  return { ...result, evaluation: { ...withAccuracy(result.evaluation), ...score } }
 }

@@ -15,8 +15,9 @@ export {
   spikeCounts,
   synchrony
 } from './analysis/statistics.js'
-export type { Batch, InputValues, RateSegment, Targets } from './batch.js'
+export type { Batch, ClassWindow, InputValues, RateSegment, Targets } from './batch.js'
 export { expandModulation, type Modulation, type Receptor } from './channels.js'
+export { type CellConstants, type CustomRule, defineRule, type RuleContext, type Synapses } from './custom-rule.js'
 export type {
   CellType,
   Channel,
@@ -109,6 +110,7 @@ export {
   type Optimiser,
   type OptimiserBase
 } from './optimiser.js'
+export { networkGraph } from './plots/network-graph.js'
 export type { Precision, Values } from './precision.js'
 export {
   type KernelProfile,
@@ -122,6 +124,7 @@ export {
 } from './profile.js'
 export { type ProfileTrace, type TraceEvent, traceProfile } from './profile-trace.js'
 export type { ProjectionValues } from './projection.js'
+export type { Range, RecordingShape } from './recording-shape.js'
 export {
   expandRule,
   type FeedbackWeights,
@@ -133,7 +136,7 @@ export {
   rules,
   type UniformChannel
 } from './rule.js'
-export { type Range, type Recording, type RecordingShape, type SimulateOptions, simulate } from './simulate.js'
+export { type Recording, type SimulateOptions, simulate } from './simulate.js'
 export {
   type BatchOptions,
   type BatchRandom,

@@ -23,12 +23,16 @@ export interface CustomLossResult {
   readonly accuracy?: number
 }
 
-/** Softmax cross-entropy of a class a trial: −log softmax(y)[target], the mean over trials and the last `window` ms. */
+/**
+ * Softmax cross-entropy, −log softmax(y)[target]: of a class a trial, the mean over trials and the last `window` ms; or, with the
+ * window `'targets'`, of classes that each count for a time of their own ({@link ClassWindow}), the mean over those and over the
+ * steps of each. An answer is right where the readout summed over its steps is highest for its class.
+ */
 export interface CrossEntropy {
   /** Softmax cross-entropy. */
   readonly kind: 'cross-entropy'
-  /** How much of a trial's end counts, in ms. Default: the last step. */
-  readonly window?: number
+  /** How much of a trial's end counts, in ms; or `'targets'`, which say it themselves. Default: the last step. */
+  readonly window?: number | 'targets'
 }
 
 /** ½ Σ (y − y*)² over steps and units, the mean over trials. */

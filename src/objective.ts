@@ -13,6 +13,7 @@ import {
   record,
   wholeNumber
 } from './check.js'
+import { encodeWindows } from './class-windows.js'
 import { checkObjective } from './conventions.js'
 import type { NetworkDescription, Readout } from './description.js'
 import { toPositiveSteps } from './duration.js'
@@ -59,14 +60,30 @@ export function makeObjective(
 }
 
 /** Checks a batch's targets and lays them out for the engine, one entry a loss. */
-export function encodeTargets(objective: Objective, batch: Batch, trials: number, steps: number): NativeTargets[] {
+export function encodeTargets(objective: Objective, batch: Batch, shape: BatchShape): NativeTargets[] {
   if (objective.custom) return objective.terms.map(() => ({}))
   return objective.terms.map(({ readout, loss }) => {
     const path = `batch.targets.${readout.name}`
     const targets = targetsOf(batch.targets, readout.name, objective.terms.length, path)
-    if (loss.kind === 'cross-entropy') return { classes: encodeClasses(targets, readout.size, trials, path) }
-    return { values: encodeValues(targets, trials * steps * readout.size, path) }
+    return encodeTerms(targets, loss, { ...shape, units: readout.size }, path)
   })
+}
+
+/** The steps of a batch's trials. */
+export interface BatchShape {
+  /** Of each trial. */
+  readonly lengths: readonly number[]
+  /** Of the longest. */
+  readonly steps: number
+  /** Their duration in ms. */
+  readonly dt: number
+}
+
+function encodeTerms(targets: unknown, loss: Loss, shape: BatchShape & { readonly units: number }, path: string) {
+  const { lengths, steps, dt, units } = shape
+  if (loss.kind !== 'cross-entropy') return { values: encodeValues(targets, lengths.length * steps * units, path) }
+  if (loss.window !== 'targets') return { classes: encodeClasses(targets, units, lengths.length, path) }
+  return { windows: encodeWindows(targets, { lengths, dt, classes: units }, path) }
 }
 
 /** A custom loss over all readouts: E, δ in the engine's layout, and the accuracy where one is given. */
@@ -132,6 +149,7 @@ function checkLoss(loss: Loss, path: string): Loss {
 
 function encodeTerm({ readout, loss }: Term, dt: number) {
   if (loss.kind !== 'cross-entropy') return { readout: readout.name, kind: loss.kind }
+  if (loss.window === 'targets') return { readout: readout.name, kind: 'windowed-cross-entropy' }
   const window = loss.window === undefined ? 1 : toPositiveSteps(loss.window, dt, 'loss.window')
   return { readout: readout.name, kind: loss.kind, window }
 }

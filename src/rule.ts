@@ -1,4 +1,5 @@
 import { array, finite, list, numbers, object, oneOf, orDefault, positive, record, wholeNumber } from './check.js'
+import { isCustomRule } from './custom-rule.js'
 import type { Channel, Gain, Kernel, Reach } from './description.js'
 import { invalid } from './error.js'
 import { deepFreeze } from './freeze.js'
@@ -257,9 +258,21 @@ export function expandRule(rule: RuleName | Rule): Rule {
     if (named === undefined) throw invalid('rule', rule, list(ruleNames))
     return named
   }
+  refuseOthers(rule)
   const checked = check(rule)
   guard(() => native.checkRule(JSON.stringify(checked)))
   return deepFreeze(checked)
+}
+
+/** What is neither a name nor a rule of the engine's, in words that say what to do about it. */
+function refuseOthers(rule: unknown): void {
+  const kinds = "a published rule's name or a Rule"
+  if (isCustomRule(rule))
+    throw invalid('rule', rule, `${kinds}; one of defineRule works in train, gradients and alignment`)
+  if (typeof rule === 'function' || (typeof rule === 'object' && rule !== null && 'signal' in rule)) {
+    throw invalid('rule', rule, `${kinds}; a rule of your own is defineRule({ name, signal })`)
+  }
+  if (typeof rule !== 'object' || rule === null) throw invalid('rule', rule, kinds)
 }
 
 const estimators = ['backward', 'online', 'rtrl', 'snap1', 'uoro', 'kf-rtrl'] as const

@@ -1,3 +1,6 @@
+import { unlessAborted } from './abort.js'
+import { askRule } from './ask-rule.js'
+import type { CustomRule } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
 import { Session } from './engine-session.js'
 import { type Evaluation, type PackedBatch, packBatch, score, withAccuracy } from './evaluate.js'
@@ -40,7 +43,7 @@ export interface Training extends AsyncIterableIterator<Metrics, undefined, unde
  * `validateEvery` iterations a validation on a fresh batch follows.
  *
  * An iteration runs when its metrics are asked for, so at each turn of the loop the model's weights are those of the
- * iteration just reported. The next batch is made while the engine works on this one (not with a custom loss).
+ * iteration just reported. The next batch is made while the engine works on this one (not with a custom loss or rule).
  *
  * Batches depend on seed, split and iteration only: a second run with the same seed draws the same batches again. A model
  * keeps its optimiser's moments from one run to the next and in a clone; a saved and loaded one has its weights, and what kernel `'membrane'`
@@ -58,7 +61,7 @@ export interface Training extends AsyncIterableIterator<Metrics, undefined, unde
  * @returns An async iterator of metrics.
  * @throws {@link MdglError} `'invalid'` at once for an option that is not allowed. The iterator rejects with `'busy'` when the
  * model is being trained already or a session is open on it, `'invalid'` for bad batches and targets, `'not-finite'`,
- * `'memory'`; with the signal's reason when aborted; with the error of the task or its loss as it is. After any of these the
+ * `'memory'`; with the signal's reason when aborted; with the error of the task, its loss or a custom rule as it is. After any of these the
  * model is as the last completed iteration left it.
  */
 export function train<D extends NetworkDescription, P extends Precision>(
@@ -115,7 +118,7 @@ export class TrainingRun implements Training {
   async *#start(): AsyncGenerator<Metrics, undefined, undefined> {
     const { model, objective, rule, optimiser, run } = this.#plan
     this.#signal.throwIfAborted()
-    const plan = { objective: objective.json, rule, optimiser, training: true }
+    const plan = { objective: objective.json, ...rule.plan, optimiser, training: true }
     const session = new Session(model, plan, { ...run, signal: this.#signal })
     try {
       yield* this.#iterate(session)
@@ -147,11 +150,11 @@ export class TrainingRun implements Training {
 
   /**
    * Starts on a later iteration's batch, if there is one. It may fail before anybody waits for it; the error belongs to
-   * its own iteration. A custom loss reads the batch itself, which a task may overwrite with the next: nothing is ahead.
+   * its own iteration. A custom loss or rule reads the batch itself, which a task may overwrite with the next: nothing is ahead.
    */
   #prepareAhead(iteration: number): Promise<PackedBatch> | undefined {
-    const { iterations, objective, batchSize } = this.#plan
-    if (iteration > iterations || objective.custom) return undefined
+    const { iterations, objective, rule, batchSize } = this.#plan
+    if (iteration > iterations || objective.custom || rule.custom) return undefined
     const prepared = this.#prepare('train', iteration, batchSize)
     prepared.catch(() => undefined)
     return prepared
@@ -163,8 +166,10 @@ export class TrainingRun implements Training {
     return packBatch(batch, model.description, objective, { seed, stream: eventStream(split), iteration })
   }
 
-  async #step(session: Session, { batch, trials, steps, packed }: PackedBatch): Promise<Step> {
-    const { objective } = this.#plan
+  async #step(session: Session, prepared: PackedBatch): Promise<Step> {
+    const { objective, rule } = this.#plan
+    if (rule.custom !== undefined) return await this.#stepByRule(session, prepared, rule.custom)
+    const { batch, trials, steps, packed } = prepared
     if (!objective.custom) {
       const { evaluation, gradientNorm, engineMs } = await session.run(engine => engine.step(packed))
       this.#engineMs = engineMs
@@ -176,6 +181,15 @@ export class TrainingRun implements Training {
     this.#engineMs = engineMs
     return { ...evaluation, accuracy: accuracy ?? null, gradientNorm }
   }
+
+  async #stepByRule(session: Session, prepared: PackedBatch, rule: CustomRule): Promise<Step> {
+    const { objective, model } = this.#plan
+    const question = { rule, objective, description: model.description, prepared, signal: this.#signal }
+    const { signal, score } = await askRule(session, question)
+    const { evaluation, gradientNorm, engineMs } = await session.run(engine => engine.stepFromSignal(signal))
+    this.#engineMs = engineMs
+    return { ...withAccuracy(evaluation), ...score, gradientNorm }
+  }
 }
 
 function reached(stopAt: StopAt | undefined, { loss, accuracy }: Evaluation): boolean {
@@ -183,25 +197,4 @@ function reached(stopAt: StopAt | undefined, { loss, accuracy }: Evaluation): bo
   const lossReached = stopAt.loss === undefined || loss <= stopAt.loss
   const accuracyReached = stopAt.accuracy === undefined || (accuracy !== null && accuracy >= stopAt.accuracy)
   return lossReached && accuracyReached
-}
-
-/** Waits for a promise, but no longer than until the signal aborts. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  const { promise: aborted, stop } = rejectionOf(signal)
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    stop()
-  }
-}
-
-function rejectionOf(signal: AbortSignal): { promise: Promise<never>; stop: () => void } {
-  let stop = () => {}
-  const promise = new Promise<never>((_, reject) => {
-    const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    stop = () => signal.removeEventListener('abort', abort)
-  })
-  return { promise, stop }
 }

@@ -1,5 +1,6 @@
 import { finite, orDefault, record, wholeNumber } from './check.js'
-import { expandRuleFor } from './conventions.js'
+import { type PlannedRule, planRule } from './conventions.js'
+import type { CustomRule } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions } from './engine-session.js'
 import { invalid } from './error.js'
@@ -40,8 +41,8 @@ export interface StopAt {
 
 /** Options of {@link train}. */
 export interface TrainOptions<D extends NetworkDescription = NetworkDescription> extends RunOptions {
-  /** The learning rule: a published rule's name or a rule. */
-  readonly rule: RuleName | Rule
+  /** The learning rule: a published rule's name, a rule, or one of {@link defineRule}. */
+  readonly rule: RuleName | Rule | CustomRule
   /** Number of iterations. Default: the task's, else 1000. */
   readonly iterations?: number | undefined
   /** Trials a batch. Default: the task's, else 64. */
@@ -67,8 +68,8 @@ export interface TrainingPlan {
   readonly model: Model
   readonly task: Task
   readonly objective: Objective
-  /** As the engine reads them: JSON. */
-  readonly rule: string
+  readonly rule: PlannedRule
+  /** As the engine reads it: JSON. */
   readonly optimiser: string
   readonly iterations: number
   readonly batchSize: number
@@ -98,7 +99,7 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
     model,
     task,
     objective: makeObjective(task.loss, regulariser, description),
-    rule: JSON.stringify(expandRuleFor(description, options.rule)),
+    rule: planRule(description, options.rule),
     optimiser: JSON.stringify(planOptimiser(task, options, projectionNames(description))),
     iterations: number('iterations', task.iterations ?? DEFAULT_ITERATIONS, 1, MOST_ITERATIONS),
     batchSize,

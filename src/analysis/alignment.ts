@@ -1,6 +1,7 @@
 import type { Batch, DrawKey } from '../batch.js'
 import { array } from '../check.js'
 import { expandRuleFor } from '../conventions.js'
+import { type CustomRule, defineRule, isCustomRule } from '../custom-rule.js'
 import type { NetworkDescription } from '../description.js'
 import { checkOptions } from '../engine-session.js'
 import { invalid } from '../error.js'
@@ -24,7 +25,7 @@ export interface GradientAlignment {
 /** How a rule's gradient lies to BPTT's. */
 export interface Alignment<D extends NetworkDescription = NetworkDescription> {
   /** The rule, every part written out. */
-  readonly rule: Rule
+  readonly rule: Rule | CustomRule
   /** Over all plastic projections together; biases, whose gradient is every rule's alike, do not count. */
   readonly all: GradientAlignment
   /** Over each plastic projection; one that is not plastic has no entry. */
@@ -45,17 +46,17 @@ export interface Alignment<D extends NetworkDescription = NetworkDescription> {
  * ```
  * @param model - The model; it is not changed.
  * @param batch - The batch; it must have the targets that the loss needs.
- * @param rules - Published rules' names or rules.
+ * @param rules - Published rules' names, rules, or rules of {@link defineRule}.
  * @param options - The loss and more.
  * @returns One alignment a rule, in their order.
  * @throws {@link MdglError} as a rejection: `'invalid'` for bad rules, options, batches and targets and for a network of
  * conventions in which BPTT has no equation, `'not-finite'` where a gradient is (BPTT's may explode), `'memory'`,
- * `'disposed'`; the signal's reason when aborted; the error of a custom loss as it is.
+ * `'disposed'`; the signal's reason when aborted; the error of a custom loss or rule as it is.
  */
 export async function alignment<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
   batch: Batch<InputNames<D>>,
-  rules: readonly (RuleName | Rule)[],
+  rules: readonly (RuleName | Rule | CustomRule)[],
   options: GradientOptions
 ): Promise<Alignment<D>[]> {
   nativeModel(model)
@@ -67,12 +68,14 @@ export async function alignment<D extends NetworkDescription, P extends Precisio
 export async function keyedAlignment<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
   batch: Batch<InputNames<D>>,
-  rules: readonly (RuleName | Rule)[],
+  rules: readonly (RuleName | Rule | CustomRule)[],
   options: GradientOptions,
   key: DrawKey
 ): Promise<Alignment<D>[]> {
   refuseConventions(model.description)
-  const expanded = array(rules, 'rules').map(rule => expandRuleFor(model.description, rule))
+  const expanded = array(rules, 'rules').map(rule =>
+    isCustomRule(rule) ? defineRule(rule) : expandRuleFor(model.description, rule)
+  )
   // All gradients at the same weights, whoever trains the model meanwhile.
   using still = model.clone()
   const bptt = await keyedGradients(still, batch, published.bptt, options, key)

@@ -1,7 +1,8 @@
 import { record } from '../check.js'
 import { toSteps } from '../duration.js'
 import { invalid } from '../error.js'
-import type { Recording, RecordingShape } from '../simulate.js'
+import type { RecordingShape } from '../recording-shape.js'
+import type { Recording } from '../simulate.js'
 
 /** Which part of every trial counts, in ms from its start, rounded to whole steps. */
 export interface SpikeWindow {

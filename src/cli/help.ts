@@ -33,7 +33,7 @@ Commands:
   compare <task>    train several rules on several seeds; table and learning curves
   bench <workload>  time training iterations
   profile <task>    where the time of a training iteration goes
-  plot <picture>    draw the network of a task
+  plot <picture>    draw a network
 
 Options:
   -h, --help        this help; \`mdgl <command> --help\` for a command's
@@ -163,23 +163,25 @@ Examples:
   mdgl bench W-silent --against W --threads 1
   mdgl bench --export W2 --out w2.json`
 
-export const PLOT_HELP = `mdgl plot: draw the network of a task
+export const PLOT_HELP = `mdgl plot: draw a network
 
 Usage: mdgl plot network <task> [options]
+       mdgl plot network <file>.json [options]
 
 Tasks: ${TASKS}
 
 Dots are cells, gathered by type; thin lines are synapses; dashed arrows are neuromodulatory channels, from the type
-that secretes to the type that receives.
+that secretes to the type that receives. A file holds a network description as \`network(…).build()\` gives it, as JSON.
 
 Options:
-  --seed N      seed of connectivity and initial weights (default 1)
+  --seed N      seed of connectivity and initial weights (default 1; of a file its own)
   --out FILE    an .svg or a .png file (default network-<task>.svg)
   -h, --help    this help
 
 Examples:
   mdgl plot network evidence-accumulation-six --out six-types.png
-  mdgl plot network delayed-match --seed 2`
+  mdgl plot network delayed-match --seed 2
+  mdgl plot network my-network.json --out my-network.svg`
 
 export const PROFILE_HELP = `mdgl profile: where the time of a training iteration goes, kernel by kernel
 

@@ -1,5 +1,5 @@
 import type { Channel, NetworkDescription } from '../description.js'
-import { Model } from '../index.js'
+import { Model } from '../model.js'
 import { FONT_FAMILY } from './font.js'
 import { arc, type Disc, loop, type Point } from './network-geometry.js'
 import { CENTRE, type Layout, layOut, SIZE } from './network-layout.js'
@@ -14,8 +14,17 @@ const GREY = '#777777'
 const DASH = '7 4'
 
 /**
- * A network as a multidigraph, an SVG document: dots are cells, gathered by type; thin lines are synapses, and dashed
- * arrows are neuromodulatory channels, from the type that secretes to the type that receives.
+ * A network as a multidigraph, an SVG document: dots are cells, gathered by type; thin lines are synapses (of many an even
+ * sample), and dashed arrows are neuromodulatory channels, from the type that secretes to the type that receives; their
+ * colours are the ligands. Inputs stand on the left, readouts on the right. `mdgl plot network` writes the same, as PNG too.
+ *
+ * @example
+ * ```ts
+ * await writeFile('network.svg', networkGraph(description));
+ * ```
+ * @param description - A network; its connectivity is drawn from its seed, as {@link Model.create} draws it.
+ * @returns The document's text.
+ * @throws {@link MdglError} `'invalid'` for a description that is not allowed.
  */
 export function networkGraph(description: NetworkDescription): string {
   using model = Model.create(description)

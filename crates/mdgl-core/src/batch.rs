@@ -2,6 +2,7 @@
 
 use crate::error::{Result, invalid};
 use crate::network::Network;
+use crate::windows::ClassWindow;
 
 /// The key of the generator that draws a batch's events; with the trial it fixes every draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,6 +76,8 @@ pub enum Targets {
     None,
     /// A class a trial.
     Classes(Vec<u32>),
+    /// Classes that count for some steps each, in the order of trials and steps and without overlaps.
+    Windows(Vec<ClassWindow>),
     /// Values `[trial][step][unit]`.
     Values(Vec<f64>),
 }

@@ -95,10 +95,9 @@ impl<'a> Judge<'a> {
         let mut verdict = Verdict::default();
         for tally in tallies {
             verdict.loss += tally.loss;
-            if let Some(correct) = tally.correct() {
-                verdict.judged += 1;
-                verdict.correct += u64::from(correct);
-            }
+            let (judged, correct) = tally.answers();
+            verdict.judged += judged;
+            verdict.correct += correct;
         }
         verdict
     }

@@ -8,8 +8,8 @@
 //!
 //! The way through: a [`description::NetworkDescription`] becomes a [`Network`], a [`Model`] adds
 //! weights, a [`Batch`] holds trials; [`evaluate`], [`gradients`] and [`train_step`] carry a batch
-//! through simulation, loss, learning and optimisation; [`simulate`] records. A [`Stream`] runs and learns step by step,
-//! without a batch and without an end.
+//! through simulation, loss, learning and optimisation; [`simulate`] records. [`observe`] and [`gradients_from_signal`] let a
+//! rule be computed outside. A [`Stream`] runs and learns step by step, without a batch and without an end.
 
 pub mod batch;
 #[cfg(feature = "bench")]
@@ -46,6 +46,7 @@ mod simulate;
 mod single;
 mod stream;
 mod trajectory;
+mod windows;
 
 pub use batch::{Batch, DrawKey, Event, Input, RateSegment, Targets};
 pub use description::NetworkDescription;
@@ -57,14 +58,16 @@ pub use learn::partial::Gradients;
 pub use learn::rule::{RULE_NAMES, Rule};
 pub use loss::{Loss, LossTerm, Objective, Regulariser};
 pub use model::Model;
-pub use network::Network;
+pub use network::{CellConstants, Network};
 pub use optimise::{Decay, Method, Optimiser};
 pub use persist::precision;
 pub use random::CounterRng;
 pub use real::Real;
 pub use run::{
-    Assignment, CustomLoss, Evaluation, Forward, Record, Recording, StepReport, Workers, evaluate, gradients,
-    simulate, train_step,
+    Assignment, CustomLoss, Evaluation, Forward, Observation, Observed, Record, Recording, Score, StepReport,
+    Workers, evaluate, gradients, gradients_from_signal, observe, simulate, train_step,
+    train_step_from_signal,
 };
 pub use single::Layout;
 pub use stream::{Applied, Lesson, Stream, StreamState, Wanted};
+pub use windows::ClassWindow;

@@ -6,6 +6,7 @@ use crate::batch::{Batch, Targets};
 use crate::description::Conventions;
 use crate::error::{Result, invalid};
 use crate::network::Network;
+use crate::windows::{check_windows, window_at};
 
 /// What training makes small.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,8 @@ pub enum Loss {
         /// Number of last steps that count; 1: the last step only.
         window: u32,
     },
+    /// Softmax cross-entropy within the targets' windows, the mean over windows and over the steps of each.
+    WindowedCrossEntropy,
     /// ½ Σ (y − y*)² over steps and units, the mean over trials.
     SquaredError,
     /// δ comes from outside.
@@ -94,6 +97,10 @@ impl Objective {
                 let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
                 Err(invalid("loss", "'custom'", allowed))
             }
+            Conventions::Bellec2020 if self.has_windows() => {
+                let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
+                Err(invalid("loss", "'windowed-cross-entropy'", allowed))
+            }
             Conventions::Bellec2020 if several => {
                 let allowed = "with conventions 'bellec2020' and a regulariser: one loss";
                 Err(invalid("loss", format!("{} losses", self.losses.len()), allowed))
@@ -115,11 +122,15 @@ impl Objective {
         self.losses.iter().any(|term| term.loss == Loss::Custom)
     }
 
+    fn has_windows(&self) -> bool {
+        self.losses.iter().any(|term| term.loss == Loss::WindowedCrossEntropy)
+    }
+
     /// First step at which any δ may differ from 0 in a trial of so many steps.
     pub(crate) fn first_step(&self, steps: usize) -> usize {
         let first = |term: &LossTerm| match term.loss {
             Loss::CrossEntropy { window } => steps - (window as usize).min(steps),
-            Loss::SquaredError | Loss::Custom => 0,
+            Loss::WindowedCrossEntropy | Loss::SquaredError | Loss::Custom => 0,
         };
         self.losses.iter().map(first).min().unwrap_or(steps)
     }
@@ -138,6 +149,12 @@ impl LossTerm {
                 check_classes(&path, classes, batch.trials, size)
             }
             (Loss::CrossEntropy { .. }, _) => Err(invalid(path, "of another kind", "a class a trial")),
+            (Loss::WindowedCrossEntropy, Targets::Windows(windows)) => {
+                check_windows(&path, windows, batch, size)
+            }
+            (Loss::WindowedCrossEntropy, _) => {
+                Err(invalid(path, "of another kind", "windows with a class each"))
+            }
             (Loss::SquaredError, Targets::Values(values)) => {
                 check_values(&path, values, batch.trials * batch.steps * size)
             }
@@ -188,14 +205,27 @@ pub(crate) struct Tally {
     pub loss: f64,
     /// Readout summed over the steps that count, by class.
     score: Vec<f64>,
+    /// The target of the answer at hand, if there is one.
     class: Option<usize>,
+    /// Answers that are over, and how many of them were right.
+    judged: u64,
+    correct: u64,
 }
 
 impl Tally {
-    /// Whether the highest summed readout is the target's; `None` without classes.
-    pub fn correct(&self) -> Option<bool> {
+    /// Ends an answer: it is right where the highest summed readout is the target's. Nothing without a class.
+    pub fn close(&mut self) {
         let best = |best: usize, k: usize| if self.score[k] > self.score[best] { k } else { best };
-        self.class.map(|class| (0..self.score.len()).fold(0, best) == class)
+        if let Some(class) = self.class.take() {
+            self.judged += 1;
+            self.correct += u64::from((0..self.score.len()).fold(0, best) == class);
+            self.score.clear();
+        }
+    }
+
+    /// Number of answers that are over, and of right ones.
+    pub fn answers(&self) -> (u64, u64) {
+        (self.judged, self.correct)
     }
 }
 
@@ -222,6 +252,18 @@ impl Loss {
                 }
                 let scale = 1.0 / (shape.trials * window) as f64;
                 cross_entropy(scale, classes[shape.trial] as usize, y, delta, tally);
+                if step + 1 == shape.length {
+                    tally.close();
+                }
+                true
+            }
+            (Self::WindowedCrossEntropy, Targets::Windows(windows)) => {
+                let Some(window) = window_at(windows, shape.trial, step) else { return false };
+                let scale = 1.0 / (windows.len() * window.steps.len()) as f64;
+                cross_entropy(scale, window.class as usize, y, delta, tally);
+                if step + 1 == window.steps.end as usize {
+                    tally.close();
+                }
                 true
             }
             (Self::SquaredError, Targets::Values(values)) => {

@@ -110,6 +110,31 @@ pub(crate) struct Output {
     pub kappa: f64,
 }
 
+/// The constants of a network's equations: one value a recurrent neuron, of all populations end to end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CellConstants {
+    /// α = exp(−dt/τ_m).
+    pub alpha: Vec<f64>,
+    /// ρ = exp(−dt/τ_a).
+    pub rho: Vec<f64>,
+    /// thr.
+    pub threshold: Vec<f64>,
+    /// β; 0 for LIF.
+    pub beta: Vec<f64>,
+    /// γ.
+    pub dampening: Vec<f64>,
+    /// Steps without a spike after one.
+    pub refractory: Vec<u32>,
+    /// What scales the input: 1 − α, or what the conventions say.
+    pub input_gain: Vec<f64>,
+    /// What a spike adds to the adaptation: 1 − ρ, or what the conventions say.
+    pub jump: Vec<f64>,
+    /// What the reset weighs in the eligibility trace: thr, or what the conventions say.
+    pub reset: Vec<f64>,
+    /// κ = exp(−dt/τ_out), one a readout unit, of all readouts end to end.
+    pub kappa: Vec<f64>,
+}
+
 /// A readout's place among all readout units.
 #[derive(Debug, Clone)]
 pub struct ReadoutSlot {
@@ -295,6 +320,22 @@ impl Network {
     /// Number of readout units.
     pub fn output_units(&self) -> usize {
         self.outputs.len()
+    }
+    /// The constants of its equations.
+    pub fn cell_constants(&self) -> CellConstants {
+        let each = |pick: fn(&Neuron) -> f64| self.neurons.iter().map(pick).collect();
+        CellConstants {
+            alpha: each(|n| n.alpha),
+            rho: each(|n| n.rho),
+            threshold: each(|n| n.threshold),
+            beta: each(|n| n.beta),
+            dampening: each(|n| n.dampening),
+            refractory: self.neurons.iter().map(|n| n.refractory).collect(),
+            input_gain: each(|n| n.gain),
+            jump: each(|n| n.jump),
+            reset: each(|n| n.reset),
+            kappa: self.outputs.iter().map(|output| output.kappa).collect(),
+        }
     }
     /// The projections, in the order of the description.
     pub fn projections(&self) -> &[Wires] {

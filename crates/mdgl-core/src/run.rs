@@ -3,6 +3,8 @@
 //! Threads only choose who computes a block; every sum over blocks has the same order, so results
 //! do not depend on their number.
 
+mod third_factor;
+
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 
@@ -34,6 +36,10 @@ use crate::psi_means::group_means;
 use crate::real::Real;
 use crate::single::{self, Layout, Learning, On, Singles};
 use crate::trajectory::{Keep, Simulate, Trajectory};
+
+pub use third_factor::{
+    Observation, Observed, Score, gradients_from_signal, observe, train_step_from_signal,
+};
 
 /// Threads and the memory that batches reuse.
 #[derive(Debug)]
@@ -403,9 +409,19 @@ pub fn train_step<F: Real>(
     optimiser.validate(model.network())?;
     let learns = optimiser.learns(model.network());
     let learned = learn(model, assignment, rule, custom, &learns, workers, cancel)?;
+    advance(model, learned, optimiser, assignment.batch.key.seed, workers)
+}
+
+/// One step of the optimiser on a copy of the model.
+fn advance<F: Real>(
+    model: &Model<F>,
+    learned: Learned<F>,
+    optimiser: &Optimiser,
+    seed: u64,
+    workers: &Workers<F>,
+) -> Result<(Model<F>, StepReport)> {
     let Learned { evaluation, gradients, psi_means } = learned;
     let gradient_norm = gradients.norm();
-    let seed = assignment.batch.key.seed;
     let span = workers.span(Stage::Optimise, None);
     let mut next = optimise::step(model, optimiser, &gradients, gradient_norm, seed)?;
     span.end();
@@ -610,6 +626,11 @@ impl<F: Real> Pass<'_, F> {
         Ok(outcome)
     }
 
+    /// Losses and δ of all blocks.
+    fn judge_all(&self, assignment: Assignment<'_>, rooms: &mut [Room<F>]) -> Result<Vec<Outcome>> {
+        rooms.iter_mut().enumerate().map(|(block, room)| self.judge(assignment, block, room)).collect()
+    }
+
     /// Whether the regulariser looks at each trial's own rates.
     fn rates_by_trial(&self) -> bool {
         self.model.network().conventions() == Conventions::Bellec2020
@@ -651,6 +672,17 @@ impl<F: Real> Pass<'_, F> {
             let (on, run) = (self.on(&room.input), self.run(block));
             return room.singles.backward(on, (plan, learning), &room.delta, rates, run);
         }
+        self.backward_block(plan, block, room, Sources { rates, given: None, record: signals })
+    }
+
+    /// Trials in the lanes.
+    fn backward_block(
+        &self,
+        plan: &Plan<F>,
+        block: usize,
+        room: &mut Room<F>,
+        sources: Sources<'_, F>,
+    ) -> Result<Partial<F>> {
         let span = self.workers.span(Stage::Backward, Some(block));
         span.start(&mut room.work.probe);
         span.start(&mut room.trajectory.replay.probe);
@@ -660,9 +692,10 @@ impl<F: Real> Pass<'_, F> {
             input: &room.input,
             trajectory: &mut room.trajectory,
             delta: &room.delta,
-            rates,
+            rates: sources.rates,
+            given: sources.given,
             work: &mut room.work,
-            signals,
+            signals: sources.record,
             cancel: self.cancel,
         };
         F::backward(self.workers.instructions, kernel)?;
@@ -701,12 +734,33 @@ impl<F: Real> Pass<'_, F> {
         Ok((Outcome::total(&outcomes), Vec::new(), partials))
     }
 
+    /// The signals of judged blocks.
+    fn record(
+        &self,
+        plan: &Plan<F>,
+        assignment: Assignment<'_>,
+        outcomes: &[Outcome],
+        rooms: &mut [Room<F>],
+    ) -> Result<Vec<Signals<F>>> {
+        let shared = Outcome::total(outcomes).constants(self.model, assignment);
+        let len = product(&[self.batch.steps, self.circuit.size()]);
+        let record = |(block, room): (usize, &mut Room<F>)| {
+            let mut signals = Signals::default();
+            for buffer in [&mut signals.learning, &mut signals.modulation] {
+                resize(buffer, len, Block::ZERO, "the recorded signals of a block of trials")?;
+            }
+            let own = self.own_constants(assignment.objective, block, &outcomes[block]);
+            let rates = if own.is_empty() { RatePart::shared(&shared) } else { RatePart::own(&own) };
+            self.backward(plan, rates, block, room, Some(&mut signals))?;
+            Ok(signals)
+        };
+        rooms.iter_mut().enumerate().map(record).collect()
+    }
+
     /// All blocks forward, then all backward: the regulariser needs the batch's rates (if trials share theirs).
     fn in_two(&self, assignment: Assignment<'_>, plan: &mut Plan<F>) -> Result<Summed<F>> {
         let mut rooms = self.simulate_all(self.keep_for(plan))?;
-        let outcomes = rooms.iter_mut().enumerate();
-        let outcomes = outcomes.map(|(b, room)| self.judge(assignment, b, room));
-        let outcome = Outcome::total(&outcomes.collect::<Result<Vec<_>>>()?);
+        let outcome = Outcome::total(&self.judge_all(assignment, &mut rooms)?);
         let constants = outcome.constants(self.model, assignment);
         self.take_means(plan, &outcome);
         let partials = self.backward_all(plan, &constants, rooms)?;
@@ -728,24 +782,9 @@ impl<F: Real> Pass<'_, F> {
         custom: CustomLoss<F>,
     ) -> Result<Summed<F>> {
         let CustomLoss { forward, delta, loss, accuracy } = custom;
-        let (steps, outputs) = (self.batch.steps, self.circuit.outputs());
-        check_values("delta", &delta, self.batch.trials * steps * outputs)?;
         let mut rooms = forward.rooms;
-        let mut outcome = Outcome::default();
-        for (block, room) in rooms.iter_mut().enumerate() {
-            room.delta.reset(0, steps, outputs)?;
-            for lane in 0..LANES.min(self.batch.trials - block * LANES) {
-                let trial = block * LANES + lane;
-                for step in 0..self.batch.length(trial) {
-                    for unit in 0..outputs {
-                        let value = delta[(trial * steps + step) * outputs + unit];
-                        room.delta.set(step, unit, outputs, lane, F::from_f64(value));
-                    }
-                }
-            }
-            outcome.add_counts(&room.spike_counts(self.circuit.size()));
-            outcome.add_psi(&room.psi_sums(self.circuit.size()));
-        }
+        let blocks = self.score_all(&delta, &mut rooms)?;
+        let outcome = Outcome { loss, accuracy, ..Outcome::total(&blocks) };
         let in_blocks = rooms.iter().all(|room| room.layout == Layout::Trials);
         if plan.follows_psi() && outcome.psi.is_empty() || plan.in_blocks() && !in_blocks {
             return Err(invalid(
@@ -754,12 +793,36 @@ impl<F: Real> Pass<'_, F> {
                 "one made for the rule (Forward::for_rule)",
             ));
         }
-        outcome.loss = loss;
-        outcome.accuracy = accuracy;
         let constants = outcome.constants(self.model, assignment);
         self.take_means(plan, &outcome);
         let partials = self.backward_all(plan, &constants, rooms)?;
         Ok((outcome, constants, partials))
+    }
+
+    /// Lays out a δ that was computed outside, `[trial][step][unit]`; the outcomes know their spikes alone.
+    fn score_all(&self, delta: &[f64], rooms: &mut [Room<F>]) -> Result<Vec<Outcome>> {
+        let (steps, outputs) = (self.batch.steps, self.circuit.outputs());
+        check_values("delta", delta, self.batch.trials * steps * outputs)?;
+        let score = |(block, room): (usize, &mut Room<F>)| {
+            room.delta.reset(0, steps, outputs)?;
+            self.lay_out(block, delta, &mut room.delta.blocks);
+            let counts = room.spike_counts(self.circuit.size());
+            let mut outcome = Outcome { counts, ..Outcome::default() };
+            outcome.add_psi(&room.psi_sums(self.circuit.size()));
+            Ok(outcome)
+        };
+        rooms.iter_mut().enumerate().map(score).collect()
+    }
+
+    /// A block's part of values `[trial][step][column]`, `[step][column]`; what lies beyond a trial's end is left as it is.
+    fn lay_out(&self, block: usize, values: &[f64], to: &mut [Block<F>]) {
+        let steps = self.batch.steps;
+        let columns = to.len() / steps;
+        for lane in 0..self.trials(block) {
+            let trial = block * LANES + lane;
+            let own = &values[trial * steps * columns..][..self.batch.length(trial) * columns];
+            to.iter_mut().zip(own).for_each(|(to, &value)| to.0[lane] = F::from_f64(value));
+        }
     }
 
     /// All blocks forward, then each trial again with an estimator's influence.
@@ -775,9 +838,7 @@ impl<F: Real> Pass<'_, F> {
         let whole =
             Keep { psi: everything, voltage: false, segment: Some(self.batch.steps), ..Keep::NOTHING };
         let mut rooms = self.simulate_blocks(whole)?;
-        let outcomes = rooms.iter_mut().enumerate();
-        let outcomes = outcomes.map(|(b, room)| self.judge(assignment, b, room));
-        let outcome = Outcome::total(&outcomes.collect::<Result<Vec<_>>>()?);
+        let outcome = Outcome::total(&self.judge_all(assignment, &mut rooms)?);
         let constants = outcome.constants(self.model, assignment);
         let trial = |i: usize| {
             let Room { input, trajectory, delta, .. } = &rooms[i / LANES];
@@ -838,6 +899,15 @@ impl<F: Real> Pass<'_, F> {
         let constants = outcome.constants(self.model, assignment);
         Ok((outcome, constants, partials))
     }
+}
+
+/// From where the cells of a block have their signals, and where these are recorded.
+struct Sources<'a, F: Real> {
+    /// The regulariser's part.
+    rates: RatePart<'a, F>,
+    /// The whole signal from outside, `[step][neuron]`, in place of L.
+    given: Option<&'a [Block<F>]>,
+    record: Option<&'a mut Signals<F>>,
 }
 
 /// What blocks of trials came to, before means are taken.
@@ -1008,24 +1078,9 @@ fn record_signals<F: Real>(
     let regularised = assignment.objective.regulariser.is_some();
     let all = vec![true; pass.model.network().projections().len()];
     let mut plan = Plan::new(pass.model, &pass.circuit, rule, regularised, &all)?;
-    let outcomes = rooms.iter_mut().enumerate();
-    let outcomes = outcomes.map(|(b, room)| pass.judge(assignment, b, room));
-    let outcomes = outcomes.collect::<Result<Vec<_>>>()?;
-    let total = Outcome::total(&outcomes);
-    let shared = total.constants(pass.model, assignment);
-    pass.take_means(&mut plan, &total);
-    let len = product(&[assignment.batch.steps, pass.circuit.size()]);
-    let record = |(block, room): (usize, &mut Room<F>)| {
-        let mut signals = Signals::default();
-        for buffer in [&mut signals.learning, &mut signals.modulation] {
-            resize(buffer, len, Block::ZERO, "the recorded signals of a block of trials")?;
-        }
-        let own = pass.own_constants(assignment.objective, block, &outcomes[block]);
-        let rates = if own.is_empty() { RatePart::shared(&shared) } else { RatePart::own(&own) };
-        pass.backward(&plan, rates, block, room, Some(&mut signals))?;
-        Ok(signals)
-    };
-    rooms.iter_mut().enumerate().map(record).collect()
+    let outcomes = pass.judge_all(assignment, rooms)?;
+    pass.take_means(&mut plan, &Outcome::total(&outcomes));
+    pass.record(&plan, assignment, &outcomes, rooms)
 }
 
 fn spike_events<F: Real>(rooms: &[Room<F>], batch: &Batch) -> Vec<Event> {

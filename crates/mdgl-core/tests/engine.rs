@@ -12,4 +12,6 @@ mod laws;
 mod pseudo_derivatives;
 mod single;
 mod stream;
+mod third_factor;
 mod training;
+mod windows;

@@ -193,7 +193,7 @@ pub(crate) fn single(case: &Case<f64>, trial: usize, length: u32) -> Case<f64> {
             let from = trial * case.batch.steps * units;
             Targets::Values(values[from..from + length as usize * units].to_vec())
         }
-        Targets::None => Targets::None,
+        other => other.clone(),
     };
     Case {
         model: case.model.clone(),

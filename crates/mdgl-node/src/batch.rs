@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use mdgl_core::{DrawKey, Event, RateSegment};
+use mdgl_core::{ClassWindow, DrawKey, Event, RateSegment};
 use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Uint32Array};
 use napi_derive::napi;
 
@@ -52,6 +52,8 @@ pub struct Targets {
     pub classes: Option<Uint32Array>,
     /// Values `[trial][step][unit]`.
     pub values: Option<Either<Float64Array, Float32Array>>,
+    /// Four numbers a window: trial, first step, end step, class.
+    pub windows: Option<Uint32Array>,
 }
 
 /// A batch and its targets as the engine has them: they share no memory with JavaScript.
@@ -73,8 +75,8 @@ impl PackedBatch {
     /// Copies a batch and, where a loss is asked for, its targets.
     #[napi(constructor, catch_unwind)]
     pub fn new(batch: Batch, targets: Option<Vec<Targets>>) -> napi::Result<Self> {
-        let targets = targets.map(|targets| targets.iter().map(Targets::copy).collect());
-        let work = Work { batch: batch.copy()?, targets };
+        let targets = targets.map(|targets| targets.iter().map(Targets::copy).collect::<Result<_>>());
+        let work = Work { batch: batch.copy()?, targets: targets.transpose()? };
         Ok(Self { work: RefCell::new(Some(Arc::new(work))) })
     }
 }
@@ -124,12 +126,13 @@ impl Input {
 }
 
 impl Targets {
-    fn copy(&self) -> mdgl_core::Targets {
-        match self {
+    fn copy(&self) -> Result<mdgl_core::Targets> {
+        Ok(match self {
             Self { classes: Some(classes), .. } => mdgl_core::Targets::Classes(classes.to_vec()),
             Self { values: Some(values), .. } => mdgl_core::Targets::Values(doubles(values)),
+            Self { windows: Some(packed), .. } => mdgl_core::Targets::Windows(windows(packed)?),
             _ => mdgl_core::Targets::None,
-        }
+        })
     }
 }
 
@@ -154,6 +157,14 @@ fn segment(&[trial, unit, units_end, step, steps_end, rate]: &[f64; SEGMENT_FIEL
         steps: (to_u32(step, "rates.from")?, to_u32(steps_end, "rates.to")?),
         rate,
     })
+}
+
+fn windows(packed: &[u32]) -> Result<Vec<ClassWindow>> {
+    let (rows, []) = packed.as_chunks::<4>() else {
+        let value = format!("{} numbers", packed.len());
+        return Err(Failure::invalid("targets", value, "four numbers a window"));
+    };
+    Ok(rows.iter().map(|&[trial, from, to, class]| ClassWindow { trial, steps: from..to, class }).collect())
 }
 
 fn triples(packed: &[u32]) -> Result<Vec<Event>> {

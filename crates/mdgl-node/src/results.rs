@@ -42,6 +42,69 @@ pub struct Recording {
     pub modulatory_signal: Option<Either<Float32Array, Float64Array>>,
 }
 
+/// What a rule of JavaScript's is shown of a batch.
+#[napi(object, object_from_js = false)]
+pub struct Observation {
+    /// Triples (trial, step, neuron).
+    pub spikes: Uint32Array,
+    /// Membrane voltages `[trial][step][neuron]`.
+    pub voltage: Either<Float32Array, Float64Array>,
+    /// Pseudo-derivatives `[trial][step][neuron]`.
+    pub psi: Either<Float32Array, Float64Array>,
+    /// Readouts `[trial][step][unit]`.
+    pub readout: Either<Float32Array, Float64Array>,
+    /// ∂E/∂y `[trial][step][unit]`.
+    pub error: Either<Float32Array, Float64Array>,
+    /// Learning signal `[trial][step][neuron]`.
+    pub learning_signal: Either<Float32Array, Float64Array>,
+    /// The weights of each projection that the batch was run with.
+    pub projections: Vec<ProjectionValues>,
+    /// The constants of the equations.
+    pub constants: CellConstants,
+}
+
+/// Constants of a network's equations: one value a neuron, `kappa` one a readout unit.
+#[napi(object, object_from_js = false)]
+pub struct CellConstants {
+    /// exp(−dt/τ_m).
+    pub alpha: Float64Array,
+    /// exp(−dt/τ_a).
+    pub rho: Float64Array,
+    /// thr.
+    pub threshold: Float64Array,
+    /// β.
+    pub beta: Float64Array,
+    /// γ.
+    pub dampening: Float64Array,
+    /// Steps without a spike after one.
+    pub refractory: Uint32Array,
+    /// What scales the input.
+    pub input_gain: Float64Array,
+    /// What a spike adds to the adaptation.
+    pub jump: Float64Array,
+    /// What the reset weighs in the eligibility trace.
+    pub reset: Float64Array,
+    /// exp(−dt/τ_out).
+    pub kappa: Float64Array,
+}
+
+impl From<mdgl_core::CellConstants> for CellConstants {
+    fn from(constants: mdgl_core::CellConstants) -> Self {
+        Self {
+            alpha: constants.alpha.into(),
+            rho: constants.rho.into(),
+            threshold: constants.threshold.into(),
+            beta: constants.beta.into(),
+            dampening: constants.dampening.into(),
+            refractory: constants.refractory.into(),
+            input_gain: constants.input_gain.into(),
+            jump: constants.jump.into(),
+            reset: constants.reset.into(),
+            kappa: constants.kappa.into(),
+        }
+    }
+}
+
 /// One number a synapse of a projection.
 #[napi(object, object_from_js = false)]
 pub struct ProjectionValues {

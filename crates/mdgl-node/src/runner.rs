@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mdgl_core::profile::ProfileOptions;
-use mdgl_core::{Assignment, CustomLoss, Event, Forward, Model, Real, Record, Workers};
+use mdgl_core::{Assignment, CustomLoss, Event, Forward, Model, Real, Record, Score, Workers};
 use napi::bindgen_prelude::{Either, Float32Array, Float64Array};
 
 use crate::batch::Work;
@@ -13,7 +13,9 @@ use crate::error::{Failure, Result};
 use crate::float::Float;
 use crate::model::{Shared, TrainingLock, projection_values};
 use crate::profile::profile;
-use crate::results::{Evaluation, Gradients, ReadoutValues, Recording, StepReport};
+use crate::results::{
+    Evaluation, Gradients, Observation, ProjectionValues, ReadoutValues, Recording, StepReport,
+};
 use crate::session::Orders;
 
 /// A session's work, for either float type.
@@ -28,6 +30,12 @@ pub trait Runner: Send {
     fn forward(&mut self, work: Arc<Work>) -> Result<Either<Float32Array, Float64Array>>;
     fn gradients_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<Gradients>;
     fn step_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<StepReport>;
+    /// Keeps the batch for the two functions that end in `_signal`, and shows it.
+    fn observe(&mut self, work: Arc<Work>) -> Result<Observation>;
+    /// The same for the batch that `forward` kept.
+    fn observe_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<Observation>;
+    fn gradients_from_signal(&mut self, signal: &[f64]) -> Result<Gradients>;
+    fn step_from_signal(&mut self, signal: &[f64]) -> Result<StepReport>;
 }
 
 /// A model with everything that work on it needs.
@@ -38,6 +46,7 @@ pub struct Bench<F: Real> {
     orders: Orders,
     workers: Workers<F>,
     kept: Option<Kept<F>>,
+    shown: Option<Shown<F>>,
 }
 
 /// A forward pass that waits for its δ, and the model it ran on.
@@ -45,6 +54,13 @@ struct Kept<F: Real> {
     model: Arc<Model<F>>,
     work: Arc<Work>,
     forward: Forward<F>,
+}
+
+/// A batch that waits for the signal of a rule, and the model it ran on.
+struct Shown<F: Real> {
+    model: Arc<Model<F>>,
+    work: Arc<Work>,
+    observed: mdgl_core::Observed<F>,
 }
 
 impl<F: Float> Bench<F> {
@@ -56,7 +72,7 @@ impl<F: Float> Bench<F> {
         threads: usize,
     ) -> Result<Self> {
         let workers = Workers::new(threads)?;
-        Ok(Self { shared, _lock: lock, orders, workers, kept: None })
+        Ok(Self { shared, _lock: lock, orders, workers, kept: None, shown: None })
     }
 
     fn cancel(&self) -> &AtomicBool {
@@ -93,12 +109,47 @@ impl<F: Float> Bench<F> {
             (ordered(rule.as_ref(), "a rule")?, ordered(optimiser.as_ref(), "an optimiser")?);
         let (next, report) =
             mdgl_core::train_step(model, assignment, rule, custom, optimiser, &self.workers, self.cancel())?;
+        Ok(self.publish(next, report, begun))
+    }
+
+    fn publish(&self, next: Model<F>, report: mdgl_core::StepReport, begun: Instant) -> StepReport {
         self.shared.publish(next);
-        Ok(StepReport {
+        StepReport {
             evaluation: report.evaluation.into(),
             gradient_norm: report.gradient_norm,
             engine_ms: begun.elapsed().as_secs_f64() * 1000.0,
-        })
+        }
+    }
+
+    fn show(&mut self, model: Arc<Model<F>>, work: Arc<Work>, score: Option<&Score>) -> Result<Observation> {
+        let assignment = self.assignment(&work)?;
+        let (observed, seen) = mdgl_core::observe(&model, assignment, score, &self.workers, self.cancel())?;
+        let network = model.network();
+        let projections = network.projections().iter();
+        let observation = Observation {
+            spikes: flatten(&seen.spikes).into(),
+            voltage: F::array(seen.voltage),
+            psi: F::array(seen.psi),
+            readout: F::array(seen.readout),
+            error: F::array(seen.error),
+            learning_signal: F::array(seen.learning_signal),
+            projections: projections
+                .map(|wires| projection_values(&model, wires.name(), model.weights(wires.name())?))
+                .collect::<mdgl_core::Result<Vec<ProjectionValues>>>()?,
+            constants: network.cell_constants().into(),
+        };
+        self.shown = Some(Shown { model, work, observed });
+        Ok(observation)
+    }
+
+    /// The batch shown, once.
+    fn take_shown(&mut self) -> Result<Shown<F>> {
+        self.shown.take().ok_or_else(|| Failure::bug("no batch waits for its signal"))
+    }
+
+    /// The batch that `forward` kept, once.
+    fn take_kept(&mut self) -> Result<Kept<F>> {
+        self.kept.take().ok_or_else(|| Failure::bug("no forward pass waits for its δ"))
     }
 
     /// Does something with the batch that `forward` kept, once.
@@ -108,8 +159,7 @@ impl<F: Float> Bench<F> {
         loss: f64,
         body: impl FnOnce(&Self, &Model<F>, Assignment<'_>, CustomLoss<F>) -> Result<T>,
     ) -> Result<T> {
-        let Kept { model, work, forward } =
-            self.kept.take().ok_or_else(|| Failure::bug("no forward pass waits for its δ"))?;
+        let Kept { model, work, forward } = self.take_kept()?;
         let custom = CustomLoss { forward, delta, loss, accuracy: None };
         body(self, &model, self.assignment(&work)?, custom)
     }
@@ -178,6 +228,44 @@ impl<F: Float> Runner for Bench<F> {
         self.with_kept(delta, loss, |bench, model, assignment, custom| {
             bench.step_of(model, assignment, Some(custom))
         })
+    }
+
+    fn observe(&mut self, work: Arc<Work>) -> Result<Observation> {
+        self.show(self.shared.snapshot(), work, None)
+    }
+
+    fn observe_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<Observation> {
+        let Kept { model, work, .. } = self.take_kept()?;
+        self.show(model, work, Some(&Score { delta, loss, accuracy: None }))
+    }
+
+    fn gradients_from_signal(&mut self, signal: &[f64]) -> Result<Gradients> {
+        let Shown { model, work, observed } = self.take_shown()?;
+        let (evaluation, gradients) = mdgl_core::gradients_from_signal(
+            &model,
+            self.assignment(&work)?,
+            observed,
+            signal,
+            &self.workers,
+            self.cancel(),
+        )?;
+        wrap_gradients(&model, evaluation, &gradients)
+    }
+
+    fn step_from_signal(&mut self, signal: &[f64]) -> Result<StepReport> {
+        let begun = Instant::now();
+        let Shown { model, work, observed } = self.take_shown()?;
+        let optimiser = ordered(self.orders.optimiser.as_ref(), "an optimiser")?;
+        let (next, report) = mdgl_core::train_step_from_signal(
+            &model,
+            self.assignment(&work)?,
+            observed,
+            signal,
+            optimiser,
+            &self.workers,
+            self.cancel(),
+        )?;
+        Ok(self.publish(next, report, begun))
     }
 }
 

@@ -135,6 +135,34 @@ impl Session {
         self.worker.submit(env, move |runner| runner.step_from(delta, loss))
     }
 
+    /// Runs a batch and shows it to a rule of JavaScript's; it is kept for `gradientsFromSignal` or `stepFromSignal`.
+    #[napi(catch_unwind, ts_return_type = "Promise<Observation>")]
+    pub fn observe<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
+        let work = batch.take()?;
+        self.worker.submit(env, move |runner| runner.observe(work))
+    }
+
+    /// The same for the batch that `forward` kept, with δ at the readouts `[trial][step][unit]`.
+    #[napi(catch_unwind, ts_return_type = "Promise<Observation>")]
+    pub fn observe_from<'env>(&self, env: &'env Env, delta: &[f64], loss: f64) -> napi::Result<Object<'env>> {
+        let delta = delta.to_vec();
+        self.worker.submit(env, move |runner| runner.observe_from(delta, loss))
+    }
+
+    /// Gradients of the batch shown, for a signal `[trial][step][neuron]`.
+    #[napi(catch_unwind, ts_return_type = "Promise<Gradients>")]
+    pub fn gradients_from_signal<'env>(&self, env: &'env Env, signal: &[f64]) -> napi::Result<Object<'env>> {
+        let signal = signal.to_vec();
+        self.worker.submit(env, move |runner| runner.gradients_from_signal(&signal))
+    }
+
+    /// A training step on the batch shown, for a signal `[trial][step][neuron]`.
+    #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
+    pub fn step_from_signal<'env>(&self, env: &'env Env, signal: &[f64]) -> napi::Result<Object<'env>> {
+        let signal = signal.to_vec();
+        self.worker.submit(env, move |runner| runner.step_from_signal(&signal))
+    }
+
     /// Profiles training iterations on a batch; the model is left as it is. Gives JSON.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn profile<'env>(

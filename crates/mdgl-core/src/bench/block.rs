@@ -131,6 +131,7 @@ impl<F: Dispatch> TrialBlock<F> {
             trajectory: &mut self.trajectory,
             delta: &self.delta,
             rates: RatePart::shared(&[]),
+            given: None,
             work: &mut self.work,
             signals: None,
             cancel: &self.cancel,

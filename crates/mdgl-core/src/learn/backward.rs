@@ -41,6 +41,8 @@ pub struct Backward<'a, F: Real> {
     pub(crate) delta: &'a Delta<F>,
     /// The regulariser's part of L.
     pub(crate) rates: RatePart<'a, F>,
+    /// The cells' whole signal from outside, `[step][neuron]`, in place of L; every cell of the plan must count as signalled.
+    pub(crate) given: Option<&'a [Block<F>]>,
     pub(crate) work: &'a mut Work<F>,
     /// Where L and Γ go, if wanted.
     pub(crate) signals: Option<&'a mut Signals<F>>,
@@ -322,6 +324,10 @@ impl<F: Real> Backward<'_, F> {
             return true;
         }
         let (circuit, work) = (self.circuit, &mut *self.work);
+        if let Some(given) = self.given {
+            work.signal.copy_from_slice(&given[t * circuit.size()..][..circuit.size()]);
+            return true;
+        }
         let outputs = circuit.outputs();
         let error = &work.error[work.rows(t).0 * outputs..][..outputs];
         // Errors of the last step alone have decayed to nothing long before the first.

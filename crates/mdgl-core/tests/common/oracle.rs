@@ -150,6 +150,27 @@ pub fn gradient(spec: &Spec, run: &Run, rule: Rule) -> Grad {
         Rule::Rtrl => recurrent_learning(spec, run),
         _ => trace_sums(spec, run, rule),
     };
+    with_readout(spec, run, w_in, w_rec)
+}
+
+/// Σ_t S_p,t e_qp,t of any third factor S.
+pub fn gradient_of_signal(spec: &Spec, run: &Run, signal: &Cube) -> Grad {
+    let mut total = zeros(spec.n_in + spec.n_rec, spec.n_rec);
+    for trial in 0..run.z.len() {
+        let pre = presynaptic(spec, run, trial);
+        for (q, row) in total.iter_mut().enumerate() {
+            for (p, sum) in row.iter_mut().enumerate() {
+                let e = eligibility(spec, &column(&pre, q), &column(&run.psi[trial], p), p);
+                *sum += dot(&e, &column(&signal[trial], p));
+            }
+        }
+    }
+    let (w_in, w_rec) = split(spec, total);
+    with_readout(spec, run, w_in, w_rec)
+}
+
+/// Joins the readout's own gradient, exact under every rule.
+fn with_readout(spec: &Spec, run: &Run, w_in: Table, w_rec: Table) -> Grad {
     let mut w_out = zeros(spec.n_rec, spec.n_out);
     let mut b_out = vec![0.0; spec.n_out];
     for (s, delta) in run.s.iter().zip(&run.delta) {

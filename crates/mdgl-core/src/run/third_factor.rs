@@ -1,0 +1,231 @@
+//! Rules computed outside: what such a rule is shown of a batch, and the gradient of the signal that it gives back.
+//!
+//! The signal S is the third factor of ∂E/∂W\[q→p\] = Σ_t S_p,t e_qp,t, e the eligibility trace: L for e-prop,
+//! L_t + Γ_t+1 for MDGL. It drives the backward recursion in place of L; the readout's own weights keep their exact gradient.
+
+use std::sync::atomic::AtomicBool;
+
+use rayon::prelude::*;
+
+use super::{
+    Assignment, Evaluation, Learned, Outcome, Pass, Room, Sources, StepReport, Workers, advance, finite,
+    readouts, spike_events, transpose, voltages,
+};
+use crate::batch::Event;
+use crate::error::{Result, invalid};
+use crate::lanes::{Block, LANES};
+use crate::learn::partial::{Gradients, Partial};
+use crate::learn::plan::Plan;
+use crate::learn::rates::RatePart;
+use crate::learn::rule::Rule;
+use crate::loss::check_values;
+use crate::memory::{product, refill, reserve};
+use crate::model::Model;
+use crate::optimise::Optimiser;
+use crate::profile::recorder::Stage;
+use crate::real::Real;
+use crate::trajectory::Keep;
+
+/// What a loss computed outside says of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Score {
+    /// ∂E/∂y, `[trial][step][unit]` over all readout units.
+    pub delta: Vec<f64>,
+    /// E.
+    pub loss: f64,
+    /// Reported as it is.
+    pub accuracy: Option<f64>,
+}
+
+/// A simulated and judged batch that waits for the signal of a rule computed outside.
+#[derive(Debug)]
+pub struct Observed<F: Real> {
+    rooms: Vec<Room<F>>,
+    outcome: Outcome,
+    trials: usize,
+    steps: usize,
+}
+
+/// What a rule is shown. Beyond the end of a shorter trial there are no spikes, ψ, errors; voltage and readout mean nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation<F> {
+    /// Spikes, ordered by trial, step and neuron.
+    pub spikes: Vec<Event>,
+    /// v before the reset, `[trial][step][neuron]`.
+    pub voltage: Vec<F>,
+    /// ψ, `[trial][step][neuron]`.
+    pub psi: Vec<F>,
+    /// y, `[trial][step][unit]`.
+    pub readout: Vec<F>,
+    /// δ = ∂E/∂y, `[trial][step][unit]`.
+    pub error: Vec<F>,
+    /// L through the readout's own weights, with the regulariser's part, `[trial][step][neuron]`.
+    pub learning_signal: Vec<F>,
+}
+
+/// Simulates and judges a batch for a rule computed outside; `score` goes with a custom loss and only with one.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] for a batch or targets that do not fit, [`crate::Error::NotFinite`],
+/// [`crate::Error::Cancelled`], [`crate::Error::Memory`].
+pub fn observe<F: Real>(
+    model: &Model<F>,
+    assignment: Assignment<'_>,
+    score: Option<&Score>,
+    workers: &Workers<F>,
+    cancel: &AtomicBool,
+) -> Result<(Observed<F>, Observation<F>)> {
+    assignment.validate(model)?;
+    let Assignment { batch, objective, .. } = assignment;
+    if objective.is_custom() != score.is_some() {
+        return Err(invalid("loss", "custom", "together with a δ from outside"));
+    }
+    let pass = Pass::new(model, batch, workers, cancel);
+    let whole =
+        Keep { psi: Some(&pass.circuit.runs), voltage: true, segment: Some(batch.steps), ..Keep::NOTHING };
+    let mut rooms = pass.simulate_blocks(whole)?;
+    let outcomes = match score {
+        None => pass.judge_all(assignment, &mut rooms)?,
+        Some(score) => pass.score_all(&score.delta, &mut rooms)?,
+    };
+    let mut outcome = Outcome::total(&outcomes);
+    if let Some(score) = score {
+        (outcome.loss, outcome.accuracy) = (score.loss, score.accuracy);
+    }
+    finite(outcome.evaluation(model, assignment))?;
+    let learning_signal = learning_signal(&pass, assignment, &outcomes, &mut rooms)?;
+    let neurons = pass.circuit.size();
+    let observation = Observation {
+        spikes: spike_events(&rooms, batch),
+        voltage: voltages(&rooms, batch, neurons)?,
+        psi: pseudo_derivatives(&rooms, assignment, neurons)?,
+        readout: readouts(&rooms, batch.trials, pass.circuit.outputs())?,
+        error: errors(&rooms, assignment, pass.circuit.outputs())?,
+        learning_signal,
+    };
+    Ok((Observed { rooms, outcome, trials: batch.trials, steps: batch.steps }, observation))
+}
+
+/// Loss and gradients of an observed batch, Σ_t S e, from the signal S `[trial][step][neuron]`.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] for a signal of another size or with values that are not finite, and for a batch that is not
+/// the one observed; [`crate::Error::NotFinite`], [`crate::Error::Cancelled`], [`crate::Error::Memory`].
+pub fn gradients_from_signal<F: Real>(
+    model: &Model<F>,
+    assignment: Assignment<'_>,
+    observed: Observed<F>,
+    signal: &[f64],
+    workers: &Workers<F>,
+    cancel: &AtomicBool,
+) -> Result<(Evaluation, Gradients<F>)> {
+    let all = vec![true; model.network().projections().len()];
+    let Learned { evaluation, gradients, .. } =
+        learn(model, assignment, observed, signal, &all, workers, cancel)?;
+    Ok((evaluation, gradients))
+}
+
+/// One training iteration on an observed batch, on a copy of the model.
+///
+/// # Errors
+/// As [`gradients_from_signal`], and [`crate::Error::Invalid`] for the optimiser's settings.
+pub fn train_step_from_signal<F: Real>(
+    model: &Model<F>,
+    assignment: Assignment<'_>,
+    observed: Observed<F>,
+    signal: &[f64],
+    optimiser: &Optimiser,
+    workers: &Workers<F>,
+    cancel: &AtomicBool,
+) -> Result<(Model<F>, StepReport)> {
+    optimiser.validate(model.network())?;
+    let learns = optimiser.learns(model.network());
+    let learned = learn(model, assignment, observed, signal, &learns, workers, cancel)?;
+    advance(model, learned, optimiser, assignment.batch.key.seed, workers)
+}
+
+fn learn<F: Real>(
+    model: &Model<F>,
+    assignment: Assignment<'_>,
+    observed: Observed<F>,
+    signal: &[f64],
+    learns: &[bool],
+    workers: &Workers<F>,
+    cancel: &AtomicBool,
+) -> Result<Learned<F>> {
+    let Observed { mut rooms, outcome, trials, steps } = observed;
+    let batch = assignment.batch;
+    if (trials, steps) != (batch.trials, batch.steps) {
+        let value = format!("{} trials of {} steps", batch.trials, batch.steps);
+        return Err(invalid("batch", value, format!("the batch observed, {trials} trials of {steps} steps")));
+    }
+    let pass = Pass::new(model, batch, workers, cancel);
+    let neurons = pass.circuit.size();
+    check_values("signal", signal, product(&[trials, steps, neurons]))?;
+    let evaluation = outcome.evaluation(model, assignment);
+    // e-prop of cells that all have a signal: the recursion that a signal from outside drives.
+    let plan = Plan::new(model, &pass.circuit, &Rule::eprop(), true, learns)?;
+    let backward = |(block, room): (usize, &mut Room<F>)| {
+        let mut given = Vec::new();
+        refill(&mut given, product(&[steps, neurons]), "the signals of a block of trials")?;
+        pass.lay_out(block, signal, &mut given);
+        let sources = Sources { rates: RatePart::shared(&[]), given: Some(&given), record: None };
+        pass.backward_block(&plan, block, room, sources)
+    };
+    let partials =
+        workers.pool.install(|| rooms.par_iter_mut().enumerate().map(backward).collect::<Result<Vec<_>>>());
+    rooms.into_iter().for_each(|room| workers.give_room(room));
+    let span = workers.span(Stage::Reduce, None);
+    let gradients = Partial::sum_in_tree(partials?).gradients(model, &plan)?;
+    span.end();
+    Ok(Learned { evaluation, gradients, psi_means: None })
+}
+
+/// L, `[trial][step][neuron]`: recorded on e-prop's way back, which sums no gradient here.
+fn learning_signal<F: Real>(
+    pass: &Pass<'_, F>,
+    assignment: Assignment<'_>,
+    outcomes: &[Outcome],
+    rooms: &mut [Room<F>],
+) -> Result<Vec<F>> {
+    let none = vec![false; pass.model.network().projections().len()];
+    let regularised = assignment.objective.regulariser.is_some();
+    let plan = Plan::new(pass.model, &pass.circuit, &Rule::eprop(), regularised, &none)?;
+    let signals = pass.record(&plan, assignment, outcomes, rooms)?;
+    let blocks: Vec<&[Block<F>]> = signals.iter().map(|signals| &signals.learning[..]).collect();
+    transpose(&blocks, pass.batch.trials, pass.circuit.size())
+}
+
+/// ψ, `[trial][step][neuron]`.
+fn pseudo_derivatives<F: Real>(
+    rooms: &[Room<F>],
+    Assignment { batch, .. }: Assignment<'_>,
+    neurons: usize,
+) -> Result<Vec<F>> {
+    let mut out = Vec::new();
+    reserve(&mut out, product(&[batch.trials, batch.steps, neurons]), "an observation")?;
+    for trial in 0..batch.trials {
+        let trajectory = &rooms[trial / LANES].trajectory;
+        (0..batch.steps).for_each(|step| out.extend(trajectory.psi(step).lane(trial % LANES)));
+    }
+    Ok(out)
+}
+
+/// δ, `[trial][step][unit]`.
+fn errors<F: Real>(
+    rooms: &[Room<F>],
+    Assignment { batch, .. }: Assignment<'_>,
+    outputs: usize,
+) -> Result<Vec<F>> {
+    let mut out = Vec::new();
+    reserve(&mut out, product(&[batch.trials, batch.steps, outputs]), "an observation")?;
+    for trial in 0..batch.trials {
+        for step in 0..batch.steps {
+            match rooms[trial / LANES].delta.at(step, outputs) {
+                [] => out.extend(std::iter::repeat_n(F::ZERO, outputs)),
+                row => out.extend(row.iter().map(|block| block.0[trial % LANES])),
+            }
+        }
+    }
+    Ok(out)
+}
