@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { circumstances, writeGenerated } from './lib/generated.mjs'
 import { guarded, prepare } from './lib/prepare.mjs'
-import { accuracies, resultsTable, trainingTime } from './lib/reproduce-rows.mjs'
+import { accuracies, finalCosine, resultsTable, trainingTime } from './lib/reproduce-rows.mjs'
 import { compareArguments, listing, TABLES } from './lib/reproduce-tables.mjs'
 import { ROOT, run } from './lib/run.mjs'
 
@@ -45,9 +45,14 @@ async function runPart(part, { seeds, iterations }) {
   const { code } = await run('node', ['dist/cli/main.js', ...args])
   if (code !== 0) return { code }
   const results = JSON.parse(await readFile(join(ROOT, out, 'results.json'), 'utf8'))
-  const rules = part.test === undefined ? results.rules : await withTest(results.rules, task, part.test)
-  const picture = join(ROOT, out, 'learning-curves.svg')
-  return { code, results: { ...results, rules }, picture, task: part.task, command: `mdgl ${args.join(' ')}` }
+  const alignment = JSON.parse(await readFile(join(ROOT, out, 'alignment.json'), 'utf8'))
+  const aligned = results.rules.map(rule => ({ ...rule, alignment: finalCosine(alignment, rule.rule) }))
+  const rules = part.test === undefined ? aligned : await withTest(aligned, task, part.test)
+  const pictures = [
+    { name: part.task, from: join(ROOT, out, 'learning-curves.svg'), shows: 'Validation loss' },
+    { name: `${part.task}-alignment`, from: join(ROOT, out, 'alignment.svg'), shows: "Cosine to BPTT's gradient" }
+  ]
+  return { code, results: { ...results, rules }, pictures, task: part.task, command: `mdgl ${args.join(' ')}` }
 }
 
 /** Adds the test accuracy of the final weights, the mean over the seeds. */
@@ -76,18 +81,20 @@ function section({ title, about }, parts, pictures) {
     resultsTable(parts.map(({ results }) => results)),
     `${circumstances(null)} ${trainingTime(parts.map(({ results }) => results))} of training in all. From:`,
     `\`\`\`sh\n${parts.map(({ command }) => command).join('\n')}\n\`\`\``,
-    ...pictures.map(({ task, path }) => `![Validation loss of each rule on ${task}](${path})`)
+    ...pictures.map(({ task, shows, path }) => `![${shows} of each rule on ${task}](${path})`)
   ].join('\n\n')
 }
 
 async function copyPictures(parts) {
   await mkdir(join(ROOT, 'docs/pictures'), { recursive: true })
   return Promise.all(
-    parts.map(async ({ task, picture }) => {
-      const path = `pictures/results-${task}.svg`
-      await copyFile(picture, join(ROOT, 'docs', path))
-      return { task, path }
-    })
+    parts.flatMap(({ task, pictures }) =>
+      pictures.map(async ({ name, from, shows }) => {
+        const path = `pictures/results-${name}.svg`
+        await copyFile(from, join(ROOT, 'docs', path))
+        return { task, shows, path }
+      })
+    )
   )
 }
 

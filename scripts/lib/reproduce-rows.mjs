@@ -20,6 +20,11 @@ const OPTIONAL = [
     cell: ({ test }) => (test === undefined ? '–' : test)
   },
   {
+    title: 'cosine to BPTT',
+    has: ({ alignment }) => alignment !== undefined,
+    cell: ({ alignment }) => (alignment === undefined ? '–' : alignment)
+  },
+  {
     title: 'published loss',
     has: ({ published }) => published !== null,
     cell: ({ published }) => (published === null ? '–' : pm(published))
@@ -33,7 +38,7 @@ const OPTIONAL = [
 
 /**
  * A Markdown table of one row for each task and rule. `parts` are the contents of results.json; rules may have a `test`,
- * the test accuracy as text.
+ * the test accuracy, and an `alignment`, the final cosine, as text.
  */
 export function resultsTable(parts) {
   const rows = parts.flatMap(({ task, iterations, rules }) => rules.map(rule => ({ ...rule, task, iterations })))
@@ -61,6 +66,16 @@ export function resultsTable(parts) {
     span(row.msPerIteration * row.iterations)
   ])
   return markdown([header, ...cells], 2)
+}
+
+/**
+ * The cosine of a rule's whole gradient to BPTT's at the end of its training, mean ± deviation, from alignment.json; none where
+ * no record has one.
+ */
+export function finalCosine({ parts }, rule) {
+  const cosine = parts.find(part => part.rule === rule && part.part === 'all')?.final.cosine
+  if (cosine === undefined || cosine === null || cosine.seeds === 0) return undefined
+  return cosine.seeds < 2 ? cosine.mean.toFixed(3) : `${cosine.mean.toFixed(3)} ± ${cosine.deviation.toFixed(3)}`
 }
 
 /** How long all runs trained together, by their own clocks: the same however often the command was interrupted. */

@@ -56,6 +56,9 @@ export const TABLES = [
   }
 ]
 
+/** Iterations between two records of the angle to BPTT's gradient. */
+const ALIGNMENT_EVERY = 50
+
 /**
  * The arguments of a part's `mdgl compare`. `validateEvery` is given where the task's own would be after the end.
  *
@@ -72,6 +75,9 @@ export function compareArguments({ task, rules, flags = [] }, { seeds, iteration
     seeds === 1 ? '1' : `1-${seeds}`,
     ...(iterations === undefined ? [] : ['--iterations', String(iterations)]),
     ...(validateEvery === undefined ? [] : ['--validate-every', String(validateEvery)]),
+    '--alignment',
+    '--alignment-every',
+    String(Math.min(ALIGNMENT_EVERY, iterations ?? ALIGNMENT_EVERY)),
     ...flags,
     '--out',
     out
