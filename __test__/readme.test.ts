@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
+import { ruleNames } from '../src/index.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const library = pathToFileURL(join(root, 'src/index.ts')).href
@@ -28,6 +29,16 @@ for (const [document, count] of Object.entries(documents)) {
     t.is(examples(document).length, count)
   })
 }
+
+test('the guide to the rules has a row for every rule', t => {
+  const guide = readFileSync(join(root, 'docs/guide/choose-a-rule.md'), 'utf8')
+  const rows = guide.split('\n').filter(line => line.startsWith('| `'))
+  for (const name of ruleNames)
+    t.true(
+      rows.some(row => row.split('|')[1]?.includes(`\`${name}\``)),
+      name
+    )
+})
 
 const all = Object.keys(documents).flatMap(document =>
   examples(document).map((code, i) => ({ code, title: `TypeScript example ${i + 1} of ${document} runs` }))

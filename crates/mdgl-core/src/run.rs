@@ -799,17 +799,15 @@ impl<F: Real> Pass<'_, F> {
         Ok((outcome, constants, partials))
     }
 
-    /// Lays out a δ that was computed outside, `[trial][step][unit]`; the outcomes know their spikes alone.
+    /// Lays out a δ that was computed outside, `[trial][step][unit]`; the outcomes know their spikes and ψ alone.
     fn score_all(&self, delta: &[f64], rooms: &mut [Room<F>]) -> Result<Vec<Outcome>> {
         let (steps, outputs) = (self.batch.steps, self.circuit.outputs());
         check_values("delta", delta, self.batch.trials * steps * outputs)?;
         let score = |(block, room): (usize, &mut Room<F>)| {
             room.delta.reset(0, steps, outputs)?;
             self.lay_out(block, delta, &mut room.delta.blocks);
-            let counts = room.spike_counts(self.circuit.size());
-            let mut outcome = Outcome { counts, ..Outcome::default() };
-            outcome.add_psi(&room.psi_sums(self.circuit.size()));
-            Ok(outcome)
+            let (counts, psi) = (room.spike_counts(self.circuit.size()), room.psi_sums(self.circuit.size()));
+            Ok(Outcome { counts, psi, ..Outcome::default() })
         };
         rooms.iter_mut().enumerate().map(score).collect()
     }

@@ -120,9 +120,7 @@ pub fn gradients_from_signal<F: Real>(
     cancel: &AtomicBool,
 ) -> Result<(Evaluation, Gradients<F>)> {
     let all = vec![true; model.network().projections().len()];
-    let Learned { evaluation, gradients, .. } =
-        learn(model, assignment, observed, signal, &all, workers, cancel)?;
-    Ok((evaluation, gradients))
+    learn(model, assignment, observed, signal, &all, workers, cancel)
 }
 
 /// One training iteration on an observed batch, on a copy of the model.
@@ -140,7 +138,8 @@ pub fn train_step_from_signal<F: Real>(
 ) -> Result<(Model<F>, StepReport)> {
     optimiser.validate(model.network())?;
     let learns = optimiser.learns(model.network());
-    let learned = learn(model, assignment, observed, signal, &learns, workers, cancel)?;
+    let (evaluation, gradients) = learn(model, assignment, observed, signal, &learns, workers, cancel)?;
+    let learned = Learned { evaluation, gradients, psi_means: None };
     advance(model, learned, optimiser, assignment.batch.key.seed, workers)
 }
 
@@ -152,7 +151,7 @@ fn learn<F: Real>(
     learns: &[bool],
     workers: &Workers<F>,
     cancel: &AtomicBool,
-) -> Result<Learned<F>> {
+) -> Result<(Evaluation, Gradients<F>)> {
     let Observed { mut rooms, outcome, trials, steps } = observed;
     let batch = assignment.batch;
     if (trials, steps) != (batch.trials, batch.steps) {
@@ -178,7 +177,7 @@ fn learn<F: Real>(
     let span = workers.span(Stage::Reduce, None);
     let gradients = Partial::sum_in_tree(partials?).gradients(model, &plan)?;
     span.end();
-    Ok(Learned { evaluation, gradients, psi_means: None })
+    Ok((evaluation, gradients))
 }
 
 /// L, `[trial][step][neuron]`: recorded on e-prop's way back, which sums no gradient here.
