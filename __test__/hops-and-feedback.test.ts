@@ -1,5 +1,9 @@
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test from 'ava'
 import { expandRule, type Gradients, gradients, Model, type Rule, type RuleName, rules, train } from '../src/index.js'
+import { invalidAt, rejectsInvalidAt } from './helpers/expect.js'
 import { collect, sides, smallBatch, smallNetwork } from './helpers/small.js'
 
 const loss = { kind: 'cross-entropy' } as const
@@ -44,6 +48,34 @@ test('random feedback depends on its seed and on nothing else', async t => {
 
 test('options left out of random feedback are written out', t => {
   t.deepEqual(expandRule({ ...rules.eprop, feedback: { random: {} } }), rules.epropRandom)
+})
+
+test('adaptive feedback changes with training, and a weights file keeps it', async t => {
+  t.deepEqual(expandRule({ ...rules.eprop, feedback: { adaptive: {} } }), rules.epropAdaptive)
+  const rule: Rule = { ...rules.eprop, feedback: { adaptive: { weightDecay: 100 } } }
+  const trained = Model.create(smallNetwork(), { precision: 'f64' })
+  const ask = async (of: typeof trained) => recurrent(await gradients(of, smallBatch(), rule, { loss }))
+  await collect(train(trained, sides, { rule, iterations: 3, validateEvery: 1000 }))
+  const before = await ask(trained)
+  t.deepEqual(await ask(trained), before)
+  const path = join(await mkdtemp(join(tmpdir(), 'mdgl-')), 'weights.safetensors')
+  await trained.save(path)
+  t.deepEqual(await ask(await Model.load(path)), before)
+  const anew = Model.create(smallNetwork(), { precision: 'f64' })
+  for (const name of ['cues->cells', 'cues->slow', 'cells->cells', 'cells->slow', 'back', 'cells->choice'] as const)
+    anew.weights.set(name, trained.weights.get(name).values)
+  t.notDeepEqual(await ask(anew), before)
+})
+
+test('adaptive feedback is checked', async t => {
+  const rule = (adaptive: object) => ({ ...rules.eprop, feedback: { adaptive } }) as Rule
+  invalidAt(t, 'rule.feedback.adaptive.weightDecay', () => expandRule(rule({ weightDecay: -1 })))
+  invalidAt(t, 'rule.feedback.adaptive.density', () => expandRule(rule({ density: 2 })))
+  invalidAt(t, 'rule.feedback.adaptive.decay', () => expandRule(rule({ decay: 1 })))
+  invalidAt(t, 'rule.feedback', () => expandRule({ ...rules.bptt, feedback: { adaptive: {} } }))
+  const small = Model.create(smallNetwork())
+  const all = collect(train(small, sides, { rule: rule({ weightDecay: 1e6 }), iterations: 1, validateEvery: 1000 }))
+  await rejectsInvalidAt(t, 'rule.feedback.adaptive.weightDecay', () => all)
 })
 
 test('random feedback trains', async t => {

@@ -126,6 +126,7 @@ export { type ProfileTrace, type TraceEvent, traceProfile } from './profile-trac
 export type { ProjectionValues } from './projection.js'
 export type { Range, RecordingShape } from './recording-shape.js'
 export {
+  type AdaptiveFeedback,
   expandRule,
   type FeedbackWeights,
   type RandomFeedback,

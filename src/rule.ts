@@ -33,6 +33,25 @@ export interface RandomFeedback {
 }
 
 /**
+ * Adaptive feedback: weights B that begin as the readout's plus random ones, B = W_out + D, and receive every change of W_out.
+ * Each step of training then takes learning rate · `weightDecay` of both, so that D shrinks and B comes to be W_out. What is left of D is
+ * part of the model and of its weights file; `gradients` alone changes nothing of it. Source: Bellec et al. 2020 (adaptive e-prop).
+ */
+export interface AdaptiveFeedback {
+  /** How D is drawn, as {@link RandomFeedback}, and how fast both decay. */
+  readonly adaptive: {
+    /** Seed of the draw. Default 1. */
+    readonly seed?: number
+    /** Fraction of the pairs of a cell and a readout unit that have a D, above 0 to 1. Default 1. */
+    readonly density?: number
+    /** Standard deviation of D. Default 1. */
+    readonly standardDeviation?: number
+    /** What a step takes of W_out and of D, over the learning rate: 0 or more, at most 1 over the learning rate. Default 0.01, as published. */
+    readonly weightDecay?: number
+  }
+}
+
+/**
  * Fixed feedback weights B, given: `[neuron][unit]`, the neurons of all populations end to end in the description's order, and
  * the units of all readouts likewise. A pair with 0 has none.
  */
@@ -54,9 +73,10 @@ export interface Rule {
   readonly estimator: 'backward' | 'online' | 'rtrl' | 'snap1' | 'uoro' | 'kf-rtrl'
   /**
    * The weights B through which errors reach the cells, L_p,t = (1−κ) Σ_k B[p→k] g_k,t: those of the readout at the
-   * moment, random ones, or a given matrix. With the last two every cell that has a weight has a learning signal.
+   * moment, random ones, ones that come to be the readout's, or a given matrix. With the last three every cell that has a weight has a
+   * learning signal.
    */
-  readonly feedback: 'symmetric' | RandomFeedback | FeedbackWeights
+  readonly feedback: 'symmetric' | RandomFeedback | AdaptiveFeedback | FeedbackWeights
   /**
    * Whether a cell learns by its own learning signal (default, not written out), or by what has spread to its site on the network's
    * {@link Sheet}, with hops 0: G_t = K ∗ G_t−1 + Σ_{p at the site} Σ_k B[p→k] δ_k,t, forwards in time, and the gradient is
@@ -97,6 +117,7 @@ export const ruleNames = Object.freeze([
   'hops-2',
   'hops-3',
   'eprop-random',
+  'eprop-adaptive',
   'eprop-diffusive',
   'eprop-online',
   'eprop-diffusive-online',
@@ -127,6 +148,10 @@ const onMdgl: Rule = { ...mdgl, readoutFilter: 'separate' }
 const mdglMembrane: Rule = { ...mdgl, channels: { gain: 'mean-weight', reach: 'synaptic', kernel: 'membrane' } }
 const mdglExact: Rule = { ...mdgl, channels: { gain: 'mean-weight', reach: 'synaptic', kernel: 'exact' } }
 const epropRandom: Rule = { ...eprop, feedback: { random: { seed: 1, density: 1, standardDeviation: 1 } } }
+const epropAdaptive: Rule = {
+  ...eprop,
+  feedback: { adaptive: { seed: 1, density: 1, standardDeviation: 1, weightDecay: 0.01 } }
+}
 const epropDiffusive: Rule = { ...eprop, learningSignal: 'diffusive' }
 const bptt: Rule = { ...eprop, channels: { gain: 'weight', reach: 'synaptic', kernel: 'exact' }, hops: 'all' }
 
@@ -145,6 +170,7 @@ const bptt: Rule = { ...eprop, channels: { gain: 'weight', reach: 'synaptic', ke
  * | `mdglExact` | as `mdgl`, with the λv_j,t of e-prop, the secreting cell's own memory, in place of L_j,t ψ_j,t |
  * | `hops2`, `hops3` | as `mdglExact`, with the λv_j,t of the rule with one hop less: the ladder from e-prop to BPTT |
  * | `epropRandom` | 0; L through fixed random weights |
+ * | `epropAdaptive` | 0; L through random weights that come to be the readout's, see {@link AdaptiveFeedback} |
  * | `epropDiffusive` | 0; L at a cell's site of the field of all cells' errors, see `learningSignal` |
  *
  * `mdglMembrane`, `mdglExact` and the hops beyond it are not in the paper; but for the first they are acausal, as BPTT is.
@@ -182,6 +208,7 @@ export const rules = deepFreeze({
   hops2: { ...mdglExact, hops: 2 },
   hops3: { ...mdglExact, hops: 3 },
   epropRandom,
+  epropAdaptive,
   epropDiffusive,
   epropOnline: { ...eprop, estimator: 'online' },
   epropDiffusiveOnline: { ...epropDiffusive, estimator: 'online' },
@@ -208,6 +235,7 @@ export type RuleConstant =
   | 'hops2'
   | 'hops3'
   | 'epropRandom'
+  | 'epropAdaptive'
   | 'epropDiffusive'
   | 'epropDiffusiveOnline'
   | 'epropOnline'
@@ -232,6 +260,7 @@ const byName: Readonly<Record<RuleName, Rule>> = {
   'hops-2': rules.hops2,
   'hops-3': rules.hops3,
   'eprop-random': rules.epropRandom,
+  'eprop-adaptive': rules.epropAdaptive,
   'eprop-diffusive': rules.epropDiffusive,
   'eprop-online': rules.epropOnline,
   'eprop-diffusive-online': rules.epropDiffusiveOnline,
@@ -313,24 +342,34 @@ function feedback(given: Rule['feedback']): Rule['feedback'] {
   const path = 'rule.feedback'
   if (given === 'symmetric') return given
   if (typeof given !== 'object' || given === null) {
-    throw invalid(path, given, `'symmetric', {random: {…}} or {weights: [[…], …]}`)
+    throw invalid(path, given, `'symmetric', {random: {…}}, {adaptive: {…}} or {weights: [[…], …]}`)
   }
   if ('weights' in given) {
     record(given, path, ['weights'])
     return { weights: feedbackWeights(given.weights, `${path}.weights`) }
   }
+  if ('adaptive' in given) {
+    record(given, path, ['adaptive'])
+    const { weightDecay = 0.01, ...drawn } = record(given.adaptive, `${path}.adaptive`, [...DRAWN, 'weightDecay'])
+    if (typeof weightDecay !== 'number' || !Number.isFinite(weightDecay) || weightDecay < 0) {
+      throw invalid(`${path}.adaptive.weightDecay`, weightDecay, 'a finite number ≥ 0')
+    }
+    return { adaptive: { ...drawnWeights(drawn, `${path}.adaptive`), weightDecay } }
+  }
   record(given, path, ['random'])
-  const random = record(given.random, `${path}.random`, ['seed', 'density', 'standardDeviation'])
-  const { seed = 1, density = 1, standardDeviation = 1 } = random
+  return { random: drawnWeights(record(given.random, `${path}.random`, DRAWN), `${path}.random`) }
+}
+
+const DRAWN = ['seed', 'density', 'standardDeviation'] as const
+
+function drawnWeights({ seed = 1, density = 1, standardDeviation = 1 }: RandomFeedback['random'], path: string) {
   if (typeof density !== 'number' || !(density > 0 && density <= 1)) {
-    throw invalid(`${path}.random.density`, density, 'a number above 0, at most 1')
+    throw invalid(`${path}.density`, density, 'a number above 0, at most 1')
   }
   return {
-    random: {
-      seed: wholeNumber(seed, `${path}.random.seed`),
-      density,
-      standardDeviation: positive(standardDeviation, `${path}.random.standardDeviation`)
-    }
+    seed: wholeNumber(seed, `${path}.seed`),
+    density,
+    standardDeviation: positive(standardDeviation, `${path}.standardDeviation`)
   }
 }
 

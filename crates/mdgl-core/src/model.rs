@@ -21,6 +21,8 @@ pub struct Model<F: Real> {
     pub(crate) moments: Moments<F>,
     /// What kernel `'membrane'` knows of ψ.
     pub(crate) psi_means: PsiMeans,
+    /// What is left of the difference between adaptive feedback and the readout's weights, 1 at first.
+    pub(crate) feedback_share: f64,
 }
 
 impl<F: Real> Model<F> {
@@ -47,7 +49,7 @@ impl<F: Real> Model<F> {
         let bias: Vec<_> = network.readouts().iter().map(|r| vec![F::ZERO; biased(r)]).collect();
         let moments = Moments::new(&theta, &bias);
         let psi_means = PsiMeans::new(network.groups.count());
-        Self { network, theta, bias, moments, psi_means }
+        Self { network, theta, bias, moments, psi_means, feedback_share: 1.0 }
     }
 
     /// The network.

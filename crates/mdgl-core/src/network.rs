@@ -18,6 +18,8 @@ use crate::random::{CounterRng, Stream};
 const MOST_UNITS: usize = 1 << 24;
 /// The tensor of a weights file that holds the running means of ψ.
 pub(crate) const PSI_MEANS: &str = "mdgl.psi-means";
+/// The tensor that holds what is left of the difference between adaptive feedback and readout weights.
+pub(crate) const FEEDBACK_SHARE: &str = "mdgl.feedback-share";
 /// Most synapses of a network.
 const MOST_SYNAPSES: u64 = 1 << 30;
 
@@ -678,7 +680,8 @@ fn find<'a>(
 
 /// Names of projections and readouts are tensor names in files: none may be taken twice.
 fn check_tensor_names(projections: &[Wires], readouts: &[ReadoutSlot]) -> Result<()> {
-    let mut taken = HashSet::from(["__metadata__".to_owned(), PSI_MEANS.to_owned()]);
+    let mut taken =
+        HashSet::from(["__metadata__".to_owned(), PSI_MEANS.to_owned(), FEEDBACK_SHARE.to_owned()]);
     let own = projections.iter().map(|p| (&p.name, vec!["", ".pre", ".post"]));
     let biases = readouts.iter().map(|r| (&r.name, vec![".bias"]));
     for (name, suffixes) in own.chain(biases) {

@@ -161,7 +161,7 @@ impl Optimiser {
     }
 
     /// The learning rate after so many steps.
-    fn rate(&self, steps: u64) -> f64 {
+    pub(crate) fn rate(&self, steps: u64) -> f64 {
         let (Method::Adam { learning_rate, .. } | Method::GradientDescent { learning_rate }) = self.method;
         match self.decay {
             None => learning_rate,

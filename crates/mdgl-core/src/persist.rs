@@ -3,7 +3,8 @@
 //! A file depends on description and weights alone. A projection `a->b` is three tensors:
 //! `a->b` (the weights, ordered by post then pre), `a->b.pre` and `a->b.post`; the bias of readout
 //! `c` is `c.bias`. A model that learned by kernel `'membrane'` has one more, `mdgl.psi-means` (f64): the weight of the
-//! initial mean, then the running mean of ψ of each group of neurons. The one metadata key, `mdgl`, holds JSON: the
+//! initial mean, then the running mean of ψ of each group of neurons; one that learned with adaptive feedback has
+//! `mdgl.feedback-share` (f64), what is left of the difference between feedback and readout weights. The one metadata key, `mdgl`, holds JSON: the
 //! network description and the precision.
 
 use std::borrow::Cow;
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::description::NetworkDescription;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::network::{Network, PSI_MEANS};
+use crate::network::{FEEDBACK_SHARE, Network, PSI_MEANS};
 use crate::psi_means::PsiMeans;
 use crate::real::Real;
 
@@ -77,6 +78,9 @@ impl<F: Real> Model<F> {
                 tensors.push((name, Tensor::new(dtype::<F>(), bias)));
             }
         }
+        if self.feedback_share != 1.0 {
+            tensors.push((FEEDBACK_SHARE.to_owned(), Tensor::new(Dtype::F64, &[self.feedback_share])));
+        }
         if let Some(means) = self.psi_means.values() {
             tensors.push((PSI_MEANS.to_owned(), Tensor::new(Dtype::F64, &means)));
         }
@@ -114,6 +118,12 @@ impl<F: Real> Model<F> {
             let values = read::<F>(&tensors, &format!("{}.bias", readout.name()), dtype::<F>())?;
             let values: Vec<f64> = values.into_iter().map(Real::to_f64).collect();
             model.set_bias(readout.name(), &values)?;
+        }
+        if tensors.names().contains(&FEEDBACK_SHARE) {
+            model.feedback_share = match read::<f64>(&tensors, FEEDBACK_SHARE, Dtype::F64)?[..] {
+                [share] if (0.0..=1.0).contains(&share) => share,
+                _ => return Err(file_error(format!("{FEEDBACK_SHARE} is not one number from 0 to 1"))),
+            };
         }
         if tensors.names().contains(&PSI_MEANS) {
             let means = read::<f64>(&tensors, PSI_MEANS, Dtype::F64)?;

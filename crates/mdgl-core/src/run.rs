@@ -18,6 +18,7 @@ use crate::error::{Error, Result, invalid};
 use crate::judge::{Judge, Verdict};
 use crate::lanes::{Block, Instructions, LANES};
 use crate::learn::backward::{Backward, Signals, Work};
+use crate::learn::feedback;
 use crate::learn::forward::{self, Trial, Wiring};
 use crate::learn::online::{Online, Traces, trace_cells};
 use crate::learn::partial::{Gradients, Partial};
@@ -408,8 +409,13 @@ pub fn train_step<F: Real>(
 ) -> Result<(Model<F>, StepReport)> {
     optimiser.validate(model.network())?;
     let learns = optimiser.learns(model.network());
+    let decay = feedback::next_decay(model, &rule.feedback, optimiser)?;
     let learned = learn(model, assignment, rule, custom, &learns, workers, cancel)?;
-    advance(model, learned, optimiser, assignment.batch.key.seed, workers)
+    let (mut next, report) = advance(model, learned, optimiser, assignment.batch.key.seed, workers)?;
+    if let Some(loss) = decay {
+        feedback::decay(&mut next, loss, optimiser);
+    }
+    Ok((next, report))
 }
 
 /// One step of the optimiser on a copy of the model.

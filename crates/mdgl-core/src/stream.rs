@@ -10,6 +10,7 @@ use crate::circuit::{Cell, Circuit};
 use crate::encode::{BlockInput, StepInput};
 use crate::error::{Error, Result, invalid};
 use crate::lanes::{Block, Instructions, Mask};
+use crate::learn::feedback;
 use crate::learn::field::Sources;
 use crate::learn::online::{Moment, Part, Traces, trace_cells};
 use crate::learn::plan::Plan;
@@ -328,8 +329,12 @@ impl<F: Real> Stream<F> {
         if !gradient_norm.is_finite() {
             return Err(Error::NotFinite { what: "the gradient".into() });
         }
+        let decay = feedback::next_decay(model, &self.setting.rule.feedback, &self.optimiser)?;
         let mut next = optimise::step(model, &self.optimiser, &gradients, gradient_norm, self.seed)?;
         optimise::rewire(&mut next, &self.optimiser, self.seed);
+        if let Some(loss) = decay {
+            feedback::decay(&mut next, loss, &self.optimiser);
+        }
         if self.setting.plan.follows_psi() && self.summed > 0 {
             let sums = self.traces.psi_sums();
             next.psi_means.follow(&group_means(&self.network.groups, &sums, self.summed as f64));

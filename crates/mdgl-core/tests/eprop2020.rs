@@ -378,7 +378,7 @@ fn rules_without_an_equation_are_refused() {
         let rule = Rule::named(name).unwrap();
         let found = gradients(&case.model, case.assignment(), &rule, None, &workers, &cancel);
         match name {
-            "eprop" | "eprop-random" => assert!(found.is_ok(), "{name}"),
+            "eprop" | "eprop-random" | "eprop-adaptive" => assert!(found.is_ok(), "{name}"),
             _ => {
                 let message = found.unwrap_err().to_string();
                 assert!(message.contains("with conventions 'bellec2020': "), "{name}: {message}");

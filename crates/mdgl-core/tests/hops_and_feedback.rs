@@ -4,9 +4,12 @@ use std::sync::atomic::AtomicBool;
 
 use crate::common::{Case, Shape, best, oracle, shapes};
 use mdgl_core::description::{Channel, Gain, Kernel, Reach, WeightGain};
-use mdgl_core::learn::rule::{Channels, Estimator, Feedback, Hops, RandomFeedback, UniformChannel};
+use mdgl_core::learn::rule::{
+    AdaptiveFeedback, Channels, Estimator, Feedback, Hops, RandomFeedback, UniformChannel,
+};
 use mdgl_core::{
-    Assignment, CounterRng, CustomLoss, Forward, Gradients, Objective, Rule, Targets, Workers, gradients,
+    Assignment, CounterRng, CustomLoss, Forward, Gradients, Model, Objective, Optimiser, Rule, Targets,
+    Workers, gradients, train_step,
 };
 use proptest::prelude::*;
 
@@ -163,4 +166,90 @@ fn what_has_no_equation_is_refused() {
     );
     assert!(refused(Rule::with_hops(65)).starts_with("rule.hops is 65"));
     assert!(refused(Rule::with_hops(1).online()).starts_with("rule.channels.kernel is 'exact'"));
+}
+
+/// W_out + share · D, `[neuron][unit]`.
+fn feedback_of(model: &Model<f64>, adaptive: &AdaptiveFeedback, share: f64) -> Vec<Vec<f64>> {
+    let wires = model.projection("rec->out").unwrap();
+    let mut rng = CounterRng::new(adaptive.seed, 1007, 0, 0);
+    let (neurons, units) = wires.sizes();
+    let mut matrix = vec![vec![0.0; units]; neurons];
+    for weight in matrix.iter_mut().flatten() {
+        let (present, normal) = (rng.uniform() < adaptive.density, rng.normal());
+        *weight = if present { share * adaptive.standard_deviation * normal } else { 0.0 };
+    }
+    let weights = model.weights("rec->out").unwrap();
+    for ((&pre, &post), weight) in wires.pre().iter().zip(wires.post()).zip(weights) {
+        matrix[pre as usize][post as usize] += weight;
+    }
+    matrix
+}
+
+proptest! {
+    #![proptest_config(crate::common::config(32, 2021))]
+
+    /// At every step of training adaptive feedback is a given matrix, and training differs from that with the matrix by
+    /// the decay of the readout's weights alone.
+    #[test]
+    fn adaptive_feedback_is_the_readout_and_a_difference_that_decays(
+        shape in shapes(8, 40), seed in any::<u64>(), weight_decay in 0.0..300.0f64
+    ) {
+        let mut case = Case::<f64>::new(&shape.spec());
+        let adaptive = AdaptiveFeedback { seed, density: 0.7, standard_deviation: 0.5, weight_decay };
+        let optimiser = Optimiser { rewiring: false, l1: 0.0, ..Optimiser::default() };
+        let kept = 1.0 - 0.0025 * weight_decay;
+        let (workers, cancel) = (Workers::new(1).unwrap(), AtomicBool::new(false));
+        let mut share = 1.0;
+        for _ in 0..3 {
+            for rule in [Rule::eprop(), Rule::mdgl(), Rule::with_hops(2)] {
+                let adapting = Rule { feedback: Feedback::Adaptive { adaptive }, ..rule.clone() };
+                let weights = feedback_of(&case.model, &adaptive, share);
+                let fixed = Rule { feedback: Feedback::Given { weights }, ..rule };
+                let error = case.distance(&case.gradients(&adapting), &case.gradients(&fixed));
+                prop_assert!(error < 1e-11, "{error:e}");
+            }
+            let step = |feedback: Feedback| {
+                let rule = Rule { feedback, ..Rule::mdgl() };
+                train_step(&case.model, case.assignment(), &rule, None, &optimiser, &workers, &cancel).unwrap().0
+            };
+            let next = step(Feedback::Adaptive { adaptive });
+            let given = step(Feedback::Given { weights: feedback_of(&case.model, &adaptive, share) });
+            for (name, factor) in [("in->rec", 1.0), ("rec->rec", 1.0), ("rec->out", kept)] {
+                for (a, b) in next.weights(name).unwrap().iter().zip(given.weights(name).unwrap()) {
+                    prop_assert!((a - factor * b).abs() < 1e-7 * (1e-3 + b.abs()), "{name}: {a} {b}");
+                }
+            }
+            share *= kept;
+            case.model = next;
+        }
+        let read = Model::<f64>::from_safetensors(&case.model.to_safetensors().unwrap()).unwrap();
+        let adapting = Rule { feedback: Feedback::Adaptive { adaptive }, ..Rule::eprop() };
+        let before = case.gradients(&adapting);
+        case.model = read;
+        prop_assert!(case.distance(&case.gradients(&adapting), &before) == 0.0);
+    }
+}
+
+#[test]
+fn adaptive_feedback_cannot_lose_more_than_there_is() {
+    let shape = Shape {
+        seed: 1,
+        n_in: 3,
+        n_rec: 5,
+        n_out: 2,
+        steps: 20,
+        trials: 2,
+        types: 2,
+        loss: 0,
+        regularised: false,
+    };
+    let case = Case::<f64>::new(&shape.spec());
+    for (weight_decay, path) in [(-1.0, "weightDecay"), (f64::NAN, "weightDecay"), (401.0, "weightDecay")] {
+        let adaptive = AdaptiveFeedback { weight_decay, ..AdaptiveFeedback::default() };
+        let rule = Rule { feedback: Feedback::Adaptive { adaptive }, ..Rule::eprop() };
+        let (workers, cancel) = (Workers::new(1).unwrap(), AtomicBool::new(false));
+        let optimiser = Optimiser::default();
+        let error = train_step(&case.model, case.assignment(), &rule, None, &optimiser, &workers, &cancel);
+        assert!(error.unwrap_err().to_string().contains(path));
+    }
 }

@@ -3,8 +3,10 @@
 use crate::circuit::Circuit;
 use crate::error::{Result, invalid};
 use crate::fan::Fan;
-use crate::learn::rule::{Feedback, RandomFeedback};
+use crate::learn::rule::{AdaptiveFeedback, Feedback, RandomFeedback};
 use crate::model::Model;
+use crate::network::Stage;
+use crate::optimise::Optimiser;
 use crate::random::{CounterRng, Stream};
 use crate::real::Real;
 
@@ -12,7 +14,10 @@ use crate::real::Real;
 pub(crate) fn fan<F: Real>(model: &Model<F>, circuit: &Circuit<F>, feedback: &Feedback) -> Result<Fan<F>> {
     match feedback {
         Feedback::Preset(_) => Ok(circuit.readout.clone()),
-        Feedback::Fixed { random } => draw(model, random),
+        Feedback::Fixed { random } => draw(model, random, 1.0, Vec::new()),
+        Feedback::Adaptive { adaptive } => {
+            draw(model, &adaptive.difference(), model.feedback_share, of_readout(circuit))
+        }
         Feedback::Given { weights } => given(model, weights),
     }
 }
@@ -42,17 +47,27 @@ fn given<F: Real>(model: &Model<F>, weights: &[Vec<f64>]) -> Result<Fan<F>> {
     Ok(Fan::new(neurons, &triples))
 }
 
-/// Fixed weights, the same for a seed whatever the model's own weights are: one draw a pair, cell after cell.
-fn draw<F: Real>(model: &Model<F>, random: &RandomFeedback) -> Result<Fan<F>> {
-    random.validate()?;
+/// (neuron, unit, (1 − κ) W) of every readout weight.
+fn of_readout<F: Real>(circuit: &Circuit<F>) -> Vec<(usize, usize, F)> {
+    let own = |p: usize| circuit.readout.of(p).iter().map(move |&(k, weight)| (p, k as usize, weight));
+    (0..circuit.size()).flat_map(own).collect()
+}
+
+/// Drawn weights times a factor, beside others: the same for a seed whatever the model's own weights are, one draw a pair,
+/// cell after cell.
+fn draw<F: Real>(
+    model: &Model<F>,
+    random: &RandomFeedback,
+    factor: f64,
+    mut triples: Vec<(usize, usize, F)>,
+) -> Result<Fan<F>> {
     let network = model.network();
-    let mut triples = Vec::new();
     let mut rng = CounterRng::internal(random.seed, Stream::Feedback, 0, 0);
     for p in 0..network.size() {
         for (k, output) in network.outputs.iter().enumerate() {
             let (present, weight) = (rng.uniform() < random.density, rng.normal());
             if present {
-                let scaled = random.standard_deviation * weight * (1.0 - output.kappa);
+                let scaled = factor * random.standard_deviation * weight * (1.0 - output.kappa);
                 triples.push((p, k, F::from_f64(scaled)));
             }
         }
@@ -61,14 +76,62 @@ fn draw<F: Real>(model: &Model<F>, random: &RandomFeedback) -> Result<Fan<F>> {
 }
 
 impl RandomFeedback {
-    pub(crate) fn validate(&self) -> Result<()> {
+    pub(crate) fn validate(&self, kind: &str) -> Result<()> {
         if !(self.density > 0.0 && self.density <= 1.0) {
-            return Err(invalid("rule.feedback.random.density", self.density, "above 0, at most 1"));
+            let path = format!("rule.feedback.{kind}.density");
+            return Err(invalid(path, self.density, "above 0, at most 1"));
         }
         if !(self.standard_deviation > 0.0 && self.standard_deviation.is_finite()) {
-            let path = "rule.feedback.random.standardDeviation";
+            let path = format!("rule.feedback.{kind}.standardDeviation");
             return Err(invalid(path, self.standard_deviation, "a finite number above 0"));
         }
         Ok(())
+    }
+}
+
+impl AdaptiveFeedback {
+    pub(crate) fn validate(&self) -> Result<()> {
+        self.difference().validate("adaptive")?;
+        match self.weight_decay.is_finite() && self.weight_decay >= 0.0 {
+            true => Ok(()),
+            false => {
+                let path = "rule.feedback.adaptive.weightDecay";
+                Err(invalid(path, self.weight_decay, "a finite number ≥ 0"))
+            }
+        }
+    }
+}
+
+/// What the next step of training takes of adaptive feedback and of the readout's weights: learning rate · weight decay.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] when that is more than there is.
+pub(crate) fn next_decay<F: Real>(
+    model: &Model<F>,
+    feedback: &Feedback,
+    optimiser: &Optimiser,
+) -> Result<Option<f64>> {
+    let Feedback::Adaptive { adaptive } = feedback else { return Ok(None) };
+    let loss = optimiser.rate(model.moments.steps) * adaptive.weight_decay;
+    if loss > 1.0 {
+        let path = "rule.feedback.adaptive.weightDecay";
+        return Err(invalid(path, adaptive.weight_decay, "at most 1 over the learning rate"));
+    }
+    Ok(Some(loss))
+}
+
+/// The end of a training step with adaptive feedback: readout weights that learn, and what feedback has beside them, decay.
+pub(crate) fn decay<F: Real>(model: &mut Model<F>, loss: f64, optimiser: &Optimiser) {
+    model.feedback_share *= 1.0 - loss;
+    let network = model.network().clone();
+    let learns = optimiser.learns(&network);
+    let kept = F::from_f64(1.0 - loss);
+    for (index, wires) in network.projections.iter().enumerate() {
+        if learns[index] && wires.stage == Stage::Readout {
+            // θ of a dead synapse stays where it is.
+            let living = model.theta[index].iter_mut().enumerate();
+            let living = living.filter(|(synapse, theta)| wires.sign(*synapse) == 0 || **theta > F::ZERO);
+            living.for_each(|(_, theta)| *theta = *theta * kept);
+        }
     }
 }

@@ -97,6 +97,11 @@ pub enum Feedback {
         /// How they are drawn.
         random: RandomFeedback,
     },
+    /// Random at first; from then on they change as the readout's do, and both decay.
+    Adaptive {
+        /// How they begin and decay.
+        adaptive: AdaptiveFeedback,
+    },
     /// Given and fixed.
     Given {
         /// `[neuron][unit]`: the neurons of all populations end to end, the units of all readouts end to end. 0: none.
@@ -109,6 +114,7 @@ impl Feedback {
         match self {
             Self::Preset(_) => "'symmetric'",
             Self::Fixed { .. } => "random",
+            Self::Adaptive { .. } => "adaptive",
             Self::Given { .. } => "weights",
         }
     }
@@ -132,6 +138,36 @@ pub struct RandomFeedback {
     pub density: f64,
     /// Standard deviation of a weight.
     pub standard_deviation: f64,
+}
+
+/// Feedback weights that begin as the readout's plus random ones, B = W + D, and receive the readout's own changes. Each
+/// step of the optimiser then takes learning rate · weight decay of both: D shrinks, and B comes to be W.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct AdaptiveFeedback {
+    /// Seed of the draw of D.
+    pub seed: u64,
+    /// Fraction of the pairs that have a D.
+    pub density: f64,
+    /// Standard deviation of D.
+    pub standard_deviation: f64,
+    /// What a step takes of readout and feedback weights, over the learning rate.
+    pub weight_decay: f64,
+}
+
+impl AdaptiveFeedback {
+    /// D as it begins.
+    pub(crate) fn difference(&self) -> RandomFeedback {
+        let Self { seed, density, standard_deviation, .. } = *self;
+        RandomFeedback { seed, density, standard_deviation }
+    }
+}
+
+impl Default for AdaptiveFeedback {
+    fn default() -> Self {
+        let RandomFeedback { seed, density, standard_deviation } = RandomFeedback::default();
+        Self { seed, density, standard_deviation, weight_decay: 0.01 }
+    }
 }
 
 impl Default for RandomFeedback {
@@ -222,7 +258,7 @@ pub enum Trace {
 pub const MOST_HOPS: u32 = 64;
 
 /// The names of the published rules, in the order of the documents.
-pub const RULE_NAMES: [&str; 22] = [
+pub const RULE_NAMES: [&str; 23] = [
     "bptt",
     "eprop",
     "mdgl",
@@ -234,6 +270,7 @@ pub const RULE_NAMES: [&str; 22] = [
     "hops-2",
     "hops-3",
     "eprop-random",
+    "eprop-adaptive",
     "eprop-diffusive",
     "rflo",
     "eprop-online",
@@ -308,6 +345,11 @@ impl Rule {
         Self { feedback: Feedback::Fixed { random: RandomFeedback::default() }, ..Self::eprop() }
     }
 
+    /// e-prop with adaptive feedback.
+    pub fn eprop_adaptive() -> Self {
+        Self { feedback: Feedback::Adaptive { adaptive: AdaptiveFeedback::default() }, ..Self::eprop() }
+    }
+
     /// e-prop whose learning signals diffuse over the sheet of cells.
     pub fn eprop_diffusive() -> Self {
         Self { learning_signal: LearningSignal::Diffusive, ..Self::eprop() }
@@ -362,6 +404,7 @@ impl Rule {
             "hops-2" => Self::with_hops(2),
             "hops-3" => Self::with_hops(3),
             "eprop-random" => Self::eprop_random(),
+            "eprop-adaptive" => Self::eprop_adaptive(),
             "eprop-diffusive" => Self::eprop_diffusive(),
             "eprop-diffusive-online" => Self::eprop_diffusive().online(),
             "rflo" => Self::rflo(),
@@ -390,8 +433,10 @@ impl Rule {
             };
             return Err(invalid("rule.hops", hops, "with learningSignal 'diffusive': 0"));
         }
-        if let Feedback::Fixed { random } = &self.feedback {
-            random.validate()?;
+        match &self.feedback {
+            Feedback::Fixed { random } => random.validate("random")?,
+            Feedback::Adaptive { adaptive } => adaptive.validate()?,
+            Feedback::Preset(_) | Feedback::Given { .. } => {}
         }
         if matches!(self.hops, Hops::All(_)) && !matches!(self.feedback, Feedback::Preset(_)) {
             let allowed = "with hops 'all': 'symmetric' (the gradient knows no other)";
