@@ -313,6 +313,8 @@ export interface StreamState {
   refractory: Uint32Array
   /** Neurons that spiked in the last step. */
   spikes: Uint32Array
+  /** Earlier spikes under way, in pairs: steps before the last one, neuron. */
+  inTransit: Uint32Array
   /** y without bias. */
   readout: Float32Array | Float64Array
   /** The traces of all learning synapses. */

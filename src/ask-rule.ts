@@ -3,6 +3,7 @@ import { unlessAborted } from './abort.js'
 import { ownMemory } from './check.js'
 import type { CustomRule, RuleContext, Synapses } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
+import { delaySteps } from './duration.js'
 import type { Session } from './engine-session.js'
 import { invalid } from './error.js'
 import type { PackedBatch } from './evaluate.js'
@@ -90,12 +91,15 @@ function synapses(
 ): RuleContext['projections'] {
   const inputs = starts(description.inputs ?? [])
   const names = projectionNames(description)
-  const entries = (description.projections ?? []).map(({ from, to }, i): [string, Synapses] => {
+  const entries = (description.projections ?? []).map((projection, i): [string, Synapses] => {
+    const { from, to } = projection
     const { pre, post, values: weights } = found(values, names[i] ?? '')
     const stage = Object.hasOwn(inputs, from) ? 'input' : Object.hasOwn(readouts, to) ? 'readout' : 'recurrent'
     const first = stage === 'input' ? inputs[from] : populations[from]?.from
     const target = stage === 'readout' ? readouts[to] : populations[to]
-    return [names[i] ?? '', Object.freeze({ stage, pre: moved(pre, first), post: moved(post, target?.from), weights })]
+    const delay = delaySteps(projection, description)
+    const wires = { stage, delay, pre: moved(pre, first), post: moved(post, target?.from), weights } as const
+    return [names[i] ?? '', Object.freeze(wires)]
   })
   return Object.freeze(Object.fromEntries(entries))
 }

@@ -1,5 +1,6 @@
 import { type CustomRule, defineRule, isCustomRule } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
+import { delaySteps } from './duration.js'
 import { invalid } from './error.js'
 import type { Loss } from './loss.js'
 import { expandRule, type Rule, type RuleName } from './rule.js'
@@ -7,7 +8,7 @@ import { expandRule, type Rule, type RuleName } from './rule.js'
 const only = (path: string, value: unknown, allowed: string) =>
   invalid(path, value, `with conventions 'bellec2020': ${allowed}`)
 
-/** The whole value of a rule for a network: refused where the network's conventions have no equation, or sizes differ. */
+/** The whole value of a rule for a network: refused where the network's conventions or its delays have no equation, or sizes differ. */
 export function expandRuleFor(description: NetworkDescription, given: RuleName | Rule): Rule {
   const rule = expandRule(given)
   if (description.conventions === 'bellec2020') {
@@ -15,6 +16,9 @@ export function expandRuleFor(description: NetworkDescription, given: RuleName |
     if (rule.readoutFilter !== 'exact') throw only('rule.readoutFilter', rule.readoutFilter, "'exact'")
     if (rule.learningSignal === 'diffusive') throw only('rule.learningSignal', rule.learningSignal, "'own'")
     if (rule.hops !== 0) throw only('rule.hops', rule.hops, '0 (e-prop)')
+  }
+  if (!['backward', 'online'].includes(rule.estimator) && hasDelays(description)) {
+    throw invalid('rule.estimator', rule.estimator, "with delays of more than one step: 'backward' or 'online'")
   }
   if (typeof rule.feedback === 'object' && 'weights' in rule.feedback) checkSizes(description, rule.feedback.weights)
   return rule
@@ -46,6 +50,10 @@ export function checkObjective(
   const windowed = terms.some(({ loss }) => loss.kind === 'cross-entropy' && loss.window === 'targets')
   if (windowed) throw only('loss.window', 'targets', 'a duration in ms')
   if (regularised && terms.length > 1) throw only('loss', terms, 'one loss, with a regulariser')
+}
+
+function hasDelays(description: NetworkDescription): boolean {
+  return (description.projections ?? []).some(projection => delaySteps(projection, description) > 1)
 }
 
 function checkSizes(description: NetworkDescription, weights: readonly (readonly number[])[]): void {

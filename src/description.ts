@@ -144,7 +144,11 @@ export interface Projection<Name extends string = string, From extends string = 
   readonly connections?: Connections
   /** Initial weights of a drawn projection. */
   readonly initialise?: Initialise
-  /** In ms; only one step (`dt`) is supported. */
+  /**
+   * In ms, rounded to whole steps of `dt`: a spike of step t drives its target at step t + d. Default one step. Only projections
+   * between populations have more, up to 10 000 steps; of these, what arrives along a synapse by a modulatory channel meets the
+   * eligibility of d steps before.
+   */
   readonly delay?: number
   /** Whether training changes it. Default true. */
   readonly plastic?: boolean
@@ -158,6 +162,10 @@ export type Gain = 'mean-weight' | 'weight' | number
  * the network's {@link Sheet}, cells at whose site something has arrived (`'diffusive'`):
  *
  * Γ_p,t = Σ gain G_t[site of p], G_t = K ∗ G_t+1 + Σ_{j at the site} (1−α_j) (what j secretes at t), a field for each secreting type.
+ *
+ * What arrives along a synapse with a delay of d steps meets the eligibility of d steps before. A nonlocal channel whose gain is a
+ * mean acts with every delay by the mean of the synapses that have it, the others counted as 0; one whose gain is a number, and
+ * one that diffuses, act after one step.
  *
  * G runs backwards in time, as the secretion does (our choice): an eligibility meets what is secreted d sites away d steps later at
  * the earliest. It has no online form here, and needs another kernel than `'exact'`. With `'mean-weight'` the mean is that

@@ -1,4 +1,5 @@
 import { nonNegative } from './check.js'
+import type { NetworkDescription, Projection } from './description.js'
 import { invalid } from './error.js'
 
 /** A duration in whole steps: milliseconds over `dt`, rounded. */
@@ -16,4 +17,9 @@ export function toPositiveSteps(duration: unknown, dt: number, path: string): nu
 /** A duration rounded to whole steps, in ms. */
 export function roundToSteps(duration: unknown, dt: number, path: string): number {
   return toSteps(duration, dt, path) * dt
+}
+
+/** The steps that a projection's spikes take, from a whole description. */
+export function delaySteps({ delay }: Projection, { dt = 1 }: NetworkDescription): number {
+  return delay === undefined ? 1 : Math.round(delay / dt)
 }

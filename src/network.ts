@@ -70,7 +70,11 @@ export type Units =
 export interface ProjectionBase {
   /** Unique among projections. Default `from->to`. */
   readonly name?: string
-  /** In ms; only one step (`dt`, the default) is supported. */
+  /**
+   * In ms, rounded to whole steps of `dt`: a spike of step t drives its target at step t + d. Default one step. Only projections
+   * between populations have more, up to 10 000 steps; of these, what arrives along a synapse by a modulatory channel meets the
+   * eligibility of d steps before.
+   */
   readonly delay?: number
   /** Whether training changes it. Default true. */
   readonly plastic?: boolean

@@ -31,11 +31,12 @@ import type {
   Sheet,
   Sign
 } from './description.js'
-import { roundToSteps } from './duration.js'
+import { roundToSteps, toPositiveSteps } from './duration.js'
 import { invalid } from './error.js'
 import { deepFreeze } from './freeze.js'
 
 const MOST_UNITS = 2 ** 24
+const MOST_DELAY = 10_000
 const ALIF_ONLY = ['adaptationTimeConstant', 'adaptationStrength'] as const
 
 /** A description in the making: every part checked and complete. */
@@ -201,12 +202,13 @@ export function addProjection(draft: Draft, given: Projection): Draft {
   const from = find([...draft.inputs, ...draft.populations], given.from, `${path}.from`)
   const fromInput = draft.inputs.some(input => input.name === from.name)
   const to = find([...draft.populations, ...(fromInput ? [] : draft.readouts)], given.to, `${path}.to`)
+  const isReadout = draft.readouts.some(readout => readout.name === to.name)
   const part = {
     name,
     from: from.name,
     to: to.name,
     ...synapses(given, from.size, to.size, path),
-    delay: oneStep(orDefault(given.delay, draft.dt), draft.dt, `${path}.delay`),
+    delay: delay(given.delay, draft, fromInput || isReadout, `${path}.delay`),
     plastic: flag(orDefault(given.plastic, true), `${path}.plastic`)
   }
   return { ...draft, projections: [...draft.projections, part] }
@@ -409,8 +411,12 @@ function initialise(value: Initialise, path: string): Initialise {
   return { scheme: scheme as 'balanced' }
 }
 
-function oneStep(delay: unknown, dt: number, path: string): number {
-  const rounded = roundToSteps(delay, dt, path)
-  if (rounded !== dt) throw invalid(path, delay, `one step (${dt} ms); other delays are not supported yet`)
-  return rounded
+/** A projection's delay in ms, rounded to whole steps: one, or between populations more. */
+function delay(given: unknown, { dt }: Draft, oneStep: boolean, path: string): number {
+  const steps = toPositiveSteps(orDefault(given, dt), dt, path)
+  if (oneStep && steps > 1) {
+    throw invalid(path, given, `one step (${dt} ms): only projections between populations have longer delays`)
+  }
+  if (steps > MOST_DELAY) throw invalid(path, given, `at most ${MOST_DELAY} steps of ${dt} ms`)
+  return steps * dt
 }

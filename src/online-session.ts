@@ -100,6 +100,11 @@ export interface SessionState<P extends Precision = Precision> {
   readonly refractory: Uint32Array
   /** Neurons that spiked in the last step, ascending, counted over all populations. */
   readonly spikes: Uint32Array
+  /**
+   * Earlier spikes that a delay of more than one step has still to deliver, in pairs: how many steps before the last one, and the
+   * neuron; ascending. Empty without such delays.
+   */
+  readonly inTransit: Uint32Array
   /** y without bias, readouts end to end. */
   readonly readout: Values<P>
   /** Eligibility traces of every learning synapse and what is filtered of them, in the engine's order. */
@@ -257,7 +262,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
   }
 }
 
-const STATE = ['steps', 'membrane', 'adaptation', 'refractory', 'spikes', 'readout', 'traces'] as const
+const STATE = ['steps', 'membrane', 'adaptation', 'refractory', 'spikes', 'inTransit', 'readout', 'traces'] as const
 
 function byName<T>(names: readonly string[], values: readonly T[]): { [name: string]: T | undefined } {
   return Object.fromEntries(names.map((name, i) => [name, values[i]]))
@@ -312,7 +317,7 @@ function doubles(given: unknown, size: number, path: string): Float64Array {
 
 function checkArray(given: unknown, key: (typeof STATE)[number]): void {
   const path = `state.${key}`
-  const whole = key === 'refractory' || key === 'spikes'
+  const whole = key === 'refractory' || key === 'spikes' || key === 'inTransit'
   numbers(given, path)
   const fits = whole ? given instanceof Uint32Array : given instanceof Float64Array || given instanceof Float32Array
   if (!fits) throw invalid(path, given, whole ? 'a Uint32Array' : 'a Float32Array or Float64Array')

@@ -1,6 +1,7 @@
 //! A network with the weights of the moment, laid out for the kernels.
 
 use crate::chunks::Chunks;
+use crate::delays::Delayed;
 use crate::description::{Conventions, Shape};
 use crate::fan::Fan;
 use crate::lanes::Mask;
@@ -83,10 +84,9 @@ pub(crate) struct Circuit<F: Real> {
     pub periods: Vec<u32>,
     /// Input unit → (neuron, g W), g = 1 − α (or what the conventions say).
     pub input: Fan<F>,
-    /// Neuron → (neuron, g W).
-    pub recurrent: Fan<F>,
+    /// Neuron → (neuron, g W), by delay; those of one step first, even where there are none.
+    pub recurrent: Vec<Delayed<F>>,
     pub input_chunks: Chunks<F>,
-    pub recurrent_chunks: Chunks<F>,
     /// Neuron → (readout unit, (1 − κ) W).
     pub readout: Fan<F>,
     /// The same by readout unit, where most neurons project to most units.
@@ -103,9 +103,9 @@ impl<F: Real> Circuit<F> {
         periods.sort_unstable();
         periods.dedup();
         let cells = cells(network);
-        let input = fan(model, Stage::Input, |p| network.neurons[p].gain);
-        let recurrent = fan(model, Stage::Recurrent, |p| network.neurons[p].gain);
-        let readout = fan(model, Stage::Readout, |k| 1.0 - network.outputs[k].kappa);
+        let gain = |p: usize| network.neurons[p].gain;
+        let input = fan(model, Stage::Input, 1, gain);
+        let readout = fan(model, Stage::Readout, 1, |k| 1.0 - network.outputs[k].kappa);
         // x + (−0) = x for every x.
         let nothing = F::from_f64(-0.0);
         Self {
@@ -114,9 +114,8 @@ impl<F: Real> Circuit<F> {
             refractory,
             periods,
             input_chunks: Chunks::new(&input, network.input_units(), nothing),
-            recurrent_chunks: Chunks::new(&recurrent, network.size(), nothing),
+            recurrent: Delayed::all(network, nothing, |delay| fan(model, Stage::Recurrent, delay, gain)),
             input,
-            recurrent,
             dense_readout: Dense::of(&readout, network.size(), network.outputs.len()),
             readout,
             kappa: network.outputs.iter().map(|o| F::from_f64(o.kappa)).collect(),
@@ -130,6 +129,21 @@ impl<F: Real> Circuit<F> {
 
     pub fn outputs(&self) -> usize {
         self.kappa.len()
+    }
+
+    /// The recurrent synapses of one step: all of them where the network has no delays.
+    pub fn undelayed(&self) -> &Delayed<F> {
+        &self.recurrent[0]
+    }
+
+    /// Longest delay, in steps.
+    pub fn longest_delay(&self) -> usize {
+        self.recurrent.last().map_or(1, |last| last.delay)
+    }
+
+    /// Steps of spikes that the next step looks back.
+    pub fn looks_back(&self) -> usize {
+        self.longest_period().max(self.longest_delay())
     }
 
     /// Steps of spikes that the refractory period looks back.
@@ -180,9 +194,13 @@ pub(crate) fn runs<F: Real>(cells: &[Cell<F>], wanted: impl Fn(usize) -> bool) -
     runs
 }
 
-/// The living synapses of a stage, weights times the target's scale.
-fn fan<F: Real>(model: &Model<F>, stage: Stage, scale: impl Fn(usize) -> f64) -> Fan<F> {
-    model.network().synapses(stage).filter_map(|_, post, synapse| {
+/// The living synapses of a stage and a delay, weights times the target's scale.
+fn fan<F: Real>(model: &Model<F>, stage: Stage, delay: usize, scale: impl Fn(usize) -> f64) -> Fan<F> {
+    let network = model.network();
+    network.synapses(stage).filter_map(|_, post, synapse| {
+        if network.projections[synapse.projection as usize].delay != delay {
+            return None;
+        }
         let weight = model.weight(synapse.projection as usize, synapse.index as usize);
         (weight != F::ZERO).then(|| F::from_f64(weight.to_f64() * scale(post)))
     })

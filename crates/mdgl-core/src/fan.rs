@@ -29,11 +29,18 @@ impl<T: Copy> Fan<T> {
 
     /// The targets that `change` keeps, with what it makes of (unit, target, item).
     pub fn filter_map<U>(&self, mut change: impl FnMut(usize, usize, T) -> Option<U>) -> Fan<U> {
+        self.retarget(|unit, target, item| Some((target, change(unit, target, item)?)))
+    }
+
+    /// The same where targets change too.
+    pub fn retarget<U>(&self, mut change: impl FnMut(usize, usize, T) -> Option<(usize, U)>) -> Fan<U> {
         let mut start = Vec::with_capacity(self.start.len());
         let mut items = Vec::with_capacity(self.items.len());
         start.push(0);
         for unit in 0..self.start.len().saturating_sub(1) {
-            let change = |&(target, item): &(u32, T)| Some((target, change(unit, target as usize, item)?));
+            let change = |&(target, item): &(u32, T)| {
+                change(unit, target as usize, item).map(|(target, item)| (target as u32, item))
+            };
             items.extend(self.of(unit).iter().filter_map(change));
             start.push(items.len() as u32);
         }

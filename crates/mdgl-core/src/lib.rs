@@ -18,6 +18,7 @@ pub mod bench;
 mod channels;
 mod chunks;
 mod circuit;
+mod delays;
 pub mod description;
 mod diffusion;
 mod encode;

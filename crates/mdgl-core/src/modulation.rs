@@ -3,6 +3,10 @@
 //! A cell p receives Γ_p = Σ_j gain(p, j) (1 − α_j) X_j, where j secretes X_j. The gain of a
 //! synaptic channel acts along each living synapse p→j; a nonlocal channel joins p to every cell
 //! of the secreting type, through one sum a type; a diffusive one through the type's field on the sheet.
+//!
+//! What arrives at p along a synapse of delay d meets the eligibility of d steps before. A nonlocal channel whose gain is
+//! w̄ acts with each delay by the mean of the synapses that have it; one of a fixed gain, and one that diffuses, after one
+//! step.
 
 use crate::channels::Table;
 use crate::description::{Gain, Kernel, Reach, WeightGain};
@@ -18,7 +22,7 @@ use crate::real::Real;
 /// Gains of the moment.
 #[derive(Debug)]
 pub(crate) struct Modulation<F: Real> {
-    /// Receiver p → (secreting j, gain · (1 − α_j)).
+    /// Receiver p → (place of the secreting j, gain · (1 − α_j)).
     pub synaptic: Fan<F>,
     pub nonlocal: Option<Nonlocal<F>>,
     pub diffusive: Option<Diffusive<F>>,
@@ -41,15 +45,21 @@ struct Four {
     end: u32,
 }
 
+/// Where what cell j secreted so many steps before counts: rows of cells, the newest first.
+fn place(j: usize, delay: usize, network: &Network) -> usize {
+    (delay - 1) * network.size() + j
+}
+
 /// Channels that reach every cell of the receiving type.
 #[derive(Debug)]
 pub(crate) struct Nonlocal<F: Real> {
-    /// Secreting cells: (cell, type, 1 − α).
+    /// Secreting cells: (place, sum, 1 − α).
     pub emitters: Vec<(u32, u32, F)>,
-    /// Gain `[receiving type][secreting type]`.
+    /// Gain `[receiving type][sum]`.
     pub gains: Vec<F>,
     pub type_of: Vec<u32>,
-    pub types: usize,
+    /// One a delay and secreting type.
+    pub sums: usize,
 }
 
 /// A rule's channels by type; `None` where it has none.
@@ -75,8 +85,7 @@ impl<F: Real> Modulation<F> {
         let blocks = BlockMeans::new(model);
         let synaptic = synaptic_gains(model, table, kernel, &blocks, secretes);
         let nonlocal = nonlocal_gains(network, table, kernel, &blocks, secretes);
-        let gain =
-            |to: usize, from: usize| whole_gain(table, &blocks, (to, from), (Reach::Diffusive, kernel));
+        let gain = |to: usize, from: usize| diffusive_gain(table, &blocks, (to, from), kernel);
         let diffusive = Diffusive::new(network, table, kernel, gain, secretes);
         let mut receives_field = vec![false; network.size()];
         let by_field = diffusive.iter().flat_map(Diffusive::receivers);
@@ -93,7 +102,8 @@ impl<F: Real> Modulation<F> {
         Self { synaptic, nonlocal, diffusive, receivers, fours, four_gains }
     }
 
-    /// Γ of every receiver from what the cells secrete; `totals` holds one sum a type.
+    /// Γ of every receiver from what the cells secrete, and secreted in the steps before as far as delays reach: a row of
+    /// cells each, the newest first. `totals` has room for [`Self::totals`].
     #[inline(always)]
     pub fn receive<L: Lanes<Scalar = F>>(
         &self,
@@ -148,20 +158,20 @@ impl<F: Real> Modulation<F> {
         sum
     }
 
-    /// Every (secreting cell, gain) of a receiver, nonlocal channels written out.
+    /// Every (place of a secreting cell, gain) of a receiver, nonlocal channels written out.
     pub fn pairs(&self, p: usize) -> Vec<(u32, F)> {
         let mut pairs = self.synaptic.of(p).to_vec();
         if let Some(nonlocal) = &self.nonlocal {
             let gains = nonlocal.gains_of(p);
-            let all = nonlocal.emitters.iter().map(|&(j, t, scale)| (j, gains[t as usize] * scale));
+            let all = nonlocal.emitters.iter().map(|&(j, sum, scale)| (j, gains[sum as usize] * scale));
             pairs.extend(all.filter(|&(_, gain)| gain != F::ZERO));
         }
         pairs
     }
 
-    /// Number of per-type sums that [`Self::receive`] needs.
-    pub fn types(&self) -> usize {
-        self.nonlocal.as_ref().map_or(0, |n| n.types)
+    /// Number of sums that [`Self::receive`] needs.
+    pub fn totals(&self) -> usize {
+        self.nonlocal.as_ref().map_or(0, |n| n.sums)
     }
 }
 
@@ -200,19 +210,19 @@ fn by_fours<F: Real>(synaptic: &Fan<F>, receivers: &[u32]) -> (Vec<Four>, Vec<Fo
 
 impl<F: Real> Nonlocal<F> {
     fn gains_of(&self, p: usize) -> &[F] {
-        &self.gains[self.type_of[p] as usize * self.types..][..self.types]
+        &self.gains[self.type_of[p] as usize * self.sums..][..self.sums]
     }
 
     fn reaches(&self, p: usize) -> bool {
         let gains = self.gains_of(p);
-        self.emitters.iter().any(|&(_, t, _)| gains[t as usize] != F::ZERO)
+        self.emitters.iter().any(|&(_, sum, _)| gains[sum as usize] != F::ZERO)
     }
 
     #[inline(always)]
     fn sum<L: Lanes<Scalar = F>>(&self, secreted: &[Block<F>], totals: &mut [Block<F>]) {
         totals.fill(Block::ZERO);
-        for &(j, t, scale) in &self.emitters {
-            let total = &mut totals[t as usize];
+        for &(j, sum, scale) in &self.emitters {
+            let total = &mut totals[sum as usize];
             L::load(&secreted[j as usize]).mul_add(L::splat(scale), L::load(total)).store(total);
         }
     }
@@ -222,6 +232,8 @@ impl<F: Real> Nonlocal<F> {
 struct BlockMeans {
     types: usize,
     sums: Vec<f64>,
+    /// The sums again, by delay.
+    delayed: Vec<Vec<f64>>,
     counts: Vec<usize>,
     sizes: Vec<usize>,
 }
@@ -231,14 +243,16 @@ impl BlockMeans {
         let network = model.network();
         let types = network.type_names().len();
         let (mut sums, mut counts) = (vec![0.0; types * types], vec![0; types * types]);
-        for_each_living(model, |p, j, weight| {
+        let mut delayed = vec![vec![0.0; types * types]; network.delays().len()];
+        for_each_living(model, |p, j, rank, weight| {
             let block = network.type_of[p] * types + network.type_of[j];
             sums[block] += weight;
+            delayed[rank][block] += weight;
             counts[block] += 1;
         });
         let mut sizes = vec![0; types];
         network.type_of.iter().for_each(|&t| sizes[t] += 1);
-        Self { types, sums, counts, sizes }
+        Self { types, sums, delayed, counts, sizes }
     }
 
     /// w̄ over existing synapses; 0 where there are none.
@@ -249,21 +263,32 @@ impl BlockMeans {
 
     /// w̄ over the whole block, absent synapses and the diagonal counted as 0.
     fn whole(&self, from: usize, to: usize) -> f64 {
+        self.share(&self.sums, from, to)
+    }
+
+    /// The part of it that synapses of a delay have.
+    fn whole_of(&self, rank: usize, from: usize, to: usize) -> f64 {
+        self.share(&self.delayed[rank], from, to)
+    }
+
+    fn share(&self, sums: &[f64], from: usize, to: usize) -> f64 {
         let pairs = self.sizes[from] * self.sizes[to];
-        self.sums[from * self.types + to] / pairs.max(1) as f64
+        sums[from * self.types + to] / pairs.max(1) as f64
     }
 }
 
-/// Calls with (p, j, W) for every recurrent synapse p→j with W ≠ 0.
-fn for_each_living<F: Real>(model: &Model<F>, mut visit: impl FnMut(usize, usize, f64)) {
+/// Calls with (p, j, rank of the delay, W) for every recurrent synapse p→j with W ≠ 0.
+fn for_each_living<F: Real>(model: &Model<F>, mut visit: impl FnMut(usize, usize, usize, f64)) {
+    let delays = model.network().delays();
     for (index, wires) in model.network().projections.iter().enumerate() {
         if wires.stage != Stage::Recurrent {
             continue;
         }
+        let rank = delays.partition_point(|&delay| delay < wires.delay);
         for synapse in 0..wires.len() {
             let weight = model.weight(index, synapse);
             if weight != F::ZERO {
-                visit(wires.pre_unit(synapse), wires.post_unit(synapse), weight.to_f64());
+                visit(wires.pre_unit(synapse), wires.post_unit(synapse), rank, weight.to_f64());
             }
         }
     }
@@ -277,7 +302,8 @@ fn synaptic_gains<F: Real>(
     secretes: &[bool],
 ) -> Fan<F> {
     let network = model.network();
-    network.synapses(Stage::Recurrent).filter_map(|p, j, synapse| {
+    network.synapses(Stage::Recurrent).retarget(|p, j, synapse| {
+        let delay = network.projections[synapse.projection as usize].delay;
         let weight = model.weight(synapse.projection as usize, synapse.index as usize);
         if !secretes[j] || weight == F::ZERO {
             return None;
@@ -289,13 +315,13 @@ fn synaptic_gains<F: Real>(
             Gain::Fixed(gain) => gain,
         });
         let gain = gains.sum::<f64>() * (1.0 - network.neurons[j].alpha);
-        (gain != 0.0).then(|| F::from_f64(gain))
+        (gain != 0.0).then(|| (place(j, delay, network), F::from_f64(gain)))
     })
 }
 
-/// The gain of channels that do not follow synapses: w̄ is that of the whole block.
-fn whole_gain(table: &Table, means: &BlockMeans, (to, from): (usize, usize), of: (Reach, Kernel)) -> f64 {
-    let gains = table.of(to, from, of).map(|gain| match gain {
+/// The gain of channels that diffuse: w̄ is that of the whole block.
+fn diffusive_gain(table: &Table, means: &BlockMeans, (to, from): (usize, usize), kernel: Kernel) -> f64 {
+    let gains = table.of(to, from, (Reach::Diffusive, kernel)).map(|gain| match gain {
         Gain::Weights(_) => means.whole(to, from),
         Gain::Fixed(gain) => gain,
     });
@@ -312,22 +338,25 @@ fn nonlocal_gains<F: Real>(
     if !table.has(Reach::Nonlocal, kernel) {
         return None;
     }
-    let types = network.type_names().len();
-    let mut gains = vec![F::ZERO; types * types];
-    for to in 0..types {
-        for from in 0..types {
-            let gain = whole_gain(table, means, (to, from), (Reach::Nonlocal, kernel));
-            gains[to * types + from] = F::from_f64(gain);
-        }
-    }
-    let emitter = |j: usize| {
-        let scale = F::from_f64(1.0 - network.neurons[j].alpha);
-        (j as u32, network.type_of[j] as u32, scale)
+    let (types, delays) = (network.type_names().len(), network.delays());
+    let by_delay = |to: usize, from: usize, rank: usize| {
+        let gains = table.of(to, from, (Reach::Nonlocal, kernel)).map(|gain| match gain {
+            Gain::Weights(_) => means.whole_of(rank, to, from),
+            Gain::Fixed(gain) if rank == 0 => gain,
+            Gain::Fixed(_) => 0.0,
+        });
+        F::from_f64(gains.sum())
     };
+    let sums = || (0..delays.len()).flat_map(|rank| (0..types).map(move |from| (from, rank)));
+    let emitter = |j: usize, rank: usize| {
+        let scale = F::from_f64(1.0 - network.neurons[j].alpha);
+        (place(j, delays[rank], network) as u32, (rank * types + network.type_of[j]) as u32, scale)
+    };
+    let secreting = || (0..network.size()).filter(|&j| secretes[j]);
     Some(Nonlocal {
-        emitters: (0..network.size()).filter(|&j| secretes[j]).map(emitter).collect(),
-        gains,
+        emitters: (0..delays.len()).flat_map(|rank| secreting().map(move |j| emitter(j, rank))).collect(),
+        gains: (0..types).flat_map(|to| sums().map(move |(from, rank)| by_delay(to, from, rank))).collect(),
         type_of: network.type_of.iter().map(|&t| t as u32).collect(),
-        types,
+        sums: types * delays.len(),
     })
 }

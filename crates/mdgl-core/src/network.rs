@@ -20,6 +20,8 @@ const MOST_UNITS: usize = 1 << 24;
 pub(crate) const PSI_MEANS: &str = "mdgl.psi-means";
 /// The tensor that holds what is left of the difference between adaptive feedback and readout weights.
 pub(crate) const FEEDBACK_SHARE: &str = "mdgl.feedback-share";
+/// Longest delay, in steps.
+const MOST_DELAY: f64 = 10_000.0;
 /// Most synapses of a network.
 const MOST_SYNAPSES: u64 = 1 << 30;
 
@@ -32,6 +34,8 @@ pub struct Network {
     pub(crate) outputs: Vec<Output>,
     readouts: Vec<ReadoutSlot>,
     pub(crate) projections: Vec<Wires>,
+    /// The distinct delays of recurrent synapses in steps, ascending from 1 on.
+    delays: Vec<usize>,
     /// Type of each neuron.
     pub(crate) type_of: Vec<usize>,
     type_names: Vec<String>,
@@ -189,6 +193,8 @@ pub struct Wires {
     /// Sign of each presynaptic unit: 1, −1 or 0 (free).
     pub(crate) signs: Vec<i8>,
     pub(crate) plastic: bool,
+    /// Steps from a spike to its effect, 1 or more.
+    pub(crate) delay: usize,
     /// Density times number of pairs: what rewiring keeps up.
     pub(crate) wanted: f64,
     /// Explicit weights, in the order of the synapses; else how to draw them.
@@ -286,6 +292,7 @@ impl Network {
             neurons,
             outputs,
             readouts,
+            delays: delays(&projections),
             projections,
             by_sender: Default::default(),
             type_of,
@@ -368,6 +375,16 @@ impl Network {
             let senders = if stage == Stage::Input { self.input_units } else { self.size() };
             Fan::new(senders, &triples)
         })
+    }
+
+    /// The distinct delays of recurrent synapses in steps, ascending; 1 is always the first.
+    pub(crate) fn delays(&self) -> &[usize] {
+        &self.delays
+    }
+
+    /// Whether a spike takes more than one step anywhere.
+    pub(crate) fn has_delays(&self) -> bool {
+        self.delays.len() > 1
     }
 
     /// The site of each neuron on the sheet, row after row.
@@ -726,17 +743,12 @@ fn wire(
     let from = find(slots, &path("from"), &projection.from, &[Input, Population])?;
     let targets: &[_] = if from.kind == Input { &[Population] } else { &[Population, Readout] };
     let to = find(slots, &path("to"), &projection.to, targets)?;
-    if let Some(delay) = projection.delay
-        && (delay - d.dt).abs() > 1e-9 * d.dt
-    {
-        let allowed = format!("{} ms (one step); longer delays are not supported", d.dt);
-        return Err(invalid(path("delay"), delay, allowed));
-    }
     let stage = match (from.kind, to.kind) {
         (Input, _) => Stage::Input,
         (_, Readout) => Stage::Readout,
         _ => Stage::Recurrent,
     };
+    let delay = delay_steps(&path("delay"), projection.delay, d.dt, stage)?;
     let recurrent = projection.from == projection.to;
     let pairs = from.size as f64 * to.size as f64;
     let (pre, post, initial, wanted) = match (&projection.connections, projection.density) {
@@ -769,9 +781,34 @@ fn wire(
         offsets: (from.offset, to.offset),
         signs: from.signs.clone(),
         plastic: projection.plastic,
+        delay,
         wanted,
         initial,
     })
+}
+
+/// A projection's delay in steps; only synapses between neurons have one of more than a step.
+fn delay_steps(path: &str, delay: Option<f64>, dt: f64, stage: Stage) -> Result<usize> {
+    let Some(delay) = delay else { return Ok(1) };
+    let steps = (delay / dt).round();
+    match stage {
+        Stage::Recurrent if (1.0..=MOST_DELAY).contains(&steps) => Ok(steps as usize),
+        Stage::Recurrent => Err(invalid(path, delay, format!("1 to {MOST_DELAY} steps of {dt} ms"))),
+        _ if steps == 1.0 => Ok(1),
+        _ => {
+            let allowed =
+                format!("{dt} ms (one step): only projections between populations have longer ones");
+            Err(invalid(path, delay, allowed))
+        }
+    }
+}
+
+fn delays(projections: &[Wires]) -> Vec<usize> {
+    let recurrent = projections.iter().filter(|wires| wires.stage == Stage::Recurrent);
+    let mut delays: Vec<usize> = std::iter::once(1).chain(recurrent.map(|wires| wires.delay)).collect();
+    delays.sort_unstable();
+    delays.dedup();
+    delays
 }
 
 fn validate_initialise(path: &str, initialise: Initialise) -> Result<()> {

@@ -548,7 +548,7 @@ impl<F: Real> Pass<'_, F> {
 
     fn simulate(&self, block: usize, room: &mut Room<F>, keep: Keep<'_, F>) -> Result<()> {
         let chosen = || Layout::choose(self.circuit.size(), self.trials(block));
-        let layout = match keep.in_blocks {
+        let layout = match keep.in_blocks || self.model.network().has_delays() {
             true => Layout::Trials,
             false => self.workers.layout.unwrap_or_else(chosen),
         };

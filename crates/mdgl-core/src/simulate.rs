@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::circuit::{Circuit, Run};
+use crate::delays::Delayed;
 use crate::encode::{BlockInput, Entry, EntryLists};
 use crate::error::{Error, Result};
 use crate::fan::Fan;
@@ -39,7 +40,7 @@ pub(crate) struct State<F: Real> {
     /// Spikes of the step at hand; one entry more than there are cells.
     spiking: Vec<Entry>,
     scattering: Vec<Work>,
-    /// Spikes of each step, at least of the last refractory period.
+    /// Spikes of each step, at least of those that the next one looks back on.
     pub spikes: EntryLists,
     pub probe: Probe,
 }
@@ -93,7 +94,7 @@ impl<F: Real> State<F> {
         self.readout.clone_from(&snapshot.readout);
         self.refractory.clone_from(&snapshot.refractory);
         self.spiking.resize(circuit.size() + 1, Entry::default());
-        self.spikes.copy_steps(spikes, step.saturating_sub(circuit.longest_period())..step);
+        self.spikes.copy_steps(spikes, step.saturating_sub(circuit.looks_back())..step);
     }
 
     /// Before a step: for how many steps to come each cell of a lane is blocked.
@@ -110,17 +111,42 @@ impl<F: Real> State<F> {
         blocked
     }
 
-    /// The spikes before a step that its refractory periods look back on, in the first lane: from those of the last step
-    /// and from [`Self::blocked`].
-    pub fn resume(&mut self, circuit: &Circuit<F>, step: usize, spikes: &[u32], blocked: &[u32]) {
+    /// Before a step: the spikes of a lane that a delay has still to deliver, those of the last step aside, as (steps before
+    /// the last one, neuron).
+    pub fn in_transit(&self, circuit: &Circuit<F>, lane: usize, step: usize) -> Vec<[u32; 2]> {
+        let back = 1..circuit.longest_delay().min(step);
+        let at = |back: usize| {
+            let spiked = self.spikes.at(step - 1 - back).iter();
+            let spiked = spiked.filter(move |entry| entry.mask >> lane & 1 == 1);
+            spiked.map(move |entry| [back as u32, entry.unit])
+        };
+        back.flat_map(at).collect()
+    }
+
+    /// The spikes that the steps from one on look back on, in the first lane: from those of the last step, from
+    /// [`Self::in_transit`], and as far as only refractory periods look back from [`Self::blocked`].
+    pub fn resume(
+        &mut self,
+        circuit: &Circuit<F>,
+        step: usize,
+        spikes: &[u32],
+        blocked: &[u32],
+        in_transit: &[[u32; 2]],
+    ) {
         let cells = || (0u32..).zip(blocked.iter().zip(&circuit.refractory));
-        let first = step.saturating_sub(circuit.longest_period());
+        let first = step.saturating_sub(circuit.looks_back());
         let entry = |unit| Entry { unit, mask: 1, count: 1 };
         self.spikes.clear();
         self.spikes.begin_at(first);
         for back in (1..step - first).rev() {
-            let then = cells().filter(|&(_, (&left, &period))| left > 0 && (period - left) as usize == back);
-            then.for_each(|(unit, _)| self.spikes.push(entry(unit)));
+            if back < circuit.longest_delay() {
+                let then = in_transit.iter().filter(|&&[before, _]| before as usize == back);
+                then.for_each(|&[_, unit]| self.spikes.push(entry(unit)));
+            } else {
+                let then =
+                    cells().filter(|&(_, (&left, &period))| left > 0 && (period - left) as usize == back);
+                then.for_each(|(unit, _)| self.spikes.push(entry(unit)));
+            }
             self.spikes.end_step();
         }
         if step > 0 {
@@ -250,8 +276,10 @@ pub(crate) fn step<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
     let values = input.analogue_at(step);
     scatter_values::<L>(&input.analogue_units, values, &circuit.input, &mut state.membrane);
     state.probe.lap(Section::InputScatter);
-    if step > 0 {
-        scatter::<L>(state.spikes.at(step - 1), &circuit.recurrent_chunks, work, &mut state.membrane);
+    for Delayed { delay, chunks, .. } in &circuit.recurrent {
+        if let Some(sent) = step.checked_sub(*delay) {
+            scatter::<L>(state.spikes.at(sent), chunks, work, &mut state.membrane);
+        }
     }
     state.probe.lap(Section::RecurrentScatter);
     if let Some(voltage) = row.voltage.as_mut() {

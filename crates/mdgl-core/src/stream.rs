@@ -121,6 +121,9 @@ pub struct StreamState<F> {
     pub refractory: Vec<u32>,
     /// Neurons that spiked in the last step, ascending.
     pub spikes: Vec<u32>,
+    /// Earlier spikes that a delay has still to deliver: (steps before the last one, neuron), ascending. None without delays of
+    /// more than one step.
+    pub in_transit: Vec<[u32; 2]>,
     /// y without bias, one a readout unit.
     pub readout: Vec<F>,
     /// The traces of every learning synapse, in an order that network, rule and frozen projections fix.
@@ -265,6 +268,7 @@ impl<F: Real> Stream<F> {
             adaptation: lane(&traces.state.adaptation).collect(),
             refractory: traces.state.blocked(circuit, LANE, self.steps),
             spikes: self.spikes().collect(),
+            in_transit: traces.state.in_transit(circuit, LANE, self.steps),
             readout: lane(&traces.state.readout).collect(),
             traces: traces.carried(plan).into_iter().flat_map(|blocks| lane(blocks)).collect(),
         }
@@ -280,7 +284,7 @@ impl<F: Real> Stream<F> {
         self.steps = state.steps as usize;
         let Setting { circuit, plan, .. } = &self.setting;
         let simulated = &mut self.traces.state;
-        simulated.resume(circuit, self.steps, &state.spikes, &state.refractory);
+        simulated.resume(circuit, self.steps, &state.spikes, &state.refractory, &state.in_transit);
         fill(&mut simulated.membrane, &mut state.membrane.iter());
         fill(&mut simulated.adaptation, &mut state.adaptation.iter());
         fill(&mut simulated.readout, &mut state.readout.iter());
@@ -418,6 +422,7 @@ impl<F: Real> Stream<F> {
         if !state.spikes.is_sorted_by(|a, b| a < b) || state.spikes.iter().any(|&unit| unit as usize >= n) {
             return Err(invalid("state.spikes", "another list", format!("ascending indices below {n}")));
         }
+        self.check_in_transit(state)?;
         let mut spiked = vec![false; n];
         state.spikes.iter().for_each(|&unit| spiked[unit as usize] = true);
         // Who cannot spike has spiked: in the last step or before it, but not before the first.
@@ -440,18 +445,48 @@ impl<F: Real> Stream<F> {
         }
     }
 
+    /// Spikes in transit are such as can be, and the refractory periods know of them.
+    fn check_in_transit(&self, state: &StreamState<F>) -> Result<()> {
+        let circuit = &self.setting.circuit;
+        let longest = circuit.longest_delay() as u64;
+        let refuse = |value: String, allowed: &str| Err(invalid("state.inTransit", value, allowed));
+        let possible = |&[before, unit]: &[u32; 2]| {
+            before > 0 && u64::from(before) < longest.min(state.steps) && (unit as usize) < circuit.size()
+        };
+        if !state.in_transit.is_sorted_by(|a, b| a < b) || !state.in_transit.iter().all(possible) {
+            return refuse("another list".into(), "ascending pairs of steps before the last one and neuron");
+        }
+        let blocked = |&&[before, unit]: &&[u32; 2]| {
+            let period = circuit.refractory[unit as usize];
+            before >= period || state.refractory[unit as usize] == period - before
+        };
+        if let Some(&[before, unit]) = state.in_transit.iter().find(|spike| !blocked(spike)) {
+            let value = format!("a spike of neuron {unit}, {before} steps before the last one");
+            return refuse(value, "spikes that fit state.refractory");
+        }
+        let missing = |&unit: &usize| {
+            let (period, left) = (circuit.refractory[unit], state.refractory[unit]);
+            let before = period.saturating_sub(left);
+            let within = left > 0 && before > 0 && u64::from(before) < longest;
+            within && state.in_transit.binary_search(&[before, unit as u32]).is_err()
+        };
+        match (0..circuit.size()).find(missing) {
+            Some(unit) => refuse(format!("no spike of neuron {unit}"), "spikes that fit state.refractory"),
+            None => Ok(()),
+        }
+    }
+
     /// Number of values that the rule's traces are.
     fn trace_len(&self) -> usize {
         let Setting { circuit, plan, .. } = &self.setting;
         let (slots, k) = (plan.slots.len(), circuit.outputs());
-        let filters: usize = plan.secretions.iter().map(|secretion| secretion.filters.len()).sum();
         let modulation = match plan.receives() {
             true if plan.separate => circuit.size(),
-            true => slots * (k + 2 * filters),
+            true => slots * (k + 2 * plan.filters()),
             false => 0,
         };
         let sites = plan.field.as_ref().map_or(0, Sources::sites);
-        3 * slots + slots * k + circuit.size() + modulation + sites
+        3 * slots + slots * k + circuit.size() + plan.past_len() + modulation + sites
     }
 }
 

@@ -81,8 +81,8 @@ proptest! {
     #![proptest_config(crate::common::config(64, 2603))]
 
     #[test]
-    fn the_membrane_is_its_convolution(shape in shapes(9, 60), fraction in 0.0..1.0f64) {
-        let spec = shape.spec();
+    fn the_membrane_is_its_convolution(shape in shapes(9, 60), fraction in 0.0..1.0f64, delay in 1..4usize) {
+        let spec = shape.delayed_spec(delay);
         let run = oracle::forward(&spec);
         prop_assume!(run.margin > 1e-9);
         let case = Case::<f64>::new(&spec);

@@ -88,9 +88,9 @@ fn bytes<F: Real>(model: &Model<F>) -> Vec<u8> {
 }
 
 /// Spikes, readouts, gradient norm and updated weights of a trial: stepped, and as a batch of one.
-fn stream_is_block<F: Real>(shape: &Shape, set: Instructions) {
+fn stream_is_block<F: Real>(shape: &Shape, delay: usize, set: Instructions) {
     let shape = Shape { trials: 1, regularised: false, ..shape.clone() };
-    let case = Case::<F>::new(&shape.spec());
+    let case = Case::<F>::new(&shape.delayed_spec(delay));
     let trial = Trial::new(&case);
     let workers = Workers::with_instructions(1, set).unwrap();
     let cancel = AtomicBool::new(false);
@@ -118,30 +118,30 @@ proptest! {
     #![proptest_config(crate::common::config(48, 2026))]
 
     #[test]
-    fn a_stream_and_one_update_are_a_training_step(shape in shapes(12, 80)) {
-        stream_is_block::<f64>(&shape, best());
-        stream_is_block::<f32>(&shape, best());
+    fn a_stream_and_one_update_are_a_training_step(shape in shapes(12, 80), delay in 1..6usize) {
+        stream_is_block::<f64>(&shape, delay, best());
+        stream_is_block::<f32>(&shape, delay, best());
     }
 
     #[test]
-    fn on_every_instruction_set(shape in shapes(8, 40)) {
+    fn on_every_instruction_set(shape in shapes(8, 40), delay in 1..4usize) {
         for set in [Instructions::FusedTwin, Instructions::Portable] {
-            stream_is_block::<f32>(&shape, set);
+            stream_is_block::<f32>(&shape, delay, set);
         }
     }
 
     /// A fresh stream with the state of another goes on as the other does: outputs, traces, gradient. The state is taken
     /// after an update, so that mean weights and dead synapses are those of the new weights.
     #[test]
-    fn a_state_put_back_goes_on_with_the_same_bits(shape in shapes(12, 80), at in 1..12usize) {
-        states_go_on::<f64>(&shape, at);
-        states_go_on::<f32>(&shape, at);
+    fn a_state_put_back_goes_on_with_the_same_bits(shape in shapes(12, 80), at in 1..12usize, delay in 1..9usize) {
+        states_go_on::<f64>(&shape, delay, at);
+        states_go_on::<f32>(&shape, delay, at);
     }
 }
 
-fn states_go_on<F: Real>(shape: &Shape, at: usize) {
+fn states_go_on<F: Real>(shape: &Shape, delay: usize, at: usize) {
     let shape = Shape { trials: 1, regularised: false, loss: 2, ..shape.clone() };
-    let case = Case::<F>::new(&shape.spec());
+    let case = Case::<F>::new(&shape.delayed_spec(delay));
     let trial = Trial::new(&case);
     let steps = case.batch.steps;
     for rule in rules() {
@@ -272,6 +272,32 @@ fn what_does_not_fit_a_stream_is_refused_and_changes_nothing() {
     let other = Case::<f32>::new(&shape().spec());
     refused(stream.apply(&other.model).map(drop), "model");
     assert_eq!(stream.apply(&case.model).unwrap().1.gradient_norm, 0.0);
+}
+
+#[test]
+fn spikes_in_transit_that_cannot_be_are_refused() {
+    let case = Case::<f64>::new(&Shape { steps: 60, ..shape() }.delayed_spec(6));
+    let trial = Trial::new(&case);
+    let mut stream = Stream::new(&case.model, &Rule::mdgl().online(), &descent(), 1).unwrap();
+    trial.run(&mut stream, 0..40);
+    let state = stream.state();
+    assert!(!state.in_transit.is_empty());
+    for wrong in [
+        state.in_transit[1..].to_vec(),
+        state.in_transit.iter().rev().copied().collect(),
+        vec![[1, 8]],
+        vec![[0, 1]],
+        vec![[6, 1]],
+    ] {
+        let result = stream.restore(&StreamState { in_transit: wrong.clone(), ..state.clone() });
+        let path = result.map_err(|error| match error {
+            Error::Invalid { path, .. } => path,
+            other => other.to_string(),
+        });
+        // A spike that no refractory period tells of any more may be left out.
+        let forgotten = wrong.len() + 1 == state.in_transit.len() && path.is_ok();
+        assert!(forgotten || path == Err("state.inTransit".into()), "{wrong:?}");
+    }
 }
 
 /// Errors beyond the precision: the model stays, the gradient is dropped, the next update works.

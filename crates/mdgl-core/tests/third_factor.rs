@@ -65,8 +65,8 @@ proptest! {
     #![proptest_config(crate::common::config(64, 2018))]
 
     #[test]
-    fn the_gradient_of_any_signal_is_its_sum_over_eligibility_traces(shape in shapes(9, 60)) {
-        let spec = shape.spec();
+    fn the_gradient_of_any_signal_is_its_sum_over_eligibility_traces(shape in shapes(9, 60), delay in 1..5usize) {
+        let spec = shape.delayed_spec(delay);
         let run = oracle::forward(&spec);
         prop_assume!(run.margin > MARGIN);
         let case = Case::<f64>::new(&spec);

@@ -136,6 +136,8 @@ pub struct StreamState {
     pub refractory: Uint32Array,
     /// Neurons that spiked in the last step.
     pub spikes: Uint32Array,
+    /// Earlier spikes under way, in pairs: steps before the last one, neuron.
+    pub in_transit: Uint32Array,
     /// y without bias.
     pub readout: Either<Float32Array, Float64Array>,
     /// The traces of all learning synapses.
@@ -231,6 +233,7 @@ impl<F: Float> AnyStream for Live<F> {
             adaptation: F::array(state.adaptation),
             refractory: state.refractory.into(),
             spikes: state.spikes.into(),
+            in_transit: state.in_transit.concat().into(),
             readout: F::array(state.readout),
             traces: F::array(state.traces),
         }
@@ -243,6 +246,7 @@ impl<F: Float> AnyStream for Live<F> {
             adaptation: floats(&state.adaptation, "state.adaptation")?,
             refractory: state.refractory.to_vec(),
             spikes: state.spikes.to_vec(),
+            in_transit: pairs(&state.in_transit)?,
             readout: floats(&state.readout, "state.readout")?,
             traces: floats(&state.traces, "state.traces")?,
         };
@@ -252,6 +256,20 @@ impl<F: Float> AnyStream for Live<F> {
     fn reset(&mut self) -> Result<()> {
         Ok(self.stream.reset()?)
     }
+}
+
+/// A flat list as pairs.
+fn pairs(flat: &[u32]) -> Result<Vec<[u32; 2]>> {
+    if !flat.len().is_multiple_of(2) {
+        let value = format!("{} values", flat.len());
+        return Err(mdgl_core::Error::Invalid {
+            path: "state.inTransit".into(),
+            value,
+            allowed: "pairs of steps and neuron".into(),
+        }
+        .into());
+    }
+    Ok(flat.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
 }
 
 impl StreamLesson {

@@ -198,7 +198,7 @@ impl<F: Dispatch> TrialBlock<F> {
         self.cells.fill(Block::ZERO);
         let kernel = Scatter {
             lists: &self.trajectory.state.spikes,
-            weights: &self.circuit.recurrent_chunks,
+            weights: &self.circuit.undelayed().chunks,
             work: &mut self.scattering,
             to: &mut self.cells,
             steps: STEPS,

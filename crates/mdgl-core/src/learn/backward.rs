@@ -10,7 +10,9 @@
 
 use std::sync::atomic::AtomicBool;
 
+use crate::chunks::Chunks;
 use crate::circuit::{Circuit, ended};
+use crate::delays::{Delayed, Past};
 use crate::diffusion::Diffusive;
 use crate::encode::BlockInput;
 use crate::error::Result;
@@ -89,6 +91,8 @@ pub(crate) struct Work<F: Real> {
     memory_s: Vec<Block<F>>,
     memory_r: Vec<Block<F>>,
     memory_gamma: Vec<Block<F>>,
+    /// What was secreted before: of instantaneous channels, of each kernel with memory, of each rule with fewer hops.
+    pasts: Vec<Past<F>>,
     /// What has spread over the sheet: of instantaneous channels, then of each kernel with memory.
     fields: Vec<Vec<Block<F>>>,
     /// The learning signals' own.
@@ -129,8 +133,11 @@ impl<F: Real> Work<F> {
         let (n, outputs) = (circuit.size(), circuit.outputs());
         self.tile = tile_rows::<F>(n);
         let levels = plan.levels.as_ref().map_or(0, |levels| levels.count);
-        let types = plan.modulations().map(Modulation::types).max().unwrap_or(0);
+        let types = plan.modulations().map(Modulation::totals).max().unwrap_or(0);
         let kernels = plan.secretions.len();
+        let depth = circuit.longest_delay();
+        self.pasts.resize_with(1 + kernels + levels, Past::default);
+        self.pasts.iter_mut().try_for_each(|past| past.reset(n, depth))?;
         self.fields.resize_with(1 + kernels, Vec::new);
         let secretions = plan.secretions.iter().map(|secretion| &secretion.modulation);
         let direct = std::iter::once(plan.modulation.as_ref()).chain(secretions.map(Some));
@@ -452,7 +459,7 @@ impl<F: Real> Backward<'_, F> {
     fn modulate_instantly<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let Some(modulation) = &self.plan.modulation else { return };
         let work = &mut *self.work;
-        if modulation.diffusive.is_some() {
+        if modulation.diffusive.is_some() || self.plan.delayed() {
             // What was secreted later is still on its way.
             work.silent = false;
             if !work.heard {
@@ -476,7 +483,8 @@ impl<F: Real> Backward<'_, F> {
             true => &work.lambda_v[row..row + self.circuit.size()],
             false => &work.secreted[..],
         };
-        modulation.receive::<L>(secreted, &mut work.totals, &mut work.gamma);
+        let arriving = work.pasts[0].take(secreted);
+        modulation.receive::<L>(arriving, &mut work.totals, &mut work.gamma);
         if let Some(diffusive) = &modulation.diffusive {
             diffusive.receive::<L>(secreted, &mut work.fields[0], &mut work.gamma);
         }
@@ -493,7 +501,8 @@ impl<F: Real> Backward<'_, F> {
             let own = kernel * n..(kernel + 1) * n;
             let (s, r) = (&mut work.memory_s[own.clone()], &mut work.memory_r[own]);
             remember::<L>(secretion, &work.secreted, s, r);
-            secretion.modulation.receive::<L>(s, &mut work.totals, &mut work.memory_gamma);
+            let arriving = work.pasts[1 + kernel].take(s);
+            secretion.modulation.receive::<L>(arriving, &mut work.totals, &mut work.memory_gamma);
             if let Some(diffusive) = &secretion.modulation.diffusive {
                 diffusive.receive::<L>(s, &mut work.fields[1 + kernel], &mut work.memory_gamma);
             }
@@ -513,8 +522,9 @@ impl<F: Real> Backward<'_, F> {
             let secreted = &work.level_v[(2 * level + t % 2) * n..][..n];
             // The first rule, e-prop, receives nothing: its place takes what the last one secretes.
             let next = (level + 1) % levels.count;
+            let past = 1 + self.plan.secretions.len() + level;
             levels.modulation.receive::<L>(
-                secreted,
+                work.pasts[past].take(secreted),
                 &mut work.totals,
                 &mut work.level_gamma[next * n..][..n],
             );
@@ -538,15 +548,14 @@ impl<F: Real> Backward<'_, F> {
         let spikes = &self.trajectory.state.spikes;
         let (cells, units) = (&work.lambda_v[..], &work.error[..]);
         let inputs = self.input.units;
-        for (fan, lists, senders, delayed, values, columns) in [
-            (&plan.readout_chunks, spikes, n, false, units, outputs),
-            (&plan.input_chunks, &self.input.events, inputs, false, cells, n),
-            (&plan.recurrent_chunks, spikes, n, true, cells, n),
-        ] {
-            if !fan.is_empty() {
-                let tile = Tile { lists, units: senders, first, rows, delayed, values, columns };
-                L::call(Gather { tile, slots: fan, grouped: &mut work.grouped, sums: &mut work.sums });
-            }
+        let (grouped, sums) = (&mut work.grouped, &mut work.sums);
+        let tile = Tile { lists: spikes, units: n, first, rows, lag: 0, values: units, columns: outputs };
+        gather_tile::<L>(tile, &plan.readout_chunks, grouped, sums);
+        let tile = Tile { lists: &self.input.events, units: inputs, values: cells, columns: n, ..tile };
+        gather_tile::<L>(tile, &plan.input_chunks, grouped, sums);
+        for Delayed { delay, chunks, .. } in &plan.recurrent {
+            let tile = Tile { lists: spikes, units: n, lag: *delay, ..tile };
+            gather_tile::<L>(tile, chunks, grouped, sums);
         }
     }
 
@@ -692,6 +701,19 @@ fn secrete_task_error<L: Lanes>(
             _ => error.mul(L::load(&work.psi_bar[row + p])),
         };
         secreted.store(&mut work.secreted[p]);
+    }
+}
+
+/// Adds a tile to the sums of some slots.
+#[inline(always)]
+fn gather_tile<L: Lanes>(
+    tile: Tile<'_, L::Scalar>,
+    slots: &Chunks<u32>,
+    grouped: &mut Grouped,
+    sums: &mut [Block<L::Scalar>],
+) {
+    if !slots.is_empty() {
+        L::call(Gather { tile, slots, grouped, sums });
     }
 }
 

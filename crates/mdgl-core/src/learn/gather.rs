@@ -37,10 +37,11 @@ pub(crate) struct Grouped {
 }
 
 impl Grouped {
-    /// Groups the events of some steps, last step first; step `first + i` acts on row i + `lag`.
-    fn group<F: Real>(&mut self, tile: &Tile<'_, F>, first: usize, lag: usize) {
-        let Tile { lists, units, rows, columns, .. } = *tile;
-        let steps = || (lag..rows).rev().map(|row| (row, lists.at(first + row - lag)));
+    /// Groups the events that meet a tile's rows, last step first.
+    fn group<F: Real>(&mut self, tile: &Tile<'_, F>) {
+        let Tile { lists, units, first, rows, lag, columns, .. } = *tile;
+        // Before the first step nothing was sent.
+        let steps = || (lag.saturating_sub(first)..rows).rev().map(|row| (row, lists.at(first + row - lag)));
         self.end.clear();
         self.end.resize(units + 1, 0);
         let mut counts = 0;
@@ -75,6 +76,7 @@ impl Grouped {
 }
 
 /// A tile of target values, `[step − first][target]`, and the events that meet them.
+#[derive(Clone, Copy)]
 pub(crate) struct Tile<'a, F: Real> {
     pub lists: &'a EntryLists,
     /// Senders.
@@ -83,8 +85,8 @@ pub(crate) struct Tile<'a, F: Real> {
     pub first: usize,
     /// Steps in the tile.
     pub rows: usize,
-    /// Whether an event meets the values of the step after it (recurrent spikes).
-    pub delayed: bool,
+    /// Steps from an event to the values that it meets: a recurrent synapse's delay.
+    pub lag: usize,
     pub values: &'a [Block<F>],
     /// Targets in a row.
     pub columns: usize,
@@ -114,13 +116,8 @@ fn gather<L: Lanes>(
     grouped: &mut Grouped,
     sums: &mut [Block<L::Scalar>],
 ) {
-    let Tile { units, first, delayed, values, columns, .. } = *tile;
-    // Spikes before the first step do not exist; those of the step before the tile meet its first row.
-    match (delayed, first) {
-        (false, _) => grouped.group(tile, first, 0),
-        (true, 0) => grouped.group(tile, 0, 1),
-        (true, _) => grouped.group(tile, first - 1, 0),
-    }
+    let Tile { units, values, columns, .. } = *tile;
+    grouped.group(tile);
     slots.check_targets(&values[..columns]);
     for unit in 0..units {
         let events = grouped.of(unit);

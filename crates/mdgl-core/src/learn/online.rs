@@ -12,12 +12,16 @@
 //! m^h the part of the cells that secrete through h. The regulariser's rates are known after
 //! the batch only, so its sums are kept apart and weighted at the end.
 //!
+//! What arrives along a synapse of delay d meets e, or h ∗ e, of d steps before: with delays of more than one step every
+//! learning synapse keeps as many steps of them as the longest has.
+//!
 //! The trace of RFLO (J. M. Murray, *Local online learning in recurrent networks with random feedback*, eLife 8:e43299,
 //! 2019) has the leak alone: thr = β = 0 in these recursions, not in the neuron.
 
 use std::sync::atomic::AtomicBool;
 
 use crate::circuit::{Cell, Circuit, ended};
+use crate::delays::Delayed;
 use crate::encode::{BlockInput, Entry};
 use crate::error::Result;
 use crate::fan::Fan;
@@ -56,8 +60,22 @@ pub struct Online<'a, F: Real> {
 struct Pair<F> {
     from: u32,
     gain: F,
-    /// What of the synapse's past its secretion meets.
+    /// What of the synapse's past its secretion meets: e or e through a filter, for each delay.
     view: u32,
+}
+
+/// Where what a delay of more than one step brings at the step at hand begins.
+#[derive(Debug, Clone, Copy)]
+struct Late {
+    /// The delay's place among the network's.
+    rank: usize,
+    first: usize,
+}
+
+/// The place of so many steps before a step, among as many as the longest delay has.
+fn turn<F: Real>(plan: &Plan<F>, t: usize, before: usize) -> usize {
+    let kept = plan.longest_delay();
+    (t + kept - before) % kept
 }
 
 const WHAT: &str = "the eligibility traces of a block of trials";
@@ -77,7 +95,13 @@ pub(crate) struct Traces<F: Real> {
     filtered_r: Vec<Block<F>>,
     /// F_k `[slot][unit]`.
     modulated: Vec<Block<F>>,
-    /// m_kp,t `[cell][view][unit]`, a view of a synapse's past being e itself, then each filter's; On-MDGL: Q_p,t in the first unit.
+    /// What a synapse's modulatory traces meet, `[step in turn][1 + filter][slot]`: e (On-MDGL: ē), then each h ∗ e; as many steps
+    /// as the longest delay, none where that is one.
+    past: Vec<Block<F>>,
+    /// Of the longer delays, what arrives at the step at hand.
+    late: Vec<Late>,
+    /// m_kp,t `[cell][view][unit]`, the views of a synapse's past being e itself, then each filter's, for one delay after another;
+    /// On-MDGL: Q_p,t in the first unit of each delay.
     relevance: Vec<Block<F>>,
     psi: Vec<Block<F>>,
     /// ψ_t−1.
@@ -139,7 +163,8 @@ impl<F: Real> Traces<F> {
             (&mut self.filtered_s, product(&[slots, filters])),
             (&mut self.filtered_r, product(&[slots, filters])),
             (&mut self.modulated, product(&[slots, k])),
-            (&mut self.relevance, product(&[n, 1 + filters, k])),
+            (&mut self.past, plan.past_len()),
+            (&mut self.relevance, product(&[n, plan.recurrent.len(), 1 + filters, k])),
             (&mut self.field, sites),
             (&mut self.field_sums, sites),
             (&mut self.psi, n),
@@ -188,6 +213,7 @@ impl<F: Real> Traces<F> {
             &mut self.eligibility,
             &mut self.filtered,
             &mut self.psi,
+            &mut self.past,
         ];
         match plan.receives() {
             true if plan.separate => carried.push(&mut self.psi_bar),
@@ -205,14 +231,20 @@ impl<F: Real> Traces<F> {
     }
 
     fn list_pairs(&mut self, plan: &Plan<F>, cells: usize) {
+        let views = 1 + self.filters.len();
+        let rank_of = |delay| plan.recurrent.partition_point(|delayed| delayed.delay < delay);
+        // The place of a secreting cell says which one, and how long before.
+        let pair = |(place, gain): (u32, F), view: &dyn Fn(u32) -> u32| {
+            let (from, delay) = (place % cells as u32, 1 + place as usize / cells);
+            Pair { from, gain, view: (rank_of(delay) * views) as u32 + view(from) }
+        };
         let pairs = |p: usize| {
-            let pair = |(from, gain): (u32, F), view: u32| Pair { from, gain, view };
             let instant = plan.modulation.iter().flat_map(|modulation| modulation.pairs(p));
-            let mut pairs: Vec<_> = instant.map(|own| pair(own, 0)).collect();
+            let mut pairs: Vec<_> = instant.map(|own| pair(own, &|_| 0)).collect();
             let mut first = 1;
             for secretion in &plan.secretions {
                 let own = secretion.modulation.pairs(p).into_iter();
-                pairs.extend(own.map(|own| pair(own, first + secretion.filter_of(own.0))));
+                pairs.extend(own.map(|own| pair(own, &|from| first + secretion.filter_of(from))));
                 first += secretion.filters.len() as u32;
             }
             pairs
@@ -227,6 +259,15 @@ impl<F: Real> Traces<F> {
             pairs.map(move |&Pair { from, gain, view }| Edge { slot: slot as u32, from, gain, view })
         });
         edges.collect()
+    }
+
+    /// Finds what arrives at a step.
+    fn find_late(&mut self, plan: &Plan<F>, t: usize) {
+        let row = (1 + self.filters.len()) * plan.slots.len();
+        let late = (1..).zip(&plan.recurrent[1..]);
+        self.late.clear();
+        self.late
+            .extend(late.map(|(rank, delayed)| Late { rank, first: turn(plan, t, delayed.delay) * row }));
     }
 
     /// The lanes' sums: the task's gradient, and what the regulariser's constants weight.
@@ -327,6 +368,8 @@ impl<F: Real> Kernel<F> for Moment<'_, F> {
                 self.traces.probe.lap(Section::EligibilityTraces);
                 self.follow_readout::<L>(wrong);
                 self.traces.probe.lap(Section::GradientGather);
+                self.remember();
+                self.traces.probe.lap(Section::EligibilityTraces);
             }
         }
     }
@@ -374,8 +417,8 @@ impl<F: Real> Moment<'_, F> {
             return;
         }
         let (circuit, traces) = (self.circuit, &mut *self.traces);
-        let k = circuit.outputs();
-        let views = 1 + traces.filters.len();
+        let (k, views) = (circuit.outputs(), 1 + traces.filters.len());
+        let all = views * self.plan.recurrent.len();
         if self.plan.separate {
             let kappa = L::splat(circuit.kappa[0]);
             let rest = L::splat(F::ONE - circuit.kappa[0]);
@@ -385,8 +428,8 @@ impl<F: Real> Moment<'_, F> {
         }
         let psi = if self.plan.separate { &traces.psi_bar } else { &traces.psi };
         for (p, pairs) in traces.pairs.iter().enumerate().filter(|(_, pairs)| !pairs.is_empty()) {
-            let first = p * views * k;
-            traces.relevance[first..first + views * k].fill(Block::ZERO);
+            let first = p * all * k;
+            traces.relevance[first..first + all * k].fill(Block::ZERO);
             for &Pair { from, gain, view } in pairs {
                 let psi = L::load(&psi[from as usize]).mul(L::splat(gain));
                 for &(unit, weight) in self.plan.feedback.of(from as usize) {
@@ -395,7 +438,7 @@ impl<F: Real> Moment<'_, F> {
                     let mut place = first + view as usize * k + unit as usize;
                     if self.plan.separate {
                         part = part.mul(L::load(&traces.delta[unit as usize]));
-                        place = first;
+                        place = first + view as usize * k;
                     }
                     let relevance = &mut traces.relevance[place];
                     L::load(relevance).add(part).store(relevance);
@@ -404,7 +447,7 @@ impl<F: Real> Moment<'_, F> {
         }
     }
 
-    /// The modulatory term of this step: it meets the eligibility of the step before.
+    /// The modulatory term of this step: it meets the eligibility of the step before, or of as many before as a delay has.
     #[inline(always)]
     fn follow_modulation<L: Lanes<Scalar = F>>(&mut self, wrong: bool) {
         if !self.plan.receives() {
@@ -413,6 +456,8 @@ impl<F: Real> Moment<'_, F> {
         let (circuit, traces) = (self.circuit, &mut *self.traces);
         let k = circuit.outputs();
         let views = 1 + traces.filters.len();
+        let (all, slots) = (views * self.plan.recurrent.len(), self.plan.slots.len());
+        traces.find_late(self.plan, self.t);
         for (slot, s) in self.plan.slots.iter().enumerate() {
             let p = s.post as usize;
             if s.stage == Stage::Readout || !traces.receives[p] {
@@ -421,17 +466,28 @@ impl<F: Real> Moment<'_, F> {
             let mut sum = L::load(&traces.sums[slot]);
             if self.plan.separate {
                 if wrong {
-                    let relevance = L::load(&traces.relevance[p * views * k]);
-                    sum = relevance.mul_add(L::load(&traces.filtered[slot * k]), sum);
+                    let relevance = &traces.relevance[p * all * k..][..all * k];
+                    sum = L::load(&relevance[0]).mul_add(L::load(&traces.filtered[slot * k]), sum);
+                    for &Late { rank, first } in &traces.late {
+                        let seen = L::load(&traces.past[first + slot]);
+                        sum = L::load(&relevance[rank * k]).mul_add(seen, sum);
+                    }
                 }
             } else {
                 let eligibility = L::load(&traces.eligibility[slot]);
                 for (unit, &kappa) in circuit.kappa.iter().enumerate() {
-                    let relevance = &traces.relevance[p * views * k..][..views * k];
+                    let relevance = &traces.relevance[p * all * k..][..all * k];
                     let mut part = eligibility.mul(L::load(&relevance[unit]));
                     let filtered = &traces.filtered_s[slot * (views - 1)..][..views - 1];
                     for (view, filtered) in (1..).zip(filtered) {
                         part = L::load(filtered).mul_add(L::load(&relevance[view * k + unit]), part);
+                    }
+                    for &Late { rank, first } in &traces.late {
+                        for view in 0..views {
+                            let seen = L::load(&traces.past[first + view * slots + slot]);
+                            let relevance = &relevance[(rank * views + view) * k + unit];
+                            part = seen.mul_add(L::load(relevance), part);
+                        }
                     }
                     let followed = &mut traces.modulated[slot * k + unit];
                     let held = L::load(followed).mul(L::splat(kappa));
@@ -444,9 +500,12 @@ impl<F: Real> Moment<'_, F> {
         }
         for (edge, sum) in traces.edges.iter().zip(&mut traces.edge_sums) {
             let psi = L::load(&traces.psi[edge.from as usize]);
-            let seen = match edge.view.checked_sub(1) {
-                None => &traces.eligibility[edge.slot as usize],
-                Some(filter) => &traces.filtered_s[edge.slot as usize * (views - 1) + filter as usize],
+            let (slot, rank, view) =
+                (edge.slot as usize, edge.view as usize / views, edge.view as usize % views);
+            let seen = match (rank.checked_sub(1), view.checked_sub(1)) {
+                (Some(late), _) => &traces.past[traces.late[late].first + view * slots + slot],
+                (None, None) => &traces.eligibility[slot],
+                (None, Some(filter)) => &traces.filtered_s[slot * (views - 1) + filter],
             };
             L::load(seen).mul_add(psi, L::load(sum)).store(sum);
         }
@@ -518,15 +577,36 @@ impl<F: Real> Moment<'_, F> {
     fn add_inputs<L: Lanes<Scalar = F>>(&mut self) {
         let (plan, traces, t) = (self.plan, &mut *self.traces, self.t);
         start_traces::<L>(self.input.events.at(t), &plan.input, plan, &mut traces.membrane);
-        if t > 0 {
-            let spikes = traces.state.spikes.at(t - 1);
-            start_traces::<L>(spikes, &plan.recurrent, plan, &mut traces.membrane);
+        for Delayed { delay, fan, .. } in &plan.recurrent {
+            if let Some(sent) = t.checked_sub(*delay) {
+                start_traces::<L>(traces.state.spikes.at(sent), fan, plan, &mut traces.membrane);
+            }
         }
         for (&unit, value) in self.input.analogue_units.iter().zip(self.input.analogue_at(t)) {
             for &(_, slot) in plan.input.of(unit as usize) {
                 let trace = &mut traces.membrane[slot as usize];
                 let scale = L::splat(plan.slots[slot as usize].scale);
                 L::load(value).mul_add(scale, L::load(trace)).store(trace);
+            }
+        }
+    }
+
+    /// Keeps what later steps will meet.
+    #[inline(always)]
+    fn remember(&mut self) {
+        let (k, traces) = (self.circuit.outputs(), &mut *self.traces);
+        if traces.past.is_empty() {
+            return;
+        }
+        let (slots, filters) = (self.plan.slots.len(), traces.filters.len());
+        let now = turn(self.plan, self.t, 0) * (1 + filters) * slots;
+        for slot in 0..slots {
+            traces.past[now + slot] = match self.plan.separate {
+                true => traces.filtered[slot * k],
+                false => traces.eligibility[slot],
+            };
+            for filter in 0..filters {
+                traces.past[now + (1 + filter) * slots + slot] = traces.filtered_s[slot * filters + filter];
             }
         }
     }
@@ -565,7 +645,7 @@ impl<F: Real> Moment<'_, F> {
             self.add_errors::<L>();
         }
         self.follow_field::<L>();
-        self.traces.state.spikes.forget_before(t.saturating_sub(self.circuit.longest_period()));
+        self.traces.state.spikes.forget_before(t.saturating_sub(self.circuit.looks_back()));
     }
 
     /// G of this step meets ē at each synapse's site.

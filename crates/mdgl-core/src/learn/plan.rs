@@ -3,6 +3,7 @@
 use crate::channels::Table;
 use crate::chunks::Chunks;
 use crate::circuit::{self, Cell, Circuit, Run};
+use crate::delays::Delayed;
 use crate::description::Kernel;
 use crate::error::{Result, invalid};
 use crate::fan::Fan;
@@ -43,11 +44,10 @@ pub(crate) struct Plan<F: Real> {
     pub separate: bool,
     /// Unit → (target, slot): the gradient sums, by what sends.
     pub input: Fan<u32>,
-    pub recurrent: Fan<u32>,
+    pub recurrent: Vec<Delayed<u32>>,
     pub readout: Fan<u32>,
-    /// The same in chunks; their fourths too many sum into a slot after the last.
+    /// Inputs and readout again, in chunks; their fourths too many sum into a slot after the last.
     pub input_chunks: Chunks<u32>,
-    pub recurrent_chunks: Chunks<u32>,
     pub readout_chunks: Chunks<u32>,
     /// What each slot stands for.
     pub slots: Vec<Slot<F>>,
@@ -109,6 +109,11 @@ impl<F: Real> Plan<F> {
     ) -> Result<Self> {
         rule.validate()?;
         rule.validate_in(model.network().conventions())?;
+        if rule.estimator.carries_influence() && model.network().has_delays() {
+            let value = format!("'{}'", rule.estimator.name());
+            let allowed = "with delays of more than one step: 'backward' or 'online'";
+            return Err(invalid("rule.estimator", value, allowed));
+        }
         let separate = rule.readout_filter == ReadoutFilter::Separate;
         if separate && circuit.kappa.windows(2).any(|k| k[0] != k[1]) {
             let allowed = "with readouts of different time constants: 'exact'";
@@ -154,19 +159,22 @@ impl<F: Real> Plan<F> {
             levels,
             separate,
             input: Fan::default(),
-            recurrent: Fan::default(),
+            recurrent: Vec::new(),
             readout: Fan::default(),
             input_chunks: Chunks::default(),
-            recurrent_chunks: Chunks::default(),
             readout_chunks: Chunks::default(),
             slots: Vec::new(),
         };
-        plan.input = plan.gather(model, Stage::Input, &is_active, learns);
-        plan.recurrent = plan.gather(model, Stage::Recurrent, &is_active, learns);
-        plan.readout = plan.gather(model, Stage::Readout, &is_active, learns);
+        let network = model.network();
+        let learning = Learning { network, is_active: &is_active, learns };
+        plan.input = learning.slots(Stage::Input, 1, &mut plan.slots);
+        let delays = network.delays().iter();
+        let fans = delays.map(|&delay| learning.slots(Stage::Recurrent, delay, &mut plan.slots));
+        let mut fans = fans.collect::<Vec<_>>().into_iter();
+        plan.readout = learning.slots(Stage::Readout, 1, &mut plan.slots);
         let none = plan.slots.len() as u32;
-        plan.input_chunks = Chunks::new(&plan.input, model.network().input_units(), none);
-        plan.recurrent_chunks = Chunks::new(&plan.recurrent, n, none);
+        plan.recurrent = Delayed::all(network, none, |_| fans.next().unwrap_or_default());
+        plan.input_chunks = Chunks::new(&plan.input, network.input_units(), none);
         plan.readout_chunks = Chunks::new(&plan.readout, n, none);
         Ok(plan)
     }
@@ -179,6 +187,30 @@ impl<F: Real> Plan<F> {
     /// Whether what it does is worked out for blocks of trials alone.
     pub fn in_blocks(&self) -> bool {
         self.field.is_some() || self.modulations().any(|modulation| modulation.diffusive.is_some())
+    }
+
+    /// Whether a spike takes more than one step anywhere.
+    pub fn delayed(&self) -> bool {
+        self.recurrent.len() > 1
+    }
+
+    /// Longest delay, in steps.
+    pub fn longest_delay(&self) -> usize {
+        self.recurrent.last().map_or(1, |last| last.delay)
+    }
+
+    /// Number of filters of all kernels.
+    pub fn filters(&self) -> usize {
+        self.secretions.iter().map(|secretion| secretion.filters.len()).sum()
+    }
+
+    /// What the online form keeps of its synapses' past for delays of more than one step: e and each h ∗ e of as many steps
+    /// as the longest has.
+    pub fn past_len(&self) -> usize {
+        match self.delayed() && self.receives() {
+            true => product(&[self.longest_delay(), 1 + self.filters(), self.slots.len()]),
+            false => 0,
+        }
     }
 
     /// Whether Γ has a part that is no rule with fewer hops.
@@ -212,22 +244,34 @@ impl<F: Real> Plan<F> {
         let levels = self.levels.iter().map(|levels| &levels.modulation);
         self.modulation.iter().chain(filtered).chain(levels)
     }
+}
 
-    /// Gives every learning synapse of a stage a slot: a sender's sums lie side by side, as the passes visit them.
-    fn gather(&mut self, model: &Model<F>, stage: Stage, is_active: &[bool], learns: &[bool]) -> Fan<u32> {
-        let network = model.network();
+/// Which synapses learn.
+struct Learning<'a> {
+    network: &'a Network,
+    is_active: &'a [bool],
+    /// One a projection.
+    learns: &'a [bool],
+}
+
+impl Learning<'_> {
+    /// Gives every learning synapse of a stage and delay a slot: a sender's sums lie side by side, as the passes visit
+    /// them.
+    fn slots<F: Real>(&self, stage: Stage, delay: usize, slots: &mut Vec<Slot<F>>) -> Fan<u32> {
+        let network = self.network;
         network.synapses(stage).filter_map(|_, post, Synapse { projection, index }| {
-            if !learns[projection as usize] {
+            let wires = &network.projections[projection as usize];
+            if !self.learns[projection as usize] || wires.delay != delay {
                 return None;
             }
             let scale = match stage {
                 Stage::Readout => 1.0 - network.outputs[post].kappa,
-                _ if !is_active[post] => return None,
+                _ if !self.is_active[post] => return None,
                 _ => network.neurons[post].gain,
             };
             let (post, scale) = (post as u32, F::from_f64(scale));
-            self.slots.push(Slot { stage, projection, synapse: index, post, scale });
-            Some(self.slots.len() as u32 - 1)
+            slots.push(Slot { stage, projection, synapse: index, post, scale });
+            Some(slots.len() as u32 - 1)
         })
     }
 }

@@ -23,6 +23,7 @@ use serde::Serialize;
 
 use super::section::Section;
 use crate::circuit::Circuit;
+use crate::delays::Delayed;
 use crate::encode::{BlockInput, EntryLists};
 use crate::fan::Fan;
 use crate::lanes::{Block, LANES};
@@ -124,8 +125,11 @@ pub(crate) fn simulated<F: Real>(
     let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(circuit.size()));
     let given = activity(&input.events, input.units, trajectory.steps, tile);
     let all = activity(spikes, circuit.size(), trajectory.steps, tile);
-    // Spikes of the last step reach nobody.
-    let before = activity(spikes, circuit.size(), trajectory.steps - 1, tile);
+    let mut onto_neurons = Tally::default();
+    for Delayed { delay, fan, .. } in &circuit.recurrent {
+        let sent = sent_before::<F>(circuit, trajectory, *delay);
+        onto_neurons.add(scattered::<F, _>(&sent, fan, calls));
+    }
     let mut onto_cells = scattered::<F, _>(&given, &circuit.input, calls);
     onto_cells.add(analogue(circuit, input, live, calls));
     let mut readout = match circuit.dense_readout {
@@ -135,7 +139,7 @@ pub(crate) fn simulated<F: Real>(
     readout.add(filtered(circuit, live, calls));
     [
         (Section::InputScatter, onto_cells),
-        (Section::RecurrentScatter, scattered::<F, _>(&before, &circuit.recurrent, calls)),
+        (Section::RecurrentScatter, onto_neurons),
         (Section::NeuronUpdate, updated(circuit, trajectory)),
         (Section::Readout, readout),
     ]
@@ -198,11 +202,13 @@ pub(crate) fn gone_back<F: Real>(
     let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(circuit.size()));
     let given = activity(&input.events, input.units, trajectory.steps, tile);
     let all = activity(spikes, circuit.size(), trajectory.steps, tile);
-    let before = activity(spikes, circuit.size(), trajectory.steps - 1, tile);
     let tiles = (trajectory.steps as u64).div_ceil(tile as u64);
     let mut gathered = Tally { calls: tiles, ..Tally::default() };
-    for (activity, fan) in [(&given, &plan.input), (&before, &plan.recurrent), (&all, &plan.readout)] {
+    for (activity, fan) in [(&given, &plan.input), (&all, &plan.readout)] {
         gathered.add(summed::<F>(activity, fan));
+    }
+    for Delayed { delay, fan, .. } in &plan.recurrent {
+        gathered.add(summed::<F>(&sent_before(circuit, trajectory, *delay), fan));
     }
     let (live, calls) = steps(trajectory);
     [
@@ -210,6 +216,12 @@ pub(crate) fn gone_back<F: Real>(
         (Section::Modulation, modulated(plan, live, calls)),
         (Section::GradientGather, gathered),
     ]
+}
+
+/// Spikes that arrive before the end: those of the last steps reach nobody.
+fn sent_before<F: Real>(circuit: &Circuit<F>, trajectory: &Trajectory<F>, delay: usize) -> Vec<Activity> {
+    let steps = trajectory.steps.saturating_sub(delay);
+    activity(&trajectory.state.spikes, circuit.size(), steps, tile_rows::<F>(circuit.size()))
 }
 
 fn summed<F: Real>(activity: &[Activity], fan: &Fan<u32>) -> Tally {
@@ -293,7 +305,7 @@ fn received<F: Real>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally
     let (mut bytes, mut gains) = (0, 0);
     for &p in &modulation.receivers {
         let along = modulation.synaptic.of(p as usize).len() as u64;
-        let types = modulation.types() as u64;
+        let types = modulation.totals() as u64;
         bytes += block + along * (block + number + 4) + types * (block + number);
         gains += along + types;
     }

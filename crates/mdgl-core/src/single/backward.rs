@@ -118,7 +118,7 @@ impl<F: Real> Work<F> {
         let [input, recurrent, readout] = &mut self.sums;
         let levels = plan.levels.as_ref();
         let cells = if plan.secretes() || levels.is_some() { n * LANES } else { 0 };
-        let types = plan.modulations().map(Modulation::types).max().unwrap_or(0);
+        let types = plan.modulations().map(Modulation::totals).max().unwrap_or(0);
         let memory = product(&[plan.secretions.len(), n]);
         for (buffer, len) in [
             (&mut self.lambda_a, n),

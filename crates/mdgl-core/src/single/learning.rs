@@ -48,7 +48,6 @@ impl<F: Real> Learning<F> {
             recurrent,
             readout,
             input_chunks: _,
-            recurrent_chunks: _,
             readout_chunks: _,
             slots: _,
         } = plan;
@@ -67,7 +66,7 @@ impl<F: Real> Learning<F> {
             memories: secretions.iter().map(|secretion| Memories::new(secretion, n)).collect(),
             secretes,
             input: Sums::new(input, inputs, n),
-            recurrent: Sums::new(recurrent, n, n),
+            recurrent: Sums::new(&recurrent[0].fan, n, n),
             readout: Sums::new(readout, n, outputs),
         }
     }

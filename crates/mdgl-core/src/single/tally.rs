@@ -80,7 +80,7 @@ pub(super) fn simulated<F: Real>(on: On<'_, F>, trial: &Trial<F>) -> [(Section, 
     };
     [
         (Section::InputScatter, onto_cells),
-        (Section::RecurrentScatter, scattered(before, (&circuit.recurrent, &wiring.recurrent), calls)),
+        (Section::RecurrentScatter, scattered(before, (&circuit.undelayed().fan, &wiring.recurrent), calls)),
         (Section::NeuronUpdate, updated),
         (Section::Readout, readout),
     ]
@@ -109,7 +109,7 @@ pub(super) fn gone_back<F: Real>(
     let before = (0..trial.steps).flat_map(|step| trial.spikes.before(step)).copied();
     let mut gathered = Tally { calls, ..Tally::default() };
     gathered.add(summed::<F>(given(on, trial.steps), &plan.input, &learning.input));
-    gathered.add(summed::<F>(before, &plan.recurrent, &learning.recurrent));
+    gathered.add(summed::<F>(before, &plan.recurrent[0].fan, &learning.recurrent));
     gathered.add(summed::<F>(trial.spikes.all().iter().copied(), &plan.readout, &learning.readout));
     let receives = u64::from(plan.receives());
     let rules = 1 + plan.levels.as_ref().map_or(0, |levels| levels.count as u64);
@@ -141,7 +141,7 @@ pub(super) fn gone_back<F: Real>(
         for modulation in plan.modulation.iter().chain(filtered).chain(levels) {
             let gains = modulation.receivers.iter().map(|&p| modulation.synaptic.of(p as usize).len());
             let gains =
-                gains.sum::<usize>() as u64 + (modulation.types() * modulation.receivers.len()) as u64;
+                gains.sum::<usize>() as u64 + (modulation.totals() * modulation.receivers.len()) as u64;
             let bytes = gains * (block::<F>() + number + 4) / LANES as u64 + 4 * blocks * block::<F>();
             modulated.add(Tally {
                 calls,

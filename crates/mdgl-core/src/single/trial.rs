@@ -187,7 +187,7 @@ impl<F: Real> Trial<F> {
             wiring.input.value::<L>(&circuit.input, unit, value.0[lane], &mut state.membrane);
         }
         probe.lap(Section::InputScatter);
-        wiring.recurrent.spikes::<L>(&circuit.recurrent, self.spikes.before(t), &mut state.membrane);
+        wiring.recurrent.spikes::<L>(&circuit.undelayed().fan, self.spikes.before(t), &mut state.membrane);
         probe.lap(Section::RecurrentScatter);
         if let Some(voltage) = self.voltage.get_mut(t * blocks..(t + 1) * blocks) {
             voltage.copy_from_slice(&state.membrane);

@@ -30,7 +30,7 @@ impl<F: Real> Wiring<F> {
             periods: Periods::new(circuit),
             numbers: (0..n.div_ceil(LANES)).map(first).collect(),
             input: Outgoing::new(&circuit.input, inputs, n),
-            recurrent: Outgoing::new(&circuit.recurrent, n, n),
+            recurrent: Outgoing::new(&circuit.undelayed().fan, n, n),
             readout: Outgoing::new(&circuit.readout, n, outputs),
             kappa: blocks(&circuit.kappa),
             bias: blocks(&circuit.bias),

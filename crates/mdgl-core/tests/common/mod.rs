@@ -92,6 +92,7 @@ impl Shape {
             w_in,
             w_rec,
             w_out,
+            delay: vec![vec![1; self.n_rec]; self.n_rec],
             bias: (0..self.n_out).map(|_| 0.1 * rng.normal()).collect(),
             types: (0..self.n_rec).map(|_| rng.below(self.types as u32) as usize).collect(),
             inputs: self
@@ -100,6 +101,13 @@ impl Shape {
             c_reg: if self.regularised { 5.0 } else { 0.0 },
             f0: 0.02,
         }
+    }
+
+    /// The same network with delays of up to so many steps between its neurons.
+    pub fn delayed_spec(&self, most: usize) -> Spec {
+        let rng = &mut CounterRng::new(self.seed, 1, 0, 0);
+        let mut row = || (0..self.n_rec).map(|_| 1 + rng.below(most as u32) as usize).collect();
+        Spec { delay: (0..self.n_rec).map(|_| row()).collect(), ..self.spec() }
     }
 
     fn loss(&self, rng: &mut CounterRng) -> Loss {
@@ -216,8 +224,12 @@ impl<F: Real> Case<F> {
     /// Largest difference from the oracle's gradient, on the network's synapses.
     pub fn distance_to(&self, found: &Gradients<F>, grad: &Grad) -> f64 {
         let wires = self.model.network().projections().iter();
-        let tables = [&grad.w_in, &grad.w_rec, &grad.w_out];
-        let on_synapses = wires.zip(tables).map(|(wires, table)| {
+        let on_synapses = wires.map(|wires| {
+            let table = match wires.name() {
+                "in->rec" => &grad.w_in,
+                "rec->out" => &grad.w_out,
+                _ => &grad.w_rec,
+            };
             let at = |(&q, &p): (&u32, &u32)| table[q as usize][p as usize];
             wires.pre().iter().zip(wires.post()).map(at).collect()
         });
@@ -264,12 +276,29 @@ pub fn description(spec: &Spec) -> serde_json::Value {
         }],
         "readouts": [{"name": "out", "size": spec.n_out, "timeConstant": -1.0 / spec.kappa.ln()}],
         "types": (0..kinds).map(cell_type).collect::<Vec<_>>(),
-        "projections": [
-            {"from": "in", "to": "rec", "connections": connections(&spec.w_in)},
-            {"from": "rec", "to": "rec", "connections": connections(&spec.w_rec)},
-            {"from": "rec", "to": "out", "connections": connections(&spec.w_out)}
-        ]
+        "projections": projections(spec)
     })
+}
+
+/// The recurrent synapses in one projection a delay; those of one step first, even if there are none.
+fn projections(spec: &Spec) -> Vec<serde_json::Value> {
+    let mut all = vec![json!({"from": "in", "to": "rec", "connections": connections(&spec.w_in)})];
+    let mut delays: Vec<usize> = spec.delay.iter().flatten().copied().chain([1]).collect();
+    delays.sort_unstable();
+    delays.dedup();
+    for delay in delays {
+        let mut weights = spec.w_rec.clone();
+        for (row, delays) in weights.iter_mut().zip(&spec.delay) {
+            row.iter_mut().zip(delays).filter(|&(_, &own)| own != delay).for_each(|(w, _)| *w = 0.0);
+        }
+        let name = if delay == 1 { "rec->rec".into() } else { format!("rec->rec after {delay}") };
+        let connections = connections(&weights);
+        all.push(
+            json!({"name": name, "from": "rec", "to": "rec", "delay": delay, "connections": connections}),
+        );
+    }
+    all.push(json!({"from": "rec", "to": "out", "connections": connections(&spec.w_out)}));
+    all
 }
 
 fn pseudo(pseudo: Pseudo) -> serde_json::Value {

@@ -31,6 +31,8 @@ pub struct Spec {
     pub w_in: Table,
     pub w_rec: Table,
     pub w_out: Table,
+    /// Steps that a spike takes from one neuron to another, `[pre][post]`.
+    pub delay: Vec<Vec<usize>>,
     pub bias: Vec<f64>,
     /// Type of each neuron.
     pub types: Vec<usize>,
@@ -157,10 +159,9 @@ pub fn gradient(spec: &Spec, run: &Run, rule: Rule) -> Grad {
 pub fn gradient_of_signal(spec: &Spec, run: &Run, signal: &Cube) -> Grad {
     let mut total = zeros(spec.n_in + spec.n_rec, spec.n_rec);
     for trial in 0..run.z.len() {
-        let pre = presynaptic(spec, run, trial);
         for (q, row) in total.iter_mut().enumerate() {
             for (p, sum) in row.iter_mut().enumerate() {
-                let e = eligibility(spec, &column(&pre, q), &column(&run.psi[trial], p), p);
+                let e = eligibility(spec, &heard(spec, run, trial, q, p), &column(&run.psi[trial], p), p);
                 *sum += dot(&e, &column(&signal[trial], p));
             }
         }
@@ -189,6 +190,15 @@ fn with_readout(spec: &Spec, run: &Run, w_in: Table, w_rec: Table) -> Grad {
 /// MDGL along the channels of some gains, `[p][j]`, where j secretes Σ_k h_j(k) L_j,t+k ψ_j,t+k in place of L_j,t ψ_j,t;
 /// `h` is `[j][k]`.
 pub fn gradient_through(spec: &Spec, run: &Run, gain: &Table, h: &Table) -> Grad {
+    through(spec, run, h, along_synapses(spec, gain))
+}
+
+/// The same along channels that follow no synapse: after one step, whatever the delays.
+pub fn gradient_after_one_step(spec: &Spec, run: &Run, gain: &Table, h: &Table) -> Grad {
+    through(spec, run, h, |p, j, delay| if delay == 1 { gain[p][j] } else { 0.0 })
+}
+
+fn through(spec: &Spec, run: &Run, h: &Table, gain: impl Fn(usize, usize, usize) -> f64) -> Grad {
     let convolved = |trial: usize| {
         let mut out = zeros(spec.steps, spec.n_rec);
         for t in 1..spec.steps {
@@ -198,7 +208,7 @@ pub fn gradient_through(spec: &Spec, run: &Run, gain: &Table, h: &Table) -> Grad
                 (1.0 - spec.alpha[j]) * later.sum::<f64>()
             };
             let secreted: Vec<f64> = (0..spec.n_rec).map(secreted).collect();
-            out[t - 1] = gain.iter().map(|gain| dot(gain, &secreted)).collect();
+            arrive(spec, t, &secreted, &gain, &mut out);
         }
         out
     };
@@ -270,9 +280,8 @@ pub fn diffusive_eprop(spec: &Spec, run: &Run, sheet: &Sheet) -> Grad {
     let samples = (run.z.len() * spec.steps) as f64;
     let mut total = zeros(spec.n_in + spec.n_rec, spec.n_rec);
     for trial in 0..run.z.len() {
-        let pre = presynaptic(spec, run, trial);
         let mut field = vec![0.0; sheet.width * sheet.height];
-        let heard: Table = feedback(spec, &run.delta[trial])
+        let signals: Table = feedback(spec, &run.delta[trial])
             .iter()
             .map(|errors| {
                 field = sheet.convolve(&field);
@@ -282,8 +291,8 @@ pub fn diffusive_eprop(spec: &Spec, run: &Run, sheet: &Sheet) -> Grad {
             .collect();
         for (q, row) in total.iter_mut().enumerate() {
             for (p, sum) in row.iter_mut().enumerate() {
-                let e = eligibility(spec, &column(&pre, q), &column(&run.psi[trial], p), p);
-                *sum += dot(&filtered(&e, spec.kappa), &column(&heard, p));
+                let e = eligibility(spec, &heard(spec, run, trial, q, p), &column(&run.psi[trial], p), p);
+                *sum += dot(&filtered(&e, spec.kappa), &column(&signals, p));
                 *sum += spec.c_reg * excess[p] / samples * e.iter().sum::<f64>();
             }
         }
@@ -326,11 +335,12 @@ fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
     let (mut v, mut b, mut z) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
     let mut refractory = vec![0; n];
     let (mut zs, mut vs, mut psis) = (Table::new(), Table::new(), Table::new());
-    for x in input {
+    for (t, x) in input.iter().enumerate() {
         let last = z.clone();
         let mut psi = vec![0.0; n];
         for p in 0..n {
-            let current = drive(&spec.w_in, x, p) + drive(&spec.w_rec, &last, p);
+            let arriving = |q: usize| spec.w_rec[q][p] * sent(&zs, t, spec.delay[q][p], q);
+            let current = drive(&spec.w_in, x, p) + (0..n).map(arriving).sum::<f64>();
             // v ← α v + (1−α) I − thr z ;  b ← ρ b + (1−ρ) z ;  A = thr + β b
             v[p] = spec.alpha[p] * v[p] + (1.0 - spec.alpha[p]) * current - spec.thr[p] * last[p];
             b[p] = spec.rho[p] * b[p] + (1.0 - spec.rho[p]) * last[p];
@@ -355,6 +365,11 @@ fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
     run.z.push(zs);
     run.v.push(vs);
     run.psi.push(psis);
+}
+
+/// What a neuron sent so many steps before.
+fn sent(z: &Table, t: usize, delay: usize, q: usize) -> f64 {
+    t.checked_sub(delay).map_or(0.0, |sent| z[sent][q])
 }
 
 /// Σ_i W[i→p] x_i.
@@ -458,14 +473,13 @@ fn zeros(rows: usize, columns: usize) -> Table {
     vec![vec![0.0; columns]; rows]
 }
 
-/// What each synapse hears at each step: the inputs, then z_t−1 of the neurons.
-fn presynaptic(spec: &Spec, run: &Run, trial: usize) -> Table {
-    let silent = vec![0.0; spec.n_rec];
-    let row = |t: usize| {
-        let last = if t == 0 { &silent } else { &run.z[trial][t - 1] };
-        [&spec.inputs[trial][t][..], last].concat()
+/// What a synapse hears at each step: an input, or (rows after the inputs') z_t−d of a neuron.
+fn heard(spec: &Spec, run: &Run, trial: usize, row: usize, p: usize) -> Vec<f64> {
+    let at = |t: usize| match row.checked_sub(spec.n_in) {
+        None => spec.inputs[trial][t][row],
+        Some(q) => sent(&run.z[trial], t, spec.delay[q][p], q),
     };
-    (0..spec.steps).map(row).collect()
+    (0..spec.steps).map(at).collect()
 }
 
 /// The first `n_in` rows, and the rest.
@@ -490,11 +504,10 @@ fn sum_traces(
 ) -> (Table, Table) {
     let mut total = zeros(spec.n_in + spec.n_rec, spec.n_rec);
     for trial in 0..run.z.len() {
-        let pre = presynaptic(spec, run, trial);
         let modulation = modulation(trial);
         for (q, row) in total.iter_mut().enumerate() {
             for (p, sum) in row.iter_mut().enumerate() {
-                let e = eligibility(spec, &column(&pre, q), &column(&run.psi[trial], p), p);
+                let e = eligibility(spec, &heard(spec, run, trial, q, p), &column(&run.psi[trial], p), p);
                 *sum += dot(&e, &column(&run.signal[trial], p));
                 let e = kappa.map_or_else(|| e.clone(), |kappa| filtered(&e, kappa));
                 *sum += dot(&e, &column(&modulation, p));
@@ -537,7 +550,6 @@ fn channel_gain(spec: &Spec, rule: Rule) -> Table {
             gain[p][j] = match rule {
                 Rule::MdglCell => weight,
                 Rule::Mdgl | Rule::MdglExact | Rule::OnMdgl if weight != 0.0 => block_mean(spec, p, j, true),
-                Rule::NlMdgl => block_mean(spec, p, j, false),
                 _ => 0.0,
             };
         }
@@ -555,6 +567,36 @@ fn block_mean(spec: &Spec, p: usize, j: usize, present_only: bool) -> f64 {
     block.iter().sum::<f64>() / block.len().max(1) as f64
 }
 
+/// The gain of NL-MDGL: of the block's mean, absent synapses counted as 0, what the synapses of a delay contribute.
+fn block_share(spec: &Spec, p: usize, j: usize, delay: usize) -> f64 {
+    let of_type = |of: usize| (0..spec.n_rec).filter(move |&n| spec.types[n] == spec.types[of]);
+    let pairs: Vec<_> = of_type(p).flat_map(|from| of_type(j).map(move |to| (from, to))).collect();
+    let own = pairs.iter().filter(|&&(from, to)| spec.delay[from][to] == delay);
+    own.map(|&(from, to)| spec.w_rec[from][to]).sum::<f64>() / pairs.len() as f64
+}
+
+/// The gain along each synapse, with its own delay.
+fn along_synapses(spec: &Spec, gain: &Table) -> impl Fn(usize, usize, usize) -> f64 {
+    move |p, j, delay| if spec.delay[p][j] == delay { gain[p][j] } else { 0.0 }
+}
+
+/// What cells secrete at a step meets the eligibility of as many steps before as the delay has; gains are by (p, j, delay).
+fn arrive(
+    spec: &Spec,
+    t: usize,
+    secreted: &[f64],
+    gain: impl Fn(usize, usize, usize) -> f64,
+    out: &mut Table,
+) {
+    let longest = spec.delay.iter().flatten().copied().max().unwrap_or(1);
+    for delay in 1..=longest.min(t) {
+        for p in 0..spec.n_rec {
+            let parts = secreted.iter().enumerate().map(|(j, secreted)| gain(p, j, delay) * secreted);
+            out[t - delay][p] += parts.sum::<f64>();
+        }
+    }
+}
+
 /// Γ_p,t+1 = Σ_j gain (1−α_j) L_j,t+1 ψ_j,t+1; On-MDGL has P and ψ̄ for L and ψ.
 fn modulation(spec: &Spec, run: &Run, trial: usize, gain: &Table, rule: Rule) -> Table {
     let (signal, psi) = match rule {
@@ -568,7 +610,12 @@ fn modulation(spec: &Spec, run: &Run, trial: usize, gain: &Table, rule: Rule) ->
             _ => signal[t][j] * psi[t][j],
         };
         let secreted: Vec<f64> = (0..spec.n_rec).map(|j| (1.0 - spec.alpha[j]) * meant(j)).collect();
-        out[t - 1] = gain.iter().map(|gain| dot(gain, &secreted)).collect();
+        match rule {
+            Rule::NlMdgl => {
+                arrive(spec, t, &secreted, |p, j, delay| block_share(spec, p, j, delay), &mut out)
+            }
+            _ => arrive(spec, t, &secreted, along_synapses(spec, gain), &mut out),
+        }
     }
     out
 }
@@ -588,39 +635,53 @@ fn recurrent_learning(spec: &Spec, run: &Run) -> (Table, Table) {
     let rows = spec.n_in + n;
     let mut total = vec![0.0; rows * n];
     for trial in 0..run.z.len() {
-        let pre = presynaptic(spec, run, trial);
         let (mut dv, mut db) = (zeros(n, rows * n), zeros(n, rows * n));
         let mut dz = dv.clone();
+        let mut past: Vec<Table> = Vec::new();
         for t in 0..spec.steps {
             let last = dz.clone();
             for p in 0..n {
-                advance_jacobian(spec, p, &pre[t], &last, &mut dv[p], &mut db[p]);
+                let current = current_jacobian(spec, run, (trial, t), p, &past);
+                advance_jacobian(spec, p, &current, &last[p], &mut dv[p], &mut db[p]);
                 let (psi, signal) = (run.psi[trial][t][p], run.signal[trial][t][p]);
                 for w in 0..rows * n {
                     dz[p][w] = psi * (dv[p][w] - spec.beta[p] * db[p][w]);
                     total[w] += signal * dz[p][w];
                 }
             }
+            past.push(dz.clone());
         }
     }
     split(spec, total.chunks(n).map(<[f64]>::to_vec).collect())
 }
 
-/// dv ← α dv + (1−α) dI − thr dz ;  db ← ρ db + (1−ρ) dz.
-fn advance_jacobian(spec: &Spec, p: usize, pre: &[f64], dz: &Table, dv: &mut [f64], db: &mut [f64]) {
-    let (alpha, rho) = (spec.alpha[p], spec.rho[p]);
-    let mut current = vec![0.0; dv.len()];
-    for (q, dz) in dz.iter().enumerate() {
-        let weight = spec.w_rec[q][p];
-        if weight != 0.0 {
-            current.iter_mut().zip(dz).for_each(|(c, d)| *c += weight * d);
+/// dI of a neuron by every weight, dz of the steps before given.
+fn current_jacobian(
+    spec: &Spec,
+    run: &Run,
+    (trial, t): (usize, usize),
+    p: usize,
+    past: &[Table],
+) -> Vec<f64> {
+    let rows = spec.n_in + spec.n_rec;
+    let mut current = vec![0.0; rows * spec.n_rec];
+    for q in 0..spec.n_rec {
+        let (weight, delay) = (spec.w_rec[q][p], spec.delay[q][p]);
+        if weight != 0.0 && t >= delay {
+            current.iter_mut().zip(&past[t - delay][q]).for_each(|(c, d)| *c += weight * d);
         }
     }
-    for (row, x) in pre.iter().enumerate() {
-        current[row * spec.n_rec + p] += x;
+    for row in 0..rows {
+        current[row * spec.n_rec + p] += heard(spec, run, trial, row, p)[t];
     }
+    current
+}
+
+/// dv ← α dv + (1−α) dI − thr dz ;  db ← ρ db + (1−ρ) dz.
+fn advance_jacobian(spec: &Spec, p: usize, current: &[f64], dz: &[f64], dv: &mut [f64], db: &mut [f64]) {
+    let (alpha, rho) = (spec.alpha[p], spec.rho[p]);
     for w in 0..dv.len() {
-        dv[w] = alpha * dv[w] + (1.0 - alpha) * current[w] - spec.thr[p] * dz[p][w];
-        db[w] = rho * db[w] + (1.0 - rho) * dz[p][w];
+        dv[w] = alpha * dv[w] + (1.0 - alpha) * current[w] - spec.thr[p] * dz[w];
+        db[w] = rho * db[w] + (1.0 - rho) * dz[w];
     }
 }

@@ -59,7 +59,7 @@ impl Wiring {
             adapting,
             inputs,
             kappa: circuit.kappa.iter().map(|kappa| kappa.to_f64()).collect(),
-            recurrent: widen(&circuit.recurrent, circuit.size()),
+            recurrent: widen(&circuit.undelayed().fan, circuit.size()),
             readout: widen(&circuit.readout, circuit.size()),
             ..Self::default()
         };
@@ -75,7 +75,7 @@ impl Wiring {
 
     fn list_weights<F: Real>(&mut self, plan: &Plan<F>) {
         let inputs = (0..self.inputs).map(|unit| (unit, plan.input.of(unit)));
-        let cells = (0..self.cells.len()).map(|cell| (self.inputs + cell, plan.recurrent.of(cell)));
+        let cells = (0..self.cells.len()).map(|cell| (self.inputs + cell, plan.recurrent[0].fan.of(cell)));
         let mut triples = Vec::new();
         for (sender, targets) in inputs.chain(cells) {
             for &(post, slot) in targets {

@@ -1,0 +1,140 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'ava'
+import { defineRule, gradients, Model, network, type RuleName, rules, simulate } from '../src/index.js'
+import { invalidAt, rejectsInvalidAt } from './helpers/expect.js'
+import { smallBatch, smallNetwork } from './helpers/small.js'
+
+const loss = { kind: 'cross-entropy', window: 20 } as const
+const events = [[0, 2, 0]] as const
+
+/** One neuron that drives another, so strongly that each event becomes a spike. */
+function chain(delay: number | undefined, dt = 1) {
+  const one = (value: number) => ({ connections: { pre: [0], post: [0], values: [value] } })
+  return network({ dt })
+    .input('in', 1)
+    .lif('a', 1, { threshold: 0.1, refractoryPeriod: 30 })
+    .lif('b', 1, { threshold: 0.1, refractoryPeriod: 30 })
+    .readout('out', 2)
+    .project('in', 'a', one(10))
+    .project('a', 'b', { ...one(10), ...(delay !== undefined && { delay }) })
+    .project('b', 'out', { density: 1 })
+    .build()
+}
+
+/** The small network with slower projections. */
+function delayed() {
+  const fast = smallNetwork()
+  const projections = (fast.projections ?? []).map(projection => {
+    if (projection.name === 'back') return { ...projection, delay: 7 }
+    return projection.name === 'cells->cells' ? { ...projection, delay: 3 } : projection
+  })
+  return { ...fast, projections }
+}
+
+for (const [delay, dt, steps] of [
+  [undefined, 1, 1],
+  [1, 1, 1],
+  [2.4, 1, 2],
+  [3, 0.5, 6]
+] as const) {
+  test(`a delay of ${delay} ms is ${steps} steps of ${dt} ms`, async t => {
+    const description = chain(delay, dt)
+    t.is(description.projections?.[1]?.delay, steps * dt)
+    const model = Model.create(description)
+    const { spikes } = await simulate(model, { length: 20 * dt, inputs: { in: { events } }, targets: [0] })
+    t.deepEqual([...spikes], [0, 2, 0, 0, 2 + steps, 1])
+  })
+}
+
+test('only projections between populations have delays of more than one step', t => {
+  const draft = network().input('in', 2).lif('a', 2).readout('out', 1)
+  invalidAt(t, 'projections.in->a.delay', () => draft.project('in', 'a', { density: 1, delay: 2 }))
+  invalidAt(t, 'projections.a->out.delay', () => draft.project('a', 'out', { density: 1, delay: 2 }))
+  for (const delay of [0, 0.4, -1, Number.NaN, Number.POSITIVE_INFINITY, 10_001, '2']) {
+    invalidAt(t, 'projections.a->a.delay', () => draft.project('a', 'a', { density: 1, delay: delay as number }))
+  }
+})
+
+for (const rule of ['eprop', 'mdgl', 'mdgl-membrane', 'on-mdgl'] as const) {
+  test(`${rule} over delays: its online form is its backward form, and threads change nothing`, async t => {
+    const model = Model.create(delayed(), { precision: 'f64' })
+    const batch = smallBatch()
+    const backward = await gradients(model, batch, rule, { loss, threads: 1 })
+    const online = await gradients(model, batch, `${rule}-online`, { loss, threads: 2 })
+    t.deepEqual((await gradients(model, batch, rule, { loss, threads: 2 })).projections, backward.projections)
+    for (const [name, { values }] of Object.entries(backward.projections)) {
+      const most = Math.max(...Array.from(values, Math.abs))
+      const other = Object.entries(online.projections).find(([own]) => own === name)?.[1].values ?? []
+      t.true(
+        values.length > 0 && values.every((value, i) => Math.abs(value - (other[i] ?? Number.NaN)) <= 1e-10 * most)
+      )
+    }
+  })
+}
+
+test('delays change the gradient, hops along the true weights come to that of BPTT', async t => {
+  const [fast, slow] = [
+    Model.create(smallNetwork(), { precision: 'f64' }),
+    Model.create(delayed(), { precision: 'f64' })
+  ]
+  const batch = smallBatch()
+  const norm = async (model: Model, rule: RuleName) => (await gradients(model, batch, rule, { loss })).norm
+  t.not(await norm(fast, 'bptt'), await norm(slow, 'bptt'))
+  const channels = { gain: 'weight', reach: 'synaptic', kernel: 'exact' } as const
+  const hops = await gradients(slow, batch, { ...rules.hops2, hops: 60, channels }, { loss })
+  const bptt = await gradients(slow, batch, 'bptt', { loss })
+  t.true(Math.abs(hops.norm - bptt.norm) < 1e-10 * bptt.norm)
+})
+
+test('estimators that carry influences forwards are refused', async t => {
+  const model = Model.create(delayed())
+  for (const rule of ['rtrl', 'snap1', 'uoro', 'kf-rtrl'] as const) {
+    await rejectsInvalidAt(t, 'rule.estimator', () => gradients(model, smallBatch(), rule, { loss }))
+  }
+})
+
+test('a rule of ones own is told the delays', async t => {
+  const model = Model.create(delayed())
+  const told: { [name: string]: number } = {}
+  const rule = defineRule({
+    name: 'told',
+    signal: ({ projections, learningSignal }) => {
+      for (const [name, { delay }] of Object.entries(projections)) told[name] = delay
+      return learningSignal
+    }
+  })
+  await gradients(model, smallBatch(), rule, { loss })
+  t.like(told, { back: 7, 'cells->cells': 3, 'cells->slow': 1, 'cues->cells': 1, 'cells->choice': 1 })
+})
+
+test('the state of a session names the spikes in transit, and goes on from them', t => {
+  const run = (from: number, to: number, session = Model.create(chain(4)).session({ rule: 'mdgl-online' })) => {
+    const fired: number[] = []
+    for (let step = from; step < to; step++) {
+      const { spikes } = session.step({ in: Uint32Array.of(...(step === 2 ? [0] : [])) })
+      if (spikes.b.length > 0) fired.push(step)
+    }
+    return { session, fired }
+  }
+  const { session } = run(0, 5)
+  const state = structuredClone(session.state())
+  t.deepEqual([...state.inTransit], [2, 0])
+  const other = Model.create(chain(4)).session({ rule: 'mdgl-online' })
+  other.restore(state)
+  t.deepEqual(run(5, 12, other).fired, [6])
+  invalidAt(t, 'state.inTransit', () => other.restore({ ...state, inTransit: Uint32Array.of(2) }))
+  invalidAt(t, 'state.inTransit', () => other.restore({ ...state, inTransit: Uint32Array.of(4, 0) }))
+  invalidAt(t, 'state.inTransit', () => other.restore({ ...state, inTransit: [2, 0] as never }))
+})
+
+test('a weights file keeps the delays', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'mdgl-delays-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const model = Model.create(delayed())
+  await model.save(join(folder, 'weights.safetensors'))
+  const copy = await Model.load(join(folder, 'weights.safetensors'))
+  t.deepEqual(copy.description.projections, model.description.projections)
+  t.is(copy.description.projections?.find(({ name }) => name === 'back')?.delay, 7)
+})
