@@ -80,7 +80,7 @@ export declare class Session {
   /** Starts the thread. */
   constructor(model: NativeModel, plan: Plan, threads: number)
   /** Runs a batch and records it; with targets, learning and modulatory signals too. */
-  simulate(batch: PackedBatch, voltage: boolean): Promise<Recording>
+  simulate(batch: PackedBatch, voltage: boolean, inputs: boolean): Promise<Recording>
   /** Loss, accuracy and rate of a batch. */
   evaluate(batch: PackedBatch): Promise<Evaluation>
   /** Gradients of a batch. */
@@ -267,6 +267,8 @@ export interface ReadoutValues {
 export interface Recording {
   /** Triples (trial, step, neuron). */
   spikes: Uint32Array
+  /** Triples (trial, step, input unit). */
+  inputs?: Uint32Array
   /** Readouts `[trial][step][unit]`. */
   readout: Float32Array | Float64Array
   /** Membrane voltages `[trial][step][neuron]`. */

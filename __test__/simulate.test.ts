@@ -113,3 +113,37 @@ test('evaluate of a squared error knows no accuracy', async t => {
   t.is(result.accuracy, null)
   t.true(result.loss > 0 && result.regulariser > 0)
 })
+
+test('input events are recorded as they were drawn or given', async t => {
+  const model = Model.create(smallNetwork())
+  const given = {
+    length: 5,
+    inputs: {
+      cues: {
+        events: [
+          [0, 1, 3],
+          [0, 1, 3],
+          [0, 4, 0],
+          [1, 0, 19]
+        ]
+      }
+    },
+    targets: [0, 1]
+  } as const
+  const { inputs } = await simulate(model, given, { inputs: true })
+  t.deepEqual([...(inputs ?? [])], [0, 1, 3, 0, 1, 3, 0, 4, 0, 1, 0, 19])
+  t.is((await simulate(model, given)).inputs, undefined)
+
+  const drawn = await simulate(model, smallBatch(), { inputs: true, seed: 4 })
+  const events = Array.from(
+    { length: (drawn.inputs?.length ?? 0) / 3 },
+    (_, i) => drawn.inputs?.subarray(3 * i, 3 * i + 3) ?? []
+  )
+  t.true(events.length > 100)
+  t.true(events.every(([trial = 0, , unit = 0]) => Math.floor(unit / 10) === [0, 1, 1, 0][trial]))
+  const again = {
+    ...smallBatch(),
+    inputs: { cues: { events: events.map(([a = 0, b = 0, c = 0]) => [a, b, c] as const) } }
+  }
+  t.deepEqual((await simulate(model, again)).spikes, drawn.spikes)
+})

@@ -16,6 +16,8 @@ import type { Rule, RuleName } from './rule.js'
 export interface SimulateOptions extends RunOptions {
   /** Whether to record membrane voltages. Default false. */
   readonly voltage?: boolean | undefined
+  /** Whether to record the events that the inputs gave. Default false. */
+  readonly inputs?: boolean | undefined
   /** With a loss: the rule whose learning and modulatory signals are recorded. */
   readonly rule?: RuleName | Rule | undefined
   /** With a rule: the loss from which the signals come. */
@@ -30,6 +32,11 @@ export interface SimulateOptions extends RunOptions {
 export interface Recording<P extends Precision = Precision> {
   /** Spikes, triples `(trial, step, neuron)` in ascending order. */
   readonly spikes: Uint32Array
+  /**
+   * Input events, triples `(trial, step, unit)` in ascending order, units counted through all inputs, if asked for; a repeated event
+   * counts more than once. Analogue inputs have none.
+   */
+  readonly inputs?: Uint32Array
   /** Membrane voltages v `[trial][step][neuron]`, if asked for. */
   readonly voltage?: Values<P>
   /** Readouts y `[trial][step][unit]`. */
@@ -57,13 +64,14 @@ export async function simulate<D extends NetworkDescription, P extends Precision
   options: SimulateOptions = {}
 ): Promise<Recording<P>> {
   nativeModel(model)
-  checkOptions(options, ['voltage', 'rule', 'loss', 'regulariser', 'seed'])
+  checkOptions(options, ['voltage', 'inputs', 'rule', 'loss', 'regulariser', 'seed'])
   const { description } = model
   const { plan, objective } = makePlan(options, description)
   const { packed, ...size } = packBatch(batch, description, objective, drawKey(options.seed, description))
   const voltage = flag(options.voltage ?? false, 'options.voltage')
+  const inputs = flag(options.inputs ?? false, 'options.inputs')
   return await withSession(model, plan, options, async session => {
-    const recorded = await session.run(engine => engine.simulate(packed, voltage))
+    const recorded = await session.run(engine => engine.simulate(packed, voltage, inputs))
     return { ...recorded, shape: shapeOf(size, description) } as Recording<P>
   })
 }

@@ -1004,6 +1004,8 @@ impl Outcome {
 pub struct Record<'a> {
     /// The membrane of every neuron.
     pub voltage: bool,
+    /// The events that the inputs gave.
+    pub inputs: bool,
     /// Learning and modulatory signals of a rule on targets.
     pub signals: Option<(&'a Objective, &'a [Targets], &'a Rule)>,
 }
@@ -1013,6 +1015,8 @@ pub struct Record<'a> {
 pub struct Recording<F> {
     /// Spikes, ordered by trial, step and neuron.
     pub spikes: Vec<Event>,
+    /// Input events of all populations end to end, ordered by trial, step and unit; empty if not recorded.
+    pub inputs: Vec<Event>,
     /// v before the reset, `[trial][step][neuron]`; empty if not recorded.
     pub voltage: Vec<F>,
     /// Readout, `[trial][step][unit]`.
@@ -1056,6 +1060,7 @@ pub fn simulate<F: Real>(
     };
     let recording = Recording {
         spikes: spike_events(&rooms, batch),
+        inputs: if record.inputs { input_events(&rooms, batch) } else { Vec::new() },
         voltage: if record.voltage { voltages(&rooms, batch, neurons)? } else { Vec::new() },
         readout: readouts(&rooms, batch.trials, outputs)?,
         learning_signal: flat(&|s| &s.learning)?,
@@ -1095,6 +1100,25 @@ fn spike_events<F: Real>(rooms: &[Room<F>], batch: &Batch) -> Vec<Event> {
             rooms[trial / LANES].list_spikes(trial % LANES, step, &mut units);
             let (trial, step) = (trial as u32, step as u32);
             events.extend(units.iter().map(|&unit| Event { trial, step, unit, count: 1 }));
+        }
+    }
+    events
+}
+
+fn input_events<F: Real>(rooms: &[Room<F>], batch: &Batch) -> Vec<Event> {
+    let mut events = Vec::new();
+    for trial in 0..batch.trials {
+        let (room, lane) = (&rooms[trial / LANES], trial % LANES);
+        for step in 0..batch.length(trial) {
+            let first = events.len();
+            let entries = room.input.events.at(step).iter().filter(|entry| entry.mask >> lane & 1 == 1);
+            events.extend(entries.map(|entry| Event {
+                trial: trial as u32,
+                step: step as u32,
+                unit: entry.unit,
+                count: u32::from(entry.count),
+            }));
+            events[first..].sort_unstable_by_key(|event| event.unit);
         }
     }
     events

@@ -279,7 +279,7 @@ fn recorded_signals_and_custom_losses_are_refused() {
     let cancel = AtomicBool::new(false);
     let rule = Rule::uoro();
     let signals = Some((&mixed.objective, &mixed.targets[..], &rule));
-    let record = Record { voltage: false, signals };
+    let record = Record { signals, ..Record::default() };
     let (path, ..) = refused(simulate(&mixed.model, &mixed.batch, record, &workers, &cancel));
     assert_eq!(path, "rule.estimator");
     let objective: Objective =

@@ -328,7 +328,7 @@ proptest! {
     fn both_layouts_record_the_same(shape in shapes()) {
         let case = shape.case::<f32>();
         let cancel = AtomicBool::new(false);
-        let record = Record { voltage: true, signals: None };
+        let record = Record { voltage: true, ..Record::default() };
         for set in sets() {
             let recorded =
                 |layout| simulate(&case.model, &case.batch, record, &case.workers(set, layout), &cancel).unwrap();

@@ -34,7 +34,7 @@ fn widen<F: Real>(values: &[F]) -> Vec<f64> {
 
 /// L_t + Γ_t+1 of a built-in rule, from what the engine records of it.
 fn recorded<F: Real>(case: &Case<F>, rule: &Rule) -> Vec<f64> {
-    let record = Record { voltage: false, signals: Some((&case.objective, &case.targets, rule)) };
+    let record = Record { signals: Some((&case.objective, &case.targets, rule)), ..Record::default() };
     let cancel = AtomicBool::new(false);
     let recording = simulate(&case.model, &case.batch, record, &workers(1, best()), &cancel).unwrap();
     let (learning, modulation) = (widen(&recording.learning_signal), widen(&recording.modulatory_signal));

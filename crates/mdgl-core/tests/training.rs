@@ -296,7 +296,7 @@ fn one_trial_of_a_network_without_readout_can_be_simulated() {
     let model = Model::<f32>::new(Arc::new(network(cells).unwrap())).unwrap();
     let batch = Batch { trials: 1, inputs: vec![Input::Silent], ..batch(0) };
     let workers = Workers::new(1).unwrap();
-    let record = Record { voltage: true, signals: None };
+    let record = Record { voltage: true, ..Record::default() };
     let recording = simulate(&model, &batch, record, &workers, &AtomicBool::new(false)).unwrap();
     assert_eq!(recording.voltage.len(), 2000);
 }

@@ -32,6 +32,8 @@ pub struct StepReport {
 pub struct Recording {
     /// Triples (trial, step, neuron).
     pub spikes: Uint32Array,
+    /// Triples (trial, step, input unit).
+    pub inputs: Option<Uint32Array>,
     /// Readouts `[trial][step][unit]`.
     pub readout: Either<Float32Array, Float64Array>,
     /// Membrane voltages `[trial][step][neuron]`.

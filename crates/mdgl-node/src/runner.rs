@@ -20,7 +20,7 @@ use crate::session::Orders;
 
 /// A session's work, for either float type.
 pub trait Runner: Send {
-    fn simulate(&mut self, work: &Work, voltage: bool) -> Result<Recording>;
+    fn simulate(&mut self, work: &Work, voltage: bool, inputs: bool) -> Result<Recording>;
     fn evaluate(&mut self, work: &Work) -> Result<Evaluation>;
     fn gradients(&mut self, work: &Work) -> Result<Gradients>;
     fn step(&mut self, work: &Work) -> Result<StepReport>;
@@ -166,17 +166,18 @@ impl<F: Float> Bench<F> {
 }
 
 impl<F: Float> Runner for Bench<F> {
-    fn simulate(&mut self, work: &Work, voltage: bool) -> Result<Recording> {
+    fn simulate(&mut self, work: &Work, voltage: bool, inputs: bool) -> Result<Recording> {
         let Orders { objective, rule, .. } = &self.orders;
         let signals = match (objective, work.targets.as_deref(), rule) {
             (Some(objective), Some(targets), Some(rule)) => Some((objective, targets, rule)),
             _ => None,
         };
-        let record = Record { voltage, signals };
+        let record = Record { voltage, inputs, signals };
         let recording =
             mdgl_core::simulate(&self.shared.snapshot(), &work.batch, record, &self.workers, self.cancel())?;
         Ok(Recording {
             spikes: flatten(&recording.spikes).into(),
+            inputs: inputs.then(|| flatten(&recording.inputs).into()),
             readout: F::array(recording.readout),
             voltage: voltage.then(|| F::array(recording.voltage)),
             learning_signal: signals.map(|_| F::array(recording.learning_signal)),
@@ -281,8 +282,11 @@ fn ordered<'a, T: ?Sized>(part: Option<&'a T>, what: &str) -> Result<&'a T> {
     part.ok_or_else(|| Failure::bug(format!("the plan lacks {what}")))
 }
 
-fn flatten(spikes: &[Event]) -> Vec<u32> {
-    spikes.iter().flat_map(|event| [event.trial, event.step, event.unit]).collect()
+/// Triples, an event that counts more than once as often.
+fn flatten(events: &[Event]) -> Vec<u32> {
+    let triples =
+        |event: &Event| std::iter::repeat_n([event.trial, event.step, event.unit], event.count as usize);
+    events.iter().flat_map(triples).flatten().collect()
 }
 
 fn wrap_gradients<F: Float>(

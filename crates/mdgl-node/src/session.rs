@@ -83,9 +83,10 @@ impl Session {
         env: &'env Env,
         batch: &PackedBatch,
         voltage: bool,
+        inputs: bool,
     ) -> napi::Result<Object<'env>> {
         let work = batch.take()?;
-        self.worker.submit(env, move |runner| runner.simulate(&work, voltage))
+        self.worker.submit(env, move |runner| runner.simulate(&work, voltage, inputs))
     }
 
     /// Loss, accuracy and rate of a batch.
