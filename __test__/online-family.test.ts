@@ -101,7 +101,7 @@ test('combinations without an equation are refused', t => {
     t.true(error.message.includes(`'${estimator}'`))
     invalidAt(t, 'rule.trace', () => expandRule({ ...rules.bptt, estimator, trace: 'rflo' }))
   }
-  invalidAt(t, 'rule.trace', () => expandRule({ ...rules.eprop, trace: 'rflo' }))
+  invalidAt(t, 'rule.trace', () => expandRule({ ...rules.bptt, trace: 'rflo' }))
   invalidAt(t, 'rule.estimator', () => expandRule({ ...rules.bptt, estimator: 'rtlr' as 'rtrl' }))
   invalidAt(t, 'rule.trace', () => expandRule({ ...rules.eprop, trace: 'rlfo' as 'rflo' }))
 })

@@ -247,6 +247,7 @@ test('train and compare take every task by name, and name them all when asked fo
     'delayed-match',
     'delayed-match-hard',
     'delayed-xor',
+    'delayed-xor-rate',
     'sequential-digits',
     'store-recall'
   ])

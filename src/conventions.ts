@@ -20,6 +20,9 @@ export function expandRuleFor(description: NetworkDescription, given: RuleName |
   if (!['backward', 'online'].includes(rule.estimator) && hasDelays(description)) {
     throw invalid('rule.estimator', rule.estimator, "with delays of more than one step: 'backward' or 'online'")
   }
+  if (rule.estimator !== 'backward' && hasRateUnits(description)) {
+    throw invalid('rule.estimator', rule.estimator, "with rate units: 'backward'")
+  }
   if (typeof rule.feedback === 'object' && 'weights' in rule.feedback) checkSizes(description, rule.feedback.weights)
   return rule
 }
@@ -38,18 +41,23 @@ export function planRule(description: NetworkDescription, given: RuleName | Rule
   return { plan: { rule: JSON.stringify(expandRuleFor(description, given)) }, custom: undefined }
 }
 
-/** Refuses losses that have no equation in the network's conventions. */
+/** Refuses losses that have no equation in the network's conventions, or for its units. */
 export function checkObjective(
   description: NetworkDescription,
   terms: readonly { readonly loss: Loss }[],
   regularised: boolean
 ): void {
+  if (regularised && hasRateUnits(description)) throw invalid('regulariser', 'set', 'with rate units: none')
   if (description.conventions !== 'bellec2020') return
   const custom = terms.find(({ loss }) => loss.kind === 'custom')
   if (custom) throw only('loss.kind', custom.loss.kind, "'squared-error' or 'cross-entropy'")
   const windowed = terms.some(({ loss }) => loss.kind === 'cross-entropy' && loss.window === 'targets')
   if (windowed) throw only('loss.window', 'targets', 'a duration in ms')
   if (regularised && terms.length > 1) throw only('loss', terms, 'one loss, with a regulariser')
+}
+
+function hasRateUnits({ populations }: NetworkDescription): boolean {
+  return populations.some(({ model }) => model === 'rate')
 }
 
 function hasDelays(description: NetworkDescription): boolean {

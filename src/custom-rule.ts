@@ -68,7 +68,7 @@ export interface RuleContext {
   readonly cells: CellConstants
   /** Every projection, by name. */
   readonly projections: { readonly [name: string]: Synapses }
-  /** z, 1 where a neuron spiked and otherwise 0, `[trial][step][neuron]`. */
+  /** z, 1 where a neuron spiked and otherwise 0, `[trial][step][neuron]`; 0 of rate units, whose z is max(0, voltage). */
   readonly z: Uint8Array
   /** v before the reset, `[trial][step][neuron]`. */
   readonly voltage: Values

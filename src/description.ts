@@ -55,19 +55,24 @@ export interface InputPopulation<Name extends string = string> {
  * v_t = α v_t−1 + (1−α) I_t − thr z_t−1, b_t = ρ b_t−1 + (1−ρ) z_t−1, and a spike z_t = 1 where
  * v_t > thr + β b_t outside the refractory period. Its pseudo-derivative is (γ/thr) max(0, 1 − |v − A|/thr).
  * Source: Liu et al. 2021; Bellec et al. 2020. {@link Conventions} says what is otherwise with `'bellec2020'`.
+ *
+ * A `'rate'` unit does not spike: v_t = α v_t−1 + (1−α) I_t, and z_t = max(0, v_t) is what it sends, a leaky ReLU unit (Liu et al. 2022). Its
+ * derivative ψ_t is that of z_t, so that BPTT's gradient is exact. Rate units may stand beside spiking ones. A network that has any
+ * knows no firing-rate regulariser, no channel of kernel `'membrane'`, and of the estimators only `'backward'`; its firing rates count
+ * spikes alone.
  */
 export interface Population<Name extends string = string> {
   /** Unique among inputs, populations and readouts. */
   readonly name: Name
   /** Number of neurons. */
   readonly size: number
-  /** Leaky integrate-and-fire, or the same with an adaptive threshold. */
-  readonly model: 'lif' | 'alif'
+  /** Leaky integrate-and-fire, the same with an adaptive threshold, or a leaky ReLU unit. */
+  readonly model: 'lif' | 'alif' | 'rate'
   /** Sign of the outgoing weights. Default `'free'`. */
   readonly sign?: Sign
-  /** τ_m in ms. Default 20. */
+  /** τ_m in ms. Default 20, of rate units 100. */
   readonly membraneTimeConstant?: Parameter
-  /** thr, dimensionless. Default 0.01. */
+  /** thr, dimensionless; not of rate units, as the next two. Default 0.01. */
   readonly threshold?: Parameter
   /** In ms, rounded to whole steps; n steps block n, with conventions `'bellec2020'` n − 1. Default 5. */
   readonly refractoryPeriod?: Parameter

@@ -52,6 +52,8 @@ export type InputOptions = Omit<InputPopulation, 'name' | 'size'>
 export type LifOptions = Omit<AlifOptions, 'adaptationTimeConstant' | 'adaptationStrength'>
 /** Parameters of ALIF neurons. */
 export type AlifOptions = Omit<Population, 'name' | 'size' | 'model'>
+/** Parameters of rate units. */
+export type RateOptions = Pick<Population, 'sign' | 'membraneTimeConstant'>
 /** Options of a readout. */
 export type ReadoutOptions = Omit<Readout, 'name' | 'size'>
 
@@ -223,6 +225,21 @@ export class NetworkBuilder<N extends Names> {
     options: AlifOptions = {}
   ): NetworkBuilder<With<N, 'population', Name>> {
     return new NetworkBuilder(addPopulation(this.#draft, { ...options, name, size, model: 'alif' }))
+  }
+
+  /**
+   * Adds leaky ReLU units, which send max(0, v) and no spikes; see {@link Population}.
+   *
+   * @param name - Unique among inputs, populations and readouts.
+   * @param size - Number of units.
+   * @param options - Sign and membrane time constant (default 100 ms), a number or one value a unit.
+   */
+  rate<Name extends string>(
+    name: Name,
+    size: number,
+    options: RateOptions = {}
+  ): NetworkBuilder<With<N, 'population', Name>> {
+    return new NetworkBuilder(addPopulation(this.#draft, { ...options, name, size, model: 'rate' }))
   }
 
   /**

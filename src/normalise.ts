@@ -37,6 +37,7 @@ import { deepFreeze } from './freeze.js'
 
 const MOST_UNITS = 2 ** 24
 const MOST_DELAY = 10_000
+const SPIKING = ['threshold', 'refractoryPeriod', 'dampening'] as const
 const ALIF_ONLY = ['adaptationTimeConstant', 'adaptationStrength'] as const
 
 /** A description in the making: every part checked and complete. */
@@ -128,18 +129,19 @@ export function addInput(draft: Draft, input: InputPopulation): Draft {
 /** Adds a recurrent population. */
 export function addPopulation(draft: Draft, given: Population): Draft {
   const path = unitsPath(draft, given.name, 'populations')
-  const model = oneOf(given.model, `${path}.model`, ['lif', 'alif'] as const)
+  const model = oneOf(given.model, `${path}.model`, ['lif', 'alif', 'rate'] as const)
   record(given, path, [
     'name',
     'size',
     'model',
     'sign',
     'membraneTimeConstant',
-    'threshold',
-    'refractoryPeriod',
-    'dampening',
+    ...(model === 'rate' ? [] : SPIKING),
     ...(model === 'alif' ? ALIF_ONLY : [])
   ])
+  if (model === 'rate' && draft.conventions !== undefined) {
+    throw invalid(`${path}.model`, model, `with conventions '${draft.conventions}': 'lif' or 'alif'`)
+  }
   const size = wholeNumber(given.size, `${path}.size`, 1, MOST_UNITS)
   const each = (key: ParameterName, fallback: number, check: Check) =>
     parameter(orDefault(given[key], fallback), size, `${path}.${key}`, check)
@@ -149,10 +151,12 @@ export function addPopulation(draft: Draft, given: Population): Draft {
     size,
     model,
     sign: sign(orDefault(given.sign, 'free'), size, `${path}.sign`),
-    membraneTimeConstant: each('membraneTimeConstant', 20, positive),
-    threshold: each('threshold', 0.01, positive),
-    refractoryPeriod: each('refractoryPeriod', 5, wholeSteps),
-    dampening: each('dampening', 0.3, nonNegative),
+    membraneTimeConstant: each('membraneTimeConstant', model === 'rate' ? 100 : 20, positive),
+    ...(model !== 'rate' && {
+      threshold: each('threshold', 0.01, positive),
+      refractoryPeriod: each('refractoryPeriod', 5, wholeSteps),
+      dampening: each('dampening', 0.3, nonNegative)
+    }),
     ...(model === 'alif' && {
       adaptationTimeConstant: each('adaptationTimeConstant', 2000, positive),
       adaptationStrength: each('adaptationStrength', 1.8, finite)

@@ -92,14 +92,20 @@ export interface Rule {
    * kernel `'exact'`: a cell secretes the λv of the rule with one hop less.
    */
   readonly hops: number | 'all'
-  /** The derivative on the recurrent path: the pseudo-derivative ψ. */
-  readonly recurrentDerivative: 'psi'
+  /**
+   * The derivative on the recurrent path: the pseudo-derivative ψ, or a constant μ > 0 in its place where a cell passes on what it receives
+   * (ModProp): λ_p,t = ψ_p,t L_p,t + α λ_p,t+1 + μ Γ_p,t+1, Γ_p,t = Σ_j gain (1−α_j) λ_j,t, and the gradient (1−α_p) Σ_t λ_p,t z_q,t−1. That
+   * needs channels of kernel `'exact'`, the trace `'rflo'`, the estimator `'backward'`, and 1 to 64 hops, so many taps, or `'all'`. Source:
+   * Liu et al. 2022 (NeurIPS), whose units are leaky ReLU.
+   */
+  readonly recurrentDerivative: 'psi' | { readonly mu: number }
   /** The readout's filter in the modulatory term: on the product, or on both factors separately (On-MDGL). */
   readonly readoutFilter: 'exact' | 'separate'
   /**
    * The eligibility trace: with reset and adaptation, as in Liu et al. 2021 (in a network of other {@link Conventions},
    * theirs); or with the membrane's leak alone (RFLO,
-   * Murray 2019), e_t = ψ_t εv_t with εv_t = α εv_t−1 + (1−α) z_q,t−1, for the estimator `'online'`.
+   * Murray 2019), e_t = ψ_t εv_t with εv_t = α εv_t−1 + (1−α) z_q,t−1, for the estimators `'backward'` and `'online'` and any rule but the
+   * whole gradient.
    */
   readonly trace: 'mdgl2021' | 'rflo'
 }
@@ -116,6 +122,7 @@ export const ruleNames = Object.freeze([
   'mdgl-exact',
   'hops-2',
   'hops-3',
+  'modprop',
   'eprop-random',
   'eprop-adaptive',
   'eprop-diffusive',
@@ -153,6 +160,7 @@ const epropAdaptive: Rule = {
   feedback: { adaptive: { seed: 1, density: 1, standardDeviation: 1, weightDecay: 0.01 } }
 }
 const epropDiffusive: Rule = { ...eprop, learningSignal: 'diffusive' }
+const modprop: Rule = { ...mdglExact, hops: 'all', recurrentDerivative: { mu: 0.25 }, trace: 'rflo' }
 const bptt: Rule = { ...eprop, channels: { gain: 'weight', reach: 'synaptic', kernel: 'exact' }, hops: 'all' }
 
 /**
@@ -169,6 +177,7 @@ const bptt: Rule = { ...eprop, channels: { gain: 'weight', reach: 'synaptic', ke
  * | `mdglMembrane` | as `mdgl`, with s_j,t of {@link MembraneKernel} in place of L_j,t ψ_j,t: the secreting cell's memory, causal |
  * | `mdglExact` | as `mdgl`, with the λv_j,t of e-prop, the secreting cell's own memory, in place of L_j,t ψ_j,t |
  * | `hops2`, `hops3` | as `mdglExact`, with the λv_j,t of the rule with one hop less: the ladder from e-prop to BPTT |
+ * | `modprop` | Σ_j w̄ (1−α_j) λ_j,t along all hops, passed on through a constant: see `recurrentDerivative` |
  * | `epropRandom` | 0; L through fixed random weights |
  * | `epropAdaptive` | 0; L through random weights that come to be the readout's, see {@link AdaptiveFeedback} |
  * | `epropDiffusive` | 0; L at a cell's site of the field of all cells' errors, see `learningSignal` |
@@ -207,6 +216,7 @@ export const rules = deepFreeze({
   mdglExact,
   hops2: { ...mdglExact, hops: 2 },
   hops3: { ...mdglExact, hops: 3 },
+  modprop,
   epropRandom,
   epropAdaptive,
   epropDiffusive,
@@ -234,6 +244,7 @@ export type RuleConstant =
   | 'mdglExact'
   | 'hops2'
   | 'hops3'
+  | 'modprop'
   | 'epropRandom'
   | 'epropAdaptive'
   | 'epropDiffusive'
@@ -259,6 +270,7 @@ const byName: Readonly<Record<RuleName, Rule>> = {
   'mdgl-exact': rules.mdglExact,
   'hops-2': rules.hops2,
   'hops-3': rules.hops3,
+  modprop: rules.modprop,
   'eprop-random': rules.epropRandom,
   'eprop-adaptive': rules.epropAdaptive,
   'eprop-diffusive': rules.epropDiffusive,
@@ -324,10 +336,18 @@ function check(rule: Rule): Rule {
     ...(signal === 'diffusive' && { learningSignal: signal }),
     channels: channels(rule.channels),
     hops: rule.hops === 'all' ? 'all' : hops(rule.hops),
-    recurrentDerivative: oneOf(rule.recurrentDerivative, 'rule.recurrentDerivative', ['psi'] as const),
+    recurrentDerivative: recurrentDerivative(rule.recurrentDerivative),
     readoutFilter: oneOf(rule.readoutFilter, 'rule.readoutFilter', ['exact', 'separate'] as const),
     trace: oneOf(rule.trace, 'rule.trace', ['mdgl2021', 'rflo'] as const)
   }
+}
+
+function recurrentDerivative(given: Rule['recurrentDerivative']): Rule['recurrentDerivative'] {
+  const path = 'rule.recurrentDerivative'
+  if (given === 'psi') return given
+  if (typeof given !== 'object' || given === null) throw invalid(path, given, "'psi' or {mu: …}")
+  record(given, path, ['mu'])
+  return { mu: positive(given.mu, `${path}.mu`) }
 }
 
 function hops(given: number): number {

@@ -1,6 +1,8 @@
 // The tables of docs/results.md: tasks, rules and seeds. All else is the task's own default, the number of iterations included.
 
 const COMMON = ['bptt', 'eprop', 'mdgl', 'nl-mdgl', 'mdgl-membrane', 'mdgl-exact']
+/** What runs on rate units: no kernel that follows ψ. */
+const RATE = ['bptt', 'eprop', 'mdgl', 'nl-mdgl', 'mdgl-exact', 'modprop']
 const LADDER = ['mdgl-cell', 'nl-mdgl', 'on-mdgl', 'mdgl-membrane', 'mdgl-exact', 'hops-2', 'hops-3']
 
 /**
@@ -42,9 +44,12 @@ export const TABLES = [
   {
     name: 'delayed-xor',
     title: 'Delayed XOR',
-    about: 'Analogue inputs.',
+    about: 'Analogue inputs; spiking cells, and the leaky ReLU units of the published task.',
     seeds: 5,
-    parts: [{ task: 'delayed-xor', rules: COMMON }]
+    parts: [
+      { task: 'delayed-xor', rules: COMMON },
+      { task: 'delayed-xor-rate', rules: RATE }
+    ]
   },
   {
     name: 'sequential-digits',

@@ -18,6 +18,7 @@ export const RULE_STYLES: Readonly<Record<RuleName, { readonly label: string; re
   'mdgl-exact': { label: 'MDGL, exact kernel', colour: '#882255' },
   'hops-2': { label: 'Two hops', colour: '#332288' },
   'hops-3': { label: 'Three hops', colour: '#117733' },
+  modprop: { label: 'ModProp', colour: '#A05195' },
   'eprop-random': { label: 'e-prop, random feedback', colour: '#AA4499' },
   'eprop-adaptive': { label: 'e-prop, adaptive feedback', colour: '#5F8700' },
   'eprop-diffusive': { label: 'e-prop, diffusing errors', colour: '#6699CC' },

@@ -19,6 +19,7 @@ const TASKS = {
   'delayed-match': () => delayedMatch(),
   'delayed-match-hard': () => delayedMatch({ hard: true }),
   'delayed-xor': () => delayedXor(),
+  'delayed-xor-rate': () => delayedXor({ units: 'rate' }),
   'sequential-digits': () => sequentialDigits(),
   'store-recall': () => storeRecall()
 } as const satisfies Readonly<Record<string, () => Task>>

@@ -61,6 +61,8 @@ pub(crate) struct Cell<F> {
     pub adaptive: bool,
     /// Whether v = A is a spike.
     pub inclusive: bool,
+    /// Whether it gives max(0, v) and not spikes.
+    pub rate: bool,
 }
 
 /// Neighbours with the same constants.
@@ -80,6 +82,8 @@ pub(crate) struct Circuit<F: Real> {
     /// The cells again, neighbours with the same constants together; the ψ of all is asked for.
     pub runs: Vec<Run<F>>,
     pub refractory: Vec<u32>,
+    /// The cells that give values and not spikes.
+    pub rate_units: Vec<u32>,
     /// The distinct refractory periods above 0.
     pub periods: Vec<u32>,
     /// Input unit → (neuron, g W), g = 1 − α (or what the conventions say).
@@ -110,6 +114,7 @@ impl<F: Real> Circuit<F> {
         let nothing = F::from_f64(-0.0);
         Self {
             runs: runs(&cells, |_| true),
+            rate_units: (0..).zip(&cells).filter(|(_, cell)| cell.rate).map(|(unit, _)| unit).collect(),
             cells,
             refractory,
             periods,
@@ -177,6 +182,7 @@ fn cells<F: Real>(network: &Network) -> Vec<Cell<F>> {
         shape,
         adaptive: n.beta != 0.0,
         inclusive,
+        rate: n.rate,
     };
     network.neurons.iter().map(cell).collect()
 }

@@ -1,10 +1,12 @@
-//! Synapses whose spikes take more than a step, and what was before.
+//! Synapses whose spikes take more than a step, and what was sent and secreted in the steps before.
+
+use std::ops::Range;
 
 use crate::chunks::Chunks;
 use crate::error::Result;
 use crate::fan::Fan;
 use crate::lanes::Block;
-use crate::memory::{product, refill};
+use crate::memory::{product, refill, reserve};
 use crate::network::Network;
 use crate::real::Real;
 
@@ -26,6 +28,52 @@ impl<T: Copy> Delayed<T> {
             Self { delay, fan, chunks }
         };
         network.delays().iter().map(of).collect()
+    }
+}
+
+/// A row a step of the values that rate units give.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows<F: Real> {
+    width: usize,
+    /// Steps before the first row.
+    first: usize,
+    rows: Vec<Block<F>>,
+}
+
+impl<F: Real> Rows<F> {
+    /// No row yet; a row has so many values.
+    pub fn clear(&mut self, width: usize) {
+        (self.width, self.first) = (width, 0);
+        self.rows.clear();
+    }
+    /// Makes room for so many rows in all.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`].
+    pub fn reserve(&mut self, rows: usize) -> Result<()> {
+        reserve(&mut self.rows, product(&[rows, self.width]), "the rates of a block of trials")
+    }
+    /// Adds the next value of the row at hand.
+    #[inline(always)]
+    pub fn push(&mut self, value: Block<F>) {
+        self.rows.push(value);
+    }
+    /// All rows, of the first step on.
+    pub fn all(&self) -> &[Block<F>] {
+        debug_assert_eq!(self.first, 0);
+        &self.rows
+    }
+    /// The values of a step.
+    #[inline(always)]
+    pub fn at(&self, step: usize) -> &[Block<F>] {
+        let row = step - self.first;
+        &self.rows[row * self.width..(row + 1) * self.width]
+    }
+    /// Becomes the rows of some steps of another.
+    pub fn copy_steps(&mut self, other: &Self, steps: Range<usize>) {
+        self.clear(other.width);
+        self.first = steps.start;
+        steps.for_each(|step| self.rows.extend_from_slice(other.at(step)));
     }
 }
 

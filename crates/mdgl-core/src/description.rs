@@ -195,6 +195,8 @@ pub enum NeuronModel {
     Lif,
     /// LIF with an adaptive threshold.
     Alif,
+    /// A leaky unit without spikes: v_t = α v_t−1 + (1−α) I_t, z_t = max(0, v_t).
+    Rate,
 }
 
 /// A population of recurrent neurons.
@@ -210,18 +212,18 @@ pub struct Population {
     /// Sign of the outgoing weights (Dale's law).
     #[serde(default)]
     pub sign: Sign,
-    /// τ_m in ms.
-    #[serde(default = "tau_m")]
-    pub membrane_time_constant: Parameter,
-    /// Threshold, dimensionless.
-    #[serde(default = "threshold")]
-    pub threshold: Parameter,
-    /// Refractory period in ms, rounded to whole steps.
-    #[serde(default = "refractory")]
-    pub refractory_period: Parameter,
-    /// γ, the dampening of the pseudo-derivative.
-    #[serde(default = "dampening")]
-    pub dampening: Parameter,
+    /// τ_m in ms; `None`: 20, of a rate unit 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membrane_time_constant: Option<Parameter>,
+    /// Threshold, dimensionless; `None`: 0.01. Not of a rate unit, as the next two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<Parameter>,
+    /// Refractory period in ms, rounded to whole steps; `None`: 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refractory_period: Option<Parameter>,
+    /// γ, the dampening of the pseudo-derivative; `None`: 0.3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dampening: Option<Parameter>,
     /// τ_a in ms; ALIF only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptation_time_constant: Option<Parameter>,
@@ -583,16 +585,4 @@ fn twenty() -> f64 {
 }
 fn yes() -> bool {
     true
-}
-fn tau_m() -> Parameter {
-    Parameter::One(20.0)
-}
-fn threshold() -> Parameter {
-    Parameter::One(0.01)
-}
-fn refractory() -> Parameter {
-    Parameter::One(5.0)
-}
-fn dampening() -> Parameter {
-    Parameter::One(0.3)
 }

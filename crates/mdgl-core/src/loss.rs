@@ -78,6 +78,9 @@ impl Objective {
         }
         self.validate_in(network.conventions())?;
         if let Some(r) = self.regulariser {
+            if network.has_rate_units() {
+                return Err(invalid("regulariser", "set", "with rate units: none"));
+            }
             if !(r.strength.is_finite() && r.strength >= 0.0) {
                 return Err(invalid("regulariser.strength", r.strength, "a finite number ≥ 0"));
             }

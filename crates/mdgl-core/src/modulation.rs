@@ -14,7 +14,7 @@ use crate::diffusion::Diffusive;
 use crate::error::Result;
 use crate::fan::Fan;
 use crate::lanes::{self, Block, Lanes};
-use crate::learn::rule::{AllHops, Channels, Hops, Rule};
+use crate::learn::rule::{Channels, Hops, Rule};
 use crate::model::Model;
 use crate::network::{Network, Stage};
 use crate::real::Real;
@@ -72,7 +72,7 @@ pub(crate) fn channel_table(network: &Network, rule: &Rule) -> Result<Option<Tab
         Channels::Uniform(channel) => Table::uniform("rule.channels", *channel)?,
         Channels::List(list) => Table::listed("rule.channels", network.type_names(), list)?,
     };
-    if rule.hops != Hops::All(AllHops::All) {
+    if !rule.is_whole() {
         table.kinds().into_iter().try_for_each(|(reach, kernel)| rule.check_channel(reach, kernel))?;
     }
     Ok((!table.is_empty()).then_some(table))

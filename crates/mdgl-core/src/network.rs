@@ -63,7 +63,7 @@ pub(crate) struct Groups {
 impl Groups {
     fn new(neurons: &[Neuron], type_of: &[usize]) -> Self {
         let (mut of, mut first, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
-        let mut known: HashMap<(usize, [u64; 10]), usize> = HashMap::new();
+        let mut known: HashMap<(usize, [u64; 11]), usize> = HashMap::new();
         for (p, (neuron, &own)) in neurons.iter().zip(type_of).enumerate() {
             let group = *known.entry((own, neuron.bits())).or_insert_with(|| {
                 first.push(p as u32);
@@ -99,14 +99,18 @@ pub(crate) struct Neuron {
     pub reset: f64,
     /// k of the pseudo-derivative; 0 for the triangle.
     pub steepness: f64,
+    /// Whether it gives max(0, v) and not spikes.
+    pub rate: bool,
 }
 
 impl Neuron {
     /// All constants, comparable.
-    fn bits(&self) -> [u64; 10] {
-        let Self { alpha, rho, threshold, beta, dampening, refractory, gain, jump, reset, steepness } = *self;
-        let refractory = f64::from(refractory);
-        [alpha, rho, threshold, beta, dampening, refractory, gain, jump, reset, steepness].map(f64::to_bits)
+    fn bits(&self) -> [u64; 11] {
+        let Self { alpha, rho, threshold, beta, dampening, refractory, gain, jump, reset, steepness, rate } =
+            *self;
+        let (refractory, rate) = (f64::from(refractory), f64::from(u8::from(rate)));
+        [alpha, rho, threshold, beta, dampening, refractory, gain, jump, reset, steepness, rate]
+            .map(f64::to_bits)
     }
 }
 
@@ -387,6 +391,11 @@ impl Network {
         self.delays.len() > 1
     }
 
+    /// Whether any neuron gives values and not spikes.
+    pub(crate) fn has_rate_units(&self) -> bool {
+        self.neurons.iter().any(|neuron| neuron.rate)
+    }
+
     /// The site of each neuron on the sheet, row after row.
     pub fn sites(&self) -> &[u32] {
         &self.grid.site_of
@@ -531,22 +540,71 @@ fn neurons(d: &NetworkDescription) -> Result<Vec<Neuron>> {
 }
 
 fn neuron(d: &NetworkDescription, p: &Population, unit: usize) -> Result<Neuron> {
-    let dt = d.dt;
-    let value = |field: &str, parameter: &Parameter, zero_allowed: bool| {
-        let path = format!("{}.{field}", p.name);
-        let x = match parameter {
-            Parameter::One(x) => *x,
-            Parameter::Each(values) if values.len() != p.size => {
-                let value = format!("{} values", values.len());
-                return Err(invalid(path, value, format!("a number or {} numbers", p.size)));
-            }
-            Parameter::Each(values) => values[unit],
-        };
-        if x.is_finite() && (x > 0.0 || zero_allowed && x == 0.0) {
-            return Ok(x);
+    if p.model == NeuronModel::Rate { rate_unit(d, p, unit) } else { spiking_neuron(d, p, unit) }
+}
+
+/// One neuron's value of a parameter that must be above 0, or may be 0.
+fn value(
+    p: &Population,
+    unit: usize,
+    (field, parameter, default): (&str, &Option<Parameter>, f64),
+    zero_allowed: bool,
+) -> Result<f64> {
+    let path = format!("{}.{field}", p.name);
+    let x = match parameter {
+        None => default,
+        Some(Parameter::One(x)) => *x,
+        Some(Parameter::Each(values)) if values.len() != p.size => {
+            let value = format!("{} values", values.len());
+            return Err(invalid(path, value, format!("a number or {} numbers", p.size)));
         }
-        let allowed = if zero_allowed { "finite numbers ≥ 0" } else { "finite numbers above 0" };
-        Err(invalid(path, x, allowed))
+        Some(Parameter::Each(values)) => values[unit],
+    };
+    if x.is_finite() && (x > 0.0 || zero_allowed && x == 0.0) {
+        return Ok(x);
+    }
+    let allowed = if zero_allowed { "finite numbers ≥ 0" } else { "finite numbers above 0" };
+    Err(invalid(path, x, allowed))
+}
+
+/// A leaky unit without threshold, reset and adaptation.
+fn rate_unit(d: &NetworkDescription, p: &Population, unit: usize) -> Result<Neuron> {
+    for (field, given) in [
+        ("threshold", p.threshold.is_some()),
+        ("refractoryPeriod", p.refractory_period.is_some()),
+        ("dampening", p.dampening.is_some()),
+        ("adaptationTimeConstant", p.adaptation_time_constant.is_some()),
+        ("adaptationStrength", p.adaptation_strength.is_some()),
+    ] {
+        if given {
+            return Err(invalid(format!("{}.{field}", p.name), "set", "not with model 'rate'"));
+        }
+    }
+    if d.conventions == Conventions::Bellec2020 {
+        let path = format!("{}.model", p.name);
+        return Err(invalid(path, "'rate'", "with conventions 'bellec2020': 'lif' or 'alif'"));
+    }
+    let time_constant = ("membraneTimeConstant", &p.membrane_time_constant, 100.0);
+    let alpha = libm::exp(-d.dt / value(p, unit, time_constant, false)?);
+    Ok(Neuron {
+        alpha,
+        rho: 0.0,
+        threshold: 1.0,
+        beta: 0.0,
+        dampening: 1.0,
+        refractory: 0,
+        gain: 1.0 - alpha,
+        jump: 0.0,
+        reset: 0.0,
+        steepness: 0.0,
+        rate: true,
+    })
+}
+
+fn spiking_neuron(d: &NetworkDescription, p: &Population, unit: usize) -> Result<Neuron> {
+    let dt = d.dt;
+    let value = |field: &str, parameter: &Option<Parameter>, default: f64, zero_allowed: bool| {
+        value(p, unit, (field, parameter, default), zero_allowed)
     };
     if p.model == NeuronModel::Lif
         && (p.adaptation_strength.is_some() || p.adaptation_time_constant.is_some())
@@ -555,27 +613,26 @@ fn neuron(d: &NetworkDescription, p: &Population, unit: usize) -> Result<Neuron>
         return Err(invalid(path, "set", "only with model 'alif'"));
     }
     let adaptive = p.model == NeuronModel::Alif;
-    let strength = p.adaptation_strength.clone().unwrap_or(Parameter::One(if adaptive { 1.8 } else { 0.0 }));
-    let tau_a = p.adaptation_time_constant.clone().unwrap_or(Parameter::One(2000.0));
-    let refractory = (value("refractoryPeriod", &p.refractory_period, true)? / dt).round();
+    let refractory = (value("refractoryPeriod", &p.refractory_period, 5.0, true)? / dt).round();
     if refractory > 1e6 {
         let path = format!("{}.refractoryPeriod", p.name);
         return Err(invalid(path, refractory * dt, "at most 1000000 steps"));
     }
-    let alpha = libm::exp(-dt / value("membraneTimeConstant", &p.membrane_time_constant, false)?);
-    let rho = libm::exp(-dt / value("adaptationTimeConstant", &tau_a, false)?);
-    let threshold = value("threshold", &p.threshold, false)?;
+    let alpha = libm::exp(-dt / value("membraneTimeConstant", &p.membrane_time_constant, 20.0, false)?);
+    let rho = libm::exp(-dt / value("adaptationTimeConstant", &p.adaptation_time_constant, 2000.0, false)?);
+    let threshold = value("threshold", &p.threshold, 0.01, false)?;
     let usual = Neuron {
         alpha,
         rho,
         threshold,
-        beta: value("adaptationStrength", &strength, true)?,
-        dampening: value("dampening", &p.dampening, true)?,
+        beta: value("adaptationStrength", &p.adaptation_strength, if adaptive { 1.8 } else { 0.0 }, true)?,
+        dampening: value("dampening", &p.dampening, 0.3, true)?,
         refractory: refractory as u32,
         gain: 1.0 - alpha,
         jump: 1.0 - rho,
         reset: threshold,
         steepness: steepness(d.pseudo_derivative)?,
+        rate: false,
     };
     Ok(match d.conventions {
         Conventions::Mdgl2021 => usual,

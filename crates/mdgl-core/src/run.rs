@@ -20,9 +20,9 @@ use crate::lanes::{Block, Instructions, LANES};
 use crate::learn::backward::{Backward, Signals, Work};
 use crate::learn::feedback;
 use crate::learn::forward::{self, Trial, Wiring};
-use crate::learn::online::{Online, Traces, trace_cells};
+use crate::learn::online::{Online, Traces};
 use crate::learn::partial::{Gradients, Partial};
-use crate::learn::plan::{Delta, Plan};
+use crate::learn::plan::{Delta, Plan, trace_cells};
 use crate::learn::rates::RatePart;
 use crate::learn::rule::{Estimator, LearningSignal, Rule, Trace};
 use crate::loss::{Objective, Regulariser, check_values};
@@ -314,7 +314,8 @@ impl<F: Real> Forward<F> {
         let kinds = channel_table(model.network(), rule)?.map_or_else(Vec::new, |table| table.kinds());
         let sums = kinds.iter().any(|(_, kernel)| matches!(kernel, Kernel::Membrane(_)));
         let diffuses = kinds.iter().any(|&(reach, _)| reach == Reach::Diffusive);
-        let in_blocks = diffuses || rule.learning_signal == LearningSignal::Diffusive;
+        let in_blocks =
+            diffuses || rule.learning_signal == LearningSignal::Diffusive || rule.trace == Trace::Rflo;
         Self::keeping(model, batch, Keep { sums, in_blocks, ..Keep::NOTHING }, workers, cancel)
     }
 
@@ -548,7 +549,9 @@ impl<F: Real> Pass<'_, F> {
 
     fn simulate(&self, block: usize, room: &mut Room<F>, keep: Keep<'_, F>) -> Result<()> {
         let chosen = || Layout::choose(self.circuit.size(), self.trials(block));
-        let layout = match keep.in_blocks || self.model.network().has_delays() {
+        let network = self.model.network();
+        let in_blocks = keep.in_blocks || network.has_delays() || network.has_rate_units();
+        let layout = match in_blocks {
             true => Layout::Trials,
             false => self.workers.layout.unwrap_or_else(chosen),
         };

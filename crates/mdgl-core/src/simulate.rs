@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::circuit::{Circuit, Run};
-use crate::delays::Delayed;
+use crate::delays::{Delayed, Rows};
 use crate::encode::{BlockInput, Entry, EntryLists};
 use crate::error::{Error, Result};
 use crate::fan::Fan;
@@ -42,6 +42,8 @@ pub(crate) struct State<F: Real> {
     scattering: Vec<Work>,
     /// Spikes of each step, at least of those that the next one looks back on.
     pub spikes: EntryLists,
+    /// z of the rate units in each step, of as many steps.
+    pub values: Rows<F>,
     pub probe: Probe,
 }
 
@@ -68,6 +70,7 @@ impl<F: Real> State<F> {
         self.refractory.resize(circuit.size(), 0);
         self.spiking.resize(circuit.size() + 1, Entry::default());
         self.spikes.clear();
+        self.values.clear(circuit.rate_units.len());
         Ok(())
     }
 
@@ -81,20 +84,16 @@ impl<F: Real> State<F> {
         }
     }
 
-    /// The state before a step, from its snapshot and the spikes of all steps.
-    pub fn restore(
-        &mut self,
-        circuit: &Circuit<F>,
-        snapshot: &Snapshot<F>,
-        spikes: &EntryLists,
-        step: usize,
-    ) {
+    /// The state before a step, from its snapshot and what all steps sent.
+    pub fn restore(&mut self, circuit: &Circuit<F>, snapshot: &Snapshot<F>, sent: &Self, step: usize) {
         self.membrane.clone_from(&snapshot.membrane);
         self.adaptation.clone_from(&snapshot.adaptation);
         self.readout.clone_from(&snapshot.readout);
         self.refractory.clone_from(&snapshot.refractory);
         self.spiking.resize(circuit.size() + 1, Entry::default());
-        self.spikes.copy_steps(spikes, step.saturating_sub(circuit.looks_back())..step);
+        let before = step.saturating_sub(circuit.looks_back())..step;
+        self.spikes.copy_steps(&sent.spikes, before.clone());
+        self.values.copy_steps(&sent.values, before);
     }
 
     /// Before a step: for how many steps to come each cell of a lane is blocked.
@@ -276,9 +275,10 @@ pub(crate) fn step<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
     let values = input.analogue_at(step);
     scatter_values::<L>(&input.analogue_units, values, &circuit.input, &mut state.membrane);
     state.probe.lap(Section::InputScatter);
-    for Delayed { delay, chunks, .. } in &circuit.recurrent {
+    for Delayed { delay, chunks, fan } in &circuit.recurrent {
         if let Some(sent) = step.checked_sub(*delay) {
             scatter::<L>(state.spikes.at(sent), chunks, work, &mut state.membrane);
+            scatter_values::<L>(&circuit.rate_units, state.values.at(sent), fan, &mut state.membrane);
         }
     }
     state.probe.lap(Section::RecurrentScatter);
@@ -319,6 +319,10 @@ fn update_run<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
     psi: &mut P,
     found: usize,
 ) -> usize {
+    if run.cell.rate {
+        update_rates::<L, P>(run, state, over, psi);
+        return found;
+    }
     let constants = Constants::<L>::of(&run.cell);
     // What no cell of the loop needs to ask.
     match (constants.is_usual(), constants.adaptive) {
@@ -331,6 +335,26 @@ fn update_run<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
             update_cells(run, constants, state, over, psi, found)
         }
         (false, _) => update_cells(run, constants, state, over, psi, found),
+    }
+}
+
+/// Rate units: z = max(0, v), ψ the derivative of that; α v stays for the next step.
+#[inline(always)]
+fn update_rates<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
+    run: &Run<L::Scalar>,
+    state: &mut State<L::Scalar>,
+    over: Mask,
+    psi: &mut P,
+) {
+    let (alpha, zero) = (L::splat(run.cell.alpha), L::splat(L::Scalar::ZERO));
+    for unit in run.first as usize..run.end as usize {
+        let v = L::load(&state.membrane[unit]);
+        let active = v.gt(zero) & !over;
+        psi.put(unit, zero.blend(active, L::splat(L::Scalar::ONE)));
+        let mut value = Block::ZERO;
+        zero.blend(active, v).store(&mut value);
+        state.values.push(value);
+        v.mul(alpha).store(&mut state.membrane[unit]);
     }
 }
 
@@ -389,6 +413,8 @@ pub(crate) fn update_readout<L: Lanes>(
             }
         }
     }
+    let values = state.values.at(step);
+    scatter_values::<L>(&circuit.rate_units, values, &circuit.readout, &mut state.readout);
     for ((out, y), &bias) in out.iter_mut().zip(&state.readout).zip(&circuit.bias) {
         L::load(y).add(L::splat(bias)).store(out);
     }

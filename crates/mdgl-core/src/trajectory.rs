@@ -79,6 +79,7 @@ impl<F: Real> Trajectory<F> {
         self.lengths = lengths;
         self.steps = steps;
         self.state.reset(circuit)?;
+        self.state.values.reserve(steps)?;
         self.snapshots.clear();
         let (n, outputs) = (circuit.size(), circuit.outputs());
         let fitting = MOST_BYTES / (n * size_of::<Block<F>>());
@@ -186,7 +187,7 @@ impl<F: Real> Kernel<F> for Load<'_, F> {
         }
         let steps = trajectory.steps_of(segment);
         let Trajectory { state, lengths, psi, snapshots, replay, scratch, .. } = trajectory;
-        replay.restore(circuit, &snapshots[segment], &state.spikes, steps.start);
+        replay.restore(circuit, &snapshots[segment], state, steps.start);
         scratch.resize(circuit.outputs(), Block::ZERO);
         psi.clear(steps.len(), circuit.size())?;
         for t in steps {

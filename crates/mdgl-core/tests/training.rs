@@ -334,7 +334,7 @@ fn golden_hashes() {
 }
 
 /// Rule, fused class, unfused class.
-const GOLDEN: [(&str, u64, u64); 23] = [
+const GOLDEN: [(&str, u64, u64); 24] = [
     ("bptt", 0xbebc_86dc_6ba9_cb23, 0xf7fa_255d_1029_02b9),
     ("eprop", 0x8a4e_0765_afcb_2105, 0xe8f0_7e62_f5ee_7838),
     ("mdgl", 0x1a5b_1610_c4b8_ac01, 0x5e05_f2ae_b4bb_19d0),
@@ -345,6 +345,7 @@ const GOLDEN: [(&str, u64, u64); 23] = [
     ("mdgl-exact", 0x156c_ff20_4367_31e8, 0xb45d_cb94_a7d0_c703),
     ("hops-2", 0x27a7_0273_aa6b_4936, 0x2da5_defc_1ba5_f55f),
     ("hops-3", 0x815c_59a6_0676_03a8, 0x1c00_9cf2_6a1a_b87c),
+    ("modprop", 0x2985_2cdf_3ff7_2c67, 0x031a_4841_73fe_ffcb),
     ("eprop-random", 0xa8eb_1f27_6852_bf54, 0xd5ce_f2ab_e782_87bb),
     ("eprop-adaptive", 0xf744_19f9_317e_ebcf, 0x4f5d_fa80_0433_aaea),
     ("eprop-diffusive", 0x5386_351d_0af1_1e32, 0xcf3a_3c07_4eca_4b9f),

@@ -6,6 +6,9 @@
 //! ∂E/∂W[q→p] = (1−α_p) Σ_t λv_p,t z_q,t−1   (x_i,t for an input)
 //! ```
 //!
+//! ModProp passes what a cell receives on through a constant, and follows the leak alone:
+//! λ_t = α λ_t+1 + ψ_t L_t + μ Γ_t+1.
+//!
 //! Other conventions are other constants of the cells: thr and 1−ρ of the first line, 1−α of the last.
 
 use std::sync::atomic::AtomicBool;
@@ -19,7 +22,7 @@ use crate::error::Result;
 use crate::fan::Fan;
 use crate::lanes::{Block, Kernel, Lanes, clear_tiny, just_cleared};
 use crate::learn::field::{Field, Sources};
-use crate::learn::gather::{Gather, Grouped, Tile, tile_rows};
+use crate::learn::gather::{Gather, GatherValues, Grouped, Tile, ValueTile, tile_rows};
 use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
 use crate::learn::rates::RatePart;
@@ -208,11 +211,10 @@ impl<F: Real> Kernel<F> for Backward<'_, F> {
             self.work.probe.lap(Section::BackwardRecursion);
             self.modulate::<L>(t);
             self.work.probe.lap(Section::Modulation);
-            self.gather_analogue::<L>(t);
-            self.work.probe.lap(Section::GradientGather);
             if t.is_multiple_of(self.work.tile) {
                 self.work.probe.open();
                 self.gather_events::<L>(t);
+                self.gather_values::<L>(t);
                 self.work.probe.close(Section::GradientGather);
             }
         }
@@ -419,6 +421,10 @@ impl<F: Real> Backward<'_, F> {
                 before: before * n + cells.start,
                 lambda_v,
             };
+            if let Some(mu) = plan.mu {
+                recursion.pass_on(L::splat(mu), run.signalled && heard, receives);
+                continue;
+            }
             match run.cell.adaptive {
                 true => recursion.run_as::<true>(run.signalled && heard, receives, secretes),
                 false => recursion.run_as::<false>(run.signalled && heard, receives, secretes),
@@ -559,13 +565,29 @@ impl<F: Real> Backward<'_, F> {
         }
     }
 
+    /// The same for units that send values: analogue inputs and rate units.
     #[inline(always)]
-    fn gather_analogue<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        let (plan, work, n) = (self.plan, &mut *self.work, self.circuit.size());
-        let units = &self.input.analogue_units;
-        let values = &self.input.analogue[t * units.len()..(t + 1) * units.len()];
-        let lambda_v = &work.lambda_v[work.rows(t).0 * n..][..n];
-        gather_values::<L>(units, values, &plan.input, lambda_v, &mut work.sums);
+    fn gather_values<L: Lanes<Scalar = F>>(&mut self, first: usize) {
+        let (circuit, plan, work) = (self.circuit, self.plan, &mut *self.work);
+        let rows = work.tile.min(self.trajectory.steps - first);
+        let sums = &mut work.sums;
+        let cells = ValueTile {
+            units: &self.input.analogue_units,
+            sent: &self.input.analogue,
+            first,
+            rows,
+            lag: 0,
+            values: &work.lambda_v,
+            columns: circuit.size(),
+        };
+        gather_value_tile::<L>(cells, &plan.input_chunks, sums);
+        let cells =
+            ValueTile { units: &circuit.rate_units, sent: self.trajectory.state.values.all(), ..cells };
+        for Delayed { delay, chunks, .. } in &plan.recurrent {
+            gather_value_tile::<L>(ValueTile { lag: *delay, ..cells }, chunks, sums);
+        }
+        let units = ValueTile { values: &work.error, columns: circuit.outputs(), ..cells };
+        gather_value_tile::<L>(units, &plan.readout_chunks, sums);
     }
 }
 
@@ -610,6 +632,22 @@ impl<L: Lanes> Recursion<'_, '_, L> {
             (true, false, false) => self.run::<ADAPTIVE, true, false, false>(),
             (false, true, _) => self.run::<ADAPTIVE, false, true, false>(),
             (false, false, _) => self.run::<ADAPTIVE, false, false, false>(),
+        }
+    }
+
+    /// λ_t = α λ_t+1 + ψ_t L_t + μ Γ_t+1.
+    #[inline(always)]
+    fn pass_on(&mut self, mu: L, signal: bool, gamma: bool) {
+        for i in 0..self.signal.len() {
+            let psi = self.psi.next::<L>();
+            let mut lambda = L::load(&self.lambda_v[self.before + i]).mul(self.cell.alpha);
+            if signal {
+                lambda = psi.mul_add(L::load(&self.signal[i]), lambda);
+            }
+            if gamma {
+                lambda = mu.mul_add(L::load(&self.gamma[i]), lambda);
+            }
+            lambda.store(&mut self.lambda_v[self.row + i]);
         }
     }
 
@@ -717,20 +755,14 @@ fn gather_tile<L: Lanes>(
     }
 }
 
-/// Adds unit value times target value to each slot.
+/// Adds a tile of values to the sums of some slots.
 #[inline(always)]
-fn gather_values<L: Lanes>(
-    units: &[u32],
-    inputs: &[Block<L::Scalar>],
-    fan: &Fan<u32>,
-    values: &[Block<L::Scalar>],
+fn gather_value_tile<L: Lanes>(
+    tile: ValueTile<'_, L::Scalar>,
+    slots: &Chunks<u32>,
     sums: &mut [Block<L::Scalar>],
 ) {
-    for (&unit, input) in units.iter().zip(inputs) {
-        let input = L::load(input);
-        for &(post, slot) in fan.of(unit as usize) {
-            let sum = &mut sums[slot as usize];
-            input.mul_add(L::load(&values[post as usize]), L::load(sum)).store(sum);
-        }
+    if !tile.units.is_empty() && !slots.is_empty() {
+        L::call(GatherValues { tile, slots, sums });
     }
 }

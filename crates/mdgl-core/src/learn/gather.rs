@@ -133,6 +133,72 @@ fn gather<L: Lanes>(
     }
 }
 
+/// What units with values sent, and a tile of target values that it meets.
+#[derive(Clone, Copy)]
+pub(crate) struct ValueTile<'a, F: Real> {
+    pub units: &'a [u32],
+    /// `[step][place among the units]`, from the first step on.
+    pub sent: &'a [Block<F>],
+    /// First step of the tile.
+    pub first: usize,
+    /// Steps in the tile.
+    pub rows: usize,
+    /// Steps from a value to those that it meets.
+    pub lag: usize,
+    pub values: &'a [Block<F>],
+    /// Targets in a row.
+    pub columns: usize,
+}
+
+/// Adds to each slot its target's values times its sender's.
+pub(crate) struct GatherValues<'a, F: Real> {
+    pub tile: ValueTile<'a, F>,
+    pub slots: &'a Chunks<u32>,
+    pub sums: &'a mut [Block<F>],
+}
+
+impl<F: Real> Kernel<F> for GatherValues<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) {
+        let Self { tile, slots, sums } = self;
+        slots.check_targets(&tile.values[..tile.columns]);
+        for (place, &unit) in tile.units.iter().enumerate() {
+            for chunk in slots.of(unit as usize) {
+                add_values::<L>(&tile, place, chunk, sums);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_values<L: Lanes>(
+    tile: &ValueTile<'_, L::Scalar>,
+    place: usize,
+    chunk: &Chunk<u32>,
+    sums: &mut [Block<L::Scalar>],
+) {
+    let ValueTile { units, sent, first, rows, lag, values, columns } = *tile;
+    let target = chunk.target.map(|target| target as usize);
+    let mut total = [L::splat(L::Scalar::ZERO); CHUNK];
+    for (total, &slot) in total.iter_mut().zip(&chunk.item) {
+        *total = L::load(&sums[slot as usize]);
+    }
+    for row in (lag.saturating_sub(first)..rows).rev() {
+        let value = L::load(&sent[(first + row - lag) * units.len() + place]);
+        let felt = &values[row * columns..][..columns];
+        for i in 0..CHUNK {
+            // SAFETY: the kernel has checked that every target of the chunks is a column of the row.
+            let felt = L::load(unsafe { felt.get_unchecked(target[i]) });
+            total[i] = value.mul_add(felt, total[i]);
+        }
+    }
+    for (total, &slot) in total.into_iter().zip(&chunk.item) {
+        total.store(&mut sums[slot as usize]);
+    }
+}
+
 /// Four sums at once: each is a chain of additions, and a processor works on several.
 #[inline(always)]
 fn add_events<L: Lanes>(

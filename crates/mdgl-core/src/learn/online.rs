@@ -30,7 +30,6 @@ use crate::lanes::{Block, Kernel, LANES, Lanes, Mask, clear_tiny};
 use crate::learn::field::Sources;
 use crate::learn::partial::{Edge, Partial};
 use crate::learn::plan::Plan;
-use crate::learn::rule::Trace;
 use crate::learn::secretion::{Filter, FilterLanes};
 use crate::memory::{product, refill};
 use crate::network::Stage;
@@ -685,15 +684,6 @@ impl<F: Real> Moment<'_, F> {
             }
             sum.store(&mut traces.sums[slot]);
         }
-    }
-}
-
-/// The neurons' constants as a trace has them.
-pub(crate) fn trace_cells<F: Real>(circuit: &Circuit<F>, trace: Trace) -> Vec<Cell<F>> {
-    let leak_alone = |cell: &Cell<F>| Cell { reset: F::ZERO, beta: F::ZERO, adaptive: false, ..*cell };
-    match trace {
-        Trace::Mdgl2021 => circuit.cells.clone(),
-        Trace::Rflo => circuit.cells.iter().map(leak_alone).collect(),
     }
 }
 

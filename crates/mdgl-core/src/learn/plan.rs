@@ -10,7 +10,7 @@ use crate::fan::Fan;
 use crate::lanes::Block;
 use crate::learn::feedback;
 use crate::learn::field::Sources;
-use crate::learn::rule::{Hops, LearningSignal, ReadoutFilter, Rule};
+use crate::learn::rule::{Estimator, Hops, LearningSignal, ReadoutFilter, Rule, Trace};
 use crate::learn::secretion::Secretion;
 use crate::memory::{product, resize};
 use crate::model::Model;
@@ -36,6 +36,10 @@ pub(crate) struct Plan<F: Real> {
     pub modulation: Option<Modulation<F>>,
     /// Cells secrete λv (BPTT) instead of L ψ.
     pub adjoint: bool,
+    /// The trace has the membrane's leak alone.
+    pub leak_alone: bool,
+    /// What stands in place of ψ where a cell passes on what it receives, if it is a constant.
+    pub mu: Option<F>,
     /// Channels whose kernel is a filter of what a cell secretes.
     pub secretions: Vec<Secretion<F>>,
     /// Channels of kernel 'exact' with a number of hops: they carry the λv of the rule with one hop less.
@@ -114,6 +118,10 @@ impl<F: Real> Plan<F> {
             let allowed = "with delays of more than one step: 'backward' or 'online'";
             return Err(invalid("rule.estimator", value, allowed));
         }
+        if rule.estimator != Estimator::Backward && model.network().has_rate_units() {
+            let value = format!("'{}'", rule.estimator.name());
+            return Err(invalid("rule.estimator", value, "with rate units: 'backward'"));
+        }
         let separate = rule.readout_filter == ReadoutFilter::Separate;
         if separate && circuit.kappa.windows(2).any(|k| k[0] != k[1]) {
             let allowed = "with readouts of different time constants: 'exact'";
@@ -146,15 +154,21 @@ impl<F: Real> Plan<F> {
         let senders = senders.chain(secretions.iter().map(|secretion| &secretion.modulation));
         let is_active = active(&signalled, senders, adjoint || everyone);
         let all_psi = secretions.iter().any(Secretion::follows_psi);
+        if all_psi && model.network().has_rate_units() {
+            let allowed = "with rate units: 'none', 'exact' or {tauRise, tauDecay}";
+            return Err(invalid("rule.channels.kernel", "'membrane'", allowed));
+        }
         let mut plan = Self {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
             wanted: circuit::runs(&circuit.cells, |p| all_psi || is_active[p]),
-            runs: runs(circuit, &is_active, &signalled),
+            runs: runs(&trace_cells(circuit, rule.trace), &is_active, &signalled),
             signalled: (0..n as u32).filter(|&p| signalled[p as usize]).collect(),
             field: diffusive.then(|| Sources::new(model.network(), &feedback)),
             feedback,
             modulation,
             adjoint,
+            leak_alone: rule.trace == Trace::Rflo,
+            mu: rule.mu().map(F::from_f64),
             secretions,
             levels,
             separate,
@@ -186,7 +200,9 @@ impl<F: Real> Plan<F> {
 
     /// Whether what it does is worked out for blocks of trials alone.
     pub fn in_blocks(&self) -> bool {
-        self.field.is_some() || self.modulations().any(|modulation| modulation.diffusive.is_some())
+        self.field.is_some()
+            || self.leak_alone
+            || self.modulations().any(|modulation| modulation.diffusive.is_some())
     }
 
     /// Whether a spike takes more than one step anywhere.
@@ -276,9 +292,18 @@ impl Learning<'_> {
     }
 }
 
-fn runs<F: Real>(circuit: &Circuit<F>, is_active: &[bool], signalled: &[bool]) -> Vec<ActiveRun<F>> {
+/// The neurons' constants as a trace has them.
+pub(crate) fn trace_cells<F: Real>(circuit: &Circuit<F>, trace: Trace) -> Vec<Cell<F>> {
+    let leak_alone = |cell: &Cell<F>| Cell { reset: F::ZERO, beta: F::ZERO, adaptive: false, ..*cell };
+    match trace {
+        Trace::Mdgl2021 => circuit.cells.clone(),
+        Trace::Rflo => circuit.cells.iter().map(leak_alone).collect(),
+    }
+}
+
+fn runs<F: Real>(cells: &[Cell<F>], is_active: &[bool], signalled: &[bool]) -> Vec<ActiveRun<F>> {
     let mut runs: Vec<ActiveRun<F>> = Vec::new();
-    for (p, &cell) in circuit.cells.iter().enumerate().filter(|&(p, _)| is_active[p]) {
+    for (p, &cell) in cells.iter().enumerate().filter(|&(p, _)| is_active[p]) {
         let first = p as u32;
         match runs.last_mut() {
             Some(run) if run.end == first && run.cell == cell => {

@@ -227,12 +227,28 @@ pub enum AllHops {
 }
 
 /// Derivative on the recurrent path.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum RecurrentDerivative {
+    /// By name.
+    Preset(DerivativePreset),
+    /// A constant in place of ψ where a cell passes on what it receives.
+    Constant {
+        /// μ, above 0.
+        mu: f64,
+    },
+}
+
+/// A derivative by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum RecurrentDerivative {
+pub enum DerivativePreset {
     /// The pseudo-derivative ψ.
     Psi,
 }
+
+/// μ as published with ModProp.
+const PUBLISHED_MU: f64 = 0.25;
 
 /// The readout's filter in the modulatory term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -258,7 +274,7 @@ pub enum Trace {
 pub const MOST_HOPS: u32 = 64;
 
 /// The names of the published rules, in the order of the documents.
-pub const RULE_NAMES: [&str; 23] = [
+pub const RULE_NAMES: [&str; 24] = [
     "bptt",
     "eprop",
     "mdgl",
@@ -269,6 +285,7 @@ pub const RULE_NAMES: [&str; 23] = [
     "mdgl-exact",
     "hops-2",
     "hops-3",
+    "modprop",
     "eprop-random",
     "eprop-adaptive",
     "eprop-diffusive",
@@ -293,7 +310,7 @@ impl Rule {
             learning_signal: LearningSignal::Own,
             channels: Channels::List(Vec::new()),
             hops: Hops::Count(0),
-            recurrent_derivative: RecurrentDerivative::Psi,
+            recurrent_derivative: RecurrentDerivative::Preset(DerivativePreset::Psi),
             readout_filter: ReadoutFilter::Exact,
             trace: Trace::Mdgl2021,
         }
@@ -338,6 +355,29 @@ impl Rule {
     pub fn with_hops(hops: u32) -> Self {
         let channels = uniform(WeightGain::MeanWeight, Reach::Synaptic, Kernel::Exact);
         Self { channels, hops: Hops::Count(hops), ..Self::eprop() }
+    }
+
+    /// ModProp (Liu et al. 2022): all hops along mean weights, a constant in place of ψ on the recurrent path, the leak's trace.
+    pub fn modprop() -> Self {
+        Self {
+            hops: Hops::All(AllHops::All),
+            recurrent_derivative: RecurrentDerivative::Constant { mu: PUBLISHED_MU },
+            trace: Trace::Rflo,
+            ..Self::with_hops(1)
+        }
+    }
+
+    /// μ, if a constant stands in place of ψ on the recurrent path.
+    pub(crate) fn mu(&self) -> Option<f64> {
+        match self.recurrent_derivative {
+            RecurrentDerivative::Preset(DerivativePreset::Psi) => None,
+            RecurrentDerivative::Constant { mu } => Some(mu),
+        }
+    }
+
+    /// Whether it is the whole gradient, along the true weights and through ψ.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.hops, Hops::All(_)) && self.mu().is_none()
     }
 
     /// e-prop with random feedback.
@@ -403,6 +443,7 @@ impl Rule {
             "mdgl-exact" => Self::with_hops(1),
             "hops-2" => Self::with_hops(2),
             "hops-3" => Self::with_hops(3),
+            "modprop" => Self::modprop(),
             "eprop-random" => Self::eprop_random(),
             "eprop-adaptive" => Self::eprop_adaptive(),
             "eprop-diffusive" => Self::eprop_diffusive(),
@@ -422,10 +463,10 @@ impl Rule {
 
     /// Refuses combinations that have no equation.
     pub fn validate(&self) -> Result<()> {
-        if self.trace == Trace::Rflo && self.estimator != Estimator::Online {
-            let allowed = format!("with estimator '{}': 'mdgl2021'", self.estimator.name());
-            return Err(invalid("rule.trace", "'rflo'", allowed));
+        if self.trace == Trace::Rflo && (self.estimator.carries_influence() || self.is_whole()) {
+            return Err(invalid("rule.trace", "'rflo'", "with the whole gradient (hops 'all'): 'mdgl2021'"));
         }
+        self.validate_mu()?;
         if self.learning_signal == LearningSignal::Diffusive && self.hops != Hops::Count(0) {
             let hops = match self.hops {
                 Hops::Count(n) => n.to_string(),
@@ -438,7 +479,7 @@ impl Rule {
             Feedback::Adaptive { adaptive } => adaptive.validate()?,
             Feedback::Preset(_) | Feedback::Given { .. } => {}
         }
-        if matches!(self.hops, Hops::All(_)) && !matches!(self.feedback, Feedback::Preset(_)) {
+        if self.is_whole() && !matches!(self.feedback, Feedback::Preset(_)) {
             let allowed = "with hops 'all': 'symmetric' (the gradient knows no other)";
             return Err(invalid("rule.feedback", self.feedback.name(), allowed));
         }
@@ -452,6 +493,9 @@ impl Rule {
                 self.own_kinds().into_iter().try_for_each(|(reach, kernel)| self.check_channel(reach, kernel))
             }
             Hops::Count(n) => Err(invalid("rule.hops", n, format!("0 to {MOST_HOPS}, or 'all'"))),
+            Hops::All(_) if self.mu().is_some() => {
+                self.own_kinds().into_iter().try_for_each(|(reach, kernel)| self.check_channel(reach, kernel))
+            }
             Hops::All(_) if self.channels != Self::bptt().channels => Err(invalid(
                 "rule.channels",
                 "another list",
@@ -470,6 +514,34 @@ impl Rule {
 }
 
 impl Rule {
+    /// A constant derivative belongs to a recursion of the leak alone, backwards in time.
+    fn validate_mu(&self) -> Result<()> {
+        let Some(mu) = self.mu() else { return Ok(()) };
+        if !(mu.is_finite() && mu > 0.0) {
+            return Err(invalid("rule.recurrentDerivative.mu", mu, "a finite number above 0"));
+        }
+        if self.estimator != Estimator::Backward {
+            let value = format!("'{}'", self.estimator.name());
+            return Err(invalid("rule.estimator", value, "with recurrentDerivative {mu}: 'backward'"));
+        }
+        if self.trace != Trace::Rflo {
+            return Err(invalid("rule.trace", "'mdgl2021'", "with recurrentDerivative {mu}: 'rflo'"));
+        }
+        if self.readout_filter == ReadoutFilter::Separate {
+            return Err(invalid(
+                "rule.readoutFilter",
+                "'separate'",
+                "with recurrentDerivative {mu}: 'exact'",
+            ));
+        }
+        match self.hops {
+            Hops::Count(0) => {
+                Err(invalid("rule.hops", 0, "with recurrentDerivative {mu}: 1 or more, or 'all'"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses what has no equation in a network's conventions.
     ///
     /// # Errors
@@ -513,6 +585,9 @@ impl Rule {
             self.check_diffusive(kernel)?;
         }
         let refuse = |allowed: &str| Err(invalid("rule.channels.kernel", kernel.name(), allowed));
+        if self.mu().is_some() && kernel != Kernel::Exact {
+            return refuse("with recurrentDerivative {mu}: 'exact'");
+        }
         if matches!(self.hops, Hops::Count(2..)) && kernel != Kernel::Exact {
             return refuse("with two hops or more: 'exact'");
         }

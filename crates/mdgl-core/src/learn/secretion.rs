@@ -239,6 +239,7 @@ mod tests {
             jump: 0.001,
             reset: 0.01,
             steepness: 0.0,
+            rate: false,
         };
         for (k, h) in response(&Filter::membrane(&neuron, 0.0), 100).into_iter().enumerate() {
             assert!((h - 0.95f64.powi(k as i32)).abs() < 1e-12);

@@ -129,13 +129,15 @@ pub(crate) fn simulated<F: Real>(
     for Delayed { delay, fan, .. } in &circuit.recurrent {
         let sent = sent_before::<F>(circuit, trajectory, *delay);
         onto_neurons.add(scattered::<F, _>(&sent, fan, calls));
+        onto_neurons.add(analogue::<F, _>(&circuit.rate_units, fan, live, calls));
     }
     let mut onto_cells = scattered::<F, _>(&given, &circuit.input, calls);
-    onto_cells.add(analogue(circuit, input, live, calls));
+    onto_cells.add(analogue::<F, _>(&input.analogue_units, &circuit.input, live, calls));
     let mut readout = match circuit.dense_readout {
         Some(_) => read_densely(&all, circuit, calls),
         None => scattered::<F, _>(&all, &circuit.readout, calls),
     };
+    readout.add(analogue::<F, _>(&circuit.rate_units, &circuit.readout, live, calls));
     readout.add(filtered(circuit, live, calls));
     [
         (Section::InputScatter, onto_cells),
@@ -145,12 +147,13 @@ pub(crate) fn simulated<F: Real>(
     ]
 }
 
-fn analogue<F: Real>(circuit: &Circuit<F>, input: &BlockInput<F>, live: u64, calls: u64) -> Tally {
+/// Values of units, onto their targets or into the sums of their synapses.
+fn analogue<F: Real, T: Copy>(units: &[u32], fan: &Fan<T>, live: u64, calls: u64) -> Tally {
     let (block, number) = sizes::<F>();
-    let synapses = input.analogue_units.iter().map(|&unit| circuit.input.of(unit as usize).len() as u64);
+    let synapses = units.iter().map(|&unit| fan.of(unit as usize).len() as u64);
     let synapses = synapses.sum::<u64>();
     Tally {
-        bytes: calls * (input.analogue_units.len() as u64 * block + synapses * (2 * block + number + 4)),
+        bytes: calls * (units.len() as u64 * block + synapses * (2 * block + number + 4)),
         operations: 2 * live * synapses,
         ..Tally::default()
     }
@@ -202,6 +205,7 @@ pub(crate) fn gone_back<F: Real>(
     let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(circuit.size()));
     let given = activity(&input.events, input.units, trajectory.steps, tile);
     let all = activity(spikes, circuit.size(), trajectory.steps, tile);
+    let (live, calls) = steps(trajectory);
     let tiles = (trajectory.steps as u64).div_ceil(tile as u64);
     let mut gathered = Tally { calls: tiles, ..Tally::default() };
     for (activity, fan) in [(&given, &plan.input), (&all, &plan.readout)] {
@@ -209,8 +213,9 @@ pub(crate) fn gone_back<F: Real>(
     }
     for Delayed { delay, fan, .. } in &plan.recurrent {
         gathered.add(summed::<F>(&sent_before(circuit, trajectory, *delay), fan));
+        gathered.add(analogue::<F, _>(&circuit.rate_units, fan, live, calls));
     }
-    let (live, calls) = steps(trajectory);
+    gathered.add(analogue::<F, _>(&circuit.rate_units, &plan.readout, live, calls));
     [
         (Section::BackwardRecursion, recursed(plan, trajectory)),
         (Section::Modulation, modulated(plan, live, calls)),

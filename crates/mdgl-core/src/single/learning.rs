@@ -41,6 +41,9 @@ impl<F: Real> Learning<F> {
             field: _,
             modulation,
             adjoint,
+            // And where the trace is not the neurons' own.
+            leak_alone: _,
+            mu: _,
             secretions,
             levels: _,
             separate,

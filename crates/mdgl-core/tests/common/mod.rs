@@ -3,6 +3,7 @@
 pub mod masked;
 pub mod oracle;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -88,6 +89,7 @@ impl Shape {
             gamma,
             pseudo: Pseudo::Triangular,
             n_ref,
+            rate: vec![false; self.n_rec],
             kappa: 0.8 + 0.15 * rng.uniform(),
             w_in,
             w_rec,
@@ -108,6 +110,15 @@ impl Shape {
         let rng = &mut CounterRng::new(self.seed, 1, 0, 0);
         let mut row = || (0..self.n_rec).map(|_| 1 + rng.below(most as u32) as usize).collect();
         Spec { delay: (0..self.n_rec).map(|_| row()).collect(), ..self.spec() }
+    }
+
+    /// The same network with delays, and rate units after so many spiking neurons.
+    pub fn rate_spec(&self, spiking: usize, most: usize) -> Spec {
+        let shape = Self { regularised: false, ..self.clone() };
+        let mut spec = shape.delayed_spec(most);
+        spec.rate.iter_mut().skip(spiking).for_each(|rate| *rate = true);
+        spec.beta.iter_mut().skip(spiking).for_each(|beta| *beta = 0.0);
+        spec
     }
 
     fn loss(&self, rng: &mut CounterRng) -> Loss {
@@ -142,6 +153,8 @@ pub struct Case<F: Real> {
     pub batch: Batch,
     pub objective: Objective,
     pub targets: Vec<Targets>,
+    /// Number of neurons that spike: the others are a population of their own.
+    pub spiking: usize,
 }
 
 impl<F: Real> Case<F> {
@@ -192,7 +205,8 @@ impl<F: Real> Case<F> {
             (spec.c_reg > 0.0).then(|| json!({"strength": spec.c_reg, "targetRate": spec.f0 * 1000.0}));
         let objective =
             serde_json::from_value(json!({"losses": [loss], "regulariser": regulariser})).unwrap();
-        Self { model, batch, objective, targets: vec![targets] }
+        let spiking = spec.rate.iter().filter(|&&rate| !rate).count();
+        Self { model, batch, objective, targets: vec![targets], spiking }
     }
 
     pub fn assignment(&self) -> Assignment<'_> {
@@ -225,12 +239,14 @@ impl<F: Real> Case<F> {
     pub fn distance_to(&self, found: &Gradients<F>, grad: &Grad) -> f64 {
         let wires = self.model.network().projections().iter();
         let on_synapses = wires.map(|wires| {
-            let table = match wires.name() {
-                "in->rec" => &grad.w_in,
-                "rec->out" => &grad.w_out,
+            let (from, to) = wires.name().split_once("->").unwrap();
+            let table = match (from, to) {
+                ("in", _) => &grad.w_in,
+                (_, "out") => &grad.w_out,
                 _ => &grad.w_rec,
             };
-            let at = |(&q, &p): (&u32, &u32)| table[q as usize][p as usize];
+            let first = |name: &str| if name.starts_with("rate") { self.spiking } else { 0 };
+            let at = |(&q, &p): (&u32, &u32)| table[first(from) + q as usize][first(to) + p as usize];
             wires.pre().iter().zip(wires.post()).map(at).collect()
         });
         let expected: Vec<Vec<f64>> = on_synapses.chain([grad.b_out.clone()]).collect();
@@ -260,44 +276,81 @@ fn largest_relative(found: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
 }
 
 pub fn description(spec: &Spec) -> serde_json::Value {
-    let tau = |decays: &[f64]| decays.iter().map(|d| -1.0 / d.ln()).collect::<Vec<_>>();
     let kinds = spec.types.iter().max().unwrap() + 2;
-    let members = |t: usize| (0..spec.n_rec).filter(|&p| spec.types[p] == t).collect::<Vec<_>>();
-    let cell_type =
-        |t| json!({"name": format!("t{t}"), "members": [{"population": "rec", "units": members(t)}]});
+    let members = |t: usize| {
+        let of = |part: &Part| {
+            let own = (0..part.cells.len()).filter(|&unit| spec.types[part.cells.start + unit] == t);
+            json!({"population": part.name, "units": own.collect::<Vec<_>>()})
+        };
+        parts(spec).iter().map(of).collect::<Vec<_>>()
+    };
+    let cell_type = |t| json!({"name": format!("t{t}"), "members": members(t)});
     json!({
         "schema": "mdgl-network/1",
         "pseudoDerivative": pseudo(spec.pseudo),
         "inputs": [{"name": "in", "size": spec.n_in}],
-        "populations": [{
-            "name": "rec", "size": spec.n_rec, "model": "alif", "membraneTimeConstant": tau(&spec.alpha),
-            "threshold": spec.thr, "refractoryPeriod": spec.n_ref, "dampening": spec.gamma,
-            "adaptationTimeConstant": tau(&spec.rho), "adaptationStrength": spec.beta
-        }],
+        "populations": parts(spec).iter().map(|part| population(spec, part)).collect::<Vec<_>>(),
         "readouts": [{"name": "out", "size": spec.n_out, "timeConstant": -1.0 / spec.kappa.ln()}],
         "types": (0..kinds).map(cell_type).collect::<Vec<_>>(),
         "projections": projections(spec)
     })
 }
 
-/// The recurrent synapses in one projection a delay; those of one step first, even if there are none.
+/// The neurons that spike, and those that do not.
+struct Part {
+    name: &'static str,
+    cells: Range<usize>,
+}
+
+fn parts(spec: &Spec) -> Vec<Part> {
+    let spiking = spec.rate.iter().filter(|&&rate| !rate).count();
+    let both = [("rec", 0..spiking), ("rate", spiking..spec.n_rec)];
+    both.into_iter()
+        .filter(|(_, cells)| !cells.is_empty())
+        .map(|(name, cells)| Part { name, cells })
+        .collect()
+}
+
+fn population(spec: &Spec, Part { name, cells }: &Part) -> serde_json::Value {
+    let tau = |decays: &[f64]| decays[cells.clone()].iter().map(|d| -1.0 / d.ln()).collect::<Vec<_>>();
+    if *name == "rate" {
+        return json!({
+            "name": name, "size": cells.len(), "model": "rate", "membraneTimeConstant": tau(&spec.alpha)
+        });
+    }
+    json!({
+        "name": name, "size": cells.len(), "model": "alif", "membraneTimeConstant": tau(&spec.alpha),
+        "threshold": spec.thr[cells.clone()], "refractoryPeriod": spec.n_ref[cells.clone()],
+        "dampening": spec.gamma[cells.clone()], "adaptationTimeConstant": tau(&spec.rho),
+        "adaptationStrength": spec.beta[cells.clone()]
+    })
+}
+
+/// The recurrent synapses in one projection a delay, those of one step first, even if there are none.
 fn projections(spec: &Spec) -> Vec<serde_json::Value> {
-    let mut all = vec![json!({"from": "in", "to": "rec", "connections": connections(&spec.w_in)})];
+    let parts = parts(spec);
+    let name = |part: &Part, other: &str| format!("{}->{other}", part.name);
+    let into = |part: &Part| json!({"from": "in", "to": part.name, "connections": connections(&spec.w_in, 0..spec.n_in, part.cells.clone(), |_, _| true)});
+    let out = |part: &Part| {
+        let connections = connections(&spec.w_out, part.cells.clone(), 0..spec.n_out, |_, _| true);
+        json!({"from": part.name, "to": "out", "connections": connections})
+    };
     let mut delays: Vec<usize> = spec.delay.iter().flatten().copied().chain([1]).collect();
     delays.sort_unstable();
     delays.dedup();
-    for delay in delays {
-        let mut weights = spec.w_rec.clone();
-        for (row, delays) in weights.iter_mut().zip(&spec.delay) {
-            row.iter_mut().zip(delays).filter(|&(_, &own)| own != delay).for_each(|(w, _)| *w = 0.0);
-        }
-        let name = if delay == 1 { "rec->rec".into() } else { format!("rec->rec after {delay}") };
-        let connections = connections(&weights);
-        all.push(
-            json!({"name": name, "from": "rec", "to": "rec", "delay": delay, "connections": connections}),
-        );
+    let mut all: Vec<_> = parts.iter().map(into).collect();
+    for (from, to, &delay) in parts
+        .iter()
+        .flat_map(|from| parts.iter().map(move |to| (from, to)))
+        .flat_map(|(from, to)| delays.iter().map(move |delay| (from, to, delay)))
+    {
+        let own =
+            connections(&spec.w_rec, from.cells.clone(), to.cells.clone(), |q, p| spec.delay[q][p] == delay);
+        let after = if delay == 1 { String::new() } else { format!(" after {delay}") };
+        let name = format!("{}{after}", name(from, to.name));
+        all.push(json!({"name": name, "from": from.name, "to": to.name, "delay": delay, "connections": own}));
     }
-    all.push(json!({"from": "rec", "to": "out", "connections": connections(&spec.w_out)}));
+    all.extend(parts.iter().map(out));
     all
 }
 
@@ -310,13 +363,19 @@ fn pseudo(pseudo: Pseudo) -> serde_json::Value {
     }
 }
 
-fn connections(weights: &Table) -> serde_json::Value {
+/// The synapses of a block of a matrix that belong to a projection.
+fn connections(
+    weights: &Table,
+    from: Range<usize>,
+    to: Range<usize>,
+    belongs: impl Fn(usize, usize) -> bool,
+) -> serde_json::Value {
     let (mut pre, mut post, mut values) = (vec![], vec![], vec![]);
-    for (q, row) in weights.iter().enumerate() {
-        for (p, &w) in row.iter().enumerate().filter(|&(_, &w)| w != 0.0) {
-            pre.push(q);
-            post.push(p);
-            values.push(w);
+    for q in from.clone() {
+        for p in to.clone().filter(|&p| weights[q][p] != 0.0 && belongs(q, p)) {
+            pre.push(q - from.start);
+            post.push(p - to.start);
+            values.push(weights[q][p]);
         }
     }
     json!({"pre": pre, "post": post, "values": values})

@@ -26,6 +26,8 @@ pub struct Spec {
     /// How ψ falls with the distance to threshold.
     pub pseudo: Pseudo,
     pub n_ref: Vec<usize>,
+    /// Which neurons give max(0, v) and not spikes.
+    pub rate: Vec<bool>,
     /// Decay of the readout.
     pub kappa: f64,
     pub w_in: Table,
@@ -342,7 +344,13 @@ fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
             let arriving = |q: usize| spec.w_rec[q][p] * sent(&zs, t, spec.delay[q][p], q);
             let current = drive(&spec.w_in, x, p) + (0..n).map(arriving).sum::<f64>();
             // v ← α v + (1−α) I − thr z ;  b ← ρ b + (1−ρ) z ;  A = thr + β b
-            v[p] = spec.alpha[p] * v[p] + (1.0 - spec.alpha[p]) * current - spec.thr[p] * last[p];
+            v[p] = spec.alpha[p] * v[p] + (1.0 - spec.alpha[p]) * current - reset(spec, p) * last[p];
+            if spec.rate[p] {
+                // One that nothing has reached stays at 0, whatever the weights.
+                run.margin = run.margin.min(if v[p] == 0.0 { f64::INFINITY } else { v[p].abs() });
+                (z[p], psi[p]) = if v[p] > 0.0 { (v[p], 1.0) } else { (0.0, 0.0) };
+                continue;
+            }
             b[p] = spec.rho[p] * b[p] + (1.0 - spec.rho[p]) * last[p];
             let above = v[p] - (spec.thr[p] + spec.beta[p] * b[p]);
             z[p] = 0.0;
@@ -365,6 +373,11 @@ fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
     run.z.push(zs);
     run.v.push(vs);
     run.psi.push(psis);
+}
+
+/// What a spike takes off the membrane.
+fn reset(spec: &Spec, p: usize) -> f64 {
+    if spec.rate[p] { 0.0 } else { spec.thr[p] }
 }
 
 /// What a neuron sent so many steps before.
@@ -528,7 +541,7 @@ fn filtered(a: &[f64], kappa: f64) -> Vec<f64> {
 
 /// e_t = ψ_t (εv_t − β εa_t).
 fn eligibility(spec: &Spec, pre: &[f64], psi: &[f64], p: usize) -> Vec<f64> {
-    let (alpha, rho, thr, beta) = (spec.alpha[p], spec.rho[p], spec.thr[p], spec.beta[p]);
+    let (alpha, rho, thr, beta) = (spec.alpha[p], spec.rho[p], reset(spec, p), spec.beta[p]);
     let (mut v, mut a, mut last) = (0.0, 0.0, 0.0);
     let step = |(x, psi): (&f64, &f64)| {
         (v, a) = (
@@ -681,7 +694,7 @@ fn current_jacobian(
 fn advance_jacobian(spec: &Spec, p: usize, current: &[f64], dz: &[f64], dv: &mut [f64], db: &mut [f64]) {
     let (alpha, rho) = (spec.alpha[p], spec.rho[p]);
     for w in 0..dv.len() {
-        dv[w] = alpha * dv[w] + (1.0 - alpha) * current[w] - spec.thr[p] * dz[w];
+        dv[w] = alpha * dv[w] + (1.0 - alpha) * current[w] - reset(spec, p) * dz[w];
         db[w] = rho * db[w] + (1.0 - rho) * dz[w];
     }
 }
