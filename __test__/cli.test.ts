@@ -147,3 +147,18 @@ test('train does not write over what a folder holds', async t => {
   t.regex(stderr, /^mdgl: .*run is not empty: choose another folder[^\n]*\n$/)
   t.is(await readFile(join(out, 'metrics.jsonl'), 'utf8'), before)
 })
+
+test('a run that diverges says so, and keeps the weights of the last completed iteration', async t => {
+  const out = join(await temporaryFolder(t), 'run')
+  const args = ['train', 'evidence-accumulation', '--rule', 'bptt', '--iterations', '9', '--batch', '4', '--out', out]
+  const { code, stderr } = await mdgl(...args, '--learning-rate', '1e38')
+  t.is(code, 1)
+  t.regex(stderr, /^mdgl: the run diverged: .* is not a finite number; .*last completed iteration are in /)
+  const { iteration, message } = JSON.parse(await readFile(join(out, 'diverged.json'), 'utf8'))
+  t.true(iteration >= 1 && iteration < 9)
+  t.true(stderr.includes(message))
+  const lines = jsonLines(await readFile(join(out, 'metrics.jsonl'), 'utf8'))
+  t.is(lines.at(-1)?.iteration, iteration)
+  using model = await Model.load(join(out, 'weights.safetensors'))
+  t.true(model.weights.get('cells->cells').values.every(Number.isFinite))
+})

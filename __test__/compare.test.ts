@@ -172,3 +172,27 @@ test('compare leaves a finished run of other settings alone, and says so', async
   t.regex(stderr, /^mdgl: .*eprop-1 holds a finished run with another precision: choose another --out[^\n]*\n$/m)
   t.is(await readFile(join(out, 'eprop-1', 'config.json'), 'utf8'), before)
 })
+
+test('a run that diverged counts as stuck, is used again, and is named', async t => {
+  const out = join(await temporaryFolder(t), 'runs')
+  t.is((await tiny(out, '--rules', 'eprop', '--seeds', '1-2')).code, 0)
+  const run = join(out, 'eprop-2')
+  await writeFile(
+    join(run, 'diverged.json'),
+    '{"iteration":1,"message":"the gradient of cells->cells is not a finite number."}\n'
+  )
+  const lines = (await readFile(join(run, 'metrics.jsonl'), 'utf8')).split('\n')
+  await writeFile(join(run, 'metrics.jsonl'), `${lines.filter(line => line.includes('"iteration":1,')).join('\n')}\n`)
+  const { code, stdout, stderr } = await tiny(out, '--rules', 'eprop', '--seeds', '1-2')
+  t.is(code, 0, stderr)
+  t.regex(stderr, /eprop seed 2 {2}used again, diverged at iteration 2/)
+  t.regex(stdout, /^ {2}2 +diverged at 2, 0\.\d{3}$/m)
+  t.regex(stdout, /Diverged: .* counts as stuck/)
+  const [rule] = JSON.parse(await readFile(join(out, 'results.json'), 'utf8')).rules
+  t.is(rule.diverged, 1)
+  t.true(rule.stuck >= 1)
+  t.deepEqual(
+    rule.runs.map(({ diverged }: { diverged: object | null }) => diverged?.constructor ?? null),
+    [null, Object]
+  )
+})

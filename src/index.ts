@@ -84,6 +84,7 @@ export {
   type ProjectionBase,
   type ProjectionName,
   type ProjectionOptions,
+  type RateOptions,
   type ReadoutOptions,
   type TargetsOf,
   type TypeNames,

@@ -98,7 +98,12 @@ export interface Rule {
    * needs channels of kernel `'exact'`, the trace `'rflo'`, the estimator `'backward'`, and 1 to 64 hops, so many taps, or `'all'`. Source:
    * Liu et al. 2022 (NeurIPS), whose units are leaky ReLU.
    */
-  readonly recurrentDerivative: 'psi' | { readonly mu: number }
+  readonly recurrentDerivative:
+    | 'psi'
+    | {
+        /** μ. */
+        readonly mu: number
+      }
   /** The readout's filter in the modulatory term: on the product, or on both factors separately (On-MDGL). */
   readonly readoutFilter: 'exact' | 'separate'
   /**

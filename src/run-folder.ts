@@ -37,9 +37,10 @@ const CONFIG = 'config.json'
 const METRICS = 'metrics.jsonl'
 const WEIGHTS = 'weights.safetensors'
 const INTERRUPTED = 'weights-interrupted.safetensors'
+const DIVERGED = 'diverged.json'
 /** What a run writes, its alignment included, under its own name or the one it has until it is whole. */
 const RUN_FILES =
-  /^(?:config\.json|(?:metrics|alignment)\.jsonl|weights(?:-interrupted)?\.safetensors)(?:\.[\da-f-]{36}(?:\.tmp)?)?$/
+  /^(?:(?:config|diverged)\.json|(?:metrics|alignment)\.jsonl|weights(?:-interrupted)?\.safetensors)(?:\.[\da-f-]{36}(?:\.tmp)?)?$/
 
 /** A run folder being written: config.json at once, metrics.jsonl line by line, the weights at the end. */
 export class RunFolder {
@@ -90,6 +91,15 @@ export class RunFolder {
   }
 
   /**
+   * Ends a run whose gradient or weights would no longer have been finite: its weights are those of the last completed
+   * iteration, and diverged.json says what happened.
+   */
+  async diverge(model: Saveable, divergence: Divergence): Promise<void> {
+    await writeWhole(join(this.path, DIVERGED), `${JSON.stringify(divergence)}\n`)
+    await this.finish(model)
+  }
+
+  /**
    * Keeps the weights of a run that was interrupted, which stays unfinished, and closes the folder.
    *
    * @returns The file with the weights.
@@ -109,12 +119,22 @@ export class RunFolder {
   }
 }
 
+/** Why a run ended before its last iteration. */
+export interface Divergence {
+  /** The last completed iteration. */
+  readonly iteration: number
+  /** What was not finite in the next. */
+  readonly message: string
+}
+
 /** What {@link readRunFolder} finds. */
 export interface StoredRun {
   readonly config: RunConfig
   readonly metrics: readonly Metrics[]
-  /** Whether the run reached its end. */
+  /** Whether the run reached its end, or diverged. */
   readonly finished: boolean
+  /** Where and why it diverged, if it did. */
+  readonly diverged?: Divergence
 }
 
 /**
@@ -135,7 +155,14 @@ export async function readRunFolder(path: string): Promise<StoredRun | undefined
   // A run that was ended from outside may leave half a line behind.
   const whole = text.slice(0, text.lastIndexOf('\n') + 1)
   const metrics = whole.split('\n').flatMap((line, i) => (line === '' ? [] : [parseMetrics(line, `${file}:${i + 1}`)]))
-  return { config, metrics, finished: names.includes(WEIGHTS) }
+  const finished = names.includes(WEIGHTS)
+  const divergence = names.includes(DIVERGED) ? parse(await readFile(join(path, DIVERGED), 'utf8')) : undefined
+  return {
+    config,
+    metrics,
+    finished,
+    ...(finished && divergence !== undefined && { diverged: divergence as Divergence })
+  }
 }
 
 /** A line of metrics.jsonl and of `--json`, without its end of line. */

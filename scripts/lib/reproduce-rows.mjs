@@ -13,6 +13,7 @@ export function span(ms) {
 
 /** The columns that some tables only have, and their cells. */
 const OPTIONAL = [
+  { title: 'diverged', has: ({ diverged }) => diverged > 0, cell: ({ diverged }) => String(diverged) },
   { title: 'accuracy', has: ({ all }) => all.accuracy !== null, cell: ({ all }) => fraction(all.accuracy) },
   {
     title: 'test accuracy',

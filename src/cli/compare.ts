@@ -115,9 +115,10 @@ async function oneRun(options: RunOptions, out: string, position: string): Promi
   try {
     const run = await finishedRun(options, out, metrics => progress.update(metrics))
     progress.stop()
-    console.error(
-      `${label}  ${run.reused ? 'used again' : 'done'}, last validation loss ${run.curve.loss.at(-1)?.toFixed(3)}`
-    )
+    const ends = [run.reused ? 'used again' : 'done']
+    if (run.diverged !== undefined) ends.push(`diverged at iteration ${run.diverged.iteration + 1}`)
+    const loss = run.curve.loss.at(-1)?.toFixed(3)
+    console.error(`${label}  ${ends.join(', ')}, last validation loss ${loss}`)
     return run
   } finally {
     progress.stop()

@@ -30,6 +30,9 @@ export function report(comparison: Comparison): string {
       : [`MDGL ends below e-prop on ${mdglBelowEprop.seeds} of ${mdglBelowEprop.of} seeds.`]),
     `Final: mean over the validations of the last ${FINAL_ITERATIONS} iterations, then mean ± sd over the seeds, stuck ones included.`,
     `Loss: ${measure.label}; ${measure.chanceLabel} has ${round(measure.chance)}. Stuck: a final loss above ${round(stuckAbove(measure))}.`,
+    ...(rules.some(({ diverged }) => diverged > 0)
+      ? ['Diverged: a gradient or weight was no longer finite; the run ends there and counts as stuck.']
+      : []),
     ...(rules.some(({ published }) => published !== null) ? ['Published: 5 runs a rule, 2000 iterations.'] : [])
   ].join('\n')
 }
@@ -66,5 +69,7 @@ function seedRows({ seeds, rules }: Comparison): string[][] {
 function seedCell({ runs }: RuleResult, seed: number): string {
   const run = runs.find(candidate => candidate.seed === seed)
   if (run === undefined) return '–'
-  return run.stuck ? `stuck ${run.final.loss.toFixed(3)}` : run.final.loss.toFixed(3)
+  const loss = run.final.loss.toFixed(3)
+  if (run.diverged !== undefined) return `diverged at ${run.diverged.iteration + 1}, ${loss}`
+  return run.stuck ? `stuck ${loss}` : loss
 }

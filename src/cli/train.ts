@@ -53,6 +53,12 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
     console.error(`mdgl: interrupted; the weights of the last completed iteration are in ${end.interrupted}`)
     return INTERRUPTED
   }
+  if (end.diverged !== undefined) {
+    console.error(
+      `mdgl: the run diverged: ${end.diverged} The weights of the last completed iteration are in ${end.path}`
+    )
+    return 1
+  }
   if (!json) console.log(summary(run, end.path, final))
   return 0
 }

@@ -12,6 +12,7 @@ export const COMPARISON_FORMAT = 'mdgl-compare/1'
 /** A run and what it came to. */
 export interface RunResult extends FinishedRun {
   readonly final: Final
+  /** Whether it learned nothing; a run that diverged counts. */
   readonly stuck: boolean
 }
 
@@ -29,8 +30,10 @@ export interface RuleResult {
   readonly rule: RuleName
   readonly runs: readonly RunResult[]
   readonly all: Summary
-  /** The runs that got stuck. */
+  /** The runs that got stuck, or diverged. */
   readonly stuck: number
+  /** The runs that diverged. */
+  readonly diverged: number
   /** The median final loss of the runs that did not; null if there is none. */
   readonly medianOfLearned: number | null
   readonly msPerIteration: number
@@ -76,7 +79,7 @@ function ruleResult(
 ): RuleResult {
   const runs = finished.map(run => {
     const result = final(run.curve)
-    return { ...run, final: result, stuck: result.loss > limit }
+    return { ...run, final: result, stuck: run.diverged !== undefined || result.loss > limit }
   })
   const learned = runs.filter(({ stuck }) => !stuck)
   return {
@@ -84,6 +87,7 @@ function ruleResult(
     runs,
     all: summaryOf(runs.map(run => run.final)),
     stuck: runs.length - learned.length,
+    diverged: runs.filter(({ diverged }) => diverged !== undefined).length,
     medianOfLearned: learned.length === 0 ? null : median(learned.map(run => run.final.loss)),
     msPerIteration: mean(runs.map(({ msPerIteration }) => msPerIteration)),
     published: published === undefined ? null : { curves: published, summary: summaryOf(published.map(final)) }
@@ -124,7 +128,7 @@ export function resultsJson(comparison: Comparison): string {
     rules: rules.map(({ runs, published, ...rule }) => ({
       ...rule,
       published: published?.summary ?? null,
-      runs: runs.map(({ seed, path, final, stuck }) => ({ seed, path, final, stuck }))
+      runs: runs.map(({ seed, path, final, stuck, diverged = null }) => ({ seed, path, final, stuck, diverged }))
     }))
   }
   return `${JSON.stringify(results, null, 2)}\n`

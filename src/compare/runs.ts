@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { RuleName } from '../rule.js'
-import { type RunConfig, RunFolder, readRunFolder } from '../run-folder.js'
+import { type Divergence, type RunConfig, RunFolder, readRunFolder } from '../run-folder.js'
 import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
 import { type RunOptions, runConfig, trainRun } from '../runs/train-run.js'
 import type { Metrics } from '../train.js'
@@ -15,6 +15,8 @@ export interface FinishedRun {
   readonly path: string
   readonly curve: Curve
   readonly msPerIteration: number
+  /** Where it diverged, if it did; its curve ends there. */
+  readonly diverged?: Divergence
   /** The alignment to BPTT along the run; null where it was not asked for. */
   readonly alignment: readonly AlignmentRecord[] | null
   /** Whether its folder was there already. */
@@ -42,17 +44,22 @@ export async function finishedRun(
     const { interrupted } = await trainRun(options, config => RunFolder.restart(path, config), onMetrics)
     if (interrupted !== undefined) throw options.signal?.reason
   }
-  const metrics = (await readRunFolder(path))?.metrics ?? []
+  const stored = await readRunFolder(path)
+  const metrics = stored?.metrics ?? []
+  const diverged = stored?.diverged
   const { rule, seed } = options
   const alignment = options.alignmentEvery === undefined ? null : wanted(await readAlignment(path), options)
-  return { rule, seed, path, curve: validationCurve(metrics, path), msPerIteration: speed(metrics), alignment, reused }
+  const curve = validationCurve(metrics, path, diverged !== undefined)
+  const ended = diverged !== undefined && { diverged }
+  return { rule, seed, path, curve, msPerIteration: speed(metrics), ...ended, alignment, reused }
 }
 
 /** Whether the alignment was recorded at every iteration asked for, if it is. */
 async function hasAlignment(path: string, options: RunOptions): Promise<boolean> {
   const { alignmentEvery, iterations } = options
   if (alignmentEvery === undefined) return true
-  return wanted(await readAlignment(path), options).length === Math.floor(iterations / alignmentEvery)
+  const last = (await readRunFolder(path))?.diverged?.iteration ?? iterations
+  return wanted(await readAlignment(path), options).length === Math.floor(last / alignmentEvery)
 }
 
 /** The records at the iterations asked for, among perhaps more. */
@@ -82,8 +89,10 @@ function differences(a: Record<string, unknown>, b: Record<string, unknown>): st
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(key => !isDeepStrictEqual(a[key], b[key]))
 }
 
-function validationCurve(metrics: readonly Metrics[], path: string): Curve {
-  const validations = metrics.filter(({ split }) => split === 'validation')
+/** A run that diverged before its first validation has its training steps to show. */
+function validationCurve(metrics: readonly Metrics[], path: string, diverged: boolean): Curve {
+  const found = metrics.filter(({ split }) => split === 'validation')
+  const validations = found.length === 0 && diverged ? metrics : found
   if (validations.length === 0) {
     throw new Error(`${path} has no validation: choose --validate-every at most as large as --iterations`)
   }

@@ -1,4 +1,4 @@
-import { expandRule, Model, train } from '../index.js'
+import { expandRule, MdglError, Model, train } from '../index.js'
 import { native } from '../native.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from '../optimiser.js'
 import type { Precision } from '../precision.js'
@@ -32,6 +32,8 @@ export interface RunEnd {
   readonly path: string
   /** The file with the weights of the last completed iteration, where the signal interrupted the run. */
   readonly interrupted: string | undefined
+  /** What was not finite, where that ended the run. */
+  readonly diverged: string | undefined
 }
 
 /** All that decides the run's result, as its config.json has it. */
@@ -61,7 +63,8 @@ export function runConfig(options: RunOptions): RunConfig {
 
 /**
  * Trains and writes the run folder, handing every metrics line over as it comes. The folder is opened once the options
- * have been checked.
+ * have been checked. A run that diverges ends there, with the weights of its last completed iteration; one whose very first step
+ * does fails.
  */
 export async function trainRun(
   options: RunOptions,
@@ -87,8 +90,10 @@ async function trainModel(
   const settings = { rule, seed, iterations, batchSize, validateEvery, optimiser, threads, signal }
   const training = train(model, task, settings)
   const folder = await open(runConfig(options))
+  let iteration = 0
   try {
     for await (const metrics of training) {
+      iteration = metrics.iteration
       await folder.append(metrics)
       onMetrics(metrics)
       if (isDue(metrics, options.alignmentEvery)) {
@@ -96,10 +101,14 @@ async function trainModel(
       }
     }
     await folder.finish(model)
-    return { path: folder.path, interrupted: undefined }
+    return { path: folder.path, interrupted: undefined, diverged: undefined }
   } catch (error) {
+    if (iteration > 0 && error instanceof MdglError && error.code === 'not-finite') {
+      await folder.diverge(model, { iteration, message: error.message })
+      return { path: folder.path, interrupted: undefined, diverged: error.message }
+    }
     if (signal?.aborted !== true || error !== signal.reason) throw error
-    return { path: folder.path, interrupted: await folder.interrupt(model) }
+    return { path: folder.path, interrupted: await folder.interrupt(model), diverged: undefined }
   } finally {
     await folder.close()
   }
