@@ -44,12 +44,16 @@ export const TABLES = [
   {
     name: 'delayed-xor',
     title: 'Delayed XOR',
-    about: 'Analogue inputs; spiking cells, and the leaky ReLU units of the published task.',
+    about: 'Analogue inputs; spiking cells.',
     seeds: 5,
-    parts: [
-      { task: 'delayed-xor', rules: COMMON },
-      { task: 'delayed-xor-rate', rules: RATE }
-    ]
+    parts: [{ task: 'delayed-xor', rules: COMMON }]
+  },
+  {
+    name: 'delayed-xor-rate',
+    title: 'Delayed XOR on rate units',
+    about: 'The same on leaky ReLU units, as published with ModProp.',
+    seeds: 5,
+    parts: [{ task: 'delayed-xor-rate', rules: RATE }]
   },
   {
     name: 'sequential-digits',
