@@ -15,8 +15,8 @@ export declare class NativeModel {
   static create(description: string, precision: string): NativeModel
   /** A model from the bytes of a safetensors file. */
   static load(bytes: Uint8Array): NativeModel
-  /** The bytes of a safetensors file that holds description and weights. */
-  save(): Buffer
+  /** The bytes of a safetensors file that holds description and weights, and of the optimiser's state if wanted. */
+  save(optimiser: boolean): Buffer
   /** An independent copy. */
   clone(): NativeModel
   /** Lets go of the model; work on it goes on. */

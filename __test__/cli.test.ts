@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { Model } from '../src/index.js'
-import { hasLine, interruptedMdgl, jsonLines, mdgl, temporaryFolder } from './helpers/cli.js'
+import { jsonLines, mdgl, temporaryFolder } from './helpers/cli.js'
 
 const SHORT = ['--iterations', '2', '--batch', '4', '--validate-every', '2']
 
@@ -121,21 +121,6 @@ test('train leaves no folder behind when its options are refused', async t => {
   t.is(code, 1)
   t.regex(stderr, /^mdgl: options\.threads is 5000[^\n]*\n$/)
   await t.throwsAsync(readdir(out), { code: 'ENOENT' })
-})
-
-const posixTest = process.platform === 'win32' ? test.skip : test
-
-posixTest('an interrupted train keeps the weights of the last completed iteration', async t => {
-  const out = join(await temporaryFolder(t), 'run')
-  const { code, stdout, stderr } = await interruptedMdgl(['train', 'evidence-accumulation', '--out', out], () =>
-    hasLine(join(out, 'metrics.jsonl'))
-  )
-  t.is(code, 130)
-  t.is(stdout, '')
-  const weights = join(out, 'weights-interrupted.safetensors')
-  t.is(stderr, `mdgl: interrupted; the weights of the last completed iteration are in ${weights}\n`)
-  t.deepEqual((await readdir(out)).sort(), ['config.json', 'metrics.jsonl', 'weights-interrupted.safetensors'])
-  t.is((await Model.load(weights)).description.seed, 1)
 })
 
 test('train does not write over what a folder holds', async t => {

@@ -68,6 +68,7 @@ export {
   type ModelOptions,
   type ProjectionNames,
   type ReadoutNames,
+  type SaveOptions,
   type Weights
 } from './model.js'
 export {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { NativeModel } from '#native'
-import { numbers, oneOf, record } from './check.js'
+import { flag, numbers, oneOf, record } from './check.js'
 import type { NamesOf, NetworkDescription } from './description.js'
 import { invalid, MdglError } from './error.js'
 import { deepFreeze } from './freeze.js'
@@ -17,6 +17,15 @@ export type ProjectionNames<D> = NamesOf<D>['projection']
 export type ReadoutNames<D> = NamesOf<D>['readout']
 /** Names of a description's inputs. */
 export type InputNames<D> = NamesOf<D>['input']
+
+/** Options of {@link Model.save}. */
+export interface SaveOptions {
+  /**
+   * Whether the file holds the optimiser's state too: its steps and moments, and what a dead synapse needs to come back. Training a loaded
+   * model then goes on with the same bits. Default false: such a file depends on the weights alone.
+   */
+  readonly optimiser?: boolean
+}
 
 /** Options of {@link Model.create}. */
 export interface ModelOptions<P extends Precision> {
@@ -119,7 +128,8 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   }
 
   /**
-   * Reads a model from a file that {@link Model.save} wrote; the file holds the description too.
+   * Reads a model from a file that {@link Model.save} wrote; the file holds the description too. The optimiser starts anew, unless the
+   * file was saved with its state.
    *
    * @param path - A safetensors file.
    * @throws {@link MdglError} `'file'` for a file that is no model; the system's own error where it cannot be read.
@@ -138,12 +148,15 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
    * Writes description and weights to a file, completely or not at all: it is written aside and then renamed.
    *
    * @param path - The file; an existing one is replaced.
+   * @param options - Whether the optimiser's state goes along.
    * @throws {@link MdglError} `'disposed'`; the system's own error where it cannot be written.
    */
-  async save(path: string | URL): Promise<void> {
+  async save(path: string | URL, options: SaveOptions = {}): Promise<void> {
+    record(options, 'options', ['optimiser'])
+    const optimiser = flag(options.optimiser ?? false, 'options.optimiser')
     await writeAside(
       path,
-      guard(() => this.#alive().save())
+      guard(() => this.#alive().save(optimiser))
     )
   }
 

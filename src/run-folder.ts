@@ -35,12 +35,12 @@ interface Saveable {
 
 const CONFIG = 'config.json'
 const METRICS = 'metrics.jsonl'
+const ALIGNMENT = 'alignment.jsonl'
 const WEIGHTS = 'weights.safetensors'
-const INTERRUPTED = 'weights-interrupted.safetensors'
 const DIVERGED = 'diverged.json'
-/** What a run writes, its alignment included, under its own name or the one it has until it is whole. */
+/** What a run writes, under its own name or the one it has until it is whole; and the folder of its checkpoints. */
 const RUN_FILES =
-  /^(?:(?:config|diverged)\.json|(?:metrics|alignment)\.jsonl|weights(?:-interrupted)?\.safetensors)(?:\.[\da-f-]{36}(?:\.tmp)?)?$/
+  /^(?:checkpoints|(?:(?:config|diverged)\.json|(?:metrics|alignment|interventions)\.jsonl|weights\.safetensors)(?:\.[\da-f-]{36}(?:\.tmp)?)?)$/
 
 /** A run folder being written: config.json at once, metrics.jsonl line by line, the weights at the end. */
 export class RunFolder {
@@ -70,8 +70,14 @@ export class RunFolder {
   static async restart(path: string, config: RunConfig): Promise<RunFolder> {
     await mkdir(path, { recursive: true })
     const stale = (await readdir(path)).filter(name => RUN_FILES.test(name))
-    await Promise.all(stale.map(name => rm(join(path, name))))
+    await Promise.all(stale.map(name => rm(join(path, name), { recursive: true })))
     return RunFolder.#start(path, config)
+  }
+
+  /** Goes on with a run after an iteration: what metrics and alignment say of later ones goes. */
+  static async reopen(path: string, iteration: number): Promise<RunFolder> {
+    for (const name of [METRICS, ALIGNMENT]) await cutBack(join(path, name), iteration)
+    return new RunFolder(path, await open(join(path, METRICS), 'a'))
   }
 
   static async #start(path: string, config: RunConfig): Promise<RunFolder> {
@@ -97,18 +103,6 @@ export class RunFolder {
   async diverge(model: Saveable, divergence: Divergence): Promise<void> {
     await writeWhole(join(this.path, DIVERGED), `${JSON.stringify(divergence)}\n`)
     await this.finish(model)
-  }
-
-  /**
-   * Keeps the weights of a run that was interrupted, which stays unfinished, and closes the folder.
-   *
-   * @returns The file with the weights.
-   */
-  async interrupt(model: Saveable): Promise<string> {
-    await this.close()
-    const file = join(this.path, INTERRUPTED)
-    await model.save(file)
-    return file
   }
 
   /** Closes the folder, and leaves the run unfinished unless it was finished. */
@@ -169,6 +163,18 @@ export async function readRunFolder(path: string): Promise<StoredRun | undefined
 export function metricsLine(metrics: Metrics): string {
   const { iteration, split, loss, accuracy, gradientNorm, msPerIteration, ...rest } = metrics
   return JSON.stringify({ iteration, split, loss, accuracy, gradientNorm, msPerIteration, ...rest })
+}
+
+/** Keeps the lines up to an iteration, whole ones only. */
+async function cutBack(path: string, iteration: number): Promise<void> {
+  const text = await readFile(path, 'utf8').catch(ifMissing(undefined))
+  if (text === undefined) return
+  const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n')
+  const kept = lines.filter(
+    line => line !== '' && (parse(line) as { iteration?: number } | undefined)?.iteration !== undefined
+  )
+  const early = kept.filter(line => (JSON.parse(line) as { iteration: number }).iteration <= iteration)
+  await writeWhole(path, early.map(line => `${line}\n`).join(''))
 }
 
 async function writeWhole(path: string, text: string): Promise<void> {

@@ -46,8 +46,8 @@ export interface Training extends AsyncIterableIterator<Metrics, undefined, unde
  * iteration just reported. The next batch is made while the engine works on this one (not with a custom loss or rule).
  *
  * Batches depend on seed, split and iteration only: a second run with the same seed draws the same batches again. A model
- * keeps its optimiser's moments from one run to the next and in a clone; a saved and loaded one has its weights, and what kernel `'membrane'`
- * knows of ψ, alone.
+ * keeps its optimiser's moments from one run to the next, in a clone, and in a file saved with `{ optimiser: true }`; `firstIteration` then goes on
+ * where training stopped, with the same bits.
  *
  * @example
  * ```ts
@@ -130,9 +130,9 @@ export class TrainingRun implements Training {
   }
 
   async *#iterate(session: Session): AsyncGenerator<Metrics, undefined, undefined> {
-    const { iterations, batchSize, validationSize, validateEvery, stopAt } = this.#plan
+    const { firstIteration, iterations, batchSize, validationSize, validateEvery, stopAt } = this.#plan
     let ahead: Promise<PackedBatch> | undefined
-    for (let iteration = 1; iteration <= iterations; iteration++) {
+    for (let iteration = firstIteration; iteration <= iterations; iteration++) {
       const prepared = await unlessAborted(ahead ?? this.#prepare('train', iteration, batchSize), this.#signal)
       const begun = performance.now()
       const running = this.#step(session, prepared)

@@ -21,6 +21,7 @@ const MOST_TRIALS = 2 ** 20
 const OPTIONS = [
   'rule',
   'iterations',
+  'firstIteration',
   'batchSize',
   'seed',
   'optimiser',
@@ -45,6 +46,11 @@ export interface TrainOptions<D extends NetworkDescription = NetworkDescription>
   readonly rule: RuleName | Rule | CustomRule
   /** Number of iterations. Default: the task's, else 1000. */
   readonly iterations?: number | undefined
+  /**
+   * The iteration to begin with, from 1 (default) to `iterations`. A model that has been trained up to iteration n − 1, or was saved then
+   * with its optimiser and loaded, goes on from n with the same bits as if it had never stopped.
+   */
+  readonly firstIteration?: number | undefined
   /** Trials a batch. Default: the task's, else 64. */
   readonly batchSize?: number | undefined
   /** Seed of batches, input events and rewiring. Default: the network's seed. */
@@ -72,6 +78,7 @@ export interface TrainingPlan {
   /** As the engine reads it: JSON. */
   readonly optimiser: string
   readonly iterations: number
+  readonly firstIteration: number
   readonly batchSize: number
   readonly seed: number
   readonly validateEvery: number
@@ -95,13 +102,15 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
   const batchSize = number('batchSize', task.batchSize ?? DEFAULT_BATCH_SIZE, 1, MOST_TRIALS)
   const validateEvery = number('validateEvery', task.validateEvery ?? DEFAULT_VALIDATE_EVERY, 0, MOST_ITERATIONS)
   const regulariser = options.regulariser === undefined ? task.regulariser : options.regulariser
+  const iterations = number('iterations', task.iterations ?? DEFAULT_ITERATIONS, 1, MOST_ITERATIONS)
   return {
     model,
     task,
     objective: makeObjective(task.loss, regulariser, description),
     rule: planRule(description, options.rule),
     optimiser: JSON.stringify(planOptimiser(task, options, projectionNames(description))),
-    iterations: number('iterations', task.iterations ?? DEFAULT_ITERATIONS, 1, MOST_ITERATIONS),
+    iterations,
+    firstIteration: number('firstIteration', 1, 1, iterations),
     batchSize,
     seed: wholeNumber(orDefault(options.seed, description.seed ?? 1), 'options.seed'),
     validateEvery,
@@ -111,7 +120,7 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
   }
 }
 
-type NumberOption = 'iterations' | 'batchSize' | 'validateEvery' | 'validationSize'
+type NumberOption = 'iterations' | 'firstIteration' | 'batchSize' | 'validateEvery' | 'validationSize'
 
 function planOptimiser(task: Task, options: TrainOptions, projections: readonly string[]): Optimiser {
   const optimiser = completeOptimiser(orDefault(options.optimiser, task.optimiser ?? defaultOptimiser), projections)

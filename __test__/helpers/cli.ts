@@ -28,21 +28,50 @@ export async function interruptedMdgl(args: readonly string[], condition: () => 
   return outcome
 }
 
+/** The same, killed after so many ms. */
+export async function killedMdgl(args: readonly string[], ms: number, signal: 'SIGKILL' | 'SIGINT'): Promise<Outcome> {
+  const { child, outcome } = start(args)
+  await setTimeout(ms)
+  child.kill(signal)
+  return outcome
+}
+
+/** A run of the command line that goes on beside the test. */
+export interface Background {
+  readonly outcome: Promise<Outcome>
+  /** What it has said so far. */
+  stdout(): string
+  stderr(): string
+  kill(signal: NodeJS.Signals): void
+}
+
+/** Starts `mdgl` and leaves it running. */
+export function startMdgl(args: readonly string[]): Background {
+  const { child, outcome, said } = start(args)
+  return {
+    outcome,
+    stdout: () => said.stdout,
+    stderr: () => said.stderr,
+    kill: signal => {
+      child.kill(signal)
+    }
+  }
+}
+
 function start(args: readonly string[]) {
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const said = { stdout: '', stderr: '' }
   const outcome = new Promise<Outcome>((resolve, reject) => {
-    let stdout = ''
-    let stderr = ''
     child.stdout.setEncoding('utf8').on('data', text => {
-      stdout += text
+      said.stdout += text
     })
     child.stderr.setEncoding('utf8').on('data', text => {
-      stderr += text
+      said.stderr += text
     })
     child.on('error', reject)
-    child.on('close', code => resolve({ code, stdout, stderr }))
+    child.on('close', code => resolve({ code, ...said }))
   })
-  return { child, outcome }
+  return { child, outcome, said }
 }
 
 /** Whether a file has a whole line. */

@@ -79,6 +79,7 @@ const CHECKS = [
     ])
   ],
   ['types', program('tsc', ['--project', '__test__/tsconfig.json'])],
+  ["the page's types", program('tsc', ['--project', 'src/dashboard/page/tsconfig.json'])],
   ['lint and format', program('biome', ['check', '--error-on-warnings'])],
   ['typedoc', program('typedoc', ['--emit', 'none'])],
   ['licences', checkLicences]

@@ -107,6 +107,7 @@ async function buildLibrary() {
     if (name !== 'native') rmSync(at(`dist/${name}`), { recursive: true, force: true })
   }
   await must('compiling the library', 'tsc', ['--project', 'tsconfig.json'])
+  await must("building the dashboard's page", 'vite', ['build', '--config', 'src/dashboard/page/vite.config.mjs'])
   if (existsSync(at('src/data'))) cpSync(at('src/data'), at('dist/data'), { recursive: true })
   writeFileSync(at(STAMPS.library), value)
 }

@@ -11,7 +11,8 @@ const BINARIES = {
   biome: '@biomejs/biome/bin/biome',
   napi: '@napi-rs/cli/dist/cli.js',
   tsc: 'typescript/bin/tsc',
-  typedoc: 'typedoc/bin/typedoc'
+  typedoc: 'typedoc/bin/typedoc',
+  vite: 'vite/bin/vite.js'
 }
 
 function command(program) {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { alignmentJson, type PartAlignment, summariseAlignment } from '../compare/alignment.js'
 import { type Comparison, resultsJson, summarise } from '../compare/comparison.js'
 import { measureOf } from '../compare/measure.js'
-import { type FinishedRun, finishedRun } from '../compare/runs.js'
+import { type ComparedRun, type FinishedRun, finishedRun } from '../compare/runs.js'
 import { type RuleName, ruleNames } from '../rule.js'
 import type { RunOptions } from '../runs/train-run.js'
 import { alignmentReport } from './alignment-report.js'
@@ -93,7 +93,7 @@ function alignmentEvery(given: Arguments, validateEvery: number, iterations: num
 
 /** @returns Nothing when the signal interrupted them. */
 async function allRuns(
-  planned: readonly RunOptions[],
+  planned: readonly ComparedRun[],
   out: string,
   signal: AbortSignal
 ): Promise<FinishedRun[] | undefined> {
@@ -109,7 +109,7 @@ async function allRuns(
   }
 }
 
-async function oneRun(options: RunOptions, out: string, position: string): Promise<FinishedRun> {
+async function oneRun(options: ComparedRun, out: string, position: string): Promise<FinishedRun> {
   const label = `[${position}] ${options.rule} seed ${options.seed}`
   const progress = (process.stderr.isTTY ? bar : lines)(label, options.iterations)
   try {

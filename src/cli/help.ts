@@ -29,18 +29,24 @@ Usage: mdgl <command> [options]
 
 Commands:
   train <task>      train a network and write a run folder
-  verify <file>…    hold files of reference gradients against the engine
+  resume <run>      go on with a run that was interrupted
+  runs [dir]        list the runs in a folder
+  show <run>        what a run is, and how far it came
+  dashboard [dir]   show runs in a browser
+  export <run>      weights and metrics for other programs
   compare <task>    train several rules on several seeds; table and learning curves
+  plot <picture>    draw a network
+  verify <file>…    hold files of reference gradients against the engine
   bench <workload>  time training iterations
   profile <task>    where the time of a training iteration goes
-  plot <picture>    draw a network
 
 Options:
   -h, --help        this help; \`mdgl <command> --help\` for a command's
   -v, --version     the version
 
 Examples:
-  mdgl train evidence-accumulation --rule mdgl --seed 1
+  mdgl train evidence-accumulation --rule mdgl --live
+  mdgl runs
   mdgl verify __test__/fixtures/gradients/*.json
   mdgl compare evidence-accumulation --rules bptt,eprop,mdgl --seeds 1-10
 
@@ -62,12 +68,19 @@ Options (defaults are the task's where none is given):
   --learning-rate X    the optimiser's learning rate
   --precision P        f32 or f64 (default f32)
   --threads N          threads of the engine (default: one a core); results do not depend on it
+  --checkpoint-every N iterations between checkpoints, from which \`mdgl resume\` goes on; 0 for none (default 50)
+  --alignment-every N  record the angle to BPTT's gradient every N iterations
+  --live               show the run in a browser: curves, a trial, weights; pause, stop, change the learning rate
+  --port N             the port of that page (default: the first free one from 8765 on)
   --out DIR            the run folder (default runs/<time>-<task>-<rule>-<seed>)
   --json               metrics as JSON lines on stdout instead of the progress bar
   -h, --help           this help
 
+Ctrl-C ends the run after the iteration at hand and keeps a checkpoint; a second one ends it at once.
+
 Examples:
   mdgl train evidence-accumulation --rule mdgl --seed 1
+  mdgl train evidence-accumulation --rule mdgl --live --alignment-every 20
   mdgl train evidence-accumulation --rule eprop --iterations 200 --out runs/short
   mdgl train evidence-accumulation --json | jq 'select(.split == "validation") | .loss'`
 
@@ -98,8 +111,8 @@ Usage: mdgl compare <task> [options]
 
 Tasks: ${TASKS}
 
-Every run has a folder of its own under --out. A finished one is used again, an unfinished one is redone: repeat the
-command to go on after an interruption, or to add rules and seeds. At the end come a table, learning-curves.svg,
+Every run has a folder of its own under --out. A finished one is used again, an unfinished one goes on from its last
+checkpoint: repeat the command to go on after an interruption, or to add rules and seeds. At the end come a table, learning-curves.svg,
 learning-curves.png and results.json.
 
 With --alignment each run also records how its gradient lies to that of BPTT at the same weights, on the batch of the
@@ -216,3 +229,82 @@ Examples:
   mdgl profile evidence-accumulation --rule mdgl --threads 2 --trace run.json
   mdgl profile evidence-accumulation --rule mdgl --roofline roofline.svg
   mdgl profile W2 --rule bptt --threads 1 --compare avx2,avx512`
+
+export const RESUME_HELP = `mdgl resume: go on with a run from its last checkpoint
+
+Usage: mdgl resume <run> [options]
+
+The run ends with the same weights, bit for bit, as if it had never stopped. A checkpoint that is torn is named, and the
+one before it used; with none left nothing is touched. Changes made while it ran (interventions.jsonl) come again at
+their iteration.
+
+Options:
+  --threads N          threads of the engine (default: one a core); results do not depend on it
+  --checkpoint-every N iterations between checkpoints, 0 for none (default 50)
+  --alignment-every N  record the angle to BPTT's gradient every N iterations
+  --live, --port N     show the run in a browser
+  --json               metrics as JSON lines on stdout instead of the progress bar
+  -h, --help           this help
+
+Examples:
+  mdgl resume runs/2026-01-31T12-00-00-evidence-accumulation-mdgl-1
+  mdgl resume runs/mine --live`
+
+export const RUNS_HELP = `mdgl runs: list the runs in a folder
+
+Usage: mdgl runs [folder] [options]
+
+A line for each run folder below the folder (default runs): task, rule, seed, how far it came, its last validation.
+
+Options:
+  --json        a JSON line a run
+  -h, --help    this help
+
+Examples:
+  mdgl runs
+  mdgl runs runs/compare-evidence-accumulation-2000
+  mdgl runs --json | jq 'select(.state == "finished") | .loss'`
+
+export const SHOW_HELP = `mdgl show: what a run is, how far it came, and what can be done with it
+
+Usage: mdgl show <run> [options]
+
+Options:
+  --json        everything, config.json included, as one JSON line
+  -h, --help    this help
+
+Examples:
+  mdgl show runs/mine
+  mdgl show runs/mine --json | jq .config.training.optimiser`
+
+export const DASHBOARD_HELP = `mdgl dashboard: show the runs in a folder in a browser
+
+Usage: mdgl dashboard [folder] [options]
+
+Every run below the folder (default runs), as it is and as it grows: the curves of all rules, mean and spread over their seeds, angles
+to BPTT, networks. What a trial looks like is shown where a run is trained: mdgl train … --live. The page is for this
+computer alone (127.0.0.1).
+
+Options:
+  --port N      the port (default: the first free one from 8765 on)
+  -h, --help    this help
+
+Examples:
+  mdgl dashboard
+  mdgl dashboard runs/compare-evidence-accumulation-2000`
+
+export const EXPORT_HELP = `mdgl export: a run's weights and metrics for other programs
+
+Usage: mdgl export <run> [options]
+
+Weights are the final ones, of an unfinished run those of its last checkpoint. An .npz holds, as NumPy arrays, the weights of each
+projection a->b, its senders a->b.pre and receivers a->b.post, and each readout's bias c.bias.
+
+Options:
+  --weights FILE   a .safetensors or an .npz file
+  --metrics FILE   a .csv or a .parquet file
+  -h, --help       this help
+
+Examples:
+  mdgl export runs/mine --weights mine.npz
+  mdgl export runs/mine --metrics mine.parquet`

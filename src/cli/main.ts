@@ -3,9 +3,13 @@ import { version } from '../version.js'
 import { UsageError } from './arguments.js'
 import { benchCommand } from './bench.js'
 import { compareCommand } from './compare.js'
+import { dashboardCommand } from './dashboard.js'
+import { exportCommand } from './export.js'
 import { MAIN_HELP } from './help.js'
 import { plotCommand } from './plot.js'
 import { profileCommand } from './profile.js'
+import { resumeCommand } from './resume.js'
+import { runsCommand, showCommand } from './runs.js'
 import { trainCommand } from './train.js'
 import { verifyCommand } from './verify.js'
 
@@ -14,11 +18,16 @@ type Command = (args: readonly string[]) => Promise<number>
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   train: trainCommand,
-  verify: verifyCommand,
+  resume: resumeCommand,
+  runs: runsCommand,
+  show: showCommand,
+  dashboard: dashboardCommand,
+  export: exportCommand,
   compare: compareCommand,
+  plot: plotCommand,
+  verify: verifyCommand,
   bench: benchCommand,
-  profile: profileCommand,
-  plot: plotCommand
+  profile: profileCommand
 }
 
 async function main([name, ...args]: readonly string[]): Promise<number> {

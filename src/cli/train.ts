@@ -1,13 +1,12 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type RuleName, ruleNames } from '../rule.js'
-import { metricsLine, RunFolder } from '../run-folder.js'
-import { type RunEnd, type RunOptions, trainRun } from '../runs/train-run.js'
-import type { Metrics } from '../train.js'
+import { RunFolder } from '../run-folder.js'
+import { type RunOptions, trainRun } from '../runs/train-run.js'
 import { type Arguments, positive, split, text, whole, word } from './arguments.js'
+import { conduct } from './conduct.js'
 import { TRAIN_HELP } from './help.js'
-import { INTERRUPTED, interruptible } from './interrupt.js'
-import { bar, type Progress, silent } from './progress.js'
+import { LIVE_OPTIONS, liveOptions } from './live.js'
 import { taskArgument } from './task-argument.js'
 
 const OPTIONS = {
@@ -16,11 +15,14 @@ const OPTIONS = {
   iterations: { type: 'string' },
   batch: { type: 'string' },
   'validate-every': { type: 'string' },
+  'checkpoint-every': { type: 'string' },
+  'alignment-every': { type: 'string' },
   'learning-rate': { type: 'string' },
   precision: { type: 'string' },
   threads: { type: 'string' },
   out: { type: 'string' },
   json: { type: 'boolean' },
+  ...LIVE_OPTIONS,
   help: { type: 'boolean', short: 'h' }
 } as const
 
@@ -33,37 +35,12 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   }
   const run = runOptions(given)
   const out = text(given, 'out')
-  const json = given.options.json === true
-  const progress = json ? silent : progressFor(run)
-  let final: Metrics | undefined
-  const onMetrics = (metrics: Metrics) => {
-    if (json) console.log(metricsLine(metrics))
-    progress.update(metrics)
-    if (metrics.split === 'validation' || final?.split !== 'validation') final = metrics
-  }
-  let end: RunEnd
-  try {
-    end = await interruptible(signal =>
-      trainRun({ ...run, signal }, async config => RunFolder.create(out ?? (await newFolder(run)), config), onMetrics)
-    )
-  } finally {
-    progress.stop()
-  }
-  if (end.interrupted !== undefined) {
-    console.error(`mdgl: interrupted; the weights of the last completed iteration are in ${end.interrupted}`)
-    return INTERRUPTED
-  }
-  if (end.diverged !== undefined) {
-    console.error(
-      `mdgl: the run diverged: ${end.diverged} The weights of the last completed iteration are in ${end.path}`
-    )
-    return 1
-  }
-  if (!json) console.log(summary(run, end.path, final))
-  return 0
+  return await conduct(run, { json: given.options.json === true, live: liveOptions(given) }, (options, observer) =>
+    trainRun(options, async config => RunFolder.create(out ?? (await newFolder(run)), config), observer)
+  )
 }
 
-function runOptions(given: Arguments): RunOptions {
+function runOptions(given: Arguments): RunOptions & { readonly rule: RuleName } {
   const task = taskArgument(given.rest)
   const rule: RuleName = word(given, 'rule', ruleNames) ?? 'mdgl'
   return {
@@ -73,6 +50,8 @@ function runOptions(given: Arguments): RunOptions {
     iterations: whole(given, 'iterations', 1) ?? task.iterations,
     batchSize: whole(given, 'batch', 1) ?? task.batchSize,
     validateEvery: whole(given, 'validate-every', 1) ?? task.validateEvery,
+    checkpointEvery: whole(given, 'checkpoint-every', 0),
+    alignmentEvery: whole(given, 'alignment-every', 1),
     precision: word(given, 'precision', ['f32', 'f64'] as const) ?? 'f32',
     learningRate: positive(given, 'learning-rate'),
     threads: whole(given, 'threads', 1)
@@ -99,14 +78,4 @@ async function makesFolder(path: string): Promise<boolean> {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
     throw error
   }
-}
-
-function progressFor({ rule, seed, iterations }: RunOptions): Progress {
-  return process.stderr.isTTY ? bar(`${rule} seed ${seed}`, iterations) : silent
-}
-
-function summary({ rule, seed, iterations }: RunOptions, path: string, final: Metrics | undefined): string {
-  const run = `${rule}, seed ${seed}: ${iterations} iterations`
-  const split = final?.split === 'validation' ? 'validation' : 'training'
-  return `${run}${final === undefined ? '' : `, last ${split} loss ${final.loss.toFixed(4)}`}. Run folder: ${path}`
 }

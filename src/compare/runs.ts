@@ -1,12 +1,26 @@
 import { join } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
 import type { RuleName } from '../rule.js'
-import { type Divergence, type RunConfig, RunFolder, readRunFolder } from '../run-folder.js'
+import { type Divergence, type RunConfig, RunFolder, readRunFolder, type StoredRun } from '../run-folder.js'
 import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
-import { type RunOptions, runConfig, trainRun } from '../runs/train-run.js'
+import { readCheckpoint } from '../runs/checkpoints.js'
+import { readInterventions } from '../runs/interventions.js'
+import {
+  continueRun,
+  differences,
+  type RunEnd,
+  type RunObserver,
+  type RunOptions,
+  runConfig,
+  trainRun
+} from '../runs/train-run.js'
 import type { Metrics } from '../train.js'
 import type { Curve } from './curve.js'
 import { mean } from './statistics.js'
+
+/** A run that is compared: its rule goes by its name. */
+export interface ComparedRun extends RunOptions {
+  readonly rule: RuleName
+}
 
 /** A finished run. */
 export interface FinishedRun {
@@ -24,7 +38,7 @@ export interface FinishedRun {
 }
 
 /** The folder of a run within a comparison's. */
-export const runPath = (out: string, { rule, seed }: Pick<RunOptions, 'rule' | 'seed'>): string =>
+export const runPath = (out: string, { rule, seed }: Pick<ComparedRun, 'rule' | 'seed'>): string =>
   join(out, `${rule}-${seed}`)
 
 /**
@@ -34,15 +48,16 @@ export const runPath = (out: string, { rule, seed }: Pick<RunOptions, 'rule' | '
  * @throws The reason of the options' signal when it interrupts the run.
  */
 export async function finishedRun(
-  options: RunOptions,
+  options: ComparedRun,
   out: string,
   onMetrics: (metrics: Metrics) => void
 ): Promise<FinishedRun> {
   const path = runPath(out, options)
-  const reused = (await hasFinished(path, runConfig(options))) && (await hasAlignment(path, options))
+  const before = await sameRun(path, runConfig(options))
+  const reused = before?.finished === true && (await hasAlignment(path, options, endOf(before, options)))
   if (!reused) {
-    const { interrupted } = await trainRun(options, config => RunFolder.restart(path, config), onMetrics)
-    if (interrupted !== undefined) throw options.signal?.reason
+    const { ending } = await train(path, options, before, { metrics: onMetrics })
+    if (ending === 'interrupted') throw options.signal?.reason
   }
   const stored = await readRunFolder(path)
   const metrics = stored?.metrics ?? []
@@ -54,12 +69,34 @@ export async function finishedRun(
   return { rule, seed, path, curve, msPerIteration: speed(metrics), ...ended, alignment, reused }
 }
 
-/** Whether the alignment was recorded at every iteration asked for, if it is. */
-async function hasAlignment(path: string, options: RunOptions): Promise<boolean> {
-  const { alignmentEvery, iterations } = options
+/** Goes on from the last checkpoint of an unfinished run, or begins it anew. */
+async function train(
+  path: string,
+  options: RunOptions,
+  stored: StoredRun | undefined,
+  observer: RunObserver
+): Promise<RunEnd> {
+  const warn = (message: string) => console.error(`mdgl: ${message}`)
+  const checkpoint = stored?.finished === false ? await readCheckpoint(path, warn) : undefined
+  if (checkpoint !== undefined) {
+    if (await hasAlignment(path, options, checkpoint.iteration)) {
+      const interventions = await readInterventions(path)
+      return await continueRun(options, { path, checkpoint, interventions }, observer)
+    }
+    checkpoint.model.dispose()
+  }
+  return await trainRun(options, config => RunFolder.restart(path, config), observer)
+}
+
+/** The last iteration of a finished run. */
+const endOf = ({ diverged }: StoredRun, { iterations }: RunOptions) => diverged?.iteration ?? iterations
+
+/** Whether the alignment was recorded at every iteration asked for up to one, if it is. */
+async function hasAlignment(path: string, options: RunOptions, last: number): Promise<boolean> {
+  const { alignmentEvery } = options
   if (alignmentEvery === undefined) return true
-  const last = (await readRunFolder(path))?.diverged?.iteration ?? iterations
-  return wanted(await readAlignment(path), options).length === Math.floor(last / alignmentEvery)
+  const records = wanted(await readAlignment(path), options).filter(({ iteration }) => iteration <= last)
+  return records.length === Math.floor(last / alignmentEvery)
 }
 
 /** The records at the iterations asked for, among perhaps more. */
@@ -68,25 +105,15 @@ function wanted(records: readonly AlignmentRecord[], { alignmentEvery = 1 }: Run
 }
 
 /** @throws An error for a run of other settings: it is not ours to remove. */
-async function hasFinished(path: string, config: RunConfig): Promise<boolean> {
+async function sameRun(path: string, config: RunConfig): Promise<StoredRun | undefined> {
   const stored = await readRunFolder(path)
-  if (stored === undefined) return false
-  const differing = differences(comparable(stored.config), comparable(config))
-  if (differing.length === 0) return stored.finished
+  if (stored === undefined) return undefined
+  const differing = differences(stored.config, config)
+  if (differing.length === 0) return stored
   const kind = stored.finished ? 'a finished' : 'an unfinished'
   throw new Error(
     `${path} holds ${kind} run with another ${differing.join(', ')}: choose another --out, or remove that folder`
   )
-}
-
-/** A configuration as its file would have it, without what has no effect on the result. */
-function comparable(config: RunConfig): Record<string, unknown> {
-  const { versions, training, ...rest } = JSON.parse(JSON.stringify(config)) as RunConfig
-  return { ...rest, version: versions.mdgl, ...training }
-}
-
-function differences(a: Record<string, unknown>, b: Record<string, unknown>): string[] {
-  return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(key => !isDeepStrictEqual(a[key], b[key]))
 }
 
 /** A run that diverged before its first validation has its training steps to show. */

@@ -26,12 +26,12 @@ export interface AlignmentRecord {
  * included. It changes nothing of the model.
  */
 export async function alignmentRecord(model: Model, options: RunOptions, iteration: number): Promise<AlignmentRecord> {
-  const { task, rule, seed, batchSize, threads, signal } = options
+  const { task, rule, seed, batchSize, threads } = options
   const batch = await makeBatch(task, { seed, split: 'validation', iteration, size: batchSize })
   const key = { seed, stream: eventStream('validation'), iteration }
   const { loss, regulariser } = task
   try {
-    const [found] = await keyedAlignment(model, batch, [rule], { loss, regulariser, threads, signal }, key)
+    const [found] = await keyedAlignment(model, batch, [rule], { loss, regulariser, threads }, key)
     if (found === undefined) throw new Error('a rule has no alignment; this is a bug in mdgl')
     return { iteration, all: found.all, projections: found.projections as AlignmentRecord['projections'] }
   } catch (error) {

@@ -1,39 +1,70 @@
+import { isDeepStrictEqual } from 'node:util'
 import { expandRule, MdglError, Model, train } from '../index.js'
 import { native } from '../native.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from '../optimiser.js'
 import type { Precision } from '../precision.js'
-import type { RuleName } from '../rule.js'
-import { RUN_FORMAT, type RunConfig, type RunFolder } from '../run-folder.js'
+import type { Rule, RuleName } from '../rule.js'
+import { RUN_FORMAT, type RunConfig, RunFolder } from '../run-folder.js'
 import type { Metrics } from '../train.js'
 import { versions } from '../version.js'
-import { alignmentRecord, appendAlignment } from './alignment-record.js'
+import { type AlignmentRecord, alignmentRecord, appendAlignment } from './alignment-record.js'
+import { type Checkpoint, writeCheckpoint } from './checkpoints.js'
+import type { RunControl } from './control.js'
+import { type Intervention, learningRateAt, nextChange, recordIntervention } from './interventions.js'
 import type { BuiltInTask } from './tasks.js'
+
+/** Iterations between two checkpoints, unless it is said. */
+export const CHECKPOINT_EVERY = 50
 
 /** One run: a task, a rule, a seed. */
 export interface RunOptions {
   readonly task: BuiltInTask
-  readonly rule: RuleName
+  readonly rule: RuleName | Rule
   readonly seed: number
   readonly iterations: number
   readonly batchSize: number
   readonly validateEvery: number
   readonly precision: Precision
+  /** Default: the task's. */
+  readonly optimiser?: Optimiser | undefined
   readonly learningRate?: number | undefined
   /** Iterations between records of the alignment to BPTT; they change nothing of the run. Default: none are made. */
   readonly alignmentEvery?: number | undefined
+  /** Iterations between two checkpoints, 0 for none; they change nothing of the run. Default {@link CHECKPOINT_EVERY}. */
+  readonly checkpointEvery?: number | undefined
   /** Decides nothing but the time it takes. */
   readonly threads?: number | undefined
-  /** Interrupts the run. */
+  /** Ends the run after the iteration at hand. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** Where a run ended. */
+/** Who watches a run, and may change it. */
+export interface RunObserver {
+  /** The folder is open; training begins, or goes on after an iteration. */
+  begun?(run: { readonly path: string; readonly model: Model; readonly iteration: number }): void
+  metrics?(metrics: Metrics): void
+  aligned?(record: AlignmentRecord): void
+  /** Between two iterations; training waits. */
+  between?(iteration: number): Promise<void>
+  /** What is asked of the run while it goes on. */
+  readonly control?: RunControl
+}
+
+/** Where and how a run ended. */
 export interface RunEnd {
   readonly path: string
-  /** The file with the weights of the last completed iteration, where the signal interrupted the run. */
-  readonly interrupted: string | undefined
-  /** What was not finite, where that ended the run. */
-  readonly diverged: string | undefined
+  readonly ending: 'finished' | 'interrupted' | 'stopped' | 'diverged'
+  /** The last completed iteration. */
+  readonly iteration: number
+  /** What was not finite, where the run diverged. */
+  readonly reason?: string
+}
+
+/** Where a run goes on: its folder, a checkpoint of it, and the changes made to it so far. */
+export interface Continuation {
+  readonly path: string
+  readonly checkpoint: Checkpoint
+  readonly interventions: readonly Intervention[]
 }
 
 /** All that decides the run's result, as its config.json has it. */
@@ -61,65 +92,178 @@ export function runConfig(options: RunOptions): RunConfig {
   }
 }
 
+/** In what two configurations differ, what has no effect on the result left out. */
+export function differences(one: RunConfig, other: RunConfig): string[] {
+  const [a, b] = [comparable(one), comparable(other)]
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(key => !isDeepStrictEqual(a[key], b[key]))
+}
+
+/** A configuration as its file would have it. */
+function comparable(config: RunConfig): Record<string, unknown> {
+  const { versions, training, ...rest } = JSON.parse(JSON.stringify(config)) as RunConfig
+  return { ...rest, version: versions.mdgl, ...training }
+}
+
 /**
- * Trains and writes the run folder, handing every metrics line over as it comes. The folder is opened once the options
- * have been checked. A run that diverges ends there, with the weights of its last completed iteration; one whose very first step
- * does fails.
+ * Trains and writes the run folder. The folder is opened once the options have been checked. A run that diverges ends there, with the
+ * weights of its last completed iteration; one whose very first step does fails.
+ *
+ * @param replay - Changes of an earlier run that this one is to repeat.
  */
 export async function trainRun(
   options: RunOptions,
   open: (config: RunConfig) => Promise<RunFolder>,
-  onMetrics: (metrics: Metrics) => void
+  observer: RunObserver = {},
+  replay: readonly Intervention[] = []
 ): Promise<RunEnd> {
   const model = Model.create(options.task.network({ seed: options.seed }), { precision: options.precision })
   try {
-    return await trainModel(model, options, open, onMetrics)
+    // Whatever is wrong with the options is said before there is a folder.
+    await train(model, options.task, trainingOptions(options, replay, 1, options.iterations)).return()
+    return await new Course(model, options, await open(runConfig(options)), observer, replay).run(0)
   } finally {
     model.dispose()
   }
 }
 
-async function trainModel(
-  model: Model,
+/** Goes on with a run from a checkpoint, with the same bits as if it had never stopped. */
+export async function continueRun(
   options: RunOptions,
-  open: (config: RunConfig) => Promise<RunFolder>,
-  onMetrics: (metrics: Metrics) => void
+  { path, checkpoint, interventions }: Continuation,
+  observer: RunObserver = {}
 ): Promise<RunEnd> {
-  const { task, rule, seed, iterations, batchSize, validateEvery, threads, signal } = options
-  const optimiser = optimiserOf(options)
-  const settings = { rule, seed, iterations, batchSize, validateEvery, optimiser, threads, signal }
-  const training = train(model, task, settings)
-  const folder = await open(runConfig(options))
-  let iteration = 0
+  const { model, iteration } = checkpoint
   try {
-    for await (const metrics of training) {
-      iteration = metrics.iteration
-      await folder.append(metrics)
-      onMetrics(metrics)
-      if (isDue(metrics, options.alignmentEvery)) {
-        await appendAlignment(folder.path, await alignmentRecord(model, options, metrics.iteration))
-      }
-    }
-    await folder.finish(model)
-    return { path: folder.path, interrupted: undefined, diverged: undefined }
-  } catch (error) {
-    if (iteration > 0 && error instanceof MdglError && error.code === 'not-finite') {
-      await folder.diverge(model, { iteration, message: error.message })
-      return { path: folder.path, interrupted: undefined, diverged: error.message }
-    }
-    if (signal?.aborted !== true || error !== signal.reason) throw error
-    return { path: folder.path, interrupted: await folder.interrupt(model), diverged: undefined }
+    return await new Course(model, options, await RunFolder.reopen(path, iteration), observer, interventions).run(
+      iteration
+    )
   } finally {
-    await folder.close()
+    model.dispose()
   }
 }
 
-/** Whether the alignment is to be recorded at this turn: at the weights of an iteration that counts. */
-function isDue({ split, iteration }: Metrics, every: number | undefined): boolean {
-  return every !== undefined && split === 'train' && iteration % every === 0
+function trainingOptions(options: RunOptions, changes: readonly Intervention[], first: number, last: number) {
+  const { rule, seed, batchSize, validateEvery, threads } = options
+  const learningRate = learningRateAt(changes, first) ?? options.learningRate
+  return {
+    rule,
+    seed,
+    batchSize,
+    validateEvery,
+    threads,
+    firstIteration: first,
+    iterations: last,
+    optimiser: optimiserOf({ ...options, learningRate })
+  }
 }
 
-function optimiserOf({ task, learningRate }: RunOptions): Optimiser {
-  const optimiser = task.optimiser ?? defaultOptimiser
-  return learningRate === undefined ? optimiser : { ...optimiser, learningRate }
+/** A run from its first iteration, or the one after a checkpoint, to its end. */
+class Course {
+  readonly #model: Model
+  readonly #options: RunOptions
+  readonly #folder: RunFolder
+  readonly #observer: RunObserver
+  readonly #changes: Intervention[]
+  #iteration = 0
+  #kept = 0
+
+  constructor(
+    model: Model,
+    options: RunOptions,
+    folder: RunFolder,
+    observer: RunObserver,
+    changes: readonly Intervention[]
+  ) {
+    this.#model = model
+    this.#options = options
+    this.#folder = folder
+    this.#observer = observer
+    this.#changes = [...changes]
+  }
+
+  async run(done: number): Promise<RunEnd> {
+    const { path } = this.#folder
+    this.#iteration = done
+    this.#kept = done
+    this.#observer.begun?.({ path, model: this.#model, iteration: done })
+    try {
+      while (this.#iteration < this.#options.iterations) {
+        const ending = await this.#segment()
+        if (ending !== undefined) return { path, ending, iteration: this.#iteration }
+      }
+      await this.#folder.finish(this.#model)
+      return { path, ending: 'finished', iteration: this.#iteration }
+    } catch (error) {
+      if (this.#iteration === 0 || !(error instanceof MdglError) || error.code !== 'not-finite') throw error
+      await this.#folder.diverge(this.#model, { iteration: this.#iteration, message: error.message })
+      return { path, ending: 'diverged', iteration: this.#iteration, reason: error.message }
+    } finally {
+      await this.#folder.close()
+    }
+  }
+
+  /** Trains with one learning rate; gives how the run ended, if it did. */
+  async #segment(): Promise<RunEnd['ending'] | undefined> {
+    const first = this.#iteration + 1
+    // Changes of an earlier run, or of this one before it was killed, come again at their time.
+    const change = nextChange(this.#changes, first)
+    const last = Math.min(this.#options.iterations, (change?.iteration ?? Number.POSITIVE_INFINITY) - 1)
+    const { task, validateEvery } = this.#options
+    const settings = trainingOptions(this.#options, this.#changes, first, last)
+    for await (const metrics of train(this.#model, task, settings)) {
+      await this.#folder.append(metrics)
+      this.#observer.metrics?.(metrics)
+      const validates = validateEvery > 0 && metrics.iteration % validateEvery === 0
+      if (validates && metrics.split === 'train') continue
+      this.#iteration = metrics.iteration
+      const next = await this.#between()
+      if (next !== 'on') return next === 'changed' ? undefined : next
+    }
+    return change !== undefined && 'stop' in change && last === change.iteration - 1 ? this.#end('stopped') : undefined
+  }
+
+  /** After an iteration and its validation: what is due, and what has been asked for. */
+  async #between(): Promise<'on' | 'changed' | RunEnd['ending']> {
+    const { alignmentEvery, checkpointEvery = CHECKPOINT_EVERY, iterations, signal } = this.#options
+    const iteration = this.#iteration
+    if (alignmentEvery !== undefined && iteration % alignmentEvery === 0) {
+      const record = await alignmentRecord(this.#model, this.#options, iteration)
+      await appendAlignment(this.#folder.path, record)
+      this.#observer.aligned?.(record)
+    }
+    if (iteration === iterations) return 'on'
+    if (checkpointEvery > 0 && iteration % checkpointEvery === 0) await this.#keep()
+    await this.#observer.between?.(iteration)
+    const { control } = this.#observer
+    await control?.gate(signal)
+    if (signal?.aborted === true) return await this.#end('interrupted')
+    const { stop, learningRate } = control?.take() ?? { stop: false, learningRate: undefined }
+    if (learningRate !== undefined) await this.#change({ iteration: iteration + 1, learningRate })
+    if (stop) {
+      await this.#change({ iteration: iteration + 1, stop: true })
+      return await this.#end('stopped')
+    }
+    return learningRate === undefined ? 'on' : 'changed'
+  }
+
+  async #change(change: Intervention): Promise<void> {
+    this.#changes.push(change)
+    await recordIntervention(this.#folder.path, change)
+  }
+
+  async #end(ending: 'interrupted' | 'stopped'): Promise<RunEnd['ending']> {
+    await this.#keep()
+    return ending
+  }
+
+  async #keep(): Promise<void> {
+    if (this.#kept === this.#iteration) return
+    await writeCheckpoint(this.#folder.path, this.#model, this.#iteration)
+    this.#kept = this.#iteration
+  }
+}
+
+function optimiserOf({ task, optimiser, learningRate }: RunOptions): Optimiser {
+  const chosen = optimiser ?? task.optimiser ?? defaultOptimiser
+  return learningRate === undefined ? chosen : { ...chosen, learningRate }
 }

@@ -20,6 +20,9 @@ const MOST_UNITS: usize = 1 << 24;
 pub(crate) const PSI_MEANS: &str = "mdgl.psi-means";
 /// The tensor that holds what is left of the difference between adaptive feedback and readout weights.
 pub(crate) const FEEDBACK_SHARE: &str = "mdgl.feedback-share";
+/// The tensors of a checkpoint: the optimiser's steps; θ of every synapse; both moments of every synapse, then of every bias.
+pub(crate) const OPTIMISER: [&str; 4] =
+    ["mdgl.optimiser.steps", "mdgl.optimiser.theta", "mdgl.optimiser.first", "mdgl.optimiser.second"];
 /// Longest delay, in steps.
 const MOST_DELAY: f64 = 10_000.0;
 /// Most synapses of a network.
@@ -754,8 +757,8 @@ fn find<'a>(
 
 /// Names of projections and readouts are tensor names in files: none may be taken twice.
 fn check_tensor_names(projections: &[Wires], readouts: &[ReadoutSlot]) -> Result<()> {
-    let mut taken =
-        HashSet::from(["__metadata__".to_owned(), PSI_MEANS.to_owned(), FEEDBACK_SHARE.to_owned()]);
+    let reserved = ["__metadata__", PSI_MEANS, FEEDBACK_SHARE].into_iter().chain(OPTIMISER);
+    let mut taken: HashSet<String> = reserved.map(str::to_owned).collect();
     let own = projections.iter().map(|p| (&p.name, vec!["", ".pre", ".post"]));
     let biases = readouts.iter().map(|r| (&r.name, vec![".bias"]));
     for (name, suffixes) in own.chain(biases) {

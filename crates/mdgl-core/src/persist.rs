@@ -6,6 +6,9 @@
 //! initial mean, then the running mean of ψ of each group of neurons; one that learned with adaptive feedback has
 //! `mdgl.feedback-share` (f64), what is left of the difference between feedback and readout weights. The one metadata key, `mdgl`, holds JSON: the
 //! network description and the precision.
+//!
+//! A checkpoint is such a file with the optimiser's state besides, in tensors `mdgl.optimiser.*`: training goes on from it with the
+//! same bits.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::description::NetworkDescription;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::network::{FEEDBACK_SHARE, Network, PSI_MEANS};
+use crate::network::{FEEDBACK_SHARE, Network, OPTIMISER, PSI_MEANS};
+use crate::optimise::Moment;
 use crate::psi_means::PsiMeans;
 use crate::real::Real;
 
@@ -64,6 +68,26 @@ impl<F: Real> Model<F> {
     /// # Errors
     /// [`Error::File`] when the format refuses a name.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        self.write(self.weight_tensors())
+    }
+
+    /// The same with the optimiser's state.
+    ///
+    /// # Errors
+    /// As [`Self::to_safetensors`].
+    pub fn to_checkpoint(&self) -> Result<Vec<u8>> {
+        let mut tensors = self.weight_tensors();
+        let moments = || self.moments.theta.iter().chain(&self.moments.bias).flatten();
+        let first: Vec<F> = moments().map(|moment| moment.first).collect();
+        let second: Vec<F> = moments().map(|moment| moment.second).collect();
+        let [steps, theta, names @ ..] = OPTIMISER.map(str::to_owned);
+        tensors.push((steps, Tensor::new(Dtype::U64, &[self.moments.steps])));
+        tensors.push((theta, Tensor::new(dtype::<F>(), &self.theta.concat())));
+        tensors.extend(names.into_iter().zip([first, second].map(|all| Tensor::new(dtype::<F>(), &all))));
+        self.write(tensors)
+    }
+
+    fn weight_tensors(&self) -> Vec<(String, Tensor)> {
         let network = self.network();
         let mut tensors = Vec::new();
         for (index, wires) in network.projections().iter().enumerate() {
@@ -84,14 +108,18 @@ impl<F: Real> Model<F> {
         if let Some(means) = self.psi_means.values() {
             tensors.push((PSI_MEANS.to_owned(), Tensor::new(Dtype::F64, &means)));
         }
-        let metadata = Metadata { network: network.description().clone(), precision: F::NAME.into() };
+        tensors
+    }
+
+    fn write(&self, tensors: Vec<(String, Tensor)>) -> Result<Vec<u8>> {
+        let metadata = Metadata { network: self.network().description().clone(), precision: F::NAME.into() };
         let metadata = serde_json::to_string(&metadata).map_err(file_error)?;
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata)]);
         let views = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
         safetensors::serialize(views, Some(metadata)).map_err(file_error)
     }
 
-    /// The model that a safetensors file of this precision holds; the optimiser starts anew.
+    /// The model that a safetensors file of this precision holds; the optimiser starts anew, unless the file is a checkpoint.
     ///
     /// # Errors
     /// [`Error::File`] for a file that is torn, foreign, of another precision, or whose synapses
@@ -129,7 +157,46 @@ impl<F: Real> Model<F> {
             let means = read::<f64>(&tensors, PSI_MEANS, Dtype::F64)?;
             model.psi_means = PsiMeans::from_values(&means, network.groups.count())?;
         }
+        if tensors.names().contains(&OPTIMISER[0]) {
+            model.read_optimiser(&tensors)?;
+        }
         Ok(model)
+    }
+
+    /// θ must be that of the weights; the moments must be such as can be.
+    fn read_optimiser(&mut self, tensors: &SafeTensors<'_>) -> Result<()> {
+        let [steps, theta, first, second] = OPTIMISER;
+        self.moments.steps = match read::<u64>(tensors, steps, Dtype::U64)?[..] {
+            [steps] => steps,
+            _ => return Err(file_error(format!("{steps} is not one number"))),
+        };
+        let parameters: usize = self.parameters();
+        let all = |name: &str, expected: usize, least: f64| -> Result<Vec<F>> {
+            let values = read::<F>(tensors, name, dtype::<F>())?;
+            let fine = values.iter().all(|x| x.is_finite() && x.to_f64() >= least);
+            match values.len() == expected && fine {
+                true => Ok(values),
+                false => Err(file_error(format!("{name} is not {expected} numbers of an optimiser"))),
+            }
+        };
+        let synapses = self.theta.iter().map(Vec::len).sum();
+        let mut theta = all(theta, synapses, f64::NEG_INFINITY)?.into_iter();
+        for index in 0..self.theta.len() {
+            let weights = |model: &Self| -> Vec<F> {
+                (0..model.theta[index].len()).map(|synapse| model.weight(index, synapse)).collect()
+            };
+            let stored = weights(self);
+            self.theta[index].iter_mut().zip(&mut theta).for_each(|(to, from)| *to = from);
+            if weights(self) != stored {
+                return Err(file_error(format!("{} does not give the file's weights", OPTIMISER[1])));
+            }
+        }
+        let first = all(first, parameters, f64::NEG_INFINITY)?;
+        let second = all(second, parameters, 0.0)?;
+        let mut read = first.into_iter().zip(second).map(|(first, second)| Moment { first, second });
+        let lists = self.moments.theta.iter_mut().chain(&mut self.moments.bias);
+        lists.flatten().zip(&mut read).for_each(|(to, from)| *to = from);
+        Ok(())
     }
 }
 

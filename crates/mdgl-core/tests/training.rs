@@ -260,6 +260,72 @@ fn wrong_batches_are_refused_by_name() {
     refuse(&|_, t| t[0] = Targets::Values(vec![0.0; 4000]), "targets.out");
 }
 
+/// Hot, cooling, with l1 that kills synapses and rewiring that brings them back: nothing of the state is idle.
+fn restless() -> Optimiser {
+    Optimiser {
+        method: Method::Adam { learning_rate: 0.02, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+        l1: 0.05,
+        temperature: 1e-6,
+        decay: Some(Decay { factor: 0.5, every: 2 }),
+        ..Optimiser::default()
+    }
+}
+
+fn continued<F: Real>(mut model: Model<F>, rule: &Rule, iterations: std::ops::Range<u32>) -> Model<F> {
+    let workers = Workers::new(2).unwrap();
+    for iteration in iterations {
+        let batch = batch(iteration);
+        let targets = targets();
+        let assignment = Assignment { batch: &batch, objective: &objective(), targets: &targets };
+        let cancel = AtomicBool::new(false);
+        model = train_step(&model, assignment, rule, None, &restless(), &workers, &cancel).unwrap().0;
+    }
+    model
+}
+
+fn goes_on<F: Real>(rule: &Rule) {
+    let half = continued(model::<F>(), rule, 0..3);
+    let bytes = half.to_checkpoint().unwrap();
+    let read = Model::<F>::from_safetensors(&bytes).unwrap();
+    assert!(read.to_checkpoint().unwrap().len() == bytes.len());
+    let straight = continued(half, rule, 3..6);
+    let resumed = continued(read, rule, 3..6);
+    let files = [straight, resumed].map(|model| model.to_safetensors().unwrap());
+    assert!(files[0] == files[1], "{rule:?}");
+}
+
+#[test]
+fn training_goes_on_from_a_checkpoint_with_the_same_bits() {
+    for rule in [Rule::mdgl(), Rule::mdgl_membrane(), Rule::eprop_adaptive(), Rule::bptt()] {
+        goes_on::<f32>(&rule);
+        goes_on::<f64>(&rule);
+    }
+    // From the weights alone the optimiser starts anew: that is another run.
+    let half = continued(model::<f32>(), &Rule::mdgl(), 0..3);
+    let weights = Model::<f32>::from_safetensors(&half.to_safetensors().unwrap()).unwrap();
+    let ends = [half, weights].map(|model| continued(model, &Rule::mdgl(), 3..6).to_safetensors().unwrap());
+    assert!(ends[0] != ends[1]);
+}
+
+#[test]
+fn a_checkpoint_cut_or_with_a_changed_optimiser_is_an_error_or_another_model() {
+    let model = continued(model::<f32>(), &Rule::mdgl(), 0..2);
+    let bytes = model.to_checkpoint().unwrap();
+    for length in (0..bytes.len()).step_by(97) {
+        assert!(Model::<f32>::from_safetensors(&bytes[..length]).is_err(), "{length} bytes");
+    }
+    let text = String::from_utf8_lossy(&bytes[..4096]).into_owned();
+    let renamed = |from: &str, to: &str| {
+        let at = text.find(from).unwrap();
+        let mut changed = bytes.clone();
+        changed[at..at + to.len()].copy_from_slice(to.as_bytes());
+        Model::<f32>::from_safetensors(&changed)
+    };
+    for tensor in ["mdgl.optimiser.theta", "mdgl.optimiser.first", "mdgl.optimiser.second"] {
+        assert!(renamed(tensor, "mdgl.optimiser.xxxx").is_err(), "{tensor} is missing");
+    }
+}
+
 #[test]
 fn names_that_files_cannot_hold_are_refused() {
     let named = |name: &str| {
@@ -267,7 +333,7 @@ fn names_that_files_cannot_hold_are_refused() {
         changed["projections"][0]["name"] = json!(name);
         network(changed)
     };
-    for name in ["__metadata__", "out.bias", "lif->lif.pre"] {
+    for name in ["__metadata__", "out.bias", "lif->lif.pre", "mdgl.optimiser.theta"] {
         assert!(matches!(named(name), Err(Error::Invalid { .. })), "{name}");
     }
     assert!(named("lif->lif.other").is_ok());

@@ -49,10 +49,10 @@ impl NativeModel {
         Ok(Self::hold(read()?))
     }
 
-    /// The bytes of a safetensors file that holds description and weights.
+    /// The bytes of a safetensors file that holds description and weights, and of the optimiser's state if wanted.
     #[napi(catch_unwind)]
-    pub fn save(&self) -> napi::Result<Buffer> {
-        Ok(self.model()?.save()?.into())
+    pub fn save(&self, optimiser: bool) -> napi::Result<Buffer> {
+        Ok(self.model()?.save(optimiser)?.into())
     }
 
     /// An independent copy.
@@ -122,7 +122,7 @@ pub trait AnyModel: Send + Sync {
     fn set_weights(&self, name: &str, values: &[f64]) -> Result<()>;
     fn bias(&self, readout: &str) -> Result<Either<Float32Array, Float64Array>>;
     fn set_bias(&self, readout: &str, values: &[f64]) -> Result<()>;
-    fn save(&self) -> Result<Vec<u8>>;
+    fn save(&self, optimiser: bool) -> Result<Vec<u8>>;
     fn copy(&self) -> Arc<dyn AnyModel>;
     /// What a session's thread works with; takes the training lock where the orders are to train.
     fn runner(self: Arc<Self>, orders: Orders, threads: usize) -> Result<Box<dyn Runner>>;
@@ -190,8 +190,9 @@ impl<F: Float> AnyModel for Shared<F> {
         self.edit(|model| model.set_bias(readout, values))
     }
 
-    fn save(&self) -> Result<Vec<u8>> {
-        Ok(self.snapshot().to_safetensors()?)
+    fn save(&self, optimiser: bool) -> Result<Vec<u8>> {
+        let model = self.snapshot();
+        Ok(if optimiser { model.to_checkpoint()? } else { model.to_safetensors()? })
     }
 
     fn copy(&self) -> Arc<dyn AnyModel> {

@@ -1,0 +1,261 @@
+import { cp, readdir, readFile } from 'node:fs/promises'
+import { request } from 'node:http'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import test, { type ExecutionContext } from 'ava'
+import { accessible, findBrowser, openPage } from './helpers/browser.js'
+import { type Background, jsonLines, mdgl, startMdgl, temporaryFolder } from './helpers/cli.js'
+
+/** A run that takes longer than any test. */
+async function live(t: ExecutionContext, ...more: string[]) {
+  const out = join(await temporaryFolder(t), 'run')
+  const args = ['train', 'evidence-accumulation', '--batch', '8', '--iterations', '100000', '--alignment-every', '5']
+  const run = startMdgl([...args, '--live', '--port', '0', '--out', out, ...more])
+  t.teardown(() => run.kill('SIGKILL'))
+  return { run, out, url: await urlOf(run) }
+}
+
+async function urlOf(run: Background): Promise<string> {
+  for (let i = 0; i < 600; i++) {
+    const [, url] = /shown at (http:\/\/127\.0\.0\.1:\d+\/)/.exec(run.stderr() + run.stdout()) ?? []
+    if (url !== undefined) return url
+    await setTimeout(50)
+  }
+  throw new Error(`no address: ${run.stderr()}`)
+}
+
+interface Answer {
+  readonly status: number | undefined
+  readonly body: string
+}
+
+/** A request with headers that `fetch` would not send. */
+function ask(
+  url: string,
+  options: { method?: string; headers?: Record<string, string>; body?: string } = {}
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const { body, ...rest } = options
+    const sent = request(url, rest, response => {
+      let text = ''
+      response.setEncoding('utf8').on('data', part => {
+        text += part
+      })
+      response.on('end', () => resolve({ status: response.statusCode, body: text }))
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}
+
+const frames = async (url: string) => {
+  const answer = await fetch(`${url}api/frames`)
+  const reader = answer.body?.getReader()
+  let text = ''
+  while (!text.includes('\n\ndata: ') || !text.endsWith('\n\n')) {
+    const { value } = (await reader?.read()) ?? {}
+    text += Buffer.from(value ?? new Uint8Array()).toString()
+  }
+  await reader?.cancel()
+  return JSON.parse(text.split('data: ')[1]?.split('\n')[0] ?? '')
+}
+
+test('control needs the token, and a Host and an Origin that are this server', async t => {
+  const { run, url, out } = await live(t)
+  const { host } = new URL(url)
+  const { token } = JSON.parse((await ask(`${url}api/token`)).body)
+  const body = JSON.stringify({ run: out, action: 'pause' })
+  const right = { host, origin: `http://${host}`, 'x-mdgl-token': token }
+  const control = (headers: Record<string, string>, sent = body) =>
+    ask(`${url}api/control`, { method: 'POST', headers, body: sent })
+  for (const [wrong, reason] of [
+    [{ ...right, 'x-mdgl-token': 'x' }, /token/],
+    [{ ...right, 'x-mdgl-token': '' }, /token/],
+    [{ ...right, origin: 'http://evil.example' }, /Origin/],
+    [{ host, 'x-mdgl-token': token }, /Origin/],
+    [{ ...right, host: 'evil.example' }, /Host/]
+  ] as const) {
+    const { status, body: said } = await control(wrong)
+    t.is(status, 403)
+    t.regex(said, reason)
+  }
+  t.is((await ask(`${url}api/control`, { headers: right })).status, 405)
+  t.is((await control(right, '{"run":')).status, 400)
+  t.is((await control(right, JSON.stringify({ run: out, action: 'learning-rate', value: 'x' }))).status, 400)
+  t.is((await control(right, JSON.stringify({ run: out, action: 'learning-rate', value: 0 }))).status, 409)
+  t.is((await control(right, JSON.stringify({ run: 'another', action: 'stop' }))).status, 409)
+  t.is((await control(right, `"${'x'.repeat(5000)}"`)).status, 400)
+  // The page and its data are for those who come under the server's own name.
+  for (const path of ['', 'api/frames', 'api/token']) {
+    t.is((await ask(`${url}${path}`, { headers: { host: 'evil.example' } })).status, 403)
+  }
+  for (const path of ['..%2f..%2fpackage.json', 'assets/../../server.js', 'nothing.js', 'index.html/']) {
+    t.is((await ask(`${url}${path}`)).status, 404, path)
+  }
+  t.is((await control(right)).status, 200)
+  t.is((await control(right, JSON.stringify({ run: out, action: 'stop' }))).status, 200)
+  const { code, stderr } = await run.outcome
+  t.is(code, 0)
+  t.regex(stderr, /stopped after iteration \d+; `mdgl resume/)
+  const [stop] = jsonLines(await readFile(join(out, 'interventions.jsonl'), 'utf8'))
+  t.is(stop?.stop, true)
+})
+
+test('a port that is taken: the next, unless one was asked for', async t => {
+  const { url } = await live(t)
+  const { port } = new URL(url)
+  const taken = await mdgl(
+    'train',
+    'evidence-accumulation',
+    '--live',
+    '--port',
+    port,
+    '--out',
+    join(await temporaryFolder(t), 'run')
+  )
+  t.is(taken.code, 1)
+  t.regex(taken.stderr, /EADDRINUSE/)
+  t.is((await mdgl('train', 'evidence-accumulation', '--port', '0')).code, 2)
+  t.is((await mdgl('train', 'evidence-accumulation', '--live', '--port', '70000')).code, 2)
+})
+
+test('the dashboard of a folder tells the runs in it, and follows one that grows', async t => {
+  const root = await temporaryFolder(t)
+  const args = [
+    'evidence-accumulation',
+    '--batch',
+    '4',
+    '--iterations',
+    '4',
+    '--validate-every',
+    '2',
+    '--alignment-every',
+    '2'
+  ]
+  for (const seed of ['1', '2'])
+    await mdgl('train', ...args, '--rule', 'eprop', '--seed', seed, '--out', join(root, `eprop-${seed}`))
+  const dashboard = startMdgl(['dashboard', root, '--port', '0'])
+  t.teardown(() => dashboard.kill('SIGKILL'))
+  const url = await urlOf(dashboard)
+  const found = await frames(url)
+  t.deepEqual(
+    found.runs.map(({ id, state, rule, controllable }: Record<string, unknown>) => [id, state, rule, controllable]),
+    [
+      ['eprop-1', 'finished', 'eprop', false],
+      ['eprop-2', 'finished', 'eprop', false]
+    ]
+  )
+  t.is(found.rows['eprop-1'].length, 6)
+  t.is(found.angles['eprop-2'].length, 2)
+  await cp(join(root, 'eprop-1'), join(root, 'later'), { recursive: true })
+  await setTimeout(100)
+  let later = await frames(url)
+  for (let i = 0; i < 100 && later.runs.length < 3; i++) {
+    await setTimeout(100)
+    later = await frames(url)
+  }
+  t.is(later.runs.length, 3)
+  const graph = await ask(`${url}api/graph?run=later`)
+  t.regex(graph.body, /^<svg/)
+  t.is((await ask(`${url}api/graph?run=nowhere`)).status, 404)
+  dashboard.kill('SIGINT')
+  t.is((await dashboard.outcome).code, 0)
+  t.is((await mdgl('dashboard', join(root, 'nothing'))).code, 2)
+})
+
+test('a browser sees the run, steers it, and finds it again', async t => {
+  t.timeout(180_000)
+  const browser = await findBrowser()
+  if (browser === undefined) {
+    t.log('skipped: there is no browser on this machine (MDGL_BROWSER names one)')
+    t.pass()
+    return
+  }
+  t.teardown(() => browser.close())
+  const { run, out, url } = await live(t)
+  const { page, problems } = await openPage(browser, url)
+  const summary = async () => (await page.textContent('#summary')) ?? ''
+  const iteration = async () => Number(/iteration (\d+)/.exec(await summary())?.[1] ?? 0)
+  await page.waitForFunction(() => /iteration ([1-9]\d+)/.test(document.querySelector('#summary')?.textContent ?? ''))
+  const first = await iteration()
+  await page.waitForFunction(
+    n => Number(/iteration (\d+)/.exec(document.querySelector('#summary')?.textContent ?? '')?.[1]) > n,
+    first
+  )
+  t.regex(await summary(), /evidence-accumulation, MDGL, seed 1: running/)
+
+  // Every panel has its picture.
+  for (const id of ['loss', 'accuracy', 'outputs', 'membrane', 'learning', 'modulation', 'rates', 'angle', 'speed']) {
+    await page.waitForSelector(`#${id} canvas`, { timeout: 20_000 })
+  }
+  await page.waitForSelector('#weights svg')
+  t.true(await page.evaluate(() => (document.querySelector('#graph img') as HTMLImageElement).naturalWidth > 0))
+  const inked = await page.evaluate(() => {
+    const canvas = document.querySelector('#raster') as HTMLCanvasElement
+    const { data } = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height) ?? { data: [] }
+    return Array.from(data).filter((value, i) => i % 4 === 3 && value > 0).length
+  })
+  t.true(inked > 500, `${inked} points of the raster are drawn`)
+
+  // By keyboard alone: another neuron, a pause.
+  await page.focus('#raster')
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('PageDown')
+  await page.waitForFunction(() => /neuron=\d+/.test(location.hash))
+  const neuron = await page.inputValue('#neuron')
+  t.not(neuron, '0')
+  await page.keyboard.press('p')
+  await page.waitForFunction(() => document.querySelector('#pause')?.textContent === 'Resume')
+  await setTimeout(500)
+  const paused = await iteration()
+  await setTimeout(700)
+  t.is(await iteration(), paused)
+  await accessible(t, page)
+
+  // A reload shows the same.
+  await page.reload()
+  await page.waitForFunction(() => document.querySelector('#pause')?.textContent === 'Resume')
+  t.is(await page.inputValue('#neuron'), neuron)
+  t.is(await iteration(), paused)
+
+  await page.fill('#learning-rate', '0.001')
+  await page.click('#set-rate')
+  await page.click('#pause')
+  await page.waitForFunction(
+    n => Number(/iteration (\d+)/.exec(document.querySelector('#summary')?.textContent ?? '')?.[1]) > n,
+    paused
+  )
+  const [change] = jsonLines(await readFile(join(out, 'interventions.jsonl'), 'utf8'))
+  t.deepEqual(change, { iteration: paused + 1, learningRate: 0.001 })
+
+  const small = await openPage(browser, url, { colorScheme: 'dark', viewport: { width: 390, height: 800 } })
+  await small.page.waitForSelector('#membrane canvas')
+  const [wide, high] = await small.page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    document.documentElement.clientWidth
+  ])
+  t.true((wide ?? 1) <= (high ?? 0), 'nothing is wider than a phone')
+  await accessible(t, small.page)
+  t.deepEqual(small.problems, [])
+  await small.page.close()
+
+  t.deepEqual(problems, [])
+  await page.click('#stop')
+  const { code } = await run.outcome
+  t.is(code, 0)
+  await page.waitForFunction(() => /away/.test(document.querySelector('#connection')?.textContent ?? ''))
+  t.true((await readdir(join(out, 'checkpoints'))).length > 0)
+
+  // The run goes on at the same address, and the page finds it.
+  const again = startMdgl(['resume', out, '--live', '--port', new URL(url).port])
+  t.teardown(() => again.kill('SIGKILL'))
+  const before = await iteration()
+  await page.waitForFunction(
+    n => Number(/iteration (\d+)/.exec(document.querySelector('#summary')?.textContent ?? '')?.[1]) > n,
+    before + 2,
+    {
+      timeout: 60_000
+    }
+  )
+  t.is(await page.textContent('#connection'), 'connected')
+})

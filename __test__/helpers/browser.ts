@@ -1,0 +1,54 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import type { ExecutionContext } from 'ava'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+
+const PLACES = [
+  process.env.MDGL_BROWSER,
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe'
+]
+
+/** CI runs as root; and nothing of the browser's own has to reach the network. */
+const FLAGS = ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+
+/** A browser of this machine; nothing where there is none. In CI that is a failure. */
+export async function findBrowser(): Promise<Browser | undefined> {
+  const executablePath = PLACES.find(place => place !== undefined && existsSync(place))
+  if (executablePath !== undefined) return await chromium.launch({ executablePath, args: [...FLAGS] })
+  if (process.env.CI) throw new Error('there is no browser for the tests of the dashboard: .ci/run installs chromium')
+  return undefined
+}
+
+/** A page, and everything that went wrong in it. */
+export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}) {
+  const context = await browser.newContext({ bypassCSP: true, viewport: { width: 1280, height: 900 }, ...options })
+  const page = await context.newPage()
+  const problems: string[] = []
+  page.on('console', message => message.type() === 'error' && problems.push(message.text()))
+  page.on('pageerror', error => problems.push(error.message))
+  await page.goto(url)
+  return { page, problems }
+}
+
+/** Asserts that axe finds nothing against the page. */
+export async function accessible(t: ExecutionContext, page: Page): Promise<void> {
+  const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+  await page.evaluate(axe)
+  const violations = await page.evaluate(async () => {
+    const { violations } = await (
+      globalThis as unknown as { axe: { run(): Promise<{ violations: Violation[] }> } }
+    ).axe.run()
+    return violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)
+  })
+  t.deepEqual(violations, [])
+}
+
+interface Violation {
+  readonly id: string
+  readonly nodes: readonly { readonly html: string }[]
+}

@@ -1,0 +1,198 @@
+import { appendFile, copyFile, cp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import { hasLine, interruptedMdgl, jsonLines, killedMdgl, mdgl, temporaryFolder } from './helpers/cli.js'
+
+/** How often a run is killed. */
+const KILLS = Number(process.env.MDGL_KILLS ?? 20)
+const posixTest = process.platform === 'win32' ? test.skip : test
+const TASK = ['evidence-accumulation', '--rule', 'mdgl-membrane', '--batch', '4', '--iterations', '24']
+const OFTEN = ['--validate-every', '4', '--checkpoint-every', '3', '--alignment-every', '8']
+const RUN = [...TASK, ...OFTEN]
+
+/** The metrics or the alignment of a run, without the times. */
+async function linesOf(run: string, file: string): Promise<object[]> {
+  const text = await readFile(join(run, file), 'utf8').catch(() => '')
+  return jsonLines(text).map(({ msPerIteration: _, ...rest }) => rest)
+}
+
+const weights = (run: string) => readFile(join(run, 'weights.safetensors'))
+const checkpoints = async (run: string) =>
+  (await readdir(join(run, 'checkpoints'))).sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10))
+
+/** A run that was never interrupted. */
+async function whole(folder: string): Promise<string> {
+  const out = join(folder, 'whole')
+  await mdgl('train', ...RUN, '--out', out)
+  return out
+}
+
+/** One that was stopped with a checkpoint at iteration 9 and at 12, and may have gone on. */
+async function stopped(from: string, folder: string, name: string): Promise<string> {
+  const out = join(folder, name)
+  await cp(from, out, { recursive: true })
+  return out
+}
+
+posixTest(`a run killed ${KILLS} times at random moments ends with the same weights`, async t => {
+  t.timeout(600_000)
+  const folder = await temporaryFolder(t)
+  const out = join(folder, 'killed')
+  const reference = await whole(folder)
+  let kills = 0
+  let seed = 12_345
+  const random = () => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31
+    return seed / 2 ** 31
+  }
+  for (let begun = false; ; ) {
+    const begin = !begun || (await readdir(join(out, 'checkpoints')).catch(() => [])).length === 0
+    if (begin) await rm(out, { recursive: true, force: true })
+    const args = begin
+      ? ['train', ...RUN, '--out', out]
+      : ['resume', out, '--checkpoint-every', '3', '--alignment-every', '8']
+    begun = true
+    if (kills >= KILLS) {
+      const { code, stderr } = await mdgl(...args)
+      t.is(code, 0, stderr)
+      break
+    }
+    const signal = kills % 3 === 2 ? 'SIGINT' : 'SIGKILL'
+    const { code, stderr } = await killedMdgl(args, 250 + 900 * random(), signal)
+    // One that was faster than its killer has ended by itself, and begins anew.
+    if (code === 0) await rm(out, { recursive: true, force: true })
+    else t.true(code === null || code === 130, stderr)
+    kills += 1
+  }
+  t.true((await weights(out)).equals(await weights(reference)))
+  t.deepEqual(await linesOf(out, 'metrics.jsonl'), await linesOf(reference, 'metrics.jsonl'))
+  t.deepEqual(await linesOf(out, 'alignment.jsonl'), await linesOf(reference, 'alignment.jsonl'))
+})
+
+posixTest('Ctrl-C ends a run after the iteration at hand, with a checkpoint, and says how to go on', async t => {
+  const out = join(await temporaryFolder(t), 'run')
+  const { code, stdout, stderr } = await interruptedMdgl(
+    ['train', 'evidence-accumulation', '--batch', '4', '--checkpoint-every', '0', '--out', out],
+    () => hasLine(join(out, 'metrics.jsonl'))
+  )
+  t.is(code, 130)
+  t.is(stdout, '')
+  const [, iteration] =
+    /^mdgl: interrupted after iteration (\d+); `mdgl resume .*run` goes on from there\n$/.exec(stderr) ?? []
+  t.deepEqual((await readdir(out)).sort(), ['checkpoints', 'config.json', 'metrics.jsonl'])
+  t.deepEqual(
+    (await checkpoints(out)).map(name => name.split('-')[0]),
+    [iteration]
+  )
+  t.is((await linesOf(out, 'metrics.jsonl')).length >= Number(iteration), true)
+})
+
+test('torn, cut and foreign checkpoints are named, and the one before them is used', async t => {
+  const folder = await temporaryFolder(t)
+  const reference = await whole(folder)
+  const base = await stopped(reference, folder, 'base')
+  await rename(join(base, 'weights.safetensors'), join(folder, 'weights.safetensors'))
+  const [earlier = '', last = ''] = await checkpoints(base)
+  t.regex(last, /^21-[\da-f]{64}\.safetensors$/)
+  const spoil = {
+    cut: (path: string) => truncate(path, 100),
+    empty: (path: string) => truncate(path, 0),
+    longer: (path: string) => appendFile(path, 'x'),
+    foreign: (path: string) => writeFile(path, 'not a checkpoint'),
+    another: (path: string) => copyFile(join(folder, 'weights.safetensors'), path)
+  }
+  for (const [name, damage] of Object.entries(spoil)) {
+    const run = await stopped(base, folder, name)
+    await damage(join(run, 'checkpoints', last))
+    const { code, stderr } = await mdgl('resume', run, '--checkpoint-every', '3', '--alignment-every', '8')
+    t.is(code, 0, stderr)
+    t.regex(stderr, new RegExp(`^mdgl: the checkpoint .*${last} .*left aside\n$`), name)
+    t.true(
+      (await readFile(join(run, 'weights.safetensors'))).equals(await readFile(join(folder, 'weights.safetensors')))
+    )
+  }
+  const lost = await stopped(base, folder, 'lost')
+  for (const name of [earlier, last]) await truncate(join(lost, 'checkpoints', name), 1000)
+  const before = await linesOf(lost, 'metrics.jsonl')
+  const { code, stderr } = await mdgl('resume', lost)
+  t.is(code, 1)
+  t.regex(stderr, /no whole checkpoint is left/)
+  t.deepEqual(await linesOf(lost, 'metrics.jsonl'), before)
+  t.deepEqual((await readdir(lost)).sort(), ['alignment.jsonl', 'checkpoints', 'config.json', 'metrics.jsonl'])
+})
+
+test('what cannot go on says why', async t => {
+  const folder = await temporaryFolder(t)
+  const out = join(folder, 'run')
+  t.is((await mdgl('train', 'evidence-accumulation', '--batch', '4', '--iterations', '3', '--out', out)).code, 0)
+  t.regex((await mdgl('resume', out)).stderr, /is finished; there is nothing to go on with/)
+  await rm(join(out, 'weights.safetensors'))
+  const none = await mdgl('resume', out)
+  t.is(none.code, 1)
+  t.regex(none.stderr, /cannot go on: it has no checkpoint/)
+  const config = await readFile(join(out, 'config.json'), 'utf8')
+  await writeFile(join(out, 'config.json'), config.replace('"kind": "cross-entropy"', '"kind": "squared-error"'))
+  t.regex((await mdgl('resume', out)).stderr, /made with another loss than this version/)
+  await writeFile(join(out, 'config.json'), config.replace('"task": "evidence-accumulation"', '"task": "juggling"'))
+  t.regex((await mdgl('resume', out)).stderr, /of the task 'juggling', which mdgl does not know/)
+  t.is((await mdgl('resume', folder)).code, 1)
+  t.is((await mdgl('resume')).code, 2)
+})
+
+test('changes made while a run went on come again when it is resumed', async t => {
+  const folder = await temporaryFolder(t)
+  const out = join(folder, 'run')
+  await mdgl('train', ...RUN, '--out', out)
+  const untouched = await weights(out)
+  await rm(join(out, 'weights.safetensors'))
+  await writeFile(join(out, 'interventions.jsonl'), '{"iteration":23,"learningRate":0.01}\n')
+  const changed = await mdgl('resume', out, '--checkpoint-every', '0')
+  t.is(changed.code, 0, changed.stderr)
+  t.false((await weights(out)).equals(untouched))
+  await rm(join(out, 'weights.safetensors'))
+  await appendFile(join(out, 'interventions.jsonl'), '{"iteration":24,"stop":true}\n')
+  const end = await mdgl('resume', out, '--checkpoint-every', '0')
+  t.is(end.code, 0)
+  t.regex(end.stderr, /^mdgl: stopped after iteration 23; `mdgl resume /)
+  const on = await mdgl('resume', out)
+  t.is(on.code, 0, on.stderr)
+  t.is(on.stderr, '')
+})
+
+test('runs and show tell what there is, export writes it for others', async t => {
+  const folder = await temporaryFolder(t)
+  const out = join(folder, 'deep', 'run')
+  await mdgl('train', ...RUN, '--out', out)
+  const listed = await mdgl('runs', folder)
+  t.regex(
+    listed.stdout,
+    /deep\/run +evidence-accumulation +mdgl-membrane +1 +24\/24 +0\.\d{4} +[01]\.\d{3} +finished$/m
+  )
+  t.like(JSON.parse((await mdgl('runs', folder, '--json')).stdout), {
+    iteration: 24,
+    state: 'finished',
+    rule: 'mdgl-membrane'
+  })
+  const shown = (await mdgl('show', out)).stdout
+  t.regex(shown, /100 alif \(cells\); 3 projections/)
+  t.regex(shown, /validation loss {2}[▁▂▃▄▅▆▇█]{6} {2}0\.\d{4}/)
+  t.regex(shown, new RegExp(`mdgl export ${out} --weights`))
+  t.regex((await mdgl('runs', join(folder, 'none'))).stdout, /There is no run in .*none/)
+
+  const csv = join(folder, 'metrics.csv')
+  t.is((await mdgl('export', out, '--metrics', csv)).code, 0)
+  const rows = (await readFile(csv, 'utf8')).trimEnd().split('\n')
+  t.is(rows[0], 'iteration,split,loss,accuracy,gradientNorm,msPerIteration,regulariser,rate')
+  t.is(rows.length, 1 + 24 + 6)
+  const parquet = join(folder, 'metrics.parquet')
+  const npz = join(folder, 'weights.npz')
+  t.is((await mdgl('export', out, '--metrics', parquet, '--weights', npz)).code, 0)
+  t.is((await readFile(parquet)).toString('latin1', 0, 4), 'PAR1')
+  t.is((await readFile(npz)).toString('latin1', 0, 2), 'PK')
+  t.regex(
+    (await readFile(npz)).toString('latin1'),
+    /cells->cells\.pre\.npy.*NUMPY.*'descr': '<u4', 'fortran_order': False, 'shape': \(\d+,\)/s
+  )
+  t.is((await mdgl('export', out)).code, 2)
+  t.is((await mdgl('export', out, '--weights', 'w.txt')).code, 2)
+})

@@ -1,0 +1,81 @@
+import { metricsLine } from '../run-folder.js'
+import { RunControl } from '../runs/control.js'
+import { ruleLabel } from '../runs/rule-label.js'
+import type { RunEnd, RunObserver, RunOptions } from '../runs/train-run.js'
+import type { Metrics } from '../train.js'
+import { INTERRUPTED, interruptible } from './interrupt.js'
+import { type LiveOptions, startLive } from './live.js'
+import { bar, type Progress, silent } from './progress.js'
+
+/** How a run is shown. */
+export interface Showing {
+  /** Metrics as JSON lines on standard output. */
+  readonly json: boolean
+  /** A page in the browser; nothing where none is wanted. */
+  readonly live: LiveOptions | undefined
+}
+
+/** Runs `train`, shows how it goes, says how it ended; gives the exit code. */
+export async function conduct(
+  options: RunOptions,
+  { json, live }: Showing,
+  train: (options: RunOptions, observer: RunObserver) => Promise<RunEnd>
+): Promise<number> {
+  const control = new RunControl()
+  const page = live === undefined ? undefined : await startLive(options, control, live)
+  const progress = json ? silent : progressFor(options)
+  let final: Metrics | undefined
+  const metrics = (line: Metrics) => {
+    if (json) console.log(metricsLine(line))
+    progress.update(line)
+    page?.run.metrics(line)
+    if (line.split === 'validation' || final?.split !== 'validation') final = line
+  }
+  const observer: RunObserver = {
+    control,
+    metrics,
+    begun: run => page?.run.begun(run),
+    aligned: record => page?.run.aligned(record),
+    between: async iteration => page?.run.between(iteration)
+  }
+  try {
+    const end = await interruptible(signal => train({ ...options, signal }, observer))
+    progress.stop()
+    page?.run.describe(end.ending === 'finished' ? 'finished' : end.ending === 'diverged' ? 'failed' : 'stopped')
+    return report(end, options, final, json)
+  } finally {
+    progress.stop()
+    await page?.close()
+  }
+}
+
+function report(end: RunEnd, options: RunOptions, final: Metrics | undefined, json: boolean): number {
+  switch (end.ending) {
+    case 'finished':
+      if (!json) console.log(summary(options, end.path, final))
+      return 0
+    case 'diverged':
+      console.error(
+        `mdgl: the run diverged: ${end.reason} The weights of the last completed iteration are in ${end.path}`
+      )
+      return 1
+    case 'stopped':
+      console.error(`mdgl: stopped after iteration ${end.iteration}; \`mdgl resume ${end.path}\` goes on from there`)
+      return 0
+    case 'interrupted':
+      console.error(
+        `mdgl: interrupted after iteration ${end.iteration}; \`mdgl resume ${end.path}\` goes on from there`
+      )
+      return INTERRUPTED
+  }
+}
+
+function progressFor({ rule, seed, iterations }: RunOptions): Progress {
+  return process.stderr.isTTY ? bar(`${ruleLabel(rule)} seed ${seed}`, iterations) : silent
+}
+
+function summary({ rule, seed, iterations }: RunOptions, path: string, final: Metrics | undefined): string {
+  const run = `${ruleLabel(rule)}, seed ${seed}: ${iterations} iterations`
+  const split = final?.split === 'validation' ? 'validation' : 'training'
+  return `${run}${final === undefined ? '' : `, last ${split} loss ${final.loss.toFixed(4)}`}. Run folder: ${path}`
+}

@@ -1,0 +1,44 @@
+import type { LiveRun } from '../dashboard/live.js'
+import type { RunControl } from '../runs/control.js'
+import type { RunOptions } from '../runs/train-run.js'
+import { type Arguments, UsageError, whole } from './arguments.js'
+
+/** The options of a page that shows a run. */
+export const LIVE_OPTIONS = { live: { type: 'boolean' }, port: { type: 'string' } } as const
+
+/** How a run is to be shown in a browser. */
+export interface LiveOptions {
+  /** The port, in place of the first free one from 8765 on. */
+  readonly port: number | undefined
+}
+
+/** What the arguments say of a page; nothing where none is wanted. */
+export function liveOptions(given: Arguments): LiveOptions | undefined {
+  const port = whole(given, 'port', 0)
+  if (port !== undefined && port > 65535) throw new UsageError(`--port is '${port}'; it must be at most 65535`)
+  if (given.options.live === true) return { port }
+  if (port !== undefined) throw new UsageError('--port is of use with --live only')
+  return undefined
+}
+
+/** A run's page. */
+export interface LivePage {
+  readonly run: LiveRun
+  /** Tells the page the last news, and ends it. */
+  close(): Promise<void>
+}
+
+/** Serves a page for a run that is about to begin, and says where. */
+export async function startLive(options: RunOptions, control: RunControl, { port }: LiveOptions): Promise<LivePage> {
+  // The page's server is of use to this alone.
+  const [{ Hub }, { LiveRun }, { serveDashboard }] = await Promise.all([
+    import('../dashboard/hub.js'),
+    import('../dashboard/live.js'),
+    import('../dashboard/server.js')
+  ])
+  const hub = new Hub()
+  const run = new LiveRun(hub, options, control)
+  const { url, close } = await serveDashboard(hub, run, port)
+  console.error(`mdgl: the run is shown at ${url}`)
+  return { run, close }
+}

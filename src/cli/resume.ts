@@ -1,0 +1,44 @@
+import { readRunFolder } from '../run-folder.js'
+import { optionsOf, resumeRun } from '../runs/resume.js'
+import { split, UsageError, whole } from './arguments.js'
+import { conduct } from './conduct.js'
+import { RESUME_HELP } from './help.js'
+import { LIVE_OPTIONS, liveOptions } from './live.js'
+
+const OPTIONS = {
+  'checkpoint-every': { type: 'string' },
+  'alignment-every': { type: 'string' },
+  threads: { type: 'string' },
+  json: { type: 'boolean' },
+  ...LIVE_OPTIONS,
+  help: { type: 'boolean', short: 'h' }
+} as const
+
+/** `mdgl resume DIR`: goes on with a run from its last checkpoint. */
+export async function resumeCommand(args: readonly string[]): Promise<number> {
+  const given = split(args, OPTIONS)
+  if (given.options.help) {
+    console.log(RESUME_HELP)
+    return 0
+  }
+  const path = folderArgument(given.rest)
+  const stored = await readRunFolder(path)
+  if (stored === undefined) throw new UsageError(`${path} holds no run`)
+  const choices = {
+    threads: whole(given, 'threads', 1),
+    checkpointEvery: whole(given, 'checkpoint-every', 0),
+    alignmentEvery: whole(given, 'alignment-every', 1)
+  }
+  const warn = (message: string) => console.error(`mdgl: ${message}`)
+  const showing = { json: given.options.json === true, live: liveOptions(given) }
+  return await conduct({ ...optionsOf(stored.config, path), ...choices }, showing, ({ signal }, observer) =>
+    resumeRun(path, { ...choices, signal }, observer, warn)
+  )
+}
+
+/** The one folder that a command names. */
+export function folderArgument([path, ...more]: readonly string[]): string {
+  if (path === undefined) throw new UsageError('a run folder is missing')
+  if (more.length > 0) throw new UsageError(`'${more[0]}' is one argument too many`)
+  return path
+}

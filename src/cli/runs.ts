@@ -1,0 +1,143 @@
+import { relative } from 'node:path'
+import type { NetworkDescription } from '../description.js'
+import type { Rule } from '../rule.js'
+import { readRunFolder, type StoredRun } from '../run-folder.js'
+import { hasCheckpoint } from '../runs/checkpoints.js'
+import { runFolders } from '../runs/folders.js'
+import { readInterventions } from '../runs/interventions.js'
+import { ruleLabel } from '../runs/rule-label.js'
+import type { Metrics } from '../train.js'
+import { split, UsageError } from './arguments.js'
+import { RUNS_HELP, SHOW_HELP } from './help.js'
+import { folderArgument } from './resume.js'
+import { sparkline } from './sparkline.js'
+import { table } from './table.js'
+
+const OPTIONS = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const
+
+/** `mdgl runs [DIR]`: the run folders below a folder, a line each. */
+export async function runsCommand(args: readonly string[]): Promise<number> {
+  const given = split(args, OPTIONS)
+  if (given.options.help) {
+    console.log(RUNS_HELP)
+    return 0
+  }
+  const [root = 'runs', ...more] = given.rest
+  if (more.length > 0) throw new UsageError(`'${more[0]}' is one argument too many`)
+  const found = await Promise.all(
+    (await runFolders(root)).map(async path => ({ path, run: await readRunFolder(path) }))
+  )
+  const lines = await Promise.all(found.flatMap(({ path, run }) => (run === undefined ? [] : [summaryOf(path, run)])))
+  if (given.options.json === true) for (const line of lines) console.log(JSON.stringify(line))
+  else if (lines.length === 0)
+    console.log(`There is no run in ${root}; \`mdgl train evidence-accumulation\` makes one.`)
+  else console.log(table([HEADER, ...lines.map(line => row(root, line))], 3))
+  return 0
+}
+
+/** `mdgl show DIR`: what a run is, how far it came, and what can be done with it. */
+export async function showCommand(args: readonly string[]): Promise<number> {
+  const given = split(args, OPTIONS)
+  if (given.options.help) {
+    console.log(SHOW_HELP)
+    return 0
+  }
+  const path = folderArgument(given.rest)
+  const run = await readRunFolder(path)
+  if (run === undefined) throw new Error(`${path} holds no run`)
+  const summary = await summaryOf(path, run)
+  console.log(
+    given.options.json === true ? JSON.stringify({ ...summary, config: run.config }) : await page(path, run, summary)
+  )
+  return 0
+}
+
+/** What there is to say of a run. */
+interface Summary {
+  readonly path: string
+  readonly task: string
+  readonly rule: string
+  readonly seed: number
+  readonly iteration: number
+  readonly iterations: number
+  readonly state: 'finished' | 'diverged' | 'unfinished, with a checkpoint' | 'unfinished'
+  /** The last validation's, or the last step's where there is none. */
+  readonly loss: number | null
+  readonly accuracy: number | null
+}
+
+async function summaryOf(path: string, { config, metrics, finished, diverged }: StoredRun): Promise<Summary> {
+  const last = lastOf(metrics)
+  const unfinished = (await hasCheckpoint(path)) ? 'unfinished, with a checkpoint' : 'unfinished'
+  return {
+    path,
+    task: config.task,
+    rule: ruleLabel(config.rule as Rule),
+    seed: config.seed,
+    iteration: metrics.at(-1)?.iteration ?? 0,
+    iterations: Number(config.training.iterations),
+    state: diverged !== undefined ? 'diverged' : finished ? 'finished' : unfinished,
+    loss: last?.loss ?? null,
+    accuracy: last?.accuracy ?? null
+  }
+}
+
+const lastOf = (metrics: readonly Metrics[]) =>
+  metrics.findLast(({ split }) => split === 'validation') ?? metrics.at(-1)
+
+const HEADER = ['run', 'task', 'rule', 'seed', 'iteration', 'loss', 'accuracy', 'state']
+
+function row(
+  root: string,
+  { path, task, rule, seed, iteration, iterations, loss, accuracy, state }: Summary
+): string[] {
+  const figures = [loss?.toFixed(4) ?? '–', accuracy?.toFixed(3) ?? '–']
+  return [relative(root, path) || path, task, rule, String(seed), `${iteration}/${iterations}`, ...figures, state]
+}
+
+async function page(path: string, { config, metrics, diverged }: StoredRun, summary: Summary): Promise<string> {
+  const { training, precision, versions, network } = config
+  const { populations = [], projections = [] } = network as NetworkDescription
+  const cells = populations.map(({ name, size, model }) => `${size} ${model} (${name})`).join(', ')
+  const curve = metrics.filter(({ split }) => split === 'validation').map(({ loss }) => loss)
+  const changes = await readInterventions(path)
+  const facts = [
+    ['task', summary.task],
+    ['rule', summary.rule],
+    ['seed', String(summary.seed)],
+    ['network', `${cells}; ${projections.length} projections`],
+    ['training', `${training.iterations} iterations of ${training.batchSize} trials, ${precision}`],
+    [
+      'made by',
+      Object.entries(versions)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(', ')
+    ],
+    ['state', `${summary.state}, iteration ${summary.iteration} of ${summary.iterations}`],
+    ...(diverged === undefined ? [] : [['diverged', diverged.message]]),
+    ...changes.map(change => [
+      'changed',
+      `from iteration ${change.iteration} on: ${'stop' in change ? 'stopped' : `learning rate ${change.learningRate}`}`
+    ])
+  ]
+  return [
+    path,
+    table(facts, 2),
+    ...(curve.length < 2 ? [] : ['', `  validation loss  ${sparkline(curve, 60)}  ${curve.at(-1)?.toFixed(4)}`]),
+    '',
+    ...nextSteps(path, summary).map(step => `  ${step}`)
+  ].join('\n')
+}
+
+function nextSteps(path: string, { state }: Summary): string[] {
+  const whatever = [`mdgl dashboard ${path}`, `mdgl export ${path} --metrics metrics.csv`]
+  switch (state) {
+    case 'finished':
+    case 'diverged':
+      return [`mdgl export ${path} --weights weights.npz`, ...whatever]
+    case 'unfinished, with a checkpoint':
+      return [`mdgl resume ${path}`, ...whatever]
+    case 'unfinished':
+      return whatever
+  }
+}

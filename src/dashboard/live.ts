@@ -1,0 +1,106 @@
+import { networkGraph } from '../plots/network-graph.js'
+import type { RunControl } from '../runs/control.js'
+import { ruleLabel } from '../runs/rule-label.js'
+import type { RunObserver, RunOptions } from '../runs/train-run.js'
+import type { Metrics } from '../train.js'
+import type { Control, Row, RunState } from './frames.js'
+import type { Hub } from './hub.js'
+import { type FirstWeights, type Seen, takeLook, weightsOf } from './look.js'
+import type { Answers } from './server.js'
+
+/** Looks a second at most, and how many times their own duration lies between two: watching costs a run little. */
+const LOOK_EVERY = 500
+const PATIENCE = 10
+
+/** A run of this process as the dashboard shows and steers it. */
+export class LiveRun implements RunObserver, Answers {
+  readonly control: RunControl
+  readonly #hub: Hub
+  readonly #options: RunOptions
+  #id = ''
+  #model: Parameters<NonNullable<RunObserver['begun']>>[0]['model'] | undefined
+  #first: FirstWeights = new Map()
+  #seen: Seen | undefined
+  #nextLook = 0
+  #learningRate: number
+  #graph: string | undefined
+
+  constructor(hub: Hub, options: RunOptions, control: RunControl) {
+    this.control = control
+    this.#hub = hub
+    this.#options = options
+    this.#learningRate = options.learningRate ?? (options.optimiser ?? options.task.optimiser)?.learningRate ?? 0
+  }
+
+  begun({ path, model }: Parameters<NonNullable<RunObserver['begun']>>[0]): void {
+    this.#id = path
+    this.#model = model
+    this.#first = weightsOf(model)
+    this.#graph = networkGraph(model.description)
+    this.describe('running')
+  }
+
+  metrics(metrics: Metrics): void {
+    this.#hub.addRows(this.#id, [rowOf(metrics)])
+  }
+
+  aligned({ iteration, all }: Parameters<NonNullable<RunObserver['aligned']>>[0]): void {
+    this.#hub.addAngles(this.#id, [{ iteration, cosine: all.cosine }])
+  }
+
+  async between(iteration: number): Promise<void> {
+    if (this.control.paused) this.describe('paused')
+    if (!this.#hub.watched || this.#model === undefined || performance.now() < this.#nextLook) return
+    const begun = performance.now()
+    const { task, rule, seed } = this.#options
+    this.#seen = await takeLook({ model: this.#model, task, rule, seed, iteration }, this.#first)
+    this.#hub.look(this.#id, this.#seen.look)
+    const took = performance.now() - begun
+    this.#nextLook = performance.now() + Math.max(LOOK_EVERY, PATIENCE * took)
+  }
+
+  /** Says what has become of the run. */
+  describe(state: RunState): void {
+    const { task, rule, seed, iterations } = this.#options
+    const learningRate = this.#learningRate
+    const live = { state, controllable: true, learningRate }
+    this.#hub.describe({ id: this.#id, task: task.name, rule: ruleLabel(rule), seed, iterations, ...live })
+  }
+
+  neuron(run: string, neuron: number) {
+    return run === this.#id ? this.#seen?.neuron(neuron) : undefined
+  }
+
+  graph(run: string): string | undefined {
+    return run === this.#id ? this.#graph : undefined
+  }
+
+  carryOut(wish: Control): string | undefined {
+    if (wish.run !== this.#id) return 'there is no such run here'
+    const state = this.#hub.info(this.#id)?.state
+    if (state !== 'running' && state !== 'paused') return `the run is ${state}`
+    switch (wish.action) {
+      case 'pause':
+        this.control.pause()
+        return undefined
+      case 'resume':
+        this.control.resume()
+        this.describe('running')
+        return undefined
+      case 'stop':
+        this.control.stop()
+        return undefined
+      case 'learning-rate':
+        if (!(wish.value > 0)) return 'the learning rate must be above 0'
+        this.control.setLearningRate(wish.value)
+        this.#learningRate = wish.value
+        this.describe(state)
+        return undefined
+    }
+  }
+}
+
+/** What the curves show of a line of metrics. */
+export function rowOf({ iteration, split, loss, accuracy, rate, msPerIteration }: Metrics): Row {
+  return { iteration, split, loss, accuracy, rate, msPerIteration }
+}

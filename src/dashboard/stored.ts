@@ -1,0 +1,113 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import type { NetworkDescription } from '../description.js'
+import { networkGraph } from '../plots/network-graph.js'
+import type { Rule } from '../rule.js'
+import { readRunFolder, type StoredRun } from '../run-folder.js'
+import { readAlignment } from '../runs/alignment-record.js'
+import { runFolders } from '../runs/folders.js'
+import { ruleLabel } from '../runs/rule-label.js'
+import type { Hub } from './hub.js'
+import { rowOf } from './live.js'
+import type { Answers } from './server.js'
+
+/** ms between two looks at the folders, and while nobody watches. */
+const LOOK_EVERY = 500
+const LOOK_IDLY_EVERY = 2000
+/** A run whose metrics have not grown for so long is taken for ended. */
+const SILENT_AFTER = 60_000
+
+/** What has been told of a run folder. */
+interface Told {
+  size: number
+  rows: number
+  angles: number
+  state: string
+}
+
+/** The run folders below a folder, as they are and as they grow: curves, angles and networks, whoever trains them. */
+export class StoredRuns implements Answers {
+  readonly #root: string
+  readonly #hub: Hub
+  readonly #told = new Map<string, Told>()
+  readonly #networks = new Map<string, NetworkDescription>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(root: string, hub: Hub) {
+    this.#root = root
+    this.#hub = hub
+  }
+
+  /** Reads everything, and then looks again and again for what is new. */
+  async start(): Promise<void> {
+    await this.#refresh()
+    this.#timer = setTimeout(() => void this.#again(), LOOK_EVERY)
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  async #again(): Promise<void> {
+    await this.#refresh().catch(() => undefined)
+    const pause = this.#hub.watched ? LOOK_EVERY : LOOK_IDLY_EVERY
+    if (this.#timer !== undefined) this.#timer = setTimeout(() => void this.#again(), pause)
+  }
+
+  async #refresh(): Promise<void> {
+    for (const path of await runFolders(this.#root)) await this.#look(path)
+  }
+
+  async #look(path: string): Promise<void> {
+    const id = relative(this.#root, path) || path
+    const file = await stat(join(path, 'metrics.jsonl')).catch(() => undefined)
+    const names = (await readdir(path).catch(() => [])).length
+    const size = (file?.size ?? 0) + names
+    const told = this.#told.get(id) ?? { size: -1, rows: 0, angles: 0, state: '' }
+    const silent = file === undefined || Date.now() - file.mtimeMs > SILENT_AFTER
+    if (told.size === size && (told.state !== 'running' || !silent)) return
+    const run = await readRunFolder(path).catch(() => undefined)
+    if (run === undefined) return
+    const angles = await readAlignment(path).catch(() => [])
+    const state = run.diverged !== undefined ? 'failed' : run.finished ? 'finished' : silent ? 'unfinished' : 'running'
+    this.#describe(id, run, state)
+    if (run.metrics.length < told.rows) this.#hub.forget(id)
+    const [rows, known] = run.metrics.length < told.rows ? [0, 0] : [told.rows, told.angles]
+    this.#hub.addRows(id, run.metrics.slice(rows).map(rowOf))
+    this.#hub.addAngles(
+      id,
+      angles.slice(known).map(({ iteration, all }) => ({ iteration, cosine: all.cosine }))
+    )
+    this.#told.set(id, { size, rows: run.metrics.length, angles: angles.length, state })
+  }
+
+  #describe(id: string, { config }: StoredRun, state: 'failed' | 'finished' | 'unfinished' | 'running'): void {
+    const { task, rule, seed, training, network } = config
+    this.#networks.set(id, network as NetworkDescription)
+    const optimiser = training.optimiser as { readonly learningRate?: number } | undefined
+    this.#hub.describe({
+      id,
+      task,
+      rule: ruleLabel(rule as Rule),
+      seed,
+      iterations: Number(training.iterations),
+      state,
+      controllable: false,
+      learningRate: optimiser?.learningRate ?? 0
+    })
+  }
+
+  neuron(): undefined {
+    return undefined
+  }
+
+  graph(run: string): string | undefined {
+    const network = this.#networks.get(run)
+    return network === undefined ? undefined : networkGraph(network)
+  }
+
+  carryOut(): string {
+    return 'runs of other processes are shown, and steered where they run (mdgl train … --live)'
+  }
+}

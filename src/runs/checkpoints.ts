@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Model, nativeModel } from '../model.js'
+import { guard } from '../native.js'
+import { writeAside } from '../write-aside.js'
+
+/** The folder of a run's checkpoints. */
+export const CHECKPOINTS = 'checkpoints'
+/** A checkpoint bears its iteration and the SHA-256 of its bytes in its name, so that it is one file that is whole or not there. */
+const NAME = /^(\d+)-([\da-f]{64})\.safetensors$/
+/** One may be torn by a dying disk; the one before it is kept too. */
+const KEPT = 2
+
+/** A model as it was after an iteration, with all that training goes on from. */
+export interface Checkpoint {
+  readonly model: Model
+  readonly iteration: number
+}
+
+/** Keeps the model as it is after an iteration, and of earlier checkpoints the last. */
+export async function writeCheckpoint(folder: string, model: Model, iteration: number): Promise<string> {
+  const bytes = guard(() => nativeModel(model).save(true))
+  const path = join(folder, CHECKPOINTS, `${iteration}-${sha256(bytes)}.safetensors`)
+  await mkdir(join(folder, CHECKPOINTS), { recursive: true })
+  await writeAside(path, bytes)
+  const old = (await list(folder)).filter(found => found.iteration <= iteration).slice(KEPT)
+  await Promise.all(old.map(({ name }) => rm(join(folder, CHECKPOINTS, name), { force: true })))
+  return path
+}
+
+/**
+ * The last checkpoint of a run that is whole. `warn` hears of each that is not: torn, cut, or no checkpoint of ours.
+ *
+ * @returns `undefined` where there is none.
+ */
+export async function readCheckpoint(folder: string, warn: (message: string) => void): Promise<Checkpoint | undefined> {
+  for (const { name, iteration, checksum } of await list(folder)) {
+    const path = join(folder, CHECKPOINTS, name)
+    const problem = await isWhole(path, checksum)
+    if (problem !== undefined) {
+      warn(`the checkpoint ${path} ${problem}; it is left aside`)
+      continue
+    }
+    try {
+      return { model: await Model.load(path), iteration }
+    } catch (error) {
+      warn(`the checkpoint ${path} cannot be read (${(error as Error).message}); it is left aside`)
+    }
+  }
+  return undefined
+}
+
+/** Whether a run has a checkpoint, whole or not. */
+export async function hasCheckpoint(folder: string): Promise<boolean> {
+  return (await list(folder)).length > 0
+}
+
+async function isWhole(path: string, checksum: string): Promise<string | undefined> {
+  const bytes = await readFile(path).catch((error: Error) => error)
+  if (bytes instanceof Error) return `cannot be read (${bytes.message})`
+  return sha256(bytes) === checksum ? undefined : 'is torn or was changed: its checksum is another'
+}
+
+/** The latest first. */
+async function list(folder: string) {
+  const names = await readdir(join(folder, CHECKPOINTS)).catch(() => [])
+  const found = names.flatMap(name => {
+    const [, iteration, checksum] = NAME.exec(name) ?? []
+    return iteration === undefined || checksum === undefined ? [] : [{ name, iteration: Number(iteration), checksum }]
+  })
+  return found.sort((a, b) => b.iteration - a.iteration)
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')

@@ -1,0 +1,38 @@
+import { appendFile, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** The file in a run folder that holds every change made while it ran. */
+export const INTERVENTIONS = 'interventions.jsonl'
+
+/** A change made while a run went on; it takes effect from `iteration` on. */
+export type Intervention =
+  | { readonly iteration: number; readonly learningRate: number }
+  | { readonly iteration: number; readonly stop: true }
+
+/** Adds a change to a run's list. */
+export async function recordIntervention(folder: string, intervention: Intervention): Promise<void> {
+  await appendFile(join(folder, INTERVENTIONS), `${JSON.stringify(intervention)}\n`)
+}
+
+/** The changes made to a run, in their order; a last line that is not whole is left out. */
+export async function readInterventions(folder: string): Promise<Intervention[]> {
+  const text = await readFile(join(folder, INTERVENTIONS), 'utf8').catch(error => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''
+    throw error
+  })
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1)
+  return whole.split('\n').flatMap(line => (line === '' ? [] : [JSON.parse(line) as Intervention]))
+}
+
+/** The learning rate at an iteration where it was changed; nothing where it is still the one at the start. */
+export function learningRateAt(interventions: readonly Intervention[], iteration: number): number | undefined {
+  const changes = interventions.flatMap(change =>
+    'learningRate' in change && change.iteration <= iteration ? [change] : []
+  )
+  return changes.at(-1)?.learningRate
+}
+
+/** The next iteration after one at which anything changes. */
+export function nextChange(interventions: readonly Intervention[], after: number): Intervention | undefined {
+  return interventions.filter(({ iteration }) => iteration > after).sort((a, b) => a.iteration - b.iteration)[0]
+}

@@ -1,0 +1,59 @@
+import type { Optimiser } from '../optimiser.js'
+import type { Precision } from '../precision.js'
+import type { Rule } from '../rule.js'
+import { type RunConfig, readRunFolder } from '../run-folder.js'
+import { hasCheckpoint, readCheckpoint } from './checkpoints.js'
+import { readInterventions } from './interventions.js'
+import { type BuiltInTask, builtInTask, TASK_NAMES, type TaskName } from './tasks.js'
+import { continueRun, differences, type RunEnd, type RunObserver, type RunOptions, runConfig } from './train-run.js'
+
+/** What may be chosen anew when a run goes on: nothing that decides its result. */
+export type ResumeOptions = Pick<RunOptions, 'threads' | 'signal' | 'checkpointEvery' | 'alignmentEvery'>
+
+/**
+ * Goes on with a run from its last whole checkpoint. `warn` hears of checkpoints that are not.
+ *
+ * @throws An error for a folder that is no run's, a run that is finished, one without a whole checkpoint (nothing is touched then), and
+ * one that this version of the library would not have made.
+ */
+export async function resumeRun(
+  path: string,
+  given: ResumeOptions,
+  observer: RunObserver,
+  warn: (message: string) => void
+): Promise<RunEnd> {
+  const stored = await readRunFolder(path)
+  if (stored === undefined) throw new Error(`${path} holds no run`)
+  if (stored.finished) throw new Error(`the run in ${path} is finished; there is nothing to go on with`)
+  const options = { ...optionsOf(stored.config, path), ...given }
+  const differing = differences(stored.config, runConfig(options))
+  if (differing.length > 0) {
+    throw new Error(
+      `the run in ${path} was made with another ${differing.join(', ')} than this version of mdgl has for its task`
+    )
+  }
+  const checkpoint = await readCheckpoint(path, warn)
+  if (checkpoint === undefined) {
+    const why = (await hasCheckpoint(path)) ? 'no whole checkpoint is left' : 'it has no checkpoint'
+    throw new Error(`the run in ${path} cannot go on: ${why}; \`mdgl train\` begins it anew in another folder`)
+  }
+  return await continueRun(options, { path, checkpoint, interventions: await readInterventions(path) }, observer)
+}
+
+/** The options that a stored configuration came from. */
+export function optionsOf({ task, rule, seed, precision, training }: RunConfig, path: string): RunOptions {
+  if (!(TASK_NAMES as readonly string[]).includes(task)) {
+    throw new Error(`the run in ${path} is of the task '${task}', which mdgl does not know`)
+  }
+  const preset: BuiltInTask = builtInTask(task as TaskName)
+  return {
+    task: preset,
+    rule: rule as Rule,
+    seed,
+    precision: precision as Precision,
+    iterations: training.iterations as number,
+    batchSize: training.batchSize as number,
+    validateEvery: training.validateEvery as number,
+    optimiser: training.optimiser as Optimiser
+  }
+}
