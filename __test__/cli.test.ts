@@ -76,7 +76,7 @@ test('train writes a run folder with everything that decides the result', async 
   const { code, stdout, stderr } = await mdgl('train', 'evidence-accumulation', ...options, ...SHORT)
   t.is(code, 0, stderr)
   t.true(stdout.includes(out))
-  t.deepEqual((await readdir(out)).sort(), ['config.json', 'metrics.jsonl', 'weights.safetensors'])
+  t.deepEqual((await readdir(out)).sort(), ['config.json', 'metrics.jsonl', 'report.html', 'weights.safetensors'])
   const config = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))
   t.is(config.format, 'mdgl-run/1')
   t.is(config.task, 'evidence-accumulation')
@@ -146,4 +146,20 @@ test('a run that diverges says so, and keeps the weights of the last completed i
   t.is(lines.at(-1)?.iteration, iteration)
   using model = await Model.load(join(out, 'weights.safetensors'))
   t.true(model.weights.get('cells->cells').values.every(Number.isFinite))
+})
+
+test('every command has a help with examples, and the completion knows its options', async t => {
+  const main = (await mdgl('--help')).stdout
+  const names = [...main.matchAll(/^ {2}([a-z]+) (?:<|\[)/gm)].map(([, name = '']) => name)
+  t.true(names.length >= 13)
+  const { stdout: script } = await mdgl('completion', 'bash')
+  for (const name of names) {
+    const { code, stdout } = await mdgl(name, '--help')
+    t.is(code, 0)
+    t.regex(stdout, new RegExp(`^mdgl ${name}: .*\\n\\nUsage: mdgl ${name}[^]*\\nExamples:\\n {2}`))
+    const words = new RegExp(`^ +${name}\\) words="(.*)" ;;$`, 'm').exec(script)?.[1]?.split(' ') ?? []
+    for (const [option] of stdout.matchAll(/(?<=^ {2})--[a-z-]+/gm)) t.true(words.includes(option), `${name} ${option}`)
+  }
+  t.regex((await mdgl('completion', 'zsh')).stdout, /^autoload -Uz bashcompinit/)
+  t.is((await mdgl('completion', 'fish')).code, 2)
 })

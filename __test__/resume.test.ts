@@ -46,7 +46,8 @@ posixTest(`a run killed ${KILLS} times at random moments ends with the same weig
     return seed / 2 ** 31
   }
   for (let begun = false; ; ) {
-    const begin = !begun || (await readdir(join(out, 'checkpoints')).catch(() => [])).length === 0
+    const kept = await readdir(join(out, 'checkpoints')).catch(() => [])
+    const begin = !begun || !kept.some(name => name.endsWith('.safetensors'))
     if (begin) await rm(out, { recursive: true, force: true })
     const args = begin
       ? ['train', ...RUN, '--out', out]
@@ -59,8 +60,9 @@ posixTest(`a run killed ${KILLS} times at random moments ends with the same weig
     }
     const signal = kills % 3 === 2 ? 'SIGINT' : 'SIGKILL'
     const { code, stderr } = await killedMdgl(args, 250 + 900 * random(), signal)
-    // One that was faster than its killer has ended by itself, and begins anew.
-    if (code === 0) await rm(out, { recursive: true, force: true })
+    // One that was faster than its killer has reached its end, and begins anew.
+    const ended = (await readdir(out).catch(() => [])).includes('weights.safetensors')
+    if (ended) await rm(out, { recursive: true, force: true })
     else t.true(code === null || code === 130, stderr)
     kills += 1
   }
@@ -92,6 +94,7 @@ test('torn, cut and foreign checkpoints are named, and the one before them is us
   const reference = await whole(folder)
   const base = await stopped(reference, folder, 'base')
   await rename(join(base, 'weights.safetensors'), join(folder, 'weights.safetensors'))
+  await rm(join(base, 'report.html'))
   const [earlier = '', last = ''] = await checkpoints(base)
   t.regex(last, /^21-[\da-f]{64}\.safetensors$/)
   const spoil = {
@@ -195,4 +198,45 @@ test('runs and show tell what there is, export writes it for others', async t =>
   )
   t.is((await mdgl('export', out)).code, 2)
   t.is((await mdgl('export', out, '--weights', 'w.txt')).code, 2)
+})
+
+test('a finished run has its report, and pictures of a run are drawn from its folder', async t => {
+  const folder = await temporaryFolder(t)
+  const out = join(folder, 'run')
+  await mdgl('train', ...RUN, '--out', out)
+  const report = await readFile(join(out, 'report.html'), 'utf8')
+  t.regex(report, /<h1>evidence-accumulation, mdgl-membrane, seed 1<\/h1>/)
+  t.is(report.match(/<svg role="img"/g)?.length, 5)
+  t.regex(report, /mdgl train evidence-accumulation --rule mdgl-membrane --seed 1 --iterations 24 --batch 4/)
+  t.notRegex(report, /<script|src=|href=/)
+  await rm(join(out, 'report.html'))
+  t.is((await mdgl('report', out)).stdout, `${join(out, 'report.html')}\n`)
+  t.is(await readFile(join(out, 'report.html'), 'utf8'), report)
+
+  const sizes = new Set<number>()
+  for (const picture of ['--curves', '--raster', '--signals', '--weights', '--neuron=7']) {
+    const svg = join(folder, `${picture}.svg`)
+    const { code, stdout, stderr } = await mdgl('plot', 'run', out, picture, '--out', svg)
+    t.is(code, 0, stderr)
+    t.is(stdout, `${svg}\n`)
+    const drawing = await readFile(svg, 'utf8')
+    t.regex(drawing, /^<svg /)
+    sizes.add(drawing.length)
+  }
+  t.is(sizes.size, 5)
+  const raster = await readFile(join(folder, '--raster.svg'), 'utf8')
+  for (const word of ['inputs', 'inhibitory', 'excitatory', 'time (ms)', 'readout', 'choice 1'])
+    t.true(raster.includes(word), word)
+  t.regex(await readFile(join(folder, '--neuron=7.svg'), 'utf8'), /v of neuron 7 \(inhibitory\)/)
+  const png = join(folder, 'raster.png')
+  t.is((await mdgl('plot', 'run', out, '--raster', '--out', png)).code, 0)
+  t.is((await readFile(png)).toString('latin1', 1, 4), 'PNG')
+  for (const wrong of [
+    ['--raster', '--signals'],
+    ['--neuron', '100'],
+    ['--neuron', 'x'],
+    ['--out', 'a.gif']
+  ]) {
+    t.is((await mdgl('plot', 'run', out, ...wrong)).code, 2, wrong.join(' '))
+  }
 })

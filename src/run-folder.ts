@@ -40,7 +40,7 @@ const WEIGHTS = 'weights.safetensors'
 const DIVERGED = 'diverged.json'
 /** What a run writes, under its own name or the one it has until it is whole; and the folder of its checkpoints. */
 const RUN_FILES =
-  /^(?:checkpoints|(?:(?:config|diverged)\.json|(?:metrics|alignment|interventions)\.jsonl|weights\.safetensors)(?:\.[\da-f-]{36}(?:\.tmp)?)?)$/
+  /^(?:checkpoints|(?:(?:config|diverged)\.json|(?:metrics|alignment|interventions)\.jsonl|weights\.safetensors|report\.html)(?:\.[\da-f-]{36}(?:\.tmp)?)?)$/
 
 /** A run folder being written: config.json at once, metrics.jsonl line by line, the weights at the end. */
 export class RunFolder {

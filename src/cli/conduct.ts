@@ -42,11 +42,20 @@ export async function conduct(
     const end = await interruptible(signal => train({ ...options, signal }, observer))
     progress.stop()
     page?.run.describe(end.ending === 'finished' ? 'finished' : end.ending === 'diverged' ? 'failed' : 'stopped')
+    if (end.ending !== 'interrupted') await tell(end.path)
     return report(end, options, final, json)
   } finally {
     progress.stop()
     await page?.close()
   }
+}
+
+/** Writes the run's page; the run is what counts, and it has ended well even if that fails. */
+async function tell(path: string): Promise<void> {
+  const warn = (message: string) => console.error(`mdgl: ${message}`)
+  // The plotting libraries are slow to load.
+  const { writeReport } = await import('../runs/report.js')
+  await writeReport(path, warn).catch((error: Error) => warn(`the report could not be written: ${error.message}`))
 }
 
 function report(end: RunEnd, options: RunOptions, final: Metrics | undefined, json: boolean): number {

@@ -1,8 +1,6 @@
-import { access } from 'node:fs/promises'
-import { join } from 'node:path'
-import { Model } from '../model.js'
+import type { Model } from '../model.js'
 import { readRunFolder } from '../run-folder.js'
-import { readCheckpoint } from '../runs/checkpoints.js'
+import { lastModel } from '../runs/stored-look.js'
 import { split, text, UsageError } from './arguments.js'
 import { EXPORT_HELP } from './help.js'
 import { folderArgument } from './resume.js'
@@ -29,7 +27,7 @@ export async function exportCommand(args: readonly string[]): Promise<number> {
   const run = await readRunFolder(path)
   if (run === undefined) throw new Error(`${path} holds no run`)
   if (weights !== undefined) {
-    using model = await lastModel(path)
+    using model = await weightsToExport(path, Number(run.config.training.iterations))
     const { writeNpz } = await import('../runs/export-weights.js')
     if (weights.endsWith('.npz')) await writeNpz(model, weights)
     else await model.save(weights)
@@ -43,18 +41,13 @@ export async function exportCommand(args: readonly string[]): Promise<number> {
   return 0
 }
 
-/** The final weights, or those of the last checkpoint. */
-async function lastModel(path: string): Promise<Model> {
-  const final = join(path, 'weights.safetensors')
-  const finished = await access(final).then(
-    () => true,
-    () => false
-  )
-  if (finished) return await Model.load(final)
-  const checkpoint = await readCheckpoint(path, message => console.error(`mdgl: ${message}`))
-  if (checkpoint === undefined) throw new Error(`the run in ${path} is unfinished and has no whole checkpoint`)
-  console.error(`mdgl: the run is unfinished; the weights are those after iteration ${checkpoint.iteration}`)
-  return checkpoint.model
+async function weightsToExport(path: string, iterations: number): Promise<Model> {
+  const last = await lastModel(path, iterations, message => console.error(`mdgl: ${message}`))
+  if (last === undefined) throw new Error(`the run in ${path} is unfinished and has no whole checkpoint`)
+  if (last.iteration < iterations) {
+    console.error(`mdgl: the run is unfinished; the weights are those after iteration ${last.iteration}`)
+  }
+  return last.model
 }
 
 function ending(option: string, file: string | undefined, allowed: readonly string[]): void {

@@ -32,13 +32,15 @@ Commands:
   resume <run>      go on with a run that was interrupted
   runs [dir]        list the runs in a folder
   show <run>        what a run is, and how far it came
+  report <run>      a run on one page, report.html
   dashboard [dir]   show runs in a browser
   export <run>      weights and metrics for other programs
   compare <task>    train several rules on several seeds; table and learning curves
-  plot <picture>    draw a network
+  plot <picture>    draw a network, or a run
   verify <file>…    hold files of reference gradients against the engine
   bench <workload>  time training iterations
   profile <task>    where the time of a training iteration goes
+  completion <shell>  completion for bash or zsh
 
 Options:
   -h, --help        this help; \`mdgl <command> --help\` for a command's
@@ -176,10 +178,11 @@ Examples:
   mdgl bench W-silent --against W --threads 1
   mdgl bench --export W2 --out w2.json`
 
-export const PLOT_HELP = `mdgl plot: draw a network
+export const PLOT_HELP = `mdgl plot: draw a network, or a run
 
 Usage: mdgl plot network <task> [options]
        mdgl plot network <file>.json [options]
+       mdgl plot run <run> [options]
 
 Tasks: ${TASKS}
 
@@ -187,14 +190,20 @@ Dots are cells, gathered by type; thin lines are synapses; dashed arrows are neu
 that secretes to the type that receives. A file holds a network description as \`network(…).build()\` gives it, as JSON.
 
 Options:
-  --seed N      seed of connectivity and initial weights (default 1; of a file its own)
-  --out FILE    an .svg or a .png file (default network-<task>.svg)
+  --seed N      of a network: seed of connectivity and initial weights (default 1; of a file its own)
+  --curves      of a run: the loss along training (default)
+  --raster      a trial with the run's last weights: inputs, spikes by cell type, readout
+  --neuron N    membrane and threshold of a neuron in that trial
+  --signals     learning and modulatory signal by type in that trial
+  --weights     the weights now and at the start
+  --out FILE    an .svg or a .png file (default network-<task>.svg, run-<picture>.svg)
   -h, --help    this help
 
 Examples:
   mdgl plot network evidence-accumulation-six --out six-types.png
   mdgl plot network delayed-match --seed 2
-  mdgl plot network my-network.json --out my-network.svg`
+  mdgl plot network my-network.json --out my-network.svg
+  mdgl plot run runs/mine --raster --out raster.png`
 
 export const PROFILE_HELP = `mdgl profile: where the time of a training iteration goes, kernel by kernel
 
@@ -308,3 +317,29 @@ Options:
 Examples:
   mdgl export runs/mine --weights mine.npz
   mdgl export runs/mine --metrics mine.parquet`
+
+export const REPORT_HELP = `mdgl report: tell a run on one page
+
+Usage: mdgl report <run> [options]
+
+Writes report.html into the run folder: what the run is, its curves, a trial with its last weights, its network, and the command that
+makes it again. One file without anything from elsewhere. \`mdgl train\` and \`mdgl resume\` write it at their end.
+
+Options:
+  -h, --help    this help
+
+Examples:
+  mdgl report runs/mine`
+
+export const COMPLETION_HELP = `mdgl completion: let the shell complete commands, options, tasks and rules
+
+Usage: mdgl completion <shell>
+
+Shells: bash, zsh
+
+Options:
+  -h, --help    this help
+
+Examples:
+  source <(mdgl completion bash)
+  mdgl completion zsh >> ~/.zshrc`

@@ -3,11 +3,13 @@ import { version } from '../version.js'
 import { UsageError } from './arguments.js'
 import { benchCommand } from './bench.js'
 import { compareCommand } from './compare.js'
+import { completionCommand } from './completion.js'
 import { dashboardCommand } from './dashboard.js'
 import { exportCommand } from './export.js'
 import { MAIN_HELP } from './help.js'
 import { plotCommand } from './plot.js'
 import { profileCommand } from './profile.js'
+import { reportCommand } from './report-command.js'
 import { resumeCommand } from './resume.js'
 import { runsCommand, showCommand } from './runs.js'
 import { trainCommand } from './train.js'
@@ -21,13 +23,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   resume: resumeCommand,
   runs: runsCommand,
   show: showCommand,
+  report: reportCommand,
   dashboard: dashboardCommand,
   export: exportCommand,
   compare: compareCommand,
   plot: plotCommand,
   verify: verifyCommand,
   bench: benchCommand,
-  profile: profileCommand
+  profile: profileCommand,
+  completion: completionCommand
 }
 
 async function main([name, ...args]: readonly string[]): Promise<number> {

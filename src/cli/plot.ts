@@ -1,19 +1,28 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { NetworkDescription } from '../description.js'
-import { known, split, text, UsageError, whole } from './arguments.js'
+import { readRunFolder } from '../run-folder.js'
+import { optionsOf } from '../runs/resume.js'
+import { lastModel, storedLook } from '../runs/stored-look.js'
+import { type Arguments, known, split, text, UsageError, whole } from './arguments.js'
 import { PLOT_HELP } from './help.js'
+import { folderArgument } from './resume.js'
 import { taskArgument } from './task-argument.js'
 
 const OPTIONS = {
   seed: { type: 'string' },
+  curves: { type: 'boolean' },
+  raster: { type: 'boolean' },
+  signals: { type: 'boolean' },
+  weights: { type: 'boolean' },
+  neuron: { type: 'string' },
   out: { type: 'string' },
   help: { type: 'boolean', short: 'h' }
 } as const
 
-const PICTURES = ['network'] as const
+const PICTURES = ['network', 'run'] as const
 
-/** `mdgl plot network TASK|FILE`: draws a task's network, or a description in a file, as a multidigraph. */
+/** `mdgl plot network TASK|FILE`: a task's network, or a description in a file, as a multidigraph. `mdgl plot run DIR`: a run. */
 export async function plotCommand(args: readonly string[]): Promise<number> {
   const given = split(args, OPTIONS)
   if (given.options.help) {
@@ -22,19 +31,62 @@ export async function plotCommand(args: readonly string[]): Promise<number> {
   }
   const [picture, ...rest] = given.rest
   if (picture === undefined) throw new UsageError(`a picture is missing; it must be one of ${PICTURES.join(', ')}`)
-  known(picture, 'the picture', PICTURES)
+  if (known(picture, 'the picture', PICTURES) === 'run') return await plotRun(given, rest)
   const { name, description } = await subject(rest, whole(given, 'seed', 0))
   const out = text(given, 'out') ?? `network-${name}.svg`
-  if (!/\.(svg|png)$/.test(out)) throw new UsageError(`--out is '${out}'; it must end in .svg or .png`)
+  checkPicture(out)
 
   // The plotting libraries are slow to load, and only this needs them.
-  const [{ networkGraph }, { toPng }] = await Promise.all([
-    import('../plots/network-graph.js'),
-    import('../plots/png.js')
-  ])
-  const svg = networkGraph(description)
+  const { networkGraph } = await import('../plots/network-graph.js')
+  return await write(out, networkGraph(description))
+}
+
+/** `mdgl plot run DIR`: the curves of a run, or what a trial looks like with its last weights. */
+async function plotRun(given: Arguments, rest: readonly string[]): Promise<number> {
+  const path = folderArgument(rest)
+  const chosen = RUN_PICTURES.filter(name => given.options[name] !== undefined)
+  if (chosen.length > 1) throw new UsageError(`--${chosen.join(' and --')} are two pictures; one at a time`)
+  const [what = 'curves'] = chosen
+  const out = text(given, 'out') ?? `run-${what}.svg`
+  checkPicture(out)
+  const run = await readRunFolder(path)
+  if (run === undefined) throw new Error(`${path} holds no run`)
+  if (what === 'curves') {
+    const { runCurves } = await import('../plots/run-curves.js')
+    return await write(out, runCurves(run.metrics))
+  }
+  const options = optionsOf(run.config, path)
+  const last = await lastModel(path, options.iterations, message => console.error(`mdgl: ${message}`))
+  if (last === undefined) throw new Error(`the run in ${path} has neither weights nor a whole checkpoint`)
+  using _ = last.model
+  const seen = await storedLook(last, options)
+  const pictures = await import('../plots/trial.js')
+  switch (what) {
+    case 'raster':
+      return await write(out, pictures.trialPicture(seen.look))
+    case 'signals':
+      return await write(out, pictures.signalsPicture(seen.look))
+    case 'weights':
+      return await write(out, pictures.weightsPicture(seen.look))
+    case 'neuron': {
+      const trace = seen.neuron(whole(given, 'neuron', 0) ?? 0)
+      if (trace === undefined)
+        throw new UsageError(`--neuron is ${given.options.neuron}; the network has no such neuron`)
+      return await write(out, pictures.membranePicture(trace))
+    }
+  }
+}
+
+const RUN_PICTURES = ['curves', 'raster', 'signals', 'weights', 'neuron'] as const
+
+function checkPicture(out: string): void {
+  if (!/\.(svg|png)$/.test(out)) throw new UsageError(`--out is '${out}'; it must end in .svg or .png`)
+}
+
+async function write(out: string, svg: string): Promise<number> {
   await mkdir(dirname(out), { recursive: true })
-  await writeFile(out, out.endsWith('.png') ? toPng(svg) : svg)
+  // Drawing dots is slow to load, and only this needs it.
+  await writeFile(out, out.endsWith('.png') ? (await import('../plots/png.js')).toPng(svg) : svg)
   console.log(out)
   return 0
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Angle, Frame, Look, Row, RunInfo } from './frames.js'
+import type { Look } from '../runs/look.js'
+import type { Angle, Frame, Row, RunInfo } from './frames.js'
 
 /** Frames a second at most. */
 const INTERVAL = 100

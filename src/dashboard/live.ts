@@ -1,11 +1,11 @@
 import { networkGraph } from '../plots/network-graph.js'
 import type { RunControl } from '../runs/control.js'
+import { type FirstWeights, type Seen, takeLook, weightsOf } from '../runs/look.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import type { RunObserver, RunOptions } from '../runs/train-run.js'
 import type { Metrics } from '../train.js'
 import type { Control, Row, RunState } from './frames.js'
 import type { Hub } from './hub.js'
-import { type FirstWeights, type Seen, takeLook, weightsOf } from './look.js'
 import type { Answers } from './server.js'
 
 /** Looks a second at most, and how many times their own duration lies between two: watching costs a run little. */

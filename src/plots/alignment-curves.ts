@@ -1,10 +1,9 @@
-import { areaY, axisFy, axisX, axisY, frame, gridY, line, plot, ruleY } from '@observablehq/plot'
-import { parseHTML } from 'linkedom'
+import { areaY, axisFy, axisX, axisY, frame, gridY, line, type PlotOptions, ruleY } from '@observablehq/plot'
 import type { PartAlignment } from '../compare/alignment.js'
 import { averageSeries } from '../compare/curve.js'
 import { groupBy } from '../compare/group-by.js'
 import { RULE_STYLES } from '../compare/labels.js'
-import { FONT_FAMILY } from './font.js'
+import { figure } from './figure.js'
 import { count, LEGEND, legendColumn } from './legend.js'
 
 const WIDTH = 760
@@ -16,16 +15,13 @@ export function alignmentCurves(parts: readonly PartAlignment[], iterations: num
   const panels = [...new Set(parts.map(({ part }) => part))]
   const rules = [...groupBy(parts, ({ rule }) => rule)]
   const marginTop = LEGEND.top + LEGEND.row * rules.length
-  const { document } = parseHTML('<html><body></body></html>')
-  const figure = plot({
-    document,
+  const options: PlotOptions = {
     width: WIDTH,
     height: marginTop + MARGIN.bottom + PANEL * panels.length,
     marginTop,
     marginRight: MARGIN.right,
     marginBottom: MARGIN.bottom,
     marginLeft: MARGIN.left,
-    style: { fontFamily: `'${FONT_FAMILY}', sans-serif`, fontSize: '14px', background: 'white', color: 'black' },
     x: { domain: [0, iterations] },
     y: { domain: [Math.floor(2 * lowest(parts)) / 2, 1] },
     fy: { domain: panels },
@@ -46,15 +42,12 @@ export function alignmentCurves(parts: readonly PartAlignment[], iterations: num
       ruleY([0], { stroke: '#777777' }),
       ...parts.flatMap(partMarks)
     ]
-  })
-  const svg: string = figure.outerHTML
+  }
   const names = rules.map(([rule, [of]]) => ({
     text: `${RULE_STYLES[rule].label}: mean ± sd of ${count(of?.series.length ?? 0, 'seed')}`,
     stroke: RULE_STYLES[rule].colour
   }))
-  return svg
-    .replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ')
-    .replace(/<\/svg>\s*$/, `${legendColumn(names, MARGIN.left).join('')}</svg>\n`)
+  return figure(options, legendColumn(names, MARGIN.left).join(''))
 }
 
 function partMarks({ rule, part, series }: PartAlignment) {

@@ -1,9 +1,8 @@
-import { areaY, axisX, axisY, gridY, line, plot, ruleY } from '@observablehq/plot'
-import { parseHTML } from 'linkedom'
+import { areaY, axisX, axisY, gridY, line, type PlotOptions, ruleY } from '@observablehq/plot'
 import type { Comparison, RuleResult } from '../compare/comparison.js'
 import { average, type Point } from '../compare/curve.js'
 import { RULE_STYLES } from '../compare/labels.js'
-import { FONT_FAMILY } from './font.js'
+import { figure } from './figure.js'
 import { count, LEGEND, type LegendEntry, legendColumn } from './legend.js'
 
 const WIDTH = 760
@@ -18,16 +17,13 @@ const TOP = 0.8 / Math.LN2
 /** The learning curves of a comparison beside the published ones, as an SVG document. */
 export function learningCurves(comparison: Comparison): string {
   const { label, chance } = comparison.measure
-  const { document } = parseHTML('<html><body></body></html>')
-  const figure = plot({
-    document,
+  const options: PlotOptions = {
     width: WIDTH,
     height: HEIGHT + marginTop(comparison),
     marginTop: marginTop(comparison),
     marginRight: MARGIN.right,
     marginBottom: MARGIN.bottom,
     marginLeft: MARGIN.left,
-    style: { fontFamily: `'${FONT_FAMILY}', sans-serif`, fontSize: '14px', background: 'white', color: 'black' },
     x: { domain: [0, comparison.iterations] },
     y: { domain: [0, TOP * chance] },
     marks: [
@@ -44,11 +40,8 @@ export function learningCurves(comparison: Comparison): string {
       ruleY([chance], { stroke: '#777777', strokeDasharray: CHANCE_DASH }),
       ...comparison.rules.flatMap(rule => ruleMarks(rule, comparison.iterations))
     ]
-  })
-  const svg: string = figure.outerHTML
-  return svg
-    .replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ')
-    .replace(/<\/svg>\s*$/, `${legend(comparison)}</svg>\n`)
+  }
+  return figure(options, legend(comparison))
 }
 
 function ruleMarks({ rule, runs, published }: RuleResult, iterations: number) {

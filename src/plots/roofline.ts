@@ -1,8 +1,7 @@
-import { axisX, axisY, dot, gridX, gridY, line, plot, text } from '@observablehq/plot'
-import { parseHTML } from 'linkedom'
+import { axisX, axisY, dot, gridX, gridY, line, type PlotOptions, text } from '@observablehq/plot'
 import { perSecond, words } from '../cli/profile-report.js'
 import type { KernelProfile, MachinePeak, Profile } from '../profile.js'
-import { FONT_FAMILY } from './font.js'
+import { figure } from './figure.js'
 
 const WIDTH = 860
 const HEIGHT = 480
@@ -42,17 +41,14 @@ export function drawRoofline(profile: Profile & { readonly task?: string; readon
   const x = domain(points.map(({ intensity }) => intensity).concat(peak.operationsPerSecond / nearest(peak)))
   const roofs = roofsOf(peak, x)
   const y = domain(points.map(({ rate }) => rate).concat(peak.operationsPerSecond / 1e9))
-  const { document } = parseHTML('<html><body></body></html>')
   const log = { type: 'log' } as const
-  const figure = plot({
-    document,
+  const options: PlotOptions = {
     width: WIDTH,
     height: HEIGHT,
     marginTop: MARGIN.top,
     marginRight: MARGIN.right,
     marginBottom: MARGIN.bottom,
     marginLeft: MARGIN.left,
-    style: { fontFamily: `'${FONT_FAMILY}', sans-serif`, fontSize: '14px', background: 'white', color: 'black' },
     x: { ...log, domain: x },
     y: { ...log, domain: y },
     r: { type: 'identity' },
@@ -80,12 +76,9 @@ export function drawRoofline(profile: Profile & { readonly task?: string; readon
       dot(points, { x: 'intensity', y: 'rate', r: radius, fill: 'colour', stroke: 'white', strokeWidth: 1 }),
       ...roofs.map(roof => roofLabel(roof, x, y))
     ]
-  })
-  const svg: string = figure.outerHTML
+  }
   const title = `${task === undefined ? '' : `${task}, ${rule}, `}${threads} thread${threads === 1 ? '' : 's'}, ${simd}`
-  return svg
-    .replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ')
-    .replace(/<\/svg>\s*$/, `${heading(title)}${points.map(legend).join('')}</svg>\n`)
+  return figure(options, `${heading(title)}${points.map(legend).join('')}`)
 }
 
 function pointsOf({ kernels, threads }: Profile): Point[] {

@@ -1,7 +1,7 @@
-import { axisX, axisY, dot, gridY, line, plot } from '@observablehq/plot'
-import { parseHTML } from 'linkedom'
+import { axisX, axisY, dot, gridY, line } from '@observablehq/plot'
 import { RULE_STYLES } from '../compare/labels.js'
 import type { RuleName } from '../rule.js'
+import { drawn } from './figure.js'
 import { FONT_FAMILY } from './font.js'
 
 /** How long an iteration takes as one quantity grows. */
@@ -46,18 +46,15 @@ export function scalingCurves(panels: readonly ScalingPanel[]): string {
 }
 
 function panel({ label, points }: ScalingPanel): string {
-  const { document } = parseHTML('<html><body></body></html>')
   const ticks = [...new Set(points.map(({ x }) => x))]
   const colour = ({ rule }: ScalingPoint) => RULE_STYLES[rule].colour
-  const figure = plot({
-    document,
+  return drawn({
     width: WIDTH,
     height: HEIGHT,
     marginTop: MARGIN.top,
     marginRight: MARGIN.right,
     marginBottom: MARGIN.bottom,
     marginLeft: MARGIN.left,
-    style: { fontFamily: `'${FONT_FAMILY}', sans-serif`, fontSize: '14px', background: 'white', color: 'black' },
     x: { type: 'log' },
     y: { type: 'log', domain: timeDomain(points) },
     marks: [
@@ -76,8 +73,6 @@ function panel({ label, points }: ScalingPanel): string {
       dot(points, { x: 'x', y: 'ms', fill: colour, r: 3.2 })
     ]
   })
-  const svg: string = figure.outerHTML
-  return svg
 }
 
 /** Room for all times, and never less than a factor of four: small differences shall look small. */

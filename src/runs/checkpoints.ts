@@ -25,7 +25,10 @@ export async function writeCheckpoint(folder: string, model: Model, iteration: n
   await mkdir(join(folder, CHECKPOINTS), { recursive: true })
   await writeAside(path, bytes)
   const old = (await list(folder)).filter(found => found.iteration <= iteration).slice(KEPT)
-  await Promise.all(old.map(({ name }) => rm(join(folder, CHECKPOINTS, name), { force: true })))
+  // What a process was killed over writing goes too.
+  const torn = (await readdir(join(folder, CHECKPOINTS))).filter(name => name.endsWith('.tmp'))
+  const stale = [...old.map(({ name }) => name), ...torn]
+  await Promise.all(stale.map(name => rm(join(folder, CHECKPOINTS, name), { force: true })))
   return path
 }
 

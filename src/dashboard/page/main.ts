@@ -1,4 +1,5 @@
-import type { Look, NeuronTrace, Row } from '../frames.js'
+import type { Look, NeuronTrace } from '../../runs/look.js'
+import type { Row } from '../frames.js'
 import { align, type Curve, LineChart } from './chart.js'
 import { ofPlace, ofRule } from './colours.js'
 import { histogram } from './histogram.js'

@@ -1,4 +1,5 @@
-import type { Control, Frame, NeuronTrace } from '../frames.js'
+import type { NeuronTrace } from '../../runs/look.js'
+import type { Control, Frame } from '../frames.js'
 
 /** The connection to the server: frames as they come, and what the page asks for. */
 export class Server {

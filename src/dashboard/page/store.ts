@@ -1,4 +1,5 @@
-import type { Angle, Frame, Look, Row, RunInfo } from '../frames.js'
+import type { Look } from '../../runs/look.js'
+import type { Angle, Frame, Row, RunInfo } from '../frames.js'
 
 /** Everything the page knows of one run. */
 export interface KnownRun {

@@ -5,7 +5,67 @@ import type { RecordingShape } from '../recording-shape.js'
 import { expandRule, type Rule, type RuleName } from '../rule.js'
 import { type Recording, simulate } from '../simulate.js'
 import { makeBatch, type Task } from '../task.js'
-import type { Look, NeuronTrace, SignalByType, WeightsLook } from './frames.js'
+
+/** Neurons of one cell type, in the order of the raster. */
+export interface TypeRows {
+  readonly name: string
+  readonly neurons: readonly number[]
+}
+
+/** A signal's mean over the cells of each type. */
+export interface SignalByType {
+  readonly name: string
+  /** One a step. */
+  readonly values: readonly number[]
+}
+
+/** A projection's weights. */
+export interface WeightsLook {
+  readonly name: string
+  /** Edges of the bins, and how many weights each holds: now, and when the run was first looked at. */
+  readonly edges: readonly number[]
+  readonly now: readonly number[]
+  readonly first: readonly number[]
+  /** ‖W − W_first‖ / ‖W_first‖. */
+  readonly moved: number
+  readonly synapses: number
+}
+
+/** One trial of the network as it is now. */
+export interface Look {
+  readonly iteration: number
+  readonly steps: number
+  /** Step in ms. */
+  readonly dt: number
+  readonly types: readonly TypeRows[]
+  readonly inputUnits: number
+  /** Pairs (step, unit). */
+  readonly inputs: readonly number[]
+  /** Pairs (step, neuron). */
+  readonly spikes: readonly number[]
+  /** y of each readout unit, one a step. */
+  readonly outputs: readonly SignalByType[]
+  /** Firing rate of each type in the trial, in Hz. */
+  readonly rates: readonly { readonly name: string; readonly rate: number }[]
+  /** Mean |L| and |Γ| of each type; none where the rule has no such signal to record. */
+  readonly learning: readonly SignalByType[]
+  readonly modulation: readonly SignalByType[]
+  readonly weights: readonly WeightsLook[]
+}
+
+/** One neuron of a look. */
+export interface NeuronTrace {
+  readonly iteration: number
+  readonly neuron: number
+  readonly type: string
+  readonly dt: number
+  /** v, and A = thr + β b, one a step. */
+  readonly voltage: readonly number[]
+  readonly threshold: readonly number[]
+  /** L and Γ, empty where none is recorded. */
+  readonly learning: readonly number[]
+  readonly modulation: readonly number[]
+}
 
 const BINS = 40
 

@@ -1,0 +1,122 @@
+import { join } from 'node:path'
+import type { NetworkDescription } from '../description.js'
+import { networkGraph } from '../plots/network-graph.js'
+import { runCurves } from '../plots/run-curves.js'
+import { signalsPicture, trialPicture, weightsPicture } from '../plots/trial.js'
+import type { Rule } from '../rule.js'
+import { readRunFolder, type StoredRun } from '../run-folder.js'
+import { writeAside } from '../write-aside.js'
+import { readInterventions } from './interventions.js'
+import { optionsOf } from './resume.js'
+import { ruleLabel } from './rule-label.js'
+import { lastModel, storedLook } from './stored-look.js'
+
+/** The file in a run folder that tells it on one page. */
+export const REPORT = 'report.html'
+
+/**
+ * Writes a run's report: what it is, its curves, a trial with its last weights, its network, and how to make it again. One file without
+ * anything from elsewhere.
+ *
+ * @returns Its path.
+ * @throws An error for a folder that holds no run.
+ */
+export async function writeReport(path: string, warn: (message: string) => void): Promise<string> {
+  const run = await readRunFolder(path)
+  if (run === undefined) throw new Error(`${path} holds no run`)
+  const file = join(path, REPORT)
+  await writeAside(file, new TextEncoder().encode(await page(path, run, warn)))
+  return file
+}
+
+async function page(path: string, run: StoredRun, warn: (message: string) => void): Promise<string> {
+  const { config, metrics } = run
+  const options = optionsOf(config, path)
+  const title = `${config.task}, ${ruleLabel(config.rule as Rule)}, seed ${config.seed}`
+  const last = await lastModel(path, options.iterations, warn)
+  const figures = [figure('Loss along training', runCurves(metrics))]
+  if (last !== undefined) {
+    using _ = last.model
+    const { look } = await storedLook(last, options)
+    const when = `with the weights after iteration ${last.iteration}`
+    figures.push(figure(`One trial ${when}: inputs, spikes by cell type, readout`, trialPicture(look)))
+    if (look.learning.length > 0)
+      figures.push(figure(`Its learning and modulatory signal by type`, signalsPicture(look)))
+    figures.push(figure('Weights', weightsPicture(look)))
+  }
+  figures.push(figure('Network: synapses and modulatory channels', networkGraph(config.network as NetworkDescription)))
+  return document(title, [await facts(path, run), ...figures, again(run)].join('\n'))
+}
+
+async function facts(path: string, { config, metrics, finished, diverged }: StoredRun): Promise<string> {
+  const { training, precision, versions, instructionSetClass } = config
+  const last = metrics.findLast(({ split }) => split === 'validation') ?? metrics.at(-1)
+  const changes = await readInterventions(path)
+  const rows = [
+    ['state', diverged !== undefined ? `diverged: ${diverged.message}` : finished ? 'finished' : 'unfinished'],
+    ['iterations', `${metrics.at(-1)?.iteration ?? 0} of ${training.iterations}, ${training.batchSize} trials each`],
+    ['last loss', last === undefined ? '–' : `${last.loss.toFixed(4)} (${last.split})`],
+    ['last accuracy', last?.accuracy?.toFixed(3) ?? '–'],
+    ['precision', `${precision}, multiply-adds ${instructionSetClass}`],
+    ['optimiser', JSON.stringify(training.optimiser)],
+    ['rule', JSON.stringify(config.rule)],
+    [
+      'made by',
+      Object.entries(versions)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(', ')
+    ],
+    ...changes.map(change => [
+      'changed',
+      `from iteration ${change.iteration} on: ${'stop' in change ? 'stopped' : `learning rate ${change.learningRate}`}`
+    ])
+  ]
+  const row = ([name = '', value = '']: readonly string[]) =>
+    `<tr><th scope="row">${text(name)}</th><td>${text(value)}</td></tr>`
+  return `<table>${rows.map(row).join('')}</table>`
+}
+
+/** The command that makes the run again, as far as the command line can say it. */
+function again({ config }: StoredRun): string {
+  const { training, task, rule, seed, precision } = config
+  const command = [
+    `mdgl train ${task} --rule ${ruleLabel(rule as Rule)} --seed ${seed} --iterations ${training.iterations}`,
+    `--batch ${training.batchSize} --validate-every ${training.validateEvery} --precision ${precision}`
+  ].join(' ')
+  return `<h2>Again</h2><pre>${text(command)}</pre><p>config.json beside this file has everything that decides the result.</p>`
+}
+
+function figure(caption: string, svg: string): string {
+  return `<figure><figcaption>${text(caption)}</figcaption>${svg.replace('<svg ', `<svg role="img" aria-label="${text(caption)}" `)}</figure>`
+}
+
+const text = (raw: string) =>
+  raw.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+
+function document(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${text(title)}</title>
+<style>
+body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff }
+table { border-collapse: collapse }
+th { padding: 0.2rem 1rem 0.2rem 0; text-align: left; vertical-align: top; font-weight: 600 }
+td { overflow-wrap: anywhere }
+figure { margin: 2rem 0 }
+figcaption { margin-bottom: 0.5rem; font-weight: 600 }
+svg { display: block; max-width: 100%; height: auto }
+pre { padding: 0.8rem; white-space: pre-wrap; background: #f3f3f4 }
+</style>
+</head>
+<body>
+<main>
+<h1>${text(title)}</h1>
+${body}
+</main>
+</body>
+</html>
+`
+}
