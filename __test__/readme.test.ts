@@ -21,7 +21,11 @@ const documents = {
   'docs/guide/choose-a-rule.md': 1,
   'docs/guide/write-a-task.md': 3,
   'docs/guide/write-a-rule.md': 3,
-  'docs/guide/build-a-network.md': 4
+  'docs/guide/build-a-network.md': 4,
+  'docs/guide/from-equations-to-code.md': 1,
+  'docs/guide/embed.md': 2,
+  'docs/guide/a-first-run.md': 0,
+  'docs/guide/read-the-dashboard.md': 0
 }
 
 for (const [document, count] of Object.entries(documents)) {

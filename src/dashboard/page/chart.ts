@@ -73,12 +73,11 @@ export class LineChart {
       scales: { x: { time: false } },
       axes: [
         { ...axis, label: this.#labels.x },
-        // Signals are small: 2e-7, not 0.
         {
           ...axis,
           label: this.#labels.y,
           size: 64,
-          values: (_, splits) => splits.map(value => String(Number(value.toPrecision(3))))
+          values: (_, splits) => splits.map(shortNumber)
         }
       ],
       series,
@@ -87,6 +86,12 @@ export class LineChart {
       cursor: { drag: { x: true, y: false } }
     }
   }
+}
+
+/** Signals are small: 2e-5, not 0.00002. */
+function shortNumber(value: number): string {
+  if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(1).replace('.0e', 'e')
+  return String(Number(value.toPrecision(3)))
 }
 
 /** Curves over different iterations, brought onto one axis. */

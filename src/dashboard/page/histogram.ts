@@ -9,12 +9,12 @@ export function histogram({ edges, now, first }: WeightsLook, width: number): HT
   const svg = plot({
     width,
     height: 220,
-    marginLeft: 48,
+    marginLeft: 62,
     marginBottom: 38,
     style: { background: 'transparent', color: ink(), fontSize: '12px' },
     marks: [
       axisX({ label: 'weight', labelAnchor: 'center', labelArrow: 'none' }),
-      axisY({ label: 'synapses', labelAnchor: 'center', labelArrow: 'none' }),
+      axisY({ label: 'synapses', labelAnchor: 'center', labelArrow: 'none', labelOffset: 52 }),
       rectY(bins, { x1: 'from', x2: 'to', y: 'count', fill: ofPlace(0), fillOpacity: 0.65 }),
       line(before, { x: 'at', y: 'count', stroke: ink(), curve: 'step-after' }),
       ruleY([0], { stroke: ink('quiet') })
