@@ -61,7 +61,7 @@ posixTest(`a run killed ${KILLS} times at random moments ends with the same weig
     const signal = kills % 3 === 2 ? 'SIGINT' : 'SIGKILL'
     const { code, stderr } = await killedMdgl(args, 250 + 900 * random(), signal)
     // One that was faster than its killer has reached its end, and begins anew.
-    const ended = (await readdir(out).catch(() => [])).includes('weights.safetensors')
+    const ended = (await readdir(out).catch((): string[] => [])).includes('weights.safetensors')
     if (ended) await rm(out, { recursive: true, force: true })
     else t.true(code === null || code === 130, stderr)
     kills += 1
@@ -239,4 +239,65 @@ test('a finished run has its report, and pictures of a run are drawn from its fo
   ]) {
     t.is((await mdgl('plot', 'run', out, ...wrong)).code, 2, wrong.join(' '))
   }
+})
+
+const TASK_FILE = `
+import { network, poissonRates, type Task } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)}
+
+const first: Task = {
+  name: 'which-first',
+  loss: { kind: 'cross-entropy', window: 50 },
+  iterations: 6,
+  batchSize: 4,
+  validateEvery: 3,
+  network: ({ seed }: { seed: number }) =>
+    network({ seed })
+      .input('cues', 20)
+      .lif('cells', 20)
+      .readout('first', 2)
+      .project('cues', 'cells', { density: 0.5 })
+      .project('cells', 'first', { density: 1 })
+      .build(),
+  batch: ({ size, rng }) => {
+    const targets = Array.from({ length: size }, (_, trial) => rng.trial(trial).integer(2))
+    const rates = targets.flatMap((side, trial) => poissonRates(side === 0 ? [60, 0] : [0, 60], { trial, from: 0, to: 80, unitsEach: 10 }))
+    return { length: 100, inputs: { cues: { rates } }, targets }
+  }
+}
+export default first
+`
+
+test('a task of ones own is trained from its file, and goes on while the file is the same', async t => {
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'which-first.ts')
+  await writeFile(file, TASK_FILE)
+  const out = join(folder, 'run')
+  const trained = await mdgl('train', file, '--rule', 'mdgl', '--checkpoint-every', '2', '--out', out)
+  t.is(trained.code, 0, trained.stderr)
+  t.is(trained.stderr, '')
+  const { task, taskFile } = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))
+  t.is(task, 'which-first')
+  t.is(taskFile.path, file)
+  const before = await weights(out)
+  await rm(join(out, 'weights.safetensors'))
+  t.is((await mdgl('resume', out)).code, 0)
+  t.true((await weights(out)).equals(before))
+  await rm(join(out, 'weights.safetensors'))
+  await appendFile(file, '// changed\n')
+  t.regex((await mdgl('resume', out)).stderr, /with another task file than/)
+  t.is((await mdgl('plot', 'network', file, '--out', join(folder, 'n.svg'))).code, 0)
+
+  for (const [code, says] of [
+    ['export default 7', /has no task: its default export must be an object/],
+    ['export default { name: "x", loss: {} }', /task\.batch is undefined/],
+    ['export default { name: "x", loss: {}, batch() {} }', /has no network/],
+    ['export default () => { throw new Error("mine") }', /^mdgl: mine\n$/]
+  ] as const) {
+    const wrong = join(folder, `wrong-${says.source.length}.mjs`)
+    await writeFile(wrong, code)
+    const { code: exit, stderr } = await mdgl('train', wrong, '--out', join(folder, 'none'))
+    t.is(exit, 1)
+    t.regex(stderr, says)
+  }
+  t.is((await mdgl('train', join(folder, 'missing.ts'))).code, 1)
 })

@@ -16,6 +16,8 @@ export interface RunConfig {
   readonly instructionSetClass: string
   /** The task's name. */
   readonly task: string
+  /** The file that it came from, if it is the user's: its path then, and its SHA-256. */
+  readonly taskFile?: { readonly path: string; readonly sha256: string }
   /** The learning rule, every part written out. */
   readonly rule: unknown
   /** The network description, every default filled in. */

@@ -57,8 +57,10 @@ Exit codes: 0 done, 1 failed, 2 called in a wrong way, 130 interrupted.`
 export const TRAIN_HELP = `mdgl train: train a network on a task and write a run folder
 
 Usage: mdgl train <task> [options]
+       mdgl train <file> [options]
 
 Tasks: ${TASKS}
+A file (.ts, .js or .mjs) has a task of your own as its default export: docs/guide/write-a-task.md.
 
 Options (defaults are the task's where none is given):
   --rule NAME          ${RULES}
@@ -83,6 +85,7 @@ Ctrl-C ends the run after the iteration at hand and keeps a checkpoint; a second
 Examples:
   mdgl train evidence-accumulation --rule mdgl --seed 1
   mdgl train evidence-accumulation --rule mdgl --live --alignment-every 20
+  mdgl train ./my-task.ts --rule mdgl
   mdgl train evidence-accumulation --rule eprop --iterations 200 --out runs/short
   mdgl train evidence-accumulation --json | jq 'select(.split == "validation") | .loss'`
 

@@ -7,7 +7,7 @@ import { lastModel, storedLook } from '../runs/stored-look.js'
 import { type Arguments, known, split, text, UsageError, whole } from './arguments.js'
 import { PLOT_HELP } from './help.js'
 import { folderArgument } from './resume.js'
-import { taskArgument } from './task-argument.js'
+import { anyTaskArgument } from './task-argument.js'
 
 const OPTIONS = {
   seed: { type: 'string' },
@@ -55,7 +55,7 @@ async function plotRun(given: Arguments, rest: readonly string[]): Promise<numbe
     const { runCurves } = await import('../plots/run-curves.js')
     return await write(out, runCurves(run.metrics))
   }
-  const options = optionsOf(run.config, path)
+  const options = await optionsOf(run.config, path)
   const last = await lastModel(path, options.iterations, message => console.error(`mdgl: ${message}`))
   if (last === undefined) throw new Error(`the run in ${path} has neither weights nor a whole checkpoint`)
   using _ = last.model
@@ -100,7 +100,7 @@ interface Subject {
 async function subject(rest: readonly string[], seed: number | undefined): Promise<Subject> {
   const [first, ...more] = rest
   if (first === undefined || !first.endsWith('.json') || more.length > 0) {
-    const task = taskArgument(rest)
+    const { task } = await anyTaskArgument(rest)
     return { name: task.name, description: task.network({ seed: seed ?? 1 }) }
   }
   const description = parse(await readFile(first, 'utf8'), first)

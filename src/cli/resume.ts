@@ -31,7 +31,7 @@ export async function resumeCommand(args: readonly string[]): Promise<number> {
   }
   const warn = (message: string) => console.error(`mdgl: ${message}`)
   const showing = { json: given.options.json === true, live: liveOptions(given) }
-  return await conduct({ ...optionsOf(stored.config, path), ...choices }, showing, ({ signal }, observer) =>
+  return await conduct({ ...(await optionsOf(stored.config, path)), ...choices }, showing, ({ signal }, observer) =>
     resumeRun(path, { ...choices, signal }, observer, warn)
   )
 }

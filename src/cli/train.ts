@@ -7,7 +7,7 @@ import { type Arguments, positive, split, text, whole, word } from './arguments.
 import { conduct } from './conduct.js'
 import { TRAIN_HELP } from './help.js'
 import { LIVE_OPTIONS, liveOptions } from './live.js'
-import { taskArgument } from './task-argument.js'
+import { anyTaskArgument } from './task-argument.js'
 
 const OPTIONS = {
   rule: { type: 'string' },
@@ -33,18 +33,19 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
     console.log(TRAIN_HELP)
     return 0
   }
-  const run = runOptions(given)
+  const run = await runOptions(given)
   const out = text(given, 'out')
   return await conduct(run, { json: given.options.json === true, live: liveOptions(given) }, (options, observer) =>
     trainRun(options, async config => RunFolder.create(out ?? (await newFolder(run)), config), observer)
   )
 }
 
-function runOptions(given: Arguments): RunOptions & { readonly rule: RuleName } {
-  const task = taskArgument(given.rest)
+async function runOptions(given: Arguments): Promise<RunOptions & { readonly rule: RuleName }> {
+  const { task, taskFile } = await anyTaskArgument(given.rest)
   const rule: RuleName = word(given, 'rule', ruleNames) ?? 'mdgl'
   return {
     task,
+    taskFile,
     rule,
     seed: whole(given, 'seed', 0) ?? 1,
     iterations: whole(given, 'iterations', 1) ?? task.iterations,

@@ -31,7 +31,7 @@ export async function writeReport(path: string, warn: (message: string) => void)
 
 async function page(path: string, run: StoredRun, warn: (message: string) => void): Promise<string> {
   const { config, metrics } = run
-  const options = optionsOf(config, path)
+  const options = await optionsOf(config, path)
   const title = `${config.task}, ${ruleLabel(config.rule as Rule)}, seed ${config.seed}`
   const last = await lastModel(path, options.iterations, warn)
   const figures = [figure('Loss along training', runCurves(metrics))]
@@ -78,9 +78,9 @@ async function facts(path: string, { config, metrics, finished, diverged }: Stor
 
 /** The command that makes the run again, as far as the command line can say it. */
 function again({ config }: StoredRun): string {
-  const { training, task, rule, seed, precision } = config
+  const { training, task, taskFile, rule, seed, precision } = config
   const command = [
-    `mdgl train ${task} --rule ${ruleLabel(rule as Rule)} --seed ${seed} --iterations ${training.iterations}`,
+    `mdgl train ${taskFile?.path ?? task} --rule ${ruleLabel(rule as Rule)} --seed ${seed} --iterations ${training.iterations}`,
     `--batch ${training.batchSize} --validate-every ${training.validateEvery} --precision ${precision}`
   ].join(' ')
   return `<h2>Again</h2><pre>${text(command)}</pre><p>config.json beside this file has everything that decides the result.</p>`

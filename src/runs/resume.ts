@@ -4,7 +4,8 @@ import type { Rule } from '../rule.js'
 import { type RunConfig, readRunFolder } from '../run-folder.js'
 import { hasCheckpoint, readCheckpoint } from './checkpoints.js'
 import { readInterventions } from './interventions.js'
-import { type BuiltInTask, builtInTask, TASK_NAMES, type TaskName } from './tasks.js'
+import { loadTask } from './task-file.js'
+import { builtInTask, TASK_NAMES, type TaskName } from './tasks.js'
 import { continueRun, differences, type RunEnd, type RunObserver, type RunOptions, runConfig } from './train-run.js'
 
 /** What may be chosen anew when a run goes on: nothing that decides its result. */
@@ -25,7 +26,7 @@ export async function resumeRun(
   const stored = await readRunFolder(path)
   if (stored === undefined) throw new Error(`${path} holds no run`)
   if (stored.finished) throw new Error(`the run in ${path} is finished; there is nothing to go on with`)
-  const options = { ...optionsOf(stored.config, path), ...given }
+  const options = { ...(await optionsOf(stored.config, path)), ...given }
   const differing = differences(stored.config, runConfig(options))
   if (differing.length > 0) {
     throw new Error(
@@ -40,14 +41,11 @@ export async function resumeRun(
   return await continueRun(options, { path, checkpoint, interventions: await readInterventions(path) }, observer)
 }
 
-/** The options that a stored configuration came from. */
-export function optionsOf({ task, rule, seed, precision, training }: RunConfig, path: string): RunOptions {
-  if (!(TASK_NAMES as readonly string[]).includes(task)) {
-    throw new Error(`the run in ${path} is of the task '${task}', which mdgl does not know`)
-  }
-  const preset: BuiltInTask = builtInTask(task as TaskName)
+/** The options that a stored configuration came from; a task of the user's is read from its file again. */
+export async function optionsOf(config: RunConfig, path: string): Promise<RunOptions> {
+  const { rule, seed, precision, training } = config
   return {
-    task: preset,
+    ...(await taskOf(config, path)),
     rule: rule as Rule,
     seed,
     precision: precision as Precision,
@@ -56,4 +54,13 @@ export function optionsOf({ task, rule, seed, precision, training }: RunConfig, 
     validateEvery: training.validateEvery as number,
     optimiser: training.optimiser as Optimiser
   }
+}
+
+async function taskOf({ task, taskFile }: RunConfig, path: string): Promise<Pick<RunOptions, 'task' | 'taskFile'>> {
+  if (taskFile !== undefined) {
+    const { task, file } = await loadTask(taskFile.path)
+    return { task, taskFile: file }
+  }
+  if ((TASK_NAMES as readonly string[]).includes(task)) return { task: builtInTask(task as TaskName) }
+  throw new Error(`the run in ${path} is of the task '${task}', which mdgl does not know`)
 }

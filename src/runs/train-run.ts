@@ -11,6 +11,7 @@ import { type AlignmentRecord, alignmentRecord, appendAlignment } from './alignm
 import { type Checkpoint, writeCheckpoint } from './checkpoints.js'
 import type { RunControl } from './control.js'
 import { type Intervention, learningRateAt, nextChange, recordIntervention } from './interventions.js'
+import type { TaskFile } from './task-file.js'
 import type { BuiltInTask } from './tasks.js'
 
 /** Iterations between two checkpoints, unless it is said. */
@@ -19,6 +20,8 @@ export const CHECKPOINT_EVERY = 50
 /** One run: a task, a rule, a seed. */
 export interface RunOptions {
   readonly task: BuiltInTask
+  /** The file that the task came from, if it is the user's. */
+  readonly taskFile?: TaskFile | undefined
   readonly rule: RuleName | Rule
   readonly seed: number
   readonly iterations: number
@@ -77,6 +80,7 @@ export function runConfig(options: RunOptions): RunConfig {
     versions: versions(),
     instructionSetClass: native.instructionSetClass(),
     task: task.name,
+    ...(options.taskFile !== undefined && { taskFile: options.taskFile }),
     rule: expandRule(options.rule),
     network,
     precision: options.precision,
@@ -100,8 +104,8 @@ export function differences(one: RunConfig, other: RunConfig): string[] {
 
 /** A configuration as its file would have it. */
 function comparable(config: RunConfig): Record<string, unknown> {
-  const { versions, training, ...rest } = JSON.parse(JSON.stringify(config)) as RunConfig
-  return { ...rest, version: versions.mdgl, ...training }
+  const { versions, training, taskFile, ...rest } = JSON.parse(JSON.stringify(config)) as RunConfig
+  return { ...rest, 'task file': taskFile?.sha256, version: versions.mdgl, ...training }
 }
 
 /**

@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { checkTask, type Task } from '../task.js'
+import type { BuiltInTask } from './tasks.js'
+
+/** Which file a task came from, and what it was then. */
+export interface TaskFile {
+  readonly path: string
+  readonly sha256: string
+}
+
+/** A task of the user's, and its file. */
+export interface LoadedTask {
+  readonly task: BuiltInTask
+  readonly file: TaskFile
+}
+
+/** It comes without declarations; importing it is all that it is for. */
+const LOADER: string = '@oxc-node/core/register'
+const DEFAULTS = { iterations: 1000, batchSize: 64, validateEvery: 10 }
+
+/** Whether a name is that of a file with a task. */
+export const isTaskFile = (name: string): boolean => /\.(?:ts|mts|js|mjs)$/.test(name)
+
+/**
+ * A task from a file: its default export, or what a function exported so gives, is a task with a `network`. TypeScript's types are stripped by
+ * Node, or by a loader where Node does not.
+ *
+ * @throws An error that names the file and what it lacks; the file's own errors as they are.
+ */
+export async function loadTask(path: string): Promise<LoadedTask> {
+  const file = {
+    path,
+    sha256: createHash('sha256')
+      .update(await readFile(path))
+      .digest('hex')
+  }
+  if (/ts$/.test(path) && !stripsTypes()) await import(LOADER)
+  const { default: exported } = (await import(pathToFileURL(resolve(path)).href)) as { default?: unknown }
+  const given = typeof exported === 'function' ? await exported() : exported
+  if (typeof given !== 'object' || given === null) {
+    throw new Error(`${path} has no task: its default export must be an object {name, network, batch, loss}`)
+  }
+  const task = given as Task
+  checkTask(task)
+  if (typeof task.name !== 'string' || task.name === '') throw new Error(`${path}: its task needs a name`)
+  const { network } = task
+  if (typeof network !== 'function') {
+    throw new Error(`${path} has no network: its task must have a function network({ seed }) that gives a description`)
+  }
+  return { task: { ...DEFAULTS, ...task, network }, file }
+}
+
+/** Node 22.18 and later. */
+function stripsTypes(): boolean {
+  return 'typescript' in process.features && process.features.typescript !== false
+}
