@@ -9,7 +9,7 @@ import { type Background, jsonLines, mdgl, startMdgl, temporaryFolder } from './
 /** A run that takes longer than any test. */
 async function live(t: ExecutionContext, ...more: string[]) {
   const out = join(await temporaryFolder(t), 'run')
-  const args = ['train', 'evidence-accumulation', '--batch', '8', '--iterations', '100000', '--alignment-every', '5']
+  const args = ['train', 'evidence-accumulation', '--batch', '8', '--iterations', '5000', '--alignment-every', '5']
   const run = startMdgl([...args, '--live', '--port', '0', '--out', out, ...more])
   t.teardown(() => run.kill('SIGKILL'))
   return { run, out, url: await urlOf(run) }

@@ -38,7 +38,7 @@ export async function loadTask(path: string): Promise<LoadedTask> {
       .digest('hex')
   }
   if (/ts$/.test(path) && !stripsTypes()) await import(LOADER)
-  const { default: exported } = (await import(pathToFileURL(resolve(path)).href)) as { default?: unknown }
+  const { default: exported } = await importFile(path)
   const given = typeof exported === 'function' ? await exported() : exported
   if (typeof given !== 'object' || given === null) {
     throw new Error(`${path} has no task: its default export must be an object {name, network, batch, loss}`)
@@ -51,6 +51,17 @@ export async function loadTask(path: string): Promise<LoadedTask> {
     throw new Error(`${path} has no network: its task must have a function network({ seed }) that gives a description`)
   }
   return { task: { ...DEFAULTS, ...task, network }, file }
+}
+
+/** A file without a word of its package is taken for CommonJS by the loader, which cannot tell why that does not work. */
+async function importFile(path: string): Promise<{ readonly default?: unknown }> {
+  try {
+    return await import(pathToFileURL(resolve(path)).href)
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.includes('require() ES Module')) throw error
+    const advice = 'give it the ending .mts, or put {"type": "module"} into the package.json beside it'
+    throw new Error(`${path} is taken for CommonJS: ${advice}`, { cause: error })
+  }
 }
 
 /** Node 22.18 and later. */
