@@ -31,6 +31,7 @@ function optionsOf(text: string): string[] {
 const HELPS: Readonly<Record<string, string>> = {
   train: help.TRAIN_HELP,
   resume: help.RESUME_HELP,
+  repeat: help.REPEAT_HELP,
   runs: help.RUNS_HELP,
   show: help.SHOW_HELP,
   report: help.REPORT_HELP,

@@ -30,6 +30,7 @@ Usage: mdgl <command> [options]
 Commands:
   train <task>      train a network and write a run folder
   resume <run>      go on with a run that was interrupted
+  repeat <run>      make a run again, from its config.json
   runs [dir]        list the runs in a folder
   show <run>        what a run is, and how far it came
   report <run>      a run on one page, report.html
@@ -346,3 +347,22 @@ Options:
 Examples:
   source <(mdgl completion bash)
   mdgl completion zsh >> ~/.zshrc`
+
+export const REPEAT_HELP = `mdgl repeat: make a run again
+
+Usage: mdgl repeat <run> [options]
+
+From the run's config.json, with the changes that were made while it ran (interventions.jsonl) at their iterations: the same
+weights, bit for bit, on every instruction set of the same class.
+
+Options:
+  --out DIR            the new run folder (default: the old one's name with -again)
+  --threads N          threads of the engine (default: one a core); results do not depend on it
+  --checkpoint-every N iterations between checkpoints, 0 for none (default 50)
+  --alignment-every N  record the angle to BPTT's gradient every N iterations
+  --live, --port N     show the run in a browser
+  --json               metrics as JSON lines on stdout instead of the progress bar
+  -h, --help           this help
+
+Examples:
+  mdgl repeat runs/mine --out runs/mine-checked`

@@ -10,7 +10,7 @@ import { MAIN_HELP } from './help.js'
 import { plotCommand } from './plot.js'
 import { profileCommand } from './profile.js'
 import { reportCommand } from './report-command.js'
-import { resumeCommand } from './resume.js'
+import { repeatCommand, resumeCommand } from './resume.js'
 import { runsCommand, showCommand } from './runs.js'
 import { trainCommand } from './train.js'
 import { verifyCommand } from './verify.js'
@@ -21,6 +21,7 @@ type Command = (args: readonly string[]) => Promise<number>
 const COMMANDS: Readonly<Record<string, Command>> = {
   train: trainCommand,
   resume: resumeCommand,
+  repeat: repeatCommand,
   runs: runsCommand,
   show: showCommand,
   report: reportCommand,

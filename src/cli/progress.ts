@@ -1,5 +1,6 @@
 import { Presets, SingleBar } from 'cli-progress'
 import type { Metrics } from '../train.js'
+import { sparkline } from './sparkline.js'
 
 /** Shows how far a run is. */
 export interface Progress {
@@ -28,6 +29,8 @@ export function bar(label: string, iterations: number): Progress {
 }
 
 const LINE_EVERY_MS = 10_000
+/** Characters of the loss's curve. */
+const CURVE = 12
 
 /** A line on standard error every ten seconds, for logs. */
 export function lines(label: string, iterations: number): Progress {
@@ -50,6 +53,7 @@ class State {
   readonly #start = Date.now()
   #latest: Metrics | undefined
   #validated: Metrics | undefined
+  readonly #losses: number[] = []
   #msPerIteration = 0
 
   constructor(iterations: number) {
@@ -58,8 +62,10 @@ class State {
 
   add(metrics: Metrics): void {
     this.#latest = metrics
-    if (metrics.split === 'validation') this.#validated = metrics
-    else this.#msPerIteration = metrics.msPerIteration
+    if (metrics.split === 'validation') {
+      this.#validated = metrics
+      this.#losses.push(metrics.loss)
+    } else this.#msPerIteration = metrics.msPerIteration
   }
 
   text(): string {
@@ -69,7 +75,7 @@ class State {
     const left = ((Date.now() - this.#start) / iteration) * (this.#iterations - iteration)
     return [
       `${iteration}/${this.#iterations}`,
-      `loss ${loss.toFixed(3)}`,
+      `loss ${loss.toFixed(3)}${this.#losses.length < 3 ? '' : ` ${sparkline(this.#losses, CURVE)}`}`,
       ...(accuracy === null || accuracy === undefined ? [] : [`accuracy ${(accuracy * 100).toFixed(0)} %`]),
       `${this.#msPerIteration.toFixed(0)} ms/iteration`,
       `${duration(left)} left`

@@ -1,8 +1,10 @@
-import { readRunFolder } from '../run-folder.js'
-import { optionsOf, resumeRun } from '../runs/resume.js'
-import { split, UsageError, whole } from './arguments.js'
+import { RunFolder, readRunFolder } from '../run-folder.js'
+import { readInterventions } from '../runs/interventions.js'
+import { checkSame, optionsOf, resumeRun } from '../runs/resume.js'
+import { trainRun } from '../runs/train-run.js'
+import { type Arguments, split, text, UsageError, whole } from './arguments.js'
 import { conduct } from './conduct.js'
-import { RESUME_HELP } from './help.js'
+import { REPEAT_HELP, RESUME_HELP } from './help.js'
 import { LIVE_OPTIONS, liveOptions } from './live.js'
 
 const OPTIONS = {
@@ -24,16 +26,42 @@ export async function resumeCommand(args: readonly string[]): Promise<number> {
   const path = folderArgument(given.rest)
   const stored = await readRunFolder(path)
   if (stored === undefined) throw new UsageError(`${path} holds no run`)
-  const choices = {
-    threads: whole(given, 'threads', 1),
-    checkpointEvery: whole(given, 'checkpoint-every', 0),
-    alignmentEvery: whole(given, 'alignment-every', 1)
-  }
+  const choices = choicesOf(given)
   const warn = (message: string) => console.error(`mdgl: ${message}`)
   const showing = { json: given.options.json === true, live: liveOptions(given) }
   return await conduct({ ...(await optionsOf(stored.config, path)), ...choices }, showing, ({ signal }, observer) =>
     resumeRun(path, { ...choices, signal }, observer, warn)
   )
+}
+
+const REPEAT_OPTIONS = { ...OPTIONS, out: { type: 'string' } } as const
+
+/** `mdgl repeat DIR`: makes a run again from its config.json, and from the changes made while it ran. */
+export async function repeatCommand(args: readonly string[]): Promise<number> {
+  const given = split(args, REPEAT_OPTIONS)
+  if (given.options.help) {
+    console.log(REPEAT_HELP)
+    return 0
+  }
+  const path = folderArgument(given.rest)
+  const stored = await readRunFolder(path)
+  if (stored === undefined) throw new UsageError(`${path} holds no run`)
+  const out = text(given, 'out') ?? `${path.replace(/[/\\]+$/, '')}-again`
+  const options = { ...(await optionsOf(stored.config, path)), ...choicesOf(given) }
+  checkSame(stored.config, options, path)
+  const changes = await readInterventions(path)
+  const showing = { json: given.options.json === true, live: liveOptions(given) }
+  return await conduct(options, showing, (chosen, observer) =>
+    trainRun(chosen, config => RunFolder.create(out, config), observer, changes)
+  )
+}
+
+function choicesOf(given: Arguments) {
+  return {
+    threads: whole(given, 'threads', 1),
+    checkpointEvery: whole(given, 'checkpoint-every', 0),
+    alignmentEvery: whole(given, 'alignment-every', 1)
+  }
 }
 
 /** The one folder that a command names. */

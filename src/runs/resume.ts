@@ -27,18 +27,21 @@ export async function resumeRun(
   if (stored === undefined) throw new Error(`${path} holds no run`)
   if (stored.finished) throw new Error(`the run in ${path} is finished; there is nothing to go on with`)
   const options = { ...(await optionsOf(stored.config, path)), ...given }
-  const differing = differences(stored.config, runConfig(options))
-  if (differing.length > 0) {
-    throw new Error(
-      `the run in ${path} was made with another ${differing.join(', ')} than this version of mdgl has for its task`
-    )
-  }
+  checkSame(stored.config, options, path)
   const checkpoint = await readCheckpoint(path, warn)
   if (checkpoint === undefined) {
     const why = (await hasCheckpoint(path)) ? 'no whole checkpoint is left' : 'it has no checkpoint'
     throw new Error(`the run in ${path} cannot go on: ${why}; \`mdgl train\` begins it anew in another folder`)
   }
   return await continueRun(options, { path, checkpoint, interventions: await readInterventions(path) }, observer)
+}
+
+/** @throws An error where this version of the library would make another run of a stored configuration's options. */
+export function checkSame(config: RunConfig, options: RunOptions, path: string): void {
+  const differing = differences(config, runConfig(options))
+  if (differing.length === 0) return
+  const what = `another ${differing.join(', ')} than this version of mdgl has for its task`
+  throw new Error(`the run in ${path} was made with ${what}`)
 }
 
 /** The options that a stored configuration came from; a task of the user's is read from its file again. */
