@@ -34,7 +34,7 @@ export async function conduct(
   const observer: RunObserver = {
     control,
     metrics,
-    begun: run => page?.run.begun(run),
+    begun: async run => page?.run.begun(run),
     aligned: record => page?.run.aligned(record),
     between: async iteration => page?.run.between(iteration)
   }

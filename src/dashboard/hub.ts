@@ -49,13 +49,19 @@ export class Hub {
   }
 
   addRows(id: string, rows: readonly Row[]): void {
-    this.#runs.get(id)?.rows.push(...rows)
-    this.#changed(id)?.rows.push(...rows)
+    const [known, change] = [this.#runs.get(id), this.#changed(id)]
+    for (const row of rows) {
+      known?.rows.push(row)
+      change?.rows.push(row)
+    }
   }
 
   addAngles(id: string, angles: readonly Angle[]): void {
-    this.#runs.get(id)?.angles.push(...angles)
-    this.#changed(id)?.angles.push(...angles)
+    const [known, change] = [this.#runs.get(id), this.#changed(id)]
+    for (const angle of angles) {
+      known?.angles.push(angle)
+      change?.angles.push(angle)
+    }
   }
 
   look(id: string, look: Look): void {

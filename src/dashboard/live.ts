@@ -1,10 +1,13 @@
+import type { Model } from '../model.js'
 import { networkGraph } from '../plots/network-graph.js'
+import { readRunFolder } from '../run-folder.js'
+import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
 import type { RunControl } from '../runs/control.js'
 import { type FirstWeights, type Seen, takeLook, weightsOf } from '../runs/look.js'
 import { ruleLabel } from '../runs/rule-label.js'
-import type { RunObserver, RunOptions } from '../runs/train-run.js'
+import type { Begun, RunObserver, RunOptions } from '../runs/train-run.js'
 import type { Metrics } from '../train.js'
-import type { Control, Row, RunState } from './frames.js'
+import type { Angle, Control, Row, RunState } from './frames.js'
 import type { Hub } from './hub.js'
 import type { Answers } from './server.js'
 
@@ -18,34 +21,42 @@ export class LiveRun implements RunObserver, Answers {
   readonly #hub: Hub
   readonly #options: RunOptions
   #id = ''
-  #model: Parameters<NonNullable<RunObserver['begun']>>[0]['model'] | undefined
+  #model: Model | undefined
   #first: FirstWeights = new Map()
   #seen: Seen | undefined
   #nextLook = 0
-  #learningRate: number
+  #learningRate = 0
   #graph: string | undefined
 
   constructor(hub: Hub, options: RunOptions, control: RunControl) {
     this.control = control
     this.#hub = hub
     this.#options = options
-    this.#learningRate = options.learningRate ?? (options.optimiser ?? options.task.optimiser)?.learningRate ?? 0
   }
 
-  begun({ path, model }: Parameters<NonNullable<RunObserver['begun']>>[0]): void {
+  async begun({ path, model, iteration, learningRate }: Begun): Promise<void> {
     this.#id = path
     this.#model = model
     this.#first = weightsOf(model)
     this.#graph = networkGraph(model.description)
+    this.#learningRate = learningRate ?? 0
     this.describe('running')
+    if (iteration > 0) await this.#recall(path)
+  }
+
+  /** What a run that goes on has behind it. */
+  async #recall(path: string): Promise<void> {
+    const [run, angles] = await Promise.all([readRunFolder(path), readAlignment(path)])
+    this.#hub.addRows(this.#id, (run?.metrics ?? []).map(rowOf))
+    this.#hub.addAngles(this.#id, angles.map(angleOf))
   }
 
   metrics(metrics: Metrics): void {
     this.#hub.addRows(this.#id, [rowOf(metrics)])
   }
 
-  aligned({ iteration, all }: Parameters<NonNullable<RunObserver['aligned']>>[0]): void {
-    this.#hub.addAngles(this.#id, [{ iteration, cosine: all.cosine }])
+  aligned(record: AlignmentRecord): void {
+    this.#hub.addAngles(this.#id, [angleOf(record)])
   }
 
   async between(iteration: number): Promise<void> {
@@ -103,4 +114,9 @@ export class LiveRun implements RunObserver, Answers {
 /** What the curves show of a line of metrics. */
 export function rowOf({ iteration, split, loss, accuracy, rate, msPerIteration }: Metrics): Row {
   return { iteration, split, loss, accuracy, rate, msPerIteration }
+}
+
+/** What the page shows of a record of the alignment. */
+export function angleOf({ iteration, all }: AlignmentRecord): Angle {
+  return { iteration, cosine: all.cosine }
 }

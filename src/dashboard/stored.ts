@@ -8,7 +8,7 @@ import { readAlignment } from '../runs/alignment-record.js'
 import { runFolders } from '../runs/folders.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import type { Hub } from './hub.js'
-import { rowOf } from './live.js'
+import { angleOf, rowOf } from './live.js'
 import type { Answers } from './server.js'
 
 /** ms between two looks at the folders, and while nobody watches. */
@@ -75,10 +75,7 @@ export class StoredRuns implements Answers {
     if (run.metrics.length < told.rows) this.#hub.forget(id)
     const [rows, known] = run.metrics.length < told.rows ? [0, 0] : [told.rows, told.angles]
     this.#hub.addRows(id, run.metrics.slice(rows).map(rowOf))
-    this.#hub.addAngles(
-      id,
-      angles.slice(known).map(({ iteration, all }) => ({ iteration, cosine: all.cosine }))
-    )
+    this.#hub.addAngles(id, angles.slice(known).map(angleOf))
     this.#told.set(id, { size, rows: run.metrics.length, angles: angles.length, state })
   }
 

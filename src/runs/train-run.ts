@@ -43,14 +43,24 @@ export interface RunOptions {
 
 /** Who watches a run, and may change it. */
 export interface RunObserver {
-  /** The folder is open; training begins, or goes on after an iteration. */
-  begun?(run: { readonly path: string; readonly model: Model; readonly iteration: number }): void
+  /** The folder is open; training begins, or goes on after an iteration, once this has resolved. */
+  begun?(run: Begun): Promise<void>
   metrics?(metrics: Metrics): void
   aligned?(record: AlignmentRecord): void
   /** Between two iterations; training waits. */
   between?(iteration: number): Promise<void>
   /** What is asked of the run while it goes on. */
   readonly control?: RunControl
+}
+
+/** A run that begins, or goes on. */
+export interface Begun {
+  readonly path: string
+  readonly model: Model
+  /** The last completed iteration, 0 before the first. */
+  readonly iteration: number
+  /** That of the next iteration, where the optimiser names one. */
+  readonly learningRate: number | undefined
 }
 
 /** Where and how a run ended. */
@@ -189,7 +199,8 @@ class Course {
     const { path } = this.#folder
     this.#iteration = done
     this.#kept = done
-    this.#observer.begun?.({ path, model: this.#model, iteration: done })
+    const { learningRate } = trainingOptions(this.#options, this.#changes, done + 1, done + 1).optimiser
+    await this.#observer.begun?.({ path, model: this.#model, iteration: done, learningRate })
     try {
       while (this.#iteration < this.#options.iterations) {
         const ending = await this.#segment()

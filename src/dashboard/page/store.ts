@@ -30,7 +30,10 @@ export class Store {
       const known = this.runs.get(id)
       for (const row of rows) known?.[row.split].push(row)
     }
-    for (const [id, angles] of Object.entries(frame.angles)) this.runs.get(id)?.angles.push(...angles)
+    for (const [id, angles] of Object.entries(frame.angles)) {
+      const known = this.runs.get(id)
+      for (const angle of angles) known?.angles.push(angle)
+    }
     for (const [id, look] of Object.entries(frame.looks)) {
       const known = this.runs.get(id)
       if (known !== undefined) known.look = look
