@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
@@ -25,7 +25,8 @@ const documents = {
   'docs/guide/from-equations-to-code.md': 1,
   'docs/guide/embed.md': 2,
   'docs/guide/a-first-run.md': 0,
-  'docs/guide/read-the-dashboard.md': 0
+  'docs/guide/read-the-dashboard.md': 0,
+  'docs/guide/gallery.md': 0
 }
 
 for (const [document, count] of Object.entries(documents)) {
@@ -82,3 +83,10 @@ for (const { code, title } of all) {
     await t.notThrowsAsync(import(pathToFileURL(join(folder, 'example.ts')).href))
   })
 }
+
+test('every picture and page that a document points to is there', t => {
+  for (const document of Object.keys(documents)) {
+    const links = readFileSync(join(root, document), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)
+    for (const [, link = ''] of links) t.true(existsSync(join(root, document, '..', link)), `${document}: ${link}`)
+  }
+})
