@@ -15,12 +15,15 @@ app.get('/train', (request, reply) => {
   const options = { rule, iterations: Number(iterations), batchSize: 16, threads: 1, signal: gone.signal }
   const training = train(model, task, options) // a wrong option throws here, before anything is sent
   async function* lines() {
+    let whole = false
     try {
       for await (const metrics of training) yield `${JSON.stringify(metrics)}\n`
+      whole = true
     } catch (error) {
       if (error !== gone.signal.reason) throw error
-      console.log('the client has gone; training has stopped')
     } finally {
+      // A client that goes ends the stream, and with it this generator: by the abort, or before it.
+      if (!whole) console.log('training has stopped')
       model.dispose()
     }
   }
