@@ -90,3 +90,37 @@ test('every picture and page that a document points to is there', t => {
     for (const [, link = ''] of links) t.true(existsSync(join(root, document, '..', link)), `${document}: ${link}`)
   }
 })
+
+const run = promisify(execFile)
+const helps = new Map<string, Promise<string>>()
+
+/** What a command says of itself. */
+function helpOf(command: string): Promise<string> {
+  const known =
+    helps.get(command) ??
+    run(process.execPath, [join(root, 'dist/cli/main.js'), command, '--help']).then(({ stdout }) => stdout)
+  helps.set(command, known)
+  return known
+}
+
+test('every mdgl command in a document exists, with the options that it is given', async t => {
+  const pages = [
+    ...Object.keys(documents),
+    'docs/results.md',
+    'docs/profiling.md',
+    'docs/performance.md',
+    'CONTRIBUTING.md'
+  ]
+  let commands = 0
+  for (const page of pages) {
+    const blocks = readFileSync(join(root, page), 'utf8').matchAll(/^```sh\n(.*?)^```$/gms)
+    const lines = [...blocks].flatMap(([, block = '']) => block.split('\n')).map(line => line.split(/ +# /)[0] ?? '')
+    for (const line of lines.filter(line => line.startsWith('mdgl '))) {
+      commands += 1
+      const [, command = ''] = line.split(' ')
+      const help = await helpOf(command)
+      for (const [option] of line.matchAll(/(?<= )--[a-z-]+/g)) t.true(help.includes(option), `${page}: ${line}`)
+    }
+  }
+  t.true(commands > 20, `${commands} commands`)
+})

@@ -201,6 +201,14 @@ test('runs and show tell what there is, export writes it for others', async t =>
     (await readFile(npz)).toString('latin1'),
     /cells->cells\.pre\.npy.*NUMPY.*'descr': '<u4', 'fortran_order': False, 'shape': \(\d+,\)/s
   )
+  const npy = join(folder, 'cells.npy')
+  t.is((await mdgl('export', out, '--weights', npy, '--projection', 'cells->cells')).code, 0)
+  const matrix = await readFile(npy)
+  t.regex(matrix.toString('latin1', 0, 128), /NUMPY.*'<f4', 'fortran_order': False, 'shape': \(100, 100\), \} *\n/s)
+  t.is(matrix.length % 64, 0)
+  t.is(matrix.length, 128 + 4 * 100 * 100)
+  t.is((await mdgl('export', out, '--weights', npy)).code, 2)
+  t.is((await mdgl('export', out, '--weights', npy, '--projection', 'nothing')).code, 2)
   t.is((await mdgl('export', out)).code, 2)
   t.is((await mdgl('export', out, '--weights', 'w.txt')).code, 2)
 })

@@ -1,12 +1,13 @@
-import type { Model } from '../model.js'
+import { type Model, projectionNames } from '../model.js'
 import { readRunFolder } from '../run-folder.js'
 import { lastModel } from '../runs/stored-look.js'
-import { split, text, UsageError } from './arguments.js'
+import { known, split, text, UsageError } from './arguments.js'
 import { EXPORT_HELP } from './help.js'
 import { folderArgument } from './resume.js'
 
 const OPTIONS = {
   weights: { type: 'string' },
+  projection: { type: 'string' },
   metrics: { type: 'string' },
   help: { type: 'boolean', short: 'h' }
 } as const
@@ -22,14 +23,20 @@ export async function exportCommand(args: readonly string[]): Promise<number> {
   const [weights, metrics] = [text(given, 'weights'), text(given, 'metrics')]
   if (weights === undefined && metrics === undefined)
     throw new UsageError('--weights FILE or --metrics FILE is missing')
-  ending('weights', weights, ['.safetensors', '.npz'])
+  ending('weights', weights, ['.safetensors', '.npz', '.npy'])
+  const projection = text(given, 'projection')
+  if ((projection !== undefined) !== (weights?.endsWith('.npy') === true)) {
+    throw new UsageError('--projection NAME and --weights FILE.npy go together: such a file holds one')
+  }
   ending('metrics', metrics, ['.csv', '.parquet'])
   const run = await readRunFolder(path)
   if (run === undefined) throw new Error(`${path} holds no run`)
   if (weights !== undefined) {
     using model = await weightsToExport(path, Number(run.config.training.iterations))
-    const { writeNpz } = await import('../runs/export-weights.js')
+    const { writeNpy, writeNpz } = await import('../runs/export-weights.js')
     if (weights.endsWith('.npz')) await writeNpz(model, weights)
+    else if (projection !== undefined)
+      await writeNpy(model, known(projection, '--projection', projectionNames(model.description)), weights)
     else await model.save(weights)
     console.log(weights)
   }

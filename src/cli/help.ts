@@ -314,12 +314,14 @@ Weights are the final ones, of an unfinished run those of its last checkpoint. A
 projection a->b, its senders a->b.pre and receivers a->b.post, and each readout's bias c.bias.
 
 Options:
-  --weights FILE   a .safetensors or an .npz file
+  --weights FILE   a .safetensors, an .npz or an .npy file
+  --projection A   of an .npy file: the projection, as a matrix with a row a sender and a column a receiver
   --metrics FILE   a .csv or a .parquet file
   -h, --help       this help
 
 Examples:
   mdgl export runs/mine --weights mine.npz
+  mdgl export runs/mine --weights recurrent.npy --projection 'cells->cells'
   mdgl export runs/mine --metrics mine.parquet`
 
 export const REPORT_HELP = `mdgl report: tell a run on one page

@@ -22,14 +22,20 @@ export async function writeNpz(model: Model, path: string): Promise<void> {
   await writeAside(path, zipSync(files))
 }
 
+/** Writes one projection's weights as a NumPy array, a row a sender and a column a receiver, 0 where there is no synapse. */
+export async function writeNpy(model: Model, projection: string, path: string): Promise<void> {
+  const weights = model.weights.get(projection)
+  await writeAside(path, npy(weights.dense(), weights.shape))
+}
+
 type Array1D = Float32Array | Float64Array | Uint32Array
 
 const ALIGNMENT = 64
 
 /** One array in NumPy's format, version 1.0: magic, length of the header, the header as a Python literal, the numbers. */
-export function npy(values: Array1D): Uint8Array {
+export function npy(values: Array1D, shape: readonly number[] = [values.length]): Uint8Array {
   const kind = values instanceof Float32Array ? '<f4' : values instanceof Float64Array ? '<f8' : '<u4'
-  const literal = `{'descr': '${kind}', 'fortran_order': False, 'shape': (${values.length},), }`
+  const literal = `{'descr': '${kind}', 'fortran_order': False, 'shape': (${shape.join(', ')}${shape.length === 1 ? ',' : ''}), }`
   const length = Math.ceil((literal.length + 1 + 10) / ALIGNMENT) * ALIGNMENT - 10
   const header = `${literal.padEnd(length - 1)}\n`
   const bytes = new Uint8Array(10 + length + values.byteLength)
