@@ -1,7 +1,7 @@
 import type { Look, NeuronTrace } from '../../runs/look.js'
 import type { Row } from '../frames.js'
 import { align, type Curve, LineChart } from './chart.js'
-import { ofPlace, ofRule } from './colours.js'
+import { ink, ofPlace, ofRule } from './colours.js'
 import { histogram } from './histogram.js'
 import { Raster } from './raster.js'
 import { Server } from './server.js'
@@ -39,6 +39,8 @@ let trace: NeuronTrace | undefined
 let shownGraph = ''
 let drawn = false
 let asked = ''
+let shownLook: Look | undefined
+let shownAs = ''
 
 function current(): KnownRun | undefined {
   return store.runs.get(chosen.get('run') ?? '') ?? store.runs.values().next().value
@@ -76,8 +78,10 @@ function draw(): void {
   }
   control(run)
   courses()
-  if (run.look !== undefined) lookAt(run, run.look)
-  raster.show(run.look, chosenNeuron())
+  if (isNew(run.look)) {
+    if (run.look !== undefined) lookAt(run, run.look)
+    raster.show(run.look, chosenNeuron())
+  }
   const graph = server.graph(run.info.id)
   if (graph !== shownGraph) {
     shownGraph = graph
@@ -85,6 +89,15 @@ function draw(): void {
     image.src = graph
     image.alt = `The network of ${run.info.task}: cells by type, synapses as thin lines, modulatory channels as dashed arrows`
   }
+}
+
+/** Whether a look is to be drawn: it, what is chosen in it, or how it is shown has changed. */
+function isNew(look: Look | undefined): boolean {
+  const key = `${chosen} ${ink()} ${element('weights').clientWidth}`
+  if (look === shownLook && key === shownAs) return false
+  shownLook = look
+  shownAs = key
+  return true
 }
 
 function list(): void {
