@@ -243,6 +243,14 @@ Examples:
   mdgl profile evidence-accumulation --rule mdgl --roofline roofline.svg
   mdgl profile W2 --rule bptt --threads 1 --compare avx2,avx512`
 
+/** What may be chosen anew when a run goes on, or is made again. */
+const ANEW = `  --threads N          threads of the engine (default: one a core); results do not depend on it
+  --checkpoint-every N iterations between checkpoints, 0 for none (default 50)
+  --alignment-every N  record the angle to BPTT's gradient every N iterations
+  --live, --port N     show the run in a browser
+  --json               metrics as JSON lines on stdout instead of the progress bar
+  -h, --help           this help`
+
 export const RESUME_HELP = `mdgl resume: go on with a run from its last checkpoint
 
 Usage: mdgl resume <run> [options]
@@ -252,12 +260,7 @@ one before it used; with none left nothing is touched. Changes made while it ran
 their iteration.
 
 Options:
-  --threads N          threads of the engine (default: one a core); results do not depend on it
-  --checkpoint-every N iterations between checkpoints, 0 for none (default 50)
-  --alignment-every N  record the angle to BPTT's gradient every N iterations
-  --live, --port N     show the run in a browser
-  --json               metrics as JSON lines on stdout instead of the progress bar
-  -h, --help           this help
+${ANEW}
 
 Examples:
   mdgl resume runs/2026-01-31T12-00-00-evidence-accumulation-mdgl-1
@@ -359,12 +362,7 @@ weights, bit for bit, on every instruction set of the same class.
 
 Options:
   --out DIR            the new run folder (default: the old one's name with -again)
-  --threads N          threads of the engine (default: one a core); results do not depend on it
-  --checkpoint-every N iterations between checkpoints, 0 for none (default 50)
-  --alignment-every N  record the angle to BPTT's gradient every N iterations
-  --live, --port N     show the run in a browser
-  --json               metrics as JSON lines on stdout instead of the progress bar
-  -h, --help           this help
+${ANEW}
 
 Examples:
   mdgl repeat runs/mine --out runs/mine-checked`
