@@ -286,6 +286,7 @@ impl Network {
         let (outputs, readouts) = readouts(&description)?;
         let (type_names, type_of) = types(&description, &slots, neurons.len())?;
         let projections = projections(&description, &slots)?;
+        check_reach(&projections, neurons.len())?;
         let channels = match &description.channels {
             Some(channels) => Table::listed("channels", &type_names, channels)?,
             None => Table::DEFAULT,
@@ -859,6 +860,19 @@ fn delay_steps(path: &str, delay: Option<f64>, dt: f64, stage: Stage) -> Result<
             let allowed =
                 format!("{dt} ms (one step): only projections between populations have longer ones");
             Err(invalid(path, delay, allowed))
+        }
+    }
+}
+
+/// What was secreted so many steps before has a place of 32 bits (see `modulation`).
+fn check_reach(projections: &[Wires], neurons: usize) -> Result<()> {
+    let most = u32::MAX as usize / neurons.max(1);
+    match projections.iter().find(|wires| wires.delay > most) {
+        None => Ok(()),
+        Some(wires) => {
+            let path = format!("projections.{}.delay", wires.name);
+            let value = format!("{} steps", wires.delay);
+            Err(invalid(path, value, format!("at most {most} steps with {neurons} neurons")))
         }
     }
 }

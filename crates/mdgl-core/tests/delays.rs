@@ -203,6 +203,24 @@ fn delays_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn a_delay_that_so_many_neurons_cannot_have_is_refused() {
+    let network = |delay: f64| {
+        let description = json!({
+            "schema": "mdgl-network/1",
+            "populations": [{"name": "a", "size": 1 << 20, "model": "lif"}],
+            "projections": [{"from": "a", "to": "a", "delay": delay, "connections": {"pre": [0], "post": [1], "values": [0.1]}}]
+        });
+        Network::new(serde_json::from_value(description).unwrap())
+    };
+    assert!(network(4095.0).is_ok());
+    let message = network(4096.0).err().unwrap().to_string();
+    assert!(
+        message.contains("projections.a->a.delay") && message.contains("at most 4095 steps"),
+        "{message}"
+    );
+}
+
+#[test]
 fn estimators_that_carry_influence_are_refused() {
     let shape = Shape {
         seed: 1,
