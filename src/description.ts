@@ -237,8 +237,11 @@ export interface Sheet {
   readonly width?: number
   /** Rows. Default: as many as hold every cell. */
   readonly height?: number
-  /** Which cell sits where: drawn from the network's seed (default), or the cells of one type after those of another. */
-  readonly positions?: 'random' | 'sorted'
+  /**
+   * Which cell sits where: drawn from the network's seed (`'random'`, the default), the cells of one type after those of another
+   * (`'sorted'`), or drawn anew at every step (`'shuffled'`: the control in which what is secreted spreads, but not to neighbours).
+   */
+  readonly positions?: 'random' | 'sorted' | 'shuffled'
   /** k, the sum of K, from 0 to below 1. Default 0.75, as published. */
   readonly spread?: number
 }

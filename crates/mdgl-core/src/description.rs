@@ -167,6 +167,8 @@ pub enum Positions {
     Random,
     /// The cells of one type after those of another, in the order of the types.
     Sorted,
+    /// Drawn from the network's seed anew at every step: the control in which errors spread, but not to neighbours.
+    Shuffled,
 }
 
 /// As published.

@@ -4,6 +4,7 @@ use crate::channels::Table;
 use crate::description::{Kernel, Positions, Reach, Sheet};
 use crate::error::{Result, invalid};
 use crate::lanes::{self, Block, Lanes};
+use crate::memory::reserve;
 use crate::network::Network;
 use crate::random::{CounterRng, Stream};
 use crate::real::Real;
@@ -11,12 +12,46 @@ use crate::real::Real;
 /// Most sites of a sheet.
 const MOST_SITES: usize = 1 << 24;
 
-/// Where each cell sits.
+/// The stream's iteration for the shuffles of each step; 0 is that of the first positions.
+const SHUFFLES: u32 = 1;
+
+/// Where each cell sits at a step.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// At every step, or what each step shuffles.
+    sites: Vec<u32>,
+    /// The seed of the shuffles, where there are any.
+    shuffled: Option<u64>,
+}
+
+impl Places {
+    /// The site of each cell. `room` holds them where every step has its own.
+    pub fn at<'a>(&'a self, t: usize, room: &'a mut Vec<u32>) -> &'a [u32] {
+        let Some(seed) = self.shuffled else { return &self.sites };
+        room.clear();
+        room.extend_from_slice(&self.sites);
+        CounterRng::internal(seed, Stream::Sheet, SHUFFLES, t).shuffle(room);
+        room
+    }
+
+    /// Makes room for [`Self::at`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`].
+    pub fn make_room(&self, room: &mut Vec<u32>) -> Result<()> {
+        match self.shuffled {
+            Some(_) => reserve(room, self.sites.len(), "where the cells of a sheet sit"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The grid and who sits where.
 #[derive(Debug, Clone)]
 pub(crate) struct Grid {
     pub width: usize,
     pub height: usize,
-    pub site_of: Vec<u32>,
+    pub places: Places,
     /// The sum of the box that a field is convolved with each step.
     pub spread: f64,
 }
@@ -46,13 +81,16 @@ impl Grid {
         let mut order: Vec<usize> = (0..cells).collect();
         match sheet.positions {
             Positions::Sorted => order.sort_by_key(|&p| type_of[p]),
-            Positions::Random => CounterRng::internal(seed, Stream::Sheet, 0, 0).shuffle(&mut order),
+            Positions::Random | Positions::Shuffled => {
+                CounterRng::internal(seed, Stream::Sheet, 0, 0).shuffle(&mut order)
+            }
         }
-        let mut site_of = vec![0; cells];
+        let mut sites = vec![0; cells];
         for (place, p) in order.into_iter().enumerate() {
-            site_of[p] = (place % (width * height)) as u32;
+            sites[p] = (place % (width * height)) as u32;
         }
-        Ok(Self { width, height, site_of, spread: sheet.spread })
+        let shuffled = (sheet.positions == Positions::Shuffled).then_some(seed);
+        Ok(Self { width, height, places: Places { sites, shuffled }, spread: sheet.spread })
     }
 
     pub fn sites(&self) -> usize {
@@ -126,10 +164,11 @@ fn beside(x: usize, ring: usize) -> (usize, usize) {
 #[derive(Debug)]
 pub(crate) struct Diffusive<F: Real> {
     spread: Spread<F>,
-    /// Secreting cells: (cell, place in the fields, 1 − α).
+    pub places: Places,
+    /// Secreting cells: (cell, where its type's field begins, 1 − α).
     emitters: Vec<(u32, u32, F)>,
-    /// Receiving cells: (cell, type, site).
-    receivers: Vec<(u32, u32, u32)>,
+    /// Receiving cells: (cell, type).
+    receivers: Vec<(u32, u32)>,
     /// Gain `[receiving type][field]`.
     gains: Vec<F>,
     /// One a secreting type.
@@ -153,8 +192,8 @@ impl<F: Real> Diffusive<F> {
             (0..types).filter(|&from| (0..types).any(|to| gain(to, from) != 0.0)).collect();
         let field_of = |p: usize| from.iter().position(|&t| t == network.type_of[p]);
         let emitter = |p: usize| {
-            let place = field_of(p)? * grid.sites() + grid.site_of[p] as usize;
-            Some((p as u32, place as u32, F::from_f64(1.0 - network.neurons[p].alpha)))
+            let field = field_of(p)? * grid.sites();
+            Some((p as u32, field as u32, F::from_f64(1.0 - network.neurons[p].alpha)))
         };
         let receives = |to: usize| from.iter().any(|&from| gain(to, from) != 0.0);
         let receivers = (0..network.size()).filter(|&p| receives(network.type_of[p]));
@@ -162,9 +201,10 @@ impl<F: Real> Diffusive<F> {
         let gains = (0..types).flat_map(|to| from.iter().map(move |&from| (to, from)));
         Some(Self {
             spread: Spread::new(grid),
+            places: grid.places.clone(),
             receivers: match emitters.is_empty() {
                 true => Vec::new(),
-                false => receivers.map(|p| (p as u32, network.type_of[p] as u32, grid.site_of[p])).collect(),
+                false => receivers.map(|p| (p as u32, network.type_of[p] as u32)).collect(),
             },
             emitters,
             gains: gains.map(|(to, from)| F::from_f64(gain(to, from))).collect(),
@@ -174,7 +214,7 @@ impl<F: Real> Diffusive<F> {
 
     /// Cells that receive anything.
     pub fn receivers(&self) -> impl Iterator<Item = u32> {
-        self.receivers.iter().map(|&(p, ..)| p)
+        self.receivers.iter().map(|&(p, _)| p)
     }
 
     /// Sites of all fields, emitters, and pairs of a receiver and a field.
@@ -189,10 +229,11 @@ impl<F: Real> Diffusive<F> {
         (self.fields + 1) * self.spread.sites()
     }
 
-    /// Takes in what the cells secrete at a step, after all has spread, and adds to Γ of every receiver.
+    /// Takes in what the cells secrete at a step, after all has spread, and adds to Γ of every receiver; cells at `places`.
     #[inline(always)]
     pub fn receive<L: Lanes<Scalar = F>>(
         &self,
+        places: &[u32],
         secreted: &[Block<F>],
         fields: &mut [Block<F>],
         gamma: &mut [Block<F>],
@@ -202,11 +243,12 @@ impl<F: Real> Diffusive<F> {
         for field in fields.chunks_exact_mut(sites) {
             self.spread.step::<L>(field, sums);
         }
-        for &(j, place, scale) in &self.emitters {
-            let field = &mut fields[place as usize];
+        for &(j, start, scale) in &self.emitters {
+            let field = &mut fields[(start + places[j as usize]) as usize];
             L::load(&secreted[j as usize]).mul_add(L::splat(scale), L::load(field)).store(field);
         }
-        for &(p, own, site) in &self.receivers {
+        for &(p, own) in &self.receivers {
+            let site = places[p as usize];
             let gains = &self.gains[own as usize * self.fields..][..self.fields];
             let gamma = &mut gamma[p as usize];
             let mut sum = L::load(gamma);
@@ -246,18 +288,23 @@ mod tests {
     #[test]
     fn every_cell_has_a_site_of_its_own_while_there_are_enough() {
         let types: Vec<usize> = (0..10).map(|p| p % 3).collect();
-        for positions in [Positions::Random, Positions::Sorted] {
+        for positions in [Positions::Random, Positions::Sorted, Positions::Shuffled] {
             let grid = Grid::new(Sheet { positions, ..Sheet::default() }, 7, &types).unwrap();
             assert_eq!((grid.width, grid.height), (4, 3));
-            let mut sites = grid.site_of.clone();
-            sites.sort_unstable();
-            assert_eq!(sites, (0..10).collect::<Vec<_>>());
+            let (mut first, mut later) = (Vec::new(), Vec::new());
+            let (first, later) = (grid.places.at(0, &mut first), grid.places.at(9, &mut later));
+            assert_eq!(first != later, positions == Positions::Shuffled);
+            for sites in [first, later] {
+                let mut sites = sites.to_vec();
+                sites.sort_unstable();
+                assert_eq!(sites, (0..10).collect::<Vec<_>>());
+            }
             if positions == Positions::Sorted {
-                assert_eq!(grid.site_of, [0, 4, 7, 1, 5, 8, 2, 6, 9, 3]);
+                assert_eq!(first, [0, 4, 7, 1, 5, 8, 2, 6, 9, 3]);
             }
         }
         let crowded = Grid::new(Sheet { width: Some(2), height: Some(2), ..Sheet::default() }, 7, &types);
-        assert!(crowded.unwrap().site_of.iter().all(|&site| site < 4));
+        assert!(crowded.unwrap().places.sites.iter().all(|&site| site < 4));
         for wrong in [
             Sheet { width: Some(0), ..Sheet::default() },
             Sheet { height: Some(MOST_SITES + 1), ..Sheet::default() },

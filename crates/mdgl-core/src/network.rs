@@ -400,9 +400,9 @@ impl Network {
         self.neurons.iter().any(|neuron| neuron.rate)
     }
 
-    /// The site of each neuron on the sheet, row after row.
-    pub fn sites(&self) -> &[u32] {
-        &self.grid.site_of
+    /// The site of each neuron on the sheet at a step; sites are counted row after row.
+    pub fn sites_at(&self, t: usize) -> Vec<u32> {
+        self.grid.places.at(t, &mut Vec::new()).to_vec()
     }
     /// Width and height of the sheet.
     pub fn sheet(&self) -> (usize, usize) {

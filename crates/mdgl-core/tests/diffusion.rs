@@ -23,9 +23,10 @@ fn case(spec: &Spec, sheet: &serde_json::Value) -> Case<f64> {
 }
 
 /// As the engine draws it.
-fn sheet(network: &Network, spread: f64) -> Sheet {
+fn sheet(network: &Network, spread: f64, steps: usize) -> Sheet {
     let (width, height) = network.sheet();
-    Sheet { width, height, spread, sites: network.sites().iter().map(|&site| site as usize).collect() }
+    let sites = |t| network.sites_at(t).iter().map(|&site| site as usize).collect();
+    Sheet { width, height, spread, sites: (0..steps).map(sites).collect() }
 }
 
 /// L ψ itself, or through exponentials.
@@ -42,6 +43,7 @@ fn sheets() -> impl Strategy<Value = (serde_json::Value, f64)> {
         json!({}),
         json!({"width": 3}),
         json!({"positions": "sorted"}),
+        json!({"positions": "shuffled"}),
         json!({"width": 2, "height": 2, "positions": "sorted"}),
     ]);
     (sides, 0.0..0.99f64).prop_map(|(mut sheet, spread)| {
@@ -65,7 +67,7 @@ proptest! {
             None => Kernel::None,
             Some(tau_decay) => Kernel::Exponentials(Exponentials { tau_rise: 0.0, tau_decay }),
         };
-        let (h, sheet) = (response(&spec, decay), sheet(case.model.network(), spread));
+        let (h, sheet) = (response(&spec, decay), sheet(case.model.network(), spread, spec.steps));
         for (gain, fixed) in [(Gain::Fixed(0.3), Some(0.3)), (Gain::Weights(WeightGain::MeanWeight), None)] {
             let expected = oracle::diffusive_gradient(&spec, &run, &sheet, &h, fixed);
             let error = case.distance_to(&case.gradients(&diffusive(gain, kernel)), &expected);
@@ -79,7 +81,7 @@ proptest! {
         let run = oracle::forward(&spec);
         prop_assume!(run.margin > 1e-9);
         let case = case(&spec, &sides);
-        let expected = oracle::diffusive_eprop(&spec, &run, &sheet(case.model.network(), spread));
+        let expected = oracle::diffusive_eprop(&spec, &run, &sheet(case.model.network(), spread, spec.steps));
         for rule in [Rule::eprop_diffusive(), Rule::eprop_diffusive().online()] {
             let error = case.distance_to(&case.gradients(&rule), &expected);
             prop_assert!(error < 1e-9, "{:?}: {error:e}", rule.estimator);

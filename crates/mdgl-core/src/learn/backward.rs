@@ -98,6 +98,8 @@ pub(crate) struct Work<F: Real> {
     pasts: Vec<Past<F>>,
     /// What has spread over the sheet: of instantaneous channels, then of each kernel with memory.
     fields: Vec<Vec<Block<F>>>,
+    /// Where the cells sit at the moment, if that changes.
+    places: Vec<u32>,
     /// The learning signals' own.
     field: Field<F>,
     totals: Vec<Block<F>>,
@@ -147,6 +149,7 @@ impl<F: Real> Work<F> {
         for (fields, modulation) in self.fields.iter_mut().zip(direct) {
             let diffusive = modulation.and_then(|modulation| modulation.diffusive.as_ref());
             refill(fields, diffusive.map_or(0, Diffusive::blocks), "what spreads over a sheet of cells")?;
+            diffusive.map_or(Ok(()), |diffusive| diffusive.places.make_room(&mut self.places))?;
         }
         for (buffer, len) in [
             (&mut self.lambda_v, self.tile * n),
@@ -297,7 +300,7 @@ impl<F: Real> Backward<'_, F> {
     fn find_field<L: Lanes<Scalar = F>>(&mut self) -> Result<()> {
         let Some(sources) = &self.plan.field else { return Ok(()) };
         let (steps, outputs) = (self.trajectory.steps, self.circuit.outputs());
-        self.work.field.reset(sources.sites(), steps)?;
+        self.work.field.reset(sources, self.circuit.size(), steps)?;
         for t in 0..steps {
             check_cancelled(t, self.cancel)?;
             let over = ended(&self.trajectory.lengths, t);
@@ -306,7 +309,7 @@ impl<F: Real> Backward<'_, F> {
         Ok(())
     }
 
-    /// L_t = (1−κ) Σ_{u≥t} κ^{u−t} G_u at each cell's site, plus the regulariser's part.
+    /// L_t = (1−κ) Σ_{u≥t} κ^{u−t} G_u where each cell was, plus the regulariser's part.
     #[inline(always)]
     fn hear_field<L: Lanes<Scalar = F>>(&mut self, sources: &Sources<F>, t: usize) {
         let (outputs, work) = (self.circuit.outputs(), &mut *self.work);
@@ -315,11 +318,11 @@ impl<F: Real> Backward<'_, F> {
             work.field.fill::<L>(sources, u, over, self.delta.at(u, outputs));
         }
         let kappa = self.circuit.kappa.first().copied().unwrap_or(F::ZERO);
-        work.field.hold::<L>(t, kappa);
+        work.field.hold::<L>(sources, t, kappa);
         let rest = L::splat(F::ONE - kappa);
-        for (p, (signal, &site)) in work.signal.iter_mut().zip(&sources.site_of).enumerate() {
+        for (p, (signal, held)) in work.signal.iter_mut().zip(&work.field.held).enumerate() {
             let part = self.rates.of_cell::<L>(p);
-            L::load(&work.field.held[site as usize]).mul_add(rest, part).store(signal);
+            L::load(held).mul_add(rest, part).store(signal);
         }
     }
 
@@ -453,7 +456,7 @@ impl<F: Real> Backward<'_, F> {
             self.work.gamma.fill(Block::ZERO);
         }
         self.modulate_instantly::<L>(t);
-        self.modulate_filtered::<L>();
+        self.modulate_filtered::<L>(t);
         self.modulate_levels::<L>(t);
         if let Some(signals) = self.signals.as_mut() {
             let n = self.circuit.size();
@@ -492,13 +495,14 @@ impl<F: Real> Backward<'_, F> {
         let arriving = work.pasts[0].take(secreted);
         modulation.receive::<L>(arriving, &mut work.totals, &mut work.gamma);
         if let Some(diffusive) = &modulation.diffusive {
-            diffusive.receive::<L>(secreted, &mut work.fields[0], &mut work.gamma);
+            let places = diffusive.places.at(t, &mut work.places);
+            diffusive.receive::<L>(places, secreted, &mut work.fields[0], &mut work.gamma);
         }
     }
 
     /// L ψ passes through each secreting cell's memory; what comes out joins Γ_t.
     #[inline(always)]
-    fn modulate_filtered<L: Lanes<Scalar = F>>(&mut self) {
+    fn modulate_filtered<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let (n, work) = (self.circuit.size(), &mut *self.work);
         if !work.heard && !self.plan.secretions.is_empty() {
             work.secreted.fill(Block::ZERO);
@@ -510,7 +514,8 @@ impl<F: Real> Backward<'_, F> {
             let arriving = work.pasts[1 + kernel].take(s);
             secretion.modulation.receive::<L>(arriving, &mut work.totals, &mut work.memory_gamma);
             if let Some(diffusive) = &secretion.modulation.diffusive {
-                diffusive.receive::<L>(s, &mut work.fields[1 + kernel], &mut work.memory_gamma);
+                let places = diffusive.places.at(t, &mut work.places);
+                diffusive.receive::<L>(places, s, &mut work.fields[1 + kernel], &mut work.memory_gamma);
             }
             for &p in &secretion.modulation.receivers {
                 let gamma = &mut work.gamma[p as usize];

@@ -4,11 +4,11 @@
 //! G_t = K ∗ G_t−1 + Σ_{p at the site} Σ_k B[p→k] δ_k,t
 //! ```
 //!
-//! Forwards in time, as errors come in: the online form's gradient is Σ_t G_t[site of p] ē_qp,t. Backwards it is that of
-//! L_p,t = (1−κ) Σ_{u≥t} κ^{u−t} G_u[site of p]. A field has no inverse: it is found once from the first step on, and again
+//! Forwards in time, as errors come in: the online form's gradient is Σ_t G_t[site of p at t] ē_qp,t. Backwards it is that of
+//! L_p,t = (1−κ) Σ_{u≥t} κ^{u−t} G_u[site of p at u]. A field has no inverse: it is found once from the first step on, and again
 //! span by span from snapshots.
 
-use crate::diffusion::Spread;
+use crate::diffusion::{Places, Spread};
 use crate::error::Result;
 use crate::fan::Fan;
 use crate::lanes::{Block, Lanes, Mask, clear_tiny};
@@ -25,35 +25,35 @@ const WHAT: &str = "the diffusing errors of a block of trials";
 #[derive(Debug)]
 pub(crate) struct Sources<F: Real> {
     spread: Spread<F>,
-    pub site_of: Vec<u32>,
-    /// Readout unit → (site, Σ B of the cells there).
+    pub places: Places,
+    /// Readout unit → (cell, B).
     weights: Fan<F>,
 }
 
 impl<F: Real> Sources<F> {
     /// From the feedback weights (1 − κ) B of each cell.
     pub fn new(network: &Network, feedback: &Fan<F>) -> Self {
-        let grid = &network.grid;
         let mut triples = Vec::new();
-        for (p, &site) in grid.site_of.iter().enumerate() {
+        for p in 0..network.size() {
             for &(k, weight) in feedback.of(p) {
                 let rest = F::from_f64(1.0 - network.outputs[k as usize].kappa);
-                triples.push((k as usize, site as usize, weight / rest));
+                triples.push((k as usize, p, weight / rest));
             }
         }
         let weights = Fan::new(network.output_units(), &triples);
-        Self { spread: Spread::new(grid), site_of: grid.site_of.clone(), weights }
+        Self { spread: Spread::new(&network.grid), places: network.grid.places.clone(), weights }
     }
 
     pub fn sites(&self) -> usize {
         self.spread.sites()
     }
 
-    /// G_t from G_t−1 and δ_t (none where all are 0); lanes that are over have none.
+    /// G_t from G_t−1 and δ_t (none where all are 0), the cells at `places`; lanes that are over have none.
     #[inline(always)]
     pub fn advance<L: Lanes<Scalar = F>>(
         &self,
         t: usize,
+        places: &[u32],
         over: Mask,
         delta: &[Block<F>],
         field: &mut [Block<F>],
@@ -63,8 +63,8 @@ impl<F: Real> Sources<F> {
         self.spread.step::<L>(field, sums);
         for (k, delta) in delta.iter().enumerate() {
             let delta = L::load(delta);
-            for &(site, weight) in self.weights.of(k) {
-                let field = &mut field[site as usize];
+            for &(p, weight) in self.weights.of(k) {
+                let field = &mut field[places[p as usize] as usize];
                 delta.mul_add(L::splat(weight), L::load(field)).store(field);
             }
         }
@@ -86,18 +86,21 @@ pub(crate) struct Field<F: Real> {
     loaded: Option<usize>,
     now: Vec<Block<F>>,
     sums: Vec<Block<F>>,
-    /// Σ_{u≥t} κ^{u−t} G_u.
+    /// Σ_{u≥t} κ^{u−t} G_u[site of p], one a cell.
     pub held: Vec<Block<F>>,
+    places: Vec<u32>,
 }
 
 impl<F: Real> Field<F> {
     /// # Errors
     /// [`crate::Error::Memory`].
-    pub fn reset(&mut self, sites: usize, steps: usize) -> Result<()> {
+    pub fn reset(&mut self, sources: &Sources<F>, cells: usize, steps: usize) -> Result<()> {
+        let sites = sources.sites();
         self.loaded = None;
-        for buffer in [&mut self.now, &mut self.sums, &mut self.held] {
-            refill(buffer, sites, WHAT)?;
+        for (buffer, len) in [(&mut self.now, sites), (&mut self.sums, sites), (&mut self.held, cells)] {
+            refill(buffer, len, WHAT)?;
         }
+        sources.places.make_room(&mut self.places)?;
         let snapshots = product(&[sites, steps.div_ceil(SPAN)]);
         resize(&mut self.snapshots, snapshots, Block::ZERO, WHAT)?;
         resize(&mut self.span, product(&[sites, SPAN.min(steps)]), Block::ZERO, WHAT)
@@ -116,7 +119,8 @@ impl<F: Real> Field<F> {
             let sites = self.now.len();
             self.snapshots[t / SPAN * sites..][..sites].copy_from_slice(&self.now);
         }
-        sources.advance::<L>(t, over, delta, &mut self.now, &mut self.sums);
+        let places = sources.places.at(t, &mut self.places);
+        sources.advance::<L>(t, places, over, delta, &mut self.now, &mut self.sums);
     }
 
     /// Steps of a step's span, if that is not at hand: they are to be gone through with [`Self::fill`].
@@ -139,18 +143,20 @@ impl<F: Real> Field<F> {
         over: Mask,
         delta: &[Block<F>],
     ) {
-        sources.advance::<L>(t, over, delta, &mut self.now, &mut self.sums);
+        let places = sources.places.at(t, &mut self.places);
+        sources.advance::<L>(t, places, over, delta, &mut self.now, &mut self.sums);
         let sites = self.now.len();
         self.span[t % SPAN * sites..][..sites].copy_from_slice(&self.now);
     }
 
-    /// Σ_{u≥t} κ^{u−t} G_u, from that of the step after.
+    /// What each cell has heard from this step on, from that of the step after.
     #[inline(always)]
-    pub fn hold<L: Lanes<Scalar = F>>(&mut self, t: usize, kappa: F) {
+    pub fn hold<L: Lanes<Scalar = F>>(&mut self, sources: &Sources<F>, t: usize, kappa: F) {
         clear_tiny::<L>(t, &mut self.held);
-        let sites = self.held.len();
-        for (held, field) in self.held.iter_mut().zip(&self.span[t % SPAN * sites..][..sites]) {
-            L::load(held).mul_add(L::splat(kappa), L::load(field)).store(held);
+        let places = sources.places.at(t, &mut self.places);
+        let field = &self.span[t % SPAN * self.now.len()..][..self.now.len()];
+        for (held, &site) in self.held.iter_mut().zip(places) {
+            L::load(held).mul_add(L::splat(kappa), L::load(&field[site as usize])).store(held);
         }
     }
 }

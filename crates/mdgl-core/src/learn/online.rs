@@ -116,6 +116,8 @@ pub(crate) struct Traces<F: Real> {
     /// G on the sheet, where cells learn by that, and its sums by rows.
     field: Vec<Block<F>>,
     field_sums: Vec<Block<F>>,
+    /// Where the cells sit at the moment, if that changes.
+    places: Vec<u32>,
     /// The filters of all kernels, one after another.
     filters: Vec<Filter<F>>,
     /// Whose secretion each cell receives.
@@ -154,6 +156,7 @@ impl<F: Real> Traces<F> {
         self.edges = if regularised && !plan.separate { self.list_edges(plan) } else { Vec::new() };
         let filters = self.filters.len();
         let sites = plan.field.as_ref().map_or(0, Sources::sites);
+        plan.field.as_ref().map_or(Ok(()), |sources| sources.places.make_room(&mut self.places))?;
         for (buffer, len) in [
             (&mut self.membrane, slots),
             (&mut self.adaptation, slots),
@@ -652,13 +655,14 @@ impl<F: Real> Moment<'_, F> {
     fn follow_field<L: Lanes<Scalar = F>>(&mut self) {
         let Some(sources) = &self.plan.field else { return };
         let (k, traces) = (self.circuit.outputs(), &mut *self.traces);
-        let Traces { delta, field, field_sums, .. } = traces;
-        sources.advance::<L>(self.t, 0, delta, field, field_sums);
+        let Traces { delta, field, field_sums, places, .. } = traces;
+        let places = sources.places.at(self.t, places);
+        sources.advance::<L>(self.t, places, 0, delta, field, field_sums);
         for (slot, s) in self.plan.slots.iter().enumerate() {
             if s.stage == Stage::Readout || k == 0 {
                 continue;
             }
-            let field = L::load(&traces.field[sources.site_of[s.post as usize] as usize]);
+            let field = L::load(&traces.field[places[s.post as usize] as usize]);
             let sum = &mut traces.sums[slot];
             // The readouts share κ, so that all filters are the same.
             field.mul_add(L::load(&traces.filtered[slot * k]), L::load(sum)).store(sum);

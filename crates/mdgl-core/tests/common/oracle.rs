@@ -224,7 +224,8 @@ pub struct Sheet {
     pub width: usize,
     pub height: usize,
     pub spread: f64,
-    pub sites: Vec<usize>,
+    /// `[step][cell]`.
+    pub sites: Vec<Vec<usize>>,
 }
 
 impl Sheet {
@@ -238,8 +239,8 @@ impl Sheet {
         (0..h).flat_map(|y| (0..w).map(move |x| (x, y))).map(|(x, y)| at(x, y)).collect()
     }
 
-    fn add(&self, field: &mut [f64], cells: impl Iterator<Item = (usize, f64)>) {
-        cells.for_each(|(p, value)| field[self.sites[p]] += value);
+    fn add(&self, t: usize, field: &mut [f64], cells: impl Iterator<Item = (usize, f64)>) {
+        cells.for_each(|(p, value)| field[self.sites[t][p]] += value);
     }
 }
 
@@ -259,13 +260,13 @@ pub fn diffusive_gradient(spec: &Spec, run: &Run, sheet: &Sheet, h: &Table, gain
             for (own, field) in fields.iter_mut().enumerate() {
                 *field = sheet.convolve(field);
                 let cells = (0..spec.n_rec).filter(|&j| spec.types[j] == own);
-                sheet.add(field, cells.map(|j| (j, secreted(j))));
+                sheet.add(t, field, cells.map(|j| (j, secreted(j))));
             }
             for p in 0..spec.n_rec {
                 let heard = (0..types).map(|from| {
                     let example = spec.types.iter().position(|&t| t == from);
                     let gain = example.map_or(0.0, |j| gain.unwrap_or_else(|| block_mean(spec, p, j, false)));
-                    gain * fields[from][sheet.sites[p]]
+                    gain * fields[from][sheet.sites[t][p]]
                 });
                 out[t - 1][p] = heard.sum();
             }
@@ -285,10 +286,12 @@ pub fn diffusive_eprop(spec: &Spec, run: &Run, sheet: &Sheet) -> Grad {
         let mut field = vec![0.0; sheet.width * sheet.height];
         let signals: Table = feedback(spec, &run.delta[trial])
             .iter()
-            .map(|errors| {
+            .zip(&sheet.sites)
+            .enumerate()
+            .map(|(t, (errors, sites))| {
                 field = sheet.convolve(&field);
-                sheet.add(&mut field, errors.iter().copied().enumerate());
-                (0..spec.n_rec).map(|p| field[sheet.sites[p]]).collect()
+                sheet.add(t, &mut field, errors.iter().copied().enumerate());
+                sites.iter().map(|&site| field[site]).collect()
             })
             .collect();
         for (q, row) in total.iter_mut().enumerate() {
