@@ -13,10 +13,12 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 export declare class NativeModel {
   /** A model with the initial weights that the description (JSON) gives; precision `f32` or `f64`. */
   static create(description: string, precision: string): NativeModel
+  /** The same on a thread of its own. */
+  static createAside(description: string, precision: string): Promise<NativeModel>
   /** A model from the bytes of a safetensors file. */
-  static load(bytes: Uint8Array): NativeModel
-  /** The bytes of a safetensors file that holds description and weights, and of the optimiser's state if wanted. */
-  save(optimiser: boolean): Buffer
+  static load(bytes: Uint8Array): Promise<NativeModel>
+  /** The bytes of a safetensors file that holds description and weights of the moment, and the optimiser's state if wanted. */
+  save(optimiser: boolean): Promise<Buffer>
   /** An independent copy. */
   clone(): NativeModel
   /** Lets go of the model; work on it goes on. */
@@ -156,6 +158,9 @@ export declare function checkNetwork(description: string): void
 
 /** Checks that a rule (JSON) has an equation. */
 export declare function checkRule(rule: string): void
+
+/** Number of threads that runs get where nobody says how many: `MDGL_THREADS`, or one less than the processor runs at once. */
+export declare function defaultThreads(): number
 
 /** How well a model does on a batch. */
 export interface Evaluation {

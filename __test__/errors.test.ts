@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import {
   type Batch,
@@ -332,61 +330,4 @@ test('options of single runs are refused', async t => {
 test('options of evidence accumulation are refused', t => {
   invalidAt(t, 'options.cues', () => evidenceAccumulation({ cues: 4 }))
   invalidAt(t, 'options.cueDuration', () => evidenceAccumulation({ cueDuration: 200 }))
-})
-
-const run = promisify(execFile)
-
-const library = new URL('../src/index.ts', import.meta.url).href
-const imports = `import { Model, evidenceAccumulation, train } from ${JSON.stringify(library)}\n`
-
-/** Runs a script in a process of its own. */
-async function script(body: string): Promise<string> {
-  const code = imports + body
-  const { stdout } = await run(process.execPath, [
-    '--import',
-    '@oxc-node/core/register',
-    '--input-type=module',
-    '--eval',
-    code
-  ])
-  return stdout.trim()
-}
-
-const start = `
-  const task = evidenceAccumulation()
-  const model = Model.create(task.network({ seed: 1 }))
-  const training = train(model, task, { rule: 'bptt' })`
-
-const worker = `${imports}
-  import { parentPort } from 'node:worker_threads'
-  ${start}
-  training.next().catch(() => {})
-  parentPort.postMessage('started')`
-
-test('a process may exit in the middle of training', async t => {
-  const output = await script(`${start}
-    training.next().catch(() => {})
-    setTimeout(() => { console.log('leaving'); process.exit() }, 20)`)
-  t.is(output, 'leaving')
-})
-
-test('a process ends by itself after training, disposed of or not', async t => {
-  const output = await script(`${start}
-    for await (const { iteration } of training) if (iteration === 2) break
-    const abandoned = train(model, task, { rule: 'mdgl' })
-    await abandoned.next()
-    console.log('done')`)
-  t.is(output, 'done')
-})
-
-test('a worker may be terminated in the middle of training', async t => {
-  const output = await script(`
-    import { Worker } from 'node:worker_threads'
-    const code = ${JSON.stringify(worker)}
-    const worker = new Worker(code, { eval: true })
-    await new Promise(resolve => worker.once('message', resolve))
-    await new Promise(resolve => setTimeout(resolve, 20))
-    await worker.terminate()
-    console.log('terminated')`)
-  t.is(output, 'terminated')
 })

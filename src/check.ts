@@ -105,6 +105,13 @@ export function floats(value: unknown, path: string): Float64Array | Float32Arra
   return given instanceof Float64Array || given instanceof Float32Array ? given : Float64Array.from(given)
 }
 
+/** A copy of numbers as doubles. */
+export function doubles(value: unknown, path: string): Float64Array {
+  const given = numbers(value, path)
+  // A typed array is copied as a whole; `from` would walk through it as an iterable.
+  return ArrayBuffer.isView(given) ? new Float64Array(given as NumberArray) : Float64Array.from(given)
+}
+
 /** Refuses views of shared memory (another thread may write while we read) and of detached buffers. */
 export function ownMemory<T extends NumberArray>(value: T, path: string): T {
   if (typeof SharedArrayBuffer !== 'undefined' && value.buffer instanceof SharedArrayBuffer) {

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import type { Session as NativeSession, Plan } from '#native'
 import { record, wholeNumber } from './check.js'
 import { invalid, MdglError } from './error.js'
@@ -9,7 +8,11 @@ const MOST_THREADS = 1024
 
 /** Options of everything that computes. */
 export interface RunOptions {
-  /** Number of threads; it never changes a result. Default: as many as the machine runs at once. */
+  /**
+   * Number of threads; it never changes a result. Default: what the environment variable `MDGL_THREADS` says, or one less than the
+   * machine runs at once. All that computes in a process shares so many threads: runs take turns, first come, first served, and one that
+   * asks for more gets its own number once nobody else computes.
+   */
   readonly threads?: number | undefined
   /** Stops the work; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
@@ -28,7 +31,7 @@ export class Session {
    */
   constructor(model: Model, plan: Plan, { threads, signal }: RunOptions) {
     const handle = nativeModel(model)
-    this.#native = guard(() => new native.Session(handle, plan, threads ?? availableParallelism()))
+    this.#native = guard(() => new native.Session(handle, plan, threads ?? native.defaultThreads()))
     this.#signal = signal
     signal?.addEventListener('abort', this.#stop, { once: true })
   }

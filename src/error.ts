@@ -28,7 +28,19 @@ export interface ErrorDetails {
   readonly cause?: unknown
 }
 
-/** The one class of errors that mdgl throws or rejects with (errors of your own tasks and losses pass through as they are). */
+/**
+ * The one class of errors that mdgl throws or rejects with (errors of your own tasks and losses pass through as they are).
+ *
+ * @example
+ * ```ts
+ * try {
+ *   Model.create({ ...description, dt: -1 });
+ * } catch (error) {
+ *   if (!(error instanceof MdglError)) throw error;
+ *   console.log(error.code, error.path, error.value, error.allowed); // invalid dt -1 a finite number above 0
+ * }
+ * ```
+ */
 export class MdglError extends Error {
   /** The class's name. */
   override readonly name = 'MdglError'

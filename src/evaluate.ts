@@ -39,6 +39,11 @@ export interface Evaluation {
 /**
  * Runs a batch and gives loss, accuracy and firing rate.
  *
+ * @example
+ * ```ts
+ * const { loss, accuracy, rate } = await evaluate(model, batch, { loss: task.loss });
+ * console.log(loss, accuracy, rate, 'Hz');
+ * ```
  * @param model - The model.
  * @param batch - The batch; it must have the targets that the loss needs.
  * @param options - The loss and more.

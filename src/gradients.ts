@@ -39,6 +39,11 @@ export interface Gradients<D extends NetworkDescription, P extends Precision> {
 /**
  * The gradient of every weight by a learning rule.
  *
+ * @example
+ * ```ts
+ * const { projections } = await gradients(model, batch, 'mdgl', { loss: task.loss });
+ * const { pre, post, values } = projections['cells->cells'];
+ * ```
  * @param model - The model; it is not changed.
  * @param batch - The batch; it must have the targets that the loss needs.
  * @param rule - A published rule's name, a rule, or one of {@link defineRule}.

@@ -1,6 +1,15 @@
 /**
  * Trains recurrent spiking networks with BPTT, e-prop and multidigraph learning (MDGL).
  *
+ * Examples are whole programs but for their imports; where they do not make them, these are meant:
+ *
+ * ```ts
+ * const task = evidenceAccumulation({ cues: 1, delay: 100 });
+ * const description = task.network({ seed: 1 });
+ * const model = Model.create(description);
+ * const batch = await makeBatch(task, { split: 'test', size: 4, seed: 1 });
+ * ```
+ *
  * @module
  */
 export { type Alignment, alignment, type GradientAlignment } from './analysis/alignment.js'

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import type { NativeModel } from '#native'
-import { flag, numbers, oneOf, record } from './check.js'
+import { doubles, flag, oneOf, record } from './check.js'
 import type { NamesOf, NetworkDescription } from './description.js'
 import { invalid, MdglError } from './error.js'
 import { deepFreeze } from './freeze.js'
-import { guard, native } from './native.js'
+import { guard, native, settle } from './native.js'
 import { normalise } from './normalise.js'
 import { OnlineSession, type SessionOptions } from './online-session.js'
 import type { Precision, Values } from './precision.js'
@@ -78,6 +78,15 @@ let handleOf: (model: Model) => NativeModel
  * A network with weights and optimiser state, held by the engine.
  *
  * Its type knows the names of the network's parts and the precision: `model.weights.get('typo')` does not compile.
+ *
+ * @example
+ * ```ts
+ * using copy = model.clone();
+ * const { pre, post, values } = copy.weights.get('cells->cells');
+ * copy.weights.set('cells->cells', values.map(weight => weight / 2));
+ * await copy.save('weights.safetensors');
+ * const again = await Model.load('weights.safetensors');
+ * ```
  */
 export class Model<D extends NetworkDescription = NetworkDescription, P extends Precision = Precision>
   implements Disposable
@@ -121,10 +130,28 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     description: D,
     options: ModelOptions<P> = {}
   ): Model<D, P> {
-    record(options, 'options', ['precision'])
-    const precision = oneOf(options.precision ?? 'f32', 'options.precision', ['f32', 'f64'] as const)
-    const json = JSON.stringify(normalise(description))
+    const { json, precision } = checkCreate(description, options)
     return new Model<D, P>(guard(() => native.NativeModel.create(json, precision)))
+  }
+
+  /**
+   * The same as {@link Model.create}, on a thread of the engine: drawing the weights of a large network takes long (O(n³) in the neurons of a
+   * sending population of up to 512, O(n²) above, for `'balanced'` weights).
+   *
+   * @example
+   * ```ts
+   * const model = await Model.createAsync(evidenceAccumulation().network({ seed: 1 }))
+   * ```
+   * @param description - From {@link network}, from a task, or plain JSON.
+   * @param options - The precision.
+   * @throws {@link MdglError} `'invalid'` for a description or an option that is not allowed, `'memory'`.
+   */
+  static async createAsync<const D extends NetworkDescription, P extends Precision = 'f32'>(
+    description: D,
+    options: ModelOptions<P> = {}
+  ): Promise<Model<D, P>> {
+    const { json, precision } = checkCreate(description, options)
+    return new Model<D, P>(await settle(() => native.NativeModel.createAside(json, precision)))
   }
 
   /**
@@ -137,7 +164,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   static async load(path: string | URL): Promise<Model> {
     const bytes = await readFile(path)
     try {
-      return new Model(guard(() => native.NativeModel.load(bytes)))
+      return new Model(await settle(() => native.NativeModel.load(bytes)))
     } catch (error) {
       if (!(error instanceof MdglError)) throw error
       throw new MdglError({ ...error, message: `${path}: ${error.message}`, cause: error })
@@ -154,10 +181,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   async save(path: string | URL, options: SaveOptions = {}): Promise<void> {
     record(options, 'options', ['optimiser'])
     const optimiser = flag(options.optimiser ?? false, 'options.optimiser')
-    await writeAside(
-      path,
-      guard(() => this.#alive().save(optimiser))
-    )
+    await writeAside(path, await settle(() => this.#alive().save(optimiser)))
   }
 
   /**
@@ -202,11 +226,17 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   }
 
   #set(setter: 'setWeights' | 'setBias', path: string, name: string, given: ArrayLike<number>): void {
-    const values = Float64Array.from(numbers(given, path))
+    const values = doubles(given, path)
     const wrong = values.findIndex(value => !Number.isFinite(value))
     if (wrong >= 0) throw invalid(`${path}[${wrong}]`, values[wrong], 'a finite number')
     guard(() => this.#alive()[setter](name, values))
   }
+}
+
+function checkCreate(description: NetworkDescription, options: ModelOptions<Precision>) {
+  record(options, 'options', ['precision'])
+  const precision = oneOf(options.precision ?? 'f32', 'options.precision', ['f32', 'f64'] as const)
+  return { json: JSON.stringify(normalise(description)), precision }
 }
 
 /** The engine's side of a model. */

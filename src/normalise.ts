@@ -111,7 +111,11 @@ function sheet(given: NetworkDescription['sheet']): { sheet?: Sheet } {
     sheet: {
       ...side('width'),
       ...side('height'),
-      positions: oneOf(orDefault(given.positions, 'random'), 'sheet.positions', ['random', 'sorted', 'shuffled'] as const),
+      positions: oneOf(orDefault(given.positions, 'random'), 'sheet.positions', [
+        'random',
+        'sorted',
+        'shuffled'
+      ] as const),
       spread: within(orDefault(given.spread, 0.75), 'sheet.spread', 0, 1)
     }
   }

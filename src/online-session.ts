@@ -120,6 +120,16 @@ export interface SessionState<P extends Precision = Precision> {
  *
  * While a session is open nobody else may train or change its model (`'busy'`); reading, evaluating and saving it is
  * free, and gives the weights after the last `apply`.
+ *
+ * @example
+ * ```ts
+ * using session = model.session({ rule: 'mdgl-online' });
+ * for (let step = 0; step < 100; step++) {
+ *   const { outputs } = session.step({ cues: Uint32Array.of(0, 1) }); // these two units spike
+ *   if (step >= 50) session.learn({ choice: { target: 1 } });
+ * }
+ * session.apply();
+ * ```
  */
 export class OnlineSession<D extends NetworkDescription = NetworkDescription, P extends Precision = Precision>
   implements Disposable

@@ -33,7 +33,7 @@ export interface TraceEvent {
  *
  * @example
  * ```ts
- * await writeFile('run.json', JSON.stringify(traceProfile(await profile(model, batch, 'mdgl', { loss }))));
+ * await writeFile('run.json', JSON.stringify(traceProfile(await profile(model, batch, 'mdgl', { loss: task.loss }))));
  * ```
  * @param profile - A profile.
  */

@@ -294,6 +294,12 @@ const byName: Readonly<Record<RuleName, Rule>> = {
 /**
  * The whole value of a rule, from its name or from a value.
  *
+ * @example
+ * ```ts
+ * const rule = expandRule('mdgl');
+ * console.log(rule.hops, rule.channels); // 1 'network'
+ * const two = expandRule({ ...rules.mdglExact, hops: 2 });
+ * ```
  * @param rule - A published rule's name, or a rule.
  * @returns The rule, deeply frozen.
  * @throws {@link MdglError} `'invalid'` for an unknown name, an unknown option, or a combination that has no equation.

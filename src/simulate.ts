@@ -52,6 +52,11 @@ export interface Recording<P extends Precision = Precision> {
 /**
  * Runs a batch and records what the network did.
  *
+ * @example
+ * ```ts
+ * const { spikes, readout, voltage } = await simulate(model, batch, { voltage: true });
+ * console.log(spikes.length / 3, 'spikes'); // (trial, step, neuron)
+ * ```
  * @param model - The model; it is not changed.
  * @param batch - The batch; targets are needed with a rule only.
  * @param options - What to record.

@@ -172,6 +172,11 @@ export function batchRandom(seed: number, split: Split, iteration: number): Batc
  * Random numbers that are the same in every batch: for a frozen input, for a target that stays. The same arguments give
  * the same numbers on every machine, and none that a batch's own generator gives.
  *
+ * @example
+ * ```ts
+ * const random = fixedRandom(1);
+ * console.log(random.uniform(), random.integer(6)); // the same numbers in every run
+ * ```
  * @param seed - A whole number of at least 0.
  * @param part - Numbers generators of the same seed; they are independent. Default 0.
  * @throws {@link MdglError} `'invalid'` for an argument that is not allowed.

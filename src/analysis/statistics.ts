@@ -36,6 +36,11 @@ export function firingRates(recording: SpikeRecording, window: SpikeWindow = {})
  * standard deviation is that of these intervals, with n in the denominator. That of a population or type is the mean over its
  * neurons that have one.
  *
+ * @example
+ * ```ts
+ * const variation = intervalVariation(await simulate(model, batch));
+ * console.log(variation.populations.cells); // 1 for a Poisson process
+ * ```
  * @param recording - From {@link simulate}.
  * @param window - Which part of every trial counts. Default: all.
  * @returns Null for a neuron with fewer than two intervals, and for a population or type without other neurons.
@@ -63,6 +68,10 @@ export interface SpikeCounts {
  * Mean, variance and Fano factor (Fano 1947) of each neuron's spike count over the trials, which should repeat the same
  * condition. Those of a population or type are means over its neurons that have one, null where none has.
  *
+ * @example
+ * ```ts
+ * const { mean, fano } = spikeCounts(await simulate(model, batch));
+ * ```
  * @param recording - From {@link simulate}.
  * @param window - Which part of every trial counts. Default: all.
  * @throws {@link MdglError} `'invalid'` for a window that is not allowed, and for one that some trial does not have whole:
@@ -99,6 +108,10 @@ export type Synchrony = Omit<ByNeurons, 'cells'>
  * with their number in the denominator, and both are averaged over trials by their bins before they are divided. A last
  * bin that is not whole is left out. What comes from a common input, a cue for instance, counts as synchrony too.
  *
+ * @example
+ * ```ts
+ * const { populations } = synchrony(await simulate(model, batch), { bin: 5 });
+ * ```
  * @param recording - From {@link simulate}.
  * @param options - Bins, and which part of every trial counts.
  * @returns Null where no neuron's count varies (none fires, or all alike in every bin), and where there are no neurons.

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { type Costs, measureBoth, PASSES } from '../bench/against.js'
 import { countEvents } from '../bench/counts.js'
 import { exportWork } from '../bench/export.js'
@@ -6,6 +5,7 @@ import { chooseInstructionSet, INSTRUCTION_SETS, instructionSet } from '../bench
 import { type MeasureOptions, measure } from '../bench/measure.js'
 import { makeWork, type Work } from '../bench/work.js'
 import { type Overrides, PAPER, WORKLOAD_NAMES, type WorkloadName } from '../bench/workloads.js'
+import { guard, native } from '../native.js'
 import { ruleNames } from '../rule.js'
 import { type Arguments, known, positive, split, text, UsageError, whole, word } from './arguments.js'
 import { BENCH_HELP } from './help.js'
@@ -63,7 +63,7 @@ async function time(given: Arguments): Promise<number> {
 function measureOptions(given: Arguments, repeats: number): MeasureOptions {
   return {
     rule: word(given, 'rule', ruleNames) ?? 'mdgl',
-    threads: whole(given, 'threads', 1) ?? availableParallelism(),
+    threads: whole(given, 'threads', 1) ?? guard(() => native.defaultThreads()),
     repeats: whole(given, 'repeats', 1) ?? repeats,
     warmUp: WARM_UP
   }

@@ -72,7 +72,7 @@ Options (defaults are the task's where none is given):
   --validate-every N   iterations between validations
   --learning-rate X    the optimiser's learning rate
   --precision P        f32 or f64 (default f32)
-  --threads N          threads of the engine (default: one a core); results do not depend on it
+  --threads N          threads of the engine (default: MDGL_THREADS, or one a core); results do not depend on it
   --checkpoint-every N iterations between checkpoints, from which \`mdgl resume\` goes on; 0 for none (default 50)
   --alignment-every N  record the angle to BPTT's gradient every N iterations
   --live               show the run in a browser: curves, a trial, weights; pause, stop, change the learning rate
@@ -134,7 +134,7 @@ Options (defaults are the task's where none is given):
   --batch N            trials in a batch
   --validate-every N   iterations between validations
   --precision P        f32 or f64 (default f32)
-  --threads N          threads of the engine (default: one a core); results do not depend on it
+  --threads N          threads of the engine (default: MDGL_THREADS, or one a core); results do not depend on it
   --alignment          record the alignment to BPTT
   --alignment-every N  iterations between its records (default: those between validations)
   --out DIR            where the runs go (default runs/compare-<task>-<iterations>)
@@ -163,7 +163,7 @@ Workloads: ${WORKLOADS}
 Options:
   --rule NAME          ${RULES}
                        (default mdgl)
-  --threads N          threads of the engine (default: one a core)
+  --threads N          threads of the engine (default: MDGL_THREADS, or one a core)
   --simd SET           avx512, avx2, neon or portable (default: the best there is)
   --repeats N          iterations to time, of which the median counts (default 7, after 2 that do not)
   --against WORKLOAD   run both workloads in turns, and print the processor time that each takes a neuron update, forward,
@@ -223,7 +223,7 @@ beside the machine's peaks, which are measured on the spot. docs/profiling.md sa
 Options (defaults are the task's where none is given):
   --rule NAME          ${RULES}
                        (default mdgl)
-  --threads N          threads of the engine (default: one a core)
+  --threads N          threads of the engine (default: MDGL_THREADS, or one a core)
   --simd SET           avx512, avx2, neon or portable (default: the best there is)
   --iterations N       profiled iterations (default 20; as many plain ones run in between)
   --every N            time one step in N (default 32)
@@ -244,7 +244,7 @@ Examples:
   mdgl profile W2 --rule bptt --threads 1 --compare avx2,avx512`
 
 /** What may be chosen anew when a run goes on, or is made again. */
-const ANEW = `  --threads N          threads of the engine (default: one a core); results do not depend on it
+const ANEW = `  --threads N          threads of the engine (default: MDGL_THREADS, or one a core); results do not depend on it
   --checkpoint-every N iterations between checkpoints, 0 for none (default 50)
   --alignment-every N  record the angle to BPTT's gradient every N iterations
   --live, --port N     show the run in a browser

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { availableParallelism } from 'node:os'
 import { version } from '../version.js'
 import { UsageError } from './arguments.js'
 import { benchCommand } from './bench.js'
@@ -68,6 +69,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
   throw error
 })
+
+// The command has the machine for itself; a program that only embeds the library leaves one core free.
+process.env.MDGL_THREADS ??= String(availableParallelism())
 
 const args = process.argv.slice(2)
 main(args).then(

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Model, nativeModel } from '../model.js'
-import { guard } from '../native.js'
+import { settle } from '../native.js'
 import { writeAside } from '../write-aside.js'
 
 /** The folder of a run's checkpoints. */
@@ -20,7 +20,7 @@ export interface Checkpoint {
 
 /** Keeps the model as it is after an iteration, and of earlier checkpoints the last. */
 export async function writeCheckpoint(folder: string, model: Model, iteration: number): Promise<string> {
-  const bytes = guard(() => nativeModel(model).save(true))
+  const bytes = await settle(() => nativeModel(model).save(true))
   const path = join(folder, CHECKPOINTS, `${iteration}-${sha256(bytes)}.safetensors`)
   await mkdir(join(folder, CHECKPOINTS), { recursive: true })
   await writeAside(path, bytes)

@@ -34,6 +34,11 @@ const POPULATION = 20
  * Ours: signs, types, density and initial weights of Fig. 3C of Liu et al. 2021, but normal ones from the inputs,
  * 1/√(density · inputs) wide: with the balanced ones the cells hardly fire at this threshold.
  *
+ * @example
+ * ```ts
+ * const match = delayedMatch();
+ * const trained = Model.create(match.network({ seed: 1 }));
+ * ```
  * @param options - Which setting.
  * @throws {@link MdglError} `'invalid'` for an option that is not allowed.
  */

@@ -36,6 +36,11 @@ const NOISE = 0.01
  * normal weights of standard deviation 0.1 from the inputs, so that a bump drives the cells and the baseline does not;
  * Adam at 0.0025 (theirs 5e−4) and c = 0.01 at 10 Hz in place of their l2.
  *
+ * @example
+ * ```ts
+ * const xor = delayedXor();
+ * const trained = Model.create(xor.network({ seed: 1 }));
+ * ```
  * @param options - The delay.
  * @throws {@link MdglError} `'invalid'` for an option that is not allowed.
  */

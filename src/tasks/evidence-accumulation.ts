@@ -72,6 +72,11 @@ const MOST_CUES = 15
  * and after a delay a recall signal asks which side had more (class 1: left). A batch of up to 2^cues trials holds
  * distinct patterns; a larger one starts over with a new permutation of all.
  *
+ * @example
+ * ```ts
+ * const short = evidenceAccumulation({ cues: 3, delay: 200 });
+ * const trained = Model.create(short.network({ seed: 1 }));
+ * ```
  * @param options - Timing and rates; the defaults are the paper's.
  * @throws {@link MdglError} `'invalid'` for an option that is not allowed.
  */

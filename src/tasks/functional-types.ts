@@ -21,6 +21,11 @@ export type WithFunctionalTypes<N extends Names> = {
  * the network of Fig. 3C, where every inhibitory cell is regular, they are six: those of Fig. 1 of Liu et al. 2021.
  * Connectivity is drawn from the description's seed to see which cells are output cells.
  *
+ * @example
+ * ```ts
+ * const sixTypes = functionalTypes(evidenceAccumulation().network({ seed: 1 }));
+ * console.log(sixTypes.types?.map(({ name }) => name));
+ * ```
  * @param description - A network whose cells all have a sign that the description gives.
  * @returns The description with these types in place of its own.
  * @throws {@link MdglError} `'invalid'` for a description that is not allowed, has channels (they name its old types)

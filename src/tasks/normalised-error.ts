@@ -7,8 +7,7 @@ import { invalid } from '../error.js'
  *
  * @example
  * ```ts
- * const { readout } = await simulate(model, batch);
- * console.log(normalisedError(readout, batch.targets));
+ * console.log(normalisedError([0.9, 2.1], [1, 2])); // 0.004
  * ```
  * @param outputs - y, in the same order as the targets.
  * @param targets - y*.

@@ -33,6 +33,11 @@ export type PatternNames = CellNames<'noise', 'pattern', 'cells' | 'inhibitory' 
  *   removed; Adam at 0.01, c = 0.01 at 10 Hz, 8 trials. Ours: Dale's law with a fifth of the cells inhibitory, so that
  *   the cells have types whose mean weights are not 0, and the balanced initial weights of Liu et al. 2021.
  *
+ * @example
+ * ```ts
+ * const pattern = patternGeneration();
+ * const trained = Model.create(pattern.network({ seed: 1 }));
+ * ```
  * @param options - The variant and the seed of the pattern.
  * @throws {@link MdglError} `'invalid'` for an option that is not allowed.
  */

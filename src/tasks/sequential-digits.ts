@@ -37,6 +37,12 @@ const ANSWER = 40
  * cells, τ_a 700 ms, a quarter inhibitory, density 0.12, Adam at 0.01, c = 0.2 at 10 Hz (their 0.1 without our ½).
  * Encoding and budget are ours: 5 units a pixel, 40 ms a row, at most 200 Hz; 64 trials, 2000 iterations.
  *
+ * @example
+ * ```ts
+ * const digits = sequentialDigits();
+ * const trained = Model.create(digits.network({ seed: 1 }));
+ * const test = await makeBatch(digits, { split: 'test', size: 360, seed: 1 });
+ * ```
  * @param options - Row duration and peak rate.
  * @throws {@link MdglError} `'invalid'` for an option that is not allowed.
  */

@@ -39,6 +39,11 @@ const POPULATION = 25
  * (theirs are all to all, of either sign, threshold 0.03), Adam at 0.005 (theirs 0.002), c = 0.01 at 10 Hz, 1000 iterations
  * (theirs 300).
  *
+ * @example
+ * ```ts
+ * const recall = storeRecall();
+ * const trained = Model.create(recall.network({ seed: 1 }));
+ * ```
  * @param options - Symbols, their duration and the expected delay.
  * @throws {@link MdglError} `'invalid'` for an option that is not allowed.
  */

@@ -19,6 +19,10 @@ export interface SinesOptions {
 /**
  * A target curve: Σ_i w_i sin(2π f_i t + φ_i) at t = 0, dt, 2 dt, …
  *
+ * @example
+ * ```ts
+ * const curve = sumOfSines({ duration: 1000, frequencies: [1, 2, 3], weights: [1, 0.5, 0.25] });
+ * ```
  * @param options - Duration, frequencies, weights and phases.
  * @returns One value a step.
  * @throws {@link MdglError} `'invalid'` for an option that is not allowed and for arrays of different lengths.

@@ -105,9 +105,9 @@ impl<F: Real> Model<F> {
         }
         let mut theta = Vec::with_capacity(values.len());
         for (synapse, &value) in values.iter().enumerate() {
-            let at = format!("{path}[{synapse}]");
-            check_weight(&at, value, wires.sign(synapse))?;
-            theta.push(finite_as(&at, theta_of(value, wires.sign(synapse)))?);
+            let at = || format!("{path}[{synapse}]");
+            check_weight(value, wires.sign(synapse), at)?;
+            theta.push(finite_as(theta_of(value, wires.sign(synapse)), at)?);
         }
         self.theta[index] = theta;
         Ok(())
@@ -133,7 +133,7 @@ impl<F: Real> Model<F> {
             let allowed = format!("{} values", self.bias[index].len());
             return Err(invalid(path, value, allowed));
         }
-        let converted = values.iter().enumerate().map(|(i, &x)| finite_as(&format!("{path}[{i}]"), x));
+        let converted = values.iter().enumerate().map(|(i, &x)| finite_as(x, || format!("{path}[{i}]")));
         self.bias[index] = converted.collect::<Result<_>>()?;
         Ok(())
     }
@@ -153,10 +153,10 @@ fn theta_of(weight: f64, sign: i8) -> f64 {
     if sign == 0 { weight } else { weight * f64::from(sign) }
 }
 
-fn finite_as<F: Real>(path: &str, value: f64) -> Result<F> {
+fn finite_as<F: Real>(value: f64, path: impl Fn() -> String) -> Result<F> {
     let converted = F::from_f64(value);
     if converted.is_finite() {
         return Ok(converted);
     }
-    Err(invalid(path, value, format!("a finite {}", F::NAME)))
+    Err(invalid(path(), value, format!("a finite {}", F::NAME)))
 }

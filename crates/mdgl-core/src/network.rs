@@ -949,7 +949,7 @@ fn listed(path: &str, list: &Connections, from: &Slot, to: &Slot, recurrent: boo
         if rank > 0 && (pre[i], post[i]) == (pre[order[rank - 1]], post[order[rank - 1]]) {
             return Err(invalid(at("pre"), pre[i], "each pair once in a projection"));
         }
-        check_weight(&at("values"), values[i], from.signs[pre[i] as usize])?;
+        check_weight(values[i], from.signs[pre[i] as usize], || at("values"))?;
     }
     Ok((
         order.iter().map(|&i| pre[i]).collect(),
@@ -958,14 +958,14 @@ fn listed(path: &str, list: &Connections, from: &Slot, to: &Slot, recurrent: boo
     ))
 }
 
-/// A weight must be finite and keep its sender's sign.
-pub(crate) fn check_weight(path: &str, value: f64, sign: i8) -> Result<()> {
+/// A weight must be finite and keep its sender's sign. Where it stands is asked for only if it is wrong.
+pub(crate) fn check_weight(value: f64, sign: i8, path: impl Fn() -> String) -> Result<()> {
     if !value.is_finite() {
-        return Err(invalid(path, value, "a finite number"));
+        return Err(invalid(path(), value, "a finite number"));
     }
     if value * f64::from(sign) < 0.0 {
         let allowed = if sign > 0 { "≥ 0 (excitatory sender)" } else { "≤ 0 (inhibitory sender)" };
-        return Err(invalid(path, value, allowed));
+        return Err(invalid(path(), value, allowed));
     }
     Ok(())
 }

@@ -70,6 +70,11 @@ impl Failure {
         Self::new("internal", message)
     }
 
+    /// The system gives no thread.
+    pub fn no_thread(error: std::io::Error) -> Self {
+        Self::bug(format!("no thread could be started ({error})"))
+    }
+
     /// A caught panic.
     pub fn panic(payload: &(dyn Any + Send)) -> Self {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());

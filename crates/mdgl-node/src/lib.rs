@@ -6,6 +6,7 @@
 // napi registers no function when a crate is compiled for its own tests.
 #![cfg_attr(test, allow(dead_code))]
 
+mod background;
 mod batch;
 mod error;
 mod float;
@@ -20,3 +21,4 @@ mod rule;
 mod runner;
 mod session;
 mod stream;
+mod turns;

@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mdgl_core::{Model, Optimiser, Real, Rule};
-use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Uint8Array};
+use napi::Env;
+use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Object};
 use napi_derive::napi;
 
+use crate::background::compute;
 use crate::error::{Failure, Result};
 use crate::float::Float;
 use crate::network;
@@ -26,33 +28,27 @@ impl NativeModel {
     /// A model with the initial weights that the description (JSON) gives; precision `f32` or `f64`.
     #[napi(factory, catch_unwind)]
     pub fn create(description: String, precision: String) -> napi::Result<Self> {
-        let make = || -> Result<Arc<dyn AnyModel>> {
-            let network = Arc::new(network::build(&description)?);
-            Ok(match precision.as_str() {
-                "f32" => Shared::new(Model::<f32>::new(network)?),
-                "f64" => Shared::new(Model::<f64>::new(network)?),
-                other => return Err(Failure::invalid("precision", other, "f32 or f64")),
-            })
-        };
-        Ok(Self::hold(make()?))
+        Ok(draw(&description, &precision)?)
+    }
+
+    /// The same on a thread of its own.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
+    pub fn create_aside(env: &Env, description: String, precision: String) -> napi::Result<Object<'_>> {
+        compute(env, move || draw(&description, &precision))
     }
 
     /// A model from the bytes of a safetensors file.
-    #[napi(factory, catch_unwind)]
-    pub fn load(bytes: Uint8Array) -> napi::Result<Self> {
-        let read = || -> Result<Arc<dyn AnyModel>> {
-            Ok(match mdgl_core::precision(&bytes)? {
-                "f32" => Shared::new(Model::<f32>::from_safetensors(&bytes)?),
-                _ => Shared::new(Model::<f64>::from_safetensors(&bytes)?),
-            })
-        };
-        Ok(Self::hold(read()?))
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
+    pub fn load<'env>(env: &'env Env, bytes: &[u8]) -> napi::Result<Object<'env>> {
+        let bytes = bytes.to_vec();
+        compute(env, move || read(&bytes))
     }
 
-    /// The bytes of a safetensors file that holds description and weights, and of the optimiser's state if wanted.
-    #[napi(catch_unwind)]
-    pub fn save(&self, optimiser: bool) -> napi::Result<Buffer> {
-        Ok(self.model()?.save(optimiser)?.into())
+    /// The bytes of a safetensors file that holds description and weights of the moment, and the optimiser's state if wanted.
+    #[napi(catch_unwind, ts_return_type = "Promise<Buffer>")]
+    pub fn save<'env>(&self, env: &'env Env, optimiser: bool) -> napi::Result<Object<'env>> {
+        let write = self.model()?.save(optimiser);
+        compute(env, move || Ok(Buffer::from(write()?)))
     }
 
     /// An independent copy.
@@ -114,6 +110,27 @@ impl NativeModel {
     }
 }
 
+/// A model with the initial weights of a description.
+fn draw(description: &str, precision: &str) -> Result<NativeModel> {
+    let network = Arc::new(network::build(description)?);
+    Ok(NativeModel::hold(match precision {
+        "f32" => Shared::new(Model::<f32>::new(network)?),
+        "f64" => Shared::new(Model::<f64>::new(network)?),
+        other => return Err(Failure::invalid("precision", other, "f32 or f64")),
+    }))
+}
+
+/// A model from the bytes of a safetensors file.
+fn read(bytes: &[u8]) -> Result<NativeModel> {
+    Ok(NativeModel::hold(match mdgl_core::precision(bytes)? {
+        "f32" => Shared::new(Model::<f32>::from_safetensors(bytes)?),
+        _ => Shared::new(Model::<f64>::from_safetensors(bytes)?),
+    }))
+}
+
+/// What makes the bytes of a file.
+pub type Write = Box<dyn FnOnce() -> Result<Vec<u8>> + Send>;
+
 /// A model of either float type.
 pub trait AnyModel: Send + Sync {
     fn precision(&self) -> &'static str;
@@ -122,7 +139,8 @@ pub trait AnyModel: Send + Sync {
     fn set_weights(&self, name: &str, values: &[f64]) -> Result<()>;
     fn bias(&self, readout: &str) -> Result<Either<Float32Array, Float64Array>>;
     fn set_bias(&self, readout: &str, values: &[f64]) -> Result<()>;
-    fn save(&self, optimiser: bool) -> Result<Vec<u8>>;
+    /// Writes the model of the moment, whenever and wherever it is called.
+    fn save(&self, optimiser: bool) -> Write;
     fn copy(&self) -> Arc<dyn AnyModel>;
     /// What a session's thread works with; takes the training lock where the orders are to train.
     fn runner(self: Arc<Self>, orders: Orders, threads: usize) -> Result<Box<dyn Runner>>;
@@ -190,9 +208,9 @@ impl<F: Float> AnyModel for Shared<F> {
         self.edit(|model| model.set_bias(readout, values))
     }
 
-    fn save(&self, optimiser: bool) -> Result<Vec<u8>> {
+    fn save(&self, optimiser: bool) -> Write {
         let model = self.snapshot();
-        Ok(if optimiser { model.to_checkpoint()? } else { model.to_safetensors()? })
+        Box::new(move || Ok(if optimiser { model.to_checkpoint()? } else { model.to_safetensors()? }))
     }
 
     fn copy(&self) -> Arc<dyn AnyModel> {

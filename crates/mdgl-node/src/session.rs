@@ -1,8 +1,5 @@
 //! Sessions: a thread with a queue of jobs that works on one model.
 
-use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -13,6 +10,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi_derive::napi;
 
+use crate::background::{Ending, end_with_environment, guarded};
 use crate::batch::PackedBatch;
 use crate::error::{Failure, Result};
 use crate::model::NativeModel;
@@ -21,6 +19,7 @@ use crate::number::to_usize;
 use crate::profile::ProfilePlan;
 use crate::rule;
 use crate::runner::Runner;
+use crate::turns::{Turn, Turns};
 
 /// What a session is to do; JSON.
 #[napi(object, object_to_js = false)]
@@ -70,9 +69,11 @@ impl Session {
     pub fn new(env: &Env, model: &NativeModel, plan: Plan, threads: f64) -> napi::Result<Self> {
         let orders = Orders::new(&plan)?;
         let cancel = Arc::clone(&orders.cancel);
-        let runner = model.model()?.runner(orders, to_usize(threads, "threads")?)?;
-        let worker = Arc::new(Worker::start(runner, cancel)?);
-        close_with_environment(env, &worker)?;
+        let threads = to_usize(threads, "threads")?;
+        let runner = model.model()?.runner(orders, threads)?;
+        let worker = Arc::new(Worker::start(runner, threads, cancel)?);
+        let ending: Weak<Worker> = Arc::downgrade(&worker);
+        end_with_environment(env, ending)?;
         Ok(Self { worker })
     }
 
@@ -186,7 +187,7 @@ impl Session {
     /// Stops what still runs, ends the thread and lets go of the model.
     #[napi(catch_unwind)]
     pub fn close(&self) -> napi::Result<()> {
-        self.worker.close();
+        self.worker.end();
         Ok(())
     }
 }
@@ -196,6 +197,7 @@ type Job = Box<dyn FnOnce(&mut dyn Runner) + Send>;
 /// The thread, from outside.
 struct Worker {
     cancel: Arc<AtomicBool>,
+    turns: &'static Turns,
     running: Mutex<Option<Running>>,
 }
 
@@ -205,28 +207,19 @@ struct Running {
 }
 
 impl Worker {
-    fn start(runner: Box<dyn Runner>, cancel: Arc<AtomicBool>) -> Result<Self> {
+    fn start(runner: Box<dyn Runner>, threads: usize, cancel: Arc<AtomicBool>) -> Result<Self> {
         let (queue, jobs) = channel();
+        let (turns, stop) = (Turns::of_process()?, Arc::clone(&cancel));
         let thread = thread::Builder::new()
             .name("mdgl".into())
-            .spawn(move || work(runner, &jobs))
-            .map_err(|error| Failure::bug(format!("no thread could be started ({error})")))?;
-        Ok(Self { cancel, running: Mutex::new(Some(Running { queue, thread })) })
+            .spawn(move || work(runner, &jobs, || turns.take(threads, &stop)))
+            .map_err(Failure::no_thread)?;
+        Ok(Self { cancel, turns, running: Mutex::new(Some(Running { queue, thread })) })
     }
 
     fn cancel(&self) {
         self.cancel.store(true, Ordering::Relaxed);
-    }
-
-    /// Waits for the thread's end; short, for all that runs is stopped first.
-    fn close(&self) {
-        self.cancel();
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Running { queue, thread }) = running {
-            drop(queue);
-            // Jobs catch their panics, so there is nothing to learn from the thread's end.
-            let _ = thread.join();
-        }
+        self.turns.wake();
     }
 
     /// Queues a job; its result settles the promise.
@@ -250,54 +243,32 @@ impl Worker {
     }
 }
 
+impl Ending for Worker {
+    /// Short, for all that runs is stopped first.
+    fn end(&self) {
+        self.cancel();
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { queue, thread }) = running {
+            drop(queue);
+            // Jobs catch their panics, so there is nothing to learn from the thread's end.
+            let _ = thread.join();
+        }
+    }
+}
+
 impl Drop for Worker {
     /// A session that nobody closed and that was collected.
     fn drop(&mut self) {
-        self.close();
+        self.end();
     }
 }
 
-/// The thread's body: jobs in order until the queue is closed; those left over when it was cancelled fail at once.
-fn work(mut runner: Box<dyn Runner>, jobs: &Receiver<Job>) {
+/// The thread's body: jobs in order until the queue is closed, each in its turn; those left over when it was cancelled get
+/// none and fail at once. A runner publishes a model only at the end of a step, so a panic in the middle leaves nothing
+/// half done.
+fn work<'a>(mut runner: Box<dyn Runner>, jobs: &Receiver<Job>, turn: impl Fn() -> Option<Turn<'a>>) {
     for job in jobs {
+        let _turn = turn();
         job(runner.as_mut());
-    }
-}
-
-/// Runs a job and turns a panic into an error. A runner publishes a model only at the end of a step, so a panic in the
-/// middle leaves nothing half done.
-fn guarded<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|payload| Err(Failure::panic(payload.as_ref())))
-}
-
-/// Sessions that may still run.
-type Open = Rc<RefCell<Vec<Weak<Worker>>>>;
-
-thread_local! {
-    /// The open sessions of this thread's environment; set once its cleanup hook is.
-    static OPEN: RefCell<Option<Open>> = const { RefCell::new(None) };
-}
-
-/// Ends the session's thread with the environment: the addon's code may be unloaded after that.
-fn close_with_environment(env: &Env, worker: &Arc<Worker>) -> napi::Result<()> {
-    OPEN.with_borrow_mut(|open| {
-        let sessions = match open {
-            Some(sessions) => Rc::clone(sessions),
-            None => {
-                let sessions = Open::default();
-                env.add_env_cleanup_hook(Rc::clone(&sessions), |sessions| close_all(&sessions))?;
-                Rc::clone(open.insert(sessions))
-            }
-        };
-        let mut sessions = sessions.borrow_mut();
-        sessions.retain(|session| session.strong_count() > 0);
-        sessions.push(Arc::downgrade(worker));
-        Ok(())
-    })
-}
-
-fn close_all(sessions: &RefCell<Vec<Weak<Worker>>>) {
-    for worker in sessions.borrow().iter().filter_map(Weak::upgrade) {
-        worker.close();
     }
 }
