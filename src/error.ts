@@ -8,9 +8,19 @@
  * - `'memory'`: a buffer could not be reserved.
  * - `'file'`: a weights file cannot be read.
  * - `'cancelled'`: the computation was stopped by the library itself (an abort rejects with the signal's reason instead).
+ * - `'platform'`: the engine is missing or does not load on this platform; `import 'mdgl'` itself fails.
  * - `'internal'`: a bug in mdgl.
  */
-export type ErrorCode = 'invalid' | 'busy' | 'disposed' | 'not-finite' | 'memory' | 'file' | 'cancelled' | 'internal'
+export type ErrorCode =
+  | 'invalid'
+  | 'busy'
+  | 'disposed'
+  | 'not-finite'
+  | 'memory'
+  | 'file'
+  | 'cancelled'
+  | 'platform'
+  | 'internal'
 
 /** The parts of an {@link MdglError}. */
 export interface ErrorDetails {

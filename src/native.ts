@@ -1,11 +1,8 @@
-import { createRequire } from 'node:module'
-import type * as Addon from '#native'
 import { type ErrorCode, MdglError } from './error.js'
-
-const addon = createRequire(import.meta.url)('#native') as typeof Addon
+import { loadAddon } from './load-addon.js'
 
 /** The engine's classes and functions. Errors they throw go through {@link translate}. */
-export const native = addon
+export const native = loadAddon()
 
 /** Runs native code and gives its errors our class. */
 export function guard<T>(body: () => T): T {

@@ -72,6 +72,8 @@ async function buildNative(compiler) {
     'Cargo.lock',
     '.cargo/config.toml',
     'rust-toolchain.toml',
+    // The generated loader knows the package's name and version.
+    'package.json',
     'package-lock.json',
     'scripts/lib/prepare.mjs'
   ]

@@ -1,0 +1,37 @@
+// `npm run pack -- --out DIR`: the main package and this platform's, as `npm install ./*.tgz` takes them, and beside them
+// a CycloneDX bill of what is in them. The release workflow publishes exactly these files.
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { guarded, prepare } from './lib/prepare.mjs'
+
+const HELP = `npm run pack -- [options]
+
+Builds what is missing and packs the library and this platform's engine.
+
+  --out DIR         where to write; the default is target/package
+  --platform-only   the engine's package alone
+  --help            this text`
+
+const { values } = parseArgs({
+  options: {
+    out: { type: 'string', default: 'target/package' },
+    'platform-only': { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' }
+  }
+})
+
+const kilobytes = path => `${(statSync(path).size / 1000).toFixed(0).padStart(6)} kB  ${path}`
+
+await guarded(async () => {
+  if (values.help) {
+    console.log(HELP)
+    return 0
+  }
+  await prepare()
+  // Its imports are installed by now.
+  const { packInto } = await import('./package/pack.mjs')
+  const packed = await packInto(resolve(values.out), { platformOnly: values['platform-only'] })
+  for (const path of Object.values(packed).filter(path => path !== undefined)) console.log(kilobytes(path))
+  return 0
+})

@@ -1,0 +1,72 @@
+import { createRequire } from 'node:module'
+import type * as Addon from '#native'
+import { MdglError } from './error.js'
+import { version } from './version.js'
+
+/** The platforms whose engine is published, each as a package `mdgl-<platform>`: what `napi.targets` in package.json builds. */
+export const PLATFORMS: readonly string[] = [
+  'linux-x64-gnu',
+  'linux-arm64-gnu',
+  'linux-x64-musl',
+  'linux-arm64-musl',
+  'darwin-x64',
+  'darwin-arm64',
+  'win32-x64-msvc',
+  'win32-arm64-msvc'
+]
+
+/**
+ * Loads the engine: the file beside the loader that a build has left there, or this platform's package.
+ *
+ * @throws {@link MdglError} `'platform'` where there is none, it is not installed, or does not load.
+ */
+export function loadAddon(): typeof Addon {
+  try {
+    return checkingVersions(() => createRequire(import.meta.url)('#native') as typeof Addon)
+  } catch (error) {
+    throw new MdglError({ code: 'platform', message: explain(error), cause: error })
+  }
+}
+
+const CHECK = 'NAPI_RS_ENFORCE_VERSION_CHECK'
+
+/** The generated loader compares the versions of the two packages if this variable says so; others that read it find it as it was. */
+function checkingVersions<T>(load: () => T): T {
+  const before = process.env[CHECK]
+  process.env[CHECK] = before ?? '1'
+  try {
+    return load()
+  } finally {
+    if (before === undefined) delete process.env[CHECK]
+  }
+}
+
+const BUILD = `To build it you need Rust 1.89 or newer: clone https://github.com/mdgl/mdgl, run \`npm run pack -- --out DIR\` in the clone, and install the two packages that it makes.`
+const NOT_FOUND = /^Cannot find module '(?:\.\/mdgl\.|mdgl-)([a-z0-9-]+)/
+
+function explain(error: unknown): string {
+  if (isBundled(error))
+    return 'mdgl has been bundled, and its engine is an addon that cannot be: name mdgl as external to the bundler.'
+  const tried = attempts(error)
+  const missing = tried.flatMap(message => NOT_FOUND.exec(message)?.[1] ?? [])
+  // The last that was tried; where the loader knows no name there is nothing that it tried.
+  const platform = missing[0] ?? `${process.platform}-${process.arch}`
+  const failure = tried.find(message => !NOT_FOUND.test(message) && !message.startsWith('Unsupported '))
+  if (failure !== undefined) return `mdgl's engine for ${platform} is there, but did not load: ${failure}. ${BUILD}`
+  if (!PLATFORMS.includes(platform))
+    return `mdgl has no engine for ${platform}; there is one for ${PLATFORMS.join(', ')}. ${BUILD}`
+  return `mdgl's engine for ${platform}, the package mdgl-${platform}, is not installed. npm leaves it out with --omit=optional, or where node_modules or the lock file were made on another platform. Install it with \`npm install mdgl-${platform}@${version()}\`. ${BUILD}`
+}
+
+/** `#native` is a name within this package: code that has left it finds no such name, or no such file. */
+function isBundled(error: unknown): boolean {
+  const { code, message } = error as NodeJS.ErrnoException
+  return code === 'ERR_PACKAGE_IMPORT_NOT_DEFINED' || (code === 'MODULE_NOT_FOUND' && message.includes('native.cjs'))
+}
+
+/** What the loader says of each of its attempts, the last one first: it chains them as causes. */
+function attempts(error: unknown): string[] {
+  const messages: string[] = []
+  for (let cause = (error as Error).cause; cause instanceof Error; cause = cause.cause) messages.push(cause.message)
+  return messages.length > 0 ? messages : [String((error as Error).message)]
+}
