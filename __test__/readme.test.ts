@@ -4,16 +4,11 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
+import { examplesOf } from '../scripts/lib/document-examples.mjs'
 import { ruleNames } from '../src/index.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const library = pathToFileURL(join(root, 'src/index.ts')).href
-
-/** The TypeScript examples of a document that are whole programs. */
-function examples(document: string): string[] {
-  const blocks = readFileSync(join(root, document), 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)
-  return [...blocks].map(([, code]) => code ?? '')
-}
 
 const documents = {
   'README.md': 3,
@@ -31,7 +26,7 @@ const documents = {
 
 for (const [document, count] of Object.entries(documents)) {
   test(`${document} has its TypeScript examples`, t => {
-    t.is(examples(document).length, count)
+    t.is(examplesOf(document).length, count)
   })
 }
 
@@ -46,7 +41,7 @@ test('the guide to the rules has a row for every rule', t => {
 })
 
 const all = Object.keys(documents).flatMap(document =>
-  examples(document).map((code, i) => ({ code, title: `TypeScript example ${i + 1} of ${document} runs` }))
+  examplesOf(document).map((code, i) => ({ code, title: `TypeScript example ${i + 1} of ${document} runs` }))
 )
 
 function temporary(): string {

@@ -11,12 +11,15 @@ Builds what is missing and packs the library and this platform's engine.
 
   --out DIR         where to write; the default is target/package
   --platform-only   the engine's package alone
+  --local           the library names no other platform's engine: \`npm ci\` works with the two tarballs while the
+                    other platforms' packages are in no registry (\`npm install\` works either way)
   --help            this text`
 
 const { values } = parseArgs({
   options: {
     out: { type: 'string', default: 'target/package' },
     'platform-only': { type: 'boolean' },
+    local: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' }
   }
 })
@@ -31,7 +34,7 @@ await guarded(async () => {
   await prepare()
   // Its imports are installed by now.
   const { packInto } = await import('./package/pack.mjs')
-  const packed = await packInto(resolve(values.out), { platformOnly: values['platform-only'] })
+  const packed = await packInto(resolve(values.out), { platformOnly: values['platform-only'], local: values.local })
   for (const path of Object.values(packed).filter(path => path !== undefined)) console.log(kilobytes(path))
   return 0
 })

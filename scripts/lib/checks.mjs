@@ -1,5 +1,6 @@
 // Everything CI holds against the project besides its tests.
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GENERATED_TYPES } from './prepare.mjs'
 import { ROOT, run } from './run.mjs'
@@ -54,6 +55,26 @@ function checkDeclarations() {
   return ['index.d.ts differs from what the addon generates: run `npm run build` and commit it']
 }
 
+/** What others see of the package, by the tools that look at packages. */
+async function checkPackage() {
+  // Its imports are installed by now.
+  const { packInto } = await import('../package/pack.mjs')
+  const folder = mkdtempSync(join(tmpdir(), 'mdgl-checks-'))
+  try {
+    const { main, engine } = await packInto(folder)
+    const looks = [
+      program('publint', [main, '--strict']),
+      program('publint', [engine, '--strict']),
+      program('attw', [main, '--profile', 'esm-only'])
+    ]
+    const problems = []
+    for (const look of looks) problems.push(...(await look()))
+    return problems
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
 const CHECKS = [
   ['cargo fmt', program('cargo', ['fmt', '--all', '--', '--check', '-l'])],
   ['clippy', program('cargo', ['clippy', '--workspace', '--all-targets', '--quiet', '--', '-D', 'warnings'])],
@@ -82,7 +103,9 @@ const CHECKS = [
   ["the page's types", program('tsc', ['--project', 'src/dashboard/page/tsconfig.json'])],
   ['lint and format', program('biome', ['check', '--error-on-warnings'])],
   ['typedoc', program('typedoc', ['--emit', 'none'])],
-  ['licences', checkLicences]
+  ['licences', checkLicences],
+  ['publint, are-the-types-wrong', checkPackage],
+  ['an installation without Rust', program('node', ['scripts/try-package.mjs'])]
 ]
 
 /** Runs every check, shows each one's result as it ends, and returns the number that failed. */

@@ -7,9 +7,11 @@ export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 
 /** The programs of node_modules, run through Node itself so that they work alike on every system. */
 const BINARIES = {
+  attw: '@arethetypeswrong/cli/dist/index.js',
   ava: 'ava/entrypoints/cli.mjs',
   biome: '@biomejs/biome/bin/biome',
   napi: '@napi-rs/cli/dist/cli.js',
+  publint: 'publint/src/cli.js',
   tsc: 'typescript/bin/tsc',
   typedoc: 'typedoc/bin/typedoc',
   vite: 'vite/bin/vite.js'

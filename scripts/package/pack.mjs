@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { run } from '../lib/run.mjs'
 import { SetupError } from '../lib/toolchain.mjs'
 import { linkedCrates } from './crates.mjs'
-import { readManifest, thisPlatform } from './platforms.mjs'
+import { platforms, readManifest, thisPlatform } from './platforms.mjs'
 import { billOfMaterials } from './sbom.mjs'
 import { stageMain, stagePlatform } from './stage.mjs'
 
@@ -27,14 +27,16 @@ async function pack(name, out, stage) {
  * Writes the tarballs into a folder, with the bill of materials beside them.
  *
  * @param {string} out - an absolute path
+ * @param {{ platformOnly?: boolean, local?: boolean }} options - with `local` the main package names no other platform
  * @returns the paths of the main package (undefined with `platformOnly`), this platform's, and the bill
  */
-export async function packInto(out, { platformOnly = false } = {}) {
+export async function packInto(out, { platformOnly = false, local = false } = {}) {
   mkdirSync(out, { recursive: true })
   const { name, version } = readManifest()
   const platform = thisPlatform()
   const crates = await linkedCrates(platform.triple)
-  const main = platformOnly ? undefined : await pack(name, out, stageMain)
+  const engines = local ? [platform] : platforms()
+  const main = platformOnly ? undefined : await pack(name, out, folder => stageMain(folder, engines))
   const engine = await pack(platform.package, out, folder => stagePlatform(folder, platform, crates))
   const bill = join(out, `${platform.package}-${version}.cdx.json`)
   writeFileSync(bill, `${JSON.stringify(await billOfMaterials(platform, crates), null, 2)}\n`)

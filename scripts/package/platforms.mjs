@@ -10,7 +10,11 @@ const LIBC = { gnu: 'glibc', musl: 'musl' }
 /** The package's manifest as it stands in the repository. */
 export const readManifest = () => JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 
-/** What a target of Rust's is called in npm: its package, the addon's file, and what npm compares with the machine. */
+/**
+ * @typedef {{ triple: string, name: string, package: string, file: string, os: string, cpu: string, libc?: string }} Platform
+ */
+
+/** What a target of Rust's is called in npm: its package, the addon's file, and what npm compares with the machine. @returns {Platform} */
 export function platformOf(triple) {
   const { name: parent, napi } = readManifest()
   const { platformArchABI: name, platform: os, arch: cpu, abi } = parseTriple(triple)
@@ -18,7 +22,7 @@ export function platformOf(triple) {
   return { triple, name, package: `${parent}-${name}`, file: `${napi.binaryName}.${name}.node`, os, cpu, libc }
 }
 
-/** Every platform that is published. */
+/** Every platform that is published. @returns {Platform[]} */
 export const platforms = () => readManifest().napi.targets.map(platformOf)
 
 /** This machine's, as its compiler sees it; it need not be among the published ones. */

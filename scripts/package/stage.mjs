@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { ROOT, run } from '../lib/run.mjs'
 import { SetupError } from '../lib/toolchain.mjs'
 import { addonNotices, pageNotices } from './notices.mjs'
-import { platforms, readManifest } from './platforms.mjs'
+import { readManifest } from './platforms.mjs'
 
 const NOTICES = 'THIRD-PARTY.md'
 /** What a user of the package reads in its manifest; scripts, and what they need, stay in the repository. */
@@ -37,10 +37,11 @@ async function packedFiles() {
 }
 
 /**
- * The main package, without an addon. The platforms' packages become its optional dependencies only here: in the
- * repository's own manifest `npm ci` would ask the registry for packages that this very commit is to publish.
+ * The main package, without an addon; `engines` are the platforms it names. Their packages become its optional
+ * dependencies only here: in the repository's own manifest `npm ci` would ask the registry for packages that this very
+ * commit is to publish.
  */
-export async function stageMain(folder) {
+export async function stageMain(folder, engines) {
   for (const path of await packedFiles()) {
     mkdirSync(dirname(join(folder, path)), { recursive: true })
     copyFileSync(join(ROOT, path), join(folder, path))
@@ -50,7 +51,7 @@ export async function stageMain(folder) {
   writeJson(join(folder, 'package.json'), {
     ...pick(manifest, PUBLIC),
     files: [...manifest.files, NOTICES],
-    optionalDependencies: Object.fromEntries(platforms().map(each => [each.package, manifest.version]))
+    optionalDependencies: Object.fromEntries(engines.map(each => [each.package, manifest.version]))
   })
 }
 
@@ -84,6 +85,7 @@ export async function stagePlatform(folder, platform, crates) {
     os: [os],
     cpu: [cpu],
     ...(libc !== undefined && { libc: [libc] }),
+    type: 'commonjs',
     main: file,
     files: [file, NOTICES]
   })

@@ -1,0 +1,152 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, posix } from 'node:path'
+import test from 'ava'
+import { build, type Rolldown } from 'vite'
+import { platforms } from '../scripts/package/platforms.mjs'
+import { PLATFORMS } from '../src/load-addon.js'
+import { filesBelow, type Packed, packed, root } from './helpers/packed.js'
+
+interface Manifest {
+  readonly version: string
+  readonly scripts?: object
+  readonly exports: Readonly<Record<string, unknown>>
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+  readonly os?: readonly string[]
+  readonly cpu?: readonly string[]
+  readonly libc?: readonly string[]
+  readonly main?: string
+}
+
+const manifestIn = (folder: string) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest
+
+let packages: Packed
+test.before(async () => {
+  packages = await packed()
+})
+
+test('the main package has these things at its top, and no addon', t => {
+  const top = ['CITATION.cff', 'LICENSE', 'README.md', 'THIRD-PARTY.md', 'dist', 'index.d.ts', 'package.json', 'src']
+  t.deepEqual(readdirSync(packages.main).sort(), top)
+  const files = filesBelow(packages.main)
+  t.deepEqual(
+    files.filter(path => /\.node$|\.stamp$|__test__|\.test\.|tsconfig|vite/.test(path)),
+    []
+  )
+  t.deepEqual(
+    files.filter(path => path.startsWith('dist/native/')),
+    ['dist/native/native.cjs']
+  )
+})
+
+test('every declaration and every source that a map names is there, and no other source', t => {
+  const files = filesBelow(packages.main)
+  const named = new Set<string>()
+  for (const path of files.filter(path => path.endsWith('.map'))) {
+    const { sources } = JSON.parse(readFileSync(join(packages.main, path), 'utf8')) as { sources: string[] }
+    for (const source of sources) named.add(posix.join(posix.dirname(path), source))
+  }
+  t.deepEqual(
+    [...named].sort(),
+    files.filter(path => path.startsWith('src/'))
+  )
+  const scripts = files.filter(path => /^dist\/(?!dashboard\/page\/).*\.js$/.test(path))
+  t.true(scripts.length > 100)
+  for (const path of scripts) t.true(files.includes(path.replace(/\.js$/, '.d.ts')), path)
+})
+
+test('nothing in the packages names a place on the machine that packed them', t => {
+  for (const folder of [packages.main, packages.engine])
+    for (const path of filesBelow(folder).filter(path => !path.endsWith('.node'))) {
+      const text = readFileSync(join(folder, path), 'utf8')
+      t.false(text.includes(root) || text.includes(dirname(packages.main)), path)
+    }
+})
+
+test('the manifest asks for every published platform by exact version, and runs nothing at installation', t => {
+  const manifest = manifestIn(packages.main)
+  t.is(manifest.scripts, undefined)
+  t.deepEqual(
+    manifest.optionalDependencies,
+    Object.fromEntries(PLATFORMS.map(name => [`mdgl-${name}`, manifest.version]))
+  )
+  t.deepEqual(Object.keys(manifest.exports), ['.', './package.json'])
+  const cargo = readFileSync(join(root, 'Cargo.toml'), 'utf8')
+  t.is(/^version = "(.+)"$/m.exec(cargo)?.[1], manifest.version)
+})
+
+test('ARCHITECTURE.md gives a reason for every dependency, and has no other', t => {
+  const [, section = ''] = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8').split('## Runtime dependencies')
+  const rows = section.split('\n').filter(line => line.startsWith('| `'))
+  const named = rows.flatMap(row => [...(row.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, name]) => name))
+  t.deepEqual(named.sort(), Object.keys(manifestIn(packages.main).dependencies ?? {}).sort())
+})
+
+test("the platform's package has the addon, the licences, and what npm compares with the machine", t => {
+  const addon = `mdgl.${packages.platform}.node`
+  t.deepEqual(filesBelow(packages.engine), ['LICENSE', 'README.md', 'THIRD-PARTY.md', addon, 'package.json'])
+  const { os, cpu, libc, main, version, scripts } = manifestIn(packages.engine)
+  const libcs = process.platform === 'linux' ? [packages.platform.endsWith('musl') ? 'musl' : 'glibc'] : undefined
+  t.deepEqual({ os, cpu, libc, main }, { os: [process.platform], cpu: [process.arch], libc: libcs, main: addon })
+  t.is(version, manifestIn(packages.main).version)
+  t.is(scripts, undefined)
+})
+
+test('the licences of all that the packages hold stand beside it', t => {
+  t.regex(readFileSync(join(packages.main, 'THIRD-PARTY.md'), 'utf8'), /## uplot [\d.]+\n\nMIT\n\n.*Copyright/s)
+  const addon = readFileSync(join(packages.engine, 'THIRD-PARTY.md'), 'utf8')
+  for (const name of ['nalgebra', 'rayon', 'safetensors']) t.regex(addon, new RegExp(`^## ${name} `, 'm'))
+})
+
+test('the bill of materials names what is shipped, and how it hangs together', t => {
+  const { bomFormat, metadata, components, dependencies } = packages.bill
+  t.is(bomFormat, 'CycloneDX')
+  t.is(metadata.component.name, 'mdgl')
+  const refs = new Set([metadata.component['bom-ref'], ...components.map(each => each['bom-ref'])])
+  t.is(refs.size, components.length + 1)
+  for (const { ref, dependsOn } of dependencies) for (const each of [ref, ...dependsOn]) t.true(refs.has(each), each)
+  const names = components.map(({ name }) => name)
+  for (const name of ['linkedom', 'uplot', 'rayon', 'mdgl-core', `mdgl-${packages.platform}`])
+    t.true(names.includes(name), name)
+  // What builds and tests is not shipped, nor are macros and their crates.
+  for (const name of ['ava', 'vite', 'napi-derive', 'syn', 'proptest']) t.false(names.includes(name), name)
+  const foreign = components.filter(({ purl }) => purl.startsWith('pkg:cargo/') && !purl.startsWith('pkg:cargo/mdgl-'))
+  t.true(foreign.length > 20)
+  for (const { name, hashes } of foreign) t.regex(hashes?.[0]?.content ?? '', /^[0-9a-f]{64}$/, name)
+})
+
+/** The modules of the main package that a bundle for these names keeps. */
+async function bundled(names: string): Promise<string[]> {
+  const entry = 'virtual:entry'
+  const main = join(packages.main, 'dist/index.js')
+  const code = `import { ${names} } from ${JSON.stringify(main)}\nconsole.log(${names})`
+  const result = (await build({
+    configFile: false,
+    logLevel: 'silent',
+    root: packages.main,
+    build: { ssr: true, write: false, rolldownOptions: { input: entry } },
+    plugins: [{ name: 'entry', resolveId: id => (id === entry ? id : null), load: id => (id === entry ? code : null) }]
+  })) as Rolldown.RolldownOutput
+  return Object.keys(result.output[0].modules)
+    .filter(id => id !== entry)
+    .map(id => id.replaceAll('\\', '/').replace(/^.*\/dist\//, ''))
+}
+
+test('a bundle has what is imported, and nothing of the rest', async t => {
+  const task = await bundled('evidenceAccumulation')
+  t.true(task.includes('tasks/evidence-accumulation.js'))
+  for (const name of ['tasks/sequential-digits.js', 'train.js', 'simulate.js', 'plots/network-graph.js', 'profile.js'])
+    t.false(task.includes(name), name)
+  t.deepEqual(await bundled('MdglError'), ['error.js'])
+})
+
+test('every platform of napi.targets is one that the library knows', t => {
+  const names = platforms().map(({ name }) => name)
+  t.deepEqual(names, [...PLATFORMS])
+})
+
+test('the release builds every platform', t => {
+  const workflow = readFileSync(join(root, '.github/workflows/release.yml'), 'utf8')
+  const built = [...workflow.matchAll(/platform: ([a-z0-9-]+)/g)].map(([, name]) => name)
+  t.deepEqual(built.sort(), [...PLATFORMS].sort())
+})
