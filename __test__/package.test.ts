@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import test from 'ava'
 import { build, type Rolldown } from 'vite'
@@ -24,6 +24,7 @@ let packages: Packed
 test.before(async () => {
   packages = await packed()
 })
+test.after.always(() => rmSync(packages.folder, { recursive: true }))
 
 test('the main package has these things at its top, and no addon', t => {
   const top = ['CITATION.cff', 'LICENSE', 'README.md', 'THIRD-PARTY.md', 'dist', 'index.d.ts', 'package.json', 'src']

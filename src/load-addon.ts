@@ -43,14 +43,16 @@ function checkingVersions<T>(load: () => T): T {
 
 const BUILD = `To build it you need Rust 1.89 or newer: clone https://github.com/mdgl/mdgl, run \`npm run pack -- --out DIR\` in the clone, and install the two packages that it makes.`
 const NOT_FOUND = /^Cannot find module '(?:\.\/mdgl\.|mdgl-)([a-z0-9-]+)/
+/** Names that the loader tries for more than one platform, and that we do not publish. */
+const COMMON = /(?:wasi|universal)$/
 
 function explain(error: unknown): string {
   if (isBundled(error))
     return 'mdgl has been bundled, and its engine is an addon that cannot be: name mdgl as external to the bundler.'
   const tried = attempts(error)
   const missing = tried.flatMap(message => NOT_FOUND.exec(message)?.[1] ?? [])
-  // The last that was tried; where the loader knows no name there is nothing that it tried.
-  const platform = missing[0] ?? `${process.platform}-${process.arch}`
+  // The loader tells gnu from musl; of a machine that it does not know it tries nothing.
+  const platform = missing.find(name => !COMMON.test(name)) ?? `${process.platform}-${process.arch}`
   const failure = tried.find(message => !NOT_FOUND.test(message) && !message.startsWith('Unsupported '))
   if (failure !== undefined) return `mdgl's engine for ${platform} is there, but did not load: ${failure}. ${BUILD}`
   if (!PLATFORMS.includes(platform))
@@ -61,7 +63,9 @@ function explain(error: unknown): string {
 /** `#native` is a name within this package: code that has left it finds no such name, or no such file. */
 function isBundled(error: unknown): boolean {
   const { code, message } = error as NodeJS.ErrnoException
-  return code === 'ERR_PACKAGE_IMPORT_NOT_DEFINED' || (code === 'MODULE_NOT_FOUND' && message.includes('native.cjs'))
+  return (
+    code === 'ERR_PACKAGE_IMPORT_NOT_DEFINED' || (code === 'MODULE_NOT_FOUND' && /#native|native\.cjs/.test(message))
+  )
 }
 
 /** What the loader says of each of its attempts, the last one first: it chains them as causes. */

@@ -10,6 +10,8 @@ const run = promisify(execFile)
 
 /** What `npm run pack` makes, unpacked. */
 export interface Packed {
+  /** Has all of this. */
+  readonly folder: string
   /** The main package's folder. */
   readonly main: string
   /** The folder of this platform's package. */
@@ -49,6 +51,7 @@ export async function packed(): Promise<Packed> {
   const find = (pattern: RegExp) => names.find(name => pattern.test(name)) ?? ''
   const engineTarball = find(/^mdgl-[a-z].*\.tgz$/)
   return {
+    folder,
     main: await unpack(folder, find(/^mdgl-\d.*\.tgz$/), 'main'),
     engine: await unpack(folder, engineTarball, 'engine'),
     platform: engineTarball.replace(/^mdgl-(.+?)-\d.*$/, '$1'),

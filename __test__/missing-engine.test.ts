@@ -1,0 +1,153 @@
+import { execFile } from 'node:child_process'
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
+import test from 'ava'
+import { build } from 'vite'
+import { PLATFORMS } from '../src/load-addon.js'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const run = promisify(execFile)
+const addon = readdirSync(join(root, 'dist/native')).find(name => name.endsWith('.node')) ?? ''
+/** This machine's platform. */
+const here = addon.replace(/^mdgl\.(.+)\.node$/, '$1')
+
+const made: string[] = []
+test.after.always(() => {
+  for (const folder of made) rmSync(folder, { recursive: true })
+})
+
+/** The built library outside the repository: without an addon, and with none of its dependencies in reach. */
+function libraryAlone(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mdgl-alone-'))
+  made.push(folder)
+  cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true, filter: path => !path.endsWith('.node') })
+  copyFileSync(join(root, 'package.json'), join(folder, 'package.json'))
+  return folder
+}
+
+/** A package of that name beside the library. */
+function addPackage(folder: string, version: string): void {
+  const where = join(folder, 'node_modules', `mdgl-${here}`)
+  mkdirSync(where, { recursive: true })
+  copyFileSync(join(root, 'dist/native', addon), join(where, addon))
+  writeFileSync(join(where, 'package.json'), JSON.stringify({ name: `mdgl-${here}`, version, main: addon }))
+}
+
+interface Failure {
+  readonly name: string
+  readonly code: string
+  readonly message: string
+}
+
+/** What importing a file gives in a process that takes itself for another machine; null for no error. */
+async function failure(file: string, machine: Partial<Record<'platform' | 'arch', string>> = {}): Promise<Failure> {
+  const changes = Object.entries(machine).map(
+    ([name, value]) => `Object.defineProperty(process, '${name}', { value: '${value}' })\n`
+  )
+  // On Windows an absolute path is no specifier.
+  const body = `${changes.join('')}
+    import(${JSON.stringify(pathToFileURL(file).href)}).then(
+      () => console.log('null'),
+      ({ name, code, message }) => console.log(JSON.stringify({ name, code, message }))
+    )`
+  const { stdout } = await run(process.execPath, ['--eval', body])
+  return JSON.parse(stdout) as Failure
+}
+
+const entry = (folder: string) => join(folder, 'dist/index.js')
+const HOW_TO_BUILD = /Rust 1\.89 or newer: clone .+ `npm run pack -- --out DIR`/
+
+test('a platform without an engine is named, with those that have one', async t => {
+  const folder = libraryAlone()
+  const machines = [
+    [{ platform: 'sunos', arch: 'x64' }, 'sunos-x64'],
+    [{ platform: 'freebsd', arch: 'x64' }, 'freebsd-x64'],
+    [{ platform: 'linux', arch: 'mips' }, 'linux-mips'],
+    [{ platform: 'darwin', arch: 'ia32' }, 'darwin-ia32']
+  ] as const
+  for (const [machine, name] of machines) {
+    const error = await failure(entry(folder), machine)
+    t.is(error.name, 'MdglError')
+    t.is(error.code, 'platform')
+    t.true(error.message.startsWith(`mdgl has no engine for ${name}; `), error.message)
+    for (const platform of PLATFORMS) t.true(error.message.includes(platform))
+    t.regex(error.message, HOW_TO_BUILD)
+  }
+})
+
+test('an engine that is published and not installed is named, with the command that installs it', async t => {
+  const folder = libraryAlone()
+  const machines = [
+    [{}, here],
+    [{ platform: 'darwin', arch: 'arm64' }, 'darwin-arm64'],
+    [{ platform: 'win32', arch: 'arm64' }, 'win32-arm64-msvc']
+  ] as const
+  for (const [machine, name] of machines) {
+    const error = await failure(entry(folder), machine)
+    t.is(error.code, 'platform')
+    t.true(error.message.startsWith(`mdgl's engine for ${name}, the package mdgl-${name}, is not installed.`))
+    t.regex(error.message, /--omit=optional/)
+    t.regex(error.message, new RegExp(`npm install mdgl-${name}@\\d`))
+    t.regex(error.message, HOW_TO_BUILD)
+  }
+})
+
+test('an engine that is there and does not load is told apart, with what the system says', async t => {
+  const folder = libraryAlone()
+  writeFileSync(join(folder, 'dist/native', addon), 'no addon')
+  const error = await failure(entry(folder))
+  t.is(error.code, 'platform')
+  t.true(error.message.startsWith(`mdgl's engine for ${here} is there, but did not load: `), error.message)
+  if (process.platform === 'linux') t.regex(error.message, /(?:file too short|invalid ELF header|Exec format)/)
+})
+
+test("the platform's package serves where no build is, and one of another version is refused", async t => {
+  const folder = libraryAlone()
+  const { version } = (await import('../package.json', { with: { type: 'json' } })).default
+  addPackage(folder, version)
+  t.is(await failure(entry(folder)), null as never)
+  addPackage(folder, '0.0.1')
+  const error = await failure(entry(folder))
+  t.is(error.code, 'platform')
+  t.regex(error.message, /did not load: .*version mismatch, expected \S+ but got 0\.0\.1/)
+})
+
+test('a bundle that took the library in says that it must stay outside', async t => {
+  const folder = libraryAlone()
+  writeFileSync(join(folder, 'entry.mjs'), "import { Model } from './dist/index.js'\nconsole.log(Model)\n")
+  const out = mkdtempSync(join(tmpdir(), 'mdgl-bundle-'))
+  made.push(out)
+  await build({
+    configFile: false,
+    logLevel: 'silent',
+    root: folder,
+    build: { ssr: 'entry.mjs', outDir: out, emptyOutDir: true }
+  })
+  const [bundle = ''] = readdirSync(out).filter(name => /js$/.test(name))
+  const error = await failure(join(out, bundle))
+  t.is(error.code, 'platform')
+  t.regex(error.message, /^mdgl has been bundled, .* external/)
+})
+
+test("import 'mdgl' needs none of the dependencies, and nothing of the command line", async t => {
+  const folder = libraryAlone()
+  copyFileSync(join(root, 'dist/native', addon), join(folder, 'dist/native', addon))
+  for (const room of ['bench', 'cli', 'compare', 'dashboard', 'data', 'runs', 'verify'])
+    rmSync(join(folder, 'dist', room), { recursive: true })
+  t.is(await failure(entry(folder)), null as never)
+})
+
+test('no module of the library waits at its top: require takes it whole', async t => {
+  const { stdout } = await run(process.execPath, [
+    '--eval',
+    `const required = require(${JSON.stringify(entry(root))})
+    import(${JSON.stringify(pathToFileURL(entry(root)).href)}).then(imported => {
+      try { required.network({ dt: -1 }) } catch (error) { console.log(error instanceof imported.MdglError, error.code) }
+      console.log(required.MdglError === imported.MdglError)
+    })`
+  ])
+  t.is(stdout, 'true invalid\ntrue\n')
+})
