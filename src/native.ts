@@ -1,8 +1,8 @@
 import { type ErrorCode, MdglError } from './error.js'
 import { loadAddon } from './load-addon.js'
 
-/** The engine's classes and functions. Errors they throw go through {@link translate}. */
-export const native = loadAddon()
+/** The engine's classes and functions. Errors they throw go through {@link translate}. A bundle that does not use them need not load them. */
+export const native = /* @__PURE__ */ loadAddon()
 
 /** Runs native code and gives its errors our class. */
 export function guard<T>(body: () => T): T {

@@ -210,7 +210,7 @@ const bptt: Rule = { ...eprop, channels: { gain: 'weight', reach: 'synaptic', ke
  * from the seed, the iteration and the trial alone. All four calculate in f64 whatever the model's precision, keep at most
  * 1 GiB of J (a trial that needs more is refused) and need a built-in loss. The firing-rate regulariser is exact in each.
  */
-export const rules = deepFreeze({
+export const rules = /* @__PURE__ */ deepFreeze({
   bptt,
   eprop,
   mdgl,

@@ -1,11 +1,11 @@
-import { randomUUID } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
 /** Writes a file completely or not at all: aside, flushed to the disk, then renamed. */
 export async function writeAside(path: string | URL, bytes: Uint8Array): Promise<void> {
   const target = path instanceof URL ? fileURLToPath(path) : path
-  const aside = `${target}.${randomUUID()}.tmp`
+  // The global, which Node loads when it is first used: `import 'mdgl'` does not wait for all of node:crypto.
+  const aside = `${target}.${crypto.randomUUID()}.tmp`
   try {
     const file = await open(aside, 'wx')
     try {

@@ -103,12 +103,24 @@ async function buildNative(compiler) {
 }
 
 async function buildLibrary() {
-  const value = hash(['src', 'tsconfig.json', 'index.d.ts', 'package.json', 'package-lock.json'])
+  const sources = [
+    'src',
+    'tsconfig.json',
+    'index.d.ts',
+    'package.json',
+    'package-lock.json',
+    'scripts/lib/join-library.mjs'
+  ]
+  const value = hash(sources)
   if (isCurrent(STAMPS.library, value)) return
   for (const name of existsSync(at('dist')) ? readdirSync(at('dist')) : []) {
     if (name !== 'native') rmSync(at(`dist/${name}`), { recursive: true, force: true })
   }
   await must('compiling the library', 'tsc', ['--project', 'tsconfig.json'])
+  console.error("mdgl: joining the library's modules")
+  // What it imports is installed by now.
+  const { joinLibrary } = await import('./join-library.mjs')
+  await joinLibrary(at('dist'))
   await must("building the dashboard's page", 'vite', ['build', '--config', 'src/dashboard/page/vite.config.mjs'])
   if (existsSync(at('src/data'))) cpSync(at('src/data'), at('dist/data'), { recursive: true })
   writeFileSync(at(STAMPS.library), value)
