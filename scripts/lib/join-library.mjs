@@ -2,16 +2,17 @@
 // and there are more than fifty. Every module stays where it was, as one line that passes on what it exported, so that the
 // command line and the library still share them.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { isAbsolute, join, relative } from 'node:path'
 import { rolldown } from 'rolldown'
 
 const NAME = 'library'
-const isOutside = id => !id.startsWith('.') && !id.startsWith('/') && !/^[A-Z]:/i.test(id)
+/** Node's own modules, the addon, dependencies: names, not paths; the bundler's own modules begin with a zero. */
+const isOutside = id => /^[a-z@#]/i.test(id) && !isAbsolute(id) && !id.startsWith('rolldown/')
 
 /** So that the maps of what is joined lead back to the TypeScript. */
 const compilersMaps = {
   name: 'compilers-maps',
-  load: id => ({ code: readFileSync(id, 'utf8'), map: readFileSync(`${id}.map`, 'utf8') })
+  load: id => (isAbsolute(id) ? { code: readFileSync(id, 'utf8'), map: readFileSync(`${id}.map`, 'utf8') } : null)
 }
 
 async function bundle(input, output) {

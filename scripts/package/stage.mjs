@@ -6,6 +6,8 @@ import { SetupError } from '../lib/toolchain.mjs'
 import { addonNotices, pageNotices } from './notices.mjs'
 import { readManifest } from './platforms.mjs'
 
+/** The exit code of a program that is not there. */
+const NOT_FOUND = 127
 const NOTICES = 'THIRD-PARTY.md'
 /** What a user of the package reads in its manifest; scripts, and what they need, stay in the repository. */
 const PUBLIC = [
@@ -59,7 +61,11 @@ export async function stageMain(folder, engines) {
 async function copyAddon(from, to) {
   if (process.platform === 'win32') return copyFileSync(from, to)
   const strip = await run('strip', ['-S', '-o', to, from], { output: 'keep' })
-  if (strip.code !== 0) throw new SetupError(`strip, which comes with the linker, failed: ${strip.output.trim()}`)
+  if (strip.code === NOT_FOUND) {
+    console.error('mdgl: there is no `strip` here; the addon is packed with its tables for profilers')
+    return copyFileSync(from, to)
+  }
+  if (strip.code !== 0) throw new SetupError(`strip failed: ${strip.output.trim()}`)
   if (process.platform !== 'darwin') return
   // A changed file needs a new signature, or macOS refuses to load it.
   const sign = await run('codesign', ['--force', '--sign', '-', to], { output: 'keep' })
