@@ -60,6 +60,8 @@ export type { RunOptions } from './engine-session.js'
 export { type ErrorCode, type ErrorDetails, MdglError } from './error.js'
 export { type EvaluateOptions, type Evaluation, evaluate, type ObjectiveOptions } from './evaluate.js'
 export { type GradientOptions, type Gradients, gradients } from './gradients.js'
+export type { NumpyArray, NumpyData } from './interchange/npy.js'
+export { readNpy, readNpz, writeNpy, writeNpz } from './interchange/numpy.js'
 export type {
   CrossEntropy,
   CustomLoss,
