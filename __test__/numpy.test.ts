@@ -143,7 +143,7 @@ np.savez(argv[0] + '/plain.npz', a, scalar=np.float64(3))`,
   const { bools, ...rest } = await readNpz(join(folder, 'all.npz'))
   t.deepEqual(bools, { data: Uint8Array.from(expected, i => Number(i > 3)), shape: [2, 3, 4], bool: true })
   for (const [name, { data }] of Object.entries(rest)) {
-    t.is(data.constructor.name, ARRAYS[name]?.constructor.name)
+    t.true(data.constructor === ARRAYS[name]?.constructor, name)
     t.deepEqual(Array.from(data as Float32Array, Number), [0, 1, 2], name)
   }
   const plain = await readNpz(join(folder, 'plain.npz'))
