@@ -64,6 +64,7 @@ export { type GradientOptions, type Gradients, gradients } from './gradients.js'
 export type { EventSample, EventSet } from './interchange/event-set.js'
 export { openSpikingHeidelbergDigits } from './interchange/heidelberg-digits.js'
 export { openNMnist } from './interchange/n-mnist.js'
+export { loadNir, type NirOptions, saveNir } from './interchange/nir.js'
 export type { NumpyArray, NumpyData } from './interchange/npy.js'
 export { readNpy, readNpz, writeNpy, writeNpz } from './interchange/numpy.js'
 export type {

@@ -51,7 +51,9 @@ export class Hdf5Reader implements Disposable {
 
   /** All that a dataset holds. */
   value(dataset: Dataset): OutputData | null {
-    return this.#read(dataset.path, () => dataset.value)
+    const { metadata } = dataset
+    const read = () => dataset.value
+    return this.#read(dataset.path, () => (isHalf(metadata) ? readHalves(metadata, read) : read()))
   }
 
   /** One row of a list of arrays that have a length each. */
@@ -91,10 +93,11 @@ function isBigEndian({ type, littleEndian }: Pick<Metadata, 'type' | 'littleEndi
 }
 
 /** The library knows no floats of two bytes: they are read as the whole numbers that their bits are. */
-function readHalves(type: Metadata, read: () => OutputData | undefined): Float64Array {
+function readHalves(type: Metadata, read: () => OutputData | null | undefined): Float64Array | number {
   Object.assign(type, { type: INTEGER, signed: false })
   try {
-    return Float64Array.from(read() as Uint16Array, fromHalf)
+    const bits = read()
+    return typeof bits === 'number' ? fromHalf(bits) : Float64Array.from(bits as Uint16Array, fromHalf)
   } finally {
     type.type = FLOAT
   }
