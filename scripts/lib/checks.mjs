@@ -28,7 +28,10 @@ const LICENCES = new Set([
 /** Packages that name no licence but ship one: read by hand, and held by the hash of what was read. */
 const LICENCE_FILES = {
   // NIST's: use, copy and change with its notice; with HDF5's, BSD-3-Clause.
-  'node_modules/h5wasm': { file: 'LICENSE.txt', sha256: 'f3ba6b8afe2a0d6f482f29a46672f88668ae02b16dfc4a2e878fd50a4f34fa6a' }
+  'node_modules/h5wasm': {
+    file: 'LICENSE.txt',
+    sha256: 'f3ba6b8afe2a0d6f482f29a46672f88668ae02b16dfc4a2e878fd50a4f34fa6a'
+  }
 }
 
 const read = path => readFileSync(join(ROOT, path), 'utf8')
@@ -49,7 +52,11 @@ function isAllowed(expression) {
 function isKnownFile(path) {
   const known = LICENCE_FILES[path]
   if (known === undefined) return false
-  return createHash('sha256').update(read(join(path, known.file))).digest('hex') === known.sha256
+  return (
+    createHash('sha256')
+      .update(read(join(path, known.file)))
+      .digest('hex') === known.sha256
+  )
 }
 
 function checkLicences() {
