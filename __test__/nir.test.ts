@@ -320,6 +320,41 @@ write('ms.nir', {'a': lif(tau=np.array([20., 30.]))}, [('in', 'a'), ('a', 'out')
   t.deepEqual([populations[0]?.membraneTimeConstant, populations[0]?.refractoryPeriod, dt], [[20, 30], 0, 0.25])
 })
 
+pythonTest("metadata that is not mdgl's is passed over, and what was made of mdgl's is refused by name", async t => {
+  const folder = await temporaryFolder(t)
+  await python(
+    `${PARTS}
+def noted(name, graph={}, cells={}, weights={}):
+    a, w = lif(), nir.Linear(np.array([[1., 0.], [0., 1.]]))
+    a.metadata, w.metadata = cells, weights
+    nodes = {'in': nir.Input(np.array([2])), 'w': w, 'a': a, 'out': nir.Output(np.array([2]))}
+    nir.write(argv[0] + '/' + name, nir.NIRGraph(nodes, [('in', 'w'), ('w', 'a'), ('a', 'out')], metadata=graph))
+note = lambda **values: {'mdgl': json.dumps(values)}
+noted('others.nir', {'author': 'x', 'n': 3}, {'k': np.ones(2)}, {'more': {'deep': 1}})
+noted('text.nir', {'mdgl': 'no JSON'})
+noted('order.nir', note(order=3))
+noted('parts.nir', note(order=dict(parts=3)))
+noted('types.nir', note(types=[dict(name='t', members=[dict(population='gone')])]))
+noted('sign.nir', cells=note(sign='odd'))
+noted('silent.nir', weights=note(silent=[1, 2]))
+noted('beyond.nir', weights=note(silent=[[9], [0]]))
+noted('name.nir', weights=note(name=3))`,
+    folder
+  )
+  t.is((await loadNir(join(folder, 'others.nir'))).weights.get('w').values.length, 2)
+  for (const [file, path] of Object.entries({
+    text: 'metadata.mdgl',
+    order: 'metadata.mdgl.order',
+    parts: 'metadata.mdgl.order',
+    types: 'types.t.population',
+    sign: 'populations.a.sign',
+    silent: 'metadata.mdgl.silent',
+    beyond: /^projections\.w\.connections\.pre/,
+    name: 'projections.name'
+  }))
+    await rejectsInvalidAt(t, path, () => loadNir(join(folder, `${file}.nir`)))
+})
+
 pythonTest('what mdgl has no equal for is refused by name', async t => {
   const folder = await temporaryFolder(t)
   await python(

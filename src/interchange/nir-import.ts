@@ -1,4 +1,4 @@
-import { finite, object, orDefault } from '../check.js'
+import { array, numbers, object, orDefault } from '../check.js'
 import type { NetworkDescription, Parameter, Projection } from '../description.js'
 import { invalid } from '../error.js'
 import type { CellsNote, GraphNote, NirGraph, ProjectionNote } from './nir-graph.js'
@@ -40,7 +40,7 @@ class GraphReader {
   }
 
   read(): Imported {
-    const order = this.#note.order
+    const order = this.#note.order && object(this.#note.order, 'metadata.mdgl.order')
     const names = inOrder([...this.#graph.nodes.keys()], order?.parts)
     const of = (type: string) => names.filter(name => this.#graph.nodes.get(name)?.type === type)
     const inputs = of('Input').map(name => this.#input(name))
@@ -68,7 +68,7 @@ class GraphReader {
   }
 
   #input(name: string) {
-    const shape = arrayOf(this.#graph, name, 'shape', 1)
+    const { data: shape } = arrayOf(this.#graph, name, 'shape', 1)
     if (shape.length !== 1) throw invalid(`nodes.${name}.shape`, `(${shape.join(', ')})`, 'one dimension')
     this.#sizes.set(name, shape[0] ?? 0)
     return { name, size: shape[0] ?? 0, ...given(this.#cells(name)) }
@@ -102,7 +102,7 @@ class GraphReader {
   }
 
   #size(name: string): number {
-    const size = arrayOf(this.#graph, name, 'tau', 1).length
+    const size = arrayOf(this.#graph, name, 'tau', 1).data.length
     this.#sizes.set(name, size)
     return size
   }
@@ -148,7 +148,7 @@ class GraphReader {
   }
 
   #bias(affine: string, size: number): Float64Array {
-    const weight = arrayOf(this.#graph, affine, 'weight', 2)
+    const { data: weight } = arrayOf(this.#graph, affine, 'weight', 2)
     const same = weight.length === size * size && weight.every((value, i) => value === Number(i % (size + 1) === 0))
     if (!same) throw invalid(`nodes.${affine}.weight`, 'a matrix behind an LI node', 'the identity, for a bias')
     return vectorOf(this.#graph, affine, 'bias', size)
@@ -246,11 +246,14 @@ function addSilent(
   { silent }: Partial<ProjectionNote>,
   { pre, post }: NirSynapses
 ): void {
-  const present = new Set(pre.map((sender, i) => `${sender} ${post[i]}`))
   const [steps, group] = [...groups][0] ?? [1, []]
   groups.set(steps, group)
-  silent?.[0].forEach((sender, i) => {
-    const receiver = silent[1][i] ?? 0
+  if (silent === undefined) return
+  const present = new Set(pre.map((sender, i) => `${sender} ${post[i]}`))
+  const path = 'metadata.mdgl.silent'
+  const receivers = numbers(array(silent, path)[1], path)
+  Array.from(numbers(silent[0], path)).forEach((sender, i) => {
+    const receiver = receivers[i] ?? 0
     if (!present.has(`${sender} ${receiver}`)) group.push({ pre: sender, post: receiver, value: 0 })
   })
 }
@@ -272,12 +275,12 @@ function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], un
 /** One number where all are the same. */
 function uniform(values: Float64Array): Parameter {
   const [first = 0] = values
-  return values.every(value => value === first) ? first : Array.from(values, value => finite(value, 'parameter'))
+  return values.every(value => value === first) ? first : Array.from(values)
 }
 
 /** Names in the order of a list; those that it has not come behind. */
 function inOrder(names: readonly string[], order: readonly string[] | undefined): string[] {
-  const listed = (order ?? []).filter(name => names.includes(name))
+  const listed = array(order ?? [], 'metadata.mdgl.order').filter(name => names.includes(name))
   return [...listed, ...names.filter(name => !listed.includes(name))]
 }
 

@@ -1,6 +1,6 @@
 import { invalid } from '../error.js'
 import { badFile } from './file-error.js'
-import type { NirGraph, NirNode } from './nir-graph.js'
+import type { NirArray, NirGraph, NirNode } from './nir-graph.js'
 
 /** A way from a node with state or an input to the next such node or an output, and the nodes that only pass on between them. */
 export interface NirPath {
@@ -40,16 +40,11 @@ function passes(nodes: NirGraph['nodes'], name: string): boolean {
 }
 
 /** An array of a node that must have one, of so many dimensions. */
-export function arrayOf(
-  graph: NirGraph,
-  name: string,
-  parameter: string,
-  dimensions: number
-): Float64Array & { shape: number[] } {
+export function arrayOf(graph: NirGraph, name: string, parameter: string, dimensions: number): NirArray {
   const array = graph.nodes.get(name)?.arrays[parameter]
   if (array === undefined) throw badFile(`nodes.${name}`, `has no ${parameter}, which a node of its type has`)
   if (array.shape.length !== dimensions) {
     throw invalid(`nodes.${name}.${parameter}`, `of shape (${array.shape.join(', ')})`, `${dimensions} dimension(s)`)
   }
-  return Object.assign(Float64Array.from(array.data), { shape: [...array.shape] })
+  return array
 }

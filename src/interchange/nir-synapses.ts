@@ -61,7 +61,7 @@ function weightsOf(graph: NirGraph, matrix: string, senders: number, receivers: 
     )
   }
   return visit => {
-    weight.forEach((value, i) => {
+    weight.data.forEach((value, i) => {
       if (value !== 0) visit(i % senders, Math.floor(i / senders), value)
     })
   }
@@ -98,12 +98,12 @@ function sideOf(graph: NirGraph, names: readonly string[], units: number): Side 
 
 /** A parameter with one number for each of so many units. */
 export function vectorOf(graph: NirGraph, name: string, parameter: string, units: number): Float64Array {
-  const vector = arrayOf(graph, name, parameter, 1)
-  if (vector.length !== units)
-    throw invalid(`nodes.${name}.${parameter}`, `${vector.length} numbers`, `${units}, one a unit`)
-  const wrong = vector.findIndex(value => !Number.isFinite(value))
-  if (wrong >= 0) throw invalid(`nodes.${name}.${parameter}[${wrong}]`, vector[wrong], 'a finite number')
-  return vector
+  const { data } = arrayOf(graph, name, parameter, 1)
+  if (data.length !== units)
+    throw invalid(`nodes.${name}.${parameter}`, `${data.length} numbers`, `${units}, one a unit`)
+  const wrong = data.findIndex(value => !Number.isFinite(value))
+  if (wrong >= 0) throw invalid(`nodes.${name}.${parameter}[${wrong}]`, data[wrong], 'a finite number')
+  return Float64Array.from(data)
 }
 
 function isMatrix(graph: NirGraph, name: string): boolean {
@@ -114,7 +114,7 @@ function isMatrix(graph: NirGraph, name: string): boolean {
 /** A cell has no bias in mdgl; a readout's stands behind its filter. */
 function refuseBias(graph: NirGraph, name: string): void {
   if (graph.nodes.get(name)?.type !== 'Affine') return
-  const bias = arrayOf(graph, name, 'bias', 1)
+  const { data: bias } = arrayOf(graph, name, 'bias', 1)
   const unit = bias.findIndex(value => value !== 0)
   if (unit >= 0)
     throw invalid(`nodes.${name}.bias[${unit}]`, bias[unit], '0 before cells; a bias may stand behind an LI node')
