@@ -56,7 +56,7 @@ const folder = mkdtempSync(join(root, 'target', 'api-examples-'))
 /** Files that examples write go there, and a whole training is cut short. */
 const contained = (code: string) =>
   code
-    .replaceAll(/'([\w-]+\.(?:safetensors|json|svg|npz|nir))'/g, (_, name) => JSON.stringify(join(folder, name)))
+    .replaceAll(/'([\w-]+\.(?:safetensors|json|svg|npy|npz|nir))'/g, (_, name) => JSON.stringify(join(folder, name)))
     .replaceAll("{ rule: 'mdgl' })) console", "{ rule: 'mdgl', iterations: 3 })) console")
 
 test('every public function and class has an example', t => {

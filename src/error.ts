@@ -6,7 +6,7 @@
  * - `'disposed'`: the model or the session was disposed of.
  * - `'not-finite'`: a loss, gradient or weight became infinite or not a number; the weights were left as they were.
  * - `'memory'`: a buffer could not be reserved.
- * - `'file'`: a weights file cannot be read.
+ * - `'file'`: a file is damaged or of another format.
  * - `'cancelled'`: the computation was stopped by the library itself (an abort rejects with the signal's reason instead).
  * - `'platform'`: the engine is missing or does not load on this platform; `import 'mdgl'` itself fails.
  * - `'internal'`: a bug in mdgl.

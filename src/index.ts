@@ -53,6 +53,7 @@ export type {
   Sign
 } from './description.js'
 export { type AnalogueInput, type AnalogueShape, analogueCurrent } from './encoders/analogue-current.js'
+export { type BinnedEventsOptions, binnedEvents, type TimedEvents } from './encoders/binned-events.js'
 export { type EventInput, type FrozenPoissonOptions, frozenPoisson } from './encoders/frozen-poisson.js'
 export { poissonRates, type TimeWindow } from './encoders/poisson.js'
 export { populationCode, type Tuning } from './encoders/population-code.js'
@@ -60,6 +61,12 @@ export type { RunOptions } from './engine-session.js'
 export { type ErrorCode, type ErrorDetails, MdglError } from './error.js'
 export { type EvaluateOptions, type Evaluation, evaluate, type ObjectiveOptions } from './evaluate.js'
 export { type GradientOptions, type Gradients, gradients } from './gradients.js'
+export type { EventSample, EventSet } from './interchange/event-set.js'
+export { openSpikingHeidelbergDigits } from './interchange/heidelberg-digits.js'
+export { openNMnist } from './interchange/n-mnist.js'
+export { loadNir, type NirOptions, saveNir } from './interchange/nir.js'
+export type { NumpyArray, NumpyData } from './interchange/npy.js'
+export { readNpy, readNpz, writeNpy, writeNpz } from './interchange/numpy.js'
 export type {
   CrossEntropy,
   CustomLoss,

@@ -33,10 +33,10 @@ export async function exportCommand(args: readonly string[]): Promise<number> {
   if (run === undefined) throw new Error(`${path} holds no run`)
   if (weights !== undefined) {
     using model = await weightsToExport(path, Number(run.config.training.iterations))
-    const { writeNpy, writeNpz } = await import('../runs/export-weights.js')
-    if (weights.endsWith('.npz')) await writeNpz(model, weights)
+    const { exportAllWeights, exportProjection } = await import('../runs/export-weights.js')
+    if (weights.endsWith('.npz')) await exportAllWeights(model, weights)
     else if (projection !== undefined)
-      await writeNpy(model, known(projection, '--projection', projectionNames(model.description)), weights)
+      await exportProjection(model, known(projection, '--projection', projectionNames(model.description)), weights)
     else await model.save(weights)
     console.log(weights)
   }

@@ -1,0 +1,188 @@
+import { closeSync, openSync } from 'node:fs'
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { devNull, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Dataset, Group, File as Hdf5, Metadata, OutputData } from 'h5wasm/node'
+import { writeAside } from '../write-aside.js'
+import { badFile } from './file-error.js'
+
+type Library = typeof import('h5wasm/node')
+
+/** An HDF5 file that is open for reading. Every method throws {@link MdglError} `'file'` where the file does not give what it says. */
+export class Hdf5Reader implements Disposable {
+  readonly #library: Library
+  readonly #path: string
+  readonly #file: Hdf5
+  #open = true
+
+  private constructor(library: Library, path: string) {
+    this.#library = library
+    this.#path = path
+    this.#file = quietly(library, () => new library.File(path, 'r'))
+    if (this.#file.file_id < 0) throw badFile(path, 'is no HDF5 file, or a truncated one')
+  }
+
+  /** Opens a file; what is in it is read when it is asked for. */
+  static async open(path: string | URL): Promise<Hdf5Reader> {
+    const full = resolve(path instanceof URL ? fileURLToPath(path) : path)
+    await (await open(full)).close() // the system's own error for a file that cannot be read
+    return new Hdf5Reader(await load(), full)
+  }
+
+  /** The names in a group; none where there is no such group. */
+  names(group: string): readonly string[] {
+    return this.#read(group, () => {
+      const entity = this.#file.get(group)
+      return entity instanceof this.#library.Group ? entity.keys() : []
+    })
+  }
+
+  /** A dataset; nothing where there is none. */
+  dataset(path: string): Dataset | undefined {
+    return this.#read(path, () => {
+      const dataset = this.#file.get(path)
+      if (!(dataset instanceof this.#library.Dataset)) return undefined
+      const { metadata } = dataset
+      if (isBigEndian(metadata.vlen_type ?? metadata)) throw badFile(this.#path, `${path} is big-endian`)
+      return dataset
+    })
+  }
+
+  /** All that a dataset holds. */
+  value(dataset: Dataset): OutputData | null {
+    const { metadata } = dataset
+    const read = () => dataset.value
+    return this.#read(dataset.path, () => (isHalf(metadata) ? readHalves(metadata, read) : read()))
+  }
+
+  /** One row of a list of arrays that have a length each. */
+  row(dataset: Dataset, index: number): OutputData | undefined {
+    const type = dataset.metadata.vlen_type
+    const read = () => (dataset.slice([[index, index + 1]]) as OutputData[] | null)?.[0]
+    return this.#read(dataset.path, () => (type !== undefined && isHalf(type) ? readHalves(type, read) : read()))
+  }
+
+  /** Closes the file; a second call does nothing. */
+  [Symbol.dispose](): void {
+    if (this.#open) quietly(this.#library, () => this.#file.close())
+    this.#open = false
+  }
+
+  /** The library tells of an error either by throwing or by a message alone; here it throws. */
+  #read<T>(what: string, body: () => T): T {
+    const { Module } = this.#library
+    Module.activate_throwing_error_handler()
+    try {
+      return body()
+    } catch (error) {
+      if (error instanceof Error && error.name === 'MdglError') throw error
+      throw badFile(this.#path, `${what} cannot be read; the file is damaged`, error)
+    } finally {
+      Module.deactivate_throwing_error_handler()
+    }
+  }
+}
+
+const INTEGER = 0
+const FLOAT = 1
+
+/** Numbers alone have an order of bytes, whatever the library says of text. */
+function isBigEndian({ type, littleEndian }: Pick<Metadata, 'type' | 'littleEndian'>): boolean {
+  return (type === INTEGER || type === FLOAT) && !littleEndian
+}
+
+/** The library knows no floats of two bytes: they are read as the whole numbers that their bits are. */
+function readHalves(type: Metadata, read: () => OutputData | null | undefined): Float64Array | number {
+  Object.assign(type, { type: INTEGER, signed: false })
+  try {
+    const bits = read()
+    return typeof bits === 'number' ? fromHalf(bits) : Float64Array.from(bits as Uint16Array, fromHalf)
+  } finally {
+    type.type = FLOAT
+  }
+}
+
+const isHalf = ({ type, size }: Metadata) => type === FLOAT && size === 2
+
+/** A float of two bytes from its bits: sign, five of exponent, ten of fraction. */
+function fromHalf(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 0x1f
+  const fraction = bits & 0x3ff
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+}
+
+/** What a group of a file to be written holds: groups, text, lists of text, and arrays with a shape. */
+export interface Hdf5Tree {
+  readonly [name: string]: Hdf5Tree | string | Hdf5Text | Hdf5Array
+}
+
+/** Numbers of any number of dimensions. */
+export interface Hdf5Array {
+  readonly data: Float32Array | Float64Array | BigInt64Array
+  readonly shape: readonly number[]
+}
+
+/** Strings of any number of dimensions. */
+export interface Hdf5Text {
+  readonly data: string[]
+  readonly shape: readonly number[]
+}
+
+/** Writes a file completely or not at all. */
+export async function writeHdf5(path: string | URL, tree: Hdf5Tree): Promise<void> {
+  const library = await load()
+  const folder = await mkdtemp(join(tmpdir(), 'mdgl-hdf5-'))
+  try {
+    const aside = join(folder, 'file')
+    const file = new library.File(aside, 'w')
+    try {
+      fill(file, tree)
+    } finally {
+      file.close()
+    }
+    await writeAside(path, await readFile(aside))
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function fill(group: Group, tree: Hdf5Tree): void {
+  for (const [name, content] of Object.entries(tree)) {
+    if (typeof content === 'string') group.create_dataset({ name, data: content, shape: [], dtype: TEXT })
+    else if (isNumbers(content)) group.create_dataset({ name, data: content.data, shape: [...content.shape] })
+    else if (isText(content)) {
+      group.create_dataset({ name, data: content.data, shape: [...content.shape], dtype: TEXT })
+    } else fill(group.create_group(name), content)
+  }
+}
+
+/** Strings of any length. */
+const TEXT = 'S'
+
+type Content = Hdf5Tree | Hdf5Text | Hdf5Array
+
+const isNumbers = (content: Content): content is Hdf5Array => ArrayBuffer.isView(content.data)
+const isText = (content: Content): content is Hdf5Text => Array.isArray(content.data)
+
+async function load(): Promise<Library> {
+  const library = await import('h5wasm/node')
+  await library.ready
+  return library
+}
+
+/** Keeps what HDF5 says of a failure off the program's standard error. */
+function quietly<T>({ FS }: Library, body: () => T): T {
+  const stream = (FS as unknown as { streams: { nfd: number }[] }).streams[2]
+  if (stream === undefined) return body()
+  const [before, nowhere] = [stream.nfd, openSync(devNull, 'w')]
+  stream.nfd = nowhere
+  try {
+    return body()
+  } finally {
+    stream.nfd = before
+    closeSync(nowhere)
+  }
+}

@@ -1,0 +1,148 @@
+import type { InputPopulation, NetworkDescription, Parameter, Population, Projection, Readout } from '../description.js'
+import { delaySteps } from '../duration.js'
+import { invalid } from '../error.js'
+import type { Model } from '../model.js'
+import type { CellsNote, GraphNote, NirArray, NirGraph, NirNode, ProjectionNote } from './nir-graph.js'
+
+const MS_PER_SECOND = 1000
+
+/** A model as a graph. Throws for what NIR has no node for. */
+export function toGraph(model: Model): NirGraph {
+  const { description } = model
+  refuse(description)
+  const draft = new GraphDraft()
+  for (const input of description.inputs ?? []) draft.add(input.name, inputNode(input))
+  for (const population of description.populations) draft.add(population.name, lifNode(population))
+  for (const readout of description.readouts ?? []) draft.add(readout.name, leakyNode(readout))
+  for (const projection of description.projections ?? []) addProjection(draft, model, projection)
+  for (const readout of description.readouts ?? []) addOutput(draft, model, readout)
+  if ((description.readouts ?? []).length === 0) {
+    for (const { name, size } of description.populations) draft.path(name, [[`${name}.output`, outputNode(size)]])
+  }
+  return { nodes: draft.nodes, edges: draft.edges, note: JSON.stringify(graphNote(description)) }
+}
+
+/** Nodes and edges so far. */
+class GraphDraft {
+  readonly nodes = new Map<string, NirNode>()
+  readonly edges: [string, string][] = []
+
+  add(name: string, node: NirNode): void {
+    if (name === '.' || /[/\0]/.test(name)) {
+      throw invalid('name', name, "for NIR, whose names are those of HDF5: no '/', no null character and not '.'")
+    }
+    this.nodes.set(name, node)
+  }
+
+  /** Adds nodes one after another from a node that is there, and on to another one. Names that are taken are lengthened. */
+  path(from: string, parts: readonly (readonly [string, NirNode])[], to?: string): void {
+    let before = from
+    for (const [wanted, node] of parts) {
+      let name = wanted
+      while (this.nodes.has(name)) name += '_'
+      this.add(name, node)
+      this.edges.push([before, name])
+      before = name
+    }
+    if (to !== undefined) this.edges.push([before, to])
+  }
+}
+
+function refuse({ conventions, populations }: NetworkDescription): void {
+  if (conventions === 'bellec2020') throw invalid('conventions', conventions, "for NIR: 'mdgl2021'")
+  for (const { name, model, refractoryPeriod = 5 } of populations) {
+    if (model !== 'lif') throw invalid(`populations.${name}.model`, model, "for NIR: 'lif'")
+    const periods = typeof refractoryPeriod === 'number' ? [refractoryPeriod] : refractoryPeriod
+    const period = periods.find(ms => ms !== 0)
+    if (period !== undefined) throw invalid(`populations.${name}.refractoryPeriod`, period, 'for NIR: 0')
+  }
+}
+
+function inputNode({ size, sign = 'free' }: InputPopulation): NirNode {
+  return { type: 'Input', arrays: { shape: vector([size]) }, note: JSON.stringify({ sign } satisfies CellsNote) }
+}
+
+function outputNode(size: number): NirNode {
+  return { type: 'Output', arrays: { shape: vector([size]) } }
+}
+
+function lifNode(population: Population): NirNode {
+  const { size, sign = 'free', dampening = 0.3, membraneTimeConstant = 20, threshold = 0.01 } = population
+  return {
+    type: 'LIF',
+    arrays: { ...leak(membraneTimeConstant, size), v_reset: each(0, size), v_threshold: each(threshold, size) },
+    note: JSON.stringify({ sign, dampening } satisfies CellsNote)
+  }
+}
+
+function leakyNode({ size, timeConstant = 20 }: Readout): NirNode {
+  return { type: 'LI', arrays: leak(timeConstant, size) }
+}
+
+function leak(timeConstant: Parameter, size: number): Record<'tau' | 'r' | 'v_leak', NirArray> {
+  const milliseconds = each(timeConstant, size)
+  const tau = { ...milliseconds, data: milliseconds.data.map(ms => ms / MS_PER_SECOND) }
+  return { tau, r: each(1, size), v_leak: each(0, size) }
+}
+
+/** Sender, the delay of more than one step, the weights, receiver. */
+function addProjection(draft: GraphDraft, model: Model, projection: Projection): void {
+  const { from, to, name = `${from}->${to}`, plastic = true } = projection
+  const { pre, post, values, shape } = model.weights.get(name)
+  const [senders, receivers] = shape
+  const matrix =
+    values instanceof Float32Array ? new Float32Array(senders * receivers) : new Float64Array(senders * receivers)
+  values.forEach((value, i) => {
+    matrix[(post[i] ?? 0) * senders + (pre[i] ?? 0)] = value
+  })
+  const silent = Array.from(values.keys()).filter(i => values[i] === 0)
+  const note: ProjectionNote = {
+    name,
+    plastic,
+    ...(silent.length > 0 && { silent: [silent.map(i => pre[i] ?? 0), silent.map(i => post[i] ?? 0)] })
+  }
+  const weight = { data: matrix, shape: [receivers, senders] }
+  const linear: NirNode = { type: 'Linear', arrays: { weight }, note: JSON.stringify(note) }
+  const steps = delaySteps(projection, model.description)
+  const seconds = (steps * (model.description.dt ?? 1)) / MS_PER_SECOND
+  const delay: NirNode = { type: 'Delay', arrays: { delay: each(seconds, senders) } }
+  const delayed = steps > 1 ? ([[`${name}.delay`, delay]] as const) : []
+  draft.path(from, [...delayed, [name, linear]], to)
+}
+
+/** A readout's bias acts behind its filter, so it stands there. */
+function addOutput(draft: GraphDraft, model: Model, { name, size, bias }: Readout): void {
+  const output = [`${name}.output`, outputNode(size)] as const
+  draft.path(name, bias === false ? [output] : [[`${name}.bias`, biasNode(model.bias.get(name))], output])
+}
+
+function biasNode(bias: Float32Array | Float64Array): NirNode {
+  const size = bias.length
+  const identity = Float64Array.from({ length: size * size }, (_, i) => Number(i % (size + 1) === 0))
+  const data = bias instanceof Float32Array ? Float32Array.from(identity) : identity
+  return { type: 'Affine', arrays: { weight: { data, shape: [size, size] }, bias: { data: bias, shape: [size] } } }
+}
+
+function graphNote({ dt = 1, seed = 1, ...rest }: NetworkDescription): GraphNote {
+  const parts = [...(rest.inputs ?? []), ...rest.populations, ...(rest.readouts ?? [])].map(({ name }) => name)
+  const projections = (rest.projections ?? []).map(({ name, from, to }) => name ?? `${from}->${to}`)
+  const { pseudoDerivative, sheet, types, channels } = rest
+  return {
+    dt,
+    seed,
+    order: { parts, projections },
+    ...(pseudoDerivative !== undefined && { pseudoDerivative }),
+    ...(sheet !== undefined && { sheet }),
+    ...(types !== undefined && { types }),
+    ...(channels !== undefined && { channels })
+  }
+}
+
+function vector(values: readonly number[]): NirArray {
+  return { data: Float64Array.from(values), shape: [values.length] }
+}
+
+/** A parameter of each unit. */
+function each(value: Parameter, size: number): NirArray {
+  return vector(typeof value === 'number' ? Array.from({ length: size }, () => value) : value)
+}

@@ -1,0 +1,292 @@
+import { array, numbers, object, orDefault } from '../check.js'
+import type { NetworkDescription, Parameter, Projection } from '../description.js'
+import { invalid } from '../error.js'
+import type { CellsNote, GraphNote, NirGraph, ProjectionNote } from './nir-graph.js'
+import { arrayOf, type NirPath, pathsOf } from './nir-paths.js'
+import { type NirSynapses, synapsesOf, vectorOf } from './nir-synapses.js'
+
+/** A graph as mdgl has it. */
+export interface Imported {
+  readonly description: NetworkDescription
+  /** The biases of the readouts that have any. */
+  readonly bias: ReadonlyMap<string, Float64Array>
+}
+
+/** How a graph's times are to be read. */
+export interface TimeScale {
+  /** The network's step in ms; nothing for that of the file's own note. */
+  readonly dt: number | undefined
+  /** Milliseconds in the file's unit of time. */
+  readonly milliseconds: number
+}
+
+/** A graph as a network description and biases. Throws for what mdgl has no equal for. */
+export function fromGraph(graph: NirGraph, times: TimeScale): Imported {
+  return new GraphReader(graph, times).read()
+}
+
+class GraphReader {
+  readonly #graph: NirGraph
+  readonly #milliseconds: number
+  readonly #dt: number
+  readonly #note: Partial<GraphNote>
+  readonly #sizes = new Map<string, number>()
+
+  constructor(graph: NirGraph, { dt, milliseconds }: TimeScale) {
+    this.#graph = graph
+    this.#milliseconds = milliseconds
+    this.#note = parse<GraphNote>(graph.note, 'metadata')
+    this.#dt = orDefault(dt, orDefault(this.#note.dt, 1))
+  }
+
+  read(): Imported {
+    const order = this.#note.order && object(this.#note.order, 'metadata.mdgl.order')
+    const names = inOrder([...this.#graph.nodes.keys()], order?.parts)
+    const of = (type: string) => names.filter(name => this.#graph.nodes.get(name)?.type === type)
+    const inputs = of('Input').map(name => this.#input(name))
+    const populations = of('LIF').map(name => this.#population(name))
+    const leaky = of('LI').map(name => this.#readout(name))
+    const paths = pathsOf(this.#graph)
+    const bias = this.#biases(paths)
+    const readouts = leaky.map(readout => ({ ...readout, bias: bias.has(readout.name) }))
+    const projections = this.#projections(paths)
+    const wanted = inOrder(
+      projections.map(({ name = '' }) => name),
+      order?.projections
+    )
+    const { seed, pseudoDerivative, sheet, types, channels } = this.#note
+    const description = {
+      schema: 'mdgl-network/1',
+      dt: this.#dt,
+      ...given({ seed, pseudoDerivative, sheet, types, channels }),
+      inputs,
+      populations,
+      readouts,
+      projections: projections.sort((a, b) => wanted.indexOf(a.name ?? '') - wanted.indexOf(b.name ?? ''))
+    } as NetworkDescription
+    return { description, bias }
+  }
+
+  #input(name: string) {
+    const { data: shape } = arrayOf(this.#graph, name, 'shape', 1)
+    if (shape.length !== 1) throw invalid(`nodes.${name}.shape`, `(${shape.join(', ')})`, 'one dimension')
+    this.#sizes.set(name, shape[0] ?? 0)
+    return { name, size: shape[0] ?? 0, ...given(this.#cells(name)) }
+  }
+
+  #population(name: string) {
+    const size = this.#size(name)
+    this.#only(name, 'v_leak', size)
+    if (this.#graph.nodes.get(name)?.arrays.v_reset !== undefined) this.#only(name, 'v_reset', size)
+    return {
+      name,
+      size,
+      model: 'lif' as const,
+      membraneTimeConstant: this.#time(name, size),
+      threshold: uniform(vectorOf(this.#graph, name, 'v_threshold', size)),
+      refractoryPeriod: 0,
+      ...given(this.#cells(name))
+    }
+  }
+
+  #readout(name: string) {
+    const size = this.#size(name)
+    this.#only(name, 'v_leak', size)
+    const timeConstant = this.#time(name, size)
+    if (typeof timeConstant === 'number') return { name, size, timeConstant }
+    throw invalid(`nodes.${name}.tau`, timeConstant, 'the same for all units of an LI node')
+  }
+
+  #cells(name: string): Partial<CellsNote> {
+    return parse<CellsNote>(this.#graph.nodes.get(name)?.note, `nodes.${name}.metadata`)
+  }
+
+  #size(name: string): number {
+    const size = arrayOf(this.#graph, name, 'tau', 1).data.length
+    this.#sizes.set(name, size)
+    return size
+  }
+
+  /** Refuses a voltage that is not 0: mdgl's cells rest there, and a spike subtracts the threshold. */
+  #only(name: string, parameter: 'v_leak' | 'v_reset', size: number): void {
+    const values = vectorOf(this.#graph, name, parameter, size)
+    const unit = values.findIndex(value => value !== 0)
+    if (unit >= 0) throw invalid(`nodes.${name}.${parameter}[${unit}]`, values[unit], '0')
+  }
+
+  #time(name: string, size: number): Parameter {
+    return uniform(vectorOf(this.#graph, name, 'tau', size).map(tau => this.#toMs(tau)))
+  }
+
+  /** Seconds are often milliseconds over a thousand: the product's last bit is noise. */
+  #toMs(time: number): number {
+    return Number((time * this.#milliseconds).toPrecision(15))
+  }
+
+  /** The biases behind LI nodes: Affine nodes with a matrix that changes nothing. */
+  #biases(paths: readonly NirPath[]): Map<string, Float64Array> {
+    const biases = new Map<string, Float64Array>()
+    const ends = new Set<string>()
+    for (const { from, to, through } of paths) {
+      if (this.#type(from) !== 'LI') continue
+      if (this.#type(to) !== 'Output')
+        throw invalid(`nodes.${from}`, `an LI node that leads to '${to}'`, 'one that leads to an Output')
+      if (ends.has(from)) throw invalid(`nodes.${from}`, 'an LI node with several ways to an Output', 'one')
+      ends.add(from)
+      const [affine, more] = through.filter(name => this.#type(name) !== 'Identity')
+      if (affine === undefined) continue
+      if (more !== undefined || this.#type(affine) !== 'Affine') {
+        throw invalid(
+          `nodes.${more ?? affine}`,
+          `a ${this.#type(more ?? affine)} node behind an LI node`,
+          'one Affine node, its bias'
+        )
+      }
+      biases.set(from, this.#bias(affine, this.#sizes.get(from) ?? 0))
+    }
+    return biases
+  }
+
+  #bias(affine: string, size: number): Float64Array {
+    const { data: weight } = arrayOf(this.#graph, affine, 'weight', 2)
+    const same = weight.length === size * size && weight.every((value, i) => value === Number(i % (size + 1) === 0))
+    if (!same) throw invalid(`nodes.${affine}.weight`, 'a matrix behind an LI node', 'the identity, for a bias')
+    return vectorOf(this.#graph, affine, 'bias', size)
+  }
+
+  #projections(paths: readonly NirPath[]): Projection[] {
+    const projections: Projection[] = []
+    for (const path of paths) {
+      if (this.#type(path.from) === 'LI') continue
+      if (this.#type(path.to) === 'Output') this.#refuseRawOutput(path)
+      else projections.push(...this.#project(path, new Set(projections.map(({ name }) => name))))
+    }
+    return projections
+  }
+
+  /** Spikes of cells may be an output as they are. */
+  #refuseRawOutput({ from, to, through }: NirPath): void {
+    const changing = through.find(name => this.#type(name) !== 'Identity')
+    if (this.#type(from) === 'LIF' && changing === undefined) return
+    const what = changing === undefined ? 'an Output of an Input' : `an Output behind '${changing}'`
+    throw invalid(`nodes.${to}`, what, 'an Output of spikes, or of an LI node')
+  }
+
+  /** A projection for each number of steps that spikes take along a path. */
+  #project(path: NirPath, taken: Set<string | undefined>): Projection[] {
+    const { from, to } = path
+    const direct = this.#type(from) === 'Input' || this.#type(to) === 'LI'
+    if (this.#type(from) === 'Input' && this.#type(to) === 'LI') {
+      throw invalid(`nodes.${to}`, `an LI node that Input '${from}' feeds`, 'one that LIF nodes feed')
+    }
+    const size = (name: string) => this.#sizes.get(name) ?? 0
+    const synapses = synapsesOf(this.#graph, path, size(from), size(to))
+    if (from === to) refuseLoops(from, synapses)
+    const r = vectorOf(this.#graph, to, 'r', size(to))
+    const note = parse<ProjectionNote>(
+      this.#graph.nodes.get(synapses.matrix ?? '')?.note,
+      `nodes.${synapses.matrix}.metadata`
+    )
+    const groups = this.#byDelay(synapses, path, direct)
+    addSilent(groups, note, synapses)
+    return [...groups].map(([steps, which]) => {
+      const wanted = note.name ?? synapses.matrix ?? `${from}->${to}`
+      const name = unused(groups.size === 1 ? wanted : `${wanted} (${steps} steps)`, `${from}->${to}`, taken)
+      taken.add(name)
+      const connections = {
+        pre: which.map(({ pre }) => pre),
+        post: which.map(({ post }) => post),
+        values: which.map(({ post, value }) => value * (r[post] ?? 1))
+      }
+      return { name, from, to, connections, delay: steps * this.#dt, ...given({ plastic: note.plastic }) }
+    })
+  }
+
+  #byDelay(
+    { pre, post, values, delays }: NirSynapses,
+    { to, through }: NirPath,
+    direct: boolean
+  ): Map<number, Synapse[]> {
+    const groups = new Map<number, Synapse[]>()
+    values.forEach((value, i) => {
+      const steps = Math.round(this.#toMs(delays[i] ?? 0) / this.#dt)
+      if (direct && steps > 0) {
+        const delay = through.find(name => this.#type(name) === 'Delay')
+        throw invalid(`nodes.${delay}.delay`, delays[i], `0 steps from an Input or to an LI node ('${to}')`)
+      }
+      const group = groups.get(Math.max(steps, 1)) ?? []
+      groups.set(Math.max(steps, 1), group)
+      group.push({ pre: pre[i] ?? 0, post: post[i] ?? 0, value })
+    })
+    return groups
+  }
+
+  #type(name: string): string | undefined {
+    return this.#graph.nodes.get(name)?.type
+  }
+}
+
+interface Synapse {
+  readonly pre: number
+  readonly post: number
+  readonly value: number
+}
+
+/** A cell of mdgl has no synapse onto itself. */
+function refuseLoops(cells: string, { pre, post, values, matrix }: NirSynapses): void {
+  const loop = pre.findIndex((sender, i) => sender === post[i])
+  if (loop < 0) return
+  const where = matrix === undefined ? `nodes.${cells}` : `nodes.${matrix}.weight[${pre[loop]}][${post[loop]}]`
+  throw invalid(where, values[loop], `0: no cell of '${cells}' may send to itself`)
+}
+
+/** Synapses of weight 0, which a matrix cannot show. */
+function addSilent(
+  groups: Map<number, Synapse[]>,
+  { silent }: Partial<ProjectionNote>,
+  { pre, post }: NirSynapses
+): void {
+  const [steps, group] = [...groups][0] ?? [1, []]
+  groups.set(steps, group)
+  if (silent === undefined) return
+  const present = new Set(pre.map((sender, i) => `${sender} ${post[i]}`))
+  const path = 'metadata.mdgl.silent'
+  const receivers = numbers(array(silent, path)[1], path)
+  Array.from(numbers(silent[0], path)).forEach((sender, i) => {
+    const receiver = receivers[i] ?? 0
+    if (!present.has(`${sender} ${receiver}`)) group.push({ pre: sender, post: receiver, value: 0 })
+  })
+}
+
+function parse<T extends object>(note: string | undefined, path: string): Partial<T> {
+  if (note === undefined) return {}
+  try {
+    return object(JSON.parse(note), path)
+  } catch {
+    throw invalid(`${path}.mdgl`, note, 'what mdgl wrote, a JSON object')
+  }
+}
+
+/** Without what is not given. */
+function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never
+}
+
+/** One number where all are the same. */
+function uniform(values: Float64Array): Parameter {
+  const [first = 0] = values
+  return values.every(value => value === first) ? first : Array.from(values)
+}
+
+/** Names in the order of a list; those that it has not come behind. */
+function inOrder(names: readonly string[], order: readonly string[] | undefined): string[] {
+  const listed = array(order ?? [], 'metadata.mdgl.order').filter(name => names.includes(name))
+  return [...listed, ...names.filter(name => !listed.includes(name))]
+}
+
+function unused(wanted: string, fallback: string, taken: ReadonlySet<string | undefined>): string {
+  if (!taken.has(wanted)) return wanted
+  let name = fallback
+  for (let i = 2; taken.has(name); i++) name = `${fallback} ${i}`
+  return name
+}

@@ -1,0 +1,118 @@
+import { readFile } from 'node:fs/promises'
+import { array, flag, object, record, text, wholeNumber } from '../check.js'
+import { invalid } from '../error.js'
+import { writeAside } from '../write-aside.js'
+import { badFile } from './file-error.js'
+import { decodeNpy, encodeNpy, isNumpyData, type NumpyArray, type NumpyData } from './npy.js'
+
+/**
+ * Reads an array that `numpy.save` wrote, for instance for a batch's `analogue` or a task's targets.
+ *
+ * Floats of 32 and 64 bits, whole numbers of 8 to 64 bits and truth values are read, of either byte order; arrays in Fortran's
+ * order come back in C order. Half precision, complex numbers, text and records are refused by name.
+ *
+ * @example
+ * ```ts
+ * await writeNpy('currents.npy', { data: new Float32Array(2 * 50 * 3), shape: [2, 50, 3] }); // trial, step, unit
+ * const { data, shape } = await readNpy('currents.npy');
+ * if (data instanceof Float32Array) console.log(shape, { inputs: { currents: { analogue: data } } });
+ * ```
+ * @param path - A `.npy` file.
+ * @returns The numbers and their shape.
+ * @throws {@link MdglError} `'file'` for a file that is damaged, no NumPy array, or of a type that is not read; the system's own error
+ * where it cannot be read.
+ */
+export async function readNpy(path: string | URL): Promise<NumpyArray> {
+  return decodeNpy(await readFile(path), String(path))
+}
+
+/**
+ * Writes an array that `numpy.load` reads, completely or not at all.
+ *
+ * @example
+ * ```ts
+ * const weights = model.weights.get('cells->cells');
+ * await writeNpy('weights.npy', { data: weights.dense(), shape: weights.shape });
+ * ```
+ * @param path - The file; an existing one is replaced.
+ * @param values - A typed array, or one with the shape of an array of several dimensions.
+ * @throws {@link MdglError} `'invalid'` for what is no array, or a shape that does not fit; the system's own error where it cannot be
+ * written.
+ */
+export async function writeNpy(path: string | URL, values: NumpyData | NumpyArray): Promise<void> {
+  await writeAside(path, encodeNpy(checkArray(values, 'values')))
+}
+
+/**
+ * Reads all arrays of an archive that `numpy.savez` or `numpy.savez_compressed` wrote; types as in {@link readNpy}.
+ *
+ * @example
+ * ```ts
+ * await writeNpz('recording.npz', { spikes: Uint32Array.of(0, 5, 2), voltage: new Float64Array(50) });
+ * const { spikes, voltage } = await readNpz('recording.npz');
+ * console.log(spikes?.data, voltage?.shape);
+ * ```
+ * @param path - A `.npz` file.
+ * @returns The arrays by name.
+ * @throws {@link MdglError} `'file'` for a file that is damaged, no archive, or holds what is not read; the system's own error where it
+ * cannot be read.
+ */
+export async function readNpz(path: string | URL): Promise<{ [name: string]: NumpyArray }> {
+  const bytes = await readFile(path)
+  const { unzipSync } = await import('fflate')
+  let files: Record<string, Uint8Array>
+  try {
+    files = unzipSync(bytes)
+  } catch (error) {
+    throw badFile(path, 'is no NumPy archive, or a damaged one', error)
+  }
+  return Object.fromEntries(
+    Object.entries(files).map(([name, file]) => [name.replace(/\.npy$/, ''), decodeNpy(file, `${path}, ${name}`)])
+  )
+}
+
+/**
+ * Writes several arrays to an archive that `numpy.load` reads, completely or not at all; not compressed, and the same bytes for the
+ * same arrays.
+ *
+ * @example
+ * ```ts
+ * const { spikes, readout } = await simulate(model, batch);
+ * await writeNpz('recording.npz', { spikes: { data: spikes, shape: [spikes.length / 3, 3] }, readout });
+ * ```
+ * @param path - The file; an existing one is replaced.
+ * @param arrays - Typed arrays, or such with the shape of an array of several dimensions, by name.
+ * @throws {@link MdglError} `'invalid'` for what is no array, or a shape that does not fit; the system's own error where it cannot be
+ * written.
+ */
+export async function writeNpz(
+  path: string | URL,
+  arrays: { readonly [name: string]: NumpyData | NumpyArray }
+): Promise<void> {
+  const { zipSync } = await import('fflate')
+  const files = Object.entries(object(arrays, 'arrays')).map(([name, values]) => {
+    text(name, 'arrays.name')
+    return [`${name}.npy`, encodeNpy(checkArray(values, `arrays.${name}`))] as const
+  })
+  // A fixed date, the first that an archive can hold.
+  await writeAside(path, zipSync(Object.fromEntries(files), { level: 0, mtime: new Date(1980, 0, 1) }))
+}
+
+function checkArray(values: NumpyData | NumpyArray, path: string): NumpyArray {
+  if (isNumpyData(values)) return { data: values, shape: [values.length] }
+  record(values, path, ['data', 'shape', 'bool'])
+  if (!isNumpyData(values.data)) throw invalid(`${path}.data`, values.data, 'a typed array')
+  const shape = array(values.shape, `${path}.shape`).map((length, d) => wholeNumber(length, `${path}.shape[${d}]`))
+  const count = shape.reduce((product, length) => product * length, 1)
+  if (count !== values.data.length) {
+    throw invalid(`${path}.shape`, `(${shape.join(', ')})`, `lengths whose product is ${values.data.length}`)
+  }
+  const bool = flag(values.bool ?? false, `${path}.bool`)
+  if (bool && !isTruth(values.data))
+    throw invalid(`${path}.bool`, true, 'false, unless data is a Uint8Array of 0 and 1')
+  return { data: values.data, shape, ...(bool && { bool }) }
+}
+
+function isTruth(data: NumpyData): boolean {
+  return data instanceof Uint8Array && data.every(value => value <= 1)
+}
