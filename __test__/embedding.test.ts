@@ -39,6 +39,12 @@ test('a model made aside is the same, and the event loop turns meanwhile', async
   t.deepEqual(model.description, twin.description)
 })
 
+// The eigenvalues of its weights, whose largest scales them, were looked for without end.
+test('the weights of Fig. 3C with seed 821 are drawn', async t => {
+  const model = await Model.createAsync(evidenceAccumulation().network({ seed: 821 }))
+  t.true(model.weights.get('cells->cells').values.every(weight => Math.abs(weight) < 10))
+})
+
 test('a model made aside refuses what is refused', async t => {
   const error = await t.throwsAsync(Model.createAsync({ ...smallNetwork(), dt: 0 }), { instanceOf: MdglError })
   t.is(error.path, 'dt')

@@ -35,7 +35,9 @@ async function delayDuring(body) {
 
 async function elsewhere() {
   const program = fileURLToPath(new URL('lib/four-trainings.mjs', import.meta.url))
-  const child = spawn(process.execPath, [program, String(milliseconds + 2000)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [program, String(milliseconds + 2000)], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   await once(child.stdout, 'data')
   await sleep(1000)
   const delay = await delayDuring(() => sleep(milliseconds))
@@ -96,7 +98,8 @@ function sessionStep(model) {
   const events = { cues: Uint32Array.of(1, 2, 3) }
   return async () => {
     const session = model.session({ rule: 'mdgl-online' })
-    for (let step = 0; step < 100; step++) await new Promise(resolve => setImmediate(() => resolve(session.step(events))))
+    for (let step = 0; step < 100; step++)
+      await new Promise(resolve => setImmediate(() => resolve(session.step(events))))
     session.dispose()
   }
 }

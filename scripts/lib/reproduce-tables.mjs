@@ -34,12 +34,16 @@ export const TABLES = [
   {
     name: 'delayed-match',
     title: 'Delayed match to sample',
-    about: 'Two settings.',
+    about: 'The published setting.',
     seeds: 5,
-    parts: [
-      { task: 'delayed-match', rules: COMMON },
-      { task: 'delayed-match-hard', rules: COMMON }
-    ]
+    parts: [{ task: 'delayed-match', rules: COMMON }]
+  },
+  {
+    name: 'delayed-match-hard',
+    title: 'Delayed match to sample, the hard one',
+    about: 'Adaptation decides: a longer delay, and the loss at the last step alone.',
+    seeds: 5,
+    parts: [{ task: 'delayed-match-hard', rules: COMMON }]
   },
   {
     name: 'delayed-xor',
