@@ -1,4 +1,4 @@
-// The long tier: the laws of the engine on many random networks, and the ten-seed table. Run once an issue on a quiet
+// The long tier: the laws of the engine on many random networks, the ten-seed table, memory. Run once an issue on a quiet
 // machine; what it prints is kept under docs/records/, with the commit.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -20,6 +20,11 @@ const steps = [
     title: 'Fig. 3C, ten seeds (finished runs of the same settings are used again)',
     program: 'node',
     args: ['dist/cli/main.js', 'compare', 'evidence-accumulation', '--rules', 'bptt,eprop,mdgl', '--seeds', '1-10']
+  },
+  {
+    title: 'Memory of a process in which models come and go, ten minutes',
+    program: 'node',
+    args: ['--expose-gc', 'scripts/lib/memory-soak.mjs', '600']
   }
 ]
 
