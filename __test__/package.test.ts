@@ -6,6 +6,9 @@ import { platforms } from '../scripts/package/platforms.mjs'
 import { PLATFORMS } from '../src/load-addon.js'
 import { filesBelow, type Packed, packed, root } from './helpers/packed.js'
 
+/** What is loaded on demand and not installed beside the copy that is bundled. */
+const DEPENDENCIES = ['h5wasm/node', 'fflate']
+
 interface Manifest {
   readonly version: string
   readonly scripts?: object
@@ -125,7 +128,7 @@ async function bundled(names: string): Promise<string> {
     configFile: false,
     logLevel: 'silent',
     root: packages.main,
-    build: { ssr: true, write: false, rolldownOptions: { input: entry } },
+    build: { ssr: true, write: false, rolldownOptions: { input: entry, external: DEPENDENCIES } },
     plugins: [{ name: 'entry', resolveId: id => (id === entry ? id : null), load: id => (id === entry ? code : null) }]
   })) as Rolldown.RolldownOutput
   return result.output[0].code
