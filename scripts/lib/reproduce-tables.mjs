@@ -41,7 +41,7 @@ export const TABLES = [
   {
     name: 'delayed-match-hard',
     title: 'Delayed match to sample, the hard one',
-    about: 'Adaptation decides: a longer delay, and the loss at the last step alone.',
+    about: 'Four times the cells, and 500 ms to wait before the answer.',
     seeds: 5,
     parts: [{ task: 'delayed-match-hard', rules: COMMON }]
   },

@@ -47,6 +47,7 @@ mod simulate;
 mod single;
 mod stream;
 mod trajectory;
+mod turns;
 mod windows;
 
 pub use batch::{Batch, DrawKey, Event, Input, RateSegment, Targets};
@@ -71,4 +72,5 @@ pub use run::{
 };
 pub use single::Layout;
 pub use stream::{Applied, Lesson, Stream, StreamState, Wanted};
+pub use turns::{Turn, Turns};
 pub use windows::ClassWindow;

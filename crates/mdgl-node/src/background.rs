@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
 use napi::Env;
@@ -13,12 +12,14 @@ use crate::error::{Failure, Result};
 
 /// What must have ended before the environment ends.
 pub trait Ending {
-    /// Stops it and waits for its end.
-    fn end(&self);
+    /// Whether it has ended by itself.
+    fn is_over(&self) -> bool;
+    /// Stops it, if it can be stopped, and waits for its end.
+    fn end(self: Box<Self>);
 }
 
 /// What may still run.
-type Open = Rc<RefCell<Vec<Weak<dyn Ending>>>>;
+type Open = Rc<RefCell<Vec<Box<dyn Ending>>>>;
 
 thread_local! {
     /// What may still run of this thread's environment; set once its cleanup hook is.
@@ -26,27 +27,22 @@ thread_local! {
 }
 
 /// Ends it with the environment.
-pub fn end_with_environment(env: &Env, ending: Weak<dyn Ending>) -> napi::Result<()> {
+pub fn end_with_environment(env: &Env, ending: impl Ending + 'static) -> napi::Result<()> {
     OPEN.with_borrow_mut(|open| {
         let list = match open {
             Some(list) => Rc::clone(list),
             None => {
                 let list = Open::default();
-                env.add_env_cleanup_hook(Rc::clone(&list), |list| end_all(&list))?;
+                let end_all = |list: Open| list.take().into_iter().for_each(Ending::end);
+                env.add_env_cleanup_hook(Rc::clone(&list), end_all)?;
                 Rc::clone(open.insert(list))
             }
         };
         let mut list = list.borrow_mut();
-        list.retain(|ending| ending.strong_count() > 0);
-        list.push(ending);
+        list.retain(|ending| !ending.is_over());
+        list.push(Box::new(ending));
         Ok(())
     })
-}
-
-fn end_all(list: &RefCell<Vec<Weak<dyn Ending>>>) {
-    for ending in list.borrow().iter().filter_map(Weak::upgrade) {
-        ending.end();
-    }
 }
 
 /// Runs something and turns a panic into an error.
@@ -54,18 +50,15 @@ pub fn guarded<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|payload| Err(Failure::panic(payload.as_ref())))
 }
 
-/// A single piece of work.
-#[derive(Default)]
-struct Task {
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
+/// A single piece of work. It cannot be stopped: it is short, but for the making of large networks.
+impl Ending for JoinHandle<()> {
+    fn is_over(&self) -> bool {
+        self.is_finished()
+    }
 
-impl Ending for Task {
-    /// It cannot be stopped: it is short, but for the making of large networks.
-    fn end(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+    fn end(self: Box<Self>) {
         // Panics of the work are caught, so there is nothing to learn from the thread's end.
-        thread.map(JoinHandle::join);
+        let _ = self.join();
     }
 }
 
@@ -77,20 +70,12 @@ pub fn compute<'env, T>(
 where
     T: ToNapiValue + Send + 'static,
 {
-    let task: Arc<Task> = Arc::default();
-    let ending: Weak<Task> = Arc::downgrade(&task);
-    end_with_environment(env, ending)?;
     let (deferred, promise) = env.create_deferred()?;
-    // The thread's own reference: nobody else holds the task while it runs.
-    let own = Arc::clone(&task);
-    let body = move || {
-        match guarded(job) {
-            Ok(value) => deferred.resolve(move |_| Ok(value)),
-            Err(failure) => deferred.reject(failure.into()),
-        }
-        drop(own);
+    let body = move || match guarded(job) {
+        Ok(value) => deferred.resolve(move |_| Ok(value)),
+        Err(failure) => deferred.reject(failure.into()),
     };
     let thread = thread::Builder::new().name("mdgl".into()).spawn(body).map_err(Failure::no_thread)?;
-    *task.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+    end_with_environment(env, thread)?;
     Ok(promise)
 }

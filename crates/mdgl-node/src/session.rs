@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
-use mdgl_core::{Objective, Optimiser, Rule};
+use mdgl_core::{Objective, Optimiser, Rule, Turn, Turns};
 use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi_derive::napi;
@@ -19,7 +19,7 @@ use crate::number::to_usize;
 use crate::profile::ProfilePlan;
 use crate::rule;
 use crate::runner::Runner;
-use crate::turns::{Turn, Turns};
+use crate::turns;
 
 /// What a session is to do; JSON.
 #[napi(object, object_to_js = false)]
@@ -72,8 +72,7 @@ impl Session {
         let threads = to_usize(threads, "threads")?;
         let runner = model.model()?.runner(orders, threads)?;
         let worker = Arc::new(Worker::start(runner, threads, cancel)?);
-        let ending: Weak<Worker> = Arc::downgrade(&worker);
-        end_with_environment(env, ending)?;
+        end_with_environment(env, Arc::downgrade(&worker))?;
         Ok(Self { worker })
     }
 
@@ -187,7 +186,7 @@ impl Session {
     /// Stops what still runs, ends the thread and lets go of the model.
     #[napi(catch_unwind)]
     pub fn close(&self) -> napi::Result<()> {
-        self.worker.end();
+        self.worker.close();
         Ok(())
     }
 }
@@ -209,7 +208,7 @@ struct Running {
 impl Worker {
     fn start(runner: Box<dyn Runner>, threads: usize, cancel: Arc<AtomicBool>) -> Result<Self> {
         let (queue, jobs) = channel();
-        let (turns, stop) = (Turns::of_process()?, Arc::clone(&cancel));
+        let (turns, stop) = (turns::of_process()?, Arc::clone(&cancel));
         let thread = thread::Builder::new()
             .name("mdgl".into())
             .spawn(move || work(runner, &jobs, || turns.take(threads, &stop)))
@@ -220,6 +219,17 @@ impl Worker {
     fn cancel(&self) {
         self.cancel.store(true, Ordering::Relaxed);
         self.turns.wake();
+    }
+
+    /// Waits for the thread's end; short, for all that runs is stopped first.
+    fn close(&self) {
+        self.cancel();
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { queue, thread }) = running {
+            drop(queue);
+            // Jobs catch their panics, so there is nothing to learn from the thread's end.
+            let _ = thread.join();
+        }
     }
 
     /// Queues a job; its result settles the promise.
@@ -243,15 +253,14 @@ impl Worker {
     }
 }
 
-impl Ending for Worker {
-    /// Short, for all that runs is stopped first.
-    fn end(&self) {
-        self.cancel();
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Running { queue, thread }) = running {
-            drop(queue);
-            // Jobs catch their panics, so there is nothing to learn from the thread's end.
-            let _ = thread.join();
+impl Ending for Weak<Worker> {
+    fn is_over(&self) -> bool {
+        self.strong_count() == 0
+    }
+
+    fn end(self: Box<Self>) {
+        if let Some(worker) = self.upgrade() {
+            worker.close();
         }
     }
 }
@@ -259,7 +268,7 @@ impl Ending for Worker {
 impl Drop for Worker {
     /// A session that nobody closed and that was collected.
     fn drop(&mut self) {
-        self.end();
+        self.close();
     }
 }
 

@@ -1,9 +1,8 @@
-//! Whose turn it is: all that computes in a process shares a number of threads, first come, first served.
+//! The threads that all sessions of this process share.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
+use mdgl_core::Turns;
 use napi_derive::napi;
 
 use crate::error::{Failure, Result};
@@ -16,172 +15,27 @@ const MOST: usize = 1024;
 /// Number of threads that runs get where nobody says how many: `MDGL_THREADS`, or one less than the processor runs at once.
 #[napi(catch_unwind)]
 pub fn default_threads() -> napi::Result<u32> {
-    Ok(Turns::of_process()?.all as u32)
+    Ok(of_process()?.all() as u32)
 }
 
-/// Threads to share.
-pub struct Turns {
-    all: usize,
-    state: Mutex<State>,
-    changed: Condvar,
+/// Their turns.
+///
+/// # Errors
+/// For a `MDGL_THREADS` that is no number of threads.
+pub fn of_process() -> Result<&'static Turns> {
+    static TURNS: OnceLock<Result<Turns>> = OnceLock::new();
+    TURNS.get_or_init(|| Ok(Turns::new(number()?))).as_ref().map_err(Clone::clone)
 }
 
-struct State {
-    free: usize,
-    waiting: VecDeque<u64>,
-    next: u64,
-}
-
-/// Threads that someone has; dropped, they are free again.
-pub struct Turn<'a> {
-    turns: &'a Turns,
-    threads: usize,
-}
-
-impl Turns {
-    fn new(all: usize) -> Self {
-        let state = State { free: all, waiting: VecDeque::new(), next: 0 };
-        Self { all, state: Mutex::new(state), changed: Condvar::new() }
-    }
-
-    /// The process's.
-    ///
-    /// # Errors
-    /// For a `MDGL_THREADS` that is no number of threads.
-    pub fn of_process() -> Result<&'static Self> {
-        static TURNS: OnceLock<Result<Turns>> = OnceLock::new();
-        let make = || Ok(Turns::new(number(std::env::var(VARIABLE).ok().as_deref())?));
-        TURNS.get_or_init(make).as_ref().map_err(Clone::clone)
-    }
-
-    /// Waits for so many threads, or for all where more are wanted; `None` once `cancel` is set.
-    pub fn take(&self, threads: usize, cancel: &AtomicBool) -> Option<Turn<'_>> {
-        let threads = threads.min(self.all);
-        let mut state = self.lock();
-        let own = state.next;
-        state.next += 1;
-        state.waiting.push_back(own);
-        while state.waiting.front() != Some(&own) || state.free < threads {
-            if cancel.load(Ordering::Relaxed) {
-                state.waiting.retain(|&ticket| ticket != own);
-                self.changed.notify_all();
-                return None;
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        state.waiting.pop_front();
-        state.free -= threads;
-        // The next in the queue may need no more than what is left.
-        self.changed.notify_all();
-        Some(Turn { turns: self, threads })
-    }
-
-    /// Lets those who wait see that they have been cancelled.
-    pub fn wake(&self) {
-        // Under the lock, so that nobody is between looking and waiting.
-        let _state = self.lock();
-        self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.turns.lock().free += self.threads;
-        self.turns.changed.notify_all();
-    }
-}
-
-fn number(given: Option<&str>) -> Result<usize> {
-    match given.filter(|text| !text.is_empty()) {
+fn number() -> Result<usize> {
+    match std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()) {
         None => {
-            Ok(std::thread::available_parallelism()
-                .map_or(1, |all| all.get().saturating_sub(1).clamp(1, MOST)))
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            Ok(cores.saturating_sub(1).clamp(1, MOST))
         }
         Some(text) => match text.parse() {
             Ok(threads @ 1..=MOST) => Ok(threads),
             _ => Err(Failure::invalid(VARIABLE, text, format!("a whole number from 1 to {MOST}"))),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-    use std::thread;
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn no_more_threads_are_out_than_there_are() {
-        let (turns, out, cancel) = (Turns::new(3), AtomicUsize::new(0), AtomicBool::new(false));
-        let one = |threads: usize| {
-            let turn = turns.take(threads, &cancel).unwrap();
-            assert!(out.fetch_add(turn.threads, Ordering::SeqCst) + turn.threads <= 3);
-            thread::sleep(Duration::from_micros(50));
-            out.fetch_sub(turn.threads, Ordering::SeqCst);
-        };
-        thread::scope(|scope| {
-            for threads in [1, 2, 3, 8] {
-                scope.spawn(move || (0..50).for_each(|_| one(threads)));
-            }
-        });
-        assert_eq!(turns.lock().free, 3);
-    }
-
-    /// Those who come later do not keep someone waiting who needs more.
-    #[test]
-    fn first_come_first_served() {
-        let (turns, cancel, order) = (Turns::new(2), AtomicBool::new(false), Mutex::new(Vec::new()));
-        let waiting = |count: usize| {
-            while turns.lock().waiting.len() < count {
-                thread::yield_now();
-            }
-        };
-        thread::scope(|scope| {
-            let first = turns.take(1, &cancel).unwrap();
-            for (place, threads) in [(0, 2), (1, 1)] {
-                let (turns, cancel, order) = (&turns, &cancel, &order);
-                scope.spawn(move || {
-                    let _turn = turns.take(threads, cancel).unwrap();
-                    order.lock().unwrap().push(threads);
-                });
-                waiting(place + 1);
-            }
-            drop(first);
-        });
-        assert_eq!(*order.lock().unwrap(), [2, 1]);
-    }
-
-    #[test]
-    fn who_is_cancelled_waits_no_longer_and_holds_up_nobody() {
-        let (turns, never, cancel) = (Turns::new(1), AtomicBool::new(false), AtomicBool::new(false));
-        thread::scope(|scope| {
-            let first = turns.take(1, &never).unwrap();
-            let cancelled = scope.spawn(|| turns.take(1, &cancel).is_none());
-            let next = scope.spawn(|| turns.take(1, &never).is_some());
-            while turns.lock().waiting.len() < 2 {
-                thread::yield_now();
-            }
-            cancel.store(true, Ordering::Relaxed);
-            turns.wake();
-            assert!(cancelled.join().unwrap());
-            drop(first);
-            assert!(next.join().unwrap());
-        });
-    }
-
-    #[test]
-    fn the_variable_must_be_a_number_of_threads() {
-        assert_eq!(number(Some("3")).unwrap(), 3);
-        assert!(number(None).unwrap() >= 1);
-        assert_eq!(number(Some("")).unwrap(), number(None).unwrap());
-        for wrong in ["0", "-1", "1.5", "many", "1025"] {
-            assert!(number(Some(wrong)).is_err(), "{wrong}");
-        }
     }
 }

@@ -254,8 +254,8 @@ fn recursed<F: Real>(plan: &Plan<F>, trajectory: &Trajectory<F>) -> Tally {
     tally.bytes += passes * kept(plan.active.len(), trajectory) + calls * plan.signalled.len() as u64 * block;
     if let Some(sources) = &plan.field {
         let (sites, cells) = (sources.sites() as u64, plan.active.len() as u64);
-        tally.bytes += calls * block * (2 * 8 * sites + 3 * sites + 2 * cells);
-        tally.operations += live * (2 * 6 * sites + 2 * sites + 2 * cells);
+        tally.bytes += calls * block * (2 * 8 * sites + 3 * cells + 2 * cells);
+        tally.operations += live * (2 * 6 * sites + 2 * cells + 2 * cells);
     }
     for run in &plan.runs {
         let (adaptive, signalled) = (u64::from(run.cell.adaptive), u64::from(run.signalled));
