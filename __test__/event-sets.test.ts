@@ -176,6 +176,7 @@ with h5py.File(argv[0], 'w') as f:
   )
   const { size } = await import('node:fs').then(({ statSync }) => statSync(path))
   using spoken = await openSpikingHeidelbergDigits(path)
+  t.is((await spoken.sample(0)).units[7], 0) // what reading costs once
   const before = process.memoryUsage().rss
   t.is((await spoken.sample(39)).units[7], 39)
   const grown = process.memoryUsage().rss - before

@@ -11,6 +11,7 @@ import {
   saveNir,
   simulate
 } from '../src/index.js'
+import { Hdf5Thread } from '../src/interchange/hdf5-thread.js'
 import { temporaryFolder } from './helpers/cli.js'
 import { rejectsInvalidAt } from './helpers/expect.js'
 import { python, pythonTest } from './helpers/python.js'
@@ -412,5 +413,25 @@ with h5py.File(argv[0] + '/other.nir', 'w') as f: f['x'] = 1`,
     await rejectsInvalidAt(t, path, () => loadNir(join(folder, `${file}.nir`)))
   for (const file of ['node', 'other']) {
     await t.throwsAsync(loadNir(join(folder, `${file}.nir`)), { instanceOf: MdglError, code: 'file' }, file)
+  }
+})
+
+test('a file that HDF5 finds no end in is refused after a deadline, and the thread answers nothing more', async t => {
+  const path = join(await temporaryFolder(t), 'slow.nir')
+  await saveNir(Model.create(expressible()), path)
+  // No thread has started so soon.
+  using thread = new Hdf5Thread(path, 1)
+  const refused = {
+    instanceOf: MdglError,
+    code: 'file',
+    message: /slow\.nir: is damaged: HDF5 found nothing in it for 0\.001 s/
+  }
+  await Promise.all([0, 1].map(() => t.throwsAsync(thread.ask('readGraph', path), refused)))
+  await t.throwsAsync(thread.ask('readGraph', path), refused)
+})
+
+test('a folder or a device is no file', async t => {
+  for (const path of [await temporaryFolder(t), '/dev/null']) {
+    await t.throwsAsync(loadNir(path), { instanceOf: MdglError, code: 'file', message: /is no regular file/ })
   }
 })

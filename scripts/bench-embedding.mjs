@@ -87,10 +87,17 @@ async function calls(library, { task, model, batch, folder }) {
     ['evaluate', () => library.evaluate(model, batch, { loss })],
     ['gradients', () => library.gradients(model, batch, 'mdgl', { loss })],
     ['alignment', () => library.alignment(model, batch, ['mdgl'], { loss })],
-    ['train, an iteration', () => library.train(model, task, { rule: 'mdgl' }).next()],
+    ['train, an iteration', iteration(library, { task, model })],
     ['session.step', sessionStep(model)],
     ['Model.create', async () => library.Model.create(model.description).dispose()]
   ]
+}
+
+/** A training that is left after its first iteration. */
+function iteration(library, { task, model }) {
+  return async () => {
+    for await (const _ of library.train(model, task, { rule: 'mdgl' })) break
+  }
 }
 
 /** Steps of one session. */

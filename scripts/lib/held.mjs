@@ -14,7 +14,8 @@ export async function heldBy(body) {
       if (depth++ === 0) begun = performance.now()
     },
     after() {
-      if (--depth === 0) pieces.push(performance.now() - begun)
+      // The hook is set within a piece, whose end comes without a beginning.
+      if (depth > 0 && --depth === 0) pieces.push(performance.now() - begun)
     }
   })
   hook.enable()

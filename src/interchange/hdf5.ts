@@ -1,10 +1,8 @@
 import { closeSync, openSync } from 'node:fs'
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { devNull, tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import type { Dataset, Group, File as Hdf5, Metadata, OutputData } from 'h5wasm/node'
-import { writeAside } from '../write-aside.js'
 import { badFile } from './file-error.js'
 
 type Library = typeof import('h5wasm/node')
@@ -24,10 +22,8 @@ export class Hdf5Reader implements Disposable {
   }
 
   /** Opens a file; what is in it is read when it is asked for. */
-  static async open(path: string | URL): Promise<Hdf5Reader> {
-    const full = resolve(path instanceof URL ? fileURLToPath(path) : path)
-    await (await open(full)).close() // the system's own error for a file that cannot be read
-    return new Hdf5Reader(await load(), full)
+  static async open(path: string): Promise<Hdf5Reader> {
+    return new Hdf5Reader(await load(), path)
   }
 
   /** The names in a group; none where there is no such group. */
@@ -131,8 +127,8 @@ export interface Hdf5Text {
   readonly shape: readonly number[]
 }
 
-/** Writes a file completely or not at all. */
-export async function writeHdf5(path: string | URL, tree: Hdf5Tree): Promise<void> {
+/** The bytes of a file. */
+export async function encodeHdf5(tree: Hdf5Tree): Promise<Uint8Array<ArrayBuffer>> {
   const library = await load()
   const folder = await mkdtemp(join(tmpdir(), 'mdgl-hdf5-'))
   try {
@@ -143,7 +139,7 @@ export async function writeHdf5(path: string | URL, tree: Hdf5Tree): Promise<voi
     } finally {
       file.close()
     }
-    await writeAside(path, await readFile(aside))
+    return new Uint8Array(await readFile(aside))
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -1,11 +1,8 @@
-import type { Dataset } from 'h5wasm/node'
 import { MdglError } from '../error.js'
 import { checkIndex, type EventSample, type EventSet } from './event-set.js'
-import { badFile } from './file-error.js'
-import { Hdf5Reader } from './hdf5.js'
-
-/** Channels of the artificial cochlea. */
-const CHANNELS = 700
+import { readableFile } from './file-error.js'
+import { Hdf5Thread } from './hdf5-thread.js'
+import { CHANNELS, type HeidelbergContents } from './heidelberg-file.js'
 
 /**
  * Opens a file of the Spiking Heidelberg Digits or the Spiking Speech Commands (`shd_train.h5`, `ssc_test.h5`, unpacked): spoken
@@ -38,11 +35,12 @@ const CHANNELS = 700
  * @throws {@link MdglError} `'file'` for a file that is damaged or of another layout; the system's own error where it cannot be read.
  */
 export async function openSpikingHeidelbergDigits(path: string | URL): Promise<EventSet> {
-  const file = await Hdf5Reader.open(path)
+  const full = await readableFile(path)
+  const thread = new Hdf5Thread(full)
   try {
-    return new HeidelbergRecordings(file, String(path))
+    return new HeidelbergRecordings(thread, full, await thread.ask('openHeidelberg', full))
   } catch (error) {
-    file[Symbol.dispose]()
+    thread[Symbol.dispose]()
     throw error
   }
 }
@@ -53,77 +51,28 @@ class HeidelbergRecordings implements EventSet {
   readonly labels: Uint32Array
   readonly classes: readonly string[]
   readonly #path: string
-  readonly #times: Dataset
-  readonly #units: Dataset
-  #file: Hdf5Reader | undefined
+  #thread: Hdf5Thread | undefined
 
-  constructor(file: Hdf5Reader, path: string) {
-    this.#file = file
+  constructor(thread: Hdf5Thread, path: string, { labels, classes }: HeidelbergContents) {
+    this.#thread = thread
     this.#path = path
-    this.#times = this.#lists(file, 'spikes/times')
-    this.#units = this.#lists(file, 'spikes/units')
-    this.labels = this.#labels(file)
-    this.length = this.labels.length
-    for (const { path: name, shape } of [this.#times, this.#units]) {
-      if (shape?.length !== 1 || shape[0] !== this.length) throw this.#bad(`${name} has not one list a label`)
-    }
-    this.classes = this.#classes(file)
+    this.length = labels.length
+    this.labels = labels
+    this.classes = classes
   }
 
   async sample(given: number): Promise<EventSample> {
-    if (this.#file === undefined) throw new MdglError({ code: 'disposed', message: `${this.#path} was closed.` })
+    if (this.#thread === undefined) throw new MdglError({ code: 'disposed', message: `${this.#path} was closed.` })
     const index = checkIndex(given, this.length)
-    const seconds = this.#file.row(this.#times, index)
-    const units = this.#file.row(this.#units, index)
-    if (!isNumbers(seconds) || !isNumbers(units) || seconds.length !== units.length) {
-      throw this.#bad(`recording ${index} has not as many times as units`)
-    }
-    const times = Float64Array.from(seconds as ArrayLike<number>, value => value * 1000)
-    if (times.some(time => !(time >= 0 && time < Number.POSITIVE_INFINITY))) {
-      throw this.#bad(`recording ${index} has a time that is no number of at least 0`)
-    }
-    if (units.some(unit => unit < 0 || unit >= CHANNELS)) {
-      throw this.#bad(`recording ${index} has a unit that is not below ${CHANNELS}`)
-    }
-    return { label: this.labels[index] ?? 0, times, units: Uint32Array.from(units as ArrayLike<number>) }
+    return { label: this.labels[index] ?? 0, ...(await this.#thread.ask('recording', index)) }
   }
 
   dispose(): void {
-    this.#file?.[Symbol.dispose]()
-    this.#file = undefined
+    this.#thread?.[Symbol.dispose]()
+    this.#thread = undefined
   }
 
   [Symbol.dispose](): void {
     this.dispose()
   }
-
-  #lists(file: Hdf5Reader, name: string): Dataset {
-    const dataset = file.dataset(name)
-    if (dataset?.metadata.vlen_type === undefined)
-      throw this.#bad(`there are no lists ${name} as in the Heidelberg data`)
-    return dataset
-  }
-
-  #labels(file: Hdf5Reader): Uint32Array {
-    const dataset = file.dataset('labels')
-    const labels = dataset && file.value(dataset)
-    if (!isNumbers(labels)) throw this.#bad('there are no labels as in the Heidelberg data')
-    return Uint32Array.from(labels as ArrayLike<number>, Number)
-  }
-
-  #classes(file: Hdf5Reader): string[] {
-    const dataset = file.dataset('extra/keys')
-    const names = dataset && file.value(dataset)
-    if (Array.isArray(names)) return names.map(String)
-    const count = this.labels.reduce((most, label) => Math.max(most, label + 1), 0)
-    return Array.from({ length: count }, (_, label) => String(label))
-  }
-
-  #bad(reason: string): MdglError {
-    return badFile(this.#path, reason)
-  }
-}
-
-function isNumbers(value: unknown): value is Uint16Array {
-  return ArrayBuffer.isView(value) && !(value instanceof DataView)
 }

@@ -1,18 +1,18 @@
 import { list } from '../check.js'
 import { invalid } from '../error.js'
 import { badFile } from './file-error.js'
-import { Hdf5Reader, type Hdf5Tree, writeHdf5 } from './hdf5.js'
+import { encodeHdf5, Hdf5Reader, type Hdf5Tree } from './hdf5.js'
 import { NIR_PARAMETERS, type NirArray, type NirGraph, type NirNode, type NirType, NOTE } from './nir-graph.js'
 
 /** The version of the Python package whose layout this is. */
 const VERSION = '1.0.8'
 
-/** Writes a graph as the Python package `nir` does. */
-export async function writeGraph(path: string | URL, graph: NirGraph): Promise<void> {
+/** The bytes of a file as the Python package `nir` writes it. */
+export async function encodeGraph(graph: NirGraph): Promise<Uint8Array<ArrayBuffer>> {
   const nodes = [...graph.nodes].map(([name, node]) => [name, nodeTree(node)] as const)
   const edges = { data: graph.edges.flat(), shape: [graph.edges.length, 2] }
   const node = { type: 'NIRGraph', edges, nodes: Object.fromEntries(nodes), ...metadata(graph.note) }
-  await writeHdf5(path, { version: VERSION, node })
+  return encodeHdf5({ version: VERSION, node })
 }
 
 function nodeTree({ type, arrays, note }: NirNode): Hdf5Tree {
@@ -31,9 +31,9 @@ const metadata = (note: string | undefined): Hdf5Tree => (note === undefined ? {
  *
  * @throws {@link MdglError} `'invalid'` for a node of another type, `'file'`.
  */
-export async function readGraph(path: string | URL): Promise<NirGraph> {
+export async function readGraph(path: string): Promise<NirGraph> {
   using file = await Hdf5Reader.open(path)
-  const source = new GraphSource(file, String(path))
+  const source = new GraphSource(file, path)
   if (source.text('node/type') !== 'NIRGraph') throw badFile(path, 'holds no NIR graph')
   const { nodes, edges } = source.graph('node', '')
   const note = source.note('node')

@@ -2,8 +2,10 @@ import { oneOf, positive, record } from '../check.js'
 import type { NetworkDescription } from '../description.js'
 import { Model } from '../model.js'
 import type { Precision } from '../precision.js'
+import { writeAside } from '../write-aside.js'
+import { readableFile } from './file-error.js'
+import { Hdf5Thread } from './hdf5-thread.js'
 import { toGraph } from './nir-export.js'
-import { readGraph, writeGraph } from './nir-file.js'
 import { fromGraph } from './nir-import.js'
 
 /** Options of {@link loadNir}. */
@@ -59,7 +61,8 @@ export interface NirOptions<P extends Precision> {
  * written.
  */
 export async function saveNir(model: Model, path: string | URL): Promise<void> {
-  await writeGraph(path, toGraph(model))
+  using thread = new Hdf5Thread(path)
+  await writeAside(path, await thread.ask('encodeGraph', toGraph(model)))
 }
 
 /**
@@ -96,7 +99,10 @@ export async function loadNir<P extends Precision = 'f32'>(
   const dt = options.dt === undefined ? undefined : positive(options.dt, 'options.dt')
   const timeUnit = oneOf(options.timeUnit ?? 's', 'options.timeUnit', ['s', 'ms'] as const)
   const precision = oneOf<Precision>(options.precision ?? 'f32', 'options.precision', ['f32', 'f64']) as P
-  const { description, bias } = fromGraph(await readGraph(path), { dt, milliseconds: timeUnit === 's' ? 1000 : 1 })
+  const file = await readableFile(path)
+  using thread = new Hdf5Thread(file)
+  const graph = await thread.ask('readGraph', file)
+  const { description, bias } = fromGraph(graph, { dt, milliseconds: timeUnit === 's' ? 1000 : 1 })
   const model = await Model.createAsync(description, { precision })
   for (const [readout, values] of bias) model.bias.set(readout, values)
   return model
