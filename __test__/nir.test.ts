@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import {
   loadNir,
@@ -434,4 +436,17 @@ test('a folder or a device is no file', async t => {
   for (const path of [await temporaryFolder(t), '/dev/null']) {
     await t.throwsAsync(loadNir(path), { instanceOf: MdglError, code: 'file', message: /is no regular file/ })
   }
+})
+
+test('the built library reads and writes in a program that Node is given as text', async t => {
+  const path = join(await temporaryFolder(t), 'text.nir')
+  await saveNir(Model.create(expressible()), path)
+  const program = `
+    import { loadNir, saveNir } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)}
+    const model = await loadNir(process.env.NIR)
+    await saveNir(model, process.env.NIR)
+    console.log(model.description.projections.length)`
+  const env = { ...process.env, NIR: path }
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program], { env })
+  t.is(stdout.trim(), '8')
 })

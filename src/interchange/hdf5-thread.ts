@@ -42,7 +42,7 @@ export class Hdf5Thread implements Disposable {
   constructor(path: string | URL, deadline = DEADLINE) {
     this.#path = String(path)
     this.#deadline = deadline
-    this.#worker = new Worker(ownFile('interchange/hdf5-worker.js'), { name: 'mdgl-hdf5' })
+    this.#worker = new Worker(ownFile('interchange/hdf5-worker.js'), { name: 'mdgl-hdf5', ...nodeOptions() })
     this.#worker.unref()
     this.#worker.on('message', (answer: Answer) => this.#receive(answer))
     this.#worker.on('error', error => this.#end('cannot be read; HDF5 failed on it', error))
@@ -96,4 +96,9 @@ export class Hdf5Thread implements Disposable {
     this.#waiting.clear()
     void this.#worker.terminate()
   }
+}
+
+/** What Node was started with holds for its threads too; an option that is for programs given as text would fail there. */
+function nodeOptions(): { execArgv?: string[] } {
+  return process.execArgv.some(option => option.startsWith('--input-type')) ? { execArgv: [] } : {}
 }
