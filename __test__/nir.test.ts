@@ -448,5 +448,5 @@ test('the built library reads and writes in a program that Node is given as text
     console.log(model.description.projections.length)`
   const env = { ...process.env, NIR: path }
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program], { env })
-  t.is(stdout.trim(), '8')
+  t.is(stdout.trim(), String(expressible().projections?.length))
 })
