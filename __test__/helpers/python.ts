@@ -9,9 +9,13 @@ const OURS = fileURLToPath(new URL('../../target/python/bin/python', import.meta
 /** The Python that has what `fixtures/python-requirements.txt` names: MDGL_PYTHON, or the one that `.ci/run` makes. */
 const PYTHON = process.env.MDGL_PYTHON ?? (existsSync(OURS) ? OURS : undefined)
 
-/** A test beside Python's own libraries. Without them it says so and passes; in CI that is a failure. */
-export function pythonTest(title: string, body: (t: ExecutionContext) => Promise<void>): void {
-  test(title, async t => {
+/**
+ * A test beside Python's own libraries. Without them it says so and passes; in CI that is a failure. `alone`: no other
+ * test of the file runs at the same time.
+ */
+export function pythonTest(title: string, body: (t: ExecutionContext) => Promise<void>, { alone = false } = {}): void {
+  const declare = alone ? test.serial : test
+  declare(title, async t => {
     if (PYTHON !== undefined) return await body(t)
     if (process.env.CI) return t.fail('there is no Python for the tests of file formats: .ci/run makes target/python')
     t.log('skipped: no Python; MDGL_PYTHON names one that has __test__/fixtures/python-requirements.txt')
