@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
+import { devNull } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
@@ -418,7 +419,7 @@ with h5py.File(argv[0] + '/other.nir', 'w') as f: f['x'] = 1`,
   }
 })
 
-test('a file that HDF5 finds no end in is refused after a deadline, and the thread answers nothing more', async t => {
+test('a thread of HDF5 that does not answer in time is ended, and what is asked of it refused', async t => {
   const path = join(await temporaryFolder(t), 'slow.nir')
   await saveNir(Model.create(expressible()), path)
   // No thread has started so soon.
@@ -433,7 +434,7 @@ test('a file that HDF5 finds no end in is refused after a deadline, and the thre
 })
 
 test('a folder or a device is no file', async t => {
-  for (const path of [await temporaryFolder(t), '/dev/null']) {
+  for (const path of [await temporaryFolder(t), devNull]) {
     await t.throwsAsync(loadNir(path), { instanceOf: MdglError, code: 'file', message: /is no regular file/ })
   }
 })

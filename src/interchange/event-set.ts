@@ -28,7 +28,7 @@ export interface EventSet extends Disposable {
    * own error where it cannot be read.
    */
   sample(index: number): Promise<EventSample>
-  /** Closes what is open. Later samples throw `'disposed'`, a second call does nothing. */
+  /** Closes what is open. Later samples, and of HDF5 those that are being read, throw `'disposed'`; a second call does nothing. */
   dispose(): void
 }
 

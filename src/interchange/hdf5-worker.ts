@@ -9,8 +9,19 @@ if (port === null) throw new Error('this module is for a worker thread')
 
 let last: Promise<void> = Promise.resolve()
 port.on('message', (question: Question) => {
-  last = last.then(async () => port.postMessage(await answer(question)))
+  last = last.then(async () => {
+    const answered = await answer(question)
+    port.postMessage(answered, buffersOf(answered.value))
+  })
 })
+
+/** What goes over to the asker instead of being copied: the numbers that a value is, or has at its top. */
+function buffersOf(value: unknown): ArrayBuffer[] {
+  const views = (ArrayBuffer.isView(value) ? [value] : Object.values(value ?? {})).filter(part =>
+    ArrayBuffer.isView(part)
+  )
+  return views.map(({ buffer }) => buffer as ArrayBuffer)
+}
 
 async function answer({ number, job, given }: Question): Promise<Answer> {
   try {

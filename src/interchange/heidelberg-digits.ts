@@ -1,4 +1,3 @@
-import { MdglError } from '../error.js'
 import { checkIndex, type EventSample, type EventSet } from './event-set.js'
 import { readableFile } from './file-error.js'
 import { Hdf5Thread } from './hdf5-thread.js'
@@ -38,7 +37,7 @@ export async function openSpikingHeidelbergDigits(path: string | URL): Promise<E
   const full = await readableFile(path)
   const thread = new Hdf5Thread(full)
   try {
-    return new HeidelbergRecordings(thread, full, await thread.ask('openHeidelberg', full))
+    return new HeidelbergRecordings(thread, await thread.ask('openHeidelberg', full))
   } catch (error) {
     thread[Symbol.dispose]()
     throw error
@@ -50,26 +49,22 @@ class HeidelbergRecordings implements EventSet {
   readonly units = CHANNELS
   readonly labels: Uint32Array
   readonly classes: readonly string[]
-  readonly #path: string
-  #thread: Hdf5Thread | undefined
+  readonly #thread: Hdf5Thread
 
-  constructor(thread: Hdf5Thread, path: string, { labels, classes }: HeidelbergContents) {
+  constructor(thread: Hdf5Thread, { labels, classes }: HeidelbergContents) {
     this.#thread = thread
-    this.#path = path
     this.length = labels.length
     this.labels = labels
     this.classes = classes
   }
 
   async sample(given: number): Promise<EventSample> {
-    if (this.#thread === undefined) throw new MdglError({ code: 'disposed', message: `${this.#path} was closed.` })
     const index = checkIndex(given, this.length)
     return { label: this.labels[index] ?? 0, ...(await this.#thread.ask('recording', index)) }
   }
 
   dispose(): void {
-    this.#thread?.[Symbol.dispose]()
-    this.#thread = undefined
+    this.#thread[Symbol.dispose]()
   }
 
   [Symbol.dispose](): void {

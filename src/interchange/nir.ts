@@ -61,8 +61,9 @@ export interface NirOptions<P extends Precision> {
  * written.
  */
 export async function saveNir(model: Model, path: string | URL): Promise<void> {
+  const graph = toGraph(model)
   using thread = new Hdf5Thread(path)
-  await writeAside(path, await thread.ask('encodeGraph', toGraph(model)))
+  await writeAside(path, await thread.ask('encodeGraph', graph))
 }
 
 /**
