@@ -7,7 +7,7 @@ import { delaySteps } from './duration.js'
 import type { Session } from './engine-session.js'
 import { invalid } from './error.js'
 import type { PackedBatch } from './evaluate.js'
-import { projectionNames } from './model.js'
+import { projectionNames } from './names.js'
 import { askCustomLosses, type Objective } from './objective.js'
 import { type RecordingShape, shapeOf } from './recording-shape.js'
 

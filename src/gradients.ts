@@ -12,7 +12,8 @@ import {
   packBatch,
   withAccuracy
 } from './evaluate.js'
-import { type InputNames, type Model, nativeModel, type ProjectionNames, type ReadoutNames } from './model.js'
+import { type Model, nativeModel } from './model.js'
+import type { InputNames, ProjectionNames, ReadoutNames } from './names.js'
 import { askCustomLosses, makeObjective, type Objective } from './objective.js'
 import type { Precision, Values } from './precision.js'
 import { ProjectionValues } from './projection.js'

@@ -77,16 +77,8 @@ export type {
   Regulariser,
   SquaredError
 } from './loss.js'
-export {
-  type Biases,
-  type InputNames,
-  Model,
-  type ModelOptions,
-  type ProjectionNames,
-  type ReadoutNames,
-  type SaveOptions,
-  type Weights
-} from './model.js'
+export { type Biases, Model, type ModelOptions, type SaveOptions, type Weights } from './model.js'
+export type { InputNames, ProjectionNames, ReadoutNames } from './names.js'
 export {
   type AlifOptions,
   type DrawnProjection,

@@ -1,22 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import type { NativeModel } from '#native'
 import { doubles, flag, oneOf, record } from './check.js'
-import type { NamesOf, NetworkDescription } from './description.js'
+import type { NetworkDescription } from './description.js'
 import { invalid, MdglError } from './error.js'
 import { deepFreeze } from './freeze.js'
+import type { ProjectionNames, ReadoutNames } from './names.js'
 import { guard, native, settle } from './native.js'
 import { normalise } from './normalise.js'
 import { OnlineSession, type SessionOptions } from './online-session.js'
 import type { Precision, Values } from './precision.js'
 import { ProjectionValues } from './projection.js'
 import { writeAside } from './write-aside.js'
-
-/** Names of a description's projections. */
-export type ProjectionNames<D> = NamesOf<D>['projection']
-/** Names of a description's readouts. */
-export type ReadoutNames<D> = NamesOf<D>['readout']
-/** Names of a description's inputs. */
-export type InputNames<D> = NamesOf<D>['input']
 
 /** Options of {@link Model.save}. */
 export interface SaveOptions {
@@ -243,15 +237,4 @@ function checkCreate(description: NetworkDescription, options: ModelOptions<Prec
 export function nativeModel(model: Model): NativeModel {
   if (!(model instanceof Model)) throw invalid('model', model, 'a Model')
   return handleOf(model)
-}
-
-/** The names of a model's projections. */
-export function projectionNames(description: NetworkDescription): string[] {
-  return (description.projections ?? []).map(({ name, from, to }) => name ?? `${from}->${to}`)
-}
-
-/** The names of the projections that training changes. */
-export function plasticNames(description: NetworkDescription): string[] {
-  const projections = (description.projections ?? []).filter(({ plastic }) => plastic !== false)
-  return projectionNames({ ...description, projections })
 }

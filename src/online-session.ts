@@ -3,7 +3,7 @@ import { finite, floats, list, numbers, object, orDefault, ownMemory, record, wh
 import { expandRuleFor } from './conventions.js'
 import type { NamesOf, NetworkDescription, Readout } from './description.js'
 import { invalid, MdglError } from './error.js'
-import { type InputNames, projectionNames, type ReadoutNames } from './model.js'
+import { type InputNames, projectionNames, type ReadoutNames } from './names.js'
 import { guard, native } from './native.js'
 import { find } from './normalise.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from './optimiser.js'

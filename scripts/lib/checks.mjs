@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GENERATED_TYPES } from './prepare.mjs'
 import { ROOT, run } from './run.mjs'
+import { UNSAFE_LIST, unsafeTable } from './unsafe-blocks.mjs'
 
 /** Permissive or file-level licences: nothing that would bind a user of this package. */
 const LICENCES = new Set([
@@ -76,6 +77,24 @@ function checkDeclarations() {
   return ['index.d.ts differs from what the addon generates: run `npm run build` and commit it']
 }
 
+function checkUnsafeList() {
+  if (read(UNSAFE_LIST.document).includes(unsafeTable())) return []
+  return [`${UNSAFE_LIST.document} lists other unsafe blocks: run \`node scripts/lib/unsafe-blocks.mjs\` and commit it`]
+}
+
+/** The crates that the engine and its bindings are made of, with those of their tests. */
+async function checkCrateLicences() {
+  const args = ['metadata', '--format-version=1', '--locked', '--filter-platform', 'x86_64-unknown-linux-gnu']
+  const { code, output } = await run('cargo', args, { output: 'keep' })
+  if (code !== 0) return [output.trimEnd()]
+  const { packages } = JSON.parse(output.slice(output.indexOf('{"packages"')))
+  return packages
+    .filter(({ license }) => !isAllowed((license ?? '').replaceAll('/', ' OR ')))
+    .map(
+      ({ name, license }) => `${name}: licence ${license ?? 'not stated'} is not on the list in scripts/lib/checks.mjs`
+    )
+}
+
 /** What others see of the package, by the tools that look at packages. */
 async function checkPackage() {
   // Its imports are installed by now.
@@ -124,7 +143,9 @@ const CHECKS = [
   ["the page's types", program('tsc', ['--project', 'src/dashboard/page/tsconfig.json'])],
   ['lint and format', program('biome', ['check', '--error-on-warnings'])],
   ['typedoc', program('typedoc', ['--emit', 'none'])],
-  ['licences', checkLicences],
+  ['licences of npm packages', checkLicences],
+  ['licences of crates', checkCrateLicences],
+  ['unsafe blocks are listed', checkUnsafeList],
   ['publint, are-the-types-wrong', checkPackage],
   ['an installation without Rust', program('node', ['scripts/try-package.mjs'])]
 ]

@@ -1,4 +1,4 @@
-import { mean, median } from '../compare/statistics.js'
+import { mean, median } from '../averages.js'
 import type { RuleName } from '../rule.js'
 import { TrainingRun } from '../train.js'
 import { planTraining } from '../training-plan.js'

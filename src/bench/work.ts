@@ -1,8 +1,8 @@
 import type { Batch } from '../batch.js'
-import { evidenceAccumulation } from '../index.js'
 import { Model } from '../model.js'
 import type { Optimiser } from '../optimiser.js'
 import { batchRandom, type Task } from '../task.js'
+import { evidenceAccumulation } from '../tasks/evidence-accumulation.js'
 import { syntheticBatch, syntheticNetwork } from './synthetic.js'
 import { type Overrides, PAPER, reshape, SHAPES, type WorkloadName } from './workloads.js'
 

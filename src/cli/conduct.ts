@@ -54,7 +54,7 @@ export async function conduct(
 async function tell(path: string): Promise<void> {
   const warn = (message: string) => console.error(`mdgl: ${message}`)
   // The plotting libraries are slow to load.
-  const { writeReport } = await import('../runs/report.js')
+  const { writeReport } = await import('../plots/run-report.js')
   await writeReport(path, warn).catch((error: Error) => warn(`the report could not be written: ${error.message}`))
 }
 

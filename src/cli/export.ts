@@ -1,4 +1,5 @@
-import { type Model, projectionNames } from '../model.js'
+import type { Model } from '../model.js'
+import { projectionNames } from '../names.js'
 import { readRunFolder } from '../run-folder.js'
 import { lastModel } from '../runs/stored-look.js'
 import { known, split, text, UsageError } from './arguments.js'

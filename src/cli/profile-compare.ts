@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { type ProfileRun, probeCost, words } from './profile-report.js'
+import { type ProfileRun, probeCost, words } from '../profile-figures.js'
 import { table } from './table.js'
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))

@@ -6,6 +6,7 @@ import { WORKLOAD_NAMES, type WorkloadName } from '../bench/workloads.js'
 import { Model } from '../model.js'
 import type { Optimiser } from '../optimiser.js'
 import { profile } from '../profile.js'
+import type { ProfileRun } from '../profile-figures.js'
 import { traceProfile } from '../profile-trace.js'
 import { type RuleName, ruleNames } from '../rule.js'
 import { builtInTask, TASK_NAMES, type TaskName } from '../runs/tasks.js'
@@ -15,7 +16,7 @@ import { flameHelp } from './flame.js'
 import { PROFILE_HELP } from './help.js'
 import { INTERRUPTED, interruptible } from './interrupt.js'
 import { compareSets } from './profile-compare.js'
-import { type ProfileRun, readableProfile } from './profile-report.js'
+import { readableProfile } from './profile-report.js'
 
 const OPTIONS = {
   rule: { type: 'string' },

@@ -12,7 +12,7 @@ export async function reportCommand(args: readonly string[]): Promise<number> {
     return 0
   }
   // The plotting libraries are slow to load.
-  const { writeReport } = await import('../runs/report.js')
+  const { writeReport } = await import('../plots/run-report.js')
   console.log(await writeReport(folderArgument(given.rest), message => console.error(`mdgl: ${message}`)))
   return 0
 }

@@ -1,10 +1,10 @@
 import type { GradientAlignment } from '../analysis/alignment.js'
+import { mean, standardDeviation } from '../averages.js'
 import type { RuleName } from '../rule.js'
 import type { AlignmentRecord } from '../runs/alignment-record.js'
 import { FINAL_ITERATIONS, type Series } from './curve.js'
 import { groupBy } from './group-by.js'
 import type { FinishedRun } from './runs.js'
-import { mean, standardDeviation } from './statistics.js'
 
 /** The format of alignment.json. */
 export const ALIGNMENT_FORMAT = 'mdgl-alignment/1'

@@ -1,10 +1,10 @@
+import { mean, median, standardDeviation } from '../averages.js'
 import type { RuleName } from '../rule.js'
 import { type Curve, FINAL_ITERATIONS, type Final, final, scaled } from './curve.js'
 import { groupBy } from './group-by.js'
 import { type Measure, stuckAbove, TWO_CLASSES } from './measure.js'
 import { publishedCurves } from './published.js'
 import type { FinishedRun } from './runs.js'
-import { mean, median, standardDeviation } from './statistics.js'
 
 /** The format of results.json. */
 export const COMPARISON_FORMAT = 'mdgl-compare/1'

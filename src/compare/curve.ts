@@ -1,4 +1,4 @@
-import { mean, movingMean, standardDeviation } from './statistics.js'
+import { mean, movingMean, standardDeviation } from '../averages.js'
 
 /** Validation losses and accuracies over a run. */
 export interface Curve {

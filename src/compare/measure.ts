@@ -1,5 +1,5 @@
-import { makeBatch } from '../index.js'
 import type { BuiltInTask } from '../runs/tasks.js'
+import { makeBatch } from '../task.js'
 
 /** What a task's losses are held against, and how they are shown. */
 export interface Measure {

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { mean } from '../averages.js'
 import type { RuleName } from '../rule.js'
 import { type Divergence, type RunConfig, RunFolder, readRunFolder, type StoredRun } from '../run-folder.js'
 import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
@@ -15,7 +16,6 @@ import {
 } from '../runs/train-run.js'
 import type { Metrics } from '../train.js'
 import type { Curve } from './curve.js'
-import { mean } from './statistics.js'
 
 /** A run that is compared: its rule goes by its name. */
 export interface ComparedRun extends RunOptions {

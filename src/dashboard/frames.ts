@@ -1,6 +1,7 @@
 // What the server and the page tell each other. Nothing here needs Node or a browser.
+
+import type { Look } from '../analysis/look.js'
 import type { AlignmentRecord } from '../runs/alignment-record.js'
-import type { Look } from '../runs/look.js'
 import type { Metrics } from '../train.js'
 
 /** What a run is doing. */

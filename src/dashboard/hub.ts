@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Look } from '../runs/look.js'
+import type { Look } from '../analysis/look.js'
 import type { Angle, Frame, Row, RunInfo } from './frames.js'
 
 /** Frames a second at most. */

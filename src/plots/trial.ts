@@ -1,5 +1,5 @@
 import { axisX, axisY, gridY, line, ruleX, ruleY } from '@observablehq/plot'
-import type { Look, NeuronTrace, SignalByType } from '../runs/look.js'
+import type { Look, NeuronTrace, SignalByType } from '../analysis/look.js'
 import { drawn, FONT_SIZE, figure } from './figure.js'
 import { FONT_FAMILY } from './font.js'
 import { LEGEND, legendColumn } from './legend.js'

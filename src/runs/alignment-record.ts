@@ -2,9 +2,10 @@ import { appendFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type GradientAlignment, keyedAlignment } from '../analysis/alignment.js'
 import { MdglError } from '../error.js'
-import { type Model, plasticNames } from '../model.js'
-import { eventStream, makeBatch } from '../task.js'
-import type { RunOptions } from './train-run.js'
+import type { Model } from '../model.js'
+import { plasticNames } from '../names.js'
+import type { Rule, RuleName } from '../rule.js'
+import { eventStream, makeBatch, type Task } from '../task.js'
 
 /** The file in a run folder that holds the alignment along the run, a line for each recorded iteration. */
 export const ALIGNMENT_FILE = 'alignment.jsonl'
@@ -21,12 +22,21 @@ export interface AlignmentRecord {
   readonly notFinite?: true
 }
 
+/** What of a run its alignment depends on. */
+export interface AlignedRun {
+  readonly task: Task
+  readonly rule: RuleName | Rule
+  readonly seed: number
+  readonly batchSize: number
+  readonly threads?: number | undefined
+}
+
 /**
  * The alignment of the run's rule at the weights of the moment, on the batch that validates this iteration, the same events
  * included. It changes nothing of the model.
  */
-export async function alignmentRecord(model: Model, options: RunOptions, iteration: number): Promise<AlignmentRecord> {
-  const { task, rule, seed, batchSize, threads } = options
+export async function alignmentRecord(model: Model, run: AlignedRun, iteration: number): Promise<AlignmentRecord> {
+  const { task, rule, seed, batchSize, threads } = run
   const batch = await makeBatch(task, { seed, split: 'validation', iteration, size: batchSize })
   const key = { seed, stream: eventStream('validation'), iteration }
   const { loss, regulariser } = task

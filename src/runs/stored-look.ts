@@ -1,8 +1,8 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type Seen, takeLook, weightsOf } from '../analysis/look.js'
 import { Model } from '../model.js'
 import { readCheckpoint } from './checkpoints.js'
-import { type Seen, takeLook, weightsOf } from './look.js'
 import type { RunOptions } from './train-run.js'
 
 /** A run's last weights, and the iteration that they are of. */

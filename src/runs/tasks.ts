@@ -1,12 +1,10 @@
-import {
-  delayedMatch,
-  delayedXor,
-  evidenceAccumulation,
-  patternGeneration,
-  sequentialDigits,
-  storeRecall
-} from '../index.js'
 import type { Task } from '../task.js'
+import { delayedMatch } from '../tasks/delayed-match.js'
+import { delayedXor } from '../tasks/delayed-xor.js'
+import { evidenceAccumulation } from '../tasks/evidence-accumulation.js'
+import { patternGeneration } from '../tasks/pattern-generation.js'
+import { sequentialDigits } from '../tasks/sequential-digits.js'
+import { storeRecall } from '../tasks/store-recall.js'
 
 /** A task that brings its network and every default with it. */
 export type BuiltInTask = Task & Required<Pick<Task, 'network' | 'iterations' | 'batchSize' | 'validateEvery'>>

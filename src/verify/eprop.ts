@@ -1,10 +1,14 @@
 import type { Batch } from '../batch.js'
 import type { Connections, NetworkDescription } from '../description.js'
-import { gradients, Model, rules, simulate, train } from '../index.js'
+import { gradients } from '../gradients.js'
 import type { Loss, Regulariser } from '../loss.js'
+import { Model } from '../model.js'
 import type { Optimiser } from '../optimiser.js'
 import type { Rule } from '../rule.js'
+import { rules } from '../rule.js'
+import { simulate } from '../simulate.js'
 import type { Task } from '../task.js'
+import { train } from '../train.js'
 import {
   type AllNorms,
   type EpropFixture,

@@ -1,6 +1,9 @@
-import { type Evaluation, gradients, Model, simulate } from '../index.js'
+import type { Evaluation } from '../evaluate.js'
+import { gradients } from '../gradients.js'
+import { Model } from '../model.js'
 import type { Precision } from '../precision.js'
 import type { RuleName } from '../rule.js'
+import { simulate } from '../simulate.js'
 import type { Fixture, Reference } from './fixture.js'
 import {
   fixtureBatch,

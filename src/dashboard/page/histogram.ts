@@ -1,5 +1,5 @@
 import { axisX, axisY, line, plot, rectY, ruleY } from '@observablehq/plot'
-import type { WeightsLook } from '../../runs/look.js'
+import type { WeightsLook } from '../../analysis/look.js'
 import { ink, ofPlace } from './colours.js'
 
 /** The weights of a projection now, and an outline of what they were first. */

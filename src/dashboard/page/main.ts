@@ -1,4 +1,4 @@
-import type { Look, NeuronTrace } from '../../runs/look.js'
+import type { Look, NeuronTrace } from '../../analysis/look.js'
 import type { Row } from '../frames.js'
 import { align, type Curve, LineChart } from './chart.js'
 import { ink, ofPlace, ofRule } from './colours.js'

@@ -1,4 +1,4 @@
-import type { Look } from '../../runs/look.js'
+import type { Look } from '../../analysis/look.js'
 import { ink, ofPlace } from './colours.js'
 
 const LEFT = 110

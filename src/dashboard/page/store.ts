@@ -1,4 +1,4 @@
-import type { Look } from '../../runs/look.js'
+import type { Look } from '../../analysis/look.js'
 import type { Angle, Frame, Row, RunInfo } from '../frames.js'
 
 /** Everything the page knows of one run. */

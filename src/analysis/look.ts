@@ -1,5 +1,6 @@
 import type { NetworkDescription, Parameter } from '../description.js'
-import { type Model, plasticNames } from '../model.js'
+import type { Model } from '../model.js'
+import { plasticNames } from '../names.js'
 import type { Values } from '../precision.js'
 import type { RecordingShape } from '../recording-shape.js'
 import { expandRule, type Rule, type RuleName } from '../rule.js'

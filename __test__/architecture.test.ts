@@ -1,0 +1,58 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'ava'
+import { arrows, circle, files, ROOT, roomOf, source } from './helpers/imports.js'
+
+const document = source('ARCHITECTURE.md')
+
+/** Lines `A --> B` of the document's picture. */
+function drawn(): string[] {
+  const picture = /```mermaid\n([\s\S]*?)```/.exec(document)?.[1] ?? ''
+  return Array.from(picture.matchAll(/\S+ --> \S+/g), ([arrow]) => arrow)
+}
+
+/** The crates that a crate's manifest takes from beside it. */
+function cratesOf(crate: string): string[] {
+  const dependencies = source(`crates/${crate}/Cargo.toml`).match(/^\[dependencies\][^[]*/m)?.[0] ?? ''
+  return Array.from(dependencies.matchAll(/^(\S+) = \{ path/gm), ([, name = '']) => `${crate} --> ${name}`)
+}
+
+test('the picture of the rooms has the arrows that the imports have', t => {
+  const crates = readdirSync(join(ROOT, 'crates')).flatMap(cratesOf)
+  t.deepEqual(drawn().toSorted(), [...arrows(), ...crates].sort())
+})
+
+test('no room knows one that knows it, whatever lies between', t => {
+  const pairs = drawn().map(arrow => arrow.split(' --> '))
+  const reaches = (from: string | undefined, to: string | undefined, seen = new Set<string | undefined>()): boolean => {
+    if (seen.has(from)) return false
+    seen.add(from)
+    return pairs.some(([room, known]) => room === from && (known === to || reaches(known, to, seen)))
+  }
+  const rooms = [...new Set(pairs.flat())]
+  t.deepEqual(
+    rooms.filter(room => reaches(room, room)),
+    []
+  )
+})
+
+test('no files import each other in a circle', t => {
+  t.is(circle(), undefined)
+})
+
+test('every room is named', t => {
+  const rooms = new Set(
+    files.map(roomOf).filter(room => room !== 'index.ts' && room !== 'src' && room !== 'dashboard/page')
+  )
+  for (const room of rooms) t.true(document.includes(`\`src/${room}\``), room)
+})
+
+test('every file of the engine stands in the list', t => {
+  const engine = readdirSync(join(ROOT, 'crates/mdgl-core/src'), { recursive: true, encoding: 'utf8' })
+  const folders = (path: string) => path.split('/').map((_, i, parts) => `${parts.slice(0, i + 1).join('/')}/`)
+  const listed = (path: string) => [path, ...folders(path)].some(name => document.includes(`\`${name}\``))
+  const hidden = engine.filter(
+    path => path.endsWith('.rs') && !/(^|\/)(mod|lib|tests)\.rs$/.test(path) && !listed(path)
+  )
+  t.deepEqual(hidden, [])
+})

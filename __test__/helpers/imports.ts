@@ -1,0 +1,56 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, posix, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The project's root. */
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Reads a file of the project. */
+export const source = (path: string) => readFileSync(join(ROOT, path), 'utf8')
+
+/** The TypeScript files of `src`, without that folder's name. */
+export const files = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
+  .map(path => path.replaceAll(sep, '/'))
+  .filter(path => path.endsWith('.ts'))
+  .sort()
+
+/** What a file imports of the project: other files of `src`, and `#native`. */
+export function importsOf(file: string): string[] {
+  const found = source(`src/${file}`).matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'(\.[^']*|#native)'/g)
+  return Array.from(found, ([, to = '']) => {
+    return to === '#native' ? to : posix.join(dirname(file), to).replace(/\.js$/, '.ts')
+  })
+}
+
+/** The folder that a file stands in: the page apart from its server, `src` for the façade's own files, `index.ts` apart from them. */
+export function roomOf(file: string): string {
+  if (file === '#native') return 'mdgl-node'
+  if (file === 'index.ts') return 'index.ts'
+  return dirname(file) === '.' ? 'src' : dirname(file)
+}
+
+/** Arrows between rooms, `A --> B` where a file of A imports one of B, sorted. */
+export function arrows(): string[] {
+  const found = files.flatMap(file => importsOf(file).map(to => [roomOf(file), roomOf(to)] as const))
+  return [...new Set(found.filter(([from, to]) => from !== to).map(([from, to]) => `${from} --> ${to}`))].sort()
+}
+
+/** A circle of files that import one another, if there is one. */
+export function circle(): string[] | undefined {
+  const done = new Set<string>()
+  const walk = (file: string, path: readonly string[]): string[] | undefined => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file]
+    if (done.has(file) || !files.includes(file)) return undefined
+    for (const to of importsOf(file)) {
+      const found = walk(to, [...path, file])
+      if (found) return found
+    }
+    done.add(file)
+    return undefined
+  }
+  for (const file of files) {
+    const found = walk(file, [])
+    if (found) return found
+  }
+  return undefined
+}

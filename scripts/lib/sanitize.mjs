@@ -1,0 +1,44 @@
+// The engine's tests under AddressSanitizer with each instruction set, and under valgrind with those that it knows (it has no
+// AVX-512). Needs valgrind; the sanitizer's runtime comes with Rust.
+import { run } from './run.mjs'
+
+const TARGET = 'x86_64-unknown-linux-gnu'
+
+/** Tests that enter every kernel; valgrind is some fifty times slower than the processor, so that it has few of them. */
+const UNDER_VALGRIND = ['first_adam_step', 'golden_hashes', 'both_layouts', 'fixtures::', 'stream::', 'lanes::']
+
+const ADDRESS = {
+  // Unlocks the flag on the stable compiler, for these programs alone.
+  RUSTC_BOOTSTRAP: '1',
+  RUSTFLAGS: '-Zsanitizer=address',
+  CARGO_TARGET_DIR: 'target/sanitizer'
+}
+
+/** Builds the test programs; gives their paths. */
+async function programs(args, env) {
+  const build = ['test', '-p', 'mdgl-core', '--lib', '--test', 'engine', '--no-run', '--message-format=json', ...args]
+  const { code, output } = await run('cargo', build, { output: 'keep', env })
+  if (code !== 0) throw new Error(output)
+  const messages = output.split('\n').filter(line => line.startsWith('{'))
+  return messages.map(line => JSON.parse(line).executable).filter(path => typeof path === 'string')
+}
+
+async function must(title, program, args, env) {
+  const begun = performance.now()
+  const { code, output } = await run(program, args, { output: 'keep', env })
+  const counted = output.match(/^test result: .*?; (?=\d+ ignored)/gm) ?? []
+  console.log(`${title}: ${counted.join(' ')}exit code ${code}, ${((performance.now() - begun) / 1000).toFixed(0)} s`)
+  if (code === 0) return
+  console.log(output)
+  process.exitCode = 1
+}
+
+for (const path of await programs(['--target', TARGET], ADDRESS))
+  for (const set of ['avx512', 'avx2', 'portable'])
+    await must(`AddressSanitizer, ${set}`, path, ['--color=never'], { MDGL_SIMD: set })
+
+for (const path of await programs(['--release'], {}))
+  for (const set of ['avx2', 'portable']) {
+    const args = ['--error-exitcode=99', '--quiet', path, '--color=never', '--test-threads=1', ...UNDER_VALGRIND]
+    await must(`valgrind, ${set}`, 'valgrind', args, { MDGL_SIMD: set, PROPTEST_CASES: '4' })
+  }

@@ -1,0 +1,136 @@
+import type { Batch as NativeBatch, Input as NativeInput } from '#native'
+import type { Batch, DrawKey, InputValues, RateSegment } from './batch.js'
+import { floats, list, nonNegative, numbers, object, ownMemory, record, wholeNumber } from './check.js'
+import type { NetworkDescription } from './description.js'
+import { toPositiveSteps, toSteps } from './duration.js'
+import { invalid } from './error.js'
+import type { Objective } from './objective.js'
+
+const MOST_TRIALS = 2 ** 20
+const MOST_STEPS = 2 ** 28
+const SEGMENT_FIELDS = 6
+
+/**
+ * Checks a batch against a network and lays it out for the engine; the objective says what its targets are. Typed arrays
+ * are handed on as they are: {@link packBatch} has them copied before anything else may run.
+ */
+export function encodeBatch(
+  batch: Batch,
+  description: NetworkDescription,
+  key: DrawKey,
+  objective?: Objective
+): NativeBatch {
+  record(batch, 'batch', ['length', 'trials', 'inputs', 'targets'])
+  object(batch.inputs, 'batch.inputs')
+  const trials = countTrials(batch, objective)
+  const lengths = trialLengths(batch.length, trials, description.dt ?? 1)
+  const steps = lengths.reduce((longest, length) => Math.max(longest, length), 0)
+  const shape = { trials, lengths, dt: description.dt ?? 1 }
+  const populations = description.inputs ?? []
+  refuseUnknown(batch, populations)
+  return {
+    trials,
+    steps,
+    ...(lengths.some(length => length !== steps) && { lengths: Uint32Array.from(lengths) }),
+    inputs: populations.map(({ name, size }) =>
+      Object.hasOwn(batch.inputs, name) ? encodeInput(batch.inputs[name], size, shape, `batch.inputs.${name}`) : {}
+    ),
+    ...key
+  }
+}
+
+interface Shape {
+  readonly trials: number
+  readonly lengths: readonly number[]
+  readonly dt: number
+}
+
+function countTrials(batch: Batch, objective: Objective | undefined): number {
+  const { length, trials, targets } = batch
+  if (trials !== undefined) return wholeNumber(trials, 'batch.trials', 1, MOST_TRIALS)
+  if (typeof length !== 'number')
+    return wholeNumber(numbers(length, 'batch.length').length, 'batch.trials', 1, MOST_TRIALS)
+  if (isClasses(targets, objective)) return wholeNumber(targets.length, 'batch.trials', 1, MOST_TRIALS)
+  throw invalid('batch.trials', trials, 'a number of trials, unless length or class targets give one a trial')
+}
+
+/** Only a squared error takes values from a plain array; a custom loss gets what the task gives. Windows are no list of trials. */
+function isClasses(
+  targets: Batch['targets'],
+  objective: Objective | undefined
+): targets is Uint32Array | readonly number[] {
+  if (objective?.terms.some(({ loss }) => loss.kind === 'squared-error')) return false
+  const listed = Array.isArray(targets) && !targets.some(target => typeof target === 'object')
+  return listed || targets instanceof Uint32Array
+}
+
+function trialLengths(length: Batch['length'], trials: number, dt: number): number[] {
+  if (typeof length === 'number') return new Array<number>(trials).fill(stepCount(length, dt, 'batch.length'))
+  const values = numbers(length, 'batch.length')
+  if (values.length !== trials)
+    throw invalid('batch.length', values, `one duration, or one for each of ${trials} trials`)
+  return Array.from(values, (value, trial) => stepCount(value, dt, `batch.length[${trial}]`))
+}
+
+function stepCount(length: number, dt: number, path: string): number {
+  const steps = toPositiveSteps(length, dt, path)
+  if (steps > MOST_STEPS) throw invalid(path, length, `at most ${MOST_STEPS} steps`)
+  return steps
+}
+
+function refuseUnknown(batch: Batch, populations: readonly { readonly name: string }[]): void {
+  const names = populations.map(population => population.name)
+  const unknown = Object.keys(batch.inputs).find(name => !names.includes(name))
+  if (unknown !== undefined) throw invalid('batch.inputs', unknown, list(names))
+}
+
+function encodeInput(input: InputValues | undefined, units: number, shape: Shape, path: string): NativeInput {
+  if (input === undefined) return {}
+  record(input as Partial<Record<'rates' | 'events' | 'analogue', unknown>>, path, ['rates', 'events', 'analogue'])
+  if (Object.keys(input).length !== 1) throw invalid(path, input, "an object with one of 'rates', 'events', 'analogue'")
+  if ('rates' in input) return { rates: encodeRates(input.rates, units, shape, `${path}.rates`) }
+  if ('events' in input) return { events: encodeEvents(input.events, `${path}.events`) }
+  return { analogue: floats(input.analogue, `${path}.analogue`) }
+}
+
+function encodeRates(segments: readonly RateSegment[], units: number, shape: Shape, path: string): Float64Array {
+  if (!Array.isArray(segments)) throw invalid(path, segments, 'an array of rate segments')
+  const packed = new Float64Array(segments.length * SEGMENT_FIELDS)
+  for (const [i, segment] of segments.entries()) {
+    packed.set(encodeSegment(segment, units, shape, `${path}[${i}]`), i * SEGMENT_FIELDS)
+  }
+  return packed
+}
+
+function encodeSegment(segment: RateSegment, units: number, shape: Shape, path: string): number[] {
+  record(segment, path, ['trial', 'units', 'from', 'to', 'rate'])
+  const trial = wholeNumber(segment.trial, `${path}.trial`, 0, shape.trials - 1)
+  const pair = numbers(segment.units, `${path}.units`)
+  if (pair.length !== 2) throw invalid(`${path}.units`, pair, 'a pair: the first unit and the one past the last')
+  const first = wholeNumber(pair[0], `${path}.units[0]`, 0, units)
+  const end = wholeNumber(pair[1], `${path}.units[1]`, first, units)
+  const from = toSteps(segment.from, shape.dt, `${path}.from`)
+  const to = toSteps(segment.to, shape.dt, `${path}.to`)
+  const length = shape.lengths[trial] ?? 0
+  if (to > length) throw invalid(`${path}.to`, segment.to, `at most the trial's end, ${length * shape.dt} ms`)
+  if (from > to) throw invalid(`${path}.from`, segment.from, `at most the segment's end, ${segment.to} ms`)
+  return [trial, first, end, from, to, nonNegative(segment.rate, `${path}.rate`)]
+}
+
+function encodeEvents(events: Uint32Array | readonly (readonly number[])[], path: string): Uint32Array {
+  if (events instanceof Uint32Array) {
+    if (ownMemory(events, path).length % 3 !== 0) throw invalid(path, events, 'triples (trial, step, unit)')
+    return events
+  }
+  if (!Array.isArray(events)) throw invalid(path, events, 'a Uint32Array or an array of triples (trial, step, unit)')
+  const packed = new Uint32Array(events.length * 3)
+  for (const [i, given] of events.entries()) {
+    const triple = numbers(given, `${path}[${i}]`)
+    if (triple.length !== 3) throw invalid(`${path}[${i}]`, given, 'a triple (trial, step, unit)')
+    packed.set(
+      Array.from(triple, (value, j) => wholeNumber(value, `${path}[${i}][${j}]`, 0, 2 ** 32 - 1)),
+      i * 3
+    )
+  }
+  return packed
+}
