@@ -107,8 +107,11 @@ export declare class Session {
   profile(batch: PackedBatch, plan: ProfilePlan): Promise<string>
   /** Stops the running job and all later ones. */
   cancel(): void
-  /** Stops what still runs, ends the thread and lets go of the model. */
-  close(): void
+  /**
+   * Stops what still runs; settles once the thread has let go of the model. Nobody waits meanwhile: it takes the rest of a
+   * block of trials, which may be long.
+   */
+  close(): Promise<void>
 }
 
 /** A batch of trials; times in steps. */

@@ -51,10 +51,10 @@ export class Session {
     this.#native.cancel()
   }
 
-  /** Stops what still runs, ends the thread and lets go of the model. */
-  close(): void {
+  /** Stops what still runs; resolves once the thread has let go of the model. */
+  async close(): Promise<void> {
     this.#signal?.removeEventListener('abort', this.#stop)
-    this.#native.close()
+    await settle(() => this.#native.close())
   }
 }
 
@@ -84,6 +84,6 @@ export async function withSession<T>(
   try {
     return await body(session)
   } finally {
-    session.close()
+    await session.close()
   }
 }

@@ -125,7 +125,7 @@ export class TrainingRun implements Training {
     } catch (error) {
       if (error !== LEFT) throw error
     } finally {
-      session.close()
+      await session.close()
     }
   }
 

@@ -27,8 +27,8 @@ const EVERY = 1
 
 /** The shortest times of two works that run in turns, so that what else the machine does falls on both. */
 export async function measureBoth(work: Work, other: Work, options: AgainstOptions): Promise<[Costs, Costs]> {
-  using one = await Bench.open(work, options)
-  using two = await Bench.open(other, options)
+  await using one = await Bench.open(work, options)
+  await using two = await Bench.open(other, options)
   const ones: Costs[] = []
   const twos: Costs[] = []
   for (let round = -options.warmUp; round < options.repeats; round++) {
@@ -41,7 +41,7 @@ export async function measureBoth(work: Work, other: Work, options: AgainstOptio
 }
 
 /** A work in a session that stays open. */
-class Bench implements Disposable {
+class Bench implements AsyncDisposable {
   readonly #work: Work
   readonly #options: AgainstOptions
   readonly #updates: number
@@ -92,8 +92,8 @@ class Bench implements Disposable {
     return ((user + system) * 1000) / this.#updates
   }
 
-  [Symbol.dispose](): void {
-    this.#session.close()
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#session.close()
   }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use mdgl_core::{Objective, Optimiser, Rule, Turn, Turns};
@@ -72,7 +72,7 @@ impl Session {
         let threads = to_usize(threads, "threads")?;
         let runner = model.model()?.runner(orders, threads)?;
         let worker = Arc::new(Worker::start(runner, threads, cancel)?);
-        end_with_environment(env, Arc::downgrade(&worker))?;
+        end_with_environment(env, Arc::clone(&worker))?;
         Ok(Self { worker })
     }
 
@@ -183,37 +183,49 @@ impl Session {
         Ok(())
     }
 
-    /// Stops what still runs, ends the thread and lets go of the model.
-    #[napi(catch_unwind)]
-    pub fn close(&self) -> napi::Result<()> {
-        self.worker.close();
-        Ok(())
+    /// Stops what still runs; settles once the thread has let go of the model. Nobody waits meanwhile: it takes the rest of a
+    /// block of trials, which may be long.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let (deferred, promise) = env.create_deferred()?;
+        self.worker.close(Box::new(move || deferred.resolve(|_| Ok(()))));
+        Ok(promise)
+    }
+}
+
+impl Drop for Session {
+    /// A session that nobody closed and that was collected.
+    fn drop(&mut self) {
+        self.worker.close(Box::new(|| ()));
     }
 }
 
 type Job = Box<dyn FnOnce(&mut dyn Runner) + Send>;
 
+enum Message {
+    Job(Job),
+    /// The last one; what is to be done once the model is free.
+    End(Box<dyn FnOnce() + Send>),
+}
+
 /// The thread, from outside.
 struct Worker {
     cancel: Arc<AtomicBool>,
     turns: &'static Turns,
-    running: Mutex<Option<Running>>,
-}
-
-struct Running {
-    queue: Sender<Job>,
-    thread: JoinHandle<()>,
+    /// `None` once it was told to end.
+    queue: Mutex<Option<Sender<Message>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Worker {
     fn start(runner: Box<dyn Runner>, threads: usize, cancel: Arc<AtomicBool>) -> Result<Self> {
-        let (queue, jobs) = channel();
+        let (queue, messages) = channel();
         let (turns, stop) = (turns::of_process()?, Arc::clone(&cancel));
         let thread = thread::Builder::new()
             .name("mdgl".into())
-            .spawn(move || work(runner, &jobs, || turns.take(threads, &stop)))
+            .spawn(move || work(runner, &messages, || turns.take(threads, &stop)))
             .map_err(Failure::no_thread)?;
-        Ok(Self { cancel, turns, running: Mutex::new(Some(Running { queue, thread })) })
+        Ok(Self { cancel, turns, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
     fn cancel(&self) {
@@ -221,14 +233,14 @@ impl Worker {
         self.turns.wake();
     }
 
-    /// Waits for the thread's end; short, for all that runs is stopped first.
-    fn close(&self) {
+    /// Stops all that runs; `then` is called once the thread has let go of the model, at once where it had.
+    fn close(&self, then: Box<dyn FnOnce() + Send>) {
         self.cancel();
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Running { queue, thread }) = running {
-            drop(queue);
-            // Jobs catch their panics, so there is nothing to learn from the thread's end.
-            let _ = thread.join();
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match queue {
+            // Jobs catch their panics: the thread is there until it has been told to end.
+            Some(queue) => drop(queue.send(Message::End(then))),
+            None => then(),
         }
     }
 
@@ -241,43 +253,47 @@ impl Worker {
     where
         T: ToNapiValue + Send + 'static,
     {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(running) = running.as_ref() else { return Err(Failure::cancelled().into()) };
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(queue) = queue.as_ref() else { return Err(Failure::cancelled().into()) };
         let (deferred, promise) = env.create_deferred()?;
         let job = Box::new(move |runner: &mut dyn Runner| match guarded(|| job(runner)) {
             Ok(value) => deferred.resolve(move |_| Ok(value)),
             Err(failure) => deferred.reject(failure.into()),
         });
-        running.queue.send(job).map_err(|_| Failure::bug("a session's thread has ended"))?;
+        queue.send(Message::Job(job)).map_err(|_| Failure::bug("a session's thread has ended"))?;
         Ok(promise)
     }
 }
 
-impl Ending for Weak<Worker> {
+impl Ending for Arc<Worker> {
     fn is_over(&self) -> bool {
-        self.strong_count() == 0
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     fn end(self: Box<Self>) {
-        if let Some(worker) = self.upgrade() {
-            worker.close();
+        self.close(Box::new(|| ()));
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Jobs catch their panics, so there is nothing to learn from the thread's end.
+            let _ = thread.join();
         }
     }
 }
 
-impl Drop for Worker {
-    /// A session that nobody closed and that was collected.
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-/// The thread's body: jobs in order until the queue is closed, each in its turn; those left over when it was cancelled get
+/// The thread's body: jobs in order until it is told to end, each in its turn; those left over when it was cancelled get
 /// none and fail at once. A runner publishes a model only at the end of a step, so a panic in the middle leaves nothing
 /// half done.
-fn work<'a>(mut runner: Box<dyn Runner>, jobs: &Receiver<Job>, turn: impl Fn() -> Option<Turn<'a>>) {
-    for job in jobs {
-        let _turn = turn();
-        job(runner.as_mut());
+fn work<'a>(mut runner: Box<dyn Runner>, messages: &Receiver<Message>, turn: impl Fn() -> Option<Turn<'a>>) {
+    for message in messages {
+        match message {
+            Message::Job(job) => {
+                let _turn = turn();
+                job(runner.as_mut());
+            }
+            Message::End(then) => {
+                drop(runner);
+                return then();
+            }
+        }
     }
 }
