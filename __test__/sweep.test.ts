@@ -308,3 +308,12 @@ posixTest('Ctrl-C ends every worker with a checkpoint, and the same command goes
   t.true(stderr.endsWith('mdgl: interrupted; the same command goes on from here\n'))
   for (const run of runs) t.is((await readdir(join(run, 'checkpoints'))).length, 1)
 })
+
+test('docs/scale.md shows the plan and the job array of the examples as they are', async t => {
+  const root = new URL('../', import.meta.url)
+  const document = await readFile(new URL('docs/scale.md', root), 'utf8')
+  for (const name of ['sweep.json', 'sweep.sbatch']) {
+    const text = await readFile(new URL(`examples/${name}`, root), 'utf8')
+    t.true(document.includes(`\n${text}\`\`\`\n`), name)
+  }
+})

@@ -30,7 +30,7 @@ const daemons = []
 /** Shows a command and what it printed; gives that. */
 function show(command) {
   console.log(`$ ${command}`)
-  const output = execFileSync('sh', ['-c', `${command} 2>&1`], { cwd: at('work'), env, encoding: 'utf8' })
+  const output = execFileSync('sh', ['-c', `{ ${command}; } 2>&1`], { cwd: at('work'), env, encoding: 'utf8' })
   process.stdout.write(output)
   return output.trim()
 }
@@ -138,7 +138,7 @@ function states(array) {
   const record = existsSync(at('jobs.txt')) ? readFileSync(at('jobs.txt'), 'utf8') : ''
   return record
     .split('\n')
-    .filter(line => new RegExp(`ArrayJobId=${array}\\b`).test(line) || line.includes(`JobId=${array} `))
+    .filter(line => line.includes(` ArrayJobId=${array} `))
     .map(line => /JobState=(\S+)/.exec(line)?.[1])
 }
 
@@ -161,13 +161,13 @@ async function runArray(count, meanwhile) {
   const ended = states(array)
   const completed = ended.filter(state => state === 'COMPLETED').length
   console.log(
-    `${completed} of ${count} tasks COMPLETED, others: ${ended.filter(s => s !== 'COMPLETED').join(', ') || 'none'}`
+    `${completed} of ${count} tasks COMPLETED, others: ${ended.filter(state => state !== 'COMPLETED').join(', ') || 'none'}`
   )
   return completed
 }
 
-/** Kills the task of one item as soon as it has a checkpoint. */
-async function killOne(array, { index, path }) {
+/** Cancels the task of one item as soon as it has a checkpoint. */
+async function cancelOne(array, { index, path }) {
   const checkpoints = join(at('work'), path, 'checkpoints')
   await until(`checkpoint of item ${index}`, () => existsSync(checkpoints) && readdirSync(checkpoints).length > 0)
   show(`squeue --array --noheader --format='%i %T' | sort -V`)
@@ -187,13 +187,13 @@ async function main() {
   const items = quiet('mdgl sweep sweep.json --list --json')
     .split('\n')
     .map(line => JSON.parse(line))
-  const killed = items.find(({ rule }) => rule === 'mdgl')
-  expect(await runArray(items.length, array => killOne(array, killed)), items.length - 1, 'tasks COMPLETED')
+  const cancelled = items.find(({ rule }) => rule === 'mdgl')
+  expect(await runArray(items.length, array => cancelOne(array, cancelled)), items.length - 1, 'tasks COMPLETED')
   const missing = show('mdgl compare --sweep sweep.json > /dev/null; echo "exit code $?"')
-  if (!missing.includes(`item ${killed.index} (`) || !missing.endsWith('exit code 1'))
+  if (!missing.includes(`item ${cancelled.index} (`) || !missing.endsWith('exit code 1'))
     throw new Error('nothing is missing')
   expect(await runArray(items.length, async () => {}), items.length, 'tasks COMPLETED')
-  show(`tail -n 2 sweep-*-0.log sweep-*-${killed.index}.log`)
+  show(`tail -n 2 sweep-*-0.log sweep-*-${cancelled.index}.log`)
   show('mdgl compare --sweep sweep.json')
   compareWithPool(items)
 }
@@ -205,6 +205,5 @@ try {
   process.exitCode = 1
 } finally {
   await stopDaemons()
-  if (process.env.KEEP) execFileSync('cp', ['-r', folder, process.env.KEEP])
   rmSync(folder, { recursive: true, force: true })
 }
