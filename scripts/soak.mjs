@@ -1,5 +1,5 @@
-// The long tier: the laws of the engine on many random networks, sanitizers, crates, the ten-seed table, memory. Run once an issue on a quiet
-// machine; what it prints is kept under docs/records/, with the commit.
+// The long tier: the laws of the engine on many random networks, sanitizers, crates, the ten-seed table, memory, a sweep under Slurm.
+// Run once an issue on a quiet machine; what it prints is kept under docs/records/, with the commit.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -35,6 +35,12 @@ const steps = [
     title: 'Memory of a process in which models come and go, ten minutes',
     program: 'node',
     args: ['--expose-gc', 'scripts/lib/memory-soak.mjs', '600']
+  },
+  {
+    title:
+      'A sweep as a Slurm job array on this machine (Debian, as root; installs slurm-wlm and munge where they are missing)',
+    program: 'node',
+    args: ['scripts/lib/slurm-soak.mjs']
   }
 ]
 

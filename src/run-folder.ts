@@ -18,6 +18,8 @@ export interface RunConfig {
   readonly task: string
   /** The file that it came from, if it is the user's: its path then, and its SHA-256. */
   readonly taskFile?: { readonly path: string; readonly sha256: string }
+  /** The options of the task, where it was given any: those that its name does not stand for. */
+  readonly taskOptions?: Readonly<Record<string, unknown>>
   /** The learning rule, every part written out. */
   readonly rule: unknown
   /** The network description, every default filled in. */

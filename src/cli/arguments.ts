@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { SEED_LIST, seedList } from '../runs/seeds.js'
 
 type OptionsConfig = NonNullable<ParseArgsConfig['options']>
 
@@ -71,21 +72,9 @@ export function words<T extends string>(from: Arguments, name: string, allowed: 
   return [...new Set(value.split(',').map(part => known(part.trim(), `--${name}`, allowed)))]
 }
 
-const MOST_SEEDS = 10_000
-
 /** A list of seeds and ranges of seeds without repeats, if the option was given: `1-5,8`. */
 export function seeds(from: Arguments, name: string): number[] | undefined {
   const value = text(from, name)
   if (value === undefined) return undefined
-  return [...new Set(value.split(',').flatMap(part => seedRange(part.trim(), name)))]
-}
-
-function seedRange(part: string, name: string): number[] {
-  const match = /^(\d+)(?:-(\d+))?$/.exec(part)
-  const first = Number(match?.[1])
-  const last = Number(match?.[2] ?? match?.[1])
-  if (match === null || !Number.isSafeInteger(last) || last < first || last - first >= MOST_SEEDS) {
-    throw new UsageError(`--${name} has '${part}'; it must be seeds and ascending ranges of seeds, such as 1-5,8`)
-  }
-  return Array.from({ length: last - first + 1 }, (_, i) => first + i)
+  return seedList(value, part => new UsageError(`--${name} has '${part}'; it must be ${SEED_LIST}`))
 }

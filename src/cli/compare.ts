@@ -1,17 +1,17 @@
-import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { alignmentJson, type PartAlignment, summariseAlignment } from '../compare/alignment.js'
-import { type Comparison, resultsJson, summarise } from '../compare/comparison.js'
+import { summariseAlignment } from '../compare/alignment.js'
+import { summarise } from '../compare/comparison.js'
 import { measureOf } from '../compare/measure.js'
-import { type ComparedRun, type FinishedRun, finishedRun } from '../compare/runs.js'
+import type { ComparedRun, FinishedRun } from '../compare/runs.js'
 import { type RuleName, ruleNames } from '../rule.js'
 import type { RunOptions } from '../runs/train-run.js'
-import { alignmentReport } from './alignment-report.js'
 import { type Arguments, seeds, split, text, UsageError, whole, word, words } from './arguments.js'
+import { mergeSweep } from './compare-sweep.js'
+import { showAlignment, writeResults } from './comparison-files.js'
 import { COMPARE_HELP } from './help.js'
-import { INTERRUPTED, interruptible } from './interrupt.js'
-import { bar, lines } from './progress.js'
+import { INTERRUPTED, uninterrupted } from './interrupt.js'
 import { report } from './report.js'
+import { shownRun } from './shown-run.js'
 import { taskArgument } from './task-argument.js'
 
 const OPTIONS = {
@@ -24,26 +24,28 @@ const OPTIONS = {
   threads: { type: 'string' },
   alignment: { type: 'boolean' },
   'alignment-every': { type: 'string' },
+  sweep: { type: 'string' },
   out: { type: 'string' },
   help: { type: 'boolean', short: 'h' }
 } as const
 
 const FIG_3C_RULES: readonly RuleName[] = ['bptt', 'eprop', 'mdgl']
 
-/** `mdgl compare TASK`: trains several rules on several seeds; table, picture and results. */
+/** `mdgl compare TASK`: trains several rules on several seeds; or what a sweep has trained. Table, picture and results. */
 export async function compareCommand(args: readonly string[]): Promise<number> {
   const given = split(args, OPTIONS)
   if (given.options.help) {
     console.log(COMPARE_HELP)
     return 0
   }
+  if (given.options.sweep !== undefined) return await mergeSweep(given)
   const common = commonOptions(given)
   const out = text(given, 'out') ?? join('runs', `compare-${common.task.name}-${common.iterations}`)
   const chosenSeeds = seeds(given, 'seeds') ?? [1]
   const chosenRules = words(given, 'rules', ruleNames) ?? FIG_3C_RULES
   const planned = chosenSeeds.flatMap(seed => chosenRules.map(rule => ({ ...common, rule, seed })))
 
-  const runs = await interruptible(signal => allRuns(planned, out, signal))
+  const runs = await uninterrupted(signal => allRuns(planned, out, signal))
   if (runs === undefined) {
     console.error('mdgl: interrupted; the same command goes on from here')
     return INTERRUPTED
@@ -91,67 +93,11 @@ function alignmentEvery(given: Arguments, validateEvery: number, iterations: num
   return every ?? validateEvery
 }
 
-/** @returns Nothing when the signal interrupted them. */
-async function allRuns(
-  planned: readonly ComparedRun[],
-  out: string,
-  signal: AbortSignal
-): Promise<FinishedRun[] | undefined> {
+async function allRuns(planned: readonly ComparedRun[], out: string, signal: AbortSignal): Promise<FinishedRun[]> {
   const runs: FinishedRun[] = []
-  try {
-    for (const [i, options] of planned.entries()) {
-      runs.push(await oneRun({ ...options, signal }, out, `${i + 1}/${planned.length}`))
-    }
-    return runs
-  } catch (error) {
-    if (signal.aborted && error === signal.reason) return undefined
-    throw error
+  for (const [i, options] of planned.entries()) {
+    const label = `[${i + 1}/${planned.length}] ${options.rule} seed ${options.seed}`
+    runs.push(await shownRun({ ...options, signal }, out, label))
   }
-}
-
-async function oneRun(options: ComparedRun, out: string, position: string): Promise<FinishedRun> {
-  const label = `[${position}] ${options.rule} seed ${options.seed}`
-  const progress = (process.stderr.isTTY ? bar : lines)(label, options.iterations)
-  try {
-    const run = await finishedRun(options, out, metrics => progress.update(metrics))
-    progress.stop()
-    const ends = [run.reused ? 'used again' : 'done']
-    if (run.diverged !== undefined) ends.push(`diverged at iteration ${run.diverged.iteration + 1}`)
-    const loss = run.curve.loss.at(-1)?.toFixed(3)
-    console.error(`${label}  ${ends.join(', ')}, last validation loss ${loss}`)
-    return run
-  } finally {
-    progress.stop()
-  }
-}
-
-/** Prints the table of the alignment, and writes its figures and its picture. */
-async function showAlignment(parts: readonly PartAlignment[], common: CommonOptions, out: string): Promise<void> {
-  const [{ alignmentCurves }, { toPng }] = await Promise.all([
-    import('../plots/alignment-curves.js'),
-    import('../plots/png.js')
-  ])
-  const { task, iterations, validateEvery, alignmentEvery: every = validateEvery } = common
-  const svg = alignmentCurves(parts, iterations)
-  const picture = join(out, 'alignment.png')
-  await writeFile(join(out, 'alignment.json'), alignmentJson(task.name, every, parts))
-  await writeFile(join(out, 'alignment.svg'), svg)
-  await writeFile(picture, toPng(svg))
-  console.log(`\n${alignmentReport(parts, every)}\n\nAlignment: ${picture}`)
-}
-
-/** @returns The path of the PNG picture. */
-async function writeResults(comparison: Comparison, out: string): Promise<string> {
-  // The plotting libraries are slow to load, and only this needs them.
-  const [{ learningCurves }, { toPng }] = await Promise.all([
-    import('../plots/learning-curves.js'),
-    import('../plots/png.js')
-  ])
-  await mkdir(out, { recursive: true })
-  const svg = learningCurves(comparison)
-  const picture = join(out, 'learning-curves.png')
-  await writeFile(join(out, 'results.json'), resultsJson(comparison))
-  await writeFile(join(out, 'learning-curves.svg'), svg)
-  await writeFile(picture, toPng(svg))
-  return picture
+  return runs
 }

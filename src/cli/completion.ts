@@ -38,6 +38,7 @@ const HELPS: Readonly<Record<string, string>> = {
   dashboard: help.DASHBOARD_HELP,
   export: help.EXPORT_HELP,
   compare: help.COMPARE_HELP,
+  sweep: help.SWEEP_HELP,
   plot: help.PLOT_HELP,
   verify: help.VERIFY_HELP,
   bench: help.BENCH_HELP,

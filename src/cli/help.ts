@@ -37,6 +37,7 @@ Commands:
   dashboard [dir]   show runs in a browser
   export <run>      weights and metrics for other programs
   compare <task>    train several rules on several seeds; table and learning curves
+  sweep <plan>      train every combination of rules, seeds and options in a file
   plot <picture>    draw a network, or a run
   verify <file>…    hold files of reference gradients against the engine
   bench <workload>  time training iterations
@@ -114,6 +115,7 @@ Examples:
 export const COMPARE_HELP = `mdgl compare: train several rules on several seeds, beside the published results
 
 Usage: mdgl compare <task> [options]
+       mdgl compare --sweep <plan> [--out DIR]
 
 Tasks: ${TASKS}
 
@@ -137,13 +139,57 @@ Options (defaults are the task's where none is given):
   --threads N          threads of the engine (default: MDGL_THREADS, or one a core); results do not depend on it
   --alignment          record the alignment to BPTT
   --alignment-every N  iterations between its records (default: those between validations)
-  --out DIR            where the runs go (default runs/compare-<task>-<iterations>)
+  --sweep PLAN         train nothing: the finished runs of \`mdgl sweep PLAN\`, a row for each combination and rule, learning curves
+                       and results.json in each combination's folder, sweep.json above them; exit code 1 where runs are missing
+  --out DIR            where the runs go (default runs/compare-<task>-<iterations>), or are (default runs/sweep-<plan>)
   -h, --help           this help
 
 Examples:
   mdgl compare evidence-accumulation --rules bptt,eprop,mdgl --seeds 1-10
   mdgl compare evidence-accumulation --rules eprop,mdgl --seeds 1,3 --iterations 200
-  mdgl compare evidence-accumulation --rules eprop,mdgl,nl-mdgl --seeds 1-5 --alignment --alignment-every 50`
+  mdgl compare evidence-accumulation --rules eprop,mdgl,nl-mdgl --seeds 1-5 --alignment --alignment-every 50
+  mdgl compare --sweep rates.json`
+
+export const SWEEP_HELP = `mdgl sweep: train every combination of rules, seeds and options that a file names
+
+Usage: mdgl sweep <plan> [options]
+       mdgl sweep <plan> --index N [options]
+
+A plan is a JSON file; docs/scale.md tells all of it:
+
+  {
+    "schema": "mdgl-sweep/1",
+    "task": "evidence-accumulation",
+    "rules": ["eprop", "mdgl"],
+    "seeds": "1-3",
+    "options": { "iterations": 200, "learningRate": [0.001, 0.0025] },
+    "taskOptions": { "delay": [400, 800] }
+  }
+
+A list among options and taskOptions is an axis; the items are all combinations, 24 here. They are counted from 0; axes change in the
+order of the file, options before taskOptions, then rules, then seeds: the seed changes fastest. Options are iterations,
+batchSize, validateEvery, checkpointEvery, alignmentEvery, learningRate, precision and optimiser.
+
+Items run in worker processes. Each has a run folder below --out; a finished one is used again, an unfinished one goes on from its last
+checkpoint, with the same bits. A worker that is killed is named, and its item tried again; the others go on. At the end stands what is
+missing, with exit code 1. Ctrl-C ends every worker after its iteration at hand, with a checkpoint.
+
+Options:
+  --index N            run item N alone, in this process; exit codes as of \`mdgl train\`
+  --list               print the items, their indices and folders
+  --count              print how many items there are
+  --jobs N             worker processes at a time (default: the cores but one, divided by --threads)
+  --threads N          threads of each run (default 1); results do not depend on it
+  --retries N          how often an item is tried again whose worker was killed (default 1)
+  --out DIR            where the runs go (default runs/sweep-<plan>)
+  --json               a JSON line for each begin and end of an item; with --index the metrics
+  -h, --help           this help
+
+Examples:
+  mdgl sweep rates.json --jobs 4
+  mdgl sweep rates.json --list
+  sbatch --array=0-23 --wrap 'mdgl sweep rates.json --index $SLURM_ARRAY_TASK_ID'
+  mdgl compare --sweep rates.json`
 
 export const BENCH_HELP = `mdgl bench: time whole training iterations, forward, gradient and Adam
 

@@ -23,3 +23,15 @@ export async function interruptible<T>(body: (signal: AbortSignal) => Promise<T>
     forget()
   }
 }
+
+/** The same; gives nothing when the body ended with the signal's reason, because it was interrupted. */
+export async function uninterrupted<T>(body: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+  return await interruptible(async signal => {
+    try {
+      return await body(signal)
+    } catch (error) {
+      if (signal.aborted && error === signal.reason) return undefined
+      throw error
+    }
+  })
+}

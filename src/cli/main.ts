@@ -13,6 +13,7 @@ import { profileCommand } from './profile.js'
 import { reportCommand } from './report-command.js'
 import { repeatCommand, resumeCommand } from './resume.js'
 import { runsCommand, showCommand } from './runs.js'
+import { sweepCommand } from './sweep.js'
 import { trainCommand } from './train.js'
 import { verifyCommand } from './verify.js'
 
@@ -29,6 +30,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   dashboard: dashboardCommand,
   export: exportCommand,
   compare: compareCommand,
+  sweep: sweepCommand,
   plot: plotCommand,
   verify: verifyCommand,
   bench: benchCommand,

@@ -1,26 +1,15 @@
 import type { Comparison, RuleResult, Summary } from '../compare/comparison.js'
 import { FINAL_ITERATIONS } from '../compare/curve.js'
-import { stuckAbove } from '../compare/measure.js'
+import { type Measure, stuckAbove } from '../compare/measure.js'
 import { table } from './table.js'
 
 /** The table that ends `mdgl compare`. */
 export function report(comparison: Comparison): string {
   const { task, measure, iterations, rules, mdglBelowEprop } = comparison
-  const header = [
-    'rule',
-    'seeds',
-    'final loss',
-    'stuck',
-    'median of learned',
-    'accuracy',
-    'ms/iteration',
-    'published loss',
-    'published accuracy'
-  ]
   return [
     `${task}, ${iterations} iterations`,
     '',
-    table([header, ...rules.map(ruleRow)], 1),
+    table([[...HEADER, 'published loss', 'published accuracy'], ...rules.map(publishedRow)], 1),
     '',
     'Final loss of each seed:',
     table(seedRows(comparison), 1),
@@ -28,16 +17,29 @@ export function report(comparison: Comparison): string {
     ...(mdglBelowEprop === null
       ? []
       : [`MDGL ends below e-prop on ${mdglBelowEprop.seeds} of ${mdglBelowEprop.of} seeds.`]),
-    `Final: mean over the validations of the last ${FINAL_ITERATIONS} iterations, then mean ± sd over the seeds, stuck ones included.`,
-    `Loss: ${measure.label}; ${measure.chanceLabel} has ${round(measure.chance)}. Stuck: a final loss above ${round(stuckAbove(measure))}.`,
-    ...(rules.some(({ diverged }) => diverged > 0)
-      ? ['Diverged: a gradient or weight was no longer finite; the run ends there and counts as stuck.']
-      : []),
+    ...legend(measure, rules),
     ...(rules.some(({ published }) => published !== null) ? ['Published: 5 runs a rule, 2000 iterations.'] : [])
   ].join('\n')
 }
 
-function ruleRow({ rule, all, stuck, medianOfLearned, msPerIteration, published }: RuleResult): string[] {
+/** A cell of a sweep, with its values on the sweep's axes. */
+export interface ReportedCell {
+  readonly values: readonly string[]
+  readonly comparison: Comparison
+}
+
+/** The table that merges the cells of a sweep. */
+export function sweepReport(title: string, axes: readonly string[], cells: readonly ReportedCell[]): string {
+  const rows = cells.flatMap(({ values, comparison }) => comparison.rules.map(rule => [...values, ...ruleRow(rule)]))
+  const measures = new Map(cells.map(({ comparison: { measure } }) => [JSON.stringify(measure), measure]))
+  const rules = cells.flatMap(({ comparison }) => comparison.rules)
+  const legends = [...measures.values()].flatMap(measure => legend(measure, rules))
+  return [title, '', table([[...axes, ...HEADER], ...rows], axes.length + 1), '', ...new Set(legends)].join('\n')
+}
+
+const HEADER = ['rule', 'seeds', 'final loss', 'stuck', 'median of learned', 'accuracy', 'ms/iteration']
+
+function ruleRow({ rule, all, stuck, medianOfLearned, msPerIteration }: RuleResult): string[] {
   return [
     rule,
     String(all.runs),
@@ -45,9 +47,24 @@ function ruleRow({ rule, all, stuck, medianOfLearned, msPerIteration, published 
     String(stuck),
     medianOfLearned?.toFixed(3) ?? '–',
     accuracyOf(all),
-    msPerIteration.toFixed(1),
-    published === null ? '–' : lossOf(published.summary),
-    published === null ? '–' : accuracyOf(published.summary)
+    msPerIteration.toFixed(1)
+  ]
+}
+
+function publishedRow(result: RuleResult): string[] {
+  const { published } = result
+  const figures = published === null ? ['–', '–'] : [lossOf(published.summary), accuracyOf(published.summary)]
+  return [...ruleRow(result), ...figures]
+}
+
+/** What the figures of a table are. */
+function legend(measure: Measure, rules: readonly RuleResult[]): string[] {
+  return [
+    `Final: mean over the validations of the last ${FINAL_ITERATIONS} iterations, then mean ± sd over the seeds, stuck ones included.`,
+    `Loss: ${measure.label}; ${measure.chanceLabel} has ${round(measure.chance)}. Stuck: a final loss above ${round(stuckAbove(measure))}.`,
+    ...(rules.some(({ diverged }) => diverged > 0)
+      ? ['Diverged: a gradient or weight was no longer finite; the run ends there and counts as stuck.']
+      : [])
   ]
 }
 

@@ -119,11 +119,14 @@ function mdglBelowEprop(runs: readonly FinishedRun[]): Comparison['mdglBelowEpro
 
 /** results.json: every figure of the table, and how it came about. */
 export function resultsJson(comparison: Comparison): string {
-  const { rules, ...rest } = comparison
-  const results = {
-    format: COMPARISON_FORMAT,
+  return `${JSON.stringify({ format: COMPARISON_FORMAT, ...figures(comparison) }, null, 2)}\n`
+}
+
+/** Every figure of a comparison's table. */
+export function figures({ rules, ...rest }: Comparison) {
+  return {
     finalIterations: FINAL_ITERATIONS,
-    stuckAbove: stuckAbove(comparison.measure),
+    stuckAbove: stuckAbove(rest.measure),
     ...rest,
     rules: rules.map(({ runs, published, ...rule }) => ({
       ...rule,
@@ -131,5 +134,4 @@ export function resultsJson(comparison: Comparison): string {
       runs: runs.map(({ seed, path, final, stuck, diverged = null }) => ({ seed, path, final, stuck, diverged }))
     }))
   }
-  return `${JSON.stringify(results, null, 2)}\n`
 }

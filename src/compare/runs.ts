@@ -42,6 +42,19 @@ export const runPath = (out: string, { rule, seed }: Pick<ComparedRun, 'rule' | 
   join(out, `${rule}-${seed}`)
 
 /**
+ * A run that is finished already, with the alignment asked for.
+ *
+ * @returns `undefined` where it is missing or unfinished.
+ * @throws An error for a folder that holds a run of other settings.
+ */
+export async function keptRun(options: ComparedRun, out: string): Promise<FinishedRun | undefined> {
+  const path = runPath(out, options)
+  const stored = await sameRun(path, runConfig(options))
+  const kept = stored?.finished === true && (await hasAlignment(path, options, endOf(stored, options)))
+  return kept ? await told(path, stored, options, true) : undefined
+}
+
+/**
  * Uses a finished run's folder again; trains a run that is missing or unfinished, or that lacks the alignment asked for:
  * the weights along a run are not kept, but they come out the same.
  *
@@ -52,16 +65,22 @@ export async function finishedRun(
   out: string,
   onMetrics: (metrics: Metrics) => void
 ): Promise<FinishedRun> {
+  const kept = await keptRun(options, out)
+  if (kept !== undefined) return kept
   const path = runPath(out, options)
-  const before = await sameRun(path, runConfig(options))
-  const reused = before?.finished === true && (await hasAlignment(path, options, endOf(before, options)))
-  if (!reused) {
-    const { ending } = await train(path, options, before, { metrics: onMetrics })
-    if (ending === 'interrupted') throw options.signal?.reason
-  }
-  const stored = await readRunFolder(path)
-  const metrics = stored?.metrics ?? []
-  const diverged = stored?.diverged
+  const { ending } = await train(path, options, await readRunFolder(path), { metrics: onMetrics })
+  if (ending === 'interrupted') throw options.signal?.reason
+  return await told(path, await readRunFolder(path), options, false)
+}
+
+/** What there is to compare of a finished run. */
+async function told(
+  path: string,
+  stored: StoredRun | undefined,
+  options: ComparedRun,
+  reused: boolean
+): Promise<FinishedRun> {
+  const { metrics = [], diverged } = stored ?? {}
   const { rule, seed } = options
   const alignment = options.alignmentEvery === undefined ? null : wanted(await readAlignment(path), options)
   const curve = validationCurve(metrics, path, diverged !== undefined)

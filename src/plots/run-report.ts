@@ -45,7 +45,7 @@ async function page(path: string, run: StoredRun, warn: (message: string) => voi
     figures.push(figure('Weights', weightsPicture(look)))
   }
   figures.push(figure('Network: synapses and modulatory channels', networkGraph(config.network as NetworkDescription)))
-  return document(title, [await facts(path, run), ...figures, again(run)].join('\n'))
+  return document(title, [await facts(path, run), ...figures, again(path, run)].join('\n'))
 }
 
 async function facts(path: string, { config, metrics, finished, diverged }: StoredRun): Promise<string> {
@@ -77,12 +77,14 @@ async function facts(path: string, { config, metrics, finished, diverged }: Stor
 }
 
 /** The command that makes the run again, as far as the command line can say it. */
-function again({ config }: StoredRun): string {
-  const { training, task, taskFile, rule, seed, precision } = config
-  const command = [
+function again(path: string, { config }: StoredRun): string {
+  const { training, task, taskFile, taskOptions, rule, seed, precision } = config
+  const trained = [
     `mdgl train ${taskFile?.path ?? task} --rule ${ruleLabel(rule as Rule)} --seed ${seed} --iterations ${training.iterations}`,
     `--batch ${training.batchSize} --validate-every ${training.validateEvery} --precision ${precision}`
   ].join(' ')
+  // `mdgl train` knows no options of a task.
+  const command = taskOptions === undefined ? trained : `mdgl repeat ${path}`
   return `<h2>Again</h2><pre>${text(command)}</pre><p>config.json beside this file has everything that decides the result.</p>`
 }
 

@@ -56,7 +56,12 @@ export async function readCheckpoint(folder: string, warn: (message: string) => 
 
 /** Whether a run has a checkpoint, whole or not. */
 export async function hasCheckpoint(folder: string): Promise<boolean> {
-  return (await list(folder)).length > 0
+  return (await lastCheckpoint(folder)) !== undefined
+}
+
+/** The iteration of a run's last checkpoint, whole or not; nothing where there is none. */
+export async function lastCheckpoint(folder: string): Promise<number | undefined> {
+  return (await list(folder))[0]?.iteration
 }
 
 async function isWhole(path: string, checksum: string): Promise<string | undefined> {

@@ -59,11 +59,16 @@ export async function optionsOf(config: RunConfig, path: string): Promise<RunOpt
   }
 }
 
-async function taskOf({ task, taskFile }: RunConfig, path: string): Promise<Pick<RunOptions, 'task' | 'taskFile'>> {
+async function taskOf(
+  { task, taskFile, taskOptions }: RunConfig,
+  path: string
+): Promise<Pick<RunOptions, 'task' | 'taskFile' | 'taskOptions'>> {
   if (taskFile !== undefined) {
-    const { task, file } = await loadTask(taskFile.path)
-    return { task, taskFile: file }
+    const { task, file } = await loadTask(taskFile.path, taskOptions)
+    return { task, taskFile: file, taskOptions }
   }
-  if ((TASK_NAMES as readonly string[]).includes(task)) return { task: builtInTask(task as TaskName) }
+  if ((TASK_NAMES as readonly string[]).includes(task)) {
+    return { task: builtInTask(task as TaskName, taskOptions), taskOptions }
+  }
   throw new Error(`the run in ${path} is of the task '${task}', which mdgl does not know`)
 }

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { invalid } from '../error.js'
 import { checkTask, type Task } from '../task.js'
-import type { BuiltInTask } from './tasks.js'
+import type { BuiltInTask, TaskOptions } from './tasks.js'
 
 /** Which file a task came from, and what it was then. */
 export interface TaskFile {
@@ -28,9 +29,10 @@ export const isTaskFile = (name: string): boolean => /\.(?:ts|mts|js|mjs)$/.test
  * A task from a file: its default export, or what a function exported so gives, is a task with a `network`. TypeScript's types are stripped by
  * Node, or by a loader where Node does not.
  *
- * @throws An error that names the file and what it lacks; the file's own errors as they are.
+ * @param options - What a function is called with. Default: nothing.
+ * @throws {@link MdglError} `'invalid'` for options to a file that exports no function. An error that names the file and what it lacks; the file's own errors as they are.
  */
-export async function loadTask(path: string): Promise<LoadedTask> {
+export async function loadTask(path: string, options?: TaskOptions): Promise<LoadedTask> {
   const file = {
     path,
     sha256: createHash('sha256')
@@ -39,7 +41,10 @@ export async function loadTask(path: string): Promise<LoadedTask> {
   }
   if (/ts$/.test(path) && !stripsTypes()) await import(LOADER)
   const { default: exported } = await importFile(path)
-  const given = typeof exported === 'function' ? await exported() : exported
+  if (options !== undefined && typeof exported !== 'function') {
+    throw invalid('options', options, `nothing, since the default export of ${path} is no function that takes them`)
+  }
+  const given = typeof exported === 'function' ? await exported(options) : exported
   if (typeof given !== 'object' || given === null) {
     throw new Error(`${path} has no task: its default export must be an object {name, network, batch, loss}`)
   }

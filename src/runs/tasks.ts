@@ -1,3 +1,5 @@
+import { object } from '../check.js'
+import { invalid } from '../error.js'
 import type { Task } from '../task.js'
 import { delayedMatch } from '../tasks/delayed-match.js'
 import { delayedXor } from '../tasks/delayed-xor.js'
@@ -9,18 +11,27 @@ import { storeRecall } from '../tasks/store-recall.js'
 /** A task that brings its network and every default with it. */
 export type BuiltInTask = Task & Required<Pick<Task, 'network' | 'iterations' | 'batchSize' | 'validateEvery'>>
 
+/** Options of a task beside those that its name on the command line stands for. */
+export type TaskOptions = Readonly<Record<string, unknown>>
+
+/** A task's function, and the options that its name stands for. */
+interface Named {
+  readonly make: (options: TaskOptions) => Task
+  readonly fixed?: TaskOptions
+}
+
 const TASKS = {
-  'evidence-accumulation': () => evidenceAccumulation(),
-  'evidence-accumulation-six': () => evidenceAccumulation({ types: 'six' }),
-  'pattern-generation': () => patternGeneration(),
-  'pattern-generation-lif400': () => patternGeneration({ variant: 'lif400' }),
-  'delayed-match': () => delayedMatch(),
-  'delayed-match-hard': () => delayedMatch({ hard: true }),
-  'delayed-xor': () => delayedXor(),
-  'delayed-xor-rate': () => delayedXor({ units: 'rate' }),
-  'sequential-digits': () => sequentialDigits(),
-  'store-recall': () => storeRecall()
-} as const satisfies Readonly<Record<string, () => Task>>
+  'evidence-accumulation': { make: evidenceAccumulation, fixed: { types: 'two' } },
+  'evidence-accumulation-six': { make: evidenceAccumulation, fixed: { types: 'six' } },
+  'pattern-generation': { make: patternGeneration, fixed: { variant: 'bellec2020' } },
+  'pattern-generation-lif400': { make: patternGeneration, fixed: { variant: 'lif400' } },
+  'delayed-match': { make: delayedMatch, fixed: { hard: false } },
+  'delayed-match-hard': { make: delayedMatch, fixed: { hard: true } },
+  'delayed-xor': { make: delayedXor, fixed: { units: 'spiking' } },
+  'delayed-xor-rate': { make: delayedXor, fixed: { units: 'rate' } },
+  'sequential-digits': { make: sequentialDigits },
+  'store-recall': { make: storeRecall }
+} as const satisfies Readonly<Record<string, Named>>
 
 /** The name of a task that the command line knows. */
 export type TaskName = keyof typeof TASKS
@@ -28,9 +39,19 @@ export type TaskName = keyof typeof TASKS
 /** The names of the tasks that the command line knows. */
 export const TASK_NAMES = Object.keys(TASKS) as TaskName[]
 
-/** A built-in task with its default options. */
-export function builtInTask(name: TaskName): BuiltInTask {
-  const task: Task = TASKS[name]()
+/**
+ * A built-in task.
+ *
+ * @param options - Options of the task's function, but those that its name stands for. Default none.
+ * @throws {@link MdglError} `'invalid'` for an option that is not allowed, by its path `options.…`.
+ */
+export function builtInTask(name: TaskName, options: TaskOptions = {}): BuiltInTask {
+  const { make, fixed = {} }: Named = TASKS[name]
+  const decided = Object.keys(object(options, 'options')).find(key => Object.hasOwn(fixed, key))
+  if (decided !== undefined) {
+    throw invalid(`options.${decided}`, options[decided], `nothing: the name '${name}' stands for it`)
+  }
+  const task = make({ ...options, ...fixed })
   const { network, iterations, batchSize, validateEvery } = task
   if (network === undefined || iterations === undefined || batchSize === undefined || validateEvery === undefined) {
     throw new Error(`the task '${name}' lacks a network or a default; this is a bug in mdgl`)

@@ -15,7 +15,7 @@ import { type Checkpoint, writeCheckpoint } from './checkpoints.js'
 import type { RunControl } from './control.js'
 import { type Intervention, learningRateAt, nextChange, recordIntervention } from './interventions.js'
 import type { TaskFile } from './task-file.js'
-import type { BuiltInTask } from './tasks.js'
+import type { BuiltInTask, TaskOptions } from './tasks.js'
 
 /** Iterations between two checkpoints, unless it is said. */
 export const CHECKPOINT_EVERY = 50
@@ -25,6 +25,8 @@ export interface RunOptions {
   readonly task: BuiltInTask
   /** The file that the task came from, if it is the user's. */
   readonly taskFile?: TaskFile | undefined
+  /** What the task was made with, if anything; it does not make the task. */
+  readonly taskOptions?: TaskOptions | undefined
   readonly rule: RuleName | Rule
   readonly seed: number
   readonly iterations: number
@@ -94,6 +96,7 @@ export function runConfig(options: RunOptions): RunConfig {
     instructionSetClass: native.instructionSetClass(),
     task: task.name,
     ...(options.taskFile !== undefined && { taskFile: options.taskFile }),
+    ...(options.taskOptions !== undefined && { taskOptions: options.taskOptions }),
     rule: expandRule(options.rule),
     network,
     precision: options.precision,

@@ -1,0 +1,95 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { summariseAlignment } from '../compare/alignment.js'
+import { type Comparison, figures, summarise } from '../compare/comparison.js'
+import { groupBy } from '../compare/group-by.js'
+import { measureOf } from '../compare/measure.js'
+import { type FinishedRun, keptRun } from '../compare/runs.js'
+import type { SweepCell } from '../sweep/cells.js'
+import { cellFolder, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
+import { type Arguments, text, UsageError } from './arguments.js'
+import { showAlignment, writeResults } from './comparison-files.js'
+import { report, sweepReport } from './report.js'
+import { sweepFolder } from './sweep-folder.js'
+
+/** The format of sweep.json. */
+const MERGED_FORMAT = 'mdgl-sweep-results/1'
+
+/** A cell of which some runs are finished. */
+interface MergedCell {
+  readonly cell: SweepCell
+  readonly values: readonly string[]
+  readonly comparison: Comparison
+}
+
+/** `mdgl compare --sweep PLAN`: the finished runs of a sweep together; exit code 1 where some are missing. */
+export async function mergeSweep(given: Arguments): Promise<number> {
+  const other = Object.keys(given.options).find(name => name !== 'sweep' && name !== 'out')
+  if (other !== undefined) throw new UsageError(`--${other} stands in the plan, not beside --sweep`)
+  if (given.rest.length > 0) throw new UsageError(`'${given.rest[0]}' is one argument too many beside --sweep`)
+  const plan = text(given, 'sweep') ?? ''
+  const sweep = await loadSweep(plan)
+  const out = text(given, 'out') ?? sweepFolder(sweep)
+  const { runs, missing } = await finishedRuns(sweep, out)
+  if (runs.length > 0) await show(sweep, out, await mergedCells(runs, out), missing)
+  if (missing.length === 0) return 0
+  const which = missing.map(({ index, label }) => `item ${index} (${label})`).join('; ')
+  console.error(
+    `mdgl: ${missing.length} of ${sweep.items.length} items are not finished in ${out}: ${which}; \`mdgl sweep ${plan}\` goes on with them`
+  )
+  return 1
+}
+
+async function finishedRuns(sweep: Sweep, out: string) {
+  const runs: { readonly cell: SweepCell; readonly run: FinishedRun }[] = []
+  const missing: SweepItem[] = []
+  for (const item of sweep.items) {
+    const run = await keptRun(runOf(item, 1), cellFolder(out, item.cell))
+    if (run === undefined) missing.push(item)
+    else runs.push({ cell: item.cell, run })
+  }
+  return { runs, missing }
+}
+
+/** Sums up each cell, and writes its figures and curves into its folder, as `mdgl compare` does. */
+async function mergedCells(
+  runs: readonly { readonly cell: SweepCell; readonly run: FinishedRun }[],
+  out: string
+): Promise<MergedCell[]> {
+  const merged: MergedCell[] = []
+  for (const [cell, ofCell] of groupBy(runs, ({ cell }) => cell)) {
+    const { task, iterations, alignmentEvery } = cell.options
+    const finished = ofCell.map(({ run }) => run)
+    const comparison = summarise(cell.title, iterations, finished, await measureOf(task))
+    const folder = cellFolder(out, cell)
+    await writeResults(comparison, folder)
+    if (alignmentEvery !== undefined) await showAlignment(summariseAlignment(finished), cell.options, folder)
+    merged.push({ cell, values: cell.values, comparison })
+  }
+  return merged
+}
+
+/** Prints the table and writes sweep.json. */
+async function show(
+  { name, axes }: Sweep,
+  out: string,
+  merged: readonly MergedCell[],
+  missing: readonly SweepItem[]
+): Promise<void> {
+  const file = join(out, 'sweep.json')
+  await mkdir(out, { recursive: true })
+  await writeFile(file, mergedJson(axes, merged, missing))
+  const [first] = merged
+  const table = axes.length === 0 && first ? report(first.comparison) : sweepReport(name, axes, merged)
+  const curves = merged.map(({ cell }) => join(cellFolder(out, cell), 'learning-curves.png'))
+  console.log(`${table}\n\nFigures: ${file}\nLearning curves: ${curves.join('\n                 ')}`)
+}
+
+function mergedJson(axes: readonly string[], merged: readonly MergedCell[], missing: readonly SweepItem[]): string {
+  const cells = merged.map(({ values, comparison }) => ({
+    values: Object.fromEntries(axes.map((axis, i) => [axis, values[i]])),
+    ...figures(comparison)
+  }))
+  const absent = missing.map(({ index, label }) => ({ index, label }))
+  return `${JSON.stringify({ format: MERGED_FORMAT, axes, cells, missing: absent }, null, 2)}\n`
+}

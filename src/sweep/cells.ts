@@ -1,0 +1,119 @@
+import { isAbsolute, join } from 'node:path'
+import { invalid, MdglError } from '../error.js'
+import { isTaskFile, loadTask } from '../runs/task-file.js'
+import { builtInTask, type TaskName, type TaskOptions } from '../runs/tasks.js'
+import { type RunOptions, runConfig } from '../runs/train-run.js'
+import { partOfName, shown } from './folder-name.js'
+import type { Choice, SweepPlan } from './plan.js'
+
+/** One value of each of a plan's choices: all that its runs share but rule and seed. */
+export interface SweepCell {
+  /** Its values on the plan's axes, as they are shown, in the axes' order. */
+  readonly values: readonly string[]
+  /** Its folder below the sweep's; nothing where the plan has no axis. */
+  readonly folder: string
+  /** The task and the options that set it apart. */
+  readonly title: string
+  readonly options: Omit<RunOptions, 'rule' | 'seed'>
+}
+
+/** A value that was chosen, and the place in the plan that it came from. */
+interface Chosen {
+  readonly choice: Choice
+  readonly value: unknown
+  readonly path: string
+}
+
+/** The name of an axis in tables and folders. */
+export const axisName = ({ of, name }: Choice): string => (of === 'options' ? name : `task.${name}`)
+
+/** The plan's axes, the one that changes slowest first. */
+export const axesOf = (plan: SweepPlan): readonly Choice[] => plan.choices.filter(({ axis }) => axis)
+
+/**
+ * Every combination of a plan's choices; the last axis changes fastest.
+ *
+ * @param folder - The plan's, from which a task's file is named.
+ * @throws {@link MdglError} `'invalid'` for a value that the task or the optimiser does not take, by its place in the plan.
+ */
+export async function cellsOf(plan: SweepPlan, folder: string): Promise<SweepCell[]> {
+  const cells: SweepCell[] = []
+  for (const chosen of combinations(plan.choices)) cells.push(await cellOf(plan, folder, chosen))
+  return cells
+}
+
+function combinations(choices: readonly Choice[]): readonly Chosen[][] {
+  return choices.reduce<Chosen[][]>(
+    (all, choice) => all.flatMap(chosen => choice.values.map((value, i) => [...chosen, at(choice, value, i)])),
+    [[]]
+  )
+}
+
+function at(choice: Choice, value: unknown, i: number): Chosen {
+  return { choice, value, path: `${choice.of}.${choice.name}${choice.axis ? `[${i}]` : ''}` }
+}
+
+async function cellOf(plan: SweepPlan, folder: string, chosen: readonly Chosen[]): Promise<SweepCell> {
+  const taskPart = await taskOf(plan, folder, chosen)
+  const { task } = taskPart
+  const defaults = { iterations: task.iterations, batchSize: task.batchSize, validateEvery: task.validateEvery }
+  const options = { ...taskPart, ...defaults, precision: 'f32', ...valuesOf(chosen, 'options') } as SweepCell['options']
+  checkTogether(options)
+  await placed(chosen, 'optimiser', () => checkRun(plan, options))
+  const axes = chosen.filter(({ choice }) => choice.axis)
+  const telling = chosen.filter(({ choice }) => choice.axis || choice.of === 'taskOptions')
+  return {
+    values: axes.map(({ value }) => shown(value)),
+    folder: axes.map(({ choice, value }) => `${axisName(choice)}=${partOfName(value)}`).join(','),
+    title: [task.name, ...telling.map(({ choice, value }) => `${axisName(choice)} ${shown(value)}`)].join(', '),
+    options
+  }
+}
+
+/** Builds the network and fills in the optimiser, which names what it does not take. */
+function checkRun({ rules: [rule = 'mdgl'], seeds: [seed = 1] }: SweepPlan, options: SweepCell['options']): void {
+  runConfig({ ...options, rule, seed })
+}
+
+const valuesOf = (chosen: readonly Chosen[], of: Choice['of']): TaskOptions =>
+  Object.fromEntries(chosen.flatMap(({ choice, value }) => (choice.of === of ? [[choice.name, value]] : [])))
+
+async function taskOf({ task }: SweepPlan, folder: string, chosen: readonly Chosen[]) {
+  const values = valuesOf(chosen, 'taskOptions')
+  const taskOptions = Object.keys(values).length === 0 ? undefined : values
+  return await placed(chosen, 'taskOptions', async () => {
+    if (!isTaskFile(task)) return { task: builtInTask(task as TaskName, taskOptions), taskOptions }
+    const loaded = await loadTask(isAbsolute(task) ? task : join(folder, task), taskOptions)
+    return { task: loaded.task, taskFile: loaded.file, taskOptions }
+  })
+}
+
+/** Validations and records of the alignment that would never come. */
+function checkTogether({ iterations, validateEvery, alignmentEvery = 1 }: SweepCell['options']): void {
+  const most = `at most options.iterations, ${iterations}`
+  if (validateEvery > iterations) throw invalid('options.validateEvery', validateEvery, most)
+  if (alignmentEvery > iterations) throw invalid('options.alignmentEvery', alignmentEvery, most)
+}
+
+/** Errors of a task's options or of the optimiser's parts, by their place in the plan. */
+async function placed<T>(
+  chosen: readonly Chosen[],
+  part: 'taskOptions' | 'optimiser',
+  body: () => T
+): Promise<Awaited<T>> {
+  try {
+    return await body()
+  } catch (error) {
+    if (!(error instanceof MdglError) || error.code !== 'invalid' || error.path === undefined) throw error
+    throw invalid(placeOf(error.path, chosen, part), error.value, error.allowed ?? 'another value')
+  }
+}
+
+/** A task says `options.delay`, the optimiser `optimiser.l1`. */
+function placeOf(path: string, chosen: readonly Chosen[], part: 'taskOptions' | 'optimiser'): string {
+  const [first, ...rest] = path.split('.')
+  if (first !== (part === 'taskOptions' ? 'options' : part)) return path
+  const [of, [name = '', ...inside]] = part === 'taskOptions' ? [part, rest] : (['options', [part, ...rest]] as const)
+  const found = chosen.find(({ choice }) => choice.of === of && choice.name === name)
+  return [found?.path ?? [of, name].filter(Boolean).join('.'), ...inside].join('.')
+}

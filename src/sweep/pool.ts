@@ -1,0 +1,95 @@
+import { type FinishedRun, keptRun } from '../compare/runs.js'
+import { cellFolder, runOf, type SweepItem } from './sweep.js'
+import type { Worker, WorkerEnd } from './worker.js'
+
+/** How a sweep is run. */
+export interface PoolOptions {
+  readonly out: string
+  /** Worker processes at a time. */
+  readonly jobs: number
+  /** How often an item is tried again whose worker was killed. */
+  readonly retries: number
+  /** Ends every worker after its iteration at hand. */
+  readonly signal: AbortSignal
+  /** Starts an item's worker. */
+  start(item: SweepItem): Worker
+}
+
+/** Who watches a sweep. */
+export interface PoolObserver {
+  /** A worker was killed; its item is tried again, from its last checkpoint. */
+  again(item: SweepItem, ended: WorkerEnd): void
+  ended(outcome: ItemOutcome): void
+}
+
+/** What came of an item: its run, or why there is none. */
+export type ItemOutcome =
+  | { readonly item: SweepItem; readonly run: FinishedRun }
+  | { readonly item: SweepItem; readonly missing: string }
+
+/** Brings a sweep's items to their end, each in a process of its own; finished ones are used again. In the items' order. */
+export async function runPool(
+  items: readonly SweepItem[],
+  options: PoolOptions,
+  observer: PoolObserver
+): Promise<ItemOutcome[]> {
+  const outcomes: ItemOutcome[] = []
+  const waiting = items.values()
+  const work = async () => {
+    // The places share one iterator: each takes the next item that nobody has.
+    for (const item of waiting) {
+      const outcome = await settle(item, options, observer)
+      outcomes.push(outcome)
+      observer.ended(outcome)
+    }
+  }
+  await Promise.all(Array.from({ length: options.jobs }, work))
+  return outcomes.sort((a, b) => a.item.index - b.item.index)
+}
+
+/** An item that fails leaves the others alone. */
+async function settle(item: SweepItem, options: PoolOptions, observer: PoolObserver): Promise<ItemOutcome> {
+  try {
+    return await bring(item, options, observer)
+  } catch (error) {
+    return { item, missing: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+async function bring(item: SweepItem, options: PoolOptions, observer: PoolObserver): Promise<ItemOutcome> {
+  const { out, retries, signal } = options
+  let ended: WorkerEnd | undefined
+  for (let started = 0; ; started++) {
+    // What is in the folder decides, whatever the worker's end was.
+    const run = await keptRun(runOf(item, 1), cellFolder(out, item.cell))
+    if (run !== undefined) return { item, run: { ...run, reused: started === 0 } }
+    if (signal.aborted) return { item, missing: 'interrupted' }
+    if (ended !== undefined) {
+      if (!wasKilled(ended) || started > retries) return { item, missing: howEnded(ended) }
+      observer.again(item, ended)
+    }
+    ended = await finish(options.start(item), signal)
+  }
+}
+
+async function finish(worker: Worker, signal: AbortSignal): Promise<WorkerEnd> {
+  signal.addEventListener('abort', worker.stop)
+  try {
+    return await worker.ended
+  } finally {
+    signal.removeEventListener('abort', worker.stop)
+  }
+}
+
+/** From outside, or by its own engine; an error of the run would come again. */
+const wasKilled = ({ code, signal }: WorkerEnd): boolean => signal !== null || code === INTERRUPTED
+
+/** The exit code of a worker that was asked to end. */
+const INTERRUPTED = 130
+
+/** How a worker ended, in words. */
+export function howEnded({ code, signal, unstarted }: WorkerEnd): string {
+  if (unstarted !== undefined) return `its worker could not be started (${unstarted})`
+  if (signal !== null) return `its worker was killed by ${signal}`
+  return code === INTERRUPTED ? 'its worker was stopped from outside' : `its worker failed with exit code ${code}`
+}

@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { ownFile } from '../own-file.js'
+
+/** How a worker process ended. */
+export interface WorkerEnd {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  /** Why it could not be started, if it could not. */
+  readonly unstarted?: string
+}
+
+/** A process that runs `mdgl`. */
+export interface Worker {
+  /** Nothing where it could not be started. */
+  readonly pid: number | undefined
+  /** Asks it to end after the iteration at hand, with a checkpoint. */
+  stop(): void
+  readonly ended: Promise<WorkerEnd>
+}
+
+/** What is heard of a worker, line by line. */
+export interface WorkerEars {
+  out(line: string): void
+  err(line: string): void
+}
+
+/** Starts the command line in a process of its own. */
+export function startWorker(args: readonly string[], ears: WorkerEars): Worker {
+  const child = spawn(process.execPath, [fileURLToPath(ownFile('cli/main.js')), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // Ctrl-C in a terminal goes to a whole group: a worker would be told twice, which ends it without a checkpoint.
+    detached: process.platform !== 'win32'
+  })
+  createInterface({ input: child.stdout }).on('line', ears.out)
+  createInterface({ input: child.stderr }).on('line', ears.err)
+  const ended = new Promise<WorkerEnd>(resolve => {
+    child.on('error', error => resolve({ code: null, signal: null, unstarted: error.message }))
+    child.on('close', (code, signal) => resolve({ code, signal }))
+  })
+  return { pid: child.pid, stop: () => void child.kill('SIGTERM'), ended }
+}
