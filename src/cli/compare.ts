@@ -9,7 +9,7 @@ import type { RunOptions } from '../runs/train-run.js'
 import { alignmentReport } from './alignment-report.js'
 import { type Arguments, seeds, split, text, UsageError, whole, word, words } from './arguments.js'
 import { COMPARE_HELP } from './help.js'
-import { INTERRUPTED, interruptible } from './interrupt.js'
+import { interruptible } from './interrupt.js'
 import { bar, lines } from './progress.js'
 import { report } from './report.js'
 import { taskArgument } from './task-argument.js'
@@ -43,10 +43,10 @@ export async function compareCommand(args: readonly string[]): Promise<number> {
   const chosenRules = words(given, 'rules', ruleNames) ?? FIG_3C_RULES
   const planned = chosenSeeds.flatMap(seed => chosenRules.map(rule => ({ ...common, rule, seed })))
 
-  const runs = await interruptible(signal => allRuns(planned, out, signal))
+  const { result: runs, exitCode } = await interruptible(signal => allRuns(planned, out, signal))
   if (runs === undefined) {
     console.error('mdgl: interrupted; the same command goes on from here')
-    return INTERRUPTED
+    return exitCode
   }
   // Rules in the order asked for, whatever the order of the runs.
   runs.sort((a, b) => chosenRules.indexOf(a.rule) - chosenRules.indexOf(b.rule))

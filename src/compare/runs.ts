@@ -37,6 +37,8 @@ export interface FinishedRun {
   readonly reused: boolean
 }
 
+const warn = (message: string) => console.error(`mdgl: ${message}`)
+
 /** The folder of a run within a comparison's. */
 export const runPath = (out: string, { rule, seed }: Pick<ComparedRun, 'rule' | 'seed'>): string =>
   join(out, `${rule}-${seed}`)
@@ -56,7 +58,10 @@ export async function finishedRun(
   const before = await sameRun(path, runConfig(options))
   const reused = before?.finished === true && (await hasAlignment(path, options, endOf(before, options)))
   if (!reused) {
-    const { ending } = await train(path, options, before, { metrics: onMetrics })
+    const { ending } = await train(path, options, before, {
+      metrics: onMetrics,
+      warned: message => warn(`${path}: ${message}`)
+    })
     if (ending === 'interrupted') throw options.signal?.reason
   }
   const stored = await readRunFolder(path)
@@ -76,7 +81,6 @@ async function train(
   stored: StoredRun | undefined,
   observer: RunObserver
 ): Promise<RunEnd> {
-  const warn = (message: string) => console.error(`mdgl: ${message}`)
   const checkpoint = stored?.finished === false ? await readCheckpoint(path, warn) : undefined
   if (checkpoint !== undefined) {
     if (await hasAlignment(path, options, checkpoint.iteration)) {
