@@ -7,6 +7,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EACCES: 'there is no permission to write there: choose another folder, or change who may',
   EPERM: 'there is no permission to write there: choose another folder, or change who may',
   ENOTDIR: 'a part of its path is a file: choose another folder',
+  EEXIST: 'a file of that name is in the way: choose another folder',
   ENOENT: 'its folder is not there (any more)',
   EIO: 'the disk failed'
 }
