@@ -2,7 +2,7 @@ import { appendFile, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import type { Metrics } from '../src/index.js'
-import { RUN_FORMAT, type RunConfig, RunFolder, readRunFolder } from '../src/run-folder.js'
+import { RUN_FORMAT, type RunConfig, RunFolder, readRunFolder } from '../src/runs/run-folder.js'
 import { temporaryFolder } from './helpers/cli.js'
 
 const CONFIG: RunConfig = {

@@ -12,6 +12,7 @@
  *
  * @module
  */
+export { type Activity, networkActivity } from './activity.js'
 export { type Alignment, alignment, type GradientAlignment } from './analysis/alignment.js'
 export { type ChannelNorm, type ChannelNorms, channelNorms } from './analysis/channel-norms.js'
 export type { ByNeurons, SpikeRecording, SpikeWindow } from './analysis/spike-trains.js'

@@ -9,7 +9,7 @@ import { type Arguments, seeds, split, text, UsageError, whole, word, words } fr
 import { mergeSweep } from './compare-sweep.js'
 import { showAlignment, writeResults } from './comparison-files.js'
 import { COMPARE_HELP } from './help.js'
-import { INTERRUPTED, uninterrupted } from './interrupt.js'
+import { uninterrupted } from './interrupt.js'
 import { report } from './report.js'
 import { shownRun } from './shown-run.js'
 import { taskArgument } from './task-argument.js'
@@ -45,10 +45,10 @@ export async function compareCommand(args: readonly string[]): Promise<number> {
   const chosenRules = words(given, 'rules', ruleNames) ?? FIG_3C_RULES
   const planned = chosenSeeds.flatMap(seed => chosenRules.map(rule => ({ ...common, rule, seed })))
 
-  const runs = await uninterrupted(signal => allRuns(planned, out, signal))
+  const { result: runs, exitCode } = await uninterrupted(signal => allRuns(planned, out, signal))
   if (runs === undefined) {
     console.error('mdgl: interrupted; the same command goes on from here')
-    return INTERRUPTED
+    return exitCode
   }
   // Rules in the order asked for, whatever the order of the runs.
   runs.sort((a, b) => chosenRules.indexOf(a.rule) - chosenRules.indexOf(b.rule))

@@ -1,9 +1,9 @@
-import { metricsLine } from '../run-folder.js'
 import { RunControl } from '../runs/control.js'
 import { ruleLabel } from '../runs/rule-label.js'
+import { metricsLine } from '../runs/run-folder.js'
 import type { RunEnd, RunObserver, RunOptions } from '../runs/train-run.js'
 import type { Metrics } from '../train.js'
-import { INTERRUPTED, interruptible } from './interrupt.js'
+import { interruptible } from './interrupt.js'
 import { type LiveOptions, startLive } from './live.js'
 import { bar, type Progress, silent } from './progress.js'
 
@@ -36,14 +36,15 @@ export async function conduct(
     metrics,
     begun: async run => page?.run.begun(run),
     aligned: record => page?.run.aligned(record),
+    warned: message => console.error(`mdgl: ${message}`),
     between: async iteration => page?.run.between(iteration)
   }
   try {
-    const end = await interruptible(signal => train({ ...options, signal }, observer))
+    const { result: end, exitCode } = await interruptible(signal => train({ ...options, signal }, observer))
     progress.stop()
     page?.run.describe(end.ending === 'finished' ? 'finished' : end.ending === 'diverged' ? 'failed' : 'stopped')
     if (end.ending !== 'interrupted') await tell(end.path)
-    return report(end, options, final, json)
+    return report(end, options, final, { json, exitCode })
   } finally {
     progress.stop()
     await page?.close()
@@ -58,14 +59,19 @@ async function tell(path: string): Promise<void> {
   await writeReport(path, warn).catch((error: Error) => warn(`the report could not be written: ${error.message}`))
 }
 
-function report(end: RunEnd, options: RunOptions, final: Metrics | undefined, json: boolean): number {
+function report(
+  end: RunEnd,
+  options: RunOptions,
+  final: Metrics | undefined,
+  { json, exitCode }: { readonly json: boolean; readonly exitCode: number }
+): number {
   switch (end.ending) {
     case 'finished':
       if (!json) console.log(summary(options, end.path, final))
       return 0
     case 'diverged':
       console.error(
-        `mdgl: the run diverged: ${end.reason} The weights of the last completed iteration are in ${end.path}`
+        `mdgl: the run diverged: in iteration ${end.iteration + 1} ${end.reason} The weights of the last completed iteration are in ${end.path}`
       )
       return 1
     case 'stopped':
@@ -75,7 +81,7 @@ function report(end: RunEnd, options: RunOptions, final: Metrics | undefined, js
       console.error(
         `mdgl: interrupted after iteration ${end.iteration}; \`mdgl resume ${end.path}\` goes on from there`
       )
-      return INTERRUPTED
+      return exitCode
   }
 }
 

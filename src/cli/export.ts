@@ -1,6 +1,6 @@
 import type { Model } from '../model.js'
 import { projectionNames } from '../names.js'
-import { readRunFolder } from '../run-folder.js'
+import { readRunFolder } from '../runs/run-folder.js'
 import { lastModel } from '../runs/stored-look.js'
 import { known, split, text, UsageError } from './arguments.js'
 import { EXPORT_HELP } from './help.js'

@@ -54,7 +54,7 @@ Examples:
   mdgl verify __test__/fixtures/gradients/*.json
   mdgl compare evidence-accumulation --rules bptt,eprop,mdgl --seeds 1-10
 
-Exit codes: 0 done, 1 failed, 2 called in a wrong way, 130 interrupted.`
+Exit codes: 0 done, 1 failed, 2 called in a wrong way, 130 interrupted (143 by SIGTERM).`
 
 export const TRAIN_HELP = `mdgl train: train a network on a task and write a run folder
 

@@ -69,7 +69,8 @@ function report(error: unknown, command: string | undefined): number {
 // A reader that has seen enough, as in `mdgl train --json | head`, is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
-  throw error
+  console.error(`mdgl: standard output cannot be written: ${error.message}`)
+  process.exit(1)
 })
 
 // The command has the machine for itself; a program that only embeds the library leaves one core free.

@@ -14,7 +14,7 @@ import { makeBatch, type Task } from '../task.js'
 import { type Arguments, known, split, text, UsageError, whole, word, words } from './arguments.js'
 import { flameHelp } from './flame.js'
 import { PROFILE_HELP } from './help.js'
-import { INTERRUPTED, interruptible } from './interrupt.js'
+import { interruptible } from './interrupt.js'
 import { compareSets } from './profile-compare.js'
 import { readableProfile } from './profile-report.js'
 
@@ -54,8 +54,8 @@ export async function profileCommand(args: readonly string[]): Promise<number> {
   const simd = word(given, 'simd', INSTRUCTION_SETS)
   if (simd !== undefined) chooseInstructionSet(simd)
   const roofline = rooflinePath(given)
-  const run = await interruptible(signal => profileTask(given, name, rule, signal))
-  if (run === undefined) return INTERRUPTED
+  const { result: run, exitCode } = await interruptible(signal => profileTask(given, name, rule, signal))
+  if (run === undefined) return exitCode
   await writeFiles(run, text(given, 'trace'), roofline)
   const { slices, iterations, ...rest } = run
   console.log(given.options.json === true ? JSON.stringify({ ...rest, iterations: times(run) }) : readableProfile(run))

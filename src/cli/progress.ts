@@ -35,12 +35,12 @@ const CURVE = 12
 /** A line on standard error every ten seconds, for logs. */
 export function lines(label: string, iterations: number): Progress {
   const state = new State(iterations)
-  let last = Date.now()
+  let last = performance.now()
   return {
     update(metrics) {
       state.add(metrics)
-      if (Date.now() - last < LINE_EVERY_MS) return
-      last = Date.now()
+      if (performance.now() - last < LINE_EVERY_MS) return
+      last = performance.now()
       console.error(`${label}  ${state.text()}`)
     },
     stop() {}
@@ -50,7 +50,7 @@ export function lines(label: string, iterations: number): Progress {
 /** What there is to say about a run under way. */
 class State {
   readonly #iterations: number
-  readonly #start = Date.now()
+  readonly #start = performance.now()
   #latest: Metrics | undefined
   #validated: Metrics | undefined
   readonly #losses: number[] = []
@@ -72,7 +72,7 @@ class State {
     if (this.#latest === undefined) return 'starting'
     const { iteration } = this.#latest
     const { loss, accuracy } = this.#validated ?? this.#latest
-    const left = ((Date.now() - this.#start) / iteration) * (this.#iterations - iteration)
+    const left = ((performance.now() - this.#start) / iteration) * (this.#iterations - iteration)
     return [
       `${iteration}/${this.#iterations}`,
       `loss ${loss.toFixed(3)}${this.#losses.length < 3 ? '' : ` ${sparkline(this.#losses, CURVE)}`}`,

@@ -1,6 +1,6 @@
-import { RunFolder, readRunFolder } from '../run-folder.js'
 import { readInterventions } from '../runs/interventions.js'
 import { checkSame, optionsOf, resumeRun } from '../runs/resume.js'
+import { RunFolder, readRunFolder } from '../runs/run-folder.js'
 import { trainRun } from '../runs/train-run.js'
 import { type Arguments, split, text, UsageError, whole } from './arguments.js'
 import { conduct } from './conduct.js'

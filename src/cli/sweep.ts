@@ -1,14 +1,14 @@
 import { availableParallelism } from 'node:os'
 import { finishedRun, runPath } from '../compare/runs.js'
-import { metricsLine } from '../run-folder.js'
 import { lastCheckpoint } from '../runs/checkpoints.js'
+import { metricsLine } from '../runs/run-folder.js'
 import { howEnded, type ItemOutcome, type PoolObserver, runPool } from '../sweep/pool.js'
 import { cellFolder, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
 import { startWorker, type Worker } from '../sweep/worker.js'
 import type { Metrics } from '../train.js'
 import { type Arguments, split, text, UsageError, whole } from './arguments.js'
 import { SWEEP_HELP } from './help.js'
-import { INTERRUPTED, interruptible, uninterrupted } from './interrupt.js'
+import { interruptible, uninterrupted } from './interrupt.js'
 import { lines, silent } from './progress.js'
 import { endOf, shownRun } from './shown-run.js'
 import { sweepFolder } from './sweep-folder.js'
@@ -96,7 +96,7 @@ async function runOne({ sweep: { items }, out, threads, json }: Given, index: nu
   const item = items[index]
   if (item === undefined) throw new UsageError(`--index is ${index}; the plan has the items 0 to ${items.length - 1}`)
   const folder = cellFolder(out, item.cell)
-  const run = await uninterrupted(signal => {
+  const { result: run, exitCode } = await uninterrupted(signal => {
     const options = runOf(item, threads, signal)
     return json
       ? finishedRun(options, folder, metrics => console.log(metricsLine(metrics)))
@@ -104,7 +104,7 @@ async function runOne({ sweep: { items }, out, threads, json }: Given, index: nu
   })
   if (run === undefined) {
     console.error('mdgl: interrupted; the same command goes on from here')
-    return INTERRUPTED
+    return exitCode
   }
   if (!json) console.log(`Run folder: ${run.path}`)
   if (run.diverged === undefined) return 0
@@ -115,11 +115,11 @@ async function runOne({ sweep: { items }, out, threads, json }: Given, index: nu
 /** Every item, in worker processes. */
 async function runAll(given: Given, jobs: number, retries: number): Promise<number> {
   const { sweep, out } = given
-  return await interruptible(async signal => {
+  const { result: outcomes, exitCode } = await interruptible(signal => {
     const start = (item: SweepItem) => startItem(given, item)
-    const outcomes = await runPool(sweep.items, { out, jobs, retries, signal, start }, observer(given, retries))
-    return await conclude(given, outcomes, signal.aborted)
+    return runPool(sweep.items, { out, jobs, retries, signal, start }, observer(given, retries))
   })
+  return await conclude(given, outcomes, exitCode)
 }
 
 /** A worker runs the item as a person would, and tells of it line by line. */
@@ -159,11 +159,11 @@ function endEvent(outcome: ItemOutcome, path: string): object {
   return { event: reused ? 'used again' : 'done', loss: curve.loss.at(-1) ?? null, diverged, path }
 }
 
-/** Says what is there and what is missing; gives the exit code. */
+/** Says what is there and what is missing; gives the exit code, that of an interruption if there was one. */
 async function conclude(
   { plan, out, json }: Given,
   outcomes: readonly ItemOutcome[],
-  interrupted: boolean
+  interruption: number
 ): Promise<number> {
   const finished = outcomes.flatMap(outcome => ('run' in outcome ? [outcome.run] : []))
   const reused = finished.filter(run => run.reused).length
@@ -180,6 +180,6 @@ async function conclude(
     console.error(`mdgl: ${nameOf(outcome.item)} is missing: ${outcome.missing}; ${state}`)
   }
   if (finished.length === outcomes.length) return 0
-  console.error(`mdgl: ${interrupted ? 'interrupted' : 'not finished'}; the same command goes on from here`)
-  return interrupted ? INTERRUPTED : 1
+  console.error(`mdgl: ${interruption ? 'interrupted' : 'not finished'}; the same command goes on from here`)
+  return interruption || 1
 }

@@ -1,8 +1,9 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type RuleName, ruleNames } from '../rule.js'
-import { RunFolder } from '../run-folder.js'
+import { RunFolder } from '../runs/run-folder.js'
 import { type RunOptions, trainRun } from '../runs/train-run.js'
+import { writeFailure } from '../runs/write-failure.js'
 import { type Arguments, positive, split, text, whole, word } from './arguments.js'
 import { conduct } from './conduct.js'
 import { TRAIN_HELP } from './help.js'
@@ -63,7 +64,9 @@ async function runOptions(given: Arguments): Promise<RunOptions & { readonly rul
 async function newFolder({ task, rule, seed }: RunOptions): Promise<string> {
   const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-')
   const base = join('runs', `${time}-${task.name}-${rule}-${seed}`)
-  await mkdir(dirname(base), { recursive: true })
+  await mkdir(dirname(base), { recursive: true }).catch(error => {
+    throw writeFailure(error, dirname(base))
+  })
   for (let number = 1; ; number++) {
     const path = number === 1 ? base : `${base}-${number}`
     if (await makesFolder(path)) return path
@@ -77,6 +80,6 @@ async function makesFolder(path: string): Promise<boolean> {
     return true
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
-    throw error
+    throw writeFailure(error, path)
   }
 }

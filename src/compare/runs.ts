@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { mean } from '../averages.js'
 import type { RuleName } from '../rule.js'
-import { type Divergence, type RunConfig, RunFolder, readRunFolder, type StoredRun } from '../run-folder.js'
 import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
 import { readCheckpoint } from '../runs/checkpoints.js'
 import { readInterventions } from '../runs/interventions.js'
+import { type Divergence, type RunConfig, RunFolder, readRunFolder, type StoredRun } from '../runs/run-folder.js'
 import {
   continueRun,
   differences,
@@ -37,6 +37,8 @@ export interface FinishedRun {
   readonly reused: boolean
 }
 
+const warn = (message: string) => console.error(`mdgl: ${message}`)
+
 /** The folder of a run within a comparison's. */
 export const runPath = (out: string, { rule, seed }: Pick<ComparedRun, 'rule' | 'seed'>): string =>
   join(out, `${rule}-${seed}`)
@@ -68,7 +70,10 @@ export async function finishedRun(
   const kept = await keptRun(options, out)
   if (kept !== undefined) return kept
   const path = runPath(out, options)
-  const { ending } = await train(path, options, await readRunFolder(path), { metrics: onMetrics })
+  const { ending } = await train(path, options, await readRunFolder(path), {
+    metrics: onMetrics,
+    warned: message => warn(`${path}: ${message}`)
+  })
   if (ending === 'interrupted') throw options.signal?.reason
   return await told(path, await readRunFolder(path), options, false)
 }
@@ -95,7 +100,6 @@ async function train(
   stored: StoredRun | undefined,
   observer: RunObserver
 ): Promise<RunEnd> {
-  const warn = (message: string) => console.error(`mdgl: ${message}`)
   const checkpoint = stored?.finished === false ? await readCheckpoint(path, warn) : undefined
   if (checkpoint !== undefined) {
     if (await hasAlignment(path, options, checkpoint.iteration)) {

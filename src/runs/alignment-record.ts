@@ -1,4 +1,4 @@
-import { appendFile, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type GradientAlignment, keyedAlignment } from '../analysis/alignment.js'
 import { MdglError } from '../error.js'
@@ -6,6 +6,7 @@ import type { Model } from '../model.js'
 import { plasticNames } from '../names.js'
 import type { Rule, RuleName } from '../rule.js'
 import { eventStream, makeBatch, type Task } from '../task.js'
+import { appendLine } from './append-line.js'
 
 /** The file in a run folder that holds the alignment along the run, a line for each recorded iteration. */
 export const ALIGNMENT_FILE = 'alignment.jsonl'
@@ -59,7 +60,7 @@ function notFinite({ description }: Model, iteration: number): AlignmentRecord {
 
 /** Adds a line to a run folder's alignment. */
 export async function appendAlignment(folder: string, record: AlignmentRecord): Promise<void> {
-  await appendFile(join(folder, ALIGNMENT_FILE), `${JSON.stringify(record)}\n`)
+  await appendLine(join(folder, ALIGNMENT_FILE), record)
 }
 
 /** The alignment in a run folder; nothing where none was recorded. A last line that is not whole is left out. */

@@ -22,7 +22,7 @@ export interface Checkpoint {
 export async function writeCheckpoint(folder: string, model: Model, iteration: number): Promise<string> {
   const bytes = await settle(() => nativeModel(model).save(true))
   const path = join(folder, CHECKPOINTS, `${iteration}-${sha256(bytes)}.safetensors`)
-  await mkdir(join(folder, CHECKPOINTS), { recursive: true })
+  await makeWithin(folder)
   await writeAside(path, bytes)
   const old = (await list(folder)).filter(found => found.iteration <= iteration).slice(KEPT)
   // What a process was killed over writing goes too.
@@ -52,6 +52,13 @@ export async function readCheckpoint(folder: string, warn: (message: string) => 
     }
   }
   return undefined
+}
+
+/** A run folder that somebody removed is not made again: it would lack its configuration. */
+async function makeWithin(folder: string): Promise<void> {
+  await mkdir(join(folder, CHECKPOINTS)).catch(error => {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  })
 }
 
 /** Whether a run has a checkpoint, whole or not. */

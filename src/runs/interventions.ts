@@ -1,5 +1,6 @@
-import { appendFile, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { appendLine } from './append-line.js'
 
 /** The file in a run folder that holds every change made while it ran. */
 export const INTERVENTIONS = 'interventions.jsonl'
@@ -11,7 +12,7 @@ export type Intervention =
 
 /** Adds a change to a run's list. */
 export async function recordIntervention(folder: string, intervention: Intervention): Promise<void> {
-  await appendFile(join(folder, INTERVENTIONS), `${JSON.stringify(intervention)}\n`)
+  await appendLine(join(folder, INTERVENTIONS), intervention)
 }
 
 /** The changes made to a run, in their order; a last line that is not whole is left out. */

@@ -1,3 +1,4 @@
+import { relative } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { MdglError } from '../error.js'
 import { Model } from '../model.js'
@@ -6,16 +7,18 @@ import { completeOptimiser, defaultOptimiser, type Optimiser } from '../optimise
 import type { Precision } from '../precision.js'
 import type { Rule, RuleName } from '../rule.js'
 import { expandRule } from '../rule.js'
-import { RUN_FORMAT, type RunConfig, RunFolder } from '../run-folder.js'
 import type { Metrics } from '../train.js'
 import { train } from '../train.js'
 import { versions } from '../version.js'
+import { ActivityWatch } from './activity-warning.js'
 import { type AlignmentRecord, alignmentRecord, appendAlignment } from './alignment-record.js'
-import { type Checkpoint, writeCheckpoint } from './checkpoints.js'
+import { type Checkpoint, hasCheckpoint, writeCheckpoint } from './checkpoints.js'
 import type { RunControl } from './control.js'
 import { type Intervention, learningRateAt, nextChange, recordIntervention } from './interventions.js'
+import { RUN_FORMAT, type RunConfig, RunFolder } from './run-folder.js'
 import type { TaskFile } from './task-file.js'
 import type { BuiltInTask, TaskOptions } from './tasks.js'
+import { writeFailure } from './write-failure.js'
 
 /** Iterations between two checkpoints, unless it is said. */
 export const CHECKPOINT_EVERY = 50
@@ -52,6 +55,8 @@ export interface RunObserver {
   begun?(run: Begun): Promise<void>
   metrics?(metrics: Metrics): void
   aligned?(record: AlignmentRecord): void
+  /** Something about the run that whoever started it should know; it goes on. */
+  warned?(message: string): void
   /** Between two iterations; training waits. */
   between?(iteration: number): Promise<void>
   /** What is asked of the run while it goes on. */
@@ -184,8 +189,12 @@ class Course {
   readonly #folder: RunFolder
   readonly #observer: RunObserver
   readonly #changes: Intervention[]
+  /** The last iteration whose step, validation and all that was due are done. */
   #iteration = 0
+  /** The last iteration whose step the model has behind it. */
+  #stepped = 0
   #kept = 0
+  readonly #activity: ActivityWatch
 
   constructor(
     model: Model,
@@ -199,11 +208,13 @@ class Course {
     this.#folder = folder
     this.#observer = observer
     this.#changes = [...changes]
+    this.#activity = new ActivityWatch(model.description)
   }
 
   async run(done: number): Promise<RunEnd> {
     const { path } = this.#folder
     this.#iteration = done
+    this.#stepped = done
     this.#kept = done
     const { learningRate } = trainingOptions(this.#options, this.#changes, done + 1, done + 1).optimiser
     await this.#observer.begun?.({ path, model: this.#model, iteration: done, learningRate })
@@ -215,12 +226,26 @@ class Course {
       await this.#folder.finish(this.#model)
       return { path, ending: 'finished', iteration: this.#iteration }
     } catch (error) {
-      if (this.#iteration === 0 || !(error instanceof MdglError) || error.code !== 'not-finite') throw error
-      await this.#folder.diverge(this.#model, { iteration: this.#iteration, message: error.message })
-      return { path, ending: 'diverged', iteration: this.#iteration, reason: error.message }
+      const diverges = error instanceof MdglError && error.code === 'not-finite'
+      if (!diverges) throw await this.#explain(error)
+      if (this.#stepped === 0)
+        throw new Error(`the run diverged in its first iteration: ${error.message}`, { cause: error })
+      await this.#folder.diverge(this.#model, { iteration: this.#stepped, message: error.message })
+      return { path, ending: 'diverged', iteration: this.#stepped, reason: error.message }
     } finally {
       await this.#folder.close()
     }
+  }
+
+  /** What could not be written, and whether the run can go on once it can. */
+  async #explain(error: unknown): Promise<unknown> {
+    const { path } = this.#folder
+    const file = error instanceof Error && 'path' in error ? String(error.path) : undefined
+    // A task's own files are its own affair.
+    if (file === undefined || relative(path, file).startsWith('..')) return error
+    const resumable = await hasCheckpoint(path)
+    const on = resumable ? `; \`mdgl resume ${path}\` then goes on from the last checkpoint` : ''
+    return writeFailure(error, file, on)
   }
 
   /** Trains with one learning rate; gives how the run ended, if it did. */
@@ -233,7 +258,10 @@ class Course {
     const settings = trainingOptions(this.#options, this.#changes, first, last)
     for await (const metrics of train(this.#model, task, settings)) {
       await this.#folder.append(metrics)
+      this.#stepped = metrics.iteration
       this.#observer.metrics?.(metrics)
+      const warning = this.#activity.warning(metrics)
+      if (warning !== undefined) this.#observer.warned?.(warning)
       const validates = validateEvery > 0 && metrics.iteration % validateEvery === 0
       if (validates && metrics.split === 'train') continue
       this.#iteration = metrics.iteration

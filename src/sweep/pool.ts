@@ -82,14 +82,14 @@ async function finish(worker: Worker, signal: AbortSignal): Promise<WorkerEnd> {
 }
 
 /** From outside, or by its own engine; an error of the run would come again. */
-const wasKilled = ({ code, signal }: WorkerEnd): boolean => signal !== null || code === INTERRUPTED
+const wasKilled = ({ code, signal }: WorkerEnd): boolean => signal !== null || INTERRUPTED.includes(code)
 
-/** The exit code of a worker that was asked to end. */
-const INTERRUPTED = 130
+/** The exit codes of a worker that was asked to end, by Ctrl-C or SIGTERM. */
+const INTERRUPTED: readonly (number | null)[] = [130, 143]
 
 /** How a worker ended, in words. */
 export function howEnded({ code, signal, unstarted }: WorkerEnd): string {
   if (unstarted !== undefined) return `its worker could not be started (${unstarted})`
   if (signal !== null) return `its worker was killed by ${signal}`
-  return code === INTERRUPTED ? 'its worker was stopped from outside' : `its worker failed with exit code ${code}`
+  return INTERRUPTED.includes(code) ? 'its worker was stopped from outside' : `its worker failed with exit code ${code}`
 }

@@ -28,7 +28,8 @@ pub(crate) struct Chunks<T> {
 impl<T: Copy> Chunks<T> {
     /// Cuts a fan; `nothing` is the item that changes nothing.
     pub fn new(fan: &Fan<T>, units: usize, nothing: T) -> Self {
-        let mut cut = Self { targets: 0, start: vec![0], most: 0, chunks: Vec::new() };
+        let chunks = Vec::with_capacity((0..units).map(|unit| fan.of(unit).len().div_ceil(CHUNK)).sum());
+        let mut cut = Self { targets: 0, start: vec![0], most: 0, chunks };
         for unit in 0..units {
             for part in fan.of(unit).chunks(CHUNK) {
                 let mut chunk = Chunk { target: [part[0].0; CHUNK], item: [nothing; CHUNK] };

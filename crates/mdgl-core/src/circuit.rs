@@ -1,10 +1,12 @@
 //! A network with the weights of the moment, laid out for the kernels.
 
-use crate::chunks::Chunks;
+use crate::chunks::{Chunk, Chunks};
 use crate::delays::Delayed;
 use crate::description::{Conventions, Shape};
+use crate::error::Result;
 use crate::fan::Fan;
 use crate::lanes::Mask;
+use crate::memory::{product, room_for};
 use crate::model::Model;
 use crate::network::{Network, Stage};
 use crate::real::Real;
@@ -100,8 +102,11 @@ pub(crate) struct Circuit<F: Real> {
 }
 
 impl<F: Real> Circuit<F> {
-    pub fn new(model: &Model<F>) -> Self {
+    /// # Errors
+    /// [`crate::Error::Memory`].
+    pub fn new(model: &Model<F>) -> Result<Self> {
         let network = model.network();
+        room_for(Self::bytes(network), "the synapses of a network by sender")?;
         let refractory: Vec<u32> = network.neurons.iter().map(|n| n.refractory).collect();
         let mut periods: Vec<u32> = refractory.iter().copied().filter(|&r| r > 0).collect();
         periods.sort_unstable();
@@ -112,7 +117,7 @@ impl<F: Real> Circuit<F> {
         let readout = fan(model, Stage::Readout, 1, |k| 1.0 - network.outputs[k].kappa);
         // x + (−0) = x for every x.
         let nothing = F::from_f64(-0.0);
-        Self {
+        Ok(Self {
             runs: runs(&cells, |_| true),
             rate_units: (0..).zip(&cells).filter(|(_, cell)| cell.rate).map(|(unit, _)| unit).collect(),
             cells,
@@ -125,7 +130,19 @@ impl<F: Real> Circuit<F> {
             readout,
             kappa: network.outputs.iter().map(|o| F::from_f64(o.kappa)).collect(),
             bias: model.output_bias(),
-        }
+        })
+    }
+
+    /// What all lists take at most, with the network's own by sender and what sorts these.
+    fn bytes(network: &Network) -> usize {
+        let item = size_of::<(u32, F)>();
+        let chunk = size_of::<Chunk<F>>();
+        let by_sender = size_of::<(usize, usize, u64)>() + size_of::<usize>() + size_of::<(u32, u64)>();
+        // A list of whole length for each delay; a fan's chunks take no more than its items, but for a last one a unit.
+        let delays = network.delays().len();
+        let synapse = by_sender + item * (delays + 1) + 2 * size_of::<F>();
+        let unit = delays * (chunk + size_of::<u64>()) + size_of::<Cell<F>>() * 4;
+        product(&[network.synapse_count(), synapse]).saturating_add(product(&[network.unit_count(), unit]))
     }
 
     pub fn size(&self) -> usize {

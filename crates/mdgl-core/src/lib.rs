@@ -59,6 +59,7 @@ pub use learn::forward::MOST_INFLUENCE_BYTES;
 pub use learn::partial::Gradients;
 pub use learn::rule::{RULE_NAMES, Rule};
 pub use loss::{Loss, LossTerm, Objective, Regulariser};
+pub use memory::room_for;
 pub use model::Model;
 pub use network::{CellConstants, Network};
 pub use optimise::{Decay, Method, Optimiser};

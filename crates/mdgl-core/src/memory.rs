@@ -4,16 +4,43 @@ use crate::error::{Error, Result};
 use crate::lanes::Block;
 use crate::real::Real;
 
+/// What has to stay free beside anything large: whoever embeds the engine needs memory too, and JavaScript's heap ends the
+/// process where it gets none.
+const MARGIN: usize = 64 << 20;
+/// Below this nothing is large.
+const LARGE: usize = 4 << 20;
+
+/// Whether so many bytes could be had just now, with [`MARGIN`] left: asked once before many lists are made that are not
+/// reserved one by one.
+///
+/// # Errors
+/// [`Error::Memory`] when the system refuses.
+pub fn room_for(bytes: usize, what: &str) -> Result<()> {
+    if bytes < LARGE {
+        return Ok(());
+    }
+    let mut probe: Vec<u8> = Vec::new();
+    let refused = probe.try_reserve_exact(bytes.saturating_add(MARGIN)).is_err();
+    // Memory that nobody looks at need not be asked for.
+    std::hint::black_box(&probe);
+    if refused { Err(no_room(bytes, what)) } else { Ok(()) }
+}
+
 /// Makes room for so many elements in all.
 ///
 /// # Errors
 /// [`Error::Memory`] when the system refuses.
 pub(crate) fn reserve<T>(buffer: &mut Vec<T>, len: usize, what: &str) -> Result<()> {
-    let missing = len.saturating_sub(buffer.len());
-    buffer.try_reserve_exact(missing).map_err(|_| {
-        let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
-        Error::Memory { what: what.into(), bytes }
-    })
+    if len <= buffer.capacity() {
+        return Ok(());
+    }
+    let bytes = len.saturating_mul(size_of::<T>());
+    room_for(bytes, what)?;
+    buffer.try_reserve_exact(len - buffer.len()).map_err(|_| no_room(bytes, what))
+}
+
+fn no_room(bytes: usize, what: &str) -> Error {
+    Error::Memory { what: what.into(), bytes: bytes as u64 }
 }
 
 /// Sets a buffer's length; old elements stay, new ones are the given one.

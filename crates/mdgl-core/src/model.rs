@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Result, invalid};
 use crate::initialise;
+use crate::memory::{product, room_for};
 use crate::network::{Network, ReadoutSlot, Wires, check_weight};
 use crate::optimise::Moments;
 use crate::psi_means::PsiMeans;
@@ -31,7 +32,7 @@ impl<F: Real> Model<F> {
     /// # Errors
     /// [`crate::Error::Memory`] when the initial weights need more memory than there is.
     pub fn new(network: Arc<Network>) -> Result<Self> {
-        let mut model = Self::blank(network.clone());
+        let mut model = Self::blank(network.clone())?;
         let seed = network.description().seed;
         for (i, wires) in network.projections.iter().enumerate() {
             let mut rng = CounterRng::internal(seed, Stream::Weights, 0, i);
@@ -43,13 +44,19 @@ impl<F: Real> Model<F> {
     }
 
     /// A model whose weights are all 0.
-    pub(crate) fn blank(network: Arc<Network>) -> Self {
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`].
+    pub(crate) fn blank(network: Arc<Network>) -> Result<Self> {
+        // θ and its two moments; initial weights are drawn as f64, a projection at a time.
+        let bytes = product(&[network.synapse_count(), 3 * size_of::<F>() + size_of::<f64>()]);
+        room_for(bytes, "the weights of a network")?;
         let theta: Vec<_> = network.projections.iter().map(|wires| vec![F::ZERO; wires.len()]).collect();
         let biased = |readout: &ReadoutSlot| if readout.bias { readout.size() } else { 0 };
         let bias: Vec<_> = network.readouts().iter().map(|r| vec![F::ZERO; biased(r)]).collect();
         let moments = Moments::new(&theta, &bias);
         let psi_means = PsiMeans::new(network.groups.count());
-        Self { network, theta, bias, moments, psi_means, feedback_share: 1.0 }
+        Ok(Self { network, theta, bias, moments, psi_means, feedback_share: 1.0 })
     }
 
     /// The network.
@@ -72,7 +79,17 @@ impl<F: Real> Model<F> {
     pub fn weights(&self, name: &str) -> Result<Vec<F>> {
         let index = self.network.projection_index(name)?;
         let count = self.theta[index].len();
+        room_for(product(&[count, size_of::<F>()]), "the weights of a projection")?;
         Ok((0..count).map(|synapse| self.weight(index, synapse)).collect())
+    }
+
+    /// A copy.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`], where cloning would end the process.
+    pub fn try_clone(&self) -> Result<Self> {
+        room_for(product(&[self.parameters(), 3 * size_of::<F>()]), "a copy of the weights")?;
+        Ok(self.clone())
     }
 
     /// Number of weights and biases.
@@ -103,6 +120,7 @@ impl<F: Real> Model<F> {
             let value = format!("{} values", values.len());
             return Err(invalid(path, value, format!("{} values", wires.len())));
         }
+        room_for(size_of_val(values), "the weights of a projection")?;
         let mut theta = Vec::with_capacity(values.len());
         for (synapse, &value) in values.iter().enumerate() {
             let at = || format!("{path}[{synapse}]");

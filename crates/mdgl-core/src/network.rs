@@ -12,10 +12,13 @@ use crate::description::{
 use crate::diffusion::Grid;
 use crate::error::{Error, Result, invalid};
 use crate::fan::Fan;
+use crate::memory::{product, room_for};
 use crate::random::{CounterRng, Stream};
 
 /// Most neurons or units of a network, so that every index fits and products do not overflow.
 const MOST_UNITS: usize = 1 << 24;
+/// What a unit takes in all lists of units, those of the circuit and of a plan apart.
+const UNIT_BYTES: usize = 2 * size_of::<Neuron>();
 /// The tensor of a weights file that holds the running means of ψ.
 pub(crate) const PSI_MEANS: &str = "mdgl.psi-means";
 /// The tensor that holds what is left of the difference between adaptive feedback and readout weights.
@@ -281,6 +284,10 @@ impl Network {
         check_conventions(&description)?;
         let biased = description.conventions == Conventions::Mdgl2021;
         description.readouts.iter_mut().for_each(|readout| readout.bias = readout.bias.or(Some(biased)));
+        let counts = description.inputs.iter().map(|p| p.size);
+        let counts = counts.chain(description.populations.iter().map(|p| p.size));
+        let counts = counts.chain(description.readouts.iter().map(|r| r.size));
+        room_for(product(&[counts.fold(0, usize::saturating_add), UNIT_BYTES]), "the units of a network")?;
         let slots = lay_out(&description)?;
         let neurons = neurons(&description)?;
         let (outputs, readouts) = readouts(&description)?;
@@ -362,6 +369,14 @@ impl Network {
     pub fn readouts(&self) -> &[ReadoutSlot] {
         &self.readouts
     }
+    /// Number of synapses of all projections together.
+    pub(crate) fn synapse_count(&self) -> usize {
+        self.projections.iter().map(Wires::len).sum()
+    }
+    /// Number of input units, neurons and readout units together.
+    pub(crate) fn unit_count(&self) -> usize {
+        self.input_units + self.size() + self.output_units()
+    }
     /// Names of the cell types.
     pub fn type_names(&self) -> &[String] {
         &self.type_names
@@ -373,7 +388,8 @@ impl Network {
     /// The synapses of a stage, dead ones too: sender → (target, synapse), projection after projection.
     pub(crate) fn synapses(&self, stage: Stage) -> &Fan<Synapse> {
         self.by_sender[stage as usize].get_or_init(|| {
-            let mut triples = Vec::new();
+            let own = self.projections.iter().filter(|wires| wires.stage == stage);
+            let mut triples = Vec::with_capacity(own.map(Wires::len).sum());
             for (projection, wires) in (0..).zip(&self.projections).filter(|(_, wires)| wires.stage == stage)
             {
                 let synapse = |i: usize| Synapse { projection, index: i as u32 };
@@ -534,7 +550,7 @@ fn expand_sign(name: &str, sign: &Sign, size: usize, seed: u64, slot: usize) -> 
 }
 
 fn neurons(d: &NetworkDescription) -> Result<Vec<Neuron>> {
-    let mut all = Vec::new();
+    let mut all = Vec::with_capacity(d.populations.iter().map(|p| p.size).sum());
     for population in &d.populations {
         for unit in 0..population.size {
             all.push(neuron(d, population, unit)?);
@@ -909,16 +925,19 @@ fn draw_mask(
         let allowed = format!("at most {MOST_SYNAPSES} synapses");
         return Err(invalid(path, density, allowed));
     }
-    let mut drawn: Vec<(u32, u32)> = if density == 1.0 {
-        (0..to.size as u32).flat_map(|p| (0..from.size as u32).map(move |q| (p, q))).collect()
+    let count = (density * pairs as f64).floor() as u64;
+    // Pairs, and then again by sender and by receiver.
+    room_for(product(&[2, count as usize, size_of::<(u32, u32)>()]), "the synapses of a projection")?;
+    let mut drawn: Vec<(u32, u32)> = Vec::with_capacity(count as usize);
+    if density == 1.0 {
+        drawn.extend((0..to.size as u32).flat_map(|p| (0..from.size as u32).map(move |q| (p, q))));
     } else {
-        let count = (density * pairs as f64).floor() as u64;
         let mut pair = || {
             let q = rng.below(from.size as u32);
             (rng.below(to.size as u32), q)
         };
-        (0..count).map(|_| pair()).collect()
-    };
+        drawn.extend((0..count).map(|_| pair()));
+    }
     drawn.retain(|&(p, q)| !(recurrent && p == q));
     drawn.sort_unstable();
     drawn.dedup();
@@ -933,6 +952,7 @@ fn listed(path: &str, list: &Connections, from: &Slot, to: &Slot, recurrent: boo
         let value = format!("{}, {} and {} entries", pre.len(), post.len(), values.len());
         return Err(invalid(path, value, "pre, post and values of one length"));
     }
+    room_for(product(&[pre.len(), size_of::<[usize; 3]>()]), "the synapses of a projection")?;
     let mut order: Vec<usize> = (0..pre.len()).collect();
     order.sort_unstable_by_key(|&i| (post[i], pre[i]));
     for (rank, &i) in order.iter().enumerate() {

@@ -255,7 +255,7 @@ pub(crate) fn step<F: Real>(
     norm: f64,
     seed: u64,
 ) -> Result<Model<F>> {
-    let mut next = model.clone();
+    let mut next = model.try_clone()?;
     let steps = model.moments.steps;
     let rate = optimiser.rate(steps);
     let update = Update::new(optimiser, rate, steps, norm);

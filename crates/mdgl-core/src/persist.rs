@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::description::NetworkDescription;
 use crate::error::{Error, Result};
+use crate::memory::{product, room_for};
 use crate::model::Model;
 use crate::network::{FEEDBACK_SHARE, Network, OPTIMISER, PSI_MEANS};
 use crate::optimise::Moment;
@@ -68,6 +69,7 @@ impl<F: Real> Model<F> {
     /// # Errors
     /// [`Error::File`] when the format refuses a name.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        self.room_for_file(3)?;
         self.write(self.weight_tensors())
     }
 
@@ -76,6 +78,7 @@ impl<F: Real> Model<F> {
     /// # Errors
     /// As [`Self::to_safetensors`].
     pub fn to_checkpoint(&self) -> Result<Vec<u8>> {
+        self.room_for_file(9)?;
         let mut tensors = self.weight_tensors();
         let moments = || self.moments.theta.iter().chain(&self.moments.bias).flatten();
         let first: Vec<F> = moments().map(|moment| moment.first).collect();
@@ -85,6 +88,12 @@ impl<F: Real> Model<F> {
         tensors.push((theta, Tensor::new(dtype::<F>(), &self.theta.concat())));
         tensors.extend(names.into_iter().zip([first, second].map(|all| Tensor::new(dtype::<F>(), &all))));
         self.write(tensors)
+    }
+
+    /// Numbers of a float type a synapse, and its ends; the tensors, and the file made of them.
+    fn room_for_file(&self, numbers: usize) -> Result<()> {
+        let bytes = product(&[self.parameters(), numbers * size_of::<F>() + 2 * size_of::<[u32; 2]>()]);
+        room_for(bytes, "a file of weights")
     }
 
     fn weight_tensors(&self) -> Vec<(String, Tensor)> {
@@ -126,7 +135,9 @@ impl<F: Real> Model<F> {
     /// are not those of its description; [`Error::Invalid`] for weights that are not allowed.
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self> {
         let tensors = SafeTensors::deserialize(bytes).map_err(file_error)?;
-        let mut model = Self::blank(Arc::new(Network::new(read_metadata(bytes)?.network)?));
+        // The largest tensor twice as f64.
+        room_for(product(&[4, bytes.len()]), "the weights of a file")?;
+        let mut model = Self::blank(Arc::new(Network::new(read_metadata(bytes)?.network)?))?;
         let network = model.network().clone();
         for wires in network.projections() {
             let same = |suffix: &str, expected: &[u32]| -> Result<()> {

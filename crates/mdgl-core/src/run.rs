@@ -26,7 +26,7 @@ use crate::learn::plan::{Delta, Plan, trace_cells};
 use crate::learn::rates::RatePart;
 use crate::learn::rule::{Estimator, LearningSignal, Rule, Trace};
 use crate::loss::{Objective, Regulariser, check_values};
-use crate::memory::{product, reserve, resize};
+use crate::memory::{product, reserve, resize, room_for};
 use crate::model::Model;
 use crate::modulation::channel_table;
 use crate::optimise::{self, Optimiser};
@@ -327,7 +327,7 @@ impl<F: Real> Forward<F> {
         cancel: &AtomicBool,
     ) -> Result<Self> {
         batch.validate(model.network())?;
-        let pass = Pass::new(model, batch, workers, cancel);
+        let pass = Pass::new(model, batch, workers, cancel)?;
         let keep =
             Keep { sums: keep.sums, in_blocks: keep.in_blocks, ..pass.keep(Some(&pass.circuit.runs), false) };
         let rooms = pass.simulate_all(keep)?;
@@ -369,7 +369,7 @@ pub fn evaluate<F: Real>(
 ) -> Result<Evaluation> {
     assignment.validate(model)?;
     let batch = assignment.batch;
-    let pass = Pass::new(model, batch, workers, cancel);
+    let pass = Pass::new(model, batch, workers, cancel)?;
     let outcomes = workers.blocks(batch, |block, room| {
         pass.simulate(block, room, Keep::NOTHING)?;
         pass.judge(assignment, block, room)
@@ -465,9 +465,10 @@ fn learn<F: Real>(
     if objective.is_custom() != custom.is_some() {
         return Err(invalid("loss", "custom", "together with a δ from outside"));
     }
-    let pass = Pass::new(model, batch, workers, cancel);
+    let pass = Pass::new(model, batch, workers, cancel)?;
     let regularised = objective.regulariser.is_some();
     let mut plan = Plan::new(model, &pass.circuit, rule, regularised, learns)?;
+    pass.room_for_partials(&plan, rule.estimator)?;
     span.end();
     let at_once = !plan.wants_batch_means() && (!regularised || pass.rates_by_trial());
     let (outcome, constants, partials) = match (custom, rule.estimator) {
@@ -516,9 +517,14 @@ struct Pass<'a, F: Real> {
 }
 
 impl<'a, F: Real> Pass<'a, F> {
-    fn new(model: &'a Model<F>, batch: &'a Batch, workers: &'a Workers<F>, cancel: &'a AtomicBool) -> Self {
+    fn new(
+        model: &'a Model<F>,
+        batch: &'a Batch,
+        workers: &'a Workers<F>,
+        cancel: &'a AtomicBool,
+    ) -> Result<Self> {
         let (wiring, learning) = (OnceLock::new(), OnceLock::new());
-        Self { model, circuit: Circuit::new(model), batch, workers, cancel, wiring, learning }
+        Ok(Self { model, circuit: Circuit::new(model)?, batch, workers, cancel, wiring, learning })
     }
 }
 
@@ -533,6 +539,14 @@ impl<F: Real> Pass<'_, F> {
         let units = self.model.network().input_units();
         let wiring = self.wiring.get_or_init(|| single::Wiring::new(&self.circuit, units));
         On { circuit: &self.circuit, wiring, input, lane: 0 }
+    }
+
+    /// Every block's sums wait for the others'; online there may be two a slot.
+    fn room_for_partials(&self, plan: &Plan<F>, estimator: Estimator) -> Result<()> {
+        let sums = if estimator == Estimator::Online { 2 } else { 1 };
+        let blocks = self.batch.trials.div_ceil(LANES);
+        let bytes = product(&[blocks, plan.slots.len(), sums * size_of::<F>()]);
+        room_for(bytes, "the gradients of blocks of trials")
     }
 
     fn run(&self, block: usize) -> single::Run<'_> {
@@ -1043,7 +1057,7 @@ pub fn simulate<F: Real>(
     cancel: &AtomicBool,
 ) -> Result<Recording<F>> {
     batch.validate(model.network())?;
-    let pass = Pass::new(model, batch, workers, cancel);
+    let pass = Pass::new(model, batch, workers, cancel)?;
     let psi = record.signals.is_some().then_some(&pass.circuit.runs[..]);
     let keep = Keep { sums: psi.is_some(), ..pass.keep(psi, record.voltage) };
     let mut rooms = match record.signals {
@@ -1062,8 +1076,8 @@ pub fn simulate<F: Real>(
         transpose(&blocks, batch.trials, neurons)
     };
     let recording = Recording {
-        spikes: spike_events(&rooms, batch),
-        inputs: if record.inputs { input_events(&rooms, batch) } else { Vec::new() },
+        spikes: spike_events(&rooms, batch, neurons)?,
+        inputs: if record.inputs { input_events(&rooms, batch)? } else { Vec::new() },
         voltage: if record.voltage { voltages(&rooms, batch, neurons)? } else { Vec::new() },
         readout: readouts(&rooms, batch.trials, outputs)?,
         learning_signal: flat(&|s| &s.learning)?,
@@ -1095,8 +1109,10 @@ fn record_signals<F: Real>(
     pass.record(&plan, assignment, &outcomes, rooms)
 }
 
-fn spike_events<F: Real>(rooms: &[Room<F>], batch: &Batch) -> Vec<Event> {
+fn spike_events<F: Real>(rooms: &[Room<F>], batch: &Batch, neurons: usize) -> Result<Vec<Event>> {
     let (mut events, mut units) = (Vec::new(), Vec::new());
+    let count: u64 = rooms.iter().flat_map(|room| room.spike_counts(neurons)).sum();
+    reserve(&mut events, count as usize, "a recording")?;
     for trial in 0..batch.trials {
         for step in 0..batch.steps {
             units.clear();
@@ -1105,11 +1121,14 @@ fn spike_events<F: Real>(rooms: &[Room<F>], batch: &Batch) -> Vec<Event> {
             events.extend(units.iter().map(|&unit| Event { trial, step, unit, count: 1 }));
         }
     }
-    events
+    Ok(events)
 }
 
-fn input_events<F: Real>(rooms: &[Room<F>], batch: &Batch) -> Vec<Event> {
+fn input_events<F: Real>(rooms: &[Room<F>], batch: &Batch) -> Result<Vec<Event>> {
     let mut events = Vec::new();
+    let entries = rooms.iter().flat_map(|room| (0..batch.steps).flat_map(|step| room.input.events.at(step)));
+    let count = entries.map(|entry| entry.mask.count_ones() as usize).sum();
+    reserve(&mut events, count, "a recording")?;
     for trial in 0..batch.trials {
         let (room, lane) = (&rooms[trial / LANES], trial % LANES);
         for step in 0..batch.length(trial) {
@@ -1124,7 +1143,7 @@ fn input_events<F: Real>(rooms: &[Room<F>], batch: &Batch) -> Vec<Event> {
             events[first..].sort_unstable_by_key(|event| event.unit);
         }
     }
-    events
+    Ok(events)
 }
 
 /// Membranes `[trial][step][neuron]`.

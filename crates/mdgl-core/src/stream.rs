@@ -71,7 +71,7 @@ impl<F: Real> Setting<F> {
 
     /// Takes over the weights of a model.
     fn renew(&mut self, model: &Model<F>) -> Result<()> {
-        self.circuit = Circuit::new(model);
+        self.circuit = Circuit::new(model)?;
         self.plan = Plan::for_stream(model, &self.circuit, &self.rule, &self.learns)?;
         Ok(())
     }
@@ -164,7 +164,7 @@ impl<F: Real> Stream<F> {
         let network = Arc::clone(model.network());
         optimiser.validate(&network)?;
         let learns = optimiser.learns(&network);
-        let circuit = Circuit::new(model);
+        let circuit = Circuit::new(model)?;
         let plan = Plan::for_stream(model, &circuit, rule, &learns)?;
         let cells = trace_cells(&circuit, rule.trace);
         let input = BlockInput::default();

@@ -99,6 +99,8 @@ impl PackedBatch {
 
 impl Batch {
     fn copy(&self) -> Result<mdgl_core::Batch> {
+        let numbers: usize = self.inputs.iter().map(Input::len).sum();
+        mdgl_core::room_for(numbers.saturating_mul(size_of::<f64>()), "the inputs of a batch")?;
         let inputs = self.inputs.iter().map(Input::copy);
         Ok(mdgl_core::Batch {
             trials: to_usize(self.trials, "batch.trials")?,
@@ -115,6 +117,12 @@ impl Batch {
 }
 
 impl Input {
+    fn len(&self) -> usize {
+        let analogue = self.analogue.as_ref().map_or(0, count);
+        let rates = self.rates.as_ref().map_or(0, |rates| rates.len());
+        analogue + rates + self.events.as_ref().map_or(0, |events| events.len())
+    }
+
     fn copy(&self) -> Result<mdgl_core::Input> {
         Ok(match self {
             Self { rates: Some(rates), .. } => mdgl_core::Input::Rates(segments(rates)?),
@@ -129,10 +137,23 @@ impl Targets {
     fn copy(&self) -> Result<mdgl_core::Targets> {
         Ok(match self {
             Self { classes: Some(classes), .. } => mdgl_core::Targets::Classes(classes.to_vec()),
-            Self { values: Some(values), .. } => mdgl_core::Targets::Values(doubles(values)),
+            Self { values: Some(values), .. } => {
+                mdgl_core::room_for(
+                    count(values).saturating_mul(size_of::<f64>()),
+                    "the targets of a batch",
+                )?;
+                mdgl_core::Targets::Values(doubles(values))
+            }
             Self { windows: Some(packed), .. } => mdgl_core::Targets::Windows(windows(packed)?),
             _ => mdgl_core::Targets::None,
         })
+    }
+}
+
+fn count(values: &Either<Float64Array, Float32Array>) -> usize {
+    match values {
+        Either::A(values) => values.len(),
+        Either::B(values) => values.len(),
     }
 }
 

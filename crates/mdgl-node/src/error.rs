@@ -70,9 +70,9 @@ impl Failure {
         Self::new("internal", message)
     }
 
-    /// The system gives no thread.
+    /// The system gives no thread: it has no memory for its stack, or the process has too many.
     pub fn no_thread(error: std::io::Error) -> Self {
-        Self::bug(format!("no thread could be started ({error})"))
+        Self::new("memory", format!("no thread could be started ({error})"))
     }
 
     /// A caught panic.

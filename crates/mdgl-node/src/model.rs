@@ -40,6 +40,7 @@ impl NativeModel {
     /// A model from the bytes of a safetensors file.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
     pub fn load<'env>(env: &'env Env, bytes: &[u8]) -> napi::Result<Object<'env>> {
+        mdgl_core::room_for(bytes.len(), "the bytes of a file")?;
         let bytes = bytes.to_vec();
         compute(env, move || read(&bytes))
     }
@@ -54,7 +55,7 @@ impl NativeModel {
     /// An independent copy.
     #[napi(catch_unwind)]
     pub fn clone(&self) -> napi::Result<Self> {
-        Ok(Self::hold(self.model()?.copy()))
+        Ok(Self::hold(self.model()?.copy()?))
     }
 
     /// Lets go of the model; work on it goes on.
@@ -141,7 +142,7 @@ pub trait AnyModel: Send + Sync {
     fn set_bias(&self, readout: &str, values: &[f64]) -> Result<()>;
     /// Writes the model of the moment, whenever and wherever it is called.
     fn save(&self, optimiser: bool) -> Write;
-    fn copy(&self) -> Arc<dyn AnyModel>;
+    fn copy(&self) -> Result<Arc<dyn AnyModel>>;
     /// What a session's thread works with; takes the training lock where the orders are to train.
     fn runner(self: Arc<Self>, orders: Orders, threads: usize) -> Result<Box<dyn Runner>>;
     /// A stream on the model; it holds the training lock.
@@ -174,7 +175,7 @@ impl<F: Real> Shared<F> {
         if self.training.load(Ordering::Acquire) {
             return Err(Failure::busy());
         }
-        let mut next = Model::clone(&self.snapshot());
+        let mut next = self.snapshot().try_clone()?;
         change(&mut next)?;
         self.publish(next);
         Ok(())
@@ -213,8 +214,8 @@ impl<F: Float> AnyModel for Shared<F> {
         Box::new(move || Ok(if optimiser { model.to_checkpoint()? } else { model.to_safetensors()? }))
     }
 
-    fn copy(&self) -> Arc<dyn AnyModel> {
-        Self::new(Model::clone(&self.snapshot()))
+    fn copy(&self) -> Result<Arc<dyn AnyModel>> {
+        Ok(Self::new(self.snapshot().try_clone()?))
     }
 
     fn runner(self: Arc<Self>, orders: Orders, threads: usize) -> Result<Box<dyn Runner>> {

@@ -127,7 +127,7 @@ impl<F: Float> Bench<F> {
         let network = model.network();
         let projections = network.projections().iter();
         let observation = Observation {
-            spikes: flatten(&seen.spikes).into(),
+            spikes: flatten(&seen.spikes)?.into(),
             voltage: F::array(seen.voltage),
             psi: F::array(seen.psi),
             readout: F::array(seen.readout),
@@ -176,8 +176,8 @@ impl<F: Float> Runner for Bench<F> {
         let recording =
             mdgl_core::simulate(&self.shared.snapshot(), &work.batch, record, &self.workers, self.cancel())?;
         Ok(Recording {
-            spikes: flatten(&recording.spikes).into(),
-            inputs: inputs.then(|| flatten(&recording.inputs).into()),
+            spikes: flatten(&recording.spikes)?.into(),
+            inputs: inputs.then(|| flatten(&recording.inputs)).transpose()?.map(Into::into),
             readout: F::array(recording.readout),
             voltage: voltage.then(|| F::array(recording.voltage)),
             learning_signal: signals.map(|_| F::array(recording.learning_signal)),
@@ -283,10 +283,15 @@ fn ordered<'a, T: ?Sized>(part: Option<&'a T>, what: &str) -> Result<&'a T> {
 }
 
 /// Triples, an event that counts more than once as often.
-fn flatten(events: &[Event]) -> Vec<u32> {
+fn flatten(events: &[Event]) -> Result<Vec<u32>> {
+    let count: usize = events.iter().map(|event| event.count as usize).sum();
+    let bytes = count.saturating_mul(size_of::<[u32; 3]>());
+    mdgl_core::room_for(bytes, "a recording")?;
+    let mut flat = Vec::with_capacity(3 * count);
     let triples =
         |event: &Event| std::iter::repeat_n([event.trial, event.step, event.unit], event.count as usize);
-    events.iter().flat_map(triples).flatten().collect()
+    flat.extend(events.iter().flat_map(triples).flatten());
+    Ok(flat)
 }
 
 fn wrap_gradients<F: Float>(

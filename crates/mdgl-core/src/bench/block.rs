@@ -71,7 +71,7 @@ impl<F: Dispatch> TrialBlock<F> {
     /// When there is no room for them, or no such rule.
     pub fn new(rule: &str, readout_density: f64) -> Self {
         let workload = Workload::paper(LANES, STEPS, readout_density);
-        let circuit = Circuit::new(&workload.model);
+        let circuit = Circuit::new(&workload.model).expect("room for it");
         let rule = Rule::named(rule).expect("a rule");
         let learns = vec![true; workload.model.network().projections().len()];
         let plan = Plan::new(&workload.model, &circuit, &rule, false, &learns).expect("a plan");
@@ -315,7 +315,7 @@ fn judge<F: Real>(
 }
 
 fn still_circuit<F: Real>(model: &Model<F>) -> Circuit<F> {
-    let mut circuit = Circuit::new(model);
+    let mut circuit = Circuit::new(model).expect("room for it");
     circuit.runs.iter_mut().for_each(|run| run.cell.alpha = F::ONE);
     circuit
 }

@@ -31,7 +31,7 @@ use crate::learn::field::Sources;
 use crate::learn::partial::{Edge, Partial};
 use crate::learn::plan::Plan;
 use crate::learn::secretion::{Filter, FilterLanes};
-use crate::memory::{product, refill};
+use crate::memory::{product, refill, reserve};
 use crate::network::Stage;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
@@ -153,7 +153,7 @@ impl<F: Real> Traces<F> {
         self.list_filters(plan);
         self.list_pairs(plan, n);
         self.receives = self.pairs.iter().map(|pairs| !pairs.is_empty()).collect();
-        self.edges = if regularised && !plan.separate { self.list_edges(plan) } else { Vec::new() };
+        self.edges = if regularised && !plan.separate { self.list_edges(plan)? } else { Vec::new() };
         let filters = self.filters.len();
         let sites = plan.field.as_ref().map_or(0, Sources::sites);
         plan.field.as_ref().map_or(Ok(()), |sources| sources.places.make_room(&mut self.places))?;
@@ -254,13 +254,18 @@ impl<F: Real> Traces<F> {
         self.pairs = (0..cells).map(pairs).collect();
     }
 
-    fn list_edges(&self, plan: &Plan<F>) -> Vec<Edge<F>> {
+    fn list_edges(&self, plan: &Plan<F>) -> Result<Vec<Edge<F>>> {
         let slots = plan.slots.iter().enumerate().filter(|(_, s)| s.stage != Stage::Readout);
+        let count = slots.clone().map(|(_, s)| self.pairs[s.post as usize].len()).sum();
+        let mut all = Vec::new();
+        // Each block of trials hands a copy on.
+        reserve(&mut all, product(&[2, count]), "the modulatory edges of synapses")?;
         let edges = slots.flat_map(|(slot, s)| {
             let pairs = self.pairs[s.post as usize].iter();
             pairs.map(move |&Pair { from, gain, view }| Edge { slot: slot as u32, from, gain, view })
         });
-        edges.collect()
+        all.extend(edges);
+        Ok(all)
     }
 
     /// Finds what arrives at a step.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::learn::plan::Plan;
+use crate::memory::{product, room_for};
 use crate::model::Model;
 use crate::network::Stage;
 use crate::real::Real;
@@ -93,6 +94,7 @@ impl<F: Real> Partial<F> {
     /// Slots to projections, readout units to readouts, scaled.
     pub fn gradients(&self, model: &Model<F>, plan: &Plan<F>) -> Result<Gradients<F>> {
         let network = model.network();
+        room_for(product(&[network.synapse_count(), size_of::<F>()]), "the gradients")?;
         let zeros = network.projections.iter().map(|wires| vec![F::ZERO; wires.len()]);
         let mut projections: Vec<Vec<F>> = zeros.collect();
         for (slot, &sum) in plan.slots.iter().zip(&self.sums) {

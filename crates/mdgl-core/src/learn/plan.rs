@@ -1,7 +1,7 @@
 //! A rule made ready for a network and the weights of the moment.
 
 use crate::channels::Table;
-use crate::chunks::Chunks;
+use crate::chunks::{Chunk, Chunks};
 use crate::circuit::{self, Cell, Circuit, Run};
 use crate::delays::Delayed;
 use crate::description::Kernel;
@@ -12,7 +12,7 @@ use crate::learn::feedback;
 use crate::learn::field::Sources;
 use crate::learn::rule::{Estimator, Hops, LearningSignal, ReadoutFilter, Rule, Trace};
 use crate::learn::secretion::Secretion;
-use crate::memory::{product, resize};
+use crate::memory::{product, resize, room_for};
 use crate::model::Model;
 use crate::modulation::{Modulation, channel_table};
 use crate::network::{Network, Stage, Synapse};
@@ -133,11 +133,12 @@ impl<F: Real> Plan<F> {
             return Err(invalid("rule.learningSignal", "'diffusive'", allowed));
         }
         let n = circuit.size();
+        let table = channel_table(model.network(), rule)?;
+        room_for(Self::bytes(model.network(), table.is_some()), "the plan of a learning rule")?;
         let feedback = feedback::fan(model, circuit, &rule.feedback)?;
         let reads_out: Vec<bool> = (0..n).map(|p| !feedback.of(p).is_empty()).collect();
         let signalled: Vec<bool> = reads_out.iter().map(|&r| r || regularised || diffusive).collect();
         let adjoint = matches!(rule.hops, Hops::All(_));
-        let table = channel_table(model.network(), rule)?;
         let levels = table.as_ref().and_then(|table| levels(model, table, rule, &signalled));
         let secretions = table.as_ref().map(|table| Secretion::all(model, table, &signalled));
         let secretions = secretions.unwrap_or_default();
@@ -177,7 +178,7 @@ impl<F: Real> Plan<F> {
             readout: Fan::default(),
             input_chunks: Chunks::default(),
             readout_chunks: Chunks::default(),
-            slots: Vec::new(),
+            slots: Vec::with_capacity(model.network().synapse_count()),
         };
         let network = model.network();
         let learning = Learning { network, is_active: &is_active, learns };
@@ -191,6 +192,20 @@ impl<F: Real> Plan<F> {
         plan.input_chunks = Chunks::new(&plan.input, network.input_units(), none);
         plan.readout_chunks = Chunks::new(&plan.readout, n, none);
         Ok(plan)
+    }
+
+    /// What all lists take at most: slots by sender, and gains by receiver as a rule's channels have them.
+    fn bytes(network: &Network, modulated: bool) -> usize {
+        let delays = network.delays().len();
+        let slots = size_of::<Slot<F>>() + size_of::<(u32, u32)>() * (delays + 1);
+        let sorted = size_of::<(usize, usize, F)>() + size_of::<usize>();
+        let gains = match modulated {
+            true => 2 * (sorted + 4 * size_of::<(u32, F)>()),
+            false => 0,
+        };
+        let unit = delays * size_of::<Chunk<u32>>() + 4 * size_of::<Cell<F>>();
+        product(&[network.synapse_count(), slots + gains])
+            .saturating_add(product(&[network.unit_count(), unit]))
     }
 
     /// Whether cells secrete L ψ.

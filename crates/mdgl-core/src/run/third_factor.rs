@@ -17,7 +17,7 @@ use crate::lanes::{Block, LANES};
 use crate::learn::partial::{Gradients, Partial};
 use crate::learn::plan::Plan;
 use crate::learn::rates::RatePart;
-use crate::learn::rule::Rule;
+use crate::learn::rule::{Estimator, Rule};
 use crate::loss::check_values;
 use crate::memory::{product, refill, reserve};
 use crate::model::Model;
@@ -80,7 +80,7 @@ pub fn observe<F: Real>(
     if objective.is_custom() != score.is_some() {
         return Err(invalid("loss", "custom", "together with a δ from outside"));
     }
-    let pass = Pass::new(model, batch, workers, cancel);
+    let pass = Pass::new(model, batch, workers, cancel)?;
     let whole =
         Keep { psi: Some(&pass.circuit.runs), voltage: true, segment: Some(batch.steps), ..Keep::NOTHING };
     let mut rooms = pass.simulate_blocks(whole)?;
@@ -96,7 +96,7 @@ pub fn observe<F: Real>(
     let learning_signal = learning_signal(&pass, assignment, &outcomes, &mut rooms)?;
     let neurons = pass.circuit.size();
     let observation = Observation {
-        spikes: spike_events(&rooms, batch),
+        spikes: spike_events(&rooms, batch, neurons)?,
         voltage: voltages(&rooms, batch, neurons)?,
         psi: pseudo_derivatives(&rooms, assignment, neurons)?,
         readout: readouts(&rooms, batch.trials, pass.circuit.outputs())?,
@@ -158,12 +158,13 @@ fn learn<F: Real>(
         let value = format!("{} trials of {} steps", batch.trials, batch.steps);
         return Err(invalid("batch", value, format!("the batch observed, {trials} trials of {steps} steps")));
     }
-    let pass = Pass::new(model, batch, workers, cancel);
+    let pass = Pass::new(model, batch, workers, cancel)?;
     let neurons = pass.circuit.size();
     check_values("signal", signal, product(&[trials, steps, neurons]))?;
     let evaluation = outcome.evaluation(model, assignment);
     // e-prop of cells that all have a signal: the recursion that a signal from outside drives.
     let plan = Plan::new(model, &pass.circuit, &Rule::eprop(), true, learns)?;
+    pass.room_for_partials(&plan, Estimator::Backward)?;
     let backward = |(block, room): (usize, &mut Room<F>)| {
         let mut given = Vec::new();
         refill(&mut given, product(&[steps, neurons]), "the signals of a block of trials")?;

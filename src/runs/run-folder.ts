@@ -1,7 +1,8 @@
-import { randomUUID } from 'node:crypto'
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Metrics } from './train.js'
+import type { Metrics } from '../train.js'
+import { writeAside } from '../write-aside.js'
+import { writeFailure } from './write-failure.js'
 
 /** The format of a run folder, part of every config.json. */
 export const RUN_FORMAT = 'mdgl-run/1'
@@ -60,10 +61,10 @@ export class RunFolder {
   /**
    * Starts a run folder. The path may exist as an empty folder.
    *
-   * @throws An error for a folder that already holds something.
+   * @throws An error for a folder that already holds something, and for one that cannot be made or written: nothing is left there then.
    */
   static async create(path: string, config: RunConfig): Promise<RunFolder> {
-    await mkdir(path, { recursive: true })
+    await makeFolder(path)
     if ((await readdir(path)).length > 0) {
       throw new Error(`${path} is not empty: choose another folder for the run, or remove this one`)
     }
@@ -72,7 +73,7 @@ export class RunFolder {
 
   /** Starts a run folder anew: a run's files in it go, and nothing else. */
   static async restart(path: string, config: RunConfig): Promise<RunFolder> {
-    await mkdir(path, { recursive: true })
+    await makeFolder(path)
     const stale = (await readdir(path)).filter(name => RUN_FILES.test(name))
     await Promise.all(stale.map(name => rm(join(path, name), { recursive: true })))
     return RunFolder.#start(path, config)
@@ -85,13 +86,27 @@ export class RunFolder {
   }
 
   static async #start(path: string, config: RunConfig): Promise<RunFolder> {
-    await writeWhole(join(path, CONFIG), `${JSON.stringify(config, null, 2)}\n`)
-    return new RunFolder(path, await open(join(path, METRICS), 'wx'))
+    try {
+      await writeWhole(join(path, CONFIG), `${JSON.stringify(config, null, 2)}\n`)
+      return new RunFolder(path, await open(join(path, METRICS), 'wx'))
+    } catch (error) {
+      await rm(join(path, CONFIG), { force: true })
+      await rmdir(path).catch(() => undefined)
+      throw writeFailure(error, join(path, CONFIG))
+    }
   }
 
-  /** Adds a line to metrics.jsonl. */
+  /**
+   * Adds a line to metrics.jsonl.
+   *
+   * @throws An error where the disk takes no more, and where the file was removed, to which the system would still write.
+   */
   async append(metrics: Metrics): Promise<void> {
-    await this.#metrics.write(`${metricsLine(metrics)}\n`)
+    const path = join(this.path, METRICS)
+    if ((await this.#metrics.stat()).nlink === 0) throw new Error(`${path} was removed while the run went on`)
+    await this.#metrics.appendFile(`${metricsLine(metrics)}\n`).catch(error => {
+      throw Object.assign(error, { path })
+    })
   }
 
   /** Writes the weights, whose presence marks the run as finished, and closes the folder. */
@@ -182,9 +197,13 @@ async function cutBack(path: string, iteration: number): Promise<void> {
 }
 
 async function writeWhole(path: string, text: string): Promise<void> {
-  const aside = `${path}.${randomUUID()}`
-  await writeFile(aside, text)
-  await rename(aside, path)
+  await writeAside(path, new TextEncoder().encode(text))
+}
+
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch(error => {
+    throw writeFailure(error, path)
+  })
 }
 
 function parse(text: string): unknown {

@@ -1,0 +1,104 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import { Model, network } from '../src/index.js'
+import { temporaryFolder } from './helpers/cli.js'
+import { invalidAt } from './helpers/expect.js'
+import { limited } from './helpers/faults.js'
+
+/** Linux alone limits the addresses of a process. */
+const linuxTest = process.platform === 'linux' ? test : test.skip
+
+const PROGRAM = `
+import { readFileSync } from 'node:fs'
+import { Model, network, simulate, train } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)}
+const STEPS = 40
+const trials = size => Array.from({ length: size }, (_, trial) => trial)
+const batch = (size, length = STEPS) => ({
+  length,
+  inputs: { in: { rates: trials(size).map(trial => ({ trial, units: [0, 4], from: 0, to: length, rate: 100 })) } },
+  targets: trials(size).map(trial => trial % 2)
+})
+const task = length => ({ name: 'x', loss: { kind: 'cross-entropy' }, batch: ({ size }) => batch(size, length) })
+const describe = size => network({ seed: 1 }).input('in', 4).lif('cells', size).readout('out', 2).project('in', 'cells', { density: 1 })
+  .project('cells', 'cells', { density: 1, initialise: { scheme: 'normal', standardDeviation: 0.001 } })
+  .project('cells', 'out', { density: 1 }).build()
+const outcome = async body => {
+  try {
+    await body()
+    return 'done'
+  } catch (error) {
+    return error.code ?? String(error)
+  }
+}
+const step = async (model, batchSize, length = STEPS) => {
+  for await (const _ of train(model, task(length), { rule: 'mdgl', iterations: 1, batchSize, validateEvery: 0, threads: 2 }));
+}
+const model = Model.create(describe(100))
+await step(model, 4)
+const [limit] = process.argv.slice(2)
+if (limit === undefined) {
+  // What Node and a small network need.
+  console.log(/VmPeak:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1])
+} else {
+  const weights = () => Array.from(model.weights.get('cells->cells').values)
+  const before = weights()
+  const outcomes = {}
+  for (const size of [500, 1000, 1500, 2000, 3000, 6000]) {
+    outcomes['network of ' + size] = await outcome(async () => {
+      const large = Model.create(describe(size))
+      try { await step(large, 4) } finally { large.dispose() }
+    })
+  }
+  outcomes['long batch'] = await outcome(() => step(model, 64, 200_000))
+  outcomes['recording'] = await outcome(() => simulate(model, batch(16, 100_000), { voltage: true }))
+  const same = weights().every((value, i) => value === before[i])
+  await step(model, 4)
+  const learned = weights().some((value, i) => value !== before[i])
+  console.log(JSON.stringify({ outcomes, same, learned }))
+}
+`
+
+linuxTest(
+  'memory that is short is an error of code memory; the model stays as it was, and a smaller batch trains on',
+  async t => {
+    const folder = await temporaryFolder(t)
+    const program = join(folder, 'program.mjs')
+    await writeFile(program, PROGRAM)
+    const need = await limited('true', [program])
+    t.is(need.code, 0, need.stderr)
+    for (const more of [300_000, 600_000]) {
+      const { code, stdout, stderr } = await limited(`ulimit -v ${Number(need.stdout) + more}`, [program, 'limited'])
+      t.is(code, 0, stderr)
+      const { outcomes, same, learned } = JSON.parse(stdout)
+      t.is(outcomes['network of 6000'], 'memory')
+      t.is(outcomes.recording, 'memory')
+      t.deepEqual(
+        Object.values(outcomes).filter(found => found !== 'memory' && found !== 'done'),
+        []
+      )
+      t.true(same)
+      t.true(learned)
+    }
+  }
+)
+
+test('a network of more units or synapses than there can be is refused at once', t => {
+  const sized = (size: number) => network().lif('cells', size)
+  invalidAt(t, 'populations.cells.size', () => sized(2 ** 31).build())
+  invalidAt(t, 'populations.cells.size', () => sized(2 ** 53).build())
+  const pairs = () =>
+    Model.create(
+      sized(2 ** 24)
+        .project('cells', 'cells', { density: 1 })
+        .build()
+    )
+  invalidAt(t, /density/, pairs)
+  const many = () =>
+    Model.create(
+      sized(2 ** 24)
+        .lif('more', 2 ** 24)
+        .build()
+    )
+  invalidAt(t, /more\.size/, many)
+})
