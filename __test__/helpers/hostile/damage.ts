@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import fc from 'fast-check'
 import { type AnyTypedArray, detach, hostileValues, memories, Own, revoked, throwing, type TypedArrayClass } from './values.js'
 
@@ -62,14 +63,17 @@ const DEEPEST = 8
 
 /** Arguments whose plain parts are the caller's own to damage; models, functions and typed arrays stay the same. */
 export function thawed<T>(value: T): T {
-  if (Array.isArray(value)) return value.map(thawed) as T
+  if (isList(value)) return value.map(thawed) as T
   if (!isPlain(value)) return value
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, thawed(part)])) as T
 }
 
 function isPlain(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  if (typeof value !== 'object' || value === null || types.isProxy(value)) return false
+  return Object.getPrototypeOf(value) === Object.prototype
 }
+
+const isList = (value: unknown): value is unknown[] => !types.isProxy(value) && Array.isArray(value)
 
 /** Every place of the arguments, the deep ones too. Typed arrays are places, and some of their elements. */
 function places(parent: object, path = '', depth = 0): Place[] {
@@ -80,7 +84,7 @@ function places(parent: object, path = '', depth = 0): Place[] {
     if (descriptor === undefined || !('value' in descriptor)) return []
     const place = { parent: parent as Place['parent'], key, path: path + (isPlain(parent) ? `.${key}` : `[${key}]`) }
     const { value } = descriptor
-    const inner = (isPlain(value) || Array.isArray(value) || ArrayBuffer.isView(value)) && depth < DEEPEST
+    const inner = depth < DEEPEST && (isPlain(value) || isList(value) || ArrayBuffer.isView(value))
     return [place, ...(inner ? places(value, place.path, depth + 1) : [])]
   })
 }
@@ -94,7 +98,11 @@ export interface Reentry {
 /** Damages arguments in place. Gives what was done; nothing where there is no such place. */
 export function damageArguments(args: unknown[], damage: Damage, reenter: Reentry): Done | undefined {
   const all = places(args)
-  const fitting = all.filter(place => fits(place.parent[place.key], place.parent, damage.how))
+  // Arguments are passed one by one: a list of them has no getters.
+  const getters = damage.how.endsWith('getter')
+  const fitting = all.filter(
+    ({ parent, key }) => fits(parent[key], parent, damage.how) && !(getters && (parent as unknown) === args)
+  )
   const place = fitting[damage.at % fitting.length]
   if (place === undefined) return undefined
   const before = place.parent[place.key]
@@ -107,19 +115,24 @@ function fits(value: unknown, parent: object, how: Damage['how']): boolean {
   if ((MISDEEDS as readonly string[]).includes(how)) return typeof value === 'function'
   if (how === 'replace') return !inView || typeof value === 'number'
   if (inView) return false
-  if (how === 'length') return Array.isArray(value) || ArrayBuffer.isView(value)
-  if (how === 'memory' || how === 'kind') return ArrayBuffer.isView(value)
+  if (how === 'length') return isList(value) || isNumbers(value)
+  if (how === 'memory' || how === 'kind') return isNumbers(value)
   if (how.endsWith('proxy')) return (typeof value === 'object' && value !== null) || typeof value === 'function'
   if (how === 'add') return isPlain(value)
   return true
+}
+
+/** A typed array that another damage has not taken the numbers from. */
+function isNumbers(value: unknown): value is AnyTypedArray {
+  return ArrayBuffer.isView(value) && value.byteLength > 0 && typeof (value as AnyTypedArray)[0] === 'number'
 }
 
 function change({ parent, key }: Place, before: unknown, damage: Damage, reenter: Reentry): void {
   const made = hostileValues[damage.value]?.()
   switch (damage.how) {
     case 'replace':
-      if (!ArrayBuffer.isView(parent)) parent[key] = made
-      else if (typeof made === 'number') parent[key] = made
+      if (!ArrayBuffer.isView(parent)) put(parent, key, made)
+      else if (typeof made === 'number') Object.assign(parent, { [key]: made })
       return
     case 'remove':
       if (Array.isArray(parent)) parent.splice(Number(key), 1)
@@ -143,28 +156,33 @@ function change({ parent, key }: Place, before: unknown, damage: Damage, reenter
       return
     }
     case 'proxy':
-      parent[key] = new Proxy(before as object, {})
+      put(parent, key, new Proxy(before as object, {}))
       return
     case 'revoked proxy':
-      parent[key] = revoked(before as object)
+      put(parent, key, revoked(before as object))
       return
     case 'throwing proxy':
-      parent[key] = throwing(before as object)
+      put(parent, key, throwing(before as object))
       return
     case 'length':
-      parent[key] = otherLength(before as unknown[] | AnyTypedArray, damage.at, made)
+      put(parent, key, otherLength(before as unknown[] | AnyTypedArray, damage.at, made))
       return
     case 'memory': {
       const names = Object.keys(memories) as (keyof typeof memories)[]
-      parent[key] = memories[names[damage.at % names.length] ?? 'shared'](before as AnyTypedArray)
+      put(parent, key, memories[names[damage.at % names.length] ?? 'shared'](before as AnyTypedArray))
       return
     }
     case 'kind':
-      parent[key] = otherKind(before as AnyTypedArray, damage.at)
+      put(parent, key, otherKind(before as AnyTypedArray, damage.at))
       return
     default:
-      parent[key] = misbehaving(before as AnyFunction, damage, reenter)
+      put(parent, key, misbehaving(before as AnyFunction, damage, reenter))
   }
+}
+
+/** Over a getter too. */
+function put(parent: object, key: string, value: unknown): void {
+  Object.defineProperty(parent, key, { value, enumerable: true, configurable: true, writable: true })
 }
 
 function getter(parent: object, key: string, get: () => unknown): void {
@@ -172,7 +190,7 @@ function getter(parent: object, key: string, get: () => unknown): void {
 }
 
 function otherLength(array: unknown[] | AnyTypedArray, at: number, made: unknown): unknown {
-  if (!Array.isArray(array)) return array.slice(0, [0, 1, array.length - 1, array.length][at % 4])
+  if (ArrayBuffer.isView(array)) return array.slice(0, [0, 1, array.length - 1, array.length][at % 4])
   const lengthened = [[], array.slice(1), [...array, made], [...array, ...array]]
   return lengthened[at % lengthened.length]
 }
@@ -196,7 +214,12 @@ function misbehaving(honest: AnyFunction, damage: Damage, reenter: Reentry): Any
         throw new Own('a callback')
       }
     case 'rejects':
-      return () => Promise.reject(new Own('a promise'))
+      return () => {
+        const promise = Promise.reject(new Own('a promise'))
+        // Where nobody waits for it, it is the caller's own affair.
+        promise.catch(() => undefined)
+        return promise
+      }
     case 'returns':
       return made
     case 'returns damaged':
@@ -227,7 +250,7 @@ function misbehaving(honest: AnyFunction, damage: Damage, reenter: Reentry): Any
 
 /** Every typed array of the arguments that a callback was given. */
 function eachView(value: unknown, body: (view: AnyTypedArray) => void, depth = 0): void {
-  if (typeof value !== 'object' || value === null || depth > 5) return
+  if (typeof value !== 'object' || value === null || types.isProxy(value) || depth > 5) return
   if (ArrayBuffer.isView(value)) body(value as AnyTypedArray)
   else for (const part of Object.values(value)) eachView(part, body, depth + 1)
 }

@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual, types } from 'node:util'
 import fc from 'fast-check'
 import { gradients, MdglError, Model } from '../../../src/index.js'
 import { type Call, calls } from './calls.js'
@@ -30,6 +30,7 @@ const DEADLINE = 60_000
 /** After so many ms a call that has a signal is stopped by it. */
 const PATIENCE = 2000
 const MOST_MESSAGE = 2000
+const DEEPEST_RESULT = 8
 
 /** Makes calls and judges what comes of them. */
 export class Judge implements Disposable {
@@ -177,16 +178,15 @@ function isHarmless({ before, damage }: Done): boolean {
 }
 
 /** Where a result has a number that is none. */
-function notFinite(value: unknown, path = 'the result', seen = new Set<unknown>()): string | undefined {
+function notFinite(value: unknown, path = 'the result', depth = 0): string | undefined {
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : path
-  if (typeof value !== 'object' || value === null || seen.has(value)) return undefined
-  seen.add(value)
+  if (typeof value !== 'object' || value === null || types.isProxy(value) || depth > DEEPEST_RESULT) return undefined
   if (ArrayBuffer.isView(value)) {
     const wrong = Array.from(value as Float64Array).findIndex(entry => typeof entry === 'number' && !Number.isFinite(entry))
     return wrong < 0 ? undefined : `${path}[${wrong}]`
   }
   for (const [key, part] of Object.entries(value)) {
-    const found = notFinite(part, `${path}.${key}`, seen)
+    const found = notFinite(part, `${path}.${key}`, depth + 1)
     if (found !== undefined) return found
   }
   return undefined
