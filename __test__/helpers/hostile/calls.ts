@@ -26,7 +26,6 @@ export interface Call {
   readonly loose?: RegExp
 }
 
-type Loose = Record<string, never>
 const any = api as unknown as Record<string, (...args: never[]) => unknown>
 
 /** A function of the library called by its name as it is. */
@@ -148,7 +147,12 @@ const preset = (name: string): Call => ({
 })
 
 /** A method of a random generator. */
-const random = (name: string, args: unknown[]) => method(() => api.fixedRandom(7), name, () => args)
+const random = (name: string, args: unknown[]) =>
+  method(
+    () => api.fixedRandom(7),
+    name,
+    () => args
+  )
 
 const target = (world: World, name: string) => join(world.files.folder, name)
 
@@ -156,17 +160,38 @@ const target = (world: World, name: string) => join(world.files.folder, name)
 export const calls: Readonly<Record<string, Call>> = {
   // Networks.
   network: plain('network', () => [
-    { dt: 0.5, seed: 3, pseudoDerivative: { shape: 'arctangent', steepness: 3 }, sheet: { width: 3, height: 4, positions: 'sorted', spread: 0.5 } }
+    {
+      dt: 0.5,
+      seed: 3,
+      pseudoDerivative: { shape: 'arctangent', steepness: 3 },
+      sheet: { width: 3, height: 4, positions: 'sorted', spread: 0.5 }
+    }
   ]),
-  'NetworkBuilder#input': method(() => api.network(), 'input', () => ['in', 3, { sign: [1, -1, 0] }]),
-  'NetworkBuilder#lif': method(() => api.network(), 'lif', () => ['cells', 3, lifOptions()]),
-  'NetworkBuilder#alif': method(() => api.network(), 'alif', () => [
-    'cells',
-    3,
-    { ...lifOptions(), adaptationTimeConstant: 50, adaptationStrength: [0, 1, 2] }
-  ]),
-  'NetworkBuilder#rate': method(() => api.network(), 'rate', () => ['cells', 3, { sign: 'free', membraneTimeConstant: 30 }]),
-  'NetworkBuilder#readout': method(() => api.network(), 'readout', () => ['out', 3, { timeConstant: 10, bias: true }]),
+  'NetworkBuilder#input': method(
+    () => api.network(),
+    'input',
+    () => ['in', 3, { sign: [1, -1, 0] }]
+  ),
+  'NetworkBuilder#lif': method(
+    () => api.network(),
+    'lif',
+    () => ['cells', 3, lifOptions()]
+  ),
+  'NetworkBuilder#alif': method(
+    () => api.network(),
+    'alif',
+    () => ['cells', 3, { ...lifOptions(), adaptationTimeConstant: 50, adaptationStrength: [0, 1, 2] }]
+  ),
+  'NetworkBuilder#rate': method(
+    () => api.network(),
+    'rate',
+    () => ['cells', 3, { sign: 'free', membraneTimeConstant: 30 }]
+  ),
+  'NetworkBuilder#readout': method(
+    () => api.network(),
+    'readout',
+    () => ['out', 3, { timeConstant: 10, bias: true }]
+  ),
   'NetworkBuilder#type': method(builder, 'type', () => ['a', { cells: { from: 0, to: 2 } }]),
   'NetworkBuilder#project': method(builder, 'project', () => [
     'in',
@@ -174,15 +199,27 @@ export const calls: Readonly<Record<string, Call>> = {
     { name: 'p', connections: { pre: [0, 1], post: [0, 2], values: [0.1, -0.2] }, delay: 1, plastic: true }
   ]),
   'NetworkBuilder#channel': method(builder, 'channel', () => [
-    { name: 'c', from: 'cells', to: 'cells', gain: 0.5, reach: 'synaptic', kernel: { membrane: { mean: 'batch', initial: 0.2 } } }
+    {
+      name: 'c',
+      from: 'cells',
+      to: 'cells',
+      gain: 0.5,
+      reach: 'synaptic',
+      kernel: { membrane: { mean: 'batch', initial: 0.2 } }
+    }
   ]),
   'NetworkBuilder#modulation': method(
-    () => builder().type('a', { cells: [0] } as Loose).type('b', { cells: [1, 2] } as Loose),
+    () =>
+      builder()
+        .type('a', { cells: [0] })
+        .type('b', { cells: [1, 2] }),
     'modulation',
-    () => [modulation()]
+    () => [modulation()],
+    { loose: /receptors/ }
   ),
   'NetworkBuilder#build': method(builder, 'build', () => []),
-  expandModulation: plain('expandModulation', () => [modulation()]),
+  // A receptor may be an object, all of whose parts have defaults.
+  expandModulation: plain('expandModulation', () => [modulation()], { loose: /receptors/ }),
   networkGraph: plain('networkGraph', () => [api.evidenceAccumulation().network({ seed: 1 })], { weight: 1 }),
   functionalTypes: plain('functionalTypes', () => [api.evidenceAccumulation({ types: 'two' }).network({ seed: 1 })], {
     weight: 1
@@ -190,16 +227,24 @@ export const calls: Readonly<Record<string, Call>> = {
 
   // Rules.
   expandRule: plain('expandRule', () => [ruleValue()]),
-  defineRule: plain('defineRule', () => [customRule()]),
+  defineRule: { args: () => [customRule()], run: (_, rule) => api.defineRule(rule).name },
 
   // Models.
-  'Model.create': { args: () => [description(), { precision: 'f64' }], run: (_, ...args) => told(api.Model.create(...(args as [never]))) },
+  'Model.create': {
+    args: () => [description(), { precision: 'f64' }],
+    run: (_, ...args) => told(api.Model.create(...(args as [never])))
+  },
   'Model.createAsync': {
     args: () => [description(), { precision: 'f32' }],
     run: async (_, ...args) => told(await api.Model.createAsync(...(args as [never])))
   },
   'Model.load': { args: world => [world.files.weights], run: async (_, path) => told(await api.Model.load(path)) },
-  'Model#save': method(world => world.model, 'save', world => [target(world, 'own'), { optimiser: true }], { weight: 4 }),
+  'Model#save': method(
+    world => world.model,
+    'save',
+    world => [target(world, 'own'), { optimiser: true }],
+    { weight: 4 }
+  ),
   'Model#session': {
     args: () => [{ rule: 'mdgl-online', optimiser: { kind: 'adam', beta1: 0.5, beta2: 0.9, epsilon: 1e-6 }, seed: 3 }],
     run: (world, given) => {
@@ -211,27 +256,92 @@ export const calls: Readonly<Record<string, Call>> = {
     changes: true
   },
   'Model#clone': { args: () => [], run: world => told(world.model.clone()), weight: 1 },
-  'Model#dispose': method(world => world.model.clone(), 'dispose', () => [], { weight: 1 }),
-  'weights.get': method(world => world.model.weights, 'get', () => ['cells->choice']),
-  'weights.set': method(world => world.model.weights, 'set', () => ['slow->cells', Float64Array.of(0.3, 0.2, 0.1)], { changes: true }),
-  'weights.set of a list': method(world => world.model.weights, 'set', () => ['slow->cells', [0.3, 0.2, 0.1]], { changes: true }),
-  'bias.get': method(world => world.model.bias, 'get', () => ['choice']),
-  'bias.set': method(world => world.model.bias, 'set', () => ['choice', [0.5, -0.5]], { changes: true }),
-  'ProjectionValues#dense': method(world => world.model.weights.get('cells->choice'), 'dense', () => [], { weight: 1 }),
+  'Model#dispose': method(
+    world => world.model.clone(),
+    'dispose',
+    () => [],
+    { weight: 1 }
+  ),
+  'weights.get': method(
+    world => world.model.weights,
+    'get',
+    () => ['cells->choice']
+  ),
+  'weights.set': method(
+    world => world.model.weights,
+    'set',
+    () => ['slow->cells', Float64Array.of(0.3, 0.2, 0.1)],
+    { changes: true }
+  ),
+  'weights.set of a list': method(
+    world => world.model.weights,
+    'set',
+    () => ['slow->cells', [0.3, 0.2, 0.1]],
+    { changes: true }
+  ),
+  'bias.get': method(
+    world => world.model.bias,
+    'get',
+    () => ['choice']
+  ),
+  'bias.set': method(
+    world => world.model.bias,
+    'set',
+    () => ['choice', [0.5, -0.5]],
+    { changes: true }
+  ),
+  'ProjectionValues#dense': method(
+    world => world.model.weights.get('cells->choice'),
+    'dense',
+    () => [],
+    { weight: 1 }
+  ),
 
   // Sessions.
-  'OnlineSession#step': method(world => world.session, 'step', () => [
-    { cues: Uint32Array.of(0, 2, 2), noise: Float32Array.of(0.25, -1) }
-  ]),
-  'OnlineSession#learn': method(world => world.session, 'learn', () => [
-    { choice: { target: Float64Array.of(0.5, 1), weight: 0.5 } }
-  ]),
-  'OnlineSession#learn by error': method(world => world.session, 'learn', () => [{ choice: { error: [0.5, 1] } }]),
-  'OnlineSession#apply': method(world => world.session, 'apply', () => [], { weight: 1, changes: true }),
-  'OnlineSession#state': method(world => world.session, 'state', () => [], { weight: 1 }),
-  'OnlineSession#restore': method(world => world.session, 'restore', world => [world.session.state()]),
-  'OnlineSession#reset': method(world => world.session, 'reset', () => [], { weight: 1 }),
-  'OnlineSession#dispose': method(world => world.model.clone().session({ rule: 'rflo' }), 'dispose', () => [], { weight: 1 }),
+  'OnlineSession#step': method(
+    world => world.session,
+    'step',
+    () => [{ cues: Uint32Array.of(0, 2, 2), noise: Float32Array.of(0.25, -1) }]
+  ),
+  'OnlineSession#learn': method(
+    world => world.session,
+    'learn',
+    () => [{ choice: { target: Float64Array.of(0.5, 1), weight: 0.5 } }]
+  ),
+  'OnlineSession#learn by error': method(
+    world => world.session,
+    'learn',
+    () => [{ choice: { error: [0.5, 1] } }]
+  ),
+  'OnlineSession#apply': method(
+    world => world.session,
+    'apply',
+    () => [],
+    { weight: 1, changes: true }
+  ),
+  'OnlineSession#state': method(
+    world => world.session,
+    'state',
+    () => [],
+    { weight: 1 }
+  ),
+  'OnlineSession#restore': method(
+    world => world.session,
+    'restore',
+    world => [world.session.state()]
+  ),
+  'OnlineSession#reset': method(
+    world => world.session,
+    'reset',
+    () => [],
+    { weight: 1 }
+  ),
+  'OnlineSession#dispose': method(
+    world => world.model.clone().session({ rule: 'rflo' }),
+    'dispose',
+    () => [],
+    { weight: 1 }
+  ),
 
   // Runs.
   // What the task gave is handed on as it is.
@@ -240,8 +350,14 @@ export const calls: Readonly<Record<string, Call>> = {
     run: async (_, ...args) => void (await api.makeBatch(...(args as unknown as Parameters<typeof api.makeBatch>))),
     loose: /^\[0\]/
   },
-  evaluate: plain('evaluate', world => [world.model, batch(), regularised(world)], { loose: LOOSE_OPTIONS, weight: 20 }),
-  'evaluate of values': plain('evaluate', world => [world.model, analogueBatch(), squared(world)], { loose: LOOSE_OPTIONS, weight: 20 }),
+  evaluate: plain('evaluate', world => [world.model, batch(), regularised(world)], {
+    loose: LOOSE_OPTIONS,
+    weight: 20
+  }),
+  'evaluate of values': plain('evaluate', world => [world.model, analogueBatch(), squared(world)], {
+    loose: LOOSE_OPTIONS,
+    weight: 20
+  }),
   'evaluate by a custom loss': plain('evaluate', world => [world.model, batch(), custom(world)], {
     loose: new RegExp(`${LOOSE_OPTIONS.source}|${LOOSE_BATCH.source}`)
   }),
@@ -250,14 +366,29 @@ export const calls: Readonly<Record<string, Call>> = {
     world => [world.model, batch(), { ...regularised(world), rule: ruleValue(), voltage: true, inputs: true }],
     { loose: LOOSE_OPTIONS }
   ),
-  gradients: plain('gradients', world => [world.model, batch(), 'bptt', regularised(world)], { loose: LOOSE_OPTIONS, weight: 20 }),
-  'gradients of a rule': plain('gradients', world => [world.model, analogueBatch(), ruleValue(), squared(world)], { loose: LOOSE_OPTIONS }),
-  'gradients of given feedback': plain('gradients', world => [world.model, batch(), modprop(), options(world)], { loose: LOOSE_OPTIONS }),
-  'gradients by a custom rule': plain('gradients', world => [world.model, batch(), customRule(), options(world)], { loose: LOOSE_OPTIONS }),
+  gradients: plain('gradients', world => [world.model, batch(), 'bptt', regularised(world)], {
+    loose: LOOSE_OPTIONS,
+    weight: 20
+  }),
+  'gradients of a rule': plain('gradients', world => [world.model, analogueBatch(), ruleValue(), squared(world)], {
+    loose: LOOSE_OPTIONS
+  }),
+  'gradients of given feedback': plain('gradients', world => [world.model, batch(), modprop(), options(world)], {
+    loose: LOOSE_OPTIONS
+  }),
+  'gradients by a custom rule': plain('gradients', world => [world.model, batch(), customRule(), options(world)], {
+    loose: LOOSE_OPTIONS
+  }),
   'gradients by both': plain('gradients', world => [world.model, batch(), customRule(), custom(world)], {
     loose: new RegExp(`${LOOSE_OPTIONS.source}|${LOOSE_BATCH.source}`)
   }),
-  train: { args: world => [world.model, task(), training(world)], run: someTraining, changes: true, weight: 20, loose: /^\[1\]|signal|clipNorm|decay|regulariser|threads/ },
+  train: {
+    args: world => [world.model, task(), training(world)],
+    run: someTraining,
+    changes: true,
+    weight: 20,
+    loose: /^\[1\]|signal|clipNorm|decay|regulariser|threads/
+  },
   'train by a custom loss': {
     args: world => [world.model, { ...task(), loss: customLoss() }, { ...training(world), rule: adaptive() }],
     run: someTraining,
@@ -270,27 +401,47 @@ export const calls: Readonly<Record<string, Call>> = {
     changes: true,
     loose: /^\[1\]|signal|clipNorm|decay|regulariser|threads/
   },
-  alignment: plain('alignment', world => [world.model, batch(), ['mdgl', ruleValue(), customRule()], options(world)], { loose: LOOSE_OPTIONS }),
-  channelNorms: plain('channelNorms', world => [world.model, batch(), 'mdgl', options(world)], { loose: LOOSE_OPTIONS }),
+  alignment: {
+    args: world => [world.model, batch(), ['mdgl', ruleValue(), customRule()], options(world)],
+    // A rule of one's own is another function each time.
+    run: async (_, ...args) =>
+      (await api.alignment(...(args as unknown as Parameters<typeof api.alignment>))).map(({ all, projections }) => [
+        all,
+        projections
+      ]),
+    loose: LOOSE_OPTIONS
+  },
+  channelNorms: plain('channelNorms', world => [world.model, batch(), 'mdgl', options(world)], {
+    loose: LOOSE_OPTIONS
+  }),
   profile: {
-    args: world => [world.model, batch(), 'mdgl', { ...options(world), optimiser: { kind: 'adam' }, iterations: 1, every: 1, peaks: false }],
+    args: world => [
+      world.model,
+      batch(),
+      'mdgl',
+      { ...options(world), optimiser: { kind: 'adam' }, iterations: 1, every: 1, peaks: false }
+    ],
     run: async (_, ...args) => (await api.profile(...(args as unknown as Parameters<typeof api.profile>))).loss,
     loose: LOOSE_OPTIONS
   },
-  traceProfile: plain('traceProfile', () => [
-    {
-      simd: 'avx2',
-      precision: 'f32',
-      threads: 2,
-      every: 1,
-      iterations: [{ begin: 0, end: 9, profiled: 1, plain: 1 }],
-      kernels: [],
-      peaks: [],
-      slices: [{ stage: 'draw', thread: 0, block: null, begin: 1, end: 2 }],
-      loss: 1,
-      gradientNorm: 1
-    }
-  ], { loose: /kernels|peaks|simd|precision|every|loss|gradientNorm|profiled|plain|block/ }),
+  traceProfile: plain(
+    'traceProfile',
+    () => [
+      {
+        simd: 'avx2',
+        precision: 'f32',
+        threads: 2,
+        every: 1,
+        iterations: [{ begin: 0, end: 9, profiled: 1, plain: 1 }],
+        kernels: [],
+        peaks: [],
+        slices: [{ stage: 'draw', thread: 0, block: null, begin: 1, end: 2 }],
+        loss: 1,
+        gradientNorm: 1
+      }
+    ],
+    { loose: /kernels|peaks|simd|precision|every|loss|gradientNorm|profiled|plain|block/ }
+  ),
 
   // Statistics.
   firingRates: plain('firingRates', () => [recording(), window()], { loose: /readouts|\.trials$/ }),
@@ -304,9 +455,15 @@ export const calls: Readonly<Record<string, Call>> = {
   sumOfSines: plain('sumOfSines', () => [
     { duration: 20, frequencies: [1, 2], weights: [0.5, 1], phases: Float64Array.of(0, 1), dt: 0.5 }
   ]),
-  analogueCurrent: plain('analogueCurrent', () => [{ trials: 2, steps: 3, units: 2 }, (a: number, b: number, c: number) => a + b * c]),
+  analogueCurrent: plain('analogueCurrent', () => [
+    { trials: 2, steps: 3, units: 2 },
+    (a: number, b: number, c: number) => a + b * c
+  ]),
   binnedEvents: plain('binnedEvents', () => [
-    [{ times: [1, 2.5], units: Uint32Array.of(0, 3) }, { times: Float64Array.of(0.5), units: [1] }],
+    [
+      { times: [1, 2.5], units: Uint32Array.of(0, 3) },
+      { times: Float64Array.of(0.5), units: [1] }
+    ],
     { duration: 10, dt: 0.5 }
   ]),
   frozenPoisson: {
@@ -327,9 +484,17 @@ export const calls: Readonly<Record<string, Call>> = {
 
   // Files.
   readNpy: plain('readNpy', world => [world.files.npy]),
-  writeNpy: plain('writeNpy', world => [target(world, 'own.npy'), { data: Uint8Array.of(1, 0), shape: [2, 1], bool: true }], { weight: 4 }),
+  writeNpy: plain(
+    'writeNpy',
+    world => [target(world, 'own.npy'), { data: Uint8Array.of(1, 0), shape: [2, 1], bool: true }],
+    { weight: 4 }
+  ),
   readNpz: plain('readNpz', world => [world.files.npz]),
-  writeNpz: plain('writeNpz', world => [target(world, 'own.npz'), { a: Float64Array.of(1), b: { data: Int16Array.of(1), shape: [1] } }], { weight: 4 }),
+  writeNpz: plain(
+    'writeNpz',
+    world => [target(world, 'own.npz'), { a: Float64Array.of(1), b: { data: Int16Array.of(1), shape: [1] } }],
+    { weight: 4 }
+  ),
   loadNir: {
     args: world => [world.files.nir, { dt: 1, timeUnit: 's', precision: 'f64' }],
     run: async (_, ...args) => told(await api.loadNir(...(args as [never]))),
@@ -346,14 +511,22 @@ export const calls: Readonly<Record<string, Call>> = {
     run: async (world, index) => (await api.openNMnist(world.files.digits)).sample(index),
     weight: 4
   },
-  'EventSet#dispose': { args: () => [], run: async world => (await api.openNMnist(world.files.digits)).dispose(), weight: 1 },
+  'EventSet#dispose': {
+    args: () => [],
+    run: async world => (await api.openNMnist(world.files.digits)).dispose(),
+    weight: 1
+  },
   openSpikingHeidelbergDigits: {
     args: world => [world.files.nir],
     run: async (_, path) => (await api.openSpikingHeidelbergDigits(path)).dispose(),
     weight: 1
   },
 
-  MdglError: { args: () => [{ code: 'invalid', message: 'm', path: 'p', value: 1, allowed: 'a' }], run: (_, details) => void new api.MdglError(details), loose: /./ }
+  MdglError: {
+    args: () => [{ code: 'invalid', message: 'm', path: 'p', value: 1, allowed: 'a' }],
+    run: (_, details) => void new api.MdglError(details),
+    loose: /./
+  }
 }
 
 /** What a caller sees of a model. */

@@ -1,6 +1,15 @@
 import { types } from 'node:util'
 import fc from 'fast-check'
-import { type AnyTypedArray, detach, hostileValues, memories, Own, revoked, throwing, type TypedArrayClass } from './values.js'
+import {
+  type AnyTypedArray,
+  detach,
+  hostileValues,
+  memories,
+  Own,
+  revoked,
+  type TypedArrayClass,
+  throwing
+} from './values.js'
 
 /** How a place is damaged. */
 const WAYS = [
@@ -89,11 +98,8 @@ function places(parent: object, path = '', depth = 0): Place[] {
   })
 }
 
-/** What a misbehaving function may do while it runs. */
-export interface Reentry {
-  /** Uses the library from within its own callback, in one of several ways. */
-  (which: number): unknown
-}
+/** Uses the library from within its own callback, in one of several ways. */
+export type Reentry = (which: number) => unknown
 
 /** Damages arguments in place. Gives what was done; nothing where there is no such place. */
 export function damageArguments(args: unknown[], damage: Damage, reenter: Reentry): Done | undefined {
@@ -106,8 +112,16 @@ export function damageArguments(args: unknown[], damage: Damage, reenter: Reentr
   const place = fitting[damage.at % fitting.length]
   if (place === undefined) return undefined
   const before = place.parent[place.key]
+  if (isRounded(place.parent, damage)) return undefined
   change(place, before, damage, reenter)
   return { path: place.path, before, damage }
+}
+
+/** An integer array takes what it is given for some integer, before the library sees it. */
+function isRounded(parent: object, { how, value }: Damage): boolean {
+  if (how !== 'replace' || !ArrayBuffer.isView(parent)) return false
+  const float = parent instanceof Float64Array || parent instanceof Float32Array
+  return typeof hostileValues[value]?.() !== 'number' || (value === 'NaN' && !float)
 }
 
 function fits(value: unknown, parent: object, how: Damage['how']): boolean {
@@ -195,7 +209,16 @@ function otherLength(array: unknown[] | AnyTypedArray, at: number, made: unknown
   return lengthened[at % lengthened.length]
 }
 
-const KINDS = [Float64Array, Float32Array, Uint32Array, Int32Array, Uint16Array, Uint8Array, Int8Array, Uint8ClampedArray]
+const KINDS = [
+  Float64Array,
+  Float32Array,
+  Uint32Array,
+  Int32Array,
+  Uint16Array,
+  Uint8Array,
+  Int8Array,
+  Uint8ClampedArray
+]
 
 function otherKind(array: AnyTypedArray, at: number): unknown {
   if (at % 10 === 8) return new DataView(array.buffer)
@@ -251,6 +274,6 @@ function misbehaving(honest: AnyFunction, damage: Damage, reenter: Reentry): Any
 /** Every typed array of the arguments that a callback was given. */
 function eachView(value: unknown, body: (view: AnyTypedArray) => void, depth = 0): void {
   if (typeof value !== 'object' || value === null || types.isProxy(value) || depth > 5) return
-  if (ArrayBuffer.isView(value)) body(value as AnyTypedArray)
+  if (ArrayBuffer.isView(value)) value.byteLength > 0 && body(value as AnyTypedArray)
   else for (const part of Object.values(value)) eachView(part, body, depth + 1)
 }

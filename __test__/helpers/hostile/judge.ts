@@ -4,7 +4,7 @@ import { gradients, MdglError, Model } from '../../../src/index.js'
 import { type Call, calls } from './calls.js'
 import { type Damage, type Done, damageArguments, damages, thawed } from './damage.js'
 import { noNumbers, Own } from './values.js'
-import { batch, crossEntropy, description, type Files, weightsOf, World } from './world.js'
+import { batch, crossEntropy, description, type Files, World, weightsOf } from './world.js'
 
 /** A call and what is wrong with it: plain JSON. */
 export interface Plan {
@@ -92,7 +92,10 @@ export class Judge implements Disposable {
 
   /** Another model's answer must not change, whatever happened beside it. */
   async #wrongWitness(): Promise<string | undefined> {
-    const { evaluation, norm, projections } = await gradients(this.#witness, batch(), 'mdgl', { loss: crossEntropy, seed: 9 })
+    const { evaluation, norm, projections } = await gradients(this.#witness, batch(), 'mdgl', {
+      loss: crossEntropy,
+      seed: 9
+    })
     const answer = [evaluation, norm, projections, weightsOf(this.#witness)]
     this.#expected ??= answer
     return isDeepStrictEqual(answer, this.#expected) ? undefined : 'another model gives another gradient since'
@@ -146,13 +149,19 @@ function outcomeOf(error: unknown): string {
 
 const isSystem = (error: unknown) => error instanceof Error && 'syscall' in error && 'code' in error
 
+/** What a proxy of the caller's throws that was revoked while the library looked at it, or before it could be asked. */
+const isRevoked = (error: unknown) =>
+  error instanceof TypeError && / a proxy that has been revoked$/.test(error.message)
+
 function wrongError(error: unknown): string | undefined {
   if (error instanceof Overdue) return `gave no answer within ${DEADLINE / 1000} s`
-  if (error instanceof Own || isSystem(error)) return undefined
+  if (error instanceof Own || isSystem(error) || isRevoked(error)) return undefined
   if (!(error instanceof MdglError)) return `failed with ${String(error instanceof Error ? error.stack : error)}`
   if (error.code === 'internal') return `failed within: ${error.message}`
-  if (error.message.length === 0 || error.message.length > MOST_MESSAGE) return `has a message of ${error.message.length} characters`
-  if (error.code === 'invalid' && (!error.path || !error.allowed)) return `does not say where or what is allowed: ${error.message}`
+  if (error.message.length === 0 || error.message.length > MOST_MESSAGE)
+    return `has a message of ${error.message.length} characters`
+  if (error.code === 'invalid' && (!error.path || !error.allowed))
+    return `does not say where or what is allowed: ${error.message}`
   return undefined
 }
 
@@ -182,7 +191,9 @@ function notFinite(value: unknown, path = 'the result', depth = 0): string | und
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : path
   if (typeof value !== 'object' || value === null || types.isProxy(value) || depth > DEEPEST_RESULT) return undefined
   if (ArrayBuffer.isView(value)) {
-    const wrong = Array.from(value as Float64Array).findIndex(entry => typeof entry === 'number' && !Number.isFinite(entry))
+    const wrong = Array.from(value as Float64Array).findIndex(
+      entry => typeof entry === 'number' && !Number.isFinite(entry)
+    )
     return wrong < 0 ? undefined : `${path}[${wrong}]`
   }
   for (const [key, part] of Object.entries(value)) {

@@ -211,7 +211,8 @@ export class World implements Disposable {
       () => quiet(train(this.model, task(), { rule: 'mdgl', signal: this.signal }).next()),
       () => this.#touch(() => this.model.weights.set('slow->cells', [0.1, 0.2, 0.3])),
       () => quiet(evaluate(this.model, batch(), { loss: crossEntropy, signal: this.signal })),
-      () => quiet(gradients(this.model, batch(), defineRule(customRule()), { loss: crossEntropy, signal: this.signal })),
+      () =>
+        quiet(gradients(this.model, batch(), defineRule(customRule()), { loss: crossEntropy, signal: this.signal })),
       () => this.model.session({ rule: 'eprop-online' }).dispose(),
       () => this.#stop.abort(new Own('aborted from within')),
       () => this.model.clone().dispose()
@@ -244,5 +245,7 @@ export function weightsOf(model: Model): string {
 }
 
 function bits(values: unknown): unknown {
-  return ArrayBuffer.isView(values) ? Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('hex') : values
+  return ArrayBuffer.isView(values)
+    ? Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('hex')
+    : values
 }
