@@ -44,7 +44,7 @@ test('calls with hostile arguments: an error by name, the model as it was, the r
   using judge = new Judge(files)
   for (const call of Object.keys(calls)) {
     const { outcome, finding } = await judge.attempt({ call, damages: [] })
-    t.deepEqual([call, outcome, finding], [call, call.startsWith('openSpiking') ? 'file' : 'value', undefined])
+    t.deepEqual([call, outcome, finding], [call, 'value', undefined])
   }
   // HDF5 starts a thread for each call: the long tier has those.
   const quick = plans.filter(({ call }) => !/Nir|Spiking/.test(call))

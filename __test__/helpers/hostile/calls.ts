@@ -517,7 +517,7 @@ export const calls: Readonly<Record<string, Call>> = {
     weight: 1
   },
   openSpikingHeidelbergDigits: {
-    args: world => [world.files.nir],
+    args: world => [world.files.spoken],
     run: async (_, path) => (await api.openSpikingHeidelbergDigits(path)).dispose(),
     weight: 1
   },

@@ -102,6 +102,14 @@ export class Judge implements Disposable {
   }
 }
 
+/** Judges what reads a file: errors as of every call, numbers that are numbers. */
+export async function verdictOf(body: () => Promise<unknown>): Promise<Verdict> {
+  const { value, error } = await settled(body)
+  if (error !== undefined) return { outcome: outcomeOf(error.thrown), finding: wrongError(error.thrown) }
+  const place = notFinite(value)
+  return { outcome: 'value', finding: place && `gave a number that is not finite, at ${place}` }
+}
+
 interface Settled {
   readonly value?: unknown
   readonly error?: { readonly thrown: unknown }

@@ -17,6 +17,7 @@ import {
   writeNpy,
   writeNpz
 } from '../../../src/index.js'
+import { writeCheckpoint } from '../../../src/runs/checkpoints.js'
 import { Own } from './values.js'
 
 const STEPS = 12
@@ -123,7 +124,12 @@ export interface Files {
   readonly npz: string
   readonly nir: string
   readonly digits: string
+  readonly spoken: string
+  readonly checkpoint: string
 }
+
+/** Six recordings of the layout of the Heidelberg digits; `fixtures/README.md` says what made it. */
+const SPOKEN = fileURLToPath(new URL('../../fixtures/hostile/spoken.h5', import.meta.url))
 
 /** Makes a folder with one valid file of each format, and goes there. */
 export async function makeFiles(): Promise<Files> {
@@ -134,7 +140,9 @@ export async function makeFiles(): Promise<Files> {
     npy: join(folder, 'values.npy'),
     npz: join(folder, 'values.npz'),
     nir: join(folder, 'graph.nir'),
-    digits: join(folder, 'digits')
+    digits: join(folder, 'digits'),
+    spoken: SPOKEN,
+    checkpoint: ''
   }
   // What names no folder is written here, and threads look up what Node was started with from here.
   await symlink(fileURLToPath(new URL('../../../node_modules', import.meta.url)), join(folder, 'node_modules'))
@@ -147,7 +155,8 @@ export async function makeFiles(): Promise<Files> {
   await saveNir(plain, files.nir)
   await writeNpy(files.npy, { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3] })
   await writeNpz(files.npz, { a: Uint8Array.of(1, 0), b: { data: Float64Array.of(1), shape: [] } })
-  return files
+  using run = Model.create(description())
+  return { ...files, checkpoint: await writeCheckpoint(join(folder, 'run'), run, 3) }
 }
 
 /** Takes the folder away. */
