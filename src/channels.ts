@@ -1,4 +1,4 @@
-import { array, list, object, record, text } from './check.js'
+import { array, isObject, list, object, record, text } from './check.js'
 import type { Channel, Gain, Kernel, Reach } from './description.js'
 import { invalid } from './error.js'
 import { channelShape } from './normalise.js'
@@ -79,7 +79,7 @@ function receptorsOf(receptors: Modulation['receptors']): Site[] {
 
 function site(type: string, ligand: string, receptor: Gain | Receptor, parent: string): Site {
   const path = `${parent}.${ligand}`
-  const given = typeof receptor === 'object' ? record(receptor, path, ['gain', 'reach', 'kernel']) : { gain: receptor }
+  const given = isObject(receptor) ? record(receptor, path, ['gain', 'reach', 'kernel']) : { gain: receptor }
   const shape = channelShape({ gain: 'mean-weight', reach: 'synaptic', kernel: 'none', ...given }, path)
   return { type, ligand, path, shape }
 }

@@ -71,19 +71,42 @@ export function record<T extends object>(value: T, path: string, keys: readonly 
 
 /** Any object that is neither null nor an array. */
 export function object<T>(value: T, path: string): T {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(path, value, 'an object')
+  if (!isObject(value) || Array.isArray(value)) throw invalid(path, value, 'an object')
   return value
+}
+
+/** Whether a value is an object of which anything can be asked: not null, and no proxy that was revoked. */
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !isRevoked(value)
+}
+
+/** Nothing else makes this throw, and it runs no code of the caller's. */
+function isRevoked(value: unknown): boolean {
+  try {
+    Array.isArray(value)
+    return false
+  } catch {
+    return true
+  }
 }
 
 /** A function. */
 export function callable<T>(value: T, path: string): T {
-  if (typeof value !== 'function') throw invalid(path, value, 'a function')
+  if (typeof value !== 'function' || isRevoked(value)) throw invalid(path, value, 'a function')
   return value
 }
 
-/** An array. */
+/** More entries than this are no array of anybody's, but one with a length alone, which takes minutes to go through. */
+const MOST_ENTRIES = 2 ** 28
+
+/** A copy of an array, in which what is missing is `undefined`. */
 export function array<T>(value: readonly T[], path: string): readonly T[] {
-  if (!Array.isArray(value)) throw invalid(path, value, 'an array')
+  if (!isObject(value) || !Array.isArray(value)) throw invalid(path, value, 'an array')
+  return Array.from(sized(value, path))
+}
+
+function sized<T>(value: readonly T[], path: string): readonly T[] {
+  if (value.length > MOST_ENTRIES) throw invalid(path, value, `an array of at most ${MOST_ENTRIES} entries`)
   return value
 }
 
@@ -94,38 +117,52 @@ export function orDefault<T>(value: T | undefined, fallback: T): T {
 
 /** An array, or a typed array over memory that nothing else can change or take away. */
 export function numbers(value: unknown, path: string): ArrayLike<number> {
-  if (Array.isArray(value)) return value
-  if (!ArrayBuffer.isView(value) || value instanceof DataView) throw invalid(path, value, 'an array of numbers')
-  return ownMemory(value as NumberArray, path)
+  if (isObject(value) && Array.isArray(value)) return sized(value, path)
+  if (!ArrayBuffer.isView(value) || !isNumberArray(value)) throw invalid(path, value, 'an array of numbers')
+  return ownMemory(value, path)
+}
+
+function isNumberArray(value: ArrayBufferView): value is NumberArray {
+  return !(value instanceof DataView || value instanceof BigInt64Array || value instanceof BigUint64Array)
+}
+
+/** Refuses a list that holds anything but numbers: it would be taken for some number without a word. */
+function numbersAlone(given: ArrayLike<number>, path: string): ArrayLike<number> {
+  if (ArrayBuffer.isView(given)) return given
+  const wrong = (given as readonly unknown[]).findIndex(value => typeof value !== 'number')
+  if (wrong >= 0) throw invalid(`${path}[${wrong}]`, given[wrong], 'a number')
+  return given
 }
 
 /** Numbers as floats, as the engine takes them: a typed array of floats is handed on as it is. */
 export function floats(value: unknown, path: string): Float64Array | Float32Array {
-  const given = numbers(value, path)
+  const given = numbersAlone(numbers(value, path), path)
   return given instanceof Float64Array || given instanceof Float32Array ? given : Float64Array.from(given)
 }
 
 /** A copy of numbers as doubles. */
 export function doubles(value: unknown, path: string): Float64Array {
-  const given = numbers(value, path)
+  const given = numbersAlone(numbers(value, path), path)
   // A typed array is copied as a whole; `from` would walk through it as an iterable.
   return ArrayBuffer.isView(given) ? new Float64Array(given as NumberArray) : Float64Array.from(given)
 }
 
-/** Refuses views of shared memory (another thread may write while we read) and of detached buffers. */
-export function ownMemory<T extends NumberArray>(value: T, path: string): T {
+/** Refuses views of shared memory (another thread may write while we read), of detached buffers and of what a buffer has lost. */
+export function ownMemory<T extends ArrayBufferView>(value: T, path: string): T {
+  // A proxy of a typed array is an instance of its class and has none of its memory.
+  if (!ArrayBuffer.isView(value)) throw invalid(path, value, 'a typed array itself')
   if (typeof SharedArrayBuffer !== 'undefined' && value.buffer instanceof SharedArrayBuffer) {
     throw invalid(path, value, 'an array over unshared memory (copy it with .slice())')
   }
-  if (isDetached(value.buffer)) throw invalid(path, value, 'an array whose buffer was not detached (transferred)')
+  if (isLost(value)) throw invalid(path, value, 'an array whose buffer was not detached (transferred)')
   return value
 }
 
-/** `ArrayBuffer.prototype.detached` came after Node 20; a view of a detached buffer cannot be made. */
-function isDetached(buffer: ArrayBufferLike): boolean {
-  if (buffer.byteLength > 0) return false
+/** Whether a view's buffer was detached, or became too short for it: then it has no elements to go through. */
+function isLost(view: ArrayBufferView): boolean {
+  if (view.byteLength > 0 || view instanceof DataView) return false
   try {
-    new Uint8Array(buffer)
+    Uint8Array.prototype.keys.call(view as Uint8Array)
     return false
   } catch {
     return true

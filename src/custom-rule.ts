@@ -1,5 +1,5 @@
 import type { Batch } from './batch.js'
-import { callable, record, text } from './check.js'
+import { callable, isObject, record, text } from './check.js'
 import type { NetworkDescription } from './description.js'
 import type { Values } from './precision.js'
 import type { RecordingShape } from './recording-shape.js'
@@ -137,5 +137,5 @@ export function defineRule(rule: Omit<CustomRule, 'kind'>): CustomRule {
 
 /** Whether a rule is one of {@link defineRule}. */
 export function isCustomRule(rule: unknown): rule is CustomRule {
-  return typeof rule === 'object' && rule !== null && 'kind' in rule && rule.kind === 'custom'
+  return isObject(rule) && 'kind' in rule && rule.kind === 'custom'
 }

@@ -1,6 +1,6 @@
 import type { Batch as NativeBatch, Input as NativeInput } from '#native'
 import type { Batch, DrawKey, InputValues, RateSegment } from './batch.js'
-import { floats, list, nonNegative, numbers, object, ownMemory, record, wholeNumber } from './check.js'
+import { array, floats, isObject, list, nonNegative, numbers, object, ownMemory, record, wholeNumber } from './check.js'
 import type { NetworkDescription } from './description.js'
 import { toPositiveSteps, toSteps } from './duration.js'
 import { invalid } from './error.js'
@@ -60,7 +60,8 @@ function isClasses(
   objective: Objective | undefined
 ): targets is Uint32Array | readonly number[] {
   if (objective?.terms.some(({ loss }) => loss.kind === 'squared-error')) return false
-  const listed = Array.isArray(targets) && !targets.some(target => typeof target === 'object')
+  if (!isObject(targets)) return false
+  const listed = Array.isArray(targets) && !array(targets, 'batch.targets').some(target => typeof target === 'object')
   return listed || targets instanceof Uint32Array
 }
 
@@ -94,9 +95,9 @@ function encodeInput(input: InputValues | undefined, units: number, shape: Shape
 }
 
 function encodeRates(segments: readonly RateSegment[], units: number, shape: Shape, path: string): Float64Array {
-  if (!Array.isArray(segments)) throw invalid(path, segments, 'an array of rate segments')
-  const packed = new Float64Array(segments.length * SEGMENT_FIELDS)
-  for (const [i, segment] of segments.entries()) {
+  const given = array(segments, path)
+  const packed = new Float64Array(given.length * SEGMENT_FIELDS)
+  for (const [i, segment] of given.entries()) {
     packed.set(encodeSegment(segment, units, shape, `${path}[${i}]`), i * SEGMENT_FIELDS)
   }
   return packed
@@ -118,13 +119,16 @@ function encodeSegment(segment: RateSegment, units: number, shape: Shape, path: 
 }
 
 function encodeEvents(events: Uint32Array | readonly (readonly number[])[], path: string): Uint32Array {
-  if (events instanceof Uint32Array) {
+  if (isObject(events) && events instanceof Uint32Array) {
     if (ownMemory(events, path).length % 3 !== 0) throw invalid(path, events, 'triples (trial, step, unit)')
     return events
   }
-  if (!Array.isArray(events)) throw invalid(path, events, 'a Uint32Array or an array of triples (trial, step, unit)')
-  const packed = new Uint32Array(events.length * 3)
-  for (const [i, given] of events.entries()) {
+  if (!isObject(events) || !Array.isArray(events)) {
+    throw invalid(path, events, 'a Uint32Array or an array of triples (trial, step, unit)')
+  }
+  const listed = array<readonly number[]>(events, path)
+  const packed = new Uint32Array(listed.length * 3)
+  for (const [i, given] of listed.entries()) {
     const triple = numbers(given, `${path}[${i}]`)
     if (triple.length !== 3) throw invalid(`${path}[${i}]`, given, 'a triple (trial, step, unit)')
     packed.set(

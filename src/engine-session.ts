@@ -1,10 +1,11 @@
 import type { Session as NativeSession, Plan } from '#native'
-import { record, wholeNumber } from './check.js'
+import { isObject, record, wholeNumber } from './check.js'
 import { invalid, MdglError } from './error.js'
 import { type Model, nativeModel } from './model.js'
 import { guard, native, settle } from './native.js'
 
-const MOST_THREADS = 1024
+/** The most threads that a run may ask for. */
+export const MOST_THREADS = 1024
 
 /** Options of everything that computes. */
 export interface RunOptions {
@@ -67,8 +68,17 @@ export function isCancelled(error: unknown): boolean {
 export function checkOptions<O extends RunOptions>(options: O, others: readonly (keyof O & string)[]): void {
   const { threads, signal } = record(options, 'options', ['threads', 'signal', ...others])
   if (threads !== undefined) wholeNumber(threads, 'options.threads', 1, MOST_THREADS)
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+  if (signal !== undefined && !isSignal(signal)) {
     throw invalid('options.signal', signal, 'an AbortSignal')
+  }
+}
+
+/** A proxy of a signal, or what inherits from one, is none: it cannot be listened to. */
+function isSignal(value: unknown): boolean {
+  try {
+    return isObject(value) && Reflect.get(AbortSignal.prototype, 'aborted', value) !== undefined
+  } catch {
+    return false
   }
 }
 

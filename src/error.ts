@@ -86,14 +86,27 @@ const LONGEST_VALUE = 60
 function show(value: unknown): string {
   if (typeof value === 'string') return clip(`'${value}'`)
   if (typeof value === 'function') return 'a function'
-  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name} of ${value.byteLength} bytes`
-  if (Array.isArray(value)) return `an array of ${value.length}`
-  if (typeof value === 'object' && value !== null) return `an object {${clip(givenKeys(value).join(', '))}}`
-  return String(value)
+  if (typeof value !== 'object' || value === null) return clip(String(value))
+  try {
+    return showObject(value)
+  } catch {
+    return 'an object that cannot be read'
+  }
 }
 
-/** Keys without those that are undefined: checked values may carry options that nobody gave. */
-const givenKeys = (value: object) => Object.entries(value).flatMap(([key, given]) => (given === undefined ? [] : [key]))
+function showObject(value: object): string {
+  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name} of ${value.byteLength} bytes`
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  return `an object {${clip(givenKeys(value).join(', '))}}`
+}
+
+/** Keys without those that are undefined: checked values may carry options that nobody gave. No getter of the caller's is run. */
+function givenKeys(value: object): string[] {
+  return Object.keys(value).filter(key => {
+    const descriptor = Object.getOwnPropertyDescriptor(value, key)
+    return descriptor !== undefined && !('value' in descriptor && descriptor.value === undefined)
+  })
+}
 
 function clip(text: string): string {
   return text.length <= LONGEST_VALUE ? text : `${text.slice(0, LONGEST_VALUE)}…`

@@ -3,8 +3,9 @@ import type { NativeModel } from '#native'
 import { doubles, flag, oneOf, record } from './check.js'
 import type { NetworkDescription } from './description.js'
 import { invalid, MdglError } from './error.js'
+import { filePath } from './file-path.js'
 import { deepFreeze } from './freeze.js'
-import type { ProjectionNames, ReadoutNames } from './names.js'
+import { type ProjectionNames, projectionNames, type ReadoutNames } from './names.js'
 import { guard, native, settle } from './native.js'
 import { normalise } from './normalise.js'
 import { OnlineSession, type SessionOptions } from './online-session.js'
@@ -67,6 +68,7 @@ export interface Biases<D extends NetworkDescription, P extends Precision> {
 }
 
 let handleOf: (model: Model) => NativeModel
+let isModel: (value: unknown) => value is Model
 
 /**
  * A network with weights and optimiser state, held by the engine.
@@ -97,6 +99,8 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
 
   static {
     handleOf = model => model.#alive()
+    // A proxy of a model is an instance of the class and has nothing of a model.
+    isModel = (value): value is Model => typeof value === 'object' && value !== null && #handle in value
   }
 
   private constructor(handle: NativeModel) {
@@ -105,11 +109,11 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     this.precision = handle.precision() as P
     this.weights = Object.freeze({
       get: (name: string) => this.#weights(name),
-      set: (name: string, values: ArrayLike<number>) => this.#set('setWeights', `weights.${name}`, name, values)
+      set: (name: string, values: ArrayLike<number>) => this.#set('setWeights', 'weights', name, values)
     })
     this.bias = Object.freeze({
-      get: (name: string) => guard(() => this.#alive().bias(name)) as Values<P>,
-      set: (name: string, values: ArrayLike<number>) => this.#set('setBias', `bias.${name}`, name, values)
+      get: (name: string) => guard(() => this.#alive().bias(this.#known('bias', name))) as Values<P>,
+      set: (name: string, values: ArrayLike<number>) => this.#set('setBias', 'bias', name, values)
     })
   }
 
@@ -156,7 +160,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
    * @throws {@link MdglError} `'file'` for a file that is no model; the system's own error where it cannot be read.
    */
   static async load(path: string | URL): Promise<Model> {
-    const bytes = await readFile(path)
+    const bytes = await readFile(filePath(path))
     try {
       return new Model(await settle(() => native.NativeModel.load(bytes)))
     } catch (error) {
@@ -175,7 +179,8 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   async save(path: string | URL, options: SaveOptions = {}): Promise<void> {
     record(options, 'options', ['optimiser'])
     const optimiser = flag(options.optimiser ?? false, 'options.optimiser')
-    await writeAside(path, await settle(() => this.#alive().save(optimiser)))
+    const target = filePath(path)
+    await writeAside(target, await settle(() => this.#alive().save(optimiser)))
   }
 
   /**
@@ -215,11 +220,21 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   }
 
   #weights(name: string): ProjectionValues<P> {
-    const { pre, post, rows, columns, values } = guard(() => this.#alive().projection(name))
+    const { pre, post, rows, columns, values } = guard(() => this.#alive().projection(this.#known('weights', name)))
     return new ProjectionValues(pre, post, values as Values<P>, [rows, columns])
   }
 
-  #set(setter: 'setWeights' | 'setBias', path: string, name: string, given: ArrayLike<number>): void {
+  #known(part: 'weights' | 'bias', name: unknown): string {
+    if (part === 'weights') return oneOf(name, 'projection', projectionNames(this.description)) as string
+    return oneOf(
+      name,
+      'readout',
+      (this.description.readouts ?? []).map(readout => readout.name)
+    ) as string
+  }
+
+  #set(setter: 'setWeights' | 'setBias', part: 'weights' | 'bias', name: string, given: ArrayLike<number>): void {
+    const path = `${part}.${this.#known(part, name)}`
     const values = doubles(given, path)
     const wrong = values.findIndex(value => !Number.isFinite(value))
     if (wrong >= 0) throw invalid(`${path}[${wrong}]`, values[wrong], 'a finite number')
@@ -235,6 +250,6 @@ function checkCreate(description: NetworkDescription, options: ModelOptions<Prec
 
 /** The engine's side of a model. */
 export function nativeModel(model: Model): NativeModel {
-  if (!(model instanceof Model)) throw invalid('model', model, 'a Model')
+  if (!isModel(model)) throw invalid('model', model, 'a Model')
   return handleOf(model)
 }

@@ -1,5 +1,5 @@
 import { expandModulation, type Modulation } from './channels.js'
-import { object, orDefault, record, text } from './check.js'
+import { isObject, object, orDefault, record, text } from './check.js'
 import type {
   Channel,
   Connections,
@@ -194,7 +194,7 @@ export class NetworkBuilder<N extends Names> {
     size: number,
     options: InputOptions = {}
   ): NetworkBuilder<With<N, 'input', Name>> {
-    return new NetworkBuilder(addInput(this.#draft, { ...options, name, size }))
+    return new NetworkBuilder(addInput(this.#draft, { ...object(options, 'options'), name, size }))
   }
 
   /**
@@ -209,7 +209,7 @@ export class NetworkBuilder<N extends Names> {
     size: number,
     options: LifOptions = {}
   ): NetworkBuilder<With<N, 'population', Name>> {
-    return new NetworkBuilder(addPopulation(this.#draft, { ...options, name, size, model: 'lif' }))
+    return new NetworkBuilder(addPopulation(this.#draft, { ...object(options, 'options'), name, size, model: 'lif' }))
   }
 
   /**
@@ -224,7 +224,7 @@ export class NetworkBuilder<N extends Names> {
     size: number,
     options: AlifOptions = {}
   ): NetworkBuilder<With<N, 'population', Name>> {
-    return new NetworkBuilder(addPopulation(this.#draft, { ...options, name, size, model: 'alif' }))
+    return new NetworkBuilder(addPopulation(this.#draft, { ...object(options, 'options'), name, size, model: 'alif' }))
   }
 
   /**
@@ -239,7 +239,7 @@ export class NetworkBuilder<N extends Names> {
     size: number,
     options: RateOptions = {}
   ): NetworkBuilder<With<N, 'population', Name>> {
-    return new NetworkBuilder(addPopulation(this.#draft, { ...options, name, size, model: 'rate' }))
+    return new NetworkBuilder(addPopulation(this.#draft, { ...object(options, 'options'), name, size, model: 'rate' }))
   }
 
   /**
@@ -254,7 +254,7 @@ export class NetworkBuilder<N extends Names> {
     size: number,
     options: ReadoutOptions = {}
   ): NetworkBuilder<With<N, 'readout', Name>> {
-    return new NetworkBuilder(addReadout(this.#draft, { ...options, name, size }))
+    return new NetworkBuilder(addReadout(this.#draft, { ...object(options, 'options'), name, size }))
   }
 
   /**
@@ -287,7 +287,7 @@ export class NetworkBuilder<N extends Names> {
     To extends TargetsOf<N, From>,
     const Options extends ProjectionOptions
   >(from: From, to: To, options: Options): NetworkBuilder<With<N, 'projection', ProjectionName<From, To, Options>>> {
-    return new NetworkBuilder(addProjection(this.#draft, { ...options, from, to }))
+    return new NetworkBuilder(addProjection(this.#draft, { ...object(options, 'options'), from, to }))
   }
 
   /**
@@ -327,18 +327,19 @@ export class NetworkBuilder<N extends Names> {
     const path = `types.${type}.${name}`
     if (units === 'all') return { population: name }
     if (isList(units)) return { population: name, units }
-    if (typeof units !== 'object' || units === null) throw invalid(path, units, "'all', an array of units, or a range")
+    if (!isObject(units)) throw invalid(path, units, "'all', an array of units, or a range")
     record(units, path, ['from', 'to'])
     return { population: name, units: range(units.from, units.to, population.size, path) }
   }
 }
 
 function isList(units: Units): units is readonly number[] {
-  return Array.isArray(units)
+  return isObject(units) && Array.isArray(units)
 }
 
 function range(from: number, to: number, size: number, path: string): number[] {
   const valid = Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from <= to && to <= size
-  if (!valid) throw invalid(path, `${from} to ${to}`, `an ascending range within 0 to ${size}`)
+  const given = typeof from === 'number' && typeof to === 'number' ? `${from} to ${to}` : { from, to }
+  if (!valid) throw invalid(path, given, `an ascending range within 0 to ${size}`)
   return Array.from({ length: to - from }, (_, i) => from + i)
 }

@@ -203,7 +203,8 @@ export function addType(draft: Draft, type: CellType): Draft {
 
 /** Adds a projection. */
 export function addProjection(draft: Draft, given: Projection): Draft {
-  const name = text(orDefault(given.name, `${given.from}->${given.to}`), 'projections.name')
+  const [sender, receiver] = [text(given.from, 'projections.from'), text(given.to, 'projections.to')]
+  const name = text(orDefault(given.name, `${sender}->${receiver}`), 'projections.name')
   unused(name, namesOf(draft.projections), 'projections')
   const path = `projections.${name}`
   record(given, path, ['name', 'from', 'to', 'density', 'connections', 'initialise', 'delay', 'plastic'])
@@ -361,7 +362,7 @@ function sign(value: Sign, size: number, path: string): Sign {
   if (typeof value === 'string') return oneOf(value, path, ['free', 'excitatory', 'inhibitory'] as const)
   if (Array.isArray(value)) {
     if (value.length !== size) throw invalid(path, value, `an array of ${size} signs (one a unit)`)
-    return value.map((entry, i) => oneOf(entry, `${path}[${i}]`, [1, -1, 0] as const))
+    return array(value, path).map((entry, i) => oneOf(entry, `${path}[${i}]`, [1, -1, 0] as const))
   }
   const counts = record(value as Exclude<Sign, string | readonly unknown[]>, path, [
     'excitatory',

@@ -4,6 +4,7 @@ import {
   callable,
   finite,
   floats,
+  isObject,
   list,
   nonNegative,
   numbers,
@@ -117,7 +118,7 @@ export function askCustomLosses(
 }
 
 function isLoss(losses: Losses): losses is Loss {
-  return typeof losses === 'object' && losses !== null && typeof losses.kind === 'string'
+  return isObject(losses) && typeof losses.kind === 'string'
 }
 
 function onlyTerm(loss: Loss, readouts: readonly Readout[]): Term {
@@ -129,7 +130,7 @@ function onlyTerm(loss: Loss, readouts: readonly Readout[]): Term {
 }
 
 function namedTerms(losses: { readonly [readout: string]: Loss }, readouts: readonly Readout[]): Term[] {
-  if (typeof losses !== 'object' || losses === null) throw invalid('loss', losses, 'a loss')
+  if (!isObject(losses)) throw invalid('loss', losses, 'a loss')
   const terms = Object.entries(losses).map(([name, loss]) => ({
     readout: find(readouts, name, 'loss'),
     loss: checkLoss(loss, `loss.${name}`)
@@ -164,7 +165,7 @@ function checkRegulariser(regulariser: Regulariser): Regulariser {
 
 function targetsOf(targets: Batch['targets'], readout: string, losses: number, path: string): unknown {
   if (targets === undefined) throw invalid(path, targets, 'targets; the loss needs them')
-  if (typeof targets !== 'object' || targets === null) {
+  if (!isObject(targets)) {
     throw invalid('batch.targets', targets, 'an array, or one entry for each readout that has a loss')
   }
   if (!Array.isArray(targets) && !ArrayBuffer.isView(targets)) {

@@ -240,8 +240,11 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
   restore(state: SessionState<P>): void {
     const engine = this.#alive()
     record(state, 'state', STATE)
-    for (const key of STATE) if (key !== 'steps') checkArray(state[key], key)
-    guard(() => engine.restore(state as SessionState<'f32'>))
+    // Read once: what was checked is what the engine gets.
+    const given = Object.fromEntries(STATE.map(key => [key, state[key]])) as unknown as SessionState<'f32'>
+    wholeNumber(given.steps, 'state.steps')
+    for (const key of STATE) if (key !== 'steps') checkArray(given[key], key)
+    guard(() => engine.restore(given))
   }
 
   /**

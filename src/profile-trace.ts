@@ -1,3 +1,5 @@
+import { array, finite, object, text, wholeNumber } from './check.js'
+import { MOST_THREADS } from './engine-session.js'
 import type { Profile, ProfileSlice } from './profile.js'
 
 /** A profile in the Trace Event Format, which Perfetto and chrome://tracing open. */
@@ -38,7 +40,7 @@ export interface TraceEvent {
  * @param profile - A profile.
  */
 export function traceProfile(profile: Profile): ProfileTrace {
-  const { threads, iterations, slices, simd } = profile
+  const { threads, iterations, slices, simd } = checkProfile(profile)
   const origin = iterations[0]?.begin ?? 0
   const complete = (name: string, tid: number, begin: number, end: number, rest: Pick<TraceEvent, 'cat' | 'args'>) =>
     ({ name, ph: 'X', pid: 1, tid, ts: (begin - origin) / 1000, dur: (end - begin) / 1000, ...rest }) as const
@@ -54,6 +56,36 @@ export function traceProfile(profile: Profile): ProfileTrace {
       ...slices.map(slice => complete(slice.stage, slice.thread, slice.begin, slice.end, details(slice)))
     ]
   }
+}
+
+/** A copy of what is drawn of a profile: it may have been kept in a file. */
+function checkProfile(given: Profile): Pick<Profile, 'threads' | 'iterations' | 'slices' | 'simd'> {
+  const { threads, iterations, slices, simd } = object(given, 'profile')
+  return {
+    simd: text(simd, 'profile.simd'),
+    threads: wholeNumber(threads, 'profile.threads', 1, MOST_THREADS),
+    iterations: array(iterations, 'profile.iterations').map((iteration, i) => ({
+      ...iteration,
+      ...span(iteration, `profile.iterations[${i}]`)
+    })),
+    slices: array(slices, 'profile.slices').map((slice, i) => {
+      const path = `profile.slices[${i}]`
+      const { begin, end } = span(slice, path)
+      const block = slice.block === null ? null : wholeNumber(slice.block, `${path}.block`)
+      return {
+        stage: text(slice.stage, `${path}.stage`),
+        thread: wholeNumber(slice.thread, `${path}.thread`),
+        block,
+        begin,
+        end
+      }
+    })
+  }
+}
+
+function span(given: { readonly begin: number; readonly end: number }, path: string) {
+  object(given, path)
+  return { begin: finite(given.begin, `${path}.begin`), end: finite(given.end, `${path}.end`) }
 }
 
 function named(name: string, tid: number, value: string): TraceEvent {

@@ -1,4 +1,16 @@
-import { array, finite, list, numbers, object, oneOf, orDefault, positive, record, wholeNumber } from './check.js'
+import {
+  array,
+  finite,
+  isObject,
+  list,
+  numbers,
+  oneOf,
+  orDefault,
+  positive,
+  record,
+  text,
+  wholeNumber
+} from './check.js'
 import { isCustomRule } from './custom-rule.js'
 import type { Channel, Gain, Kernel, Reach } from './description.js'
 import { invalid } from './error.js'
@@ -321,10 +333,10 @@ function refuseOthers(rule: unknown): void {
   const kinds = "a published rule's name or a Rule"
   if (isCustomRule(rule))
     throw invalid('rule', rule, `${kinds}; one of defineRule works in train, gradients and alignment`)
-  if (typeof rule === 'function' || (typeof rule === 'object' && rule !== null && 'signal' in rule)) {
+  if (typeof rule === 'function' || (isObject(rule) && 'signal' in rule)) {
     throw invalid('rule', rule, `${kinds}; a rule of your own is defineRule({ name, signal })`)
   }
-  if (typeof rule !== 'object' || rule === null) throw invalid('rule', rule, kinds)
+  if (!isObject(rule)) throw invalid('rule', rule, kinds)
 }
 
 const estimators = ['backward', 'online', 'rtrl', 'snap1', 'uoro', 'kf-rtrl'] as const
@@ -356,7 +368,7 @@ function check(rule: Rule): Rule {
 function recurrentDerivative(given: Rule['recurrentDerivative']): Rule['recurrentDerivative'] {
   const path = 'rule.recurrentDerivative'
   if (given === 'psi') return given
-  if (typeof given !== 'object' || given === null) throw invalid(path, given, "'psi' or {mu: …}")
+  if (!isObject(given)) throw invalid(path, given, "'psi' or {mu: …}")
   record(given, path, ['mu'])
   return { mu: positive(given.mu, `${path}.mu`) }
 }
@@ -372,7 +384,7 @@ function hops(given: number): number {
 function feedback(given: Rule['feedback']): Rule['feedback'] {
   const path = 'rule.feedback'
   if (given === 'symmetric') return given
-  if (typeof given !== 'object' || given === null) {
+  if (!isObject(given)) {
     throw invalid(path, given, `'symmetric', {random: {…}}, {adaptive: {…}} or {weights: [[…], …]}`)
   }
   if ('weights' in given) {
@@ -423,9 +435,11 @@ function channels(given: Rule['channels']): Rule['channels'] {
 }
 
 function listed(channel: Channel, path: string): Channel {
-  return { ...object(channel, path), ...channelShape(channel, path) }
+  record(channel, path, ['name', 'from', 'to', 'gain', 'reach', 'kernel'])
+  const [name, from, to] = (['name', 'from', 'to'] as const).map(key => text(channel[key], `${path}.${key}`))
+  return { name, from, to, ...channelShape(channel, path) } as Channel
 }
 
 function isList(given: UniformChannel | readonly Channel[]): given is readonly Channel[] {
-  return Array.isArray(given)
+  return isObject(given) && Array.isArray(given)
 }

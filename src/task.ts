@@ -23,7 +23,7 @@ export interface Random {
   /**
    * The numbers 0 to n − 1 in random order.
    *
-   * @param n - How many.
+   * @param n - How many, at most 2^28.
    */
   permutation(n: number): Uint32Array
 }
@@ -109,6 +109,8 @@ const FIXED_STREAM = 199
 const WHOLE_BATCH = 2 ** 32 - 1
 const MOST_TRIALS = 2 ** 20
 const MOST = 2 ** 32 - 1
+/** A gigabyte of numbers. */
+const MOST_PERMUTED = 2 ** 28
 
 /** Which batch {@link makeBatch} makes. */
 export interface BatchOptions {
@@ -137,14 +139,15 @@ export interface BatchOptions {
  * the task's own error as it is.
  */
 export async function makeBatch(task: Task, options: BatchOptions): Promise<Batch> {
-  checkTask(task)
+  object(task, 'task')
+  const make = callable(task.batch, 'task.batch')
   record(options, 'options', ['split', 'size', 'seed', 'iteration'])
   const split = oneOf(options.split, 'options.split', SPLITS)
   const size = wholeNumber(options.size, 'options.size', 1, MOST_TRIALS)
   const seed = wholeNumber(options.seed, 'options.seed')
   const { iteration = 1 } = options
   wholeNumber(iteration, 'options.iteration', 1, MOST)
-  return await task.batch({ iteration, split, size, rng: batchRandom(seed, split, iteration) })
+  return await make.call(task, { iteration, split, size, rng: batchRandom(seed, split, iteration) })
 }
 
 /** Refuses what cannot make batches. */
@@ -191,6 +194,6 @@ function random(seed: number, stream: number, iteration: number, trial: number):
     uniform: () => generator.uniform(),
     integer: n => generator.integer(wholeNumber(n, 'n', 1, MOST)),
     normal: () => generator.normal(),
-    permutation: n => generator.permutation(wholeNumber(n, 'n', 0, MOST))
+    permutation: n => generator.permutation(wholeNumber(n, 'n', 0, MOST_PERMUTED))
   }
 }

@@ -3,6 +3,7 @@ import { toSteps } from '../duration.js'
 import { invalid } from '../error.js'
 import type { RecordingShape } from '../recording-shape.js'
 import type { Recording } from '../simulate.js'
+import { checkRecording } from './check-recording.js'
 
 /** Which part of every trial counts, in ms from its start, rounded to whole steps. */
 export interface SpikeWindow {
@@ -43,7 +44,8 @@ export interface SpikeTrains {
  *
  * @throws {@link MdglError} `'invalid'` for a window that is not allowed or of which no trial has a step.
  */
-export function spikeTrains({ spikes, shape }: SpikeRecording, window: SpikeWindow): SpikeTrains {
+export function spikeTrains(recording: SpikeRecording, window: SpikeWindow): SpikeTrains {
+  const { spikes, shape } = checkRecording(recording)
   record(window, 'window', ['from', 'to'])
   const first = toSteps(window.from ?? 0, shape.dt, 'window.from')
   const end = window.to === undefined ? shape.steps : toSteps(window.to, shape.dt, 'window.to')

@@ -1,4 +1,5 @@
 import { callable, finite, record, wholeNumber } from '../check.js'
+import { newDoubles } from '../memory.js'
 
 /** The sizes of an analogue input. */
 export interface AnalogueShape {
@@ -37,7 +38,7 @@ export function analogueCurrent(
   const steps = wholeNumber(shape.steps, 'shape.steps', 1)
   const units = wholeNumber(shape.units, 'shape.units', 1)
   callable(value, 'value')
-  const analogue = new Float64Array(trials * steps * units)
+  const analogue = newDoubles(trials * steps * units, 'shape')
   let at = 0
   for (let trial = 0; trial < trials; trial++) {
     for (let step = 0; step < steps; step++) {

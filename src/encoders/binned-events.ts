@@ -59,8 +59,8 @@ function binTrial(given: TimedEvents, trial: number, { dt, steps }: { dt: number
   const pairs: [step: number, unit: number][] = []
   for (let i = 0; i < times.length; i++) {
     const [time, unit] = [times[i], units[i]]
-    if (time === undefined || !(time >= 0)) throw invalid(`${path}.times[${i}]`, time, 'a number of at least 0')
-    if (unit === undefined || !Number.isInteger(unit) || unit < 0 || unit >= MOST) {
+    if (typeof time !== 'number' || !(time >= 0)) throw invalid(`${path}.times[${i}]`, time, 'a number of at least 0')
+    if (typeof unit !== 'number' || !Number.isInteger(unit) || unit < 0 || unit >= MOST) {
       throw invalid(`${path}.units[${i}]`, unit, 'a whole number of at least 0')
     }
     const step = Math.floor(time / dt)

@@ -1,6 +1,7 @@
 import { nonNegative, positive, record, wholeNumber } from '../check.js'
 import { toPositiveSteps } from '../duration.js'
 import { invalid } from '../error.js'
+import { atMostNumbers } from '../memory.js'
 import { fixedRandom } from '../task.js'
 
 /** Options of {@link frozenPoisson}. */
@@ -49,6 +50,7 @@ function draw(options: FrozenPoissonOptions): number[] {
   const steps = toPositiveSteps(options.duration, positive(dt, 'options.dt'), 'options.duration')
   const probability = (nonNegative(options.rate, 'options.rate') * dt) / 1000
   if (probability > 1) throw invalid('options.rate', options.rate, `at most one event a step, ${1000 / dt} Hz`)
+  atMostNumbers(units * steps, 'options.units × options.duration')
   const random = fixedRandom(options.seed, FROZEN_EVENTS)
   const events: number[] = []
   for (let step = 0; step < steps; step++) {
@@ -65,6 +67,7 @@ const FROZEN_EVENTS = 1
 /** Triples (trial, step, unit). */
 function repeat(events: readonly number[], trials: number): Uint32Array {
   const count = events.length / 2
+  atMostNumbers(trials * count * 3, 'trials')
   const triples = new Uint32Array(trials * count * 3)
   for (let trial = 0; trial < trials; trial++) {
     for (let event = 0; event < count; event++) {

@@ -1,7 +1,10 @@
 import type { RateSegment } from '../batch.js'
-import { finite, nonNegative, positive, record, wholeNumber } from '../check.js'
+import { finite, isObject, nonNegative, positive, record, wholeNumber } from '../check.js'
 import { invalid } from '../error.js'
 import { poissonRates, type TimeWindow } from './poisson.js'
+
+/** As many as a population may have units. */
+const MOST_GROUPS = 2 ** 24
 
 /** How a population stands for a number. */
 export interface Tuning {
@@ -33,7 +36,7 @@ export interface Tuning {
 export function populationCode(value: number, tuning: Tuning, window: TimeWindow): RateSegment[] {
   finite(value, 'value')
   record(tuning, 'tuning', ['groups', 'range', 'width', 'peakRate'])
-  const groups = wholeNumber(tuning.groups, 'tuning.groups', 2)
+  const groups = wholeNumber(tuning.groups, 'tuning.groups', 2, MOST_GROUPS)
   const [lowest, highest] = ascending(tuning.range)
   const width = positive(tuning.width, 'tuning.width')
   const peakRate = nonNegative(tuning.peakRate, 'tuning.peakRate')
@@ -45,7 +48,7 @@ export function populationCode(value: number, tuning: Tuning, window: TimeWindow
 }
 
 function ascending(range: readonly [number, number]): readonly [number, number] {
-  const [lowest, highest] = Array.isArray(range) ? range : []
+  const [lowest, highest] = isObject(range) && Array.isArray(range) ? range : []
   if (!(finite(lowest, 'tuning.range[0]') < finite(highest, 'tuning.range[1]'))) {
     throw invalid('tuning.range', range, 'two ascending numbers')
   }

@@ -1,7 +1,7 @@
 import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { MdglError } from '../error.js'
+import { filePath } from '../file-path.js'
 
 /** What is wrong with a file that is damaged or of another format. */
 export function badFile(path: string | URL, reason: string, cause?: unknown): MdglError {
@@ -14,7 +14,7 @@ export function badFile(path: string | URL, reason: string, cause?: unknown): Md
  * @throws The system's own error for one that cannot; {@link MdglError} `'file'` for a folder or a device.
  */
 export async function readableFile(path: string | URL): Promise<string> {
-  const full = resolve(path instanceof URL ? fileURLToPath(path) : path)
+  const full = resolve(filePath(path))
   if (!(await stat(full)).isFile()) throw badFile(full, 'is no regular file')
   await (await open(full)).close()
   return full

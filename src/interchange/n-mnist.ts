@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { MdglError } from '../error.js'
+import { filePath } from '../file-path.js'
 import { checkIndex, type EventSample, type EventSet } from './event-set.js'
 import { badFile } from './file-error.js'
 
@@ -36,7 +36,7 @@ const OVERFLOW = 2 ** 13
  * @throws {@link MdglError} `'file'` for a folder without recordings; the system's own error where it cannot be read.
  */
 export async function openNMnist(folder: string | URL): Promise<EventSet> {
-  const root = folder instanceof URL ? fileURLToPath(folder) : folder
+  const root = filePath(folder, 'folder')
   const classes = (await readdir(root)).filter(name => /^\d$/.test(name)).sort()
   const recordings = await Promise.all(classes.map(name => recordingsOf(root, name)))
   if (recordings.flat().length === 0) throw badFile(root, 'has no recordings as in N-MNIST, 0/*.bin to 9/*.bin')

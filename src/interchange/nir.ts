@@ -1,6 +1,7 @@
 import { oneOf, positive, record } from '../check.js'
 import type { NetworkDescription } from '../description.js'
-import { Model } from '../model.js'
+import { filePath } from '../file-path.js'
+import { Model, nativeModel } from '../model.js'
 import type { Precision } from '../precision.js'
 import { writeAside } from '../write-aside.js'
 import { readableFile } from './file-error.js'
@@ -61,9 +62,11 @@ export interface NirOptions<P extends Precision> {
  * written.
  */
 export async function saveNir(model: Model, path: string | URL): Promise<void> {
+  nativeModel(model)
+  const target = filePath(path)
   const graph = toGraph(model)
-  using thread = new Hdf5Thread(path)
-  await writeAside(path, await thread.ask('encodeGraph', graph))
+  using thread = new Hdf5Thread(target)
+  await writeAside(target, await thread.ask('encodeGraph', graph))
 }
 
 /**

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { array, flag, object, record, text, wholeNumber } from '../check.js'
+import { array, flag, isObject, object, ownMemory, record, text, wholeNumber } from '../check.js'
 import { invalid } from '../error.js'
+import { filePath } from '../file-path.js'
 import { writeAside } from '../write-aside.js'
 import { badFile } from './file-error.js'
 import { decodeNpy, encodeNpy, isNumpyData, type NumpyArray, type NumpyData } from './npy.js'
@@ -23,7 +24,7 @@ import { decodeNpy, encodeNpy, isNumpyData, type NumpyArray, type NumpyData } fr
  * where it cannot be read.
  */
 export async function readNpy(path: string | URL): Promise<NumpyArray> {
-  return decodeNpy(await readFile(path), String(path))
+  return decodeNpy(await readFile(filePath(path)), String(path))
 }
 
 /**
@@ -40,7 +41,7 @@ export async function readNpy(path: string | URL): Promise<NumpyArray> {
  * written.
  */
 export async function writeNpy(path: string | URL, values: NumpyData | NumpyArray): Promise<void> {
-  await writeAside(path, encodeNpy(checkArray(values, 'values')))
+  await writeAside(filePath(path), encodeNpy(checkArray(values, 'values')))
 }
 
 /**
@@ -58,7 +59,7 @@ export async function writeNpy(path: string | URL, values: NumpyData | NumpyArra
  * cannot be read.
  */
 export async function readNpz(path: string | URL): Promise<{ [name: string]: NumpyArray }> {
-  const bytes = await readFile(path)
+  const bytes = await readFile(filePath(path))
   const { unzipSync } = await import('fflate')
   let files: Record<string, Uint8Array>
   try {
@@ -89,28 +90,30 @@ export async function writeNpz(
   path: string | URL,
   arrays: { readonly [name: string]: NumpyData | NumpyArray }
 ): Promise<void> {
+  const target = filePath(path)
   const { zipSync } = await import('fflate')
   const files = Object.entries(object(arrays, 'arrays')).map(([name, values]) => {
     text(name, 'arrays.name')
     return [`${name}.npy`, encodeNpy(checkArray(values, `arrays.${name}`))] as const
   })
   // A fixed date, the first that an archive can hold.
-  await writeAside(path, zipSync(Object.fromEntries(files), { level: 0, mtime: new Date(1980, 0, 1) }))
+  await writeAside(target, zipSync(Object.fromEntries(files), { level: 0, mtime: new Date(1980, 0, 1) }))
 }
 
 function checkArray(values: NumpyData | NumpyArray, path: string): NumpyArray {
-  if (isNumpyData(values)) return { data: values, shape: [values.length] }
+  if (isObject(values) && isNumpyData(values)) return { data: ownMemory(values, path), shape: [values.length] }
   record(values, path, ['data', 'shape', 'bool'])
-  if (!isNumpyData(values.data)) throw invalid(`${path}.data`, values.data, 'a typed array')
+  const { data } = values
+  if (!isObject(data) || !isNumpyData(data)) throw invalid(`${path}.data`, data, 'a typed array')
+  ownMemory(data, `${path}.data`)
   const shape = array(values.shape, `${path}.shape`).map((length, d) => wholeNumber(length, `${path}.shape[${d}]`))
   const count = shape.reduce((product, length) => product * length, 1)
-  if (count !== values.data.length) {
-    throw invalid(`${path}.shape`, `(${shape.join(', ')})`, `lengths whose product is ${values.data.length}`)
+  if (count !== data.length) {
+    throw invalid(`${path}.shape`, `(${shape.join(', ')})`, `lengths whose product is ${data.length}`)
   }
   const bool = flag(values.bool ?? false, `${path}.bool`)
-  if (bool && !isTruth(values.data))
-    throw invalid(`${path}.bool`, true, 'false, unless data is a Uint8Array of 0 and 1')
-  return { data: values.data, shape, ...(bool && { bool }) }
+  if (bool && !isTruth(data)) throw invalid(`${path}.bool`, true, 'false, unless data is a Uint8Array of 0 and 1')
+  return { data, shape, ...(bool && { bool }) }
 }
 
 function isTruth(data: NumpyData): boolean {

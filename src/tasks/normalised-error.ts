@@ -1,5 +1,5 @@
-import { numbers } from '../check.js'
-import { invalid } from '../error.js'
+import { finite, numbers } from '../check.js'
+import { invalid, MdglError } from '../error.js'
 
 /**
  * The normalised error of a regression, Σ (y − y*)² / Σ y*²: 0 for a perfect output, 1 for one that is always 0. With
@@ -14,11 +14,14 @@ import { invalid } from '../error.js'
  * @throws {@link MdglError} `'invalid'` for arrays of different lengths and for targets that are all 0.
  */
 export function normalisedError(outputs: ArrayLike<number>, targets: ArrayLike<number>): number {
-  const wanted = Array.from(numbers(targets, 'targets'))
-  if (numbers(outputs, 'outputs').length !== wanted.length) {
+  const wanted = Array.from(numbers(targets, 'targets'), (value, i) => finite(value, `targets[${i}]`))
+  const given = Array.from(numbers(outputs, 'outputs'), (value, i) => finite(value, `outputs[${i}]`))
+  if (given.length !== wanted.length) {
     throw invalid('outputs', outputs, `as many values as targets, ${wanted.length}`)
   }
   const power = wanted.reduce((sum, value) => sum + value ** 2, 0)
   if (!(power > 0)) throw invalid('targets', targets, 'at least one value that is not 0')
-  return wanted.reduce((sum, value, i) => sum + ((outputs[i] ?? 0) - value) ** 2, 0) / power
+  const error = wanted.reduce((sum, value, i) => sum + ((given[i] ?? 0) - value) ** 2, 0) / power
+  if (Number.isFinite(error)) return error
+  throw new MdglError({ code: 'not-finite', message: 'The error of these outputs is too large for a number.' })
 }

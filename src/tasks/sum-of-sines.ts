@@ -1,6 +1,7 @@
 import { finite, nonNegative, numbers, positive, record } from '../check.js'
 import { toPositiveSteps } from '../duration.js'
 import { invalid } from '../error.js'
+import { atMostNumbers } from '../memory.js'
 
 /** Options of {@link sumOfSines}; the arrays have one entry a sine. */
 export interface SinesOptions {
@@ -31,6 +32,7 @@ export function sumOfSines(options: SinesOptions): Float64Array {
   record(options, 'options', ['duration', 'frequencies', 'weights', 'phases', 'dt'])
   const { dt = 1, duration } = options
   const steps = toPositiveSteps(duration, positive(dt, 'options.dt'), 'options.duration')
+  atMostNumbers(steps, 'options.duration')
   const frequencies = Array.from(numbers(options.frequencies, 'options.frequencies'))
   const weights = sameLength(options.weights, frequencies.length, 'options.weights')
   const phases = sameLength(options.phases ?? frequencies.map(() => 0), frequencies.length, 'options.phases')

@@ -1,0 +1,20 @@
+import { invalid, MdglError } from './error.js'
+
+/** More doubles than this, 8 GiB, are a slip of the pen. */
+const MOST_NUMBERS = 2 ** 30
+
+/** Doubles, all 0; so many that they cannot be had are an error with a name. */
+export function newDoubles(count: number, path: string): Float64Array {
+  atMostNumbers(count, path)
+  try {
+    return new Float64Array(count)
+  } catch (cause) {
+    throw new MdglError({ code: 'memory', message: `${path}: ${count} numbers do not fit into memory.`, path, cause })
+  }
+}
+
+/** Refuses to make more numbers than memory has, before anything is made. */
+export function atMostNumbers(count: number, path: string): number {
+  if (count > MOST_NUMBERS) throw invalid(path, count, `at most ${MOST_NUMBERS} numbers in all`)
+  return count
+}
