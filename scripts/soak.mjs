@@ -25,6 +25,11 @@ const steps = [
     title: 'Memory of a process in which models come and go, ten minutes',
     program: 'node',
     args: ['--expose-gc', 'scripts/lib/memory-soak.mjs', '600']
+  },
+  {
+    title: 'Training over MPI: the same weights on 1, 2 and 4 ranks, a rank that is killed, what messages cost',
+    program: 'node',
+    args: ['scripts/lib/mpi-soak.mjs']
   }
 ]
 

@@ -26,6 +26,7 @@ export {
 } from './analysis/statistics.js'
 export type { Batch, ClassWindow, InputValues, RateSegment, Targets } from './batch.js'
 export { expandModulation, type Modulation, type Receptor } from './channels.js'
+export type { Collective } from './collective.js'
 export { type CellConstants, type CustomRule, defineRule, type RuleContext, type Synapses } from './custom-rule.js'
 export type {
   CellType,
