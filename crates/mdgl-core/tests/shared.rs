@@ -207,10 +207,11 @@ fn ranks_that_do_not_mean_the_same_are_named() {
     let mut trained = model.clone();
     trained.set_bias("out", &[0.0, 1e-7]).unwrap();
     assert_eq!(against(&second(&trained, &own, training)), "messages[1].weights");
+    let nonlocal = Rule::nl_mdgl();
     let slow = Optimiser { l1: 0.5, ..Optimiser::default() };
     assert_eq!(against(&second(&model, &own, Some((&rule, &slow)))), "messages[1].rule and optimiser");
     assert_eq!(
-        against(&second(&model, &own, Some((&Rule::nl_mdgl(), &optimiser)))),
+        against(&second(&model, &own, Some((&nonlocal, &optimiser)))),
         "messages[1].rule and optimiser"
     );
     assert_eq!(against(&second(&model, &own, None)), "messages[1].stage");
