@@ -41,6 +41,11 @@ const steps = [
       'A sweep as a Slurm job array on this machine (Debian, as root; installs slurm-wlm and munge where they are missing)',
     program: 'node',
     args: ['scripts/lib/slurm-soak.mjs']
+  },
+  {
+    title: 'Training over MPI: the same weights on 1, 2 and 4 ranks, a rank that is killed, what messages cost',
+    program: 'node',
+    args: ['scripts/lib/mpi-soak.mjs']
   }
 ]
 

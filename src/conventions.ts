@@ -31,14 +31,17 @@ export function expandRuleFor(description: NetworkDescription, given: RuleName |
 export interface PlannedRule {
   /** The engine's part of the plan: the rule as JSON, unless it is a custom one. */
   readonly plan: { readonly rule?: string }
+  /** Of a custom rule none. */
+  readonly estimator: Rule['estimator'] | undefined
   /** The rule that JavaScript is to be asked. */
   readonly custom: CustomRule | undefined
 }
 
 /** Checks a rule for a network, a custom one too. */
 export function planRule(description: NetworkDescription, given: RuleName | Rule | CustomRule): PlannedRule {
-  if (isCustomRule(given)) return { plan: {}, custom: defineRule(given) }
-  return { plan: { rule: JSON.stringify(expandRuleFor(description, given)) }, custom: undefined }
+  if (isCustomRule(given)) return { plan: {}, estimator: undefined, custom: defineRule(given) }
+  const rule = expandRuleFor(description, given)
+  return { plan: { rule: JSON.stringify(rule) }, estimator: rule.estimator, custom: undefined }
 }
 
 /** Refuses losses that have no equation in the network's conventions, or for its units. */

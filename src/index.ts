@@ -15,7 +15,8 @@
 export { type Activity, networkActivity } from './activity.js'
 export { type Alignment, alignment, type GradientAlignment } from './analysis/alignment.js'
 export { type ChannelNorm, type ChannelNorms, channelNorms } from './analysis/channel-norms.js'
-export type { ByNeurons, SpikeRecording, SpikeWindow } from './analysis/spike-trains.js'
+export type { SpikeRecording } from './analysis/check-recording.js'
+export type { ByNeurons, SpikeWindow } from './analysis/spike-trains.js'
 export {
   firingRates,
   intervalVariation,
@@ -27,6 +28,7 @@ export {
 } from './analysis/statistics.js'
 export type { Batch, ClassWindow, InputValues, RateSegment, Targets } from './batch.js'
 export { expandModulation, type Modulation, type Receptor } from './channels.js'
+export type { Collective } from './collective.js'
 export { type CellConstants, type CustomRule, defineRule, type RuleContext, type Synapses } from './custom-rule.js'
 export type {
   CellType,

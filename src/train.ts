@@ -1,5 +1,6 @@
 import { unlessAborted } from './abort.js'
 import { askRule } from './ask-rule.js'
+import { agree, computeTogether, given } from './collective.js'
 import type { CustomRule } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
 import { Session } from './engine-session.js'
@@ -61,7 +62,7 @@ export interface Training extends AsyncIterableIterator<Metrics, undefined, unde
  * @returns An async iterator of metrics.
  * @throws {@link MdglError} `'invalid'` at once for an option that is not allowed. The iterator rejects with `'busy'` when the
  * model is being trained already or a session is open on it, `'invalid'` for bad batches and targets, `'not-finite'`,
- * `'memory'`; with the signal's reason when aborted; with the error of the task, its loss or a custom rule as it is. After any of these the
+ * `'memory'`; with the signal's reason when aborted; with the error of the task, its loss, a custom rule or a collective as it is. After any of these the
  * model is as the last completed iteration left it.
  */
 export function train<D extends NetworkDescription, P extends Precision>(
@@ -131,6 +132,7 @@ export class TrainingRun implements Training {
 
   async *#iterate(session: Session): AsyncGenerator<Metrics, undefined, undefined> {
     const { firstIteration, iterations, batchSize, validationSize, validateEvery, stopAt } = this.#plan
+    await this.#agree()
     let ahead: Promise<PackedBatch> | undefined
     for (let iteration = firstIteration; iteration <= iterations; iteration++) {
       const prepared = await unlessAborted(ahead ?? this.#prepare('train', iteration, batchSize), this.#signal)
@@ -142,10 +144,27 @@ export class TrainingRun implements Training {
       yield { ...latest, split: 'train', ...step }
       if (validateEvery === 0 || iteration % validateEvery !== 0) continue
       const fresh = await unlessAborted(this.#prepare('validation', iteration, validationSize), this.#signal)
-      const validation = await score(session, this.#plan.objective, fresh)
+      const validation = await this.#validate(session, fresh)
       yield { ...latest, split: 'validation', ...validation }
       if (reached(stopAt, validation)) return
     }
+  }
+
+  /** Before the first iteration of a shared training. */
+  async #agree(): Promise<void> {
+    const { collective, iterations, firstIteration, batchSize, seed, validateEvery, validationSize, stopAt } =
+      this.#plan
+    if (collective === undefined) return
+    const settings = {
+      iterations,
+      firstIteration,
+      batchSize,
+      seed,
+      validateEvery,
+      validationSize,
+      stopAt: stopAt ?? null
+    }
+    await agree(collective, settings, this.#signal)
   }
 
   /**
@@ -167,7 +186,13 @@ export class TrainingRun implements Training {
   }
 
   async #step(session: Session, prepared: PackedBatch): Promise<Step> {
-    const { objective, rule } = this.#plan
+    const { objective, rule, collective } = this.#plan
+    if (collective !== undefined) {
+      const { report } = await computeTogether(session, prepared, { collective, signal: this.#signal, step: true })
+      const { evaluation, gradientNorm, engineMs } = given(report, 'report')
+      this.#engineMs = engineMs
+      return { ...withAccuracy(evaluation), gradientNorm }
+    }
     if (rule.custom !== undefined) return await this.#stepByRule(session, prepared, rule.custom)
     const { batch, trials, steps, packed } = prepared
     if (!objective.custom) {
@@ -180,6 +205,14 @@ export class TrainingRun implements Training {
     const { evaluation, gradientNorm, engineMs } = await session.run(engine => engine.stepFrom(delta, loss))
     this.#engineMs = engineMs
     return { ...evaluation, accuracy: accuracy ?? null, gradientNorm }
+  }
+
+  async #validate(session: Session, prepared: PackedBatch): Promise<Evaluation> {
+    const { objective, collective } = this.#plan
+    if (collective === undefined) return await score(session, objective, prepared)
+    const together = { collective, signal: this.#signal, step: false }
+    const { evaluation } = await computeTogether(session, prepared, together)
+    return withAccuracy(given(evaluation, 'evaluation'))
   }
 
   async #stepByRule(session: Session, prepared: PackedBatch, rule: CustomRule): Promise<Step> {

@@ -1,4 +1,5 @@
 import { finite, orDefault, record, wholeNumber } from './check.js'
+import { type Collective, checkCollective } from './collective.js'
 import { type PlannedRule, planRule } from './conventions.js'
 import type { CustomRule } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
@@ -30,7 +31,8 @@ const OPTIONS = [
   'validateEvery',
   'validationSize',
   'stopAt',
-  'freeze'
+  'freeze',
+  'collective'
 ] as const
 
 /** When to stop before the last iteration; with both, both must be met by the same validation. */
@@ -68,6 +70,12 @@ export interface TrainOptions<D extends NetworkDescription = NetworkDescription>
   readonly stopAt?: StopAt | undefined
   /** Projections that keep their weights; biases are never frozen. */
   readonly freeze?: readonly ProjectionNames<D>[] | undefined
+  /**
+   * The processes that share the work, of which this is one; all are given the same model, task and options. A batch is split
+   * into blocks of 16 trials, each computed by one process; weights and metrics have the same bits on every process and for
+   * every number of them. Built-in losses and the estimators `'backward'` and `'online'` can be shared. Default: none.
+   */
+  readonly collective?: Collective | undefined
 }
 
 /** Everything about a training run, checked and complete. */
@@ -85,6 +93,7 @@ export interface TrainingPlan {
   readonly validateEvery: number
   readonly validationSize: number
   readonly stopAt: StopAt | undefined
+  readonly collective: Collective | undefined
   readonly run: RunOptions
 }
 
@@ -104,11 +113,13 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
   const validateEvery = number('validateEvery', task.validateEvery ?? DEFAULT_VALIDATE_EVERY, 0, MOST_ITERATIONS)
   const regulariser = options.regulariser === undefined ? task.regulariser : options.regulariser
   const iterations = number('iterations', task.iterations ?? DEFAULT_ITERATIONS, 1, MOST_ITERATIONS)
+  const objective = makeObjective(task.loss, regulariser, description)
+  const rule = planRule(description, options.rule)
   return {
     model,
     task,
-    objective: makeObjective(task.loss, regulariser, description),
-    rule: planRule(description, options.rule),
+    objective,
+    rule,
     optimiser: JSON.stringify(planOptimiser(task, options, projectionNames(description))),
     iterations,
     firstIteration: number('firstIteration', 1, 1, iterations),
@@ -117,6 +128,7 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
     validateEvery,
     validationSize: number('validationSize', batchSize, 1, MOST_TRIALS),
     stopAt: checkStopAt(options.stopAt, validateEvery),
+    collective: checkCollective(options.collective, objective, rule),
     run: options
   }
 }

@@ -67,7 +67,8 @@ export async function install() {
 /** Builds the addon. It is put in place by renaming, so that a running process keeps the file it has open. */
 async function buildNative(compiler) {
   const sources = [
-    'crates',
+    'crates/mdgl-core',
+    'crates/mdgl-node',
     'Cargo.toml',
     'Cargo.lock',
     '.cargo/config.toml',

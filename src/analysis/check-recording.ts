@@ -1,7 +1,10 @@
 import { array, isObject, object, ownMemory, positive, wholeNumber } from '../check.js'
 import { invalid } from '../error.js'
 import type { Range, RecordingShape } from '../recording-shape.js'
-import type { SpikeRecording } from './spike-trains.js'
+import type { Recording } from '../simulate.js'
+
+/** What the statistics of spikes need of a {@link Recording}. */
+export type SpikeRecording = Pick<Recording, 'spikes' | 'shape'>
 
 /** As many as a network may have. */
 const MOST_NEURONS = 2 ** 24

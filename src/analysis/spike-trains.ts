@@ -2,8 +2,7 @@ import { record } from '../check.js'
 import { toSteps } from '../duration.js'
 import { invalid } from '../error.js'
 import type { RecordingShape } from '../recording-shape.js'
-import type { Recording } from '../simulate.js'
-import { checkRecording } from './check-recording.js'
+import { checkRecording, type SpikeRecording } from './check-recording.js'
 
 /** Which part of every trial counts, in ms from its start, rounded to whole steps. */
 export interface SpikeWindow {
@@ -12,9 +11,6 @@ export interface SpikeWindow {
   /** End; trials that are shorter count to their own. Default: each trial's end. */
   readonly to?: number
 }
-
-/** What the statistics of spikes need of a {@link Recording}. */
-export type SpikeRecording = Pick<Recording, 'spikes' | 'shape'>
 
 /** One number for each neuron, and for the neurons of each population and type. */
 export interface ByNeurons {

@@ -1,10 +1,10 @@
 import { record } from '../check.js'
 import { toPositiveSteps } from '../duration.js'
 import { invalid } from '../error.js'
+import type { SpikeRecording } from './check-recording.js'
 import {
   type ByNeurons,
   groups,
-  type SpikeRecording,
   type SpikeTrains,
   type SpikeWindow,
   spikeTrains

@@ -9,7 +9,7 @@
 //! The way through: a [`description::NetworkDescription`] becomes a [`Network`], a [`Model`] adds
 //! weights, a [`Batch`] holds trials; [`evaluate`], [`gradients`] and [`train_step`] carry a batch
 //! through simulation, loss, learning and optimisation; [`simulate`] records. [`observe`] and [`gradients_from_signal`] let a
-//! rule be computed outside. A [`Stream`] runs and learns step by step, without a batch and without an end.
+//! rule be computed outside. [`Sharing`] computes a batch in several processes. A [`Stream`] runs and learns step by step, without a batch and without an end.
 
 pub mod batch;
 #[cfg(feature = "bench")]
@@ -67,9 +67,9 @@ pub use persist::precision;
 pub use random::CounterRng;
 pub use real::Real;
 pub use run::{
-    Assignment, CustomLoss, Evaluation, Forward, Observation, Observed, Record, Recording, Score, StepReport,
-    Workers, evaluate, gradients, gradients_from_signal, observe, simulate, train_step,
-    train_step_from_signal,
+    Assignment, CustomLoss, Evaluation, Forward, Observation, Observed, Record, Recording, Score, Share,
+    SharedWork, Sharing, StepReport, Turnout, Workers, evaluate, gradients, gradients_from_signal, observe,
+    simulate, train_step, train_step_from_signal,
 };
 pub use single::Layout;
 pub use stream::{Applied, Lesson, Stream, StreamState, Wanted};

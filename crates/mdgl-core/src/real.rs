@@ -4,6 +4,9 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::error::Result;
 use crate::judge::Verdict;
 use crate::lanes::{Instructions, dispatch};
@@ -31,6 +34,8 @@ pub trait Real:
     + Div<Output = Self>
     + Neg<Output = Self>
     + bytemuck::Pod
+    + Serialize
+    + DeserializeOwned
 {
     /// 0.
     const ZERO: Self;

@@ -3,12 +3,17 @@
 //! Threads only choose who computes a block; every sum over blocks has the same order, so results
 //! do not depend on their number.
 
+mod digest;
+mod message;
+mod shared;
 mod third_factor;
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::batch::{Batch, Event, Targets};
 use crate::circuit::{Circuit, Run};
@@ -21,7 +26,7 @@ use crate::learn::backward::{Backward, Signals, Work};
 use crate::learn::feedback;
 use crate::learn::forward::{self, Trial, Wiring};
 use crate::learn::online::{Online, Traces};
-use crate::learn::partial::{Gradients, Partial};
+use crate::learn::partial::{Gradients, Partial, Piece};
 use crate::learn::plan::{Delta, Plan, trace_cells};
 use crate::learn::rates::RatePart;
 use crate::learn::rule::{Estimator, LearningSignal, Rule, Trace};
@@ -38,6 +43,7 @@ use crate::real::Real;
 use crate::single::{self, Layout, Learning, On, Singles};
 use crate::trajectory::{Keep, Simulate, Trajectory};
 
+pub use shared::{Share, SharedWork, Sharing, Turnout};
 pub use third_factor::{
     Observation, Observed, Score, gradients_from_signal, observe, train_step_from_signal,
 };
@@ -209,13 +215,13 @@ impl<F: Real> Workers<F> {
         }
     }
 
-    /// Runs a job for each block of a batch; results in the order of the blocks.
+    /// Runs a job for each of some blocks; results in the order of the blocks.
     fn blocks<T: Send>(
         &self,
-        batch: &Batch,
+        blocks: &Range<usize>,
         job: impl Fn(usize, &mut Room<F>) -> Result<T> + Sync + Send,
     ) -> Result<Vec<T>> {
-        self.each_block(batch, |block| {
+        self.each_block(blocks, |block| {
             let mut room = self.take_room();
             let result = job(block, &mut room);
             self.give_room(room);
@@ -225,11 +231,10 @@ impl<F: Real> Workers<F> {
 
     fn each_block<T: Send>(
         &self,
-        batch: &Batch,
+        blocks: &Range<usize>,
         job: impl Fn(usize) -> Result<T> + Sync + Send,
     ) -> Result<Vec<T>> {
-        let blocks = batch.trials.div_ceil(LANES);
-        self.pool.install(|| (0..blocks).into_par_iter().map(job).collect())
+        self.pool.install(|| blocks.clone().into_par_iter().map(job).collect())
     }
 
     fn take_room(&self) -> Room<F> {
@@ -368,12 +373,7 @@ pub fn evaluate<F: Real>(
     cancel: &AtomicBool,
 ) -> Result<Evaluation> {
     assignment.validate(model)?;
-    let batch = assignment.batch;
-    let pass = Pass::new(model, batch, workers, cancel)?;
-    let outcomes = workers.blocks(batch, |block, room| {
-        pass.simulate(block, room, Keep::NOTHING)?;
-        pass.judge(assignment, block, room)
-    })?;
+    let outcomes = Pass::new(model, assignment.batch, workers, cancel)?.outcomes(assignment)?;
     finite(Outcome::total(&outcomes).evaluation(model, assignment))
 }
 
@@ -412,7 +412,19 @@ pub fn train_step<F: Real>(
     let learns = optimiser.learns(model.network());
     let decay = feedback::next_decay(model, &rule.feedback, optimiser)?;
     let learned = learn(model, assignment, rule, custom, &learns, workers, cancel)?;
-    let (mut next, report) = advance(model, learned, optimiser, assignment.batch.key.seed, workers)?;
+    advance_with(model, learned, decay, optimiser, assignment.batch.key.seed, workers)
+}
+
+/// The same as [`advance`], and what adaptive feedback loses.
+fn advance_with<F: Real>(
+    model: &Model<F>,
+    learned: Learned<F>,
+    decay: Option<f64>,
+    optimiser: &Optimiser,
+    seed: u64,
+    workers: &Workers<F>,
+) -> Result<(Model<F>, StepReport)> {
+    let (mut next, report) = advance(model, learned, optimiser, seed, workers)?;
     if let Some(loss) = decay {
         feedback::decay(&mut next, loss, optimiser);
     }
@@ -470,29 +482,20 @@ fn learn<F: Real>(
     let mut plan = Plan::new(model, &pass.circuit, rule, regularised, learns)?;
     pass.room_for_partials(&plan, rule.estimator)?;
     span.end();
-    let at_once = !plan.wants_batch_means() && (!regularised || pass.rates_by_trial());
-    let (outcome, constants, partials) = match (custom, rule.estimator) {
+    let (outcome, partials) = match (custom, rule.estimator) {
         (None, estimator) if estimator.carries_influence() => pass.influence(assignment, &plan, estimator)?,
-        (None, Estimator::Backward) if at_once => pass.fused(assignment, &plan)?,
-        (None, Estimator::Backward) => pass.in_two(assignment, &mut plan)?,
-        (None, _) => pass.online(assignment, &plan, rule.trace)?,
+        (None, _) if pass.goes_in_two(objective, &plan, rule) => pass.in_two(assignment, &mut plan)?,
+        (None, _) => {
+            let (outcomes, partials) = pass.at_once(assignment, &plan, rule)?;
+            (Outcome::total(&outcomes), partials)
+        }
         (Some(custom), Estimator::Backward) => pass.given(assignment, &mut plan, custom)?,
         (Some(_), other) => {
             let value = format!("'{}'", other.name());
             return Err(invalid("rule.estimator", value, "with a custom loss: 'backward'"));
         }
     };
-    let span = workers.span(Stage::Reduce, None);
-    workers.count(|| work::reduced::<F>(plan.slots.len(), partials.len()));
-    let mut partial = Partial::sum_in_tree(partials);
-    if rule.estimator == Estimator::Online && regularised {
-        partial.regularise(&plan, &constants);
-    }
-    let evaluation = finite(outcome.evaluation(model, assignment))?;
-    let gradients = partial.gradients(model, &plan)?;
-    span.end();
-    let psi_means = plan.follows_psi().then(|| outcome.psi_means(model, batch));
-    Ok(Learned { evaluation, gradients, psi_means })
+    pass.conclude(assignment, rule.estimator, &plan, &outcome, Piece::of_blocks(0, partials))
 }
 
 fn finite(evaluation: Evaluation) -> Result<Evaluation> {
@@ -502,13 +505,15 @@ fn finite(evaluation: Evaluation) -> Result<Evaluation> {
     }
 }
 
-type Summed<F> = (Outcome, Vec<F>, Vec<Partial<F>>);
+type Summed<F> = (Outcome, Vec<Partial<F>>);
 
 /// One batch on its way through the stages.
 struct Pass<'a, F: Real> {
     model: &'a Model<F>,
     circuit: Circuit<F>,
     batch: &'a Batch,
+    /// Those to be computed here.
+    blocks: Range<usize>,
     workers: &'a Workers<F>,
     cancel: &'a AtomicBool,
     /// For trials one by one; made when the first asks.
@@ -524,7 +529,8 @@ impl<'a, F: Real> Pass<'a, F> {
         cancel: &'a AtomicBool,
     ) -> Result<Self> {
         let (wiring, learning) = (OnceLock::new(), OnceLock::new());
-        Ok(Self { model, circuit: Circuit::new(model)?, batch, workers, cancel, wiring, learning })
+        let blocks = 0..batch.trials.div_ceil(LANES);
+        Ok(Self { model, circuit: Circuit::new(model)?, batch, blocks, workers, cancel, wiring, learning })
     }
 }
 
@@ -544,8 +550,7 @@ impl<F: Real> Pass<'_, F> {
     /// Every block's sums wait for the others'; online there may be two a slot.
     fn room_for_partials(&self, plan: &Plan<F>, estimator: Estimator) -> Result<()> {
         let sums = if estimator == Estimator::Online { 2 } else { 1 };
-        let blocks = self.batch.trials.div_ceil(LANES);
-        let bytes = product(&[blocks, plan.slots.len(), sums * size_of::<F>()]);
+        let bytes = product(&[self.blocks.len(), plan.slots.len(), sums * size_of::<F>()]);
         room_for(bytes, "the gradients of blocks of trials")
     }
 
@@ -611,7 +616,7 @@ impl<F: Real> Pass<'_, F> {
     }
 
     fn simulate_all(&self, keep: Keep<'_, F>) -> Result<Vec<Room<F>>> {
-        self.workers.each_block(self.batch, |block| {
+        self.workers.each_block(&self.blocks, |block| {
             let mut room = self.workers.take_room();
             self.simulate(block, &mut room, keep)?;
             Ok(room)
@@ -620,9 +625,17 @@ impl<F: Real> Pass<'_, F> {
 
     /// All blocks with trials in the lanes, for what reads them so.
     fn simulate_blocks(&self, keep: Keep<'_, F>) -> Result<Vec<Room<F>>> {
-        self.workers.blocks(self.batch, |block, room| {
+        self.workers.blocks(&self.blocks, |block, room| {
             self.simulate_as(Layout::Trials, block, room, keep)?;
             Ok(std::mem::take(room))
+        })
+    }
+
+    /// Simulates and judges block by block, and keeps nothing.
+    fn outcomes(&self, assignment: Assignment<'_>) -> Result<Vec<Outcome>> {
+        self.workers.blocks(&self.blocks, |block, room| {
+            self.simulate(block, room, Keep::NOTHING)?;
+            self.judge(assignment, block, room)
         })
     }
 
@@ -651,7 +664,7 @@ impl<F: Real> Pass<'_, F> {
 
     /// Losses and δ of all blocks.
     fn judge_all(&self, assignment: Assignment<'_>, rooms: &mut [Room<F>]) -> Result<Vec<Outcome>> {
-        rooms.iter_mut().enumerate().map(|(block, room)| self.judge(assignment, block, room)).collect()
+        self.blocks.clone().zip(rooms).map(|(block, room)| self.judge(assignment, block, room)).collect()
     }
 
     /// Whether the regulariser looks at each trial's own rates.
@@ -739,22 +752,63 @@ impl<F: Real> Pass<'_, F> {
         let partials = self.workers.pool.install(|| {
             let rates = RatePart::shared(constants);
             let backward = |(block, room)| self.backward(plan, rates, block, room, None);
-            rooms.par_iter_mut().enumerate().map(backward).collect::<Result<Vec<_>>>()
+            let blocks = self.blocks.clone().into_par_iter().zip(rooms.par_iter_mut());
+            blocks.map(backward).collect::<Result<Vec<_>>>()
         });
         rooms.into_iter().for_each(|room| self.workers.give_room(room));
         partials
     }
 
+    /// Whether a plan's way back must wait until all blocks have gone forwards.
+    fn goes_in_two(&self, objective: &Objective, plan: &Plan<F>, rule: &Rule) -> bool {
+        let shared_rates = objective.regulariser.is_some() && !self.rates_by_trial();
+        rule.estimator == Estimator::Backward && (plan.wants_batch_means() || shared_rates)
+    }
+
+    /// A plan that need not wait: what each block came to, and its sums.
+    fn at_once(
+        &self,
+        assignment: Assignment<'_>,
+        plan: &Plan<F>,
+        rule: &Rule,
+    ) -> Result<(Vec<Outcome>, Vec<Partial<F>>)> {
+        let blocks = match rule.estimator {
+            Estimator::Backward => self.fused(assignment, plan)?,
+            _ => self.online(assignment, plan, rule.trace)?,
+        };
+        Ok(blocks.into_iter().unzip())
+    }
+
     /// Forward and backward block by block, while the trajectory is in the cache.
-    fn fused(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Summed<F>> {
-        let blocks = self.workers.blocks(self.batch, |block, room| {
+    fn fused(&self, assignment: Assignment<'_>, plan: &Plan<F>) -> Result<Vec<(Outcome, Partial<F>)>> {
+        self.workers.blocks(&self.blocks, |block, room| {
             self.simulate(block, room, self.keep_for(plan))?;
             let outcome = self.judge(assignment, block, room)?;
             let own = self.own_constants(assignment.objective, block, &outcome);
             Ok((outcome, self.backward(plan, RatePart::own(&own), block, room, None)?))
-        })?;
-        let (outcomes, partials): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
-        Ok((Outcome::total(&outcomes), Vec::new(), partials))
+        })
+    }
+
+    /// From the sums of all blocks to what the batch taught.
+    fn conclude(
+        &self,
+        assignment: Assignment<'_>,
+        estimator: Estimator,
+        plan: &Plan<F>,
+        outcome: &Outcome,
+        pieces: Vec<Piece<F>>,
+    ) -> Result<Learned<F>> {
+        let span = self.workers.span(Stage::Reduce, None);
+        self.workers.count(|| work::reduced::<F>(plan.slots.len(), pieces.len()));
+        let mut partial = Partial::sum_in_tree(pieces);
+        if estimator == Estimator::Online && assignment.objective.regulariser.is_some() {
+            partial.regularise(plan, &outcome.constants(self.model, assignment));
+        }
+        let evaluation = finite(outcome.evaluation(self.model, assignment))?;
+        let gradients = partial.gradients(self.model, plan)?;
+        span.end();
+        let psi_means = plan.follows_psi().then(|| outcome.psi_means(self.model, self.batch));
+        Ok(Learned { evaluation, gradients, psi_means })
     }
 
     /// The signals of judged blocks.
@@ -782,12 +836,33 @@ impl<F: Real> Pass<'_, F> {
 
     /// All blocks forward, then all backward: the regulariser needs the batch's rates (if trials share theirs).
     fn in_two(&self, assignment: Assignment<'_>, plan: &mut Plan<F>) -> Result<Summed<F>> {
+        let (rooms, outcomes) = self.forward_all(assignment, plan)?;
+        let outcome = Outcome::total(&outcomes);
+        let partials = self.return_all(assignment, plan, &outcome, rooms)?;
+        Ok((outcome, partials))
+    }
+
+    /// All blocks forward, and judged.
+    fn forward_all(
+        &self,
+        assignment: Assignment<'_>,
+        plan: &Plan<F>,
+    ) -> Result<(Vec<Room<F>>, Vec<Outcome>)> {
         let mut rooms = self.simulate_all(self.keep_for(plan))?;
-        let outcome = Outcome::total(&self.judge_all(assignment, &mut rooms)?);
-        let constants = outcome.constants(self.model, assignment);
-        self.take_means(plan, &outcome);
-        let partials = self.backward_all(plan, &constants, rooms)?;
-        Ok((outcome, constants, partials))
+        let outcomes = self.judge_all(assignment, &mut rooms)?;
+        Ok((rooms, outcomes))
+    }
+
+    /// All backward, with what the whole batch came to.
+    fn return_all(
+        &self,
+        assignment: Assignment<'_>,
+        plan: &mut Plan<F>,
+        outcome: &Outcome,
+        rooms: Vec<Room<F>>,
+    ) -> Result<Vec<Partial<F>>> {
+        self.take_means(plan, outcome);
+        self.backward_all(plan, &outcome.constants(self.model, assignment), rooms)
     }
 
     /// The mean ψ of the batch, for the kernels that want it.
@@ -816,10 +891,8 @@ impl<F: Real> Pass<'_, F> {
                 "one made for the rule (Forward::for_rule)",
             ));
         }
-        let constants = outcome.constants(self.model, assignment);
-        self.take_means(plan, &outcome);
-        let partials = self.backward_all(plan, &constants, rooms)?;
-        Ok((outcome, constants, partials))
+        let partials = self.return_all(assignment, plan, &outcome, rooms)?;
+        Ok((outcome, partials))
     }
 
     /// Lays out a δ that was computed outside, `[trial][step][unit]`; the outcomes know their spikes and ψ alone.
@@ -870,7 +943,7 @@ impl<F: Real> Pass<'_, F> {
             || forward::estimate(estimator, &wiring, &trials, &constants, self.batch.key, self.cancel);
         let partial = self.workers.pool.install(estimate);
         rooms.into_iter().for_each(|room| self.workers.give_room(room));
-        Ok((outcome, constants, vec![partial?]))
+        Ok((outcome, vec![partial?]))
     }
 
     /// The online form lets its spikes go; for a count the block is simulated once more, with what it counts.
@@ -883,11 +956,16 @@ impl<F: Real> Pass<'_, F> {
     }
 
     /// Simulation and learning in one loop over time.
-    fn online(&self, assignment: Assignment<'_>, plan: &Plan<F>, trace: Trace) -> Result<Summed<F>> {
+    fn online(
+        &self,
+        assignment: Assignment<'_>,
+        plan: &Plan<F>,
+        trace: Trace,
+    ) -> Result<Vec<(Outcome, Partial<F>)>> {
         let Assignment { batch, objective, targets } = assignment;
         let cells = trace_cells(&self.circuit, trace);
         let regularised = objective.regulariser.is_some();
-        let blocks = self.workers.blocks(batch, |block, room| {
+        self.workers.blocks(&self.blocks, |block, room| {
             let span = self.workers.span(Stage::Draw, Some(block));
             room.input.encode(self.model.network(), batch, block)?;
             span.end();
@@ -914,11 +992,7 @@ impl<F: Real> Pass<'_, F> {
             let partial = room.traces.partial();
             span.end();
             Ok((outcome, partial))
-        })?;
-        let (outcomes, partials): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
-        let outcome = Outcome::total(&outcomes);
-        let constants = outcome.constants(self.model, assignment);
-        Ok((outcome, constants, partials))
+        })
     }
 }
 
@@ -932,7 +1006,7 @@ struct Sources<'a, F: Real> {
 }
 
 /// What blocks of trials came to, before means are taken.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Outcome {
     loss: f64,
     accuracy: Option<f64>,
@@ -942,7 +1016,9 @@ struct Outcome {
     counts: Vec<u64>,
     /// Σ ψ of each neuron, where its mean is wanted.
     psi: Vec<f64>,
-    /// f_p − f0 of each cell in each trial of a block, where the regulariser looks at trials; and the sum of the squares.
+    /// f_p − f0 of each cell in each trial of a block, where the regulariser looks at trials (for the block's own way back);
+    /// and the sum of the squares.
+    #[serde(skip)]
     excesses: Vec<[f64; LANES]>,
     squares: f64,
 }

@@ -14,6 +14,7 @@ mod laws;
 mod modprop;
 mod pseudo_derivatives;
 mod rate_units;
+mod shared;
 mod single;
 mod stream;
 mod third_factor;

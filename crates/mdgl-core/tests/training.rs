@@ -10,7 +10,7 @@ use mdgl_core::{
 };
 use serde_json::{Value, json};
 
-fn description() -> Value {
+pub fn description() -> Value {
     json!({
         "schema": "mdgl-network/1",
         "seed": 11,
@@ -32,12 +32,12 @@ fn description() -> Value {
     })
 }
 
-fn network(description: Value) -> Result<Network, Error> {
+pub fn network(description: Value) -> Result<Network, Error> {
     let parsed: NetworkDescription = serde_json::from_value(description).unwrap();
     Network::new(parsed)
 }
 
-fn model<F: Real>() -> Model<F> {
+pub fn model<F: Real>() -> Model<F> {
     Model::new(Arc::new(network(description()).unwrap())).unwrap()
 }
 

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mdgl_core::profile::ProfileOptions;
-use mdgl_core::{Assignment, CustomLoss, Event, Forward, Model, Real, Record, Score, Workers};
+use mdgl_core::{
+    Assignment, CustomLoss, Event, Forward, Model, Real, Record, Score, Share, SharedWork, Sharing, Turnout,
+    Workers,
+};
 use napi::bindgen_prelude::{Either, Float32Array, Float64Array};
 
 use crate::batch::Work;
@@ -14,7 +17,7 @@ use crate::float::Float;
 use crate::model::{Shared, TrainingLock, projection_values};
 use crate::profile::profile;
 use crate::results::{
-    Evaluation, Gradients, Observation, ProjectionValues, ReadoutValues, Recording, StepReport,
+    Evaluation, Gradients, Observation, ProjectionValues, ReadoutValues, Recording, SharedResult, StepReport,
 };
 use crate::session::Orders;
 
@@ -36,6 +39,9 @@ pub trait Runner: Send {
     fn observe_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<Observation>;
     fn gradients_from_signal(&mut self, signal: &[f64]) -> Result<Gradients>;
     fn step_from_signal(&mut self, signal: &[f64]) -> Result<StepReport>;
+    /// Computes this rank's share of a batch, of a training step or an evaluation, and keeps it for `continue_shared`.
+    fn begin_shared(&mut self, work: Arc<Work>, share: Share, step: bool) -> Result<SharedResult>;
+    fn continue_shared(&mut self, messages: &[Vec<u8>]) -> Result<SharedResult>;
 }
 
 /// A model with everything that work on it needs.
@@ -47,6 +53,7 @@ pub struct Bench<F: Real> {
     workers: Workers<F>,
     kept: Option<Kept<F>>,
     shown: Option<Shown<F>>,
+    together: Option<Together<F>>,
 }
 
 /// A forward pass that waits for its δ, and the model it ran on.
@@ -63,6 +70,17 @@ struct Shown<F: Real> {
     observed: mdgl_core::Observed<F>,
 }
 
+/// A share of a batch that waits for the messages of all ranks, and the model it ran on.
+struct Together<F: Real> {
+    model: Arc<Model<F>>,
+    work: Arc<Work>,
+    share: Share,
+    step: bool,
+    shared: SharedWork<F>,
+    /// The engine's own time so far.
+    spent: Duration,
+}
+
 impl<F: Float> Bench<F> {
     /// A bench with so many threads.
     pub fn new(
@@ -72,7 +90,7 @@ impl<F: Float> Bench<F> {
         threads: usize,
     ) -> Result<Self> {
         let workers = Workers::new(threads)?;
-        Ok(Self { shared, _lock: lock, orders, workers, kept: None, shown: None })
+        Ok(Self { shared, _lock: lock, orders, workers, kept: None, shown: None, together: None })
     }
 
     fn cancel(&self) -> &AtomicBool {
@@ -109,16 +127,32 @@ impl<F: Float> Bench<F> {
             (ordered(rule.as_ref(), "a rule")?, ordered(optimiser.as_ref(), "an optimiser")?);
         let (next, report) =
             mdgl_core::train_step(model, assignment, rule, custom, optimiser, &self.workers, self.cancel())?;
-        Ok(self.publish(next, report, begun))
+        Ok(self.publish(next, report, begun.elapsed()))
     }
 
-    fn publish(&self, next: Model<F>, report: mdgl_core::StepReport, begun: Instant) -> StepReport {
+    fn publish(&self, next: Model<F>, report: mdgl_core::StepReport, spent: Duration) -> StepReport {
         self.shared.publish(next);
         StepReport {
             evaluation: report.evaluation.into(),
             gradient_norm: report.gradient_norm,
-            engine_ms: begun.elapsed().as_secs_f64() * 1000.0,
+            engine_ms: spent.as_secs_f64() * 1000.0,
         }
+    }
+
+    fn sharing<'a>(
+        &'a self,
+        model: &'a Model<F>,
+        work: &'a Work,
+        share: Share,
+        step: bool,
+    ) -> Result<Sharing<'a, F>> {
+        let Orders { rule, optimiser, .. } = &self.orders;
+        let training = match step {
+            true => Some((ordered(rule.as_ref(), "a rule")?, ordered(optimiser.as_ref(), "an optimiser")?)),
+            false => None,
+        };
+        let (assignment, workers, cancel) = (self.assignment(work)?, &self.workers, self.cancel());
+        Ok(Sharing { model, assignment, training, share, workers, cancel })
     }
 
     fn show(&mut self, model: Arc<Model<F>>, work: Arc<Work>, score: Option<&Score>) -> Result<Observation> {
@@ -266,7 +300,34 @@ impl<F: Float> Runner for Bench<F> {
             &self.workers,
             self.cancel(),
         )?;
-        Ok(self.publish(next, report, begun))
+        Ok(self.publish(next, report, begun.elapsed()))
+    }
+
+    fn begin_shared(&mut self, work: Arc<Work>, share: Share, step: bool) -> Result<SharedResult> {
+        let (begun, model) = (Instant::now(), self.shared.snapshot());
+        let (shared, message) = self.sharing(&model, &work, share, step)?.begin()?;
+        self.together = Some(Together { model, work, share, step, shared, spent: begun.elapsed() });
+        Ok(SharedResult::sends(message))
+    }
+
+    fn continue_shared(&mut self, messages: &[Vec<u8>]) -> Result<SharedResult> {
+        let begun = Instant::now();
+        let waiting = self.together.take().ok_or_else(|| Failure::bug("no share waits for messages"))?;
+        let Together { model, work, share, step, shared, spent } = waiting;
+        match self.sharing(&model, &work, share, step)?.go_on(shared, messages)? {
+            Turnout::More(shared, message) => {
+                let spent = spent + begun.elapsed();
+                self.together = Some(Together { model, work, share, step, shared, spent });
+                Ok(SharedResult::sends(message))
+            }
+            Turnout::Trained(next, report) => {
+                let report = self.publish(*next, report, spent + begun.elapsed());
+                Ok(SharedResult { report: Some(report), ..SharedResult::default() })
+            }
+            Turnout::Evaluated(evaluation) => {
+                Ok(SharedResult { evaluation: Some(evaluation.into()), ..SharedResult::default() })
+            }
+        }
     }
 }
 

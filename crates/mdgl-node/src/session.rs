@@ -5,9 +5,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use mdgl_core::{Objective, Optimiser, Rule, Turn, Turns};
+use mdgl_core::{Objective, Optimiser, Rule, Share, Turn, Turns};
 use napi::Env;
-use napi::bindgen_prelude::{Object, ToNapiValue};
+use napi::bindgen_prelude::{Object, ToNapiValue, Uint8Array};
 use napi_derive::napi;
 
 use crate::background::{Ending, end_with_environment, guarded};
@@ -162,6 +162,33 @@ impl Session {
     pub fn step_from_signal<'env>(&self, env: &'env Env, signal: &[f64]) -> napi::Result<Object<'env>> {
         let signal = signal.to_vec();
         self.worker.submit(env, move |runner| runner.step_from_signal(&signal))
+    }
+
+    /// This rank's share of a batch, of a training step or an evaluation; it waits for `continueShared`.
+    #[napi(catch_unwind, ts_return_type = "Promise<SharedResult>")]
+    pub fn begin_shared<'env>(
+        &self,
+        env: &'env Env,
+        batch: &PackedBatch,
+        rank: f64,
+        ranks: f64,
+        step: bool,
+    ) -> napi::Result<Object<'env>> {
+        let (rank, ranks) = (to_usize(rank, "collective.rank")?, to_usize(ranks, "collective.size")?);
+        let share = Share::new(rank, ranks).map_err(Failure::from)?;
+        let work = batch.take()?;
+        self.worker.submit(env, move |runner| runner.begin_shared(work, share, step))
+    }
+
+    /// Goes on with the messages of all ranks, in their order.
+    #[napi(catch_unwind, ts_return_type = "Promise<SharedResult>")]
+    pub fn continue_shared<'env>(
+        &self,
+        env: &'env Env,
+        messages: Vec<Uint8Array>,
+    ) -> napi::Result<Object<'env>> {
+        let messages: Vec<Vec<u8>> = messages.iter().map(|message| message.to_vec()).collect();
+        self.worker.submit(env, move |runner| runner.continue_shared(&messages))
     }
 
     /// Profiles training iterations on a batch; the model is left as it is. Gives JSON.

@@ -11,7 +11,7 @@ use crate::encode::BlockInput;
 use crate::judge::{Judge, Verdict};
 use crate::lanes::{Block, Instructions, LANES};
 use crate::learn::backward::{Backward, Work};
-use crate::learn::partial::{Gradients, Partial};
+use crate::learn::partial::{Gradients, Partial, Piece};
 use crate::learn::plan::{Delta, Plan};
 use crate::learn::rates::RatePart;
 use crate::learn::rule::Rule;
@@ -255,7 +255,8 @@ impl<F: Dispatch> TrialBlock<F> {
     /// The sums over lanes and over the blocks of a batch, to gradients by projection.
     pub fn reduce(&self) -> Gradients<F> {
         let partials = (0..BLOCKS).map(|_| self.work.partial(&self.plan)).collect();
-        let sum = Partial::sum_in_tree(partials);
+        let pieces = Piece::of_blocks(0, partials);
+        let sum = Partial::sum_in_tree(pieces);
         sum.gradients(&self.workload.model, &self.plan).expect("finite gradients")
     }
 

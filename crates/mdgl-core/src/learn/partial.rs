@@ -1,5 +1,9 @@
 //! Gradients: a block's sums, their fixed tree, and the result by projection.
 
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::learn::plan::Plan;
 use crate::memory::{product, room_for};
@@ -31,7 +35,7 @@ impl<F: Real> Gradients<F> {
 }
 
 /// One block's part of the gradient, lanes summed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Partial<F> {
     /// One a slot of the plan.
     pub sums: Vec<F>,
@@ -45,13 +49,65 @@ pub(crate) struct Partial<F> {
 }
 
 /// A modulatory edge as the trace of one slot sees it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Edge<F> {
     pub slot: u32,
     pub from: u32,
     pub gain: F,
     /// What of the synapse's past it sees: e itself, or e through a filter (from 1 on).
     pub view: u32,
+}
+
+/// The sum of one subtree of a batch's blocks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Piece<F> {
+    pub blocks: Range<usize>,
+    pub partial: Partial<F>,
+}
+
+impl<F: Real> Piece<F> {
+    /// Blocks in order, from the first on.
+    pub fn of_blocks(first: usize, partials: Vec<Partial<F>>) -> Vec<Self> {
+        let piece = |(block, partial)| Self { blocks: block..block + 1, partial };
+        (first..).zip(partials).map(piece).collect()
+    }
+
+    /// Adds neighbours as far as the tree of so many blocks has both below one node: what stays depends on the blocks alone.
+    pub fn combine(pieces: Vec<Self>, blocks: usize) -> Vec<Self> {
+        let parts = pieces.into_iter().map(|piece| (piece.blocks, piece.partial));
+        let sums = in_tree(parts, blocks, Partial::add);
+        sums.into_iter().map(|(blocks, partial)| Self { blocks, partial }).collect()
+    }
+}
+
+/// The subtrees of a tree of so many blocks that make up a range of it.
+pub(crate) fn subtrees(range: Range<usize>, blocks: usize) -> Vec<Range<usize>> {
+    let parts = range.map(|block| (block..block + 1, ()));
+    in_tree(parts, blocks, |(), ()| ()).into_iter().map(|(range, ())| range).collect()
+}
+
+/// The tree of all sums over blocks: pairs, pairs of pairs, and so on; what has no right neighbour waits for the next level.
+fn in_tree<T>(
+    parts: impl Iterator<Item = (Range<usize>, T)>,
+    blocks: usize,
+    add: impl Fn(&mut T, &T),
+) -> Vec<(Range<usize>, T)> {
+    let siblings = |left: &Range<usize>, right: &Range<usize>| {
+        let (width, parent) = (left.len(), 2 * left.len());
+        width.is_power_of_two()
+            && left.start % parent == 0
+            && left.end == right.start
+            && right.end == (left.start + parent).min(blocks)
+    };
+    let mut sums: Vec<(Range<usize>, T)> = Vec::new();
+    for (mut range, mut part) in parts {
+        while let Some((left, mut sum)) = sums.pop_if(|(left, _)| siblings(left, &range)) {
+            add(&mut sum, &part);
+            (range, part) = (left.start..range.end, sum);
+        }
+        sums.push((range, part));
+    }
+    sums
 }
 
 impl<F: Real> Partial<F> {
@@ -75,20 +131,10 @@ impl<F: Real> Partial<F> {
         add(&mut self.edge_sums, &other.edge_sums);
     }
 
-    /// Adds the blocks' parts pairwise, always in the same tree.
-    pub fn sum_in_tree(mut partials: Vec<Self>) -> Self {
-        while partials.len() > 1 {
-            let mut pairs = partials.into_iter();
-            let mut sums = Vec::new();
-            while let Some(mut left) = pairs.next() {
-                if let Some(right) = pairs.next() {
-                    left.add(&right);
-                }
-                sums.push(left);
-            }
-            partials = sums;
-        }
-        partials.pop().unwrap_or_default()
+    /// Adds the parts of all blocks in their tree; none without blocks.
+    pub fn sum_in_tree(pieces: Vec<Piece<F>>) -> Self {
+        let blocks = pieces.last().map_or(0, |piece| piece.blocks.end);
+        Piece::combine(pieces, blocks).pop().map(|piece| piece.partial).unwrap_or_default()
     }
 
     /// Slots to projections, readout units to readouts, scaled.

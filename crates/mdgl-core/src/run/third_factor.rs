@@ -14,7 +14,7 @@ use super::{
 use crate::batch::Event;
 use crate::error::{Result, invalid};
 use crate::lanes::{Block, LANES};
-use crate::learn::partial::{Gradients, Partial};
+use crate::learn::partial::{Gradients, Partial, Piece};
 use crate::learn::plan::Plan;
 use crate::learn::rates::RatePart;
 use crate::learn::rule::{Estimator, Rule};
@@ -176,7 +176,7 @@ fn learn<F: Real>(
         workers.pool.install(|| rooms.par_iter_mut().enumerate().map(backward).collect::<Result<Vec<_>>>());
     rooms.into_iter().for_each(|room| workers.give_room(room));
     let span = workers.span(Stage::Reduce, None);
-    let gradients = Partial::sum_in_tree(partials?).gradients(model, &plan)?;
+    let gradients = Partial::sum_in_tree(Piece::of_blocks(0, partials?)).gradients(model, &plan)?;
     span.end();
     Ok((evaluation, gradients))
 }

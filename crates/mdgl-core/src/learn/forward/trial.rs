@@ -12,7 +12,7 @@ use crate::learn::forward::signs::SignKey;
 use crate::learn::forward::size::{MOST_INFLUENCE_BYTES, check};
 use crate::learn::forward::wiring::Wiring;
 use crate::learn::forward::{Influence, influence};
-use crate::learn::partial::Partial;
+use crate::learn::partial::{Partial, Piece};
 use crate::learn::plan::Delta;
 use crate::learn::rule::Estimator;
 use crate::real::Real;
@@ -59,7 +59,7 @@ pub(crate) fn estimate<F: Real>(
     for together in numbered.chunks(at_once) {
         partials.extend(together.par_iter().map(|&numbered| run(numbered)).collect::<Result<Vec<_>>>()?);
     }
-    let total = Partial::sum_in_tree(partials);
+    let total = Partial::sum_in_tree(Piece::of_blocks(0, partials));
     let narrow = |sums: &[f64]| sums.iter().map(|&sum| F::from_f64(sum)).collect();
     Ok(Partial { sums: narrow(&total.sums), bias: narrow(&total.bias), ..Partial::default() })
 }

@@ -1,0 +1,73 @@
+//! Fingerprints of what processes that compute one batch together must have in common.
+
+use std::fmt::Debug;
+
+use super::Assignment;
+use crate::batch::{Batch, Input, Targets};
+
+/// FNV-1a by words of eight bytes, turned after each so that high bits do not cancel: any one changed word changes it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Digest(u64);
+
+impl Digest {
+    pub fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    pub fn word(&mut self, word: u64) {
+        self.0 = (self.0 ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(29);
+    }
+
+    pub fn of_bytes(bytes: &[u8]) -> u64 {
+        let mut digest = Self::new();
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| digest.word(u64::from_le_bytes(*word)));
+        rest.iter().for_each(|&byte| digest.word(u64::from(byte)));
+        digest.word(bytes.len() as u64);
+        digest.0
+    }
+
+    /// Of a value by what it shows of itself: all its numbers, each as short as it can be read back.
+    pub fn of(value: &impl Debug) -> u64 {
+        Self::of_bytes(format!("{value:?}").as_bytes())
+    }
+
+    /// Of trials with their inputs and targets.
+    pub fn of_trials(Assignment { batch, targets, .. }: Assignment<'_>) -> u64 {
+        let mut digest = Self::new();
+        let Batch { trials, steps, lengths, inputs, key } = batch;
+        digest.word(Self::of(&(trials, steps, lengths, key)));
+        inputs.iter().for_each(|input| digest.input(input));
+        targets.iter().for_each(|targets| digest.targets(targets));
+        digest.0
+    }
+
+    fn input(&mut self, input: &Input) {
+        match input {
+            Input::Silent => self.word(0),
+            Input::Rates(segments) => self.word(Self::of(segments)),
+            Input::Events(events) => {
+                self.word(events.len() as u64);
+                for event in events {
+                    self.word(u64::from(event.trial) << 32 | u64::from(event.step));
+                    self.word(u64::from(event.unit) << 32 | u64::from(event.count));
+                }
+            }
+            Input::Analogue(values) => self.values(values),
+        }
+    }
+
+    fn targets(&mut self, targets: &Targets) {
+        match targets {
+            Targets::None => self.word(0),
+            Targets::Classes(classes) => classes.iter().for_each(|&class| self.word(u64::from(class))),
+            Targets::Windows(windows) => self.word(Self::of(windows)),
+            Targets::Values(values) => self.values(values),
+        }
+    }
+
+    fn values(&mut self, values: &[f64]) {
+        self.word(values.len() as u64);
+        values.iter().for_each(|value| self.word(value.to_bits()));
+    }
+}

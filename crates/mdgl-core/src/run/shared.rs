@@ -1,0 +1,267 @@
+//! A batch that several processes compute together, each a share of its blocks; messages travel between the phases.
+//!
+//! A process gives bytes, gets those of all, and goes on: once, or twice where the way back needs to know what the whole
+//! batch came to. Blocks' sums are added in the tree of a batch that one process computes alone, so that the number of
+//! processes never changes a bit. Each does the optimiser's step itself.
+
+use std::ops::Range;
+use std::sync::atomic::AtomicBool;
+
+use super::digest::Digest;
+use super::message::{Expected, Header, Message, Stage};
+use super::{Assignment, Evaluation, Outcome, Pass, Room, StepReport, Workers, advance_with, finite};
+use crate::error::{Result, invalid};
+use crate::lanes::LANES;
+use crate::learn::feedback;
+use crate::learn::partial::{Partial, Piece};
+use crate::learn::plan::Plan;
+use crate::learn::rule::Rule;
+use crate::model::Model;
+use crate::optimise::Optimiser;
+use crate::real::Real;
+
+/// As many as a batch may have trials.
+const MOST_RANKS: usize = 1 << 20;
+
+/// One process's place among those that compute together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    rank: usize,
+    ranks: usize,
+}
+
+impl Share {
+    /// The place of a rank, from 0 on, among so many.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for no rank, more than 1048576, or a rank that is none of them.
+    pub fn new(rank: usize, ranks: usize) -> Result<Self> {
+        if ranks == 0 || ranks > MOST_RANKS {
+            return Err(invalid("collective.size", ranks, format!("1 to {MOST_RANKS}")));
+        }
+        if rank >= ranks {
+            return Err(invalid("collective.rank", rank, format!("0 to {}", ranks - 1)));
+        }
+        Ok(Self { rank, ranks })
+    }
+
+    /// The own number.
+    pub fn rank(self) -> usize {
+        self.rank
+    }
+
+    /// How many there are.
+    pub fn ranks(self) -> usize {
+        self.ranks
+    }
+
+    /// Another rank's place.
+    pub(super) fn of(self, rank: usize) -> Self {
+        Self { rank, ..self }
+    }
+
+    /// Its part of so many blocks: neighbours; none where there are more ranks than blocks.
+    pub(super) fn blocks(self, blocks: usize) -> Range<usize> {
+        let first = |rank: usize| (blocks as u64 * rank as u64 / self.ranks as u64) as usize;
+        first(self.rank)..first(self.rank + 1)
+    }
+}
+
+/// A batch to be computed together: the same on every rank but for the share.
+#[derive(Debug)]
+pub struct Sharing<'a, F: Real> {
+    /// The model; a training step gives another.
+    pub model: &'a Model<F>,
+    /// The whole batch.
+    pub assignment: Assignment<'a>,
+    /// Of a training step; without them the batch is evaluated.
+    pub training: Option<(&'a Rule, &'a Optimiser)>,
+    /// Who computes what.
+    pub share: Share,
+    /// Threads of this process.
+    pub workers: &'a Workers<F>,
+    /// Set to stop the work.
+    pub cancel: &'a AtomicBool,
+}
+
+/// Work that waits for the messages of all ranks.
+#[derive(Debug)]
+pub struct SharedWork<F: Real> {
+    header: Header,
+    waiting: Waiting<F>,
+}
+
+#[derive(Debug)]
+enum Waiting<F: Real> {
+    /// For the outcomes of an evaluation.
+    Outcomes,
+    /// For the outcomes that the way back needs.
+    Forward { plan: Box<Plan<F>>, rooms: Vec<Room<F>> },
+    /// For sums; and for outcomes, where they are not known yet.
+    Sums { plan: Box<Plan<F>>, outcome: Option<Outcome> },
+}
+
+/// What the messages of all ranks lead to.
+#[derive(Debug)]
+pub enum Turnout<F: Real> {
+    /// Another message of this rank's.
+    More(SharedWork<F>, Vec<u8>),
+    /// A training step's end, the same on every rank.
+    Trained(Box<Model<F>>, StepReport),
+    /// An evaluation's end, likewise.
+    Evaluated(Evaluation),
+}
+
+impl<F: Real> Sharing<'_, F> {
+    /// Computes the own share up to the first message, which is to go to every rank.
+    ///
+    /// # Errors
+    /// As [`super::train_step`] and [`super::evaluate`]; [`crate::Error::Invalid`] for a custom loss and for estimators
+    /// that carry influence, too: neither can be shared.
+    pub fn begin(&self) -> Result<(SharedWork<F>, Vec<u8>)> {
+        self.validate()?;
+        let (pass, objective) = (self.pass()?, self.assignment.objective);
+        let Some((rule, optimiser)) = self.training else {
+            let header = self.header(Stage::Evaluation)?;
+            return self.send(header, Waiting::Outcomes, pass.outcomes(self.assignment)?, Vec::new());
+        };
+        let learns = optimiser.learns(self.model.network());
+        let plan = Plan::new(self.model, &pass.circuit, rule, objective.regulariser.is_some(), &learns)?;
+        pass.room_for_partials(&plan, rule.estimator)?;
+        if pass.goes_in_two(objective, &plan, rule) {
+            let header = self.header(Stage::Forward)?;
+            let (rooms, outcomes) = pass.forward_all(self.assignment, &plan)?;
+            return self.send(header, Waiting::Forward { plan: plan.into(), rooms }, outcomes, Vec::new());
+        }
+        let header = self.header(Stage::AtOnce)?;
+        let (outcomes, partials) = pass.at_once(self.assignment, &plan, rule)?;
+        let waiting = Waiting::Sums { plan: plan.into(), outcome: None };
+        self.send(header, waiting, outcomes, self.combine(&pass, partials))
+    }
+
+    /// Goes on with the messages of all ranks, in their order.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for messages that are damaged, missing, in another order or of ranks that do not compute
+    /// the same; else as [`Self::begin`].
+    pub fn go_on(&self, work: SharedWork<F>, messages: &[Vec<u8>]) -> Result<Turnout<F>> {
+        let SharedWork { header, waiting } = work;
+        let messages = Message::read_all(messages, &header)?;
+        match (waiting, self.training) {
+            (Waiting::Forward { plan, rooms }, Some(_)) => self.go_back(header, plan, rooms, messages),
+            (Waiting::Sums { plan, outcome }, Some((rule, optimiser))) => {
+                let (model, report) = self.advance(rule, optimiser, &plan, outcome, messages)?;
+                Ok(Turnout::Trained(model.into(), report))
+            }
+            _ => {
+                let outcome = self.total(None, messages)?.0;
+                finite(outcome.evaluation(self.model, self.assignment)).map(Turnout::Evaluated)
+            }
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.assignment.validate(self.model)?;
+        if self.assignment.objective.is_custom() {
+            return Err(invalid("loss", "custom", "with a collective: a built-in loss"));
+        }
+        let Some((rule, optimiser)) = self.training else { return Ok(()) };
+        if rule.estimator.carries_influence() {
+            let value = format!("'{}'", rule.estimator.name());
+            return Err(invalid("rule.estimator", value, "with a collective: 'backward' or 'online'"));
+        }
+        optimiser.validate(self.model.network())?;
+        feedback::next_decay(self.model, &rule.feedback, optimiser).map(|_| ())
+    }
+
+    fn blocks(&self) -> usize {
+        self.assignment.batch.trials.div_ceil(LANES)
+    }
+
+    fn pass(&self) -> Result<Pass<'_, F>> {
+        let pass = Pass::new(self.model, self.assignment.batch, self.workers, self.cancel)?;
+        Ok(Pass { blocks: self.share.blocks(self.blocks()), ..pass })
+    }
+
+    fn header(&self, stage: Stage) -> Result<Header> {
+        let weights = Digest::of_bytes(&self.model.to_checkpoint()?);
+        let engine = (env!("CARGO_PKG_VERSION"), F::NAME, self.workers.instructions().class());
+        let rule = Digest::of(&self.training);
+        let losses = Digest::of(self.assignment.objective);
+        let batch = Digest::of_trials(self.assignment);
+        Ok(Header::new(self.share, stage, [weights, rule, losses, batch, Digest::of(&engine)]))
+    }
+
+    fn send(
+        &self,
+        header: Header,
+        waiting: Waiting<F>,
+        outcomes: Vec<Outcome>,
+        pieces: Vec<Piece<F>>,
+    ) -> Result<(SharedWork<F>, Vec<u8>)> {
+        let message = Message::encode(header, self.share, outcomes, pieces)?;
+        Ok((SharedWork { header, waiting }, message))
+    }
+
+    /// The sums of the own blocks, added as far as they can be without the others'.
+    fn combine(&self, pass: &Pass<'_, F>, partials: Vec<Partial<F>>) -> Vec<Piece<F>> {
+        Piece::combine(Piece::of_blocks(pass.blocks.start, partials), self.blocks())
+    }
+
+    fn expected<'a>(&'a self, plan: Option<&'a Plan<F>>) -> Expected<'a, F> {
+        let Assignment { batch, objective, .. } = self.assignment;
+        Expected {
+            share: self.share,
+            blocks: self.blocks(),
+            steps: batch.steps,
+            losses: objective.losses.len(),
+            network: self.model.network(),
+            regularised: objective.regulariser.is_some(),
+            plan,
+        }
+    }
+
+    /// What the whole batch came to; and the messages without it.
+    fn total(
+        &self,
+        plan: Option<&Plan<F>>,
+        mut messages: Vec<Message<F>>,
+    ) -> Result<(Outcome, Vec<Message<F>>)> {
+        let outcomes = self.expected(plan).outcomes(&mut messages)?;
+        Ok((Outcome::total(&outcomes), messages))
+    }
+
+    fn go_back(
+        &self,
+        header: Header,
+        mut plan: Box<Plan<F>>,
+        rooms: Vec<Room<F>>,
+        messages: Vec<Message<F>>,
+    ) -> Result<Turnout<F>> {
+        let (pass, outcome) = (self.pass()?, self.total(Some(&plan), messages)?.0);
+        let partials = pass.return_all(self.assignment, &mut plan, &outcome, rooms)?;
+        let waiting = Waiting::Sums { plan, outcome: Some(outcome) };
+        let pieces = self.combine(&pass, partials);
+        let (work, message) = self.send(header.at(Stage::Backward), waiting, Vec::new(), pieces)?;
+        Ok(Turnout::More(work, message))
+    }
+
+    fn advance(
+        &self,
+        rule: &Rule,
+        optimiser: &Optimiser,
+        plan: &Plan<F>,
+        outcome: Option<Outcome>,
+        messages: Vec<Message<F>>,
+    ) -> Result<(Model<F>, StepReport)> {
+        let (outcome, messages) = match outcome {
+            Some(outcome) => (outcome, messages),
+            None => self.total(Some(plan), messages)?,
+        };
+        let pieces = self.expected(Some(plan)).pieces(messages, plan)?;
+        let learned = self.pass()?.conclude(self.assignment, rule.estimator, plan, &outcome, pieces)?;
+        let decay = feedback::next_decay(self.model, &rule.feedback, optimiser)?;
+        let seed = self.assignment.batch.key.seed;
+        advance_with(self.model, learned, decay, optimiser, seed, self.workers)
+    }
+}

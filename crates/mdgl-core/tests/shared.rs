@@ -1,0 +1,248 @@
+//! A batch that several ranks compute together gives what one process gives, bit by bit; messages that do not fit are refused.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use mdgl_core::{
+    Assignment, Batch, DrawKey, Error, Evaluation, Input, Model, Objective, Optimiser, RULE_NAMES,
+    RateSegment, Real, Rule, Share, SharedWork, Sharing, StepReport, Targets, Turnout, Workers, evaluate,
+    train_step,
+};
+use serde_json::{Value, json};
+
+use crate::training::{description, model, network};
+
+/// Of influence, which no ranks share.
+const ALONE: [&str; 4] = ["rtrl", "snap1", "uoro", "kf-rtrl"];
+
+struct Lesson {
+    batch: Batch,
+    objective: Objective,
+    targets: [Targets; 1],
+}
+
+/// So many trials and a regulariser or none.
+fn lesson(trials: u32, regulariser: Value) -> Lesson {
+    let segment = |trial| RateSegment { trial, units: (0, 10), steps: (0, 50), rate: 60.0 };
+    let inputs = vec![Input::Rates((0..trials).map(segment).collect())];
+    let key = DrawKey { seed: 5, stream: 0, iteration: 0 };
+    let loss = json!({"readout": "out", "kind": "cross-entropy", "window": 10});
+    Lesson {
+        batch: Batch { trials: trials as usize, steps: 50, lengths: None, inputs, key },
+        objective: serde_json::from_value(json!({"losses": [loss], "regulariser": regulariser})).unwrap(),
+        targets: [Targets::Classes((0..trials).map(|b| b % 2).collect())],
+    }
+}
+
+fn regularised() -> Value {
+    json!({"strength": 1.0, "targetRate": 20.0})
+}
+
+impl Lesson {
+    fn assignment(&self) -> Assignment<'_> {
+        Assignment { batch: &self.batch, objective: &self.objective, targets: &self.targets }
+    }
+}
+
+/// One rank's own everything, as if it were a process.
+struct Rank<'a, F: Real> {
+    model: &'a Model<F>,
+    lesson: &'a Lesson,
+    training: Option<(&'a Rule, &'a Optimiser)>,
+    workers: Workers<F>,
+    share: Share,
+    cancel: AtomicBool,
+}
+
+impl<'a, F: Real> Rank<'a, F> {
+    fn all(
+        ranks: usize,
+        model: &'a Model<F>,
+        lesson: &'a Lesson,
+        training: Option<(&'a Rule, &'a Optimiser)>,
+    ) -> Vec<Self> {
+        let rank = |rank| Self {
+            model,
+            lesson,
+            training,
+            workers: Workers::new(1 + rank % 2).unwrap(),
+            share: Share::new(rank, ranks).unwrap(),
+            cancel: AtomicBool::new(false),
+        };
+        (0..ranks).map(rank).collect()
+    }
+
+    fn sharing(&self) -> Sharing<'_, F> {
+        Sharing {
+            model: self.model,
+            assignment: self.lesson.assignment(),
+            training: self.training,
+            share: self.share,
+            workers: &self.workers,
+            cancel: &self.cancel,
+        }
+    }
+}
+
+type Begun<F> = (Vec<SharedWork<F>>, Vec<Vec<u8>>);
+
+fn begin<F: Real>(ranks: &[Rank<'_, F>]) -> Begun<F> {
+    ranks.iter().map(|rank| rank.sharing().begin().unwrap()).unzip()
+}
+
+/// Lets all ranks go on until they are through.
+fn together<F: Real>(ranks: &[Rank<'_, F>]) -> Vec<Turnout<F>> {
+    let (mut works, mut messages) = begin(ranks);
+    loop {
+        let on = ranks.iter().zip(works).map(|(rank, work)| rank.sharing().go_on(work, &messages).unwrap());
+        let mut ends = Vec::new();
+        let (mut more, mut next) = (Vec::new(), Vec::new());
+        for turnout in on.collect::<Vec<_>>() {
+            match turnout {
+                Turnout::More(work, message) => {
+                    more.push(work);
+                    next.push(message);
+                }
+                end => ends.push(end),
+            }
+        }
+        if more.is_empty() {
+            return ends;
+        }
+        assert!(ends.is_empty(), "some ranks are through and others are not");
+        (works, messages) = (more, next);
+    }
+}
+
+fn same_as_alone<F: Real>(model: &Model<F>, lesson: &Lesson, rule: &Rule, name: &str) {
+    let (workers, cancel, optimiser) =
+        (Workers::new(2).unwrap(), AtomicBool::new(false), Optimiser::default());
+    let alone = train_step(model, lesson.assignment(), rule, None, &optimiser, &workers, &cancel).unwrap();
+    let expected: (Vec<u8>, StepReport) = (alone.0.to_checkpoint().unwrap(), alone.1);
+    for ranks in [1, 2, 3, 4, 5, 7] {
+        let turnouts = together(&Rank::all(ranks, model, lesson, Some((rule, &optimiser))));
+        assert_eq!(turnouts.len(), ranks);
+        for turnout in turnouts {
+            let Turnout::Trained(next, report) = turnout else { panic!("{turnout:?}") };
+            assert_eq!(report, expected.1, "{name} on {ranks} ranks");
+            assert!(next.to_checkpoint().unwrap() == expected.0, "{name} on {ranks} ranks");
+        }
+    }
+}
+
+#[test]
+fn every_rule_gives_the_same_bits_on_any_number_of_ranks() {
+    let (model, lessons) = (model::<f32>(), [lesson(72, regularised()), lesson(72, Value::Null)]);
+    for name in RULE_NAMES.into_iter().filter(|name| !ALONE.contains(name)) {
+        lessons.iter().for_each(|lesson| same_as_alone(&model, lesson, &Rule::named(name).unwrap(), name));
+    }
+}
+
+#[test]
+fn doubles_few_trials_and_other_conventions_give_the_same_bits_too() {
+    let wide = model::<f64>();
+    same_as_alone(&wide, &lesson(98, regularised()), &Rule::mdgl_membrane(), "doubles");
+    same_as_alone(&wide, &lesson(3, regularised()), &Rule::mdgl(), "three trials");
+    let mut changed = description();
+    changed["conventions"] = json!("bellec2020");
+    let model = Model::<f32>::new(Arc::new(network(changed).unwrap())).unwrap();
+    same_as_alone(&model, &lesson(50, regularised()), &Rule::eprop(), "bellec2020");
+}
+
+#[test]
+fn an_evaluation_is_shared_too() {
+    let (model, lesson) = (model::<f32>(), lesson(72, regularised()));
+    let (workers, cancel) = (Workers::new(1).unwrap(), AtomicBool::new(false));
+    let expected: Evaluation = evaluate(&model, lesson.assignment(), &workers, &cancel).unwrap();
+    for ranks in [1, 2, 5, 7] {
+        for turnout in together(&Rank::all(ranks, &model, &lesson, None)) {
+            let Turnout::Evaluated(found) = turnout else { panic!("{turnout:?}") };
+            assert_eq!(found, expected);
+        }
+    }
+}
+
+fn path_of<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    match result {
+        Err(Error::Invalid { path, .. }) => path,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What rank 0 of two says to messages changed on their way.
+fn answer(ranks: &[Rank<'_, f32>], change: impl FnOnce(&mut Vec<Vec<u8>>)) -> Result<Turnout<f32>, Error> {
+    let (works, mut messages) = begin(ranks);
+    change(&mut messages);
+    ranks[0].sharing().go_on(works.into_iter().next().unwrap(), &messages)
+}
+
+#[test]
+fn what_cannot_be_shared_is_refused_by_name() {
+    let (model, mut lesson) = (model::<f32>(), lesson(20, Value::Null));
+    let optimiser = Optimiser::default();
+    for name in ALONE {
+        let rule = Rule::named(name).unwrap();
+        let ranks = Rank::all(2, &model, &lesson, Some((&rule, &optimiser)));
+        assert_eq!(path_of(ranks[1].sharing().begin()), "rule.estimator", "{name}");
+    }
+    lesson.objective =
+        serde_json::from_value(json!({"losses": [{"readout": "out", "kind": "custom"}]})).unwrap();
+    lesson.targets = [Targets::None];
+    assert_eq!(path_of(Rank::all(2, &model, &lesson, None)[0].sharing().begin()), "loss");
+    assert_eq!(path_of(Share::new(0, 0)), "collective.size");
+    assert_eq!(path_of(Share::new(2, 2)), "collective.rank");
+}
+
+#[test]
+fn ranks_that_do_not_mean_the_same_are_named() {
+    let (model, own) = (model::<f32>(), lesson(72, regularised()));
+    let (rule, optimiser) = (Rule::mdgl(), Optimiser::default());
+    let ranks = Rank::all(2, &model, &own, Some((&rule, &optimiser)));
+    let against = |other: &Rank<'_, f32>| {
+        let theirs = other.sharing().begin().unwrap().1;
+        path_of(answer(&ranks, |messages| messages[1] = theirs))
+    };
+    let second = |model, lesson, training| Rank::all(2, model, lesson, training).pop().unwrap();
+    let training = Some((&rule, &optimiser));
+    let mut trained = model.clone();
+    trained.set_bias("out", &[0.0, 1e-7]).unwrap();
+    assert_eq!(against(&second(&trained, &own, training)), "messages[1].weights");
+    let nonlocal = Rule::nl_mdgl();
+    let slow = Optimiser { l1: 0.5, ..Optimiser::default() };
+    assert_eq!(against(&second(&model, &own, Some((&rule, &slow)))), "messages[1].rule and optimiser");
+    assert_eq!(
+        against(&second(&model, &own, Some((&nonlocal, &optimiser)))),
+        "messages[1].rule and optimiser"
+    );
+    assert_eq!(against(&second(&model, &own, None)), "messages[1].stage");
+    let strong = lesson(72, json!({"strength": 2.0, "targetRate": 20.0}));
+    assert_eq!(against(&second(&model, &strong, training)), "messages[1].losses");
+    let mut seed = lesson(72, regularised());
+    seed.batch.key.seed = 6;
+    assert_eq!(against(&second(&model, &seed, training)), "messages[1].batch");
+    let mut targets = lesson(72, regularised());
+    targets.targets = [Targets::Classes(vec![0; 72])];
+    assert_eq!(against(&second(&model, &targets, training)), "messages[1].batch");
+    let three = Rank::all(3, &model, &own, training).swap_remove(1);
+    assert_eq!(against(&three), "messages[1]");
+}
+
+#[test]
+fn messages_damaged_missing_or_out_of_order_are_refused() {
+    let (model, lesson) = (model::<f32>(), lesson(40, Value::Null));
+    let (rule, optimiser) = (Rule::eprop().online(), Optimiser::default());
+    let ranks = Rank::all(2, &model, &lesson, Some((&rule, &optimiser)));
+    assert!(matches!(answer(&ranks, |_| ()), Ok(Turnout::Trained(..))));
+    assert_eq!(path_of(answer(&ranks, |messages| drop(messages.pop()))), "messages");
+    assert_eq!(path_of(answer(&ranks, |messages| messages.push(Vec::new()))), "messages");
+    assert_eq!(path_of(answer(&ranks, |messages| messages.swap(0, 1))), "messages[0]");
+    let size = begin(&ranks).1[1].len();
+    let cuts = (0..size).step_by(211).chain([7, 8, size - 1]);
+    for cut in cuts {
+        assert_eq!(path_of(answer(&ranks, |messages| messages[1].truncate(cut))), "messages[1]", "{cut}");
+    }
+    for bit in (0..8 * size).step_by(1999) {
+        let flip = |messages: &mut Vec<Vec<u8>>| messages[1][bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(path_of(answer(&ranks, flip)), "messages[1]", "bit {bit}");
+    }
+}
