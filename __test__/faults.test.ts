@@ -49,7 +49,9 @@ posixTest(
   async t => {
     const { whole, ended } = await runs(t)
     const before = await iterationsOf(ended)
-    const { code, stderr } = await limitedMdgl('ulimit -f 5', ['resume', ended, '--checkpoint-every', '2'])
+    const [checkpoint = ''] = await readdir(join(ended, 'checkpoints'))
+    const blocks = Math.floor((await stat(join(ended, 'checkpoints', checkpoint))).size / 512) - 1
+    const { code, stderr } = await limitedMdgl(`ulimit -f ${blocks}`, ['resume', ended, '--checkpoint-every', '2'])
     t.is(code, 1)
     t.regex(
       stderr,

@@ -40,7 +40,7 @@ impl NativeModel {
     /// A model from the bytes of a safetensors file.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
     pub fn load<'env>(env: &'env Env, bytes: &[u8]) -> napi::Result<Object<'env>> {
-        mdgl_core::room_for(bytes.len(), "the bytes of a file")?;
+        mdgl_core::room_for(bytes.len(), "the bytes of a file").map_err(Failure::from)?;
         let bytes = bytes.to_vec();
         compute(env, move || read(&bytes))
     }
