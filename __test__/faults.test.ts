@@ -20,7 +20,7 @@ async function runs(t: ExecutionContext, iterations = 12): Promise<{ whole: stri
     batch: `if (process.env.END && split === 'train' && iteration === 5) process.kill(process.pid, 'SIGTERM')`
   })
   const [whole, ended] = [join(folder, 'whole'), join(folder, 'ended')]
-  const args = ['train', task, '--iterations', String(iterations), '--out']
+  const args = ['train', task, '--iterations', String(iterations), '--learning-rate', '1e-5', '--out']
   const reference = await mdgl(...args, whole)
   t.is(reference.code, 0, reference.stderr)
   const outcome = await limitedMdgl('export END=yes', [...args, ended, '--checkpoint-every', '2'])
@@ -49,7 +49,9 @@ posixTest(
   async t => {
     const { whole, ended } = await runs(t)
     const before = await iterationsOf(ended)
-    const { code, stderr } = await limitedMdgl('ulimit -f 5', ['resume', ended, '--checkpoint-every', '2'])
+    const [checkpoint = ''] = await readdir(join(ended, 'checkpoints'))
+    const blocks = Math.floor((await stat(join(ended, 'checkpoints', checkpoint))).size / 512) - 1
+    const { code, stderr } = await limitedMdgl(`ulimit -f ${blocks}`, ['resume', ended, '--checkpoint-every', '2'])
     t.is(code, 1)
     t.regex(
       stderr,

@@ -41,11 +41,11 @@ export async function tinyTask(folder: string, { input = '', projection = '', ba
 import { network } from ${library}
 export default {
   name: 'tiny', loss: { kind: 'cross-entropy' }, iterations: 12, batchSize: 2, validateEvery: 6,
-  network: ({ seed }) => network({ seed }).input('in', 4${input}).lif('cells', 6).readout('out', 2)
+  network: ({ seed }) => network({ seed }).input('in', 4${input}).lif('cells', 6, { threshold: 0.03 }).readout('out', 2)
     .project('in', 'cells', { density: 1${projection} }).project('cells', 'out', { density: 1 }).build(),
   batch: async ({ size, split, iteration }) => {
     ${batch}
-    const rates = Array.from({ length: size }, (_, trial) => ({ trial, units: [0, 4], from: 0, to: 30, rate: 200 }))
+    const rates = Array.from({ length: size }, (_, trial) => ({ trial, units: [0, 4], from: 0, to: 30, rate: 100 }))
     return { length: 30, inputs: { in: { rates } }, targets: rates.map((_, trial) => trial % 2) }
   }
 }

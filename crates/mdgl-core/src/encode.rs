@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::batch::{Batch, DrawKey, Event, Input, RateSegment};
 use crate::error::Result;
 use crate::lanes::{Block, LANES, Mask};
-use crate::memory::{product, resize};
+use crate::memory::{product, reserve, resize};
 use crate::network::Network;
 use crate::random::CounterRng;
 use crate::real::Real;
@@ -37,6 +37,15 @@ impl EntryLists {
     #[inline(always)]
     pub fn push(&mut self, entry: Entry) {
         self.entries.push(entry);
+    }
+    /// Makes room for a step of so many entries more, ever more at a time.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`].
+    #[inline(always)]
+    pub fn make_room(&mut self, entries: usize) -> Result<()> {
+        grow(&mut self.start, 1)?;
+        grow(&mut self.entries, entries)
     }
     /// Adds as many entries as `write` says that it wrote into so many.
     #[inline(always)]
@@ -97,6 +106,16 @@ impl EntryLists {
     }
 }
 
+/// Makes room for so many elements more, and for as many again as there are, so that few calls ask the system.
+#[inline(always)]
+fn grow<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
+    let needed = list.len() + more;
+    match needed <= list.capacity() {
+        true => Ok(()),
+        false => reserve(list, needed.max(2 * list.len()), "the events of a block of trials"),
+    }
+}
+
 /// What a block of trials receives.
 #[derive(Debug, Default)]
 pub(crate) struct BlockInput<F: Real> {
@@ -146,12 +165,12 @@ impl<F: Real> BlockInput<F> {
                 Input::Silent => {}
                 Input::Rates(segments) => {
                     let dt = network.dt();
-                    self.scratch.draw(segments, &trials, offset, units, batch.key, population, dt);
+                    self.scratch.draw(segments, &trials, offset, units, batch.key, population, dt)?;
                 }
                 Input::Events(events) => {
                     for e in of_trials(events, &trials) {
                         let lane = (e.trial as usize - first) as u8;
-                        self.scratch.add(units, (e.step, offset + e.unit, lane, e.count));
+                        self.scratch.add(units, (e.step, offset + e.unit, lane, e.count))?;
                     }
                 }
                 Input::Analogue(_) => {
@@ -161,8 +180,7 @@ impl<F: Real> BlockInput<F> {
             }
         }
         self.fill_analogue(network, batch, &trials)?;
-        self.scratch.pack(batch.steps, units, &mut self.events);
-        Ok(())
+        self.scratch.pack(batch.steps, units, &mut self.events)
     }
 
     /// Fills in one step of a stream, in the first lane; the inputs have been checked.
@@ -177,7 +195,7 @@ impl<F: Real> BlockInput<F> {
             match input {
                 StepInput::Silent => {}
                 StepInput::Events(events) => {
-                    events.iter().for_each(|&unit| self.scratch.add(units, (0, offset + unit, 0, 1)));
+                    events.iter().try_for_each(|&unit| self.scratch.add(units, (0, offset + unit, 0, 1)))?;
                 }
                 StepInput::Analogue(values) => {
                     for (unit, &value) in (offset..).zip(*values) {
@@ -189,7 +207,7 @@ impl<F: Real> BlockInput<F> {
                 }
             }
         }
-        self.scratch.pack(1, units, &mut self.events);
+        self.scratch.pack(1, units, &mut self.events)?;
         self.events.begin_at(step);
         self.first = step;
         Ok(())
@@ -248,14 +266,16 @@ fn of_trials<'a>(events: &'a [Event], trials: &Range<usize>) -> impl Iterator<It
 }
 
 impl Scratch {
-    fn add(&mut self, units: usize, (step, unit, lane, count): (u32, u32, u8, u32)) {
+    fn add(&mut self, units: usize, (step, unit, lane, count): (u32, u32, u8, u32)) -> Result<()> {
         let bits = &mut self.bits[step as usize * units + unit as usize];
         let bit = 1 << lane;
         if count == 1 && *bits & bit == 0 {
             *bits |= bit;
         } else if count > 0 {
+            grow(&mut self.repeats, 1)?;
             self.repeats.push((step, unit, lane, count));
         }
+        Ok(())
     }
 
     /// Poisson events as exponential gaps along the segment's units laid end to end.
@@ -269,7 +289,7 @@ impl Scratch {
         key: DrawKey,
         population: usize,
         dt: f64,
-    ) {
+    ) -> Result<()> {
         let mut generators: Vec<CounterRng> = trials
             .clone()
             .map(|trial| {
@@ -290,18 +310,20 @@ impl Scratch {
                 let bin = position as u64;
                 let unit = offset + s.units.0 + (bin / u64::from(steps)) as u32;
                 let step = s.steps.0 + (bin % u64::from(steps)) as u32;
-                self.add(units, (step, unit, lane as u8, 1));
+                self.add(units, (step, unit, lane as u8, 1))?;
                 position += mean_gap * generators[lane].exponential();
             }
         }
+        Ok(())
     }
 
-    fn pack(&mut self, steps: usize, units: usize, lists: &mut EntryLists) {
-        let repeats = self.take_repeats(units);
+    fn pack(&mut self, steps: usize, units: usize, lists: &mut EntryLists) -> Result<()> {
+        let repeats = self.take_repeats(units)?;
         let mut next = repeats.iter().peekable();
         lists.clear();
         for step in 0..steps {
             let masks = &self.bits[step * units..(step + 1) * units];
+            lists.make_room(units)?;
             lists.push_entries(units, |list| {
                 let mut found = 0;
                 for (unit, &mask) in (0..).zip(masks) {
@@ -312,16 +334,18 @@ impl Scratch {
                 found
             });
             while let Some(&(_, unit, lane, count)) = next.next_if(|r| r.0 as usize == step) {
-                push_repeat(lists, unit, lane, count);
+                push_repeat(lists, unit, lane, count)?;
             }
             lists.end_step();
         }
+        Ok(())
     }
 
     /// One entry for each (step, unit, lane) with several events; its bit is cleared.
-    fn take_repeats(&mut self, units: usize) -> Vec<(u32, u32, u8, u32)> {
+    fn take_repeats(&mut self, units: usize) -> Result<Vec<(u32, u32, u8, u32)>> {
         self.repeats.sort_unstable();
         let mut merged: Vec<(u32, u32, u8, u32)> = Vec::new();
+        grow(&mut merged, self.repeats.len())?;
         for &(step, unit, lane, count) in &self.repeats {
             match merged.last_mut() {
                 Some(last) if (last.0, last.1, last.2) == (step, unit, lane) => {
@@ -335,17 +359,19 @@ impl Scratch {
                 }
             }
         }
-        merged
+        Ok(merged)
     }
 }
 
 /// An entry's count is 16 bits wide: larger ones become several entries.
-fn push_repeat(lists: &mut EntryLists, unit: u32, lane: u8, mut count: u32) {
+fn push_repeat(lists: &mut EntryLists, unit: u32, lane: u8, mut count: u32) -> Result<()> {
     while count > 0 {
         let part = count.min(u32::from(u16::MAX));
+        lists.make_room(1)?;
         lists.push(Entry { unit, mask: 1 << lane, count: part as u16 });
         count -= part;
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -356,10 +382,10 @@ mod tests {
     fn repeated_events_become_counts() {
         let mut scratch = Scratch { bits: vec![0; 6], repeats: Vec::new() };
         for event in [(1, 2, 3, 1), (1, 2, 3, 1), (1, 2, 4, 1), (0, 0, 0, 5), (0, 1, 0, 70_000)] {
-            scratch.add(3, event);
+            scratch.add(3, event).unwrap();
         }
         let mut lists = EntryLists::default();
-        scratch.pack(2, 3, &mut lists);
+        scratch.pack(2, 3, &mut lists).unwrap();
         let entry = |unit, mask, count| Entry { unit, mask, count };
         assert_eq!(lists.at(0), [entry(0, 1, 5), entry(1, 1, 65_535), entry(1, 1, 4_465)]);
         assert_eq!(lists.at(1), [entry(2, 16, 1), entry(2, 8, 2)]);
@@ -370,9 +396,9 @@ mod tests {
         let segment = |rate, units, steps| RateSegment { trial: 0, units, steps, rate };
         let segments = [segment(40.0, (0, 10), (100, 1100)), segment(1500.0, (10, 11), (0, 2000))];
         let mut scratch = Scratch { bits: vec![0; 2000 * 11], repeats: Vec::new() };
-        scratch.draw(&segments, &(0..1), 0, 11, DrawKey::default(), 0, 1.0);
+        scratch.draw(&segments, &(0..1), 0, 11, DrawKey::default(), 0, 1.0).unwrap();
         let mut lists = EntryLists::default();
-        scratch.pack(2000, 11, &mut lists);
+        scratch.pack(2000, 11, &mut lists).unwrap();
         let mut slow = 0;
         let mut fast = 0;
         for step in 0..2000 {

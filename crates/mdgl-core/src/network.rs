@@ -289,10 +289,11 @@ impl Network {
         let counts = counts.chain(description.readouts.iter().map(|r| r.size));
         room_for(product(&[counts.fold(0, usize::saturating_add), UNIT_BYTES]), "the units of a network")?;
         let slots = lay_out(&description)?;
+        // The largest first: too many synapses are said before anything large is made.
+        let projections = projections(&description, &slots)?;
         let neurons = neurons(&description)?;
         let (outputs, readouts) = readouts(&description)?;
         let (type_names, type_of) = types(&description, &slots, neurons.len())?;
-        let projections = projections(&description, &slots)?;
         check_reach(&projections, neurons.len())?;
         let channels = match &description.channels {
             Some(channels) => Table::listed("channels", &type_names, channels)?,

@@ -9,8 +9,8 @@ use std::sync::atomic::AtomicBool;
 use crate::circuit::{Circuit, Run, ended};
 use crate::encode::BlockInput;
 use crate::error::Result;
-use crate::lanes::{Block, Kernel, LANES, Lanes};
-use crate::memory::{product, refill, resize};
+use crate::lanes::{Block, Kernel, LANES, Lanes, Mask};
+use crate::memory::{product, refill, resize, room_for};
 use crate::packed::{Packed, RowReader};
 use crate::real::Real;
 use crate::simulate::{PackedPsi, Row, Snapshot, State, Unwanted, check_cancelled, step};
@@ -192,6 +192,7 @@ impl<F: Real> Kernel<F> for Load<'_, F> {
         psi.clear(steps.len(), circuit.size())?;
         for t in steps {
             check_cancelled(t, cancel)?;
+            replay.spikes.make_room(circuit.size())?;
             let mut writer = PackedPsi { row: psi.begin_row()?, runs: wanted };
             let row = Row { readout: scratch, voltage: None };
             step::<L, _>(circuit, input, replay, t, ended(lengths, t), &mut writer, row);
@@ -220,6 +221,10 @@ impl<F: Real> Kernel<F> for Simulate<'_, F> {
         let Self { circuit, input, trajectory, keep, cancel } = self;
         let (n, outputs) = (circuit.size(), circuit.outputs());
         let snapshots = keep.psi.is_some() && trajectory.segments() > 1;
+        if snapshots {
+            let bytes = size_of::<Block<F>>() * (2 * n + outputs) + size_of::<Mask>() * n;
+            room_for(product(&[trajectory.segments(), bytes]), "snapshots of a block of trials")?;
+        }
         for t in 0..trajectory.steps {
             check_cancelled(t, cancel)?;
             if t.is_multiple_of(trajectory.segment) && snapshots {
@@ -232,6 +237,7 @@ impl<F: Real> Kernel<F> for Simulate<'_, F> {
             };
             let over = ended(&trajectory.lengths, t);
             let state = &mut trajectory.state;
+            state.spikes.make_room(n)?;
             if let Some(wanted) = keep.psi {
                 let mut psi = PackedPsi { row: trajectory.psi.begin_row()?, runs: wanted };
                 step::<L, _>(circuit, input, state, t, over, &mut psi, row);
