@@ -1,4 +1,4 @@
-// The long tier: the laws of the engine on many random networks, sanitizers, crates, the ten-seed table, memory, a sweep under Slurm.
+// The long tier: the laws of the engine on many random networks, what is hostile, sanitizers, crates, the ten-seed table, memory, Slurm, MPI.
 // Run once an issue on a quiet machine; what it prints is kept under docs/records/, with the commit.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -15,6 +15,17 @@ const steps = [
     program: 'cargo',
     args: ['test', '--release', '-p', 'mdgl-core', '--test', 'engine', '--color=never', 'laws::'],
     env: { PROPTEST_CASES: String(CASES), PROPTEST_RNG_SEED: String(Date.now() % 2 ** 32), RUST_BACKTRACE: '0' }
+  },
+  {
+    title: `Damaged descriptions and weight files, ${CASES} of each kind`,
+    program: 'cargo',
+    args: ['test', '--release', '-p', 'mdgl-core', '--test', 'engine', '--color=never', 'hostile::'],
+    env: { PROPTEST_CASES: String(CASES), PROPTEST_RNG_SEED: String(Date.now() % 2 ** 32), RUST_BACKTRACE: '0' }
+  },
+  {
+    title: 'Hostile arguments and damaged files',
+    program: 'node',
+    args: ['scripts/lib/fuzz-api.mjs', '--seed', String(Date.now() % 2 ** 31)]
   },
   {
     title: 'The engine under AddressSanitizer and valgrind',

@@ -1,5 +1,5 @@
 import type { Session as NativeSession, Plan } from '#native'
-import { isObject, record, wholeNumber } from './check.js'
+import { record, wholeNumber } from './check.js'
 import { invalid, MdglError } from './error.js'
 import { type Model, nativeModel } from './model.js'
 import { guard, native, settle } from './native.js'
@@ -73,10 +73,10 @@ export function checkOptions<O extends RunOptions>(options: O, others: readonly 
   }
 }
 
-/** A proxy of a signal, or what inherits from one, is none: it cannot be listened to. */
+/** What can be listened to as a signal: not what merely inherits from one. */
 function isSignal(value: unknown): boolean {
   try {
-    return isObject(value) && Reflect.get(AbortSignal.prototype, 'aborted', value) !== undefined
+    return value instanceof AbortSignal && AbortSignal.any([value]) instanceof AbortSignal
   } catch {
     return false
   }

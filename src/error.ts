@@ -65,14 +65,20 @@ export class MdglError extends Error {
 
   /**
    * @param details - The parts of the error.
+   * @throws {@link MdglError} `'invalid'` for details that are no object.
    */
   constructor(details: ErrorDetails) {
-    super(details.message, details.cause === undefined ? undefined : { cause: details.cause })
+    super(checked(details).message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = details.code
     this.path = details.path
     this.value = details.value
     this.allowed = details.allowed
   }
+}
+
+function checked(details: ErrorDetails): ErrorDetails {
+  if (typeof details === 'object' && details !== null) return details
+  throw invalid('details', details, 'an object with a code and a message')
 }
 
 /** An `'invalid'` error: `path` is `value`, but only `allowed` is accepted. */

@@ -31,6 +31,11 @@ const SILENCE = 150_000
 const MOST_MEMORY = 1500
 
 const findings = []
+/** Told at once as well: the summary may be long in coming. */
+const found = finding => {
+  findings.push(finding)
+  console.error(JSON.stringify(finding))
+}
 const peaks = []
 
 function stretch(kind, from, count, plan) {
@@ -59,12 +64,12 @@ function stretch(kind, from, count, plan) {
       if (message.peak - peak > MOST_MEMORY / 3 && peak > 0)
         message.verdict.finding ??= `took ${Math.round(message.peak - peak)} MB`
       peak = Math.max(peak, message.peak ?? 0)
-      if (message.verdict.finding !== undefined) findings.push({ plan: message.plan, finding: message.verdict.finding })
+      if (message.verdict.finding !== undefined) found({ plan: message.plan, finding: message.verdict.finding })
     })
     child.on('close', (code, signal) => {
       clearTimeout(timer)
       const end = hung ? 'hung' : code === 0 ? undefined : `ended the process: ${signal ?? `exit code ${code}`}`
-      if (end !== undefined) findings.push({ plan: current ?? { kind, seed: from }, finding: end })
+      if (end !== undefined) found({ plan: current ?? { kind, seed: from }, finding: end })
       peaks.push(peak)
       resolve(told)
     })

@@ -2,13 +2,7 @@ import { record } from '../check.js'
 import { toPositiveSteps } from '../duration.js'
 import { invalid } from '../error.js'
 import type { SpikeRecording } from './check-recording.js'
-import {
-  type ByNeurons,
-  groups,
-  type SpikeTrains,
-  type SpikeWindow,
-  spikeTrains
-} from './spike-trains.js'
+import { type ByNeurons, groups, type SpikeTrains, type SpikeWindow, spikeTrains } from './spike-trains.js'
 
 /**
  * Firing rates in Hz: spikes over the time that all trials together spend in the window. That of a population or type is

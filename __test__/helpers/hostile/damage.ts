@@ -101,8 +101,17 @@ function places(parent: object, path = '', depth = 0): Place[] {
 /** Uses the library from within its own callback, in one of several ways. */
 export type Reentry = (which: number) => unknown
 
-/** Damages arguments in place. Gives what was done; nothing where there is no such place. */
+/** Damages arguments in place. Gives what was done; nothing where there is no such place, or an earlier damage stands in the way. */
 export function damageArguments(args: unknown[], damage: Damage, reenter: Reentry): Done | undefined {
+  try {
+    return damageOne(args, damage, reenter)
+  } catch (error) {
+    if (error instanceof Own) return undefined
+    throw error
+  }
+}
+
+function damageOne(args: unknown[], damage: Damage, reenter: Reentry): Done | undefined {
   const all = places(args)
   // Arguments are passed one by one: a list of them has no getters.
   const getters = damage.how.endsWith('getter')
