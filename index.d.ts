@@ -103,6 +103,10 @@ export declare class Session {
   gradientsFromSignal(signal: Float64Array): Promise<Gradients>
   /** A training step on the batch shown, for a signal `[trial][step][neuron]`. */
   stepFromSignal(signal: Float64Array): Promise<StepReport>
+  /** This rank's share of a batch, of a training step or an evaluation; it waits for `continueShared`. */
+  beginShared(batch: PackedBatch, rank: number, ranks: number, step: boolean): Promise<SharedResult>
+  /** Goes on with the messages of all ranks, in their order. */
+  continueShared(messages: Array<Uint8Array>): Promise<SharedResult>
   /** Profiles training iterations on a batch; the model is left as it is. Gives JSON. */
   profile(batch: PackedBatch, plan: ProfilePlan): Promise<string>
   /** Stops the running job and all later ones. */
@@ -285,6 +289,16 @@ export interface Recording {
   learningSignal?: Float32Array | Float64Array
   /** Modulatory signal `[trial][step][neuron]`. */
   modulatorySignal?: Float32Array | Float64Array
+}
+
+/** Where a batch stands that several processes compute together: one of the three is there. */
+export interface SharedResult {
+  /** To be sent to every rank, this one too; the messages of all, in their order, are what comes next. */
+  message?: Uint8Array
+  /** The end of a training step. */
+  report?: StepReport
+  /** The end of an evaluation. */
+  evaluation?: Evaluation
 }
 
 /** A training step. */
