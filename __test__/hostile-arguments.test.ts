@@ -163,6 +163,12 @@ test('a profile that is none is refused by name', t => {
   )
 })
 
+test('the parts of an error are an object with a message', t => {
+  for (const wrong of [undefined, null, 5, {}, { message: Symbol('m') }]) {
+    invalidAt(t, 'details', () => new MdglError(loose(wrong)))
+  }
+})
+
 test('an array that is nothing but a length is refused at once', async t => {
   using model = Model.create(smallNetwork())
   const batch = (change: object) => ({ ...smallBatch(), trials: 4, ...change })
