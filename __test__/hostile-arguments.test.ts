@@ -10,6 +10,7 @@ import {
   firingRates,
   fixedRandom,
   frozenPoisson,
+  functionalTypes,
   loadNir,
   MdglError,
   Model,
@@ -162,6 +163,12 @@ test('a profile that is none is refused by name', t => {
   )
 })
 
+test('the parts of an error are an object with a message', t => {
+  for (const wrong of [undefined, null, 5, {}, { message: Symbol('m') }]) {
+    invalidAt(t, 'details', () => new MdglError(loose(wrong)))
+  }
+})
+
 test('an array that is nothing but a length is refused at once', async t => {
   using model = Model.create(smallNetwork())
   const batch = (change: object) => ({ ...smallBatch(), trials: 4, ...change })
@@ -236,4 +243,16 @@ test('a getter that changes its answer after the check changes nothing', async t
   Object.defineProperty(state, 'spikes', { enumerable: true, get: () => (looks++ === 0 ? spikes : { length: 9 }) })
   t.notThrows(() => session.restore(state))
   t.throws(() => session.restore({ ...session.state(), steps: loose(1n) }), { instanceOf: MdglError, code: 'invalid' })
+})
+
+test('options are read once, and a description is checked before it is gone through', async t => {
+  using model = Model.create(smallNetwork())
+  let reads = 0
+  const fickle = Object.defineProperty({ loss }, 'threads', {
+    enumerable: true,
+    get: () => (reads++ === 0 ? 1 : {})
+  })
+  t.true((await evaluate(model, smallBatch(), fickle)).loss > 0)
+  t.is(reads, 1)
+  invalidAt(t, 'description.readouts', () => functionalTypes(loose({ ...smallNetwork(), readouts: 1n })))
 })

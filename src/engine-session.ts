@@ -1,5 +1,5 @@
 import type { Session as NativeSession, Plan } from '#native'
-import { record, wholeNumber } from './check.js'
+import { object, record, wholeNumber } from './check.js'
 import { invalid, MdglError } from './error.js'
 import { type Model, nativeModel } from './model.js'
 import { guard, native, settle } from './native.js'
@@ -64,13 +64,13 @@ export function isCancelled(error: unknown): boolean {
   return error instanceof MdglError && error.code === 'cancelled'
 }
 
-/** Checks the options of a run, and that there are no others but those of the kind of run. */
-export function checkOptions<O extends RunOptions>(options: O, others: readonly (keyof O & string)[]): void {
+/** A checked copy of the options of a run, each read once; there are no others but those of the kind of run. */
+export function checkOptions<O extends RunOptions>(given: O, others: readonly (keyof O & string)[]): O {
+  const options = { ...object(given, 'options') }
   const { threads, signal } = record(options, 'options', ['threads', 'signal', ...others])
   if (threads !== undefined) wholeNumber(threads, 'options.threads', 1, MOST_THREADS)
-  if (signal !== undefined && !isSignal(signal)) {
-    throw invalid('options.signal', signal, 'an AbortSignal')
-  }
+  if (signal !== undefined && !isSignal(signal)) throw invalid('options.signal', signal, 'an AbortSignal')
+  return options
 }
 
 /** What can be listened to as a signal: not what merely inherits from one. */

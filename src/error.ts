@@ -77,7 +77,7 @@ export class MdglError extends Error {
 }
 
 function checked(details: ErrorDetails): ErrorDetails {
-  if (typeof details === 'object' && details !== null) return details
+  if (typeof details === 'object' && details !== null && typeof details.message === 'string') return details
   throw invalid('details', details, 'an object with a code and a message')
 }
 

@@ -59,11 +59,11 @@ export async function evaluate<D extends NetworkDescription, P extends Precision
   options: EvaluateOptions
 ): Promise<Evaluation> {
   nativeModel(model)
-  checkOptions(options, ['loss', 'regulariser', 'seed'])
-  const objective = makeObjective(options.loss, options.regulariser, model.description)
-  const packed = packBatch(batch, model.description, objective, drawKey(options.seed, model.description))
+  const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
+  const objective = makeObjective(checked.loss, checked.regulariser, model.description)
+  const packed = packBatch(batch, model.description, objective, drawKey(checked.seed, model.description))
   const plan = { objective: objective.json, training: false }
-  return await withSession(model, plan, options, session => score(session, objective, packed))
+  return await withSession(model, plan, checked, session => score(session, objective, packed))
 }
 
 /** A batch ready for the engine, which shares no memory with it, and the batch itself for custom losses. */

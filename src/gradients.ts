@@ -59,8 +59,8 @@ export async function gradients<D extends NetworkDescription, P extends Precisio
   options: GradientOptions
 ): Promise<Gradients<D, P>> {
   nativeModel(model)
-  checkOptions(options, ['loss', 'regulariser', 'seed'])
-  return await keyedGradients(model, batch, rule, options, drawKey(options.seed, model.description))
+  const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
+  return await keyedGradients(model, batch, rule, checked, drawKey(checked.seed, model.description))
 }
 
 /** {@link gradients} of checked options, with input events drawn by a key of any split and iteration. */

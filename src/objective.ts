@@ -19,7 +19,16 @@ import { checkObjective } from './conventions.js'
 import type { NetworkDescription, Readout } from './description.js'
 import { toPositiveSteps } from './duration.js'
 import { invalid } from './error.js'
-import type { CustomLoss, CustomLossResult, Loss, Losses, ReadoutTrace, Regulariser } from './loss.js'
+import type {
+  CrossEntropy,
+  CustomLoss,
+  CustomLossResult,
+  Loss,
+  Losses,
+  ReadoutTrace,
+  Regulariser,
+  SquaredError
+} from './loss.js'
 import { find } from './normalise.js'
 import type { Values } from './precision.js'
 
@@ -141,10 +150,11 @@ function namedTerms(losses: { readonly [readout: string]: Loss }, readouts: read
 
 function checkLoss(loss: Loss, path: string): Loss {
   object(loss, path)
-  oneOf(loss.kind, `${path}.kind`, ['cross-entropy', 'squared-error', 'custom'] as const)
-  if (loss.kind === 'cross-entropy') return record(loss, path, ['kind', 'window'])
-  if (loss.kind === 'squared-error') return record(loss, path, ['kind'])
-  callable(loss.evaluate, `${path}.evaluate`)
+  const kind = oneOf(loss.kind, `${path}.kind`, ['cross-entropy', 'squared-error', 'custom'] as const)
+  if (kind === 'cross-entropy') return { ...record(loss as CrossEntropy, path, ['kind', 'window']), kind }
+  if (kind === 'squared-error') return { ...record(loss as SquaredError, path, ['kind']), kind }
+  // Its own object, of which the function may make use.
+  callable((loss as CustomLoss).evaluate, `${path}.evaluate`)
   return loss
 }
 

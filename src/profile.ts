@@ -170,15 +170,15 @@ export async function profile<D extends NetworkDescription, P extends Precision>
   options: ProfileOptions
 ): Promise<Profile> {
   nativeModel(model)
-  checkOptions(options, ['loss', 'regulariser', 'optimiser', 'seed', 'iterations', 'every', 'peaks'])
+  const checked = checkOptions(options, ['loss', 'regulariser', 'optimiser', 'seed', 'iterations', 'every', 'peaks'])
   const { description } = model
-  const objective = makeObjective(options.loss, options.regulariser, description)
-  if (objective.custom) throw invalid('options.loss', options.loss, 'a built-in loss; a custom one is JavaScript')
-  const optimiser = completeOptimiser(orDefault(options.optimiser, defaultOptimiser), projectionNames(description))
+  const objective = makeObjective(checked.loss, checked.regulariser, description)
+  if (objective.custom) throw invalid('options.loss', checked.loss, 'a built-in loss; a custom one is JavaScript')
+  const optimiser = completeOptimiser(orDefault(checked.optimiser, defaultOptimiser), projectionNames(description))
   const profilePlan = {
-    iterations: wholeNumber(orDefault(options.iterations, 20), 'options.iterations', 1, MOST_ITERATIONS),
-    every: wholeNumber(orDefault(options.every, 32), 'options.every', 1, MOST_EVERY),
-    peaks: flag(orDefault(options.peaks, true), 'options.peaks')
+    iterations: wholeNumber(orDefault(checked.iterations, 20), 'options.iterations', 1, MOST_ITERATIONS),
+    every: wholeNumber(orDefault(checked.every, 32), 'options.every', 1, MOST_EVERY),
+    peaks: flag(orDefault(checked.peaks, true), 'options.peaks')
   }
   const plan = {
     objective: objective.json,
@@ -186,8 +186,8 @@ export async function profile<D extends NetworkDescription, P extends Precision>
     optimiser: JSON.stringify(optimiser),
     training: false
   }
-  const { packed } = packBatch(batch, description, objective, drawKey(options.seed, description))
-  return await withSession(model, plan, options, async session => {
+  const { packed } = packBatch(batch, description, objective, drawKey(checked.seed, description))
+  return await withSession(model, plan, checked, async session => {
     return JSON.parse(await session.run(engine => engine.profile(packed, profilePlan))) as Profile
   })
 }

@@ -70,13 +70,13 @@ export async function simulate<D extends NetworkDescription, P extends Precision
   options: SimulateOptions = {}
 ): Promise<Recording<P>> {
   nativeModel(model)
-  checkOptions(options, ['voltage', 'inputs', 'rule', 'loss', 'regulariser', 'seed'])
+  const checked = checkOptions(options, ['voltage', 'inputs', 'rule', 'loss', 'regulariser', 'seed'])
   const { description } = model
-  const { plan, objective } = makePlan(options, description)
-  const { packed, ...size } = packBatch(batch, description, objective, drawKey(options.seed, description))
-  const voltage = flag(options.voltage ?? false, 'options.voltage')
-  const inputs = flag(options.inputs ?? false, 'options.inputs')
-  return await withSession(model, plan, options, async session => {
+  const { plan, objective } = makePlan(checked, description)
+  const { packed, ...size } = packBatch(batch, description, objective, drawKey(checked.seed, description))
+  const voltage = flag(checked.voltage ?? false, 'options.voltage')
+  const inputs = flag(checked.inputs ?? false, 'options.inputs')
+  return await withSession(model, plan, checked, async session => {
     const recorded = await session.run(engine => engine.simulate(packed, voltage, inputs))
     return { ...recorded, shape: shapeOf(size, description) } as Recording<P>
   })

@@ -105,31 +105,31 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
 ): TrainingPlan {
   nativeModel(model)
   checkTask(task)
-  checkOptions(options, OPTIONS)
+  const checked = checkOptions(options, OPTIONS)
   const { description } = model
   const number = (key: NumberOption, fallback: number, least: number, most: number) =>
-    wholeNumber(orDefault(options[key], fallback), `options.${key}`, least, most)
+    wholeNumber(orDefault(checked[key], fallback), `options.${key}`, least, most)
   const batchSize = number('batchSize', task.batchSize ?? DEFAULT_BATCH_SIZE, 1, MOST_TRIALS)
   const validateEvery = number('validateEvery', task.validateEvery ?? DEFAULT_VALIDATE_EVERY, 0, MOST_ITERATIONS)
-  const regulariser = options.regulariser === undefined ? task.regulariser : options.regulariser
+  const regulariser = checked.regulariser === undefined ? task.regulariser : checked.regulariser
   const iterations = number('iterations', task.iterations ?? DEFAULT_ITERATIONS, 1, MOST_ITERATIONS)
   const objective = makeObjective(task.loss, regulariser, description)
-  const rule = planRule(description, options.rule)
+  const rule = planRule(description, checked.rule)
   return {
     model,
     task,
     objective,
     rule,
-    optimiser: JSON.stringify(planOptimiser(task, options, projectionNames(description))),
+    optimiser: JSON.stringify(planOptimiser(task, checked, projectionNames(description))),
     iterations,
     firstIteration: number('firstIteration', 1, 1, iterations),
     batchSize,
-    seed: wholeNumber(orDefault(options.seed, description.seed ?? 1), 'options.seed'),
+    seed: wholeNumber(orDefault(checked.seed, description.seed ?? 1), 'options.seed'),
     validateEvery,
     validationSize: number('validationSize', batchSize, 1, MOST_TRIALS),
-    stopAt: checkStopAt(options.stopAt, validateEvery),
-    collective: checkCollective(options.collective, objective, rule),
-    run: options
+    objective,
+    rule,
+    optimiser: JSON.stringify(planOptimiser(task, checked, projectionNames(description)))
   }
 }
 

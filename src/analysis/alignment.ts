@@ -61,8 +61,8 @@ export async function alignment<D extends NetworkDescription, P extends Precisio
   options: GradientOptions
 ): Promise<Alignment<D>[]> {
   nativeModel(model)
-  checkOptions(options, ['loss', 'regulariser', 'seed'])
-  return await keyedAlignment(model, batch, rules, options, drawKey(options.seed, model.description))
+  const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
+  return await keyedAlignment(model, batch, rules, checked, drawKey(checked.seed, model.description))
 }
 
 /** {@link alignment} of checked options, with input events drawn by a key of any split and iteration. */

@@ -56,13 +56,13 @@ export async function channelNorms<D extends NetworkDescription, P extends Preci
   options: GradientOptions
 ): Promise<ChannelNorms> {
   nativeModel(model)
-  checkOptions(options, ['loss', 'regulariser', 'seed'])
+  const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
   const expanded = expandRuleFor(model.description, rule)
   if (expanded.hops !== 1) throw invalid('rule.hops', expanded.hops, '1, a rule of one hop')
   // All parts at the same weights, whoever trains the model meanwhile.
   using still = model.clone()
   const squaresOf = async (channels: Rule['channels'], receiving?: string) =>
-    squares(await simulate(still, batch, { ...options, rule: { ...expanded, channels } }), receiving)
+    squares(await simulate(still, batch, { ...checked, rule: { ...expanded, channels } }), receiving)
 
   const whole = await squaresOf(expanded.channels)
   const pairs: ChannelNorm[] = []

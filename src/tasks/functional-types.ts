@@ -34,7 +34,7 @@ export type WithFunctionalTypes<N extends Names> = {
 export function functionalTypes<N extends Names>(
   description: NetworkDescription<N>
 ): NetworkDescription<WithFunctionalTypes<N>> {
-  const given: NetworkDescription = description
+  const given = normalise(description)
   if (given.channels !== undefined) {
     throw invalid('description.channels', given.channels, 'none; they name types that are replaced')
   }

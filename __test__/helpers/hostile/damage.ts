@@ -69,6 +69,8 @@ interface Place {
 /** Enough of a long array to find its bounds. */
 const ELEMENTS = 3
 const DEEPEST = 8
+/** What is longer has holes alone, and takes minutes to copy. */
+const LONGEST = 2 ** 20
 
 /** Arguments whose plain parts are the caller's own to damage; models, functions and typed arrays stay the same. */
 export function thawed<T>(value: T): T {
@@ -138,7 +140,7 @@ function fits(value: unknown, parent: object, how: Damage['how']): boolean {
   if ((MISDEEDS as readonly string[]).includes(how)) return typeof value === 'function'
   if (how === 'replace') return !inView || typeof value === 'number'
   if (inView) return false
-  if (how === 'length') return isList(value) || isNumbers(value)
+  if (how === 'length') return (isList(value) && value.length < LONGEST) || isNumbers(value)
   if (how === 'memory' || how === 'kind') return isNumbers(value)
   if (how.endsWith('proxy')) return (typeof value === 'object' && value !== null) || typeof value === 'function'
   if (how === 'add') return isPlain(value)

@@ -217,7 +217,8 @@ export class World implements Disposable {
     const quiet = (promise: Promise<unknown>) => void promise.catch(() => undefined)
     const ways = [
       () => this.#touch(() => this.model.dispose()),
-      () => quiet(train(this.model, task(), { rule: 'mdgl', signal: this.signal }).next()),
+      // It may come to its first iteration, or find the model busy.
+      () => this.#touch(() => quiet(train(this.model, task(), { rule: 'mdgl', signal: this.signal }).next())),
       () => this.#touch(() => this.model.weights.set('slow->cells', [0.1, 0.2, 0.3])),
       () => quiet(evaluate(this.model, batch(), { loss: crossEntropy, signal: this.signal })),
       () =>
