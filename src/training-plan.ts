@@ -127,9 +127,9 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
     seed: wholeNumber(orDefault(checked.seed, description.seed ?? 1), 'options.seed'),
     validateEvery,
     validationSize: number('validationSize', batchSize, 1, MOST_TRIALS),
-    objective,
-    rule,
-    optimiser: JSON.stringify(planOptimiser(task, checked, projectionNames(description)))
+    stopAt: checkStopAt(checked.stopAt, validateEvery),
+    collective: checkCollective(checked.collective, objective, rule),
+    run: checked
   }
 }
 
