@@ -195,6 +195,10 @@ test('sizes that no memory has are refused before anything is made', async t => 
     invalidAt(t, 'n', () => fixedRandom(1).permutation(size))
     invalidAt(t, 'populations.cells.size', () => network().lif('cells', size))
   }
+  const large = network()
+    .lif('cells', 2 ** 24)
+    .project('cells', 'cells', { density: 1 })
+  t.throws(() => large.build(), { instanceOf: MdglError })
 })
 
 test("a channel of a rule's names its types in text", t => {

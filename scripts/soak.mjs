@@ -17,6 +17,12 @@ const steps = [
     env: { PROPTEST_CASES: String(CASES), PROPTEST_RNG_SEED: String(Date.now() % 2 ** 32), RUST_BACKTRACE: '0' }
   },
   {
+    title: `Damaged descriptions and weight files, ${CASES} of each kind`,
+    program: 'cargo',
+    args: ['test', '--release', '-p', 'mdgl-core', '--test', 'engine', '--color=never', 'hostile::'],
+    env: { PROPTEST_CASES: String(CASES), PROPTEST_RNG_SEED: String(Date.now() % 2 ** 32), RUST_BACKTRACE: '0' }
+  },
+  {
     title: 'Hostile arguments and damaged files',
     program: 'node',
     args: ['scripts/lib/fuzz-api.mjs', '--seed', String(Date.now() % 2 ** 31)]

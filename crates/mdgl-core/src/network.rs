@@ -12,6 +12,7 @@ use crate::description::{
 use crate::diffusion::Grid;
 use crate::error::{Error, Result, invalid};
 use crate::fan::Fan;
+use crate::memory::reserve;
 use crate::random::{CounterRng, Stream};
 
 /// Most neurons or units of a network, so that every index fits and products do not overflow.
@@ -282,6 +283,7 @@ impl Network {
         let biased = description.conventions == Conventions::Mdgl2021;
         description.readouts.iter_mut().for_each(|readout| readout.bias = readout.bias.or(Some(biased)));
         let slots = lay_out(&description)?;
+        check_densities(&description, &slots)?;
         let neurons = neurons(&description)?;
         let (outputs, readouts) = readouts(&description)?;
         let (type_names, type_of) = types(&description, &slots, neurons.len())?;
@@ -773,6 +775,23 @@ fn check_tensor_names(projections: &[Wires], readouts: &[ReadoutSlot]) -> Result
     Ok(())
 }
 
+/// Refuses more synapses than there may be before anything is laid out for a network that has them.
+fn check_densities(d: &NetworkDescription, slots: &HashMap<String, Slot>) -> Result<()> {
+    for projection in &d.projections {
+        let ends = [&projection.from, &projection.to].map(|end| slots.get(end).map_or(0, |slot| slot.size));
+        let pairs = ends[0] as f64 * ends[1] as f64;
+        if projection.density.is_some_and(|density| density * pairs > MOST_SYNAPSES as f64) {
+            let path = format!("projections.{}.density", projection.key());
+            return Err(invalid(
+                path,
+                projection.density.unwrap_or(1.0),
+                format!("at most {MOST_SYNAPSES} synapses"),
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn projections(d: &NetworkDescription, slots: &HashMap<String, Slot>) -> Result<Vec<Wires>> {
     let mut all: Vec<Wires> = Vec::new();
     let mut synapses = 0u64;
@@ -897,7 +916,7 @@ fn validate_initialise(path: &str, initialise: Initialise) -> Result<()> {
 /// floor(density · pairs) index pairs drawn with replacement (the authors' way), autapses
 /// discarded; at density 1 every pair.
 fn draw_mask(
-    path: &str,
+    what: &str,
     rng: &mut CounterRng,
     density: f64,
     from: &Slot,
@@ -905,20 +924,18 @@ fn draw_mask(
     recurrent: bool,
 ) -> Result<(Vec<u32>, Vec<u32>)> {
     let pairs = from.size as u64 * to.size as u64;
-    if density * pairs as f64 > MOST_SYNAPSES as f64 {
-        let allowed = format!("at most {MOST_SYNAPSES} synapses");
-        return Err(invalid(path, density, allowed));
-    }
-    let mut drawn: Vec<(u32, u32)> = if density == 1.0 {
-        (0..to.size as u32).flat_map(|p| (0..from.size as u32).map(move |q| (p, q))).collect()
+    let count = if density == 1.0 { pairs } else { (density * pairs as f64).floor() as u64 };
+    let mut drawn: Vec<(u32, u32)> = Vec::new();
+    reserve(&mut drawn, count as usize, what)?;
+    if density == 1.0 {
+        drawn.extend((0..to.size as u32).flat_map(|p| (0..from.size as u32).map(move |q| (p, q))));
     } else {
-        let count = (density * pairs as f64).floor() as u64;
         let mut pair = || {
             let q = rng.below(from.size as u32);
             (rng.below(to.size as u32), q)
         };
-        (0..count).map(|_| pair()).collect()
-    };
+        drawn.extend((0..count).map(|_| pair()));
+    }
     drawn.retain(|&(p, q)| !(recurrent && p == q));
     drawn.sort_unstable();
     drawn.dedup();

@@ -8,6 +8,7 @@ mod fixtures;
 mod forward;
 mod forward_draws;
 mod hops_and_feedback;
+mod hostile;
 mod kernels;
 mod laws;
 mod modprop;
