@@ -53,7 +53,7 @@ export default ({ cells }) => {
     name: 'gated',
     network: ({ seed }) => {
       running = seed
-      const net = network({ seed }).input('in', 4).lif('cells', cells).readout('out', 2)
+      const net = network({ seed }).input('in', 4).lif('cells', cells, { threshold: 0.1 }).readout('out', 2)
       return net.project('in', 'cells', { density: 1 }).project('cells', 'out', { density: 1 }).build()
     },
     loss: { kind: 'cross-entropy' },

@@ -220,6 +220,7 @@ export const calls: Readonly<Record<string, Call>> = {
   'NetworkBuilder#build': method(builder, 'build', () => []),
   // A receptor may be an object, all of whose parts have defaults.
   expandModulation: plain('expandModulation', () => [modulation()], { loose: /receptors/ }),
+  networkActivity: plain('networkActivity', () => [api.evidenceAccumulation().network({ seed: 1 }), 12], { weight: 1 }),
   networkGraph: plain('networkGraph', () => [api.evidenceAccumulation().network({ seed: 1 })], { weight: 1 }),
   functionalTypes: plain('functionalTypes', () => [api.evidenceAccumulation({ types: 'two' }).network({ seed: 1 })], {
     weight: 1

@@ -156,6 +156,7 @@ export async function makeFiles(): Promise<Files> {
   await writeNpy(files.npy, { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3] })
   await writeNpz(files.npz, { a: Uint8Array.of(1, 0), b: { data: Float64Array.of(1), shape: [] } })
   using run = Model.create(description())
+  await mkdir(join(folder, 'run'))
   return { ...files, checkpoint: await writeCheckpoint(join(folder, 'run'), run, 3) }
 }
 
