@@ -16,6 +16,7 @@ import {
   Model,
   makeBatch,
   network,
+  networkActivity,
   normalisedError,
   openNMnist,
   openSpikingHeidelbergDigits,
@@ -255,4 +256,14 @@ test('options are read once, and a description is checked before it is gone thro
   t.true((await evaluate(model, smallBatch(), fickle)).loss > 0)
   t.is(reads, 1)
   invalidAt(t, 'description.readouts', () => functionalTypes(loose({ ...smallNetwork(), readouts: 1n })))
+})
+
+test('a rate or a network that is none has no activity', t => {
+  t.is(networkActivity(smallNetwork(), 0), 'silent')
+  t.is(networkActivity(smallNetwork(), 1), 'normal')
+  t.is(networkActivity(smallNetwork(), 1000), 'epileptic')
+  for (const rate of [NaN, -1, Infinity, '1']) invalidAt(t, 'rate', () => networkActivity(smallNetwork(), loose(rate)))
+  const [cells] = smallNetwork().populations
+  const unsized = { ...smallNetwork(), populations: [{ ...cells, size: NaN }] }
+  invalidAt(t, /size$/, () => networkActivity(loose(unsized), 10))
 })

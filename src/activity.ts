@@ -1,4 +1,6 @@
+import { nonNegative } from './check.js'
 import type { NetworkDescription, Parameter, Population } from './description.js'
+import { normalise } from './normalise.js'
 
 /** Whether a network fires as one that learns does: not at all, as good as always, or in between. */
 export type Activity = 'silent' | 'normal' | 'epileptic'
@@ -20,8 +22,14 @@ const EPILEPTIC = 0.5
  * @param description - The network.
  * @param rate - Mean firing rate of its recurrent neurons in Hz.
  * @returns What kind of activity it is.
+ * @throws {@link MdglError} `'invalid'` for a description that is not allowed, or a rate that is none.
  */
 export function networkActivity(description: NetworkDescription, rate: number): Activity {
+  return activityAt(normalise(description), nonNegative(rate, 'rate'))
+}
+
+/** The same for a model's own description, which needs no check. */
+export function activityAt(description: NetworkDescription, rate: number): Activity {
   const highest = highestRate(description)
   if (highest === 0) return 'normal'
   if (rate === 0) return 'silent'

@@ -1,8 +1,20 @@
 // The engine's tests under AddressSanitizer with each instruction set, and under valgrind with those that it knows (it has no
 // AVX-512). Needs valgrind; the sanitizer's runtime comes with Rust.
+import { readFileSync } from 'node:fs'
 import { run } from './run.mjs'
 
 const TARGET = 'x86_64-unknown-linux-gnu'
+
+/** What the processor must have for each set. */
+const FLAGS = { avx512: ['avx512f', 'avx512bw', 'avx512dq', 'avx512vl'], avx2: ['avx2', 'fma'], portable: [] }
+
+/** The sets that this processor has; says which it has not. */
+function available(sets) {
+  const flags = /^flags\s*: (.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' ') ?? []
+  const lacks = set => FLAGS[set].some(flag => !flags.includes(flag))
+  for (const set of sets.filter(lacks)) console.log(`${set}: not tried, this processor has none`)
+  return sets.filter(set => !lacks(set))
+}
 
 /** Tests that enter every kernel; valgrind is some fifty times slower than the processor, so that it has few of them. */
 const UNDER_VALGRIND = ['first_adam_step', 'golden_hashes', 'both_layouts', 'fixtures::', 'stream::', 'lanes::']
@@ -34,11 +46,11 @@ async function must(title, program, args, env) {
 }
 
 for (const path of await programs(['--target', TARGET], ADDRESS))
-  for (const set of ['avx512', 'avx2', 'portable'])
+  for (const set of available(['avx512', 'avx2', 'portable']))
     await must(`AddressSanitizer, ${set}`, path, ['--color=never'], { MDGL_SIMD: set })
 
 for (const path of await programs(['--release'], {}))
-  for (const set of ['avx2', 'portable']) {
+  for (const set of available(['avx2', 'portable'])) {
     const args = ['--error-exitcode=99', '--quiet', path, '--color=never', '--test-threads=1', ...UNDER_VALGRIND]
     await must(`valgrind, ${set}`, 'valgrind', args, { MDGL_SIMD: set, PROPTEST_CASES: '4' })
   }

@@ -1,4 +1,4 @@
-import { type Activity, networkActivity } from '../activity.js'
+import { type Activity, activityAt } from '../activity.js'
 import type { NetworkDescription } from '../description.js'
 import type { Metrics } from '../train.js'
 
@@ -20,7 +20,7 @@ export class ActivityWatch {
 
   /** What there is to say about a line of metrics, each kind once. */
   warning({ iteration, rate }: Metrics): string | undefined {
-    const activity = networkActivity(this.#description, rate)
+    const activity = activityAt(this.#description, rate)
     if (activity === 'normal' || this.#said.has(activity)) return undefined
     this.#said.add(activity)
     return `the network is ${activity} in iteration ${iteration}; ${ADVICE[activity]}. The run goes on`

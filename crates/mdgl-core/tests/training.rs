@@ -110,7 +110,9 @@ fn runs_do_not_depend_on_threads_or_instruction_set() {
         for twin in [Instructions::FusedTwin, Instructions::Portable] {
             let expected = train(1, twin);
             assert!(expected != model::<f32>().to_safetensors().unwrap(), "{name} has learnt nothing");
-            for set in Instructions::ALL.into_iter().filter(|set| set.is_available() && set.class() == twin.class()) {
+            for set in
+                Instructions::ALL.into_iter().filter(|set| set.is_available() && set.class() == twin.class())
+            {
                 for threads in [1, 2, 4] {
                     assert!(train(threads, set) == expected, "{name}: {set:?} on {threads} threads");
                 }
