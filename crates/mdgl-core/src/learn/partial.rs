@@ -95,7 +95,7 @@ fn in_tree<T>(
     let siblings = |left: &Range<usize>, right: &Range<usize>| {
         let (width, parent) = (left.len(), 2 * left.len());
         width.is_power_of_two()
-            && left.start % parent == 0
+            && left.start.is_multiple_of(parent)
             && left.end == right.start
             && right.end == (left.start + parent).min(blocks)
     };
