@@ -24,10 +24,13 @@ pub fn gather(world: &SimpleCommunicator, message: &[u8]) -> Result<Gathered, St
     }
     let total = lengths.iter().fold(0u64, |sum, &length| sum.saturating_add(length));
     if total > MOST_BYTES {
-        return Err(format!("the messages of all ranks have {total} bytes; MPI's counts go up to {MOST_BYTES}"));
+        return Err(format!(
+            "the messages of all ranks have {total} bytes; MPI's counts go up to {MOST_BYTES}"
+        ));
     }
     let counts: Vec<i32> = lengths.iter().map(|&length| length as i32).collect();
-    let starts: Vec<i32> = counts.iter().scan(0, |at, &count| Some(std::mem::replace(at, *at + count))).collect();
+    let starts: Vec<i32> =
+        counts.iter().scan(0, |at, &count| Some(std::mem::replace(at, *at + count))).collect();
     let mut bytes = vec![0u8; total as usize];
     let mut parts = PartitionMut::new(&mut bytes[..], counts, &starts[..]);
     world.all_gather_varcount_into(message, &mut parts);
