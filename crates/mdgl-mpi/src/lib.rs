@@ -96,8 +96,10 @@ impl World {
             let all = leave(world);
             let _ = answer.send(all);
             // MPI's end waits for the others, which do not come.
-            while !all {
-                thread::park();
+            if !all {
+                loop {
+                    thread::park();
+                }
             }
         });
         queue.send(job).map_err(|_| Error::from_reason("MPI's thread has ended"))?;
