@@ -24,7 +24,8 @@ const LICENCES = new Set([
   'PSF-2.0',
   'Python-2.0',
   'Unlicense',
-  'WTFPL'
+  'WTFPL',
+  'Zlib'
 ])
 
 /** Packages that name no licence but ship one: read by hand, and held by the hash of what was read. */
