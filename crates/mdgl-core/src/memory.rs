@@ -10,7 +10,7 @@ const MARGIN: usize = 64 << 20;
 /// Below this nothing is large.
 const LARGE: usize = 4 << 20;
 
-/// Whether so many bytes could be had just now, with [`MARGIN`] left: asked once before many lists are made that are not
+/// Whether so many bytes could be had just now, with 64 MiB left: asked once before many lists are made that are not
 /// reserved one by one.
 ///
 /// # Errors
