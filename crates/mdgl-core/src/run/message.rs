@@ -149,7 +149,6 @@ pub(super) struct Expected<'a, F: Real> {
     /// Number of losses.
     pub losses: usize,
     pub network: &'a Network,
-    pub regularised: bool,
     /// Of training.
     pub plan: Option<&'a Plan<F>>,
 }
@@ -196,16 +195,15 @@ impl<F: Real> Expected<'_, F> {
     }
 
     fn is_like(&self, Piece { partial, .. }: &Piece<F>, model: &Piece<F>, plan: &Plan<F>) -> bool {
-        let plain = if self.regularised { [0, plan.slots.len()] } else { [0, 0] };
         let (slots, neurons) = (plan.slots.len(), self.network.size());
         let known = |(slot, from): (u32, u32)| (slot as usize) < slots && (from as usize) < neurons;
         partial.sums.len() == slots
             && partial.bias.len() == self.network.output_units()
-            && plain.contains(&partial.plain.len())
+            && [0, slots].contains(&partial.plain.len())
             && partial.plain.len() == model.partial.plain.len()
             && partial.edges.len() == model.partial.edges.len()
             && partial.edge_sums.len() == model.partial.edge_sums.len()
-            && (self.regularised || partial.edge_sums.is_empty())
+            && [0, partial.edges.len()].contains(&partial.edge_sums.len())
             && partial.edges.iter().all(|edge| known((edge.slot, edge.from)))
     }
 }

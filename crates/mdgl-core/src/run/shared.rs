@@ -216,7 +216,6 @@ impl<F: Real> Sharing<'_, F> {
             steps: batch.steps,
             losses: objective.losses.len(),
             network: self.model.network(),
-            regularised: objective.regulariser.is_some(),
             plan,
         }
     }
