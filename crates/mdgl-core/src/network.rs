@@ -284,11 +284,11 @@ impl Network {
         check_conventions(&description)?;
         let biased = description.conventions == Conventions::Mdgl2021;
         description.readouts.iter_mut().for_each(|readout| readout.bias = readout.bias.or(Some(biased)));
+        let slots = lay_out(&description)?;
         let counts = description.inputs.iter().map(|p| p.size);
         let counts = counts.chain(description.populations.iter().map(|p| p.size));
         let counts = counts.chain(description.readouts.iter().map(|r| r.size));
         room_for(product(&[counts.fold(0, usize::saturating_add), UNIT_BYTES]), "the units of a network")?;
-        let slots = lay_out(&description)?;
         // The largest first: too many synapses are said before anything large is made.
         let projections = projections(&description, &slots)?;
         let neurons = neurons(&description)?;
