@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::training::{description, model, network};
 
 /// Of influence, which no ranks share.
-const ALONE: [&str; 4] = ["rtrl", "snap1", "uoro", "kf-rtrl"];
+pub const ALONE: [&str; 4] = ["rtrl", "snap1", "uoro", "kf-rtrl"];
 
 struct Lesson {
     batch: Batch,
