@@ -98,29 +98,40 @@ fn best() -> Instructions {
     Instructions::choose().unwrap()
 }
 
-/// A hundred iterations by every rule that has a name. Four blocks of trials for the threads; of the estimators of influence, which
+/// A hundred iterations by every rule that has a name. Three blocks of trials for the threads; of the estimators of influence, which
 /// are slow and share out trials, a few short ones.
-#[test]
-fn runs_do_not_depend_on_threads_or_instruction_set() {
+fn threads_agree(class: Instructions) {
     for name in mdgl_core::RULE_NAMES {
         let rule = Rule::named(name).unwrap();
-        let (trials, steps) = if crate::shared::ALONE.contains(&name) { (6, 10) } else { (50, 20) };
+        let (trials, steps) = if crate::shared::ALONE.contains(&name) { (6, 10) } else { (34, 14) };
         let batches: Vec<_> = (0..100).map(|iteration| batch_of(trials, steps, 300.0, iteration)).collect();
         let train = |threads, set| {
             trained_on::<f32>(&batches, threads, set, &Optimiser::default(), &rule).to_safetensors().unwrap()
         };
-        for twin in [Instructions::FusedTwin, Instructions::Portable] {
-            let expected = train(1, twin);
-            assert!(expected != model::<f32>().to_safetensors().unwrap(), "{name} has learnt nothing");
-            for set in
-                Instructions::ALL.into_iter().filter(|set| set.is_available() && set.class() == twin.class())
-            {
-                for threads in [1, 2, 4] {
-                    assert!(train(threads, set) == expected, "{name}: {set:?} on {threads} threads");
+        let expected = train(1, class);
+        assert!(expected != model::<f32>().to_safetensors().unwrap(), "{name} has learnt nothing");
+        for set in
+            Instructions::ALL.into_iter().filter(|set| set.is_available() && set.class() == class.class())
+        {
+            for threads in [1, 2, 4] {
+                // What it was held against, and the slow twin of the kernels that users get.
+                if set == class && threads == 1 {
+                    continue;
                 }
+                assert!(train(threads, set) == expected, "{name}: {set:?} on {threads} threads");
             }
         }
     }
+}
+
+#[test]
+fn runs_do_not_depend_on_threads_or_instruction_set() {
+    threads_agree(Instructions::FusedTwin);
+}
+
+#[test]
+fn runs_without_fused_products_do_not_depend_on_threads() {
+    threads_agree(Instructions::Portable);
 }
 
 #[test]
