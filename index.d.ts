@@ -35,6 +35,8 @@ export declare class NativeModel {
   bias(readout: string): Float32Array | Float64Array
   /** Replaces the bias of a readout. */
   setBias(readout: string, values: Float64Array): void
+  /** The constants of the network's equations. */
+  cellConstants(): CellConstants
 }
 
 /** A model that runs and learns step by step; nobody else may train or change it meanwhile. */
@@ -176,7 +178,7 @@ export interface Evaluation {
   /** The regulariser's part. */
   regulariser: number
   /** Fraction of trials that were right, where there is such a thing. */
-  accuracy?: number
+  accuracy: number | null
   /** Mean firing rate in Hz. */
   rate: number
 }
@@ -208,6 +210,9 @@ export declare function instructionSet(): string
 
 /** The class of the instruction set in use: results are the same bits within a class. */
 export declare function instructionSetClass(): string
+
+/** The instruction sets that `MDGL_SIMD` can name, from best to least, whatever this processor has. */
+export declare function instructionSets(): Array<string>
 
 /** What a rule of JavaScript's is shown of a batch. */
 export interface Observation {
@@ -266,6 +271,9 @@ export interface ProjectionValues {
   /** The numbers. */
   values: Float32Array | Float64Array
 }
+
+/** The published rules, in the order of the documents: JSON, a list of pairs of a name and a rule. */
+export declare function publishedRules(): string
 
 /** One number a unit of a readout. */
 export interface ReadoutValues {

@@ -56,3 +56,18 @@ test('every file of the engine stands in the list', t => {
   )
   t.deepEqual(hidden, [])
 })
+
+test('what the two walks name is there', t => {
+  const walks = /^## Two walks\n([\s\S]*?)^## /m.exec(document)?.[1] ?? ''
+  const rows = walks.split('\n').filter(line => line.startsWith('| `'))
+  t.true(rows.length > 20)
+  for (const row of rows) {
+    const [places = [], names = []] = row.split('|').slice(1, 3).map(quoted)
+    const text = places.map(source).join('\n')
+    for (const name of names) t.true(new RegExp(`(?<![\\w])${name}\\b`).test(text), `${name} in ${places}`)
+  }
+})
+
+function quoted(cell: string): string[] {
+  return Array.from(cell.matchAll(/`([^`]+)`/g), ([, name = '']) => name)
+}

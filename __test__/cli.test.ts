@@ -24,6 +24,21 @@ for (const [what, args, says] of [
   ['an unknown precision', ['train', 'evidence-accumulation', '--precision', 'f16'], /f32, f64/],
   ['descending seeds', ['compare', 'evidence-accumulation', '--seeds', '3-1'], /--seeds has '3-1'/],
   ['an unknown rule in a list', ['compare', 'evidence-accumulation', '--rules', 'mdgl,magic'], /--rules is 'magic'/],
+  [
+    'a negative learning rate',
+    ['train', 'delayed-xor', '--learning-rate', '-1'],
+    /--learning-rate is missing, or begins/
+  ],
+  ['too many threads', ['train', 'delayed-xor', '--threads', '5000'], /--threads is '5000'; it must be at most 1024/],
+  ['a port that is none', ['dashboard', '.', '--port', '99999'], /--port is '99999'/],
+  [
+    'alignment after the end',
+    ['train', 'delayed-xor', '--iterations', '3', '--alignment-every', '9'],
+    /at most --iter/
+  ],
+  ['a trial of a network', ['plot', 'network', 'delayed-xor', '--raster'], /--raster is of use with plot run only/],
+  ['a seed for a run', ['plot', 'run', 'runs/x', '--seed', '7'], /--seed is of use with plot network only/],
+  ['a file for a time', ['bench', 'W', '--out', 'f'], /--out is of use with --export only/],
   ['nothing to verify', ['verify'], /a file to verify is missing/]
 ] as const) {
   test(`usage: ${what} is one line on standard error and exit code 2`, async t => {
@@ -36,7 +51,14 @@ for (const [what, args, says] of [
 }
 
 test('help of every command has its examples', async t => {
-  for (const args of [['--help'], ['train', '--help'], ['verify', '-h'], ['compare', '--help'], ['bench', '--help']]) {
+  for (const args of [
+    ['--help'],
+    ['train', '--help'],
+    ['help', 'sweep'],
+    ['verify', '-h'],
+    ['compare', '--help'],
+    ['bench', '--help']
+  ]) {
     const { code, stdout } = await mdgl(...args)
     t.is(code, 0)
     t.regex(stdout, /Usage: mdgl[\s\S]*Examples:\n {2}mdgl /)
@@ -117,9 +139,9 @@ test('train: threads change nothing, seeds do', async t => {
 
 test('train leaves no folder behind when its options are refused', async t => {
   const out = join(await temporaryFolder(t), 'run')
-  const { code, stderr } = await mdgl('train', 'evidence-accumulation', '--threads', '5000', '--out', out, ...SHORT)
+  const { code, stderr } = await mdgl('train', 'evidence-accumulation', '--out', out, ...SHORT, '--batch', '9999999')
   t.is(code, 1)
-  t.regex(stderr, /^mdgl: options\.threads is 5000[^\n]*\n$/)
+  t.regex(stderr, /^mdgl: options\.batchSize is 9999999[^\n]*\n$/)
   await t.throwsAsync(readdir(out), { code: 'ENOENT' })
 })
 

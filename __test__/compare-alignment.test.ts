@@ -9,7 +9,7 @@ import { evidenceAccumulation, type GradientAlignment, Model, makeBatch, type Ru
 import { alignmentCurves } from '../src/plots/alignment-curves.js'
 import { type AlignmentRecord, alignmentRecord, appendAlignment, readAlignment } from '../src/runs/alignment-record.js'
 import { builtInTask } from '../src/runs/tasks.js'
-import type { RunOptions } from '../src/runs/train-run.js'
+import type { RunSettings } from '../src/runs/train-run.js'
 import { jsonLines, mdgl, temporaryFolder } from './helpers/cli.js'
 
 const NONE = { cosine: null, angle: null, normRatio: null }
@@ -108,7 +108,7 @@ test('a gradient that is not finite is recorded as such, and the run goes on', a
   const model = Model.create(task.network({ seed: 1 }))
   const huge = model.weights.get('cells->choice').values.map(weight => Math.sign(weight) * 3e38)
   model.weights.set('cells->choice', huge)
-  const options: RunOptions = {
+  const options: RunSettings = {
     task,
     rule: 'mdgl',
     seed: 1,

@@ -145,8 +145,8 @@ test('the dashboard of a folder tells the runs in it, and follows one that grows
       ['eprop-2', 'finished', 'eprop', false]
     ]
   )
-  t.is(found.rows['eprop-1'].length, 6)
-  t.is(found.angles['eprop-2'].length, 2)
+  t.is(found.metrics['eprop-1'].length, 6)
+  t.is(found.alignment['eprop-2'].length, 2)
   await cp(join(root, 'eprop-1'), join(root, 'later'), { recursive: true })
   await setTimeout(100)
   let later = await frames(url)
@@ -185,7 +185,17 @@ test('a browser sees the run, steers it, and finds it again', async t => {
   t.regex(await summary(), /evidence-accumulation, MDGL, seed 1: running/)
 
   // Every panel has its picture.
-  for (const id of ['loss', 'accuracy', 'outputs', 'membrane', 'learning', 'modulation', 'rates', 'angle', 'speed']) {
+  for (const id of [
+    'loss',
+    'accuracy',
+    'outputs',
+    'membrane',
+    'learning',
+    'modulation',
+    'rates',
+    'alignment',
+    'speed'
+  ]) {
     await page.waitForSelector(`#${id} canvas`, { timeout: 20_000 })
   }
   await page.waitForSelector('#weights svg')

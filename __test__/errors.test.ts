@@ -51,6 +51,9 @@ const badNetworks: Record<string, [path: string | RegExp, build: () => unknown]>
     'populations.x.adaptationStrength',
     () => network().lif('x', 1, loose({ adaptationStrength: 1 }))
   ],
+  'a name given twice': ['options.size', () => network().lif('x', 1, loose({ size: 2 }))],
+  'a model of another method': ['options.model', () => network().lif('x', 1, loose({ model: 'rate' }))],
+  'ends given twice': ['options.from', () => builder.project('in', 'cells', loose({ density: 1, from: 'cells' }))],
   'signs that do not add up': [
     'inputs.in.sign',
     () => network().input('in', 4, { sign: { excitatory: 3, inhibitory: 2 } })
@@ -264,6 +267,14 @@ test('rules are refused: unknown values and combinations without an equation', t
   invalidAt(t, 'rule.speed', () => expandRule(loose({ ...rules.mdgl, speed: 1 })))
 })
 
+test('an error shows a short list and the numbers of an object', t => {
+  const sign = { excitatory: 3, inhibitory: 2 }
+  const { message } = invalidAt(t, 'inputs.in.sign', () => network().input('in', 4, { sign }))
+  t.regex(message, /^inputs\.in\.sign is an object \{excitatory: 3, inhibitory: 2\}; allowed: /)
+  const short = invalidAt(t, 'populations.x.threshold', () => network().lif('x', 3, { threshold: [1, 2] }))
+  t.regex(short.message, /^populations\.x\.threshold is \[1, 2\]; allowed: /)
+})
+
 test('losses are refused: unknown kinds, readouts and windows', async t => {
   const attempt = (given: unknown) => () => evaluate(model, smallBatch(), { loss: loose(given) })
   await rejectsInvalidAt(t, 'loss.kind', attempt({ kind: 'hinge' }))
@@ -272,6 +283,11 @@ test('losses are refused: unknown kinds, readouts and windows', async t => {
   await rejectsInvalidAt(t, 'loss.window', attempt({ kind: 'cross-entropy', window: -1 }))
   await rejectsInvalidAt(t, 'loss.window', attempt({ kind: 'cross-entropy', window: 61 }))
   await rejectsInvalidAt(t, 'loss.evaluate', attempt({ kind: 'custom' }))
+  await rejectsInvalidAt(t, 'loss.kind', attempt({ window: 5 }))
+  const beyond = await t.throwsAsync(attempt({ kind: 'cross-entropy', window: 61 }), { instanceOf: MdglError })
+  t.is(beyond.message, 'loss.window is 61; allowed: at most the shortest trial, 60 ms.')
+  const foreign = { ...smallBatch(), trials: 4, targets: { choice: [0, 1, 1, 0], other: [0, 1, 1, 0] } }
+  await rejectsInvalidAt(t, 'batch.targets', () => evaluate(model, foreign, { loss: { choice: loss } }))
 })
 
 test('custom losses are refused: δ of a wrong length, shared, or not finite', async t => {
@@ -324,6 +340,11 @@ test('options of single runs are refused', async t => {
   )
   await rejectsInvalidAt(t, 'options.threads', () => simulate(model, smallBatch(), { threads: 1.5 }))
   await rejectsInvalidAt(t, 'options', () => simulate(model, smallBatch(), { rule: 'mdgl' }))
+  const regulariser = { strength: 1, targetRate: 10 }
+  await rejectsInvalidAt(t, 'options.regulariser', () => simulate(model, smallBatch(), { regulariser }))
+  t.throws(() => train(model, sides, { rule: 'mdgl', stopAt: { accuracy: 95 }, validateEvery: 1 }), {
+    message: 'options.stopAt.accuracy is 95; allowed: 0 to 1, a fraction of trials.'
+  })
   await rejectsInvalidAt(t, 'options.seed', () => gradients(model, smallBatch(), 'mdgl', { loss, seed: -1 }))
 })
 

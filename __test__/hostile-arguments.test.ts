@@ -11,6 +11,7 @@ import {
   fixedRandom,
   frozenPoisson,
   functionalTypes,
+  gradients,
   loadNir,
   MdglError,
   Model,
@@ -25,6 +26,7 @@ import {
   readNpz,
   rules,
   saveNir,
+  simulate,
   sumOfSines,
   type Task,
   traceProfile,
@@ -266,4 +268,60 @@ test('a rate or a network that is none has no activity', t => {
   const [cells] = smallNetwork().populations
   const unsized = { ...smallNetwork(), populations: [{ ...cells, size: NaN }] }
   invalidAt(t, /size$/, () => networkActivity(loose(unsized), 10))
+})
+
+test('an array of a custom loss may have methods of its own', async t => {
+  const description = network({ seed: 1 })
+    .input('in', 5)
+    .lif('cells', 10)
+    .readout('left', 1)
+    .readout('right', 2)
+    .project('in', 'cells', { density: 1 })
+    .project('cells', 'left', { density: 1 })
+    .project('cells', 'right', { density: 1 })
+    .build()
+  using model = Model.create(description)
+  const batch = { trials: 2, length: 5, inputs: {} }
+  const custom = (own: object) => ({
+    kind: 'custom' as const,
+    evaluate: ({ values }: { values: ArrayLike<number> }) => ({
+      loss: 1,
+      delta: Object.assign(new Float64Array(values.length).fill(0.5), own)
+    })
+  })
+  const norm = async (own: object) => {
+    const found = await gradients(model, batch, 'eprop', { loss: { left: custom(own), right: custom(own) } })
+    return found.norm
+  }
+  const plain = await norm({})
+  t.true(plain > 0)
+  t.is(await norm({ subarray: new Map(), slice: 1, set: null }), plain)
+})
+
+test('signals that are too large to be numbers are an error, not a recording', async t => {
+  using model = Model.create(smallNetwork())
+  const regulariser = { strength: 1e308, targetRate: 10 }
+  await t.throwsAsync(simulate(model, smallBatch(), { rule: 'eprop', loss, regulariser }), {
+    instanceOf: MdglError,
+    code: 'not-finite'
+  })
+})
+
+test('weights that single precision cannot hold are refused, given or drawn', t => {
+  const drawn = network({ seed: 1 })
+    .lif('cells', 10)
+    .project('cells', 'cells', { density: 1, initialise: { scheme: 'normal', standardDeviation: 1e300 } })
+    .build()
+  invalidAt(t, 'projections.cells->cells.initialise', () => Model.create(drawn))
+  t.notThrows(() => Model.create(drawn, { precision: 'f64' }).dispose())
+  const given = network({ seed: 1 })
+    .lif('cells', 2)
+    .project('cells', 'cells', { connections: { pre: [0], post: [1], values: [1e300] } })
+    .build()
+  invalidAt(t, 'projections.cells->cells.connections.values', () => Model.create(given))
+})
+
+test('sines whose sum would be no number are refused', t => {
+  invalidAt(t, 'options.frequencies[0]', () => sumOfSines({ duration: 9, frequencies: [1e308], weights: [1] }))
+  invalidAt(t, 'options.weights', () => sumOfSines({ duration: 9, frequencies: [1, 2], weights: [1e308, 1e308] }))
 })

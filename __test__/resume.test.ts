@@ -49,9 +49,8 @@ posixTest(`a run killed ${KILLS} times at random moments ends with the same weig
     const kept = await readdir(join(out, 'checkpoints')).catch(() => [])
     const begin = !begun || !kept.some(name => name.endsWith('.safetensors'))
     if (begin) await rm(out, { recursive: true, force: true })
-    const args = begin
-      ? ['train', ...RUN, '--out', out]
-      : ['resume', out, '--checkpoint-every', '3', '--alignment-every', '8']
+    // Checkpoints and alignment go on as the run had them.
+    const args = begin ? ['train', ...RUN, '--out', out] : ['resume', out]
     begun = true
     if (kills >= KILLS) {
       const { code, stderr } = await mdgl(...args)
@@ -296,6 +295,12 @@ test('a task of ones own is trained from its file, and goes on while the file is
   t.is((await mdgl('resume', out)).code, 0)
   t.true((await weights(out)).equals(before))
   await rm(join(out, 'weights.safetensors'))
+  const config = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))
+  t.deepEqual(config.recording, { checkpointEvery: 2 })
+  const elsewhere = join(folder, 'elsewhere.ts')
+  await rename(file, elsewhere)
+  t.regex((await mdgl('resume', out)).stderr, /the task file of the run in .*run cannot be taken: ENOENT/)
+  await rename(elsewhere, file)
   await appendFile(file, '// changed\n')
   t.regex((await mdgl('resume', out)).stderr, /with another task file than/)
   t.is((await mdgl('plot', 'network', file, '--out', join(folder, 'n.svg'))).code, 0)

@@ -239,18 +239,8 @@ test('mdgl plot network draws a description from a file', async t => {
 })
 
 test('train and compare take every task by name, and name them all when asked for another', async t => {
-  t.deepEqual(TASK_NAMES, [
-    'evidence-accumulation',
-    'evidence-accumulation-six',
-    'pattern-generation',
-    'pattern-generation-lif400',
-    'delayed-match',
-    'delayed-match-hard',
-    'delayed-xor',
-    'delayed-xor-rate',
-    'sequential-digits',
-    'store-recall'
-  ])
+  const table = await readFile(new URL('../README.md', import.meta.url), 'utf8')
+  for (const name of TASK_NAMES) t.true(table.includes(`| \`${name}\` |`), name)
   const folder = await temporaryFolder(t)
   for (const command of ['train', 'compare']) {
     const { code, stderr } = await mdgl(command, 'nope')

@@ -9,31 +9,22 @@ import {
   Model,
   makeBatch,
   normalisedError,
-  type PresetTask,
   patternGeneration,
   type RateSegment,
   type RuleName,
   sequentialDigits,
   simulate,
   storeRecall,
+  type Task,
   train
 } from '../src/index.js'
+import { type BuiltInTask, builtInTask, TASK_NAMES } from '../src/runs/tasks.js'
 import { digits } from '../src/tasks/digits.js'
 import { invalidAt } from './helpers/expect.js'
 
-const tasks: readonly PresetTask[] = [
-  evidenceAccumulation(),
-  evidenceAccumulation({ types: 'six' }),
-  patternGeneration(),
-  patternGeneration({ variant: 'lif400' }),
-  delayedMatch(),
-  delayedMatch({ hard: true }),
-  delayedXor(),
-  sequentialDigits(),
-  storeRecall()
-]
+const tasks = TASK_NAMES.map(name => builtInTask(name))
 
-const batchOf = (task: PresetTask, size: number, seed = 1, iteration = 1) =>
+const batchOf = (task: Task, size: number, seed = 1, iteration = 1) =>
   makeBatch(task, { split: 'train', size, seed, iteration })
 
 function ratesOf(t: ExecutionContext, batch: Batch, input: string): readonly RateSegment[] {
@@ -70,7 +61,9 @@ for (const task of tasks) {
     t.true(Number.isFinite(loss) && rate < 60, `loss ${loss}, ${rate} Hz`)
     if (task.loss.kind === 'cross-entropy') {
       const chance = Math.log(model.bias.get(model.description.readouts?.[0]?.name ?? '').length)
-      t.true(Math.abs(loss - chance) < 0.15 * chance, `loss ${loss} where chance is ${chance}`)
+      // Rate units speak from the first step on, whatever they have learnt.
+      const near = task.name.endsWith('-rate') ? 0.3 : 0.15
+      t.true(Math.abs(loss - chance) < near * chance, `loss ${loss} where chance is ${chance}`)
     } else t.is(accuracy, null)
   })
 }
@@ -277,7 +270,7 @@ test('store-recall: both bits are as frequent as each other', async t => {
 })
 
 /** Mean training loss of the first and of the last iterations. */
-async function shortRun(task: PresetTask, rule: RuleName, iterations: number, batchSize: number) {
+async function shortRun(task: BuiltInTask, rule: RuleName, iterations: number, batchSize: number) {
   const model = Model.create(task.network({ seed: 1 }))
   const losses: number[] = []
   for await (const { loss } of train(model, task, { rule, iterations, batchSize, validateEvery: 0, seed: 1 })) {

@@ -6,9 +6,9 @@ import type { NetworkDescription } from './description.js'
 import { delaySteps } from './duration.js'
 import type { Session } from './engine-session.js'
 import { invalid } from './error.js'
-import type { PackedBatch } from './evaluate.js'
 import { projectionNames } from './names.js'
 import { askCustomLosses, type Objective } from './objective.js'
+import type { PreparedBatch } from './prepare-batch.js'
 import { type RecordingShape, shapeOf } from './recording-shape.js'
 
 /** What a custom rule is asked about, and by whom. */
@@ -16,7 +16,7 @@ export interface RuleQuestion {
   readonly rule: CustomRule
   readonly objective: Objective
   readonly description: NetworkDescription
-  readonly prepared: PackedBatch
+  readonly prepared: PreparedBatch
   /** Stops the waiting for a promise of the rule's. */
   readonly signal: AbortSignal | undefined
 }
@@ -46,10 +46,10 @@ async function observe(session: Session, { objective, prepared }: RuleQuestion) 
   const readout = await session.run(engine => engine.forward(packed))
   const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
   const observation = await session.run(engine => engine.observeFrom(delta, loss))
-  return { observation, score: { accuracy: accuracy ?? null } }
+  return { observation, score: { accuracy } }
 }
 
-function contextOf(observation: Observation, prepared: PackedBatch, description: NetworkDescription): RuleContext {
+function contextOf(observation: Observation, prepared: PreparedBatch, description: NetworkDescription): RuleContext {
   const { spikes, projections, constants, ...arrays } = observation
   const shape = shapeOf(prepared, description)
   const types = Object.keys(shape.types)

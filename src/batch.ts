@@ -8,7 +8,7 @@ export interface RateSegment {
   readonly from: number
   /** End in ms. */
   readonly to: number
-  /** Rate of each unit in Hz. */
+  /** Rate of each unit in Hz. Events are Poisson: above 1000/dt Hz a unit has several in most steps, and they count as such. */
   readonly rate: number
 }
 
@@ -62,4 +62,14 @@ export interface DrawKey {
   readonly seed: number
   readonly stream: number
   readonly iteration: number
+}
+
+/** The trials of a batch, in steps. */
+export interface BatchShape {
+  readonly trials: number
+  /** Steps of each trial. */
+  readonly lengths: readonly number[]
+  /** Steps of the longest trial. */
+  readonly steps: number
+  readonly dt: number
 }

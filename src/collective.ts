@@ -3,8 +3,8 @@ import { callable, object, ownMemory, wholeNumber } from './check.js'
 import type { PlannedRule } from './conventions.js'
 import type { Session } from './engine-session.js'
 import { invalid, MdglError } from './error.js'
-import type { PackedBatch } from './evaluate.js'
 import type { Objective } from './objective.js'
+import type { PreparedBatch } from './prepare-batch.js'
 
 /** As many as a batch may have trials. */
 const MOST_RANKS = 2 ** 20
@@ -87,7 +87,7 @@ function parseSettings(bytes: Uint8Array, rank: number): Settings {
 /** A training step or an evaluation of which every process computes a share; the result is the same on each. */
 export async function computeTogether(
   session: Session,
-  { packed }: PackedBatch,
+  { packed }: PreparedBatch,
   {
     collective,
     signal,

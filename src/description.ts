@@ -147,7 +147,7 @@ export interface Projection<Name extends string = string, From extends string = 
   readonly density?: number
   /** Or the synapses themselves. */
   readonly connections?: Connections
-  /** Initial weights of a drawn projection. */
+  /** Initial weights of a drawn projection. Default `{ scheme: 'balanced' }`, the authors' own. */
   readonly initialise?: Initialise
   /**
    * In ms, rounded to whole steps of `dt`: a spike of step t drives its target at step t + d. Default one step. Only projections

@@ -1,5 +1,5 @@
-import type { Batch as NativeBatch, Input as NativeInput } from '#native'
-import type { Batch, DrawKey, InputValues, RateSegment } from './batch.js'
+import type { Input } from '#native'
+import type { Batch, BatchShape, InputValues, RateSegment } from './batch.js'
 import { array, floats, isObject, list, nonNegative, numbers, object, ownMemory, record, wholeNumber } from './check.js'
 import type { NetworkDescription } from './description.js'
 import { toPositiveSteps, toSteps } from './duration.js'
@@ -10,39 +10,30 @@ const MOST_TRIALS = 2 ** 20
 const MOST_STEPS = 2 ** 28
 const SEGMENT_FIELDS = 6
 
-/**
- * Checks a batch against a network and lays it out for the engine; the objective says what its targets are. Typed arrays
- * are handed on as they are: {@link packBatch} has them copied before anything else may run.
- */
-export function encodeBatch(
+/** Checks how many trials a batch has and how long they are; the objective says what its targets are. */
+export function batchShape(
   batch: Batch,
   description: NetworkDescription,
-  key: DrawKey,
-  objective?: Objective
-): NativeBatch {
+  objective: Objective | undefined
+): BatchShape {
   record(batch, 'batch', ['length', 'trials', 'inputs', 'targets'])
-  object(batch.inputs, 'batch.inputs')
+  const dt = description.dt ?? 1
   const trials = countTrials(batch, objective)
-  const lengths = trialLengths(batch.length, trials, description.dt ?? 1)
-  const steps = lengths.reduce((longest, length) => Math.max(longest, length), 0)
-  const shape = { trials, lengths, dt: description.dt ?? 1 }
-  const populations = description.inputs ?? []
-  refuseUnknown(batch, populations)
-  return {
-    trials,
-    steps,
-    ...(lengths.some(length => length !== steps) && { lengths: Uint32Array.from(lengths) }),
-    inputs: populations.map(({ name, size }) =>
-      Object.hasOwn(batch.inputs, name) ? encodeInput(batch.inputs[name], size, shape, `batch.inputs.${name}`) : {}
-    ),
-    ...key
-  }
+  const lengths = trialLengths(batch.length, trials, dt)
+  return { trials, lengths, steps: lengths.reduce((longest, length) => Math.max(longest, length), 0), dt }
 }
 
-interface Shape {
-  readonly trials: number
-  readonly lengths: readonly number[]
-  readonly dt: number
+/**
+ * Checks the inputs of a batch against a network and lays them out for the engine, in the order of the description. Typed
+ * arrays are handed on as they are: the engine must copy them before anything else may run.
+ */
+export function encodeInputs(batch: Batch, description: NetworkDescription, shape: BatchShape): Input[] {
+  const inputs = object(batch.inputs, 'batch.inputs')
+  const populations = description.inputs ?? []
+  refuseUnknown(inputs, populations)
+  return populations.map(({ name, size }) =>
+    Object.hasOwn(inputs, name) ? encodeInput(inputs[name], size, shape, `batch.inputs.${name}`) : {}
+  )
 }
 
 function countTrials(batch: Batch, objective: Objective | undefined): number {
@@ -67,6 +58,7 @@ function isClasses(
 
 function trialLengths(length: Batch['length'], trials: number, dt: number): number[] {
   if (typeof length === 'number') return new Array<number>(trials).fill(stepCount(length, dt, 'batch.length'))
+  if (!isObject(length)) throw invalid('batch.length', length, 'a duration in ms, or one for each trial')
   const values = numbers(length, 'batch.length')
   if (values.length !== trials)
     throw invalid('batch.length', values, `one duration, or one for each of ${trials} trials`)
@@ -79,13 +71,13 @@ function stepCount(length: number, dt: number, path: string): number {
   return steps
 }
 
-function refuseUnknown(batch: Batch, populations: readonly { readonly name: string }[]): void {
+function refuseUnknown(inputs: Batch['inputs'], populations: readonly { readonly name: string }[]): void {
   const names = populations.map(population => population.name)
-  const unknown = Object.keys(batch.inputs).find(name => !names.includes(name))
+  const unknown = Object.keys(inputs).find(name => !names.includes(name))
   if (unknown !== undefined) throw invalid('batch.inputs', unknown, list(names))
 }
 
-function encodeInput(input: InputValues | undefined, units: number, shape: Shape, path: string): NativeInput {
+function encodeInput(input: InputValues | undefined, units: number, shape: BatchShape, path: string): Input {
   if (input === undefined) return {}
   record(input as Partial<Record<'rates' | 'events' | 'analogue', unknown>>, path, ['rates', 'events', 'analogue'])
   if (Object.keys(input).length !== 1) throw invalid(path, input, "an object with one of 'rates', 'events', 'analogue'")
@@ -94,7 +86,7 @@ function encodeInput(input: InputValues | undefined, units: number, shape: Shape
   return { analogue: floats(input.analogue, `${path}.analogue`) }
 }
 
-function encodeRates(segments: readonly RateSegment[], units: number, shape: Shape, path: string): Float64Array {
+function encodeRates(segments: readonly RateSegment[], units: number, shape: BatchShape, path: string): Float64Array {
   const given = array(segments, path)
   const packed = new Float64Array(given.length * SEGMENT_FIELDS)
   for (const [i, segment] of given.entries()) {
@@ -103,7 +95,7 @@ function encodeRates(segments: readonly RateSegment[], units: number, shape: Sha
   return packed
 }
 
-function encodeSegment(segment: RateSegment, units: number, shape: Shape, path: string): number[] {
+function encodeSegment(segment: RateSegment, units: number, shape: BatchShape, path: string): number[] {
   record(segment, path, ['trial', 'units', 'from', 'to', 'rate'])
   const trial = wholeNumber(segment.trial, `${path}.trial`, 0, shape.trials - 1)
   const pair = numbers(segment.units, `${path}.units`)

@@ -60,7 +60,7 @@ export class Session {
 }
 
 /** Whether an error says that a session was stopped. */
-export function isCancelled(error: unknown): boolean {
+function isCancelled(error: unknown): boolean {
   return error instanceof MdglError && error.code === 'cancelled'
 }
 

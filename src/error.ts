@@ -39,7 +39,8 @@ export interface ErrorDetails {
 }
 
 /**
- * The one class of errors that mdgl throws or rejects with (errors of your own tasks and losses pass through as they are).
+ * The one class of errors that mdgl throws or rejects with of its own. As they are pass errors of your own tasks, losses and rules, the
+ * reason of a signal that aborts, and what the system says of a file (`ENOENT` and the like).
  *
  * @example
  * ```ts
@@ -88,6 +89,8 @@ export function invalid(path: string, value: unknown, allowed: string): MdglErro
 }
 
 const LONGEST_VALUE = 60
+/** Of a list that is shown entry by entry. */
+const MOST_ENTRIES = 4
 
 function show(value: unknown): string {
   if (typeof value === 'string') return clip(`'${value}'`)
@@ -101,9 +104,25 @@ function show(value: unknown): string {
 }
 
 function showObject(value: object): string {
-  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name} of ${value.byteLength} bytes`
-  if (Array.isArray(value)) return `an array of ${value.length}`
-  return `an object {${clip(givenKeys(value).join(', '))}}`
+  if (value instanceof DataView) return `a DataView of ${value.byteLength} bytes`
+  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name} of ${(value as Uint8Array).length}`
+  if (Array.isArray(value)) {
+    const entries = value.length <= MOST_ENTRIES ? Object.keys(value).map(key => entry(value, key)) : []
+    const all = entries.length > 0 && entries.length === value.length && entries.every(shown => shown !== undefined)
+    return all ? clip(`[${entries.join(', ')}]`) : `an array of ${value.length}`
+  }
+  const parts = givenKeys(value).map(key => {
+    const shown = entry(value, key)
+    return shown === undefined ? key : `${key}: ${shown}`
+  })
+  return `an object {${clip(parts.join(', '))}}`
+}
+
+/** A part that is no object, in words; the caller's getters are not run. */
+function entry(value: object, key: string): string | undefined {
+  const part: unknown = Object.getOwnPropertyDescriptor(value, key)?.value
+  if (part === undefined || typeof part === 'function' || (typeof part === 'object' && part !== null)) return undefined
+  return show(part)
 }
 
 /** Keys without those that are undefined: checked values may carry options that nobody gave. No getter of the caller's is run. */

@@ -4,18 +4,12 @@ import { planRule } from './conventions.js'
 import type { CustomRule } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions, type Session, withSession } from './engine-session.js'
-import {
-  drawKey,
-  type Evaluation,
-  type ObjectiveOptions,
-  type PackedBatch,
-  packBatch,
-  withAccuracy
-} from './evaluate.js'
+import type { Evaluation, ObjectiveOptions } from './evaluate.js'
 import { type Model, nativeModel } from './model.js'
 import type { InputNames, ProjectionNames, ReadoutNames } from './names.js'
 import { askCustomLosses, makeObjective, type Objective } from './objective.js'
 import type { Precision, Values } from './precision.js'
+import { drawKey, type PreparedBatch, prepareBatch } from './prepare-batch.js'
 import { ProjectionValues } from './projection.js'
 import type { Rule, RuleName } from './rule.js'
 
@@ -72,13 +66,13 @@ export async function keyedGradients<D extends NetworkDescription, P extends Pre
   key: DrawKey
 ): Promise<Gradients<D, P>> {
   const objective = makeObjective(options.loss, options.regulariser, model.description)
-  const packed = packBatch(batch, model.description, objective, key)
+  const prepared = prepareBatch(batch, model.description, objective, key)
   const { plan: rulePlan, custom } = planRule(model.description, rule)
   const plan = { objective: objective.json, ...rulePlan, training: false }
   return await withSession(model, plan, options, async session => {
-    const asked = { objective, description: model.description, prepared: packed, signal: options.signal }
+    const asked = { objective, description: model.description, prepared, signal: options.signal }
     const result = await (custom === undefined
-      ? compute(session, objective, packed)
+      ? compute(session, objective, prepared)
       : computeByRule(session, { ...asked, rule: custom }))
     const bias = Object.fromEntries(result.bias.map(({ name, values }) => [name, values]))
     const projections = Object.fromEntries(
@@ -91,19 +85,16 @@ export async function keyedGradients<D extends NetworkDescription, P extends Pre
   })
 }
 
-async function compute(session: Session, objective: Objective, { batch, trials, steps, packed }: PackedBatch) {
-  if (!objective.custom) {
-    const result = await session.run(engine => engine.gradients(packed))
-    return { ...result, evaluation: withAccuracy(result.evaluation) }
-  }
+async function compute(session: Session, objective: Objective, { batch, trials, steps, packed }: PreparedBatch) {
+  if (!objective.custom) return await session.run(engine => engine.gradients(packed))
   const readout = await session.run(engine => engine.forward(packed))
   const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
   const result = await session.run(engine => engine.gradientsFrom(delta, loss))
-  return { ...result, evaluation: { ...result.evaluation, accuracy: accuracy ?? null } }
+  return { ...result, evaluation: { ...result.evaluation, accuracy } }
 }
 
 async function computeByRule(session: Session, question: RuleQuestion) {
   const { signal, score } = await askRule(session, question)
   const result = await session.run(engine => engine.gradientsFromSignal(signal))
-  return { ...result, evaluation: { ...withAccuracy(result.evaluation), ...score } }
+  return { ...result, evaluation: { ...result.evaluation, ...score } }
 }

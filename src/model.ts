@@ -253,3 +253,9 @@ export function nativeModel(model: Model): NativeModel {
   if (!isModel(model)) throw invalid('model', model, 'a Model')
   return handleOf(model)
 }
+
+/** The constants of a model's equations, as the engine has them. */
+export function cellConstants(model: Model) {
+  const handle = nativeModel(model)
+  return guard(() => handle.cellConstants())
+}

@@ -194,7 +194,7 @@ export class NetworkBuilder<N extends Names> {
     size: number,
     options: InputOptions = {}
   ): NetworkBuilder<With<N, 'input', Name>> {
-    return new NetworkBuilder(addInput(this.#draft, { ...object(options, 'options'), name, size }))
+    return new NetworkBuilder(addInput(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size }))
   }
 
   /**
@@ -209,7 +209,9 @@ export class NetworkBuilder<N extends Names> {
     size: number,
     options: LifOptions = {}
   ): NetworkBuilder<With<N, 'population', Name>> {
-    return new NetworkBuilder(addPopulation(this.#draft, { ...object(options, 'options'), name, size, model: 'lif' }))
+    return new NetworkBuilder(
+      addPopulation(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size, model: 'lif' })
+    )
   }
 
   /**
@@ -224,7 +226,9 @@ export class NetworkBuilder<N extends Names> {
     size: number,
     options: AlifOptions = {}
   ): NetworkBuilder<With<N, 'population', Name>> {
-    return new NetworkBuilder(addPopulation(this.#draft, { ...object(options, 'options'), name, size, model: 'alif' }))
+    return new NetworkBuilder(
+      addPopulation(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size, model: 'alif' })
+    )
   }
 
   /**
@@ -239,7 +243,9 @@ export class NetworkBuilder<N extends Names> {
     size: number,
     options: RateOptions = {}
   ): NetworkBuilder<With<N, 'population', Name>> {
-    return new NetworkBuilder(addPopulation(this.#draft, { ...object(options, 'options'), name, size, model: 'rate' }))
+    return new NetworkBuilder(
+      addPopulation(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size, model: 'rate' })
+    )
   }
 
   /**
@@ -254,7 +260,9 @@ export class NetworkBuilder<N extends Names> {
     size: number,
     options: ReadoutOptions = {}
   ): NetworkBuilder<With<N, 'readout', Name>> {
-    return new NetworkBuilder(addReadout(this.#draft, { ...object(options, 'options'), name, size }))
+    return new NetworkBuilder(
+      addReadout(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size })
+    )
   }
 
   /**
@@ -287,14 +295,15 @@ export class NetworkBuilder<N extends Names> {
     To extends TargetsOf<N, From>,
     const Options extends ProjectionOptions
   >(from: From, to: To, options: Options): NetworkBuilder<With<N, 'projection', ProjectionName<From, To, Options>>> {
-    return new NetworkBuilder(addProjection(this.#draft, { ...object(options, 'options'), from, to }))
+    return new NetworkBuilder(addProjection(this.#draft, { ...partOptions(options, ['from', 'to']), from, to }))
   }
 
   /**
    * Adds a neuromodulatory channel. Without any, a network has a mean-weight channel along the synapses for every
    * ordered pair of types.
    *
-   * @param channel - Secreting type, receiving type, gain, reach and kernel.
+   * @param channel - Secreting type, receiving type, gain (default `'mean-weight'`), reach (default `'synaptic'`) and kernel
+   * (default `'none'`).
    */
   channel(channel: Pick<Channel<TypeNames<N>>, 'from' | 'to'> & Partial<Channel>): NetworkBuilder<N> {
     object(channel, 'channels')
@@ -331,6 +340,15 @@ export class NetworkBuilder<N extends Names> {
     record(units, path, ['from', 'to'])
     return { population: name, units: range(units.from, units.to, population.size, path) }
   }
+}
+
+/** The options of a part, without what the method and its other arguments say. */
+function partOptions<O extends object>(options: O, said: readonly string[]): O {
+  object(options, 'options')
+  const twice = said.find(key => Object.hasOwn(options, key))
+  if (twice !== undefined)
+    throw invalid(`options.${twice}`, Reflect.get(options, twice), 'nothing: the method gives it')
+  return options
 }
 
 function isList(units: Units): units is readonly number[] {

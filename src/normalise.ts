@@ -18,6 +18,7 @@ import type {
   CellType,
   Channel,
   Connections,
+  Gain,
   Initialise,
   InputGain,
   InputPopulation,
@@ -230,7 +231,7 @@ export function addChannel(draft: Draft, channel: Channel): Draft {
 }
 
 /** Checks one channel between some types. */
-export function channelBetween(channel: Channel, types: readonly { name: string }[], parent: string): Channel {
+function channelBetween(channel: Channel, types: readonly { name: string }[], parent: string): Channel {
   const path = `${parent}.${text(channel.name, `${parent}.name`)}`
   record(channel, path, ['name', 'from', 'to', 'gain', 'reach', 'kernel'])
   return {
@@ -245,13 +246,16 @@ export function channelBetween(channel: Channel, types: readonly { name: string 
 export function channelShape(shape: Pick<Channel, 'gain' | 'reach' | 'kernel'>, path: string) {
   const { gain } = shape
   return {
-    gain:
-      typeof gain === 'number'
-        ? finite(gain, `${path}.gain`)
-        : oneOf(gain, `${path}.gain`, ['mean-weight', 'weight'] as const),
+    gain: channelGain(gain, `${path}.gain`),
     reach: oneOf(shape.reach, `${path}.reach`, ['synaptic', 'nonlocal', 'diffusive'] as const),
     kernel: kernel(shape.kernel, `${path}.kernel`)
   }
+}
+
+function channelGain(gain: Gain, path: string): Gain {
+  if (typeof gain === 'number') return finite(gain, path)
+  if (gain === 'mean-weight' || gain === 'weight') return gain
+  throw invalid(path, gain, "'mean-weight', 'weight' or a number")
 }
 
 /** Must agree with the engine's. */
@@ -359,7 +363,10 @@ function parameter(value: Parameter, size: number, path: string, check: Check): 
 }
 
 function sign(value: Sign, size: number, path: string): Sign {
-  if (typeof value === 'string') return oneOf(value, path, ['free', 'excitatory', 'inhibitory'] as const)
+  if (value === 'free' || value === 'excitatory' || value === 'inhibitory') return value
+  if (typeof value !== 'object' || value === null) {
+    throw invalid(path, value, "'free', 'excitatory', 'inhibitory', {excitatory, inhibitory} or a sign a unit")
+  }
   if (Array.isArray(value)) {
     if (value.length !== size) throw invalid(path, value, `an array of ${size} signs (one a unit)`)
     return array(value, path).map((entry, i) => oneOf(entry, `${path}[${i}]`, [1, -1, 0] as const))

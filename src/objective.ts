@@ -1,5 +1,5 @@
 import type { Targets as NativeTargets } from '#native'
-import type { Batch, Targets } from './batch.js'
+import type { Batch, BatchShape, Targets } from './batch.js'
 import {
   callable,
   finite,
@@ -74,19 +74,9 @@ export function encodeTargets(objective: Objective, batch: Batch, shape: BatchSh
   if (objective.custom) return objective.terms.map(() => ({}))
   return objective.terms.map(({ readout, loss }) => {
     const path = `batch.targets.${readout.name}`
-    const targets = targetsOf(batch.targets, readout.name, objective.terms.length, path)
+    const targets = targetsOf(batch.targets, readout.name, objective, path)
     return encodeTerms(targets, loss, { ...shape, units: readout.size }, path)
   })
-}
-
-/** The steps of a batch's trials. */
-export interface BatchShape {
-  /** Of each trial. */
-  readonly lengths: readonly number[]
-  /** Of the longest. */
-  readonly steps: number
-  /** Their duration in ms. */
-  readonly dt: number
 }
 
 function encodeTerms(targets: unknown, loss: Loss, shape: BatchShape & { readonly units: number }, path: string) {
@@ -100,7 +90,7 @@ function encodeTerms(targets: unknown, loss: Loss, shape: BatchShape & { readonl
 export interface CustomScore {
   readonly loss: number
   readonly delta: Float64Array
-  readonly accuracy: number | undefined
+  readonly accuracy: number | null
 }
 
 /** Asks the custom losses about a readout `[trial][step][unit of any readout]`. */
@@ -114,20 +104,26 @@ export function askCustomLosses(
   const width = objective.readouts.reduce((sum, readout) => sum + readout.size, 0)
   const delta = new Float64Array(trials * steps * width)
   let loss = 0
-  let accuracy: number | undefined
+  const accuracies: number[] = []
   for (const term of objective.terms) {
     const units = term.readout.size
     const columns = { offset: offsetOf(objective.readouts, term.readout), units, width, rows: trials * steps }
     const result = ask(term, { values: takeColumns(values, columns), trials, steps, units }, batch)
     putColumns(delta, result.delta, columns)
     loss += result.loss
-    accuracy ??= result.accuracy
+    if (result.accuracy !== undefined) accuracies.push(result.accuracy)
   }
-  return { loss, delta, accuracy }
+  return { loss, delta, accuracy: mean(accuracies) }
 }
 
+const mean = (values: readonly number[]): number | null =>
+  values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** Or what was meant for one: readouts have losses, no settings. */
 function isLoss(losses: Losses): losses is Loss {
-  return isObject(losses) && typeof losses.kind === 'string'
+  if (!isObject(losses)) return false
+  const meant = Object.values(losses).some(part => part !== undefined && typeof part !== 'object')
+  return Object.hasOwn(losses, 'kind') || meant
 }
 
 function onlyTerm(loss: Loss, readouts: readonly Readout[]): Term {
@@ -139,7 +135,8 @@ function onlyTerm(loss: Loss, readouts: readonly Readout[]): Term {
 }
 
 function namedTerms(losses: { readonly [readout: string]: Loss }, readouts: readonly Readout[]): Term[] {
-  if (!isObject(losses)) throw invalid('loss', losses, 'a loss')
+  if (!isObject(losses))
+    throw invalid('loss', losses, "a loss, as {kind: 'cross-entropy'}, or one for each readout by name")
   const terms = Object.entries(losses).map(([name, loss]) => ({
     readout: find(readouts, name, 'loss'),
     loss: checkLoss(loss, `loss.${name}`)
@@ -173,16 +170,19 @@ function checkRegulariser(regulariser: Regulariser): Regulariser {
   }
 }
 
-function targetsOf(targets: Batch['targets'], readout: string, losses: number, path: string): unknown {
-  if (targets === undefined) throw invalid(path, targets, 'targets; the loss needs them')
+function targetsOf(targets: Batch['targets'], readout: string, { terms, readouts }: Objective, path: string): unknown {
+  const names = readouts.map(({ name }) => name)
+  if (targets === undefined) throw invalid(path, targets, 'what the loss needs: classes or values')
   if (!isObject(targets)) {
     throw invalid('batch.targets', targets, 'an array, or one entry for each readout that has a loss')
   }
   if (!Array.isArray(targets) && !ArrayBuffer.isView(targets)) {
     const named = targets as { readonly [readout: string]: Targets }
+    const unknown = Object.keys(named).find(name => !names.includes(name))
+    if (unknown !== undefined) throw invalid('batch.targets', unknown, list(names))
     return Object.hasOwn(named, readout) ? named[readout] : undefined
   }
-  if (losses > 1) throw invalid(path, targets, 'one entry for each readout that has a loss, by name')
+  if (terms.length > 1) throw invalid(path, targets, 'one entry for each readout that has a loss, by name')
   return targets
 }
 
@@ -237,7 +237,6 @@ function takeColumns(values: Values, { offset, units, width, rows }: Columns): V
 
 function putColumns(all: Float64Array, values: Float64Array | Float32Array, columns: Columns): void {
   const { offset, units, width, rows } = columns
-  for (let row = 0; row < rows; row++) {
-    all.set(values.subarray(row * units, (row + 1) * units), row * width + offset)
-  }
+  // By index: a caller's array may have methods of its own.
+  for (let i = 0; i < rows * units; i++) all[Math.floor(i / units) * width + offset + (i % units)] = values[i] ?? 0
 }

@@ -8,16 +8,10 @@ import { guard, native } from './native.js'
 import { find } from './normalise.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from './optimiser.js'
 import type { Precision, Values } from './precision.js'
-import type { Rule } from './rule.js'
+import type { Rule, RuleName } from './rule.js'
 
 /** The published rules that run forwards in time. */
-export type OnlineRuleName =
-  | 'eprop-online'
-  | 'eprop-diffusive-online'
-  | 'mdgl-online'
-  | 'mdgl-membrane-online'
-  | 'on-mdgl-online'
-  | 'rflo'
+export type OnlineRuleName = Extract<RuleName, `${string}-online`> | 'rflo'
 
 /** Options of {@link Model.session}. */
 export interface SessionOptions {
@@ -144,8 +138,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
     record(options, 'options', ['rule', 'optimiser', 'seed'])
     const rule = expandRuleFor(description, options.rule)
     if (rule.estimator !== 'online') {
-      const allowed =
-        "'online', as in 'eprop-online', 'mdgl-online', 'mdgl-membrane-online', 'on-mdgl-online' and 'rflo'"
+      const allowed = "'online', as in 'mdgl-online', the other rules whose names end so, and 'rflo'"
       throw invalid('rule.estimator', rule.estimator, `for a session: ${allowed}`)
     }
     const optimiser = completeOptimiser(orDefault(options.optimiser, defaultOptimiser), projectionNames(description))

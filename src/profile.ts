@@ -4,12 +4,13 @@ import { expandRuleFor } from './conventions.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions, withSession } from './engine-session.js'
 import { invalid } from './error.js'
-import { drawKey, type ObjectiveOptions, packBatch } from './evaluate.js'
+import type { ObjectiveOptions } from './evaluate.js'
 import { type Model, nativeModel } from './model.js'
 import { type InputNames, projectionNames } from './names.js'
 import { makeObjective } from './objective.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from './optimiser.js'
 import type { Precision } from './precision.js'
+import { drawKey, prepareBatch } from './prepare-batch.js'
 import type { Rule, RuleName } from './rule.js'
 
 /** Options of {@link profile}. */
@@ -186,7 +187,7 @@ export async function profile<D extends NetworkDescription, P extends Precision>
     optimiser: JSON.stringify(optimiser),
     training: false
   }
-  const { packed } = packBatch(batch, description, objective, drawKey(checked.seed, description))
+  const { packed } = prepareBatch(batch, description, objective, drawKey(checked.seed, description))
   return await withSession(model, plan, checked, async session => {
     return JSON.parse(await session.run(engine => engine.profile(packed, profilePlan))) as Profile
   })

@@ -158,28 +158,6 @@ export const ruleNames = Object.freeze([
 /** The name of a published rule. */
 export type RuleName = (typeof ruleNames)[number]
 
-const eprop: Rule = {
-  estimator: 'backward',
-  feedback: 'symmetric',
-  channels: [],
-  hops: 0,
-  recurrentDerivative: 'psi',
-  readoutFilter: 'exact',
-  trace: 'mdgl2021'
-}
-const mdgl: Rule = { ...eprop, channels: 'network', hops: 1 }
-const onMdgl: Rule = { ...mdgl, readoutFilter: 'separate' }
-const mdglMembrane: Rule = { ...mdgl, channels: { gain: 'mean-weight', reach: 'synaptic', kernel: 'membrane' } }
-const mdglExact: Rule = { ...mdgl, channels: { gain: 'mean-weight', reach: 'synaptic', kernel: 'exact' } }
-const epropRandom: Rule = { ...eprop, feedback: { random: { seed: 1, density: 1, standardDeviation: 1 } } }
-const epropAdaptive: Rule = {
-  ...eprop,
-  feedback: { adaptive: { seed: 1, density: 1, standardDeviation: 1, weightDecay: 0.01 } }
-}
-const epropDiffusive: Rule = { ...eprop, learningSignal: 'diffusive' }
-const modprop: Rule = { ...mdglExact, hops: 'all', recurrentDerivative: { mu: 0.25 }, trace: 'rflo' }
-const bptt: Rule = { ...eprop, channels: { gain: 'weight', reach: 'synaptic', kernel: 'exact' }, hops: 'all' }
-
 /**
  * The published rules.
  *
@@ -222,85 +200,24 @@ const bptt: Rule = { ...eprop, channels: { gain: 'weight', reach: 'synaptic', ke
  * from the seed, the iteration and the trial alone. All four calculate in f64 whatever the model's precision, keep at most
  * 1 GiB of J (a trial that needs more is refused) and need a built-in loss. The firing-rate regulariser is exact in each.
  */
-export const rules = /* @__PURE__ */ deepFreeze({
-  bptt,
-  eprop,
-  mdgl,
-  mdglCell: { ...mdgl, channels: { gain: 'weight', reach: 'synaptic', kernel: 'none' } },
-  nlMdgl: { ...mdgl, channels: { gain: 'mean-weight', reach: 'nonlocal', kernel: 'none' } },
-  onMdgl,
-  mdglMembrane,
-  mdglExact,
-  hops2: { ...mdglExact, hops: 2 },
-  hops3: { ...mdglExact, hops: 3 },
-  modprop,
-  epropRandom,
-  epropAdaptive,
-  epropDiffusive,
-  epropOnline: { ...eprop, estimator: 'online' },
-  epropDiffusiveOnline: { ...epropDiffusive, estimator: 'online' },
-  mdglOnline: { ...mdgl, estimator: 'online' },
-  mdglMembraneOnline: { ...mdglMembrane, estimator: 'online' },
-  onMdglOnline: { ...onMdgl, estimator: 'online' },
-  rflo: { ...epropRandom, estimator: 'online', trace: 'rflo' },
-  rtrl: { ...bptt, estimator: 'rtrl' },
-  snap1: { ...bptt, estimator: 'snap1' },
-  uoro: { ...bptt, estimator: 'uoro' },
-  kfRtrl: { ...bptt, estimator: 'kf-rtrl' }
-} satisfies Record<string, Rule>) as Readonly<Record<RuleConstant, Rule>>
+export const rules = /* @__PURE__ */ byConstant()
 
-/** The keys of {@link rules}. */
-export type RuleConstant =
-  | 'bptt'
-  | 'eprop'
-  | 'mdgl'
-  | 'mdglCell'
-  | 'nlMdgl'
-  | 'onMdgl'
-  | 'mdglMembrane'
-  | 'mdglExact'
-  | 'hops2'
-  | 'hops3'
-  | 'modprop'
-  | 'epropRandom'
-  | 'epropAdaptive'
-  | 'epropDiffusive'
-  | 'epropDiffusiveOnline'
-  | 'epropOnline'
-  | 'mdglOnline'
-  | 'mdglMembraneOnline'
-  | 'onMdglOnline'
-  | 'rflo'
-  | 'rtrl'
-  | 'snap1'
-  | 'uoro'
-  | 'kfRtrl'
+/** The keys of {@link rules}: the names of the published rules in camel case. */
+export type RuleConstant = CamelCase<RuleName>
 
-const byName: Readonly<Record<RuleName, Rule>> = {
-  bptt: rules.bptt,
-  eprop: rules.eprop,
-  mdgl: rules.mdgl,
-  'mdgl-cell': rules.mdglCell,
-  'nl-mdgl': rules.nlMdgl,
-  'on-mdgl': rules.onMdgl,
-  'mdgl-membrane': rules.mdglMembrane,
-  'mdgl-exact': rules.mdglExact,
-  'hops-2': rules.hops2,
-  'hops-3': rules.hops3,
-  modprop: rules.modprop,
-  'eprop-random': rules.epropRandom,
-  'eprop-adaptive': rules.epropAdaptive,
-  'eprop-diffusive': rules.epropDiffusive,
-  'eprop-online': rules.epropOnline,
-  'eprop-diffusive-online': rules.epropDiffusiveOnline,
-  'mdgl-online': rules.mdglOnline,
-  'mdgl-membrane-online': rules.mdglMembraneOnline,
-  'on-mdgl-online': rules.onMdglOnline,
-  rflo: rules.rflo,
-  rtrl: rules.rtrl,
-  snap1: rules.snap1,
-  uoro: rules.uoro,
-  'kf-rtrl': rules.kfRtrl
+type CamelCase<S extends string> = S extends `${infer Head}-${infer Tail}` ? `${Head}${Capitalize<CamelCase<Tail>>}` : S
+
+function byConstant(): Readonly<Record<RuleConstant, Rule>> {
+  const published = JSON.parse(guard(() => native.publishedRules())) as readonly (readonly [RuleName, Rule])[]
+  const entries = published.map(([name, rule]) => [camelCase(name), rule] as const)
+  return deepFreeze(Object.fromEntries(entries)) as Readonly<Record<RuleConstant, Rule>>
+}
+
+/** One object a rule, whoever asks. */
+const byName = (name: RuleName): Rule | undefined => (ruleNames.includes(name) ? rules[camelCase(name)] : undefined)
+
+function camelCase(name: RuleName): RuleConstant {
+  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()) as RuleConstant
 }
 
 /**
@@ -318,7 +235,7 @@ const byName: Readonly<Record<RuleName, Rule>> = {
  */
 export function expandRule(rule: RuleName | Rule): Rule {
   if (typeof rule === 'string') {
-    const named = Object.hasOwn(byName, rule) ? byName[rule] : undefined
+    const named = byName(rule)
     if (named === undefined) throw invalid('rule', rule, list(ruleNames))
     return named
   }
@@ -429,7 +346,9 @@ function feedbackWeights(given: FeedbackWeights['weights'], path: string): numbe
 
 function channels(given: Rule['channels']): Rule['channels'] {
   const path = 'rule.channels'
-  if (typeof given === 'string') return oneOf(given, path, ['network'] as const)
+  if (given === 'network') return given
+  if (!isObject(given))
+    throw invalid(path, given, "'network', a list of channels ([] for none) or {gain, reach, kernel}")
   if (isList(given)) return given.map((channel, i) => listed(channel, `${path}[${i}]`))
   return channelShape(record(given, path, ['gain', 'reach', 'kernel']), path)
 }

@@ -4,12 +4,12 @@ import { expandRuleFor } from './conventions.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions, withSession } from './engine-session.js'
 import { invalid } from './error.js'
-import { drawKey, packBatch } from './evaluate.js'
 import type { Losses, Regulariser } from './loss.js'
 import { type Model, nativeModel } from './model.js'
 import type { InputNames } from './names.js'
 import { makeObjective } from './objective.js'
 import type { Precision, Values } from './precision.js'
+import { drawKey, prepareBatch } from './prepare-batch.js'
 import { type RecordingShape, shapeOf } from './recording-shape.js'
 import type { Rule, RuleName } from './rule.js'
 
@@ -61,8 +61,8 @@ export interface Recording<P extends Precision = Precision> {
  * @param model - The model; it is not changed.
  * @param batch - The batch; targets are needed with a rule only.
  * @param options - What to record.
- * @throws {@link MdglError} as a rejection: `'invalid'` for bad options and batches, `'memory'`, `'disposed'`; the signal's
- * reason when aborted.
+ * @throws {@link MdglError} as a rejection: `'invalid'` for bad options and batches, `'not-finite'`, `'memory'`, `'disposed'`; the
+ * signal's reason when aborted.
  */
 export async function simulate<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
@@ -73,7 +73,7 @@ export async function simulate<D extends NetworkDescription, P extends Precision
   const checked = checkOptions(options, ['voltage', 'inputs', 'rule', 'loss', 'regulariser', 'seed'])
   const { description } = model
   const { plan, objective } = makePlan(checked, description)
-  const { packed, ...size } = packBatch(batch, description, objective, drawKey(checked.seed, description))
+  const { packed, ...size } = prepareBatch(batch, description, objective, drawKey(checked.seed, description))
   const voltage = flag(checked.voltage ?? false, 'options.voltage')
   const inputs = flag(checked.inputs ?? false, 'options.inputs')
   return await withSession(model, plan, checked, async session => {
@@ -86,7 +86,10 @@ function makePlan({ rule, loss, regulariser }: SimulateOptions, description: Net
   if ((rule === undefined) !== (loss === undefined)) {
     throw invalid('options', { rule, loss }, 'rule and loss together, or neither')
   }
-  if (rule === undefined || loss === undefined) return { plan: { training: false } }
+  if (rule === undefined || loss === undefined) {
+    if (regulariser != null) throw invalid('options.regulariser', regulariser, 'nothing without rule and loss')
+    return { plan: { training: false } }
+  }
   const objective = makeObjective(loss, regulariser, description)
   if (objective.custom)
     throw invalid('options.loss', loss, 'a built-in loss; signals of custom losses are not recorded yet')

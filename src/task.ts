@@ -69,7 +69,7 @@ export interface TaskContext {
 export interface Task<N extends Names = Names> {
   /** For reports and folders. */
   readonly name: string
-  /** A sentence. */
+  /** A sentence, for the run's report. */
   readonly description?: string
   /**
    * The network that goes with the task.
@@ -86,11 +86,11 @@ export interface Task<N extends Names = Names> {
   readonly regulariser?: Regulariser | null
   /** The optimiser's defaults for this task. */
   readonly optimiser?: Optimiser
-  /** Default number of iterations. */
+  /** Default number of iterations. Without one 1000. */
   readonly iterations?: number
-  /** Default number of trials a batch. */
+  /** Default number of trials a batch. Without one 64. */
   readonly batchSize?: number
-  /** Default number of iterations between validations. */
+  /** Default number of iterations between validations. Without one 10. */
   readonly validateEvery?: number
   /**
    * Makes a batch. A pure function of its argument: batches are made ahead of their use.

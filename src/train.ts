@@ -4,10 +4,11 @@ import { agree, computeTogether, given } from './collective.js'
 import type { CustomRule } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
 import { Session } from './engine-session.js'
-import { type Evaluation, type PackedBatch, packBatch, score, withAccuracy } from './evaluate.js'
+import { type Evaluation, score } from './evaluate.js'
 import type { Model } from './model.js'
 import { askCustomLosses } from './objective.js'
 import type { Precision } from './precision.js'
+import { type PreparedBatch, prepareBatch } from './prepare-batch.js'
 import { eventStream, makeBatch, type Split, type Task } from './task.js'
 import { planTraining, type StopAt, type TrainingPlan, type TrainOptions } from './training-plan.js'
 
@@ -133,7 +134,7 @@ export class TrainingRun implements Training {
   async *#iterate(session: Session): AsyncGenerator<Metrics, undefined, undefined> {
     const { firstIteration, iterations, batchSize, validationSize, validateEvery, stopAt } = this.#plan
     await this.#agree()
-    let ahead: Promise<PackedBatch> | undefined
+    let ahead: Promise<PreparedBatch> | undefined
     for (let iteration = firstIteration; iteration <= iterations; iteration++) {
       const prepared = await unlessAborted(ahead ?? this.#prepare('train', iteration, batchSize), this.#signal)
       const begun = performance.now()
@@ -171,7 +172,7 @@ export class TrainingRun implements Training {
    * Starts on a later iteration's batch, if there is one. It may fail before anybody waits for it; the error belongs to
    * its own iteration. A custom loss or rule reads the batch itself, which a task may overwrite with the next: nothing is ahead.
    */
-  #prepareAhead(iteration: number): Promise<PackedBatch> | undefined {
+  #prepareAhead(iteration: number): Promise<PreparedBatch> | undefined {
     const { iterations, objective, rule, batchSize } = this.#plan
     if (iteration > iterations || objective.custom || rule.custom) return undefined
     const prepared = this.#prepare('train', iteration, batchSize)
@@ -179,49 +180,49 @@ export class TrainingRun implements Training {
     return prepared
   }
 
-  async #prepare(split: Split, iteration: number, size: number): Promise<PackedBatch> {
+  async #prepare(split: Split, iteration: number, size: number): Promise<PreparedBatch> {
     const { task, seed, model, objective } = this.#plan
     const batch = await makeBatch(task, { seed, split, iteration, size })
-    return packBatch(batch, model.description, objective, { seed, stream: eventStream(split), iteration })
+    return prepareBatch(batch, model.description, objective, { seed, stream: eventStream(split), iteration })
   }
 
-  async #step(session: Session, prepared: PackedBatch): Promise<Step> {
+  async #step(session: Session, prepared: PreparedBatch): Promise<Step> {
     const { objective, rule, collective } = this.#plan
     if (collective !== undefined) {
       const { report } = await computeTogether(session, prepared, { collective, signal: this.#signal, step: true })
       const { evaluation, gradientNorm, engineMs } = given(report, 'report')
       this.#engineMs = engineMs
-      return { ...withAccuracy(evaluation), gradientNorm }
+      return { ...evaluation, gradientNorm }
     }
     if (rule.custom !== undefined) return await this.#stepByRule(session, prepared, rule.custom)
     const { batch, trials, steps, packed } = prepared
     if (!objective.custom) {
       const { evaluation, gradientNorm, engineMs } = await session.run(engine => engine.step(packed))
       this.#engineMs = engineMs
-      return { ...withAccuracy(evaluation), gradientNorm }
+      return { ...evaluation, gradientNorm }
     }
     const readout = await session.run(engine => engine.forward(packed))
     const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
     const { evaluation, gradientNorm, engineMs } = await session.run(engine => engine.stepFrom(delta, loss))
     this.#engineMs = engineMs
-    return { ...evaluation, accuracy: accuracy ?? null, gradientNorm }
+    return { ...evaluation, accuracy, gradientNorm }
   }
 
-  async #validate(session: Session, prepared: PackedBatch): Promise<Evaluation> {
+  async #validate(session: Session, prepared: PreparedBatch): Promise<Evaluation> {
     const { objective, collective } = this.#plan
     if (collective === undefined) return await score(session, objective, prepared)
     const together = { collective, signal: this.#signal, step: false }
     const { evaluation } = await computeTogether(session, prepared, together)
-    return withAccuracy(given(evaluation, 'evaluation'))
+    return given(evaluation, 'evaluation')
   }
 
-  async #stepByRule(session: Session, prepared: PackedBatch, rule: CustomRule): Promise<Step> {
+  async #stepByRule(session: Session, prepared: PreparedBatch, rule: CustomRule): Promise<Step> {
     const { objective, model } = this.#plan
     const question = { rule, objective, description: model.description, prepared, signal: this.#signal }
     const { signal, score } = await askRule(session, question)
     const { evaluation, gradientNorm, engineMs } = await session.run(engine => engine.stepFromSignal(signal))
     this.#engineMs = engineMs
-    return { ...withAccuracy(evaluation), ...score, gradientNorm }
+    return { ...evaluation, ...score, gradientNorm }
   }
 }
 

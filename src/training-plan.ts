@@ -141,6 +141,10 @@ function planOptimiser(task: Task, options: TrainOptions, projections: readonly 
   return { ...optimiser, frozen: [...new Set([...(optimiser.frozen ?? []), ...frozen])] }
 }
 
+function fraction(value: number, path: string): void {
+  if (finite(value, path) < 0 || value > 1) throw invalid(path, value, '0 to 1, a fraction of trials')
+}
+
 function checkStopAt(stopAt: StopAt | undefined, validateEvery: number): StopAt | undefined {
   if (stopAt === undefined) return undefined
   record(stopAt, 'options.stopAt', ['loss', 'accuracy'])
@@ -149,6 +153,6 @@ function checkStopAt(stopAt: StopAt | undefined, validateEvery: number): StopAt 
     throw invalid('options.stopAt', stopAt, 'a loss, an accuracy or both')
   }
   if (stopAt.loss !== undefined) finite(stopAt.loss, 'options.stopAt.loss')
-  if (stopAt.accuracy !== undefined) finite(stopAt.accuracy, 'options.stopAt.accuracy')
+  if (stopAt.accuracy !== undefined) fraction(stopAt.accuracy, 'options.stopAt.accuracy')
   return stopAt
 }

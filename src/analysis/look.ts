@@ -1,11 +1,13 @@
-import type { NetworkDescription, Parameter } from '../description.js'
-import type { Model } from '../model.js'
+import type { NetworkDescription } from '../description.js'
+import { cellConstants, type Model } from '../model.js'
 import { plasticNames } from '../names.js'
 import type { Values } from '../precision.js'
 import type { RecordingShape } from '../recording-shape.js'
 import { expandRule, type Rule, type RuleName } from '../rule.js'
 import { type Recording, simulate } from '../simulate.js'
 import { makeBatch, type Task } from '../task.js'
+
+type Constants = ReturnType<typeof cellConstants>
 
 /** Neurons of one cell type, in the order of the raster. */
 export interface TypeRows {
@@ -99,6 +101,7 @@ export async function takeLook(subject: Subject, first: FirstWeights): Promise<S
   const batch = await makeBatch(task, { seed, split: 'validation', iteration, size: 1 })
   const { loss, regulariser } = task
   const recorded = canRecord(task, rule) ? { rule, loss, regulariser } : {}
+  const constants = cellConstants(model)
   const recording = await simulate(model, batch, { voltage: true, inputs: true, seed, ...recorded, threads: 1 })
   return {
     look: {
@@ -111,7 +114,7 @@ export async function takeLook(subject: Subject, first: FirstWeights): Promise<S
         weights(name, model.weights.get(name).values, first.get(name))
       )
     },
-    neuron: index => neuron(recording, model.description, iteration, index)
+    neuron: index => neuron(recording, constants, iteration, index)
   }
 }
 
@@ -198,7 +201,7 @@ function weights(name: string, now: Values, first: Values = now): WeightsLook {
 
 function neuron(
   { voltage, spikes, learningSignal, modulatorySignal, shape }: Recording,
-  description: NetworkDescription,
+  constants: Constants,
   iteration: number,
   index: number
 ): NeuronTrace | undefined {
@@ -213,33 +216,18 @@ function neuron(
     type,
     dt: shape.dt,
     voltage: of(voltage),
-    threshold: threshold(description, shape, index, fired),
+    threshold: threshold(constants, shape.steps, index, fired),
     learning: of(learningSignal),
     modulation: of(modulatorySignal)
   }
 }
 
-/** A_t = thr + β b_t with b_t = ρ b_t−1 + (1−ρ) z_t−1 (or + z_t−1, by the conventions), from the spikes that the engine gave. */
-function threshold(
-  { populations, conventions }: NetworkDescription,
-  { populations: ranges, steps, dt }: RecordingShape,
-  index: number,
-  fired: ReadonlySet<number>
-): number[] {
-  const population = populations.find(({ name }) => {
-    const { from = 0, to = 0 } = ranges[name] ?? {}
-    return index >= from && index < to
-  })
-  const unit = index - (ranges[population?.name ?? '']?.from ?? 0)
-  const of = (parameter: Parameter | undefined) =>
-    typeof parameter === 'object' ? (parameter[unit] ?? 0) : (parameter ?? 0)
-  const adaptive = population?.model === 'alif' ? population : undefined
-  const beta = of(adaptive?.adaptationStrength)
-  const rho = Math.exp(-dt / (of(adaptive?.adaptationTimeConstant) || 1))
-  const jump = conventions === 'bellec2020' ? 1 : 1 - rho
+/** A_t = thr + β b_t with b_t = ρ b_t−1 + jump z_t−1, by the engine's constants and the spikes that it gave. */
+function threshold(constants: Constants, steps: number, index: number, fired: ReadonlySet<number>): number[] {
+  const [thr, beta, rho, jump] = (['threshold', 'beta', 'rho', 'jump'] as const).map(key => constants[key][index] ?? 0)
   let b = 0
   return Array.from({ length: steps }, (_, step) => {
-    b = rho * b + (fired.has(step - 1) ? jump : 0)
-    return short(of(population?.threshold) + beta * b)
+    b = (rho ?? 0) * b + (fired.has(step - 1) ? (jump ?? 0) : 0)
+    return short((thr ?? 0) + (beta ?? 0) * b)
   })
 }

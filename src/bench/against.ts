@@ -1,6 +1,6 @@
 import { Session } from '../engine-session.js'
-import { drawKey, packBatch } from '../evaluate.js'
 import { makeObjective } from '../objective.js'
+import { drawKey, prepareBatch } from '../prepare-batch.js'
 import { type KernelProfile, profile } from '../profile.js'
 import { expandRule, type RuleName } from '../rule.js'
 import { countEvents } from './counts.js'
@@ -83,9 +83,9 @@ class Bench implements AsyncDisposable {
    * Processor time of the process: waiting for a core is no part of it. Nor is packing: events are copied from
    * JavaScript, and a silent network has hardly any.
    */
-  async #time(job: (packed: ReturnType<typeof packBatch>['packed']) => Promise<unknown>): Promise<number> {
+  async #time(job: (packed: ReturnType<typeof prepareBatch>['packed']) => Promise<unknown>): Promise<number> {
     const { model, batch, seed } = this.#work
-    const { packed } = packBatch(batch, model.description, this.#objective, drawKey(seed, model.description))
+    const { packed } = prepareBatch(batch, model.description, this.#objective, drawKey(seed, model.description))
     const begun = process.cpuUsage()
     await job(packed)
     const { user, system } = process.cpuUsage(begun)

@@ -5,7 +5,7 @@ import { inputEvents } from './input-events.js'
 import type { Work } from './work.js'
 
 /** The format of an exported workload. */
-export const BENCH_FORMAT = 'mdgl-bench/1'
+const BENCH_FORMAT = 'mdgl-bench/1'
 
 /**
  * Writes a workload to one JSON file that any language reads: the network with every synapse and its weight, one batch

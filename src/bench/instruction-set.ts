@@ -1,7 +1,7 @@
 import { native } from '../native.js'
 
 /** The names `MDGL_SIMD` knows. */
-export const INSTRUCTION_SETS = ['avx512', 'avx2', 'neon', 'portable'] as const
+export const INSTRUCTION_SETS: readonly string[] = native.instructionSets()
 
 /** Makes the engine use an instruction set; it must not have computed anything yet. */
 export function chooseInstructionSet(name: string): void {

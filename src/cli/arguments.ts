@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { MOST_THREADS } from '../engine-session.js'
 import { SEED_LIST, seedList } from '../runs/seeds.js'
 
 type OptionsConfig = NonNullable<ParseArgsConfig['options']>
@@ -20,6 +21,9 @@ export function split(args: readonly string[], options: OptionsConfig): Argument
   } catch (error) {
     // Node explains at length how a value may begin with a dash; the first sentence says what is wrong.
     const message = error instanceof Error ? error.message : String(error)
+    const dashed = /^Option '(--[\w-]+)[^']*' argument is ambiguous/.exec(message)?.[1]
+    if (dashed !== undefined)
+      throw new UsageError(`the value of ${dashed} is missing, or begins with a dash (which takes ${dashed}=VALUE)`)
     throw new UsageError(message.split(/\.\s/)[0] ?? message)
   }
 }
@@ -50,6 +54,21 @@ export function positive(from: Arguments, name: string): number | undefined {
     throw new UsageError(`--${name} is '${value}'; it must be a number above 0`)
   }
   return number
+}
+
+/** Refuses options that are of use with something else only. */
+export function refuse({ options }: Arguments, names: readonly string[], purpose: string): void {
+  const useless = names.find(name => options[name] !== undefined)
+  if (useless !== undefined) throw new UsageError(`--${useless} is of use with ${purpose} only`)
+}
+
+/** The value of --threads. */
+export function threadsOf(from: Arguments): number | undefined {
+  const threads = whole(from, 'threads', 1)
+  if (threads !== undefined && threads > MOST_THREADS) {
+    throw new UsageError(`--threads is '${threads}'; it must be at most ${MOST_THREADS}`)
+  }
+  return threads
 }
 
 /** One of a few words, if the option was given. */

@@ -7,7 +7,18 @@ import { makeWork, type Work } from '../bench/work.js'
 import { type Overrides, PAPER, WORKLOAD_NAMES, type WorkloadName } from '../bench/workloads.js'
 import { guard, native } from '../native.js'
 import { ruleNames } from '../rule.js'
-import { type Arguments, known, positive, split, text, UsageError, whole, word } from './arguments.js'
+import {
+  type Arguments,
+  known,
+  positive,
+  refuse,
+  split,
+  text,
+  threadsOf,
+  UsageError,
+  whole,
+  word
+} from './arguments.js'
 import { BENCH_HELP } from './help.js'
 
 const OPTIONS = {
@@ -44,6 +55,8 @@ export async function benchCommand(args: readonly string[]): Promise<number> {
   const exported = text(given, 'export')
   const other = text(given, 'against')
   if (exported !== undefined && other !== undefined) throw new UsageError('--against is not for --export')
+  if (exported === undefined) refuse(given, ['out'], '--export')
+  else refuse(given, ['rule', 'threads', 'simd', 'repeats', 'json'], 'a workload to time')
   if (other !== undefined) return compare(given, known(other, '--against', WORKLOAD_NAMES))
   if (exported === undefined) return time(given)
   if (given.rest.length > 0) throw new UsageError(`'${given.rest[0]}' is one argument too many`)
@@ -63,7 +76,7 @@ async function time(given: Arguments): Promise<number> {
 function measureOptions(given: Arguments, repeats: number): MeasureOptions {
   return {
     rule: word(given, 'rule', ruleNames) ?? 'mdgl',
-    threads: whole(given, 'threads', 1) ?? guard(() => native.defaultThreads()),
+    threads: threadsOf(given) ?? guard(() => native.defaultThreads()),
     repeats: whole(given, 'repeats', 1) ?? repeats,
     warmUp: WARM_UP
   }

@@ -4,8 +4,8 @@ import { summarise } from '../compare/comparison.js'
 import { measureOf } from '../compare/measure.js'
 import type { ComparedRun, FinishedRun } from '../compare/runs.js'
 import { type RuleName, ruleNames } from '../rule.js'
-import type { RunOptions } from '../runs/train-run.js'
-import { type Arguments, seeds, split, text, UsageError, whole, word, words } from './arguments.js'
+import type { RunSettings } from '../runs/train-run.js'
+import { type Arguments, seeds, split, text, threadsOf, UsageError, whole, word, words } from './arguments.js'
 import { mergeSweep } from './compare-sweep.js'
 import { showAlignment, writeResults } from './comparison-files.js'
 import { COMPARE_HELP } from './help.js'
@@ -60,7 +60,7 @@ export async function compareCommand(args: readonly string[]): Promise<number> {
 }
 
 /** What all runs of a comparison share. */
-type CommonOptions = Omit<RunOptions, 'rule' | 'seed'>
+type CommonOptions = Omit<RunSettings, 'rule' | 'seed'>
 
 function commonOptions(given: Arguments): CommonOptions {
   const task = taskArgument(given.rest)
@@ -75,7 +75,7 @@ function commonOptions(given: Arguments): CommonOptions {
     batchSize: whole(given, 'batch', 1) ?? task.batchSize,
     validateEvery,
     precision: word(given, 'precision', ['f32', 'f64'] as const) ?? 'f32',
-    threads: whole(given, 'threads', 1),
+    threads: threadsOf(given),
     alignmentEvery: alignmentEvery(given, validateEvery, iterations)
   }
 }

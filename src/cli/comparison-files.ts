@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { alignmentJson, type PartAlignment } from '../compare/alignment.js'
 import { type Comparison, resultsJson } from '../compare/comparison.js'
-import type { RunOptions } from '../runs/train-run.js'
+import type { RunSettings } from '../runs/train-run.js'
 import { alignmentReport } from './alignment-report.js'
 
 /**
@@ -28,7 +28,7 @@ export async function writeResults(comparison: Comparison, out: string): Promise
 /** Prints the table of the alignment, and writes its figures and its picture. */
 export async function showAlignment(
   parts: readonly PartAlignment[],
-  options: Omit<RunOptions, 'rule' | 'seed'>,
+  options: Omit<RunSettings, 'rule' | 'seed'>,
   out: string
 ): Promise<void> {
   const [{ alignmentCurves }, { toPng }] = await Promise.all([

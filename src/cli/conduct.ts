@@ -1,7 +1,7 @@
 import { RunControl } from '../runs/control.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { metricsLine } from '../runs/run-folder.js'
-import type { RunEnd, RunObserver, RunOptions } from '../runs/train-run.js'
+import type { RunEnd, RunObserver, RunSettings } from '../runs/train-run.js'
 import type { Metrics } from '../train.js'
 import { interruptible } from './interrupt.js'
 import { type LiveOptions, startLive } from './live.js'
@@ -17,9 +17,9 @@ export interface Showing {
 
 /** Runs `train`, shows how it goes, says how it ended; gives the exit code. */
 export async function conduct(
-  options: RunOptions,
+  options: RunSettings,
   { json, live }: Showing,
-  train: (options: RunOptions, observer: RunObserver) => Promise<RunEnd>
+  train: (options: RunSettings, observer: RunObserver) => Promise<RunEnd>
 ): Promise<number> {
   const control = new RunControl()
   const page = live === undefined ? undefined : await startLive(options, control, live)
@@ -61,7 +61,7 @@ async function tell(path: string): Promise<void> {
 
 function report(
   end: RunEnd,
-  options: RunOptions,
+  options: RunSettings,
   final: Metrics | undefined,
   { json, exitCode }: { readonly json: boolean; readonly exitCode: number }
 ): number {
@@ -85,11 +85,11 @@ function report(
   }
 }
 
-function progressFor({ rule, seed, iterations }: RunOptions): Progress {
+function progressFor({ rule, seed, iterations }: RunSettings): Progress {
   return process.stderr.isTTY ? bar(`${ruleLabel(rule)} seed ${seed}`, iterations) : silent
 }
 
-function summary({ rule, seed, iterations }: RunOptions, path: string, final: Metrics | undefined): string {
+function summary({ rule, seed, iterations }: RunSettings, path: string, final: Metrics | undefined): string {
   const run = `${ruleLabel(rule)}, seed ${seed}: ${iterations} iterations`
   const split = final?.split === 'validation' ? 'validation' : 'training'
   return `${run}${final === undefined ? '' : `, last ${split} loss ${final.loss.toFixed(4)}`}. Run folder: ${path}`

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises'
-import { split, UsageError, whole } from './arguments.js'
+import { split, UsageError } from './arguments.js'
 import { DASHBOARD_HELP } from './help.js'
 import { interruptible } from './interrupt.js'
+import { portOf } from './live.js'
 
 const OPTIONS = { port: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const
 
@@ -12,6 +13,7 @@ export async function dashboardCommand(args: readonly string[]): Promise<number>
     console.log(DASHBOARD_HELP)
     return 0
   }
+  const port = portOf(given)
   const [root = 'runs', ...more] = given.rest
   if (more.length > 0) throw new UsageError(`'${more[0]}' is one argument too many`)
   const folder = await stat(root).catch(() => undefined)
@@ -24,7 +26,7 @@ export async function dashboardCommand(args: readonly string[]): Promise<number>
   const hub = new Hub()
   const runs = new StoredRuns(root, hub)
   await runs.start()
-  const { url, close } = await serveDashboard(hub, runs, whole(given, 'port', 0))
+  const { url, close } = await serveDashboard(hub, runs, port)
   console.log(`The runs in ${root} are shown at ${url}; Ctrl-C ends this.`)
   await interruptible(signal => new Promise<void>(resolve => signal.addEventListener('abort', () => resolve())))
   runs.stop()

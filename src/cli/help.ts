@@ -1,9 +1,11 @@
+import { INSTRUCTION_SETS } from '../bench/instruction-set.js'
 import { WORKLOAD_NAMES } from '../bench/workloads.js'
 import { ruleNames } from '../rule.js'
 import { TASK_NAMES } from '../runs/tasks.js'
 
 const TASKS = TASK_NAMES.join(', ')
 const WORKLOADS = WORKLOAD_NAMES.join(', ')
+const SETS = INSTRUCTION_SETS.join(', ')
 
 /** Where the second column of a command's options begins. */
 const COLUMN = 23
@@ -31,10 +33,11 @@ Commands:
   train <task>      train a network and write a run folder
   resume <run>      go on with a run that was interrupted
   repeat <run>      make a run again, from its config.json
-  runs [dir]        list the runs in a folder
+  runs [folder]     list the runs in a folder
   show <run>        what a run is, and how far it came
   report <run>      a run on one page, report.html
-  dashboard [dir]   show runs in a browser
+  dashboard [folder]
+                    show runs in a browser
   export <run>      weights and metrics for other programs
   compare <task>    train several rules on several seeds; table and learning curves
   sweep <plan>      train every combination of rules, seeds and options in a file
@@ -42,11 +45,13 @@ Commands:
   verify <file>…    hold files of reference gradients against the engine
   bench <workload>  time training iterations
   profile <task>    where the time of a training iteration goes
-  completion <shell>  completion for bash or zsh
+  completion <sh>   completion for bash or zsh
 
 Options:
   -h, --help        this help; \`mdgl <command> --help\` for a command's
   -v, --version     the version
+
+Environment: MDGL_THREADS, threads of the engine; MDGL_SIMD, its instruction set (${SETS}).
 
 Examples:
   mdgl train evidence-accumulation --rule mdgl --live
@@ -62,7 +67,7 @@ Usage: mdgl train <task> [options]
        mdgl train <file> [options]
 
 Tasks: ${TASKS}
-A file (.ts, .js or .mjs) has a task of your own as its default export: docs/guide/write-a-task.md.
+A file (.ts, .mts, .js or .mjs) has a task of your own as its default export: docs/guide/write-a-task.md.
 
 Options (defaults are the task's where none is given):
   --rule NAME          ${RULES}
@@ -210,7 +215,7 @@ Options:
   --rule NAME          ${RULES}
                        (default mdgl)
   --threads N          threads of the engine (default: MDGL_THREADS, or one a core)
-  --simd SET           avx512, avx2, neon or portable (default: the best there is)
+  --simd SET           ${SETS} (default: the best there is)
   --repeats N          iterations to time, of which the median counts (default 7, after 2 that do not)
   --against WORKLOAD   run both workloads in turns, and print the processor time that each takes a neuron update, forward,
                        with the gradient and in two kernels, the least of --repeats rounds (default 20), and the ratios
@@ -270,7 +275,7 @@ Options (defaults are the task's where none is given):
   --rule NAME          ${RULES}
                        (default mdgl)
   --threads N          threads of the engine (default: MDGL_THREADS, or one a core)
-  --simd SET           avx512, avx2, neon or portable (default: the best there is)
+  --simd SET           ${SETS} (default: the best there is)
   --iterations N       profiled iterations (default 20; as many plain ones run in between)
   --every N            time one step in N (default 32)
   --batch N            trials in the batch
@@ -291,8 +296,8 @@ Examples:
 
 /** What may be chosen anew when a run goes on, or is made again. */
 const ANEW = `  --threads N          threads of the engine (default: MDGL_THREADS, or one a core); results do not depend on it
-  --checkpoint-every N iterations between checkpoints, 0 for none (default 50)
-  --alignment-every N  record the angle to BPTT's gradient every N iterations
+  --checkpoint-every N iterations between checkpoints, 0 for none (default: as the run had it)
+  --alignment-every N  record the angle to BPTT's gradient every N iterations (default: as the run had it)
   --live, --port N     show the run in a browser
   --json               metrics as JSON lines on stdout instead of the progress bar
   -h, --help           this help`
@@ -378,7 +383,7 @@ export const REPORT_HELP = `mdgl report: tell a run on one page
 Usage: mdgl report <run> [options]
 
 Writes report.html into the run folder: what the run is, its curves, a trial with its last weights, its network, and the command that
-makes it again. One file without anything from elsewhere. \`mdgl train\` and \`mdgl resume\` write it at their end.
+makes it again. One file without anything from elsewhere. \`mdgl train\`, \`resume\` and \`repeat\` write it at their end.
 
 Options:
   -h, --help    this help

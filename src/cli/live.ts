@@ -1,6 +1,6 @@
 import type { LiveRun } from '../dashboard/live.js'
 import type { RunControl } from '../runs/control.js'
-import type { RunOptions } from '../runs/train-run.js'
+import type { RunSettings } from '../runs/train-run.js'
 import { type Arguments, UsageError, whole } from './arguments.js'
 
 /** The options of a page that shows a run. */
@@ -14,14 +14,20 @@ export interface LiveOptions {
 
 /** What the arguments say of a page; nothing where none is wanted. */
 export function liveOptions(given: Arguments): LiveOptions | undefined {
-  const port = whole(given, 'port', 0)
-  if (port !== undefined && port > 65535) throw new UsageError(`--port is '${port}'; it must be at most 65535`)
+  const port = portOf(given)
   if (given.options.live === true) return { port }
   if (port !== undefined) throw new UsageError('--port is of use with --live only')
   return undefined
 }
 
 /** A run's page. */
+/** The port of --port. */
+export function portOf(given: Arguments): number | undefined {
+  const port = whole(given, 'port', 0)
+  if (port !== undefined && port > 65535) throw new UsageError(`--port is '${port}'; it must be at most 65535`)
+  return port
+}
+
 export interface LivePage {
   readonly run: LiveRun
   /** Tells the page the last news, and ends it. */
@@ -29,7 +35,7 @@ export interface LivePage {
 }
 
 /** Serves a page for a run that is about to begin, and says where. */
-export async function startLive(options: RunOptions, control: RunControl, { port }: LiveOptions): Promise<LivePage> {
+export async function startLive(options: RunSettings, control: RunControl, { port }: LiveOptions): Promise<LivePage> {
   // The page's server is of use to this alone.
   const [{ Hub }, { LiveRun }, { serveDashboard }] = await Promise.all([
     import('../dashboard/hub.js'),

@@ -43,6 +43,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     console.log(version())
     return 0
   }
+  if (name === 'help' && args[0] !== undefined) return await main([args[0], '--help'])
   if (name === '--help' || name === '-h' || name === 'help') {
     console.log(MAIN_HELP)
     return 0

@@ -4,7 +4,7 @@ import type { NetworkDescription } from '../description.js'
 import { optionsOf } from '../runs/resume.js'
 import { readRunFolder } from '../runs/run-folder.js'
 import { lastModel, storedLook } from '../runs/stored-look.js'
-import { type Arguments, known, split, text, UsageError, whole } from './arguments.js'
+import { type Arguments, known, refuse, split, text, UsageError, whole } from './arguments.js'
 import { PLOT_HELP } from './help.js'
 import { folderArgument } from './resume.js'
 import { anyTaskArgument } from './task-argument.js'
@@ -32,6 +32,7 @@ export async function plotCommand(args: readonly string[]): Promise<number> {
   const [picture, ...rest] = given.rest
   if (picture === undefined) throw new UsageError(`a picture is missing; it must be one of ${PICTURES.join(', ')}`)
   if (known(picture, 'the picture', PICTURES) === 'run') return await plotRun(given, rest)
+  refuse(given, RUN_PICTURES, 'plot run')
   const { name, description } = await subject(rest, whole(given, 'seed', 0))
   const out = text(given, 'out') ?? `network-${name}.svg`
   checkPicture(out)
@@ -43,6 +44,7 @@ export async function plotCommand(args: readonly string[]): Promise<number> {
 
 /** `mdgl plot run DIR`: the curves of a run, or what a trial looks like with its last weights. */
 async function plotRun(given: Arguments, rest: readonly string[]): Promise<number> {
+  refuse(given, ['seed'], 'plot network')
   const path = folderArgument(rest)
   const chosen = RUN_PICTURES.filter(name => given.options[name] !== undefined)
   if (chosen.length > 1) throw new UsageError(`--${chosen.join(' and --')} are two pictures; one at a time`)

@@ -11,7 +11,7 @@ import { traceProfile } from '../profile-trace.js'
 import { type RuleName, ruleNames } from '../rule.js'
 import { builtInTask, TASK_NAMES, type TaskName } from '../runs/tasks.js'
 import { makeBatch, type Task } from '../task.js'
-import { type Arguments, known, split, text, UsageError, whole, word, words } from './arguments.js'
+import { type Arguments, known, refuse, split, text, threadsOf, UsageError, whole, word, words } from './arguments.js'
 import { flameHelp } from './flame.js'
 import { PROFILE_HELP } from './help.js'
 import { interruptible } from './interrupt.js'
@@ -46,6 +46,11 @@ export async function profileCommand(args: readonly string[]): Promise<number> {
   const name = nameOf(given.rest)
   const rule = word(given, 'rule', ruleNames) ?? 'mdgl'
   if (given.options.flame) {
+    refuse(
+      given,
+      Object.keys(OPTIONS).filter(option => option !== 'flame' && option !== 'rule'),
+      'a profile'
+    )
     console.log(flameHelp(name, rule))
     return 0
   }
@@ -114,7 +119,7 @@ async function profileTask(
       regulariser,
       optimiser,
       seed,
-      threads: whole(given, 'threads', 1),
+      threads: threadsOf(given),
       iterations: whole(given, 'iterations', 1),
       every: whole(given, 'every', 1),
       peaks: !given.options['no-peaks'],

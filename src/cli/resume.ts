@@ -1,8 +1,8 @@
 import { readInterventions } from '../runs/interventions.js'
-import { checkSame, optionsOf, resumeRun } from '../runs/resume.js'
+import { checkSame, optionsOf, type ResumeOptions, resumeRun } from '../runs/resume.js'
 import { RunFolder, readRunFolder } from '../runs/run-folder.js'
 import { trainRun } from '../runs/train-run.js'
-import { type Arguments, split, text, UsageError, whole } from './arguments.js'
+import { type Arguments, split, text, threadsOf, UsageError, whole } from './arguments.js'
 import { conduct } from './conduct.js'
 import { REPEAT_HELP, RESUME_HELP } from './help.js'
 import { LIVE_OPTIONS, liveOptions } from './live.js'
@@ -56,11 +56,13 @@ export async function repeatCommand(args: readonly string[]): Promise<number> {
   )
 }
 
-function choicesOf(given: Arguments) {
+/** What was chosen anew; the rest stays as it was. */
+function choicesOf(given: Arguments): ResumeOptions {
+  const [checkpointEvery, alignmentEvery] = [whole(given, 'checkpoint-every', 0), whole(given, 'alignment-every', 1)]
   return {
-    threads: whole(given, 'threads', 1),
-    checkpointEvery: whole(given, 'checkpoint-every', 0),
-    alignmentEvery: whole(given, 'alignment-every', 1)
+    threads: threadsOf(given),
+    ...(checkpointEvery !== undefined && { checkpointEvery }),
+    ...(alignmentEvery !== undefined && { alignmentEvery })
   }
 }
 

@@ -130,11 +130,16 @@ async function page(path: string, { config, metrics, diverged }: StoredRun, summ
 }
 
 function nextSteps(path: string, { state }: Summary): string[] {
-  const whatever = [`mdgl dashboard ${path}`, `mdgl export ${path} --metrics metrics.csv`]
+  const whatever = [
+    `mdgl plot run ${path}`,
+    `mdgl report ${path}`,
+    `mdgl dashboard ${path}`,
+    `mdgl export ${path} --metrics metrics.csv`
+  ]
   switch (state) {
     case 'finished':
     case 'diverged':
-      return [`mdgl export ${path} --weights weights.npz`, ...whatever]
+      return [`mdgl repeat ${path}`, `mdgl export ${path} --weights weights.npz`, ...whatever]
     case 'unfinished, with a checkpoint':
       return [`mdgl resume ${path}`, ...whatever]
     case 'unfinished':

@@ -2,7 +2,7 @@ import { type ComparedRun, type FinishedRun, finishedRun } from '../compare/runs
 import { bar, lines, type Progress } from './progress.js'
 
 /** A bar on a terminal, lines in a log. */
-export const progressOf = (label: string, iterations: number): Progress =>
+const progressOf = (label: string, iterations: number): Progress =>
   (process.stderr.isTTY ? bar : lines)(label, iterations)
 
 /** Uses a run again or trains it, and shows on standard error how it goes and how it ended. */

@@ -6,7 +6,7 @@ import { howEnded, type ItemOutcome, type PoolObserver, runPool } from '../sweep
 import { cellFolder, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
 import { startWorker, type Worker } from '../sweep/worker.js'
 import type { Metrics } from '../train.js'
-import { type Arguments, split, text, UsageError, whole } from './arguments.js'
+import { type Arguments, split, text, threadsOf, UsageError, whole } from './arguments.js'
 import { SWEEP_HELP } from './help.js'
 import { interruptible, uninterrupted } from './interrupt.js'
 import { lines, silent } from './progress.js'
@@ -46,7 +46,7 @@ export async function sweepCommand(args: readonly string[]): Promise<number> {
   }
   checkAlone(given)
   const plan = planArgument(given.rest)
-  const threads = whole(given, 'threads', 1) ?? 1
+  const threads = threadsOf(given) ?? 1
   const jobs = whole(given, 'jobs', 1) ?? Math.max(1, Math.floor((availableParallelism() - 1) / threads))
   const retries = whole(given, 'retries', 0) ?? 1
   const index = whole(given, 'index', 0)

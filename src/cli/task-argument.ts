@@ -1,6 +1,6 @@
 import { isTaskFile, loadTask } from '../runs/task-file.js'
 import { type BuiltInTask, builtInTask, TASK_NAMES } from '../runs/tasks.js'
-import type { RunOptions } from '../runs/train-run.js'
+import type { RunSettings } from '../runs/train-run.js'
 import { known, UsageError } from './arguments.js'
 
 /** The one built-in task that a command names. */
@@ -9,7 +9,7 @@ export function taskArgument(rest: readonly string[]): BuiltInTask {
 }
 
 /** The same, or the file of a task of the user's. */
-export async function anyTaskArgument(rest: readonly string[]): Promise<Pick<RunOptions, 'task' | 'taskFile'>> {
+export async function anyTaskArgument(rest: readonly string[]): Promise<Pick<RunSettings, 'task' | 'taskFile'>> {
   const name = oneName(rest)
   if (!isTaskFile(name)) return { task: taskArgument(rest) }
   const { task, file } = await loadTask(name)

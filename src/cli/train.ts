@@ -2,9 +2,9 @@ import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type RuleName, ruleNames } from '../rule.js'
 import { RunFolder } from '../runs/run-folder.js'
-import { type RunOptions, trainRun } from '../runs/train-run.js'
+import { type RunSettings, trainRun } from '../runs/train-run.js'
 import { writeFailure } from '../runs/write-failure.js'
-import { type Arguments, positive, split, text, whole, word } from './arguments.js'
+import { type Arguments, positive, split, text, threadsOf, UsageError, whole, word } from './arguments.js'
 import { conduct } from './conduct.js'
 import { TRAIN_HELP } from './help.js'
 import { LIVE_OPTIONS, liveOptions } from './live.js'
@@ -41,27 +41,32 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   )
 }
 
-async function runOptions(given: Arguments): Promise<RunOptions & { readonly rule: RuleName }> {
+async function runOptions(given: Arguments): Promise<RunSettings & { readonly rule: RuleName }> {
   const { task, taskFile } = await anyTaskArgument(given.rest)
+  const iterations = whole(given, 'iterations', 1) ?? task.iterations
+  const alignmentEvery = whole(given, 'alignment-every', 1)
+  if (alignmentEvery !== undefined && alignmentEvery > iterations) {
+    throw new UsageError(`--alignment-every is ${alignmentEvery}; it must be at most --iterations, ${iterations}`)
+  }
   const rule: RuleName = word(given, 'rule', ruleNames) ?? 'mdgl'
   return {
     task,
     taskFile,
     rule,
     seed: whole(given, 'seed', 0) ?? 1,
-    iterations: whole(given, 'iterations', 1) ?? task.iterations,
+    iterations,
     batchSize: whole(given, 'batch', 1) ?? task.batchSize,
     validateEvery: whole(given, 'validate-every', 1) ?? task.validateEvery,
     checkpointEvery: whole(given, 'checkpoint-every', 0),
-    alignmentEvery: whole(given, 'alignment-every', 1),
+    alignmentEvery,
     precision: word(given, 'precision', ['f32', 'f64'] as const) ?? 'f32',
     learningRate: positive(given, 'learning-rate'),
-    threads: whole(given, 'threads', 1)
+    threads: threadsOf(given)
   }
 }
 
 /** Makes the default folder; a run of the same second has a number in its name. */
-async function newFolder({ task, rule, seed }: RunOptions): Promise<string> {
+async function newFolder({ task, rule, seed }: RunSettings): Promise<string> {
   const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-')
   const base = join('runs', `${time}-${task.name}-${rule}-${seed}`)
   await mkdir(dirname(base), { recursive: true }).catch(error => {

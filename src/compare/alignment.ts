@@ -7,10 +7,10 @@ import { groupBy } from './group-by.js'
 import type { FinishedRun } from './runs.js'
 
 /** The format of alignment.json. */
-export const ALIGNMENT_FORMAT = 'mdgl-alignment/1'
+const ALIGNMENT_FORMAT = 'mdgl-alignment/1'
 
 /** The name under which all plastic projections stand together. */
-export const ALL = 'all'
+const ALL = 'all'
 
 /** Mean and standard deviation over seeds, and how many seeds have a value. */
 export interface OverSeeds {

@@ -7,7 +7,7 @@ import { publishedCurves } from './published.js'
 import type { FinishedRun } from './runs.js'
 
 /** The format of results.json. */
-export const COMPARISON_FORMAT = 'mdgl-compare/1'
+const COMPARISON_FORMAT = 'mdgl-compare/1'
 
 /** A run and what it came to. */
 export interface RunResult extends FinishedRun {

@@ -10,7 +10,7 @@ import {
   differences,
   type RunEnd,
   type RunObserver,
-  type RunOptions,
+  type RunSettings,
   runConfig,
   trainRun
 } from '../runs/train-run.js'
@@ -18,7 +18,7 @@ import type { Metrics } from '../train.js'
 import type { Curve } from './curve.js'
 
 /** A run that is compared: its rule goes by its name. */
-export interface ComparedRun extends RunOptions {
+export interface ComparedRun extends RunSettings {
   readonly rule: RuleName
 }
 
@@ -96,7 +96,7 @@ async function told(
 /** Goes on from the last checkpoint of an unfinished run, or begins it anew. */
 async function train(
   path: string,
-  options: RunOptions,
+  options: RunSettings,
   stored: StoredRun | undefined,
   observer: RunObserver
 ): Promise<RunEnd> {
@@ -112,10 +112,10 @@ async function train(
 }
 
 /** The last iteration of a finished run. */
-const endOf = ({ diverged }: StoredRun, { iterations }: RunOptions) => diverged?.iteration ?? iterations
+const endOf = ({ diverged }: StoredRun, { iterations }: RunSettings) => diverged?.iteration ?? iterations
 
 /** Whether the alignment was recorded at every iteration asked for up to one, if it is. */
-async function hasAlignment(path: string, options: RunOptions, last: number): Promise<boolean> {
+async function hasAlignment(path: string, options: RunSettings, last: number): Promise<boolean> {
   const { alignmentEvery } = options
   if (alignmentEvery === undefined) return true
   const records = wanted(await readAlignment(path), options).filter(({ iteration }) => iteration <= last)
@@ -123,7 +123,7 @@ async function hasAlignment(path: string, options: RunOptions, last: number): Pr
 }
 
 /** The records at the iterations asked for, among perhaps more. */
-function wanted(records: readonly AlignmentRecord[], { alignmentEvery = 1 }: RunOptions): AlignmentRecord[] {
+function wanted(records: readonly AlignmentRecord[], { alignmentEvery = 1 }: RunSettings): AlignmentRecord[] {
   return records.filter(({ iteration }) => iteration % alignmentEvery === 0)
 }
 

@@ -4,6 +4,8 @@ import type { Look } from '../analysis/look.js'
 import type { AlignmentRecord } from '../runs/alignment-record.js'
 import type { Metrics } from '../train.js'
 
+export type { AlignmentRecord, Metrics }
+
 /** What a run is doing. */
 export type RunState = 'running' | 'paused' | 'finished' | 'stopped' | 'failed' | 'unfinished'
 
@@ -23,20 +25,14 @@ export interface RunInfo {
   readonly learningRate: number
 }
 
-/** One line of metrics, without what a curve does not show. */
-export type Row = Pick<Metrics, 'iteration' | 'split' | 'loss' | 'accuracy' | 'rate' | 'msPerIteration'>
-
-/** The angle to BPTT's gradient at an iteration. */
-export type Angle = Pick<AlignmentRecord, 'iteration'> & { readonly cosine: number | null }
-
 /** What changed since the last frame. The first frame of a connection has everything. */
 export interface Frame {
   /** Names the server's start: another one means that everything before is void. */
   readonly session: string
   readonly whole: boolean
   readonly runs: readonly RunInfo[]
-  readonly rows: { readonly [run: string]: readonly Row[] }
-  readonly angles: { readonly [run: string]: readonly Angle[] }
+  readonly metrics: { readonly [run: string]: readonly Metrics[] }
+  readonly alignment: { readonly [run: string]: readonly AlignmentRecord[] }
   readonly looks: { readonly [run: string]: Look }
 }
 

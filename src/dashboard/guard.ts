@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 
 /** The header that carries the token of a control request. */
-export const TOKEN_HEADER = 'x-mdgl-token'
+const TOKEN_HEADER = 'x-mdgl-token'
 
 /** Why a request is refused; `undefined` where it is not. */
 export type Refusal = { readonly status: 403 | 405; readonly reason: string } | undefined

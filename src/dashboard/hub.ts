@@ -1,18 +1,26 @@
 import { randomUUID } from 'node:crypto'
 import type { Look } from '../analysis/look.js'
-import type { Angle, Frame, Row, RunInfo } from './frames.js'
+import type { AlignmentRecord } from '../runs/alignment-record.js'
+import type { Metrics } from '../train.js'
+import type { Frame, RunInfo } from './frames.js'
 
 /** Frames a second at most. */
 const INTERVAL = 100
 /** Points of a run's curve that a new page is sent. */
-const MOST_ROWS = 4000
+const MOST_POINTS = 4000
 
-interface Known {
-  info: RunInfo
-  rows: Row[]
-  angles: Angle[]
+/** What a run has done. */
+interface Course {
+  readonly metrics: Metrics[]
+  readonly alignment: AlignmentRecord[]
   look: Look | undefined
 }
+
+interface Known extends Course {
+  info: RunInfo
+}
+
+const nothingOf = (info: RunInfo): Known => ({ info, metrics: [], alignment: [], look: undefined })
 
 /** Everything known of the runs, and who wants to hear of changes. Changes are gathered and sent ten times a second. */
 export class Hub {
@@ -34,7 +42,7 @@ export class Hub {
   /** Adds a run, or says what has become of it. */
   describe(info: RunInfo): void {
     const known = this.#runs.get(info.id)
-    if (known === undefined) this.#runs.set(info.id, { info, rows: [], angles: [], look: undefined })
+    if (known === undefined) this.#runs.set(info.id, nothingOf(info))
     else known.info = info
     this.#changed(info.id)
   }
@@ -43,32 +51,19 @@ export class Hub {
   forget(id: string): void {
     const known = this.#runs.get(id)
     if (known === undefined) return
-    this.#runs.set(id, { info: known.info, rows: [], angles: [], look: undefined })
-    // Pages cannot be told to drop rows; they get everything again.
+    this.#runs.set(id, nothingOf(known.info))
+    // Pages cannot be told to drop metrics; they get everything again.
     for (const listener of this.#listeners) listener(this.whole())
   }
 
-  addRows(id: string, rows: readonly Row[]): void {
-    const [known, change] = [this.#runs.get(id), this.#changed(id)]
-    for (const row of rows) {
-      known?.rows.push(row)
-      change?.rows.push(row)
+  /** Adds to the course of a run. */
+  add(id: string, { metrics = [], alignment = [], look }: Partial<Course>): void {
+    for (const course of [this.#runs.get(id), this.#changed(id)]) {
+      if (course === undefined) continue
+      for (const line of metrics) course.metrics.push(line)
+      for (const record of alignment) course.alignment.push(record)
+      course.look = look ?? course.look
     }
-  }
-
-  addAngles(id: string, angles: readonly Angle[]): void {
-    const [known, change] = [this.#runs.get(id), this.#changed(id)]
-    for (const angle of angles) {
-      known?.angles.push(angle)
-      change?.angles.push(angle)
-    }
-  }
-
-  look(id: string, look: Look): void {
-    const known = this.#runs.get(id)
-    if (known !== undefined) known.look = look
-    const change = this.#changed(id)
-    if (change !== undefined) change.look = look
   }
 
   /** Calls with everything, then with every change; gives what ends it. */
@@ -83,7 +78,7 @@ export class Hub {
   }
 
   whole(): Frame {
-    const runs = new Map([...this.#runs].map(([id, known]) => [id, { ...known, rows: thinned(known.rows) }]))
+    const runs = new Map([...this.#runs].map(([id, known]) => [id, { ...known, metrics: thinned(known.metrics) }]))
     return frame(this.session, true, runs)
   }
 
@@ -96,7 +91,7 @@ export class Hub {
   #changed(id: string): Known | undefined {
     const known = this.#runs.get(id)
     if (known === undefined || !this.watched) return undefined
-    const change = this.#changes.get(id) ?? { info: known.info, rows: [], angles: [], look: undefined }
+    const change = this.#changes.get(id) ?? nothingOf(known.info)
     change.info = known.info
     this.#changes.set(id, change)
     this.#timer ??= setTimeout(() => this.#flush(), INTERVAL)
@@ -116,20 +111,20 @@ export class Hub {
 
 function frame(session: string, whole: boolean, runs: ReadonlyMap<string, Known>): Frame {
   const entries = [...runs]
+  const listed = <T>(of: (known: Known) => readonly T[]) =>
+    Object.fromEntries(entries.map(([id, known]) => [id, of(known)] as const).filter(([, all]) => all.length > 0))
   return {
     session,
     whole,
     runs: entries.map(([, { info }]) => info),
-    rows: Object.fromEntries(entries.filter(([, { rows }]) => rows.length > 0).map(([id, { rows }]) => [id, rows])),
-    angles: Object.fromEntries(
-      entries.filter(([, { angles }]) => angles.length > 0).map(([id, { angles }]) => [id, angles])
-    ),
+    metrics: listed(({ metrics }) => metrics),
+    alignment: listed(({ alignment }) => alignment),
     looks: Object.fromEntries(entries.flatMap(([id, { look }]) => (look === undefined ? [] : [[id, look]])))
   }
 }
 
 /** All validations, and of the training steps an even sample. */
-function thinned(rows: readonly Row[]): Row[] {
-  const stride = Math.ceil(rows.length / MOST_ROWS)
-  return rows.filter(({ split, iteration }) => split === 'validation' || iteration % stride === 0)
+function thinned(metrics: readonly Metrics[]): Metrics[] {
+  const stride = Math.ceil(metrics.length / MOST_POINTS)
+  return metrics.filter(({ split, iteration }) => split === 'validation' || iteration % stride === 0)
 }

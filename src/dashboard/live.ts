@@ -1,13 +1,14 @@
 import { type FirstWeights, type Seen, takeLook, weightsOf } from '../analysis/look.js'
+import { MdglError } from '../error.js'
 import type { Model } from '../model.js'
 import { networkGraph } from '../plots/network-graph.js'
 import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
 import type { RunControl } from '../runs/control.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder } from '../runs/run-folder.js'
-import type { Begun, RunObserver, RunOptions } from '../runs/train-run.js'
+import type { Begun, RunObserver, RunSettings } from '../runs/train-run.js'
 import type { Metrics } from '../train.js'
-import type { Angle, Control, Row, RunState } from './frames.js'
+import type { Control, RunState } from './frames.js'
 import type { Hub } from './hub.js'
 import type { Answers } from './server.js'
 
@@ -15,11 +16,16 @@ import type { Answers } from './server.js'
 const LOOK_EVERY = 500
 const PATIENCE = 10
 
+/** A trial may be past showing while the run goes on. */
+function unlessNotFinite(error: unknown): undefined {
+  if (!(error instanceof MdglError && error.code === 'not-finite')) throw error
+}
+
 /** A run of this process as the dashboard shows and steers it. */
 export class LiveRun implements RunObserver, Answers {
   readonly control: RunControl
   readonly #hub: Hub
-  readonly #options: RunOptions
+  readonly #options: RunSettings
   #id = ''
   #model: Model | undefined
   #first: FirstWeights = new Map()
@@ -28,7 +34,7 @@ export class LiveRun implements RunObserver, Answers {
   #learningRate = 0
   #graph: string | undefined
 
-  constructor(hub: Hub, options: RunOptions, control: RunControl) {
+  constructor(hub: Hub, options: RunSettings, control: RunControl) {
     this.control = control
     this.#hub = hub
     this.#options = options
@@ -46,17 +52,16 @@ export class LiveRun implements RunObserver, Answers {
 
   /** What a run that goes on has behind it. */
   async #recall(path: string): Promise<void> {
-    const [run, angles] = await Promise.all([readRunFolder(path), readAlignment(path)])
-    this.#hub.addRows(this.#id, (run?.metrics ?? []).map(rowOf))
-    this.#hub.addAngles(this.#id, angles.map(angleOf))
+    const [run, alignment] = await Promise.all([readRunFolder(path), readAlignment(path)])
+    this.#hub.add(this.#id, { metrics: [...(run?.metrics ?? [])], alignment })
   }
 
   metrics(metrics: Metrics): void {
-    this.#hub.addRows(this.#id, [rowOf(metrics)])
+    this.#hub.add(this.#id, { metrics: [metrics] })
   }
 
   aligned(record: AlignmentRecord): void {
-    this.#hub.addAngles(this.#id, [angleOf(record)])
+    this.#hub.add(this.#id, { alignment: [record] })
   }
 
   async between(iteration: number): Promise<void> {
@@ -64,8 +69,9 @@ export class LiveRun implements RunObserver, Answers {
     if (!this.#hub.watched || this.#model === undefined || performance.now() < this.#nextLook) return
     const begun = performance.now()
     const { task, rule, seed } = this.#options
-    this.#seen = await takeLook({ model: this.#model, task, rule, seed, iteration }, this.#first)
-    this.#hub.look(this.#id, this.#seen.look)
+    const subject = { model: this.#model, task, rule, seed, iteration }
+    this.#seen = await takeLook(subject, this.#first).catch(unlessNotFinite)
+    if (this.#seen !== undefined) this.#hub.add(this.#id, { look: this.#seen.look })
     const took = performance.now() - begun
     this.#nextLook = performance.now() + Math.max(LOOK_EVERY, PATIENCE * took)
   }
@@ -109,14 +115,4 @@ export class LiveRun implements RunObserver, Answers {
         return undefined
     }
   }
-}
-
-/** What the curves show of a line of metrics. */
-export function rowOf({ iteration, split, loss, accuracy, rate, msPerIteration }: Metrics): Row {
-  return { iteration, split, loss, accuracy, rate, msPerIteration }
-}
-
-/** What the page shows of a record of the alignment. */
-export function angleOf({ iteration, all }: AlignmentRecord): Angle {
-  return { iteration, cosine: all.cosine }
 }

@@ -8,7 +8,6 @@ import { runFolders } from '../runs/folders.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
 import type { Hub } from './hub.js'
-import { angleOf, rowOf } from './live.js'
 import type { Answers } from './server.js'
 
 /** ms between two looks at the folders, and while nobody watches. */
@@ -20,12 +19,14 @@ const SILENT_AFTER = 60_000
 /** What has been told of a run folder. */
 interface Told {
   size: number
-  rows: number
-  angles: number
+  /** Lines of metrics. */
+  metrics: number
+  /** Lines of alignment. */
+  alignment: number
   state: string
 }
 
-/** The run folders below a folder, as they are and as they grow: curves, angles and networks, whoever trains them. */
+/** The run folders below a folder, as they are and as they grow: curves, alignment and networks, whoever trains them. */
 export class StoredRuns implements Answers {
   readonly #root: string
   readonly #hub: Hub
@@ -64,19 +65,23 @@ export class StoredRuns implements Answers {
     const file = await stat(join(path, 'metrics.jsonl')).catch(() => undefined)
     const names = (await readdir(path).catch(() => [])).length
     const size = (file?.size ?? 0) + names
-    const told = this.#told.get(id) ?? { size: -1, rows: 0, angles: 0, state: '' }
+    const told = this.#told.get(id) ?? { size: -1, metrics: 0, alignment: 0, state: '' }
     const silent = file === undefined || Date.now() - file.mtimeMs > SILENT_AFTER
     if (told.size === size && (told.state !== 'running' || !silent)) return
     const run = await readRunFolder(path).catch(() => undefined)
     if (run === undefined) return
-    const angles = await readAlignment(path).catch(() => [])
+    const alignment = await readAlignment(path).catch(() => [])
     const state = run.diverged !== undefined ? 'failed' : run.finished ? 'finished' : silent ? 'unfinished' : 'running'
     this.#describe(id, run, state)
-    if (run.metrics.length < told.rows) this.#hub.forget(id)
-    const [rows, known] = run.metrics.length < told.rows ? [0, 0] : [told.rows, told.angles]
-    this.#hub.addRows(id, run.metrics.slice(rows).map(rowOf))
-    this.#hub.addAngles(id, angles.slice(known).map(angleOf))
-    this.#told.set(id, { size, rows: run.metrics.length, angles: angles.length, state })
+    const { metrics } = run
+    const anew = metrics.length < told.metrics
+    if (anew) this.#hub.forget(id)
+    const news = (lines: number) => (anew ? 0 : lines)
+    this.#hub.add(id, {
+      metrics: metrics.slice(news(told.metrics)),
+      alignment: alignment.slice(news(told.alignment))
+    })
+    this.#told.set(id, { size, metrics: metrics.length, alignment: alignment.length, state })
   }
 
   #describe(id: string, { config }: StoredRun, state: 'failed' | 'finished' | 'unfinished' | 'running'): void {

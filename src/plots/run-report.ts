@@ -1,18 +1,20 @@
 import { join } from 'node:path'
 import type { NetworkDescription } from '../description.js'
+import { MdglError } from '../error.js'
 import type { Rule } from '../rule.js'
 import { readInterventions } from '../runs/interventions.js'
 import { optionsOf } from '../runs/resume.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
-import { lastModel, storedLook } from '../runs/stored-look.js'
+import { type LastModel, lastModel, storedLook } from '../runs/stored-look.js'
+import type { RunSettings } from '../runs/train-run.js'
 import { writeAside } from '../write-aside.js'
 import { networkGraph } from './network-graph.js'
 import { runCurves } from './run-curves.js'
 import { signalsPicture, trialPicture, weightsPicture } from './trial.js'
 
 /** The file in a run folder that tells it on one page. */
-export const REPORT = 'report.html'
+const REPORT = 'report.html'
 
 /**
  * Writes a run's report: what it is, its curves, a trial with its last weights, its network, and how to make it again. One file without
@@ -35,17 +37,28 @@ async function page(path: string, run: StoredRun, warn: (message: string) => voi
   const title = `${config.task}, ${ruleLabel(config.rule as Rule)}, seed ${config.seed}`
   const last = await lastModel(path, options.iterations, warn)
   const figures = [figure('Loss along training', runCurves(metrics))]
-  if (last !== undefined) {
-    using _ = last.model
+  if (last !== undefined) figures.push(...(await trialFigures(last, options)))
+  figures.push(figure('Network: synapses and modulatory channels', networkGraph(config.network as NetworkDescription)))
+  const about = options.task.description === undefined ? '' : `<p>${text(options.task.description)}</p>`
+  return document(title, [about, await facts(path, run), ...figures, again(path, run)].join('\n'))
+}
+
+/** A trial with the last weights; of a run that diverged it may be past showing. */
+async function trialFigures(last: LastModel, options: RunSettings): Promise<string[]> {
+  using _ = last.model
+  try {
     const { look } = await storedLook(last, options)
     const when = `with the weights after iteration ${last.iteration}`
-    figures.push(figure(`One trial ${when}: inputs, spikes by cell type, readout`, trialPicture(look)))
-    if (look.learning.length > 0)
-      figures.push(figure(`Its learning and modulatory signal by type`, signalsPicture(look)))
-    figures.push(figure('Weights', weightsPicture(look)))
+    const signals = look.learning.length === 0 ? [] : [signalsPicture(look)]
+    return [
+      figure(`One trial ${when}: inputs, spikes by cell type, readout`, trialPicture(look)),
+      ...signals.map(picture => figure('Its learning and modulatory signal by type', picture)),
+      figure('Weights', weightsPicture(look))
+    ]
+  } catch (error) {
+    if (!(error instanceof MdglError && error.code === 'not-finite')) throw error
+    return [`<p>No trial is shown: ${text(error.message)}</p>`]
   }
-  figures.push(figure('Network: synapses and modulatory channels', networkGraph(config.network as NetworkDescription)))
-  return document(title, [await facts(path, run), ...figures, again(path, run)].join('\n'))
 }
 
 async function facts(path: string, { config, metrics, finished, diverged }: StoredRun): Promise<string> {

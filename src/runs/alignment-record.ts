@@ -9,7 +9,7 @@ import { eventStream, makeBatch, type Task } from '../task.js'
 import { appendLine } from './append-line.js'
 
 /** The file in a run folder that holds the alignment along the run, a line for each recorded iteration. */
-export const ALIGNMENT_FILE = 'alignment.jsonl'
+const ALIGNMENT_FILE = 'alignment.jsonl'
 
 /** How the run's own gradient lay to BPTT's at one iteration. */
 export interface AlignmentRecord {

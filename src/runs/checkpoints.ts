@@ -6,7 +6,7 @@ import { settle } from '../native.js'
 import { writeAside } from '../write-aside.js'
 
 /** The folder of a run's checkpoints. */
-export const CHECKPOINTS = 'checkpoints'
+const CHECKPOINTS = 'checkpoints'
 /** A checkpoint bears its iteration and the SHA-256 of its bytes in its name, so that it is one file that is whole or not there. */
 const NAME = /^(\d+)-([\da-f]{64})\.safetensors$/
 /** One may be torn by a dying disk; the one before it is kept too. */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { appendLine } from './append-line.js'
 
 /** The file in a run folder that holds every change made while it ran. */
-export const INTERVENTIONS = 'interventions.jsonl'
+const INTERVENTIONS = 'interventions.jsonl'
 
 /** A change made while a run went on; it takes effect from `iteration` on. */
 export type Intervention =

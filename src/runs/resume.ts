@@ -6,10 +6,10 @@ import { readInterventions } from './interventions.js'
 import { type RunConfig, readRunFolder } from './run-folder.js'
 import { loadTask } from './task-file.js'
 import { builtInTask, TASK_NAMES, type TaskName } from './tasks.js'
-import { continueRun, differences, type RunEnd, type RunObserver, type RunOptions, runConfig } from './train-run.js'
+import { continueRun, differences, type RunEnd, type RunObserver, type RunSettings, runConfig } from './train-run.js'
 
 /** What may be chosen anew when a run goes on: nothing that decides its result. */
-export type ResumeOptions = Pick<RunOptions, 'threads' | 'signal' | 'checkpointEvery' | 'alignmentEvery'>
+export type ResumeOptions = Pick<RunSettings, 'threads' | 'signal' | 'checkpointEvery' | 'alignmentEvery'>
 
 /**
  * Goes on with a run from its last whole checkpoint. `warn` hears of checkpoints that are not.
@@ -37,7 +37,7 @@ export async function resumeRun(
 }
 
 /** @throws An error where this version of the library would make another run of a stored configuration's options. */
-export function checkSame(config: RunConfig, options: RunOptions, path: string): void {
+export function checkSame(config: RunConfig, options: RunSettings, path: string): void {
   const differing = differences(config, runConfig(options))
   if (differing.length === 0) return
   const what = `another ${differing.join(', ')} than this version of mdgl has for its task`
@@ -45,10 +45,11 @@ export function checkSame(config: RunConfig, options: RunOptions, path: string):
 }
 
 /** The options that a stored configuration came from; a task of the user's is read from its file again. */
-export async function optionsOf(config: RunConfig, path: string): Promise<RunOptions> {
-  const { rule, seed, precision, training } = config
+export async function optionsOf(config: RunConfig, path: string): Promise<RunSettings> {
+  const { rule, seed, precision, training, recording } = config
   return {
     ...(await taskOf(config, path)),
+    ...recording,
     rule: rule as Rule,
     seed,
     precision: precision as Precision,
@@ -62,9 +63,12 @@ export async function optionsOf(config: RunConfig, path: string): Promise<RunOpt
 async function taskOf(
   { task, taskFile, taskOptions }: RunConfig,
   path: string
-): Promise<Pick<RunOptions, 'task' | 'taskFile' | 'taskOptions'>> {
+): Promise<Pick<RunSettings, 'task' | 'taskFile' | 'taskOptions'>> {
   if (taskFile !== undefined) {
-    const { task, file } = await loadTask(taskFile.path, taskOptions)
+    const { task, file } = await loadTask(taskFile.path, taskOptions).catch(error => {
+      const why = error instanceof Error ? error.message : String(error)
+      throw new Error(`the task file of the run in ${path} cannot be taken: ${why}`, { cause: error })
+    })
     return { task, taskFile: file, taskOptions }
   }
   if ((TASK_NAMES as readonly string[]).includes(task)) {

@@ -31,6 +31,8 @@ export interface RunConfig {
   readonly seed: number
   /** Everything else that `train` was given. */
   readonly training: Readonly<Record<string, unknown>>
+  /** What is written how often; it changes nothing of the training. Not in folders of before it was kept. */
+  readonly recording?: { readonly checkpointEvery: number; readonly alignmentEvery?: number }
 }
 
 /** Anything that can write its weights to a file. */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type Seen, takeLook, weightsOf } from '../analysis/look.js'
 import { Model } from '../model.js'
 import { readCheckpoint } from './checkpoints.js'
-import type { RunOptions } from './train-run.js'
+import type { RunSettings } from './train-run.js'
 
 /** A run's last weights, and the iteration that they are of. */
 export interface LastModel {
@@ -26,7 +26,7 @@ export async function lastModel(
 }
 
 /** A look at a trial with a run's last weights; the weights move from the initial ones. */
-export async function storedLook({ model, iteration }: LastModel, options: RunOptions): Promise<Seen> {
+export async function storedLook({ model, iteration }: LastModel, options: RunSettings): Promise<Seen> {
   const { task, rule, seed, precision } = options
   using initial = Model.create(task.network({ seed }), { precision })
   return await takeLook({ model, task, rule, seed, iteration }, weightsOf(initial))

@@ -34,7 +34,7 @@ export const isTaskFile = (name: string): boolean => /\.(?:ts|mts|js|mjs)$/.test
  */
 export async function loadTask(path: string, options?: TaskOptions): Promise<LoadedTask> {
   const file = {
-    path,
+    path: resolve(path),
     sha256: createHash('sha256')
       .update(await readFile(path))
       .digest('hex')

@@ -21,10 +21,10 @@ import type { BuiltInTask, TaskOptions } from './tasks.js'
 import { writeFailure } from './write-failure.js'
 
 /** Iterations between two checkpoints, unless it is said. */
-export const CHECKPOINT_EVERY = 50
+const CHECKPOINT_EVERY = 50
 
 /** One run: a task, a rule, a seed. */
-export interface RunOptions {
+export interface RunSettings {
   readonly task: BuiltInTask
   /** The file that the task came from, if it is the user's. */
   readonly taskFile?: TaskFile | undefined
@@ -91,7 +91,7 @@ export interface Continuation {
 }
 
 /** All that decides the run's result, as its config.json has it. */
-export function runConfig(options: RunOptions): RunConfig {
+export function runConfig(options: RunSettings): RunConfig {
   const { task, seed } = options
   const network = task.network({ seed })
   const projections = (network.projections ?? []).map(({ name, from, to }) => name ?? `${from}->${to}`)
@@ -113,6 +113,10 @@ export function runConfig(options: RunOptions): RunConfig {
       loss: task.loss,
       regulariser: task.regulariser ?? null,
       optimiser: completeOptimiser(optimiserOf(options), projections)
+    },
+    recording: {
+      checkpointEvery: options.checkpointEvery ?? CHECKPOINT_EVERY,
+      ...(options.alignmentEvery !== undefined && { alignmentEvery: options.alignmentEvery })
     }
   }
 }
@@ -125,7 +129,7 @@ export function differences(one: RunConfig, other: RunConfig): string[] {
 
 /** A configuration as its file would have it. */
 function comparable(config: RunConfig): Record<string, unknown> {
-  const { versions, training, taskFile, ...rest } = JSON.parse(JSON.stringify(config)) as RunConfig
+  const { versions, training, taskFile, recording, ...rest } = JSON.parse(JSON.stringify(config)) as RunConfig
   return { ...rest, 'task file': taskFile?.sha256, version: versions.mdgl, ...training }
 }
 
@@ -136,7 +140,7 @@ function comparable(config: RunConfig): Record<string, unknown> {
  * @param replay - Changes of an earlier run that this one is to repeat.
  */
 export async function trainRun(
-  options: RunOptions,
+  options: RunSettings,
   open: (config: RunConfig) => Promise<RunFolder>,
   observer: RunObserver = {},
   replay: readonly Intervention[] = []
@@ -153,7 +157,7 @@ export async function trainRun(
 
 /** Goes on with a run from a checkpoint, with the same bits as if it had never stopped. */
 export async function continueRun(
-  options: RunOptions,
+  options: RunSettings,
   { path, checkpoint, interventions }: Continuation,
   observer: RunObserver = {}
 ): Promise<RunEnd> {
@@ -167,7 +171,7 @@ export async function continueRun(
   }
 }
 
-function trainingOptions(options: RunOptions, changes: readonly Intervention[], first: number, last: number) {
+function trainingOptions(options: RunSettings, changes: readonly Intervention[], first: number, last: number) {
   const { rule, seed, batchSize, validateEvery, threads } = options
   const learningRate = learningRateAt(changes, first) ?? options.learningRate
   return {
@@ -185,7 +189,7 @@ function trainingOptions(options: RunOptions, changes: readonly Intervention[], 
 /** A run from its first iteration, or the one after a checkpoint, to its end. */
 class Course {
   readonly #model: Model
-  readonly #options: RunOptions
+  readonly #options: RunSettings
   readonly #folder: RunFolder
   readonly #observer: RunObserver
   readonly #changes: Intervention[]
@@ -198,7 +202,7 @@ class Course {
 
   constructor(
     model: Model,
-    options: RunOptions,
+    options: RunSettings,
     folder: RunFolder,
     observer: RunObserver,
     changes: readonly Intervention[]
@@ -312,7 +316,7 @@ class Course {
   }
 }
 
-function optimiserOf({ task, optimiser, learningRate }: RunOptions): Optimiser {
+function optimiserOf({ task, optimiser, learningRate }: RunSettings): Optimiser {
   const chosen = optimiser ?? task.optimiser ?? defaultOptimiser
   return learningRate === undefined ? chosen : { ...chosen, learningRate }
 }

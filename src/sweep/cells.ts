@@ -2,7 +2,7 @@ import { isAbsolute, join } from 'node:path'
 import { invalid, MdglError } from '../error.js'
 import { isTaskFile, loadTask } from '../runs/task-file.js'
 import { builtInTask, type TaskName, type TaskOptions } from '../runs/tasks.js'
-import { type RunOptions, runConfig } from '../runs/train-run.js'
+import { type RunSettings, runConfig } from '../runs/train-run.js'
 import { partOfName, shown } from './folder-name.js'
 import type { Choice, SweepPlan } from './plan.js'
 
@@ -14,7 +14,7 @@ export interface SweepCell {
   readonly folder: string
   /** The task and the options that set it apart. */
   readonly title: string
-  readonly options: Omit<RunOptions, 'rule' | 'seed'>
+  readonly options: Omit<RunSettings, 'rule' | 'seed'>
 }
 
 /** A value that was chosen, and the place in the plan that it came from. */

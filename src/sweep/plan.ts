@@ -8,7 +8,7 @@ import { TASK_NAMES } from '../runs/tasks.js'
 import { partOfName } from './folder-name.js'
 
 /** The schema of a plan, part of every plan's file. */
-export const PLAN_SCHEMA = 'mdgl-sweep/1'
+const PLAN_SCHEMA = 'mdgl-sweep/1'
 
 /** What a plan says of one option: a value, or a list of values, which is an axis. */
 export interface Choice {

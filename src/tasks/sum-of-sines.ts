@@ -41,6 +41,11 @@ export function sumOfSines(options: SinesOptions): Float64Array {
     weight: finite(weights[i], `options.weights[${i}]`),
     phase: finite(phases[i], `options.phases[${i}]`)
   }))
+  const wild = sines.findIndex(({ perStep, phase }) => !Number.isFinite(perStep * steps + phase))
+  if (wild >= 0)
+    throw invalid(`options.frequencies[${wild}]`, frequencies[wild], 'a frequency whose phase stays finite')
+  const most = sines.reduce((sum, { weight }) => sum + Math.abs(weight), 0)
+  if (!Number.isFinite(most)) throw invalid('options.weights', weights, 'amplitudes whose sum is finite')
   return Float64Array.from({ length: steps }, (_, step) =>
     sines.reduce((sum, { perStep, weight, phase }) => sum + weight * Math.sin(perStep * step + phase), 0)
   )

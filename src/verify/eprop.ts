@@ -23,7 +23,7 @@ import { everyPair, flatten, NAMES, PROJECTIONS, population } from './network.js
 import { FixtureError } from './shape.js'
 
 /** The largest relative error allowed; TensorFlow's losses were computed in single precision. */
-export const EPROP_LIMITS = { tensorflow: 1e-6, others: 1e-8 } as const
+const EPROP_LIMITS = { tensorflow: 1e-6, others: 1e-8 } as const
 
 const OF = { W_in: PROJECTIONS.input, W_rec: PROJECTIONS.recurrent, W_out: PROJECTIONS.output } as const
 

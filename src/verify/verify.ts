@@ -17,7 +17,7 @@ import {
 import { FixtureError } from './shape.js'
 
 /** The largest relative error allowed. */
-export const LIMITS: Readonly<Record<Precision, number>> = { f64: 1e-9, f32: 1e-4 }
+const LIMITS: Readonly<Record<Precision, number>> = { f64: 1e-9, f32: 1e-4 }
 
 /** Relative errors of the loss, of the last readout and of each gradient, relative to the largest entry. */
 export interface Errors {

@@ -75,7 +75,7 @@ const training = (world: World) => ({
   regulariser: { strength: 0.1, targetRate: 10 },
   validateEvery: 2,
   validationSize: 2,
-  stopAt: { loss: 0, accuracy: 2 },
+  stopAt: { loss: 0, accuracy: 1 },
   freeze: ['slow->cells'],
   threads: 1,
   signal: world.signal

@@ -1,8 +1,9 @@
 //! A batch: trials, their inputs and their targets, before anything is drawn.
 
+use std::ops::Range;
+
 use crate::error::{Result, invalid};
 use crate::network::Network;
-use crate::windows::ClassWindow;
 
 /// The key of the generator that draws a batch's events; with the trial it fixes every draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,6 +68,17 @@ pub struct Batch {
     pub inputs: Vec<Input>,
     /// Key of the draws.
     pub key: DrawKey,
+}
+
+/// A class that is right during some steps of a trial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassWindow {
+    /// The trial.
+    pub trial: u32,
+    /// The steps that count.
+    pub steps: Range<u32>,
+    /// The right class.
+    pub class: u32,
 }
 
 /// What a readout should have done.

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use crate::description::{Channel, Exponentials, Gain, Kernel, Membrane, Reach, WeightGain};
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid, unknown};
 use crate::learn::rule::UniformChannel;
-use crate::network::unknown;
 
 type ByPair = HashMap<(usize, usize), Vec<(Gain, Reach, Kernel)>>;
 

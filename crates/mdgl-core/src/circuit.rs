@@ -9,7 +9,7 @@ use crate::lanes::Mask;
 use crate::memory::{product, room_for};
 use crate::model::Model;
 use crate::network::{Network, Stage};
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// The weights of a fan, `[target][unit]`; −0, which changes nothing, where there is no synapse.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Dense<F> {
     weights: Vec<F>,
 }
 
-impl<F: Real> Dense<F> {
+impl<F: Scalar> Dense<F> {
     /// `None` where most pairs have no synapse, or a pair has two.
     fn of(fan: &Fan<F>, units: usize, targets: usize) -> Option<Self> {
         if 2 * fan.len() < units * targets {
@@ -79,7 +79,7 @@ pub(crate) struct Run<F> {
 
 /// Everything the passes read; rebuilt from the model before each batch.
 #[derive(Debug)]
-pub(crate) struct Circuit<F: Real> {
+pub(crate) struct Circuit<F: Scalar> {
     pub cells: Vec<Cell<F>>,
     /// The cells again, neighbours with the same constants together; the ψ of all is asked for.
     pub runs: Vec<Run<F>>,
@@ -101,7 +101,7 @@ pub(crate) struct Circuit<F: Real> {
     pub bias: Vec<F>,
 }
 
-impl<F: Real> Circuit<F> {
+impl<F: Scalar> Circuit<F> {
     /// # Errors
     /// [`crate::Error::Memory`].
     pub fn new(model: &Model<F>) -> Result<Self> {
@@ -181,7 +181,7 @@ fn slope(neuron: &crate::network::Neuron, shape: Shape) -> f64 {
     }
 }
 
-fn cells<F: Real>(network: &Network) -> Vec<Cell<F>> {
+fn cells<F: Scalar>(network: &Network) -> Vec<Cell<F>> {
     let shape = network.pseudo_derivative();
     let inclusive = network.conventions() == Conventions::Bellec2020;
     let cell = |n: &crate::network::Neuron| Cell {
@@ -205,7 +205,7 @@ fn cells<F: Real>(network: &Network) -> Vec<Cell<F>> {
 }
 
 /// The cells by runs, for someone who asks for the ψ of some.
-pub(crate) fn runs<F: Real>(cells: &[Cell<F>], wanted: impl Fn(usize) -> bool) -> Vec<Run<F>> {
+pub(crate) fn runs<F: Scalar>(cells: &[Cell<F>], wanted: impl Fn(usize) -> bool) -> Vec<Run<F>> {
     let mut runs: Vec<Run<F>> = Vec::new();
     for (unit, &cell) in cells.iter().enumerate() {
         let (first, wanted) = (unit as u32, wanted(unit));
@@ -218,7 +218,7 @@ pub(crate) fn runs<F: Real>(cells: &[Cell<F>], wanted: impl Fn(usize) -> bool) -
 }
 
 /// The living synapses of a stage and a delay, weights times the target's scale.
-fn fan<F: Real>(model: &Model<F>, stage: Stage, delay: usize, scale: impl Fn(usize) -> f64) -> Fan<F> {
+fn fan<F: Scalar>(model: &Model<F>, stage: Stage, delay: usize, scale: impl Fn(usize) -> f64) -> Fan<F> {
     let network = model.network();
     network.synapses(stage).filter_map(|_, post, synapse| {
         if network.projections[synapse.projection as usize].delay != delay {

@@ -8,7 +8,7 @@ use crate::fan::Fan;
 use crate::lanes::Block;
 use crate::memory::{product, refill, reserve};
 use crate::network::Network;
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// The recurrent synapses of one delay, by sender.
 #[derive(Debug, Clone, Default)]
@@ -33,14 +33,14 @@ impl<T: Copy> Delayed<T> {
 
 /// A row a step of the values that rate units give.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Rows<F: Real> {
+pub(crate) struct Rows<F: Scalar> {
     width: usize,
     /// Steps before the first row.
     first: usize,
     rows: Vec<Block<F>>,
 }
 
-impl<F: Real> Rows<F> {
+impl<F: Scalar> Rows<F> {
     /// No row yet; a row has so many values.
     pub fn clear(&mut self, width: usize) {
         (self.width, self.first) = (width, 0);
@@ -80,7 +80,7 @@ impl<F: Real> Rows<F> {
 /// The last rows of what changes from step to step, side by side and the newest first, for whoever reads several at
 /// once.
 #[derive(Debug, Default)]
-pub(crate) struct Past<F: Real> {
+pub(crate) struct Past<F: Scalar> {
     width: usize,
     depth: usize,
     /// Where the newest row begins, in rows.
@@ -88,7 +88,7 @@ pub(crate) struct Past<F: Real> {
     rows: Vec<Block<F>>,
 }
 
-impl<F: Real> Past<F> {
+impl<F: Scalar> Past<F> {
     /// All zero. A depth of one keeps nothing.
     ///
     /// # Errors

@@ -16,8 +16,8 @@ pub struct NetworkDescription {
     /// Step in ms.
     #[serde(default = "one")]
     pub dt: f64,
-    /// Seed of connectivity and initial weights.
-    #[serde(default)]
+    /// Seed of connectivity and initial weights; 1 where none is given.
+    #[serde(default = "first_seed")]
     pub seed: u64,
     /// Whose equations the network follows.
     #[serde(default, skip_serializing_if = "Conventions::are_usual")]
@@ -578,6 +578,9 @@ impl From<Kernel> for KernelForm {
 /// Ours: cells of Fig. 3C and of delayed match to sample have 0.05 to 0.15 before training.
 fn initial_mean() -> f64 {
     0.1
+}
+fn first_seed() -> u64 {
+    1
 }
 fn one() -> f64 {
     1.0

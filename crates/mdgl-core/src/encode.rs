@@ -8,7 +8,7 @@ use crate::lanes::{Block, LANES, Mask};
 use crate::memory::{product, reserve, resize};
 use crate::network::Network;
 use crate::random::CounterRng;
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// Events of one unit at one step, in the lanes of the mask; all of the same count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -118,7 +118,7 @@ fn grow<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
 
 /// What a block of trials receives.
 #[derive(Debug, Default)]
-pub(crate) struct BlockInput<F: Real> {
+pub(crate) struct BlockInput<F: Scalar> {
     /// Number of input units.
     pub units: usize,
     pub events: EntryLists,
@@ -149,7 +149,7 @@ struct Scratch {
     repeats: Vec<(u32, u32, u8, u32)>,
 }
 
-impl<F: Real> BlockInput<F> {
+impl<F: Scalar> BlockInput<F> {
     /// Fills in the input of one block of a batch.
     ///
     /// # Errors

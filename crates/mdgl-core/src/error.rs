@@ -48,3 +48,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub(crate) fn invalid(path: impl Into<String>, value: impl ToString, allowed: impl Into<String>) -> Error {
     Error::Invalid { path: path.into(), value: value.to_string(), allowed: allowed.into() }
 }
+
+/// An [`Error::Invalid`] for a name that none of these is.
+pub(crate) fn unknown<'a>(path: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Error {
+    let names: Vec<_> = names.collect();
+    invalid(path, format!("'{name}'"), format!("one of: {}", names.join(", ")))
+}

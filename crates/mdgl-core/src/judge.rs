@@ -5,7 +5,7 @@ use crate::lanes::{Block, LANES};
 use crate::learn::plan::Delta;
 use crate::loss::{Objective, Tally, TrialShape};
 use crate::network::Network;
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// The losses of one block of trials, as its readout unfolds.
 pub struct Judge<'a> {
@@ -49,7 +49,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Judges one step; `set(unit, lane, δ)` takes each δ. False where no trial counts it.
-    fn step<F: Real>(
+    fn step<F: Scalar>(
         &mut self,
         step: usize,
         readout: &[Block<F>],
@@ -74,12 +74,17 @@ impl<'a> Judge<'a> {
     }
 
     /// Judges one step as it comes: δ of every readout unit; false where no trial counts the step.
-    pub(crate) fn at<F: Real>(&mut self, step: usize, readout: &[Block<F>], delta: &mut [Block<F>]) -> bool {
+    pub(crate) fn at<F: Scalar>(
+        &mut self,
+        step: usize,
+        readout: &[Block<F>],
+        delta: &mut [Block<F>],
+    ) -> bool {
         self.step(step, readout, |unit, lane, d| delta[unit].0[lane] = F::from_f64(d))
     }
 
     /// Judges all steps of a simulated block.
-    pub(crate) fn all<F: Real>(&mut self, readout: &[Block<F>], outputs: usize, delta: &mut Delta<F>) {
+    pub(crate) fn all<F: Scalar>(&mut self, readout: &[Block<F>], outputs: usize, delta: &mut Delta<F>) {
         for step in delta.first..delta.steps {
             let row = &readout[step * outputs..(step + 1) * outputs];
             self.step(step, row, |unit, lane, d| {

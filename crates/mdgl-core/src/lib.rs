@@ -42,7 +42,9 @@ mod psi_means;
 mod random;
 mod real;
 mod run;
+mod scalar;
 mod scatter;
+mod sheet;
 mod simulate;
 mod single;
 mod stream;
@@ -50,14 +52,15 @@ mod trajectory;
 mod turns;
 mod windows;
 
-pub use batch::{Batch, DrawKey, Event, Input, RateSegment, Targets};
+pub use batch::{Batch, ClassWindow, DrawKey, Event, Input, RateSegment, Targets};
 pub use description::NetworkDescription;
 pub use encode::StepInput;
 pub use error::{Error, Result};
 pub use lanes::Instructions;
 pub use learn::forward::MOST_INFLUENCE_BYTES;
 pub use learn::partial::Gradients;
-pub use learn::rule::{RULE_NAMES, Rule};
+pub use learn::published::RULE_NAMES;
+pub use learn::rule::Rule;
 pub use loss::{Loss, LossTerm, Objective, Regulariser};
 pub use memory::room_for;
 pub use model::Model;
@@ -71,7 +74,7 @@ pub use run::{
     SharedWork, Sharing, StepReport, Turnout, Workers, evaluate, gradients, gradients_from_signal, observe,
     simulate, train_step, train_step_from_signal,
 };
+pub use scalar::Scalar;
 pub use single::Layout;
 pub use stream::{Applied, Lesson, Stream, StreamState, Wanted};
 pub use turns::{Turn, Turns};
-pub use windows::ClassWindow;

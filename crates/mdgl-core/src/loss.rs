@@ -74,7 +74,7 @@ impl Objective {
                 let path = format!("losses[{i}].readout");
                 return Err(invalid(path, &term.readout, "each readout once"));
             }
-            term.validate(batch, size, targets)?;
+            term.validate(batch, network.dt(), size, targets)?;
         }
         self.validate_in(network.conventions())?;
         if let Some(r) = self.regulariser {
@@ -140,14 +140,14 @@ impl Objective {
 }
 
 impl LossTerm {
-    fn validate(&self, batch: &Batch, size: usize, targets: &Targets) -> Result<()> {
+    fn validate(&self, batch: &Batch, dt: f64, size: usize, targets: &Targets) -> Result<()> {
         let path = format!("targets.{}", self.readout);
         match (self.loss, targets) {
             (Loss::CrossEntropy { window }, Targets::Classes(classes)) => {
                 let shortest = (0..batch.trials).map(|b| batch.length(b)).min().unwrap_or(0);
                 if window == 0 || window as usize > shortest {
-                    let allowed = format!("1 to {shortest} steps, the shortest trial");
-                    return Err(invalid("loss.window", window, allowed));
+                    let allowed = format!("at most the shortest trial, {} ms", shortest as f64 * dt);
+                    return Err(invalid("loss.window", f64::from(window) * dt, allowed));
                 }
                 check_classes(&path, classes, batch.trials, size)
             }

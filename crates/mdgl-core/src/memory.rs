@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::lanes::Block;
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// What has to stay free beside anything large: whoever embeds the engine needs memory too, and JavaScript's heap ends the
 /// process where it gets none.
@@ -57,7 +57,7 @@ pub(crate) fn resize<T: Copy>(buffer: &mut Vec<T>, len: usize, fill: T, what: &s
 ///
 /// # Errors
 /// As [`reserve`].
-pub(crate) fn refill<F: Real>(buffer: &mut Vec<Block<F>>, len: usize, what: &str) -> Result<()> {
+pub(crate) fn refill<F: Scalar>(buffer: &mut Vec<Block<F>>, len: usize, what: &str) -> Result<()> {
     buffer.clear();
     resize(buffer, len, Block::ZERO, what)
 }

@@ -6,14 +6,13 @@ use crate::error::{Result, invalid};
 use crate::initialise;
 use crate::memory::{product, room_for};
 use crate::network::{Network, ReadoutSlot, Wires, check_weight};
-use crate::optimise::Moments;
 use crate::psi_means::PsiMeans;
 use crate::random::{CounterRng, Stream};
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// Weights and optimiser state of a network; cloning copies them, the network is shared.
 #[derive(Debug, Clone)]
-pub struct Model<F: Real> {
+pub struct Model<F: Scalar> {
     network: Arc<Network>,
     /// θ of each projection: W = sign · max(θ, 0), or W = θ where the sender is free.
     pub(crate) theta: Vec<Vec<F>>,
@@ -26,19 +25,21 @@ pub struct Model<F: Real> {
     pub(crate) feedback_share: f64,
 }
 
-impl<F: Real> Model<F> {
+impl<F: Scalar> Model<F> {
     /// A model with the initial weights that the description's seed gives.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] when the initial weights need more memory than there is.
+    /// [`crate::Error::Memory`] when the initial weights need more memory than there is; [`crate::Error::Invalid`] for weights
+    /// that the float type cannot hold.
     pub fn new(network: Arc<Network>) -> Result<Self> {
         let mut model = Self::blank(network.clone())?;
         let seed = network.description().seed;
         for (i, wires) in network.projections.iter().enumerate() {
             let mut rng = CounterRng::internal(seed, Stream::Weights, 0, i);
             let weights = initialise::weights(wires, &mut rng)?;
-            let to_theta = |(s, w): (usize, f64)| F::from_f64(theta_of(w, wires.sign(s)));
-            model.theta[i] = weights.into_iter().enumerate().map(to_theta).collect();
+            let path = || format!("projections.{}.{}", wires.name(), wires.initial.option());
+            let to_theta = |(s, w): (usize, f64)| finite_as(theta_of(w, wires.sign(s)), path);
+            model.theta[i] = weights.into_iter().enumerate().map(to_theta).collect::<Result<_>>()?;
         }
         Ok(model)
     }
@@ -171,10 +172,35 @@ fn theta_of(weight: f64, sign: i8) -> f64 {
     if sign == 0 { weight } else { weight * f64::from(sign) }
 }
 
-fn finite_as<F: Real>(value: f64, path: impl Fn() -> String) -> Result<F> {
+fn finite_as<F: Scalar>(value: f64, path: impl Fn() -> String) -> Result<F> {
     let converted = F::from_f64(value);
     if converted.is_finite() {
         return Ok(converted);
     }
     Err(invalid(path(), value, format!("a finite {}", F::NAME)))
+}
+
+/// Adam's moments and the number of steps taken.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Moments<F> {
+    pub steps: u64,
+    pub theta: Vec<Vec<Moment<F>>>,
+    pub bias: Vec<Vec<Moment<F>>>,
+}
+
+/// First and second moment of one parameter.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Moment<F> {
+    pub first: F,
+    pub second: F,
+}
+
+impl<F: Scalar> Moments<F> {
+    pub fn new(theta: &[Vec<F>], bias: &[Vec<F>]) -> Self {
+        let zeros = |lists: &[Vec<F>]| {
+            let zero = Moment { first: F::ZERO, second: F::ZERO };
+            lists.iter().map(|list| vec![zero; list.len()]).collect()
+        };
+        Self { steps: 0, theta: zeros(theta), bias: zeros(bias) }
+    }
 }

@@ -17,11 +17,11 @@ use crate::lanes::{self, Block, Lanes};
 use crate::learn::rule::{Channels, Hops, Rule};
 use crate::model::Model;
 use crate::network::{Network, Stage};
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// Gains of the moment.
 #[derive(Debug)]
-pub(crate) struct Modulation<F: Real> {
+pub(crate) struct Modulation<F: Scalar> {
     /// Receiver p → (place of the secreting j, gain · (1 − α_j)).
     pub synaptic: Fan<F>,
     pub nonlocal: Option<Nonlocal<F>>,
@@ -52,7 +52,7 @@ fn place(j: usize, delay: usize, network: &Network) -> usize {
 
 /// Channels that reach every cell of the receiving type.
 #[derive(Debug)]
-pub(crate) struct Nonlocal<F: Real> {
+pub(crate) struct Nonlocal<F: Scalar> {
     /// Secreting cells: (place, sum, 1 − α).
     pub emitters: Vec<(u32, u32, F)>,
     /// Gain `[receiving type][sum]`.
@@ -78,7 +78,7 @@ pub(crate) fn channel_table(network: &Network, rule: &Rule) -> Result<Option<Tab
     Ok((!table.is_empty()).then_some(table))
 }
 
-impl<F: Real> Modulation<F> {
+impl<F: Scalar> Modulation<F> {
     /// Expands the channels of a kernel with the weights of the moment; only cells that `secretes` holds for emit.
     pub fn new(model: &Model<F>, table: &Table, kernel: Kernel, secretes: &[bool]) -> Self {
         let network = model.network();
@@ -176,14 +176,14 @@ impl<F: Real> Modulation<F> {
 }
 
 /// [`Modulation::receive`] as a function of its own.
-struct Receive<'a, F: Real> {
+struct Receive<'a, F: Scalar> {
     modulation: &'a Modulation<F>,
     secreted: &'a [Block<F>],
     totals: &'a mut [Block<F>],
     gamma: &'a mut [Block<F>],
 }
 
-impl<F: Real> lanes::Kernel<F> for Receive<'_, F> {
+impl<F: Scalar> lanes::Kernel<F> for Receive<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -193,7 +193,7 @@ impl<F: Real> lanes::Kernel<F> for Receive<'_, F> {
 }
 
 /// Receivers by fours, the shorter ones' gains filled up with zeros.
-fn by_fours<F: Real>(synaptic: &Fan<F>, receivers: &[u32]) -> (Vec<Four>, Vec<FourGains<F>>) {
+fn by_fours<F: Scalar>(synaptic: &Fan<F>, receivers: &[u32]) -> (Vec<Four>, Vec<FourGains<F>>) {
     let (mut fours, mut gains) = (Vec::new(), Vec::new());
     for four in receivers.chunks_exact(4) {
         let receivers = [four[0], four[1], four[2], four[3]];
@@ -208,7 +208,7 @@ fn by_fours<F: Real>(synaptic: &Fan<F>, receivers: &[u32]) -> (Vec<Four>, Vec<Fo
     (fours, gains)
 }
 
-impl<F: Real> Nonlocal<F> {
+impl<F: Scalar> Nonlocal<F> {
     fn gains_of(&self, p: usize) -> &[F] {
         &self.gains[self.type_of[p] as usize * self.sums..][..self.sums]
     }
@@ -239,7 +239,7 @@ struct BlockMeans {
 }
 
 impl BlockMeans {
-    fn new<F: Real>(model: &Model<F>) -> Self {
+    fn new<F: Scalar>(model: &Model<F>) -> Self {
         let network = model.network();
         let types = network.type_names().len();
         let (mut sums, mut counts) = (vec![0.0; types * types], vec![0; types * types]);
@@ -278,7 +278,7 @@ impl BlockMeans {
 }
 
 /// Calls with (p, j, rank of the delay, W) for every recurrent synapse p→j with W ≠ 0.
-fn for_each_living<F: Real>(model: &Model<F>, mut visit: impl FnMut(usize, usize, usize, f64)) {
+fn for_each_living<F: Scalar>(model: &Model<F>, mut visit: impl FnMut(usize, usize, usize, f64)) {
     let delays = model.network().delays();
     for (index, wires) in model.network().projections.iter().enumerate() {
         if wires.stage != Stage::Recurrent {
@@ -294,7 +294,7 @@ fn for_each_living<F: Real>(model: &Model<F>, mut visit: impl FnMut(usize, usize
     }
 }
 
-fn synaptic_gains<F: Real>(
+fn synaptic_gains<F: Scalar>(
     model: &Model<F>,
     table: &Table,
     kernel: Kernel,
@@ -328,7 +328,7 @@ fn diffusive_gain(table: &Table, means: &BlockMeans, (to, from): (usize, usize),
     gains.sum()
 }
 
-fn nonlocal_gains<F: Real>(
+fn nonlocal_gains<F: Scalar>(
     network: &Network,
     table: &Table,
     kernel: Kernel,

@@ -6,7 +6,7 @@
 use crate::circuit::Cell;
 use crate::description::Shape;
 use crate::lanes::{Block, Lanes, Mask};
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// What one step gives.
 pub(crate) struct Stepped<L> {
@@ -115,7 +115,7 @@ fn pseudo_derivative<L: Lanes>(cell: Constants<L>, distance: L) -> L {
 
 /// exp(−x) of each lane; 0 where decayed state would count as 0. Apart, so that no kernel holds it sixteen times.
 #[inline(never)]
-fn decay<F: Real>(block: &mut Block<F>) {
+fn decay<F: Scalar>(block: &mut Block<F>) {
     let least = F::from_f64(1e-24);
     for x in &mut block.0 {
         let y = (-*x).exp();

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, invalid};
 use crate::learn::partial::Gradients;
-use crate::model::Model;
-use crate::network::{Network, Wires};
+use crate::learn::rule::Feedback;
+use crate::model::{Model, Moment};
+use crate::network::{Network, Stage, Wires};
 use crate::random::{CounterRng, Stream};
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// θ of a synapse that rewiring brings back.
 const REBORN: f64 = 1e-12;
@@ -170,31 +171,6 @@ impl Optimiser {
     }
 }
 
-/// Adam's moments and the number of steps taken.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Moments<F> {
-    pub steps: u64,
-    pub theta: Vec<Vec<Moment<F>>>,
-    pub bias: Vec<Vec<Moment<F>>>,
-}
-
-/// First and second moment of one parameter.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Moment<F> {
-    pub first: F,
-    pub second: F,
-}
-
-impl<F: Real> Moments<F> {
-    pub fn new(theta: &[Vec<F>], bias: &[Vec<F>]) -> Self {
-        let zeros = |lists: &[Vec<F>]| {
-            let zero = Moment { first: F::ZERO, second: F::ZERO };
-            lists.iter().map(|list| vec![zero; list.len()]).collect()
-        };
-        Self { steps: 0, theta: zeros(theta), bias: zeros(bias) }
-    }
-}
-
 /// One parameter's update, with what depends on the step worked out.
 struct Update<F> {
     method: UpdateMethod<F>,
@@ -207,7 +183,7 @@ enum UpdateMethod<F> {
     Descent { rate: F },
 }
 
-impl<F: Real> Update<F> {
+impl<F: Scalar> Update<F> {
     fn new(optimiser: &Optimiser, rate: f64, steps: u64, norm: f64) -> Self {
         let method = match optimiser.method {
             Method::GradientDescent { .. } => UpdateMethod::Descent { rate: F::from_f64(rate) },
@@ -248,7 +224,7 @@ impl<F: Real> Update<F> {
 ///
 /// # Errors
 /// [`Error::NotFinite`] when a weight would not be finite.
-pub(crate) fn step<F: Real>(
+pub(crate) fn step<F: Scalar>(
     model: &Model<F>,
     optimiser: &Optimiser,
     gradients: &Gradients<F>,
@@ -282,7 +258,7 @@ pub(crate) fn step<F: Real>(
 }
 
 #[allow(clippy::too_many_arguments)]
-fn update_projection<F: Real>(
+fn update_projection<F: Scalar>(
     wires: &Wires,
     optimiser: &Optimiser,
     rate: f64,
@@ -327,7 +303,7 @@ fn update_projection<F: Real>(
 }
 
 /// l1 on a weight of either sign: towards 0, not past it.
-fn shrink_to_zero<F: Real>(x: F, by: F) -> F {
+fn shrink_to_zero<F: Scalar>(x: F, by: F) -> F {
     if x > by {
         x - by
     } else if x < -by {
@@ -339,7 +315,7 @@ fn shrink_to_zero<F: Real>(x: F, by: F) -> F {
 
 /// The end of a step: with rewiring, dead synapses of signed senders come back, as many as the network lacks to its
 /// density.
-pub(crate) fn rewire<F: Real>(model: &mut Model<F>, optimiser: &Optimiser, seed: u64) {
+pub(crate) fn rewire<F: Scalar>(model: &mut Model<F>, optimiser: &Optimiser, seed: u64) {
     if !optimiser.rewiring {
         return;
     }
@@ -379,6 +355,40 @@ pub(crate) fn rewire<F: Real>(model: &mut Model<F>, optimiser: &Optimiser, seed:
         }
         for &synapse in dead.iter().take(shares[i]) {
             theta[i][synapse] = F::from_f64(REBORN);
+        }
+    }
+}
+
+/// What the next step of training takes of adaptive feedback and of the readout's weights: learning rate · weight decay.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] when that is more than there is.
+pub(crate) fn next_feedback_decay<F: Scalar>(
+    model: &Model<F>,
+    feedback: &Feedback,
+    optimiser: &Optimiser,
+) -> Result<Option<f64>> {
+    let Feedback::Adaptive { adaptive } = feedback else { return Ok(None) };
+    let loss = optimiser.rate(model.moments.steps) * adaptive.weight_decay;
+    if loss > 1.0 {
+        let path = "rule.feedback.adaptive.weightDecay";
+        return Err(invalid(path, adaptive.weight_decay, "at most 1 over the learning rate"));
+    }
+    Ok(Some(loss))
+}
+
+/// The end of a training step with adaptive feedback: readout weights that learn, and what feedback has beside them, decay.
+pub(crate) fn decay_feedback<F: Scalar>(model: &mut Model<F>, loss: f64, optimiser: &Optimiser) {
+    model.feedback_share *= 1.0 - loss;
+    let network = model.network().clone();
+    let learns = optimiser.learns(&network);
+    let kept = F::from_f64(1.0 - loss);
+    for (index, wires) in network.projections.iter().enumerate() {
+        if learns[index] && wires.stage == Stage::Readout {
+            // θ of a dead synapse stays where it is.
+            let living = model.theta[index].iter_mut().enumerate();
+            let living = living.filter(|(synapse, theta)| wires.sign(*synapse) == 0 || **theta > F::ZERO);
+            living.for_each(|(_, theta)| *theta = *theta * kept);
         }
     }
 }

@@ -5,13 +5,13 @@
 use crate::error::Result;
 use crate::lanes::{LANES, Lanes, Mask};
 use crate::memory::{product, resize};
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 const WHAT: &str = "the pseudo-derivatives of a block of trials";
 
 /// Packed rows, in the order in which they were written.
 #[derive(Debug, Default)]
-pub(crate) struct Packed<F: Real> {
+pub(crate) struct Packed<F: Scalar> {
     columns: usize,
     /// `[row][column]`.
     masks: Vec<Mask>,
@@ -22,7 +22,7 @@ pub(crate) struct Packed<F: Real> {
     values: Vec<F>,
 }
 
-impl<F: Real> Packed<F> {
+impl<F: Scalar> Packed<F> {
     /// No rows; room for the masks of so many.
     ///
     /// # Errors
@@ -73,14 +73,14 @@ impl<F: Real> Packed<F> {
 }
 
 /// Writes one row, column after column.
-pub(crate) struct RowWriter<'a, F: Real> {
+pub(crate) struct RowWriter<'a, F: Scalar> {
     masks: &'a mut [Mask],
     values: &'a mut [F],
     column: usize,
     at: usize,
 }
 
-impl<F: Real> RowWriter<'_, F> {
+impl<F: Scalar> RowWriter<'_, F> {
     /// The next column: the lanes above 0.
     #[inline(always)]
     pub fn push<L: Lanes<Scalar = F>>(&mut self, x: L) {
@@ -108,7 +108,7 @@ impl<F: Real> RowWriter<'_, F> {
 }
 
 /// Reads one row, column after column.
-pub(crate) struct RowReader<'a, F: Real> {
+pub(crate) struct RowReader<'a, F: Scalar> {
     masks: &'a [Mask],
     values: &'a [F],
     column: usize,
@@ -117,7 +117,7 @@ pub(crate) struct RowReader<'a, F: Real> {
     ahead: usize,
 }
 
-impl<F: Real> RowReader<'_, F> {
+impl<F: Scalar> RowReader<'_, F> {
     /// Passes over columns up to one.
     #[inline(always)]
     pub fn pass_to(&mut self, column: usize) {

@@ -20,11 +20,11 @@ use serde::{Deserialize, Serialize};
 use crate::description::NetworkDescription;
 use crate::error::{Error, Result};
 use crate::memory::{product, room_for};
-use crate::model::Model;
+use crate::model::{Model, Moment};
 use crate::network::{FEEDBACK_SHARE, Network, OPTIMISER, PSI_MEANS};
-use crate::optimise::Moment;
+
 use crate::psi_means::PsiMeans;
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 const METADATA_KEY: &str = "mdgl";
 
@@ -55,7 +55,7 @@ impl View for &Tensor {
     }
 }
 
-fn dtype<F: Real>() -> Dtype {
+fn dtype<F: Scalar>() -> Dtype {
     if size_of::<F>() == 4 { Dtype::F32 } else { Dtype::F64 }
 }
 
@@ -63,7 +63,7 @@ fn file_error(reason: impl ToString) -> Error {
     Error::File { reason: reason.to_string() }
 }
 
-impl<F: Real> Model<F> {
+impl<F: Scalar> Model<F> {
     /// The weights as a safetensors file.
     ///
     /// # Errors
@@ -150,12 +150,12 @@ impl<F: Real> Model<F> {
             same("pre", wires.pre())?;
             same("post", wires.post())?;
             let values = read::<F>(&tensors, wires.name(), dtype::<F>())?;
-            let values: Vec<f64> = values.into_iter().map(Real::to_f64).collect();
+            let values: Vec<f64> = values.into_iter().map(Scalar::to_f64).collect();
             model.set_weights(wires.name(), &values)?;
         }
         for readout in network.readouts().iter().filter(|readout| readout.has_bias()) {
             let values = read::<F>(&tensors, &format!("{}.bias", readout.name()), dtype::<F>())?;
-            let values: Vec<f64> = values.into_iter().map(Real::to_f64).collect();
+            let values: Vec<f64> = values.into_iter().map(Scalar::to_f64).collect();
             model.set_bias(readout.name(), &values)?;
         }
         if tensors.names().contains(&FEEDBACK_SHARE) {

@@ -3,7 +3,7 @@
 use crate::chunks::{CHUNK, Chunk, Chunks};
 use crate::encode::Entry;
 use crate::lanes::{Block, Lanes, Mask};
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// Fans of at most so many chunks go through a work list.
 const SHORT: usize = 4;

@@ -13,7 +13,7 @@ use crate::neuron::{self, Constants};
 use crate::packed::RowWriter;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
-use crate::real::Real;
+use crate::scalar::Scalar;
 use crate::scatter::{Work, scatter};
 
 /// Steps between two looks at the caller's wish to stop.
@@ -30,7 +30,7 @@ pub(crate) fn check_cancelled(step: usize, cancel: &AtomicBool) -> Result<()> {
 
 /// What changes from step to step in one block of trials.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct State<F: Real> {
+pub(crate) struct State<F: Scalar> {
     /// α v − thr z between steps (see [`neuron`]).
     pub membrane: Vec<Block<F>>,
     pub adaptation: Vec<Block<F>>,
@@ -49,14 +49,14 @@ pub(crate) struct State<F: Real> {
 
 /// A state between two steps.
 #[derive(Debug)]
-pub(crate) struct Snapshot<F: Real> {
+pub(crate) struct Snapshot<F: Scalar> {
     membrane: Vec<Block<F>>,
     adaptation: Vec<Block<F>>,
     readout: Vec<Block<F>>,
     refractory: Vec<Mask>,
 }
 
-impl<F: Real> State<F> {
+impl<F: Scalar> State<F> {
     /// All zero, as every trial starts.
     ///
     /// # Errors
@@ -197,7 +197,7 @@ fn scatter_values<L: Lanes>(
 }
 
 /// Takes the pseudo-derivatives of a step, cell after cell.
-pub(crate) trait Psi<'a, F: Real> {
+pub(crate) trait Psi<'a, F: Scalar> {
     /// The cells by runs, some of them not wanted; all are, where there are none.
     fn runs(&self) -> Option<&'a [Run<F>]> {
         None
@@ -211,13 +211,13 @@ pub(crate) trait Psi<'a, F: Real> {
 /// Nobody wants them.
 pub(crate) struct Unwanted;
 
-impl<F: Real> Psi<'_, F> for Unwanted {
+impl<F: Scalar> Psi<'_, F> for Unwanted {
     #[inline(always)]
     fn put<L: Lanes<Scalar = F>>(&mut self, _: usize, _: L) {}
 }
 
 /// One block a cell.
-impl<F: Real> Psi<'_, F> for &mut [Block<F>] {
+impl<F: Scalar> Psi<'_, F> for &mut [Block<F>] {
     #[inline(always)]
     fn put<L: Lanes<Scalar = F>>(&mut self, unit: usize, psi: L) {
         psi.store(&mut self[unit]);
@@ -225,12 +225,12 @@ impl<F: Real> Psi<'_, F> for &mut [Block<F>] {
 }
 
 /// Packed.
-pub(crate) struct PackedPsi<'w, 'a, F: Real> {
+pub(crate) struct PackedPsi<'w, 'a, F: Scalar> {
     pub row: RowWriter<'w, F>,
     pub runs: &'a [Run<F>],
 }
 
-impl<'a, F: Real> Psi<'a, F> for PackedPsi<'_, 'a, F> {
+impl<'a, F: Scalar> Psi<'a, F> for PackedPsi<'_, 'a, F> {
     #[inline(always)]
     fn runs(&self) -> Option<&'a [Run<F>]> {
         Some(self.runs)
@@ -246,7 +246,7 @@ impl<'a, F: Real> Psi<'a, F> for PackedPsi<'_, 'a, F> {
 }
 
 /// Where one step's results go.
-pub(crate) struct Row<'a, F: Real> {
+pub(crate) struct Row<'a, F: Scalar> {
     /// Readout of each unit, with bias.
     pub readout: &'a mut [Block<F>],
     /// Membrane of each neuron, if wanted.

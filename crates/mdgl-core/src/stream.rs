@@ -10,7 +10,6 @@ use crate::circuit::{Cell, Circuit};
 use crate::encode::{BlockInput, StepInput};
 use crate::error::{Error, Result, invalid};
 use crate::lanes::{Block, Instructions, Mask};
-use crate::learn::feedback;
 use crate::learn::field::Sources;
 use crate::learn::online::{Moment, Part, Traces};
 use crate::learn::plan::{Plan, trace_cells};
@@ -157,8 +156,8 @@ impl<F: Real> Stream<F> {
         }
         if rule.estimator != Estimator::Online {
             let value = format!("'{}'", rule.estimator.name());
-            let allowed = "for a session: 'online', as in 'eprop-online', 'mdgl-online', 'mdgl-membrane-online', \
-                'on-mdgl-online' and 'rflo'";
+            let allowed =
+                "for a session: 'online', as in 'mdgl-online', the other rules whose names end so, and 'rflo'";
             return Err(invalid("rule.estimator", value, allowed));
         }
         let network = Arc::clone(model.network());
@@ -333,11 +332,11 @@ impl<F: Real> Stream<F> {
         if !gradient_norm.is_finite() {
             return Err(Error::NotFinite { what: "the gradient".into() });
         }
-        let decay = feedback::next_decay(model, &self.setting.rule.feedback, &self.optimiser)?;
+        let decay = optimise::next_feedback_decay(model, &self.setting.rule.feedback, &self.optimiser)?;
         let mut next = optimise::step(model, &self.optimiser, &gradients, gradient_norm, self.seed)?;
         optimise::rewire(&mut next, &self.optimiser, self.seed);
         if let Some(loss) = decay {
-            feedback::decay(&mut next, loss, &self.optimiser);
+            optimise::decay_feedback(&mut next, loss, &self.optimiser);
         }
         if self.setting.plan.follows_psi() && self.summed > 0 {
             let sums = self.traces.psi_sums();

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::lanes::{Block, Kernel, LANES, Lanes, Mask};
 use crate::memory::{product, refill, resize, room_for};
 use crate::packed::{Packed, RowReader};
-use crate::real::Real;
+use crate::scalar::Scalar;
 use crate::simulate::{PackedPsi, Row, Snapshot, State, Unwanted, check_cancelled, step};
 
 /// Bytes of ψ that a block of trials may keep.
@@ -22,7 +22,7 @@ const SUMS: &str = "the sums of the pseudo-derivatives of a block of trials";
 
 /// What a block of trials did: all that the backward pass and the losses need.
 #[derive(Debug, Default)]
-pub(crate) struct Trajectory<F: Real> {
+pub(crate) struct Trajectory<F: Scalar> {
     pub state: State<F>,
     /// Readout `[step][unit]`.
     pub readout: Vec<Block<F>>,
@@ -46,7 +46,7 @@ pub(crate) struct Trajectory<F: Real> {
 
 /// What a simulation keeps.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Keep<'a, F: Real> {
+pub(crate) struct Keep<'a, F: Scalar> {
     /// ψ of the cells of the runs that want it; the others' counts as 0.
     pub psi: Option<&'a [Run<F>]>,
     pub voltage: bool,
@@ -58,13 +58,13 @@ pub(crate) struct Keep<'a, F: Real> {
     pub in_blocks: bool,
 }
 
-impl<F: Real> Keep<'_, F> {
+impl<F: Scalar> Keep<'_, F> {
     /// The readout and the spikes alone.
     pub const NOTHING: Self =
         Self { psi: None, voltage: false, segment: None, sums: false, in_blocks: false };
 }
 
-impl<F: Real> Trajectory<F> {
+impl<F: Scalar> Trajectory<F> {
     /// Prepares the buffers for so many steps; every row is written before it is read.
     ///
     /// # Errors
@@ -167,7 +167,7 @@ impl<F: Real> Trajectory<F> {
 }
 
 /// Brings a segment's ψ back, of the cells of the runs that want it.
-pub(crate) struct Load<'a, F: Real> {
+pub(crate) struct Load<'a, F: Scalar> {
     pub trajectory: &'a mut Trajectory<F>,
     pub circuit: &'a Circuit<F>,
     pub input: &'a BlockInput<F>,
@@ -176,7 +176,7 @@ pub(crate) struct Load<'a, F: Real> {
     pub cancel: &'a AtomicBool,
 }
 
-impl<F: Real> Kernel<F> for Load<'_, F> {
+impl<F: Scalar> Kernel<F> for Load<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]
@@ -205,7 +205,7 @@ impl<F: Real> Kernel<F> for Load<'_, F> {
 }
 
 /// The simulation of one block as a kernel.
-pub struct Simulate<'a, F: Real> {
+pub struct Simulate<'a, F: Scalar> {
     pub(crate) circuit: &'a Circuit<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) trajectory: &'a mut Trajectory<F>,
@@ -213,7 +213,7 @@ pub struct Simulate<'a, F: Real> {
     pub(crate) cancel: &'a AtomicBool,
 }
 
-impl<F: Real> Kernel<F> for Simulate<'_, F> {
+impl<F: Scalar> Kernel<F> for Simulate<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]

@@ -1,20 +1,7 @@
 //! Class targets that count for some steps of a trial each: several answers in one trial.
 
-use std::ops::Range;
-
-use crate::batch::Batch;
+use crate::batch::{Batch, ClassWindow};
 use crate::error::{Result, invalid};
-
-/// A class that is right during some steps of a trial.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClassWindow {
-    /// The trial.
-    pub trial: u32,
-    /// The steps that count.
-    pub steps: Range<u32>,
-    /// The right class.
-    pub class: u32,
-}
 
 /// The window that holds a step of a trial, if any; the list is in order and has no overlaps.
 pub(crate) fn window_at(windows: &[ClassWindow], trial: usize, step: usize) -> Option<&ClassWindow> {

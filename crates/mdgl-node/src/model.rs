@@ -1,9 +1,8 @@
 //! Models: weights that are published whole.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mdgl_core::{Model, Optimiser, Real, Rule};
+use mdgl_core::{Model, Optimiser, Rule};
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Object};
 use napi_derive::napi;
@@ -11,11 +10,12 @@ use napi_derive::napi;
 use crate::background::compute;
 use crate::error::{Failure, Result};
 use crate::float::Float;
+use crate::live::{AnyStream, Live};
 use crate::network;
-use crate::results::ProjectionValues;
+use crate::orders::Orders;
+use crate::results::{CellConstants, ProjectionValues};
 use crate::runner::{Bench, Runner};
-use crate::session::Orders;
-use crate::stream::{AnyStream, Live};
+use crate::shared::{Shared, TrainingLock, projection_values};
 
 /// A network with weights and optimiser state.
 #[napi]
@@ -101,6 +101,12 @@ impl NativeModel {
         Ok(self.model()?.set_bias(&readout, values)?)
     }
 
+    /// The constants of the network's equations.
+    #[napi(catch_unwind)]
+    pub fn cell_constants(&self) -> napi::Result<CellConstants> {
+        Ok(self.model()?.cell_constants())
+    }
+
     fn hold(model: Arc<dyn AnyModel>) -> Self {
         Self { inner: Mutex::new(Some(model)) }
     }
@@ -135,6 +141,7 @@ pub type Write = Box<dyn FnOnce() -> Result<Vec<u8>> + Send>;
 /// A model of either float type.
 pub trait AnyModel: Send + Sync {
     fn precision(&self) -> &'static str;
+    fn cell_constants(&self) -> CellConstants;
     fn description(&self) -> Result<String>;
     fn projection(&self, name: &str) -> Result<ProjectionValues>;
     fn set_weights(&self, name: &str, values: &[f64]) -> Result<()>;
@@ -149,42 +156,13 @@ pub trait AnyModel: Send + Sync {
     fn stream(self: Arc<Self>, rule: &Rule, optimiser: &Optimiser, seed: u64) -> Result<Box<dyn AnyStream>>;
 }
 
-/// The weights of the moment: readers take the snapshot, a step replaces it at its end. So reading never waits for a
-/// step, and a step that fails has changed nothing.
-pub struct Shared<F: Real> {
-    snapshot: Mutex<Arc<Model<F>>>,
-    training: AtomicBool,
-}
-
-impl<F: Real> Shared<F> {
-    fn new(model: Model<F>) -> Arc<Self> {
-        Arc::new(Self { snapshot: Mutex::new(Arc::new(model)), training: AtomicBool::new(false) })
-    }
-
-    /// The model after the last completed step.
-    pub fn snapshot(&self) -> Arc<Model<F>> {
-        Arc::clone(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Replaces the snapshot.
-    pub fn publish(&self, model: Model<F>) {
-        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);
-    }
-
-    fn edit(&self, change: impl FnOnce(&mut Model<F>) -> mdgl_core::Result<()>) -> Result<()> {
-        if self.training.load(Ordering::Acquire) {
-            return Err(Failure::busy());
-        }
-        let mut next = self.snapshot().try_clone()?;
-        change(&mut next)?;
-        self.publish(next);
-        Ok(())
-    }
-}
-
 impl<F: Float> AnyModel for Shared<F> {
     fn precision(&self) -> &'static str {
         F::NAME
+    }
+
+    fn cell_constants(&self) -> CellConstants {
+        self.snapshot().network().cell_constants().into()
     }
 
     fn description(&self) -> Result<String> {
@@ -225,44 +203,5 @@ impl<F: Float> AnyModel for Shared<F> {
 
     fn stream(self: Arc<Self>, rule: &Rule, optimiser: &Optimiser, seed: u64) -> Result<Box<dyn AnyStream>> {
         Ok(Box::new(Live::new(self, rule, optimiser, seed)?))
-    }
-}
-
-/// One number a synapse of a projection, for JavaScript.
-pub fn projection_values<F: Float>(
-    model: &Model<F>,
-    name: &str,
-    values: Vec<F>,
-) -> mdgl_core::Result<ProjectionValues> {
-    let wires = model.projection(name)?;
-    let (rows, columns) = wires.sizes();
-    Ok(ProjectionValues {
-        name: name.to_owned(),
-        pre: wires.pre().to_vec().into(),
-        post: wires.post().to_vec().into(),
-        rows: rows as f64,
-        columns: columns as f64,
-        values: F::array(values),
-    })
-}
-
-/// The right to train a model, one at a time.
-pub struct TrainingLock<F: Real> {
-    shared: Arc<Shared<F>>,
-}
-
-impl<F: Real> TrainingLock<F> {
-    /// Takes it, unless someone else has it.
-    pub fn take(shared: &Arc<Shared<F>>) -> Result<Self> {
-        if shared.training.swap(true, Ordering::AcqRel) {
-            return Err(Failure::busy());
-        }
-        Ok(Self { shared: Arc::clone(shared) })
-    }
-}
-
-impl<F: Real> Drop for TrainingLock<F> {
-    fn drop(&mut self) {
-        self.shared.training.store(false, Ordering::Release);
     }
 }

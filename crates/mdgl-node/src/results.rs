@@ -1,6 +1,6 @@
 //! What the engine gives back, as JavaScript's objects.
 
-use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Null, Uint8Array, Uint32Array};
 use napi_derive::napi;
 
 /// How well a model does on a batch.
@@ -11,7 +11,7 @@ pub struct Evaluation {
     /// The regulariser's part.
     pub regulariser: f64,
     /// Fraction of trials that were right, where there is such a thing.
-    pub accuracy: Option<f64>,
+    pub accuracy: Either<f64, Null>,
     /// Mean firing rate in Hz.
     pub rate: f64,
 }

@@ -1,9 +1,9 @@
 //! Learning rules.
 
-use mdgl_core::Rule;
+use mdgl_core::{RULE_NAMES, Rule};
 use napi_derive::napi;
 
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::network::parse;
 
 /// Checks that a rule (JSON) has an equation.
@@ -11,6 +11,14 @@ use crate::network::parse;
 pub fn check_rule(rule: String) -> napi::Result<()> {
     build(&rule)?;
     Ok(())
+}
+
+/// The published rules, in the order of the documents: JSON, a list of pairs of a name and a rule.
+#[napi(catch_unwind)]
+pub fn published_rules() -> napi::Result<String> {
+    let rules = RULE_NAMES.map(|name| Rule::named(name).map(|rule| (name, rule)));
+    let rules = rules.into_iter().collect::<mdgl_core::Result<Vec<_>>>().map_err(Failure::from)?;
+    Ok(serde_json::to_string(&rules).map_err(|error| Failure::bug(error.to_string()))?)
 }
 
 /// A checked rule.

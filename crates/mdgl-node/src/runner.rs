@@ -9,17 +9,17 @@ use mdgl_core::{
     Assignment, CustomLoss, Event, Forward, Model, Real, Record, Score, Share, SharedWork, Sharing, Turnout,
     Workers,
 };
-use napi::bindgen_prelude::{Either, Float32Array, Float64Array};
+use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Null};
 
 use crate::batch::Work;
 use crate::error::{Failure, Result};
 use crate::float::Float;
-use crate::model::{Shared, TrainingLock, projection_values};
+use crate::orders::Orders;
 use crate::profile::profile;
 use crate::results::{
     Evaluation, Gradients, Observation, ProjectionValues, ReadoutValues, Recording, SharedResult, StepReport,
 };
-use crate::session::Orders;
+use crate::shared::{Shared, TrainingLock, projection_values};
 
 /// A session's work, for either float type.
 pub trait Runner: Send {
@@ -334,7 +334,7 @@ impl<F: Float> Runner for Bench<F> {
 impl From<mdgl_core::Evaluation> for Evaluation {
     fn from(evaluation: mdgl_core::Evaluation) -> Self {
         let mdgl_core::Evaluation { loss, regulariser, accuracy, rate } = evaluation;
-        Self { loss, regulariser, accuracy, rate }
+        Self { loss, regulariser, accuracy: accuracy.map_or(Either::B(Null), Either::A), rate }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use mdgl_core::{Objective, Optimiser, Rule, Share, Turn, Turns};
+use mdgl_core::{Share, Turn, Turns};
 use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue, Uint8Array};
 use napi_derive::napi;
@@ -14,47 +14,11 @@ use crate::background::{Ending, end_with_environment, guarded};
 use crate::batch::PackedBatch;
 use crate::error::{Failure, Result};
 use crate::model::NativeModel;
-use crate::network::parse;
 use crate::number::to_usize;
+use crate::orders::{Orders, Plan};
 use crate::profile::ProfilePlan;
-use crate::rule;
 use crate::runner::Runner;
 use crate::turns;
-
-/// What a session is to do; JSON.
-#[napi(object, object_to_js = false)]
-pub struct Plan {
-    /// Losses and regulariser.
-    pub objective: Option<String>,
-    /// The learning rule.
-    pub rule: Option<String>,
-    /// The optimiser.
-    pub optimiser: Option<String>,
-    /// Whether the session changes the model; then nobody else may.
-    pub training: bool,
-}
-
-/// A plan as the engine's values.
-pub struct Orders {
-    pub objective: Option<Objective>,
-    pub rule: Option<Rule>,
-    pub optimiser: Option<Optimiser>,
-    pub training: bool,
-    /// Set to stop the work.
-    pub cancel: Arc<AtomicBool>,
-}
-
-impl Orders {
-    fn new(plan: &Plan) -> Result<Self> {
-        Ok(Self {
-            objective: plan.objective.as_deref().map(|json| parse(json, "the objective")).transpose()?,
-            rule: plan.rule.as_deref().map(rule::build).transpose()?,
-            optimiser: plan.optimiser.as_deref().map(|json| parse(json, "the optimiser")).transpose()?,
-            training: plan.training,
-            cancel: Arc::default(),
-        })
-    }
-}
 
 /// A thread of the engine at work on a model; jobs run one after another.
 #[napi]

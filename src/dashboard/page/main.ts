@@ -1,5 +1,5 @@
 import type { Look, NeuronTrace } from '../../analysis/look.js'
-import type { Row } from '../frames.js'
+import type { Metrics } from '../frames.js'
 import { align, type Curve, LineChart } from './chart.js'
 import { ink, ofPlace, ofRule } from './colours.js'
 import { histogram } from './histogram.js'
@@ -28,7 +28,7 @@ const charts = {
   learning: new LineChart('learning', { x: 'time (ms)', y: 'mean |L|' }),
   modulation: new LineChart('modulation', { x: 'time (ms)', y: 'mean |Γ|' }),
   rates: new LineChart('rates', { x: 'iteration', y: 'rate (Hz)' }),
-  angle: new LineChart('angle', { x: 'iteration', y: 'cosine' }),
+  alignment: new LineChart('alignment', { x: 'iteration', y: 'cosine' }),
   speed: new LineChart('speed', { x: 'iteration', y: 'ms/iteration' })
 }
 const raster = new Raster(element<HTMLCanvasElement>('raster'), choose)
@@ -134,16 +134,16 @@ function courses(): void {
       const band = members.length > 1 ? { low, high } : {}
       return iterations.length === 0 ? [] : [{ label, colour, at: iterations, values: mean, ...band }]
     })
-  const rows = ({ validation, train }: KnownRun) => (validation.length > 0 ? validation : train)
-  const of = (pick: (row: Row) => number | null) => (run: KnownRun) =>
-    rows(run).map(row => ({ iteration: row.iteration, value: pick(row) }))
-  charts.loss.show(align(curves(of(row => row.loss))))
-  charts.accuracy.show(align(curves(of(row => row.accuracy))))
-  charts.rates.show(align(curves(of(row => row.rate))))
-  charts.speed.show(align(curves(of(row => row.msPerIteration))))
-  const angles = curves(({ angles }) => angles.map(({ iteration, cosine }) => ({ iteration, value: cosine })))
-  element('angle-none').hidden = angles.length > 0
-  charts.angle.show(align(angles))
+  const metrics = ({ validation, train }: KnownRun) => (validation.length > 0 ? validation : train)
+  const of = (pick: (line: Metrics) => number | null) => (run: KnownRun) =>
+    metrics(run).map(line => ({ iteration: line.iteration, value: pick(line) }))
+  charts.loss.show(align(curves(of(line => line.loss))))
+  charts.accuracy.show(align(curves(of(line => line.accuracy))))
+  charts.rates.show(align(curves(of(line => line.rate))))
+  charts.speed.show(align(curves(of(line => line.msPerIteration))))
+  const cosines = curves(({ alignment }) => alignment.map(({ iteration, all }) => ({ iteration, value: all.cosine })))
+  element('alignment-none').hidden = cosines.length > 0
+  charts.alignment.show(align(cosines))
 }
 
 function lookAt(run: KnownRun, look: Look): void {

@@ -1,12 +1,12 @@
 import type { Look } from '../../analysis/look.js'
-import type { Angle, Frame, Row, RunInfo } from '../frames.js'
+import type { AlignmentRecord, Frame, Metrics, RunInfo } from '../frames.js'
 
 /** Everything the page knows of one run. */
 export interface KnownRun {
   info: RunInfo
-  readonly train: Row[]
-  readonly validation: Row[]
-  readonly angles: Angle[]
+  readonly train: Metrics[]
+  readonly validation: Metrics[]
+  readonly alignment: AlignmentRecord[]
   look: Look | undefined
 }
 
@@ -23,16 +23,17 @@ export class Store {
     }
     for (const info of frame.runs) {
       const known = this.runs.get(info.id)
-      if (known === undefined) this.runs.set(info.id, { info, train: [], validation: [], angles: [], look: undefined })
+      if (known === undefined)
+        this.runs.set(info.id, { info, train: [], validation: [], alignment: [], look: undefined })
       else known.info = info
     }
-    for (const [id, rows] of Object.entries(frame.rows)) {
+    for (const [id, metrics] of Object.entries(frame.metrics)) {
       const known = this.runs.get(id)
-      for (const row of rows) known?.[row.split].push(row)
+      for (const line of metrics) known?.[line.split].push(line)
     }
-    for (const [id, angles] of Object.entries(frame.angles)) {
+    for (const [id, alignment] of Object.entries(frame.alignment)) {
       const known = this.runs.get(id)
-      for (const angle of angles) known?.angles.push(angle)
+      for (const record of alignment) known?.alignment.push(record)
     }
     for (const [id, look] of Object.entries(frame.looks)) {
       const known = this.runs.get(id)

@@ -8,10 +8,10 @@ use super::neon::{NeonF32, NeonF64};
 use super::x86::{Avx2F32, Avx2F64, Avx512F32, Avx512F64};
 use super::{Lanes, PlainFused, PlainUnfused};
 use crate::error::{Result, invalid};
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// A computation written over any lanes.
-pub trait Kernel<F: Real> {
+pub trait Kernel<F: Scalar> {
     /// What it gives.
     type Output;
     /// Runs it; must be `#[inline(always)]`, as all that it calls in its loops.
@@ -112,8 +112,9 @@ macro_rules! dispatch {
                     Instructions::$set => $lanes::call(kernel),
                 )+
                 Instructions::FusedTwin => PlainFused::call(kernel),
-                // Portable: the sets of other architectures are never available.
-                _ => PlainUnfused::call(kernel),
+                Instructions::Portable => PlainUnfused::call(kernel),
+                // Of other architectures, or without a row here.
+                other => unreachable!("no lanes for {other:?}"),
             }
         }
     };

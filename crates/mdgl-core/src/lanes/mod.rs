@@ -17,7 +17,7 @@ mod x86;
 pub use dispatch::{Instructions, Kernel};
 pub use plain::{PlainFused, PlainUnfused};
 
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// Trials in a block, for every instruction set and float type.
 pub const LANES: usize = 16;
@@ -25,9 +25,9 @@ pub const LANES: usize = 16;
 /// One value for each of the sixteen trials, aligned for the widest vectors.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C, align(64))]
-pub struct Block<F: Real>(pub [F; LANES]);
+pub struct Block<F: Scalar>(pub [F; LANES]);
 
-impl<F: Real> Block<F> {
+impl<F: Scalar> Block<F> {
     /// Sixteen zeros.
     pub const ZERO: Self = Self([F::ZERO; LANES]);
 
@@ -55,14 +55,14 @@ pub struct Places(pub [u32; LANES]);
 
 /// The values of some blocks one after another.
 #[inline(always)]
-pub fn flat<F: Real>(blocks: &[Block<F>]) -> &[F] {
+pub fn flat<F: Scalar>(blocks: &[Block<F>]) -> &[F] {
     // SAFETY: a block is sixteen values and nothing else: its size is a multiple of its alignment.
     unsafe { std::slice::from_raw_parts(blocks.as_ptr().cast(), blocks.len() * LANES) }
 }
 
 /// The values of some blocks one after another, to be changed.
 #[inline(always)]
-pub fn flat_mut<F: Real>(blocks: &mut [Block<F>]) -> &mut [F] {
+pub fn flat_mut<F: Scalar>(blocks: &mut [Block<F>]) -> &mut [F] {
     // SAFETY: as for `flat`.
     unsafe { std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), blocks.len() * LANES) }
 }
@@ -72,7 +72,7 @@ pub fn flat_mut<F: Real>(blocks: &mut [Block<F>]) -> &mut [F] {
 /// Comparisons give a [`Mask`]; lanes outside a mask keep their bits.
 pub trait Lanes: Copy {
     /// The float type.
-    type Scalar: Real;
+    type Scalar: Scalar;
 
     /// Runs a kernel in these lanes, compiled for their instruction set as a function of its own. Called on a part of a
     /// kernel it keeps that part from being compiled anew wherever it is needed, and gives it a name in a profiler.

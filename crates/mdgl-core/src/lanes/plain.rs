@@ -1,15 +1,15 @@
 //! Lanes without intrinsics: the portable instruction set and the plain twin of the others.
 
 use super::{Block, Kernel, LANES, Lanes, Mask, Places};
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 macro_rules! plain {
     ($(#[$doc:meta])* $name:ident, $inline:ident, |$x:ident, $a:ident, $b:ident| $mul_add:expr, $neg_mul_add:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
-        pub struct $name<F: Real>([F; LANES]);
+        pub struct $name<F: Scalar>([F; LANES]);
 
-        impl<F: Real> Lanes for $name<F> {
+        impl<F: Scalar> Lanes for $name<F> {
             type Scalar = F;
 
             #[inline(never)]
@@ -66,7 +66,7 @@ macro_rules! plain {
             }
             #[inline($inline)]
             fn abs(self) -> Self {
-                Self(self.0.map(Real::abs))
+                Self(self.0.map(Scalar::abs))
             }
             #[inline($inline)]
             fn gt(self, other: Self) -> Mask {

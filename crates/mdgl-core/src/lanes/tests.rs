@@ -2,7 +2,7 @@
 
 use super::{Block, Instructions, Kernel, LANES, Lanes, Mask, Places, dispatch, flat};
 use crate::random::CounterRng;
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// How a float type is laid out in bits.
 struct Format<F> {
@@ -22,7 +22,7 @@ const F32: Format<f32> = Format {
 const F64: Format<f64> =
     Format { fraction_bits: 52, bias: 1023, from_bits: f64::from_bits, to_bits: f64::to_bits };
 
-impl<F: Real> Format<F> {
+impl<F: Scalar> Format<F> {
     /// A number of either sign: 0, subnormal, infinite, of any size, or, most often, near 1.
     fn draw(&self, rng: &mut CounterRng) -> F {
         let sign = u64::from(rng.below(2)) << (self.fraction_bits + self.bias.ilog2() + 2);
@@ -49,7 +49,7 @@ impl<F: Real> Format<F> {
 }
 
 /// What every operation takes.
-struct Operands<F: Real> {
+struct Operands<F: Scalar> {
     x: Block<F>,
     y: Block<F>,
     z: Block<F>,
@@ -58,7 +58,7 @@ struct Operands<F: Real> {
     places: Places,
 }
 
-impl<F: Real> Operands<F> {
+impl<F: Scalar> Operands<F> {
     fn draw(case: u32, format: &Format<F>) -> Self {
         let mut rng = CounterRng::new(7, 0, 0, case);
         let mut block = || Block(std::array::from_fn(|_| format.draw(&mut rng)));
@@ -95,12 +95,12 @@ enum Outcome {
 type Outcomes = Vec<(&'static str, Outcome)>;
 
 /// Carries out every operation.
-struct Everything<'a, F: Real> {
+struct Everything<'a, F: Scalar> {
     on: &'a Operands<F>,
     format: &'a Format<F>,
 }
 
-impl<F: Real> Kernel<F> for Everything<'_, F> {
+impl<F: Scalar> Kernel<F> for Everything<'_, F> {
     type Output = Outcomes;
 
     #[inline(always)]
@@ -136,7 +136,7 @@ impl<F: Real> Kernel<F> for Everything<'_, F> {
     }
 }
 
-impl<F: Real> Everything<'_, F> {
+impl<F: Scalar> Everything<'_, F> {
     fn one_by_one<L: Lanes<Scalar = F>>(&self) -> Block<F> {
         let Operands { x, y, z, .. } = self.on;
         Block(std::array::from_fn(|i| L::mul_add_one(x.0[i], y.0[i], z.0[i])))
@@ -168,7 +168,7 @@ impl<F: Real> Everything<'_, F> {
 const CASES: u32 = 4000;
 
 /// Holds the fused sets against the twin; the portable set must differ from it in the fused operations alone.
-fn hold<F: Real>(format: &Format<F>, run: fn(Instructions, Everything<F>) -> Outcomes) {
+fn hold<F: Scalar>(format: &Format<F>, run: fn(Instructions, Everything<F>) -> Outcomes) {
     let mut portable_differs = Vec::new();
     for case in 0..CASES {
         let on = Operands::draw(case, format);

@@ -33,12 +33,12 @@ use crate::neuron::Constants;
 use crate::packed::RowReader;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
-use crate::real::Real;
+use crate::scalar::Scalar;
 use crate::simulate::check_cancelled;
 use crate::trajectory::{Load, Trajectory};
 
 /// The backward pass over one block of trials.
-pub struct Backward<'a, F: Real> {
+pub struct Backward<'a, F: Scalar> {
     pub(crate) circuit: &'a Circuit<F>,
     pub(crate) plan: &'a Plan<F>,
     pub(crate) input: &'a BlockInput<F>,
@@ -56,7 +56,7 @@ pub struct Backward<'a, F: Real> {
 
 /// Recorded signals, `[step][neuron]`.
 #[derive(Debug, Default)]
-pub(crate) struct Signals<F: Real> {
+pub(crate) struct Signals<F: Scalar> {
     /// L_p,t.
     pub learning: Vec<Block<F>>,
     /// Γ_p,t, as secreted at step t.
@@ -65,7 +65,7 @@ pub(crate) struct Signals<F: Real> {
 
 /// State and sums of the pass; kept between batches for its memory.
 #[derive(Debug, Default)]
-pub(crate) struct Work<F: Real> {
+pub(crate) struct Work<F: Scalar> {
     /// Steps in a tile.
     pub tile: usize,
     /// λv of a tile's steps, `[step − first][neuron]`; a ring: the row above the last is the first.
@@ -117,7 +117,7 @@ pub(crate) struct Work<F: Real> {
     pub probe: Probe,
 }
 
-impl<F: Real> Work<F> {
+impl<F: Scalar> Work<F> {
     /// The rows of a step and of the step after it in the rings.
     #[inline(always)]
     pub fn rows(&self, t: usize) -> (usize, usize) {
@@ -179,7 +179,7 @@ impl<F: Real> Work<F> {
     }
 }
 
-impl<F: Real> Kernel<F> for Backward<'_, F> {
+impl<F: Scalar> Kernel<F> for Backward<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]
@@ -225,7 +225,7 @@ impl<F: Real> Kernel<F> for Backward<'_, F> {
     }
 }
 
-impl<F: Real> Backward<'_, F> {
+impl<F: Scalar> Backward<'_, F> {
     fn loading(&mut self, segment: usize) -> Load<'_, F> {
         let Self { trajectory, circuit, input, plan, cancel, .. } = self;
         Load { trajectory, circuit, input, segment, wanted: &plan.wanted, cancel }
@@ -686,7 +686,7 @@ impl<L: Lanes> Recursion<'_, '_, L> {
 }
 
 #[inline(always)]
-fn is_zero<F: Real>(block: &Block<F>) -> bool {
+fn is_zero<F: Scalar>(block: &Block<F>) -> bool {
     block.0.iter().all(|&x| x == F::ZERO)
 }
 

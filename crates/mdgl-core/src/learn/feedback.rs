@@ -5,13 +5,11 @@ use crate::error::{Result, invalid};
 use crate::fan::Fan;
 use crate::learn::rule::{AdaptiveFeedback, Feedback, RandomFeedback};
 use crate::model::Model;
-use crate::network::Stage;
-use crate::optimise::Optimiser;
 use crate::random::{CounterRng, Stream};
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// Neuron → (readout unit, (1 − κ) B).
-pub(crate) fn fan<F: Real>(model: &Model<F>, circuit: &Circuit<F>, feedback: &Feedback) -> Result<Fan<F>> {
+pub(crate) fn fan<F: Scalar>(model: &Model<F>, circuit: &Circuit<F>, feedback: &Feedback) -> Result<Fan<F>> {
     match feedback {
         Feedback::Preset(_) => Ok(circuit.readout.clone()),
         Feedback::Fixed { random } => draw(model, random, 1.0, Vec::new()),
@@ -23,7 +21,7 @@ pub(crate) fn fan<F: Real>(model: &Model<F>, circuit: &Circuit<F>, feedback: &Fe
 }
 
 /// The weights that are not 0.
-fn given<F: Real>(model: &Model<F>, weights: &[Vec<f64>]) -> Result<Fan<F>> {
+fn given<F: Scalar>(model: &Model<F>, weights: &[Vec<f64>]) -> Result<Fan<F>> {
     const PATH: &str = "rule.feedback.weights";
     let (neurons, outputs) = (model.network().size(), &model.network().outputs);
     if weights.len() != neurons {
@@ -48,14 +46,14 @@ fn given<F: Real>(model: &Model<F>, weights: &[Vec<f64>]) -> Result<Fan<F>> {
 }
 
 /// (neuron, unit, (1 − κ) W) of every readout weight.
-fn of_readout<F: Real>(circuit: &Circuit<F>) -> Vec<(usize, usize, F)> {
+fn of_readout<F: Scalar>(circuit: &Circuit<F>) -> Vec<(usize, usize, F)> {
     let own = |p: usize| circuit.readout.of(p).iter().map(move |&(k, weight)| (p, k as usize, weight));
     (0..circuit.size()).flat_map(own).collect()
 }
 
 /// Drawn weights times a factor, beside others: the same for a seed whatever the model's own weights are, one draw a pair,
 /// cell after cell.
-fn draw<F: Real>(
+fn draw<F: Scalar>(
     model: &Model<F>,
     random: &RandomFeedback,
     factor: f64,
@@ -98,40 +96,6 @@ impl AdaptiveFeedback {
                 let path = "rule.feedback.adaptive.weightDecay";
                 Err(invalid(path, self.weight_decay, "a finite number ≥ 0"))
             }
-        }
-    }
-}
-
-/// What the next step of training takes of adaptive feedback and of the readout's weights: learning rate · weight decay.
-///
-/// # Errors
-/// [`crate::Error::Invalid`] when that is more than there is.
-pub(crate) fn next_decay<F: Real>(
-    model: &Model<F>,
-    feedback: &Feedback,
-    optimiser: &Optimiser,
-) -> Result<Option<f64>> {
-    let Feedback::Adaptive { adaptive } = feedback else { return Ok(None) };
-    let loss = optimiser.rate(model.moments.steps) * adaptive.weight_decay;
-    if loss > 1.0 {
-        let path = "rule.feedback.adaptive.weightDecay";
-        return Err(invalid(path, adaptive.weight_decay, "at most 1 over the learning rate"));
-    }
-    Ok(Some(loss))
-}
-
-/// The end of a training step with adaptive feedback: readout weights that learn, and what feedback has beside them, decay.
-pub(crate) fn decay<F: Real>(model: &mut Model<F>, loss: f64, optimiser: &Optimiser) {
-    model.feedback_share *= 1.0 - loss;
-    let network = model.network().clone();
-    let learns = optimiser.learns(&network);
-    let kept = F::from_f64(1.0 - loss);
-    for (index, wires) in network.projections.iter().enumerate() {
-        if learns[index] && wires.stage == Stage::Readout {
-            // θ of a dead synapse stays where it is.
-            let living = model.theta[index].iter_mut().enumerate();
-            let living = living.filter(|(synapse, theta)| wires.sign(*synapse) == 0 || **theta > F::ZERO);
-            living.for_each(|(_, theta)| *theta = *theta * kept);
         }
     }
 }

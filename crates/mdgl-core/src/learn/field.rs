@@ -8,13 +8,14 @@
 //! L_p,t = (1−κ) Σ_{u≥t} κ^{u−t} G_u[site of p at u]. A field has no inverse: it is found once from the first step on, and again
 //! span by span from snapshots.
 
-use crate::diffusion::{Places, Spread};
+use crate::diffusion::Spread;
 use crate::error::Result;
 use crate::fan::Fan;
 use crate::lanes::{Block, Lanes, Mask, clear_tiny};
 use crate::memory::{product, refill, resize};
 use crate::network::Network;
-use crate::real::Real;
+use crate::scalar::Scalar;
+use crate::sheet::Places;
 
 /// Steps from one snapshot to the next.
 const SPAN: usize = 64;
@@ -23,14 +24,14 @@ const WHAT: &str = "the diffusing errors of a block of trials";
 
 /// Where errors enter the field and who hears it.
 #[derive(Debug)]
-pub(crate) struct Sources<F: Real> {
+pub(crate) struct Sources<F: Scalar> {
     spread: Spread<F>,
     pub places: Places,
     /// Readout unit → (cell, B).
     weights: Fan<F>,
 }
 
-impl<F: Real> Sources<F> {
+impl<F: Scalar> Sources<F> {
     /// From the feedback weights (1 − κ) B of each cell.
     pub fn new(network: &Network, feedback: &Fan<F>) -> Self {
         let mut triples = Vec::new();
@@ -78,7 +79,7 @@ impl<F: Real> Sources<F> {
 
 /// The field through the pass back in time.
 #[derive(Debug, Default)]
-pub(crate) struct Field<F: Real> {
+pub(crate) struct Field<F: Scalar> {
     /// G before the first step of each span.
     snapshots: Vec<Block<F>>,
     /// G of the span at hand, `[step − its first][site]`.
@@ -91,7 +92,7 @@ pub(crate) struct Field<F: Real> {
     places: Vec<u32>,
 }
 
-impl<F: Real> Field<F> {
+impl<F: Scalar> Field<F> {
     /// # Errors
     /// [`crate::Error::Memory`].
     pub fn reset(&mut self, sources: &Sources<F>, cells: usize, steps: usize) -> Result<()> {

@@ -6,13 +6,13 @@
 use crate::chunks::{CHUNK, Chunk, Chunks};
 use crate::encode::{Entry, EntryLists};
 use crate::lanes::{Block, Kernel, Lanes, Mask};
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// Most bytes of a tile of target values: it should stay in the second-level cache.
 const TILE_BYTES: usize = 512 << 10;
 
 /// Steps in a tile, a power of two, for so many targets.
-pub(crate) fn tile_rows<F: Real>(targets: usize) -> usize {
+pub(crate) fn tile_rows<F: Scalar>(targets: usize) -> usize {
     let rows = TILE_BYTES / (targets.max(1) * size_of::<Block<F>>());
     1 << rows.clamp(16, 64).ilog2()
 }
@@ -38,7 +38,7 @@ pub(crate) struct Grouped {
 
 impl Grouped {
     /// Groups the events that meet a tile's rows, last step first.
-    fn group<F: Real>(&mut self, tile: &Tile<'_, F>) {
+    fn group<F: Scalar>(&mut self, tile: &Tile<'_, F>) {
         let Tile { lists, units, first, rows, lag, columns, .. } = *tile;
         // Before the first step nothing was sent.
         let steps = || (lag.saturating_sub(first)..rows).rev().map(|row| (row, lists.at(first + row - lag)));
@@ -77,7 +77,7 @@ impl Grouped {
 
 /// A tile of target values, `[step − first][target]`, and the events that meet them.
 #[derive(Clone, Copy)]
-pub(crate) struct Tile<'a, F: Real> {
+pub(crate) struct Tile<'a, F: Scalar> {
     pub lists: &'a EntryLists,
     /// Senders.
     pub units: usize,
@@ -93,14 +93,14 @@ pub(crate) struct Tile<'a, F: Real> {
 }
 
 /// Adds to each slot its target's values at its sender's events.
-pub(crate) struct Gather<'a, F: Real> {
+pub(crate) struct Gather<'a, F: Scalar> {
     pub tile: Tile<'a, F>,
     pub slots: &'a Chunks<u32>,
     pub grouped: &'a mut Grouped,
     pub sums: &'a mut [Block<F>],
 }
 
-impl<F: Real> Kernel<F> for Gather<'_, F> {
+impl<F: Scalar> Kernel<F> for Gather<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -135,7 +135,7 @@ fn gather<L: Lanes>(
 
 /// What units with values sent, and a tile of target values that it meets.
 #[derive(Clone, Copy)]
-pub(crate) struct ValueTile<'a, F: Real> {
+pub(crate) struct ValueTile<'a, F: Scalar> {
     pub units: &'a [u32],
     /// `[step][place among the units]`, from the first step on.
     pub sent: &'a [Block<F>],
@@ -151,13 +151,13 @@ pub(crate) struct ValueTile<'a, F: Real> {
 }
 
 /// Adds to each slot its target's values times its sender's.
-pub(crate) struct GatherValues<'a, F: Real> {
+pub(crate) struct GatherValues<'a, F: Scalar> {
     pub tile: ValueTile<'a, F>,
     pub slots: &'a Chunks<u32>,
     pub sums: &'a mut [Block<F>],
 }
 
-impl<F: Real> Kernel<F> for GatherValues<'_, F> {
+impl<F: Scalar> Kernel<F> for GatherValues<'_, F> {
     type Output = ();
 
     #[inline(always)]

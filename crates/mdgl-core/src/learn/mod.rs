@@ -13,6 +13,7 @@ pub(crate) mod gather;
 pub(crate) mod online;
 pub(crate) mod partial;
 pub(crate) mod plan;
+pub mod published;
 pub(crate) mod rates;
 pub mod rule;
 pub(crate) mod secretion;

@@ -35,11 +35,11 @@ use crate::memory::{product, refill, reserve};
 use crate::network::Stage;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
-use crate::real::Real;
+use crate::scalar::Scalar;
 use crate::simulate::{Row, State, check_cancelled};
 
 /// The online pass over one block of trials: it simulates and learns in the same loop.
-pub struct Online<'a, F: Real> {
+pub struct Online<'a, F: Scalar> {
     pub(crate) circuit: &'a Circuit<F>,
     /// The constants of the traces.
     pub(crate) cells: &'a [Cell<F>],
@@ -72,7 +72,7 @@ struct Late {
 }
 
 /// The place of so many steps before a step, among as many as the longest delay has.
-fn turn<F: Real>(plan: &Plan<F>, t: usize, before: usize) -> usize {
+fn turn<F: Scalar>(plan: &Plan<F>, t: usize, before: usize) -> usize {
     let kept = plan.longest_delay();
     (t + kept - before) % kept
 }
@@ -81,7 +81,7 @@ const WHAT: &str = "the eligibility traces of a block of trials";
 
 /// Traces and sums, one a slot of the plan unless said otherwise.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Traces<F: Real> {
+pub(crate) struct Traces<F: Scalar> {
     pub state: State<F>,
     membrane: Vec<Block<F>>,
     adaptation: Vec<Block<F>>,
@@ -135,7 +135,7 @@ pub(crate) struct Traces<F: Real> {
     probe: Probe,
 }
 
-impl<F: Real> Traces<F> {
+impl<F: Scalar> Traces<F> {
     fn reset(&mut self, circuit: &Circuit<F>, plan: &Plan<F>, regularised: bool) -> Result<()> {
         self.begin(circuit, plan, regularised)?;
         self.forget(plan, circuit.outputs())
@@ -305,7 +305,7 @@ impl<F: Real> Traces<F> {
     }
 }
 
-impl<F: Real> Kernel<F> for Online<'_, F> {
+impl<F: Scalar> Kernel<F> for Online<'_, F> {
     /// What the trials came to.
     type Output = Result<Verdict>;
 
@@ -326,7 +326,7 @@ impl<F: Real> Kernel<F> for Online<'_, F> {
     }
 }
 
-impl<F: Real> Online<'_, F> {
+impl<F: Scalar> Online<'_, F> {
     #[inline(always)]
     fn moment(&mut self, t: usize, part: Part) -> Moment<'_, F> {
         let Self { circuit, cells, plan, input, regularised, .. } = *self;
@@ -336,7 +336,7 @@ impl<F: Real> Online<'_, F> {
 
 /// One step of the online form: first its simulation, then, with δ at hand, its learning. The pass over a block of
 /// trials and the stream both run it.
-pub struct Moment<'a, F: Real> {
+pub struct Moment<'a, F: Scalar> {
     pub(crate) circuit: &'a Circuit<F>,
     pub(crate) cells: &'a [Cell<F>],
     pub(crate) plan: &'a Plan<F>,
@@ -356,7 +356,7 @@ pub(crate) enum Part {
     Learn { wrong: bool },
 }
 
-impl<F: Real> Kernel<F> for Moment<'_, F> {
+impl<F: Scalar> Kernel<F> for Moment<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -382,7 +382,7 @@ impl<F: Real> Kernel<F> for Moment<'_, F> {
     }
 }
 
-impl<F: Real> Moment<'_, F> {
+impl<F: Scalar> Moment<'_, F> {
     #[inline(always)]
     fn clear_tiny<L: Lanes<Scalar = F>>(&mut self) {
         let traces = &mut *self.traces;

@@ -9,7 +9,7 @@ use crate::learn::plan::Plan;
 use crate::memory::{product, room_for};
 use crate::model::Model;
 use crate::network::Stage;
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// Gradients of all weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Gradients<F> {
     bias: Vec<Vec<F>>,
 }
 
-impl<F: Real> Gradients<F> {
+impl<F: Scalar> Gradients<F> {
     /// ∂E/∂W of a projection, in the order of its synapses.
     pub fn projection(&self, index: usize) -> &[F] {
         &self.projections[index]
@@ -65,7 +65,7 @@ pub(crate) struct Piece<F> {
     pub partial: Partial<F>,
 }
 
-impl<F: Real> Piece<F> {
+impl<F: Scalar> Piece<F> {
     /// Blocks in order, from the first on.
     pub fn of_blocks(first: usize, partials: Vec<Partial<F>>) -> Vec<Self> {
         let piece = |(block, partial)| Self { blocks: block..block + 1, partial };
@@ -110,7 +110,7 @@ fn in_tree<T>(
     sums
 }
 
-impl<F: Real> Partial<F> {
+impl<F: Scalar> Partial<F> {
     /// Adds the regulariser's part: c_p Σ_t e_t + Σ_j gain c_j Σ_t e_t−1 ψ_j,t.
     pub fn regularise(&mut self, plan: &Plan<F>, constants: &[F]) {
         for ((sum, &plain), slot) in self.sums.iter_mut().zip(&self.plain).zip(&plan.slots) {

@@ -16,11 +16,11 @@ use crate::memory::{product, resize, room_for};
 use crate::model::Model;
 use crate::modulation::{Modulation, channel_table};
 use crate::network::{Network, Stage, Synapse};
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// What a pass needs to know of a rule, network and weights.
 #[derive(Debug)]
-pub(crate) struct Plan<F: Real> {
+pub(crate) struct Plan<F: Scalar> {
     /// Cells whose synapses may have a gradient.
     pub active: Vec<u32>,
     /// All cells; the ψ of the same is asked for, of all where its mean is wanted.
@@ -59,7 +59,7 @@ pub(crate) struct Plan<F: Real> {
 
 /// The rules with fewer hops that a rule of n hops rests upon: n, from e-prop on.
 #[derive(Debug)]
-pub(crate) struct Levels<F: Real> {
+pub(crate) struct Levels<F: Scalar> {
     pub count: usize,
     pub modulation: Modulation<F>,
 }
@@ -85,7 +85,7 @@ pub(crate) struct Slot<F> {
     pub scale: F,
 }
 
-impl<F: Real> Plan<F> {
+impl<F: Scalar> Plan<F> {
     /// `learns` says for each projection whether its gradient is wanted; `regularised` whether
     /// every cell has a learning signal.
     pub fn new(
@@ -288,7 +288,7 @@ struct Learning<'a> {
 impl Learning<'_> {
     /// Gives every learning synapse of a stage and delay a slot: a sender's sums lie side by side, as the passes visit
     /// them.
-    fn slots<F: Real>(&self, stage: Stage, delay: usize, slots: &mut Vec<Slot<F>>) -> Fan<u32> {
+    fn slots<F: Scalar>(&self, stage: Stage, delay: usize, slots: &mut Vec<Slot<F>>) -> Fan<u32> {
         let network = self.network;
         network.synapses(stage).filter_map(|_, post, Synapse { projection, index }| {
             let wires = &network.projections[projection as usize];
@@ -308,7 +308,7 @@ impl Learning<'_> {
 }
 
 /// The neurons' constants as a trace has them.
-pub(crate) fn trace_cells<F: Real>(circuit: &Circuit<F>, trace: Trace) -> Vec<Cell<F>> {
+pub(crate) fn trace_cells<F: Scalar>(circuit: &Circuit<F>, trace: Trace) -> Vec<Cell<F>> {
     let leak_alone = |cell: &Cell<F>| Cell { reset: F::ZERO, beta: F::ZERO, adaptive: false, ..*cell };
     match trace {
         Trace::Mdgl2021 => circuit.cells.clone(),
@@ -316,7 +316,7 @@ pub(crate) fn trace_cells<F: Real>(circuit: &Circuit<F>, trace: Trace) -> Vec<Ce
     }
 }
 
-fn runs<F: Real>(cells: &[Cell<F>], is_active: &[bool], signalled: &[bool]) -> Vec<ActiveRun<F>> {
+fn runs<F: Scalar>(cells: &[Cell<F>], is_active: &[bool], signalled: &[bool]) -> Vec<ActiveRun<F>> {
     let mut runs: Vec<ActiveRun<F>> = Vec::new();
     for (p, &cell) in cells.iter().enumerate().filter(|&(p, _)| is_active[p]) {
         let first = p as u32;
@@ -332,7 +332,7 @@ fn runs<F: Real>(cells: &[Cell<F>], is_active: &[bool], signalled: &[bool]) -> V
 }
 
 /// `None` without channels of kernel 'exact', and for BPTT, whose cells secrete their own λv.
-fn levels<F: Real>(model: &Model<F>, table: &Table, rule: &Rule, signalled: &[bool]) -> Option<Levels<F>> {
+fn levels<F: Scalar>(model: &Model<F>, table: &Table, rule: &Rule, signalled: &[bool]) -> Option<Levels<F>> {
     let Hops::Count(hops) = rule.hops else { return None };
     if !table.has_kernel(Kernel::Exact) {
         return None;
@@ -342,7 +342,7 @@ fn levels<F: Real>(model: &Model<F>, table: &Table, rule: &Rule, signalled: &[bo
     Some(Levels { count: hops as usize, modulation: Modulation::new(model, table, Kernel::Exact, &secretes) })
 }
 
-fn active<'a, F: Real>(
+fn active<'a, F: Scalar>(
     signalled: &[bool],
     senders: impl Iterator<Item = &'a Modulation<F>>,
     everyone: bool,
@@ -356,14 +356,14 @@ fn active<'a, F: Real>(
 
 /// δ = ∂E/∂y of one block of trials, from the first step at which any may differ from 0.
 #[derive(Debug, Default)]
-pub(crate) struct Delta<F: Real> {
+pub(crate) struct Delta<F: Scalar> {
     pub first: usize,
     pub steps: usize,
     /// `[step − first][unit]`.
     pub blocks: Vec<Block<F>>,
 }
 
-impl<F: Real> Delta<F> {
+impl<F: Scalar> Delta<F> {
     /// All zero.
     ///
     /// # Errors

@@ -3,18 +3,18 @@
 use std::borrow::Cow;
 
 use crate::lanes::{Block, Lanes};
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// The part in one block of trials, added to every L of a cell; both empty without a regulariser.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct RatePart<'a, F: Real> {
+pub(crate) struct RatePart<'a, F: Scalar> {
     /// One a cell, the same in all trials.
     pub shared: &'a [F],
     /// One a cell and trial, where each trial's own rate counts.
     pub own: &'a [Block<F>],
 }
 
-impl<'a, F: Real> RatePart<'a, F> {
+impl<'a, F: Scalar> RatePart<'a, F> {
     /// The same for all trials.
     pub fn shared(constants: &'a [F]) -> Self {
         Self { shared: constants, own: &[] }

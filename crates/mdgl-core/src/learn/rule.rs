@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::description::{Channel, Conventions, Gain, Kernel, Membrane, PsiMean, Reach, WeightGain};
+use crate::description::{Channel, Conventions, Gain, Kernel, Membrane, PsiMean, Reach};
 use crate::error::{Result, invalid};
 
 /// A learning rule.
@@ -36,7 +36,7 @@ pub enum Estimator {
     Backward,
     /// Eligibility traces from the first step to the last: memory flat in time.
     Online,
-    /// Real-time recurrent learning, exact: memory of neurons × synapses.
+    /// Scalar-time recurrent learning, exact: memory of neurons × synapses.
     Rtrl,
     /// SnAp-1: a weight's influence on its own target neuron; e-prop on these networks.
     Snap1,
@@ -247,9 +247,6 @@ pub enum DerivativePreset {
     Psi,
 }
 
-/// μ as published with ModProp.
-const PUBLISHED_MU: f64 = 0.25;
-
 /// The readout's filter in the modulatory term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -273,100 +270,7 @@ pub enum Trace {
 /// Most hops that a rule counts; each costs as much as a backward pass.
 pub const MOST_HOPS: u32 = 64;
 
-/// The names of the published rules, in the order of the documents.
-pub const RULE_NAMES: [&str; 24] = [
-    "bptt",
-    "eprop",
-    "mdgl",
-    "mdgl-cell",
-    "nl-mdgl",
-    "on-mdgl",
-    "mdgl-membrane",
-    "mdgl-exact",
-    "hops-2",
-    "hops-3",
-    "modprop",
-    "eprop-random",
-    "eprop-adaptive",
-    "eprop-diffusive",
-    "rflo",
-    "eprop-online",
-    "eprop-diffusive-online",
-    "mdgl-online",
-    "mdgl-membrane-online",
-    "on-mdgl-online",
-    "rtrl",
-    "snap1",
-    "uoro",
-    "kf-rtrl",
-];
-
 impl Rule {
-    /// e-prop: no modulation.
-    pub fn eprop() -> Self {
-        Self {
-            estimator: Estimator::Backward,
-            feedback: Feedback::Preset(FeedbackPreset::Symmetric),
-            learning_signal: LearningSignal::Own,
-            channels: Channels::List(Vec::new()),
-            hops: Hops::Count(0),
-            recurrent_derivative: RecurrentDerivative::Preset(DerivativePreset::Psi),
-            readout_filter: ReadoutFilter::Exact,
-            trace: Trace::Mdgl2021,
-        }
-    }
-
-    /// MDGL with the network's channels.
-    pub fn mdgl() -> Self {
-        Self { channels: Channels::Preset(ChannelPreset::Network), hops: Hops::Count(1), ..Self::eprop() }
-    }
-
-    /// MDGL with the true weights.
-    pub fn mdgl_cell() -> Self {
-        Self { channels: uniform(WeightGain::Weight, Reach::Synaptic, Kernel::None), ..Self::mdgl() }
-    }
-
-    /// Nonlocal MDGL.
-    pub fn nl_mdgl() -> Self {
-        Self { channels: uniform(WeightGain::MeanWeight, Reach::Nonlocal, Kernel::None), ..Self::mdgl() }
-    }
-
-    /// On-MDGL.
-    pub fn on_mdgl() -> Self {
-        Self { readout_filter: ReadoutFilter::Separate, ..Self::mdgl() }
-    }
-
-    /// MDGL with the secreting cells' memory, its constants fixed before each batch: causal.
-    pub fn mdgl_membrane() -> Self {
-        let kernel = Kernel::Membrane(Membrane::default());
-        Self { channels: uniform(WeightGain::MeanWeight, Reach::Synaptic, kernel), ..Self::mdgl() }
-    }
-
-    /// Backpropagation through time.
-    pub fn bptt() -> Self {
-        Self {
-            channels: uniform(WeightGain::Weight, Reach::Synaptic, Kernel::Exact),
-            hops: Hops::All(AllHops::All),
-            ..Self::eprop()
-        }
-    }
-
-    /// So many hops along mean weights, with the secreting cells' memory; one is MDGL with kernel `'exact'`.
-    pub fn with_hops(hops: u32) -> Self {
-        let channels = uniform(WeightGain::MeanWeight, Reach::Synaptic, Kernel::Exact);
-        Self { channels, hops: Hops::Count(hops), ..Self::eprop() }
-    }
-
-    /// ModProp (Liu et al. 2022): all hops along mean weights, a constant in place of ψ on the recurrent path, the leak's trace.
-    pub fn modprop() -> Self {
-        Self {
-            hops: Hops::All(AllHops::All),
-            recurrent_derivative: RecurrentDerivative::Constant { mu: PUBLISHED_MU },
-            trace: Trace::Rflo,
-            ..Self::with_hops(1)
-        }
-    }
-
     /// μ, if a constant stands in place of ψ on the recurrent path.
     pub(crate) fn mu(&self) -> Option<f64> {
         match self.recurrent_derivative {
@@ -378,87 +282,6 @@ impl Rule {
     /// Whether it is the whole gradient, along the true weights and through ψ.
     pub(crate) fn is_whole(&self) -> bool {
         matches!(self.hops, Hops::All(_)) && self.mu().is_none()
-    }
-
-    /// e-prop with random feedback.
-    pub fn eprop_random() -> Self {
-        Self { feedback: Feedback::Fixed { random: RandomFeedback::default() }, ..Self::eprop() }
-    }
-
-    /// e-prop with adaptive feedback.
-    pub fn eprop_adaptive() -> Self {
-        Self { feedback: Feedback::Adaptive { adaptive: AdaptiveFeedback::default() }, ..Self::eprop() }
-    }
-
-    /// e-prop whose learning signals diffuse over the sheet of cells.
-    pub fn eprop_diffusive() -> Self {
-        Self { learning_signal: LearningSignal::Diffusive, ..Self::eprop() }
-    }
-
-    /// Random feedback local online learning (Murray 2019): the leak's trace alone, random feedback.
-    pub fn rflo() -> Self {
-        Self { trace: Trace::Rflo, ..Self::eprop_random().online() }
-    }
-
-    /// The same rule in its forward (trace) form.
-    pub fn online(self) -> Self {
-        Self { estimator: Estimator::Online, ..self }
-    }
-
-    /// BPTT's gradient, or an estimate of it, with another estimator.
-    fn whole_gradient(estimator: Estimator) -> Self {
-        Self { estimator, ..Self::bptt() }
-    }
-
-    /// Real-time recurrent learning.
-    pub fn rtrl() -> Self {
-        Self::whole_gradient(Estimator::Rtrl)
-    }
-
-    /// SnAp-1.
-    pub fn snap1() -> Self {
-        Self::whole_gradient(Estimator::Snap1)
-    }
-
-    /// Unbiased online recurrent optimisation.
-    pub fn uoro() -> Self {
-        Self::whole_gradient(Estimator::Uoro)
-    }
-
-    /// Kronecker-factored real-time recurrent learning.
-    pub fn kf_rtrl() -> Self {
-        Self::whole_gradient(Estimator::KfRtrl)
-    }
-
-    /// A published rule by name, one of [`RULE_NAMES`].
-    pub fn named(name: &str) -> Result<Self> {
-        Ok(match name {
-            "bptt" => Self::bptt(),
-            "eprop" => Self::eprop(),
-            "mdgl" => Self::mdgl(),
-            "mdgl-cell" => Self::mdgl_cell(),
-            "nl-mdgl" => Self::nl_mdgl(),
-            "on-mdgl" => Self::on_mdgl(),
-            "mdgl-membrane" => Self::mdgl_membrane(),
-            "mdgl-exact" => Self::with_hops(1),
-            "hops-2" => Self::with_hops(2),
-            "hops-3" => Self::with_hops(3),
-            "modprop" => Self::modprop(),
-            "eprop-random" => Self::eprop_random(),
-            "eprop-adaptive" => Self::eprop_adaptive(),
-            "eprop-diffusive" => Self::eprop_diffusive(),
-            "eprop-diffusive-online" => Self::eprop_diffusive().online(),
-            "rflo" => Self::rflo(),
-            "eprop-online" => Self::eprop().online(),
-            "mdgl-online" => Self::mdgl().online(),
-            "mdgl-membrane-online" => Self::mdgl_membrane().online(),
-            "on-mdgl-online" => Self::on_mdgl().online(),
-            "rtrl" => Self::rtrl(),
-            "snap1" => Self::snap1(),
-            "uoro" => Self::uoro(),
-            "kf-rtrl" => Self::kf_rtrl(),
-            _ => return Err(invalid("rule", name, RULE_NAMES.join(", "))),
-        })
     }
 
     /// Refuses combinations that have no equation.
@@ -623,8 +446,4 @@ impl Rule {
             _ => Ok(()),
         }
     }
-}
-
-fn uniform(gain: WeightGain, reach: Reach, kernel: Kernel) -> Channels {
-    Channels::Uniform(UniformChannel { gain: Gain::Weights(gain), reach, kernel })
 }

@@ -15,7 +15,7 @@ use crate::model::Model;
 use crate::modulation::Modulation;
 use crate::network::{Network, Neuron};
 use crate::psi_means::PsiMeans;
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// M and i of a filter.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,7 +29,7 @@ pub(crate) struct Filter<F> {
 }
 
 impl Filter<f64> {
-    fn cast<F: Real>(self) -> Filter<F> {
+    fn cast<F: Scalar>(self) -> Filter<F> {
         let Self { ss, sr, rs, rr, s_in, r_in } = self;
         let [ss, sr, rs, rr, s_in, r_in] = [ss, sr, rs, rr, s_in, r_in].map(F::from_f64);
         Filter { ss, sr, rs, rr, s_in, r_in }
@@ -107,7 +107,7 @@ impl<L: Lanes> FilterLanes<L> {
 
 /// The channels of one kernel with memory.
 #[derive(Debug)]
-pub(crate) struct Secretion<F: Real> {
+pub(crate) struct Secretion<F: Scalar> {
     kernel: Kernel,
     pub modulation: Modulation<F>,
     /// Cells that secrete, and the filter of each.
@@ -116,7 +116,7 @@ pub(crate) struct Secretion<F: Real> {
     pub filters: Vec<Filter<F>>,
 }
 
-impl<F: Real> Secretion<F> {
+impl<F: Scalar> Secretion<F> {
     /// One for each kernel with memory; only cells that `secretes` holds for emit.
     pub fn all(model: &Model<F>, table: &Table, secretes: &[bool]) -> Vec<Self> {
         let kernels = table.kernels().into_iter().filter(|kernel| kernel.is_filter());
@@ -166,7 +166,7 @@ impl<F: Real> Secretion<F> {
 }
 
 /// One a group of neurons for `'membrane'`, one for exponentials.
-fn filters<F: Real>(network: &Network, kernel: Kernel, means: &PsiMeans) -> Vec<Filter<F>> {
+fn filters<F: Scalar>(network: &Network, kernel: Kernel, means: &PsiMeans) -> Vec<Filter<F>> {
     match kernel {
         Kernel::Membrane(membrane) => {
             let of_group = |(group, &first): (usize, &u32)| {

@@ -4,6 +4,7 @@
 //! iteration of its own (`work`). Nothing of this changes a result: probes read clocks and nothing else.
 
 mod clock;
+pub(crate) mod load;
 mod measure;
 pub(crate) mod peak;
 pub(crate) mod probe;

@@ -1,13 +1,13 @@
 //! What the machine can do, measured on the spot: memory bandwidth at each level, and multiply-adds.
 
-use std::hint::black_box;
 use std::sync::{Barrier, Mutex};
 use std::time::Instant;
 
 use serde::Serialize;
 
+use super::load::{MultiplyAdd, Triad};
 use crate::error::Result;
-use crate::lanes::{Block, Kernel, Lanes};
+use crate::lanes::Block;
 use crate::memory::resize;
 use crate::real::Real;
 use crate::run::Workers;
@@ -130,30 +130,6 @@ fn best_rate(barrier: &Barrier, mut work: impl FnMut(usize) -> f64) -> f64 {
     best
 }
 
-/// a ← b + s c.
-pub struct Triad<'a, F: Real> {
-    a: &'a mut [Block<F>],
-    b: &'a [Block<F>],
-    c: &'a [Block<F>],
-    repeats: usize,
-}
-
-impl<F: Real> Kernel<F> for Triad<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes<Scalar = F>>(self) {
-        let Self { a, b, c, repeats } = self;
-        let s = L::splat(F::from_f64(0.5));
-        for _ in 0..repeats {
-            for ((a, b), c) in a.iter_mut().zip(b).zip(c) {
-                L::load(c).mul_add(s, L::load(b)).store(a);
-            }
-            black_box(a.as_ptr());
-        }
-    }
-}
-
 fn triad_rate<F: Real>(set: crate::Instructions, bytes: usize, barrier: &Barrier) -> Result<f64> {
     let blocks = (bytes / 3 / size_of::<Block<F>>()).max(1);
     let mut buffers = [Vec::new(), Vec::new(), Vec::new()];
@@ -173,48 +149,6 @@ fn triad_rate<F: Real>(set: crate::Instructions, bytes: usize, barrier: &Barrier
 
 /// Numbers of independent sums to try: too few wait for each other, too many do not fit into the registers.
 const ACCUMULATORS: [usize; 5] = [2, 3, 4, 6, 8];
-
-/// Multiply-adds that need no memory.
-pub struct MultiplyAdd {
-    accumulators: usize,
-    rounds: usize,
-}
-
-impl<F: Real> Kernel<F> for MultiplyAdd {
-    /// Operations done.
-    type Output = u64;
-
-    #[inline(always)]
-    fn run<L: Lanes<Scalar = F>>(self) -> u64 {
-        match self.accumulators {
-            2 => multiply::<L, 2>(self.rounds),
-            3 => multiply::<L, 3>(self.rounds),
-            4 => multiply::<L, 4>(self.rounds),
-            6 => multiply::<L, 6>(self.rounds),
-            _ => multiply::<L, 8>(self.rounds),
-        }
-    }
-}
-
-/// Multiply-adds of each accumulator in a round.
-const CHAIN: usize = 1000;
-
-#[inline(always)]
-fn multiply<L: Lanes, const N: usize>(rounds: usize) -> u64 {
-    let (x, y) = (L::splat(L::Scalar::from_f64(0.5)), L::splat(L::Scalar::ONE));
-    let mut sums = [L::splat(L::Scalar::ONE); N];
-    for _ in 0..rounds * CHAIN {
-        for sum in &mut sums {
-            *sum = sum.mul_add(x, y);
-        }
-    }
-    let mut out = Block::ZERO;
-    for sum in sums {
-        sum.store(&mut out);
-        black_box(&out);
-    }
-    (rounds * CHAIN * N * crate::lanes::LANES * 2) as u64
-}
 
 /// Sizes of a core's caches in bytes; the third level is shared.
 #[derive(Debug, Clone, Copy)]

@@ -31,7 +31,7 @@ use crate::learn::gather::tile_rows;
 use crate::learn::plan::Plan;
 use crate::modulation::Modulation;
 use crate::network::Stage;
-use crate::real::Real;
+use crate::scalar::Scalar;
 use crate::trajectory::Trajectory;
 
 /// What a kernel did.
@@ -86,16 +86,16 @@ fn activity(lists: &EntryLists, units: usize, steps: usize, tile: usize) -> Vec<
 }
 
 /// Bytes of a block of lanes and of a number.
-fn sizes<F: Real>() -> (u64, u64) {
+fn sizes<F: Scalar>() -> (u64, u64) {
     (size_of::<Block<F>>() as u64, size_of::<F>() as u64)
 }
 
 /// Steps of all trials of a block, and of the block.
-fn steps<F: Real>(trajectory: &Trajectory<F>) -> (u64, u64) {
+fn steps<F: Scalar>(trajectory: &Trajectory<F>) -> (u64, u64) {
     (trajectory.lengths.iter().map(|&length| u64::from(length)).sum(), trajectory.steps as u64)
 }
 
-fn scattered<F: Real, T: Copy>(activity: &[Activity], fan: &Fan<T>, calls: u64) -> Tally {
+fn scattered<F: Scalar, T: Copy>(activity: &[Activity], fan: &Fan<T>, calls: u64) -> Tally {
     let (block, number) = sizes::<F>();
     let mut tally = Tally { calls, ..Tally::default() };
     for (unit, activity) in activity.iter().enumerate() {
@@ -108,7 +108,7 @@ fn scattered<F: Real, T: Copy>(activity: &[Activity], fan: &Fan<T>, calls: u64) 
 }
 
 /// The input of one block.
-pub(crate) fn drawn<F: Real>(input: &BlockInput<F>, steps: usize) -> [(Section, Tally); 1] {
+pub(crate) fn drawn<F: Scalar>(input: &BlockInput<F>, steps: usize) -> [(Section, Tally); 1] {
     let entries: usize = (0..steps).map(|step| input.events.at(step).len()).sum();
     let analogue = input.analogue.len() as u64 * sizes::<F>().0;
     let bytes = 4 * (steps * input.units) as u64 + 8 * entries as u64 + analogue;
@@ -116,7 +116,7 @@ pub(crate) fn drawn<F: Real>(input: &BlockInput<F>, steps: usize) -> [(Section, 
 }
 
 /// The forward pass over one block.
-pub(crate) fn simulated<F: Real>(
+pub(crate) fn simulated<F: Scalar>(
     circuit: &Circuit<F>,
     input: &BlockInput<F>,
     trajectory: &Trajectory<F>,
@@ -148,7 +148,7 @@ pub(crate) fn simulated<F: Real>(
 }
 
 /// Values of units, onto their targets or into the sums of their synapses.
-fn analogue<F: Real, T: Copy>(units: &[u32], fan: &Fan<T>, live: u64, calls: u64) -> Tally {
+fn analogue<F: Scalar, T: Copy>(units: &[u32], fan: &Fan<T>, live: u64, calls: u64) -> Tally {
     let (block, number) = sizes::<F>();
     let synapses = units.iter().map(|&unit| fan.of(unit as usize).len() as u64);
     let synapses = synapses.sum::<u64>();
@@ -159,7 +159,7 @@ fn analogue<F: Real, T: Copy>(units: &[u32], fan: &Fan<T>, live: u64, calls: u64
     }
 }
 
-fn updated<F: Real>(circuit: &Circuit<F>, trajectory: &Trajectory<F>) -> Tally {
+fn updated<F: Scalar>(circuit: &Circuit<F>, trajectory: &Trajectory<F>) -> Tally {
     let (live, calls) = steps(trajectory);
     let block = sizes::<F>().0;
     let cells = circuit.size() as u64;
@@ -174,21 +174,21 @@ fn updated<F: Real>(circuit: &Circuit<F>, trajectory: &Trajectory<F>) -> Tally {
 }
 
 /// Bytes of ψ, written or read.
-fn kept<F: Real>(cells: usize, trajectory: &Trajectory<F>) -> u64 {
+fn kept<F: Scalar>(cells: usize, trajectory: &Trajectory<F>) -> u64 {
     let values = trajectory.mean_psi() * trajectory.steps as f64;
     let masks = if values > 0.0 { 2 * cells * trajectory.steps } else { 0 };
     values as u64 * sizes::<F>().1 + masks as u64
 }
 
 /// A readout whose sums stay in registers.
-fn read_densely<F: Real>(activity: &[Activity], circuit: &Circuit<F>, calls: u64) -> Tally {
+fn read_densely<F: Scalar>(activity: &[Activity], circuit: &Circuit<F>, calls: u64) -> Tally {
     let mut tally = scattered::<F, _>(activity, &circuit.readout, calls);
     let entries: u64 = activity.iter().map(|activity| activity.entries).sum();
     tally.bytes = entries * circuit.outputs() as u64 * (sizes::<F>().1 + 4);
     tally
 }
 
-fn filtered<F: Real>(circuit: &Circuit<F>, live: u64, calls: u64) -> Tally {
+fn filtered<F: Scalar>(circuit: &Circuit<F>, live: u64, calls: u64) -> Tally {
     let (block, number) = sizes::<F>();
     let outputs = circuit.outputs() as u64;
     let bytes = calls * outputs * (3 * block + 2 * number);
@@ -196,7 +196,7 @@ fn filtered<F: Real>(circuit: &Circuit<F>, live: u64, calls: u64) -> Tally {
 }
 
 /// The backward pass over one block, segments simulated again aside.
-pub(crate) fn gone_back<F: Real>(
+pub(crate) fn gone_back<F: Scalar>(
     circuit: &Circuit<F>,
     plan: &Plan<F>,
     input: &BlockInput<F>,
@@ -224,12 +224,12 @@ pub(crate) fn gone_back<F: Real>(
 }
 
 /// Spikes that arrive before the end: those of the last steps reach nobody.
-fn sent_before<F: Real>(circuit: &Circuit<F>, trajectory: &Trajectory<F>, delay: usize) -> Vec<Activity> {
+fn sent_before<F: Scalar>(circuit: &Circuit<F>, trajectory: &Trajectory<F>, delay: usize) -> Vec<Activity> {
     let steps = trajectory.steps.saturating_sub(delay);
     activity(&trajectory.state.spikes, circuit.size(), steps, tile_rows::<F>(circuit.size()))
 }
 
-fn summed<F: Real>(activity: &[Activity], fan: &Fan<u32>) -> Tally {
+fn summed<F: Scalar>(activity: &[Activity], fan: &Fan<u32>) -> Tally {
     let (block, _) = sizes::<F>();
     let mut tally = Tally::default();
     for (unit, activity) in activity.iter().enumerate() {
@@ -241,7 +241,7 @@ fn summed<F: Real>(activity: &[Activity], fan: &Fan<u32>) -> Tally {
     tally
 }
 
-fn recursed<F: Real>(plan: &Plan<F>, trajectory: &Trajectory<F>) -> Tally {
+fn recursed<F: Scalar>(plan: &Plan<F>, trajectory: &Trajectory<F>) -> Tally {
     let (block, number) = sizes::<F>();
     let (live, calls) = steps(trajectory);
     let mut tally = Tally { calls, neuron_updates: live * plan.active.len() as u64, ..Tally::default() };
@@ -271,7 +271,7 @@ fn recursed<F: Real>(plan: &Plan<F>, trajectory: &Trajectory<F>) -> Tally {
     tally
 }
 
-fn modulated<F: Real>(plan: &Plan<F>, live: u64, calls: u64) -> Tally {
+fn modulated<F: Scalar>(plan: &Plan<F>, live: u64, calls: u64) -> Tally {
     let mut tally = Tally::default();
     if let Some(modulation) = &plan.modulation {
         tally.add(received(modulation, live, calls));
@@ -288,7 +288,7 @@ fn modulated<F: Real>(plan: &Plan<F>, live: u64, calls: u64) -> Tally {
     Tally { calls: if tally.calls > 0 { calls } else { 0 }, ..tally }
 }
 
-fn diffused<F: Real>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally {
+fn diffused<F: Scalar>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally {
     let Some(diffusive) = &modulation.diffusive else { return Tally::default() };
     let (block, number) = sizes::<F>();
     let (sites, emitters, heard) = diffusive.counts();
@@ -300,12 +300,12 @@ fn diffused<F: Real>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally
 }
 
 /// The memory of so many cells: s and r read and written, L ψ read.
-fn filtered_secretion<F: Real>(emitters: u64, live: u64, calls: u64) -> Tally {
+fn filtered_secretion<F: Scalar>(emitters: u64, live: u64, calls: u64) -> Tally {
     let bytes = calls * emitters * 5 * sizes::<F>().0;
     Tally { bytes, operations: 10 * live * emitters, ..Tally::default() }
 }
 
-fn received<F: Real>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally {
+fn received<F: Scalar>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally {
     let (block, number) = sizes::<F>();
     let (mut bytes, mut gains) = (0, 0);
     for &p in &modulation.receivers {
@@ -324,7 +324,7 @@ fn received<F: Real>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally
 }
 
 /// The online form over one block, its simulation aside.
-pub(crate) fn traced<F: Real>(
+pub(crate) fn traced<F: Scalar>(
     circuit: &Circuit<F>,
     plan: &Plan<F>,
     trajectory: &Trajectory<F>,
@@ -361,7 +361,7 @@ pub(crate) fn traced<F: Real>(
 }
 
 /// Sums of so many slots over lanes, in each of so many blocks, and over blocks.
-pub(crate) fn reduced<F: Real>(slots: usize, blocks: usize) -> [(Section, Tally); 1] {
+pub(crate) fn reduced<F: Scalar>(slots: usize, blocks: usize) -> [(Section, Tally); 1] {
     let (block, number) = sizes::<F>();
     let sums = (slots * blocks) as u64;
     let tally = Tally {
@@ -374,7 +374,7 @@ pub(crate) fn reduced<F: Real>(slots: usize, blocks: usize) -> [(Section, Tally)
 }
 
 /// The optimiser on so many weights.
-pub(crate) fn optimised<F: Real>(weights: usize) -> [(Section, Tally); 1] {
+pub(crate) fn optimised<F: Scalar>(weights: usize) -> [(Section, Tally); 1] {
     let (weights, number) = (weights as u64, sizes::<F>().1);
     let tally = Tally { calls: 1, bytes: 7 * number * weights, operations: 13 * weights, ..Tally::default() };
     [(Section::Optimiser, tally)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Outcome;
 use super::digest::Digest;
-use super::shared::Share;
+use super::share::Share;
 use crate::error::{Error, Result, invalid};
 use crate::lanes::LANES;
 use crate::learn::partial::{Piece, subtrees};

@@ -4,68 +4,20 @@
 //! batch came to. Blocks' sums are added in the tree of a batch that one process computes alone, so that the number of
 //! processes never changes a bit. Each does the optimiser's step itself.
 
-use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use super::digest::Digest;
 use super::message::{Expected, Header, Message, Stage};
+use super::share::Share;
 use super::{Assignment, Evaluation, Outcome, Pass, Room, StepReport, Workers, advance_with, finite};
 use crate::error::{Result, invalid};
 use crate::lanes::LANES;
-use crate::learn::feedback;
 use crate::learn::partial::{Partial, Piece};
 use crate::learn::plan::Plan;
 use crate::learn::rule::Rule;
 use crate::model::Model;
-use crate::optimise::Optimiser;
+use crate::optimise::{self, Optimiser};
 use crate::real::Real;
-
-/// As many as a batch may have trials.
-const MOST_RANKS: usize = 1 << 20;
-
-/// One process's place among those that compute together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
-    rank: usize,
-    ranks: usize,
-}
-
-impl Share {
-    /// The place of a rank, from 0 on, among so many.
-    ///
-    /// # Errors
-    /// [`crate::Error::Invalid`] for no rank, more than 1048576, or a rank that is none of them.
-    pub fn new(rank: usize, ranks: usize) -> Result<Self> {
-        if ranks == 0 || ranks > MOST_RANKS {
-            return Err(invalid("collective.size", ranks, format!("1 to {MOST_RANKS}")));
-        }
-        if rank >= ranks {
-            return Err(invalid("collective.rank", rank, format!("0 to {}", ranks - 1)));
-        }
-        Ok(Self { rank, ranks })
-    }
-
-    /// The own number.
-    pub fn rank(self) -> usize {
-        self.rank
-    }
-
-    /// How many there are.
-    pub fn ranks(self) -> usize {
-        self.ranks
-    }
-
-    /// Another rank's place.
-    pub(super) fn of(self, rank: usize) -> Self {
-        Self { rank, ..self }
-    }
-
-    /// Its part of so many blocks: neighbours; none where there are more ranks than blocks.
-    pub(super) fn blocks(self, blocks: usize) -> Range<usize> {
-        let first = |rank: usize| (blocks as u64 * rank as u64 / self.ranks as u64) as usize;
-        first(self.rank)..first(self.rank + 1)
-    }
-}
 
 /// A batch to be computed together: the same on every rank but for the share.
 #[derive(Debug)]
@@ -171,7 +123,7 @@ impl<F: Real> Sharing<'_, F> {
             return Err(invalid("rule.estimator", value, "with a collective: 'backward' or 'online'"));
         }
         optimiser.validate(self.model.network())?;
-        feedback::next_decay(self.model, &rule.feedback, optimiser).map(|_| ())
+        optimise::next_feedback_decay(self.model, &rule.feedback, optimiser).map(|_| ())
     }
 
     fn blocks(&self) -> usize {
@@ -259,7 +211,7 @@ impl<F: Real> Sharing<'_, F> {
         };
         let pieces = self.expected(Some(plan)).pieces(messages, plan)?;
         let learned = self.pass()?.conclude(self.assignment, rule.estimator, plan, &outcome, pieces)?;
-        let decay = feedback::next_decay(self.model, &rule.feedback, optimiser)?;
+        let decay = optimise::next_feedback_decay(self.model, &rule.feedback, optimiser)?;
         let seed = self.assignment.batch.key.seed;
         advance_with(self.model, learned, decay, optimiser, seed, self.workers)
     }

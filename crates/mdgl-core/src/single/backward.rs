@@ -15,7 +15,7 @@ use crate::modulation::Modulation;
 use crate::neuron::Constants;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
-use crate::real::Real;
+use crate::scalar::Scalar;
 use crate::simulate::check_cancelled;
 use crate::single::cells::Cells;
 use crate::single::columns::{Column, LongColumn, TILE};
@@ -31,7 +31,7 @@ const ABREAST: usize = 4;
 const TOGETHER: usize = 4;
 
 /// The backward pass over one trial.
-pub struct BackwardOne<'a, F: Real> {
+pub struct BackwardOne<'a, F: Scalar> {
     pub(crate) on: On<'a, F>,
     pub(crate) plan: &'a Plan<F>,
     pub(crate) learning: &'a Learning<F>,
@@ -45,7 +45,7 @@ pub struct BackwardOne<'a, F: Real> {
 
 /// State and sums of the pass; kept between batches for its memory. Columns are of the tile at hand.
 #[derive(Debug, Default)]
-pub(crate) struct Work<F: Real> {
+pub(crate) struct Work<F: Scalar> {
     lambda_v: Vec<LongColumn<F>>,
     lambda_a: Vec<Block<F>>,
     /// Γ as secreted at the row's step; it acts at the step before.
@@ -84,14 +84,14 @@ pub(crate) struct Work<F: Real> {
 
 /// One of the rules with fewer hops.
 #[derive(Debug, Default)]
-struct Level<F: Real> {
+struct Level<F: Scalar> {
     lambda_v: Vec<LongColumn<F>>,
     lambda_a: Vec<Block<F>>,
     /// What it receives of the rule with one hop less; of e-prop, which receives nothing, what the last one secretes.
     gamma: Vec<LongColumn<F>>,
 }
 
-impl<F: Real> Level<F> {
+impl<F: Scalar> Level<F> {
     fn reset(&mut self, blocks: usize) -> Result<()> {
         refill(&mut self.lambda_a, blocks, WHAT)?;
         refill_columns(&mut self.lambda_v, blocks)?;
@@ -101,12 +101,12 @@ impl<F: Real> Level<F> {
 
 const WHAT: &str = "the gradient sums of a trial";
 
-fn refill_columns<F: Real>(columns: &mut Vec<LongColumn<F>>, len: usize) -> Result<()> {
+fn refill_columns<F: Scalar>(columns: &mut Vec<LongColumn<F>>, len: usize) -> Result<()> {
     columns.clear();
     resize(columns, len, [Block::ZERO; TILE + 1], WHAT)
 }
 
-impl<F: Real> Work<F> {
+impl<F: Scalar> Work<F> {
     fn reset(
         &mut self,
         on: On<'_, F>,
@@ -166,7 +166,7 @@ struct Tile {
     rows: usize,
 }
 
-impl<F: Real> Kernel<F> for BackwardOne<'_, F> {
+impl<F: Scalar> Kernel<F> for BackwardOne<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]
@@ -188,7 +188,7 @@ impl<F: Real> Kernel<F> for BackwardOne<'_, F> {
     }
 }
 
-impl<F: Real> BackwardOne<'_, F> {
+impl<F: Scalar> BackwardOne<'_, F> {
     fn loading(&mut self, segment: usize) -> Load<'_, F> {
         Load { on: self.on, trial: self.trial, segment, cancel: self.cancel }
     }
@@ -522,7 +522,7 @@ impl<F: Real> BackwardOne<'_, F> {
 
 /// The first row becomes the one after the last: the tile before this one was the later one.
 #[inline(always)]
-fn shift<F: Real, const N: usize>(rows: usize, buffers: [&mut Vec<LongColumn<F>>; N]) {
+fn shift<F: Scalar, const N: usize>(rows: usize, buffers: [&mut Vec<LongColumn<F>>; N]) {
     for columns in buffers {
         for column in columns {
             column[rows] = column[0];
@@ -531,7 +531,7 @@ fn shift<F: Real, const N: usize>(rows: usize, buffers: [&mut Vec<LongColumn<F>>
 }
 
 /// The events of some rows' steps, to be added to the sums.
-struct Gathering<'a, F: Real> {
+struct Gathering<'a, F: Scalar> {
     on: On<'a, F>,
     learning: &'a Learning<F>,
     trial: &'a Trial<F>,
@@ -541,7 +541,7 @@ struct Gathering<'a, F: Real> {
     rows: Range<usize>,
 }
 
-impl<F: Real> Kernel<F> for Gathering<'_, F> {
+impl<F: Scalar> Kernel<F> for Gathering<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -554,7 +554,7 @@ impl<F: Real> Kernel<F> for Gathering<'_, F> {
     }
 }
 
-impl<F: Real> Gathering<'_, F> {
+impl<F: Scalar> Gathering<'_, F> {
     #[inline(always)]
     fn add_row<L: Lanes<Scalar = F>>(&mut self, row: usize) {
         let On { input, lane, .. } = self.on;
@@ -578,7 +578,7 @@ impl<F: Real> Gathering<'_, F> {
 }
 
 /// Some rows of a tile, to be gone through by the recursions.
-struct Passage<'a, F: Real> {
+struct Passage<'a, F: Scalar> {
     cells: &'a Cells<F>,
     psi: &'a [Column<F>],
     /// What the next tile reads.
@@ -594,7 +594,7 @@ struct Passage<'a, F: Real> {
     lambda_a: &'a mut [Block<F>],
 }
 
-impl<F: Real> Kernel<F> for Passage<'_, F> {
+impl<F: Scalar> Kernel<F> for Passage<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -606,7 +606,7 @@ impl<F: Real> Kernel<F> for Passage<'_, F> {
     }
 }
 
-impl<F: Real> Passage<'_, F> {
+impl<F: Scalar> Passage<'_, F> {
     /// All blocks of cells, some at a time.
     #[inline(always)]
     fn descend_all<L: Lanes<Scalar = F>, const MODULATED: bool>(&mut self) {
@@ -647,7 +647,7 @@ impl<F: Real> Passage<'_, F> {
 }
 
 /// A passage of some blocks of cells.
-struct Passing<'a, F: Real> {
+struct Passing<'a, F: Scalar> {
     psi: &'a [Column<F>],
     next_psi: &'a [Column<F>],
     signals: &'a [Column<F>],
@@ -656,7 +656,7 @@ struct Passing<'a, F: Real> {
     rows: Range<usize>,
 }
 
-impl<F: Real> Passing<'_, F> {
+impl<F: Scalar> Passing<'_, F> {
     #[inline(always)]
     fn descend<L: Lanes<Scalar = F>, const N: usize, const MODULATED: bool, const ADAPTIVE: bool>(
         self,

@@ -4,12 +4,12 @@ use crate::circuit::{Cell, Circuit};
 use crate::description::Shape;
 use crate::lanes::{Block, LANES, Lanes};
 use crate::neuron::Constants;
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// Sixteen neurons' constants; in lanes without one a threshold of 1 and all else 0, so that they never spike and have
 /// no ψ.
 #[derive(Debug, Clone)]
-struct Sixteen<F: Real> {
+struct Sixteen<F: Scalar> {
     alpha: Block<F>,
     rho: Block<F>,
     jump: Block<F>,
@@ -25,12 +25,12 @@ struct Sixteen<F: Real> {
 
 /// All neurons, in blocks of sixteen.
 #[derive(Debug)]
-pub(super) struct Cells<F: Real> {
+pub(super) struct Cells<F: Scalar> {
     blocks: Vec<Sixteen<F>>,
     usual: bool,
 }
 
-impl<F: Real> Cells<F> {
+impl<F: Scalar> Cells<F> {
     pub fn new(circuit: &Circuit<F>) -> Self {
         let usual = circuit.cells.iter().all(|cell| cell.shape == Shape::Triangular && !cell.inclusive);
         Self { blocks: circuit.cells.chunks(LANES).map(sixteen).collect(), usual }
@@ -65,7 +65,7 @@ impl<F: Real> Cells<F> {
     }
 }
 
-fn sixteen<F: Real>(cells: &[Cell<F>]) -> Sixteen<F> {
+fn sixteen<F: Scalar>(cells: &[Cell<F>]) -> Sixteen<F> {
     let lanes = |pick: fn(&Cell<F>) -> F| {
         let mut block = Block::ZERO;
         block.0.iter_mut().zip(cells).for_each(|(to, cell)| *to = pick(cell));

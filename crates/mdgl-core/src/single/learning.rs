@@ -5,14 +5,14 @@ use crate::fan::Fan;
 use crate::lanes::{Block, LANES, Lanes};
 use crate::learn::plan::Plan;
 use crate::learn::secretion::{Filter, FilterLanes, Secretion};
-use crate::real::Real;
+use crate::scalar::Scalar;
 use crate::single::returns::Returns;
 use crate::single::sums::Sums;
 use crate::single::wiring::blocks;
 
 /// Feedback weights, returns and sums, neurons (or readout units) in the lanes.
 #[derive(Debug)]
-pub(crate) struct Learning<F: Real> {
+pub(crate) struct Learning<F: Scalar> {
     /// B (1 − κ), through which errors become learning signals.
     pub(super) feedback: Feedback<F>,
     /// B alone, through which On-MDGL's cells hear the unfiltered error.
@@ -28,7 +28,7 @@ pub(crate) struct Learning<F: Real> {
     pub(super) readout: Sums,
 }
 
-impl<F: Real> Learning<F> {
+impl<F: Scalar> Learning<F> {
     pub fn new(circuit: &Circuit<F>, plan: &Plan<F>, inputs: usize) -> Self {
         // Every field by name: what a rule gains must be carried out in both layouts.
         let Plan {
@@ -84,7 +84,7 @@ impl<F: Real> Learning<F> {
 
 /// The filters of one kernel, of sixteen neurons side by side; 0 where one does not secrete.
 #[derive(Debug)]
-pub(super) struct Memories<F: Real> {
+pub(super) struct Memories<F: Scalar> {
     ss: Vec<Block<F>>,
     sr: Vec<Block<F>>,
     rs: Vec<Block<F>>,
@@ -93,7 +93,7 @@ pub(super) struct Memories<F: Real> {
     r_in: Vec<Block<F>>,
 }
 
-impl<F: Real> Memories<F> {
+impl<F: Scalar> Memories<F> {
     fn new(secretion: &Secretion<F>, cells: usize) -> Self {
         let each = |pick: fn(&Filter<F>) -> F| {
             let mut values = vec![F::ZERO; cells];
@@ -127,13 +127,13 @@ impl<F: Real> Memories<F> {
 
 /// Weights from readout units to cells: for each block of cells the units it hears, in an order that is each cell's own.
 #[derive(Debug, Default)]
-pub(super) struct Feedback<F: Real> {
+pub(super) struct Feedback<F: Scalar> {
     /// Where each block's terms begin, and the end.
     start: Vec<usize>,
     terms: Vec<(u32, Block<F>)>,
 }
 
-impl<F: Real> Feedback<F> {
+impl<F: Scalar> Feedback<F> {
     fn new(fan: &Fan<F>, (cells, units): (usize, usize), weigh: impl Fn(usize, F) -> F) -> Self {
         let mut feedback = Self { start: vec![0], terms: Vec::new() };
         let mut layers: Vec<Option<Block<F>>> = Vec::new();

@@ -4,7 +4,7 @@
 //! trial stand side by side instead. Every sum keeps its order and every operation its rounding, so that both layouts
 //! give the same bits and either may be chosen.
 
-mod backward;
+pub(crate) mod backward;
 mod cells;
 mod columns;
 mod layout;
@@ -16,13 +16,11 @@ mod singles;
 mod spikes;
 mod sums;
 mod tally;
-mod trial;
+pub(crate) mod trial;
 mod wiring;
 
-pub use backward::BackwardOne;
 pub use layout::Layout;
 pub(crate) use learning::Learning;
 pub(crate) use singles::{Run, Singles};
 pub(crate) use trial::On;
-pub use trial::SimulateOne;
 pub(crate) use wiring::Wiring;

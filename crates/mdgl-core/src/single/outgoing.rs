@@ -2,7 +2,7 @@
 
 use crate::fan::Fan;
 use crate::lanes::{Block, LANES, Lanes, flat_mut};
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// Bytes of whole rows that stay in a core's second-level cache.
 const MOST_BYTES: usize = 1 << 20;
@@ -12,13 +12,13 @@ const MOST_BYTES: usize = 1 << 20;
 ///
 /// An absent synapse is −0, which changes no number it is added to.
 #[derive(Debug)]
-pub(super) struct Outgoing<F: Real> {
+pub(super) struct Outgoing<F: Scalar> {
     rows: Vec<Block<F>>,
     /// Blocks in a row.
     columns: usize,
 }
 
-impl<F: Real> Outgoing<F> {
+impl<F: Scalar> Outgoing<F> {
     pub fn new(fan: &Fan<F>, senders: usize, targets: usize) -> Self {
         let columns = targets.div_ceil(LANES);
         let synapses: usize = (0..senders).map(|sender| fan.of(sender).len()).sum();
@@ -96,7 +96,7 @@ impl<F: Real> Outgoing<F> {
 }
 
 #[inline(always)]
-fn add_listed<F: Real>(fan: &Fan<F>, sender: u32, to: &mut [Block<F>]) {
+fn add_listed<F: Scalar>(fan: &Fan<F>, sender: u32, to: &mut [Block<F>]) {
     let to = flat_mut(to);
     for &(target, weight) in fan.of(sender as usize) {
         to[target as usize] += weight;
@@ -109,7 +109,7 @@ fn pays(synapses: usize, senders: usize, columns: usize, block: usize) -> bool {
 }
 
 /// Each sender's weights by target; none where a pair has two synapses, whose order of addition only lists keep.
-fn whole_rows<F: Real>(fan: &Fan<F>, senders: usize, columns: usize) -> Option<Vec<Block<F>>> {
+fn whole_rows<F: Scalar>(fan: &Fan<F>, senders: usize, columns: usize) -> Option<Vec<Block<F>>> {
     if columns == 0 {
         return None;
     }

@@ -17,7 +17,7 @@ pub(super) struct Periods {
 }
 
 impl Periods {
-    pub fn new<F: crate::real::Real>(circuit: &Circuit<F>) -> Self {
+    pub fn new<F: crate::scalar::Scalar>(circuit: &Circuit<F>) -> Self {
         let masks = |holds: &dyn Fn(u32) -> bool| -> Vec<Mask> {
             let mask = |periods: &[u32]| {
                 let lanes = periods.iter().enumerate();

@@ -2,7 +2,7 @@
 
 use crate::fan::Fan;
 use crate::lanes::{LANES, Lanes, Mask, Places, flat_mut};
-use crate::real::Real;
+use crate::scalar::Scalar;
 use crate::single::columns::{Column, LongColumn, TILE, place, row};
 
 /// Sums made side by side: the terms of one have a fixed order, so only several of them keep the processor busy.
@@ -10,7 +10,7 @@ const ABREAST: usize = 4;
 
 /// The receivers' synapses.
 #[derive(Debug)]
-pub(super) struct Returns<F: Real> {
+pub(super) struct Returns<F: Scalar> {
     /// By number of synapses, so that neighbours are of like length.
     receivers: Vec<Receiver>,
     /// The same in blocks of lanes.
@@ -48,7 +48,7 @@ struct Two<F> {
     gain: [F; 2],
 }
 
-impl<F: Real> Returns<F> {
+impl<F: Scalar> Returns<F> {
     pub fn new(gains: &Fan<F>, neurons: usize) -> Self {
         let mut cells: Vec<u32> = (0..neurons as u32).filter(|&p| !gains.of(p as usize).is_empty()).collect();
         cells.sort_by_key(|&p| gains.of(p as usize).len());

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::fan::Fan;
 use crate::lanes::{Block, LANES, Lanes, Places, flat};
-use crate::real::Real;
+use crate::scalar::Scalar;
 use crate::single::columns::{LongColumn, TILE, place, row};
 
 /// The sums of one fan, sixteen side by side: of a sender's synapses, or of all targets where it has most of them.
@@ -61,7 +61,7 @@ impl Sums {
     }
 
     /// Every (slot, its sum).
-    pub fn each<'a, F: Real>(&'a self, sums: &'a [Block<F>]) -> impl Iterator<Item = (usize, F)> + 'a {
+    pub fn each<'a, F: Scalar>(&'a self, sums: &'a [Block<F>]) -> impl Iterator<Item = (usize, F)> + 'a {
         let sums = flat(sums);
         self.slots.iter().map(|&(slot, place)| (slot as usize, sums[place as usize]))
     }
@@ -126,7 +126,7 @@ impl Sums {
 
 /// What targets felt at one step: a row of their columns.
 #[derive(Clone, Copy)]
-pub(super) struct Felt<'a, F: Real> {
+pub(super) struct Felt<'a, F: Scalar> {
     pub columns: &'a [LongColumn<F>],
     pub row: usize,
 }

@@ -17,7 +17,7 @@ use crate::lanes::{Block, LANES};
 use crate::learn::plan::Plan;
 use crate::profile::section::Section;
 use crate::profile::work::Tally;
-use crate::real::Real;
+use crate::scalar::Scalar;
 use crate::single::learning::Learning;
 use crate::single::outgoing::Outgoing;
 use crate::single::sums::Sums;
@@ -26,17 +26,17 @@ use crate::single::trial::{On, Trial};
 /// Bytes of sixteen indices.
 const INDICES: u64 = 4 * LANES as u64;
 
-fn block<F: Real>() -> u64 {
+fn block<F: Scalar>() -> u64 {
     size_of::<Block<F>>() as u64
 }
 
 /// Events of each input unit that reach a trial; several at once count as one.
-fn given<F: Real>(on: On<'_, F>, steps: usize) -> impl Iterator<Item = u32> {
+fn given<F: Scalar>(on: On<'_, F>, steps: usize) -> impl Iterator<Item = u32> {
     let entries = (0..steps).flat_map(move |step| on.input.events.at(step));
     entries.filter(move |entry| entry.mask >> on.lane & 1 == 1).map(|entry| entry.unit)
 }
 
-fn scattered<F: Real>(
+fn scattered<F: Scalar>(
     senders: impl Iterator<Item = u32>,
     (fan, outgoing): (&Fan<F>, &Outgoing<F>),
     calls: u64,
@@ -55,7 +55,7 @@ fn scattered<F: Real>(
 }
 
 /// The forward pass over one trial.
-pub(super) fn simulated<F: Real>(on: On<'_, F>, trial: &Trial<F>) -> [(Section, Tally); 4] {
+pub(super) fn simulated<F: Scalar>(on: On<'_, F>, trial: &Trial<F>) -> [(Section, Tally); 4] {
     let On { circuit, wiring, input, .. } = on;
     let (calls, live) = (trial.steps as u64, trial.length as u64);
     let (cells, blocks, outputs) = (circuit.size() as u64, wiring.blocks() as u64, wiring.outputs() as u64);
@@ -86,7 +86,7 @@ pub(super) fn simulated<F: Real>(on: On<'_, F>, trial: &Trial<F>) -> [(Section, 
     ]
 }
 
-fn summed<F: Real>(senders: impl Iterator<Item = u32>, fan: &Fan<u32>, sums: &Sums) -> Tally {
+fn summed<F: Scalar>(senders: impl Iterator<Item = u32>, fan: &Fan<u32>, sums: &Sums) -> Tally {
     let mut tally = Tally::default();
     for sender in senders {
         tally.synaptic_events += fan.of(sender as usize).len() as u64;
@@ -98,7 +98,7 @@ fn summed<F: Real>(senders: impl Iterator<Item = u32>, fan: &Fan<u32>, sums: &Su
 
 /// The backward pass over one trial, segments simulated again aside; `asked` is the number of synapses that BPTT
 /// followed.
-pub(super) fn gone_back<F: Real>(
+pub(super) fn gone_back<F: Scalar>(
     on: On<'_, F>,
     (plan, learning): (&Plan<F>, &Learning<F>),
     trial: &Trial<F>,

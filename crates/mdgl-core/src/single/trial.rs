@@ -14,7 +14,7 @@ use crate::memory::{product, refill, resize};
 use crate::neuron;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
-use crate::real::Real;
+use crate::scalar::Scalar;
 use crate::simulate::check_cancelled;
 use crate::single::columns::{Column, TILE};
 use crate::single::refractory::Refractory;
@@ -28,7 +28,7 @@ const AHEAD: usize = 4;
 
 /// What changes from step to step.
 #[derive(Debug, Clone, Default)]
-struct State<F: Real> {
+struct State<F: Scalar> {
     /// α v − thr z between steps (see [`neuron`]).
     membrane: Vec<Block<F>>,
     adaptation: Vec<Block<F>>,
@@ -37,7 +37,7 @@ struct State<F: Real> {
     refractory: Refractory,
 }
 
-impl<F: Real> State<F> {
+impl<F: Scalar> State<F> {
     fn reset(&mut self, wiring: &Wiring<F>) -> Result<()> {
         let what = "the state of a trial";
         refill(&mut self.membrane, wiring.blocks(), what)?;
@@ -49,7 +49,7 @@ impl<F: Real> State<F> {
 
 /// What one trial did: all that its backward pass and its losses need.
 #[derive(Debug, Default)]
-pub(crate) struct Trial<F: Real> {
+pub(crate) struct Trial<F: Scalar> {
     pub(super) spikes: Spikes,
     /// Readout `[step][block of units]`.
     readout: Vec<Block<F>>,
@@ -71,7 +71,7 @@ pub(crate) struct Trial<F: Real> {
     pub(super) probe: Probe,
 }
 
-impl<F: Real> Trial<F> {
+impl<F: Scalar> Trial<F> {
     /// Prepares the buffers; every row is written before it is read. `share`: how many trials share the budget.
     ///
     /// # Errors
@@ -263,14 +263,14 @@ impl<F: Real> Trial<F> {
 }
 
 /// A step of rows of blocks, as values.
-fn row<F: Real>(rows: &[Block<F>], step: usize, columns: usize) -> &[F] {
+fn row<F: Scalar>(rows: &[Block<F>], step: usize, columns: usize) -> &[F] {
     let columns = columns.div_ceil(LANES);
     flat(&rows[step * columns..(step + 1) * columns])
 }
 
 /// What a trial runs on.
 #[derive(Clone, Copy)]
-pub(crate) struct On<'a, F: Real> {
+pub(crate) struct On<'a, F: Scalar> {
     pub circuit: &'a Circuit<F>,
     pub wiring: &'a Wiring<F>,
     pub input: &'a BlockInput<F>,
@@ -279,14 +279,14 @@ pub(crate) struct On<'a, F: Real> {
 }
 
 /// Brings a segment's ψ back.
-pub(super) struct Load<'a, F: Real> {
+pub(super) struct Load<'a, F: Scalar> {
     pub on: On<'a, F>,
     pub trial: &'a mut Trial<F>,
     pub segment: usize,
     pub cancel: &'a AtomicBool,
 }
 
-impl<F: Real> Kernel<F> for Load<'_, F> {
+impl<F: Scalar> Kernel<F> for Load<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]
@@ -306,14 +306,14 @@ impl<F: Real> Kernel<F> for Load<'_, F> {
 }
 
 /// The simulation of one trial as a kernel.
-pub struct SimulateOne<'a, F: Real> {
+pub struct SimulateOne<'a, F: Scalar> {
     pub(crate) on: On<'a, F>,
     pub(crate) trial: &'a mut Trial<F>,
     pub(crate) keep: Keep<'a, F>,
     pub(crate) cancel: &'a AtomicBool,
 }
 
-impl<F: Real> Kernel<F> for SimulateOne<'_, F> {
+impl<F: Scalar> Kernel<F> for SimulateOne<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]

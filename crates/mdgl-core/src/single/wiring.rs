@@ -2,14 +2,14 @@
 
 use crate::circuit::Circuit;
 use crate::lanes::{Block, LANES, Places};
-use crate::real::Real;
+use crate::scalar::Scalar;
 use crate::single::cells::Cells;
 use crate::single::outgoing::Outgoing;
 use crate::single::refractory::Periods;
 
 /// Constants and weights, neurons (or readout units) in the lanes.
 #[derive(Debug)]
-pub(crate) struct Wiring<F: Real> {
+pub(crate) struct Wiring<F: Scalar> {
     pub(super) cells: Cells<F>,
     pub(super) periods: Periods,
     /// The numbers of the neurons, by block.
@@ -21,7 +21,7 @@ pub(crate) struct Wiring<F: Real> {
     pub(super) bias: Vec<Block<F>>,
 }
 
-impl<F: Real> Wiring<F> {
+impl<F: Scalar> Wiring<F> {
     pub fn new(circuit: &Circuit<F>, inputs: usize) -> Self {
         let (n, outputs) = (circuit.size(), circuit.outputs());
         let first = |block: usize| Places(std::array::from_fn(|lane| (LANES * block + lane) as u32));
@@ -49,7 +49,7 @@ impl<F: Real> Wiring<F> {
 }
 
 /// Values side by side; 0 beyond the last.
-pub(super) fn blocks<F: Real>(values: &[F]) -> Vec<Block<F>> {
+pub(super) fn blocks<F: Scalar>(values: &[F]) -> Vec<Block<F>> {
     let block = |values: &[F]| {
         let mut block = Block::ZERO;
         block.0[..values.len()].copy_from_slice(values);

@@ -38,8 +38,9 @@ mod wiring;
 use crate::error::Result;
 use crate::learn::rule::Estimator;
 
+pub(crate) use moment::Trial;
 pub use size::MOST_INFLUENCE_BYTES;
-pub(crate) use trial::{Trial, check_size, estimate};
+pub(crate) use trial::{check_size, estimate};
 pub(crate) use wiring::Wiring;
 
 use kf_rtrl::KfRtrl;

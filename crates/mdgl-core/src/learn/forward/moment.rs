@@ -1,8 +1,19 @@
 //! One step of one trial, as an estimator sees it.
 
-use crate::learn::forward::trial::Trial;
+use crate::encode::BlockInput;
 use crate::learn::forward::wiring::Wiring;
-use crate::real::Real;
+use crate::learn::plan::Delta;
+use crate::scalar::Scalar;
+use crate::trajectory::Trajectory;
+
+/// One simulated and judged trial: a lane of its block.
+pub(crate) struct Trial<'a, F: Scalar> {
+    pub input: &'a BlockInput<F>,
+    /// Its ψ in one segment.
+    pub trajectory: &'a Trajectory<F>,
+    pub delta: &'a Delta<F>,
+    pub lane: usize,
+}
 
 /// What a step brings.
 #[derive(Debug, Default)]
@@ -21,7 +32,7 @@ pub(crate) struct Moment<'a> {
 
 impl Moment<'_> {
     /// Reads the next step of a trial.
-    pub fn read<F: Real>(&mut self, wiring: &Wiring, trial: &Trial<'_, F>, t: usize) {
+    pub fn read<F: Scalar>(&mut self, wiring: &Wiring, trial: &Trial<'_, F>, t: usize) {
         let lane = trial.lane;
         self.active.clear();
         for entry in trial.input.events.at(t).iter().filter(|entry| entry.mask >> lane & 1 == 1) {
@@ -39,7 +50,7 @@ impl Moment<'_> {
         self.spikes.extend(spikes.filter(|entry| entry.mask >> lane & 1 == 1).map(|entry| entry.unit));
         self.psi.clear();
         let psi = trial.trajectory.psi(t);
-        self.psi.extend(psi.lane(lane).map(Real::to_f64));
+        self.psi.extend(psi.lane(lane).map(Scalar::to_f64));
         self.delta.clear();
         let delta = trial.delta.at(t, wiring.kappa.len());
         self.delta.extend(delta.iter().map(|delta| delta.0[lane].to_f64()));

@@ -1,4 +1,4 @@
-//! Real-time recurrent learning, exact.
+//! Scalar-time recurrent learning, exact.
 //!
 //! R. J. Williams and D. Zipser, *A learning algorithm for continually running fully recurrent neural networks*,
 //! Neural Computation 1 (1989) 270–280: J_t = D_t J_t−1 + I_t, whole.

@@ -5,28 +5,16 @@ use std::sync::atomic::AtomicBool;
 use rayon::prelude::*;
 
 use crate::batch::DrawKey;
-use crate::encode::BlockInput;
 use crate::error::Result;
-use crate::learn::forward::moment::Moment;
+use crate::learn::forward::moment::{Moment, Trial};
 use crate::learn::forward::signs::SignKey;
 use crate::learn::forward::size::{MOST_INFLUENCE_BYTES, check};
 use crate::learn::forward::wiring::Wiring;
 use crate::learn::forward::{Influence, influence};
 use crate::learn::partial::{Partial, Piece};
-use crate::learn::plan::Delta;
 use crate::learn::rule::Estimator;
-use crate::real::Real;
+use crate::scalar::Scalar;
 use crate::simulate::check_cancelled;
-use crate::trajectory::Trajectory;
-
-/// One simulated and judged trial: a lane of its block.
-pub(crate) struct Trial<'a, F: Real> {
-    pub input: &'a BlockInput<F>,
-    /// Its ψ in one segment.
-    pub trajectory: &'a Trajectory<F>,
-    pub delta: &'a Delta<F>,
-    pub lane: usize,
-}
 
 /// Refuses an estimator that would keep too much.
 ///
@@ -40,7 +28,7 @@ pub(crate) fn check_size(estimator: Estimator, wiring: &Wiring) -> Result<()> {
 ///
 /// # Errors
 /// As [`check_size`]; [`crate::Error::Cancelled`], [`crate::Error::Memory`].
-pub(crate) fn estimate<F: Real>(
+pub(crate) fn estimate<F: Scalar>(
     estimator: Estimator,
     wiring: &Wiring,
     trials: &[Trial<'_, F>],
@@ -65,13 +53,13 @@ pub(crate) fn estimate<F: Real>(
 }
 
 /// One trial on its way.
-struct Pass<'a, F: Real> {
+struct Pass<'a, F: Scalar> {
     wiring: &'a Wiring,
     trial: &'a Trial<'a, F>,
     cancel: &'a AtomicBool,
 }
 
-impl<F: Real> Pass<'_, F> {
+impl<F: Scalar> Pass<'_, F> {
     fn run(&self, influence: &mut dyn Influence, constants: &[f64]) -> Result<Partial<f64>> {
         let Self { wiring, trial, cancel } = self;
         let mut moment = Moment { constants, ..Moment::default() };

@@ -4,7 +4,7 @@ use crate::circuit::Circuit;
 use crate::fan::Fan;
 use crate::learn::plan::Plan;
 use crate::network::Stage;
-use crate::real::Real;
+use crate::scalar::Scalar;
 
 /// Constants and connections of a network with the weights of the moment, in f64.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ pub(crate) struct Weight {
 }
 
 impl Wiring {
-    pub fn new<F: Real>(circuit: &Circuit<F>, plan: &Plan<F>, inputs: usize) -> Self {
+    pub fn new<F: Scalar>(circuit: &Circuit<F>, plan: &Plan<F>, inputs: usize) -> Self {
         let (cells, adapting) = cells(circuit);
         let mut wiring = Self {
             cells,
@@ -73,7 +73,7 @@ impl Wiring {
         self.inputs + self.cells.len()
     }
 
-    fn list_weights<F: Real>(&mut self, plan: &Plan<F>) {
+    fn list_weights<F: Scalar>(&mut self, plan: &Plan<F>) {
         let inputs = (0..self.inputs).map(|unit| (unit, plan.input.of(unit)));
         let cells = (0..self.cells.len()).map(|cell| (self.inputs + cell, plan.recurrent[0].fan.of(cell)));
         let mut triples = Vec::new();
@@ -87,7 +87,7 @@ impl Wiring {
         self.targets = Fan::new(self.senders(), &triples);
     }
 
-    fn list_reads<F: Real>(&mut self, plan: &Plan<F>) {
+    fn list_reads<F: Scalar>(&mut self, plan: &Plan<F>) {
         let mut triples = Vec::new();
         for cell in 0..self.cells.len() {
             for &(unit, slot) in plan.readout.of(cell) {
@@ -100,7 +100,7 @@ impl Wiring {
     }
 }
 
-fn cells<F: Real>(circuit: &Circuit<F>) -> (Vec<Cell>, usize) {
+fn cells<F: Scalar>(circuit: &Circuit<F>) -> (Vec<Cell>, usize) {
     let mut adapting = 0;
     let cell = |cell: &crate::circuit::Cell<F>| Cell {
         alpha: cell.alpha.to_f64(),
@@ -116,7 +116,7 @@ fn cells<F: Real>(circuit: &Circuit<F>) -> (Vec<Cell>, usize) {
     (circuit.cells.iter().map(cell).collect(), adapting)
 }
 
-fn widen<F: Real>(fan: &Fan<F>, units: usize) -> Fan<f64> {
+fn widen<F: Scalar>(fan: &Fan<F>, units: usize) -> Fan<f64> {
     let of = |unit: usize| fan.of(unit).iter().map(move |&(to, w)| (unit, to as usize, w.to_f64()));
     let triples: Vec<_> = (0..units).flat_map(of).collect();
     Fan::new(units, &triples)

@@ -1,0 +1,99 @@
+//! What blocks of trials came to, and what that means of the whole batch.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Assignment, Evaluation};
+use crate::batch::Batch;
+use crate::description::Conventions;
+use crate::judge::Verdict;
+use crate::lanes::LANES;
+use crate::model::Model;
+use crate::psi_means::group_means;
+use crate::real::Real;
+
+/// What blocks of trials came to, before means are taken.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Outcome {
+    pub(super) loss: f64,
+    pub(super) accuracy: Option<f64>,
+    pub(super) judged: u64,
+    pub(super) correct: u64,
+    /// Spikes of each neuron.
+    pub(super) counts: Vec<u64>,
+    /// Σ ψ of each neuron, where its mean is wanted.
+    pub(super) psi: Vec<f64>,
+    /// f_p − f0 of each cell in each trial of a block, where the regulariser looks at trials (for the block's own way back);
+    /// and the sum of the squares.
+    #[serde(skip)]
+    pub(super) excesses: Vec<[f64; LANES]>,
+    pub(super) squares: f64,
+}
+
+impl Outcome {
+    pub(super) fn of(verdict: Verdict, counts: Vec<u64>) -> Self {
+        let Verdict { loss, judged, correct } = verdict;
+        Self { loss, judged, correct, counts, ..Self::default() }
+    }
+
+    pub(super) fn total(blocks: &[Self]) -> Self {
+        let mut total = Self::default();
+        for block in blocks {
+            total.loss += block.loss;
+            total.judged += block.judged;
+            total.correct += block.correct;
+            total.squares += block.squares;
+            total.add_counts(&block.counts);
+            total.add_psi(&block.psi);
+        }
+        if total.judged > 0 {
+            total.accuracy = Some(total.correct as f64 / total.judged as f64);
+        }
+        total
+    }
+
+    pub(super) fn add_counts(&mut self, counts: &[u64]) {
+        self.counts.resize(counts.len(), 0);
+        self.counts.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    }
+
+    pub(super) fn add_psi(&mut self, psi: &[f64]) {
+        self.psi.resize(psi.len(), 0.0);
+        self.psi.iter_mut().zip(psi).for_each(|(sum, psi)| *sum += psi);
+    }
+
+    /// Mean ψ of each group of neurons.
+    pub(super) fn psi_means<F: Real>(&self, model: &Model<F>, batch: &Batch) -> Vec<f64> {
+        group_means(&model.network().groups, &self.psi, batch.total_steps() as f64)
+    }
+
+    /// Mean spikes a step of each neuron.
+    pub(super) fn rates(&self, batch: &Batch) -> Vec<f64> {
+        let steps = batch.total_steps() as f64;
+        self.counts.iter().map(|&count| count as f64 / steps).collect()
+    }
+
+    /// c (f_p − f0) / (all steps of all trials), one a cell; none without a regulariser.
+    pub(super) fn constants<F: Real>(&self, model: &Model<F>, assignment: Assignment<'_>) -> Vec<F> {
+        let Some(r) = assignment.objective.regulariser else { return Vec::new() };
+        let target = r.target_rate * model.network().dt() / 1000.0;
+        let scale = r.strength / assignment.batch.total_steps() as f64;
+        let rates = self.rates(assignment.batch).into_iter();
+        rates.map(|rate| F::from_f64(scale * (rate - target))).collect()
+    }
+
+    pub(super) fn evaluation<F: Real>(&self, model: &Model<F>, assignment: Assignment<'_>) -> Evaluation {
+        let dt = model.network().dt();
+        let Assignment { batch, objective, .. } = assignment;
+        let rates = self.rates(batch);
+        let regulariser = objective.regulariser.map_or(0.0, |r| {
+            if model.network().conventions() == Conventions::Bellec2020 {
+                return 0.5 * r.strength * self.squares / (batch.trials as f64 * objective.divisor());
+            }
+            let target = r.target_rate * dt / 1000.0;
+            let excess = rates.iter().map(|rate| (rate - target) * (rate - target));
+            0.5 * r.strength * excess.sum::<f64>()
+        });
+        let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+        Evaluation { loss: self.loss, regulariser, accuracy: self.accuracy, rate: mean * 1000.0 / dt }
+    }
+}

@@ -1,0 +1,197 @@
+//! What a network did in a batch, for those who look: spikes, membranes, readouts, signals.
+
+use std::sync::atomic::AtomicBool;
+
+use super::Assignment;
+use super::outcome::Outcome;
+use super::pass::Pass;
+use super::workers::{Room, Workers};
+use crate::batch::{Batch, Event, Targets};
+use crate::error::{Error, Result, invalid};
+use crate::lanes::{Block, LANES};
+use crate::learn::backward::Signals;
+use crate::learn::plan::Plan;
+use crate::learn::rule::Rule;
+use crate::loss::Objective;
+use crate::memory::{product, reserve};
+use crate::model::Model;
+use crate::real::Real;
+use crate::scalar::Scalar;
+use crate::trajectory::Keep;
+
+/// What to record of a simulation.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Record<'a> {
+    /// The membrane of every neuron.
+    pub voltage: bool,
+    /// The events that the inputs gave.
+    pub inputs: bool,
+    /// Learning and modulatory signals of a rule on targets.
+    pub signals: Option<(&'a Objective, &'a [Targets], &'a Rule)>,
+}
+
+/// A recorded simulation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording<F> {
+    /// Spikes, ordered by trial, step and neuron.
+    pub spikes: Vec<Event>,
+    /// Input events of all populations end to end, ordered by trial, step and unit; empty if not recorded.
+    pub inputs: Vec<Event>,
+    /// v before the reset, `[trial][step][neuron]`; empty if not recorded.
+    pub voltage: Vec<F>,
+    /// Readout, `[trial][step][unit]`.
+    pub readout: Vec<F>,
+    /// L, `[trial][step][neuron]`; empty if not recorded.
+    pub learning_signal: Vec<F>,
+    /// Γ, `[trial][step][neuron]`; empty if not recorded.
+    pub modulatory_signal: Vec<F>,
+}
+
+impl<F: Scalar> Recording<F> {
+    /// Itself, unless there is a number that is none.
+    fn finite(self) -> Result<Self> {
+        let Self { voltage, readout, learning_signal, modulatory_signal, .. } = &self;
+        let parts = [
+            ("a membrane", voltage),
+            ("a readout", readout),
+            ("a learning signal", learning_signal),
+            ("a modulatory signal", modulatory_signal),
+        ];
+        let broken = parts.into_iter().find(|(_, values)| values.iter().any(|value| !value.is_finite()));
+        broken.map_or(Ok(()), |(what, _)| Err(Error::NotFinite { what: what.into() }))?;
+        Ok(self)
+    }
+}
+
+/// Simulates a batch and keeps what happened.
+///
+/// # Errors
+/// [`Error::Invalid`] for a batch, targets or rule that do not fit, or a custom loss;
+/// [`Error::NotFinite`], [`Error::Cancelled`], [`Error::Memory`].
+pub fn simulate<F: Real>(
+    model: &Model<F>,
+    batch: &Batch,
+    record: Record<'_>,
+    workers: &Workers<F>,
+    cancel: &AtomicBool,
+) -> Result<Recording<F>> {
+    batch.validate(model.network())?;
+    let pass = Pass::new(model, batch, workers, cancel)?;
+    let psi = record.signals.is_some().then_some(&pass.circuit.runs[..]);
+    let keep = Keep { sums: psi.is_some(), ..pass.keep(psi, record.voltage) };
+    let mut rooms = match record.signals {
+        None => pass.simulate_all(keep)?,
+        Some(_) => pass.simulate_blocks(keep)?,
+    };
+    let signals = match record.signals {
+        None => Vec::new(),
+        Some((objective, targets, rule)) => {
+            record_signals(&pass, Assignment { batch, objective, targets }, rule, &mut rooms)?
+        }
+    };
+    let (neurons, outputs) = (pass.circuit.size(), pass.circuit.outputs());
+    let flat = |pick: &dyn Fn(&Signals<F>) -> &[Block<F>]| {
+        let blocks: Vec<&[Block<F>]> = signals.iter().map(pick).collect();
+        transpose(&blocks, batch.trials, neurons)
+    };
+    let recording = Recording {
+        spikes: spike_events(&rooms, batch, neurons)?,
+        inputs: if record.inputs { input_events(&rooms, batch)? } else { Vec::new() },
+        voltage: if record.voltage { voltages(&rooms, batch, neurons)? } else { Vec::new() },
+        readout: readouts(&rooms, batch.trials, outputs)?,
+        learning_signal: flat(&|s| &s.learning)?,
+        modulatory_signal: flat(&|s| &s.modulation)?,
+    };
+    rooms.into_iter().for_each(|room| workers.give_room(room));
+    recording.finite()
+}
+
+pub(super) fn record_signals<F: Real>(
+    pass: &Pass<'_, F>,
+    assignment: Assignment<'_>,
+    rule: &Rule,
+    rooms: &mut [Room<F>],
+) -> Result<Vec<Signals<F>>> {
+    assignment.validate(pass.model)?;
+    if assignment.objective.is_custom() {
+        return Err(invalid("loss", "custom", "for recorded signals: a built-in loss"));
+    }
+    if rule.estimator.carries_influence() {
+        let value = format!("'{}'", rule.estimator.name());
+        return Err(invalid("rule.estimator", value, "for recorded signals: 'backward' or 'online'"));
+    }
+    let regularised = assignment.objective.regulariser.is_some();
+    let all = vec![true; pass.model.network().projections().len()];
+    let mut plan = Plan::new(pass.model, &pass.circuit, rule, regularised, &all)?;
+    let outcomes = pass.judge_all(assignment, rooms)?;
+    pass.take_means(&mut plan, &Outcome::total(&outcomes));
+    pass.record(&plan, assignment, &outcomes, rooms)
+}
+
+pub(super) fn spike_events<F: Real>(rooms: &[Room<F>], batch: &Batch, neurons: usize) -> Result<Vec<Event>> {
+    let (mut events, mut units) = (Vec::new(), Vec::new());
+    let count: u64 = rooms.iter().flat_map(|room| room.spike_counts(neurons)).sum();
+    reserve(&mut events, count as usize, "a recording")?;
+    for trial in 0..batch.trials {
+        for step in 0..batch.steps {
+            units.clear();
+            rooms[trial / LANES].list_spikes(trial % LANES, step, &mut units);
+            let (trial, step) = (trial as u32, step as u32);
+            events.extend(units.iter().map(|&unit| Event { trial, step, unit, count: 1 }));
+        }
+    }
+    Ok(events)
+}
+
+pub(super) fn input_events<F: Real>(rooms: &[Room<F>], batch: &Batch) -> Result<Vec<Event>> {
+    let mut events = Vec::new();
+    let entries = rooms.iter().flat_map(|room| (0..batch.steps).flat_map(|step| room.input.events.at(step)));
+    let count = entries.map(|entry| entry.mask.count_ones() as usize).sum();
+    reserve(&mut events, count, "a recording")?;
+    for trial in 0..batch.trials {
+        let (room, lane) = (&rooms[trial / LANES], trial % LANES);
+        for step in 0..batch.length(trial) {
+            let first = events.len();
+            let entries = room.input.events.at(step).iter().filter(|entry| entry.mask >> lane & 1 == 1);
+            events.extend(entries.map(|entry| Event {
+                trial: trial as u32,
+                step: step as u32,
+                unit: entry.unit,
+                count: u32::from(entry.count),
+            }));
+            events[first..].sort_unstable_by_key(|event| event.unit);
+        }
+    }
+    Ok(events)
+}
+
+/// Membranes `[trial][step][neuron]`.
+pub(super) fn voltages<F: Real>(rooms: &[Room<F>], batch: &Batch, neurons: usize) -> Result<Vec<F>> {
+    let mut out = Vec::new();
+    reserve(&mut out, product(&[batch.trials, batch.steps, neurons]), "a recording")?;
+    for trial in 0..batch.trials {
+        for step in 0..batch.steps {
+            rooms[trial / LANES].list_voltages(trial % LANES, step, neurons, &mut out);
+        }
+    }
+    Ok(out)
+}
+
+/// Readouts `[trial][step][unit]`.
+pub(super) fn readouts<F: Real>(rooms: &[Room<F>], trials: usize, outputs: usize) -> Result<Vec<F>> {
+    let blocks: Vec<&[Block<F>]> = rooms.iter().map(Room::readout).collect();
+    transpose(&blocks, trials, outputs)
+}
+
+/// Blocks of lanes `[step][column]` to `[trial][step][column]`.
+pub(super) fn transpose<F: Real>(blocks: &[&[Block<F>]], trials: usize, columns: usize) -> Result<Vec<F>> {
+    let rows = blocks.first().map_or(0, |block| block.len() / columns.max(1));
+    let mut out = Vec::new();
+    if rows > 0 {
+        reserve(&mut out, product(&[trials, rows, columns]), "a recording")?;
+        for trial in 0..trials {
+            out.extend(blocks[trial / LANES].iter().map(|block| block.0[trial % LANES]));
+        }
+    }
+    Ok(out)
+}

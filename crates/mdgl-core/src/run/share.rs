@@ -1,0 +1,52 @@
+//! One process's place among those that compute a batch together.
+
+use std::ops::Range;
+
+use crate::error::{Result, invalid};
+
+/// As many as a batch may have trials.
+const MOST_RANKS: usize = 1 << 20;
+
+/// One process's place among those that compute together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    rank: usize,
+    ranks: usize,
+}
+
+impl Share {
+    /// The place of a rank, from 0 on, among so many.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for no rank, more than 1048576, or a rank that is none of them.
+    pub fn new(rank: usize, ranks: usize) -> Result<Self> {
+        if ranks == 0 || ranks > MOST_RANKS {
+            return Err(invalid("collective.size", ranks, format!("1 to {MOST_RANKS}")));
+        }
+        if rank >= ranks {
+            return Err(invalid("collective.rank", rank, format!("0 to {}", ranks - 1)));
+        }
+        Ok(Self { rank, ranks })
+    }
+
+    /// The own number.
+    pub fn rank(self) -> usize {
+        self.rank
+    }
+
+    /// How many there are.
+    pub fn ranks(self) -> usize {
+        self.ranks
+    }
+
+    /// Another rank's place.
+    pub(super) fn of(self, rank: usize) -> Self {
+        Self { rank, ..self }
+    }
+
+    /// Its part of so many blocks: neighbours; none where there are more ranks than blocks.
+    pub(super) fn blocks(self, blocks: usize) -> Range<usize> {
+        let first = |rank: usize| (blocks as u64 * rank as u64 / self.ranks as u64) as usize;
+        first(self.rank)..first(self.rank + 1)
+    }
+}

@@ -1,0 +1,218 @@
+//! Threads, what they may use, and the rooms in which they work on blocks of trials.
+
+use std::ops::Range;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+
+use crate::encode::BlockInput;
+use crate::error::{Result, invalid};
+use crate::lanes::{Block, Instructions, LANES};
+use crate::learn::backward::Work;
+use crate::learn::online::Traces;
+use crate::learn::plan::Delta;
+use crate::profile::recorder::{Recorder, Span, Stage};
+use crate::profile::section::Section;
+use crate::profile::work::Tally;
+use crate::real::Real;
+use crate::single::{Layout, Singles};
+use crate::trajectory::Trajectory;
+
+/// Threads and the memory that batches reuse.
+#[derive(Debug)]
+pub struct Workers<F: Real> {
+    pub(super) pool: rayon::ThreadPool,
+    pub(super) instructions: Instructions,
+    pub(super) segment: Option<usize>,
+    pub(super) layout: Option<Layout>,
+    pub(super) rooms: Mutex<Vec<Room<F>>>,
+    /// Takes down what happens, while a profile is made.
+    pub(super) recorder: Option<Recorder>,
+}
+
+/// What one block of trials needs from its input to its gradient.
+#[derive(Debug, Default)]
+pub(super) struct Room<F: Real> {
+    pub(super) input: BlockInput<F>,
+    pub(super) trajectory: Trajectory<F>,
+    pub(super) delta: Delta<F>,
+    pub(super) work: Work<F>,
+    pub(super) traces: Traces<F>,
+    /// How the trials were simulated; `trajectory` and `work` are a block's, `singles` holds its trials one by one.
+    pub(super) layout: Layout,
+    pub(super) singles: Singles<F>,
+}
+
+impl<F: Real> Room<F> {
+    /// The readout, `[step][unit]`.
+    pub(super) fn readout(&self) -> &[Block<F>] {
+        match self.layout {
+            Layout::Trials => &self.trajectory.readout,
+            Layout::Neurons => &self.singles.readout,
+        }
+    }
+
+    pub(super) fn spike_counts(&self, neurons: usize) -> Vec<u64> {
+        match self.layout {
+            Layout::Trials => self.trajectory.spike_counts(neurons),
+            Layout::Neurons => self.singles.spike_counts(neurons),
+        }
+    }
+
+    /// Σ ψ over all steps of all trials, one a neuron; none where it was not kept.
+    pub(super) fn psi_sums(&self, neurons: usize) -> Vec<f64> {
+        match self.layout {
+            Layout::Trials => self.trajectory.psi_sums(),
+            Layout::Neurons => self.singles.psi_sums(neurons),
+        }
+    }
+
+    /// Number of spikes of each neuron in each trial.
+    pub(super) fn counts_by_trial(&self, neurons: usize) -> Vec<[u32; LANES]> {
+        match self.layout {
+            Layout::Trials => self.trajectory.counts_by_trial(neurons),
+            Layout::Neurons => self.singles.counts_by_trial(neurons),
+        }
+    }
+
+    /// Adds the neurons of one trial that spike at a step.
+    pub(super) fn list_spikes(&self, lane: usize, step: usize, to: &mut Vec<u32>) {
+        match self.layout {
+            Layout::Trials => {
+                let entries = self.trajectory.state.spikes.at(step).iter();
+                to.extend(entries.filter(|entry| entry.mask >> lane & 1 == 1).map(|entry| entry.unit));
+            }
+            Layout::Neurons => to.extend(self.singles.trial(lane).spikes_at(step)),
+        }
+    }
+
+    /// Adds the membrane of one trial's neurons at a step.
+    pub(super) fn list_voltages(&self, lane: usize, step: usize, neurons: usize, to: &mut Vec<F>) {
+        match self.layout {
+            Layout::Trials => {
+                let row = &self.trajectory.voltage[step * neurons..(step + 1) * neurons];
+                to.extend(row.iter().map(|block| block.0[lane]));
+            }
+            Layout::Neurons => to.extend(&self.singles.trial(lane).voltage_at(step, neurons)[..neurons]),
+        }
+    }
+}
+
+impl<F: Real> Workers<F> {
+    /// So many threads, on the best instruction set of the processor (or `MDGL_SIMD`'s).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for 0 or over 1024 threads, or when the system gives none.
+    pub fn new(threads: usize) -> Result<Self> {
+        Self::with_instructions(threads, Instructions::choose()?)
+    }
+
+    /// So many threads on a given instruction set.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; also when the processor lacks the instruction set.
+    pub fn with_instructions(threads: usize, instructions: Instructions) -> Result<Self> {
+        if threads == 0 || threads > 1024 {
+            return Err(invalid("threads", threads, "1 to 1024"));
+        }
+        if !instructions.is_available() {
+            return Err(invalid("instructions", instructions.name(), "one that the processor has"));
+        }
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("mdgl-{i}"))
+            .build()
+            .map_err(|e| invalid("threads", threads, format!("fewer ({e})")))?;
+        Ok(Self { pool, instructions, segment: None, layout: None, rooms: Mutex::default(), recorder: None })
+    }
+
+    /// Keeps the pseudo-derivatives of at most so many steps at once and simulates the others again when the
+    /// backward pass needs them. By default as many as fit into 64 MiB a block of sixteen trials; it never changes
+    /// a result.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for 0.
+    pub fn with_segment(mut self, steps: usize) -> Result<Self> {
+        if steps == 0 {
+            return Err(invalid("segment", steps, "at least 1 step"));
+        }
+        self.segment = Some(steps);
+        Ok(self)
+    }
+
+    /// Puts trials or neurons into the lanes, whatever the batch. By default the faster of both for a network and a
+    /// block's number of trials; it never changes a result. Where anything diffuses trials stand in the lanes always.
+    #[must_use]
+    pub fn with_layout(mut self, layout: Layout) -> Self {
+        self.layout = Some(layout);
+        self
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    /// The instruction set in use.
+    pub fn instructions(&self) -> Instructions {
+        self.instructions
+    }
+
+    /// Begins or ends a recording; gives the recorder that there was.
+    pub(crate) fn set_recorder(&mut self, recorder: Option<Recorder>) -> Option<Recorder> {
+        std::mem::replace(&mut self.recorder, recorder)
+    }
+
+    /// Runs on every thread at once, with its index.
+    pub(crate) fn on_each_thread(&self, job: impl Fn(usize) + Sync) {
+        self.pool.broadcast(|context| job(context.index()));
+    }
+
+    /// A stage begins, of a block or of the whole batch.
+    pub(super) fn span(&self, stage: Stage, block: Option<usize>) -> Span<'_> {
+        Span::begin(self.recorder.as_ref(), stage, block)
+    }
+
+    /// Whether what is done is to be counted.
+    pub(super) fn counts(&self) -> bool {
+        self.recorder.as_ref().is_some_and(Recorder::counts)
+    }
+
+    /// Counts what was done, if that is wanted.
+    pub(super) fn count<const N: usize>(&self, tallies: impl FnOnce() -> [(Section, Tally); N]) {
+        if let Some(recorder) = self.recorder.as_ref().filter(|recorder| recorder.counts()) {
+            recorder.count(&tallies());
+        }
+    }
+
+    /// Runs a job for each of some blocks; results in the order of the blocks.
+    pub(super) fn blocks<T: Send>(
+        &self,
+        blocks: &Range<usize>,
+        job: impl Fn(usize, &mut Room<F>) -> Result<T> + Sync + Send,
+    ) -> Result<Vec<T>> {
+        self.each_block(blocks, |block| {
+            let mut room = self.take_room();
+            let result = job(block, &mut room);
+            self.give_room(room);
+            result
+        })
+    }
+
+    pub(super) fn each_block<T: Send>(
+        &self,
+        blocks: &Range<usize>,
+        job: impl Fn(usize) -> Result<T> + Sync + Send,
+    ) -> Result<Vec<T>> {
+        self.pool.install(|| blocks.clone().into_par_iter().map(job).collect())
+    }
+
+    pub(super) fn take_room(&self) -> Room<F> {
+        let mut rooms = self.rooms.lock().unwrap_or_else(|e| e.into_inner());
+        rooms.pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_room(&self, room: Room<F>) {
+        self.rooms.lock().unwrap_or_else(|e| e.into_inner()).push(room);
+    }
+}

@@ -1,0 +1,230 @@
+//! A stream of either float type, and what it takes and gives.
+
+use std::sync::Arc;
+
+use mdgl_core::{Lesson, Optimiser, Rule, StepInput, Stream, Wanted};
+use napi::bindgen_prelude::{Either, Either3, Float32Array, Float64Array, Uint32Array};
+use napi_derive::napi;
+
+use crate::error::{Failure, Result};
+use crate::float::Float;
+use crate::number::{to_u64, to_usize};
+use crate::shared::{Shared, TrainingLock};
+
+/// What an input population does in one step: indices of units that fire, or a value of each unit.
+pub type Given = Either3<Uint32Array, Float64Array, Float32Array>;
+
+/// Floats of a model's precision.
+type Floats = Either<Float32Array, Float64Array>;
+
+/// What a step gave.
+#[napi(object, object_from_js = false)]
+pub struct StreamStep {
+    /// Indices of the neurons that spiked, one entry a population.
+    pub spikes: Vec<Uint32Array>,
+    /// y of each unit, one entry a readout.
+    pub outputs: Vec<Either<Float32Array, Float64Array>>,
+}
+
+/// Errors at one readout: one of `class`, `values` and `error`.
+#[napi(object, object_to_js = false)]
+pub struct StreamLesson {
+    /// Index of the readout.
+    pub readout: f64,
+    /// The right class.
+    pub class: Option<f64>,
+    /// The right values.
+    pub values: Option<Float64Array>,
+    /// ∂E/∂y itself.
+    pub error: Option<Float64Array>,
+    /// Factor of loss and error.
+    pub weight: f64,
+}
+
+/// What an update came to.
+#[napi(object, object_from_js = false)]
+pub struct StreamUpdate {
+    /// Global norm of the gradient, before clipping.
+    pub gradient_norm: f64,
+    /// Steps with errors that it is made of.
+    pub steps: f64,
+}
+
+/// A stream between two steps.
+#[napi(object)]
+pub struct StreamState {
+    /// Steps since the start.
+    pub steps: f64,
+    /// α v − thr z of each neuron.
+    pub membrane: Either<Float32Array, Float64Array>,
+    /// b of each neuron.
+    pub adaptation: Either<Float32Array, Float64Array>,
+    /// Steps for which each neuron is still blocked.
+    pub refractory: Uint32Array,
+    /// Neurons that spiked in the last step.
+    pub spikes: Uint32Array,
+    /// Earlier spikes under way, in pairs: steps before the last one, neuron.
+    pub in_transit: Uint32Array,
+    /// y without bias.
+    pub readout: Either<Float32Array, Float64Array>,
+    /// The traces of all learning synapses.
+    pub traces: Either<Float32Array, Float64Array>,
+}
+
+/// A stream of either float type.
+pub trait AnyStream {
+    fn step(&mut self, inputs: &[Option<Given>]) -> Result<StreamStep>;
+    fn learn(&mut self, lessons: &[StreamLesson]) -> Result<f64>;
+    fn apply(&mut self) -> Result<StreamUpdate>;
+    fn state(&self) -> StreamState;
+    fn restore(&mut self, state: &StreamState) -> Result<()>;
+    fn reset(&mut self) -> Result<()>;
+}
+
+/// A stream and the right to change its model.
+pub struct Live<F: Float> {
+    shared: Arc<Shared<F>>,
+    /// Held while the stream lives.
+    _lock: TrainingLock<F>,
+    stream: Stream<F>,
+    /// Neurons of each population.
+    populations: Vec<usize>,
+    /// Units of each readout.
+    readouts: Vec<usize>,
+}
+
+impl<F: Float> Live<F> {
+    /// A stream on a model's weights of the moment.
+    pub fn new(shared: Arc<Shared<F>>, rule: &Rule, optimiser: &Optimiser, seed: u64) -> Result<Self> {
+        let lock = TrainingLock::take(&shared)?;
+        let model = shared.snapshot();
+        let network = model.network();
+        Ok(Self {
+            stream: Stream::new(&model, rule, optimiser, seed)?,
+            populations: network.description().populations.iter().map(|p| p.size).collect(),
+            readouts: network.readouts().iter().map(|r| r.size()).collect(),
+            shared,
+            _lock: lock,
+        })
+    }
+
+    /// The last step's spikes, by population.
+    fn spikes(&self) -> Vec<Uint32Array> {
+        let mut spikes = self.stream.spikes().peekable();
+        let mut end = 0;
+        let each = self.populations.iter().map(|&size| {
+            let first = end;
+            end += size as u32;
+            let own = std::iter::from_fn(|| spikes.next_if(|&unit| unit < end));
+            own.map(|unit| unit - first).collect::<Vec<_>>().into()
+        });
+        each.collect()
+    }
+
+    fn outputs(&self) -> Vec<Floats> {
+        let mut readout = self.stream.readout();
+        let each = self.readouts.iter().map(|&size| F::array(readout.by_ref().take(size).collect()));
+        each.collect()
+    }
+}
+
+impl<F: Float> AnyStream for Live<F> {
+    fn step(&mut self, inputs: &[Option<Given>]) -> Result<StreamStep> {
+        let widened: Vec<Vec<f64>> = inputs.iter().map(widen).collect();
+        let inputs = inputs.iter().zip(&widened).map(|(input, widened)| match input {
+            None => StepInput::Silent,
+            Some(Either3::A(events)) => StepInput::Events(events),
+            Some(Either3::B(values)) => StepInput::Analogue(values),
+            Some(Either3::C(_)) => StepInput::Analogue(widened),
+        });
+        self.stream.step(&inputs.collect::<Vec<_>>())?;
+        Ok(StreamStep { spikes: self.spikes(), outputs: self.outputs() })
+    }
+
+    fn learn(&mut self, lessons: &[StreamLesson]) -> Result<f64> {
+        let lessons = lessons.iter().map(StreamLesson::read).collect::<Result<Vec<_>>>()?;
+        Ok(self.stream.learn(&lessons)?)
+    }
+
+    fn apply(&mut self) -> Result<StreamUpdate> {
+        let (next, applied) = self.stream.apply(&self.shared.snapshot())?;
+        self.shared.publish(next);
+        Ok(StreamUpdate { gradient_norm: applied.gradient_norm, steps: applied.steps as f64 })
+    }
+
+    fn state(&self) -> StreamState {
+        let state = self.stream.state();
+        StreamState {
+            steps: state.steps as f64,
+            membrane: F::array(state.membrane),
+            adaptation: F::array(state.adaptation),
+            refractory: state.refractory.into(),
+            spikes: state.spikes.into(),
+            in_transit: state.in_transit.concat().into(),
+            readout: F::array(state.readout),
+            traces: F::array(state.traces),
+        }
+    }
+
+    fn restore(&mut self, state: &StreamState) -> Result<()> {
+        let state = mdgl_core::StreamState {
+            steps: to_u64(state.steps, "state.steps")?,
+            membrane: floats(&state.membrane, "state.membrane")?,
+            adaptation: floats(&state.adaptation, "state.adaptation")?,
+            refractory: state.refractory.to_vec(),
+            spikes: state.spikes.to_vec(),
+            in_transit: pairs(&state.in_transit)?,
+            readout: floats(&state.readout, "state.readout")?,
+            traces: floats(&state.traces, "state.traces")?,
+        };
+        Ok(self.stream.restore(&state)?)
+    }
+
+    fn reset(&mut self) -> Result<()> {
+        Ok(self.stream.reset()?)
+    }
+}
+
+/// A flat list as pairs.
+fn pairs(flat: &[u32]) -> Result<Vec<[u32; 2]>> {
+    if !flat.len().is_multiple_of(2) {
+        let value = format!("{} values", flat.len());
+        return Err(mdgl_core::Error::Invalid {
+            path: "state.inTransit".into(),
+            value,
+            allowed: "pairs of steps and neuron".into(),
+        }
+        .into());
+    }
+    Ok(flat.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
+}
+
+impl StreamLesson {
+    fn read(&self) -> Result<Lesson<'_>> {
+        let wanted = match self {
+            Self { class: Some(class), .. } => Wanted::Class(to_usize(*class, "lessons.target")?),
+            Self { values: Some(values), .. } => Wanted::Values(values),
+            Self { error: Some(error), .. } => Wanted::Error(error),
+            _ => return Err(Failure::bug("a lesson says nothing")),
+        };
+        Ok(Lesson { readout: to_usize(self.readout, "lessons.readout")?, wanted, weight: self.weight })
+    }
+}
+
+/// Floats as doubles; nothing for other input, which needs no copy.
+fn widen(input: &Option<Given>) -> Vec<f64> {
+    match input {
+        Some(Either3::C(values)) => values.iter().copied().map(f64::from).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn floats<F: Float>(given: &Floats, path: &str) -> Result<Vec<F>> {
+    F::values(given).ok_or_else(|| {
+        Failure::invalid(
+            path,
+            "of another precision",
+            format!("floats of the model's precision, {}", F::NAME),
+        )
+    })
+}

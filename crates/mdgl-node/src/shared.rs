@@ -1,0 +1,83 @@
+//! The weights of a model, shared by those that read and the one that trains.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mdgl_core::{Model, Real};
+
+use crate::error::{Failure, Result};
+use crate::float::Float;
+use crate::results::ProjectionValues;
+
+/// The weights of the moment: readers take the snapshot, a step replaces it at its end. So reading never waits for a
+/// step, and a step that fails has changed nothing.
+pub struct Shared<F: Real> {
+    snapshot: Mutex<Arc<Model<F>>>,
+    training: AtomicBool,
+}
+
+impl<F: Real> Shared<F> {
+    pub fn new(model: Model<F>) -> Arc<Self> {
+        Arc::new(Self { snapshot: Mutex::new(Arc::new(model)), training: AtomicBool::new(false) })
+    }
+
+    /// The model after the last completed step.
+    pub fn snapshot(&self) -> Arc<Model<F>> {
+        Arc::clone(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the snapshot.
+    pub fn publish(&self, model: Model<F>) {
+        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);
+    }
+
+    /// Changes the weights, unless somebody trains them.
+    pub fn edit(&self, change: impl FnOnce(&mut Model<F>) -> mdgl_core::Result<()>) -> Result<()> {
+        if self.training.load(Ordering::Acquire) {
+            return Err(Failure::busy());
+        }
+        let mut next = self.snapshot().try_clone()?;
+        change(&mut next)?;
+        self.publish(next);
+        Ok(())
+    }
+}
+
+/// One number a synapse of a projection, for JavaScript.
+pub fn projection_values<F: Float>(
+    model: &Model<F>,
+    name: &str,
+    values: Vec<F>,
+) -> mdgl_core::Result<ProjectionValues> {
+    let wires = model.projection(name)?;
+    let (rows, columns) = wires.sizes();
+    Ok(ProjectionValues {
+        name: name.to_owned(),
+        pre: wires.pre().to_vec().into(),
+        post: wires.post().to_vec().into(),
+        rows: rows as f64,
+        columns: columns as f64,
+        values: F::array(values),
+    })
+}
+
+/// The right to train a model, one at a time.
+pub struct TrainingLock<F: Real> {
+    shared: Arc<Shared<F>>,
+}
+
+impl<F: Real> TrainingLock<F> {
+    /// Takes it, unless someone else has it.
+    pub fn take(shared: &Arc<Shared<F>>) -> Result<Self> {
+        if shared.training.swap(true, Ordering::AcqRel) {
+            return Err(Failure::busy());
+        }
+        Ok(Self { shared: Arc::clone(shared) })
+    }
+}
+
+impl<F: Real> Drop for TrainingLock<F> {
+    fn drop(&mut self) {
+        self.shared.training.store(false, Ordering::Release);
+    }
+}

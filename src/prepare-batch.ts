@@ -1,0 +1,36 @@
+import type { PackedBatch } from '#native'
+import type { Batch, BatchShape, DrawKey } from './batch.js'
+import { wholeNumber } from './check.js'
+import type { NetworkDescription } from './description.js'
+import { batchShape, encodeInputs } from './encode-batch.js'
+import { guard, native } from './native.js'
+import { encodeTargets, type Objective } from './objective.js'
+import { eventStream } from './task.js'
+
+/** A batch ready for the engine, which shares no memory with it, and the batch itself for custom losses. */
+export interface PreparedBatch extends BatchShape {
+  readonly batch: Batch
+  /** The engine's copy; the job that computes with it uses it up. */
+  readonly packed: PackedBatch
+}
+
+/** Checks a batch and, where there is an objective, its targets, and copies both for the engine. */
+export function prepareBatch(
+  batch: Batch,
+  description: NetworkDescription,
+  objective: Objective | undefined,
+  key: DrawKey
+): PreparedBatch {
+  const shape = batchShape(batch, description, objective)
+  const { trials, lengths, steps } = shape
+  const uneven = lengths.some(length => length !== steps) && { lengths: Uint32Array.from(lengths) }
+  const encoded = { trials, steps, ...uneven, inputs: encodeInputs(batch, description, shape), ...key }
+  const targets = objective && encodeTargets(objective, batch, shape)
+  return { batch, ...shape, packed: guard(() => new native.PackedBatch(encoded, targets)) }
+}
+
+/** The key of the events of a single batch. */
+export function drawKey(seed: number | undefined, description: NetworkDescription): DrawKey {
+  const checked = wholeNumber(seed ?? description.seed ?? 1, 'options.seed')
+  return { seed: checked, stream: eventStream('test'), iteration: 0 }
+}
