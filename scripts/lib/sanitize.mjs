@@ -16,6 +16,15 @@ function available(sets) {
   return sets.filter(set => !lacks(set))
 }
 
+/** Short pieces of code at a time, or the kernels' long ones exhaust valgrind's memory; and what it is not to tell of. */
+const VALGRIND = [
+  '--error-exitcode=99',
+  '--quiet',
+  '--vex-guest-max-insns=20',
+  '--vex-guest-chase=no',
+  `--suppressions=${new URL('valgrind.supp', import.meta.url).pathname}`
+]
+
 /** Tests that enter every kernel; valgrind is some fifty times slower than the processor, so that it has few of them. */
 const UNDER_VALGRIND = ['first_adam_step', 'golden_hashes', 'both_layouts', 'fixtures::', 'stream::', 'lanes::']
 
@@ -54,6 +63,6 @@ for (const path of await programs(['--target', TARGET], ADDRESS))
 
 for (const path of await programs(['--release'], {}))
   for (const set of available(['avx2', 'portable'])) {
-    const args = ['--error-exitcode=99', '--quiet', path, '--color=never', '--test-threads=1', ...UNDER_VALGRIND]
+    const args = [...VALGRIND, path, '--color=never', '--test-threads=1', ...UNDER_VALGRIND]
     await must(`valgrind, ${set}`, 'valgrind', args, { MDGL_SIMD: set, PROPTEST_CASES: '4' })
   }
