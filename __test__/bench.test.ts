@@ -7,7 +7,7 @@ import { gradients, Model, simulate } from '../src/index.js'
 import { scalingCurves } from '../src/plots/scaling.js'
 import { jsonLines, mdgl, temporaryFolder } from './helpers/cli.js'
 
-const TINY = ['--neurons', '20', '--steps', '100', '--batch', '3']
+const TINY = ['--neurons', '20', '--steps', '100', '--batch-size', '3']
 
 test('bench --json prints one line with times and rates', async t => {
   const { code, stdout, stderr } = await mdgl('bench', 'W', '--json', '--rule', 'eprop', '--repeats', '3', ...TINY)
@@ -84,7 +84,7 @@ test('W-silent falls silent, and W-faint has the spikes of W and hardly a gradie
 for (const workload of ['W', 'W3', 'W-paper']) {
   test(`an export of ${workload} is a network and a batch that can be run`, async t => {
     const path = join(await temporaryFolder(t), 'work.json')
-    const size = workload === 'W-paper' ? ['--batch', '2'] : TINY
+    const size = workload === 'W-paper' ? ['--batch-size', '2'] : TINY
     const { code, stderr } = await mdgl('bench', '--export', workload, '--out', path, ...size)
     t.is(code, 0, stderr)
     const { format, network, loss, optimiser, batch } = JSON.parse(await readFile(path, 'utf8'))
@@ -101,7 +101,7 @@ for (const workload of ['W', 'W3', 'W-paper']) {
 
 test('the events that an export has drawn are those of the engine', async t => {
   const path = join(await temporaryFolder(t), 'work.json')
-  t.is((await mdgl('bench', '--export', 'W-paper', '--out', path, '--batch', '2')).code, 0)
+  t.is((await mdgl('bench', '--export', 'W-paper', '--out', path, '--batch-size', '2')).code, 0)
   const { batch } = JSON.parse(await readFile(path, 'utf8'))
   const events: number[] = batch.inputs.cues.events.flat()
   const bySide = (from: number, to: number, start: number, end: number) =>

@@ -4,7 +4,7 @@ import test from 'ava'
 import { Model } from '../src/index.js'
 import { jsonLines, mdgl, temporaryFolder } from './helpers/cli.js'
 
-const SHORT = ['--iterations', '2', '--batch', '4', '--validate-every', '2']
+const SHORT = ['--iterations', '2', '--batch-size', '4', '--validate-every', '2']
 
 for (const [what, args, says] of [
   ['no command', [], /a command is missing/],
@@ -16,9 +16,9 @@ for (const [what, args, says] of [
   ['two tasks', ['train', 'evidence-accumulation', 'juggling'], /'juggling' is one argument too many/],
   ['an unknown rule', ['train', 'evidence-accumulation', '--rule', 'magic'], /--rule is 'magic'.*eprop, mdgl/],
   ['a negative number', ['train', 'evidence-accumulation', '--iterations=-3'], /--iterations is '-3'/],
-  ['a value that looks like an option', ['train', 'evidence-accumulation', '--batch', '-3'], /--batch/],
+  ['a value that looks like an option', ['train', 'evidence-accumulation', '--batch-size', '-3'], /--batch-size/],
   ['validations after the end', ['compare', 'evidence-accumulation', '--iterations', '5'], /--validate-every is 10/],
-  ['a fraction of a trial', ['train', 'evidence-accumulation', '--batch', '1.5'], /--batch is '1.5'/],
+  ['a fraction of a trial', ['train', 'evidence-accumulation', '--batch-size', '1.5'], /--batch-size is '1.5'/],
   ['no iterations', ['train', 'evidence-accumulation', '--iterations', '0'], /at least 1/],
   ['a learning rate of 0', ['train', 'evidence-accumulation', '--learning-rate', '0'], /number above 0/],
   ['an unknown precision', ['train', 'evidence-accumulation', '--precision', 'f16'], /f32, f64/],
@@ -125,7 +125,7 @@ test('train: threads change nothing, seeds do', async t => {
       out,
       '--iterations',
       '2',
-      '--batch',
+      '--batch-size',
       '20',
       ...args
     )
@@ -139,7 +139,15 @@ test('train: threads change nothing, seeds do', async t => {
 
 test('train leaves no folder behind when its options are refused', async t => {
   const out = join(await temporaryFolder(t), 'run')
-  const { code, stderr } = await mdgl('train', 'evidence-accumulation', '--out', out, ...SHORT, '--batch', '9999999')
+  const { code, stderr } = await mdgl(
+    'train',
+    'evidence-accumulation',
+    '--out',
+    out,
+    ...SHORT,
+    '--batch-size',
+    '9999999'
+  )
   t.is(code, 1)
   t.regex(stderr, /^mdgl: options\.batchSize is 9999999[^\n]*\n$/)
   await t.throwsAsync(readdir(out), { code: 'ENOENT' })
@@ -157,7 +165,18 @@ test('train does not write over what a folder holds', async t => {
 
 test('a run that diverges says so, and keeps the weights of the last completed iteration', async t => {
   const out = join(await temporaryFolder(t), 'run')
-  const args = ['train', 'evidence-accumulation', '--rule', 'bptt', '--iterations', '9', '--batch', '4', '--out', out]
+  const args = [
+    'train',
+    'evidence-accumulation',
+    '--rule',
+    'bptt',
+    '--iterations',
+    '9',
+    '--batch-size',
+    '4',
+    '--out',
+    out
+  ]
   const { code, stderr } = await mdgl(...args, '--learning-rate', '1e38')
   t.is(code, 1)
   t.regex(

@@ -19,7 +19,7 @@ const tiny = (out: string, ...args: string[]) =>
   mdgl(
     'compare',
     'evidence-accumulation',
-    ...['--iterations', '4', '--batch', '4', '--validate-every', '2', '--out', out, ...args]
+    ...['--iterations', '4', '--batch-size', '4', '--validate-every', '2', '--out', out, ...args]
   )
 
 const lines = async (...path: string[]) => jsonLines(await readFile(join(...path), 'utf8'))

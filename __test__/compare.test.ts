@@ -17,7 +17,7 @@ const tiny = (out: string, ...args: string[]) =>
     'evidence-accumulation',
     '--iterations',
     '2',
-    '--batch',
+    '--batch-size',
     '4',
     '--validate-every',
     '1',
@@ -146,7 +146,7 @@ test('compare leaves an unfinished run of other settings alone, and says so', as
   const out = join(await temporaryFolder(t), 'runs')
   t.is((await tiny(out, '--rules', 'eprop')).code, 0)
   await rm(join(out, 'eprop-1', 'weights.safetensors'))
-  const { code, stderr } = await tiny(out, '--rules', 'eprop', '--batch', '5')
+  const { code, stderr } = await tiny(out, '--rules', 'eprop', '--batch-size', '5')
   t.is(code, 1)
   t.regex(stderr, /eprop-1 holds an unfinished run with another batchSize: choose another --out/)
 })

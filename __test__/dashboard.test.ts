@@ -9,7 +9,7 @@ import { type Background, jsonLines, mdgl, startMdgl, temporaryFolder } from './
 /** A run that takes longer than any test. */
 async function live(t: ExecutionContext, ...more: string[]) {
   const out = join(await temporaryFolder(t), 'run')
-  const args = ['train', 'evidence-accumulation', '--batch', '8', '--iterations', '5000', '--alignment-every', '5']
+  const args = ['train', 'evidence-accumulation', '--batch-size', '8', '--iterations', '5000', '--alignment-every', '5']
   const run = startMdgl([...args, '--live', '--port', '0', '--out', out, ...more])
   t.teardown(() => run.kill('SIGKILL'))
   return { run, out, url: await urlOf(run) }
@@ -123,7 +123,7 @@ test('the dashboard of a folder tells the runs in it, and follows one that grows
   const root = await temporaryFolder(t)
   const args = [
     'evidence-accumulation',
-    '--batch',
+    '--batch-size',
     '4',
     '--iterations',
     '4',

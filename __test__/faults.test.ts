@@ -188,7 +188,7 @@ posixTest('a clock that jumps changes nothing but names, and no name is taken tw
     '4',
     '--validate-every',
     '2',
-    '--batch',
+    '--batch-size',
     '2'
   ]
   const { code, stderr } = await limitedMdgl(`cd '${folder}'`, compare, ['--import', clock])

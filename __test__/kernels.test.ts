@@ -116,7 +116,7 @@ test('mdgl compare knows the kernel', async t => {
     'evidence-accumulation',
     '--rules',
     'mdgl-membrane,mdgl-membrane-online',
-    ...['--iterations', '1', '--validate-every', '1', '--batch', '4', '--out', out]
+    ...['--iterations', '1', '--validate-every', '1', '--batch-size', '4', '--out', out]
   )
   t.is(code, 0)
   t.regex(stdout, /mdgl-membrane-online +1 /)

@@ -217,7 +217,7 @@ test('a trace has a track a thread and a slice for each block and stage', async 
   t.deepEqual(['iteration 1', 'iteration 2', 'iteration 3', 'optimise', 'rewire'].map(count), [1, 1, 0, 2, 2])
 })
 
-const FEW = ['--batch', '3', '--iterations', '2', '--threads', '2']
+const FEW = ['--batch-size', '3', '--iterations', '2', '--threads', '2']
 
 test('mdgl profile writes its report, a trace and a roofline', async t => {
   const folder = await temporaryFolder(t)

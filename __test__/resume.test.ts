@@ -6,7 +6,7 @@ import { hasLine, interruptedMdgl, jsonLines, killedMdgl, mdgl, temporaryFolder 
 /** How often a run is killed. */
 const KILLS = Number(process.env.MDGL_KILLS ?? 20)
 const posixTest = process.platform === 'win32' ? test.skip : test
-const TASK = ['evidence-accumulation', '--rule', 'mdgl-membrane', '--batch', '4', '--iterations', '24']
+const TASK = ['evidence-accumulation', '--rule', 'mdgl-membrane', '--batch-size', '4', '--iterations', '24']
 const OFTEN = ['--validate-every', '4', '--checkpoint-every', '3', '--alignment-every', '8']
 const RUN = [...TASK, ...OFTEN]
 
@@ -73,7 +73,7 @@ posixTest(`a run killed ${KILLS} times at random moments ends with the same weig
 posixTest('Ctrl-C ends a run after the iteration at hand, with a checkpoint, and says how to go on', async t => {
   const out = join(await temporaryFolder(t), 'run')
   const { code, stdout, stderr } = await interruptedMdgl(
-    ['train', 'evidence-accumulation', '--batch', '4', '--checkpoint-every', '0', '--out', out],
+    ['train', 'evidence-accumulation', '--batch-size', '4', '--checkpoint-every', '0', '--out', out],
     () => hasLine(join(out, 'metrics.jsonl'))
   )
   t.is(code, 130)
@@ -126,7 +126,7 @@ test('torn, cut and foreign checkpoints are named, and the one before them is us
 test('what cannot go on says why', async t => {
   const folder = await temporaryFolder(t)
   const out = join(folder, 'run')
-  t.is((await mdgl('train', 'evidence-accumulation', '--batch', '4', '--iterations', '3', '--out', out)).code, 0)
+  t.is((await mdgl('train', 'evidence-accumulation', '--batch-size', '4', '--iterations', '3', '--out', out)).code, 0)
   t.regex((await mdgl('resume', out)).stderr, /is finished; there is nothing to go on with/)
   await rm(join(out, 'weights.safetensors'))
   const none = await mdgl('resume', out)
@@ -219,7 +219,7 @@ test('a finished run has its report, and pictures of a run are drawn from its fo
   const report = await readFile(join(out, 'report.html'), 'utf8')
   t.regex(report, /<h1>evidence-accumulation, mdgl-membrane, seed 1<\/h1>/)
   t.is(report.match(/<svg role="img"/g)?.length, 5)
-  t.regex(report, /mdgl train evidence-accumulation --rule mdgl-membrane --seed 1 --iterations 24 --batch 4/)
+  t.regex(report, /mdgl train evidence-accumulation --rule mdgl-membrane --seed 1 --iterations 24 --batch-size 4/)
   t.notRegex(report, /<script|src=|href=/)
   await rm(join(out, 'report.html'))
   t.is((await mdgl('report', out)).stdout, `${join(out, 'report.html')}\n`)

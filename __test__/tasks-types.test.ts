@@ -248,7 +248,7 @@ test('train and compare take every task by name, and name them all when asked fo
     t.true(stderr.includes(TASK_NAMES.join(', ')))
   }
   for (const task of TASK_NAMES) {
-    const short = ['--iterations', '1', '--batch', '2', '--validate-every', '1', '--out', join(folder, task)]
+    const short = ['--iterations', '1', '--batch-size', '2', '--validate-every', '1', '--out', join(folder, task)]
     const { code, stderr } = await mdgl('train', task, ...short)
     t.is(code, 0, stderr)
     t.is(JSON.parse(await readFile(join(folder, task, 'config.json'), 'utf8')).task, task)
@@ -257,7 +257,7 @@ test('train and compare take every task by name, and name them all when asked fo
 
 test('compare shows the normalised error of a regression, and chance among ten digits', async t => {
   const folder = await temporaryFolder(t)
-  const short = ['--rules', 'eprop', '--iterations', '1', '--batch', '1', '--validate-every', '1', '--out']
+  const short = ['--rules', 'eprop', '--iterations', '1', '--batch-size', '1', '--validate-every', '1', '--out']
   const pattern = await mdgl('compare', 'pattern-generation', ...short, join(folder, 'pattern'))
   t.is(pattern.code, 0, pattern.stderr)
   t.regex(pattern.stdout, /^ {2}eprop +1 +(0\.\d+|1\.\d+) .* – +\d/m)

@@ -16,7 +16,7 @@ export interface ObjectiveOptions {
   readonly regulariser?: Regulariser | null | undefined
 }
 
-/** Options of {@link evaluate}. */
+/** Options of {@link evaluate}, {@link gradients} and the analyses. */
 export interface EvaluateOptions extends RunOptions, ObjectiveOptions {
   /** Seed of the input events that the engine draws. Default: the network's seed. */
   readonly seed?: number | undefined

@@ -3,8 +3,8 @@ import type { Batch, DrawKey } from './batch.js'
 import { planRule } from './conventions.js'
 import type { CustomRule } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
-import { checkOptions, type RunOptions, type Session, withSession } from './engine-session.js'
-import type { Evaluation, ObjectiveOptions } from './evaluate.js'
+import { checkOptions, type Session, withSession } from './engine-session.js'
+import type { EvaluateOptions, Evaluation } from './evaluate.js'
 import { type Model, nativeModel } from './model.js'
 import type { InputNames, ProjectionNames, ReadoutNames } from './names.js'
 import { askCustomLosses, makeObjective, type Objective } from './objective.js'
@@ -12,12 +12,6 @@ import type { Precision, Values } from './precision.js'
 import { drawKey, type PreparedBatch, prepareBatch } from './prepare-batch.js'
 import { ProjectionValues } from './projection.js'
 import type { Rule, RuleName } from './rule.js'
-
-/** Options of {@link gradients}. */
-export interface GradientOptions extends RunOptions, ObjectiveOptions {
-  /** Seed of the input events that the engine draws. Default: the network's seed. */
-  readonly seed?: number | undefined
-}
 
 /** Gradients of loss plus regulariser, one number a synapse. */
 export interface Gradients<D extends NetworkDescription, P extends Precision> {
@@ -50,7 +44,7 @@ export async function gradients<D extends NetworkDescription, P extends Precisio
   model: Model<D, P>,
   batch: Batch<InputNames<D>>,
   rule: RuleName | Rule | CustomRule,
-  options: GradientOptions
+  options: EvaluateOptions
 ): Promise<Gradients<D, P>> {
   nativeModel(model)
   const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
@@ -62,7 +56,7 @@ export async function keyedGradients<D extends NetworkDescription, P extends Pre
   model: Model<D, P>,
   batch: Batch<InputNames<D>>,
   rule: RuleName | Rule | CustomRule,
-  options: GradientOptions,
+  options: EvaluateOptions,
   key: DrawKey
 ): Promise<Gradients<D, P>> {
   const objective = makeObjective(options.loss, options.regulariser, model.description)

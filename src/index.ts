@@ -63,7 +63,7 @@ export { populationCode, type Tuning } from './encoders/population-code.js'
 export type { RunOptions } from './engine-session.js'
 export { type ErrorCode, type ErrorDetails, MdglError } from './error.js'
 export { type EvaluateOptions, type Evaluation, evaluate, type ObjectiveOptions } from './evaluate.js'
-export { type GradientOptions, type Gradients, gradients } from './gradients.js'
+export { type Gradients, gradients } from './gradients.js'
 export type { EventSample, EventSet } from './interchange/event-set.js'
 export { openSpikingHeidelbergDigits } from './interchange/heidelberg-digits.js'
 export { openNMnist } from './interchange/n-mnist.js'
@@ -166,7 +166,6 @@ export { delayedXor, type XorNames, type XorOptions } from './tasks/delayed-xor.
 export {
   type EvidenceNames,
   type EvidenceOptions,
-  type EvidenceTask,
   evidenceAccumulation
 } from './tasks/evidence-accumulation.js'
 export { type FunctionalType, functionalTypes, type WithFunctionalTypes } from './tasks/functional-types.js'

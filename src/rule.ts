@@ -203,9 +203,9 @@ export type RuleName = (typeof ruleNames)[number]
 export const rules = /* @__PURE__ */ byConstant()
 
 /** The keys of {@link rules}: the names of the published rules in camel case. */
-export type RuleConstant = CamelCase<RuleName>
-
-type CamelCase<S extends string> = S extends `${infer Head}-${infer Tail}` ? `${Head}${Capitalize<CamelCase<Tail>>}` : S
+export type RuleConstant<Name extends string = RuleName> = Name extends `${infer Head}-${infer Tail}`
+  ? `${Head}${Capitalize<RuleConstant<Tail>>}`
+  : Name
 
 function byConstant(): Readonly<Record<RuleConstant, Rule>> {
   const published = JSON.parse(guard(() => native.publishedRules())) as readonly (readonly [RuleName, Rule])[]

@@ -5,7 +5,8 @@ import { type CustomRule, defineRule, isCustomRule } from '../custom-rule.js'
 import type { NetworkDescription } from '../description.js'
 import { checkOptions } from '../engine-session.js'
 import { invalid } from '../error.js'
-import { type GradientOptions, type Gradients, keyedGradients } from '../gradients.js'
+import type { EvaluateOptions } from '../evaluate.js'
+import { type Gradients, keyedGradients } from '../gradients.js'
 import { type Model, nativeModel } from '../model.js'
 import { type InputNames, type ProjectionNames, plasticNames } from '../names.js'
 import type { Precision } from '../precision.js'
@@ -58,7 +59,7 @@ export async function alignment<D extends NetworkDescription, P extends Precisio
   model: Model<D, P>,
   batch: Batch<InputNames<D>>,
   rules: readonly (RuleName | Rule | CustomRule)[],
-  options: GradientOptions
+  options: EvaluateOptions
 ): Promise<Alignment<D>[]> {
   nativeModel(model)
   const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
@@ -70,7 +71,7 @@ export async function keyedAlignment<D extends NetworkDescription, P extends Pre
   model: Model<D, P>,
   batch: Batch<InputNames<D>>,
   rules: readonly (RuleName | Rule | CustomRule)[],
-  options: GradientOptions,
+  options: EvaluateOptions,
   key: DrawKey
 ): Promise<Alignment<D>[]> {
   refuseConventions(model.description)

@@ -3,7 +3,7 @@ import { expandRuleFor } from '../conventions.js'
 import type { Channel, NetworkDescription } from '../description.js'
 import { checkOptions } from '../engine-session.js'
 import { invalid } from '../error.js'
-import type { GradientOptions } from '../gradients.js'
+import type { EvaluateOptions } from '../evaluate.js'
 import { type Model, nativeModel } from '../model.js'
 import type { InputNames } from '../names.js'
 import type { Precision } from '../precision.js'
@@ -53,7 +53,7 @@ export async function channelNorms<D extends NetworkDescription, P extends Preci
   model: Model<D, P>,
   batch: Batch<InputNames<D>>,
   rule: RuleName | Rule,
-  options: GradientOptions
+  options: EvaluateOptions
 ): Promise<ChannelNorms> {
   nativeModel(model)
   const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])

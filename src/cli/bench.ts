@@ -29,7 +29,7 @@ const OPTIONS = {
   seed: { type: 'string' },
   neurons: { type: 'string' },
   steps: { type: 'string' },
-  batch: { type: 'string' },
+  'batch-size': { type: 'string' },
   density: { type: 'string' },
   against: { type: 'string' },
   export: { type: 'string' },
@@ -159,7 +159,7 @@ function workOf(given: Arguments, name: WorkloadName): Promise<Work> {
   const overrides = {
     neurons: whole(given, 'neurons', 2),
     steps: whole(given, 'steps', 1),
-    batch: whole(given, 'batch', 1),
+    batch: whole(given, 'batch-size', 1),
     density: densityOf(given)
   }
   refuseForPaper(name, overrides)

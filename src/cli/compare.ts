@@ -18,7 +18,7 @@ const OPTIONS = {
   rules: { type: 'string' },
   seeds: { type: 'string' },
   iterations: { type: 'string' },
-  batch: { type: 'string' },
+  'batch-size': { type: 'string' },
   'validate-every': { type: 'string' },
   precision: { type: 'string' },
   threads: { type: 'string' },
@@ -72,7 +72,7 @@ function commonOptions(given: Arguments): CommonOptions {
   return {
     task,
     iterations,
-    batchSize: whole(given, 'batch', 1) ?? task.batchSize,
+    batchSize: whole(given, 'batch-size', 1) ?? task.batchSize,
     validateEvery,
     precision: word(given, 'precision', ['f32', 'f64'] as const) ?? 'f32',
     threads: threadsOf(given),

@@ -74,7 +74,7 @@ Options (defaults are the task's where none is given):
                        (default mdgl)
   --seed N             seed of network and batches (default 1)
   --iterations N       iterations to train
-  --batch N            trials in a batch
+  --batch-size N       trials in a batch
   --validate-every N   iterations between validations
   --learning-rate X    the optimiser's learning rate
   --precision P        f32 or f64 (default f32)
@@ -138,7 +138,7 @@ Options (defaults are the task's where none is given):
                        (default bptt,eprop,mdgl)
   --seeds LIST         seeds and ranges of seeds (default 1)
   --iterations N       iterations of each run
-  --batch N            trials in a batch
+  --batch-size N       trials in a batch
   --validate-every N   iterations between validations
   --precision P        f32 or f64 (default f32)
   --threads N          threads of the engine (default: MDGL_THREADS, or one a core); results do not depend on it
@@ -220,8 +220,8 @@ Options:
   --against WORKLOAD   run both workloads in turns, and print the processor time that each takes a neuron update, forward,
                        with the gradient and in two kernels, the least of --repeats rounds (default 20), and the ratios
   --seed N             seed of weights, inputs and targets (default 1)
-  --neurons N, --steps N, --batch N, --density X
-                       in place of the workload's own (W-paper: --batch only)
+  --neurons N, --steps N, --batch-size N, --density X
+                       in place of the workload's own (W-paper: --batch-size only)
   --export WORKLOAD    write the workload to --out as JSON for other libraries instead of timing it
   --out FILE           that file
   --json               one JSON line
@@ -278,7 +278,7 @@ Options (defaults are the task's where none is given):
   --simd SET           ${SETS} (default: the best there is)
   --iterations N       profiled iterations (default 20; as many plain ones run in between)
   --every N            time one step in N (default 32)
-  --batch N            trials in the batch
+  --batch-size N       trials in the batch
   --seed N             seed of network and batch (default 1)
   --precision P        f32 or f64 (default f32)
   --trace FILE         write a trace for Perfetto (ui.perfetto.dev) or chrome://tracing: a track a thread

@@ -24,7 +24,7 @@ const OPTIONS = {
   simd: { type: 'string' },
   iterations: { type: 'string' },
   every: { type: 'string' },
-  batch: { type: 'string' },
+  'batch-size': { type: 'string' },
   seed: { type: 'string' },
   precision: { type: 'string' },
   trace: { type: 'string' },
@@ -89,7 +89,7 @@ function argumentsOfOne(given: Arguments, name: Name): string[] {
   for (const other of ['simd', 'trace', 'roofline']) {
     if (given.options[other] !== undefined) throw new UsageError(`--${other} is not for --compare`)
   }
-  const kept = ['rule', 'threads', 'iterations', 'every', 'batch', 'seed', 'precision'].flatMap(option => {
+  const kept = ['rule', 'threads', 'iterations', 'every', 'batch-size', 'seed', 'precision'].flatMap(option => {
     const value = text(given, option)
     return value === undefined ? [] : [`--${option}`, value]
   })
@@ -133,7 +133,7 @@ async function profileTask(
 }
 
 async function workOf(given: Arguments, name: Name, seed: number): Promise<Work> {
-  const size = whole(given, 'batch', 1)
+  const size = whole(given, 'batch-size', 1)
   const precision = word(given, 'precision', ['f32', 'f64'] as const) ?? 'f32'
   if (isWorkload(name)) {
     const { model, task, batch } = await makeWork(name, seed, { batch: size })

@@ -94,7 +94,7 @@ function again(path: string, { config }: StoredRun): string {
   const { training, task, taskFile, taskOptions, rule, seed, precision } = config
   const trained = [
     `mdgl train ${taskFile?.path ?? task} --rule ${ruleLabel(rule as Rule)} --seed ${seed} --iterations ${training.iterations}`,
-    `--batch ${training.batchSize} --validate-every ${training.validateEvery} --precision ${precision}`
+    `--batch-size ${training.batchSize} --validate-every ${training.validateEvery} --precision ${precision}`
   ].join(' ')
   // `mdgl train` knows no options of a task.
   const command = taskOptions === undefined ? trained : `mdgl repeat ${path}`

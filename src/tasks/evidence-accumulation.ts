@@ -47,20 +47,6 @@ export interface EvidenceOptions {
   readonly noiseRate?: number
 }
 
-/** A task that brings its network along. */
-export interface EvidenceTask extends PresetTask<EvidenceNames> {
-  /**
-   * The network of Fig. 3C: 100 cells, the first 50 LIF and the others ALIF, 19 inhibitory ones first; 40 inputs, 7 of
-   * them inhibitory; two readout units; density 0.1.
-   *
-   * @param options - The seed of connectivity and initial weights.
-   */
-  network(options: {
-    /** Seed of connectivity and initial weights. */
-    readonly seed: number
-  }): NetworkDescription<EvidenceNames>
-}
-
 const LEFT_UNITS = [0, 10] as const
 const RIGHT_UNITS = [10, 20] as const
 const RECALL_UNITS = [20, 30] as const
@@ -70,7 +56,8 @@ const MOST_CUES = 15
 /**
  * Evidence accumulation (Fig. 3C of Liu et al. 2021; Morcos and Harvey 2016): cues come on the left or on the right,
  * and after a delay a recall signal asks which side had more (class 1: left). A batch of up to 2^cues trials holds
- * distinct patterns; a larger one starts over with a new permutation of all.
+ * distinct patterns; a larger one starts over with a new permutation of all. Its network is that of Fig. 3C: 100 cells, the first 50
+ * LIF and the others ALIF, 19 inhibitory ones first; 40 inputs, 7 of them inhibitory; two readout units; density 0.1.
  *
  * @example
  * ```ts
@@ -80,7 +67,7 @@ const MOST_CUES = 15
  * @param options - Timing and rates; the defaults are the paper's.
  * @throws {@link MdglError} `'invalid'` for an option that is not allowed.
  */
-export function evidenceAccumulation(options?: EvidenceOptions & { readonly types?: 'two' }): EvidenceTask
+export function evidenceAccumulation(options?: EvidenceOptions & { readonly types?: 'two' }): PresetTask<EvidenceNames>
 export function evidenceAccumulation(
   options: EvidenceOptions & { readonly types: 'six' }
 ): PresetTask<WithFunctionalTypes<EvidenceNames>>
