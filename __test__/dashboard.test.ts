@@ -3,6 +3,11 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
+import { Hub } from '../src/dashboard/hub.js'
+import { LiveRun } from '../src/dashboard/live.js'
+import { Model } from '../src/index.js'
+import { RunControl } from '../src/runs/control.js'
+import { builtInTask } from '../src/runs/tasks.js'
 import { accessible, findBrowser, openPage } from './helpers/browser.js'
 import { type Background, jsonLines, mdgl, startMdgl, temporaryFolder } from './helpers/cli.js'
 
@@ -161,6 +166,19 @@ test('the dashboard of a folder tells the runs in it, and follows one that grows
   dashboard.kill('SIGINT')
   t.is((await dashboard.outcome).code, 0)
   t.is((await mdgl('dashboard', join(root, 'nothing'))).code, 2)
+})
+
+test('a pause that is wished for while a trial is looked at is told', async t => {
+  const [hub, control, task] = [new Hub(), new RunControl(), builtInTask('evidence-accumulation')]
+  const settings = { task, rule: 'eprop', seed: 1, precision: 'f32', ...task } as const
+  const live = new LiveRun(hub, settings, control)
+  using model = Model.create(task.network({ seed: 1 }))
+  await live.begun({ path: 'run', model, iteration: 0, learningRate: 0.01 })
+  t.teardown(hub.subscribe(() => {}))
+  const looking = live.between(1)
+  control.pause()
+  await looking
+  t.is(hub.info('run')?.state, 'paused')
 })
 
 test('a browser sees the run, steers it, and finds it again', async t => {

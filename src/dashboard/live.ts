@@ -65,7 +65,12 @@ export class LiveRun implements RunObserver, Answers {
   }
 
   async between(iteration: number): Promise<void> {
+    await this.#look(iteration)
+    // It may have been wished while the trial ran.
     if (this.control.paused) this.describe('paused')
+  }
+
+  async #look(iteration: number): Promise<void> {
     if (!this.#hub.watched || this.#model === undefined || performance.now() < this.#nextLook) return
     const begun = performance.now()
     const { task, rule, seed } = this.#options
