@@ -156,8 +156,7 @@ impl<F: Real> Stream<F> {
         }
         if rule.estimator != Estimator::Online {
             let value = format!("'{}'", rule.estimator.name());
-            let allowed =
-                "for a session: 'online', as in 'mdgl-online', the other rules whose names end so, and 'rflo'";
+            let allowed = "for a session: 'online', as in 'mdgl-online', the other rules whose names end so, and 'rflo'";
             return Err(invalid("rule.estimator", value, allowed));
         }
         let network = Arc::clone(model.network());

@@ -192,6 +192,66 @@ macro_rules! each {
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use each;
 
+/// What every architecture's registers do alike, by its own intrinsics: the set's functions, values in and out, arithmetic.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! registers {
+    ($name:ident, $scalar:ident, $width:literal, $features:literal,
+     $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident) => {
+        type Scalar = $scalar;
+
+        #[inline(always)]
+        fn call<K: Kernel<$scalar>>(kernel: K) -> K::Output {
+            #[target_feature(enable = $features)]
+            #[inline(never)]
+            fn enter<K: Kernel<$scalar>>(kernel: K) -> K::Output {
+                kernel.run::<$name>()
+            }
+            // SAFETY: only reached once the processor is known to have the features.
+            unsafe { enter(kernel) }
+        }
+
+        #[inline(always)]
+        fn splat(x: $scalar) -> Self {
+            // SAFETY: only reached inside a function compiled for the features.
+            Self([unsafe { $splat(x) }; LANES / $width])
+        }
+        #[inline(always)]
+        fn load(block: &Block<$scalar>) -> Self {
+            // SAFETY: as above; a block holds 16 values and is aligned to 64 bytes.
+            each!(i, Self::splat(0.0).0, unsafe { $load(block.0.as_ptr().add($width * i)) })
+        }
+        #[inline(always)]
+        fn store(self, block: &mut Block<$scalar>) {
+            for (i, x) in self.0.into_iter().enumerate() {
+                // SAFETY: as for `load`.
+                unsafe { $store(block.0.as_mut_ptr().add($width * i), x) };
+            }
+        }
+        #[inline(always)]
+        fn add(self, other: Self) -> Self {
+            // SAFETY: only reached inside a function compiled for the features.
+            each!(i, self.0, unsafe { $add(self.0[i], other.0[i]) })
+        }
+        #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            // SAFETY: only reached inside a function compiled for the features.
+            each!(i, self.0, unsafe { $sub(self.0[i], other.0[i]) })
+        }
+        #[inline(always)]
+        fn mul(self, other: Self) -> Self {
+            // SAFETY: only reached inside a function compiled for the features.
+            each!(i, self.0, unsafe { $mul(self.0[i], other.0[i]) })
+        }
+        #[inline(always)]
+        fn div(self, other: Self) -> Self {
+            // SAFETY: only reached inside a function compiled for the features.
+            each!(i, self.0, unsafe { $div(self.0[i], other.0[i]) })
+        }
+    };
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use registers;
+
 /// Steps between two clearings of decayed state.
 const CLEAR_EVERY: usize = 16;
 

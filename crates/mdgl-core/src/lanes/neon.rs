@@ -4,7 +4,7 @@
 
 use std::arch::aarch64::*;
 
-use super::{Block, Kernel, LANES, Lanes, Mask, Places, each};
+use super::{Block, Kernel, LANES, Lanes, Mask, Places, each, registers};
 
 /// One NEON register type and how its intrinsics are called.
 ///
@@ -20,56 +20,8 @@ macro_rules! neon {
         pub struct $name([$register; LANES / $width]);
 
         impl Lanes for $name {
-            type Scalar = $scalar;
+            registers!($name, $scalar, $width, "neon", $dup, $load, $store, $add, $sub, $mul, $div);
 
-            #[inline(always)]
-            fn call<K: Kernel<$scalar>>(kernel: K) -> K::Output {
-                #[target_feature(enable = "neon")]
-                #[inline(never)]
-                fn enter<K: Kernel<$scalar>>(kernel: K) -> K::Output {
-                    kernel.run::<$name>()
-                }
-                // SAFETY: only reached once the processor is known to have NEON.
-                unsafe { enter(kernel) }
-            }
-
-            #[inline(always)]
-            fn splat(x: $scalar) -> Self {
-                // SAFETY: only reached inside a function compiled for NEON.
-                Self([unsafe { $dup(x) }; LANES / $width])
-            }
-            #[inline(always)]
-            fn load(block: &Block<$scalar>) -> Self {
-                // SAFETY: as above; a block holds 16 values and is aligned to 64 bytes.
-                each!(i, Self::splat(0.0).0, unsafe { $load(block.0.as_ptr().add($width * i)) })
-            }
-            #[inline(always)]
-            fn store(self, block: &mut Block<$scalar>) {
-                for (i, x) in self.0.into_iter().enumerate() {
-                    // SAFETY: as for `load`.
-                    unsafe { $store(block.0.as_mut_ptr().add($width * i), x) };
-                }
-            }
-            #[inline(always)]
-            fn add(self, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for NEON.
-                each!(i, self.0, unsafe { $add(self.0[i], other.0[i]) })
-            }
-            #[inline(always)]
-            fn sub(self, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for NEON.
-                each!(i, self.0, unsafe { $sub(self.0[i], other.0[i]) })
-            }
-            #[inline(always)]
-            fn mul(self, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for NEON.
-                each!(i, self.0, unsafe { $mul(self.0[i], other.0[i]) })
-            }
-            #[inline(always)]
-            fn div(self, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for NEON.
-                each!(i, self.0, unsafe { $div(self.0[i], other.0[i]) })
-            }
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for NEON.

@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::orders::{SPREAD4, SPREAD8, SQUEEZE4, SQUEEZE8};
-use super::{Block, Kernel, LANES, Lanes, Mask, Places, each};
+use super::{Block, Kernel, LANES, Lanes, Mask, Places, each, registers};
 
 /// One AVX-512 register type and how its intrinsics are called.
 macro_rules! avx512 {
@@ -19,58 +19,20 @@ macro_rules! avx512 {
         pub struct $name([$register; LANES / $width]);
 
         impl Lanes for $name {
-            type Scalar = $scalar;
+            registers!(
+                $name,
+                $scalar,
+                $width,
+                "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt,lzcnt",
+                $set1,
+                $load,
+                $store,
+                $add,
+                $sub,
+                $mul,
+                $div
+            );
 
-            #[inline(always)]
-            fn call<K: Kernel<$scalar>>(kernel: K) -> K::Output {
-                #[target_feature(
-                    enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt,lzcnt"
-                )]
-                #[inline(never)]
-                fn enter<K: Kernel<$scalar>>(kernel: K) -> K::Output {
-                    kernel.run::<$name>()
-                }
-                // SAFETY: only reached once the processor is known to have AVX-512.
-                unsafe { enter(kernel) }
-            }
-
-            #[inline(always)]
-            fn splat(x: $scalar) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX-512.
-                Self([unsafe { $set1(x) }; LANES / $width])
-            }
-            #[inline(always)]
-            fn load(block: &Block<$scalar>) -> Self {
-                // SAFETY: as above; a block holds 16 values and is aligned to 64 bytes.
-                each!(i, Self::splat(0.0).0, unsafe { $load(block.0.as_ptr().add($width * i)) })
-            }
-            #[inline(always)]
-            fn store(self, block: &mut Block<$scalar>) {
-                for (i, x) in self.0.into_iter().enumerate() {
-                    // SAFETY: as for `load`.
-                    unsafe { $store(block.0.as_mut_ptr().add($width * i), x) };
-                }
-            }
-            #[inline(always)]
-            fn add(self, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX-512.
-                each!(i, self.0, unsafe { $add(self.0[i], other.0[i]) })
-            }
-            #[inline(always)]
-            fn sub(self, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX-512.
-                each!(i, self.0, unsafe { $sub(self.0[i], other.0[i]) })
-            }
-            #[inline(always)]
-            fn mul(self, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX-512.
-                each!(i, self.0, unsafe { $mul(self.0[i], other.0[i]) })
-            }
-            #[inline(always)]
-            fn div(self, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX-512.
-                each!(i, self.0, unsafe { $div(self.0[i], other.0[i]) })
-            }
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX-512.
@@ -238,56 +200,20 @@ macro_rules! avx2 {
         pub struct $name([$register; LANES / $width]);
 
         impl Lanes for $name {
-            type Scalar = $scalar;
+            registers!(
+                $name,
+                $scalar,
+                $width,
+                "avx2,fma,bmi1,bmi2,popcnt,lzcnt",
+                $set1,
+                $load,
+                $store,
+                $add,
+                $sub,
+                $mul,
+                $div
+            );
 
-            #[inline(always)]
-            fn call<K: Kernel<$scalar>>(kernel: K) -> K::Output {
-                #[target_feature(enable = "avx2,fma,bmi1,bmi2,popcnt,lzcnt")]
-                #[inline(never)]
-                fn enter<K: Kernel<$scalar>>(kernel: K) -> K::Output {
-                    kernel.run::<$name>()
-                }
-                // SAFETY: only reached once the processor is known to have AVX2 and FMA.
-                unsafe { enter(kernel) }
-            }
-
-            #[inline(always)]
-            fn splat(x: $scalar) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                Self([unsafe { $set1(x) }; LANES / $width])
-            }
-            #[inline(always)]
-            fn load(block: &Block<$scalar>) -> Self {
-                // SAFETY: as above; a block holds 16 values and is aligned to 64 bytes.
-                each!(i, Self::splat(0.0).0, unsafe { $load(block.0.as_ptr().add($width * i)) })
-            }
-            #[inline(always)]
-            fn store(self, block: &mut Block<$scalar>) {
-                for (i, x) in self.0.into_iter().enumerate() {
-                    // SAFETY: as for `load`.
-                    unsafe { $store(block.0.as_mut_ptr().add($width * i), x) };
-                }
-            }
-            #[inline(always)]
-            fn add(self, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                each!(i, self.0, unsafe { $add(self.0[i], other.0[i]) })
-            }
-            #[inline(always)]
-            fn sub(self, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                each!(i, self.0, unsafe { $sub(self.0[i], other.0[i]) })
-            }
-            #[inline(always)]
-            fn mul(self, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                each!(i, self.0, unsafe { $mul(self.0[i], other.0[i]) })
-            }
-            #[inline(always)]
-            fn div(self, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                each!(i, self.0, unsafe { $div(self.0[i], other.0[i]) })
-            }
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
