@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import test from 'ava'
 import {
   analogueCurrent,
+  binnedEvents,
   defineRule,
   evaluate,
+  evidenceAccumulation,
   expandRule,
   firingRates,
   fixedRandom,
@@ -324,4 +326,28 @@ test('weights that single precision cannot hold are refused, given or drawn', t 
 test('sines whose sum would be no number are refused', t => {
   invalidAt(t, 'options.frequencies[0]', () => sumOfSines({ duration: 9, frequencies: [1e308], weights: [1] }))
   invalidAt(t, 'options.weights', () => sumOfSines({ duration: 9, frequencies: [1, 2], weights: [1e308, 1e308] }))
+})
+
+test('null is no option that was left out', async t => {
+  using model = Model.create(smallNetwork())
+  invalidAt(t, 'options.dt', () => binnedEvents([], { duration: 5, dt: loose(null) }))
+  invalidAt(t, 'options.cues', () => evidenceAccumulation({ cues: loose(null) }))
+  await rejectsInvalidAt(t, 'options.seed', () => evaluate(model, smallBatch(), { loss, seed: loose(null) }))
+  await rejectsInvalidAt(t, 'options.voltage', () => simulate(model, smallBatch(), { voltage: loose(null) }))
+})
+
+test('an entry of a list is read once', t => {
+  using model = Model.create(smallNetwork())
+  const values = Array.from(model.weights.get('cells->cells').values)
+  let reads = 0
+  Object.defineProperty(values, 3, { enumerable: true, get: () => (reads++ === 0 ? 0 : new Float64Array(2)) })
+  t.notThrows(() => model.weights.set('cells->cells', values))
+  t.is(reads, 1)
+  t.is(model.weights.get('cells->cells').values[3], 0)
+})
+
+test('a name of a hundred thousand characters is not repeated in full', t => {
+  const name = 'x'.repeat(100_000)
+  const error = invalidAt(t, /^populations\.x+\.size$/, () => network().lif(name, -1))
+  t.true(error.message.length < 500)
 })

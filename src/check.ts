@@ -102,12 +102,14 @@ const MOST_ENTRIES = 2 ** 28
 /** A copy of an array, in which what is missing is `undefined`. */
 export function array<T>(value: readonly T[], path: string): readonly T[] {
   if (!isObject(value) || !Array.isArray(value)) throw invalid(path, value, 'an array')
-  return Array.from(sized(value, path))
+  return copied(value, path)
 }
 
-function sized<T>(value: readonly T[], path: string): readonly T[] {
-  if (value.length > MOST_ENTRIES) throw invalid(path, value, `an array of at most ${MOST_ENTRIES} entries`)
-  return value
+/** Each entry is read once: what has been checked is what is used. */
+function copied<T>(value: readonly T[], path: string): T[] {
+  const { length } = value
+  if (length > MOST_ENTRIES) throw invalid(path, value, `an array of at most ${MOST_ENTRIES} entries`)
+  return Array.from({ length }, (_, i) => value[i] as T)
 }
 
 /** A value, or the default for one that is left out; null is not left out. */
@@ -115,9 +117,9 @@ export function orDefault<T>(value: T | undefined, fallback: T): T {
   return value === undefined ? fallback : value
 }
 
-/** An array, or a typed array over memory that nothing else can change or take away. */
+/** A copy of an array, or a typed array over memory that nothing else can change or take away. */
 export function numbers(value: unknown, path: string): ArrayLike<number> {
-  if (isObject(value) && Array.isArray(value)) return sized(value, path)
+  if (isObject(value) && Array.isArray(value)) return copied<number>(value, path)
   if (!ArrayBuffer.isView(value) || !isNumberArray(value)) throw invalid(path, value, 'an array of numbers')
   return ownMemory(value, path)
 }

@@ -84,11 +84,13 @@ function checked(details: ErrorDetails): ErrorDetails {
 
 /** An `'invalid'` error: `path` is `value`, but only `allowed` is accepted. */
 export function invalid(path: string, value: unknown, allowed: string): MdglError {
-  const message = `${path} is ${show(value)}; allowed: ${allowed}.`
+  const message = `${clip(path, LONGEST_PATH)} is ${show(value)}; allowed: ${allowed}.`
   return new MdglError({ code: 'invalid', message, path, value, allowed })
 }
 
 const LONGEST_VALUE = 60
+/** A path has names of the caller's in it. */
+const LONGEST_PATH = 300
 /** Of a list that is shown entry by entry. */
 const MOST_ENTRIES = 4
 
@@ -133,6 +135,6 @@ function givenKeys(value: object): string[] {
   })
 }
 
-function clip(text: string): string {
-  return text.length <= LONGEST_VALUE ? text : `${text.slice(0, LONGEST_VALUE)}…`
+function clip(text: string, longest = LONGEST_VALUE): string {
+  return text.length <= longest ? text : `${text.slice(0, longest)}…`
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { NativeModel } from '#native'
-import { doubles, flag, oneOf, record } from './check.js'
+import { doubles, flag, oneOf, orDefault, record } from './check.js'
 import type { NetworkDescription } from './description.js'
 import { invalid, MdglError } from './error.js'
 import { filePath } from './file-path.js'
@@ -178,7 +178,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
    */
   async save(path: string | URL, options: SaveOptions = {}): Promise<void> {
     record(options, 'options', ['optimiser'])
-    const optimiser = flag(options.optimiser ?? false, 'options.optimiser')
+    const optimiser = flag(orDefault(options.optimiser, false), 'options.optimiser')
     const target = filePath(path)
     await writeAside(target, await settle(() => this.#alive().save(optimiser)))
   }
@@ -244,7 +244,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
 
 function checkCreate(description: NetworkDescription, options: ModelOptions<Precision>) {
   record(options, 'options', ['precision'])
-  const precision = oneOf(options.precision ?? 'f32', 'options.precision', ['f32', 'f64'] as const)
+  const precision = oneOf(orDefault(options.precision, 'f32'), 'options.precision', ['f32', 'f64'] as const)
   return { json: JSON.stringify(normalise(description)), precision }
 }
 

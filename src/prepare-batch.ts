@@ -1,6 +1,6 @@
 import type { PackedBatch } from '#native'
 import type { Batch, BatchShape, DrawKey } from './batch.js'
-import { wholeNumber } from './check.js'
+import { orDefault, wholeNumber } from './check.js'
 import type { NetworkDescription } from './description.js'
 import { batchShape, encodeInputs } from './encode-batch.js'
 import { guard, native } from './native.js'
@@ -31,6 +31,6 @@ export function prepareBatch(
 
 /** The key of the events of a single batch. */
 export function drawKey(seed: number | undefined, description: NetworkDescription): DrawKey {
-  const checked = wholeNumber(seed ?? description.seed ?? 1, 'options.seed')
+  const checked = wholeNumber(orDefault(seed, description.seed ?? 1), 'options.seed')
   return { seed: checked, stream: eventStream('test'), iteration: 0 }
 }

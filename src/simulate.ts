@@ -1,5 +1,5 @@
 import type { Batch } from './batch.js'
-import { flag } from './check.js'
+import { flag, orDefault } from './check.js'
 import { expandRuleFor } from './conventions.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions, withSession } from './engine-session.js'
@@ -74,8 +74,8 @@ export async function simulate<D extends NetworkDescription, P extends Precision
   const { description } = model
   const { plan, objective } = makePlan(checked, description)
   const { packed, ...size } = prepareBatch(batch, description, objective, drawKey(checked.seed, description))
-  const voltage = flag(checked.voltage ?? false, 'options.voltage')
-  const inputs = flag(checked.inputs ?? false, 'options.inputs')
+  const voltage = flag(orDefault(checked.voltage, false), 'options.voltage')
+  const inputs = flag(orDefault(checked.inputs, false), 'options.inputs')
   return await withSession(model, plan, checked, async session => {
     const recorded = await session.run(engine => engine.simulate(packed, voltage, inputs))
     return { ...recorded, shape: shapeOf(size, description) } as Recording<P>

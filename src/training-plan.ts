@@ -109,10 +109,10 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
   const { description } = model
   const number = (key: NumberOption, fallback: number, least: number, most: number) =>
     wholeNumber(orDefault(checked[key], fallback), `options.${key}`, least, most)
-  const batchSize = number('batchSize', task.batchSize ?? DEFAULT_BATCH_SIZE, 1, MOST_TRIALS)
+  const batchSize = number('batchSize', orDefault(task.batchSize, DEFAULT_BATCH_SIZE), 1, MOST_TRIALS)
   const validateEvery = number('validateEvery', task.validateEvery ?? DEFAULT_VALIDATE_EVERY, 0, MOST_ITERATIONS)
   const regulariser = checked.regulariser === undefined ? task.regulariser : checked.regulariser
-  const iterations = number('iterations', task.iterations ?? DEFAULT_ITERATIONS, 1, MOST_ITERATIONS)
+  const iterations = number('iterations', orDefault(task.iterations, DEFAULT_ITERATIONS), 1, MOST_ITERATIONS)
   const objective = makeObjective(task.loss, regulariser, description)
   const rule = planRule(description, checked.rule)
   return {

@@ -1,4 +1,4 @@
-import { array, numbers, object, positive, record } from '../check.js'
+import { array, numbers, object, orDefault, positive, record } from '../check.js'
 import { toPositiveSteps } from '../duration.js'
 import { invalid } from '../error.js'
 import type { EventInput } from './frozen-poisson.js'
@@ -36,7 +36,7 @@ export interface TimedEvents {
  */
 export function binnedEvents(trials: readonly TimedEvents[], options: BinnedEventsOptions): EventInput {
   record(options, 'options', ['duration', 'dt'])
-  const dt = positive(options.dt ?? 1, 'options.dt')
+  const dt = positive(orDefault(options.dt, 1), 'options.dt')
   const steps = toPositiveSteps(options.duration, dt, 'options.duration')
   const parts = array(trials, 'trials').map((trial, i) => binTrial(trial, i, { dt, steps }))
   const events = new Uint32Array(parts.reduce((length, part) => length + part.length, 0))

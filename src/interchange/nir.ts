@@ -1,4 +1,4 @@
-import { oneOf, positive, record } from '../check.js'
+import { oneOf, orDefault, positive, record } from '../check.js'
 import type { NetworkDescription } from '../description.js'
 import { filePath } from '../file-path.js'
 import { Model, nativeModel } from '../model.js'
@@ -101,8 +101,11 @@ export async function loadNir<P extends Precision = 'f32'>(
 ): Promise<Model<NetworkDescription, P>> {
   record(options, 'options', ['dt', 'timeUnit', 'precision'])
   const dt = options.dt === undefined ? undefined : positive(options.dt, 'options.dt')
-  const timeUnit = oneOf(options.timeUnit ?? 's', 'options.timeUnit', ['s', 'ms'] as const)
-  const precision = oneOf<Precision>(options.precision ?? 'f32', 'options.precision', ['f32', 'f64']) as P
+  const timeUnit = oneOf(orDefault(options.timeUnit, 's'), 'options.timeUnit', ['s', 'ms'] as const)
+  const precision = oneOf<Precision>(orDefault<Precision | undefined>(options.precision, 'f32'), 'options.precision', [
+    'f32',
+    'f64'
+  ]) as P
   const file = await readableFile(path)
   using thread = new Hdf5Thread(file)
   const graph = await thread.ask('readGraph', file)

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { array, flag, isObject, object, ownMemory, record, text, wholeNumber } from '../check.js'
+import { array, flag, isObject, object, orDefault, ownMemory, record, text, wholeNumber } from '../check.js'
 import { invalid } from '../error.js'
 import { filePath } from '../file-path.js'
 import { writeAside } from '../write-aside.js'
@@ -111,7 +111,7 @@ function checkArray(values: NumpyData | NumpyArray, path: string): NumpyArray {
   if (count !== data.length) {
     throw invalid(`${path}.shape`, `(${shape.join(', ')})`, `lengths whose product is ${data.length}`)
   }
-  const bool = flag(values.bool ?? false, `${path}.bool`)
+  const bool = flag(orDefault(values.bool, false), `${path}.bool`)
   if (bool && !isTruth(data)) throw invalid(`${path}.bool`, true, 'false, unless data is a Uint8Array of 0 and 1')
   return { data, shape, ...(bool && { bool }) }
 }

@@ -1,5 +1,5 @@
 import type { Batch } from '../batch.js'
-import { flag, record } from '../check.js'
+import { flag, orDefault, record } from '../check.js'
 import type { NetworkDescription } from '../description.js'
 import { poissonRates } from '../encoders/poisson.js'
 import { network } from '../network.js'
@@ -44,7 +44,7 @@ const POPULATION = 20
  */
 export function delayedMatch(options: MatchOptions = {}): PresetTask<MatchNames> {
   record(options, 'options', ['hard'])
-  const hard = flag(options.hard ?? false, 'options.hard')
+  const hard = flag(orDefault(options.hard, false), 'options.hard')
   const timing = hard ? { delay: 500, wait: 500 } : { delay: 700, wait: 0 }
   return Object.freeze({
     name: hard ? 'delayed-match-hard' : 'delayed-match',

@@ -1,5 +1,5 @@
 import type { Batch } from '../batch.js'
-import { oneOf, record } from '../check.js'
+import { oneOf, orDefault, record } from '../check.js'
 import type { NetworkDescription } from '../description.js'
 import { toSteps } from '../duration.js'
 import { analogueCurrent } from '../encoders/analogue-current.js'
@@ -46,8 +46,8 @@ const NOISE = 0.01
  */
 export function delayedXor(options: XorOptions = {}): PresetTask<XorNames> {
   record(options, 'options', ['delay', 'units'])
-  const units = oneOf(options.units ?? 'spiking', 'options.units', ['spiking', 'rate'] as const)
-  const delay = toSteps(options.delay ?? 700, 1, 'options.delay')
+  const units = oneOf(orDefault(options.units, 'spiking'), 'options.units', ['spiking', 'rate'] as const)
+  const delay = toSteps(orDefault(options.delay, 700), 1, 'options.delay')
   return Object.freeze({
     ...(units === 'rate' ? RATE : SPIKING),
     loss: { kind: 'cross-entropy' },

@@ -1,6 +1,6 @@
 import type { Batch, RateSegment } from '../batch.js'
 import { expandModulation } from '../channels.js'
-import { nonNegative, oneOf, positive, record, wholeNumber } from '../check.js'
+import { nonNegative, oneOf, orDefault, positive, record, wholeNumber } from '../check.js'
 import type { NetworkDescription } from '../description.js'
 import { invalid } from '../error.js'
 import { deepFreeze } from '../freeze.js'
@@ -123,22 +123,22 @@ function complete(options: EvidenceOptions): Required<EvidenceOptions> {
     'cueRate',
     'noiseRate'
   ])
-  const cues = wholeNumber(options.cues ?? 7, 'options.cues', 1, MOST_CUES)
+  const cues = wholeNumber(orDefault(options.cues, 7), 'options.cues', 1, MOST_CUES)
   if (cues % 2 === 0) throw invalid('options.cues', cues, 'an odd number, so that one side has more')
-  const cueInterval = positive(options.cueInterval ?? 150, 'options.cueInterval')
-  const cueDuration = positive(options.cueDuration ?? 100, 'options.cueDuration')
+  const cueInterval = positive(orDefault(options.cueInterval, 150), 'options.cueInterval')
+  const cueDuration = positive(orDefault(options.cueDuration, 100), 'options.cueDuration')
   if (cueDuration > cueInterval) {
     throw invalid('options.cueDuration', cueDuration, `at most the interval between cues, ${cueInterval} ms`)
   }
   return {
-    types: oneOf(options.types ?? 'two', 'options.types', ['two', 'six'] as const),
+    types: oneOf(orDefault(options.types, 'two'), 'options.types', ['two', 'six'] as const),
     cues,
     cueInterval,
     cueDuration,
-    delay: nonNegative(options.delay ?? 800, 'options.delay'),
-    recallDuration: positive(options.recallDuration ?? 150, 'options.recallDuration'),
-    cueRate: nonNegative(options.cueRate ?? 40, 'options.cueRate'),
-    noiseRate: nonNegative(options.noiseRate ?? 10, 'options.noiseRate')
+    delay: nonNegative(orDefault(options.delay, 800), 'options.delay'),
+    recallDuration: positive(orDefault(options.recallDuration, 150), 'options.recallDuration'),
+    cueRate: nonNegative(orDefault(options.cueRate, 40), 'options.cueRate'),
+    noiseRate: nonNegative(orDefault(options.noiseRate, 10), 'options.noiseRate')
   }
 }
 

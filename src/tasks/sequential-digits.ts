@@ -1,5 +1,5 @@
 import type { Batch } from '../batch.js'
-import { nonNegative, positive, record } from '../check.js'
+import { nonNegative, orDefault, positive, record } from '../check.js'
 import type { NetworkDescription } from '../description.js'
 import { poissonRates } from '../encoders/poisson.js'
 import { network } from '../network.js'
@@ -49,8 +49,8 @@ const ANSWER = 40
 export function sequentialDigits(options: DigitsOptions = {}): PresetTask<DigitsNames> {
   record(options, 'options', ['rowDuration', 'peakRate'])
   const code = {
-    rowDuration: positive(options.rowDuration ?? 40, 'options.rowDuration'),
-    peakRate: nonNegative(options.peakRate ?? 200, 'options.peakRate')
+    rowDuration: positive(orDefault(options.rowDuration, 40), 'options.rowDuration'),
+    peakRate: nonNegative(orDefault(options.peakRate, 200), 'options.peakRate')
   }
   return Object.freeze({
     name: 'sequential-digits',

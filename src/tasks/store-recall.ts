@@ -1,5 +1,5 @@
 import type { Batch, ClassWindow } from '../batch.js'
-import { positive, record, wholeNumber } from '../check.js'
+import { orDefault, positive, record, wholeNumber } from '../check.js'
 import type { NetworkDescription } from '../description.js'
 import { poissonRates } from '../encoders/poisson.js'
 import { invalid } from '../error.js'
@@ -82,12 +82,12 @@ function storeRecallNetwork({ seed }: { readonly seed: number }): NetworkDescrip
 
 function complete(options: StoreRecallOptions): Required<StoreRecallOptions> {
   record(options, 'options', ['symbols', 'expectedDelay', 'symbolDuration'])
-  const symbols = wholeNumber(options.symbols ?? 12, 'options.symbols', 3, MOST_SYMBOLS)
-  const expectedDelay = positive(options.expectedDelay ?? 6, 'options.expectedDelay')
+  const symbols = wholeNumber(orDefault(options.symbols, 12), 'options.symbols', 3, MOST_SYMBOLS)
+  const expectedDelay = positive(orDefault(options.expectedDelay, 6), 'options.expectedDelay')
   if (expectedDelay > symbols) {
     throw invalid('options.expectedDelay', expectedDelay, `at most the number of symbols, ${symbols}`)
   }
-  const symbolDuration = positive(options.symbolDuration ?? 200, 'options.symbolDuration')
+  const symbolDuration = positive(orDefault(options.symbolDuration, 200), 'options.symbolDuration')
   return { symbols, expectedDelay, symbolDuration }
 }
 

@@ -1,4 +1,4 @@
-import { finite, nonNegative, numbers, positive, record } from '../check.js'
+import { finite, nonNegative, numbers, orDefault, positive, record } from '../check.js'
 import { toPositiveSteps } from '../duration.js'
 import { invalid } from '../error.js'
 import { atMostNumbers } from '../memory.js'
@@ -35,7 +35,14 @@ export function sumOfSines(options: SinesOptions): Float64Array {
   atMostNumbers(steps, 'options.duration')
   const frequencies = Array.from(numbers(options.frequencies, 'options.frequencies'))
   const weights = sameLength(options.weights, frequencies.length, 'options.weights')
-  const phases = sameLength(options.phases ?? frequencies.map(() => 0), frequencies.length, 'options.phases')
+  const phases = sameLength(
+    orDefault(
+      options.phases,
+      frequencies.map(() => 0)
+    ),
+    frequencies.length,
+    'options.phases'
+  )
   const sines = frequencies.map((frequency, i) => ({
     perStep: (2 * Math.PI * nonNegative(frequency, `options.frequencies[${i}]`) * dt) / 1000,
     weight: finite(weights[i], `options.weights[${i}]`),
