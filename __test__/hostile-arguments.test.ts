@@ -175,6 +175,7 @@ test('the parts of an error are an object with a message', t => {
 })
 
 test('an array that is nothing but a length is refused at once', async t => {
+  invalidAt(t, 'rule.channels', () => expandRule({ ...rules.mdgl, channels: loose(new Array(2 ** 32 - 1)) }))
   using model = Model.create(smallNetwork())
   const batch = (change: object) => ({ ...smallBatch(), trials: 4, ...change })
   const run = (change: object) => () => evaluate(model, loose(batch(change)), { loss })

@@ -1,11 +1,14 @@
 // The long tier: the laws of the engine on many random networks, what is hostile, sanitizers, crates, the ten-seed table, memory, Slurm, MPI.
-// Run once an issue on a quiet machine; what it prints is kept under docs/records/, with the commit.
+// Run once an issue on a quiet machine; what it prints is kept under docs/records/, with the commit. `--only 1,3` takes the first and the
+// third part alone, after something was mended.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { guarded, prepare } from './lib/prepare.mjs'
 import { ROOT, run } from './lib/run.mjs'
+import { SetupError } from './lib/toolchain.mjs'
 
 const CASES = 3000
 
@@ -61,6 +64,12 @@ const steps = [
 ]
 
 await guarded(async () => {
+  const { values } = parseArgs({ options: { only: { type: 'string' } } })
+  const chosen = values.only?.split(',').map(number => {
+    const step = steps[Number(number) - 1]
+    if (step === undefined) throw new SetupError(`--only has '${number}'; it must be numbers from 1 to ${steps.length}`)
+    return step
+  })
   await prepare()
   const commit = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim()
   const report = [
@@ -68,7 +77,7 @@ await guarded(async () => {
     `Commit ${commit}, ${cpus().length} × ${cpus()[0].model}.`
   ]
   let status = 0
-  for (const { title, program, args, env } of steps) {
+  for (const { title, program, args, env } of chosen ?? steps) {
     const { code, output } = await run(program, args, { output: 'both', env })
     const settings = Object.entries(env ?? {}).map(([name, value]) => `${name}=${value} `)
     report.push(
@@ -80,7 +89,8 @@ await guarded(async () => {
   }
   const folder = join(ROOT, 'docs/records')
   mkdirSync(folder, { recursive: true })
-  const path = join(folder, `soak-${commit.slice(0, 8)}.md`)
+  const part = values.only === undefined ? '' : `-${values.only.replaceAll(',', '-')}`
+  const path = join(folder, `soak-${commit.slice(0, 8)}${part}.md`)
   writeFileSync(path, `${report.join('\n\n')}\n`)
   console.log(`\n${path}`)
   return status

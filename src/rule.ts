@@ -349,7 +349,7 @@ function channels(given: Rule['channels']): Rule['channels'] {
   if (given === 'network') return given
   if (!isObject(given))
     throw invalid(path, given, "'network', a list of channels ([] for none) or {gain, reach, kernel}")
-  if (isList(given)) return given.map((channel, i) => listed(channel, `${path}[${i}]`))
+  if (isList(given)) return array(given, path).map((channel, i) => listed(channel, `${path}[${i}]`))
   return channelShape(record(given, path, ['gain', 'reach', 'kernel']), path)
 }
 
