@@ -347,6 +347,13 @@ test('an entry of a list is read once', t => {
   t.is(model.weights.get('cells->cells').values[3], 0)
 })
 
+test('the bounds of a tuning are read once', t => {
+  let reads = 0
+  const range = Object.defineProperty([0, 1], 1, { get: () => (reads++ === 0 ? 1 : 'many') }) as [number, number]
+  const tuning = { groups: 2, range, width: 1, peakRate: 1 }
+  t.is(populationCode(0, tuning, { trial: 0, from: 0, to: 1 }).length, 2)
+})
+
 test('a name of a hundred thousand characters is not repeated in full', t => {
   const name = 'x'.repeat(100_000)
   const error = invalidAt(t, /^populations\.x+\.size$/, () => network().lif(name, -1))

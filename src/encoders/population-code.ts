@@ -1,5 +1,5 @@
 import type { RateSegment } from '../batch.js'
-import { finite, isObject, nonNegative, positive, record, wholeNumber } from '../check.js'
+import { array, finite, isObject, nonNegative, positive, record, wholeNumber } from '../check.js'
 import { invalid } from '../error.js'
 import { poissonRates, type TimeWindow } from './poisson.js'
 
@@ -48,9 +48,8 @@ export function populationCode(value: number, tuning: Tuning, window: TimeWindow
 }
 
 function ascending(range: readonly [number, number]): readonly [number, number] {
-  const [lowest, highest] = isObject(range) && Array.isArray(range) ? range : []
-  if (!(finite(lowest, 'tuning.range[0]') < finite(highest, 'tuning.range[1]'))) {
-    throw invalid('tuning.range', range, 'two ascending numbers')
-  }
-  return range
+  const given = isObject(range) && Array.isArray(range) ? array(range, 'tuning.range') : []
+  const [lowest, highest] = [finite(given[0], 'tuning.range[0]'), finite(given[1], 'tuning.range[1]')]
+  if (lowest >= highest) throw invalid('tuning.range', range, 'two ascending numbers')
+  return [lowest, highest]
 }
