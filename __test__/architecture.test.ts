@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { arrows, circle, files, ROOT, roomOf, source } from './helpers/imports.js'
+import { arrows, circle, files, modulesOf, ROOT, roomOf, source } from './helpers/imports.js'
 
 const document = source('ARCHITECTURE.md')
 
@@ -39,6 +39,17 @@ test('no room knows one that knows it, whatever lies between', t => {
 test('no files import each other in a circle', t => {
   t.is(circle(), undefined)
 })
+
+for (const crate of ['mdgl-core', 'mdgl-node', 'mdgl-mpi']) {
+  test(`no files of ${crate} need each other in a circle`, t => {
+    const modules = modulesOf(crate)
+    t.true(modules.size > 0)
+    t.is(
+      circle([...modules.keys()], file => modules.get(file) ?? []),
+      undefined
+    )
+  })
+}
 
 test('every room is named', t => {
   const rooms = new Set(

@@ -35,20 +35,49 @@ export function arrows(): string[] {
   return [...new Set(found.filter(([from, to]) => from !== to).map(([from, to]) => `${from} --> ${to}`))].sort()
 }
 
+/** The modules of a crate, each with the others that it names by `crate::` or `super::`, its tests left out. */
+export function modulesOf(crate: string): ReadonlyMap<string, readonly string[]> {
+  const root = `crates/${crate}/src`
+  const paths = readdirSync(join(ROOT, root), { recursive: true, encoding: 'utf8' })
+    .map(path => path.replaceAll(sep, '/'))
+    .filter(path => path.endsWith('.rs') && !/(^|\/)(lib|tests)\.rs$/.test(path))
+  const nameOf = (path: string) => path.replace(/(\/mod)?\.rs$/, '')
+  const names = new Set(paths.map(nameOf))
+  const known = (parts: readonly string[]) =>
+    parts
+      .map((_, i) => parts.slice(0, i + 1).join('/'))
+      .filter(name => names.has(name))
+      .at(-1)
+  return new Map(
+    paths.map(path => {
+      const name = nameOf(path)
+      const [code = ''] = source(`${root}/${path}`).split('#[cfg(test)]\nmod tests')
+      const used = code.replaceAll(/\/\/.*/g, '').matchAll(/\b(crate|super)((?:::[a-z_]+)+)/g)
+      const found = Array.from(used, ([, from, rest = '']) =>
+        known([...(from === 'super' ? name.split('/').slice(0, -1) : []), ...rest.slice(2).split('::')])
+      )
+      return [name, [...new Set(found.filter(other => other !== undefined && other !== name))] as string[]]
+    })
+  )
+}
+
 /** A circle of files that import one another, if there is one. */
-export function circle(): string[] | undefined {
+export function circle(
+  all: readonly string[] = files,
+  importsOfOne: (file: string) => readonly string[] = importsOf
+): string[] | undefined {
   const done = new Set<string>()
   const walk = (file: string, path: readonly string[]): string[] | undefined => {
     if (path.includes(file)) return [...path.slice(path.indexOf(file)), file]
-    if (done.has(file) || !files.includes(file)) return undefined
-    for (const to of importsOf(file)) {
+    if (done.has(file) || !all.includes(file)) return undefined
+    for (const to of importsOfOne(file)) {
       const found = walk(to, [...path, file])
       if (found) return found
     }
     done.add(file)
     return undefined
   }
-  for (const file of files) {
+  for (const file of all) {
     const found = walk(file, [])
     if (found) return found
   }
