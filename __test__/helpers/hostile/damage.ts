@@ -270,7 +270,7 @@ function misbehaving(honest: AnyFunction, damage: Damage, reenter: Reentry): Any
     case 'spoils':
       return (...given) => {
         const answer = honest(...given)
-        eachView(given, view => void view.fill(7))
+        eachView(given, view => void new Uint8Array(view.buffer, view.byteOffset, view.byteLength).fill(7))
         return answer
       }
     default:
