@@ -81,6 +81,15 @@ for (const { code, title } of all) {
   })
 }
 
+test('no place that a command fills is empty', t => {
+  for (const document of ['embedding', 'performance', 'reliability', 'results'].map(name => `docs/${name}.md`)) {
+    const text = readFileSync(join(root, document), 'utf8')
+    const places = [...text.matchAll(/<!-- (\S+):begin -->([\s\S]*?)<!-- \1:end -->/g)]
+    t.true(places.length > 0, document)
+    for (const [, name, filled = ''] of places) t.regex(filled, /\S/, `${name} in ${document}`)
+  }
+})
+
 test('every picture and page that a document points to is there', t => {
   for (const document of Object.keys(documents)) {
     const links = readFileSync(join(root, document), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)
