@@ -358,4 +358,11 @@ test('a name of a hundred thousand characters is not repeated in full', t => {
   const name = 'x'.repeat(100_000)
   const error = invalidAt(t, /^populations\.x+\.size$/, () => network().lif(name, -1))
   t.true(error.message.length < 500)
+  const known = invalidAt(t, /\.from$/, () =>
+    network()
+      .lif(name, 1)
+      .project(loose('other'), name as never, { density: 1 })
+  )
+  t.true(known.allowed !== undefined && known.allowed.length > 100_000)
+  t.true(known.message.length < 2000)
 })

@@ -84,13 +84,15 @@ function checked(details: ErrorDetails): ErrorDetails {
 
 /** An `'invalid'` error: `path` is `value`, but only `allowed` is accepted. */
 export function invalid(path: string, value: unknown, allowed: string): MdglError {
-  const message = `${clip(path, LONGEST_PATH)} is ${show(value)}; allowed: ${allowed}.`
+  const message = `${clip(path, LONGEST_PATH)} is ${show(value)}; allowed: ${clip(allowed, LONGEST_ALLOWED)}.`
   return new MdglError({ code: 'invalid', message, path, value, allowed })
 }
 
 const LONGEST_VALUE = 60
 /** A path has names of the caller's in it. */
 const LONGEST_PATH = 300
+/** And so have lists of what is known. */
+const LONGEST_ALLOWED = 1000
 /** Of a list that is shown entry by entry. */
 const MOST_ENTRIES = 4
 
