@@ -102,7 +102,7 @@ impl<F: Real> Workers<F> {
     /// So many threads, on the best instruction set of the processor (or `MDGL_SIMD`'s).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for 0 or over 1024 threads, or when the system gives none.
+    /// [`crate::Error::Invalid`] for 0 or over 1024 threads, or when the system gives none.
     pub fn new(threads: usize) -> Result<Self> {
         Self::with_instructions(threads, Instructions::choose()?)
     }
@@ -131,7 +131,7 @@ impl<F: Real> Workers<F> {
     /// a result.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for 0.
+    /// [`crate::Error::Invalid`] for 0.
     pub fn with_segment(mut self, steps: usize) -> Result<Self> {
         if steps == 0 {
             return Err(invalid("segment", steps, "at least 1 step"));
