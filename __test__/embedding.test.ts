@@ -72,8 +72,15 @@ test('many runs at once, with one thread or more than there are, give what each 
 test('a run that waits for its turn is aborted at once', async t => {
   const output = await script(
     `const task = evidenceAccumulation()
-    const busy = train(Model.create(task.network({ seed: 1 })), task, { rule: 'bptt', batchSize: 512 })
+    // Seconds of work an iteration, whatever the machine.
+    const long = evidenceAccumulation({ delay: 60_000 })
+    let begun
+    const has = new Promise(resolve => { begun = resolve })
+    // The second batch is made once the first is with the engine.
+    const told = { ...long, batch: context => { if (context.iteration === 2) begun(); return long.batch(context) } }
+    const busy = train(Model.create(long.network({ seed: 1 })), told, { rule: 'bptt', batchSize: 256 })
     const first = busy.next()
+    await has
     const stop = new AbortController()
     const waiting = train(Model.create(task.network({ seed: 2 })), task, { rule: 'bptt', batchSize: 1, signal: stop.signal })
     const second = waiting.next().catch(error => console.log(error))
