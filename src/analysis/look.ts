@@ -224,10 +224,11 @@ function neuron(
 
 /** A_t = thr + β b_t with b_t = ρ b_t−1 + jump z_t−1, by the engine's constants and the spikes that it gave. */
 function threshold(constants: Constants, steps: number, index: number, fired: ReadonlySet<number>): number[] {
-  const [thr, beta, rho, jump] = (['threshold', 'beta', 'rho', 'jump'] as const).map(key => constants[key][index] ?? 0)
+  const of = (values: Float64Array) => values[index] ?? 0
+  const [rho, jump] = [of(constants.rho), of(constants.jump)]
   let b = 0
   return Array.from({ length: steps }, (_, step) => {
-    b = (rho ?? 0) * b + (fired.has(step - 1) ? (jump ?? 0) : 0)
-    return short((thr ?? 0) + (beta ?? 0) * b)
+    b = rho * b + (fired.has(step - 1) ? jump : 0)
+    return short(of(constants.threshold) + of(constants.beta) * b)
   })
 }

@@ -114,7 +114,7 @@ fn threads_agree(class: Instructions) {
             Instructions::ALL.into_iter().filter(|set| set.is_available() && set.class() == class.class())
         {
             for threads in [1, 2, 4] {
-                // What it was held against, and the slow twin of the kernels that users get.
+                // The run that the others are held against.
                 if set == class && threads == 1 {
                     continue;
                 }
