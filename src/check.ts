@@ -109,7 +109,9 @@ export function array<T>(value: readonly T[], path: string): readonly T[] {
 function copied<T>(value: readonly T[], path: string): T[] {
   const { length } = value
   if (length > MOST_ENTRIES) throw invalid(path, value, `an array of at most ${MOST_ENTRIES} entries`)
-  return Array.from({ length }, (_, i) => value[i] as T)
+  const copy: T[] = []
+  for (let i = 0; i < length; i++) copy.push(value[i] as T)
+  return copy
 }
 
 /** A value, or the default for one that is left out; null is not left out. */
