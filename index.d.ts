@@ -35,6 +35,11 @@ export declare class NativeModel {
   bias(readout: string): Float32Array | Float64Array
   /** Replaces the bias of a readout. */
   setBias(readout: string, values: Float64Array): void
+  /**
+   * Refuses a rule (JSON) that has no equation in this network, or does not serve a use: `custom-loss`, `collective`,
+   * `profile`, `recorded-signals` or `session`.
+   */
+  checkRule(rule: string, usedFor?: string | undefined | null): void
   /** The constants of the network's equations. */
   cellConstants(): CellConstants
 }
@@ -298,6 +303,9 @@ export interface Recording {
   /** Modulatory signal `[trial][step][neuron]`. */
   modulatorySignal?: Float32Array | Float64Array
 }
+
+/** What goes with what (see `learn::legal`), in the order of the documents: JSON, a list of {when, option, allowed, because}. */
+export declare function ruleRequirements(): string
 
 /** Where a batch stands that several processes compute together: one of the three is there. */
 export interface SharedResult {

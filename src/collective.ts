@@ -1,6 +1,6 @@
 import { unlessAborted } from './abort.js'
 import { callable, object, ownMemory, wholeNumber } from './check.js'
-import type { PlannedRule } from './conventions.js'
+import type { PlannedRule } from './planned-rule.js'
 import type { Session } from './engine-session.js'
 import { invalid, MdglError } from './error.js'
 import type { Objective } from './objective.js'
@@ -51,9 +51,6 @@ export function checkCollective(
   if (objective.custom) throw invalid('loss', 'custom', 'with a collective: a built-in loss')
   if (rule.custom !== undefined)
     throw invalid('options.rule', rule.custom, 'with a collective: a rule that is not of defineRule')
-  if (rule.estimator !== 'backward' && rule.estimator !== 'online') {
-    throw invalid('rule.estimator', rule.estimator, "with a collective: 'backward' or 'online'")
-  }
   return collective
 }
 

@@ -1,6 +1,6 @@
 import { askRule, type RuleQuestion } from './ask-rule.js'
 import type { Batch, DrawKey } from './batch.js'
-import { planRule } from './conventions.js'
+import { planRule } from './planned-rule.js'
 import type { CustomRule } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type Session, withSession } from './engine-session.js'
@@ -61,7 +61,7 @@ export async function keyedGradients<D extends NetworkDescription, P extends Pre
 ): Promise<Gradients<D, P>> {
   const objective = makeObjective(options.loss, options.regulariser, model.description)
   const prepared = prepareBatch(batch, model.description, objective, key)
-  const { plan: rulePlan, custom } = planRule(model.description, rule)
+  const { plan: rulePlan, custom } = planRule(nativeModel(model), rule, objective.custom ? 'custom-loss' : undefined)
   const plan = { objective: objective.json, ...rulePlan, training: false }
   return await withSession(model, plan, options, async session => {
     const asked = { objective, description: model.description, prepared, signal: options.signal }

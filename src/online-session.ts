@@ -1,6 +1,6 @@
 import type { NativeModel, NativeStream, StreamLesson } from '#native'
 import { finite, floats, list, numbers, object, orDefault, ownMemory, record, wholeNumber } from './check.js'
-import { expandRuleFor } from './conventions.js'
+import { expandRuleFor } from './planned-rule.js'
 import type { NamesOf, NetworkDescription, Readout } from './description.js'
 import { invalid, MdglError } from './error.js'
 import { type InputNames, projectionNames, type ReadoutNames } from './names.js'
@@ -136,11 +136,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
   /** @internal */
   constructor(model: NativeModel, description: NetworkDescription, options: SessionOptions) {
     record(options, 'options', ['rule', 'optimiser', 'seed'])
-    const rule = expandRuleFor(description, options.rule)
-    if (rule.estimator !== 'online') {
-      const allowed = "'online', as in 'mdgl-online', the other rules whose names end so, and 'rflo'"
-      throw invalid('rule.estimator', rule.estimator, `for a session: ${allowed}`)
-    }
+    const rule = expandRuleFor(model, options.rule, 'session')
     const optimiser = completeOptimiser(orDefault(options.optimiser, defaultOptimiser), projectionNames(description))
     const seed = wholeNumber(orDefault(options.seed, description.seed ?? 1), 'options.seed')
     this.#inputs = description.inputs ?? []

@@ -1,6 +1,6 @@
 import type { Batch } from './batch.js'
 import { flag, orDefault, wholeNumber } from './check.js'
-import { expandRuleFor } from './conventions.js'
+import { expandRuleFor } from './planned-rule.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions, withSession } from './engine-session.js'
 import { invalid } from './error.js'
@@ -183,7 +183,7 @@ export async function profile<D extends NetworkDescription, P extends Precision>
   }
   const plan = {
     objective: objective.json,
-    rule: JSON.stringify(expandRuleFor(description, rule)),
+    rule: JSON.stringify(expandRuleFor(nativeModel(model), rule, 'profile')),
     optimiser: JSON.stringify(optimiser),
     training: false
   }

@@ -1,6 +1,6 @@
 import type { Batch } from './batch.js'
 import { flag, orDefault } from './check.js'
-import { expandRuleFor } from './conventions.js'
+import { expandRuleFor } from './planned-rule.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions, withSession } from './engine-session.js'
 import { invalid } from './error.js'
@@ -72,7 +72,7 @@ export async function simulate<D extends NetworkDescription, P extends Precision
   nativeModel(model)
   const checked = checkOptions(options, ['voltage', 'inputs', 'rule', 'loss', 'regulariser', 'seed'])
   const { description } = model
-  const { plan, objective } = makePlan(checked, description)
+  const { plan, objective } = makePlan(checked, model)
   const { packed, ...size } = prepareBatch(batch, description, objective, drawKey(checked.seed, description))
   const voltage = flag(orDefault(checked.voltage, false), 'options.voltage')
   const inputs = flag(orDefault(checked.inputs, false), 'options.inputs')
@@ -82,7 +82,8 @@ export async function simulate<D extends NetworkDescription, P extends Precision
   })
 }
 
-function makePlan({ rule, loss, regulariser }: SimulateOptions, description: NetworkDescription) {
+function makePlan({ rule, loss, regulariser }: SimulateOptions, model: Model) {
+  const { description } = model
   if ((rule === undefined) !== (loss === undefined)) {
     throw invalid('options', { rule, loss }, 'rule and loss together, or neither')
   }
@@ -95,6 +96,6 @@ function makePlan({ rule, loss, regulariser }: SimulateOptions, description: Net
     throw invalid('options.loss', loss, 'a built-in loss; signals of custom losses are not recorded yet')
   return {
     objective,
-    plan: { objective: objective.json, rule: JSON.stringify(expandRuleFor(description, rule)), training: false }
+    plan: { objective: objective.json, rule: JSON.stringify(expandRuleFor(nativeModel(model), rule, 'recorded-signals')), training: false }
   }
 }

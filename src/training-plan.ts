@@ -1,6 +1,6 @@
 import { finite, orDefault, record, wholeNumber } from './check.js'
 import { type Collective, checkCollective } from './collective.js'
-import { type PlannedRule, planRule } from './conventions.js'
+import { type PlannedRule, planRule, type RuleUse } from './planned-rule.js'
 import type { CustomRule } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions } from './engine-session.js'
@@ -114,7 +114,7 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
   const regulariser = checked.regulariser === undefined ? task.regulariser : checked.regulariser
   const iterations = number('iterations', orDefault(task.iterations, DEFAULT_ITERATIONS), 1, MOST_ITERATIONS)
   const objective = makeObjective(task.loss, regulariser, description)
-  const rule = planRule(description, checked.rule)
+  const rule = planRule(nativeModel(model), checked.rule, ruleUse(checked, objective))
   return {
     model,
     task,
@@ -131,6 +131,12 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
     collective: checkCollective(checked.collective, objective, rule),
     run: checked
   }
+}
+
+/** What a training run asks of its rule beyond a gradient. */
+function ruleUse({ collective }: TrainOptions, { custom }: Objective): RuleUse | undefined {
+  if (collective !== undefined) return 'collective'
+  return custom ? 'custom-loss' : undefined
 }
 
 type NumberOption = 'iterations' | 'firstIteration' | 'batchSize' | 'validateEvery' | 'validationSize'

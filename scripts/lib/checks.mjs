@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GENERATED_TYPES } from './prepare.mjs'
+import { REQUIREMENTS_TABLE, requirementsTable } from './rule-requirements.mjs'
 import { ROOT, run } from './run.mjs'
 import { UNSAFE_LIST, unsafeTable } from './unsafe-blocks.mjs'
 
@@ -83,6 +84,11 @@ function checkUnsafeList() {
   return [`${UNSAFE_LIST.document} lists other unsafe blocks: run \`node scripts/lib/unsafe-blocks.mjs\` and commit it`]
 }
 
+function checkRequirements() {
+  if (read(REQUIREMENTS_TABLE.document).includes(requirementsTable())) return []
+  return [`${REQUIREMENTS_TABLE.document} has another table: run \`node scripts/lib/rule-requirements.mjs\` and commit it`]
+}
+
 /** The crates that the engine and its bindings are made of, with those of their tests. */
 async function checkCrateLicences() {
   const args = ['metadata', '--format-version=1', '--locked', '--filter-platform', 'x86_64-unknown-linux-gnu']
@@ -147,6 +153,7 @@ const CHECKS = [
   ['licences of npm packages', checkLicences],
   ['licences of crates', checkCrateLicences],
   ['unsafe blocks are listed', checkUnsafeList],
+  ['the table of legal rules is current', checkRequirements],
   ['publint, are-the-types-wrong', checkPackage],
   ['an installation without Rust', program('node', ['scripts/try-package.mjs'])]
 ]

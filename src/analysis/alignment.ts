@@ -1,6 +1,6 @@
 import type { Batch, DrawKey } from '../batch.js'
 import { array } from '../check.js'
-import { expandRuleFor } from '../conventions.js'
+import { expandRuleFor } from '../planned-rule.js'
 import { type CustomRule, defineRule, isCustomRule } from '../custom-rule.js'
 import type { NetworkDescription } from '../description.js'
 import { checkOptions } from '../engine-session.js'
@@ -76,7 +76,7 @@ export async function keyedAlignment<D extends NetworkDescription, P extends Pre
 ): Promise<Alignment<D>[]> {
   refuseConventions(model.description)
   const expanded = array(rules, 'rules').map(rule =>
-    isCustomRule(rule) ? defineRule(rule) : expandRuleFor(model.description, rule)
+    isCustomRule(rule) ? defineRule(rule) : expandRuleFor(nativeModel(model), rule)
   )
   // All gradients at the same weights, whoever trains the model meanwhile.
   using still = model.clone()

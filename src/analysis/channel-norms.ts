@@ -1,5 +1,5 @@
 import type { Batch } from '../batch.js'
-import { expandRuleFor } from '../conventions.js'
+import { expandRuleFor } from '../planned-rule.js'
 import type { Channel, NetworkDescription } from '../description.js'
 import { checkOptions } from '../engine-session.js'
 import { invalid } from '../error.js'
@@ -57,7 +57,7 @@ export async function channelNorms<D extends NetworkDescription, P extends Preci
 ): Promise<ChannelNorms> {
   nativeModel(model)
   const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
-  const expanded = expandRuleFor(model.description, rule)
+  const expanded = expandRuleFor(nativeModel(model), rule)
   if (expanded.hops !== 1) throw invalid('rule.hops', expanded.hops, '1, a rule of one hop')
   // All parts at the same weights, whoever trains the model meanwhile.
   using still = model.clone()

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::description::{Channel, Exponentials, Gain, Kernel, Membrane, Reach, WeightGain};
 use crate::error::{Result, invalid, unknown};
+use crate::learn::legal::check_gain;
 use crate::learn::rule::UniformChannel;
 
 type ByPair = HashMap<(usize, usize), Vec<(Gain, Reach, Kernel)>>;
@@ -78,18 +79,19 @@ impl Table {
 
     /// The distinct pairs of reach and kernel, in an order that the channels fix.
     pub fn kinds(&self) -> Vec<(Reach, Kernel)> {
-        let all: Vec<_> = match self {
-            Self::Uniform(channel) => vec![(channel.reach, channel.kernel)],
+        distinct(self.channels().into_iter().map(|(_, reach, kernel)| (reach, kernel)))
+    }
+
+    /// Gain, reach and kernel of all channels, in an order that they fix.
+    pub fn channels(&self) -> Vec<(Gain, Reach, Kernel)> {
+        match self {
+            Self::Uniform(channel) => vec![(channel.gain, channel.reach, channel.kernel)],
             Self::Listed(table) => {
                 let mut pairs: Vec<_> = table.iter().collect();
                 pairs.sort_unstable_by_key(|&(pair, _)| *pair);
-                let kinds = |(_, channels): (_, &Vec<(Gain, Reach, Kernel)>)| {
-                    channels.iter().map(|&(_, reach, kernel)| (reach, kernel)).collect::<Vec<_>>()
-                };
-                pairs.into_iter().flat_map(kinds).collect()
+                pairs.into_iter().flat_map(|(_, channels)| channels.iter().copied()).collect()
             }
-        };
-        distinct(all.into_iter())
+        }
     }
 
     /// Whether cells of a type secrete through a kernel.
@@ -132,14 +134,9 @@ fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
 }
 
 fn validate_gain(path: &str, gain: Gain, reach: Reach) -> Result<()> {
-    match (gain, reach) {
-        (Gain::Fixed(x), _) if !x.is_finite() => Err(invalid(format!("{path}.gain"), x, "a finite number")),
-        (Gain::Weights(WeightGain::Weight), Reach::Nonlocal | Reach::Diffusive) => {
-            let reach = if reach == Reach::Nonlocal { "nonlocal" } else { "diffusive" };
-            let allowed = format!("with reach '{reach}': 'mean-weight' or a number");
-            Err(invalid(format!("{path}.gain"), "'weight'", allowed))
-        }
-        _ => Ok(()),
+    match gain {
+        Gain::Fixed(x) if !x.is_finite() => Err(invalid(format!("{path}.gain"), x, "a finite number")),
+        _ => check_gain(&format!("{path}.gain"), gain, reach),
     }
 }
 

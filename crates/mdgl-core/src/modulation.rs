@@ -72,9 +72,6 @@ pub(crate) fn channel_table(network: &Network, rule: &Rule) -> Result<Option<Tab
         Channels::Uniform(channel) => Table::uniform("rule.channels", *channel)?,
         Channels::List(list) => Table::listed("rule.channels", network.type_names(), list)?,
     };
-    if !rule.is_whole() {
-        table.kinds().into_iter().try_for_each(|(reach, kernel)| rule.check_channel(reach, kernel))?;
-    }
     Ok((!table.is_empty()).then_some(table))
 }
 

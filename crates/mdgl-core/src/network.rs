@@ -12,6 +12,7 @@ use crate::channels::Table;
 use crate::description::{Conventions, NetworkDescription, SCHEMA, Shape};
 use crate::error::{Result, invalid, unknown};
 use crate::fan::Fan;
+use crate::learn::legal::NetworkProperties;
 use crate::memory::{product, room_for};
 use crate::sheet::Grid;
 
@@ -255,6 +256,16 @@ impl Network {
     /// Whether any neuron gives values and not spikes.
     pub(crate) fn has_rate_units(&self) -> bool {
         self.neurons.iter().any(|neuron| neuron.rate)
+    }
+
+    /// What decides which rules have an equation in it.
+    pub(crate) fn properties(&self) -> NetworkProperties {
+        NetworkProperties {
+            bellec2020: self.conventions() == Conventions::Bellec2020,
+            delays: self.has_delays(),
+            rate_units: self.has_rate_units(),
+            unequal_readouts: self.outputs.windows(2).any(|pair| pair[0].kappa != pair[1].kappa),
+        }
     }
 
     /// The site of each neuron on the sheet at a step; sites are counted row after row.

@@ -18,9 +18,10 @@ use std::sync::atomic::AtomicBool;
 use crate::batch::{Batch, Targets};
 use crate::description::{Kernel, Reach};
 use crate::error::{Error, Result, invalid};
+use crate::learn::legal::Use;
 use crate::learn::partial::{Gradients, Piece};
 use crate::learn::plan::Plan;
-use crate::learn::rule::{Estimator, LearningSignal, Rule, Trace};
+use crate::learn::rule::{LearningSignal, Rule, Trace};
 use crate::loss::Objective;
 use crate::model::Model;
 use crate::modulation::channel_table;
@@ -284,10 +285,9 @@ fn learn<F: Real>(
             let (outcomes, partials) = pass.at_once(assignment, &plan, rule)?;
             (Outcome::total(&outcomes), partials)
         }
-        (Some(custom), Estimator::Backward) => pass.given(assignment, &mut plan, custom)?,
-        (Some(_), other) => {
-            let value = format!("'{}'", other.name());
-            return Err(invalid("rule.estimator", value, "with a custom loss: 'backward'"));
+        (Some(custom), _) => {
+            rule.validate_use(Use::CustomLoss)?;
+            pass.given(assignment, &mut plan, custom)?
         }
     };
     pass.conclude(assignment, rule.estimator, &plan, &outcome, Piece::of_blocks(0, partials))

@@ -11,9 +11,10 @@ use crate::encode::{BlockInput, StepInput};
 use crate::error::{Error, Result, invalid};
 use crate::lanes::{Block, Instructions, Mask};
 use crate::learn::field::Sources;
+use crate::learn::legal::Use;
 use crate::learn::online::{Moment, Part, Traces};
 use crate::learn::plan::{Plan, trace_cells};
-use crate::learn::rule::{Estimator, Rule};
+use crate::learn::rule::Rule;
 use crate::loss::{Tally, cross_entropy, squared_error};
 use crate::model::Model;
 use crate::network::Network;
@@ -154,11 +155,7 @@ impl<F: Real> Stream<F> {
         if !instructions.is_available() {
             return Err(invalid("instructions", instructions.name(), "one that the processor has"));
         }
-        if rule.estimator != Estimator::Online {
-            let value = format!("'{}'", rule.estimator.name());
-            let allowed = "for a session: 'online', as in 'mdgl-online', the other rules whose names end so, and 'rflo'";
-            return Err(invalid("rule.estimator", value, allowed));
-        }
+        rule.validate_use(Use::Session)?;
         let network = Arc::clone(model.network());
         optimiser.validate(&network)?;
         let learns = optimiser.learns(&network);

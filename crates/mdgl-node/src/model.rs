@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mdgl_core::learn::legal::Use;
 use mdgl_core::{Model, Optimiser, Rule};
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Object};
@@ -14,6 +15,7 @@ use crate::live::{AnyStream, Live};
 use crate::network;
 use crate::orders::Orders;
 use crate::results::{CellConstants, ProjectionValues};
+use crate::rule;
 use crate::runner::{Bench, Runner};
 use crate::shared::{Shared, TrainingLock, projection_values};
 
@@ -101,6 +103,16 @@ impl NativeModel {
         Ok(self.model()?.set_bias(&readout, values)?)
     }
 
+    /// Refuses a rule (JSON) that has no equation in this network, or does not serve a use: `custom-loss`, `collective`,
+    /// `profile`, `recorded-signals` or `session`.
+    #[napi(catch_unwind)]
+    pub fn check_rule(&self, rule: String, used_for: Option<String>) -> napi::Result<()> {
+        let (model, rule) = (self.model()?, rule::build(&rule)?);
+        model.check_rule(&rule).map_err(Failure::from)?;
+        let used_for = used_for.map(|name| Use::named(&name)).transpose().map_err(Failure::from)?;
+        Ok(used_for.map_or(Ok(()), |one| rule.validate_use(one)).map_err(Failure::from)?)
+    }
+
     /// The constants of the network's equations.
     #[napi(catch_unwind)]
     pub fn cell_constants(&self) -> napi::Result<CellConstants> {
@@ -143,6 +155,8 @@ pub trait AnyModel: Send + Sync {
     fn precision(&self) -> &'static str;
     fn cell_constants(&self) -> CellConstants;
     fn description(&self) -> Result<String>;
+    /// Refuses a rule that has no equation in the network.
+    fn check_rule(&self, rule: &Rule) -> mdgl_core::Result<()>;
     fn projection(&self, name: &str) -> Result<ProjectionValues>;
     fn set_weights(&self, name: &str, values: &[f64]) -> Result<()>;
     fn bias(&self, readout: &str) -> Result<Either<Float32Array, Float64Array>>;
@@ -168,6 +182,10 @@ impl<F: Float> AnyModel for Shared<F> {
     fn description(&self) -> Result<String> {
         serde_json::to_string(self.snapshot().network().description())
             .map_err(|error| Failure::bug(error.to_string()))
+    }
+
+    fn check_rule(&self, rule: &Rule) -> mdgl_core::Result<()> {
+        rule.validate_for(self.snapshot().network())
     }
 
     fn projection(&self, name: &str) -> Result<ProjectionValues> {

@@ -1,7 +1,9 @@
 //! Learning rules.
 
+use mdgl_core::learn::legal::REQUIREMENTS;
 use mdgl_core::{RULE_NAMES, Rule};
 use napi_derive::napi;
+use serde_json::json;
 
 use crate::error::{Failure, Result};
 use crate::network::parse;
@@ -19,6 +21,20 @@ pub fn published_rules() -> napi::Result<String> {
     let rules = RULE_NAMES.map(|name| Rule::named(name).map(|rule| (name, rule)));
     let rules = rules.into_iter().collect::<mdgl_core::Result<Vec<_>>>().map_err(Failure::from)?;
     Ok(serde_json::to_string(&rules).map_err(|error| Failure::bug(error.to_string()))?)
+}
+
+/// What goes with what (see `learn::legal`), in the order of the documents: JSON, a list of {when, option, allowed, because}.
+#[napi(catch_unwind)]
+pub fn rule_requirements() -> napi::Result<String> {
+    let rows = REQUIREMENTS.iter().map(|row| {
+        json!({
+            "when": row.condition.phrase(),
+            "option": row.axis.path(),
+            "allowed": row.allowed,
+            "because": row.because,
+        })
+    });
+    Ok(serde_json::Value::from_iter(rows).to_string())
 }
 
 /// A checked rule.

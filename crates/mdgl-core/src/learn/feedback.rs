@@ -5,6 +5,7 @@ use crate::error::{Result, invalid};
 use crate::fan::Fan;
 use crate::learn::rule::{AdaptiveFeedback, Feedback, RandomFeedback};
 use crate::model::Model;
+use crate::network::Network;
 use crate::random::{CounterRng, Stream};
 use crate::scalar::Scalar;
 
@@ -16,33 +17,41 @@ pub(crate) fn fan<F: Scalar>(model: &Model<F>, circuit: &Circuit<F>, feedback: &
         Feedback::Adaptive { adaptive } => {
             draw(model, &adaptive.difference(), model.feedback_share, of_readout(circuit))
         }
-        Feedback::Given { weights } => given(model, weights),
+        Feedback::Given { weights } => Ok(given(model.network(), weights)),
     }
 }
 
-/// The weights that are not 0.
-fn given<F: Scalar>(model: &Model<F>, weights: &[Vec<f64>]) -> Result<Fan<F>> {
+/// Refuses given weights that are not one finite number per neuron and readout unit.
+pub(crate) fn validate(feedback: &Feedback, network: &Network) -> Result<()> {
+    let Feedback::Given { weights } = feedback else { return Ok(()) };
     const PATH: &str = "rule.feedback.weights";
-    let (neurons, outputs) = (model.network().size(), &model.network().outputs);
+    let (neurons, outputs) = (network.size(), network.outputs.len());
     if weights.len() != neurons {
-        return Err(invalid(PATH, format!("{} rows", weights.len()), format!("{neurons}, one a neuron")));
+        return Err(invalid(PATH, format!("{} rows", weights.len()), format!("{neurons}, one per neuron")));
     }
-    let mut triples = Vec::new();
     for (p, row) in weights.iter().enumerate() {
-        if row.len() != outputs.len() {
-            let allowed = format!("{}, one a readout unit", outputs.len());
+        if row.len() != outputs {
+            let allowed = format!("{outputs}, one per readout unit");
             return Err(invalid(format!("{PATH}[{p}]"), format!("{} weights", row.len()), allowed));
         }
-        for (k, (&weight, output)) in row.iter().zip(outputs).enumerate() {
-            if !weight.is_finite() {
-                return Err(invalid(format!("{PATH}[{p}][{k}]"), weight, "a finite number"));
-            }
+        if let Some(k) = row.iter().position(|weight| !weight.is_finite()) {
+            return Err(invalid(format!("{PATH}[{p}][{k}]"), row[k], "a finite number"));
+        }
+    }
+    Ok(())
+}
+
+/// The weights that are not 0; they have been validated.
+fn given<F: Scalar>(network: &Network, weights: &[Vec<f64>]) -> Fan<F> {
+    let mut triples = Vec::new();
+    for (p, row) in weights.iter().enumerate() {
+        for (k, (&weight, output)) in row.iter().zip(&network.outputs).enumerate() {
             if weight != 0.0 {
                 triples.push((p, k, F::from_f64(weight * (1.0 - output.kappa))));
             }
         }
     }
-    Ok(Fan::new(neurons, &triples))
+    Fan::new(network.size(), &triples)
 }
 
 /// (neuron, unit, (1 − κ) W) of every readout weight.

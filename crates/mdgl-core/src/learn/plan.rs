@@ -5,12 +5,12 @@ use crate::chunks::{Chunk, Chunks};
 use crate::circuit::{self, Cell, Circuit, Run};
 use crate::delays::Delayed;
 use crate::description::Kernel;
-use crate::error::{Result, invalid};
+use crate::error::Result;
 use crate::fan::Fan;
 use crate::lanes::Block;
 use crate::learn::feedback;
 use crate::learn::field::Sources;
-use crate::learn::rule::{Estimator, Hops, LearningSignal, ReadoutFilter, Rule, Trace};
+use crate::learn::rule::{Hops, LearningSignal, ReadoutFilter, Rule, Trace};
 use crate::learn::secretion::Secretion;
 use crate::memory::{product, resize, room_for};
 use crate::model::Model;
@@ -85,6 +85,20 @@ pub(crate) struct Slot<F> {
     pub scale: F,
 }
 
+impl Rule {
+    /// Refuses what [`Self::validate`] refuses, and what has no equation in a network: in its conventions, with its delays, units
+    /// and readouts, or with its channels where the rule takes those.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] as [`Self::validate`]; also for feedback weights of other sizes.
+    pub fn validate_for(&self, network: &Network) -> Result<()> {
+        self.validate()?;
+        let channels = channel_table(network, self)?.map_or_else(Vec::new, |table| table.channels());
+        self.validate_in(network.properties(), &channels)?;
+        feedback::validate(&self.feedback, network)
+    }
+}
+
 impl<F: Scalar> Plan<F> {
     /// `learns` says for each projection whether its gradient is wanted; `regularised` whether
     /// every cell has a learning signal.
@@ -111,27 +125,9 @@ impl<F: Scalar> Plan<F> {
         learns: &[bool],
         everyone: bool,
     ) -> Result<Self> {
-        rule.validate()?;
-        rule.validate_in(model.network().conventions())?;
-        if rule.estimator.carries_influence() && model.network().has_delays() {
-            let value = format!("'{}'", rule.estimator.name());
-            let allowed = "with delays of more than one step: 'backward' or 'online'";
-            return Err(invalid("rule.estimator", value, allowed));
-        }
-        if rule.estimator != Estimator::Backward && model.network().has_rate_units() {
-            let value = format!("'{}'", rule.estimator.name());
-            return Err(invalid("rule.estimator", value, "with rate units: 'backward'"));
-        }
+        rule.validate_for(model.network())?;
         let separate = rule.readout_filter == ReadoutFilter::Separate;
-        if separate && circuit.kappa.windows(2).any(|k| k[0] != k[1]) {
-            let allowed = "with readouts of different time constants: 'exact'";
-            return Err(invalid("rule.readoutFilter", "'separate'", allowed));
-        }
         let diffusive = rule.learning_signal == LearningSignal::Diffusive;
-        if diffusive && circuit.kappa.windows(2).any(|k| k[0] != k[1]) {
-            let allowed = "with readouts of different time constants: 'own'";
-            return Err(invalid("rule.learningSignal", "'diffusive'", allowed));
-        }
         let n = circuit.size();
         let table = channel_table(model.network(), rule)?;
         room_for(Self::bytes(model.network(), table.is_some()), "the plan of a learning rule")?;
@@ -155,10 +151,6 @@ impl<F: Scalar> Plan<F> {
         let senders = senders.chain(secretions.iter().map(|secretion| &secretion.modulation));
         let is_active = active(&signalled, senders, adjoint || everyone);
         let all_psi = secretions.iter().any(Secretion::follows_psi);
-        if all_psi && model.network().has_rate_units() {
-            let allowed = "with rate units: 'none', 'exact' or {tauRise, tauDecay}";
-            return Err(invalid("rule.channels.kernel", "'membrane'", allowed));
-        }
         let mut plan = Self {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
             wanted: circuit::runs(&circuit.cells, |p| all_psi || is_active[p]),

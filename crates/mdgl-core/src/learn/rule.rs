@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::description::{Channel, Conventions, Gain, Kernel, Membrane, PsiMean, Reach};
-use crate::error::{Result, invalid};
+use crate::description::{Channel, Gain, Kernel, Reach};
 
 /// A learning rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,13 +48,18 @@ pub enum Estimator {
 impl Estimator {
     /// Its name, as in files and options.
     pub fn name(self) -> &'static str {
+        self.quoted().trim_matches('\'')
+    }
+
+    /// Its name, as messages write it.
+    pub(crate) fn quoted(self) -> &'static str {
         match self {
-            Self::Backward => "backward",
-            Self::Online => "online",
-            Self::Rtrl => "rtrl",
-            Self::Snap1 => "snap1",
-            Self::Uoro => "uoro",
-            Self::KfRtrl => "kf-rtrl",
+            Self::Backward => "'backward'",
+            Self::Online => "'online'",
+            Self::Rtrl => "'rtrl'",
+            Self::Snap1 => "'snap1'",
+            Self::Uoro => "'uoro'",
+            Self::KfRtrl => "'kf-rtrl'",
         }
     }
 
@@ -107,17 +111,6 @@ pub enum Feedback {
         /// `[neuron][unit]`: the neurons of all populations end to end, the units of all readouts end to end. 0: none.
         weights: Vec<Vec<f64>>,
     },
-}
-
-impl Feedback {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Preset(_) => "'symmetric'",
-            Self::Fixed { .. } => "random",
-            Self::Adaptive { .. } => "adaptive",
-            Self::Given { .. } => "weights",
-        }
-    }
 }
 
 /// Feedback weights by name.
@@ -282,168 +275,5 @@ impl Rule {
     /// Whether it is the whole gradient, along the true weights and through ψ.
     pub(crate) fn is_whole(&self) -> bool {
         matches!(self.hops, Hops::All(_)) && self.mu().is_none()
-    }
-
-    /// Refuses combinations that have no equation.
-    pub fn validate(&self) -> Result<()> {
-        if self.trace == Trace::Rflo && (self.estimator.carries_influence() || self.is_whole()) {
-            return Err(invalid("rule.trace", "'rflo'", "with the whole gradient (hops 'all'): 'mdgl2021'"));
-        }
-        self.validate_mu()?;
-        if self.learning_signal == LearningSignal::Diffusive && self.hops != Hops::Count(0) {
-            let hops = match self.hops {
-                Hops::Count(n) => n.to_string(),
-                Hops::All(_) => "'all'".into(),
-            };
-            return Err(invalid("rule.hops", hops, "with learningSignal 'diffusive': 0"));
-        }
-        match &self.feedback {
-            Feedback::Fixed { random } => random.validate("random")?,
-            Feedback::Adaptive { adaptive } => adaptive.validate()?,
-            Feedback::Preset(_) | Feedback::Given { .. } => {}
-        }
-        if self.is_whole() && !matches!(self.feedback, Feedback::Preset(_)) {
-            let allowed = "with hops 'all': 'symmetric' (the gradient knows no other)";
-            return Err(invalid("rule.feedback", self.feedback.name(), allowed));
-        }
-        match self.hops {
-            Hops::Count(_) if self.estimator.carries_influence() => {
-                let value = format!("'{}'", self.estimator.name());
-                Err(invalid("rule.estimator", value, "with a number of hops: 'backward' or 'online'"))
-            }
-            Hops::Count(0) => Ok(()),
-            Hops::Count(1..=MOST_HOPS) => {
-                self.own_kinds().into_iter().try_for_each(|(reach, kernel)| self.check_channel(reach, kernel))
-            }
-            Hops::Count(n) => Err(invalid("rule.hops", n, format!("0 to {MOST_HOPS}, or 'all'"))),
-            Hops::All(_) if self.mu().is_some() => {
-                self.own_kinds().into_iter().try_for_each(|(reach, kernel)| self.check_channel(reach, kernel))
-            }
-            Hops::All(_) if self.channels != Self::bptt().channels => Err(invalid(
-                "rule.channels",
-                "another list",
-                "with hops 'all': {gain: 'weight', reach: 'synaptic', kernel: 'exact'}",
-            )),
-            Hops::All(_) if self.estimator == Estimator::Online => {
-                let allowed = "with hops 'all': 'backward', 'rtrl', 'snap1', 'uoro' or 'kf-rtrl'";
-                Err(invalid("rule.estimator", "'online'", allowed))
-            }
-            Hops::All(_) if self.readout_filter == ReadoutFilter::Separate => {
-                Err(invalid("rule.readoutFilter", "'separate'", "with hops 'all': 'exact'"))
-            }
-            Hops::All(_) => Ok(()),
-        }
-    }
-}
-
-impl Rule {
-    /// A constant derivative belongs to a recursion of the leak alone, backwards in time.
-    fn validate_mu(&self) -> Result<()> {
-        let Some(mu) = self.mu() else { return Ok(()) };
-        if !(mu.is_finite() && mu > 0.0) {
-            return Err(invalid("rule.recurrentDerivative.mu", mu, "a finite number above 0"));
-        }
-        if self.estimator != Estimator::Backward {
-            let value = format!("'{}'", self.estimator.name());
-            return Err(invalid("rule.estimator", value, "with recurrentDerivative {mu}: 'backward'"));
-        }
-        if self.trace != Trace::Rflo {
-            return Err(invalid("rule.trace", "'mdgl2021'", "with recurrentDerivative {mu}: 'rflo'"));
-        }
-        if self.readout_filter == ReadoutFilter::Separate {
-            return Err(invalid(
-                "rule.readoutFilter",
-                "'separate'",
-                "with recurrentDerivative {mu}: 'exact'",
-            ));
-        }
-        match self.hops {
-            Hops::Count(0) => {
-                Err(invalid("rule.hops", 0, "with recurrentDerivative {mu}: 1 or more, or 'all'"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Refuses what has no equation in a network's conventions.
-    ///
-    /// # Errors
-    /// [`crate::Error::Invalid`] for another estimator than backward, hops, or learning signals that diffuse, with
-    /// [`Conventions::Bellec2020`].
-    pub(crate) fn validate_in(&self, conventions: Conventions) -> Result<()> {
-        let only = |path: &str, value: String, allowed: &str| {
-            Err(invalid(path, value, format!("with conventions 'bellec2020': {allowed}")))
-        };
-        match conventions {
-            Conventions::Mdgl2021 => Ok(()),
-            Conventions::Bellec2020 if self.estimator != Estimator::Backward => {
-                only("rule.estimator", format!("'{}'", self.estimator.name()), "'backward'")
-            }
-            Conventions::Bellec2020 if self.readout_filter == ReadoutFilter::Separate => {
-                only("rule.readoutFilter", "'separate'".into(), "'exact'")
-            }
-            Conventions::Bellec2020 if self.learning_signal == LearningSignal::Diffusive => {
-                only("rule.learningSignal", "'diffusive'".into(), "'own'")
-            }
-            Conventions::Bellec2020 => match self.hops {
-                Hops::Count(0) => Ok(()),
-                Hops::Count(n) => only("rule.hops", n.to_string(), "0 (e-prop)"),
-                Hops::All(_) => only("rule.hops", "'all'".into(), "0 (e-prop)"),
-            },
-        }
-    }
-
-    /// Reach and kernel of its channels, as far as the rule alone says: the network's own are looked at with the network.
-    fn own_kinds(&self) -> Vec<(Reach, Kernel)> {
-        match &self.channels {
-            Channels::Preset(_) => Vec::new(),
-            Channels::Uniform(channel) => vec![(channel.reach, channel.kernel)],
-            Channels::List(list) => list.iter().map(|channel| (channel.reach, channel.kernel)).collect(),
-        }
-    }
-
-    /// Refuses a channel that has no equation in a rule of so many hops, one or more.
-    pub(crate) fn check_channel(&self, reach: Reach, kernel: Kernel) -> Result<()> {
-        if reach == Reach::Diffusive {
-            self.check_diffusive(kernel)?;
-        }
-        let refuse = |allowed: &str| Err(invalid("rule.channels.kernel", kernel.name(), allowed));
-        if self.mu().is_some() && kernel != Kernel::Exact {
-            return refuse("with recurrentDerivative {mu}: 'exact'");
-        }
-        if matches!(self.hops, Hops::Count(2..)) && kernel != Kernel::Exact {
-            return refuse("with two hops or more: 'exact'");
-        }
-        if self.readout_filter == ReadoutFilter::Separate && kernel != Kernel::None {
-            return refuse("with readoutFilter 'separate': 'none'");
-        }
-        if self.estimator != Estimator::Online {
-            return Ok(());
-        }
-        match kernel {
-            Kernel::Exact => refuse("with estimator 'online': 'none', 'membrane' or {tauRise, tauDecay}"),
-            Kernel::Membrane(Membrane { mean: PsiMean::Batch, .. }) => {
-                let allowed = "with estimator 'online': 'running'";
-                Err(invalid("rule.channels.kernel.membrane.mean", "'batch'", allowed))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Rule {
-    /// A field is a filter of secretions in space and time: what joins its order with that of others is not worked out.
-    fn check_diffusive(&self, kernel: Kernel) -> Result<()> {
-        let refuse = |allowed: &str| Err(invalid("rule.channels.reach", "'diffusive'", allowed));
-        if kernel == Kernel::Exact {
-            return refuse("with kernel 'exact': 'synaptic' or 'nonlocal'");
-        }
-        if self.readout_filter == ReadoutFilter::Separate {
-            return refuse("with readoutFilter 'separate': 'synaptic' or 'nonlocal'");
-        }
-        match self.estimator {
-            Estimator::Online => refuse("with estimator 'online': 'synaptic' or 'nonlocal'"),
-            _ => Ok(()),
-        }
     }
 }

@@ -13,6 +13,7 @@ use super::sample::{Baseline, Estimate, Sample};
 use super::section::{SECTIONS, Section};
 use super::work::Tally;
 use crate::error::{Result, invalid};
+use crate::learn::legal::Use;
 use crate::learn::rule::Rule;
 use crate::model::Model;
 use crate::optimise::Optimiser;
@@ -121,10 +122,7 @@ pub fn profile<F: Real>(
     if options.every == 0 {
         return Err(invalid("options.every", 0, "at least 1 step"));
     }
-    if rule.estimator.carries_influence() {
-        let value = format!("'{}'", rule.estimator.name());
-        return Err(invalid("rule.estimator", value, "for a profile: 'backward' or 'online'"));
-    }
+    rule.validate_use(Use::Profile)?;
     let mut session = Session { model, assignment, rule, optimiser, cancel };
     let tallies = session.record(workers, Record::Counts)?.2.tallies;
     let report = session.iterate(workers)?;

@@ -10,6 +10,7 @@ use crate::batch::{Batch, Event, Targets};
 use crate::error::{Error, Result, invalid};
 use crate::lanes::{Block, LANES};
 use crate::learn::backward::Signals;
+use crate::learn::legal::Use;
 use crate::learn::plan::Plan;
 use crate::learn::rule::Rule;
 use crate::loss::Objective;
@@ -116,10 +117,7 @@ pub(super) fn record_signals<F: Real>(
     if assignment.objective.is_custom() {
         return Err(invalid("loss", "custom", "for recorded signals: a built-in loss"));
     }
-    if rule.estimator.carries_influence() {
-        let value = format!("'{}'", rule.estimator.name());
-        return Err(invalid("rule.estimator", value, "for recorded signals: 'backward' or 'online'"));
-    }
+    rule.validate_use(Use::RecordedSignals)?;
     let regularised = assignment.objective.regulariser.is_some();
     let all = vec![true; pass.model.network().projections().len()];
     let mut plan = Plan::new(pass.model, &pass.circuit, rule, regularised, &all)?;

@@ -12,6 +12,7 @@ use super::share::Share;
 use super::{Assignment, Evaluation, Outcome, Pass, Room, StepReport, Workers, advance_with, finite};
 use crate::error::{Result, invalid};
 use crate::lanes::LANES;
+use crate::learn::legal::Use;
 use crate::learn::partial::{Partial, Piece};
 use crate::learn::plan::Plan;
 use crate::learn::rule::Rule;
@@ -118,10 +119,7 @@ impl<F: Real> Sharing<'_, F> {
             return Err(invalid("loss", "custom", "with a collective: a built-in loss"));
         }
         let Some((rule, optimiser)) = self.training else { return Ok(()) };
-        if rule.estimator.carries_influence() {
-            let value = format!("'{}'", rule.estimator.name());
-            return Err(invalid("rule.estimator", value, "with a collective: 'backward' or 'online'"));
-        }
+        rule.validate_use(Use::Collective)?;
         optimiser.validate(self.model.network())?;
         optimise::next_feedback_decay(self.model, &rule.feedback, optimiser).map(|_| ())
     }
