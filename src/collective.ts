@@ -1,9 +1,9 @@
 import { unlessAborted } from './abort.js'
 import { callable, object, ownMemory, wholeNumber } from './check.js'
-import type { PlannedRule } from './planned-rule.js'
 import type { Session } from './engine-session.js'
 import { invalid, MdglError } from './error.js'
 import type { Objective } from './objective.js'
+import type { PlannedRule } from './planned-rule.js'
 import type { PreparedBatch } from './prepare-batch.js'
 
 /** As many as a batch may have trials. */

@@ -1,12 +1,12 @@
 import type { NativeModel, NativeStream, StreamLesson } from '#native'
 import { finite, floats, list, numbers, object, orDefault, ownMemory, record, wholeNumber } from './check.js'
-import { expandRuleFor } from './planned-rule.js'
 import type { NamesOf, NetworkDescription, Readout } from './description.js'
 import { invalid, MdglError } from './error.js'
 import { type InputNames, projectionNames, type ReadoutNames } from './names.js'
 import { guard, native } from './native.js'
 import { find } from './normalise.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from './optimiser.js'
+import { expandRuleFor } from './planned-rule.js'
 import type { Precision, Values } from './precision.js'
 import type { Rule, RuleName } from './rule.js'
 

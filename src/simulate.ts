@@ -1,6 +1,5 @@
 import type { Batch } from './batch.js'
 import { flag, orDefault } from './check.js'
-import { expandRuleFor } from './planned-rule.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions, withSession } from './engine-session.js'
 import { invalid } from './error.js'
@@ -8,6 +7,7 @@ import type { Losses, Regulariser } from './loss.js'
 import { type Model, nativeModel } from './model.js'
 import type { InputNames } from './names.js'
 import { makeObjective } from './objective.js'
+import { expandRuleFor } from './planned-rule.js'
 import type { Precision, Values } from './precision.js'
 import { drawKey, prepareBatch } from './prepare-batch.js'
 import { type RecordingShape, shapeOf } from './recording-shape.js'
@@ -96,6 +96,10 @@ function makePlan({ rule, loss, regulariser }: SimulateOptions, model: Model) {
     throw invalid('options.loss', loss, 'a built-in loss; signals of custom losses are not recorded yet')
   return {
     objective,
-    plan: { objective: objective.json, rule: JSON.stringify(expandRuleFor(nativeModel(model), rule, 'recorded-signals')), training: false }
+    plan: {
+      objective: objective.json,
+      rule: JSON.stringify(expandRuleFor(nativeModel(model), rule, 'recorded-signals')),
+      training: false
+    }
   }
 }

@@ -86,7 +86,9 @@ function checkUnsafeList() {
 
 function checkRequirements() {
   if (read(REQUIREMENTS_TABLE.document).includes(requirementsTable())) return []
-  return [`${REQUIREMENTS_TABLE.document} has another table: run \`node scripts/lib/rule-requirements.mjs\` and commit it`]
+  return [
+    `${REQUIREMENTS_TABLE.document} has another table: run \`node scripts/lib/rule-requirements.mjs\` and commit it`
+  ]
 }
 
 /** The crates that the engine and its bindings are made of, with those of their tests. */

@@ -211,18 +211,7 @@ pub const REQUIREMENTS: &[Requirement] = {
     use Condition as C;
     &[
         requirement(C::WholeGradient, A::Trace, &["'mdgl2021'"], "the gradient passes through the reset"),
-        requirement(C::ConstantDerivative, A::Estimator, &["'backward'"], "ModProp is a backward recursion"),
-        requirement(C::ConstantDerivative, A::Trace, &["'rflo'"], "ModProp's recursion has the leak alone"),
-        requirement(C::ConstantDerivative, A::ReadoutFilter, &["'exact'"], "ModProp has no filtered factors"),
-        requirement(
-            C::ConstantDerivative,
-            A::Hops,
-            &["1", "2 to 64", "'all'"],
-            "without hops nothing is passed on",
-        ),
-        requirement(C::DiffusiveSignal, A::Hops, &["0"], "the field takes the place of the channels"),
         requirement(C::WholeGradient, A::Feedback, &["'symmetric'"], "the gradient knows no other"),
-        requirement(C::CountedHops, A::Estimator, &["'backward'", "'online'"], FORWARD_GRADIENTS),
         requirement(
             C::WholeGradient,
             A::Channels,
@@ -236,6 +225,17 @@ pub const REQUIREMENTS: &[Requirement] = {
             "eligibility traces do not carry it",
         ),
         requirement(C::WholeGradient, A::ReadoutFilter, &["'exact'"], "the gradient filters the product"),
+        requirement(C::CountedHops, A::Estimator, &["'backward'", "'online'"], FORWARD_GRADIENTS),
+        requirement(C::ConstantDerivative, A::Estimator, &["'backward'"], "ModProp is a backward recursion"),
+        requirement(C::ConstantDerivative, A::Trace, &["'rflo'"], "ModProp's recursion has the leak alone"),
+        requirement(C::ConstantDerivative, A::ReadoutFilter, &["'exact'"], "ModProp has no filtered factors"),
+        requirement(
+            C::ConstantDerivative,
+            A::Hops,
+            &["1", "2 to 64", "'all'"],
+            "without hops nothing is passed on",
+        ),
+        requirement(C::DiffusiveSignal, A::Hops, &["0"], "the field takes the place of the channels"),
         // Channels.
         requirement(
             C::NonlocalReach,
