@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::neon::{NeonF32, NeonF64};
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2F32, Avx2F64, Avx512F32, Avx512F64};
-use super::{Lanes, PlainFused, PlainUnfused};
+use super::{Lanes, PlainUnfused};
 use crate::error::{Result, invalid};
 use crate::scalar::Scalar;
 
@@ -29,7 +29,8 @@ pub enum Instructions {
     Neon,
     /// Whatever the target has; unfused.
     Portable,
-    /// The plain twin of the fused sets: the same bits, slowly. For tests; `MDGL_SIMD` cannot choose it.
+    /// The plain twin of the fused sets: the same bits, slowly. For tests, behind the feature `twin`; `MDGL_SIMD` cannot choose it.
+    #[cfg(any(test, feature = "twin"))]
     FusedTwin,
 }
 
@@ -44,6 +45,7 @@ impl Instructions {
             Self::Avx2 => "avx2",
             Self::Neon => "neon",
             Self::Portable => "portable",
+            #[cfg(any(test, feature = "twin"))]
             Self::FusedTwin => "fused-twin",
         }
     }
@@ -51,7 +53,9 @@ impl Instructions {
     /// The class whose members give equal bits: `fused` or `unfused`.
     pub fn class(self) -> &'static str {
         match self {
-            Self::Avx512 | Self::Avx2 | Self::Neon | Self::FusedTwin => "fused",
+            Self::Avx512 | Self::Avx2 | Self::Neon => "fused",
+            #[cfg(any(test, feature = "twin"))]
+            Self::FusedTwin => "fused",
             Self::Portable => "unfused",
         }
     }
@@ -59,7 +63,9 @@ impl Instructions {
     /// Whether this processor has it.
     pub fn is_available(self) -> bool {
         match self {
-            Self::Portable | Self::FusedTwin => true,
+            Self::Portable => true,
+            #[cfg(any(test, feature = "twin"))]
+            Self::FusedTwin => true,
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
                 Self::Avx2.is_available()
@@ -111,7 +117,8 @@ macro_rules! dispatch {
                     #[cfg(target_arch = $arch)]
                     Instructions::$set => $lanes::call(kernel),
                 )+
-                Instructions::FusedTwin => PlainFused::call(kernel),
+                #[cfg(any(test, feature = "twin"))]
+                Instructions::FusedTwin => super::PlainFused::call(kernel),
                 Instructions::Portable => PlainUnfused::call(kernel),
                 // Of other architectures, or without a row here.
                 other => unreachable!("no lanes for {other:?}"),

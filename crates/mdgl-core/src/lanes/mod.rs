@@ -15,7 +15,9 @@ mod tests;
 mod x86;
 
 pub use dispatch::{Instructions, Kernel};
-pub use plain::{PlainFused, PlainUnfused};
+#[cfg(any(test, feature = "twin"))]
+pub use plain::PlainFused;
+pub use plain::PlainUnfused;
 
 use crate::scalar::Scalar;
 

@@ -9,7 +9,7 @@ use super::{Block, Kernel, LANES, Lanes, Mask, Places, each, registers};
 /// One NEON register type and how its intrinsics are called.
 ///
 /// `vfma(b, x, y)` is `b + x * y` and `vfms(b, x, y)` is `b - x * y`, both rounded once. `vmax` puts 0 above −0,
-/// where [`PlainFused`](super::PlainFused) and the x86 sets keep the second operand; hence a comparison and a
+/// where `PlainFused` and the x86 sets keep the second operand; hence a comparison and a
 /// selection.
 macro_rules! neon {
     ($name:ident, $scalar:ident, $register:ident, $width:literal,

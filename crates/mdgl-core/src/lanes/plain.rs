@@ -98,6 +98,7 @@ plain!(
     |x, a, b| x * a + b,
     b - x * a
 );
+#[cfg(any(test, feature = "twin"))]
 plain!(
     /// The plain twin of the fused instruction sets: the same bits, slowly. Never inlined: its kernels would take most of
     /// the crate's compile time.
