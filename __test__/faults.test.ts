@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { hasLine, jsonLines, mdgl, type Outcome, temporaryFolder } from './helpers/cli.js'
 import { limitedMdgl, tinyTask } from './helpers/faults.js'
@@ -236,3 +237,18 @@ for (const [activity, scale] of [
     t.regex(stderr, new RegExp(`^mdgl: the network is ${activity} in iteration 1; [^\\n]* The run goes on\\n$`))
     t.true(await hasLine(join(out, 'metrics.jsonl')))
   })
+
+posixTest(
+  "files whose sync is not implemented, as in Yarn's Plug'n'Play, are saved and flushed by their descriptors",
+  async t => {
+    const folder = await temporaryFolder(t)
+    const out = join(folder, 'run')
+    const preload = fileURLToPath(new URL('helpers/no-sync.mjs', import.meta.url))
+    const args = ['train', await tinyTask(folder), '--iterations', '3', '--checkpoint-every', '1', '--out', out]
+    const { code, stderr } = await limitedMdgl(`export NODE_OPTIONS="--import ${preload}"`, args)
+    t.is(code, 0, stderr)
+    t.deepEqual(await iterationsOf(out), [1, 2])
+    // Each checkpoint, the configuration, the weights.
+    t.true(Number(/flushed: (\d+)/.exec(stderr)?.[1]) >= 4, stderr)
+  }
+)

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -61,6 +61,8 @@ async function failure(file: string, machine: Partial<Record<'platform' | 'arch'
 }
 
 const entry = (folder: string) => join(folder, 'dist/index.js')
+/** Names what each bundler's configuration has for it. */
+const BUNDLED = /^mdgl has been bundled, .*`external: \['mdgl'\]`.*`externals: \{ mdgl: 'commonjs mdgl' \}`/
 const HOW_TO_BUILD = /Rust 1\.89 or newer: clone .+ `npm run pack -- --out DIR`/
 
 test('a platform without an engine is named, with those that have one', async t => {
@@ -107,6 +109,22 @@ test('an engine that is there and does not load is told apart, with what the sys
   if (process.platform === 'linux') t.regex(error.message, /(?:file too short|invalid ELF header|Exec format)/)
 })
 
+test('an engine that was linked with a newer glibc says so, and which one is enough', async t => {
+  const folder = libraryAlone()
+  const { version } = (await import('../package.json', { with: { type: 'json' } })).default
+  addPackage(folder, version)
+  const where = join(folder, 'node_modules', `mdgl-${here}`)
+  // What glibc's loader says, which names one version of those that it has not.
+  const said = `/lib64/libc.so.6: version \`GLIBC_2.34' not found (required by ${join(where, addon)})`
+  writeFileSync(join(where, 'index.js'), `throw new Error(${JSON.stringify(said)})`)
+  writeFileSync(join(where, 'package.json'), JSON.stringify({ name: `mdgl-${here}`, version, main: 'index.js' }))
+  const error = await failure(entry(folder))
+  t.is(error.code, 'platform')
+  t.regex(error.message, /was linked with glibc 2\.34 or newer, and this system has (?:glibc 2\.\d+|an older one)\./)
+  t.regex(error.message, /published need glibc 2\.28 at most/)
+  t.regex(error.message, HOW_TO_BUILD)
+})
+
 test("the platform's package serves where no build is, and one of another version is refused", async t => {
   const folder = libraryAlone()
   const { version } = (await import('../package.json', { with: { type: 'json' } })).default
@@ -132,8 +150,28 @@ test('a bundle that took the library in says that it must stay outside', async t
   const [bundle = ''] = readdirSync(out).filter(name => /js$/.test(name))
   const error = await failure(join(out, bundle))
   t.is(error.code, 'platform')
-  t.regex(error.message, /^mdgl has been bundled, .* external/)
+  t.regex(error.message, BUNDLED)
 })
+
+// `npm run try-package` has these bundlers themselves; here what they leave of the module.
+const leftovers = [
+  ['esbuild leaves no address of the module', /import\.meta/g, '({})'],
+  ['webpack leaves nothing to require with', 'createRequire(here())', 'undefined']
+] as const
+for (const [title, before, after] of leftovers) {
+  test(`in a bundle of CommonJS ${title}: it must stay outside, which needs no Rust`, async t => {
+    const folder = libraryAlone()
+    const library = join(folder, 'dist/library.js')
+    const code = readFileSync(library, 'utf8')
+    const bundled = code.replace(before, after)
+    t.not(bundled, code)
+    writeFileSync(library, bundled)
+    const error = await failure(entry(folder))
+    t.is(error.code, 'platform')
+    t.regex(error.message, BUNDLED)
+    t.notRegex(error.message, /Rust/)
+  })
+}
 
 test("import 'mdgl' needs none of the dependencies, and nothing of the command line", async t => {
   const folder = libraryAlone()

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import test from 'ava'
 import { build, type Rolldown } from 'vite'
+import { compareVersions, neededGlibc, neededVersions } from '../scripts/package/glibc.mjs'
 import { platforms } from '../scripts/package/platforms.mjs'
 import { PLATFORMS } from '../src/load-addon.js'
 import { filesBelow, type Packed, packed, root } from './helpers/packed.js'
@@ -96,6 +97,63 @@ test("the platform's package has the addon, the licences, and what npm compares 
   t.is(scripts, undefined)
 })
 
+test("the package of an engine for glibc says which it needs, and this machine's is enough", t => {
+  const readme = readFileSync(join(packages.engine, 'README.md'), 'utf8')
+  const said = / needs glibc ([\d.]+) or newer/.exec(readme)?.[1]
+  const { header } = process.report.getReport() as { readonly header: { readonly glibcVersionRuntime?: string } }
+  if (!packages.platform.endsWith('-gnu')) {
+    t.is(said, undefined)
+    return
+  }
+  t.is(said, neededGlibc(readFileSync(join(packages.engine, `mdgl.${packages.platform}.node`))))
+  t.true(compareVersions(said ?? '', header.glibcVersionRuntime ?? '') <= 0)
+})
+
+/** An ELF file that asks for versions of symbols, by file: nothing in it but what says so. */
+function elf(files: readonly (readonly string[])[]): Buffer {
+  const names = files.flat()
+  const strings = Buffer.from(`\0${names.join('\0')}\0`)
+  const offsetOf = (name: string) => strings.indexOf(`${name}\0`)
+  const needed = files.map(versions => {
+    const part = Buffer.alloc(16 * (1 + versions.length))
+    part.writeUInt16LE(1, 0)
+    part.writeUInt16LE(versions.length, 2)
+    part.writeUInt32LE(16, 8)
+    part.writeUInt32LE(versions === files.at(-1) ? 0 : part.length, 12)
+    for (const [i, name] of versions.entries()) {
+      part.writeUInt32LE(offsetOf(name), 16 * (i + 1) + 8)
+      part.writeUInt32LE(i === versions.length - 1 ? 0 : 16, 16 * (i + 1) + 12)
+    }
+    return part
+  })
+  const sections = Buffer.alloc(3 * 64)
+  const section = (i: number, type: number, offset: number, link: number, info: number) => {
+    sections.writeUInt32LE(type, i * 64 + 4)
+    sections.writeBigUInt64LE(BigInt(offset), i * 64 + 24)
+    sections.writeUInt32LE(link, i * 64 + 40)
+    sections.writeUInt32LE(info, i * 64 + 44)
+  }
+  const at = 64 + sections.length
+  section(1, 3, at, 0, 0)
+  section(2, 0x6ffffffe, at + strings.length, 1, files.length)
+  const head = Buffer.alloc(64)
+  head.write('\x7fELF', 'latin1')
+  head.writeBigUInt64LE(64n, 40)
+  head.writeUInt16LE(64, 58)
+  head.writeUInt16LE(3, 60)
+  return Buffer.concat([head, sections, strings, ...needed])
+}
+
+test('the glibc that a library needs is the newest version of all that it asks for', t => {
+  const libraries = [['GLIBC_2.9', 'GLIBC_2.28', 'GLIBC_2.3.4'], ['GCC_3.0'], ['GLIBC_2.2.5', 'GLIBC_PRIVATE']]
+  t.deepEqual(neededVersions(elf(libraries)), libraries.flat())
+  t.is(neededGlibc(elf(libraries)), '2.28')
+  t.is(neededGlibc(elf([['GCC_3.0']])), undefined)
+  t.true(compareVersions('2.3.4', '2.28') < 0 && compareVersions('2.28.1', '2.28') > 0)
+  t.is(compareVersions('2.28', '2.28'), 0)
+  t.throws(() => neededGlibc(Buffer.from('no library')), { message: /no ELF/ })
+})
+
 test('the licences of all that the packages hold stand beside it', t => {
   t.regex(readFileSync(join(packages.main, 'THIRD-PARTY.md'), 'utf8'), /## uplot [\d.]+\n\nMIT\n\n.*Copyright/s)
   const addon = readFileSync(join(packages.engine, 'THIRD-PARTY.md'), 'utf8')
@@ -151,6 +209,16 @@ test('a bundle has what is imported, and nothing of the rest', async t => {
 test('every platform of napi.targets is one that the library knows', t => {
   const names = platforms().map(({ name }) => name)
   t.deepEqual(names, [...PLATFORMS])
+})
+
+test('the release links every engine for glibc with an old one, holds that, and tries it on such a system', t => {
+  const workflow = readFileSync(join(root, '.github/workflows/release.yml'), 'utf8')
+  const rows = [...workflow.matchAll(/platform: \S+-gnu, .*/g)].map(([row]) => row)
+  t.is(rows.length, PLATFORMS.filter(name => name.endsWith('-gnu')).length)
+  for (const row of rows) t.regex(row, /glibc: "2\.28"/)
+  t.regex(workflow, /'--glibc \{0\}', matrix\.glibc/)
+  t.regex(workflow, /MDGL_OLD_GLIBC: .*matrix\.glibc && '1'/)
+  t.regex(workflow, /almalinux:8/)
 })
 
 test('the release builds every platform', t => {

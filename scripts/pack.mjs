@@ -13,6 +13,7 @@ Builds what is missing and packs the library and this platform's engine.
   --platform-only   the engine's package alone
   --local           the library names no other platform's engine: \`npm ci\` works with the two tarballs while the
                     other platforms' packages are in no registry (\`npm install\` works either way)
+  --glibc VERSION   fails where this platform's engine needs a newer glibc than this one, 2.28 for instance
   --help            this text`
 
 const { values } = parseArgs({
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     out: { type: 'string', default: 'target/package' },
     'platform-only': { type: 'boolean' },
     local: { type: 'boolean' },
+    glibc: { type: 'string' },
     help: { type: 'boolean', short: 'h' }
   }
 })
@@ -34,7 +36,8 @@ await guarded(async () => {
   await prepare()
   // Its imports are installed by now.
   const { packInto } = await import('./package/pack.mjs')
-  const packed = await packInto(resolve(values.out), { platformOnly: values['platform-only'], local: values.local })
+  const { out, 'platform-only': platformOnly, local, glibc } = values
+  const packed = await packInto(resolve(out), { platformOnly, local, glibc })
   for (const path of Object.values(packed).filter(path => path !== undefined)) console.log(kilobytes(path))
   return 0
 })

@@ -9,6 +9,7 @@ import { invalid } from './error.js'
 import { projectionNames } from './names.js'
 import { askCustomLosses, type Objective } from './objective.js'
 import type { PreparedBatch } from './prepare-batch.js'
+import { isFloat64Array, isFloatArray } from './recognise.js'
 import { type RecordingShape, shapeOf } from './recording-shape.js'
 
 /** What a custom rule is asked about, and by whom. */
@@ -125,7 +126,7 @@ const moved = (indices: Uint32Array, by = 0) => indices.map(index => index + by)
 
 function checkSignal(signal: unknown, { trials, steps, neurons }: RecordingShape, name: string): Float64Array {
   const path = `signal() of rule '${name}'`
-  if (!(signal instanceof Float64Array || signal instanceof Float32Array)) {
+  if (!isFloatArray(signal)) {
     throw invalid(path, signal, 'a Float64Array or Float32Array')
   }
   const expected = trials * steps * neurons
@@ -139,5 +140,5 @@ function checkSignal(signal: unknown, { trials, steps, neurons }: RecordingShape
     const place = `trial ${Math.floor(step / steps)}, step ${step % steps}, neuron ${wrong % neurons}`
     throw invalid(`${path} at ${place}`, signal[wrong], 'a finite number')
   }
-  return signal instanceof Float64Array ? signal : Float64Array.from(signal)
+  return isFloat64Array(signal) ? signal : Float64Array.from(signal)
 }

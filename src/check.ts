@@ -1,4 +1,5 @@
 import { invalid } from './error.js'
+import { arrayName, isDataView, isFloatArray, isSharedArrayBuffer } from './recognise.js'
 
 /** A typed array of numbers. */
 export type NumberArray = Float64Array | Float32Array | Uint32Array | Int32Array | Uint16Array | Uint8Array
@@ -122,12 +123,13 @@ export function orDefault<T>(value: T | undefined, fallback: T): T {
 /** A copy of an array, or a typed array over memory that nothing else can change or take away. */
 export function numbers(value: unknown, path: string): ArrayLike<number> {
   if (isObject(value) && Array.isArray(value)) return copied<number>(value, path)
-  if (!ArrayBuffer.isView(value) || !isNumberArray(value)) throw invalid(path, value, 'an array of numbers')
+  if (!isNumberArray(value)) throw invalid(path, value, 'an array of numbers')
   return ownMemory(value, path)
 }
 
-function isNumberArray(value: ArrayBufferView): value is NumberArray {
-  return !(value instanceof DataView || value instanceof BigInt64Array || value instanceof BigUint64Array)
+function isNumberArray(value: unknown): value is NumberArray {
+  const name = arrayName(value)
+  return name !== undefined && !name.startsWith('Big')
 }
 
 /** Refuses a list that holds anything but numbers: it would be taken for some number without a word. */
@@ -141,7 +143,7 @@ function numbersAlone(given: ArrayLike<number>, path: string): ArrayLike<number>
 /** Numbers as floats, as the engine takes them: a typed array of floats is handed on as it is. */
 export function floats(value: unknown, path: string): Float64Array | Float32Array {
   const given = numbersAlone(numbers(value, path), path)
-  return given instanceof Float64Array || given instanceof Float32Array ? given : Float64Array.from(given)
+  return isFloatArray(given) ? given : Float64Array.from(given)
 }
 
 /** A copy of numbers as doubles. */
@@ -153,9 +155,7 @@ export function doubles(value: unknown, path: string): Float64Array {
 
 /** Refuses views of shared memory (another thread may write while we read), of detached buffers and of what a buffer has lost. */
 export function ownMemory<T extends ArrayBufferView>(value: T, path: string): T {
-  // A proxy of a typed array is an instance of its class and has none of its memory.
-  if (!ArrayBuffer.isView(value)) throw invalid(path, value, 'a typed array itself')
-  if (typeof SharedArrayBuffer !== 'undefined' && value.buffer instanceof SharedArrayBuffer) {
+  if (isSharedArrayBuffer(value.buffer)) {
     throw invalid(path, value, 'an array over unshared memory (copy it with .slice())')
   }
   if (isLost(value)) throw invalid(path, value, 'an array whose buffer was not detached (transferred)')
@@ -164,7 +164,7 @@ export function ownMemory<T extends ArrayBufferView>(value: T, path: string): T 
 
 /** Whether a view's buffer was detached, or became too short for it: then it has no elements to go through. */
 function isLost(view: ArrayBufferView): boolean {
-  if (view.byteLength > 0 || view instanceof DataView) return false
+  if (view.byteLength > 0 || isDataView(view)) return false
   try {
     Uint8Array.prototype.keys.call(view as Uint8Array)
     return false

@@ -5,6 +5,7 @@ import { invalid, MdglError } from './error.js'
 import type { Objective } from './objective.js'
 import type { PlannedRule } from './planned-rule.js'
 import type { PreparedBatch } from './prepare-batch.js'
+import { isUint8Array } from './recognise.js'
 
 /** As many as a batch may have trials. */
 const MOST_RANKS = 2 ** 20
@@ -106,7 +107,7 @@ async function gather(collective: Collective, message: Uint8Array, signal: Abort
     throw invalid(GATHERED, all, `an array of ${collective.size} messages, one a rank`)
   }
   return all.map((bytes, rank) => {
-    if (!(bytes instanceof Uint8Array)) throw invalid(`${GATHERED}[${rank}]`, bytes, 'a Uint8Array')
+    if (!isUint8Array(bytes)) throw invalid(`${GATHERED}[${rank}]`, bytes, 'a Uint8Array')
     return ownMemory(bytes, `${GATHERED}[${rank}]`)
   })
 }

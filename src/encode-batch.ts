@@ -5,6 +5,7 @@ import type { NetworkDescription } from './description.js'
 import { toPositiveSteps, toSteps } from './duration.js'
 import { invalid } from './error.js'
 import type { Objective } from './objective.js'
+import { isUint32Array } from './recognise.js'
 
 const MOST_TRIALS = 2 ** 20
 const MOST_STEPS = 2 ** 28
@@ -53,7 +54,7 @@ function isClasses(
   if (objective?.terms.some(({ loss }) => loss.kind === 'squared-error')) return false
   if (!isObject(targets)) return false
   const listed = Array.isArray(targets) && !array(targets, 'batch.targets').some(target => typeof target === 'object')
-  return listed || targets instanceof Uint32Array
+  return listed || isUint32Array(targets)
 }
 
 function trialLengths(length: Batch['length'], trials: number, dt: number): number[] {
@@ -111,7 +112,7 @@ function encodeSegment(segment: RateSegment, units: number, shape: BatchShape, p
 }
 
 function encodeEvents(events: Uint32Array | readonly (readonly number[])[], path: string): Uint32Array {
-  if (isObject(events) && events instanceof Uint32Array) {
+  if (isUint32Array(events)) {
     if (ownMemory(events, path).length % 3 !== 0) throw invalid(path, events, 'triples (trial, step, unit)')
     return events
   }

@@ -1,3 +1,4 @@
+import { arrayName, isDataView } from './recognise.js'
 /**
  * What kind of failure an {@link MdglError} reports.
  *
@@ -108,8 +109,9 @@ function show(value: unknown): string {
 }
 
 function showObject(value: object): string {
-  if (value instanceof DataView) return `a DataView of ${value.byteLength} bytes`
-  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name} of ${(value as Uint8Array).length}`
+  if (isDataView(value)) return `a DataView of ${value.byteLength} bytes`
+  const kind = arrayName(value)
+  if (kind !== undefined) return `a ${kind} of ${(value as Uint8Array).length}`
   if (Array.isArray(value)) {
     const entries = value.length <= MOST_ENTRIES ? Object.keys(value).map(key => entry(value, key)) : []
     const all = entries.length > 0 && entries.length === value.length && entries.every(shown => shown !== undefined)

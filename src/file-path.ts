@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { isObject } from './check.js'
 import { invalid } from './error.js'
+import { addressText } from './recognise.js'
 
 /** A file's path, from a text or a `file:` address. */
 export function filePath(value: unknown, path = 'path'): string {
@@ -12,7 +13,8 @@ export function filePath(value: unknown, path = 'path'): string {
 
 function addressed(value: object): string | undefined {
   try {
-    return value instanceof URL ? fileURLToPath(value) : undefined
+    const text = addressText(value)
+    return text === undefined ? undefined : fileURLToPath(text)
   } catch {
     return undefined
   }

@@ -1,5 +1,6 @@
 import { type ErrorCode, MdglError } from './error.js'
 import { loadAddon } from './load-addon.js'
+import { messageOf } from './recognise.js'
 
 /** The engine's classes and functions. Errors they throw go through {@link translate}. A bundle that does not use them need not load them. */
 export const native = /* @__PURE__ */ loadAddon()
@@ -33,7 +34,7 @@ interface Report {
 
 function translate(error: unknown): MdglError {
   if (error instanceof MdglError) return error
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   const report = parse(message)
   if (report !== undefined) return new MdglError({ ...report, message: sentence(report.message), cause: error })
   return new MdglError({

@@ -31,6 +31,7 @@ import type {
 } from './loss.js'
 import { find } from './normalise.js'
 import type { Values } from './precision.js'
+import { isFloat32Array, isFloatArray } from './recognise.js'
 
 /** A loss at its readout. */
 interface Term {
@@ -204,7 +205,7 @@ function ask(term: Term, trace: ReadoutTrace, batch: Batch): CustomLossResult {
   record(result, path, ['loss', 'delta', 'accuracy'])
   finite(result.loss, `${path}.loss`)
   const { delta } = result
-  if (!(delta instanceof Float64Array || delta instanceof Float32Array)) {
+  if (!isFloatArray(delta)) {
     throw invalid(`${path}.delta`, delta, 'a Float64Array or Float32Array')
   }
   if (ownMemory(delta, `${path}.delta`).length !== trace.values.length) {
@@ -228,7 +229,7 @@ interface Columns {
 
 function takeColumns(values: Values, { offset, units, width, rows }: Columns): Values {
   if (units === width) return values
-  const taken = values instanceof Float32Array ? new Float32Array(rows * units) : new Float64Array(rows * units)
+  const taken = isFloat32Array(values) ? new Float32Array(rows * units) : new Float64Array(rows * units)
   for (let row = 0; row < rows; row++) {
     taken.set(values.subarray(row * width + offset, row * width + offset + units), row * units)
   }

@@ -8,6 +8,7 @@ import { find } from './normalise.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from './optimiser.js'
 import { expandRuleFor } from './planned-rule.js'
 import type { Precision, Values } from './precision.js'
+import { isFloat64Array, isFloatArray, isUint32Array } from './recognise.js'
 import type { Rule, RuleName } from './rule.js'
 
 /** The published rules that run forwards in time. */
@@ -276,8 +277,8 @@ function encodeInput(input: AnyInput, name: string, size: number) {
   const given = Object.hasOwn(input, name) ? input[name] : undefined
   if (given === undefined) return undefined
   const path = `input.${name}`
-  if (given instanceof Uint32Array) return ownMemory(given, path)
-  if (!(given instanceof Float64Array || given instanceof Float32Array)) {
+  if (isUint32Array(given)) return ownMemory(given, path)
+  if (!isFloatArray(given)) {
     throw invalid(
       path,
       given,
@@ -314,13 +315,13 @@ function doubles(given: unknown, size: number, path: string): Float64Array {
   if (values.length !== size) throw invalid(path, given, `${size} values, one a unit`)
   const wrong = values.findIndex(value => !Number.isFinite(value))
   if (wrong >= 0) throw invalid(`${path}[${wrong}]`, values[wrong], 'a finite number')
-  return values instanceof Float64Array ? values : Float64Array.from(values)
+  return isFloat64Array(values) ? values : Float64Array.from(values)
 }
 
 function checkArray(given: unknown, key: (typeof STATE)[number]): void {
   const path = `state.${key}`
   const whole = key === 'refractory' || key === 'spikes' || key === 'inTransit'
   numbers(given, path)
-  const fits = whole ? given instanceof Uint32Array : given instanceof Float64Array || given instanceof Float32Array
+  const fits = whole ? isUint32Array(given) : isFloatArray(given)
   if (!fits) throw invalid(path, given, whole ? 'a Uint32Array' : 'a Float32Array or Float64Array')
 }

@@ -1,7 +1,9 @@
-/**
- * A file of the package, by its path beside this module. Only modules of this folder may say where they stand: the build
- * joins those of the library into one (`scripts/lib/join-library.mjs`), which stands here too.
- */
-export function ownFile(path: string): URL {
-  return new URL(`./${path}`, import.meta.url)
-}
+// Files of the package that the library reads. Each path is a literal, so that tools which look for files (`@vercel/nft`, webpack) find this one
+// and no other. Only modules of this folder may say where they stand, since the build joins those of the library into one
+// (`scripts/lib/join-library.mjs`), which stands here too.
+
+/** The handwritten digits. */
+export const digitsFile = (): URL => new URL('./data/digits.json', import.meta.url)
+
+/** The worker thread that reads and writes HDF5. */
+export const hdf5WorkerFile = (): URL => new URL('./interchange/hdf5-worker.js', import.meta.url)

@@ -1,4 +1,5 @@
 import type { Precision, Values } from './precision.js'
+import { isFloat32Array } from './recognise.js'
 
 /** One number for each synapse of a projection, ordered by postsynaptic, then presynaptic neuron. */
 export class ProjectionValues<P extends Precision = Precision> {
@@ -22,8 +23,7 @@ export class ProjectionValues<P extends Precision = Precision> {
   /** The same as a whole matrix `[pre][post]`, row after row, 0 where there is no synapse. */
   dense(): Values<P> {
     const [rows, columns] = this.shape
-    const matrix =
-      this.values instanceof Float32Array ? new Float32Array(rows * columns) : new Float64Array(rows * columns)
+    const matrix = isFloat32Array(this.values) ? new Float32Array(rows * columns) : new Float64Array(rows * columns)
     this.values.forEach((value, i) => {
       matrix[(this.pre[i] ?? 0) * columns + (this.post[i] ?? 0)] = value
     })

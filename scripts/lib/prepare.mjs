@@ -13,6 +13,7 @@ import {
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
+import { oldGlibc } from './old-glibc.mjs'
 import { ROOT, run } from './run.mjs'
 import { checkNode, checkRust, SetupError } from './toolchain.mjs'
 
@@ -76,12 +77,13 @@ async function buildNative(compiler) {
     // The generated loader knows the package's name and version.
     'package.json',
     'package-lock.json',
-    'scripts/lib/prepare.mjs'
+    'scripts/lib/prepare.mjs',
+    'scripts/lib/old-glibc.mjs'
   ]
-  const value = hash(sources, compiler, process.platform, process.arch)
-  if (isCurrent(STAMPS.native, value)) return
+  const how = [compiler, process.platform, process.arch, process.env.MDGL_OLD_GLIBC === '1' ? 'old glibc' : '']
+  if (isCurrent(STAMPS.native, hash(sources, ...how))) return
   rmSync(at(STAGE), { recursive: true, force: true })
-  await must('building the engine (release)', 'napi', [
+  const args = [
     'build',
     '--platform',
     '--release',
@@ -93,14 +95,15 @@ async function buildNative(compiler) {
     'native.cjs',
     '--dts',
     'index.d.ts'
-  ])
+  ]
+  await must('building the engine (release)', 'napi', args, { env: await oldGlibc(compiler) })
   mkdirSync(at(NATIVE), { recursive: true })
   for (const name of readdirSync(at(STAGE))) {
     copyFileSync(at(`${STAGE}/${name}`), at(`${NATIVE}/${name}.new`))
     renameSync(at(`${NATIVE}/${name}.new`), at(`${NATIVE}/${name}`))
   }
   // The build itself may complete Cargo.lock.
-  writeFileSync(at(STAMPS.native), hash(sources, compiler, process.platform, process.arch))
+  writeFileSync(at(STAMPS.native), hash(sources, ...how))
 }
 
 async function buildLibrary() {

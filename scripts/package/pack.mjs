@@ -27,17 +27,18 @@ async function pack(name, out, stage) {
  * Writes the tarballs into a folder, with the bill of materials beside them.
  *
  * @param {string} out - an absolute path
- * @param {{ platformOnly?: boolean, local?: boolean }} options - with `local` the main package names no other platform
+ * @param {{ platformOnly?: boolean, local?: boolean, glibc?: string }} options - with `local` the main package names no other platform;
+ *   `glibc` is the newest that this platform's engine may need
  * @returns the paths of the main package (undefined with `platformOnly`), this platform's, and the bill
  */
-export async function packInto(out, { platformOnly = false, local = false } = {}) {
+export async function packInto(out, { platformOnly = false, local = false, glibc } = {}) {
   mkdirSync(out, { recursive: true })
   const { name, version } = readManifest()
   const platform = thisPlatform()
   const crates = await linkedCrates(platform.triple)
   const engines = local ? [platform] : platforms()
   const main = platformOnly ? undefined : await pack(name, out, folder => stageMain(folder, engines))
-  const engine = await pack(platform.package, out, folder => stagePlatform(folder, platform, crates))
+  const engine = await pack(platform.package, out, folder => stagePlatform(folder, platform, crates, glibc))
   const bill = join(out, `${platform.package}-${version}.cdx.json`)
   writeFileSync(bill, `${JSON.stringify(await billOfMaterials(platform, crates), null, 2)}\n`)
   return { main, engine, bill }

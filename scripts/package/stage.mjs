@@ -1,8 +1,9 @@
 // Lays out what is packed, in a folder of its own: manifests differ from the repository's, and nothing is there by chance.
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { ROOT, run } from '../lib/run.mjs'
 import { SetupError } from '../lib/toolchain.mjs'
+import { compareVersions, neededGlibc } from './glibc.mjs'
 import { addonNotices, pageNotices } from './notices.mjs'
 import { readManifest } from './platforms.mjs'
 
@@ -72,16 +73,28 @@ async function copyAddon(from, to) {
   if (sign.code !== 0) throw new SetupError(`codesign failed: ${sign.output.trim()}`)
 }
 
+/** What an addon needs of the system, in words; refuses one that needs a newer glibc than `most`. */
+function requirement({ libc }, addon, most) {
+  if (libc !== 'glibc') return ''
+  const least = neededGlibc(readFileSync(addon))
+  if (most !== undefined && compareVersions(least, most) > 0)
+    throw new SetupError(
+      `the engine needs glibc ${least}, and at most ${most} is allowed. MDGL_OLD_GLIBC=1 builds it with an old glibc.`
+    )
+  return ` It needs glibc ${least} or newer.`
+}
+
 /** One platform's package: the addon that the build has left in dist/native. */
-export async function stagePlatform(folder, platform, crates) {
+export async function stagePlatform(folder, platform, crates, mostGlibc) {
   const manifest = readManifest()
   const { os, cpu, libc, file } = platform
   await copyAddon(join(ROOT, 'dist/native', file), join(folder, file))
+  const needs = requirement(platform, join(folder, file), mostGlibc)
   copyFileSync(join(ROOT, 'LICENSE'), join(folder, 'LICENSE'))
   writeFileSync(join(folder, NOTICES), addonNotices(crates))
   writeFileSync(
     join(folder, 'README.md'),
-    `# ${platform.package}\n\nThe engine of [${manifest.name}](https://www.npmjs.com/package/${manifest.name}) for \`${platform.triple}\`. Install \`${manifest.name}\`, which takes what fits the machine.\n`
+    `# ${platform.package}\n\nThe engine of [${manifest.name}](https://www.npmjs.com/package/${manifest.name}) for \`${platform.triple}\`. Install \`${manifest.name}\`, which takes what fits the machine.${needs}\n`
   )
   writeJson(join(folder, 'package.json'), {
     name: platform.package,

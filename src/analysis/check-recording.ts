@@ -1,5 +1,6 @@
-import { array, isObject, object, ownMemory, positive, wholeNumber } from '../check.js'
+import { array, object, ownMemory, positive, wholeNumber } from '../check.js'
 import { invalid } from '../error.js'
+import { isUint32Array } from '../recognise.js'
 import type { Range, RecordingShape } from '../recording-shape.js'
 import type { Recording } from '../simulate.js'
 
@@ -13,7 +14,7 @@ const MOST_NEURONS = 2 ** 24
 export function checkRecording(given: SpikeRecording): SpikeRecording {
   const { spikes, shape } = object(given, 'recording')
   const path = 'recording.spikes'
-  if (!(isObject(spikes) && spikes instanceof Uint32Array)) throw invalid(path, spikes, 'a Uint32Array')
+  if (!isUint32Array(spikes)) throw invalid(path, spikes, 'a Uint32Array')
   if (ownMemory(spikes, path).length % 3 !== 0) throw invalid(path, spikes, 'triples (trial, step, neuron)')
   return { spikes, shape: checkShape(object(shape, 'recording.shape')) }
 }

@@ -2,6 +2,7 @@ import type { Batch, InputValues } from '../batch.js'
 import type { InputPopulation, NetworkDescription } from '../description.js'
 import { Model } from '../model.js'
 import { network } from '../network.js'
+import { isUint32Array } from '../recognise.js'
 import { simulate } from '../simulate.js'
 
 /** Far below a step, so that a cell's voltage is its input of the step alone. */
@@ -12,7 +13,7 @@ export async function inputEvents(batch: Batch, description: NetworkDescription)
   const events = new Map<string, Uint32Array>()
   for (const population of description.inputs ?? []) {
     const input: InputValues | undefined = batch.inputs[population.name]
-    if (input !== undefined && 'events' in input && input.events instanceof Uint32Array) {
+    if (input !== undefined && 'events' in input && isUint32Array(input.events)) {
       events.set(population.name, input.events)
     } else if (input !== undefined) {
       events.set(population.name, await drawn(batch, input, population, description.seed ?? 1))

@@ -1,5 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { MOST_THREADS } from '../engine-session.js'
+import { messageOf } from '../recognise.js'
 import { SEED_LIST, seedList } from '../runs/seeds.js'
 
 type OptionsConfig = NonNullable<ParseArgsConfig['options']>
@@ -20,7 +21,7 @@ export function split(args: readonly string[], options: OptionsConfig): Argument
     return { options: values as Arguments['options'], rest: positionals }
   } catch (error) {
     // Node explains at length how a value may begin with a dash; the first sentence says what is wrong.
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     const dashed = /^Option '(--[\w-]+)[^']*' argument is ambiguous/.exec(message)?.[1]
     if (dashed !== undefined)
       throw new UsageError(`the value of ${dashed} is missing, or begins with a dash (which takes ${dashed}=VALUE)`)

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { codeOf } from '../recognise.js'
 import { type RuleName, ruleNames } from '../rule.js'
 import { RunFolder } from '../runs/run-folder.js'
 import { type RunSettings, trainRun } from '../runs/train-run.js'
@@ -84,7 +85,7 @@ async function makesFolder(path: string): Promise<boolean> {
     await mkdir(path)
     return true
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    if (codeOf(error) === 'EEXIST') return false
     throw writeFailure(error, path)
   }
 }

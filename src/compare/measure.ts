@@ -1,3 +1,4 @@
+import { isFloat64Array } from '../recognise.js'
 import type { BuiltInTask } from '../runs/tasks.js'
 import { makeBatch } from '../task.js'
 
@@ -38,6 +39,6 @@ function normalised(power: number): Measure {
 /** Σ y*² of a trial. */
 async function targetPower(task: BuiltInTask): Promise<number> {
   const { targets } = await makeBatch(task, { split: 'validation', size: 1, seed: 1 })
-  if (!(targets instanceof Float64Array)) throw new Error(`the task '${task.name}' has no values as targets`)
+  if (!isFloat64Array(targets)) throw new Error(`the task '${task.name}' has no values as targets`)
   return targets.reduce((sum, value) => sum + value ** 2, 0)
 }

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { extname } from 'node:path'
 import type { NeuronTrace } from '../analysis/look.js'
+import { codeOf, messageOf } from '../recognise.js'
 import type { Control } from './frames.js'
 import { type Refusal, refuseControl, refuseReading } from './guard.js'
 import type { Hub } from './hub.js'
@@ -54,7 +55,7 @@ export async function serveDashboard(hub: Hub, answers: Answers, port?: number):
   const token = randomBytes(24).toString('base64url')
   const server = createServer((request, response) => {
     answer(request, response, { hub, answers, token, port: portOf(server) }).catch(error => {
-      fail(response, 500, error instanceof Error ? error.message : String(error))
+      fail(response, 500, messageOf(error))
     })
   })
   // Node's default ends connections that are idle; a stream of frames may be.
@@ -84,7 +85,7 @@ async function listen(server: Server, first: number, count: number): Promise<num
       })
       return portOf(server)
     } catch (error) {
-      const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+      const taken = codeOf(error) === 'EADDRINUSE'
       if (!taken || port + 1 >= first + count) throw error
     }
   }

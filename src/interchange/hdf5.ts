@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { devNull, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Dataset, Group, File as Hdf5, Metadata, OutputData } from 'h5wasm/node'
+import { MdglError } from '../error.js'
 import { badFile } from './file-error.js'
 
 type Library = typeof import('h5wasm/node')
@@ -72,7 +73,7 @@ export class Hdf5Reader implements Disposable {
     try {
       return body()
     } catch (error) {
-      if (error instanceof Error && error.name === 'MdglError') throw error
+      if (error instanceof MdglError) throw error
       throw badFile(this.#path, `${what} cannot be read; the file is damaged`, error)
     } finally {
       Module.deactivate_throwing_error_handler()

@@ -1,5 +1,6 @@
 import type { Dataset } from 'h5wasm/node'
 import type { MdglError } from '../error.js'
+import { arrayName } from '../recognise.js'
 import type { EventSample } from './event-set.js'
 import { badFile } from './file-error.js'
 import { Hdf5Reader } from './hdf5.js'
@@ -82,5 +83,5 @@ export class HeidelbergFile {
 }
 
 function isNumbers(value: unknown): value is Uint16Array {
-  return ArrayBuffer.isView(value) && !(value instanceof DataView)
+  return arrayName(value) !== undefined
 }

@@ -2,6 +2,7 @@ import type { InputPopulation, NetworkDescription, Parameter, Population, Projec
 import { delaySteps } from '../duration.js'
 import { invalid } from '../error.js'
 import type { Model } from '../model.js'
+import { isFloat32Array } from '../recognise.js'
 import type { CellsNote, GraphNote, NirArray, NirGraph, NirNode, ProjectionNote } from './nir-graph.js'
 
 const MS_PER_SECOND = 1000
@@ -90,8 +91,7 @@ function addProjection(draft: GraphDraft, model: Model, projection: Projection):
   const { from, to, name = `${from}->${to}`, plastic = true } = projection
   const { pre, post, values, shape } = model.weights.get(name)
   const [senders, receivers] = shape
-  const matrix =
-    values instanceof Float32Array ? new Float32Array(senders * receivers) : new Float64Array(senders * receivers)
+  const matrix = isFloat32Array(values) ? new Float32Array(senders * receivers) : new Float64Array(senders * receivers)
   values.forEach((value, i) => {
     matrix[(post[i] ?? 0) * senders + (pre[i] ?? 0)] = value
   })
@@ -119,7 +119,7 @@ function addOutput(draft: GraphDraft, model: Model, { name, size, bias }: Readou
 function biasNode(bias: Float32Array | Float64Array): NirNode {
   const size = bias.length
   const identity = Float64Array.from({ length: size * size }, (_, i) => Number(i % (size + 1) === 0))
-  const data = bias instanceof Float32Array ? Float32Array.from(identity) : identity
+  const data = isFloat32Array(bias) ? Float32Array.from(identity) : identity
   return { type: 'Affine', arrays: { weight: { data, shape: [size, size] }, bias: { data: bias, shape: [size] } } }
 }
 

@@ -1,4 +1,5 @@
 import { list } from '../check.js'
+import { arrayName, isFloatArray } from '../recognise.js'
 import { badFile } from './file-error.js'
 
 /** The numbers of a {@link NumpyArray}. */
@@ -59,7 +60,7 @@ export function encodeNpy({ data, shape, bool = false }: NumpyArray): Uint8Array
 
 /** Whether a value can be the data of an array. */
 export function isNumpyData(value: unknown): value is NumpyData {
-  return Object.values(TYPES).some(type => value instanceof type)
+  return Object.values(TYPES).some(({ name }) => name === arrayName(value))
 }
 
 /** The array that a `.npy` file holds; `source` names it in errors. */
@@ -81,9 +82,8 @@ export function decodeNpy(bytes: Uint8Array, source: string): NumpyArray {
 }
 
 function codeOf(data: NumpyData): string {
-  const float = data instanceof Float32Array || data instanceof Float64Array
-  const unsigned = /^(Big)?Uint/.test(data.constructor.name)
-  return `${float ? 'f' : unsigned ? 'u' : 'i'}${data.BYTES_PER_ELEMENT}`
+  const unsigned = /^(Big)?Uint/.test(arrayName(data) ?? '')
+  return `${isFloatArray(data) ? 'f' : unsigned ? 'u' : 'i'}${data.BYTES_PER_ELEMENT}`
 }
 
 function readHeader(bytes: Uint8Array, source: string): { header: string; end: number } {

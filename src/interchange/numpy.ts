@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { array, flag, isObject, object, orDefault, ownMemory, record, text, wholeNumber } from '../check.js'
+import { array, flag, object, orDefault, ownMemory, record, text, wholeNumber } from '../check.js'
 import { invalid } from '../error.js'
 import { filePath } from '../file-path.js'
+import { isUint8Array } from '../recognise.js'
 import { writeAside } from '../write-aside.js'
 import { badFile } from './file-error.js'
 import { decodeNpy, encodeNpy, isNumpyData, type NumpyArray, type NumpyData } from './npy.js'
@@ -101,10 +102,10 @@ export async function writeNpz(
 }
 
 function checkArray(values: NumpyData | NumpyArray, path: string): NumpyArray {
-  if (isObject(values) && isNumpyData(values)) return { data: ownMemory(values, path), shape: [values.length] }
+  if (isNumpyData(values)) return { data: ownMemory(values, path), shape: [values.length] }
   record(values, path, ['data', 'shape', 'bool'])
   const { data } = values
-  if (!isObject(data) || !isNumpyData(data)) throw invalid(`${path}.data`, data, 'a typed array')
+  if (!isNumpyData(data)) throw invalid(`${path}.data`, data, 'a typed array')
   ownMemory(data, `${path}.data`)
   const shape = array(values.shape, `${path}.shape`).map((length, d) => wholeNumber(length, `${path}.shape[${d}]`))
   const count = shape.reduce((product, length) => product * length, 1)
@@ -117,5 +118,5 @@ function checkArray(values: NumpyData | NumpyArray, path: string): NumpyArray {
 }
 
 function isTruth(data: NumpyData): boolean {
-  return data instanceof Uint8Array && data.every(value => value <= 1)
+  return isUint8Array(data) && data.every(value => value <= 1)
 }

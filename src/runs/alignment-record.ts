@@ -4,6 +4,7 @@ import { type GradientAlignment, keyedAlignment } from '../analysis/alignment.js
 import { MdglError } from '../error.js'
 import type { Model } from '../model.js'
 import { plasticNames } from '../names.js'
+import { codeOf } from '../recognise.js'
 import type { Rule, RuleName } from '../rule.js'
 import { eventStream, makeBatch, type Task } from '../task.js'
 import { appendLine } from './append-line.js'
@@ -67,7 +68,7 @@ export async function appendAlignment(folder: string, record: AlignmentRecord): 
 export async function readAlignment(folder: string): Promise<AlignmentRecord[]> {
   const file = join(folder, ALIGNMENT_FILE)
   const text = await readFile(file, 'utf8').catch(error => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''
+    if (codeOf(error) === 'ENOENT') return ''
     throw error
   })
   const whole = text.slice(0, text.lastIndexOf('\n') + 1)

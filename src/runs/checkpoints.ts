@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Model, nativeModel } from '../model.js'
 import { settle } from '../native.js'
+import { codeOf, isError } from '../recognise.js'
 import { writeAside } from '../write-aside.js'
 
 /** The folder of a run's checkpoints. */
@@ -57,7 +58,7 @@ export async function readCheckpoint(folder: string, warn: (message: string) => 
 /** A run folder that somebody removed is not made again: it would lack its configuration. */
 async function makeWithin(folder: string): Promise<void> {
   await mkdir(join(folder, CHECKPOINTS)).catch(error => {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    if (codeOf(error) !== 'EEXIST') throw error
   })
 }
 
@@ -73,7 +74,7 @@ export async function lastCheckpoint(folder: string): Promise<number | undefined
 
 async function isWhole(path: string, checksum: string): Promise<string | undefined> {
   const bytes = await readFile(path).catch((error: Error) => error)
-  if (bytes instanceof Error) return `cannot be read (${bytes.message})`
+  if (isError(bytes)) return `cannot be read (${bytes.message})`
   return sha256(bytes) === checksum ? undefined : 'is torn or was changed: its checksum is another'
 }
 

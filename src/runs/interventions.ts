@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { codeOf } from '../recognise.js'
 import { appendLine } from './append-line.js'
 
 /** The file in a run folder that holds every change made while it ran. */
@@ -18,7 +19,7 @@ export async function recordIntervention(folder: string, intervention: Intervent
 /** The changes made to a run, in their order; a last line that is not whole is left out. */
 export async function readInterventions(folder: string): Promise<Intervention[]> {
   const text = await readFile(join(folder, INTERVENTIONS), 'utf8').catch(error => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''
+    if (codeOf(error) === 'ENOENT') return ''
     throw error
   })
   const whole = text.slice(0, text.lastIndexOf('\n') + 1)

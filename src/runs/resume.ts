@@ -1,5 +1,6 @@
 import type { Optimiser } from '../optimiser.js'
 import type { Precision } from '../precision.js'
+import { messageOf } from '../recognise.js'
 import type { Rule } from '../rule.js'
 import { hasCheckpoint, readCheckpoint } from './checkpoints.js'
 import { readInterventions } from './interventions.js'
@@ -66,7 +67,7 @@ async function taskOf(
 ): Promise<Pick<RunSettings, 'task' | 'taskFile' | 'taskOptions'>> {
   if (taskFile !== undefined) {
     const { task, file } = await loadTask(taskFile.path, taskOptions).catch(error => {
-      const why = error instanceof Error ? error.message : String(error)
+      const why = messageOf(error)
       throw new Error(`the task file of the run in ${path} cannot be taken: ${why}`, { cause: error })
     })
     return { task, taskFile: file, taskOptions }

@@ -1,5 +1,6 @@
 import { type FileHandle, mkdir, open, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { codeOf } from '../recognise.js'
 import type { Metrics } from '../train.js'
 import { writeAside } from '../write-aside.js'
 import { writeFailure } from './write-failure.js'
@@ -228,7 +229,7 @@ function isRunConfig(value: unknown): value is RunConfig {
 
 function ifMissing<T>(fallback: T): (error: unknown) => T {
   return error => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return fallback
+    if (codeOf(error) === 'ENOENT') return fallback
     throw error
   }
 }

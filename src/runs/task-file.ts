@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { invalid } from '../error.js'
+import { messageOf } from '../recognise.js'
 import { checkTask, type Task } from '../task.js'
 import type { BuiltInTask, TaskOptions } from './tasks.js'
 
@@ -63,7 +64,7 @@ async function importFile(path: string): Promise<{ readonly default?: unknown }>
   try {
     return await import(pathToFileURL(resolve(path)).href)
   } catch (error) {
-    if (!(error instanceof Error) || !error.message.includes('require() ES Module')) throw error
+    if (!messageOf(error).includes('require() ES Module')) throw error
     const advice = 'give it the ending .mts, or put {"type": "module"} into the package.json beside it'
     throw new Error(`${path} is taken for CommonJS: ${advice}`, { cause: error })
   }

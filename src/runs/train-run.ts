@@ -5,6 +5,7 @@ import { Model } from '../model.js'
 import { native } from '../native.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from '../optimiser.js'
 import type { Precision } from '../precision.js'
+import { isError } from '../recognise.js'
 import type { Rule, RuleName } from '../rule.js'
 import { expandRule } from '../rule.js'
 import type { Metrics } from '../train.js'
@@ -244,7 +245,7 @@ class Course {
   /** What could not be written, and whether the run can go on once it can. */
   async #explain(error: unknown): Promise<unknown> {
     const { path } = this.#folder
-    const file = error instanceof Error && 'path' in error ? String(error.path) : undefined
+    const file = isError(error) && 'path' in error ? String(error.path) : undefined
     // A task's own files are its own affair.
     if (file === undefined || relative(path, file).startsWith('..')) return error
     const resumable = await hasCheckpoint(path)

@@ -1,3 +1,5 @@
+import { codeOf, messageOf } from '../recognise.js'
+
 /** What to do about a write that failed, by the system's code. */
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full: make room',
@@ -14,8 +16,8 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 /** Says which file could not be written, why, and what to do; any other error stays what it is. */
 export function writeFailure(error: unknown, path: string, more = ''): unknown {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error
-  const advice = ADVICE[error.code]
+  const code = codeOf(error)
+  const advice = code === undefined ? undefined : ADVICE[code]
   if (advice === undefined) return error
-  return new Error(`${path} cannot be written: ${advice}${more} (${error.message})`, { cause: error })
+  return new Error(`${path} cannot be written: ${advice}${more} (${messageOf(error)})`, { cause: error })
 }

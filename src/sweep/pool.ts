@@ -1,4 +1,5 @@
 import { type FinishedRun, keptRun } from '../compare/runs.js'
+import { messageOf } from '../recognise.js'
 import { cellFolder, runOf, type SweepItem } from './sweep.js'
 import type { Worker, WorkerEnd } from './worker.js'
 
@@ -52,7 +53,7 @@ async function settle(item: SweepItem, options: PoolOptions, observer: PoolObser
   try {
     return await bring(item, options, observer)
   } catch (error) {
-    return { item, missing: error instanceof Error ? error.message : String(error) }
+    return { item, missing: messageOf(error) }
   }
 }
 

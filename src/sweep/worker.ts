@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { ownFile } from '../own-file.js'
 
 /** How a worker process ended. */
 export interface WorkerEnd {
@@ -28,7 +27,7 @@ export interface WorkerEars {
 
 /** Starts the command line in a process of its own. */
 export function startWorker(args: readonly string[], ears: WorkerEars): Worker {
-  const child = spawn(process.execPath, [fileURLToPath(ownFile('cli/main.js')), ...args], {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../cli/main.js', import.meta.url)), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // Ctrl-C in a terminal goes to a whole group: a worker would be told twice, which ends it without a checkpoint.
     detached: process.platform !== 'win32'

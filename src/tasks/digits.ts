@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { ownFile } from '../own-file.js'
+import { digitsFile } from '../own-file.js'
 import type { Split } from '../task.js'
 
 /** Grey values 0 to 16, row by row, and the digits they show. */
@@ -15,7 +15,7 @@ let loaded: Digits | undefined
 
 /** The UCI handwritten digits (source and licence: `data/README.md`), read when they are first needed. */
 export function digits(): Digits {
-  loaded ??= JSON.parse(readFileSync(ownFile('data/digits.json'), 'utf8')) as Digits
+  loaded ??= JSON.parse(readFileSync(digitsFile(), 'utf8')) as Digits
   return loaded
 }
 

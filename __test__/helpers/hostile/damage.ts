@@ -193,8 +193,7 @@ function change({ parent, key }: Place, before: unknown, damage: Damage, reenter
       put(parent, key, otherLength(before as unknown[] | AnyTypedArray, damage.at, made))
       return
     case 'memory': {
-      const names = Object.keys(memories) as (keyof typeof memories)[]
-      put(parent, key, memories[names[damage.at % names.length] ?? 'shared'](before as AnyTypedArray))
+      put(parent, key, memories[memoryOf(damage)](before as AnyTypedArray))
       return
     }
     case 'kind':
@@ -203,6 +202,12 @@ function change({ parent, key }: Place, before: unknown, damage: Damage, reenter
     default:
       put(parent, key, misbehaving(before as AnyFunction, damage, reenter))
   }
+}
+
+/** Which memory a damage of that kind gives. */
+export function memoryOf({ at }: Damage): keyof typeof memories {
+  const names = Object.keys(memories) as (keyof typeof memories)[]
+  return names[at % names.length] ?? 'shared'
 }
 
 /** Over a getter too. */

@@ -1,3 +1,5 @@
+import { runInNewContext } from 'node:vm'
+
 /** An error of the caller's own: what a hostile getter, trap or callback throws, and what must come back as it is. */
 export class Own extends Error {
   override readonly name = 'Own'
@@ -22,7 +24,10 @@ export function detach(buffer: ArrayBufferLike): void {
   structuredClone(buffer, { transfer: [buffer as ArrayBuffer] })
 }
 
-/** The same numbers over memory of another kind. */
+/** Where `instanceof` tells nothing of the library's. */
+const OTHER_REALM = runInNewContext('globalThis') as Record<string, unknown>
+
+/** The same numbers over memory of another kind, or in an array of another realm. */
 export const memories = {
   detached: array => {
     const copy = array.slice()
@@ -36,7 +41,8 @@ export const memories = {
     const view = over(array, buffer)
     buffer.resize(Math.floor(array.byteLength / 2))
     return view
-  }
+  },
+  elsewhere: array => new (OTHER_REALM[array.constructor.name] as TypedArrayClass)(array)
 } satisfies Record<string, (array: AnyTypedArray) => AnyTypedArray>
 
 function over(array: AnyTypedArray, buffer: ArrayBufferLike): AnyTypedArray {
