@@ -84,14 +84,13 @@ export { type Biases, Model, type ModelOptions, type SaveOptions, type Weights }
 export type { InputNames, ProjectionNames, ReadoutNames } from './names.js'
 export {
   type AlifOptions,
+  type AnyNetworkBuilder,
   type DrawnProjection,
-  type Finished,
   type InputOptions,
   type LifOptions,
   type ListedProjection,
   type NetworkBuilder,
   type NetworkOptions,
-  type NoNames,
   network,
   type ProjectionBase,
   type ProjectionName,
@@ -100,8 +99,7 @@ export {
   type ReadoutOptions,
   type TargetsOf,
   type TypeNames,
-  type Units,
-  type With
+  type Units
 } from './network.js'
 export {
   type Lesson,
