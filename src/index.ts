@@ -75,6 +75,7 @@ export type {
   CustomLoss,
   CustomLossResult,
   Loss,
+  LossByReadout,
   Losses,
   ReadoutTrace,
   Regulariser,
@@ -153,11 +154,13 @@ export {
   type BatchOptions,
   type BatchRandom,
   fixedRandom,
+  type KnownNames,
   makeBatch,
   type Random,
   type Split,
   type Task,
-  type TaskContext
+  type TaskContext,
+  type TaskFor
 } from './task.js'
 export { delayedMatch, type MatchNames, type MatchOptions } from './tasks/delayed-match.js'
 export { delayedXor, type XorNames, type XorOptions } from './tasks/delayed-xor.js'

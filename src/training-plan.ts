@@ -2,7 +2,7 @@ import { finite, orDefault, record, wholeNumber } from './check.js'
 import { type Collective, checkCollective } from './collective.js'
 import { type PlannedRule, planRule } from './conventions.js'
 import type { CustomRule } from './custom-rule.js'
-import type { NetworkDescription } from './description.js'
+import type { NamesOf, NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions } from './engine-session.js'
 import { invalid } from './error.js'
 import type { Regulariser } from './loss.js'
@@ -12,7 +12,7 @@ import { makeObjective, type Objective } from './objective.js'
 import { completeOptimiser, defaultOptimiser, frozenNames, type Optimiser } from './optimiser.js'
 import type { Precision } from './precision.js'
 import type { Rule, RuleName } from './rule.js'
-import { checkTask, type Task } from './task.js'
+import { checkTask, type Task, type TaskFor } from './task.js'
 
 const DEFAULT_ITERATIONS = 1000
 const DEFAULT_BATCH_SIZE = 64
@@ -100,7 +100,7 @@ export interface TrainingPlan {
 /** Checks the options of a training run and fills in the task's and the library's defaults. */
 export function planTraining<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
-  task: Task,
+  task: TaskFor<NamesOf<D>>,
   options: TrainOptions<D>
 ): TrainingPlan {
   nativeModel(model)
