@@ -64,7 +64,11 @@ export async function evaluate<D extends NetworkDescription, P extends Precision
   return await withSession(model, plan, checked, session => score(session, objective, prepared))
 }
 
-/** Evaluates a prepared batch in an open session. */
+/**
+ * Evaluates a prepared batch in an open session.
+ *
+ * @internal
+ */
 export async function score(
   session: Session,
   objective: Objective,

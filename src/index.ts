@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Trains recurrent spiking networks with BPTT, e-prop and multidigraph learning (MDGL).
  *

@@ -33,7 +33,9 @@ export interface Metrics {
 }
 
 /** A training run: an async iterator of metrics. Leaving the loop, or `return()`, stops it. */
-export interface Training extends AsyncIterableIterator<Metrics, undefined, undefined>, AsyncDisposable {
+export interface Training extends AsyncIterator<Metrics, undefined, undefined>, AsyncDisposable {
+  /** The run itself, for `for await`. */
+  [Symbol.asyncIterator](): this
   /** The next metrics, once they are there. */
   next(): Promise<IteratorResult<Metrics, undefined>>
   /** Stops the run soon, also in the middle of an iteration; the model stays as the last completed iteration left it. */
@@ -81,7 +83,11 @@ interface Step extends Evaluation {
   readonly gradientNorm: number
 }
 
-/** What {@link train} gives, and how long the engine itself took. */
+/**
+ * What {@link train} gives, and how long the engine itself took.
+ *
+ * @internal
+ */
 export class TrainingRun implements Training {
   readonly #plan: TrainingPlan
   readonly #leave = new AbortController()

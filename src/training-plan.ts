@@ -78,7 +78,11 @@ export interface TrainOptions<D extends NetworkDescription = NetworkDescription>
   readonly collective?: Collective | undefined
 }
 
-/** Everything about a training run, checked and complete. */
+/**
+ * Everything about a training run, checked and complete.
+ *
+ * @internal
+ */
 export interface TrainingPlan {
   readonly model: Model
   readonly task: Task
@@ -97,7 +101,11 @@ export interface TrainingPlan {
   readonly run: RunOptions
 }
 
-/** Checks the options of a training run and fills in the task's and the library's defaults. */
+/**
+ * Checks the options of a training run and fills in the task's and the library's defaults.
+ *
+ * @internal
+ */
 export function planTraining<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
   task: TaskFor<NamesOf<D>>,
