@@ -6,6 +6,7 @@ import { basename, join } from 'node:path'
 import { examplesOf } from './lib/document-examples.mjs'
 import { guarded, prepare } from './lib/prepare.mjs'
 import { ROOT } from './lib/run.mjs'
+import { tryCompilers } from './package/compilers.mjs'
 import { assertNoRust, makeProject } from './package/strangers-project.mjs'
 import { WAYS } from './package/ways-of-use.mjs'
 
@@ -49,6 +50,7 @@ async function tryPackage(project) {
   console.log(
     `ok     the same ${first.trimEnd().split('\n').length} lines each time, the first: ${first.split('\n')[0]}`
   )
+  await timed('TypeScript 5.2, 5.4, 5.6 and the newest', () => tryCompilers(project))
 }
 
 await guarded(async () => {

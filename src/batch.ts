@@ -46,7 +46,7 @@ export interface ClassWindow {
 export type Targets = Uint32Array | readonly number[] | Float64Array | Float32Array | readonly ClassWindow[]
 
 /** Trials that are run together: their inputs and what the readouts should have done. */
-export interface Batch<InputName extends string = string> {
+export interface Batch<InputName extends string = string, ReadoutName extends string = string> {
   /** Duration in ms, rounded to whole steps: one for all trials, or one a trial. */
   readonly length: number | readonly number[]
   /** Number of trials. Default: that of `length` or of the class targets. */
@@ -54,7 +54,7 @@ export interface Batch<InputName extends string = string> {
   /** What each input population does; one that is left out is silent. */
   readonly inputs: { readonly [Name in InputName]?: InputValues }
   /** Targets of the only loss, or one entry for each readout that has one. */
-  readonly targets?: Targets | { readonly [readout: string]: Targets }
+  readonly targets?: Targets | { readonly [Name in ReadoutName]?: Targets }
 }
 
 /** The key of the generator that draws a batch's events. */

@@ -38,7 +38,11 @@ export interface Collective {
   allGather(message: Uint8Array): Promise<readonly Uint8Array[]>
 }
 
-/** Checks a collective, and that what is to be computed can be shared. */
+/**
+ * Checks a collective, and that what is to be computed can be shared.
+ *
+ * @internal
+ */
 export function checkCollective(
   given: Collective | undefined,
   objective: Objective,
@@ -82,7 +86,11 @@ function parseSettings(bytes: Uint8Array, rank: number): Settings {
   }
 }
 
-/** A training step or an evaluation of which every process computes a share; the result is the same on each. */
+/**
+ * A training step or an evaluation of which every process computes a share; the result is the same on each.
+ *
+ * @internal
+ */
 export async function computeTogether(
   session: Session,
   { packed }: PreparedBatch,

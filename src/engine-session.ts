@@ -19,7 +19,11 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** A thread of the engine at work on a model. Jobs run one after another; each method of the engine gives a promise. */
+/**
+ * A thread of the engine at work on a model. Jobs run one after another; each method of the engine gives a promise.
+ *
+ * @internal
+ */
 export class Session {
   readonly #native: NativeSession
   readonly #signal: AbortSignal | undefined
@@ -82,7 +86,11 @@ function isSignal(value: unknown): boolean {
   }
 }
 
-/** Opens a session for one piece of work and closes it. */
+/**
+ * Opens a session for one piece of work and closes it.
+ *
+ * @internal
+ */
 export async function withSession<T>(
   model: Model,
   plan: Plan,

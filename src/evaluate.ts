@@ -3,21 +3,23 @@ import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions, type Session, withSession } from './engine-session.js'
 import type { Losses, Regulariser } from './loss.js'
 import { type Model, nativeModel } from './model.js'
-import type { InputNames } from './names.js'
+import type { InputNames, ReadoutNames } from './names.js'
 import { askCustomLosses, makeObjective, type Objective } from './objective.js'
 import type { Precision } from './precision.js'
 import { drawKey, type PreparedBatch, prepareBatch } from './prepare-batch.js'
 
 /** Options that say what is to become small. */
-export interface ObjectiveOptions {
+export interface ObjectiveOptions<ReadoutName extends string = string> {
   /** The loss. */
-  readonly loss: Losses
+  readonly loss: Losses<ReadoutName>
   /** Firing-rate regulariser. Default none. */
   readonly regulariser?: Regulariser | null | undefined
 }
 
 /** Options of {@link evaluate}, {@link gradients} and the analyses. */
-export interface EvaluateOptions extends RunOptions, ObjectiveOptions {
+export interface EvaluateOptions<ReadoutName extends string = string>
+  extends RunOptions,
+    ObjectiveOptions<ReadoutName> {
   /** Seed of the input events that the engine draws. Default: the network's seed. */
   readonly seed?: number | undefined
 }
@@ -51,8 +53,8 @@ export interface Evaluation {
  */
 export async function evaluate<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
-  batch: Batch<InputNames<D>>,
-  options: EvaluateOptions
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
+  options: EvaluateOptions<ReadoutNames<D>>
 ): Promise<Evaluation> {
   nativeModel(model)
   const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
@@ -62,7 +64,11 @@ export async function evaluate<D extends NetworkDescription, P extends Precision
   return await withSession(model, plan, checked, session => score(session, objective, prepared))
 }
 
-/** Evaluates a prepared batch in an open session. */
+/**
+ * Evaluates a prepared batch in an open session.
+ *
+ * @internal
+ */
 export async function score(
   session: Session,
   objective: Objective,

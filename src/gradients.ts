@@ -42,9 +42,9 @@ export interface Gradients<D extends NetworkDescription, P extends Precision> {
  */
 export async function gradients<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
-  batch: Batch<InputNames<D>>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
   rule: RuleName | Rule | CustomRule,
-  options: EvaluateOptions
+  options: EvaluateOptions<ReadoutNames<D>>
 ): Promise<Gradients<D, P>> {
   nativeModel(model)
   const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
@@ -54,9 +54,9 @@ export async function gradients<D extends NetworkDescription, P extends Precisio
 /** {@link gradients} of checked options, with input events drawn by a key of any split and iteration. */
 export async function keyedGradients<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
-  batch: Batch<InputNames<D>>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
   rule: RuleName | Rule | CustomRule,
-  options: EvaluateOptions,
+  options: EvaluateOptions<ReadoutNames<D>>,
   key: DrawKey
 ): Promise<Gradients<D, P>> {
   const objective = makeObjective(options.loss, options.regulariser, model.description)

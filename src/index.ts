@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Trains recurrent spiking networks with BPTT, e-prop and multidigraph learning (MDGL).
  *
@@ -75,6 +76,7 @@ export type {
   CustomLoss,
   CustomLossResult,
   Loss,
+  LossByReadout,
   Losses,
   ReadoutTrace,
   Regulariser,
@@ -84,14 +86,13 @@ export { type Biases, Model, type ModelOptions, type SaveOptions, type Weights }
 export type { InputNames, ProjectionNames, ReadoutNames } from './names.js'
 export {
   type AlifOptions,
+  type AnyNetworkBuilder,
   type DrawnProjection,
-  type Finished,
   type InputOptions,
   type LifOptions,
   type ListedProjection,
   type NetworkBuilder,
   type NetworkOptions,
-  type NoNames,
   network,
   type ProjectionBase,
   type ProjectionName,
@@ -100,8 +101,7 @@ export {
   type ReadoutOptions,
   type TargetsOf,
   type TypeNames,
-  type Units,
-  type With
+  type Units
 } from './network.js'
 export {
   type Lesson,
@@ -155,11 +155,13 @@ export {
   type BatchOptions,
   type BatchRandom,
   fixedRandom,
+  type KnownNames,
   makeBatch,
   type Random,
   type Split,
   type Task,
-  type TaskContext
+  type TaskContext,
+  type TaskFor
 } from './task.js'
 export { delayedMatch, type MatchNames, type MatchOptions } from './tasks/delayed-match.js'
 export { delayedXor, type XorNames, type XorOptions } from './tasks/delayed-xor.js'

@@ -57,8 +57,11 @@ export interface CustomLoss {
 /** A loss at one readout. */
 export type Loss = CrossEntropy | SquaredError | CustomLoss
 
+/** A loss for each of several readouts, by name; one that is left out has none. */
+export type LossByReadout<ReadoutName extends string = string> = { readonly [Name in ReadoutName]?: Loss }
+
 /** A loss for the only readout, or one for each of several. */
-export type Losses = Loss | { readonly [readout: string]: Loss }
+export type Losses<ReadoutName extends string = string> = Loss | LossByReadout<ReadoutName>
 
 /**
  * ½ c Σ_p (f_p − f0)², f_p the mean rate of neuron p over trials and steps (per step); with conventions `'bellec2020'` of each

@@ -8,7 +8,7 @@ import { deepFreeze } from './freeze.js'
 import { type ProjectionNames, projectionNames, type ReadoutNames } from './names.js'
 import { guard, native, settle } from './native.js'
 import { normalise } from './normalise.js'
-import { OnlineSession, type SessionOptions } from './online-session.js'
+import { type OnlineSession, openSession, type SessionOptions } from './online-session.js'
 import type { Precision, Values } from './precision.js'
 import { ProjectionValues } from './projection.js'
 import { writeAside } from './write-aside.js'
@@ -192,7 +192,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
    * other options that are not allowed; `'busy'` while the model is being trained or another session is open; `'disposed'`.
    */
   session(options: SessionOptions): OnlineSession<D, P> {
-    return new OnlineSession<D, P>(this.#alive(), this.description, options)
+    return openSession<D, P>(this.#alive(), this.description, options)
   }
 
   /** An independent copy: description, weights and optimiser state. */
@@ -248,13 +248,21 @@ function checkCreate(description: NetworkDescription, options: ModelOptions<Prec
   return { json: JSON.stringify(normalise(description)), precision }
 }
 
-/** The engine's side of a model. */
+/**
+ * The engine's side of a model.
+ *
+ * @internal
+ */
 export function nativeModel(model: Model): NativeModel {
   if (!isModel(model)) throw invalid('model', model, 'a Model')
   return handleOf(model)
 }
 
-/** The constants of a model's equations, as the engine has them. */
+/**
+ * The constants of a model's equations, as the engine has them.
+ *
+ * @internal
+ */
 export function cellConstants(model: Model) {
   const handle = nativeModel(model)
   return guard(() => handle.cellConstants())

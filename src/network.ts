@@ -7,7 +7,6 @@ import type {
   Initialise,
   InputGain,
   InputPopulation,
-  Names,
   NetworkDescription,
   Population,
   PseudoDerivative,
@@ -105,37 +104,16 @@ export interface ListedProjection extends ProjectionBase {
 /** Options of a projection: a density or a list. */
 export type ProjectionOptions = DrawnProjection | ListedProjection
 
-/** The names of a network without parts. */
-export interface NoNames {
-  /** None. */
-  readonly input: never
-  /** None. */
-  readonly population: never
-  /** None. */
-  readonly readout: never
-  /** None. */
-  readonly type: never
-  /** None. */
-  readonly projection: never
-}
-
-/** `N` with one name more. */
-export type With<N extends Names, Kind extends keyof Names, Name extends string> = {
-  readonly [K in keyof Names]: K extends Kind ? N[K] | Name : N[K]
-}
-
-/** Type names: those declared, or else one a population. */
-export type TypeNames<N extends Names> = [N['type']] extends [never] ? N['population'] : N['type']
-
-/** Names of a finished network. */
-export type Finished<N extends Names> = {
-  readonly [K in keyof Names]: K extends 'type' ? TypeNames<N> : N[K]
-}
+/** Type names: those declared, or else one per population. */
+export type TypeNames<Types extends string, Populations extends string> = [Types] extends [never] ? Populations : Types
 
 /** Where a projection from `From` may go: inputs reach populations only. */
-export type TargetsOf<N extends Names, From> = From extends N['input']
-  ? N['population']
-  : N['population'] | N['readout']
+export type TargetsOf<
+  From extends string,
+  Inputs extends string,
+  Populations extends string,
+  Readouts extends string
+> = From extends Inputs ? Populations : Populations | Readouts
 
 /** The name of a projection: its own, or `from->to`. */
 export type ProjectionName<From extends string, To extends string, Options> = Options extends {
@@ -165,16 +143,23 @@ export type ProjectionName<From extends string, To extends string, Options> = Op
  * input gain without the conventions that know one, a pseudo-derivative of unknown shape or a steepness that is not above 0, or an
  * unknown option.
  */
-export function network(options: NetworkOptions = {}): NetworkBuilder<NoNames> {
+export function network(options: NetworkOptions = {}): NetworkBuilder<never, never, never, never, never> {
   record(options, 'options', ['dt', 'seed', 'conventions', 'inputGain', 'pseudoDerivative', 'sheet'])
   return new NetworkBuilder(emptyDraft(options))
 }
 
 /**
- * Builds a {@link NetworkDescription} part by part. Names given so far are known to the type system: a misspelt one is a
- * compile error. Every method throws {@link MdglError} `'invalid'` at once for a value that is not allowed.
+ * Builds a {@link NetworkDescription} part by part. Names given so far are known to the type system, a union per kind of part: a
+ * misspelt one is a compile error. Every method throws {@link MdglError} `'invalid'` at once for a value that is not allowed.
+ * A network that is built in a loop has the type {@link AnyNetworkBuilder}.
  */
-export class NetworkBuilder<N extends Names> {
+export class NetworkBuilder<
+  Inputs extends string,
+  Populations extends string,
+  Readouts extends string,
+  Types extends string,
+  Projections extends string
+> {
   readonly #draft: Draft
 
   /** Use {@link network}. */
@@ -193,7 +178,7 @@ export class NetworkBuilder<N extends Names> {
     name: Name,
     size: number,
     options: InputOptions = {}
-  ): NetworkBuilder<With<N, 'input', Name>> {
+  ): NetworkBuilder<Inputs | Name, Populations, Readouts, Types, Projections> {
     return new NetworkBuilder(addInput(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size }))
   }
 
@@ -208,7 +193,7 @@ export class NetworkBuilder<N extends Names> {
     name: Name,
     size: number,
     options: LifOptions = {}
-  ): NetworkBuilder<With<N, 'population', Name>> {
+  ): NetworkBuilder<Inputs, Populations | Name, Readouts, Types, Projections> {
     return new NetworkBuilder(
       addPopulation(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size, model: 'lif' })
     )
@@ -225,7 +210,7 @@ export class NetworkBuilder<N extends Names> {
     name: Name,
     size: number,
     options: AlifOptions = {}
-  ): NetworkBuilder<With<N, 'population', Name>> {
+  ): NetworkBuilder<Inputs, Populations | Name, Readouts, Types, Projections> {
     return new NetworkBuilder(
       addPopulation(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size, model: 'alif' })
     )
@@ -242,7 +227,7 @@ export class NetworkBuilder<N extends Names> {
     name: Name,
     size: number,
     options: RateOptions = {}
-  ): NetworkBuilder<With<N, 'population', Name>> {
+  ): NetworkBuilder<Inputs, Populations | Name, Readouts, Types, Projections> {
     return new NetworkBuilder(
       addPopulation(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size, model: 'rate' })
     )
@@ -259,7 +244,7 @@ export class NetworkBuilder<N extends Names> {
     name: Name,
     size: number,
     options: ReadoutOptions = {}
-  ): NetworkBuilder<With<N, 'readout', Name>> {
+  ): NetworkBuilder<Inputs, Populations, Readouts | Name, Types, Projections> {
     return new NetworkBuilder(
       addReadout(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size })
     )
@@ -274,8 +259,8 @@ export class NetworkBuilder<N extends Names> {
    */
   type<Name extends string>(
     name: Name,
-    members: { readonly [P in N['population']]?: Units }
-  ): NetworkBuilder<With<N, 'type', Name>> {
+    members: { readonly [P in Populations]?: Units }
+  ): NetworkBuilder<Inputs, Populations, Readouts, Types | Name, Projections> {
     object(members, `types.${text(name, 'types.name')}`)
     const listed = Object.entries<Units | undefined>(members).map(([population, units]) =>
       this.#members(name, population, orDefault(units, 'all'))
@@ -291,10 +276,14 @@ export class NetworkBuilder<N extends Names> {
    * @param options - A density or a list of connections, and more.
    */
   project<
-    From extends N['input'] | N['population'],
-    To extends TargetsOf<N, From>,
+    From extends Inputs | Populations,
+    To extends TargetsOf<From, Inputs, Populations, Readouts>,
     const Options extends ProjectionOptions
-  >(from: From, to: To, options: Options): NetworkBuilder<With<N, 'projection', ProjectionName<From, To, Options>>> {
+  >(
+    from: From,
+    to: To,
+    options: Options
+  ): NetworkBuilder<Inputs, Populations, Readouts, Types, Projections | ProjectionName<From, To, Options>> {
     return new NetworkBuilder(addProjection(this.#draft, { ...partOptions(options, ['from', 'to']), from, to }))
   }
 
@@ -305,7 +294,9 @@ export class NetworkBuilder<N extends Names> {
    * @param channel - Secreting type, receiving type, gain (default `'mean-weight'`), reach (default `'synaptic'`) and kernel
    * (default `'none'`).
    */
-  channel(channel: Pick<Channel<TypeNames<N>>, 'from' | 'to'> & Partial<Channel>): NetworkBuilder<N> {
+  channel(
+    channel: Pick<Channel<TypeNames<Types, Populations>>, 'from' | 'to'> & Partial<Channel>
+  ): NetworkBuilder<Inputs, Populations, Readouts, Types, Projections> {
     object(channel, 'channels')
     const { from, to, name = `${from}->${to}`, gain = 'mean-weight', reach = 'synaptic', kernel = 'none' } = channel
     return new NetworkBuilder(addChannel(this.#draft, { ...channel, from, to, name, gain, reach, kernel }))
@@ -316,7 +307,9 @@ export class NetworkBuilder<N extends Names> {
    *
    * @param modulation - Which type secretes which ligand, and which type bears which receptors.
    */
-  modulation(modulation: Modulation<TypeNames<N>>): NetworkBuilder<N> {
+  modulation(
+    modulation: Modulation<TypeNames<Types, Populations>>
+  ): NetworkBuilder<Inputs, Populations, Readouts, Types, Projections> {
     return new NetworkBuilder(expandModulation(modulation).reduce(addChannel, this.#draft))
   }
 
@@ -326,9 +319,15 @@ export class NetworkBuilder<N extends Names> {
    * @returns Plain JSON with every default filled in, deeply frozen.
    * @throws {@link MdglError} `'invalid'` where the parts do not fit together, for instance types that are no partition.
    */
-  build(): NetworkDescription<Finished<N>> {
+  build(): NetworkDescription<{
+    input: Inputs
+    population: Populations
+    readout: Readouts
+    type: TypeNames<Types, Populations>
+    projection: Projections
+  }> {
     guard(() => native.checkNetwork(JSON.stringify(this.#draft)))
-    return deepFreeze(structuredClone(this.#draft)) as NetworkDescription<Finished<N>>
+    return deepFreeze(structuredClone(this.#draft)) as NetworkDescription<never>
   }
 
   #members(type: string, name: string, units: Units) {
@@ -341,6 +340,21 @@ export class NetworkBuilder<N extends Names> {
     return { population: name, units: range(units.from, units.to, population.size, path) }
   }
 }
+
+/**
+ * A builder of parts whose names the compiler does not know: the type of a network that is built in a loop. Every name is
+ * allowed; one that is misspelt is an error when the program runs.
+ *
+ * @example
+ * ```ts
+ * const layers = ['L23', 'L4', 'L5', 'L6'];
+ * let builder: AnyNetworkBuilder = network({ seed: 1 });
+ * for (const layer of layers) builder = builder.lif(layer, 20);
+ * for (const from of layers) for (const to of layers) builder = builder.project(from, to, { density: 0.1 });
+ * const description = builder.build();
+ * ```
+ */
+export type AnyNetworkBuilder = NetworkBuilder<string, string, string, string, string>
 
 /** The options of a part, without what the method and its other arguments say. */
 function partOptions<O extends object>(options: O, said: readonly string[]): O {

@@ -24,6 +24,7 @@ import type {
   CustomLoss,
   CustomLossResult,
   Loss,
+  LossByReadout,
   Losses,
   ReadoutTrace,
   Regulariser,
@@ -135,7 +136,7 @@ function onlyTerm(loss: Loss, readouts: readonly Readout[]): Term {
   return { readout, loss: checkLoss(loss, 'loss') }
 }
 
-function namedTerms(losses: { readonly [readout: string]: Loss }, readouts: readonly Readout[]): Term[] {
+function namedTerms(losses: LossByReadout, readouts: readonly Readout[]): Term[] {
   if (!isObject(losses))
     throw invalid('loss', losses, "a loss, as {kind: 'cross-entropy'}, or one for each readout by name")
   const terms = Object.entries(losses).map(([name, loss]) => ({
@@ -146,8 +147,8 @@ function namedTerms(losses: { readonly [readout: string]: Loss }, readouts: read
   return terms
 }
 
-function checkLoss(loss: Loss, path: string): Loss {
-  object(loss, path)
+function checkLoss(given: Loss | undefined, path: string): Loss {
+  const loss = object(given, path) as Loss
   const kind = oneOf(loss.kind, `${path}.kind`, ['cross-entropy', 'squared-error', 'custom'] as const)
   if (kind === 'cross-entropy') return { ...record(loss as CrossEntropy, path, ['kind', 'window']), kind }
   if (kind === 'squared-error') return { ...record(loss as SquaredError, path, ['kind']), kind }

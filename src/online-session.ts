@@ -106,6 +106,8 @@ export interface SessionState<P extends Precision = Precision> {
   readonly traces: Values<P>
 }
 
+let open: (model: NativeModel, description: NetworkDescription, options: SessionOptions) => OnlineSession
+
 /**
  * A model that runs and learns step by step, for streams without end and for agents in an environment: from
  * {@link Model.session}.
@@ -134,8 +136,11 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
   readonly #readouts: readonly Readout[]
   #native: NativeStream | undefined
 
-  /** @internal */
-  constructor(model: NativeModel, description: NetworkDescription, options: SessionOptions) {
+  static {
+    open = (model, description, options) => new OnlineSession(model, description, options)
+  }
+
+  private constructor(model: NativeModel, description: NetworkDescription, options: SessionOptions) {
     record(options, 'options', ['rule', 'optimiser', 'seed'])
     const rule = expandRuleFor(model, options.rule, 'session')
     const optimiser = completeOptimiser(orDefault(options.optimiser, defaultOptimiser), projectionNames(description))
@@ -263,6 +268,19 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
     if (this.#native !== undefined) return this.#native
     throw new MdglError({ code: 'disposed', message: 'The session was disposed of and cannot be used any more.' })
   }
+}
+
+/**
+ * Opens a session on a model of the engine's; the types are those of the model.
+ *
+ * @internal
+ */
+export function openSession<D extends NetworkDescription, P extends Precision>(
+  model: NativeModel,
+  description: NetworkDescription,
+  options: SessionOptions
+): OnlineSession<D, P> {
+  return open(model, description, options) as unknown as OnlineSession<D, P>
 }
 
 const STATE = ['steps', 'membrane', 'adaptation', 'refractory', 'spikes', 'inTransit', 'readout', 'traces'] as const

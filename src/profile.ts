@@ -5,7 +5,7 @@ import { checkOptions, type RunOptions, withSession } from './engine-session.js'
 import { invalid } from './error.js'
 import type { ObjectiveOptions } from './evaluate.js'
 import { type Model, nativeModel } from './model.js'
-import { type InputNames, projectionNames } from './names.js'
+import { type InputNames, projectionNames, type ReadoutNames } from './names.js'
 import { makeObjective } from './objective.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from './optimiser.js'
 import { expandRuleFor } from './planned-rule.js'
@@ -14,7 +14,7 @@ import { drawKey, prepareBatch } from './prepare-batch.js'
 import type { Rule, RuleName } from './rule.js'
 
 /** Options of {@link profile}. */
-export interface ProfileOptions extends RunOptions, ObjectiveOptions {
+export interface ProfileOptions<ReadoutName extends string = string> extends RunOptions, ObjectiveOptions<ReadoutName> {
   /** The optimiser whose step ends an iteration. Default: Adam as in Fig. 3C. */
   readonly optimiser?: Optimiser | undefined
   /** Seed of the input events that the engine draws. Default: the network's seed. */
@@ -166,9 +166,9 @@ const MOST_EVERY = 2 ** 20
  */
 export async function profile<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
-  batch: Batch<InputNames<D>>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
   rule: RuleName | Rule,
-  options: ProfileOptions
+  options: ProfileOptions<ReadoutNames<D>>
 ): Promise<Profile> {
   nativeModel(model)
   const checked = checkOptions(options, ['loss', 'regulariser', 'optimiser', 'seed', 'iterations', 'every', 'peaks'])

@@ -5,7 +5,7 @@ import { checkOptions, type RunOptions, withSession } from './engine-session.js'
 import { invalid } from './error.js'
 import type { Losses, Regulariser } from './loss.js'
 import { type Model, nativeModel } from './model.js'
-import type { InputNames } from './names.js'
+import type { InputNames, ReadoutNames } from './names.js'
 import { makeObjective } from './objective.js'
 import { expandRuleFor } from './planned-rule.js'
 import type { Precision, Values } from './precision.js'
@@ -14,7 +14,7 @@ import { type RecordingShape, shapeOf } from './recording-shape.js'
 import type { Rule, RuleName } from './rule.js'
 
 /** Options of {@link simulate}. */
-export interface SimulateOptions extends RunOptions {
+export interface SimulateOptions<ReadoutName extends string = string> extends RunOptions {
   /** Whether to record membrane voltages. Default false. */
   readonly voltage?: boolean | undefined
   /** Whether to record the events that the inputs gave. Default false. */
@@ -22,7 +22,7 @@ export interface SimulateOptions extends RunOptions {
   /** With a loss: the rule whose learning and modulatory signals are recorded. */
   readonly rule?: RuleName | Rule | undefined
   /** With a rule: the loss from which the signals come. */
-  readonly loss?: Losses | undefined
+  readonly loss?: Losses<ReadoutName> | undefined
   /** Firing-rate regulariser, part of the learning signal. Default none. */
   readonly regulariser?: Regulariser | null | undefined
   /** Seed of the input events that the engine draws. Default: the network's seed. */
@@ -66,8 +66,8 @@ export interface Recording<P extends Precision = Precision> {
  */
 export async function simulate<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
-  batch: Batch<InputNames<D>>,
-  options: SimulateOptions = {}
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
+  options: SimulateOptions<ReadoutNames<D>> = {}
 ): Promise<Recording<P>> {
   nativeModel(model)
   const checked = checkOptions(options, ['voltage', 'inputs', 'rule', 'loss', 'regulariser', 'seed'])

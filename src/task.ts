@@ -1,7 +1,8 @@
-import type { Batch } from './batch.js'
+import type { Batch, Targets } from './batch.js'
 import { callable, object, oneOf, record, wholeNumber } from './check.js'
 import type { Names, NetworkDescription } from './description.js'
-import type { Losses, Regulariser } from './loss.js'
+import type { Loss, Losses, Regulariser } from './loss.js'
+import type { InputNames, ReadoutNames } from './names.js'
 import { guard, native } from './native.js'
 import type { Optimiser } from './optimiser.js'
 
@@ -51,6 +52,44 @@ export interface TaskContext {
 }
 
 /**
+ * What training needs of a task: its loss, and batches for a network whose inputs and readouts have these names. A {@link Task}
+ * that names others does not fit; one of unknown names (`Task` alone) fits every network, and is checked when it runs.
+ */
+export interface TaskFor<N extends Pick<Names, 'input' | 'readout'> = Names> {
+  /** For reports and folders. */
+  readonly name: string
+  /** A sentence, for the run's report. */
+  readonly description?: string
+  /**
+   * The network that goes with the task; it need not be the one that is trained.
+   *
+   * @param options - The seed of connectivity and initial weights.
+   */
+  network?(options: {
+    /** Seed of connectivity and initial weights. */
+    readonly seed: number
+  }): NetworkDescription
+  /** What training makes small. */
+  readonly loss: Losses<N['readout']>
+  /** Firing-rate regulariser. Default none. */
+  readonly regulariser?: Regulariser | null
+  /** The optimiser's defaults for this task. */
+  readonly optimiser?: Optimiser
+  /** Default number of iterations. Without one 1000. */
+  readonly iterations?: number
+  /** Default number of trials per batch. Without one 64. */
+  readonly batchSize?: number
+  /** Default number of iterations between validations. Without one 10. */
+  readonly validateEvery?: number
+  /**
+   * Makes a batch. A pure function of its argument: batches are made ahead of their use.
+   *
+   * @param context - Iteration, split, size and random numbers.
+   */
+  batch(context: TaskContext): Batch<N['input'], N['readout']> | Promise<Batch<N['input'], N['readout']>>
+}
+
+/**
  * Something to learn: a plain object that makes batches. It describes inputs; the engine draws them.
  *
  * @example
@@ -66,11 +105,7 @@ export interface TaskContext {
  * };
  * ```
  */
-export interface Task<N extends Names = Names> {
-  /** For reports and folders. */
-  readonly name: string
-  /** A sentence, for the run's report. */
-  readonly description?: string
+export interface Task<N extends Names = Names> extends TaskFor<N> {
   /**
    * The network that goes with the task.
    *
@@ -80,25 +115,32 @@ export interface Task<N extends Names = Names> {
     /** Seed of connectivity and initial weights. */
     readonly seed: number
   }): NetworkDescription<N>
-  /** What training makes small. */
-  readonly loss: Losses
-  /** Firing-rate regulariser. Default none. */
-  readonly regulariser?: Regulariser | null
-  /** The optimiser's defaults for this task. */
-  readonly optimiser?: Optimiser
-  /** Default number of iterations. Without one 1000. */
-  readonly iterations?: number
-  /** Default number of trials a batch. Without one 64. */
-  readonly batchSize?: number
-  /** Default number of iterations between validations. Without one 10. */
-  readonly validateEvery?: number
-  /**
-   * Makes a batch. A pure function of its argument: batches are made ahead of their use.
-   *
-   * @param context - Iteration, split, size and random numbers.
-   */
-  batch(context: TaskContext): Batch | Promise<Batch>
 }
+
+type BatchOf<T extends TaskFor> = Awaited<ReturnType<T['batch']>>
+
+/** The names by which losses or targets are given; none where they are one loss, or an array. */
+type Keys<T> = T extends Loss | Targets ? never : keyof T
+
+type UnknownInputs<T extends TaskFor, D> = NotIn<Keys<BatchOf<T>['inputs']>, InputNames<D>>
+type UnknownReadouts<T extends TaskFor, D> = NotIn<
+  Keys<T['loss']> | Keys<NonNullable<BatchOf<T>['targets']>>,
+  ReadoutNames<D>
+>
+
+/** Names that the compiler does not know (`string`) may be any. */
+type NotIn<Name, Known> = string extends Name ? never : Exclude<Name, Known>
+
+/**
+ * Anything, if the network D has every input and readout that the task T names; else a type that no task has, which says what the
+ * network lacks. {@link TaskFor} alone would pass a misspelt name beside a right one.
+ */
+export type KnownNames<D, T extends TaskFor> = [UnknownInputs<T, D> | UnknownReadouts<T, D>] extends [never]
+  ? unknown
+  : {
+      /** What the task names. */
+      readonly 'names that the network does not have': UnknownInputs<T, D> | UnknownReadouts<T, D>
+    }
 
 const SPLITS: readonly Split[] = ['train', 'validation', 'test']
 /** Input events come from streams 0 to 99, tasks draw from 100 to 199 (the engine's rule). */
@@ -138,7 +180,10 @@ export interface BatchOptions {
  * @throws {@link MdglError} as a rejection: `'invalid'` for a task without `batch` and for an option that is not allowed;
  * the task's own error as it is.
  */
-export async function makeBatch(task: Task, options: BatchOptions): Promise<Batch> {
+export async function makeBatch<InputName extends string, ReadoutName extends string>(
+  task: TaskFor<{ input: InputName; readout: ReadoutName }>,
+  options: BatchOptions
+): Promise<Batch<InputName, ReadoutName>> {
   object(task, 'task')
   const make = callable(task.batch, 'task.batch')
   record(options, 'options', ['split', 'size', 'seed', 'iteration'])

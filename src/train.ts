@@ -2,14 +2,14 @@ import { unlessAborted } from './abort.js'
 import { askRule } from './ask-rule.js'
 import { agree, computeTogether, given } from './collective.js'
 import type { CustomRule } from './custom-rule.js'
-import type { NetworkDescription } from './description.js'
+import type { NamesOf, NetworkDescription } from './description.js'
 import { Session } from './engine-session.js'
 import { type Evaluation, score } from './evaluate.js'
 import type { Model } from './model.js'
 import { askCustomLosses } from './objective.js'
 import type { Precision } from './precision.js'
 import { type PreparedBatch, prepareBatch } from './prepare-batch.js'
-import { eventStream, makeBatch, type Split, type Task } from './task.js'
+import { eventStream, type KnownNames, makeBatch, type Split, type TaskFor } from './task.js'
 import { planTraining, type StopAt, type TrainingPlan, type TrainOptions } from './training-plan.js'
 
 /** What is known after an iteration's step, or after a validation. */
@@ -33,7 +33,9 @@ export interface Metrics {
 }
 
 /** A training run: an async iterator of metrics. Leaving the loop, or `return()`, stops it. */
-export interface Training extends AsyncIterableIterator<Metrics, undefined, undefined>, AsyncDisposable {
+export interface Training extends AsyncIterator<Metrics, undefined, undefined>, AsyncDisposable {
+  /** The run itself, for `for await`. */
+  [Symbol.asyncIterator](): this
   /** The next metrics, once they are there. */
   next(): Promise<IteratorResult<Metrics, undefined>>
   /** Stops the run soon, also in the middle of an iteration; the model stays as the last completed iteration left it. */
@@ -58,7 +60,8 @@ export interface Training extends AsyncIterableIterator<Metrics, undefined, unde
  * for await (const { iteration, split, loss } of train(model, task, { rule: 'mdgl' })) console.log(iteration, split, loss);
  * ```
  * @param model - The model; its weights and optimiser state change.
- * @param task - What to learn.
+ * @param task - What to learn. An input or a readout that it names and the model has not is a compile error where both are
+ * known to the type system, else `'invalid'`.
  * @param options - The rule and more.
  * @returns An async iterator of metrics.
  * @throws {@link MdglError} `'invalid'` at once for an option that is not allowed. The iterator rejects with `'busy'` when the
@@ -66,11 +69,11 @@ export interface Training extends AsyncIterableIterator<Metrics, undefined, unde
  * `'memory'`; with the signal's reason when aborted; with the error of the task, its loss, a custom rule or a collective as it is. After any of these the
  * model is as the last completed iteration left it.
  */
-export function train<D extends NetworkDescription, P extends Precision>(
-  model: Model<D, P>,
-  task: Task,
-  options: TrainOptions<D>
-): Training {
+export function train<
+  D extends NetworkDescription,
+  P extends Precision,
+  T extends TaskFor<NamesOf<D>> = TaskFor<NamesOf<D>>
+>(model: Model<D, P>, task: T & KnownNames<D, T>, options: TrainOptions<D>): Training {
   return new TrainingRun(planTraining(model, task, options))
 }
 
@@ -80,7 +83,11 @@ interface Step extends Evaluation {
   readonly gradientNorm: number
 }
 
-/** What {@link train} gives, and how long the engine itself took. */
+/**
+ * What {@link train} gives, and how long the engine itself took.
+ *
+ * @internal
+ */
 export class TrainingRun implements Training {
   readonly #plan: TrainingPlan
   readonly #leave = new AbortController()

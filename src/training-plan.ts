@@ -1,7 +1,7 @@
 import { finite, orDefault, record, wholeNumber } from './check.js'
 import { type Collective, checkCollective } from './collective.js'
 import type { CustomRule } from './custom-rule.js'
-import type { NetworkDescription } from './description.js'
+import type { NamesOf, NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions } from './engine-session.js'
 import { invalid } from './error.js'
 import type { Regulariser } from './loss.js'
@@ -12,7 +12,7 @@ import { completeOptimiser, defaultOptimiser, frozenNames, type Optimiser } from
 import { type PlannedRule, planRule, type RuleUse } from './planned-rule.js'
 import type { Precision } from './precision.js'
 import type { Rule, RuleName } from './rule.js'
-import { checkTask, type Task } from './task.js'
+import { checkTask, type Task, type TaskFor } from './task.js'
 
 const DEFAULT_ITERATIONS = 1000
 const DEFAULT_BATCH_SIZE = 64
@@ -78,7 +78,11 @@ export interface TrainOptions<D extends NetworkDescription = NetworkDescription>
   readonly collective?: Collective | undefined
 }
 
-/** Everything about a training run, checked and complete. */
+/**
+ * Everything about a training run, checked and complete.
+ *
+ * @internal
+ */
 export interface TrainingPlan {
   readonly model: Model
   readonly task: Task
@@ -97,10 +101,14 @@ export interface TrainingPlan {
   readonly run: RunOptions
 }
 
-/** Checks the options of a training run and fills in the task's and the library's defaults. */
+/**
+ * Checks the options of a training run and fills in the task's and the library's defaults.
+ *
+ * @internal
+ */
 export function planTraining<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
-  task: Task,
+  task: TaskFor<NamesOf<D>>,
   options: TrainOptions<D>
 ): TrainingPlan {
   nativeModel(model)

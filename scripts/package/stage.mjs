@@ -22,10 +22,13 @@ const PUBLIC = [
   'sideEffects',
   'engines',
   'bin',
+  'types',
   'exports',
   'imports',
   'files',
-  'dependencies'
+  'dependencies',
+  'peerDependencies',
+  'peerDependenciesMeta'
 ]
 
 const pick = (manifest, keys) => Object.fromEntries(keys.map(key => [key, manifest[key]]))

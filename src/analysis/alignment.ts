@@ -7,7 +7,7 @@ import { invalid } from '../error.js'
 import type { EvaluateOptions } from '../evaluate.js'
 import { type Gradients, keyedGradients } from '../gradients.js'
 import { type Model, nativeModel } from '../model.js'
-import { type InputNames, type ProjectionNames, plasticNames } from '../names.js'
+import { type InputNames, type ProjectionNames, plasticNames, type ReadoutNames } from '../names.js'
 import { expandRuleFor } from '../planned-rule.js'
 import type { Precision } from '../precision.js'
 import { drawKey } from '../prepare-batch.js'
@@ -57,9 +57,9 @@ export interface Alignment<D extends NetworkDescription = NetworkDescription> {
  */
 export async function alignment<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
-  batch: Batch<InputNames<D>>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
   rules: readonly (RuleName | Rule | CustomRule)[],
-  options: EvaluateOptions
+  options: EvaluateOptions<ReadoutNames<D>>
 ): Promise<Alignment<D>[]> {
   nativeModel(model)
   const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
@@ -69,9 +69,9 @@ export async function alignment<D extends NetworkDescription, P extends Precisio
 /** {@link alignment} of checked options, with input events drawn by a key of any split and iteration. */
 export async function keyedAlignment<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
-  batch: Batch<InputNames<D>>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
   rules: readonly (RuleName | Rule | CustomRule)[],
-  options: EvaluateOptions,
+  options: EvaluateOptions<ReadoutNames<D>>,
   key: DrawKey
 ): Promise<Alignment<D>[]> {
   refuseConventions(model.description)

@@ -4,7 +4,7 @@ import { checkOptions } from '../engine-session.js'
 import { invalid } from '../error.js'
 import type { EvaluateOptions } from '../evaluate.js'
 import { type Model, nativeModel } from '../model.js'
-import type { InputNames } from '../names.js'
+import type { InputNames, ReadoutNames } from '../names.js'
 import { expandRuleFor } from '../planned-rule.js'
 import type { Precision } from '../precision.js'
 import type { Rule, RuleName } from '../rule.js'
@@ -51,9 +51,9 @@ export interface ChannelNorms {
  */
 export async function channelNorms<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
-  batch: Batch<InputNames<D>>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
   rule: RuleName | Rule,
-  options: EvaluateOptions
+  options: EvaluateOptions<ReadoutNames<D>>
 ): Promise<ChannelNorms> {
   nativeModel(model)
   const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])

@@ -122,7 +122,7 @@ export async function takeLook(subject: Subject, first: FirstWeights): Promise<S
 function canRecord(task: Task, rule: RuleName | Rule): boolean {
   const losses = 'kind' in task.loss ? [task.loss] : Object.values(task.loss)
   const { estimator } = expandRule(rule)
-  return losses.every(loss => loss.kind !== 'custom') && (estimator === 'backward' || estimator === 'online')
+  return losses.every(loss => loss?.kind !== 'custom') && (estimator === 'backward' || estimator === 'online')
 }
 
 function spikes({ spikes, inputs, shape }: Recording, { inputs: populations = [] }: NetworkDescription) {

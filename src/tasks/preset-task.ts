@@ -1,6 +1,8 @@
+import type { Batch } from '../batch.js'
 import type { Names, NetworkDescription } from '../description.js'
+import type { Loss } from '../loss.js'
 import type { Optimiser } from '../optimiser.js'
-import type { Task } from '../task.js'
+import type { Task, TaskContext } from '../task.js'
 
 /** The names of a network of one recurrent population, `cells`, with one input and one readout. */
 export interface CellNames<Input extends string, Readout extends string, Type extends string> extends Names {
@@ -27,6 +29,8 @@ export interface PresetTask<N extends Names = Names> extends Task<N> {
     /** Seed of connectivity and initial weights. */
     readonly seed: number
   }): NetworkDescription<N>
+  /** What training makes small, at the only readout, whatever its name. */
+  readonly loss: Loss
   /** The optimiser's defaults for this task. */
   readonly optimiser: Optimiser
   /** Default number of iterations. */
@@ -35,4 +39,10 @@ export interface PresetTask<N extends Names = Names> extends Task<N> {
   readonly batchSize: number
   /** Default number of iterations between validations. */
   readonly validateEvery: number
+  /**
+   * Makes a batch, with targets for the only readout.
+   *
+   * @param context - Iteration, split, size and random numbers.
+   */
+  batch(context: TaskContext): Batch<N['input'], never> | Promise<Batch<N['input'], never>>
 }
