@@ -3,6 +3,7 @@ import type { NetworkDescription } from './description.js'
 import { delaySteps } from './duration.js'
 import { invalid } from './error.js'
 import type { Loss } from './loss.js'
+import { checkKernelTimes } from './normalise.js'
 import { expandRule, type Rule, type RuleName } from './rule.js'
 
 const only = (path: string, value: unknown, allowed: string) =>
@@ -23,8 +24,18 @@ export function expandRuleFor(description: NetworkDescription, given: RuleName |
   if (rule.estimator !== 'backward' && hasRateUnits(description)) {
     throw invalid('rule.estimator', rule.estimator, "with rate units: 'backward'")
   }
+  checkChannelTimes(rule, description.dt ?? 1)
   if (typeof rule.feedback === 'object' && 'weights' in rule.feedback) checkSizes(description, rule.feedback.weights)
   return rule
+}
+
+/** The kernels of a rule's own channels, in a network's steps. */
+function checkChannelTimes({ channels }: Rule, dt: number): void {
+  if (channels === 'network') return
+  const listed = 'length' in channels
+  const all = listed ? channels : [channels]
+  for (const [i, { kernel }] of all.entries())
+    checkKernelTimes(kernel, dt, `rule.channels${listed ? `[${i}]` : ''}.kernel`)
 }
 
 /** A rule that takes a gradient. */

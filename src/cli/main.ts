@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { availableParallelism } from 'node:os'
+import { missingPackage } from '../needed-package.js'
 import { version } from '../version.js'
 import { UsageError } from './arguments.js'
 import { benchCommand } from './bench.js'
@@ -57,7 +58,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
 
 /** One line, whatever was thrown. */
 function report(error: unknown, command: string | undefined): number {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = missingPackage(error)?.message ?? (error instanceof Error ? error.message : String(error))
   if (!(error instanceof UsageError)) {
     console.error(`mdgl: ${message}`)
     return 1

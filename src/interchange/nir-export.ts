@@ -1,5 +1,5 @@
 import type { InputPopulation, NetworkDescription, Parameter, Population, Projection, Readout } from '../description.js'
-import { delaySteps } from '../duration.js'
+import { delaySteps, inMs } from '../duration.js'
 import { invalid } from '../error.js'
 import type { Model } from '../model.js'
 import type { CellsNote, GraphNote, NirArray, NirGraph, NirNode, ProjectionNote } from './nir-graph.js'
@@ -48,7 +48,7 @@ class GraphDraft {
   }
 }
 
-function refuse({ conventions, populations }: NetworkDescription): void {
+function refuse({ conventions, populations, readouts = [] }: NetworkDescription): void {
   if (conventions === 'bellec2020') throw invalid('conventions', conventions, "for NIR: 'mdgl2021'")
   for (const { name, model, refractoryPeriod = 5 } of populations) {
     if (model !== 'lif') throw invalid(`populations.${name}.model`, model, "for NIR: 'lif'")
@@ -56,6 +56,8 @@ function refuse({ conventions, populations }: NetworkDescription): void {
     const period = periods.find(ms => ms !== 0)
     if (period !== undefined) throw invalid(`populations.${name}.refractoryPeriod`, period, 'for NIR: 0')
   }
+  const memoryless = readouts.find(({ timeConstant }) => timeConstant === 0)
+  if (memoryless) throw invalid(`readouts.${memoryless.name}.timeConstant`, 0, 'for NIR: above 0')
 }
 
 function inputNode({ size, sign = 'free' }: InputPopulation): NirNode {
@@ -104,7 +106,7 @@ function addProjection(draft: GraphDraft, model: Model, projection: Projection):
   const weight = { data: matrix, shape: [receivers, senders] }
   const linear: NirNode = { type: 'Linear', arrays: { weight }, note: JSON.stringify(note) }
   const steps = delaySteps(projection, model.description)
-  const seconds = (steps * (model.description.dt ?? 1)) / MS_PER_SECOND
+  const seconds = inMs(steps, model.description.dt ?? 1) / MS_PER_SECOND
   const delay: NirNode = { type: 'Delay', arrays: { delay: each(seconds, senders) } }
   const delayed = steps > 1 ? ([[`${name}.delay`, delay]] as const) : []
   draft.path(from, [...delayed, [name, linear]], to)
