@@ -79,25 +79,25 @@ const rows: readonly Row[] = [
     of: ['description.ts membraneTimeConstant'],
     path: 'populations.a.membraneTimeConstant',
     give: ms => network().lif('a', 1, { membraneTimeConstant: ms }),
-    zero: false
+    zero: true
   },
   {
     of: [],
     path: 'populations.a.membraneTimeConstant',
     give: ms => network().rate('a', 1, { membraneTimeConstant: ms }),
-    zero: false
+    zero: true
   },
   {
     of: [],
     path: 'populations.cells.membraneTimeConstant[1]',
     give: ms => plain({ membraneTimeConstant: [20, ms] }),
-    zero: false
+    zero: true
   },
   {
     of: ['description.ts adaptationTimeConstant'],
     path: 'populations.cells.adaptationTimeConstant[1]',
     give: ms => plain({ adaptationTimeConstant: [20, ms] }),
-    zero: false
+    zero: true
   },
   {
     of: ['description.ts refractoryPeriod'],
@@ -271,24 +271,41 @@ test('NIR: a delay that a coarser step leaves nothing of is refused, and what it
   )
 })
 
-test('a readout without a time constant is the sum of its inputs', async t => {
-  const description = network({ seed: 2 })
+test('cells and readouts without time constants remember nothing; NIR has none such', async t => {
+  const unit = (value: number) => ({ connections: { pre: [0], post: [0], values: [value] } })
+  const parts = network({ seed: 2 })
     .input('in', 1)
-    .rate('unit', 1)
+    .rate('unit', 1, { membraneTimeConstant: 0 })
+    .alif('cell', 1, { membraneTimeConstant: 0, adaptationTimeConstant: 0, threshold: 1, refractoryPeriod: 0 })
     .readout('y', 1, { timeConstant: 0, bias: false })
-    .project('in', 'unit', { connections: { pre: [0], post: [0], values: [1] } })
-    .project('unit', 'y', { connections: { pre: [0], post: [0], values: [2] } })
+    .project('in', 'unit', unit(1))
+    .project('in', 'cell', unit(1))
+    .project('unit', 'y', unit(2))
     .build()
-  t.is(description.readouts?.[0]?.timeConstant, 0)
+  const given = [1, 3, 0, 4, 2, 0.5]
   const { voltage, readout } = await simulate(
-    Model.create(description, { precision: 'f64' }),
-    { length: 3, trials: 1, inputs: { in: { analogue: Float64Array.of(1, 3, 0) } } },
+    Model.create(parts, { precision: 'f64' }),
+    { length: given.length, trials: 1, inputs: { in: { analogue: Float64Array.from(given) } } },
     { voltage: true }
   )
   t.deepEqual(
     Array.from(readout),
-    Array.from(voltage ?? [], v => 2 * v)
+    given.map(value => 2 * value)
   )
+  // The threshold is 1, and 1 + 1.8 in the step after a spike, which subtracts 1.
+  t.deepEqual(
+    Array.from(voltage ?? []).filter((_, i) => i % 2 === 1),
+    [1, 3, -1, 4, 1, 0.5]
+  )
+  for (const [path, description] of [
+    [
+      'populations.a.membraneTimeConstant',
+      network().lif('a', 2, { refractoryPeriod: 0, membraneTimeConstant: [20, 0] })
+    ],
+    ['readouts.y.timeConstant', network().lif('a', 1, { refractoryPeriod: 0 }).readout('y', 1, { timeConstant: 0 })]
+  ] as const) {
+    await rejectsInvalidAt(t, path, () => saveNir(Model.create(description.build()), 'nowhere.nir'))
+  }
 })
 
 const source = fileURLToPath(new URL('../src', import.meta.url))

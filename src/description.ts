@@ -70,7 +70,7 @@ export interface Population<Name extends string = string> {
   readonly model: 'lif' | 'alif' | 'rate'
   /** Sign of the outgoing weights. Default `'free'`. */
   readonly sign?: Sign
-  /** τ_m in ms, not rounded, at least half a step. Default 20, of rate units 100. */
+  /** τ_m in ms, not rounded: at least half a step, or 0, with which a cell has no memory (α 0). Default 20, of rate units 100. */
   readonly membraneTimeConstant?: Parameter
   /** thr, dimensionless; not of rate units, as the next two. Default 0.01. */
   readonly threshold?: Parameter
@@ -78,7 +78,7 @@ export interface Population<Name extends string = string> {
   readonly refractoryPeriod?: Parameter
   /** γ. Default 0.3. */
   readonly dampening?: Parameter
-  /** τ_a in ms, not rounded, at least half a step; `'alif'` only. Default 2000. */
+  /** τ_a in ms, not rounded: at least half a step, or 0 (ρ 0); `'alif'` only. Default 2000. */
   readonly adaptationTimeConstant?: Parameter
   /** β, dimensionless; `'alif'` only; 0 makes a neuron LIF. Default 1.8. */
   readonly adaptationStrength?: Parameter

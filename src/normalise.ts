@@ -151,7 +151,7 @@ export function addPopulation(draft: Draft, given: Population): Draft {
   const each = (key: ParameterName, fallback: number, check: Check) =>
     parameter(orDefault(given[key], fallback), size, `${path}.${key}`, check)
   const wholeSteps: Check = (value, where) => roundToSteps(value, draft.dt, where)
-  const tau: Check = (value, where) => timeConstant(value, draft.dt, where)
+  const tau: Check = (value, where) => timeConstantOrNone(value, draft.dt, where)
   const part = {
     name: given.name,
     size,

@@ -50,14 +50,20 @@ class GraphDraft {
 
 function refuse({ conventions, populations, readouts = [] }: NetworkDescription): void {
   if (conventions === 'bellec2020') throw invalid('conventions', conventions, "for NIR: 'mdgl2021'")
-  for (const { name, model, refractoryPeriod = 5 } of populations) {
+  for (const { name, model, membraneTimeConstant, refractoryPeriod = 5 } of populations) {
     if (model !== 'lif') throw invalid(`populations.${name}.model`, model, "for NIR: 'lif'")
     const periods = typeof refractoryPeriod === 'number' ? [refractoryPeriod] : refractoryPeriod
     const period = periods.find(ms => ms !== 0)
     if (period !== undefined) throw invalid(`populations.${name}.refractoryPeriod`, period, 'for NIR: 0')
+    refuseZero(membraneTimeConstant, `populations.${name}.membraneTimeConstant`)
   }
-  const memoryless = readouts.find(({ timeConstant }) => timeConstant === 0)
-  if (memoryless) throw invalid(`readouts.${memoryless.name}.timeConstant`, 0, 'for NIR: above 0')
+  for (const { name, timeConstant } of readouts) refuseZero(timeConstant, `readouts.${name}.timeConstant`)
+}
+
+/** NIR's equations divide by their time constants. */
+function refuseZero(timeConstant: Parameter | undefined, path: string): void {
+  const all = typeof timeConstant === 'object' ? timeConstant : [timeConstant]
+  if (all.includes(0)) throw invalid(path, 0, 'for NIR: above 0')
 }
 
 function inputNode({ size, sign = 'free' }: InputPopulation): NirNode {

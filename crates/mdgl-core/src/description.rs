@@ -214,7 +214,7 @@ pub struct Population {
     /// Sign of the outgoing weights (Dale's law).
     #[serde(default)]
     pub sign: Sign,
-    /// τ_m in ms, at least half a step; `None`: 20, of a rate unit 100.
+    /// τ_m in ms: at least half a step, or 0, with which α is 0; `None`: 20, of a rate unit 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub membrane_time_constant: Option<Parameter>,
     /// Threshold, dimensionless; `None`: 0.01. Not of a rate unit, as the next two.
@@ -226,7 +226,7 @@ pub struct Population {
     /// γ, the dampening of the pseudo-derivative; `None`: 0.3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dampening: Option<Parameter>,
-    /// τ_a in ms, at least half a step; ALIF only.
+    /// τ_a in ms: at least half a step, or 0, with which ρ is 0; ALIF only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptation_time_constant: Option<Parameter>,
     /// β, dimensionless; ALIF only; 0 makes the neuron LIF.

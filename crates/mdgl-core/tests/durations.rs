@@ -32,9 +32,9 @@ fn made(at: &str, value: f64) -> Result<Network, String> {
 
 /// Where a value stands, how its error names it, and whether 0 means something.
 const GIVEN: [(&str, &str, bool); 11] = [
-    ("/populations/0/membraneTimeConstant/1", "lif.membraneTimeConstant", false),
-    ("/populations/2/membraneTimeConstant", "rate.membraneTimeConstant", false),
-    ("/populations/1/adaptationTimeConstant", "alif.adaptationTimeConstant", false),
+    ("/populations/0/membraneTimeConstant/1", "lif.membraneTimeConstant", true),
+    ("/populations/2/membraneTimeConstant", "rate.membraneTimeConstant", true),
+    ("/populations/1/adaptationTimeConstant", "alif.adaptationTimeConstant", true),
     ("/populations/0/refractoryPeriod/1", "lif.refractoryPeriod", true),
     ("/populations/1/refractoryPeriod", "alif.refractoryPeriod", true),
     ("/readouts/0/timeConstant", "out.timeConstant", true),
@@ -61,9 +61,12 @@ fn a_duration_that_rounds_to_no_step_is_refused_and_half_a_step_is_one() {
 }
 
 #[test]
-fn a_readout_without_a_time_constant_keeps_nothing() {
+fn what_has_no_time_constant_keeps_nothing() {
     for zero in [0.0, -0.0] {
-        let network = made("/readouts/0/timeConstant", zero).unwrap();
-        assert_eq!(network.cell_constants().kappa, [0.0]);
+        let constants = |at| made(at, zero).unwrap().cell_constants();
+        assert_eq!(constants("/readouts/0/timeConstant").kappa, [0.0]);
+        assert_eq!(constants("/populations/0/membraneTimeConstant/1").alpha[1], 0.0);
+        assert_eq!(constants("/populations/1/adaptationTimeConstant").rho[2..4], [0.0, 0.0]);
+        assert_eq!(constants("/populations/2/membraneTimeConstant").alpha[4], 0.0);
     }
 }

@@ -7,7 +7,7 @@ use crate::description::{
     Conventions, InputGain, NetworkDescription, NeuronModel, Parameter, Population, PseudoDerivative,
 };
 use crate::error::{Result, invalid};
-use crate::steps::{decay, lasting, lasting_or_zero, steps_in};
+use crate::steps::{decay, lasting_or_zero, steps_in};
 
 /// Neurons that share their type and all constants: what one mean of ψ speaks for.
 #[derive(Debug, Clone)]
@@ -116,15 +116,15 @@ fn value(
     Err(invalid(path, x, allowed))
 }
 
-/// One neuron's value of a time constant.
+/// One neuron's value of a time constant; 0 keeps nothing.
 fn time_constant_of(
     p: &Population,
     unit: usize,
     parameter: (&str, &Option<Parameter>, f64),
     dt: f64,
 ) -> Result<f64> {
-    let found = value(p, unit, parameter, false)?;
-    lasting(format!("{}.{}", p.name, parameter.0), found, dt)?;
+    let found = value(p, unit, parameter, true)?;
+    lasting_or_zero(format!("{}.{}", p.name, parameter.0), found, dt)?;
     Ok(found)
 }
 
