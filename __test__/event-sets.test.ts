@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import test from 'ava'
 import {
   binnedEvents,
@@ -184,6 +186,104 @@ with h5py.File(argv[0], 'w') as f:
     t.true(size > 2e8 && grown < size / 2, `${grown} of ${size}`)
   },
   { alone: true }
+)
+
+/** Three recordings of the Heidelberg layout whose lists are of a type and compressed in a way; labels as given. */
+const LISTS = `
+import numpy as np, h5py
+def lists(path, kind, labels=(0, 1, 0), units=None, **options):
+    with h5py.File(path, 'w') as f:
+        for name in ('times', 'units'):
+            d = f.create_dataset('spikes/' + name, (3,), dtype=h5py.vlen_dtype(np.dtype(kind)), **options)
+            for i in range(3): d[i] = np.arange(2 * i).astype(kind) if units is None else np.array(units, dtype=kind)
+        f['labels'] = np.array(labels, dtype='i8')
+`
+
+const EXPECTED: [number[], number[]][] = [
+  [[], []],
+  [
+    [0, 1000],
+    [0, 1]
+  ],
+  [
+    [0, 1000, 2000, 3000],
+    [0, 1, 2, 3]
+  ]
+]
+
+pythonTest('Heidelberg digits with whole numbers of 64 bits', async t => {
+  const folder = await temporaryFolder(t)
+  await python(
+    `${LISTS}
+for kind in ('<i8', '<u8'): lists(argv[0] + '/' + kind[1:] + '.h5', kind)
+lists(argv[0] + '/negative.h5', '<i8', units=[-1])
+lists(argv[0] + '/huge.h5', '<u8', units=[2**64 - 1])
+lists(argv[0] + '/half.h5', '<f8', units=[0.5])`,
+    folder
+  )
+  for (const kind of ['i8', 'u8']) {
+    using spoken = await openSpikingHeidelbergDigits(join(folder, `${kind}.h5`))
+    t.deepEqual(await samples(spoken), EXPECTED, kind)
+    const ear = binnedEvents([await spoken.sample(2)], { duration: 4000 })
+    t.deepEqual(Array.from(ear.events), [0, 0, 0, 0, 1000, 1, 0, 2000, 2, 0, 3000, 3])
+  }
+  for (const [name, message] of [
+    ['negative', /a time that is no number of at least 0/],
+    ['huge', /a unit that is not below 700/],
+    ['half', /a unit that is not below 700/]
+  ] as const) {
+    using spoken = await openSpikingHeidelbergDigits(join(folder, `${name}.h5`))
+    await t.throwsAsync(spoken.sample(0), { ...refused, message }, name)
+  }
+})
+
+pythonTest('Heidelberg digits with a label that is none', async t => {
+  const folder = await temporaryFolder(t)
+  await python(
+    `${LISTS}
+lists(argv[0] + '/negative.h5', '<f4', labels=(0, -1, 0))
+lists(argv[0] + '/huge.h5', '<f4', labels=(0, 4294967295, 0))`,
+    folder
+  )
+  for (const name of ['negative', 'huge']) {
+    const message = /a label that is no whole number below 65536/
+    await t.throwsAsync(openSpikingHeidelbergDigits(join(folder, `${name}.h5`)), { ...refused, message })
+  }
+})
+
+pythonTest(
+  'what h5py compressed: gzip is read, LZF is named with the way out, and standard error stays empty',
+  async t => {
+    const folder = await temporaryFolder(t)
+    await python(
+      `${LISTS}
+for how in ('gzip', 'lzf'): lists(argv[0] + '/' + how + '.h5', '<f4', chunks=(2,), compression=how)
+with h5py.File(argv[0] + '/lzf.h5') as old, h5py.File(argv[0] + '/again.h5', 'w') as new:
+    def copy(name, data):
+        if isinstance(data, h5py.Dataset):
+            new.create_dataset(name, data=data[...], dtype=data.dtype, chunks=data.chunks, compression=data.chunks and 'gzip')
+    old.visititems(copy)`,
+      folder
+    )
+    for (const name of ['gzip', 'again']) {
+      using spoken = await openSpikingHeidelbergDigits(join(folder, `${name}.h5`))
+      t.deepEqual(await samples(spoken), EXPECTED, name)
+    }
+    const program = `
+    import { openSpikingHeidelbergDigits } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)}
+    const told = await openSpikingHeidelbergDigits(process.argv[1]).catch(({ code, message }) => ({ code, message }))
+    console.log(JSON.stringify(told))`
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [
+      '--input-type=module',
+      '--eval',
+      program,
+      join(folder, 'lzf.h5')
+    ])
+    const { code, message } = JSON.parse(stdout)
+    t.is(code, 'file')
+    t.regex(message, /spikes\/times is compressed with LZF, which is not read; write it again with gzip \(of h5py: /)
+    t.is(stderr, '')
+  }
 )
 
 pythonTest('a task on Heidelberg digits trains', async t => {

@@ -1,5 +1,15 @@
 import { execFile } from 'node:child_process'
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -191,4 +201,51 @@ test('no module of the library waits at its top: require takes it whole', async 
     })`
   ])
   t.is(stdout, 'true invalid\ntrue\n')
+})
+
+test('a package that only some functions need is named where it is missing, with the command that installs it', async t => {
+  const folder = libraryAlone()
+  copyFileSync(join(root, 'dist/native', addon), join(folder, 'dist/native', addon))
+  const { dependencies } = (await import('../package.json', { with: { type: 'json' } })).default
+  const file = join(folder, 'file')
+  writeFileSync(file, '')
+  const uses = [
+    ['readNpz(file)', 'fflate'],
+    ['writeNpz(file, { a: Uint8Array.of(1) })', 'fflate'],
+    ['loadNir(file)', 'h5wasm'],
+    ['openSpikingHeidelbergDigits(file)', 'h5wasm']
+  ] as const
+  const program = `
+    const file = ${JSON.stringify(file)}
+    const { ${uses.map(([call]) => call.replace(/\(.*/, '')).join(', ')} } = await import(${JSON.stringify(pathToFileURL(entry(folder)).href)})
+    const told = ({ name, code, message }) => ({ name, code, message })
+    console.log(JSON.stringify([${uses.map(([call]) => `await ${call}.catch(told)`).join(', ')}]))`
+  const { stdout, stderr } = await run(process.execPath, ['--input-type=module', '--eval', program])
+  const found = JSON.parse(stdout) as Failure[]
+  for (const [i, [call, needed]] of uses.entries()) {
+    const message = `The package ${needed}, which this needs, is not installed: \`npm install ${needed}@${dependencies[needed]}\`.`
+    t.deepEqual(found[i], { name: 'MdglError', code: 'platform', message }, call)
+  }
+  t.is(stderr, '')
+})
+
+test('the command says in one line which package is missing', async t => {
+  const folder = libraryAlone()
+  copyFileSync(join(root, 'dist/native', addon), join(folder, 'dist/native', addon))
+  mkdirSync(join(folder, 'node_modules'))
+  symlinkSync(join(root, 'node_modules/cli-progress'), join(folder, 'node_modules/cli-progress'), 'junction')
+  const args = [
+    join(folder, 'dist/cli/main.js'),
+    'plot',
+    'network',
+    'evidence-accumulation',
+    '--out',
+    join(folder, 'x.png')
+  ]
+  const { code, stderr } = await t.throwsAsync<Error & { code: number; stderr: string }>(run(process.execPath, args))
+  t.is(code, 1)
+  t.regex(
+    stderr,
+    /^mdgl: The package @resvg\/resvg-js, which this needs, is not installed: `npm install @resvg\/resvg-js@\S+`\.\n$/
+  )
 })

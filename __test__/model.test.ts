@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import { evaluate, MdglError, Model, network, train } from '../src/index.js'
+import { evaluate, MdglError, Model, network, saveNir, train } from '../src/index.js'
 import { invalidAt } from './helpers/expect.js'
 import { collect, sides, smallBatch, smallNetwork } from './helpers/small.js'
 
@@ -134,4 +134,29 @@ test('a disposed model says so', async t => {
   }
   const rejected = evaluate(model, smallBatch(), { loss: { kind: 'cross-entropy' } })
   t.is((await t.throwsAsync(rejected, { instanceOf: MdglError })).code, 'disposed')
+})
+
+test('a model of another copy of the package is told from what is none, with where both copies are', async t => {
+  const built: string = '../dist/index.js'
+  const other: typeof import('../src/index.js') = await import(built)
+  const foreign = other.Model.create(smallNetwork())
+  const { version } = (await import('../package.json', { with: { type: 'json' } })).default
+  const uses = [
+    () => evaluate(foreign, smallBatch(), { loss: { kind: 'cross-entropy' } }),
+    async () => collect(train(foreign, sides, { rule: 'mdgl' })),
+    () => saveNir(foreign, 'nowhere.nir')
+  ]
+  for (const use of uses) {
+    const error = await t.throwsAsync(use, { instanceOf: MdglError, code: 'invalid' })
+    t.is(error.path, 'model')
+    const copy = `version ${version.replaceAll('.', '\\.')} at \\S+`
+    t.regex(
+      error.message,
+      new RegExp(`^model is a Model of another copy of mdgl, ${copy}; allowed: a Model of this one, ${copy}\\. `)
+    )
+  }
+  for (const none of [{}, new Proxy(Model.create(smallNetwork()), {}), null, 'model']) {
+    const error = await t.throwsAsync(() => saveNir(none as never, 'nowhere.nir'), { instanceOf: MdglError })
+    t.regex(error.message, /; allowed: a Model\.$/)
+  }
 })

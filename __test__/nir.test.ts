@@ -451,3 +451,40 @@ test('the built library reads and writes in a program that Node is given as text
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program], { env })
   t.is(stdout.trim(), String(expressible().projections?.length))
 })
+
+pythonTest('one number where each of many units has one is named where it stands', async t => {
+  const folder = await temporaryFolder(t)
+  await python(
+    `${PARTS}
+ends = [('in', 'w'), ('w', 'a'), ('a', 'v'), ('v', 'y'), ('y', 'out')]
+def parts(**more): return {'w': linear(), 'a': lif(), 'v': linear(), 'y': li(), **more}
+def case(name, edges=ends, **more): write(name + '.nir', parts(**more), edges, check=False)
+case('cells', a=lif(1))
+case('readout', y=li(1))
+case('input', **{'in': nir.Input(np.array([1]))})
+mixed = lif()
+mixed.tau = np.full(1, .02)
+case('mixed', a=mixed)
+rest = lif()
+rest.v_leak = zero(1)
+case('rest', a=rest)
+scaled = [('in', 'w'), ('w', 's'), ('s', 'a'), ('a', 'v'), ('v', 'y'), ('y', 'out')]
+case('scaled', scaled, a=lif(1), s=nir.Scale(np.array([1., 2.])), w=linear(1, 2))
+write('alone.nir', {'a': lif(1), 'v': linear(), 'y': li()}, [('in', 'a'), ('a', 'v'), ('v', 'y'), ('y', 'out')], check=False)
+case('biased', ends[:-1] + [('y', 'b'), ('b', 'out')], v=linear(1, 2), y=li(1), b=nir.Affine(np.eye(2), one(2)))`,
+    folder
+  )
+  for (const [name, path] of [
+    ['cells', 'nodes.a.tau'],
+    ['readout', 'nodes.y.tau'],
+    ['input', 'nodes.in.shape'],
+    ['mixed', 'nodes.a.tau'],
+    ['rest', 'nodes.a.v_leak'],
+    ['scaled', 'nodes.a.tau'],
+    ['alone', 'nodes.a.tau'],
+    ['biased', 'nodes.y.tau']
+  ] as const) {
+    const { message } = await rejectsInvalidAt(t, path, () => loadNir(join(folder, `${name}.nir`)))
+    t.regex(message, name === 'input' ? /allowed: \(2\)/ : /allowed: 2(?: numbers)?, one a unit/)
+  }
+})

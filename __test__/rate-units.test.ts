@@ -37,7 +37,7 @@ test('a rate unit is a leaky integrator whose positive part is read', async t =>
   const description = network()
     .input('in', 1)
     .rate('unit', 1)
-    .readout('out', 1, { timeConstant: 1e-3, bias: false })
+    .readout('out', 1, { timeConstant: 0, bias: false })
     .project('in', 'unit', one(1))
     .project('unit', 'out', one(2))
     .build()

@@ -1,5 +1,6 @@
 import { nonNegative } from './check.js'
 import type { NetworkDescription, Parameter, Population } from './description.js'
+import { stepsIn } from './duration.js'
 import { normalise } from './normalise.js'
 
 /** Whether a network fires as one that learns does: not at all, as good as always, or in between. */
@@ -39,7 +40,7 @@ export function activityAt(description: NetworkDescription, rate: number): Activ
 /** Mean over all recurrent neurons in Hz; rate units count as silent, as they do in the engine's mean. */
 function highestRate({ populations, dt = 1, conventions }: NetworkDescription): number {
   const blocked = conventions === 'bellec2020' ? 1 : 0
-  const highest = (period: number) => 1000 / (dt * (1 + Math.max(0, Math.round(period / dt) - blocked)))
+  const highest = (period: number) => 1000 / (dt * (1 + Math.max(0, stepsIn(period, dt) - blocked)))
   const sums = populations.map(p => (p.model === 'rate' ? 0 : sum(p, p.refractoryPeriod ?? 5, highest)))
   const cells = populations.reduce((all, { size }) => all + size, 0)
   return sums.reduce((all, own) => all + own, 0) / cells

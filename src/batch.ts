@@ -4,9 +4,9 @@ export interface RateSegment {
   readonly trial: number
   /** First unit and the one past the last. */
   readonly units: readonly [number, number]
-  /** Start in ms. */
+  /** Start in ms, rounded to whole steps. */
   readonly from: number
-  /** End in ms. */
+  /** End in ms, rounded to whole steps: the start itself, for no event, or at least a step later. */
   readonly to: number
   /** Rate of each unit in Hz. Events are Poisson: above 1000/dt Hz a unit has several in most steps, and they count as such. */
   readonly rate: number
@@ -31,9 +31,9 @@ export type InputValues =
 export interface ClassWindow {
   /** The trial. */
   readonly trial: number
-  /** Start in ms. */
+  /** Start in ms, rounded to whole steps. */
   readonly from: number
-  /** End in ms. */
+  /** End in ms, rounded to whole steps: at least a step after the start. */
   readonly to: number
   /** The right class, a unit of the readout. */
   readonly class: number
@@ -43,11 +43,21 @@ export interface ClassWindow {
  * Targets of one readout: a class a trial; values `[trial][step][unit]`; or, for a {@link CrossEntropy} with the window `'targets'`,
  * classes that count for some time each.
  */
-export type Targets = Uint32Array | readonly number[] | Float64Array | Float32Array | readonly ClassWindow[]
+export type Targets =
+  | Uint32Array
+  | Uint16Array
+  | Uint8Array
+  | Int32Array
+  | BigInt64Array
+  | BigUint64Array
+  | readonly number[]
+  | Float64Array
+  | Float32Array
+  | readonly ClassWindow[]
 
 /** Trials that are run together: their inputs and what the readouts should have done. */
 export interface Batch<InputName extends string = string, ReadoutName extends string = string> {
-  /** Duration in ms, rounded to whole steps: one for all trials, or one a trial. */
+  /** Duration in ms, rounded to whole steps, at least one: one for all trials, or one a trial. */
   readonly length: number | readonly number[]
   /** Number of trials. Default: that of `length` or of the class targets. */
   readonly trials?: number

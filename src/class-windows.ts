@@ -1,6 +1,6 @@
 import type { ClassWindow } from './batch.js'
 import { array, record, wholeNumber } from './check.js'
-import { toSteps } from './duration.js'
+import { inMs, toSpan } from './duration.js'
 import { invalid } from './error.js'
 
 /** The trials for which windows are given, and the readout's number of units. */
@@ -39,10 +39,9 @@ function encodeWindow(window: ClassWindow, { lengths, dt, classes }: WindowedTri
   record(window, path, ['trial', 'from', 'to', 'class'])
   const trial = wholeNumber(window.trial, `${path}.trial`, 0, lengths.length - 1)
   const length = lengths[trial] ?? 0
-  const to = toSteps(window.to, dt, `${path}.to`)
-  if (to > length) throw invalid(`${path}.to`, window.to, `at most the trial's end, ${length * dt} ms`)
-  const from = toSteps(window.from, dt, `${path}.from`)
-  if (from >= to)
+  const { from, to } = toSpan(window, dt, path)
+  if (to > length) throw invalid(`${path}.to`, window.to, `at most the trial's end, ${inMs(length, dt)} ms`)
+  if (from === to)
     throw invalid(`${path}.from`, window.from, `a step (${dt} ms) before the window's end, ${window.to} ms`)
   return { trial, from, to, class: wholeNumber(window.class, `${path}.class`, 0, classes - 1), path }
 }
@@ -52,7 +51,7 @@ function refuseOverlaps(windows: readonly Window[], dt: number): void {
   for (const [i, window] of windows.entries()) {
     const before = windows[i - 1]
     if (before === undefined || before.trial !== window.trial || before.to <= window.from) continue
-    const allowed = `at least ${before.to * dt} ms, where ${before.path} of the same trial ends`
-    throw invalid(`${window.path}.from`, window.from * dt, allowed)
+    const allowed = `at least ${inMs(before.to, dt)} ms, where ${before.path} of the same trial ends`
+    throw invalid(`${window.path}.from`, inMs(window.from, dt), allowed)
   }
 }

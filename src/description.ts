@@ -70,15 +70,15 @@ export interface Population<Name extends string = string> {
   readonly model: 'lif' | 'alif' | 'rate'
   /** Sign of the outgoing weights. Default `'free'`. */
   readonly sign?: Sign
-  /** τ_m in ms. Default 20, of rate units 100. */
+  /** τ_m in ms, not rounded: at least half a step, or 0, with which a cell has no memory (α 0). Default 20, of rate units 100. */
   readonly membraneTimeConstant?: Parameter
   /** thr, dimensionless; not of rate units, as the next two. Default 0.01. */
   readonly threshold?: Parameter
-  /** In ms, rounded to whole steps; n steps block n, with conventions `'bellec2020'` n − 1. Default 5. */
+  /** In ms, rounded to whole steps: 0 or at least one; n steps block n, with conventions `'bellec2020'` n − 1. Default 5. */
   readonly refractoryPeriod?: Parameter
   /** γ. Default 0.3. */
   readonly dampening?: Parameter
-  /** τ_a in ms; `'alif'` only. Default 2000. */
+  /** τ_a in ms, not rounded: at least half a step, or 0 (ρ 0); `'alif'` only. Default 2000. */
   readonly adaptationTimeConstant?: Parameter
   /** β, dimensionless; `'alif'` only; 0 makes a neuron LIF. Default 1.8. */
   readonly adaptationStrength?: Parameter
@@ -90,7 +90,7 @@ export interface Readout<Name extends string = string> {
   readonly name: Name
   /** Number of units. */
   readonly size: number
-  /** τ_out in ms. Default 20. */
+  /** τ_out in ms, not rounded: at least half a step, or 0, with which y_t is Σ W_out z_t + bias (κ 0). Default 20. */
   readonly timeConstant?: number
   /** Whether the units have a plastic bias, which starts at 0. Default true; with conventions `'bellec2020'` always false. */
   readonly bias?: boolean
@@ -150,7 +150,7 @@ export interface Projection<Name extends string = string, From extends string = 
   /** Initial weights of a drawn projection. Default `{ scheme: 'balanced' }`, the authors' own. */
   readonly initialise?: Initialise
   /**
-   * In ms, rounded to whole steps of `dt`: a spike of step t drives its target at step t + d. Default one step. Only projections
+   * In ms, rounded to whole steps of `dt`, at least one: a spike of step t drives its target at step t + d. Default one step. Only projections
    * between populations have more, up to 10 000 steps; of these, what arrives along a synapse by a modulatory channel meets the
    * eligibility of d steps before.
    */
@@ -221,9 +221,9 @@ export interface MembraneKernel {
  * a^k, equal time constants the alpha function (k+1) a^k.
  */
 export interface ExponentialKernel {
-  /** In ms, from 0 to `tauDecay`. */
+  /** In ms, not rounded: 0, or from half a step to `tauDecay`. */
   readonly tauRise: number
-  /** In ms, above 0. */
+  /** In ms, not rounded, at least half a step. */
   readonly tauDecay: number
 }
 
@@ -314,7 +314,13 @@ export interface PseudoDerivative {
 /** How ψ falls with the distance to threshold: see {@link PseudoDerivative}. */
 export type PseudoDerivativeShape = 'triangular' | 'exponential' | 'fast-sigmoid' | 'arctangent'
 
-/** What a network is, without its weights: plain JSON, schema `mdgl-network/1`. Times in ms. */
+/**
+ * What a network is, without its weights: plain JSON, schema `mdgl-network/1`.
+ *
+ * Times are in ms. What lasts for some time is rounded to whole steps of `dt`, half a step up, and counts as the decimal that it is
+ * written as (0.35 ms are four steps of 0.1 ms). A duration or a time constant above 0 that rounds to no step, a default one too, is
+ * refused: it would vanish without a word. So it is with every duration of batches, losses, tasks and encoders.
+ */
 export interface NetworkDescription<N extends Names = Names> {
   /** The schema's name and version. */
   readonly schema: 'mdgl-network/1'

@@ -2,13 +2,12 @@ import type { Input } from '#native'
 import type { Batch, BatchShape, InputValues, RateSegment } from './batch.js'
 import { array, floats, isObject, list, nonNegative, numbers, object, ownMemory, record, wholeNumber } from './check.js'
 import type { NetworkDescription } from './description.js'
-import { toPositiveSteps, toSteps } from './duration.js'
+import { inMs, toSpan, toTrialSteps } from './duration.js'
 import { invalid } from './error.js'
 import type { Objective } from './objective.js'
 import { isUint32Array } from './recognise.js'
 
 const MOST_TRIALS = 2 ** 20
-const MOST_STEPS = 2 ** 28
 const SEGMENT_FIELDS = 6
 
 /** Checks how many trials a batch has and how long they are; the objective says what its targets are. */
@@ -42,34 +41,41 @@ function countTrials(batch: Batch, objective: Objective | undefined): number {
   if (trials !== undefined) return wholeNumber(trials, 'batch.trials', 1, MOST_TRIALS)
   if (typeof length !== 'number')
     return wholeNumber(numbers(length, 'batch.length').length, 'batch.trials', 1, MOST_TRIALS)
-  if (isClasses(targets, objective)) return wholeNumber(targets.length, 'batch.trials', 1, MOST_TRIALS)
+  const classes = classesOf(targets, objective)
+  if (classes !== undefined) return wholeNumber(classes.length, 'batch.trials', 1, MOST_TRIALS)
   throw invalid('batch.trials', trials, 'a number of trials, unless length or class targets give one a trial')
 }
 
-/** Only a squared error takes values from a plain array; a custom loss gets what the task gives. Windows are no list of trials. */
-function isClasses(
-  targets: Batch['targets'],
-  objective: Objective | undefined
-): targets is Uint32Array | readonly number[] {
-  if (objective?.terms.some(({ loss }) => loss.kind === 'squared-error')) return false
-  if (!isObject(targets)) return false
-  const listed = Array.isArray(targets) && !array(targets, 'batch.targets').some(target => typeof target === 'object')
-  return listed || isUint32Array(targets)
+/** The class targets of a readout, one a trial. Windows are no list of trials, and values none either. */
+function classesOf(targets: Batch['targets'], objective: Objective | undefined): ArrayLike<unknown> | undefined {
+  const terms = objective?.terms ?? []
+  const judged = terms.find(({ loss }) => loss.kind === 'cross-entropy' && loss.window !== 'targets')
+  if (!isObject(targets)) return undefined
+  if (isList(targets)) {
+    const valued = terms.some(({ loss }) => loss.kind === 'squared-error')
+    return !valued && isClasses(targets, judged !== undefined) ? targets : undefined
+  }
+  const named = targets as { readonly [readout: string]: unknown }
+  const own = judged && Object.hasOwn(named, judged.readout.name) ? named[judged.readout.name] : undefined
+  return isObject(own) && isList(own) && isClasses(own, true) ? own : undefined
+}
+
+const isList = (value: object): value is ArrayLike<unknown> =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value)
+
+/** Floats are classes only where nothing else is asked for: a custom loss gets what the task gives. */
+function isClasses(targets: ArrayLike<unknown>, only: boolean): boolean {
+  if (Array.isArray(targets)) return !array(targets, 'batch.targets').some(target => typeof target === 'object')
+  return only || !/^Float/.test(String((targets as { readonly [Symbol.toStringTag]?: unknown })[Symbol.toStringTag]))
 }
 
 function trialLengths(length: Batch['length'], trials: number, dt: number): number[] {
-  if (typeof length === 'number') return new Array<number>(trials).fill(stepCount(length, dt, 'batch.length'))
+  if (typeof length === 'number') return new Array<number>(trials).fill(toTrialSteps(length, dt, 'batch.length'))
   if (!isObject(length)) throw invalid('batch.length', length, 'a duration in ms, or one for each trial')
   const values = numbers(length, 'batch.length')
   if (values.length !== trials)
     throw invalid('batch.length', values, `one duration, or one for each of ${trials} trials`)
-  return Array.from(values, (value, trial) => stepCount(value, dt, `batch.length[${trial}]`))
-}
-
-function stepCount(length: number, dt: number, path: string): number {
-  const steps = toPositiveSteps(length, dt, path)
-  if (steps > MOST_STEPS) throw invalid(path, length, `at most ${MOST_STEPS} steps`)
-  return steps
+  return Array.from(values, (value, trial) => toTrialSteps(value, dt, `batch.length[${trial}]`))
 }
 
 function refuseUnknown(inputs: Batch['inputs'], populations: readonly { readonly name: string }[]): void {
@@ -103,11 +109,9 @@ function encodeSegment(segment: RateSegment, units: number, shape: BatchShape, p
   if (pair.length !== 2) throw invalid(`${path}.units`, pair, 'a pair: the first unit and the one past the last')
   const first = wholeNumber(pair[0], `${path}.units[0]`, 0, units)
   const end = wholeNumber(pair[1], `${path}.units[1]`, first, units)
-  const from = toSteps(segment.from, shape.dt, `${path}.from`)
-  const to = toSteps(segment.to, shape.dt, `${path}.to`)
+  const { from, to } = toSpan(segment, shape.dt, path)
   const length = shape.lengths[trial] ?? 0
-  if (to > length) throw invalid(`${path}.to`, segment.to, `at most the trial's end, ${length * shape.dt} ms`)
-  if (from > to) throw invalid(`${path}.from`, segment.from, `at most the segment's end, ${segment.to} ms`)
+  if (to > length) throw invalid(`${path}.to`, segment.to, `at most the trial's end, ${inMs(length, shape.dt)} ms`)
   return [trial, first, end, from, to, nonNegative(segment.rate, `${path}.rate`)]
 }
 

@@ -9,7 +9,8 @@ import { arrayName, isDataView } from './recognise.js'
  * - `'memory'`: a buffer could not be reserved.
  * - `'file'`: a file is damaged or of another format.
  * - `'cancelled'`: the computation was stopped by the library itself (an abort rejects with the signal's reason instead).
- * - `'platform'`: the engine is missing or does not load on this platform; `import 'mdgl'` itself fails.
+ * - `'platform'`: the engine is missing or does not load on this platform, and `import 'mdgl'` itself fails; or a package that a function needs is not
+ *   installed.
  * - `'internal'`: a bug in mdgl.
  */
 export type ErrorCode =

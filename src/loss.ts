@@ -31,7 +31,7 @@ export interface CustomLossResult {
 export interface CrossEntropy {
   /** Softmax cross-entropy. */
   readonly kind: 'cross-entropy'
-  /** How much of a trial's end counts, in ms; or `'targets'`, which say it themselves. Default: the last step. */
+  /** How much of a trial's end counts, in ms, rounded to whole steps, at least one; or `'targets'`, which say it themselves. Default: the last step. */
   readonly window?: number | 'targets'
 }
 

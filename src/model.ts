@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { types } from 'node:util'
 import type { NativeModel } from '#native'
-import { doubles, flag, oneOf, orDefault, record } from './check.js'
+import { doubles, flag, isObject, oneOf, orDefault, record } from './check.js'
 import type { NetworkDescription } from './description.js'
 import { invalid, MdglError } from './error.js'
 import { filePath } from './file-path.js'
@@ -9,8 +11,10 @@ import { type ProjectionNames, projectionNames, type ReadoutNames } from './name
 import { guard, native, settle } from './native.js'
 import { normalise } from './normalise.js'
 import { type OnlineSession, openSession, type SessionOptions } from './online-session.js'
+import { ownFolder } from './own-file.js'
 import type { Precision, Values } from './precision.js'
 import { ProjectionValues } from './projection.js'
+import { version } from './version.js'
 import { writeAside } from './write-aside.js'
 
 /** Options of {@link Model.save}. */
@@ -67,6 +71,9 @@ export interface Biases<D extends NetworkDescription, P extends Precision> {
   set(readout: ReadoutNames<D>, values: ArrayLike<number>): void
 }
 
+/** What another copy of the package knows a model by: its version, and where it stands. */
+const COPY = Symbol.for('mdgl.copy')
+
 let handleOf: (model: Model) => NativeModel
 let isModel: (value: unknown) => value is Model
 
@@ -98,6 +105,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   #handle: NativeModel | undefined
 
   static {
+    Object.defineProperty(Model.prototype, COPY, { get: thisCopy })
     handleOf = model => model.#alive()
     // A proxy of a model is an instance of the class and has nothing of a model.
     isModel = (value): value is Model => typeof value === 'object' && value !== null && #handle in value
@@ -254,8 +262,20 @@ function checkCreate(description: NetworkDescription, options: ModelOptions<Prec
  * @internal
  */
 export function nativeModel(model: Model): NativeModel {
-  if (!isModel(model)) throw invalid('model', model, 'a Model')
+  if (!isModel(model)) throw noModel(model)
   return handleOf(model)
+}
+
+function thisCopy(): string {
+  return `version ${version()} at ${fileURLToPath(ownFolder())}`
+}
+
+/** Two installed copies of the package have a class each, and an engine each: neither's models are the other's. */
+function noModel(value: unknown): MdglError {
+  const copy: unknown = isObject(value) && !types.isProxy(value) ? (value as { [COPY]?: unknown })[COPY] : undefined
+  if (typeof copy !== 'string') return invalid('model', value, 'a Model')
+  const message = `model is a Model of another copy of mdgl, ${copy}; allowed: a Model of this one, ${thisCopy()}. \`npm ls mdgl\` shows both; \`npm dedupe\` may make them one.`
+  return new MdglError({ code: 'invalid', message, path: 'model', value, allowed: 'a Model of this copy of mdgl' })
 }
 
 /**

@@ -72,7 +72,7 @@ export interface ProjectionBase {
   /** Unique among projections. Default `from->to`. */
   readonly name?: string
   /**
-   * In ms, rounded to whole steps of `dt`: a spike of step t drives its target at step t + d. Default one step. Only projections
+   * In ms, rounded to whole steps of `dt`, at least one: a spike of step t drives its target at step t + d. Default one step. Only projections
    * between populations have more, up to 10 000 steps; of these, what arrives along a synapse by a modulatory channel meets the
    * eligibility of d steps before.
    */

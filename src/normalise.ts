@@ -32,7 +32,7 @@ import type {
   Sheet,
   Sign
 } from './description.js'
-import { roundToSteps, toPositiveSteps } from './duration.js'
+import { inMs, roundToSteps, timeConstant, timeConstantOrNone, toPositiveSteps } from './duration.js'
 import { invalid } from './error.js'
 import { deepFreeze } from './freeze.js'
 
@@ -151,19 +151,20 @@ export function addPopulation(draft: Draft, given: Population): Draft {
   const each = (key: ParameterName, fallback: number, check: Check) =>
     parameter(orDefault(given[key], fallback), size, `${path}.${key}`, check)
   const wholeSteps: Check = (value, where) => roundToSteps(value, draft.dt, where)
+  const tau: Check = (value, where) => timeConstantOrNone(value, draft.dt, where)
   const part = {
     name: given.name,
     size,
     model,
     sign: sign(orDefault(given.sign, 'free'), size, `${path}.sign`),
-    membraneTimeConstant: each('membraneTimeConstant', model === 'rate' ? 100 : 20, positive),
+    membraneTimeConstant: each('membraneTimeConstant', model === 'rate' ? 100 : 20, tau),
     ...(model !== 'rate' && {
       threshold: each('threshold', 0.01, positive),
       refractoryPeriod: each('refractoryPeriod', 5, wholeSteps),
       dampening: each('dampening', 0.3, nonNegative)
     }),
     ...(model === 'alif' && {
-      adaptationTimeConstant: each('adaptationTimeConstant', 2000, positive),
+      adaptationTimeConstant: each('adaptationTimeConstant', 2000, tau),
       adaptationStrength: each('adaptationStrength', 1.8, finite)
     })
   }
@@ -178,7 +179,7 @@ export function addReadout(draft: Draft, readout: Readout): Draft {
   const part = {
     name: readout.name,
     size: wholeNumber(readout.size, `${path}.size`, 1, MOST_UNITS),
-    timeConstant: positive(orDefault(readout.timeConstant, 20), `${path}.timeConstant`),
+    timeConstant: timeConstantOrNone(orDefault(readout.timeConstant, 20), draft.dt, `${path}.timeConstant`),
     bias: flag(orDefault(readout.bias, biased), `${path}.bias`)
   }
   if (part.bias && !biased) throw invalid(`${path}.bias`, true, `with conventions '${draft.conventions}': false`)
@@ -227,7 +228,9 @@ export function addProjection(draft: Draft, given: Projection): Draft {
 /** Adds a modulatory channel. */
 export function addChannel(draft: Draft, channel: Channel): Draft {
   const types = draft.types ?? draft.populations
-  return { ...draft, channels: [...(draft.channels ?? []), channelBetween(channel, types, 'channels')] }
+  const checked = channelBetween(channel, types, 'channels')
+  checkKernelTimes(checked.kernel, draft.dt, `channels.${checked.name}.kernel`)
+  return { ...draft, channels: [...(draft.channels ?? []), checked] }
 }
 
 /** Checks one channel between some types. */
@@ -289,6 +292,13 @@ function kernel(given: Kernel, path: string): Kernel {
   }
   const usual = mean === USUAL_MEMBRANE.mean && initial === USUAL_MEMBRANE.initial
   return usual ? 'membrane' : { membrane: { mean, initial } }
+}
+
+/** Refuses time constants of which a step of the network leaves nothing. */
+function checkKernelTimes(kernel: Kernel, dt: number, path: string): void {
+  if (typeof kernel !== 'object' || !('tauDecay' in kernel)) return
+  timeConstant(kernel.tauDecay, dt, `${path}.tauDecay`)
+  timeConstantOrNone(kernel.tauRise, dt, `${path}.tauRise`)
 }
 
 /** A whole description from plain JSON: every part checked, defaults filled in, frozen. */
@@ -434,5 +444,5 @@ function delay(given: unknown, { dt }: Draft, oneStep: boolean, path: string): n
     throw invalid(path, given, `one step (${dt} ms): only projections between populations have longer delays`)
   }
   if (steps > MOST_DELAY) throw invalid(path, given, `at most ${MOST_DELAY} steps of ${dt} ms`)
-  return steps * dt
+  return inMs(steps, dt)
 }

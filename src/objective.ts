@@ -33,6 +33,7 @@ import type {
 import { find } from './normalise.js'
 import type { Values } from './precision.js'
 import { isFloat32Array, isFloatArray } from './recognise.js'
+import { narrowed } from './wide-integers.js'
 
 /** A loss at its readout. */
 interface Term {
@@ -58,14 +59,15 @@ export function makeObjective(
   description: NetworkDescription
 ): Objective {
   const readouts = description.readouts ?? []
-  const terms = isLoss(losses) ? [onlyTerm(losses, readouts)] : namedTerms(losses, readouts)
+  const alone = isLoss(losses)
+  const terms = alone ? [onlyTerm(losses, readouts)] : namedTerms(losses, readouts)
   const custom = terms.some(term => term.loss.kind === 'custom')
   if (custom && !terms.every(term => term.loss.kind === 'custom')) {
     throw invalid('loss', losses, "either 'custom' losses alone or none; the two cannot be mixed yet")
   }
   checkObjective(description, terms, regulariser != null)
   const json = JSON.stringify({
-    losses: terms.map(term => encodeTerm(term, description.dt ?? 1)),
+    losses: terms.map(term => encodeTerm(term, description.dt ?? 1, alone ? 'loss' : `loss.${term.readout.name}`)),
     regulariser: regulariser == null ? null : checkRegulariser(regulariser)
   })
   return { json, terms, custom, readouts }
@@ -157,10 +159,10 @@ function checkLoss(given: Loss | undefined, path: string): Loss {
   return loss
 }
 
-function encodeTerm({ readout, loss }: Term, dt: number) {
+function encodeTerm({ readout, loss }: Term, dt: number, path: string) {
   if (loss.kind !== 'cross-entropy') return { readout: readout.name, kind: loss.kind }
   if (loss.window === 'targets') return { readout: readout.name, kind: 'windowed-cross-entropy' }
-  const window = loss.window === undefined ? 1 : toPositiveSteps(loss.window, dt, 'loss.window')
+  const window = loss.window === undefined ? 1 : toPositiveSteps(loss.window, dt, `${path}.window`)
   return { readout: readout.name, kind: loss.kind, window }
 }
 
@@ -189,7 +191,7 @@ function targetsOf(targets: Batch['targets'], readout: string, { terms, readouts
 }
 
 function encodeClasses(targets: unknown, classes: number, trials: number, path: string): Uint32Array {
-  const values = numbers(targets, path)
+  const values = numbers(narrowed(targets, path), path)
   if (values.length !== trials) throw invalid(path, targets, `one class for each of ${trials} trials`)
   return Uint32Array.from(values, (value, trial) => wholeNumber(value, `${path}[${trial}]`, 0, classes - 1))
 }

@@ -7,3 +7,6 @@ export const digitsFile = (): URL => new URL('./data/digits.json', import.meta.u
 
 /** The worker thread that reads and writes HDF5. */
 export const hdf5WorkerFile = (): URL => new URL('./interchange/hdf5-worker.js', import.meta.url)
+
+/** The folder of this copy of the package, which holds `dist`. */
+export const ownFolder = (): URL => new URL('..', import.meta.url)

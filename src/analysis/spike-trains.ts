@@ -1,10 +1,10 @@
-import { record } from '../check.js'
-import { toSteps } from '../duration.js'
+import { nonNegative, record } from '../check.js'
+import { inMs, type Span, stepsIn, toSpan } from '../duration.js'
 import { invalid } from '../error.js'
 import type { RecordingShape } from '../recording-shape.js'
 import { checkRecording, type SpikeRecording } from './check-recording.js'
 
-/** Which part of every trial counts, in ms from its start, rounded to whole steps. */
+/** Which part of every trial counts, in ms from its start, rounded to whole steps, at least one. */
 export interface SpikeWindow {
   /** Start. Default 0. */
   readonly from?: number
@@ -43,14 +43,13 @@ export interface SpikeTrains {
 export function spikeTrains(recording: SpikeRecording, window: SpikeWindow): SpikeTrains {
   const { spikes, shape } = checkRecording(recording)
   record(window, 'window', ['from', 'to'])
-  const first = toSteps(window.from ?? 0, shape.dt, 'window.from')
-  const end = window.to === undefined ? shape.steps : toSteps(window.to, shape.dt, 'window.to')
+  const { from: first, to: end } = windowSteps(window, shape)
   const lengths = shape.lengths.map(length => Math.max(0, Math.min(length, end) - first))
   if (lengths.every(length => length === 0)) {
     throw invalid(
       'window',
       window,
-      `a window that has a step of a trial: from below ${shape.steps * shape.dt} ms, and to above it`
+      `a window that has a step of a trial: from below ${inMs(shape.steps, shape.dt)} ms, and to above it`
     )
   }
   const steps = shape.lengths.map(() => Array.from({ length: shape.neurons }, (): number[] => []))
@@ -59,6 +58,12 @@ export function spikeTrains(recording: SpikeRecording, window: SpikeWindow): Spi
     if (step >= first && step < first + (lengths[trial] ?? 0)) steps[trial]?.[neuron]?.push(step)
   }
   return { shape, steps, first, lengths }
+}
+
+/** First step of a window, and the one past its last. */
+function windowSteps({ from = 0, to }: SpikeWindow, { steps, dt }: RecordingShape): Span {
+  if (to !== undefined) return toSpan({ from, to }, dt, 'window')
+  return { from: stepsIn(nonNegative(from, 'window.from'), dt), to: steps }
 }
 
 /** Applies a function to the neurons of each population and type, and to all. */

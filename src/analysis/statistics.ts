@@ -1,5 +1,5 @@
 import { record } from '../check.js'
-import { toPositiveSteps } from '../duration.js'
+import { inMs, toPositiveSteps } from '../duration.js'
 import { invalid } from '../error.js'
 import type { SpikeRecording } from './check-recording.js'
 import { type ByNeurons, groups, type SpikeTrains, type SpikeWindow, spikeTrains } from './spike-trains.js'
@@ -88,7 +88,7 @@ export function spikeCounts(recording: SpikeRecording, window: SpikeWindow = {})
 
 /** Options of {@link synchrony}. */
 export interface SynchronyOptions extends SpikeWindow {
-  /** Width of the bins in which spikes are counted, in ms, rounded to whole steps. Default 5. */
+  /** Width of the bins in which spikes are counted, in ms, rounded to whole steps, at least one. Default 5. */
   readonly bin?: number
 }
 
@@ -119,7 +119,7 @@ export function synchrony(recording: SpikeRecording, options: SynchronyOptions =
     throw invalid(
       'options.bin',
       bin,
-      `at most half of the longest trial's window, ${(Math.max(...trains.lengths) * trains.shape.dt) / 2} ms`
+      `at most half of the longest trial's window, ${inMs(Math.max(...trains.lengths), trains.shape.dt) / 2} ms`
     )
   }
   return groups(trains.shape, neurons => chi(trains, neurons, width))
@@ -166,7 +166,7 @@ function meansOf({ shape }: SpikeTrains, of: (neuron: number) => number | null):
 
 function refuseUnequal({ lengths, shape }: SpikeTrains, window: SpikeWindow): void {
   if (lengths.every(length => length === lengths[0])) return
-  const shortest = Math.min(...shape.lengths) * shape.dt
+  const shortest = inMs(Math.min(...shape.lengths), shape.dt)
   throw invalid('window.to', window.to, `at most the shortest trial's end, ${shortest} ms`)
 }
 

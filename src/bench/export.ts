@@ -27,7 +27,9 @@ export async function exportWork({ name, seed, model, task, batch }: Work, path:
       inputs: Object.fromEntries(
         [...events].map(([population, triples]) => [population, { events: inThrees(triples) }])
       ),
-      targets: ArrayBuffer.isView(batch.targets) ? Array.from(batch.targets) : batch.targets
+      targets: ArrayBuffer.isView(batch.targets)
+        ? Array.from<number | bigint, number>(batch.targets, Number)
+        : batch.targets
     }
   }
   await writeAside(path, Buffer.from(`${JSON.stringify(exported)}\n`))

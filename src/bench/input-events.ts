@@ -5,8 +5,8 @@ import { network } from '../network.js'
 import { isUint32Array } from '../recognise.js'
 import { simulate } from '../simulate.js'
 
-/** Far below a step, so that a cell's voltage is its input of the step alone. */
-const INSTANTLY = 0.01
+/** No memory, so that a cell's voltage is its input of the step alone. */
+const INSTANTLY = 0
 
 /** The input events of a batch, triples (trial, step, unit), as {@link simulate} draws them. */
 export async function inputEvents(batch: Batch, description: NetworkDescription): Promise<Map<string, Uint32Array>> {

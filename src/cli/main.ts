@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { availableParallelism } from 'node:os'
+import { missingPackage } from '../needed-package.js'
 import { messageOf } from '../recognise.js'
 import { version } from '../version.js'
 import { UsageError } from './arguments.js'
@@ -58,7 +59,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
 
 /** One line, whatever was thrown. */
 function report(error: unknown, command: string | undefined): number {
-  const message = messageOf(error)
+  const message = missingPackage(error)?.message ?? messageOf(error)
   if (!(error instanceof UsageError)) {
     console.error(`mdgl: ${message}`)
     return 1

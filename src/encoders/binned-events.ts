@@ -1,26 +1,31 @@
 import { array, numbers, object, orDefault, positive, record } from '../check.js'
-import { toPositiveSteps } from '../duration.js'
+import { FLOAT_NOISE, stepAt, toTrialSteps } from '../duration.js'
 import { invalid } from '../error.js'
+import { atMostNumbers } from '../memory.js'
+import { narrowed, type WideIntegers } from '../wide-integers.js'
 import type { EventInput } from './frozen-poisson.js'
+import { ordered, type StepsAndUnits } from './order-events.js'
 
 /** Options of {@link binnedEvents}. */
 export interface BinnedEventsOptions {
-  /** How much of each recording counts, in ms from its start, rounded to whole steps; later events are left out. */
+  /** How much of each recording counts, in ms from its start, rounded to whole steps, at least one; later events are left out. */
   readonly duration: number
   /** The network's step in ms. Default 1. */
   readonly dt?: number
 }
 
-/** Events at any times, as {@link EventSet} gives them. */
+/** Events at any times, as {@link EventSet} gives them, or as NumPy and HDF5 hold them. */
 export interface TimedEvents {
   /** Time of each event in ms, in any order. */
-  readonly times: ArrayLike<number>
+  readonly times: ArrayLike<number> | BigInt64Array | BigUint64Array
   /** The unit of each event. */
-  readonly units: ArrayLike<number>
+  readonly units: ArrayLike<number> | BigInt64Array | BigUint64Array
 }
 
 /**
- * Recorded events in steps of the network: one at time t falls into step ⌊t/dt⌋. Several of a unit in one step count as many times.
+ * Recorded events in steps of the network: one at time t falls into step ⌊t/dt⌋. Times and step count as the decimals that they are written as,
+ * so that 0.3 ms is the start of step 3 at a `dt` of 0.1 (a division of floats gives 2); times in a `Float32Array` as the nearest decimals of
+ * its seven digits. Several events of a unit in one step count as many times.
  *
  * @example
  * ```ts
@@ -37,35 +42,48 @@ export interface TimedEvents {
 export function binnedEvents(trials: readonly TimedEvents[], options: BinnedEventsOptions): EventInput {
   record(options, 'options', ['duration', 'dt'])
   const dt = positive(orDefault(options.dt, 1), 'options.dt')
-  const steps = toPositiveSteps(options.duration, dt, 'options.duration')
-  const parts = array(trials, 'trials').map((trial, i) => binTrial(trial, i, { dt, steps }))
-  const events = new Uint32Array(parts.reduce((length, part) => length + part.length, 0))
+  const steps = toTrialSteps(options.duration, dt, 'options.duration')
+  const parts = array(trials, 'trials').map((trial, i) => ordered(bin(trial, { dt, steps }, `trials[${i}]`)))
+  const count = parts.reduce((sum, part) => sum + part.steps.length, 0)
+  atMostNumbers(3 * count, 'trials')
+  const events = new Uint32Array(3 * count)
   let at = 0
-  for (const part of parts) {
-    events.set(part, at)
-    at += part.length
+  for (const [trial, part] of parts.entries()) {
+    for (let i = 0; i < part.steps.length; i++) {
+      events[at++] = trial
+      events[at++] = part.steps[i] ?? 0
+      events[at++] = part.units[i] ?? 0
+    }
   }
   return { events }
 }
 
 const MOST = 2 ** 32
 
-function binTrial(given: TimedEvents, trial: number, { dt, steps }: { dt: number; steps: number }): Uint32Array {
-  const path = `trials[${trial}]`
+/** The events of a recording that come within so many steps, in its order. */
+function bin(given: TimedEvents, { dt, steps }: { dt: number; steps: number }, path: string): StepsAndUnits {
   object(given, path)
-  const times = numbers(given.times, `${path}.times`)
-  const units = numbers(given.units, `${path}.units`)
-  if (times.length !== units.length) throw invalid(`${path}.units`, units, `as many as times (${times.length})`)
-  const pairs: [step: number, unit: number][] = []
-  for (let i = 0; i < times.length; i++) {
-    const [time, unit] = [times[i], units[i]]
+  const times = numbersOf(given.times, `${path}.times`)
+  const units = numbersOf(given.units, `${path}.units`)
+  const { length } = times
+  if (length !== units.length) throw invalid(`${path}.units`, units, `as many as times (${length})`)
+  const noise = times instanceof Float32Array ? FLOAT_NOISE : undefined
+  const binned = { steps: new Uint32Array(length), units: new Uint32Array(length) }
+  let count = 0
+  for (let i = 0; i < length; i++) {
+    const time = times[i]
+    const unit = units[i]
     if (typeof time !== 'number' || !(time >= 0)) throw invalid(`${path}.times[${i}]`, time, 'a number of at least 0')
     if (typeof unit !== 'number' || !Number.isInteger(unit) || unit < 0 || unit >= MOST) {
       throw invalid(`${path}.units[${i}]`, unit, 'a whole number of at least 0')
     }
-    const step = Math.floor(time / dt)
-    if (step < steps) pairs.push([step, unit])
+    const step = stepAt(time, dt, noise)
+    if (step >= steps) continue
+    binned.steps[count] = step
+    binned.units[count] = unit
+    count += 1
   }
-  pairs.sort(([step, unit], [otherStep, otherUnit]) => step - otherStep || unit - otherUnit)
-  return Uint32Array.from(pairs.flatMap(([step, unit]) => [trial, step, unit]))
+  return { steps: binned.steps.subarray(0, count), units: binned.units.subarray(0, count) }
 }
+
+const numbersOf = (values: ArrayLike<number> | WideIntegers, path: string) => numbers(narrowed(values, path), path)

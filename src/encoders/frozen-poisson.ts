@@ -8,7 +8,7 @@ import { fixedRandom } from '../task.js'
 export interface FrozenPoissonOptions {
   /** Number of units. */
   readonly units: number
-  /** In ms. */
+  /** In ms, rounded to whole steps, at least one. */
   readonly duration: number
   /** Of each unit in Hz; at most one event a step. */
   readonly rate: number

@@ -2,7 +2,10 @@ import type { RateSegment } from '../batch.js'
 import { nonNegative, numbers, record, wholeNumber } from '../check.js'
 import { invalid } from '../error.js'
 
-/** A window of time in one trial, and the units that a code speaks to. Times in ms. */
+/**
+ * A window of time in one trial, and the units that a code speaks to. Times in ms, which a batch rounds to whole steps; one of a length above
+ * 0 that has no step is refused there.
+ */
 export interface TimeWindow {
   /** The trial. */
   readonly trial: number

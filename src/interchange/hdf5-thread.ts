@@ -42,7 +42,9 @@ export class Hdf5Thread implements Disposable {
   constructor(path: string | URL, deadline = DEADLINE) {
     this.#path = String(path)
     this.#deadline = deadline
-    this.#worker = new Worker(hdf5WorkerFile(), { name: 'mdgl-hdf5', ...nodeOptions() })
+    this.#worker = new Worker(hdf5WorkerFile(), { name: 'mdgl-hdf5', stderr: true, ...nodeOptions() })
+    // What the library prints of its failures is in the error.
+    this.#worker.stderr.resume()
     this.#worker.unref()
     this.#worker.on('message', (answer: Answer) => this.#receive(answer))
     this.#worker.on('error', error => this.#end('cannot be read; HDF5 failed on it', error))

@@ -4,6 +4,7 @@ import { devNull, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Dataset, Group, File as Hdf5, Metadata, OutputData } from 'h5wasm/node'
 import { MdglError } from '../error.js'
+import { needed } from '../needed-package.js'
 import { badFile } from './file-error.js'
 
 type Library = typeof import('h5wasm/node')
@@ -35,13 +36,14 @@ export class Hdf5Reader implements Disposable {
     })
   }
 
-  /** A dataset; nothing where there is none. */
+  /** A dataset that can be read; nothing where there is none. */
   dataset(path: string): Dataset | undefined {
     return this.#read(path, () => {
       const dataset = this.#file.get(path)
       if (!(dataset instanceof this.#library.Dataset)) return undefined
       const { metadata } = dataset
       if (isBigEndian(metadata.vlen_type ?? metadata)) throw badFile(this.#path, `${path} is big-endian`)
+      refuseFilters(dataset, this.#path, path)
       return dataset
     })
   }
@@ -79,6 +81,24 @@ export class Hdf5Reader implements Disposable {
       Module.deactivate_throwing_error_handler()
     }
   }
+}
+
+/** The last of HDF5's own filters; those from programs that use it have higher numbers. The library ends itself when it meets one. */
+const LAST_OWN_FILTER = 6
+/** A filter's number is all that a file must hold of it. */
+const FILTER_NAMES: Readonly<Record<number, string>> = {
+  32000: 'LZF',
+  32001: 'Blosc',
+  32004: 'LZ4',
+  32015: 'Zstandard'
+}
+
+function refuseFilters({ filters }: Dataset, file: string, path: string): void {
+  const other = filters.find(({ id }) => id > LAST_OWN_FILTER)
+  if (other === undefined) return
+  const name = FILTER_NAMES[other.id] ?? (other.name || `filter ${other.id}`)
+  const advice = "write it again with gzip (of h5py: create_dataset(…, compression='gzip')) or uncompressed"
+  throw badFile(file, `${path} is compressed with ${name}, which is not read; ${advice}`)
 }
 
 const INTEGER = 0
@@ -165,7 +185,7 @@ const isNumbers = (content: Content): content is Hdf5Array => ArrayBuffer.isView
 const isText = (content: Content): content is Hdf5Text => Array.isArray(content.data)
 
 async function load(): Promise<Library> {
-  const library = await import('h5wasm/node')
+  const library = await needed(() => import('h5wasm/node'))
   await library.ready
   return library
 }

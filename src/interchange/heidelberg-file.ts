@@ -8,6 +8,9 @@ import { Hdf5Reader } from './hdf5.js'
 /** Channels of the artificial cochlea. */
 export const CHANNELS = 700
 
+/** More classes than a label may count to. */
+const MOST_CLASSES = 2 ** 16
+
 /** What is known of the recordings before any is read. */
 export interface HeidelbergContents {
   readonly labels: Uint32Array<ArrayBuffer>
@@ -45,14 +48,13 @@ export class HeidelbergFile {
     if (!isNumbers(seconds) || !isNumbers(units) || seconds.length !== units.length) {
       throw this.#bad(`recording ${index} has not as many times as units`)
     }
-    const times = Float64Array.from(seconds as ArrayLike<number>, value => value * 1000)
+    const times = Float64Array.from(seconds as ArrayLike<number | bigint>, value => Number(value) * 1000)
     if (times.some(time => !(time >= 0 && time < Number.POSITIVE_INFINITY))) {
       throw this.#bad(`recording ${index} has a time that is no number of at least 0`)
     }
-    if (units.some(unit => unit < 0 || unit >= CHANNELS)) {
-      throw this.#bad(`recording ${index} has a unit that is not below ${CHANNELS}`)
-    }
-    return { times, units: Uint32Array.from(units as ArrayLike<number>) }
+    const channels = wholeNumbers(units, CHANNELS)
+    if (channels === undefined) throw this.#bad(`recording ${index} has a unit that is not below ${CHANNELS}`)
+    return { times, units: channels }
   }
 
   #lists(name: string): Dataset {
@@ -66,7 +68,9 @@ export class HeidelbergFile {
     const dataset = this.#file.dataset('labels')
     const labels = dataset && this.#file.value(dataset)
     if (!isNumbers(labels)) throw this.#bad('there are no labels as in the Heidelberg data')
-    return Uint32Array.from(labels as ArrayLike<number>, Number)
+    const classes = wholeNumbers(labels, MOST_CLASSES)
+    if (classes === undefined) throw this.#bad(`there is a label that is no whole number below ${MOST_CLASSES}`)
+    return classes
   }
 
   #classes(labels: Uint32Array): string[] {
@@ -82,6 +86,16 @@ export class HeidelbergFile {
   }
 }
 
-function isNumbers(value: unknown): value is Uint16Array {
+/** Numbers as HDF5 has them: of any size, whole or not. */
+type Numbers = Uint16Array | Float64Array | BigInt64Array
+
+function isNumbers(value: unknown): value is Numbers {
   return arrayName(value) !== undefined
+}
+
+/** The same as whole numbers from 0 to below a bound; nothing where one is not. */
+function wholeNumbers(values: Numbers, bound: number): Uint32Array<ArrayBuffer> | undefined {
+  const doubles = Float64Array.from(values as ArrayLike<number | bigint>, Number)
+  if (doubles.some(value => !(Number.isInteger(value) && value >= 0 && value < bound))) return undefined
+  return Uint32Array.from(doubles)
 }

@@ -1,5 +1,5 @@
 import type { InputPopulation, NetworkDescription, Parameter, Population, Projection, Readout } from '../description.js'
-import { delaySteps } from '../duration.js'
+import { delaySteps, inMs } from '../duration.js'
 import { invalid } from '../error.js'
 import type { Model } from '../model.js'
 import { isFloat32Array } from '../recognise.js'
@@ -49,14 +49,22 @@ class GraphDraft {
   }
 }
 
-function refuse({ conventions, populations }: NetworkDescription): void {
+function refuse({ conventions, populations, readouts = [] }: NetworkDescription): void {
   if (conventions === 'bellec2020') throw invalid('conventions', conventions, "for NIR: 'mdgl2021'")
-  for (const { name, model, refractoryPeriod = 5 } of populations) {
+  for (const { name, model, membraneTimeConstant, refractoryPeriod = 5 } of populations) {
     if (model !== 'lif') throw invalid(`populations.${name}.model`, model, "for NIR: 'lif'")
     const periods = typeof refractoryPeriod === 'number' ? [refractoryPeriod] : refractoryPeriod
     const period = periods.find(ms => ms !== 0)
     if (period !== undefined) throw invalid(`populations.${name}.refractoryPeriod`, period, 'for NIR: 0')
+    refuseZero(membraneTimeConstant, `populations.${name}.membraneTimeConstant`)
   }
+  for (const { name, timeConstant } of readouts) refuseZero(timeConstant, `readouts.${name}.timeConstant`)
+}
+
+/** NIR's equations divide by their time constants. */
+function refuseZero(timeConstant: Parameter | undefined, path: string): void {
+  const all = typeof timeConstant === 'object' ? timeConstant : [timeConstant]
+  if (all.includes(0)) throw invalid(path, 0, 'for NIR: above 0')
 }
 
 function inputNode({ size, sign = 'free' }: InputPopulation): NirNode {
@@ -104,7 +112,7 @@ function addProjection(draft: GraphDraft, model: Model, projection: Projection):
   const weight = { data: matrix, shape: [receivers, senders] }
   const linear: NirNode = { type: 'Linear', arrays: { weight }, note: JSON.stringify(note) }
   const steps = delaySteps(projection, model.description)
-  const seconds = (steps * (model.description.dt ?? 1)) / MS_PER_SECOND
+  const seconds = inMs(steps, model.description.dt ?? 1) / MS_PER_SECOND
   const delay: NirNode = { type: 'Delay', arrays: { delay: each(seconds, senders) } }
   const delayed = steps > 1 ? ([[`${name}.delay`, delay]] as const) : []
   draft.path(from, [...delayed, [name, linear]], to)

@@ -1,9 +1,10 @@
 import { array, numbers, object, orDefault } from '../check.js'
 import type { NetworkDescription, Parameter, Projection } from '../description.js'
+import { inMs, toSteps } from '../duration.js'
 import { invalid } from '../error.js'
 import type { CellsNote, GraphNote, NirGraph, ProjectionNote } from './nir-graph.js'
 import { arrayOf, type NirPath, pathsOf } from './nir-paths.js'
-import { type NirSynapses, synapsesOf, vectorOf } from './nir-synapses.js'
+import { type NirSynapses, refuseSingle, synapsesOf, vectorOf } from './nir-synapses.js'
 
 /** A graph as mdgl has it. */
 export interface Imported {
@@ -101,8 +102,11 @@ class GraphReader {
     return parse<CellsNote>(this.#graph.nodes.get(name)?.note, `nodes.${name}.metadata`)
   }
 
+  /** The units of LIF or LI cells: as many as the longest of their parameters has numbers. */
   #size(name: string): number {
-    const size = arrayOf(this.#graph, name, 'tau', 1).data.length
+    const given = Object.keys(this.#graph.nodes.get(name)?.arrays ?? {})
+    const lengths = ['tau', ...given].map(parameter => arrayOf(this.#graph, name, parameter, 1).data.length)
+    const size = lengths.reduce((most, length) => Math.max(most, length), 0)
     this.#sizes.set(name, size)
     return size
   }
@@ -142,13 +146,15 @@ class GraphReader {
           'one Affine node, its bias'
         )
       }
-      biases.set(from, this.#bias(affine, this.#sizes.get(from) ?? 0))
+      biases.set(from, this.#bias(from, affine))
     }
     return biases
   }
 
-  #bias(affine: string, size: number): Float64Array {
-    const { data: weight } = arrayOf(this.#graph, affine, 'weight', 2)
+  #bias(readout: string, affine: string): Float64Array {
+    const size = this.#sizes.get(readout) ?? 0
+    const { data: weight, shape } = arrayOf(this.#graph, affine, 'weight', 2)
+    refuseSingle(this.#graph, readout, size, { node: affine, units: shape[1] ?? 0 })
     const same = weight.length === size * size && weight.every((value, i) => value === Number(i % (size + 1) === 0))
     if (!same) throw invalid(`nodes.${affine}.weight`, 'a matrix behind an LI node', 'the identity, for a bias')
     return vectorOf(this.#graph, affine, 'bias', size)
@@ -198,21 +204,17 @@ class GraphReader {
         post: which.map(({ post }) => post),
         values: which.map(({ post, value }) => value * (r[post] ?? 1))
       }
-      return { name, from, to, connections, delay: steps * this.#dt, ...given({ plastic: note.plastic }) }
+      return { name, from, to, connections, delay: inMs(steps, this.#dt), ...given({ plastic: note.plastic }) }
     })
   }
 
-  #byDelay(
-    { pre, post, values, delays }: NirSynapses,
-    { to, through }: NirPath,
-    direct: boolean
-  ): Map<number, Synapse[]> {
+  #byDelay({ pre, post, values, delays }: NirSynapses, path: NirPath, direct: boolean): Map<number, Synapse[]> {
     const groups = new Map<number, Synapse[]>()
+    const delay = `nodes.${path.through.find(name => this.#type(name) === 'Delay')}.delay`
     values.forEach((value, i) => {
-      const steps = Math.round(this.#toMs(delays[i] ?? 0) / this.#dt)
+      const steps = toSteps(this.#toMs(delays[i] ?? 0), this.#dt, delay)
       if (direct && steps > 0) {
-        const delay = through.find(name => this.#type(name) === 'Delay')
-        throw invalid(`nodes.${delay}.delay`, delays[i], `0 steps from an Input or to an LI node ('${to}')`)
+        throw invalid(delay, delays[i], `0 steps from an Input or to an LI node ('${path.to}')`)
       }
       const group = groups.get(Math.max(steps, 1)) ?? []
       groups.set(Math.max(steps, 1), group)

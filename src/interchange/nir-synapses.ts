@@ -31,15 +31,37 @@ export function synapsesOf(
   if (second !== undefined)
     throw invalid(`nodes.${second}`, `weights behind those of '${matrix}'`, 'one matrix between cells')
   const cut = matrix === undefined ? through.length : through.indexOf(matrix)
-  const before = sideOf(graph, through.slice(0, cut), senders)
+  const before = sideOf(graph, through.slice(0, cut), { node: from, units: senders })
   if (matrix === undefined) {
+    refuseSingle(graph, from, senders, { node: to, units: receivers })
     if (senders !== receivers)
       throw invalid(`nodes.${to}`, `${receivers} units behind ${senders} of '${from}'`, 'as many')
-    return { ...joinPairs(identity(senders), before, sideOf(graph, [], receivers)) }
+    return { ...joinPairs(identity(senders), before, sideOf(graph, [], { node: to, units: receivers })) }
   }
   refuseBias(graph, matrix)
-  const behind = sideOf(graph, through.slice(cut + 1), receivers)
+  const [rows = 0, columns = 0] = arrayOf(graph, matrix, 'weight', 2).shape
+  refuseSingle(graph, from, senders, { node: matrix, units: columns })
+  refuseSingle(graph, to, receivers, { node: matrix, units: rows })
+  const behind = sideOf(graph, through.slice(cut + 1), { node: to, units: receivers })
   return { ...joinPairs(weightsOf(graph, matrix, senders, receivers), before, behind), matrix }
+}
+
+/** A node, and how many units it has or speaks of. */
+interface Units {
+  readonly node: string
+  readonly units: number
+}
+
+/**
+ * Refuses cells or an input of one unit beside something that has more: what was meant for each of many units was written as one number, as
+ * other programs allow.
+ */
+export function refuseSingle(graph: NirGraph, name: string, units: number, beside: Units): void {
+  if (units !== 1 || beside.units <= 1) return
+  const [parameter] = Object.keys(graph.nodes.get(name)?.arrays ?? {})
+  const what = `of one unit, while '${beside.node}' has ${beside.units}`
+  const allowed = parameter === 'shape' ? `(${beside.units})` : `${beside.units} numbers, one a unit, in each parameter`
+  throw invalid(`nodes.${name}.${parameter}`, what, allowed)
 }
 
 type Weights = (visit: (pre: number, post: number, weight: number) => void) => void
@@ -78,11 +100,15 @@ function joinPairs(weights: Weights, before: Side, behind: Side): Omit<NirSynaps
   return synapses
 }
 
-function sideOf(graph: NirGraph, names: readonly string[], units: number): Side {
+function sideOf(graph: NirGraph, names: readonly string[], { node, units }: Units): Side {
   const scale = new Float64Array(units).fill(1)
   const delay = new Float64Array(units)
   for (const name of names) {
     const type = graph.nodes.get(name)?.type
+    if (type === 'Scale' || type === 'Delay') {
+      const { data } = arrayOf(graph, name, type === 'Scale' ? 'scale' : 'delay', 1)
+      refuseSingle(graph, node, units, { node: name, units: data.length })
+    }
     if (type === 'Scale')
       vectorOf(graph, name, 'scale', units).forEach((value, i) => {
         scale[i] = (scale[i] ?? 1) * value

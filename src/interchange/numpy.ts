@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { array, flag, object, orDefault, ownMemory, record, text, wholeNumber } from '../check.js'
 import { invalid } from '../error.js'
 import { filePath } from '../file-path.js'
+import { needed } from '../needed-package.js'
 import { isUint8Array } from '../recognise.js'
 import { writeAside } from '../write-aside.js'
 import { badFile } from './file-error.js'
@@ -11,7 +12,8 @@ import { decodeNpy, encodeNpy, isNumpyData, type NumpyArray, type NumpyData } fr
  * Reads an array that `numpy.save` wrote, for instance for a batch's `analogue` or a task's targets.
  *
  * Floats of 32 and 64 bits, whole numbers of 8 to 64 bits and truth values are read, of either byte order; arrays in Fortran's
- * order come back in C order. Half precision, complex numbers, text and records are refused by name.
+ * order come back in C order. Whole numbers of 64 bits, NumPy's usual ones, come as a `BigInt64Array` or `BigUint64Array`, which
+ * {@link binnedEvents} and class targets take; `Float64Array.from(data, Number)` makes numbers of them. Half precision, complex numbers, text and records are refused by name.
  *
  * @example
  * ```ts
@@ -61,7 +63,7 @@ export async function writeNpy(path: string | URL, values: NumpyData | NumpyArra
  */
 export async function readNpz(path: string | URL): Promise<{ [name: string]: NumpyArray }> {
   const bytes = await readFile(filePath(path))
-  const { unzipSync } = await import('fflate')
+  const { unzipSync } = await needed(() => import('fflate'))
   let files: Record<string, Uint8Array>
   try {
     files = unzipSync(bytes)
@@ -92,7 +94,7 @@ export async function writeNpz(
   arrays: { readonly [name: string]: NumpyData | NumpyArray }
 ): Promise<void> {
   const target = filePath(path)
-  const { zipSync } = await import('fflate')
+  const { zipSync } = await needed(() => import('fflate'))
   const files = Object.entries(object(arrays, 'arrays')).map(([name, values]) => {
     text(name, 'arrays.name')
     return [`${name}.npy`, encodeNpy(checkArray(values, `arrays.${name}`))] as const

@@ -14,7 +14,7 @@ export type XorNames = CellNames<'cues', 'choice', 'inhibitory' | 'excitatory'>
 export interface XorOptions {
   /** Spiking cells, ours, or the original's leaky ReLU units. Default `'spiking'`. */
   readonly units?: 'spiking' | 'rate'
-  /** Between the two cues, in ms. Default 700. */
+  /** Between the two cues, in ms, rounded to whole steps of 1 ms: 0, or at least 0.5. Default 700. */
   readonly delay?: number
 }
 

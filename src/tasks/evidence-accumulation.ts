@@ -1,12 +1,13 @@
 import type { Batch, RateSegment } from '../batch.js'
 import { expandModulation } from '../channels.js'
-import { nonNegative, oneOf, orDefault, positive, record, wholeNumber } from '../check.js'
+import { nonNegative, oneOf, orDefault, record, wholeNumber } from '../check.js'
 import type { NetworkDescription } from '../description.js'
 import { invalid } from '../error.js'
 import { deepFreeze } from '../freeze.js'
 import { network } from '../network.js'
 import type { BatchRandom } from '../task.js'
 import { type FunctionalType, functionalTypes, type WithFunctionalTypes } from './functional-types.js'
+import { lasting, lastingOrNone } from './lasting.js'
 import type { PresetTask } from './preset-task.js'
 
 /** Names of the parts of the network of {@link evidenceAccumulation}. */
@@ -23,7 +24,10 @@ export interface EvidenceNames {
   readonly projection: 'cues->cells' | 'cells->cells' | 'cells->choice'
 }
 
-/** Options of {@link evidenceAccumulation}. Times in ms, rates in Hz per unit; the defaults are those of Fig. 3C. */
+/**
+ * Options of {@link evidenceAccumulation}. Times in ms, rates in Hz per unit; the defaults are those of Fig. 3C. A duration is at least 0.5 ms,
+ * which the network rounds to one step; the delay may be 0.
+ */
 export interface EvidenceOptions {
   /**
    * Cell types: `'two'`, inhibitory and excitatory as in Fig. 3; or `'six'` as in Fig. 1, the same network with types
@@ -125,8 +129,8 @@ function complete(options: EvidenceOptions): Required<EvidenceOptions> {
   ])
   const cues = wholeNumber(orDefault(options.cues, 7), 'options.cues', 1, MOST_CUES)
   if (cues % 2 === 0) throw invalid('options.cues', cues, 'an odd number, so that one side has more')
-  const cueInterval = positive(orDefault(options.cueInterval, 150), 'options.cueInterval')
-  const cueDuration = positive(orDefault(options.cueDuration, 100), 'options.cueDuration')
+  const cueInterval = lasting(orDefault(options.cueInterval, 150), 'options.cueInterval')
+  const cueDuration = lasting(orDefault(options.cueDuration, 100), 'options.cueDuration')
   if (cueDuration > cueInterval) {
     throw invalid('options.cueDuration', cueDuration, `at most the interval between cues, ${cueInterval} ms`)
   }
@@ -135,8 +139,8 @@ function complete(options: EvidenceOptions): Required<EvidenceOptions> {
     cues,
     cueInterval,
     cueDuration,
-    delay: nonNegative(orDefault(options.delay, 800), 'options.delay'),
-    recallDuration: positive(orDefault(options.recallDuration, 150), 'options.recallDuration'),
+    delay: lastingOrNone(orDefault(options.delay, 800), 'options.delay'),
+    recallDuration: lasting(orDefault(options.recallDuration, 150), 'options.recallDuration'),
     cueRate: nonNegative(orDefault(options.cueRate, 40), 'options.cueRate'),
     noiseRate: nonNegative(orDefault(options.noiseRate, 10), 'options.noiseRate')
   }

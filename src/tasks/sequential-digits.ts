@@ -1,10 +1,11 @@
 import type { Batch } from '../batch.js'
-import { nonNegative, orDefault, positive, record } from '../check.js'
+import { nonNegative, orDefault, record } from '../check.js'
 import type { NetworkDescription } from '../description.js'
 import { poissonRates } from '../encoders/poisson.js'
 import { network } from '../network.js'
 import type { BatchRandom, Split } from '../task.js'
 import { DIGITS_SPLITS, digits } from './digits.js'
+import { lasting } from './lasting.js'
 import type { CellNames, PresetTask } from './preset-task.js'
 
 /** The names of the parts of the network of {@link sequentialDigits}. */
@@ -12,7 +13,7 @@ export type DigitsNames = CellNames<'pixels', 'digit', 'inhibitory' | 'excitator
 
 /** Options of {@link sequentialDigits}. */
 export interface DigitsOptions {
-  /** How long each row of pixels is shown, in ms. Default 40. */
+  /** How long each row of pixels is shown, in ms: at least 0.5, half a step. Default 40. */
   readonly rowDuration?: number
   /** Rate of a white pixel's units in Hz; grey ones fire in proportion. Default 200. */
   readonly peakRate?: number
@@ -49,7 +50,7 @@ const ANSWER = 40
 export function sequentialDigits(options: DigitsOptions = {}): PresetTask<DigitsNames> {
   record(options, 'options', ['rowDuration', 'peakRate'])
   const code = {
-    rowDuration: positive(orDefault(options.rowDuration, 40), 'options.rowDuration'),
+    rowDuration: lasting(orDefault(options.rowDuration, 40), 'options.rowDuration'),
     peakRate: nonNegative(orDefault(options.peakRate, 200), 'options.peakRate')
   }
   return Object.freeze({

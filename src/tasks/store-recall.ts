@@ -5,6 +5,7 @@ import { poissonRates } from '../encoders/poisson.js'
 import { invalid } from '../error.js'
 import { network } from '../network.js'
 import type { BatchRandom, Random } from '../task.js'
+import { lasting } from './lasting.js'
 import type { CellNames, PresetTask } from './preset-task.js'
 
 /** The names of the parts of the network of {@link storeRecall}. */
@@ -16,7 +17,7 @@ export interface StoreRecallOptions {
   readonly symbols?: number
   /** Expected number of symbols before a store, and between a store and its recall. Default 6. */
   readonly expectedDelay?: number
-  /** Duration of a symbol in ms. Default 200. */
+  /** Duration of a symbol in ms, at least 0.5, half a step. Default 200. */
   readonly symbolDuration?: number
 }
 
@@ -87,7 +88,7 @@ function complete(options: StoreRecallOptions): Required<StoreRecallOptions> {
   if (expectedDelay > symbols) {
     throw invalid('options.expectedDelay', expectedDelay, `at most the number of symbols, ${symbols}`)
   }
-  const symbolDuration = positive(orDefault(options.symbolDuration, 200), 'options.symbolDuration')
+  const symbolDuration = lasting(orDefault(options.symbolDuration, 200), 'options.symbolDuration')
   return { symbols, expectedDelay, symbolDuration }
 }
 

@@ -5,7 +5,7 @@ import { atMostNumbers } from '../memory.js'
 
 /** Options of {@link sumOfSines}; the arrays have one entry a sine. */
 export interface SinesOptions {
-  /** In ms. */
+  /** In ms, rounded to whole steps, at least one. */
   readonly duration: number
   /** In Hz. */
   readonly frequencies: ArrayLike<number>

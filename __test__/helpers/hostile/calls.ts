@@ -463,9 +463,11 @@ export const calls: Readonly<Record<string, Call>> = {
   binnedEvents: plain('binnedEvents', () => [
     [
       { times: [1, 2.5], units: Uint32Array.of(0, 3) },
-      { times: Float64Array.of(0.5), units: [1] }
+      { times: Float64Array.of(0.5), units: [1] },
+      { times: Float32Array.of(0.3, 0.7), units: Uint8Array.of(1, 2) },
+      { times: BigInt64Array.of(1n, 2n), units: BigUint64Array.of(1n, 0n) }
     ],
-    { duration: 10, dt: 0.5 }
+    { duration: 10, dt: 0.1 }
   ]),
   frozenPoisson: {
     args: () => [{ units: 3, duration: 20, rate: 100, seed: 2, dt: 1 }, 2],

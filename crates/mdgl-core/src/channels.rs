@@ -6,6 +6,7 @@ use crate::description::{Channel, Exponentials, Gain, Kernel, Membrane, Reach, W
 use crate::error::{Result, invalid, unknown};
 use crate::learn::legal::check_gain;
 use crate::learn::rule::UniformChannel;
+use crate::steps::{lasting, lasting_or_zero};
 
 type ByPair = HashMap<(usize, usize), Vec<(Gain, Reach, Kernel)>>;
 
@@ -26,15 +27,16 @@ impl Table {
         kernel: Kernel::None,
     });
 
-    pub fn uniform(path: &str, channel: UniformChannel) -> Result<Self> {
+    pub fn uniform(path: &str, channel: UniformChannel, dt: f64) -> Result<Self> {
         validate_gain(path, channel.gain, channel.reach)?;
-        validate_kernel(path, channel.kernel)?;
+        validate_kernel(path, channel.kernel, dt)?;
         Ok(Self::Uniform(channel))
     }
 
     /// # Errors
-    /// [`crate::Error::Invalid`] for unknown types, gains that do not fit, or two channels that would be one.
-    pub fn listed(path: &str, types: &[String], channels: &[Channel]) -> Result<Self> {
+    /// [`crate::Error::Invalid`] for unknown types, gains that do not fit, time constants of less than half a step, or two
+    /// channels that would be one.
+    pub fn listed(path: &str, types: &[String], channels: &[Channel], dt: f64) -> Result<Self> {
         let index: HashMap<&str, usize> = types.iter().map(String::as_str).zip(0..).collect();
         let find = |path: String, name: &str| {
             let found = index.get(name).copied();
@@ -46,7 +48,7 @@ impl Table {
             let from = find(format!("{path}.from"), &channel.from)?;
             let to = find(format!("{path}.to"), &channel.to)?;
             validate_gain(&path, channel.gain, channel.reach)?;
-            validate_kernel(&path, channel.kernel)?;
+            validate_kernel(&path, channel.kernel, dt)?;
             let pair = table.entry((to, from)).or_default();
             if pair.iter().any(|&(_, reach, kernel)| (reach, kernel) == (channel.reach, channel.kernel)) {
                 return Err(invalid(
@@ -140,21 +142,18 @@ fn validate_gain(path: &str, gain: Gain, reach: Reach) -> Result<()> {
     }
 }
 
-fn validate_kernel(path: &str, kernel: Kernel) -> Result<()> {
+fn validate_kernel(path: &str, kernel: Kernel, dt: f64) -> Result<()> {
     match kernel {
         Kernel::Membrane(Membrane { initial, .. }) if !(0.0..=1.0).contains(&initial) => {
             Err(invalid(format!("{path}.kernel.membrane.initial"), initial, "0 to 1"))
         }
-        Kernel::Exponentials(Exponentials { tau_decay, .. })
-            if !(tau_decay.is_finite() && tau_decay > 0.0) =>
-        {
-            Err(invalid(format!("{path}.kernel.tauDecay"), tau_decay, "a finite number above 0"))
-        }
-        Kernel::Exponentials(Exponentials { tau_rise, tau_decay })
-            if !(0.0..=tau_decay).contains(&tau_rise) =>
-        {
-            let allowed = format!("0 to tauDecay ({tau_decay})");
-            Err(invalid(format!("{path}.kernel.tauRise"), tau_rise, allowed))
+        Kernel::Exponentials(Exponentials { tau_rise, tau_decay }) => {
+            lasting(format!("{path}.kernel.tauDecay"), tau_decay, dt)?;
+            let path = format!("{path}.kernel.tauRise");
+            if tau_rise > tau_decay {
+                return Err(invalid(path, tau_rise, format!("0 to tauDecay ({tau_decay})")));
+            }
+            lasting_or_zero(path, tau_rise, dt)
         }
         _ => Ok(()),
     }

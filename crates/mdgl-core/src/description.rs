@@ -1,6 +1,6 @@
 //! The network description: plain data, schema `mdgl-network/1`.
 //!
-//! Times are in ms, voltages are dimensionless as in the paper. Defaults are those of Fig. 3C.
+//! Times are in ms (`steps.rs` has the rule by which they become steps), voltages are dimensionless as in the paper. Defaults are those of Fig. 3C.
 
 use serde::{Deserialize, Serialize};
 
@@ -214,19 +214,19 @@ pub struct Population {
     /// Sign of the outgoing weights (Dale's law).
     #[serde(default)]
     pub sign: Sign,
-    /// τ_m in ms; `None`: 20, of a rate unit 100.
+    /// τ_m in ms: at least half a step, or 0, with which α is 0; `None`: 20, of a rate unit 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub membrane_time_constant: Option<Parameter>,
     /// Threshold, dimensionless; `None`: 0.01. Not of a rate unit, as the next two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<Parameter>,
-    /// Refractory period in ms, rounded to whole steps; `None`: 5.
+    /// Refractory period in ms, rounded to whole steps: 0 or at least one; `None`: 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refractory_period: Option<Parameter>,
     /// γ, the dampening of the pseudo-derivative; `None`: 0.3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dampening: Option<Parameter>,
-    /// τ_a in ms; ALIF only.
+    /// τ_a in ms: at least half a step, or 0, with which ρ is 0; ALIF only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptation_time_constant: Option<Parameter>,
     /// β, dimensionless; ALIF only; 0 makes the neuron LIF.
@@ -242,7 +242,7 @@ pub struct Readout {
     pub name: String,
     /// Number of units.
     pub size: usize,
-    /// τ_out in ms.
+    /// τ_out in ms: at least half a step, or 0, with which κ is 0.
     #[serde(default = "twenty")]
     pub time_constant: f64,
     /// Whether the units have a plastic bias (starting at 0). `None`: they have, but with
@@ -346,7 +346,7 @@ pub struct Projection {
     /// Initial weights of a drawn projection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initialise: Option<Initialise>,
-    /// Delay in ms; `None`: one step.
+    /// Delay in ms, rounded to whole steps, at least one; `None`: one step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<f64>,
     /// Whether training changes it.
@@ -519,9 +519,9 @@ pub enum PsiMean {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Exponentials {
-    /// In ms, from 0 to `tau_decay`.
+    /// In ms: 0, or from half a step to `tau_decay`.
     pub tau_rise: f64,
-    /// In ms, above 0.
+    /// In ms, at least half a step.
     pub tau_decay: f64,
 }
 

@@ -47,6 +47,7 @@ mod scatter;
 mod sheet;
 mod simulate;
 mod single;
+mod steps;
 mod stream;
 mod trajectory;
 mod turns;

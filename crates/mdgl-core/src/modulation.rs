@@ -69,8 +69,8 @@ pub(crate) fn channel_table(network: &Network, rule: &Rule) -> Result<Option<Tab
     }
     let table = match &rule.channels {
         Channels::Preset(_) => network.channels.clone(),
-        Channels::Uniform(channel) => Table::uniform("rule.channels", *channel)?,
-        Channels::List(list) => Table::listed("rule.channels", network.type_names(), list)?,
+        Channels::Uniform(channel) => Table::uniform("rule.channels", *channel, network.dt())?,
+        Channels::List(list) => Table::listed("rule.channels", network.type_names(), list, network.dt())?,
     };
     Ok((!table.is_empty()).then_some(table))
 }

@@ -15,6 +15,7 @@ use crate::fan::Fan;
 use crate::learn::legal::NetworkProperties;
 use crate::memory::{product, room_for};
 use crate::sheet::Grid;
+use crate::steps::{decay, lasting_or_zero};
 
 use neurons::neurons;
 pub(crate) use neurons::{Groups, Neuron};
@@ -137,7 +138,7 @@ impl Network {
         let (type_names, type_of) = types(&description, &slots, neurons.len())?;
         check_reach(&projections, neurons.len())?;
         let channels = match &description.channels {
-            Some(channels) => Table::listed("channels", &type_names, channels)?,
+            Some(channels) => Table::listed("channels", &type_names, channels, description.dt)?,
             None => Table::DEFAULT,
         };
         check_tensor_names(&projections, &readouts)?;
@@ -341,8 +342,8 @@ fn readouts(d: &NetworkDescription) -> Result<(Vec<Output>, Vec<ReadoutSlot>)> {
     let mut outputs = Vec::new();
     let mut slots = Vec::new();
     for readout in &d.readouts {
-        positive(format!("{}.timeConstant", readout.name), readout.time_constant)?;
-        let output = Output { kappa: libm::exp(-d.dt / readout.time_constant) };
+        lasting_or_zero(format!("{}.timeConstant", readout.name), readout.time_constant, d.dt)?;
+        let output = Output { kappa: decay(readout.time_constant, d.dt) };
         let first = outputs.len();
         outputs.resize(first + readout.size, output);
         slots.push(ReadoutSlot {

@@ -3,6 +3,7 @@
 mod common;
 mod delays;
 mod diffusion;
+mod durations;
 mod eprop2020;
 mod fixtures;
 mod forward;

@@ -91,9 +91,12 @@ impl Shape {
         let alif = |size: usize, each: &mut dyn FnMut(usize, f64, f64) -> Vec<f64>| {
             // Half the cells have no adaptation.
             let strength: Vec<f64> = each(size, -1.8, 1.8).into_iter().map(|b| b.max(0.0)).collect();
+            let taus = each(size, 5.0, 30.0);
+            let thresholds = each(size, 0.01, 0.03);
+            let periods: Vec<f64> = each(size, 0.0, 6.0).into_iter().map(f64::round).collect();
             json!({
-                "name": "b", "size": size, "model": "alif", "membraneTimeConstant": each(size, 5.0, 30.0),
-                "threshold": each(size, 0.01, 0.03), "refractoryPeriod": each(size, 0.0, 6.0),
+                "name": "b", "size": size, "model": "alif", "membraneTimeConstant": taus,
+                "threshold": thresholds, "refractoryPeriod": periods,
                 "dampening": each(size, 0.2, 0.5), "adaptationTimeConstant": each(size, 20.0, 900.0),
                 "adaptationStrength": strength
             })

@@ -7,6 +7,7 @@ use crate::description::{
     Conventions, InputGain, NetworkDescription, NeuronModel, Parameter, Population, PseudoDerivative,
 };
 use crate::error::{Result, invalid};
+use crate::steps::{decay, lasting_or_zero, steps_in};
 
 /// Neurons that share their type and all constants: what one mean of ψ speaks for.
 #[derive(Debug, Clone)]
@@ -115,6 +116,18 @@ fn value(
     Err(invalid(path, x, allowed))
 }
 
+/// One neuron's value of a time constant; 0 keeps nothing.
+fn time_constant_of(
+    p: &Population,
+    unit: usize,
+    parameter: (&str, &Option<Parameter>, f64),
+    dt: f64,
+) -> Result<f64> {
+    let found = value(p, unit, parameter, true)?;
+    lasting_or_zero(format!("{}.{}", p.name, parameter.0), found, dt)?;
+    Ok(found)
+}
+
 /// A leaky unit without threshold, reset and adaptation.
 fn rate_unit(d: &NetworkDescription, p: &Population, unit: usize) -> Result<Neuron> {
     for (field, given) in [
@@ -133,7 +146,7 @@ fn rate_unit(d: &NetworkDescription, p: &Population, unit: usize) -> Result<Neur
         return Err(invalid(path, "'rate'", "with conventions 'bellec2020': 'lif' or 'alif'"));
     }
     let time_constant = ("membraneTimeConstant", &p.membrane_time_constant, 100.0);
-    let alpha = libm::exp(-d.dt / value(p, unit, time_constant, false)?);
+    let alpha = decay(time_constant_of(p, unit, time_constant, d.dt)?, d.dt);
     Ok(Neuron {
         alpha,
         rho: 0.0,
@@ -158,13 +171,18 @@ fn spiking_neuron(d: &NetworkDescription, p: &Population, unit: usize, adaptive:
         let path = format!("{}.adaptationStrength", p.name);
         return Err(invalid(path, "set", "only with model 'alif'"));
     }
-    let refractory = (value("refractoryPeriod", &p.refractory_period, 5.0, true)? / dt).round();
+    let period = value("refractoryPeriod", &p.refractory_period, 5.0, true)?;
+    let path = format!("{}.refractoryPeriod", p.name);
+    lasting_or_zero(&path, period, dt)?;
+    let refractory = steps_in(period, dt);
     if refractory > 1e6 {
-        let path = format!("{}.refractoryPeriod", p.name);
         return Err(invalid(path, refractory * dt, "at most 1000000 steps"));
     }
-    let alpha = libm::exp(-dt / value("membraneTimeConstant", &p.membrane_time_constant, 20.0, false)?);
-    let rho = libm::exp(-dt / value("adaptationTimeConstant", &p.adaptation_time_constant, 2000.0, false)?);
+    let tau = |field: &str, parameter: &Option<Parameter>, default: f64| {
+        time_constant_of(p, unit, (field, parameter, default), dt)
+    };
+    let alpha = decay(tau("membraneTimeConstant", &p.membrane_time_constant, 20.0)?, dt);
+    let rho = decay(tau("adaptationTimeConstant", &p.adaptation_time_constant, 2000.0)?, dt);
     let threshold = value("threshold", &p.threshold, 0.01, false)?;
     let usual = Neuron {
         alpha,

@@ -8,6 +8,7 @@ use crate::description::{Connections, Initialise, NetworkDescription, Projection
 use crate::error::{Result, invalid};
 use crate::memory::{product, room_for};
 use crate::random::{CounterRng, Stream};
+use crate::steps::steps_in;
 
 /// Longest delay, in steps.
 const MOST_DELAY: f64 = 10_000.0;
@@ -183,7 +184,7 @@ fn wire(
 /// A projection's delay in steps; only synapses between neurons have one of more than a step.
 fn delay_steps(path: &str, delay: Option<f64>, dt: f64, stage: Stage) -> Result<usize> {
     let Some(delay) = delay else { return Ok(1) };
-    let steps = (delay / dt).round();
+    let steps = steps_in(delay, dt);
     match stage {
         Stage::Recurrent if (1.0..=MOST_DELAY).contains(&steps) => Ok(steps as usize),
         Stage::Recurrent => Err(invalid(path, delay, format!("1 to {MOST_DELAY} steps of {dt} ms"))),
