@@ -45,6 +45,7 @@ export type {
   Names,
   NamesOf,
   NetworkDescription,
+  NumberList,
   Parameter,
   Population,
   Projection,

@@ -16,7 +16,6 @@ import type {
   Sheet
 } from './description.js'
 import { invalid } from './error.js'
-import { deepFreeze } from './freeze.js'
 import { guard, native } from './native.js'
 import {
   addChannel,
@@ -29,6 +28,7 @@ import {
   emptyDraft,
   find
 } from './normalise.js'
+import { pack, unpack } from './number-lists.js'
 
 /** Options of {@link network}. */
 export interface NetworkOptions {
@@ -323,12 +323,13 @@ export class NetworkBuilder<N extends Names> {
   /**
    * Finishes the description.
    *
-   * @returns Plain JSON with every default filled in, deeply frozen.
+   * @returns Plain JSON with every default filled in, deeply frozen; its {@link Connections} are copies.
    * @throws {@link MdglError} `'invalid'` where the parts do not fit together, for instance types that are no partition.
    */
   build(): NetworkDescription<Finished<N>> {
-    guard(() => native.checkNetwork(JSON.stringify(this.#draft)))
-    return deepFreeze(structuredClone(this.#draft)) as NetworkDescription<Finished<N>>
+    const { json, lists } = pack(this.#draft)
+    guard(() => native.checkNetwork({ json, lists }))
+    return unpack({ json, lists: lists.map(list => list.slice()) }) as NetworkDescription<Finished<N>>
   }
 
   #members(type: string, name: string, units: Units) {

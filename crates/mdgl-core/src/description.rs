@@ -4,6 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
+use crate::list::{AnyList, Array, List};
+
 /// The schema that this engine reads and writes.
 pub const SCHEMA: &str = "mdgl-network/1";
 
@@ -48,6 +51,32 @@ pub struct NetworkDescription {
     /// Modulatory channels; `None`: one mean-weight channel for every ordered pair of types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<Vec<Channel>>,
+}
+
+impl NetworkDescription {
+    /// Puts arrays in place of the lists that stand beside the JSON; `array` gives the k-th.
+    ///
+    /// # Errors
+    /// What `array` says; [`crate::Error::Invalid`] for an array of another type of number.
+    pub fn join(mut self, mut array: impl FnMut(usize) -> Result<Array>) -> Result<Self> {
+        self.lists().try_for_each(|list| list.join(&mut array))?;
+        Ok(self)
+    }
+
+    /// The description for JSON, and beside it the arrays of its lists of at least so many numbers.
+    pub fn split(&self, least: usize) -> (Self, Vec<Array>) {
+        let (mut skeleton, mut arrays) = (self.clone(), Vec::new());
+        skeleton.lists().for_each(|list| list.split(least, &mut arrays));
+        (skeleton, arrays)
+    }
+
+    /// Every list of numbers that can stand beside the JSON.
+    fn lists(&mut self) -> impl Iterator<Item = &mut dyn AnyList> {
+        let connections =
+            self.projections.iter_mut().filter_map(|projection| projection.connections.as_mut());
+        connections
+            .flat_map(|Connections { pre, post, values }| -> [&mut dyn AnyList; 3] { [pre, post, values] })
+    }
 }
 
 /// Whose equations a network follows.
@@ -366,11 +395,11 @@ impl Projection {
 #[serde(deny_unknown_fields)]
 pub struct Connections {
     /// Presynaptic indices.
-    pub pre: Vec<u32>,
+    pub pre: List<u32>,
     /// Postsynaptic indices.
-    pub post: Vec<u32>,
+    pub post: List<u32>,
     /// Weights.
-    pub values: Vec<f64>,
+    pub values: List<f64>,
 }
 
 /// How initial weights are drawn.

@@ -11,6 +11,7 @@ mod hops_and_feedback;
 mod hostile;
 mod kernels;
 mod laws;
+mod listed;
 mod modprop;
 mod pseudo_derivatives;
 mod rate_units;
