@@ -166,7 +166,8 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     const bytes = await readFile(filePath(path))
     try {
       const handle = await settle(() => native.NativeModel.load(bytes))
-      return new Model(handle, unpack(guard(() => handle.description())) as NetworkDescription)
+      const description = unpack(guard(() => handle.description()))
+      return new Model(handle, normalise(description as NetworkDescription))
     } catch (error) {
       if (!(error instanceof MdglError)) throw error
       throw new MdglError({ ...error, message: `${path}: ${error.message}`, cause: error })

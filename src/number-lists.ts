@@ -1,9 +1,13 @@
 import type { Description } from '#native'
 import { finite, type NumberArray, numbers, wholeNumber } from './check.js'
 import { invalid } from './error.js'
+import { allocated } from './memory.js'
 
 /** A long list of numbers in a checked description. */
 type LongList = Uint32Array | Float64Array
+
+/** What does not fit into memory, for the message. */
+const NUMBERS = 'its numbers'
 
 /**
  * A copy of whole numbers below a number of units.
@@ -12,7 +16,7 @@ type LongList = Uint32Array | Float64Array
  */
 export function indices(value: unknown, units: number, path: string, length?: number): Uint32Array {
   const given = copied(value, path, length)
-  const list = given instanceof Uint32Array ? given : new Uint32Array(given.length)
+  const list = given instanceof Uint32Array ? given : allocated(NUMBERS, path, () => new Uint32Array(given.length))
   for (let i = 0; i < list.length; i++) {
     const entry = given[i]
     const fits = typeof entry === 'number' && Number.isInteger(entry) && entry >= 0 && entry < units
@@ -24,7 +28,7 @@ export function indices(value: unknown, units: number, path: string, length?: nu
 /** A copy of finite numbers; −0 becomes 0, as in JSON. */
 export function finiteNumbers(value: unknown, path: string, length?: number): Float64Array {
   const given = copied(value, path, length)
-  const list = given instanceof Float64Array ? given : new Float64Array(given.length)
+  const list = given instanceof Float64Array ? given : allocated(NUMBERS, path, () => new Float64Array(given.length))
   for (let i = 0; i < list.length; i++) {
     const entry = given[i]
     list[i] = (typeof entry === 'number' && Number.isFinite(entry) ? entry : finite(entry, `${path}[${i}]`)) + 0
@@ -35,13 +39,13 @@ export function finiteNumbers(value: unknown, path: string, length?: number): Fl
 /** The length of a typed array may have been defined anew: that of its copy has not. */
 function copied(value: unknown, path: string, length?: number): ArrayLike<unknown> {
   const given = numbers(value, path)
-  const copy = !ArrayBuffer.isView(given)
-    ? given
-    : given instanceof Uint32Array
-      ? new Uint32Array(given)
-      : new Float64Array(given as NumberArray)
+  const copy = ArrayBuffer.isView(given) ? allocated(NUMBERS, path, () => typedCopy(given as NumberArray)) : given
   if (length === undefined || copy.length === length) return copy
   throw invalid(path, copy, `as many entries as pre has (${length})`)
+}
+
+function typedCopy(given: NumberArray): LongList {
+  return given instanceof Uint32Array ? new Uint32Array(given) : new Float64Array(given)
 }
 
 /** Makes JSON write a typed array as a list; by itself it is an object with a key for each entry there. */

@@ -72,10 +72,18 @@ impl NetworkDescription {
 
     /// Every list of numbers that can stand beside the JSON.
     fn lists(&mut self) -> impl Iterator<Item = &mut dyn AnyList> {
+        let parameters = self.populations.iter_mut().flat_map(Population::parameters);
+        let parameters = parameters.filter_map(|parameter| match parameter {
+            Some(Parameter::Each(list)) => Some(list as &mut dyn AnyList),
+            _ => None,
+        });
+        let members = self.types.iter_mut().flatten().flat_map(|cell_type| &mut cell_type.members);
+        let units = members.filter_map(|part| part.units.as_mut().map(|list| list as &mut dyn AnyList));
         let connections =
             self.projections.iter_mut().filter_map(|projection| projection.connections.as_mut());
-        connections
-            .flat_map(|Connections { pre, post, values }| -> [&mut dyn AnyList; 3] { [pre, post, values] })
+        let connections = connections
+            .flat_map(|Connections { pre, post, values }| -> [&mut dyn AnyList; 3] { [pre, post, values] });
+        parameters.chain(units).chain(connections)
     }
 }
 
@@ -263,6 +271,19 @@ pub struct Population {
     pub adaptation_strength: Option<Parameter>,
 }
 
+impl Population {
+    fn parameters(&mut self) -> [&mut Option<Parameter>; 6] {
+        [
+            &mut self.membrane_time_constant,
+            &mut self.threshold,
+            &mut self.refractory_period,
+            &mut self.dampening,
+            &mut self.adaptation_time_constant,
+            &mut self.adaptation_strength,
+        ]
+    }
+}
+
 /// A leaky readout: y_t = κ-filtered Σ W_out z + bias.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -287,7 +308,7 @@ pub enum Parameter {
     /// The same for all.
     One(f64),
     /// One value per neuron.
-    Each(Vec<f64>),
+    Each(List<f64>),
 }
 
 /// Sign of a population's outgoing weights.
@@ -352,7 +373,7 @@ pub struct Members {
     pub population: String,
     /// Indices in it; `None`: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub units: Option<Vec<usize>>,
+    pub units: Option<List<u32>>,
 }
 
 /// Synapses from one population to another.

@@ -184,6 +184,34 @@ fn swapped(metadata: &Value) -> Value {
 }
 
 #[test]
+fn lists_of_units_stand_beside_the_json_as_well() {
+    let size = 5000;
+    let of = |scale: f64| (0..size).map(|i| scale * (1.0 + f64::from(i) / 7.0)).collect::<Vec<f64>>();
+    let description = read(json!({
+        "schema": "mdgl-network/1",
+        "populations": [{ "name": "c", "size": size, "model": "alif", "membraneTimeConstant": of(1.0),
+            "threshold": of(0.01), "refractoryPeriod": 2, "dampening": of(0.1), "adaptationTimeConstant": of(100.0),
+            "adaptationStrength": of(2.0) }],
+        "types": [
+            { "name": "first", "members": [{ "population": "c", "units": (0..4999).rev().collect::<Vec<u32>>() }] },
+            { "name": "last", "members": [{ "population": "c", "units": [4999] }] },
+        ],
+    }));
+    let (skeleton, arrays) = description.split(4096);
+    assert_eq!(arrays.len(), 6);
+    assert!(serde_json::to_string(&skeleton).expect("JSON").len() < 1000);
+    let joined = skeleton.clone().join(|k| Ok(arrays[k].clone())).expect("its own lists");
+    assert_eq!(joined, description);
+    assert!(matches!(Network::new(skeleton), Err(Error::Invalid { .. })));
+    let model = model(description);
+    let bytes = model.to_safetensors().expect("a file");
+    let loaded = Model::<f64>::from_safetensors(&bytes).expect("a model");
+    assert_eq!(loaded.network().description(), model.network().description());
+    assert_eq!(loaded.network().cell_constants(), model.network().cell_constants());
+    assert_eq!(loaded.network().types(), model.network().types());
+}
+
+#[test]
 fn files_of_short_lists_are_as_they_were() {
     let bytes = model(plain(&(vec![1, 2], vec![2, 1], vec![0.5, 0.25]))).to_safetensors().expect("a file");
     assert_eq!(metadata(&bytes)["network"]["projections"][0]["connections"]["pre"], json!([1, 2]));
