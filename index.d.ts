@@ -11,10 +11,10 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 /** A network with weights and optimiser state. */
 export declare class NativeModel {
-  /** A model with the initial weights that the description (JSON) gives; precision `f32` or `f64`. */
-  static create(description: string, precision: string): NativeModel
+  /** A model with the initial weights that the description gives; precision `f32` or `f64`. */
+  static create(description: Description, precision: string): NativeModel
   /** The same on a thread of its own. */
-  static createAside(description: string, precision: string): Promise<NativeModel>
+  static createAside(description: Description, precision: string): Promise<NativeModel>
   /** A model from the bytes of a safetensors file. */
   static load(bytes: Uint8Array): Promise<NativeModel>
   /** The bytes of a safetensors file that holds description and weights of the moment, and the optimiser's state if wanted. */
@@ -23,8 +23,8 @@ export declare class NativeModel {
   clone(): NativeModel
   /** Lets go of the model; work on it goes on. */
   dispose(): void
-  /** The description as JSON, every default filled in. */
-  description(): string
+  /** The description, every default filled in. */
+  description(): Description
   /** `f32` or `f64`. */
   precision(): 'f32' | 'f64'
   /** Synapses and weights of a projection. */
@@ -167,14 +167,22 @@ export interface CellConstants {
   kappa: Float64Array
 }
 
-/** Checks a network description (JSON) as a whole: types, connections, channels. */
-export declare function checkNetwork(description: string): void
+/** Checks a network description as a whole: types, connections, channels. */
+export declare function checkNetwork(description: Description): void
 
 /** Checks that a rule (JSON) has an equation. */
 export declare function checkRule(rule: string): void
 
 /** Number of threads that runs get where nobody says how many: `MDGL_THREADS`, or one less than the processor runs at once. */
 export declare function defaultThreads(): number
+
+/** A network description: JSON, in which `{"list": k}` is the k-th of the lists beside it. */
+export interface Description {
+  /** The JSON. */
+  json: string
+  /** Lists of numbers that would be slow in it. */
+  lists: Array<Uint32Array | Float64Array>
+}
 
 /** How well a model does on a batch. */
 export interface Evaluation {

@@ -312,7 +312,7 @@ write('ms.nir', {'a': lif(tau=np.array([20., 30.]))}, [('in', 'a'), ('a', 'out')
   t.deepEqual(
     delayed.description.projections
       ?.slice(0, 4)
-      .map(({ name, delay, connections }) => [name, delay, connections?.pre, connections?.post]),
+      .map(({ name, delay, connections: { pre = [], post = [] } = {} }) => [name, delay, [...pre], [...post]]),
     [
       ['w (2 steps)', 2, [0], [0]],
       ['w (5 steps)', 5, [1], [0]],

@@ -122,14 +122,30 @@ export type Initialise =
       readonly standardDeviation: number
     }
 
-/** An explicit list of synapses. */
+/** A list of numbers: an array, or a typed array over memory that is neither shared nor detached. */
+export type NumberList =
+  | readonly number[]
+  | Float64Array
+  | Float32Array
+  | Uint32Array
+  | Int32Array
+  | Uint16Array
+  | Uint8Array
+
+/**
+ * An explicit list of synapses, in any order, no pair twice. Long lists should be typed arrays, which reach the engine as they are.
+ *
+ * In a description of {@link NetworkBuilder.build}, and in {@link Model.description}, `pre` and `post` are each a Uint32Array, `values` a
+ * Float64Array, whatever they were given as. JavaScript cannot freeze the entries of typed arrays, so each description has copies of its
+ * own: changing them changes no model and no other description. `JSON.stringify` writes them as lists of numbers.
+ */
 export interface Connections {
-  /** Presynaptic indices. */
-  readonly pre: readonly number[]
-  /** Postsynaptic indices. */
-  readonly post: readonly number[]
-  /** Weights. */
-  readonly values: readonly number[]
+  /** Presynaptic indices: whole numbers from 0 to below the size of the sending population. */
+  readonly pre: NumberList
+  /** Postsynaptic indices, as many: whole numbers from 0 to below the size of the receiving population. */
+  readonly post: NumberList
+  /** Weights, as many: finite numbers, of the sign of their sender. −0 counts as 0. */
+  readonly values: NumberList
 }
 
 /** Synapses from one population to another, drawn by density or listed. */

@@ -46,6 +46,7 @@ export type {
   Names,
   NamesOf,
   NetworkDescription,
+  NumberList,
   Parameter,
   Population,
   Projection,

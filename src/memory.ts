@@ -6,10 +6,15 @@ const MOST_NUMBERS = 2 ** 30
 /** Doubles, all 0; so many that they cannot be had are an error with a name. */
 export function newDoubles(count: number, path: string): Float64Array {
   atMostNumbers(count, path)
+  return allocated(`${count} numbers`, path, () => new Float64Array(count))
+}
+
+/** Calls what makes an array; that it cannot be had is an error with a name. */
+export function allocated<T>(what: string, path: string, make: () => T): T {
   try {
-    return new Float64Array(count)
+    return make()
   } catch (cause) {
-    throw new MdglError({ code: 'memory', message: `${path}: ${count} numbers do not fit into memory.`, path, cause })
+    throw new MdglError({ code: 'memory', message: `${path}: ${what} do not fit into memory.`, path, cause })
   }
 }
 

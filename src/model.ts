@@ -6,10 +6,10 @@ import { doubles, flag, isObject, oneOf, orDefault, record } from './check.js'
 import type { NetworkDescription } from './description.js'
 import { invalid, MdglError } from './error.js'
 import { filePath } from './file-path.js'
-import { deepFreeze } from './freeze.js'
 import { type ProjectionNames, projectionNames, type ReadoutNames } from './names.js'
 import { guard, native, settle } from './native.js'
 import { normalise } from './normalise.js'
+import { pack, unpack } from './number-lists.js'
 import { type OnlineSession, openSession, type SessionOptions } from './online-session.js'
 import { ownFolder } from './own-file.js'
 import type { Precision, Values } from './precision.js'
@@ -94,7 +94,7 @@ let isModel: (value: unknown) => value is Model
 export class Model<D extends NetworkDescription = NetworkDescription, P extends Precision = Precision>
   implements Disposable
 {
-  /** What the network is: plain JSON with every default filled in, deeply frozen. */
+  /** What the network is: plain JSON with every default filled in, deeply frozen; its {@link Connections} are the model's own copies. */
   readonly description: D
   /** The float type the model computes in. */
   readonly precision: P
@@ -111,9 +111,9 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     isModel = (value): value is Model => typeof value === 'object' && value !== null && #handle in value
   }
 
-  private constructor(handle: NativeModel) {
+  private constructor(handle: NativeModel, description: NetworkDescription) {
     this.#handle = handle
-    this.description = deepFreeze(JSON.parse(handle.description())) as D
+    this.description = description as D
     this.precision = handle.precision() as P
     this.weights = Object.freeze({
       get: (name: string) => this.#weights(name),
@@ -136,8 +136,11 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     description: D,
     options: ModelOptions<P> = {}
   ): Model<D, P> {
-    const { json, precision } = checkCreate(description, options)
-    return new Model<D, P>(guard(() => native.NativeModel.create(json, precision)))
+    const { normal, packed, precision } = checkCreate(description, options)
+    return new Model<D, P>(
+      guard(() => native.NativeModel.create(packed, precision)),
+      normal
+    )
   }
 
   /**
@@ -156,8 +159,8 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     description: D,
     options: ModelOptions<P> = {}
   ): Promise<Model<D, P>> {
-    const { json, precision } = checkCreate(description, options)
-    return new Model<D, P>(await settle(() => native.NativeModel.createAside(json, precision)))
+    const { normal, packed, precision } = checkCreate(description, options)
+    return new Model<D, P>(await settle(() => native.NativeModel.createAside(packed, precision)), normal)
   }
 
   /**
@@ -170,7 +173,9 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   static async load(path: string | URL): Promise<Model> {
     const bytes = await readFile(filePath(path))
     try {
-      return new Model(await settle(() => native.NativeModel.load(bytes)))
+      const handle = await settle(() => native.NativeModel.load(bytes))
+      const description = unpack(guard(() => handle.description()))
+      return new Model(handle, normalise(description as NetworkDescription))
     } catch (error) {
       if (!(error instanceof MdglError)) throw error
       throw new MdglError({ ...error, message: `${path}: ${error.message}`, cause: error })
@@ -205,7 +210,10 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
 
   /** An independent copy: description, weights and optimiser state. */
   clone(): Model<D, P> {
-    return new Model<D, P>(guard(() => this.#alive().clone()))
+    return new Model<D, P>(
+      guard(() => this.#alive().clone()),
+      this.description
+    )
   }
 
   /**
@@ -253,7 +261,8 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
 function checkCreate(description: NetworkDescription, options: ModelOptions<Precision>) {
   record(options, 'options', ['precision'])
   const precision = oneOf(orDefault(options.precision, 'f32'), 'options.precision', ['f32', 'f64'] as const)
-  return { json: JSON.stringify(normalise(description)), precision }
+  const normal = normalise(description)
+  return { normal, packed: pack(normal), precision }
 }
 
 /**

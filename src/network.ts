@@ -15,7 +15,6 @@ import type {
   Sheet
 } from './description.js'
 import { invalid } from './error.js'
-import { deepFreeze } from './freeze.js'
 import { guard, native } from './native.js'
 import {
   addChannel,
@@ -28,6 +27,7 @@ import {
   emptyDraft,
   find
 } from './normalise.js'
+import { pack, unpack } from './number-lists.js'
 
 /** Options of {@link network}. */
 export interface NetworkOptions {
@@ -316,7 +316,7 @@ export class NetworkBuilder<
   /**
    * Finishes the description.
    *
-   * @returns Plain JSON with every default filled in, deeply frozen.
+   * @returns Plain JSON with every default filled in, deeply frozen; its {@link Connections} are copies.
    * @throws {@link MdglError} `'invalid'` where the parts do not fit together, for instance types that are no partition.
    */
   build(): NetworkDescription<{
@@ -326,8 +326,9 @@ export class NetworkBuilder<
     type: TypeNames<Types, Populations>
     projection: Projections
   }> {
-    guard(() => native.checkNetwork(JSON.stringify(this.#draft)))
-    return deepFreeze(structuredClone(this.#draft)) as NetworkDescription<never>
+    const { json, lists } = pack(this.#draft)
+    guard(() => native.checkNetwork({ json, lists }))
+    return unpack({ json, lists: lists.map(list => list.slice()) }) as NetworkDescription<never>
   }
 
   #members(type: string, name: string, units: Units) {

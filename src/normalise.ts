@@ -35,6 +35,7 @@ import type {
 import { inMs, roundToSteps, timeConstant, timeConstantOrNone, toPositiveSteps } from './duration.js'
 import { invalid } from './error.js'
 import { deepFreeze } from './freeze.js'
+import { finiteNumbers, indices } from './number-lists.js'
 
 const MOST_UNITS = 2 ** 24
 const MOST_DELAY = 10_000
@@ -411,18 +412,11 @@ function synapses(given: Projection, pre: number, post: number, path: string) {
 
 function connections(given: Connections, pre: number, post: number, path: string): Connections {
   record(given, path, ['pre', 'post', 'values'])
-  const length = numbers(given.pre, `${path}.pre`).length
-  const column = (key: keyof Connections, check: (value: number, where: string) => number) => {
-    const values = numbers(given[key], `${path}.${key}`)
-    if (values.length !== length) {
-      throw invalid(`${path}.${key}`, values, `as many entries as pre has (${length})`)
-    }
-    return Array.from(values, (value, i) => check(value, `${path}.${key}[${i}]`))
-  }
+  const senders = indices(given.pre, pre, `${path}.pre`)
   return {
-    pre: column('pre', (value, where) => wholeNumber(value, where, 0, pre - 1)),
-    post: column('post', (value, where) => wholeNumber(value, where, 0, post - 1)),
-    values: column('values', finite)
+    pre: senders,
+    post: indices(given.post, post, `${path}.post`, senders.length),
+    values: finiteNumbers(given.values, `${path}.values`, senders.length)
   }
 }
 

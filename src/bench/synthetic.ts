@@ -1,5 +1,5 @@
 import type { Batch, Targets } from '../batch.js'
-import type { Connections, NetworkDescription } from '../description.js'
+import type { Connections, NetworkDescription, NumberList } from '../description.js'
 import { network } from '../network.js'
 import { batchRandom, type Random } from '../task.js'
 import type { Shape } from './workloads.js'
@@ -62,8 +62,8 @@ function connect(from: number, to: number, density: number, random: Random, weig
 }
 
 function withoutAutapses({ pre, post, values }: Connections): Connections {
-  const kept = pre.flatMap((q, i) => (q === post[i] ? [] : [i]))
-  const take = (column: readonly number[]) => kept.map(i => column[i] ?? 0)
+  const kept = Array.from(pre).flatMap((q, i) => (q === post[i] ? [] : [i]))
+  const take = (column: NumberList) => kept.map(i => column[i] ?? 0)
   return { pre: take(pre), post: take(post), values: take(values) }
 }
 

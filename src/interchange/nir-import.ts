@@ -195,30 +195,26 @@ class GraphReader {
     )
     const groups = this.#byDelay(synapses, path, direct)
     addSilent(groups, note, synapses)
-    return [...groups].map(([steps, which]) => {
+    return [...groups].map(([steps, { pre, post, values }]) => {
       const wanted = note.name ?? synapses.matrix ?? `${from}->${to}`
       const name = unused(groups.size === 1 ? wanted : `${wanted} (${steps} steps)`, `${from}->${to}`, taken)
       taken.add(name)
-      const connections = {
-        pre: which.map(({ pre }) => pre),
-        post: which.map(({ post }) => post),
-        values: which.map(({ post, value }) => value * (r[post] ?? 1))
-      }
+      const connections = { pre, post, values: values.map((value, i) => value * (r[post[i] ?? 0] ?? 1)) }
       return { name, from, to, connections, delay: inMs(steps, this.#dt), ...given({ plastic: note.plastic }) }
     })
   }
 
-  #byDelay({ pre, post, values, delays }: NirSynapses, path: NirPath, direct: boolean): Map<number, Synapse[]> {
-    const groups = new Map<number, Synapse[]>()
+  #byDelay({ pre, post, values, delays }: NirSynapses, path: NirPath, direct: boolean): Map<number, Lists> {
+    const groups = new Map<number, Lists>()
     const delay = `nodes.${path.through.find(name => this.#type(name) === 'Delay')}.delay`
     values.forEach((value, i) => {
       const steps = toSteps(this.#toMs(delays[i] ?? 0), this.#dt, delay)
       if (direct && steps > 0) {
         throw invalid(delay, delays[i], `0 steps from an Input or to an LI node ('${path.to}')`)
       }
-      const group = groups.get(Math.max(steps, 1)) ?? []
+      const group = groups.get(Math.max(steps, 1)) ?? noSynapses()
       groups.set(Math.max(steps, 1), group)
-      group.push({ pre: pre[i] ?? 0, post: post[i] ?? 0, value })
+      addSynapse(group, pre[i] ?? 0, post[i] ?? 0, value)
     })
     return groups
   }
@@ -228,10 +224,19 @@ class GraphReader {
   }
 }
 
-interface Synapse {
-  readonly pre: number
-  readonly post: number
-  readonly value: number
+/** Synapses of one delay. */
+interface Lists {
+  readonly pre: number[]
+  readonly post: number[]
+  readonly values: number[]
+}
+
+const noSynapses = (): Lists => ({ pre: [], post: [], values: [] })
+
+function addSynapse(lists: Lists, pre: number, post: number, value: number): void {
+  lists.pre.push(pre)
+  lists.post.push(post)
+  lists.values.push(value)
 }
 
 /** A cell of mdgl has no synapse onto itself. */
@@ -243,12 +248,8 @@ function refuseLoops(cells: string, { pre, post, values, matrix }: NirSynapses):
 }
 
 /** Synapses of weight 0, which a matrix cannot show. */
-function addSilent(
-  groups: Map<number, Synapse[]>,
-  { silent }: Partial<ProjectionNote>,
-  { pre, post }: NirSynapses
-): void {
-  const [steps, group] = [...groups][0] ?? [1, []]
+function addSilent(groups: Map<number, Lists>, { silent }: Partial<ProjectionNote>, { pre, post }: NirSynapses): void {
+  const [steps, group] = [...groups][0] ?? [1, noSynapses()]
   groups.set(steps, group)
   if (silent === undefined) return
   const present = new Set(pre.map((sender, i) => `${sender} ${post[i]}`))
@@ -256,7 +257,7 @@ function addSilent(
   const receivers = numbers(array(silent, path)[1], path)
   Array.from(numbers(silent[0], path)).forEach((sender, i) => {
     const receiver = receivers[i] ?? 0
-    if (!present.has(`${sender} ${receiver}`)) group.push({ pre: sender, post: receiver, value: 0 })
+    if (!present.has(`${sender} ${receiver}`)) addSynapse(group, sender, receiver, 0)
   })
 }
 

@@ -1,8 +1,10 @@
 import { relative } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import type { NetworkDescription } from '../description.js'
 import { MdglError } from '../error.js'
 import { Model } from '../model.js'
 import { native } from '../native.js'
+import { normalise } from '../normalise.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from '../optimiser.js'
 import type { Precision } from '../precision.js'
 import { isError } from '../recognise.js'
@@ -94,7 +96,7 @@ export interface Continuation {
 /** All that decides the run's result, as its config.json has it. */
 export function runConfig(options: RunSettings): RunConfig {
   const { task, seed } = options
-  const network = task.network({ seed })
+  const network = normalise(task.network({ seed }))
   const projections = (network.projections ?? []).map(({ name, from, to }) => name ?? `${from}->${to}`)
   return {
     format: RUN_FORMAT,
@@ -130,8 +132,17 @@ export function differences(one: RunConfig, other: RunConfig): string[] {
 
 /** A configuration as its file would have it. */
 function comparable(config: RunConfig): Record<string, unknown> {
-  const { versions, training, taskFile, recording, ...rest } = JSON.parse(JSON.stringify(config)) as RunConfig
-  return { ...rest, 'task file': taskFile?.sha256, version: versions.mdgl, ...training }
+  const { versions, training, taskFile, recording, network, ...rest } = JSON.parse(JSON.stringify(config)) as RunConfig
+  return { ...rest, network: complete(network), 'task file': taskFile?.sha256, version: versions.mdgl, ...training }
+}
+
+/** A network with every default filled in, which earlier versions did not write of a task's plain JSON. */
+function complete(network: unknown): unknown {
+  try {
+    return normalise(network as NetworkDescription)
+  } catch {
+    return network
+  }
 }
 
 /**

@@ -196,7 +196,12 @@ export const calls: Readonly<Record<string, Call>> = {
   'NetworkBuilder#project': method(builder, 'project', () => [
     'in',
     'cells',
-    { name: 'p', connections: { pre: [0, 1], post: [0, 2], values: [0.1, -0.2] }, delay: 1, plastic: true }
+    {
+      name: 'p',
+      connections: { pre: new Uint32Array([0, 1]), post: [0, 2], values: Float32Array.of(0.1, -0.2) },
+      delay: 1,
+      plastic: true
+    }
   ]),
   'NetworkBuilder#channel': method(builder, 'channel', () => [
     {

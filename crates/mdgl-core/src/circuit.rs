@@ -133,11 +133,11 @@ impl<F: Scalar> Circuit<F> {
         })
     }
 
-    /// What all lists take at most, with the network's own by sender and what sorts these.
+    /// What all lists take at most, with the network's own by sender.
     fn bytes(network: &Network) -> usize {
         let item = size_of::<(u32, F)>();
         let chunk = size_of::<Chunk<F>>();
-        let by_sender = size_of::<(usize, usize, u64)>() + size_of::<usize>() + size_of::<(u32, u64)>();
+        let by_sender = size_of::<(u32, u64)>();
         // A list of whole length for each delay; a fan's chunks take no more than its items, but for a last one a unit.
         let delays = network.delays().len();
         let synapse = by_sender + item * (delays + 1) + 2 * size_of::<F>();

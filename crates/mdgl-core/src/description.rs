@@ -4,6 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
+use crate::list::{AnyList, Array, List};
+
 /// The schema that this engine reads and writes.
 pub const SCHEMA: &str = "mdgl-network/1";
 
@@ -48,6 +51,40 @@ pub struct NetworkDescription {
     /// Modulatory channels; `None`: one mean-weight channel for every ordered pair of types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<Vec<Channel>>,
+}
+
+impl NetworkDescription {
+    /// Puts arrays in place of the lists that stand beside the JSON; `array` gives the k-th.
+    ///
+    /// # Errors
+    /// What `array` says; [`crate::Error::Invalid`] for an array of another type of number.
+    pub fn join(mut self, mut array: impl FnMut(usize) -> Result<Array>) -> Result<Self> {
+        self.lists().try_for_each(|list| list.join(&mut array))?;
+        Ok(self)
+    }
+
+    /// The description for JSON, and beside it the arrays of its lists of at least so many numbers.
+    pub fn split(&self, least: usize) -> (Self, Vec<Array>) {
+        let (mut skeleton, mut arrays) = (self.clone(), Vec::new());
+        skeleton.lists().for_each(|list| list.split(least, &mut arrays));
+        (skeleton, arrays)
+    }
+
+    /// Every list of numbers that can stand beside the JSON.
+    fn lists(&mut self) -> impl Iterator<Item = &mut dyn AnyList> {
+        let parameters = self.populations.iter_mut().flat_map(Population::parameters);
+        let parameters = parameters.filter_map(|parameter| match parameter {
+            Some(Parameter::Each(list)) => Some(list as &mut dyn AnyList),
+            _ => None,
+        });
+        let members = self.types.iter_mut().flatten().flat_map(|cell_type| &mut cell_type.members);
+        let units = members.filter_map(|part| part.units.as_mut().map(|list| list as &mut dyn AnyList));
+        let connections =
+            self.projections.iter_mut().filter_map(|projection| projection.connections.as_mut());
+        let connections = connections
+            .flat_map(|Connections { pre, post, values }| -> [&mut dyn AnyList; 3] { [pre, post, values] });
+        parameters.chain(units).chain(connections)
+    }
 }
 
 /// Whose equations a network follows.
@@ -234,6 +271,19 @@ pub struct Population {
     pub adaptation_strength: Option<Parameter>,
 }
 
+impl Population {
+    fn parameters(&mut self) -> [&mut Option<Parameter>; 6] {
+        [
+            &mut self.membrane_time_constant,
+            &mut self.threshold,
+            &mut self.refractory_period,
+            &mut self.dampening,
+            &mut self.adaptation_time_constant,
+            &mut self.adaptation_strength,
+        ]
+    }
+}
+
 /// A leaky readout: y_t = κ-filtered Σ W_out z + bias.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -258,7 +308,7 @@ pub enum Parameter {
     /// The same for all.
     One(f64),
     /// One value per neuron.
-    Each(Vec<f64>),
+    Each(List<f64>),
 }
 
 /// Sign of a population's outgoing weights.
@@ -323,7 +373,7 @@ pub struct Members {
     pub population: String,
     /// Indices in it; `None`: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub units: Option<Vec<usize>>,
+    pub units: Option<List<u32>>,
 }
 
 /// Synapses from one population to another.
@@ -366,11 +416,11 @@ impl Projection {
 #[serde(deny_unknown_fields)]
 pub struct Connections {
     /// Presynaptic indices.
-    pub pre: Vec<u32>,
+    pub pre: List<u32>,
     /// Postsynaptic indices.
-    pub post: Vec<u32>,
+    pub post: List<u32>,
     /// Weights.
-    pub values: Vec<f64>,
+    pub values: List<f64>,
 }
 
 /// How initial weights are drawn.

@@ -10,20 +10,28 @@ pub(crate) struct Fan<T> {
 impl<T: Copy> Fan<T> {
     /// Groups (unit, target, item) triples by unit, keeping their order.
     pub fn new(units: usize, triples: &[(usize, usize, T)]) -> Self {
+        Self::group(units, triples.iter().copied())
+    }
+
+    /// The same of triples that can be gone through twice.
+    pub fn group(units: usize, triples: impl Iterator<Item = (usize, usize, T)> + Clone) -> Self {
         let mut start = vec![0; units + 1];
-        for &(unit, ..) in triples {
+        for (unit, ..) in triples.clone() {
             start[unit + 1] += 1;
         }
         for unit in 0..units {
             start[unit + 1] += start[unit];
         }
-        // Each unit's in the order given.
-        let (mut end, mut order) = (start.clone(), vec![0; triples.len()]);
-        for (i, &(unit, ..)) in triples.iter().enumerate() {
-            order[end[unit] as usize] = i;
+        let mut end = start.clone();
+        // Whatever item there is stands in each place until its own comes.
+        let mut items: Vec<_> = triples
+            .clone()
+            .next()
+            .map_or_else(Vec::new, |(_, target, item)| vec![(target as u32, item); start[units] as usize]);
+        for (unit, target, item) in triples {
+            items[end[unit] as usize] = (target as u32, item);
             end[unit] += 1;
         }
-        let items = order.iter().map(|&i| (triples[i].1 as u32, triples[i].2)).collect();
         Self { start, items }
     }
 

@@ -4,6 +4,8 @@
 //! total inhibition, then each receiver's column sums to 0), scaled to spectral radius 1, cut to
 //! the receivers' number and masked. From the `rewiring_tools` of Bellec et al. and of Liu et al. 2021.
 
+use std::borrow::Cow;
+
 use nalgebra::{DMatrix, Schur};
 
 use crate::description::Initialise;
@@ -23,9 +25,9 @@ const GROWTH_PRODUCTS: usize = 256;
 ///
 /// # Errors
 /// [`crate::Error::Memory`] when the dense matrix of a balanced projection cannot be had.
-pub(crate) fn weights(wires: &Wires, rng: &mut CounterRng) -> Result<Vec<f64>> {
-    Ok(match &wires.initial {
-        InitialWeights::Given(values) => values.clone(),
+pub(crate) fn weights<'a>(wires: &'a Wires, rng: &mut CounterRng) -> Result<Cow<'a, [f64]>> {
+    let drawn = match &wires.initial {
+        InitialWeights::Given(values) => return Ok(Cow::Borrowed(values)),
         InitialWeights::Drawn(Initialise::Normal { standard_deviation }) => (0..wires.len())
             .map(|synapse| {
                 let x = standard_deviation * rng.normal();
@@ -36,7 +38,8 @@ pub(crate) fn weights(wires: &Wires, rng: &mut CounterRng) -> Result<Vec<f64>> {
             })
             .collect(),
         InitialWeights::Drawn(Initialise::Balanced) => masked(wires, &balanced(wires, rng)?, rng),
-    })
+    };
+    Ok(Cow::Owned(drawn))
 }
 
 /// The columns that the receivers take, at the mask's places.
@@ -48,7 +51,7 @@ fn masked(wires: &Wires, matrix: &DMatrix<f64>, rng: &mut CounterRng) -> Vec<f64
         (0..receivers).collect()
     };
     let at = |(&pre, &post): (&u32, &u32)| matrix[(pre as usize, columns[post as usize])];
-    wires.pre.iter().zip(&wires.post).map(at).collect()
+    wires.pre().iter().zip(wires.post()).map(at).collect()
 }
 
 /// The dense matrix, rows are senders.

@@ -38,8 +38,8 @@ impl<F: Scalar> Model<F> {
             let mut rng = CounterRng::internal(seed, Stream::Weights, 0, i);
             let weights = initialise::weights(wires, &mut rng)?;
             let path = || format!("projections.{}.{}", wires.name(), wires.initial.option());
-            let to_theta = |(s, w): (usize, f64)| finite_as(theta_of(w, wires.sign(s)), path);
-            model.theta[i] = weights.into_iter().enumerate().map(to_theta).collect::<Result<_>>()?;
+            let to_theta = |(s, &w): (usize, &f64)| finite_as(theta_of(w, wires.sign(s)), path);
+            model.theta[i] = weights.iter().enumerate().map(to_theta).collect::<Result<_>>()?;
         }
         Ok(model)
     }

@@ -35,6 +35,12 @@ pub(crate) const FEEDBACK_SHARE: &str = "mdgl.feedback-share";
 /// The tensors of a checkpoint: the optimiser's steps; θ of every synapse; both moments of every synapse, then of every bias.
 pub(crate) const OPTIMISER: [&str; 4] =
     ["mdgl.optimiser.steps", "mdgl.optimiser.theta", "mdgl.optimiser.first", "mdgl.optimiser.second"];
+
+/// The tensor that holds the k-th of the lists that stand beside the description.
+pub(crate) fn list_tensor(k: usize) -> String {
+    format!("mdgl.lists.{k}")
+}
+
 /// A network description, checked, with its connectivity drawn. Immutable; share it by `Arc`.
 #[derive(Debug, Clone)]
 pub struct Network {
@@ -141,7 +147,8 @@ impl Network {
             Some(channels) => Table::listed("channels", &type_names, channels, description.dt)?,
             None => Table::DEFAULT,
         };
-        check_tensor_names(&projections, &readouts)?;
+        let lists = description.split(0).1.len();
+        check_tensor_names(&projections, &readouts, lists)?;
         Ok(Self {
             input_units: description.inputs.iter().map(|p| p.size).sum(),
             input_offsets: description.inputs.iter().map(|p| slots[&p.name].offset).collect(),
@@ -231,16 +238,13 @@ impl Network {
     /// The synapses of a stage, dead ones too: sender → (target, synapse), projection after projection.
     pub(crate) fn synapses(&self, stage: Stage) -> &Fan<Synapse> {
         self.by_sender[stage as usize].get_or_init(|| {
-            let own = self.projections.iter().filter(|wires| wires.stage == stage);
-            let mut triples = Vec::with_capacity(own.map(Wires::len).sum());
-            for (projection, wires) in (0..).zip(&self.projections).filter(|(_, wires)| wires.stage == stage)
-            {
-                let synapse = |i: usize| Synapse { projection, index: i as u32 };
-                let all = 0..wires.len();
-                triples.extend(all.map(|i| (wires.pre_unit(i), wires.post_unit(i), synapse(i))));
-            }
+            let own = (0..).zip(&self.projections).filter(|(_, wires)| wires.stage == stage);
+            let triples = own.flat_map(|(projection, wires)| {
+                let synapse = move |i: usize| Synapse { projection, index: i as u32 };
+                (0..wires.len()).map(move |i| (wires.pre_unit(i), wires.post_unit(i), synapse(i)))
+            });
             let senders = if stage == Stage::Input { self.input_units } else { self.size() };
-            Fan::new(senders, &triples)
+            Fan::group(senders, triples)
         })
     }
 
@@ -356,9 +360,9 @@ fn readouts(d: &NetworkDescription) -> Result<(Vec<Output>, Vec<ReadoutSlot>)> {
 }
 
 /// Names of projections and readouts are tensor names in files: none may be taken twice.
-fn check_tensor_names(projections: &[Wires], readouts: &[ReadoutSlot]) -> Result<()> {
+fn check_tensor_names(projections: &[Wires], readouts: &[ReadoutSlot], lists: usize) -> Result<()> {
     let reserved = ["__metadata__", PSI_MEANS, FEEDBACK_SHARE].into_iter().chain(OPTIMISER);
-    let mut taken: HashSet<String> = reserved.map(str::to_owned).collect();
+    let mut taken: HashSet<String> = reserved.map(str::to_owned).chain((0..lists).map(list_tensor)).collect();
     let own = projections.iter().map(|p| (&p.name, vec!["", ".pre", ".post"]));
     let biases = readouts.iter().map(|r| (&r.name, vec![".bias"]));
     for (name, suffixes) in own.chain(biases) {

@@ -5,7 +5,8 @@
 //! `c` is `c.bias`. A model that learned by kernel `'membrane'` has one more, `mdgl.psi-means` (f64): the weight of the
 //! initial mean, then the running mean of ψ of each group of neurons; one that learned with adaptive feedback has
 //! `mdgl.feedback-share` (f64), what is left of the difference between feedback and readout weights. The one metadata key, `mdgl`, holds JSON: the
-//! network description and the precision.
+//! network description and the precision. Long lists of the description stand beside it, `{"list": k}` for tensor `mdgl.lists.k`
+//! (u32 or f64), since safetensors allows its metadata 100 MB.
 //!
 //! A checkpoint is such a file with the optimiser's state besides, in tensors `mdgl.optimiser.*`: training goes on from it with the
 //! same bits.
@@ -15,32 +16,48 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use safetensors::tensor::{Dtype, SafeTensors, View};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use crate::description::NetworkDescription;
 use crate::error::{Error, Result};
+use crate::list::Array;
 use crate::memory::{product, room_for};
 use crate::model::{Model, Moment};
-use crate::network::{FEEDBACK_SHARE, Network, OPTIMISER, PSI_MEANS};
+use crate::network::{FEEDBACK_SHARE, Network, OPTIMISER, PSI_MEANS, list_tensor};
 
 use crate::psi_means::PsiMeans;
 use crate::scalar::Scalar;
 
 const METADATA_KEY: &str = "mdgl";
+/// Numbers of a list from which on it is a tensor: shorter ones can be read in the JSON.
+const LONG: usize = 1 << 12;
 
-struct Tensor {
+struct Tensor<'a> {
     dtype: Dtype,
     shape: [usize; 1],
-    bytes: Vec<u8>,
+    bytes: Cow<'a, [u8]>,
 }
 
-impl Tensor {
+impl<'a> Tensor<'a> {
     fn new<T: bytemuck::Pod>(dtype: Dtype, values: &[T]) -> Self {
-        Self { dtype, shape: [values.len()], bytes: bytemuck::cast_slice(values).to_vec() }
+        Self { dtype, shape: [values.len()], bytes: bytemuck::cast_slice(values).to_vec().into() }
+    }
+
+    /// Of numbers that stay where they are.
+    fn borrowed<T: bytemuck::Pod>(dtype: Dtype, values: &'a [T]) -> Self {
+        Self { dtype, shape: [values.len()], bytes: bytemuck::cast_slice(values).into() }
+    }
+
+    fn list(array: &'a Array) -> Self {
+        match array {
+            Array::U32(numbers) => Self::borrowed(Dtype::U32, numbers),
+            Array::F64(numbers) => Self::borrowed(Dtype::F64, numbers),
+        }
     }
 }
 
-impl View for &Tensor {
+impl View for &Tensor<'_> {
     fn dtype(&self) -> Dtype {
         self.dtype
     }
@@ -96,14 +113,14 @@ impl<F: Scalar> Model<F> {
         room_for(bytes, "a file of weights")
     }
 
-    fn weight_tensors(&self) -> Vec<(String, Tensor)> {
+    fn weight_tensors(&self) -> Vec<(String, Tensor<'_>)> {
         let network = self.network();
         let mut tensors = Vec::new();
         for (index, wires) in network.projections().iter().enumerate() {
             let weights: Vec<F> = (0..wires.len()).map(|s| self.weight(index, s)).collect();
             tensors.push((wires.name().to_owned(), Tensor::new(dtype::<F>(), &weights)));
-            tensors.push((format!("{}.pre", wires.name()), Tensor::new(Dtype::U32, wires.pre())));
-            tensors.push((format!("{}.post", wires.name()), Tensor::new(Dtype::U32, wires.post())));
+            tensors.push((format!("{}.pre", wires.name()), Tensor::borrowed(Dtype::U32, wires.pre())));
+            tensors.push((format!("{}.post", wires.name()), Tensor::borrowed(Dtype::U32, wires.post())));
         }
         for (readout, bias) in network.readouts().iter().zip(&self.bias) {
             if readout.has_bias() {
@@ -120,11 +137,14 @@ impl<F: Scalar> Model<F> {
         tensors
     }
 
-    fn write(&self, tensors: Vec<(String, Tensor)>) -> Result<Vec<u8>> {
-        let metadata = Metadata { network: self.network().description().clone(), precision: F::NAME.into() };
+    fn write(&self, tensors: Vec<(String, Tensor<'_>)>) -> Result<Vec<u8>> {
+        let (network, lists) = self.network().description().split(LONG);
+        let lists: Vec<_> =
+            lists.iter().enumerate().map(|(k, list)| (list_tensor(k), Tensor::list(list))).collect();
+        let metadata = Metadata { network, precision: F::NAME.into() };
         let metadata = serde_json::to_string(&metadata).map_err(file_error)?;
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata)]);
-        let views = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
+        let views = tensors.iter().chain(&lists).map(|(name, tensor)| (name.as_str(), tensor));
         safetensors::serialize(views, Some(metadata)).map_err(file_error)
     }
 
@@ -137,7 +157,7 @@ impl<F: Scalar> Model<F> {
         let tensors = SafeTensors::deserialize(bytes).map_err(file_error)?;
         // The largest tensor twice as f64.
         room_for(product(&[4, bytes.len()]), "the weights of a file")?;
-        let mut model = Self::blank(Arc::new(Network::new(read_metadata(bytes)?.network)?))?;
+        let mut model = Self::blank(Arc::new(Network::new(read_network(bytes, &tensors)?)?))?;
         let network = model.network().clone();
         for wires in network.projections() {
             let same = |suffix: &str, expected: &[u32]| -> Result<()> {
@@ -216,7 +236,8 @@ impl<F: Scalar> Model<F> {
 /// # Errors
 /// [`Error::File`] for a file that holds no weights of ours.
 pub fn precision(bytes: &[u8]) -> Result<&'static str> {
-    match read_metadata(bytes)?.precision.as_str() {
+    // The description may be long, and is not needed for it.
+    match read_metadata::<IgnoredAny>(bytes)?.precision.as_str() {
         "f32" => Ok(f32::NAME),
         "f64" => Ok(f64::NAME),
         other => Err(file_error(format!("its precision is '{other}', not f32 or f64"))),
@@ -225,12 +246,27 @@ pub fn precision(bytes: &[u8]) -> Result<&'static str> {
 
 /// What a file says of itself.
 #[derive(Serialize, Deserialize)]
-struct Metadata {
-    network: NetworkDescription,
+struct Metadata<N> {
+    network: N,
     precision: String,
 }
 
-fn read_metadata(bytes: &[u8]) -> Result<Metadata> {
+/// The description, joined with its lists.
+fn read_network(bytes: &[u8], tensors: &SafeTensors<'_>) -> Result<NetworkDescription> {
+    let list = |k: usize| {
+        let name = list_tensor(k);
+        Ok(match tensors.tensor(&name).map_err(file_error)?.dtype() {
+            Dtype::F64 => Array::F64(Arc::new(read(tensors, &name, Dtype::F64)?)),
+            _ => Array::U32(Arc::new(read(tensors, &name, Dtype::U32)?)),
+        })
+    };
+    read_metadata::<NetworkDescription>(bytes)?.network.join(list).map_err(|error| match error {
+        Error::File { .. } => error,
+        other => file_error(other),
+    })
+}
+
+fn read_metadata<N: DeserializeOwned>(bytes: &[u8]) -> Result<Metadata<N>> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(file_error)?;
     let pairs = metadata.metadata().as_ref();
     let ours = pairs

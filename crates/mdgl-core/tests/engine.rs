@@ -13,6 +13,7 @@ mod hostile;
 mod kernels;
 mod laws;
 mod legal;
+mod listed;
 mod modprop;
 mod pseudo_derivatives;
 mod rate_units;

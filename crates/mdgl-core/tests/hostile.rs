@@ -85,6 +85,7 @@ fn hostile_values() -> impl Strategy<Value = Value> {
         json!([1]),
         json!([[[[]]]]),
         json!([u64::MAX]),
+        json!({ "list": 0 }),
         json!({ "excitatory": u64::MAX, "inhibitory": 2 }),
         json!({ "tauRise": 1e308, "tauDecay": 1e308 }),
         json!({ "membrane": { "mean": "batch", "initial": 1 } }),

@@ -12,7 +12,7 @@ use crate::background::compute;
 use crate::error::{Failure, Result};
 use crate::float::Float;
 use crate::live::{AnyStream, Live};
-use crate::network;
+use crate::network::{CopiedDescription, Description};
 use crate::orders::Orders;
 use crate::results::{CellConstants, ProjectionValues};
 use crate::rule;
@@ -27,16 +27,17 @@ pub struct NativeModel {
 
 #[napi]
 impl NativeModel {
-    /// A model with the initial weights that the description (JSON) gives; precision `f32` or `f64`.
+    /// A model with the initial weights that the description gives; precision `f32` or `f64`.
     #[napi(factory, catch_unwind)]
-    pub fn create(description: String, precision: String) -> napi::Result<Self> {
-        Ok(draw(&description, &precision)?)
+    pub fn create(description: Description, precision: String) -> napi::Result<Self> {
+        Ok(draw(description.copy()?, &precision)?)
     }
 
     /// The same on a thread of its own.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
-    pub fn create_aside(env: &Env, description: String, precision: String) -> napi::Result<Object<'_>> {
-        compute(env, move || draw(&description, &precision))
+    pub fn create_aside(env: &Env, description: Description, precision: String) -> napi::Result<Object<'_>> {
+        let description = description.copy()?;
+        compute(env, move || draw(description, &precision))
     }
 
     /// A model from the bytes of a safetensors file.
@@ -67,9 +68,9 @@ impl NativeModel {
         Ok(())
     }
 
-    /// The description as JSON, every default filled in.
+    /// The description, every default filled in.
     #[napi(catch_unwind)]
-    pub fn description(&self) -> napi::Result<String> {
+    pub fn description(&self) -> napi::Result<Description> {
         Ok(self.model()?.description()?)
     }
 
@@ -130,8 +131,8 @@ impl NativeModel {
 }
 
 /// A model with the initial weights of a description.
-fn draw(description: &str, precision: &str) -> Result<NativeModel> {
-    let network = Arc::new(network::build(description)?);
+fn draw(description: CopiedDescription, precision: &str) -> Result<NativeModel> {
+    let network = Arc::new(description.network()?);
     Ok(NativeModel::hold(match precision {
         "f32" => Shared::new(Model::<f32>::new(network)?),
         "f64" => Shared::new(Model::<f64>::new(network)?),
@@ -154,7 +155,7 @@ pub type Write = Box<dyn FnOnce() -> Result<Vec<u8>> + Send>;
 pub trait AnyModel: Send + Sync {
     fn precision(&self) -> &'static str;
     fn cell_constants(&self) -> CellConstants;
-    fn description(&self) -> Result<String>;
+    fn description(&self) -> Result<Description>;
     /// Refuses a rule that has no equation in the network.
     fn check_rule(&self, rule: &Rule) -> mdgl_core::Result<()>;
     fn projection(&self, name: &str) -> Result<ProjectionValues>;
@@ -179,9 +180,8 @@ impl<F: Float> AnyModel for Shared<F> {
         self.snapshot().network().cell_constants().into()
     }
 
-    fn description(&self) -> Result<String> {
-        serde_json::to_string(self.snapshot().network().description())
-            .map_err(|error| Failure::bug(error.to_string()))
+    fn description(&self) -> Result<Description> {
+        Description::of(self.snapshot().network().description())
     }
 
     fn check_rule(&self, rule: &Rule) -> mdgl_core::Result<()> {

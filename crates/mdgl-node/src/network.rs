@@ -1,21 +1,82 @@
 //! Network descriptions.
 
-use mdgl_core::{Network, NetworkDescription};
+use std::sync::Arc;
+
+use mdgl_core::{Array, Network, NetworkDescription};
+use napi::bindgen_prelude::{Either, Float64Array, Uint32Array};
 use napi_derive::napi;
 
 use crate::error::{Failure, Result};
 
-/// Checks a network description (JSON) as a whole: types, connections, channels.
+/// A network description: JSON, in which `{"list": k}` is the k-th of the lists beside it.
+#[napi(object)]
+pub struct Description {
+    /// The JSON.
+    pub json: String,
+    /// Lists of numbers that would be slow in it.
+    pub lists: Vec<Either<Uint32Array, Float64Array>>,
+}
+
+/// The same in memory of the engine's own.
+pub struct CopiedDescription {
+    json: String,
+    lists: Vec<Array>,
+}
+
+/// Checks a network description as a whole: types, connections, channels.
 #[napi(catch_unwind)]
-pub fn check_network(description: String) -> napi::Result<()> {
-    build(&description)?;
+pub fn check_network(description: Description) -> napi::Result<()> {
+    description.copy()?.network()?;
     Ok(())
 }
 
-/// The network of a description.
-pub fn build(description: &str) -> Result<Network> {
-    let description: NetworkDescription = parse(description, "the network description")?;
-    Ok(Network::new(description)?)
+impl CopiedDescription {
+    /// Its network.
+    pub fn network(self) -> Result<Network> {
+        let description: NetworkDescription = parse(&self.json, "the network description")?;
+        let missing = |k: usize| mdgl_core::Error::Invalid {
+            path: "the network description".into(),
+            value: format!("without list {k}"),
+            allowed: format!("{} lists", self.lists.len()),
+        };
+        let description = description.join(|k| self.lists.get(k).cloned().ok_or_else(|| missing(k)))?;
+        Ok(Network::new(description)?)
+    }
+}
+
+impl Description {
+    /// Copies it on JavaScript's thread; all else can be done on another.
+    pub fn copy(self) -> Result<CopiedDescription> {
+        let lists = self.lists.iter().map(copied).collect::<mdgl_core::Result<_>>()?;
+        Ok(CopiedDescription { json: self.json, lists })
+    }
+
+    /// A description for JavaScript.
+    pub fn of(description: &NetworkDescription) -> Result<Self> {
+        let (skeleton, lists) = description.split(0);
+        let numbers: usize = lists.iter().map(Array::len).sum();
+        mdgl_core::room_for(numbers.saturating_mul(size_of::<f64>()), "the lists of a description")?;
+        let given = |list: &Array| match list {
+            Array::U32(numbers) => Either::A(numbers.to_vec().into()),
+            Array::F64(numbers) => Either::B(numbers.to_vec().into()),
+        };
+        let json = serde_json::to_string(&skeleton).map_err(|error| Failure::bug(error.to_string()))?;
+        Ok(Self { json, lists: lists.iter().map(given).collect() })
+    }
+}
+
+fn copied(list: &Either<Uint32Array, Float64Array>) -> mdgl_core::Result<Array> {
+    let what = "a list of the network description";
+    Ok(match list {
+        Either::A(numbers) => {
+            mdgl_core::room_for(size_of_val::<[u32]>(numbers), what)?;
+            Array::U32(Arc::new(numbers.to_vec()))
+        }
+        Either::B(numbers) => {
+            mdgl_core::room_for(size_of_val::<[f64]>(numbers), what)?;
+            Array::F64(Arc::new(numbers.to_vec()))
+        }
+    })
 }
 
 /// A value from the JSON that the façade wrote.

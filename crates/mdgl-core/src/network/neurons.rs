@@ -103,11 +103,13 @@ fn value(
     let x = match parameter {
         None => default,
         Some(Parameter::One(x)) => *x,
-        Some(Parameter::Each(values)) if values.len() != p.size => {
-            let value = format!("{} values", values.len());
-            return Err(invalid(path, value, format!("a number or {} numbers", p.size)));
-        }
-        Some(Parameter::Each(values)) => values[unit],
+        Some(Parameter::Each(list)) => match list.numbers(|| path.clone())? {
+            values if values.len() == p.size => values[unit],
+            values => {
+                let value = format!("{} values", values.len());
+                return Err(invalid(path, value, format!("a number or {} numbers", p.size)));
+            }
+        },
     };
     if x.is_finite() && (x > 0.0 || zero_allowed && x == 0.0) {
         return Ok(x);

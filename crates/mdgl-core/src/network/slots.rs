@@ -127,10 +127,11 @@ fn type_members(cell_type: &CellType, slots: &HashMap<String, Slot>) -> Result<V
         match &part.units {
             None => members.extend(slot.offset..slot.offset + slot.size),
             Some(units) => {
-                if let Some(unit) = units.iter().find(|&&unit| unit >= slot.size) {
+                let units = units.numbers(|| path.clone())?;
+                if let Some(unit) = units.iter().find(|&&unit| unit as usize >= slot.size) {
                     return Err(invalid(path, unit, format!("indices below {}", slot.size)));
                 }
-                members.extend(units.iter().map(|unit| slot.offset + unit));
+                members.extend(units.iter().map(|&unit| slot.offset + unit as usize));
             }
         }
     }

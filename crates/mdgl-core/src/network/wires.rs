@@ -1,6 +1,7 @@
 //! Projections as lists of synapses: given, or drawn from the network's seed.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::positive;
 use super::slots::{Slot, SlotKind, find};
@@ -36,9 +37,9 @@ pub struct Wires {
     pub(super) name: String,
     pub(crate) stage: Stage,
     /// Presynaptic index in its population, one a synapse, ordered by post then pre.
-    pub(crate) pre: Vec<u32>,
+    pub(crate) pre: Arc<Vec<u32>>,
     /// Postsynaptic index in its population.
-    pub(crate) post: Vec<u32>,
+    pub(crate) post: Arc<Vec<u32>>,
     pub(crate) sizes: (usize, usize),
     pub(crate) offsets: (usize, usize),
     /// Sign of each presynaptic unit: 1, −1 or 0 (free).
@@ -54,7 +55,7 @@ pub struct Wires {
 
 #[derive(Debug, Clone)]
 pub(crate) enum InitialWeights {
-    Given(Vec<f64>),
+    Given(Arc<Vec<f64>>),
     Drawn(Initialise),
 }
 
@@ -162,7 +163,7 @@ fn wire(
             validate_initialise(&path("initialise"), initialise)?;
             let mut rng = CounterRng::internal(d.seed, Stream::Mask, 0, index);
             let (pre, post) = draw_mask(&path("density"), &mut rng, density, from, to, recurrent)?;
-            (pre, post, InitialWeights::Drawn(initialise), density * pairs)
+            (Arc::new(pre), Arc::new(post), InitialWeights::Drawn(initialise), density * pairs)
         }
         _ => return Err(invalid(path("density"), "given with connections, or neither", "one of the two")),
     };
@@ -261,38 +262,73 @@ fn draw_mask(
     Ok(drawn.into_iter().map(|(p, q)| (q, p)).unzip())
 }
 
-type Listed = (Vec<u32>, Vec<u32>, Vec<f64>);
+type Listed = (Arc<Vec<u32>>, Arc<Vec<u32>>, Arc<Vec<f64>>);
 
+/// A list's synapses, checked, by post and then pre; a list of that order is shared and not copied.
 fn listed(path: &str, list: &Connections, from: &Slot, to: &Slot, recurrent: bool) -> Result<Listed> {
-    let Connections { pre, post, values } = list;
+    let column = |field: &'static str| move || format!("{path}.{field}");
+    let at = |field: &str, i: usize| format!("{path}.{field}[{i}]");
+    let (pre, post) = (list.pre.numbers(column("pre"))?, list.post.numbers(column("post"))?);
+    let values = list.values.numbers(column("values"))?;
     if pre.len() != post.len() || pre.len() != values.len() {
         let value = format!("{}, {} and {} entries", pre.len(), post.len(), values.len());
         return Err(invalid(path, value, "pre, post and values of one length"));
     }
-    room_for(product(&[pre.len(), size_of::<[usize; 3]>()]), "the synapses of a projection")?;
-    let mut order: Vec<usize> = (0..pre.len()).collect();
-    order.sort_unstable_by_key(|&i| (post[i], pre[i]));
-    for (rank, &i) in order.iter().enumerate() {
-        let at = |field: &str| format!("{path}.{field}[{i}]");
-        if pre[i] as usize >= from.size {
-            return Err(invalid(at("pre"), pre[i], format!("an index below {}", from.size)));
-        }
-        if post[i] as usize >= to.size {
-            return Err(invalid(at("post"), post[i], format!("an index below {}", to.size)));
-        }
-        if recurrent && pre[i] == post[i] {
-            return Err(invalid(at("post"), post[i], "another neuron than pre (no autapses)"));
-        }
-        if rank > 0 && (pre[i], post[i]) == (pre[order[rank - 1]], post[order[rank - 1]]) {
-            return Err(invalid(at("pre"), pre[i], "each pair once in a projection"));
-        }
-        check_weight(values[i], from.signs[pre[i] as usize], || at("values"))?;
+    if pre.len() as u64 > MOST_SYNAPSES {
+        return Err(invalid(path, pre.len(), format!("at most {MOST_SYNAPSES} synapses")));
     }
-    Ok((
-        order.iter().map(|&i| pre[i]).collect(),
-        order.iter().map(|&i| post[i]).collect(),
-        order.iter().map(|&i| values[i]).collect(),
-    ))
+    check_indices(pre, from.size, |i| at("pre", i))?;
+    check_indices(post, to.size, |i| at("post", i))?;
+    for (i, (&value, &q)) in values.iter().zip(pre.iter()).enumerate() {
+        check_weight(value, from.signs[q as usize], || at("values", i))?;
+    }
+    let pairs = post.iter().zip(pre.iter());
+    if let Some(i) = pairs.clone().position(|(p, q)| recurrent && p == q) {
+        return Err(invalid(at("post", i), post[i], "another neuron than pre (no autapses)"));
+    }
+    if pairs.is_sorted_by(|one, next| one < next) {
+        return Ok((pre.clone(), post.clone(), values.clone()));
+    }
+    room_for(
+        product(&[pre.len(), size_of::<[u32; 3]>() + size_of::<f64>()]),
+        "the synapses of a projection",
+    )?;
+    let order = by_receiver(pre, post, to.size);
+    let pair = |i: u32| (pre[i as usize], post[i as usize]);
+    if let Some(twice) = order.windows(2).find(|pairs| pair(pairs[0]) == pair(pairs[1])) {
+        let i = twice[1] as usize;
+        return Err(invalid(at("pre", i), pre[i], "each pair once in a projection"));
+    }
+    fn sorted<T: Copy>(order: &[u32], column: &[T]) -> Arc<Vec<T>> {
+        Arc::new(order.iter().map(|&i| column[i as usize]).collect())
+    }
+    Ok((sorted(&order, pre), sorted(&order, post), sorted(&order, values)))
+}
+
+fn check_indices(indices: &[u32], units: usize, path: impl Fn(usize) -> String) -> Result<()> {
+    match indices.iter().position(|&index| index as usize >= units) {
+        None => Ok(()),
+        Some(i) => Err(invalid(path(i), indices[i], format!("a whole number from 0 to {}", units - 1))),
+    }
+}
+
+/// The places of a list's pairs by post, then pre; equal ones stay as they were given.
+fn by_receiver(pre: &[u32], post: &[u32], receivers: usize) -> Vec<u32> {
+    let mut end = vec![0u32; receivers + 1];
+    post.iter().for_each(|&p| end[p as usize + 1] += 1);
+    for p in 0..receivers {
+        end[p + 1] += end[p];
+    }
+    let starts = end.clone();
+    let mut order = vec![0; post.len()];
+    for (i, &p) in (0..).zip(post) {
+        order[end[p as usize] as usize] = i;
+        end[p as usize] += 1;
+    }
+    for range in starts.windows(2) {
+        order[range[0] as usize..range[1] as usize].sort_unstable_by_key(|&i| (pre[i as usize], i));
+    }
+    order
 }
 
 /// A weight must be finite and keep its sender's sign. Where it stands is asked for only if it is wrong.
