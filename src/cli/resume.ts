@@ -1,9 +1,9 @@
 import { readInterventions } from '../runs/interventions.js'
 import { checkSame, optionsOf, type ResumeOptions, resumeRun } from '../runs/resume.js'
-import { RunFolder, readRunFolder } from '../runs/run-folder.js'
+import { readRunFolder } from '../runs/run-folder.js'
 import { trainRun } from '../runs/train-run.js'
 import { type Arguments, split, text, threadsOf, UsageError, whole } from './arguments.js'
-import { conduct } from './conduct.js'
+import { conduct, newRun } from './conduct.js'
 import { REPEAT_HELP, RESUME_HELP } from './help.js'
 import { LIVE_OPTIONS, liveOptions } from './live.js'
 
@@ -52,7 +52,7 @@ export async function repeatCommand(args: readonly string[]): Promise<number> {
   const changes = await readInterventions(path)
   const showing = { json: given.options.json === true, live: liveOptions(given) }
   return await conduct(options, showing, (chosen, observer) =>
-    trainRun(chosen, config => RunFolder.create(out, config), observer, changes)
+    trainRun(chosen, config => newRun(out, config, chosen), observer, changes)
   )
 }
 

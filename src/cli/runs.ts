@@ -6,6 +6,7 @@ import { runFolders } from '../runs/folders.js'
 import { readInterventions } from '../runs/interventions.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
+import { processName, type RunOwner, runOwner } from '../runs/run-lock.js'
 import type { Metrics } from '../train.js'
 import { split, UsageError } from './arguments.js'
 import { RUNS_HELP, SHOW_HELP } from './help.js'
@@ -60,15 +61,18 @@ interface Summary {
   readonly seed: number
   readonly iteration: number
   readonly iterations: number
-  readonly state: 'finished' | 'diverged' | 'unfinished, with a checkpoint' | 'unfinished'
+  readonly state: 'running' | 'finished' | 'diverged' | 'unfinished, with a checkpoint' | 'unfinished'
+  /** The process that writes the folder, while the run is running. */
+  readonly process: Pick<RunOwner, 'pid' | 'host' | 'since'> | null
   /** The last validation's, or the last step's where there is none. */
   readonly loss: number | null
   readonly accuracy: number | null
 }
 
-async function summaryOf(path: string, { config, metrics, finished, diverged }: StoredRun): Promise<Summary> {
+async function summaryOf(path: string, run: StoredRun): Promise<Summary> {
+  const { config, metrics } = run
   const last = lastOf(metrics)
-  const unfinished = (await hasCheckpoint(path)) ? 'unfinished, with a checkpoint' : 'unfinished'
+  const owner = await runOwner(path)
   return {
     path,
     task: config.task,
@@ -76,10 +80,18 @@ async function summaryOf(path: string, { config, metrics, finished, diverged }: 
     seed: config.seed,
     iteration: metrics.at(-1)?.iteration ?? 0,
     iterations: Number(config.training.iterations),
-    state: diverged !== undefined ? 'diverged' : finished ? 'finished' : unfinished,
+    state: owner === undefined ? await stateOf(path, run) : 'running',
+    process: owner === undefined ? null : { pid: owner.pid, host: owner.host, since: owner.since },
     loss: last?.loss ?? null,
     accuracy: last?.accuracy ?? null
   }
+}
+
+/** That of a run that no process writes. */
+async function stateOf(path: string, { finished, diverged }: StoredRun): Promise<Summary['state']> {
+  if (diverged !== undefined) return 'diverged'
+  if (finished) return 'finished'
+  return (await hasCheckpoint(path)) ? 'unfinished, with a checkpoint' : 'unfinished'
 }
 
 const lastOf = (metrics: readonly Metrics[]) =>
@@ -114,6 +126,9 @@ async function page(path: string, { config, metrics, diverged }: StoredRun, summ
         .join(', ')
     ],
     ['state', `${summary.state}, iteration ${summary.iteration} of ${summary.iterations}`],
+    ...(summary.process === null
+      ? []
+      : [['written by', `${processName(summary.process)} since ${summary.process.since}`]]),
     ...(diverged === undefined ? [] : [['diverged', diverged.message]]),
     ...changes.map(change => [
       'changed',
@@ -142,6 +157,7 @@ function nextSteps(path: string, { state }: Summary): string[] {
       return [`mdgl repeat ${path}`, `mdgl export ${path} --weights weights.npz`, ...whatever]
     case 'unfinished, with a checkpoint':
       return [`mdgl resume ${path}`, ...whatever]
+    case 'running':
     case 'unfinished':
       return whatever
   }

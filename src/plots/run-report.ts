@@ -6,6 +6,7 @@ import { readInterventions } from '../runs/interventions.js'
 import { optionsOf } from '../runs/resume.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
+import { processName, runOwner } from '../runs/run-lock.js'
 import { type LastModel, lastModel, storedLook } from '../runs/stored-look.js'
 import type { RunSettings } from '../runs/train-run.js'
 import { writeAside } from '../write-aside.js'
@@ -61,12 +62,21 @@ async function trialFigures(last: LastModel, options: RunSettings): Promise<stri
   }
 }
 
-async function facts(path: string, { config, metrics, finished, diverged }: StoredRun): Promise<string> {
+/** Whether the run goes on, or how it ended. */
+async function stateOf(path: string, { finished, diverged }: StoredRun): Promise<string> {
+  const owner = await runOwner(path)
+  if (owner !== undefined) return `running (${processName(owner)})`
+  if (diverged !== undefined) return `diverged: ${diverged.message}`
+  return finished ? 'finished' : 'unfinished'
+}
+
+async function facts(path: string, run: StoredRun): Promise<string> {
+  const { config, metrics } = run
   const { training, precision, versions, instructionSetClass } = config
   const last = metrics.findLast(({ split }) => split === 'validation') ?? metrics.at(-1)
   const changes = await readInterventions(path)
   const rows = [
-    ['state', diverged !== undefined ? `diverged: ${diverged.message}` : finished ? 'finished' : 'unfinished'],
+    ['state', await stateOf(path, run)],
     ['iterations', `${metrics.at(-1)?.iteration ?? 0} of ${training.iterations}, ${training.batchSize} trials each`],
     ['last loss', last === undefined ? '–' : `${last.loss.toFixed(4)} (${last.split})`],
     ['last accuracy', last?.accuracy?.toFixed(3) ?? '–'],
