@@ -7,7 +7,7 @@ import { conduct, newRun } from './conduct.js'
 import { REPEAT_HELP, RESUME_HELP } from './help.js'
 import { LIVE_OPTIONS, liveOptions } from './live.js'
 
-const OPTIONS = {
+export const RESUME_OPTIONS = {
   'checkpoint-every': { type: 'string' },
   'alignment-every': { type: 'string' },
   threads: { type: 'string' },
@@ -18,7 +18,7 @@ const OPTIONS = {
 
 /** `mdgl resume DIR`: goes on with a run from its last checkpoint. */
 export async function resumeCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, RESUME_OPTIONS)
   if (given.options.help) {
     console.log(RESUME_HELP)
     return 0
@@ -34,7 +34,7 @@ export async function resumeCommand(args: readonly string[]): Promise<number> {
   )
 }
 
-const REPEAT_OPTIONS = { ...OPTIONS, out: { type: 'string' } } as const
+export const REPEAT_OPTIONS = { ...RESUME_OPTIONS, out: { type: 'string' } } as const
 
 /** `mdgl repeat DIR`: makes a run again from its config.json, and from the changes made while it ran. */
 export async function repeatCommand(args: readonly string[]): Promise<number> {

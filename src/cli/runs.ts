@@ -14,11 +14,11 @@ import { folderArgument } from './resume.js'
 import { sparkline } from './sparkline.js'
 import { table } from './table.js'
 
-const OPTIONS = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const
+export const RUNS_OPTIONS = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const
 
 /** `mdgl runs [DIR]`: the run folders below a folder, a line each. */
 export async function runsCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, RUNS_OPTIONS)
   if (given.options.help) {
     console.log(RUNS_HELP)
     return 0
@@ -38,7 +38,7 @@ export async function runsCommand(args: readonly string[]): Promise<number> {
 
 /** `mdgl show DIR`: what a run is, how far it came, and what can be done with it. */
 export async function showCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, RUNS_OPTIONS)
   if (given.options.help) {
     console.log(SHOW_HELP)
     return 0

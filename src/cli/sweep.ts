@@ -13,7 +13,7 @@ import { lines, silent } from './progress.js'
 import { endOf, shownRun } from './shown-run.js'
 import { sweepFolder } from './sweep-folder.js'
 
-const OPTIONS = {
+export const SWEEP_OPTIONS = {
   index: { type: 'string' },
   list: { type: 'boolean' },
   count: { type: 'boolean' },
@@ -39,7 +39,7 @@ interface Given {
 
 /** `mdgl sweep PLAN`: every run of a plan, in worker processes; or one of them. */
 export async function sweepCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, SWEEP_OPTIONS)
   if (given.options.help) {
     console.log(SWEEP_HELP)
     return 0

@@ -9,7 +9,7 @@ import { TRAIN_HELP } from './help.js'
 import { LIVE_OPTIONS, liveOptions } from './live.js'
 import { anyTaskArgument } from './task-argument.js'
 
-const OPTIONS = {
+export const TRAIN_OPTIONS = {
   rule: { type: 'string' },
   seed: { type: 'string' },
   iterations: { type: 'string' },
@@ -28,7 +28,7 @@ const OPTIONS = {
 
 /** `mdgl train TASK`: trains a network and writes a run folder. */
 export async function trainCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, TRAIN_OPTIONS)
   if (given.options.help) {
     console.log(TRAIN_HELP)
     return 0
