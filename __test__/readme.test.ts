@@ -97,36 +97,55 @@ test('every picture and page that a document points to is there', t => {
   }
 })
 
-const run = promisify(execFile)
-const helps = new Map<string, Promise<string>>()
-
-/** What a command says of itself. */
-function helpOf(command: string): Promise<string> {
-  const known =
-    helps.get(command) ??
-    run(process.execPath, [join(root, 'dist/cli/main.js'), command, '--help']).then(({ stdout }) => stdout)
-  helps.set(command, known)
-  return known
+interface RecordedRule {
+  readonly rule: string
+  readonly all: { readonly loss: number; readonly deviation: number; readonly accuracy: number }
+  readonly stuck: number
+  readonly medianOfLearned: number
+  readonly published: RecordedRule['all']
+  readonly runs: readonly {
+    readonly seed: number
+    readonly stuck: boolean
+    readonly final: { readonly loss: number }
+  }[]
 }
 
-test('every mdgl command in a document exists, with the options that it is given', async t => {
-  const pages = [
-    ...Object.keys(documents),
-    'docs/results.md',
-    'docs/profiling.md',
-    'docs/performance.md',
-    'CONTRIBUTING.md'
-  ]
-  let commands = 0
-  for (const page of pages) {
-    const blocks = readFileSync(join(root, page), 'utf8').matchAll(/^```sh\n(.*?)^```$/gms)
-    const lines = [...blocks].flatMap(([, block = '']) => block.split('\n')).map(line => line.split(/ +# /)[0] ?? '')
-    for (const line of lines.filter(line => line.startsWith('mdgl '))) {
-      commands += 1
-      const [, command = ''] = line.split(' ')
-      const help = await helpOf(command)
-      for (const [option] of line.matchAll(/(?<= )--[a-z-]+/g)) t.true(help.includes(option), `${page}: ${line}`)
-    }
+test("README's figures of Fig. 3C are those of the record, in its table and in its sentences", t => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8').replace(/\s+/g, ' ')
+  const record = JSON.parse(readFileSync(join(root, 'docs/records/fig3c-10-seeds.json'), 'utf8'))
+  const ruleOf = (name: string) => record.rules.find(({ rule }: RecordedRule) => rule === name) as RecordedRule
+  const pm = ({ loss, deviation }: RecordedRule['all']) => `${loss.toFixed(3)} ± ${deviation.toFixed(3)}`
+  const number = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten']
+  const seeds = number[record.seeds.length]
+  for (const [label, name] of [
+    ['BPTT', 'bptt'],
+    ['MDGL', 'mdgl'],
+    ['e-prop', 'eprop']
+  ] as const) {
+    const { all, stuck, medianOfLearned, published } = ruleOf(name)
+    const loss = stuck === 0 ? pm(all) : `${pm(all)} (${stuck} stuck)`
+    const figures = [
+      loss,
+      medianOfLearned.toFixed(3),
+      all.accuracy.toFixed(3),
+      pm(published),
+      published.accuracy.toFixed(3)
+    ]
+    t.true(readme.includes(`| ${label} | ${figures.join(' | ')} |`), label)
   }
-  t.true(commands > 20, `${commands} commands`)
+  const stuckSeeds = (name: string) => ruleOf(name).runs.filter(({ stuck }) => stuck)
+  const [first, second, ...more] = stuckSeeds('bptt')
+  t.deepEqual(more, [])
+  t.true(readme.includes(`explodes at the start, as it does on ${number[ruleOf('bptt').stuck]} of ${seeds} seeds`))
+  t.is(first?.seed, 1, 'the seed of the quick start')
+  const [alone, ...others] = stuckSeeds('eprop')
+  t.deepEqual(others, [])
+  t.true(
+    readme.includes(
+      `BPTT's seeds ${first?.seed} and ${second?.seed}, e-prop's seed ${alone?.seed} (${alone?.final.loss.toFixed(3)})`
+    )
+  )
+  t.true(readme.includes(`"Stuck" is a final loss above ${record.stuckAbove},`))
+  t.is(record.mdglBelowEprop.seeds, record.mdglBelowEprop.of)
+  t.true(readme.includes(`MDGL ends below e-prop on all ${seeds} seeds.`))
 })

@@ -2,6 +2,7 @@ import { RunControl } from '../runs/control.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { metricsLine, type RunConfig, RunFolder } from '../runs/run-folder.js'
 import type { RunEnd, RunObserver, RunSettings } from '../runs/train-run.js'
+import { shellWord } from '../shell-word.js'
 import type { Metrics } from '../train.js'
 import { uninterrupted } from './interrupt.js'
 import { type LiveOptions, startLive } from './live.js'
@@ -84,11 +85,13 @@ function report(
       )
       return 1
     case 'stopped':
-      console.error(`mdgl: stopped after iteration ${end.iteration}; \`mdgl resume ${end.path}\` goes on from there`)
+      console.error(
+        `mdgl: stopped after iteration ${end.iteration}; \`mdgl resume ${shellWord(end.path)}\` goes on from there`
+      )
       return 0
     case 'interrupted':
       console.error(
-        `mdgl: interrupted after iteration ${end.iteration}; \`mdgl resume ${end.path}\` goes on from there`
+        `mdgl: interrupted after iteration ${end.iteration}; \`mdgl resume ${shellWord(end.path)}\` goes on from there`
       )
       return exitCode
   }

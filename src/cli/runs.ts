@@ -1,4 +1,4 @@
-import { relative } from 'node:path'
+import { join, relative } from 'node:path'
 import type { NetworkDescription } from '../description.js'
 import type { Rule } from '../rule.js'
 import { hasCheckpoint } from '../runs/checkpoints.js'
@@ -7,6 +7,7 @@ import { readInterventions } from '../runs/interventions.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
 import { processName, type RunOwner, runOwner } from '../runs/run-lock.js'
+import { shellWord } from '../shell-word.js'
 import type { Metrics } from '../train.js'
 import { split, UsageError } from './arguments.js'
 import { RUNS_HELP, SHOW_HELP } from './help.js'
@@ -31,10 +32,13 @@ export async function runsCommand(args: readonly string[]): Promise<number> {
   const lines = await Promise.all(found.flatMap(({ path, run }) => (run === undefined ? [] : [summaryOf(path, run)])))
   if (given.options.json === true) for (const line of lines) console.log(JSON.stringify(line))
   else if (lines.length === 0)
-    console.log(`There is no run in ${root}; \`mdgl train evidence-accumulation\` makes one.`)
+    console.log(`There is no run in ${root}; \`mdgl train evidence-accumulation${elsewhere(root)}\` makes one.`)
   else console.log(table([HEADER, ...lines.map(line => row(root, line))], 3))
   return 0
 }
+
+/** Where a run is to go that is looked for in a folder. */
+const elsewhere = (root: string): string => (root === 'runs' ? '' : ` --out ${shellWord(join(root, 'first'))}`)
 
 /** `mdgl show DIR`: what a run is, how far it came, and what can be done with it. */
 export async function showCommand(args: readonly string[]): Promise<number> {
@@ -145,18 +149,19 @@ async function page(path: string, { config, metrics, diverged }: StoredRun, summ
 }
 
 function nextSteps(path: string, { state }: Summary): string[] {
+  const run = shellWord(path)
   const whatever = [
-    `mdgl plot run ${path}`,
-    `mdgl report ${path}`,
-    `mdgl dashboard ${path}`,
-    `mdgl export ${path} --metrics metrics.csv`
+    `mdgl plot run ${run}`,
+    `mdgl report ${run}`,
+    `mdgl dashboard ${run}`,
+    `mdgl export ${run} --metrics metrics.csv`
   ]
   switch (state) {
     case 'finished':
     case 'diverged':
-      return [`mdgl repeat ${path}`, `mdgl export ${path} --weights weights.npz`, ...whatever]
+      return [`mdgl repeat ${run}`, `mdgl export ${run} --weights weights.npz`, ...whatever]
     case 'unfinished, with a checkpoint':
-      return [`mdgl resume ${path}`, ...whatever]
+      return [`mdgl resume ${run}`, ...whatever]
     case 'running':
     case 'unfinished':
       return whatever

@@ -1,5 +1,6 @@
 import { type FileHandle, mkdir, open, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { shellWord } from '../shell-word.js'
 import type { Metrics } from '../train.js'
 import { writeAside } from '../write-aside.js'
 import { runFolders } from './folders.js'
@@ -227,7 +228,9 @@ async function noRunFolder(path: string): Promise<Error> {
   const [first, ...more] = await runFolders(path)
   if (first === undefined || first === path) return new Error(`${what}: choose another folder`)
   const runs = more.length === 0 ? 'a run' : `${more.length + 1} runs`
-  return new Error(`${what}, but holds ${runs}: name one, such as ${first} (\`mdgl runs ${path}\` lists them)`)
+  return new Error(
+    `${what}, but holds ${runs}: name one, such as ${first} (\`mdgl runs ${shellWord(path)}\` lists them)`
+  )
 }
 
 /** A line of metrics.jsonl and of `--json`, without its end of line. */

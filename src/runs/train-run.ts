@@ -7,6 +7,7 @@ import { completeOptimiser, defaultOptimiser, type Optimiser } from '../optimise
 import type { Precision } from '../precision.js'
 import type { Rule, RuleName } from '../rule.js'
 import { expandRule } from '../rule.js'
+import { shellWord } from '../shell-word.js'
 import type { Metrics } from '../train.js'
 import { train } from '../train.js'
 import { versions } from '../version.js'
@@ -249,7 +250,7 @@ class Course {
     // A task's own files are its own affair.
     if (file === undefined || relative(path, file).startsWith('..')) return error
     const resumable = await hasCheckpoint(path)
-    const on = resumable ? `; \`mdgl resume ${path}\` then goes on from the last checkpoint` : ''
+    const on = resumable ? `; \`mdgl resume ${shellWord(path)}\` then goes on from the last checkpoint` : ''
     return writeFailure(error, file, on)
   }
 
