@@ -149,3 +149,40 @@ test("README's figures of Fig. 3C are those of the record, in its table and in i
   t.is(record.mdglBelowEprop.seeds, record.mdglBelowEprop.of)
   t.true(readme.includes(`MDGL ends below e-prop on all ${seeds} seeds.`))
 })
+
+test("figures in sentences are those of the results' tables", t => {
+  const sentences = (page: string) => readFileSync(join(root, page), 'utf8').replace(/\s+/g, ' ')
+  const lines = readFileSync(join(root, 'docs/results.md'), 'utf8').split('\n')
+  const cells = (line: string) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map(cell => cell.trim())
+  /** A figure of docs/results.md. */
+  const figure = (task: string, rule: string, column: string) => {
+    const at = lines.findIndex(line => line.startsWith(`| ${task} | ${rule} |`))
+    const header = lines.slice(0, at).findLast(line => line.startsWith('| task |')) ?? ''
+    return cells(lines[at] ?? '')[cells(header).indexOf(column)] ?? `no ${column} of ${rule} on ${task}`
+  }
+  const loss = (task: string, rule: string) => figure(task, rule, 'final loss').split(' ')[0]
+  const fig3c = (rule: string) => figure('evidence-accumulation', rule, 'final loss')
+  const [match, xor, lif400] = ['delayed-match', 'delayed-xor', 'pattern-generation-lif400'] as const
+  const number = ['no', 'one', 'two', 'three']
+  const said = {
+    'README.md': [
+      `ends at ${fig3c('mdgl-membrane')} with a causal kernel (\`mdgl-membrane\`) and at ${fig3c('mdgl-exact')} with the exact one`,
+      `two and three hops at ${loss('evidence-accumulation', 'hops-2')} and ${loss('evidence-accumulation', 'hops-3')}.`
+    ],
+    'docs/guide/choose-a-rule.md': [
+      `On delayed XOR it ends at ${loss(xor, 'mdgl')} nats where e-prop stays at ${loss(xor, 'eprop')}, on delayed match to sample at ${loss(match, 'mdgl')} against ${loss(match, 'eprop')} (five seeds each)`,
+      `where it learns; ${number[Number(figure('evidence-accumulation', 'bptt', 'stuck'))]} of the ten seeds are stuck at chance.`,
+      `On delayed XOR ${number[Number(figure(xor, 'bptt', 'diverged'))]} seeds of five diverge`,
+      `on delayed match somewhat below \`mdgl\` (${loss(match, 'mdgl-membrane')} against ${loss(match, 'mdgl')},`,
+      `(delayed XOR: ${loss(xor, 'mdgl-membrane')} against ${loss(xor, 'mdgl')}; 400 LIF cells: ${loss(lif400, 'mdgl-membrane')} against ${loss(lif400, 'mdgl')})`
+    ]
+  }
+  for (const [page, expected] of Object.entries(said)) {
+    const text = sentences(page)
+    for (const sentence of expected) t.true(text.includes(sentence), `${page}: ${sentence}`)
+  }
+})
