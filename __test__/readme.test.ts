@@ -110,7 +110,7 @@ interface RecordedRule {
   }[]
 }
 
-test("README's figures of Fig. 3C are those of the record, in its table and in its sentences", t => {
+test('the figures of Fig. 3C in README are those of the record, in its table and in its sentences', t => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8').replace(/\s+/g, ' ')
   const record = JSON.parse(readFileSync(join(root, 'docs/records/fig3c-10-seeds.json'), 'utf8'))
   const ruleOf = (name: string) => record.rules.find(({ rule }: RecordedRule) => rule === name) as RecordedRule
@@ -150,7 +150,7 @@ test("README's figures of Fig. 3C are those of the record, in its table and in i
   t.true(readme.includes(`MDGL ends below e-prop on all ${seeds} seeds.`))
 })
 
-test("figures in sentences are those of the results' tables", t => {
+test('figures in sentences are those of the tables of results', t => {
   const sentences = (page: string) => readFileSync(join(root, page), 'utf8').replace(/\s+/g, ' ')
   const lines = readFileSync(join(root, 'docs/results.md'), 'utf8').split('\n')
   const cells = (line: string) =>
@@ -184,5 +184,25 @@ test("figures in sentences are those of the results' tables", t => {
   for (const [page, expected] of Object.entries(said)) {
     const text = sentences(page)
     for (const sentence of expected) t.true(text.includes(sentence), `${page}: ${sentence}`)
+  }
+})
+
+test('the table of speed in README has the figures of the table of peers', t => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const peers = readFileSync(join(root, 'docs/performance.md'), 'utf8').split('\n')
+  const row = (workload: string, rule: string, peer: string) => {
+    const cells = peers.find(line => line.startsWith(`| ${workload} | ${rule} | ${peer} |`))?.split('|') ?? []
+    const [ours, ratio] = [cells[7], cells[9]].map(Number)
+    return { ours, ratio: ratio === undefined ? '–' : `${ratio < 10 ? ratio : Math.round(ratio)} ×` }
+  }
+  for (const workload of ['W-paper', 'W', 'W2', 'W3']) {
+    for (const [label, rule] of [
+      ['e-prop', 'eprop'],
+      ['BPTT', 'bptt']
+    ] as const) {
+      const { ours, ratio } = row(workload, rule, 'JAX')
+      const torch = workload === 'W-paper' ? '–' : row(workload, rule, 'PyTorch').ratio
+      t.true(readme.includes(`| ${label} | ${ours?.toFixed(1)} ms | ${ratio} | ${torch} |`), `${workload} ${rule}`)
+    }
   }
 })
