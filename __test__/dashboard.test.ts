@@ -191,7 +191,7 @@ async function watched(t: ExecutionContext) {
   return { run, out, url: await urlOf(dashboard), pid, host }
 }
 
-test('the dashboard of a folder tells which process writes a run, and when it has ended without a word', async t => {
+test('the dashboard of a folder tells which process writes a run, and when that process was killed', async t => {
   const { run, out, url, pid, host } = await watched(t)
   const info = async () => (await frames(url)).runs[0]
   t.like(await info(), { state: 'running', process: { pid, host } })

@@ -165,6 +165,15 @@ test('two comparisons in one folder: the run in work is refused by name', async 
   t.deepEqual(await lockFiles(run), [])
 })
 
+test('a comparison whose options are refused leaves no folder behind', async t => {
+  const out = join(await temporaryFolder(t), 'deep', 'compare')
+  const args = ['evidence-accumulation', '--rules', 'eprop', '--batch-size', '9999999', '--out', out]
+  const { code, stderr } = await mdgl('compare', ...args)
+  t.is(code, 1)
+  t.regex(stderr, /options\.batchSize is 9999999/)
+  t.false(existsSync(join(out, '..')))
+})
+
 posixTest('a lock goes at the end, on errors and on signals', async t => {
   const folder = await temporaryFolder(t)
   const task = await tinyTask(folder, {
@@ -194,7 +203,7 @@ posixTest('a lock goes at the end, on errors and on signals', async t => {
   t.deepEqual(await lockFiles(out), [])
 })
 
-posixTest('SIGKILL leaves a lock, which the next command takes over without a word', async t => {
+posixTest('SIGKILL leaves a lock, which the next command takes over silently', async t => {
   const { gate, out, run, folder, args } = await standingRun(t)
   run.kill('SIGKILL')
   await run.outcome
@@ -230,7 +239,10 @@ test('a run whose lock is removed or taken over ends at its next line, and resum
   await rm(gate)
   const { code, stderr } = await run.outcome
   t.is(code, 1)
-  t.is(stderr, `mdgl: ${lockFile(out)} was removed while the run went on: this process ends, lest two write the run\n`)
+  t.is(
+    stderr,
+    `mdgl: ${lockFile(out)} was removed while the run went on: this process ends, so that two never write one run\n`
+  )
   t.is((await mdgl('resume', out)).code, 0)
 
   const lock = await RunLock.acquire(out)
@@ -261,7 +273,7 @@ for (const [what, elsewhere] of [
   ['another boot', { boot: '11111111-2222-3333-4444-555555555555' }],
   ['another container', { namespace: 'pid:[1]' }]
 ] as const) {
-  linuxTest(`a process of ${what} is gone when it gives no sign of life`, async t => {
+  linuxTest(`a process of ${what} counts as gone when it has no heartbeat`, async t => {
     const run = await temporaryFolder(t)
     const heard: string[] = []
     const warn = (message: string) => heard.push(message)
@@ -273,17 +285,23 @@ for (const [what, elsewhere] of [
     t.is(await runOwner(run), undefined)
     await (await RunLock.acquire(run, { warn })).release()
     t.deepEqual(heard.splice(0), [
-      `${lockFile(run)} is of ${name}, which has given no sign of life for 60 s: the run is taken over`
+      `${lockFile(run)} is of ${name}, which has had no heartbeat for 60 s: the run is taken over`
     ])
 
-    // Silent for the rest of the minute.
+    // Silent for the rest of the minute; the new lock does not look as old as the wait for it.
     await forge(run, owner, { silence: 58_500 })
+    const silent = (await stat(lockFile(run))).mtimeMs
     t.like(await runOwner(run), { pid: owner.pid, host: owner.host })
-    await (await RunLock.acquire(run, { warn })).release()
+    const taken = await RunLock.acquire(run, { warn })
+    t.true((await stat(lockFile(run))).mtimeMs > silent + 59_500)
+    await taken.release()
     t.is(heard.length, 2)
-    t.regex(heard.splice(0)[0] ?? '', new RegExp(`is of ${name}, which cannot be seen from here; waiting up to [12] s`))
+    t.regex(
+      heard.splice(0)[0] ?? '',
+      new RegExp(`is of ${name}, which cannot be checked from here; waiting up to [12] s for its heartbeat`)
+    )
 
-    // A sign of life while it is waited for.
+    // A heartbeat while it is waited for.
     await forge(run, owner, { silence: 20_000 })
     const taking = RunLock.acquire(run, { warn })
     while (heard.length === 0) await setTimeout(10)
@@ -323,10 +341,10 @@ posixTest('Ctrl-C while another host is waited for ends the command with the exi
   resumed.kill('SIGINT')
   const { code, stderr } = await resumed.outcome
   t.is(code, 130)
-  t.regex(stderr, /waiting up to \d+ s for a sign of life\nmdgl: interrupted before the run began\n$/)
+  t.regex(stderr, /waiting up to \d+ s for its heartbeat\nmdgl: interrupted before the run began\n$/)
 })
 
-test('the owner of a lock gives signs of life', async t => {
+test('the owner of a lock has a heartbeat', async t => {
   const run = await temporaryFolder(t)
   const lock = await RunLock.acquire(run)
   const before = await readFile(lockFile(run), 'utf8')

@@ -177,7 +177,7 @@ batchSize, validateEvery, checkpointEvery, alignmentEvery, learningRate, precisi
 
 Items run in worker processes. Each has a run folder below --out; a finished one is used again, an unfinished one goes on from its last
 checkpoint, with the same bits. A worker that is killed is named, and its item tried again; the others go on. At the end stands what is
-missing, with exit code 1, and so is an item that another process is running, by the name of that process. Ctrl-C ends every worker after its iteration at hand, with a checkpoint.
+missing, with exit code 1, and so is an item that another process is running, which is named. Ctrl-C ends every worker after its iteration at hand, with a checkpoint.
 
 Options:
   --index N            run item N alone, in this process; exit codes as of \`mdgl train\`

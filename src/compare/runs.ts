@@ -1,5 +1,5 @@
 import { mkdir, rmdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { mean } from '../averages.js'
 import type { RuleName } from '../rule.js'
 import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
@@ -73,14 +73,26 @@ export async function finishedRun(
   const kept = await keptRun(options, out)
   if (kept !== undefined) return kept
   const path = runPath(out, options)
-  await mkdir(path, { recursive: true }).catch(error => {
+  const made = await mkdir(path, { recursive: true }).catch(error => {
     throw writeFailure(error, path)
   })
   try {
     return await lockedRun(path, options, out, onMetrics)
   } finally {
-    // Where the options were refused, nothing is left behind.
-    await rmdir(path).catch(() => undefined)
+    if (made !== undefined) await removeEmpty(path, made)
+  }
+}
+
+/** Where the options were refused, no folder is left behind: removes those from one up to another that are empty. */
+async function removeEmpty(path: string, top: string): Promise<void> {
+  for (let folder = resolve(path); folder.startsWith(resolve(top)); folder = dirname(folder)) {
+    if (
+      !(await rmdir(folder).then(
+        () => true,
+        () => false
+      ))
+    )
+      return
   }
 }
 

@@ -1,5 +1,5 @@
 import { readFileSync, unlinkSync } from 'node:fs'
-import { constants, copyFile, type FileHandle, link, open, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { constants, copyFile, type FileHandle, link, open, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { livenessOf, type ProcessIdentity, thisProcess } from './process-identity.js'
@@ -10,11 +10,11 @@ const LOCK = 'lock.json'
 /** The lock, a lock that is being written, and a claim to succeed a stale one. */
 const LOCK_FILE = /^lock\.json(?:\.[\w-]+\.(?:tmp|next))?$/
 
-/** ms between two signs of life: the owner of a lock writes its file anew, so that its time of modification moves. */
-const SIGN_EVERY = 10_000
-/** A process that cannot be seen from here counts as gone after so many ms without a sign of life. */
+/** ms between two heartbeats: the owner of a lock writes a byte of its file again, so that its time of modification moves. */
+const HEARTBEAT_EVERY = 10_000
+/** A process whose existence cannot be checked from this one counts as gone after so many ms without a heartbeat. */
 const SILENT_AFTER = 60_000
-/** ms between two looks at the lock of a process that cannot be seen from here. */
+/** ms between two looks at the lock of such a process. */
 const LOOK_EVERY = 250
 
 /** Each but the last is one that another process was faster in. */
@@ -36,13 +36,13 @@ interface LockEntry {
   readonly owner: RunOwner | undefined
   /** Differs between any two locks. */
   readonly token: string
-  /** The time of the last sign of life, by the clock of the file's server. */
+  /** The time of the last heartbeat, by the clock of the file's server. */
   readonly modified: number
 }
 
 /** How a lock is acquired. */
 export interface LockOptions {
-  /** Hears of a wait, and of a lock that is taken from a process that cannot be seen from here. */
+  /** Is told of a wait for a heartbeat, and of a lock that is taken over because there was none. */
   readonly warn?: (message: string) => void
   /** Ends a wait; the promise is then rejected with its reason. */
   readonly signal?: AbortSignal | undefined
@@ -91,7 +91,7 @@ export class RunLock {
   readonly path: string
   readonly #token: string
   readonly #file: FileHandle
-  readonly #signs: NodeJS.Timeout
+  readonly #heartbeat: NodeJS.Timeout
   #lost = false
   #released = false
 
@@ -99,8 +99,8 @@ export class RunLock {
     this.path = path
     this.#token = token
     this.#file = file
-    this.#signs = setInterval(() => void this.#sign(), SIGN_EVERY)
-    this.#signs.unref()
+    this.#heartbeat = setInterval(() => void this.#beat(), HEARTBEAT_EVERY)
+    this.#heartbeat.unref()
     hold(join(path, LOCK), token)
   }
 
@@ -116,13 +116,14 @@ export class RunLock {
     const owner: RunOwner & { token: string } = { ...(await thisProcess()), since: new Date().toISOString(), token }
     try {
       await writeFile(aside, `${JSON.stringify(owner)}\n`, { flag: 'wx' })
-      const written = (await stat(aside)).mtimeMs
       for (let attempt = 1; !(await createFrom(aside, lock, token)); attempt++) {
         if (attempt > MOST_ATTEMPTS) throw new Error(`${lock} can neither be read nor made: remove it`)
         const chain = await readChain(path)
         const last = chain.at(-1)
         if (last === undefined) continue
-        await refuseUnlessGone(path, last, written, { warn, signal })
+        await refuseUnlessGone(path, last, await beat(aside), { warn, signal })
+        // It may have waited: a lock begins with a heartbeat.
+        await beat(aside)
         if (await succeed(path, aside, token, chain)) break
       }
       return new RunLock(path, token, await open(lock, 'r'))
@@ -146,14 +147,16 @@ export class RunLock {
     if (links > 0 && !this.#lost) return
     const other = (await readEntry(join(this.path, LOCK)))?.owner
     const what = other === undefined ? 'was removed' : `was taken over by ${processName(other)}`
-    throw new Error(`${join(this.path, LOCK)} ${what} while the run went on: this process ends, lest two write the run`)
+    throw new Error(
+      `${join(this.path, LOCK)} ${what} while the run went on: this process ends, so that two never write one run`
+    )
   }
 
   /** Gives the lock back; once more does nothing. */
   async release(): Promise<void> {
     if (this.#released) return
     this.#released = true
-    clearInterval(this.#signs)
+    clearInterval(this.#heartbeat)
     await this.#file.close()
     const lock = join(this.path, LOCK)
     letGo(lock)
@@ -162,17 +165,11 @@ export class RunLock {
     if (now?.token === this.#token) await rm(lock, { force: true }).catch(() => undefined)
   }
 
-  /** Writes a byte of the lock anew; the time of that is the file server's, as that of any other process's files there. */
-  async #sign(): Promise<void> {
+  async #beat(): Promise<void> {
     const lock = join(this.path, LOCK)
     try {
-      const file = await open(lock, 'r+')
-      try {
-        if ((await entryOf(lock, file)).token === this.#token) await file.write('{', 0)
-        else this.#lost = true
-      } finally {
-        await file.close()
-      }
+      if ((await readEntry(lock))?.token === this.#token) await beat(lock)
+      else this.#lost = true
     } catch (error) {
       // A disk that is full or away for a moment takes no lock away.
       if (codeOf(error) === 'ENOENT') this.#lost = true
@@ -180,13 +177,28 @@ export class RunLock {
   }
 }
 
-/** The process that writes a run folder now; nothing where none does, or where its last sign of life is too long ago. */
+/**
+ * Writes the first byte of a lock's file again.
+ *
+ * @returns The file's time of modification, in ms: the file server sets it, as it does for the files of any other process there.
+ */
+async function beat(file: string): Promise<number> {
+  const handle = await open(file, 'r+')
+  try {
+    await handle.write('{', 0)
+    return (await handle.stat()).mtimeMs
+  } finally {
+    await handle.close()
+  }
+}
+
+/** The process that writes a run folder now; nothing where none does, or where its last heartbeat is too long ago. */
 export async function runOwner(path: string): Promise<RunOwner | undefined> {
   const last = (await readChain(path).catch(() => [])).at(-1)
   if (last?.owner === undefined) return undefined
   const liveness = await livenessOf(last.owner)
-  const signs = Date.now() - last.modified < SILENT_AFTER
-  return liveness === 'alive' || (liveness === 'unknown' && signs) ? last.owner : undefined
+  const beats = Date.now() - last.modified < SILENT_AFTER
+  return liveness === 'alive' || (liveness === 'unknown' && beats) ? last.owner : undefined
 }
 
 /** That a folder is being written by another process. */
@@ -211,10 +223,10 @@ async function refuseUnlessGone(
   if (liveness === 'unknown') {
     const silence = Math.max(0, now - entry.modified)
     const changed = await changesWithin(entry, SILENT_AFTER - silence, signal, seconds =>
-      warn(`${file} is of ${name}, which cannot be seen from here; waiting up to ${seconds} s for a sign of life`)
+      warn(`${file} is of ${name}, which cannot be checked from here; waiting up to ${seconds} s for its heartbeat`)
     )
     if (!changed) {
-      warn(`${file} is of ${name}, which has given no sign of life for ${SILENT_AFTER / 1000} s: the run is taken over`)
+      warn(`${file} is of ${name}, which has had no heartbeat for ${SILENT_AFTER / 1000} s: the run is taken over`)
       return
     }
     // It was given back, or taken by another.
