@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { cp, readdir, readFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
@@ -252,6 +253,18 @@ test('a pause that is wished for while a trial is looked at is told', async t =>
   control.pause()
   await looking
   t.is(hub.info('run')?.state, 'paused')
+})
+
+test('a run that is paused many times leaves no listener on its signal', async t => {
+  const [control, { signal }] = [new RunControl(), new AbortController()]
+  for (let i = 0; i < 12; i++) {
+    control.pause()
+    const gate = control.gate(signal)
+    t.is(getEventListeners(signal, 'abort').length, 1)
+    control.resume()
+    await gate
+  }
+  t.is(getEventListeners(signal, 'abort').length, 0)
 })
 
 test('a browser sees the run, steers it, and finds it again', async t => {
