@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { cp, readdir, readFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
@@ -168,6 +169,79 @@ test('the dashboard of a folder tells the runs in it, and follows one that grows
   t.is((await mdgl('dashboard', join(root, 'nothing'))).code, 2)
 })
 
+/** A run that goes on for longer than any test, shown by a dashboard of its folder. */
+async function watched(t: ExecutionContext) {
+  const root = await temporaryFolder(t)
+  const out = join(root, 'run')
+  const args = [
+    'train',
+    'evidence-accumulation',
+    '--batch-size',
+    '4',
+    '--iterations',
+    '100000',
+    '--checkpoint-every',
+    '2'
+  ]
+  const run = startMdgl([...args, '--out', out])
+  t.teardown(() => run.kill('SIGKILL'))
+  while ((await readdir(join(out, 'checkpoints')).catch(() => [])).length === 0) await setTimeout(20)
+  const dashboard = startMdgl(['dashboard', root, '--port', '0'])
+  t.teardown(() => dashboard.kill('SIGKILL'))
+  const { pid, host } = JSON.parse(await readFile(join(out, 'lock.json'), 'utf8'))
+  return { run, out, url: await urlOf(dashboard), pid, host }
+}
+
+test('the dashboard of a folder tells which process writes a run, and when that process was killed', async t => {
+  const { run, out, url, pid, host } = await watched(t)
+  const info = async () => (await frames(url)).runs[0]
+  t.like(await info(), { state: 'running', process: { pid, host } })
+  run.kill('SIGKILL')
+  await run.outcome
+  const becomes = async (state: string) => {
+    for (let i = 0; i < 300 && (await info()).state !== state; i++) await setTimeout(50)
+    return await info()
+  }
+  const killed = await becomes('unfinished')
+  t.is(killed.state, 'unfinished')
+  t.is(killed.process, undefined)
+  const resumed = startMdgl(['resume', out])
+  t.teardown(() => resumed.kill('SIGKILL'))
+  const running = await becomes('running')
+  t.is(running.state, 'running')
+  t.not(running.process.pid, pid)
+})
+
+test('the field of the learning rate takes what the run takes', async t => {
+  t.timeout(180_000)
+  const browser = await findBrowser()
+  if (browser === undefined) {
+    t.log('skipped: there is no browser on this machine (MDGL_BROWSER names one)')
+    t.pass()
+    return
+  }
+  t.teardown(() => browser.close())
+  const { url } = await live(t)
+  const { page, problems } = await openPage(browser, url)
+  await page.waitForFunction(() => /iteration [1-9]/.test(document.querySelector('#summary')?.textContent ?? ''))
+  for (const wrong of ['0', '', '-1', 'x', 'Infinity']) {
+    await page.fill('#learning-rate', wrong)
+    await page.click('#set-rate')
+    t.is(await page.textContent('#connection'), 'the learning rate must be a number above 0', wrong)
+  }
+  await page.close()
+
+  const { url: folder, pid, host } = await watched(t)
+  const stored = await openPage(browser, folder)
+  await stored.page.waitForFunction(() => /iteration [1-9]/.test(document.querySelector('#summary')?.textContent ?? ''))
+  t.true(
+    (await stored.page.textContent('#summary'))?.includes(`seed 1: running (process ${pid} on ${host}), iteration `)
+  )
+  t.regex((await stored.page.textContent('#alignment-none')) ?? '', /mdgl train records it with --alignment-every N/)
+  await accessible(t, stored.page)
+  t.deepEqual([...problems, ...stored.problems], [])
+})
+
 test('a pause that is wished for while a trial is looked at is told', async t => {
   const [hub, control, task] = [new Hub(), new RunControl(), builtInTask('evidence-accumulation')]
   const settings = { task, rule: 'eprop', seed: 1, precision: 'f32', ...task } as const
@@ -179,6 +253,18 @@ test('a pause that is wished for while a trial is looked at is told', async t =>
   control.pause()
   await looking
   t.is(hub.info('run')?.state, 'paused')
+})
+
+test('a run that is paused many times leaves no listener on its signal', async t => {
+  const [control, { signal }] = [new RunControl(), new AbortController()]
+  for (let i = 0; i < 12; i++) {
+    control.pause()
+    const gate = control.gate(signal)
+    t.is(getEventListeners(signal, 'abort').length, 1)
+    control.resume()
+    await gate
+  }
+  t.is(getEventListeners(signal, 'abort').length, 0)
 })
 
 test('a browser sees the run, steers it, and finds it again', async t => {

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -56,6 +58,25 @@ test('the example service trains for a client, and stops when it goes', async t 
   client.abort()
   for (let i = 0; i < 200 && !said.stdout.includes('training has stopped'); i++) await setTimeout(20)
   t.regex(said.stdout, /training has stopped/)
+})
+
+test('the example service answers many requests of one connection without a listener left behind', async t => {
+  const { child, said } = start('service', '0')
+  t.teardown(() => child.kill())
+  while (!said.stdout.includes('http')) await setTimeout(20)
+  const { origin } = new URL(said.stdout.trim())
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  const ports = new Set<number | undefined>()
+  for (let i = 0; i < 12; i++) {
+    const sent = request(`${origin}/train?iterations=1`, { agent }).end()
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+    ports.add(answer.socket.localPort)
+    t.is((await answer.toArray()).join('').split('\n').length, 2)
+  }
+  t.is(ports.size, 1)
+  t.is(said.stderr, '')
+  t.is(said.stdout.includes('training has stopped'), false)
 })
 
 test('every example is listed', async t => {

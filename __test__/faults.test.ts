@@ -113,7 +113,7 @@ posixTest('a folder that cannot be made is said before training, and nothing is 
   t.deepEqual(await files(folder), before)
 })
 
-// No block may be written: config.json is the first file of a run.
+// No block may be written: lock.json is the first file of a run.
 posixTest('a disk that is full from the start leaves no folder behind', async t => {
   const folder = await temporaryFolder(t)
   const task = await tinyTask(folder)
@@ -123,7 +123,7 @@ posixTest('a disk that is full from the start leaves no folder behind', async t 
   ]) {
     const { code, stderr } = await limitedMdgl(`cd '${folder}'; ulimit -f 0`, args)
     t.is(code, 1)
-    t.regex(stderr, /config\.json cannot be written: /)
+    t.regex(stderr, /lock\.json cannot be written: /)
   }
   t.deepEqual((await files(folder)).filter(name => name !== 'tiny.mjs').sort(), ['deep', 'runs'])
 })

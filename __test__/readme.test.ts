@@ -97,36 +97,112 @@ test('every picture and page that a document points to is there', t => {
   }
 })
 
-const run = promisify(execFile)
-const helps = new Map<string, Promise<string>>()
-
-/** What a command says of itself. */
-function helpOf(command: string): Promise<string> {
-  const known =
-    helps.get(command) ??
-    run(process.execPath, [join(root, 'dist/cli/main.js'), command, '--help']).then(({ stdout }) => stdout)
-  helps.set(command, known)
-  return known
+interface RecordedRule {
+  readonly rule: string
+  readonly all: { readonly loss: number; readonly deviation: number; readonly accuracy: number }
+  readonly stuck: number
+  readonly medianOfLearned: number
+  readonly published: RecordedRule['all']
+  readonly runs: readonly {
+    readonly seed: number
+    readonly stuck: boolean
+    readonly final: { readonly loss: number }
+  }[]
 }
 
-test('every mdgl command in a document exists, with the options that it is given', async t => {
-  const pages = [
-    ...Object.keys(documents),
-    'docs/results.md',
-    'docs/profiling.md',
-    'docs/performance.md',
-    'CONTRIBUTING.md'
-  ]
-  let commands = 0
-  for (const page of pages) {
-    const blocks = readFileSync(join(root, page), 'utf8').matchAll(/^```sh\n(.*?)^```$/gms)
-    const lines = [...blocks].flatMap(([, block = '']) => block.split('\n')).map(line => line.split(/ +# /)[0] ?? '')
-    for (const line of lines.filter(line => line.startsWith('mdgl '))) {
-      commands += 1
-      const [, command = ''] = line.split(' ')
-      const help = await helpOf(command)
-      for (const [option] of line.matchAll(/(?<= )--[a-z-]+/g)) t.true(help.includes(option), `${page}: ${line}`)
+test('the figures of Fig. 3C in README are those of the record, in its table and in its sentences', t => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8').replace(/\s+/g, ' ')
+  const record = JSON.parse(readFileSync(join(root, 'docs/records/fig3c-10-seeds.json'), 'utf8'))
+  const ruleOf = (name: string) => record.rules.find(({ rule }: RecordedRule) => rule === name) as RecordedRule
+  const pm = ({ loss, deviation }: RecordedRule['all']) => `${loss.toFixed(3)} ± ${deviation.toFixed(3)}`
+  const number = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten']
+  const seeds = number[record.seeds.length]
+  for (const [label, name] of [
+    ['BPTT', 'bptt'],
+    ['MDGL', 'mdgl'],
+    ['e-prop', 'eprop']
+  ] as const) {
+    const { all, stuck, medianOfLearned, published } = ruleOf(name)
+    const loss = stuck === 0 ? pm(all) : `${pm(all)} (${stuck} stuck)`
+    const figures = [
+      loss,
+      medianOfLearned.toFixed(3),
+      all.accuracy.toFixed(3),
+      pm(published),
+      published.accuracy.toFixed(3)
+    ]
+    t.true(readme.includes(`| ${label} | ${figures.join(' | ')} |`), label)
+  }
+  const stuckSeeds = (name: string) => ruleOf(name).runs.filter(({ stuck }) => stuck)
+  const [first, second, ...more] = stuckSeeds('bptt')
+  t.deepEqual(more, [])
+  t.true(readme.includes(`explodes at the start, as it does on ${number[ruleOf('bptt').stuck]} of ${seeds} seeds`))
+  t.is(first?.seed, 1, 'the seed of the quick start')
+  const [alone, ...others] = stuckSeeds('eprop')
+  t.deepEqual(others, [])
+  t.true(
+    readme.includes(
+      `BPTT's seeds ${first?.seed} and ${second?.seed}, e-prop's seed ${alone?.seed} (${alone?.final.loss.toFixed(3)})`
+    )
+  )
+  t.true(readme.includes(`"Stuck" is a final loss above ${record.stuckAbove},`))
+  t.is(record.mdglBelowEprop.seeds, record.mdglBelowEprop.of)
+  t.true(readme.includes(`MDGL ends below e-prop on all ${seeds} seeds.`))
+})
+
+test('figures in sentences are those of the tables of results', t => {
+  const sentences = (page: string) => readFileSync(join(root, page), 'utf8').replace(/\s+/g, ' ')
+  const lines = readFileSync(join(root, 'docs/results.md'), 'utf8').split('\n')
+  const cells = (line: string) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map(cell => cell.trim())
+  /** A figure of docs/results.md. */
+  const figure = (task: string, rule: string, column: string) => {
+    const at = lines.findIndex(line => line.startsWith(`| ${task} | ${rule} |`))
+    const header = lines.slice(0, at).findLast(line => line.startsWith('| task |')) ?? ''
+    return cells(lines[at] ?? '')[cells(header).indexOf(column)] ?? `no ${column} of ${rule} on ${task}`
+  }
+  const loss = (task: string, rule: string) => figure(task, rule, 'final loss').split(' ')[0]
+  const fig3c = (rule: string) => figure('evidence-accumulation', rule, 'final loss')
+  const [match, xor, lif400] = ['delayed-match', 'delayed-xor', 'pattern-generation-lif400'] as const
+  const number = ['no', 'one', 'two', 'three']
+  const said = {
+    'README.md': [
+      `ends at ${fig3c('mdgl-membrane')} with a causal kernel (\`mdgl-membrane\`) and at ${fig3c('mdgl-exact')} with the exact one`,
+      `two and three hops at ${loss('evidence-accumulation', 'hops-2')} and ${loss('evidence-accumulation', 'hops-3')}.`
+    ],
+    'docs/guide/choose-a-rule.md': [
+      `On delayed XOR it ends at ${loss(xor, 'mdgl')} nats where e-prop stays at ${loss(xor, 'eprop')}, on delayed match to sample at ${loss(match, 'mdgl')} against ${loss(match, 'eprop')} (five seeds each)`,
+      `where it learns; ${number[Number(figure('evidence-accumulation', 'bptt', 'stuck'))]} of the ten seeds are stuck at chance.`,
+      `On delayed XOR ${number[Number(figure(xor, 'bptt', 'diverged'))]} seeds of five diverge`,
+      `on delayed match somewhat below \`mdgl\` (${loss(match, 'mdgl-membrane')} against ${loss(match, 'mdgl')},`,
+      `(delayed XOR: ${loss(xor, 'mdgl-membrane')} against ${loss(xor, 'mdgl')}; 400 LIF cells: ${loss(lif400, 'mdgl-membrane')} against ${loss(lif400, 'mdgl')})`
+    ]
+  }
+  for (const [page, expected] of Object.entries(said)) {
+    const text = sentences(page)
+    for (const sentence of expected) t.true(text.includes(sentence), `${page}: ${sentence}`)
+  }
+})
+
+test('the table of speed in README has the figures of the table of peers', t => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const peers = readFileSync(join(root, 'docs/performance.md'), 'utf8').split('\n')
+  const row = (workload: string, rule: string, peer: string) => {
+    const cells = peers.find(line => line.startsWith(`| ${workload} | ${rule} | ${peer} |`))?.split('|') ?? []
+    const [ours, ratio] = [cells[7], cells[9]].map(Number)
+    return { ours, ratio: ratio === undefined ? '–' : `${ratio < 10 ? ratio : Math.round(ratio)} ×` }
+  }
+  for (const workload of ['W-paper', 'W', 'W2', 'W3']) {
+    for (const [label, rule] of [
+      ['e-prop', 'eprop'],
+      ['BPTT', 'bptt']
+    ] as const) {
+      const { ours, ratio } = row(workload, rule, 'JAX')
+      const torch = workload === 'W-paper' ? '–' : row(workload, rule, 'PyTorch').ratio
+      t.true(readme.includes(`| ${label} | ${ours?.toFixed(1)} ms | ${ratio} | ${torch} |`), `${workload} ${rule}`)
     }
   }
-  t.true(commands > 20, `${commands} commands`)
 })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import type { Metrics } from '../src/index.js'
 import { RUN_FORMAT, type RunConfig, RunFolder, readRunFolder } from '../src/runs/run-folder.js'
+import { RunLock } from '../src/runs/run-lock.js'
 import { temporaryFolder } from './helpers/cli.js'
 
 const CONFIG: RunConfig = {
@@ -77,7 +78,7 @@ test('a run starts anew among files of others', async t => {
   await writeFile(join(path, 'interventions.jsonl'), '')
   await writeFile(join(path, 'weights.txt'), 'mine')
   t.false((await readRunFolder(path))?.finished)
-  await (await RunFolder.restart(path, CONFIG)).close()
+  await (await RunFolder.restart(await RunLock.acquire(path), CONFIG)).close()
   t.deepEqual((await readdir(path)).sort(), ['config.json', 'metrics.jsonl', 'weights.txt'])
   t.deepEqual((await readRunFolder(path))?.metrics, [])
 })

@@ -10,7 +10,7 @@ const app = Fastify()
 app.get('/train', (request, reply) => {
   const { rule = 'mdgl', iterations = 100 } = request.query
   const gone = new AbortController()
-  request.raw.socket.on('close', () => gone.abort(new Error('the client has gone')))
+  reply.raw.on('close', () => gone.abort(new Error('the client has gone'))) // the answer's end, not the connection's: that is kept for the next
   const model = Model.create(task.network({ seed: 1 }))
   const options = { rule, iterations: Number(iterations), batchSize: 16, threads: 1, signal: gone.signal }
   const training = train(model, task, options) // a wrong option throws here, before anything is sent

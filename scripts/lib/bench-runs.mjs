@@ -9,7 +9,7 @@ export async function bench(workload, options) {
   })
   if (code === 0) return JSON.parse(output.split('\n').find(line => line.startsWith('{')))
   if (/MDGL_SIMD is .*; allowed: /.test(output)) return null
-  throw new Error(`mdgl bench ${workload} ${args.join(' ')} failed:\n${output}`)
+  throw new Error(`\`mdgl bench ${workload} ${args.join(' ')}\` failed:\n${output}`)
 }
 
 /** The slope of y over x, both logarithmic: the exponent of a power law, by least squares. */

@@ -3,7 +3,8 @@ import { MOST_THREADS } from '../engine-session.js'
 import { messageOf } from '../recognise.js'
 import { SEED_LIST, seedList } from '../runs/seeds.js'
 
-type OptionsConfig = NonNullable<ParseArgsConfig['options']>
+/** The options of a command, as Node's `parseArgs` takes them. */
+export type OptionsConfig = NonNullable<ParseArgsConfig['options']>
 
 /** A mistake in how a command was called: exit code 2. */
 export class UsageError extends Error {}

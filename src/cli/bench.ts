@@ -21,7 +21,7 @@ import {
 } from './arguments.js'
 import { BENCH_HELP } from './help.js'
 
-const OPTIONS = {
+export const BENCH_OPTIONS = {
   rule: { type: 'string' },
   threads: { type: 'string' },
   simd: { type: 'string' },
@@ -45,7 +45,7 @@ const WARM_UP = 2
 
 /** `mdgl bench WORKLOAD`: times whole training iterations; `--against` compares two workloads, `--export` writes the workload for other libraries. */
 export async function benchCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, BENCH_OPTIONS)
   if (given.options.help) {
     console.log(BENCH_HELP)
     return 0

@@ -5,6 +5,7 @@ import { type Comparison, figures, summarise } from '../compare/comparison.js'
 import { groupBy } from '../compare/group-by.js'
 import { measureOf } from '../compare/measure.js'
 import { type FinishedRun, keptRun } from '../compare/runs.js'
+import { shellWord } from '../shell-word.js'
 import type { SweepCell } from '../sweep/cells.js'
 import { cellFolder, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
 import { type Arguments, text, UsageError } from './arguments.js'
@@ -33,9 +34,10 @@ export async function mergeSweep(given: Arguments): Promise<number> {
   const { runs, missing } = await finishedRuns(sweep, out)
   if (runs.length > 0) await show(sweep, out, await mergedCells(runs, out), missing)
   if (missing.length === 0) return 0
+  const elsewhere = given.options.out === undefined ? '' : ` --out ${shellWord(out)}`
   const which = missing.map(({ index, label }) => `item ${index} (${label})`).join('; ')
   console.error(
-    `mdgl: ${missing.length} of ${sweep.items.length} items are not finished in ${out}: ${which}; \`mdgl sweep ${plan}\` goes on with them`
+    `mdgl: ${missing.length} of ${sweep.items.length} items are not finished in ${out}: ${which}; \`mdgl sweep ${shellWord(plan)}${elsewhere}\` goes on with them`
   )
   return 1
 }

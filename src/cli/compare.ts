@@ -14,7 +14,7 @@ import { report } from './report.js'
 import { shownRun } from './shown-run.js'
 import { taskArgument } from './task-argument.js'
 
-const OPTIONS = {
+export const COMPARE_OPTIONS = {
   rules: { type: 'string' },
   seeds: { type: 'string' },
   iterations: { type: 'string' },
@@ -33,7 +33,7 @@ const FIG_3C_RULES: readonly RuleName[] = ['bptt', 'eprop', 'mdgl']
 
 /** `mdgl compare TASK`: trains several rules on several seeds; or what a sweep has trained. Table, picture and results. */
 export async function compareCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, COMPARE_OPTIONS)
   if (given.options.help) {
     console.log(COMPARE_HELP)
     return 0

@@ -3,12 +3,12 @@ import { TASK_NAMES } from '../runs/tasks.js'
 import { known, split, UsageError } from './arguments.js'
 import * as help from './help.js'
 
-const OPTIONS = { help: { type: 'boolean', short: 'h' } } as const
+export const COMPLETION_OPTIONS = { help: { type: 'boolean', short: 'h' } } as const
 const SHELLS = ['bash', 'zsh'] as const
 
 /** `mdgl completion SHELL`: a script that completes commands, options, tasks, rules and folders. */
 export async function completionCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, COMPLETION_OPTIONS)
   if (given.options.help) {
     console.log(help.COMPLETION_HELP)
     return 0

@@ -1,9 +1,10 @@
 import { RunControl } from '../runs/control.js'
 import { ruleLabel } from '../runs/rule-label.js'
-import { metricsLine } from '../runs/run-folder.js'
+import { metricsLine, type RunConfig, RunFolder } from '../runs/run-folder.js'
 import type { RunEnd, RunObserver, RunSettings } from '../runs/train-run.js'
+import { shellWord } from '../shell-word.js'
 import type { Metrics } from '../train.js'
-import { interruptible } from './interrupt.js'
+import { uninterrupted } from './interrupt.js'
 import { type LiveOptions, startLive } from './live.js'
 import { bar, type Progress, silent } from './progress.js'
 
@@ -36,12 +37,16 @@ export async function conduct(
     metrics,
     begun: async run => page?.run.begun(run),
     aligned: record => page?.run.aligned(record),
-    warned: message => console.error(`mdgl: ${message}`),
+    warned: warn,
     between: async iteration => page?.run.between(iteration)
   }
   try {
-    const { result: end, exitCode } = await interruptible(signal => train({ ...options, signal }, observer))
+    const { result: end, exitCode } = await uninterrupted(signal => train({ ...options, signal }, observer))
     progress.stop()
+    if (end === undefined) {
+      console.error('mdgl: interrupted before the run began')
+      return exitCode
+    }
     page?.run.describe(end.ending === 'finished' ? 'finished' : end.ending === 'diverged' ? 'failed' : 'stopped')
     if (end.ending !== 'interrupted') await tell(end.path)
     return report(end, options, final, { json, exitCode })
@@ -51,9 +56,14 @@ export async function conduct(
   }
 }
 
+const warn = (message: string) => console.error(`mdgl: ${message}`)
+
+/** Starts a run's folder. */
+export const newRun = (path: string, config: RunConfig, { signal }: RunSettings): Promise<RunFolder> =>
+  RunFolder.create(path, config, { warn, signal })
+
 /** Writes the run's page; the run is what counts, and it has ended well even if that fails. */
 async function tell(path: string): Promise<void> {
-  const warn = (message: string) => console.error(`mdgl: ${message}`)
   // The plotting libraries are slow to load.
   const { writeReport } = await import('../plots/run-report.js')
   await writeReport(path, warn).catch((error: Error) => warn(`the report could not be written: ${error.message}`))
@@ -75,11 +85,13 @@ function report(
       )
       return 1
     case 'stopped':
-      console.error(`mdgl: stopped after iteration ${end.iteration}; \`mdgl resume ${end.path}\` goes on from there`)
+      console.error(
+        `mdgl: stopped after iteration ${end.iteration}; \`mdgl resume ${shellWord(end.path)}\` goes on from there`
+      )
       return 0
     case 'interrupted':
       console.error(
-        `mdgl: interrupted after iteration ${end.iteration}; \`mdgl resume ${end.path}\` goes on from there`
+        `mdgl: interrupted after iteration ${end.iteration}; \`mdgl resume ${shellWord(end.path)}\` goes on from there`
       )
       return exitCode
   }

@@ -4,11 +4,11 @@ import { DASHBOARD_HELP } from './help.js'
 import { interruptible } from './interrupt.js'
 import { portOf } from './live.js'
 
-const OPTIONS = { port: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const
+export const DASHBOARD_OPTIONS = { port: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const
 
 /** `mdgl dashboard [DIR]`: shows the runs of a folder in a browser until it is interrupted. */
 export async function dashboardCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, DASHBOARD_OPTIONS)
   if (given.options.help) {
     console.log(DASHBOARD_HELP)
     return 0

@@ -6,7 +6,7 @@ import { known, split, text, UsageError } from './arguments.js'
 import { EXPORT_HELP } from './help.js'
 import { folderArgument } from './resume.js'
 
-const OPTIONS = {
+export const EXPORT_OPTIONS = {
   weights: { type: 'string' },
   projection: { type: 'string' },
   metrics: { type: 'string' },
@@ -15,7 +15,7 @@ const OPTIONS = {
 
 /** `mdgl export DIR`: a run's weights and metrics in files that other programs read. */
 export async function exportCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, EXPORT_OPTIONS)
   if (given.options.help) {
     console.log(EXPORT_HELP)
     return 0

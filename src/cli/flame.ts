@@ -1,9 +1,10 @@
 import { fileURLToPath } from 'node:url'
+import { shellWord } from '../shell-word.js'
 
 /** How to see the engine with `perf`: release builds keep symbols and line tables. */
 export function flameHelp(task: string, rule: string): string {
   const main = fileURLToPath(new URL('./main.js', import.meta.url))
-  const run = `node ${main} profile ${task} --rule ${rule} --no-peaks --iterations 200`
+  const run = `node ${shellWord(main)} profile ${task} --rule ${rule} --no-peaks --iterations 200`
   return `The engine's release builds keep symbols and line tables, so that Linux's perf can name functions and lines:
 
   perf record -F 999 --call-graph dwarf,8192 -o mdgl.perf ${run}

@@ -177,7 +177,7 @@ batchSize, validateEvery, checkpointEvery, alignmentEvery, learningRate, precisi
 
 Items run in worker processes. Each has a run folder below --out; a finished one is used again, an unfinished one goes on from its last
 checkpoint, with the same bits. A worker that is killed is named, and its item tried again; the others go on. At the end stands what is
-missing, with exit code 1. Ctrl-C ends every worker after its iteration at hand, with a checkpoint.
+missing, with exit code 1, and so is an item that another process is running, which is named. Ctrl-C ends every worker after its iteration at hand, with a checkpoint.
 
 Options:
   --index N            run item N alone, in this process; exit codes as of \`mdgl train\`
@@ -308,7 +308,7 @@ Usage: mdgl resume <run> [options]
 
 The run ends with the same weights, bit for bit, as if it had never stopped. A checkpoint that is torn is named, and the
 one before it used; with none left nothing is touched. Changes made while it ran (interventions.jsonl) come again at
-their iteration.
+their iteration. A run that another process is writing is refused, with the name of that process.
 
 Options:
 ${ANEW}
@@ -321,7 +321,8 @@ export const RUNS_HELP = `mdgl runs: list the runs in a folder
 
 Usage: mdgl runs [folder] [options]
 
-A line for each run folder below the folder (default runs): task, rule, seed, how far it came, its last validation.
+A line for each run folder below the folder (default runs): task, rule, seed, how far it came, its last validation, and
+its state: running, finished, diverged, or unfinished.
 
 Options:
   --json        a JSON line a run

@@ -4,41 +4,8 @@ import { missingPackage } from '../needed-package.js'
 import { messageOf } from '../recognise.js'
 import { version } from '../version.js'
 import { UsageError } from './arguments.js'
-import { benchCommand } from './bench.js'
-import { compareCommand } from './compare.js'
-import { completionCommand } from './completion.js'
-import { dashboardCommand } from './dashboard.js'
-import { exportCommand } from './export.js'
+import { COMMANDS } from './commands.js'
 import { MAIN_HELP } from './help.js'
-import { plotCommand } from './plot.js'
-import { profileCommand } from './profile.js'
-import { reportCommand } from './report-command.js'
-import { repeatCommand, resumeCommand } from './resume.js'
-import { runsCommand, showCommand } from './runs.js'
-import { sweepCommand } from './sweep.js'
-import { trainCommand } from './train.js'
-import { verifyCommand } from './verify.js'
-
-/** Runs with the arguments after its name; gives the exit code. */
-type Command = (args: readonly string[]) => Promise<number>
-
-const COMMANDS: Readonly<Record<string, Command>> = {
-  train: trainCommand,
-  resume: resumeCommand,
-  repeat: repeatCommand,
-  runs: runsCommand,
-  show: showCommand,
-  report: reportCommand,
-  dashboard: dashboardCommand,
-  export: exportCommand,
-  compare: compareCommand,
-  sweep: sweepCommand,
-  plot: plotCommand,
-  verify: verifyCommand,
-  bench: benchCommand,
-  profile: profileCommand,
-  completion: completionCommand
-}
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === '--version' || name === '-v') {
@@ -54,7 +21,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   if (command === undefined) {
     throw new UsageError(name === undefined ? 'a command is missing' : `there is no command '${name}'`)
   }
-  return command(args)
+  return command.run(args)
 }
 
 /** One line, whatever was thrown. */

@@ -9,7 +9,7 @@ import { PLOT_HELP } from './help.js'
 import { folderArgument } from './resume.js'
 import { anyTaskArgument } from './task-argument.js'
 
-const OPTIONS = {
+export const PLOT_OPTIONS = {
   seed: { type: 'string' },
   curves: { type: 'boolean' },
   raster: { type: 'boolean' },
@@ -24,7 +24,7 @@ const PICTURES = ['network', 'run'] as const
 
 /** `mdgl plot network TASK|FILE`: a task's network, or a description in a file, as a multidigraph. `mdgl plot run DIR`: a run. */
 export async function plotCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, PLOT_OPTIONS)
   if (given.options.help) {
     console.log(PLOT_HELP)
     return 0

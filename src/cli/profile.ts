@@ -18,7 +18,7 @@ import { interruptible } from './interrupt.js'
 import { compareSets } from './profile-compare.js'
 import { readableProfile } from './profile-report.js'
 
-const OPTIONS = {
+export const PROFILE_OPTIONS = {
   rule: { type: 'string' },
   threads: { type: 'string' },
   simd: { type: 'string' },
@@ -38,7 +38,7 @@ const OPTIONS = {
 
 /** `mdgl profile TASK`: where the time of a training iteration goes. */
 export async function profileCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, PROFILE_OPTIONS)
   if (given.options.help) {
     console.log(PROFILE_HELP)
     return 0
@@ -48,7 +48,7 @@ export async function profileCommand(args: readonly string[]): Promise<number> {
   if (given.options.flame) {
     refuse(
       given,
-      Object.keys(OPTIONS).filter(option => option !== 'flame' && option !== 'rule'),
+      Object.keys(PROFILE_OPTIONS).filter(option => option !== 'flame' && option !== 'rule'),
       'a profile'
     )
     console.log(flameHelp(name, rule))

@@ -2,11 +2,11 @@ import { split } from './arguments.js'
 import { REPORT_HELP } from './help.js'
 import { folderArgument } from './resume.js'
 
-const OPTIONS = { help: { type: 'boolean', short: 'h' } } as const
+export const REPORT_OPTIONS = { help: { type: 'boolean', short: 'h' } } as const
 
 /** `mdgl report DIR`: writes a run's report anew. */
 export async function reportCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, REPORT_OPTIONS)
   if (given.options.help) {
     console.log(REPORT_HELP)
     return 0

@@ -1,13 +1,13 @@
 import { readInterventions } from '../runs/interventions.js'
 import { checkSame, optionsOf, type ResumeOptions, resumeRun } from '../runs/resume.js'
-import { RunFolder, readRunFolder } from '../runs/run-folder.js'
+import { readRunFolder } from '../runs/run-folder.js'
 import { trainRun } from '../runs/train-run.js'
 import { type Arguments, split, text, threadsOf, UsageError, whole } from './arguments.js'
-import { conduct } from './conduct.js'
+import { conduct, newRun } from './conduct.js'
 import { REPEAT_HELP, RESUME_HELP } from './help.js'
 import { LIVE_OPTIONS, liveOptions } from './live.js'
 
-const OPTIONS = {
+export const RESUME_OPTIONS = {
   'checkpoint-every': { type: 'string' },
   'alignment-every': { type: 'string' },
   threads: { type: 'string' },
@@ -18,7 +18,7 @@ const OPTIONS = {
 
 /** `mdgl resume DIR`: goes on with a run from its last checkpoint. */
 export async function resumeCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, RESUME_OPTIONS)
   if (given.options.help) {
     console.log(RESUME_HELP)
     return 0
@@ -34,7 +34,7 @@ export async function resumeCommand(args: readonly string[]): Promise<number> {
   )
 }
 
-const REPEAT_OPTIONS = { ...OPTIONS, out: { type: 'string' } } as const
+export const REPEAT_OPTIONS = { ...RESUME_OPTIONS, out: { type: 'string' } } as const
 
 /** `mdgl repeat DIR`: makes a run again from its config.json, and from the changes made while it ran. */
 export async function repeatCommand(args: readonly string[]): Promise<number> {
@@ -52,7 +52,7 @@ export async function repeatCommand(args: readonly string[]): Promise<number> {
   const changes = await readInterventions(path)
   const showing = { json: given.options.json === true, live: liveOptions(given) }
   return await conduct(options, showing, (chosen, observer) =>
-    trainRun(chosen, config => RunFolder.create(out, config), observer, changes)
+    trainRun(chosen, config => newRun(out, config, chosen), observer, changes)
   )
 }
 

@@ -1,4 +1,4 @@
-import { relative } from 'node:path'
+import { join, relative } from 'node:path'
 import type { NetworkDescription } from '../description.js'
 import type { Rule } from '../rule.js'
 import { hasCheckpoint } from '../runs/checkpoints.js'
@@ -6,6 +6,8 @@ import { runFolders } from '../runs/folders.js'
 import { readInterventions } from '../runs/interventions.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
+import { processName, type RunOwner, runOwner } from '../runs/run-lock.js'
+import { shellWord } from '../shell-word.js'
 import type { Metrics } from '../train.js'
 import { split, UsageError } from './arguments.js'
 import { RUNS_HELP, SHOW_HELP } from './help.js'
@@ -13,11 +15,11 @@ import { folderArgument } from './resume.js'
 import { sparkline } from './sparkline.js'
 import { table } from './table.js'
 
-const OPTIONS = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const
+export const RUNS_OPTIONS = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const
 
 /** `mdgl runs [DIR]`: the run folders below a folder, a line each. */
 export async function runsCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, RUNS_OPTIONS)
   if (given.options.help) {
     console.log(RUNS_HELP)
     return 0
@@ -30,14 +32,17 @@ export async function runsCommand(args: readonly string[]): Promise<number> {
   const lines = await Promise.all(found.flatMap(({ path, run }) => (run === undefined ? [] : [summaryOf(path, run)])))
   if (given.options.json === true) for (const line of lines) console.log(JSON.stringify(line))
   else if (lines.length === 0)
-    console.log(`There is no run in ${root}; \`mdgl train evidence-accumulation\` makes one.`)
+    console.log(`There is no run in ${root}; \`mdgl train evidence-accumulation${elsewhere(root)}\` makes one.`)
   else console.log(table([HEADER, ...lines.map(line => row(root, line))], 3))
   return 0
 }
 
+/** Where a run is to go that is looked for in a folder. */
+const elsewhere = (root: string): string => (root === 'runs' ? '' : ` --out ${shellWord(join(root, 'first'))}`)
+
 /** `mdgl show DIR`: what a run is, how far it came, and what can be done with it. */
 export async function showCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, RUNS_OPTIONS)
   if (given.options.help) {
     console.log(SHOW_HELP)
     return 0
@@ -60,15 +65,18 @@ interface Summary {
   readonly seed: number
   readonly iteration: number
   readonly iterations: number
-  readonly state: 'finished' | 'diverged' | 'unfinished, with a checkpoint' | 'unfinished'
+  readonly state: 'running' | 'finished' | 'diverged' | 'unfinished, with a checkpoint' | 'unfinished'
+  /** The process that writes the folder, while the run is running. */
+  readonly process: Pick<RunOwner, 'pid' | 'host' | 'since'> | null
   /** The last validation's, or the last step's where there is none. */
   readonly loss: number | null
   readonly accuracy: number | null
 }
 
-async function summaryOf(path: string, { config, metrics, finished, diverged }: StoredRun): Promise<Summary> {
+async function summaryOf(path: string, run: StoredRun): Promise<Summary> {
+  const { config, metrics } = run
   const last = lastOf(metrics)
-  const unfinished = (await hasCheckpoint(path)) ? 'unfinished, with a checkpoint' : 'unfinished'
+  const owner = await runOwner(path)
   return {
     path,
     task: config.task,
@@ -76,10 +84,18 @@ async function summaryOf(path: string, { config, metrics, finished, diverged }: 
     seed: config.seed,
     iteration: metrics.at(-1)?.iteration ?? 0,
     iterations: Number(config.training.iterations),
-    state: diverged !== undefined ? 'diverged' : finished ? 'finished' : unfinished,
+    state: owner === undefined ? await stateOf(path, run) : 'running',
+    process: owner === undefined ? null : { pid: owner.pid, host: owner.host, since: owner.since },
     loss: last?.loss ?? null,
     accuracy: last?.accuracy ?? null
   }
+}
+
+/** That of a run that no process writes. */
+async function stateOf(path: string, { finished, diverged }: StoredRun): Promise<Summary['state']> {
+  if (diverged !== undefined) return 'diverged'
+  if (finished) return 'finished'
+  return (await hasCheckpoint(path)) ? 'unfinished, with a checkpoint' : 'unfinished'
 }
 
 const lastOf = (metrics: readonly Metrics[]) =>
@@ -114,6 +130,9 @@ async function page(path: string, { config, metrics, diverged }: StoredRun, summ
         .join(', ')
     ],
     ['state', `${summary.state}, iteration ${summary.iteration} of ${summary.iterations}`],
+    ...(summary.process === null
+      ? []
+      : [['written by', `${processName(summary.process)} since ${summary.process.since}`]]),
     ...(diverged === undefined ? [] : [['diverged', diverged.message]]),
     ...changes.map(change => [
       'changed',
@@ -130,18 +149,20 @@ async function page(path: string, { config, metrics, diverged }: StoredRun, summ
 }
 
 function nextSteps(path: string, { state }: Summary): string[] {
+  const run = shellWord(path)
   const whatever = [
-    `mdgl plot run ${path}`,
-    `mdgl report ${path}`,
-    `mdgl dashboard ${path}`,
-    `mdgl export ${path} --metrics metrics.csv`
+    `mdgl plot run ${run}`,
+    `mdgl report ${run}`,
+    `mdgl dashboard ${run}`,
+    `mdgl export ${run} --metrics metrics.csv`
   ]
   switch (state) {
     case 'finished':
     case 'diverged':
-      return [`mdgl repeat ${path}`, `mdgl export ${path} --weights weights.npz`, ...whatever]
+      return [`mdgl repeat ${run}`, `mdgl export ${run} --weights weights.npz`, ...whatever]
     case 'unfinished, with a checkpoint':
-      return [`mdgl resume ${path}`, ...whatever]
+      return [`mdgl resume ${run}`, ...whatever]
+    case 'running':
     case 'unfinished':
       return whatever
   }

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { finishedRun, runPath } from '../compare/runs.js'
 import { lastCheckpoint } from '../runs/checkpoints.js'
 import { metricsLine } from '../runs/run-folder.js'
+import { shellWord } from '../shell-word.js'
 import { howEnded, type ItemOutcome, type PoolObserver, runPool } from '../sweep/pool.js'
 import { cellFolder, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
 import { startWorker, type Worker } from '../sweep/worker.js'
@@ -13,7 +14,7 @@ import { lines, silent } from './progress.js'
 import { endOf, shownRun } from './shown-run.js'
 import { sweepFolder } from './sweep-folder.js'
 
-const OPTIONS = {
+export const SWEEP_OPTIONS = {
   index: { type: 'string' },
   list: { type: 'boolean' },
   count: { type: 'boolean' },
@@ -39,7 +40,7 @@ interface Given {
 
 /** `mdgl sweep PLAN`: every run of a plan, in worker processes; or one of them. */
 export async function sweepCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, SWEEP_OPTIONS)
   if (given.options.help) {
     console.log(SWEEP_HELP)
     return 0
@@ -168,7 +169,7 @@ async function conclude(
   const finished = outcomes.flatMap(outcome => ('run' in outcome ? [outcome.run] : []))
   const reused = finished.filter(run => run.reused).length
   const diverged = finished.filter(run => run.diverged !== undefined).length
-  const merge = `mdgl compare --sweep ${plan} --out ${out}`
+  const merge = `mdgl compare --sweep ${shellWord(plan)} --out ${shellWord(out)}`
   if (!json) {
     const parts = [`${reused} used again`, ...(diverged > 0 ? [`${diverged} diverged`] : [])]
     console.log(`${finished.length} of ${outcomes.length} items are finished (${parts.join(', ')}). Together: ${merge}`)

@@ -2,16 +2,15 @@ import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { codeOf } from '../recognise.js'
 import { type RuleName, ruleNames } from '../rule.js'
-import { RunFolder } from '../runs/run-folder.js'
 import { type RunSettings, trainRun } from '../runs/train-run.js'
 import { writeFailure } from '../runs/write-failure.js'
 import { type Arguments, positive, split, text, threadsOf, UsageError, whole, word } from './arguments.js'
-import { conduct } from './conduct.js'
+import { conduct, newRun } from './conduct.js'
 import { TRAIN_HELP } from './help.js'
 import { LIVE_OPTIONS, liveOptions } from './live.js'
 import { anyTaskArgument } from './task-argument.js'
 
-const OPTIONS = {
+export const TRAIN_OPTIONS = {
   rule: { type: 'string' },
   seed: { type: 'string' },
   iterations: { type: 'string' },
@@ -30,7 +29,7 @@ const OPTIONS = {
 
 /** `mdgl train TASK`: trains a network and writes a run folder. */
 export async function trainCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, TRAIN_OPTIONS)
   if (given.options.help) {
     console.log(TRAIN_HELP)
     return 0
@@ -38,7 +37,7 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   const run = await runOptions(given)
   const out = text(given, 'out')
   return await conduct(run, { json: given.options.json === true, live: liveOptions(given) }, (options, observer) =>
-    trainRun(options, async config => RunFolder.create(out ?? (await newFolder(run)), config), observer)
+    trainRun(options, async config => newRun(out ?? (await newFolder(run)), config, options), observer)
   )
 }
 

@@ -8,14 +8,14 @@ import { split, UsageError } from './arguments.js'
 import { VERIFY_HELP } from './help.js'
 import { table } from './table.js'
 
-const OPTIONS = {
+export const VERIFY_OPTIONS = {
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' }
 } as const
 
 /** `mdgl verify FILE…`: holds files of reference gradients against the engine. */
 export async function verifyCommand(args: readonly string[]): Promise<number> {
-  const { options, rest: files } = split(args, OPTIONS)
+  const { options, rest: files } = split(args, VERIFY_OPTIONS)
   if (options.help) {
     console.log(VERIFY_HELP)
     return 0

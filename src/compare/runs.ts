@@ -1,10 +1,12 @@
-import { join } from 'node:path'
+import { mkdir, rmdir } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { mean } from '../averages.js'
 import type { RuleName } from '../rule.js'
 import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
 import { readCheckpoint } from '../runs/checkpoints.js'
 import { readInterventions } from '../runs/interventions.js'
 import { type Divergence, type RunConfig, RunFolder, readRunFolder, type StoredRun } from '../runs/run-folder.js'
+import { RunLock } from '../runs/run-lock.js'
 import {
   continueRun,
   differences,
@@ -14,6 +16,7 @@ import {
   runConfig,
   trainRun
 } from '../runs/train-run.js'
+import { writeFailure } from '../runs/write-failure.js'
 import type { Metrics } from '../train.js'
 import type { Curve } from './curve.js'
 
@@ -60,7 +63,7 @@ export async function keptRun(options: ComparedRun, out: string): Promise<Finish
  * Uses a finished run's folder again; trains a run that is missing or unfinished, or that lacks the alignment asked for:
  * the weights along a run are not kept, but they come out the same.
  *
- * @throws The reason of the options' signal when it interrupts the run.
+ * @throws An error where another process writes the run's folder; the reason of the options' signal when it interrupts the run.
  */
 export async function finishedRun(
   options: ComparedRun,
@@ -70,12 +73,49 @@ export async function finishedRun(
   const kept = await keptRun(options, out)
   if (kept !== undefined) return kept
   const path = runPath(out, options)
-  const { ending } = await train(path, options, await readRunFolder(path), {
-    metrics: onMetrics,
-    warned: message => warn(`${path}: ${message}`)
+  const made = await mkdir(path, { recursive: true }).catch(error => {
+    throw writeFailure(error, path)
   })
-  if (ending === 'interrupted') throw options.signal?.reason
-  return await told(path, await readRunFolder(path), options, false)
+  try {
+    return await lockedRun(path, options, out, onMetrics)
+  } finally {
+    if (made !== undefined) await removeEmpty(path, made)
+  }
+}
+
+/** Where the options were refused, no folder is left behind: removes those from one up to another that are empty. */
+async function removeEmpty(path: string, top: string): Promise<void> {
+  for (let folder = resolve(path); folder.startsWith(resolve(top)); folder = dirname(folder)) {
+    if (
+      !(await rmdir(folder).then(
+        () => true,
+        () => false
+      ))
+    )
+      return
+  }
+}
+
+async function lockedRun(
+  path: string,
+  options: ComparedRun,
+  out: string,
+  onMetrics: (metrics: Metrics) => void
+): Promise<FinishedRun> {
+  const lock = await RunLock.acquire(path, { warn, signal: options.signal })
+  try {
+    // Another process may have finished the run before it gave the lock back.
+    const finished = await keptRun(options, out)
+    if (finished !== undefined) return finished
+    const { ending } = await train(lock, options, await readRunFolder(path), {
+      metrics: onMetrics,
+      warned: message => warn(`${path}: ${message}`)
+    })
+    if (ending === 'interrupted') throw options.signal?.reason
+    return await told(path, await readRunFolder(path), options, false)
+  } finally {
+    await lock.release()
+  }
 }
 
 /** What there is to compare of a finished run. */
@@ -95,20 +135,21 @@ async function told(
 
 /** Goes on from the last checkpoint of an unfinished run, or begins it anew. */
 async function train(
-  path: string,
+  lock: RunLock,
   options: RunSettings,
   stored: StoredRun | undefined,
   observer: RunObserver
 ): Promise<RunEnd> {
+  const { path } = lock
   const checkpoint = stored?.finished === false ? await readCheckpoint(path, warn) : undefined
   if (checkpoint !== undefined) {
     if (await hasAlignment(path, options, checkpoint.iteration)) {
       const interventions = await readInterventions(path)
-      return await continueRun(options, { path, checkpoint, interventions }, observer)
+      return await continueRun(options, { lock, checkpoint, interventions }, observer)
     }
     checkpoint.model.dispose()
   }
-  return await trainRun(options, config => RunFolder.restart(path, config), observer)
+  return await trainRun(options, config => RunFolder.restart(lock, config), observer)
 }
 
 /** The last iteration of a finished run. */
@@ -135,7 +176,7 @@ async function sameRun(path: string, config: RunConfig): Promise<StoredRun | und
   if (differing.length === 0) return stored
   const kind = stored.finished ? 'a finished' : 'an unfinished'
   throw new Error(
-    `${path} holds ${kind} run with another ${differing.join(', ')}: choose another --out, or remove that folder`
+    `${path} holds ${kind} run with another ${differing.join(', ')}: choose another --out, or move that folder away`
   )
 }
 

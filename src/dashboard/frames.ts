@@ -19,6 +19,8 @@ export interface RunInfo {
   readonly seed: number
   readonly iterations: number
   readonly state: RunState
+  /** The process that trains it, where that is another than this server. */
+  readonly process?: { readonly pid: number; readonly host: string }
   /** Whether this server may pause, stop and change it. */
   readonly controllable: boolean
   /** The optimiser's learning rate of the moment. */
@@ -35,6 +37,11 @@ export interface Frame {
   readonly alignment: { readonly [run: string]: readonly AlignmentRecord[] }
   readonly looks: { readonly [run: string]: Look }
 }
+
+/** What a learning rate may be, in words and as a check: the same for the field of the page, the request and the run. */
+export const LEARNING_RATE = 'a number above 0'
+export const isLearningRate = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isFinite(value) && value > 0
 
 /** What the page asks of a run: POST /api/control. */
 export type Control =

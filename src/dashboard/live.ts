@@ -8,7 +8,7 @@ import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder } from '../runs/run-folder.js'
 import type { Begun, RunObserver, RunSettings } from '../runs/train-run.js'
 import type { Metrics } from '../train.js'
-import type { Control, RunState } from './frames.js'
+import { type Control, isLearningRate, LEARNING_RATE, type RunState } from './frames.js'
 import type { Hub } from './hub.js'
 import type { Answers } from './server.js'
 
@@ -113,7 +113,7 @@ export class LiveRun implements RunObserver, Answers {
         this.control.stop()
         return undefined
       case 'learning-rate':
-        if (!(wish.value > 0)) return 'the learning rate must be above 0'
+        if (!isLearningRate(wish.value)) return `the learning rate must be ${LEARNING_RATE}`
         this.control.setLearningRate(wish.value)
         this.#learningRate = wish.value
         this.describe(state)

@@ -173,7 +173,7 @@ function readControl(given: unknown): Control | undefined {
   const { run, action, value } = given as { [name: string]: unknown }
   if (typeof run !== 'string') return undefined
   if (action === 'pause' || action === 'resume' || action === 'stop') return { run, action }
-  if (action !== 'learning-rate' || typeof value !== 'number' || !Number.isFinite(value) || value < 0) return undefined
+  if (action !== 'learning-rate' || typeof value !== 'number') return undefined
   return { run, action, value }
 }
 

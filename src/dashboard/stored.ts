@@ -7,14 +7,13 @@ import { readAlignment } from '../runs/alignment-record.js'
 import { runFolders } from '../runs/folders.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
+import { type RunOwner, runOwner } from '../runs/run-lock.js'
 import type { Hub } from './hub.js'
 import type { Answers } from './server.js'
 
 /** ms between two looks at the folders, and while nobody watches. */
 const LOOK_EVERY = 500
 const LOOK_IDLY_EVERY = 2000
-/** A run whose metrics have not grown for so long is taken for ended. */
-const SILENT_AFTER = 60_000
 
 /** What has been told of a run folder. */
 interface Told {
@@ -23,7 +22,8 @@ interface Told {
   metrics: number
   /** Lines of alignment. */
   alignment: number
-  state: string
+  /** The process that wrote it. */
+  owner: number | undefined
 }
 
 /** The run folders below a folder, as they are and as they grow: curves, alignment and networks, whoever trains them. */
@@ -65,14 +65,13 @@ export class StoredRuns implements Answers {
     const file = await stat(join(path, 'metrics.jsonl')).catch(() => undefined)
     const names = (await readdir(path).catch(() => [])).length
     const size = (file?.size ?? 0) + names
-    const told = this.#told.get(id) ?? { size: -1, metrics: 0, alignment: 0, state: '' }
-    const silent = file === undefined || Date.now() - file.mtimeMs > SILENT_AFTER
-    if (told.size === size && (told.state !== 'running' || !silent)) return
+    const told = this.#told.get(id) ?? { size: -1, metrics: 0, alignment: 0, owner: undefined }
+    const owner = await runOwner(path)
+    if (told.size === size && told.owner === owner?.pid) return
     const run = await readRunFolder(path).catch(() => undefined)
     if (run === undefined) return
     const alignment = await readAlignment(path).catch(() => [])
-    const state = run.diverged !== undefined ? 'failed' : run.finished ? 'finished' : silent ? 'unfinished' : 'running'
-    this.#describe(id, run, state)
+    this.#describe(id, run, owner)
     const { metrics } = run
     const anew = metrics.length < told.metrics
     if (anew) this.#hub.forget(id)
@@ -81,11 +80,12 @@ export class StoredRuns implements Answers {
       metrics: metrics.slice(news(told.metrics)),
       alignment: alignment.slice(news(told.alignment))
     })
-    this.#told.set(id, { size, metrics: metrics.length, alignment: alignment.length, state })
+    this.#told.set(id, { size, metrics: metrics.length, alignment: alignment.length, owner: owner?.pid })
   }
 
-  #describe(id: string, { config }: StoredRun, state: 'failed' | 'finished' | 'unfinished' | 'running'): void {
+  #describe(id: string, { config, finished, diverged }: StoredRun, owner: RunOwner | undefined): void {
     const { task, rule, seed, training, network } = config
+    const ended = diverged !== undefined ? 'failed' : finished ? 'finished' : 'unfinished'
     this.#networks.set(id, network as NetworkDescription)
     const optimiser = training.optimiser as { readonly learningRate?: number } | undefined
     this.#hub.describe({
@@ -94,7 +94,8 @@ export class StoredRuns implements Answers {
       rule: ruleLabel(rule as Rule),
       seed,
       iterations: Number(training.iterations),
-      state,
+      state: owner === undefined ? ended : 'running',
+      ...(owner !== undefined && { process: { pid: owner.pid, host: owner.host } }),
       controllable: false,
       learningRate: optimiser?.learningRate ?? 0
     })

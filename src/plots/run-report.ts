@@ -1,13 +1,15 @@
 import { join } from 'node:path'
 import type { NetworkDescription } from '../description.js'
 import { MdglError } from '../error.js'
-import type { Rule } from '../rule.js'
+import { type Rule, ruleNames } from '../rule.js'
 import { readInterventions } from '../runs/interventions.js'
 import { optionsOf } from '../runs/resume.js'
 import { ruleLabel } from '../runs/rule-label.js'
-import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
+import { type RunConfig, readRunFolder, type StoredRun } from '../runs/run-folder.js'
+import { processName, runOwner } from '../runs/run-lock.js'
 import { type LastModel, lastModel, storedLook } from '../runs/stored-look.js'
-import type { RunSettings } from '../runs/train-run.js'
+import { differences, type RunSettings, runConfig } from '../runs/train-run.js'
+import { shellWord } from '../shell-word.js'
 import { writeAside } from '../write-aside.js'
 import { networkGraph } from './network-graph.js'
 import { runCurves } from './run-curves.js'
@@ -40,7 +42,7 @@ async function page(path: string, run: StoredRun, warn: (message: string) => voi
   if (last !== undefined) figures.push(...(await trialFigures(last, options)))
   figures.push(figure('Network: synapses and modulatory channels', networkGraph(config.network as NetworkDescription)))
   const about = options.task.description === undefined ? '' : `<p>${text(options.task.description)}</p>`
-  return document(title, [about, await facts(path, run), ...figures, again(path, run)].join('\n'))
+  return document(title, [about, await facts(path, run), ...figures, await again(path, run, options)].join('\n'))
 }
 
 /** A trial with the last weights; of a run that diverged it may be past showing. */
@@ -61,12 +63,21 @@ async function trialFigures(last: LastModel, options: RunSettings): Promise<stri
   }
 }
 
-async function facts(path: string, { config, metrics, finished, diverged }: StoredRun): Promise<string> {
+/** Whether the run goes on, or how it ended. */
+async function stateOf(path: string, { finished, diverged }: StoredRun): Promise<string> {
+  const owner = await runOwner(path)
+  if (owner !== undefined) return `running (${processName(owner)})`
+  if (diverged !== undefined) return `diverged: ${diverged.message}`
+  return finished ? 'finished' : 'unfinished'
+}
+
+async function facts(path: string, run: StoredRun): Promise<string> {
+  const { config, metrics } = run
   const { training, precision, versions, instructionSetClass } = config
   const last = metrics.findLast(({ split }) => split === 'validation') ?? metrics.at(-1)
   const changes = await readInterventions(path)
   const rows = [
-    ['state', diverged !== undefined ? `diverged: ${diverged.message}` : finished ? 'finished' : 'unfinished'],
+    ['state', await stateOf(path, run)],
     ['iterations', `${metrics.at(-1)?.iteration ?? 0} of ${training.iterations}, ${training.batchSize} trials each`],
     ['last loss', last === undefined ? '–' : `${last.loss.toFixed(4)} (${last.split})`],
     ['last accuracy', last?.accuracy?.toFixed(3) ?? '–'],
@@ -89,16 +100,27 @@ async function facts(path: string, { config, metrics, finished, diverged }: Stor
   return `<table>${rows.map(row).join('')}</table>`
 }
 
-/** The command that makes the run again, as far as the command line can say it. */
-function again(path: string, { config }: StoredRun): string {
-  const { training, task, taskFile, taskOptions, rule, seed, precision } = config
-  const trained = [
-    `mdgl train ${taskFile?.path ?? task} --rule ${ruleLabel(rule as Rule)} --seed ${seed} --iterations ${training.iterations}`,
-    `--batch-size ${training.batchSize} --validate-every ${training.validateEvery} --precision ${precision}`
-  ].join(' ')
-  // `mdgl train` knows no options of a task.
-  const command = taskOptions === undefined ? trained : `mdgl repeat ${path}`
+/** The command that makes the run again: `mdgl train` where its options say all of the run, else `mdgl repeat`. */
+async function again(path: string, { config }: StoredRun, options: RunSettings): Promise<string> {
+  const trained = (await readInterventions(path)).length === 0 ? trainCommand(config, options) : undefined
+  const command = trained ?? `mdgl repeat ${shellWord(path)}`
   return `<h2>Again</h2><pre>${text(command)}</pre><p>config.json beside this file has everything that decides the result.</p>`
+}
+
+/** The call of `mdgl train` that has a configuration; nothing where its options cannot say it. */
+function trainCommand(config: RunConfig, options: RunSettings): string | undefined {
+  const { training, task, taskFile, seed, precision } = config
+  const rule = ruleLabel(config.rule as Rule)
+  if (!(ruleNames as readonly string[]).includes(rule) || config.taskOptions !== undefined) return undefined
+  const { learningRate } = training.optimiser as { readonly learningRate?: number }
+  const choices = [undefined, learningRate].map(rate => ({ ...options, optimiser: undefined, learningRate: rate }))
+  const choice = choices.find(chosen => differences(config, runConfig(chosen)).length === 0)
+  if (choice === undefined) return undefined
+  return [
+    `mdgl train ${shellWord(taskFile?.path ?? task)} --rule ${rule} --seed ${seed} --iterations ${training.iterations}`,
+    `--batch-size ${training.batchSize} --validate-every ${training.validateEvery} --precision ${precision}`,
+    ...(choice.learningRate === undefined ? [] : [`--learning-rate ${choice.learningRate}`])
+  ].join(' ')
 }
 
 function figure(caption: string, svg: string): string {

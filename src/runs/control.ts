@@ -41,8 +41,12 @@ export class RunControl {
   async gate(signal?: AbortSignal): Promise<void> {
     if (!this.#paused || this.#stopped || this.#learningRate !== undefined || signal?.aborted === true) return
     await new Promise<void>(resolve => {
-      this.#wake = resolve
-      signal?.addEventListener('abort', () => resolve(), { once: true })
+      const wake = () => {
+        signal?.removeEventListener('abort', wake)
+        resolve()
+      }
+      this.#wake = wake
+      signal?.addEventListener('abort', wake)
     })
     this.#wake = undefined
   }

@@ -4,7 +4,8 @@ import { messageOf } from '../recognise.js'
 import type { Rule } from '../rule.js'
 import { hasCheckpoint, readCheckpoint } from './checkpoints.js'
 import { readInterventions } from './interventions.js'
-import { type RunConfig, readRunFolder } from './run-folder.js'
+import { type RunConfig, readRunFolder, type StoredRun } from './run-folder.js'
+import { RunLock } from './run-lock.js'
 import { loadTask } from './task-file.js'
 import { builtInTask, TASK_NAMES, type TaskName } from './tasks.js'
 import { continueRun, differences, type RunEnd, type RunObserver, type RunSettings, runConfig } from './train-run.js'
@@ -15,7 +16,7 @@ export type ResumeOptions = Pick<RunSettings, 'threads' | 'signal' | 'checkpoint
 /**
  * Goes on with a run from its last whole checkpoint. `warn` hears of checkpoints that are not.
  *
- * @throws An error for a folder that is no run's, a run that is finished, one without a whole checkpoint (nothing is touched then), and
+ * @throws An error for a folder that is no run's, a run that is finished, one that another process writes, one without a whole checkpoint (nothing is touched then), and
  * one that this version of the library would not have made.
  */
 export async function resumeRun(
@@ -24,9 +25,31 @@ export async function resumeRun(
   observer: RunObserver,
   warn: (message: string) => void
 ): Promise<RunEnd> {
+  await unfinishedRun(path)
+  const lock = await RunLock.acquire(path, { warn, signal: given.signal })
+  try {
+    return await resumeLocked(lock, given, observer, warn)
+  } finally {
+    await lock.release()
+  }
+}
+
+/** What there is to go on with; another process may have finished it since it was last read. */
+async function unfinishedRun(path: string): Promise<StoredRun> {
   const stored = await readRunFolder(path)
   if (stored === undefined) throw new Error(`${path} holds no run`)
   if (stored.finished) throw new Error(`the run in ${path} is finished; there is nothing to go on with`)
+  return stored
+}
+
+async function resumeLocked(
+  lock: RunLock,
+  given: ResumeOptions,
+  observer: RunObserver,
+  warn: (message: string) => void
+): Promise<RunEnd> {
+  const { path } = lock
+  const stored = await unfinishedRun(path)
   const options = { ...(await optionsOf(stored.config, path)), ...given }
   checkSame(stored.config, options, path)
   const checkpoint = await readCheckpoint(path, warn)
@@ -34,7 +57,7 @@ export async function resumeRun(
     const why = (await hasCheckpoint(path)) ? 'no whole checkpoint is left' : 'it has no checkpoint'
     throw new Error(`the run in ${path} cannot go on: ${why}; \`mdgl train\` begins it anew in another folder`)
   }
-  return await continueRun(options, { path, checkpoint, interventions: await readInterventions(path) }, observer)
+  return await continueRun(options, { lock, checkpoint, interventions: await readInterventions(path) }, observer)
 }
 
 /** @throws An error where this version of the library would make another run of a stored configuration's options. */

@@ -1,8 +1,11 @@
 import { type FileHandle, mkdir, open, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf } from '../recognise.js'
+import { shellWord } from '../shell-word.js'
 import type { Metrics } from '../train.js'
 import { writeAside } from '../write-aside.js'
+import { runFolders } from './folders.js'
+import { inUse, isLockFile, type LockOptions, RunLock, runOwner } from './run-lock.js'
 import { writeFailure } from './write-failure.js'
 
 /** The format of a run folder, part of every config.json. */
@@ -50,63 +53,90 @@ const DIVERGED = 'diverged.json'
 const RUN_FILES =
   /^(?:checkpoints|(?:(?:config|diverged)\.json|(?:metrics|alignment|interventions)\.jsonl|weights\.safetensors|report\.html)(?:\.[\da-f-]{36}(?:\.tmp)?)?)$/
 
-/** A run folder being written: config.json at once, metrics.jsonl line by line, the weights at the end. */
+/**
+ * A run folder being written: config.json at once, metrics.jsonl line by line, the weights at the end. Its lock is held until it
+ * is closed.
+ */
 export class RunFolder {
   readonly path: string
+  readonly #lock: RunLock
   readonly #metrics: FileHandle
   #open = true
 
-  private constructor(path: string, metrics: FileHandle) {
-    this.path = path
+  private constructor(lock: RunLock, metrics: FileHandle) {
+    this.path = lock.path
+    this.#lock = lock
     this.#metrics = metrics
   }
 
   /**
    * Starts a run folder. The path may exist as an empty folder.
    *
-   * @throws An error for a folder that already holds something, and for one that cannot be made or written: nothing is left there then.
+   * @throws An error for a folder that already holds something, for one that another process writes, and for one that cannot be made
+   * or written: nothing is left there then.
    */
-  static async create(path: string, config: RunConfig): Promise<RunFolder> {
+  static async create(path: string, config: RunConfig, options: LockOptions = {}): Promise<RunFolder> {
     await makeFolder(path)
-    if ((await readdir(path)).length > 0) {
-      throw new Error(`${path} is not empty: choose another folder for the run, or remove this one`)
+    // Nothing is written, not even a lock, where something else lies.
+    if ((await content(path)).length > 0) throw await notEmpty(path)
+    const lock = await RunLock.acquire(path, options).catch(async error => {
+      await rmdir(path).catch(() => undefined)
+      throw error
+    })
+    if ((await content(path)).length > 0) {
+      await lock.release()
+      throw await notEmpty(path)
     }
-    return RunFolder.#start(path, config)
+    return RunFolder.#start(lock, config)
   }
 
   /** Starts a run folder anew: a run's files in it go, and nothing else. */
-  static async restart(path: string, config: RunConfig): Promise<RunFolder> {
-    await makeFolder(path)
+  static async restart(lock: RunLock, config: RunConfig): Promise<RunFolder> {
+    const { path } = lock
     const stale = (await readdir(path)).filter(name => RUN_FILES.test(name))
     await Promise.all(stale.map(name => rm(join(path, name), { recursive: true })))
-    return RunFolder.#start(path, config)
+    return RunFolder.#start(lock, config)
   }
 
   /** Goes on with a run after an iteration: what metrics and alignment say of later ones goes. */
-  static async reopen(path: string, iteration: number): Promise<RunFolder> {
+  static async reopen(lock: RunLock, iteration: number): Promise<RunFolder> {
+    const { path } = lock
     for (const name of [METRICS, ALIGNMENT]) await cutBack(join(path, name), iteration)
-    return new RunFolder(path, await open(join(path, METRICS), 'a'))
+    return new RunFolder(lock, await open(join(path, METRICS), 'a'))
   }
 
-  static async #start(path: string, config: RunConfig): Promise<RunFolder> {
+  static async #start(lock: RunLock, config: RunConfig): Promise<RunFolder> {
+    const { path } = lock
     try {
       await writeWhole(join(path, CONFIG), `${JSON.stringify(config, null, 2)}\n`)
-      return new RunFolder(path, await open(join(path, METRICS), 'wx'))
+      return new RunFolder(lock, await open(join(path, METRICS), 'wx'))
     } catch (error) {
       await rm(join(path, CONFIG), { force: true })
+      await lock.release()
       await rmdir(path).catch(() => undefined)
       throw writeFailure(error, join(path, CONFIG))
     }
   }
 
   /**
+   * Makes sure that the folder is still this process's to write.
+   *
+   * @throws An error where its lock was removed or taken over.
+   */
+  async check(): Promise<void> {
+    await this.#lock.check()
+  }
+
+  /**
    * Adds a line to metrics.jsonl.
    *
-   * @throws An error where the disk takes no more, and where the file was removed, to which the system would still write.
+   * @throws An error where the disk takes no more, where the file was removed, to which the system would still write, and where the
+   * folder's lock is not this process's any more.
    */
   async append(metrics: Metrics): Promise<void> {
     const path = join(this.path, METRICS)
     if ((await this.#metrics.stat()).nlink === 0) throw new Error(`${path} was removed while the run went on`)
+    await this.check()
     await this.#metrics.appendFile(`${metricsLine(metrics)}\n`).catch(error => {
       throw Object.assign(error, { path })
     })
@@ -114,8 +144,9 @@ export class RunFolder {
 
   /** Writes the weights, whose presence marks the run as finished, and closes the folder. */
   async finish(model: Saveable): Promise<void> {
-    await this.close()
+    await this.check()
     await model.save(join(this.path, WEIGHTS))
+    await this.close()
   }
 
   /**
@@ -123,6 +154,7 @@ export class RunFolder {
    * iteration, and diverged.json says what happened.
    */
   async diverge(model: Saveable, divergence: Divergence): Promise<void> {
+    await this.check()
     await writeWhole(join(this.path, DIVERGED), `${JSON.stringify(divergence)}\n`)
     await this.finish(model)
   }
@@ -132,6 +164,7 @@ export class RunFolder {
     if (!this.#open) return
     this.#open = false
     await this.#metrics.close()
+    await this.#lock.release()
   }
 }
 
@@ -160,12 +193,10 @@ export interface StoredRun {
  * @throws An error for a folder that is not a run's, or a broken line of metrics.
  */
 export async function readRunFolder(path: string): Promise<StoredRun | undefined> {
-  const names = await readdir(path).catch(ifMissing<string[]>([]))
+  const names = await content(path).catch(ifMissing<string[]>([]))
   if (names.length === 0) return undefined
   const config = names.includes(CONFIG) ? parse(await readFile(join(path, CONFIG), 'utf8')) : undefined
-  if (!isRunConfig(config)) {
-    throw new Error(`${path} is not a run folder of format ${RUN_FORMAT}: choose another folder, or remove this one`)
-  }
+  if (!isRunConfig(config)) throw await noRunFolder(path)
   const file = join(path, METRICS)
   const text = await readFile(file, 'utf8').catch(ifMissing(''))
   // A run that was ended from outside may leave half a line behind.
@@ -179,6 +210,28 @@ export async function readRunFolder(path: string): Promise<StoredRun | undefined
     finished,
     ...(finished && divergence !== undefined && { diverged: divergence as Divergence })
   }
+}
+
+/** What a folder holds beside its lock. */
+async function content(path: string): Promise<string[]> {
+  return (await readdir(path)).filter(name => !isLockFile(name))
+}
+
+/** That a run cannot begin in a folder; names the process that writes it, if one does. */
+async function notEmpty(path: string): Promise<Error> {
+  const owner = await runOwner(path)
+  return owner === undefined ? new Error(`${path} is not empty: choose another folder for the run`) : inUse(path, owner)
+}
+
+/** The folder of a sweep or a comparison holds runs, of which one is to be named. */
+async function noRunFolder(path: string): Promise<Error> {
+  const what = `${path} is not a run folder of format ${RUN_FORMAT}`
+  const [first, ...more] = await runFolders(path)
+  if (first === undefined || first === path) return new Error(`${what}: choose another folder`)
+  const runs = more.length === 0 ? 'a run' : `${more.length + 1} runs`
+  return new Error(
+    `${what}, but holds ${runs}: name one, such as ${first} (\`mdgl runs ${shellWord(path)}\` lists them)`
+  )
 }
 
 /** A line of metrics.jsonl and of `--json`, without its end of line. */

@@ -10,6 +10,7 @@ import type { Precision } from '../precision.js'
 import { isError } from '../recognise.js'
 import type { Rule, RuleName } from '../rule.js'
 import { expandRule } from '../rule.js'
+import { shellWord } from '../shell-word.js'
 import type { Metrics } from '../train.js'
 import { train } from '../train.js'
 import { versions } from '../version.js'
@@ -19,6 +20,7 @@ import { type Checkpoint, hasCheckpoint, writeCheckpoint } from './checkpoints.j
 import type { RunControl } from './control.js'
 import { type Intervention, learningRateAt, nextChange, recordIntervention } from './interventions.js'
 import { RUN_FORMAT, type RunConfig, RunFolder } from './run-folder.js'
+import type { RunLock } from './run-lock.js'
 import type { TaskFile } from './task-file.js'
 import type { BuiltInTask, TaskOptions } from './tasks.js'
 import { writeFailure } from './write-failure.js'
@@ -86,9 +88,9 @@ export interface RunEnd {
   readonly reason?: string
 }
 
-/** Where a run goes on: its folder, a checkpoint of it, and the changes made to it so far. */
+/** Where a run goes on: its locked folder, a checkpoint of it, and the changes made to it so far. */
 export interface Continuation {
-  readonly path: string
+  readonly lock: RunLock
   readonly checkpoint: Checkpoint
   readonly interventions: readonly Intervention[]
 }
@@ -170,12 +172,12 @@ export async function trainRun(
 /** Goes on with a run from a checkpoint, with the same bits as if it had never stopped. */
 export async function continueRun(
   options: RunSettings,
-  { path, checkpoint, interventions }: Continuation,
+  { lock, checkpoint, interventions }: Continuation,
   observer: RunObserver = {}
 ): Promise<RunEnd> {
   const { model, iteration } = checkpoint
   try {
-    return await new Course(model, options, await RunFolder.reopen(path, iteration), observer, interventions).run(
+    return await new Course(model, options, await RunFolder.reopen(lock, iteration), observer, interventions).run(
       iteration
     )
   } finally {
@@ -260,7 +262,7 @@ class Course {
     // A task's own files are its own affair.
     if (file === undefined || relative(path, file).startsWith('..')) return error
     const resumable = await hasCheckpoint(path)
-    const on = resumable ? `; \`mdgl resume ${path}\` then goes on from the last checkpoint` : ''
+    const on = resumable ? `; \`mdgl resume ${shellWord(path)}\` then goes on from the last checkpoint` : ''
     return writeFailure(error, file, on)
   }
 
@@ -312,6 +314,7 @@ class Course {
   }
 
   async #change(change: Intervention): Promise<void> {
+    await this.#folder.check()
     this.#changes.push(change)
     await recordIntervention(this.#folder.path, change)
   }
@@ -323,6 +326,7 @@ class Course {
 
   async #keep(): Promise<void> {
     if (this.#kept === this.#iteration) return
+    await this.#folder.check()
     await writeCheckpoint(this.#folder.path, this.#model, this.#iteration)
     this.#kept = this.#iteration
   }

@@ -1,5 +1,6 @@
-import { type FinishedRun, keptRun } from '../compare/runs.js'
+import { type FinishedRun, keptRun, runPath } from '../compare/runs.js'
 import { messageOf } from '../recognise.js'
+import { inUse, runOwner } from '../runs/run-lock.js'
 import { cellFolder, runOf, type SweepItem } from './sweep.js'
 import type { Worker, WorkerEnd } from './worker.js'
 
@@ -66,11 +67,18 @@ async function bring(item: SweepItem, options: PoolOptions, observer: PoolObserv
     if (run !== undefined) return { item, run: { ...run, reused: started === 0 } }
     if (signal.aborted) return { item, missing: 'interrupted' }
     if (ended !== undefined) {
-      if (!wasKilled(ended) || started > retries) return { item, missing: howEnded(ended) }
+      if (!wasKilled(ended) || started > retries) return { item, missing: await whyMissing(item, out, ended) }
       observer.again(item, ended)
     }
     ended = await finish(options.start(item), signal)
   }
+}
+
+/** Another sweep, or a run of its own, may have the item's folder; it is not for this one to end it. */
+async function whyMissing(item: SweepItem, out: string, ended: WorkerEnd): Promise<string> {
+  const path = runPath(cellFolder(out, item.cell), item)
+  const owner = await runOwner(path)
+  return owner === undefined ? howEnded(ended) : inUse(path, owner).message
 }
 
 async function finish(worker: Worker, signal: AbortSignal): Promise<WorkerEnd> {

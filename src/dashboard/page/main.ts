@@ -1,5 +1,5 @@
 import type { Look, NeuronTrace } from '../../analysis/look.js'
-import type { Metrics } from '../frames.js'
+import { isLearningRate, LEARNING_RATE, type Metrics } from '../frames.js'
 import { align, type Curve, LineChart } from './chart.js'
 import { ink, ofPlace, ofRule } from './colours.js'
 import { histogram } from './histogram.js'
@@ -111,10 +111,11 @@ function list(): void {
 
 function control({ info, train, validation }: KnownRun): void {
   const last = validation.at(-1) ?? train.at(-1)
-  const { task, rule, seed, iterations, state } = info
+  const { task, rule, seed, iterations, state, process } = info
   const at = Math.max(train.at(-1)?.iteration ?? 0, validation.at(-1)?.iteration ?? 0)
   const loss = last === undefined ? '' : `, ${last.split} loss ${last.loss.toFixed(4)}`
-  summary.textContent = `${task}, ${ofRule(rule).label}, seed ${seed}: ${state}, iteration ${at} of ${iterations}${loss}`
+  const by = process === undefined ? '' : ` (process ${process.pid} on ${process.host})`
+  summary.textContent = `${task}, ${ofRule(rule).label}, seed ${seed}: ${state}${by}, iteration ${at} of ${iterations}${loss}`
   const live = info.controllable && (state === 'running' || state === 'paused')
   element('controls').hidden = !info.controllable
   pause.disabled = !live
@@ -221,8 +222,8 @@ pause.addEventListener('click', togglePause)
 stop.addEventListener('click', () => void wish('stop'))
 element('set-rate').addEventListener('click', () => {
   const value = Number(learningRate.value)
-  if (learningRate.value.trim() !== '' && Number.isFinite(value) && value >= 0) void wish('learning-rate', value)
-  else element('connection').textContent = 'the learning rate must be a number, 0 or more'
+  if (isLearningRate(value)) void wish('learning-rate', value)
+  else element('connection').textContent = `the learning rate must be ${LEARNING_RATE}`
 })
 document.addEventListener('keydown', ({ key, target, ctrlKey, metaKey, altKey }) => {
   const typing = target instanceof HTMLInputElement || target instanceof HTMLSelectElement
