@@ -71,6 +71,11 @@ impl EntryLists {
         let step = step - self.forgotten;
         &self.entries[self.start[step]..self.start[step + 1]]
     }
+    /// Removes the last step's list.
+    pub fn take_back(&mut self) {
+        self.start.pop();
+        self.entries.truncate(self.start.last().copied().unwrap_or(0));
+    }
     /// Counts its steps from a later one on.
     pub fn begin_at(&mut self, step: usize) {
         self.forgotten = step;

@@ -48,7 +48,7 @@ pub(crate) struct State<F: Scalar> {
 }
 
 /// A state between two steps.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot<F: Scalar> {
     membrane: Vec<Block<F>>,
     adaptation: Vec<Block<F>>,
@@ -94,6 +94,23 @@ impl<F: Scalar> State<F> {
         let before = step.saturating_sub(circuit.looks_back())..step;
         self.spikes.copy_steps(&sent.spikes, before.clone());
         self.values.copy_steps(&sent.values, before);
+    }
+
+    /// The same into a snapshot that there is.
+    pub fn snapshot_into(&self, snapshot: &mut Snapshot<F>) {
+        snapshot.membrane.clone_from(&self.membrane);
+        snapshot.adaptation.clone_from(&self.adaptation);
+        snapshot.readout.clone_from(&self.readout);
+        snapshot.refractory.clone_from(&self.refractory);
+    }
+
+    /// Takes the last step back, from the snapshot before it; there are no rate units.
+    pub fn take_back(&mut self, snapshot: &Snapshot<F>) {
+        self.membrane.clone_from(&snapshot.membrane);
+        self.adaptation.clone_from(&snapshot.adaptation);
+        self.readout.clone_from(&snapshot.readout);
+        self.refractory.clone_from(&snapshot.refractory);
+        self.spikes.take_back();
     }
 
     /// Before a step: for how many steps to come each cell of a lane is blocked.

@@ -4,6 +4,7 @@ mod common;
 mod delays;
 mod diffusion;
 mod eprop2020;
+mod finite;
 mod fixtures;
 mod forward;
 mod forward_draws;

@@ -76,7 +76,7 @@ pub trait AnyStream {
     fn step(&mut self, inputs: &[Option<Given>]) -> Result<StreamStep>;
     fn learn(&mut self, lessons: &[StreamLesson]) -> Result<f64>;
     fn apply(&mut self) -> Result<StreamUpdate>;
-    fn state(&self) -> StreamState;
+    fn state(&self) -> Result<StreamState>;
     fn restore(&mut self, state: &StreamState) -> Result<()>;
     fn reset(&mut self) -> Result<()>;
 }
@@ -152,9 +152,9 @@ impl<F: Float> AnyStream for Live<F> {
         Ok(StreamUpdate { gradient_norm: applied.gradient_norm, steps: applied.steps as f64 })
     }
 
-    fn state(&self) -> StreamState {
-        let state = self.stream.state();
-        StreamState {
+    fn state(&self) -> Result<StreamState> {
+        let state = self.stream.state()?;
+        Ok(StreamState {
             steps: state.steps as f64,
             membrane: F::array(state.membrane),
             adaptation: F::array(state.adaptation),
@@ -163,7 +163,7 @@ impl<F: Float> AnyStream for Live<F> {
             in_transit: state.in_transit.concat().into(),
             readout: F::array(state.readout),
             traces: F::array(state.traces),
-        }
+        })
     }
 
     fn restore(&mut self, state: &StreamState) -> Result<()> {

@@ -51,7 +51,7 @@ impl NativeStream {
     /// The state between this step and the next.
     #[napi(catch_unwind)]
     pub fn state(&self) -> napi::Result<StreamState> {
-        Ok(self.with(|live| Ok(live.state()))?)
+        Ok(self.with(|live| live.state())?)
     }
 
     /// Puts a state back.

@@ -294,7 +294,7 @@ impl<F: Dispatch> TrialBlock<F> {
 
 /// A step of Fig. 3C's optimiser, rewiring aside.
 pub fn optimise<F: Real>(model: &Model<F>, gradients: &Gradients<F>) -> Model<F> {
-    optimise::step(model, &Optimiser::default(), gradients, 1.0, 1).expect("finite weights")
+    optimise::step(model, &Optimiser::default(), gradients, 1).expect("memory for a copy of the model")
 }
 
 /// Dead synapses come back.
