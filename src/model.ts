@@ -105,6 +105,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
 
   private constructor(handle: NativeModel) {
     this.#handle = handle
+    guard(() => handle.watch())
     this.description = deepFreeze(JSON.parse(handle.description())) as D
     this.precision = handle.precision() as P
     this.weights = Object.freeze({

@@ -146,7 +146,9 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
     this.#inputs = description.inputs ?? []
     this.#populations = description.populations.map(({ name }) => name)
     this.#readouts = description.readouts ?? []
-    this.#native = guard(() => new native.NativeStream(model, JSON.stringify(rule), JSON.stringify(optimiser), seed))
+    const engine = guard(() => new native.NativeStream(model, JSON.stringify(rule), JSON.stringify(optimiser), seed))
+    guard(() => engine.watch())
+    this.#native = engine
   }
 
   /**

@@ -2,7 +2,7 @@ import { readInterventions } from '../runs/interventions.js'
 import { checkSame, optionsOf, type ResumeOptions, resumeRun } from '../runs/resume.js'
 import { RunFolder, readRunFolder } from '../runs/run-folder.js'
 import { trainRun } from '../runs/train-run.js'
-import { type Arguments, split, text, threadsOf, UsageError, whole } from './arguments.js'
+import { type Arguments, positive, split, text, threadsOf, UsageError, whole } from './arguments.js'
 import { conduct } from './conduct.js'
 import { REPEAT_HELP, RESUME_HELP } from './help.js'
 import { LIVE_OPTIONS, liveOptions } from './live.js'
@@ -16,9 +16,11 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' }
 } as const
 
+const RESUME_OPTIONS = { ...OPTIONS, 'learning-rate': { type: 'string' }, from: { type: 'string' } } as const
+
 /** `mdgl resume DIR`: goes on with a run from its last checkpoint. */
 export async function resumeCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, OPTIONS)
+  const given = split(args, RESUME_OPTIONS)
   if (given.options.help) {
     console.log(RESUME_HELP)
     return 0
@@ -27,10 +29,11 @@ export async function resumeCommand(args: readonly string[]): Promise<number> {
   const stored = await readRunFolder(path)
   if (stored === undefined) throw new UsageError(`${path} holds no run`)
   const choices = choicesOf(given)
+  const change = { learningRate: positive(given, 'learning-rate'), from: whole(given, 'from', 1) }
   const warn = (message: string) => console.error(`mdgl: ${message}`)
   const showing = { json: given.options.json === true, live: liveOptions(given) }
   return await conduct({ ...(await optionsOf(stored.config, path)), ...choices }, showing, ({ signal }, observer) =>
-    resumeRun(path, { ...choices, signal }, observer, warn)
+    resumeRun(path, { ...choices, signal }, observer, warn, change)
   )
 }
 

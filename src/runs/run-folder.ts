@@ -81,8 +81,9 @@ export class RunFolder {
     return RunFolder.#start(path, config)
   }
 
-  /** Goes on with a run after an iteration: what metrics and alignment say of later ones goes. */
+  /** Goes on with a run after an iteration: what metrics and alignment say of later ones goes, and where it says that it ended. */
   static async reopen(path: string, iteration: number): Promise<RunFolder> {
+    for (const name of [WEIGHTS, DIVERGED]) await rm(join(path, name), { force: true })
     for (const name of [METRICS, ALIGNMENT]) await cutBack(join(path, name), iteration)
     return new RunFolder(path, await open(join(path, METRICS), 'a'))
   }

@@ -1,3 +1,4 @@
+import { onAbort } from '../abort.js'
 import { type FinishedRun, keptRun } from '../compare/runs.js'
 import { cellFolder, runOf, type SweepItem } from './sweep.js'
 import type { Worker, WorkerEnd } from './worker.js'
@@ -73,11 +74,11 @@ async function bring(item: SweepItem, options: PoolOptions, observer: PoolObserv
 }
 
 async function finish(worker: Worker, signal: AbortSignal): Promise<WorkerEnd> {
-  signal.addEventListener('abort', worker.stop)
+  const stop = onAbort(signal, () => worker.stop())
   try {
     return await worker.ended
   } finally {
-    signal.removeEventListener('abort', worker.stop)
+    stop()
   }
 }
 

@@ -134,7 +134,8 @@ impl<F: Scalar> Circuit<F> {
     }
 
     /// What all lists take at most, with the network's own by sender and what sorts these.
-    fn bytes(network: &Network) -> usize {
+    /// About what it takes.
+    pub fn bytes(network: &Network) -> usize {
         let item = size_of::<(u32, F)>();
         let chunk = size_of::<Chunk<F>>();
         let by_sender = size_of::<(usize, usize, u64)>() + size_of::<usize>() + size_of::<(u32, u64)>();

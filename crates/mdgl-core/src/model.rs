@@ -94,6 +94,12 @@ impl<F: Scalar> Model<F> {
         Ok(self.clone())
     }
 
+    /// Bytes of memory that it holds, its network included.
+    pub fn bytes(&self) -> usize {
+        let numbers = product(&[self.parameters(), size_of::<F>() + size_of::<Moment<F>>()]);
+        numbers.saturating_add(self.network.bytes())
+    }
+
     /// The model that a training step is about to publish.
     ///
     /// # Errors

@@ -80,7 +80,7 @@ pub struct Assignment<'a> {
 
 impl Assignment<'_> {
     fn validate<F: Real>(&self, model: &Model<F>) -> Result<()> {
-        self.batch.validate(model.network())?;
+        self.batch.validate::<F>(model.network())?;
         self.objective.validate(model.network(), self.batch, self.targets)
     }
 }
@@ -129,7 +129,7 @@ impl<F: Real> Forward<F> {
         workers: &Workers<F>,
         cancel: &AtomicBool,
     ) -> Result<Self> {
-        batch.validate(model.network())?;
+        batch.validate::<F>(model.network())?;
         let pass = Pass::new(model, batch, workers, cancel)?;
         let keep =
             Keep { sums: keep.sums, in_blocks: keep.in_blocks, ..pass.keep(Some(&pass.circuit.runs), false) };

@@ -209,6 +209,14 @@ impl<F: Real> Stream<F> {
         Ok(())
     }
 
+    /// Bytes of memory that it holds, the model aside.
+    pub fn bytes(&self) -> usize {
+        let Setting { plan, .. } = &self.setting;
+        let wired = Circuit::<F>::bytes(&self.network)
+            .saturating_add(Plan::<F>::bytes(&self.network, plan.receives()));
+        self.traces.bytes().saturating_add(wired)
+    }
+
     /// Neurons that spiked in the last step, ascending.
     pub fn spikes(&self) -> impl Iterator<Item = u32> {
         let last = self.steps.checked_sub(1).map(|t| self.traces.state.spikes.at(t));

@@ -72,7 +72,9 @@ pub struct StreamState {
 }
 
 /// A stream of either float type.
-pub trait AnyStream {
+pub trait AnyStream: Send {
+    /// Bytes of memory that it holds.
+    fn bytes(&self) -> usize;
     fn step(&mut self, inputs: &[Option<Given>]) -> Result<StreamStep>;
     fn learn(&mut self, lessons: &[StreamLesson]) -> Result<f64>;
     fn apply(&mut self) -> Result<StreamUpdate>;
@@ -129,6 +131,10 @@ impl<F: Float> Live<F> {
 }
 
 impl<F: Float> AnyStream for Live<F> {
+    fn bytes(&self) -> usize {
+        self.stream.bytes()
+    }
+
     fn step(&mut self, inputs: &[Option<Given>]) -> Result<StreamStep> {
         let widened: Vec<Vec<f64>> = inputs.iter().map(widen).collect();
         let inputs = inputs.iter().zip(&widened).map(|(input, widened)| match input {

@@ -163,7 +163,7 @@ impl<F: Dispatch> TrialBlock<F> {
     /// Draws the inputs and packs them.
     pub fn encode(&mut self) {
         let Workload { model, batch, .. } = &self.workload;
-        self.input.encode(model.network(), batch, 0).expect("room for the input");
+        self.input.encode(model.network(), batch, 0, &AtomicBool::new(false)).expect("room for the input");
     }
 
     /// The drawn events become given ones: [`Self::encode`] sorts and packs them from now on.

@@ -20,6 +20,7 @@
 
 use std::sync::atomic::AtomicBool;
 
+use crate::cancel::check_cancelled;
 use crate::circuit::{Cell, Circuit, ended};
 use crate::delays::Delayed;
 use crate::encode::{BlockInput, Entry};
@@ -31,12 +32,12 @@ use crate::learn::field::Sources;
 use crate::learn::partial::{Edge, Partial};
 use crate::learn::plan::Plan;
 use crate::learn::secretion::{Filter, FilterLanes};
-use crate::memory::{product, refill, reserve};
+use crate::memory::{bytes_of, product, refill, reserve};
 use crate::network::Stage;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
 use crate::scalar::Scalar;
-use crate::simulate::{Row, Snapshot, State, check_cancelled};
+use crate::simulate::{Row, Snapshot, State};
 
 /// The online pass over one block of trials: it simulates and learns in the same loop.
 pub struct Online<'a, F: Scalar> {
@@ -283,6 +284,20 @@ impl<F: Scalar> Traces<F> {
         self.late.clear();
         self.late
             .extend(late.map(|(rank, delayed)| Late { rank, first: turn(plan, t, delayed.delay) * row }));
+    }
+
+    /// Bytes of memory that they hold.
+    pub fn bytes(&self) -> usize {
+        let Self { state, membrane, adaptation, eligibility, filtered, filtered_s, filtered_r, .. } = self;
+        let Self { modulated, past, relevance, psi, psi_before, psi_bar, readout, delta, .. } = self;
+        let Self { psi_sums, field, field_sums, sums, bias, plain, edge_sums, pairs, edges, .. } = self;
+        let blocks = [
+            [membrane, adaptation, eligibility, filtered, filtered_s, filtered_r, modulated],
+            [past, relevance, psi, psi_before, psi_bar, readout, delta],
+            [psi_sums, field, field_sums, sums, bias, plain, edge_sums],
+        ];
+        let lists = pairs.iter().map(bytes_of).sum::<usize>() + bytes_of(edges);
+        state.bytes() + blocks.iter().flatten().map(|list| bytes_of(list)).sum::<usize>() + lists
     }
 
     /// Keeps what [`Self::take_back`] needs to undo the simulation of the next step.

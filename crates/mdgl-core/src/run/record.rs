@@ -75,7 +75,7 @@ pub fn simulate<F: Real>(
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<Recording<F>> {
-    batch.validate(model.network())?;
+    batch.validate::<F>(model.network())?;
     let pass = Pass::new(model, batch, workers, cancel)?;
     let psi = record.signals.is_some().then_some(&pass.circuit.runs[..]);
     let keep = Keep { sums: psi.is_some(), ..pass.keep(psi, record.voltage) };
