@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { evaluate, type LossResult, MdglError, Model, network, train } from '../src/index.js'
+import { evaluate, MdglError, Model, network, train } from '../src/index.js'
 import { jsonLines, mdgl, temporaryFolder } from './helpers/cli.js'
 
 const STEPS = 2000
@@ -34,7 +34,11 @@ for (const optimiser of [
   const named = `${optimiser.kind}${'clipNorm' in optimiser ? ', clipped' : ''}`
   test(`a bias that grows without bound ends training with not-finite and the weights before it (${named})`, async t => {
     const model = Model.create(silent())
-    const held = () => [model.bias.get('o'), model.weights.get('cells->o').values, model.weights.get('in->cells').values]
+    const held = () => [
+      model.bias.get('o'),
+      model.weights.get('cells->o').values,
+      model.weights.get('in->cells').values
+    ]
     let before = held()
     const error = await t.throwsAsync(
       async () => {
@@ -84,7 +88,10 @@ export default {
   const { code, stderr } = await mdgl('resume', out)
   t.is(code, 1)
   const [last, earlier] = [5 * Math.floor(iteration / 5), 5 * Math.floor(iteration / 5) - 5]
-  t.regex(stderr, new RegExp(`diverged in iteration ${iteration + 1} \\(.*is not a finite number; .*\\); \`mdgl resume `))
+  t.regex(
+    stderr,
+    new RegExp(`diverged in iteration ${iteration + 1} \\(.*is not a finite number; .*\\); \`mdgl resume `)
+  )
   t.true(stderr.includes(`checkpoint of iteration ${last}, with \`--from ${earlier}\``), stderr)
   const [, command = ''] = /`mdgl ([^`]+)` goes on/.exec(stderr) ?? []
   t.is(command, `resume ${out} --learning-rate 0.001`)
@@ -150,8 +157,14 @@ test('lessons of a session that add up to infinity are refused, and an update le
   using session = model.session({ rule: 'mdgl-online', optimiser: { kind: 'gradient-descent', learningRate: 10 } })
   session.step()
   session.learn({ o: { error: [3e38] } })
-  t.like(t.throws(() => session.learn({ o: { error: [3e38] } })), { code: 'not-finite' })
-  t.like(t.throws(() => session.apply()), { code: 'not-finite' })
+  t.like(
+    t.throws(() => session.learn({ o: { error: [3e38] } })),
+    { code: 'not-finite' }
+  )
+  t.like(
+    t.throws(() => session.apply()),
+    { code: 'not-finite' }
+  )
   t.deepEqual([...model.bias.get('o')], [0])
   session.step()
   session.learn({ o: { error: [1] } })
@@ -167,7 +180,10 @@ test('custom losses that add up to infinity are not a number', async t => {
     .project('cells', 'a', { density: 1 })
     .project('cells', 'b', { density: 1 })
     .build()
-  const large = { kind: 'custom', evaluate: ({ values }: { values: ArrayLike<number> }) => ({ loss: 1e308, delta: Float64Array.from(values) }) } as const
+  const large = {
+    kind: 'custom',
+    evaluate: ({ values }: { values: ArrayLike<number> }) => ({ loss: 1e308, delta: Float64Array.from(values) })
+  } as const
   const both = { length: 5, trials: 1, inputs: {} }
   const error = await t.throwsAsync(evaluate(Model.create(description), both, { loss: { a: large, b: large } }))
   t.like(error, { code: 'not-finite' })
@@ -177,6 +193,6 @@ test('an analogue value that the precision does not hold is refused', async t =>
   const inputs = { in: { analogue: new Float64Array(2 * STEPS).fill(1e300) } }
   const given = { ...batch(), inputs }
   const error = await t.throwsAsync(evaluate(Model.create(silent()), given, { loss }))
-  t.like(error, { code: 'invalid', path: "batch.inputs.in[0]" })
+  t.like(error, { code: 'invalid', path: 'batch.inputs.in[0]' })
   t.true(Number.isFinite((await evaluate(Model.create(silent(), { precision: 'f64' }), given, { loss })).loss))
 })
