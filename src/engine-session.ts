@@ -1,4 +1,5 @@
 import type { Session as NativeSession, Plan } from '#native'
+import { isSignal, onAbort, throwIfAborted } from './abort.js'
 import { object, record, wholeNumber } from './check.js'
 import { invalid, MdglError } from './error.js'
 import { type Model, nativeModel } from './model.js'
@@ -27,7 +28,7 @@ export interface RunOptions {
 export class Session {
   readonly #native: NativeSession
   readonly #signal: AbortSignal | undefined
-  readonly #stop = () => this.cancel()
+  readonly #stopListening: () => void
 
   /**
    * @param model - The model; while `plan.training` is set nobody else may train or change it.
@@ -37,8 +38,9 @@ export class Session {
   constructor(model: Model, plan: Plan, { threads, signal }: RunOptions) {
     const handle = nativeModel(model)
     this.#native = guard(() => new native.Session(handle, plan, threads ?? native.defaultThreads()))
+    guard(() => this.#native.watch())
     this.#signal = signal
-    signal?.addEventListener('abort', this.#stop, { once: true })
+    this.#stopListening = signal === undefined ? () => undefined : onAbort(signal, () => this.cancel())
   }
 
   /** Runs a job; when the signal stopped it, the rejection is the signal's reason. */
@@ -46,7 +48,7 @@ export class Session {
     try {
       return await settle(() => job(this.#native))
     } catch (error) {
-      if (isCancelled(error)) this.#signal?.throwIfAborted()
+      if (isCancelled(error)) throwIfAborted(this.#signal)
       throw error
     }
   }
@@ -58,7 +60,7 @@ export class Session {
 
   /** Stops what still runs; resolves once the thread has let go of the model. */
   async close(): Promise<void> {
-    this.#signal?.removeEventListener('abort', this.#stop)
+    this.#stopListening()
     await settle(() => this.#native.close())
   }
 }
@@ -77,15 +79,6 @@ export function checkOptions<O extends RunOptions>(given: O, others: readonly (k
   return options
 }
 
-/** What can be listened to as a signal: not what merely inherits from one. */
-function isSignal(value: unknown): boolean {
-  try {
-    return value instanceof AbortSignal && AbortSignal.any([value]) instanceof AbortSignal
-  } catch {
-    return false
-  }
-}
-
 /**
  * Opens a session for one piece of work and closes it.
  *
@@ -97,7 +90,7 @@ export async function withSession<T>(
   options: RunOptions,
   body: (session: Session) => Promise<T>
 ): Promise<T> {
-  options.signal?.throwIfAborted()
+  throwIfAborted(options.signal)
   const session = new Session(model, plan, options)
   try {
     return await body(session)

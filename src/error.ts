@@ -5,8 +5,9 @@ import { arrayName, isDataView } from './recognise.js'
  * - `'invalid'`: an argument is not allowed; `path`, `value` and `allowed` say which, what and what would be.
  * - `'busy'`: the model is being trained, or a session is open on it, and it cannot be trained or changed a second time at once.
  * - `'disposed'`: the model or the session was disposed of.
- * - `'not-finite'`: a loss, gradient or weight became infinite or not a number; the weights were left as they were.
- * - `'memory'`: a buffer could not be reserved.
+ * - `'not-finite'`: a loss, an output, a gradient, a weight, a bias or a moment of the optimiser became infinite or not a number; the model was left as
+ *   it was.
+ * - `'memory'`: a buffer could not be reserved, after what had become garbage was let go of.
  * - `'file'`: a file is damaged or of another format.
  * - `'cancelled'`: the computation was stopped by the library itself (an abort rejects with the signal's reason instead).
  * - `'platform'`: the engine is missing or does not load on this platform, and `import 'mdgl'` itself fails; or a package that a function needs is not

@@ -113,6 +113,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
 
   private constructor(handle: NativeModel, description: NetworkDescription) {
     this.#handle = handle
+    guard(() => handle.watch())
     this.description = description as D
     this.precision = handle.precision() as P
     this.weights = Object.freeze({

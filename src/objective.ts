@@ -18,7 +18,7 @@ import { encodeWindows } from './class-windows.js'
 import { checkObjective } from './conventions.js'
 import type { NetworkDescription, Readout } from './description.js'
 import { toPositiveSteps } from './duration.js'
-import { invalid } from './error.js'
+import { invalid, MdglError } from './error.js'
 import type {
   CrossEntropy,
   CustomLoss,
@@ -117,7 +117,12 @@ export function askCustomLosses(
     loss += result.loss
     if (result.accuracy !== undefined) accuracies.push(result.accuracy)
   }
-  return { loss, delta, accuracy: mean(accuracies) }
+  const accuracy = mean(accuracies)
+  // Each is finite.
+  if (!Number.isFinite(loss + (accuracy ?? 0))) {
+    throw new MdglError({ code: 'not-finite', message: 'The losses of all readouts together are not a finite number.' })
+  }
+  return { loss, delta, accuracy }
 }
 
 const mean = (values: readonly number[]): number | null =>

@@ -148,7 +148,9 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
     this.#inputs = description.inputs ?? []
     this.#populations = description.populations.map(({ name }) => name)
     this.#readouts = description.readouts ?? []
-    this.#native = guard(() => new native.NativeStream(model, JSON.stringify(rule), JSON.stringify(optimiser), seed))
+    const engine = guard(() => new native.NativeStream(model, JSON.stringify(rule), JSON.stringify(optimiser), seed))
+    guard(() => engine.watch())
+    this.#native = engine
   }
 
   /**
@@ -157,7 +159,8 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
    * @param input - What the input populations do; one that is left out is silent.
    * @returns Spikes and readouts of this step.
    * @throws {@link MdglError} `'invalid'` for an unknown population, an index out of range, a wrong number of values or one that is
-   * not finite; `'disposed'`. The session is as before then.
+   * not finite; `'not-finite'` when an output would not be finite; `'memory'`; `'disposed'`. The session's state is as before then; after
+   * `'not-finite'` the step before takes no more lessons.
    */
   step(input: SessionInput<D> = {}): SessionStep<D, P> {
     const engine = this.#alive()
@@ -207,7 +210,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
    *
    * It costs about as much as laying out the network anew; every few dozen steps it is hardly seen.
    *
-   * @throws {@link MdglError} `'not-finite'` when gradient or weights would not be finite: the model is as before then, and what
+   * @throws {@link MdglError} `'not-finite'` when gradient, weights, biases or moments would not be finite: the model is as before then, and what
    * was learned is dropped; `'memory'`; `'disposed'`.
    */
   apply(): SessionUpdate {
@@ -218,7 +221,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
   /**
    * A copy of the state between this step and the next. What was learned and the weights are no part of it.
    *
-   * @throws {@link MdglError} `'disposed'`.
+   * @throws {@link MdglError} `'not-finite'` when a membrane or trace has outgrown the precision; `'disposed'`.
    */
   state(): SessionState<P> {
     const engine = this.#alive()

@@ -1,4 +1,4 @@
-import { unlessAborted } from './abort.js'
+import { abortWith, throwIfAborted, unlessAborted } from './abort.js'
 import { askRule } from './ask-rule.js'
 import { agree, computeTogether, given } from './collective.js'
 import type { CustomRule } from './custom-rule.js'
@@ -90,16 +90,18 @@ interface Step extends Evaluation {
  */
 export class TrainingRun implements Training {
   readonly #plan: TrainingPlan
+  /** Aborts where the loop is left, and with the caller's signal. */
   readonly #leave = new AbortController()
-  readonly #signal: AbortSignal
   readonly #steps: AsyncGenerator<Metrics, undefined, undefined>
   #engineMs = 0
 
   constructor(plan: TrainingPlan) {
     this.#plan = plan
-    const given = plan.run.signal
-    this.#signal = given ? AbortSignal.any([given, this.#leave.signal]) : this.#leave.signal
     this.#steps = this.#start()
+  }
+
+  get #signal(): AbortSignal {
+    return this.#leave.signal
   }
 
   /** The engine's own time for the latest step in ms, without the way there and back. */
@@ -126,15 +128,18 @@ export class TrainingRun implements Training {
 
   async *#start(): AsyncGenerator<Metrics, undefined, undefined> {
     const { model, objective, rule, optimiser, run } = this.#plan
-    this.#signal.throwIfAborted()
+    throwIfAborted(run.signal)
     const plan = { objective: objective.json, ...rule.plan, optimiser, training: true }
-    const session = new Session(model, plan, { ...run, signal: this.#signal })
+    const stopFollowing = run.signal === undefined ? () => undefined : abortWith(this.#leave, run.signal)
+    let session: Session | undefined
     try {
+      session = new Session(model, plan, { ...run, signal: this.#signal })
       yield* this.#iterate(session)
     } catch (error) {
       if (error !== LEFT) throw error
     } finally {
-      await session.close()
+      stopFollowing()
+      await session?.close()
     }
   }
 

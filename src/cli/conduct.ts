@@ -81,7 +81,7 @@ function report(
       return 0
     case 'diverged':
       console.error(
-        `mdgl: the run diverged: in iteration ${end.iteration + 1} ${end.reason} The weights of the last completed iteration are in ${end.path}`
+        `mdgl: the run diverged: in iteration ${end.iteration + 1} ${end.reason} The weights of the last completed iteration are in ${end.path}; \`mdgl resume ${end.path}\` says how to go on`
       )
       return 1
     case 'stopped':

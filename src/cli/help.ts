@@ -308,9 +308,12 @@ Usage: mdgl resume <run> [options]
 
 The run ends with the same weights, bit for bit, as if it had never stopped. A checkpoint that is torn is named, and the
 one before it used; with none left nothing is touched. Changes made while it ran (interventions.jsonl) come again at
-their iteration. A run that another process is writing is refused, with the name of that process.
+their iteration. A run that another process is writing is refused, with the name of that process. A run that diverged goes
+on with another learning rate; what it had after the checkpoint goes then.
 
 Options:
+  --learning-rate N      learning rate from the next iteration on (default: as it was)
+  --from N               goes on from the last checkpoint up to this iteration (default: from the last)
 ${ANEW}
 
 Examples:

@@ -2,12 +2,12 @@ import { readInterventions } from '../runs/interventions.js'
 import { checkSame, optionsOf, type ResumeOptions, resumeRun } from '../runs/resume.js'
 import { readRunFolder } from '../runs/run-folder.js'
 import { trainRun } from '../runs/train-run.js'
-import { type Arguments, split, text, threadsOf, UsageError, whole } from './arguments.js'
+import { type Arguments, positive, split, text, threadsOf, UsageError, whole } from './arguments.js'
 import { conduct, newRun } from './conduct.js'
 import { REPEAT_HELP, RESUME_HELP } from './help.js'
 import { LIVE_OPTIONS, liveOptions } from './live.js'
 
-export const RESUME_OPTIONS = {
+const OPTIONS = {
   'checkpoint-every': { type: 'string' },
   'alignment-every': { type: 'string' },
   threads: { type: 'string' },
@@ -15,6 +15,8 @@ export const RESUME_OPTIONS = {
   ...LIVE_OPTIONS,
   help: { type: 'boolean', short: 'h' }
 } as const
+
+export const RESUME_OPTIONS = { ...OPTIONS, 'learning-rate': { type: 'string' }, from: { type: 'string' } } as const
 
 /** `mdgl resume DIR`: goes on with a run from its last checkpoint. */
 export async function resumeCommand(args: readonly string[]): Promise<number> {
@@ -27,14 +29,15 @@ export async function resumeCommand(args: readonly string[]): Promise<number> {
   const stored = await readRunFolder(path)
   if (stored === undefined) throw new UsageError(`${path} holds no run`)
   const choices = choicesOf(given)
+  const change = { learningRate: positive(given, 'learning-rate'), from: whole(given, 'from', 1) }
   const warn = (message: string) => console.error(`mdgl: ${message}`)
   const showing = { json: given.options.json === true, live: liveOptions(given) }
   return await conduct({ ...(await optionsOf(stored.config, path)), ...choices }, showing, ({ signal }, observer) =>
-    resumeRun(path, { ...choices, signal }, observer, warn)
+    resumeRun(path, { ...choices, signal }, observer, warn, change)
   )
 }
 
-export const REPEAT_OPTIONS = { ...RESUME_OPTIONS, out: { type: 'string' } } as const
+export const REPEAT_OPTIONS = { ...OPTIONS, out: { type: 'string' } } as const
 
 /** `mdgl repeat DIR`: makes a run again from its config.json, and from the changes made while it ran. */
 export async function repeatCommand(args: readonly string[]): Promise<number> {

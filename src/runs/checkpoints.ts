@@ -33,13 +33,33 @@ export async function writeCheckpoint(folder: string, model: Model, iteration: n
   return path
 }
 
+/** Removes the checkpoints after an iteration: the run goes on from there. */
+export async function removeLaterCheckpoints(folder: string, iteration: number): Promise<void> {
+  const later = (await list(folder)).filter(found => found.iteration > iteration)
+  await Promise.all(later.map(({ name }) => rm(join(folder, CHECKPOINTS, name), { force: true })))
+}
+
+/** The iterations of the checkpoints that are whole, the latest first. */
+export async function wholeCheckpoints(folder: string): Promise<number[]> {
+  const all = await list(folder)
+  const problems = await Promise.all(
+    all.map(({ name, checksum }) => isWhole(join(folder, CHECKPOINTS, name), checksum))
+  )
+  return all.filter((_, i) => problems[i] === undefined).map(({ iteration }) => iteration)
+}
+
 /**
- * The last checkpoint of a run that is whole. `warn` hears of each that is not: torn, cut, or no checkpoint of ours.
+ * The last checkpoint of a run that is whole, or the last up to an iteration. `warn` hears of each that is not: torn, cut, or no checkpoint of ours.
  *
  * @returns `undefined` where there is none.
  */
-export async function readCheckpoint(folder: string, warn: (message: string) => void): Promise<Checkpoint | undefined> {
+export async function readCheckpoint(
+  folder: string,
+  warn: (message: string) => void,
+  upTo = Number.POSITIVE_INFINITY
+): Promise<Checkpoint | undefined> {
   for (const { name, iteration, checksum } of await list(folder)) {
+    if (iteration > upTo) continue
     const path = join(folder, CHECKPOINTS, name)
     const problem = await isWhole(path, checksum)
     if (problem !== undefined) {

@@ -1,3 +1,5 @@
+import { onAbort } from '../abort.js'
+
 /** What is asked of a run while it goes on; it is carried out between two iterations. */
 export class RunControl {
   #paused = false
@@ -40,14 +42,12 @@ export class RunControl {
   /** Resolves when the run may go on, or when something is asked of it meanwhile. */
   async gate(signal?: AbortSignal): Promise<void> {
     if (!this.#paused || this.#stopped || this.#learningRate !== undefined || signal?.aborted === true) return
+    let stop = () => {}
     await new Promise<void>(resolve => {
-      const wake = () => {
-        signal?.removeEventListener('abort', wake)
-        resolve()
-      }
-      this.#wake = wake
-      signal?.addEventListener('abort', wake)
+      this.#wake = resolve
+      if (signal !== undefined) stop = onAbort(signal, resolve)
     })
+    stop()
     this.#wake = undefined
   }
 }

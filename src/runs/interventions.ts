@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf } from '../recognise.js'
+import { writeAside } from '../write-aside.js'
 import { appendLine } from './append-line.js'
 
 /** The file in a run folder that holds every change made while it ran. */
@@ -24,6 +25,12 @@ export async function readInterventions(folder: string): Promise<Intervention[]>
   })
   const whole = text.slice(0, text.lastIndexOf('\n') + 1)
   return whole.split('\n').flatMap(line => (line === '' ? [] : [JSON.parse(line) as Intervention]))
+}
+
+/** Replaces a run's list of changes. */
+export async function replaceInterventions(folder: string, interventions: readonly Intervention[]): Promise<void> {
+  const lines = interventions.map(intervention => `${JSON.stringify(intervention)}\n`)
+  await writeAside(join(folder, INTERVENTIONS), new TextEncoder().encode(lines.join('')))
 }
 
 /** The learning rate at an iteration where it was changed; nothing where it is still the one at the start. */

@@ -2,9 +2,9 @@ import type { Optimiser } from '../optimiser.js'
 import type { Precision } from '../precision.js'
 import { messageOf } from '../recognise.js'
 import type { Rule } from '../rule.js'
-import { hasCheckpoint, readCheckpoint } from './checkpoints.js'
-import { readInterventions } from './interventions.js'
-import { type RunConfig, readRunFolder, type StoredRun } from './run-folder.js'
+import { hasCheckpoint, readCheckpoint, removeLaterCheckpoints, wholeCheckpoints } from './checkpoints.js'
+import { type Intervention, learningRateAt, readInterventions, replaceInterventions } from './interventions.js'
+import { type Divergence, type RunConfig, readRunFolder, type StoredRun } from './run-folder.js'
 import { RunLock } from './run-lock.js'
 import { loadTask } from './task-file.js'
 import { builtInTask, TASK_NAMES, type TaskName } from './tasks.js'
@@ -13,32 +13,46 @@ import { continueRun, differences, type RunEnd, type RunObserver, type RunSettin
 /** What may be chosen anew when a run goes on: nothing that decides its result. */
 export type ResumeOptions = Pick<RunSettings, 'threads' | 'signal' | 'checkpointEvery' | 'alignmentEvery'>
 
+/** Where a run is to go on otherwise than it did. */
+export interface Change {
+  /** The learning rate from the next iteration on. */
+  readonly learningRate?: number | undefined
+  /** Goes on from the last whole checkpoint up to this iteration. Default: from the last. */
+  readonly from?: number | undefined
+}
+
 /**
- * Goes on with a run from its last whole checkpoint. `warn` hears of checkpoints that are not.
+ * Goes on with a run from its last whole checkpoint. `warn` hears of checkpoints that are not. With a change the run goes another way from
+ * there: what it had after that goes, and interventions.jsonl says so.
  *
- * @throws An error for a folder that is no run's, a run that is finished, one that another process writes, one without a whole checkpoint (nothing is touched then), and
+ * @throws An error for a folder that is no run's, a run that is finished, one that diverged (without another learning rate), one that
+ * another process writes, one without a whole checkpoint (nothing is touched then), and
  * one that this version of the library would not have made.
  */
 export async function resumeRun(
   path: string,
   given: ResumeOptions,
   observer: RunObserver,
-  warn: (message: string) => void
+  warn: (message: string) => void,
+  change: Change = {}
 ): Promise<RunEnd> {
-  await unfinishedRun(path)
+  await unfinishedRun(path, change.learningRate)
   const lock = await RunLock.acquire(path, { warn, signal: given.signal })
   try {
-    return await resumeLocked(lock, given, observer, warn)
+    return await resumeLocked(lock, given, observer, warn, change)
   } finally {
     await lock.release()
   }
 }
 
 /** What there is to go on with; another process may have finished it since it was last read. */
-async function unfinishedRun(path: string): Promise<StoredRun> {
+async function unfinishedRun(path: string, learningRate: number | undefined): Promise<StoredRun> {
   const stored = await readRunFolder(path)
   if (stored === undefined) throw new Error(`${path} holds no run`)
-  if (stored.finished) throw new Error(`the run in ${path} is finished; there is nothing to go on with`)
+  const { diverged } = stored
+  if (stored.finished && diverged === undefined)
+    throw new Error(`the run in ${path} is finished; there is nothing to go on with`)
+  if (diverged !== undefined && learningRate === undefined) throw new Error(await wayOut(path, stored.config, diverged))
   return stored
 }
 
@@ -46,19 +60,52 @@ async function resumeLocked(
   lock: RunLock,
   given: ResumeOptions,
   observer: RunObserver,
-  warn: (message: string) => void
+  warn: (message: string) => void,
+  { learningRate, from }: Change
 ): Promise<RunEnd> {
   const { path } = lock
-  const stored = await unfinishedRun(path)
+  const stored = await unfinishedRun(path, learningRate)
   const options = { ...(await optionsOf(stored.config, path)), ...given }
   checkSame(stored.config, options, path)
-  const checkpoint = await readCheckpoint(path, warn)
+  const checkpoint = await readCheckpoint(path, warn, from)
+  if (checkpoint === undefined && from !== undefined) {
+    throw new Error(
+      `the run in ${path} has no whole checkpoint up to iteration ${from}${listed(await wholeCheckpoints(path))}`
+    )
+  }
   if (checkpoint === undefined) {
     const why = (await hasCheckpoint(path)) ? 'no whole checkpoint is left' : 'it has no checkpoint'
     throw new Error(`the run in ${path} cannot go on: ${why}; \`mdgl train\` begins it anew in another folder`)
   }
-  return await continueRun(options, { lock, checkpoint, interventions: await readInterventions(path) }, observer)
+  const before = await readInterventions(path)
+  const interventions = learningRate === undefined ? before : changed(before, checkpoint.iteration + 1, learningRate)
+  if (learningRate !== undefined) await replaceInterventions(path, interventions)
+  if (from !== undefined) await removeLaterCheckpoints(path, checkpoint.iteration)
+  return await continueRun(options, { lock, checkpoint, interventions }, observer)
 }
+
+/** Another learning rate from an iteration on, in place of what was changed since. */
+function changed(before: readonly Intervention[], iteration: number, learningRate: number): Intervention[] {
+  return [...before.filter(earlier => earlier.iteration < iteration), { iteration, learningRate }]
+}
+
+/** What can be done with a run that diverged. */
+async function wayOut(path: string, config: RunConfig, { iteration, message }: Divergence): Promise<string> {
+  const { learningRate: first } = config.training.optimiser as Optimiser
+  const rate = learningRateAt(await readInterventions(path), iteration + 1) ?? first ?? 1
+  const lower = Number((rate / 10).toPrecision(2))
+  const said = `the run in ${path} diverged in iteration ${iteration + 1} (${message.replace(/\.$/, '')})`
+  const [last, ...earlier] = await wholeCheckpoints(path)
+  if (last === undefined) {
+    const task = config.taskFile?.path ?? config.task
+    return `${said}, and it has no whole checkpoint to go on from; \`mdgl train ${task} --learning-rate ${lower}\` begins anew in another folder`
+  }
+  const others = earlier.map(other => `, with \`--from ${other}\` from that of iteration ${other}`).join('')
+  return `${said}; \`mdgl resume ${path} --learning-rate ${lower}\` goes on with a lower learning rate from the checkpoint of iteration ${last}${others}`
+}
+
+const listed = (iterations: readonly number[]) =>
+  iterations.length === 0 ? '' : `; there are those of iterations ${iterations.join(' and ')}`
 
 /** @throws An error where this version of the library would make another run of a stored configuration's options. */
 export function checkSame(config: RunConfig, options: RunSettings, path: string): void {

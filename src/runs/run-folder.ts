@@ -98,9 +98,10 @@ export class RunFolder {
     return RunFolder.#start(lock, config)
   }
 
-  /** Goes on with a run after an iteration: what metrics and alignment say of later ones goes. */
+  /** Goes on with a run after an iteration: what metrics and alignment say of later ones goes, and where it says that it ended. */
   static async reopen(lock: RunLock, iteration: number): Promise<RunFolder> {
     const { path } = lock
+    for (const name of [WEIGHTS, DIVERGED]) await rm(join(path, name), { force: true })
     for (const name of [METRICS, ALIGNMENT]) await cutBack(join(path, name), iteration)
     return new RunFolder(lock, await open(join(path, METRICS), 'a'))
   }

@@ -1,3 +1,4 @@
+import { onAbort } from '../abort.js'
 import { type FinishedRun, keptRun, runPath } from '../compare/runs.js'
 import { messageOf } from '../recognise.js'
 import { inUse, runOwner } from '../runs/run-lock.js'
@@ -82,11 +83,11 @@ async function whyMissing(item: SweepItem, out: string, ended: WorkerEnd): Promi
 }
 
 async function finish(worker: Worker, signal: AbortSignal): Promise<WorkerEnd> {
-  signal.addEventListener('abort', worker.stop)
+  const stop = onAbort(signal, () => worker.stop())
   try {
     return await worker.ended
   } finally {
-    signal.removeEventListener('abort', worker.stop)
+    stop()
   }
 }
 

@@ -56,9 +56,10 @@ export class Judge implements Disposable {
     keepSignal(args, world)
     const { value, error } = await settled(() => call.run(world, ...(args as never[])))
     const finding =
-      error === undefined
+      numbersLost(world.model) ??
+      (error === undefined
         ? ((await this.#wrongValue(name, value, done)) ?? wrongChange(call, world))
-        : (wrongError(error.thrown) ?? wrongRemains(world))
+        : (wrongError(error.thrown) ?? wrongRemains(world)))
     return {
       outcome: error === undefined ? 'value' : outcomeOf(error.thrown),
       finding: finding ?? (await this.#wrongWitness())
@@ -171,6 +172,17 @@ function wrongError(error: unknown): string | undefined {
   if (error.code === 'invalid' && (!error.path || !error.allowed))
     return `does not say where or what is allowed: ${error.message}`
   return undefined
+}
+
+/** Whatever was done to a model, what it holds is numbers, biases too. */
+function numbersLost(model: Model): string | undefined {
+  const { projections = [], readouts = [] } = model.description
+  const held = () => [
+    projections.map(({ name = '' }) => model.weights.get(name).values),
+    readouts.map(({ name }) => model.bias.get(name))
+  ]
+  const place = notFinite(silently(held), 'the model')
+  return place && `left a number in the model that is not finite, at ${place}`
 }
 
 function wrongRemains(world: World): string | undefined {

@@ -30,7 +30,7 @@ export function description(): NetworkDescription {
     .input('noise', 2)
     .lif('cells', 5, { sign: { excitatory: 4, inhibitory: 1 }, threshold: [0.01, 0.02, 0.01, 0.01, 0.03] })
     .alif('slow', 3, { sign: 'excitatory', adaptationTimeConstant: 100 })
-    .readout('choice', 2)
+    .readout('choice', 2, { bias: true })
     .type('a', { cells: { from: 0, to: 3 } })
     .type('b', { cells: [3, 4], slow: 'all' })
     .project('cues', 'cells', { density: 1 })

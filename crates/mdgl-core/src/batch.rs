@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use crate::error::{Result, invalid};
+use crate::memory::bytes_of;
 use crate::network::Network;
+use crate::scalar::Scalar;
 
 /// The key of the generator that draws a batch's events; with the trial it fixes every draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -94,7 +96,35 @@ pub enum Targets {
     Values(Vec<f64>),
 }
 
+impl Input {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Silent => 0,
+            Self::Rates(segments) => bytes_of(segments),
+            Self::Events(events) => bytes_of(events),
+            Self::Analogue(values) => bytes_of(values),
+        }
+    }
+}
+
+impl Targets {
+    /// Bytes of memory that they hold.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Classes(classes) => bytes_of(classes),
+            Self::Windows(windows) => bytes_of(windows),
+            Self::Values(values) => bytes_of(values),
+        }
+    }
+}
+
 impl Batch {
+    /// Bytes of memory that its inputs hold.
+    pub fn bytes(&self) -> usize {
+        self.inputs.iter().map(Input::bytes).sum()
+    }
+
     /// Steps of a trial.
     pub fn length(&self, trial: usize) -> usize {
         self.lengths.as_ref().map_or(self.steps, |lengths| lengths[trial] as usize)
@@ -105,11 +135,11 @@ impl Batch {
         (0..self.trials).map(|trial| self.length(trial)).sum()
     }
 
-    /// Checks the batch against a network.
+    /// Checks the batch against a network that runs in a float type.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] for sizes, indices or values outside the batch or the network.
-    pub fn validate(&self, network: &Network) -> Result<()> {
+    /// [`crate::Error::Invalid`] for sizes, indices or values outside the batch, the network or the float type.
+    pub fn validate<F: Scalar>(&self, network: &Network) -> Result<()> {
         if self.trials == 0 || self.trials > 1 << 20 {
             return Err(invalid("batch.trials", self.trials, "1 to 1048576"));
         }
@@ -127,7 +157,7 @@ impl Batch {
         }
         for (input, population) in self.inputs.iter().zip(populations) {
             let path = format!("batch.inputs.{}", population.name);
-            self.validate_input(&path, input, population.size, network.dt())?;
+            self.validate_input::<F>(&path, input, population.size, network.dt())?;
         }
         Ok(())
     }
@@ -153,7 +183,7 @@ impl Batch {
         }
     }
 
-    fn validate_input(&self, path: &str, input: &Input, units: usize, dt: f64) -> Result<()> {
+    fn validate_input<F: Scalar>(&self, path: &str, input: &Input, units: usize, dt: f64) -> Result<()> {
         match input {
             Input::Silent => Ok(()),
             Input::Rates(segments) => segments
@@ -161,7 +191,7 @@ impl Batch {
                 .enumerate()
                 .try_for_each(|(i, s)| self.validate_segment(&format!("{path}[{i}]"), s, units, dt)),
             Input::Events(events) => self.validate_events(path, events, units),
-            Input::Analogue(values) => self.validate_analogue(path, values, units),
+            Input::Analogue(values) => self.validate_analogue::<F>(path, values, units),
         }
     }
 
@@ -228,7 +258,7 @@ impl Batch {
         Ok(())
     }
 
-    fn validate_analogue(&self, path: &str, values: &[f64], units: usize) -> Result<()> {
+    fn validate_analogue<F: Scalar>(&self, path: &str, values: &[f64], units: usize) -> Result<()> {
         let expected = self.trials * self.steps * units;
         if values.len() != expected {
             return Err(invalid(
@@ -237,8 +267,8 @@ impl Batch {
                 format!("{expected} values [trial][step][unit]"),
             ));
         }
-        match values.iter().position(|value| !value.is_finite()) {
-            Some(i) => Err(invalid(format!("{path}[{i}]"), values[i], "a finite number")),
+        match values.iter().position(|&value| !F::from_f64(value).is_finite()) {
+            Some(i) => Err(invalid(format!("{path}[{i}]"), values[i], format!("a finite {}", F::NAME))),
             None => Ok(()),
         }
     }

@@ -134,7 +134,7 @@ impl<F: Scalar> Circuit<F> {
     }
 
     /// What all lists take at most, with the network's own by sender.
-    fn bytes(network: &Network) -> usize {
+    pub fn bytes(network: &Network) -> usize {
         let item = size_of::<(u32, F)>();
         let chunk = size_of::<Chunk<F>>();
         let by_sender = size_of::<(u32, u64)>();

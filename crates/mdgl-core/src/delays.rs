@@ -6,7 +6,7 @@ use crate::chunks::Chunks;
 use crate::error::Result;
 use crate::fan::Fan;
 use crate::lanes::Block;
-use crate::memory::{product, refill, reserve};
+use crate::memory::{bytes_of, product, refill, reserve};
 use crate::network::Network;
 use crate::scalar::Scalar;
 
@@ -52,6 +52,10 @@ impl<F: Scalar> Rows<F> {
     /// [`crate::Error::Memory`].
     pub fn reserve(&mut self, rows: usize) -> Result<()> {
         reserve(&mut self.rows, product(&[rows, self.width]), "the rates of a block of trials")
+    }
+    /// Bytes of memory that they hold.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.rows)
     }
     /// Adds the next value of the row at hand.
     #[inline(always)]

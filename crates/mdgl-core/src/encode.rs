@@ -1,11 +1,13 @@
 //! Input of one block of trials: events drawn or given, sorted by step, lanes packed into masks.
 
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 
 use crate::batch::{Batch, DrawKey, Event, Input, RateSegment};
+use crate::cancel::check_cancelled;
 use crate::error::Result;
 use crate::lanes::{Block, LANES, Mask};
-use crate::memory::{product, reserve, resize};
+use crate::memory::{bytes_of, product, reserve, resize};
 use crate::network::Network;
 use crate::random::CounterRng;
 use crate::scalar::Scalar;
@@ -70,6 +72,15 @@ impl EntryLists {
     pub fn at(&self, step: usize) -> &[Entry] {
         let step = step - self.forgotten;
         &self.entries[self.start[step]..self.start[step + 1]]
+    }
+    /// Bytes of memory that they hold.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.start) + bytes_of(&self.entries)
+    }
+    /// Removes the last step's list.
+    pub fn take_back(&mut self) {
+        self.start.pop();
+        self.entries.truncate(self.start.last().copied().unwrap_or(0));
     }
     /// Counts its steps from a later one on.
     pub fn begin_at(&mut self, step: usize) {
@@ -150,11 +161,23 @@ struct Scratch {
 }
 
 impl<F: Scalar> BlockInput<F> {
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        let scratch = bytes_of(&self.scratch.bits) + bytes_of(&self.scratch.repeats);
+        self.events.bytes() + bytes_of(&self.analogue) + scratch
+    }
+
     /// Fills in the input of one block of a batch.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] when a trial is too long for the memory there is.
-    pub fn encode(&mut self, network: &Network, batch: &Batch, block: usize) -> Result<()> {
+    /// [`crate::Error::Memory`] when a trial is too long for the memory there is; [`crate::Error::Cancelled`].
+    pub fn encode(
+        &mut self,
+        network: &Network,
+        batch: &Batch,
+        block: usize,
+        cancel: &AtomicBool,
+    ) -> Result<()> {
         let units = network.input_units();
         self.empty(units, batch.steps)?;
         let first = block * LANES;
@@ -164,11 +187,12 @@ impl<F: Scalar> BlockInput<F> {
             match input {
                 Input::Silent => {}
                 Input::Rates(segments) => {
-                    let dt = network.dt();
-                    self.scratch.draw(segments, &trials, offset, units, batch.key, population, dt)?;
+                    let to = Drawing { offset, units, dt: network.dt(), cancel };
+                    self.scratch.draw(segments, &trials, to, batch.key, population)?;
                 }
                 Input::Events(events) => {
-                    for e in of_trials(events, &trials) {
+                    for (i, e) in of_trials(events, &trials).enumerate() {
+                        check_cancelled(i, cancel)?;
                         let lane = (e.trial as usize - first) as u8;
                         self.scratch.add(units, (e.step, offset + e.unit, lane, e.count))?;
                     }
@@ -179,8 +203,8 @@ impl<F: Scalar> BlockInput<F> {
                 }
             }
         }
-        self.fill_analogue(network, batch, &trials)?;
-        self.scratch.pack(batch.steps, units, &mut self.events)
+        self.fill_analogue(network, batch, &trials, cancel)?;
+        self.scratch.pack(batch.steps, units, &mut self.events, cancel)
     }
 
     /// Fills in one step of a stream, in the first lane; the inputs have been checked.
@@ -207,7 +231,7 @@ impl<F: Scalar> BlockInput<F> {
                 }
             }
         }
-        self.scratch.pack(1, units, &mut self.events)?;
+        self.scratch.pack(1, units, &mut self.events, &AtomicBool::new(false))?;
         self.events.begin_at(step);
         self.first = step;
         Ok(())
@@ -233,7 +257,13 @@ impl<F: Scalar> BlockInput<F> {
         &self.analogue[row * width..(row + 1) * width]
     }
 
-    fn fill_analogue(&mut self, network: &Network, batch: &Batch, trials: &Range<usize>) -> Result<()> {
+    fn fill_analogue(
+        &mut self,
+        network: &Network,
+        batch: &Batch,
+        trials: &Range<usize>,
+        cancel: &AtomicBool,
+    ) -> Result<()> {
         let width = self.analogue_units.len();
         let len = product(&[batch.steps, width]);
         resize(&mut self.analogue, len, Block::ZERO, "the analogue input of a block of trials")?;
@@ -243,6 +273,7 @@ impl<F: Scalar> BlockInput<F> {
             let size = network.description().inputs[population].size;
             for (lane, trial) in trials.clone().enumerate() {
                 for step in 0..batch.length(trial) {
+                    check_cancelled(step, cancel)?;
                     let from = (trial * batch.steps + step) * size;
                     for unit in 0..size {
                         let to = step * width + column + unit;
@@ -265,6 +296,17 @@ fn of_trials<'a>(events: &'a [Event], trials: &Range<usize>) -> impl Iterator<It
     events[first..end].iter().filter(move |e| trials.contains(&e.trial))
 }
 
+/// Where drawn events go.
+#[derive(Clone, Copy)]
+struct Drawing<'a> {
+    /// The population's first unit.
+    offset: u32,
+    /// Units of all populations.
+    units: usize,
+    dt: f64,
+    cancel: &'a AtomicBool,
+}
+
 impl Scratch {
     fn add(&mut self, units: usize, (step, unit, lane, count): (u32, u32, u8, u32)) -> Result<()> {
         let bits = &mut self.bits[step as usize * units + unit as usize];
@@ -279,16 +321,13 @@ impl Scratch {
     }
 
     /// Poisson events as exponential gaps along the segment's units laid end to end.
-    #[allow(clippy::too_many_arguments)]
     fn draw(
         &mut self,
         segments: &[RateSegment],
         trials: &Range<usize>,
-        offset: u32,
-        units: usize,
+        Drawing { offset, units, dt, cancel }: Drawing<'_>,
         key: DrawKey,
         population: usize,
-        dt: f64,
     ) -> Result<()> {
         let mut generators: Vec<CounterRng> = trials
             .clone()
@@ -306,7 +345,10 @@ impl Scratch {
                 continue;
             }
             let mut position = mean_gap * generators[lane].exponential();
+            let mut drawn = 0;
             while position < end {
+                check_cancelled(drawn, cancel)?;
+                drawn += 1;
                 let bin = position as u64;
                 let unit = offset + s.units.0 + (bin / u64::from(steps)) as u32;
                 let step = s.steps.0 + (bin % u64::from(steps)) as u32;
@@ -317,11 +359,18 @@ impl Scratch {
         Ok(())
     }
 
-    fn pack(&mut self, steps: usize, units: usize, lists: &mut EntryLists) -> Result<()> {
+    fn pack(
+        &mut self,
+        steps: usize,
+        units: usize,
+        lists: &mut EntryLists,
+        cancel: &AtomicBool,
+    ) -> Result<()> {
         let repeats = self.take_repeats(units)?;
         let mut next = repeats.iter().peekable();
         lists.clear();
         for step in 0..steps {
+            check_cancelled(step, cancel)?;
             let masks = &self.bits[step * units..(step + 1) * units];
             lists.make_room(units)?;
             lists.push_entries(units, |list| {
@@ -385,7 +434,7 @@ mod tests {
             scratch.add(3, event).unwrap();
         }
         let mut lists = EntryLists::default();
-        scratch.pack(2, 3, &mut lists).unwrap();
+        scratch.pack(2, 3, &mut lists, &AtomicBool::new(false)).unwrap();
         let entry = |unit, mask, count| Entry { unit, mask, count };
         assert_eq!(lists.at(0), [entry(0, 1, 5), entry(1, 1, 65_535), entry(1, 1, 4_465)]);
         assert_eq!(lists.at(1), [entry(2, 16, 1), entry(2, 8, 2)]);
@@ -396,9 +445,11 @@ mod tests {
         let segment = |rate, units, steps| RateSegment { trial: 0, units, steps, rate };
         let segments = [segment(40.0, (0, 10), (100, 1100)), segment(1500.0, (10, 11), (0, 2000))];
         let mut scratch = Scratch { bits: vec![0; 2000 * 11], repeats: Vec::new() };
-        scratch.draw(&segments, &(0..1), 0, 11, DrawKey::default(), 0, 1.0).unwrap();
+        let cancel = AtomicBool::new(false);
+        let to = Drawing { offset: 0, units: 11, dt: 1.0, cancel: &cancel };
+        scratch.draw(&segments, &(0..1), to, DrawKey::default(), 0).unwrap();
         let mut lists = EntryLists::default();
-        scratch.pack(2000, 11, &mut lists).unwrap();
+        scratch.pack(2000, 11, &mut lists, &cancel).unwrap();
         let mut slow = 0;
         let mut fast = 0;
         for step in 0..2000 {

@@ -49,6 +49,11 @@ pub(crate) fn invalid(path: impl Into<String>, value: impl ToString, allowed: im
     Error::Invalid { path: path.into(), value: value.to_string(), allowed: allowed.into() }
 }
 
+/// An [`Error::NotFinite`].
+pub(crate) fn not_finite(what: impl Into<String>) -> Error {
+    Error::NotFinite { what: what.into() }
+}
+
 /// An [`Error::Invalid`] for a name that none of these is.
 pub(crate) fn unknown<'a>(path: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Error {
     let names: Vec<_> = names.collect();

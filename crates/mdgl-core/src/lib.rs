@@ -15,6 +15,7 @@ pub mod batch;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
+mod cancel;
 mod channels;
 mod chunks;
 mod circuit;
@@ -65,7 +66,7 @@ pub use learn::published::RULE_NAMES;
 pub use learn::rule::Rule;
 pub use list::{Array, List};
 pub use loss::{Loss, LossTerm, Objective, Regulariser};
-pub use memory::room_for;
+pub use memory::{before_refusing, room_for};
 pub use model::Model;
 pub use network::{CellConstants, Network};
 pub use optimise::{Decay, Method, Optimiser};

@@ -1,5 +1,7 @@
 //! Buffers whose size comes from the caller: reserved fallibly, so that too large is an error and not an abort.
 
+use std::sync::OnceLock;
+
 use crate::error::{Error, Result};
 use crate::lanes::Block;
 use crate::scalar::Scalar;
@@ -10,6 +12,20 @@ const MARGIN: usize = 64 << 20;
 /// Below this nothing is large.
 const LARGE: usize = 4 << 20;
 
+/// What is asked before memory is refused.
+static LAST_RESORT: OnceLock<fn() -> bool> = OnceLock::new();
+
+/// Before memory is refused, on whatever thread, `release` is to let go of what is not needed any more and to say whether there
+/// was any; the system is then asked once more. The first one given stays.
+pub fn before_refusing(release: fn() -> bool) {
+    LAST_RESORT.get_or_init(|| release);
+}
+
+/// Whether the system gives memory, if need be once more after [`before_refusing`].
+fn obtains(mut ask: impl FnMut() -> bool) -> bool {
+    ask() || LAST_RESORT.get().is_some_and(|release| release()) && ask()
+}
+
 /// Whether so many bytes could be had just now, with 64 MiB left: asked once before many lists are made that are not
 /// reserved one by one.
 ///
@@ -19,11 +35,14 @@ pub fn room_for(bytes: usize, what: &str) -> Result<()> {
     if bytes < LARGE {
         return Ok(());
     }
-    let mut probe: Vec<u8> = Vec::new();
-    let refused = probe.try_reserve_exact(bytes.saturating_add(MARGIN)).is_err();
-    // Memory that nobody looks at need not be asked for.
-    std::hint::black_box(&probe);
-    if refused { Err(no_room(bytes, what)) } else { Ok(()) }
+    let granted = obtains(|| {
+        let mut probe: Vec<u8> = Vec::new();
+        let granted = probe.try_reserve_exact(bytes.saturating_add(MARGIN)).is_ok();
+        // Memory that nobody looks at need not be asked for.
+        std::hint::black_box(&probe);
+        granted
+    });
+    if granted { Ok(()) } else { Err(no_room(bytes, what)) }
 }
 
 /// Makes room for so many elements in all.
@@ -36,7 +55,10 @@ pub(crate) fn reserve<T>(buffer: &mut Vec<T>, len: usize, what: &str) -> Result<
     }
     let bytes = len.saturating_mul(size_of::<T>());
     room_for(bytes, what)?;
-    buffer.try_reserve_exact(len - buffer.len()).map_err(|_| no_room(bytes, what))
+    match obtains(|| buffer.try_reserve_exact(len - buffer.len()).is_ok()) {
+        true => Ok(()),
+        false => Err(no_room(bytes, what)),
+    }
 }
 
 fn no_room(bytes: usize, what: &str) -> Error {
@@ -60,6 +82,11 @@ pub(crate) fn resize<T: Copy>(buffer: &mut Vec<T>, len: usize, fill: T, what: &s
 pub(crate) fn refill<F: Scalar>(buffer: &mut Vec<Block<F>>, len: usize, what: &str) -> Result<()> {
     buffer.clear();
     resize(buffer, len, Block::ZERO, what)
+}
+
+/// Bytes that a list holds, in use or not.
+pub(crate) fn bytes_of<T>(list: &Vec<T>) -> usize {
+    product(&[list.capacity(), size_of::<T>()])
 }
 
 /// The product of sizes; too large for any buffer where it overflows.

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid, not_finite};
 use crate::initialise;
 use crate::memory::{product, room_for};
 use crate::network::{Network, ReadoutSlot, Wires, check_weight};
 use crate::psi_means::PsiMeans;
 use crate::random::{CounterRng, Stream};
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, all_finite};
 
-/// Weights and optimiser state of a network; cloning copies them, the network is shared.
+/// Weights and optimiser state of a network; cloning copies them, the network is shared. Every number in it is finite: those
+/// that are given or read are checked where they arrive, those of a training step by [`Model::checked`].
 #[derive(Debug, Clone)]
 pub struct Model<F: Scalar> {
     network: Arc<Network>,
@@ -91,6 +92,39 @@ impl<F: Scalar> Model<F> {
     pub fn try_clone(&self) -> Result<Self> {
         room_for(product(&[self.parameters(), 3 * size_of::<F>()]), "a copy of the weights")?;
         Ok(self.clone())
+    }
+
+    /// Bytes of memory that it holds, its network included.
+    pub fn bytes(&self) -> usize {
+        let numbers = product(&[self.parameters(), size_of::<F>() + size_of::<Moment<F>>()]);
+        numbers.saturating_add(self.network.bytes())
+    }
+
+    /// The model that a training step is about to publish.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFinite`] when any number in it is not finite.
+    pub(crate) fn checked(self) -> Result<Self> {
+        let lists = |lists: &[Vec<F>]| lists.iter().position(|list| !all_finite(list));
+        let finite = |list: &Vec<Moment<F>>| {
+            list.iter().fold(true, |finite, m| finite & m.first.is_finite() & m.second.is_finite())
+        };
+        let moments = |lists: &[Vec<Moment<F>>]| lists.iter().position(|list| !finite(list));
+        let projection = |i: usize| self.network.projections[i].name();
+        let readout = |i: usize| self.network.readouts()[i].name();
+        let problems = [
+            lists(&self.theta).map(|i| format!("a weight of {}", projection(i))),
+            lists(&self.bias).map(|i| format!("the bias of {}", readout(i))),
+            moments(&self.moments.theta).map(|i| format!("a moment of the optimiser for {}", projection(i))),
+            moments(&self.moments.bias).map(|i| format!("a moment of the optimiser for {}.bias", readout(i))),
+            (!self.psi_means.is_finite()).then(|| "a mean pseudo-derivative".to_owned()),
+            (!self.feedback_share.is_finite())
+                .then(|| "the difference between feedback and readout".to_owned()),
+        ];
+        match problems.into_iter().flatten().next() {
+            None => Ok(self),
+            Some(what) => Err(not_finite(what)),
+        }
     }
 
     /// Number of weights and biases.
@@ -202,5 +236,47 @@ impl<F: Scalar> Moments<F> {
             lists.iter().map(|list| vec![zero; list.len()]).collect()
         };
         Self { steps: 0, theta: zeros(theta), bias: zeros(bias) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::error::Error;
+
+    fn model() -> Model<f32> {
+        let description = json!({
+            "schema": "mdgl-network/1",
+            "inputs": [],
+            "populations": [{"name": "a", "size": 20, "model": "lif"}],
+            "readouts": [{"name": "out", "size": 3, "bias": true}],
+            "projections": [{"from": "a", "to": "out", "density": 1}]
+        });
+        Model::new(Arc::new(Network::new(serde_json::from_value(description).unwrap()).unwrap())).unwrap()
+    }
+
+    #[test]
+    fn no_number_of_a_published_model_is_infinite() {
+        model().checked().unwrap();
+        let parts: [(&dyn Fn(&mut Model<f32>), &str); 8] = [
+            (&|m| m.theta[0][59] = f32::NEG_INFINITY, "a weight of a->out"),
+            (&|m| m.bias[0][2] = f32::NAN, "the bias of out"),
+            (&|m| m.moments.theta[0][1].first = f32::INFINITY, "a moment of the optimiser for a->out"),
+            (&|m| m.moments.theta[0][59].second = f32::INFINITY, "a moment of the optimiser for a->out"),
+            (&|m| m.moments.bias[0][0].first = f32::NAN, "a moment of the optimiser for out.bias"),
+            (&|m| m.moments.bias[0][2].second = f32::INFINITY, "a moment of the optimiser for out.bias"),
+            (&|m| m.psi_means.follow(&[f64::INFINITY]), "a mean pseudo-derivative"),
+            (&|m| m.feedback_share = f64::NAN, "the difference between feedback and readout"),
+        ];
+        for (part, expected) in parts {
+            let mut model = model();
+            part(&mut model);
+            match model.checked().map(drop) {
+                Err(Error::NotFinite { what }) => assert_eq!(what, expected),
+                other => panic!("{expected}: {other:?}"),
+            }
+        }
     }
 }

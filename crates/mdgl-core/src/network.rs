@@ -223,6 +223,12 @@ impl Network {
     pub(crate) fn synapse_count(&self) -> usize {
         self.projections.iter().map(Wires::len).sum()
     }
+    /// About what it takes: of each synapse its ends, and its place by what sends.
+    pub(crate) fn bytes(&self) -> usize {
+        let synapse = size_of::<[u32; 2]>() + size_of::<(u32, Synapse)>();
+        let synapses = product(&[self.synapse_count(), synapse]);
+        synapses.saturating_add(product(&[self.unit_count(), size_of::<Neuron>()]))
+    }
     /// Number of input units, neurons and readout units together.
     pub(crate) fn unit_count(&self) -> usize {
         self.input_units + self.size() + self.output_units()

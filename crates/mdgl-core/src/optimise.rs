@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result, invalid};
+use crate::error::{Result, invalid};
 use crate::learn::partial::Gradients;
 use crate::learn::rule::Feedback;
 use crate::model::{Model, Moment};
@@ -120,7 +120,7 @@ impl Optimiser {
     /// Checks the settings against a network.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for values out of range or unknown projections.
+    /// [`crate::Error::Invalid`] for values out of range or unknown projections.
     pub fn validate(&self, network: &Network) -> Result<()> {
         let at_least_0 = |name: &str, x: f64| match x.is_finite() && x >= 0.0 {
             true => Ok(()),
@@ -220,21 +220,20 @@ impl<F: Scalar> Update<F> {
     }
 }
 
-/// One step, [`rewire`] aside: the model with changed weights.
+/// One step, [`rewire`] aside: the model with changed weights, of which the caller asks [`Model::checked`] at the end.
 ///
 /// # Errors
-/// [`Error::NotFinite`] when a weight would not be finite.
+/// [`crate::Error::Memory`].
 pub(crate) fn step<F: Scalar>(
     model: &Model<F>,
     optimiser: &Optimiser,
     gradients: &Gradients<F>,
-    norm: f64,
     seed: u64,
 ) -> Result<Model<F>> {
     let mut next = model.try_clone()?;
     let steps = model.moments.steps;
     let rate = optimiser.rate(steps);
-    let update = Update::new(optimiser, rate, steps, norm);
+    let update = Update::new(optimiser, rate, steps, gradients.norm());
     let network = model.network();
     let learns = optimiser.learns(network);
     for (index, wires) in network.projections.iter().enumerate().filter(|&(i, _)| learns[i]) {
@@ -243,9 +242,6 @@ pub(crate) fn step<F: Scalar>(
         let theta = &mut next.theta[index];
         let moments = &mut next.moments.theta[index];
         update_projection(wires, optimiser, rate, &update, gradients, theta, moments, noise);
-        if theta.iter().any(|x| !x.is_finite()) {
-            return Err(Error::NotFinite { what: format!("a weight of {}", wires.name()) });
-        }
     }
     for (readout, bias) in next.bias.iter_mut().enumerate() {
         let moments = &mut next.moments.bias[readout];

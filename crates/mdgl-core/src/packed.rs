@@ -4,7 +4,7 @@
 
 use crate::error::Result;
 use crate::lanes::{LANES, Lanes, Mask};
-use crate::memory::{product, resize};
+use crate::memory::{bytes_of, product, resize};
 use crate::scalar::Scalar;
 
 const WHAT: &str = "the pseudo-derivatives of a block of trials";
@@ -23,6 +23,11 @@ pub(crate) struct Packed<F: Scalar> {
 }
 
 impl<F: Scalar> Packed<F> {
+    /// Bytes of memory that they hold.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.masks) + bytes_of(&self.start) + bytes_of(&self.values)
+    }
+
     /// No rows; room for the masks of so many.
     ///
     /// # Errors

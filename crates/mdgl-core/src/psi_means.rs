@@ -5,6 +5,7 @@
 
 use crate::error::{Result, invalid};
 use crate::network::Groups;
+use crate::scalar::all_finite;
 
 /// What a mean keeps of itself from batch to batch.
 const DECAY: f64 = 0.9;
@@ -40,6 +41,11 @@ impl PsiMeans {
         for (sum, mean) in self.sums.iter_mut().zip(means) {
             *sum = DECAY * *sum + (1.0 - DECAY) * mean;
         }
+    }
+
+    /// Whether every number is finite.
+    pub fn is_finite(&self) -> bool {
+        self.initial.is_finite() && all_finite(&self.sums)
     }
 
     /// All numbers, to be written to a file; none before the first batch.

@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::batch::{Batch, Targets};
 use crate::description::{Kernel, Reach};
-use crate::error::{Error, Result, invalid};
+use crate::error::{Result, invalid, not_finite};
 use crate::learn::legal::Use;
 use crate::learn::partial::{Gradients, Piece};
 use crate::learn::plan::Plan;
@@ -29,6 +29,7 @@ use crate::optimise::{self, Optimiser};
 use crate::profile::recorder::Stage;
 use crate::profile::work;
 use crate::real::Real;
+use crate::scalar::all_finite;
 use crate::trajectory::Keep;
 
 use outcome::Outcome;
@@ -42,6 +43,8 @@ pub use third_factor::{
 };
 use workers::Room;
 pub use workers::Workers;
+
+const A_READOUT: &str = "a readout";
 
 /// What a batch came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,7 +81,7 @@ pub struct Assignment<'a> {
 
 impl Assignment<'_> {
     fn validate<F: Real>(&self, model: &Model<F>) -> Result<()> {
-        self.batch.validate(model.network())?;
+        self.batch.validate::<F>(model.network())?;
         self.objective.validate(model.network(), self.batch, self.targets)
     }
 }
@@ -95,7 +98,7 @@ impl<F: Real> Forward<F> {
     /// Simulates a batch and keeps what the gradient needs.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a batch that does not fit, [`Error::Cancelled`], [`Error::Memory`].
+    /// [`crate::Error::Invalid`] for a batch that does not fit, [`crate::Error::Cancelled`], [`crate::Error::Memory`].
     pub fn new(model: &Model<F>, batch: &Batch, workers: &Workers<F>, cancel: &AtomicBool) -> Result<Self> {
         Self::keeping(model, batch, Keep::NOTHING, workers, cancel)
     }
@@ -127,7 +130,7 @@ impl<F: Real> Forward<F> {
         workers: &Workers<F>,
         cancel: &AtomicBool,
     ) -> Result<Self> {
-        batch.validate(model.network())?;
+        batch.validate::<F>(model.network())?;
         let pass = Pass::new(model, batch, workers, cancel)?;
         let keep =
             Keep { sums: keep.sums, in_blocks: keep.in_blocks, ..pass.keep(Some(&pass.circuit.runs), false) };
@@ -138,9 +141,11 @@ impl<F: Real> Forward<F> {
     /// The readout, `[trial][step][unit]`.
     ///
     /// # Errors
-    /// [`Error::Memory`] when there is no room for it.
+    /// [`crate::Error::NotFinite`]; [`crate::Error::Memory`] when there is no room for it.
     pub fn readout(&self) -> Result<Vec<F>> {
-        readouts(&self.rooms, self.trials, self.outputs)
+        let readout = readouts(&self.rooms, self.trials, self.outputs)?;
+        finite_lists(&[(A_READOUT, &readout)])?;
+        Ok(readout)
     }
 }
 
@@ -160,8 +165,8 @@ pub struct CustomLoss<F: Real> {
 /// Simulates a batch and judges it.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a batch or targets that do not fit, [`Error::NotFinite`], [`Error::Cancelled`],
-/// [`Error::Memory`].
+/// [`crate::Error::Invalid`] for a batch or targets that do not fit, [`crate::Error::NotFinite`], [`crate::Error::Cancelled`],
+/// [`crate::Error::Memory`].
 pub fn evaluate<F: Real>(
     model: &Model<F>,
     assignment: Assignment<'_>,
@@ -176,8 +181,8 @@ pub fn evaluate<F: Real>(
 /// Loss and gradients of a batch by a rule; `custom` goes with a custom loss and only with one.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a batch, targets or rule that do not fit, [`Error::NotFinite`],
-/// [`Error::Cancelled`], [`Error::Memory`].
+/// [`crate::Error::Invalid`] for a batch, targets or rule that do not fit, [`crate::Error::NotFinite`],
+/// [`crate::Error::Cancelled`], [`crate::Error::Memory`].
 pub fn gradients<F: Real>(
     model: &Model<F>,
     assignment: Assignment<'_>,
@@ -194,7 +199,7 @@ pub fn gradients<F: Real>(
 /// One training iteration: gradients, then one step of the optimiser on a copy of the model.
 ///
 /// # Errors
-/// As [`gradients`], and [`Error::Invalid`] for the optimiser's settings.
+/// As [`gradients`], and [`crate::Error::Invalid`] for the optimiser's settings.
 pub fn train_step<F: Real>(
     model: &Model<F>,
     assignment: Assignment<'_>,
@@ -208,11 +213,11 @@ pub fn train_step<F: Real>(
     let learns = optimiser.learns(model.network());
     let decay = optimise::next_feedback_decay(model, &rule.feedback, optimiser)?;
     let learned = learn(model, assignment, rule, custom, &learns, workers, cancel)?;
-    advance_with(model, learned, decay, optimiser, assignment.batch.key.seed, workers)
+    advance(model, learned, decay, optimiser, assignment.batch.key.seed, workers)
 }
 
-/// The same as [`advance`], and what adaptive feedback loses.
-fn advance_with<F: Real>(
+/// One step of the optimiser on a copy of the model; `decay` is what adaptive feedback loses.
+fn advance<F: Real>(
     model: &Model<F>,
     learned: Learned<F>,
     decay: Option<f64>,
@@ -220,25 +225,10 @@ fn advance_with<F: Real>(
     seed: u64,
     workers: &Workers<F>,
 ) -> Result<(Model<F>, StepReport)> {
-    let (mut next, report) = advance(model, learned, optimiser, seed, workers)?;
-    if let Some(loss) = decay {
-        optimise::decay_feedback(&mut next, loss, optimiser);
-    }
-    Ok((next, report))
-}
-
-/// One step of the optimiser on a copy of the model.
-fn advance<F: Real>(
-    model: &Model<F>,
-    learned: Learned<F>,
-    optimiser: &Optimiser,
-    seed: u64,
-    workers: &Workers<F>,
-) -> Result<(Model<F>, StepReport)> {
     let Learned { evaluation, gradients, psi_means } = learned;
     let gradient_norm = gradients.norm();
     let span = workers.span(Stage::Optimise, None);
-    let mut next = optimise::step(model, optimiser, &gradients, gradient_norm, seed)?;
+    let mut next = optimise::step(model, optimiser, &gradients, seed)?;
     span.end();
     workers.count(|| work::optimised::<F>(next.parameters()));
     let span = workers.span(Stage::Rewire, None);
@@ -247,7 +237,10 @@ fn advance<F: Real>(
     if let Some(means) = psi_means {
         next.psi_means.follow(&means);
     }
-    Ok((next, StepReport { evaluation, gradient_norm }))
+    if let Some(loss) = decay {
+        optimise::decay_feedback(&mut next, loss, optimiser);
+    }
+    Ok((next.checked()?, StepReport { evaluation, gradient_norm }))
 }
 
 /// What a batch taught.
@@ -294,9 +287,23 @@ fn learn<F: Real>(
 }
 
 fn finite(evaluation: Evaluation) -> Result<Evaluation> {
-    match (evaluation.loss + evaluation.regulariser).is_finite() {
-        true => Ok(evaluation),
-        false => Err(Error::NotFinite { what: "the loss".into() }),
+    let Evaluation { loss, regulariser, accuracy, rate } = evaluation;
+    let numbers = [
+        ("the loss", loss + regulariser),
+        ("the accuracy", accuracy.unwrap_or_default()),
+        ("the firing rate", rate),
+    ];
+    match numbers.into_iter().find(|(_, number)| !number.is_finite()) {
+        None => Ok(evaluation),
+        Some((what, _)) => Err(not_finite(what)),
+    }
+}
+
+/// Refuses lists of numbers of which one is not finite.
+fn finite_lists<F: Real>(lists: &[(&str, &[F])]) -> Result<()> {
+    match lists.iter().find(|(_, values)| !all_finite(values)) {
+        None => Ok(()),
+        Some((what, _)) => Err(not_finite(*what)),
     }
 }
 

@@ -53,6 +53,11 @@ pub trait Scalar:
     fn exp(self) -> Self;
 }
 
+/// Whether every number is finite. Without a branch, so that the processor takes several at once.
+pub(crate) fn all_finite<F: Scalar>(values: &[F]) -> bool {
+    values.iter().fold(true, |finite, value| finite & value.is_finite())
+}
+
 macro_rules! scalar {
     ($name:ident, $exp:ident, $clears:literal) => {
         impl Scalar for $name {

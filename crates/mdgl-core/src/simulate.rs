@@ -1,32 +1,18 @@
 //! One step of a network in one block of trials: input and weights → spikes, ψ, readout.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::circuit::{Circuit, Run};
 use crate::delays::{Delayed, Rows};
 use crate::encode::{BlockInput, Entry, EntryLists};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fan::Fan;
 use crate::lanes::{Block, Lanes, Mask, clear_tiny};
-use crate::memory::refill;
+use crate::memory::{bytes_of, refill};
 use crate::neuron::{self, Constants};
 use crate::packed::RowWriter;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
 use crate::scalar::Scalar;
 use crate::scatter::{Work, scatter};
-
-/// Steps between two looks at the caller's wish to stop.
-const LOOK_EVERY: usize = 64;
-
-/// Fails when the caller wishes to stop; looks every so many steps.
-#[inline(always)]
-pub(crate) fn check_cancelled(step: usize, cancel: &AtomicBool) -> Result<()> {
-    if step.is_multiple_of(LOOK_EVERY) && cancel.load(Ordering::Relaxed) {
-        return Err(Error::Cancelled);
-    }
-    Ok(())
-}
 
 /// What changes from step to step in one block of trials.
 #[derive(Debug, Clone, Default)]
@@ -48,7 +34,7 @@ pub(crate) struct State<F: Scalar> {
 }
 
 /// A state between two steps.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot<F: Scalar> {
     membrane: Vec<Block<F>>,
     adaptation: Vec<Block<F>>,
@@ -56,11 +42,19 @@ pub(crate) struct Snapshot<F: Scalar> {
     refractory: Vec<Mask>,
 }
 
+impl<F: Scalar> Snapshot<F> {
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        let blocks = [&self.membrane, &self.adaptation, &self.readout].map(bytes_of);
+        blocks.iter().sum::<usize>() + bytes_of(&self.refractory)
+    }
+}
+
 impl<F: Scalar> State<F> {
     /// All zero, as every trial starts.
     ///
     /// # Errors
-    /// [`Error::Memory`] when there is no room for so many neurons.
+    /// [`crate::Error::Memory`] when there is no room for so many neurons.
     pub fn reset(&mut self, circuit: &Circuit<F>) -> Result<()> {
         let what = "the state of a block of trials";
         refill(&mut self.membrane, circuit.size(), what)?;
@@ -72,6 +66,12 @@ impl<F: Scalar> State<F> {
         self.spikes.clear();
         self.values.clear(circuit.rate_units.len());
         Ok(())
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        let blocks = [&self.membrane, &self.adaptation, &self.readout].map(bytes_of);
+        blocks.iter().sum::<usize>() + bytes_of(&self.refractory) + self.spikes.bytes() + self.values.bytes()
     }
 
     /// What a later [`Self::restore`] needs, the spikes aside.
@@ -94,6 +94,23 @@ impl<F: Scalar> State<F> {
         let before = step.saturating_sub(circuit.looks_back())..step;
         self.spikes.copy_steps(&sent.spikes, before.clone());
         self.values.copy_steps(&sent.values, before);
+    }
+
+    /// The same into a snapshot that there is.
+    pub fn snapshot_into(&self, snapshot: &mut Snapshot<F>) {
+        snapshot.membrane.clone_from(&self.membrane);
+        snapshot.adaptation.clone_from(&self.adaptation);
+        snapshot.readout.clone_from(&self.readout);
+        snapshot.refractory.clone_from(&self.refractory);
+    }
+
+    /// Takes the last step back, from the snapshot before it; there are no rate units.
+    pub fn take_back(&mut self, snapshot: &Snapshot<F>) {
+        self.membrane.clone_from(&snapshot.membrane);
+        self.adaptation.clone_from(&snapshot.adaptation);
+        self.readout.clone_from(&snapshot.readout);
+        self.refractory.clone_from(&snapshot.refractory);
+        self.spikes.take_back();
     }
 
     /// Before a step: for how many steps to come each cell of a lane is blocked.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use crate::circuit::{Cell, Circuit};
 use crate::encode::{BlockInput, StepInput};
-use crate::error::{Error, Result, invalid};
+use crate::error::{Result, invalid, not_finite};
 use crate::lanes::{Block, Instructions, Mask};
 use crate::learn::field::Sources;
 use crate::learn::legal::Use;
-use crate::learn::online::{Moment, Part, Traces};
+use crate::learn::online::{Before, Moment, Part, Traces};
 use crate::learn::plan::{Plan, trace_cells};
 use crate::learn::rule::Rule;
 use crate::loss::{Tally, cross_entropy, squared_error};
@@ -21,6 +21,7 @@ use crate::network::Network;
 use crate::optimise::{self, Optimiser};
 use crate::psi_means::group_means;
 use crate::real::Real;
+use crate::scalar::{Scalar, all_finite};
 
 /// The lane in which a stream runs, and all others.
 const LANE: usize = 0;
@@ -37,6 +38,8 @@ pub struct Stream<F: Real> {
     seed: u64,
     setting: Setting<F>,
     traces: Traces<F>,
+    /// What the last step began with.
+    before: Before<F>,
     /// Steps begun.
     steps: usize,
     /// Whether the last step's second half is still to come.
@@ -135,8 +138,8 @@ impl<F: Real> Stream<F> {
     /// rewiring.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a rule whose estimator is not `'online'` or that does not fit the network, and for the
-    /// optimiser's settings; [`Error::Memory`].
+    /// [`crate::Error::Invalid`] for a rule whose estimator is not `'online'` or that does not fit the network, and for the
+    /// optimiser's settings; [`crate::Error::Memory`].
     pub fn new(model: &Model<F>, rule: &Rule, optimiser: &Optimiser, seed: u64) -> Result<Self> {
         Self::with_instructions(model, rule, optimiser, seed, Instructions::choose()?)
     }
@@ -170,6 +173,7 @@ impl<F: Real> Stream<F> {
             seed,
             setting,
             traces: Traces::default(),
+            before: Before::default(),
             steps: 0,
             open: false,
             wrong: false,
@@ -184,16 +188,30 @@ impl<F: Real> Stream<F> {
     /// One step of the network with this input, one entry an input population.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an input that does not fit, [`Error::Memory`]; the stream is as before then.
+    /// [`crate::Error::Invalid`] for an input that does not fit, [`crate::Error::NotFinite`] when an output would not be finite,
+    /// [`crate::Error::Memory`]; the stream's state is as before then. After [`crate::Error::NotFinite`] the step before takes no more errors.
     pub fn step(&mut self, inputs: &[StepInput<'_>]) -> Result<()> {
         self.check_inputs(inputs)?;
         self.close();
         self.setting.input.encode_step(&self.network, self.steps, inputs)?;
+        self.traces.snapshot_into(&mut self.before);
         self.setting.run(&mut self.traces, self.steps, Part::Simulate { over: OTHERS });
+        if !self.readout().all(Scalar::is_finite) {
+            self.traces.take_back(&self.before);
+            return Err(not_finite("a readout"));
+        }
         self.steps += 1;
         self.summed += 1;
         (self.open, self.wrong) = (true, false);
         Ok(())
+    }
+
+    /// Bytes of memory that it holds, the model aside.
+    pub fn bytes(&self) -> usize {
+        let Setting { plan, .. } = &self.setting;
+        let wired = Circuit::<F>::bytes(&self.network)
+            .saturating_add(Plan::<F>::bytes(&self.network, plan.receives()));
+        self.traces.bytes().saturating_add(wired)
     }
 
     /// Neurons that spiked in the last step, ascending.
@@ -211,20 +229,21 @@ impl<F: Real> Stream<F> {
     /// the sum of all losses since the last [`Self::apply`].
     ///
     /// # Errors
-    /// [`Error::Invalid`] where no step waits for errors and for lessons that do not fit; [`Error::NotFinite`]. Nothing
+    /// [`crate::Error::Invalid`] where no step waits for errors and for lessons that do not fit; [`crate::Error::NotFinite`]. Nothing
     /// is added then.
     pub fn learn(&mut self, lessons: &[Lesson<'_>]) -> Result<f64> {
         if !self.open {
             return Err(invalid("learn", "not preceded by a step", "after a step, about its outputs"));
         }
         let mut loss = 0.0;
-        let mut delta = Vec::new();
+        let mut errors: Vec<F> = lane(&self.traces.delta).collect();
         for lesson in lessons {
-            loss += self.judge(lesson, &mut delta)?;
+            loss += self.judge(lesson, &mut errors)?;
         }
-        for (unit, error) in delta {
-            self.traces.delta[unit].0[LANE] += error;
+        if !loss.is_finite() {
+            return Err(not_finite("the loss of all lessons together"));
         }
+        fill(&mut self.traces.delta, &mut errors.iter());
         self.learned += u64::from(!self.wrong);
         self.wrong = true;
         Ok(loss)
@@ -235,8 +254,8 @@ impl<F: Real> Stream<F> {
     /// noise and rewiring is keyed by the seed and by the optimiser's steps so far.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a model of another network; [`Error::NotFinite`] when gradient or weights would not be finite:
-    /// weights and state are as before then, and the gradient is dropped. [`Error::Memory`].
+    /// [`crate::Error::Invalid`] for a model of another network; [`crate::Error::NotFinite`] when gradient or weights would not be finite:
+    /// weights and state are as before then, and the gradient is dropped. [`crate::Error::Memory`].
     pub fn apply(&mut self, model: &Model<F>) -> Result<(Model<F>, Applied)> {
         if !Arc::ptr_eq(model.network(), &self.network) {
             return Err(invalid("model", "of another network", "the model that the stream was made of"));
@@ -251,13 +270,16 @@ impl<F: Real> Stream<F> {
     }
 
     /// The state between this step and the next one. Errors of a step that still waits for more are not lost.
-    pub fn state(&self) -> StreamState<F> {
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFinite`] when a number in it is not finite.
+    pub fn state(&self) -> Result<StreamState<F>> {
         let mut traces = self.traces.clone();
         let Setting { circuit, plan, .. } = &self.setting;
         if self.open {
             self.setting.run(&mut traces, self.steps - 1, Part::Learn { wrong: false });
         }
-        StreamState {
+        let state = StreamState {
             steps: self.steps as u64,
             membrane: lane(&traces.state.membrane).collect(),
             adaptation: lane(&traces.state.adaptation).collect(),
@@ -266,13 +288,18 @@ impl<F: Real> Stream<F> {
             in_transit: traces.state.in_transit(circuit, LANE, self.steps),
             readout: lane(&traces.state.readout).collect(),
             traces: traces.carried(plan).into_iter().flat_map(|blocks| lane(blocks)).collect(),
+        };
+        let numbers = [&state.membrane, &state.adaptation, &state.readout, &state.traces];
+        if !numbers.iter().all(|values| all_finite(values)) {
+            return Err(not_finite("the state of the session"));
         }
+        Ok(state)
     }
 
     /// Puts a state back; what was learned since the last update is kept.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a state of another network or rule; nothing is changed then. [`Error::Memory`].
+    /// [`crate::Error::Invalid`] for a state of another network or rule; nothing is changed then. [`crate::Error::Memory`].
     pub fn restore(&mut self, state: &StreamState<F>) -> Result<()> {
         self.check_state(state)?;
         self.leave()?;
@@ -291,7 +318,7 @@ impl<F: Real> Stream<F> {
     /// Back to rest, as a trial begins; what was learned since the last update is kept.
     ///
     /// # Errors
-    /// [`Error::Memory`].
+    /// [`crate::Error::Memory`].
     pub fn reset(&mut self) -> Result<()> {
         self.leave()
     }
@@ -325,11 +352,8 @@ impl<F: Real> Stream<F> {
     fn update(&self, model: &Model<F>) -> Result<(Model<F>, Applied)> {
         let gradients = self.traces.partial().gradients(model, &self.setting.plan)?;
         let gradient_norm = gradients.norm();
-        if !gradient_norm.is_finite() {
-            return Err(Error::NotFinite { what: "the gradient".into() });
-        }
         let decay = optimise::next_feedback_decay(model, &self.setting.rule.feedback, &self.optimiser)?;
-        let mut next = optimise::step(model, &self.optimiser, &gradients, gradient_norm, self.seed)?;
+        let mut next = optimise::step(model, &self.optimiser, &gradients, self.seed)?;
         optimise::rewire(&mut next, &self.optimiser, self.seed);
         if let Some(loss) = decay {
             optimise::decay_feedback(&mut next, loss, &self.optimiser);
@@ -338,11 +362,11 @@ impl<F: Real> Stream<F> {
             let sums = self.traces.psi_sums();
             next.psi_means.follow(&group_means(&self.network.groups, &sums, self.summed as f64));
         }
-        Ok((next, Applied { gradient_norm, steps: self.learned }))
+        Ok((next.checked()?, Applied { gradient_norm, steps: self.learned }))
     }
 
-    /// δ of each unit of a lesson's readout, and its loss.
-    fn judge(&self, lesson: &Lesson<'_>, delta: &mut Vec<(usize, F)>) -> Result<f64> {
+    /// Adds δ of each unit of a lesson's readout; gives its loss.
+    fn judge(&self, lesson: &Lesson<'_>, delta: &mut [F]) -> Result<f64> {
         let Lesson { readout, wanted, weight } = *lesson;
         let Some(slot) = self.network.readouts().get(readout) else {
             return Err(invalid("lessons.readout", readout, "the index of a readout"));
@@ -368,11 +392,10 @@ impl<F: Real> Stream<F> {
                 errors.iter_mut().zip(given).for_each(|(error, &given)| *error = weight * given);
             }
         }
-        let errors = errors.into_iter().map(F::from_f64);
-        delta.extend(slot.units.clone().zip(errors));
-        match tally.loss.is_finite() && delta.iter().all(|(_, error)| error.is_finite()) {
+        delta[slot.units.clone()].iter_mut().zip(errors).for_each(|(sum, error)| *sum += F::from_f64(error));
+        match tally.loss.is_finite() && all_finite(delta) {
             true => Ok(tally.loss),
-            false => Err(Error::NotFinite { what: format!("the error of {}", slot.name()) }),
+            false => Err(not_finite(format!("the error of {}", slot.name()))),
         }
     }
 

@@ -6,14 +6,15 @@
 
 use std::sync::atomic::AtomicBool;
 
+use crate::cancel::check_cancelled;
 use crate::circuit::{Circuit, Run, ended};
 use crate::encode::BlockInput;
 use crate::error::Result;
 use crate::lanes::{Block, Kernel, LANES, Lanes, Mask};
-use crate::memory::{product, refill, resize, room_for};
+use crate::memory::{bytes_of, product, refill, resize, room_for};
 use crate::packed::{Packed, RowReader};
 use crate::scalar::Scalar;
-use crate::simulate::{PackedPsi, Row, Snapshot, State, Unwanted, check_cancelled, step};
+use crate::simulate::{PackedPsi, Row, Snapshot, State, Unwanted, step};
 
 /// Bytes of ψ that a block of trials may keep.
 pub(crate) const MOST_BYTES: usize = 64 << 20;
@@ -65,6 +66,14 @@ impl<F: Scalar> Keep<'_, F> {
 }
 
 impl<F: Scalar> Trajectory<F> {
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        let blocks = [&self.readout, &self.voltage, &self.scratch, &self.psi_sums].map(bytes_of);
+        let snapshots = self.snapshots.iter().map(Snapshot::bytes).sum::<usize>();
+        let states = self.state.bytes() + self.replay.bytes();
+        blocks.iter().sum::<usize>() + self.psi.bytes() + snapshots + states
+    }
+
     /// Prepares the buffers for so many steps; every row is written before it is read.
     ///
     /// # Errors

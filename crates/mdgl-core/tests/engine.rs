@@ -5,6 +5,7 @@ mod delays;
 mod diffusion;
 mod durations;
 mod eprop2020;
+mod finite;
 mod fixtures;
 mod forward;
 mod forward_draws;

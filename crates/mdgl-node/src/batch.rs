@@ -3,14 +3,15 @@
 //! Everything is copied once, on JavaScript's thread and within one call: the engine works on while JavaScript may
 //! write, detach or resize its arrays. What only the engine can judge, it judges on the copy.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use mdgl_core::{ClassWindow, DrawKey, Event, RateSegment};
-use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Uint32Array};
+use napi::Env;
+use napi::bindgen_prelude::{Either, Float32Array, Float64Array, ObjectFinalize, Uint32Array};
 use napi_derive::napi;
 
 use crate::error::{Failure, Result};
+use crate::held::Held;
 use crate::number::{to_u32, to_u64, to_usize};
 
 const SEGMENT_FIELDS: usize = 6;
@@ -57,10 +58,17 @@ pub struct Targets {
 }
 
 /// A batch and its targets as the engine has them: they share no memory with JavaScript.
-#[napi]
+#[napi(custom_finalize)]
 pub struct PackedBatch {
     /// Gone once a job has taken it, so that its memory does not wait for the collector.
-    work: RefCell<Option<Arc<Work>>>,
+    work: Arc<Held<Arc<Work>>>,
+}
+
+impl ObjectFinalize for PackedBatch {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        self.work.tell(&env, 0);
+        Ok(())
+    }
 }
 
 /// What a job works on.
@@ -74,22 +82,28 @@ pub struct Work {
 impl PackedBatch {
     /// Copies a batch and, where a loss is asked for, its targets.
     #[napi(constructor, catch_unwind)]
-    pub fn new(batch: Batch, targets: Option<Vec<Targets>>) -> napi::Result<Self> {
+    pub fn new(env: &Env, batch: Batch, targets: Option<Vec<Targets>>) -> napi::Result<Self> {
         let targets = targets.map(|targets| targets.iter().map(Targets::copy).collect::<Result<_>>());
         let work = Work { batch: batch.copy()?, targets: targets.transpose()? };
-        Ok(Self { work: RefCell::new(Some(Arc::new(work))) })
+        let targets = work.targets.iter().flatten().map(mdgl_core::Targets::bytes).sum::<usize>();
+        let bytes = work.batch.bytes() + targets;
+        let work = Held::new(Arc::new(work));
+        work.tell(env, bytes);
+        Ok(Self { work })
     }
 }
 
 impl PackedBatch {
     /// The work, for the last job that needs it.
-    pub fn take(&self) -> Result<Arc<Work>> {
-        self.work.take().ok_or_else(Self::used)
+    pub fn take(&self, env: &Env) -> Result<Arc<Work>> {
+        let work = self.share()?;
+        self.work.release(env);
+        Ok(work)
     }
 
     /// The work, for a job that another may follow.
     pub fn share(&self) -> Result<Arc<Work>> {
-        self.work.borrow().clone().ok_or_else(Self::used)
+        self.work.lock().clone().ok_or_else(Self::used)
     }
 
     fn used() -> Failure {

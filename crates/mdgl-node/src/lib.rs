@@ -10,6 +10,7 @@ mod background;
 mod batch;
 mod error;
 mod float;
+mod held;
 mod instructions;
 mod live;
 mod model;

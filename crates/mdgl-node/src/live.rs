@@ -72,11 +72,13 @@ pub struct StreamState {
 }
 
 /// A stream of either float type.
-pub trait AnyStream {
+pub trait AnyStream: Send {
+    /// Bytes of memory that it holds.
+    fn bytes(&self) -> usize;
     fn step(&mut self, inputs: &[Option<Given>]) -> Result<StreamStep>;
     fn learn(&mut self, lessons: &[StreamLesson]) -> Result<f64>;
     fn apply(&mut self) -> Result<StreamUpdate>;
-    fn state(&self) -> StreamState;
+    fn state(&self) -> Result<StreamState>;
     fn restore(&mut self, state: &StreamState) -> Result<()>;
     fn reset(&mut self) -> Result<()>;
 }
@@ -129,6 +131,10 @@ impl<F: Float> Live<F> {
 }
 
 impl<F: Float> AnyStream for Live<F> {
+    fn bytes(&self) -> usize {
+        self.stream.bytes()
+    }
+
     fn step(&mut self, inputs: &[Option<Given>]) -> Result<StreamStep> {
         let widened: Vec<Vec<f64>> = inputs.iter().map(widen).collect();
         let inputs = inputs.iter().zip(&widened).map(|(input, widened)| match input {
@@ -152,9 +158,9 @@ impl<F: Float> AnyStream for Live<F> {
         Ok(StreamUpdate { gradient_norm: applied.gradient_norm, steps: applied.steps as f64 })
     }
 
-    fn state(&self) -> StreamState {
-        let state = self.stream.state();
-        StreamState {
+    fn state(&self) -> Result<StreamState> {
+        let state = self.stream.state()?;
+        Ok(StreamState {
             steps: state.steps as f64,
             membrane: F::array(state.membrane),
             adaptation: F::array(state.adaptation),
@@ -163,7 +169,7 @@ impl<F: Float> AnyStream for Live<F> {
             in_transit: state.in_transit.concat().into(),
             readout: F::array(state.readout),
             traces: F::array(state.traces),
-        }
+        })
     }
 
     fn restore(&mut self, state: &StreamState) -> Result<()> {

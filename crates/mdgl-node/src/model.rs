@@ -1,16 +1,17 @@
 //! Models: weights that are published whole.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use mdgl_core::learn::legal::Use;
 use mdgl_core::{Model, Optimiser, Rule};
 use napi::Env;
-use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Object};
+use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Object, ObjectFinalize, This};
 use napi_derive::napi;
 
 use crate::background::compute;
 use crate::error::{Failure, Result};
 use crate::float::Float;
+use crate::held::{self, Held};
 use crate::live::{AnyStream, Live};
 use crate::network::{CopiedDescription, Description};
 use crate::orders::Orders;
@@ -20,9 +21,16 @@ use crate::runner::{Bench, Runner};
 use crate::shared::{Shared, TrainingLock, projection_values};
 
 /// A network with weights and optimiser state.
-#[napi]
+#[napi(custom_finalize)]
 pub struct NativeModel {
-    inner: Mutex<Option<Arc<dyn AnyModel>>>,
+    inner: Arc<Held<Arc<dyn AnyModel>>>,
+}
+
+impl ObjectFinalize for NativeModel {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        self.inner.tell(&env, 0);
+        Ok(())
+    }
 }
 
 #[napi]
@@ -61,10 +69,16 @@ impl NativeModel {
         Ok(Self::hold(self.model()?.copy()?))
     }
 
+    /// Tells V8 of its memory, and lets go of it where it has become garbage; to be called once.
+    #[napi(catch_unwind)]
+    pub fn watch(&self, env: &Env, this: This<'_>) -> napi::Result<()> {
+        held::watch(env, &this.object, &self.inner, self.model()?.bytes())
+    }
+
     /// Lets go of the model; work on it goes on.
     #[napi(catch_unwind)]
-    pub fn dispose(&self) -> napi::Result<()> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).take();
+    pub fn dispose(&self, env: &Env) -> napi::Result<()> {
+        self.inner.release(env);
         Ok(())
     }
 
@@ -121,12 +135,12 @@ impl NativeModel {
     }
 
     fn hold(model: Arc<dyn AnyModel>) -> Self {
-        Self { inner: Mutex::new(Some(model)) }
+        Self { inner: Held::new(model) }
     }
 
     /// The model, unless it was disposed of.
     pub fn model(&self) -> Result<Arc<dyn AnyModel>> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(Failure::disposed)
+        self.inner.lock().clone().ok_or_else(Failure::disposed)
     }
 }
 
@@ -153,6 +167,8 @@ pub type Write = Box<dyn FnOnce() -> Result<Vec<u8>> + Send>;
 
 /// A model of either float type.
 pub trait AnyModel: Send + Sync {
+    /// Bytes of memory that it holds.
+    fn bytes(&self) -> usize;
     fn precision(&self) -> &'static str;
     fn cell_constants(&self) -> CellConstants;
     fn description(&self) -> Result<Description>;
@@ -172,6 +188,10 @@ pub trait AnyModel: Send + Sync {
 }
 
 impl<F: Float> AnyModel for Shared<F> {
+    fn bytes(&self) -> usize {
+        self.snapshot().bytes()
+    }
+
     fn precision(&self) -> &'static str {
         F::NAME
     }

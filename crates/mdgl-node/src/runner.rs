@@ -23,6 +23,8 @@ use crate::shared::{Shared, TrainingLock, projection_values};
 
 /// A session's work, for either float type.
 pub trait Runner: Send {
+    /// Bytes of memory that it keeps for the next job.
+    fn bytes(&self) -> usize;
     fn simulate(&mut self, work: &Work, voltage: bool, inputs: bool) -> Result<Recording>;
     fn evaluate(&mut self, work: &Work) -> Result<Evaluation>;
     fn gradients(&mut self, work: &Work) -> Result<Gradients>;
@@ -200,6 +202,10 @@ impl<F: Float> Bench<F> {
 }
 
 impl<F: Float> Runner for Bench<F> {
+    fn bytes(&self) -> usize {
+        self.workers.bytes()
+    }
+
     fn simulate(&mut self, work: &Work, voltage: bool, inputs: bool) -> Result<Recording> {
         let Orders { objective, rule, .. } = &self.orders;
         let signals = match (objective, work.targets.as_deref(), rule) {

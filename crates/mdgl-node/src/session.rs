@@ -7,12 +7,13 @@ use std::thread::{self, JoinHandle};
 
 use mdgl_core::{Share, Turn, Turns};
 use napi::Env;
-use napi::bindgen_prelude::{Object, ToNapiValue, Uint8Array};
+use napi::bindgen_prelude::{Object, ObjectFinalize, This, ToNapiValue, Uint8Array};
 use napi_derive::napi;
 
 use crate::background::{Ending, end_with_environment, guarded};
 use crate::batch::PackedBatch;
 use crate::error::{Failure, Result};
+use crate::held::{self, Held};
 use crate::model::NativeModel;
 use crate::number::to_usize;
 use crate::orders::{Orders, Plan};
@@ -21,9 +22,25 @@ use crate::runner::Runner;
 use crate::turns;
 
 /// A thread of the engine at work on a model; jobs run one after another.
-#[napi]
+#[napi(custom_finalize)]
 pub struct Session {
-    worker: Arc<Worker>,
+    worker: Arc<Held<Open>>,
+}
+
+/// What a session keeps open until it is closed or collected.
+struct Open(Arc<Worker>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close(Box::new(|| ()));
+    }
+}
+
+impl ObjectFinalize for Session {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        self.worker.release(&env);
+        Ok(())
+    }
 }
 
 #[napi]
@@ -37,7 +54,13 @@ impl Session {
         let runner = model.model()?.runner(orders, threads)?;
         let worker = Arc::new(Worker::start(runner, threads, cancel)?);
         end_with_environment(env, Arc::clone(&worker))?;
-        Ok(Self { worker })
+        Ok(Self { worker: Held::new(Open(worker)) })
+    }
+
+    /// Watches the session: where it has become garbage it is closed. To be called once.
+    #[napi(catch_unwind)]
+    pub fn watch(&self, env: &Env, this: This<'_>) -> napi::Result<()> {
+        held::watch(env, &this.object, &self.worker, 0)
     }
 
     /// Runs a batch and records it; with targets, learning and modulatory signals too.
@@ -49,36 +72,36 @@ impl Session {
         voltage: bool,
         inputs: bool,
     ) -> napi::Result<Object<'env>> {
-        let work = batch.take()?;
-        self.worker.submit(env, move |runner| runner.simulate(&work, voltage, inputs))
+        let work = batch.take(env)?;
+        self.submit(env, move |runner| runner.simulate(&work, voltage, inputs))
     }
 
     /// Loss, accuracy and rate of a batch.
     #[napi(catch_unwind, ts_return_type = "Promise<Evaluation>")]
     pub fn evaluate<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
-        let work = batch.take()?;
-        self.worker.submit(env, move |runner| runner.evaluate(&work))
+        let work = batch.take(env)?;
+        self.submit(env, move |runner| runner.evaluate(&work))
     }
 
     /// Gradients of a batch.
     #[napi(catch_unwind, ts_return_type = "Promise<Gradients>")]
     pub fn gradients<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
-        let work = batch.take()?;
-        self.worker.submit(env, move |runner| runner.gradients(&work))
+        let work = batch.take(env)?;
+        self.submit(env, move |runner| runner.gradients(&work))
     }
 
     /// A training step.
     #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
     pub fn step<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
-        let work = batch.take()?;
-        self.worker.submit(env, move |runner| runner.step(&work))
+        let work = batch.take(env)?;
+        self.submit(env, move |runner| runner.step(&work))
     }
 
     /// Readouts `[trial][step][unit]` of a batch, which is kept for `gradientsFrom`, `stepFrom` or another job.
     #[napi(catch_unwind, ts_return_type = "Promise<Float32Array | Float64Array>")]
     pub fn forward<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
         let work = batch.share()?;
-        self.worker.submit(env, move |runner| runner.forward(work))
+        self.submit(env, move |runner| runner.forward(work))
     }
 
     /// Gradients of the batch kept, for δ at the readouts `[trial][step][unit]`.
@@ -90,42 +113,42 @@ impl Session {
         loss: f64,
     ) -> napi::Result<Object<'env>> {
         let delta = delta.to_vec();
-        self.worker.submit(env, move |runner| runner.gradients_from(delta, loss))
+        self.submit(env, move |runner| runner.gradients_from(delta, loss))
     }
 
     /// A training step on the batch kept, for δ at the readouts `[trial][step][unit]`.
     #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
     pub fn step_from<'env>(&self, env: &'env Env, delta: &[f64], loss: f64) -> napi::Result<Object<'env>> {
         let delta = delta.to_vec();
-        self.worker.submit(env, move |runner| runner.step_from(delta, loss))
+        self.submit(env, move |runner| runner.step_from(delta, loss))
     }
 
     /// Runs a batch and shows it to a rule of JavaScript's; it is kept for `gradientsFromSignal` or `stepFromSignal`.
     #[napi(catch_unwind, ts_return_type = "Promise<Observation>")]
     pub fn observe<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
-        let work = batch.take()?;
-        self.worker.submit(env, move |runner| runner.observe(work))
+        let work = batch.take(env)?;
+        self.submit(env, move |runner| runner.observe(work))
     }
 
     /// The same for the batch that `forward` kept, with δ at the readouts `[trial][step][unit]`.
     #[napi(catch_unwind, ts_return_type = "Promise<Observation>")]
     pub fn observe_from<'env>(&self, env: &'env Env, delta: &[f64], loss: f64) -> napi::Result<Object<'env>> {
         let delta = delta.to_vec();
-        self.worker.submit(env, move |runner| runner.observe_from(delta, loss))
+        self.submit(env, move |runner| runner.observe_from(delta, loss))
     }
 
     /// Gradients of the batch shown, for a signal `[trial][step][neuron]`.
     #[napi(catch_unwind, ts_return_type = "Promise<Gradients>")]
     pub fn gradients_from_signal<'env>(&self, env: &'env Env, signal: &[f64]) -> napi::Result<Object<'env>> {
         let signal = signal.to_vec();
-        self.worker.submit(env, move |runner| runner.gradients_from_signal(&signal))
+        self.submit(env, move |runner| runner.gradients_from_signal(&signal))
     }
 
     /// A training step on the batch shown, for a signal `[trial][step][neuron]`.
     #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
     pub fn step_from_signal<'env>(&self, env: &'env Env, signal: &[f64]) -> napi::Result<Object<'env>> {
         let signal = signal.to_vec();
-        self.worker.submit(env, move |runner| runner.step_from_signal(&signal))
+        self.submit(env, move |runner| runner.step_from_signal(&signal))
     }
 
     /// This rank's share of a batch, of a training step or an evaluation; it waits for `continueShared`.
@@ -140,8 +163,8 @@ impl Session {
     ) -> napi::Result<Object<'env>> {
         let (rank, ranks) = (to_usize(rank, "collective.rank")?, to_usize(ranks, "collective.size")?);
         let share = Share::new(rank, ranks).map_err(Failure::from)?;
-        let work = batch.take()?;
-        self.worker.submit(env, move |runner| runner.begin_shared(work, share, step))
+        let work = batch.take(env)?;
+        self.submit(env, move |runner| runner.begin_shared(work, share, step))
     }
 
     /// Goes on with the messages of all ranks, in their order.
@@ -152,7 +175,7 @@ impl Session {
         messages: Vec<Uint8Array>,
     ) -> napi::Result<Object<'env>> {
         let messages: Vec<Vec<u8>> = messages.iter().map(|message| message.to_vec()).collect();
-        self.worker.submit(env, move |runner| runner.continue_shared(&messages))
+        self.submit(env, move |runner| runner.continue_shared(&messages))
     }
 
     /// Profiles training iterations on a batch; the model is left as it is. Gives JSON.
@@ -163,14 +186,16 @@ impl Session {
         batch: &PackedBatch,
         plan: ProfilePlan,
     ) -> napi::Result<Object<'env>> {
-        let (work, options) = (batch.take()?, plan.options()?);
-        self.worker.submit(env, move |runner| runner.profile(&work, options))
+        let (work, options) = (batch.take(env)?, plan.options()?);
+        self.submit(env, move |runner| runner.profile(&work, options))
     }
 
     /// Stops the running job and all later ones.
     #[napi(catch_unwind)]
     pub fn cancel(&self) -> napi::Result<()> {
-        self.worker.cancel();
+        if let Some(Open(worker)) = &*self.worker.lock() {
+            worker.cancel();
+        }
         Ok(())
     }
 
@@ -179,15 +204,47 @@ impl Session {
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (deferred, promise) = env.create_deferred()?;
-        self.worker.close(Box::new(move || deferred.resolve(|_| Ok(()))));
+        let held = Arc::clone(&self.worker);
+        let settle = move || {
+            deferred.resolve(move |env| {
+                held.tell(&env, 0);
+                Ok(())
+            });
+        };
+        match &*self.worker.lock() {
+            Some(Open(worker)) => worker.close(Box::new(settle)),
+            None => settle(),
+        }
         Ok(promise)
     }
-}
 
-impl Drop for Session {
-    /// A session that nobody closed and that was collected.
-    fn drop(&mut self) {
-        self.worker.close(Box::new(|| ()));
+    /// Queues a job; its result settles the promise, and V8 hears how much memory the session then holds.
+    fn submit<'env, T>(
+        &self,
+        env: &'env Env,
+        job: impl FnOnce(&mut dyn Runner) -> Result<T> + Send + 'static,
+    ) -> napi::Result<Object<'env>>
+    where
+        T: ToNapiValue + Send + 'static,
+    {
+        let worker = self.worker.lock();
+        let Some(Open(worker)) = &*worker else { return Err(Failure::cancelled().into()) };
+        let queue = worker.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(queue) = queue.as_ref() else { return Err(Failure::cancelled().into()) };
+        let (deferred, promise) = env.create_deferred()?;
+        let held = Arc::clone(&self.worker);
+        let job = Box::new(move |runner: &mut dyn Runner| match guarded(|| job(runner)) {
+            Ok(value) => {
+                let bytes = runner.bytes();
+                deferred.resolve(move |env| {
+                    held.tell(&env, bytes);
+                    Ok(value)
+                });
+            }
+            Err(failure) => deferred.reject(failure.into()),
+        });
+        queue.send(Message::Job(job)).map_err(|_| Failure::bug("a session's thread has ended"))?;
+        Ok(promise)
     }
 }
 
@@ -233,26 +290,6 @@ impl Worker {
             Some(queue) => drop(queue.send(Message::End(then))),
             None => then(),
         }
-    }
-
-    /// Queues a job; its result settles the promise.
-    fn submit<'env, T>(
-        &self,
-        env: &'env Env,
-        job: impl FnOnce(&mut dyn Runner) -> Result<T> + Send + 'static,
-    ) -> napi::Result<Object<'env>>
-    where
-        T: ToNapiValue + Send + 'static,
-    {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(queue) = queue.as_ref() else { return Err(Failure::cancelled().into()) };
-        let (deferred, promise) = env.create_deferred()?;
-        let job = Box::new(move |runner: &mut dyn Runner| match guarded(|| job(runner)) {
-            Ok(value) => deferred.resolve(move |_| Ok(value)),
-            Err(failure) => deferred.reject(failure.into()),
-        });
-        queue.send(Message::Job(job)).map_err(|_| Failure::bug("a session's thread has ended"))?;
-        Ok(promise)
     }
 }
 

@@ -1,10 +1,13 @@
 //! Streams: a model that runs and learns step by step, on JavaScript's own thread and within each call.
 
-use std::cell::RefCell;
+use std::sync::Arc;
 
+use napi::Env;
+use napi::bindgen_prelude::{ObjectFinalize, This};
 use napi_derive::napi;
 
 use crate::error::{Failure, Result};
+use crate::held::{self, Held};
 use crate::live::{AnyStream, Given, StreamLesson, StreamState, StreamStep, StreamUpdate};
 use crate::model::NativeModel;
 use crate::network::parse;
@@ -12,9 +15,16 @@ use crate::number::to_u64;
 use crate::rule;
 
 /// A model that runs and learns step by step; nobody else may train or change it meanwhile.
-#[napi]
+#[napi(custom_finalize)]
 pub struct NativeStream {
-    live: RefCell<Option<Box<dyn AnyStream>>>,
+    live: Arc<Held<Box<dyn AnyStream>>>,
+}
+
+impl ObjectFinalize for NativeStream {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        self.live.tell(&env, 0);
+        Ok(())
+    }
 }
 
 #[napi]
@@ -24,7 +34,14 @@ impl NativeStream {
     pub fn new(model: &NativeModel, rule: String, optimiser: String, seed: f64) -> napi::Result<Self> {
         let (rule, optimiser) = (rule::build(&rule)?, parse(&optimiser, "the optimiser")?);
         let live = model.model()?.stream(&rule, &optimiser, to_u64(seed, "seed")?)?;
-        Ok(Self { live: RefCell::new(Some(live)) })
+        Ok(Self { live: Held::new(live) })
+    }
+
+    /// Tells V8 of its memory, and lets go of it where it has become garbage; to be called once.
+    #[napi(catch_unwind)]
+    pub fn watch(&self, env: &Env, this: This<'_>) -> napi::Result<()> {
+        let bytes = self.with(|live| Ok(live.bytes()))?;
+        held::watch(env, &this.object, &self.live, bytes)
     }
 
     /// One step, with one entry an input population; nothing: silent.
@@ -51,7 +68,7 @@ impl NativeStream {
     /// The state between this step and the next.
     #[napi(catch_unwind)]
     pub fn state(&self) -> napi::Result<StreamState> {
-        Ok(self.with(|live| Ok(live.state()))?)
+        Ok(self.with(|live| live.state())?)
     }
 
     /// Puts a state back.
@@ -68,13 +85,13 @@ impl NativeStream {
 
     /// Gives memory back and lets go of the model.
     #[napi(catch_unwind)]
-    pub fn dispose(&self) -> napi::Result<()> {
-        self.live.take();
+    pub fn dispose(&self, env: &Env) -> napi::Result<()> {
+        self.live.release(env);
         Ok(())
     }
 
     fn with<T>(&self, job: impl FnOnce(&mut dyn AnyStream) -> Result<T>) -> Result<T> {
-        match self.live.borrow_mut().as_deref_mut() {
+        match self.live.lock().as_deref_mut() {
             Some(live) => job(live),
             None => Err(Failure::closed()),
         }

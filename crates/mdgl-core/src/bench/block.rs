@@ -163,7 +163,7 @@ impl<F: Dispatch> TrialBlock<F> {
     /// Draws the inputs and packs them.
     pub fn encode(&mut self) {
         let Workload { model, batch, .. } = &self.workload;
-        self.input.encode(model.network(), batch, 0).expect("room for the input");
+        self.input.encode(model.network(), batch, 0, &AtomicBool::new(false)).expect("room for the input");
     }
 
     /// The drawn events become given ones: [`Self::encode`] sorts and packs them from now on.
@@ -294,7 +294,7 @@ impl<F: Dispatch> TrialBlock<F> {
 
 /// A step of Fig. 3C's optimiser, rewiring aside.
 pub fn optimise<F: Real>(model: &Model<F>, gradients: &Gradients<F>) -> Model<F> {
-    optimise::step(model, &Optimiser::default(), gradients, 1.0, 1).expect("finite weights")
+    optimise::step(model, &Optimiser::default(), gradients, 1).expect("memory for a copy of the model")
 }
 
 /// Dead synapses come back.

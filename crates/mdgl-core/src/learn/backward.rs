@@ -13,6 +13,7 @@
 
 use std::sync::atomic::AtomicBool;
 
+use crate::cancel::check_cancelled;
 use crate::chunks::Chunks;
 use crate::circuit::{Circuit, ended};
 use crate::delays::{Delayed, Past};
@@ -27,14 +28,13 @@ use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
 use crate::learn::rates::RatePart;
 use crate::learn::secretion::{FilterLanes, Secretion};
-use crate::memory::{product, refill, resize};
+use crate::memory::{bytes_of, product, refill, resize};
 use crate::modulation::Modulation;
 use crate::neuron::Constants;
 use crate::packed::RowReader;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
 use crate::scalar::Scalar;
-use crate::simulate::check_cancelled;
 use crate::trajectory::{Load, Trajectory};
 
 /// The backward pass over one block of trials.
@@ -118,6 +118,14 @@ pub(crate) struct Work<F: Scalar> {
 }
 
 impl<F: Scalar> Work<F> {
+    /// Bytes of memory that its larger parts hold.
+    pub fn bytes(&self) -> usize {
+        let tiles = [&self.lambda_v, &self.lambda_a, &self.error, &self.psi_bar, &self.secreted];
+        let rows = [&self.level_v, &self.level_a, &self.memory_s, &self.memory_r, &self.sums];
+        let lists = tiles.iter().chain(&rows).map(|list| bytes_of(list)).sum::<usize>();
+        lists + self.bars.iter().chain(&self.fields).map(bytes_of).sum::<usize>()
+    }
+
     /// The rows of a step and of the step after it in the rings.
     #[inline(always)]
     pub fn rows(&self, t: usize) -> (usize, usize) {

@@ -20,6 +20,7 @@
 
 use std::sync::atomic::AtomicBool;
 
+use crate::cancel::check_cancelled;
 use crate::circuit::{Cell, Circuit, ended};
 use crate::delays::Delayed;
 use crate::encode::{BlockInput, Entry};
@@ -31,12 +32,12 @@ use crate::learn::field::Sources;
 use crate::learn::partial::{Edge, Partial};
 use crate::learn::plan::Plan;
 use crate::learn::secretion::{Filter, FilterLanes};
-use crate::memory::{product, refill, reserve};
+use crate::memory::{bytes_of, product, refill, reserve};
 use crate::network::Stage;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
 use crate::scalar::Scalar;
-use crate::simulate::{Row, State, check_cancelled};
+use crate::simulate::{Row, Snapshot, State};
 
 /// The online pass over one block of trials: it simulates and learns in the same loop.
 pub struct Online<'a, F: Scalar> {
@@ -133,6 +134,14 @@ pub(crate) struct Traces<F: Scalar> {
     /// Σ_t e_t−1 ψ_j,t, one a modulatory edge.
     pub edge_sums: Vec<Block<F>>,
     probe: Probe,
+}
+
+/// What a step's simulation changes, as it was before.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Before<F: Scalar> {
+    state: Snapshot<F>,
+    readout: Vec<Block<F>>,
+    psi_sums: Vec<Block<F>>,
 }
 
 impl<F: Scalar> Traces<F> {
@@ -275,6 +284,35 @@ impl<F: Scalar> Traces<F> {
         self.late.clear();
         self.late
             .extend(late.map(|(rank, delayed)| Late { rank, first: turn(plan, t, delayed.delay) * row }));
+    }
+
+    /// Bytes of memory that they hold.
+    pub fn bytes(&self) -> usize {
+        let Self { state, membrane, adaptation, eligibility, filtered, filtered_s, filtered_r, .. } = self;
+        let Self { modulated, past, relevance, psi, psi_before, psi_bar, readout, delta, .. } = self;
+        let Self { psi_sums, field, field_sums, sums, bias, plain, edge_sums, pairs, edges, .. } = self;
+        let blocks = [
+            [membrane, adaptation, eligibility, filtered, filtered_s, filtered_r, modulated],
+            [past, relevance, psi, psi_before, psi_bar, readout, delta],
+            [psi_sums, field, field_sums, sums, bias, plain, edge_sums],
+        ];
+        let lists = pairs.iter().map(bytes_of).sum::<usize>() + bytes_of(edges);
+        state.bytes() + blocks.iter().flatten().map(|list| bytes_of(list)).sum::<usize>() + lists
+    }
+
+    /// Keeps what [`Self::take_back`] needs to undo the simulation of the next step.
+    pub fn snapshot_into(&self, before: &mut Before<F>) {
+        self.state.snapshot_into(&mut before.state);
+        before.readout.clone_from(&self.readout);
+        before.psi_sums.clone_from(&self.psi_sums);
+    }
+
+    /// Undoes the simulation of the last step, whose learning is still to come.
+    pub fn take_back(&mut self, before: &Before<F>) {
+        self.state.take_back(&before.state);
+        self.readout.clone_from(&before.readout);
+        self.psi_sums.clone_from(&before.psi_sums);
+        std::mem::swap(&mut self.psi, &mut self.psi_before);
     }
 
     /// The lanes' sums: the task's gradient, and what the regulariser's constants weight.

@@ -4,21 +4,41 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Result, not_finite};
 use crate::learn::plan::Plan;
 use crate::memory::{product, room_for};
 use crate::model::Model;
-use crate::network::Stage;
-use crate::scalar::Scalar;
+use crate::network::{Network, Stage};
+use crate::scalar::{Scalar, all_finite};
 
-/// Gradients of all weights.
+/// Gradients of all weights, every number finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gradients<F> {
     projections: Vec<Vec<F>>,
     bias: Vec<Vec<F>>,
+    norm: f64,
 }
 
 impl<F: Scalar> Gradients<F> {
+    /// Gradients of a network.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFinite`] when one is not finite, or their norm is not.
+    fn new(network: &Network, projections: Vec<Vec<F>>, bias: Vec<Vec<F>>) -> Result<Self> {
+        if let Some(i) = projections.iter().position(|values| !all_finite(values)) {
+            return Err(not_finite(format!("the gradient of {}", network.projections[i].name())));
+        }
+        if let Some(i) = bias.iter().position(|values| !all_finite(values)) {
+            return Err(not_finite(format!("the gradient of the bias of {}", network.readouts()[i].name())));
+        }
+        let all = projections.iter().chain(&bias).flatten();
+        let norm = all.map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt();
+        match norm.is_finite() {
+            true => Ok(Self { projections, bias, norm }),
+            false => Err(not_finite("the norm of the gradient")),
+        }
+    }
+
     /// ∂E/∂W of a projection, in the order of its synapses.
     pub fn projection(&self, index: usize) -> &[F] {
         &self.projections[index]
@@ -29,8 +49,7 @@ impl<F: Scalar> Gradients<F> {
     }
     /// The norm of all together.
     pub fn norm(&self) -> f64 {
-        let all = self.projections.iter().chain(&self.bias).flatten();
-        all.map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt()
+        self.norm
     }
 }
 
@@ -138,6 +157,9 @@ impl<F: Scalar> Partial<F> {
     }
 
     /// Slots to projections, readout units to readouts, scaled.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`]; [`crate::Error::NotFinite`] when a gradient is not finite.
     pub fn gradients(&self, model: &Model<F>, plan: &Plan<F>) -> Result<Gradients<F>> {
         let network = model.network();
         room_for(product(&[network.synapse_count(), size_of::<F>()]), "the gradients")?;
@@ -150,12 +172,6 @@ impl<F: Scalar> Partial<F> {
             true => self.bias[readout.units.clone()].to_vec(),
             false => Vec::new(),
         });
-        let gradients = Gradients { projections, bias: bias.collect() };
-        for (values, wires) in gradients.projections.iter().zip(&network.projections) {
-            if values.iter().any(|x| !x.is_finite()) {
-                return Err(Error::NotFinite { what: format!("the gradient of {}", wires.name()) });
-            }
-        }
-        Ok(gradients)
+        Gradients::new(network, projections, bias.collect())
     }
 }

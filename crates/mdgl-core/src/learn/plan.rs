@@ -12,7 +12,7 @@ use crate::learn::feedback;
 use crate::learn::field::Sources;
 use crate::learn::rule::{Hops, LearningSignal, ReadoutFilter, Rule, Trace};
 use crate::learn::secretion::Secretion;
-use crate::memory::{product, resize, room_for};
+use crate::memory::{bytes_of, product, resize, room_for};
 use crate::model::Model;
 use crate::modulation::{Modulation, channel_table};
 use crate::network::{Network, Stage, Synapse};
@@ -186,8 +186,8 @@ impl<F: Scalar> Plan<F> {
         Ok(plan)
     }
 
-    /// What all lists take at most: slots by sender, and gains by receiver as a rule's channels have them.
-    fn bytes(network: &Network, modulated: bool) -> usize {
+    /// What all lists take at most (about that is what they take): slots by sender, and gains by receiver as a rule's channels have them.
+    pub fn bytes(network: &Network, modulated: bool) -> usize {
         let delays = network.delays().len();
         let slots = size_of::<Slot<F>>() + size_of::<(u32, u32)>() * (delays + 1);
         let sorted = size_of::<(usize, usize, F)>() + size_of::<usize>();
@@ -356,6 +356,11 @@ pub(crate) struct Delta<F: Scalar> {
 }
 
 impl<F: Scalar> Delta<F> {
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.blocks)
+    }
+
     /// All zero.
     ///
     /// # Errors

@@ -113,7 +113,7 @@ impl<F: Real> Pass<'_, F> {
     ) -> Result<()> {
         let steps = self.batch.steps;
         let span = self.workers.span(Stage::Draw, Some(block));
-        room.input.encode(self.model.network(), self.batch, block)?;
+        room.input.encode(self.model.network(), self.batch, block, self.cancel)?;
         span.end();
         self.workers.count(|| work::drawn(&room.input, steps));
         room.layout = layout;
@@ -518,7 +518,7 @@ impl<F: Real> Pass<'_, F> {
         let regularised = objective.regulariser.is_some();
         self.workers.blocks(&self.blocks, |block, room| {
             let span = self.workers.span(Stage::Draw, Some(block));
-            room.input.encode(self.model.network(), batch, block)?;
+            room.input.encode(self.model.network(), batch, block, self.cancel)?;
             span.end();
             self.count_online(plan, block, room)?;
             let span = self.workers.span(Stage::Forward, Some(block));

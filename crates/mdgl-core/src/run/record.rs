@@ -2,12 +2,12 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::Assignment;
 use super::outcome::Outcome;
 use super::pass::Pass;
 use super::workers::{Room, Workers};
+use super::{A_READOUT, Assignment, finite_lists};
 use crate::batch::{Batch, Event, Targets};
-use crate::error::{Error, Result, invalid};
+use crate::error::{Result, invalid};
 use crate::lanes::{Block, LANES};
 use crate::learn::backward::Signals;
 use crate::learn::legal::Use;
@@ -17,7 +17,6 @@ use crate::loss::Objective;
 use crate::memory::{product, reserve};
 use crate::model::Model;
 use crate::real::Real;
-use crate::scalar::Scalar;
 use crate::trajectory::Keep;
 
 /// What to record of a simulation.
@@ -48,18 +47,19 @@ pub struct Recording<F> {
     pub modulatory_signal: Vec<F>,
 }
 
-impl<F: Scalar> Recording<F> {
+pub(super) const A_MEMBRANE: &str = "a membrane";
+pub(super) const A_LEARNING_SIGNAL: &str = "a learning signal";
+
+impl<F: Real> Recording<F> {
     /// Itself, unless there is a number that is none.
     fn finite(self) -> Result<Self> {
         let Self { voltage, readout, learning_signal, modulatory_signal, .. } = &self;
-        let parts = [
-            ("a membrane", voltage),
-            ("a readout", readout),
-            ("a learning signal", learning_signal),
+        finite_lists(&[
+            (A_MEMBRANE, voltage),
+            (A_READOUT, readout),
+            (A_LEARNING_SIGNAL, learning_signal),
             ("a modulatory signal", modulatory_signal),
-        ];
-        let broken = parts.into_iter().find(|(_, values)| values.iter().any(|value| !value.is_finite()));
-        broken.map_or(Ok(()), |(what, _)| Err(Error::NotFinite { what: what.into() }))?;
+        ])?;
         Ok(self)
     }
 }
@@ -67,8 +67,8 @@ impl<F: Scalar> Recording<F> {
 /// Simulates a batch and keeps what happened.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a batch, targets or rule that do not fit, or a custom loss;
-/// [`Error::NotFinite`], [`Error::Cancelled`], [`Error::Memory`].
+/// [`crate::Error::Invalid`] for a batch, targets or rule that do not fit, or a custom loss;
+/// [`crate::Error::NotFinite`], [`crate::Error::Cancelled`], [`crate::Error::Memory`].
 pub fn simulate<F: Real>(
     model: &Model<F>,
     batch: &Batch,
@@ -76,7 +76,7 @@ pub fn simulate<F: Real>(
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<Recording<F>> {
-    batch.validate(model.network())?;
+    batch.validate::<F>(model.network())?;
     let pass = Pass::new(model, batch, workers, cancel)?;
     let psi = record.signals.is_some().then_some(&pass.circuit.runs[..]);
     let keep = Keep { sums: psi.is_some(), ..pass.keep(psi, record.voltage) };

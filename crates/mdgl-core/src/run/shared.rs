@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use super::digest::Digest;
 use super::message::{Expected, Header, Message, Stage};
 use super::share::Share;
-use super::{Assignment, Evaluation, Outcome, Pass, Room, StepReport, Workers, advance_with, finite};
+use super::{Assignment, Evaluation, Outcome, Pass, Room, StepReport, Workers, advance, finite};
 use crate::error::{Result, invalid};
 use crate::lanes::LANES;
 use crate::learn::legal::Use;
@@ -211,6 +211,6 @@ impl<F: Real> Sharing<'_, F> {
         let learned = self.pass()?.conclude(self.assignment, rule.estimator, plan, &outcome, pieces)?;
         let decay = optimise::next_feedback_decay(self.model, &rule.feedback, optimiser)?;
         let seed = self.assignment.batch.key.seed;
-        advance_with(self.model, learned, decay, optimiser, seed, self.workers)
+        advance(self.model, learned, decay, optimiser, seed, self.workers)
     }
 }

@@ -7,9 +7,10 @@ use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
+use super::record::{A_LEARNING_SIGNAL, A_MEMBRANE};
 use super::{
-    Assignment, Evaluation, Learned, Outcome, Pass, Room, Sources, StepReport, Workers, advance, finite,
-    readouts, spike_events, transpose, voltages,
+    A_READOUT, Assignment, Evaluation, Learned, Outcome, Pass, Room, Sources, StepReport, Workers, advance,
+    finite, finite_lists, readouts, spike_events, transpose, voltages,
 };
 use crate::batch::Event;
 use crate::error::{Result, invalid};
@@ -63,6 +64,21 @@ pub struct Observation<F> {
     pub learning_signal: Vec<F>,
 }
 
+impl<F: Real> Observation<F> {
+    /// Itself, unless there is a number that is none.
+    fn finite(self) -> Result<Self> {
+        let Self { voltage, psi, readout, error, learning_signal, .. } = &self;
+        finite_lists(&[
+            (A_MEMBRANE, voltage),
+            ("a pseudo-derivative", psi),
+            (A_READOUT, readout),
+            ("an error of a readout", error),
+            (A_LEARNING_SIGNAL, learning_signal),
+        ])?;
+        Ok(self)
+    }
+}
+
 /// Simulates and judges a batch for a rule computed outside; `score` goes with a custom loss and only with one.
 ///
 /// # Errors
@@ -103,7 +119,8 @@ pub fn observe<F: Real>(
         error: errors(&rooms, assignment, pass.circuit.outputs())?,
         learning_signal,
     };
-    Ok((Observed { rooms, outcome, trials: batch.trials, steps: batch.steps }, observation))
+    let observed = Observed { rooms, outcome, trials: batch.trials, steps: batch.steps };
+    Ok((observed, observation.finite()?))
 }
 
 /// Loss and gradients of an observed batch, Σ_t S e, from the signal S `[trial][step][neuron]`.
@@ -140,7 +157,7 @@ pub fn train_step_from_signal<F: Real>(
     let learns = optimiser.learns(model.network());
     let (evaluation, gradients) = learn(model, assignment, observed, signal, &learns, workers, cancel)?;
     let learned = Learned { evaluation, gradients, psi_means: None };
-    advance(model, learned, optimiser, assignment.batch.key.seed, workers)
+    advance(model, learned, None, optimiser, assignment.batch.key.seed, workers)
 }
 
 fn learn<F: Real>(

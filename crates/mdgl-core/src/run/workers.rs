@@ -44,6 +44,11 @@ pub(super) struct Room<F: Real> {
 }
 
 impl<F: Real> Room<F> {
+    fn bytes(&self) -> usize {
+        let blocks = self.trajectory.bytes() + self.work.bytes() + self.traces.bytes();
+        self.input.bytes() + self.delta.bytes() + blocks + self.singles.bytes()
+    }
+
     /// The readout, `[step][unit]`.
     pub(super) fn readout(&self) -> &[Block<F>] {
         match self.layout {
@@ -146,6 +151,11 @@ impl<F: Real> Workers<F> {
     pub fn with_layout(mut self, layout: Layout) -> Self {
         self.layout = Some(layout);
         self
+    }
+
+    /// Bytes of memory that is kept for the next batch.
+    pub fn bytes(&self) -> usize {
+        self.rooms.lock().unwrap_or_else(|e| e.into_inner()).iter().map(Room::bytes).sum()
     }
 
     /// Number of threads.

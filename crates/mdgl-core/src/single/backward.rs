@@ -7,16 +7,16 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
+use crate::cancel::check_cancelled;
 use crate::error::Result;
 use crate::lanes::{Block, Kernel, LANES, Lanes, Places, clear_tiny, cleared, flat, flat_mut, prefetch};
 use crate::learn::plan::{Delta, Plan};
-use crate::memory::{product, refill, resize};
+use crate::memory::{bytes_of, product, refill, resize};
 use crate::modulation::Modulation;
 use crate::neuron::Constants;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
 use crate::scalar::Scalar;
-use crate::simulate::check_cancelled;
 use crate::single::cells::Cells;
 use crate::single::columns::{Column, LongColumn, TILE};
 use crate::single::learning::Learning;
@@ -107,6 +107,12 @@ fn refill_columns<F: Scalar>(columns: &mut Vec<LongColumn<F>>, len: usize) -> Re
 }
 
 impl<F: Scalar> Work<F> {
+    /// Bytes of memory that its larger parts hold.
+    pub fn bytes(&self) -> usize {
+        let columns = bytes_of(&self.lambda_v) + bytes_of(&self.gamma) + bytes_of(&self.error);
+        columns + bytes_of(&self.signals) + bytes_of(&self.lambda_a)
+    }
+
     fn reset(
         &mut self,
         on: On<'_, F>,

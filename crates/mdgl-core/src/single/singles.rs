@@ -10,7 +10,7 @@ use crate::lanes::{Block, Instructions, LANES};
 use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
 use crate::learn::rates::RatePart;
-use crate::memory::{product, refill};
+use crate::memory::{bytes_of, product, refill};
 use crate::profile::recorder::{Recorder, Span, Stage};
 use crate::profile::section::Section;
 use crate::profile::work::Tally;
@@ -53,6 +53,12 @@ impl<'a> Run<'a> {
 }
 
 impl<F: Real> Singles<F> {
+    /// Bytes of memory that they hold.
+    pub fn bytes(&self) -> usize {
+        let trials = self.trials.iter().map(Trial::bytes).sum::<usize>();
+        bytes_of(&self.readout) + trials + self.works.iter().map(Work::bytes).sum::<usize>()
+    }
+
     /// Simulates trials of these lengths; `on.lane` is the first's.
     ///
     /// # Errors

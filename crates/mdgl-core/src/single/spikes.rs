@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::lanes::{LANES, Lanes, Mask, Places};
-use crate::memory::resize;
+use crate::memory::{bytes_of, resize};
 
 /// Lists of spiking neurons, ascending, one a step.
 #[derive(Debug, Default)]
@@ -36,6 +36,11 @@ impl List<'_> {
 }
 
 impl Spikes {
+    /// Bytes of memory that they hold.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.start) + bytes_of(&self.units)
+    }
+
     pub fn clear(&mut self) {
         self.start.clear();
         self.start.push(0);

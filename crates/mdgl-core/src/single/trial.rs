@@ -6,16 +6,16 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
+use crate::cancel::check_cancelled;
 use crate::circuit::Circuit;
 use crate::encode::BlockInput;
 use crate::error::Result;
 use crate::lanes::{Block, Kernel, LANES, Lanes, Mask, clear_tiny, flat, prefetch};
-use crate::memory::{product, refill, resize};
+use crate::memory::{bytes_of, product, refill, resize};
 use crate::neuron;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
 use crate::scalar::Scalar;
-use crate::simulate::check_cancelled;
 use crate::single::columns::{Column, TILE};
 use crate::single::refractory::Refractory;
 use crate::single::spikes::Spikes;
@@ -72,6 +72,11 @@ pub(crate) struct Trial<F: Scalar> {
 }
 
 impl<F: Scalar> Trial<F> {
+    /// Bytes of memory that its larger parts hold.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.readout) + bytes_of(&self.voltage) + bytes_of(&self.psi) + self.spikes.bytes()
+    }
+
     /// Prepares the buffers; every row is written before it is read. `share`: how many trials share the budget.
     ///
     /// # Errors

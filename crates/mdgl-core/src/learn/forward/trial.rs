@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use rayon::prelude::*;
 
 use crate::batch::DrawKey;
+use crate::cancel::check_cancelled;
 use crate::error::Result;
 use crate::learn::forward::moment::{Moment, Trial};
 use crate::learn::forward::signs::SignKey;
@@ -14,7 +15,6 @@ use crate::learn::forward::{Influence, influence};
 use crate::learn::partial::{Partial, Piece};
 use crate::learn::rule::Estimator;
 use crate::scalar::Scalar;
-use crate::simulate::check_cancelled;
 
 /// Refuses an estimator that would keep too much.
 ///

@@ -1,0 +1,197 @@
+//! Native memory that objects of JavaScript hold. V8 is told how many bytes they are, so that it collects in time; and before
+//! memory is refused, V8 is made to collect and what has become garbage lets go of its memory at once, since finalizers wait for
+//! the event loop's next turn.
+
+use std::cell::{Cell, RefCell};
+use std::ptr;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use napi::bindgen_prelude::Object;
+use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, JsValue, Status, sys};
+
+/// More bytes than any heap has: V8 collects at once where it is told of them.
+const PRESSURE: i64 = 1 << 44;
+/// How long a thread of the engine waits for JavaScript's thread, which may be busy.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What an object holds until it is disposed of, collected, or found to be garbage.
+pub struct Held<T> {
+    value: Mutex<Option<T>>,
+    /// Bytes that V8 was told of.
+    told: AtomicI64,
+}
+
+impl<T> Held<T> {
+    /// V8 does not know of it yet.
+    pub fn new(value: T) -> Arc<Self> {
+        Arc::new(Self { value: Mutex::new(Some(value)), told: AtomicI64::new(0) })
+    }
+
+    /// The value; none once it was let go of.
+    pub fn lock(&self) -> MutexGuard<'_, Option<T>> {
+        self.value.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells V8 how many bytes it is by now; 0 at the end takes back all that was told.
+    pub fn tell(&self, env: &Env, bytes: usize) {
+        let bytes = i64::try_from(bytes).unwrap_or(PRESSURE).min(PRESSURE);
+        let change = bytes - self.told.swap(bytes, Ordering::Relaxed);
+        if change != 0 {
+            // It fails only where the environment is ending, whose heap needs no telling.
+            let _ = env.adjust_external_memory(change);
+        }
+    }
+
+    /// Lets go of the value.
+    pub fn release(&self, env: &Env) {
+        let value = self.lock().take();
+        drop(value);
+        self.tell(env, 0);
+    }
+}
+
+/// What can be let go of, whatever it holds.
+trait Collectable {
+    /// Whether there was anything.
+    fn collect(&self, env: &Env) -> bool;
+}
+
+impl<T> Collectable for Held<T> {
+    fn collect(&self, env: &Env) -> bool {
+        let Ok(mut value) = self.value.try_lock() else { return false };
+        let found = value.take().is_some();
+        drop(value);
+        self.tell(env, 0);
+        found
+    }
+}
+
+/// An object, looked at without being kept alive, and what it holds.
+struct Watched {
+    object: sys::napi_ref,
+    held: Weak<dyn Collectable>,
+}
+
+impl Watched {
+    fn is_garbage(&self, env: &Env) -> bool {
+        let mut value = ptr::null_mut();
+        // SAFETY: the reference was made in this environment and is deleted nowhere but in `forget`.
+        let status = unsafe { sys::napi_get_reference_value(env.raw(), self.object, &mut value) };
+        status == sys::Status::napi_ok && value.is_null()
+    }
+
+    fn forget(self, env: &Env) -> Weak<dyn Collectable> {
+        // SAFETY: as above; `self` is gone afterwards.
+        unsafe { sys::napi_delete_reference(env.raw(), self.object) };
+        self.held
+    }
+}
+
+thread_local! {
+    /// The environment of this thread; none on threads of the engine's own.
+    static ENVIRONMENT: Cell<Option<Env>> = const { Cell::new(None) };
+    static WATCHED: RefCell<Vec<Watched>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Asks a thread of JavaScript's to collect, and tells whether it let go of anything.
+type Asker = ThreadsafeFunction<SyncSender<bool>, (), (), Status, false, true>;
+
+/// One for each environment that is alive.
+static ASKERS: Mutex<Vec<Arc<Asker>>> = Mutex::new(Vec::new());
+
+/// Tells V8 of what an object holds, and watches the object: where it is found to be garbage before memory is refused, it lets go
+/// of it.
+///
+/// # Errors
+/// Where the environment is ending.
+pub fn watch<T: 'static>(
+    env: &Env,
+    object: &Object<'_>,
+    held: &Arc<Held<T>>,
+    bytes: usize,
+) -> napi::Result<()> {
+    enter(env)?;
+    let mut reference = ptr::null_mut();
+    // SAFETY: the object is of this environment; a count of 0 keeps nothing alive.
+    let status = unsafe { sys::napi_create_reference(env.raw(), object.raw(), 0, &mut reference) };
+    if status != sys::Status::napi_ok {
+        return Err(napi::Error::new(Status::from(status), "an object could not be watched"));
+    }
+    let weak: Weak<Held<T>> = Arc::downgrade(held);
+    WATCHED.with_borrow_mut(|list| {
+        // Seldom enough that a call costs no more however many there are.
+        if list.len() == list.capacity() {
+            let ended = list.extract_if(.., |watched| watched.held.strong_count() == 0);
+            ended.for_each(|watched| drop(watched.forget(env)));
+            list.reserve(list.len().max(16));
+        }
+        list.push(Watched { object: reference, held: weak });
+    });
+    held.tell(env, bytes);
+    Ok(())
+}
+
+/// Makes the thread known as one of JavaScript's, until its environment ends.
+fn enter(env: &Env) -> napi::Result<()> {
+    if ENVIRONMENT.get().is_some() {
+        return Ok(());
+    }
+    let nothing = env.create_function_from_closure::<(), (), _>("collect", |_| Ok(()))?;
+    let asker = nothing.build_threadsafe_function::<SyncSender<bool>>().weak::<true>().build_callback(
+        |ask: ThreadsafeCallContext<SyncSender<bool>>| {
+            // Whoever asked may have given up waiting.
+            let _ = ask.value.send(collect_here());
+            Ok(())
+        },
+    )?;
+    let asker: Arc<Asker> = Arc::new(asker);
+    env.add_env_cleanup_hook(Arc::clone(&asker), |asker| {
+        askers().retain(|other| !Arc::ptr_eq(other, &asker));
+        ENVIRONMENT.take();
+        // The references end with the environment.
+        WATCHED.take();
+    })?;
+    askers().push(asker);
+    ENVIRONMENT.set(Some(*env));
+    mdgl_core::before_refusing(collect);
+    Ok(())
+}
+
+fn askers() -> MutexGuard<'static, Vec<Arc<Asker>>> {
+    ASKERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets go of what garbage holds, whatever thread it is; whether there was any.
+fn collect() -> bool {
+    if ENVIRONMENT.get().is_some() {
+        return collect_here();
+    }
+    let (answer, answers) = sync_channel(1);
+    let mut asked = 0;
+    for asker in askers().iter() {
+        let status = asker.call(answer.clone(), ThreadsafeFunctionCallMode::NonBlocking);
+        asked += usize::from(status == Status::Ok);
+    }
+    // No answer is one, too: the thread is busy.
+    (0..asked).any(|_| answers.recv_timeout(PATIENCE).unwrap_or(false))
+}
+
+/// Makes V8 collect, and lets go of what garbage of this environment holds.
+fn collect_here() -> bool {
+    let Some(env) = ENVIRONMENT.get() else { return false };
+    if env.adjust_external_memory(PRESSURE).is_err() || env.adjust_external_memory(-PRESSURE).is_err() {
+        return false;
+    }
+    let garbage: Vec<Watched> =
+        WATCHED.with_borrow_mut(|list| list.extract_if(.., |watched| watched.is_garbage(&env)).collect());
+    let mut found = false;
+    for watched in garbage {
+        let held = watched.forget(&env);
+        found |= held.upgrade().is_some_and(|held| held.collect(&env));
+    }
+    found
+}
