@@ -320,10 +320,15 @@ export class NetworkBuilder<
    * @throws {@link MdglError} `'invalid'` where the parts do not fit together, for instance types that are no partition.
    */
   build(): NetworkDescription<{
+    /** Its inputs. */
     input: Inputs
+    /** Its populations. */
     population: Populations
+    /** Its readouts. */
     readout: Readouts
+    /** Its cell types. */
     type: TypeNames<Types, Populations>
+    /** Its projections. */
     projection: Projections
   }> {
     const { json, lists } = pack(this.#draft)

@@ -122,11 +122,10 @@ type BatchOf<T extends TaskFor> = Awaited<ReturnType<T['batch']>>
 /** The names by which losses or targets are given; none where they are one loss, or an array. */
 type Keys<T> = T extends Loss | Targets ? never : keyof T
 
-type UnknownInputs<T extends TaskFor, D> = NotIn<Keys<BatchOf<T>['inputs']>, InputNames<D>>
-type UnknownReadouts<T extends TaskFor, D> = NotIn<
-  Keys<T['loss']> | Keys<NonNullable<BatchOf<T>['targets']>>,
-  ReadoutNames<D>
->
+/** The inputs and readouts that a task T names and a network D has not. */
+type UnknownNames<D, T extends TaskFor> =
+  | NotIn<Keys<BatchOf<T>['inputs']>, InputNames<D>>
+  | NotIn<Keys<T['loss']> | Keys<NonNullable<BatchOf<T>['targets']>>, ReadoutNames<D>>
 
 /** Names that the compiler does not know (`string`) may be any. */
 type NotIn<Name, Known> = string extends Name ? never : Exclude<Name, Known>
@@ -135,11 +134,11 @@ type NotIn<Name, Known> = string extends Name ? never : Exclude<Name, Known>
  * Anything, if the network D has every input and readout that the task T names; else a type that no task has, which says what the
  * network lacks. {@link TaskFor} alone would pass a misspelt name beside a right one.
  */
-export type KnownNames<D, T extends TaskFor> = [UnknownInputs<T, D> | UnknownReadouts<T, D>] extends [never]
+export type KnownNames<D, T extends TaskFor> = [UnknownNames<D, T>] extends [never]
   ? unknown
   : {
       /** What the task names. */
-      readonly 'names that the network does not have': UnknownInputs<T, D> | UnknownReadouts<T, D>
+      readonly 'names that the network does not have': UnknownNames<D, T>
     }
 
 const SPLITS: readonly Split[] = ['train', 'validation', 'test']
