@@ -24,6 +24,7 @@ import {
   openNMnist,
   openSpikingHeidelbergDigits,
   populationCode,
+  type ReadoutTrace,
   readNpy,
   readNpz,
   rules,
@@ -260,6 +261,10 @@ test('options are read once, and a description is checked before it is gone thro
   })
   t.true((await evaluate(model, smallBatch(), fickle)).loss > 0)
   t.is(reads, 1)
+  let asked = 0
+  const judge = ({ values }: ReadoutTrace) => ({ loss: 2, delta: new Float64Array(values.length) })
+  const custom = Object.defineProperty({ kind: 'custom' }, 'evaluate', { get: () => (asked++ === 0 ? judge : 5) })
+  t.is((await evaluate(model, { ...smallBatch(), trials: 4 }, { loss: loose(custom) })).loss, 2)
   invalidAt(t, 'description.readouts', () => functionalTypes(loose({ ...smallNetwork(), readouts: 1n })))
 })
 

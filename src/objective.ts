@@ -159,9 +159,9 @@ function checkLoss(given: Loss | undefined, path: string): Loss {
   const kind = oneOf(loss.kind, `${path}.kind`, ['cross-entropy', 'squared-error', 'custom'] as const)
   if (kind === 'cross-entropy') return { ...record(loss as CrossEntropy, path, ['kind', 'window']), kind }
   if (kind === 'squared-error') return { ...record(loss as SquaredError, path, ['kind']), kind }
-  // Its own object, of which the function may make use.
-  callable((loss as CustomLoss).evaluate, `${path}.evaluate`)
-  return loss
+  const evaluate = callable((loss as CustomLoss).evaluate, `${path}.evaluate`)
+  // With its own object, of which the function may make use.
+  return { kind, evaluate: (trace, batch) => evaluate.call(loss as CustomLoss, trace, batch) }
 }
 
 function encodeTerm({ readout, loss }: Term, dt: number, path: string) {
