@@ -57,6 +57,11 @@ const steps = [
     args: ['scripts/lib/slurm-soak.mjs']
   },
   {
+    title: 'The package under every tool that is tried: test runners, bundlers, Yarn',
+    program: 'node',
+    args: ['scripts/try-package.mjs', '--all']
+  },
+  {
     title: 'Training over MPI: the same weights on 1, 2 and 4 ranks, a rank that is killed, what messages cost',
     program: 'node',
     args: ['scripts/lib/mpi-soak.mjs']

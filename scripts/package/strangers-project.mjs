@@ -49,20 +49,20 @@ function toolsFolder(folder) {
 const withoutRust = () =>
   [dirname(process.execPath), ...folders()].filter(each => !RUST.some(name => existsSync(join(each, `${name}.exe`))))
 
-/** Makes the project. `run` resolves to the output and rejects with it where the program fails. */
+/** Makes the project. `run` resolves to the output, of a program in the project's folder or in `cwd`, and rejects with it where the program fails. */
 export function makeProject() {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'mdgl-stranger-')))
   const folder = join(root, 'project')
   mkdirSync(folder)
   const path = isWindows ? withoutRust().join(delimiter) : toolsFolder(root)
-  // Neither npm's nor cargo's variables of the process that runs this.
+  // None of npm's, cargo's and Node's variables of the process that runs this, but for the certificates of the machine's own.
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(npm_|cargo|rust|init_cwd$|node_|path$)/i.test(name)
+    ([name]) => !/^(npm_|cargo|rust|init_cwd$|node_(?!extra_ca)|path$)/i.test(name)
   )
   const env = { ...Object.fromEntries(inherited), PATH: path }
-  const run = (program, args) =>
+  const run = (program, args, { cwd = folder } = {}) =>
     new Promise((resolve, reject) => {
-      const child = spawn(program, args, { cwd: folder, env, shell: isWindows, stdio: ['ignore', 'pipe', 'pipe'] })
+      const child = spawn(program, args, { cwd, env, shell: isWindows, stdio: ['ignore', 'pipe', 'pipe'] })
       let output = ''
       for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', text => (output += text))
       child.on('error', reject)
