@@ -203,13 +203,20 @@ macro_rules! registers {
 
         #[inline(always)]
         fn call<K: Kernel<$scalar>>(kernel: K) -> K::Output {
-            #[target_feature(enable = $features)]
-            #[inline(never)]
-            fn enter<K: Kernel<$scalar>>(kernel: K) -> K::Output {
-                kernel.run::<$name>()
+            // A method of the kernel, not a plain function: the compiler puts a method into the codegen unit of its type's
+            // module, so that the kernels of different files compile in parallel.
+            trait Enter<O> {
+                unsafe fn enter(self) -> O;
+            }
+            impl<K: Kernel<$scalar>> Enter<K::Output> for K {
+                #[target_feature(enable = $features)]
+                #[inline(never)]
+                unsafe fn enter(self) -> K::Output {
+                    self.run::<$name>()
+                }
             }
             // SAFETY: only reached once the processor is known to have the features.
-            unsafe { enter(kernel) }
+            unsafe { kernel.enter() }
         }
 
         #[inline(always)]

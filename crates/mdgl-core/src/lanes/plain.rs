@@ -12,9 +12,19 @@ macro_rules! plain {
         impl<F: Scalar> Lanes for $name<F> {
             type Scalar = F;
 
-            #[inline(never)]
+            #[inline(always)]
             fn call<K: Kernel<F>>(kernel: K) -> K::Output {
-                kernel.run::<Self>()
+                // A method of the kernel: see the macro `registers`.
+                trait Enter<F, O> {
+                    fn enter(self) -> O;
+                }
+                impl<F: Scalar, K: Kernel<F>> Enter<F, K::Output> for K {
+                    #[inline(never)]
+                    fn enter(self) -> K::Output {
+                        self.run::<$name<F>>()
+                    }
+                }
+                kernel.enter()
             }
             #[inline($inline)]
             fn splat(x: F) -> Self {
