@@ -9,14 +9,15 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::channels::Table;
-use crate::description::{Conventions, NetworkDescription, SCHEMA, Shape};
+use crate::description::{Conventions, NetworkDescription, NeuronModel, SCHEMA, Shape};
 use crate::error::{Result, invalid, unknown};
 use crate::fan::Fan;
 use crate::memory::{product, room_for};
+use crate::neuron::{Dynamics, Neuron, Spiking};
 use crate::sheet::Grid;
 
+pub(crate) use neurons::Groups;
 use neurons::neurons;
-pub(crate) use neurons::{Groups, Neuron};
 use slots::{lay_out, types};
 pub use wires::Wires;
 pub(crate) use wires::{InitialWeights, Stage, Synapse, check_weight};
@@ -196,9 +197,9 @@ impl Network {
             beta: each(|n| n.beta),
             dampening: each(|n| n.dampening),
             refractory: self.neurons.iter().map(|n| n.refractory).collect(),
-            input_gain: each(|n| n.gain),
-            jump: each(|n| n.jump),
-            reset: each(|n| n.reset),
+            input_gain: each(|n| n.input_scale),
+            jump: each(|n| n.adaptation_increment),
+            reset: each(|n| n.trace_reset),
             kappa: self.outputs.iter().map(|output| output.kappa).collect(),
         }
     }
@@ -254,7 +255,18 @@ impl Network {
 
     /// Whether any neuron gives values and not spikes.
     pub(crate) fn has_rate_units(&self) -> bool {
-        self.neurons.iter().any(|neuron| neuron.rate)
+        self.neurons.iter().any(Neuron::sends_values)
+    }
+
+    /// The models of its neurons, one per population.
+    pub(crate) fn models(&self) -> impl Iterator<Item = NeuronModel> {
+        self.description.populations.iter().map(|population| population.model)
+    }
+
+    /// A neuron's constants as the equations have them.
+    pub(crate) fn dynamics(&self, neuron: usize) -> Dynamics<f64> {
+        let spikes_at_equality = self.conventions() == Conventions::Bellec2020;
+        self.neurons[neuron].dynamics(Spiking { shape: self.pseudo_derivative(), spikes_at_equality })
     }
 
     /// The site of each neuron on the sheet at a step; sites are counted row after row.

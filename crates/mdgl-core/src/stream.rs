@@ -6,17 +6,18 @@
 
 use std::sync::Arc;
 
-use crate::circuit::{Cell, Circuit};
+use crate::circuit::Circuit;
 use crate::encode::{BlockInput, StepInput};
 use crate::error::{Error, Result, invalid};
 use crate::lanes::{Block, Instructions, Mask};
 use crate::learn::field::Sources;
-use crate::learn::online::{Moment, Part, Traces};
-use crate::learn::plan::{Plan, trace_cells};
+use crate::learn::online::{Moment, Part, Traces, trace_lists};
+use crate::learn::plan::{Plan, trace_dynamics};
 use crate::learn::rule::{Estimator, Rule};
 use crate::loss::{Tally, cross_entropy, squared_error};
 use crate::model::Model;
 use crate::network::Network;
+use crate::neuron::{Dynamics, Variable};
 use crate::optimise::{self, Optimiser};
 use crate::psi_means::group_means;
 use crate::real::Real;
@@ -56,7 +57,7 @@ struct Setting<F: Real> {
     instructions: Instructions,
     circuit: Circuit<F>,
     /// The constants of the traces.
-    cells: Vec<Cell<F>>,
+    cells: Vec<Dynamics<F>>,
     plan: Plan<F>,
     input: BlockInput<F>,
 }
@@ -164,7 +165,7 @@ impl<F: Real> Stream<F> {
         let learns = optimiser.learns(&network);
         let circuit = Circuit::new(model)?;
         let plan = Plan::for_stream(model, &circuit, rule, &learns)?;
-        let cells = trace_cells(&circuit, rule.trace);
+        let cells = trace_dynamics(&circuit, rule.trace);
         let input = BlockInput::default();
         let setting = Setting { rule: rule.clone(), learns, instructions, circuit, cells, plan, input };
         let mut stream = Self {
@@ -262,12 +263,12 @@ impl<F: Real> Stream<F> {
         }
         StreamState {
             steps: self.steps as u64,
-            membrane: lane(&traces.state.membrane).collect(),
-            adaptation: lane(&traces.state.adaptation).collect(),
+            membrane: self.variable(Variable::Membrane),
+            adaptation: self.variable(Variable::Adaptation),
             refractory: traces.state.blocked(circuit, LANE, self.steps),
             spikes: self.spikes().collect(),
             in_transit: traces.state.in_transit(circuit, LANE, self.steps),
-            readout: lane(&traces.state.readout).collect(),
+            readout: lane(&traces.state.carried.readout).collect(),
             traces: traces.carried(plan).into_iter().flat_map(|blocks| lane(blocks)).collect(),
         }
     }
@@ -283,9 +284,16 @@ impl<F: Real> Stream<F> {
         let Setting { circuit, plan, .. } = &self.setting;
         let simulated = &mut self.traces.state;
         simulated.resume(circuit, self.steps, &state.spikes, &state.refractory, &state.in_transit);
-        fill(&mut simulated.membrane, &mut state.membrane.iter());
-        fill(&mut simulated.adaptation, &mut state.adaptation.iter());
-        fill(&mut simulated.readout, &mut state.readout.iter());
+        for (cell, dynamics) in circuit.cells.iter().enumerate() {
+            for (i, variable) in dynamics.variables().iter().enumerate() {
+                let values = match variable {
+                    Variable::Membrane => &state.membrane,
+                    Variable::Adaptation => &state.adaptation,
+                };
+                simulated.carried.variable_mut(i)[cell].0[LANE] = values[cell];
+            }
+        }
+        fill(&mut simulated.carried.readout, &mut state.readout.iter());
         let mut values = state.traces.iter();
         self.traces.carried(plan).into_iter().for_each(|blocks| fill(blocks, &mut values));
         Ok(())
@@ -297,6 +305,16 @@ impl<F: Real> Stream<F> {
     /// [`Error::Memory`].
     pub fn reset(&mut self) -> Result<()> {
         self.leave()
+    }
+
+    /// The values of a state variable, one per neuron; 0 where its model has none.
+    fn variable(&self, variable: Variable) -> Vec<F> {
+        let state = &self.traces.state.carried;
+        let value = |(cell, dynamics): (usize, &Dynamics<F>)| {
+            let place = dynamics.variables().iter().position(|&own| own == variable);
+            place.map_or(F::ZERO, |place| state.variable(place)[cell].0[LANE])
+        };
+        self.setting.circuit.cells.iter().enumerate().map(value).collect()
     }
 
     /// Carries out the second half of the last step.
@@ -484,7 +502,7 @@ impl<F: Real> Stream<F> {
             false => 0,
         };
         let sites = plan.field.as_ref().map_or(0, Sources::sites);
-        3 * slots + slots * k + circuit.size() + plan.past_len() + modulation + sites
+        (2 + trace_lists(circuit)) * slots + slots * k + circuit.size() + plan.past_len() + modulation + sites
     }
 }
 
@@ -524,7 +542,8 @@ mod tests {
         lengths.extend(input.events.lengths());
         lengths.extend(stream.traces.carried(plan).iter().map(|blocks| blocks.len()));
         let state = &stream.traces.state;
-        lengths.extend([&state.membrane, &state.adaptation, &state.readout].map(Vec::len));
+        let carried = &state.carried;
+        lengths.extend([carried.variable(0), carried.variable(1), &carried.readout].map(<[_]>::len));
         (lengths, state.spikes.lengths())
     }
 

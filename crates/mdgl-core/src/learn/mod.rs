@@ -10,6 +10,7 @@ pub(crate) mod feedback;
 pub(crate) mod field;
 pub(crate) mod forward;
 pub(crate) mod gather;
+pub(crate) mod low_pass;
 pub(crate) mod online;
 pub(crate) mod partial;
 pub(crate) mod plan;

@@ -10,50 +10,20 @@
 
 use crate::channels::Table;
 use crate::description::{Exponentials, Kernel, Membrane, PsiMean};
-use crate::lanes::Lanes;
+use crate::error::{Result, invalid};
 use crate::model::Model;
 use crate::modulation::Modulation;
-use crate::network::{Network, Neuron};
+use crate::network::Network;
+use crate::neuron::constants::Narrow;
+use crate::neuron::filter::Filter;
 use crate::psi_means::PsiMeans;
 use crate::scalar::Scalar;
 
-/// M and i of a filter.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Filter<F> {
-    pub ss: F,
-    pub sr: F,
-    pub rs: F,
-    pub rr: F,
-    pub s_in: F,
-    pub r_in: F,
-}
-
-impl Filter<f64> {
-    fn cast<F: Scalar>(self) -> Filter<F> {
-        let Self { ss, sr, rs, rr, s_in, r_in } = self;
-        let [ss, sr, rs, rr, s_in, r_in] = [ss, sr, rs, rr, s_in, r_in].map(F::from_f64);
-        Filter { ss, sr, rs, rr, s_in, r_in }
-    }
-
-    /// α, ρ, β and thr of a neuron with m in place of ψ.
-    fn membrane(neuron: &Neuron, m: f64) -> Self {
-        let Neuron { alpha, rho, beta, reset, jump, .. } = *neuron;
-        Self {
-            ss: alpha - reset * m,
-            sr: jump * m,
-            rs: reset * beta * m,
-            rr: rho - jump * beta * m,
-            s_in: 1.0,
-            r_in: -beta,
-        }
-    }
-
-    fn exponentials(Exponentials { tau_rise, tau_decay }: Exponentials, dt: f64) -> Self {
-        let a = libm::exp(-dt / tau_decay);
-        let b = if tau_rise > 0.0 { libm::exp(-dt / tau_rise) } else { 0.0 };
-        let scale = 1.0 / peak(tau_rise / dt, tau_decay / dt);
-        Self { ss: a, sr: b, rs: 0.0, rr: b, s_in: scale, r_in: scale }
-    }
+fn exponentials(Exponentials { tau_rise, tau_decay }: Exponentials, dt: f64) -> Filter<f64> {
+    let a = libm::exp(-dt / tau_decay);
+    let b = if tau_rise > 0.0 { libm::exp(-dt / tau_rise) } else { 0.0 };
+    let scale = 1.0 / peak(tau_rise / dt, tau_decay / dt);
+    Filter { ss: a, sr: b, rs: 0.0, rr: b, s_in: scale, r_in: scale }
 }
 
 /// The largest h(k) = Σ_i a^(k−i) b^i = a^k (1 − (b/a)^(k+1))/(1 − b/a), time constants in steps.
@@ -72,39 +42,6 @@ fn peak(rise: f64, decay: f64) -> f64 {
     h(least).max(h(least + 1.0))
 }
 
-/// Constants of a filter in all lanes, or of neurons side by side.
-#[derive(Clone, Copy)]
-pub(crate) struct FilterLanes<L> {
-    pub ss: L,
-    pub sr: L,
-    pub rs: L,
-    pub rr: L,
-    pub s_in: L,
-    pub r_in: L,
-}
-
-impl<L: Lanes> FilterLanes<L> {
-    #[inline(always)]
-    pub fn of(filter: &Filter<L::Scalar>) -> Self {
-        Self {
-            ss: L::splat(filter.ss),
-            sr: L::splat(filter.sr),
-            rs: L::splat(filter.rs),
-            rr: L::splat(filter.rr),
-            s_in: L::splat(filter.s_in),
-            r_in: L::splat(filter.r_in),
-        }
-    }
-
-    /// s and r of the next step, given x.
-    #[inline(always)]
-    pub fn step(&self, (s, r): (L, L), x: L) -> (L, L) {
-        let new_s = x.mul_add(self.s_in, r.mul_add(self.sr, s.mul(self.ss)));
-        let new_r = x.mul_add(self.r_in, r.mul_add(self.rr, s.mul(self.rs)));
-        (new_s, new_r)
-    }
-}
-
 /// The channels of one kernel with memory.
 #[derive(Debug)]
 pub(crate) struct Secretion<F: Scalar> {
@@ -118,12 +55,15 @@ pub(crate) struct Secretion<F: Scalar> {
 
 impl<F: Scalar> Secretion<F> {
     /// One for each kernel with memory; only cells that `secretes` holds for emit.
-    pub fn all(model: &Model<F>, table: &Table, secretes: &[bool]) -> Vec<Self> {
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a kernel `'membrane'` among neurons of a model that it cannot follow.
+    pub fn all(model: &Model<F>, table: &Table, secretes: &[bool]) -> Result<Vec<Self>> {
         let kernels = table.kernels().into_iter().filter(|kernel| kernel.is_filter());
         kernels.map(|kernel| Self::new(model, table, kernel, secretes)).collect()
     }
 
-    fn new(model: &Model<F>, table: &Table, kernel: Kernel, secretes: &[bool]) -> Self {
+    fn new(model: &Model<F>, table: &Table, kernel: Kernel, secretes: &[bool]) -> Result<Self> {
         let network = model.network();
         let emits = |&p: &usize| secretes[p] && table.secretes(network.type_of[p], kernel);
         let filter_of = |p: usize| match kernel {
@@ -131,12 +71,12 @@ impl<F: Scalar> Secretion<F> {
             _ => 0,
         };
         let emitters = (0..network.size()).filter(emits).map(|p| (p as u32, filter_of(p)));
-        Self {
+        Ok(Self {
             kernel,
             modulation: Modulation::new(model, table, kernel, secretes),
             emitters: emitters.collect(),
-            filters: filters(network, kernel, &model.psi_means),
-        }
+            filters: filters(network, kernel, &model.psi_means)?,
+        })
     }
 
     /// The filter of a cell's secretion.
@@ -158,28 +98,35 @@ impl<F: Scalar> Secretion<F> {
     }
 
     /// Takes the means of a batch, one a group, where they are wanted.
-    pub fn take_means(&mut self, network: &Network, means: &[f64]) {
+    ///
+    /// # Errors
+    /// As [`Self::all`].
+    pub fn take_means(&mut self, network: &Network, means: &[f64]) -> Result<()> {
         if self.wants_batch() {
-            self.filters = filters(network, self.kernel, &PsiMeans::exactly(means));
+            self.filters = filters(network, self.kernel, &PsiMeans::exactly(means))?;
         }
+        Ok(())
     }
 }
 
 /// One a group of neurons for `'membrane'`, one for exponentials.
-fn filters<F: Scalar>(network: &Network, kernel: Kernel, means: &PsiMeans) -> Vec<Filter<F>> {
+fn filters<F: Scalar>(network: &Network, kernel: Kernel, means: &PsiMeans) -> Result<Vec<Filter<F>>> {
     match kernel {
         Kernel::Membrane(membrane) => {
             let of_group = |(group, &first): (usize, &u32)| {
                 let neuron = &network.neurons[first as usize];
                 let initial = membrane.initial * neuron.dampening / neuron.threshold;
-                Filter::membrane(neuron, means.of(group, initial)).cast()
+                let linearised = network.dynamics(first as usize).linearised(means.of(group, initial));
+                linearised.map(|filter| filter.map::<Narrow<F>>()).ok_or_else(|| {
+                    let name = neuron.model.plural();
+                    let allowed = format!("with {name}: 'none', 'exact' or {{tauRise, tauDecay}}");
+                    invalid("rule.channels.kernel", "'membrane'", allowed)
+                })
             };
             network.groups.first.iter().enumerate().map(of_group).collect()
         }
-        Kernel::Exponentials(exponentials) => {
-            vec![Filter::exponentials(exponentials, network.dt()).cast()]
-        }
-        Kernel::None | Kernel::Exact => Vec::new(),
+        Kernel::Exponentials(own) => Ok(vec![exponentials(own, network.dt()).map::<Narrow<F>>()]),
+        Kernel::None | Kernel::Exact => Ok(Vec::new()),
     }
 }
 
@@ -198,8 +145,8 @@ mod tests {
         h
     }
 
-    fn exponentials(tau_rise: f64, tau_decay: f64) -> Vec<f64> {
-        response(&Filter::exponentials(Exponentials { tau_rise, tau_decay }, 1.0), 400)
+    fn of_exponentials(tau_rise: f64, tau_decay: f64) -> Vec<f64> {
+        response(&exponentials(Exponentials { tau_rise, tau_decay }, 1.0), 400)
     }
 
     #[test]
@@ -208,7 +155,7 @@ mod tests {
             let (a, b) = ((-1.0f64 / decay).exp(), (-1.0f64 / rise).exp());
             let formula: Vec<f64> = (0..400).map(|k| (a.powi(k + 1) - b.powi(k + 1)) / (a - b)).collect();
             let peak = formula.iter().copied().fold(0.0, f64::max);
-            for (h, expected) in exponentials(rise, decay).iter().zip(&formula) {
+            for (h, expected) in of_exponentials(rise, decay).iter().zip(&formula) {
                 assert!((h - expected / peak).abs() < 1e-12);
             }
         }
@@ -217,32 +164,12 @@ mod tests {
     #[test]
     fn no_rise_is_a_low_pass_and_equal_constants_are_an_alpha_function() {
         let a = (-1.0f64 / 20.0).exp();
-        let low_pass = exponentials(0.0, 20.0);
-        let alpha = exponentials(20.0, 20.0);
+        let low_pass = of_exponentials(0.0, 20.0);
+        let alpha = of_exponentials(20.0, 20.0);
         let peak = (0..400).map(|k| f64::from(k + 1) * a.powi(k)).fold(0.0, f64::max);
         for k in 0..400 {
             assert!((low_pass[k as usize] - a.powi(k)).abs() < 1e-12);
             assert!((alpha[k as usize] - f64::from(k + 1) * a.powi(k) / peak).abs() < 1e-12);
-        }
-    }
-
-    #[test]
-    fn a_membrane_without_feedback_is_its_leak() {
-        let neuron = Neuron {
-            alpha: 0.95,
-            rho: 0.999,
-            threshold: 0.01,
-            beta: 0.0,
-            dampening: 0.3,
-            refractory: 5,
-            gain: 0.05,
-            jump: 0.001,
-            reset: 0.01,
-            steepness: 0.0,
-            rate: false,
-        };
-        for (k, h) in response(&Filter::membrane(&neuron, 0.0), 100).into_iter().enumerate() {
-            assert!((h - 0.95f64.powi(k as i32)).abs() < 1e-12);
         }
     }
 }

@@ -124,7 +124,7 @@ pub(super) fn record_signals<F: Real>(
     let all = vec![true; pass.model.network().projections().len()];
     let mut plan = Plan::new(pass.model, &pass.circuit, rule, regularised, &all)?;
     let outcomes = pass.judge_all(assignment, rooms)?;
-    pass.take_means(&mut plan, &Outcome::total(&outcomes));
+    pass.take_means(&mut plan, &Outcome::total(&outcomes))?;
     pass.record(&plan, assignment, &outcomes, rooms)
 }
 
