@@ -93,8 +93,7 @@ impl<F: Scalar> Circuit<F> {
         let mut periods: Vec<u32> = refractory.iter().copied().filter(|&r| r > 0).collect();
         periods.sort_unstable();
         periods.dedup();
-        let cells: Vec<Dynamics<F>> =
-            (0..network.size()).map(|p| network.dynamics(p).map::<Narrow<F>>()).collect();
+        let cells: Vec<Dynamics<F>> = network.dynamics.iter().map(|own| own.map::<Narrow<F>>()).collect();
         let scale = |p: usize| network.neurons[p].input_scale;
         let input = fan(model, Stage::Input, 1, scale);
         let readout = fan(model, Stage::Readout, 1, |k| 1.0 - network.outputs[k].kappa);

@@ -108,7 +108,7 @@ impl PseudoDerivative {
 }
 
 /// How ψ falls with x, the distance to threshold in thresholds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
     /// max(0, 1 − x) (Bellec et al. 2018, Liu et al. 2021).
@@ -191,7 +191,7 @@ pub struct InputPopulation {
 
 /// Neuron model of a population.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum NeuronModel {
     /// Leaky integrate-and-fire.
     Lif,
@@ -199,6 +199,23 @@ pub enum NeuronModel {
     Alif,
     /// A leaky unit without spikes: v_t = α v_t−1 + (1−α) I_t, z_t = max(0, v_t).
     Rate,
+    /// LIF whose input is a synaptic current that decays: c_t = α_s c_t−1 + I_t, v_t = α v_t−1 + (1−α) c_t − thr z_t−1.
+    CubaLif,
+    /// The same with an adaptive threshold.
+    CubaAlif,
+}
+
+impl NeuronModel {
+    /// Its name, as in a description.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lif => "lif",
+            Self::Alif => "alif",
+            Self::Rate => "rate",
+            Self::CubaLif => "cuba-lif",
+            Self::CubaAlif => "cuba-alif",
+        }
+    }
 }
 
 /// A population of recurrent neurons.
@@ -226,12 +243,43 @@ pub struct Population {
     /// γ, the dampening of the pseudo-derivative; `None`: 0.3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dampening: Option<Parameter>,
-    /// τ_a in ms; ALIF only.
+    /// τ_s in ms, of the synaptic current, α_s = exp(−dt/τ_s); `None`: 5, ours. Of models `'cuba-lif'` and `'cuba-alif'` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synaptic_time_constant: Option<Parameter>,
+    /// τ_a in ms; adaptive models only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptation_time_constant: Option<Parameter>,
-    /// β, dimensionless; ALIF only; 0 makes the neuron LIF.
+    /// β, dimensionless; adaptive models only; 0 makes the neuron LIF.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptation_strength: Option<Parameter>,
+}
+
+impl Population {
+    /// The parameters of neurons, by their names in a description; which of them a model has is the model's.
+    pub(crate) fn parameters(&self) -> [(&'static str, &Option<Parameter>); 7] {
+        let Self {
+            name: _,
+            size: _,
+            model: _,
+            sign: _,
+            membrane_time_constant,
+            threshold,
+            refractory_period,
+            dampening,
+            synaptic_time_constant,
+            adaptation_time_constant,
+            adaptation_strength,
+        } = self;
+        [
+            ("membraneTimeConstant", membrane_time_constant),
+            ("threshold", threshold),
+            ("refractoryPeriod", refractory_period),
+            ("dampening", dampening),
+            ("synapticTimeConstant", synaptic_time_constant),
+            ("adaptationTimeConstant", adaptation_time_constant),
+            ("adaptationStrength", adaptation_strength),
+        ]
+    }
 }
 
 /// A leaky readout: y_t = κ-filtered Σ W_out z + bias.

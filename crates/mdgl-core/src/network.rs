@@ -9,11 +9,11 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::channels::Table;
-use crate::description::{Conventions, NetworkDescription, NeuronModel, SCHEMA, Shape};
+use crate::description::{Conventions, NetworkDescription, SCHEMA, Shape};
 use crate::error::{Result, invalid, unknown};
 use crate::fan::Fan;
 use crate::memory::{product, room_for};
-use crate::neuron::{Dynamics, Neuron, Spiking};
+use crate::neuron::{Dynamics, Neuron};
 use crate::sheet::Grid;
 
 pub(crate) use neurons::Groups;
@@ -26,7 +26,7 @@ use wires::{check_reach, delays, projections};
 /// Most neurons or units of a network, so that every index fits and products do not overflow.
 const MOST_UNITS: usize = 1 << 24;
 /// What a unit takes in all lists of units, those of the circuit and of a plan apart.
-const UNIT_BYTES: usize = 2 * size_of::<Neuron>();
+const UNIT_BYTES: usize = 2 * (size_of::<Neuron>() + size_of::<Dynamics<f64>>());
 /// The tensor of a weights file that holds the running means of ψ.
 pub(crate) const PSI_MEANS: &str = "mdgl.psi-means";
 /// The tensor that holds what is left of the difference between adaptive feedback and readout weights.
@@ -40,6 +40,8 @@ pub struct Network {
     description: NetworkDescription,
     pub(crate) input_units: usize,
     pub(crate) neurons: Vec<Neuron>,
+    /// Their constants as the equations have them.
+    pub(crate) dynamics: Vec<Dynamics<f64>>,
     pub(crate) outputs: Vec<Output>,
     readouts: Vec<ReadoutSlot>,
     pub(crate) projections: Vec<Wires>,
@@ -71,6 +73,8 @@ pub struct CellConstants {
     pub alpha: Vec<f64>,
     /// ρ = exp(−dt/τ_a).
     pub rho: Vec<f64>,
+    /// α_s = exp(−dt/τ_s) of the synaptic current; 0 where a neuron has none.
+    pub synaptic_decay: Vec<f64>,
     /// thr.
     pub threshold: Vec<f64>,
     /// β; 0 for LIF.
@@ -132,7 +136,7 @@ impl Network {
         room_for(product(&[counts.fold(0, usize::saturating_add), UNIT_BYTES]), "the units of a network")?;
         // The largest first: too many synapses are said before anything large is made.
         let projections = projections(&description, &slots)?;
-        let neurons = neurons(&description)?;
+        let (neurons, dynamics) = neurons(&description)?;
         let (outputs, readouts) = readouts(&description)?;
         let (type_names, type_of) = types(&description, &slots, neurons.len())?;
         check_reach(&projections, neurons.len())?;
@@ -144,9 +148,10 @@ impl Network {
         Ok(Self {
             input_units: description.inputs.iter().map(|p| p.size).sum(),
             input_offsets: description.inputs.iter().map(|p| slots[&p.name].offset).collect(),
-            groups: Groups::new(&neurons, &type_of),
+            groups: Groups::new(&neurons, &dynamics, &type_of),
             grid: Grid::new(description.sheet.unwrap_or_default(), description.seed, &type_of)?,
             neurons,
+            dynamics,
             outputs,
             readouts,
             delays: delays(&projections),
@@ -193,6 +198,7 @@ impl Network {
         CellConstants {
             alpha: each(|n| n.alpha),
             rho: each(|n| n.rho),
+            synaptic_decay: each(|n| n.synaptic_decay),
             threshold: each(|n| n.threshold),
             beta: each(|n| n.beta),
             dampening: each(|n| n.dampening),
@@ -255,18 +261,7 @@ impl Network {
 
     /// Whether any neuron gives values and not spikes.
     pub(crate) fn has_rate_units(&self) -> bool {
-        self.neurons.iter().any(Neuron::sends_values)
-    }
-
-    /// The models of its neurons, one per population.
-    pub(crate) fn models(&self) -> impl Iterator<Item = NeuronModel> {
-        self.description.populations.iter().map(|population| population.model)
-    }
-
-    /// A neuron's constants as the equations have them.
-    pub(crate) fn dynamics(&self, neuron: usize) -> Dynamics<f64> {
-        let spikes_at_equality = self.conventions() == Conventions::Bellec2020;
-        self.neurons[neuron].dynamics(Spiking { shape: self.pseudo_derivative(), spikes_at_equality })
+        self.dynamics.iter().any(Dynamics::sends_values)
     }
 
     /// The site of each neuron on the sheet at a step; sites are counted row after row.

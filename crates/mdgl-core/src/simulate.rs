@@ -10,7 +10,7 @@ use crate::fan::Fan;
 use crate::lanes::{Block, Lanes, Mask, clear_tiny};
 use crate::memory::refill;
 use crate::neuron::constants::Splat;
-use crate::neuron::equations::{Step, Variables};
+use crate::neuron::equations::{Described, Step, Variables};
 use crate::neuron::for_model;
 use crate::neuron::storage::Further;
 use crate::packed::RowWriter;

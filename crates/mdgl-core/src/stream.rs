@@ -4,6 +4,7 @@
 //! stream in the first lane: the same operations, so the same bits. The second half waits until the step's errors are
 //! known: [`Stream::learn`] only adds to δ, and the next call of anything else carries it out.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::circuit::Circuit;
@@ -17,7 +18,8 @@ use crate::learn::rule::{Estimator, Rule};
 use crate::loss::{Tally, cross_entropy, squared_error};
 use crate::model::Model;
 use crate::network::Network;
-use crate::neuron::{Dynamics, Variable};
+use crate::neuron::Dynamics;
+use crate::neuron::equations::{ADAPTATION, MEMBRANE};
 use crate::optimise::{self, Optimiser};
 use crate::psi_means::group_means;
 use crate::real::Real;
@@ -113,10 +115,13 @@ pub struct Applied {
 pub struct StreamState<F> {
     /// Steps since the start.
     pub steps: u64,
-    /// α v − thr z of each neuron, to which the next step's input is added.
+    /// α v − thr z of each neuron, to which the next step's input is added, or current.
     pub membrane: Vec<F>,
     /// b of the next step, one a neuron.
     pub adaptation: Vec<F>,
+    /// State variables that only some models have, by name: `current`, (1−α) α_s c, a synaptic current decayed for the next step, to
+    /// which that step's input is added. One value per neuron, 0 where it has none; empty where no neuron has any.
+    pub variables: BTreeMap<String, Vec<F>>,
     /// For how many steps to come each neuron cannot spike.
     pub refractory: Vec<u32>,
     /// Neurons that spiked in the last step, ascending.
@@ -263,8 +268,9 @@ impl<F: Real> Stream<F> {
         }
         StreamState {
             steps: self.steps as u64,
-            membrane: self.variable(Variable::Membrane),
-            adaptation: self.variable(Variable::Adaptation),
+            membrane: self.variable(MEMBRANE),
+            adaptation: self.variable(ADAPTATION),
+            variables: self.others().into_iter().map(|name| (name.into(), self.variable(name))).collect(),
             refractory: traces.state.blocked(circuit, LANE, self.steps),
             spikes: self.spikes().collect(),
             in_transit: traces.state.in_transit(circuit, LANE, self.steps),
@@ -285,10 +291,11 @@ impl<F: Real> Stream<F> {
         let simulated = &mut self.traces.state;
         simulated.resume(circuit, self.steps, &state.spikes, &state.refractory, &state.in_transit);
         for (cell, dynamics) in circuit.cells.iter().enumerate() {
-            for (i, variable) in dynamics.variables().iter().enumerate() {
-                let values = match variable {
-                    Variable::Membrane => &state.membrane,
-                    Variable::Adaptation => &state.adaptation,
+            for (i, &name) in dynamics.variables().iter().enumerate() {
+                let values = match name {
+                    MEMBRANE => &state.membrane,
+                    ADAPTATION => &state.adaptation,
+                    other => &state.variables[other],
                 };
                 simulated.carried.variable_mut(i)[cell].0[LANE] = values[cell];
             }
@@ -307,11 +314,17 @@ impl<F: Real> Stream<F> {
         self.leave()
     }
 
+    /// Names of the state variables that have no field of their own in [`StreamState`].
+    fn others(&self) -> BTreeSet<&'static str> {
+        let all = self.setting.circuit.cells.iter().flat_map(|dynamics| dynamics.variables()).copied();
+        all.filter(|&name| name != MEMBRANE && name != ADAPTATION).collect()
+    }
+
     /// The values of a state variable, one per neuron; 0 where its model has none.
-    fn variable(&self, variable: Variable) -> Vec<F> {
+    fn variable(&self, name: &str) -> Vec<F> {
         let state = &self.traces.state.carried;
         let value = |(cell, dynamics): (usize, &Dynamics<F>)| {
-            let place = dynamics.variables().iter().position(|&own| own == variable);
+            let place = dynamics.variables().iter().position(|&own| own == name);
             place.map_or(F::ZERO, |place| state.variable(place)[cell].0[LANE])
         };
         self.setting.circuit.cells.iter().enumerate().map(value).collect()
@@ -430,6 +443,14 @@ impl<F: Real> Stream<F> {
             ("traces", &state.traces, self.trace_len()),
         ] {
             check_values::<F>(&format!("state.{name}"), values, expected)?;
+        }
+        let others = self.others();
+        if !others.iter().copied().eq(state.variables.keys().map(String::as_str)) {
+            let value = format!("{:?}", state.variables.keys().collect::<Vec<_>>());
+            return Err(invalid("state.variables", value, format!("{others:?}")));
+        }
+        for (name, values) in &state.variables {
+            check_values::<F>(&format!("state.variables.{name}"), values, n)?;
         }
         if state.refractory.len() != n {
             let value = format!("{} values", state.refractory.len());

@@ -119,7 +119,7 @@ impl<F: Scalar> Plan<F> {
             let allowed = "with delays of more than one step: 'backward' or 'online'";
             return Err(invalid("rule.estimator", value, allowed));
         }
-        let backward_only = model.network().models().find(|own| !own.has_tangent());
+        let backward_only = model.network().dynamics.iter().find(|own| !own.has_tangent());
         if let Some(own) = backward_only.filter(|_| rule.estimator != Estimator::Backward) {
             let value = format!("'{}'", rule.estimator.name());
             return Err(invalid("rule.estimator", value, format!("with {}: 'backward'", own.plural())));

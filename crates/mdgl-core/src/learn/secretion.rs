@@ -116,9 +116,9 @@ fn filters<F: Scalar>(network: &Network, kernel: Kernel, means: &PsiMeans) -> Re
             let of_group = |(group, &first): (usize, &u32)| {
                 let neuron = &network.neurons[first as usize];
                 let initial = membrane.initial * neuron.dampening / neuron.threshold;
-                let linearised = network.dynamics(first as usize).linearised(means.of(group, initial));
+                let linearised = network.dynamics[first as usize].linearised(means.of(group, initial));
                 linearised.map(|filter| filter.map::<Narrow<F>>()).ok_or_else(|| {
-                    let name = neuron.model.plural();
+                    let name = network.dynamics[first as usize].plural();
                     let allowed = format!("with {name}: 'none', 'exact' or {{tauRise, tauDecay}}");
                     invalid("rule.channels.kernel", "'membrane'", allowed)
                 })

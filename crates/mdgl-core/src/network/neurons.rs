@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use crate::description::NetworkDescription;
 use crate::error::Result;
-use crate::neuron::{Neuron, Parameters};
+use crate::neuron::constants::Bits;
+use crate::neuron::{self, Dynamics, Neuron, Parameters};
 
 /// Neurons that share their type and all constants: what one mean of ψ speaks for.
 #[derive(Debug, Clone)]
@@ -18,11 +19,12 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    pub(super) fn new(neurons: &[Neuron], type_of: &[usize]) -> Self {
+    pub(super) fn new(neurons: &[Neuron], dynamics: &[Dynamics<f64>], type_of: &[usize]) -> Self {
         let (mut of, mut first, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         let mut known = HashMap::new();
-        for (p, (neuron, &own)) in neurons.iter().zip(type_of).enumerate() {
-            let group = *known.entry((own, neuron.sends_values(), neuron.bits())).or_insert_with(|| {
+        for (p, ((neuron, dynamics), &own)) in neurons.iter().zip(dynamics).zip(type_of).enumerate() {
+            let key = (own, neuron.bits(), dynamics.map::<Bits>());
+            let group = *known.entry(key).or_insert_with(|| {
                 first.push(p as u32);
                 sizes.push(0);
                 sizes.len() - 1
@@ -38,12 +40,16 @@ impl Groups {
     }
 }
 
-pub(super) fn neurons(description: &NetworkDescription) -> Result<Vec<Neuron>> {
-    let mut all = Vec::with_capacity(description.populations.iter().map(|p| p.size).sum());
+/// The constants of all neurons: those told outside, and those of their equations.
+pub(super) fn neurons(description: &NetworkDescription) -> Result<(Vec<Neuron>, Vec<Dynamics<f64>>)> {
+    let size = description.populations.iter().map(|p| p.size).sum();
+    let (mut neurons, mut dynamics) = (Vec::with_capacity(size), Vec::with_capacity(size));
     for population in &description.populations {
         for unit in 0..population.size {
-            all.push(Neuron::new(&Parameters { description, population, unit })?);
+            let (neuron, own) = neuron::neuron(&Parameters { description, population, unit })?;
+            neurons.push(neuron);
+            dynamics.push(own);
         }
     }
-    Ok(all)
+    Ok((neurons, dynamics))
 }

@@ -18,15 +18,16 @@
 use crate::error::Result;
 use crate::lanes::{Block, Lanes, Mask};
 use crate::neuron::constants::{Convert, lanes};
-use crate::neuron::equations::{Equations, LeakDrive, Number, Step, Stepped, Tangent};
+use crate::neuron::equations::{
+    ADAPTATION, Described, Equations, LeakDrive, MEMBRANE, Number, Operations, Step, Stepped, Tangent,
+};
 use crate::neuron::filter::Filter;
 use crate::neuron::lif::{self, Lif};
-use crate::neuron::parameters::{Neuron, Parameters, Spiking};
-use crate::neuron::variable::{Operations, Variable};
+use crate::neuron::parameters::{Neuron, Parameters};
 use crate::scalar::Scalar;
 
 /// Its constants.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Alif<T> {
     /// Those of the same neuron without adaptation.
     pub lif: Lif<T>,
@@ -36,28 +37,31 @@ pub(crate) struct Alif<T> {
     pub adaptation_increment: T,
 }
 
-/// Its state.
-pub(super) const VARIABLES: &[Variable] = &[Variable::Membrane, Variable::Adaptation];
-/// Operations per neuron, or per trace.
-pub(super) const OPERATIONS: Operations = Operations { step: 11, adjoint: 10, trace: 12 };
+/// Its parameters.
+const PARAMETERS: &[&str] = &[
+    "membraneTimeConstant",
+    "threshold",
+    "refractoryPeriod",
+    "dampening",
+    "adaptationTimeConstant",
+    "adaptationStrength",
+];
 
 /// Checks the parameters of a neuron.
-pub(super) fn neuron(p: &Parameters<'_>) -> Result<Neuron> {
+pub(super) fn neuron(p: &Parameters<'_>) -> Result<(Neuron, Alif<f64>)> {
+    p.only(PARAMETERS)?;
     adaptive(p)
 }
 
 /// What all models have that integrate, fire and adapt.
-pub(super) fn adaptive(p: &Parameters<'_>) -> Result<Neuron> {
+pub(super) fn adaptive(p: &Parameters<'_>) -> Result<(Neuron, Alif<f64>)> {
     let beta = p.non_negative("adaptationStrength", &p.population.adaptation_strength, 1.8)?;
-    Ok(Neuron { beta, ..lif::integrate_and_fire(p)? })
+    let (neuron, lif) = lif::integrate_and_fire(p)?;
+    let Neuron { rho, adaptation_increment, .. } = neuron;
+    Ok((Neuron { beta, ..neuron }, Alif { lif, rho, beta, adaptation_increment }))
 }
 
 impl Alif<f64> {
-    pub fn of(neuron: &Neuron, spiking: Spiking) -> Self {
-        let Neuron { rho, beta, adaptation_increment, .. } = *neuron;
-        Self { lif: Lif::of(neuron, spiking), rho, beta, adaptation_increment }
-    }
-
     /// Its input's adjoint with a constant in place of ψ in reset and adaptation.
     pub fn linearised(&self, psi: f64) -> Filter<f64> {
         let Self { rho, beta, adaptation_increment: increment, lif: Lif { alpha, trace_reset: reset, .. } } =
@@ -110,6 +114,16 @@ impl<F: Scalar> Alif<F> {
     }
 }
 
+impl<T: Copy> Described for Alif<T> {
+    const VARIABLES: &'static [&'static str] = &[MEMBRANE, ADAPTATION];
+    const OPERATIONS: Operations = Operations { step: 11, adjoint: 10, trace: 12 };
+
+    #[inline(always)]
+    fn is_usual(&self) -> bool {
+        self.lif.is_usual()
+    }
+}
+
 impl<N: Number> Equations<N> for Alif<N> {
     type Variables = [N; 2];
 
@@ -152,8 +166,6 @@ impl<N: Number> Tangent<N> for Alif<N> {
 }
 
 impl<L: Lanes> Step<L> for Alif<L> {
-    const SENDS_VALUES: bool = false;
-
     #[inline(always)]
     fn voltage(&self, [v, _]: [L; 2]) -> L {
         v
@@ -169,11 +181,6 @@ impl<L: Lanes> Step<L> for Alif<L> {
         let membrane = decayed.blend(spikes, decayed.sub(threshold.threshold));
         let adaptation = b.mul(self.rho).add_where(spikes, self.adaptation_increment);
         Stepped { spikes, value: L::zero(), psi, state: [membrane, adaptation] }
-    }
-
-    #[inline(always)]
-    fn is_usual(&self) -> bool {
-        self.lif.is_usual()
     }
 
     #[inline(always)]

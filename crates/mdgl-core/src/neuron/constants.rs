@@ -43,6 +43,16 @@ impl<F: Scalar> Convert<f64> for Narrow<F> {
     }
 }
 
+/// As its bits, which can be compared.
+pub(crate) struct Bits;
+
+impl Convert<f64> for Bits {
+    type To = u64;
+    fn convert(x: f64) -> u64 {
+        x.to_bits()
+    }
+}
+
 /// Widened to f64.
 pub(crate) struct Widen;
 

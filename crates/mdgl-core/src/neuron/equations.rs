@@ -128,67 +128,53 @@ pub(crate) trait Variables<N: Number>: Copy {
     fn store<C: Column<N> + ?Sized>(self, further: &mut [&mut C], i: usize);
 }
 
-impl<N: Number> Variables<N> for [N; 1] {
-    const COUNT: usize = 1;
+impl<N: Number, const COUNT: usize> Variables<N> for [N; COUNT] {
+    const COUNT: usize = COUNT;
 
     #[inline(always)]
     fn integrator(self) -> N {
         self[0]
     }
     #[inline(always)]
-    fn with_integrator(self, x: N) -> Self {
-        [x]
+    fn with_integrator(mut self, x: N) -> Self {
+        self[0] = x;
+        self
     }
     #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        [self[0].add(other[0])]
+    fn plus(mut self, other: Self) -> Self {
+        for (x, other) in self.iter_mut().zip(other) {
+            *x = x.add(other);
+        }
+        self
     }
     #[inline(always)]
-    fn cleared(self, step: usize) -> Self {
-        [self[0].cleared(step)]
-    }
-    #[inline(always)]
-    fn squares(self) -> N {
-        self[0].mul(self[0])
-    }
-    #[inline(always)]
-    fn load<C: Column<N> + ?Sized>(first: N, _: &[&mut C], _: usize) -> Self {
-        [first]
-    }
-    #[inline(always)]
-    fn store<C: Column<N> + ?Sized>(self, _: &mut [&mut C], _: usize) {}
-}
-
-impl<N: Number> Variables<N> for [N; 2] {
-    const COUNT: usize = 2;
-
-    #[inline(always)]
-    fn integrator(self) -> N {
-        self[0]
-    }
-    #[inline(always)]
-    fn with_integrator(self, x: N) -> Self {
-        [x, self[1]]
-    }
-    #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        [self[0].add(other[0]), self[1].add(other[1])]
-    }
-    #[inline(always)]
-    fn cleared(self, step: usize) -> Self {
-        [self[0].cleared(step), self[1].cleared(step)]
+    fn cleared(mut self, step: usize) -> Self {
+        for x in &mut self {
+            *x = x.cleared(step);
+        }
+        self
     }
     #[inline(always)]
     fn squares(self) -> N {
-        self[0].mul(self[0]).add(self[1].mul(self[1]))
+        let mut sum = self[0].mul(self[0]);
+        for x in &self[1..] {
+            sum = sum.add(x.mul(*x));
+        }
+        sum
     }
     #[inline(always)]
     fn load<C: Column<N> + ?Sized>(first: N, further: &[&mut C], i: usize) -> Self {
-        [first, further[0].get(i)]
+        let mut all = [first; COUNT];
+        for (x, column) in all[1..].iter_mut().zip(further) {
+            *x = column.get(i);
+        }
+        all
     }
     #[inline(always)]
     fn store<C: Column<N> + ?Sized>(self, further: &mut [&mut C], i: usize) {
-        further[0].set(i, self[1]);
+        for (x, column) in self[1..].iter().zip(further) {
+            column.set(i, *x);
+        }
     }
 }
 
@@ -225,6 +211,35 @@ impl<N: Number, V: Variables<N>> Variables<N> for (N, V) {
         further[0].set(i, self.1.integrator());
         self.1.store(&mut further[1..], i);
     }
+}
+
+/// What a model is like, whatever its constants.
+pub(crate) trait Described {
+    /// Names of its state variables; the input is added to the first.
+    const VARIABLES: &'static [&'static str];
+    /// What its equations cost.
+    const OPERATIONS: Operations;
+    /// Whether it sends values and not spikes.
+    const SENDS_VALUES: bool = false;
+
+    /// Whether spikes and ψ are those of the paper.
+    fn is_usual(&self) -> bool;
+}
+
+/// v; between two steps what is left of it: decayed, the reset taken off.
+pub(crate) const MEMBRANE: &str = "membrane";
+/// b of the next step.
+pub(crate) const ADAPTATION: &str = "adaptation";
+
+/// Floating-point operations per step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Operations {
+    /// Of a neuron's step.
+    pub step: u64,
+    /// Of its adjoint.
+    pub adjoint: u64,
+    /// Of one eligibility trace.
+    pub trace: u64,
 }
 
 /// A model's variables, and its adjoint: what a pass back in time needs.
@@ -300,18 +315,12 @@ pub(crate) struct Stepped<L, V> {
 }
 
 /// One step of a model.
-pub(crate) trait Step<L: Lanes>: Equations<L> {
-    /// Whether it gives values and not spikes.
-    const SENDS_VALUES: bool;
-
+pub(crate) trait Step<L: Lanes>: Equations<L> + Described {
     /// v_t, as it is recorded, from the state with this step's input.
     fn voltage(&self, state: Self::Variables) -> L;
 
     /// The step from the state with its input; `blocked` lanes are refractory or over.
     fn step(&self, state: Self::Variables, blocked: Mask) -> Stepped<L, Self::Variables>;
-
-    /// Whether spikes and ψ are those of the paper.
-    fn is_usual(&self) -> bool;
 
     /// The same constants, known to be usual where the compiler looks.
     fn usual(self) -> Self;

@@ -16,15 +16,16 @@ use crate::description::Conventions;
 use crate::error::Result;
 use crate::lanes::{Block, Lanes, Mask};
 use crate::neuron::constants::{Convert, lanes};
-use crate::neuron::equations::{Equations, LeakDrive, Number, Step, Stepped, Tangent};
+use crate::neuron::equations::{
+    Described, Equations, LeakDrive, MEMBRANE, Number, Operations, Step, Stepped, Tangent,
+};
 use crate::neuron::filter::Filter;
-use crate::neuron::parameters::{Neuron, Parameters, Spiking};
+use crate::neuron::parameters::{Neuron, Parameters};
 use crate::neuron::threshold::Threshold;
-use crate::neuron::variable::{Operations, Variable};
 use crate::scalar::Scalar;
 
 /// Its constants.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Lif<T> {
     pub alpha: T,
     /// thr in the eligibility trace; 0 where that has no reset.
@@ -32,46 +33,36 @@ pub(crate) struct Lif<T> {
     pub threshold: Threshold<T>,
 }
 
-/// Its state.
-pub(super) const VARIABLES: &[Variable] = &[Variable::Membrane];
-/// Operations per neuron, or per trace.
-pub(super) const OPERATIONS: Operations = Operations { step: 7, adjoint: 5, trace: 9 };
+/// Its parameters.
+const PARAMETERS: &[&str] = &["membraneTimeConstant", "threshold", "refractoryPeriod", "dampening"];
 
 /// Checks the parameters of a neuron.
-pub(super) fn neuron(p: &Parameters<'_>) -> Result<Neuron> {
-    let Parameters { population, .. } = p;
-    p.refuse(
-        &[
-            ("adaptationStrength", &population.adaptation_strength),
-            ("adaptationTimeConstant", &population.adaptation_time_constant),
-        ],
-        "only with models 'alif' and 'cuba-alif'",
-    )?;
+pub(super) fn neuron(p: &Parameters<'_>) -> Result<(Neuron, Lif<f64>)> {
+    p.only(PARAMETERS)?;
     integrate_and_fire(p)
 }
 
 /// What all models have that integrate and fire, without adaptation.
-pub(super) fn integrate_and_fire(p: &Parameters<'_>) -> Result<Neuron> {
-    let Parameters { description, population, .. } = p;
+pub(super) fn integrate_and_fire(p: &Parameters<'_>) -> Result<(Neuron, Lif<f64>)> {
     let refractory = p.refractory(5.0)?;
-    let alpha = p.decay("membraneTimeConstant", &population.membrane_time_constant, 20.0)?;
-    let rho = p.decay("adaptationTimeConstant", &population.adaptation_time_constant, 2000.0)?;
-    let threshold = p.positive("threshold", &population.threshold, 0.01)?;
+    let alpha = p.decay("membraneTimeConstant", &p.population.membrane_time_constant, 20.0)?;
+    let rho = p.decay("adaptationTimeConstant", &p.population.adaptation_time_constant, 2000.0)?;
+    let threshold = p.positive("threshold", &p.population.threshold, 0.01)?;
+    let dampening = p.non_negative("dampening", &p.population.dampening, 0.3)?;
     let usual = Neuron {
-        model: population.model,
         alpha,
         rho,
         synaptic_decay: 0.0,
         threshold,
         beta: 0.0,
-        dampening: p.non_negative("dampening", &population.dampening, 0.3)?,
+        dampening,
         refractory,
         input_scale: p.input_scale(1.0 - alpha),
         adaptation_increment: 1.0 - rho,
         trace_reset: threshold,
         steepness: p.steepness()?,
     };
-    Ok(match description.conventions {
+    let neuron = match p.description.conventions {
         Conventions::Mdgl2021 => usual,
         Conventions::Bellec2020 => Neuron {
             refractory: usual.refractory.saturating_sub(1),
@@ -79,15 +70,12 @@ pub(super) fn integrate_and_fire(p: &Parameters<'_>) -> Result<Neuron> {
             trace_reset: 0.0,
             ..usual
         },
-    })
+    };
+    let threshold = Threshold::of(&neuron, p.description);
+    Ok((neuron, Lif { alpha, trace_reset: neuron.trace_reset, threshold }))
 }
 
 impl Lif<f64> {
-    pub fn of(neuron: &Neuron, spiking: Spiking) -> Self {
-        let Neuron { alpha, trace_reset, .. } = *neuron;
-        Self { alpha, trace_reset, threshold: Threshold::of(neuron, spiking) }
-    }
-
     /// Its input's adjoint with a constant in place of ψ in the reset.
     pub fn linearised(&self, psi: f64) -> Filter<f64> {
         let ss = self.alpha - self.trace_reset * psi;
@@ -130,6 +118,16 @@ impl<F: Scalar> Lif<F> {
     }
 }
 
+impl<T: Copy> Described for Lif<T> {
+    const VARIABLES: &'static [&'static str] = &[MEMBRANE];
+    const OPERATIONS: Operations = Operations { step: 7, adjoint: 5, trace: 9 };
+
+    #[inline(always)]
+    fn is_usual(&self) -> bool {
+        self.threshold.is_usual()
+    }
+}
+
 impl<N: Number> Equations<N> for Lif<N> {
     type Variables = [N; 1];
 
@@ -168,8 +166,6 @@ impl<N: Number> Tangent<N> for Lif<N> {
 }
 
 impl<L: Lanes> Step<L> for Lif<L> {
-    const SENDS_VALUES: bool = false;
-
     #[inline(always)]
     fn voltage(&self, [v]: [L; 1]) -> L {
         v
@@ -183,11 +179,6 @@ impl<L: Lanes> Step<L> for Lif<L> {
         let decayed = v.mul(self.alpha);
         let membrane = decayed.blend(spikes, decayed.sub(threshold));
         Stepped { spikes, value: L::zero(), psi, state: [membrane] }
-    }
-
-    #[inline(always)]
-    fn is_usual(&self) -> bool {
-        self.threshold.is_usual()
     }
 
     #[inline(always)]

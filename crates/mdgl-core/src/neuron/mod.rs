@@ -4,6 +4,7 @@
 
 pub(crate) mod alif;
 pub(crate) mod constants;
+mod cuba_lif;
 pub(crate) mod equations;
 pub(crate) mod filter;
 pub(crate) mod lif;
@@ -11,11 +12,11 @@ pub(crate) mod parameters;
 pub(crate) mod rate;
 pub(crate) mod storage;
 pub(crate) mod threshold;
-mod variable;
 
 use alif::Alif;
 use constants::{Convert, Load};
-use equations::Equations;
+use cuba_lif::Cuba;
+use equations::{Described, Equations, Operations};
 use filter::Filter;
 use lif::Lif;
 use rate::Rate;
@@ -25,15 +26,16 @@ use crate::error::Result;
 use crate::lanes::{Block, LANES, Lanes};
 use crate::scalar::Scalar;
 
-pub(crate) use parameters::{Neuron, Parameters, Spiking};
-pub(crate) use variable::{Operations, Variable};
+pub(crate) use parameters::{Neuron, Parameters};
 
 /// Constants of one neuron (or of sixteen side by side), by its model.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Dynamics<T> {
     Lif(Lif<T>),
     Alif(Alif<T>),
     Rate(Rate<T>),
+    CubaLif(Cuba<Lif<T>, T>),
+    CubaAlif(Cuba<Alif<T>, T>),
 }
 
 /// Does the same for every model: `for_model!(dynamics, model => …)`.
@@ -43,6 +45,8 @@ macro_rules! for_model {
             $crate::neuron::Dynamics::Lif($model) => $body,
             $crate::neuron::Dynamics::Alif($model) => $body,
             $crate::neuron::Dynamics::Rate($model) => $body,
+            $crate::neuron::Dynamics::CubaLif($model) => $body,
+            $crate::neuron::Dynamics::CubaAlif($model) => $body,
         }
     };
 }
@@ -55,60 +59,35 @@ macro_rules! for_tangent {
             $crate::neuron::Dynamics::Lif($model) => $body,
             $crate::neuron::Dynamics::Alif($model) => $body,
             $crate::neuron::Dynamics::Rate(_) => $otherwise,
+            $crate::neuron::Dynamics::CubaLif($model) => $body,
+            $crate::neuron::Dynamics::CubaAlif($model) => $body,
         }
     };
 }
 pub(crate) use for_tangent;
 
-impl Neuron {
-    /// Checks what a description says of a neuron.
-    ///
-    /// # Errors
-    /// [`crate::Error::Invalid`] with the parameter's path, its value and what is allowed.
-    pub fn new(p: &Parameters<'_>) -> Result<Self> {
-        match p.population.model {
-            NeuronModel::Lif => lif::neuron(p),
-            NeuronModel::Alif => alif::neuron(p),
-            NeuronModel::Rate => rate::neuron(p),
-        }
-    }
-
-    /// Its constants as the equations have them.
-    pub fn dynamics(&self, spiking: Spiking) -> Dynamics<f64> {
-        match self.model {
-            NeuronModel::Lif => Dynamics::Lif(Lif::of(self, spiking)),
-            NeuronModel::Alif if self.beta == 0.0 => Dynamics::Lif(Lif::of(self, spiking)),
-            NeuronModel::Alif => Dynamics::Alif(Alif::of(self, spiking)),
-            NeuronModel::Rate => Dynamics::Rate(Rate::of(self)),
-        }
-    }
-
-    /// Whether it sends values and not spikes.
-    pub fn sends_values(&self) -> bool {
-        match self.model {
-            NeuronModel::Lif | NeuronModel::Alif => false,
-            NeuronModel::Rate => true,
-        }
-    }
+/// Checks what a description says of a neuron: its constants that are told outside, and those of its equations.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] with the parameter's path, its value and what is allowed.
+pub(crate) fn neuron(p: &Parameters<'_>) -> Result<(Neuron, Dynamics<f64>)> {
+    Ok(match p.population.model {
+        NeuronModel::Lif => with(lif::neuron(p)?, Dynamics::Lif),
+        NeuronModel::Alif => with(alif::neuron(p)?, |own| match own.beta == 0.0 {
+            true => Dynamics::Lif(own.lif),
+            false => Dynamics::Alif(own),
+        }),
+        NeuronModel::Rate => with(rate::neuron(p)?, Dynamics::Rate),
+        NeuronModel::CubaLif => with(cuba_lif::neuron(p)?, Dynamics::CubaLif),
+        NeuronModel::CubaAlif => with(cuba_lif::adaptive_neuron(p)?, |own| match own.membrane.beta == 0.0 {
+            true => Dynamics::CubaLif(own.lif()),
+            false => Dynamics::CubaAlif(own),
+        }),
+    })
 }
 
-impl NeuronModel {
-    /// What messages call its neurons.
-    pub(crate) fn plural(self) -> &'static str {
-        match self {
-            Self::Lif => "LIF neurons",
-            Self::Alif => "ALIF neurons",
-            Self::Rate => "rate units",
-        }
-    }
-
-    /// Whether it has a forward form, without which `'backward'` is the only estimator.
-    pub(crate) fn has_tangent(self) -> bool {
-        match self {
-            Self::Lif | Self::Alif => true,
-            Self::Rate => false,
-        }
-    }
+fn with<M>((neuron, own): (Neuron, M), dynamics: impl FnOnce(M) -> Dynamics<f64>) -> (Neuron, Dynamics<f64>) {
+    (neuron, dynamics(own))
 }
 
 impl<T: Copy> Dynamics<T> {
@@ -118,16 +97,17 @@ impl<T: Copy> Dynamics<T> {
             Self::Lif(model) => Dynamics::Lif(model.map::<C>()),
             Self::Alif(model) => Dynamics::Alif(model.map::<C>()),
             Self::Rate(model) => Dynamics::Rate(model.map::<C>()),
+            Self::CubaLif(model) => Dynamics::CubaLif(model.map::<C>()),
+            Self::CubaAlif(model) => Dynamics::CubaAlif(model.map::<C>()),
         }
     }
 
-    /// Its state variables; the input is added to the first.
-    pub fn variables(&self) -> &'static [Variable] {
-        match self {
-            Self::Lif(_) => lif::VARIABLES,
-            Self::Alif(_) => alif::VARIABLES,
-            Self::Rate(_) => rate::VARIABLES,
+    /// Names of its state variables; the input is added to the first.
+    pub fn variables(&self) -> &'static [&'static str] {
+        fn of<M: Described>(_: &M) -> &'static [&'static str] {
+            M::VARIABLES
         }
+        for_model!(self, model => of(model))
     }
 
     /// Their number beyond the first.
@@ -137,28 +117,39 @@ impl<T: Copy> Dynamics<T> {
 
     /// What its equations cost.
     pub fn operations(&self) -> Operations {
-        match self {
-            Self::Lif(_) => lif::OPERATIONS,
-            Self::Alif(_) => alif::OPERATIONS,
-            Self::Rate(_) => rate::OPERATIONS,
+        fn of<M: Described>(_: &M) -> Operations {
+            M::OPERATIONS
         }
+        for_model!(self, model => of(model))
     }
 
     /// Whether it sends values and not spikes.
     pub fn sends_values(&self) -> bool {
-        match self {
-            Self::Lif(_) | Self::Alif(_) => false,
-            Self::Rate(_) => true,
+        fn of<M: Described>(_: &M) -> bool {
+            M::SENDS_VALUES
         }
+        for_model!(self, model => of(model))
     }
 
     /// Whether spikes and ψ are those of the paper.
     pub fn is_usual(&self) -> bool {
+        for_model!(self, model => model.is_usual())
+    }
+
+    /// What messages call its neurons.
+    pub fn plural(&self) -> &'static str {
         match self {
-            Self::Lif(model) => model.threshold.is_usual(),
-            Self::Alif(model) => model.lif.threshold.is_usual(),
-            Self::Rate(_) => true,
+            Self::Lif(_) => "LIF neurons",
+            Self::Alif(_) => "ALIF neurons",
+            Self::Rate(_) => "rate units",
+            Self::CubaLif(_) => "current-based LIF neurons",
+            Self::CubaAlif(_) => "current-based ALIF neurons",
         }
+    }
+
+    /// Whether it has a forward form, without which `'backward'` is the only estimator.
+    pub fn has_tangent(&self) -> bool {
+        for_tangent!(self, _model => true, else false)
     }
 }
 
@@ -169,6 +160,9 @@ impl Dynamics<f64> {
             Self::Lif(model) => Some(model.linearised(psi)),
             Self::Alif(model) => Some(model.linearised(psi)),
             Self::Rate(_) => None,
+            Self::CubaLif(model) => Some(model.linearised(psi)),
+            // Three variables; a filter has two.
+            Self::CubaAlif(_) => None,
         }
     }
 }
@@ -180,51 +174,40 @@ impl<F: Scalar> Dynamics<F> {
             Self::Lif(model) => Self::Lif(model.leak_only()),
             Self::Alif(model) => Self::Lif(model.lif.leak_only()),
             Self::Rate(model) => Self::Rate(model),
+            Self::CubaLif(model) => Self::CubaLif(model.leak_only()),
+            Self::CubaAlif(model) => Self::CubaLif(model.lif().leak_only()),
         }
     }
 
     /// Neurons in blocks of sixteen, all as the least model that has room for each; `None` where there is none.
     pub fn side_by_side(all: &[Self]) -> Option<Vec<Dynamics<Block<F>>>> {
-        fn blocks<M, F: Scalar>(
-            all: Option<Vec<M>>,
-            block: fn(&[M]) -> Dynamics<Block<F>>,
-        ) -> Option<Vec<Dynamics<Block<F>>>> {
-            Some(all?.chunks(LANES).map(block).collect())
+        // What a model has no room for needs no arm: such neurons do not stand side by side.
+        macro_rules! blocks {
+            ($variant:ident, $model:ty: $($own:pat => $as:expr),*) => {
+                all.iter()
+                    .map(|own| match *own { $($own => Some($as),)* _ => None })
+                    .collect::<Option<Vec<$model>>>()
+                    .map(|all| {
+                        let block = |own: &[$model]| Dynamics::$variant(<$model>::side_by_side(own));
+                        all.chunks(LANES).map(block).collect()
+                    })
+            };
         }
-        blocks(all.iter().map(Self::as_lif).collect(), |own| Dynamics::Lif(Lif::side_by_side(own)))
+        blocks!(Lif, Lif<F>: Self::Lif(own) => own)
             .or_else(|| {
-                blocks(all.iter().map(Self::as_alif).collect(), |own| Dynamics::Alif(Alif::side_by_side(own)))
+                blocks!(Alif, Alif<F>: Self::Lif(lif) => Alif::without_adaptation(lif), Self::Alif(own) => own)
             })
+            .or_else(|| blocks!(Rate, Rate<F>: Self::Rate(own) => own))
+            .or_else(|| blocks!(CubaLif, Cuba<Lif<F>, F>: Self::CubaLif(own) => own))
             .or_else(|| {
-                blocks(all.iter().map(Self::as_rate).collect(), |own| Dynamics::Rate(Rate::side_by_side(own)))
+                blocks!(CubaAlif, Cuba<Alif<F>, F>:
+                    Self::CubaLif(own) => own.without_adaptation(), Self::CubaAlif(own) => own)
             })
     }
 
     /// Whether up to sixteen neurons spike and fit into one model.
     pub fn stand_side_by_side(each: &[Self]) -> bool {
         !each.iter().any(Self::sends_values) && Self::side_by_side(each).is_some()
-    }
-
-    fn as_lif(&self) -> Option<Lif<F>> {
-        match *self {
-            Self::Lif(model) => Some(model),
-            Self::Alif(_) | Self::Rate(_) => None,
-        }
-    }
-
-    fn as_alif(&self) -> Option<Alif<F>> {
-        match *self {
-            Self::Lif(model) => Some(Alif::without_adaptation(model)),
-            Self::Alif(model) => Some(model),
-            Self::Rate(_) => None,
-        }
-    }
-
-    fn as_rate(&self) -> Option<Rate<F>> {
-        match *self {
-            Self::Rate(model) => Some(model),
-            Self::Lif(_) | Self::Alif(_) => None,
-        }
     }
 }
 
@@ -239,9 +222,9 @@ pub(crate) trait SideBySide<L: Lanes>: Sized {
 }
 
 macro_rules! side_by_side {
-    ($($variant:ident: $model:ident),*) => {$(
-        impl<L: Lanes> SideBySide<L> for $model<Block<L::Scalar>> {
-            type Model = $model<L>;
+    ($($variant:ident: $block:ty => $model:ty),* $(,)?) => {$(
+        impl<L: Lanes> SideBySide<L> for $block {
+            type Model = $model;
             #[inline(always)]
             fn of(block: &Dynamics<Block<L::Scalar>>) -> Option<&Self> {
                 match block {
@@ -250,10 +233,16 @@ macro_rules! side_by_side {
                 }
             }
             #[inline(always)]
-            fn load(&self) -> $model<L> {
+            fn load(&self) -> $model {
                 self.map::<Load<L>>()
             }
         }
     )*};
 }
-side_by_side!(Lif: Lif, Alif: Alif, Rate: Rate);
+side_by_side! {
+    Lif: Lif<Block<L::Scalar>> => Lif<L>,
+    Alif: Alif<Block<L::Scalar>> => Alif<L>,
+    Rate: Rate<Block<L::Scalar>> => Rate<L>,
+    CubaLif: Cuba<Lif<Block<L::Scalar>>, Block<L::Scalar>> => Cuba<Lif<L>, L>,
+    CubaAlif: Cuba<Alif<Block<L::Scalar>>, Block<L::Scalar>> => Cuba<Alif<L>, L>,
+}

@@ -1,14 +1,13 @@
 //! One neuron's constants as the description gives them, in steps and decay factors.
 
 use crate::description::{
-    Conventions, InputGain, NetworkDescription, NeuronModel, Parameter, Population, PseudoDerivative, Shape,
+    Conventions, InputGain, NetworkDescription, Parameter, Population, PseudoDerivative,
 };
 use crate::error::{Result, invalid};
 
-/// Constants of one neuron, whatever its model; those that a model does not have change nothing.
+/// The constants of one neuron that are told outside, whatever its model; those that a model does not have change nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Neuron {
-    pub model: NeuronModel,
     /// α, decay of the membrane.
     pub alpha: f64,
     /// ρ, decay of the adaptation.
@@ -37,7 +36,6 @@ impl Neuron {
     /// All numbers, comparable.
     pub fn bits(&self) -> [u64; 11] {
         let Self {
-            model: _,
             alpha,
             rho,
             synaptic_decay,
@@ -65,13 +63,6 @@ impl Neuron {
         ]
         .map(f64::to_bits)
     }
-}
-
-/// How the spiking neurons of a network meet their threshold.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Spiking {
-    pub shape: Shape,
-    pub spikes_at_equality: bool,
 }
 
 /// What a description says of one neuron.
@@ -106,23 +97,28 @@ impl Parameters<'_> {
         Ok(libm::exp(-self.description.dt / self.positive(field, time_constant, default)?))
     }
 
-    /// Refuses parameters that the model does not have.
-    pub fn refuse(&self, fields: &[(&str, &Option<Parameter>)], allowed: &str) -> Result<()> {
-        match fields.iter().find(|(_, parameter)| parameter.is_some()) {
-            Some((field, _)) => Err(invalid(self.path(field), "set", allowed)),
+    /// Refuses parameters that the model does not have, all but those of some names.
+    pub fn only(&self, names: &[&str]) -> Result<()> {
+        let given = self.population.parameters().into_iter().filter(|(_, parameter)| parameter.is_some());
+        match given.map(|(name, _)| name).find(|name| !names.contains(name)) {
+            Some(name) => Err(invalid(self.path(name), "set", format!("not with model '{}'", self.model()))),
             None => Ok(()),
         }
     }
 
     /// Refuses conventions that the model does not have.
-    pub fn refuse_bellec2020(&self, model: &str) -> Result<()> {
+    pub fn refuse_bellec2020(&self) -> Result<()> {
         match self.description.conventions {
             Conventions::Mdgl2021 => Ok(()),
             Conventions::Bellec2020 => {
                 let allowed = "with conventions 'bellec2020': 'lif' or 'alif'";
-                Err(invalid(self.path("model"), format!("'{model}'"), allowed))
+                Err(invalid(self.path("model"), format!("'{}'", self.model()), allowed))
             }
         }
+    }
+
+    fn model(&self) -> &'static str {
+        self.population.model.name()
     }
 
     /// The refractory period in whole steps.

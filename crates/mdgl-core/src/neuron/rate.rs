@@ -11,39 +11,24 @@
 use crate::error::Result;
 use crate::lanes::{Block, Lanes, Mask};
 use crate::neuron::constants::{Convert, lanes};
-use crate::neuron::equations::{Equations, LeakDrive, Number, Step, Stepped};
+use crate::neuron::equations::{
+    Described, Equations, LeakDrive, MEMBRANE, Number, Operations, Step, Stepped,
+};
 use crate::neuron::parameters::{Neuron, Parameters};
-use crate::neuron::variable::{Operations, Variable};
 use crate::scalar::Scalar;
 
 /// Its constants.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Rate<T> {
     pub alpha: T,
 }
 
-/// Its state.
-pub(super) const VARIABLES: &[Variable] = &[Variable::Membrane];
-/// Operations per unit.
-pub(super) const OPERATIONS: Operations = Operations { step: 7, adjoint: 5, trace: 0 };
-
 /// Checks the parameters of a unit.
-pub(super) fn neuron(p: &Parameters<'_>) -> Result<Neuron> {
-    let Parameters { population, .. } = p;
-    p.refuse(
-        &[
-            ("threshold", &population.threshold),
-            ("refractoryPeriod", &population.refractory_period),
-            ("dampening", &population.dampening),
-            ("adaptationTimeConstant", &population.adaptation_time_constant),
-            ("adaptationStrength", &population.adaptation_strength),
-        ],
-        "not with model 'rate'",
-    )?;
-    p.refuse_bellec2020("rate")?;
-    let alpha = p.decay("membraneTimeConstant", &population.membrane_time_constant, 100.0)?;
-    Ok(Neuron {
-        model: population.model,
+pub(super) fn neuron(p: &Parameters<'_>) -> Result<(Neuron, Rate<f64>)> {
+    p.only(&["membraneTimeConstant"])?;
+    p.refuse_bellec2020()?;
+    let alpha = p.decay("membraneTimeConstant", &p.population.membrane_time_constant, 100.0)?;
+    let neuron = Neuron {
         alpha,
         rho: 0.0,
         synaptic_decay: 0.0,
@@ -55,13 +40,8 @@ pub(super) fn neuron(p: &Parameters<'_>) -> Result<Neuron> {
         adaptation_increment: 0.0,
         trace_reset: 0.0,
         steepness: 0.0,
-    })
-}
-
-impl Rate<f64> {
-    pub fn of(neuron: &Neuron) -> Self {
-        Self { alpha: neuron.alpha }
-    }
+    };
+    Ok((neuron, Rate { alpha }))
 }
 
 impl<T: Copy> Rate<T> {
@@ -86,6 +66,17 @@ impl<F: Scalar> Rate<F> {
     }
 }
 
+impl<T: Copy> Described for Rate<T> {
+    const VARIABLES: &'static [&'static str] = &[MEMBRANE];
+    const OPERATIONS: Operations = Operations { step: 7, adjoint: 5, trace: 0 };
+    const SENDS_VALUES: bool = true;
+
+    #[inline(always)]
+    fn is_usual(&self) -> bool {
+        true
+    }
+}
+
 impl<N: Number> Equations<N> for Rate<N> {
     type Variables = [N; 1];
 
@@ -101,8 +92,6 @@ impl<N: Number> Equations<N> for Rate<N> {
 }
 
 impl<L: Lanes> Step<L> for Rate<L> {
-    const SENDS_VALUES: bool = true;
-
     #[inline(always)]
     fn voltage(&self, [v]: [L; 1]) -> L {
         v
@@ -118,11 +107,6 @@ impl<L: Lanes> Step<L> for Rate<L> {
             psi: zero.blend(active, L::splat(L::Scalar::ONE)),
             state: [v.mul(self.alpha)],
         }
-    }
-
-    #[inline(always)]
-    fn is_usual(&self) -> bool {
-        true
     }
 
     #[inline(always)]

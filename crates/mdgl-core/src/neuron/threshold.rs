@@ -1,13 +1,13 @@
 //! How spiking neurons cross their threshold: the comparison and the pseudo-derivative, shared by the models.
 
-use crate::description::Shape;
+use crate::description::{Conventions, NetworkDescription, Shape};
 use crate::lanes::{Block, Lanes, Mask};
 use crate::neuron::constants::{Convert, lanes};
-use crate::neuron::parameters::{Neuron, Spiking};
+use crate::neuron::parameters::Neuron;
 use crate::scalar::Scalar;
 
 /// Constants of the threshold.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Threshold<T> {
     /// thr.
     pub threshold: T,
@@ -22,8 +22,9 @@ pub(crate) struct Threshold<T> {
 }
 
 impl Threshold<f64> {
-    pub fn of(neuron: &Neuron, Spiking { shape, spikes_at_equality }: Spiking) -> Self {
+    pub fn of(neuron: &Neuron, description: &NetworkDescription) -> Self {
         let Neuron { threshold, dampening, steepness, .. } = *neuron;
+        let shape = description.pseudo_derivative.shape;
         Self {
             threshold,
             slope: match shape {
@@ -35,7 +36,7 @@ impl Threshold<f64> {
                 _ => steepness / threshold,
             },
             shape,
-            spikes_at_equality,
+            spikes_at_equality: description.conventions == Conventions::Bellec2020,
         }
     }
 }

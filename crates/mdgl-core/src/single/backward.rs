@@ -709,7 +709,7 @@ fn secrete_task_error<L: Lanes>(
     (psi_filtered, block): (&FilteredPsi<L::Scalar>, usize),
     to: &mut Column<L::Scalar>,
 ) {
-    for row in 0..tile.rows {
+    for (row, to) in to[..tile.rows].iter_mut().enumerate() {
         let delta = delta.at(tile.first + row, on.circuit.outputs());
         if delta.is_empty() {
             continue;
@@ -718,7 +718,7 @@ fn secrete_task_error<L: Lanes>(
         for (unit, weights) in weights {
             error = L::splat(delta[*unit as usize].0[on.lane]).mul_add(L::load(weights), error);
         }
-        error.mul(L::load(&psi_filtered.at(tile.first + row)[block])).store(&mut to[row]);
+        error.mul(L::load(&psi_filtered.at(tile.first + row)[block])).store(to);
     }
 }
 

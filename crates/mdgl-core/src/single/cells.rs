@@ -24,7 +24,11 @@ impl<F: Scalar> Cells<F> {
         let each = |cells: &[Dynamics<F>]| {
             cells.chunks(LANES).filter_map(Dynamics::side_by_side).flatten().collect()
         };
-        let together = |cells: &[Dynamics<F>]| Dynamics::side_by_side(cells).unwrap_or_else(|| each(cells));
+        let together = |cells: &[Dynamics<F>]| match cells.len().div_ceil(LANES) {
+            ABREAST => Dynamics::side_by_side(cells).unwrap_or_else(|| each(cells)),
+            // The last blocks go one by one.
+            _ => each(cells),
+        };
         Self {
             blocks: each(&circuit.cells),
             abreast: circuit.cells.chunks(ABREAST * LANES).flat_map(together).collect(),
