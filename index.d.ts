@@ -149,6 +149,8 @@ export interface CellConstants {
   alpha: Float64Array
   /** exp(−dt/τ_a). */
   rho: Float64Array
+  /** exp(−dt/τ_s) of the synaptic current. */
+  synapticDecay: Float64Array
   /** thr. */
   threshold: Float64Array
   /** β. */
@@ -357,6 +359,8 @@ export interface StreamState {
   membrane: Float32Array | Float64Array
   /** b of each neuron. */
   adaptation: Float32Array | Float64Array
+  /** State variables that only some models have, by name. */
+  variables?: Record<string, Float32Array | Float64Array>
   /** Steps for which each neuron is still blocked. */
   refractory: Uint32Array
   /** Neurons that spiked in the last step. */

@@ -13,6 +13,8 @@ export interface CellConstants {
   readonly alpha: Float64Array
   /** ρ = exp(−dt/τ_a). */
   readonly rho: Float64Array
+  /** α_s = exp(−dt/τ_s) of the synaptic current; 0 where a neuron has none. */
+  readonly synapticDecay: Float64Array
   /** thr. */
   readonly threshold: Float64Array
   /** β; 0 for LIF. */

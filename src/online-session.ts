@@ -91,6 +91,11 @@ export interface SessionState<P extends Precision = Precision> {
   readonly membrane: Values<P>
   /** b of each neuron as the next step has it. */
   readonly adaptation: Values<P>
+  /**
+   * State variables that only some models have, by name, one value per neuron, 0 where it has none: `current`, (1−α) α_s c, the
+   * synaptic current of current-based neurons decayed for the next step, whose input is added to it. Only where a neuron has any.
+   */
+  readonly variables?: { readonly [name: string]: Values<P> }
   /** For how many steps to come each neuron cannot spike. */
   readonly refractory: Uint32Array
   /** Neurons that spiked in the last step, ascending, counted over all populations. */
@@ -239,9 +244,17 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
     const engine = this.#alive()
     record(state, 'state', STATE)
     // Read once: what was checked is what the engine gets.
-    const given = Object.fromEntries(STATE.map(key => [key, state[key]])) as unknown as SessionState<'f32'>
+    const values = STATE.map(key => [key, state[key]] as const)
+    const given = Object.fromEntries(
+      values.filter(([key, value]) => key !== 'variables' || value !== undefined)
+    ) as unknown as SessionState<'f32'>
     wholeNumber(given.steps, 'state.steps')
-    for (const key of STATE) if (key !== 'steps') checkArray(given[key], key)
+    for (const key of STATE) if (key !== 'steps' && key !== 'variables') checkArray(given[key], key)
+    const { variables } = given
+    if (variables !== undefined) {
+      const named = Object.entries(object(variables, 'state.variables'))
+      for (const [name, values] of named) checkArray(values, `variables.${name}`)
+    }
     guard(() => engine.restore(given))
   }
 
@@ -286,7 +299,17 @@ export function openSession<D extends NetworkDescription, P extends Precision>(
   return open(model, description, options) as unknown as OnlineSession<D, P>
 }
 
-const STATE = ['steps', 'membrane', 'adaptation', 'refractory', 'spikes', 'inTransit', 'readout', 'traces'] as const
+const STATE = [
+  'steps',
+  'membrane',
+  'adaptation',
+  'variables',
+  'refractory',
+  'spikes',
+  'inTransit',
+  'readout',
+  'traces'
+] as const
 
 function byName<T>(names: readonly string[], values: readonly T[]): { [name: string]: T | undefined } {
   return Object.fromEntries(names.map((name, i) => [name, values[i]]))
@@ -339,7 +362,7 @@ function doubles(given: unknown, size: number, path: string): Float64Array {
   return isFloat64Array(values) ? values : Float64Array.from(values)
 }
 
-function checkArray(given: unknown, key: (typeof STATE)[number]): void {
+function checkArray(given: unknown, key: string): void {
   const path = `state.${key}`
   const whole = key === 'refractory' || key === 'spikes' || key === 'inTransit'
   numbers(given, path)

@@ -2,13 +2,14 @@
 
 use crate::chunks::{Chunk, Chunks};
 use crate::delays::Delayed;
-use crate::description::{Conventions, Shape};
 use crate::error::Result;
 use crate::fan::Fan;
-use crate::lanes::Mask;
+use crate::lanes::{LANES, Mask};
 use crate::memory::{product, room_for};
 use crate::model::Model;
 use crate::network::{Network, Stage};
+use crate::neuron::Dynamics;
+use crate::neuron::constants::Narrow;
 use crate::scalar::Scalar;
 
 /// The weights of a fan, `[target][unit]`; −0, which changes nothing, where there is no synapse.
@@ -44,35 +45,12 @@ impl<F: Scalar> Dense<F> {
     }
 }
 
-/// Constants of one neuron as its step needs them.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Cell<F> {
-    pub alpha: F,
-    pub rho: F,
-    /// 1 − ρ, or 1.
-    pub jump: F,
-    pub threshold: F,
-    /// thr in the eligibility trace; 0 where that has no reset.
-    pub reset: F,
-    pub beta: F,
-    /// γ/thr², how ψ falls with distance; γ/thr for other shapes than the triangle.
-    pub slope: F,
-    /// k/thr (for the arctangent πk/2thr); 0 for the triangle.
-    pub steepness: F,
-    pub shape: Shape,
-    pub adaptive: bool,
-    /// Whether v = A is a spike.
-    pub inclusive: bool,
-    /// Whether it gives max(0, v) and not spikes.
-    pub rate: bool,
-}
-
 /// Neighbours with the same constants.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run<F> {
     pub first: u32,
     pub end: u32,
-    pub cell: Cell<F>,
+    pub dynamics: Dynamics<F>,
     /// Whether anyone asks for their ψ.
     pub wanted: bool,
 }
@@ -80,7 +58,11 @@ pub(crate) struct Run<F> {
 /// Everything the passes read; rebuilt from the model before each batch.
 #[derive(Debug)]
 pub(crate) struct Circuit<F: Scalar> {
-    pub cells: Vec<Cell<F>>,
+    pub cells: Vec<Dynamics<F>>,
+    /// State variables beyond the first, of the model that has most.
+    pub further: usize,
+    /// Whether sixteen neighbours fit into one model that spikes, as trials one by one need it.
+    pub stands_side_by_side: bool,
     /// The cells again, neighbours with the same constants together; the ψ of all is asked for.
     pub runs: Vec<Run<F>>,
     pub refractory: Vec<u32>,
@@ -111,20 +93,26 @@ impl<F: Scalar> Circuit<F> {
         let mut periods: Vec<u32> = refractory.iter().copied().filter(|&r| r > 0).collect();
         periods.sort_unstable();
         periods.dedup();
-        let cells = cells(network);
-        let gain = |p: usize| network.neurons[p].gain;
-        let input = fan(model, Stage::Input, 1, gain);
+        let cells: Vec<Dynamics<F>> = network.dynamics.iter().map(|own| own.map::<Narrow<F>>()).collect();
+        let scale = |p: usize| network.neurons[p].input_scale;
+        let input = fan(model, Stage::Input, 1, scale);
         let readout = fan(model, Stage::Readout, 1, |k| 1.0 - network.outputs[k].kappa);
         // x + (−0) = x for every x.
         let nothing = F::from_f64(-0.0);
         Ok(Self {
             runs: runs(&cells, |_| true),
-            rate_units: (0..).zip(&cells).filter(|(_, cell)| cell.rate).map(|(unit, _)| unit).collect(),
+            rate_units: (0..)
+                .zip(&cells)
+                .filter(|(_, cell)| cell.sends_values())
+                .map(|(unit, _)| unit)
+                .collect(),
+            stands_side_by_side: cells.chunks(LANES).all(Dynamics::stand_side_by_side),
+            further: cells.iter().map(Dynamics::further).max().unwrap_or(0),
             cells,
             refractory,
             periods,
             input_chunks: Chunks::new(&input, network.input_units(), nothing),
-            recurrent: Delayed::all(network, nothing, |delay| fan(model, Stage::Recurrent, delay, gain)),
+            recurrent: Delayed::all(network, nothing, |delay| fan(model, Stage::Recurrent, delay, scale)),
             input,
             dense_readout: Dense::of(&readout, network.size(), network.outputs.len()),
             readout,
@@ -141,7 +129,7 @@ impl<F: Scalar> Circuit<F> {
         // A list of whole length for each delay; a fan's chunks take no more than its items, but for a last one a unit.
         let delays = network.delays().len();
         let synapse = by_sender + item * (delays + 1) + 2 * size_of::<F>();
-        let unit = delays * (chunk + size_of::<u64>()) + size_of::<Cell<F>>() * 4;
+        let unit = delays * (chunk + size_of::<u64>()) + size_of::<Dynamics<F>>() * 4;
         product(&[network.synapse_count(), synapse]).saturating_add(product(&[network.unit_count(), unit]))
     }
 
@@ -174,44 +162,14 @@ impl<F: Scalar> Circuit<F> {
     }
 }
 
-fn slope(neuron: &crate::network::Neuron, shape: Shape) -> f64 {
-    match shape {
-        Shape::Triangular => neuron.dampening / (neuron.threshold * neuron.threshold),
-        _ => neuron.dampening / neuron.threshold,
-    }
-}
-
-fn cells<F: Scalar>(network: &Network) -> Vec<Cell<F>> {
-    let shape = network.pseudo_derivative();
-    let inclusive = network.conventions() == Conventions::Bellec2020;
-    let cell = |n: &crate::network::Neuron| Cell {
-        alpha: F::from_f64(n.alpha),
-        rho: F::from_f64(n.rho),
-        jump: F::from_f64(n.jump),
-        threshold: F::from_f64(n.threshold),
-        reset: F::from_f64(n.reset),
-        beta: F::from_f64(n.beta),
-        slope: F::from_f64(slope(n, shape)),
-        steepness: F::from_f64(match shape {
-            Shape::Arctangent => std::f64::consts::FRAC_PI_2 * n.steepness / n.threshold,
-            _ => n.steepness / n.threshold,
-        }),
-        shape,
-        adaptive: n.beta != 0.0,
-        inclusive,
-        rate: n.rate,
-    };
-    network.neurons.iter().map(cell).collect()
-}
-
 /// The cells by runs, for someone who asks for the ψ of some.
-pub(crate) fn runs<F: Scalar>(cells: &[Cell<F>], wanted: impl Fn(usize) -> bool) -> Vec<Run<F>> {
+pub(crate) fn runs<F: Scalar>(cells: &[Dynamics<F>], wanted: impl Fn(usize) -> bool) -> Vec<Run<F>> {
     let mut runs: Vec<Run<F>> = Vec::new();
-    for (unit, &cell) in cells.iter().enumerate() {
+    for (unit, &dynamics) in cells.iter().enumerate() {
         let (first, wanted) = (unit as u32, wanted(unit));
         match runs.last_mut() {
-            Some(run) if run.cell == cell && run.wanted == wanted => run.end += 1,
-            _ => runs.push(Run { first, end: first + 1, cell, wanted }),
+            Some(run) if run.dynamics == dynamics && run.wanted == wanted => run.end += 1,
+            _ => runs.push(Run { first, end: first + 1, dynamics, wanted }),
         }
     }
     runs
@@ -231,7 +189,7 @@ fn fan<F: Scalar>(model: &Model<F>, stage: Stage, delay: usize, scale: impl Fn(u
 
 /// Lanes whose trial has ended before a step.
 #[inline(always)]
-pub(crate) fn ended(lengths: &[u32; crate::lanes::LANES], step: usize) -> Mask {
+pub(crate) fn ended(lengths: &[u32; LANES], step: usize) -> Mask {
     let mut mask = 0;
     for (lane, &length) in lengths.iter().enumerate() {
         mask |= Mask::from(step >= length as usize) << lane;

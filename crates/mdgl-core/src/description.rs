@@ -72,7 +72,7 @@ impl NetworkDescription {
 
     /// Every list of numbers that can stand beside the JSON.
     fn lists(&mut self) -> impl Iterator<Item = &mut dyn AnyList> {
-        let parameters = self.populations.iter_mut().flat_map(Population::parameters);
+        let parameters = self.populations.iter_mut().flat_map(Population::parameters_mut);
         let parameters = parameters.filter_map(|parameter| match parameter {
             Some(Parameter::Each(list)) => Some(list as &mut dyn AnyList),
             _ => None,
@@ -145,7 +145,7 @@ impl PseudoDerivative {
 }
 
 /// How ψ falls with x, the distance to threshold in thresholds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
     /// max(0, 1 − x) (Bellec et al. 2018, Liu et al. 2021).
@@ -228,7 +228,7 @@ pub struct InputPopulation {
 
 /// Neuron model of a population.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum NeuronModel {
     /// Leaky integrate-and-fire.
     Lif,
@@ -236,6 +236,23 @@ pub enum NeuronModel {
     Alif,
     /// A leaky unit without spikes: v_t = α v_t−1 + (1−α) I_t, z_t = max(0, v_t).
     Rate,
+    /// LIF whose input is a synaptic current that decays: c_t = α_s c_t−1 + I_t, v_t = α v_t−1 + (1−α) c_t − thr z_t−1.
+    CubaLif,
+    /// The same with an adaptive threshold.
+    CubaAlif,
+}
+
+impl NeuronModel {
+    /// Its name, as in a description.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lif => "lif",
+            Self::Alif => "alif",
+            Self::Rate => "rate",
+            Self::CubaLif => "cuba-lif",
+            Self::CubaAlif => "cuba-alif",
+        }
+    }
 }
 
 /// A population of recurrent neurons.
@@ -263,23 +280,54 @@ pub struct Population {
     /// γ, the dampening of the pseudo-derivative; `None`: 0.3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dampening: Option<Parameter>,
-    /// τ_a in ms: at least half a step, or 0, with which ρ is 0; ALIF only.
+    /// τ_s in ms, of the synaptic current, α_s = exp(−dt/τ_s): at least half a step, or 0, with which α_s is 0; `None`: 5, ours.
+    /// Of models `'cuba-lif'` and `'cuba-alif'` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synaptic_time_constant: Option<Parameter>,
+    /// τ_a in ms: at least half a step, or 0, with which ρ is 0; adaptive models only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptation_time_constant: Option<Parameter>,
-    /// β, dimensionless; ALIF only; 0 makes the neuron LIF.
+    /// β, dimensionless; adaptive models only; 0 makes the neuron LIF.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptation_strength: Option<Parameter>,
 }
 
 impl Population {
-    fn parameters(&mut self) -> [&mut Option<Parameter>; 6] {
+    fn parameters_mut(&mut self) -> [&mut Option<Parameter>; 7] {
         [
             &mut self.membrane_time_constant,
             &mut self.threshold,
             &mut self.refractory_period,
             &mut self.dampening,
+            &mut self.synaptic_time_constant,
             &mut self.adaptation_time_constant,
             &mut self.adaptation_strength,
+        ]
+    }
+
+    /// The parameters of neurons, by their names in a description; which of them a model has is the model's.
+    pub(crate) fn parameters(&self) -> [(&'static str, &Option<Parameter>); 7] {
+        let Self {
+            name: _,
+            size: _,
+            model: _,
+            sign: _,
+            membrane_time_constant,
+            threshold,
+            refractory_period,
+            dampening,
+            synaptic_time_constant,
+            adaptation_time_constant,
+            adaptation_strength,
+        } = self;
+        [
+            ("membraneTimeConstant", membrane_time_constant),
+            ("threshold", threshold),
+            ("refractoryPeriod", refractory_period),
+            ("dampening", dampening),
+            ("synapticTimeConstant", synaptic_time_constant),
+            ("adaptationTimeConstant", adaptation_time_constant),
+            ("adaptationStrength", adaptation_strength),
         ]
     }
 }

@@ -14,11 +14,12 @@ use crate::error::{Result, invalid, unknown};
 use crate::fan::Fan;
 use crate::learn::legal::NetworkProperties;
 use crate::memory::{product, room_for};
+use crate::neuron::{Dynamics, Neuron};
 use crate::sheet::Grid;
 use crate::steps::{decay, lasting_or_zero};
 
+pub(crate) use neurons::Groups;
 use neurons::neurons;
-pub(crate) use neurons::{Groups, Neuron};
 use slots::{lay_out, types};
 pub use wires::Wires;
 pub(crate) use wires::{InitialWeights, Stage, Synapse, check_weight};
@@ -27,7 +28,7 @@ use wires::{check_reach, delays, projections};
 /// Most neurons or units of a network, so that every index fits and products do not overflow.
 const MOST_UNITS: usize = 1 << 24;
 /// What a unit takes in all lists of units, those of the circuit and of a plan apart.
-const UNIT_BYTES: usize = 2 * size_of::<Neuron>();
+const UNIT_BYTES: usize = 2 * (size_of::<Neuron>() + size_of::<Dynamics<f64>>());
 /// The tensor of a weights file that holds the running means of ψ.
 pub(crate) const PSI_MEANS: &str = "mdgl.psi-means";
 /// The tensor that holds what is left of the difference between adaptive feedback and readout weights.
@@ -47,6 +48,8 @@ pub struct Network {
     description: NetworkDescription,
     pub(crate) input_units: usize,
     pub(crate) neurons: Vec<Neuron>,
+    /// Their constants as the equations have them.
+    pub(crate) dynamics: Vec<Dynamics<f64>>,
     pub(crate) outputs: Vec<Output>,
     readouts: Vec<ReadoutSlot>,
     pub(crate) projections: Vec<Wires>,
@@ -78,6 +81,8 @@ pub struct CellConstants {
     pub alpha: Vec<f64>,
     /// ρ = exp(−dt/τ_a).
     pub rho: Vec<f64>,
+    /// α_s = exp(−dt/τ_s) of the synaptic current; 0 where a neuron has none.
+    pub synaptic_decay: Vec<f64>,
     /// thr.
     pub threshold: Vec<f64>,
     /// β; 0 for LIF.
@@ -139,7 +144,7 @@ impl Network {
         room_for(product(&[counts.fold(0, usize::saturating_add), UNIT_BYTES]), "the units of a network")?;
         // The largest first: too many synapses are said before anything large is made.
         let projections = projections(&description, &slots)?;
-        let neurons = neurons(&description)?;
+        let (neurons, dynamics) = neurons(&description)?;
         let (outputs, readouts) = readouts(&description)?;
         let (type_names, type_of) = types(&description, &slots, neurons.len())?;
         check_reach(&projections, neurons.len())?;
@@ -152,9 +157,10 @@ impl Network {
         Ok(Self {
             input_units: description.inputs.iter().map(|p| p.size).sum(),
             input_offsets: description.inputs.iter().map(|p| slots[&p.name].offset).collect(),
-            groups: Groups::new(&neurons, &type_of),
+            groups: Groups::new(&neurons, &dynamics, &type_of),
             grid: Grid::new(description.sheet.unwrap_or_default(), description.seed, &type_of)?,
             neurons,
+            dynamics,
             outputs,
             readouts,
             delays: delays(&projections),
@@ -201,13 +207,14 @@ impl Network {
         CellConstants {
             alpha: each(|n| n.alpha),
             rho: each(|n| n.rho),
+            synaptic_decay: each(|n| n.synaptic_decay),
             threshold: each(|n| n.threshold),
             beta: each(|n| n.beta),
             dampening: each(|n| n.dampening),
             refractory: self.neurons.iter().map(|n| n.refractory).collect(),
-            input_gain: each(|n| n.gain),
-            jump: each(|n| n.jump),
-            reset: each(|n| n.reset),
+            input_gain: each(|n| n.input_scale),
+            jump: each(|n| n.adaptation_increment),
+            reset: each(|n| n.trace_reset),
             kappa: self.outputs.iter().map(|output| output.kappa).collect(),
         }
     }
@@ -266,7 +273,12 @@ impl Network {
 
     /// Whether any neuron gives values and not spikes.
     pub(crate) fn has_rate_units(&self) -> bool {
-        self.neurons.iter().any(|neuron| neuron.rate)
+        self.dynamics.iter().any(Dynamics::sends_values)
+    }
+
+    /// What messages call the first neurons whose model lacks something.
+    fn neurons_without(&self, has: impl Fn(&Dynamics<f64>) -> bool) -> Option<&'static str> {
+        self.dynamics.iter().find(|&own| !has(own)).map(Dynamics::plural)
     }
 
     /// What decides which rules have an equation in it.
@@ -274,7 +286,8 @@ impl Network {
         NetworkProperties {
             bellec2020: self.conventions() == Conventions::Bellec2020,
             delays: self.has_delays(),
-            rate_units: self.has_rate_units(),
+            no_forward_form: self.neurons_without(Dynamics::has_tangent),
+            no_linearisation: self.neurons_without(|own| own.linearised(0.0).is_some()),
             unequal_readouts: self.outputs.windows(2).any(|pair| pair[0].kappa != pair[1].kappa),
         }
     }

@@ -7,21 +7,71 @@ use crate::error::Result;
 use crate::fan::Fan;
 use crate::lanes::{Block, Lanes, Mask, clear_tiny};
 use crate::memory::{bytes_of, refill};
-use crate::neuron::{self, Constants};
+use crate::neuron::constants::Splat;
+use crate::neuron::equations::{Described, Step, Variables};
+use crate::neuron::for_model;
+use crate::neuron::storage::Further;
 use crate::packed::RowWriter;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
 use crate::scalar::Scalar;
 use crate::scatter::{Work, scatter};
 
+/// The numbers that a step leaves to the next one, in either layout.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Carried<F: Scalar> {
+    /// The first state variable of each cell, to which its input is added (see [`crate::neuron`]).
+    pub integrator: Vec<Block<F>>,
+    /// Its others.
+    pub further: Further<F>,
+    /// The κ-filtered readout without bias.
+    pub readout: Vec<Block<F>>,
+}
+
+impl<F: Scalar> Carried<F> {
+    /// Zeros: blocks of cells, lists of their variables beyond the first, blocks of the readout.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when there is no room for them.
+    pub fn reset(&mut self, cells: usize, further: usize, outputs: usize, what: &str) -> Result<()> {
+        refill(&mut self.integrator, cells, what)?;
+        self.further.reset(further, cells, what)?;
+        refill(&mut self.readout, outputs, what)
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.integrator) + self.further.bytes() + bytes_of(&self.readout)
+    }
+
+    #[inline(always)]
+    pub fn clear_tiny<L: Lanes<Scalar = F>>(&mut self, step: usize) {
+        clear_tiny::<L>(step, &mut self.integrator);
+        self.further.clear_tiny::<L>(step);
+        clear_tiny::<L>(step, &mut self.readout);
+    }
+
+    /// The values of a cell's state variable by its place among those of its model.
+    pub fn variable(&self, place: usize) -> &[Block<F>] {
+        match place.checked_sub(1) {
+            None => &self.integrator,
+            Some(i) => &self.further.lists()[i],
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn variable_mut(&mut self, place: usize) -> &mut [Block<F>] {
+        match place.checked_sub(1) {
+            None => &mut self.integrator,
+            Some(i) => &mut self.further.lists_mut()[i],
+        }
+    }
+}
+
 /// What changes from step to step in one block of trials.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State<F: Scalar> {
-    /// α v − thr z between steps (see [`neuron`]).
-    pub membrane: Vec<Block<F>>,
-    pub adaptation: Vec<Block<F>>,
-    /// The κ-filtered readout without bias.
-    pub readout: Vec<Block<F>>,
+    pub carried: Carried<F>,
     refractory: Vec<Mask>,
     /// Spikes of the step at hand; one entry more than there are cells.
     spiking: Vec<Entry>,
@@ -36,17 +86,14 @@ pub(crate) struct State<F: Scalar> {
 /// A state between two steps.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot<F: Scalar> {
-    membrane: Vec<Block<F>>,
-    adaptation: Vec<Block<F>>,
-    readout: Vec<Block<F>>,
+    carried: Carried<F>,
     refractory: Vec<Mask>,
 }
 
 impl<F: Scalar> Snapshot<F> {
     /// Bytes of memory that it holds.
     pub fn bytes(&self) -> usize {
-        let blocks = [&self.membrane, &self.adaptation, &self.readout].map(bytes_of);
-        blocks.iter().sum::<usize>() + bytes_of(&self.refractory)
+        self.carried.bytes() + bytes_of(&self.refractory)
     }
 }
 
@@ -57,9 +104,7 @@ impl<F: Scalar> State<F> {
     /// [`crate::Error::Memory`] when there is no room for so many neurons.
     pub fn reset(&mut self, circuit: &Circuit<F>) -> Result<()> {
         let what = "the state of a block of trials";
-        refill(&mut self.membrane, circuit.size(), what)?;
-        refill(&mut self.adaptation, circuit.size(), what)?;
-        refill(&mut self.readout, circuit.outputs(), what)?;
+        self.carried.reset(circuit.size(), circuit.further, circuit.outputs(), what)?;
         self.refractory.clear();
         self.refractory.resize(circuit.size(), 0);
         self.spiking.resize(circuit.size() + 1, Entry::default());
@@ -70,25 +115,17 @@ impl<F: Scalar> State<F> {
 
     /// Bytes of memory that it holds.
     pub fn bytes(&self) -> usize {
-        let blocks = [&self.membrane, &self.adaptation, &self.readout].map(bytes_of);
-        blocks.iter().sum::<usize>() + bytes_of(&self.refractory) + self.spikes.bytes() + self.values.bytes()
+        self.carried.bytes() + bytes_of(&self.refractory) + self.spikes.bytes() + self.values.bytes()
     }
 
     /// What a later [`Self::restore`] needs, the spikes aside.
     pub fn snapshot(&self) -> Snapshot<F> {
-        Snapshot {
-            membrane: self.membrane.clone(),
-            adaptation: self.adaptation.clone(),
-            readout: self.readout.clone(),
-            refractory: self.refractory.clone(),
-        }
+        Snapshot { carried: self.carried.clone(), refractory: self.refractory.clone() }
     }
 
     /// The state before a step, from its snapshot and what all steps sent.
     pub fn restore(&mut self, circuit: &Circuit<F>, snapshot: &Snapshot<F>, sent: &Self, step: usize) {
-        self.membrane.clone_from(&snapshot.membrane);
-        self.adaptation.clone_from(&snapshot.adaptation);
-        self.readout.clone_from(&snapshot.readout);
+        self.carried.clone_from(&snapshot.carried);
         self.refractory.clone_from(&snapshot.refractory);
         self.spiking.resize(circuit.size() + 1, Entry::default());
         let before = step.saturating_sub(circuit.looks_back())..step;
@@ -98,17 +135,13 @@ impl<F: Scalar> State<F> {
 
     /// The same into a snapshot that there is.
     pub fn snapshot_into(&self, snapshot: &mut Snapshot<F>) {
-        snapshot.membrane.clone_from(&self.membrane);
-        snapshot.adaptation.clone_from(&self.adaptation);
-        snapshot.readout.clone_from(&self.readout);
+        snapshot.carried.clone_from(&self.carried);
         snapshot.refractory.clone_from(&self.refractory);
     }
 
     /// Takes the last step back, from the snapshot before it; there are no rate units.
     pub fn take_back(&mut self, snapshot: &Snapshot<F>) {
-        self.membrane.clone_from(&snapshot.membrane);
-        self.adaptation.clone_from(&snapshot.adaptation);
-        self.readout.clone_from(&snapshot.readout);
+        self.carried.clone_from(&snapshot.carried);
         self.refractory.clone_from(&snapshot.refractory);
         self.spikes.take_back();
     }
@@ -282,25 +315,28 @@ pub(crate) fn step<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
     mut row: Row<'_, L::Scalar>,
 ) {
     state.probe.step();
-    clear_tiny::<L>(step, &mut state.membrane);
-    clear_tiny::<L>(step, &mut state.adaptation);
-    clear_tiny::<L>(step, &mut state.readout);
+    state.carried.clear_tiny::<L>(step);
     state.advance_refractory(circuit, step);
     state.probe.lap(Section::NeuronUpdate);
     let work = &mut state.scattering;
-    scatter::<L>(input.events.at(step), &circuit.input_chunks, work, &mut state.membrane);
+    scatter::<L>(input.events.at(step), &circuit.input_chunks, work, &mut state.carried.integrator);
     let values = input.analogue_at(step);
-    scatter_values::<L>(&input.analogue_units, values, &circuit.input, &mut state.membrane);
+    scatter_values::<L>(&input.analogue_units, values, &circuit.input, &mut state.carried.integrator);
     state.probe.lap(Section::InputScatter);
     for Delayed { delay, chunks, fan } in &circuit.recurrent {
         if let Some(sent) = step.checked_sub(*delay) {
-            scatter::<L>(state.spikes.at(sent), chunks, work, &mut state.membrane);
-            scatter_values::<L>(&circuit.rate_units, state.values.at(sent), fan, &mut state.membrane);
+            scatter::<L>(state.spikes.at(sent), chunks, work, &mut state.carried.integrator);
+            scatter_values::<L>(
+                &circuit.rate_units,
+                state.values.at(sent),
+                fan,
+                &mut state.carried.integrator,
+            );
         }
     }
     state.probe.lap(Section::RecurrentScatter);
     if let Some(voltage) = row.voltage.as_mut() {
-        voltage.copy_from_slice(&state.membrane);
+        record_voltage::<L>(&circuit.runs, state, voltage);
     }
     update_neurons::<L, P>(psi.runs().unwrap_or(&circuit.runs), state, over, psi);
     state.probe.lap(Section::NeuronUpdate);
@@ -336,49 +372,20 @@ fn update_run<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
     psi: &mut P,
     found: usize,
 ) -> usize {
-    if run.cell.rate {
-        update_rates::<L, P>(run, state, over, psi);
-        return found;
-    }
-    let constants = Constants::<L>::of(&run.cell);
-    // What no cell of the loop needs to ask.
-    match (constants.is_usual(), constants.adaptive) {
-        (true, false) => {
-            let constants = Constants { adaptive: false, ..constants.usual() };
-            update_cells(run, constants, state, over, psi, found)
+    for_model!(run.dynamics, model => {
+        let model = model.map::<Splat<L>>();
+        // What no cell of the loop needs to ask.
+        match model.is_usual() {
+            true => update_cells(run, model.usual(), state, over, psi, found),
+            false => update_cells(run, model, state, over, psi, found),
         }
-        (true, true) => {
-            let constants = Constants { adaptive: true, ..constants.usual() };
-            update_cells(run, constants, state, over, psi, found)
-        }
-        (false, _) => update_cells(run, constants, state, over, psi, found),
-    }
-}
-
-/// Rate units: z = max(0, v), ψ the derivative of that; α v stays for the next step.
-#[inline(always)]
-fn update_rates<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
-    run: &Run<L::Scalar>,
-    state: &mut State<L::Scalar>,
-    over: Mask,
-    psi: &mut P,
-) {
-    let (alpha, zero) = (L::splat(run.cell.alpha), L::splat(L::Scalar::ZERO));
-    for unit in run.first as usize..run.end as usize {
-        let v = L::load(&state.membrane[unit]);
-        let active = v.gt(zero) & !over;
-        psi.put(unit, zero.blend(active, L::splat(L::Scalar::ONE)));
-        let mut value = Block::ZERO;
-        zero.blend(active, v).store(&mut value);
-        state.values.push(value);
-        v.mul(alpha).store(&mut state.membrane[unit]);
-    }
+    })
 }
 
 #[inline(always)]
-fn update_cells<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
+fn update_cells<'a, L: Lanes, P: Psi<'a, L::Scalar>, M: Step<L>>(
     run: &Run<L::Scalar>,
-    constants: Constants<L>,
+    model: M,
     state: &mut State<L::Scalar>,
     over: Mask,
     psi: &mut P,
@@ -387,21 +394,51 @@ fn update_cells<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
     let spiking = &mut state.spiking[..];
     let cells = run.first as usize..run.end as usize;
     let refractory = &state.refractory[cells.clone()];
-    let membrane = &mut state.membrane[cells.clone()];
-    let adaptation = &mut state.adaptation[cells.clone()];
-    let blocks = membrane.iter_mut().zip(adaptation).zip(refractory);
-    for (unit, ((membrane, adaptation), &refractory)) in cells.zip(blocks) {
-        let stepped = neuron::step(constants, L::load(membrane), L::load(adaptation), refractory | over);
+    let integrator = &mut state.carried.integrator[cells.clone()];
+    let mut further = state.carried.further.slices(cells.clone());
+    for list in &mut further[..M::Variables::COUNT - 1] {
+        assert_eq!(list.len(), integrator.len(), "a list for each variable");
+    }
+    for (i, (unit, (integrator, &refractory))) in cells.zip(integrator.iter_mut().zip(refractory)).enumerate()
+    {
+        let variables = M::Variables::load(L::load(integrator), &further, i);
+        let stepped = model.step(variables, refractory | over);
         psi.put(unit, stepped.psi);
-        stepped.membrane.store(membrane);
-        if constants.adaptive {
-            stepped.adaptation.store(adaptation);
+        if M::SENDS_VALUES {
+            let mut value = Block::ZERO;
+            stepped.value.store(&mut value);
+            state.values.push(value);
         }
-        spiking[found] = Entry { unit: unit as u32, mask: stepped.spikes, count: 1 };
-        // No branch: whether any of sixteen trials spikes is as good as random.
-        found += usize::from(stepped.spikes != 0);
+        stepped.state.integrator().store(integrator);
+        stepped.state.store(&mut further, i);
+        if !M::SENDS_VALUES {
+            spiking[found] = Entry { unit: unit as u32, mask: stepped.spikes, count: 1 };
+            // No branch: whether any of sixteen trials spikes is as good as random.
+            found += usize::from(stepped.spikes != 0);
+        }
     }
     found
+}
+
+/// v of every cell, from the state with this step's input.
+#[inline(always)]
+fn record_voltage<L: Lanes>(
+    runs: &[Run<L::Scalar>],
+    state: &mut State<L::Scalar>,
+    voltage: &mut [Block<L::Scalar>],
+) {
+    for run in runs {
+        let cells = run.first as usize..run.end as usize;
+        let integrator = &state.carried.integrator[cells.clone()];
+        let further = state.carried.further.slices(cells.clone());
+        for_model!(run.dynamics, model => {
+            let model = model.map::<Splat<L>>();
+            for (i, (voltage, integrator)) in voltage[cells].iter_mut().zip(integrator).enumerate() {
+                let variables = Variables::load(L::load(integrator), &further, i);
+                model.voltage(variables).store(voltage);
+            }
+        });
+    }
 }
 
 #[inline(always)]
@@ -412,7 +449,7 @@ pub(crate) fn update_readout<L: Lanes>(
     out: &mut [Block<L::Scalar>],
 ) {
     let spikes = state.spikes.at(step);
-    for (k, (y, &kappa)) in state.readout.iter_mut().zip(&circuit.kappa).enumerate() {
+    for (k, (y, &kappa)) in state.carried.readout.iter_mut().zip(&circuit.kappa).enumerate() {
         let mut sum = L::load(y).mul(L::splat(kappa));
         if let Some(weights) = circuit.dense_readout.as_ref().map(|dense| dense.row(k)) {
             // The sum of one unit stays in a register.
@@ -425,14 +462,14 @@ pub(crate) fn update_readout<L: Lanes>(
     if circuit.dense_readout.is_none() {
         for &Entry { unit, mask, .. } in spikes {
             for &(k, weight) in circuit.readout.of(unit as usize) {
-                let y = &mut state.readout[k as usize];
+                let y = &mut state.carried.readout[k as usize];
                 L::load(y).add_where(mask, L::splat(weight)).store(y);
             }
         }
     }
     let values = state.values.at(step);
-    scatter_values::<L>(&circuit.rate_units, values, &circuit.readout, &mut state.readout);
-    for ((out, y), &bias) in out.iter_mut().zip(&state.readout).zip(&circuit.bias) {
+    scatter_values::<L>(&circuit.rate_units, values, &circuit.readout, &mut state.carried.readout);
+    for ((out, y), &bias) in out.iter_mut().zip(&state.carried.readout).zip(&circuit.bias) {
         L::load(y).add(L::splat(bias)).store(out);
     }
 }

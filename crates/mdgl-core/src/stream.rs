@@ -4,20 +4,23 @@
 //! stream in the first lane: the same operations, so the same bits. The second half waits until the step's errors are
 //! known: [`Stream::learn`] only adds to δ, and the next call of anything else carries it out.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::circuit::{Cell, Circuit};
+use crate::circuit::Circuit;
 use crate::encode::{BlockInput, StepInput};
 use crate::error::{Result, invalid, not_finite};
 use crate::lanes::{Block, Instructions, Mask};
 use crate::learn::field::Sources;
 use crate::learn::legal::Use;
-use crate::learn::online::{Before, Moment, Part, Traces};
-use crate::learn::plan::{Plan, trace_cells};
+use crate::learn::online::{Before, Moment, Part, Traces, trace_lists};
+use crate::learn::plan::{Plan, trace_dynamics};
 use crate::learn::rule::Rule;
 use crate::loss::{Tally, cross_entropy, squared_error};
 use crate::model::Model;
 use crate::network::Network;
+use crate::neuron::Dynamics;
+use crate::neuron::equations::{ADAPTATION, MEMBRANE};
 use crate::optimise::{self, Optimiser};
 use crate::psi_means::group_means;
 use crate::real::Real;
@@ -60,7 +63,7 @@ struct Setting<F: Real> {
     instructions: Instructions,
     circuit: Circuit<F>,
     /// The constants of the traces.
-    cells: Vec<Cell<F>>,
+    cells: Vec<Dynamics<F>>,
     plan: Plan<F>,
     input: BlockInput<F>,
 }
@@ -116,10 +119,13 @@ pub struct Applied {
 pub struct StreamState<F> {
     /// Steps since the start.
     pub steps: u64,
-    /// α v − thr z of each neuron, to which the next step's input is added.
+    /// α v − thr z of each neuron, to which the next step's input is added, or current.
     pub membrane: Vec<F>,
     /// b of the next step, one a neuron.
     pub adaptation: Vec<F>,
+    /// State variables that only some models have, by name: `current`, (1−α) α_s c, a synaptic current decayed for the next step, to
+    /// which that step's input is added. One value per neuron, 0 where it has none; empty where no neuron has any.
+    pub variables: BTreeMap<String, Vec<F>>,
     /// For how many steps to come each neuron cannot spike.
     pub refractory: Vec<u32>,
     /// Neurons that spiked in the last step, ascending.
@@ -164,7 +170,7 @@ impl<F: Real> Stream<F> {
         let learns = optimiser.learns(&network);
         let circuit = Circuit::new(model)?;
         let plan = Plan::for_stream(model, &circuit, rule, &learns)?;
-        let cells = trace_cells(&circuit, rule.trace);
+        let cells = trace_dynamics(&circuit, rule.trace);
         let input = BlockInput::default();
         let setting = Setting { rule: rule.clone(), learns, instructions, circuit, cells, plan, input };
         let mut stream = Self {
@@ -281,16 +287,17 @@ impl<F: Real> Stream<F> {
         }
         let state = StreamState {
             steps: self.steps as u64,
-            membrane: lane(&traces.state.membrane).collect(),
-            adaptation: lane(&traces.state.adaptation).collect(),
+            membrane: self.variable(MEMBRANE),
+            adaptation: self.variable(ADAPTATION),
+            variables: self.others().into_iter().map(|name| (name.into(), self.variable(name))).collect(),
             refractory: traces.state.blocked(circuit, LANE, self.steps),
             spikes: self.spikes().collect(),
             in_transit: traces.state.in_transit(circuit, LANE, self.steps),
-            readout: lane(&traces.state.readout).collect(),
+            readout: lane(&traces.state.carried.readout).collect(),
             traces: traces.carried(plan).into_iter().flat_map(|blocks| lane(blocks)).collect(),
         };
         let numbers = [&state.membrane, &state.adaptation, &state.readout, &state.traces];
-        if !numbers.iter().all(|values| all_finite(values)) {
+        if !numbers.into_iter().chain(state.variables.values()).all(|values| all_finite(values)) {
             return Err(not_finite("the state of the session"));
         }
         Ok(state)
@@ -307,9 +314,17 @@ impl<F: Real> Stream<F> {
         let Setting { circuit, plan, .. } = &self.setting;
         let simulated = &mut self.traces.state;
         simulated.resume(circuit, self.steps, &state.spikes, &state.refractory, &state.in_transit);
-        fill(&mut simulated.membrane, &mut state.membrane.iter());
-        fill(&mut simulated.adaptation, &mut state.adaptation.iter());
-        fill(&mut simulated.readout, &mut state.readout.iter());
+        for (cell, dynamics) in circuit.cells.iter().enumerate() {
+            for (i, &name) in dynamics.variables().iter().enumerate() {
+                let values = match name {
+                    MEMBRANE => &state.membrane,
+                    ADAPTATION => &state.adaptation,
+                    other => &state.variables[other],
+                };
+                simulated.carried.variable_mut(i)[cell].0[LANE] = values[cell];
+            }
+        }
+        fill(&mut simulated.carried.readout, &mut state.readout.iter());
         let mut values = state.traces.iter();
         self.traces.carried(plan).into_iter().for_each(|blocks| fill(blocks, &mut values));
         Ok(())
@@ -321,6 +336,22 @@ impl<F: Real> Stream<F> {
     /// [`crate::Error::Memory`].
     pub fn reset(&mut self) -> Result<()> {
         self.leave()
+    }
+
+    /// Names of the state variables that have no field of their own in [`StreamState`].
+    fn others(&self) -> BTreeSet<&'static str> {
+        let all = self.setting.circuit.cells.iter().flat_map(|dynamics| dynamics.variables()).copied();
+        all.filter(|&name| name != MEMBRANE && name != ADAPTATION).collect()
+    }
+
+    /// The values of a state variable, one per neuron; 0 where its model has none.
+    fn variable(&self, name: &str) -> Vec<F> {
+        let state = &self.traces.state.carried;
+        let value = |(cell, dynamics): (usize, &Dynamics<F>)| {
+            let place = dynamics.variables().iter().position(|&own| own == name);
+            place.map_or(F::ZERO, |place| state.variable(place)[cell].0[LANE])
+        };
+        self.setting.circuit.cells.iter().enumerate().map(value).collect()
     }
 
     /// Carries out the second half of the last step.
@@ -433,6 +464,14 @@ impl<F: Real> Stream<F> {
         ] {
             check_values::<F>(&format!("state.{name}"), values, expected)?;
         }
+        let others = self.others();
+        if !others.iter().copied().eq(state.variables.keys().map(String::as_str)) {
+            let value = format!("{:?}", state.variables.keys().collect::<Vec<_>>());
+            return Err(invalid("state.variables", value, format!("{others:?}")));
+        }
+        for (name, values) in &state.variables {
+            check_values::<F>(&format!("state.variables.{name}"), values, n)?;
+        }
         if state.refractory.len() != n {
             let value = format!("{} values", state.refractory.len());
             return Err(invalid("state.refractory", value, format!("{n} values")));
@@ -504,7 +543,7 @@ impl<F: Real> Stream<F> {
             false => 0,
         };
         let sites = plan.field.as_ref().map_or(0, Sources::sites);
-        3 * slots + slots * k + circuit.size() + plan.past_len() + modulation + sites
+        (2 + trace_lists(circuit)) * slots + slots * k + circuit.size() + plan.past_len() + modulation + sites
     }
 }
 
@@ -544,7 +583,8 @@ mod tests {
         lengths.extend(input.events.lengths());
         lengths.extend(stream.traces.carried(plan).iter().map(|blocks| blocks.len()));
         let state = &stream.traces.state;
-        lengths.extend([&state.membrane, &state.adaptation, &state.readout].map(Vec::len));
+        let carried = &state.carried;
+        lengths.extend([carried.variable(0), carried.variable(1), &carried.readout].map(<[_]>::len));
         (lengths, state.spikes.lengths())
     }
 

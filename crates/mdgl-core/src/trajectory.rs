@@ -4,6 +4,7 @@
 //! with the state at each segment's start. The backward pass asks for earlier segments, which are simulated
 //! again: the same operations, so the same bits.
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use crate::cancel::check_cancelled;
@@ -31,18 +32,92 @@ pub(crate) struct Trajectory<F: Scalar> {
     pub voltage: Vec<Block<F>>,
     pub lengths: [u32; LANES],
     pub steps: usize,
-    /// ψ of the segment at hand, a row a step; none where none is wanted.
+    /// ψ of the loaded segment, one row per step; none where none is wanted.
     psi: Packed<F>,
-    /// Steps in a segment.
-    segment: usize,
-    /// The segment at hand.
-    loaded: usize,
-    /// State before each segment; none where one segment holds the whole trial.
-    snapshots: Vec<Snapshot<F>>,
+    pub segments: Segments<Snapshot<F>>,
     pub replay: State<F>,
     scratch: Vec<Block<F>>,
     /// Σ_t ψ of each cell, if wanted.
     psi_sums: Vec<Block<F>>,
+}
+
+/// A trial's steps in segments, of which one is loaded: its ψ is kept.
+#[derive(Debug)]
+pub(crate) struct Segments<S> {
+    /// Steps of the trial, and of a segment.
+    steps: usize,
+    length: usize,
+    loaded: usize,
+    /// State before each segment; none where one segment holds the whole trial.
+    snapshots: Vec<S>,
+}
+
+impl<S> Default for Segments<S> {
+    fn default() -> Self {
+        Self { steps: 0, length: 1, loaded: 0, snapshots: Vec::new() }
+    }
+}
+
+impl<S> Segments<S> {
+    /// Begins a trial; once it is simulated, its last segment is loaded.
+    pub fn reset(&mut self, steps: usize, length: usize) {
+        (self.steps, self.length, self.loaded) = (steps, length, (steps - 1) / length);
+        self.snapshots.clear();
+    }
+
+    /// Their number.
+    pub fn count(&self) -> usize {
+        self.steps.div_ceil(self.length)
+    }
+
+    /// Steps of a whole one.
+    #[inline(always)]
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The segment of a step.
+    #[inline(always)]
+    pub fn of(&self, step: usize) -> usize {
+        step / self.length
+    }
+
+    /// The place of a step in its segment.
+    #[inline(always)]
+    pub fn row(&self, step: usize) -> usize {
+        step % self.length
+    }
+
+    /// Steps of a segment.
+    pub fn steps(&self, segment: usize) -> Range<usize> {
+        segment * self.length..((segment + 1) * self.length).min(self.steps)
+    }
+
+    /// Steps of the loaded one.
+    pub fn loaded_steps(&self) -> Range<usize> {
+        self.steps(self.loaded)
+    }
+
+    /// Whether a segment begins with a step whose state will be wanted again.
+    #[inline(always)]
+    pub fn begins(&self, step: usize) -> bool {
+        step.is_multiple_of(self.length) && self.count() > 1
+    }
+
+    /// Keeps the state before the next segment.
+    pub fn keep(&mut self, snapshot: S) {
+        self.snapshots.push(snapshot);
+    }
+
+    /// The state before a segment and its steps, to be simulated again; `None` where it is loaded.
+    pub fn missing(&self, segment: usize) -> Option<(&S, Range<usize>)> {
+        (segment != self.loaded).then(|| (&self.snapshots[segment], self.steps(segment)))
+    }
+
+    /// Says that a segment has been loaded.
+    pub fn set_loaded(&mut self, segment: usize) {
+        self.loaded = segment;
+    }
 }
 
 /// What a simulation keeps.
@@ -69,7 +144,7 @@ impl<F: Scalar> Trajectory<F> {
     /// Bytes of memory that it holds.
     pub fn bytes(&self) -> usize {
         let blocks = [&self.readout, &self.voltage, &self.scratch, &self.psi_sums].map(bytes_of);
-        let snapshots = self.snapshots.iter().map(Snapshot::bytes).sum::<usize>();
+        let snapshots = self.segments.snapshots.iter().map(Snapshot::bytes).sum::<usize>();
         let states = self.state.bytes() + self.replay.bytes();
         blocks.iter().sum::<usize>() + self.psi.bytes() + snapshots + states
     }
@@ -89,16 +164,15 @@ impl<F: Scalar> Trajectory<F> {
         self.steps = steps;
         self.state.reset(circuit)?;
         self.state.values.reserve(steps)?;
-        self.snapshots.clear();
         let (n, outputs) = (circuit.size(), circuit.outputs());
         let fitting = MOST_BYTES / (n * size_of::<Block<F>>());
-        self.segment = match keep.psi {
+        let length = match keep.psi {
             Some(_) => keep.segment.unwrap_or(fitting).clamp(1, steps),
             None => 1,
         };
-        self.loaded = (steps - 1) / self.segment;
+        self.segments.reset(steps, length);
         let voltages = if keep.voltage { steps } else { 0 };
-        self.psi.clear(self.segment, n)?;
+        self.psi.clear(length, n)?;
         for (buffer, rows, columns, what) in [
             (&mut self.voltage, voltages, n, "the membrane traces of a block of trials"),
             (&mut self.readout, steps, outputs, "the readouts of a block of trials"),
@@ -141,7 +215,7 @@ impl<F: Scalar> Trajectory<F> {
     /// Adds the ψ of a step.
     #[inline(always)]
     fn sum_psi<L: Lanes<Scalar = F>>(&mut self, step: usize) {
-        let mut psi = self.psi.row(step % self.segment);
+        let mut psi = self.psi.row(self.segments.row(step));
         for sum in &mut self.psi_sums {
             L::load(sum).add(psi.next()).store(sum);
         }
@@ -149,29 +223,13 @@ impl<F: Scalar> Trajectory<F> {
 
     /// Number of ψ above 0 in an average step of the segment at hand; 0 where none is kept.
     pub fn mean_psi(&self) -> f64 {
-        self.psi.values() as f64 / self.steps_of(self.loaded).len() as f64
+        self.psi.values() as f64 / self.segments.loaded_steps().len() as f64
     }
 
-    /// Number of segments.
-    pub fn segments(&self) -> usize {
-        self.steps.div_ceil(self.segment)
-    }
-
-    /// The segment of a step.
-    #[inline(always)]
-    pub fn segment_of(&self, step: usize) -> usize {
-        step / self.segment
-    }
-
-    /// Steps of a segment.
-    pub fn steps_of(&self, segment: usize) -> std::ops::Range<usize> {
-        segment * self.segment..((segment + 1) * self.segment).min(self.steps)
-    }
-
-    /// ψ of a step of the segment at hand.
+    /// ψ of a step of the loaded segment.
     #[inline(always)]
     pub fn psi(&self, step: usize) -> RowReader<'_, F> {
-        self.psi.row(step % self.segment)
+        self.psi.row(self.segments.row(step))
     }
 }
 
@@ -191,12 +249,9 @@ impl<F: Scalar> Kernel<F> for Load<'_, F> {
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
         let Self { trajectory, circuit, input, segment, wanted, cancel } = self;
-        if segment == trajectory.loaded {
-            return Ok(());
-        }
-        let steps = trajectory.steps_of(segment);
-        let Trajectory { state, lengths, psi, snapshots, replay, scratch, .. } = trajectory;
-        replay.restore(circuit, &snapshots[segment], state, steps.start);
+        let Trajectory { state, lengths, psi, segments, replay, scratch, .. } = trajectory;
+        let Some((snapshot, steps)) = segments.missing(segment) else { return Ok(()) };
+        replay.restore(circuit, snapshot, state, steps.start);
         scratch.resize(circuit.outputs(), Block::ZERO);
         psi.clear(steps.len(), circuit.size())?;
         for t in steps {
@@ -208,7 +263,7 @@ impl<F: Scalar> Kernel<F> for Load<'_, F> {
             let written = writer.row.written();
             psi.end_row(written);
         }
-        trajectory.loaded = segment;
+        segments.set_loaded(segment);
         Ok(())
     }
 }
@@ -229,16 +284,16 @@ impl<F: Scalar> Kernel<F> for Simulate<'_, F> {
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
         let Self { circuit, input, trajectory, keep, cancel } = self;
         let (n, outputs) = (circuit.size(), circuit.outputs());
-        let snapshots = keep.psi.is_some() && trajectory.segments() > 1;
-        if snapshots {
-            let bytes = size_of::<Block<F>>() * (2 * n + outputs) + size_of::<Mask>() * n;
-            room_for(product(&[trajectory.segments(), bytes]), "snapshots of a block of trials")?;
+        let segments = trajectory.segments.count();
+        if keep.psi.is_some() && segments > 1 {
+            let bytes = size_of::<Block<F>>() * ((1 + circuit.further) * n + outputs) + size_of::<Mask>() * n;
+            room_for(product(&[segments, bytes]), "snapshots of a block of trials")?;
         }
         for t in 0..trajectory.steps {
             check_cancelled(t, cancel)?;
-            if t.is_multiple_of(trajectory.segment) && snapshots {
-                trajectory.snapshots.push(trajectory.state.snapshot());
-                trajectory.psi.clear(trajectory.segment, n)?;
+            if keep.psi.is_some() && trajectory.segments.begins(t) {
+                trajectory.segments.keep(trajectory.state.snapshot());
+                trajectory.psi.clear(trajectory.segments.length(), n)?;
             }
             let row = Row {
                 readout: &mut trajectory.readout[t * outputs..(t + 1) * outputs],

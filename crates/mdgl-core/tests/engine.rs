@@ -1,6 +1,7 @@
 //! The engine's tests through its public interface: one program, since each would compile the engine's generic parts anew.
 
 mod common;
+mod current_based;
 mod delays;
 mod diffusion;
 mod durations;

@@ -206,6 +206,6 @@ pub(crate) fn single(case: &Case<f64>, trial: usize, length: u32) -> Case<f64> {
         },
         objective: case.objective.clone(),
         targets: vec![targets],
-        spiking: case.spiking,
+        first: case.first.clone(),
     }
 }

@@ -1,5 +1,6 @@
 //! A stream of either float type, and what it takes and gives.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use mdgl_core::{Lesson, Optimiser, Rule, StepInput, Stream, Wanted};
@@ -59,6 +60,8 @@ pub struct StreamState {
     pub membrane: Either<Float32Array, Float64Array>,
     /// b of each neuron.
     pub adaptation: Either<Float32Array, Float64Array>,
+    /// State variables that only some models have, by name.
+    pub variables: Option<HashMap<String, Either<Float32Array, Float64Array>>>,
     /// Steps for which each neuron is still blocked.
     pub refractory: Uint32Array,
     /// Neurons that spiked in the last step.
@@ -160,10 +163,13 @@ impl<F: Float> AnyStream for Live<F> {
 
     fn state(&self) -> Result<StreamState> {
         let state = self.stream.state()?;
+        let named = |(name, values): (String, Vec<F>)| (name, F::array(values));
+        let variables: HashMap<_, _> = state.variables.into_iter().map(named).collect();
         Ok(StreamState {
             steps: state.steps as f64,
             membrane: F::array(state.membrane),
             adaptation: F::array(state.adaptation),
+            variables: (!variables.is_empty()).then_some(variables),
             refractory: state.refractory.into(),
             spikes: state.spikes.into(),
             in_transit: state.in_transit.concat().into(),
@@ -173,10 +179,15 @@ impl<F: Float> AnyStream for Live<F> {
     }
 
     fn restore(&mut self, state: &StreamState) -> Result<()> {
+        let named = |(name, values): (&String, &Floats)| {
+            Ok((name.clone(), floats(values, &format!("state.variables.{name}"))?))
+        };
+        let variables = state.variables.iter().flatten().map(named).collect::<Result<_>>()?;
         let state = mdgl_core::StreamState {
             steps: to_u64(state.steps, "state.steps")?,
             membrane: floats(&state.membrane, "state.membrane")?,
             adaptation: floats(&state.adaptation, "state.adaptation")?,
+            variables,
             refractory: state.refractory.to_vec(),
             spikes: state.spikes.to_vec(),
             in_transit: pairs(&state.in_transit)?,

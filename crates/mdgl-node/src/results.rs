@@ -91,6 +91,8 @@ pub struct CellConstants {
     pub alpha: Float64Array,
     /// exp(−dt/τ_a).
     pub rho: Float64Array,
+    /// exp(−dt/τ_s) of the synaptic current.
+    pub synaptic_decay: Float64Array,
     /// thr.
     pub threshold: Float64Array,
     /// β.
@@ -114,6 +116,7 @@ impl From<mdgl_core::CellConstants> for CellConstants {
         Self {
             alpha: constants.alpha.into(),
             rho: constants.rho.into(),
+            synaptic_decay: constants.synaptic_decay.into(),
             threshold: constants.threshold.into(),
             beta: constants.beta.into(),
             dampening: constants.dampening.into(),

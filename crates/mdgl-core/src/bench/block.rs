@@ -17,6 +17,7 @@ use crate::learn::rates::RatePart;
 use crate::learn::rule::Rule;
 use crate::loss::{Loss, LossTerm, Objective};
 use crate::model::Model;
+use crate::neuron::for_model;
 use crate::optimise::{self, Optimiser};
 use crate::packed::Packed;
 use crate::profile::Section;
@@ -317,7 +318,9 @@ fn judge<F: Real>(
 
 fn still_circuit<F: Real>(model: &Model<F>) -> Circuit<F> {
     let mut circuit = Circuit::new(model).expect("room for it");
-    circuit.runs.iter_mut().for_each(|run| run.cell.alpha = F::ONE);
+    for run in &mut circuit.runs {
+        for_model!(&mut run.dynamics, model => *model.decay_mut() = F::ONE);
+    }
     circuit
 }
 
@@ -327,8 +330,8 @@ impl<F: Real> Still<F> {
         for state in [&mut self.active, &mut self.silent] {
             state.reset(&self.circuit).expect("room for a state");
         }
-        self.active.membrane.copy_from_slice(&trajectory.voltage[(STEPS - 1) * n..][..n]);
-        self.active.adaptation.clone_from(&trajectory.state.adaptation);
+        self.active.carried.integrator.copy_from_slice(&trajectory.voltage[(STEPS - 1) * n..][..n]);
+        self.active.carried.further.clone_from(&trajectory.state.carried.further);
         self.active.spikes.copy_steps(&trajectory.state.spikes, 0..STEPS);
         (0..STEPS).for_each(|_| self.silent.spikes.end_step());
     }

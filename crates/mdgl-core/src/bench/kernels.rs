@@ -49,9 +49,7 @@ impl<F: Real> Kernel<F> for UpdateNeurons<'_, F> {
         let Self { circuit, state, psi, steps } = self;
         psi.clear(steps, circuit.size())?;
         for t in 0..steps {
-            clear_tiny::<L>(t, &mut state.membrane);
-            clear_tiny::<L>(t, &mut state.adaptation);
-            clear_tiny::<L>(t, &mut state.readout);
+            state.carried.clear_tiny::<L>(t);
             state.advance_refractory(circuit, t);
             let mut row = PackedPsi { row: psi.begin_row()?, runs: &circuit.runs };
             update_neurons::<L, _>(&circuit.runs, state, 0, &mut row);
@@ -82,7 +80,7 @@ impl<F: Real> Kernel<F> for ReadOut<'_, F> {
     }
 }
 
-/// Errors, λv and λa, from the last step to the first, with Γ as it is.
+/// Errors, the adjoints of the cells, from the last step to the first, with Γ as it is.
 pub(super) struct Recurse<'a, F: Real>(pub Backward<'a, F>);
 
 impl<F: Real> Kernel<F> for Recurse<'_, F> {
@@ -94,8 +92,8 @@ impl<F: Real> Kernel<F> for Recurse<'_, F> {
         let (n, outputs) = (pass.circuit.size(), pass.circuit.outputs());
         for t in (0..pass.trajectory.steps).rev() {
             let before = pass.work.rows(t).1;
-            clear_tiny::<L>(t, &mut pass.work.lambda_v[before * n..][..n]);
-            clear_tiny::<L>(t, &mut pass.work.lambda_a);
+            clear_tiny::<L>(t, &mut pass.work.input_adjoint[before * n..][..n]);
+            pass.work.further_adjoint.clear_tiny::<L>(t);
             clear_tiny::<L>(t, &mut pass.work.error[before * outputs..][..outputs]);
             pass.filter_error::<L>(t);
             pass.update_cells::<L>(t);
@@ -118,7 +116,7 @@ impl<F: Real> Kernel<F> for Modulate<'_, F> {
     }
 }
 
-/// The gradient sums of every tile, with λv as it is.
+/// The gradient sums of every tile, with λ as it is.
 pub(super) struct Gather<'a, F: Real>(pub Backward<'a, F>);
 
 impl<F: Real> Kernel<F> for Gather<'_, F> {

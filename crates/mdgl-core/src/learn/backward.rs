@@ -1,21 +1,18 @@
 //! The backward form of every rule: one recursion a cell, from the last step to the first.
 //!
 //! ```text
-//! D_t  = L_t + Γ_t+1 − thr λv_t+1 + (1−ρ) λa_t+1
-//! λv_t = α λv_t+1 + ψ_t D_t,   λa_t = ρ λa_t+1 − β ψ_t D_t
-//! ∂E/∂W[q→p] = (1−α_p) Σ_t λv_p,t z_q,t−1   (x_i,t for an input)
+//! λ_t = adjoint(ψ_t, L_t + Γ_t+1, λ_t+1)   of the cell's model, see [`crate::neuron`]
+//! ∂E/∂W[q→p] = (1−α_p) Σ_t λ_p,t z_q,t−1   (x_i,t for an input), λ_p the adjoint of p's input
 //! ```
 //!
-//! ModProp passes what a cell receives on through a constant, and follows the leak alone:
-//! λ_t = α λ_t+1 + ψ_t L_t + μ Γ_t+1.
-//!
-//! Other conventions are other constants of the cells: thr and 1−ρ of the first line, 1−α of the last.
+//! ModProp passes what a cell receives on through a constant μ in place of ψ, and follows the leak alone.
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use crate::cancel::check_cancelled;
 use crate::chunks::Chunks;
-use crate::circuit::{Circuit, ended};
+use crate::circuit::{Circuit, Run, ended};
 use crate::delays::{Delayed, Past};
 use crate::diffusion::Diffusive;
 use crate::encode::BlockInput;
@@ -24,13 +21,17 @@ use crate::fan::Fan;
 use crate::lanes::{Block, Kernel, Lanes, clear_tiny, just_cleared};
 use crate::learn::field::{Field, Sources};
 use crate::learn::gather::{Gather, GatherValues, Grouped, Tile, ValueTile, tile_rows};
+use crate::learn::low_pass::{FilteredPsi, LowPass, PsiSegments};
 use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
 use crate::learn::rates::RatePart;
-use crate::learn::secretion::{FilterLanes, Secretion};
-use crate::memory::{bytes_of, product, refill, resize};
+use crate::learn::secretion::Secretion;
+use crate::memory::{bytes_of, product, refill};
 use crate::modulation::Modulation;
-use crate::neuron::Constants;
+use crate::neuron::constants::Splat;
+use crate::neuron::equations::{Equations, FURTHER, LeakDrive, Variables};
+use crate::neuron::for_model;
+use crate::neuron::storage::Further;
 use crate::packed::RowReader;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
@@ -68,9 +69,11 @@ pub(crate) struct Signals<F: Scalar> {
 pub(crate) struct Work<F: Scalar> {
     /// Steps in a tile.
     pub tile: usize,
-    /// λv of a tile's steps, `[step − first][neuron]`; a ring: the row above the last is the first.
-    pub lambda_v: Vec<Block<F>>,
-    pub lambda_a: Vec<Block<F>>,
+    /// The adjoint of each neuron's input in a tile's steps, `[step − first][neuron]`; a ring: the row above the last is the
+    /// first.
+    pub input_adjoint: Vec<Block<F>>,
+    /// The adjoints of further state variables, in the step at hand.
+    pub further_adjoint: Further<F>,
     /// L of the step at hand.
     signal: Vec<Block<F>>,
     /// Γ_t+1 while step t runs.
@@ -79,11 +82,11 @@ pub(crate) struct Work<F: Scalar> {
     heard: bool,
     /// Whether no cell secretes: Γ is 0.
     silent: bool,
-    /// Of each run of cells, whether its λv has been found to be 0 and nothing has driven it since.
+    /// Of each run of cells, whether its adjoint has been found to be 0 and nothing has driven it since.
     quiet: Vec<bool>,
-    /// λv, λa and Γ of the rules with fewer hops: `[hops][step's parity][neuron]`, `[hops][neuron]`.
-    level_v: Vec<Block<F>>,
-    level_a: Vec<Block<F>>,
+    /// Adjoints and Γ of the rules with fewer hops: the input's `[hops][step's parity][neuron]`, the others `[hops][neuron]`.
+    level_adjoint: Vec<Block<F>>,
+    level_further: Further<F>,
     level_gamma: Vec<Block<F>>,
     /// On-MDGL: Σ_{u≥t} κ^{u−t} Γ_u+1.
     filtered: Vec<Block<F>>,
@@ -106,10 +109,8 @@ pub(crate) struct Work<F: Scalar> {
     /// g_k,t = δ_k,t + κ g_k,t+1, `[step − first][unit]`, a ring likewise.
     pub error: Vec<Block<F>>,
     grouped: Grouped,
-    /// ψ̄ of the segment's steps, `[step − its first][neuron]`; at hand; before each segment (On-MDGL).
-    psi_bar: Vec<Block<F>>,
-    bar: Vec<Block<F>>,
-    bars: Vec<Vec<Block<F>>>,
+    /// On-MDGL's ψ̄.
+    psi_filtered: FilteredPsi<F>,
     /// One sum a slot of the plan.
     sums: Vec<Block<F>>,
     /// One sum a readout unit: the bias's gradient.
@@ -117,13 +118,15 @@ pub(crate) struct Work<F: Scalar> {
     pub probe: Probe,
 }
 
+const WHAT: &str = "the gradient sums of a block of trials";
+
 impl<F: Scalar> Work<F> {
     /// Bytes of memory that its larger parts hold.
     pub fn bytes(&self) -> usize {
-        let tiles = [&self.lambda_v, &self.lambda_a, &self.error, &self.psi_bar, &self.secreted];
-        let rows = [&self.level_v, &self.level_a, &self.memory_s, &self.memory_r, &self.sums];
-        let lists = tiles.iter().chain(&rows).map(|list| bytes_of(list)).sum::<usize>();
-        lists + self.bars.iter().chain(&self.fields).map(bytes_of).sum::<usize>()
+        let tiles = [&self.input_adjoint, &self.error, &self.secreted];
+        let rows = [&self.level_adjoint, &self.memory_s, &self.memory_r, &self.sums];
+        let lists = tiles.into_iter().chain(rows).chain(&self.fields).map(bytes_of).sum::<usize>();
+        lists + self.further_adjoint.bytes() + self.level_further.bytes() + self.psi_filtered.bytes()
     }
 
     /// The rows of a step and of the step after it in the rings.
@@ -160,8 +163,7 @@ impl<F: Scalar> Work<F> {
             diffusive.map_or(Ok(()), |diffusive| diffusive.places.make_room(&mut self.places))?;
         }
         for (buffer, len) in [
-            (&mut self.lambda_v, self.tile * n),
-            (&mut self.lambda_a, n),
+            (&mut self.input_adjoint, self.tile * n),
             (&mut self.signal, n),
             (&mut self.gamma, n),
             (&mut self.filtered, n),
@@ -170,16 +172,17 @@ impl<F: Scalar> Work<F> {
             (&mut self.memory_s, product(&[kernels, n])),
             (&mut self.memory_r, product(&[kernels, n])),
             (&mut self.memory_gamma, if kernels > 0 { n } else { 0 }),
-            (&mut self.level_v, product(&[2, levels, n])),
-            (&mut self.level_a, product(&[levels, n])),
+            (&mut self.level_adjoint, product(&[2, levels, n])),
             (&mut self.level_gamma, product(&[levels, n])),
             (&mut self.totals, types),
             (&mut self.error, self.tile * outputs),
             (&mut self.bias, outputs),
             (&mut self.sums, plan.slots.len() + 1),
         ] {
-            refill(buffer, len, "the gradient sums of a block of trials")?;
+            refill(buffer, len, WHAT)?;
         }
+        self.further_adjoint.reset(circuit.further, n, WHAT)?;
+        self.level_further.reset(circuit.further, product(&[levels, n]), WHAT)?;
         self.silent = plan.secretes() && !plan.separate;
         self.quiet.clear();
         self.quiet.resize(plan.runs.len(), false);
@@ -194,28 +197,30 @@ impl<F: Scalar> Kernel<F> for Backward<'_, F> {
     fn run<L: Lanes<Scalar = F>>(mut self) -> Result<()> {
         self.work.reset(self.circuit, self.plan)?;
         if self.plan.separate {
-            self.find_bars::<L>()?;
+            let (kappa, n) = (&self.circuit.kappa, self.circuit.size());
+            let (mut trial, psi_filtered) = self.segmented();
+            psi_filtered.filter_psi_before_segments::<L>(&mut trial, kappa, n)?;
         }
         self.find_field::<L>()?;
         let n = self.circuit.size();
         for t in (0..self.trajectory.steps).rev() {
             check_cancelled(t, self.cancel)?;
-            let segment = self.trajectory.segment_of(t);
-            if t + 1 == self.trajectory.steps || self.trajectory.segment_of(t + 1) != segment {
+            let segment = self.trajectory.segments.of(t);
+            if t + 1 == self.trajectory.steps || self.trajectory.segments.of(t + 1) != segment {
                 self.load_segment::<L>(segment)?;
             }
             self.work.probe.step();
             let (before, outputs) = (self.work.rows(t).1, self.circuit.outputs());
-            clear_tiny::<L>(t, &mut self.work.lambda_v[before * n..][..n]);
-            clear_tiny::<L>(t, &mut self.work.lambda_a);
+            clear_tiny::<L>(t, &mut self.work.input_adjoint[before * n..][..n]);
+            self.work.further_adjoint.clear_tiny::<L>(t);
             clear_tiny::<L>(t, &mut self.work.filtered);
             clear_tiny::<L>(t, &mut self.work.memory_s);
             clear_tiny::<L>(t, &mut self.work.memory_r);
             for fields in &mut self.work.fields {
                 clear_tiny::<L>(t, fields);
             }
-            clear_tiny::<L>(t, &mut self.work.level_v);
-            clear_tiny::<L>(t, &mut self.work.level_a);
+            clear_tiny::<L>(t, &mut self.work.level_adjoint);
+            self.work.level_further.clear_tiny::<L>(t);
             clear_tiny::<L>(t, &mut self.work.error[before * outputs..][..outputs]);
             self.filter_error::<L>(t);
             self.update_cells::<L>(t);
@@ -234,55 +239,20 @@ impl<F: Scalar> Kernel<F> for Backward<'_, F> {
 }
 
 impl<F: Scalar> Backward<'_, F> {
-    fn loading(&mut self, segment: usize) -> Load<'_, F> {
-        let Self { trajectory, circuit, input, plan, cancel, .. } = self;
-        Load { trajectory, circuit, input, segment, wanted: &plan.wanted, cancel }
+    /// The trial by segments, and the filtered ψ.
+    fn segmented(&mut self) -> (Segmented<'_, F>, &mut FilteredPsi<F>) {
+        let Self { trajectory, circuit, input, plan, cancel, work, .. } = self;
+        (Segmented { trajectory, circuit, input, wanted: &plan.wanted, cancel }, &mut work.psi_filtered)
     }
 
     /// Brings the segment's ψ, and for On-MDGL its ψ̄.
     #[inline(always)]
     fn load_segment<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
-        L::call(self.loading(segment))?;
-        if !self.plan.separate {
-            return Ok(());
-        }
-        let (n, steps) = (self.circuit.size(), self.trajectory.steps_of(segment));
-        let len = product(&[steps.len(), n]);
-        resize(&mut self.work.psi_bar, len, Block::ZERO, "the filtered pseudo-derivatives")?;
-        self.work.bar.clone_from(&self.work.bars[segment]);
-        for (row, t) in steps.enumerate() {
-            self.filter_psi::<L>(t);
-            self.work.psi_bar[row * n..][..n].copy_from_slice(&self.work.bar);
-        }
-        Ok(())
-    }
-
-    /// ψ̄ before each segment.
-    #[inline(always)]
-    fn find_bars<L: Lanes<Scalar = F>>(&mut self) -> Result<()> {
-        refill(&mut self.work.bar, self.circuit.size(), "the filtered pseudo-derivatives")?;
-        self.work.bars.clear();
-        for segment in 0..self.trajectory.segments() {
-            self.work.bars.push(self.work.bar.clone());
-            if segment + 1 < self.trajectory.segments() {
-                L::call(self.loading(segment))?;
-                for t in self.trajectory.steps_of(segment) {
-                    self.filter_psi::<L>(t);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// ψ̄_t = κ ψ̄_t−1 + (1−κ) ψ_t.
-    #[inline(always)]
-    fn filter_psi<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        let Some(&kappa) = self.circuit.kappa.first() else { return };
-        let (kappa, rest) = (L::splat(kappa), L::splat(F::ONE - kappa));
-        clear_tiny::<L>(t, &mut self.work.bar);
-        let mut psi = self.trajectory.psi(t);
-        for bar in &mut self.work.bar {
-            kappa.mul_add(L::load(bar), rest.mul(psi.next())).store(bar);
+        let (separate, kappa) = (self.plan.separate, &self.circuit.kappa);
+        let (mut trial, psi_filtered) = self.segmented();
+        match separate {
+            true => psi_filtered.load::<L>(&mut trial, kappa, segment),
+            false => trial.load::<L>(segment),
         }
     }
 
@@ -370,7 +340,7 @@ impl<F: Scalar> Backward<'_, F> {
         signals.learning[t * n..][..n].copy_from_slice(&self.work.signal);
     }
 
-    /// λv_t, λa_t and what the cells secrete, after those of the rules with fewer hops, e-prop first.
+    /// The cells' adjoints and what they secrete, after those of the rules with fewer hops, e-prop first.
     #[inline(always)]
     pub(crate) fn update_cells<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let heard = self.find_signal::<L>(t);
@@ -390,13 +360,13 @@ impl<F: Scalar> Backward<'_, F> {
         let (plan, n) = (self.plan, self.circuit.size());
         let work = &mut *self.work;
         let (row, before) = if last { work.rows(t) } else { (2 * level + t % 2, 2 * level + (t + 1) % 2) };
-        let (lambda_v, lambda_a, gamma) = match last {
-            true if plan.separate => (&mut work.lambda_v, &mut work.lambda_a[..], &work.filtered_gamma[..]),
-            true => (&mut work.lambda_v, &mut work.lambda_a[..], &work.gamma[..]),
-            false => {
-                let own = level * n..(level + 1) * n;
-                (&mut work.level_v, &mut work.level_a[own.clone()], &work.level_gamma[own])
+        let first = if last { 0 } else { level * n };
+        let (input_adjoint, further, gamma) = match last {
+            true if plan.separate => {
+                (&mut work.input_adjoint, &mut work.further_adjoint, &work.filtered_gamma[..])
             }
+            true => (&mut work.input_adjoint, &mut work.further_adjoint, &work.gamma[..]),
+            false => (&mut work.level_adjoint, &mut work.level_further, &work.level_gamma[first..first + n]),
         };
         let modulated = plan.modulation.is_some() && !work.silent;
         let filtered = !plan.secretions.is_empty();
@@ -409,50 +379,46 @@ impl<F: Scalar> Backward<'_, F> {
         for (run, quiet) in plan.runs.iter().zip(&mut work.quiet) {
             psi.pass_to(run.first as usize);
             let cells = run.first as usize..run.end as usize;
-            let driven = run.signalled && heard || receives || run.cell.adaptive;
+            let driven = run.signalled && heard || receives || run.dynamics.further() > 0;
             if last && !driven {
-                let before = &lambda_v[before * n..][cells.clone()];
+                let before = &input_adjoint[before * n..][cells.clone()];
                 *quiet = *quiet || just_cleared(t) && before.iter().all(is_zero);
                 if *quiet {
-                    lambda_v[row * n..][cells.clone()].fill(Block::ZERO);
+                    input_adjoint[row * n..][cells.clone()].fill(Block::ZERO);
                     psi.pass_to(cells.end);
                     continue;
                 }
             } else if last {
                 *quiet = false;
             }
-            let mut recursion = Recursion {
-                cell: Constants::<L>::of(&run.cell),
+            let mut recursion = Recursion::<L> {
                 psi: &mut psi,
                 signal: &work.signal[cells.clone()],
                 gamma: &gamma[cells.clone()],
                 secreted: &mut work.secreted[cells.clone()],
-                lambda_a: &mut lambda_a[cells.clone()],
+                further: further.slices(first + cells.start..first + cells.end),
                 row: row * n + cells.start,
                 before: before * n + cells.start,
-                lambda_v,
+                input_adjoint,
             };
-            if let Some(mu) = plan.mu {
-                recursion.pass_on(L::splat(mu), run.signalled && heard, receives);
-                continue;
-            }
-            match run.cell.adaptive {
-                true => recursion.run_as::<true>(run.signalled && heard, receives, secretes),
-                false => recursion.run_as::<false>(run.signalled && heard, receives, secretes),
-            }
+            let signal = run.signalled && heard;
+            for_model!(run.dynamics, model => match plan.mu {
+                Some(mu) => recursion.pass_on(model.map::<Splat<L>>(), L::splat(mu), signal, receives),
+                None => recursion.run_as(model.map::<Splat<L>>(), signal, receives, secretes),
+            });
         }
     }
 
     /// On-MDGL: (1−κ) Σ_{u≥t} κ^{u−t} Γ_u+1.
     #[inline(always)]
     fn filter_gamma<L: Lanes<Scalar = F>>(&mut self) {
-        let kappa = self.circuit.kappa.first().copied().unwrap_or(F::ZERO);
+        let low_pass = LowPass::<L>::of(&self.circuit.kappa);
         let work = &mut *self.work;
         let blocks = work.filtered.iter_mut().zip(&work.gamma).zip(&mut work.filtered_gamma);
         for ((held, gamma), filtered) in blocks {
-            let sum = L::load(held).mul_add(L::splat(kappa), L::load(gamma));
+            let (sum, now) = low_pass.backwards(L::load(held), L::load(gamma));
             sum.store(held);
-            sum.mul(L::splat(F::ONE - kappa)).store(filtered);
+            now.store(filtered);
         }
     }
 
@@ -492,12 +458,11 @@ impl<F: Scalar> Backward<'_, F> {
             }
         }
         if self.plan.separate {
-            let first = self.trajectory.steps_of(self.trajectory.segment_of(t)).start;
-            secrete_task_error::<L>(self.circuit, self.plan, self.delta, t, first, work);
+            secrete_task_error::<L>(self.circuit, self.plan, self.delta, t, work);
         }
         let row = work.rows(t).0 * self.circuit.size();
         let secreted = match self.plan.adjoint {
-            true => &work.lambda_v[row..row + self.circuit.size()],
+            true => &work.input_adjoint[row..row + self.circuit.size()],
             false => &work.secreted[..],
         };
         let arriving = work.pasts[0].take(secreted);
@@ -538,7 +503,7 @@ impl<F: Scalar> Backward<'_, F> {
         let Some(levels) = &self.plan.levels else { return };
         let (n, work) = (self.circuit.size(), &mut *self.work);
         for level in 0..levels.count {
-            let secreted = &work.level_v[(2 * level + t % 2) * n..][..n];
+            let secreted = &work.level_adjoint[(2 * level + t % 2) * n..][..n];
             // The first rule, e-prop, receives nothing: its place takes what the last one secretes.
             let next = (level + 1) % levels.count;
             let past = 1 + self.plan.secretions.len() + level;
@@ -565,7 +530,7 @@ impl<F: Scalar> Backward<'_, F> {
         let rows = work.tile.min(self.trajectory.steps - first);
         let (n, outputs) = (circuit.size(), circuit.outputs());
         let spikes = &self.trajectory.state.spikes;
-        let (cells, units) = (&work.lambda_v[..], &work.error[..]);
+        let (cells, units) = (&work.input_adjoint[..], &work.error[..]);
         let inputs = self.input.units;
         let (grouped, sums) = (&mut work.grouped, &mut work.sums);
         let tile = Tile { lists: spikes, units: n, first, rows, lag: 0, values: units, columns: outputs };
@@ -590,7 +555,7 @@ impl<F: Scalar> Backward<'_, F> {
             first,
             rows,
             lag: 0,
-            values: &work.lambda_v,
+            values: &work.input_adjoint,
             columns: circuit.size(),
         };
         gather_value_tile::<L>(cells, &plan.input_chunks, sums);
@@ -604,6 +569,39 @@ impl<F: Scalar> Backward<'_, F> {
     }
 }
 
+/// A block of trials, its ψ by segments.
+struct Segmented<'a, F: Scalar> {
+    trajectory: &'a mut Trajectory<F>,
+    circuit: &'a Circuit<F>,
+    input: &'a BlockInput<F>,
+    wanted: &'a [Run<F>],
+    cancel: &'a AtomicBool,
+}
+
+impl<F: Scalar> PsiSegments<F> for Segmented<'_, F> {
+    fn count(&self) -> usize {
+        self.trajectory.segments.count()
+    }
+
+    fn steps(&self, segment: usize) -> Range<usize> {
+        self.trajectory.segments.steps(segment)
+    }
+
+    #[inline(always)]
+    fn load<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
+        let Self { trajectory, circuit, input, wanted, cancel } = self;
+        L::call(Load { trajectory, circuit, input, segment, wanted, cancel })
+    }
+
+    #[inline(always)]
+    fn filter<L: Lanes<Scalar = F>>(&self, low_pass: LowPass<L>, step: usize, psi_filtered: &mut [Block<F>]) {
+        let mut psi = self.trajectory.psi(step);
+        for held in psi_filtered {
+            low_pass.forwards(L::load(held), psi.next()).store(held);
+        }
+    }
+}
+
 /// s and r of the secreting cells take one step back in time.
 #[inline(always)]
 fn remember<L: Lanes>(
@@ -613,7 +611,7 @@ fn remember<L: Lanes>(
     r: &mut [Block<L::Scalar>],
 ) {
     for &(j, filter) in &secretion.emitters {
-        let filter = FilterLanes::<L>::of(&secretion.filters[filter as usize]);
+        let filter = secretion.filters[filter as usize].map::<Splat<L>>();
         let j = j as usize;
         let (now_s, now_r) = filter.step((L::load(&s[j]), L::load(&r[j])), L::load(&secreted[j]));
         now_s.store(&mut s[j]);
@@ -623,53 +621,57 @@ fn remember<L: Lanes>(
 
 /// One step of the recursion for neighbours with the same constants.
 struct Recursion<'a, 'b, L: Lanes> {
-    cell: Constants<L>,
     psi: &'a mut RowReader<'b, L::Scalar>,
     signal: &'a [Block<L::Scalar>],
     gamma: &'a [Block<L::Scalar>],
     secreted: &'a mut [Block<L::Scalar>],
-    lambda_a: &'a mut [Block<L::Scalar>],
-    lambda_v: &'a mut [Block<L::Scalar>],
-    /// Where the cells' λv of this step and of the step after it begin.
+    further: [&'a mut [Block<L::Scalar>]; FURTHER],
+    input_adjoint: &'a mut [Block<L::Scalar>],
+    /// Where the cells' input adjoints of this step and of the step after it begin.
     row: usize,
     before: usize,
 }
 
 impl<L: Lanes> Recursion<'_, '_, L> {
     #[inline(always)]
-    fn run_as<const ADAPTIVE: bool>(&mut self, signal: bool, gamma: bool, secretes: bool) {
+    fn run_as<M: Equations<L>>(&mut self, model: M, signal: bool, gamma: bool, secretes: bool) {
         match (signal, gamma, secretes) {
-            (true, true, true) => self.run::<ADAPTIVE, true, true, true>(),
-            (true, true, false) => self.run::<ADAPTIVE, true, true, false>(),
-            (true, false, true) => self.run::<ADAPTIVE, true, false, true>(),
-            (true, false, false) => self.run::<ADAPTIVE, true, false, false>(),
-            (false, true, _) => self.run::<ADAPTIVE, false, true, false>(),
-            (false, false, _) => self.run::<ADAPTIVE, false, false, false>(),
+            (true, true, true) => self.run::<M, true, true, true>(model),
+            (true, true, false) => self.run::<M, true, true, false>(model),
+            (true, false, true) => self.run::<M, true, false, true>(model),
+            (true, false, false) => self.run::<M, true, false, false>(model),
+            (false, true, _) => self.run::<M, false, true, false>(model),
+            (false, false, _) => self.run::<M, false, false, false>(model),
         }
     }
 
-    /// λ_t = α λ_t+1 + ψ_t L_t + μ Γ_t+1.
+    /// ModProp's step.
     #[inline(always)]
-    fn pass_on(&mut self, mu: L, signal: bool, gamma: bool) {
+    fn pass_on<M: Equations<L>>(&mut self, model: M, mu: L, signal: bool, gamma: bool) {
         for i in 0..self.signal.len() {
             let psi = self.psi.next::<L>();
-            let mut lambda = L::load(&self.lambda_v[self.before + i]).mul(self.cell.alpha);
-            if signal {
-                lambda = psi.mul_add(L::load(&self.signal[i]), lambda);
-            }
-            if gamma {
-                lambda = mu.mul_add(L::load(&self.gamma[i]), lambda);
-            }
-            lambda.store(&mut self.lambda_v[self.row + i]);
+            let drive = LeakDrive {
+                signal: if signal { Some((psi, L::load(&self.signal[i]))) } else { None },
+                modulation: if gamma { Some((mu, L::load(&self.gamma[i]))) } else { None },
+            };
+            let before = M::Variables::load(L::load(&self.input_adjoint[self.before + i]), &self.further, i);
+            let adjoint = model.leak_only_adjoint(drive, before);
+            adjoint.integrator().store(&mut self.input_adjoint[self.row + i]);
+            adjoint.store(&mut self.further, i);
         }
     }
 
     #[inline(always)]
-    fn run<const ADAPTIVE: bool, const SIGNAL: bool, const GAMMA: bool, const SECRETES: bool>(&mut self) {
-        let cell = self.cell;
+    fn run<M: Equations<L>, const SIGNAL: bool, const GAMMA: bool, const SECRETES: bool>(
+        &mut self,
+        model: M,
+    ) {
+        for list in &self.further[..M::Variables::COUNT - 1] {
+            assert_eq!(list.len(), self.signal.len(), "a list for each variable");
+        }
         for i in 0..self.signal.len() {
             let psi = self.psi.next::<L>();
-            let lambda_v = L::load(&self.lambda_v[self.before + i]);
+            let before = M::Variables::load(L::load(&self.input_adjoint[self.before + i]), &self.further, i);
             let mut drive = L::splat(L::Scalar::ZERO);
             if SIGNAL {
                 drive = L::load(&self.signal[i]);
@@ -680,15 +682,9 @@ impl<L: Lanes> Recursion<'_, '_, L> {
             if GAMMA {
                 drive = drive.add(L::load(&self.gamma[i]));
             }
-            drive = lambda_v.neg_mul_add(cell.reset, drive);
-            let mut through = psi.mul(drive);
-            if ADAPTIVE {
-                let lambda_a = L::load(&self.lambda_a[i]);
-                through = psi.mul(lambda_a.mul_add(cell.jump, drive));
-                let lambda_a = lambda_a.mul(cell.rho);
-                through.neg_mul_add(cell.beta, lambda_a).store(&mut self.lambda_a[i]);
-            }
-            lambda_v.mul_add(cell.alpha, through).store(&mut self.lambda_v[self.row + i]);
+            let adjoint = model.adjoint(psi, drive, before);
+            adjoint.store(&mut self.further, i);
+            adjoint.integrator().store(&mut self.input_adjoint[self.row + i]);
         }
     }
 }
@@ -733,11 +729,10 @@ fn secrete_task_error<L: Lanes>(
     plan: &Plan<L::Scalar>,
     delta: &Delta<L::Scalar>,
     t: usize,
-    first: usize,
     work: &mut Work<L::Scalar>,
 ) {
     let delta_now = delta.at(t, circuit.outputs());
-    let row = (t - first) * circuit.size();
+    let psi_filtered = work.psi_filtered.at(t);
     for &p in &plan.active {
         let p = p as usize;
         let mut error = L::splat(L::Scalar::ZERO);
@@ -749,7 +744,7 @@ fn secrete_task_error<L: Lanes>(
         }
         let secreted = match delta_now {
             [] => error,
-            _ => error.mul(L::load(&work.psi_bar[row + p])),
+            _ => error.mul(L::load(&psi_filtered[p])),
         };
         secreted.store(&mut work.secreted[p]);
     }

@@ -102,8 +102,10 @@ pub enum Condition {
     Bellec2020,
     /// A network with a delay of more than one step.
     Delays,
-    /// A network with rate units.
-    RateUnits,
+    /// A network with neurons of a model that has no forward form.
+    NoForwardForm,
+    /// A network with neurons of a model that has no linearisation of two variables.
+    NoLinearisation,
     /// A network whose readouts differ in their time constants.
     UnequalReadouts,
     /// A use.
@@ -168,7 +170,8 @@ impl Condition {
             Self::DiffusiveReach => "with reach 'diffusive'",
             Self::Bellec2020 => "with conventions 'bellec2020'",
             Self::Delays => "with delays of more than one step",
-            Self::RateUnits => "with rate units",
+            Self::NoForwardForm => "with neurons whose model has no forward form",
+            Self::NoLinearisation => "with neurons whose model has no linearisation of two variables",
             Self::UnequalReadouts => "with readouts of different time constants",
             Self::Use(Use::CustomLoss) => "with a custom loss",
             Self::Use(Use::Collective) => "with a collective",
@@ -288,12 +291,17 @@ pub const REQUIREMENTS: &[Requirement] = {
             &["'backward'", "'online'"],
             "influences carried forwards follow one step",
         ),
-        requirement(C::RateUnits, A::Estimator, &["'backward'"], "their traces have no forward form here"),
         requirement(
-            C::RateUnits,
+            C::NoForwardForm,
+            A::Estimator,
+            &["'backward'"],
+            "eligibility traces and influences need it",
+        ),
+        requirement(
+            C::NoLinearisation,
             A::Kernel,
             &["'none'", "'exact'", "{tauRise, tauDecay}"],
-            "the kernel is a spiking cell's membrane",
+            "the kernel is the secreting neuron's membrane, linearised",
         ),
         requirement(C::UnequalReadouts, A::ReadoutFilter, &["'exact'"], "On-MDGL has one filter"),
         requirement(C::UnequalReadouts, A::LearningSignal, &["'own'"], "the field meets one filtered trace"),
@@ -341,8 +349,10 @@ pub(crate) struct NetworkProperties {
     pub bellec2020: bool,
     /// A spike takes more than one step somewhere.
     pub delays: bool,
-    /// Some units give values and not spikes.
-    pub rate_units: bool,
+    /// The neurons of a model that has no forward form, as messages call them.
+    pub no_forward_form: Option<&'static str>,
+    /// The neurons of a model that has no linearisation.
+    pub no_linearisation: Option<&'static str>,
     /// Its readouts differ in their time constants.
     pub unequal_readouts: bool,
 }
@@ -373,7 +383,8 @@ impl Combination<'_> {
             Condition::DiffusiveReach => channel.is_some_and(|(_, reach, _)| reach == Reach::Diffusive),
             Condition::Bellec2020 => in_network(|n| n.bellec2020),
             Condition::Delays => in_network(|n| n.delays),
-            Condition::RateUnits => in_network(|n| n.rate_units),
+            Condition::NoForwardForm => in_network(|n| n.no_forward_form.is_some()),
+            Condition::NoLinearisation => in_network(|n| n.no_linearisation.is_some()),
             Condition::UnequalReadouts => in_network(|n| n.unequal_readouts),
             Condition::Use(one) => used_for == Some(one),
         }
@@ -443,6 +454,16 @@ impl Combination<'_> {
         }
     }
 
+    /// The phrase of a condition; of a neuron model, its neurons by name.
+    fn phrase(&self, condition: Condition) -> String {
+        let neurons = self.network.and_then(|network| match condition {
+            Condition::NoForwardForm => network.no_forward_form,
+            Condition::NoLinearisation => network.no_linearisation,
+            _ => None,
+        });
+        neurons.map_or_else(|| condition.phrase().into(), |neurons| format!("with {neurons}"))
+    }
+
     fn check(&self) -> Result<()> {
         REQUIREMENTS.iter().try_for_each(|row| self.check_row(row, row.axis.path()))
     }
@@ -451,7 +472,7 @@ impl Combination<'_> {
         let Requirement { condition, axis, allowed, because } = *row;
         let refused = self.value(axis).filter(|value| self.meets(condition) && !allowed.contains(value));
         let Some(value) = refused else { return Ok(()) };
-        let allowed = format!("{}: {} ({because})", condition.phrase(), either(allowed));
+        let allowed = format!("{}: {} ({because})", self.phrase(condition), either(allowed));
         Err(invalid(path, self.given(axis, value), allowed))
     }
 }

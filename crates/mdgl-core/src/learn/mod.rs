@@ -11,6 +11,7 @@ pub(crate) mod field;
 pub(crate) mod forward;
 pub(crate) mod gather;
 pub mod legal;
+pub(crate) mod low_pass;
 pub(crate) mod online;
 pub(crate) mod partial;
 pub(crate) mod plan;

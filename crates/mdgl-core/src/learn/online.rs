@@ -1,10 +1,7 @@
 //! The online form: eligibility traces from the first step to the last, memory flat in time.
 //!
-//! ```text
-//! εv_t = (α − thr ψ_t−1) εv_t−1 + thr β ψ_t−1 εa_t−1 + (1−α) z_q,t−1
-//! εa_t = (1−ρ) ψ_t−1 εv_t−1 + (ρ − (1−ρ) β ψ_t−1) εa_t−1
-//! e_t  = ψ_t (εv_t − β εa_t)
-//! ```
+//! The traces ε of a synapse are its target's state variables derived by the weight; how they go on and what the eligibility e
+//! is made of them is the model's (see [`crate::neuron`]).
 //!
 //! With causal errors the task's part is Σ_t Σ_k W_out δ_k,t ē_t, ē the κ-filter of e; MDGL adds
 //! Σ_t Σ_k δ_k,t F_k,t, F_k the κ-filter of m_kp,t e_t−1. Of channels whose kernel h is a filter (see
@@ -16,12 +13,12 @@
 //! learning synapse keeps as many steps of them as the longest has.
 //!
 //! The trace of RFLO (J. M. Murray, *Local online learning in recurrent networks with random feedback*, eLife 8:e43299,
-//! 2019) has the leak alone: thr = β = 0 in these recursions, not in the neuron.
+//! 2019) has the leak alone: thr = β = 0 in the traces, not in the neuron.
 
 use std::sync::atomic::AtomicBool;
 
 use crate::cancel::check_cancelled;
-use crate::circuit::{Cell, Circuit, ended};
+use crate::circuit::{Circuit, ended};
 use crate::delays::Delayed;
 use crate::encode::{BlockInput, Entry};
 use crate::error::Result;
@@ -29,11 +26,16 @@ use crate::fan::Fan;
 use crate::judge::{Judge, Verdict};
 use crate::lanes::{Block, Kernel, LANES, Lanes, Mask, clear_tiny};
 use crate::learn::field::Sources;
+use crate::learn::low_pass::LowPass;
 use crate::learn::partial::{Edge, Partial};
 use crate::learn::plan::Plan;
-use crate::learn::secretion::{Filter, FilterLanes};
 use crate::memory::{bytes_of, product, refill, reserve};
 use crate::network::Stage;
+use crate::neuron::constants::Splat;
+use crate::neuron::equations::{Tangent, Variables};
+use crate::neuron::filter::Filter;
+use crate::neuron::storage::Further;
+use crate::neuron::{Dynamics, for_tangent};
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
 use crate::scalar::Scalar;
@@ -43,7 +45,7 @@ use crate::simulate::{Row, Snapshot, State};
 pub struct Online<'a, F: Scalar> {
     pub(crate) circuit: &'a Circuit<F>,
     /// The constants of the traces.
-    pub(crate) cells: &'a [Cell<F>],
+    pub(crate) cells: &'a [Dynamics<F>],
     pub(crate) plan: &'a Plan<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) lengths: [u32; LANES],
@@ -80,12 +82,19 @@ fn turn<F: Scalar>(plan: &Plan<F>, t: usize, before: usize) -> usize {
 
 const WHAT: &str = "the eligibility traces of a block of trials";
 
+/// Lists of traces beyond the first: a stream's state has a second one whether or not it is used.
+pub(crate) fn trace_lists<F: Scalar>(circuit: &Circuit<F>) -> usize {
+    circuit.further.max(1)
+}
+
 /// Traces and sums, one a slot of the plan unless said otherwise.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Traces<F: Scalar> {
     pub state: State<F>,
-    membrane: Vec<Block<F>>,
-    adaptation: Vec<Block<F>>,
+    /// ε of the variable to which input is added.
+    integrator: Vec<Block<F>>,
+    /// ε of the others.
+    further: Further<F>,
     /// e_t, then e_t−1.
     eligibility: Vec<Block<F>>,
     /// ē `[slot][unit]`: one filter a readout unit; for a readout slot only s.
@@ -106,7 +115,7 @@ pub(crate) struct Traces<F: Scalar> {
     psi: Vec<Block<F>>,
     /// ψ_t−1.
     psi_before: Vec<Block<F>>,
-    psi_bar: Vec<Block<F>>,
+    psi_filtered: Vec<Block<F>>,
     /// y of this step.
     pub readout: Vec<Block<F>>,
     /// δ of this step.
@@ -167,8 +176,7 @@ impl<F: Scalar> Traces<F> {
         let sites = plan.field.as_ref().map_or(0, Sources::sites);
         plan.field.as_ref().map_or(Ok(()), |sources| sources.places.make_room(&mut self.places))?;
         for (buffer, len) in [
-            (&mut self.membrane, slots),
-            (&mut self.adaptation, slots),
+            (&mut self.integrator, slots),
             (&mut self.eligibility, slots),
             (&mut self.filtered, product(&[slots, k])),
             (&mut self.filtered_s, product(&[slots, filters])),
@@ -180,13 +188,13 @@ impl<F: Scalar> Traces<F> {
             (&mut self.field_sums, sites),
             (&mut self.psi, n),
             (&mut self.psi_before, n),
-            (&mut self.psi_bar, n),
+            (&mut self.psi_filtered, n),
             (&mut self.readout, k),
             (&mut self.delta, k),
         ] {
             refill(buffer, len, WHAT)?;
         }
-        Ok(())
+        self.further.reset(trace_lists(circuit), slots, WHAT)
     }
 
     /// The gradient sums become 0.
@@ -218,22 +226,24 @@ impl<F: Scalar> Traces<F> {
     /// What a trial's learning carries from one step to the next, in a fixed order; nothing that the plan's rule does not
     /// use.
     pub fn carried(&mut self, plan: &Plan<F>) -> Vec<&mut Vec<Block<F>>> {
+        let [second, further @ ..] = self.further.lists_mut();
         let mut carried = vec![
-            &mut self.membrane,
-            &mut self.adaptation,
+            &mut self.integrator,
+            second,
             &mut self.eligibility,
             &mut self.filtered,
             &mut self.psi,
             &mut self.past,
         ];
         match plan.receives() {
-            true if plan.separate => carried.push(&mut self.psi_bar),
+            true if plan.separate => carried.push(&mut self.psi_filtered),
             true => carried.extend([&mut self.modulated, &mut self.filtered_s, &mut self.filtered_r]),
             false => {}
         }
         if plan.field.is_some() {
             carried.push(&mut self.field);
         }
+        carried.extend(further);
         carried
     }
 
@@ -288,16 +298,20 @@ impl<F: Scalar> Traces<F> {
 
     /// Bytes of memory that they hold.
     pub fn bytes(&self) -> usize {
-        let Self { state, membrane, adaptation, eligibility, filtered, filtered_s, filtered_r, .. } = self;
-        let Self { modulated, past, relevance, psi, psi_before, psi_bar, readout, delta, .. } = self;
+        let Self { state, integrator, further, eligibility, filtered, filtered_s, filtered_r, .. } = self;
+        let Self { modulated, past, relevance, psi, psi_before, psi_filtered, readout, delta, .. } = self;
         let Self { psi_sums, field, field_sums, sums, bias, plain, edge_sums, pairs, edges, .. } = self;
         let blocks = [
-            [membrane, adaptation, eligibility, filtered, filtered_s, filtered_r, modulated],
-            [past, relevance, psi, psi_before, psi_bar, readout, delta],
-            [psi_sums, field, field_sums, sums, bias, plain, edge_sums],
+            [integrator, eligibility, filtered, filtered_s, filtered_r],
+            [modulated, past, relevance, psi, psi_before],
+            [psi_filtered, readout, delta, psi_sums, field],
+            [field_sums, sums, bias, plain, edge_sums],
         ];
         let lists = pairs.iter().map(bytes_of).sum::<usize>() + bytes_of(edges);
-        state.bytes() + blocks.iter().flatten().map(|list| bytes_of(list)).sum::<usize>() + lists
+        state.bytes()
+            + further.bytes()
+            + blocks.iter().flatten().map(|list| bytes_of(list)).sum::<usize>()
+            + lists
     }
 
     /// Keeps what [`Self::take_back`] needs to undo the simulation of the next step.
@@ -376,7 +390,7 @@ impl<F: Scalar> Online<'_, F> {
 /// trials and the stream both run it.
 pub struct Moment<'a, F: Scalar> {
     pub(crate) circuit: &'a Circuit<F>,
-    pub(crate) cells: &'a [Cell<F>],
+    pub(crate) cells: &'a [Dynamics<F>],
     pub(crate) plan: &'a Plan<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) regularised: bool,
@@ -425,16 +439,16 @@ impl<F: Scalar> Moment<'_, F> {
     fn clear_tiny<L: Lanes<Scalar = F>>(&mut self) {
         let traces = &mut *self.traces;
         for buffer in [
-            &mut traces.membrane,
-            &mut traces.adaptation,
+            &mut traces.integrator,
             &mut traces.filtered,
             &mut traces.filtered_s,
             &mut traces.filtered_r,
             &mut traces.modulated,
-            &mut traces.psi_bar,
+            &mut traces.psi_filtered,
         ] {
             clear_tiny::<L>(self.t, buffer);
         }
+        traces.further.clear_tiny::<L>(self.t);
     }
 
     #[inline(always)]
@@ -465,13 +479,12 @@ impl<F: Scalar> Moment<'_, F> {
         let (k, views) = (circuit.outputs(), 1 + traces.filters.len());
         let all = views * self.plan.recurrent.len();
         if self.plan.separate {
-            let kappa = L::splat(circuit.kappa[0]);
-            let rest = L::splat(F::ONE - circuit.kappa[0]);
-            for (bar, psi) in traces.psi_bar.iter_mut().zip(&traces.psi) {
-                kappa.mul_add(L::load(bar), rest.mul(L::load(psi))).store(bar);
+            let low_pass = LowPass::<L>::of(&circuit.kappa);
+            for (held, psi) in traces.psi_filtered.iter_mut().zip(&traces.psi) {
+                low_pass.forwards(L::load(held), L::load(psi)).store(held);
             }
         }
-        let psi = if self.plan.separate { &traces.psi_bar } else { &traces.psi };
+        let psi = if self.plan.separate { &traces.psi_filtered } else { &traces.psi };
         for (p, pairs) in traces.pairs.iter().enumerate().filter(|(_, pairs)| !pairs.is_empty()) {
             let first = p * all * k;
             traces.relevance[first..first + all * k].fill(Block::ZERO);
@@ -556,36 +569,36 @@ impl<F: Scalar> Moment<'_, F> {
         }
     }
 
-    /// εv, εa and e of this step.
+    /// ε and e of this step.
     #[inline(always)]
     fn update_traces<L: Lanes<Scalar = F>>(&mut self) {
         let (plan, traces) = (self.plan, &mut *self.traces);
+        let mut further = traces.further.slices(0..plan.slots.len());
         for (slot, s) in plan.slots.iter().enumerate() {
             if s.stage == Stage::Readout {
                 continue;
             }
-            let cell = &self.cells[s.post as usize];
             let psi = L::load(&traces.psi_before[s.post as usize]);
-            let (ev, ea) = (L::load(&traces.membrane[slot]), L::load(&traces.adaptation[slot]));
-            // Through the spike: ∂z/∂w = ψ (εv − β εa).
-            let through = psi.mul(ea.neg_mul_add(L::splat(cell.beta), ev));
-            let decayed = ev.mul(L::splat(cell.alpha));
-            through.neg_mul_add(L::splat(cell.reset), decayed).store(&mut traces.membrane[slot]);
-            if cell.adaptive {
-                let decayed = ea.mul(L::splat(cell.rho));
-                through.mul_add(L::splat(cell.jump), decayed).store(&mut traces.adaptation[slot]);
-            }
+            let integrator = &mut traces.integrator[slot];
+            for_tangent!(&self.cells[s.post as usize], model => {
+                let before = Variables::load(L::load(integrator), &further, slot);
+                let trace = model.map::<Splat<L>>().trace(psi, before);
+                trace.integrator().store(integrator);
+                trace.store(&mut further, slot);
+            }, else {});
         }
         self.add_inputs::<L>();
         let traces = &mut *self.traces;
+        let further = traces.further.slices(0..plan.slots.len());
         for (slot, s) in plan.slots.iter().enumerate() {
             if s.stage == Stage::Readout {
                 continue;
             }
-            let cell = &self.cells[s.post as usize];
-            let (ev, ea) = (L::load(&traces.membrane[slot]), L::load(&traces.adaptation[slot]));
             let psi = L::load(&traces.psi[s.post as usize]);
-            let eligibility = psi.mul(ea.neg_mul_add(L::splat(cell.beta), ev));
+            let integrator = &traces.integrator[slot];
+            let eligibility = for_tangent!(&self.cells[s.post as usize], model => {
+                model.map::<Splat<L>>().spike(psi, Variables::load(L::load(integrator), &further, slot))
+            }, else L::splat(F::ZERO));
             eligibility.store(&mut traces.eligibility[slot]);
             if self.regularised {
                 let plain = &mut traces.plain[slot];
@@ -610,7 +623,7 @@ impl<F: Scalar> Moment<'_, F> {
             let own = slot * filters..(slot + 1) * filters;
             let held = traces.filtered_s[own.clone()].iter_mut().zip(&mut traces.filtered_r[own]);
             for (filter, (s, r)) in traces.filters.iter().zip(held) {
-                let filter = FilterLanes::<L>::of(filter);
+                let filter = filter.map::<Splat<L>>();
                 let now = filter.step((L::load(s), L::load(r)), eligibility);
                 now.0.store(s);
                 now.1.store(r);
@@ -621,15 +634,15 @@ impl<F: Scalar> Moment<'_, F> {
     #[inline(always)]
     fn add_inputs<L: Lanes<Scalar = F>>(&mut self) {
         let (plan, traces, t) = (self.plan, &mut *self.traces, self.t);
-        start_traces::<L>(self.input.events.at(t), &plan.input, plan, &mut traces.membrane);
+        start_traces::<L>(self.input.events.at(t), &plan.input, plan, &mut traces.integrator);
         for Delayed { delay, fan, .. } in &plan.recurrent {
             if let Some(sent) = t.checked_sub(*delay) {
-                start_traces::<L>(traces.state.spikes.at(sent), fan, plan, &mut traces.membrane);
+                start_traces::<L>(traces.state.spikes.at(sent), fan, plan, &mut traces.integrator);
             }
         }
         for (&unit, value) in self.input.analogue_units.iter().zip(self.input.analogue_at(t)) {
             for &(_, slot) in plan.input.of(unit as usize) {
-                let trace = &mut traces.membrane[slot as usize];
+                let trace = &mut traces.integrator[slot as usize];
                 let scale = L::splat(plan.slots[slot as usize].scale);
                 L::load(value).mul_add(scale, L::load(trace)).store(trace);
             }
@@ -740,13 +753,13 @@ fn start_traces<L: Lanes>(
     entries: &[Entry],
     fan: &Fan<u32>,
     plan: &Plan<L::Scalar>,
-    membrane: &mut [Block<L::Scalar>],
+    integrator: &mut [Block<L::Scalar>],
 ) {
     for &Entry { unit, mask, count } in entries {
         for &(_, slot) in fan.of(unit as usize) {
             let slot = slot as usize;
             let by = plan.slots[slot].scale * L::Scalar::from_f64(f64::from(count));
-            L::load(&membrane[slot]).add_where(mask, L::splat(by)).store(&mut membrane[slot]);
+            L::load(&integrator[slot]).add_where(mask, L::splat(by)).store(&mut integrator[slot]);
         }
     }
 }

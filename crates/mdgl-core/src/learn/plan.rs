@@ -2,7 +2,7 @@
 
 use crate::channels::Table;
 use crate::chunks::{Chunk, Chunks};
-use crate::circuit::{self, Cell, Circuit, Run};
+use crate::circuit::{self, Circuit, Run};
 use crate::delays::Delayed;
 use crate::description::Kernel;
 use crate::error::Result;
@@ -16,6 +16,7 @@ use crate::memory::{bytes_of, product, resize, room_for};
 use crate::model::Model;
 use crate::modulation::{Modulation, channel_table};
 use crate::network::{Network, Stage, Synapse};
+use crate::neuron::Dynamics;
 use crate::scalar::Scalar;
 
 /// What a pass needs to know of a rule, network and weights.
@@ -34,7 +35,7 @@ pub(crate) struct Plan<F: Scalar> {
     /// Where errors enter the sheet, if it is by their field that cells learn.
     pub field: Option<Sources<F>>,
     pub modulation: Option<Modulation<F>>,
-    /// Cells secrete λv (BPTT) instead of L ψ.
+    /// Cells secrete λ (BPTT) instead of L ψ.
     pub adjoint: bool,
     /// The trace has the membrane's leak alone.
     pub leak_alone: bool,
@@ -42,7 +43,7 @@ pub(crate) struct Plan<F: Scalar> {
     pub mu: Option<F>,
     /// Channels whose kernel is a filter of what a cell secretes.
     pub secretions: Vec<Secretion<F>>,
-    /// Channels of kernel 'exact' with a number of hops: they carry the λv of the rule with one hop less.
+    /// Channels of kernel 'exact' with a number of hops: they carry the λ of the rule with one hop less.
     pub levels: Option<Levels<F>>,
     /// The readout's filter acts on both factors of the modulatory term (On-MDGL).
     pub separate: bool,
@@ -71,7 +72,7 @@ pub(crate) struct ActiveRun<F> {
     pub end: u32,
     /// Whether any has a learning signal of its own; the others' is 0.
     pub signalled: bool,
-    pub cell: Cell<F>,
+    pub dynamics: Dynamics<F>,
 }
 
 /// One synapse's gradient sum.
@@ -154,7 +155,7 @@ impl<F: Scalar> Plan<F> {
         let mut plan = Self {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
             wanted: circuit::runs(&circuit.cells, |p| all_psi || is_active[p]),
-            runs: runs(&trace_cells(circuit, rule.trace), &is_active, &signalled),
+            runs: runs(&trace_dynamics(circuit, rule.trace), &is_active, &signalled),
             signalled: (0..n as u32).filter(|&p| signalled[p as usize]).collect(),
             field: diffusive.then(|| Sources::new(model.network(), &feedback)),
             feedback,
@@ -195,7 +196,7 @@ impl<F: Scalar> Plan<F> {
             true => 2 * (sorted + 4 * size_of::<(u32, F)>()),
             false => 0,
         };
-        let unit = delays * size_of::<Chunk<u32>>() + 4 * size_of::<Cell<F>>();
+        let unit = delays * size_of::<Chunk<u32>>() + 4 * size_of::<Dynamics<F>>();
         product(&[network.synapse_count(), slots + gains])
             .saturating_add(product(&[network.unit_count(), unit]))
     }
@@ -290,7 +291,7 @@ impl Learning<'_> {
             let scale = match stage {
                 Stage::Readout => 1.0 - network.outputs[post].kappa,
                 _ if !self.is_active[post] => return None,
-                _ => network.neurons[post].gain,
+                _ => network.neurons[post].input_scale,
             };
             let (post, scale) = (post as u32, F::from_f64(scale));
             slots.push(Slot { stage, projection, synapse: index, post, scale });
@@ -300,36 +301,35 @@ impl Learning<'_> {
 }
 
 /// The neurons' constants as a trace has them.
-pub(crate) fn trace_cells<F: Scalar>(circuit: &Circuit<F>, trace: Trace) -> Vec<Cell<F>> {
-    let leak_alone = |cell: &Cell<F>| Cell { reset: F::ZERO, beta: F::ZERO, adaptive: false, ..*cell };
+pub(crate) fn trace_dynamics<F: Scalar>(circuit: &Circuit<F>, trace: Trace) -> Vec<Dynamics<F>> {
     match trace {
         Trace::Mdgl2021 => circuit.cells.clone(),
-        Trace::Rflo => circuit.cells.iter().map(leak_alone).collect(),
+        Trace::Rflo => circuit.cells.iter().map(|dynamics| dynamics.leak_only()).collect(),
     }
 }
 
-fn runs<F: Scalar>(cells: &[Cell<F>], is_active: &[bool], signalled: &[bool]) -> Vec<ActiveRun<F>> {
+fn runs<F: Scalar>(cells: &[Dynamics<F>], is_active: &[bool], signalled: &[bool]) -> Vec<ActiveRun<F>> {
     let mut runs: Vec<ActiveRun<F>> = Vec::new();
-    for (p, &cell) in cells.iter().enumerate().filter(|&(p, _)| is_active[p]) {
+    for (p, &dynamics) in cells.iter().enumerate().filter(|&(p, _)| is_active[p]) {
         let first = p as u32;
         match runs.last_mut() {
-            Some(run) if run.end == first && run.cell == cell => {
+            Some(run) if run.end == first && run.dynamics == dynamics => {
                 run.end += 1;
                 run.signalled |= signalled[p];
             }
-            _ => runs.push(ActiveRun { first, end: first + 1, signalled: signalled[p], cell }),
+            _ => runs.push(ActiveRun { first, end: first + 1, signalled: signalled[p], dynamics }),
         }
     }
     runs
 }
 
-/// `None` without channels of kernel 'exact', and for BPTT, whose cells secrete their own λv.
+/// `None` without channels of kernel 'exact', and for BPTT, whose cells secrete their own λ.
 fn levels<F: Scalar>(model: &Model<F>, table: &Table, rule: &Rule, signalled: &[bool]) -> Option<Levels<F>> {
     let Hops::Count(hops) = rule.hops else { return None };
     if !table.has_kernel(Kernel::Exact) {
         return None;
     }
-    // With one hop only cells with a learning signal have a λv to secrete.
+    // With one hop only cells with a learning signal have a λ to secrete.
     let secretes = if hops == 1 { signalled.to_vec() } else { vec![true; signalled.len()] };
     Some(Levels { count: hops as usize, modulation: Modulation::new(model, table, Kernel::Exact, &secretes) })
 }

@@ -10,50 +10,19 @@
 
 use crate::channels::Table;
 use crate::description::{Exponentials, Kernel, Membrane, PsiMean};
-use crate::lanes::Lanes;
 use crate::model::Model;
 use crate::modulation::Modulation;
-use crate::network::{Network, Neuron};
+use crate::network::Network;
+use crate::neuron::constants::Narrow;
+use crate::neuron::filter::Filter;
 use crate::psi_means::PsiMeans;
 use crate::scalar::Scalar;
 
-/// M and i of a filter.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Filter<F> {
-    pub ss: F,
-    pub sr: F,
-    pub rs: F,
-    pub rr: F,
-    pub s_in: F,
-    pub r_in: F,
-}
-
-impl Filter<f64> {
-    fn cast<F: Scalar>(self) -> Filter<F> {
-        let Self { ss, sr, rs, rr, s_in, r_in } = self;
-        let [ss, sr, rs, rr, s_in, r_in] = [ss, sr, rs, rr, s_in, r_in].map(F::from_f64);
-        Filter { ss, sr, rs, rr, s_in, r_in }
-    }
-
-    /// α, ρ, β and thr of a neuron with m in place of ψ.
-    fn membrane(neuron: &Neuron, m: f64) -> Self {
-        let Neuron { alpha, rho, beta, reset, jump, .. } = *neuron;
-        Self {
-            ss: alpha - reset * m,
-            sr: jump * m,
-            rs: reset * beta * m,
-            rr: rho - jump * beta * m,
-            s_in: 1.0,
-            r_in: -beta,
-        }
-    }
-
-    fn exponentials(Exponentials { tau_rise, tau_decay }: Exponentials, dt: f64) -> Self {
-        let a = libm::exp(-dt / tau_decay);
-        let b = if tau_rise > 0.0 { libm::exp(-dt / tau_rise) } else { 0.0 };
-        let scale = 1.0 / peak(tau_rise / dt, tau_decay / dt);
-        Self { ss: a, sr: b, rs: 0.0, rr: b, s_in: scale, r_in: scale }
-    }
+fn exponentials(Exponentials { tau_rise, tau_decay }: Exponentials, dt: f64) -> Filter<f64> {
+    let a = libm::exp(-dt / tau_decay);
+    let b = if tau_rise > 0.0 { libm::exp(-dt / tau_rise) } else { 0.0 };
+    let scale = 1.0 / peak(tau_rise / dt, tau_decay / dt);
+    Filter { ss: a, sr: b, rs: 0.0, rr: b, s_in: scale, r_in: scale }
 }
 
 /// The largest h(k) = Σ_i a^(k−i) b^i = a^k (1 − (b/a)^(k+1))/(1 − b/a), time constants in steps.
@@ -70,39 +39,6 @@ fn peak(rise: f64, decay: f64) -> f64 {
     };
     let least = (best - 1.0).max(0.0).floor();
     h(least).max(h(least + 1.0))
-}
-
-/// Constants of a filter in all lanes, or of neurons side by side.
-#[derive(Clone, Copy)]
-pub(crate) struct FilterLanes<L> {
-    pub ss: L,
-    pub sr: L,
-    pub rs: L,
-    pub rr: L,
-    pub s_in: L,
-    pub r_in: L,
-}
-
-impl<L: Lanes> FilterLanes<L> {
-    #[inline(always)]
-    pub fn of(filter: &Filter<L::Scalar>) -> Self {
-        Self {
-            ss: L::splat(filter.ss),
-            sr: L::splat(filter.sr),
-            rs: L::splat(filter.rs),
-            rr: L::splat(filter.rr),
-            s_in: L::splat(filter.s_in),
-            r_in: L::splat(filter.r_in),
-        }
-    }
-
-    /// s and r of the next step, given x.
-    #[inline(always)]
-    pub fn step(&self, (s, r): (L, L), x: L) -> (L, L) {
-        let new_s = x.mul_add(self.s_in, r.mul_add(self.sr, s.mul(self.ss)));
-        let new_r = x.mul_add(self.r_in, r.mul_add(self.rr, s.mul(self.rs)));
-        (new_s, new_r)
-    }
 }
 
 /// The channels of one kernel with memory.
@@ -172,13 +108,13 @@ fn filters<F: Scalar>(network: &Network, kernel: Kernel, means: &PsiMeans) -> Ve
             let of_group = |(group, &first): (usize, &u32)| {
                 let neuron = &network.neurons[first as usize];
                 let initial = membrane.initial * neuron.dampening / neuron.threshold;
-                Filter::membrane(neuron, means.of(group, initial)).cast()
+                let linearised = network.dynamics[first as usize].linearised(means.of(group, initial));
+                let filter = linearised.expect("learn::legal refuses models without one");
+                filter.map::<Narrow<F>>()
             };
             network.groups.first.iter().enumerate().map(of_group).collect()
         }
-        Kernel::Exponentials(exponentials) => {
-            vec![Filter::exponentials(exponentials, network.dt()).cast()]
-        }
+        Kernel::Exponentials(own) => vec![exponentials(own, network.dt()).map::<Narrow<F>>()],
         Kernel::None | Kernel::Exact => Vec::new(),
     }
 }
@@ -198,8 +134,8 @@ mod tests {
         h
     }
 
-    fn exponentials(tau_rise: f64, tau_decay: f64) -> Vec<f64> {
-        response(&Filter::exponentials(Exponentials { tau_rise, tau_decay }, 1.0), 400)
+    fn of_exponentials(tau_rise: f64, tau_decay: f64) -> Vec<f64> {
+        response(&exponentials(Exponentials { tau_rise, tau_decay }, 1.0), 400)
     }
 
     #[test]
@@ -208,7 +144,7 @@ mod tests {
             let (a, b) = ((-1.0f64 / decay).exp(), (-1.0f64 / rise).exp());
             let formula: Vec<f64> = (0..400).map(|k| (a.powi(k + 1) - b.powi(k + 1)) / (a - b)).collect();
             let peak = formula.iter().copied().fold(0.0, f64::max);
-            for (h, expected) in exponentials(rise, decay).iter().zip(&formula) {
+            for (h, expected) in of_exponentials(rise, decay).iter().zip(&formula) {
                 assert!((h - expected / peak).abs() < 1e-12);
             }
         }
@@ -217,32 +153,12 @@ mod tests {
     #[test]
     fn no_rise_is_a_low_pass_and_equal_constants_are_an_alpha_function() {
         let a = (-1.0f64 / 20.0).exp();
-        let low_pass = exponentials(0.0, 20.0);
-        let alpha = exponentials(20.0, 20.0);
+        let low_pass = of_exponentials(0.0, 20.0);
+        let alpha = of_exponentials(20.0, 20.0);
         let peak = (0..400).map(|k| f64::from(k + 1) * a.powi(k)).fold(0.0, f64::max);
         for k in 0..400 {
             assert!((low_pass[k as usize] - a.powi(k)).abs() < 1e-12);
             assert!((alpha[k as usize] - f64::from(k + 1) * a.powi(k) / peak).abs() < 1e-12);
-        }
-    }
-
-    #[test]
-    fn a_membrane_without_feedback_is_its_leak() {
-        let neuron = Neuron {
-            alpha: 0.95,
-            rho: 0.999,
-            threshold: 0.01,
-            beta: 0.0,
-            dampening: 0.3,
-            refractory: 5,
-            gain: 0.05,
-            jump: 0.001,
-            reset: 0.01,
-            steepness: 0.0,
-            rate: false,
-        };
-        for (k, h) in response(&Filter::membrane(&neuron, 0.0), 100).into_iter().enumerate() {
-            assert!((h - 0.95f64.powi(k as i32)).abs() < 1e-12);
         }
     }
 }

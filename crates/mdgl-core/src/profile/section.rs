@@ -21,7 +21,7 @@ pub enum Section {
     Loss,
     /// Γ: what cells receive of what others secrete; in the online form with the traces that follow it.
     Modulation,
-    /// λv and λa, from the last step to the first.
+    /// the adjoints of the cells, from the last step to the first.
     BackwardRecursion,
     /// Eligibility traces of the online form.
     EligibilityTraces,

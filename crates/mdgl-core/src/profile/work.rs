@@ -163,12 +163,13 @@ fn updated<F: Scalar>(circuit: &Circuit<F>, trajectory: &Trajectory<F>) -> Tally
     let (live, calls) = steps(trajectory);
     let block = sizes::<F>().0;
     let cells = circuit.size() as u64;
-    let adaptive = circuit.cells.iter().filter(|cell| cell.adaptive).count() as u64;
+    let further: u64 = circuit.cells.iter().map(|dynamics| dynamics.further() as u64).sum();
+    let operations: u64 = circuit.cells.iter().map(|dynamics| dynamics.operations().step).sum();
     Tally {
         calls,
         neuron_updates: live * cells,
-        bytes: calls * (cells * (2 * block + 2) + adaptive * 2 * block) + kept(circuit.size(), trajectory),
-        operations: live * (7 * cells + 4 * adaptive),
+        bytes: calls * (cells * (2 * block + 2) + further * 2 * block) + kept(circuit.size(), trajectory),
+        operations: live * operations,
         ..Tally::default()
     }
 }
@@ -258,13 +259,13 @@ fn recursed<F: Scalar>(plan: &Plan<F>, trajectory: &Trajectory<F>) -> Tally {
         tally.operations += live * (2 * 6 * sites + 2 * cells + 2 * cells);
     }
     for run in &plan.runs {
-        let (adaptive, signalled) = (u64::from(run.cell.adaptive), u64::from(run.signalled));
+        let (further, signalled) = (run.dynamics.further() as u64, u64::from(run.signalled));
         for p in run.first..run.end {
             let synapses = plan.feedback.of(p as usize).len() as u64;
-            let recursion = passes * (2 + 2 * adaptive + signalled) + receiving;
+            let recursion = passes * (2 + 2 * further + signalled) + receiving;
             let blocks = recursion + signalled * secreting;
             tally.bytes += calls * (blocks * block + synapses * (block + number + 4));
-            let recursion = passes * (5 + 5 * adaptive) + receiving;
+            let recursion = passes * run.dynamics.operations().adjoint + receiving;
             tally.operations += live * (recursion + signalled * secreting + 2 * synapses);
         }
     }
@@ -332,7 +333,9 @@ pub(crate) fn traced<F: Scalar>(
     let (block, _) = sizes::<F>();
     let (live, calls) = steps(trajectory);
     let traces = plan.slots.iter().filter(|slot| slot.stage != Stage::Readout);
-    let adaptive = traces.clone().filter(|slot| circuit.cells[slot.post as usize].adaptive).count() as u64;
+    let targets = traces.clone().map(|slot| &circuit.cells[slot.post as usize]);
+    let further: u64 = targets.clone().map(|dynamics| dynamics.further() as u64).sum();
+    let operations: u64 = targets.map(|dynamics| dynamics.operations().trace).sum();
     let traces = traces.count() as u64;
     let filters = traces * circuit.outputs() as u64;
     let modulated = if plan.receives() { traces } else { 0 };
@@ -345,10 +348,7 @@ pub(crate) fn traced<F: Scalar>(
         ..Tally::default()
     };
     [
-        (
-            Section::EligibilityTraces,
-            tally(8 * traces + adaptive + 4 * through, 9 * traces + 3 * adaptive + 10 * through),
-        ),
+        (Section::EligibilityTraces, tally(8 * traces + further + 4 * through, operations + 10 * through)),
         (
             Section::Modulation,
             tally(

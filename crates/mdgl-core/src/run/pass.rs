@@ -20,7 +20,7 @@ use crate::learn::backward::{Backward, Signals};
 use crate::learn::forward::{self, Trial, Wiring};
 use crate::learn::online::Online;
 use crate::learn::partial::{Partial, Piece};
-use crate::learn::plan::{Plan, trace_cells};
+use crate::learn::plan::{Plan, trace_dynamics};
 use crate::learn::rates::RatePart;
 use crate::learn::rule::{Estimator, Rule, Trace};
 use crate::loss::{Objective, Regulariser, check_values};
@@ -96,7 +96,7 @@ impl<F: Real> Pass<'_, F> {
     pub(super) fn simulate(&self, block: usize, room: &mut Room<F>, keep: Keep<'_, F>) -> Result<()> {
         let chosen = || Layout::choose(self.circuit.size(), self.trials(block));
         let network = self.model.network();
-        let in_blocks = keep.in_blocks || network.has_delays() || network.has_rate_units();
+        let in_blocks = keep.in_blocks || network.has_delays() || !self.circuit.stands_side_by_side;
         let layout = match in_blocks {
             true => Layout::Trials,
             false => self.workers.layout.unwrap_or_else(chosen),
@@ -514,7 +514,7 @@ impl<F: Real> Pass<'_, F> {
         trace: Trace,
     ) -> Result<Vec<(Outcome, Partial<F>)>> {
         let Assignment { batch, objective, targets } = assignment;
-        let cells = trace_cells(&self.circuit, trace);
+        let cells = trace_dynamics(&self.circuit, trace);
         let regularised = objective.regulariser.is_some();
         self.workers.blocks(&self.blocks, |block, room| {
             let span = self.workers.span(Stage::Draw, Some(block));

@@ -2,7 +2,7 @@
 //!
 //! Steps go by in tiles. Within a tile the errors come first, then the learning signals, then what cells secrete (with
 //! steps in the lanes, so that [`crate::modulation`] serves as it is), then some blocks of cells at a time run through
-//! all steps of the tile, and last the events add to the sums. Where cells secrete λv (BPTT) all cells go step by step.
+//! all steps of the tile, and last the events add to the sums. Where cells secrete λ (BPTT) all cells go step by step.
 
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -10,22 +10,22 @@ use std::sync::atomic::AtomicBool;
 use crate::cancel::check_cancelled;
 use crate::error::Result;
 use crate::lanes::{Block, Kernel, LANES, Lanes, Places, clear_tiny, cleared, flat, flat_mut, prefetch};
+use crate::learn::low_pass::{FilteredPsi, LowPass, PsiSegments};
 use crate::learn::plan::{Delta, Plan};
 use crate::memory::{bytes_of, product, refill, resize};
 use crate::modulation::Modulation;
-use crate::neuron::Constants;
+use crate::neuron::equations::{Equations, FURTHER, Variables};
+use crate::neuron::storage::Further;
+use crate::neuron::{SideBySide, for_model};
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
 use crate::scalar::Scalar;
 use crate::single::cells::Cells;
-use crate::single::columns::{Column, LongColumn, TILE};
+use crate::single::columns::{ABREAST, Column, LongColumn, TILE};
 use crate::single::learning::Learning;
 use crate::single::sums::Felt;
 use crate::single::trial::{Load, On, Trial};
 use crate::single::wiring::blocks;
-
-/// Blocks of cells that go through a tile together: each is a chain of dependent operations.
-const ABREAST: usize = 4;
 
 /// Steps whose signals are found together: they share the weights.
 const TOGETHER: usize = 4;
@@ -46,8 +46,10 @@ pub struct BackwardOne<'a, F: Scalar> {
 /// State and sums of the pass; kept between batches for its memory. Columns are of the tile at hand.
 #[derive(Debug, Default)]
 pub(crate) struct Work<F: Scalar> {
-    lambda_v: Vec<LongColumn<F>>,
-    lambda_a: Vec<Block<F>>,
+    /// The adjoint of each cell's input.
+    input_adjoint: Vec<LongColumn<F>>,
+    /// The adjoints of further state variables, `[block]`.
+    further_adjoint: Further<F>,
     /// Γ as secreted at the row's step; it acts at the step before.
     gamma: Vec<LongColumn<F>>,
     /// The rules with fewer hops, e-prop first.
@@ -70,10 +72,8 @@ pub(crate) struct Work<F: Scalar> {
     constants: Vec<Block<F>>,
     /// Cells whose Γ is asked for.
     chosen: Vec<u32>,
-    /// ψ̄ of the segment, `[tile][block]`; at hand; before each segment (On-MDGL).
-    psi_bar: Vec<Column<F>>,
-    bar: Vec<Block<F>>,
-    bars: Vec<Vec<Block<F>>>,
+    /// On-MDGL's ψ̄.
+    psi_filtered: FilteredPsi<F>,
     /// Input, recurrent and readout sums.
     sums: [Vec<Block<F>>; 3],
     /// Its steps are tiles.
@@ -85,16 +85,16 @@ pub(crate) struct Work<F: Scalar> {
 /// One of the rules with fewer hops.
 #[derive(Debug, Default)]
 struct Level<F: Scalar> {
-    lambda_v: Vec<LongColumn<F>>,
-    lambda_a: Vec<Block<F>>,
+    input_adjoint: Vec<LongColumn<F>>,
+    further_adjoint: Further<F>,
     /// What it receives of the rule with one hop less; of e-prop, which receives nothing, what the last one secretes.
     gamma: Vec<LongColumn<F>>,
 }
 
 impl<F: Scalar> Level<F> {
-    fn reset(&mut self, blocks: usize) -> Result<()> {
-        refill(&mut self.lambda_a, blocks, WHAT)?;
-        refill_columns(&mut self.lambda_v, blocks)?;
+    fn reset(&mut self, further: usize, blocks: usize) -> Result<()> {
+        self.further_adjoint.reset(further, blocks, WHAT)?;
+        refill_columns(&mut self.input_adjoint, blocks)?;
         refill_columns(&mut self.gamma, blocks)
     }
 }
@@ -109,8 +109,8 @@ fn refill_columns<F: Scalar>(columns: &mut Vec<LongColumn<F>>, len: usize) -> Re
 impl<F: Scalar> Work<F> {
     /// Bytes of memory that its larger parts hold.
     pub fn bytes(&self) -> usize {
-        let columns = bytes_of(&self.lambda_v) + bytes_of(&self.gamma) + bytes_of(&self.error);
-        columns + bytes_of(&self.signals) + bytes_of(&self.lambda_a)
+        let columns = bytes_of(&self.input_adjoint) + bytes_of(&self.gamma) + bytes_of(&self.error);
+        columns + bytes_of(&self.signals) + self.further_adjoint.bytes()
     }
 
     fn reset(
@@ -127,7 +127,6 @@ impl<F: Scalar> Work<F> {
         let types = plan.modulations().map(Modulation::totals).max().unwrap_or(0);
         let memory = product(&[plan.secretions.len(), n]);
         for (buffer, len) in [
-            (&mut self.lambda_a, n),
             (&mut self.filtered, n),
             (&mut self.memory_s, memory),
             (&mut self.memory_r, memory),
@@ -142,11 +141,14 @@ impl<F: Scalar> Work<F> {
         ] {
             refill(buffer, len, WHAT)?;
         }
-        for (columns, len) in [(&mut self.lambda_v, n), (&mut self.gamma, n), (&mut self.error, outputs)] {
+        for (columns, len) in [(&mut self.input_adjoint, n), (&mut self.gamma, n), (&mut self.error, outputs)]
+        {
             refill_columns(columns, len)?;
         }
         self.levels.resize_with(levels.map_or(0, |levels| levels.count), Level::default);
-        self.levels.iter_mut().try_for_each(|level| level.reset(n))?;
+        let further = on.wiring.cells.further();
+        self.further_adjoint.reset(further, n, WHAT)?;
+        self.levels.iter_mut().try_for_each(|level| level.reset(further, n))?;
         resize(&mut self.signals, n, [Block::ZERO; TILE], WHAT)?;
         self.constants = blocks(constants);
         self.asked = 0;
@@ -179,14 +181,16 @@ impl<F: Scalar> Kernel<F> for BackwardOne<'_, F> {
     fn run<L: Lanes<Scalar = F>>(mut self) -> Result<()> {
         self.work.reset(self.on, self.plan, self.learning, self.constants)?;
         if self.plan.separate {
-            self.find_bars::<L>()?;
+            let (kappa, blocks) = (&self.on.circuit.kappa, self.on.wiring.blocks());
+            let (mut trial, psi_filtered) = self.segmented();
+            psi_filtered.filter_psi_before_segments::<L>(&mut trial, kappa, blocks)?;
         }
-        for segment in (0..self.trial.segments()).rev() {
+        for segment in (0..self.trial.segments.count()).rev() {
             self.load_segment::<L>(segment)?;
-            let steps = self.trial.steps_of(segment);
+            let steps = self.trial.segments.steps(segment);
             for first in steps.clone().step_by(TILE).rev() {
                 check_cancelled(first, self.cancel)?;
-                self.work_through::<L>(Tile { first, rows: TILE.min(steps.end - first) }, steps.start);
+                self.work_through::<L>(Tile { first, rows: TILE.min(steps.end - first) });
             }
         }
         L::call(self.gathering(0, 0..1));
@@ -195,19 +199,21 @@ impl<F: Scalar> Kernel<F> for BackwardOne<'_, F> {
 }
 
 impl<F: Scalar> BackwardOne<'_, F> {
-    fn loading(&mut self, segment: usize) -> Load<'_, F> {
-        Load { on: self.on, trial: self.trial, segment, cancel: self.cancel }
+    /// The trial by segments, and the filtered ψ.
+    fn segmented(&mut self) -> (Segmented<'_, F>, &mut FilteredPsi<F>) {
+        let Self { on, trial, cancel, work, .. } = self;
+        (Segmented { on: *on, trial, cancel }, &mut work.psi_filtered)
     }
 
     #[inline(always)]
-    fn work_through<L: Lanes<Scalar = F>>(&mut self, tile: Tile, segment: usize) {
+    fn work_through<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
         let Tile { first, rows } = tile;
         self.work.probe.step();
         // The first row of the tile before is the step after this one.
         let work = &mut *self.work;
-        shift(rows, [&mut work.lambda_v, &mut work.gamma, &mut work.error]);
+        shift(rows, [&mut work.input_adjoint, &mut work.gamma, &mut work.error]);
         for level in &mut work.levels {
-            shift(rows, [&mut level.lambda_v, &mut level.gamma]);
+            shift(rows, [&mut level.input_adjoint, &mut level.gamma]);
         }
         self.filter_errors::<L>(tile);
         self.find_signals::<L>(tile);
@@ -220,7 +226,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
             }
         } else {
             self.work.probe.lap(Section::BackwardRecursion);
-            self.modulate::<L>(tile, segment);
+            self.modulate::<L>(tile);
             self.modulate_filtered::<L>(tile);
             self.work.probe.lap(Section::Modulation);
             self.climb_levels::<L>(tile);
@@ -231,7 +237,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
             self.gather_analogue::<L>(first + row, row);
         }
         // What the recursions have read cleared, the sums read cleared.
-        for columns in [&mut self.work.lambda_v, &mut self.work.error] {
+        for columns in [&mut self.work.input_adjoint, &mut self.work.error] {
             for column in columns {
                 clear_tiny::<L>(first, &mut column[1..2]);
             }
@@ -308,8 +314,8 @@ impl<F: Scalar> BackwardOne<'_, F> {
             modulated,
             first,
             rows,
-            lambda_v: &mut work.lambda_v,
-            lambda_a: &mut work.lambda_a,
+            input_adjoint: &mut work.input_adjoint,
+            further: work.further_adjoint.slices(0..self.on.wiring.blocks()),
         });
     }
 
@@ -320,7 +326,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
         let Some(levels) = &self.plan.levels else { return };
         let (work, blocks) = (&mut *self.work, self.on.wiring.blocks());
         for level in 0..work.levels.len() {
-            let Level { lambda_v, lambda_a, gamma } = &mut work.levels[level];
+            let Level { input_adjoint, further_adjoint, gamma } = &mut work.levels[level];
             let psi = self.trial.psi(tile.first, blocks);
             L::call(Passage {
                 cells: &self.on.wiring.cells,
@@ -331,11 +337,11 @@ impl<F: Scalar> BackwardOne<'_, F> {
                 modulated: level > 0,
                 first: tile.first,
                 rows: 0..tile.rows,
-                lambda_v,
-                lambda_a,
+                input_adjoint,
+                further: further_adjoint.slices(0..blocks),
             });
             work.probe.lap(Section::BackwardRecursion);
-            for (column, cells) in lambda_v.iter().zip(work.secreted.chunks_exact_mut(LANES)) {
+            for (column, cells) in input_adjoint.iter().zip(work.secreted.chunks_exact_mut(LANES)) {
                 transpose::<L>(&column[..TILE], cells);
             }
             work.received.fill(Block::ZERO);
@@ -357,18 +363,18 @@ impl<F: Scalar> BackwardOne<'_, F> {
         }
     }
 
-    /// BPTT: Γ of the step after a row, from its λv; only where ψ is not 0.
+    /// BPTT: Γ of the step after a row, from its λ; only where ψ is not 0.
     #[inline(always)]
     fn send_back<L: Lanes<Scalar = F>>(&mut self, first: usize, row: usize) {
         let Some(returns) = &self.learning.returns else { return };
         let work = &mut *self.work;
         let psi = self.trial.psi(first, self.on.wiring.blocks());
-        work.asked += returns.receive::<L>(psi, &work.lambda_v, row, &mut work.chosen, &mut work.gamma);
+        work.asked += returns.receive::<L>(psi, &work.input_adjoint, row, &mut work.chosen, &mut work.gamma);
     }
 
     /// Γ of the tile's steps, from what the cells secrete in them.
     #[inline(always)]
-    fn modulate<L: Lanes<Scalar = F>>(&mut self, tile: Tile, segment: usize) {
+    fn modulate<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
         let Some(modulation) = &self.plan.modulation else { return };
         let (work, blocks) = (&mut *self.work, self.on.wiring.blocks());
         for (block, cells) in work.secreted.chunks_exact_mut(LANES).enumerate() {
@@ -377,9 +383,9 @@ impl<F: Scalar> BackwardOne<'_, F> {
             }
             let mut column = [Block::ZERO; TILE];
             if self.plan.separate {
-                let bars = &work.psi_bar[(tile.first - segment) / TILE * blocks + block];
                 let weights = self.learning.unfiltered.of(block);
-                secrete_task_error::<L>(self.on, self.delta, tile, weights, bars, &mut column);
+                let psi_filtered = (&work.psi_filtered, block);
+                secrete_task_error::<L>(self.on, self.delta, tile, weights, psi_filtered, &mut column);
             } else {
                 let psi = &self.trial.psi(tile.first, blocks)[block];
                 for ((to, signal), psi) in column.iter_mut().zip(&work.signals[block]).zip(psi) {
@@ -445,13 +451,14 @@ impl<F: Scalar> BackwardOne<'_, F> {
     /// On-MDGL: (1−κ) Σ_{u≥t} κ^{u−t} Γ_u+1 in place of Γ_t+1.
     #[inline(always)]
     fn filter_gamma<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
-        let kappa = self.on.circuit.kappa.first().copied().unwrap_or(F::ZERO);
-        let (kappa, rest) = (L::splat(kappa), L::splat(F::ONE - kappa));
+        let low_pass = LowPass::<L>::of(&self.on.circuit.kappa);
         for (column, filtered) in self.work.gamma.iter_mut().zip(&mut self.work.filtered) {
             let mut held = L::load(filtered);
             for row in (0..tile.rows).rev() {
-                held = cleared(tile.first + row, held).mul_add(kappa, L::load(&column[row + 1]));
-                held.mul(rest).store(&mut column[row + 1]);
+                let before = cleared(tile.first + row, held);
+                let (sum, now) = low_pass.backwards(before, L::load(&column[row + 1]));
+                now.store(&mut column[row + 1]);
+                held = sum;
             }
             held.store(filtered);
         }
@@ -463,7 +470,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
         let (work, lane) = (&mut *self.work, self.on.lane);
         let units = &self.on.input.analogue_units;
         let values = &self.on.input.analogue[t * units.len()..(t + 1) * units.len()];
-        let felt = Felt { columns: &work.lambda_v, row };
+        let felt = Felt { columns: &work.input_adjoint, row };
         for (&unit, value) in units.iter().zip(values) {
             self.learning.input.add_value::<L>(unit, value.0[lane], felt, &mut work.sums[0]);
         }
@@ -478,50 +485,41 @@ impl<F: Scalar> BackwardOne<'_, F> {
     /// Brings the segment's ψ, and for On-MDGL its ψ̄.
     #[inline(always)]
     fn load_segment<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
-        L::call(self.loading(segment))?;
-        if !self.plan.separate {
-            return Ok(());
+        let (separate, kappa) = (self.plan.separate, &self.on.circuit.kappa);
+        let (mut trial, psi_filtered) = self.segmented();
+        match separate {
+            true => psi_filtered.load::<L>(&mut trial, kappa, segment),
+            false => trial.load::<L>(segment),
         }
-        let (blocks, steps) = (self.on.wiring.blocks(), self.trial.steps_of(segment));
-        let len = product(&[steps.len().div_ceil(TILE), blocks]);
-        resize(&mut self.work.psi_bar, len, [Block::ZERO; TILE], "the filtered pseudo-derivatives")?;
-        self.work.bar.clone_from(&self.work.bars[segment]);
-        for (row, t) in steps.enumerate() {
-            self.filter_psi::<L>(t);
-            let columns = &mut self.work.psi_bar[row / TILE * blocks..][..blocks];
-            for (column, bar) in columns.iter_mut().zip(&self.work.bar) {
-                column[t % TILE] = *bar;
-            }
-        }
-        Ok(())
+    }
+}
+
+/// One trial, its ψ by segments.
+struct Segmented<'a, F: Scalar> {
+    on: On<'a, F>,
+    trial: &'a mut Trial<F>,
+    cancel: &'a AtomicBool,
+}
+
+impl<F: Scalar> PsiSegments<F> for Segmented<'_, F> {
+    fn count(&self) -> usize {
+        self.trial.segments.count()
     }
 
-    /// ψ̄ before each segment.
-    #[inline(always)]
-    fn find_bars<L: Lanes<Scalar = F>>(&mut self) -> Result<()> {
-        refill(&mut self.work.bar, self.on.wiring.blocks(), "the filtered pseudo-derivatives")?;
-        self.work.bars.clear();
-        for segment in 0..self.trial.segments() {
-            self.work.bars.push(self.work.bar.clone());
-            if segment + 1 < self.trial.segments() {
-                L::call(self.loading(segment))?;
-                for t in self.trial.steps_of(segment) {
-                    self.filter_psi::<L>(t);
-                }
-            }
-        }
-        Ok(())
+    fn steps(&self, segment: usize) -> Range<usize> {
+        self.trial.segments.steps(segment)
     }
 
-    /// ψ̄_t = κ ψ̄_t−1 + (1−κ) ψ_t.
     #[inline(always)]
-    fn filter_psi<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        let Some(&kappa) = self.on.circuit.kappa.first() else { return };
-        let (kappa, rest) = (L::splat(kappa), L::splat(F::ONE - kappa));
-        clear_tiny::<L>(t, &mut self.work.bar);
-        let psi = self.trial.psi(t / TILE * TILE, self.on.wiring.blocks());
-        for (bar, psi) in self.work.bar.iter_mut().zip(psi) {
-            kappa.mul_add(L::load(bar), rest.mul(L::load(&psi[t % TILE]))).store(bar);
+    fn load<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
+        L::call(Load { on: self.on, trial: self.trial, segment, cancel: self.cancel })
+    }
+
+    #[inline(always)]
+    fn filter<L: Lanes<Scalar = F>>(&self, low_pass: LowPass<L>, step: usize, psi_filtered: &mut [Block<F>]) {
+        let psi = self.trial.psi(step / TILE * TILE, self.on.wiring.blocks());
+        for (held, psi) in psi_filtered.iter_mut().zip(psi) {
+            low_pass.forwards(L::load(held), L::load(&psi[step % TILE])).store(held);
         }
     }
 }
@@ -566,7 +564,7 @@ impl<F: Scalar> Gathering<'_, F> {
         let On { input, lane, .. } = self.on;
         let (learning, spikes, work) = (self.learning, &self.trial.spikes, &mut *self.work);
         let t = self.first + row;
-        let felt = Felt { columns: &work.lambda_v, row };
+        let felt = Felt { columns: &work.input_adjoint, row };
         let error = Felt { columns: &work.error, row };
         let [of_inputs, of_cells, of_outputs] = &mut work.sums;
         for &unit in spikes.at(t) {
@@ -596,8 +594,8 @@ struct Passage<'a, F: Scalar> {
     /// The step of the tile's first row.
     first: usize,
     rows: Range<usize>,
-    lambda_v: &'a mut [LongColumn<F>],
-    lambda_a: &'a mut [Block<F>],
+    input_adjoint: &'a mut [LongColumn<F>],
+    further: [&'a mut [Block<F>]; FURTHER],
 }
 
 impl<F: Scalar> Kernel<F> for Passage<'_, F> {
@@ -616,70 +614,64 @@ impl<F: Scalar> Passage<'_, F> {
     /// All blocks of cells, some at a time.
     #[inline(always)]
     fn descend_all<L: Lanes<Scalar = F>, const MODULATED: bool>(&mut self) {
-        let (lambda_v, lambda_a) = (std::mem::take(&mut self.lambda_v), std::mem::take(&mut self.lambda_a));
-        let (v, rest_v) = lambda_v.as_chunks_mut::<ABREAST>();
-        let (a, rest_a) = lambda_a.as_chunks_mut::<ABREAST>();
-        let done = v.len() * ABREAST;
-        for (i, (v, a)) in v.iter_mut().zip(a).enumerate() {
-            self.descend::<L, ABREAST, MODULATED>(i * ABREAST, v, a);
+        let adjoints = std::mem::take(&mut self.input_adjoint);
+        let (some, rest) = adjoints.as_chunks_mut::<ABREAST>();
+        let done = some.len() * ABREAST;
+        for (i, adjoints) in some.iter_mut().enumerate() {
+            self.descend::<L, ABREAST, MODULATED>(i * ABREAST, adjoints);
         }
-        for (i, (v, a)) in rest_v.iter_mut().zip(rest_a).enumerate() {
-            self.descend::<L, 1, MODULATED>(done + i, std::array::from_mut(v), std::array::from_mut(a));
+        for (i, adjoint) in rest.iter_mut().enumerate() {
+            self.descend::<L, 1, MODULATED>(done + i, std::array::from_mut(adjoint));
         }
     }
 
-    /// λv and λa of some blocks of cells.
+    /// The adjoints of some blocks of cells: together where they are of one model.
     #[inline(always)]
     fn descend<L: Lanes<Scalar = F>, const N: usize, const MODULATED: bool>(
-        &self,
+        &mut self,
         block: usize,
-        lambda_v: &mut [LongColumn<F>; N],
-        lambda_a: &mut [Block<F>; N],
+        input_adjoint: &mut [LongColumn<F>; N],
     ) {
-        let (psi, next_psi) = (&self.psi[block..][..N], &self.next_psi[block..][..N]);
-        let (signals, gamma) = (&self.signals[block..][..N], &self.gamma[block..][..N]);
-        let mut cells: [Constants<L>; N] = [self.cells.constants(block); N];
-        let mut adaptive = cells[0].adaptive;
-        for (i, cell) in cells.iter_mut().enumerate().skip(1) {
-            *cell = self.cells.constants(block + i);
-            adaptive |= cell.adaptive;
-        }
-        let passing = Passing { psi, next_psi, signals, gamma, first: self.first, rows: self.rows.clone() };
-        match adaptive {
-            true => passing.descend::<L, N, MODULATED, true>(cells, lambda_v, lambda_a),
-            false => passing.descend::<L, N, MODULATED, false>(cells, lambda_v, lambda_a),
+        let cells = self.cells;
+        let together = for_model!(cells.abreast(block), first => {
+            match same_model::<L, _, N>(first, cells, block) {
+                Some(models) => {
+                    self.descend_together::<L, _, N, MODULATED>(models, block, input_adjoint);
+                    true
+                }
+                None => false,
+            }
+        });
+        if !together {
+            for (i, column) in input_adjoint.iter_mut().enumerate() {
+                self.descend::<L, 1, MODULATED>(block + i, std::array::from_mut(column));
+            }
         }
     }
-}
 
-/// A passage of some blocks of cells.
-struct Passing<'a, F: Scalar> {
-    psi: &'a [Column<F>],
-    next_psi: &'a [Column<F>],
-    signals: &'a [Column<F>],
-    gamma: &'a [LongColumn<F>],
-    first: usize,
-    rows: Range<usize>,
-}
-
-impl<F: Scalar> Passing<'_, F> {
     #[inline(always)]
-    fn descend<L: Lanes<Scalar = F>, const N: usize, const MODULATED: bool, const ADAPTIVE: bool>(
-        self,
-        cells: [Constants<L>; N],
-        lambda_v: &mut [LongColumn<F>; N],
-        lambda_a: &mut [Block<F>; N],
-    ) {
-        let Self { psi, next_psi, signals, gamma, first, rows } = self;
-        let (mut v, mut a) = ([L::splat(F::ZERO); N], [L::splat(F::ZERO); N]);
-        for i in 0..N {
-            (v[i], a[i]) = (L::load(&lambda_v[i][rows.end]), L::load(&lambda_a[i]));
+    fn descend_together<L, M, const N: usize, const MODULATED: bool>(
+        &mut self,
+        models: [M; N],
+        block: usize,
+        input_adjoint: &mut [LongColumn<F>; N],
+    ) where
+        L: Lanes<Scalar = F>,
+        M: Equations<L>,
+    {
+        let own = block..block + N;
+        let (psi, next_psi) = (&self.psi[own.clone()], &self.next_psi[own.clone()]);
+        let (signals, gamma) = (&self.signals[own.clone()], &self.gamma[own.clone()]);
+        let further = &mut self.further;
+        let mut adjoint = [M::Variables::load(L::splat(F::ZERO), further, block); N];
+        for (i, (adjoint, column)) in adjoint.iter_mut().zip(&*input_adjoint).enumerate() {
+            *adjoint = M::Variables::load(L::load(&column[self.rows.end]), further, block + i);
         }
-        for row in rows.rev() {
+        for row in self.rows.clone().rev() {
             // Tiles begin where decayed state is cleared.
             if row == 0 {
-                for i in 0..N {
-                    (v[i], a[i]) = (cleared(first, v[i]), cleared(first, a[i]));
+                for adjoint in &mut adjoint {
+                    *adjoint = adjoint.cleared(self.first);
                 }
             }
             for i in 0..N {
@@ -689,22 +681,28 @@ impl<F: Scalar> Passing<'_, F> {
                 if MODULATED {
                     drive = drive.add(L::load(&gamma[i][row + 1]));
                 }
-                drive = v[i].neg_mul_add(cells[i].reset, drive);
-                if ADAPTIVE {
-                    drive = a[i].mul_add(cells[i].jump, drive);
-                }
-                let through = psi.mul(drive);
-                v[i] = v[i].mul_add(cells[i].alpha, through);
-                if ADAPTIVE {
-                    a[i] = through.neg_mul_add(cells[i].beta, a[i].mul(cells[i].rho));
-                }
-                v[i].store(&mut lambda_v[i][row]);
+                adjoint[i] = models[i].adjoint(psi, drive, adjoint[i]);
+                adjoint[i].integrator().store(&mut input_adjoint[i][row]);
             }
         }
-        for i in 0..N {
-            a[i].store(&mut lambda_a[i]);
+        for (i, adjoint) in adjoint.into_iter().enumerate() {
+            adjoint.store(further, block + i);
         }
     }
+}
+
+/// The constants of some blocks of cells from one on, whose model is known; `None` where another block is of another model.
+#[inline(always)]
+fn same_model<L: Lanes, M: SideBySide<L>, const N: usize>(
+    first: &M,
+    cells: &Cells<L::Scalar>,
+    block: usize,
+) -> Option<[M::Model; N]> {
+    let mut models = [first.load(); N];
+    for (i, model) in models.iter_mut().enumerate().skip(1) {
+        *model = M::of(cells.abreast(block + i))?.load();
+    }
+    Some(models)
 }
 
 /// On-MDGL's secretion of a block of cells: P_j,t ψ̄_j,t with P = Σ_k W_out δ_k, no filter, no regulariser.
@@ -714,10 +712,10 @@ fn secrete_task_error<L: Lanes>(
     delta: &Delta<L::Scalar>,
     tile: Tile,
     weights: &[(u32, Block<L::Scalar>)],
-    bars: &Column<L::Scalar>,
+    (psi_filtered, block): (&FilteredPsi<L::Scalar>, usize),
     to: &mut Column<L::Scalar>,
 ) {
-    for row in 0..tile.rows {
+    for (row, to) in to[..tile.rows].iter_mut().enumerate() {
         let delta = delta.at(tile.first + row, on.circuit.outputs());
         if delta.is_empty() {
             continue;
@@ -726,7 +724,7 @@ fn secrete_task_error<L: Lanes>(
         for (unit, weights) in weights {
             error = L::splat(delta[*unit as usize].0[on.lane]).mul_add(L::load(weights), error);
         }
-        error.mul(L::load(&bars[row])).store(&mut to[row]);
+        error.mul(L::load(&psi_filtered.at(tile.first + row)[block])).store(to);
     }
 }
 

@@ -1,44 +1,50 @@
 //! Constants of the neurons, sixteen side by side.
 
-use crate::circuit::{Cell, Circuit};
-use crate::description::Shape;
-use crate::lanes::{Block, LANES, Lanes};
-use crate::neuron::Constants;
+use crate::circuit::Circuit;
+use crate::lanes::{Block, LANES};
+use crate::neuron::Dynamics;
 use crate::scalar::Scalar;
+use crate::single::columns::ABREAST;
 
-/// Sixteen neurons' constants; in lanes without one a threshold of 1 and all else 0, so that they never spike and have
-/// no ψ.
-#[derive(Debug, Clone)]
-struct Sixteen<F: Scalar> {
-    alpha: Block<F>,
-    rho: Block<F>,
-    jump: Block<F>,
-    threshold: Block<F>,
-    reset: Block<F>,
-    beta: Block<F>,
-    slope: Block<F>,
-    steepness: Block<F>,
-    shape: Shape,
-    adaptive: bool,
-    inclusive: bool,
-}
-
-/// All neurons, in blocks of sixteen.
+/// All neurons, in blocks of sixteen; lanes without one never spike and have no ψ.
 #[derive(Debug)]
 pub(super) struct Cells<F: Scalar> {
-    blocks: Vec<Sixteen<F>>,
+    blocks: Vec<Dynamics<Block<F>>>,
+    /// The same with those that go through a tile together as one model, where one has room for all.
+    abreast: Vec<Dynamics<Block<F>>>,
     usual: bool,
+    /// State variables beyond the first, of the model that has most.
+    further: usize,
 }
 
 impl<F: Scalar> Cells<F> {
+    /// Of a circuit whose neurons stand side by side.
     pub fn new(circuit: &Circuit<F>) -> Self {
-        let usual = circuit.cells.iter().all(|cell| cell.shape == Shape::Triangular && !cell.inclusive);
-        Self { blocks: circuit.cells.chunks(LANES).map(sixteen).collect(), usual }
+        debug_assert!(circuit.stands_side_by_side);
+        let each = |cells: &[Dynamics<F>]| {
+            cells.chunks(LANES).filter_map(Dynamics::side_by_side).flatten().collect()
+        };
+        let together = |cells: &[Dynamics<F>]| match cells.len().div_ceil(LANES) {
+            ABREAST => Dynamics::side_by_side(cells).unwrap_or_else(|| each(cells)),
+            // The last blocks go one by one.
+            _ => each(cells),
+        };
+        Self {
+            blocks: each(&circuit.cells),
+            abreast: circuit.cells.chunks(ABREAST * LANES).flat_map(together).collect(),
+            usual: circuit.cells.iter().all(Dynamics::is_usual),
+            further: circuit.further,
+        }
     }
 
-    /// Number of blocks with a cell that adapts.
-    pub fn adaptive(&self) -> u64 {
-        self.blocks.iter().filter(|block| block.adaptive).count() as u64
+    /// State variables of all blocks beyond the first of each.
+    pub fn further_variables(&self) -> u64 {
+        self.blocks.iter().map(|block| block.further() as u64).sum()
+    }
+
+    /// The most that any has.
+    pub fn further(&self) -> usize {
+        self.further
     }
 
     /// Whether spikes and ψ are those of the paper; the same for all neurons of a network.
@@ -47,44 +53,13 @@ impl<F: Scalar> Cells<F> {
     }
 
     #[inline(always)]
-    pub fn constants<L: Lanes<Scalar = F>>(&self, block: usize) -> Constants<L> {
-        let cells = &self.blocks[block];
-        Constants {
-            alpha: L::load(&cells.alpha),
-            rho: L::load(&cells.rho),
-            jump: L::load(&cells.jump),
-            threshold: L::load(&cells.threshold),
-            reset: L::load(&cells.reset),
-            beta: L::load(&cells.beta),
-            slope: L::load(&cells.slope),
-            steepness: L::load(&cells.steepness),
-            shape: cells.shape,
-            adaptive: cells.adaptive,
-            inclusive: cells.inclusive,
-        }
+    pub fn block(&self, block: usize) -> &Dynamics<Block<F>> {
+        &self.blocks[block]
     }
-}
 
-fn sixteen<F: Scalar>(cells: &[Cell<F>]) -> Sixteen<F> {
-    let lanes = |pick: fn(&Cell<F>) -> F| {
-        let mut block = Block::ZERO;
-        block.0.iter_mut().zip(cells).for_each(|(to, cell)| *to = pick(cell));
-        block
-    };
-    let mut threshold = lanes(|c| c.threshold);
-    threshold.0[cells.len()..].fill(F::ONE);
-    Sixteen {
-        alpha: lanes(|c| c.alpha),
-        rho: lanes(|c| c.rho),
-        // The adaptation of a cell without any stays 0.
-        jump: lanes(|c| if c.adaptive { c.jump } else { F::ZERO }),
-        threshold,
-        reset: lanes(|c| c.reset),
-        beta: lanes(|c| c.beta),
-        slope: lanes(|c| c.slope),
-        steepness: lanes(|c| c.steepness),
-        shape: cells[0].shape,
-        adaptive: cells.iter().any(|c| c.adaptive),
-        inclusive: cells.iter().any(|c| c.inclusive),
+    /// A block as the model of those that go through a tile together.
+    #[inline(always)]
+    pub fn abreast(&self, block: usize) -> &Dynamics<Block<F>> {
+        &self.abreast[block]
     }
 }

@@ -4,11 +4,12 @@ use crate::circuit::Circuit;
 use crate::fan::Fan;
 use crate::lanes::{Block, LANES, Lanes};
 use crate::learn::plan::Plan;
-use crate::learn::secretion::{Filter, FilterLanes, Secretion};
+use crate::learn::secretion::Secretion;
+use crate::neuron::constants::Load;
+use crate::neuron::filter::Filter;
 use crate::scalar::Scalar;
 use crate::single::returns::Returns;
 use crate::single::sums::Sums;
-use crate::single::wiring::blocks;
 
 /// Feedback weights, returns and sums, neurons (or readout units) in the lanes.
 #[derive(Debug)]
@@ -84,44 +85,20 @@ impl<F: Scalar> Learning<F> {
 
 /// The filters of one kernel, of sixteen neurons side by side; 0 where one does not secrete.
 #[derive(Debug)]
-pub(super) struct Memories<F: Scalar> {
-    ss: Vec<Block<F>>,
-    sr: Vec<Block<F>>,
-    rs: Vec<Block<F>>,
-    rr: Vec<Block<F>>,
-    s_in: Vec<Block<F>>,
-    r_in: Vec<Block<F>>,
-}
+pub(super) struct Memories<F: Scalar>(Vec<Filter<Block<F>>>);
 
 impl<F: Scalar> Memories<F> {
     fn new(secretion: &Secretion<F>, cells: usize) -> Self {
-        let each = |pick: fn(&Filter<F>) -> F| {
-            let mut values = vec![F::ZERO; cells];
-            for &(j, filter) in &secretion.emitters {
-                values[j as usize] = pick(&secretion.filters[filter as usize]);
-            }
-            blocks(&values)
-        };
-        Self {
-            ss: each(|filter| filter.ss),
-            sr: each(|filter| filter.sr),
-            rs: each(|filter| filter.rs),
-            rr: each(|filter| filter.rr),
-            s_in: each(|filter| filter.s_in),
-            r_in: each(|filter| filter.r_in),
+        let mut filters = vec![Filter::SILENT; cells.div_ceil(LANES)];
+        for &(j, filter) in &secretion.emitters {
+            filters[j as usize / LANES].set(j as usize % LANES, &secretion.filters[filter as usize]);
         }
+        Self(filters)
     }
 
     #[inline(always)]
-    pub fn lanes<L: Lanes<Scalar = F>>(&self, block: usize) -> FilterLanes<L> {
-        FilterLanes {
-            ss: L::load(&self.ss[block]),
-            sr: L::load(&self.sr[block]),
-            rs: L::load(&self.rs[block]),
-            rr: L::load(&self.rr[block]),
-            s_in: L::load(&self.s_in[block]),
-            r_in: L::load(&self.r_in[block]),
-        }
+    pub fn lanes<L: Lanes<Scalar = F>>(&self, block: usize) -> Filter<L> {
+        self.0[block].map::<Load<L>>()
     }
 }
 

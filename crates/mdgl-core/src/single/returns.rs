@@ -40,7 +40,7 @@ struct Lanefull {
     lanes: Mask,
 }
 
-/// Two terms of a sum: where the sending cells' λv are in long columns (the first in the low half), and the gains.
+/// Two terms of a sum: where the sending cells' λ are in long columns (the first in the low half), and the gains.
 /// The last of a row may be half empty: its second gain is 0 then.
 #[derive(Debug, Clone, Copy)]
 struct Two<F> {
@@ -66,19 +66,19 @@ impl<F: Scalar> Returns<F> {
         Self { receivers, lanes, terms, columns: neurons.div_ceil(LANES) }
     }
 
-    /// Γ_p = Σ_j gain λv_j of the step after a row, of the cells whose ψ at the row is not 0: of the others no one asks.
+    /// Γ_p = Σ_j gain λ_j of the step after a row, of the cells whose ψ at the row is not 0: of the others no one asks.
     /// Gives the number of terms, an odd row's rounded up.
     #[inline(always)]
     pub fn receive<L: Lanes<Scalar = F>>(
         &self,
         psi: &[Column<F>],
-        lambda_v: &[LongColumn<F>],
+        adjoint: &[LongColumn<F>],
         at: usize,
         chosen: &mut [u32],
         gamma: &mut [LongColumn<F>],
     ) -> u64 {
-        assert!(self.columns <= psi.len() && self.columns <= lambda_v.len(), "a cell beyond the buffers");
-        let (psi, lambda_v) = (row(psi, at), row(lambda_v, at + 1));
+        assert!(self.columns <= psi.len() && self.columns <= adjoint.len(), "a cell beyond the buffers");
+        let (psi, adjoint) = (row(psi, at), row(adjoint, at + 1));
         let gamma = &mut flat_mut(gamma.as_flattened_mut())[(at + 1) * LANES..];
         let mut count = 0;
         for sixteen in &self.lanes {
@@ -92,10 +92,10 @@ impl<F: Scalar> Returns<F> {
         let (abreast, rest) = chosen[..count].as_chunks::<ABREAST>();
         let mut twos = 0;
         for numbers in abreast {
-            twos += self.sum::<L, ABREAST>(*numbers, lambda_v, gamma);
+            twos += self.sum::<L, ABREAST>(*numbers, adjoint, gamma);
         }
         for &number in rest {
-            twos += self.sum::<L, 1>([number], lambda_v, gamma);
+            twos += self.sum::<L, 1>([number], adjoint, gamma);
         }
         2 * twos as u64
     }

@@ -69,13 +69,14 @@ pub(super) fn simulated<F: Scalar>(on: On<'_, F>, trial: &Trial<F>) -> [(Section
     let mut readout = scattered(all, (&circuit.readout, &wiring.readout), calls);
     readout.bytes += calls * 5 * outputs * block::<F>();
     readout.operations += 2 * live * circuit.outputs() as u64;
-    let adaptive = circuit.cells.iter().filter(|cell| cell.adaptive).count() as u64;
+    let own: u64 = circuit.cells.iter().map(|dynamics| dynamics.operations().step).sum();
     let updated = Tally {
         calls,
         neuron_updates: live * cells,
         bytes: calls
-            * (blocks * (9 * block::<F>() + 2 * INDICES) + wiring.cells.adaptive() * 2 * block::<F>()),
-        operations: live * (7 * cells + 4 * adaptive),
+            * (blocks * (9 * block::<F>() + 2 * INDICES)
+                + wiring.cells.further_variables() * 2 * block::<F>()),
+        operations: live * own,
         ..Tally::default()
     };
     [
@@ -117,13 +118,13 @@ pub(super) fn gone_back<F: Scalar>(
     for run in &plan.runs {
         for p in run.first..run.end {
             let heard = plan.feedback.of(p as usize).len() as u64;
-            let own = 5 + 5 * u64::from(run.cell.adaptive) + receives;
+            let own = run.dynamics.operations().adjoint + receives;
             recursed.operations += live * (rules * own + 2 * heard);
         }
     }
     let terms = learning.feedback.terms() as u64 * number;
-    let adaptive = on.wiring.cells.adaptive() * 2 * block::<F>();
-    recursed.bytes = calls * (rules * (blocks * (4 + receives) * block::<F>() + adaptive) + terms);
+    let further = on.wiring.cells.further_variables() * 2 * block::<F>();
+    recursed.bytes = calls * (rules * (blocks * (4 + receives) * block::<F>() + further) + terms);
     let mut modulated = Tally::default();
     if learning.returns.is_some() {
         modulated = Tally { calls, bytes: asked * (2 * number + 4), operations: 2 * asked, ..modulated };

@@ -3,24 +3,27 @@
 //! As for a block of trials (see [`crate::trajectory`]) ψ is kept whole while it fits into its budget; of a longer
 //! trial only one segment, with the state at each segment's start.
 
-use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use crate::cancel::check_cancelled;
 use crate::circuit::Circuit;
 use crate::encode::BlockInput;
 use crate::error::Result;
-use crate::lanes::{Block, Kernel, LANES, Lanes, Mask, clear_tiny, flat, prefetch};
+use crate::lanes::{Block, Kernel, LANES, Lanes, Mask, flat, prefetch};
 use crate::memory::{bytes_of, product, refill, resize};
-use crate::neuron;
+use crate::neuron::constants::Load as LoadConstants;
+use crate::neuron::equations::{Step, Variables};
+use crate::neuron::for_model;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
 use crate::scalar::Scalar;
+use crate::simulate::Carried;
+use crate::single::cells::Cells;
 use crate::single::columns::{Column, TILE};
 use crate::single::refractory::Refractory;
 use crate::single::spikes::Spikes;
 use crate::single::wiring::Wiring;
-use crate::trajectory::{Keep, MOST_BYTES};
+use crate::trajectory::{Keep, MOST_BYTES, Segments};
 
 /// Steps between asking for a row of ψ and writing it: what was stored is not read back fast while a store before it
 /// waits for memory.
@@ -28,21 +31,15 @@ const AHEAD: usize = 4;
 
 /// What changes from step to step.
 #[derive(Debug, Clone, Default)]
-struct State<F: Scalar> {
-    /// α v − thr z between steps (see [`neuron`]).
-    membrane: Vec<Block<F>>,
-    adaptation: Vec<Block<F>>,
-    /// The κ-filtered readout without bias.
-    readout: Vec<Block<F>>,
+pub(super) struct State<F: Scalar> {
+    carried: Carried<F>,
     refractory: Refractory,
 }
 
 impl<F: Scalar> State<F> {
     fn reset(&mut self, wiring: &Wiring<F>) -> Result<()> {
-        let what = "the state of a trial";
-        refill(&mut self.membrane, wiring.blocks(), what)?;
-        refill(&mut self.adaptation, wiring.blocks(), what)?;
-        refill(&mut self.readout, wiring.outputs(), what)?;
+        let (blocks, further) = (wiring.blocks(), wiring.cells.further());
+        self.carried.reset(blocks, further, wiring.outputs(), "the state of a trial")?;
         self.refractory.reset(&wiring.periods)
     }
 }
@@ -58,13 +55,10 @@ pub(crate) struct Trial<F: Scalar> {
     /// This trial's steps, and the batch's longest.
     pub(super) length: usize,
     pub(super) steps: usize,
-    /// ψ of the segment at hand, `[tile][block]`; of the last tile only where none is wanted.
+    /// ψ of the loaded segment, `[tile][block]`; of the last tile only where none is wanted.
     psi: Vec<Column<F>>,
-    /// Steps in a segment, whole tiles, and the segment at hand.
-    segment: usize,
-    loaded: usize,
-    /// State before each segment; none where one segment holds the whole trial.
-    snapshots: Vec<State<F>>,
+    /// Whole tiles.
+    pub(super) segments: Segments<State<F>>,
     state: State<F>,
     /// Σ_t ψ of each cell, if wanted.
     psi_sums: Vec<Block<F>>,
@@ -91,15 +85,13 @@ impl<F: Scalar> Trial<F> {
         (self.length, self.steps) = (length, steps);
         self.state.reset(wiring)?;
         self.spikes.clear();
-        self.snapshots.clear();
         let (blocks, outputs) = (wiring.blocks(), wiring.outputs());
         let fitting = MOST_BYTES / share / (blocks * size_of::<Block<F>>());
         let tiles = match keep.psi.is_some() {
             true => (keep.segment.unwrap_or(fitting) / TILE).clamp(1, steps.div_ceil(TILE)),
             false => 1,
         };
-        self.segment = tiles * TILE;
-        self.loaded = (steps - 1) / self.segment;
+        self.segments.reset(steps, tiles * TILE);
         let what = "the pseudo-derivatives of a trial";
         resize(&mut self.psi, product(&[tiles, blocks]), [Block::ZERO; TILE], what)?;
         refill(&mut self.psi_sums, if keep.sums { blocks } else { 0 }, what)?;
@@ -113,20 +105,10 @@ impl<F: Scalar> Trial<F> {
         Ok(())
     }
 
-    /// Steps of a segment.
-    pub(super) fn steps_of(&self, segment: usize) -> Range<usize> {
-        segment * self.segment..((segment + 1) * self.segment).min(self.steps)
-    }
-
-    /// Number of segments.
-    pub(super) fn segments(&self) -> usize {
-        self.steps.div_ceil(self.segment)
-    }
-
-    /// ψ of a tile of the segment at hand.
+    /// ψ of a tile of the loaded segment.
     #[inline(always)]
     pub(super) fn psi(&self, first: usize, blocks: usize) -> &[Column<F>] {
-        &self.psi[first % self.segment / TILE * blocks..][..blocks]
+        &self.psi[self.segments.row(first) / TILE * blocks..][..blocks]
     }
 
     /// The spikes of a step.
@@ -153,7 +135,7 @@ impl<F: Scalar> Trial<F> {
     #[inline(always)]
     fn sum_psi<L: Lanes<Scalar = F>>(&mut self, step: usize) {
         let blocks = self.psi_sums.len();
-        let columns = &self.psi[step % self.segment / TILE * blocks..][..blocks];
+        let columns = &self.psi[self.segments.row(step) / TILE * blocks..][..blocks];
         for (sum, psi) in self.psi_sums.iter_mut().zip(columns) {
             L::load(sum).add(L::load(&psi[step % TILE])).store(sum);
         }
@@ -176,26 +158,33 @@ impl<F: Scalar> Trial<F> {
         let blocks = wiring.blocks();
         let (state, probe) = (&mut self.state, &mut self.probe);
         probe.step();
-        clear_tiny::<L>(t, &mut state.membrane);
-        clear_tiny::<L>(t, &mut state.adaptation);
-        clear_tiny::<L>(t, &mut state.readout);
+        state.carried.clear_tiny::<L>(t);
         state.refractory.advance(&wiring.periods);
         probe.lap(Section::NeuronUpdate);
         for entry in input.events.at(t) {
             if entry.mask >> lane & 1 == 1 {
-                wiring.input.count::<L>(&circuit.input, entry.unit, entry.count, &mut state.membrane);
+                wiring.input.count::<L>(
+                    &circuit.input,
+                    entry.unit,
+                    entry.count,
+                    &mut state.carried.integrator,
+                );
             }
         }
         let width = input.analogue_units.len();
         let values = &input.analogue[t * width..(t + 1) * width];
         for (&unit, value) in input.analogue_units.iter().zip(values) {
-            wiring.input.value::<L>(&circuit.input, unit, value.0[lane], &mut state.membrane);
+            wiring.input.value::<L>(&circuit.input, unit, value.0[lane], &mut state.carried.integrator);
         }
         probe.lap(Section::InputScatter);
-        wiring.recurrent.spikes::<L>(&circuit.undelayed().fan, self.spikes.before(t), &mut state.membrane);
+        wiring.recurrent.spikes::<L>(
+            &circuit.undelayed().fan,
+            self.spikes.before(t),
+            &mut state.carried.integrator,
+        );
         probe.lap(Section::RecurrentScatter);
         if let Some(voltage) = self.voltage.get_mut(t * blocks..(t + 1) * blocks) {
-            voltage.copy_from_slice(&state.membrane);
+            record_voltage::<L>(&wiring.cells, state, voltage);
         }
         let over = if t < self.length { 0 } else { Mask::MAX };
         let spikes = self.update_neurons::<L>(wiring, t, over)?;
@@ -227,27 +216,30 @@ impl<F: Scalar> Trial<F> {
         over: Mask,
     ) -> Result<usize> {
         let (blocks, row) = (wiring.blocks(), t % TILE);
-        let ahead = (t % self.segment + AHEAD).min(self.segment - 1);
-        let place = t % self.segment / TILE * blocks;
+        let own = self.segments.row(t);
+        let ahead = (own + AHEAD).min(self.segments.length() - 1);
+        let place = own / TILE * blocks;
         // Always behind or at the row's place.
         let ahead_place = (ahead / TILE * blocks - place, ahead % TILE);
         let psi = &mut self.psi[place..];
         let mut spikes = self.spikes.begin_step(blocks)?;
-        let State { membrane, adaptation, refractory, .. } = &mut self.state;
+        let State { carried: Carried { integrator, further, .. }, refractory } = &mut self.state;
+        let mut further = further.slices(0..blocks);
         let mut masks = refractory.masks(&wiring.periods);
-        for (block, (membrane, adaptation)) in membrane.iter_mut().zip(adaptation).enumerate() {
-            let cells = wiring.cells.constants::<L>(block);
-            let cells = if USUAL { cells.usual() } else { cells };
+        for (block, integrator) in integrator.iter_mut().enumerate() {
             let blocked = masks.blocked(block) | over;
-            let stepped = neuron::step(cells, L::load(membrane), L::load(adaptation), blocked);
+            let (spiked, psi_now) = for_model!(wiring.cells.block(block), model => {
+                let model = model.map::<LoadConstants<L>>();
+                let model = if USUAL { model.usual() } else { model };
+                let stepped = model.step(Variables::load(L::load(integrator), &further, block), blocked);
+                stepped.state.integrator().store(integrator);
+                stepped.state.store(&mut further, block);
+                (stepped.spikes, stepped.psi)
+            });
             prefetch(&psi[ahead_place.0 + block][ahead_place.1]);
-            stepped.psi.store(&mut psi[block][row]);
-            stepped.membrane.store(membrane);
-            if cells.adaptive {
-                stepped.adaptation.store(adaptation);
-            }
-            masks.spiked(block, stepped.spikes);
-            spikes.push::<L>(&wiring.numbers[block], stepped.spikes);
+            psi_now.store(&mut psi[block][row]);
+            masks.spiked(block, spiked);
+            spikes.push::<L>(&wiring.numbers[block], spiked);
         }
         Ok(spikes.len())
     }
@@ -255,7 +247,7 @@ impl<F: Scalar> Trial<F> {
     #[inline(always)]
     fn update_readout<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, t: usize, spikes: usize) {
         let On { circuit, wiring, .. } = on;
-        let readout = &mut self.state.readout;
+        let readout = &mut self.state.carried.readout;
         for (y, kappa) in readout.iter_mut().zip(&wiring.kappa) {
             L::load(y).mul(L::load(kappa)).store(y);
         }
@@ -264,6 +256,22 @@ impl<F: Scalar> Trial<F> {
         for ((out, y), bias) in out.iter_mut().zip(&*readout).zip(&wiring.bias) {
             L::load(y).add(L::load(bias)).store(out);
         }
+    }
+}
+
+/// v of every cell, from the state with this step's input.
+#[inline(always)]
+fn record_voltage<L: Lanes>(
+    cells: &Cells<L::Scalar>,
+    state: &mut State<L::Scalar>,
+    voltage: &mut [Block<L::Scalar>],
+) {
+    let further = state.carried.further.slices(0..voltage.len());
+    for (block, (voltage, integrator)) in voltage.iter_mut().zip(&state.carried.integrator).enumerate() {
+        for_model!(cells.block(block), model => {
+            let variables = Variables::load(L::load(integrator), &further, block);
+            model.map::<LoadConstants<L>>().voltage(variables).store(voltage);
+        });
     }
 }
 
@@ -297,15 +305,13 @@ impl<F: Scalar> Kernel<F> for Load<'_, F> {
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
         let Self { on, trial, segment, cancel } = self;
-        if segment == trial.loaded {
-            return Ok(());
-        }
-        trial.state.clone_from(&trial.snapshots[segment]);
-        for t in trial.steps_of(segment) {
+        let Some((snapshot, steps)) = trial.segments.missing(segment) else { return Ok(()) };
+        trial.state.clone_from(snapshot);
+        for t in steps {
             check_cancelled(t, cancel)?;
             trial.step::<L>(on, t)?;
         }
-        trial.loaded = segment;
+        trial.segments.set_loaded(segment);
         Ok(())
     }
 }
@@ -324,11 +330,10 @@ impl<F: Scalar> Kernel<F> for SimulateOne<'_, F> {
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
         let Self { on, trial, keep, cancel } = self;
-        let snapshots = keep.psi.is_some() && trial.segments() > 1;
         for t in 0..trial.steps {
             check_cancelled(t, cancel)?;
-            if snapshots && t.is_multiple_of(trial.segment) {
-                trial.snapshots.push(trial.state.clone());
+            if keep.psi.is_some() && trial.segments.begins(t) {
+                trial.segments.keep(trial.state.clone());
             }
             let spikes = trial.step::<L>(on, t)?;
             trial.spikes.end_step(spikes);

@@ -84,6 +84,7 @@ impl Shape {
             steps: self.steps,
             alpha,
             rho,
+            synaptic: vec![0.0; self.n_rec],
             thr,
             beta,
             gamma,
@@ -121,6 +122,19 @@ impl Shape {
         spec
     }
 
+    /// The same network with delays, and current-based neurons from one on.
+    pub fn current_spec(&self, first: usize, most: usize) -> Spec {
+        let rng = &mut CounterRng::new(self.seed, 2, 0, 0);
+        let mut spec = self.delayed_spec(most);
+        spec.synaptic.iter_mut().skip(first).for_each(|decay| *decay = 0.5 + 0.45 * rng.uniform());
+        // Currents add up: as much input as before.
+        for (p, &decay) in spec.synaptic.iter().enumerate() {
+            let tables = [&mut spec.w_in, &mut spec.w_rec];
+            tables.into_iter().flatten().for_each(|row| row[p] *= 1.0 - decay);
+        }
+        spec
+    }
+
     fn loss(&self, rng: &mut CounterRng) -> Loss {
         let window = match self.loss {
             0 => 1,
@@ -153,8 +167,8 @@ pub struct Case<F: Real> {
     pub batch: Batch,
     pub objective: Objective,
     pub targets: Vec<Targets>,
-    /// Number of neurons that spike: the others are a population of their own.
-    pub spiking: usize,
+    /// The first neuron of each population.
+    pub first: Vec<(&'static str, usize)>,
 }
 
 impl<F: Real> Case<F> {
@@ -205,8 +219,8 @@ impl<F: Real> Case<F> {
             (spec.c_reg > 0.0).then(|| json!({"strength": spec.c_reg, "targetRate": spec.f0 * 1000.0}));
         let objective =
             serde_json::from_value(json!({"losses": [loss], "regulariser": regulariser})).unwrap();
-        let spiking = spec.rate.iter().filter(|&&rate| !rate).count();
-        Self { model, batch, objective, targets: vec![targets], spiking }
+        let first = parts(spec).iter().map(|part| (part.name, part.cells.start)).collect();
+        Self { model, batch, objective, targets: vec![targets], first }
     }
 
     pub fn assignment(&self) -> Assignment<'_> {
@@ -245,7 +259,8 @@ impl<F: Real> Case<F> {
                 (_, "out") => &grad.w_out,
                 _ => &grad.w_rec,
             };
-            let first = |name: &str| if name.starts_with("rate") { self.spiking } else { 0 };
+            let part = |name: &str| self.first.iter().find(|(part, _)| name.split(' ').next() == Some(part));
+            let first = |name: &str| part(name).map_or(0, |&(_, first)| first);
             let at = |(&q, &p): (&u32, &u32)| table[first(from) + q as usize][first(to) + p as usize];
             wires.pre().iter().zip(wires.post()).map(at).collect()
         });
@@ -296,7 +311,7 @@ pub fn description(spec: &Spec) -> serde_json::Value {
     })
 }
 
-/// The neurons that spike, and those that do not.
+/// The neurons that spike, the current-based ones apart, and those that do not spike.
 struct Part {
     name: &'static str,
     cells: Range<usize>,
@@ -304,11 +319,9 @@ struct Part {
 
 fn parts(spec: &Spec) -> Vec<Part> {
     let spiking = spec.rate.iter().filter(|&&rate| !rate).count();
-    let both = [("rec", 0..spiking), ("rate", spiking..spec.n_rec)];
-    both.into_iter()
-        .filter(|(_, cells)| !cells.is_empty())
-        .map(|(name, cells)| Part { name, cells })
-        .collect()
+    let currents = spec.synaptic[..spiking].iter().position(|&decay| decay > 0.0).unwrap_or(spiking);
+    let all = [("rec", 0..currents), ("cuba", currents..spiking), ("rate", spiking..spec.n_rec)];
+    all.into_iter().filter(|(_, cells)| !cells.is_empty()).map(|(name, cells)| Part { name, cells }).collect()
 }
 
 fn population(spec: &Spec, Part { name, cells }: &Part) -> serde_json::Value {
@@ -318,12 +331,17 @@ fn population(spec: &Spec, Part { name, cells }: &Part) -> serde_json::Value {
             "name": name, "size": cells.len(), "model": "rate", "membraneTimeConstant": tau(&spec.alpha)
         });
     }
-    json!({
+    let mut population = json!({
         "name": name, "size": cells.len(), "model": "alif", "membraneTimeConstant": tau(&spec.alpha),
         "threshold": spec.thr[cells.clone()], "refractoryPeriod": spec.n_ref[cells.clone()],
         "dampening": spec.gamma[cells.clone()], "adaptationTimeConstant": tau(&spec.rho),
         "adaptationStrength": spec.beta[cells.clone()]
-    })
+    });
+    if *name == "cuba" {
+        population["model"] = "cuba-alif".into();
+        population["synapticTimeConstant"] = tau(&spec.synaptic).into();
+    }
+    population
 }
 
 /// The recurrent synapses in one projection a delay, those of one step first, even if there are none.

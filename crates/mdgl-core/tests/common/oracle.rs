@@ -20,6 +20,8 @@ pub struct Spec {
     /// Decay of the membrane and of the adaptation, one a neuron.
     pub alpha: Vec<f64>,
     pub rho: Vec<f64>,
+    /// Decay of the synaptic current; 0 where input acts on the membrane at once.
+    pub synaptic: Vec<f64>,
     pub thr: Vec<f64>,
     pub beta: Vec<f64>,
     pub gamma: Vec<f64>,
@@ -311,22 +313,19 @@ pub fn mean_gain(spec: &Spec) -> Table {
     channel_gain(spec, Rule::Mdgl)
 }
 
-/// [Mᵏ (1, −β)ᵀ]₁ of neuron j for each k, M its membrane and adaptation with m in place of ψ.
+/// What an input to neuron j does to Σ_k ψ L of the steps to come, by its membrane (and current and adaptation) alone, with m in place
+/// of ψ in reset and adaptation: the response after each k to a unit of input now.
 pub fn membrane_response(spec: &Spec, j: usize, m: f64) -> Vec<f64> {
     let (alpha, rho, thr, beta) = (spec.alpha[j], spec.rho[j], spec.thr[j], spec.beta[j]);
-    let matrix = [[alpha - thr * m, (1.0 - rho) * m], [thr * beta * m, rho - (1.0 - rho) * beta * m]];
-    let mut power = [[1.0, 0.0], [0.0, 1.0]];
-    let mut h = Vec::new();
-    for _ in 0..spec.steps {
-        h.push(power[0][0] - beta * power[0][1]);
-        let old = power;
-        for (i, row) in power.iter_mut().enumerate() {
-            for (k, x) in row.iter_mut().enumerate() {
-                *x = old[i][0] * matrix[0][k] + old[i][1] * matrix[1][k];
-            }
-        }
-    }
-    h
+    let (mut c, mut v, mut b) = (1.0, 1.0, 0.0);
+    let step = |_| {
+        let response = v - beta * b;
+        let z = m * response;
+        c *= spec.synaptic[j];
+        (v, b) = (alpha * v + c - thr * z, rho * b + (1.0 - rho) * z);
+        response
+    };
+    (0..spec.steps).map(step).collect()
 }
 
 /// Mean ψ of each neuron.
@@ -338,6 +337,7 @@ pub fn mean_psi(spec: &Spec, run: &Run) -> Vec<f64> {
 fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
     let n = spec.n_rec;
     let (mut v, mut b, mut z) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+    let mut c = vec![0.0; n];
     let mut refractory = vec![0; n];
     let (mut zs, mut vs, mut psis) = (Table::new(), Table::new(), Table::new());
     for (t, x) in input.iter().enumerate() {
@@ -346,8 +346,9 @@ fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
         for p in 0..n {
             let arriving = |q: usize| spec.w_rec[q][p] * sent(&zs, t, spec.delay[q][p], q);
             let current = drive(&spec.w_in, x, p) + (0..n).map(arriving).sum::<f64>();
-            // v ← α v + (1−α) I − thr z ;  b ← ρ b + (1−ρ) z ;  A = thr + β b
-            v[p] = spec.alpha[p] * v[p] + (1.0 - spec.alpha[p]) * current - reset(spec, p) * last[p];
+            // c ← α_s c + I ;  v ← α v + (1−α) c − thr z ;  b ← ρ b + (1−ρ) z ;  A = thr + β b
+            c[p] = spec.synaptic[p] * c[p] + current;
+            v[p] = spec.alpha[p] * v[p] + (1.0 - spec.alpha[p]) * c[p] - reset(spec, p) * last[p];
             if spec.rate[p] {
                 // One that nothing has reached stays at 0, whatever the weights.
                 run.margin = run.margin.min(if v[p] == 0.0 { f64::INFINITY } else { v[p].abs() });
@@ -542,13 +543,14 @@ fn filtered(a: &[f64], kappa: f64) -> Vec<f64> {
     low_pass(&rows, kappa).concat()
 }
 
-/// e_t = ψ_t (εv_t − β εa_t).
+/// e_t = ψ_t (εv_t − β εa_t), with the filtered x in place of x where the input is a current.
 fn eligibility(spec: &Spec, pre: &[f64], psi: &[f64], p: usize) -> Vec<f64> {
     let (alpha, rho, thr, beta) = (spec.alpha[p], spec.rho[p], reset(spec, p), spec.beta[p]);
-    let (mut v, mut a, mut last) = (0.0, 0.0, 0.0);
+    let (mut v, mut a, mut c, mut last) = (0.0, 0.0, 0.0, 0.0);
     let step = |(x, psi): (&f64, &f64)| {
+        c = spec.synaptic[p] * c + x;
         (v, a) = (
-            (alpha - thr * last) * v + thr * beta * last * a + (1.0 - alpha) * x,
+            (alpha - thr * last) * v + thr * beta * last * a + (1.0 - alpha) * c,
             (1.0 - rho) * last * v + (rho - (1.0 - rho) * beta * last) * a,
         );
         last = *psi;
@@ -644,7 +646,7 @@ fn influence(spec: &Spec, signal: &Table, psi: &Table, t: usize, j: usize) -> f6
     dot(&e, &column(signal, j)[t..])
 }
 
-/// Real-time recurrent learning: the Jacobian of (v, b, z) of every neuron by every weight, with
+/// Real-time recurrent learning: the Jacobian of (c, v, b, z) of every neuron by every weight, with
 /// dz = ψ (dv − β db) and refractoriness constant.
 fn recurrent_learning(spec: &Spec, run: &Run) -> (Table, Table) {
     let n = spec.n_rec;
@@ -652,13 +654,14 @@ fn recurrent_learning(spec: &Spec, run: &Run) -> (Table, Table) {
     let mut total = vec![0.0; rows * n];
     for trial in 0..run.z.len() {
         let (mut dv, mut db) = (zeros(n, rows * n), zeros(n, rows * n));
-        let mut dz = dv.clone();
+        let (mut dz, mut dc) = (dv.clone(), dv.clone());
         let mut past: Vec<Table> = Vec::new();
         for t in 0..spec.steps {
             let last = dz.clone();
             for p in 0..n {
-                let current = current_jacobian(spec, run, (trial, t), p, &past);
-                advance_jacobian(spec, p, &current, &last[p], &mut dv[p], &mut db[p]);
+                let input = input_jacobian(spec, run, (trial, t), p, &past);
+                dc[p].iter_mut().zip(&input).for_each(|(dc, di)| *dc = spec.synaptic[p] * *dc + di);
+                advance_jacobian(spec, p, &dc[p], &last[p], &mut dv[p], &mut db[p]);
                 let (psi, signal) = (run.psi[trial][t][p], run.signal[trial][t][p]);
                 for w in 0..rows * n {
                     dz[p][w] = psi * (dv[p][w] - spec.beta[p] * db[p][w]);
@@ -672,13 +675,7 @@ fn recurrent_learning(spec: &Spec, run: &Run) -> (Table, Table) {
 }
 
 /// dI of a neuron by every weight, dz of the steps before given.
-fn current_jacobian(
-    spec: &Spec,
-    run: &Run,
-    (trial, t): (usize, usize),
-    p: usize,
-    past: &[Table],
-) -> Vec<f64> {
+fn input_jacobian(spec: &Spec, run: &Run, (trial, t): (usize, usize), p: usize, past: &[Table]) -> Vec<f64> {
     let rows = spec.n_in + spec.n_rec;
     let mut current = vec![0.0; rows * spec.n_rec];
     for q in 0..spec.n_rec {
@@ -693,7 +690,7 @@ fn current_jacobian(
     current
 }
 
-/// dv ← α dv + (1−α) dI − thr dz ;  db ← ρ db + (1−ρ) dz.
+/// dv ← α dv + (1−α) dc − thr dz ;  db ← ρ db + (1−ρ) dz.
 fn advance_jacobian(spec: &Spec, p: usize, current: &[f64], dz: &[f64], dv: &mut [f64], db: &mut [f64]) {
     let (alpha, rho) = (spec.alpha[p], spec.rho[p]);
     for w in 0..dv.len() {

@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::learn::forward::Influence;
 use crate::learn::forward::moment::Moment;
 use crate::learn::forward::signs::SignSource;
-use crate::learn::forward::tangents::{Tangents, squares};
+use crate::learn::forward::tangents::{Tangents, response, squares};
 use crate::learn::forward::uoro::balance;
 use crate::learn::forward::wiring::Wiring;
 use crate::memory::resize;
@@ -66,11 +66,9 @@ impl<S: SignSource> KfRtrl<S> {
     /// ‖B‖.
     fn response_norm(&self, wiring: &Wiring, psi: &[f64]) -> f64 {
         let square = |(p, &scale): (usize, &f64)| {
-            let dz = psi[p];
-            let cell = &wiring.cells[p];
-            let db = if cell.adapts.is_some() { cell.jump * dz } else { 0.0 };
+            let (squares, dz) = response(&wiring.cells[p], psi[p], 1.0);
             let readout = wiring.readout.of(p).iter().map(|&(_, weight)| weight * dz * weight * dz);
-            scale * scale * (1.0 + db * db + readout.sum::<f64>())
+            scale * scale * (squares + readout.sum::<f64>())
         };
         self.scales.iter().enumerate().map(square).sum::<f64>().sqrt()
     }

@@ -5,10 +5,11 @@
 //!
 //! ```text
 //! J_t = D_t J_t−1 + I_t ,   ∂E/∂w = Σ_t (∂E/∂x_t) J_t
-//! D_t:  dv = α dv − thr dz + (1−α) Σ_q W dz_q ;  dz = ψ (dv − β db) ;  db = ρ db + (1−ρ) dz ;
-//!       dy = κ dy + (1−κ) Σ_p W_out dz_p
-//! I_t:  dv_p = (1−α_p) a_q , a_q = z_q,t−1 or x_q,t, and what follows from it within the step
+//! D_t:  the model's tangent with the input (1−α) Σ_q W dz_q ;  dy = κ dy + (1−κ) Σ_p W_out dz_p
+//! I_t:  the model's response to the input (1−α_p) a_q , a_q = z_q,t−1 or x_q,t, and what follows from it within the step
 //! ```
+//!
+//! (see [`crate::neuron`]; for ALIF neurons dv = α dv − thr dz + input, dz = ψ (dv − β db), db = ρ db + (1−ρ) dz).
 //!
 //! | estimator | keeps | source |
 //! |---|---|---|

@@ -5,11 +5,7 @@
 //! within one step, that is, where I_t may differ from 0; only the block of D_t that leads from a neuron to itself is left.
 //!
 //! Here a step ends after the spike, so W[q→p] reaches v_p,t, z_p,t and b_p,t+1 (and through z_p,t the readout) within
-//! the step, and the block is leak, reset and adaptation of one neuron:
-//!
-//! ```text
-//! dv_p = α dv_p − thr dz_p + (1−α) a_q ,  dz_p = ψ_p (dv_p − β db_p) ,  db_p = ρ db_p + (1−ρ) dz_p
-//! ```
+//! the step, and the block is leak, reset and adaptation of one neuron: its model's tangent (see [`crate::neuron`]).
 //!
 //! These are e-prop's eligibility traces (dv = εv, db = εa, dz = e): **on these networks SnAp-1 is e-prop** with
 //! symmetric feedback. (Had one ended the step before the spike, b would be reached in the second step only, and the
@@ -20,13 +16,16 @@ use crate::learn::forward::Influence;
 use crate::learn::forward::moment::Moment;
 use crate::learn::forward::wiring::Wiring;
 use crate::memory::{product, resize};
+use crate::neuron::equations::{FURTHER, Tangent, Variables};
+use crate::neuron::for_tangent;
 
 /// The kept entries of J, one column a weight.
 #[derive(Debug, Default)]
 pub(crate) struct Snap1 {
-    membrane: Vec<f64>,
+    integrator: Vec<f64>,
     spike: Vec<f64>,
-    adaptation: Vec<f64>,
+    /// Lists that no model of the network uses are empty.
+    further: [Vec<f64>; FURTHER],
     /// `[weight][unit]`; only units that the target projects to.
     readout: Vec<f64>,
 }
@@ -35,12 +34,11 @@ impl Snap1 {
     pub fn new(wiring: &Wiring) -> Result<Self> {
         let mut new = Self::default();
         let weights = wiring.weights.len();
-        for (buffer, height) in [
-            (&mut new.membrane, 1),
-            (&mut new.spike, 1),
-            (&mut new.adaptation, 1),
-            (&mut new.readout, wiring.kappa.len()),
-        ] {
+        for (buffer, height) in
+            [(&mut new.integrator, 1), (&mut new.spike, 1), (&mut new.readout, wiring.kappa.len())]
+                .into_iter()
+                .chain(new.further.iter_mut().zip(Self::further(wiring)))
+        {
             resize(buffer, product(&[weights, height]), 0.0, "the influence of the weights")?;
         }
         Ok(new)
@@ -48,28 +46,41 @@ impl Snap1 {
 
     /// Numbers of a column.
     pub fn height(wiring: &Wiring) -> usize {
-        3 + wiring.kappa.len()
+        2 + Self::further(wiring).iter().sum::<usize>() + wiring.kappa.len()
+    }
+
+    /// Which lists of further state variables there are: 1 each, 0 where no model has it.
+    fn further(wiring: &Wiring) -> [usize; FURTHER] {
+        wiring.further.map(|cells| usize::from(cells > 0))
     }
 }
 
 impl Influence for Snap1 {
     fn step(&mut self, wiring: &Wiring, moment: &Moment<'_>, sums: &mut [f64]) {
+        let mut further = self.further.each_mut().map(Vec::as_mut_slice);
         for (w, weight) in wiring.weights.iter().enumerate() {
-            let cell = &wiring.cells[weight.post as usize];
-            self.membrane[w] = cell.alpha * self.membrane[w] - cell.threshold * self.spike[w];
+            let (integrator, dz) = (&mut self.integrator[w], self.spike[w]);
+            for_tangent!(&wiring.cells[weight.post as usize], model => {
+                let tangent = model.before_input(Variables::load(*integrator, &further, w), dz);
+                *integrator = tangent.integrator();
+                tangent.store(&mut further, w);
+            }, else {});
         }
         for &(sender, value) in &moment.active {
             for &(_, w) in wiring.targets.of(sender as usize) {
-                self.membrane[w as usize] += wiring.weights[w as usize].scale * value;
+                self.integrator[w as usize] += wiring.weights[w as usize].scale * value;
             }
         }
         let units = wiring.kappa.len();
         for (w, weight) in wiring.weights.iter().enumerate() {
             let p = weight.post as usize;
-            let cell = &wiring.cells[p];
-            let spike = moment.psi[p] * (self.membrane[w] - cell.beta * self.adaptation[w]);
+            let spike = for_tangent!(&wiring.cells[p], model => {
+                let tangent = Variables::load(self.integrator[w], &further, w);
+                let spike = model.spike(moment.psi[p], tangent);
+                model.after_spike(tangent, spike).store(&mut further, w);
+                spike
+            }, else 0.0);
             self.spike[w] = spike;
-            self.adaptation[w] = cell.rho * self.adaptation[w] + cell.jump * spike;
             for &(k, read) in wiring.readout.of(p) {
                 let k = k as usize;
                 let readout = &mut self.readout[w * units + k];

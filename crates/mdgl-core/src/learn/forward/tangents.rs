@@ -4,19 +4,21 @@ use crate::error::Result;
 use crate::learn::forward::moment::Moment;
 use crate::learn::forward::wiring::Wiring;
 use crate::memory::{product, resize};
+use crate::neuron::equations::{FURTHER, Tangent, Variables};
+use crate::neuron::{Dynamics, for_tangent};
 
-/// dv, dz, db and dy of every neuron and readout unit by so many directions.
+/// The derivatives of every neuron's state variables and z, and of every y, by so many directions.
 #[derive(Debug)]
 pub(crate) struct Tangents {
     columns: usize,
-    /// dv `[cell][column]`.
-    membrane: Vec<f64>,
+    /// Of the variable to which input is added, `[cell][column]`.
+    integrator: Vec<f64>,
     /// dz `[cell][column]`.
     spikes: Vec<f64>,
     /// Whether a row of `spikes` may differ from 0: where ψ does.
     lively: Vec<bool>,
-    /// db of the next step, `[adapting cell][column]`.
-    adaptation: Vec<f64>,
+    /// Of the others, `[place among the cells that have it][column]`.
+    further: [Vec<f64>; FURTHER],
     /// dy `[unit][column]`.
     readout: Vec<f64>,
 }
@@ -32,50 +34,38 @@ impl Tangents {
             resize(&mut buffer, product(&[rows, columns]), 0.0, "the influence of the weights")?;
             Ok(buffer)
         };
+        let further = wiring.further.iter().map(|&rows| zeros(rows)).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             columns,
-            membrane: zeros(wiring.cells.len())?,
+            integrator: zeros(wiring.cells.len())?,
             spikes: zeros(wiring.cells.len())?,
             lively: vec![false; wiring.cells.len()],
-            adaptation: zeros(wiring.adapting)?,
+            further: further.try_into().unwrap_or_default(),
             readout: zeros(wiring.kappa.len())?,
         })
     }
 
     /// Numbers of a column.
     pub fn height(wiring: &Wiring) -> usize {
-        2 * wiring.cells.len() + wiring.adapting + wiring.kappa.len()
+        wiring.variables() + wiring.cells.len() + wiring.kappa.len()
     }
 
     /// One step: D_t times every column.
     pub fn propagate(&mut self, wiring: &Wiring, psi: &[f64]) {
         let n = self.columns;
-        for (p, cell) in wiring.cells.iter().enumerate() {
-            let spikes = &self.spikes[p * n..][..n];
-            let membrane = &mut self.membrane[p * n..][..n];
-            for (dv, dz) in membrane.iter_mut().zip(spikes) {
-                *dv = cell.alpha * *dv - cell.threshold * dz;
-            }
+        for (p, dynamics) in wiring.cells.iter().enumerate() {
+            let rows = self.rows(wiring, p);
+            for_tangent!(dynamics, model => rows.before_input(model), else {});
         }
         for q in (0..wiring.cells.len()).filter(|&q| self.lively[q]) {
             for &(p, weight) in wiring.recurrent.of(q) {
-                add_scaled(&mut self.membrane[p as usize * n..][..n], weight, &self.spikes[q * n..][..n]);
+                add_scaled(&mut self.integrator[p as usize * n..][..n], weight, &self.spikes[q * n..][..n]);
             }
         }
-        for (p, cell) in wiring.cells.iter().enumerate() {
+        for (p, dynamics) in wiring.cells.iter().enumerate() {
             self.lively[p] = psi[p] != 0.0;
-            let spikes = &mut self.spikes[p * n..][..n];
-            let membrane = &self.membrane[p * n..][..n];
-            match cell.adapts {
-                None => spikes.iter_mut().zip(membrane).for_each(|(dz, dv)| *dz = psi[p] * dv),
-                Some(a) => {
-                    let adaptation = &mut self.adaptation[a * n..][..n];
-                    for ((dz, dv), db) in spikes.iter_mut().zip(membrane).zip(adaptation) {
-                        *dz = psi[p] * (dv - cell.beta * *db);
-                        *db = cell.rho * *db + cell.jump * *dz;
-                    }
-                }
-            }
+            let rows = self.rows(wiring, p);
+            for_tangent!(dynamics, model => rows.spike(model, psi[p]), else {});
         }
         for (k, &kappa) in wiring.kappa.iter().enumerate() {
             self.readout[k * n..][..n].iter_mut().for_each(|dy| *dy *= kappa);
@@ -87,21 +77,31 @@ impl Tangents {
         }
     }
 
-    /// Adds to dv of a cell, after [`Self::propagate`], with all that follows within the step.
+    /// Adds to the input of a cell, after [`Self::propagate`], with all that follows within the step.
     pub fn inject(&mut self, wiring: &Wiring, psi: &[f64], p: usize, column: usize, amount: f64) {
         let n = self.columns;
-        self.membrane[p * n + column] += amount;
-        let dz = psi[p] * amount;
+        let rows = self.rows(wiring, p);
+        let dz =
+            for_tangent!(&wiring.cells[p], model => rows.inject(model, psi[p], column, amount), else 0.0);
         if dz == 0.0 {
             return;
         }
-        self.spikes[p * n + column] += dz;
-        let cell = &wiring.cells[p];
-        if let Some(a) = cell.adapts {
-            self.adaptation[a * n + column] += cell.jump * dz;
-        }
         for &(k, weight) in wiring.readout.of(p) {
             self.readout[k as usize * n + column] += weight * dz;
+        }
+    }
+
+    /// The rows of a cell.
+    fn rows(&mut self, wiring: &Wiring, p: usize) -> Rows<'_> {
+        let n = self.columns;
+        let mut further = self.further.each_mut().map(Vec::as_mut_slice);
+        for (list, place) in further.iter_mut().zip(wiring.places[p]) {
+            *list = std::mem::take(list).get_mut(place * n..(place + 1) * n).unwrap_or_default();
+        }
+        Rows {
+            integrator: &mut self.integrator[p * n..][..n],
+            spikes: &mut self.spikes[p * n..][..n],
+            further,
         }
     }
 
@@ -118,15 +118,61 @@ impl Tangents {
 
     /// Multiplies everything.
     pub fn scale(&mut self, factor: f64) {
-        for buffer in [&mut self.membrane, &mut self.spikes, &mut self.adaptation, &mut self.readout] {
+        let buffers = [&mut self.integrator, &mut self.spikes, &mut self.readout];
+        for buffer in buffers.into_iter().chain(&mut self.further) {
             buffer.iter_mut().for_each(|x| *x *= factor);
         }
     }
 
-    /// The Euclidean (Frobenius) norm of the state's part: v, b and y; z follows from them.
+    /// The Euclidean (Frobenius) norm of the state's part: state variables and y; z follows from them.
     pub fn norm(&self) -> f64 {
-        (squares(&self.membrane) + squares(&self.adaptation) + squares(&self.readout)).sqrt()
+        let further = self.further.iter().fold(squares(&self.integrator), |sum, list| sum + squares(list));
+        (further + squares(&self.readout)).sqrt()
     }
+}
+
+/// One cell's rows of all columns.
+struct Rows<'a> {
+    integrator: &'a mut [f64],
+    spikes: &'a mut [f64],
+    further: [&'a mut [f64]; FURTHER],
+}
+
+impl Rows<'_> {
+    fn before_input<M: Tangent<f64>>(mut self, model: &M) {
+        for (i, (integrator, &dz)) in self.integrator.iter_mut().zip(&*self.spikes).enumerate() {
+            let tangent = model.before_input(M::Variables::load(*integrator, &self.further, i), dz);
+            *integrator = tangent.integrator();
+            tangent.store(&mut self.further, i);
+        }
+    }
+
+    fn spike<M: Tangent<f64>>(mut self, model: &M, psi: f64) {
+        for (i, (&mut integrator, dz)) in self.integrator.iter_mut().zip(self.spikes).enumerate() {
+            let tangent = M::Variables::load(integrator, &self.further, i);
+            *dz = model.spike(psi, tangent);
+            model.after_spike(tangent, *dz).store(&mut self.further, i);
+        }
+    }
+
+    fn inject<M: Tangent<f64>>(mut self, model: &M, psi: f64, column: usize, amount: f64) -> f64 {
+        let (response, dz) = model.response(psi, amount);
+        self.integrator[column] += response.integrator();
+        if dz != 0.0 {
+            self.spikes[column] += dz;
+            let tangent = M::Variables::load(0.0, &self.further, column);
+            tangent.plus(response).store(&mut self.further, column);
+        }
+        dz
+    }
+}
+
+/// What so much input to a cell does within its step: Σ x² over its state variables, and dz.
+pub(crate) fn response(dynamics: &Dynamics<f64>, psi: f64, input: f64) -> (f64, f64) {
+    for_tangent!(dynamics, model => {
+        let (response, dz) = model.response(psi, input);
+        (response.squares(), dz)
+    }, else (0.0, 0.0))
 }
 
 /// Σ x², in eight sums side by side: one sum would wait for each addition.

@@ -1,5 +1,6 @@
 //! UORO and KF-RTRL on average over **every** sequence of signs: exactly real-time recurrent learning.
 
+use crate::description::Shape;
 use crate::fan::Fan;
 use crate::learn::forward::Influence;
 use crate::learn::forward::kf_rtrl::KfRtrl;
@@ -7,7 +8,11 @@ use crate::learn::forward::moment::Moment;
 use crate::learn::forward::rtrl::Rtrl;
 use crate::learn::forward::signs::SignSource;
 use crate::learn::forward::uoro::Uoro;
-use crate::learn::forward::wiring::{Cell, Weight, Wiring};
+use crate::learn::forward::wiring::{Weight, Wiring};
+use crate::neuron::Dynamics;
+use crate::neuron::alif::Alif;
+use crate::neuron::lif::Lif;
+use crate::neuron::threshold::Threshold;
 use crate::random::CounterRng;
 
 /// The bits of a number as signs.
@@ -27,7 +32,15 @@ const SEQUENCES: u32 = 1 << (2 * STEPS);
 
 /// Two inputs, two cells that excite and inhibit each other, the second one adaptive, two readout units.
 fn wiring() -> Wiring {
-    let cell = |alpha, beta, adapts| Cell { alpha, rho: 0.95, jump: 0.05, threshold: 0.4, beta, adapts };
+    let threshold = Threshold {
+        threshold: 0.4,
+        slope: 1.0,
+        steepness: 0.0,
+        shape: Shape::Triangular,
+        spikes_at_equality: false,
+    };
+    let lif = |alpha| Lif { alpha, trace_reset: 0.4, threshold };
+    let adaptive = Alif { lif: lif(0.8), rho: 0.95, beta: 1.7, adaptation_increment: 0.05 };
     let weights = [(0, 0), (0, 1), (1, 1), (2, 1), (3, 0)];
     let weight = |(i, &(sender, post)): (usize, &(u32, u32))| Weight {
         sender,
@@ -38,15 +51,13 @@ fn wiring() -> Wiring {
     let target = |(i, &(sender, post)): (usize, &(u32, u32))| (sender as usize, post as usize, i as u32);
     let targets: Vec<_> = weights.iter().enumerate().map(target).collect();
     Wiring {
-        cells: vec![cell(0.9, 0.0, None), cell(0.8, 1.7, Some(0))],
-        adapting: 1,
         inputs: 2,
         kappa: vec![0.7, 0.9],
         recurrent: Fan::new(2, &[(0, 1, 0.8), (1, 0, -0.6)]),
         readout: Fan::new(2, &[(0, 0, 0.3), (0, 1, -0.2), (1, 1, 0.5)]),
         targets: Fan::new(4, &targets),
         weights: weights.iter().enumerate().map(weight).collect(),
-        ..Wiring::default()
+        ..Wiring::of_cells(vec![Dynamics::Lif(lif(0.9)), Dynamics::Alif(adaptive)])
     }
 }
 

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::learn::forward::Influence;
 use crate::learn::forward::moment::Moment;
 use crate::learn::forward::signs::SignSource;
-use crate::learn::forward::tangents::{Tangents, squares};
+use crate::learn::forward::tangents::{Tangents, response, squares};
 use crate::learn::forward::wiring::Wiring;
 use crate::memory::resize;
 
@@ -65,10 +65,9 @@ impl<S: SignSource> Uoro<S> {
     fn response_norm(&self, wiring: &Wiring, psi: &[f64]) -> f64 {
         let mut readout = vec![0.0; wiring.kappa.len()];
         let mut sum = 0.0;
-        for (p, (cell, &sign)) in wiring.cells.iter().zip(&self.drawn).enumerate() {
-            let dz = psi[p] * sign;
-            let db = if cell.adapts.is_some() { cell.jump * dz } else { 0.0 };
-            sum += sign * sign + db * db;
+        for (p, (dynamics, &sign)) in wiring.cells.iter().zip(&self.drawn).enumerate() {
+            let (squares, dz) = response(dynamics, psi[p], sign);
+            sum += squares;
             wiring.readout.of(p).iter().for_each(|&(k, weight)| readout[k as usize] += weight * dz);
         }
         (sum + squares(&readout)).sqrt()

@@ -4,14 +4,18 @@ use crate::circuit::Circuit;
 use crate::fan::Fan;
 use crate::learn::plan::Plan;
 use crate::network::Stage;
+use crate::neuron::Dynamics;
+use crate::neuron::constants::Widen;
+use crate::neuron::equations::FURTHER;
 use crate::scalar::Scalar;
 
 /// Constants and connections of a network with the weights of the moment, in f64.
 #[derive(Debug, Default)]
 pub(crate) struct Wiring {
-    pub cells: Vec<Cell>,
-    /// Number of cells that adapt.
-    pub adapting: usize,
+    pub cells: Vec<Dynamics<f64>>,
+    /// Each cell's place in the lists of further state variables, and the lengths of these.
+    pub places: Vec<[usize; FURTHER]>,
+    pub further: [usize; FURTHER],
     pub inputs: usize,
     pub kappa: Vec<f64>,
     /// Cell → (cell, (1−α) W).
@@ -27,19 +31,6 @@ pub(crate) struct Wiring {
     pub read_slots: Vec<u32>,
 }
 
-/// Constants of one neuron.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Cell {
-    pub alpha: f64,
-    pub rho: f64,
-    /// 1 − ρ.
-    pub jump: f64,
-    pub threshold: f64,
-    pub beta: f64,
-    /// Place among the cells that adapt.
-    pub adapts: Option<usize>,
-}
-
 /// A weight that learns.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Weight {
@@ -53,19 +44,32 @@ pub(crate) struct Weight {
 
 impl Wiring {
     pub fn new<F: Scalar>(circuit: &Circuit<F>, plan: &Plan<F>, inputs: usize) -> Self {
-        let (cells, adapting) = cells(circuit);
         let mut wiring = Self {
-            cells,
-            adapting,
             inputs,
             kappa: circuit.kappa.iter().map(|kappa| kappa.to_f64()).collect(),
             recurrent: widen(&circuit.undelayed().fan, circuit.size()),
             readout: widen(&circuit.readout, circuit.size()),
-            ..Self::default()
+            ..Self::of_cells(circuit.cells.iter().map(|dynamics| dynamics.map::<Widen>()).collect())
         };
         wiring.list_weights(plan);
         wiring.list_reads(plan);
         wiring
+    }
+
+    /// Cells without connections.
+    pub fn of_cells(cells: Vec<Dynamics<f64>>) -> Self {
+        let mut further = [0; FURTHER];
+        let place = |dynamics: &Dynamics<f64>| {
+            let place = further;
+            further[..dynamics.further()].iter_mut().for_each(|len| *len += 1);
+            place
+        };
+        Self { places: cells.iter().map(place).collect(), further, cells, ..Self::default() }
+    }
+
+    /// State variables of all cells.
+    pub fn variables(&self) -> usize {
+        self.cells.len() + self.further.iter().sum::<usize>()
     }
 
     /// Input units and cells.
@@ -98,22 +102,6 @@ impl Wiring {
         }
         self.reads = Fan::new(self.cells.len(), &triples);
     }
-}
-
-fn cells<F: Scalar>(circuit: &Circuit<F>) -> (Vec<Cell>, usize) {
-    let mut adapting = 0;
-    let cell = |cell: &crate::circuit::Cell<F>| Cell {
-        alpha: cell.alpha.to_f64(),
-        rho: cell.rho.to_f64(),
-        jump: cell.jump.to_f64(),
-        threshold: cell.threshold.to_f64(),
-        beta: cell.beta.to_f64(),
-        adapts: cell.adaptive.then(|| {
-            adapting += 1;
-            adapting - 1
-        }),
-    };
-    (circuit.cells.iter().map(cell).collect(), adapting)
 }
 
 fn widen<F: Scalar>(fan: &Fan<F>, units: usize) -> Fan<f64> {

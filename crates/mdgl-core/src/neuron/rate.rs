@@ -1,0 +1,116 @@
+//! A leaky unit that sends values and not spikes, `'rate'`.
+//!
+//! ```text
+//! v_t = α v_t−1 + (1−α) I_t ,   z_t = max(0, v_t) ,   ψ_t = 1 where v_t > 0, else 0: nothing here is a surrogate
+//!
+//! back in time      λ_t = α λ_t+1 + ψ_t D_t
+//! ```
+//!
+//! The unit of Liu et al. (2022). It has no forward form and no linearisation: `'backward'` alone computes its gradients.
+
+use crate::error::Result;
+use crate::lanes::{Block, Lanes, Mask};
+use crate::neuron::constants::{Convert, lanes};
+use crate::neuron::equations::{
+    Described, Equations, LeakDrive, MEMBRANE, Number, Operations, Step, Stepped,
+};
+use crate::neuron::parameters::{Neuron, Parameters};
+use crate::scalar::Scalar;
+
+/// Its constants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Rate<T> {
+    pub alpha: T,
+}
+
+/// Checks the parameters of a unit.
+pub(super) fn neuron(p: &Parameters<'_>) -> Result<(Neuron, Rate<f64>)> {
+    p.only(&["membraneTimeConstant"])?;
+    p.refuse_bellec2020()?;
+    let alpha = p.decay("membraneTimeConstant", &p.population.membrane_time_constant, 100.0)?;
+    let neuron = Neuron {
+        alpha,
+        rho: 0.0,
+        synaptic_decay: 0.0,
+        threshold: 1.0,
+        beta: 0.0,
+        dampening: 1.0,
+        refractory: 0,
+        input_scale: 1.0 - alpha,
+        adaptation_increment: 0.0,
+        trace_reset: 0.0,
+        steepness: 0.0,
+    };
+    Ok((neuron, Rate { alpha }))
+}
+
+impl<T: Copy> Rate<T> {
+    #[inline(always)]
+    pub fn map<C: Convert<T>>(self) -> Rate<C::To> {
+        Rate { alpha: C::convert(self.alpha) }
+    }
+}
+
+#[cfg(feature = "bench")]
+impl<T> Rate<T> {
+    /// α, to be changed.
+    pub fn decay_mut(&mut self) -> &mut T {
+        &mut self.alpha
+    }
+}
+
+impl<F: Scalar> Rate<F> {
+    /// Of units side by side.
+    pub fn side_by_side(each: &[Self]) -> Rate<Block<F>> {
+        Rate { alpha: lanes(each, |own| own.alpha) }
+    }
+}
+
+impl<T: Copy> Described for Rate<T> {
+    const VARIABLES: &'static [&'static str] = &[MEMBRANE];
+    const OPERATIONS: Operations = Operations { step: 7, adjoint: 5, trace: 0 };
+    const SENDS_VALUES: bool = true;
+
+    #[inline(always)]
+    fn is_usual(&self) -> bool {
+        true
+    }
+}
+
+impl<N: Number> Equations<N> for Rate<N> {
+    type Variables = [N; 1];
+
+    #[inline(always)]
+    fn adjoint(&self, psi: N, drive: N, [v]: [N; 1]) -> [N; 1] {
+        [v.mul_add(self.alpha, psi.mul(drive))]
+    }
+
+    #[inline(always)]
+    fn leak_only_adjoint(&self, drive: LeakDrive<N>, [v]: [N; 1]) -> [N; 1] {
+        [drive.added_to(v.mul(self.alpha))]
+    }
+}
+
+impl<L: Lanes> Step<L> for Rate<L> {
+    #[inline(always)]
+    fn voltage(&self, [v]: [L; 1]) -> L {
+        v
+    }
+
+    #[inline(always)]
+    fn step(&self, [v]: [L; 1], blocked: Mask) -> Stepped<L, [L; 1]> {
+        let zero = L::zero();
+        let active = v.gt(zero) & !blocked;
+        Stepped {
+            spikes: 0,
+            value: zero.blend(active, v),
+            psi: zero.blend(active, L::splat(L::Scalar::ONE)),
+            state: [v.mul(self.alpha)],
+        }
+    }
+
+    #[inline(always)]
+    fn usual(self) -> Self {
+        self
+    }
+}
