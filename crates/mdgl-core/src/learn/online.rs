@@ -32,7 +32,7 @@ use crate::learn::field::Sources;
 use crate::learn::partial::{Edge, Partial};
 use crate::learn::plan::Plan;
 use crate::learn::secretion::{Filter, FilterLanes};
-use crate::memory::{bytes_of, product, refill, reserve};
+use crate::memory::{bytes_of, product, refill, reserve, room_for};
 use crate::network::Stage;
 use crate::profile::probe::Probe;
 use crate::profile::section::Section;
@@ -166,7 +166,7 @@ impl<F: Scalar> Traces<F> {
         let filters = self.filters.len();
         let sites = plan.field.as_ref().map_or(0, Sources::sites);
         plan.field.as_ref().map_or(Ok(()), |sources| sources.places.make_room(&mut self.places))?;
-        for (buffer, len) in [
+        let buffers = [
             (&mut self.membrane, slots),
             (&mut self.adaptation, slots),
             (&mut self.eligibility, slots),
@@ -183,10 +183,11 @@ impl<F: Scalar> Traces<F> {
             (&mut self.psi_bar, n),
             (&mut self.readout, k),
             (&mut self.delta, k),
-        ] {
-            refill(buffer, len, WHAT)?;
-        }
-        Ok(())
+        ];
+        // Once for all: each may be small.
+        let missing: usize = buffers.iter().map(|(buffer, len)| len.saturating_sub(buffer.capacity())).sum();
+        room_for(product(&[missing, size_of::<Block<F>>()]), WHAT)?;
+        buffers.into_iter().try_for_each(|(buffer, len)| refill(buffer, len, WHAT))
     }
 
     /// The gradient sums become 0.
