@@ -21,6 +21,8 @@ export declare class NativeModel {
   save(optimiser: boolean): Promise<Buffer>
   /** An independent copy. */
   clone(): NativeModel
+  /** Tells V8 of its memory, and lets go of it where it has become garbage; to be called once. */
+  watch(): void
   /** Lets go of the model; work on it goes on. */
   dispose(): void
   /** The description, every default filled in. */
@@ -48,6 +50,8 @@ export declare class NativeModel {
 export declare class NativeStream {
   /** A stream at rest; rule and optimiser are JSON, the seed is that of noise and rewiring. */
   constructor(model: NativeModel, rule: string, optimiser: string, seed: number)
+  /** Tells V8 of its memory, and lets go of it where it has become garbage; to be called once. */
+  watch(): void
   /** One step, with one entry an input population; nothing: silent. */
   step(inputs: Array<Uint32Array | Float64Array | Float32Array | undefined>): StreamStep
   /** Adds errors to the last step; gives their loss. */
@@ -88,6 +92,8 @@ export declare class Rng {
 export declare class Session {
   /** Starts the thread. */
   constructor(model: NativeModel, plan: Plan, threads: number)
+  /** Watches the session: where it has become garbage it is closed. To be called once. */
+  watch(): void
   /** Runs a batch and records it; with targets, learning and modulatory signals too. */
   simulate(batch: PackedBatch, voltage: boolean, inputs: boolean): Promise<Recording>
   /** Loss, accuracy and rate of a batch. */

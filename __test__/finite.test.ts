@@ -28,8 +28,8 @@ const finite = (values: Iterable<number>) => [...values].every(Number.isFinite)
 
 for (const optimiser of [
   { kind: 'gradient-descent', learningRate: 0.01 },
-  { kind: 'gradient-descent', learningRate: 0.01, clipNorm: 1e30 },
-  { kind: 'adam', learningRate: 1e15 }
+  { kind: 'gradient-descent', learningRate: 10, clipNorm: 1e37 },
+  { kind: 'adam', learningRate: 1e36 }
 ] as const) {
   const named = `${optimiser.kind}${'clipNorm' in optimiser ? ', clipped' : ''}`
   test(`a bias that grows without bound ends training with not-finite and the weights before it (${named})`, async t => {
@@ -149,6 +149,7 @@ test('the outputs of a session that would not be finite take the step back', t =
   )
   t.is((error as MdglError).code, 'not-finite')
   t.deepEqual(session.state(), before)
+  session.reset()
   t.true(finite(session.step().outputs.o))
 })
 

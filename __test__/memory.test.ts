@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { Model, network } from '../src/index.js'
+import { native } from '../src/native.js'
 import { temporaryFolder } from './helpers/cli.js'
 import { invalidAt } from './helpers/expect.js'
 import { limited } from './helpers/faults.js'
@@ -139,7 +140,7 @@ test.serial('V8 is told of native memory as it comes, and of exactly as much as 
     .build()
   // The first one makes what stays.
   Model.create(description).dispose()
-  const external = () => process.memoryUsage().external
+  const external = () => native.externalMemory()
   const before = external()
   const model = Model.create(description)
   const copy = model.clone()

@@ -6,7 +6,7 @@ const ROOT = new URL('../', import.meta.url)
 /** What a file calls its tests; parts that depend on a value stand for any. */
 async function titles(file: string): Promise<RegExp[]> {
   const text = await readFile(new URL(file, ROOT), 'utf8')
-  const found = text.matchAll(/\b(?:test|posixTest|linuxTest|pythonTest)\(\s*(['`])(.+?)\1,/gs)
+  const found = text.matchAll(/\b(?:test|posixTest|linuxTest|pythonTest)(?:\.serial)?\(\s*(['`])(.+?)\1,/gs)
   const escaped = (title: string) => title.replace(/[.*+?^()|[\]\\{}$]/g, '\\$&')
   return [...found].map(
     ([, , title = '']) =>

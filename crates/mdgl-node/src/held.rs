@@ -12,6 +12,7 @@ use std::time::Duration;
 use napi::bindgen_prelude::Object;
 use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsValue, Status, sys};
+use napi_derive::napi;
 
 /// More bytes than any heap has: V8 collects at once where it is told of them.
 const PRESSURE: i64 = 1 << 44;
@@ -194,4 +195,10 @@ fn collect_here() -> bool {
         found |= held.upgrade().is_some_and(|held| held.collect(&env));
     }
     found
+}
+
+/// Bytes of native memory that V8 knows of, its own array buffers among them.
+#[napi(catch_unwind)]
+pub fn external_memory(env: &Env) -> napi::Result<f64> {
+    Ok(env.adjust_external_memory(0)? as f64)
 }

@@ -29,7 +29,7 @@ use crate::learn::field::Sources;
 use crate::learn::low_pass::LowPass;
 use crate::learn::partial::{Edge, Partial};
 use crate::learn::plan::Plan;
-use crate::memory::{bytes_of, product, refill, reserve};
+use crate::memory::{bytes_of, product, refill, reserve, room_for};
 use crate::network::Stage;
 use crate::neuron::constants::Splat;
 use crate::neuron::equations::{Tangent, Variables};
@@ -175,7 +175,7 @@ impl<F: Scalar> Traces<F> {
         let filters = self.filters.len();
         let sites = plan.field.as_ref().map_or(0, Sources::sites);
         plan.field.as_ref().map_or(Ok(()), |sources| sources.places.make_room(&mut self.places))?;
-        for (buffer, len) in [
+        let buffers = [
             (&mut self.integrator, slots),
             (&mut self.eligibility, slots),
             (&mut self.filtered, product(&[slots, k])),
@@ -191,9 +191,13 @@ impl<F: Scalar> Traces<F> {
             (&mut self.psi_filtered, n),
             (&mut self.readout, k),
             (&mut self.delta, k),
-        ] {
-            refill(buffer, len, WHAT)?;
-        }
+        ];
+        // Once for all: each may be small.
+        let missing =
+            buffers.iter().map(|(buffer, len)| len.saturating_sub(buffer.capacity())).sum::<usize>();
+        let missing = missing.saturating_add(product(&[trace_lists(circuit), slots]));
+        room_for(product(&[missing, size_of::<Block<F>>()]), WHAT)?;
+        buffers.into_iter().try_for_each(|(buffer, len)| refill(buffer, len, WHAT))?;
         self.further.reset(trace_lists(circuit), slots, WHAT)
     }
 
