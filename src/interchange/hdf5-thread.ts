@@ -1,6 +1,6 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { type ErrorDetails, MdglError } from '../error.js'
-import { hdf5WorkerFile } from '../own-file.js'
+import { startHdf5 } from '../own-file.js'
 import { badFile } from './file-error.js'
 import type { Jobs } from './hdf5-jobs.js'
 
@@ -42,7 +42,7 @@ export class Hdf5Thread implements Disposable {
   constructor(path: string | URL, deadline = DEADLINE) {
     this.#path = String(path)
     this.#deadline = deadline
-    this.#worker = new Worker(hdf5WorkerFile(), { name: 'mdgl-hdf5', stderr: true, ...nodeOptions() })
+    this.#worker = startHdf5({ name: 'mdgl-hdf5', stderr: true, ...nodeOptions() })
     // What the library prints of its failures is in the error.
     this.#worker.stderr.resume()
     this.#worker.unref()
