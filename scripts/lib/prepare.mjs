@@ -12,6 +12,7 @@ import {
   statSync,
   writeFileSync
 } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { ROOT, run } from './run.mjs'
 import { checkNode, checkRust, SetupError } from './toolchain.mjs'
@@ -60,8 +61,22 @@ export async function install() {
   checkNode()
   const value = hash(['package-lock.json'])
   if (isCurrent(STAMPS.install, value)) return
-  await must('installing the npm packages', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+  await must('installing the npm packages; this takes about half a minute', 'npm', [
+    'ci',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error'
+  ])
   writeFileSync(at(STAMPS.install), value)
+}
+
+/** Seconds that compiling the engine and its dependencies takes on one core alone, and seconds that all cores share. */
+const ENGINE_SECONDS = { alone: 30, shared: 130 }
+
+/** About how long the engine compiles if cargo has compiled nothing yet. */
+function engineTime() {
+  const seconds = ENGINE_SECONDS.alone + ENGINE_SECONDS.shared / Math.min(availableParallelism(), 8)
+  return `the first time this takes about ${Math.ceil(seconds / 30) / 2} minutes, later less`
 }
 
 /** Builds the addon. It is put in place by renaming, so that a running process keeps the file it has open. */
@@ -78,10 +93,11 @@ async function buildNative(compiler) {
     'package-lock.json',
     'scripts/lib/prepare.mjs'
   ]
-  const value = hash(sources, compiler, process.platform, process.arch)
+  const circumstances = [compiler, process.platform, process.arch, process.env.CARGO_PROFILE_RELEASE_DEBUG ?? '']
+  const value = hash(sources, ...circumstances)
   if (isCurrent(STAMPS.native, value)) return
   rmSync(at(STAGE), { recursive: true, force: true })
-  await must('building the engine (release)', 'napi', [
+  await must(`building the engine in Rust, optimised; ${engineTime()}`, 'napi', [
     'build',
     '--platform',
     '--release',
@@ -100,7 +116,7 @@ async function buildNative(compiler) {
     renameSync(at(`${NATIVE}/${name}.new`), at(`${NATIVE}/${name}`))
   }
   // The build itself may complete Cargo.lock.
-  writeFileSync(at(STAMPS.native), hash(sources, compiler, process.platform, process.arch))
+  writeFileSync(at(STAMPS.native), hash(sources, ...circumstances))
 }
 
 async function buildLibrary() {
@@ -117,7 +133,7 @@ async function buildLibrary() {
   for (const name of existsSync(at('dist')) ? readdirSync(at('dist')) : []) {
     if (name !== 'native') rmSync(at(`dist/${name}`), { recursive: true, force: true })
   }
-  await must('compiling the library', 'tsc', ['--project', 'tsconfig.json'])
+  await must('compiling the library; this takes about 15 seconds', 'tsc', ['--project', 'tsconfig.json'])
   console.error("mdgl: joining the library's modules")
   // What it imports is installed by now.
   const { joinLibrary } = await import('./join-library.mjs')
