@@ -1,4 +1,5 @@
-import { appendFile, copyFile, cp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, copyFile, cp, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { hasLine, interruptedMdgl, jsonLines, killedMdgl, mdgl, temporaryFolder } from './helpers/cli.js'
@@ -20,25 +21,29 @@ const weights = (run: string) => readFile(join(run, 'weights.safetensors'))
 const checkpoints = async (run: string) =>
   (await readdir(join(run, 'checkpoints'))).sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10))
 
-/** A run that was never interrupted. */
-async function whole(folder: string): Promise<string> {
-  const out = join(folder, 'whole')
-  await mdgl('train', ...RUN, '--out', out)
-  return out
-}
+/** A run that was never interrupted, trained once for all tests, and how long that took in ms. */
+let whole: { readonly out: string; readonly ms: number }
 
-/** One that was stopped with a checkpoint at iteration 9 and at 12, and may have gone on. */
-async function stopped(from: string, folder: string, name: string): Promise<string> {
-  const out = join(folder, name)
-  await cp(from, out, { recursive: true })
-  return out
+test.before(async () => {
+  const out = join(await mkdtemp(join(tmpdir(), 'mdgl-test-')), 'whole')
+  const begin = performance.now()
+  await mdgl('train', ...RUN, '--out', out)
+  whole = { out, ms: performance.now() - begin }
+})
+
+test.after.always(() => rm(join(whole.out, '..'), { recursive: true, force: true }))
+
+/** A copy of a run; by default of the one that was never interrupted. */
+async function copied(to: string, from = whole.out): Promise<string> {
+  await cp(from, to, { recursive: true })
+  return to
 }
 
 posixTest(`a run killed ${KILLS} times at random moments ends with the same weights`, async t => {
   t.timeout(600_000)
   const folder = await temporaryFolder(t)
   const out = join(folder, 'killed')
-  const reference = await whole(folder)
+  const reference = whole.out
   let kills = 0
   let seed = 12_345
   const random = () => {
@@ -58,7 +63,7 @@ posixTest(`a run killed ${KILLS} times at random moments ends with the same weig
       break
     }
     const signal = kills % 3 === 2 ? 'SIGINT' : 'SIGKILL'
-    const { code, stderr } = await killedMdgl(args, 250 + 900 * random(), signal)
+    const { code, stderr } = await killedMdgl(args, whole.ms * (0.2 + 0.8 * random()), signal)
     // One that was faster than its killer has reached its end, and begins anew.
     const ended = (await readdir(out).catch((): string[] => [])).includes('weights.safetensors')
     if (ended) await rm(out, { recursive: true, force: true })
@@ -90,8 +95,7 @@ posixTest('Ctrl-C ends a run after the iteration at hand, with a checkpoint, and
 
 test('torn, cut and foreign checkpoints are named, and the one before them is used', async t => {
   const folder = await temporaryFolder(t)
-  const reference = await whole(folder)
-  const base = await stopped(reference, folder, 'base')
+  const base = await copied(join(folder, 'base'))
   await rename(join(base, 'weights.safetensors'), join(folder, 'weights.safetensors'))
   await rm(join(base, 'report.html'))
   const [earlier = '', last = ''] = await checkpoints(base)
@@ -104,7 +108,7 @@ test('torn, cut and foreign checkpoints are named, and the one before them is us
     another: (path: string) => copyFile(join(folder, 'weights.safetensors'), path)
   }
   for (const [name, damage] of Object.entries(spoil)) {
-    const run = await stopped(base, folder, name)
+    const run = await copied(join(folder, name), base)
     await damage(join(run, 'checkpoints', last))
     const { code, stderr } = await mdgl('resume', run, '--checkpoint-every', '3', '--alignment-every', '8')
     t.is(code, 0, stderr)
@@ -113,7 +117,7 @@ test('torn, cut and foreign checkpoints are named, and the one before them is us
       (await readFile(join(run, 'weights.safetensors'))).equals(await readFile(join(folder, 'weights.safetensors')))
     )
   }
-  const lost = await stopped(base, folder, 'lost')
+  const lost = await copied(join(folder, 'lost'), base)
   for (const name of [earlier, last]) await truncate(join(lost, 'checkpoints', name), 1000)
   const before = await linesOf(lost, 'metrics.jsonl')
   const { code, stderr } = await mdgl('resume', lost)
@@ -143,8 +147,7 @@ test('what cannot go on says why', async t => {
 
 test('changes made while a run went on come again when it is resumed', async t => {
   const folder = await temporaryFolder(t)
-  const out = join(folder, 'run')
-  await mdgl('train', ...RUN, '--out', out)
+  const out = await copied(join(folder, 'run'))
   const untouched = await weights(out)
   await rm(join(out, 'weights.safetensors'))
   await writeFile(join(out, 'interventions.jsonl'), '{"iteration":23,"learningRate":0.01}\n')
@@ -168,8 +171,7 @@ test('changes made while a run went on come again when it is resumed', async t =
 
 test('runs and show tell what there is, export writes it for others', async t => {
   const folder = await temporaryFolder(t)
-  const out = join(folder, 'deep', 'run')
-  await mdgl('train', ...RUN, '--out', out)
+  const out = await copied(join(folder, 'deep', 'run'))
   const listed = await mdgl('runs', folder)
   t.regex(
     listed.stdout,
@@ -214,8 +216,7 @@ test('runs and show tell what there is, export writes it for others', async t =>
 
 test('a finished run has its report, and pictures of a run are drawn from its folder', async t => {
   const folder = await temporaryFolder(t)
-  const out = join(folder, 'run')
-  await mdgl('train', ...RUN, '--out', out)
+  const out = await copied(join(folder, 'run'))
   const report = await readFile(join(out, 'report.html'), 'utf8')
   t.regex(report, /<h1>evidence-accumulation, mdgl-membrane, seed 1<\/h1>/)
   t.is(report.match(/<svg role="img"/g)?.length, 5)

@@ -170,6 +170,8 @@ function cacheTable() {
 }
 
 await guarded(async () => {
+  // The loops are named by their source functions.
+  process.env.CARGO_PROFILE_RELEASE_DEBUG = 'line-tables-only'
   await prepare()
   mkdirSync(folder, { recursive: true })
   const load = (await waitQuiet()) ?? 0

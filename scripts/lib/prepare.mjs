@@ -12,6 +12,7 @@ import {
   statSync,
   writeFileSync
 } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { oldGlibc } from './old-glibc.mjs'
 import { ROOT, run } from './run.mjs'
@@ -61,8 +62,22 @@ export async function install() {
   checkNode()
   const value = hash(['package-lock.json'])
   if (isCurrent(STAMPS.install, value)) return
-  await must('installing the npm packages', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+  await must('installing the npm packages; this takes about half a minute', 'npm', [
+    'ci',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error'
+  ])
   writeFileSync(at(STAMPS.install), value)
+}
+
+/** Seconds that compiling the engine and its dependencies takes on one core alone, and seconds that all cores share. */
+const ENGINE_SECONDS = { alone: 30, shared: 130 }
+
+/** About how long the engine compiles if cargo has compiled nothing yet. */
+function engineTime() {
+  const seconds = ENGINE_SECONDS.alone + ENGINE_SECONDS.shared / Math.min(availableParallelism(), 8)
+  return `the first time this takes about ${Math.ceil(seconds / 30) / 2} minutes, later less`
 }
 
 /** Builds the addon. It is put in place by renaming, so that a running process keeps the file it has open. */
@@ -80,7 +95,13 @@ async function buildNative(compiler) {
     'scripts/lib/prepare.mjs',
     'scripts/lib/old-glibc.mjs'
   ]
-  const how = [compiler, process.platform, process.arch, process.env.MDGL_OLD_GLIBC === '1' ? 'old glibc' : '']
+  const how = [
+    compiler,
+    process.platform,
+    process.arch,
+    process.env.MDGL_OLD_GLIBC === '1' ? 'old glibc' : '',
+    process.env.CARGO_PROFILE_RELEASE_DEBUG ?? ''
+  ]
   if (isCurrent(STAMPS.native, hash(sources, ...how))) return
   rmSync(at(STAGE), { recursive: true, force: true })
   const args = [
@@ -96,7 +117,7 @@ async function buildNative(compiler) {
     '--dts',
     'index.d.ts'
   ]
-  await must('building the engine (release)', 'napi', args, { env: await oldGlibc(compiler) })
+  await must(`building the engine in Rust, optimised; ${engineTime()}`, 'napi', args, { env: await oldGlibc(compiler) })
   mkdirSync(at(NATIVE), { recursive: true })
   for (const name of readdirSync(at(STAGE))) {
     copyFileSync(at(`${STAGE}/${name}`), at(`${NATIVE}/${name}.new`))
@@ -120,7 +141,7 @@ async function buildLibrary() {
   for (const name of existsSync(at('dist')) ? readdirSync(at('dist')) : []) {
     if (name !== 'native') rmSync(at(`dist/${name}`), { recursive: true, force: true })
   }
-  await must('compiling the library', 'tsc', ['--project', 'tsconfig.json'])
+  await must('compiling the library; this takes about 15 seconds', 'tsc', ['--project', 'tsconfig.json'])
   console.error("mdgl: joining the library's modules")
   // What it imports is installed by now.
   const { joinLibrary } = await import('./join-library.mjs')

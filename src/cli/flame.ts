@@ -1,11 +1,14 @@
 import { fileURLToPath } from 'node:url'
 import { shellWord } from '../shell-word.js'
 
-/** How to see the engine with `perf`: release builds keep symbols and line tables. */
+/** How to see the engine with `perf`: release builds keep symbols, and line tables if they are asked for. */
 export function flameHelp(task: string, rule: string): string {
   const main = fileURLToPath(new URL('./main.js', import.meta.url))
   const run = `node ${shellWord(main)} profile ${task} --rule ${rule} --no-peaks --iterations 200`
-  return `The engine's release builds keep symbols and line tables, so that Linux's perf can name functions and lines:
+  return `The engine's release builds keep symbols, so that Linux's perf can name functions. Source lines need, in a clone, an engine
+with line tables:
+
+  CARGO_PROFILE_RELEASE_DEBUG=line-tables-only npm run build
 
   perf record -F 999 --call-graph dwarf,8192 -o mdgl.perf ${run}
   perf report -i mdgl.perf --no-children --sort symbol -g none                        # by function
