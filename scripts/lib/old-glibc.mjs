@@ -5,7 +5,7 @@ import { ROOT, run } from './run.mjs'
 import { SetupError } from './toolchain.mjs'
 
 /** A GCC with glibc 2.17, which napi's authors publish in npm; cargo needs its linker alone. */
-const VERSION = '1.0.0'
+const VERSION = '1'
 
 async function must(program, args) {
   const { code, output } = await run(program, args, { output: 'keep' })
