@@ -257,18 +257,20 @@ mod tests {
         Model::new(Arc::new(Network::new(serde_json::from_value(description).unwrap()).unwrap())).unwrap()
     }
 
+    type Spoil = fn(&mut Model<f32>);
+
     #[test]
     fn no_number_of_a_published_model_is_infinite() {
         model().checked().unwrap();
-        let parts: [(&dyn Fn(&mut Model<f32>), &str); 8] = [
-            (&|m| m.theta[0][59] = f32::NEG_INFINITY, "a weight of a->out"),
-            (&|m| m.bias[0][2] = f32::NAN, "the bias of out"),
-            (&|m| m.moments.theta[0][1].first = f32::INFINITY, "a moment of the optimiser for a->out"),
-            (&|m| m.moments.theta[0][59].second = f32::INFINITY, "a moment of the optimiser for a->out"),
-            (&|m| m.moments.bias[0][0].first = f32::NAN, "a moment of the optimiser for out.bias"),
-            (&|m| m.moments.bias[0][2].second = f32::INFINITY, "a moment of the optimiser for out.bias"),
-            (&|m| m.psi_means.follow(&[f64::INFINITY]), "a mean pseudo-derivative"),
-            (&|m| m.feedback_share = f64::NAN, "the difference between feedback and readout"),
+        let parts: [(Spoil, &str); 8] = [
+            (|m| m.theta[0][59] = f32::NEG_INFINITY, "a weight of a->out"),
+            (|m| m.bias[0][2] = f32::NAN, "the bias of out"),
+            (|m| m.moments.theta[0][1].first = f32::INFINITY, "a moment of the optimiser for a->out"),
+            (|m| m.moments.theta[0][59].second = f32::INFINITY, "a moment of the optimiser for a->out"),
+            (|m| m.moments.bias[0][0].first = f32::NAN, "a moment of the optimiser for out.bias"),
+            (|m| m.moments.bias[0][2].second = f32::INFINITY, "a moment of the optimiser for out.bias"),
+            (|m| m.psi_means.follow(&[f64::INFINITY]), "a mean pseudo-derivative"),
+            (|m| m.feedback_share = f64::NAN, "the difference between feedback and readout"),
         ];
         for (part, expected) in parts {
             let mut model = model();
