@@ -187,25 +187,11 @@ impl<F: Scalar> Trial<F> {
             record_voltage::<L>(&wiring.cells, state, voltage);
         }
         let over = if t < self.length { 0 } else { Mask::MAX };
-        let spikes = self.update_neurons::<L>(wiring, t, over)?;
+        let spikes = L::call(UpdateNeurons { trial: &mut *self, wiring, t, over })?;
         self.probe.lap(Section::NeuronUpdate);
         self.update_readout::<L>(on, t, spikes);
         self.probe.lap(Section::Readout);
         Ok(spikes)
-    }
-
-    #[inline(always)]
-    fn update_neurons<L: Lanes<Scalar = F>>(
-        &mut self,
-        wiring: &Wiring<F>,
-        t: usize,
-        over: Mask,
-    ) -> Result<usize> {
-        // What no block of the loop needs to ask.
-        match wiring.cells.are_usual() {
-            true => self.update_cells::<L, true>(wiring, t, over),
-            false => self.update_cells::<L, false>(wiring, t, over),
-        }
     }
 
     #[inline(always)]
@@ -255,6 +241,28 @@ impl<F: Scalar> Trial<F> {
         let out = &mut self.readout[t * wiring.outputs()..(t + 1) * wiring.outputs()];
         for ((out, y), bias) in out.iter_mut().zip(&*readout).zip(&wiring.bias) {
             L::load(y).add(L::load(bias)).store(out);
+        }
+    }
+}
+
+/// One step of all neurons, compiled once for all passes: it has every model. Gives the number of spikes.
+struct UpdateNeurons<'a, F: Scalar> {
+    trial: &'a mut Trial<F>,
+    wiring: &'a Wiring<F>,
+    t: usize,
+    over: Mask,
+}
+
+impl<F: Scalar> Kernel<F> for UpdateNeurons<'_, F> {
+    type Output = Result<usize>;
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) -> Result<usize> {
+        let Self { trial, wiring, t, over } = self;
+        // What no block of the loop needs to ask.
+        match wiring.cells.are_usual() {
+            true => trial.update_cells::<L, true>(wiring, t, over),
+            false => trial.update_cells::<L, false>(wiring, t, over),
         }
     }
 }
