@@ -2,7 +2,6 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use crate::error::{Error, Result};
 use crate::lanes::Block;
@@ -11,7 +10,7 @@ use crate::scalar::Scalar;
 /// What has to stay free beside anything large: whoever embeds the engine needs memory too, and JavaScript's heap ends the
 /// process where it gets none.
 const MARGIN: usize = 64 << 20;
-/// What JavaScript's heap needs to collect and to go on, in pieces of its own.
+/// What JavaScript's heap needs to collect and to go on.
 const SPARE: usize = 32 << 20;
 /// Below this nothing is large.
 const LARGE: usize = 4 << 20;
@@ -35,18 +34,42 @@ fn release_garbage() -> bool {
     has_spare() && release()
 }
 
-/// Whether the system still gives a piece of memory of its own, which a thread's stack is.
+/// Whether the system still gives memory that is not this process's already.
+#[cfg(unix)]
 fn has_spare() -> bool {
-    thread::Builder::new().stack_size(SPARE).spawn(|| ()).is_ok_and(|thread| thread.join().is_ok())
+    let (any, no_file) = (std::ptr::null_mut(), -1);
+    // SAFETY: a new mapping that nobody can read or write.
+    let mapping = unsafe {
+        libc::mmap(any, SPARE, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, no_file, 0)
+    };
+    if mapping == libc::MAP_FAILED {
+        return false;
+    }
+    // SAFETY: the mapping just made, which nobody knows of.
+    unsafe { libc::munmap(mapping, SPARE) == 0 }
 }
 
-/// Whether so many bytes could be had just now, and the margin beside them.
+/// Elsewhere a process has no limit of its own.
+#[cfg(not(unix))]
+fn has_spare() -> bool {
+    true
+}
+
+/// Whether so many bytes could be had just now, and the margin beside them; once memory has been short, what is free lies about
+/// in pieces: then the spare counts.
 fn is_granted(bytes: usize) -> bool {
+    match SCARCE.load(Ordering::Relaxed) {
+        false => can_reserve(bytes.saturating_add(MARGIN)),
+        true => can_reserve(bytes) && has_spare(),
+    }
+}
+
+fn can_reserve(bytes: usize) -> bool {
     let mut probe: Vec<u8> = Vec::new();
-    let granted = probe.try_reserve_exact(bytes.saturating_add(MARGIN)).is_ok();
+    let granted = probe.try_reserve_exact(bytes).is_ok();
     // Memory that nobody looks at need not be asked for.
     std::hint::black_box(&probe);
-    granted && (!SCARCE.load(Ordering::Relaxed) || has_spare())
+    granted
 }
 
 /// Whether so many bytes could be had just now, with 64 MiB left: asked once before many lists are made that are not
