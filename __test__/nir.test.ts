@@ -26,10 +26,16 @@ const expressible = () =>
     .input('alpha', 2)
     .lif('outer', 8, { refractoryPeriod: 0, threshold: 0.02, sign: { excitatory: 6, inhibitory: 2 }, dampening: 0.2 })
     .lif('inner', 5, { refractoryPeriod: 0, membraneTimeConstant: [5, 7.3, 11.1, 20, 0.7], threshold: 0.05 })
+    .cubaLif('charged', 6, {
+      refractoryPeriod: 0,
+      membraneTimeConstant: 11,
+      synapticTimeConstant: [3, 5.3, 7, 10, 0.7, 29.9],
+      threshold: 0.1
+    })
     .readout('voice', 2, { timeConstant: 13 })
     .readout('bare', 1, { bias: false })
     .type('a', { outer: { from: 0, to: 4 } })
-    .type('b', { outer: { from: 4, to: 8 }, inner: 'all' })
+    .type('b', { outer: { from: 4, to: 8 }, inner: 'all', charged: 'all' })
     .project('zeta', 'outer', { density: 0.8 })
     .project('alpha', 'inner', { density: 1, plastic: false })
     .project('outer', 'inner', { density: 0.5, delay: 4 })
@@ -37,6 +43,9 @@ const expressible = () =>
     .project('inner', 'outer', { density: 0.5, name: 'outer' })
     .project('inner', 'inner', { connections: { pre: [0, 1, 1], post: [1, 0, 2], values: [0.5, 0, -0.25] }, delay: 1 })
     .project('inner', 'outer', { density: 0.3, delay: 2, name: 'second' })
+    .project('alpha', 'charged', { density: 1 })
+    .project('outer', 'charged', { density: 0.5, delay: 3 })
+    .project('charged', 'inner', { density: 0.5 })
     .project('outer', 'voice', { density: 1 })
     .project('inner', 'bare', { density: 1 })
     .channel({ from: 'a', to: 'b', kernel: { tauRise: 1, tauDecay: 4 } })
@@ -104,6 +113,14 @@ test('what NIR cannot express is refused by name', async t => {
   const cells = network().input('in', 1).lif('cells', 2)
   await rejectsInvalidAt(t, 'populations.cells.refractoryPeriod', () => save(cells.build()))
   await rejectsInvalidAt(t, 'populations.slow.model', () => save(network().alif('slow', 1).build()))
+  await rejectsInvalidAt(t, 'populations.slow.model', () => save(network().cubaAlif('slow', 1).build()))
+  await rejectsInvalidAt(t, 'populations.fast.synapticTimeConstant', () =>
+    save(
+      network()
+        .cubaLif('fast', 2, { refractoryPeriod: 0, synapticTimeConstant: [5, 0] })
+        .build()
+    )
+  )
   await rejectsInvalidAt(t, 'populations.graded.model', () => save(network().rate('graded', 1).build()))
   await rejectsInvalidAt(t, 'conventions', () => save(network({ conventions: 'bellec2020' }).lif('cells', 1).build()))
   await rejectsInvalidAt(t, 'name', () => save(network().lif('a/b', 1, { refractoryPeriod: 0 }).build()))
@@ -168,6 +185,21 @@ print(json.dumps(dict(nodes=nodes, edges=g.edges, version=nir.serialization.read
     v_reset: five(0),
     v_threshold: five(0.05)
   })
+  const six = (value: number) => [...five(value), value]
+  const { w_in: gains, ...charged } = nodes.charged ?? {}
+  t.deepEqual(charged, {
+    type: 'CubaLIF',
+    tau_mem: six(0.011),
+    tau_syn: [0.003, 0.0053, 0.007, 0.01, 0.0007, 0.0299],
+    r: six(1),
+    v_leak: six(0),
+    v_reset: six(0),
+    v_threshold: six(0.1)
+  })
+  for (const [i, tau] of [3, 5.3, 7, 10, 0.7, 29.9].entries()) {
+    const gain = (gains as number[])[i] ?? Number.NaN
+    t.true(Math.abs(gain * (1 - Math.exp(-0.5 / tau)) - 1) < 1e-13, `${tau}`)
+  }
   t.deepEqual(nodes.zeta, { type: 'Input', shape: [6] })
   t.deepEqual(nodes.voice, { type: 'LI', tau: [0.013, 0.013], r: [1, 1], v_leak: [0, 0] })
   t.deepEqual(nodes['voice.bias'], {
@@ -202,6 +234,9 @@ print(json.dumps(dict(nodes=nodes, edges=g.edges, version=nir.serialization.read
 
 interface Reference {
   readonly tau: number[]
+  /** None of cells without a current. */
+  readonly tauSyn: number[] | null
+  readonly wIn: number[]
   readonly r: number[]
   readonly threshold: number[]
   readonly input: number[][]
@@ -210,7 +245,10 @@ interface Reference {
   readonly bias: number[]
 }
 
-/** NIR's equations, exact over steps of 1 ms in which the current is constant, the reset by subtraction; delays in steps. */
+/**
+ * NIR's equations, each exact over steps of 1 ms in which what feeds it is constant, the reset by subtraction; delays in steps. A CubaLIF
+ * cell's membrane is fed by the current at the end of the step.
+ */
 function reference(
   p: Reference,
   events: readonly (readonly number[])[],
@@ -219,6 +257,7 @@ function reference(
   tauRead: number
 ) {
   const v = p.tau.map(() => 0)
+  const c = p.tau.map(() => 0)
   const y = p.bias.map(() => 0)
   const spikes: number[][] = []
   const outputs: number[][] = []
@@ -227,8 +266,11 @@ function reference(
   for (let step = 0; step < steps; step++) {
     v.forEach((before, cell) => {
       const alpha = Math.exp(-0.001 / (p.tau[cell] ?? 0))
-      const current = sum(p.input[cell], events[step]) + sum(p.recurrent[cell], spikes[step - delay])
+      const arriving = sum(p.input[cell], events[step]) + sum(p.recurrent[cell], spikes[step - delay])
       const fired = spikes[step - 1]?.[cell] ?? 0
+      const synaptic = Math.exp(-0.001 / (p.tauSyn?.[cell] ?? 0))
+      c[cell] = synaptic * (c[cell] ?? 0) + (1 - synaptic) * (p.wIn[cell] ?? 0) * arriving
+      const current = p.tauSyn === null ? arriving : (c[cell] ?? 0)
       v[cell] = alpha * before + (1 - alpha) * (p.r[cell] ?? 0) * current - (p.threshold[cell] ?? 0) * fired
     })
     const fired = v.map((value, cell) => Number(value > (p.threshold[cell] ?? 0)))
@@ -242,47 +284,95 @@ function reference(
   return { spikes, outputs }
 }
 
-pythonTest("a file of Python's nir does what NIR's equations say", async t => {
-  const path = join(await temporaryFolder(t), 'theirs.nir')
-  const parameters = (await python(
-    `
+for (const type of ['LIF', 'CubaLIF'] as const)
+  pythonTest(`a file of Python's nir does what NIR's equations say, ${type}`, async t => {
+    const path = join(await temporaryFolder(t), 'theirs.nir')
+    const parameters = (await python(
+      `
 import nir, numpy as np
 g = np.random.default_rng(4)
 n, m = 7, 3
-p = dict(tau=g.uniform(.005, .03, n), r=g.uniform(.5, 2, n), threshold=g.uniform(.1, .3, n), input=g.normal(1, 1, (n, m)),
+cuba = argv[1] == 'CubaLIF'
+p = dict(tau=g.uniform(.005, .03, n), tauSyn=g.uniform(.002, .02, n), wIn=g.uniform(.5, 3, n), r=g.uniform(.5, 2, n), threshold=g.uniform(.1, .3, n), input=g.normal(1, 1, (n, m)),
     recurrent=g.normal(0, 2, (n, n)) * (1 - np.eye(n)), read=g.normal(0, 1, (2, n)), bias=g.normal(0, 1, 2))
+same = dict(r=p['r'], v_leak=np.zeros(n), v_threshold=p['threshold'])
+cells = nir.CubaLIF(tau_mem=p['tau'], tau_syn=p['tauSyn'], w_in=p['wIn'], **same) if cuba else nir.LIF(tau=p['tau'], **same)
 nodes = {
     'in': nir.Input(np.array([m])), 'w_in': nir.Affine(p['input'], np.zeros(n)), 'w_out': nir.Linear(p['read']),
-    'lif': nir.LIF(tau=p['tau'], r=p['r'], v_leak=np.zeros(n), v_threshold=p['threshold']),
+    'lif': cells,
     'later': nir.Delay(np.full(n, .003)), 'w_rec': nir.Linear(p['recurrent']),
     'li': nir.LI(tau=np.full(2, .015), r=np.ones(2), v_leak=np.zeros(2)),
     'bias': nir.Affine(np.eye(2), p['bias']), 'out': nir.Output(np.array([2])), 'spikes': nir.Output(np.array([n]))}
 edges = [('in', 'w_in'), ('w_in', 'lif'), ('lif', 'later'), ('later', 'w_rec'), ('w_rec', 'lif'), ('lif', 'w_out'), ('w_out', 'li'),
     ('li', 'bias'), ('bias', 'out'), ('lif', 'spikes')]
 nir.write(argv[0], nir.NIRGraph(nodes, edges))
-print(json.dumps({k: v.tolist() for k, v in p.items()}))`,
-    path
-  )) as Reference
-  const model = await loadNir(path, { precision: 'f64' })
-  t.deepEqual(
-    model.description.projections?.map(({ name, from, to, delay }) => [name, from, to, delay]),
-    [
-      ['w_in', 'in', 'lif', 1],
-      ['w_rec', 'lif', 'lif', 3],
-      ['w_out', 'lif', 'li', 1]
-    ]
-  )
-  const steps = 300
-  const events = Array.from({ length: steps }, (_, step) =>
-    [0, 1, 2].map(unit => Number((step * 7 + unit * 13) % 11 < 4))
-  )
-  const inputs = { in: { analogue: Float64Array.from(events.flat()) } }
-  const { spikes, readout } = await simulate(model, { length: steps, trials: 1, inputs })
-  const expected = reference(parameters, events, steps, 3, 0.015)
-  const fired = expected.spikes.flatMap((cells, step) => cells.flatMap((z, cell) => (z === 1 ? [[0, step, cell]] : [])))
-  t.true(fired.length > 200, `${fired.length} spikes`)
-  t.deepEqual(Array.from(spikes), fired.flat())
-  for (const [i, y] of expected.outputs.flat().entries()) t.true(Math.abs((readout[i] ?? 0) - y) < 1e-12)
+print(json.dumps({k: v.tolist() if cuba or k != 'tauSyn' else None for k, v in p.items()}))`,
+      path,
+      type
+    )) as Reference
+    const model = await loadNir(path, { precision: 'f64' })
+    t.deepEqual(
+      model.description.projections?.map(({ name, from, to, delay }) => [name, from, to, delay]),
+      [
+        ['w_in', 'in', 'lif', 1],
+        ['w_rec', 'lif', 'lif', 3],
+        ['w_out', 'lif', 'li', 1]
+      ]
+    )
+    const steps = 300
+    const events = Array.from({ length: steps }, (_, step) =>
+      [0, 1, 2].map(unit => Number((step * 7 + unit * 13) % 11 < 4))
+    )
+    const inputs = { in: { analogue: Float64Array.from(events.flat()) } }
+    const { spikes, readout } = await simulate(model, { length: steps, trials: 1, inputs })
+    const expected = reference(parameters, events, steps, 3, 0.015)
+    const fired = expected.spikes.flatMap((cells, step) =>
+      cells.flatMap((z, cell) => (z === 1 ? [[0, step, cell]] : []))
+    )
+    t.true(fired.length > 200, `${fired.length} spikes`)
+    t.deepEqual(Array.from(spikes), fired.flat())
+    for (const [i, y] of expected.outputs.flat().entries()) t.true(Math.abs((readout[i] ?? 0) - y) < 1e-12)
+  })
+
+pythonTest("CubaLIF cells come as close to the exact solution of NIR's equations as their steps are short", async t => {
+  const path = join(await temporaryFolder(t), 'cuba.nir')
+  const milliseconds = 80
+  // The equations in continuous time, with an input that is constant for a millisecond at a time; nothing of mdgl's is in it.
+  const { values, exact } = (await python(
+    `
+import nir, numpy as np
+g = np.random.default_rng(2)
+n, T = 4, int(argv[1])
+tau_m, tau_s, r, w_in = g.uniform(.005, .03, n), g.uniform(.002, .02, n), g.uniform(.5, 2, n), g.uniform(.5, 3, n)
+cells = nir.CubaLIF(tau_syn=tau_s, tau_mem=tau_m, r=r, v_leak=np.zeros(n), v_threshold=np.full(n, 1e3), w_in=w_in)
+w = g.normal(0, 1, (n, 2))
+nodes = {'in': nir.Input(np.array([2])), 'w': nir.Linear(w), 'cells': cells, 'out': nir.Output(np.array([n]))}
+nir.write(argv[0], nir.NIRGraph(nodes, [('in', 'w'), ('w', 'cells'), ('cells', 'out')]))
+values, h = g.uniform(-1, 2, (T, 2)), .001
+I, v, exact = np.zeros(n), np.zeros(n), []
+for x in values:
+    rest = w_in * (w @ x)
+    fast = r * (I - rest) * tau_s / (tau_s - tau_m)
+    v = r * rest + fast * np.exp(-h / tau_s) + (v - r * rest - fast) * np.exp(-h / tau_m)
+    I = rest + (I - rest) * np.exp(-h / tau_s)
+    exact.append(v.tolist())
+print(json.dumps(dict(values=values.tolist(), exact=exact)))`,
+    path,
+    String(milliseconds)
+  )) as { values: number[][]; exact: number[][] }
+  const largest = Math.max(...exact.flat().map(Math.abs))
+  const errors: number[] = []
+  for (const each of [10, 20, 40, 80]) {
+    const model = await loadNir(path, { dt: 1 / each, precision: 'f64' })
+    const analogue = Float64Array.from(values.flatMap(x => Array.from({ length: each }, () => x)).flat())
+    const given = { length: milliseconds, trials: 1, inputs: { in: { analogue } } }
+    const { voltage = new Float64Array() } = await simulate(model, given, { voltage: true })
+    const ends = exact.flatMap((_, ms) => [...voltage.slice(4 * (each * (ms + 1) - 1), 4 * each * (ms + 1))])
+    errors.push(Math.max(...ends.map((v, i) => Math.abs(v - (exact.flat()[i] ?? Number.NaN)))) / largest)
+  }
+  const [first = 1, second = 1, third = 1, last = 1] = errors
+  t.true(last < 2e-3, `${errors}`)
+  for (const ratio of [first / second, second / third, third / last]) t.true(Math.abs(ratio - 2) < 0.1, `${errors}`)
 })
 
 pythonTest('graphs in graphs, scales, edges without weights, halves, delays that differ by unit', async t => {
@@ -365,8 +455,14 @@ pythonTest('what mdgl has no equal for is refused by name', async t => {
     `${PARTS}
 through = [('in', 'a'), ('a', 'out')]
 two = np.array([0., .1])
-cuba = nir.CubaLIF(tau_syn=one(2), tau_mem=one(2), r=one(2), v_leak=zero(2), v_threshold=one(2))
-write('cuba.nir', {'a': cuba}, through)
+def cuba(**more): return nir.CubaLIF(**{**dict(tau_syn=np.full(2, .01), tau_mem=np.full(2, .02), r=one(2), v_leak=zero(2), v_threshold=one(2)), **more})
+write('cubaleak.nir', {'a': cuba(v_leak=two)}, through)
+write('cubareset.nir', {'a': cuba(v_reset=two)}, through)
+write('cubatau.nir', {'a': cuba(tau_syn=np.array([.01, -1.]))}, through)
+write('cubafast.nir', {'a': cuba(tau_syn=np.array([.01, .0001]))}, through)
+write('cubamembrane.nir', {'a': cuba(tau_mem=np.array([-1., .01]))}, through)
+write('cubagain.nir', {'w': linear(), 'a': cuba(w_in=np.array([1., np.inf]))}, [('in', 'w'), ('w', 'a'), ('a', 'out')])
+write('cubali.nir', {'a': nir.CubaLI(tau_syn=one(2), tau_mem=one(2), r=one(2), v_leak=zero(2))}, through)
 write('if.nir', {'a': nir.IF(r=one(2), v_threshold=one(2))}, through)
 write('leak.nir', {'a': lif(v_leak=two)}, through)
 write('reset.nir', {'a': lif(v_reset=two)}, through)
@@ -392,7 +488,13 @@ with h5py.File(argv[0] + '/other.nir', 'w') as f: f['x'] = 1`,
     folder
   )
   for (const [file, path] of Object.entries({
-    cuba: 'nodes.a.type',
+    cubaleak: 'nodes.a.v_leak[1]',
+    cubareset: 'nodes.a.v_reset[1]',
+    cubatau: 'populations.a.synapticTimeConstant[1]',
+    cubafast: 'populations.a.synapticTimeConstant[1]',
+    cubamembrane: 'populations.a.membraneTimeConstant[0]',
+    cubagain: 'nodes.a.w_in[1]',
+    cubali: 'nodes.a.type',
     if: 'nodes.a.type',
     leak: 'nodes.a.v_leak[1]',
     reset: 'nodes.a.v_reset[1]',

@@ -94,6 +94,18 @@ const rows: readonly Row[] = [
     zero: true
   },
   {
+    of: ['description.ts synapticTimeConstant'],
+    path: 'populations.a.synapticTimeConstant',
+    give: ms => network().cubaLif('a', 1, { synapticTimeConstant: ms }),
+    zero: true
+  },
+  {
+    of: [],
+    path: 'populations.cells.synapticTimeConstant[1]',
+    give: ms => plain({ model: 'cuba-alif', synapticTimeConstant: [20, ms] }),
+    zero: true
+  },
+  {
     of: ['description.ts adaptationTimeConstant'],
     path: 'populations.cells.adaptationTimeConstant[1]',
     give: ms => plain({ adaptationTimeConstant: [20, ms] }),

@@ -56,6 +56,11 @@ export interface InputPopulation<Name extends string = string> {
  * v_t > thr + β b_t outside the refractory period. Its pseudo-derivative is (γ/thr) max(0, 1 − |v − A|/thr).
  * Source: Liu et al. 2021; Bellec et al. 2020. {@link Conventions} says what is otherwise with `'bellec2020'`.
  *
+ * Current-based neurons, `'cuba-lif'` and `'cuba-alif'`, are fed by a synaptic current that decays, with α_s = exp(−dt/τ_s):
+ * c_t = α_s c_t−1 + I_t, v_t = α v_t−1 + (1−α) c_t − thr z_t−1, and all else as of LIF or of ALIF. The currents of spikes add up: one spike brings
+ * 1/(1−α_s) times as much charge as to a LIF neuron with the same weights. They are the neurons of most simulators and neuromorphic
+ * chips, NIR's `CubaLIF`. `'cuba-alif'` knows no channel of kernel `'membrane'`, and neither goes with conventions `'bellec2020'`.
+ *
  * A `'rate'` unit does not spike: v_t = α v_t−1 + (1−α) I_t, and z_t = max(0, v_t) is what it sends, a leaky ReLU unit (Liu et al. 2022). Its
  * derivative ψ_t is that of z_t, so that BPTT's gradient is exact. Rate units may stand beside spiking ones. A network that has any
  * knows no firing-rate regulariser, no channel of kernel `'membrane'`, and of the estimators only `'backward'`; its firing rates count
@@ -66,21 +71,23 @@ export interface Population<Name extends string = string> {
   readonly name: Name
   /** Number of neurons. */
   readonly size: number
-  /** Leaky integrate-and-fire, the same with an adaptive threshold, or a leaky ReLU unit. */
-  readonly model: 'lif' | 'alif' | 'rate'
+  /** Leaky integrate-and-fire, the same with an adaptive threshold, a leaky ReLU unit, or the first two fed by a synaptic current. */
+  readonly model: 'lif' | 'alif' | 'rate' | 'cuba-lif' | 'cuba-alif'
   /** Sign of the outgoing weights. Default `'free'`. */
   readonly sign?: Sign
   /** τ_m in ms, not rounded: at least half a step, or 0, with which a cell has no memory (α 0). Default 20, of rate units 100. */
   readonly membraneTimeConstant?: Parameter
+  /** τ_s in ms, not rounded: at least half a step, or 0, with which a current has no memory (α_s 0); current-based models only. Default 5. */
+  readonly synapticTimeConstant?: Parameter
   /** thr, dimensionless; not of rate units, as the next two. Default 0.01. */
   readonly threshold?: Parameter
   /** In ms, rounded to whole steps: 0 or at least one; n steps block n, with conventions `'bellec2020'` n − 1. Default 5. */
   readonly refractoryPeriod?: Parameter
   /** γ. Default 0.3. */
   readonly dampening?: Parameter
-  /** τ_a in ms, not rounded: at least half a step, or 0 (ρ 0); `'alif'` only. Default 2000. */
+  /** τ_a in ms, not rounded: at least half a step, or 0 (ρ 0); `'alif'` and `'cuba-alif'` only. Default 2000. */
   readonly adaptationTimeConstant?: Parameter
-  /** β, dimensionless; `'alif'` only; 0 makes a neuron LIF. Default 1.8. */
+  /** β, dimensionless; `'alif'` and `'cuba-alif'` only; 0 makes a neuron one that does not adapt. Default 1.8. */
   readonly adaptationStrength?: Parameter
 }
 

@@ -88,6 +88,8 @@ export type { InputNames, ProjectionNames, ReadoutNames } from './names.js'
 export {
   type AlifOptions,
   type AnyNetworkBuilder,
+  type CubaAlifOptions,
+  type CubaLifOptions,
   type DrawnProjection,
   type InputOptions,
   type LifOptions,

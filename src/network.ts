@@ -50,7 +50,11 @@ export type InputOptions = Omit<InputPopulation, 'name' | 'size'>
 /** Parameters of LIF neurons. */
 export type LifOptions = Omit<AlifOptions, 'adaptationTimeConstant' | 'adaptationStrength'>
 /** Parameters of ALIF neurons. */
-export type AlifOptions = Omit<Population, 'name' | 'size' | 'model'>
+export type AlifOptions = Omit<CubaAlifOptions, 'synapticTimeConstant'>
+/** Parameters of current-based LIF neurons. */
+export type CubaLifOptions = Omit<CubaAlifOptions, 'adaptationTimeConstant' | 'adaptationStrength'>
+/** Parameters of current-based ALIF neurons. */
+export type CubaAlifOptions = Omit<Population, 'name' | 'size' | 'model'>
 /** Parameters of rate units. */
 export type RateOptions = Pick<Population, 'sign' | 'membraneTimeConstant'>
 /** Options of a readout. */
@@ -213,6 +217,44 @@ export class NetworkBuilder<
   ): NetworkBuilder<Inputs, Populations | Name, Readouts, Types, Projections> {
     return new NetworkBuilder(
       addPopulation(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size, model: 'alif' })
+    )
+  }
+
+  /**
+   * Adds current-based LIF neurons, whose input is a synaptic current that decays; see {@link Population}.
+   *
+   * @example
+   * ```ts
+   * const description = network().cubaLif('cells', 60, { synapticTimeConstant: 10 }).build();
+   * ```
+   * @param name - Unique among inputs, populations and readouts.
+   * @param size - Number of neurons.
+   * @param options - Parameters, each a number or one value a neuron; a synaptic time constant of 0 makes a neuron LIF.
+   */
+  cubaLif<Name extends string>(
+    name: Name,
+    size: number,
+    options: CubaLifOptions = {}
+  ): NetworkBuilder<Inputs, Populations | Name, Readouts, Types, Projections> {
+    return new NetworkBuilder(
+      addPopulation(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size, model: 'cuba-lif' })
+    )
+  }
+
+  /**
+   * Adds current-based LIF neurons whose threshold adapts; see {@link Population}.
+   *
+   * @param name - Unique among inputs, populations and readouts.
+   * @param size - Number of neurons.
+   * @param options - Parameters, each a number or one value a neuron; an adaptation strength of 0 makes a neuron current-based LIF.
+   */
+  cubaAlif<Name extends string>(
+    name: Name,
+    size: number,
+    options: CubaAlifOptions = {}
+  ): NetworkBuilder<Inputs, Populations | Name, Readouts, Types, Projections> {
+    return new NetworkBuilder(
+      addPopulation(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size, model: 'cuba-alif' })
     )
   }
 

@@ -39,8 +39,32 @@ import { finiteNumbers, indices } from './number-lists.js'
 
 const MOST_UNITS = 2 ** 24
 const MOST_DELAY = 10_000
+
 const SPIKING = ['threshold', 'refractoryPeriod', 'dampening'] as const
-const ALIF_ONLY = ['adaptationTimeConstant', 'adaptationStrength'] as const
+const ADAPTIVE = ['adaptationTimeConstant', 'adaptationStrength'] as const
+const CURRENT = ['membraneTimeConstant', 'synapticTimeConstant'] as const
+
+/** Each neuron model and its parameters, in a description's order. Must agree with the engine's. */
+const MODELS: Readonly<Record<Population['model'], readonly ParameterName[]>> = {
+  lif: ['membraneTimeConstant', ...SPIKING],
+  alif: ['membraneTimeConstant', ...SPIKING, ...ADAPTIVE],
+  rate: ['membraneTimeConstant'],
+  'cuba-lif': [...CURRENT, ...SPIKING],
+  'cuba-alif': [...CURRENT, ...SPIKING, ...ADAPTIVE]
+}
+
+/** Default and check of each parameter. */
+const PARAMETERS = {
+  membraneTimeConstant: { fallback: 20, check: timeConstantOrNone },
+  synapticTimeConstant: { fallback: 5, check: timeConstantOrNone },
+  threshold: { fallback: 0.01, check: (value, _, path) => positive(value, path) },
+  refractoryPeriod: { fallback: 5, check: roundToSteps },
+  dampening: { fallback: 0.3, check: (value, _, path) => nonNegative(value, path) },
+  adaptationTimeConstant: { fallback: 2000, check: timeConstantOrNone },
+  adaptationStrength: { fallback: 1.8, check: (value, _, path) => finite(value, path) }
+} satisfies { [name: string]: { fallback: number; check: Check } }
+
+const RATE_TIME_CONSTANT = 100
 
 /** A description in the making: every part checked and complete. */
 export interface Draft {
@@ -135,41 +159,32 @@ export function addInput(draft: Draft, input: InputPopulation): Draft {
 /** Adds a recurrent population. */
 export function addPopulation(draft: Draft, given: Population): Draft {
   const path = unitsPath(draft, given.name, 'populations')
-  const model = oneOf(given.model, `${path}.model`, ['lif', 'alif', 'rate'] as const)
-  record(given, path, [
-    'name',
-    'size',
-    'model',
-    'sign',
-    'membraneTimeConstant',
-    ...(model === 'rate' ? [] : SPIKING),
-    ...(model === 'alif' ? ALIF_ONLY : [])
-  ])
-  if (model === 'rate' && draft.conventions !== undefined) {
+  const model = oneOf(given.model, `${path}.model`, keysOf(MODELS))
+  const foreign = keysOf(PARAMETERS).find(name => Object.hasOwn(given, name) && !MODELS[model].includes(name))
+  if (foreign !== undefined) throw invalid(`${path}.${foreign}`, given[foreign], `not with model '${model}'`)
+  record(given, path, ['name', 'size', 'model', 'sign', ...MODELS[model]])
+  if (model !== 'lif' && model !== 'alif' && draft.conventions !== undefined) {
     throw invalid(`${path}.model`, model, `with conventions '${draft.conventions}': 'lif' or 'alif'`)
   }
   const size = wholeNumber(given.size, `${path}.size`, 1, MOST_UNITS)
-  const each = (key: ParameterName, fallback: number, check: Check) =>
-    parameter(orDefault(given[key], fallback), size, `${path}.${key}`, check)
-  const wholeSteps: Check = (value, where) => roundToSteps(value, draft.dt, where)
-  const tau: Check = (value, where) => timeConstantOrNone(value, draft.dt, where)
+  const parameters = MODELS[model].map(name => {
+    const { fallback, check } = PARAMETERS[name]
+    const usual = model === 'rate' ? RATE_TIME_CONSTANT : fallback
+    const one = (value: unknown, where: string) => check(value, draft.dt, where)
+    return [name, parameter(orDefault(given[name], usual), size, `${path}.${name}`, one)] as const
+  })
   const part = {
     name: given.name,
     size,
     model,
     sign: sign(orDefault(given.sign, 'free'), size, `${path}.sign`),
-    membraneTimeConstant: each('membraneTimeConstant', model === 'rate' ? 100 : 20, tau),
-    ...(model !== 'rate' && {
-      threshold: each('threshold', 0.01, positive),
-      refractoryPeriod: each('refractoryPeriod', 5, wholeSteps),
-      dampening: each('dampening', 0.3, nonNegative)
-    }),
-    ...(model === 'alif' && {
-      adaptationTimeConstant: each('adaptationTimeConstant', 2000, tau),
-      adaptationStrength: each('adaptationStrength', 1.8, finite)
-    })
+    ...Object.fromEntries(parameters)
   }
   return { ...draft, populations: [...draft.populations, part] }
+}
+
+function keysOf<K extends string>(table: Readonly<Record<K, unknown>>): readonly K[] {
+  return Object.keys(table) as K[]
 }
 
 /** Adds a readout. */
@@ -338,14 +353,8 @@ export function find<T extends { readonly name: string }>(parts: readonly T[], n
   return part
 }
 
-type ParameterName =
-  | 'membraneTimeConstant'
-  | 'threshold'
-  | 'refractoryPeriod'
-  | 'dampening'
-  | 'adaptationTimeConstant'
-  | 'adaptationStrength'
-type Check = (value: unknown, path: string) => number
+type ParameterName = keyof typeof PARAMETERS
+type Check = (value: unknown, dt: number, path: string) => number
 
 function each<T>(parts: readonly T[] | undefined, path: string): readonly T[] {
   if (parts === undefined) return []
@@ -366,7 +375,12 @@ function namesOf(parts: readonly { readonly name?: string | undefined }[]): stri
   return parts.flatMap(part => (part.name === undefined ? [] : [part.name]))
 }
 
-function parameter(value: Parameter, size: number, path: string, check: Check): Parameter {
+function parameter(
+  value: Parameter,
+  size: number,
+  path: string,
+  check: (value: unknown, path: string) => number
+): Parameter {
   if (typeof value !== 'object' || value === null) return check(value, path)
   const values = numbers(value, path)
   if (values.length !== size) throw invalid(path, value, `one number, or an array of ${size} (one a neuron)`)

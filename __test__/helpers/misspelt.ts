@@ -43,6 +43,16 @@ export const misspelt = () => {
   base.type('all', { cells: 'all' }).channel({ from: 'cells', to: 'all' })
   // @ts-expect-error LIF neurons do not adapt
   base.lif('more', 3, { adaptationStrength: 1 })
+  // @ts-expect-error LIF neurons have no synaptic current
+  base.lif('more', 3, { synapticTimeConstant: 1 })
+  // @ts-expect-error ALIF neurons have none either
+  base.alif('more', 3, { synapticTimeConstant: 1 })
+  // @ts-expect-error current-based LIF neurons do not adapt
+  base.cubaLif('more', 3, { adaptationStrength: 1 })
+  // @ts-expect-error no such population
+  base.cubaLif('more', 3, { synapticTimeConstant: 10 }).project('cues', 'mroe', { density: 1 })
+  // @ts-expect-error no such population
+  base.cubaAlif('more', 3, { adaptationStrength: 1 }).project('mroe', 'choice', { density: 1 })
 
   const model = Model.create(description, { precision: 'f64' })
   // @ts-expect-error no such projection

@@ -3,7 +3,15 @@ import { delaySteps, inMs } from '../duration.js'
 import { invalid } from '../error.js'
 import type { Model } from '../model.js'
 import { isFloat32Array } from '../recognise.js'
-import type { CellsNote, GraphNote, NirArray, NirGraph, NirNode, ProjectionNote } from './nir-graph.js'
+import {
+  type CellsNote,
+  currentGain,
+  type GraphNote,
+  type NirArray,
+  type NirGraph,
+  type NirNode,
+  type ProjectionNote
+} from './nir-graph.js'
 
 const MS_PER_SECOND = 1000
 
@@ -13,7 +21,8 @@ export function toGraph(model: Model): NirGraph {
   refuse(description)
   const draft = new GraphDraft()
   for (const input of description.inputs ?? []) draft.add(input.name, inputNode(input))
-  for (const population of description.populations) draft.add(population.name, lifNode(population))
+  for (const population of description.populations)
+    draft.add(population.name, cellsNode(population, description.dt ?? 1))
   for (const readout of description.readouts ?? []) draft.add(readout.name, leakyNode(readout))
   for (const projection of description.projections ?? []) addProjection(draft, model, projection)
   for (const readout of description.readouts ?? []) addOutput(draft, model, readout)
@@ -51,12 +60,15 @@ class GraphDraft {
 
 function refuse({ conventions, populations, readouts = [] }: NetworkDescription): void {
   if (conventions === 'bellec2020') throw invalid('conventions', conventions, "for NIR: 'mdgl2021'")
-  for (const { name, model, membraneTimeConstant, refractoryPeriod = 5 } of populations) {
-    if (model !== 'lif') throw invalid(`populations.${name}.model`, model, "for NIR: 'lif'")
+  for (const { name, model, membraneTimeConstant, synapticTimeConstant, refractoryPeriod = 5 } of populations) {
+    if (model !== 'lif' && model !== 'cuba-lif') {
+      throw invalid(`populations.${name}.model`, model, "for NIR: 'lif' or 'cuba-lif'")
+    }
     const periods = typeof refractoryPeriod === 'number' ? [refractoryPeriod] : refractoryPeriod
     const period = periods.find(ms => ms !== 0)
     if (period !== undefined) throw invalid(`populations.${name}.refractoryPeriod`, period, 'for NIR: 0')
     refuseZero(membraneTimeConstant, `populations.${name}.membraneTimeConstant`)
+    refuseZero(synapticTimeConstant, `populations.${name}.synapticTimeConstant`)
   }
   for (const { name, timeConstant } of readouts) refuseZero(timeConstant, `readouts.${name}.timeConstant`)
 }
@@ -75,13 +87,17 @@ function outputNode(size: number): NirNode {
   return { type: 'Output', arrays: { shape: vector([size]) } }
 }
 
-function lifNode(population: Population): NirNode {
-  const { size, sign = 'free', dampening = 0.3, membraneTimeConstant = 20, threshold = 0.01 } = population
-  return {
-    type: 'LIF',
-    arrays: { ...leak(membraneTimeConstant, size), v_reset: each(0, size), v_threshold: each(threshold, size) },
-    note: JSON.stringify({ sign, dampening } satisfies CellsNote)
-  }
+function cellsNode(population: Population, dt: number): NirNode {
+  const { size, model, sign = 'free', dampening = 0.3, membraneTimeConstant = 20, threshold = 0.01 } = population
+  const { tau, ...resting } = leak(membraneTimeConstant, size)
+  const spiking = { ...resting, v_reset: each(0, size), v_threshold: each(threshold, size) }
+  const note = JSON.stringify({ sign, dampening } satisfies CellsNote)
+  if (model === 'lif') return { type: 'LIF', arrays: { tau, ...spiking }, note }
+  const { synapticTimeConstant = 5 } = population
+  const times = each(synapticTimeConstant, size)
+  const gain = { ...times, data: times.data.map(ms => 1 / currentGain(ms, dt)) }
+  const current = { tau_syn: inSeconds(times), w_in: gain }
+  return { type: 'CubaLIF', arrays: { tau_mem: tau, ...current, ...spiking }, note }
 }
 
 function leakyNode({ size, timeConstant = 20 }: Readout): NirNode {
@@ -89,9 +105,11 @@ function leakyNode({ size, timeConstant = 20 }: Readout): NirNode {
 }
 
 function leak(timeConstant: Parameter, size: number): Record<'tau' | 'r' | 'v_leak', NirArray> {
-  const milliseconds = each(timeConstant, size)
-  const tau = { ...milliseconds, data: milliseconds.data.map(ms => ms / MS_PER_SECOND) }
-  return { tau, r: each(1, size), v_leak: each(0, size) }
+  return { tau: inSeconds(each(timeConstant, size)), r: each(1, size), v_leak: each(0, size) }
+}
+
+function inSeconds(milliseconds: NirArray): NirArray {
+  return { ...milliseconds, data: milliseconds.data.map(ms => ms / MS_PER_SECOND) }
 }
 
 /** Sender, the delay of more than one step, the weights, receiver. */

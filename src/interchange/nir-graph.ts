@@ -29,11 +29,26 @@ export const NIR_PARAMETERS = {
   Scale: ['scale'],
   Delay: ['delay'],
   LIF: ['tau', 'r', 'v_leak', 'v_reset', 'v_threshold'],
+  CubaLIF: ['tau_mem', 'tau_syn', 'r', 'w_in', 'v_leak', 'v_reset', 'v_threshold'],
   LI: ['tau', 'r', 'v_leak']
 } as const
 
 /** A type of node that is read and written. */
 export type NirType = keyof typeof NIR_PARAMETERS
+
+/** The types of cells that spike, and what NIR calls the time constant of their membrane. */
+export const NIR_CELLS: ReadonlyMap<string | undefined, string> = new Map([
+  ['LIF', 'tau'],
+  ['CubaLIF', 'tau_mem']
+])
+
+/**
+ * What a spike of 1 for a step adds to a current with w_in 1: 1 − α_s, as τ_syn I′ = −I + w_in S says; times are in ms. mdgl's current
+ * takes the whole of it, so that a network that is written has the inverse as its w_in.
+ */
+export function currentGain(tauSyn: number, dt: number): number {
+  return -Math.expm1(-dt / tauSyn)
+}
 
 /** The key of what is mdgl's own in a node's metadata. */
 export const NOTE = 'mdgl'

@@ -2,7 +2,14 @@ import { array, numbers, object, orDefault } from '../check.js'
 import type { NetworkDescription, Parameter, Projection } from '../description.js'
 import { inMs, toSteps } from '../duration.js'
 import { invalid } from '../error.js'
-import type { CellsNote, GraphNote, NirGraph, ProjectionNote } from './nir-graph.js'
+import {
+  type CellsNote,
+  currentGain,
+  type GraphNote,
+  NIR_CELLS,
+  type NirGraph,
+  type ProjectionNote
+} from './nir-graph.js'
 import { arrayOf, type NirPath, pathsOf } from './nir-paths.js'
 import { type NirSynapses, refuseSingle, synapsesOf, vectorOf } from './nir-synapses.js'
 
@@ -43,10 +50,9 @@ class GraphReader {
   read(): Imported {
     const order = this.#note.order && object(this.#note.order, 'metadata.mdgl.order')
     const names = inOrder([...this.#graph.nodes.keys()], order?.parts)
-    const of = (type: string) => names.filter(name => this.#graph.nodes.get(name)?.type === type)
-    const inputs = of('Input').map(name => this.#input(name))
-    const populations = of('LIF').map(name => this.#population(name))
-    const leaky = of('LI').map(name => this.#readout(name))
+    const inputs = names.filter(name => this.#type(name) === 'Input').map(name => this.#input(name))
+    const populations = names.filter(name => NIR_CELLS.has(this.#type(name))).map(name => this.#population(name))
+    const leaky = names.filter(name => this.#type(name) === 'LI').map(name => this.#readout(name))
     const paths = pathsOf(this.#graph)
     const bias = this.#biases(paths)
     const readouts = leaky.map(readout => ({ ...readout, bias: bias.has(readout.name) }))
@@ -76,14 +82,18 @@ class GraphReader {
   }
 
   #population(name: string) {
-    const size = this.#size(name)
+    const tau = NIR_CELLS.get(this.#type(name)) ?? 'tau'
+    const size = this.#size(name, tau)
     this.#only(name, 'v_leak', size)
-    if (this.#graph.nodes.get(name)?.arrays.v_reset !== undefined) this.#only(name, 'v_reset', size)
+    if (this.#has(name, 'v_reset')) this.#only(name, 'v_reset', size)
+    const model = this.#isCurrentBased(name)
+      ? ({ model: 'cuba-lif', synapticTimeConstant: this.#time(name, 'tau_syn', size) } as const)
+      : ({ model: 'lif' } as const)
     return {
       name,
       size,
-      model: 'lif' as const,
-      membraneTimeConstant: this.#time(name, size),
+      ...model,
+      membraneTimeConstant: this.#time(name, tau, size),
       threshold: uniform(vectorOf(this.#graph, name, 'v_threshold', size)),
       refractoryPeriod: 0,
       ...given(this.#cells(name))
@@ -91,9 +101,9 @@ class GraphReader {
   }
 
   #readout(name: string) {
-    const size = this.#size(name)
+    const size = this.#size(name, 'tau')
     this.#only(name, 'v_leak', size)
-    const timeConstant = this.#time(name, size)
+    const timeConstant = this.#time(name, 'tau', size)
     if (typeof timeConstant === 'number') return { name, size, timeConstant }
     throw invalid(`nodes.${name}.tau`, timeConstant, 'the same for all units of an LI node')
   }
@@ -103,9 +113,9 @@ class GraphReader {
   }
 
   /** The units of LIF or LI cells: as many as the longest of their parameters has numbers. */
-  #size(name: string): number {
+  #size(name: string, tau: string): number {
     const given = Object.keys(this.#graph.nodes.get(name)?.arrays ?? {})
-    const lengths = ['tau', ...given].map(parameter => arrayOf(this.#graph, name, parameter, 1).data.length)
+    const lengths = [tau, ...given].map(parameter => arrayOf(this.#graph, name, parameter, 1).data.length)
     const size = lengths.reduce((most, length) => Math.max(most, length), 0)
     this.#sizes.set(name, size)
     return size
@@ -118,13 +128,26 @@ class GraphReader {
     if (unit >= 0) throw invalid(`nodes.${name}.${parameter}[${unit}]`, values[unit], '0')
   }
 
-  #time(name: string, size: number): Parameter {
-    return uniform(vectorOf(this.#graph, name, 'tau', size).map(tau => this.#toMs(tau)))
+  #time(name: string, parameter: string, size: number): Parameter {
+    return uniform(this.#times(name, parameter, size))
+  }
+
+  #times(name: string, parameter: string, size: number): Float64Array {
+    return vectorOf(this.#graph, name, parameter, size).map(tau => this.#toMs(tau))
   }
 
   /** Seconds are often milliseconds over a thousand: the product's last bit is noise. */
   #toMs(time: number): number {
-    return Number((time * this.#milliseconds).toPrecision(15))
+    return withoutNoise(time * this.#milliseconds)
+  }
+
+  /** What weights onto cells or a readout are multiplied by: R, and of a current what a spike adds to it. */
+  #gain(name: string, size: number): Float64Array {
+    const r = vectorOf(this.#graph, name, 'r', size)
+    if (!this.#isCurrentBased(name)) return r
+    const factor = this.#has(name, 'w_in') ? vectorOf(this.#graph, name, 'w_in', size) : r.map(() => 1)
+    const tau = this.#times(name, 'tau_syn', size)
+    return r.map((own, i) => own * withoutNoise((factor[i] ?? 1) * currentGain(tau[i] ?? 0, this.#dt)))
   }
 
   /** The biases behind LI nodes: Affine nodes with a matrix that changes nothing. */
@@ -173,7 +196,7 @@ class GraphReader {
   /** Spikes of cells may be an output as they are. */
   #refuseRawOutput({ from, to, through }: NirPath): void {
     const changing = through.find(name => this.#type(name) !== 'Identity')
-    if (this.#type(from) === 'LIF' && changing === undefined) return
+    if (NIR_CELLS.has(this.#type(from)) && changing === undefined) return
     const what = changing === undefined ? 'an Output of an Input' : `an Output behind '${changing}'`
     throw invalid(`nodes.${to}`, what, 'an Output of spikes, or of an LI node')
   }
@@ -183,12 +206,12 @@ class GraphReader {
     const { from, to } = path
     const direct = this.#type(from) === 'Input' || this.#type(to) === 'LI'
     if (this.#type(from) === 'Input' && this.#type(to) === 'LI') {
-      throw invalid(`nodes.${to}`, `an LI node that Input '${from}' feeds`, 'one that LIF nodes feed')
+      throw invalid(`nodes.${to}`, `an LI node that Input '${from}' feeds`, 'one that cells feed')
     }
     const size = (name: string) => this.#sizes.get(name) ?? 0
     const synapses = synapsesOf(this.#graph, path, size(from), size(to))
     if (from === to) refuseLoops(from, synapses)
-    const r = vectorOf(this.#graph, to, 'r', size(to))
+    const gain = this.#gain(to, size(to))
     const note = parse<ProjectionNote>(
       this.#graph.nodes.get(synapses.matrix ?? '')?.note,
       `nodes.${synapses.matrix}.metadata`
@@ -199,7 +222,7 @@ class GraphReader {
       const wanted = note.name ?? synapses.matrix ?? `${from}->${to}`
       const name = unused(groups.size === 1 ? wanted : `${wanted} (${steps} steps)`, `${from}->${to}`, taken)
       taken.add(name)
-      const connections = { pre, post, values: values.map((value, i) => value * (r[post[i] ?? 0] ?? 1)) }
+      const connections = { pre, post, values: values.map((value, i) => value * (gain[post[i] ?? 0] ?? 1)) }
       return { name, from, to, connections, delay: inMs(steps, this.#dt), ...given({ plastic: note.plastic }) }
     })
   }
@@ -222,6 +245,19 @@ class GraphReader {
   #type(name: string): string | undefined {
     return this.#graph.nodes.get(name)?.type
   }
+
+  #isCurrentBased(name: string): boolean {
+    return this.#type(name) === 'CubaLIF'
+  }
+
+  #has(name: string, parameter: string): boolean {
+    return this.#graph.nodes.get(name)?.arrays[parameter] !== undefined
+  }
+}
+
+/** A product of factors that were computed as each other's inverse, or nearly: its last bit is noise. */
+function withoutNoise(product: number): number {
+  return Number(product.toPrecision(15))
 }
 
 /** Synapses of one delay. */

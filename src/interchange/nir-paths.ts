@@ -20,8 +20,7 @@ export function pathsOf({ nodes, edges }: NirGraph): NirPath[] {
   const follow = (from: string, at: string, through: readonly string[]): void => {
     for (const to of next.get(at) ?? []) {
       if (!passes(nodes, to)) paths.push({ from, to, through })
-      else if (through.includes(to))
-        throw invalid(`nodes.${to}`, 'part of a loop without cells', 'loops through LIF nodes')
+      else if (through.includes(to)) throw invalid(`nodes.${to}`, 'part of a loop without cells', 'loops through cells')
       else {
         seen.add(to)
         follow(from, to, [...through, to])
@@ -30,7 +29,7 @@ export function pathsOf({ nodes, edges }: NirGraph): NirPath[] {
   }
   for (const name of nodes.keys()) if (!passes(nodes, name)) follow(name, name, [])
   const lost = [...nodes.keys()].find(name => passes(nodes, name) && !seen.has(name))
-  if (lost !== undefined) throw invalid(`nodes.${lost}`, 'fed by nothing', 'nodes that an Input or a LIF node reaches')
+  if (lost !== undefined) throw invalid(`nodes.${lost}`, 'fed by nothing', 'nodes that an Input or cells reach')
   return paths
 }
 

@@ -28,6 +28,7 @@ export interface NirOptions<P extends Precision> {
  * | projection | `Linear`, W[receiver][sender], 0 where there is no synapse |
  * | its delay of d > 1 steps | `Delay` of d · dt before it; one step, the least there is here, needs none |
  * | LIF population | `LIF`, r 1, v_leak 0, v_reset 0 |
+ * | current-based LIF population | `CubaLIF`, r 1, w_in 1/(1 − α_s), v_leak 0, v_reset 0 |
  * | readout | `LI`, r 1, v_leak 0; with a bias `Affine` of the identity behind it; `Output` |
  *
  * NIR's equations are continuous: τ v′ = v_leak − v + r I, and v becomes v_reset where it reaches v_threshold. mdgl's cell is
@@ -35,8 +36,11 @@ export interface NirOptions<P extends Precision> {
  * subtracts v_threshold; in continuous time that is the same as v_reset 0, in steps another program may set v to 0
  * instead. Times are in seconds.
  *
- * Refused by name, since NIR has no node for them: adaptive cells, rate units, a refractory period other than 0, conventions
- * `'bellec2020'`, names with `'/'`. Kept in metadata, which only {@link loadNir} reads, since they are learning and no dynamics: signs,
+ * `CubaLIF` is τ_syn I′ = −I + w_in S, τ_mem v′ = v_leak − v + r I: solved in the same way, a spike adds (1−α_s) w_in to the current, α_s = exp(−dt/τ_syn),
+ * and the membrane takes the current at the end of a step for the whole of it: I_t = α_s I_t−1 + (1−α_s) w_in S_t, v_t = α v_t−1 + (1−α) r I_t.
+ *
+ * Refused by name, since NIR has no node for them: adaptive cells, rate units, a refractory period other than 0, a time constant
+ * of 0, conventions `'bellec2020'`, names with `'/'`. Kept in metadata, which only {@link loadNir} reads, since they are learning and no dynamics: signs,
  * dampening, pseudo-derivative, cell types, channels, sheet, seed, step, what is plastic, synapses of weight 0. Not kept: the optimiser's
  * state and how weights were drawn (the weights are).
  *
@@ -73,11 +77,11 @@ export async function saveNir(model: Model, path: string | URL): Promise<void> {
  * Reads a graph of the Neuromorphic Intermediate Representation as a model; {@link saveNir} says which node is what, and how its equations
  * become steps.
  *
- * Beyond what `saveNir` writes it takes `Scale` and a resistance r into the weights; an edge without `Linear` joins units one to
+ * Beyond what `saveNir` writes it takes `Scale`, a resistance r and a current's w_in · (1−α_s) into the weights; an edge without `Linear` joins units one to
  * one; `Affine` without a bias is `Linear`; delays that differ by unit become a projection for each number of steps, rounded
  * to whole ones, at least one between cells; graphs in the graph are dissolved. Cells have no refractory period.
  *
- * Refused by name: every other node (`CubaLIF`, `IF`, `Conv2d`, …), v_leak or v_reset other than 0, a bias before cells or
+ * Refused by name: every other node (`CubaLI`, `IF`, `Conv2d`, …), v_leak or v_reset other than 0, a bias before cells or
  * before an `LI` node, an `LI` node with several time constants or one that feeds cells, two matrices in a row, a delay from an input or to a
  * readout, an `Output` of weights without `LI`.
  *

@@ -92,9 +92,10 @@ function signOf({ name, sign }: Population, unit: number): (typeof SIGNS)[number
   return own === -1 ? 'inhibitory' : 'excitatory'
 }
 
-function modelOf({ model, adaptationStrength = 1 }: Population, unit: number): (typeof MODELS)[number] {
+/** Only adaptive models have a strength, and a checked description has every parameter of its models. */
+function modelOf({ adaptationStrength = 0 }: Population, unit: number): (typeof MODELS)[number] {
   const strength = typeof adaptationStrength === 'number' ? adaptationStrength : adaptationStrength[unit]
-  return model === 'alif' && strength !== 0 ? 'adaptive' : 'regular'
+  return strength === 0 ? 'regular' : 'adaptive'
 }
 
 function membersOf(cells: readonly Cell[]): CellType['members'] {

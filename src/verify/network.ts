@@ -1,6 +1,7 @@
 import type { Batch } from '../batch.js'
 import type { Connections, NetworkDescription, Population } from '../description.js'
 import type { Loss, Regulariser } from '../loss.js'
+import type { AlifOptions } from '../network.js'
 import type { Event, Fixture, FixtureConfig } from './fixture.js'
 
 /** Names of the parts of a fixture's network. */
@@ -21,7 +22,7 @@ const STEP_MS = 1
 const STEPS_PER_SECOND = 1000 / STEP_MS
 
 /** The constants of a file's neurons, whichever its schema. */
-type NeuronConfig = Pick<FixtureConfig, 'neurons'> & Required<Omit<Population, 'name' | 'size' | 'model' | 'sign'>>
+type NeuronConfig = Pick<FixtureConfig, 'neurons'> & Required<Omit<AlifOptions, 'sign'>>
 
 /** The neurons of a file of either schema. */
 export function population(config: NeuronConfig): Population {

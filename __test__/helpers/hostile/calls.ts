@@ -182,6 +182,16 @@ export const calls: Readonly<Record<string, Call>> = {
     'alif',
     () => ['cells', 3, { ...lifOptions(), adaptationTimeConstant: 50, adaptationStrength: [0, 1, 2] }]
   ),
+  'NetworkBuilder#cubaLif': method(
+    () => api.network(),
+    'cubaLif',
+    () => ['cells', 3, { ...lifOptions(), synapticTimeConstant: [0, 3, 10] }]
+  ),
+  'NetworkBuilder#cubaAlif': method(
+    () => api.network(),
+    'cubaAlif',
+    () => ['cells', 3, { ...lifOptions(), synapticTimeConstant: 4, adaptationTimeConstant: 50, adaptationStrength: 2 }]
+  ),
   'NetworkBuilder#rate': method(
     () => api.network(),
     'rate',

@@ -230,10 +230,12 @@ fn parameters_belong_to_their_models() {
         refused(model, json!({"adaptationTimeConstant": 1.0}), "cells.adaptationTimeConstant", &allowed);
     }
     for model in ["cuba-lif", "cuba-alif"] {
-        for value in [json!(0.0), json!(-1.0)] {
+        for value in [json!(0.4), json!(-1.0)] {
             let change = json!({"synapticTimeConstant": value});
-            refused(model, change, "cells.synapticTimeConstant", "finite numbers above 0");
+            refused(model, change, "cells.synapticTimeConstant", "0, or at least half a step (0.5 ms)");
         }
+        let without_memory = network(model, json!({"synapticTimeConstant": 0.0})).unwrap();
+        assert_eq!(without_memory.cell_constants().synaptic_decay, [0.0; 2]);
         let change = json!({"synapticTimeConstant": [1.0, 2.0, 3.0]});
         refused(model, change, "cells.synapticTimeConstant", "a number or 2 numbers");
         let constants = network(model, json!({})).unwrap().cell_constants();

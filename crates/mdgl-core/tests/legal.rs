@@ -107,6 +107,7 @@ fn every_legal_rule_has_a_gradient_and_every_other_is_refused_before_it_runs() {
         (Case::new(&shape().spec()), "LIF and ALIF"),
         (Case::new(&shape().delayed_spec(3)), "delays"),
         (Case::new(&shape().rate_spec(2, 1)), "rate units"),
+        (Case::new(&shape().current_spec(2, 1)), "current-based neurons"),
     ] {
         let (legal, refused) = counts(&case);
         assert!(legal > 100 && refused > 1000, "{name}: {legal} legal, {refused} refused");
