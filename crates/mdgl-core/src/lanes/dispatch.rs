@@ -2,11 +2,15 @@
 
 use std::sync::OnceLock;
 
+use super::Lanes;
+#[cfg(not(target_arch = "x86_64"))]
+use super::PlainUnfused;
 #[cfg(target_arch = "aarch64")]
 use super::neon::{NeonF32, NeonF64};
 #[cfg(target_arch = "x86_64")]
+use super::sse2::{Sse2F32, Sse2F64};
+#[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2F32, Avx2F64, Avx512F32, Avx512F64};
-use super::{Lanes, PlainUnfused};
 use crate::error::{Result, invalid};
 use crate::scalar::Scalar;
 
@@ -27,7 +31,7 @@ pub enum Instructions {
     Avx2,
     /// NEON, of aarch64; fused.
     Neon,
-    /// Whatever the target has; unfused.
+    /// What every processor of the architecture has (SSE2 of x86-64); unfused.
     Portable,
     /// The plain twin of the fused sets: the same bits, slowly. For tests, behind the feature `twin`; `MDGL_SIMD` cannot choose it.
     #[cfg(any(test, feature = "twin"))]
@@ -119,6 +123,7 @@ macro_rules! dispatch {
                 )+
                 #[cfg(any(test, feature = "twin"))]
                 Instructions::FusedTwin => super::PlainFused::call(kernel),
+                #[cfg(not(target_arch = "x86_64"))]
                 Instructions::Portable => PlainUnfused::call(kernel),
                 // Of other architectures, or without a row here.
                 other => unreachable!("no lanes for {other:?}"),
@@ -130,12 +135,14 @@ macro_rules! dispatch {
 dispatch! {
     f32: Avx512, "x86_64", Avx512F32;
     Avx2, "x86_64", Avx2F32;
+    Portable, "x86_64", Sse2F32;
     Neon, "aarch64", NeonF32;
 }
 
 dispatch! {
     f64: Avx512, "x86_64", Avx512F64;
     Avx2, "x86_64", Avx2F64;
+    Portable, "x86_64", Sse2F64;
     Neon, "aarch64", NeonF64;
 }
 

@@ -8,7 +8,10 @@ pub mod dispatch;
 mod neon;
 #[cfg(target_arch = "x86_64")]
 mod orders;
+#[cfg(any(test, feature = "twin", not(target_arch = "x86_64")))]
 mod plain;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
 #[cfg(test)]
 mod tests;
 #[cfg(target_arch = "x86_64")]
@@ -17,6 +20,7 @@ mod x86;
 pub use dispatch::{Instructions, Kernel};
 #[cfg(any(test, feature = "twin"))]
 pub use plain::PlainFused;
+#[cfg(any(test, not(target_arch = "x86_64")))]
 pub use plain::PlainUnfused;
 
 use crate::scalar::Scalar;

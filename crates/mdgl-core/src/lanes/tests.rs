@@ -1,6 +1,6 @@
 //! Every operation of every instruction set of this machine, held bit for bit against the plain twin.
 
-use super::{Block, Instructions, Kernel, LANES, Lanes, Mask, Places, dispatch, flat};
+use super::{Block, Instructions, Kernel, LANES, Lanes, Mask, Places, PlainUnfused, dispatch, flat};
 use crate::random::CounterRng;
 use crate::scalar::Scalar;
 
@@ -167,13 +167,15 @@ impl<F: Scalar> Everything<'_, F> {
 
 const CASES: u32 = 4000;
 
-/// Holds the fused sets against the twin; the portable set must differ from it in the fused operations alone.
+/// Holds the fused sets against their twin, the portable set against its own; the twins must differ in the fused operations alone.
 fn hold<F: Scalar>(format: &Format<F>, run: fn(Instructions, Everything<F>) -> Outcomes) {
     let mut portable_differs = Vec::new();
     for case in 0..CASES {
         let on = Operands::draw(case, format);
         let everything = |set| run(set, Everything { on: &on, format });
         let expected = everything(Instructions::FusedTwin);
+        let unfused = PlainUnfused::call(Everything { on: &on, format });
+        assert_eq!(everything(Instructions::Portable), unfused, "portable, {}, case {case}", F::NAME);
         for set in Instructions::ALL.into_iter().filter(|set| set.is_available()) {
             for ((name, found), (_, expected)) in everything(set).iter().zip(&expected) {
                 if set.class() == "fused" {
