@@ -2,6 +2,7 @@ import type { Description } from '#native'
 import { finite, type NumberArray, numbers, wholeNumber } from './check.js'
 import { invalid } from './error.js'
 import { allocated } from './memory.js'
+import { isFloat64Array, isUint32Array } from './recognise.js'
 
 /** A long list of numbers in a checked description. */
 type LongList = Uint32Array | Float64Array
@@ -16,7 +17,7 @@ const NUMBERS = 'its numbers'
  */
 export function indices(value: unknown, units: number, path: string, length?: number): Uint32Array {
   const given = copied(value, path, length)
-  const list = given instanceof Uint32Array ? given : allocated(NUMBERS, path, () => new Uint32Array(given.length))
+  const list = isUint32Array(given) ? given : allocated(NUMBERS, path, () => new Uint32Array(given.length))
   for (let i = 0; i < list.length; i++) {
     const entry = given[i]
     const fits = typeof entry === 'number' && Number.isInteger(entry) && entry >= 0 && entry < units
@@ -28,7 +29,7 @@ export function indices(value: unknown, units: number, path: string, length?: nu
 /** A copy of finite numbers; −0 becomes 0, as in JSON. */
 export function finiteNumbers(value: unknown, path: string, length?: number): Float64Array {
   const given = copied(value, path, length)
-  const list = given instanceof Float64Array ? given : allocated(NUMBERS, path, () => new Float64Array(given.length))
+  const list = isFloat64Array(given) ? given : allocated(NUMBERS, path, () => new Float64Array(given.length))
   for (let i = 0; i < list.length; i++) {
     const entry = given[i]
     list[i] = (typeof entry === 'number' && Number.isFinite(entry) ? entry : finite(entry, `${path}[${i}]`)) + 0
@@ -45,7 +46,7 @@ function copied(value: unknown, path: string, length?: number): ArrayLike<unknow
 }
 
 function typedCopy(given: NumberArray): LongList {
-  return given instanceof Uint32Array ? new Uint32Array(given) : new Float64Array(given)
+  return isUint32Array(given) ? new Uint32Array(given) : new Float64Array(given)
 }
 
 /** Makes JSON write a typed array as a list; by itself it is an object with a key for each entry there. */
@@ -64,7 +65,7 @@ export function pack(description: object): Description {
   const lists: LongList[] = []
   const skeleton = (value: unknown): unknown => {
     if (typeof value !== 'object' || value === null) return value
-    if (value instanceof Uint32Array || value instanceof Float64Array) return { list: lists.push(value) - 1 }
+    if (isUint32Array(value) || isFloat64Array(value)) return { list: lists.push(value) - 1 }
     if (Array.isArray(value)) return value.map(skeleton)
     return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, skeleton(part)]))
   }

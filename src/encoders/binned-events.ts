@@ -2,6 +2,7 @@ import { array, numbers, object, orDefault, positive, record } from '../check.js
 import { FLOAT_NOISE, stepAt, toTrialSteps } from '../duration.js'
 import { invalid } from '../error.js'
 import { atMostNumbers } from '../memory.js'
+import { isFloat32Array } from '../recognise.js'
 import { narrowed, type WideIntegers } from '../wide-integers.js'
 import type { EventInput } from './frozen-poisson.js'
 import { ordered, type StepsAndUnits } from './order-events.js'
@@ -67,7 +68,7 @@ function bin(given: TimedEvents, { dt, steps }: { dt: number; steps: number }, p
   const units = numbersOf(given.units, `${path}.units`)
   const { length } = times
   if (length !== units.length) throw invalid(`${path}.units`, units, `as many as times (${length})`)
-  const noise = times instanceof Float32Array ? FLOAT_NOISE : undefined
+  const noise = isFloat32Array(times) ? FLOAT_NOISE : undefined
   const binned = { steps: new Uint32Array(length), units: new Uint32Array(length) }
   let count = 0
   for (let i = 0; i < length; i++) {

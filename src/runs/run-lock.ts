@@ -2,6 +2,7 @@ import { readFileSync, unlinkSync } from 'node:fs'
 import { constants, copyFile, type FileHandle, link, open, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { codeOf } from '../recognise.js'
 import { livenessOf, type ProcessIdentity, thisProcess } from './process-identity.js'
 import { writeFailure } from './write-failure.js'
 
@@ -326,5 +327,3 @@ async function createFrom(source: string, file: string, token: string): Promise<
     return (await readEntry(file))?.token === token
   }
 }
-
-const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)
