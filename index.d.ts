@@ -204,6 +204,9 @@ export interface Evaluation {
   rate: number
 }
 
+/** Bytes of native memory that V8 knows of, its own array buffers among them. */
+export declare function externalMemory(): number
+
 /** The gradient of a batch. */
 export interface Gradients {
   /** The batch. */
