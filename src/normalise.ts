@@ -61,7 +61,7 @@ const PARAMETERS = {
   refractoryPeriod: { fallback: 5, check: roundToSteps },
   dampening: { fallback: 0.3, check: (value, _, path) => nonNegative(value, path) },
   adaptationTimeConstant: { fallback: 2000, check: timeConstantOrNone },
-  adaptationStrength: { fallback: 1.8, check: (value, _, path) => finite(value, path) }
+  adaptationStrength: { fallback: 1.8, check: (value, _, path) => nonNegative(value, path) }
 } satisfies { [name: string]: { fallback: number; check: Check } }
 
 const RATE_TIME_CONSTANT = 100
