@@ -5,6 +5,7 @@ import {
   type CubaAlifOptions,
   functionalTypes,
   gradients,
+  MdglError,
   Model,
   type NetworkDescription,
   network,
@@ -16,6 +17,7 @@ import {
   type Task,
   train
 } from '../src/index.js'
+import { guard, native } from '../src/native.js'
 import { temporaryFolder } from './helpers/cli.js'
 import { invalidAt, rejectsInvalidAt } from './helpers/expect.js'
 import { collect } from './helpers/small.js'
@@ -302,6 +304,45 @@ test('what current-based cells cannot do is refused by name', async t => {
     /^rule\.channels\.kernel is 'membrane'; allowed: with current-based ALIF neurons: 'none', 'exact' or /
   )
   t.throws(() => model.session({ rule: { ...rules.mdglMembrane, estimator: 'online' } }), { message })
+})
+
+test('which model has which parameter is the same here as in the engine', t => {
+  const models = ['lif', 'alif', 'rate', 'cuba-lif', 'cuba-alif'] as const
+  const parameters = {
+    membraneTimeConstant: 20,
+    synapticTimeConstant: 5,
+    threshold: 1,
+    refractoryPeriod: 2,
+    dampening: 0.3,
+    adaptationTimeConstant: 100,
+    adaptationStrength: 1
+  }
+  /** What is allowed in place of what is refused. */
+  const refusal = (body: () => unknown) => {
+    try {
+      body()
+      return null
+    } catch (error) {
+      return error instanceof MdglError ? error.allowed : error
+    }
+  }
+  let refused = 0
+  for (const model of models)
+    for (const [name, value] of Object.entries(parameters)) {
+      const description = {
+        schema: 'mdgl-network/1',
+        populations: [{ name: 'cells', size: 1, model, [name]: value }]
+      } as const
+      const here = refusal(() => Model.create(description))
+      const json = JSON.stringify(description)
+      t.deepEqual(
+        refusal(() => guard(() => native.checkNetwork({ json, lists: [] }))),
+        here,
+        `${name} of ${model}`
+      )
+      if (here !== null) refused += 1
+    }
+  t.is(refused, 3 + 1 + 6 + 2)
 })
 
 test("current-based LIF cells have the kernel 'membrane', forwards and backwards", async t => {

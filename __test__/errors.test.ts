@@ -45,6 +45,10 @@ const badNetworks: Record<string, [path: string | RegExp, build: () => unknown]>
     'populations.x.membraneTimeConstant',
     () => network().lif('x', 3, { membraneTimeConstant: [1, 2] })
   ],
+  'a negative adaptation strength': [
+    'populations.x.adaptationStrength',
+    () => network().alif('x', 1, { adaptationStrength: -1 })
+  ],
   'one bad value': ['populations.x.dampening[1]', () => network().lif('x', 2, { dampening: [1, Number.NaN] })],
   'an unknown option': ['populations.x.treshold', () => network().lif('x', 1, loose({ treshold: 1 }))],
   'adaptation of LIF neurons': [

@@ -87,7 +87,7 @@ export interface Population<Name extends string = string> {
   readonly dampening?: Parameter
   /** τ_a in ms, not rounded: at least half a step, or 0 (ρ 0); `'alif'` and `'cuba-alif'` only. Default 2000. */
   readonly adaptationTimeConstant?: Parameter
-  /** β, dimensionless; `'alif'` and `'cuba-alif'` only; 0 makes a neuron one that does not adapt. Default 1.8. */
+  /** β, dimensionless, at least 0; `'alif'` and `'cuba-alif'` only; 0 makes a neuron one that does not adapt. Default 1.8. */
   readonly adaptationStrength?: Parameter
 }
 

@@ -40,17 +40,28 @@ import { finiteNumbers, indices } from './number-lists.js'
 const MOST_UNITS = 2 ** 24
 const MOST_DELAY = 10_000
 
-const SPIKING = ['threshold', 'refractoryPeriod', 'dampening'] as const
-const ADAPTIVE = ['adaptationTimeConstant', 'adaptationStrength'] as const
-const CURRENT = ['membraneTimeConstant', 'synapticTimeConstant'] as const
-
 /** Each neuron model and its parameters, in a description's order. Must agree with the engine's. */
 const MODELS: Readonly<Record<Population['model'], readonly ParameterName[]>> = {
-  lif: ['membraneTimeConstant', ...SPIKING],
-  alif: ['membraneTimeConstant', ...SPIKING, ...ADAPTIVE],
+  lif: ['membraneTimeConstant', 'threshold', 'refractoryPeriod', 'dampening'],
+  alif: [
+    'membraneTimeConstant',
+    'threshold',
+    'refractoryPeriod',
+    'dampening',
+    'adaptationTimeConstant',
+    'adaptationStrength'
+  ],
   rate: ['membraneTimeConstant'],
-  'cuba-lif': [...CURRENT, ...SPIKING],
-  'cuba-alif': [...CURRENT, ...SPIKING, ...ADAPTIVE]
+  'cuba-lif': ['membraneTimeConstant', 'synapticTimeConstant', 'threshold', 'refractoryPeriod', 'dampening'],
+  'cuba-alif': [
+    'membraneTimeConstant',
+    'synapticTimeConstant',
+    'threshold',
+    'refractoryPeriod',
+    'dampening',
+    'adaptationTimeConstant',
+    'adaptationStrength'
+  ]
 }
 
 /** Default and check of each parameter. */
@@ -61,7 +72,7 @@ const PARAMETERS = {
   refractoryPeriod: { fallback: 5, check: roundToSteps },
   dampening: { fallback: 0.3, check: (value, _, path) => nonNegative(value, path) },
   adaptationTimeConstant: { fallback: 2000, check: timeConstantOrNone },
-  adaptationStrength: { fallback: 1.8, check: (value, _, path) => finite(value, path) }
+  adaptationStrength: { fallback: 1.8, check: (value, _, path) => nonNegative(value, path) }
 } satisfies { [name: string]: { fallback: number; check: Check } }
 
 const RATE_TIME_CONSTANT = 100
