@@ -69,7 +69,7 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
 }
 
 /** Ends the waiting of controllers that were collected. */
-const collected = new FinalizationRegistry<() => void>(stop => stop())
+const collected = /* @__PURE__ */ new FinalizationRegistry<() => void>(stop => stop())
 
 /**
  * Aborts a controller with a signal, which does not keep the controller alive.

@@ -72,7 +72,7 @@ export interface Biases<D extends NetworkDescription, P extends Precision> {
 }
 
 /** What another copy of the package knows a model by: its version, and where it stands. */
-const COPY = Symbol.for('mdgl.copy')
+const COPY = /* @__PURE__ */ Symbol.for('mdgl.copy')
 
 let handleOf: (model: Model) => NativeModel
 let isModel: (value: unknown) => value is Model
@@ -105,7 +105,6 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   #handle: NativeModel | undefined
 
   static {
-    Object.defineProperty(Model.prototype, COPY, { get: thisCopy })
     handleOf = model => model.#alive()
     // A proxy of a model is an instance of the class and has nothing of a model.
     isModel = (value): value is Model => typeof value === 'object' && value !== null && #handle in value
@@ -113,6 +112,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
 
   private constructor(handle: NativeModel, description: NetworkDescription) {
     this.#handle = handle
+    Object.defineProperty(this, COPY, { get: thisCopy })
     guard(() => handle.watch())
     this.description = description as D
     this.precision = handle.precision() as P
