@@ -31,37 +31,42 @@ pub fn before_refusing(release: fn() -> bool) {
 fn release_garbage() -> bool {
     let Some(release) = LAST_RESORT.get() else { return false };
     SCARCE.store(true, Ordering::Relaxed);
-    has_spare() && release()
+    has_free(SPARE) && release()
 }
 
-/// Whether the system still gives memory that is not this process's already.
+/// Whether the system still gives so much memory that is not this process's already.
 #[cfg(unix)]
-fn has_spare() -> bool {
+fn has_free(bytes: usize) -> bool {
     let (any, no_file) = (std::ptr::null_mut(), -1);
     // SAFETY: a new mapping that nobody can read or write.
     let mapping = unsafe {
-        libc::mmap(any, SPARE, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, no_file, 0)
+        libc::mmap(any, bytes, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, no_file, 0)
     };
     if mapping == libc::MAP_FAILED {
         return false;
     }
     // SAFETY: the mapping just made, which nobody knows of.
-    unsafe { libc::munmap(mapping, SPARE) == 0 }
+    unsafe { libc::munmap(mapping, bytes) == 0 }
 }
 
 /// Elsewhere a process has no limit of its own.
 #[cfg(not(unix))]
-fn has_spare() -> bool {
+fn has_free(_: usize) -> bool {
     true
 }
 
 /// Whether so many bytes could be had just now, and the margin beside them; once memory has been short, what is free lies about
-/// in pieces: then the spare counts.
+/// in pieces.
 fn is_granted(bytes: usize) -> bool {
     match SCARCE.load(Ordering::Relaxed) {
         false => can_reserve(bytes.saturating_add(MARGIN)),
-        true => can_reserve(bytes) && has_spare(),
+        true => can_reserve(bytes) && has_free(MARGIN),
     }
+}
+
+/// Whether so many bytes can be had after garbage has let go of its memory: less stays free then, but enough to collect again.
+fn is_granted_anew(bytes: usize) -> bool {
+    release_garbage() && can_reserve(bytes) && has_free(SPARE)
 }
 
 fn can_reserve(bytes: usize) -> bool {
@@ -81,7 +86,7 @@ pub fn room_for(bytes: usize, what: &str) -> Result<()> {
     if bytes < LARGE {
         return Ok(());
     }
-    match is_granted(bytes) || release_garbage() && is_granted(bytes) {
+    match is_granted(bytes) || is_granted_anew(bytes) {
         true => Ok(()),
         false => Err(no_room(bytes, what)),
     }
