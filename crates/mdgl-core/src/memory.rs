@@ -16,22 +16,26 @@ const SPARE: usize = 32 << 20;
 const LARGE: usize = 4 << 20;
 
 /// What is asked before memory is refused.
-static LAST_RESORT: OnceLock<fn() -> bool> = OnceLock::new();
+static LAST_RESORT: OnceLock<fn()> = OnceLock::new();
 
 /// Whether memory has been short before: what is free may be this process's own, which JavaScript's heap cannot have.
 static SCARCE: AtomicBool = AtomicBool::new(false);
 
-/// Before memory is refused, on whatever thread, `release` is to let go of what is not needed any more and to say whether there
-/// was any; the system is then asked once more. The first one given stays.
-pub fn before_refusing(release: fn() -> bool) {
+/// Before memory is refused, on whatever thread, `release` is to let go of what is not needed any more; the system is then asked
+/// once more. The first one given stays.
+pub fn before_refusing(release: fn()) {
     LAST_RESORT.get_or_init(|| release);
 }
 
-/// Whether anything was let go of. JavaScript's heap needs memory itself to find what that could be.
+/// Lets go of garbage, if there is any; false where nothing is known to do so, or where JavaScript's heap has no memory left to look for it.
 fn release_garbage() -> bool {
     let Some(release) = LAST_RESORT.get() else { return false };
     SCARCE.store(true, Ordering::Relaxed);
-    has_free(SPARE) && release()
+    let collects = has_free(SPARE);
+    if collects {
+        release();
+    }
+    collects
 }
 
 /// Whether the system still gives so much memory that is not this process's already.
@@ -60,18 +64,23 @@ fn has_free(_: usize) -> bool {
 fn is_granted(bytes: usize) -> bool {
     match SCARCE.load(Ordering::Relaxed) {
         false => can_reserve(bytes.saturating_add(MARGIN)),
-        true => can_reserve(bytes) && has_free(MARGIN),
+        true => can_reserve_beside(bytes, MARGIN),
     }
 }
 
-/// Whether so many bytes can be had after garbage has let go of its memory: less stays free then, but enough to collect again.
+/// Whether so many bytes can be had once garbage has let go of its memory: less stays free then, but enough to collect again.
 fn is_granted_anew(bytes: usize) -> bool {
-    release_garbage() && can_reserve(bytes) && has_free(SPARE)
+    release_garbage() && can_reserve_beside(bytes, SPARE)
 }
 
 fn can_reserve(bytes: usize) -> bool {
+    can_reserve_beside(bytes, 0)
+}
+
+/// Whether so many bytes could be had, and the system would still give others beside them.
+fn can_reserve_beside(bytes: usize, free: usize) -> bool {
     let mut probe: Vec<u8> = Vec::new();
-    let granted = probe.try_reserve_exact(bytes).is_ok();
+    let granted = probe.try_reserve_exact(bytes).is_ok() && (free == 0 || has_free(free));
     // Memory that nobody looks at need not be asked for.
     std::hint::black_box(&probe);
     granted

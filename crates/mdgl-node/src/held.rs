@@ -166,10 +166,11 @@ fn askers() -> MutexGuard<'static, Vec<Arc<Asker>>> {
     ASKERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets go of what garbage holds, whatever thread it is; whether there was any.
-fn collect() -> bool {
+/// Lets go of what garbage holds, whatever thread it is.
+fn collect() {
     if ENVIRONMENT.get().is_some() {
-        return collect_here();
+        collect_here();
+        return;
     }
     let (answer, answers) = sync_channel(1);
     let mut asked = 0;
@@ -177,11 +178,11 @@ fn collect() -> bool {
         let status = asker.call(answer.clone(), ThreadsafeFunctionCallMode::NonBlocking);
         asked += usize::from(status == Status::Ok);
     }
-    // No answer is one, too: the thread is busy.
-    (0..asked).any(|_| answers.recv_timeout(PATIENCE).unwrap_or(false))
+    // The first that had something is enough. No answer is one, too: the thread is busy.
+    let _ = (0..asked).any(|_| answers.recv_timeout(PATIENCE).unwrap_or(false));
 }
 
-/// Makes V8 collect, and lets go of what garbage of this environment holds.
+/// Makes V8 collect, and lets go of what garbage of this environment holds; whether there was any.
 fn collect_here() -> bool {
     let Some(env) = ENVIRONMENT.get() else { return false };
     if env.adjust_external_memory(PRESSURE).is_err() || env.adjust_external_memory(-PRESSURE).is_err() {
