@@ -1,7 +1,7 @@
 //! Buffers whose size comes from the caller: reserved fallibly, so that too large is an error and not an abort.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::error::{Error, Result};
 use crate::lanes::Block;
@@ -14,6 +14,14 @@ const MARGIN: usize = 64 << 20;
 const SPARE: usize = 32 << 20;
 /// Below this nothing is large.
 const LARGE: usize = 4 << 20;
+/// With less left than this, garbage is let go of before more is taken: a thread that starts may take 64 MiB of addresses, and
+/// what is not large is not asked for.
+const SHORT: usize = 160 << 20;
+/// What is taken between two such times.
+const BETWEEN: usize = 32 << 20;
+
+/// Bytes asked for since garbage was last let go of.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 /// What is asked before memory is refused.
 static LAST_RESORT: OnceLock<fn()> = OnceLock::new();
@@ -31,6 +39,7 @@ pub fn before_refusing(release: fn()) {
 fn release_garbage() -> bool {
     let Some(release) = LAST_RESORT.get() else { return false };
     SCARCE.store(true, Ordering::Relaxed);
+    TAKEN.store(0, Ordering::Relaxed);
     let collects = has_free(SPARE);
     if collects {
         release();
@@ -92,8 +101,12 @@ fn can_reserve_beside(bytes: usize, free: usize) -> bool {
 /// # Errors
 /// [`Error::Memory`] when the system refuses.
 pub fn room_for(bytes: usize, what: &str) -> Result<()> {
+    let taken = TAKEN.fetch_add(bytes.min(BETWEEN), Ordering::Relaxed);
     if bytes < LARGE {
         return Ok(());
+    }
+    if taken >= BETWEEN && LAST_RESORT.get().is_some() && !has_free(bytes.saturating_add(SHORT)) {
+        release_garbage();
     }
     match is_granted(bytes) || is_granted_anew(bytes) {
         true => Ok(()),

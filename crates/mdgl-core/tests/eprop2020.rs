@@ -398,7 +398,7 @@ fn rules_without_an_equation_are_refused() {
     is(rule_with(vec![vec![f64::NAN; 2]; 4]), "rule.feedback.weights[0][0] is NaN");
     let whole = Rule { hops: Hops::All(mdgl_core::learn::rule::AllHops::All), ..Rule::bptt() };
     let given = Feedback::Given { weights: vec![vec![0.0; 2]; 4] };
-    is(Rule { feedback: given, ..whole }, "rule.feedback is weights; allowed: with hops 'all'");
+    is(Rule { feedback: given, ..whole }, "rule.feedback is {weights}; allowed: with hops 'all'");
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn what_has_no_equation_is_refused() {
         random: RandomFeedback { seed: 1, density, standard_deviation },
     };
     assert!(
-        refused(Rule { feedback: random(1.0, 1.0), ..Rule::bptt() }).starts_with("rule.feedback is random")
+        refused(Rule { feedback: random(1.0, 1.0), ..Rule::bptt() }).starts_with("rule.feedback is {random}")
     );
     assert!(refused(Rule { feedback: random(0.0, 1.0), ..Rule::eprop() }).contains("density is 0"));
     assert!(
