@@ -11,7 +11,7 @@ use crate::random::{CounterRng, Stream};
 use crate::scalar::{Scalar, all_finite};
 
 /// Weights and optimiser state of a network; cloning copies them, the network is shared. Every number in it is finite: those
-/// that are given or read are checked where they arrive, those of a training step by [`Model::checked`].
+/// that are given or read are checked where they arrive, those of a training step by `Model::checked`.
 #[derive(Debug, Clone)]
 pub struct Model<F: Scalar> {
     network: Arc<Network>,
