@@ -112,16 +112,16 @@ process.exit()
 `
 
 for (const [way, count] of [
-  ['sessions, no turn', 60],
-  ['models and clones', 40],
-  ['models made aside', 40]
+  ['sessions, no turn', 120],
+  ['models and clones', 80],
+  ['models made aside', 80]
 ] as const)
   linuxTest(`memory of what was forgotten comes back before any is refused (${way})`, async t => {
     const program = join(await temporaryFolder(t), 'program.mjs')
     await writeFile(program, FORGETFUL)
     const need = await limited('true', [program, way, '3'])
     const [, peak] = need.stdout.split(' ')
-    const { code, stdout, stderr } = await limited(`ulimit -v ${Number(peak) + 200_000}`, [program, way, String(count)])
+    const { code, stdout, stderr } = await limited(`ulimit -v ${Number(peak) + 400_000}`, [program, way, String(count)])
     t.is(code, 0, stderr)
     t.is(stdout.split(' ')[0], String(count), stderr)
   })
