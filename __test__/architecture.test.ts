@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { arrows, circle, files, modulesOf, ROOT, roomOf, source } from './helpers/imports.js'
+import { arrows, circle, files, filesOf, modulesOf, ROOT, roomOf, source, upwards } from './helpers/imports.js'
 
 const document = source('ARCHITECTURE.md')
 
@@ -51,6 +51,40 @@ for (const crate of ['mdgl-core', 'mdgl-node', 'mdgl-mpi']) {
   })
 }
 
+/** The engine's directories in the order that the document has them, after what stands at its root. */
+const order = ['error', ...(/^ {4}(numeric → .*)$/m.exec(document)?.[1]?.split(' → ') ?? [])]
+
+test('a directory of the engine imports only what is before it', t => {
+  const modules = modulesOf('mdgl-core')
+  t.deepEqual([...new Set(Array.from(modules.keys(), module => module.split('/')[0]))].sort(), order.toSorted())
+  t.deepEqual(upwards(modules, order), [])
+  t.deepEqual(upwards(new Map([['numeric/scalar', ['error', 'numeric/memory', 'learn/plan']]]), order), [
+    'numeric/scalar --> learn/plan'
+  ])
+})
+
+test('the engine names its modules where they stand, not what the crate passes on', t => {
+  for (const path of filesOf('mdgl-core').filter(path => path !== 'lib.rs')) {
+    const [code = ''] = source(`crates/mdgl-core/src/${path}`).split('#[cfg(test)]\nmod tests')
+    const named = code.replaceAll(/\/\/.*/g, '').matchAll(/\bcrate::(\w+|\{)/g)
+    for (const [, name = ''] of named) t.true(order.includes(name), `crate::${name} in ${path}`)
+  }
+})
+
+test('the root of the engine has two files', t => {
+  t.deepEqual(
+    filesOf('mdgl-core').filter(path => !path.includes('/')),
+    ['error.rs', 'lib.rs']
+  )
+})
+
+for (const crate of ['mdgl-core', 'mdgl-node', 'mdgl-mpi'])
+  test(`a directory of ${crate} has its own file in it, mod.rs`, t => {
+    const paths = filesOf(crate)
+    const beside = paths.filter(path => paths.some(other => other.startsWith(`${path.slice(0, -'.rs'.length)}/`)))
+    t.deepEqual(beside, [])
+  })
+
 test('every room is named', t => {
   const rooms = new Set(
     files.map(roomOf).filter(room => room !== 'index.ts' && room !== 'src' && room !== 'dashboard/page')
@@ -59,12 +93,10 @@ test('every room is named', t => {
 })
 
 test('every file of the engine stands in the list', t => {
-  const engine = readdirSync(join(ROOT, 'crates/mdgl-core/src'), { recursive: true, encoding: 'utf8' })
+  const engine = filesOf('mdgl-core')
   const folders = (path: string) => path.split('/').map((_, i, parts) => `${parts.slice(0, i + 1).join('/')}/`)
   const listed = (path: string) => [path, ...folders(path)].some(name => document.includes(`\`${name}\``))
-  const hidden = engine.filter(
-    path => path.endsWith('.rs') && !/(^|\/)(mod|lib|tests)\.rs$/.test(path) && !listed(path)
-  )
+  const hidden = engine.filter(path => !/(^|\/)(mod|lib|tests)\.rs$/.test(path) && !listed(path))
   t.deepEqual(hidden, [])
 })
 

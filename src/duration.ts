@@ -2,7 +2,7 @@ import { finite, nonNegative } from './check.js'
 import type { NetworkDescription, Projection } from './description.js'
 import { invalid } from './error.js'
 
-// The one rule for times and durations, here and in the engine (crates/mdgl-core/src/steps.rs). A time falls into the step ⌊time/dt⌋; a
+// The one rule for times and durations, here and in the engine (crates/mdgl-core/src/numeric/steps.rs). A time falls into the step ⌊time/dt⌋; a
 // duration is rounded to whole steps, half a step up. Both count as the decimals that they are written as: 0.3 ms are three steps of 0.1 ms,
 // though 0.3 / 0.1 is 2.9999999999999996. A duration above 0 that rounds to no step is refused.
 

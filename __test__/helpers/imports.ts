@@ -38,9 +38,7 @@ export function arrows(): string[] {
 /** The modules of a crate, each with the others that it names by `crate::` or `super::`, its tests left out. */
 export function modulesOf(crate: string): ReadonlyMap<string, readonly string[]> {
   const root = `crates/${crate}/src`
-  const paths = readdirSync(join(ROOT, root), { recursive: true, encoding: 'utf8' })
-    .map(path => path.replaceAll(sep, '/'))
-    .filter(path => path.endsWith('.rs') && !/(^|\/)(lib|tests)\.rs$/.test(path))
+  const paths = filesOf(crate).filter(path => !/(^|\/)(lib|tests)\.rs$/.test(path))
   const nameOf = (path: string) => path.replace(/(\/mod)?\.rs$/, '')
   const names = new Set(paths.map(nameOf))
   const known = (parts: readonly string[]) =>
@@ -58,6 +56,21 @@ export function modulesOf(crate: string): ReadonlyMap<string, readonly string[]>
       )
       return [name, [...new Set(found.filter(other => other !== undefined && other !== name))] as string[]]
     })
+  )
+}
+
+/** The files of a crate, without the name of its `src`. */
+export const filesOf = (crate: string): string[] =>
+  readdirSync(join(ROOT, `crates/${crate}/src`), { recursive: true, encoding: 'utf8' })
+    .map(path => path.replaceAll(sep, '/'))
+    .filter(path => path.endsWith('.rs'))
+    .sort()
+
+/** Imports `a --> b` of modules whose directory comes before the other's in an order, or is not in it. */
+export function upwards(modules: ReadonlyMap<string, readonly string[]>, order: readonly string[]): string[] {
+  const placeOf = (module: string) => order.indexOf(module.split('/')[0] ?? '')
+  return Array.from(modules).flatMap(([module, used]) =>
+    used.filter(other => placeOf(other) < 0 || placeOf(other) > placeOf(module)).map(other => `${module} --> ${other}`)
   )
 }
 

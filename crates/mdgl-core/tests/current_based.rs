@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use crate::common::oracle::{self, Spec};
 use crate::common::{Case, Shape, best, shapes};
+use mdgl_core::description::rule::{Channels, Trace, UniformChannel};
 use mdgl_core::description::{Gain, Kernel, Membrane, PsiMean, Reach, WeightGain};
-use mdgl_core::learn::rule::{Channels, Trace, UniformChannel};
 use mdgl_core::{
     Instructions, Layout, Lesson, Model, Network, Optimiser, Real, Record, Rule, StepInput, Stream, Wanted,
     Workers, gradients, simulate,

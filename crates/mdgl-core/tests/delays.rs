@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicBool;
 
 use crate::common::{Case, Shape, best, oracle, shapes};
+use mdgl_core::description::rule::{Channels, Hops, UniformChannel};
 use mdgl_core::description::{Channel, Gain, Kernel, Reach, WeightGain};
-use mdgl_core::learn::rule::{Channels, Hops, UniformChannel};
 use mdgl_core::{Gradients, Instructions, Network, Rule, Workers, gradients};
 use proptest::prelude::*;
 use serde_json::json;

@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use crate::common::oracle::{self, Sheet, Spec, Table};
 use crate::common::{Case, Shape, best, shapes};
+use mdgl_core::description::rule::{Channels, Hops, LearningSignal, ReadoutFilter, UniformChannel};
 use mdgl_core::description::{Exponentials, Gain, Kernel, Membrane, Reach, WeightGain};
-use mdgl_core::learn::rule::{Channels, Hops, LearningSignal, ReadoutFilter, UniformChannel};
 use mdgl_core::{
     Assignment, CustomLoss, Error, Forward, Instructions, Network, Objective, Rule, Targets, Workers,
     gradients,

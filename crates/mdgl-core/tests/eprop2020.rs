@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::common::oracle::{Grad, Loss, Spec, Table};
 use crate::common::{Case, Shape, best, description, shapes};
-use mdgl_core::learn::rule::{Estimator, Feedback, Hops, RandomFeedback, ReadoutFilter};
+use mdgl_core::description::rule::{Estimator, Feedback, Hops, RandomFeedback, ReadoutFilter};
 use mdgl_core::{
     Assignment, Batch, CounterRng, CustomLoss, DrawKey, Event, Forward, Input, Instructions, Layout, Model,
     Network, Objective, RULE_NAMES, Real, Record, Rule, Targets, Workers, evaluate, gradients, simulate,
@@ -396,7 +396,7 @@ fn rules_without_an_equation_are_refused() {
     is(rule_with(vec![vec![0.0; 2]; 3]), "rule.feedback.weights is 3 rows; allowed: 4");
     is(rule_with(vec![vec![0.0; 3]; 4]), "rule.feedback.weights[0] is 3 weights; allowed: 2");
     is(rule_with(vec![vec![f64::NAN; 2]; 4]), "rule.feedback.weights[0][0] is NaN");
-    let whole = Rule { hops: Hops::All(mdgl_core::learn::rule::AllHops::All), ..Rule::bptt() };
+    let whole = Rule { hops: Hops::All(mdgl_core::description::rule::AllHops::All), ..Rule::bptt() };
     let given = Feedback::Given { weights: vec![vec![0.0; 2]; 4] };
     is(Rule { feedback: given, ..whole }, "rule.feedback is {weights}; allowed: with hops 'all'");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::common::{Case, best, masked, oracle, shapes};
-use mdgl_core::learn::rule::{Estimator, Trace};
+use mdgl_core::description::rule::{Estimator, Trace};
 use mdgl_core::{
     Batch, CustomLoss, DrawKey, Error, Event, Forward, Gradients, Input, Instructions, Model, Network,
     Objective, Real, Record, Rule, Targets, Workers, gradients, simulate,

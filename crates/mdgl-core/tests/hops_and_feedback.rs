@@ -3,10 +3,10 @@
 use std::sync::atomic::AtomicBool;
 
 use crate::common::{Case, Shape, best, oracle, shapes};
-use mdgl_core::description::{Channel, Gain, Kernel, Reach, WeightGain};
-use mdgl_core::learn::rule::{
+use mdgl_core::description::rule::{
     AdaptiveFeedback, Channels, Estimator, Feedback, Hops, RandomFeedback, UniformChannel,
 };
+use mdgl_core::description::{Channel, Gain, Kernel, Reach, WeightGain};
 use mdgl_core::{
     Assignment, CounterRng, CustomLoss, Forward, Gradients, Model, Objective, Optimiser, Rule, Targets,
     Workers, gradients, train_step,

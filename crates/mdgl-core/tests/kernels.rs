@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use crate::common::oracle::{self, Run, Spec, Table};
 use crate::common::{Case, Shape, best, shapes};
+use mdgl_core::description::rule::{Channels, Hops, ReadoutFilter, UniformChannel};
 use mdgl_core::description::{Channel, Exponentials, Gain, Kernel, Membrane, PsiMean, Reach, WeightGain};
-use mdgl_core::learn::rule::{Channels, Hops, ReadoutFilter, UniformChannel};
 use mdgl_core::{
     CustomLoss, Error, Forward, Method, Model, Objective, Optimiser, Real, Rule, Targets, Workers, gradients,
     train_step,

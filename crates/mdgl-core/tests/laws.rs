@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use crate::common::{Case, Shape, best, oracle, shapes};
-use mdgl_core::learn::rule::Channels;
+use mdgl_core::description::rule::Channels;
 use mdgl_core::{
     Batch, CustomLoss, Forward, Gradients, Input, Instructions, Objective, Rule, Targets, Workers, gradients,
 };

@@ -2,12 +2,12 @@
 
 use std::sync::atomic::AtomicBool;
 
-use mdgl_core::description::{Channel, Exponentials, Gain, Kernel, Membrane, PsiMean, Reach, WeightGain};
-use mdgl_core::learn::rule::{
+use mdgl_core::description::rule::{
     AdaptiveFeedback, AllHops, ChannelPreset, Channels, DerivativePreset, Estimator, Feedback,
     FeedbackPreset, Hops, LearningSignal, RandomFeedback, ReadoutFilter, RecurrentDerivative, Trace,
     UniformChannel,
 };
+use mdgl_core::description::{Channel, Exponentials, Gain, Kernel, Membrane, PsiMean, Reach, WeightGain};
 use mdgl_core::{Error, Rule, Workers, gradients};
 
 use crate::common::{Case, Shape, best};

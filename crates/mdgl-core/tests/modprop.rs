@@ -2,8 +2,8 @@
 
 use crate::common::oracle::{self, Grad, Run, Spec, Table};
 use crate::common::{Case, Shape, shapes};
+use mdgl_core::description::rule::{Channels, Hops, RecurrentDerivative, Trace, UniformChannel};
 use mdgl_core::description::{Gain, Kernel, Reach, WeightGain};
-use mdgl_core::learn::rule::{Channels, Hops, RecurrentDerivative, Trace, UniformChannel};
 use mdgl_core::{Instructions, Rule};
 use proptest::prelude::*;
 

@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use crate::common::oracle::{self, Spec};
 use crate::common::{Case, Shape, best, shapes};
+use mdgl_core::description::rule::{Channels, RecurrentDerivative, UniformChannel};
 use mdgl_core::description::{Gain, Kernel, Reach, WeightGain};
-use mdgl_core::learn::rule::{Channels, RecurrentDerivative, UniformChannel};
 use mdgl_core::{Instructions, Model, Rule, Workers, evaluate, gradients};
 use proptest::prelude::*;
 

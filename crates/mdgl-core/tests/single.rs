@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mdgl_core::learn::rule::{Feedback, Hops, RandomFeedback};
+use mdgl_core::description::rule::{Feedback, Hops, RandomFeedback};
 use mdgl_core::{
     Assignment, Batch, CounterRng, CustomLoss, DrawKey, Event, Forward, Gradients, Input, Instructions,
     Layout, Model, Network, Objective, RateSegment, Real, Record, Rule, Targets, Workers, gradients,

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use crate::common::{Case, Shape, best, shapes};
-use mdgl_core::learn::rule::{Channels, Trace};
+use mdgl_core::description::rule::{Channels, Trace};
 use mdgl_core::{
     Error, Input, Instructions, Lesson, Loss, Method, Model, Optimiser, Real, Record, Rule, StepInput,
     Stream, StreamState, Targets, Wanted, Workers, simulate, train_step,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mdgl_core::learn::legal::Use;
+use mdgl_core::description::legal::Use;
 use mdgl_core::{Model, Optimiser, Rule};
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Object, ObjectFinalize, This};

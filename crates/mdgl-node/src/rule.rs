@@ -1,6 +1,6 @@
 //! Learning rules.
 
-use mdgl_core::learn::legal::REQUIREMENTS;
+use mdgl_core::description::legal::REQUIREMENTS;
 use mdgl_core::{RULE_NAMES, Rule};
 use napi_derive::napi;
 use serde_json::json;

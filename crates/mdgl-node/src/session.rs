@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use mdgl_core::{Share, Turn, Turns};
+use mdgl_core::{FairSemaphore, Permit, Share};
 use napi::Env;
 use napi::bindgen_prelude::{Object, ObjectFinalize, This, ToNapiValue, Uint8Array};
 use napi_derive::napi;
@@ -259,7 +259,7 @@ enum Message {
 /// The thread, from outside.
 struct Worker {
     cancel: Arc<AtomicBool>,
-    turns: &'static Turns,
+    turns: &'static FairSemaphore,
     /// `None` once it was told to end.
     queue: Mutex<Option<Sender<Message>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -311,7 +311,11 @@ impl Ending for Arc<Worker> {
 /// The thread's body: jobs in order until it is told to end, each in its turn; those left over when it was cancelled get
 /// none and fail at once. A runner publishes a model only at the end of a step, so a panic in the middle leaves nothing
 /// half done.
-fn work<'a>(mut runner: Box<dyn Runner>, messages: &Receiver<Message>, turn: impl Fn() -> Option<Turn<'a>>) {
+fn work<'a>(
+    mut runner: Box<dyn Runner>,
+    messages: &Receiver<Message>,
+    turn: impl Fn() -> Option<Permit<'a>>,
+) {
     for message in messages {
         match message {
             Message::Job(job) => {

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use mdgl_core::Turns;
+use mdgl_core::FairSemaphore;
 use napi_derive::napi;
 
 use crate::error::{Failure, Result};
@@ -22,9 +22,9 @@ pub fn default_threads() -> napi::Result<u32> {
 ///
 /// # Errors
 /// For a `MDGL_THREADS` that is no number of threads.
-pub fn of_process() -> Result<&'static Turns> {
-    static TURNS: OnceLock<Result<Turns>> = OnceLock::new();
-    TURNS.get_or_init(|| Ok(Turns::new(number()?))).as_ref().map_err(Clone::clone)
+pub fn of_process() -> Result<&'static FairSemaphore> {
+    static TURNS: OnceLock<Result<FairSemaphore>> = OnceLock::new();
+    TURNS.get_or_init(|| Ok(FairSemaphore::new(number()?))).as_ref().map_err(Clone::clone)
 }
 
 fn number() -> Result<usize> {

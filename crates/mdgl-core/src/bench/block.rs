@@ -5,27 +5,29 @@ use std::sync::atomic::AtomicBool;
 use super::Dispatch;
 use super::kernels::{Gather, Modulate, ReadOut, Recurse, Scatter, UpdateNeurons};
 use super::workload::Workload;
+use crate::batch::encode::BlockInput;
+use crate::batch::loss::{Loss, LossTerm, Objective};
 use crate::batch::{Event, Input, Targets};
-use crate::circuit::Circuit;
-use crate::encode::BlockInput;
-use crate::judge::{Judge, Verdict};
-use crate::lanes::{Block, Instructions, LANES};
+use crate::description::rule::Rule;
+use crate::instrument::section::Section;
+use crate::instrument::tally::Tally;
 use crate::learn::backward::{Backward, Work};
-use crate::learn::partial::{Gradients, Partial, Piece};
+use crate::learn::evaluate_loss::{Judge, Verdict};
+use crate::learn::partial::{Partial, Piece};
 use crate::learn::plan::{Delta, Plan};
 use crate::learn::rates::RatePart;
-use crate::learn::rule::Rule;
-use crate::loss::{Loss, LossTerm, Objective};
+use crate::learn::work;
 use crate::model::Model;
+use crate::model::gradients::Gradients;
+use crate::model::optimiser::{self, Optimiser};
 use crate::neuron::for_model;
-use crate::optimise::{self, Optimiser};
-use crate::packed::Packed;
-use crate::profile::Section;
-use crate::profile::work::{self, Tally};
-use crate::real::Real;
-use crate::scatter;
-use crate::simulate::State;
-use crate::trajectory::{Keep, Simulate, Trajectory};
+use crate::numeric::lanes::{Block, Instructions, LANES};
+use crate::run::real::Real;
+use crate::simulate::compiled::CompiledNetwork;
+use crate::simulate::packed::Packed;
+use crate::simulate::scatter;
+use crate::simulate::step::State;
+use crate::simulate::trajectory::{Keep, Simulate, Trajectory};
 
 /// Steps of the trials, all of which a call runs through: its microseconds are nanoseconds a step.
 pub const STEPS: usize = 1000;
@@ -40,7 +42,7 @@ const SUBNORMAL: f64 = 1e-42;
 #[derive(Debug)]
 pub struct TrialBlock<F: Real> {
     workload: Workload<F>,
-    circuit: Circuit<F>,
+    circuit: CompiledNetwork<F>,
     plan: Plan<F>,
     input: BlockInput<F>,
     trajectory: Trajectory<F>,
@@ -57,7 +59,7 @@ pub struct TrialBlock<F: Real> {
 /// Cells whose membranes neither decay nor receive, so that every step meets the voltages of the first.
 #[derive(Debug)]
 struct Still<F: Real> {
-    circuit: Circuit<F>,
+    circuit: CompiledNetwork<F>,
     /// With the voltages, adaptation and spikes that the trials had.
     active: State<F>,
     /// All zero.
@@ -72,7 +74,7 @@ impl<F: Dispatch> TrialBlock<F> {
     /// When there is no room for them, or no such rule.
     pub fn new(rule: &str, readout_density: f64) -> Self {
         let workload = Workload::paper(LANES, STEPS, readout_density);
-        let circuit = Circuit::new(&workload.model).expect("room for it");
+        let circuit = CompiledNetwork::new(&workload.model).expect("room for it");
         let rule = Rule::named(rule).expect("a rule");
         let learns = vec![true; workload.model.network().projections().len()];
         let plan = Plan::new(&workload.model, &circuit, &rule, false, &learns).expect("a plan");
@@ -295,12 +297,12 @@ impl<F: Dispatch> TrialBlock<F> {
 
 /// A step of Fig. 3C's optimiser, rewiring aside.
 pub fn optimise<F: Real>(model: &Model<F>, gradients: &Gradients<F>) -> Model<F> {
-    optimise::step(model, &Optimiser::default(), gradients, 1).expect("memory for a copy of the model")
+    optimiser::step(model, &Optimiser::default(), gradients, 1).expect("memory for a copy of the model")
 }
 
 /// Dead synapses come back.
 pub fn rewire<F: Real>(model: &mut Model<F>) {
-    optimise::rewire(model, &Optimiser::default(), 1);
+    optimiser::rewire(model, &Optimiser::default(), 1);
 }
 
 fn judge<F: Real>(
@@ -316,8 +318,8 @@ fn judge<F: Real>(
     judge.verdict()
 }
 
-fn still_circuit<F: Real>(model: &Model<F>) -> Circuit<F> {
-    let mut circuit = Circuit::new(model).expect("room for it");
+fn still_circuit<F: Real>(model: &Model<F>) -> CompiledNetwork<F> {
+    let mut circuit = CompiledNetwork::new(model).expect("room for it");
     for run in &mut circuit.runs {
         for_model!(&mut run.dynamics, model => *model.decay_mut() = F::ONE);
     }

@@ -2,21 +2,21 @@
 //!
 //! What a profile books under one section is one kernel here, the clearing of decayed state with it.
 
-use crate::chunks::Chunks;
-use crate::circuit::Circuit;
-use crate::encode::EntryLists;
+use crate::batch::encode::EntryLists;
 use crate::error::Result;
-use crate::lanes::{Block, Kernel, Lanes, clear_tiny};
 use crate::learn::backward::Backward;
-use crate::packed::Packed;
-use crate::real::Real;
-use crate::scatter::{self, scatter};
-use crate::simulate::{PackedPsi, State, update_neurons, update_readout};
+use crate::numeric::lanes::{Block, Kernel, Lanes, clear_tiny};
+use crate::run::real::Real;
+use crate::simulate::compiled::CompiledNetwork;
+use crate::simulate::packed::Packed;
+use crate::simulate::padded_csr::PaddedCsr;
+use crate::simulate::scatter::{self, scatter};
+use crate::simulate::step::{PackedPsi, State, update_neurons, update_readout};
 
 /// The events of every step onto cells.
 pub(super) struct Scatter<'a, F: Real> {
     pub lists: &'a EntryLists,
-    pub weights: &'a Chunks<F>,
+    pub weights: &'a PaddedCsr<F>,
     pub work: &'a mut Vec<scatter::Work>,
     pub to: &'a mut [Block<F>],
     pub steps: usize,
@@ -35,7 +35,7 @@ impl<F: Real> Kernel<F> for Scatter<'_, F> {
 
 /// The cells without what they receive; spikes beyond the steps that the state knows are let go.
 pub(super) struct UpdateNeurons<'a, F: Real> {
-    pub circuit: &'a Circuit<F>,
+    pub circuit: &'a CompiledNetwork<F>,
     pub state: &'a mut State<F>,
     pub psi: &'a mut Packed<F>,
     pub steps: usize,
@@ -63,7 +63,7 @@ impl<F: Real> Kernel<F> for UpdateNeurons<'_, F> {
 
 /// The spikes of every step onto readout units.
 pub(super) struct ReadOut<'a, F: Real> {
-    pub circuit: &'a Circuit<F>,
+    pub circuit: &'a CompiledNetwork<F>,
     pub state: &'a mut State<F>,
     pub out: &'a mut [Block<F>],
     pub steps: usize,

@@ -9,8 +9,8 @@ mod workload;
 pub use block::{STEPS, TrialBlock, optimise, rewire};
 pub use workload::Workload;
 
-use crate::lanes::{Instructions, Kernel, dispatch};
-use crate::real::Real;
+use crate::numeric::lanes::{Instructions, Kernel, dispatch};
+use crate::run::real::Real;
 
 /// A float type whose kernels can be entered one by one.
 pub trait Dispatch: Real {

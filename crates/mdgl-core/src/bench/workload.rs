@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use crate::batch::loss::Objective;
 use crate::batch::{Batch, DrawKey, Input, RateSegment, Targets};
-use crate::loss::Objective;
 use crate::model::Model;
 use crate::network::Network;
-use crate::random::CounterRng;
-use crate::real::Real;
+use crate::numeric::random::CounterRng;
+use crate::run::real::Real;
 
 const SEED: u64 = 1;
 const CUES: u32 = 7;

@@ -10,37 +10,37 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
-use crate::cancel::check_cancelled;
-use crate::chunks::Chunks;
-use crate::circuit::{Circuit, Run, ended};
-use crate::delays::{Delayed, Past};
-use crate::diffusion::Diffusive;
-use crate::encode::BlockInput;
+use crate::batch::encode::BlockInput;
 use crate::error::Result;
-use crate::fan::Fan;
-use crate::lanes::{Block, Kernel, Lanes, clear_tiny, just_cleared};
+use crate::instrument::probe::Probe;
+use crate::instrument::section::Section;
+use crate::learn::diffusion::Diffusive;
 use crate::learn::field::{Field, Sources};
 use crate::learn::gather::{Gather, GatherValues, Grouped, Tile, ValueTile, tile_rows};
 use crate::learn::low_pass::{FilteredPsi, LowPass, PsiSegments};
+use crate::learn::modulation::Modulation;
 use crate::learn::partial::Partial;
 use crate::learn::plan::{Delta, Plan};
 use crate::learn::rates::RatePart;
 use crate::learn::secretion::Secretion;
-use crate::memory::{bytes_of, product, refill};
-use crate::modulation::Modulation;
 use crate::neuron::constants::Splat;
 use crate::neuron::equations::{Equations, FURTHER, LeakDrive, Variables};
 use crate::neuron::for_model;
 use crate::neuron::storage::Further;
-use crate::packed::RowReader;
-use crate::profile::probe::Probe;
-use crate::profile::section::Section;
-use crate::scalar::Scalar;
-use crate::trajectory::{Load, Trajectory};
+use crate::numeric::cancel::check_cancelled;
+use crate::numeric::csr::Csr;
+use crate::numeric::lanes::{Block, Kernel, Lanes, clear_tiny, just_cleared};
+use crate::numeric::memory::{bytes_of, product, refill};
+use crate::numeric::scalar::Scalar;
+use crate::simulate::compiled::{CompiledNetwork, Run, ended};
+use crate::simulate::delays::{Delayed, Past};
+use crate::simulate::packed::RowReader;
+use crate::simulate::padded_csr::PaddedCsr;
+use crate::simulate::trajectory::{Load, Trajectory};
 
 /// The backward pass over one block of trials.
 pub struct Backward<'a, F: Scalar> {
-    pub(crate) circuit: &'a Circuit<F>,
+    pub(crate) circuit: &'a CompiledNetwork<F>,
     pub(crate) plan: &'a Plan<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) trajectory: &'a mut Trajectory<F>,
@@ -145,7 +145,7 @@ impl<F: Scalar> Work<F> {
         }
     }
 
-    fn reset(&mut self, circuit: &Circuit<F>, plan: &Plan<F>) -> Result<()> {
+    fn reset(&mut self, circuit: &CompiledNetwork<F>, plan: &Plan<F>) -> Result<()> {
         let (n, outputs) = (circuit.size(), circuit.outputs());
         self.tile = tile_rows::<F>(n);
         let levels = plan.levels.as_ref().map_or(0, |levels| levels.count);
@@ -572,7 +572,7 @@ impl<F: Scalar> Backward<'_, F> {
 /// A block of trials, its ψ by segments.
 struct Segmented<'a, F: Scalar> {
     trajectory: &'a mut Trajectory<F>,
-    circuit: &'a Circuit<F>,
+    circuit: &'a CompiledNetwork<F>,
     input: &'a BlockInput<F>,
     wanted: &'a [Run<F>],
     cancel: &'a AtomicBool,
@@ -714,7 +714,7 @@ fn find_signals<L: Lanes, const OWN: bool>(
 
 /// L_p = (1−κ) Σ_k B[p→k] g_k, plus the regulariser's part.
 #[inline(always)]
-fn signal<L: Lanes>(feedback: &Fan<L::Scalar>, error: &[Block<L::Scalar>], part: L, p: usize) -> L {
+fn signal<L: Lanes>(feedback: &Csr<L::Scalar>, error: &[Block<L::Scalar>], part: L, p: usize) -> L {
     let mut signal = part;
     for &(k, weight) in feedback.of(p) {
         signal = L::load(&error[k as usize]).mul_add(L::splat(weight), signal);
@@ -725,7 +725,7 @@ fn signal<L: Lanes>(feedback: &Fan<L::Scalar>, error: &[Block<L::Scalar>], part:
 /// On-MDGL's secretion: P_j,t ψ̄_j,t with P = Σ_k W_out δ_k, no filter, no regulariser.
 #[inline(always)]
 fn secrete_task_error<L: Lanes>(
-    circuit: &Circuit<L::Scalar>,
+    circuit: &CompiledNetwork<L::Scalar>,
     plan: &Plan<L::Scalar>,
     delta: &Delta<L::Scalar>,
     t: usize,
@@ -754,7 +754,7 @@ fn secrete_task_error<L: Lanes>(
 #[inline(always)]
 fn gather_tile<L: Lanes>(
     tile: Tile<'_, L::Scalar>,
-    slots: &Chunks<u32>,
+    slots: &PaddedCsr<u32>,
     grouped: &mut Grouped,
     sums: &mut [Block<L::Scalar>],
 ) {
@@ -767,7 +767,7 @@ fn gather_tile<L: Lanes>(
 #[inline(always)]
 fn gather_value_tile<L: Lanes>(
     tile: ValueTile<'_, L::Scalar>,
-    slots: &Chunks<u32>,
+    slots: &PaddedCsr<u32>,
     sums: &mut [Block<L::Scalar>],
 ) {
     if !tile.units.is_empty() && !slots.is_empty() {

@@ -1,16 +1,20 @@
 //! The weights through which errors reach the cells.
 
-use crate::circuit::Circuit;
+use crate::description::rule::{AdaptiveFeedback, Feedback, RandomFeedback};
 use crate::error::{Result, invalid};
-use crate::fan::Fan;
-use crate::learn::rule::{AdaptiveFeedback, Feedback, RandomFeedback};
 use crate::model::Model;
 use crate::network::Network;
-use crate::random::{CounterRng, Stream};
-use crate::scalar::Scalar;
+use crate::numeric::csr::Csr;
+use crate::numeric::random::{CounterRng, Stream};
+use crate::numeric::scalar::Scalar;
+use crate::simulate::compiled::CompiledNetwork;
 
 /// Neuron → (readout unit, (1 − κ) B).
-pub(crate) fn fan<F: Scalar>(model: &Model<F>, circuit: &Circuit<F>, feedback: &Feedback) -> Result<Fan<F>> {
+pub(crate) fn fan<F: Scalar>(
+    model: &Model<F>,
+    circuit: &CompiledNetwork<F>,
+    feedback: &Feedback,
+) -> Result<Csr<F>> {
     match feedback {
         Feedback::Preset(_) => Ok(circuit.readout.clone()),
         Feedback::Fixed { random } => draw(model, random, 1.0, Vec::new()),
@@ -42,7 +46,7 @@ pub(crate) fn validate(feedback: &Feedback, network: &Network) -> Result<()> {
 }
 
 /// The weights that are not 0; they have been validated.
-fn given<F: Scalar>(network: &Network, weights: &[Vec<f64>]) -> Fan<F> {
+fn given<F: Scalar>(network: &Network, weights: &[Vec<f64>]) -> Csr<F> {
     let mut triples = Vec::new();
     for (p, row) in weights.iter().enumerate() {
         for (k, (&weight, output)) in row.iter().zip(&network.outputs).enumerate() {
@@ -51,11 +55,11 @@ fn given<F: Scalar>(network: &Network, weights: &[Vec<f64>]) -> Fan<F> {
             }
         }
     }
-    Fan::new(network.size(), &triples)
+    Csr::new(network.size(), &triples)
 }
 
 /// (neuron, unit, (1 − κ) W) of every readout weight.
-fn of_readout<F: Scalar>(circuit: &Circuit<F>) -> Vec<(usize, usize, F)> {
+fn of_readout<F: Scalar>(circuit: &CompiledNetwork<F>) -> Vec<(usize, usize, F)> {
     let own = |p: usize| circuit.readout.of(p).iter().map(move |&(k, weight)| (p, k as usize, weight));
     (0..circuit.size()).flat_map(own).collect()
 }
@@ -67,7 +71,7 @@ fn draw<F: Scalar>(
     random: &RandomFeedback,
     factor: f64,
     mut triples: Vec<(usize, usize, F)>,
-) -> Result<Fan<F>> {
+) -> Result<Csr<F>> {
     let network = model.network();
     let mut rng = CounterRng::internal(random.seed, Stream::Feedback, 0, 0);
     for p in 0..network.size() {
@@ -79,7 +83,7 @@ fn draw<F: Scalar>(
             }
         }
     }
-    Ok(Fan::new(network.size(), &triples))
+    Ok(Csr::new(network.size(), &triples))
 }
 
 impl RandomFeedback {

@@ -8,14 +8,14 @@
 //! L_p,t = (1−κ) Σ_{u≥t} κ^{u−t} G_u[site of p at u]. A field has no inverse: it is found once from the first step on, and again
 //! span by span from snapshots.
 
-use crate::diffusion::Spread;
 use crate::error::Result;
-use crate::fan::Fan;
-use crate::lanes::{Block, Lanes, Mask, clear_tiny};
-use crate::memory::{product, refill, resize};
+use crate::learn::diffusion::Spread;
 use crate::network::Network;
-use crate::scalar::Scalar;
-use crate::sheet::Places;
+use crate::network::sheet::Places;
+use crate::numeric::csr::Csr;
+use crate::numeric::lanes::{Block, Lanes, Mask, clear_tiny};
+use crate::numeric::memory::{product, refill, resize};
+use crate::numeric::scalar::Scalar;
 
 /// Steps from one snapshot to the next.
 const SPAN: usize = 64;
@@ -28,12 +28,12 @@ pub(crate) struct Sources<F: Scalar> {
     spread: Spread<F>,
     pub places: Places,
     /// Readout unit → (cell, B).
-    weights: Fan<F>,
+    weights: Csr<F>,
 }
 
 impl<F: Scalar> Sources<F> {
     /// From the feedback weights (1 − κ) B of each cell.
-    pub fn new(network: &Network, feedback: &Fan<F>) -> Self {
+    pub fn new(network: &Network, feedback: &Csr<F>) -> Self {
         let mut triples = Vec::new();
         for p in 0..network.size() {
             for &(k, weight) in feedback.of(p) {
@@ -41,7 +41,7 @@ impl<F: Scalar> Sources<F> {
                 triples.push((k as usize, p, weight / rest));
             }
         }
-        let weights = Fan::new(network.output_units(), &triples);
+        let weights = Csr::new(network.output_units(), &triples);
         Self { spread: Spread::new(&network.grid), places: network.grid.places.clone(), weights }
     }
 

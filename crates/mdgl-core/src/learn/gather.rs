@@ -3,10 +3,10 @@
 //! Within a tile the events are grouped by sender, so that a synapse's sum stays in a register while it takes
 //! them. Steps run from last to first as everywhere: tiles never change the order of a sum.
 
-use crate::chunks::{CHUNK, Chunk, Chunks};
-use crate::encode::{Entry, EntryLists};
-use crate::lanes::{Block, Kernel, Lanes, Mask};
-use crate::scalar::Scalar;
+use crate::batch::encode::{Entry, EntryLists};
+use crate::numeric::lanes::{Block, Kernel, Lanes, Mask};
+use crate::numeric::scalar::Scalar;
+use crate::simulate::padded_csr::{CHUNK, Chunk, PaddedCsr};
 
 /// Most bytes of a tile of target values: it should stay in the second-level cache.
 const TILE_BYTES: usize = 512 << 10;
@@ -95,7 +95,7 @@ pub(crate) struct Tile<'a, F: Scalar> {
 /// Adds to each slot its target's values at its sender's events.
 pub(crate) struct Gather<'a, F: Scalar> {
     pub tile: Tile<'a, F>,
-    pub slots: &'a Chunks<u32>,
+    pub slots: &'a PaddedCsr<u32>,
     pub grouped: &'a mut Grouped,
     pub sums: &'a mut [Block<F>],
 }
@@ -112,7 +112,7 @@ impl<F: Scalar> Kernel<F> for Gather<'_, F> {
 #[inline(always)]
 fn gather<L: Lanes>(
     tile: &Tile<'_, L::Scalar>,
-    slots: &Chunks<u32>,
+    slots: &PaddedCsr<u32>,
     grouped: &mut Grouped,
     sums: &mut [Block<L::Scalar>],
 ) {
@@ -153,7 +153,7 @@ pub(crate) struct ValueTile<'a, F: Scalar> {
 /// Adds to each slot its target's values times its sender's.
 pub(crate) struct GatherValues<'a, F: Scalar> {
     pub tile: ValueTile<'a, F>,
-    pub slots: &'a Chunks<u32>,
+    pub slots: &'a PaddedCsr<u32>,
     pub sums: &'a mut [Block<F>],
 }
 

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use crate::error::Result;
-use crate::lanes::{Block, Lanes, clear_tiny};
-use crate::memory::{bytes_of, product, refill, resize};
-use crate::scalar::Scalar;
+use crate::numeric::lanes::{Block, Lanes, clear_tiny};
+use crate::numeric::memory::{bytes_of, product, refill, resize};
+use crate::numeric::scalar::Scalar;
 
 /// κ and 1 − κ in all lanes.
 #[derive(Clone, Copy)]

@@ -6,16 +6,17 @@
 //! other estimators of the whole gradient, for comparison.
 
 pub(crate) mod backward;
-pub(crate) mod feedback;
+mod diffusion;
+pub(crate) mod evaluate_loss;
+mod feedback;
 pub(crate) mod field;
 pub(crate) mod forward;
-pub(crate) mod gather;
-pub mod legal;
+mod gather;
 pub(crate) mod low_pass;
+pub(crate) mod modulation;
 pub(crate) mod online;
 pub(crate) mod partial;
 pub(crate) mod plan;
-pub mod published;
 pub(crate) mod rates;
-pub mod rule;
 pub(crate) mod secretion;
+pub(crate) mod work;

@@ -17,33 +17,33 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::cancel::check_cancelled;
-use crate::circuit::{Circuit, ended};
-use crate::delays::Delayed;
-use crate::encode::{BlockInput, Entry};
+use crate::batch::encode::{BlockInput, Entry};
 use crate::error::Result;
-use crate::fan::Fan;
-use crate::judge::{Judge, Verdict};
-use crate::lanes::{Block, Kernel, LANES, Lanes, Mask, clear_tiny};
+use crate::instrument::probe::Probe;
+use crate::instrument::section::Section;
+use crate::learn::evaluate_loss::{Judge, Verdict};
 use crate::learn::field::Sources;
 use crate::learn::low_pass::LowPass;
 use crate::learn::partial::{Edge, Partial};
 use crate::learn::plan::Plan;
-use crate::memory::{bytes_of, product, refill, reserve, room_for};
 use crate::network::Stage;
 use crate::neuron::constants::Splat;
 use crate::neuron::equations::{Tangent, Variables};
 use crate::neuron::filter::Filter;
 use crate::neuron::storage::Further;
 use crate::neuron::{Dynamics, for_tangent};
-use crate::profile::probe::Probe;
-use crate::profile::section::Section;
-use crate::scalar::Scalar;
-use crate::simulate::{Row, Snapshot, State};
+use crate::numeric::cancel::check_cancelled;
+use crate::numeric::csr::Csr;
+use crate::numeric::lanes::{Block, Kernel, LANES, Lanes, Mask, clear_tiny};
+use crate::numeric::memory::{bytes_of, product, refill, reserve, room_for};
+use crate::numeric::scalar::Scalar;
+use crate::simulate::compiled::{CompiledNetwork, ended};
+use crate::simulate::delays::Delayed;
+use crate::simulate::step::{Row, Snapshot, State};
 
 /// The online pass over one block of trials: it simulates and learns in the same loop.
 pub struct Online<'a, F: Scalar> {
-    pub(crate) circuit: &'a Circuit<F>,
+    pub(crate) circuit: &'a CompiledNetwork<F>,
     /// The constants of the traces.
     pub(crate) cells: &'a [Dynamics<F>],
     pub(crate) plan: &'a Plan<F>,
@@ -83,7 +83,7 @@ fn turn<F: Scalar>(plan: &Plan<F>, t: usize, before: usize) -> usize {
 const WHAT: &str = "the eligibility traces of a block of trials";
 
 /// Lists of traces beyond the first: a stream's state has a second one whether or not it is used.
-pub(crate) fn trace_lists<F: Scalar>(circuit: &Circuit<F>) -> usize {
+pub(crate) fn trace_lists<F: Scalar>(circuit: &CompiledNetwork<F>) -> usize {
     circuit.further.max(1)
 }
 
@@ -154,7 +154,7 @@ pub(crate) struct Before<F: Scalar> {
 }
 
 impl<F: Scalar> Traces<F> {
-    fn reset(&mut self, circuit: &Circuit<F>, plan: &Plan<F>, regularised: bool) -> Result<()> {
+    fn reset(&mut self, circuit: &CompiledNetwork<F>, plan: &Plan<F>, regularised: bool) -> Result<()> {
         self.begin(circuit, plan, regularised)?;
         self.forget(plan, circuit.outputs())
     }
@@ -163,7 +163,7 @@ impl<F: Scalar> Traces<F> {
     ///
     /// # Errors
     /// [`crate::Error::Memory`] when there is no room for the traces.
-    pub fn begin(&mut self, circuit: &Circuit<F>, plan: &Plan<F>, regularised: bool) -> Result<()> {
+    pub fn begin(&mut self, circuit: &CompiledNetwork<F>, plan: &Plan<F>, regularised: bool) -> Result<()> {
         let (n, k, slots) = (circuit.size(), circuit.outputs(), plan.slots.len());
         self.state.reset(circuit)?;
         self.counts.clear();
@@ -393,7 +393,7 @@ impl<F: Scalar> Online<'_, F> {
 /// One step of the online form: first its simulation, then, with δ at hand, its learning. The pass over a block of
 /// trials and the stream both run it.
 pub struct Moment<'a, F: Scalar> {
-    pub(crate) circuit: &'a Circuit<F>,
+    pub(crate) circuit: &'a CompiledNetwork<F>,
     pub(crate) cells: &'a [Dynamics<F>],
     pub(crate) plan: &'a Plan<F>,
     pub(crate) input: &'a BlockInput<F>,
@@ -461,7 +461,7 @@ impl<F: Scalar> Moment<'_, F> {
         std::mem::swap(&mut traces.psi, &mut traces.psi_before);
         let row = Row { readout: &mut traces.readout, voltage: None };
         let (state, psi) = (&mut traces.state, &mut &mut traces.psi[..]);
-        crate::simulate::step::<L, _>(self.circuit, self.input, state, self.t, over, psi, row);
+        crate::simulate::step::step::<L, _>(self.circuit, self.input, state, self.t, over, psi, row);
         traces.delta.fill(Block::ZERO);
         if over != 0 {
             for field in &mut traces.field {
@@ -755,7 +755,7 @@ impl<F: Scalar> Moment<'_, F> {
 #[inline(always)]
 fn start_traces<L: Lanes>(
     entries: &[Entry],
-    fan: &Fan<u32>,
+    fan: &Csr<u32>,
     plan: &Plan<L::Scalar>,
     integrator: &mut [Block<L::Scalar>],
 ) {

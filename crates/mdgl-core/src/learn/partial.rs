@@ -1,57 +1,16 @@
-//! Gradients: a block's sums, their fixed tree, and the result by projection.
+//! Gradient sums of a block, and their reduction over blocks in one fixed tree.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, not_finite};
+use crate::error::Result;
 use crate::learn::plan::Plan;
-use crate::memory::{product, room_for};
 use crate::model::Model;
-use crate::network::{Network, Stage};
-use crate::scalar::{Scalar, all_finite};
-
-/// Gradients of all weights, every number finite.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Gradients<F> {
-    projections: Vec<Vec<F>>,
-    bias: Vec<Vec<F>>,
-    norm: f64,
-}
-
-impl<F: Scalar> Gradients<F> {
-    /// Gradients of a network.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotFinite`] when one is not finite, or their norm is not.
-    fn new(network: &Network, projections: Vec<Vec<F>>, bias: Vec<Vec<F>>) -> Result<Self> {
-        if let Some(i) = projections.iter().position(|values| !all_finite(values)) {
-            return Err(not_finite(format!("the gradient of {}", network.projections[i].name())));
-        }
-        if let Some(i) = bias.iter().position(|values| !all_finite(values)) {
-            return Err(not_finite(format!("the gradient of the bias of {}", network.readouts()[i].name())));
-        }
-        let all = projections.iter().chain(&bias).flatten();
-        let norm = all.map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt();
-        match norm.is_finite() {
-            true => Ok(Self { projections, bias, norm }),
-            false => Err(not_finite("the norm of the gradient")),
-        }
-    }
-
-    /// ∂E/∂W of a projection, in the order of its synapses.
-    pub fn projection(&self, index: usize) -> &[F] {
-        &self.projections[index]
-    }
-    /// ∂E/∂bias of a readout.
-    pub fn bias(&self, readout: usize) -> &[F] {
-        &self.bias[readout]
-    }
-    /// The norm of all together.
-    pub fn norm(&self) -> f64 {
-        self.norm
-    }
-}
+use crate::model::gradients::Gradients;
+use crate::network::Stage;
+use crate::numeric::memory::{product, room_for};
+use crate::numeric::scalar::Scalar;
 
 /// One block's part of the gradient, lanes summed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

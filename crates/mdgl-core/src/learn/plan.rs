@@ -1,23 +1,23 @@
 //! A rule made ready for a network and the weights of the moment.
 
-use crate::channels::Table;
-use crate::chunks::{Chunk, Chunks};
-use crate::circuit::{self, Circuit, Run};
-use crate::delays::Delayed;
 use crate::description::Kernel;
+use crate::description::rule::{Hops, LearningSignal, ReadoutFilter, Rule, Trace};
 use crate::error::Result;
-use crate::fan::Fan;
-use crate::lanes::Block;
 use crate::learn::feedback;
 use crate::learn::field::Sources;
-use crate::learn::rule::{Hops, LearningSignal, ReadoutFilter, Rule, Trace};
+use crate::learn::modulation::{Modulation, channel_table};
 use crate::learn::secretion::Secretion;
-use crate::memory::{bytes_of, product, resize, room_for};
 use crate::model::Model;
-use crate::modulation::{Modulation, channel_table};
+use crate::network::channels::Table;
 use crate::network::{Network, Stage, Synapse};
 use crate::neuron::Dynamics;
-use crate::scalar::Scalar;
+use crate::numeric::csr::Csr;
+use crate::numeric::lanes::Block;
+use crate::numeric::memory::{bytes_of, product, resize, room_for};
+use crate::numeric::scalar::Scalar;
+use crate::simulate::compiled::{self, CompiledNetwork, Run};
+use crate::simulate::delays::Delayed;
+use crate::simulate::padded_csr::{Chunk, PaddedCsr};
 
 /// What a pass needs to know of a rule, network and weights.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct Plan<F: Scalar> {
     /// Cells with a learning signal of their own.
     pub signalled: Vec<u32>,
     /// From what to whom errors flow: neuron → (readout unit, (1 − κ) B).
-    pub feedback: Fan<F>,
+    pub feedback: Csr<F>,
     /// Where errors enter the sheet, if it is by their field that cells learn.
     pub field: Option<Sources<F>>,
     pub modulation: Option<Modulation<F>>,
@@ -48,12 +48,12 @@ pub(crate) struct Plan<F: Scalar> {
     /// The readout's filter acts on both factors of the modulatory term (On-MDGL).
     pub separate: bool,
     /// Unit → (target, slot): the gradient sums, by what sends.
-    pub input: Fan<u32>,
+    pub input: Csr<u32>,
     pub recurrent: Vec<Delayed<u32>>,
-    pub readout: Fan<u32>,
+    pub readout: Csr<u32>,
     /// Inputs and readout again, in chunks; their fourths too many sum into a slot after the last.
-    pub input_chunks: Chunks<u32>,
-    pub readout_chunks: Chunks<u32>,
+    pub input_chunks: PaddedCsr<u32>,
+    pub readout_chunks: PaddedCsr<u32>,
     /// What each slot stands for.
     pub slots: Vec<Slot<F>>,
 }
@@ -105,7 +105,7 @@ impl<F: Scalar> Plan<F> {
     /// every cell has a learning signal.
     pub fn new(
         model: &Model<F>,
-        circuit: &Circuit<F>,
+        circuit: &CompiledNetwork<F>,
         rule: &Rule,
         regularised: bool,
         learns: &[bool],
@@ -114,13 +114,18 @@ impl<F: Scalar> Plan<F> {
     }
 
     /// The same for a stream: every cell counts as active, so that slots stay what they are when weights come and go.
-    pub fn for_stream(model: &Model<F>, circuit: &Circuit<F>, rule: &Rule, learns: &[bool]) -> Result<Self> {
+    pub fn for_stream(
+        model: &Model<F>,
+        circuit: &CompiledNetwork<F>,
+        rule: &Rule,
+        learns: &[bool],
+    ) -> Result<Self> {
         Self::make(model, circuit, rule, false, learns, true)
     }
 
     fn make(
         model: &Model<F>,
-        circuit: &Circuit<F>,
+        circuit: &CompiledNetwork<F>,
         rule: &Rule,
         regularised: bool,
         learns: &[bool],
@@ -154,7 +159,7 @@ impl<F: Scalar> Plan<F> {
         let all_psi = secretions.iter().any(Secretion::follows_psi);
         let mut plan = Self {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
-            wanted: circuit::runs(&circuit.cells, |p| all_psi || is_active[p]),
+            wanted: compiled::runs(&circuit.cells, |p| all_psi || is_active[p]),
             runs: runs(&trace_dynamics(circuit, rule.trace), &is_active, &signalled),
             signalled: (0..n as u32).filter(|&p| signalled[p as usize]).collect(),
             field: diffusive.then(|| Sources::new(model.network(), &feedback)),
@@ -166,11 +171,11 @@ impl<F: Scalar> Plan<F> {
             secretions,
             levels,
             separate,
-            input: Fan::default(),
+            input: Csr::default(),
             recurrent: Vec::new(),
-            readout: Fan::default(),
-            input_chunks: Chunks::default(),
-            readout_chunks: Chunks::default(),
+            readout: Csr::default(),
+            input_chunks: PaddedCsr::default(),
+            readout_chunks: PaddedCsr::default(),
             slots: Vec::with_capacity(model.network().synapse_count()),
         };
         let network = model.network();
@@ -182,8 +187,8 @@ impl<F: Scalar> Plan<F> {
         plan.readout = learning.slots(Stage::Readout, 1, &mut plan.slots);
         let none = plan.slots.len() as u32;
         plan.recurrent = Delayed::all(network, none, |_| fans.next().unwrap_or_default());
-        plan.input_chunks = Chunks::new(&plan.input, network.input_units(), none);
-        plan.readout_chunks = Chunks::new(&plan.readout, n, none);
+        plan.input_chunks = PaddedCsr::new(&plan.input, network.input_units(), none);
+        plan.readout_chunks = PaddedCsr::new(&plan.readout, n, none);
         Ok(plan)
     }
 
@@ -281,7 +286,7 @@ struct Learning<'a> {
 impl Learning<'_> {
     /// Gives every learning synapse of a stage and delay a slot: a sender's sums lie side by side, as the passes visit
     /// them.
-    fn slots<F: Scalar>(&self, stage: Stage, delay: usize, slots: &mut Vec<Slot<F>>) -> Fan<u32> {
+    fn slots<F: Scalar>(&self, stage: Stage, delay: usize, slots: &mut Vec<Slot<F>>) -> Csr<u32> {
         let network = self.network;
         network.synapses(stage).filter_map(|_, post, Synapse { projection, index }| {
             let wires = &network.projections[projection as usize];
@@ -301,7 +306,7 @@ impl Learning<'_> {
 }
 
 /// The neurons' constants as a trace has them.
-pub(crate) fn trace_dynamics<F: Scalar>(circuit: &Circuit<F>, trace: Trace) -> Vec<Dynamics<F>> {
+pub(crate) fn trace_dynamics<F: Scalar>(circuit: &CompiledNetwork<F>, trace: Trace) -> Vec<Dynamics<F>> {
     match trace {
         Trace::Mdgl2021 => circuit.cells.clone(),
         Trace::Rflo => circuit.cells.iter().map(|dynamics| dynamics.leak_only()).collect(),

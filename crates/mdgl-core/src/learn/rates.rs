@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::lanes::{Block, Lanes};
-use crate::scalar::Scalar;
+use crate::numeric::lanes::{Block, Lanes};
+use crate::numeric::scalar::Scalar;
 
 /// The part in one block of trials, added to every L of a cell; both empty without a regulariser.
 #[derive(Debug, Clone, Copy)]

@@ -8,15 +8,15 @@
 //! so s is ψ L convolved, backwards in time, with h(k) = [Mᵏ i]_s. The same filter run forwards on the eligibility of the
 //! receiver's synapses gives the same gradient: that is the online form.
 
-use crate::channels::Table;
 use crate::description::{Exponentials, Kernel, Membrane, PsiMean};
+use crate::learn::modulation::Modulation;
 use crate::model::Model;
-use crate::modulation::Modulation;
+use crate::model::psi_means::PsiMeans;
 use crate::network::Network;
+use crate::network::channels::Table;
 use crate::neuron::constants::Narrow;
 use crate::neuron::filter::Filter;
-use crate::psi_means::PsiMeans;
-use crate::scalar::Scalar;
+use crate::numeric::scalar::Scalar;
 
 fn exponentials(Exponentials { tau_rise, tau_decay }: Exponentials, dt: f64) -> Filter<f64> {
     let a = libm::exp(-dt / tau_decay);

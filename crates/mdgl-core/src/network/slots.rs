@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::MOST_UNITS;
 use crate::description::{CellType, NamedSign, NetworkDescription, Sign};
 use crate::error::{Result, invalid, unknown};
-use crate::random::{CounterRng, Stream};
+use crate::numeric::random::{CounterRng, Stream};
 
 /// A named population's place.
 #[derive(Clone)]

@@ -16,7 +16,6 @@
 //! al.'s (2018, 2020).
 
 use crate::error::Result;
-use crate::lanes::{Block, Lanes, Mask};
 use crate::neuron::constants::{Convert, lanes};
 use crate::neuron::equations::{
     ADAPTATION, Described, Equations, LeakDrive, MEMBRANE, Number, Operations, Step, Stepped, Tangent,
@@ -24,7 +23,8 @@ use crate::neuron::equations::{
 use crate::neuron::filter::Filter;
 use crate::neuron::lif::{self, Lif};
 use crate::neuron::parameters::{Neuron, Parameters};
-use crate::scalar::Scalar;
+use crate::numeric::lanes::{Block, Lanes, Mask};
+use crate::numeric::scalar::Scalar;
 
 /// Its constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

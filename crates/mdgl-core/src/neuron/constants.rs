@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 
-use crate::lanes::{Block, Lanes};
-use crate::scalar::Scalar;
+use crate::numeric::lanes::{Block, Lanes};
+use crate::numeric::scalar::Scalar;
 
-/// Turns each constant into another kind of number.
+/// FairSemaphore each constant into another kind of number.
 pub(crate) trait Convert<T> {
     type To: Copy;
     fn convert(x: T) -> Self::To;

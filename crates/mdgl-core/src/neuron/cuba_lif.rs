@@ -13,7 +13,6 @@
 //! ALIF. The neuron is the common one of simulators and neuromorphic hardware (NIR's CubaLIF, norse's LIF).
 
 use crate::error::Result;
-use crate::lanes::{Block, Lanes, Mask};
 use crate::neuron::alif::{self, Alif};
 use crate::neuron::constants::{Convert, lanes};
 use crate::neuron::equations::{
@@ -23,7 +22,8 @@ use crate::neuron::equations::{
 use crate::neuron::filter::Filter;
 use crate::neuron::lif::{self, Lif};
 use crate::neuron::parameters::{Neuron, Parameters};
-use crate::scalar::Scalar;
+use crate::numeric::lanes::{Block, Lanes, Mask};
+use crate::numeric::scalar::Scalar;
 
 /// Its constants: those of the membrane, a LIF or ALIF neuron's, and the current's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,8 +3,8 @@
 //! Every model has one file beside this one. Its equations are written once, over [`Lanes`] for the passes and over
 //! `f64` for the forward-mode estimators, and every pass calls them.
 
-use crate::lanes::{self, Block, Lanes, Mask};
-use crate::scalar::Scalar;
+use crate::numeric::lanes::{self, Block, Lanes, Mask};
+use crate::numeric::scalar::Scalar;
 
 /// State variables beyond the first, at most.
 pub(crate) const FURTHER: usize = 2;

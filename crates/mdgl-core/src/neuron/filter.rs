@@ -1,9 +1,9 @@
 //! A linear filter of two states: what a channel's kernel with memory is.
 
-use crate::lanes::Block;
 use crate::neuron::constants::Convert;
 use crate::neuron::equations::Number;
-use crate::scalar::Scalar;
+use crate::numeric::lanes::Block;
+use crate::numeric::scalar::Scalar;
 
 /// s_t = m_ss s + m_sr r + i_s x, r_t = m_rs s + m_rr r + i_r x: the numbers of one filter, or of several side by side.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -14,7 +14,6 @@
 
 use crate::description::Conventions;
 use crate::error::Result;
-use crate::lanes::{Block, Lanes, Mask};
 use crate::neuron::constants::{Convert, lanes};
 use crate::neuron::equations::{
     Described, Equations, LeakDrive, MEMBRANE, Number, Operations, Step, Stepped, Tangent,
@@ -22,7 +21,8 @@ use crate::neuron::equations::{
 use crate::neuron::filter::Filter;
 use crate::neuron::parameters::{Neuron, Parameters};
 use crate::neuron::threshold::Threshold;
-use crate::scalar::Scalar;
+use crate::numeric::lanes::{Block, Lanes, Mask};
+use crate::numeric::scalar::Scalar;
 
 /// Its constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -23,8 +23,8 @@ use rate::Rate;
 
 use crate::description::NeuronModel;
 use crate::error::Result;
-use crate::lanes::{Block, LANES, Lanes};
-use crate::scalar::Scalar;
+use crate::numeric::lanes::{Block, LANES, Lanes};
+use crate::numeric::scalar::Scalar;
 
 pub(crate) use parameters::{Neuron, Parameters};
 

@@ -4,7 +4,7 @@ use crate::description::{
     Conventions, InputGain, NetworkDescription, Parameter, Population, PseudoDerivative,
 };
 use crate::error::{Result, invalid};
-use crate::steps::{self, lasting_or_zero, steps_in};
+use crate::numeric::steps::{self, lasting_or_zero, steps_in};
 
 /// The constants of one neuron that are told outside, whatever its model; those that a model does not have change nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,13 +9,13 @@
 //! The unit of Liu et al. (2022). It has no forward form and no linearisation: `'backward'` alone computes its gradients.
 
 use crate::error::Result;
-use crate::lanes::{Block, Lanes, Mask};
 use crate::neuron::constants::{Convert, lanes};
 use crate::neuron::equations::{
     Described, Equations, LeakDrive, MEMBRANE, Number, Operations, Step, Stepped,
 };
 use crate::neuron::parameters::{Neuron, Parameters};
-use crate::scalar::Scalar;
+use crate::numeric::lanes::{Block, Lanes, Mask};
+use crate::numeric::scalar::Scalar;
 
 /// Its constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use crate::error::Result;
-use crate::lanes::{Block, Lanes, clear_tiny};
-use crate::memory::{bytes_of, refill};
 use crate::neuron::equations::FURTHER;
-use crate::scalar::Scalar;
+use crate::numeric::lanes::{Block, Lanes, clear_tiny};
+use crate::numeric::memory::{bytes_of, refill};
+use crate::numeric::scalar::Scalar;
 
 /// The variables beyond the first, which have a place of their own; lists that no model of a network uses are empty.
 #[derive(Debug, Clone, Default)]

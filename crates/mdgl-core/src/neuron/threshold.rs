@@ -1,10 +1,10 @@
 //! How spiking neurons cross their threshold: the comparison and the pseudo-derivative, shared by the models.
 
 use crate::description::{Conventions, NetworkDescription, Shape};
-use crate::lanes::{Block, Lanes, Mask};
 use crate::neuron::constants::{Convert, lanes};
 use crate::neuron::parameters::Neuron;
-use crate::scalar::Scalar;
+use crate::numeric::lanes::{Block, Lanes, Mask};
+use crate::numeric::scalar::Scalar;
 
 /// Constants of the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,19 +5,19 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::clock::Scale;
 use super::peak::{self, Peak};
-use super::probe::lap_cost;
-use super::recorder::{Log, Record, Recorder, Slice, Stage, now, split};
-use super::sample::{Baseline, Estimate, Sample};
-use super::section::{SECTIONS, Section};
-use super::work::Tally;
+use crate::description::legal::Use;
+use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
-use crate::learn::legal::Use;
-use crate::learn::rule::Rule;
+use crate::instrument::clock::Scale;
+use crate::instrument::probe::lap_cost;
+use crate::instrument::recorder::{Log, Record, Recorder, Slice, Stage, now, split};
+use crate::instrument::sample::{Baseline, Estimate, Sample};
+use crate::instrument::section::{SECTIONS, Section};
+use crate::instrument::tally::Tally;
 use crate::model::Model;
-use crate::optimise::Optimiser;
-use crate::real::Real;
+use crate::model::optimiser::Optimiser;
+use crate::run::real::Real;
 use crate::run::{Assignment, StepReport, Workers, train_step};
 
 /// How to profile.
@@ -295,8 +295,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::batch::loss::Objective;
+    use crate::batch::{Batch, DrawKey, Input, RateSegment, Targets};
+    use crate::network::Network;
     use crate::run::gradients;
-    use crate::{Batch, DrawKey, Input, Layout, Network, Objective, RateSegment, Targets};
+    use crate::single::Layout;
 
     const STEPS: u32 = 100;
     const TRIALS: u32 = 20;

@@ -3,18 +3,11 @@
 //! Kernels carry a probe (`probe`); threads record the stages they work on (`recorder`); what kernels do is counted in an
 //! iteration of its own (`work`). Nothing of this changes a result: probes read clocks and nothing else.
 
-mod clock;
-pub(crate) mod load;
 mod measure;
-pub(crate) mod peak;
-pub(crate) mod probe;
-pub(crate) mod recorder;
-mod sample;
-pub(crate) mod section;
-pub(crate) mod work;
+mod peak;
 
+pub use crate::instrument::recorder::{Slice, Stage};
+pub use crate::instrument::section::Section;
+pub use crate::instrument::tally::Tally;
 pub use measure::{IterationTimes, KernelProfile, Profile, ProfileOptions, SectionTime, profile};
 pub use peak::{Bandwidth, Level, Peak};
-pub use recorder::{Slice, Stage};
-pub use section::Section;
-pub use work::Tally;

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::load::{MultiplyAdd, Triad};
 use crate::error::Result;
-use crate::lanes::Block;
-use crate::memory::resize;
-use crate::real::Real;
+use crate::instrument::load::{MultiplyAdd, Triad};
+use crate::numeric::lanes::Block;
+use crate::numeric::memory::resize;
 use crate::run::Workers;
+use crate::run::real::Real;
 
 /// Where a buffer lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -130,10 +130,14 @@ fn best_rate(barrier: &Barrier, mut work: impl FnMut(usize) -> f64) -> f64 {
     best
 }
 
-fn triad_rate<F: Real>(set: crate::Instructions, bytes: usize, barrier: &Barrier) -> Result<f64> {
+fn triad_rate<F: Real>(
+    set: crate::numeric::lanes::Instructions,
+    bytes: usize,
+    barrier: &Barrier,
+) -> Result<f64> {
     let blocks = (bytes / 3 / size_of::<Block<F>>()).max(1);
     let mut buffers = [Vec::new(), Vec::new(), Vec::new()];
-    let one = Block([F::ONE; crate::lanes::LANES]);
+    let one = Block([F::ONE; crate::numeric::lanes::LANES]);
     let mut failed = None;
     for buffer in &mut buffers {
         failed = failed.or(resize(buffer, blocks, one, "the buffers for memory bandwidth").err());

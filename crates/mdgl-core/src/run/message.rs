@@ -6,11 +6,11 @@ use super::Outcome;
 use super::digest::Digest;
 use super::share::Share;
 use crate::error::{Error, Result, invalid};
-use crate::lanes::LANES;
 use crate::learn::partial::{Piece, subtrees};
 use crate::learn::plan::Plan;
 use crate::network::Network;
-use crate::real::Real;
+use crate::numeric::lanes::LANES;
+use crate::run::real::Real;
 
 /// Of the layout; raised when it changes.
 const VERSION: u32 = 1;

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::{Assignment, Evaluation};
 use crate::batch::Batch;
 use crate::description::Conventions;
-use crate::judge::Verdict;
-use crate::lanes::LANES;
+use crate::learn::evaluate_loss::Verdict;
 use crate::model::Model;
-use crate::psi_means::group_means;
-use crate::real::Real;
+use crate::model::psi_means::group_means;
+use crate::numeric::lanes::LANES;
+use crate::run::real::Real;
 
 /// What blocks of trials came to, before means are taken.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -7,37 +7,38 @@ use std::sync::atomic::AtomicBool;
 use rayon::prelude::*;
 
 use super::outcome::Outcome;
+use super::singles;
 use super::workers::{Room, Workers};
 use super::{Assignment, CustomLoss, Learned, finite};
 use crate::batch::Batch;
-use crate::circuit::{Circuit, Run};
+use crate::batch::encode::BlockInput;
+use crate::batch::loss::{Objective, Regulariser, check_values};
 use crate::description::Conventions;
-use crate::encode::BlockInput;
+use crate::description::rule::{Estimator, Rule, Trace};
 use crate::error::{Result, invalid};
-use crate::judge::Judge;
-use crate::lanes::{Block, LANES};
+use crate::instrument::recorder::Stage;
 use crate::learn::backward::{Backward, Signals};
+use crate::learn::evaluate_loss::Judge;
 use crate::learn::forward::{self, Trial, Wiring};
 use crate::learn::online::Online;
 use crate::learn::partial::{Partial, Piece};
 use crate::learn::plan::{Plan, trace_dynamics};
 use crate::learn::rates::RatePart;
-use crate::learn::rule::{Estimator, Rule, Trace};
-use crate::loss::{Objective, Regulariser, check_values};
-use crate::memory::{product, resize, room_for};
+use crate::learn::work;
 use crate::model::Model;
-use crate::profile::recorder::Stage;
-use crate::profile::work;
-use crate::real::Real;
+use crate::numeric::lanes::{Block, LANES};
+use crate::numeric::memory::{product, resize, room_for};
+use crate::run::real::Real;
+use crate::simulate::compiled::{CompiledNetwork, Run};
+use crate::simulate::trajectory::{Keep, Simulate};
 use crate::single::{self, Layout, Learning, On};
-use crate::trajectory::{Keep, Simulate};
 
 pub(super) type Summed<F> = (Outcome, Vec<Partial<F>>);
 
 /// One batch on its way through the stages.
 pub(super) struct Pass<'a, F: Real> {
     pub(super) model: &'a Model<F>,
-    pub(super) circuit: Circuit<F>,
+    pub(super) circuit: CompiledNetwork<F>,
     pub(super) batch: &'a Batch,
     /// Those to be computed here.
     pub(super) blocks: Range<usize>,
@@ -57,7 +58,16 @@ impl<'a, F: Real> Pass<'a, F> {
     ) -> Result<Self> {
         let (wiring, learning) = (OnceLock::new(), OnceLock::new());
         let blocks = 0..batch.trials.div_ceil(LANES);
-        Ok(Self { model, circuit: Circuit::new(model)?, batch, blocks, workers, cancel, wiring, learning })
+        Ok(Self {
+            model,
+            circuit: CompiledNetwork::new(model)?,
+            batch,
+            blocks,
+            workers,
+            cancel,
+            wiring,
+            learning,
+        })
     }
 }
 
@@ -81,9 +91,9 @@ impl<F: Real> Pass<'_, F> {
         room_for(bytes, "the gradients of blocks of trials")
     }
 
-    pub(super) fn run(&self, block: usize) -> single::Run<'_> {
+    pub(super) fn run(&self, block: usize) -> singles::Run<'_> {
         let Workers { instructions, recorder, .. } = self.workers;
-        single::Run { instructions: *instructions, cancel: self.cancel, recorder: recorder.as_ref(), block }
+        singles::Run { instructions: *instructions, cancel: self.cancel, recorder: recorder.as_ref(), block }
     }
 
     pub(super) fn lengths(&self, block: usize) -> [u32; LANES] {

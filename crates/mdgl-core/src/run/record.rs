@@ -6,18 +6,18 @@ use super::outcome::Outcome;
 use super::pass::Pass;
 use super::workers::{Room, Workers};
 use super::{A_READOUT, Assignment, finite_lists};
+use crate::batch::loss::Objective;
 use crate::batch::{Batch, Event, Targets};
+use crate::description::legal::Use;
+use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
-use crate::lanes::{Block, LANES};
 use crate::learn::backward::Signals;
-use crate::learn::legal::Use;
 use crate::learn::plan::Plan;
-use crate::learn::rule::Rule;
-use crate::loss::Objective;
-use crate::memory::{product, reserve};
 use crate::model::Model;
-use crate::real::Real;
-use crate::trajectory::Keep;
+use crate::numeric::lanes::{Block, LANES};
+use crate::numeric::memory::{product, reserve};
+use crate::run::real::Real;
+use crate::simulate::trajectory::Keep;
 
 /// What to record of a simulation.
 #[derive(Debug, Clone, Copy, Default)]

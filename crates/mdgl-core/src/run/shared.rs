@@ -10,15 +10,15 @@ use super::digest::Digest;
 use super::message::{Expected, Header, Message, Stage};
 use super::share::Share;
 use super::{Assignment, Evaluation, Outcome, Pass, Room, StepReport, Workers, advance, finite};
+use crate::description::legal::Use;
+use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
-use crate::lanes::LANES;
-use crate::learn::legal::Use;
 use crate::learn::partial::{Partial, Piece};
 use crate::learn::plan::Plan;
-use crate::learn::rule::Rule;
 use crate::model::Model;
-use crate::optimise::{self, Optimiser};
-use crate::real::Real;
+use crate::model::optimiser::{self, Optimiser};
+use crate::numeric::lanes::LANES;
+use crate::run::real::Real;
 
 /// A batch to be computed together: the same on every rank but for the share.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl<F: Real> Sharing<'_, F> {
         let Some((rule, optimiser)) = self.training else { return Ok(()) };
         rule.validate_use(Use::Collective)?;
         optimiser.validate(self.model.network())?;
-        optimise::next_feedback_decay(self.model, &rule.feedback, optimiser).map(|_| ())
+        optimiser::next_feedback_decay(self.model, &rule.feedback, optimiser).map(|_| ())
     }
 
     fn blocks(&self) -> usize {
@@ -209,7 +209,7 @@ impl<F: Real> Sharing<'_, F> {
         };
         let pieces = self.expected(Some(plan)).pieces(messages, plan)?;
         let learned = self.pass()?.conclude(self.assignment, rule.estimator, plan, &outcome, pieces)?;
-        let decay = optimise::next_feedback_decay(self.model, &rule.feedback, optimiser)?;
+        let decay = optimiser::next_feedback_decay(self.model, &rule.feedback, optimiser)?;
         let seed = self.assignment.batch.key.seed;
         advance(self.model, learned, decay, optimiser, seed, self.workers)
     }

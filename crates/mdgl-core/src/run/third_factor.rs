@@ -13,19 +13,20 @@ use super::{
     finite, finite_lists, readouts, spike_events, transpose, voltages,
 };
 use crate::batch::Event;
+use crate::batch::loss::check_values;
+use crate::description::rule::{Estimator, Rule};
 use crate::error::{Result, invalid};
-use crate::lanes::{Block, LANES};
-use crate::learn::partial::{Gradients, Partial, Piece};
+use crate::instrument::recorder::Stage;
+use crate::learn::partial::{Partial, Piece};
 use crate::learn::plan::Plan;
 use crate::learn::rates::RatePart;
-use crate::learn::rule::{Estimator, Rule};
-use crate::loss::check_values;
-use crate::memory::{product, refill, reserve};
 use crate::model::Model;
-use crate::optimise::Optimiser;
-use crate::profile::recorder::Stage;
-use crate::real::Real;
-use crate::trajectory::Keep;
+use crate::model::gradients::Gradients;
+use crate::model::optimiser::Optimiser;
+use crate::numeric::lanes::{Block, LANES};
+use crate::numeric::memory::{product, refill, reserve};
+use crate::run::real::Real;
+use crate::simulate::trajectory::Keep;
 
 /// What a loss computed outside says of a batch.
 #[derive(Debug, Clone, PartialEq)]

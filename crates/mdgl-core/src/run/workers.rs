@@ -5,18 +5,19 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use crate::encode::BlockInput;
+use crate::batch::encode::BlockInput;
 use crate::error::{Result, invalid};
-use crate::lanes::{Block, Instructions, LANES};
+use crate::instrument::recorder::{Recorder, Span, Stage};
+use crate::instrument::section::Section;
+use crate::instrument::tally::Tally;
 use crate::learn::backward::Work;
 use crate::learn::online::Traces;
 use crate::learn::plan::Delta;
-use crate::profile::recorder::{Recorder, Span, Stage};
-use crate::profile::section::Section;
-use crate::profile::work::Tally;
-use crate::real::Real;
-use crate::single::{Layout, Singles};
-use crate::trajectory::Trajectory;
+use crate::numeric::lanes::{Block, Instructions, LANES};
+use crate::run::real::Real;
+use crate::run::singles::Singles;
+use crate::simulate::trajectory::Trajectory;
+use crate::single::Layout;
 
 /// Threads and the memory that batches reuse.
 #[derive(Debug)]

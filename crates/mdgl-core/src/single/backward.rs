@@ -1,25 +1,27 @@
 //! The backward pass of one trial, neurons side by side: the recursions of [`crate::learn::backward`].
 //!
 //! Steps go by in tiles. Within a tile the errors come first, then the learning signals, then what cells secrete (with
-//! steps in the lanes, so that [`crate::modulation`] serves as it is), then some blocks of cells at a time run through
+//! steps in the lanes, so that [`crate::learn::modulation`] serves as it is), then some blocks of cells at a time run through
 //! all steps of the tile, and last the events add to the sums. Where cells secrete λ (BPTT) all cells go step by step.
 
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
-use crate::cancel::check_cancelled;
 use crate::error::Result;
-use crate::lanes::{Block, Kernel, LANES, Lanes, Places, clear_tiny, cleared, flat, flat_mut, prefetch};
+use crate::instrument::probe::Probe;
+use crate::instrument::section::Section;
 use crate::learn::low_pass::{FilteredPsi, LowPass, PsiSegments};
+use crate::learn::modulation::Modulation;
 use crate::learn::plan::{Delta, Plan};
-use crate::memory::{bytes_of, product, refill, resize};
-use crate::modulation::Modulation;
 use crate::neuron::equations::{Equations, FURTHER, Variables};
 use crate::neuron::storage::Further;
 use crate::neuron::{SideBySide, for_model};
-use crate::profile::probe::Probe;
-use crate::profile::section::Section;
-use crate::scalar::Scalar;
+use crate::numeric::cancel::check_cancelled;
+use crate::numeric::lanes::{
+    Block, Kernel, LANES, Lanes, Places, clear_tiny, cleared, flat, flat_mut, prefetch,
+};
+use crate::numeric::memory::{bytes_of, product, refill, resize};
+use crate::numeric::scalar::Scalar;
 use crate::single::cells::Cells;
 use crate::single::columns::{ABREAST, Column, LongColumn, TILE};
 use crate::single::learning::Learning;
@@ -77,9 +79,9 @@ pub(crate) struct Work<F: Scalar> {
     /// Input, recurrent and readout sums.
     sums: [Vec<Block<F>>; 3],
     /// Its steps are tiles.
-    pub(super) probe: Probe,
+    pub(crate) probe: Probe,
     /// Synapses that BPTT followed.
-    pub(super) asked: u64,
+    pub(crate) asked: u64,
 }
 
 /// One of the rules with fewer hops.

@@ -1,9 +1,9 @@
 //! Constants of the neurons, sixteen side by side.
 
-use crate::circuit::Circuit;
-use crate::lanes::{Block, LANES};
 use crate::neuron::Dynamics;
-use crate::scalar::Scalar;
+use crate::numeric::lanes::{Block, LANES};
+use crate::numeric::scalar::Scalar;
+use crate::simulate::compiled::CompiledNetwork;
 use crate::single::columns::ABREAST;
 
 /// All neurons, in blocks of sixteen; lanes without one never spike and have no ψ.
@@ -19,7 +19,7 @@ pub(super) struct Cells<F: Scalar> {
 
 impl<F: Scalar> Cells<F> {
     /// Of a circuit whose neurons stand side by side.
-    pub fn new(circuit: &Circuit<F>) -> Self {
+    pub fn new(circuit: &CompiledNetwork<F>) -> Self {
         debug_assert!(circuit.stands_side_by_side);
         let each = |cells: &[Dynamics<F>]| {
             cells.chunks(LANES).filter_map(Dynamics::side_by_side).flatten().collect()

@@ -2,8 +2,8 @@
 //!
 //! A block of cells has its steps side by side, so that it can run through all of them with its state in registers.
 
-use crate::lanes::{Block, LANES};
-use crate::scalar::Scalar;
+use crate::numeric::lanes::{Block, LANES};
+use crate::numeric::scalar::Scalar;
 
 /// Steps in a tile: as many as there are lanes. Tiles begin at multiples of it.
 pub(super) const TILE: usize = LANES;
@@ -27,5 +27,5 @@ pub(super) fn place(cell: u32, rows: usize) -> u32 {
 /// Values of some columns from a row on; [`place`] finds a cell's.
 #[inline(always)]
 pub(super) fn row<F: Scalar, const ROWS: usize>(columns: &[[Block<F>; ROWS]], row: usize) -> &[F] {
-    &crate::lanes::flat(columns.as_flattened())[row * LANES..]
+    &crate::numeric::lanes::flat(columns.as_flattened())[row * LANES..]
 }

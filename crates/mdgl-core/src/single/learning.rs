@@ -1,13 +1,13 @@
 //! A plan with neurons side by side: what the backward pass of a single trial reads beside the plan itself.
 
-use crate::circuit::Circuit;
-use crate::fan::Fan;
-use crate::lanes::{Block, LANES, Lanes};
 use crate::learn::plan::Plan;
 use crate::learn::secretion::Secretion;
 use crate::neuron::constants::Load;
 use crate::neuron::filter::Filter;
-use crate::scalar::Scalar;
+use crate::numeric::csr::Csr;
+use crate::numeric::lanes::{Block, LANES, Lanes};
+use crate::numeric::scalar::Scalar;
+use crate::simulate::compiled::CompiledNetwork;
 use crate::single::returns::Returns;
 use crate::single::sums::Sums;
 
@@ -30,7 +30,7 @@ pub(crate) struct Learning<F: Scalar> {
 }
 
 impl<F: Scalar> Learning<F> {
-    pub fn new(circuit: &Circuit<F>, plan: &Plan<F>, inputs: usize) -> Self {
+    pub fn new(circuit: &CompiledNetwork<F>, plan: &Plan<F>, inputs: usize) -> Self {
         // Every field by name: what a rule gains must be carried out in both layouts.
         let Plan {
             active: _,
@@ -111,7 +111,7 @@ pub(super) struct Feedback<F: Scalar> {
 }
 
 impl<F: Scalar> Feedback<F> {
-    fn new(fan: &Fan<F>, (cells, units): (usize, usize), weigh: impl Fn(usize, F) -> F) -> Self {
+    fn new(fan: &Csr<F>, (cells, units): (usize, usize), weigh: impl Fn(usize, F) -> F) -> Self {
         let mut feedback = Self { start: vec![0], terms: Vec::new() };
         let mut layers: Vec<Option<Block<F>>> = Vec::new();
         for first in (0..cells).step_by(LANES) {

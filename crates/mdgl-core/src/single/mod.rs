@@ -8,19 +8,18 @@ pub(crate) mod backward;
 mod cells;
 mod columns;
 mod layout;
-mod learning;
+pub(crate) mod learning;
 mod outgoing;
 mod refractory;
 mod returns;
-mod singles;
 mod spikes;
 mod sums;
-mod tally;
+pub(crate) mod tally;
 pub(crate) mod trial;
 mod wiring;
 
 pub use layout::Layout;
 pub(crate) use learning::Learning;
-pub(crate) use singles::{Run, Singles};
+
 pub(crate) use trial::On;
 pub(crate) use wiring::Wiring;

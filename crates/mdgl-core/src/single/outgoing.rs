@@ -1,8 +1,8 @@
 //! What a spike adds to its targets.
 
-use crate::fan::Fan;
-use crate::lanes::{Block, LANES, Lanes, flat_mut};
-use crate::scalar::Scalar;
+use crate::numeric::csr::Csr;
+use crate::numeric::lanes::{Block, LANES, Lanes, flat_mut};
+use crate::numeric::scalar::Scalar;
 
 /// Bytes of whole rows that stay in a core's second-level cache.
 const MOST_BYTES: usize = 1 << 20;
@@ -19,7 +19,7 @@ pub(super) struct Outgoing<F: Scalar> {
 }
 
 impl<F: Scalar> Outgoing<F> {
-    pub fn new(fan: &Fan<F>, senders: usize, targets: usize) -> Self {
+    pub fn new(fan: &Csr<F>, senders: usize, targets: usize) -> Self {
         let columns = targets.div_ceil(LANES);
         let synapses: usize = (0..senders).map(|sender| fan.of(sender).len()).sum();
         let rows = match pays(synapses, senders, columns, size_of::<Block<F>>()) {
@@ -42,7 +42,7 @@ impl<F: Scalar> Outgoing<F> {
 
     /// Adds each spike's weights to its targets, in the order of the spikes.
     #[inline(always)]
-    pub fn spikes<L: Lanes<Scalar = F>>(&self, fan: &Fan<F>, senders: &[u32], to: &mut [Block<F>]) {
+    pub fn spikes<L: Lanes<Scalar = F>>(&self, fan: &Csr<F>, senders: &[u32], to: &mut [Block<F>]) {
         if self.rows.is_empty() {
             for &sender in senders {
                 add_listed(fan, sender, to);
@@ -67,7 +67,7 @@ impl<F: Scalar> Outgoing<F> {
 
     /// Adds several spikes at once of one sender.
     #[inline(always)]
-    pub fn count<L: Lanes<Scalar = F>>(&self, fan: &Fan<F>, sender: u32, count: u16, to: &mut [Block<F>]) {
+    pub fn count<L: Lanes<Scalar = F>>(&self, fan: &Csr<F>, sender: u32, count: u16, to: &mut [Block<F>]) {
         if count == 1 {
             return self.spikes::<L>(fan, &[sender], to);
         }
@@ -80,7 +80,7 @@ impl<F: Scalar> Outgoing<F> {
 
     /// Adds a value times one sender's weights.
     #[inline(always)]
-    pub fn value<L: Lanes<Scalar = F>>(&self, fan: &Fan<F>, sender: u32, value: F, to: &mut [Block<F>]) {
+    pub fn value<L: Lanes<Scalar = F>>(&self, fan: &Csr<F>, sender: u32, value: F, to: &mut [Block<F>]) {
         if self.rows.is_empty() {
             let to = flat_mut(to);
             for &(target, weight) in fan.of(sender as usize) {
@@ -96,7 +96,7 @@ impl<F: Scalar> Outgoing<F> {
 }
 
 #[inline(always)]
-fn add_listed<F: Scalar>(fan: &Fan<F>, sender: u32, to: &mut [Block<F>]) {
+fn add_listed<F: Scalar>(fan: &Csr<F>, sender: u32, to: &mut [Block<F>]) {
     let to = flat_mut(to);
     for &(target, weight) in fan.of(sender as usize) {
         to[target as usize] += weight;
@@ -109,7 +109,7 @@ fn pays(synapses: usize, senders: usize, columns: usize, block: usize) -> bool {
 }
 
 /// Each sender's weights by target; none where a pair has two synapses, whose order of addition only lists keep.
-fn whole_rows<F: Scalar>(fan: &Fan<F>, senders: usize, columns: usize) -> Option<Vec<Block<F>>> {
+fn whole_rows<F: Scalar>(fan: &Csr<F>, senders: usize, columns: usize) -> Option<Vec<Block<F>>> {
     if columns == 0 {
         return None;
     }

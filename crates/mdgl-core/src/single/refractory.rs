@@ -1,9 +1,9 @@
 //! Which cells of one trial are in their refractory period: a mask for each block of cells.
 
-use crate::circuit::Circuit;
 use crate::error::Result;
-use crate::lanes::{LANES, Mask};
-use crate::memory::{product, resize};
+use crate::numeric::lanes::{LANES, Mask};
+use crate::numeric::memory::{product, resize};
+use crate::simulate::compiled::CompiledNetwork;
 
 /// Whose period is how long, a mask for each block of cells.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Periods {
 }
 
 impl Periods {
-    pub fn new<F: crate::scalar::Scalar>(circuit: &Circuit<F>) -> Self {
+    pub fn new<F: crate::numeric::scalar::Scalar>(circuit: &CompiledNetwork<F>) -> Self {
         let masks = |holds: &dyn Fn(u32) -> bool| -> Vec<Mask> {
             let mask = |periods: &[u32]| {
                 let lanes = periods.iter().enumerate();

@@ -1,8 +1,8 @@
 //! Γ of backpropagation through time: what a cell's targets send back along its own synapses.
 
-use crate::fan::Fan;
-use crate::lanes::{LANES, Lanes, Mask, Places, flat_mut};
-use crate::scalar::Scalar;
+use crate::numeric::csr::Csr;
+use crate::numeric::lanes::{LANES, Lanes, Mask, Places, flat_mut};
+use crate::numeric::scalar::Scalar;
 use crate::single::columns::{Column, LongColumn, TILE, place, row};
 
 /// Sums made side by side: the terms of one have a fixed order, so only several of them keep the processor busy.
@@ -49,7 +49,7 @@ struct Two<F> {
 }
 
 impl<F: Scalar> Returns<F> {
-    pub fn new(gains: &Fan<F>, neurons: usize) -> Self {
+    pub fn new(gains: &Csr<F>, neurons: usize) -> Self {
         let mut cells: Vec<u32> = (0..neurons as u32).filter(|&p| !gains.of(p as usize).is_empty()).collect();
         cells.sort_by_key(|&p| gains.of(p as usize).len());
         let (mut receivers, mut terms) = (Vec::new(), Vec::new());

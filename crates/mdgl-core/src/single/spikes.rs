@@ -1,8 +1,8 @@
 //! Spikes of one trial: neurons, by step.
 
 use crate::error::Result;
-use crate::lanes::{LANES, Lanes, Mask, Places};
-use crate::memory::{bytes_of, resize};
+use crate::numeric::lanes::{LANES, Lanes, Mask, Places};
+use crate::numeric::memory::{bytes_of, resize};
 
 /// Lists of spiking neurons, ascending, one a step.
 #[derive(Debug, Default)]

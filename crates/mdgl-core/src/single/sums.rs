@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::fan::Fan;
-use crate::lanes::{Block, LANES, Lanes, Places, flat};
-use crate::scalar::Scalar;
+use crate::numeric::csr::Csr;
+use crate::numeric::lanes::{Block, LANES, Lanes, Places, flat};
+use crate::numeric::scalar::Scalar;
 use crate::single::columns::{LongColumn, TILE, place, row};
 
 /// The sums of one fan, sixteen side by side: of a sender's synapses, or of all targets where it has most of them.
@@ -21,7 +21,7 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    pub fn new(fan: &Fan<u32>, senders: usize, targets: usize) -> Self {
+    pub fn new(fan: &Csr<u32>, senders: usize, targets: usize) -> Self {
         let columns = targets.div_ceil(LANES);
         let listed: usize = (0..senders).map(|sender| fan.of(sender).len().div_ceil(LANES)).sum();
         let whole = senders * columns <= 2 * listed;

@@ -1,4 +1,4 @@
-//! What the kernels of single trials do, counted as [`crate::profile::work`] counts those of blocks.
+//! What the kernels of single trials do, counted as [`crate::learn::work`] counts those of blocks.
 //!
 //! The model of bytes differs: B is a block of sixteen neurons, s a number, n the blocks of neurons, k those of readout
 //! units.
@@ -12,12 +12,12 @@
 //! | modulation | of BPTT 2 s + 4 a synapse of cells with ψ > 0; else a sixteenth of a block's, and 4 n B; 10 n B a kernel with memory |
 //! | gradient gather | a spike 3 B + L a block of its sums |
 
-use crate::fan::Fan;
-use crate::lanes::{Block, LANES};
+use crate::instrument::section::Section;
+use crate::instrument::tally::Tally;
 use crate::learn::plan::Plan;
-use crate::profile::section::Section;
-use crate::profile::work::Tally;
-use crate::scalar::Scalar;
+use crate::numeric::csr::Csr;
+use crate::numeric::lanes::{Block, LANES};
+use crate::numeric::scalar::Scalar;
 use crate::single::learning::Learning;
 use crate::single::outgoing::Outgoing;
 use crate::single::sums::Sums;
@@ -38,7 +38,7 @@ fn given<F: Scalar>(on: On<'_, F>, steps: usize) -> impl Iterator<Item = u32> {
 
 fn scattered<F: Scalar>(
     senders: impl Iterator<Item = u32>,
-    (fan, outgoing): (&Fan<F>, &Outgoing<F>),
+    (fan, outgoing): (&Csr<F>, &Outgoing<F>),
     calls: u64,
 ) -> Tally {
     let mut tally = Tally { calls, ..Tally::default() };
@@ -55,7 +55,7 @@ fn scattered<F: Scalar>(
 }
 
 /// The forward pass over one trial.
-pub(super) fn simulated<F: Scalar>(on: On<'_, F>, trial: &Trial<F>) -> [(Section, Tally); 4] {
+pub(crate) fn simulated<F: Scalar>(on: On<'_, F>, trial: &Trial<F>) -> [(Section, Tally); 4] {
     let On { circuit, wiring, input, .. } = on;
     let (calls, live) = (trial.steps as u64, trial.length as u64);
     let (cells, blocks, outputs) = (circuit.size() as u64, wiring.blocks() as u64, wiring.outputs() as u64);
@@ -87,7 +87,7 @@ pub(super) fn simulated<F: Scalar>(on: On<'_, F>, trial: &Trial<F>) -> [(Section
     ]
 }
 
-fn summed<F: Scalar>(senders: impl Iterator<Item = u32>, fan: &Fan<u32>, sums: &Sums) -> Tally {
+fn summed<F: Scalar>(senders: impl Iterator<Item = u32>, fan: &Csr<u32>, sums: &Sums) -> Tally {
     let mut tally = Tally::default();
     for sender in senders {
         tally.synaptic_events += fan.of(sender as usize).len() as u64;
@@ -99,7 +99,7 @@ fn summed<F: Scalar>(senders: impl Iterator<Item = u32>, fan: &Fan<u32>, sums: &
 
 /// The backward pass over one trial, segments simulated again aside; `asked` is the number of synapses that BPTT
 /// followed.
-pub(super) fn gone_back<F: Scalar>(
+pub(crate) fn gone_back<F: Scalar>(
     on: On<'_, F>,
     (plan, learning): (&Plan<F>, &Learning<F>),
     trial: &Trial<F>,

@@ -1,29 +1,29 @@
 //! One trial through time, neurons side by side, and what is kept of it.
 //!
-//! As for a block of trials (see [`crate::trajectory`]) ψ is kept whole while it fits into its budget; of a longer
+//! As for a block of trials (see [`crate::simulate::trajectory`]) ψ is kept whole while it fits into its budget; of a longer
 //! trial only one segment, with the state at each segment's start.
 
 use std::sync::atomic::AtomicBool;
 
-use crate::cancel::check_cancelled;
-use crate::circuit::Circuit;
-use crate::encode::BlockInput;
+use crate::batch::encode::BlockInput;
 use crate::error::Result;
-use crate::lanes::{Block, Kernel, LANES, Lanes, Mask, flat, prefetch};
-use crate::memory::{bytes_of, product, refill, resize};
+use crate::instrument::probe::Probe;
+use crate::instrument::section::Section;
 use crate::neuron::constants::Load as LoadConstants;
 use crate::neuron::equations::{Step, Variables};
 use crate::neuron::for_model;
-use crate::profile::probe::Probe;
-use crate::profile::section::Section;
-use crate::scalar::Scalar;
-use crate::simulate::Carried;
+use crate::numeric::cancel::check_cancelled;
+use crate::numeric::lanes::{Block, Kernel, LANES, Lanes, Mask, flat, prefetch};
+use crate::numeric::memory::{bytes_of, product, refill, resize};
+use crate::numeric::scalar::Scalar;
+use crate::simulate::compiled::CompiledNetwork;
+use crate::simulate::step::Carried;
+use crate::simulate::trajectory::{Keep, MOST_BYTES, Segments};
 use crate::single::cells::Cells;
 use crate::single::columns::{Column, TILE};
 use crate::single::refractory::Refractory;
 use crate::single::spikes::Spikes;
 use crate::single::wiring::Wiring;
-use crate::trajectory::{Keep, MOST_BYTES, Segments};
 
 /// Steps between asking for a row of ψ and writing it: what was stored is not read back fast while a store before it
 /// waits for memory.
@@ -62,7 +62,7 @@ pub(crate) struct Trial<F: Scalar> {
     state: State<F>,
     /// Σ_t ψ of each cell, if wanted.
     psi_sums: Vec<Block<F>>,
-    pub(super) probe: Probe,
+    pub(crate) probe: Probe,
 }
 
 impl<F: Scalar> Trial<F> {
@@ -292,7 +292,7 @@ fn row<F: Scalar>(rows: &[Block<F>], step: usize, columns: usize) -> &[F] {
 /// What a trial runs on.
 #[derive(Clone, Copy)]
 pub(crate) struct On<'a, F: Scalar> {
-    pub circuit: &'a Circuit<F>,
+    pub circuit: &'a CompiledNetwork<F>,
     pub wiring: &'a Wiring<F>,
     pub input: &'a BlockInput<F>,
     /// The trial's place in its block of the batch.

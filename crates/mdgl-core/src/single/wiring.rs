@@ -1,8 +1,8 @@
 //! A circuit with neurons side by side: what the forward pass of a single trial reads beside the circuit itself.
 
-use crate::circuit::Circuit;
-use crate::lanes::{Block, LANES, Places};
-use crate::scalar::Scalar;
+use crate::numeric::lanes::{Block, LANES, Places};
+use crate::numeric::scalar::Scalar;
+use crate::simulate::compiled::CompiledNetwork;
 use crate::single::cells::Cells;
 use crate::single::outgoing::Outgoing;
 use crate::single::refractory::Periods;
@@ -22,7 +22,7 @@ pub(crate) struct Wiring<F: Scalar> {
 }
 
 impl<F: Scalar> Wiring<F> {
-    pub fn new(circuit: &Circuit<F>, inputs: usize) -> Self {
+    pub fn new(circuit: &CompiledNetwork<F>, inputs: usize) -> Self {
         let (n, outputs) = (circuit.size(), circuit.outputs());
         let first = |block: usize| Places(std::array::from_fn(|lane| (LANES * block + lane) as u32));
         Self {

@@ -433,7 +433,7 @@ fn task_loss(spec: &Spec, y: &Cube) -> (f64, Cube) {
     (loss / y.len() as f64, delta)
 }
 
-/// Turns the outputs of one step into their derivatives.
+/// FairSemaphore the outputs of one step into their derivatives.
 fn squared_error(y: &mut [f64], target: &[f64]) -> f64 {
     y.iter_mut().zip(target).for_each(|(y, target)| *y -= target);
     0.5 * y.iter().map(|d| d * d).sum::<f64>()

@@ -20,7 +20,7 @@ use crate::learn::forward::signs::SignSource;
 use crate::learn::forward::tangents::{Tangents, response, squares};
 use crate::learn::forward::uoro::balance;
 use crate::learn::forward::wiring::Wiring;
-use crate::memory::resize;
+use crate::numeric::memory::resize;
 
 /// u and A.
 #[derive(Debug)]

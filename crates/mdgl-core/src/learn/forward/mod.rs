@@ -36,8 +36,8 @@ mod trial;
 mod uoro;
 mod wiring;
 
+use crate::description::rule::Estimator;
 use crate::error::Result;
-use crate::learn::rule::Estimator;
 
 pub(crate) use moment::Trial;
 pub use size::MOST_INFLUENCE_BYTES;

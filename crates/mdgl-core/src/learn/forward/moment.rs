@@ -1,10 +1,10 @@
 //! One step of one trial, as an estimator sees it.
 
-use crate::encode::BlockInput;
+use crate::batch::encode::BlockInput;
 use crate::learn::forward::wiring::Wiring;
 use crate::learn::plan::Delta;
-use crate::scalar::Scalar;
-use crate::trajectory::Trajectory;
+use crate::numeric::scalar::Scalar;
+use crate::simulate::trajectory::Trajectory;
 
 /// One simulated and judged trial: a lane of its block.
 pub(crate) struct Trial<'a, F: Scalar> {

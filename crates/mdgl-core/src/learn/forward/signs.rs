@@ -1,6 +1,6 @@
 //! Random signs of a trial, from the counter-based generator.
 
-use crate::random::{CounterRng, Stream};
+use crate::numeric::random::{CounterRng, Stream};
 
 /// Fair signs, independent of one another.
 pub(crate) trait SignSource {

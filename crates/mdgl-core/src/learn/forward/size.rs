@@ -1,10 +1,10 @@
 //! How much an estimator keeps, and the most it may.
 
+use crate::description::rule::Estimator;
 use crate::error::{Result, invalid};
 use crate::learn::forward::snap1::Snap1;
 use crate::learn::forward::tangents::Tangents;
 use crate::learn::forward::wiring::Wiring;
-use crate::learn::rule::Estimator;
 
 /// Most bytes that the forward-mode estimators keep at once: 1 GiB. A trial that needs more is refused; with less, as
 /// many trials as fit go in parallel.

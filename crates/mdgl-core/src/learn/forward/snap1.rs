@@ -15,9 +15,9 @@ use crate::error::Result;
 use crate::learn::forward::Influence;
 use crate::learn::forward::moment::Moment;
 use crate::learn::forward::wiring::Wiring;
-use crate::memory::{product, resize};
 use crate::neuron::equations::{FURTHER, Tangent, Variables};
 use crate::neuron::for_tangent;
+use crate::numeric::memory::{product, resize};
 
 /// The kept entries of J, one column a weight.
 #[derive(Debug, Default)]

@@ -3,9 +3,9 @@
 use crate::error::Result;
 use crate::learn::forward::moment::Moment;
 use crate::learn::forward::wiring::Wiring;
-use crate::memory::{product, resize};
 use crate::neuron::equations::{FURTHER, Tangent, Variables};
 use crate::neuron::{Dynamics, for_tangent};
+use crate::numeric::memory::{product, resize};
 
 /// The derivatives of every neuron's state variables and z, and of every y, by so many directions.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! UORO and KF-RTRL on average over **every** sequence of signs: exactly real-time recurrent learning.
 
 use crate::description::Shape;
-use crate::fan::Fan;
 use crate::learn::forward::Influence;
 use crate::learn::forward::kf_rtrl::KfRtrl;
 use crate::learn::forward::moment::Moment;
@@ -13,7 +12,8 @@ use crate::neuron::Dynamics;
 use crate::neuron::alif::Alif;
 use crate::neuron::lif::Lif;
 use crate::neuron::threshold::Threshold;
-use crate::random::CounterRng;
+use crate::numeric::csr::Csr;
+use crate::numeric::random::CounterRng;
 
 /// The bits of a number as signs.
 struct Listed(u32);
@@ -53,9 +53,9 @@ fn wiring() -> Wiring {
     Wiring {
         inputs: 2,
         kappa: vec![0.7, 0.9],
-        recurrent: Fan::new(2, &[(0, 1, 0.8), (1, 0, -0.6)]),
-        readout: Fan::new(2, &[(0, 0, 0.3), (0, 1, -0.2), (1, 1, 0.5)]),
-        targets: Fan::new(4, &targets),
+        recurrent: Csr::new(2, &[(0, 1, 0.8), (1, 0, -0.6)]),
+        readout: Csr::new(2, &[(0, 0, 0.3), (0, 1, -0.2), (1, 1, 0.5)]),
+        targets: Csr::new(4, &targets),
         weights: weights.iter().enumerate().map(weight).collect(),
         ..Wiring::of_cells(vec![Dynamics::Lif(lif(0.9)), Dynamics::Alif(adaptive)])
     }

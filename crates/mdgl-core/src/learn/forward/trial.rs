@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use rayon::prelude::*;
 
 use crate::batch::DrawKey;
-use crate::cancel::check_cancelled;
+use crate::description::rule::Estimator;
 use crate::error::Result;
 use crate::learn::forward::moment::{Moment, Trial};
 use crate::learn::forward::signs::SignKey;
@@ -13,8 +13,8 @@ use crate::learn::forward::size::{MOST_INFLUENCE_BYTES, check};
 use crate::learn::forward::wiring::Wiring;
 use crate::learn::forward::{Influence, influence};
 use crate::learn::partial::{Partial, Piece};
-use crate::learn::rule::Estimator;
-use crate::scalar::Scalar;
+use crate::numeric::cancel::check_cancelled;
+use crate::numeric::scalar::Scalar;
 
 /// Refuses an estimator that would keep too much.
 ///

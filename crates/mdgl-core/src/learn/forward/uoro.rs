@@ -18,7 +18,7 @@ use crate::learn::forward::moment::Moment;
 use crate::learn::forward::signs::SignSource;
 use crate::learn::forward::tangents::{Tangents, response, squares};
 use crate::learn::forward::wiring::Wiring;
-use crate::memory::resize;
+use crate::numeric::memory::resize;
 
 /// x̃ and θ̃.
 #[derive(Debug)]

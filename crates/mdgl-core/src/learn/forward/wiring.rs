@@ -1,13 +1,13 @@
 //! A network as the forward-mode estimators read it: constants, living synapses, and the weights that learn.
 
-use crate::circuit::Circuit;
-use crate::fan::Fan;
 use crate::learn::plan::Plan;
 use crate::network::Stage;
 use crate::neuron::Dynamics;
 use crate::neuron::constants::Widen;
 use crate::neuron::equations::FURTHER;
-use crate::scalar::Scalar;
+use crate::numeric::csr::Csr;
+use crate::numeric::scalar::Scalar;
+use crate::simulate::compiled::CompiledNetwork;
 
 /// Constants and connections of a network with the weights of the moment, in f64.
 #[derive(Debug, Default)]
@@ -19,14 +19,14 @@ pub(crate) struct Wiring {
     pub inputs: usize,
     pub kappa: Vec<f64>,
     /// Cell → (cell, (1−α) W).
-    pub recurrent: Fan<f64>,
+    pub recurrent: Csr<f64>,
     /// Cell → (readout unit, (1−κ) W).
-    pub readout: Fan<f64>,
+    pub readout: Csr<f64>,
     /// Sender (an input unit, or a cell after them) → (cell, weight): the weights that learn, readout aside.
-    pub targets: Fan<u32>,
+    pub targets: Csr<u32>,
     pub weights: Vec<Weight>,
     /// Cell → (readout unit, readout weight): the readout weights that learn.
-    pub reads: Fan<u32>,
+    pub reads: Csr<u32>,
     /// Place of each readout weight among the plan's sums.
     pub read_slots: Vec<u32>,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Weight {
 }
 
 impl Wiring {
-    pub fn new<F: Scalar>(circuit: &Circuit<F>, plan: &Plan<F>, inputs: usize) -> Self {
+    pub fn new<F: Scalar>(circuit: &CompiledNetwork<F>, plan: &Plan<F>, inputs: usize) -> Self {
         let mut wiring = Self {
             inputs,
             kappa: circuit.kappa.iter().map(|kappa| kappa.to_f64()).collect(),
@@ -88,7 +88,7 @@ impl Wiring {
                 self.weights.push(Weight { sender: sender as u32, post, scale, slot });
             }
         }
-        self.targets = Fan::new(self.senders(), &triples);
+        self.targets = Csr::new(self.senders(), &triples);
     }
 
     fn list_reads<F: Scalar>(&mut self, plan: &Plan<F>) {
@@ -100,12 +100,12 @@ impl Wiring {
                 self.read_slots.push(slot);
             }
         }
-        self.reads = Fan::new(self.cells.len(), &triples);
+        self.reads = Csr::new(self.cells.len(), &triples);
     }
 }
 
-fn widen<F: Scalar>(fan: &Fan<F>, units: usize) -> Fan<f64> {
+fn widen<F: Scalar>(fan: &Csr<F>, units: usize) -> Csr<f64> {
     let of = |unit: usize| fan.of(unit).iter().map(move |&(to, w)| (unit, to as usize, w.to_f64()));
     let triples: Vec<_> = (0..units).flat_map(of).collect();
-    Fan::new(units, &triples)
+    Csr::new(units, &triples)
 }

@@ -1,0 +1,469 @@
+//! Input of one block of trials: events drawn or given, sorted by step, lanes packed into masks.
+
+use std::ops::Range;
+use std::sync::atomic::AtomicBool;
+
+use crate::batch::{Batch, DrawKey, Event, Input, RateSegment};
+use crate::error::Result;
+use crate::network::Network;
+use crate::numeric::cancel::check_cancelled;
+use crate::numeric::lanes::{Block, LANES, Mask};
+use crate::numeric::memory::{bytes_of, product, reserve, resize};
+use crate::numeric::random::CounterRng;
+use crate::numeric::scalar::Scalar;
+
+/// Events of one unit at one step, in the lanes of the mask; all of the same count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Entry {
+    pub unit: u32,
+    pub mask: Mask,
+    pub count: u16,
+}
+
+/// Lists of entries, one a step.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EntryLists {
+    /// Steps forgotten at the front.
+    forgotten: usize,
+    start: Vec<usize>,
+    entries: Vec<Entry>,
+}
+
+impl EntryLists {
+    pub fn clear(&mut self) {
+        self.forgotten = 0;
+        self.start.clear();
+        self.start.push(0);
+        self.entries.clear();
+    }
+    #[inline(always)]
+    pub fn push(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+    /// Makes room for a step of so many entries more, ever more at a time.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`].
+    #[inline(always)]
+    pub fn make_room(&mut self, entries: usize) -> Result<()> {
+        grow(&mut self.start, 1)?;
+        grow(&mut self.entries, entries)
+    }
+    /// Adds as many entries as `write` says that it wrote into so many.
+    #[inline(always)]
+    fn push_entries(&mut self, most: usize, write: impl FnOnce(&mut [Entry]) -> usize) {
+        let first = self.entries.len();
+        self.entries.resize(first + most, Entry::default());
+        let written = write(&mut self.entries[first..]);
+        self.entries.truncate(first + written);
+    }
+    /// Adds a whole step's list.
+    #[inline(always)]
+    pub fn push_step(&mut self, entries: &[Entry]) {
+        self.entries.extend_from_slice(entries);
+        self.end_step();
+    }
+    /// Ends a step's list.
+    #[inline(always)]
+    pub fn end_step(&mut self) {
+        self.start.push(self.entries.len());
+    }
+    #[inline(always)]
+    pub fn at(&self, step: usize) -> &[Entry] {
+        let step = step - self.forgotten;
+        &self.entries[self.start[step]..self.start[step + 1]]
+    }
+    /// Bytes of memory that they hold.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.start) + bytes_of(&self.entries)
+    }
+    /// Removes the last step's list.
+    pub fn take_back(&mut self) {
+        self.start.pop();
+        self.entries.truncate(self.start.last().copied().unwrap_or(0));
+    }
+    /// Counts its steps from a later one on.
+    pub fn begin_at(&mut self, step: usize) {
+        self.forgotten = step;
+    }
+    /// Becomes the lists of some steps of another.
+    pub fn copy_steps(&mut self, other: &Self, steps: Range<usize>) {
+        self.clear();
+        self.forgotten = steps.start;
+        steps.for_each(|step| self.push_step(other.at(step)));
+    }
+    /// Number of lists and of entries that are held.
+    #[cfg(test)]
+    pub fn lengths(&self) -> [usize; 2] {
+        [self.start.len(), self.entries.len()]
+    }
+    /// Keeps the lists of so many steps.
+    #[cfg(feature = "bench")]
+    pub fn truncate(&mut self, steps: usize) {
+        self.start.truncate(steps + 1);
+        self.entries.truncate(self.start[steps]);
+    }
+    /// Lets go of the lists before a step, a thousand at a time.
+    pub fn forget_before(&mut self, step: usize) {
+        let count = step - self.forgotten;
+        if count < 1024 {
+            return;
+        }
+        let first = self.start[count];
+        self.entries.drain(..first);
+        self.start.drain(..count);
+        self.start.iter_mut().for_each(|start| *start -= first);
+        self.forgotten = step;
+    }
+}
+
+/// Makes room for so many elements more, and for as many again as there are, so that few calls ask the system.
+#[inline(always)]
+fn grow<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
+    let needed = list.len() + more;
+    match needed <= list.capacity() {
+        true => Ok(()),
+        false => reserve(list, needed.max(2 * list.len()), "the events of a block of trials"),
+    }
+}
+
+/// What a block of trials receives.
+#[derive(Debug, Default)]
+pub(crate) struct BlockInput<F: Scalar> {
+    /// Number of input units.
+    pub units: usize,
+    pub events: EntryLists,
+    /// The step at which the input begins: 0, but for a stream's.
+    first: usize,
+    /// Units with analogue values, and the values `[step][such unit]`.
+    pub analogue_units: Vec<u32>,
+    pub analogue: Vec<Block<F>>,
+    scratch: Scratch,
+}
+
+/// What one input population does in one step of a stream.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum StepInput<'a> {
+    /// Nothing.
+    Silent,
+    /// One event of each of these units, which are indices in the population; a repeated one counts twice.
+    Events(&'a [u32]),
+    /// A value of each unit.
+    Analogue(&'a [f64]),
+}
+
+/// Event bits `[step][unit]` and what does not fit into a bit.
+#[derive(Debug, Default)]
+struct Scratch {
+    bits: Vec<Mask>,
+    /// (step, unit, lane, count) of events on a bit already set, or of several at once.
+    repeats: Vec<(u32, u32, u8, u32)>,
+}
+
+impl<F: Scalar> BlockInput<F> {
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        let scratch = bytes_of(&self.scratch.bits) + bytes_of(&self.scratch.repeats);
+        self.events.bytes() + bytes_of(&self.analogue) + scratch
+    }
+
+    /// Fills in the input of one block of a batch.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] when a trial is too long for the memory there is; [`crate::Error::Cancelled`].
+    pub fn encode(
+        &mut self,
+        network: &Network,
+        batch: &Batch,
+        block: usize,
+        cancel: &AtomicBool,
+    ) -> Result<()> {
+        let units = network.input_units();
+        self.empty(units, batch.steps)?;
+        let first = block * LANES;
+        let trials = first..(first + LANES).min(batch.trials);
+        for (population, input) in batch.inputs.iter().enumerate() {
+            let offset = network.input_offset(population) as u32;
+            match input {
+                Input::Silent => {}
+                Input::Rates(segments) => {
+                    let to = Drawing { offset, units, dt: network.dt(), cancel };
+                    self.scratch.draw(segments, &trials, to, batch.key, population)?;
+                }
+                Input::Events(events) => {
+                    for (i, e) in of_trials(events, &trials).enumerate() {
+                        check_cancelled(i, cancel)?;
+                        let lane = (e.trial as usize - first) as u8;
+                        self.scratch.add(units, (e.step, offset + e.unit, lane, e.count))?;
+                    }
+                }
+                Input::Analogue(_) => {
+                    let size = network.description().inputs[population].size as u32;
+                    self.analogue_units.extend(offset..offset + size);
+                }
+            }
+        }
+        self.fill_analogue(network, batch, &trials, cancel)?;
+        self.scratch.pack(batch.steps, units, &mut self.events, cancel)
+    }
+
+    /// Fills in one step of a stream, in the first lane; the inputs have been checked.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`].
+    pub fn encode_step(&mut self, network: &Network, step: usize, inputs: &[StepInput<'_>]) -> Result<()> {
+        let units = network.input_units();
+        self.empty(units, 1)?;
+        for (population, input) in inputs.iter().enumerate() {
+            let offset = network.input_offset(population) as u32;
+            match input {
+                StepInput::Silent => {}
+                StepInput::Events(events) => {
+                    events.iter().try_for_each(|&unit| self.scratch.add(units, (0, offset + unit, 0, 1)))?;
+                }
+                StepInput::Analogue(values) => {
+                    for (unit, &value) in (offset..).zip(*values) {
+                        let mut block = Block::ZERO;
+                        block.0[0] = F::from_f64(value);
+                        self.analogue_units.push(unit);
+                        self.analogue.push(block);
+                    }
+                }
+            }
+        }
+        self.scratch.pack(1, units, &mut self.events, &AtomicBool::new(false))?;
+        self.events.begin_at(step);
+        self.first = step;
+        Ok(())
+    }
+
+    /// No input for so many steps.
+    fn empty(&mut self, units: usize, steps: usize) -> Result<()> {
+        self.units = units;
+        self.first = 0;
+        self.scratch.bits.clear();
+        let bins = product(&[steps, units]);
+        resize(&mut self.scratch.bits, bins, 0, "the input events of a block of trials")?;
+        self.scratch.repeats.clear();
+        self.analogue_units.clear();
+        self.analogue.clear();
+        Ok(())
+    }
+
+    /// The analogue values of a step, one a unit of [`Self::analogue_units`].
+    #[inline(always)]
+    pub fn analogue_at(&self, step: usize) -> &[Block<F>] {
+        let (row, width) = (step - self.first, self.analogue_units.len());
+        &self.analogue[row * width..(row + 1) * width]
+    }
+
+    fn fill_analogue(
+        &mut self,
+        network: &Network,
+        batch: &Batch,
+        trials: &Range<usize>,
+        cancel: &AtomicBool,
+    ) -> Result<()> {
+        let width = self.analogue_units.len();
+        let len = product(&[batch.steps, width]);
+        resize(&mut self.analogue, len, Block::ZERO, "the analogue input of a block of trials")?;
+        let mut column = 0;
+        for (population, input) in batch.inputs.iter().enumerate() {
+            let Input::Analogue(values) = input else { continue };
+            let size = network.description().inputs[population].size;
+            for (lane, trial) in trials.clone().enumerate() {
+                for step in 0..batch.length(trial) {
+                    check_cancelled(step, cancel)?;
+                    let from = (trial * batch.steps + step) * size;
+                    for unit in 0..size {
+                        let to = step * width + column + unit;
+                        self.analogue[to].0[lane] = F::from_f64(values[from + unit]);
+                    }
+                }
+            }
+            column += size;
+        }
+        Ok(())
+    }
+}
+
+/// The events of some trials, most often given in the order of their trials.
+fn of_trials<'a>(events: &'a [Event], trials: &Range<usize>) -> impl Iterator<Item = &'a Event> + use<'a> {
+    let trials = trials.start as u32..trials.end as u32;
+    let ordered = events.is_sorted_by_key(|e| e.trial);
+    let first = if ordered { events.partition_point(|e| e.trial < trials.start) } else { 0 };
+    let end = if ordered { events.partition_point(|e| e.trial < trials.end) } else { events.len() };
+    events[first..end].iter().filter(move |e| trials.contains(&e.trial))
+}
+
+/// Where drawn events go.
+#[derive(Clone, Copy)]
+struct Drawing<'a> {
+    /// The population's first unit.
+    offset: u32,
+    /// Units of all populations.
+    units: usize,
+    dt: f64,
+    cancel: &'a AtomicBool,
+}
+
+impl Scratch {
+    fn add(&mut self, units: usize, (step, unit, lane, count): (u32, u32, u8, u32)) -> Result<()> {
+        let bits = &mut self.bits[step as usize * units + unit as usize];
+        let bit = 1 << lane;
+        if count == 1 && *bits & bit == 0 {
+            *bits |= bit;
+        } else if count > 0 {
+            grow(&mut self.repeats, 1)?;
+            self.repeats.push((step, unit, lane, count));
+        }
+        Ok(())
+    }
+
+    /// Poisson events as exponential gaps along the segment's units laid end to end.
+    fn draw(
+        &mut self,
+        segments: &[RateSegment],
+        trials: &Range<usize>,
+        Drawing { offset, units, dt, cancel }: Drawing<'_>,
+        key: DrawKey,
+        population: usize,
+    ) -> Result<()> {
+        let mut generators: Vec<CounterRng> = trials
+            .clone()
+            .map(|trial| {
+                let stream = key.stream | (population as u32) << 16;
+                CounterRng::new(key.seed, stream, key.iteration, trial as u32)
+            })
+            .collect();
+        for s in segments.iter().filter(|s| trials.contains(&(s.trial as usize))) {
+            let lane = s.trial as usize - trials.start;
+            let steps = s.steps.1 - s.steps.0;
+            let end = f64::from(s.units.1 - s.units.0) * f64::from(steps);
+            let mean_gap = 1000.0 / (s.rate * dt);
+            if end == 0.0 || s.rate == 0.0 {
+                continue;
+            }
+            let mut position = mean_gap * generators[lane].exponential();
+            let mut drawn = 0;
+            while position < end {
+                check_cancelled(drawn, cancel)?;
+                drawn += 1;
+                let bin = position as u64;
+                let unit = offset + s.units.0 + (bin / u64::from(steps)) as u32;
+                let step = s.steps.0 + (bin % u64::from(steps)) as u32;
+                self.add(units, (step, unit, lane as u8, 1))?;
+                position += mean_gap * generators[lane].exponential();
+            }
+        }
+        Ok(())
+    }
+
+    fn pack(
+        &mut self,
+        steps: usize,
+        units: usize,
+        lists: &mut EntryLists,
+        cancel: &AtomicBool,
+    ) -> Result<()> {
+        let repeats = self.take_repeats(units)?;
+        let mut next = repeats.iter().peekable();
+        lists.clear();
+        for step in 0..steps {
+            check_cancelled(step, cancel)?;
+            let masks = &self.bits[step * units..(step + 1) * units];
+            lists.make_room(units)?;
+            lists.push_entries(units, |list| {
+                let mut found = 0;
+                for (unit, &mask) in (0..).zip(masks) {
+                    list[found] = Entry { unit, mask, count: 1 };
+                    // No branch: whether any of sixteen trials has an event is as good as random.
+                    found += usize::from(mask != 0);
+                }
+                found
+            });
+            while let Some(&(_, unit, lane, count)) = next.next_if(|r| r.0 as usize == step) {
+                push_repeat(lists, unit, lane, count)?;
+            }
+            lists.end_step();
+        }
+        Ok(())
+    }
+
+    /// One entry for each (step, unit, lane) with several events; its bit is cleared.
+    fn take_repeats(&mut self, units: usize) -> Result<Vec<(u32, u32, u8, u32)>> {
+        self.repeats.sort_unstable();
+        let mut merged: Vec<(u32, u32, u8, u32)> = Vec::new();
+        grow(&mut merged, self.repeats.len())?;
+        for &(step, unit, lane, count) in &self.repeats {
+            match merged.last_mut() {
+                Some(last) if (last.0, last.1, last.2) == (step, unit, lane) => {
+                    last.3 = last.3.saturating_add(count);
+                }
+                _ => {
+                    let bits = &mut self.bits[step as usize * units + unit as usize];
+                    let seen = u32::from(*bits >> lane & 1);
+                    *bits &= !(1 << lane);
+                    merged.push((step, unit, lane, count.saturating_add(seen)));
+                }
+            }
+        }
+        Ok(merged)
+    }
+}
+
+/// An entry's count is 16 bits wide: larger ones become several entries.
+fn push_repeat(lists: &mut EntryLists, unit: u32, lane: u8, mut count: u32) -> Result<()> {
+    while count > 0 {
+        let part = count.min(u32::from(u16::MAX));
+        lists.make_room(1)?;
+        lists.push(Entry { unit, mask: 1 << lane, count: part as u16 });
+        count -= part;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_events_become_counts() {
+        let mut scratch = Scratch { bits: vec![0; 6], repeats: Vec::new() };
+        for event in [(1, 2, 3, 1), (1, 2, 3, 1), (1, 2, 4, 1), (0, 0, 0, 5), (0, 1, 0, 70_000)] {
+            scratch.add(3, event).unwrap();
+        }
+        let mut lists = EntryLists::default();
+        scratch.pack(2, 3, &mut lists, &AtomicBool::new(false)).unwrap();
+        let entry = |unit, mask, count| Entry { unit, mask, count };
+        assert_eq!(lists.at(0), [entry(0, 1, 5), entry(1, 1, 65_535), entry(1, 1, 4_465)]);
+        assert_eq!(lists.at(1), [entry(2, 16, 1), entry(2, 8, 2)]);
+    }
+
+    #[test]
+    fn drawn_rates_have_the_right_mean_and_place() {
+        let segment = |rate, units, steps| RateSegment { trial: 0, units, steps, rate };
+        let segments = [segment(40.0, (0, 10), (100, 1100)), segment(1500.0, (10, 11), (0, 2000))];
+        let mut scratch = Scratch { bits: vec![0; 2000 * 11], repeats: Vec::new() };
+        let cancel = AtomicBool::new(false);
+        let to = Drawing { offset: 0, units: 11, dt: 1.0, cancel: &cancel };
+        scratch.draw(&segments, &(0..1), to, DrawKey::default(), 0).unwrap();
+        let mut lists = EntryLists::default();
+        scratch.pack(2000, 11, &mut lists, &cancel).unwrap();
+        let mut slow = 0;
+        let mut fast = 0;
+        for step in 0..2000 {
+            for entry in lists.at(step) {
+                let count = u32::from(entry.count);
+                if entry.unit < 10 {
+                    slow += count
+                } else {
+                    fast += count
+                }
+                assert!(entry.unit == 10 || (100..1100).contains(&step));
+            }
+        }
+        assert!((340..460).contains(&slow), "{slow} events, 400 expected");
+        assert!((2800..3200).contains(&fast), "{fast} events, 3000 expected");
+    }
+}

@@ -1,0 +1,306 @@
+//! Losses at the readout and their derivative δ = ∂E/∂y.
+
+use serde::{Deserialize, Serialize};
+
+use crate::batch::windows::{check_windows, window_at};
+use crate::batch::{Batch, Targets};
+use crate::description::Conventions;
+use crate::error::{Result, invalid};
+use crate::network::Network;
+
+/// What training makes small.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Objective {
+    /// Losses, at most one a readout; their sum counts.
+    pub losses: Vec<LossTerm>,
+    /// Firing-rate regulariser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regulariser: Option<Regulariser>,
+}
+
+/// A loss at one readout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LossTerm {
+    /// The readout's name.
+    pub readout: String,
+    /// The loss.
+    #[serde(flatten)]
+    pub loss: Loss,
+}
+
+/// A loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Loss {
+    /// Softmax cross-entropy, the mean over trials and over the last `window` steps of each.
+    CrossEntropy {
+        /// Number of last steps that count; 1: the last step only.
+        window: u32,
+    },
+    /// Softmax cross-entropy within the targets' windows, the mean over windows and over the steps of each.
+    WindowedCrossEntropy,
+    /// ½ Σ (y − y*)² over steps and units, the mean over trials.
+    SquaredError,
+    /// δ comes from outside.
+    Custom,
+}
+
+/// ½ c Σ_p (f_p − f0)², f_p the mean over trials and steps; with [`Conventions::Bellec2020`] ½ c Σ_p (f_p,b − f0)²/w,
+/// f_p,b the mean over the steps of trial b, the mean over trials, w the window of a cross-entropy or else 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Regulariser {
+    /// c.
+    pub strength: f64,
+    /// f0 in Hz.
+    pub target_rate: f64,
+}
+
+impl Objective {
+    /// Checks losses and targets against network and batch.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for unknown readouts, windows beyond a trial, wrong targets.
+    pub fn validate(&self, network: &Network, batch: &Batch, targets: &[Targets]) -> Result<()> {
+        if targets.len() != self.losses.len() {
+            let allowed = format!("one a loss ({})", self.losses.len());
+            return Err(invalid("targets", format!("{} entries", targets.len()), allowed));
+        }
+        for (i, (term, targets)) in self.losses.iter().zip(targets).enumerate() {
+            let size = network.readout(&term.readout)?.size();
+            if self.losses[..i].iter().any(|earlier| earlier.readout == term.readout) {
+                let path = format!("losses[{i}].readout");
+                return Err(invalid(path, &term.readout, "each readout once"));
+            }
+            term.validate(batch, network.dt(), size, targets)?;
+        }
+        self.validate_in(network.conventions())?;
+        if let Some(r) = self.regulariser {
+            if network.has_rate_units() {
+                return Err(invalid("regulariser", "set", "with rate units: none"));
+            }
+            if !(r.strength.is_finite() && r.strength >= 0.0) {
+                return Err(invalid("regulariser.strength", r.strength, "a finite number ≥ 0"));
+            }
+            if !(r.target_rate.is_finite() && r.target_rate >= 0.0) {
+                return Err(invalid("regulariser.targetRate", r.target_rate, "a finite rate ≥ 0 Hz"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses what has no equation in a network's conventions.
+    fn validate_in(&self, conventions: Conventions) -> Result<()> {
+        let several = self.losses.len() != 1 && self.regulariser.is_some();
+        match conventions {
+            Conventions::Mdgl2021 => Ok(()),
+            Conventions::Bellec2020 if self.is_custom() => {
+                let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
+                Err(invalid("loss", "'custom'", allowed))
+            }
+            Conventions::Bellec2020 if self.has_windows() => {
+                let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
+                Err(invalid("loss", "'windowed-cross-entropy'", allowed))
+            }
+            Conventions::Bellec2020 if several => {
+                let allowed = "with conventions 'bellec2020' and a regulariser: one loss";
+                Err(invalid("loss", format!("{} losses", self.losses.len()), allowed))
+            }
+            Conventions::Bellec2020 => Ok(()),
+        }
+    }
+
+    /// The window by which the only loss divides its gradient, or 1.
+    pub(crate) fn divisor(&self) -> f64 {
+        match self.losses[..] {
+            [LossTerm { loss: Loss::CrossEntropy { window }, .. }] => f64::from(window),
+            _ => 1.0,
+        }
+    }
+
+    /// Whether δ of some readout comes from outside.
+    pub fn is_custom(&self) -> bool {
+        self.losses.iter().any(|term| term.loss == Loss::Custom)
+    }
+
+    fn has_windows(&self) -> bool {
+        self.losses.iter().any(|term| term.loss == Loss::WindowedCrossEntropy)
+    }
+
+    /// First step at which any δ may differ from 0 in a trial of so many steps.
+    pub(crate) fn first_step(&self, steps: usize) -> usize {
+        let first = |term: &LossTerm| match term.loss {
+            Loss::CrossEntropy { window } => steps - (window as usize).min(steps),
+            Loss::WindowedCrossEntropy | Loss::SquaredError | Loss::Custom => 0,
+        };
+        self.losses.iter().map(first).min().unwrap_or(steps)
+    }
+}
+
+impl LossTerm {
+    fn validate(&self, batch: &Batch, dt: f64, size: usize, targets: &Targets) -> Result<()> {
+        let path = format!("targets.{}", self.readout);
+        match (self.loss, targets) {
+            (Loss::CrossEntropy { window }, Targets::Classes(classes)) => {
+                let shortest = (0..batch.trials).map(|b| batch.length(b)).min().unwrap_or(0);
+                if window == 0 || window as usize > shortest {
+                    let allowed = format!("at most the shortest trial, {} ms", shortest as f64 * dt);
+                    return Err(invalid("loss.window", f64::from(window) * dt, allowed));
+                }
+                check_classes(&path, classes, batch.trials, size)
+            }
+            (Loss::CrossEntropy { .. }, _) => Err(invalid(path, "of another kind", "a class a trial")),
+            (Loss::WindowedCrossEntropy, Targets::Windows(windows)) => {
+                check_windows(&path, windows, batch, size)
+            }
+            (Loss::WindowedCrossEntropy, _) => {
+                Err(invalid(path, "of another kind", "windows with a class each"))
+            }
+            (Loss::SquaredError, Targets::Values(values)) => {
+                check_values(&path, values, batch.trials * batch.steps * size)
+            }
+            (Loss::SquaredError, _) => Err(invalid(path, "of another kind", "values [trial][step][unit]")),
+            (Loss::Custom, _) => Ok(()),
+        }
+    }
+}
+
+fn check_classes(path: &str, classes: &[u32], trials: usize, size: usize) -> Result<()> {
+    if classes.len() != trials {
+        let value = format!("{} classes", classes.len());
+        return Err(invalid(path, value, format!("one a trial ({trials})")));
+    }
+    match classes.iter().position(|&class| class as usize >= size) {
+        Some(i) => Err(invalid(format!("{path}[{i}]"), classes[i], format!("0 to {}", size - 1))),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn check_values(path: &str, values: &[f64], expected: usize) -> Result<()> {
+    if values.len() != expected {
+        let value = format!("{} values", values.len());
+        let allowed = format!("{expected} values [trial][step][unit]");
+        return Err(invalid(path, value, allowed));
+    }
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(i) => Err(invalid(format!("{path}[{i}]"), values[i], "a finite number")),
+        None => Ok(()),
+    }
+}
+
+/// A trial within its batch; means are over the batch's trials.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TrialShape {
+    pub trial: usize,
+    pub trials: usize,
+    /// This trial's steps.
+    pub length: usize,
+    /// The batch's longest.
+    pub steps: usize,
+}
+
+/// What has been found of one trial at one readout.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Tally {
+    /// Share of the batch's mean loss.
+    pub loss: f64,
+    /// Readout summed over the steps that count, by class.
+    score: Vec<f64>,
+    /// The target of the answer at hand, if there is one.
+    class: Option<usize>,
+    /// Answers that are over, and how many of them were right.
+    judged: u64,
+    correct: u64,
+}
+
+impl Tally {
+    /// Ends an answer: it is right where the highest summed readout is the target's. Nothing without a class.
+    pub fn close(&mut self) {
+        let best = |best: usize, k: usize| if self.score[k] > self.score[best] { k } else { best };
+        if let Some(class) = self.class.take() {
+            self.judged += 1;
+            self.correct += u64::from((0..self.score.len()).fold(0, best) == class);
+            self.score.clear();
+        }
+    }
+
+    /// Number of answers that are over, and of right ones.
+    pub fn answers(&self) -> (u64, u64) {
+        (self.judged, self.correct)
+    }
+}
+
+impl Loss {
+    /// Judges one step of one trial: adds to the tally and writes δ = ∂E/∂y; false where the step
+    /// does not count (δ is not written then).
+    pub(crate) fn step(
+        self,
+        shape: TrialShape,
+        targets: &Targets,
+        step: usize,
+        y: &[f64],
+        delta: &mut [f64],
+        tally: &mut Tally,
+    ) -> bool {
+        if step >= shape.length {
+            return false;
+        }
+        match (self, targets) {
+            (Self::CrossEntropy { window }, Targets::Classes(classes)) => {
+                let window = window as usize;
+                if step + window < shape.length {
+                    return false;
+                }
+                let scale = 1.0 / (shape.trials * window) as f64;
+                cross_entropy(scale, classes[shape.trial] as usize, y, delta, tally);
+                if step + 1 == shape.length {
+                    tally.close();
+                }
+                true
+            }
+            (Self::WindowedCrossEntropy, Targets::Windows(windows)) => {
+                let Some(window) = window_at(windows, shape.trial, step) else { return false };
+                let scale = 1.0 / (windows.len() * window.steps.len()) as f64;
+                cross_entropy(scale, window.class as usize, y, delta, tally);
+                if step + 1 == window.steps.end as usize {
+                    tally.close();
+                }
+                true
+            }
+            (Self::SquaredError, Targets::Values(values)) => {
+                let from = (shape.trial * shape.steps + step) * y.len();
+                squared_error(1.0 / shape.trials as f64, &values[from..], y, delta, tally);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// −scale · log softmax(y)\[class\]: added to the tally, and its derivative.
+pub(crate) fn cross_entropy(scale: f64, class: usize, y: &[f64], delta: &mut [f64], tally: &mut Tally) {
+    let highest = y.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    tally.class = Some(class);
+    tally.score.resize(y.len(), 0.0);
+    for ((score, delta), &y) in tally.score.iter_mut().zip(&mut *delta).zip(y) {
+        *score += y;
+        *delta = libm::exp(y - highest);
+    }
+    let total: f64 = delta.iter().sum();
+    tally.loss += scale * (libm::log(total) - (y[class] - highest));
+    for (k, delta) in delta.iter_mut().enumerate() {
+        let wanted = if k == class { 1.0 } else { 0.0 };
+        *delta = scale * (*delta / total - wanted);
+    }
+}
+
+/// scale · ½ Σ (y − y*)²: added to the tally, and its derivative.
+pub(crate) fn squared_error(scale: f64, targets: &[f64], y: &[f64], delta: &mut [f64], tally: &mut Tally) {
+    for ((delta, &y), &target) in delta.iter_mut().zip(y).zip(targets) {
+        let error = y - target;
+        tally.loss += scale * 0.5 * error * error;
+        *delta = scale * error;
+    }
+}

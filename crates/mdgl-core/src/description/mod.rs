@@ -1,0 +1,696 @@
+//! The network description: plain data, schema `mdgl-network/1`.
+//!
+//! Times are in ms (`numeric/steps.rs` has the rule by which they become steps), voltages are dimensionless as in the paper. Defaults are those of Fig. 3C.
+
+pub mod legal;
+pub(crate) mod list;
+pub mod published;
+pub mod rule;
+
+use serde::{Deserialize, Serialize};
+
+use crate::description::list::{AnyList, Array, List};
+use crate::error::Result;
+
+/// The schema that this engine reads and writes.
+pub const SCHEMA: &str = "mdgl-network/1";
+
+/// A whole network: what it is, not its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NetworkDescription {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// Step in ms.
+    #[serde(default = "one")]
+    pub dt: f64,
+    /// Seed of connectivity and initial weights; 1 where none is given.
+    #[serde(default = "first_seed")]
+    pub seed: u64,
+    /// Whose equations the network follows.
+    #[serde(default, skip_serializing_if = "Conventions::are_usual")]
+    pub conventions: Conventions,
+    /// What scales the input of a cell; with [`Conventions::Bellec2020`] only. `None`: 1 − α.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_gain: Option<InputGain>,
+    /// Where its cells sit, for what diffuses; `None`: the defaults of [`Sheet`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<Sheet>,
+    /// How the pseudo-derivative falls with the distance to threshold.
+    #[serde(default, skip_serializing_if = "PseudoDerivative::is_usual")]
+    pub pseudo_derivative: PseudoDerivative,
+    /// Input populations.
+    #[serde(default)]
+    pub inputs: Vec<InputPopulation>,
+    /// Recurrent populations.
+    pub populations: Vec<Population>,
+    /// Readouts.
+    #[serde(default)]
+    pub readouts: Vec<Readout>,
+    /// Cell types, a partition of the recurrent neurons; `None`: one type a population.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub types: Option<Vec<CellType>>,
+    /// Projections.
+    #[serde(default)]
+    pub projections: Vec<Projection>,
+    /// Modulatory channels; `None`: one mean-weight channel for every ordered pair of types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<Vec<Channel>>,
+}
+
+impl NetworkDescription {
+    /// Puts arrays in place of the lists that stand beside the JSON; `array` gives the k-th.
+    ///
+    /// # Errors
+    /// What `array` says; [`crate::Error::Invalid`] for an array of another type of number.
+    pub fn join(mut self, mut array: impl FnMut(usize) -> Result<Array>) -> Result<Self> {
+        self.lists().try_for_each(|list| list.join(&mut array))?;
+        Ok(self)
+    }
+
+    /// The description for JSON, and beside it the arrays of its lists of at least so many numbers.
+    pub fn split(&self, least: usize) -> (Self, Vec<Array>) {
+        let (mut skeleton, mut arrays) = (self.clone(), Vec::new());
+        skeleton.lists().for_each(|list| list.split(least, &mut arrays));
+        (skeleton, arrays)
+    }
+
+    /// Every list of numbers that can stand beside the JSON.
+    fn lists(&mut self) -> impl Iterator<Item = &mut dyn AnyList> {
+        let parameters = self.populations.iter_mut().flat_map(Population::parameters_mut);
+        let parameters = parameters.filter_map(|parameter| match parameter {
+            Some(Parameter::Each(list)) => Some(list as &mut dyn AnyList),
+            _ => None,
+        });
+        let members = self.types.iter_mut().flatten().flat_map(|cell_type| &mut cell_type.members);
+        let units = members.filter_map(|part| part.units.as_mut().map(|list| list as &mut dyn AnyList));
+        let connections =
+            self.projections.iter_mut().filter_map(|projection| projection.connections.as_mut());
+        let connections = connections
+            .flat_map(|Connections { pre, post, values }| -> [&mut dyn AnyList; 3] { [pre, post, values] });
+        parameters.chain(units).chain(connections)
+    }
+}
+
+/// Whose equations a network follows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Conventions {
+    /// Liu et al. 2021.
+    #[default]
+    Mdgl2021,
+    /// e-prop as published by Bellec et al. 2020 (NEST's `*_bsshslm_2020` models). Cell p with g = 1 − α or 1:
+    ///
+    /// ```text
+    /// v_t = α v_t−1 + g I_t − thr z_t−1,  b_t = ρ b_t−1 + z_t−1,  z_t = 1 if v_t ≥ thr + β b_t
+    /// ```
+    ///
+    /// A refractory period of n steps blocks n − 1; no readout has a bias. Backwards, with S = L + R,
+    ///
+    /// ```text
+    /// D_t = S_t + λa_t+1,  λv_t = α λv_t+1 + ψ_t D_t,  λa_t = ρ λa_t+1 − β ψ_t D_t,  ∂E/∂W = g Σ_t λv_t pre_t
+    /// ```
+    ///
+    /// and R = c (n/T − f0)/T, n the cell's spikes in a trial of T steps, divided by the number of trials and, with
+    /// cross-entropy, by its window. For the estimator backward and no hops.
+    Bellec2020,
+}
+
+impl Conventions {
+    fn are_usual(&self) -> bool {
+        *self == Self::Mdgl2021
+    }
+}
+
+/// What scales the input of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputGain {
+    /// 1 − α.
+    OneMinusAlpha,
+    /// 1.
+    One,
+}
+
+/// ψ = (γ/thr) h(x), x = |v − A|/thr, what stands for ∂z/∂v in every gradient; 0 while refractory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PseudoDerivative {
+    /// h.
+    pub shape: Shape,
+    /// k; `None`: the shape's own. None for the triangle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steepness: Option<f64>,
+}
+
+impl PseudoDerivative {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How ψ falls with x, the distance to threshold in thresholds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// max(0, 1 − x) (Bellec et al. 2018, Liu et al. 2021).
+    #[default]
+    Triangular,
+    /// exp(−k x) (Shrestha & Orchard 2018); k = 2, ours.
+    Exponential,
+    /// 1/(1 + k x)² (SuperSpike: Zenke & Ganguli 2018); k = 10.
+    FastSigmoid,
+    /// 1/(1 + (π k x/2)²) (Fang et al. 2021); k = 2.
+    Arctangent,
+}
+
+impl Shape {
+    /// k where none is given; `None` for the triangle, which has none.
+    pub(crate) fn usual_steepness(self) -> Option<f64> {
+        match self {
+            Self::Triangular => None,
+            Self::Exponential | Self::Arctangent => Some(2.0),
+            Self::FastSigmoid => Some(10.0),
+        }
+    }
+}
+
+/// A grid of sites whose edges meet, on which cells sit row after row, and how fast what they secrete spreads over it
+/// (Barretto-Bittar et al., arXiv 2603.08949, 2026). Where there are fewer sites than cells, some have several.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sheet {
+    /// Sites in a row; `None`: as many as give a square that holds every cell (or what the height leaves).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// Rows; `None`: as many as hold every cell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<usize>,
+    /// Which cell sits where.
+    #[serde(default)]
+    pub positions: Positions,
+    /// k, the sum of K, a box of three by three sites: G ← K ∗ G a step.
+    #[serde(default = "spread")]
+    pub spread: f64,
+}
+
+impl Default for Sheet {
+    fn default() -> Self {
+        Self { width: None, height: None, positions: Positions::Random, spread: spread() }
+    }
+}
+
+/// Which cell sits where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Positions {
+    /// Drawn from the network's seed.
+    #[default]
+    Random,
+    /// The cells of one type after those of another, in the order of the types.
+    Sorted,
+    /// Drawn from the network's seed anew at every step: the control in which errors spread, but not to neighbours.
+    Shuffled,
+}
+
+/// As published.
+fn spread() -> f64 {
+    0.75
+}
+
+/// A population of input units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InputPopulation {
+    /// Unique name.
+    pub name: String,
+    /// Number of units.
+    pub size: usize,
+    /// Sign of the outgoing weights.
+    #[serde(default)]
+    pub sign: Sign,
+}
+
+/// Neuron model of a population.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NeuronModel {
+    /// Leaky integrate-and-fire.
+    Lif,
+    /// LIF with an adaptive threshold.
+    Alif,
+    /// A leaky unit without spikes: v_t = α v_t−1 + (1−α) I_t, z_t = max(0, v_t).
+    Rate,
+    /// LIF whose input is a synaptic current that decays: c_t = α_s c_t−1 + I_t, v_t = α v_t−1 + (1−α) c_t − thr z_t−1.
+    CubaLif,
+    /// The same with an adaptive threshold.
+    CubaAlif,
+}
+
+impl NeuronModel {
+    /// Its name, as in a description.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lif => "lif",
+            Self::Alif => "alif",
+            Self::Rate => "rate",
+            Self::CubaLif => "cuba-lif",
+            Self::CubaAlif => "cuba-alif",
+        }
+    }
+}
+
+/// A population of recurrent neurons.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Population {
+    /// Unique name.
+    pub name: String,
+    /// Number of neurons.
+    pub size: usize,
+    /// Neuron model.
+    pub model: NeuronModel,
+    /// Sign of the outgoing weights (Dale's law).
+    #[serde(default)]
+    pub sign: Sign,
+    /// τ_m in ms: at least half a step, or 0, with which α is 0; `None`: 20, of a rate unit 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membrane_time_constant: Option<Parameter>,
+    /// Threshold, dimensionless; `None`: 0.01. Not of a rate unit, as the next two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<Parameter>,
+    /// Refractory period in ms, rounded to whole steps: 0 or at least one; `None`: 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refractory_period: Option<Parameter>,
+    /// γ, the dampening of the pseudo-derivative; `None`: 0.3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dampening: Option<Parameter>,
+    /// τ_s in ms, of the synaptic current, α_s = exp(−dt/τ_s): at least half a step, or 0, with which α_s is 0; `None`: 5, ours.
+    /// Of models `'cuba-lif'` and `'cuba-alif'` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synaptic_time_constant: Option<Parameter>,
+    /// τ_a in ms: at least half a step, or 0, with which ρ is 0; adaptive models only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptation_time_constant: Option<Parameter>,
+    /// β, dimensionless; adaptive models only; 0 makes the neuron LIF.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptation_strength: Option<Parameter>,
+}
+
+impl Population {
+    fn parameters_mut(&mut self) -> [&mut Option<Parameter>; 7] {
+        [
+            &mut self.membrane_time_constant,
+            &mut self.threshold,
+            &mut self.refractory_period,
+            &mut self.dampening,
+            &mut self.synaptic_time_constant,
+            &mut self.adaptation_time_constant,
+            &mut self.adaptation_strength,
+        ]
+    }
+
+    /// The parameters of neurons, by their names in a description; which of them a model has is the model's.
+    pub(crate) fn parameters(&self) -> [(&'static str, &Option<Parameter>); 7] {
+        let Self {
+            name: _,
+            size: _,
+            model: _,
+            sign: _,
+            membrane_time_constant,
+            threshold,
+            refractory_period,
+            dampening,
+            synaptic_time_constant,
+            adaptation_time_constant,
+            adaptation_strength,
+        } = self;
+        [
+            ("membraneTimeConstant", membrane_time_constant),
+            ("threshold", threshold),
+            ("refractoryPeriod", refractory_period),
+            ("dampening", dampening),
+            ("synapticTimeConstant", synaptic_time_constant),
+            ("adaptationTimeConstant", adaptation_time_constant),
+            ("adaptationStrength", adaptation_strength),
+        ]
+    }
+}
+
+/// A leaky readout: y_t = κ-filtered Σ W_out z + bias.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Readout {
+    /// Unique name.
+    pub name: String,
+    /// Number of units.
+    pub size: usize,
+    /// τ_out in ms: at least half a step, or 0, with which κ is 0.
+    #[serde(default = "twenty")]
+    pub time_constant: f64,
+    /// Whether the units have a plastic bias (starting at 0). `None`: they have, but with
+    /// [`Conventions::Bellec2020`], which knows none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias: Option<bool>,
+}
+
+/// One value for all neurons, or one for each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Parameter {
+    /// The same for all.
+    One(f64),
+    /// One value per neuron.
+    Each(List<f64>),
+}
+
+/// Sign of a population's outgoing weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Sign {
+    /// One named sign for all units.
+    Named(NamedSign),
+    /// 1, −1 or 0 (free) for each unit. Before the counts, which serde would read from a list of two as well.
+    Each(Vec<i8>),
+    /// So many units of each sign; inhibitory units first unless shuffled.
+    Counts(SignCounts),
+}
+
+impl Default for Sign {
+    fn default() -> Self {
+        Self::Named(NamedSign::Free)
+    }
+}
+
+/// A sign by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NamedSign {
+    /// Weights of either sign.
+    Free,
+    /// Weights ≥ 0.
+    Excitatory,
+    /// Weights ≤ 0.
+    Inhibitory,
+}
+
+/// Numbers of excitatory and inhibitory units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SignCounts {
+    /// Number of excitatory units.
+    pub excitatory: usize,
+    /// Number of inhibitory units.
+    pub inhibitory: usize,
+    /// Whether the order is drawn from the seed.
+    #[serde(default)]
+    pub shuffled: bool,
+}
+
+/// A named set of neurons.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CellType {
+    /// Unique name among types.
+    pub name: String,
+    /// Its neurons; may be none.
+    #[serde(default)]
+    pub members: Vec<Members>,
+}
+
+/// Neurons of one population.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Members {
+    /// The population.
+    pub population: String,
+    /// Indices in it; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<List<u32>>,
+}
+
+/// Synapses from one population to another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Projection {
+    /// Unique name; `None`: `from->to`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Presynaptic population.
+    pub from: String,
+    /// Postsynaptic population or readout.
+    pub to: String,
+    /// Draw this fraction of all pairs (with replacement below 1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub density: Option<f64>,
+    /// Or take this list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Connections>,
+    /// Initial weights of a drawn projection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initialise: Option<Initialise>,
+    /// Delay in ms, rounded to whole steps, at least one; `None`: one step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<f64>,
+    /// Whether training changes it.
+    #[serde(default = "yes")]
+    pub plastic: bool,
+}
+
+impl Projection {
+    /// The name, given or default.
+    pub fn key(&self) -> String {
+        self.name.clone().unwrap_or_else(|| format!("{}->{}", self.from, self.to))
+    }
+}
+
+/// An explicit list of synapses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connections {
+    /// Presynaptic indices.
+    pub pre: List<u32>,
+    /// Postsynaptic indices.
+    pub post: List<u32>,
+    /// Weights.
+    pub values: List<f64>,
+}
+
+/// How initial weights are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "scheme", rename_all = "lowercase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Initialise {
+    /// The authors' balanced matrix of spectral radius 1.
+    Balanced,
+    /// Normal values (absolute where the sign is fixed).
+    Normal {
+        /// Standard deviation.
+        standard_deviation: f64,
+    },
+}
+
+/// A modulatory channel: type `from` secretes, type `to` receives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// Name for messages and analysis.
+    pub name: String,
+    /// The secreting type (postsynaptic j).
+    pub from: String,
+    /// The receiving type (presynaptic p).
+    pub to: String,
+    /// Its strength.
+    pub gain: Gain,
+    /// Whom it reaches.
+    pub reach: Reach,
+    /// Its time course.
+    pub kernel: Kernel,
+}
+
+/// Strength of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Gain {
+    /// Taken from the synaptic weights of the moment.
+    Weights(WeightGain),
+    /// Fixed.
+    Fixed(f64),
+}
+
+/// Gains that follow the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightGain {
+    /// The mean weight of the synapses from the receiving to the secreting type.
+    MeanWeight,
+    /// The synapse's own weight (cell-specific).
+    Weight,
+}
+
+/// Whom a channel reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// Along existing synapses only.
+    Synaptic,
+    /// From every cell of the secreting type.
+    Nonlocal,
+    /// Over the network's [`Sheet`]: a cell receives what has spread to its site,
+    ///
+    /// ```text
+    /// Γ_p,t = Σ gain G_t[site of p],   G_t = K ∗ G_t+1 + Σ_{j at the site} (1−α_j) (what j secretes at t)
+    /// ```
+    ///
+    /// G runs backwards as the secretion does, so that a cell's eligibility meets what is secreted d sites away d steps later
+    /// at the earliest. One field for each secreting type.
+    Diffusive,
+}
+
+/// A channel's time course: which past of the secreting cell's L ψ it carries.
+///
+/// In JSON `'none'`, `'exact'`, `'membrane'`, `{"membrane": {…}}` or `{"tauRise": …, "tauDecay": …}`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(from = "KernelForm", into = "KernelForm")]
+pub enum Kernel {
+    /// Instantaneous, as published.
+    None,
+    /// The secreting cell's own adjoint state λv (BPTT's recursion).
+    Exact,
+    /// The same recursion with a constant m in place of ψ in its feedback, known before the batch.
+    Membrane(Membrane),
+    /// Two exponentials of given time constants.
+    Exponentials(Exponentials),
+}
+
+impl Kernel {
+    /// As it is written in a description.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::None => "'none'".into(),
+            Self::Exact => "'exact'".into(),
+            Self::Membrane(_) => "'membrane'".into(),
+            Self::Exponentials(Exponentials { tau_rise, tau_decay }) => {
+                format!("{{tauRise: {tau_rise}, tauDecay: {tau_decay}}}")
+            }
+        }
+    }
+
+    /// Whether the secreting cell's L ψ passes through a fixed filter of two states.
+    pub(crate) fn is_filter(self) -> bool {
+        matches!(self, Self::Membrane(_) | Self::Exponentials(_))
+    }
+}
+
+/// The secreting cell's membrane and adaptation, linearised about a constant m in place of ψ:
+///
+/// ```text
+/// s_t = (α − thr m) s_t+1 + (1−ρ) m r_t+1 + ψ_t L_t
+/// r_t = (ρ − (1−ρ) β m) r_t+1 + thr β m s_t+1 − β ψ_t L_t
+/// ```
+///
+/// s takes the place of ψ L. m is one number for all cells of the same type and constants.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Membrane {
+    /// Where m comes from.
+    #[serde(default)]
+    pub mean: PsiMean,
+    /// m before the first batch, in units of γ/thr, the largest ψ: 0 to 1. Default 0.1.
+    #[serde(default = "initial_mean")]
+    pub initial: f64,
+}
+
+impl Default for Membrane {
+    fn default() -> Self {
+        Self { mean: PsiMean::Running, initial: initial_mean() }
+    }
+}
+
+/// Where the constant of [`Membrane`] comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PsiMean {
+    /// m ← 0.9 m + 0.1 · (mean ψ of a batch), after each batch that trained the model: causal.
+    #[default]
+    Running,
+    /// Mean ψ of the batch itself: acausal by that much.
+    Batch,
+}
+
+/// h(k) ∝ (a^(k+1) − b^(k+1))/(a − b), a = exp(−dt/tauDecay), b = exp(−dt/tauRise) (0 for tauRise 0), scaled to a largest
+/// value of 1: a^k for tauRise 0, ∝ (k+1) a^k for equal time constants.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Exponentials {
+    /// In ms: 0, or from half a step to `tau_decay`.
+    pub tau_rise: f64,
+    /// In ms, at least half a step.
+    pub tau_decay: f64,
+}
+
+/// A kernel as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum KernelForm {
+    Named(KernelName),
+    Membrane(MembraneForm),
+    Exponentials(Exponentials),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum KernelName {
+    None,
+    Exact,
+    Membrane,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MembraneForm {
+    membrane: Membrane,
+}
+
+impl From<KernelForm> for Kernel {
+    fn from(form: KernelForm) -> Self {
+        match form {
+            KernelForm::Named(KernelName::None) => Self::None,
+            KernelForm::Named(KernelName::Exact) => Self::Exact,
+            KernelForm::Named(KernelName::Membrane) => Self::Membrane(Membrane::default()),
+            KernelForm::Membrane(MembraneForm { membrane }) => Self::Membrane(membrane),
+            KernelForm::Exponentials(exponentials) => Self::Exponentials(exponentials),
+        }
+    }
+}
+
+impl From<Kernel> for KernelForm {
+    /// What is usual goes by its name.
+    fn from(kernel: Kernel) -> Self {
+        match kernel {
+            Kernel::None => Self::Named(KernelName::None),
+            Kernel::Exact => Self::Named(KernelName::Exact),
+            Kernel::Membrane(membrane) if membrane == Membrane::default() => {
+                Self::Named(KernelName::Membrane)
+            }
+            Kernel::Membrane(membrane) => Self::Membrane(MembraneForm { membrane }),
+            Kernel::Exponentials(exponentials) => Self::Exponentials(exponentials),
+        }
+    }
+}
+
+/// Ours: cells of Fig. 3C and of delayed match to sample have 0.05 to 0.15 before training.
+fn initial_mean() -> f64 {
+    0.1
+}
+fn first_seed() -> u64 {
+    1
+}
+fn one() -> f64 {
+    1.0
+}
+fn twenty() -> f64 {
+    20.0
+}
+fn yes() -> bool {
+    true
+}

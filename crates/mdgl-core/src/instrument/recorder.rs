@@ -1,0 +1,207 @@
+//! What a profiled batch leaves: when each thread did what, how long its kernels' sections took, and what they did.
+
+use std::sync::{Mutex, MutexGuard};
+
+use serde::Serialize;
+
+use super::clock::origin;
+use super::probe::Probe;
+use super::sample::{Baseline, Estimate, Sample};
+use super::section::{SECTIONS, Section};
+use super::tally::Tally;
+
+/// A stage of a block of trials, or of the whole batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Checks, circuit, plan.
+    Prepare,
+    /// A block's input.
+    Draw,
+    /// A block from the first step to the last.
+    Simulate,
+    /// A block's losses and δ.
+    Judge,
+    /// A block from the last step to the first.
+    Backward,
+    /// A block of a form that learns from the first step to the last.
+    Forward,
+    /// Sums over lanes and blocks.
+    Reduce,
+    /// The optimiser.
+    Optimise,
+    /// Rewiring.
+    Rewire,
+}
+
+impl Stage {
+    /// Where time goes that the stage's probes do not see.
+    pub(crate) fn remainder(self) -> Section {
+        match self {
+            Self::Prepare => Section::Preparation,
+            Self::Draw => Section::DrawingInputs,
+            Self::Simulate | Self::Backward | Self::Forward => Section::Remainder,
+            Self::Judge => Section::Loss,
+            Self::Reduce => Section::Reduction,
+            Self::Optimise => Section::Optimiser,
+            Self::Rewire => Section::Rewiring,
+        }
+    }
+}
+
+/// A stage as a thread worked on it; times in ns.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Slice {
+    /// The stage.
+    pub stage: Stage,
+    /// The thread. What is not split into blocks counts as the first thread's.
+    pub thread: usize,
+    /// The block of trials, of a stage that is split.
+    pub block: Option<usize>,
+    /// Start.
+    pub begin: u64,
+    /// End.
+    pub end: u64,
+}
+
+/// What is recorded of an iteration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// When things happen; the probes time one step in so many.
+    Times {
+        /// Steps for each timed one.
+        every: u32,
+    },
+    /// What is done. Counting takes time of its own, so it has an iteration of its own.
+    Counts,
+}
+
+/// Collects from all threads.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    record: Record,
+    log: Mutex<Log>,
+}
+
+/// What was collected.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    pub slices: Vec<Slice>,
+    /// What the probes found.
+    pub found: Vec<Found>,
+    pub tallies: [Tally; SECTIONS],
+}
+
+/// What one of a slice's probes found.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    /// Index of the slice.
+    pub slice: usize,
+    /// Which of the stage's probes it was.
+    pub probe: usize,
+    pub sample: Sample,
+}
+
+impl Recorder {
+    pub fn new(record: Record) -> Self {
+        Self { record, log: Mutex::default() }
+    }
+
+    /// Steps for each step that probes shall time; 0 for none.
+    pub fn every(&self) -> u32 {
+        match self.record {
+            Record::Times { every } => every,
+            Record::Counts => 0,
+        }
+    }
+
+    /// Whether [`Self::count`] is wanted.
+    pub fn counts(&self) -> bool {
+        self.record == Record::Counts
+    }
+
+    /// Adds to what sections have done.
+    pub fn count(&self, tallies: &[(Section, Tally)]) {
+        let mut log = self.log();
+        tallies.iter().for_each(|&(section, tally)| log.tallies[section as usize].add(tally));
+    }
+
+    /// Everything collected so far; the recorder starts over.
+    pub fn take(&self) -> Log {
+        std::mem::take(&mut *self.log())
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+/// Nanoseconds since the process's first look at the clock.
+pub(crate) fn now() -> u64 {
+    origin().elapsed().as_nanos() as u64
+}
+
+/// A stage under way; without a recorder it does nothing.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Span<'a> {
+    recorder: Option<&'a Recorder>,
+    stage: Stage,
+    block: Option<usize>,
+    begin: u64,
+}
+
+impl<'a> Span<'a> {
+    pub fn begin(recorder: Option<&'a Recorder>, stage: Stage, block: Option<usize>) -> Self {
+        let begin = if recorder.is_some() { now() } else { 0 };
+        Self { recorder, stage, block, begin }
+    }
+
+    /// Readies the probe of a kernel of the stage.
+    pub fn start(&self, probe: &mut Probe) {
+        let every = self.recorder.map_or(0, Recorder::every);
+        probe.start(every, self.begin ^ self.block.map_or(0, |block| block as u64 + 1) << 32);
+    }
+
+    /// The stage is over.
+    pub fn end(self) {
+        self.end_with([]);
+    }
+
+    /// The stage is over, and these probes were in its kernels.
+    pub fn end_with<const N: usize>(self, probes: [&mut Probe; N]) {
+        let Some(recorder) = self.recorder else { return };
+        let end = now();
+        let thread = rayon::current_thread_index().unwrap_or(0);
+        let Self { stage, block, begin, .. } = self;
+        let samples = probes.map(Probe::finish);
+        let mut log = recorder.log();
+        let slice = log.slices.len();
+        log.slices.push(Slice { stage, thread, block, begin, end });
+        let found = samples.into_iter().enumerate();
+        log.found.extend(found.map(|(probe, sample)| Found { slice, probe, sample }));
+    }
+}
+
+/// Ticks of each section of a slice, given what its probes found and what holds for their kernels.
+pub(crate) fn split(
+    slice: &Slice,
+    found: &[(&Sample, Baseline)],
+    ticks_a_nanosecond: f64,
+) -> [Estimate; SECTIONS] {
+    let mut sections = [Estimate::default(); SECTIONS];
+    let mut rest = Estimate { ticks: (slice.end - slice.begin) as f64 * ticks_a_nanosecond, variance: 0.0 };
+    for (sample, baseline) in found {
+        for (i, section) in sections.iter_mut().enumerate() {
+            let estimate = sample.estimate(i, baseline);
+            section.ticks += estimate.ticks;
+            section.variance += estimate.variance;
+            rest.ticks -= estimate.ticks;
+            rest.variance += estimate.variance;
+        }
+    }
+    let remainder = &mut sections[slice.stage.remainder() as usize];
+    remainder.ticks += rest.ticks;
+    remainder.variance += rest.variance;
+    sections
+}

@@ -1,0 +1,117 @@
+//! Judging a block of trials: readout → loss and δ, step by step.
+
+use crate::batch::loss::{Objective, Tally, TrialShape};
+use crate::batch::{Batch, Targets};
+use crate::learn::plan::Delta;
+use crate::network::Network;
+use crate::numeric::lanes::{Block, LANES};
+use crate::numeric::scalar::Scalar;
+
+/// The losses of one block of trials, as its readout unfolds.
+pub struct Judge<'a> {
+    objective: &'a Objective,
+    targets: &'a [Targets],
+    /// First readout unit and number of units of each loss term.
+    units: Vec<(usize, usize)>,
+    shapes: Vec<TrialShape>,
+    /// `[term][lane]`.
+    tallies: Vec<Tally>,
+}
+
+impl<'a> Judge<'a> {
+    /// A judge of one block; losses, targets and batch have been checked.
+    pub(crate) fn new(
+        network: &Network,
+        batch: &Batch,
+        objective: &'a Objective,
+        targets: &'a [Targets],
+        block: usize,
+    ) -> Self {
+        let units = objective.losses.iter().filter_map(|term| {
+            let slot = network.readout(&term.readout).ok()?;
+            Some((slot.units.start, slot.size()))
+        });
+        let units: Vec<_> = units.collect();
+        let trials = block * LANES..((block + 1) * LANES).min(batch.trials);
+        let shape = |trial| TrialShape {
+            trial,
+            trials: batch.trials,
+            length: batch.length(trial),
+            steps: batch.steps,
+        };
+        Self {
+            objective,
+            targets,
+            tallies: vec![Tally::default(); units.len() * LANES],
+            units,
+            shapes: trials.map(shape).collect(),
+        }
+    }
+
+    /// Judges one step; `set(unit, lane, δ)` takes each δ. False where no trial counts it.
+    fn step<F: Scalar>(
+        &mut self,
+        step: usize,
+        readout: &[Block<F>],
+        mut set: impl FnMut(usize, usize, f64),
+    ) -> bool {
+        let mut counts = false;
+        let (mut y, mut delta) = (Vec::new(), Vec::new());
+        for (term, (&(first, size), targets)) in self.units.iter().zip(self.targets).enumerate() {
+            let loss = self.objective.losses[term].loss;
+            delta.resize(size, 0.0);
+            for (lane, &shape) in self.shapes.iter().enumerate() {
+                y.clear();
+                y.extend(readout[first..first + size].iter().map(|block| block.0[lane].to_f64()));
+                let tally = &mut self.tallies[term * LANES + lane];
+                if loss.step(shape, targets, step, &y, &mut delta, tally) {
+                    counts = true;
+                    delta.iter().enumerate().for_each(|(k, &d)| set(first + k, lane, d));
+                }
+            }
+        }
+        counts
+    }
+
+    /// Judges one step as it comes: δ of every readout unit; false where no trial counts the step.
+    pub(crate) fn at<F: Scalar>(
+        &mut self,
+        step: usize,
+        readout: &[Block<F>],
+        delta: &mut [Block<F>],
+    ) -> bool {
+        self.step(step, readout, |unit, lane, d| delta[unit].0[lane] = F::from_f64(d))
+    }
+
+    /// Judges all steps of a simulated block.
+    pub(crate) fn all<F: Scalar>(&mut self, readout: &[Block<F>], outputs: usize, delta: &mut Delta<F>) {
+        for step in delta.first..delta.steps {
+            let row = &readout[step * outputs..(step + 1) * outputs];
+            self.step(step, row, |unit, lane, d| {
+                delta.set(step, unit, outputs, lane, F::from_f64(d));
+            });
+        }
+    }
+
+    /// The losses of the block's trials, one entry a loss term and trial.
+    pub(crate) fn verdict(&self) -> Verdict {
+        let lanes = self.shapes.len();
+        let tallies = self.tallies.chunks(LANES).flat_map(|term| &term[..lanes]);
+        let mut verdict = Verdict::default();
+        for tally in tallies {
+            verdict.loss += tally.loss;
+            let (judged, correct) = tally.answers();
+            verdict.judged += judged;
+            verdict.correct += correct;
+        }
+        verdict
+    }
+}
+
+/// What a block's trials came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Verdict {
+    pub loss: f64,
+    pub judged: u64,
+    pub correct: u64,
+}

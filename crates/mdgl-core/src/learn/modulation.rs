@@ -1,0 +1,359 @@
+//! The modulatory multidigraph: channels between cell types, expanded to gains between cells.
+//!
+//! A cell p receives Γ_p = Σ_j gain(p, j) (1 − α_j) X_j, where j secretes X_j. The gain of a
+//! synaptic channel acts along each living synapse p→j; a nonlocal channel joins p to every cell
+//! of the secreting type, through one sum a type; a diffusive one through the type's field on the sheet.
+//!
+//! What arrives at p along a synapse of delay d meets the eligibility of d steps before. A nonlocal channel whose gain is
+//! w̄ acts with each delay by the mean of the synapses that have it; one of a fixed gain, and one that diffuses, after one
+//! step.
+
+use crate::description::rule::{Channels, Hops, Rule};
+use crate::description::{Gain, Kernel, Reach, WeightGain};
+use crate::error::Result;
+use crate::learn::diffusion::Diffusive;
+use crate::model::Model;
+use crate::network::channels::Table;
+use crate::network::{Network, Stage};
+use crate::numeric::csr::Csr;
+use crate::numeric::lanes::{self, Block, Lanes};
+use crate::numeric::scalar::Scalar;
+
+/// Gains of the moment.
+#[derive(Debug)]
+pub(crate) struct Modulation<F: Scalar> {
+    /// Receiver p → (place of the secreting j, gain · (1 − α_j)).
+    pub synaptic: Csr<F>,
+    pub nonlocal: Option<Nonlocal<F>>,
+    pub diffusive: Option<Diffusive<F>>,
+    /// Cells that receive anything.
+    pub receivers: Vec<u32>,
+    /// The first receivers by fours.
+    fours: Vec<Four>,
+    /// Their (secreting cells, gains), four after four.
+    four_gains: Vec<FourGains<F>>,
+}
+
+/// One secreting cell and its gain for each of four receivers.
+type FourGains<F> = ([u32; 4], [F; 4]);
+
+/// Four receivers whose sums run side by side.
+#[derive(Debug)]
+struct Four {
+    receivers: [u32; 4],
+    /// End of their gains.
+    end: u32,
+}
+
+/// Where what cell j secreted so many steps before counts: rows of cells, the newest first.
+fn place(j: usize, delay: usize, network: &Network) -> usize {
+    (delay - 1) * network.size() + j
+}
+
+/// Channels that reach every cell of the receiving type.
+#[derive(Debug)]
+pub(crate) struct Nonlocal<F: Scalar> {
+    /// Secreting cells: (place, sum, 1 − α).
+    pub emitters: Vec<(u32, u32, F)>,
+    /// Gain `[receiving type][sum]`.
+    pub gains: Vec<F>,
+    pub type_of: Vec<u32>,
+    /// One a delay and secreting type.
+    pub sums: usize,
+}
+
+/// A rule's channels by type; `None` where it has none.
+pub(crate) fn channel_table(network: &Network, rule: &Rule) -> Result<Option<Table>> {
+    if rule.hops == Hops::Count(0) {
+        return Ok(None);
+    }
+    let table = match &rule.channels {
+        Channels::Preset(_) => network.channels.clone(),
+        Channels::Uniform(channel) => Table::uniform("rule.channels", *channel, network.dt())?,
+        Channels::List(list) => Table::listed("rule.channels", network.type_names(), list, network.dt())?,
+    };
+    Ok((!table.is_empty()).then_some(table))
+}
+
+impl<F: Scalar> Modulation<F> {
+    /// Expands the channels of a kernel with the weights of the moment; only cells that `secretes` holds for emit.
+    pub fn new(model: &Model<F>, table: &Table, kernel: Kernel, secretes: &[bool]) -> Self {
+        let network = model.network();
+        let blocks = BlockMeans::new(model);
+        let synaptic = synaptic_gains(model, table, kernel, &blocks, secretes);
+        let nonlocal = nonlocal_gains(network, table, kernel, &blocks, secretes);
+        let gain = |to: usize, from: usize| diffusive_gain(table, &blocks, (to, from), kernel);
+        let diffusive = Diffusive::new(network, table, kernel, gain, secretes);
+        let mut receives_field = vec![false; network.size()];
+        let by_field = diffusive.iter().flat_map(Diffusive::receivers);
+        by_field.for_each(|p| receives_field[p as usize] = true);
+        let receives = |p: usize| {
+            let by_type = nonlocal.as_ref().is_some_and(|n| n.reaches(p));
+            !synaptic.of(p).is_empty() || by_type || receives_field[p]
+        };
+        let receivers = (0..network.size()).filter(|&p| receives(p)).map(|p| p as u32);
+        let mut receivers: Vec<u32> = receivers.collect();
+        // Neighbours of equal length let the processor predict the loops.
+        receivers.sort_by_key(|&p| synaptic.of(p as usize).len());
+        let (fours, four_gains) = by_fours(&synaptic, &receivers);
+        Self { synaptic, nonlocal, diffusive, receivers, fours, four_gains }
+    }
+
+    /// Γ of every receiver from what the cells secrete, and secreted in the steps before as far as delays reach: a row of
+    /// cells each, the newest first. `totals` has room for [`Self::totals`].
+    #[inline(always)]
+    pub fn receive<L: Lanes<Scalar = F>>(
+        &self,
+        secreted: &[Block<F>],
+        totals: &mut [Block<F>],
+        gamma: &mut [Block<F>],
+    ) {
+        L::call(Receive { modulation: self, secreted, totals, gamma });
+    }
+
+    #[inline(always)]
+    fn sum<L: Lanes<Scalar = F>>(
+        &self,
+        secreted: &[Block<F>],
+        totals: &mut [Block<F>],
+        gamma: &mut [Block<F>],
+    ) {
+        if let Some(nonlocal) = &self.nonlocal {
+            nonlocal.sum::<L>(secreted, totals);
+        }
+        let mut first = 0;
+        for four in &self.fours {
+            // A sum is a chain of additions; a processor works on several.
+            let mut sums = [L::splat(F::ZERO); 4];
+            for (from, gains) in &self.four_gains[first..four.end as usize] {
+                for i in 0..4 {
+                    let secreted = L::load(&secreted[from[i] as usize]);
+                    sums[i] = secreted.mul_add(L::splat(gains[i]), sums[i]);
+                }
+            }
+            first = four.end as usize;
+            for (&p, sum) in four.receivers.iter().zip(sums) {
+                self.add_nonlocal(p as usize, sum, totals).store(&mut gamma[p as usize]);
+            }
+        }
+        for &p in &self.receivers[4 * self.fours.len()..] {
+            let mut sum = L::splat(F::ZERO);
+            for &(j, gain) in self.synaptic.of(p as usize) {
+                sum = L::load(&secreted[j as usize]).mul_add(L::splat(gain), sum);
+            }
+            self.add_nonlocal(p as usize, sum, totals).store(&mut gamma[p as usize]);
+        }
+    }
+
+    #[inline(always)]
+    fn add_nonlocal<L: Lanes<Scalar = F>>(&self, p: usize, mut sum: L, totals: &[Block<F>]) -> L {
+        if let Some(nonlocal) = &self.nonlocal {
+            for (total, &gain) in totals.iter().zip(nonlocal.gains_of(p)) {
+                sum = L::load(total).mul_add(L::splat(gain), sum);
+            }
+        }
+        sum
+    }
+
+    /// Every (place of a secreting cell, gain) of a receiver, nonlocal channels written out.
+    pub fn pairs(&self, p: usize) -> Vec<(u32, F)> {
+        let mut pairs = self.synaptic.of(p).to_vec();
+        if let Some(nonlocal) = &self.nonlocal {
+            let gains = nonlocal.gains_of(p);
+            let all = nonlocal.emitters.iter().map(|&(j, sum, scale)| (j, gains[sum as usize] * scale));
+            pairs.extend(all.filter(|&(_, gain)| gain != F::ZERO));
+        }
+        pairs
+    }
+
+    /// Number of sums that [`Self::receive`] needs.
+    pub fn totals(&self) -> usize {
+        self.nonlocal.as_ref().map_or(0, |n| n.sums)
+    }
+}
+
+/// [`Modulation::receive`] as a function of its own.
+struct Receive<'a, F: Scalar> {
+    modulation: &'a Modulation<F>,
+    secreted: &'a [Block<F>],
+    totals: &'a mut [Block<F>],
+    gamma: &'a mut [Block<F>],
+}
+
+impl<F: Scalar> lanes::Kernel<F> for Receive<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) {
+        self.modulation.sum::<L>(self.secreted, self.totals, self.gamma);
+    }
+}
+
+/// Receivers by fours, the shorter ones' gains filled up with zeros.
+fn by_fours<F: Scalar>(synaptic: &Csr<F>, receivers: &[u32]) -> (Vec<Four>, Vec<FourGains<F>>) {
+    let (mut fours, mut gains) = (Vec::new(), Vec::new());
+    for four in receivers.chunks_exact(4) {
+        let receivers = [four[0], four[1], four[2], four[3]];
+        let lists = receivers.map(|p| synaptic.of(p as usize));
+        let longest = lists.iter().map(|list| list.len()).max().unwrap_or(0);
+        for place in 0..longest {
+            let items = lists.map(|list| list.get(place).copied().unwrap_or((0, F::ZERO)));
+            gains.push((items.map(|(from, _)| from), items.map(|(_, gain)| gain)));
+        }
+        fours.push(Four { receivers, end: gains.len() as u32 });
+    }
+    (fours, gains)
+}
+
+impl<F: Scalar> Nonlocal<F> {
+    fn gains_of(&self, p: usize) -> &[F] {
+        &self.gains[self.type_of[p] as usize * self.sums..][..self.sums]
+    }
+
+    fn reaches(&self, p: usize) -> bool {
+        let gains = self.gains_of(p);
+        self.emitters.iter().any(|&(_, sum, _)| gains[sum as usize] != F::ZERO)
+    }
+
+    #[inline(always)]
+    fn sum<L: Lanes<Scalar = F>>(&self, secreted: &[Block<F>], totals: &mut [Block<F>]) {
+        totals.fill(Block::ZERO);
+        for &(j, sum, scale) in &self.emitters {
+            let total = &mut totals[sum as usize];
+            L::load(&secreted[j as usize]).mul_add(L::splat(scale), L::load(total)).store(total);
+        }
+    }
+}
+
+/// Sum and number of the living synapses from type to type, and the types' sizes.
+struct BlockMeans {
+    types: usize,
+    sums: Vec<f64>,
+    /// The sums again, by delay.
+    delayed: Vec<Vec<f64>>,
+    counts: Vec<usize>,
+    sizes: Vec<usize>,
+}
+
+impl BlockMeans {
+    fn new<F: Scalar>(model: &Model<F>) -> Self {
+        let network = model.network();
+        let types = network.type_names().len();
+        let (mut sums, mut counts) = (vec![0.0; types * types], vec![0; types * types]);
+        let mut delayed = vec![vec![0.0; types * types]; network.delays().len()];
+        for_each_living(model, |p, j, rank, weight| {
+            let block = network.type_of[p] * types + network.type_of[j];
+            sums[block] += weight;
+            delayed[rank][block] += weight;
+            counts[block] += 1;
+        });
+        let mut sizes = vec![0; types];
+        network.type_of.iter().for_each(|&t| sizes[t] += 1);
+        Self { types, sums, delayed, counts, sizes }
+    }
+
+    /// w̄ over existing synapses; 0 where there are none.
+    fn existing(&self, from: usize, to: usize) -> f64 {
+        let block = from * self.types + to;
+        self.sums[block] / self.counts[block].max(1) as f64
+    }
+
+    /// w̄ over the whole block, absent synapses and the diagonal counted as 0.
+    fn whole(&self, from: usize, to: usize) -> f64 {
+        self.share(&self.sums, from, to)
+    }
+
+    /// The part of it that synapses of a delay have.
+    fn whole_of(&self, rank: usize, from: usize, to: usize) -> f64 {
+        self.share(&self.delayed[rank], from, to)
+    }
+
+    fn share(&self, sums: &[f64], from: usize, to: usize) -> f64 {
+        let pairs = self.sizes[from] * self.sizes[to];
+        sums[from * self.types + to] / pairs.max(1) as f64
+    }
+}
+
+/// Calls with (p, j, rank of the delay, W) for every recurrent synapse p→j with W ≠ 0.
+fn for_each_living<F: Scalar>(model: &Model<F>, mut visit: impl FnMut(usize, usize, usize, f64)) {
+    let delays = model.network().delays();
+    for (index, wires) in model.network().projections.iter().enumerate() {
+        if wires.stage != Stage::Recurrent {
+            continue;
+        }
+        let rank = delays.partition_point(|&delay| delay < wires.delay);
+        for synapse in 0..wires.len() {
+            let weight = model.weight(index, synapse);
+            if weight != F::ZERO {
+                visit(wires.pre_unit(synapse), wires.post_unit(synapse), rank, weight.to_f64());
+            }
+        }
+    }
+}
+
+fn synaptic_gains<F: Scalar>(
+    model: &Model<F>,
+    table: &Table,
+    kernel: Kernel,
+    means: &BlockMeans,
+    secretes: &[bool],
+) -> Csr<F> {
+    let network = model.network();
+    network.synapses(Stage::Recurrent).retarget(|p, j, synapse| {
+        let delay = network.projections[synapse.projection as usize].delay;
+        let weight = model.weight(synapse.projection as usize, synapse.index as usize);
+        if !secretes[j] || weight == F::ZERO {
+            return None;
+        }
+        let (to, from) = (network.type_of[p], network.type_of[j]);
+        let gains = table.of(to, from, (Reach::Synaptic, kernel)).map(|gain| match gain {
+            Gain::Weights(WeightGain::MeanWeight) => means.existing(to, from),
+            Gain::Weights(WeightGain::Weight) => weight.to_f64(),
+            Gain::Fixed(gain) => gain,
+        });
+        let gain = gains.sum::<f64>() * (1.0 - network.neurons[j].alpha);
+        (gain != 0.0).then(|| (place(j, delay, network), F::from_f64(gain)))
+    })
+}
+
+/// The gain of channels that diffuse: w̄ is that of the whole block.
+fn diffusive_gain(table: &Table, means: &BlockMeans, (to, from): (usize, usize), kernel: Kernel) -> f64 {
+    let gains = table.of(to, from, (Reach::Diffusive, kernel)).map(|gain| match gain {
+        Gain::Weights(_) => means.whole(to, from),
+        Gain::Fixed(gain) => gain,
+    });
+    gains.sum()
+}
+
+fn nonlocal_gains<F: Scalar>(
+    network: &Network,
+    table: &Table,
+    kernel: Kernel,
+    means: &BlockMeans,
+    secretes: &[bool],
+) -> Option<Nonlocal<F>> {
+    if !table.has(Reach::Nonlocal, kernel) {
+        return None;
+    }
+    let (types, delays) = (network.type_names().len(), network.delays());
+    let by_delay = |to: usize, from: usize, rank: usize| {
+        let gains = table.of(to, from, (Reach::Nonlocal, kernel)).map(|gain| match gain {
+            Gain::Weights(_) => means.whole_of(rank, to, from),
+            Gain::Fixed(gain) if rank == 0 => gain,
+            Gain::Fixed(_) => 0.0,
+        });
+        F::from_f64(gains.sum())
+    };
+    let sums = || (0..delays.len()).flat_map(|rank| (0..types).map(move |from| (from, rank)));
+    let emitter = |j: usize, rank: usize| {
+        let scale = F::from_f64(1.0 - network.neurons[j].alpha);
+        (place(j, delays[rank], network) as u32, (rank * types + network.type_of[j]) as u32, scale)
+    };
+    let secreting = || (0..network.size()).filter(|&j| secretes[j]);
+    Some(Nonlocal {
+        emitters: (0..delays.len()).flat_map(|rank| secreting().map(move |j| emitter(j, rank))).collect(),
+        gains: (0..types).flat_map(|to| sums().map(move |(from, rank)| by_delay(to, from, rank))).collect(),
+        type_of: network.type_of.iter().map(|&t| t as u32).collect(),
+        sums: types * delays.len(),
+    })
+}

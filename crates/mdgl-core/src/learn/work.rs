@@ -1,0 +1,358 @@
+//! What the kernels do, counted exactly, and a model of the bytes and operations that this takes.
+//!
+//! The model counts the loads and stores of the algorithm between registers and memory, wherever the memory lies, and
+//! floating-point operations in lanes whose trial goes on (a multiply-add is two). B is a block of sixteen lanes, s a number,
+//! both in bytes. A pair is an event of one step, in any of its lanes, and one synapse of its sender.
+//!
+//! | kernel | bytes | operations |
+//! |---|---|---|
+//! | drawing inputs | 4 a step and unit (bits written and read), 8 an entry | – |
+//! | input, recurrent scatter | 2 B + s + 4 a pair, 8 an entry | 1 a synaptic event |
+//! | neuron update | 2 B + 2 a cell and step, 2 B more if it adapts; of ψ 2 a cell and step, s a value above 0 | 7 a cell, step and trial, 4 more if it adapts |
+//! | readout | 3 B + 2 s a unit and step; s + 4 a pair if the readout is dense, else a scatter | 2 a unit, step and trial, 1 a synaptic event |
+//! | modulation | B + s + 4 a gain, B a receiver, of nonlocal channels 3 B an emitter and B + s a type and receiver, 5 B an emitter with memory | 2 a gain and trial, 10 a memory |
+//! | diffusion (of channels: modulation; of errors: backward recursion, twice) | 8 B a site and field, 3 B an emitter, B + s a receiver and field | 6 a site and field, 2 an emitter, 2 a receiver and field |
+//! | backward recursion | 2 B a cell and step, and ψ as above; 2 B if it adapts, B if it receives, B if it secretes, of its own signal 2 B and B + s + 4 a readout synapse | 5; 5; 1; 1; 2 a readout synapse |
+//! | eligibility traces (online) | 8 B a trace and step, 1 B more if it adapts, 4 B a filter of a kernel | 9; 3; 10 |
+//! | modulation, gather (online) | 3 B, 4 B an output, 2 B an output and filter; 1 B and 2 B an output | 6 an output, 2 a filter; 3 an output |
+//! | gradient gather | B + 8 a pair, 2 B + 8 a synapse and tile with events | 1 a synaptic event |
+//! | reduction | B a synapse and block, then 3 s | 16 |
+//! | optimiser | 7 s a weight | 13 |
+
+use crate::batch::encode::{BlockInput, EntryLists};
+use crate::instrument::section::Section;
+use crate::instrument::tally::Tally;
+use crate::learn::gather::tile_rows;
+use crate::learn::modulation::Modulation;
+use crate::learn::plan::Plan;
+use crate::network::Stage;
+use crate::numeric::csr::Csr;
+use crate::numeric::lanes::{Block, LANES};
+use crate::numeric::scalar::Scalar;
+use crate::simulate::compiled::CompiledNetwork;
+use crate::simulate::delays::Delayed;
+use crate::simulate::trajectory::Trajectory;
+
+/// Events of each unit in a block of trials.
+#[derive(Debug, Clone, Copy, Default)]
+struct Activity {
+    /// Steps with an event, in any lane; a repeated event apart.
+    entries: u64,
+    /// Lanes of these.
+    lanes: u64,
+    /// Tiles of steps with an event.
+    tiles: u64,
+}
+
+fn activity(lists: &EntryLists, units: usize, steps: usize, tile: usize) -> Vec<Activity> {
+    let mut units = vec![(Activity::default(), usize::MAX); units];
+    for step in 0..steps {
+        for entry in lists.at(step) {
+            let (activity, last) = &mut units[entry.unit as usize];
+            activity.entries += 1;
+            activity.lanes += u64::from(entry.mask.count_ones());
+            activity.tiles += u64::from(*last != step / tile);
+            *last = step / tile;
+        }
+    }
+    units.into_iter().map(|(activity, _)| activity).collect()
+}
+
+/// Bytes of a block of lanes and of a number.
+fn sizes<F: Scalar>() -> (u64, u64) {
+    (size_of::<Block<F>>() as u64, size_of::<F>() as u64)
+}
+
+/// Steps of all trials of a block, and of the block.
+fn steps<F: Scalar>(trajectory: &Trajectory<F>) -> (u64, u64) {
+    (trajectory.lengths.iter().map(|&length| u64::from(length)).sum(), trajectory.steps as u64)
+}
+
+fn scattered<F: Scalar, T: Copy>(activity: &[Activity], fan: &Csr<T>, calls: u64) -> Tally {
+    let (block, number) = sizes::<F>();
+    let mut tally = Tally { calls, ..Tally::default() };
+    for (unit, activity) in activity.iter().enumerate() {
+        let synapses = fan.of(unit).len() as u64;
+        tally.synaptic_events += activity.lanes * synapses;
+        tally.bytes += activity.entries * (8 + synapses * (2 * block + number + 4));
+    }
+    tally.operations = tally.synaptic_events;
+    tally
+}
+
+/// The input of one block.
+pub(crate) fn drawn<F: Scalar>(input: &BlockInput<F>, steps: usize) -> [(Section, Tally); 1] {
+    let entries: usize = (0..steps).map(|step| input.events.at(step).len()).sum();
+    let analogue = input.analogue.len() as u64 * sizes::<F>().0;
+    let bytes = 4 * (steps * input.units) as u64 + 8 * entries as u64 + analogue;
+    [(Section::DrawingInputs, Tally { calls: 1, bytes, ..Tally::default() })]
+}
+
+/// The forward pass over one block.
+pub(crate) fn simulated<F: Scalar>(
+    circuit: &CompiledNetwork<F>,
+    input: &BlockInput<F>,
+    trajectory: &Trajectory<F>,
+) -> [(Section, Tally); 4] {
+    let (live, calls) = steps(trajectory);
+    let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(circuit.size()));
+    let given = activity(&input.events, input.units, trajectory.steps, tile);
+    let all = activity(spikes, circuit.size(), trajectory.steps, tile);
+    let mut onto_neurons = Tally::default();
+    for Delayed { delay, fan, .. } in &circuit.recurrent {
+        let sent = sent_before::<F>(circuit, trajectory, *delay);
+        onto_neurons.add(scattered::<F, _>(&sent, fan, calls));
+        onto_neurons.add(analogue::<F, _>(&circuit.rate_units, fan, live, calls));
+    }
+    let mut onto_cells = scattered::<F, _>(&given, &circuit.input, calls);
+    onto_cells.add(analogue::<F, _>(&input.analogue_units, &circuit.input, live, calls));
+    let mut readout = match circuit.dense_readout {
+        Some(_) => read_densely(&all, circuit, calls),
+        None => scattered::<F, _>(&all, &circuit.readout, calls),
+    };
+    readout.add(analogue::<F, _>(&circuit.rate_units, &circuit.readout, live, calls));
+    readout.add(filtered(circuit, live, calls));
+    [
+        (Section::InputScatter, onto_cells),
+        (Section::RecurrentScatter, onto_neurons),
+        (Section::NeuronUpdate, updated(circuit, trajectory)),
+        (Section::Readout, readout),
+    ]
+}
+
+/// Values of units, onto their targets or into the sums of their synapses.
+fn analogue<F: Scalar, T: Copy>(units: &[u32], fan: &Csr<T>, live: u64, calls: u64) -> Tally {
+    let (block, number) = sizes::<F>();
+    let synapses = units.iter().map(|&unit| fan.of(unit as usize).len() as u64);
+    let synapses = synapses.sum::<u64>();
+    Tally {
+        bytes: calls * (units.len() as u64 * block + synapses * (2 * block + number + 4)),
+        operations: 2 * live * synapses,
+        ..Tally::default()
+    }
+}
+
+fn updated<F: Scalar>(circuit: &CompiledNetwork<F>, trajectory: &Trajectory<F>) -> Tally {
+    let (live, calls) = steps(trajectory);
+    let block = sizes::<F>().0;
+    let cells = circuit.size() as u64;
+    let further: u64 = circuit.cells.iter().map(|dynamics| dynamics.further() as u64).sum();
+    let operations: u64 = circuit.cells.iter().map(|dynamics| dynamics.operations().step).sum();
+    Tally {
+        calls,
+        neuron_updates: live * cells,
+        bytes: calls * (cells * (2 * block + 2) + further * 2 * block) + kept(circuit.size(), trajectory),
+        operations: live * operations,
+        ..Tally::default()
+    }
+}
+
+/// Bytes of ψ, written or read.
+fn kept<F: Scalar>(cells: usize, trajectory: &Trajectory<F>) -> u64 {
+    let values = trajectory.mean_psi() * trajectory.steps as f64;
+    let masks = if values > 0.0 { 2 * cells * trajectory.steps } else { 0 };
+    values as u64 * sizes::<F>().1 + masks as u64
+}
+
+/// A readout whose sums stay in registers.
+fn read_densely<F: Scalar>(activity: &[Activity], circuit: &CompiledNetwork<F>, calls: u64) -> Tally {
+    let mut tally = scattered::<F, _>(activity, &circuit.readout, calls);
+    let entries: u64 = activity.iter().map(|activity| activity.entries).sum();
+    tally.bytes = entries * circuit.outputs() as u64 * (sizes::<F>().1 + 4);
+    tally
+}
+
+fn filtered<F: Scalar>(circuit: &CompiledNetwork<F>, live: u64, calls: u64) -> Tally {
+    let (block, number) = sizes::<F>();
+    let outputs = circuit.outputs() as u64;
+    let bytes = calls * outputs * (3 * block + 2 * number);
+    Tally { bytes, operations: 2 * live * outputs, ..Tally::default() }
+}
+
+/// The backward pass over one block, segments simulated again aside.
+pub(crate) fn gone_back<F: Scalar>(
+    circuit: &CompiledNetwork<F>,
+    plan: &Plan<F>,
+    input: &BlockInput<F>,
+    trajectory: &Trajectory<F>,
+) -> [(Section, Tally); 3] {
+    let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(circuit.size()));
+    let given = activity(&input.events, input.units, trajectory.steps, tile);
+    let all = activity(spikes, circuit.size(), trajectory.steps, tile);
+    let (live, calls) = steps(trajectory);
+    let tiles = (trajectory.steps as u64).div_ceil(tile as u64);
+    let mut gathered = Tally { calls: tiles, ..Tally::default() };
+    for (activity, fan) in [(&given, &plan.input), (&all, &plan.readout)] {
+        gathered.add(summed::<F>(activity, fan));
+    }
+    for Delayed { delay, fan, .. } in &plan.recurrent {
+        gathered.add(summed::<F>(&sent_before(circuit, trajectory, *delay), fan));
+        gathered.add(analogue::<F, _>(&circuit.rate_units, fan, live, calls));
+    }
+    gathered.add(analogue::<F, _>(&circuit.rate_units, &plan.readout, live, calls));
+    [
+        (Section::BackwardRecursion, recursed(plan, trajectory)),
+        (Section::Modulation, modulated(plan, live, calls)),
+        (Section::GradientGather, gathered),
+    ]
+}
+
+/// Spikes that arrive before the end: those of the last steps reach nobody.
+fn sent_before<F: Scalar>(
+    circuit: &CompiledNetwork<F>,
+    trajectory: &Trajectory<F>,
+    delay: usize,
+) -> Vec<Activity> {
+    let steps = trajectory.steps.saturating_sub(delay);
+    activity(&trajectory.state.spikes, circuit.size(), steps, tile_rows::<F>(circuit.size()))
+}
+
+fn summed<F: Scalar>(activity: &[Activity], fan: &Csr<u32>) -> Tally {
+    let (block, _) = sizes::<F>();
+    let mut tally = Tally::default();
+    for (unit, activity) in activity.iter().enumerate() {
+        let synapses = fan.of(unit).len() as u64;
+        tally.synaptic_events += activity.lanes * synapses;
+        tally.bytes += synapses * (activity.entries * (block + 8) + activity.tiles * (2 * block + 8));
+    }
+    tally.operations = tally.synaptic_events;
+    tally
+}
+
+fn recursed<F: Scalar>(plan: &Plan<F>, trajectory: &Trajectory<F>) -> Tally {
+    let (block, number) = sizes::<F>();
+    let (live, calls) = steps(trajectory);
+    let mut tally = Tally { calls, neuron_updates: live * plan.active.len() as u64, ..Tally::default() };
+    let modulated = u64::from(plan.receives());
+    let secreting = u64::from(plan.secretes());
+    // Every rule with fewer hops goes the same way; the first of them receives nothing.
+    let levels = plan.levels.as_ref().map_or(0, |levels| levels.count as u64);
+    let passes = 1 + levels;
+    let receiving = modulated + levels.saturating_sub(1);
+    tally.bytes += passes * kept(plan.active.len(), trajectory) + calls * plan.signalled.len() as u64 * block;
+    if let Some(sources) = &plan.field {
+        let (sites, cells) = (sources.sites() as u64, plan.active.len() as u64);
+        tally.bytes += calls * block * (2 * 8 * sites + 3 * cells + 2 * cells);
+        tally.operations += live * (2 * 6 * sites + 2 * cells + 2 * cells);
+    }
+    for run in &plan.runs {
+        let (further, signalled) = (run.dynamics.further() as u64, u64::from(run.signalled));
+        for p in run.first..run.end {
+            let synapses = plan.feedback.of(p as usize).len() as u64;
+            let recursion = passes * (2 + 2 * further + signalled) + receiving;
+            let blocks = recursion + signalled * secreting;
+            tally.bytes += calls * (blocks * block + synapses * (block + number + 4));
+            let recursion = passes * run.dynamics.operations().adjoint + receiving;
+            tally.operations += live * (recursion + signalled * secreting + 2 * synapses);
+        }
+    }
+    tally
+}
+
+fn modulated<F: Scalar>(plan: &Plan<F>, live: u64, calls: u64) -> Tally {
+    let mut tally = Tally::default();
+    if let Some(modulation) = &plan.modulation {
+        tally.add(received(modulation, live, calls));
+        tally.add(diffused(modulation, live, calls));
+    }
+    for secretion in &plan.secretions {
+        tally.add(received(&secretion.modulation, live, calls));
+        tally.add(diffused(&secretion.modulation, live, calls));
+        tally.add(filtered_secretion::<F>(secretion.emitters.len() as u64, live, calls));
+    }
+    if let Some(levels) = &plan.levels {
+        (0..levels.count).for_each(|_| tally.add(received(&levels.modulation, live, calls)));
+    }
+    Tally { calls: if tally.calls > 0 { calls } else { 0 }, ..tally }
+}
+
+fn diffused<F: Scalar>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally {
+    let Some(diffusive) = &modulation.diffusive else { return Tally::default() };
+    let (block, number) = sizes::<F>();
+    let (sites, emitters, heard) = diffusive.counts();
+    Tally {
+        bytes: calls * (8 * sites * block + 3 * emitters * block + heard * (block + number)),
+        operations: live * (6 * sites + 2 * emitters + 2 * heard),
+        ..Tally::default()
+    }
+}
+
+/// The memory of so many cells: s and r read and written, L ψ read.
+fn filtered_secretion<F: Scalar>(emitters: u64, live: u64, calls: u64) -> Tally {
+    let bytes = calls * emitters * 5 * sizes::<F>().0;
+    Tally { bytes, operations: 10 * live * emitters, ..Tally::default() }
+}
+
+fn received<F: Scalar>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally {
+    let (block, number) = sizes::<F>();
+    let (mut bytes, mut gains) = (0, 0);
+    for &p in &modulation.receivers {
+        let along = modulation.synaptic.of(p as usize).len() as u64;
+        let types = modulation.totals() as u64;
+        bytes += block + along * (block + number + 4) + types * (block + number);
+        gains += along + types;
+    }
+    let emitters = modulation.nonlocal.as_ref().map_or(0, |nonlocal| nonlocal.emitters.len() as u64);
+    Tally {
+        calls,
+        bytes: calls * (bytes + emitters * 3 * block),
+        operations: 2 * live * (gains + emitters),
+        ..Tally::default()
+    }
+}
+
+/// The online form over one block, its simulation aside.
+pub(crate) fn traced<F: Scalar>(
+    circuit: &CompiledNetwork<F>,
+    plan: &Plan<F>,
+    trajectory: &Trajectory<F>,
+) -> [(Section, Tally); 3] {
+    let (block, _) = sizes::<F>();
+    let (live, calls) = steps(trajectory);
+    let traces = plan.slots.iter().filter(|slot| slot.stage != Stage::Readout);
+    let targets = traces.clone().map(|slot| &circuit.cells[slot.post as usize]);
+    let further: u64 = targets.clone().map(|dynamics| dynamics.further() as u64).sum();
+    let operations: u64 = targets.map(|dynamics| dynamics.operations().trace).sum();
+    let traces = traces.count() as u64;
+    let filters = traces * circuit.outputs() as u64;
+    let modulated = if plan.receives() { traces } else { 0 };
+    let through = modulated * plan.secretions.iter().map(|own| own.filters.len() as u64).sum::<u64>();
+    let filters_modulated = modulated * circuit.outputs() as u64;
+    let tally = |blocks: u64, operations: u64| Tally {
+        calls,
+        bytes: calls * blocks * block,
+        operations: live * operations,
+        ..Tally::default()
+    };
+    [
+        (Section::EligibilityTraces, tally(8 * traces + further + 4 * through, operations + 10 * through)),
+        (
+            Section::Modulation,
+            tally(
+                3 * modulated + 4 * filters_modulated + 2 * through * circuit.outputs() as u64,
+                6 * filters_modulated + 2 * through * circuit.outputs() as u64,
+            ),
+        ),
+        (Section::GradientGather, tally(traces + 2 * filters, 3 * filters)),
+    ]
+}
+
+/// Sums of so many slots over lanes, in each of so many blocks, and over blocks.
+pub(crate) fn reduced<F: Scalar>(slots: usize, blocks: usize) -> [(Section, Tally); 1] {
+    let (block, number) = sizes::<F>();
+    let sums = (slots * blocks) as u64;
+    let tally = Tally {
+        calls: blocks as u64,
+        bytes: sums * (block + 3 * number),
+        operations: sums * LANES as u64,
+        ..Tally::default()
+    };
+    [(Section::Reduction, tally)]
+}
+
+/// The optimiser on so many weights.
+pub(crate) fn optimised<F: Scalar>(weights: usize) -> [(Section, Tally); 1] {
+    let (weights, number) = (weights as u64, sizes::<F>().1);
+    let tally = Tally { calls: 1, bytes: 7 * number * weights, operations: 13 * weights, ..Tally::default() };
+    [(Section::Optimiser, tally)]
+}

@@ -1,0 +1,47 @@
+//! Gradients of all weights, by projection and readout.
+
+use crate::error::{Result, not_finite};
+use crate::network::Network;
+use crate::numeric::scalar::{Scalar, all_finite};
+
+/// Gradients of all weights, every number finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gradients<F> {
+    projections: Vec<Vec<F>>,
+    bias: Vec<Vec<F>>,
+    norm: f64,
+}
+
+impl<F: Scalar> Gradients<F> {
+    /// Gradients of a network.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFinite`] when one is not finite, or their norm is not.
+    pub(crate) fn new(network: &Network, projections: Vec<Vec<F>>, bias: Vec<Vec<F>>) -> Result<Self> {
+        if let Some(i) = projections.iter().position(|values| !all_finite(values)) {
+            return Err(not_finite(format!("the gradient of {}", network.projections[i].name())));
+        }
+        if let Some(i) = bias.iter().position(|values| !all_finite(values)) {
+            return Err(not_finite(format!("the gradient of the bias of {}", network.readouts()[i].name())));
+        }
+        let all = projections.iter().chain(&bias).flatten();
+        let norm = all.map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt();
+        match norm.is_finite() {
+            true => Ok(Self { projections, bias, norm }),
+            false => Err(not_finite("the norm of the gradient")),
+        }
+    }
+
+    /// ∂E/∂W of a projection, in the order of its synapses.
+    pub fn projection(&self, index: usize) -> &[F] {
+        &self.projections[index]
+    }
+    /// ∂E/∂bias of a readout.
+    pub fn bias(&self, readout: usize) -> &[F] {
+        &self.bias[readout]
+    }
+    /// The norm of all together.
+    pub fn norm(&self) -> f64 {
+        self.norm
+    }
+}

@@ -1,0 +1,390 @@
+//! The optimiser, in the authors' order: Adam or gradient descent on θ, dead entries held at 0,
+//! l1 and noise on living ones, rewiring (DEEP R).
+
+use serde::{Deserialize, Serialize};
+
+use crate::description::rule::Feedback;
+use crate::error::{Result, invalid};
+use crate::model::gradients::Gradients;
+use crate::model::{Model, Moment};
+use crate::network::{Network, Stage, Wires};
+use crate::numeric::random::{CounterRng, Stream};
+use crate::numeric::scalar::Scalar;
+
+/// θ of a synapse that rewiring brings back.
+const REBORN: f64 = 1e-12;
+
+/// How gradients change weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Optimiser {
+    /// The update.
+    #[serde(flatten)]
+    pub method: Method,
+    /// Rate at which living weights shrink: θ loses learningRate · l1 a step.
+    #[serde(default = "l1")]
+    pub l1: f64,
+    /// θ gains √(2 · learningRate · temperature) N(0, 1) a step.
+    #[serde(default)]
+    pub temperature: f64,
+    /// Whether dead synapses of signed senders are brought back.
+    #[serde(default = "yes")]
+    pub rewiring: bool,
+    /// Stepwise decay of the learning rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decay: Option<Decay>,
+    /// Largest norm of the whole gradient; larger ones are scaled down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// Projections that stay as they are.
+    #[serde(default)]
+    pub frozen: Vec<String>,
+}
+
+/// The update rule.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Method {
+    /// θ −= lr √(1−β₂ⁿ)/(1−β₁ⁿ) m / (√v + ε); ε is not bias-corrected.
+    Adam {
+        /// lr.
+        #[serde(default = "learning_rate")]
+        learning_rate: f64,
+        /// β₁.
+        #[serde(default = "beta1")]
+        beta1: f64,
+        /// β₂.
+        #[serde(default = "beta2")]
+        beta2: f64,
+        /// ε.
+        #[serde(default = "epsilon")]
+        epsilon: f64,
+    },
+    /// θ −= lr · gradient.
+    GradientDescent {
+        /// lr.
+        learning_rate: f64,
+    },
+}
+
+/// lr ← lr · factor every so many iterations.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decay {
+    /// The factor.
+    pub factor: f64,
+    /// The number of iterations.
+    pub every: u32,
+}
+
+fn l1() -> f64 {
+    0.01
+}
+fn yes() -> bool {
+    true
+}
+fn learning_rate() -> f64 {
+    0.0025
+}
+fn beta1() -> f64 {
+    0.9
+}
+fn beta2() -> f64 {
+    0.999
+}
+fn epsilon() -> f64 {
+    1e-8
+}
+
+impl Default for Optimiser {
+    /// Fig. 3C: Adam at 0.0025, l1 0.01, rewiring.
+    fn default() -> Self {
+        Self {
+            method: Method::Adam {
+                learning_rate: learning_rate(),
+                beta1: beta1(),
+                beta2: beta2(),
+                epsilon: epsilon(),
+            },
+            l1: l1(),
+            temperature: 0.0,
+            rewiring: true,
+            decay: None,
+            clip_norm: None,
+            frozen: Vec::new(),
+        }
+    }
+}
+
+impl Optimiser {
+    /// Checks the settings against a network.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for values out of range or unknown projections.
+    pub fn validate(&self, network: &Network) -> Result<()> {
+        let at_least_0 = |name: &str, x: f64| match x.is_finite() && x >= 0.0 {
+            true => Ok(()),
+            false => Err(invalid(format!("optimiser.{name}"), x, "a finite number ≥ 0")),
+        };
+        let below_1 = |name: &str, x: f64| match (0.0..1.0).contains(&x) {
+            true => Ok(()),
+            false => Err(invalid(format!("optimiser.{name}"), x, "0 or more, below 1")),
+        };
+        match self.method {
+            Method::GradientDescent { learning_rate } => at_least_0("learningRate", learning_rate)?,
+            Method::Adam { learning_rate, beta1, beta2, epsilon } => {
+                at_least_0("learningRate", learning_rate)?;
+                below_1("beta1", beta1)?;
+                below_1("beta2", beta2)?;
+                at_least_0("epsilon", epsilon)?;
+            }
+        }
+        at_least_0("l1", self.l1)?;
+        at_least_0("temperature", self.temperature)?;
+        if let Some(decay) = self.decay {
+            at_least_0("decay.factor", decay.factor)?;
+            if decay.every == 0 {
+                return Err(invalid("optimiser.decay.every", 0, "at least 1 iteration"));
+            }
+        }
+        if let Some(norm) = self.clip_norm
+            && !(norm.is_finite() && norm > 0.0)
+        {
+            return Err(invalid("optimiser.clipNorm", norm, "a finite number above 0"));
+        }
+        self.frozen.iter().try_for_each(|name| network.projection_index(name).map(drop))
+    }
+
+    /// Which projections learn: plastic and not frozen.
+    pub(crate) fn learns(&self, network: &Network) -> Vec<bool> {
+        let learns = |w: &Wires| w.plastic && !self.frozen.iter().any(|name| name == w.name());
+        network.projections.iter().map(learns).collect()
+    }
+
+    /// The learning rate after so many steps.
+    pub(crate) fn rate(&self, steps: u64) -> f64 {
+        let (Method::Adam { learning_rate, .. } | Method::GradientDescent { learning_rate }) = self.method;
+        match self.decay {
+            None => learning_rate,
+            Some(d) => learning_rate * libm::pow(d.factor, (steps / u64::from(d.every)) as f64),
+        }
+    }
+}
+
+/// One parameter's update, with what depends on the step worked out.
+struct Update<F> {
+    method: UpdateMethod<F>,
+    /// Factor that clipping puts on the gradient.
+    clip: F,
+}
+
+enum UpdateMethod<F> {
+    Adam { size: F, beta1: F, beta2: F, epsilon: F },
+    Descent { rate: F },
+}
+
+impl<F: Scalar> Update<F> {
+    fn new(optimiser: &Optimiser, rate: f64, steps: u64, norm: f64) -> Self {
+        let method = match optimiser.method {
+            Method::GradientDescent { .. } => UpdateMethod::Descent { rate: F::from_f64(rate) },
+            Method::Adam { beta1, beta2, epsilon, .. } => {
+                let n = (steps + 1) as f64;
+                let correction = (1.0 - libm::pow(beta2, n)).sqrt() / (1.0 - libm::pow(beta1, n));
+                UpdateMethod::Adam {
+                    size: F::from_f64(rate * correction),
+                    beta1: F::from_f64(beta1),
+                    beta2: F::from_f64(beta2),
+                    epsilon: F::from_f64(epsilon),
+                }
+            }
+        };
+        let clip = match optimiser.clip_norm {
+            Some(most) if norm > most => F::from_f64(most / norm),
+            _ => F::ONE,
+        };
+        Self { method, clip }
+    }
+
+    /// What each parameter loses, written over its gradient.
+    fn steps(&self, gradients: &mut [F], moments: &mut [Moment<F>]) {
+        let pairs = gradients.iter_mut().zip(moments);
+        match self.method {
+            UpdateMethod::Descent { rate } => pairs.for_each(|(g, _)| *g = rate * (*g * self.clip)),
+            UpdateMethod::Adam { size, beta1, beta2, epsilon } => pairs.for_each(|(g, moment)| {
+                let gradient = *g * self.clip;
+                moment.first = beta1 * moment.first + (F::ONE - beta1) * gradient;
+                moment.second = beta2 * moment.second + (F::ONE - beta2) * gradient * gradient;
+                *g = size * moment.first / (moment.second.sqrt() + epsilon);
+            }),
+        }
+    }
+}
+
+/// One step, [`rewire`] aside: the model with changed weights, of which the caller asks [`Model::checked`] at the end.
+///
+/// # Errors
+/// [`crate::Error::Memory`].
+pub(crate) fn step<F: Scalar>(
+    model: &Model<F>,
+    optimiser: &Optimiser,
+    gradients: &Gradients<F>,
+    seed: u64,
+) -> Result<Model<F>> {
+    let mut next = model.try_clone()?;
+    let steps = model.moments.steps;
+    let rate = optimiser.rate(steps);
+    let update = Update::new(optimiser, rate, steps, gradients.norm());
+    let network = model.network();
+    let learns = optimiser.learns(network);
+    for (index, wires) in network.projections.iter().enumerate().filter(|&(i, _)| learns[i]) {
+        let noise = CounterRng::internal(seed, Stream::Noise, steps as u32, index);
+        let gradients = gradients.projection(index);
+        let theta = &mut next.theta[index];
+        let moments = &mut next.moments.theta[index];
+        update_projection(wires, optimiser, rate, &update, gradients, theta, moments, noise);
+    }
+    for (readout, bias) in next.bias.iter_mut().enumerate() {
+        let moments = &mut next.moments.bias[readout];
+        let mut losses = gradients.bias(readout).to_vec();
+        update.steps(&mut losses, moments);
+        bias.iter_mut().zip(losses).for_each(|(b, loss)| *b = *b - loss);
+    }
+    next.moments.steps += 1;
+    Ok(next)
+}
+
+#[allow(clippy::too_many_arguments)]
+fn update_projection<F: Scalar>(
+    wires: &Wires,
+    optimiser: &Optimiser,
+    rate: f64,
+    update: &Update<F>,
+    gradients: &[F],
+    theta: &mut [F],
+    moments: &mut [Moment<F>],
+    mut noise: CounterRng,
+) {
+    let shrink = F::from_f64(rate * optimiser.l1);
+    let heat = (2.0 * rate * optimiser.temperature).sqrt();
+    let mut losses = gradients.to_vec();
+    let free = wires.signs.iter().all(|&sign| sign == 0);
+    if !free {
+        let signs = wires.pre.iter().map(|&pre| wires.signs[pre as usize]);
+        losses.iter_mut().zip(signs).filter(|&(_, sign)| sign < 0).for_each(|(g, _)| *g = -*g);
+    }
+    update.steps(&mut losses, moments);
+    if free && heat == 0.0 {
+        // Nothing asks for each synapse's sender, so that the processor can take several at once.
+        theta.iter_mut().zip(losses).for_each(|(x, loss)| *x = shrink_to_zero(*x - loss, shrink));
+        return;
+    }
+    for (synapse, (x, loss)) in theta.iter_mut().zip(losses).enumerate() {
+        let sign = wires.sign(synapse);
+        let alive = *x > F::ZERO;
+        *x = *x - loss;
+        if sign != 0 && !alive {
+            *x = F::ZERO;
+        }
+        if sign == 0 {
+            *x = shrink_to_zero(*x, shrink);
+        } else if *x > F::ZERO {
+            *x = *x - shrink;
+        } else {
+            continue;
+        }
+        if heat > 0.0 {
+            *x += F::from_f64(heat * noise.normal());
+        }
+    }
+}
+
+/// l1 on a weight of either sign: towards 0, not past it.
+fn shrink_to_zero<F: Scalar>(x: F, by: F) -> F {
+    if x > by {
+        x - by
+    } else if x < -by {
+        x + by
+    } else {
+        F::ZERO
+    }
+}
+
+/// The end of a step: with rewiring, dead synapses of signed senders come back, as many as the network lacks to its
+/// density.
+pub(crate) fn rewire<F: Scalar>(model: &mut Model<F>, optimiser: &Optimiser, seed: u64) {
+    if !optimiser.rewiring {
+        return;
+    }
+    let network = model.network().clone();
+    let (network, learns) = (&*network, optimiser.learns(&network));
+    let iteration = (model.moments.steps - 1) as u32;
+    let theta = &mut model.theta;
+    let rewired: Vec<usize> = (0..learns.len())
+        .filter(|&i| learns[i] && network.projections[i].signs.iter().any(|&s| s != 0))
+        .collect();
+    let wanted: f64 = rewired.iter().map(|&i| network.projections[i].wanted).sum();
+    let alive = |i: &usize| {
+        let wires = &network.projections[*i];
+        let lives = |&s: &usize| wires.sign(s) == 0 || theta[*i][s] > F::ZERO;
+        (0..wires.len()).filter(lives).count()
+    };
+    let missing = wanted.floor() - rewired.iter().map(alive).sum::<usize>() as f64;
+    if missing < 1.0 {
+        return;
+    }
+    let mut rng = CounterRng::internal(seed, Stream::Rewiring, iteration, 0);
+    let mut shares = vec![0usize; learns.len()];
+    for _ in 0..missing as u64 {
+        let mut place = wanted * (1.0 - rng.uniform());
+        let chosen = rewired.iter().find(|&&i| {
+            place -= network.projections[i].wanted;
+            place < 0.0
+        });
+        shares[*chosen.unwrap_or(&rewired[rewired.len() - 1])] += 1;
+    }
+    for &i in &rewired {
+        let wires = &network.projections[i];
+        let is_dead = |&s: &usize| wires.sign(s) != 0 && theta[i][s] <= F::ZERO;
+        let mut dead: Vec<usize> = (0..wires.len()).filter(is_dead).collect();
+        if shares[i] < dead.len() {
+            rng.shuffle(&mut dead);
+        }
+        for &synapse in dead.iter().take(shares[i]) {
+            theta[i][synapse] = F::from_f64(REBORN);
+        }
+    }
+}
+
+/// What the next step of training takes of adaptive feedback and of the readout's weights: learning rate · weight decay.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] when that is more than there is.
+pub(crate) fn next_feedback_decay<F: Scalar>(
+    model: &Model<F>,
+    feedback: &Feedback,
+    optimiser: &Optimiser,
+) -> Result<Option<f64>> {
+    let Feedback::Adaptive { adaptive } = feedback else { return Ok(None) };
+    let loss = optimiser.rate(model.moments.steps) * adaptive.weight_decay;
+    if loss > 1.0 {
+        let path = "rule.feedback.adaptive.weightDecay";
+        return Err(invalid(path, adaptive.weight_decay, "at most 1 over the learning rate"));
+    }
+    Ok(Some(loss))
+}
+
+/// The end of a training step with adaptive feedback: readout weights that learn, and what feedback has beside them, decay.
+pub(crate) fn decay_feedback<F: Scalar>(model: &mut Model<F>, loss: f64, optimiser: &Optimiser) {
+    model.feedback_share *= 1.0 - loss;
+    let network = model.network().clone();
+    let learns = optimiser.learns(&network);
+    let kept = F::from_f64(1.0 - loss);
+    for (index, wires) in network.projections.iter().enumerate() {
+        if learns[index] && wires.stage == Stage::Readout {
+            // θ of a dead synapse stays where it is.
+            let living = model.theta[index].iter_mut().enumerate();
+            let living = living.filter(|(synapse, theta)| wires.sign(*synapse) == 0 || **theta > F::ZERO);
+            living.for_each(|(_, theta)| *theta = *theta * kept);
+        }
+    }
+}

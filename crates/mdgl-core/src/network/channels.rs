@@ -1,0 +1,160 @@
+//! Channels by the types they join, names resolved and checked once.
+
+use std::collections::HashMap;
+
+use crate::description::legal::check_gain;
+use crate::description::rule::UniformChannel;
+use crate::description::{Channel, Exponentials, Gain, Kernel, Membrane, Reach, WeightGain};
+use crate::error::{Result, invalid, unknown};
+use crate::numeric::steps::{lasting, lasting_or_zero};
+
+type ByPair = HashMap<(usize, usize), Vec<(Gain, Reach, Kernel)>>;
+
+/// The channels between types.
+#[derive(Debug, Clone)]
+pub(crate) enum Table {
+    /// The same channel between every ordered pair of types.
+    Uniform(UniformChannel),
+    /// By (receiving type, secreting type).
+    Listed(ByPair),
+}
+
+impl Table {
+    /// The paper's: mean weights along existing synapses, instantaneous.
+    pub const DEFAULT: Self = Self::Uniform(UniformChannel {
+        gain: Gain::Weights(WeightGain::MeanWeight),
+        reach: Reach::Synaptic,
+        kernel: Kernel::None,
+    });
+
+    pub fn uniform(path: &str, channel: UniformChannel, dt: f64) -> Result<Self> {
+        validate_gain(path, channel.gain, channel.reach)?;
+        validate_kernel(path, channel.kernel, dt)?;
+        Ok(Self::Uniform(channel))
+    }
+
+    /// # Errors
+    /// [`crate::Error::Invalid`] for unknown types, gains that do not fit, time constants of less than half a step, or two
+    /// channels that would be one.
+    pub fn listed(path: &str, types: &[String], channels: &[Channel], dt: f64) -> Result<Self> {
+        let index: HashMap<&str, usize> = types.iter().map(String::as_str).zip(0..).collect();
+        let find = |path: String, name: &str| {
+            let found = index.get(name).copied();
+            found.ok_or_else(|| unknown(&path, name, types.iter().map(String::as_str)))
+        };
+        let mut table = ByPair::new();
+        for (i, channel) in channels.iter().enumerate() {
+            let path = format!("{path}[{i}]");
+            let from = find(format!("{path}.from"), &channel.from)?;
+            let to = find(format!("{path}.to"), &channel.to)?;
+            validate_gain(&path, channel.gain, channel.reach)?;
+            validate_kernel(&path, channel.kernel, dt)?;
+            let pair = table.entry((to, from)).or_default();
+            if pair.iter().any(|&(_, reach, kernel)| (reach, kernel) == (channel.reach, channel.kernel)) {
+                return Err(invalid(
+                    path,
+                    "the same types, reach and kernel as an earlier channel",
+                    "one channel for each combination of from, to, reach and kernel",
+                ));
+            }
+            pair.push((channel.gain, channel.reach, channel.kernel));
+        }
+        Ok(Self::Listed(table))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Listed(table) if table.is_empty())
+    }
+
+    pub fn has_kernel(&self, kernel: Kernel) -> bool {
+        self.any(|_, k| k == kernel)
+    }
+
+    pub fn has(&self, reach: Reach, kernel: Kernel) -> bool {
+        self.any(|r, k| (r, k) == (reach, kernel))
+    }
+
+    /// The distinct kernels, in an order that the channels fix.
+    pub fn kernels(&self) -> Vec<Kernel> {
+        distinct(self.kinds().into_iter().map(|(_, kernel)| kernel))
+    }
+
+    /// The distinct pairs of reach and kernel, in an order that the channels fix.
+    pub fn kinds(&self) -> Vec<(Reach, Kernel)> {
+        distinct(self.channels().into_iter().map(|(_, reach, kernel)| (reach, kernel)))
+    }
+
+    /// Gain, reach and kernel of all channels, in an order that they fix.
+    pub fn channels(&self) -> Vec<(Gain, Reach, Kernel)> {
+        match self {
+            Self::Uniform(channel) => vec![(channel.gain, channel.reach, channel.kernel)],
+            Self::Listed(table) => {
+                let mut pairs: Vec<_> = table.iter().collect();
+                pairs.sort_unstable_by_key(|&(pair, _)| *pair);
+                pairs.into_iter().flat_map(|(_, channels)| channels.iter().copied()).collect()
+            }
+        }
+    }
+
+    /// Whether cells of a type secrete through a kernel.
+    pub fn secretes(&self, secreting: usize, kernel: Kernel) -> bool {
+        match self {
+            Self::Uniform(channel) => channel.kernel == kernel,
+            Self::Listed(table) => table
+                .iter()
+                .any(|(&(_, from), list)| from == secreting && list.iter().any(|&(_, _, k)| k == kernel)),
+        }
+    }
+
+    fn any(&self, holds: impl Fn(Reach, Kernel) -> bool) -> bool {
+        match self {
+            Self::Uniform(channel) => holds(channel.reach, channel.kernel),
+            Self::Listed(table) => table.values().flatten().any(|&(_, reach, kernel)| holds(reach, kernel)),
+        }
+    }
+
+    /// Gains of the channels from a secreting to a receiving type, of one reach and one kernel.
+    pub fn of(&self, receiving: usize, secreting: usize, of: (Reach, Kernel)) -> impl Iterator<Item = Gain> {
+        let (uniform, listed) = match self {
+            Self::Uniform(channel) => (Some((channel.gain, channel.reach, channel.kernel)), None),
+            Self::Listed(table) => (None, table.get(&(receiving, secreting))),
+        };
+        let all = uniform.into_iter().chain(listed.into_iter().flatten().copied());
+        all.filter(move |&(_, reach, kernel)| (reach, kernel) == of).map(|(gain, ..)| gain)
+    }
+}
+
+/// Each once, in the order given.
+fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut distinct = Vec::new();
+    for one in all {
+        if !distinct.contains(&one) {
+            distinct.push(one);
+        }
+    }
+    distinct
+}
+
+fn validate_gain(path: &str, gain: Gain, reach: Reach) -> Result<()> {
+    match gain {
+        Gain::Fixed(x) if !x.is_finite() => Err(invalid(format!("{path}.gain"), x, "a finite number")),
+        _ => check_gain(&format!("{path}.gain"), gain, reach),
+    }
+}
+
+fn validate_kernel(path: &str, kernel: Kernel, dt: f64) -> Result<()> {
+    match kernel {
+        Kernel::Membrane(Membrane { initial, .. }) if !(0.0..=1.0).contains(&initial) => {
+            Err(invalid(format!("{path}.kernel.membrane.initial"), initial, "0 to 1"))
+        }
+        Kernel::Exponentials(Exponentials { tau_rise, tau_decay }) => {
+            lasting(format!("{path}.kernel.tauDecay"), tau_decay, dt)?;
+            let path = format!("{path}.kernel.tauRise");
+            if tau_rise > tau_decay {
+                return Err(invalid(path, tau_rise, format!("0 to tauDecay ({tau_decay})")));
+            }
+            lasting_or_zero(path, tau_rise, dt)
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,176 @@
+//! Initial weights, the authors' way.
+//!
+//! A dense n×n matrix of |N(0, 1)| times the sender's sign is balanced (total excitation equals
+//! total inhibition, then each receiver's column sums to 0), scaled to spectral radius 1, cut to
+//! the receivers' number and masked. From the `rewiring_tools` of Bellec et al. and of Liu et al. 2021.
+
+use std::borrow::Cow;
+
+use nalgebra::{DMatrix, Schur};
+
+use crate::description::Initialise;
+use crate::error::Result;
+use crate::network::{InitialWeights, Wires};
+use crate::numeric::memory::{product, resize};
+use crate::numeric::random::CounterRng;
+
+/// Above this size the spectral radius is estimated instead of computed (O(n²) instead of O(n³)).
+const EXACT_RADIUS_UP_TO: usize = 512;
+/// Two or three are usual, LAPACK gives up after thirty.
+const ITERATIONS_AN_EIGENVALUE: usize = 60;
+/// Products whose growth gives the estimate.
+const GROWTH_PRODUCTS: usize = 256;
+
+/// The weights of a projection, in the order of its synapses.
+///
+/// # Errors
+/// [`crate::Error::Memory`] when the dense matrix of a balanced projection cannot be had.
+pub(crate) fn weights<'a>(wires: &'a Wires, rng: &mut CounterRng) -> Result<Cow<'a, [f64]>> {
+    let drawn = match &wires.initial {
+        InitialWeights::Given(values) => return Ok(Cow::Borrowed(values)),
+        InitialWeights::Drawn(Initialise::Normal { standard_deviation }) => (0..wires.len())
+            .map(|synapse| {
+                let x = standard_deviation * rng.normal();
+                match wires.sign(synapse) {
+                    0 => x,
+                    sign => x.abs() * f64::from(sign),
+                }
+            })
+            .collect(),
+        InitialWeights::Drawn(Initialise::Balanced) => masked(wires, &balanced(wires, rng)?, rng),
+    };
+    Ok(Cow::Owned(drawn))
+}
+
+/// The columns that the receivers take, at the mask's places.
+fn masked(wires: &Wires, matrix: &DMatrix<f64>, rng: &mut CounterRng) -> Vec<f64> {
+    let (senders, receivers) = wires.sizes;
+    let columns: Vec<usize> = if senders < receivers {
+        (0..receivers).map(|_| rng.below(senders as u32) as usize).collect()
+    } else {
+        (0..receivers).collect()
+    };
+    let at = |(&pre, &post): (&u32, &u32)| matrix[(pre as usize, columns[post as usize])];
+    wires.pre().iter().zip(wires.post()).map(at).collect()
+}
+
+/// The dense matrix, rows are senders.
+fn balanced(wires: &Wires, rng: &mut CounterRng) -> Result<DMatrix<f64>> {
+    let n = wires.sizes.0;
+    let mut dense = Vec::new();
+    let what = "the dense matrix of balanced initial weights (scheme 'normal' needs none)";
+    resize(&mut dense, product(&[n, n]), 0.0, what)?;
+    let mut matrix = DMatrix::from_vec(n, n, dense);
+    for i in 0..n {
+        for j in 0..n {
+            let x = rng.normal();
+            matrix[(i, j)] = match wires.signs[i] {
+                0 => x,
+                sign => x.abs() * f64::from(sign),
+            };
+        }
+    }
+    if wires.signs.contains(&1) && wires.signs.contains(&-1) {
+        balance_totals(&mut matrix, &wires.signs);
+        balance_columns(&mut matrix);
+    }
+    let radius = spectral_radius(&matrix);
+    // A nilpotent or empty matrix has no scale to normalise.
+    Ok(if radius > 0.0 { matrix / radius } else { matrix })
+}
+
+fn balance_totals(matrix: &mut DMatrix<f64>, signs: &[i8]) {
+    let total = |sign: i8, m: &DMatrix<f64>| -> f64 {
+        let rows = (0..signs.len()).filter(|&i| signs[i] == sign);
+        rows.map(|i| m.row(i).sum().abs()).sum()
+    };
+    let factor = total(1, matrix) / total(-1, matrix);
+    for i in (0..signs.len()).filter(|&i| signs[i] == -1) {
+        matrix.row_mut(i).scale_mut(factor);
+    }
+}
+
+/// Each column is made to sum to 0 by an equal share added to its weaker side.
+fn balance_columns(matrix: &mut DMatrix<f64>) {
+    for mut column in matrix.column_iter_mut() {
+        let excess: f64 = column.sum();
+        let weaker = |x: f64| if excess < 0.0 { x > 0.0 } else { x < 0.0 };
+        let count = column.iter().filter(|&&x| weaker(x)).count();
+        if count > 0 {
+            let share = excess / count as f64;
+            column.iter_mut().filter(|x| weaker(**x)).for_each(|x| *x -= share);
+        }
+    }
+}
+
+/// The largest modulus of an eigenvalue.
+fn spectral_radius(matrix: &DMatrix<f64>) -> f64 {
+    let exact = (matrix.nrows() <= EXACT_RADIUS_UP_TO).then(|| largest_eigenvalue(matrix));
+    exact.flatten().unwrap_or_else(|| growth_rate(matrix))
+}
+
+/// QR iterations do not end for every matrix at the last bit: those are asked for fewer bits. `None` where even that fails.
+fn largest_eigenvalue(matrix: &DMatrix<f64>) -> Option<f64> {
+    let iterations = ITERATIONS_AN_EIGENVALUE * matrix.nrows().max(1);
+    let attempt = |&eps: &f64| Schur::try_new(matrix.clone(), eps, iterations);
+    let schur = [f64::EPSILON, 1e-14, 1e-12].iter().find_map(attempt)?;
+    Some(schur.complex_eigenvalues().iter().map(|z| libm::hypot(z.re, z.im)).fold(0.0, f64::max))
+}
+
+/// The geometric mean growth of a vector under repeated products, past the first quarter: tends
+/// to the spectral radius also where the leading eigenvalues are a complex pair.
+fn growth_rate(matrix: &DMatrix<f64>) -> f64 {
+    let n = matrix.nrows();
+    let mut rng = CounterRng::new(0, 0, 0, 0);
+    let mut x: Vec<f64> = (0..n).map(|_| rng.normal()).collect();
+    let mut log_growth = 0.0;
+    for product in 0..GROWTH_PRODUCTS {
+        let mut next = vec![0.0; n];
+        for (column, &scale) in matrix.column_iter().zip(&x) {
+            next.iter_mut().zip(column.iter()).for_each(|(sum, &m)| *sum += scale * m);
+        }
+        let norm = next.iter().map(|v| v * v).sum::<f64>().sqrt();
+        if norm == 0.0 {
+            return 0.0;
+        }
+        next.iter_mut().for_each(|v| *v /= norm);
+        if product >= GROWTH_PRODUCTS / 4 {
+            log_growth += libm::log(norm);
+        }
+        x = next;
+    }
+    libm::exp(log_growth / (GROWTH_PRODUCTS - GROWTH_PRODUCTS / 4) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn radius_of_a_rotation_is_its_scale() {
+        let rotation = DMatrix::from_row_slice(2, 2, &[0.0, -2.0, 2.0, 0.0]);
+        assert!((spectral_radius(&rotation) - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn estimate_is_near_the_exact_radius() {
+        let mut rng = CounterRng::new(3, 0, 0, 0);
+        let matrix = DMatrix::from_fn(200, 200, |_, _| rng.normal());
+        let (exact, estimate) = (spectral_radius(&matrix), growth_rate(&matrix));
+        assert!((estimate / exact - 1.0).abs() < 0.03, "{estimate} {exact}");
+    }
+
+    #[test]
+    fn columns_are_balanced() {
+        let signs: Vec<i8> = (0..20).map(|i| if i < 4 { -1 } else { 1 }).collect();
+        let mut rng = CounterRng::new(5, 0, 0, 0);
+        let mut matrix = DMatrix::from_fn(20, 20, |i, _| rng.normal().abs() * f64::from(signs[i]));
+        balance_totals(&mut matrix, &signs);
+        assert!(matrix.sum().abs() < 1e-9);
+        balance_columns(&mut matrix);
+        for (i, column) in matrix.column_iter().enumerate() {
+            assert!(column.sum().abs() < 1e-9, "column {i}");
+        }
+        assert!((0..20).all(|i| matrix.row(i).iter().all(|x| x * f64::from(signs[i]) > 0.0)));
+    }
+}

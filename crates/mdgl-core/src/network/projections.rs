@@ -1,0 +1,344 @@
+//! Projections as lists of synapses: given, or drawn from the network's seed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::positive;
+use super::slots::{Slot, SlotKind, find};
+use crate::description::{Connections, Initialise, NetworkDescription, Projection};
+use crate::error::{Result, invalid};
+use crate::numeric::memory::{product, room_for};
+use crate::numeric::random::{CounterRng, Stream};
+use crate::numeric::steps::steps_in;
+
+/// Longest delay, in steps.
+const MOST_DELAY: f64 = 10_000.0;
+/// Most synapses of a network.
+const MOST_SYNAPSES: u64 = 1 << 30;
+
+/// Which way a projection goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Input,
+    Recurrent,
+    Readout,
+}
+
+/// One synapse: its projection, and its place in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Synapse {
+    pub projection: u32,
+    pub index: u32,
+}
+
+/// A projection's synapses: the mask within which weights may differ from 0.
+#[derive(Debug, Clone)]
+pub struct Wires {
+    pub(super) name: String,
+    pub(crate) stage: Stage,
+    /// Presynaptic index in its population, one a synapse, ordered by post then pre.
+    pub(crate) pre: Arc<Vec<u32>>,
+    /// Postsynaptic index in its population.
+    pub(crate) post: Arc<Vec<u32>>,
+    pub(crate) sizes: (usize, usize),
+    pub(crate) offsets: (usize, usize),
+    /// Sign of each presynaptic unit: 1, −1 or 0 (free).
+    pub(crate) signs: Vec<i8>,
+    pub(crate) plastic: bool,
+    /// Steps from a spike to its effect, 1 or more.
+    pub(crate) delay: usize,
+    /// Density times number of pairs: what rewiring keeps up.
+    pub(crate) wanted: f64,
+    /// Explicit weights, in the order of the synapses; else how to draw them.
+    pub(crate) initial: InitialWeights,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum InitialWeights {
+    Given(Arc<Vec<f64>>),
+    Drawn(Initialise),
+}
+
+impl InitialWeights {
+    /// The option of a projection that they come from.
+    pub fn option(&self) -> &'static str {
+        match self {
+            Self::Given(_) => "connections.values",
+            Self::Drawn(_) => "initialise",
+        }
+    }
+}
+
+impl Wires {
+    /// The projection's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+    /// Presynaptic index of each synapse.
+    pub fn pre(&self) -> &[u32] {
+        &self.pre
+    }
+    /// Postsynaptic index of each synapse.
+    pub fn post(&self) -> &[u32] {
+        &self.post
+    }
+    /// Sizes of the two populations.
+    pub fn sizes(&self) -> (usize, usize) {
+        self.sizes
+    }
+    /// Number of synapses.
+    pub fn len(&self) -> usize {
+        self.pre.len()
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.pre.is_empty()
+    }
+    pub(crate) fn sign(&self, synapse: usize) -> i8 {
+        self.signs[self.pre[synapse] as usize]
+    }
+    /// Presynaptic index among all units of its stage.
+    pub(crate) fn pre_unit(&self, synapse: usize) -> usize {
+        self.offsets.0 + self.pre[synapse] as usize
+    }
+    /// Postsynaptic index among all neurons, or all readout units.
+    pub(crate) fn post_unit(&self, synapse: usize) -> usize {
+        self.offsets.1 + self.post[synapse] as usize
+    }
+}
+
+pub(super) fn projections(d: &NetworkDescription, slots: &HashMap<String, Slot>) -> Result<Vec<Wires>> {
+    let mut all: Vec<Wires> = Vec::new();
+    let mut synapses = 0u64;
+    for (i, projection) in d.projections.iter().enumerate() {
+        let name = projection.key();
+        if name.is_empty() || all.iter().any(|earlier| earlier.name == name) {
+            let path = format!("projections[{i}].name");
+            return Err(invalid(path, format!("'{name}'"), "a name of its own"));
+        }
+        let wires = wire(d, slots, i, projection)?;
+        synapses += wires.len() as u64;
+        if synapses > MOST_SYNAPSES {
+            let allowed = format!("at most {MOST_SYNAPSES} synapses in all");
+            return Err(invalid("projections", synapses, allowed));
+        }
+        all.push(wires);
+    }
+    Ok(all)
+}
+
+fn wire(
+    d: &NetworkDescription,
+    slots: &HashMap<String, Slot>,
+    index: usize,
+    projection: &Projection,
+) -> Result<Wires> {
+    use SlotKind::{Input, Population, Readout};
+    let path = |field: &str| format!("projections.{}.{field}", projection.key());
+    let from = find(slots, &path("from"), &projection.from, &[Input, Population])?;
+    let targets: &[_] = if from.kind == Input { &[Population] } else { &[Population, Readout] };
+    let to = find(slots, &path("to"), &projection.to, targets)?;
+    let stage = match (from.kind, to.kind) {
+        (Input, _) => Stage::Input,
+        (_, Readout) => Stage::Readout,
+        _ => Stage::Recurrent,
+    };
+    let delay = delay_steps(&path("delay"), projection.delay, d.dt, stage)?;
+    let recurrent = projection.from == projection.to;
+    let pairs = from.size as f64 * to.size as f64;
+    let (pre, post, initial, wanted) = match (&projection.connections, projection.density) {
+        (Some(list), None) => {
+            if projection.initialise.is_some() {
+                return Err(invalid(path("initialise"), "set", "only with density"));
+            }
+            let (pre, post, values) = listed(&path("connections"), list, from, to, recurrent)?;
+            let wanted = pre.len() as f64;
+            (pre, post, InitialWeights::Given(values), wanted)
+        }
+        (None, Some(density)) => {
+            if !(density > 0.0 && density <= 1.0) {
+                return Err(invalid(path("density"), density, "above 0, at most 1"));
+            }
+            let initialise = projection.initialise.unwrap_or(Initialise::Balanced);
+            validate_initialise(&path("initialise"), initialise)?;
+            let mut rng = CounterRng::internal(d.seed, Stream::Mask, 0, index);
+            let (pre, post) = draw_mask(&path("density"), &mut rng, density, from, to, recurrent)?;
+            (Arc::new(pre), Arc::new(post), InitialWeights::Drawn(initialise), density * pairs)
+        }
+        _ => return Err(invalid(path("density"), "given with connections, or neither", "one of the two")),
+    };
+    Ok(Wires {
+        name: projection.key(),
+        stage,
+        pre,
+        post,
+        sizes: (from.size, to.size),
+        offsets: (from.offset, to.offset),
+        signs: from.signs.clone(),
+        plastic: projection.plastic,
+        delay,
+        wanted,
+        initial,
+    })
+}
+
+/// A projection's delay in steps; only synapses between neurons have one of more than a step.
+fn delay_steps(path: &str, delay: Option<f64>, dt: f64, stage: Stage) -> Result<usize> {
+    let Some(delay) = delay else { return Ok(1) };
+    let steps = steps_in(delay, dt);
+    match stage {
+        Stage::Recurrent if (1.0..=MOST_DELAY).contains(&steps) => Ok(steps as usize),
+        Stage::Recurrent => Err(invalid(path, delay, format!("1 to {MOST_DELAY} steps of {dt} ms"))),
+        _ if steps == 1.0 => Ok(1),
+        _ => {
+            let allowed =
+                format!("{dt} ms (one step): only projections between populations have longer ones");
+            Err(invalid(path, delay, allowed))
+        }
+    }
+}
+
+/// What was secreted so many steps before has a place of 32 bits (see `modulation`).
+pub(super) fn check_reach(projections: &[Wires], neurons: usize) -> Result<()> {
+    let most = u32::MAX as usize / neurons.max(1);
+    match projections.iter().find(|wires| wires.delay > most) {
+        None => Ok(()),
+        Some(wires) => {
+            let path = format!("projections.{}.delay", wires.name);
+            let value = format!("{} steps", wires.delay);
+            Err(invalid(path, value, format!("at most {most} steps with {neurons} neurons")))
+        }
+    }
+}
+
+pub(super) fn delays(projections: &[Wires]) -> Vec<usize> {
+    let recurrent = projections.iter().filter(|wires| wires.stage == Stage::Recurrent);
+    let mut delays: Vec<usize> = std::iter::once(1).chain(recurrent.map(|wires| wires.delay)).collect();
+    delays.sort_unstable();
+    delays.dedup();
+    delays
+}
+
+fn validate_initialise(path: &str, initialise: Initialise) -> Result<()> {
+    match initialise {
+        Initialise::Balanced => Ok(()),
+        Initialise::Normal { standard_deviation } => {
+            positive(format!("{path}.standardDeviation"), standard_deviation)
+        }
+    }
+}
+
+/// floor(density · pairs) index pairs drawn with replacement (the authors' way), autapses
+/// discarded; at density 1 every pair.
+fn draw_mask(
+    path: &str,
+    rng: &mut CounterRng,
+    density: f64,
+    from: &Slot,
+    to: &Slot,
+    recurrent: bool,
+) -> Result<(Vec<u32>, Vec<u32>)> {
+    let pairs = from.size as u64 * to.size as u64;
+    if density * pairs as f64 > MOST_SYNAPSES as f64 {
+        let allowed = format!("at most {MOST_SYNAPSES} synapses");
+        return Err(invalid(path, density, allowed));
+    }
+    let count = (density * pairs as f64).floor() as u64;
+    // Pairs, and then again by sender and by receiver.
+    room_for(product(&[2, count as usize, size_of::<(u32, u32)>()]), "the synapses of a projection")?;
+    let mut drawn: Vec<(u32, u32)> = Vec::with_capacity(count as usize);
+    if density == 1.0 {
+        drawn.extend((0..to.size as u32).flat_map(|p| (0..from.size as u32).map(move |q| (p, q))));
+    } else {
+        let mut pair = || {
+            let q = rng.below(from.size as u32);
+            (rng.below(to.size as u32), q)
+        };
+        drawn.extend((0..count).map(|_| pair()));
+    }
+    drawn.retain(|&(p, q)| !(recurrent && p == q));
+    drawn.sort_unstable();
+    drawn.dedup();
+    Ok(drawn.into_iter().map(|(p, q)| (q, p)).unzip())
+}
+
+type Listed = (Arc<Vec<u32>>, Arc<Vec<u32>>, Arc<Vec<f64>>);
+
+/// A list's synapses, checked, by post and then pre; a list of that order is shared and not copied.
+fn listed(path: &str, list: &Connections, from: &Slot, to: &Slot, recurrent: bool) -> Result<Listed> {
+    let column = |field: &'static str| move || format!("{path}.{field}");
+    let at = |field: &str, i: usize| format!("{path}.{field}[{i}]");
+    let (pre, post) = (list.pre.numbers(column("pre"))?, list.post.numbers(column("post"))?);
+    let values = list.values.numbers(column("values"))?;
+    if pre.len() != post.len() || pre.len() != values.len() {
+        let value = format!("{}, {} and {} entries", pre.len(), post.len(), values.len());
+        return Err(invalid(path, value, "pre, post and values of one length"));
+    }
+    if pre.len() as u64 > MOST_SYNAPSES {
+        return Err(invalid(path, pre.len(), format!("at most {MOST_SYNAPSES} synapses")));
+    }
+    check_indices(pre, from.size, |i| at("pre", i))?;
+    check_indices(post, to.size, |i| at("post", i))?;
+    for (i, (&value, &q)) in values.iter().zip(pre.iter()).enumerate() {
+        check_weight(value, from.signs[q as usize], || at("values", i))?;
+    }
+    let pairs = post.iter().zip(pre.iter());
+    if let Some(i) = pairs.clone().position(|(p, q)| recurrent && p == q) {
+        return Err(invalid(at("post", i), post[i], "another neuron than pre (no autapses)"));
+    }
+    if pairs.is_sorted_by(|one, next| one < next) {
+        return Ok((pre.clone(), post.clone(), values.clone()));
+    }
+    room_for(
+        product(&[pre.len(), size_of::<[u32; 3]>() + size_of::<f64>()]),
+        "the synapses of a projection",
+    )?;
+    let order = by_receiver(pre, post, to.size);
+    let pair = |i: u32| (pre[i as usize], post[i as usize]);
+    if let Some(twice) = order.windows(2).find(|pairs| pair(pairs[0]) == pair(pairs[1])) {
+        let i = twice[1] as usize;
+        return Err(invalid(at("pre", i), pre[i], "each pair once in a projection"));
+    }
+    fn sorted<T: Copy>(order: &[u32], column: &[T]) -> Arc<Vec<T>> {
+        Arc::new(order.iter().map(|&i| column[i as usize]).collect())
+    }
+    Ok((sorted(&order, pre), sorted(&order, post), sorted(&order, values)))
+}
+
+fn check_indices(indices: &[u32], units: usize, path: impl Fn(usize) -> String) -> Result<()> {
+    match indices.iter().position(|&index| index as usize >= units) {
+        None => Ok(()),
+        Some(i) => Err(invalid(path(i), indices[i], format!("a whole number from 0 to {}", units - 1))),
+    }
+}
+
+/// The places of a list's pairs by post, then pre; equal ones stay as they were given.
+fn by_receiver(pre: &[u32], post: &[u32], receivers: usize) -> Vec<u32> {
+    let mut end = vec![0u32; receivers + 1];
+    post.iter().for_each(|&p| end[p as usize + 1] += 1);
+    for p in 0..receivers {
+        end[p + 1] += end[p];
+    }
+    let starts = end.clone();
+    let mut order = vec![0; post.len()];
+    for (i, &p) in (0..).zip(post) {
+        order[end[p as usize] as usize] = i;
+        end[p as usize] += 1;
+    }
+    for range in starts.windows(2) {
+        order[range[0] as usize..range[1] as usize].sort_unstable_by_key(|&i| (pre[i as usize], i));
+    }
+    order
+}
+
+/// A weight must be finite and keep its sender's sign. Where it stands is asked for only if it is wrong.
+pub(crate) fn check_weight(value: f64, sign: i8, path: impl Fn() -> String) -> Result<()> {
+    if !value.is_finite() {
+        return Err(invalid(path(), value, "a finite number"));
+    }
+    if value * f64::from(sign) < 0.0 {
+        let allowed = if sign > 0 { "≥ 0 (excitatory sender)" } else { "≤ 0 (inhibitory sender)" };
+        return Err(invalid(path(), value, allowed));
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Lists of targets, one a unit.
+
+/// What each unit projects to: target and an item (a weight, a gain, an accumulator's place).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Csr<T> {
+    start: Vec<u32>,
+    items: Vec<(u32, T)>,
+}
+
+impl<T: Copy> Csr<T> {
+    /// Groups (unit, target, item) triples by unit, keeping their order.
+    pub fn new(units: usize, triples: &[(usize, usize, T)]) -> Self {
+        Self::group(units, triples.iter().copied())
+    }
+
+    /// The same of triples that can be gone through twice.
+    pub fn group(units: usize, triples: impl Iterator<Item = (usize, usize, T)> + Clone) -> Self {
+        let mut start = vec![0; units + 1];
+        for (unit, ..) in triples.clone() {
+            start[unit + 1] += 1;
+        }
+        for unit in 0..units {
+            start[unit + 1] += start[unit];
+        }
+        let mut end = start.clone();
+        // Whatever item there is stands in each place until its own comes.
+        let mut items: Vec<_> = triples
+            .clone()
+            .next()
+            .map_or_else(Vec::new, |(_, target, item)| vec![(target as u32, item); start[units] as usize]);
+        for (unit, target, item) in triples {
+            items[end[unit] as usize] = (target as u32, item);
+            end[unit] += 1;
+        }
+        Self { start, items }
+    }
+
+    /// The targets that `change` keeps, with what it makes of (unit, target, item).
+    pub fn filter_map<U>(&self, mut change: impl FnMut(usize, usize, T) -> Option<U>) -> Csr<U> {
+        self.retarget(|unit, target, item| Some((target, change(unit, target, item)?)))
+    }
+
+    /// The same where targets change too.
+    pub fn retarget<U>(&self, mut change: impl FnMut(usize, usize, T) -> Option<(usize, U)>) -> Csr<U> {
+        let mut start = Vec::with_capacity(self.start.len());
+        let mut items = Vec::with_capacity(self.items.len());
+        start.push(0);
+        for unit in 0..self.start.len().saturating_sub(1) {
+            let change = |&(target, item): &(u32, T)| {
+                change(unit, target as usize, item).map(|(target, item)| (target as u32, item))
+            };
+            items.extend(self.of(unit).iter().filter_map(change));
+            start.push(items.len() as u32);
+        }
+        Csr { start, items }
+    }
+
+    /// Number of items.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Targets of a unit.
+    #[inline(always)]
+    pub fn of(&self, unit: usize) -> &[(u32, T)] {
+        &self.items[self.start[unit] as usize..self.start[unit + 1] as usize]
+    }
+}

@@ -1,0 +1,308 @@
+//! Sixteen trials side by side: the block of lanes in which every kernel computes.
+//!
+//! A kernel is written once, over [`Lanes`]; each instruction set implements the trait, and
+//! [`dispatch`] picks one at run time. All fused sets give the same bits.
+
+pub mod dispatch;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "x86_64")]
+mod orders;
+#[cfg(any(test, feature = "twin", not(target_arch = "x86_64")))]
+mod plain;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
+#[cfg(test)]
+mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use dispatch::{Instructions, Kernel};
+#[cfg(any(test, feature = "twin"))]
+pub use plain::PlainFused;
+#[cfg(any(test, not(target_arch = "x86_64")))]
+pub use plain::PlainUnfused;
+
+use crate::numeric::scalar::Scalar;
+
+/// Trials in a block, for every instruction set and float type.
+pub const LANES: usize = 16;
+
+/// One value for each of the sixteen trials, aligned for the widest vectors.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C, align(64))]
+pub struct Block<F: Scalar>(pub [F; LANES]);
+
+impl<F: Scalar> Block<F> {
+    /// Sixteen zeros.
+    pub const ZERO: Self = Self([F::ZERO; LANES]);
+
+    /// The sum of the lanes in one fixed tree: halves, quarters, eighths, pairs.
+    pub fn sum(&self) -> F {
+        let mut x = self.0;
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                x[i] += x[i + width];
+            }
+            width /= 2;
+        }
+        x[0]
+    }
+}
+
+/// A set of lanes: bit i stands for lane i.
+pub type Mask = u16;
+
+/// One index for each of the sixteen lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub struct Places(pub [u32; LANES]);
+
+/// The values of some blocks one after another.
+#[inline(always)]
+pub fn flat<F: Scalar>(blocks: &[Block<F>]) -> &[F] {
+    // SAFETY: a block is sixteen values and nothing else: its size is a multiple of its alignment.
+    unsafe { std::slice::from_raw_parts(blocks.as_ptr().cast(), blocks.len() * LANES) }
+}
+
+/// The values of some blocks one after another, to be changed.
+#[inline(always)]
+pub fn flat_mut<F: Scalar>(blocks: &mut [Block<F>]) -> &mut [F] {
+    // SAFETY: as for `flat`.
+    unsafe { std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), blocks.len() * LANES) }
+}
+
+/// Arithmetic on sixteen lanes.
+///
+/// Comparisons give a [`Mask`]; lanes outside a mask keep their bits.
+pub trait Lanes: Copy {
+    /// The float type.
+    type Scalar: Scalar;
+
+    /// Runs a kernel in these lanes, compiled for their instruction set as a function of its own. Called on a part of a
+    /// kernel it keeps that part from being compiled anew wherever it is needed, and gives it a name in a profiler.
+    fn call<K: Kernel<Self::Scalar>>(kernel: K) -> K::Output;
+
+    /// The same value in all lanes.
+    fn splat(x: Self::Scalar) -> Self;
+    /// Reads a block.
+    fn load(block: &Block<Self::Scalar>) -> Self;
+    /// Writes a block.
+    fn store(self, block: &mut Block<Self::Scalar>);
+    /// Sum.
+    fn add(self, other: Self) -> Self;
+    /// Difference.
+    fn sub(self, other: Self) -> Self;
+    /// Product.
+    fn mul(self, other: Self) -> Self;
+    /// Quotient.
+    fn div(self, other: Self) -> Self;
+    /// `self * a + b`, fused or not by the instruction set's class.
+    fn mul_add(self, a: Self, b: Self) -> Self;
+    /// `b - self * a`, fused or not by the instruction set's class.
+    fn neg_mul_add(self, a: Self, b: Self) -> Self;
+    /// The larger of both; neither is NaN in a healthy network.
+    fn max(self, other: Self) -> Self;
+    /// Absolute value.
+    fn abs(self) -> Self;
+    /// Lanes in which `self > other`.
+    fn gt(self, other: Self) -> Mask;
+    /// `other` in the lanes of the mask, `self` elsewhere.
+    fn blend(self, mask: Mask, other: Self) -> Self;
+    /// `x * a + b` of single values, fused or not by the instruction set's class.
+    fn mul_add_one(x: Self::Scalar, a: Self::Scalar, b: Self::Scalar) -> Self::Scalar;
+    /// The value at each of sixteen places.
+    ///
+    /// # Safety
+    /// Every place is below the number of values and below 2³¹.
+    unsafe fn gather(values: &[Self::Scalar], places: &Places) -> Self;
+
+    /// Writes the places of the mask's lanes side by side and gives their number; what is behind them is anything.
+    #[inline(always)]
+    fn pick(places: &Places, mask: Mask, to: &mut [u32; LANES]) -> usize {
+        let (mut rest, mut count) = (mask, 0);
+        while rest != 0 {
+            to[count & (LANES - 1)] = places.0[rest.trailing_zeros() as usize];
+            rest &= rest - 1;
+            count += 1;
+        }
+        count
+    }
+
+    /// Writes the lanes of the mask side by side at the start of `to`; what is beyond them is left in any state.
+    #[inline(always)]
+    fn compress(self, mask: Mask, to: &mut [Self::Scalar; LANES]) {
+        let mut block = Block::ZERO;
+        self.store(&mut block);
+        let mut place = 0;
+        for (lane, &x) in block.0.iter().enumerate() {
+            // No branch: the place is below 16 while a lane is left.
+            to[place & (LANES - 1)] = x;
+            place += usize::from(mask >> lane & 1);
+        }
+    }
+
+    /// The values at the start of `from`, spread over the lanes of the mask; 0 elsewhere.
+    #[inline(always)]
+    fn expand(mask: Mask, from: &[Self::Scalar; LANES]) -> Self {
+        let mut block = Block::ZERO;
+        let mut place = 0;
+        for (lane, x) in block.0.iter_mut().enumerate() {
+            *x = from[place & (LANES - 1)];
+            place += usize::from(mask >> lane & 1);
+        }
+        Self::load(&block).clear(!mask)
+    }
+
+    /// Adds in the lanes of the mask.
+    ///
+    /// Elsewhere −0 is added, which leaves every number as it is. A choice of results would do too, but where one is stored
+    /// over what was read, AVX2 would get masked stores, at which some processors are slow.
+    #[inline(always)]
+    fn add_where(self, mask: Mask, x: Self) -> Self {
+        self.add(Self::splat(-Self::Scalar::ZERO).blend(mask, x))
+    }
+
+    /// 0 in the lanes of the mask.
+    #[inline(always)]
+    fn clear(self, mask: Mask) -> Self {
+        self.blend(mask, Self::splat(Self::Scalar::ZERO))
+    }
+}
+
+/// Asks for a block that will be read soon; changes nothing.
+#[inline(always)]
+pub fn prefetch<T>(block: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint on a valid address; SSE is part of the architecture.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(block).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = block;
+}
+
+/// Lanes made register by register. A loop and no closure: closures do not inherit an instruction set.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! each {
+    ($i:ident, $registers:expr, $make:expr) => {{
+        let mut registers = $registers;
+        for ($i, register) in registers.iter_mut().enumerate() {
+            *register = $make;
+        }
+        Self(registers)
+    }};
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use each;
+
+/// What every architecture's registers do alike, by its own intrinsics: the set's functions, values in and out, arithmetic.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! registers {
+    ($name:ident, $scalar:ident, $width:literal, $features:literal,
+     $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident) => {
+        type Scalar = $scalar;
+
+        #[inline(always)]
+        fn call<K: Kernel<$scalar>>(kernel: K) -> K::Output {
+            // A method of the kernel, not a plain function: the compiler puts a method into the codegen unit of its type's
+            // module, so that the kernels of different files compile in parallel.
+            trait Enter<O> {
+                unsafe fn enter(self) -> O;
+            }
+            impl<K: Kernel<$scalar>> Enter<K::Output> for K {
+                #[target_feature(enable = $features)]
+                #[inline(never)]
+                unsafe fn enter(self) -> K::Output {
+                    self.run::<$name>()
+                }
+            }
+            // SAFETY: only reached once the processor is known to have the features.
+            unsafe { kernel.enter() }
+        }
+
+        #[inline(always)]
+        fn splat(x: $scalar) -> Self {
+            // SAFETY: only reached inside a function compiled for the features.
+            Self([unsafe { $splat(x) }; LANES / $width])
+        }
+        #[inline(always)]
+        fn load(block: &Block<$scalar>) -> Self {
+            // SAFETY: as above; a block holds 16 values and is aligned to 64 bytes.
+            each!(i, Self::splat(0.0).0, unsafe { $load(block.0.as_ptr().add($width * i)) })
+        }
+        #[inline(always)]
+        fn store(self, block: &mut Block<$scalar>) {
+            for (i, x) in self.0.into_iter().enumerate() {
+                // SAFETY: as for `load`.
+                unsafe { $store(block.0.as_mut_ptr().add($width * i), x) };
+            }
+        }
+        #[inline(always)]
+        fn add(self, other: Self) -> Self {
+            // SAFETY: only reached inside a function compiled for the features.
+            each!(i, self.0, unsafe { $add(self.0[i], other.0[i]) })
+        }
+        #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            // SAFETY: only reached inside a function compiled for the features.
+            each!(i, self.0, unsafe { $sub(self.0[i], other.0[i]) })
+        }
+        #[inline(always)]
+        fn mul(self, other: Self) -> Self {
+            // SAFETY: only reached inside a function compiled for the features.
+            each!(i, self.0, unsafe { $mul(self.0[i], other.0[i]) })
+        }
+        #[inline(always)]
+        fn div(self, other: Self) -> Self {
+            // SAFETY: only reached inside a function compiled for the features.
+            each!(i, self.0, unsafe { $div(self.0[i], other.0[i]) })
+        }
+    };
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use registers;
+
+/// Steps between two clearings of decayed state.
+const CLEAR_EVERY: usize = 16;
+
+/// Clears what has decayed below 1e−24, so that no kernel ever meets subnormal numbers.
+///
+/// Acts at fixed steps only and in `f32` only, on every instruction set alike.
+#[inline(always)]
+pub fn clear_tiny<L: Lanes>(step: usize, state: &mut [Block<L::Scalar>]) {
+    if !L::Scalar::CLEARS_TINY || !step.is_multiple_of(CLEAR_EVERY) {
+        return;
+    }
+    for block in state {
+        let x = L::load(block);
+        let tiny = tiny(x);
+        // Seldom; and no masked store (see `add_where`).
+        if tiny != 0 {
+            x.clear(tiny).store(block);
+        }
+    }
+}
+
+/// Whether state has just been cleared: where it may have come to nothing.
+#[inline(always)]
+pub fn just_cleared(step: usize) -> bool {
+    step.is_multiple_of(CLEAR_EVERY)
+}
+
+/// The same for lanes at hand.
+#[inline(always)]
+pub fn cleared<L: Lanes>(step: usize, state: L) -> L {
+    if !L::Scalar::CLEARS_TINY || !step.is_multiple_of(CLEAR_EVERY) {
+        return state;
+    }
+    state.clear(tiny(state))
+}
+
+/// Lanes that count as 0.
+#[inline(always)]
+fn tiny<L: Lanes>(x: L) -> Mask {
+    L::splat(L::Scalar::from_f64(1e-24)).gt(x.abs())
+}

@@ -1,0 +1,10 @@
+//! What the engine computes with: lanes of an instruction set, numbers, random numbers, memory, lists by sender.
+
+pub(crate) mod cancel;
+pub(crate) mod csr;
+pub mod lanes;
+pub(crate) mod memory;
+pub(crate) mod random;
+pub(crate) mod scalar;
+pub(crate) mod semaphore;
+pub(crate) mod steps;

@@ -1,0 +1,150 @@
+//! Whose turn it is: several who compute share a number of threads, first come, first served.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Threads to share.
+#[derive(Debug)]
+pub struct FairSemaphore {
+    all: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    waiting: VecDeque<u64>,
+    next: u64,
+}
+
+/// Threads that someone has; dropped, they are free again.
+#[derive(Debug)]
+pub struct Permit<'a> {
+    turns: &'a FairSemaphore,
+    threads: usize,
+}
+
+impl FairSemaphore {
+    /// So many, all of them free.
+    #[must_use]
+    pub fn new(all: usize) -> Self {
+        let state = State { free: all, waiting: VecDeque::new(), next: 0 };
+        Self { all, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// How many there are, free or not.
+    #[must_use]
+    pub fn all(&self) -> usize {
+        self.all
+    }
+
+    /// Waits for so many threads, or for all where more are wanted; `None` once `cancel` is set.
+    pub fn take(&self, threads: usize, cancel: &AtomicBool) -> Option<Permit<'_>> {
+        let threads = threads.min(self.all);
+        let mut state = self.lock();
+        let own = state.next;
+        state.next += 1;
+        state.waiting.push_back(own);
+        while state.waiting.front() != Some(&own) || state.free < threads {
+            if cancel.load(Ordering::Relaxed) {
+                state.waiting.retain(|&ticket| ticket != own);
+                self.changed.notify_all();
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.waiting.pop_front();
+        state.free -= threads;
+        // The next in the queue may need no more than what is left.
+        self.changed.notify_all();
+        Some(Permit { turns: self, threads })
+    }
+
+    /// Lets those who wait see that they have been cancelled.
+    pub fn wake(&self) {
+        // Under the lock, so that nobody is between looking and waiting.
+        let _state = self.lock();
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.turns.lock().free += self.threads;
+        self.turns.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn no_more_threads_are_out_than_there_are() {
+        let (turns, out, cancel) = (FairSemaphore::new(3), AtomicUsize::new(0), AtomicBool::new(false));
+        let one = |threads: usize| {
+            let turn = turns.take(threads, &cancel).unwrap();
+            assert!(out.fetch_add(turn.threads, Ordering::SeqCst) + turn.threads <= 3);
+            thread::sleep(Duration::from_micros(50));
+            out.fetch_sub(turn.threads, Ordering::SeqCst);
+        };
+        thread::scope(|scope| {
+            for threads in [1, 2, 3, 8] {
+                scope.spawn(move || (0..50).for_each(|_| one(threads)));
+            }
+        });
+        assert_eq!(turns.lock().free, 3);
+    }
+
+    /// Those who come later do not keep someone waiting who needs more.
+    #[test]
+    fn first_come_first_served() {
+        let (turns, cancel, order) = (FairSemaphore::new(2), AtomicBool::new(false), Mutex::new(Vec::new()));
+        let waiting = |count: usize| {
+            while turns.lock().waiting.len() < count {
+                thread::yield_now();
+            }
+        };
+        thread::scope(|scope| {
+            let first = turns.take(1, &cancel).unwrap();
+            for (place, threads) in [(0, 2), (1, 1)] {
+                let (turns, cancel, order) = (&turns, &cancel, &order);
+                scope.spawn(move || {
+                    let _turn = turns.take(threads, cancel).unwrap();
+                    order.lock().unwrap().push(threads);
+                });
+                waiting(place + 1);
+            }
+            drop(first);
+        });
+        assert_eq!(*order.lock().unwrap(), [2, 1]);
+    }
+
+    #[test]
+    fn who_is_cancelled_waits_no_longer_and_holds_up_nobody() {
+        let (turns, never, cancel) = (FairSemaphore::new(1), AtomicBool::new(false), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let first = turns.take(1, &never).unwrap();
+            let cancelled = scope.spawn(|| turns.take(1, &cancel).is_none());
+            let next = scope.spawn(|| turns.take(1, &never).is_some());
+            while turns.lock().waiting.len() < 2 {
+                thread::yield_now();
+            }
+            cancel.store(true, Ordering::Relaxed);
+            turns.wake();
+            assert!(cancelled.join().unwrap());
+            drop(first);
+            assert!(next.join().unwrap());
+        });
+    }
+}

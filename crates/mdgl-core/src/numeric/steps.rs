@@ -1,0 +1,74 @@
+//! Durations in steps: the one rule, which the library has too (`src/duration.ts`).
+//!
+//! A duration is rounded to whole steps, half a step up, and counts as the decimal that it is written as: 0.35 ms are four
+//! steps of 0.1 ms, though 0.35 / 0.1 is 3.4999999999999996. One above 0 that rounds to no step is refused.
+
+use crate::error::{Result, invalid};
+
+/// How far the quotient of two numbers may be from that of the decimals which they stand for, as a fraction of it: each of
+/// the three has an error of 2⁻⁵³ at most, and a time that was computed some more.
+const NOISE: f64 = 1.0 / (1_u64 << 50) as f64;
+
+/// A duration of at least 0 in whole steps.
+pub(crate) fn steps_in(duration: f64, dt: f64) -> f64 {
+    let halves = 2.0 * (duration / dt);
+    let nearest = halves.round();
+    let halves = if (halves - nearest).abs() <= nearest * NOISE { nearest } else { halves.floor() };
+    ((halves + 1.0) / 2.0).floor()
+}
+
+/// Refuses a duration that is not finite or below 0, and one above 0 of which no step is left.
+pub(crate) fn lasting_or_zero(path: impl Into<String>, duration: f64, dt: f64) -> Result<()> {
+    if duration.is_finite() && (duration == 0.0 || duration > 0.0 && steps_in(duration, dt) >= 1.0) {
+        return Ok(());
+    }
+    Err(invalid(path, duration, format!("0, or at least half a step ({} ms)", dt / 2.0)))
+}
+
+/// The same, and not 0.
+pub(crate) fn lasting(path: impl Into<String>, duration: f64, dt: f64) -> Result<()> {
+    if duration.is_finite() && duration > 0.0 && steps_in(duration, dt) >= 1.0 {
+        return Ok(());
+    }
+    Err(invalid(path, duration, format!("a finite number of at least half a step ({} ms)", dt / 2.0)))
+}
+
+/// exp(−dt/τ), what a step leaves of a trace; 0 of τ 0, which has no memory.
+pub(crate) fn decay(time_constant: f64, dt: f64) -> f64 {
+    if time_constant == 0.0 { 0.0 } else { libm::exp(-dt / time_constant) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The cases that the library's own test has, too: duration, step, number of steps.
+    #[test]
+    fn durations_count_as_the_decimals_that_they_are_written_as() {
+        let cases = include_str!("../../../../__test__/fixtures/durations.json");
+        let cases: Vec<(f64, f64, f64)> = serde_json::from_str(cases).unwrap();
+        for (duration, dt, steps) in cases {
+            assert_eq!(steps_in(duration, dt), steps, "{duration} ms in steps of {dt} ms");
+        }
+    }
+
+    #[test]
+    fn durations_that_vanish_are_refused() {
+        for (duration, dt) in [(0.4, 1.0), (1e-9, 0.1), (5e-324, 1.0), (0.049, 0.1)] {
+            assert!(lasting("d", duration, dt).is_err(), "{duration} at {dt}");
+            assert!(lasting_or_zero("d", duration, dt).is_err(), "{duration} at {dt}");
+        }
+        for wrong in [-1.0, f64::NAN, f64::INFINITY] {
+            assert!(lasting("d", wrong, 1.0).is_err() && lasting_or_zero("d", wrong, 1.0).is_err());
+        }
+        assert!(lasting("d", 0.0, 1.0).is_err());
+        assert!(lasting("d", 0.5, 1.0).is_ok() && lasting("d", 0.05, 0.1).is_ok());
+        assert!(lasting_or_zero("d", 0.0, 1.0).is_ok() && lasting_or_zero("d", -0.0, 1.0).is_ok());
+    }
+
+    #[test]
+    fn a_trace_without_a_time_constant_keeps_nothing() {
+        assert_eq!((decay(0.0, 1.0), decay(-0.0, 1.0)), (0.0, 0.0));
+        assert_eq!(decay(20.0, 1.0), libm::exp(-0.05));
+    }
+}

@@ -1,0 +1,67 @@
+//! The two float types the engine runs in: the kernels are compiled for them here.
+
+use crate::error::Result;
+use crate::instrument::load::{MultiplyAdd, Triad};
+use crate::learn::backward::Backward;
+use crate::learn::evaluate_loss::Verdict;
+use crate::learn::online::{Moment, Online};
+use crate::numeric::lanes::{Instructions, dispatch};
+use crate::numeric::scalar::Scalar;
+use crate::simulate::trajectory::Simulate;
+use crate::single::backward::BackwardOne;
+use crate::single::trial::SimulateOne;
+
+/// `f32` or `f64`, for which the engine is compiled.
+pub trait Real: Scalar {
+    // The kernels in the lanes of an instruction set: not generic, so that they are compiled once, in this crate.
+    #[doc(hidden)]
+    fn simulate(set: Instructions, kernel: Simulate<'_, Self>) -> Result<()>;
+    #[doc(hidden)]
+    fn backward(set: Instructions, kernel: Backward<'_, Self>) -> Result<()>;
+    #[doc(hidden)]
+    fn simulate_one(set: Instructions, kernel: SimulateOne<'_, Self>) -> Result<()>;
+    #[doc(hidden)]
+    fn backward_one(set: Instructions, kernel: BackwardOne<'_, Self>) -> Result<()>;
+    #[doc(hidden)]
+    fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<Verdict>;
+    #[doc(hidden)]
+    fn moment(set: Instructions, kernel: Moment<'_, Self>);
+    #[doc(hidden)]
+    fn triad(set: Instructions, kernel: Triad<'_, Self>);
+    #[doc(hidden)]
+    fn multiply_add(set: Instructions, kernel: MultiplyAdd) -> u64;
+}
+
+macro_rules! real {
+    ($name:ident) => {
+        impl Real for $name {
+            fn simulate(set: Instructions, kernel: Simulate<'_, Self>) -> Result<()> {
+                dispatch::$name(set, kernel)
+            }
+            fn backward(set: Instructions, kernel: Backward<'_, Self>) -> Result<()> {
+                dispatch::$name(set, kernel)
+            }
+            fn simulate_one(set: Instructions, kernel: SimulateOne<'_, Self>) -> Result<()> {
+                dispatch::$name(set, kernel)
+            }
+            fn backward_one(set: Instructions, kernel: BackwardOne<'_, Self>) -> Result<()> {
+                dispatch::$name(set, kernel)
+            }
+            fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<Verdict> {
+                dispatch::$name(set, kernel)
+            }
+            fn moment(set: Instructions, kernel: Moment<'_, Self>) {
+                dispatch::$name(set, kernel)
+            }
+            fn triad(set: Instructions, kernel: Triad<'_, Self>) {
+                dispatch::$name(set, kernel)
+            }
+            fn multiply_add(set: Instructions, kernel: MultiplyAdd) -> u64 {
+                dispatch::$name(set, kernel)
+            }
+        }
+    };
+}
+
+real!(f32);
+real!(f64);

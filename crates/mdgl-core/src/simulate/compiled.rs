@@ -1,0 +1,198 @@
+//! A network with the weights of the moment, laid out for the kernels.
+
+use crate::error::Result;
+use crate::model::Model;
+use crate::network::{Network, Stage};
+use crate::neuron::Dynamics;
+use crate::neuron::constants::Narrow;
+use crate::numeric::csr::Csr;
+use crate::numeric::lanes::{LANES, Mask};
+use crate::numeric::memory::{product, room_for};
+use crate::numeric::scalar::Scalar;
+use crate::simulate::delays::Delayed;
+use crate::simulate::padded_csr::{Chunk, PaddedCsr};
+
+/// The weights of a fan, `[target][unit]`; −0, which changes nothing, where there is no synapse.
+#[derive(Debug)]
+pub(crate) struct Dense<F> {
+    units: usize,
+    weights: Vec<F>,
+}
+
+impl<F: Scalar> Dense<F> {
+    /// `None` where most pairs have no synapse, or a pair has two.
+    fn of(fan: &Csr<F>, units: usize, targets: usize) -> Option<Self> {
+        if 2 * fan.len() < units * targets {
+            return None;
+        }
+        let mut weights = vec![F::from_f64(-0.0); units * targets];
+        for unit in 0..units {
+            for &(target, weight) in fan.of(unit) {
+                let place = &mut weights[target as usize * units + unit];
+                if *place != F::ZERO {
+                    return None;
+                }
+                *place = weight;
+            }
+        }
+        Some(Self { units, weights })
+    }
+
+    /// Weights to a target.
+    #[inline(always)]
+    pub fn row(&self, target: usize) -> &[F] {
+        &self.weights[target * self.units..][..self.units]
+    }
+}
+
+/// Neighbours with the same constants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run<F> {
+    pub first: u32,
+    pub end: u32,
+    pub dynamics: Dynamics<F>,
+    /// Whether anyone asks for their ψ.
+    pub wanted: bool,
+}
+
+/// Everything the passes read; rebuilt from the model before each batch.
+#[derive(Debug)]
+pub(crate) struct CompiledNetwork<F: Scalar> {
+    pub cells: Vec<Dynamics<F>>,
+    /// State variables beyond the first, of the model that has most.
+    pub further: usize,
+    /// Whether sixteen neighbours fit into one model that spikes, as trials one by one need it.
+    pub stands_side_by_side: bool,
+    /// The cells again, neighbours with the same constants together; the ψ of all is asked for.
+    pub runs: Vec<Run<F>>,
+    pub refractory: Vec<u32>,
+    /// The cells that give values and not spikes.
+    pub rate_units: Vec<u32>,
+    /// The distinct refractory periods above 0.
+    pub periods: Vec<u32>,
+    /// Input unit → (neuron, g W), g = 1 − α (or what the conventions say).
+    pub input: Csr<F>,
+    /// Neuron → (neuron, g W), by delay; those of one step first, even where there are none.
+    pub recurrent: Vec<Delayed<F>>,
+    pub input_chunks: PaddedCsr<F>,
+    /// Neuron → (readout unit, (1 − κ) W).
+    pub readout: Csr<F>,
+    /// The same by readout unit, where most neurons project to most units.
+    pub dense_readout: Option<Dense<F>>,
+    pub kappa: Vec<F>,
+    pub bias: Vec<F>,
+}
+
+impl<F: Scalar> CompiledNetwork<F> {
+    /// # Errors
+    /// [`crate::Error::Memory`].
+    pub fn new(model: &Model<F>) -> Result<Self> {
+        let network = model.network();
+        room_for(Self::bytes(network), "the synapses of a network by sender")?;
+        let refractory: Vec<u32> = network.neurons.iter().map(|n| n.refractory).collect();
+        let mut periods: Vec<u32> = refractory.iter().copied().filter(|&r| r > 0).collect();
+        periods.sort_unstable();
+        periods.dedup();
+        let cells: Vec<Dynamics<F>> = network.dynamics.iter().map(|own| own.map::<Narrow<F>>()).collect();
+        let scale = |p: usize| network.neurons[p].input_scale;
+        let input = fan(model, Stage::Input, 1, scale);
+        let readout = fan(model, Stage::Readout, 1, |k| 1.0 - network.outputs[k].kappa);
+        // x + (−0) = x for every x.
+        let nothing = F::from_f64(-0.0);
+        Ok(Self {
+            runs: runs(&cells, |_| true),
+            rate_units: (0..)
+                .zip(&cells)
+                .filter(|(_, cell)| cell.sends_values())
+                .map(|(unit, _)| unit)
+                .collect(),
+            stands_side_by_side: cells.chunks(LANES).all(Dynamics::stand_side_by_side),
+            further: cells.iter().map(Dynamics::further).max().unwrap_or(0),
+            cells,
+            refractory,
+            periods,
+            input_chunks: PaddedCsr::new(&input, network.input_units(), nothing),
+            recurrent: Delayed::all(network, nothing, |delay| fan(model, Stage::Recurrent, delay, scale)),
+            input,
+            dense_readout: Dense::of(&readout, network.size(), network.outputs.len()),
+            readout,
+            kappa: network.outputs.iter().map(|o| F::from_f64(o.kappa)).collect(),
+            bias: model.output_bias(),
+        })
+    }
+
+    /// What all lists take at most, with the network's own by sender.
+    pub fn bytes(network: &Network) -> usize {
+        let item = size_of::<(u32, F)>();
+        let chunk = size_of::<Chunk<F>>();
+        let by_sender = size_of::<(u32, u64)>();
+        // A list of whole length for each delay; a fan's chunks take no more than its items, but for a last one a unit.
+        let delays = network.delays().len();
+        let synapse = by_sender + item * (delays + 1) + 2 * size_of::<F>();
+        let unit = delays * (chunk + size_of::<u64>()) + size_of::<Dynamics<F>>() * 4;
+        product(&[network.synapse_count(), synapse]).saturating_add(product(&[network.unit_count(), unit]))
+    }
+
+    pub fn size(&self) -> usize {
+        self.cells.len()
+    }
+
+    pub fn outputs(&self) -> usize {
+        self.kappa.len()
+    }
+
+    /// The recurrent synapses of one step: all of them where the network has no delays.
+    pub fn undelayed(&self) -> &Delayed<F> {
+        &self.recurrent[0]
+    }
+
+    /// Longest delay, in steps.
+    pub fn longest_delay(&self) -> usize {
+        self.recurrent.last().map_or(1, |last| last.delay)
+    }
+
+    /// Steps of spikes that the next step looks back.
+    pub fn looks_back(&self) -> usize {
+        self.longest_period().max(self.longest_delay())
+    }
+
+    /// Steps of spikes that the refractory period looks back.
+    pub fn longest_period(&self) -> usize {
+        self.periods.last().map_or(1, |&period| period as usize + 1)
+    }
+}
+
+/// The cells by runs, for someone who asks for the ψ of some.
+pub(crate) fn runs<F: Scalar>(cells: &[Dynamics<F>], wanted: impl Fn(usize) -> bool) -> Vec<Run<F>> {
+    let mut runs: Vec<Run<F>> = Vec::new();
+    for (unit, &dynamics) in cells.iter().enumerate() {
+        let (first, wanted) = (unit as u32, wanted(unit));
+        match runs.last_mut() {
+            Some(run) if run.dynamics == dynamics && run.wanted == wanted => run.end += 1,
+            _ => runs.push(Run { first, end: first + 1, dynamics, wanted }),
+        }
+    }
+    runs
+}
+
+/// The living synapses of a stage and a delay, weights times the target's scale.
+fn fan<F: Scalar>(model: &Model<F>, stage: Stage, delay: usize, scale: impl Fn(usize) -> f64) -> Csr<F> {
+    let network = model.network();
+    network.synapses(stage).filter_map(|_, post, synapse| {
+        if network.projections[synapse.projection as usize].delay != delay {
+            return None;
+        }
+        let weight = model.weight(synapse.projection as usize, synapse.index as usize);
+        (weight != F::ZERO).then(|| F::from_f64(weight.to_f64() * scale(post)))
+    })
+}
+
+/// Lanes whose trial has ended before a step.
+#[inline(always)]
+pub(crate) fn ended(lengths: &[u32; LANES], step: usize) -> Mask {
+    let mut mask = 0;
+    for (lane, &length) in lengths.iter().enumerate() {
+        mask |= Mask::from(step >= length as usize) << lane;
+    }
+    mask
+}

@@ -1,0 +1,159 @@
+//! Synapses whose spikes take more than a step, and what was sent and secreted in the steps before.
+
+use std::ops::Range;
+
+use crate::error::Result;
+use crate::network::Network;
+use crate::numeric::csr::Csr;
+use crate::numeric::lanes::Block;
+use crate::numeric::memory::{bytes_of, product, refill, reserve};
+use crate::numeric::scalar::Scalar;
+use crate::simulate::padded_csr::PaddedCsr;
+
+/// The recurrent synapses of one delay, by sender.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Delayed<T> {
+    /// Steps from a spike to its effect.
+    pub delay: usize,
+    pub fan: Csr<T>,
+    pub chunks: PaddedCsr<T>,
+}
+
+impl<T: Copy> Delayed<T> {
+    /// One for each delay of a network, ascending from 1 on; `nothing` fills chunks up.
+    pub fn all(network: &Network, nothing: T, mut fan: impl FnMut(usize) -> Csr<T>) -> Vec<Self> {
+        let of = |&delay: &usize| {
+            let fan = fan(delay);
+            let chunks = PaddedCsr::new(&fan, network.size(), nothing);
+            Self { delay, fan, chunks }
+        };
+        network.delays().iter().map(of).collect()
+    }
+}
+
+/// A row a step of the values that rate units give.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows<F: Scalar> {
+    width: usize,
+    /// Steps before the first row.
+    first: usize,
+    rows: Vec<Block<F>>,
+}
+
+impl<F: Scalar> Rows<F> {
+    /// No row yet; a row has so many values.
+    pub fn clear(&mut self, width: usize) {
+        (self.width, self.first) = (width, 0);
+        self.rows.clear();
+    }
+    /// Makes room for so many rows in all.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`].
+    pub fn reserve(&mut self, rows: usize) -> Result<()> {
+        reserve(&mut self.rows, product(&[rows, self.width]), "the rates of a block of trials")
+    }
+    /// Bytes of memory that they hold.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.rows)
+    }
+    /// Adds the next value of the row at hand.
+    #[inline(always)]
+    pub fn push(&mut self, value: Block<F>) {
+        self.rows.push(value);
+    }
+    /// All rows, of the first step on.
+    pub fn all(&self) -> &[Block<F>] {
+        debug_assert_eq!(self.first, 0);
+        &self.rows
+    }
+    /// The values of a step.
+    #[inline(always)]
+    pub fn at(&self, step: usize) -> &[Block<F>] {
+        let row = step - self.first;
+        &self.rows[row * self.width..(row + 1) * self.width]
+    }
+    /// Becomes the rows of some steps of another.
+    pub fn copy_steps(&mut self, other: &Self, steps: Range<usize>) {
+        self.clear(other.width);
+        self.first = steps.start;
+        steps.for_each(|step| self.rows.extend_from_slice(other.at(step)));
+    }
+}
+
+/// The last rows of what changes from step to step, side by side and the newest first, for whoever reads several at
+/// once.
+#[derive(Debug, Default)]
+pub(crate) struct Past<F: Scalar> {
+    width: usize,
+    depth: usize,
+    /// Where the newest row begins, in rows.
+    first: usize,
+    rows: Vec<Block<F>>,
+}
+
+impl<F: Scalar> Past<F> {
+    /// All zero. A depth of one keeps nothing.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`].
+    pub fn reset(&mut self, width: usize, depth: usize) -> Result<()> {
+        (self.width, self.depth) = (width, depth);
+        // Twice the room, so that rows move once in as many steps.
+        let rows = if depth > 1 { 2 * depth } else { 0 };
+        self.first = rows - rows / 2;
+        refill(&mut self.rows, product(&[rows, width]), "what delayed synapses have secreted")
+    }
+
+    /// The row given and those before it, as many as the depth.
+    #[inline(always)]
+    pub fn take<'a>(&'a mut self, row: &'a [Block<F>]) -> &'a [Block<F>] {
+        if self.depth < 2 {
+            return row;
+        }
+        let (width, depth) = (self.width, self.depth);
+        if self.first == 0 {
+            self.rows.copy_within(..(depth - 1) * width, (depth + 1) * width);
+            self.first = depth + 1;
+        }
+        self.first -= 1;
+        self.rows[self.first * width..][..width].copy_from_slice(row);
+        &self.rows[self.first * width..][..depth * width]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(step: usize) -> [Block<f64>; 3] {
+        std::array::from_fn(|unit| {
+            let mut block = Block::ZERO;
+            block.0[1] = (10 * step + unit) as f64;
+            block
+        })
+    }
+
+    #[test]
+    fn the_newest_rows_come_first() {
+        for depth in [1, 2, 3, 7] {
+            let mut past = Past::default();
+            for _ in 0..2 {
+                past.reset(3, depth).unwrap();
+                for step in 1..40 {
+                    let given = row(step);
+                    let taken = past.take(&given);
+                    assert_eq!(taken.len(), 3 * depth);
+                    for (age, found) in taken.chunks_exact(3).enumerate() {
+                        let expected = step.checked_sub(age).filter(|&step| step > 0);
+                        let expected = expected.map_or([Block::ZERO; 3], row);
+                        assert!(
+                            found.iter().zip(expected).all(|(a, b)| a.0 == b.0),
+                            "depth {depth}, step {step}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

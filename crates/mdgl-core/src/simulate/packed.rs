@@ -1,0 +1,205 @@
+//! Rows of blocks of which most lanes are 0: a mask a block, then the lanes above 0 side by side.
+//!
+//! ψ is 0 in two lanes of three, and reading and writing it is what long trials wait for.
+
+use crate::error::Result;
+use crate::numeric::lanes::{LANES, Lanes, Mask};
+use crate::numeric::memory::{bytes_of, product, resize};
+use crate::numeric::scalar::Scalar;
+
+const WHAT: &str = "the pseudo-derivatives of a block of trials";
+
+/// Packed rows, in the order in which they were written.
+#[derive(Debug, Default)]
+pub(crate) struct Packed<F: Scalar> {
+    columns: usize,
+    /// `[row][column]`.
+    masks: Vec<Mask>,
+    /// Where each row's values begin.
+    start: Vec<usize>,
+    /// End of the last row's values; beyond it there is always room for one more block.
+    end: usize,
+    values: Vec<F>,
+}
+
+impl<F: Scalar> Packed<F> {
+    /// Bytes of memory that they hold.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.masks) + bytes_of(&self.start) + bytes_of(&self.values)
+    }
+
+    /// No rows; room for the masks of so many.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] when they cannot be had.
+    pub fn clear(&mut self, rows: usize, columns: usize) -> Result<()> {
+        self.columns = columns;
+        self.start.clear();
+        self.end = 0;
+        resize(&mut self.masks, product(&[rows, columns]), 0, WHAT)
+    }
+
+    /// Appends a row, to be written with [`RowWriter::push`] and ended with [`Self::end_row`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`] when there is no room for it.
+    #[inline(always)]
+    pub fn begin_row(&mut self) -> Result<RowWriter<'_, F>> {
+        let needed = self.end + (self.columns + 1) * LANES;
+        if self.values.len() < needed {
+            let len = needed.max(2 * self.values.len());
+            resize(&mut self.values, len, F::ZERO, WHAT)?;
+        }
+        let row = self.start.len();
+        self.start.push(self.end);
+        let masks = &mut self.masks[row * self.columns..][..self.columns];
+        Ok(RowWriter { masks, values: &mut self.values[self.end..needed], column: 0, at: 0 })
+    }
+
+    /// Ends the row that was begun; `written` is what [`RowWriter::written`] says.
+    #[inline(always)]
+    pub fn end_row(&mut self, written: usize) {
+        self.end += written;
+    }
+
+    /// Number of values in all rows.
+    pub fn values(&self) -> usize {
+        self.end
+    }
+
+    /// A row, to be read from its first column on; the row before it is asked for at the same time.
+    #[inline(always)]
+    pub fn row(&self, row: usize) -> RowReader<'_, F> {
+        let masks = &self.masks[row * self.columns..][..self.columns];
+        let at = self.start[row];
+        let ahead = at - self.start[row.saturating_sub(1)];
+        RowReader { masks, values: &self.values, column: 0, at, ahead }
+    }
+}
+
+/// Writes one row, column after column.
+pub(crate) struct RowWriter<'a, F: Scalar> {
+    masks: &'a mut [Mask],
+    values: &'a mut [F],
+    column: usize,
+    at: usize,
+}
+
+impl<F: Scalar> RowWriter<'_, F> {
+    /// The next column: the lanes above 0.
+    #[inline(always)]
+    pub fn push<L: Lanes<Scalar = F>>(&mut self, x: L) {
+        let mask = x.gt(L::splat(F::ZERO));
+        self.masks[self.column] = mask;
+        self.column += 1;
+        if let Some(to) = self.values[self.at..].first_chunk_mut() {
+            x.compress(mask, to);
+        }
+        self.at += mask.count_ones() as usize;
+    }
+
+    /// Columns of which nothing is wanted: so many zeros.
+    #[inline(always)]
+    pub fn skip(&mut self, columns: usize) {
+        self.masks[self.column..][..columns].fill(0);
+        self.column += columns;
+    }
+
+    /// Number of values written.
+    #[inline(always)]
+    pub fn written(&self) -> usize {
+        self.at
+    }
+}
+
+/// Reads one row, column after column.
+pub(crate) struct RowReader<'a, F: Scalar> {
+    masks: &'a [Mask],
+    values: &'a [F],
+    column: usize,
+    at: usize,
+    /// How far before this row's values those of the row before lie.
+    ahead: usize,
+}
+
+impl<F: Scalar> RowReader<'_, F> {
+    /// Passes over columns up to one.
+    #[inline(always)]
+    pub fn pass_to(&mut self, column: usize) {
+        let (fours, rest) = self.masks[self.column..column].as_chunks::<4>();
+        for four in fours {
+            let all = four.iter().rev().fold(0, |all, &mask| all << Mask::BITS | u64::from(mask));
+            self.at += all.count_ones() as usize;
+        }
+        self.at += rest.iter().map(|mask| mask.count_ones() as usize).sum::<usize>();
+        self.column = column;
+    }
+
+    /// One lane of every column that is left.
+    pub fn lane(self, lane: usize) -> impl Iterator<Item = F> {
+        let mut at = self.at;
+        self.masks[self.column..].iter().map(move |&mask| {
+            let below = mask & ((1 << lane) - 1);
+            let place = at + below.count_ones() as usize;
+            at += mask.count_ones() as usize;
+            if mask >> lane & 1 == 1 { self.values[place] } else { F::ZERO }
+        })
+    }
+
+    /// The next column.
+    #[inline(always)]
+    pub fn next<L: Lanes<Scalar = F>>(&mut self) -> L {
+        let mask = self.masks[self.column];
+        self.column += 1;
+        crate::numeric::lanes::prefetch(&self.values[self.at - self.ahead]);
+        let x = match self.values[self.at..].first_chunk() {
+            Some(from) => L::expand(mask, from),
+            None => L::splat(F::ZERO),
+        };
+        self.at += mask.count_ones() as usize;
+        x
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numeric::lanes::{Block, PlainFused};
+
+    type L = PlainFused<f32>;
+
+    #[test]
+    fn rows_come_back_as_they_were_with_what_was_not_wanted_as_zero() {
+        let block = |seed: usize| Block(std::array::from_fn(|i| ((i * seed) % 7) as f32 - 3.0));
+        let mut packed = Packed::default();
+        packed.clear(3, 2).unwrap();
+        let wanted = [Mask::MAX, 0];
+        for row in 0..3 {
+            let mut writer = packed.begin_row().unwrap();
+            for (column, &wanted) in wanted.iter().enumerate() {
+                match wanted {
+                    0 => writer.skip(1),
+                    _ => writer.push(L::load(&block(row + column + 1))),
+                }
+            }
+            let written = writer.written();
+            packed.end_row(written);
+        }
+        for row in (0..3).rev() {
+            let mut reader = packed.row(row);
+            let mut found = Block::ZERO;
+            reader.next::<L>().store(&mut found);
+            let expected = block(row + 1).0.map(|x| x.max(0.0));
+            assert_eq!(found.0, expected);
+            reader.next::<L>().store(&mut found);
+            assert_eq!(found, Block::ZERO);
+            for (lane, expected) in expected.into_iter().enumerate() {
+                assert!(packed.row(row).lane(lane).eq([expected, 0.0]));
+            }
+            let mut passing = packed.row(row);
+            passing.pass_to(1);
+            passing.next::<L>().store(&mut found);
+            assert_eq!(found, Block::ZERO);
+        }
+    }
+}

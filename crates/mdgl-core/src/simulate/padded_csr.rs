@@ -1,0 +1,83 @@
+//! A fan cut into chunks of four targets, so that kernels run over them without asking how many are left.
+
+use crate::numeric::csr::Csr;
+
+/// Targets in a chunk.
+pub(crate) const CHUNK: usize = 4;
+
+/// Four targets of one unit and their items.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chunk<T> {
+    pub target: [u32; CHUNK],
+    pub item: [T; CHUNK],
+}
+
+/// PaddedCsr by unit. Where a unit's targets are no multiple of four the last chunk repeats its first target, with an
+/// item that changes nothing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PaddedCsr<T> {
+    /// One more than the highest target.
+    targets: usize,
+    /// Where each unit's chunks begin.
+    start: Vec<u32>,
+    /// Most chunks of one unit.
+    most: usize,
+    chunks: Vec<Chunk<T>>,
+}
+
+impl<T: Copy> PaddedCsr<T> {
+    /// Cuts a fan; `nothing` is the item that changes nothing.
+    pub fn new(fan: &Csr<T>, units: usize, nothing: T) -> Self {
+        let chunks = Vec::with_capacity((0..units).map(|unit| fan.of(unit).len().div_ceil(CHUNK)).sum());
+        let mut cut = Self { targets: 0, start: vec![0], most: 0, chunks };
+        for unit in 0..units {
+            for part in fan.of(unit).chunks(CHUNK) {
+                let mut chunk = Chunk { target: [part[0].0; CHUNK], item: [nothing; CHUNK] };
+                for (i, &(target, item)) in part.iter().enumerate() {
+                    chunk.target[i] = target;
+                    chunk.item[i] = item;
+                    cut.targets = cut.targets.max(target as usize + 1);
+                }
+                cut.chunks.push(chunk);
+            }
+            cut.most = cut.most.max(cut.chunks.len() - cut.start[unit] as usize);
+            cut.start.push(cut.chunks.len() as u32);
+        }
+        cut
+    }
+
+    /// Checks once that every target is a row of a buffer, so that kernels need not at each.
+    #[inline(always)]
+    pub fn check_targets<B>(&self, rows: &[B]) {
+        assert!(self.targets <= rows.len(), "a target beyond the buffer");
+    }
+
+    /// Whether no unit has a target.
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Most chunks of one unit.
+    #[inline(always)]
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// First and end of a unit's chunks.
+    #[inline(always)]
+    pub fn range(&self, unit: usize) -> (u32, u32) {
+        (self.start[unit], self.start[unit + 1])
+    }
+
+    /// A unit's chunks.
+    #[inline(always)]
+    pub fn of(&self, unit: usize) -> &[Chunk<T>] {
+        &self.chunks[self.start[unit] as usize..self.start[unit + 1] as usize]
+    }
+
+    /// A chunk by its place.
+    #[inline(always)]
+    pub fn at(&self, place: u32) -> &Chunk<T> {
+        &self.chunks[place as usize]
+    }
+}
