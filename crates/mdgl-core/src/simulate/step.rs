@@ -357,44 +357,55 @@ pub(crate) fn update_neurons<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
     over: Mask,
     psi: &mut P,
 ) {
-    let mut found = 0;
-    for run in runs {
-        if run.wanted {
-            found = L::call(UpdateRun { run, state: &mut *state, over, psi: &mut *psi, found });
-        } else {
-            found = L::call(UpdateRun { run, state: &mut *state, over, psi: &mut Unwanted, found });
-            psi.skip((run.end - run.first) as usize);
-        }
-    }
+    let found = L::call(UpdateRuns { runs, state: &mut *state, over, psi });
     state.spikes.push_step(&state.spiking[..found]);
 }
 
-/// One step of neighbours with the same constants, compiled once for all passes: it has every model.
-struct UpdateRun<'s, F: Scalar, P> {
-    run: &'s Run<F>,
+/// One step of all cells, compiled once for all passes: it has every model.
+struct UpdateRuns<'s, F: Scalar, P> {
+    runs: &'s [Run<F>],
     state: &'s mut State<F>,
     over: Mask,
     psi: &'s mut P,
-    /// The number of cells found spiking before.
-    found: usize,
 }
 
-impl<'a, F: Scalar, P: Psi<'a, F>> Kernel<F> for UpdateRun<'_, F, P> {
-    /// The number of cells found spiking so far.
+impl<'a, F: Scalar, P: Psi<'a, F>> Kernel<F> for UpdateRuns<'_, F, P> {
+    /// The number of cells found spiking.
     type Output = usize;
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> usize {
-        let Self { run, state, over, psi, found } = self;
-        for_model!(run.dynamics, model => {
-            let model = model.map::<Splat<L>>();
-            // What no cell of the loop needs to ask.
-            match model.is_usual() {
-                true => update_cells(run, model.usual(), state, over, psi, found),
-                false => update_cells(run, model, state, over, psi, found),
+        let Self { runs, state, over, psi } = self;
+        let mut found = 0;
+        for run in runs {
+            if run.wanted {
+                found = update_run::<L, P>(run, state, over, psi, found);
+            } else {
+                found = update_run::<L, Unwanted>(run, state, over, &mut Unwanted, found);
+                psi.skip((run.end - run.first) as usize);
             }
-        })
+        }
+        found
     }
+}
+
+/// One step of neighbours with the same constants; the number of cells found spiking so far.
+#[inline(always)]
+fn update_run<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
+    run: &Run<L::Scalar>,
+    state: &mut State<L::Scalar>,
+    over: Mask,
+    psi: &mut P,
+    found: usize,
+) -> usize {
+    for_model!(run.dynamics, model => {
+        let model = model.map::<Splat<L>>();
+        // What no cell of the loop needs to ask.
+        match model.is_usual() {
+            true => update_cells(run, model.usual(), state, over, psi, found),
+            false => update_cells(run, model, state, over, psi, found),
+        }
+    })
 }
 
 #[inline(always)]
