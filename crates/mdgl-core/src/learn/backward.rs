@@ -666,25 +666,31 @@ impl<L: Lanes> Recursion<'_, '_, L> {
         &mut self,
         model: M,
     ) {
-        for list in &self.further[..M::Variables::COUNT - 1] {
-            assert_eq!(list.len(), self.signal.len(), "a list for each variable");
+        let Self { psi, signal, gamma, secreted, further, input_adjoint, row, before } = self;
+        let cells = signal.len();
+        let rows = [*row..*row + cells, *before..*before + cells];
+        let [now, before] = input_adjoint.get_disjoint_mut(rows).expect("rows of two steps");
+        let (gamma, secreted) = (&gamma[..cells], &mut secreted[..cells]);
+        let mut further = further.each_mut().map(|list| &mut **list);
+        for list in &further[..M::Variables::COUNT - 1] {
+            assert_eq!(list.len(), cells, "a list for each variable");
         }
-        for i in 0..self.signal.len() {
-            let psi = self.psi.next::<L>();
-            let before = M::Variables::load(L::load(&self.input_adjoint[self.before + i]), &self.further, i);
+        for i in 0..cells {
+            let psi = psi.next::<L>();
+            let before = M::Variables::load(L::load(&before[i]), &further, i);
             let mut drive = L::splat(L::Scalar::ZERO);
             if SIGNAL {
-                drive = L::load(&self.signal[i]);
+                drive = L::load(&signal[i]);
             }
             if SECRETES {
-                drive.mul(psi).store(&mut self.secreted[i]);
+                drive.mul(psi).store(&mut secreted[i]);
             }
             if GAMMA {
-                drive = drive.add(L::load(&self.gamma[i]));
+                drive = drive.add(L::load(&gamma[i]));
             }
             let adjoint = model.adjoint(psi, drive, before);
-            adjoint.store(&mut self.further, i);
-            adjoint.integrator().store(&mut self.input_adjoint[self.row + i]);
+            adjoint.store(&mut further, i);
+            adjoint.integrator().store(&mut now[i]);
         }
     }
 }

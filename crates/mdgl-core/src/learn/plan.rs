@@ -24,7 +24,8 @@ use crate::simulate::padded_csr::{Chunk, PaddedCsr};
 pub(crate) struct Plan<F: Scalar> {
     /// Cells whose synapses may have a gradient.
     pub active: Vec<u32>,
-    /// All cells; the ψ of the same is asked for, of all where its mean is wanted.
+    /// All cells, and whether their ψ is stored: that of the active ones and of the few between two of them, of all where
+    /// its mean is wanted.
     pub wanted: Vec<Run<F>>,
     /// The same, neighbours with the same constants together.
     pub runs: Vec<ActiveRun<F>>,
@@ -157,9 +158,10 @@ impl<F: Scalar> Plan<F> {
         let senders = senders.chain(secretions.iter().map(|secretion| &secretion.modulation));
         let is_active = active(&signalled, senders, adjoint || everyone);
         let all_psi = secretions.iter().any(Secretion::follows_psi);
+        let psi_kept = without_short_gaps(&is_active);
         let mut plan = Self {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
-            wanted: compiled::runs(&circuit.cells, |p| all_psi || is_active[p]),
+            wanted: compiled::runs(&circuit.cells, |p| all_psi || psi_kept[p]),
             runs: runs(&trace_dynamics(circuit, rule.trace), &is_active, &signalled),
             signalled: (0..n as u32).filter(|&p| signalled[p as usize]).collect(),
             field: diffusive.then(|| Sources::new(model.network(), &feedback)),
@@ -337,6 +339,21 @@ fn levels<F: Scalar>(model: &Model<F>, table: &Table, rule: &Rule, signalled: &[
     // With one hop only cells with a learning signal have a λ to secrete.
     let secretes = if hops == 1 { signalled.to_vec() } else { vec![true; signalled.len()] };
     Some(Levels { count: hops as usize, modulation: Modulation::new(model, table, Kernel::Exact, &secretes) })
+}
+
+/// Unwanted cells between two wanted ones that are wanted, too: beginning and ending a run takes longer than their ψ.
+const SHORT_GAP: usize = 3;
+
+/// The cells that are wanted, and those in short gaps between them.
+fn without_short_gaps(wanted: &[bool]) -> Vec<bool> {
+    let mut filled = wanted.to_vec();
+    let places: Vec<usize> = (0..wanted.len()).filter(|&p| wanted[p]).collect();
+    for pair in places.windows(2) {
+        if pair[1] - pair[0] <= SHORT_GAP + 1 {
+            filled[pair[0]..pair[1]].fill(true);
+        }
+    }
+    filled
 }
 
 fn active<'a, F: Scalar>(
