@@ -308,7 +308,7 @@ impl Ending for Arc<Worker> {
     }
 }
 
-/// The thread's body: jobs in order until it is told to end, each in its turn; those left over when it was cancelled get
+/// The thread's body: jobs in order until it is told to end, each once its threads are free; those left over when it was cancelled get
 /// none and fail at once. A runner publishes a model only at the end of a step, so a panic in the middle leaves nothing
 /// half done.
 fn work<'a>(

@@ -1,4 +1,4 @@
-//! What a profiled batch leaves: when each thread did what, how long its kernels' sections took, and what they did.
+//! The record of a profiled batch: the stages of each thread, the times of its kernels' sections, and their tallies.
 
 use std::sync::{Mutex, MutexGuard};
 

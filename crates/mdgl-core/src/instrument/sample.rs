@@ -1,4 +1,4 @@
-//! What a probe found, and what follows from it.
+//! Samples that a probe took, and the estimates that follow from them.
 
 use super::section::{SECTIONS, Section};
 

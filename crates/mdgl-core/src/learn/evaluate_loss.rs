@@ -1,4 +1,4 @@
-//! Judging a block of trials: readout → loss and δ, step by step.
+//! Losses and δ of a block of trials, from its readout, one step at a time.
 
 use crate::batch::loss::{Objective, Tally, TrialShape};
 use crate::batch::{Batch, Targets};

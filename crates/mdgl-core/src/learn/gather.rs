@@ -1,4 +1,4 @@
-//! Gradient sums: what senders did, times what their targets felt, a tile of steps at a time.
+//! Accumulates weight gradients (presynaptic activity × postsynaptic λ), one tile of time steps at a time.
 //!
 //! Within a tile the events are grouped by sender, so that a synapse's sum stays in a register while it takes
 //! them. Steps run from last to first as everywhere: tiles never change the order of a sum.

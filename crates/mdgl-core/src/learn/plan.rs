@@ -1,4 +1,4 @@
-//! A rule made ready for a network and the weights of the moment.
+//! A rule prepared for a network and its current weights: cells, channels and synapses that a pass visits.
 
 use crate::description::Kernel;
 use crate::description::rule::{Hops, LearningSignal, ReadoutFilter, Rule, Trace};

@@ -1,4 +1,4 @@
-//! What the kernels do, counted exactly, and a model of the bytes and operations that this takes.
+//! Exact counts of what the kernels do, and a model of the bytes and operations that this takes.
 //!
 //! The model counts the loads and stores of the algorithm between registers and memory, wherever the memory lies, and
 //! floating-point operations in lanes whose trial goes on (a multiply-add is two). B is a block of sixteen lanes, s a number,

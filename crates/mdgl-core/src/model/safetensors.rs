@@ -1,4 +1,4 @@
-//! Weights as safetensors: the tensors of each projection and bias, and the description.
+//! Weights as a safetensors file: the tensors of each projection and bias, and the description.
 //!
 //! A file depends on description and weights alone. A projection `a->b` is three tensors:
 //! `a->b` (the weights, ordered by post then pre), `a->b.pre` and `a->b.post`; the bias of readout

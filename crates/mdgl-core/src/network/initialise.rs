@@ -1,4 +1,4 @@
-//! Initial weights, the authors' way.
+//! Initial weights, as the authors of the paper make them: balanced, of spectral radius 1.
 //!
 //! A dense n×n matrix of |N(0, 1)| times the sender's sign is balanced (total excitation equals
 //! total inhibition, then each receiver's column sums to 0), scaled to spectral radius 1, cut to

@@ -1,4 +1,4 @@
-//! The sheet of cells: a grid whose edges meet, and who sits where.
+//! The sheet of cells: a grid with periodic boundaries, and the site of each cell.
 
 use crate::description::{Positions, Sheet};
 use crate::error::{Result, invalid};

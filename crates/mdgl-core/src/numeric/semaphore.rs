@@ -1,10 +1,10 @@
-//! Whose turn it is: several who compute share a number of threads, first come, first served.
+//! A fair (first in, first out) semaphore that limits the number of worker threads in the process.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Threads to share.
+/// A number of threads, shared by all that compute.
 #[derive(Debug)]
 pub struct FairSemaphore {
     all: usize,
@@ -19,7 +19,7 @@ struct State {
     next: u64,
 }
 
-/// Threads that someone has; dropped, they are free again.
+/// Threads that have been taken; they are free again when it is dropped.
 #[derive(Debug)]
 pub struct Permit<'a> {
     turns: &'a FairSemaphore,

@@ -1,4 +1,4 @@
-//! What blocks of trials came to, and what that means of the whole batch.
+//! Loss, accuracy and spike counts per block, and their reduction over the batch.
 
 use serde::{Deserialize, Serialize};
 

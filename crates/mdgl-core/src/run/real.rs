@@ -1,4 +1,4 @@
-//! The two float types the engine runs in: the kernels are compiled for them here.
+//! The kernels, compiled for the two float types of the engine.
 
 use crate::error::Result;
 use crate::instrument::load::{MultiplyAdd, Triad};

@@ -1,4 +1,4 @@
-//! What a network did in a batch, for those who look: spikes, membranes, readouts, signals.
+//! Recording of spikes, voltages, readouts and learning signals of a batch.
 
 use std::sync::atomic::AtomicBool;
 

@@ -1,4 +1,4 @@
-//! Threads, what they may use, and the rooms in which they work on blocks of trials.
+//! The thread pool of a session, and the memory in which its threads work on blocks of trials.
 
 use std::ops::Range;
 use std::sync::Mutex;

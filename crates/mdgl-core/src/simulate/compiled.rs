@@ -1,4 +1,4 @@
-//! A network with the weights of the moment, laid out for the kernels.
+//! A network compiled for the kernels: its constants and the current weights, scaled, by sender.
 
 use crate::error::Result;
 use crate::model::Model;
@@ -12,7 +12,7 @@ use crate::numeric::scalar::Scalar;
 use crate::simulate::delays::Delayed;
 use crate::simulate::padded_csr::{Chunk, PaddedCsr};
 
-/// The weights of a fan, `[target][unit]`; −0, which changes nothing, where there is no synapse.
+/// Dense weights, `[target][unit]`; −0, which changes nothing, where there is no synapse.
 #[derive(Debug)]
 pub(crate) struct Dense<F> {
     units: usize,

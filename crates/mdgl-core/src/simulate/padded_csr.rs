@@ -1,4 +1,4 @@
-//! A fan cut into chunks of four targets, so that kernels run over them without asking how many are left.
+//! Compressed sparse rows padded to chunks of four targets, so that kernels need no remainder loop.
 
 use crate::numeric::csr::Csr;
 

@@ -1,4 +1,4 @@
-//! One step of one trial, as an estimator sees it.
+//! One time step of one trial, with all that an estimator of influence reads.
 
 use crate::batch::encode::BlockInput;
 use crate::learn::forward::wiring::Wiring;
