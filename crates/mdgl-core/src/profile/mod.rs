@@ -6,7 +6,7 @@
 mod measure;
 mod peak;
 
-pub use crate::instrument::recorder::{Slice, Stage};
+pub use crate::instrument::recorder::{ProfileStage, Slice};
 pub use crate::instrument::section::Section;
 pub use crate::instrument::tally::Tally;
 pub use measure::{IterationTimes, KernelProfile, Profile, ProfileOptions, SectionTime, profile};
