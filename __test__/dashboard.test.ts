@@ -10,7 +10,7 @@ import { Model } from '../src/index.js'
 import { RunControl } from '../src/runs/control.js'
 import { builtInTask } from '../src/runs/tasks.js'
 import { accessible, findBrowser, openPage } from './helpers/browser.js'
-import { type Background, jsonLines, mdgl, startMdgl, temporaryFolder } from './helpers/cli.js'
+import { type Background, hasLine, jsonLines, mdgl, startMdgl, temporaryFolder } from './helpers/cli.js'
 
 /** A run that takes longer than any test. */
 async function live(t: ExecutionContext, ...more: string[]) {
@@ -18,7 +18,10 @@ async function live(t: ExecutionContext, ...more: string[]) {
   const args = ['train', 'evidence-accumulation', '--batch-size', '8', '--iterations', '5000', '--alignment-every', '5']
   const run = startMdgl([...args, '--live', '--port', '0', '--out', out, ...more])
   t.teardown(() => run.kill('SIGKILL'))
-  return { run, out, url: await urlOf(run) }
+  const url = await urlOf(run)
+  // It has begun: before that there is nothing to control.
+  while (!(await hasLine(join(out, 'metrics.jsonl')))) await setTimeout(20)
+  return { run, out, url }
 }
 
 async function urlOf(run: Background): Promise<string> {

@@ -357,44 +357,55 @@ pub(crate) fn update_neurons<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
     ended_lanes: Mask,
     psi: &mut P,
 ) {
-    let mut found = 0;
-    for run in runs {
-        if run.needs_psi {
-            found = L::call(UpdateRun { run, state: &mut *state, ended_lanes, psi: &mut *psi, found });
-        } else {
-            found = L::call(UpdateRun { run, state: &mut *state, ended_lanes, psi: &mut NoPsi, found });
-            psi.skip((run.end - run.first) as usize);
-        }
-    }
+    let found = L::call(UpdateRuns { runs, state: &mut *state, ended_lanes, psi });
     state.spikes.push_step(&state.spiking[..found]);
 }
 
-/// One step of neighbours with the same constants, compiled once for all passes: it has every model.
-struct UpdateRun<'s, F: Scalar, P> {
-    run: &'s CellRun<F>,
+/// One step of all cells, compiled once for all passes: it has every model.
+struct UpdateRuns<'s, F: Scalar, P> {
+    runs: &'s [CellRun<F>],
     state: &'s mut NetworkState<F>,
     ended_lanes: Mask,
     psi: &'s mut P,
-    /// The number of cells found spiking before.
-    found: usize,
 }
 
-impl<'a, F: Scalar, P: Psi<'a, F>> SimdKernel<F> for UpdateRun<'_, F, P> {
-    /// The number of cells found spiking so far.
+impl<'a, F: Scalar, P: Psi<'a, F>> SimdKernel<F> for UpdateRuns<'_, F, P> {
+    /// The number of cells found spiking.
     type Output = usize;
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> usize {
-        let Self { run, state, ended_lanes, psi, found } = self;
-        for_model!(run.dynamics, model => {
-            let model = model.map::<Splat<L>>();
-            // What no cell of the loop needs to ask.
-            match model.is_usual() {
-                true => update_cells(run, model.usual(), state, ended_lanes, psi, found),
-                false => update_cells(run, model, state, ended_lanes, psi, found),
+        let Self { runs, state, ended_lanes, psi } = self;
+        let mut found = 0;
+        for run in runs {
+            if run.needs_psi {
+                found = update_run::<L, P>(run, state, ended_lanes, psi, found);
+            } else {
+                found = update_run::<L, NoPsi>(run, state, ended_lanes, &mut NoPsi, found);
+                psi.skip((run.end - run.first) as usize);
             }
-        })
+        }
+        found
     }
+}
+
+/// One step of neighbours with the same constants; the number of cells found spiking so far.
+#[inline(always)]
+fn update_run<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
+    run: &CellRun<L::Scalar>,
+    state: &mut NetworkState<L::Scalar>,
+    ended_lanes: Mask,
+    psi: &mut P,
+    found: usize,
+) -> usize {
+    for_model!(run.dynamics, model => {
+        let model = model.map::<Splat<L>>();
+        // What no cell of the loop needs to ask.
+        match model.is_usual() {
+            true => update_cells(run, model.usual(), state, ended_lanes, psi, found),
+            false => update_cells(run, model, state, ended_lanes, psi, found),
+        }
+    })
 }
 
 #[inline(always)]
