@@ -9,12 +9,12 @@ use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Object, 
 use napi_derive::napi;
 
 use crate::background::compute;
+use crate::config::SessionConfig;
 use crate::error::{Failure, Result};
 use crate::float::Float;
 use crate::held::{self, Held};
 use crate::live::{AnyStream, Live};
 use crate::network::{CopiedDescription, Description};
-use crate::orders::Orders;
 use crate::results::{CellConstants, ProjectionValues};
 use crate::rule;
 use crate::runner::{Bench, Runner};
@@ -51,7 +51,7 @@ impl NativeModel {
     /// A model from the bytes of a safetensors file.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
     pub fn load<'env>(env: &'env Env, bytes: &[u8]) -> napi::Result<Object<'env>> {
-        mdgl_core::room_for(bytes.len(), "the bytes of a file").map_err(Failure::from)?;
+        mdgl_core::ensure_memory(bytes.len(), "the bytes of a file").map_err(Failure::from)?;
         let bytes = bytes.to_vec();
         compute(env, move || read(&bytes))
     }
@@ -182,7 +182,7 @@ pub trait AnyModel: Send + Sync {
     fn save(&self, optimiser: bool) -> Write;
     fn copy(&self) -> Result<Arc<dyn AnyModel>>;
     /// What a session's thread works with; takes the training lock where the orders are to train.
-    fn runner(self: Arc<Self>, orders: Orders, threads: usize) -> Result<Box<dyn Runner>>;
+    fn runner(self: Arc<Self>, config: SessionConfig, threads: usize) -> Result<Box<dyn Runner>>;
     /// A stream on the model; it holds the training lock.
     fn stream(self: Arc<Self>, rule: &Rule, optimiser: &Optimiser, seed: u64) -> Result<Box<dyn AnyStream>>;
 }
@@ -234,9 +234,9 @@ impl<F: Float> AnyModel for Shared<F> {
         Ok(Self::new(self.snapshot().try_clone()?))
     }
 
-    fn runner(self: Arc<Self>, orders: Orders, threads: usize) -> Result<Box<dyn Runner>> {
-        let lock = if orders.training { Some(TrainingLock::take(&self)?) } else { None };
-        Ok(Box::new(Bench::new(self, lock, orders, threads)?))
+    fn runner(self: Arc<Self>, config: SessionConfig, threads: usize) -> Result<Box<dyn Runner>> {
+        let lock = if config.training { Some(TrainingLock::take(&self)?) } else { None };
+        Ok(Box::new(Bench::new(self, lock, config, threads)?))
     }
 
     fn stream(self: Arc<Self>, rule: &Rule, optimiser: &Optimiser, seed: u64) -> Result<Box<dyn AnyStream>> {

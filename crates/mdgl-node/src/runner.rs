@@ -12,9 +12,9 @@ use mdgl_core::{
 use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Null};
 
 use crate::batch::Work;
+use crate::config::SessionConfig;
 use crate::error::{Failure, Result};
 use crate::float::Float;
-use crate::orders::Orders;
 use crate::profile::profile;
 use crate::results::{
     Evaluation, Gradients, Observation, ProjectionValues, ReadoutValues, Recording, SharedResult, StepReport,
@@ -51,7 +51,7 @@ pub struct Bench<F: Real> {
     shared: Arc<Shared<F>>,
     /// Held while the session lives.
     _lock: Option<TrainingLock<F>>,
-    orders: Orders,
+    config: SessionConfig,
     workers: Workers<F>,
     kept: Option<Kept<F>>,
     shown: Option<Shown<F>>,
@@ -88,19 +88,19 @@ impl<F: Float> Bench<F> {
     pub fn new(
         shared: Arc<Shared<F>>,
         lock: Option<TrainingLock<F>>,
-        orders: Orders,
+        config: SessionConfig,
         threads: usize,
     ) -> Result<Self> {
         let workers = Workers::new(threads)?;
-        Ok(Self { shared, _lock: lock, orders, workers, kept: None, shown: None, together: None })
+        Ok(Self { shared, _lock: lock, config, workers, kept: None, shown: None, together: None })
     }
 
     fn cancel(&self) -> &AtomicBool {
-        &self.orders.cancel
+        &self.config.cancel
     }
 
     fn assignment<'a>(&'a self, work: &'a Work) -> Result<Assignment<'a>> {
-        let objective = ordered(self.orders.objective.as_ref(), "an objective")?;
+        let objective = ordered(self.config.objective.as_ref(), "an objective")?;
         let targets = ordered(work.targets.as_deref(), "targets")?;
         Ok(Assignment { batch: &work.batch, objective, targets })
     }
@@ -111,7 +111,7 @@ impl<F: Float> Bench<F> {
         assignment: Assignment<'_>,
         custom: Option<CustomLoss<F>>,
     ) -> Result<Gradients> {
-        let rule = ordered(self.orders.rule.as_ref(), "a rule")?;
+        let rule = ordered(self.config.rule.as_ref(), "a rule")?;
         let (evaluation, gradients) =
             mdgl_core::gradients(model, assignment, rule, custom, &self.workers, self.cancel())?;
         wrap_gradients(model, evaluation, &gradients)
@@ -124,7 +124,7 @@ impl<F: Float> Bench<F> {
         custom: Option<CustomLoss<F>>,
     ) -> Result<StepReport> {
         let begun = Instant::now();
-        let Orders { rule, optimiser, .. } = &self.orders;
+        let SessionConfig { rule, optimiser, .. } = &self.config;
         let (rule, optimiser) =
             (ordered(rule.as_ref(), "a rule")?, ordered(optimiser.as_ref(), "an optimiser")?);
         let (next, report) =
@@ -148,7 +148,7 @@ impl<F: Float> Bench<F> {
         share: Share,
         step: bool,
     ) -> Result<Sharing<'a, F>> {
-        let Orders { rule, optimiser, .. } = &self.orders;
+        let SessionConfig { rule, optimiser, .. } = &self.config;
         let training = match step {
             true => Some((ordered(rule.as_ref(), "a rule")?, ordered(optimiser.as_ref(), "an optimiser")?)),
             false => None,
@@ -170,7 +170,7 @@ impl<F: Float> Bench<F> {
             error: F::array(seen.error),
             learning_signal: F::array(seen.learning_signal),
             projections: projections
-                .map(|wires| projection_values(&model, wires.name(), model.weights(wires.name())?))
+                .map(|synapses| projection_values(&model, synapses.name(), model.weights(synapses.name())?))
                 .collect::<mdgl_core::Result<Vec<ProjectionValues>>>()?,
             constants: network.cell_constants().into(),
         };
@@ -207,7 +207,7 @@ impl<F: Float> Runner for Bench<F> {
     }
 
     fn simulate(&mut self, work: &Work, voltage: bool, inputs: bool) -> Result<Recording> {
-        let Orders { objective, rule, .. } = &self.orders;
+        let SessionConfig { objective, rule, .. } = &self.config;
         let signals = match (objective, work.targets.as_deref(), rule) {
             (Some(objective), Some(targets), Some(rule)) => Some((objective, targets, rule)),
             _ => None,
@@ -239,18 +239,18 @@ impl<F: Float> Runner for Bench<F> {
     }
 
     fn profile(&mut self, work: &Work, options: ProfileOptions) -> Result<String> {
-        let Self { shared, orders, workers, .. } = self;
+        let Self { shared, config, workers, .. } = self;
         let targets = ordered(work.targets.as_deref(), "targets")?;
-        let objective = ordered(orders.objective.as_ref(), "an objective")?;
+        let objective = ordered(config.objective.as_ref(), "an objective")?;
         let assignment = Assignment { batch: &work.batch, objective, targets };
-        let rule = ordered(orders.rule.as_ref(), "a rule")?;
-        let optimiser = ordered(orders.optimiser.as_ref(), "an optimiser")?;
-        profile(&shared.snapshot(), assignment, rule, optimiser, options, workers, &orders.cancel)
+        let rule = ordered(config.rule.as_ref(), "a rule")?;
+        let optimiser = ordered(config.optimiser.as_ref(), "an optimiser")?;
+        profile(&shared.snapshot(), assignment, rule, optimiser, options, workers, &config.cancel)
     }
 
     fn forward(&mut self, work: Arc<Work>) -> Result<Either<Float32Array, Float64Array>> {
         let model = self.shared.snapshot();
-        let forward = match &self.orders.rule {
+        let forward = match &self.config.rule {
             Some(rule) => Forward::for_rule(&model, &work.batch, rule, &self.workers, self.cancel())?,
             None => Forward::new(&model, &work.batch, &self.workers, self.cancel())?,
         };
@@ -296,7 +296,7 @@ impl<F: Float> Runner for Bench<F> {
     fn step_from_signal(&mut self, signal: &[f64]) -> Result<StepReport> {
         let begun = Instant::now();
         let Shown { model, work, observed } = self.take_shown()?;
-        let optimiser = ordered(self.orders.optimiser.as_ref(), "an optimiser")?;
+        let optimiser = ordered(self.config.optimiser.as_ref(), "an optimiser")?;
         let (next, report) = mdgl_core::train_step_from_signal(
             &model,
             self.assignment(&work)?,
@@ -353,7 +353,7 @@ fn ordered<'a, T: ?Sized>(part: Option<&'a T>, what: &str) -> Result<&'a T> {
 fn flatten(events: &[Event]) -> Result<Vec<u32>> {
     let count: usize = events.iter().map(|event| event.count as usize).sum();
     let bytes = count.saturating_mul(size_of::<[u32; 3]>());
-    mdgl_core::room_for(bytes, "a recording")?;
+    mdgl_core::ensure_memory(bytes, "a recording")?;
     let mut flat = Vec::with_capacity(3 * count);
     let triples =
         |event: &Event| std::iter::repeat_n([event.trial, event.step, event.unit], event.count as usize);
@@ -373,7 +373,7 @@ fn wrap_gradients<F: Float>(
         evaluation: evaluation.into(),
         norm: gradients.norm(),
         projections: projections
-            .map(|(i, wires)| projection_values(model, wires.name(), gradients.projection(i).to_vec()))
+            .map(|(i, synapses)| projection_values(model, synapses.name(), gradients.projection(i).to_vec()))
             .collect::<mdgl_core::Result<_>>()?,
         bias: readouts
             .map(|(i, readout)| ReadoutValues {

@@ -12,14 +12,14 @@ use napi_derive::napi;
 
 use crate::background::{Ending, end_with_environment, guarded};
 use crate::batch::PackedBatch;
+use crate::config::{Plan, SessionConfig};
 use crate::error::{Failure, Result};
 use crate::held::{self, Held};
 use crate::model::NativeModel;
 use crate::number::to_usize;
-use crate::orders::{Orders, Plan};
 use crate::profile::ProfilePlan;
 use crate::runner::Runner;
-use crate::turns;
+use crate::semaphore;
 
 /// A thread of the engine at work on a model; jobs run one after another.
 #[napi(custom_finalize)]
@@ -48,10 +48,10 @@ impl Session {
     /// Starts the thread.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: &Env, model: &NativeModel, plan: Plan, threads: f64) -> napi::Result<Self> {
-        let orders = Orders::new(&plan)?;
-        let cancel = Arc::clone(&orders.cancel);
+        let config = SessionConfig::new(&plan)?;
+        let cancel = Arc::clone(&config.cancel);
         let threads = to_usize(threads, "threads")?;
-        let runner = model.model()?.runner(orders, threads)?;
+        let runner = model.model()?.runner(config, threads)?;
         let worker = Arc::new(Worker::start(runner, threads, cancel)?);
         end_with_environment(env, Arc::clone(&worker))?;
         Ok(Self { worker: Held::new(Open(worker)) })
@@ -259,7 +259,7 @@ enum Message {
 /// The thread, from outside.
 struct Worker {
     cancel: Arc<AtomicBool>,
-    turns: &'static FairSemaphore,
+    semaphore: &'static FairSemaphore,
     /// `None` once it was told to end.
     queue: Mutex<Option<Sender<Message>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -268,17 +268,17 @@ struct Worker {
 impl Worker {
     fn start(runner: Box<dyn Runner>, threads: usize, cancel: Arc<AtomicBool>) -> Result<Self> {
         let (queue, messages) = channel();
-        let (turns, stop) = (turns::of_process()?, Arc::clone(&cancel));
+        let (semaphore, stop) = (semaphore::of_process()?, Arc::clone(&cancel));
         let thread = thread::Builder::new()
             .name("mdgl".into())
-            .spawn(move || work(runner, &messages, || turns.take(threads, &stop)))
+            .spawn(move || work(runner, &messages, || semaphore.take(threads, &stop)))
             .map_err(Failure::no_thread)?;
-        Ok(Self { cancel, turns, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { cancel, semaphore, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
     fn cancel(&self) {
         self.cancel.store(true, Ordering::Relaxed);
-        self.turns.wake();
+        self.semaphore.wake();
     }
 
     /// Stops all that runs; `then` is called once the thread has let go of the model, at once where it had.
@@ -308,18 +308,18 @@ impl Ending for Arc<Worker> {
     }
 }
 
-/// The thread's body: jobs in order until it is told to end, each in its turn; those left over when it was cancelled get
+/// The thread's body: jobs in order until it is told to end, each once its threads are free; those left over when it was cancelled get
 /// none and fail at once. A runner publishes a model only at the end of a step, so a panic in the middle leaves nothing
 /// half done.
 fn work<'a>(
     mut runner: Box<dyn Runner>,
     messages: &Receiver<Message>,
-    turn: impl Fn() -> Option<Permit<'a>>,
+    permit: impl Fn() -> Option<Permit<'a>>,
 ) {
     for message in messages {
         match message {
             Message::Job(job) => {
-                let _turn = turn();
+                let _permit = permit();
                 job(runner.as_mut());
             }
             Message::End(then) => {

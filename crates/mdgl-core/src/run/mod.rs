@@ -3,9 +3,9 @@
 //! Threads only choose who computes a block; every sum over blocks has the same order, so results
 //! do not depend on their number.
 
+mod batch_sums;
 mod digest;
 mod message;
-mod outcome;
 mod pass;
 pub(crate) mod real;
 mod record;
@@ -22,12 +22,12 @@ use crate::batch::loss::Objective;
 use crate::batch::{Batch, Targets};
 use crate::description::legal::Use;
 use crate::description::rule::{LearningSignal, Rule, Trace};
-use crate::description::{Kernel, Reach};
+use crate::description::{Reach, TimeCourse};
 use crate::error::{Result, invalid, not_finite};
-use crate::instrument::recorder::Stage;
+use crate::instrument::recorder::ProfileStage;
+use crate::learn::block_gradient::Subtree;
 use crate::learn::modulation::channel_table;
-use crate::learn::partial::Piece;
-use crate::learn::plan::Plan;
+use crate::learn::plan::LearningPlan;
 use crate::learn::work;
 use crate::model::Model;
 use crate::model::gradients::Gradients;
@@ -36,8 +36,8 @@ use crate::numeric::scalar::all_finite;
 use crate::run::real::Real;
 use crate::simulate::trajectory::Keep;
 
-use outcome::Outcome;
-use pass::{Pass, Sources};
+use batch_sums::BatchSums;
+use pass::{Pass, SignalSources};
 pub use record::{Record, Recording, simulate};
 use record::{readouts, spike_events, transpose, voltages};
 pub use share::Share;
@@ -45,8 +45,8 @@ pub use shared::{SharedWork, Sharing, Turnout};
 pub use third_factor::{
     Observation, Observed, Score, gradients_from_signal, observe, train_step_from_signal,
 };
-use workers::Room;
 pub use workers::Workers;
+use workers::Workspace;
 
 const A_READOUT: &str = "a readout";
 
@@ -72,7 +72,7 @@ pub struct StepReport {
     pub gradient_norm: f64,
 }
 
-/// What a batch is to be judged by.
+/// A batch with losses and targets.
 #[derive(Debug, Clone, Copy)]
 pub struct Assignment<'a> {
     /// The trials.
@@ -93,7 +93,7 @@ impl Assignment<'_> {
 /// A simulated batch, waiting for δ from outside (custom losses).
 #[derive(Debug)]
 pub struct Forward<F: Real> {
-    rooms: Vec<Room<F>>,
+    workspaces: Vec<Workspace<F>>,
     trials: usize,
     outputs: usize,
 }
@@ -120,7 +120,7 @@ impl<F: Real> Forward<F> {
         cancel: &AtomicBool,
     ) -> Result<Self> {
         let kinds = channel_table(model.network(), rule)?.map_or_else(Vec::new, |table| table.kinds());
-        let sums = kinds.iter().any(|(_, kernel)| matches!(kernel, Kernel::Membrane(_)));
+        let sums = kinds.iter().any(|(_, kernel)| matches!(kernel, TimeCourse::Membrane(_)));
         let diffuses = kinds.iter().any(|&(reach, _)| reach == Reach::Diffusive);
         let in_blocks =
             diffuses || rule.learning_signal == LearningSignal::Diffusive || rule.trace == Trace::Rflo;
@@ -136,10 +136,13 @@ impl<F: Real> Forward<F> {
     ) -> Result<Self> {
         batch.validate::<F>(model.network())?;
         let pass = Pass::new(model, batch, workers, cancel)?;
-        let keep =
-            Keep { sums: keep.sums, in_blocks: keep.in_blocks, ..pass.keep(Some(&pass.circuit.runs), false) };
-        let rooms = pass.simulate_all(keep)?;
-        Ok(Self { rooms, trials: batch.trials, outputs: model.network().output_units() })
+        let keep = Keep {
+            sums: keep.sums,
+            in_blocks: keep.in_blocks,
+            ..pass.keep(Some(&pass.compiled.runs), false)
+        };
+        let workspaces = pass.simulate_all(keep)?;
+        Ok(Self { workspaces, trials: batch.trials, outputs: model.network().output_units() })
     }
 
     /// The readout, `[trial][step][unit]`.
@@ -147,7 +150,7 @@ impl<F: Real> Forward<F> {
     /// # Errors
     /// [`crate::Error::NotFinite`]; [`crate::Error::Memory`] when there is no room for it.
     pub fn readout(&self) -> Result<Vec<F>> {
-        let readout = readouts(&self.rooms, self.trials, self.outputs)?;
+        let readout = readouts(&self.workspaces, self.trials, self.outputs)?;
         finite_lists(&[(A_READOUT, &readout)])?;
         Ok(readout)
     }
@@ -166,7 +169,7 @@ pub struct CustomLoss<F: Real> {
     pub accuracy: Option<f64>,
 }
 
-/// Simulates a batch and judges it.
+/// Simulates a batch and evaluates its loss.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for a batch or targets that do not fit, [`crate::Error::NotFinite`], [`crate::Error::Cancelled`],
@@ -178,8 +181,8 @@ pub fn evaluate<F: Real>(
     cancel: &AtomicBool,
 ) -> Result<Evaluation> {
     assignment.validate(model)?;
-    let outcomes = Pass::new(model, assignment.batch, workers, cancel)?.outcomes(assignment)?;
-    finite(Outcome::total(&outcomes).evaluation(model, assignment))
+    let block_sums = Pass::new(model, assignment.batch, workers, cancel)?.block_sums(assignment)?;
+    finite(BatchSums::total(&block_sums).evaluation(model, assignment))
 }
 
 /// Loss and gradients of a batch by a rule; `custom` goes with a custom loss and only with one.
@@ -231,11 +234,11 @@ fn advance<F: Real>(
 ) -> Result<(Model<F>, StepReport)> {
     let Learned { evaluation, gradients, psi_means } = learned;
     let gradient_norm = gradients.norm();
-    let span = workers.span(Stage::Optimise, None);
+    let span = workers.span(ProfileStage::Optimise, None);
     let mut next = optimiser::step(model, optimiser, &gradients, seed)?;
     span.end();
     workers.count(|| work::optimised::<F>(next.parameters()));
-    let span = workers.span(Stage::Rewire, None);
+    let span = workers.span(ProfileStage::Rewire, None);
     optimiser::rewire(&mut next, optimiser, seed);
     span.end();
     if let Some(means) = psi_means {
@@ -264,7 +267,7 @@ fn learn<F: Real>(
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<Learned<F>> {
-    let span = workers.span(Stage::Prepare, None);
+    let span = workers.span(ProfileStage::Prepare, None);
     assignment.validate(model)?;
     let Assignment { batch, objective, .. } = assignment;
     if objective.is_custom() != custom.is_some() {
@@ -272,22 +275,22 @@ fn learn<F: Real>(
     }
     let pass = Pass::new(model, batch, workers, cancel)?;
     let regularised = objective.regulariser.is_some();
-    let mut plan = Plan::new(model, &pass.circuit, rule, regularised, learns)?;
+    let mut plan = LearningPlan::new(model, &pass.compiled, rule, regularised, learns)?;
     pass.room_for_partials(&plan, rule.estimator)?;
     span.end();
-    let (outcome, partials) = match (custom, rule.estimator) {
+    let (batch_sums, block_gradients) = match (custom, rule.estimator) {
         (None, estimator) if estimator.carries_influence() => pass.influence(assignment, &plan, estimator)?,
         (None, _) if pass.goes_in_two(objective, &plan, rule) => pass.in_two(assignment, &mut plan)?,
         (None, _) => {
-            let (outcomes, partials) = pass.at_once(assignment, &plan, rule)?;
-            (Outcome::total(&outcomes), partials)
+            let (block_sums, block_gradients) = pass.at_once(assignment, &plan, rule)?;
+            (BatchSums::total(&block_sums), block_gradients)
         }
         (Some(custom), _) => {
             rule.validate_use(Use::CustomLoss)?;
             pass.given(assignment, &mut plan, custom)?
         }
     };
-    pass.conclude(assignment, rule.estimator, &plan, &outcome, Piece::of_blocks(0, partials))
+    pass.conclude(assignment, rule.estimator, &plan, &batch_sums, Subtree::of_blocks(0, block_gradients))
 }
 
 fn finite(evaluation: Evaluation) -> Result<Evaluation> {
@@ -344,6 +347,6 @@ mod tests {
         for _ in 0..5 {
             gradients(&model, assignment, &Rule::mdgl(), None, &workers, &AtomicBool::new(false)).unwrap();
         }
-        assert_eq!(workers.rooms.lock().unwrap().len(), 3);
+        assert_eq!(workers.workspaces.lock().unwrap().len(), 3);
     }
 }

@@ -1,4 +1,4 @@
-//! One batch on its way through the stages, block by block: simulate, judge, backward or online, sums.
+//! One batch on its way through the stages, block by block: simulate, evaluate the loss, backward or online, sums.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
-use super::outcome::Outcome;
+use super::batch_sums::BatchSums;
 use super::singles;
-use super::workers::{Room, Workers};
+use super::workers::{Workers, Workspace};
 use super::{Assignment, CustomLoss, Learned, finite};
 use crate::batch::Batch;
 use crate::batch::encode::BlockInput;
@@ -16,29 +16,29 @@ use crate::batch::loss::{Objective, Regulariser, check_values};
 use crate::description::Conventions;
 use crate::description::rule::{Estimator, Rule, Trace};
 use crate::error::{Result, invalid};
-use crate::instrument::recorder::Stage;
+use crate::instrument::recorder::ProfileStage;
 use crate::learn::backward::{Backward, Signals};
-use crate::learn::evaluate_loss::Judge;
-use crate::learn::forward::{self, Trial, Wiring};
+use crate::learn::block_gradient::{BlockGradient, Subtree};
+use crate::learn::evaluate_loss::LossEvaluator;
+use crate::learn::forward::{self, ForwardNetwork, ForwardTrial};
 use crate::learn::online::Online;
-use crate::learn::partial::{Partial, Piece};
-use crate::learn::plan::{Plan, trace_dynamics};
+use crate::learn::plan::{LearningPlan, trace_dynamics};
 use crate::learn::rates::RatePart;
 use crate::learn::work;
 use crate::model::Model;
 use crate::numeric::lanes::{Block, LANES};
-use crate::numeric::memory::{product, resize, room_for};
+use crate::numeric::memory::{ensure_memory, product, resize};
 use crate::run::real::Real;
-use crate::simulate::compiled::{CompiledNetwork, Run};
+use crate::simulate::compiled::{CellRun, CompiledNetwork};
 use crate::simulate::trajectory::{Keep, Simulate};
 use crate::single::{self, Layout, Learning, On};
 
-pub(super) type Summed<F> = (Outcome, Vec<Partial<F>>);
+pub(super) type Summed<F> = (BatchSums, Vec<BlockGradient<F>>);
 
 /// One batch on its way through the stages.
 pub(super) struct Pass<'a, F: Real> {
     pub(super) model: &'a Model<F>,
-    pub(super) circuit: CompiledNetwork<F>,
+    pub(super) compiled: CompiledNetwork<F>,
     pub(super) batch: &'a Batch,
     /// Those to be computed here.
     pub(super) blocks: Range<usize>,
@@ -60,7 +60,7 @@ impl<'a, F: Real> Pass<'a, F> {
         let blocks = 0..batch.trials.div_ceil(LANES);
         Ok(Self {
             model,
-            circuit: CompiledNetwork::new(model)?,
+            compiled: CompiledNetwork::new(model)?,
             batch,
             blocks,
             workers,
@@ -80,20 +80,25 @@ impl<F: Real> Pass<'_, F> {
     /// What trials one by one run on.
     pub(super) fn on<'b>(&'b self, input: &'b BlockInput<F>) -> On<'b, F> {
         let units = self.model.network().input_units();
-        let wiring = self.wiring.get_or_init(|| single::Wiring::new(&self.circuit, units));
-        On { circuit: &self.circuit, wiring, input, lane: 0 }
+        let wiring = self.wiring.get_or_init(|| single::Wiring::new(&self.compiled, units));
+        On { compiled: &self.compiled, wiring, input, lane: 0 }
     }
 
     /// Every block's sums wait for the others'; online there may be two a slot.
-    pub(super) fn room_for_partials(&self, plan: &Plan<F>, estimator: Estimator) -> Result<()> {
+    pub(super) fn room_for_partials(&self, plan: &LearningPlan<F>, estimator: Estimator) -> Result<()> {
         let sums = if estimator == Estimator::Online { 2 } else { 1 };
         let bytes = product(&[self.blocks.len(), plan.slots.len(), sums * size_of::<F>()]);
-        room_for(bytes, "the gradients of blocks of trials")
+        ensure_memory(bytes, "the gradients of blocks of trials")
     }
 
-    pub(super) fn run(&self, block: usize) -> singles::Run<'_> {
+    pub(super) fn run(&self, block: usize) -> singles::RunContext<'_> {
         let Workers { instructions, recorder, .. } = self.workers;
-        singles::Run { instructions: *instructions, cancel: self.cancel, recorder: recorder.as_ref(), block }
+        singles::RunContext {
+            instructions: *instructions,
+            cancel: self.cancel,
+            recorder: recorder.as_ref(),
+            block,
+        }
     }
 
     pub(super) fn lengths(&self, block: usize) -> [u32; LANES] {
@@ -103,120 +108,130 @@ impl<F: Real> Pass<'_, F> {
         })
     }
 
-    pub(super) fn simulate(&self, block: usize, room: &mut Room<F>, keep: Keep<'_, F>) -> Result<()> {
-        let chosen = || Layout::choose(self.circuit.size(), self.trials(block));
+    pub(super) fn simulate(
+        &self,
+        block: usize,
+        workspace: &mut Workspace<F>,
+        keep: Keep<'_, F>,
+    ) -> Result<()> {
+        let chosen = || Layout::choose(self.compiled.size(), self.trials(block));
         let network = self.model.network();
-        let in_blocks = keep.in_blocks || network.has_delays() || !self.circuit.stands_side_by_side;
+        let in_blocks = keep.in_blocks || network.has_delays() || !self.compiled.stands_side_by_side;
         let layout = match in_blocks {
             true => Layout::Trials,
             false => self.workers.layout.unwrap_or_else(chosen),
         };
-        self.simulate_as(layout, block, room, keep)
+        self.simulate_as(layout, block, workspace, keep)
     }
 
     pub(super) fn simulate_as(
         &self,
         layout: Layout,
         block: usize,
-        room: &mut Room<F>,
+        workspace: &mut Workspace<F>,
         keep: Keep<'_, F>,
     ) -> Result<()> {
         let steps = self.batch.steps;
-        let span = self.workers.span(Stage::Draw, Some(block));
-        room.input.encode(self.model.network(), self.batch, block, self.cancel)?;
+        let span = self.workers.span(ProfileStage::Draw, Some(block));
+        workspace.input.encode(self.model.network(), self.batch, block, self.cancel)?;
         span.end();
-        self.workers.count(|| work::drawn(&room.input, steps));
-        room.layout = layout;
+        self.workers.count(|| work::drawn(&workspace.input, steps));
+        workspace.layout = layout;
         if layout == Layout::Neurons {
             let lengths = &self.lengths(block)[..self.trials(block)];
-            let (on, run) = (self.on(&room.input), self.run(block));
-            return room.singles.simulate(on, lengths, steps, keep, run);
+            let (on, run) = (self.on(&workspace.input), self.run(block));
+            return workspace.singles.simulate(on, lengths, steps, keep, run);
         }
-        let span = self.workers.span(Stage::Simulate, Some(block));
-        room.trajectory.prepare(&self.circuit, self.lengths(block), steps, keep)?;
-        span.start(&mut room.trajectory.state.probe);
+        let span = self.workers.span(ProfileStage::Simulate, Some(block));
+        workspace.trajectory.prepare(&self.compiled, self.lengths(block), steps, keep)?;
+        span.start(&mut workspace.trajectory.state.probe);
         let kernel = Simulate {
-            circuit: &self.circuit,
-            input: &room.input,
-            trajectory: &mut room.trajectory,
+            compiled: &self.compiled,
+            input: &workspace.input,
+            trajectory: &mut workspace.trajectory,
             keep,
             cancel: self.cancel,
         };
         F::simulate(self.workers.instructions, kernel)?;
-        span.end_with([&mut room.trajectory.state.probe]);
-        self.workers.count(|| work::simulated(&self.circuit, &room.input, &room.trajectory));
+        span.end_with([&mut workspace.trajectory.state.probe]);
+        self.workers.count(|| work::simulated(&self.compiled, &workspace.input, &workspace.trajectory));
         Ok(())
     }
 
     /// What the backward pass of a plan needs.
-    pub(super) fn keep_for<'a>(&self, plan: &'a Plan<F>) -> Keep<'a, F> {
-        let keep = self.keep(Some(&plan.wanted), false);
+    pub(super) fn keep_for<'a>(&self, plan: &'a LearningPlan<F>) -> Keep<'a, F> {
+        let keep = self.keep(Some(&plan.psi_runs), false);
         Keep { sums: plan.follows_psi(), in_blocks: plan.in_blocks(), ..keep }
     }
 
-    pub(super) fn keep<'a>(&self, psi: Option<&'a [Run<F>]>, voltage: bool) -> Keep<'a, F> {
+    pub(super) fn keep<'a>(&self, psi: Option<&'a [CellRun<F>]>, voltage: bool) -> Keep<'a, F> {
         Keep { psi, voltage, segment: self.workers.segment, ..Keep::NOTHING }
     }
 
-    pub(super) fn simulate_all(&self, keep: Keep<'_, F>) -> Result<Vec<Room<F>>> {
+    pub(super) fn simulate_all(&self, keep: Keep<'_, F>) -> Result<Vec<Workspace<F>>> {
         self.workers.each_block(&self.blocks, |block| {
-            let mut room = self.workers.take_room();
-            self.simulate(block, &mut room, keep)?;
-            Ok(room)
+            let mut workspace = self.workers.acquire();
+            self.simulate(block, &mut workspace, keep)?;
+            Ok(workspace)
         })
     }
 
     /// All blocks with trials in the lanes, for what reads them so.
-    pub(super) fn simulate_blocks(&self, keep: Keep<'_, F>) -> Result<Vec<Room<F>>> {
-        self.workers.blocks(&self.blocks, |block, room| {
-            self.simulate_as(Layout::Trials, block, room, keep)?;
-            Ok(std::mem::take(room))
+    pub(super) fn simulate_blocks(&self, keep: Keep<'_, F>) -> Result<Vec<Workspace<F>>> {
+        self.workers.blocks(&self.blocks, |block, workspace| {
+            self.simulate_as(Layout::Trials, block, workspace, keep)?;
+            Ok(std::mem::take(workspace))
         })
     }
 
-    /// Simulates and judges block by block, and keeps nothing.
-    pub(super) fn outcomes(&self, assignment: Assignment<'_>) -> Result<Vec<Outcome>> {
-        self.workers.blocks(&self.blocks, |block, room| {
-            self.simulate(block, room, Keep::NOTHING)?;
-            self.judge(assignment, block, room)
+    /// Simulates and evaluates the loss block by block, and keeps nothing.
+    pub(super) fn block_sums(&self, assignment: Assignment<'_>) -> Result<Vec<BatchSums>> {
+        self.workers.blocks(&self.blocks, |block, workspace| {
+            self.simulate(block, workspace, Keep::NOTHING)?;
+            self.evaluate_loss(assignment, block, workspace)
         })
     }
 
     /// Losses and δ of a simulated block.
-    pub(super) fn judge(
+    pub(super) fn evaluate_loss(
         &self,
         assignment: Assignment<'_>,
         block: usize,
-        room: &mut Room<F>,
-    ) -> Result<Outcome> {
+        workspace: &mut Workspace<F>,
+    ) -> Result<BatchSums> {
         let Assignment { batch, objective, targets } = assignment;
-        let span = self.workers.span(Stage::Judge, Some(block));
-        let outputs = self.circuit.outputs();
+        let span = self.workers.span(ProfileStage::EvaluateLoss, Some(block));
+        let outputs = self.compiled.outputs();
         let shortest = self.lengths(block).into_iter().filter(|&n| n > 0).min().unwrap_or(0);
-        room.delta.reset(objective.first_step(shortest as usize), batch.steps, outputs)?;
-        let mut judge = Judge::new(self.model.network(), batch, objective, targets, block);
-        let readout = match room.layout {
-            Layout::Trials => &room.trajectory.readout,
-            Layout::Neurons => &room.singles.readout,
+        workspace.delta.reset(objective.first_step(shortest as usize), batch.steps, outputs)?;
+        let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, targets, block);
+        let readout = match workspace.layout {
+            Layout::Trials => &workspace.trajectory.readout,
+            Layout::Neurons => &workspace.singles.readout,
         };
-        judge.all(readout, outputs, &mut room.delta);
-        let mut outcome = Outcome::of(judge.verdict(), room.spike_counts(self.circuit.size()));
-        outcome.psi = room.psi_sums(self.circuit.size());
+        evaluator.all(readout, outputs, &mut workspace.delta);
+        let mut batch_sums =
+            BatchSums::of(evaluator.block_loss(), workspace.spike_counts(self.compiled.size()));
+        batch_sums.psi = workspace.psi_sums(self.compiled.size());
         if let Some(r) = objective.regulariser.filter(|_| self.rates_by_trial()) {
-            outcome.excesses = self.excesses(r, block, room);
-            outcome.squares = outcome.excesses.iter().flatten().map(|excess| excess * excess).sum();
+            batch_sums.excesses = self.excesses(r, block, workspace);
+            batch_sums.squares = batch_sums.excesses.iter().flatten().map(|excess| excess * excess).sum();
         }
         span.end();
-        Ok(outcome)
+        Ok(batch_sums)
     }
 
     /// Losses and δ of all blocks.
-    pub(super) fn judge_all(
+    pub(super) fn evaluate_losses(
         &self,
         assignment: Assignment<'_>,
-        rooms: &mut [Room<F>],
-    ) -> Result<Vec<Outcome>> {
-        self.blocks.clone().zip(rooms).map(|(block, room)| self.judge(assignment, block, room)).collect()
+        workspaces: &mut [Workspace<F>],
+    ) -> Result<Vec<BatchSums>> {
+        self.blocks
+            .clone()
+            .zip(workspaces)
+            .map(|(block, workspace)| self.evaluate_loss(assignment, block, workspace))
+            .collect()
     }
 
     /// Whether the regulariser looks at each trial's own rates.
@@ -225,14 +240,19 @@ impl<F: Real> Pass<'_, F> {
     }
 
     /// f_p − f0 a step of each cell in each trial of a block, f_p the trial's own mean; 0 beyond the last trial.
-    pub(super) fn excesses(&self, r: Regulariser, block: usize, room: &Room<F>) -> Vec<[f64; LANES]> {
+    pub(super) fn excesses(
+        &self,
+        r: Regulariser,
+        block: usize,
+        workspace: &Workspace<F>,
+    ) -> Vec<[f64; LANES]> {
         let (lengths, trials) = (self.lengths(block), self.trials(block));
         let target = r.target_rate * self.model.network().dt() / 1000.0;
         let excess = |counts: [u32; LANES]| {
             let rate = |lane: usize| f64::from(counts[lane]) / f64::from(lengths[lane]);
             std::array::from_fn(|lane| if lane < trials { rate(lane) - target } else { 0.0 })
         };
-        room.counts_by_trial(self.circuit.size()).into_iter().map(excess).collect()
+        workspace.counts_by_trial(self.compiled.size()).into_iter().map(excess).collect()
     }
 
     /// c (f_p − f0) / (steps · trials · window) of each cell in each trial of a block; none where trials share theirs.
@@ -240,7 +260,7 @@ impl<F: Real> Pass<'_, F> {
         &self,
         objective: &Objective,
         block: usize,
-        outcome: &Outcome,
+        batch_sums: &BatchSums,
     ) -> Vec<Block<F>> {
         let strength = objective.regulariser.map_or(0.0, |r| r.strength);
         let divisor = self.batch.trials as f64 * objective.divisor();
@@ -248,76 +268,76 @@ impl<F: Real> Pass<'_, F> {
         let constants = |excesses: &[f64; LANES]| {
             Block(std::array::from_fn(|lane| F::from_f64(scales[lane] * excesses[lane])))
         };
-        outcome.excesses.iter().map(constants).collect()
+        batch_sums.excesses.iter().map(constants).collect()
     }
 
     pub(super) fn backward(
         &self,
-        plan: &Plan<F>,
+        plan: &LearningPlan<F>,
         rates: RatePart<'_, F>,
         block: usize,
-        room: &mut Room<F>,
+        workspace: &mut Workspace<F>,
         signals: Option<&mut Signals<F>>,
-    ) -> Result<Partial<F>> {
-        if room.layout == Layout::Neurons {
+    ) -> Result<BlockGradient<F>> {
+        if workspace.layout == Layout::Neurons {
             let units = self.model.network().input_units();
-            let learning = self.learning.get_or_init(|| Learning::new(&self.circuit, plan, units));
-            let (on, run) = (self.on(&room.input), self.run(block));
-            return room.singles.backward(on, (plan, learning), &room.delta, rates, run);
+            let learning = self.learning.get_or_init(|| Learning::new(&self.compiled, plan, units));
+            let (on, run) = (self.on(&workspace.input), self.run(block));
+            return workspace.singles.backward(on, (plan, learning), &workspace.delta, rates, run);
         }
-        self.backward_block(plan, block, room, Sources { rates, given: None, record: signals })
+        self.backward_block(plan, block, workspace, SignalSources { rates, given: None, record: signals })
     }
 
     /// Trials in the lanes.
     pub(super) fn backward_block(
         &self,
-        plan: &Plan<F>,
+        plan: &LearningPlan<F>,
         block: usize,
-        room: &mut Room<F>,
-        sources: Sources<'_, F>,
-    ) -> Result<Partial<F>> {
-        let span = self.workers.span(Stage::Backward, Some(block));
-        span.start(&mut room.work.probe);
-        span.start(&mut room.trajectory.replay.probe);
+        workspace: &mut Workspace<F>,
+        sources: SignalSources<'_, F>,
+    ) -> Result<BlockGradient<F>> {
+        let span = self.workers.span(ProfileStage::Backward, Some(block));
+        span.start(&mut workspace.backward_state.probe);
+        span.start(&mut workspace.trajectory.replay.probe);
         let kernel = Backward {
-            circuit: &self.circuit,
+            compiled: &self.compiled,
             plan,
-            input: &room.input,
-            trajectory: &mut room.trajectory,
-            delta: &room.delta,
+            input: &workspace.input,
+            trajectory: &mut workspace.trajectory,
+            delta: &workspace.delta,
             rates: sources.rates,
             given: sources.given,
-            work: &mut room.work,
+            state: &mut workspace.backward_state,
             signals: sources.record,
             cancel: self.cancel,
         };
         F::backward(self.workers.instructions, kernel)?;
-        span.end_with([&mut room.work.probe, &mut room.trajectory.replay.probe]);
-        self.workers.count(|| work::gone_back(&self.circuit, plan, &room.input, &room.trajectory));
-        let span = self.workers.span(Stage::Reduce, Some(block));
-        let partial = room.work.partial(plan);
+        span.end_with([&mut workspace.backward_state.probe, &mut workspace.trajectory.replay.probe]);
+        self.workers.count(|| work::gone_back(&self.compiled, plan, &workspace.input, &workspace.trajectory));
+        let span = self.workers.span(ProfileStage::Reduce, Some(block));
+        let block_gradient = workspace.backward_state.block_gradient(plan);
         span.end();
-        Ok(partial)
+        Ok(block_gradient)
     }
 
     pub(super) fn backward_all(
         &self,
-        plan: &Plan<F>,
+        plan: &LearningPlan<F>,
         constants: &[F],
-        mut rooms: Vec<Room<F>>,
-    ) -> Result<Vec<Partial<F>>> {
-        let partials = self.workers.pool.install(|| {
+        mut workspaces: Vec<Workspace<F>>,
+    ) -> Result<Vec<BlockGradient<F>>> {
+        let block_gradients = self.workers.pool.install(|| {
             let rates = RatePart::shared(constants);
-            let backward = |(block, room)| self.backward(plan, rates, block, room, None);
-            let blocks = self.blocks.clone().into_par_iter().zip(rooms.par_iter_mut());
+            let backward = |(block, workspace)| self.backward(plan, rates, block, workspace, None);
+            let blocks = self.blocks.clone().into_par_iter().zip(workspaces.par_iter_mut());
             blocks.map(backward).collect::<Result<Vec<_>>>()
         });
-        rooms.into_iter().for_each(|room| self.workers.give_room(room));
-        partials
+        workspaces.into_iter().for_each(|workspace| self.workers.release(workspace));
+        block_gradients
     }
 
     /// Whether a plan's way back must wait until all blocks have gone forwards.
-    pub(super) fn goes_in_two(&self, objective: &Objective, plan: &Plan<F>, rule: &Rule) -> bool {
+    pub(super) fn goes_in_two(&self, objective: &Objective, plan: &LearningPlan<F>, rule: &Rule) -> bool {
         let shared_rates = objective.regulariser.is_some() && !self.rates_by_trial();
         rule.estimator == Estimator::Backward && (plan.wants_batch_means() || shared_rates)
     }
@@ -326,9 +346,9 @@ impl<F: Real> Pass<'_, F> {
     pub(super) fn at_once(
         &self,
         assignment: Assignment<'_>,
-        plan: &Plan<F>,
+        plan: &LearningPlan<F>,
         rule: &Rule,
-    ) -> Result<(Vec<Outcome>, Vec<Partial<F>>)> {
+    ) -> Result<(Vec<BatchSums>, Vec<BlockGradient<F>>)> {
         let blocks = match rule.estimator {
             Estimator::Backward => self.fused(assignment, plan)?,
             _ => self.online(assignment, plan, rule.trace)?,
@@ -340,13 +360,13 @@ impl<F: Real> Pass<'_, F> {
     pub(super) fn fused(
         &self,
         assignment: Assignment<'_>,
-        plan: &Plan<F>,
-    ) -> Result<Vec<(Outcome, Partial<F>)>> {
-        self.workers.blocks(&self.blocks, |block, room| {
-            self.simulate(block, room, self.keep_for(plan))?;
-            let outcome = self.judge(assignment, block, room)?;
-            let own = self.own_constants(assignment.objective, block, &outcome);
-            Ok((outcome, self.backward(plan, RatePart::own(&own), block, room, None)?))
+        plan: &LearningPlan<F>,
+    ) -> Result<Vec<(BatchSums, BlockGradient<F>)>> {
+        self.workers.blocks(&self.blocks, |block, workspace| {
+            self.simulate(block, workspace, self.keep_for(plan))?;
+            let batch_sums = self.evaluate_loss(assignment, block, workspace)?;
+            let own = self.own_constants(assignment.objective, block, &batch_sums);
+            Ok((batch_sums, self.backward(plan, RatePart::own(&own), block, workspace, None)?))
         })
     }
 
@@ -355,81 +375,81 @@ impl<F: Real> Pass<'_, F> {
         &self,
         assignment: Assignment<'_>,
         estimator: Estimator,
-        plan: &Plan<F>,
-        outcome: &Outcome,
-        pieces: Vec<Piece<F>>,
+        plan: &LearningPlan<F>,
+        batch_sums: &BatchSums,
+        subtrees: Vec<Subtree<F>>,
     ) -> Result<Learned<F>> {
-        let span = self.workers.span(Stage::Reduce, None);
-        self.workers.count(|| work::reduced::<F>(plan.slots.len(), pieces.len()));
-        let mut partial = Partial::sum_in_tree(pieces);
+        let span = self.workers.span(ProfileStage::Reduce, None);
+        self.workers.count(|| work::reduced::<F>(plan.slots.len(), subtrees.len()));
+        let mut block_gradient = BlockGradient::tree_reduce(subtrees);
         if estimator == Estimator::Online && assignment.objective.regulariser.is_some() {
-            partial.regularise(plan, &outcome.constants(self.model, assignment));
+            block_gradient.regularise(plan, &batch_sums.constants(self.model, assignment));
         }
-        let evaluation = finite(outcome.evaluation(self.model, assignment))?;
-        let gradients = partial.gradients(self.model, plan)?;
+        let evaluation = finite(batch_sums.evaluation(self.model, assignment))?;
+        let gradients = block_gradient.gradients(self.model, plan)?;
         span.end();
-        let psi_means = plan.follows_psi().then(|| outcome.psi_means(self.model, self.batch));
+        let psi_means = plan.follows_psi().then(|| batch_sums.psi_means(self.model, self.batch));
         Ok(Learned { evaluation, gradients, psi_means })
     }
 
-    /// The signals of judged blocks.
+    /// The signals of blocks whose loss has been evaluated.
     pub(super) fn record(
         &self,
-        plan: &Plan<F>,
+        plan: &LearningPlan<F>,
         assignment: Assignment<'_>,
-        outcomes: &[Outcome],
-        rooms: &mut [Room<F>],
+        block_sums: &[BatchSums],
+        workspaces: &mut [Workspace<F>],
     ) -> Result<Vec<Signals<F>>> {
-        let shared = Outcome::total(outcomes).constants(self.model, assignment);
-        let len = product(&[self.batch.steps, self.circuit.size()]);
-        let record = |(block, room): (usize, &mut Room<F>)| {
+        let shared = BatchSums::total(block_sums).constants(self.model, assignment);
+        let len = product(&[self.batch.steps, self.compiled.size()]);
+        let record = |(block, workspace): (usize, &mut Workspace<F>)| {
             let mut signals = Signals::default();
             for buffer in [&mut signals.learning, &mut signals.modulation] {
                 resize(buffer, len, Block::ZERO, "the recorded signals of a block of trials")?;
             }
-            let own = self.own_constants(assignment.objective, block, &outcomes[block]);
+            let own = self.own_constants(assignment.objective, block, &block_sums[block]);
             let rates = if own.is_empty() { RatePart::shared(&shared) } else { RatePart::own(&own) };
-            self.backward(plan, rates, block, room, Some(&mut signals))?;
+            self.backward(plan, rates, block, workspace, Some(&mut signals))?;
             Ok(signals)
         };
-        rooms.iter_mut().enumerate().map(record).collect()
+        workspaces.iter_mut().enumerate().map(record).collect()
     }
 
     /// All blocks forward, then all backward: the regulariser needs the batch's rates (if trials share theirs).
-    pub(super) fn in_two(&self, assignment: Assignment<'_>, plan: &mut Plan<F>) -> Result<Summed<F>> {
-        let (rooms, outcomes) = self.forward_all(assignment, plan)?;
-        let outcome = Outcome::total(&outcomes);
-        let partials = self.return_all(assignment, plan, &outcome, rooms)?;
-        Ok((outcome, partials))
+    pub(super) fn in_two(&self, assignment: Assignment<'_>, plan: &mut LearningPlan<F>) -> Result<Summed<F>> {
+        let (workspaces, block_sums) = self.forward_all(assignment, plan)?;
+        let batch_sums = BatchSums::total(&block_sums);
+        let block_gradients = self.return_all(assignment, plan, &batch_sums, workspaces)?;
+        Ok((batch_sums, block_gradients))
     }
 
-    /// All blocks forward, and judged.
+    /// All blocks forward, with their losses.
     pub(super) fn forward_all(
         &self,
         assignment: Assignment<'_>,
-        plan: &Plan<F>,
-    ) -> Result<(Vec<Room<F>>, Vec<Outcome>)> {
-        let mut rooms = self.simulate_all(self.keep_for(plan))?;
-        let outcomes = self.judge_all(assignment, &mut rooms)?;
-        Ok((rooms, outcomes))
+        plan: &LearningPlan<F>,
+    ) -> Result<(Vec<Workspace<F>>, Vec<BatchSums>)> {
+        let mut workspaces = self.simulate_all(self.keep_for(plan))?;
+        let block_sums = self.evaluate_losses(assignment, &mut workspaces)?;
+        Ok((workspaces, block_sums))
     }
 
     /// All backward, with what the whole batch came to.
     pub(super) fn return_all(
         &self,
         assignment: Assignment<'_>,
-        plan: &mut Plan<F>,
-        outcome: &Outcome,
-        rooms: Vec<Room<F>>,
-    ) -> Result<Vec<Partial<F>>> {
-        self.take_means(plan, outcome);
-        self.backward_all(plan, &outcome.constants(self.model, assignment), rooms)
+        plan: &mut LearningPlan<F>,
+        batch_sums: &BatchSums,
+        workspaces: Vec<Workspace<F>>,
+    ) -> Result<Vec<BlockGradient<F>>> {
+        self.take_means(plan, batch_sums);
+        self.backward_all(plan, &batch_sums.constants(self.model, assignment), workspaces)
     }
 
     /// The mean ψ of the batch, for the kernels that want it.
-    pub(super) fn take_means(&self, plan: &mut Plan<F>, outcome: &Outcome) {
+    pub(super) fn take_means(&self, plan: &mut LearningPlan<F>, batch_sums: &BatchSums) {
         if plan.wants_batch_means() {
-            plan.take_means(self.model.network(), &outcome.psi_means(self.model, self.batch));
+            plan.take_means(self.model.network(), &batch_sums.psi_means(self.model, self.batch));
         }
     }
 
@@ -437,36 +457,37 @@ impl<F: Real> Pass<'_, F> {
     pub(super) fn given(
         &self,
         assignment: Assignment<'_>,
-        plan: &mut Plan<F>,
+        plan: &mut LearningPlan<F>,
         custom: CustomLoss<F>,
     ) -> Result<Summed<F>> {
         let CustomLoss { forward, delta, loss, accuracy } = custom;
-        let mut rooms = forward.rooms;
-        let blocks = self.score_all(&delta, &mut rooms)?;
-        let outcome = Outcome { loss, accuracy, ..Outcome::total(&blocks) };
-        let in_blocks = rooms.iter().all(|room| room.layout == Layout::Trials);
-        if plan.follows_psi() && outcome.psi.is_empty() || plan.in_blocks() && !in_blocks {
+        let mut workspaces = forward.workspaces;
+        let blocks = self.score_all(&delta, &mut workspaces)?;
+        let batch_sums = BatchSums { loss, accuracy, ..BatchSums::total(&blocks) };
+        let in_blocks = workspaces.iter().all(|workspace| workspace.layout == Layout::Trials);
+        if plan.follows_psi() && batch_sums.psi.is_empty() || plan.in_blocks() && !in_blocks {
             return Err(invalid(
                 "forward",
                 "made without the rule",
                 "one made for the rule (Forward::for_rule)",
             ));
         }
-        let partials = self.return_all(assignment, plan, &outcome, rooms)?;
-        Ok((outcome, partials))
+        let block_gradients = self.return_all(assignment, plan, &batch_sums, workspaces)?;
+        Ok((batch_sums, block_gradients))
     }
 
-    /// Lays out a δ that was computed outside, `[trial][step][unit]`; the outcomes know their spikes and ψ alone.
-    pub(super) fn score_all(&self, delta: &[f64], rooms: &mut [Room<F>]) -> Result<Vec<Outcome>> {
-        let (steps, outputs) = (self.batch.steps, self.circuit.outputs());
+    /// Lays out a δ that was computed outside, `[trial][step][unit]`; the sums have spikes and ψ alone.
+    pub(super) fn score_all(&self, delta: &[f64], workspaces: &mut [Workspace<F>]) -> Result<Vec<BatchSums>> {
+        let (steps, outputs) = (self.batch.steps, self.compiled.outputs());
         check_values("delta", delta, self.batch.trials * steps * outputs)?;
-        let score = |(block, room): (usize, &mut Room<F>)| {
-            room.delta.reset(0, steps, outputs)?;
-            self.lay_out(block, delta, &mut room.delta.blocks);
-            let (counts, psi) = (room.spike_counts(self.circuit.size()), room.psi_sums(self.circuit.size()));
-            Ok(Outcome { counts, psi, ..Outcome::default() })
+        let score = |(block, workspace): (usize, &mut Workspace<F>)| {
+            workspace.delta.reset(0, steps, outputs)?;
+            self.lay_out(block, delta, &mut workspace.delta.blocks);
+            let (counts, psi) =
+                (workspace.spike_counts(self.compiled.size()), workspace.psi_sums(self.compiled.size()));
+            Ok(BatchSums { counts, psi, ..BatchSums::default() })
         };
-        rooms.iter_mut().enumerate().map(score).collect()
+        workspaces.iter_mut().enumerate().map(score).collect()
     }
 
     /// A block's part of values `[trial][step][column]`, `[step][column]`; what lies beyond a trial's end is left as it is.
@@ -484,34 +505,39 @@ impl<F: Real> Pass<'_, F> {
     pub(super) fn influence(
         &self,
         assignment: Assignment<'_>,
-        plan: &Plan<F>,
+        plan: &LearningPlan<F>,
         estimator: Estimator,
     ) -> Result<Summed<F>> {
-        let wiring = Wiring::new(&self.circuit, plan, self.model.network().input_units());
+        let wiring = ForwardNetwork::new(&self.compiled, plan, self.model.network().input_units());
         forward::check_size(estimator, &wiring)?;
-        let everything = Some(&self.circuit.runs[..]);
+        let everything = Some(&self.compiled.runs[..]);
         let whole =
             Keep { psi: everything, voltage: false, segment: Some(self.batch.steps), ..Keep::NOTHING };
-        let mut rooms = self.simulate_blocks(whole)?;
-        let outcome = Outcome::total(&self.judge_all(assignment, &mut rooms)?);
-        let constants = outcome.constants(self.model, assignment);
+        let mut workspaces = self.simulate_blocks(whole)?;
+        let batch_sums = BatchSums::total(&self.evaluate_losses(assignment, &mut workspaces)?);
+        let constants = batch_sums.constants(self.model, assignment);
         let trial = |i: usize| {
-            let Room { input, trajectory, delta, .. } = &rooms[i / LANES];
-            Trial { input, trajectory, delta, lane: i % LANES }
+            let Workspace { input, trajectory, delta, .. } = &workspaces[i / LANES];
+            ForwardTrial { input, trajectory, delta, lane: i % LANES }
         };
         let trials: Vec<_> = (0..self.batch.trials).map(trial).collect();
         let estimate =
             || forward::estimate(estimator, &wiring, &trials, &constants, self.batch.key, self.cancel);
-        let partial = self.workers.pool.install(estimate);
-        rooms.into_iter().for_each(|room| self.workers.give_room(room));
-        Ok((outcome, vec![partial?]))
+        let block_gradient = self.workers.pool.install(estimate);
+        workspaces.into_iter().for_each(|workspace| self.workers.release(workspace));
+        Ok((batch_sums, vec![block_gradient?]))
     }
 
     /// The online form lets its spikes go; for a count the block is simulated once more, with what it counts.
-    pub(super) fn count_online(&self, plan: &Plan<F>, block: usize, room: &mut Room<F>) -> Result<()> {
+    pub(super) fn count_online(
+        &self,
+        plan: &LearningPlan<F>,
+        block: usize,
+        workspace: &mut Workspace<F>,
+    ) -> Result<()> {
         if self.workers.counts() {
-            self.simulate_as(Layout::Trials, block, room, Keep::NOTHING)?;
-            self.workers.count(|| work::traced(&self.circuit, plan, &room.trajectory));
+            self.simulate_as(Layout::Trials, block, workspace, Keep::NOTHING)?;
+            self.workers.count(|| work::traced(&self.compiled, plan, &workspace.trajectory));
         }
         Ok(())
     }
@@ -520,45 +546,45 @@ impl<F: Real> Pass<'_, F> {
     pub(super) fn online(
         &self,
         assignment: Assignment<'_>,
-        plan: &Plan<F>,
+        plan: &LearningPlan<F>,
         trace: Trace,
-    ) -> Result<Vec<(Outcome, Partial<F>)>> {
+    ) -> Result<Vec<(BatchSums, BlockGradient<F>)>> {
         let Assignment { batch, objective, targets } = assignment;
-        let cells = trace_dynamics(&self.circuit, trace);
+        let cells = trace_dynamics(&self.compiled, trace);
         let regularised = objective.regulariser.is_some();
-        self.workers.blocks(&self.blocks, |block, room| {
-            let span = self.workers.span(Stage::Draw, Some(block));
-            room.input.encode(self.model.network(), batch, block, self.cancel)?;
+        self.workers.blocks(&self.blocks, |block, workspace| {
+            let span = self.workers.span(ProfileStage::Draw, Some(block));
+            workspace.input.encode(self.model.network(), batch, block, self.cancel)?;
             span.end();
-            self.count_online(plan, block, room)?;
-            let span = self.workers.span(Stage::Forward, Some(block));
-            room.traces.probes().into_iter().for_each(|probe| span.start(probe));
+            self.count_online(plan, block, workspace)?;
+            let span = self.workers.span(ProfileStage::Forward, Some(block));
+            workspace.traces.probes().into_iter().for_each(|probe| span.start(probe));
             let kernel = Online {
-                circuit: &self.circuit,
+                compiled: &self.compiled,
                 cells: &cells,
                 plan,
-                input: &room.input,
+                input: &workspace.input,
                 lengths: self.lengths(block),
                 steps: batch.steps,
-                judge: Judge::new(self.model.network(), batch, objective, targets, block),
+                evaluator: LossEvaluator::new(self.model.network(), batch, objective, targets, block),
                 regularised,
-                traces: &mut room.traces,
+                traces: &mut workspace.traces,
                 cancel: self.cancel,
             };
-            let verdict = F::online(self.workers.instructions, kernel)?;
-            span.end_with(room.traces.probes());
-            let mut outcome = Outcome::of(verdict, room.traces.spike_counts().to_vec());
-            outcome.psi = room.traces.psi_sums();
-            let span = self.workers.span(Stage::Reduce, Some(block));
-            let partial = room.traces.partial();
+            let block_loss = F::online(self.workers.instructions, kernel)?;
+            span.end_with(workspace.traces.probes());
+            let mut batch_sums = BatchSums::of(block_loss, workspace.traces.spike_counts().to_vec());
+            batch_sums.psi = workspace.traces.psi_sums();
+            let span = self.workers.span(ProfileStage::Reduce, Some(block));
+            let block_gradient = workspace.traces.block_gradient();
             span.end();
-            Ok((outcome, partial))
+            Ok((batch_sums, block_gradient))
         })
     }
 }
 
 /// From where the cells of a block have their signals, and where these are recorded.
-pub(super) struct Sources<'a, F: Real> {
+pub(super) struct SignalSources<'a, F: Real> {
     /// The regulariser's part.
     pub(super) rates: RatePart<'a, F>,
     /// The whole signal from outside, `[step][neuron]`, in place of L.

@@ -1,10 +1,10 @@
-//! What a network did in a batch, for those who look: spikes, membranes, readouts, signals.
+//! Recording of spikes, voltages, readouts and learning signals of a batch.
 
 use std::sync::atomic::AtomicBool;
 
-use super::outcome::Outcome;
+use super::batch_sums::BatchSums;
 use super::pass::Pass;
-use super::workers::{Room, Workers};
+use super::workers::{Workers, Workspace};
 use super::{A_READOUT, Assignment, finite_lists};
 use crate::batch::loss::Objective;
 use crate::batch::{Batch, Event, Targets};
@@ -12,7 +12,7 @@ use crate::description::legal::Use;
 use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
 use crate::learn::backward::Signals;
-use crate::learn::plan::Plan;
+use crate::learn::plan::LearningPlan;
 use crate::model::Model;
 use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::memory::{product, reserve};
@@ -78,32 +78,32 @@ pub fn simulate<F: Real>(
 ) -> Result<Recording<F>> {
     batch.validate::<F>(model.network())?;
     let pass = Pass::new(model, batch, workers, cancel)?;
-    let psi = record.signals.is_some().then_some(&pass.circuit.runs[..]);
+    let psi = record.signals.is_some().then_some(&pass.compiled.runs[..]);
     let keep = Keep { sums: psi.is_some(), ..pass.keep(psi, record.voltage) };
-    let mut rooms = match record.signals {
+    let mut workspaces = match record.signals {
         None => pass.simulate_all(keep)?,
         Some(_) => pass.simulate_blocks(keep)?,
     };
     let signals = match record.signals {
         None => Vec::new(),
         Some((objective, targets, rule)) => {
-            record_signals(&pass, Assignment { batch, objective, targets }, rule, &mut rooms)?
+            record_signals(&pass, Assignment { batch, objective, targets }, rule, &mut workspaces)?
         }
     };
-    let (neurons, outputs) = (pass.circuit.size(), pass.circuit.outputs());
+    let (neurons, outputs) = (pass.compiled.size(), pass.compiled.outputs());
     let flat = |pick: &dyn Fn(&Signals<F>) -> &[Block<F>]| {
         let blocks: Vec<&[Block<F>]> = signals.iter().map(pick).collect();
         transpose(&blocks, batch.trials, neurons)
     };
     let recording = Recording {
-        spikes: spike_events(&rooms, batch, neurons)?,
-        inputs: if record.inputs { input_events(&rooms, batch)? } else { Vec::new() },
-        voltage: if record.voltage { voltages(&rooms, batch, neurons)? } else { Vec::new() },
-        readout: readouts(&rooms, batch.trials, outputs)?,
+        spikes: spike_events(&workspaces, batch, neurons)?,
+        inputs: if record.inputs { input_events(&workspaces, batch)? } else { Vec::new() },
+        voltage: if record.voltage { voltages(&workspaces, batch, neurons)? } else { Vec::new() },
+        readout: readouts(&workspaces, batch.trials, outputs)?,
         learning_signal: flat(&|s| &s.learning)?,
         modulatory_signal: flat(&|s| &s.modulation)?,
     };
-    rooms.into_iter().for_each(|room| workers.give_room(room));
+    workspaces.into_iter().for_each(|workspace| workers.release(workspace));
     recording.finite()
 }
 
@@ -111,7 +111,7 @@ pub(super) fn record_signals<F: Real>(
     pass: &Pass<'_, F>,
     assignment: Assignment<'_>,
     rule: &Rule,
-    rooms: &mut [Room<F>],
+    workspaces: &mut [Workspace<F>],
 ) -> Result<Vec<Signals<F>>> {
     assignment.validate(pass.model)?;
     if assignment.objective.is_custom() {
@@ -120,20 +120,24 @@ pub(super) fn record_signals<F: Real>(
     rule.validate_use(Use::RecordedSignals)?;
     let regularised = assignment.objective.regulariser.is_some();
     let all = vec![true; pass.model.network().projections().len()];
-    let mut plan = Plan::new(pass.model, &pass.circuit, rule, regularised, &all)?;
-    let outcomes = pass.judge_all(assignment, rooms)?;
-    pass.take_means(&mut plan, &Outcome::total(&outcomes));
-    pass.record(&plan, assignment, &outcomes, rooms)
+    let mut plan = LearningPlan::new(pass.model, &pass.compiled, rule, regularised, &all)?;
+    let block_sums = pass.evaluate_losses(assignment, workspaces)?;
+    pass.take_means(&mut plan, &BatchSums::total(&block_sums));
+    pass.record(&plan, assignment, &block_sums, workspaces)
 }
 
-pub(super) fn spike_events<F: Real>(rooms: &[Room<F>], batch: &Batch, neurons: usize) -> Result<Vec<Event>> {
+pub(super) fn spike_events<F: Real>(
+    workspaces: &[Workspace<F>],
+    batch: &Batch,
+    neurons: usize,
+) -> Result<Vec<Event>> {
     let (mut events, mut units) = (Vec::new(), Vec::new());
-    let count: u64 = rooms.iter().flat_map(|room| room.spike_counts(neurons)).sum();
+    let count: u64 = workspaces.iter().flat_map(|workspace| workspace.spike_counts(neurons)).sum();
     reserve(&mut events, count as usize, "a recording")?;
     for trial in 0..batch.trials {
         for step in 0..batch.steps {
             units.clear();
-            rooms[trial / LANES].list_spikes(trial % LANES, step, &mut units);
+            workspaces[trial / LANES].list_spikes(trial % LANES, step, &mut units);
             let (trial, step) = (trial as u32, step as u32);
             events.extend(units.iter().map(|&unit| Event { trial, step, unit, count: 1 }));
         }
@@ -141,16 +145,18 @@ pub(super) fn spike_events<F: Real>(rooms: &[Room<F>], batch: &Batch, neurons: u
     Ok(events)
 }
 
-pub(super) fn input_events<F: Real>(rooms: &[Room<F>], batch: &Batch) -> Result<Vec<Event>> {
+pub(super) fn input_events<F: Real>(workspaces: &[Workspace<F>], batch: &Batch) -> Result<Vec<Event>> {
     let mut events = Vec::new();
-    let entries = rooms.iter().flat_map(|room| (0..batch.steps).flat_map(|step| room.input.events.at(step)));
+    let entries = workspaces
+        .iter()
+        .flat_map(|workspace| (0..batch.steps).flat_map(|step| workspace.input.events.at(step)));
     let count = entries.map(|entry| entry.mask.count_ones() as usize).sum();
     reserve(&mut events, count, "a recording")?;
     for trial in 0..batch.trials {
-        let (room, lane) = (&rooms[trial / LANES], trial % LANES);
+        let (workspace, lane) = (&workspaces[trial / LANES], trial % LANES);
         for step in 0..batch.length(trial) {
             let first = events.len();
-            let entries = room.input.events.at(step).iter().filter(|entry| entry.mask >> lane & 1 == 1);
+            let entries = workspace.input.events.at(step).iter().filter(|entry| entry.mask >> lane & 1 == 1);
             events.extend(entries.map(|entry| Event {
                 trial: trial as u32,
                 step: step as u32,
@@ -164,20 +170,28 @@ pub(super) fn input_events<F: Real>(rooms: &[Room<F>], batch: &Batch) -> Result<
 }
 
 /// Membranes `[trial][step][neuron]`.
-pub(super) fn voltages<F: Real>(rooms: &[Room<F>], batch: &Batch, neurons: usize) -> Result<Vec<F>> {
+pub(super) fn voltages<F: Real>(
+    workspaces: &[Workspace<F>],
+    batch: &Batch,
+    neurons: usize,
+) -> Result<Vec<F>> {
     let mut out = Vec::new();
     reserve(&mut out, product(&[batch.trials, batch.steps, neurons]), "a recording")?;
     for trial in 0..batch.trials {
         for step in 0..batch.steps {
-            rooms[trial / LANES].list_voltages(trial % LANES, step, neurons, &mut out);
+            workspaces[trial / LANES].list_voltages(trial % LANES, step, neurons, &mut out);
         }
     }
     Ok(out)
 }
 
 /// Readouts `[trial][step][unit]`.
-pub(super) fn readouts<F: Real>(rooms: &[Room<F>], trials: usize, outputs: usize) -> Result<Vec<F>> {
-    let blocks: Vec<&[Block<F>]> = rooms.iter().map(Room::readout).collect();
+pub(super) fn readouts<F: Real>(
+    workspaces: &[Workspace<F>],
+    trials: usize,
+    outputs: usize,
+) -> Result<Vec<F>> {
+    let blocks: Vec<&[Block<F>]> = workspaces.iter().map(Workspace::readout).collect();
     transpose(&blocks, trials, outputs)
 }
 

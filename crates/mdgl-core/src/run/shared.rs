@@ -7,14 +7,14 @@
 use std::sync::atomic::AtomicBool;
 
 use super::digest::Digest;
-use super::message::{Expected, Header, Message, Stage};
+use super::message::{Expected, Header, Message, MessagePhase};
 use super::share::Share;
-use super::{Assignment, Evaluation, Outcome, Pass, Room, StepReport, Workers, advance, finite};
+use super::{Assignment, BatchSums, Evaluation, Pass, StepReport, Workers, Workspace, advance, finite};
 use crate::description::legal::Use;
 use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
-use crate::learn::partial::{Partial, Piece};
-use crate::learn::plan::Plan;
+use crate::learn::block_gradient::{BlockGradient, Subtree};
+use crate::learn::plan::LearningPlan;
 use crate::model::Model;
 use crate::model::optimiser::{self, Optimiser};
 use crate::numeric::lanes::LANES;
@@ -46,12 +46,12 @@ pub struct SharedWork<F: Real> {
 
 #[derive(Debug)]
 enum Waiting<F: Real> {
-    /// For the outcomes of an evaluation.
-    Outcomes,
-    /// For the outcomes that the way back needs.
-    Forward { plan: Box<Plan<F>>, rooms: Vec<Room<F>> },
-    /// For sums; and for outcomes, where they are not known yet.
-    Sums { plan: Box<Plan<F>>, outcome: Option<Outcome> },
+    /// For the sums of an evaluation.
+    BlockSums,
+    /// For the sums of the forward pass that the backward pass needs.
+    Forward { plan: Box<LearningPlan<F>>, workspaces: Vec<Workspace<F>> },
+    /// For gradient sums; and for those of the forward pass, where they are not known yet.
+    Sums { plan: Box<LearningPlan<F>>, batch_sums: Option<BatchSums> },
 }
 
 /// What the messages of all ranks lead to.
@@ -75,21 +75,27 @@ impl<F: Real> Sharing<'_, F> {
         self.validate()?;
         let (pass, objective) = (self.pass()?, self.assignment.objective);
         let Some((rule, optimiser)) = self.training else {
-            let header = self.header(Stage::Evaluation)?;
-            return self.send(header, Waiting::Outcomes, pass.outcomes(self.assignment)?, Vec::new());
+            let header = self.header(MessagePhase::Evaluation)?;
+            return self.send(header, Waiting::BlockSums, pass.block_sums(self.assignment)?, Vec::new());
         };
         let learns = optimiser.learns(self.model.network());
-        let plan = Plan::new(self.model, &pass.circuit, rule, objective.regulariser.is_some(), &learns)?;
+        let plan =
+            LearningPlan::new(self.model, &pass.compiled, rule, objective.regulariser.is_some(), &learns)?;
         pass.room_for_partials(&plan, rule.estimator)?;
         if pass.goes_in_two(objective, &plan, rule) {
-            let header = self.header(Stage::Forward)?;
-            let (rooms, outcomes) = pass.forward_all(self.assignment, &plan)?;
-            return self.send(header, Waiting::Forward { plan: plan.into(), rooms }, outcomes, Vec::new());
+            let header = self.header(MessagePhase::Forward)?;
+            let (workspaces, block_sums) = pass.forward_all(self.assignment, &plan)?;
+            return self.send(
+                header,
+                Waiting::Forward { plan: plan.into(), workspaces },
+                block_sums,
+                Vec::new(),
+            );
         }
-        let header = self.header(Stage::AtOnce)?;
-        let (outcomes, partials) = pass.at_once(self.assignment, &plan, rule)?;
-        let waiting = Waiting::Sums { plan: plan.into(), outcome: None };
-        self.send(header, waiting, outcomes, self.combine(&pass, partials))
+        let header = self.header(MessagePhase::AtOnce)?;
+        let (block_sums, block_gradients) = pass.at_once(self.assignment, &plan, rule)?;
+        let waiting = Waiting::Sums { plan: plan.into(), batch_sums: None };
+        self.send(header, waiting, block_sums, self.combine(&pass, block_gradients))
     }
 
     /// Goes on with the messages of all ranks, in their order.
@@ -101,14 +107,16 @@ impl<F: Real> Sharing<'_, F> {
         let SharedWork { header, waiting } = work;
         let messages = Message::read_all(messages, &header)?;
         match (waiting, self.training) {
-            (Waiting::Forward { plan, rooms }, Some(_)) => self.go_back(header, plan, rooms, messages),
-            (Waiting::Sums { plan, outcome }, Some((rule, optimiser))) => {
-                let (model, report) = self.advance(rule, optimiser, &plan, outcome, messages)?;
+            (Waiting::Forward { plan, workspaces }, Some(_)) => {
+                self.go_back(header, plan, workspaces, messages)
+            }
+            (Waiting::Sums { plan, batch_sums }, Some((rule, optimiser))) => {
+                let (model, report) = self.advance(rule, optimiser, &plan, batch_sums, messages)?;
                 Ok(Turnout::Trained(model.into(), report))
             }
             _ => {
-                let outcome = self.total(None, messages)?.0;
-                finite(outcome.evaluation(self.model, self.assignment)).map(Turnout::Evaluated)
+                let batch_sums = self.total(None, messages)?.0;
+                finite(batch_sums.evaluation(self.model, self.assignment)).map(Turnout::Evaluated)
             }
         }
     }
@@ -133,7 +141,7 @@ impl<F: Real> Sharing<'_, F> {
         Ok(Pass { blocks: self.share.blocks(self.blocks()), ..pass })
     }
 
-    fn header(&self, stage: Stage) -> Result<Header> {
+    fn header(&self, stage: MessagePhase) -> Result<Header> {
         let weights = Digest::of_bytes(&self.model.to_checkpoint()?);
         let engine = (env!("CARGO_PKG_VERSION"), F::NAME, self.workers.instructions().class());
         let rule = Digest::of(&self.training);
@@ -146,19 +154,19 @@ impl<F: Real> Sharing<'_, F> {
         &self,
         header: Header,
         waiting: Waiting<F>,
-        outcomes: Vec<Outcome>,
-        pieces: Vec<Piece<F>>,
+        block_sums: Vec<BatchSums>,
+        subtrees: Vec<Subtree<F>>,
     ) -> Result<(SharedWork<F>, Vec<u8>)> {
-        let message = Message::encode(header, self.share, outcomes, pieces)?;
+        let message = Message::encode(header, self.share, block_sums, subtrees)?;
         Ok((SharedWork { header, waiting }, message))
     }
 
     /// The sums of the own blocks, added as far as they can be without the others'.
-    fn combine(&self, pass: &Pass<'_, F>, partials: Vec<Partial<F>>) -> Vec<Piece<F>> {
-        Piece::combine(Piece::of_blocks(pass.blocks.start, partials), self.blocks())
+    fn combine(&self, pass: &Pass<'_, F>, block_gradients: Vec<BlockGradient<F>>) -> Vec<Subtree<F>> {
+        Subtree::combine(Subtree::of_blocks(pass.blocks.start, block_gradients), self.blocks())
     }
 
-    fn expected<'a>(&'a self, plan: Option<&'a Plan<F>>) -> Expected<'a, F> {
+    fn expected<'a>(&'a self, plan: Option<&'a LearningPlan<F>>) -> Expected<'a, F> {
         let Assignment { batch, objective, .. } = self.assignment;
         Expected {
             share: self.share,
@@ -173,25 +181,25 @@ impl<F: Real> Sharing<'_, F> {
     /// What the whole batch came to; and the messages without it.
     fn total(
         &self,
-        plan: Option<&Plan<F>>,
+        plan: Option<&LearningPlan<F>>,
         mut messages: Vec<Message<F>>,
-    ) -> Result<(Outcome, Vec<Message<F>>)> {
-        let outcomes = self.expected(plan).outcomes(&mut messages)?;
-        Ok((Outcome::total(&outcomes), messages))
+    ) -> Result<(BatchSums, Vec<Message<F>>)> {
+        let block_sums = self.expected(plan).block_sums(&mut messages)?;
+        Ok((BatchSums::total(&block_sums), messages))
     }
 
     fn go_back(
         &self,
         header: Header,
-        mut plan: Box<Plan<F>>,
-        rooms: Vec<Room<F>>,
+        mut plan: Box<LearningPlan<F>>,
+        workspaces: Vec<Workspace<F>>,
         messages: Vec<Message<F>>,
     ) -> Result<Turnout<F>> {
-        let (pass, outcome) = (self.pass()?, self.total(Some(&plan), messages)?.0);
-        let partials = pass.return_all(self.assignment, &mut plan, &outcome, rooms)?;
-        let waiting = Waiting::Sums { plan, outcome: Some(outcome) };
-        let pieces = self.combine(&pass, partials);
-        let (work, message) = self.send(header.at(Stage::Backward), waiting, Vec::new(), pieces)?;
+        let (pass, batch_sums) = (self.pass()?, self.total(Some(&plan), messages)?.0);
+        let block_gradients = pass.return_all(self.assignment, &mut plan, &batch_sums, workspaces)?;
+        let waiting = Waiting::Sums { plan, batch_sums: Some(batch_sums) };
+        let subtrees = self.combine(&pass, block_gradients);
+        let (work, message) = self.send(header.at(MessagePhase::Backward), waiting, Vec::new(), subtrees)?;
         Ok(Turnout::More(work, message))
     }
 
@@ -199,16 +207,16 @@ impl<F: Real> Sharing<'_, F> {
         &self,
         rule: &Rule,
         optimiser: &Optimiser,
-        plan: &Plan<F>,
-        outcome: Option<Outcome>,
+        plan: &LearningPlan<F>,
+        batch_sums: Option<BatchSums>,
         messages: Vec<Message<F>>,
     ) -> Result<(Model<F>, StepReport)> {
-        let (outcome, messages) = match outcome {
-            Some(outcome) => (outcome, messages),
+        let (batch_sums, messages) = match batch_sums {
+            Some(batch_sums) => (batch_sums, messages),
             None => self.total(Some(plan), messages)?,
         };
-        let pieces = self.expected(Some(plan)).pieces(messages, plan)?;
-        let learned = self.pass()?.conclude(self.assignment, rule.estimator, plan, &outcome, pieces)?;
+        let subtrees = self.expected(Some(plan)).subtrees(messages, plan)?;
+        let learned = self.pass()?.conclude(self.assignment, rule.estimator, plan, &batch_sums, subtrees)?;
         let decay = optimiser::next_feedback_decay(self.model, &rule.feedback, optimiser)?;
         let seed = self.assignment.batch.key.seed;
         advance(self.model, learned, decay, optimiser, seed, self.workers)

@@ -9,16 +9,16 @@ use rayon::prelude::*;
 
 use super::record::{A_LEARNING_SIGNAL, A_MEMBRANE};
 use super::{
-    A_READOUT, Assignment, Evaluation, Learned, Outcome, Pass, Room, Sources, StepReport, Workers, advance,
-    finite, finite_lists, readouts, spike_events, transpose, voltages,
+    A_READOUT, Assignment, BatchSums, Evaluation, Learned, Pass, SignalSources, StepReport, Workers,
+    Workspace, advance, finite, finite_lists, readouts, spike_events, transpose, voltages,
 };
 use crate::batch::Event;
 use crate::batch::loss::check_values;
 use crate::description::rule::{Estimator, Rule};
 use crate::error::{Result, invalid};
-use crate::instrument::recorder::Stage;
-use crate::learn::partial::{Partial, Piece};
-use crate::learn::plan::Plan;
+use crate::instrument::recorder::ProfileStage;
+use crate::learn::block_gradient::{BlockGradient, Subtree};
+use crate::learn::plan::LearningPlan;
 use crate::learn::rates::RatePart;
 use crate::model::Model;
 use crate::model::gradients::Gradients;
@@ -39,11 +39,11 @@ pub struct Score {
     pub accuracy: Option<f64>,
 }
 
-/// A simulated and judged batch that waits for the signal of a rule computed outside.
+/// A simulated batch, its loss evaluated, that waits for the signal of a rule computed outside.
 #[derive(Debug)]
 pub struct Observed<F: Real> {
-    rooms: Vec<Room<F>>,
-    outcome: Outcome,
+    workspaces: Vec<Workspace<F>>,
+    batch_sums: BatchSums,
     trials: usize,
     steps: usize,
 }
@@ -80,7 +80,7 @@ impl<F: Real> Observation<F> {
     }
 }
 
-/// Simulates and judges a batch for a rule computed outside; `score` goes with a custom loss and only with one.
+/// Simulates a batch and evaluates its loss for a rule computed outside; `score` goes with a custom loss and only with one.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for a batch or targets that do not fit, [`crate::Error::NotFinite`],
@@ -99,28 +99,28 @@ pub fn observe<F: Real>(
     }
     let pass = Pass::new(model, batch, workers, cancel)?;
     let whole =
-        Keep { psi: Some(&pass.circuit.runs), voltage: true, segment: Some(batch.steps), ..Keep::NOTHING };
-    let mut rooms = pass.simulate_blocks(whole)?;
-    let outcomes = match score {
-        None => pass.judge_all(assignment, &mut rooms)?,
-        Some(score) => pass.score_all(&score.delta, &mut rooms)?,
+        Keep { psi: Some(&pass.compiled.runs), voltage: true, segment: Some(batch.steps), ..Keep::NOTHING };
+    let mut workspaces = pass.simulate_blocks(whole)?;
+    let block_sums = match score {
+        None => pass.evaluate_losses(assignment, &mut workspaces)?,
+        Some(score) => pass.score_all(&score.delta, &mut workspaces)?,
     };
-    let mut outcome = Outcome::total(&outcomes);
+    let mut batch_sums = BatchSums::total(&block_sums);
     if let Some(score) = score {
-        (outcome.loss, outcome.accuracy) = (score.loss, score.accuracy);
+        (batch_sums.loss, batch_sums.accuracy) = (score.loss, score.accuracy);
     }
-    finite(outcome.evaluation(model, assignment))?;
-    let learning_signal = learning_signal(&pass, assignment, &outcomes, &mut rooms)?;
-    let neurons = pass.circuit.size();
+    finite(batch_sums.evaluation(model, assignment))?;
+    let learning_signal = learning_signal(&pass, assignment, &block_sums, &mut workspaces)?;
+    let neurons = pass.compiled.size();
     let observation = Observation {
-        spikes: spike_events(&rooms, batch, neurons)?,
-        voltage: voltages(&rooms, batch, neurons)?,
-        psi: pseudo_derivatives(&rooms, assignment, neurons)?,
-        readout: readouts(&rooms, batch.trials, pass.circuit.outputs())?,
-        error: errors(&rooms, assignment, pass.circuit.outputs())?,
+        spikes: spike_events(&workspaces, batch, neurons)?,
+        voltage: voltages(&workspaces, batch, neurons)?,
+        psi: pseudo_derivatives(&workspaces, assignment, neurons)?,
+        readout: readouts(&workspaces, batch.trials, pass.compiled.outputs())?,
+        error: errors(&workspaces, assignment, pass.compiled.outputs())?,
         learning_signal,
     };
-    let observed = Observed { rooms, outcome, trials: batch.trials, steps: batch.steps };
+    let observed = Observed { workspaces, batch_sums, trials: batch.trials, steps: batch.steps };
     Ok((observed, observation.finite()?))
 }
 
@@ -170,31 +170,33 @@ fn learn<F: Real>(
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<(Evaluation, Gradients<F>)> {
-    let Observed { mut rooms, outcome, trials, steps } = observed;
+    let Observed { mut workspaces, batch_sums, trials, steps } = observed;
     let batch = assignment.batch;
     if (trials, steps) != (batch.trials, batch.steps) {
         let value = format!("{} trials of {} steps", batch.trials, batch.steps);
         return Err(invalid("batch", value, format!("the batch observed, {trials} trials of {steps} steps")));
     }
     let pass = Pass::new(model, batch, workers, cancel)?;
-    let neurons = pass.circuit.size();
+    let neurons = pass.compiled.size();
     check_values("signal", signal, product(&[trials, steps, neurons]))?;
-    let evaluation = outcome.evaluation(model, assignment);
+    let evaluation = batch_sums.evaluation(model, assignment);
     // e-prop of cells that all have a signal: the recursion that a signal from outside drives.
-    let plan = Plan::new(model, &pass.circuit, &Rule::eprop(), true, learns)?;
+    let plan = LearningPlan::new(model, &pass.compiled, &Rule::eprop(), true, learns)?;
     pass.room_for_partials(&plan, Estimator::Backward)?;
-    let backward = |(block, room): (usize, &mut Room<F>)| {
+    let backward = |(block, workspace): (usize, &mut Workspace<F>)| {
         let mut given = Vec::new();
         refill(&mut given, product(&[steps, neurons]), "the signals of a block of trials")?;
         pass.lay_out(block, signal, &mut given);
-        let sources = Sources { rates: RatePart::shared(&[]), given: Some(&given), record: None };
-        pass.backward_block(&plan, block, room, sources)
+        let sources = SignalSources { rates: RatePart::shared(&[]), given: Some(&given), record: None };
+        pass.backward_block(&plan, block, workspace, sources)
     };
-    let partials =
-        workers.pool.install(|| rooms.par_iter_mut().enumerate().map(backward).collect::<Result<Vec<_>>>());
-    rooms.into_iter().for_each(|room| workers.give_room(room));
-    let span = workers.span(Stage::Reduce, None);
-    let gradients = Partial::sum_in_tree(Piece::of_blocks(0, partials?)).gradients(model, &plan)?;
+    let block_gradients = workers
+        .pool
+        .install(|| workspaces.par_iter_mut().enumerate().map(backward).collect::<Result<Vec<_>>>());
+    workspaces.into_iter().for_each(|workspace| workers.release(workspace));
+    let span = workers.span(ProfileStage::Reduce, None);
+    let gradients =
+        BlockGradient::tree_reduce(Subtree::of_blocks(0, block_gradients?)).gradients(model, &plan)?;
     span.end();
     Ok((evaluation, gradients))
 }
@@ -203,27 +205,27 @@ fn learn<F: Real>(
 fn learning_signal<F: Real>(
     pass: &Pass<'_, F>,
     assignment: Assignment<'_>,
-    outcomes: &[Outcome],
-    rooms: &mut [Room<F>],
+    block_sums: &[BatchSums],
+    workspaces: &mut [Workspace<F>],
 ) -> Result<Vec<F>> {
     let none = vec![false; pass.model.network().projections().len()];
     let regularised = assignment.objective.regulariser.is_some();
-    let plan = Plan::new(pass.model, &pass.circuit, &Rule::eprop(), regularised, &none)?;
-    let signals = pass.record(&plan, assignment, outcomes, rooms)?;
+    let plan = LearningPlan::new(pass.model, &pass.compiled, &Rule::eprop(), regularised, &none)?;
+    let signals = pass.record(&plan, assignment, block_sums, workspaces)?;
     let blocks: Vec<&[Block<F>]> = signals.iter().map(|signals| &signals.learning[..]).collect();
-    transpose(&blocks, pass.batch.trials, pass.circuit.size())
+    transpose(&blocks, pass.batch.trials, pass.compiled.size())
 }
 
 /// ψ, `[trial][step][neuron]`.
 fn pseudo_derivatives<F: Real>(
-    rooms: &[Room<F>],
+    workspaces: &[Workspace<F>],
     Assignment { batch, .. }: Assignment<'_>,
     neurons: usize,
 ) -> Result<Vec<F>> {
     let mut out = Vec::new();
     reserve(&mut out, product(&[batch.trials, batch.steps, neurons]), "an observation")?;
     for trial in 0..batch.trials {
-        let trajectory = &rooms[trial / LANES].trajectory;
+        let trajectory = &workspaces[trial / LANES].trajectory;
         (0..batch.steps).for_each(|step| out.extend(trajectory.psi(step).lane(trial % LANES)));
     }
     Ok(out)
@@ -231,7 +233,7 @@ fn pseudo_derivatives<F: Real>(
 
 /// δ, `[trial][step][unit]`.
 fn errors<F: Real>(
-    rooms: &[Room<F>],
+    workspaces: &[Workspace<F>],
     Assignment { batch, .. }: Assignment<'_>,
     outputs: usize,
 ) -> Result<Vec<F>> {
@@ -239,7 +241,7 @@ fn errors<F: Real>(
     reserve(&mut out, product(&[batch.trials, batch.steps, outputs]), "an observation")?;
     for trial in 0..batch.trials {
         for step in 0..batch.steps {
-            match rooms[trial / LANES].delta.at(step, outputs) {
+            match workspaces[trial / LANES].delta.at(step, outputs) {
                 [] => out.extend(std::iter::repeat_n(F::ZERO, outputs)),
                 row => out.extend(row.iter().map(|block| block.0[trial % LANES])),
             }

@@ -24,7 +24,7 @@ pub struct Plan {
 }
 
 /// A plan as the engine's values.
-pub struct Orders {
+pub struct SessionConfig {
     pub objective: Option<Objective>,
     pub rule: Option<Rule>,
     pub optimiser: Option<Optimiser>,
@@ -33,7 +33,7 @@ pub struct Orders {
     pub cancel: Arc<AtomicBool>,
 }
 
-impl Orders {
+impl SessionConfig {
     /// Reads a plan.
     pub fn new(plan: &Plan) -> Result<Self> {
         Ok(Self {
