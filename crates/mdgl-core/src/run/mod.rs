@@ -237,7 +237,7 @@ fn advance<F: Real>(
     let span = workers.span(ProfileStage::Optimise, None);
     let mut next = optimiser::step(model, optimiser, &gradients, seed)?;
     span.end();
-    workers.count(|| work::optimised::<F>(next.parameters()));
+    workers.count(|| work::tally_optimiser::<F>(next.parameters()));
     let span = workers.span(ProfileStage::Rewire, None);
     optimiser::rewire(&mut next, optimiser, seed);
     span.end();

@@ -135,7 +135,7 @@ impl<F: Real> Pass<'_, F> {
         let span = self.workers.span(ProfileStage::Draw, Some(block));
         workspace.input.encode(self.model.network(), self.batch, block, self.cancel)?;
         span.end();
-        self.workers.count(|| work::drawn(&workspace.input, steps));
+        self.workers.count(|| work::tally_drawing(&workspace.input, steps));
         workspace.layout = layout;
         if layout == Layout::Neurons {
             let lengths = &self.lengths(block)[..self.trials(block)];
@@ -154,7 +154,8 @@ impl<F: Real> Pass<'_, F> {
         };
         F::simulate(self.workers.instructions, kernel)?;
         span.end_with([&mut workspace.trajectory.state.probe]);
-        self.workers.count(|| work::simulated(&self.compiled, &workspace.input, &workspace.trajectory));
+        self.workers
+            .count(|| work::tally_simulation(&self.compiled, &workspace.input, &workspace.trajectory));
         Ok(())
     }
 
@@ -313,7 +314,8 @@ impl<F: Real> Pass<'_, F> {
         };
         F::backward(self.workers.instructions, kernel)?;
         span.end_with([&mut workspace.backward_state.probe, &mut workspace.trajectory.replay.probe]);
-        self.workers.count(|| work::gone_back(&self.compiled, plan, &workspace.input, &workspace.trajectory));
+        self.workers
+            .count(|| work::tally_backward(&self.compiled, plan, &workspace.input, &workspace.trajectory));
         let span = self.workers.span(ProfileStage::Reduce, Some(block));
         let block_gradient = workspace.backward_state.block_gradient(plan);
         span.end();
@@ -380,7 +382,7 @@ impl<F: Real> Pass<'_, F> {
         subtrees: Vec<Subtree<F>>,
     ) -> Result<Learned<F>> {
         let span = self.workers.span(ProfileStage::Reduce, None);
-        self.workers.count(|| work::reduced::<F>(plan.slots.len(), subtrees.len()));
+        self.workers.count(|| work::tally_reduction::<F>(plan.slots.len(), subtrees.len()));
         let mut block_gradient = BlockGradient::tree_reduce(subtrees);
         if estimator == Estimator::Online && assignment.objective.regulariser.is_some() {
             block_gradient.regularise(plan, &batch_sums.constants(self.model, assignment));
@@ -508,8 +510,8 @@ impl<F: Real> Pass<'_, F> {
         plan: &LearningPlan<F>,
         estimator: Estimator,
     ) -> Result<Summed<F>> {
-        let wiring = ForwardNetwork::new(&self.compiled, plan, self.model.network().input_units());
-        forward::check_size(estimator, &wiring)?;
+        let network = ForwardNetwork::new(&self.compiled, plan, self.model.network().input_units());
+        forward::check_size(estimator, &network)?;
         let everything = Some(&self.compiled.runs[..]);
         let whole =
             Keep { psi: everything, voltage: false, segment: Some(self.batch.steps), ..Keep::NOTHING };
@@ -522,7 +524,7 @@ impl<F: Real> Pass<'_, F> {
         };
         let trials: Vec<_> = (0..self.batch.trials).map(trial).collect();
         let estimate =
-            || forward::estimate(estimator, &wiring, &trials, &constants, self.batch.key, self.cancel);
+            || forward::estimate(estimator, &network, &trials, &constants, self.batch.key, self.cancel);
         let block_gradient = self.workers.pool.install(estimate);
         workspaces.into_iter().for_each(|workspace| self.workers.release(workspace));
         Ok((batch_sums, vec![block_gradient?]))
@@ -537,7 +539,7 @@ impl<F: Real> Pass<'_, F> {
     ) -> Result<()> {
         if self.workers.counts() {
             self.simulate_as(Layout::Trials, block, workspace, Keep::NOTHING)?;
-            self.workers.count(|| work::traced(&self.compiled, plan, &workspace.trajectory));
+            self.workers.count(|| work::tally_online(&self.compiled, plan, &workspace.trajectory));
         }
         Ok(())
     }
