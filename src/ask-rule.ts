@@ -1,5 +1,6 @@
-import type { ProjectionValues as NativeProjection, Observation } from '#native'
+import type { ProjectionValues as NativeProjection, Observation, PendingBatch } from '#native'
 import { unlessAborted } from './abort.js'
+import { askLoss } from './ask-loss.js'
 import { ownMemory } from './check.js'
 import type { CustomRule, RuleContext, Synapses } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
@@ -7,7 +8,7 @@ import { delaySteps } from './duration.js'
 import type { Session } from './engine-session.js'
 import { invalid } from './error.js'
 import { projectionNames } from './names.js'
-import { askCustomLosses, type Objective } from './objective.js'
+import type { Objective } from './objective.js'
 import type { PreparedBatch } from './prepare-batch.js'
 import { isFloat64Array, isFloatArray } from './recognise.js'
 import { type RecordingShape, shapeOf } from './recording-shape.js'
@@ -22,32 +23,30 @@ export interface RuleQuestion {
   readonly signal: AbortSignal | undefined
 }
 
-/** A custom rule's answer: S `[trial][step][neuron]`, and the accuracy that a custom loss gave. */
+/** A custom rule's answer: S `[trial][step][neuron]`, the batch that waits for it, and the accuracy that a custom loss gave. */
 export interface RuleAnswer {
+  readonly pending: PendingBatch
   readonly signal: Float64Array
   /** Undefined unless the losses are custom. */
   readonly score: { readonly accuracy: number | null } | undefined
 }
 
-/** Runs a batch, shows it to a custom rule and checks the answer; the engine keeps the batch for the gradient. */
+/** Runs a batch, shows it to a custom rule and checks the answer. */
 export async function askRule(session: Session, question: RuleQuestion): Promise<RuleAnswer> {
   const { rule, description, prepared, signal: abort } = question
-  const { observation, score } = await observe(session, question)
+  const { pending, observation, score } = await observe(session, question)
   const context = contextOf(observation, prepared, description)
   const answer = Promise.resolve(rule.signal(context))
   const signal = await (abort === undefined ? answer : unlessAborted(answer, abort))
-  return { signal: checkSignal(signal, context.shape, rule.name), score }
+  return { pending, signal: checkSignal(signal, context.shape, rule.name), score }
 }
 
 async function observe(session: Session, { objective, prepared }: RuleQuestion) {
-  const { batch, trials, steps, packed } = prepared
   if (!objective.custom) {
-    return { observation: await session.run(engine => engine.observe(packed)), score: undefined }
+    return { ...(await session.run(engine => engine.observe(prepared.packed))), score: undefined }
   }
-  const readout = await session.run(engine => engine.forward(packed))
-  const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
-  const observation = await session.run(engine => engine.observeFrom(delta, loss))
-  return { observation, score: { accuracy } }
+  const { pending, loss, delta, accuracy } = await askLoss(session, objective, prepared)
+  return { ...(await session.run(() => pending.observe(delta, loss))), score: { accuracy } }
 }
 
 function contextOf(observation: Observation, prepared: PreparedBatch, description: NetworkDescription): RuleContext {

@@ -101,10 +101,11 @@ export async function computeTogether(
   }: { readonly collective: Collective; readonly signal: AbortSignal; readonly step: boolean }
 ) {
   const { rank, size } = collective
-  let state = await session.run(engine => engine.beginShared(packed, rank, size, step))
-  while (state.message !== undefined) {
-    const messages = await gather(collective, state.message, signal)
-    state = await session.run(engine => engine.continueShared(messages))
+  let state = await session.run(engine => engine.share(packed, { rank, size }, step))
+  while (state.pending !== undefined) {
+    const { pending, message } = state
+    const messages = await gather(collective, given(message, 'message'), signal)
+    state = await session.run(() => pending.proceed(messages))
   }
   return state
 }

@@ -1,10 +1,11 @@
+import { askLoss } from './ask-loss.js'
 import type { Batch } from './batch.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions, type Session, withSession } from './engine-session.js'
 import type { Losses, Regulariser } from './loss.js'
 import { type Model, nativeModel } from './model.js'
 import type { InputNames, ReadoutNames } from './names.js'
-import { askCustomLosses, makeObjective, type Objective } from './objective.js'
+import { makeObjective, type Objective } from './objective.js'
 import type { Precision } from './precision.js'
 import { drawKey, type PreparedBatch, prepareBatch } from './prepare-batch.js'
 
@@ -69,14 +70,10 @@ export async function evaluate<D extends NetworkDescription, P extends Precision
  *
  * @internal
  */
-export async function score(
-  session: Session,
-  objective: Objective,
-  { batch, trials, steps, packed }: PreparedBatch
-): Promise<Evaluation> {
+export async function score(session: Session, objective: Objective, prepared: PreparedBatch): Promise<Evaluation> {
+  const { packed } = prepared
   if (!objective.custom) return await session.run(engine => engine.evaluate(packed))
-  const readout = await session.run(engine => engine.forward(packed))
-  const { loss, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
+  const { loss, accuracy } = await askLoss(session, objective, prepared)
   const { regulariser, rate } = await session.run(engine => engine.evaluate(packed))
   return { loss, regulariser, accuracy, rate }
 }

@@ -1,3 +1,4 @@
+import { askLoss } from './ask-loss.js'
 import { askRule, type RuleQuestion } from './ask-rule.js'
 import type { Batch, DrawKey } from './batch.js'
 import type { CustomRule } from './custom-rule.js'
@@ -6,7 +7,7 @@ import { checkOptions, type Session, withSession } from './engine-session.js'
 import type { EvaluateOptions, Evaluation } from './evaluate.js'
 import { type Model, nativeModel } from './model.js'
 import type { InputNames, ProjectionNames, ReadoutNames } from './names.js'
-import { askCustomLosses, makeObjective, type Objective } from './objective.js'
+import { makeObjective, type Objective } from './objective.js'
 import { planRule } from './planned-rule.js'
 import type { Precision, Values } from './precision.js'
 import { drawKey, type PreparedBatch, prepareBatch } from './prepare-batch.js'
@@ -79,16 +80,15 @@ export async function keyedGradients<D extends NetworkDescription, P extends Pre
   })
 }
 
-async function compute(session: Session, objective: Objective, { batch, trials, steps, packed }: PreparedBatch) {
-  if (!objective.custom) return await session.run(engine => engine.gradients(packed))
-  const readout = await session.run(engine => engine.forward(packed))
-  const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
-  const result = await session.run(engine => engine.gradientsFrom(delta, loss))
+async function compute(session: Session, objective: Objective, prepared: PreparedBatch) {
+  if (!objective.custom) return await session.run(engine => engine.gradients(prepared.packed))
+  const { pending, loss, delta, accuracy } = await askLoss(session, objective, prepared)
+  const result = await session.run(() => pending.gradients(delta, loss))
   return { ...result, evaluation: { ...result.evaluation, accuracy } }
 }
 
 async function computeByRule(session: Session, question: RuleQuestion) {
-  const { signal, score } = await askRule(session, question)
-  const result = await session.run(engine => engine.gradientsFromSignal(signal))
+  const { pending, signal, score } = await askRule(session, question)
+  const result = await session.run(() => pending.gradients(signal))
   return { ...result, evaluation: { ...result.evaluation, ...score } }
 }

@@ -1,4 +1,6 @@
+import type { StepReport } from '#native'
 import { abortWith, throwIfAborted, unlessAborted } from './abort.js'
+import { askLoss } from './ask-loss.js'
 import { askRule } from './ask-rule.js'
 import { agree, computeTogether, given } from './collective.js'
 import type { CustomRule } from './custom-rule.js'
@@ -6,7 +8,6 @@ import type { NamesOf, NetworkDescription } from './description.js'
 import { Session } from './engine-session.js'
 import { type Evaluation, score } from './evaluate.js'
 import type { Model } from './model.js'
-import { askCustomLosses } from './objective.js'
 import type { Precision } from './precision.js'
 import { type PreparedBatch, prepareBatch } from './prepare-batch.js'
 import { eventStream, type KnownNames, makeBatch, type Split, type TaskFor } from './task.js'
@@ -202,22 +203,14 @@ export class TrainingRun implements Training {
     const { objective, rule, collective } = this.#plan
     if (collective !== undefined) {
       const { report } = await computeTogether(session, prepared, { collective, signal: this.#signal, step: true })
-      const { evaluation, gradientNorm, engineMs } = given(report, 'report')
-      this.#engineMs = engineMs
-      return { ...evaluation, gradientNorm }
+      return this.#stepped(given(report, 'report'))
     }
     if (rule.custom !== undefined) return await this.#stepByRule(session, prepared, rule.custom)
-    const { batch, trials, steps, packed } = prepared
     if (!objective.custom) {
-      const { evaluation, gradientNorm, engineMs } = await session.run(engine => engine.step(packed))
-      this.#engineMs = engineMs
-      return { ...evaluation, gradientNorm }
+      return this.#stepped(await session.run(engine => engine.step(prepared.packed)))
     }
-    const readout = await session.run(engine => engine.forward(packed))
-    const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
-    const { evaluation, gradientNorm, engineMs } = await session.run(engine => engine.stepFrom(delta, loss))
-    this.#engineMs = engineMs
-    return { ...evaluation, accuracy, gradientNorm }
+    const { pending, loss, delta, accuracy } = await askLoss(session, objective, prepared)
+    return this.#stepped(await session.run(() => pending.step(delta, loss)), { accuracy })
   }
 
   async #validate(session: Session, prepared: PreparedBatch): Promise<Evaluation> {
@@ -231,8 +224,12 @@ export class TrainingRun implements Training {
   async #stepByRule(session: Session, prepared: PreparedBatch, rule: CustomRule): Promise<Step> {
     const { objective, model } = this.#plan
     const question = { rule, objective, description: model.description, prepared, signal: this.#signal }
-    const { signal, score } = await askRule(session, question)
-    const { evaluation, gradientNorm, engineMs } = await session.run(engine => engine.stepFromSignal(signal))
+    const { pending, signal, score } = await askRule(session, question)
+    return this.#stepped(await session.run(() => pending.step(signal)), score)
+  }
+
+  /** A step's metrics; the accuracy is a custom loss's where there is one. */
+  #stepped({ evaluation, gradientNorm, engineMs }: StepReport, score?: { readonly accuracy: number | null }): Step {
     this.#engineMs = engineMs
     return { ...evaluation, ...score, gradientNorm }
   }

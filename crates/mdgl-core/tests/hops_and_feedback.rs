@@ -9,7 +9,7 @@ use mdgl_core::description::rule::{
 use mdgl_core::description::{Channel, Gain, Kernel, Reach, WeightGain};
 use mdgl_core::{
     Assignment, CounterRng, CustomLoss, Forward, Gradients, Model, Objective, Optimiser, Rule, Targets,
-    Workers, gradients, train_step,
+    Training, Workers, gradients, train_step,
 };
 use proptest::prelude::*;
 
@@ -210,7 +210,7 @@ proptest! {
             }
             let step = |feedback: Feedback| {
                 let rule = Rule { feedback, ..Rule::mdgl() };
-                train_step(&case.model, case.assignment(), &rule, None, &optimiser, &workers, &cancel).unwrap().0
+                train_step(&case.model, case.assignment(), Training { rule: &rule, optimiser: &optimiser }, None, &workers, &cancel).unwrap().0
             };
             let next = step(Feedback::Adaptive { adaptive });
             let given = step(Feedback::Given { weights: feedback_of(&case.model, &adaptive, share) });
@@ -249,7 +249,14 @@ fn adaptive_feedback_cannot_lose_more_than_there_is() {
         let rule = Rule { feedback: Feedback::Adaptive { adaptive }, ..Rule::eprop() };
         let (workers, cancel) = (Workers::new(1).unwrap(), AtomicBool::new(false));
         let optimiser = Optimiser::default();
-        let error = train_step(&case.model, case.assignment(), &rule, None, &optimiser, &workers, &cancel);
+        let error = train_step(
+            &case.model,
+            case.assignment(),
+            Training { rule: &rule, optimiser: &optimiser },
+            None,
+            &workers,
+            &cancel,
+        );
         assert!(error.unwrap_err().to_string().contains(path));
     }
 }

@@ -7,8 +7,8 @@ use crate::common::{Case, Shape, best, shapes};
 use mdgl_core::description::rule::{Channels, Hops, ReadoutFilter, UniformChannel};
 use mdgl_core::description::{Channel, Exponentials, Gain, Kernel, Membrane, PsiMean, Reach, WeightGain};
 use mdgl_core::{
-    CustomLoss, Error, Forward, Method, Model, Objective, Optimiser, Real, Rule, Targets, Workers, gradients,
-    train_step,
+    CustomLoss, Error, Forward, Method, Model, Objective, Optimiser, Real, Rule, Targets, Training, Workers,
+    gradients, train_step,
 };
 use proptest::prelude::*;
 
@@ -71,7 +71,8 @@ fn train<F: Real>(
     let cancel = AtomicBool::new(false);
     let mut model = model.clone();
     for _ in 0..steps {
-        let step = train_step(&model, case.assignment(), rule, None, optimiser, &workers, &cancel);
+        let step =
+            train_step(&model, case.assignment(), Training { rule, optimiser }, None, &workers, &cancel);
         model = step.unwrap().0;
     }
     model

@@ -26,3 +26,4 @@ mod session;
 mod shared;
 mod stream;
 mod turns;
+mod worker;

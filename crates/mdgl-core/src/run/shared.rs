@@ -9,15 +9,16 @@ use std::sync::atomic::AtomicBool;
 use super::digest::Digest;
 use super::message::{Expected, Header, Message, Stage};
 use super::share::Share;
-use super::{Assignment, Evaluation, Outcome, Pass, Room, StepReport, Workers, advance, finite};
+use super::{
+    Assignment, Evaluation, Outcome, Pass, Room, StepReport, Training, Workers, advance, finite, kept_for,
+};
 use crate::description::legal::Use;
-use crate::description::rule::Rule;
+use crate::description::rule::Estimator;
 use crate::error::{Result, invalid};
 use crate::learn::partial::{Partial, Piece};
 use crate::learn::plan::Plan;
 use crate::model::Model;
-use crate::model::optimiser::{self, Optimiser};
-use crate::numeric::lanes::LANES;
+use crate::model::optimiser;
 use crate::run::real::Real;
 
 /// A batch to be computed together: the same on every rank but for the share.
@@ -28,7 +29,7 @@ pub struct Sharing<'a, F: Real> {
     /// The whole batch.
     pub assignment: Assignment<'a>,
     /// Of a training step; without them the batch is evaluated.
-    pub training: Option<(&'a Rule, &'a Optimiser)>,
+    pub training: Option<Training<'a>>,
     /// Who computes what.
     pub share: Share,
     /// Threads of this process.
@@ -73,21 +74,24 @@ impl<F: Real> Sharing<'_, F> {
     /// that carry influence, too: neither can be shared.
     pub fn begin(&self) -> Result<(SharedWork<F>, Vec<u8>)> {
         self.validate()?;
-        let (pass, objective) = (self.pass()?, self.assignment.objective);
-        let Some((rule, optimiser)) = self.training else {
+        let pass = self.pass()?;
+        let Some(Training { rule, optimiser }) = self.training else {
             let header = self.header(Stage::Evaluation)?;
-            return self.send(header, Waiting::Outcomes, pass.outcomes(self.assignment)?, Vec::new());
+            return self.send(header, Waiting::Outcomes, pass.evaluate()?, Vec::new());
         };
-        let learns = optimiser.learns(self.model.network());
-        let plan = Plan::new(self.model, &pass.circuit, rule, objective.regulariser.is_some(), &learns)?;
-        pass.room_for_partials(&plan, rule.estimator)?;
-        if pass.goes_in_two(objective, &plan, rule) {
+        let regularised = self.assignment.objective.regulariser.is_some();
+        let plan = pass.plan(rule, regularised, &optimiser.learns(self.model.network()))?;
+        if pass.needs_whole_batch(&plan, rule) {
             let header = self.header(Stage::Forward)?;
-            let (rooms, outcomes) = pass.forward_all(self.assignment, &plan)?;
+            let mut rooms = pass.forward(kept_for(&plan))?;
+            let outcomes = pass.evaluate_loss(&mut rooms)?;
             return self.send(header, Waiting::Forward { plan: plan.into(), rooms }, outcomes, Vec::new());
         }
         let header = self.header(Stage::AtOnce)?;
-        let (outcomes, partials) = pass.at_once(self.assignment, &plan, rule)?;
+        let (outcomes, partials) = match rule.estimator {
+            Estimator::Backward => pass.forward_backward(&plan)?,
+            _ => pass.online(&plan, rule.trace)?,
+        };
         let waiting = Waiting::Sums { plan: plan.into(), outcome: None };
         self.send(header, waiting, outcomes, self.combine(&pass, partials))
     }
@@ -102,8 +106,8 @@ impl<F: Real> Sharing<'_, F> {
         let messages = Message::read_all(messages, &header)?;
         match (waiting, self.training) {
             (Waiting::Forward { plan, rooms }, Some(_)) => self.go_back(header, plan, rooms, messages),
-            (Waiting::Sums { plan, outcome }, Some((rule, optimiser))) => {
-                let (model, report) = self.advance(rule, optimiser, &plan, outcome, messages)?;
+            (Waiting::Sums { plan, outcome }, Some(training)) => {
+                let (model, report) = self.advance(training, &plan, outcome, messages)?;
                 Ok(Turnout::Trained(model.into(), report))
             }
             _ => {
@@ -118,19 +122,16 @@ impl<F: Real> Sharing<'_, F> {
         if self.assignment.objective.is_custom() {
             return Err(invalid("loss", "custom", "with a collective: a built-in loss"));
         }
-        let Some((rule, optimiser)) = self.training else { return Ok(()) };
+        let Some(Training { rule, optimiser }) = self.training else { return Ok(()) };
         rule.validate_use(Use::Collective)?;
         optimiser.validate(self.model.network())?;
         optimiser::next_feedback_decay(self.model, &rule.feedback, optimiser).map(|_| ())
     }
 
-    fn blocks(&self) -> usize {
-        self.assignment.batch.trials.div_ceil(LANES)
-    }
-
     fn pass(&self) -> Result<Pass<'_, F>> {
-        let pass = Pass::new(self.model, self.assignment.batch, self.workers, self.cancel)?;
-        Ok(Pass { blocks: self.share.blocks(self.blocks()), ..pass })
+        let mut pass = Pass::new(self.model, self.assignment, self.workers, self.cancel)?;
+        pass.blocks = self.share.blocks(self.assignment.blocks());
+        Ok(pass)
     }
 
     fn header(&self, stage: Stage) -> Result<Header> {
@@ -155,14 +156,14 @@ impl<F: Real> Sharing<'_, F> {
 
     /// The sums of the own blocks, added as far as they can be without the others'.
     fn combine(&self, pass: &Pass<'_, F>, partials: Vec<Partial<F>>) -> Vec<Piece<F>> {
-        Piece::combine(Piece::of_blocks(pass.blocks.start, partials), self.blocks())
+        Piece::combine(Piece::of_blocks(pass.blocks.start, partials), self.assignment.blocks())
     }
 
     fn expected<'a>(&'a self, plan: Option<&'a Plan<F>>) -> Expected<'a, F> {
         let Assignment { batch, objective, .. } = self.assignment;
         Expected {
             share: self.share,
-            blocks: self.blocks(),
+            blocks: self.assignment.blocks(),
             steps: batch.steps,
             losses: objective.losses.len(),
             network: self.model.network(),
@@ -188,7 +189,7 @@ impl<F: Real> Sharing<'_, F> {
         messages: Vec<Message<F>>,
     ) -> Result<Turnout<F>> {
         let (pass, outcome) = (self.pass()?, self.total(Some(&plan), messages)?.0);
-        let partials = pass.return_all(self.assignment, &mut plan, &outcome, rooms)?;
+        let partials = pass.backward(&mut plan, rooms, &outcome)?;
         let waiting = Waiting::Sums { plan, outcome: Some(outcome) };
         let pieces = self.combine(&pass, partials);
         let (work, message) = self.send(header.at(Stage::Backward), waiting, Vec::new(), pieces)?;
@@ -197,8 +198,7 @@ impl<F: Real> Sharing<'_, F> {
 
     fn advance(
         &self,
-        rule: &Rule,
-        optimiser: &Optimiser,
+        Training { rule, optimiser }: Training<'_>,
         plan: &Plan<F>,
         outcome: Option<Outcome>,
         messages: Vec<Message<F>>,
@@ -208,7 +208,7 @@ impl<F: Real> Sharing<'_, F> {
             None => self.total(Some(plan), messages)?,
         };
         let pieces = self.expected(Some(plan)).pieces(messages, plan)?;
-        let learned = self.pass()?.conclude(self.assignment, rule.estimator, plan, &outcome, pieces)?;
+        let learned = self.pass()?.conclude(rule.estimator, plan, &outcome, pieces)?;
         let decay = optimiser::next_feedback_decay(self.model, &rule.feedback, optimiser)?;
         let seed = self.assignment.batch.key.seed;
         advance(self.model, learned, decay, optimiser, seed, self.workers)

@@ -5,16 +5,15 @@
 
 use std::sync::atomic::AtomicBool;
 
-use rayon::prelude::*;
-
-use super::record::{A_LEARNING_SIGNAL, A_MEMBRANE};
+use super::custom_loss::lay_out_delta;
+use super::record::{A_LEARNING_SIGNAL, A_MEMBRANE, A_READOUT, signals};
 use super::{
-    A_READOUT, Assignment, Evaluation, Learned, Outcome, Pass, Room, Sources, StepReport, Workers, advance,
-    finite, finite_lists, readouts, spike_events, transpose, voltages,
+    Assignment, Evaluation, Learned, Outcome, Pass, Room, Sources, StepReport, Workers, advance, finite,
+    finite_lists, readouts, spike_events, transpose, voltages,
 };
 use crate::batch::Event;
 use crate::batch::loss::check_values;
-use crate::description::rule::{Estimator, Rule};
+use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
 use crate::instrument::recorder::Stage;
 use crate::learn::partial::{Partial, Piece};
@@ -97,20 +96,24 @@ pub fn observe<F: Real>(
     if objective.is_custom() != score.is_some() {
         return Err(invalid("loss", "custom", "together with a δ from outside"));
     }
-    let pass = Pass::new(model, batch, workers, cancel)?;
-    let whole =
-        Keep { psi: Some(&pass.circuit.runs), voltage: true, segment: Some(batch.steps), ..Keep::NOTHING };
-    let mut rooms = pass.simulate_blocks(whole)?;
+    let pass = Pass::new(model, assignment, workers, cancel)?;
+    let mut rooms = pass.forward(Keep {
+        psi: Some(&pass.circuit.runs),
+        voltage: true,
+        segment: Some(batch.steps),
+        in_blocks: true,
+        ..Keep::NOTHING
+    })?;
     let outcomes = match score {
-        None => pass.judge_all(assignment, &mut rooms)?,
-        Some(score) => pass.score_all(&score.delta, &mut rooms)?,
+        None => pass.evaluate_loss(&mut rooms)?,
+        Some(score) => lay_out_delta(&pass, &score.delta, &mut rooms)?,
     };
     let mut outcome = Outcome::total(&outcomes);
     if let Some(score) = score {
         (outcome.loss, outcome.accuracy) = (score.loss, score.accuracy);
     }
     finite(outcome.evaluation(model, assignment))?;
-    let learning_signal = learning_signal(&pass, assignment, &outcomes, &mut rooms)?;
+    let learning_signal = learning_signal(&pass, &outcomes, &mut rooms)?;
     let neurons = pass.circuit.size();
     let observation = Observation {
         spikes: spike_events(&rooms, batch, neurons)?,
@@ -124,7 +127,16 @@ pub fn observe<F: Real>(
     Ok((observed, observation.finite()?))
 }
 
-/// Loss and gradients of an observed batch, Σ_t S e, from the signal S `[trial][step][neuron]`.
+/// The answer of a rule computed outside.
+#[derive(Debug)]
+pub struct ThirdFactor<'a, F: Real> {
+    /// The batch that it is about.
+    pub observed: Observed<F>,
+    /// S, `[trial][step][neuron]`.
+    pub signal: &'a [f64],
+}
+
+/// Loss and gradients of an observed batch, Σ_t S e.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for a signal of another size or with values that are not finite, and for a batch that is not
@@ -132,13 +144,12 @@ pub fn observe<F: Real>(
 pub fn gradients_from_signal<F: Real>(
     model: &Model<F>,
     assignment: Assignment<'_>,
-    observed: Observed<F>,
-    signal: &[f64],
+    factor: ThirdFactor<'_, F>,
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<(Evaluation, Gradients<F>)> {
     let all = vec![true; model.network().projections().len()];
-    learn(model, assignment, observed, signal, &all, workers, cancel)
+    learn(model, assignment, factor, &all, workers, cancel)
 }
 
 /// One training iteration on an observed batch, on a copy of the model.
@@ -148,15 +159,14 @@ pub fn gradients_from_signal<F: Real>(
 pub fn train_step_from_signal<F: Real>(
     model: &Model<F>,
     assignment: Assignment<'_>,
-    observed: Observed<F>,
-    signal: &[f64],
+    factor: ThirdFactor<'_, F>,
     optimiser: &Optimiser,
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<(Model<F>, StepReport)> {
     optimiser.validate(model.network())?;
     let learns = optimiser.learns(model.network());
-    let (evaluation, gradients) = learn(model, assignment, observed, signal, &learns, workers, cancel)?;
+    let (evaluation, gradients) = learn(model, assignment, factor, &learns, workers, cancel)?;
     let learned = Learned { evaluation, gradients, psi_means: None };
     advance(model, learned, None, optimiser, assignment.batch.key.seed, workers)
 }
@@ -164,54 +174,48 @@ pub fn train_step_from_signal<F: Real>(
 fn learn<F: Real>(
     model: &Model<F>,
     assignment: Assignment<'_>,
-    observed: Observed<F>,
-    signal: &[f64],
+    ThirdFactor { observed, signal }: ThirdFactor<'_, F>,
     learns: &[bool],
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<(Evaluation, Gradients<F>)> {
-    let Observed { mut rooms, outcome, trials, steps } = observed;
+    let Observed { rooms, outcome, trials, steps } = observed;
     let batch = assignment.batch;
     if (trials, steps) != (batch.trials, batch.steps) {
         let value = format!("{} trials of {} steps", batch.trials, batch.steps);
         return Err(invalid("batch", value, format!("the batch observed, {trials} trials of {steps} steps")));
     }
-    let pass = Pass::new(model, batch, workers, cancel)?;
+    let pass = Pass::new(model, assignment, workers, cancel)?;
     let neurons = pass.circuit.size();
     check_values("signal", signal, product(&[trials, steps, neurons]))?;
     let evaluation = outcome.evaluation(model, assignment);
     // e-prop of cells that all have a signal: the recursion that a signal from outside drives.
-    let plan = Plan::new(model, &pass.circuit, &Rule::eprop(), true, learns)?;
-    pass.room_for_partials(&plan, Estimator::Backward)?;
-    let backward = |(block, room): (usize, &mut Room<F>)| {
+    let plan = pass.plan(&Rule::eprop(), true, learns)?;
+    let partials = pass.each_room(rooms, |block, room| {
         let mut given = Vec::new();
         refill(&mut given, product(&[steps, neurons]), "the signals of a block of trials")?;
         pass.lay_out(block, signal, &mut given);
         let sources = Sources { rates: RatePart::shared(&[]), given: Some(&given), record: None };
         pass.backward_block(&plan, block, room, sources)
-    };
-    let partials =
-        workers.pool.install(|| rooms.par_iter_mut().enumerate().map(backward).collect::<Result<Vec<_>>>());
-    rooms.into_iter().for_each(|room| workers.give_room(room));
+    });
     let span = workers.span(Stage::Reduce, None);
     let gradients = Partial::sum_in_tree(Piece::of_blocks(0, partials?)).gradients(model, &plan)?;
     span.end();
     Ok((evaluation, gradients))
 }
 
-/// L, `[trial][step][neuron]`: recorded on e-prop's way back, which sums no gradient here.
+/// L, `[trial][step][neuron]`: recorded in a backward pass of e-prop that sums no gradient.
 fn learning_signal<F: Real>(
     pass: &Pass<'_, F>,
-    assignment: Assignment<'_>,
     outcomes: &[Outcome],
     rooms: &mut [Room<F>],
 ) -> Result<Vec<F>> {
     let none = vec![false; pass.model.network().projections().len()];
-    let regularised = assignment.objective.regulariser.is_some();
-    let plan = Plan::new(pass.model, &pass.circuit, &Rule::eprop(), regularised, &none)?;
-    let signals = pass.record(&plan, assignment, outcomes, rooms)?;
+    let Assignment { batch, objective, .. } = pass.assignment;
+    let plan = Plan::new(pass.model, &pass.circuit, &Rule::eprop(), objective.regulariser.is_some(), &none)?;
+    let signals = signals(pass, &plan, outcomes, rooms)?;
     let blocks: Vec<&[Block<F>]> = signals.iter().map(|signals| &signals.learning[..]).collect();
-    transpose(&blocks, pass.batch.trials, pass.circuit.size())
+    transpose(&blocks, batch.trials, pass.circuit.size())
 }
 
 /// ψ, `[trial][step][neuron]`.

@@ -202,20 +202,13 @@ impl<F: Real> Workers<F> {
         blocks: &Range<usize>,
         job: impl Fn(usize, &mut Room<F>) -> Result<T> + Sync + Send,
     ) -> Result<Vec<T>> {
-        self.each_block(blocks, |block| {
+        let in_room = |block| {
             let mut room = self.take_room();
             let result = job(block, &mut room);
             self.give_room(room);
             result
-        })
-    }
-
-    pub(super) fn each_block<T: Send>(
-        &self,
-        blocks: &Range<usize>,
-        job: impl Fn(usize) -> Result<T> + Sync + Send,
-    ) -> Result<Vec<T>> {
-        self.pool.install(|| blocks.clone().into_par_iter().map(job).collect())
+        };
+        self.pool.install(|| blocks.clone().into_par_iter().map(in_room).collect())
     }
 
     pub(super) fn take_room(&self) -> Room<F> {
