@@ -9,6 +9,12 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** A batch and its targets as the engine has them, held by an object of JavaScript's: they share no memory with it. */
+export declare class NativeBatch {
+  /** Copies a batch and, where a loss is asked for, its targets. */
+  constructor(batch: Batch, targets?: Array<Targets> | undefined | null)
+}
+
 /** A network with weights and optimiser state. */
 export declare class NativeModel {
   /** A model with the initial weights that the description gives; precision `f32` or `f64`. */
@@ -68,26 +74,17 @@ export declare class NativeStream {
   dispose(): void
 }
 
-/** A batch and its targets as the engine has them: they share no memory with JavaScript. */
-export declare class PackedBatch {
-  /** Copies a batch and, where a loss is asked for, its targets. */
-  constructor(batch: Batch, targets?: Array<Targets> | undefined | null)
-}
-
 /**
  * A batch that waits for an answer from JavaScript. A session has one at a time: the next one, or the session's end, lets
  * go of it.
  */
 export declare class PendingBatch {
-  /** Shows the batch to a rule of JavaScript's once its custom loss is known: δ at the readouts `[trial][step][unit]`, E. */
-  observe(delta: Float64Array, loss: number): Promise<PendingObservation>
-  /**
-   * Gradients: of a custom loss from δ at the readouts `[trial][step][unit]` and E; of a rule from its signal
-   * `[trial][step][neuron]`.
-   */
-  gradients(values: Float64Array, loss?: number | undefined | null): Promise<Gradients>
-  /** A training step, from the same. */
-  step(values: Float64Array, loss?: number | undefined | null): Promise<StepReport>
+  /** Shows the batch to a rule of JavaScript's once its custom loss is known. */
+  observe(score: CustomScore): Promise<PendingObservation>
+  /** Gradients from a custom loss, or from the signal `[trial][step][neuron]` of a rule. */
+  gradients(answer: Float64Array | CustomScore): Promise<Gradients>
+  /** A training step from the same. */
+  step(answer: Float64Array | CustomScore): Promise<StepReport>
   /** Goes on with the messages of all ranks, in their order. */
   proceed(messages: Array<Uint8Array>): Promise<SharedResult>
 }
@@ -113,21 +110,21 @@ export declare class Session {
   /** Watches the session: where it has become garbage it is closed. To be called once. */
   watch(): void
   /** Runs a batch and records it; with targets, learning and modulatory signals too. */
-  simulate(batch: PackedBatch, voltage: boolean, inputs: boolean): Promise<Recording>
+  simulate(batch: NativeBatch, voltage: boolean, inputs: boolean): Promise<Recording>
   /** Loss, accuracy and rate of a batch. */
-  evaluate(batch: PackedBatch): Promise<Evaluation>
+  evaluate(batch: NativeBatch): Promise<Evaluation>
   /** Gradients of a batch. */
-  gradients(batch: PackedBatch): Promise<Gradients>
+  gradients(batch: NativeBatch): Promise<Gradients>
   /** A training step. */
-  step(batch: PackedBatch): Promise<StepReport>
+  step(batch: NativeBatch): Promise<StepReport>
   /** Simulates a batch for a custom loss, which is to answer. */
-  forward(batch: PackedBatch): Promise<PendingReadout>
+  forward(batch: NativeBatch): Promise<PendingReadout>
   /** Simulates a batch for a rule of JavaScript's, which is to answer. */
-  observe(batch: PackedBatch): Promise<PendingObservation>
+  observe(batch: NativeBatch): Promise<PendingObservation>
   /** Computes this rank's share of a batch, of a training step or an evaluation; all ranks are to answer. */
-  share(batch: PackedBatch, place: Place, step: boolean): Promise<SharedResult>
+  share(batch: NativeBatch, place: Place, step: boolean): Promise<SharedResult>
   /** Profiles training iterations on a batch; the model is left as it is. Gives JSON. */
-  profile(batch: PackedBatch, plan: ProfilePlan): Promise<string>
+  profile(batch: NativeBatch, plan: ProfilePlan): Promise<string>
   /** Stops the running job and all later ones. */
   cancel(): void
   /**
@@ -186,6 +183,16 @@ export declare function checkNetwork(description: Description): void
 
 /** Checks that a rule (JSON) has an equation. */
 export declare function checkRule(rule: string): void
+
+/** What a custom loss says of a batch. */
+export interface CustomScore {
+  /** ∂E/∂y of all readouts, `[trial][step][unit]`. */
+  delta: Float64Array
+  /** E. */
+  loss: number
+  /** Reported as it is. */
+  accuracy: number | null
+}
 
 /** Number of threads that runs get where nobody says how many: `MDGL_THREADS`, or one less than the processor runs at once. */
 export declare function defaultThreads(): number

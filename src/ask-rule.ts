@@ -9,7 +9,7 @@ import type { Session } from './engine-session.js'
 import { invalid } from './error.js'
 import { projectionNames } from './names.js'
 import type { Objective } from './objective.js'
-import type { PreparedBatch } from './prepare-batch.js'
+import type { EncodedBatch } from './prepare-batch.js'
 import { isFloat64Array, isFloatArray } from './recognise.js'
 import { type RecordingShape, shapeOf } from './recording-shape.js'
 
@@ -18,46 +18,42 @@ export interface RuleQuestion {
   readonly rule: CustomRule
   readonly objective: Objective
   readonly description: NetworkDescription
-  readonly prepared: PreparedBatch
+  readonly encoded: EncodedBatch
   /** Stops the waiting for a promise of the rule's. */
   readonly signal: AbortSignal | undefined
 }
 
-/** A custom rule's answer: S `[trial][step][neuron]`, the batch that waits for it, and the accuracy that a custom loss gave. */
+/** A custom rule's answer: S `[trial][step][neuron]`, and the batch that waits for it in the engine. */
 export interface RuleAnswer {
   readonly pending: PendingBatch
   readonly signal: Float64Array
-  /** Undefined unless the losses are custom. */
-  readonly score: { readonly accuracy: number | null } | undefined
 }
 
 /** Runs a batch, shows it to a custom rule and checks the answer. */
 export async function askRule(session: Session, question: RuleQuestion): Promise<RuleAnswer> {
-  const { rule, description, prepared, signal: abort } = question
-  const { pending, observation, score } = await observe(session, question)
-  const context = contextOf(observation, prepared, description)
+  const { rule, description, encoded, signal: abort } = question
+  const { pending, observation } = await observe(session, question)
+  const context = contextOf(observation, encoded, description)
   const answer = Promise.resolve(rule.signal(context))
   const signal = await (abort === undefined ? answer : unlessAborted(answer, abort))
-  return { pending, signal: checkSignal(signal, context.shape, rule.name), score }
+  return { pending, signal: checkSignal(signal, context.shape, rule.name) }
 }
 
-async function observe(session: Session, { objective, prepared }: RuleQuestion) {
-  if (!objective.custom) {
-    return { ...(await session.run(engine => engine.observe(prepared.packed))), score: undefined }
-  }
-  const { pending, loss, delta, accuracy } = await askLoss(session, objective, prepared)
-  return { ...(await session.run(() => pending.observe(delta, loss))), score: { accuracy } }
+async function observe(session: Session, { objective, encoded }: RuleQuestion) {
+  if (!objective.custom) return await session.run(engine => engine.observe(encoded.handle))
+  const { pending, score } = await askLoss(session, objective, encoded)
+  return await session.run(() => pending.observe(score))
 }
 
-function contextOf(observation: Observation, prepared: PreparedBatch, description: NetworkDescription): RuleContext {
+function contextOf(observation: Observation, encoded: EncodedBatch, description: NetworkDescription): RuleContext {
   const { spikes, projections, constants, ...arrays } = observation
-  const shape = shapeOf(prepared, description)
+  const shape = shapeOf(encoded, description)
   const types = Object.keys(shape.types)
   return Object.freeze({
     shape: Object.freeze(shape),
     types: Object.freeze(types),
     description,
-    batch: prepared.batch,
+    batch: encoded.batch,
     cells: Object.freeze({ ...constants, type: typeIndices(types, shape) }),
     projections: synapses(projections, description, shape),
     z: dense(spikes, shape),

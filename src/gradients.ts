@@ -10,7 +10,7 @@ import type { InputNames, ProjectionNames, ReadoutNames } from './names.js'
 import { makeObjective, type Objective } from './objective.js'
 import { planRule } from './planned-rule.js'
 import type { Precision, Values } from './precision.js'
-import { drawKey, type PreparedBatch, prepareBatch } from './prepare-batch.js'
+import { drawKey, type EncodedBatch, encodeBatch } from './prepare-batch.js'
 import { ProjectionValues } from './projection.js'
 import type { Rule, RuleName } from './rule.js'
 
@@ -61,13 +61,13 @@ export async function keyedGradients<D extends NetworkDescription, P extends Pre
   key: DrawKey
 ): Promise<Gradients<D, P>> {
   const objective = makeObjective(options.loss, options.regulariser, model.description)
-  const prepared = prepareBatch(batch, model.description, objective, key)
+  const encoded = encodeBatch(batch, model.description, objective, key)
   const { plan: rulePlan, custom } = planRule(nativeModel(model), rule, objective.custom ? 'custom-loss' : undefined)
   const plan = { objective: objective.json, ...rulePlan, training: false }
   return await withSession(model, plan, options, async session => {
-    const asked = { objective, description: model.description, prepared, signal: options.signal }
+    const asked = { objective, description: model.description, encoded, signal: options.signal }
     const result = await (custom === undefined
-      ? compute(session, objective, prepared)
+      ? compute(session, objective, encoded)
       : computeByRule(session, { ...asked, rule: custom }))
     const bias = Object.fromEntries(result.bias.map(({ name, values }) => [name, values]))
     const projections = Object.fromEntries(
@@ -80,15 +80,13 @@ export async function keyedGradients<D extends NetworkDescription, P extends Pre
   })
 }
 
-async function compute(session: Session, objective: Objective, prepared: PreparedBatch) {
-  if (!objective.custom) return await session.run(engine => engine.gradients(prepared.packed))
-  const { pending, loss, delta, accuracy } = await askLoss(session, objective, prepared)
-  const result = await session.run(() => pending.gradients(delta, loss))
-  return { ...result, evaluation: { ...result.evaluation, accuracy } }
+async function compute(session: Session, objective: Objective, encoded: EncodedBatch) {
+  if (!objective.custom) return await session.run(engine => engine.gradients(encoded.handle))
+  const { pending, score } = await askLoss(session, objective, encoded)
+  return await session.run(() => pending.gradients(score))
 }
 
 async function computeByRule(session: Session, question: RuleQuestion) {
-  const { pending, signal, score } = await askRule(session, question)
-  const result = await session.run(() => pending.gradients(signal))
-  return { ...result, evaluation: { ...result.evaluation, ...score } }
+  const { pending, signal } = await askRule(session, question)
+  return await session.run(() => pending.gradients(signal))
 }

@@ -9,7 +9,7 @@ import { Session } from './engine-session.js'
 import { type Evaluation, score } from './evaluate.js'
 import type { Model } from './model.js'
 import type { Precision } from './precision.js'
-import { type PreparedBatch, prepareBatch } from './prepare-batch.js'
+import { type EncodedBatch, encodeBatch } from './prepare-batch.js'
 import { eventStream, type KnownNames, makeBatch, type Split, type TaskFor } from './task.js'
 import { planTraining, type StopAt, type TrainingPlan, type TrainOptions } from './training-plan.js'
 
@@ -80,9 +80,7 @@ export function train<
 
 const LEFT = Symbol('the loop was left')
 
-interface Step extends Evaluation {
-  readonly gradientNorm: number
-}
+type StepMetrics = Pick<Metrics, keyof Evaluation | 'gradientNorm'>
 
 /**
  * What {@link train} gives, and how long the engine itself took.
@@ -147,11 +145,11 @@ export class TrainingRun implements Training {
   async *#iterate(session: Session): AsyncGenerator<Metrics, undefined, undefined> {
     const { firstIteration, iterations, batchSize, validationSize, validateEvery, stopAt } = this.#plan
     await this.#agree()
-    let ahead: Promise<PreparedBatch> | undefined
+    let ahead: Promise<EncodedBatch> | undefined
     for (let iteration = firstIteration; iteration <= iterations; iteration++) {
-      const prepared = await unlessAborted(ahead ?? this.#prepare('train', iteration, batchSize), this.#signal)
+      const encoded = await unlessAborted(ahead ?? this.#prepare('train', iteration, batchSize), this.#signal)
       const begun = performance.now()
-      const running = this.#step(session, prepared)
+      const running = this.#step(session, encoded)
       ahead = this.#prepareAhead(iteration + 1)
       const { gradientNorm, ...step } = await running
       const latest = { iteration, gradientNorm, msPerIteration: performance.now() - begun }
@@ -185,53 +183,52 @@ export class TrainingRun implements Training {
    * Starts on a later iteration's batch, if there is one. It may fail before anybody waits for it; the error belongs to
    * its own iteration. A custom loss or rule reads the batch itself, which a task may overwrite with the next: nothing is ahead.
    */
-  #prepareAhead(iteration: number): Promise<PreparedBatch> | undefined {
+  #prepareAhead(iteration: number): Promise<EncodedBatch> | undefined {
     const { iterations, objective, rule, batchSize } = this.#plan
     if (iteration > iterations || objective.custom || rule.custom) return undefined
-    const prepared = this.#prepare('train', iteration, batchSize)
-    prepared.catch(() => undefined)
-    return prepared
+    const encoded = this.#prepare('train', iteration, batchSize)
+    encoded.catch(() => undefined)
+    return encoded
   }
 
-  async #prepare(split: Split, iteration: number, size: number): Promise<PreparedBatch> {
+  async #prepare(split: Split, iteration: number, size: number): Promise<EncodedBatch> {
     const { task, seed, model, objective } = this.#plan
     const batch = await makeBatch(task, { seed, split, iteration, size })
-    return prepareBatch(batch, model.description, objective, { seed, stream: eventStream(split), iteration })
+    return encodeBatch(batch, model.description, objective, { seed, stream: eventStream(split), iteration })
   }
 
-  async #step(session: Session, prepared: PreparedBatch): Promise<Step> {
+  async #step(session: Session, encoded: EncodedBatch): Promise<StepMetrics> {
     const { objective, rule, collective } = this.#plan
     if (collective !== undefined) {
-      const { report } = await computeTogether(session, prepared, { collective, signal: this.#signal, step: true })
+      const { report } = await computeTogether(session, encoded, { collective, signal: this.#signal, step: true })
       return this.#stepped(given(report, 'report'))
     }
-    if (rule.custom !== undefined) return await this.#stepByRule(session, prepared, rule.custom)
+    if (rule.custom !== undefined) return await this.#stepByRule(session, encoded, rule.custom)
     if (!objective.custom) {
-      return this.#stepped(await session.run(engine => engine.step(prepared.packed)))
+      return this.#stepped(await session.run(engine => engine.step(encoded.handle)))
     }
-    const { pending, loss, delta, accuracy } = await askLoss(session, objective, prepared)
-    return this.#stepped(await session.run(() => pending.step(delta, loss)), { accuracy })
+    const { pending, score } = await askLoss(session, objective, encoded)
+    return this.#stepped(await session.run(() => pending.step(score)))
   }
 
-  async #validate(session: Session, prepared: PreparedBatch): Promise<Evaluation> {
+  async #validate(session: Session, encoded: EncodedBatch): Promise<Evaluation> {
     const { objective, collective } = this.#plan
-    if (collective === undefined) return await score(session, objective, prepared)
+    if (collective === undefined) return await score(session, objective, encoded)
     const together = { collective, signal: this.#signal, step: false }
-    const { evaluation } = await computeTogether(session, prepared, together)
+    const { evaluation } = await computeTogether(session, encoded, together)
     return given(evaluation, 'evaluation')
   }
 
-  async #stepByRule(session: Session, prepared: PreparedBatch, rule: CustomRule): Promise<Step> {
+  async #stepByRule(session: Session, encoded: EncodedBatch, rule: CustomRule): Promise<StepMetrics> {
     const { objective, model } = this.#plan
-    const question = { rule, objective, description: model.description, prepared, signal: this.#signal }
-    const { pending, signal, score } = await askRule(session, question)
-    return this.#stepped(await session.run(() => pending.step(signal)), score)
+    const question = { rule, objective, description: model.description, encoded, signal: this.#signal }
+    const { pending, signal } = await askRule(session, question)
+    return this.#stepped(await session.run(() => pending.step(signal)))
   }
 
-  /** A step's metrics; the accuracy is a custom loss's where there is one. */
-  #stepped({ evaluation, gradientNorm, engineMs }: StepReport, score?: { readonly accuracy: number | null }): Step {
+  #stepped({ evaluation, gradientNorm, engineMs }: StepReport): StepMetrics {
     this.#engineMs = engineMs
-    return { ...evaluation, ...score, gradientNorm }
+    return { ...evaluation, gradientNorm }
   }
 }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
     Assignment, Batch, DrawKey, Error, Forward, Input, Lesson, Method, Model, Network, Objective, Optimiser,
-    Real, Rule, Share, Sharing, StepInput, Stream, Targets, ThirdFactor, Training, Wanted, Workers, evaluate,
-    gradients, observe, train_step, train_step_from_signal,
+    Real, Rule, Score, Share, Sharing, StepInput, Stream, Targets, ThirdFactor, Training, Wanted, Workers,
+    evaluate, gradients, observe, train_step, train_step_from_signal,
 };
 use serde_json::{Value, json};
 
@@ -131,7 +131,10 @@ fn an_infinite_norm_ends_the_step_clipped_or_not() {
         let optimiser = Optimiser { clip_norm, ..descent(1e-3) };
         let model = model::<f64>(0.0, 1.0);
         let forward = Forward::new(&model, &task.batch, &workers, &cancel).unwrap();
-        let custom = mdgl_core::CustomLoss { forward, delta: vec![1e200; STEPS], loss: 1.0, accuracy: None };
+        let custom = mdgl_core::CustomLoss {
+            forward,
+            score: Score { delta: vec![1e200; STEPS], loss: 1.0, accuracy: None },
+        };
         let found = train_step(
             &model,
             task.assignment(),

@@ -7,8 +7,8 @@ use crate::common::{Case, Shape, best, shapes};
 use mdgl_core::description::rule::{Channels, Hops, ReadoutFilter, UniformChannel};
 use mdgl_core::description::{Channel, Exponentials, Gain, Kernel, Membrane, PsiMean, Reach, WeightGain};
 use mdgl_core::{
-    CustomLoss, Error, Forward, Method, Model, Objective, Optimiser, Real, Rule, Targets, Training, Workers,
-    gradients, train_step,
+    CustomLoss, Error, Forward, Method, Model, Objective, Optimiser, Real, Rule, Score, Targets, Training,
+    Workers, gradients, train_step,
 };
 use proptest::prelude::*;
 
@@ -339,7 +339,7 @@ fn a_custom_loss_follows_the_mean_if_it_was_made_for_the_rule() {
         let scale = 1.0 / case.batch.trials as f64;
         let readout = forward.readout().unwrap();
         let delta = readout.iter().zip(targets).map(|(y, target)| scale * (y - target)).collect();
-        let custom = CustomLoss { forward, delta, loss: 1.0, accuracy: None };
+        let custom = CustomLoss { forward, score: Score { delta, loss: 1.0, accuracy: None } };
         gradients(&case.model, assignment, rule, Some(custom), &workers, &cancel)
     };
     for rule in [membrane(PsiMean::Running, 0.2), membrane(PsiMean::Batch, 0.2)] {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use mdgl_core::{Assignment, Objective, Optimiser, Rule, Training};
 use napi_derive::napi;
 
-use crate::batch::Work;
+use crate::batch::EncodedBatch;
 use crate::error::{Failure, Result};
 use crate::network::parse;
 use crate::rule;
@@ -48,10 +48,10 @@ impl SessionConfig {
     }
 
     /// What a batch is to be evaluated by.
-    pub fn assignment<'a>(&'a self, work: &'a Work) -> Result<Assignment<'a>> {
+    pub fn assignment<'a>(&'a self, encoded: &'a EncodedBatch) -> Result<Assignment<'a>> {
         let objective = planned(self.objective.as_ref(), "an objective")?;
-        let targets = planned(work.targets.as_deref(), "targets")?;
-        Ok(Assignment { batch: &work.batch, objective, targets })
+        let targets = planned(encoded.targets.as_deref(), "targets")?;
+        Ok(Assignment { batch: &encoded.batch, objective, targets })
     }
 
     /// What the weights are changed by.

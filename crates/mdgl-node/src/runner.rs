@@ -11,7 +11,7 @@ use mdgl_core::{
 };
 use napi::bindgen_prelude::{Either, Null};
 
-use crate::batch::Work;
+use crate::batch::EncodedBatch;
 use crate::error::{Failure, Result};
 use crate::float::{ByFloat, Float, Floats};
 use crate::orders::SessionConfig;
@@ -43,7 +43,7 @@ pub type Ticket = u64;
 /// A batch that waits for an answer from JavaScript, and the model that it runs on.
 struct Pending<F: Real> {
     model: Arc<Model<F>>,
-    work: Arc<Work>,
+    encoded: Arc<EncodedBatch>,
     awaited: Awaited<F>,
 }
 
@@ -67,11 +67,12 @@ struct PendingShared<F: Real> {
     spent: Duration,
 }
 
-/// JavaScript's answer to a custom loss, δ `[trial][step][unit]` and E; or to a custom rule, the signal
-/// `[trial][step][neuron]` alone.
-pub struct Answer {
-    pub values: Vec<f64>,
-    pub loss: Option<f64>,
+/// JavaScript's answer for a batch that waits.
+pub enum Answer {
+    /// Of a custom loss.
+    Score(Score),
+    /// Of a custom rule: the signal `[trial][step][neuron]`.
+    Signal(Vec<f64>),
 }
 
 /// Where a shared batch stands.
@@ -96,15 +97,20 @@ impl<F: Float> Engine<F> {
         self.workers.bytes()
     }
 
-    pub fn simulate(&mut self, work: &Work, voltage: bool, inputs: bool) -> Result<Recording> {
+    pub fn simulate(&mut self, encoded: &EncodedBatch, voltage: bool, inputs: bool) -> Result<Recording> {
         let SessionConfig { objective, rule, .. } = &self.config;
-        let signals = match (objective, work.targets.as_deref(), rule) {
+        let signals = match (objective, encoded.targets.as_deref(), rule) {
             (Some(objective), Some(targets), Some(rule)) => Some((objective, targets, rule)),
             _ => None,
         };
         let record = Record { voltage, inputs, signals };
-        let recording =
-            mdgl_core::simulate(&self.shared.snapshot(), &work.batch, record, &self.workers, self.cancel())?;
+        let recording = mdgl_core::simulate(
+            &self.shared.snapshot(),
+            &encoded.batch,
+            record,
+            &self.workers,
+            self.cancel(),
+        )?;
         Ok(Recording {
             spikes: flatten(&recording.spikes)?.into(),
             inputs: inputs.then(|| flatten(&recording.inputs)).transpose()?.map(Into::into),
@@ -115,23 +121,23 @@ impl<F: Float> Engine<F> {
         })
     }
 
-    pub fn evaluate(&mut self, work: &Work) -> Result<Evaluation> {
-        let assignment = self.assignment(work)?;
+    pub fn evaluate(&mut self, encoded: &EncodedBatch) -> Result<Evaluation> {
+        let assignment = self.assignment(encoded)?;
         Ok(mdgl_core::evaluate(&self.shared.snapshot(), assignment, &self.workers, self.cancel())?.into())
     }
 
-    pub fn gradients(&mut self, work: &Work) -> Result<Gradients> {
-        self.gradients_of(&self.shared.snapshot(), self.assignment(work)?, None)
+    pub fn gradients(&mut self, encoded: &EncodedBatch) -> Result<Gradients> {
+        self.gradients_of(&self.shared.snapshot(), self.assignment(encoded)?, None)
     }
 
-    pub fn step(&mut self, work: &Work) -> Result<StepReport> {
-        self.step_of(&self.shared.snapshot(), self.assignment(work)?, None)
+    pub fn step(&mut self, encoded: &EncodedBatch) -> Result<StepReport> {
+        self.step_of(&self.shared.snapshot(), self.assignment(encoded)?, None)
     }
 
     /// A profile as JSON.
-    pub fn profile(&mut self, work: &Work, options: ProfileOptions) -> Result<String> {
+    pub fn profile(&mut self, encoded: &EncodedBatch, options: ProfileOptions) -> Result<String> {
         let Self { shared, config, workers, .. } = self;
-        let (assignment, training) = (config.assignment(work)?, config.training()?);
+        let (assignment, training) = (config.assignment(encoded)?, config.training()?);
         profile(&shared.snapshot(), assignment, training, options, workers, &config.cancel)
     }
 
@@ -173,60 +179,57 @@ impl<F: Float> Engine<F> {
         &self.config.cancel
     }
 
-    fn assignment<'a>(&'a self, work: &'a Work) -> Result<Assignment<'a>> {
-        self.config.assignment(work)
+    fn assignment<'a>(&'a self, encoded: &'a EncodedBatch) -> Result<Assignment<'a>> {
+        self.config.assignment(encoded)
     }
 }
 
 /// Jobs that leave a batch waiting, and those that answer it.
 impl<F: Float> Engine<F> {
     /// Simulates a batch, gives its readouts, and waits for δ.
-    pub fn forward(&mut self, work: Arc<Work>) -> Result<(Ticket, Floats)> {
+    pub fn forward(&mut self, encoded: Arc<EncodedBatch>) -> Result<(Ticket, Floats)> {
         let model = self.shared.snapshot();
         let forward = match &self.config.rule {
-            Some(rule) => Forward::for_rule(&model, &work.batch, rule, &self.workers, self.cancel())?,
-            None => Forward::new(&model, &work.batch, &self.workers, self.cancel())?,
+            Some(rule) => Forward::for_rule(&model, &encoded.batch, rule, &self.workers, self.cancel())?,
+            None => Forward::new(&model, &encoded.batch, &self.workers, self.cancel())?,
         };
         let readout = forward.readout()?;
         let awaited = Awaited::Delta(forward);
-        Ok((self.wait(Pending { model, work, awaited }), F::array(readout)))
+        Ok((self.wait(Pending { model, encoded, awaited }), F::array(readout)))
     }
 
     /// Simulates a batch, shows it to a rule, and waits for the rule's signal.
-    pub fn observe(&mut self, work: Arc<Work>) -> Result<(Ticket, Observation)> {
-        self.show(self.shared.snapshot(), work, None)
+    pub fn observe(&mut self, encoded: Arc<EncodedBatch>) -> Result<(Ticket, Observation)> {
+        self.show(self.shared.snapshot(), encoded, None)
     }
 
     /// Computes this rank's share of a batch, and waits for the messages of all ranks.
-    pub fn share(&mut self, work: Arc<Work>, share: Share, step: bool) -> Result<SharedProgress> {
+    pub fn share(&mut self, encoded: Arc<EncodedBatch>, share: Share, step: bool) -> Result<SharedProgress> {
         let (begun, model) = (Instant::now(), self.shared.snapshot());
-        let (shared, message) = self.sharing(&model, &work, share, step)?.begin()?;
+        let (shared, message) = self.sharing(&model, &encoded, share, step)?.begin()?;
         let awaited = Awaited::Messages(PendingShared { share, step, shared, spent: begun.elapsed() });
-        Ok(SharedProgress::Pending(self.wait(Pending { model, work, awaited }), message))
+        Ok(SharedProgress::Pending(self.wait(Pending { model, encoded, awaited }), message))
     }
 
     /// Shows a batch to a rule once its custom loss is known.
-    pub fn observe_pending(&mut self, ticket: Ticket, answer: Answer) -> Result<(Ticket, Observation)> {
-        match (self.take(ticket)?, answer) {
-            (
-                Pending { model, work, awaited: Awaited::Delta(_) },
-                Answer { values: delta, loss: Some(loss) },
-            ) => self.show(model, work, Some(&Score { delta, loss, accuracy: None })),
+    pub fn observe_pending(&mut self, ticket: Ticket, score: &Score) -> Result<(Ticket, Observation)> {
+        match self.take(ticket)? {
+            Pending { model, encoded, awaited: Awaited::Delta(_) } => self.show(model, encoded, Some(score)),
             _ => Err(another_answer()),
         }
     }
 
     /// Gradients from JavaScript's answer.
     pub fn gradients_pending(&mut self, ticket: Ticket, answer: Answer) -> Result<Gradients> {
-        let Pending { model, work, awaited } = self.take(ticket)?;
-        let assignment = self.assignment(&work)?;
+        let Pending { model, encoded, awaited } = self.take(ticket)?;
+        let assignment = self.assignment(&encoded)?;
         match (awaited, answer) {
-            (Awaited::Delta(forward), Answer { values: delta, loss: Some(loss) }) => {
-                let custom = CustomLoss { forward, delta, loss, accuracy: None };
+            (Awaited::Delta(forward), Answer::Score(score)) => {
+                let custom = CustomLoss { forward, score };
                 self.gradients_of(&model, assignment, Some(custom))
             }
-            (Awaited::Signal(observed), Answer { values, loss: None }) => {
-                let factor = ThirdFactor { observed, signal: &values };
+            (Awaited::Signal(observed), Answer::Signal(signal)) => {
+                let factor = ThirdFactor { observed, signal: &signal };
                 let (evaluation, gradients) = mdgl_core::gradients_from_signal(
                     &model,
                     assignment,
@@ -243,15 +246,15 @@ impl<F: Float> Engine<F> {
     /// A training step from JavaScript's answer.
     pub fn step_pending(&mut self, ticket: Ticket, answer: Answer) -> Result<StepReport> {
         let begun = Instant::now();
-        let Pending { model, work, awaited } = self.take(ticket)?;
-        let assignment = self.assignment(&work)?;
+        let Pending { model, encoded, awaited } = self.take(ticket)?;
+        let assignment = self.assignment(&encoded)?;
         match (awaited, answer) {
-            (Awaited::Delta(forward), Answer { values: delta, loss: Some(loss) }) => {
-                let custom = CustomLoss { forward, delta, loss, accuracy: None };
+            (Awaited::Delta(forward), Answer::Score(score)) => {
+                let custom = CustomLoss { forward, score };
                 self.step_of(&model, assignment, Some(custom))
             }
-            (Awaited::Signal(observed), Answer { values, loss: None }) => {
-                let factor = ThirdFactor { observed, signal: &values };
+            (Awaited::Signal(observed), Answer::Signal(signal)) => {
+                let factor = ThirdFactor { observed, signal: &signal };
                 let (next, report) = mdgl_core::train_step_from_signal(
                     &model,
                     assignment,
@@ -269,15 +272,15 @@ impl<F: Float> Engine<F> {
     /// Goes on with the messages of all ranks.
     pub fn proceed(&mut self, ticket: Ticket, messages: &[Vec<u8>]) -> Result<SharedProgress> {
         let begun = Instant::now();
-        let Pending { model, work, awaited } = self.take(ticket)?;
+        let Pending { model, encoded, awaited } = self.take(ticket)?;
         let Awaited::Messages(PendingShared { share, step, shared, spent }) = awaited else {
             return Err(another_answer());
         };
-        match self.sharing(&model, &work, share, step)?.go_on(shared, messages)? {
+        match self.sharing(&model, &encoded, share, step)?.go_on(shared, messages)? {
             Turnout::More(shared, message) => {
                 let spent = spent + begun.elapsed();
                 let awaited = Awaited::Messages(PendingShared { share, step, shared, spent });
-                Ok(SharedProgress::Pending(self.wait(Pending { model, work, awaited }), message))
+                Ok(SharedProgress::Pending(self.wait(Pending { model, encoded, awaited }), message))
             }
             Turnout::Trained(next, report) => {
                 Ok(SharedProgress::Trained(self.publish(*next, report, spent + begun.elapsed())))
@@ -301,10 +304,10 @@ impl<F: Float> Engine<F> {
     fn show(
         &mut self,
         model: Arc<Model<F>>,
-        work: Arc<Work>,
+        encoded: Arc<EncodedBatch>,
         score: Option<&Score>,
     ) -> Result<(Ticket, Observation)> {
-        let assignment = self.assignment(&work)?;
+        let assignment = self.assignment(&encoded)?;
         let (observed, seen) = mdgl_core::observe(&model, assignment, score, &self.workers, self.cancel())?;
         let network = model.network();
         let projections = network.projections().iter();
@@ -321,18 +324,18 @@ impl<F: Float> Engine<F> {
             constants: network.cell_constants().into(),
         };
         let awaited = Awaited::Signal(observed);
-        Ok((self.wait(Pending { model, work, awaited }), observation))
+        Ok((self.wait(Pending { model, encoded, awaited }), observation))
     }
 
     fn sharing<'a>(
         &'a self,
         model: &'a Model<F>,
-        work: &'a Work,
+        encoded: &'a EncodedBatch,
         share: Share,
         step: bool,
     ) -> Result<Sharing<'a, F>> {
         let training: Option<Training<'_>> = if step { Some(self.config.training()?) } else { None };
-        let (assignment, workers, cancel) = (self.assignment(work)?, &self.workers, self.cancel());
+        let (assignment, workers, cancel) = (self.assignment(encoded)?, &self.workers, self.cancel());
         Ok(Sharing { model, assignment, training, share, workers, cancel })
     }
 }

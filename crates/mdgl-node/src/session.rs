@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use mdgl_core::Share;
+use mdgl_core::{Score, Share};
 use napi::Env;
-use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Object, ObjectFinalize, This, Uint8Array};
+use napi::bindgen_prelude::{
+    Either, Float32Array, Float64Array, Null, Object, ObjectFinalize, This, Uint8Array,
+};
 use napi_derive::napi;
 
 use crate::background::end_with_environment;
-use crate::batch::PackedBatch;
+use crate::batch::NativeBatch;
 use crate::error::Result;
 use crate::float::for_float;
 use crate::held::{self, Held};
@@ -58,55 +60,55 @@ impl Session {
     pub fn simulate<'env>(
         &self,
         env: &'env Env,
-        batch: &PackedBatch,
+        batch: &NativeBatch,
         voltage: bool,
         inputs: bool,
     ) -> napi::Result<Object<'env>> {
-        let work = batch.take(env)?;
+        let encoded = batch.take(env)?;
         submit(
             &self.worker,
             env,
-            move |engine| for_float!(engine, engine => engine.simulate(&work, voltage, inputs)),
+            move |engine| for_float!(engine, engine => engine.simulate(&encoded, voltage, inputs)),
         )
     }
 
     /// Loss, accuracy and rate of a batch.
     #[napi(catch_unwind, ts_return_type = "Promise<Evaluation>")]
-    pub fn evaluate<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
-        let work = batch.take(env)?;
-        submit(&self.worker, env, move |engine| for_float!(engine, engine => engine.evaluate(&work)))
+    pub fn evaluate<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+        let encoded = batch.take(env)?;
+        submit(&self.worker, env, move |engine| for_float!(engine, engine => engine.evaluate(&encoded)))
     }
 
     /// Gradients of a batch.
     #[napi(catch_unwind, ts_return_type = "Promise<Gradients>")]
-    pub fn gradients<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
-        let work = batch.take(env)?;
-        submit(&self.worker, env, move |engine| for_float!(engine, engine => engine.gradients(&work)))
+    pub fn gradients<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+        let encoded = batch.take(env)?;
+        submit(&self.worker, env, move |engine| for_float!(engine, engine => engine.gradients(&encoded)))
     }
 
     /// A training step.
     #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
-    pub fn step<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
-        let work = batch.take(env)?;
-        submit(&self.worker, env, move |engine| for_float!(engine, engine => engine.step(&work)))
+    pub fn step<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+        let encoded = batch.take(env)?;
+        submit(&self.worker, env, move |engine| for_float!(engine, engine => engine.step(&encoded)))
     }
 
     /// Simulates a batch for a custom loss, which is to answer.
     #[napi(catch_unwind, ts_return_type = "Promise<PendingReadout>")]
-    pub fn forward<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
-        let (work, session) = (batch.share()?, Arc::clone(&self.worker));
+    pub fn forward<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+        let (encoded, session) = (batch.share()?, Arc::clone(&self.worker));
         submit(&self.worker, env, move |engine| {
-            let (ticket, readout) = for_float!(engine, engine => engine.forward(work))?;
+            let (ticket, readout) = for_float!(engine, engine => engine.forward(encoded))?;
             Ok(PendingReadout { pending: PendingBatch { session, ticket }, readout })
         })
     }
 
     /// Simulates a batch for a rule of JavaScript's, which is to answer.
     #[napi(catch_unwind, ts_return_type = "Promise<PendingObservation>")]
-    pub fn observe<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
-        let (work, session) = (batch.take(env)?, Arc::clone(&self.worker));
+    pub fn observe<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+        let (encoded, session) = (batch.take(env)?, Arc::clone(&self.worker));
         submit(&self.worker, env, move |engine| {
-            let (ticket, observation) = for_float!(engine, engine => engine.observe(work))?;
+            let (ticket, observation) = for_float!(engine, engine => engine.observe(encoded))?;
             Ok(PendingObservation { pending: PendingBatch { session, ticket }, observation })
         })
     }
@@ -116,14 +118,14 @@ impl Session {
     pub fn share<'env>(
         &self,
         env: &'env Env,
-        batch: &PackedBatch,
+        batch: &NativeBatch,
         place: Place,
         step: bool,
     ) -> napi::Result<Object<'env>> {
-        let (share, work) = (place.share()?, batch.take(env)?);
+        let (share, encoded) = (place.share()?, batch.take(env)?);
         let session = Arc::clone(&self.worker);
         submit(&self.worker, env, move |engine| {
-            let progress = for_float!(engine, engine => engine.share(work, share, step))?;
+            let progress = for_float!(engine, engine => engine.share(encoded, share, step))?;
             Ok(SharedResult::new(session, progress))
         })
     }
@@ -133,11 +135,15 @@ impl Session {
     pub fn profile<'env>(
         &self,
         env: &'env Env,
-        batch: &PackedBatch,
+        batch: &NativeBatch,
         plan: ProfilePlan,
     ) -> napi::Result<Object<'env>> {
-        let (work, options) = (batch.take(env)?, plan.options()?);
-        submit(&self.worker, env, move |engine| for_float!(engine, engine => engine.profile(&work, options)))
+        let (encoded, options) = (batch.take(env)?, plan.options()?);
+        submit(
+            &self.worker,
+            env,
+            move |engine| for_float!(engine, engine => engine.profile(&encoded, options)),
+        )
     }
 
     /// Stops the running job and all later ones.
@@ -179,27 +185,24 @@ pub struct PendingBatch {
 
 #[napi]
 impl PendingBatch {
-    /// Shows the batch to a rule of JavaScript's once its custom loss is known: δ at the readouts `[trial][step][unit]`, E.
+    /// Shows the batch to a rule of JavaScript's once its custom loss is known.
     #[napi(catch_unwind, ts_return_type = "Promise<PendingObservation>")]
-    pub fn observe<'env>(&self, env: &'env Env, delta: &[f64], loss: f64) -> napi::Result<Object<'env>> {
-        let (answer, ticket) = (Answer { values: delta.to_vec(), loss: Some(loss) }, self.ticket);
-        let session = Arc::clone(&self.session);
+    pub fn observe<'env>(&self, env: &'env Env, score: CustomScore) -> napi::Result<Object<'env>> {
+        let (session, ticket, score) = (Arc::clone(&self.session), self.ticket, score.copy());
         submit(&self.session, env, move |engine| {
-            let (ticket, observation) = for_float!(engine, engine => engine.observe_pending(ticket, answer))?;
+            let (ticket, observation) = for_float!(engine, engine => engine.observe_pending(ticket, &score))?;
             Ok(PendingObservation { pending: Self { session, ticket }, observation })
         })
     }
 
-    /// Gradients: of a custom loss from δ at the readouts `[trial][step][unit]` and E; of a rule from its signal
-    /// `[trial][step][neuron]`.
+    /// Gradients from a custom loss, or from the signal `[trial][step][neuron]` of a rule.
     #[napi(catch_unwind, ts_return_type = "Promise<Gradients>")]
     pub fn gradients<'env>(
         &self,
         env: &'env Env,
-        values: &[f64],
-        loss: Option<f64>,
+        answer: Either<Float64Array, CustomScore>,
     ) -> napi::Result<Object<'env>> {
-        let (answer, ticket) = (Answer { values: values.to_vec(), loss }, self.ticket);
+        let (ticket, answer) = (self.ticket, copy(&answer));
         submit(
             &self.session,
             env,
@@ -207,15 +210,14 @@ impl PendingBatch {
         )
     }
 
-    /// A training step, from the same.
+    /// A training step from the same.
     #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
     pub fn step<'env>(
         &self,
         env: &'env Env,
-        values: &[f64],
-        loss: Option<f64>,
+        answer: Either<Float64Array, CustomScore>,
     ) -> napi::Result<Object<'env>> {
-        let (answer, ticket) = (Answer { values: values.to_vec(), loss }, self.ticket);
+        let (ticket, answer) = (self.ticket, copy(&answer));
         submit(
             &self.session,
             env,
@@ -232,6 +234,34 @@ impl PendingBatch {
             let progress = for_float!(engine, engine => engine.proceed(ticket, &messages))?;
             Ok(SharedResult::new(session, progress))
         })
+    }
+}
+
+/// What a custom loss says of a batch.
+#[napi(object, object_to_js = false)]
+pub struct CustomScore {
+    /// ∂E/∂y of all readouts, `[trial][step][unit]`.
+    pub delta: Float64Array,
+    /// E.
+    pub loss: f64,
+    /// Reported as it is.
+    pub accuracy: Either<f64, Null>,
+}
+
+impl CustomScore {
+    fn copy(&self) -> Score {
+        let accuracy = match self.accuracy {
+            Either::A(accuracy) => Some(accuracy),
+            Either::B(Null) => None,
+        };
+        Score { delta: self.delta.to_vec(), loss: self.loss, accuracy }
+    }
+}
+
+fn copy(answer: &Either<Float64Array, CustomScore>) -> Answer {
+    match answer {
+        Either::A(signal) => Answer::Signal(signal.to_vec()),
+        Either::B(score) => Answer::Score(score.copy()),
     }
 }
 

@@ -81,17 +81,24 @@ impl<F: Real> Forward<F> {
     }
 }
 
-/// A loss computed outside, for a [`Forward`].
-#[derive(Debug)]
-pub struct CustomLoss<F: Real> {
-    /// The simulated batch.
-    pub forward: Forward<F>,
+/// What a loss computed outside says of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Score {
     /// ∂E/∂y, `[trial][step][unit]` over all readout units.
     pub delta: Vec<f64>,
     /// E.
     pub loss: f64,
     /// Reported as it is.
     pub accuracy: Option<f64>,
+}
+
+/// A loss computed outside, for a [`Forward`].
+#[derive(Debug)]
+pub struct CustomLoss<F: Real> {
+    /// The simulated batch.
+    pub forward: Forward<F>,
+    /// What the loss says of it.
+    pub score: Score,
 }
 
 impl<F: Real> CustomLoss<F> {
@@ -101,7 +108,7 @@ impl<F: Real> CustomLoss<F> {
         pass: &Pass<'_, F>,
         plan: &mut Plan<F>,
     ) -> Result<(Outcome, Vec<Partial<F>>)> {
-        let Self { forward: Forward { mut rooms, .. }, delta, loss, accuracy } = self;
+        let Self { forward: Forward { mut rooms, .. }, score: Score { delta, loss, accuracy } } = self;
         let blocks = lay_out_delta(pass, &delta, &mut rooms)?;
         let outcome = Outcome { loss, accuracy, ..Outcome::total(&blocks) };
         let in_blocks = rooms.iter().all(|room| room.layout == Layout::Trials);

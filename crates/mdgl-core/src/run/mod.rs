@@ -34,7 +34,7 @@ use crate::numeric::lanes::LANES;
 use crate::numeric::scalar::all_finite;
 use crate::run::real::Real;
 
-pub use custom_loss::{CustomLoss, Forward};
+pub use custom_loss::{CustomLoss, Forward, Score};
 use outcome::Outcome;
 use pass::{Pass, Sources, kept_for};
 pub use record::{Record, Recording, simulate};
@@ -42,7 +42,7 @@ use record::{readouts, spike_events, transpose, voltages};
 pub use share::Share;
 pub use shared::{SharedWork, Sharing, Turnout};
 pub use third_factor::{
-    Observation, Observed, Score, ThirdFactor, gradients_from_signal, observe, train_step_from_signal,
+    Observation, Observed, ThirdFactor, gradients_from_signal, observe, train_step_from_signal,
 };
 use workers::Room;
 pub use workers::Workers;

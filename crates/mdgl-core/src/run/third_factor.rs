@@ -5,7 +5,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::custom_loss::lay_out_delta;
+use super::custom_loss::{Score, lay_out_delta};
 use super::record::{A_LEARNING_SIGNAL, A_MEMBRANE, A_READOUT, signals};
 use super::{
     Assignment, Evaluation, Learned, Outcome, Pass, Room, Sources, StepReport, Workers, advance, finite,
@@ -26,17 +26,6 @@ use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::memory::{product, refill, reserve};
 use crate::run::real::Real;
 use crate::simulate::trajectory::Keep;
-
-/// What a loss computed outside says of a batch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Score {
-    /// ∂E/∂y, `[trial][step][unit]` over all readout units.
-    pub delta: Vec<f64>,
-    /// E.
-    pub loss: f64,
-    /// Reported as it is.
-    pub accuracy: Option<f64>,
-}
 
 /// A simulated and judged batch that waits for the signal of a rule computed outside.
 #[derive(Debug)]
