@@ -213,10 +213,11 @@ impl<F: Float> Engine<F> {
 
     /// Shows a batch to a rule once its custom loss is known.
     pub fn observe_pending(&mut self, ticket: Ticket, score: &Score) -> Result<(Ticket, Observation)> {
-        match self.take(ticket)? {
-            Pending { model, encoded, awaited: Awaited::Delta(_) } => self.show(model, encoded, Some(score)),
-            _ => Err(another_answer()),
-        }
+        let Pending { model, encoded, awaited } = self.take(ticket)?;
+        let Awaited::Delta(forward) = awaited else { return Err(another_answer()) };
+        // The batch is simulated again, with more that is kept: its memory is needed.
+        drop(forward);
+        self.show(model, encoded, Some(score))
     }
 
     /// Gradients from JavaScript's answer.
