@@ -108,7 +108,7 @@ fn loss(bencher: Bencher) {
     let mut block = block("mdgl");
     let steps = block.tally(Section::NeuronUpdate).neuron_updates / 100;
     time(bencher, steps, || {
-        divan::black_box(block.judge_every_step());
+        divan::black_box(block.evaluate_loss_every_step());
     });
 }
 

@@ -43,7 +43,7 @@ pub use model::optimiser::{Decay, Method, Optimiser};
 pub use model::safetensors::precision;
 pub use network::{CellConstants, Network};
 pub use numeric::lanes::{self, Instructions};
-pub use numeric::memory::{before_refusing, room_for};
+pub use numeric::memory::{before_refusing, ensure_memory};
 pub use numeric::random::CounterRng;
 pub use numeric::scalar::Scalar;
 pub use numeric::semaphore::{FairSemaphore, Permit};

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use crate::common::oracle::{self, Spec};
 use crate::common::{Case, Shape, best, shapes};
 use mdgl_core::description::rule::{Channels, Trace, UniformChannel};
-use mdgl_core::description::{Gain, Kernel, Membrane, PsiMean, Reach, WeightGain};
+use mdgl_core::description::{Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
 use mdgl_core::{
     Instructions, Layout, Lesson, Model, Network, Optimiser, Real, Record, Rule, StepInput, Stream, Wanted,
     Workers, gradients, simulate,
@@ -18,7 +18,7 @@ const MARGIN: f64 = 1e-9;
 
 fn membrane(mean: PsiMean, initial: f64) -> Rule {
     let gain = Gain::Weights(WeightGain::MeanWeight);
-    let kernel = Kernel::Membrane(Membrane { mean, initial });
+    let kernel = TimeCourse::Membrane(Membrane { mean, initial });
     let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel };
     Rule { channels: Channels::Uniform(channel), ..Rule::mdgl() }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::common::{Case, Shape, best, oracle, shapes};
 use mdgl_core::description::rule::{Channels, Hops, UniformChannel};
-use mdgl_core::description::{Channel, Gain, Kernel, Reach, WeightGain};
+use mdgl_core::description::{Channel, Gain, Reach, TimeCourse, WeightGain};
 use mdgl_core::{Gradients, Instructions, Network, Rule, Workers, gradients};
 use proptest::prelude::*;
 use serde_json::json;
@@ -20,7 +20,7 @@ fn equal_bits(case: &Case<f32>, a: &Gradients<f32>, b: &Gradients<f32>) -> bool 
 
 fn hops_along_weights(hops: u32) -> Rule {
     let gain = Gain::Weights(WeightGain::Weight);
-    let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel: Kernel::Exact };
+    let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel: TimeCourse::Exact };
     Rule { hops: Hops::Count(hops), channels: Channels::Uniform(channel), ..Rule::eprop() }
 }
 
@@ -146,7 +146,7 @@ fn a_nonlocal_channel_of_fixed_gain_takes_one_step() {
         to: "t0".into(),
         gain: Gain::Fixed(0.05),
         reach: Reach::Nonlocal,
-        kernel: Kernel::None,
+        kernel: TimeCourse::None,
     };
     let found = case.gradients(&Rule { channels: Channels::List(vec![channel]), ..Rule::mdgl() });
     let mut instant = vec![vec![0.0; shape.steps]; shape.n_rec];

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use crate::common::oracle::{self, Sheet, Spec, Table};
 use crate::common::{Case, Shape, best, shapes};
 use mdgl_core::description::rule::{Channels, Hops, LearningSignal, ReadoutFilter, UniformChannel};
-use mdgl_core::description::{Exponentials, Gain, Kernel, Membrane, Reach, WeightGain};
+use mdgl_core::description::{Exponentials, Gain, Membrane, Reach, TimeCourse, WeightGain};
 use mdgl_core::{
     Assignment, CustomLoss, Error, Forward, Instructions, Network, Objective, Rule, Score, Targets, Workers,
     gradients,
@@ -13,7 +13,7 @@ use mdgl_core::{
 use proptest::prelude::*;
 use serde_json::json;
 
-fn diffusive(gain: Gain, kernel: Kernel) -> Rule {
+fn diffusive(gain: Gain, kernel: TimeCourse) -> Rule {
     let channel = UniformChannel { gain, reach: Reach::Diffusive, kernel };
     Rule { channels: Channels::Uniform(channel), ..Rule::mdgl() }
 }
@@ -64,8 +64,8 @@ proptest! {
         prop_assume!(run.margin > 1e-9);
         let case = case(&spec, &sides);
         let kernel = match decay {
-            None => Kernel::None,
-            Some(tau_decay) => Kernel::Exponentials(Exponentials { tau_rise: 0.0, tau_decay }),
+            None => TimeCourse::None,
+            Some(tau_decay) => TimeCourse::Exponentials(Exponentials { tau_rise: 0.0, tau_decay }),
         };
         let (h, sheet) = (response(&spec, decay), sheet(case.model.network(), spread, spec.steps));
         for (gain, fixed) in [(Gain::Fixed(0.3), Some(0.3)), (Gain::Weights(WeightGain::MeanWeight), None)] {
@@ -103,11 +103,11 @@ proptest! {
     #[test]
     fn threads_instruction_sets_and_segments_give_the_same_bits(shape in shapes(12, 150), segment in 1..30usize) {
         let case = Case::<f32>::new(&Shape { trials: 16 + shape.trials, ..shape }.spec());
-        let membrane = Kernel::Membrane(Membrane::default());
+        let membrane = TimeCourse::Membrane(Membrane::default());
         let rules = [
             Rule::eprop_diffusive(),
             Rule::eprop_diffusive().online(),
-            diffusive(Gain::Fixed(0.1), Kernel::None),
+            diffusive(Gain::Fixed(0.1), TimeCourse::None),
             diffusive(Gain::Weights(WeightGain::MeanWeight), membrane),
         ];
         for rule in rules {
@@ -130,7 +130,7 @@ proptest! {
         for rule in [
             Rule::eprop_diffusive(),
             Rule::eprop_diffusive().online(),
-            diffusive(Gain::Fixed(0.1), Kernel::None),
+            diffusive(Gain::Fixed(0.1), TimeCourse::None),
         ] {
             let whole = case.gradients(&rule);
             let singles: Vec<_> =
@@ -168,7 +168,7 @@ fn a_custom_loss_must_be_made_for_the_rule() {
     let losses = json!({"losses": [{"readout": "out", "kind": "custom"}]});
     let objective: Objective = serde_json::from_value(losses).unwrap();
     let assignment = Assignment { objective: &objective, targets: &[Targets::None], ..case.assignment() };
-    for rule in [Rule::eprop_diffusive(), diffusive(Gain::Fixed(0.1), Kernel::None)] {
+    for rule in [Rule::eprop_diffusive(), diffusive(Gain::Fixed(0.1), TimeCourse::None)] {
         let learned = |forward: Forward<f64>| {
             let readout = forward.readout().unwrap();
             let scale = 1.0 / case.batch.trials as f64;
@@ -193,12 +193,12 @@ fn what_has_no_equation_is_refused() {
         gradients(&case.model, case.assignment(), &rule, None, &workers, &cancel).unwrap_err().to_string()
     };
     let fixed = Gain::Fixed(0.1);
-    let weight = diffusive(Gain::Weights(WeightGain::Weight), Kernel::None);
+    let weight = diffusive(Gain::Weights(WeightGain::Weight), TimeCourse::None);
     assert!(refused(weight).starts_with("rule.channels.gain is 'weight'"));
     for rule in [
-        diffusive(fixed, Kernel::None).online(),
-        diffusive(fixed, Kernel::Exact),
-        Rule { readout_filter: ReadoutFilter::Separate, ..diffusive(fixed, Kernel::None) },
+        diffusive(fixed, TimeCourse::None).online(),
+        diffusive(fixed, TimeCourse::Exact),
+        Rule { readout_filter: ReadoutFilter::Separate, ..diffusive(fixed, TimeCourse::None) },
     ] {
         let found = refused(rule);
         assert!(found.starts_with("rule.channels.reach is 'diffusive'"), "{found}");

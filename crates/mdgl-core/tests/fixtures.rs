@@ -157,8 +157,8 @@ fn check<F: Real>(tolerance: f64, instructions: Instructions) {
             let error = ((evaluation.loss + evaluation.regulariser) / loss - 1.0).abs();
             assert!(error < tolerance, "{label} {ours}: loss {error:e}");
             for (index, name) in ["W_in", "W_rec", "W_out"].into_iter().enumerate() {
-                let wires = &model.network().projections()[index];
-                let expected = expected(&fixture, theirs, name, wires.pre(), wires.post());
+                let synapses = &model.network().projections()[index];
+                let expected = expected(&fixture, theirs, name, synapses.pre(), synapses.post());
                 let error = largest_error(found.projection(index), &expected);
                 assert!(error < tolerance, "{label} {ours}: {name} {error:e}");
             }

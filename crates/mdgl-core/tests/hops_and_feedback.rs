@@ -6,7 +6,7 @@ use crate::common::{Case, Shape, best, oracle, shapes};
 use mdgl_core::description::rule::{
     AdaptiveFeedback, Channels, Estimator, Feedback, Hops, RandomFeedback, UniformChannel,
 };
-use mdgl_core::description::{Channel, Gain, Kernel, Reach, WeightGain};
+use mdgl_core::description::{Channel, Gain, Reach, TimeCourse, WeightGain};
 use mdgl_core::{
     Assignment, CounterRng, CustomLoss, Forward, Gradients, Model, Objective, Optimiser, Rule, Score,
     Targets, Training, Workers, gradients, train_step,
@@ -14,7 +14,8 @@ use mdgl_core::{
 use proptest::prelude::*;
 
 fn along_weights(hops: u32, gain: WeightGain) -> Rule {
-    let channel = UniformChannel { gain: Gain::Weights(gain), reach: Reach::Synaptic, kernel: Kernel::Exact };
+    let channel =
+        UniformChannel { gain: Gain::Weights(gain), reach: Reach::Synaptic, kernel: TimeCourse::Exact };
     Rule { hops: Hops::Count(hops), channels: Channels::Uniform(channel), ..Rule::eprop() }
 }
 
@@ -52,20 +53,20 @@ proptest! {
         let spec = shape.spec();
         let case = Case::<f64>::new(&spec);
         let names: Vec<String> = case.model.network().type_names().to_vec();
-        let list = |kernels: &[Kernel]| {
+        let list = |kernels: &[TimeCourse]| {
             let pairs = names.iter().flat_map(|from| names.iter().map(move |to| (from, to)));
             let channels = pairs.flat_map(|(from, to)| kernels.iter().map(move |&kernel| Channel {
                 name: format!("{from}-{to}-{kernel:?}"),
                 from: from.clone(),
                 to: to.clone(),
                 gain: Gain::Fixed(0.02),
-                reach: if kernel == Kernel::Exact { Reach::Synaptic } else { Reach::Nonlocal },
+                reach: if kernel == TimeCourse::Exact { Reach::Synaptic } else { Reach::Nonlocal },
                 kernel,
             }));
             case.gradients(&Rule { channels: Channels::List(channels.collect()), ..Rule::mdgl() })
         };
         let [both, exact, none] =
-            [list(&[Kernel::Exact, Kernel::None]), list(&[Kernel::Exact]), list(&[Kernel::None])];
+            [list(&[TimeCourse::Exact, TimeCourse::None]), list(&[TimeCourse::Exact]), list(&[TimeCourse::None])];
         let eprop = case.gradients(&Rule::eprop());
         for projection in 0..2 {
             let parts = exact.projection(projection).iter().zip(none.projection(projection));
@@ -170,16 +171,16 @@ fn what_has_no_equation_is_refused() {
 
 /// W_out + share · D, `[neuron][unit]`.
 fn feedback_of(model: &Model<f64>, adaptive: &AdaptiveFeedback, share: f64) -> Vec<Vec<f64>> {
-    let wires = model.projection("rec->out").unwrap();
+    let synapses = model.projection("rec->out").unwrap();
     let mut rng = CounterRng::new(adaptive.seed, 1007, 0, 0);
-    let (neurons, units) = wires.sizes();
+    let (neurons, units) = synapses.sizes();
     let mut matrix = vec![vec![0.0; units]; neurons];
     for weight in matrix.iter_mut().flatten() {
         let (present, normal) = (rng.uniform() < adaptive.density, rng.normal());
         *weight = if present { share * adaptive.standard_deviation * normal } else { 0.0 };
     }
     let weights = model.weights("rec->out").unwrap();
-    for ((&pre, &post), weight) in wires.pre().iter().zip(wires.post()).zip(weights) {
+    for ((&pre, &post), weight) in synapses.pre().iter().zip(synapses.post()).zip(weights) {
         matrix[pre as usize][post as usize] += weight;
     }
     matrix

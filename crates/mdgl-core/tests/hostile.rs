@@ -164,9 +164,9 @@ fn build(value: &Value) -> Result<(), TestCaseError> {
 }
 
 fn finite<F: mdgl_core::Real>(model: &Model<F>) -> Result<(), TestCaseError> {
-    for wires in model.network().projections() {
-        let weights = model.weights(wires.name()).expect("a projection of its own");
-        prop_assert!(weights.iter().all(|weight| weight.is_finite()), "{}", wires.name());
+    for synapses in model.network().projections() {
+        let weights = model.weights(synapses.name()).expect("a projection of its own");
+        prop_assert!(weights.iter().all(|weight| weight.is_finite()), "{}", synapses.name());
     }
     Ok(())
 }

@@ -5,25 +5,25 @@ use std::sync::atomic::AtomicBool;
 use crate::common::oracle::{self, Run, Spec, Table};
 use crate::common::{Case, Shape, best, shapes};
 use mdgl_core::description::rule::{Channels, Hops, ReadoutFilter, UniformChannel};
-use mdgl_core::description::{Channel, Exponentials, Gain, Kernel, Membrane, PsiMean, Reach, WeightGain};
+use mdgl_core::description::{Channel, Exponentials, Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
 use mdgl_core::{
     CustomLoss, Error, Forward, Method, Model, Objective, Optimiser, Real, Rule, Score, Targets, Training,
     Workers, gradients, train_step,
 };
 use proptest::prelude::*;
 
-fn along_means(kernel: Kernel) -> Rule {
+fn along_means(kernel: TimeCourse) -> Rule {
     let gain = Gain::Weights(WeightGain::MeanWeight);
     let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel };
     Rule { channels: Channels::Uniform(channel), ..Rule::mdgl() }
 }
 
 fn membrane(mean: PsiMean, initial: f64) -> Rule {
-    along_means(Kernel::Membrane(Membrane { mean, initial }))
+    along_means(TimeCourse::Membrane(Membrane { mean, initial }))
 }
 
 fn exponentials(tau_rise: f64, tau_decay: f64) -> Rule {
-    along_means(Kernel::Exponentials(Exponentials { tau_rise, tau_decay }))
+    along_means(TimeCourse::Exponentials(Exponentials { tau_rise, tau_decay }))
 }
 
 /// The membranes' responses for a mean ψ of each neuron.
@@ -193,7 +193,7 @@ proptest! {
 }
 
 fn is_acausal(rule: &Rule) -> bool {
-    let batch = |kernel| matches!(kernel, Kernel::Membrane(Membrane { mean: PsiMean::Batch, .. }));
+    let batch = |kernel| matches!(kernel, TimeCourse::Membrane(Membrane { mean: PsiMean::Batch, .. }));
     let Channels::Uniform(channel) = &rule.channels else { return false };
     rule == &rule.clone().online() && batch(channel.kernel)
 }
@@ -216,13 +216,13 @@ fn resume<F: Real>(shape: &Shape) -> Result<(), TestCaseError> {
 }
 
 /// Instantaneous, the membrane's, and a slow one of the other sign.
-fn three() -> [(Kernel, f64); 3] {
-    let slow = Kernel::Exponentials(Exponentials { tau_rise: 5.0, tau_decay: 30.0 });
-    [(Kernel::None, 0.02), (Kernel::Membrane(Membrane::default()), 0.02), (slow, -0.01)]
+fn three() -> [(TimeCourse, f64); 3] {
+    let slow = TimeCourse::Exponentials(Exponentials { tau_rise: 5.0, tau_decay: 30.0 });
+    [(TimeCourse::None, 0.02), (TimeCourse::Membrane(Membrane::default()), 0.02), (slow, -0.01)]
 }
 
 /// Nonlocal channels of some kernels and gains between all types.
-fn several<F: Real>(case: &Case<F>, kernels: &[(Kernel, f64)]) -> Rule {
+fn several<F: Real>(case: &Case<F>, kernels: &[(TimeCourse, f64)]) -> Rule {
     let names = case.model.network().type_names();
     let pairs = names.iter().flat_map(|from| names.iter().map(move |to| (from, to)));
     let channels = pairs.flat_map(|(from, to)| {
@@ -266,7 +266,7 @@ fn several_kernels_between_two_types_give_what_no_single_one_gives() {
     let case = Case::<f64>::new(&Shape { types: 1, ..shape() }.spec());
     let kernels = three();
     let eprop = flat(&case, &Rule::eprop());
-    let modulatory = |kernels: &[(Kernel, f64)]| -> Vec<f64> {
+    let modulatory = |kernels: &[(TimeCourse, f64)]| -> Vec<f64> {
         let whole = flat(&case, &several(&case, kernels));
         whole.iter().zip(&eprop).map(|(a, b)| a - b).collect()
     };
@@ -386,21 +386,21 @@ fn what_has_no_equation_is_refused() {
 #[test]
 fn kernels_are_written_as_they_are_read() {
     for (json, kernel) in [
-        ("\"none\"", Kernel::None),
-        ("\"exact\"", Kernel::Exact),
-        ("\"membrane\"", Kernel::Membrane(Membrane::default())),
+        ("\"none\"", TimeCourse::None),
+        ("\"exact\"", TimeCourse::Exact),
+        ("\"membrane\"", TimeCourse::Membrane(Membrane::default())),
         (
             "{\"membrane\":{\"mean\":\"batch\",\"initial\":0.5}}",
-            Kernel::Membrane(Membrane { mean: PsiMean::Batch, initial: 0.5 }),
+            TimeCourse::Membrane(Membrane { mean: PsiMean::Batch, initial: 0.5 }),
         ),
         (
             "{\"tauRise\":1.0,\"tauDecay\":2.0}",
-            Kernel::Exponentials(Exponentials { tau_rise: 1.0, tau_decay: 2.0 }),
+            TimeCourse::Exponentials(Exponentials { tau_rise: 1.0, tau_decay: 2.0 }),
         ),
     ] {
-        assert_eq!(serde_json::from_str::<Kernel>(json).unwrap(), kernel);
+        assert_eq!(serde_json::from_str::<TimeCourse>(json).unwrap(), kernel);
         assert_eq!(serde_json::to_string(&kernel).unwrap(), json);
     }
-    assert!(serde_json::from_str::<Kernel>("{\"tauRise\": 1}").is_err());
-    assert!(serde_json::from_str::<Kernel>("{\"membrane\": {}, \"tauDecay\": 2}").is_err());
+    assert!(serde_json::from_str::<TimeCourse>("{\"tauRise\": 1}").is_err());
+    assert!(serde_json::from_str::<TimeCourse>("{\"membrane\": {}, \"tauDecay\": 2}").is_err());
 }

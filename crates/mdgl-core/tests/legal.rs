@@ -7,7 +7,7 @@ use mdgl_core::description::rule::{
     FeedbackPreset, Hops, LearningSignal, RandomFeedback, ReadoutFilter, RecurrentDerivative, Trace,
     UniformChannel,
 };
-use mdgl_core::description::{Channel, Exponentials, Gain, Kernel, Membrane, PsiMean, Reach, WeightGain};
+use mdgl_core::description::{Channel, Exponentials, Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
 use mdgl_core::{Error, Rule, Workers, gradients};
 
 use crate::common::{Case, Shape, best};
@@ -23,11 +23,11 @@ fn channels() -> Vec<Channels> {
     let batch = Membrane { mean: PsiMean::Batch, ..Membrane::default() };
     let exponentials = Exponentials { tau_rise: 2.0, tau_decay: 10.0 };
     let kernels = [
-        Kernel::None,
-        Kernel::Exact,
-        Kernel::Membrane(Membrane::default()),
-        Kernel::Membrane(batch),
-        Kernel::Exponentials(exponentials),
+        TimeCourse::None,
+        TimeCourse::Exact,
+        TimeCourse::Membrane(Membrane::default()),
+        TimeCourse::Membrane(batch),
+        TimeCourse::Exponentials(exponentials),
     ];
     let mut all = vec![Channels::Preset(ChannelPreset::Network), Channels::List(Vec::new())];
     for gain in [MEANS, WEIGHTS, Gain::Fixed(0.5)] {
@@ -126,7 +126,7 @@ fn channels_of_the_network_are_held_to_the_same_table() {
                 to: (*to).into(),
                 gain: MEANS,
                 reach: Reach::Synaptic,
-                kernel: Kernel::Exact,
+                kernel: TimeCourse::Exact,
             })
             .collect();
         description["channels"] = serde_json::to_value(channels).unwrap();

@@ -84,8 +84,8 @@ fn the_order_of_a_list_and_where_it_stands_change_no_bit() {
         assert_eq!(plain(&given), beside(&given));
         for description in [plain(&given), beside(&given)] {
             let model = model(description);
-            let wires = model.projection("r").expect("a projection");
-            assert_eq!((wires.pre(), wires.post()), (&sorted.0[..], &sorted.1[..]));
+            let synapses = model.projection("r").expect("a projection");
+            assert_eq!((synapses.pre(), synapses.post()), (&sorted.0[..], &sorted.1[..]));
             assert_eq!(model.weights("r").expect("weights"), sorted.2);
         }
     }

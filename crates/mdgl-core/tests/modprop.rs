@@ -3,7 +3,7 @@
 use crate::common::oracle::{self, Grad, Run, Spec, Table};
 use crate::common::{Case, Shape, shapes};
 use mdgl_core::description::rule::{Channels, Hops, RecurrentDerivative, Trace, UniformChannel};
-use mdgl_core::description::{Gain, Kernel, Reach, WeightGain};
+use mdgl_core::description::{Gain, Reach, TimeCourse, WeightGain};
 use mdgl_core::{Instructions, Rule};
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 const MARGIN: f64 = 1e-9;
 
 fn with(mu: f64, hops: Option<u32>, gain: WeightGain, reach: Reach) -> Rule {
-    let channel = UniformChannel { gain: Gain::Weights(gain), reach, kernel: Kernel::Exact };
+    let channel = UniformChannel { gain: Gain::Weights(gain), reach, kernel: TimeCourse::Exact };
     let rule = Rule::modprop();
     Rule {
         channels: Channels::Uniform(channel),

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use crate::common::oracle::{self, Spec};
 use crate::common::{Case, Shape, best, shapes};
 use mdgl_core::description::rule::{Channels, RecurrentDerivative, UniformChannel};
-use mdgl_core::description::{Gain, Kernel, Reach, WeightGain};
+use mdgl_core::description::{Gain, Reach, TimeCourse, WeightGain};
 use mdgl_core::{Instructions, Model, Rule, Workers, evaluate, gradients};
 use proptest::prelude::*;
 
@@ -100,7 +100,7 @@ proptest! {
         spec.inputs.iter_mut().for_each(|trial| trial[0].fill(1.0));
         let case = Case::<f64>::new(&spec);
         let gain = Gain::Weights(WeightGain::Weight);
-        let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel: Kernel::Exact };
+        let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel: TimeCourse::Exact };
         let rule = Rule {
             channels: Channels::Uniform(channel),
             recurrent_derivative: RecurrentDerivative::Constant { mu: 1.0 },

@@ -218,8 +218,8 @@ fn a_training_step_from_eprops_signal_is_eprops_step() {
     )
     .unwrap();
     assert_eq!(report, theirs);
-    for wires in case.model.network().projections() {
-        assert_eq!(found.weights(wires.name()).unwrap(), expected.weights(wires.name()).unwrap());
+    for synapses in case.model.network().projections() {
+        assert_eq!(found.weights(synapses.name()).unwrap(), expected.weights(synapses.name()).unwrap());
     }
 }
 

@@ -145,8 +145,8 @@ fn signs_hold_and_what_is_frozen_or_not_plastic_stays() {
     for name in ["in->lif", "lif->alif", "alif->out"] {
         assert_ne!(before.weights(name).unwrap(), after.weights(name).unwrap(), "{name}");
     }
-    let wires = after.projection("lif->alif").unwrap();
-    for (&pre, weight) in wires.pre().iter().zip(after.weights("lif->alif").unwrap()) {
+    let synapses = after.projection("lif->alif").unwrap();
+    for (&pre, weight) in synapses.pre().iter().zip(after.weights("lif->alif").unwrap()) {
         let sign = if pre < 5 { -1.0 } else { 1.0 };
         assert!(weight * sign >= 0.0, "sender {pre} has weight {weight}");
     }
@@ -431,7 +431,7 @@ fn a_list_of_two_signs_is_two_units() {
 fn golden_hashes() {
     let hash = |rule: &Rule, set| {
         let model = trained::<f32>(2, set, &Optimiser::default(), rule, 10);
-        let names = model.network().projections().iter().map(|wires| wires.name());
+        let names = model.network().projections().iter().map(|synapses| synapses.name());
         let weights = names.flat_map(|name| model.weights(name).unwrap());
         let bytes = weights.flat_map(|w: f32| w.to_le_bytes());
         bytes.fold(0xcbf29ce484222325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100000001b3))

@@ -1,7 +1,7 @@
 //! Batches and targets: from JavaScript's objects to the engine's values.
 //!
 //! Everything is copied once, on JavaScript's thread and within one call: the engine works on while JavaScript may
-//! write, detach or resize its arrays. What only the engine can judge, it judges on the copy.
+//! write, detach or resize its arrays. What only the engine can check, it checks on the copy.
 
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ impl NativeBatch {
 impl Batch {
     fn copy(&self) -> Result<mdgl_core::Batch> {
         let numbers: usize = self.inputs.iter().map(Input::len).sum();
-        mdgl_core::room_for(numbers.saturating_mul(size_of::<f64>()), "the inputs of a batch")?;
+        mdgl_core::ensure_memory(numbers.saturating_mul(size_of::<f64>()), "the inputs of a batch")?;
         let inputs = self.inputs.iter().map(Input::copy);
         Ok(mdgl_core::Batch {
             trials: to_usize(self.trials, "batch.trials")?,
@@ -152,7 +152,7 @@ impl Targets {
         Ok(match self {
             Self { classes: Some(classes), .. } => mdgl_core::Targets::Classes(classes.to_vec()),
             Self { values: Some(values), .. } => {
-                mdgl_core::room_for(
+                mdgl_core::ensure_memory(
                     count(values).saturating_mul(size_of::<f64>()),
                     "the targets of a batch",
                 )?;

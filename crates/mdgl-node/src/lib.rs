@@ -8,6 +8,7 @@
 
 mod background;
 mod batch;
+mod config;
 mod error;
 mod float;
 mod held;
@@ -16,14 +17,13 @@ mod live;
 mod model;
 mod network;
 mod number;
-mod orders;
 mod profile;
 mod random;
 mod results;
 mod rule;
 mod runner;
+mod semaphore;
 mod session;
 mod shared;
 mod stream;
-mod turns;
 mod worker;

@@ -9,12 +9,12 @@ use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Object, 
 use napi_derive::napi;
 
 use crate::background::compute;
+use crate::config::SessionConfig;
 use crate::error::{Failure, Result};
 use crate::float::{ByFloat, Float, for_float, map_float};
 use crate::held::{self, Held};
 use crate::live::{AnyStream, TrainingStream};
 use crate::network::{CopiedDescription, Description};
-use crate::orders::SessionConfig;
 use crate::results::{CellConstants, ProjectionValues};
 use crate::rule;
 use crate::runner::{AnyEngine, Engine};
@@ -51,7 +51,7 @@ impl NativeModel {
     /// A model from the bytes of a safetensors file.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
     pub fn load<'env>(env: &'env Env, bytes: &[u8]) -> napi::Result<Object<'env>> {
-        mdgl_core::room_for(bytes.len(), "the bytes of a file").map_err(Failure::from)?;
+        mdgl_core::ensure_memory(bytes.len(), "the bytes of a file").map_err(Failure::from)?;
         let bytes = bytes.to_vec();
         compute(env, move || read(&bytes))
     }

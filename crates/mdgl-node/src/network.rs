@@ -55,7 +55,7 @@ impl Description {
     pub fn of(description: &NetworkDescription) -> Result<Self> {
         let (skeleton, lists) = description.split(0);
         let numbers: usize = lists.iter().map(Array::len).sum();
-        mdgl_core::room_for(numbers.saturating_mul(size_of::<f64>()), "the lists of a description")?;
+        mdgl_core::ensure_memory(numbers.saturating_mul(size_of::<f64>()), "the lists of a description")?;
         let given = |list: &Array| match list {
             Array::U32(numbers) => Either::A(numbers.to_vec().into()),
             Array::F64(numbers) => Either::B(numbers.to_vec().into()),
@@ -69,11 +69,11 @@ fn copied(list: &Either<Uint32Array, Float64Array>) -> mdgl_core::Result<Array> 
     let what = "a list of the network description";
     Ok(match list {
         Either::A(numbers) => {
-            mdgl_core::room_for(size_of_val::<[u32]>(numbers), what)?;
+            mdgl_core::ensure_memory(size_of_val::<[u32]>(numbers), what)?;
             Array::U32(Arc::new(numbers.to_vec()))
         }
         Either::B(numbers) => {
-            mdgl_core::room_for(size_of_val::<[f64]>(numbers), what)?;
+            mdgl_core::ensure_memory(size_of_val::<[f64]>(numbers), what)?;
             Array::F64(Arc::new(numbers.to_vec()))
         }
     })

@@ -12,9 +12,9 @@ use mdgl_core::{
 use napi::bindgen_prelude::{Either, Null};
 
 use crate::batch::EncodedBatch;
+use crate::config::SessionConfig;
 use crate::error::{Failure, Result};
 use crate::float::{ByFloat, Float, Floats};
-use crate::orders::SessionConfig;
 use crate::profile::profile;
 use crate::results::{
     Evaluation, Gradients, Observation, ProjectionValues, ReadoutValues, Recording, StepReport,
@@ -320,7 +320,7 @@ impl<F: Float> Engine<F> {
             error: F::array(seen.error),
             learning_signal: F::array(seen.learning_signal),
             projections: projections
-                .map(|wires| projection_values(&model, wires.name(), model.weights(wires.name())?))
+                .map(|synapses| projection_values(&model, synapses.name(), model.weights(synapses.name())?))
                 .collect::<mdgl_core::Result<Vec<ProjectionValues>>>()?,
             constants: network.cell_constants().into(),
         };
@@ -356,7 +356,7 @@ impl From<mdgl_core::Evaluation> for Evaluation {
 fn flatten(events: &[Event]) -> Result<Vec<u32>> {
     let count: usize = events.iter().map(|event| event.count as usize).sum();
     let bytes = count.saturating_mul(size_of::<[u32; 3]>());
-    mdgl_core::room_for(bytes, "a recording")?;
+    mdgl_core::ensure_memory(bytes, "a recording")?;
     let mut flat = Vec::with_capacity(3 * count);
     let triples =
         |event: &Event| std::iter::repeat_n([event.trial, event.step, event.unit], event.count as usize);
@@ -376,7 +376,7 @@ fn wrap_gradients<F: Float>(
         evaluation: evaluation.into(),
         norm: gradients.norm(),
         projections: projections
-            .map(|(i, wires)| projection_values(model, wires.name(), gradients.projection(i).to_vec()))
+            .map(|(i, synapses)| projection_values(model, synapses.name(), gradients.projection(i).to_vec()))
             .collect::<mdgl_core::Result<_>>()?,
         bias: readouts
             .map(|(i, readout)| ReadoutValues {

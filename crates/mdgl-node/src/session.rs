@@ -11,12 +11,12 @@ use napi_derive::napi;
 
 use crate::background::end_with_environment;
 use crate::batch::NativeBatch;
+use crate::config::{Plan, SessionConfig};
 use crate::error::Result;
 use crate::float::for_float;
 use crate::held::{self, Held};
 use crate::model::NativeModel;
 use crate::number::to_usize;
-use crate::orders::{Plan, SessionConfig};
 use crate::profile::ProfilePlan;
 use crate::results::{Evaluation, Observation, StepReport};
 use crate::runner::{Answer, SharedProgress, Ticket};

@@ -54,12 +54,12 @@ pub fn projection_values<F: Float>(
     name: &str,
     values: Vec<F>,
 ) -> mdgl_core::Result<ProjectionValues> {
-    let wires = model.projection(name)?;
-    let (rows, columns) = wires.sizes();
+    let synapses = model.projection(name)?;
+    let (rows, columns) = synapses.sizes();
     Ok(ProjectionValues {
         name: name.to_owned(),
-        pre: wires.pre().to_vec().into(),
-        post: wires.post().to_vec().into(),
+        pre: synapses.pre().to_vec().into(),
+        post: synapses.post().to_vec().into(),
         rows: rows as f64,
         columns: columns as f64,
         values: F::array(values),

@@ -14,7 +14,7 @@ use crate::error::{Failure, Result};
 use crate::float::for_float;
 use crate::held::Held;
 use crate::runner::AnyEngine;
-use crate::turns;
+use crate::semaphore;
 
 /// What a session keeps open until it is closed or collected.
 pub struct Open(pub Arc<Worker>);
@@ -65,7 +65,7 @@ enum Message {
 /// The thread, from outside.
 pub struct Worker {
     cancel: Arc<AtomicBool>,
-    turns: &'static FairSemaphore,
+    semaphore: &'static FairSemaphore,
     /// `None` once it was told to end.
     queue: Mutex<Option<Sender<Message>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -75,18 +75,18 @@ impl Worker {
     /// Starts the thread.
     pub fn start(engine: AnyEngine, threads: usize, cancel: Arc<AtomicBool>) -> Result<Self> {
         let (queue, messages) = channel();
-        let (turns, stop) = (turns::of_process()?, Arc::clone(&cancel));
+        let (semaphore, stop) = (semaphore::of_process()?, Arc::clone(&cancel));
         let thread = thread::Builder::new()
             .name("mdgl".into())
-            .spawn(move || work(engine, &messages, || turns.take(threads, &stop)))
+            .spawn(move || work(engine, &messages, || semaphore.take(threads, &stop)))
             .map_err(Failure::no_thread)?;
-        Ok(Self { cancel, turns, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { cancel, semaphore, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
     /// Stops the running job and all later ones.
     pub fn cancel(&self) {
         self.cancel.store(true, Ordering::Relaxed);
-        self.turns.wake();
+        self.semaphore.wake();
     }
 
     /// Stops all that runs; `then` is called once the thread has let go of the model, at once where it had.
@@ -116,14 +116,14 @@ impl Ending for Arc<Worker> {
     }
 }
 
-/// The thread's body: jobs in order until it is told to end, each in its turn; those left over when it was cancelled get
+/// The thread's body: jobs in order until it is told to end, each once its threads are free; those left over when it was cancelled get
 /// none and fail at once. An engine publishes a model only at the end of a step, so a panic in the middle leaves nothing
 /// half done.
-fn work<'a>(mut engine: AnyEngine, messages: &Receiver<Message>, turn: impl Fn() -> Option<Permit<'a>>) {
+fn work<'a>(mut engine: AnyEngine, messages: &Receiver<Message>, permit: impl Fn() -> Option<Permit<'a>>) {
     for message in messages {
         match message {
             Message::Job(job) => {
-                let _turn = turn();
+                let _permit = permit();
                 job(&mut engine);
             }
             Message::End(then) => {

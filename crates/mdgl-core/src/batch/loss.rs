@@ -203,7 +203,7 @@ pub(crate) struct TrialShape {
 
 /// What has been found of one trial at one readout.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Tally {
+pub(crate) struct TrialTally {
     /// Share of the batch's mean loss.
     pub loss: f64,
     /// Readout summed over the steps that count, by class.
@@ -211,16 +211,16 @@ pub(crate) struct Tally {
     /// The target of the answer at hand, if there is one.
     class: Option<usize>,
     /// Answers that are over, and how many of them were right.
-    judged: u64,
+    answers: u64,
     correct: u64,
 }
 
-impl Tally {
+impl TrialTally {
     /// Ends an answer: it is right where the highest summed readout is the target's. Nothing without a class.
     pub fn close(&mut self) {
         let best = |best: usize, k: usize| if self.score[k] > self.score[best] { k } else { best };
         if let Some(class) = self.class.take() {
-            self.judged += 1;
+            self.answers += 1;
             self.correct += u64::from((0..self.score.len()).fold(0, best) == class);
             self.score.clear();
         }
@@ -228,12 +228,12 @@ impl Tally {
 
     /// Number of answers that are over, and of right ones.
     pub fn answers(&self) -> (u64, u64) {
-        (self.judged, self.correct)
+        (self.answers, self.correct)
     }
 }
 
 impl Loss {
-    /// Judges one step of one trial: adds to the tally and writes δ = ∂E/∂y; false where the step
+    /// Evaluates one step of one trial: adds to the tally and writes δ = ∂E/∂y; false where the step
     /// does not count (δ is not written then).
     pub(crate) fn step(
         self,
@@ -242,7 +242,7 @@ impl Loss {
         step: usize,
         y: &[f64],
         delta: &mut [f64],
-        tally: &mut Tally,
+        tally: &mut TrialTally,
     ) -> bool {
         if step >= shape.length {
             return false;
@@ -280,7 +280,7 @@ impl Loss {
 }
 
 /// −scale · log softmax(y)\[class\]: added to the tally, and its derivative.
-pub(crate) fn cross_entropy(scale: f64, class: usize, y: &[f64], delta: &mut [f64], tally: &mut Tally) {
+pub(crate) fn cross_entropy(scale: f64, class: usize, y: &[f64], delta: &mut [f64], tally: &mut TrialTally) {
     let highest = y.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     tally.class = Some(class);
     tally.score.resize(y.len(), 0.0);
@@ -297,7 +297,13 @@ pub(crate) fn cross_entropy(scale: f64, class: usize, y: &[f64], delta: &mut [f6
 }
 
 /// scale · ½ Σ (y − y*)²: added to the tally, and its derivative.
-pub(crate) fn squared_error(scale: f64, targets: &[f64], y: &[f64], delta: &mut [f64], tally: &mut Tally) {
+pub(crate) fn squared_error(
+    scale: f64,
+    targets: &[f64],
+    y: &[f64],
+    delta: &mut [f64],
+    tally: &mut TrialTally,
+) {
     for ((delta, &y), &target) in delta.iter_mut().zip(y).zip(targets) {
         let error = y - target;
         tally.loss += scale * 0.5 * error * error;

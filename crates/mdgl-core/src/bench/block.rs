@@ -11,10 +11,10 @@ use crate::batch::{Event, Input, Targets};
 use crate::description::rule::Rule;
 use crate::instrument::section::Section;
 use crate::instrument::tally::Tally;
-use crate::learn::backward::{Backward, Work};
-use crate::learn::evaluate_loss::{Judge, Verdict};
-use crate::learn::partial::{Partial, Piece};
-use crate::learn::plan::{Delta, Plan};
+use crate::learn::backward::{Backward, BackwardState};
+use crate::learn::block_gradient::{BlockGradient, Subtree};
+use crate::learn::evaluate_loss::{BlockLoss, LossEvaluator};
+use crate::learn::plan::{Delta, LearningPlan};
 use crate::learn::rates::RatePart;
 use crate::learn::work;
 use crate::model::Model;
@@ -26,7 +26,7 @@ use crate::run::real::Real;
 use crate::simulate::compiled::CompiledNetwork;
 use crate::simulate::packed::Packed;
 use crate::simulate::scatter;
-use crate::simulate::step::State;
+use crate::simulate::step::NetworkState;
 use crate::simulate::trajectory::{Keep, Simulate, Trajectory};
 
 /// Steps of the trials, all of which a call runs through: its microseconds are nanoseconds a step.
@@ -42,15 +42,15 @@ const SUBNORMAL: f64 = 1e-42;
 #[derive(Debug)]
 pub struct TrialBlock<F: Real> {
     workload: Workload<F>,
-    circuit: CompiledNetwork<F>,
-    plan: Plan<F>,
+    compiled: CompiledNetwork<F>,
+    plan: LearningPlan<F>,
     input: BlockInput<F>,
     trajectory: Trajectory<F>,
     delta: Delta<F>,
-    work: Work<F>,
+    backward_state: BackwardState<F>,
     /// Where events and spikes are scattered to.
     cells: Vec<Block<F>>,
-    scattering: Vec<scatter::Work>,
+    scattering: Vec<scatter::ScatterItem>,
     readout: Vec<Block<F>>,
     still: Still<F>,
     cancel: AtomicBool,
@@ -59,11 +59,11 @@ pub struct TrialBlock<F: Real> {
 /// Cells whose membranes neither decay nor receive, so that every step meets the voltages of the first.
 #[derive(Debug)]
 struct Still<F: Real> {
-    circuit: CompiledNetwork<F>,
+    compiled: CompiledNetwork<F>,
     /// With the voltages, adaptation and spikes that the trials had.
-    active: State<F>,
+    active: NetworkState<F>,
     /// All zero.
-    silent: State<F>,
+    silent: NetworkState<F>,
     psi: Packed<F>,
 }
 
@@ -74,26 +74,26 @@ impl<F: Dispatch> TrialBlock<F> {
     /// When there is no room for them, or no such rule.
     pub fn new(rule: &str, readout_density: f64) -> Self {
         let workload = Workload::paper(LANES, STEPS, readout_density);
-        let circuit = CompiledNetwork::new(&workload.model).expect("room for it");
+        let compiled = CompiledNetwork::new(&workload.model).expect("room for it");
         let rule = Rule::named(rule).expect("a rule");
         let learns = vec![true; workload.model.network().projections().len()];
-        let plan = Plan::new(&workload.model, &circuit, &rule, false, &learns).expect("a plan");
+        let plan = LearningPlan::new(&workload.model, &compiled, &rule, false, &learns).expect("a plan");
         let still = Still {
-            circuit: still_circuit(&workload.model),
-            active: State::default(),
-            silent: State::default(),
+            compiled: still_circuit(&workload.model),
+            active: NetworkState::default(),
+            silent: NetworkState::default(),
             psi: Packed::default(),
         };
         let mut block = Self {
-            cells: vec![Block::ZERO; circuit.size()],
-            readout: vec![Block::ZERO; circuit.outputs()],
+            cells: vec![Block::ZERO; compiled.size()],
+            readout: vec![Block::ZERO; compiled.outputs()],
             workload,
-            circuit,
+            compiled,
             plan,
             input: BlockInput::default(),
             trajectory: Trajectory::default(),
             delta: Delta::default(),
-            work: Work::default(),
+            backward_state: BackwardState::default(),
             scattering: Vec::new(),
             still,
             cancel: AtomicBool::new(false),
@@ -106,11 +106,11 @@ impl<F: Dispatch> TrialBlock<F> {
         let set = Instructions::choose().expect("an instruction set");
         self.encode();
         let keep =
-            Keep { psi: Some(&self.plan.wanted), voltage: true, segment: Some(STEPS), ..Keep::NOTHING };
+            Keep { psi: Some(&self.plan.psi_runs), voltage: true, segment: Some(STEPS), ..Keep::NOTHING };
         let lengths = [STEPS as u32; LANES];
-        self.trajectory.prepare(&self.circuit, lengths, STEPS, keep).expect("room for a block");
+        self.trajectory.prepare(&self.compiled, lengths, STEPS, keep).expect("room for a block");
         let kernel = Simulate {
-            circuit: &self.circuit,
+            compiled: &self.compiled,
             input: &self.input,
             trajectory: &mut self.trajectory,
             keep,
@@ -119,23 +119,23 @@ impl<F: Dispatch> TrialBlock<F> {
         F::simulate(set, kernel).expect("a simulation");
         let Workload { objective, targets, .. } = &self.workload;
         self.delta
-            .reset(objective.first_step(STEPS), STEPS, self.circuit.outputs())
+            .reset(objective.first_step(STEPS), STEPS, self.compiled.outputs())
             .expect("room for errors");
-        judge(&self.workload, objective, targets, &self.trajectory, &mut self.delta);
+        evaluate_loss(&self.workload, objective, targets, &self.trajectory, &mut self.delta);
         F::backward(set, self.backward()).expect("a backward pass");
         self.still.begin(&self.trajectory);
     }
 
     fn backward(&mut self) -> Backward<'_, F> {
         Backward {
-            circuit: &self.circuit,
+            compiled: &self.compiled,
             plan: &self.plan,
             input: &self.input,
             trajectory: &mut self.trajectory,
             delta: &self.delta,
             rates: RatePart::shared(&[]),
             given: None,
-            work: &mut self.work,
+            state: &mut self.backward_state,
             signals: None,
             cancel: &self.cancel,
         }
@@ -144,8 +144,8 @@ impl<F: Dispatch> TrialBlock<F> {
     /// What a kernel does in one call, by the model of the profile.
     pub fn tally(&self, section: Section) -> Tally {
         let drawn = work::drawn(&self.input, STEPS);
-        let forth = work::simulated(&self.circuit, &self.input, &self.trajectory);
-        let back = work::gone_back(&self.circuit, &self.plan, &self.input, &self.trajectory);
+        let forth = work::simulated(&self.compiled, &self.input, &self.trajectory);
+        let back = work::gone_back(&self.compiled, &self.plan, &self.input, &self.trajectory);
         let reduced = work::reduced::<F>(self.plan.slots.len(), BLOCKS);
         let optimised = work::optimised::<F>(self.workload.model.parameters());
         let all = drawn.into_iter().chain(forth).chain(back).chain(reduced).chain(optimised);
@@ -188,7 +188,7 @@ impl<F: Dispatch> TrialBlock<F> {
         self.cells.fill(Block::ZERO);
         let kernel = Scatter {
             lists: &self.input.events,
-            weights: &self.circuit.input_chunks,
+            weights: &self.compiled.input_chunks,
             work: &mut self.scattering,
             to: &mut self.cells,
             steps: STEPS,
@@ -201,7 +201,7 @@ impl<F: Dispatch> TrialBlock<F> {
         self.cells.fill(Block::ZERO);
         let kernel = Scatter {
             lists: &self.trajectory.state.spikes,
-            weights: &self.circuit.undelayed().chunks,
+            weights: &self.compiled.undelayed().chunks,
             work: &mut self.scattering,
             to: &mut self.cells,
             steps: STEPS,
@@ -211,16 +211,16 @@ impl<F: Dispatch> TrialBlock<F> {
 
     /// The cells, with voltages as the trials had them or all zero; ψ is kept.
     pub fn update_neurons(&mut self, set: Instructions, silent: bool) {
-        let Still { circuit, active, silent: zero, psi } = &mut self.still;
+        let Still { compiled, active, silent: zero, psi } = &mut self.still;
         let state = if silent { zero } else { active };
-        let kernel = UpdateNeurons { circuit, state, psi, steps: STEPS };
+        let kernel = UpdateNeurons { compiled, state, psi, steps: STEPS };
         F::dispatch(set, kernel).expect("room for ψ");
     }
 
     /// Spikes onto readout units.
     pub fn read_out(&mut self, set: Instructions) {
         let kernel = ReadOut {
-            circuit: &self.circuit,
+            compiled: &self.compiled,
             state: &mut self.trajectory.state,
             out: &mut self.readout,
             steps: STEPS,
@@ -229,15 +229,15 @@ impl<F: Dispatch> TrialBlock<F> {
     }
 
     /// Squared error at every step, in place of the workload's loss.
-    pub fn judge_every_step(&mut self) -> Verdict {
-        let outputs = self.circuit.outputs();
+    pub fn evaluate_loss_every_step(&mut self) -> BlockLoss {
+        let outputs = self.compiled.outputs();
         let objective = Objective {
             losses: vec![LossTerm { readout: "choice".into(), loss: Loss::SquaredError }],
             regulariser: None,
         };
         self.delta.reset(0, STEPS, outputs).expect("room for errors");
         let targets = [Targets::Values(vec![0.0; LANES * STEPS * outputs])];
-        judge(&self.workload, &objective, &targets, &self.trajectory, &mut self.delta)
+        evaluate_loss(&self.workload, &objective, &targets, &self.trajectory, &mut self.delta)
     }
 
     /// λ of every step.
@@ -257,9 +257,9 @@ impl<F: Dispatch> TrialBlock<F> {
 
     /// The sums over lanes and over the blocks of a batch, to gradients by projection.
     pub fn reduce(&self) -> Gradients<F> {
-        let partials = (0..BLOCKS).map(|_| self.work.partial(&self.plan)).collect();
-        let pieces = Piece::of_blocks(0, partials);
-        let sum = Partial::sum_in_tree(pieces);
+        let block_gradients = (0..BLOCKS).map(|_| self.backward_state.block_gradient(&self.plan)).collect();
+        let subtrees = Subtree::of_blocks(0, block_gradients);
+        let sum = BlockGradient::tree_reduce(subtrees);
         sum.gradients(&self.workload.model, &self.plan).expect("finite gradients")
     }
 
@@ -276,10 +276,10 @@ impl<F: Dispatch> TrialBlock<F> {
         for moment in moments.theta.iter_mut().flatten() {
             moment.first = F::from_f64(SUBNORMAL);
         }
-        let none = Partial {
+        let none = BlockGradient {
             sums: vec![F::ZERO; self.plan.slots.len()],
-            bias: vec![F::ZERO; self.circuit.outputs()],
-            ..Partial::default()
+            bias: vec![F::ZERO; self.compiled.outputs()],
+            ..BlockGradient::default()
         };
         let gradients = none.gradients(&model, &self.plan).expect("finite gradients");
         (model, gradients)
@@ -305,32 +305,32 @@ pub fn rewire<F: Real>(model: &mut Model<F>) {
     optimiser::rewire(model, &Optimiser::default(), 1);
 }
 
-fn judge<F: Real>(
+fn evaluate_loss<F: Real>(
     workload: &Workload<F>,
     objective: &Objective,
     targets: &[Targets],
     trajectory: &Trajectory<F>,
     delta: &mut Delta<F>,
-) -> Verdict {
+) -> BlockLoss {
     let network = workload.model.network();
-    let mut judge = Judge::new(network, &workload.batch, objective, targets, 0);
-    judge.all(&trajectory.readout, network.output_units(), delta);
-    judge.verdict()
+    let mut evaluator = LossEvaluator::new(network, &workload.batch, objective, targets, 0);
+    evaluator.all(&trajectory.readout, network.output_units(), delta);
+    evaluator.block_loss()
 }
 
 fn still_circuit<F: Real>(model: &Model<F>) -> CompiledNetwork<F> {
-    let mut circuit = CompiledNetwork::new(model).expect("room for it");
-    for run in &mut circuit.runs {
+    let mut compiled = CompiledNetwork::new(model).expect("room for it");
+    for run in &mut compiled.runs {
         for_model!(&mut run.dynamics, model => *model.decay_mut() = F::ONE);
     }
-    circuit
+    compiled
 }
 
 impl<F: Real> Still<F> {
     fn begin(&mut self, trajectory: &Trajectory<F>) {
-        let n = self.circuit.size();
+        let n = self.compiled.size();
         for state in [&mut self.active, &mut self.silent] {
-            state.reset(&self.circuit).expect("room for a state");
+            state.reset(&self.compiled).expect("room for a state");
         }
         self.active.carried.integrator.copy_from_slice(&trajectory.voltage[(STEPS - 1) * n..][..n]);
         self.active.carried.further.clone_from(&trajectory.state.carried.further);

@@ -5,24 +5,24 @@
 use crate::batch::encode::EntryLists;
 use crate::error::Result;
 use crate::learn::backward::Backward;
-use crate::numeric::lanes::{Block, Kernel, Lanes, clear_tiny};
+use crate::numeric::lanes::{Block, Lanes, SimdKernel, clear_tiny};
 use crate::run::real::Real;
 use crate::simulate::compiled::CompiledNetwork;
 use crate::simulate::packed::Packed;
 use crate::simulate::padded_csr::PaddedCsr;
 use crate::simulate::scatter::{self, scatter};
-use crate::simulate::step::{PackedPsi, State, update_neurons, update_readout};
+use crate::simulate::step::{NetworkState, PackedPsi, update_neurons, update_readout};
 
 /// The events of every step onto cells.
 pub(super) struct Scatter<'a, F: Real> {
     pub lists: &'a EntryLists,
     pub weights: &'a PaddedCsr<F>,
-    pub work: &'a mut Vec<scatter::Work>,
+    pub work: &'a mut Vec<scatter::ScatterItem>,
     pub to: &'a mut [Block<F>],
     pub steps: usize,
 }
 
-impl<F: Real> Kernel<F> for Scatter<'_, F> {
+impl<F: Real> SimdKernel<F> for Scatter<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -35,24 +35,24 @@ impl<F: Real> Kernel<F> for Scatter<'_, F> {
 
 /// The cells without what they receive; spikes beyond the steps that the state knows are let go.
 pub(super) struct UpdateNeurons<'a, F: Real> {
-    pub circuit: &'a CompiledNetwork<F>,
-    pub state: &'a mut State<F>,
+    pub compiled: &'a CompiledNetwork<F>,
+    pub state: &'a mut NetworkState<F>,
     pub psi: &'a mut Packed<F>,
     pub steps: usize,
 }
 
-impl<F: Real> Kernel<F> for UpdateNeurons<'_, F> {
+impl<F: Real> SimdKernel<F> for UpdateNeurons<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { circuit, state, psi, steps } = self;
-        psi.clear(steps, circuit.size())?;
+        let Self { compiled, state, psi, steps } = self;
+        psi.clear(steps, compiled.size())?;
         for t in 0..steps {
             state.carried.clear_tiny::<L>(t);
-            state.advance_refractory(circuit, t);
-            let mut row = PackedPsi { row: psi.begin_row()?, runs: &circuit.runs };
-            update_neurons::<L, _>(&circuit.runs, state, 0, &mut row);
+            state.advance_refractory(compiled, t);
+            let mut row = PackedPsi { row: psi.begin_row()?, runs: &compiled.runs };
+            update_neurons::<L, _>(&compiled.runs, state, 0, &mut row);
             let written = row.row.written();
             psi.end_row(written);
         }
@@ -63,19 +63,19 @@ impl<F: Real> Kernel<F> for UpdateNeurons<'_, F> {
 
 /// The spikes of every step onto readout units.
 pub(super) struct ReadOut<'a, F: Real> {
-    pub circuit: &'a CompiledNetwork<F>,
-    pub state: &'a mut State<F>,
+    pub compiled: &'a CompiledNetwork<F>,
+    pub state: &'a mut NetworkState<F>,
     pub out: &'a mut [Block<F>],
     pub steps: usize,
 }
 
-impl<F: Real> Kernel<F> for ReadOut<'_, F> {
+impl<F: Real> SimdKernel<F> for ReadOut<'_, F> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) {
         for t in 0..self.steps {
-            update_readout::<L>(self.circuit, self.state, t, self.out);
+            update_readout::<L>(self.compiled, self.state, t, self.out);
         }
     }
 }
@@ -83,18 +83,18 @@ impl<F: Real> Kernel<F> for ReadOut<'_, F> {
 /// Errors, the adjoints of the cells, from the last step to the first, with Γ as it is.
 pub(super) struct Recurse<'a, F: Real>(pub Backward<'a, F>);
 
-impl<F: Real> Kernel<F> for Recurse<'_, F> {
+impl<F: Real> SimdKernel<F> for Recurse<'_, F> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) {
         let mut pass = self.0;
-        let (n, outputs) = (pass.circuit.size(), pass.circuit.outputs());
+        let (n, outputs) = (pass.compiled.size(), pass.compiled.outputs());
         for t in (0..pass.trajectory.steps).rev() {
-            let before = pass.work.rows(t).1;
-            clear_tiny::<L>(t, &mut pass.work.input_adjoint[before * n..][..n]);
-            pass.work.further_adjoint.clear_tiny::<L>(t);
-            clear_tiny::<L>(t, &mut pass.work.error[before * outputs..][..outputs]);
+            let before = pass.state.rows(t).1;
+            clear_tiny::<L>(t, &mut pass.state.input_adjoint[before * n..][..n]);
+            pass.state.further_adjoint.clear_tiny::<L>(t);
+            clear_tiny::<L>(t, &mut pass.state.error[before * outputs..][..outputs]);
             pass.filter_error::<L>(t);
             pass.update_cells::<L>(t);
         }
@@ -104,7 +104,7 @@ impl<F: Real> Kernel<F> for Recurse<'_, F> {
 /// Γ of every step.
 pub(super) struct Modulate<'a, F: Real>(pub Backward<'a, F>);
 
-impl<F: Real> Kernel<F> for Modulate<'_, F> {
+impl<F: Real> SimdKernel<F> for Modulate<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -119,13 +119,13 @@ impl<F: Real> Kernel<F> for Modulate<'_, F> {
 /// The gradient sums of every tile, with λ as it is.
 pub(super) struct Gather<'a, F: Real>(pub Backward<'a, F>);
 
-impl<F: Real> Kernel<F> for Gather<'_, F> {
+impl<F: Real> SimdKernel<F> for Gather<'_, F> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) {
         let mut pass = self.0;
-        for t in (0..pass.trajectory.steps).step_by(pass.work.tile).rev() {
+        for t in (0..pass.trajectory.steps).step_by(pass.state.tile).rev() {
             pass.gather_events::<L>(t);
         }
     }

@@ -9,23 +9,23 @@ mod workload;
 pub use block::{STEPS, TrialBlock, optimise, rewire};
 pub use workload::Workload;
 
-use crate::numeric::lanes::{Instructions, Kernel, dispatch};
+use crate::numeric::lanes::{Instructions, SimdKernel, dispatch};
 use crate::run::real::Real;
 
 /// A float type whose kernels can be entered one by one.
 pub trait Dispatch: Real {
     /// Runs a kernel in the lanes of an instruction set.
-    fn dispatch<K: Kernel<Self>>(set: Instructions, kernel: K) -> K::Output;
+    fn dispatch<K: SimdKernel<Self>>(set: Instructions, kernel: K) -> K::Output;
 }
 
 impl Dispatch for f32 {
-    fn dispatch<K: Kernel<Self>>(set: Instructions, kernel: K) -> K::Output {
+    fn dispatch<K: SimdKernel<Self>>(set: Instructions, kernel: K) -> K::Output {
         dispatch::f32(set, kernel)
     }
 }
 
 impl Dispatch for f64 {
-    fn dispatch<K: Kernel<Self>>(set: Instructions, kernel: K) -> K::Output {
+    fn dispatch<K: SimdKernel<Self>>(set: Instructions, kernel: K) -> K::Output {
         dispatch::f64(set, kernel)
     }
 }

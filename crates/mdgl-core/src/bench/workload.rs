@@ -16,7 +16,7 @@ const CUES: u32 = 7;
 /// Steps at a trial's end in which an answer is asked for.
 const RECALL: u32 = 150;
 
-/// A model, trials, and what they are judged by.
+/// A model, trials, and their losses.
 #[derive(Debug)]
 pub struct Workload<F: Real> {
     /// 100 cells, half of them adaptive; 40 inputs; two readout units.

@@ -6,7 +6,7 @@
 use crate::description::rule::{
     Channels, Estimator, Feedback, Hops, LearningSignal, MOST_HOPS, ReadoutFilter, Rule, Trace,
 };
-use crate::description::{Gain, Kernel, Membrane, PsiMean, Reach, WeightGain};
+use crate::description::{Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
 use crate::error::{Result, invalid};
 
 /// A choice that a rule makes, or one of the channels that it uses.
@@ -340,7 +340,7 @@ pub const REQUIREMENTS: &[Requirement] = {
 };
 
 /// Gain, reach and kernel of a channel.
-pub(crate) type ChannelKind = (Gain, Reach, Kernel);
+pub(crate) type ChannelKind = (Gain, Reach, TimeCourse);
 
 /// What of a network the table asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -378,7 +378,7 @@ impl Combination<'_> {
             Condition::ConstantDerivative => rule.mu().is_some(),
             Condition::DiffusiveSignal => rule.learning_signal == LearningSignal::Diffusive,
             Condition::SeparateFilter => rule.readout_filter == ReadoutFilter::Separate,
-            Condition::ExactKernel => channel.is_some_and(|(_, _, kernel)| kernel == Kernel::Exact),
+            Condition::ExactKernel => channel.is_some_and(|(_, _, kernel)| kernel == TimeCourse::Exact),
             Condition::NonlocalReach => channel.is_some_and(|(_, reach, _)| reach == Reach::Nonlocal),
             Condition::DiffusiveReach => channel.is_some_and(|(_, reach, _)| reach == Reach::Diffusive),
             Condition::Bellec2020 => in_network(|n| n.bellec2020),
@@ -427,15 +427,15 @@ impl Combination<'_> {
                 Reach::Diffusive => "'diffusive'",
             },
             Axis::Kernel => match self.channel?.2 {
-                Kernel::None => "'none'",
-                Kernel::Exact => "'exact'",
-                Kernel::Membrane(_) => "'membrane'",
-                Kernel::Exponentials(_) => "{tauRise, tauDecay}",
+                TimeCourse::None => "'none'",
+                TimeCourse::Exact => "'exact'",
+                TimeCourse::Membrane(_) => "'membrane'",
+                TimeCourse::Exponentials(_) => "{tauRise, tauDecay}",
             },
             Axis::MembraneMean => match self.channel?.2 {
-                Kernel::Membrane(Membrane { mean: PsiMean::Running, .. }) => "'running'",
-                Kernel::Membrane(Membrane { mean: PsiMean::Batch, .. }) => "'batch'",
-                Kernel::None | Kernel::Exact | Kernel::Exponentials(_) => return None,
+                TimeCourse::Membrane(Membrane { mean: PsiMean::Running, .. }) => "'running'",
+                TimeCourse::Membrane(Membrane { mean: PsiMean::Batch, .. }) => "'batch'",
+                TimeCourse::None | TimeCourse::Exact | TimeCourse::Exponentials(_) => return None,
             },
             Axis::Gain => match self.channel?.0 {
                 Gain::Weights(WeightGain::MeanWeight) => "'mean-weight'",
@@ -479,7 +479,7 @@ impl Combination<'_> {
 
 /// Refuses a gain that does not go with a channel's reach; `path` is the gain's.
 pub(crate) fn check_gain(path: &str, gain: Gain, reach: Reach) -> Result<()> {
-    let channel = Some((gain, reach, Kernel::None));
+    let channel = Some((gain, reach, TimeCourse::None));
     let combination = Combination { rule: &Rule::mdgl(), network: None, used_for: None, channel };
     let rows = REQUIREMENTS.iter().filter(|row| row.axis == Axis::Gain);
     rows.into_iter().try_for_each(|row| combination.check_row(row, path))

@@ -504,7 +504,7 @@ pub struct Channel {
     /// Whom it reaches.
     pub reach: Reach,
     /// Its time course.
-    pub kernel: Kernel,
+    pub kernel: TimeCourse,
 }
 
 /// Strength of a channel.
@@ -550,8 +550,8 @@ pub enum Reach {
 ///
 /// In JSON `'none'`, `'exact'`, `'membrane'`, `{"membrane": {…}}` or `{"tauRise": …, "tauDecay": …}`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(from = "KernelForm", into = "KernelForm")]
-pub enum Kernel {
+#[serde(from = "TimeCourseForm", into = "TimeCourseForm")]
+pub enum TimeCourse {
     /// Instantaneous, as published.
     None,
     /// The secreting cell's own adjoint state λv (BPTT's recursion).
@@ -562,7 +562,7 @@ pub enum Kernel {
     Exponentials(Exponentials),
 }
 
-impl Kernel {
+impl TimeCourse {
     /// As it is written in a description.
     pub(crate) fn name(self) -> String {
         match self {
@@ -631,15 +631,15 @@ pub struct Exponentials {
 /// A kernel as it is written.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum KernelForm {
-    Named(KernelName),
+enum TimeCourseForm {
+    Named(TimeCourseName),
     Membrane(MembraneForm),
     Exponentials(Exponentials),
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum KernelName {
+enum TimeCourseName {
     None,
     Exact,
     Membrane,
@@ -651,29 +651,29 @@ struct MembraneForm {
     membrane: Membrane,
 }
 
-impl From<KernelForm> for Kernel {
-    fn from(form: KernelForm) -> Self {
+impl From<TimeCourseForm> for TimeCourse {
+    fn from(form: TimeCourseForm) -> Self {
         match form {
-            KernelForm::Named(KernelName::None) => Self::None,
-            KernelForm::Named(KernelName::Exact) => Self::Exact,
-            KernelForm::Named(KernelName::Membrane) => Self::Membrane(Membrane::default()),
-            KernelForm::Membrane(MembraneForm { membrane }) => Self::Membrane(membrane),
-            KernelForm::Exponentials(exponentials) => Self::Exponentials(exponentials),
+            TimeCourseForm::Named(TimeCourseName::None) => Self::None,
+            TimeCourseForm::Named(TimeCourseName::Exact) => Self::Exact,
+            TimeCourseForm::Named(TimeCourseName::Membrane) => Self::Membrane(Membrane::default()),
+            TimeCourseForm::Membrane(MembraneForm { membrane }) => Self::Membrane(membrane),
+            TimeCourseForm::Exponentials(exponentials) => Self::Exponentials(exponentials),
         }
     }
 }
 
-impl From<Kernel> for KernelForm {
+impl From<TimeCourse> for TimeCourseForm {
     /// What is usual goes by its name.
-    fn from(kernel: Kernel) -> Self {
+    fn from(kernel: TimeCourse) -> Self {
         match kernel {
-            Kernel::None => Self::Named(KernelName::None),
-            Kernel::Exact => Self::Named(KernelName::Exact),
-            Kernel::Membrane(membrane) if membrane == Membrane::default() => {
-                Self::Named(KernelName::Membrane)
+            TimeCourse::None => Self::Named(TimeCourseName::None),
+            TimeCourse::Exact => Self::Named(TimeCourseName::Exact),
+            TimeCourse::Membrane(membrane) if membrane == Membrane::default() => {
+                Self::Named(TimeCourseName::Membrane)
             }
-            Kernel::Membrane(membrane) => Self::Membrane(MembraneForm { membrane }),
-            Kernel::Exponentials(exponentials) => Self::Exponentials(exponentials),
+            TimeCourse::Membrane(membrane) => Self::Membrane(MembraneForm { membrane }),
+            TimeCourse::Exponentials(exponentials) => Self::Exponentials(exponentials),
         }
     }
 }

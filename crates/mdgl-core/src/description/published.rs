@@ -5,7 +5,7 @@ use crate::description::rule::{
     FeedbackPreset, Hops, LearningSignal, RandomFeedback, ReadoutFilter, RecurrentDerivative, Rule, Trace,
     UniformChannel,
 };
-use crate::description::{Gain, Kernel, Membrane, Reach, WeightGain};
+use crate::description::{Gain, Membrane, Reach, TimeCourse, WeightGain};
 use crate::error::{Result, invalid};
 
 /// μ as published with ModProp.
@@ -75,12 +75,12 @@ impl Rule {
 
     /// MDGL with the true weights.
     pub fn mdgl_cell() -> Self {
-        Self { channels: uniform(WeightGain::Weight, Reach::Synaptic, Kernel::None), ..Self::mdgl() }
+        Self { channels: uniform(WeightGain::Weight, Reach::Synaptic, TimeCourse::None), ..Self::mdgl() }
     }
 
     /// Nonlocal MDGL.
     pub fn nl_mdgl() -> Self {
-        Self { channels: uniform(WeightGain::MeanWeight, Reach::Nonlocal, Kernel::None), ..Self::mdgl() }
+        Self { channels: uniform(WeightGain::MeanWeight, Reach::Nonlocal, TimeCourse::None), ..Self::mdgl() }
     }
 
     /// On-MDGL.
@@ -90,14 +90,14 @@ impl Rule {
 
     /// MDGL with the secreting cells' memory, its constants fixed before each batch: causal.
     pub fn mdgl_membrane() -> Self {
-        let kernel = Kernel::Membrane(Membrane::default());
+        let kernel = TimeCourse::Membrane(Membrane::default());
         Self { channels: uniform(WeightGain::MeanWeight, Reach::Synaptic, kernel), ..Self::mdgl() }
     }
 
     /// Backpropagation through time.
     pub fn bptt() -> Self {
         Self {
-            channels: uniform(WeightGain::Weight, Reach::Synaptic, Kernel::Exact),
+            channels: uniform(WeightGain::Weight, Reach::Synaptic, TimeCourse::Exact),
             hops: Hops::All(AllHops::All),
             ..Self::eprop()
         }
@@ -105,7 +105,7 @@ impl Rule {
 
     /// So many hops along mean weights, with the secreting cells' memory; one is MDGL with kernel `'exact'`.
     pub fn with_hops(hops: u32) -> Self {
-        let channels = uniform(WeightGain::MeanWeight, Reach::Synaptic, Kernel::Exact);
+        let channels = uniform(WeightGain::MeanWeight, Reach::Synaptic, TimeCourse::Exact);
         Self { channels, hops: Hops::Count(hops), ..Self::eprop() }
     }
 
@@ -179,6 +179,6 @@ impl Rule {
     }
 }
 
-fn uniform(gain: WeightGain, reach: Reach, kernel: Kernel) -> Channels {
+fn uniform(gain: WeightGain, reach: Reach, kernel: TimeCourse) -> Channels {
     Channels::Uniform(UniformChannel { gain: Gain::Weights(gain), reach, kernel })
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::description::{Channel, Gain, Kernel, Reach};
+use crate::description::{Channel, Gain, Reach, TimeCourse};
 
 /// A learning rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -193,7 +193,7 @@ pub struct UniformChannel {
     /// Whom it reaches.
     pub reach: Reach,
     /// Its time course.
-    pub kernel: Kernel,
+    pub kernel: TimeCourse,
 }
 
 /// Number of synapses followed.

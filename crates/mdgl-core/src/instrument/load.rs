@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use crate::numeric::lanes::{Block, Kernel, Lanes};
+use crate::numeric::lanes::{Block, Lanes, SimdKernel};
 use crate::numeric::scalar::Scalar;
 
 /// a ← b + s c.
@@ -13,7 +13,7 @@ pub struct Triad<'a, F: Scalar> {
     pub repeats: usize,
 }
 
-impl<F: Scalar> Kernel<F> for Triad<'_, F> {
+impl<F: Scalar> SimdKernel<F> for Triad<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -35,7 +35,7 @@ pub struct MultiplyAdd {
     pub rounds: usize,
 }
 
-impl<F: Scalar> Kernel<F> for MultiplyAdd {
+impl<F: Scalar> SimdKernel<F> for MultiplyAdd {
     /// Operations done.
     type Output = u64;
 

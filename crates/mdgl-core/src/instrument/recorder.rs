@@ -1,4 +1,4 @@
-//! What a profiled batch leaves: when each thread did what, how long its kernels' sections took, and what they did.
+//! The record of a profiled batch: the stages of each thread, the times of its kernels' sections, and their tallies.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -13,15 +13,16 @@ use super::tally::Tally;
 /// A stage of a block of trials, or of the whole batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// Checks, circuit, plan.
+pub enum ProfileStage {
+    /// Checks, the compiled network, the plan.
     Prepare,
     /// A block's input.
     Draw,
     /// A block from the first step to the last.
     Simulate,
     /// A block's losses and δ.
-    Judge,
+    #[serde(rename = "judge")]
+    EvaluateLoss,
     /// A block from the last step to the first.
     Backward,
     /// A block of a form that learns from the first step to the last.
@@ -34,14 +35,14 @@ pub enum Stage {
     Rewire,
 }
 
-impl Stage {
+impl ProfileStage {
     /// Where time goes that the stage's probes do not see.
     pub(crate) fn remainder(self) -> Section {
         match self {
             Self::Prepare => Section::Preparation,
             Self::Draw => Section::DrawingInputs,
             Self::Simulate | Self::Backward | Self::Forward => Section::Remainder,
-            Self::Judge => Section::Loss,
+            Self::EvaluateLoss => Section::Loss,
             Self::Reduce => Section::Reduction,
             Self::Optimise => Section::Optimiser,
             Self::Rewire => Section::Rewiring,
@@ -53,7 +54,7 @@ impl Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Slice {
     /// The stage.
-    pub stage: Stage,
+    pub stage: ProfileStage,
     /// The thread. What is not split into blocks counts as the first thread's.
     pub thread: usize,
     /// The block of trials, of a stage that is split.
@@ -146,13 +147,13 @@ pub(crate) fn now() -> u64 {
 #[must_use]
 pub(crate) struct Span<'a> {
     recorder: Option<&'a Recorder>,
-    stage: Stage,
+    stage: ProfileStage,
     block: Option<usize>,
     begin: u64,
 }
 
 impl<'a> Span<'a> {
-    pub fn begin(recorder: Option<&'a Recorder>, stage: Stage, block: Option<usize>) -> Self {
+    pub fn begin(recorder: Option<&'a Recorder>, stage: ProfileStage, block: Option<usize>) -> Self {
         let begin = if recorder.is_some() { now() } else { 0 };
         Self { recorder, stage, block, begin }
     }

@@ -1,4 +1,4 @@
-//! What a probe found, and what follows from it.
+//! Samples that a probe took, and the estimates that follow from them.
 
 use super::section::{SECTIONS, Section};
 
@@ -79,7 +79,7 @@ impl Sample {
     /// off, but the error of that is not in the variance, for runs share it.
     pub fn estimate(&self, section: usize, baseline: &Baseline) -> Estimate {
         let steps = self.timed.iter().filter(|step| step.total <= baseline.longest);
-        let times = Moments::of(steps.map(|step| step.sections[section]));
+        let times = SampleMoments::of(steps.map(|step| step.sections[section]));
         let all = self.steps as f64;
         let mut estimate = Estimate { ticks: self.always(section, baseline), variance: 0.0 };
         if times.count > 0.0 {
@@ -93,7 +93,7 @@ impl Sample {
     fn always(&self, section: usize, baseline: &Baseline) -> f64 {
         let times =
             || self.always.iter().filter(|(timed, _)| *timed as usize == section).map(|(_, ticks)| *ticks);
-        let undisturbed = Moments::of(times().filter(|&ticks| ticks <= baseline.longest_section));
+        let undisturbed = SampleMoments::of(times().filter(|&ticks| ticks <= baseline.longest_section));
         times().count() as f64 * undisturbed.mean
     }
 }
@@ -111,7 +111,7 @@ impl Baseline {
         let laps = laps as f64 / timed().count() as f64;
         let within = |&total: &f32| total <= longest;
         let (timed, untouched) =
-            (Moments::of(timed().filter(within)), Moments::of(untouched().filter(within)));
+            (SampleMoments::of(timed().filter(within)), SampleMoments::of(untouched().filter(within)));
         if timed.count.min(untouched.count) < ENOUGH as f64 || laps == 0.0 {
             return Self { longest, longest_section, lap: Estimate { ticks: otherwise, variance: 0.0 } };
         }
@@ -137,13 +137,13 @@ fn median(mut values: Vec<f32>) -> f32 {
 }
 
 /// Mean and s² of observations.
-struct Moments {
+struct SampleMoments {
     count: f64,
     mean: f64,
     variance: f64,
 }
 
-impl Moments {
+impl SampleMoments {
     fn of(values: impl Iterator<Item = f32>) -> Self {
         let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
         for value in values {

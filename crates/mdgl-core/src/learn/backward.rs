@@ -14,13 +14,13 @@ use crate::batch::encode::BlockInput;
 use crate::error::Result;
 use crate::instrument::probe::Probe;
 use crate::instrument::section::Section;
+use crate::learn::block_gradient::BlockGradient;
 use crate::learn::diffusion::Diffusive;
-use crate::learn::field::{Field, Sources};
+use crate::learn::field::{Field, FieldSources};
 use crate::learn::gather::{Gather, GatherValues, Grouped, Tile, ValueTile, tile_rows};
 use crate::learn::low_pass::{FilteredPsi, LowPass, PsiSegments};
 use crate::learn::modulation::Modulation;
-use crate::learn::partial::Partial;
-use crate::learn::plan::{Delta, Plan};
+use crate::learn::plan::{Delta, LearningPlan};
 use crate::learn::rates::RatePart;
 use crate::learn::secretion::Secretion;
 use crate::neuron::constants::Splat;
@@ -29,19 +29,19 @@ use crate::neuron::for_model;
 use crate::neuron::storage::Further;
 use crate::numeric::cancel::check_cancelled;
 use crate::numeric::csr::Csr;
-use crate::numeric::lanes::{Block, Kernel, Lanes, clear_tiny, just_cleared};
+use crate::numeric::lanes::{Block, Lanes, SimdKernel, clear_tiny, just_cleared};
 use crate::numeric::memory::{bytes_of, product, refill};
 use crate::numeric::scalar::Scalar;
-use crate::simulate::compiled::{CompiledNetwork, Run, ended};
+use crate::simulate::compiled::{CellRun, CompiledNetwork, ended};
 use crate::simulate::delays::{Delayed, Past};
 use crate::simulate::packed::RowReader;
 use crate::simulate::padded_csr::PaddedCsr;
-use crate::simulate::trajectory::{Load, Trajectory};
+use crate::simulate::trajectory::{LoadSegment, Trajectory};
 
 /// The backward pass over one block of trials.
 pub struct Backward<'a, F: Scalar> {
-    pub(crate) circuit: &'a CompiledNetwork<F>,
-    pub(crate) plan: &'a Plan<F>,
+    pub(crate) compiled: &'a CompiledNetwork<F>,
+    pub(crate) plan: &'a LearningPlan<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) trajectory: &'a mut Trajectory<F>,
     pub(crate) delta: &'a Delta<F>,
@@ -49,7 +49,7 @@ pub struct Backward<'a, F: Scalar> {
     pub(crate) rates: RatePart<'a, F>,
     /// The cells' whole signal from outside, `[step][neuron]`, in place of L; every cell of the plan must count as signalled.
     pub(crate) given: Option<&'a [Block<F>]>,
-    pub(crate) work: &'a mut Work<F>,
+    pub(crate) state: &'a mut BackwardState<F>,
     /// Where L and Γ go, if wanted.
     pub(crate) signals: Option<&'a mut Signals<F>>,
     pub(crate) cancel: &'a AtomicBool,
@@ -66,7 +66,7 @@ pub(crate) struct Signals<F: Scalar> {
 
 /// State and sums of the pass; kept between batches for its memory.
 #[derive(Debug, Default)]
-pub(crate) struct Work<F: Scalar> {
+pub(crate) struct BackwardState<F: Scalar> {
     /// Steps in a tile.
     pub tile: usize,
     /// The adjoint of each neuron's input in a tile's steps, `[step − first][neuron]`; a ring: the row above the last is the
@@ -79,15 +79,15 @@ pub(crate) struct Work<F: Scalar> {
     /// Γ_t+1 while step t runs.
     gamma: Vec<Block<F>>,
     /// Whether any cell has a learning signal in the step at hand.
-    heard: bool,
+    has_error: bool,
     /// Whether no cell secretes: Γ is 0.
-    silent: bool,
+    no_secretion: bool,
     /// Of each run of cells, whether its adjoint has been found to be 0 and nothing has driven it since.
-    quiet: Vec<bool>,
+    run_is_zero: Vec<bool>,
     /// Adjoints and Γ of the rules with fewer hops: the input's `[hops][step's parity][neuron]`, the others `[hops][neuron]`.
-    level_adjoint: Vec<Block<F>>,
-    level_further: Further<F>,
-    level_gamma: Vec<Block<F>>,
+    hop_adjoint: Vec<Block<F>>,
+    hop_further: Further<F>,
+    hop_gamma: Vec<Block<F>>,
     /// On-MDGL: Σ_{u≥t} κ^{u−t} Γ_u+1.
     filtered: Vec<Block<F>>,
     /// On-MDGL: the same times 1 − κ, in place of Γ.
@@ -120,13 +120,13 @@ pub(crate) struct Work<F: Scalar> {
 
 const WHAT: &str = "the gradient sums of a block of trials";
 
-impl<F: Scalar> Work<F> {
+impl<F: Scalar> BackwardState<F> {
     /// Bytes of memory that its larger parts hold.
     pub fn bytes(&self) -> usize {
         let tiles = [&self.input_adjoint, &self.error, &self.secreted];
-        let rows = [&self.level_adjoint, &self.memory_s, &self.memory_r, &self.sums];
+        let rows = [&self.hop_adjoint, &self.memory_s, &self.memory_r, &self.sums];
         let lists = tiles.into_iter().chain(rows).chain(&self.fields).map(bytes_of).sum::<usize>();
-        lists + self.further_adjoint.bytes() + self.level_further.bytes() + self.psi_filtered.bytes()
+        lists + self.further_adjoint.bytes() + self.hop_further.bytes() + self.psi_filtered.bytes()
     }
 
     /// The rows of a step and of the step after it in the rings.
@@ -136,23 +136,23 @@ impl<F: Scalar> Work<F> {
     }
 
     /// The lanes' sums, with the targets' scales.
-    pub fn partial(&self, plan: &Plan<F>) -> Partial<F> {
+    pub fn block_gradient(&self, plan: &LearningPlan<F>) -> BlockGradient<F> {
         let slots = self.sums.iter().zip(&plan.slots);
-        Partial {
+        BlockGradient {
             sums: slots.map(|(sum, slot)| sum.sum() * slot.scale).collect(),
             bias: self.bias.iter().map(Block::sum).collect(),
-            ..Partial::default()
+            ..BlockGradient::default()
         }
     }
 
-    fn reset(&mut self, circuit: &CompiledNetwork<F>, plan: &Plan<F>) -> Result<()> {
-        let (n, outputs) = (circuit.size(), circuit.outputs());
+    fn reset(&mut self, compiled: &CompiledNetwork<F>, plan: &LearningPlan<F>) -> Result<()> {
+        let (n, outputs) = (compiled.size(), compiled.outputs());
         self.tile = tile_rows::<F>(n);
-        let levels = plan.levels.as_ref().map_or(0, |levels| levels.count);
+        let hop_recursions = plan.hop_recursions.as_ref().map_or(0, |hop_recursions| hop_recursions.count);
         let types = plan.modulations().map(Modulation::totals).max().unwrap_or(0);
         let kernels = plan.secretions.len();
-        let depth = circuit.longest_delay();
-        self.pasts.resize_with(1 + kernels + levels, Past::default);
+        let depth = compiled.longest_delay();
+        self.pasts.resize_with(1 + kernels + hop_recursions, Past::default);
         self.pasts.iter_mut().try_for_each(|past| past.reset(n, depth))?;
         self.fields.resize_with(1 + kernels, Vec::new);
         let secretions = plan.secretions.iter().map(|secretion| &secretion.modulation);
@@ -172,8 +172,8 @@ impl<F: Scalar> Work<F> {
             (&mut self.memory_s, product(&[kernels, n])),
             (&mut self.memory_r, product(&[kernels, n])),
             (&mut self.memory_gamma, if kernels > 0 { n } else { 0 }),
-            (&mut self.level_adjoint, product(&[2, levels, n])),
-            (&mut self.level_gamma, product(&[levels, n])),
+            (&mut self.hop_adjoint, product(&[2, hop_recursions, n])),
+            (&mut self.hop_gamma, product(&[hop_recursions, n])),
             (&mut self.totals, types),
             (&mut self.error, self.tile * outputs),
             (&mut self.bias, outputs),
@@ -181,57 +181,57 @@ impl<F: Scalar> Work<F> {
         ] {
             refill(buffer, len, WHAT)?;
         }
-        self.further_adjoint.reset(circuit.further, n, WHAT)?;
-        self.level_further.reset(circuit.further, product(&[levels, n]), WHAT)?;
-        self.silent = plan.secretes() && !plan.separate;
-        self.quiet.clear();
-        self.quiet.resize(plan.runs.len(), false);
+        self.further_adjoint.reset(compiled.further, n, WHAT)?;
+        self.hop_further.reset(compiled.further, product(&[hop_recursions, n]), WHAT)?;
+        self.no_secretion = plan.secretes() && !plan.filters_factors_separately;
+        self.run_is_zero.clear();
+        self.run_is_zero.resize(plan.runs.len(), false);
         Ok(())
     }
 }
 
-impl<F: Scalar> Kernel<F> for Backward<'_, F> {
+impl<F: Scalar> SimdKernel<F> for Backward<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(mut self) -> Result<()> {
-        self.work.reset(self.circuit, self.plan)?;
-        if self.plan.separate {
-            let (kappa, n) = (&self.circuit.kappa, self.circuit.size());
+        self.state.reset(self.compiled, self.plan)?;
+        if self.plan.filters_factors_separately {
+            let (kappa, n) = (&self.compiled.kappa, self.compiled.size());
             let (mut trial, psi_filtered) = self.segmented();
             psi_filtered.filter_psi_before_segments::<L>(&mut trial, kappa, n)?;
         }
         self.find_field::<L>()?;
-        let n = self.circuit.size();
+        let n = self.compiled.size();
         for t in (0..self.trajectory.steps).rev() {
             check_cancelled(t, self.cancel)?;
             let segment = self.trajectory.segments.of(t);
             if t + 1 == self.trajectory.steps || self.trajectory.segments.of(t + 1) != segment {
                 self.load_segment::<L>(segment)?;
             }
-            self.work.probe.step();
-            let (before, outputs) = (self.work.rows(t).1, self.circuit.outputs());
-            clear_tiny::<L>(t, &mut self.work.input_adjoint[before * n..][..n]);
-            self.work.further_adjoint.clear_tiny::<L>(t);
-            clear_tiny::<L>(t, &mut self.work.filtered);
-            clear_tiny::<L>(t, &mut self.work.memory_s);
-            clear_tiny::<L>(t, &mut self.work.memory_r);
-            for fields in &mut self.work.fields {
+            self.state.probe.step();
+            let (before, outputs) = (self.state.rows(t).1, self.compiled.outputs());
+            clear_tiny::<L>(t, &mut self.state.input_adjoint[before * n..][..n]);
+            self.state.further_adjoint.clear_tiny::<L>(t);
+            clear_tiny::<L>(t, &mut self.state.filtered);
+            clear_tiny::<L>(t, &mut self.state.memory_s);
+            clear_tiny::<L>(t, &mut self.state.memory_r);
+            for fields in &mut self.state.fields {
                 clear_tiny::<L>(t, fields);
             }
-            clear_tiny::<L>(t, &mut self.work.level_adjoint);
-            self.work.level_further.clear_tiny::<L>(t);
-            clear_tiny::<L>(t, &mut self.work.error[before * outputs..][..outputs]);
+            clear_tiny::<L>(t, &mut self.state.hop_adjoint);
+            self.state.hop_further.clear_tiny::<L>(t);
+            clear_tiny::<L>(t, &mut self.state.error[before * outputs..][..outputs]);
             self.filter_error::<L>(t);
             self.update_cells::<L>(t);
-            self.work.probe.lap(Section::BackwardRecursion);
+            self.state.probe.lap(Section::BackwardRecursion);
             self.modulate::<L>(t);
-            self.work.probe.lap(Section::Modulation);
-            if t.is_multiple_of(self.work.tile) {
-                self.work.probe.open();
+            self.state.probe.lap(Section::Modulation);
+            if t.is_multiple_of(self.state.tile) {
+                self.state.probe.open();
                 self.gather_events::<L>(t);
                 self.gather_values::<L>(t);
-                self.work.probe.close(Section::GradientGather);
+                self.state.probe.close(Section::GradientGather);
             }
         }
         Ok(())
@@ -241,16 +241,17 @@ impl<F: Scalar> Kernel<F> for Backward<'_, F> {
 impl<F: Scalar> Backward<'_, F> {
     /// The trial by segments, and the filtered ψ.
     fn segmented(&mut self) -> (Segmented<'_, F>, &mut FilteredPsi<F>) {
-        let Self { trajectory, circuit, input, plan, cancel, work, .. } = self;
-        (Segmented { trajectory, circuit, input, wanted: &plan.wanted, cancel }, &mut work.psi_filtered)
+        let Self { trajectory, compiled, input, plan, cancel, state, .. } = self;
+        (Segmented { trajectory, compiled, input, psi_runs: &plan.psi_runs, cancel }, &mut state.psi_filtered)
     }
 
     /// Brings the segment's ψ, and for On-MDGL its ψ̄.
     #[inline(always)]
     fn load_segment<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
-        let (separate, kappa) = (self.plan.separate, &self.circuit.kappa);
+        let (filters_factors_separately, kappa) =
+            (self.plan.filters_factors_separately, &self.compiled.kappa);
         let (mut trial, psi_filtered) = self.segmented();
-        match separate {
+        match filters_factors_separately {
             true => psi_filtered.load::<L>(&mut trial, kappa, segment),
             false => trial.load::<L>(segment),
         }
@@ -259,14 +260,14 @@ impl<F: Scalar> Backward<'_, F> {
     /// g_t = δ_t + κ g_t+1, and the bias's gradient.
     #[inline(always)]
     pub(crate) fn filter_error<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        let outputs = self.circuit.outputs();
-        let (row, before) = self.work.rows(t);
-        for (k, &kappa) in self.circuit.kappa.iter().enumerate() {
-            let held = L::load(&self.work.error[before * outputs + k]).mul(L::splat(kappa));
-            held.store(&mut self.work.error[row * outputs + k]);
+        let outputs = self.compiled.outputs();
+        let (row, before) = self.state.rows(t);
+        for (k, &kappa) in self.compiled.kappa.iter().enumerate() {
+            let held = L::load(&self.state.error[before * outputs + k]).mul(L::splat(kappa));
+            held.store(&mut self.state.error[row * outputs + k]);
         }
-        let now = &mut self.work.error[row * outputs..(row + 1) * outputs];
-        let sums = now.iter_mut().zip(&mut self.work.bias);
+        let now = &mut self.state.error[row * outputs..(row + 1) * outputs];
+        let sums = now.iter_mut().zip(&mut self.state.bias);
         for ((g, bias), delta) in sums.zip(self.delta.at(t, outputs)) {
             L::load(g).add(L::load(delta)).store(g);
             L::load(bias).add(L::load(delta)).store(bias);
@@ -277,28 +278,28 @@ impl<F: Scalar> Backward<'_, F> {
     #[inline(always)]
     fn find_field<L: Lanes<Scalar = F>>(&mut self) -> Result<()> {
         let Some(sources) = &self.plan.field else { return Ok(()) };
-        let (steps, outputs) = (self.trajectory.steps, self.circuit.outputs());
-        self.work.field.reset(sources, self.circuit.size(), steps)?;
+        let (steps, outputs) = (self.trajectory.steps, self.compiled.outputs());
+        self.state.field.reset(sources, self.compiled.size(), steps)?;
         for t in 0..steps {
             check_cancelled(t, self.cancel)?;
-            let over = ended(&self.trajectory.lengths, t);
-            self.work.field.pass::<L>(sources, t, over, self.delta.at(t, outputs));
+            let ended_lanes = ended(&self.trajectory.lengths, t);
+            self.state.field.pass::<L>(sources, t, ended_lanes, self.delta.at(t, outputs));
         }
         Ok(())
     }
 
     /// L_t = (1−κ) Σ_{u≥t} κ^{u−t} G_u where each cell was, plus the regulariser's part.
     #[inline(always)]
-    fn hear_field<L: Lanes<Scalar = F>>(&mut self, sources: &Sources<F>, t: usize) {
-        let (outputs, work) = (self.circuit.outputs(), &mut *self.work);
-        for u in work.field.missing(t, self.trajectory.steps) {
-            let over = ended(&self.trajectory.lengths, u);
-            work.field.fill::<L>(sources, u, over, self.delta.at(u, outputs));
+    fn sample_field<L: Lanes<Scalar = F>>(&mut self, sources: &FieldSources<F>, t: usize) {
+        let (outputs, state) = (self.compiled.outputs(), &mut *self.state);
+        for u in state.field.missing(t, self.trajectory.steps) {
+            let ended_lanes = ended(&self.trajectory.lengths, u);
+            state.field.fill::<L>(sources, u, ended_lanes, self.delta.at(u, outputs));
         }
-        let kappa = self.circuit.kappa.first().copied().unwrap_or(F::ZERO);
-        work.field.hold::<L>(sources, t, kappa);
+        let kappa = self.compiled.kappa.first().copied().unwrap_or(F::ZERO);
+        state.field.hold::<L>(sources, t, kappa);
         let rest = L::splat(F::ONE - kappa);
-        for (p, (signal, held)) in work.signal.iter_mut().zip(&work.field.held).enumerate() {
+        for (p, (signal, held)) in state.signal.iter_mut().zip(&state.field.held).enumerate() {
             let part = self.rates.of_cell::<L>(p);
             L::load(held).mul_add(rest, part).store(signal);
         }
@@ -309,99 +310,100 @@ impl<F: Scalar> Backward<'_, F> {
     fn find_signal<L: Lanes<Scalar = F>>(&mut self, t: usize) -> bool {
         let plan = self.plan;
         if let Some(sources) = &plan.field {
-            self.hear_field::<L>(sources, t);
+            self.sample_field::<L>(sources, t);
             self.record_signal(t);
             return true;
         }
-        let (circuit, work) = (self.circuit, &mut *self.work);
+        let (compiled, state) = (self.compiled, &mut *self.state);
         if let Some(given) = self.given {
-            work.signal.copy_from_slice(&given[t * circuit.size()..][..circuit.size()]);
+            state.signal.copy_from_slice(&given[t * compiled.size()..][..compiled.size()]);
             return true;
         }
-        let outputs = circuit.outputs();
-        let error = &work.error[work.rows(t).0 * outputs..][..outputs];
+        let outputs = compiled.outputs();
+        let error = &state.error[state.rows(t).0 * outputs..][..outputs];
         // Errors of the last step alone have decayed to nothing long before the first.
-        let heard = !self.rates.is_empty() || !error.iter().all(is_zero);
-        if heard && self.rates.own.is_empty() {
-            find_signals::<L, false>(self.plan, error, self.rates, &mut work.signal);
-        } else if heard {
-            find_signals::<L, true>(self.plan, error, self.rates, &mut work.signal);
+        let has_error = !self.rates.is_empty() || !error.iter().all(is_zero);
+        if has_error && self.rates.own.is_empty() {
+            find_signals::<L, false>(self.plan, error, self.rates, &mut state.signal);
+        } else if has_error {
+            find_signals::<L, true>(self.plan, error, self.rates, &mut state.signal);
         }
-        if heard {
+        if has_error {
             self.record_signal(t);
         }
-        heard
+        has_error
     }
 
     /// Keeps L_t, if that is wanted.
     fn record_signal(&mut self, t: usize) {
         let Some(signals) = self.signals.as_mut() else { return };
-        let n = self.circuit.size();
-        signals.learning[t * n..][..n].copy_from_slice(&self.work.signal);
+        let n = self.compiled.size();
+        signals.learning[t * n..][..n].copy_from_slice(&self.state.signal);
     }
 
     /// The cells' adjoints and what they secrete, after those of the rules with fewer hops, e-prop first.
     #[inline(always)]
     pub(crate) fn update_cells<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        let heard = self.find_signal::<L>(t);
-        self.work.heard = heard;
-        if self.plan.separate {
+        let has_error = self.find_signal::<L>(t);
+        self.state.has_error = has_error;
+        if self.plan.filters_factors_separately {
             self.filter_gamma::<L>();
         }
-        let levels = self.plan.levels.as_ref().map_or(0, |levels| levels.count);
-        for level in 0..=levels {
-            self.recur::<L>(t, level, level == levels, heard);
+        let hop_recursions =
+            self.plan.hop_recursions.as_ref().map_or(0, |hop_recursions| hop_recursions.count);
+        for hop in 0..=hop_recursions {
+            self.recur::<L>(t, hop, hop == hop_recursions, has_error);
         }
     }
 
     /// One step of the recursion of the rule with so many hops, or of the rule itself.
     #[inline(always)]
-    fn recur<L: Lanes<Scalar = F>>(&mut self, t: usize, level: usize, last: bool, heard: bool) {
-        let (plan, n) = (self.plan, self.circuit.size());
-        let work = &mut *self.work;
-        let (row, before) = if last { work.rows(t) } else { (2 * level + t % 2, 2 * level + (t + 1) % 2) };
-        let first = if last { 0 } else { level * n };
+    fn recur<L: Lanes<Scalar = F>>(&mut self, t: usize, hop: usize, last: bool, has_error: bool) {
+        let (plan, n) = (self.plan, self.compiled.size());
+        let state = &mut *self.state;
+        let (row, before) = if last { state.rows(t) } else { (2 * hop + t % 2, 2 * hop + (t + 1) % 2) };
+        let first = if last { 0 } else { hop * n };
         let (input_adjoint, further, gamma) = match last {
-            true if plan.separate => {
-                (&mut work.input_adjoint, &mut work.further_adjoint, &work.filtered_gamma[..])
+            true if plan.filters_factors_separately => {
+                (&mut state.input_adjoint, &mut state.further_adjoint, &state.filtered_gamma[..])
             }
-            true => (&mut work.input_adjoint, &mut work.further_adjoint, &work.gamma[..]),
-            false => (&mut work.level_adjoint, &mut work.level_further, &work.level_gamma[first..first + n]),
+            true => (&mut state.input_adjoint, &mut state.further_adjoint, &state.gamma[..]),
+            false => (&mut state.hop_adjoint, &mut state.hop_further, &state.hop_gamma[first..first + n]),
         };
-        let modulated = plan.modulation.is_some() && !work.silent;
+        let modulated = plan.modulation.is_some() && !state.no_secretion;
         let filtered = !plan.secretions.is_empty();
         let receives = match last {
-            true => modulated || filtered || plan.separate || plan.levels.is_some(),
-            false => level > 0,
+            true => modulated || filtered || plan.filters_factors_separately || plan.hop_recursions.is_some(),
+            false => hop > 0,
         };
         let secretes = last && plan.secretes();
         let mut psi = self.trajectory.psi(t);
-        for (run, quiet) in plan.runs.iter().zip(&mut work.quiet) {
+        for (run, run_is_zero) in plan.runs.iter().zip(&mut state.run_is_zero) {
             psi.pass_to(run.first as usize);
             let cells = run.first as usize..run.end as usize;
-            let driven = run.signalled && heard || receives || run.dynamics.further() > 0;
+            let driven = run.signalled && has_error || receives || run.dynamics.further() > 0;
             if last && !driven {
                 let before = &input_adjoint[before * n..][cells.clone()];
-                *quiet = *quiet || just_cleared(t) && before.iter().all(is_zero);
-                if *quiet {
+                *run_is_zero = *run_is_zero || just_cleared(t) && before.iter().all(is_zero);
+                if *run_is_zero {
                     input_adjoint[row * n..][cells.clone()].fill(Block::ZERO);
                     psi.pass_to(cells.end);
                     continue;
                 }
             } else if last {
-                *quiet = false;
+                *run_is_zero = false;
             }
             let mut recursion = Recursion::<L> {
                 psi: &mut psi,
-                signal: &work.signal[cells.clone()],
+                signal: &state.signal[cells.clone()],
                 gamma: &gamma[cells.clone()],
-                secreted: &mut work.secreted[cells.clone()],
+                secreted: &mut state.secreted[cells.clone()],
                 further: further.slices(first + cells.start..first + cells.end),
                 row: row * n + cells.start,
                 before: before * n + cells.start,
                 input_adjoint,
             };
-            let signal = run.signalled && heard;
+            let signal = run.signalled && has_error;
             for_model!(run.dynamics, model => match plan.mu {
                 Some(mu) => recursion.pass_on(model.map::<Splat<L>>(), L::splat(mu), signal, receives),
                 None => recursion.run_as(model.map::<Splat<L>>(), signal, receives, secretes),
@@ -412,9 +414,9 @@ impl<F: Scalar> Backward<'_, F> {
     /// On-MDGL: (1−κ) Σ_{u≥t} κ^{u−t} Γ_u+1.
     #[inline(always)]
     fn filter_gamma<L: Lanes<Scalar = F>>(&mut self) {
-        let low_pass = LowPass::<L>::of(&self.circuit.kappa);
-        let work = &mut *self.work;
-        let blocks = work.filtered.iter_mut().zip(&work.gamma).zip(&mut work.filtered_gamma);
+        let low_pass = LowPass::<L>::of(&self.compiled.kappa);
+        let state = &mut *self.state;
+        let blocks = state.filtered.iter_mut().zip(&state.gamma).zip(&mut state.filtered_gamma);
         for ((held, gamma), filtered) in blocks {
             let (sum, now) = low_pass.backwards(L::load(held), L::load(gamma));
             sum.store(held);
@@ -425,114 +427,114 @@ impl<F: Scalar> Backward<'_, F> {
     /// Γ_t, from what the cells secreted at step t.
     #[inline(always)]
     pub(crate) fn modulate<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        let sums = self.plan.levels.is_some() && self.plan.modulation.is_some();
+        let sums = self.plan.hop_recursions.is_some() && self.plan.modulation.is_some();
         if sums || !self.plan.secretions.is_empty() {
-            self.work.gamma.fill(Block::ZERO);
+            self.state.gamma.fill(Block::ZERO);
         }
         self.modulate_instantly::<L>(t);
         self.modulate_filtered::<L>(t);
-        self.modulate_levels::<L>(t);
+        self.modulate_hops::<L>(t);
         if let Some(signals) = self.signals.as_mut() {
-            let n = self.circuit.size();
-            signals.modulation[t * n..(t + 1) * n].copy_from_slice(&self.work.gamma);
+            let n = self.compiled.size();
+            signals.modulation[t * n..(t + 1) * n].copy_from_slice(&self.state.gamma);
         }
     }
 
     #[inline(always)]
     fn modulate_instantly<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let Some(modulation) = &self.plan.modulation else { return };
-        let work = &mut *self.work;
+        let state = &mut *self.state;
         if modulation.diffusive.is_some() || self.plan.delayed() {
             // What was secreted later is still on its way.
-            work.silent = false;
-            if !work.heard {
-                work.secreted.fill(Block::ZERO);
+            state.no_secretion = false;
+            if !state.has_error {
+                state.secreted.fill(Block::ZERO);
             }
-        } else if self.plan.secretes() && !self.plan.separate {
-            if !work.heard && !work.silent {
-                work.gamma.fill(Block::ZERO);
+        } else if self.plan.secretes() && !self.plan.filters_factors_separately {
+            if !state.has_error && !state.no_secretion {
+                state.gamma.fill(Block::ZERO);
             }
-            work.silent = !work.heard;
-            if work.silent {
+            state.no_secretion = !state.has_error;
+            if state.no_secretion {
                 return;
             }
         }
-        if self.plan.separate {
-            secrete_task_error::<L>(self.circuit, self.plan, self.delta, t, work);
+        if self.plan.filters_factors_separately {
+            secrete_task_error::<L>(self.compiled, self.plan, self.delta, t, state);
         }
-        let row = work.rows(t).0 * self.circuit.size();
-        let secreted = match self.plan.adjoint {
-            true => &work.input_adjoint[row..row + self.circuit.size()],
-            false => &work.secreted[..],
+        let row = state.rows(t).0 * self.compiled.size();
+        let secreted = match self.plan.secretes_lambda {
+            true => &state.input_adjoint[row..row + self.compiled.size()],
+            false => &state.secreted[..],
         };
-        let arriving = work.pasts[0].take(secreted);
-        modulation.receive::<L>(arriving, &mut work.totals, &mut work.gamma);
+        let arriving = state.pasts[0].take(secreted);
+        modulation.receive::<L>(arriving, &mut state.totals, &mut state.gamma);
         if let Some(diffusive) = &modulation.diffusive {
-            let places = diffusive.places.at(t, &mut work.places);
-            diffusive.receive::<L>(places, secreted, &mut work.fields[0], &mut work.gamma);
+            let places = diffusive.places.at(t, &mut state.places);
+            diffusive.receive::<L>(places, secreted, &mut state.fields[0], &mut state.gamma);
         }
     }
 
     /// L ψ passes through each secreting cell's memory; what comes out joins Γ_t.
     #[inline(always)]
     fn modulate_filtered<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        let (n, work) = (self.circuit.size(), &mut *self.work);
-        if !work.heard && !self.plan.secretions.is_empty() {
-            work.secreted.fill(Block::ZERO);
+        let (n, state) = (self.compiled.size(), &mut *self.state);
+        if !state.has_error && !self.plan.secretions.is_empty() {
+            state.secreted.fill(Block::ZERO);
         }
         for (kernel, secretion) in self.plan.secretions.iter().enumerate() {
             let own = kernel * n..(kernel + 1) * n;
-            let (s, r) = (&mut work.memory_s[own.clone()], &mut work.memory_r[own]);
-            remember::<L>(secretion, &work.secreted, s, r);
-            let arriving = work.pasts[1 + kernel].take(s);
-            secretion.modulation.receive::<L>(arriving, &mut work.totals, &mut work.memory_gamma);
+            let (s, r) = (&mut state.memory_s[own.clone()], &mut state.memory_r[own]);
+            remember::<L>(secretion, &state.secreted, s, r);
+            let arriving = state.pasts[1 + kernel].take(s);
+            secretion.modulation.receive::<L>(arriving, &mut state.totals, &mut state.memory_gamma);
             if let Some(diffusive) = &secretion.modulation.diffusive {
-                let places = diffusive.places.at(t, &mut work.places);
-                diffusive.receive::<L>(places, s, &mut work.fields[1 + kernel], &mut work.memory_gamma);
+                let places = diffusive.places.at(t, &mut state.places);
+                diffusive.receive::<L>(places, s, &mut state.fields[1 + kernel], &mut state.memory_gamma);
             }
             for &p in &secretion.modulation.receivers {
-                let gamma = &mut work.gamma[p as usize];
-                L::load(gamma).add(L::load(&work.memory_gamma[p as usize])).store(gamma);
+                let gamma = &mut state.gamma[p as usize];
+                L::load(gamma).add(L::load(&state.memory_gamma[p as usize])).store(gamma);
             }
         }
     }
 
     /// What each rule with fewer hops secretes reaches the one with a hop more; the last one's joins Γ_t.
     #[inline(always)]
-    fn modulate_levels<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        let Some(levels) = &self.plan.levels else { return };
-        let (n, work) = (self.circuit.size(), &mut *self.work);
-        for level in 0..levels.count {
-            let secreted = &work.level_adjoint[(2 * level + t % 2) * n..][..n];
+    fn modulate_hops<L: Lanes<Scalar = F>>(&mut self, t: usize) {
+        let Some(hop_recursions) = &self.plan.hop_recursions else { return };
+        let (n, state) = (self.compiled.size(), &mut *self.state);
+        for hop in 0..hop_recursions.count {
+            let secreted = &state.hop_adjoint[(2 * hop + t % 2) * n..][..n];
             // The first rule, e-prop, receives nothing: its place takes what the last one secretes.
-            let next = (level + 1) % levels.count;
-            let past = 1 + self.plan.secretions.len() + level;
-            levels.modulation.receive::<L>(
-                work.pasts[past].take(secreted),
-                &mut work.totals,
-                &mut work.level_gamma[next * n..][..n],
+            let next = (hop + 1) % hop_recursions.count;
+            let past = 1 + self.plan.secretions.len() + hop;
+            hop_recursions.modulation.receive::<L>(
+                state.pasts[past].take(secreted),
+                &mut state.totals,
+                &mut state.hop_gamma[next * n..][..n],
             );
         }
-        for &p in &levels.modulation.receivers {
+        for &p in &hop_recursions.modulation.receivers {
             let p = p as usize;
-            let mut gamma = L::load(&work.level_gamma[p]);
+            let mut gamma = L::load(&state.hop_gamma[p]);
             if self.plan.receives_directly() {
-                gamma = gamma.add(L::load(&work.gamma[p]));
+                gamma = gamma.add(L::load(&state.gamma[p]));
             }
-            gamma.store(&mut work.gamma[p]);
+            gamma.store(&mut state.gamma[p]);
         }
     }
 
     /// Adds the tile from step `first` on to the sums.
     #[inline(always)]
     pub(crate) fn gather_events<L: Lanes<Scalar = F>>(&mut self, first: usize) {
-        let (circuit, plan, work) = (self.circuit, self.plan, &mut *self.work);
-        let rows = work.tile.min(self.trajectory.steps - first);
-        let (n, outputs) = (circuit.size(), circuit.outputs());
+        let (compiled, plan, state) = (self.compiled, self.plan, &mut *self.state);
+        let rows = state.tile.min(self.trajectory.steps - first);
+        let (n, outputs) = (compiled.size(), compiled.outputs());
         let spikes = &self.trajectory.state.spikes;
-        let (cells, units) = (&work.input_adjoint[..], &work.error[..]);
+        let (cells, units) = (&state.input_adjoint[..], &state.error[..]);
         let inputs = self.input.units;
-        let (grouped, sums) = (&mut work.grouped, &mut work.sums);
+        let (grouped, sums) = (&mut state.grouped, &mut state.sums);
         let tile = Tile { lists: spikes, units: n, first, rows, lag: 0, values: units, columns: outputs };
         gather_tile::<L>(tile, &plan.readout_chunks, grouped, sums);
         let tile = Tile { lists: &self.input.events, units: inputs, values: cells, columns: n, ..tile };
@@ -546,25 +548,25 @@ impl<F: Scalar> Backward<'_, F> {
     /// The same for units that send values: analogue inputs and rate units.
     #[inline(always)]
     fn gather_values<L: Lanes<Scalar = F>>(&mut self, first: usize) {
-        let (circuit, plan, work) = (self.circuit, self.plan, &mut *self.work);
-        let rows = work.tile.min(self.trajectory.steps - first);
-        let sums = &mut work.sums;
+        let (compiled, plan, state) = (self.compiled, self.plan, &mut *self.state);
+        let rows = state.tile.min(self.trajectory.steps - first);
+        let sums = &mut state.sums;
         let cells = ValueTile {
             units: &self.input.analogue_units,
             sent: &self.input.analogue,
             first,
             rows,
             lag: 0,
-            values: &work.input_adjoint,
-            columns: circuit.size(),
+            values: &state.input_adjoint,
+            columns: compiled.size(),
         };
         gather_value_tile::<L>(cells, &plan.input_chunks, sums);
         let cells =
-            ValueTile { units: &circuit.rate_units, sent: self.trajectory.state.values.all(), ..cells };
+            ValueTile { units: &compiled.rate_units, sent: self.trajectory.state.values.all(), ..cells };
         for Delayed { delay, chunks, .. } in &plan.recurrent {
             gather_value_tile::<L>(ValueTile { lag: *delay, ..cells }, chunks, sums);
         }
-        let units = ValueTile { values: &work.error, columns: circuit.outputs(), ..cells };
+        let units = ValueTile { values: &state.error, columns: compiled.outputs(), ..cells };
         gather_value_tile::<L>(units, &plan.readout_chunks, sums);
     }
 }
@@ -572,9 +574,9 @@ impl<F: Scalar> Backward<'_, F> {
 /// A block of trials, its ψ by segments.
 struct Segmented<'a, F: Scalar> {
     trajectory: &'a mut Trajectory<F>,
-    circuit: &'a CompiledNetwork<F>,
+    compiled: &'a CompiledNetwork<F>,
     input: &'a BlockInput<F>,
-    wanted: &'a [Run<F>],
+    psi_runs: &'a [CellRun<F>],
     cancel: &'a AtomicBool,
 }
 
@@ -589,8 +591,8 @@ impl<F: Scalar> PsiSegments<F> for Segmented<'_, F> {
 
     #[inline(always)]
     fn load<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
-        let Self { trajectory, circuit, input, wanted, cancel } = self;
-        L::call(Load { trajectory, circuit, input, segment, wanted, cancel })
+        let Self { trajectory, compiled, input, psi_runs, cancel } = self;
+        L::call(LoadSegment { trajectory, compiled, input, segment, psi_runs, cancel })
     }
 
     #[inline(always)]
@@ -666,25 +668,31 @@ impl<L: Lanes> Recursion<'_, '_, L> {
         &mut self,
         model: M,
     ) {
-        for list in &self.further[..M::Variables::COUNT - 1] {
-            assert_eq!(list.len(), self.signal.len(), "a list for each variable");
+        let Self { psi, signal, gamma, secreted, further, input_adjoint, row, before } = self;
+        let cells = signal.len();
+        let rows = [*row..*row + cells, *before..*before + cells];
+        let [now, before] = input_adjoint.get_disjoint_mut(rows).expect("rows of two steps");
+        let (gamma, secreted) = (&gamma[..cells], &mut secreted[..cells]);
+        let mut further = further.each_mut().map(|list| &mut **list);
+        for list in &further[..M::Variables::COUNT - 1] {
+            assert_eq!(list.len(), cells, "a list for each variable");
         }
-        for i in 0..self.signal.len() {
-            let psi = self.psi.next::<L>();
-            let before = M::Variables::load(L::load(&self.input_adjoint[self.before + i]), &self.further, i);
+        for i in 0..cells {
+            let psi = psi.next::<L>();
+            let before = M::Variables::load(L::load(&before[i]), &further, i);
             let mut drive = L::splat(L::Scalar::ZERO);
             if SIGNAL {
-                drive = L::load(&self.signal[i]);
+                drive = L::load(&signal[i]);
             }
             if SECRETES {
-                drive.mul(psi).store(&mut self.secreted[i]);
+                drive.mul(psi).store(&mut secreted[i]);
             }
             if GAMMA {
-                drive = drive.add(L::load(&self.gamma[i]));
+                drive = drive.add(L::load(&gamma[i]));
             }
             let adjoint = model.adjoint(psi, drive, before);
-            adjoint.store(&mut self.further, i);
-            adjoint.integrator().store(&mut self.input_adjoint[self.row + i]);
+            adjoint.store(&mut further, i);
+            adjoint.integrator().store(&mut now[i]);
         }
     }
 }
@@ -697,7 +705,7 @@ fn is_zero<F: Scalar>(block: &Block<F>) -> bool {
 /// L of every cell that has one; `OWN`: each trial has its own part of the regulariser.
 #[inline(always)]
 fn find_signals<L: Lanes, const OWN: bool>(
-    plan: &Plan<L::Scalar>,
+    plan: &LearningPlan<L::Scalar>,
     error: &[Block<L::Scalar>],
     rates: RatePart<'_, L::Scalar>,
     signals: &mut [Block<L::Scalar>],
@@ -725,20 +733,20 @@ fn signal<L: Lanes>(feedback: &Csr<L::Scalar>, error: &[Block<L::Scalar>], part:
 /// On-MDGL's secretion: P_j,t ψ̄_j,t with P = Σ_k W_out δ_k, no filter, no regulariser.
 #[inline(always)]
 fn secrete_task_error<L: Lanes>(
-    circuit: &CompiledNetwork<L::Scalar>,
-    plan: &Plan<L::Scalar>,
+    compiled: &CompiledNetwork<L::Scalar>,
+    plan: &LearningPlan<L::Scalar>,
     delta: &Delta<L::Scalar>,
     t: usize,
-    work: &mut Work<L::Scalar>,
+    state: &mut BackwardState<L::Scalar>,
 ) {
-    let delta_now = delta.at(t, circuit.outputs());
-    let psi_filtered = work.psi_filtered.at(t);
+    let delta_now = delta.at(t, compiled.outputs());
+    let psi_filtered = state.psi_filtered.at(t);
     for &p in &plan.active {
         let p = p as usize;
         let mut error = L::splat(L::Scalar::ZERO);
         for &(k, weight) in plan.feedback.of(p) {
             if let Some(delta) = delta_now.get(k as usize) {
-                let unfiltered = weight / (L::Scalar::ONE - circuit.kappa[k as usize]);
+                let unfiltered = weight / (L::Scalar::ONE - compiled.kappa[k as usize]);
                 error = L::load(delta).mul_add(L::splat(unfiltered), error);
             }
         }
@@ -746,7 +754,7 @@ fn secrete_task_error<L: Lanes>(
             [] => error,
             _ => error.mul(L::load(&psi_filtered[p])),
         };
-        secreted.store(&mut work.secreted[p]);
+        secreted.store(&mut state.secreted[p]);
     }
 }
 

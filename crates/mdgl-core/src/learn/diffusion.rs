@@ -1,9 +1,9 @@
 //! Fields that spread over the sheet of cells.
 
-use crate::description::{Kernel, Reach};
+use crate::description::{Reach, TimeCourse};
 use crate::network::Network;
 use crate::network::channels::Table;
-use crate::network::sheet::{Grid, Places};
+use crate::network::sheet::{Grid, SheetPlaces};
 use crate::numeric::lanes::{self, Block, Lanes};
 use crate::numeric::scalar::Scalar;
 
@@ -39,7 +39,7 @@ struct SpreadStep<'a, F: Scalar> {
     sums: &'a mut [Block<F>],
 }
 
-impl<F: Scalar> lanes::Kernel<F> for SpreadStep<'_, F> {
+impl<F: Scalar> lanes::SimdKernel<F> for SpreadStep<'_, F> {
     type Output = ();
 
     /// Rows first, then columns.
@@ -73,7 +73,7 @@ fn beside(x: usize, ring: usize) -> (usize, usize) {
 #[derive(Debug)]
 pub(crate) struct Diffusive<F: Scalar> {
     spread: Spread<F>,
-    pub places: Places,
+    pub places: SheetPlaces,
     /// Secreting cells: (cell, where its type's field begins, 1 − α).
     emitters: Vec<(u32, u32, F)>,
     /// Receiving cells: (cell, type).
@@ -89,7 +89,7 @@ impl<F: Scalar> Diffusive<F> {
     pub fn new(
         network: &Network,
         table: &Table,
-        kernel: Kernel,
+        kernel: TimeCourse,
         gain: impl Fn(usize, usize) -> f64,
         secretes: &[bool],
     ) -> Option<Self> {

@@ -1,6 +1,6 @@
-//! Judging a block of trials: readout → loss and δ, step by step.
+//! Losses and δ of a block of trials, from its readout, one step at a time.
 
-use crate::batch::loss::{Objective, Tally, TrialShape};
+use crate::batch::loss::{Objective, TrialShape, TrialTally};
 use crate::batch::{Batch, Targets};
 use crate::learn::plan::Delta;
 use crate::network::Network;
@@ -8,18 +8,18 @@ use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::scalar::Scalar;
 
 /// The losses of one block of trials, as its readout unfolds.
-pub struct Judge<'a> {
+pub struct LossEvaluator<'a> {
     objective: &'a Objective,
     targets: &'a [Targets],
     /// First readout unit and number of units of each loss term.
     units: Vec<(usize, usize)>,
     shapes: Vec<TrialShape>,
     /// `[term][lane]`.
-    tallies: Vec<Tally>,
+    tallies: Vec<TrialTally>,
 }
 
-impl<'a> Judge<'a> {
-    /// A judge of one block; losses, targets and batch have been checked.
+impl<'a> LossEvaluator<'a> {
+    /// For one block; losses, targets and batch have been checked.
     pub(crate) fn new(
         network: &Network,
         batch: &Batch,
@@ -42,13 +42,13 @@ impl<'a> Judge<'a> {
         Self {
             objective,
             targets,
-            tallies: vec![Tally::default(); units.len() * LANES],
+            tallies: vec![TrialTally::default(); units.len() * LANES],
             units,
             shapes: trials.map(shape).collect(),
         }
     }
 
-    /// Judges one step; `set(unit, lane, δ)` takes each δ. False where no trial counts it.
+    /// Evaluates one step; `set(unit, lane, δ)` takes each δ. False where no trial counts it.
     fn step<F: Scalar>(
         &mut self,
         step: usize,
@@ -73,7 +73,7 @@ impl<'a> Judge<'a> {
         counts
     }
 
-    /// Judges one step as it comes: δ of every readout unit; false where no trial counts the step.
+    /// Evaluates one step while it is simulated: δ of every readout unit; false where no trial counts the step.
     pub(crate) fn at<F: Scalar>(
         &mut self,
         step: usize,
@@ -83,7 +83,7 @@ impl<'a> Judge<'a> {
         self.step(step, readout, |unit, lane, d| delta[unit].0[lane] = F::from_f64(d))
     }
 
-    /// Judges all steps of a simulated block.
+    /// Evaluates all steps of a simulated block.
     pub(crate) fn all<F: Scalar>(&mut self, readout: &[Block<F>], outputs: usize, delta: &mut Delta<F>) {
         for step in delta.first..delta.steps {
             let row = &readout[step * outputs..(step + 1) * outputs];
@@ -94,24 +94,24 @@ impl<'a> Judge<'a> {
     }
 
     /// The losses of the block's trials, one entry a loss term and trial.
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub(crate) fn block_loss(&self) -> BlockLoss {
         let lanes = self.shapes.len();
         let tallies = self.tallies.chunks(LANES).flat_map(|term| &term[..lanes]);
-        let mut verdict = Verdict::default();
+        let mut block_loss = BlockLoss::default();
         for tally in tallies {
-            verdict.loss += tally.loss;
-            let (judged, correct) = tally.answers();
-            verdict.judged += judged;
-            verdict.correct += correct;
+            block_loss.loss += tally.loss;
+            let (answers, correct) = tally.answers();
+            block_loss.answers += answers;
+            block_loss.correct += correct;
         }
-        verdict
+        block_loss
     }
 }
 
-/// What a block's trials came to.
+/// Loss and answers, summed over a block's trials.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Verdict {
+pub struct BlockLoss {
     pub loss: f64,
-    pub judged: u64,
+    pub answers: u64,
     pub correct: u64,
 }

@@ -5,21 +5,21 @@ use crate::error::{Result, invalid};
 use crate::model::Model;
 use crate::network::Network;
 use crate::numeric::csr::Csr;
-use crate::numeric::random::{CounterRng, Stream};
+use crate::numeric::random::{CounterRng, DrawStream};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
 
 /// Neuron → (readout unit, (1 − κ) B).
-pub(crate) fn fan<F: Scalar>(
+pub(crate) fn csr<F: Scalar>(
     model: &Model<F>,
-    circuit: &CompiledNetwork<F>,
+    compiled: &CompiledNetwork<F>,
     feedback: &Feedback,
 ) -> Result<Csr<F>> {
     match feedback {
-        Feedback::Preset(_) => Ok(circuit.readout.clone()),
+        Feedback::Preset(_) => Ok(compiled.readout.clone()),
         Feedback::Fixed { random } => draw(model, random, 1.0, Vec::new()),
         Feedback::Adaptive { adaptive } => {
-            draw(model, &adaptive.difference(), model.feedback_share, of_readout(circuit))
+            draw(model, &adaptive.difference(), model.feedback_share, of_readout(compiled))
         }
         Feedback::Given { weights } => Ok(given(model.network(), weights)),
     }
@@ -59,9 +59,9 @@ fn given<F: Scalar>(network: &Network, weights: &[Vec<f64>]) -> Csr<F> {
 }
 
 /// (neuron, unit, (1 − κ) W) of every readout weight.
-fn of_readout<F: Scalar>(circuit: &CompiledNetwork<F>) -> Vec<(usize, usize, F)> {
-    let own = |p: usize| circuit.readout.of(p).iter().map(move |&(k, weight)| (p, k as usize, weight));
-    (0..circuit.size()).flat_map(own).collect()
+fn of_readout<F: Scalar>(compiled: &CompiledNetwork<F>) -> Vec<(usize, usize, F)> {
+    let own = |p: usize| compiled.readout.of(p).iter().map(move |&(k, weight)| (p, k as usize, weight));
+    (0..compiled.size()).flat_map(own).collect()
 }
 
 /// Drawn weights times a factor, beside others: the same for a seed whatever the model's own weights are, one draw a pair,
@@ -73,7 +73,7 @@ fn draw<F: Scalar>(
     mut triples: Vec<(usize, usize, F)>,
 ) -> Result<Csr<F>> {
     let network = model.network();
-    let mut rng = CounterRng::internal(random.seed, Stream::Feedback, 0, 0);
+    let mut rng = CounterRng::internal(random.seed, DrawStream::Feedback, 0, 0);
     for p in 0..network.size() {
         for (k, output) in network.outputs.iter().enumerate() {
             let (present, weight) = (rng.uniform() < random.density, rng.normal());

@@ -11,7 +11,7 @@
 use crate::error::Result;
 use crate::learn::diffusion::Spread;
 use crate::network::Network;
-use crate::network::sheet::Places;
+use crate::network::sheet::SheetPlaces;
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{Block, Lanes, Mask, clear_tiny};
 use crate::numeric::memory::{product, refill, resize};
@@ -22,16 +22,16 @@ const SPAN: usize = 64;
 
 const WHAT: &str = "the diffusing errors of a block of trials";
 
-/// Where errors enter the field and who hears it.
+/// Where errors enter the field, and the cells that receive it.
 #[derive(Debug)]
-pub(crate) struct Sources<F: Scalar> {
+pub(crate) struct FieldSources<F: Scalar> {
     spread: Spread<F>,
-    pub places: Places,
+    pub places: SheetPlaces,
     /// Readout unit → (cell, B).
     weights: Csr<F>,
 }
 
-impl<F: Scalar> Sources<F> {
+impl<F: Scalar> FieldSources<F> {
     /// From the feedback weights (1 − κ) B of each cell.
     pub fn new(network: &Network, feedback: &Csr<F>) -> Self {
         let mut triples = Vec::new();
@@ -55,7 +55,7 @@ impl<F: Scalar> Sources<F> {
         &self,
         t: usize,
         places: &[u32],
-        over: Mask,
+        ended_lanes: Mask,
         delta: &[Block<F>],
         field: &mut [Block<F>],
         sums: &mut [Block<F>],
@@ -69,9 +69,9 @@ impl<F: Scalar> Sources<F> {
                 delta.mul_add(L::splat(weight), L::load(field)).store(field);
             }
         }
-        if over != 0 {
+        if ended_lanes != 0 {
             for field in field {
-                L::load(field).clear(over).store(field);
+                L::load(field).clear(ended_lanes).store(field);
             }
         }
     }
@@ -95,7 +95,7 @@ pub(crate) struct Field<F: Scalar> {
 impl<F: Scalar> Field<F> {
     /// # Errors
     /// [`crate::Error::Memory`].
-    pub fn reset(&mut self, sources: &Sources<F>, cells: usize, steps: usize) -> Result<()> {
+    pub fn reset(&mut self, sources: &FieldSources<F>, cells: usize, steps: usize) -> Result<()> {
         let sites = sources.sites();
         self.loaded = None;
         for (buffer, len) in [(&mut self.now, sites), (&mut self.sums, sites), (&mut self.held, cells)] {
@@ -111,9 +111,9 @@ impl<F: Scalar> Field<F> {
     #[inline(always)]
     pub fn pass<L: Lanes<Scalar = F>>(
         &mut self,
-        sources: &Sources<F>,
+        sources: &FieldSources<F>,
         t: usize,
-        over: Mask,
+        ended_lanes: Mask,
         delta: &[Block<F>],
     ) {
         if t.is_multiple_of(SPAN) {
@@ -121,7 +121,7 @@ impl<F: Scalar> Field<F> {
             self.snapshots[t / SPAN * sites..][..sites].copy_from_slice(&self.now);
         }
         let places = sources.places.at(t, &mut self.places);
-        sources.advance::<L>(t, places, over, delta, &mut self.now, &mut self.sums);
+        sources.advance::<L>(t, places, ended_lanes, delta, &mut self.now, &mut self.sums);
     }
 
     /// Steps of a step's span, if that is not at hand: they are to be gone through with [`Self::fill`].
@@ -139,20 +139,20 @@ impl<F: Scalar> Field<F> {
     #[inline(always)]
     pub fn fill<L: Lanes<Scalar = F>>(
         &mut self,
-        sources: &Sources<F>,
+        sources: &FieldSources<F>,
         t: usize,
-        over: Mask,
+        ended_lanes: Mask,
         delta: &[Block<F>],
     ) {
         let places = sources.places.at(t, &mut self.places);
-        sources.advance::<L>(t, places, over, delta, &mut self.now, &mut self.sums);
+        sources.advance::<L>(t, places, ended_lanes, delta, &mut self.now, &mut self.sums);
         let sites = self.now.len();
         self.span[t % SPAN * sites..][..sites].copy_from_slice(&self.now);
     }
 
-    /// What each cell has heard from this step on, from that of the step after.
+    /// What each cell has received from this step on, from that of the step after.
     #[inline(always)]
-    pub fn hold<L: Lanes<Scalar = F>>(&mut self, sources: &Sources<F>, t: usize, kappa: F) {
+    pub fn hold<L: Lanes<Scalar = F>>(&mut self, sources: &FieldSources<F>, t: usize, kappa: F) {
         clear_tiny::<L>(t, &mut self.held);
         let places = sources.places.at(t, &mut self.places);
         let field = &self.span[t % SPAN * self.now.len()..][..self.now.len()];

@@ -1,10 +1,10 @@
-//! Gradient sums: what senders did, times what their targets felt, a tile of steps at a time.
+//! Accumulates weight gradients (presynaptic activity × postsynaptic λ), one tile of time steps at a time.
 //!
 //! Within a tile the events are grouped by sender, so that a synapse's sum stays in a register while it takes
 //! them. Steps run from last to first as everywhere: tiles never change the order of a sum.
 
 use crate::batch::encode::{Entry, EntryLists};
-use crate::numeric::lanes::{Block, Kernel, Lanes, Mask};
+use crate::numeric::lanes::{Block, Lanes, Mask, SimdKernel};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::padded_csr::{CHUNK, Chunk, PaddedCsr};
 
@@ -100,7 +100,7 @@ pub(crate) struct Gather<'a, F: Scalar> {
     pub sums: &'a mut [Block<F>],
 }
 
-impl<F: Scalar> Kernel<F> for Gather<'_, F> {
+impl<F: Scalar> SimdKernel<F> for Gather<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -157,7 +157,7 @@ pub(crate) struct GatherValues<'a, F: Scalar> {
     pub sums: &'a mut [Block<F>],
 }
 
-impl<F: Scalar> Kernel<F> for GatherValues<'_, F> {
+impl<F: Scalar> SimdKernel<F> for GatherValues<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -187,11 +187,11 @@ fn add_values<L: Lanes>(
     }
     for row in (lag.saturating_sub(first)..rows).rev() {
         let value = L::load(&sent[(first + row - lag) * units.len() + place]);
-        let felt = &values[row * columns..][..columns];
+        let lambda = &values[row * columns..][..columns];
         for i in 0..CHUNK {
             // SAFETY: the kernel has checked that every target of the chunks is a column of the row.
-            let felt = L::load(unsafe { felt.get_unchecked(target[i]) });
-            total[i] = value.mul_add(felt, total[i]);
+            let lambda = L::load(unsafe { lambda.get_unchecked(target[i]) });
+            total[i] = value.mul_add(lambda, total[i]);
         }
     }
     for (total, &slot) in total.into_iter().zip(&chunk.item) {

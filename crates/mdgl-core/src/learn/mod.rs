@@ -1,11 +1,12 @@
 //! Learning: from δ at the readout to the gradient of every weight.
 //!
-//! A [`rule::Rule`] is a plain value. A `plan::Plan` is that rule for a network and the weights
-//! of the moment: which cells hear an error, which modulation they receive, which synapses
+//! A [`Rule`](crate::Rule) is a plain value. A `plan::LearningPlan` is that rule for a network and the current
+//! weights: which cells have a learning signal, which modulation they receive, which synapses
 //! accumulate. `backward` and `online` are the two passes that carry any plan out; `forward` holds
 //! other estimators of the whole gradient, for comparison.
 
 pub(crate) mod backward;
+pub(crate) mod block_gradient;
 mod diffusion;
 pub(crate) mod evaluate_loss;
 mod feedback;
@@ -15,7 +16,6 @@ mod gather;
 pub(crate) mod low_pass;
 pub(crate) mod modulation;
 pub(crate) mod online;
-pub(crate) mod partial;
 pub(crate) mod plan;
 pub(crate) mod rates;
 pub(crate) mod secretion;

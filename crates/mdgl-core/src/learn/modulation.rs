@@ -9,12 +9,12 @@
 //! step.
 
 use crate::description::rule::{Channels, Hops, Rule};
-use crate::description::{Gain, Kernel, Reach, WeightGain};
+use crate::description::{Gain, Reach, TimeCourse, WeightGain};
 use crate::error::Result;
 use crate::learn::diffusion::Diffusive;
 use crate::model::Model;
 use crate::network::channels::Table;
-use crate::network::{Network, Stage};
+use crate::network::{Network, SynapseKind};
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{self, Block, Lanes};
 use crate::numeric::scalar::Scalar;
@@ -77,7 +77,7 @@ pub(crate) fn channel_table(network: &Network, rule: &Rule) -> Result<Option<Tab
 
 impl<F: Scalar> Modulation<F> {
     /// Expands the channels of a kernel with the weights of the moment; only cells that `secretes` holds for emit.
-    pub fn new(model: &Model<F>, table: &Table, kernel: Kernel, secretes: &[bool]) -> Self {
+    pub fn new(model: &Model<F>, table: &Table, kernel: TimeCourse, secretes: &[bool]) -> Self {
         let network = model.network();
         let blocks = BlockMeans::new(model);
         let synaptic = synaptic_gains(model, table, kernel, &blocks, secretes);
@@ -156,7 +156,7 @@ impl<F: Scalar> Modulation<F> {
     }
 
     /// Every (place of a secreting cell, gain) of a receiver, nonlocal channels written out.
-    pub fn pairs(&self, p: usize) -> Vec<(u32, F)> {
+    pub fn emitters(&self, p: usize) -> Vec<(u32, F)> {
         let mut pairs = self.synaptic.of(p).to_vec();
         if let Some(nonlocal) = &self.nonlocal {
             let gains = nonlocal.gains_of(p);
@@ -180,7 +180,7 @@ struct Receive<'a, F: Scalar> {
     gamma: &'a mut [Block<F>],
 }
 
-impl<F: Scalar> lanes::Kernel<F> for Receive<'_, F> {
+impl<F: Scalar> lanes::SimdKernel<F> for Receive<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -277,15 +277,15 @@ impl BlockMeans {
 /// Calls with (p, j, rank of the delay, W) for every recurrent synapse p→j with W ≠ 0.
 fn for_each_living<F: Scalar>(model: &Model<F>, mut visit: impl FnMut(usize, usize, usize, f64)) {
     let delays = model.network().delays();
-    for (index, wires) in model.network().projections.iter().enumerate() {
-        if wires.stage != Stage::Recurrent {
+    for (index, synapses) in model.network().projections.iter().enumerate() {
+        if synapses.stage != SynapseKind::Recurrent {
             continue;
         }
-        let rank = delays.partition_point(|&delay| delay < wires.delay);
-        for synapse in 0..wires.len() {
+        let rank = delays.partition_point(|&delay| delay < synapses.delay);
+        for synapse in 0..synapses.len() {
             let weight = model.weight(index, synapse);
             if weight != F::ZERO {
-                visit(wires.pre_unit(synapse), wires.post_unit(synapse), rank, weight.to_f64());
+                visit(synapses.pre_unit(synapse), synapses.post_unit(synapse), rank, weight.to_f64());
             }
         }
     }
@@ -294,12 +294,12 @@ fn for_each_living<F: Scalar>(model: &Model<F>, mut visit: impl FnMut(usize, usi
 fn synaptic_gains<F: Scalar>(
     model: &Model<F>,
     table: &Table,
-    kernel: Kernel,
+    kernel: TimeCourse,
     means: &BlockMeans,
     secretes: &[bool],
 ) -> Csr<F> {
     let network = model.network();
-    network.synapses(Stage::Recurrent).retarget(|p, j, synapse| {
+    network.synapses(SynapseKind::Recurrent).retarget(|p, j, synapse| {
         let delay = network.projections[synapse.projection as usize].delay;
         let weight = model.weight(synapse.projection as usize, synapse.index as usize);
         if !secretes[j] || weight == F::ZERO {
@@ -317,7 +317,7 @@ fn synaptic_gains<F: Scalar>(
 }
 
 /// The gain of channels that diffuse: w̄ is that of the whole block.
-fn diffusive_gain(table: &Table, means: &BlockMeans, (to, from): (usize, usize), kernel: Kernel) -> f64 {
+fn diffusive_gain(table: &Table, means: &BlockMeans, (to, from): (usize, usize), kernel: TimeCourse) -> f64 {
     let gains = table.of(to, from, (Reach::Diffusive, kernel)).map(|gain| match gain {
         Gain::Weights(_) => means.whole(to, from),
         Gain::Fixed(gain) => gain,
@@ -328,7 +328,7 @@ fn diffusive_gain(table: &Table, means: &BlockMeans, (to, from): (usize, usize),
 fn nonlocal_gains<F: Scalar>(
     network: &Network,
     table: &Table,
-    kernel: Kernel,
+    kernel: TimeCourse,
     means: &BlockMeans,
     secretes: &[bool],
 ) -> Option<Nonlocal<F>> {

@@ -21,12 +21,12 @@ use crate::batch::encode::{BlockInput, Entry};
 use crate::error::Result;
 use crate::instrument::probe::Probe;
 use crate::instrument::section::Section;
-use crate::learn::evaluate_loss::{Judge, Verdict};
-use crate::learn::field::Sources;
+use crate::learn::block_gradient::{BlockGradient, Edge};
+use crate::learn::evaluate_loss::{BlockLoss, LossEvaluator};
+use crate::learn::field::FieldSources;
 use crate::learn::low_pass::LowPass;
-use crate::learn::partial::{Edge, Partial};
-use crate::learn::plan::Plan;
-use crate::network::Stage;
+use crate::learn::plan::LearningPlan;
+use crate::network::SynapseKind;
 use crate::neuron::constants::Splat;
 use crate::neuron::equations::{Tangent, Variables};
 use crate::neuron::filter::Filter;
@@ -34,23 +34,23 @@ use crate::neuron::storage::Further;
 use crate::neuron::{Dynamics, for_tangent};
 use crate::numeric::cancel::check_cancelled;
 use crate::numeric::csr::Csr;
-use crate::numeric::lanes::{Block, Kernel, LANES, Lanes, Mask, clear_tiny};
-use crate::numeric::memory::{bytes_of, product, refill, reserve, room_for};
+use crate::numeric::lanes::{Block, LANES, Lanes, Mask, SimdKernel, clear_tiny};
+use crate::numeric::memory::{bytes_of, ensure_memory, product, refill, reserve};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::{CompiledNetwork, ended};
 use crate::simulate::delays::Delayed;
-use crate::simulate::step::{Row, Snapshot, State};
+use crate::simulate::step::{NetworkState, Row, Snapshot};
 
 /// The online pass over one block of trials: it simulates and learns in the same loop.
 pub struct Online<'a, F: Scalar> {
-    pub(crate) circuit: &'a CompiledNetwork<F>,
+    pub(crate) compiled: &'a CompiledNetwork<F>,
     /// The constants of the traces.
     pub(crate) cells: &'a [Dynamics<F>],
-    pub(crate) plan: &'a Plan<F>,
+    pub(crate) plan: &'a LearningPlan<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) lengths: [u32; LANES],
     pub(crate) steps: usize,
-    pub(crate) judge: Judge<'a>,
+    pub(crate) evaluator: LossEvaluator<'a>,
     /// Whether the regulariser's sums are wanted.
     pub(crate) regularised: bool,
     pub(crate) traces: &'a mut Traces<F>,
@@ -59,7 +59,7 @@ pub struct Online<'a, F: Scalar> {
 
 /// A cell that secretes, as a receiver sees it.
 #[derive(Debug, Clone, Copy)]
-struct Pair<F> {
+struct Emitter<F> {
     from: u32,
     gain: F,
     /// What of the synapse's past its secretion meets: e or e through a filter, for each delay.
@@ -68,14 +68,14 @@ struct Pair<F> {
 
 /// Where what a delay of more than one step brings at the step at hand begins.
 #[derive(Debug, Clone, Copy)]
-struct Late {
+struct DelayedArrival {
     /// The delay's place among the network's.
     rank: usize,
     first: usize,
 }
 
 /// The place of so many steps before a step, among as many as the longest delay has.
-fn turn<F: Scalar>(plan: &Plan<F>, t: usize, before: usize) -> usize {
+fn ring_place<F: Scalar>(plan: &LearningPlan<F>, t: usize, before: usize) -> usize {
     let kept = plan.longest_delay();
     (t + kept - before) % kept
 }
@@ -83,14 +83,14 @@ fn turn<F: Scalar>(plan: &Plan<F>, t: usize, before: usize) -> usize {
 const WHAT: &str = "the eligibility traces of a block of trials";
 
 /// Lists of traces beyond the first: a stream's state has a second one whether or not it is used.
-pub(crate) fn trace_lists<F: Scalar>(circuit: &CompiledNetwork<F>) -> usize {
-    circuit.further.max(1)
+pub(crate) fn trace_lists<F: Scalar>(compiled: &CompiledNetwork<F>) -> usize {
+    compiled.further.max(1)
 }
 
 /// Traces and sums, one a slot of the plan unless said otherwise.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Traces<F: Scalar> {
-    pub state: State<F>,
+    pub state: NetworkState<F>,
     /// ε of the variable to which input is added.
     integrator: Vec<Block<F>>,
     /// ε of the others.
@@ -104,11 +104,11 @@ pub(crate) struct Traces<F: Scalar> {
     filtered_r: Vec<Block<F>>,
     /// F_k `[slot][unit]`.
     modulated: Vec<Block<F>>,
-    /// What a synapse's modulatory traces meet, `[step in turn][1 + filter][slot]`: e (On-MDGL: ē), then each h ∗ e; as many steps
+    /// What a synapse's modulatory traces meet, `[step in ring_place][1 + filter][slot]`: e (On-MDGL: ē), then each h ∗ e; as many steps
     /// as the longest delay, none where that is one.
     past: Vec<Block<F>>,
     /// Of the longer delays, what arrives at the step at hand.
-    late: Vec<Late>,
+    arrivals: Vec<DelayedArrival>,
     /// m_kp,t `[cell][view][unit]`, the views of a synapse's past being e itself, then each filter's, for one delay after another;
     /// On-MDGL: Q_p,t in the first unit of each delay.
     relevance: Vec<Block<F>>,
@@ -131,7 +131,7 @@ pub(crate) struct Traces<F: Scalar> {
     /// The filters of all kernels, one after another.
     filters: Vec<Filter<F>>,
     /// Whose secretion each cell receives.
-    pairs: Vec<Vec<Pair<F>>>,
+    emitters: Vec<Vec<Emitter<F>>>,
     /// Cells whose modulatory traces are followed.
     receives: Vec<bool>,
     edges: Vec<Edge<F>>,
@@ -154,26 +154,37 @@ pub(crate) struct Before<F: Scalar> {
 }
 
 impl<F: Scalar> Traces<F> {
-    fn reset(&mut self, circuit: &CompiledNetwork<F>, plan: &Plan<F>, regularised: bool) -> Result<()> {
-        self.begin(circuit, plan, regularised)?;
-        self.forget(plan, circuit.outputs())
+    fn reset(
+        &mut self,
+        compiled: &CompiledNetwork<F>,
+        plan: &LearningPlan<F>,
+        regularised: bool,
+    ) -> Result<()> {
+        self.begin(compiled, plan, regularised)?;
+        self.forget(plan, compiled.outputs())
     }
 
     /// A trial begins; the gradient sums stay.
     ///
     /// # Errors
     /// [`crate::Error::Memory`] when there is no room for the traces.
-    pub fn begin(&mut self, circuit: &CompiledNetwork<F>, plan: &Plan<F>, regularised: bool) -> Result<()> {
-        let (n, k, slots) = (circuit.size(), circuit.outputs(), plan.slots.len());
-        self.state.reset(circuit)?;
+    pub fn begin(
+        &mut self,
+        compiled: &CompiledNetwork<F>,
+        plan: &LearningPlan<F>,
+        regularised: bool,
+    ) -> Result<()> {
+        let (n, k, slots) = (compiled.size(), compiled.outputs(), plan.slots.len());
+        self.state.reset(compiled)?;
         self.counts.clear();
         self.counts.resize(n, 0);
         self.list_filters(plan);
-        self.list_pairs(plan, n);
-        self.receives = self.pairs.iter().map(|pairs| !pairs.is_empty()).collect();
-        self.edges = if regularised && !plan.separate { self.list_edges(plan)? } else { Vec::new() };
+        self.list_emitters(plan, n);
+        self.receives = self.emitters.iter().map(|emitters| !emitters.is_empty()).collect();
+        self.edges =
+            if regularised && !plan.filters_factors_separately { self.list_edges(plan)? } else { Vec::new() };
         let filters = self.filters.len();
-        let sites = plan.field.as_ref().map_or(0, Sources::sites);
+        let sites = plan.field.as_ref().map_or(0, FieldSources::sites);
         plan.field.as_ref().map_or(Ok(()), |sources| sources.places.make_room(&mut self.places))?;
         let buffers = [
             (&mut self.integrator, slots),
@@ -195,17 +206,17 @@ impl<F: Scalar> Traces<F> {
         // Once for all: each may be small.
         let missing =
             buffers.iter().map(|(buffer, len)| len.saturating_sub(buffer.capacity())).sum::<usize>();
-        let missing = missing.saturating_add(product(&[trace_lists(circuit), slots]));
-        room_for(product(&[missing, size_of::<Block<F>>()]), WHAT)?;
+        let missing = missing.saturating_add(product(&[trace_lists(compiled), slots]));
+        ensure_memory(product(&[missing, size_of::<Block<F>>()]), WHAT)?;
         buffers.into_iter().try_for_each(|(buffer, len)| refill(buffer, len, WHAT))?;
-        self.further.reset(trace_lists(circuit), slots, WHAT)
+        self.further.reset(trace_lists(compiled), slots, WHAT)
     }
 
     /// The gradient sums become 0.
     ///
     /// # Errors
     /// [`crate::Error::Memory`] when there is no room for them.
-    pub fn forget(&mut self, plan: &Plan<F>, outputs: usize) -> Result<()> {
+    pub fn forget(&mut self, plan: &LearningPlan<F>, outputs: usize) -> Result<()> {
         for (buffer, len) in [
             (&mut self.sums, plan.slots.len()),
             (&mut self.bias, outputs),
@@ -220,16 +231,16 @@ impl<F: Scalar> Traces<F> {
 
     /// Gains that follow changed weights; traces go on. From now on every cell's modulatory trace is followed: one that
     /// receives nothing at the moment may have received, and its trace decays.
-    pub fn renew(&mut self, plan: &Plan<F>, cells: usize) {
+    pub fn renew(&mut self, plan: &LearningPlan<F>, cells: usize) {
         self.list_filters(plan);
-        self.list_pairs(plan, cells);
+        self.list_emitters(plan, cells);
         self.receives.fill(plan.receives());
         self.relevance.fill(Block::ZERO);
     }
 
     /// What a trial's learning carries from one step to the next, in a fixed order; nothing that the plan's rule does not
     /// use.
-    pub fn carried(&mut self, plan: &Plan<F>) -> Vec<&mut Vec<Block<F>>> {
+    pub fn carried(&mut self, plan: &LearningPlan<F>) -> Vec<&mut Vec<Block<F>>> {
         let [second, further @ ..] = self.further.lists_mut();
         let mut carried = vec![
             &mut self.integrator,
@@ -240,7 +251,7 @@ impl<F: Scalar> Traces<F> {
             &mut self.past,
         ];
         match plan.receives() {
-            true if plan.separate => carried.push(&mut self.psi_filtered),
+            true if plan.filters_factors_separately => carried.push(&mut self.psi_filtered),
             true => carried.extend([&mut self.modulated, &mut self.filtered_s, &mut self.filtered_r]),
             false => {}
         }
@@ -251,67 +262,71 @@ impl<F: Scalar> Traces<F> {
         carried
     }
 
-    fn list_filters(&mut self, plan: &Plan<F>) {
+    fn list_filters(&mut self, plan: &LearningPlan<F>) {
         self.filters = plan.secretions.iter().flat_map(|secretion| secretion.filters.clone()).collect();
     }
 
-    fn list_pairs(&mut self, plan: &Plan<F>, cells: usize) {
+    fn list_emitters(&mut self, plan: &LearningPlan<F>, cells: usize) {
         let views = 1 + self.filters.len();
         let rank_of = |delay| plan.recurrent.partition_point(|delayed| delayed.delay < delay);
         // The place of a secreting cell says which one, and how long before.
-        let pair = |(place, gain): (u32, F), view: &dyn Fn(u32) -> u32| {
+        let emitter = |(place, gain): (u32, F), view: &dyn Fn(u32) -> u32| {
             let (from, delay) = (place % cells as u32, 1 + place as usize / cells);
-            Pair { from, gain, view: (rank_of(delay) * views) as u32 + view(from) }
+            Emitter { from, gain, view: (rank_of(delay) * views) as u32 + view(from) }
         };
-        let pairs = |p: usize| {
-            let instant = plan.modulation.iter().flat_map(|modulation| modulation.pairs(p));
-            let mut pairs: Vec<_> = instant.map(|own| pair(own, &|_| 0)).collect();
+        let emitters = |p: usize| {
+            let instant = plan.modulation.iter().flat_map(|modulation| modulation.emitters(p));
+            let mut emitters: Vec<_> = instant.map(|own| emitter(own, &|_| 0)).collect();
             let mut first = 1;
             for secretion in &plan.secretions {
-                let own = secretion.modulation.pairs(p).into_iter();
-                pairs.extend(own.map(|own| pair(own, &|from| first + secretion.filter_of(from))));
+                let own = secretion.modulation.emitters(p).into_iter();
+                emitters.extend(own.map(|own| emitter(own, &|from| first + secretion.filter_of(from))));
                 first += secretion.filters.len() as u32;
             }
-            pairs
+            emitters
         };
-        self.pairs = (0..cells).map(pairs).collect();
+        self.emitters = (0..cells).map(emitters).collect();
     }
 
-    fn list_edges(&self, plan: &Plan<F>) -> Result<Vec<Edge<F>>> {
-        let slots = plan.slots.iter().enumerate().filter(|(_, s)| s.stage != Stage::Readout);
-        let count = slots.clone().map(|(_, s)| self.pairs[s.post as usize].len()).sum();
+    fn list_edges(&self, plan: &LearningPlan<F>) -> Result<Vec<Edge<F>>> {
+        let slots = plan.slots.iter().enumerate().filter(|(_, s)| s.stage != SynapseKind::Readout);
+        let count = slots.clone().map(|(_, s)| self.emitters[s.post as usize].len()).sum();
         let mut all = Vec::new();
         // Each block of trials hands a copy on.
         reserve(&mut all, product(&[2, count]), "the modulatory edges of synapses")?;
         let edges = slots.flat_map(|(slot, s)| {
-            let pairs = self.pairs[s.post as usize].iter();
-            pairs.map(move |&Pair { from, gain, view }| Edge { slot: slot as u32, from, gain, view })
+            let emitters = self.emitters[s.post as usize].iter();
+            emitters.map(move |&Emitter { from, gain, view }| Edge { slot: slot as u32, from, gain, view })
         });
         all.extend(edges);
         Ok(all)
     }
 
     /// Finds what arrives at a step.
-    fn find_late(&mut self, plan: &Plan<F>, t: usize) {
+    fn find_late(&mut self, plan: &LearningPlan<F>, t: usize) {
         let row = (1 + self.filters.len()) * plan.slots.len();
-        let late = (1..).zip(&plan.recurrent[1..]);
-        self.late.clear();
-        self.late
-            .extend(late.map(|(rank, delayed)| Late { rank, first: turn(plan, t, delayed.delay) * row }));
+        let arrivals = (1..).zip(&plan.recurrent[1..]);
+        self.arrivals.clear();
+        self.arrivals.extend(
+            arrivals.map(|(rank, delayed)| DelayedArrival {
+                rank,
+                first: ring_place(plan, t, delayed.delay) * row,
+            }),
+        );
     }
 
     /// Bytes of memory that they hold.
     pub fn bytes(&self) -> usize {
         let Self { state, integrator, further, eligibility, filtered, filtered_s, filtered_r, .. } = self;
         let Self { modulated, past, relevance, psi, psi_before, psi_filtered, readout, delta, .. } = self;
-        let Self { psi_sums, field, field_sums, sums, bias, plain, edge_sums, pairs, edges, .. } = self;
+        let Self { psi_sums, field, field_sums, sums, bias, plain, edge_sums, emitters, edges, .. } = self;
         let blocks = [
             [integrator, eligibility, filtered, filtered_s, filtered_r],
             [modulated, past, relevance, psi, psi_before],
             [psi_filtered, readout, delta, psi_sums, field],
             [field_sums, sums, bias, plain, edge_sums],
         ];
-        let lists = pairs.iter().map(bytes_of).sum::<usize>() + bytes_of(edges);
+        let lists = emitters.iter().map(bytes_of).sum::<usize>() + bytes_of(edges);
         state.bytes()
             + further.bytes()
             + blocks.iter().flatten().map(|list| bytes_of(list)).sum::<usize>()
@@ -334,9 +349,9 @@ impl<F: Scalar> Traces<F> {
     }
 
     /// The lanes' sums: the task's gradient, and what the regulariser's constants weight.
-    pub fn partial(&self) -> Partial<F> {
+    pub fn block_gradient(&self) -> BlockGradient<F> {
         let sum = |blocks: &[Block<F>]| blocks.iter().map(Block::sum).collect();
-        Partial {
+        BlockGradient {
             sums: sum(&self.sums),
             bias: sum(&self.bias),
             plain: sum(&self.plain),
@@ -361,41 +376,41 @@ impl<F: Scalar> Traces<F> {
     }
 }
 
-impl<F: Scalar> Kernel<F> for Online<'_, F> {
+impl<F: Scalar> SimdKernel<F> for Online<'_, F> {
     /// What the trials came to.
-    type Output = Result<Verdict>;
+    type Output = Result<BlockLoss>;
 
     #[inline(always)]
-    fn run<L: Lanes<Scalar = F>>(mut self) -> Result<Verdict> {
-        self.traces.reset(self.circuit, self.plan, self.regularised)?;
+    fn run<L: Lanes<Scalar = F>>(mut self) -> Result<BlockLoss> {
+        self.traces.reset(self.compiled, self.plan, self.regularised)?;
         for t in 0..self.steps {
             check_cancelled(t, self.cancel)?;
-            let over = ended(&self.lengths, t);
-            L::call(self.moment(t, Part::Simulate { over }));
+            let ended_lanes = ended(&self.lengths, t);
+            L::call(self.online_step(t, Part::Simulate { ended_lanes }));
             let traces = &mut *self.traces;
             traces.probe.step();
-            let wrong = self.judge.at(t, &traces.readout, &mut traces.delta);
+            let has_delta = self.evaluator.at(t, &traces.readout, &mut traces.delta);
             traces.probe.lap(Section::Loss);
-            L::call(self.moment(t, Part::Learn { wrong }));
+            L::call(self.online_step(t, Part::Learn { has_delta }));
         }
-        Ok(self.judge.verdict())
+        Ok(self.evaluator.block_loss())
     }
 }
 
 impl<F: Scalar> Online<'_, F> {
     #[inline(always)]
-    fn moment(&mut self, t: usize, part: Part) -> Moment<'_, F> {
-        let Self { circuit, cells, plan, input, regularised, .. } = *self;
-        Moment { circuit, cells, plan, input, regularised, traces: self.traces, t, part }
+    fn online_step(&mut self, t: usize, part: Part) -> OnlineStep<'_, F> {
+        let Self { compiled, cells, plan, input, regularised, .. } = *self;
+        OnlineStep { compiled, cells, plan, input, regularised, traces: self.traces, t, part }
     }
 }
 
 /// One step of the online form: first its simulation, then, with δ at hand, its learning. The pass over a block of
 /// trials and the stream both run it.
-pub struct Moment<'a, F: Scalar> {
-    pub(crate) circuit: &'a CompiledNetwork<F>,
+pub struct OnlineStep<'a, F: Scalar> {
+    pub(crate) compiled: &'a CompiledNetwork<F>,
     pub(crate) cells: &'a [Dynamics<F>],
-    pub(crate) plan: &'a Plan<F>,
+    pub(crate) plan: &'a LearningPlan<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) regularised: bool,
     pub(crate) traces: &'a mut Traces<F>,
@@ -406,30 +421,30 @@ pub struct Moment<'a, F: Scalar> {
 /// A half of a step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Part {
-    /// Spikes, ψ and readout; δ becomes 0. Lanes that are `over` do not spike.
-    Simulate { over: Mask },
-    /// Traces, and gradient sums where any δ is `wrong`, that is not 0.
-    Learn { wrong: bool },
+    /// Spikes, ψ and readout; δ becomes 0. Lanes that are `ended_lanes` do not spike.
+    Simulate { ended_lanes: Mask },
+    /// Traces, and gradient sums where any δ is `has_delta`, that is not 0.
+    Learn { has_delta: bool },
 }
 
-impl<F: Scalar> Kernel<F> for Moment<'_, F> {
+impl<F: Scalar> SimdKernel<F> for OnlineStep<'_, F> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(mut self) {
         match self.part {
-            Part::Simulate { over } => {
+            Part::Simulate { ended_lanes } => {
                 self.clear_tiny::<L>();
-                self.simulate::<L>(over);
+                self.simulate::<L>(ended_lanes);
             }
-            Part::Learn { wrong } => {
+            Part::Learn { has_delta } => {
                 self.find_relevance::<L>();
-                self.follow_modulation::<L>(wrong);
+                self.follow_modulation::<L>(has_delta);
                 self.traces.probe.lap(Section::Modulation);
                 self.update_traces::<L>();
                 self.filter_traces::<L>();
                 self.traces.probe.lap(Section::EligibilityTraces);
-                self.follow_readout::<L>(wrong);
+                self.follow_readout::<L>(has_delta);
                 self.traces.probe.lap(Section::GradientGather);
                 self.remember();
                 self.traces.probe.lap(Section::EligibilityTraces);
@@ -438,7 +453,7 @@ impl<F: Scalar> Kernel<F> for Moment<'_, F> {
     }
 }
 
-impl<F: Scalar> Moment<'_, F> {
+impl<F: Scalar> OnlineStep<'_, F> {
     #[inline(always)]
     fn clear_tiny<L: Lanes<Scalar = F>>(&mut self) {
         let traces = &mut *self.traces;
@@ -456,16 +471,16 @@ impl<F: Scalar> Moment<'_, F> {
     }
 
     #[inline(always)]
-    fn simulate<L: Lanes<Scalar = F>>(&mut self, over: Mask) {
+    fn simulate<L: Lanes<Scalar = F>>(&mut self, ended_lanes: Mask) {
         let traces = &mut *self.traces;
         std::mem::swap(&mut traces.psi, &mut traces.psi_before);
         let row = Row { readout: &mut traces.readout, voltage: None };
         let (state, psi) = (&mut traces.state, &mut &mut traces.psi[..]);
-        crate::simulate::step::step::<L, _>(self.circuit, self.input, state, self.t, over, psi, row);
+        crate::simulate::step::step::<L, _>(self.compiled, self.input, state, self.t, ended_lanes, psi, row);
         traces.delta.fill(Block::ZERO);
-        if over != 0 {
+        if ended_lanes != 0 {
             for field in &mut traces.field {
-                L::load(field).clear(over).store(field);
+                L::load(field).clear(ended_lanes).store(field);
             }
         }
         for (sum, psi) in traces.psi_sums.iter_mut().zip(&traces.psi) {
@@ -479,26 +494,26 @@ impl<F: Scalar> Moment<'_, F> {
         if !self.plan.receives() {
             return;
         }
-        let (circuit, traces) = (self.circuit, &mut *self.traces);
-        let (k, views) = (circuit.outputs(), 1 + traces.filters.len());
+        let (compiled, traces) = (self.compiled, &mut *self.traces);
+        let (k, views) = (compiled.outputs(), 1 + traces.filters.len());
         let all = views * self.plan.recurrent.len();
-        if self.plan.separate {
-            let low_pass = LowPass::<L>::of(&circuit.kappa);
+        if self.plan.filters_factors_separately {
+            let low_pass = LowPass::<L>::of(&compiled.kappa);
             for (held, psi) in traces.psi_filtered.iter_mut().zip(&traces.psi) {
                 low_pass.forwards(L::load(held), L::load(psi)).store(held);
             }
         }
-        let psi = if self.plan.separate { &traces.psi_filtered } else { &traces.psi };
-        for (p, pairs) in traces.pairs.iter().enumerate().filter(|(_, pairs)| !pairs.is_empty()) {
+        let psi = if self.plan.filters_factors_separately { &traces.psi_filtered } else { &traces.psi };
+        for (p, emitters) in traces.emitters.iter().enumerate().filter(|(_, emitters)| !emitters.is_empty()) {
             let first = p * all * k;
             traces.relevance[first..first + all * k].fill(Block::ZERO);
-            for &Pair { from, gain, view } in pairs {
+            for &Emitter { from, gain, view } in emitters {
                 let psi = L::load(&psi[from as usize]).mul(L::splat(gain));
                 for &(unit, weight) in self.plan.feedback.of(from as usize) {
-                    let unfiltered = weight / (F::ONE - circuit.kappa[unit as usize]);
+                    let unfiltered = weight / (F::ONE - compiled.kappa[unit as usize]);
                     let mut part = psi.mul(L::splat(unfiltered));
                     let mut place = first + view as usize * k + unit as usize;
-                    if self.plan.separate {
+                    if self.plan.filters_factors_separately {
                         part = part.mul(L::load(&traces.delta[unit as usize]));
                         place = first + view as usize * k;
                     }
@@ -511,40 +526,40 @@ impl<F: Scalar> Moment<'_, F> {
 
     /// The modulatory term of this step: it meets the eligibility of the step before, or of as many before as a delay has.
     #[inline(always)]
-    fn follow_modulation<L: Lanes<Scalar = F>>(&mut self, wrong: bool) {
+    fn follow_modulation<L: Lanes<Scalar = F>>(&mut self, has_delta: bool) {
         if !self.plan.receives() {
             return;
         }
-        let (circuit, traces) = (self.circuit, &mut *self.traces);
-        let k = circuit.outputs();
+        let (compiled, traces) = (self.compiled, &mut *self.traces);
+        let k = compiled.outputs();
         let views = 1 + traces.filters.len();
         let (all, slots) = (views * self.plan.recurrent.len(), self.plan.slots.len());
         traces.find_late(self.plan, self.t);
         for (slot, s) in self.plan.slots.iter().enumerate() {
             let p = s.post as usize;
-            if s.stage == Stage::Readout || !traces.receives[p] {
+            if s.stage == SynapseKind::Readout || !traces.receives[p] {
                 continue;
             }
             let mut sum = L::load(&traces.sums[slot]);
-            if self.plan.separate {
-                if wrong {
+            if self.plan.filters_factors_separately {
+                if has_delta {
                     let relevance = &traces.relevance[p * all * k..][..all * k];
                     sum = L::load(&relevance[0]).mul_add(L::load(&traces.filtered[slot * k]), sum);
-                    for &Late { rank, first } in &traces.late {
+                    for &DelayedArrival { rank, first } in &traces.arrivals {
                         let seen = L::load(&traces.past[first + slot]);
                         sum = L::load(&relevance[rank * k]).mul_add(seen, sum);
                     }
                 }
             } else {
                 let eligibility = L::load(&traces.eligibility[slot]);
-                for (unit, &kappa) in circuit.kappa.iter().enumerate() {
+                for (unit, &kappa) in compiled.kappa.iter().enumerate() {
                     let relevance = &traces.relevance[p * all * k..][..all * k];
                     let mut part = eligibility.mul(L::load(&relevance[unit]));
                     let filtered = &traces.filtered_s[slot * (views - 1)..][..views - 1];
                     for (view, filtered) in (1..).zip(filtered) {
                         part = L::load(filtered).mul_add(L::load(&relevance[view * k + unit]), part);
                     }
-                    for &Late { rank, first } in &traces.late {
+                    for &DelayedArrival { rank, first } in &traces.arrivals {
                         for view in 0..views {
                             let seen = L::load(&traces.past[first + view * slots + slot]);
                             let relevance = &relevance[(rank * views + view) * k + unit];
@@ -565,7 +580,7 @@ impl<F: Scalar> Moment<'_, F> {
             let (slot, rank, view) =
                 (edge.slot as usize, edge.view as usize / views, edge.view as usize % views);
             let seen = match (rank.checked_sub(1), view.checked_sub(1)) {
-                (Some(late), _) => &traces.past[traces.late[late].first + view * slots + slot],
+                (Some(arrival), _) => &traces.past[traces.arrivals[arrival].first + view * slots + slot],
                 (None, None) => &traces.eligibility[slot],
                 (None, Some(filter)) => &traces.filtered_s[slot * (views - 1) + filter],
             };
@@ -579,7 +594,7 @@ impl<F: Scalar> Moment<'_, F> {
         let (plan, traces) = (self.plan, &mut *self.traces);
         let mut further = traces.further.slices(0..plan.slots.len());
         for (slot, s) in plan.slots.iter().enumerate() {
-            if s.stage == Stage::Readout {
+            if s.stage == SynapseKind::Readout {
                 continue;
             }
             let psi = L::load(&traces.psi_before[s.post as usize]);
@@ -595,7 +610,7 @@ impl<F: Scalar> Moment<'_, F> {
         let traces = &mut *self.traces;
         let further = traces.further.slices(0..plan.slots.len());
         for (slot, s) in plan.slots.iter().enumerate() {
-            if s.stage == Stage::Readout {
+            if s.stage == SynapseKind::Readout {
                 continue;
             }
             let psi = L::load(&traces.psi[s.post as usize]);
@@ -620,7 +635,7 @@ impl<F: Scalar> Moment<'_, F> {
             return;
         }
         for (slot, s) in self.plan.slots.iter().enumerate() {
-            if s.stage == Stage::Readout || !traces.receives[s.post as usize] {
+            if s.stage == SynapseKind::Readout || !traces.receives[s.post as usize] {
                 continue;
             }
             let eligibility = L::load(&traces.eligibility[slot]);
@@ -639,9 +654,9 @@ impl<F: Scalar> Moment<'_, F> {
     fn add_inputs<L: Lanes<Scalar = F>>(&mut self) {
         let (plan, traces, t) = (self.plan, &mut *self.traces, self.t);
         start_traces::<L>(self.input.events.at(t), &plan.input, plan, &mut traces.integrator);
-        for Delayed { delay, fan, .. } in &plan.recurrent {
+        for Delayed { delay, csr, .. } in &plan.recurrent {
             if let Some(sent) = t.checked_sub(*delay) {
-                start_traces::<L>(traces.state.spikes.at(sent), fan, plan, &mut traces.integrator);
+                start_traces::<L>(traces.state.spikes.at(sent), csr, plan, &mut traces.integrator);
             }
         }
         for (&unit, value) in self.input.analogue_units.iter().zip(self.input.analogue_at(t)) {
@@ -656,14 +671,14 @@ impl<F: Scalar> Moment<'_, F> {
     /// Keeps what later steps will meet.
     #[inline(always)]
     fn remember(&mut self) {
-        let (k, traces) = (self.circuit.outputs(), &mut *self.traces);
+        let (k, traces) = (self.compiled.outputs(), &mut *self.traces);
         if traces.past.is_empty() {
             return;
         }
         let (slots, filters) = (self.plan.slots.len(), traces.filters.len());
-        let now = turn(self.plan, self.t, 0) * (1 + filters) * slots;
+        let now = ring_place(self.plan, self.t, 0) * (1 + filters) * slots;
         for slot in 0..slots {
-            traces.past[now + slot] = match self.plan.separate {
+            traces.past[now + slot] = match self.plan.filters_factors_separately {
                 true => traces.filtered[slot * k],
                 false => traces.eligibility[slot],
             };
@@ -675,21 +690,21 @@ impl<F: Scalar> Moment<'_, F> {
 
     /// ē and s follow the readout's filter; errors turn them into gradients.
     #[inline(always)]
-    fn follow_readout<L: Lanes<Scalar = F>>(&mut self, wrong: bool) {
-        let (circuit, plan, traces, t) = (self.circuit, self.plan, &mut *self.traces, self.t);
-        let k = circuit.outputs();
+    fn follow_readout<L: Lanes<Scalar = F>>(&mut self, has_delta: bool) {
+        let (compiled, plan, traces, t) = (self.compiled, self.plan, &mut *self.traces, self.t);
+        let k = compiled.outputs();
         for (bias, delta) in traces.bias.iter_mut().zip(&traces.delta) {
             L::load(bias).add(L::load(delta)).store(bias);
         }
         for (slot, s) in plan.slots.iter().enumerate() {
-            if s.stage == Stage::Readout {
-                let kappa = circuit.kappa[s.post as usize];
+            if s.stage == SynapseKind::Readout {
+                let kappa = compiled.kappa[s.post as usize];
                 let trace = &mut traces.filtered[slot * k];
                 L::load(trace).mul(L::splat(kappa)).store(trace);
                 continue;
             }
             let eligibility = L::load(&traces.eligibility[slot]);
-            for (unit, &kappa) in circuit.kappa.iter().enumerate() {
+            for (unit, &kappa) in compiled.kappa.iter().enumerate() {
                 let trace = &mut traces.filtered[slot * k + unit];
                 let held = L::load(trace).mul(L::splat(kappa));
                 eligibility.mul_add(L::splat(F::ONE - kappa), held).store(trace);
@@ -703,23 +718,23 @@ impl<F: Scalar> Moment<'_, F> {
                 L::load(trace).add_where(entry.mask, by).store(trace);
             }
         }
-        if wrong {
+        if has_delta {
             self.add_errors::<L>();
         }
         self.follow_field::<L>();
-        self.traces.state.spikes.forget_before(t.saturating_sub(self.circuit.looks_back()));
+        self.traces.state.spikes.forget_before(t.saturating_sub(self.compiled.looks_back()));
     }
 
     /// G of this step meets ē at each synapse's site.
     #[inline(always)]
     fn follow_field<L: Lanes<Scalar = F>>(&mut self) {
         let Some(sources) = &self.plan.field else { return };
-        let (k, traces) = (self.circuit.outputs(), &mut *self.traces);
+        let (k, traces) = (self.compiled.outputs(), &mut *self.traces);
         let Traces { delta, field, field_sums, places, .. } = traces;
         let places = sources.places.at(self.t, places);
         sources.advance::<L>(self.t, places, 0, delta, field, field_sums);
         for (slot, s) in self.plan.slots.iter().enumerate() {
-            if s.stage == Stage::Readout || k == 0 {
+            if s.stage == SynapseKind::Readout || k == 0 {
                 continue;
             }
             let field = L::load(&traces.field[places[s.post as usize] as usize]);
@@ -731,17 +746,17 @@ impl<F: Scalar> Moment<'_, F> {
 
     #[inline(always)]
     fn add_errors<L: Lanes<Scalar = F>>(&mut self) {
-        let (circuit, traces) = (self.circuit, &mut *self.traces);
-        let k = circuit.outputs();
+        let (compiled, traces) = (self.compiled, &mut *self.traces);
+        let k = compiled.outputs();
         for (slot, s) in self.plan.slots.iter().enumerate() {
             let mut sum = L::load(&traces.sums[slot]);
-            if s.stage == Stage::Readout {
+            if s.stage == SynapseKind::Readout {
                 let delta = L::load(&traces.delta[s.post as usize]);
                 sum = delta.mul_add(L::load(&traces.filtered[slot * k]), sum);
             } else if self.plan.field.is_none() {
                 for &(unit, weight) in self.plan.feedback.of(s.post as usize) {
                     let unit = unit as usize;
-                    let unfiltered = L::splat(weight / (F::ONE - circuit.kappa[unit]));
+                    let unfiltered = L::splat(weight / (F::ONE - compiled.kappa[unit]));
                     let error = L::load(&traces.delta[unit]).mul(unfiltered);
                     sum = error.mul_add(L::load(&traces.filtered[slot * k + unit]), sum);
                 }
@@ -755,12 +770,12 @@ impl<F: Scalar> Moment<'_, F> {
 #[inline(always)]
 fn start_traces<L: Lanes>(
     entries: &[Entry],
-    fan: &Csr<u32>,
-    plan: &Plan<L::Scalar>,
+    csr: &Csr<u32>,
+    plan: &LearningPlan<L::Scalar>,
     integrator: &mut [Block<L::Scalar>],
 ) {
     for &Entry { unit, mask, count } in entries {
-        for &(_, slot) in fan.of(unit as usize) {
+        for &(_, slot) in csr.of(unit as usize) {
             let slot = slot as usize;
             let by = plan.slots[slot].scale * L::Scalar::from_f64(f64::from(count));
             L::load(&integrator[slot]).add_where(mask, L::splat(by)).store(&mut integrator[slot]);

@@ -1,31 +1,32 @@
-//! A rule made ready for a network and the weights of the moment.
+//! A rule prepared for a network and its current weights: cells, channels and synapses that a pass visits.
 
-use crate::description::Kernel;
+use crate::description::TimeCourse;
 use crate::description::rule::{Hops, LearningSignal, ReadoutFilter, Rule, Trace};
 use crate::error::Result;
 use crate::learn::feedback;
-use crate::learn::field::Sources;
+use crate::learn::field::FieldSources;
 use crate::learn::modulation::{Modulation, channel_table};
 use crate::learn::secretion::Secretion;
 use crate::model::Model;
 use crate::network::channels::Table;
-use crate::network::{Network, Stage, Synapse};
+use crate::network::{Network, Synapse, SynapseKind};
 use crate::neuron::Dynamics;
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::Block;
-use crate::numeric::memory::{bytes_of, product, resize, room_for};
+use crate::numeric::memory::{bytes_of, ensure_memory, product, resize};
 use crate::numeric::scalar::Scalar;
-use crate::simulate::compiled::{self, CompiledNetwork, Run};
+use crate::simulate::compiled::{self, CellRun, CompiledNetwork};
 use crate::simulate::delays::Delayed;
 use crate::simulate::padded_csr::{Chunk, PaddedCsr};
 
-/// What a pass needs to know of a rule, network and weights.
+/// What a pass reads of a rule, for a network and its current weights.
 #[derive(Debug)]
-pub(crate) struct Plan<F: Scalar> {
+pub(crate) struct LearningPlan<F: Scalar> {
     /// Cells whose synapses may have a gradient.
     pub active: Vec<u32>,
-    /// All cells; the ψ of the same is asked for, of all where its mean is wanted.
-    pub wanted: Vec<Run<F>>,
+    /// All cells, and whether their ψ is stored: that of the active ones and of the few between two of them, of all where
+    /// its mean is needed.
+    pub psi_runs: Vec<CellRun<F>>,
     /// The same, neighbours with the same constants together.
     pub runs: Vec<ActiveRun<F>>,
     /// Cells with a learning signal of their own.
@@ -33,20 +34,20 @@ pub(crate) struct Plan<F: Scalar> {
     /// From what to whom errors flow: neuron → (readout unit, (1 − κ) B).
     pub feedback: Csr<F>,
     /// Where errors enter the sheet, if it is by their field that cells learn.
-    pub field: Option<Sources<F>>,
+    pub field: Option<FieldSources<F>>,
     pub modulation: Option<Modulation<F>>,
     /// Cells secrete λ (BPTT) instead of L ψ.
-    pub adjoint: bool,
+    pub secretes_lambda: bool,
     /// The trace has the membrane's leak alone.
-    pub leak_alone: bool,
+    pub leak_only_trace: bool,
     /// What stands in place of ψ where a cell passes on what it receives, if it is a constant.
     pub mu: Option<F>,
     /// Channels whose kernel is a filter of what a cell secretes.
     pub secretions: Vec<Secretion<F>>,
     /// Channels of kernel 'exact' with a number of hops: they carry the λ of the rule with one hop less.
-    pub levels: Option<Levels<F>>,
+    pub hop_recursions: Option<HopRecursions<F>>,
     /// The readout's filter acts on both factors of the modulatory term (On-MDGL).
-    pub separate: bool,
+    pub filters_factors_separately: bool,
     /// Unit → (target, slot): the gradient sums, by what sends.
     pub input: Csr<u32>,
     pub recurrent: Vec<Delayed<u32>>,
@@ -55,12 +56,12 @@ pub(crate) struct Plan<F: Scalar> {
     pub input_chunks: PaddedCsr<u32>,
     pub readout_chunks: PaddedCsr<u32>,
     /// What each slot stands for.
-    pub slots: Vec<Slot<F>>,
+    pub slots: Vec<GradientSlot<F>>,
 }
 
 /// The rules with fewer hops that a rule of n hops rests upon: n, from e-prop on.
 #[derive(Debug)]
-pub(crate) struct Levels<F: Scalar> {
+pub(crate) struct HopRecursions<F: Scalar> {
     pub count: usize,
     pub modulation: Modulation<F>,
 }
@@ -77,8 +78,8 @@ pub(crate) struct ActiveRun<F> {
 
 /// One synapse's gradient sum.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Slot<F> {
-    pub stage: Stage,
+pub(crate) struct GradientSlot<F> {
+    pub stage: SynapseKind,
     pub projection: u32,
     pub synapse: u32,
     pub post: u32,
@@ -100,77 +101,79 @@ impl Rule {
     }
 }
 
-impl<F: Scalar> Plan<F> {
+impl<F: Scalar> LearningPlan<F> {
     /// `learns` says for each projection whether its gradient is wanted; `regularised` whether
     /// every cell has a learning signal.
     pub fn new(
         model: &Model<F>,
-        circuit: &CompiledNetwork<F>,
+        compiled: &CompiledNetwork<F>,
         rule: &Rule,
         regularised: bool,
         learns: &[bool],
     ) -> Result<Self> {
-        Self::make(model, circuit, rule, regularised, learns, false)
+        Self::make(model, compiled, rule, regularised, learns, false)
     }
 
     /// The same for a stream: every cell counts as active, so that slots stay what they are when weights come and go.
     pub fn for_stream(
         model: &Model<F>,
-        circuit: &CompiledNetwork<F>,
+        compiled: &CompiledNetwork<F>,
         rule: &Rule,
         learns: &[bool],
     ) -> Result<Self> {
-        Self::make(model, circuit, rule, false, learns, true)
+        Self::make(model, compiled, rule, false, learns, true)
     }
 
     fn make(
         model: &Model<F>,
-        circuit: &CompiledNetwork<F>,
+        compiled: &CompiledNetwork<F>,
         rule: &Rule,
         regularised: bool,
         learns: &[bool],
-        everyone: bool,
+        all_cells: bool,
     ) -> Result<Self> {
         rule.validate_for(model.network())?;
-        let separate = rule.readout_filter == ReadoutFilter::Separate;
+        let filters_factors_separately = rule.readout_filter == ReadoutFilter::Separate;
         let diffusive = rule.learning_signal == LearningSignal::Diffusive;
-        let n = circuit.size();
+        let n = compiled.size();
         let table = channel_table(model.network(), rule)?;
-        room_for(Self::bytes(model.network(), table.is_some()), "the plan of a learning rule")?;
-        let feedback = feedback::fan(model, circuit, &rule.feedback)?;
+        ensure_memory(Self::bytes(model.network(), table.is_some()), "the plan of a learning rule")?;
+        let feedback = feedback::csr(model, compiled, &rule.feedback)?;
         let reads_out: Vec<bool> = (0..n).map(|p| !feedback.of(p).is_empty()).collect();
         let signalled: Vec<bool> = reads_out.iter().map(|&r| r || regularised || diffusive).collect();
-        let adjoint = matches!(rule.hops, Hops::All(_));
-        let levels = table.as_ref().and_then(|table| levels(model, table, rule, &signalled));
+        let secretes_lambda = matches!(rule.hops, Hops::All(_));
+        let hop_recursions = table.as_ref().and_then(|table| hop_recursions(model, table, rule, &signalled));
         let secretions = table.as_ref().map(|table| Secretion::all(model, table, &signalled));
         let secretions = secretions.unwrap_or_default();
         let modulation = table.and_then(|table| {
-            let secretes = match (adjoint, separate) {
+            let secretes = match (secretes_lambda, filters_factors_separately) {
                 (true, _) => vec![true; n],
                 (false, true) => reads_out,
                 (false, false) => signalled.clone(),
             };
-            let kernel = if adjoint { Kernel::Exact } else { Kernel::None };
+            let kernel = if secretes_lambda { TimeCourse::Exact } else { TimeCourse::None };
             table.has_kernel(kernel).then(|| Modulation::new(model, &table, kernel, &secretes))
         });
-        let senders = modulation.iter().chain(levels.as_ref().map(|levels| &levels.modulation));
+        let senders =
+            modulation.iter().chain(hop_recursions.as_ref().map(|hop_recursions| &hop_recursions.modulation));
         let senders = senders.chain(secretions.iter().map(|secretion| &secretion.modulation));
-        let is_active = active(&signalled, senders, adjoint || everyone);
+        let is_active = active(&signalled, senders, secretes_lambda || all_cells);
         let all_psi = secretions.iter().any(Secretion::follows_psi);
+        let psi_kept = without_short_gaps(&is_active);
         let mut plan = Self {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
-            wanted: compiled::runs(&circuit.cells, |p| all_psi || is_active[p]),
-            runs: runs(&trace_dynamics(circuit, rule.trace), &is_active, &signalled),
+            psi_runs: compiled::runs(&compiled.cells, |p| all_psi || psi_kept[p]),
+            runs: runs(&trace_dynamics(compiled, rule.trace), &is_active, &signalled),
             signalled: (0..n as u32).filter(|&p| signalled[p as usize]).collect(),
-            field: diffusive.then(|| Sources::new(model.network(), &feedback)),
+            field: diffusive.then(|| FieldSources::new(model.network(), &feedback)),
             feedback,
             modulation,
-            adjoint,
-            leak_alone: rule.trace == Trace::Rflo,
+            secretes_lambda,
+            leak_only_trace: rule.trace == Trace::Rflo,
             mu: rule.mu().map(F::from_f64),
             secretions,
-            levels,
-            separate,
+            hop_recursions,
+            filters_factors_separately,
             input: Csr::default(),
             recurrent: Vec::new(),
             readout: Csr::default(),
@@ -179,14 +182,14 @@ impl<F: Scalar> Plan<F> {
             slots: Vec::with_capacity(model.network().synapse_count()),
         };
         let network = model.network();
-        let learning = Learning { network, is_active: &is_active, learns };
-        plan.input = learning.slots(Stage::Input, 1, &mut plan.slots);
+        let learning = LearningSynapses { network, is_active: &is_active, learns };
+        plan.input = learning.slots(SynapseKind::Input, 1, &mut plan.slots);
         let delays = network.delays().iter();
-        let fans = delays.map(|&delay| learning.slots(Stage::Recurrent, delay, &mut plan.slots));
-        let mut fans = fans.collect::<Vec<_>>().into_iter();
-        plan.readout = learning.slots(Stage::Readout, 1, &mut plan.slots);
+        let csrs = delays.map(|&delay| learning.slots(SynapseKind::Recurrent, delay, &mut plan.slots));
+        let mut csrs = csrs.collect::<Vec<_>>().into_iter();
+        plan.readout = learning.slots(SynapseKind::Readout, 1, &mut plan.slots);
         let none = plan.slots.len() as u32;
-        plan.recurrent = Delayed::all(network, none, |_| fans.next().unwrap_or_default());
+        plan.recurrent = Delayed::all(network, none, |_| csrs.next().unwrap_or_default());
         plan.input_chunks = PaddedCsr::new(&plan.input, network.input_units(), none);
         plan.readout_chunks = PaddedCsr::new(&plan.readout, n, none);
         Ok(plan)
@@ -195,7 +198,7 @@ impl<F: Scalar> Plan<F> {
     /// What all lists take at most (about that is what they take): slots by sender, and gains by receiver as a rule's channels have them.
     pub fn bytes(network: &Network, modulated: bool) -> usize {
         let delays = network.delays().len();
-        let slots = size_of::<Slot<F>>() + size_of::<(u32, u32)>() * (delays + 1);
+        let slots = size_of::<GradientSlot<F>>() + size_of::<(u32, u32)>() * (delays + 1);
         let sorted = size_of::<(usize, usize, F)>() + size_of::<usize>();
         let gains = match modulated {
             true => 2 * (sorted + 4 * size_of::<(u32, F)>()),
@@ -208,13 +211,13 @@ impl<F: Scalar> Plan<F> {
 
     /// Whether cells secrete L ψ.
     pub fn secretes(&self) -> bool {
-        self.modulation.is_some() && !self.adjoint || !self.secretions.is_empty()
+        self.modulation.is_some() && !self.secretes_lambda || !self.secretions.is_empty()
     }
 
     /// Whether what it does is worked out for blocks of trials alone.
     pub fn in_blocks(&self) -> bool {
         self.field.is_some()
-            || self.leak_alone
+            || self.leak_only_trace
             || self.modulations().any(|modulation| modulation.diffusive.is_some())
     }
 
@@ -249,7 +252,7 @@ impl<F: Scalar> Plan<F> {
 
     /// Whether cells receive anything.
     pub fn receives(&self) -> bool {
-        self.receives_directly() || self.levels.is_some()
+        self.receives_directly() || self.hop_recursions.is_some()
     }
 
     /// Whether the mean of ψ of all cells is wanted.
@@ -270,46 +273,51 @@ impl<F: Scalar> Plan<F> {
     /// The channels by what they carry: instantaneous, filtered, and those of rules with fewer hops.
     pub fn modulations(&self) -> impl Iterator<Item = &Modulation<F>> {
         let filtered = self.secretions.iter().map(|secretion| &secretion.modulation);
-        let levels = self.levels.iter().map(|levels| &levels.modulation);
-        self.modulation.iter().chain(filtered).chain(levels)
+        let hop_recursions = self.hop_recursions.iter().map(|hop_recursions| &hop_recursions.modulation);
+        self.modulation.iter().chain(filtered).chain(hop_recursions)
     }
 }
 
 /// Which synapses learn.
-struct Learning<'a> {
+struct LearningSynapses<'a> {
     network: &'a Network,
     is_active: &'a [bool],
     /// One a projection.
     learns: &'a [bool],
 }
 
-impl Learning<'_> {
+impl LearningSynapses<'_> {
     /// Gives every learning synapse of a stage and delay a slot: a sender's sums lie side by side, as the passes visit
     /// them.
-    fn slots<F: Scalar>(&self, stage: Stage, delay: usize, slots: &mut Vec<Slot<F>>) -> Csr<u32> {
+    fn slots<F: Scalar>(
+        &self,
+        stage: SynapseKind,
+        delay: usize,
+        slots: &mut Vec<GradientSlot<F>>,
+    ) -> Csr<u32> {
         let network = self.network;
         network.synapses(stage).filter_map(|_, post, Synapse { projection, index }| {
-            let wires = &network.projections[projection as usize];
-            if !self.learns[projection as usize] || wires.delay != delay {
+            let synapses = &network.projections[projection as usize];
+            if !self.learns[projection as usize] || synapses.delay != delay {
                 return None;
             }
             let scale = match stage {
-                Stage::Readout => 1.0 - network.outputs[post].kappa,
+                SynapseKind::Readout => 1.0 - network.outputs[post].kappa,
                 _ if !self.is_active[post] => return None,
                 _ => network.neurons[post].input_scale,
             };
             let (post, scale) = (post as u32, F::from_f64(scale));
-            slots.push(Slot { stage, projection, synapse: index, post, scale });
+            slots.push(GradientSlot { stage, projection, synapse: index, post, scale });
             Some(slots.len() as u32 - 1)
         })
     }
 }
 
 /// The neurons' constants as a trace has them.
-pub(crate) fn trace_dynamics<F: Scalar>(circuit: &CompiledNetwork<F>, trace: Trace) -> Vec<Dynamics<F>> {
+pub(crate) fn trace_dynamics<F: Scalar>(compiled: &CompiledNetwork<F>, trace: Trace) -> Vec<Dynamics<F>> {
     match trace {
-        Trace::Mdgl2021 => circuit.cells.clone(),
-        Trace::Rflo => circuit.cells.iter().map(|dynamics| dynamics.leak_only()).collect(),
+        Trace::Mdgl2021 => compiled.cells.clone(),
+        Trace::Rflo => compiled.cells.iter().map(|dynamics| dynamics.leak_only()).collect(),
     }
 }
 
@@ -329,22 +337,45 @@ fn runs<F: Scalar>(cells: &[Dynamics<F>], is_active: &[bool], signalled: &[bool]
 }
 
 /// `None` without channels of kernel 'exact', and for BPTT, whose cells secrete their own λ.
-fn levels<F: Scalar>(model: &Model<F>, table: &Table, rule: &Rule, signalled: &[bool]) -> Option<Levels<F>> {
+fn hop_recursions<F: Scalar>(
+    model: &Model<F>,
+    table: &Table,
+    rule: &Rule,
+    signalled: &[bool],
+) -> Option<HopRecursions<F>> {
     let Hops::Count(hops) = rule.hops else { return None };
-    if !table.has_kernel(Kernel::Exact) {
+    if !table.has_kernel(TimeCourse::Exact) {
         return None;
     }
     // With one hop only cells with a learning signal have a λ to secrete.
     let secretes = if hops == 1 { signalled.to_vec() } else { vec![true; signalled.len()] };
-    Some(Levels { count: hops as usize, modulation: Modulation::new(model, table, Kernel::Exact, &secretes) })
+    Some(HopRecursions {
+        count: hops as usize,
+        modulation: Modulation::new(model, table, TimeCourse::Exact, &secretes),
+    })
+}
+
+/// Unwanted cells between two wanted ones that are wanted, too: beginning and ending a run takes longer than their ψ.
+const SHORT_GAP: usize = 3;
+
+/// The cells that are wanted, and those in short gaps between them.
+fn without_short_gaps(wanted: &[bool]) -> Vec<bool> {
+    let mut filled = wanted.to_vec();
+    let places: Vec<usize> = (0..wanted.len()).filter(|&p| wanted[p]).collect();
+    for pair in places.windows(2) {
+        if pair[1] - pair[0] <= SHORT_GAP + 1 {
+            filled[pair[0]..pair[1]].fill(true);
+        }
+    }
+    filled
 }
 
 fn active<'a, F: Scalar>(
     signalled: &[bool],
     senders: impl Iterator<Item = &'a Modulation<F>>,
-    everyone: bool,
+    all_cells: bool,
 ) -> Vec<bool> {
-    let mut active = if everyone { vec![true; signalled.len()] } else { signalled.to_vec() };
+    let mut active = if all_cells { vec![true; signalled.len()] } else { signalled.to_vec() };
     for &p in senders.flat_map(|modulation| &modulation.receivers) {
         active[p as usize] = true;
     }

@@ -8,7 +8,7 @@
 //! so s is ψ L convolved, backwards in time, with h(k) = [Mᵏ i]_s. The same filter run forwards on the eligibility of the
 //! receiver's synapses gives the same gradient: that is the online form.
 
-use crate::description::{Exponentials, Kernel, Membrane, PsiMean};
+use crate::description::{Exponentials, Membrane, PsiMean, TimeCourse};
 use crate::learn::modulation::Modulation;
 use crate::model::Model;
 use crate::model::psi_means::PsiMeans;
@@ -44,7 +44,7 @@ fn peak(rise: f64, decay: f64) -> f64 {
 /// The channels of one kernel with memory.
 #[derive(Debug)]
 pub(crate) struct Secretion<F: Scalar> {
-    kernel: Kernel,
+    kernel: TimeCourse,
     pub modulation: Modulation<F>,
     /// Cells that secrete, and the filter of each.
     pub emitters: Vec<(u32, u32)>,
@@ -59,11 +59,11 @@ impl<F: Scalar> Secretion<F> {
         kernels.map(|kernel| Self::new(model, table, kernel, secretes)).collect()
     }
 
-    fn new(model: &Model<F>, table: &Table, kernel: Kernel, secretes: &[bool]) -> Self {
+    fn new(model: &Model<F>, table: &Table, kernel: TimeCourse, secretes: &[bool]) -> Self {
         let network = model.network();
         let emits = |&p: &usize| secretes[p] && table.secretes(network.type_of[p], kernel);
         let filter_of = |p: usize| match kernel {
-            Kernel::Membrane(_) => network.groups.of[p],
+            TimeCourse::Membrane(_) => network.groups.of[p],
             _ => 0,
         };
         let emitters = (0..network.size()).filter(emits).map(|p| (p as u32, filter_of(p)));
@@ -85,12 +85,12 @@ impl<F: Scalar> Secretion<F> {
 
     /// Whether its constants follow the mean of ψ.
     pub fn follows_psi(&self) -> bool {
-        matches!(self.kernel, Kernel::Membrane(_))
+        matches!(self.kernel, TimeCourse::Membrane(_))
     }
 
     /// Whether they are the mean of the batch at hand.
     pub fn wants_batch(&self) -> bool {
-        matches!(self.kernel, Kernel::Membrane(Membrane { mean: PsiMean::Batch, .. }))
+        matches!(self.kernel, TimeCourse::Membrane(Membrane { mean: PsiMean::Batch, .. }))
     }
 
     /// Takes the means of a batch, one a group, where they are wanted.
@@ -102,9 +102,9 @@ impl<F: Scalar> Secretion<F> {
 }
 
 /// One a group of neurons for `'membrane'`, one for exponentials.
-fn filters<F: Scalar>(network: &Network, kernel: Kernel, means: &PsiMeans) -> Vec<Filter<F>> {
+fn filters<F: Scalar>(network: &Network, kernel: TimeCourse, means: &PsiMeans) -> Vec<Filter<F>> {
     match kernel {
-        Kernel::Membrane(membrane) => {
+        TimeCourse::Membrane(membrane) => {
             let of_group = |(group, &first): (usize, &u32)| {
                 let neuron = &network.neurons[first as usize];
                 let initial = membrane.initial * neuron.dampening / neuron.threshold;
@@ -114,8 +114,8 @@ fn filters<F: Scalar>(network: &Network, kernel: Kernel, means: &PsiMeans) -> Ve
             };
             network.groups.first.iter().enumerate().map(of_group).collect()
         }
-        Kernel::Exponentials(own) => vec![exponentials(own, network.dt()).map::<Narrow<F>>()],
-        Kernel::None | Kernel::Exact => Vec::new(),
+        TimeCourse::Exponentials(own) => vec![exponentials(own, network.dt()).map::<Narrow<F>>()],
+        TimeCourse::None | TimeCourse::Exact => Vec::new(),
     }
 }
 

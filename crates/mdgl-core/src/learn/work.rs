@@ -1,4 +1,4 @@
-//! What the kernels do, counted exactly, and a model of the bytes and operations that this takes.
+//! Exact counts of what the kernels do, and a model of the bytes and operations that this takes.
 //!
 //! The model counts the loads and stores of the algorithm between registers and memory, wherever the memory lies, and
 //! floating-point operations in lanes whose trial goes on (a multiply-add is two). B is a block of sixteen lanes, s a number,
@@ -24,8 +24,8 @@ use crate::instrument::section::Section;
 use crate::instrument::tally::Tally;
 use crate::learn::gather::tile_rows;
 use crate::learn::modulation::Modulation;
-use crate::learn::plan::Plan;
-use crate::network::Stage;
+use crate::learn::plan::LearningPlan;
+use crate::network::SynapseKind;
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::scalar::Scalar;
@@ -68,11 +68,11 @@ fn steps<F: Scalar>(trajectory: &Trajectory<F>) -> (u64, u64) {
     (trajectory.lengths.iter().map(|&length| u64::from(length)).sum(), trajectory.steps as u64)
 }
 
-fn scattered<F: Scalar, T: Copy>(activity: &[Activity], fan: &Csr<T>, calls: u64) -> Tally {
+fn scattered<F: Scalar, T: Copy>(activity: &[Activity], csr: &Csr<T>, calls: u64) -> Tally {
     let (block, number) = sizes::<F>();
     let mut tally = Tally { calls, ..Tally::default() };
     for (unit, activity) in activity.iter().enumerate() {
-        let synapses = fan.of(unit).len() as u64;
+        let synapses = csr.of(unit).len() as u64;
         tally.synaptic_events += activity.lanes * synapses;
         tally.bytes += activity.entries * (8 + synapses * (2 * block + number + 4));
     }
@@ -90,40 +90,40 @@ pub(crate) fn drawn<F: Scalar>(input: &BlockInput<F>, steps: usize) -> [(Section
 
 /// The forward pass over one block.
 pub(crate) fn simulated<F: Scalar>(
-    circuit: &CompiledNetwork<F>,
+    compiled: &CompiledNetwork<F>,
     input: &BlockInput<F>,
     trajectory: &Trajectory<F>,
 ) -> [(Section, Tally); 4] {
     let (live, calls) = steps(trajectory);
-    let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(circuit.size()));
+    let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(compiled.size()));
     let given = activity(&input.events, input.units, trajectory.steps, tile);
-    let all = activity(spikes, circuit.size(), trajectory.steps, tile);
+    let all = activity(spikes, compiled.size(), trajectory.steps, tile);
     let mut onto_neurons = Tally::default();
-    for Delayed { delay, fan, .. } in &circuit.recurrent {
-        let sent = sent_before::<F>(circuit, trajectory, *delay);
-        onto_neurons.add(scattered::<F, _>(&sent, fan, calls));
-        onto_neurons.add(analogue::<F, _>(&circuit.rate_units, fan, live, calls));
+    for Delayed { delay, csr, .. } in &compiled.recurrent {
+        let sent = sent_before::<F>(compiled, trajectory, *delay);
+        onto_neurons.add(scattered::<F, _>(&sent, csr, calls));
+        onto_neurons.add(analogue::<F, _>(&compiled.rate_units, csr, live, calls));
     }
-    let mut onto_cells = scattered::<F, _>(&given, &circuit.input, calls);
-    onto_cells.add(analogue::<F, _>(&input.analogue_units, &circuit.input, live, calls));
-    let mut readout = match circuit.dense_readout {
-        Some(_) => read_densely(&all, circuit, calls),
-        None => scattered::<F, _>(&all, &circuit.readout, calls),
+    let mut onto_cells = scattered::<F, _>(&given, &compiled.input, calls);
+    onto_cells.add(analogue::<F, _>(&input.analogue_units, &compiled.input, live, calls));
+    let mut readout = match compiled.dense_readout {
+        Some(_) => read_densely(&all, compiled, calls),
+        None => scattered::<F, _>(&all, &compiled.readout, calls),
     };
-    readout.add(analogue::<F, _>(&circuit.rate_units, &circuit.readout, live, calls));
-    readout.add(filtered(circuit, live, calls));
+    readout.add(analogue::<F, _>(&compiled.rate_units, &compiled.readout, live, calls));
+    readout.add(filtered(compiled, live, calls));
     [
         (Section::InputScatter, onto_cells),
         (Section::RecurrentScatter, onto_neurons),
-        (Section::NeuronUpdate, updated(circuit, trajectory)),
+        (Section::NeuronUpdate, updated(compiled, trajectory)),
         (Section::Readout, readout),
     ]
 }
 
 /// Values of units, onto their targets or into the sums of their synapses.
-fn analogue<F: Scalar, T: Copy>(units: &[u32], fan: &Csr<T>, live: u64, calls: u64) -> Tally {
+fn analogue<F: Scalar, T: Copy>(units: &[u32], csr: &Csr<T>, live: u64, calls: u64) -> Tally {
     let (block, number) = sizes::<F>();
-    let synapses = units.iter().map(|&unit| fan.of(unit as usize).len() as u64);
+    let synapses = units.iter().map(|&unit| csr.of(unit as usize).len() as u64);
     let synapses = synapses.sum::<u64>();
     Tally {
         bytes: calls * (units.len() as u64 * block + synapses * (2 * block + number + 4)),
@@ -132,16 +132,16 @@ fn analogue<F: Scalar, T: Copy>(units: &[u32], fan: &Csr<T>, live: u64, calls: u
     }
 }
 
-fn updated<F: Scalar>(circuit: &CompiledNetwork<F>, trajectory: &Trajectory<F>) -> Tally {
+fn updated<F: Scalar>(compiled: &CompiledNetwork<F>, trajectory: &Trajectory<F>) -> Tally {
     let (live, calls) = steps(trajectory);
     let block = sizes::<F>().0;
-    let cells = circuit.size() as u64;
-    let further: u64 = circuit.cells.iter().map(|dynamics| dynamics.further() as u64).sum();
-    let operations: u64 = circuit.cells.iter().map(|dynamics| dynamics.operations().step).sum();
+    let cells = compiled.size() as u64;
+    let further: u64 = compiled.cells.iter().map(|dynamics| dynamics.further() as u64).sum();
+    let operations: u64 = compiled.cells.iter().map(|dynamics| dynamics.operations().step).sum();
     Tally {
         calls,
         neuron_updates: live * cells,
-        bytes: calls * (cells * (2 * block + 2) + further * 2 * block) + kept(circuit.size(), trajectory),
+        bytes: calls * (cells * (2 * block + 2) + further * 2 * block) + kept(compiled.size(), trajectory),
         operations: live * operations,
         ..Tally::default()
     }
@@ -155,41 +155,41 @@ fn kept<F: Scalar>(cells: usize, trajectory: &Trajectory<F>) -> u64 {
 }
 
 /// A readout whose sums stay in registers.
-fn read_densely<F: Scalar>(activity: &[Activity], circuit: &CompiledNetwork<F>, calls: u64) -> Tally {
-    let mut tally = scattered::<F, _>(activity, &circuit.readout, calls);
+fn read_densely<F: Scalar>(activity: &[Activity], compiled: &CompiledNetwork<F>, calls: u64) -> Tally {
+    let mut tally = scattered::<F, _>(activity, &compiled.readout, calls);
     let entries: u64 = activity.iter().map(|activity| activity.entries).sum();
-    tally.bytes = entries * circuit.outputs() as u64 * (sizes::<F>().1 + 4);
+    tally.bytes = entries * compiled.outputs() as u64 * (sizes::<F>().1 + 4);
     tally
 }
 
-fn filtered<F: Scalar>(circuit: &CompiledNetwork<F>, live: u64, calls: u64) -> Tally {
+fn filtered<F: Scalar>(compiled: &CompiledNetwork<F>, live: u64, calls: u64) -> Tally {
     let (block, number) = sizes::<F>();
-    let outputs = circuit.outputs() as u64;
+    let outputs = compiled.outputs() as u64;
     let bytes = calls * outputs * (3 * block + 2 * number);
     Tally { bytes, operations: 2 * live * outputs, ..Tally::default() }
 }
 
 /// The backward pass over one block, segments simulated again aside.
 pub(crate) fn gone_back<F: Scalar>(
-    circuit: &CompiledNetwork<F>,
-    plan: &Plan<F>,
+    compiled: &CompiledNetwork<F>,
+    plan: &LearningPlan<F>,
     input: &BlockInput<F>,
     trajectory: &Trajectory<F>,
 ) -> [(Section, Tally); 3] {
-    let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(circuit.size()));
+    let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(compiled.size()));
     let given = activity(&input.events, input.units, trajectory.steps, tile);
-    let all = activity(spikes, circuit.size(), trajectory.steps, tile);
+    let all = activity(spikes, compiled.size(), trajectory.steps, tile);
     let (live, calls) = steps(trajectory);
     let tiles = (trajectory.steps as u64).div_ceil(tile as u64);
     let mut gathered = Tally { calls: tiles, ..Tally::default() };
-    for (activity, fan) in [(&given, &plan.input), (&all, &plan.readout)] {
-        gathered.add(summed::<F>(activity, fan));
+    for (activity, csr) in [(&given, &plan.input), (&all, &plan.readout)] {
+        gathered.add(summed::<F>(activity, csr));
     }
-    for Delayed { delay, fan, .. } in &plan.recurrent {
-        gathered.add(summed::<F>(&sent_before(circuit, trajectory, *delay), fan));
-        gathered.add(analogue::<F, _>(&circuit.rate_units, fan, live, calls));
+    for Delayed { delay, csr, .. } in &plan.recurrent {
+        gathered.add(summed::<F>(&sent_before(compiled, trajectory, *delay), csr));
+        gathered.add(analogue::<F, _>(&compiled.rate_units, csr, live, calls));
     }
-    gathered.add(analogue::<F, _>(&circuit.rate_units, &plan.readout, live, calls));
+    gathered.add(analogue::<F, _>(&compiled.rate_units, &plan.readout, live, calls));
     [
         (Section::BackwardRecursion, recursed(plan, trajectory)),
         (Section::Modulation, modulated(plan, live, calls)),
@@ -199,19 +199,19 @@ pub(crate) fn gone_back<F: Scalar>(
 
 /// Spikes that arrive before the end: those of the last steps reach nobody.
 fn sent_before<F: Scalar>(
-    circuit: &CompiledNetwork<F>,
+    compiled: &CompiledNetwork<F>,
     trajectory: &Trajectory<F>,
     delay: usize,
 ) -> Vec<Activity> {
     let steps = trajectory.steps.saturating_sub(delay);
-    activity(&trajectory.state.spikes, circuit.size(), steps, tile_rows::<F>(circuit.size()))
+    activity(&trajectory.state.spikes, compiled.size(), steps, tile_rows::<F>(compiled.size()))
 }
 
-fn summed<F: Scalar>(activity: &[Activity], fan: &Csr<u32>) -> Tally {
+fn summed<F: Scalar>(activity: &[Activity], csr: &Csr<u32>) -> Tally {
     let (block, _) = sizes::<F>();
     let mut tally = Tally::default();
     for (unit, activity) in activity.iter().enumerate() {
-        let synapses = fan.of(unit).len() as u64;
+        let synapses = csr.of(unit).len() as u64;
         tally.synaptic_events += activity.lanes * synapses;
         tally.bytes += synapses * (activity.entries * (block + 8) + activity.tiles * (2 * block + 8));
     }
@@ -219,16 +219,16 @@ fn summed<F: Scalar>(activity: &[Activity], fan: &Csr<u32>) -> Tally {
     tally
 }
 
-fn recursed<F: Scalar>(plan: &Plan<F>, trajectory: &Trajectory<F>) -> Tally {
+fn recursed<F: Scalar>(plan: &LearningPlan<F>, trajectory: &Trajectory<F>) -> Tally {
     let (block, number) = sizes::<F>();
     let (live, calls) = steps(trajectory);
     let mut tally = Tally { calls, neuron_updates: live * plan.active.len() as u64, ..Tally::default() };
     let modulated = u64::from(plan.receives());
     let secreting = u64::from(plan.secretes());
     // Every rule with fewer hops goes the same way; the first of them receives nothing.
-    let levels = plan.levels.as_ref().map_or(0, |levels| levels.count as u64);
-    let passes = 1 + levels;
-    let receiving = modulated + levels.saturating_sub(1);
+    let hop_recursions = plan.hop_recursions.as_ref().map_or(0, |hop_recursions| hop_recursions.count as u64);
+    let passes = 1 + hop_recursions;
+    let receiving = modulated + hop_recursions.saturating_sub(1);
     tally.bytes += passes * kept(plan.active.len(), trajectory) + calls * plan.signalled.len() as u64 * block;
     if let Some(sources) = &plan.field {
         let (sites, cells) = (sources.sites() as u64, plan.active.len() as u64);
@@ -249,7 +249,7 @@ fn recursed<F: Scalar>(plan: &Plan<F>, trajectory: &Trajectory<F>) -> Tally {
     tally
 }
 
-fn modulated<F: Scalar>(plan: &Plan<F>, live: u64, calls: u64) -> Tally {
+fn modulated<F: Scalar>(plan: &LearningPlan<F>, live: u64, calls: u64) -> Tally {
     let mut tally = Tally::default();
     if let Some(modulation) = &plan.modulation {
         tally.add(received(modulation, live, calls));
@@ -260,8 +260,8 @@ fn modulated<F: Scalar>(plan: &Plan<F>, live: u64, calls: u64) -> Tally {
         tally.add(diffused(&secretion.modulation, live, calls));
         tally.add(filtered_secretion::<F>(secretion.emitters.len() as u64, live, calls));
     }
-    if let Some(levels) = &plan.levels {
-        (0..levels.count).for_each(|_| tally.add(received(&levels.modulation, live, calls)));
+    if let Some(hop_recursions) = &plan.hop_recursions {
+        (0..hop_recursions.count).for_each(|_| tally.add(received(&hop_recursions.modulation, live, calls)));
     }
     Tally { calls: if tally.calls > 0 { calls } else { 0 }, ..tally }
 }
@@ -269,10 +269,10 @@ fn modulated<F: Scalar>(plan: &Plan<F>, live: u64, calls: u64) -> Tally {
 fn diffused<F: Scalar>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally {
     let Some(diffusive) = &modulation.diffusive else { return Tally::default() };
     let (block, number) = sizes::<F>();
-    let (sites, emitters, heard) = diffusive.counts();
+    let (sites, emitters, receivers) = diffusive.counts();
     Tally {
-        bytes: calls * (8 * sites * block + 3 * emitters * block + heard * (block + number)),
-        operations: live * (6 * sites + 2 * emitters + 2 * heard),
+        bytes: calls * (8 * sites * block + 3 * emitters * block + receivers * (block + number)),
+        operations: live * (6 * sites + 2 * emitters + 2 * receivers),
         ..Tally::default()
     }
 }
@@ -303,21 +303,21 @@ fn received<F: Scalar>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tal
 
 /// The online form over one block, its simulation aside.
 pub(crate) fn traced<F: Scalar>(
-    circuit: &CompiledNetwork<F>,
-    plan: &Plan<F>,
+    compiled: &CompiledNetwork<F>,
+    plan: &LearningPlan<F>,
     trajectory: &Trajectory<F>,
 ) -> [(Section, Tally); 3] {
     let (block, _) = sizes::<F>();
     let (live, calls) = steps(trajectory);
-    let traces = plan.slots.iter().filter(|slot| slot.stage != Stage::Readout);
-    let targets = traces.clone().map(|slot| &circuit.cells[slot.post as usize]);
+    let traces = plan.slots.iter().filter(|slot| slot.stage != SynapseKind::Readout);
+    let targets = traces.clone().map(|slot| &compiled.cells[slot.post as usize]);
     let further: u64 = targets.clone().map(|dynamics| dynamics.further() as u64).sum();
     let operations: u64 = targets.map(|dynamics| dynamics.operations().trace).sum();
     let traces = traces.count() as u64;
-    let filters = traces * circuit.outputs() as u64;
+    let filters = traces * compiled.outputs() as u64;
     let modulated = if plan.receives() { traces } else { 0 };
     let through = modulated * plan.secretions.iter().map(|own| own.filters.len() as u64).sum::<u64>();
-    let filters_modulated = modulated * circuit.outputs() as u64;
+    let filters_modulated = modulated * compiled.outputs() as u64;
     let tally = |blocks: u64, operations: u64| Tally {
         calls,
         bytes: calls * blocks * block,
@@ -329,8 +329,8 @@ pub(crate) fn traced<F: Scalar>(
         (
             Section::Modulation,
             tally(
-                3 * modulated + 4 * filters_modulated + 2 * through * circuit.outputs() as u64,
-                6 * filters_modulated + 2 * through * circuit.outputs() as u64,
+                3 * modulated + 4 * filters_modulated + 2 * through * compiled.outputs() as u64,
+                6 * filters_modulated + 2 * through * compiled.outputs() as u64,
             ),
         ),
         (Section::GradientGather, tally(traces + 2 * filters, 3 * filters)),

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use crate::error::{Result, invalid, not_finite};
 use crate::model::psi_means::PsiMeans;
 use crate::network::initialise;
-use crate::network::{Network, ReadoutSlot, Wires, check_weight};
-use crate::numeric::memory::{product, room_for};
-use crate::numeric::random::{CounterRng, Stream};
+use crate::network::{Network, ReadoutSlot, Synapses, check_weight};
+use crate::numeric::memory::{ensure_memory, product};
+use crate::numeric::random::{CounterRng, DrawStream};
 use crate::numeric::scalar::{Scalar, all_finite};
 
 /// Weights and optimiser state of a network; cloning copies them, the network is shared. Every number in it is finite: those
@@ -24,7 +24,7 @@ pub struct Model<F: Scalar> {
     pub(crate) theta: Vec<Vec<F>>,
     /// Bias of each readout (empty without one).
     pub(crate) bias: Vec<Vec<F>>,
-    pub(crate) moments: Moments<F>,
+    pub(crate) moments: AdamMoments<F>,
     /// What kernel `'membrane'` knows of ψ.
     pub(crate) psi_means: PsiMeans,
     /// What is left of the difference between adaptive feedback and the readout's weights, 1 at first.
@@ -40,11 +40,11 @@ impl<F: Scalar> Model<F> {
     pub fn new(network: Arc<Network>) -> Result<Self> {
         let mut model = Self::blank(network.clone())?;
         let seed = network.description().seed;
-        for (i, wires) in network.projections.iter().enumerate() {
-            let mut rng = CounterRng::internal(seed, Stream::Weights, 0, i);
-            let weights = initialise::weights(wires, &mut rng)?;
-            let path = || format!("projections.{}.{}", wires.name(), wires.initial.option());
-            let to_theta = |(s, &w): (usize, &f64)| finite_as(theta_of(w, wires.sign(s)), path);
+        for (i, synapses) in network.projections.iter().enumerate() {
+            let mut rng = CounterRng::internal(seed, DrawStream::Weights, 0, i);
+            let weights = initialise::weights(synapses, &mut rng)?;
+            let path = || format!("projections.{}.{}", synapses.name(), synapses.initial.option());
+            let to_theta = |(s, &w): (usize, &f64)| finite_as(theta_of(w, synapses.sign(s)), path);
             model.theta[i] = weights.iter().enumerate().map(to_theta).collect::<Result<_>>()?;
         }
         Ok(model)
@@ -57,11 +57,12 @@ impl<F: Scalar> Model<F> {
     pub(crate) fn blank(network: Arc<Network>) -> Result<Self> {
         // θ and its two moments; initial weights are drawn as f64, a projection at a time.
         let bytes = product(&[network.synapse_count(), 3 * size_of::<F>() + size_of::<f64>()]);
-        room_for(bytes, "the weights of a network")?;
-        let theta: Vec<_> = network.projections.iter().map(|wires| vec![F::ZERO; wires.len()]).collect();
+        ensure_memory(bytes, "the weights of a network")?;
+        let theta: Vec<_> =
+            network.projections.iter().map(|synapses| vec![F::ZERO; synapses.len()]).collect();
         let biased = |readout: &ReadoutSlot| if readout.bias { readout.size() } else { 0 };
         let bias: Vec<_> = network.readouts().iter().map(|r| vec![F::ZERO; biased(r)]).collect();
-        let moments = Moments::new(&theta, &bias);
+        let moments = AdamMoments::new(&theta, &bias);
         let psi_means = PsiMeans::new(network.groups.count());
         Ok(Self { network, theta, bias, moments, psi_means, feedback_share: 1.0 })
     }
@@ -75,7 +76,7 @@ impl<F: Scalar> Model<F> {
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] when there is no such projection.
-    pub fn projection(&self, name: &str) -> Result<&Wires> {
+    pub fn projection(&self, name: &str) -> Result<&Synapses> {
         Ok(&self.network.projections[self.network.projection_index(name)?])
     }
 
@@ -86,7 +87,7 @@ impl<F: Scalar> Model<F> {
     pub fn weights(&self, name: &str) -> Result<Vec<F>> {
         let index = self.network.projection_index(name)?;
         let count = self.theta[index].len();
-        room_for(product(&[count, size_of::<F>()]), "the weights of a projection")?;
+        ensure_memory(product(&[count, size_of::<F>()]), "the weights of a projection")?;
         Ok((0..count).map(|synapse| self.weight(index, synapse)).collect())
     }
 
@@ -95,13 +96,13 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// [`crate::Error::Memory`], where cloning would end the process.
     pub fn try_clone(&self) -> Result<Self> {
-        room_for(product(&[self.parameters(), 3 * size_of::<F>()]), "a copy of the weights")?;
+        ensure_memory(product(&[self.parameters(), 3 * size_of::<F>()]), "a copy of the weights")?;
         Ok(self.clone())
     }
 
     /// Bytes of memory that it holds, its network included.
     pub fn bytes(&self) -> usize {
-        let numbers = product(&[self.parameters(), size_of::<F>() + size_of::<Moment<F>>()]);
+        let numbers = product(&[self.parameters(), size_of::<F>() + size_of::<AdamMoment<F>>()]);
         numbers.saturating_add(self.network.bytes())
     }
 
@@ -111,10 +112,10 @@ impl<F: Scalar> Model<F> {
     /// [`crate::Error::NotFinite`] when any number in it is not finite.
     pub(crate) fn checked(self) -> Result<Self> {
         let lists = |lists: &[Vec<F>]| lists.iter().position(|list| !all_finite(list));
-        let finite = |list: &Vec<Moment<F>>| {
+        let finite = |list: &Vec<AdamMoment<F>>| {
             list.iter().fold(true, |finite, m| finite & m.first.is_finite() & m.second.is_finite())
         };
-        let moments = |lists: &[Vec<Moment<F>>]| lists.iter().position(|list| !finite(list));
+        let moments = |lists: &[Vec<AdamMoment<F>>]| lists.iter().position(|list| !finite(list));
         let projection = |i: usize| self.network.projections[i].name();
         let readout = |i: usize| self.network.readouts()[i].name();
         let problems = [
@@ -154,18 +155,18 @@ impl<F: Scalar> Model<F> {
     /// that is not finite or against its sender's sign; nothing is changed then.
     pub fn set_weights(&mut self, name: &str, values: &[f64]) -> Result<()> {
         let index = self.network.projection_index(name)?;
-        let wires = &self.network.projections[index];
+        let synapses = &self.network.projections[index];
         let path = format!("weights.{name}");
-        if values.len() != wires.len() {
+        if values.len() != synapses.len() {
             let value = format!("{} values", values.len());
-            return Err(invalid(path, value, format!("{} values", wires.len())));
+            return Err(invalid(path, value, format!("{} values", synapses.len())));
         }
-        room_for(size_of_val(values), "the weights of a projection")?;
+        ensure_memory(size_of_val(values), "the weights of a projection")?;
         let mut theta = Vec::with_capacity(values.len());
         for (synapse, &value) in values.iter().enumerate() {
             let at = || format!("{path}[{synapse}]");
-            check_weight(value, wires.sign(synapse), at)?;
-            theta.push(finite_as(theta_of(value, wires.sign(synapse)), at)?);
+            check_weight(value, synapses.sign(synapse), at)?;
+            theta.push(finite_as(theta_of(value, synapses.sign(synapse)), at)?);
         }
         self.theta[index] = theta;
         Ok(())
@@ -221,23 +222,23 @@ fn finite_as<F: Scalar>(value: f64, path: impl Fn() -> String) -> Result<F> {
 
 /// Adam's moments and the number of steps taken.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Moments<F> {
+pub(crate) struct AdamMoments<F> {
     pub steps: u64,
-    pub theta: Vec<Vec<Moment<F>>>,
-    pub bias: Vec<Vec<Moment<F>>>,
+    pub theta: Vec<Vec<AdamMoment<F>>>,
+    pub bias: Vec<Vec<AdamMoment<F>>>,
 }
 
 /// First and second moment of one parameter.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Moment<F> {
+pub(crate) struct AdamMoment<F> {
     pub first: F,
     pub second: F,
 }
 
-impl<F: Scalar> Moments<F> {
+impl<F: Scalar> AdamMoments<F> {
     pub fn new(theta: &[Vec<F>], bias: &[Vec<F>]) -> Self {
         let zeros = |lists: &[Vec<F>]| {
-            let zero = Moment { first: F::ZERO, second: F::ZERO };
+            let zero = AdamMoment { first: F::ZERO, second: F::ZERO };
             lists.iter().map(|list| vec![zero; list.len()]).collect()
         };
         Self { steps: 0, theta: zeros(theta), bias: zeros(bias) }

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::description::rule::Feedback;
 use crate::error::{Result, invalid};
 use crate::model::gradients::Gradients;
-use crate::model::{Model, Moment};
-use crate::network::{Network, Stage, Wires};
-use crate::numeric::random::{CounterRng, Stream};
+use crate::model::{AdamMoment, Model};
+use crate::network::{Network, SynapseKind, Synapses};
+use crate::numeric::random::{CounterRng, DrawStream};
 use crate::numeric::scalar::Scalar;
 
 /// θ of a synapse that rewiring brings back.
@@ -157,7 +157,7 @@ impl Optimiser {
 
     /// Which projections learn: plastic and not frozen.
     pub(crate) fn learns(&self, network: &Network) -> Vec<bool> {
-        let learns = |w: &Wires| w.plastic && !self.frozen.iter().any(|name| name == w.name());
+        let learns = |w: &Synapses| w.plastic && !self.frozen.iter().any(|name| name == w.name());
         network.projections.iter().map(learns).collect()
     }
 
@@ -213,17 +213,17 @@ impl<F: Scalar> Update<F> {
     /// Updates the weights of a projection.
     fn projection(
         &self,
-        wires: &Wires,
+        synapses: &Synapses,
         gradients: &[F],
         theta: &mut [F],
-        moments: &mut [Moment<F>],
+        moments: &mut [AdamMoment<F>],
         mut noise: CounterRng,
     ) {
         let (shrink, heat) = (self.shrink, self.heat);
         let mut losses = gradients.to_vec();
-        let free = wires.signs.iter().all(|&sign| sign == 0);
+        let free = synapses.signs.iter().all(|&sign| sign == 0);
         if !free {
-            let signs = wires.pre.iter().map(|&pre| wires.signs[pre as usize]);
+            let signs = synapses.pre.iter().map(|&pre| synapses.signs[pre as usize]);
             losses.iter_mut().zip(signs).filter(|&(_, sign)| sign < 0).for_each(|(g, _)| *g = -*g);
         }
         self.steps(&mut losses, moments);
@@ -233,7 +233,7 @@ impl<F: Scalar> Update<F> {
             return;
         }
         for (synapse, (x, loss)) in theta.iter_mut().zip(losses).enumerate() {
-            let sign = wires.sign(synapse);
+            let sign = synapses.sign(synapse);
             let alive = *x > F::ZERO;
             *x = *x - loss;
             if sign != 0 && !alive {
@@ -253,7 +253,7 @@ impl<F: Scalar> Update<F> {
     }
 
     /// What each parameter loses, written over its gradient.
-    fn steps(&self, gradients: &mut [F], moments: &mut [Moment<F>]) {
+    fn steps(&self, gradients: &mut [F], moments: &mut [AdamMoment<F>]) {
         let pairs = gradients.iter_mut().zip(moments);
         match self.method {
             UpdateMethod::Descent { rate } => pairs.for_each(|(g, _)| *g = rate * (*g * self.clip)),
@@ -283,12 +283,12 @@ pub(crate) fn step<F: Scalar>(
     let update = Update::new(optimiser, rate, steps, gradients.norm());
     let network = model.network();
     let learns = optimiser.learns(network);
-    for (index, wires) in network.projections.iter().enumerate().filter(|&(i, _)| learns[i]) {
-        let noise = CounterRng::internal(seed, Stream::Noise, steps as u32, index);
+    for (index, synapses) in network.projections.iter().enumerate().filter(|&(i, _)| learns[i]) {
+        let noise = CounterRng::internal(seed, DrawStream::Noise, steps as u32, index);
         let gradients = gradients.projection(index);
         let theta = &mut next.theta[index];
         let moments = &mut next.moments.theta[index];
-        update.projection(wires, gradients, theta, moments, noise);
+        update.projection(synapses, gradients, theta, moments, noise);
     }
     for (readout, bias) in next.bias.iter_mut().enumerate() {
         let moments = &mut next.moments.bias[readout];
@@ -326,15 +326,15 @@ pub(crate) fn rewire<F: Scalar>(model: &mut Model<F>, optimiser: &Optimiser, see
         .collect();
     let wanted: f64 = rewired.iter().map(|&i| network.projections[i].wanted).sum();
     let alive = |i: &usize| {
-        let wires = &network.projections[*i];
-        let lives = |&s: &usize| wires.sign(s) == 0 || theta[*i][s] > F::ZERO;
-        (0..wires.len()).filter(lives).count()
+        let synapses = &network.projections[*i];
+        let lives = |&s: &usize| synapses.sign(s) == 0 || theta[*i][s] > F::ZERO;
+        (0..synapses.len()).filter(lives).count()
     };
     let missing = wanted.floor() - rewired.iter().map(alive).sum::<usize>() as f64;
     if missing < 1.0 {
         return;
     }
-    let mut rng = CounterRng::internal(seed, Stream::Rewiring, iteration, 0);
+    let mut rng = CounterRng::internal(seed, DrawStream::Rewiring, iteration, 0);
     let mut shares = vec![0usize; learns.len()];
     for _ in 0..missing as u64 {
         let mut place = wanted * (1.0 - rng.uniform());
@@ -345,9 +345,9 @@ pub(crate) fn rewire<F: Scalar>(model: &mut Model<F>, optimiser: &Optimiser, see
         shares[*chosen.unwrap_or(&rewired[rewired.len() - 1])] += 1;
     }
     for &i in &rewired {
-        let wires = &network.projections[i];
-        let is_dead = |&s: &usize| wires.sign(s) != 0 && theta[i][s] <= F::ZERO;
-        let mut dead: Vec<usize> = (0..wires.len()).filter(is_dead).collect();
+        let synapses = &network.projections[i];
+        let is_dead = |&s: &usize| synapses.sign(s) != 0 && theta[i][s] <= F::ZERO;
+        let mut dead: Vec<usize> = (0..synapses.len()).filter(is_dead).collect();
         if shares[i] < dead.len() {
             rng.shuffle(&mut dead);
         }
@@ -381,11 +381,11 @@ pub(crate) fn decay_feedback<F: Scalar>(model: &mut Model<F>, loss: f64, optimis
     let network = model.network().clone();
     let learns = optimiser.learns(&network);
     let kept = F::from_f64(1.0 - loss);
-    for (index, wires) in network.projections.iter().enumerate() {
-        if learns[index] && wires.stage == Stage::Readout {
+    for (index, synapses) in network.projections.iter().enumerate() {
+        if learns[index] && synapses.stage == SynapseKind::Readout {
             // θ of a dead synapse stays where it is.
             let living = model.theta[index].iter_mut().enumerate();
-            let living = living.filter(|(synapse, theta)| wires.sign(*synapse) == 0 || **theta > F::ZERO);
+            let living = living.filter(|(synapse, theta)| synapses.sign(*synapse) == 0 || **theta > F::ZERO);
             living.for_each(|(_, theta)| *theta = *theta * kept);
         }
     }

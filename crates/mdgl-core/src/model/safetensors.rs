@@ -1,4 +1,4 @@
-//! Weights as safetensors: the tensors of each projection and bias, and the description.
+//! Weights as a safetensors file: the tensors of each projection and bias, and the description.
 //!
 //! A file depends on description and weights alone. A projection `a->b` is three tensors:
 //! `a->b` (the weights, ordered by post then pre), `a->b.pre` and `a->b.post`; the bias of readout
@@ -22,9 +22,9 @@ use serde::{Deserialize, Serialize};
 use crate::description::NetworkDescription;
 use crate::description::list::Array;
 use crate::error::{Error, Result};
-use crate::model::{Model, Moment};
+use crate::model::{AdamMoment, Model};
 use crate::network::{FEEDBACK_SHARE, Network, OPTIMISER, PSI_MEANS, list_tensor};
-use crate::numeric::memory::{product, room_for};
+use crate::numeric::memory::{ensure_memory, product};
 
 use crate::model::psi_means::PsiMeans;
 use crate::numeric::scalar::Scalar;
@@ -110,17 +110,18 @@ impl<F: Scalar> Model<F> {
     /// Numbers of a float type a synapse, and its ends; the tensors, and the file made of them.
     fn room_for_file(&self, numbers: usize) -> Result<()> {
         let bytes = product(&[self.parameters(), numbers * size_of::<F>() + 2 * size_of::<[u32; 2]>()]);
-        room_for(bytes, "a file of weights")
+        ensure_memory(bytes, "a file of weights")
     }
 
     fn weight_tensors(&self) -> Vec<(String, Tensor<'_>)> {
         let network = self.network();
         let mut tensors = Vec::new();
-        for (index, wires) in network.projections().iter().enumerate() {
-            let weights: Vec<F> = (0..wires.len()).map(|s| self.weight(index, s)).collect();
-            tensors.push((wires.name().to_owned(), Tensor::new(dtype::<F>(), &weights)));
-            tensors.push((format!("{}.pre", wires.name()), Tensor::borrowed(Dtype::U32, wires.pre())));
-            tensors.push((format!("{}.post", wires.name()), Tensor::borrowed(Dtype::U32, wires.post())));
+        for (index, synapses) in network.projections().iter().enumerate() {
+            let weights: Vec<F> = (0..synapses.len()).map(|s| self.weight(index, s)).collect();
+            tensors.push((synapses.name().to_owned(), Tensor::new(dtype::<F>(), &weights)));
+            tensors.push((format!("{}.pre", synapses.name()), Tensor::borrowed(Dtype::U32, synapses.pre())));
+            tensors
+                .push((format!("{}.post", synapses.name()), Tensor::borrowed(Dtype::U32, synapses.post())));
         }
         for (readout, bias) in network.readouts().iter().zip(&self.bias) {
             if readout.has_bias() {
@@ -156,22 +157,22 @@ impl<F: Scalar> Model<F> {
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self> {
         let tensors = SafeTensors::deserialize(bytes).map_err(file_error)?;
         // The largest tensor twice as f64.
-        room_for(product(&[4, bytes.len()]), "the weights of a file")?;
+        ensure_memory(product(&[4, bytes.len()]), "the weights of a file")?;
         let mut model = Self::blank(Arc::new(Network::new(read_network(bytes, &tensors)?)?))?;
         let network = model.network().clone();
-        for wires in network.projections() {
+        for synapses in network.projections() {
             let same = |suffix: &str, expected: &[u32]| -> Result<()> {
-                let name = format!("{}.{suffix}", wires.name());
+                let name = format!("{}.{suffix}", synapses.name());
                 match read::<u32>(&tensors, &name, Dtype::U32)? == expected {
                     true => Ok(()),
                     false => Err(file_error(format!("{name} is not what the description gives"))),
                 }
             };
-            same("pre", wires.pre())?;
-            same("post", wires.post())?;
-            let values = read::<F>(&tensors, wires.name(), dtype::<F>())?;
+            same("pre", synapses.pre())?;
+            same("post", synapses.post())?;
+            let values = read::<F>(&tensors, synapses.name(), dtype::<F>())?;
             let values: Vec<f64> = values.into_iter().map(Scalar::to_f64).collect();
-            model.set_weights(wires.name(), &values)?;
+            model.set_weights(synapses.name(), &values)?;
         }
         for readout in network.readouts().iter().filter(|readout| readout.has_bias()) {
             let values = read::<F>(&tensors, &format!("{}.bias", readout.name()), dtype::<F>())?;
@@ -224,7 +225,7 @@ impl<F: Scalar> Model<F> {
         }
         let first = all(first, parameters, f64::NEG_INFINITY)?;
         let second = all(second, parameters, 0.0)?;
-        let mut read = first.into_iter().zip(second).map(|(first, second)| Moment { first, second });
+        let mut read = first.into_iter().zip(second).map(|(first, second)| AdamMoment { first, second });
         let lists = self.moments.theta.iter_mut().chain(&mut self.moments.bias);
         lists.flatten().zip(&mut read).for_each(|(to, from)| *to = from);
         Ok(())

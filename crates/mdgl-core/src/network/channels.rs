@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use crate::description::legal::check_gain;
 use crate::description::rule::UniformChannel;
-use crate::description::{Channel, Exponentials, Gain, Kernel, Membrane, Reach, WeightGain};
+use crate::description::{Channel, Exponentials, Gain, Membrane, Reach, TimeCourse, WeightGain};
 use crate::error::{Result, invalid, unknown};
 use crate::numeric::steps::{lasting, lasting_or_zero};
 
-type ByPair = HashMap<(usize, usize), Vec<(Gain, Reach, Kernel)>>;
+type ByPair = HashMap<(usize, usize), Vec<(Gain, Reach, TimeCourse)>>;
 
 /// The channels between types.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ impl Table {
     pub const DEFAULT: Self = Self::Uniform(UniformChannel {
         gain: Gain::Weights(WeightGain::MeanWeight),
         reach: Reach::Synaptic,
-        kernel: Kernel::None,
+        kernel: TimeCourse::None,
     });
 
     pub fn uniform(path: &str, channel: UniformChannel, dt: f64) -> Result<Self> {
@@ -66,26 +66,26 @@ impl Table {
         matches!(self, Self::Listed(table) if table.is_empty())
     }
 
-    pub fn has_kernel(&self, kernel: Kernel) -> bool {
+    pub fn has_kernel(&self, kernel: TimeCourse) -> bool {
         self.any(|_, k| k == kernel)
     }
 
-    pub fn has(&self, reach: Reach, kernel: Kernel) -> bool {
+    pub fn has(&self, reach: Reach, kernel: TimeCourse) -> bool {
         self.any(|r, k| (r, k) == (reach, kernel))
     }
 
     /// The distinct kernels, in an order that the channels fix.
-    pub fn kernels(&self) -> Vec<Kernel> {
+    pub fn kernels(&self) -> Vec<TimeCourse> {
         distinct(self.kinds().into_iter().map(|(_, kernel)| kernel))
     }
 
     /// The distinct pairs of reach and kernel, in an order that the channels fix.
-    pub fn kinds(&self) -> Vec<(Reach, Kernel)> {
+    pub fn kinds(&self) -> Vec<(Reach, TimeCourse)> {
         distinct(self.channels().into_iter().map(|(_, reach, kernel)| (reach, kernel)))
     }
 
     /// Gain, reach and kernel of all channels, in an order that they fix.
-    pub fn channels(&self) -> Vec<(Gain, Reach, Kernel)> {
+    pub fn channels(&self) -> Vec<(Gain, Reach, TimeCourse)> {
         match self {
             Self::Uniform(channel) => vec![(channel.gain, channel.reach, channel.kernel)],
             Self::Listed(table) => {
@@ -97,7 +97,7 @@ impl Table {
     }
 
     /// Whether cells of a type secrete through a kernel.
-    pub fn secretes(&self, secreting: usize, kernel: Kernel) -> bool {
+    pub fn secretes(&self, secreting: usize, kernel: TimeCourse) -> bool {
         match self {
             Self::Uniform(channel) => channel.kernel == kernel,
             Self::Listed(table) => table
@@ -106,7 +106,7 @@ impl Table {
         }
     }
 
-    fn any(&self, holds: impl Fn(Reach, Kernel) -> bool) -> bool {
+    fn any(&self, holds: impl Fn(Reach, TimeCourse) -> bool) -> bool {
         match self {
             Self::Uniform(channel) => holds(channel.reach, channel.kernel),
             Self::Listed(table) => table.values().flatten().any(|&(_, reach, kernel)| holds(reach, kernel)),
@@ -114,7 +114,12 @@ impl Table {
     }
 
     /// Gains of the channels from a secreting to a receiving type, of one reach and one kernel.
-    pub fn of(&self, receiving: usize, secreting: usize, of: (Reach, Kernel)) -> impl Iterator<Item = Gain> {
+    pub fn of(
+        &self,
+        receiving: usize,
+        secreting: usize,
+        of: (Reach, TimeCourse),
+    ) -> impl Iterator<Item = Gain> {
         let (uniform, listed) = match self {
             Self::Uniform(channel) => (Some((channel.gain, channel.reach, channel.kernel)), None),
             Self::Listed(table) => (None, table.get(&(receiving, secreting))),
@@ -142,12 +147,12 @@ fn validate_gain(path: &str, gain: Gain, reach: Reach) -> Result<()> {
     }
 }
 
-fn validate_kernel(path: &str, kernel: Kernel, dt: f64) -> Result<()> {
+fn validate_kernel(path: &str, kernel: TimeCourse, dt: f64) -> Result<()> {
     match kernel {
-        Kernel::Membrane(Membrane { initial, .. }) if !(0.0..=1.0).contains(&initial) => {
+        TimeCourse::Membrane(Membrane { initial, .. }) if !(0.0..=1.0).contains(&initial) => {
             Err(invalid(format!("{path}.kernel.membrane.initial"), initial, "0 to 1"))
         }
-        Kernel::Exponentials(Exponentials { tau_rise, tau_decay }) => {
+        TimeCourse::Exponentials(Exponentials { tau_rise, tau_decay }) => {
             lasting(format!("{path}.kernel.tauDecay"), tau_decay, dt)?;
             let path = format!("{path}.kernel.tauRise");
             if tau_rise > tau_decay {

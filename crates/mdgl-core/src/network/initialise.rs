@@ -1,4 +1,4 @@
-//! Initial weights, the authors' way.
+//! Initial weights, as the authors of the paper make them: balanced, of spectral radius 1.
 //!
 //! A dense n×n matrix of |N(0, 1)| times the sender's sign is balanced (total excitation equals
 //! total inhibition, then each receiver's column sums to 0), scaled to spectral radius 1, cut to
@@ -10,7 +10,7 @@ use nalgebra::{DMatrix, Schur};
 
 use crate::description::Initialise;
 use crate::error::Result;
-use crate::network::{InitialWeights, Wires};
+use crate::network::{InitialWeights, Synapses};
 use crate::numeric::memory::{product, resize};
 use crate::numeric::random::CounterRng;
 
@@ -25,38 +25,38 @@ const GROWTH_PRODUCTS: usize = 256;
 ///
 /// # Errors
 /// [`crate::Error::Memory`] when the dense matrix of a balanced projection cannot be had.
-pub(crate) fn weights<'a>(wires: &'a Wires, rng: &mut CounterRng) -> Result<Cow<'a, [f64]>> {
-    let drawn = match &wires.initial {
+pub(crate) fn weights<'a>(synapses: &'a Synapses, rng: &mut CounterRng) -> Result<Cow<'a, [f64]>> {
+    let drawn = match &synapses.initial {
         InitialWeights::Given(values) => return Ok(Cow::Borrowed(values)),
-        InitialWeights::Drawn(Initialise::Normal { standard_deviation }) => (0..wires.len())
+        InitialWeights::Drawn(Initialise::Normal { standard_deviation }) => (0..synapses.len())
             .map(|synapse| {
                 let x = standard_deviation * rng.normal();
-                match wires.sign(synapse) {
+                match synapses.sign(synapse) {
                     0 => x,
                     sign => x.abs() * f64::from(sign),
                 }
             })
             .collect(),
-        InitialWeights::Drawn(Initialise::Balanced) => masked(wires, &balanced(wires, rng)?, rng),
+        InitialWeights::Drawn(Initialise::Balanced) => masked(synapses, &balanced(synapses, rng)?, rng),
     };
     Ok(Cow::Owned(drawn))
 }
 
 /// The columns that the receivers take, at the mask's places.
-fn masked(wires: &Wires, matrix: &DMatrix<f64>, rng: &mut CounterRng) -> Vec<f64> {
-    let (senders, receivers) = wires.sizes;
+fn masked(synapses: &Synapses, matrix: &DMatrix<f64>, rng: &mut CounterRng) -> Vec<f64> {
+    let (senders, receivers) = synapses.sizes;
     let columns: Vec<usize> = if senders < receivers {
         (0..receivers).map(|_| rng.below(senders as u32) as usize).collect()
     } else {
         (0..receivers).collect()
     };
     let at = |(&pre, &post): (&u32, &u32)| matrix[(pre as usize, columns[post as usize])];
-    wires.pre().iter().zip(wires.post()).map(at).collect()
+    synapses.pre().iter().zip(synapses.post()).map(at).collect()
 }
 
 /// The dense matrix, rows are senders.
-fn balanced(wires: &Wires, rng: &mut CounterRng) -> Result<DMatrix<f64>> {
-    let n = wires.sizes.0;
+fn balanced(synapses: &Synapses, rng: &mut CounterRng) -> Result<DMatrix<f64>> {
+    let n = synapses.sizes.0;
     let mut dense = Vec::new();
     let what = "the dense matrix of balanced initial weights (scheme 'normal' needs none)";
     resize(&mut dense, product(&[n, n]), 0.0, what)?;
@@ -64,14 +64,14 @@ fn balanced(wires: &Wires, rng: &mut CounterRng) -> Result<DMatrix<f64>> {
     for i in 0..n {
         for j in 0..n {
             let x = rng.normal();
-            matrix[(i, j)] = match wires.signs[i] {
+            matrix[(i, j)] = match synapses.signs[i] {
                 0 => x,
                 sign => x.abs() * f64::from(sign),
             };
         }
     }
-    if wires.signs.contains(&1) && wires.signs.contains(&-1) {
-        balance_totals(&mut matrix, &wires.signs);
+    if synapses.signs.contains(&1) && synapses.signs.contains(&-1) {
+        balance_totals(&mut matrix, &synapses.signs);
         balance_columns(&mut matrix);
     }
     let radius = spectral_radius(&matrix);

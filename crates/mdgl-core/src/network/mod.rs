@@ -1,11 +1,11 @@
-//! A network, checked and wired: populations laid end to end, projections as lists of synapses.
+//! A network, checked, with its synapses drawn: ranges of units per population, lists of synapses per projection.
 
 pub(crate) mod channels;
 pub(crate) mod initialise;
 mod neurons;
+mod populations;
 mod projections;
 pub(crate) mod sheet;
-mod slots;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -18,19 +18,19 @@ use crate::network::channels::Table;
 use crate::network::sheet::Grid;
 use crate::neuron::{Dynamics, Neuron};
 use crate::numeric::csr::Csr;
-use crate::numeric::memory::{product, room_for};
+use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::steps::{decay, lasting_or_zero};
 
 pub(crate) use neurons::Groups;
 use neurons::neurons;
-pub use projections::Wires;
-pub(crate) use projections::{InitialWeights, Stage, Synapse, check_weight};
+use populations::{lay_out, types};
+pub use projections::Synapses;
+pub(crate) use projections::{InitialWeights, Synapse, SynapseKind, check_weight};
 use projections::{check_reach, delays, projections};
-use slots::{lay_out, types};
 
 /// Most neurons or units of a network, so that every index fits and products do not overflow.
 const MOST_UNITS: usize = 1 << 24;
-/// What a unit takes in all lists of units, those of the circuit and of a plan apart.
+/// What a unit takes in all lists of units, those of the compiled network and of a plan apart.
 const UNIT_BYTES: usize = 2 * (size_of::<Neuron>() + size_of::<Dynamics<f64>>());
 /// The tensor of a weights file that holds the running means of ψ.
 pub(crate) const PSI_MEANS: &str = "mdgl.psi-means";
@@ -55,7 +55,7 @@ pub struct Network {
     pub(crate) dynamics: Vec<Dynamics<f64>>,
     pub(crate) outputs: Vec<Output>,
     readouts: Vec<ReadoutSlot>,
-    pub(crate) projections: Vec<Wires>,
+    pub(crate) projections: Vec<Synapses>,
     /// The distinct delays of recurrent synapses in steps, ascending from 1 on.
     delays: Vec<usize>,
     /// Type of each neuron.
@@ -140,16 +140,19 @@ impl Network {
         check_conventions(&description)?;
         let biased = description.conventions == Conventions::Mdgl2021;
         description.readouts.iter_mut().for_each(|readout| readout.bias = readout.bias.or(Some(biased)));
-        let slots = lay_out(&description)?;
+        let ranges = lay_out(&description)?;
         let counts = description.inputs.iter().map(|p| p.size);
         let counts = counts.chain(description.populations.iter().map(|p| p.size));
         let counts = counts.chain(description.readouts.iter().map(|r| r.size));
-        room_for(product(&[counts.fold(0, usize::saturating_add), UNIT_BYTES]), "the units of a network")?;
+        ensure_memory(
+            product(&[counts.fold(0, usize::saturating_add), UNIT_BYTES]),
+            "the units of a network",
+        )?;
         // The largest first: too many synapses are said before anything large is made.
-        let projections = projections(&description, &slots)?;
+        let projections = projections(&description, &ranges)?;
         let (neurons, dynamics) = neurons(&description)?;
         let (outputs, readouts) = readouts(&description)?;
-        let (type_names, type_of) = types(&description, &slots, neurons.len())?;
+        let (type_names, type_of) = types(&description, &ranges, neurons.len())?;
         check_reach(&projections, neurons.len())?;
         let channels = match &description.channels {
             Some(channels) => Table::listed("channels", &type_names, channels, description.dt)?,
@@ -159,7 +162,7 @@ impl Network {
         check_tensor_names(&projections, &readouts, lists)?;
         Ok(Self {
             input_units: description.inputs.iter().map(|p| p.size).sum(),
-            input_offsets: description.inputs.iter().map(|p| slots[&p.name].offset).collect(),
+            input_offsets: description.inputs.iter().map(|p| ranges[&p.name].offset).collect(),
             groups: Groups::new(&neurons, &dynamics, &type_of),
             grid: Grid::new(description.sheet.unwrap_or_default(), description.seed, &type_of)?,
             neurons,
@@ -222,7 +225,7 @@ impl Network {
         }
     }
     /// The projections, in the order of the description.
-    pub fn projections(&self) -> &[Wires] {
+    pub fn projections(&self) -> &[Synapses] {
         &self.projections
     }
     /// The readouts, in the order of the description.
@@ -231,7 +234,7 @@ impl Network {
     }
     /// Number of synapses of all projections together.
     pub(crate) fn synapse_count(&self) -> usize {
-        self.projections.iter().map(Wires::len).sum()
+        self.projections.iter().map(Synapses::len).sum()
     }
     /// About what it takes: of each synapse its ends, and its place by what sends.
     pub(crate) fn bytes(&self) -> usize {
@@ -252,14 +255,14 @@ impl Network {
         &self.type_of
     }
     /// The synapses of a stage, dead ones too: sender → (target, synapse), projection after projection.
-    pub(crate) fn synapses(&self, stage: Stage) -> &Csr<Synapse> {
+    pub(crate) fn synapses(&self, stage: SynapseKind) -> &Csr<Synapse> {
         self.by_sender[stage as usize].get_or_init(|| {
-            let own = (0..).zip(&self.projections).filter(|(_, wires)| wires.stage == stage);
-            let triples = own.flat_map(|(projection, wires)| {
+            let own = (0..).zip(&self.projections).filter(|(_, synapses)| synapses.stage == stage);
+            let triples = own.flat_map(|(projection, synapses)| {
                 let synapse = move |i: usize| Synapse { projection, index: i as u32 };
-                (0..wires.len()).map(move |i| (wires.pre_unit(i), wires.post_unit(i), synapse(i)))
+                (0..synapses.len()).map(move |i| (synapses.pre_unit(i), synapses.post_unit(i), synapse(i)))
             });
-            let senders = if stage == Stage::Input { self.input_units } else { self.size() };
+            let senders = if stage == SynapseKind::Input { self.input_units } else { self.size() };
             Csr::group(senders, triples)
         })
     }
@@ -382,7 +385,7 @@ fn readouts(d: &NetworkDescription) -> Result<(Vec<Output>, Vec<ReadoutSlot>)> {
 }
 
 /// Names of projections and readouts are tensor names in files: none may be taken twice.
-fn check_tensor_names(projections: &[Wires], readouts: &[ReadoutSlot], lists: usize) -> Result<()> {
+fn check_tensor_names(projections: &[Synapses], readouts: &[ReadoutSlot], lists: usize) -> Result<()> {
     let reserved = ["__metadata__", PSI_MEANS, FEEDBACK_SHARE].into_iter().chain(OPTIMISER);
     let mut taken: HashSet<String> = reserved.map(str::to_owned).chain((0..lists).map(list_tensor)).collect();
     let own = projections.iter().map(|p| (&p.name, vec!["", ".pre", ".post"]));

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::populations::{PopulationKind, PopulationRange, find};
 use super::positive;
-use super::slots::{Slot, SlotKind, find};
 use crate::description::{Connections, Initialise, NetworkDescription, Projection};
 use crate::error::{Result, invalid};
-use crate::numeric::memory::{product, room_for};
-use crate::numeric::random::{CounterRng, Stream};
+use crate::numeric::memory::{ensure_memory, product};
+use crate::numeric::random::{CounterRng, DrawStream};
 use crate::numeric::steps::steps_in;
 
 /// Longest delay, in steps.
@@ -18,7 +18,7 @@ const MOST_SYNAPSES: u64 = 1 << 30;
 
 /// Which way a projection goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum SynapseKind {
     Input,
     Recurrent,
     Readout,
@@ -33,9 +33,9 @@ pub(crate) struct Synapse {
 
 /// A projection's synapses: the mask within which weights may differ from 0.
 #[derive(Debug, Clone)]
-pub struct Wires {
+pub struct Synapses {
     pub(super) name: String,
-    pub(crate) stage: Stage,
+    pub(crate) stage: SynapseKind,
     /// Presynaptic index in its population, one a synapse, ordered by post then pre.
     pub(crate) pre: Arc<Vec<u32>>,
     /// Postsynaptic index in its population.
@@ -69,7 +69,7 @@ impl InitialWeights {
     }
 }
 
-impl Wires {
+impl Synapses {
     /// The projection's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -107,41 +107,44 @@ impl Wires {
     }
 }
 
-pub(super) fn projections(d: &NetworkDescription, slots: &HashMap<String, Slot>) -> Result<Vec<Wires>> {
-    let mut all: Vec<Wires> = Vec::new();
-    let mut synapses = 0u64;
+pub(super) fn projections(
+    d: &NetworkDescription,
+    ranges: &HashMap<String, PopulationRange>,
+) -> Result<Vec<Synapses>> {
+    let mut all: Vec<Synapses> = Vec::new();
+    let mut total = 0u64;
     for (i, projection) in d.projections.iter().enumerate() {
         let name = projection.key();
         if name.is_empty() || all.iter().any(|earlier| earlier.name == name) {
             let path = format!("projections[{i}].name");
             return Err(invalid(path, format!("'{name}'"), "a name of its own"));
         }
-        let wires = wire(d, slots, i, projection)?;
-        synapses += wires.len() as u64;
-        if synapses > MOST_SYNAPSES {
+        let synapses = connect(d, ranges, i, projection)?;
+        total += synapses.len() as u64;
+        if total > MOST_SYNAPSES {
             let allowed = format!("at most {MOST_SYNAPSES} synapses in all");
-            return Err(invalid("projections", synapses, allowed));
+            return Err(invalid("projections", total, allowed));
         }
-        all.push(wires);
+        all.push(synapses);
     }
     Ok(all)
 }
 
-fn wire(
+fn connect(
     d: &NetworkDescription,
-    slots: &HashMap<String, Slot>,
+    ranges: &HashMap<String, PopulationRange>,
     index: usize,
     projection: &Projection,
-) -> Result<Wires> {
-    use SlotKind::{Input, Population, Readout};
+) -> Result<Synapses> {
+    use PopulationKind::{Input, Population, Readout};
     let path = |field: &str| format!("projections.{}.{field}", projection.key());
-    let from = find(slots, &path("from"), &projection.from, &[Input, Population])?;
+    let from = find(ranges, &path("from"), &projection.from, &[Input, Population])?;
     let targets: &[_] = if from.kind == Input { &[Population] } else { &[Population, Readout] };
-    let to = find(slots, &path("to"), &projection.to, targets)?;
+    let to = find(ranges, &path("to"), &projection.to, targets)?;
     let stage = match (from.kind, to.kind) {
-        (Input, _) => Stage::Input,
-        (_, Readout) => Stage::Readout,
-        _ => Stage::Recurrent,
+        (Input, _) => SynapseKind::Input,
+        (_, Readout) => SynapseKind::Readout,
+        _ => SynapseKind::Recurrent,
     };
     let delay = delay_steps(&path("delay"), projection.delay, d.dt, stage)?;
     let recurrent = projection.from == projection.to;
@@ -161,13 +164,13 @@ fn wire(
             }
             let initialise = projection.initialise.unwrap_or(Initialise::Balanced);
             validate_initialise(&path("initialise"), initialise)?;
-            let mut rng = CounterRng::internal(d.seed, Stream::Mask, 0, index);
+            let mut rng = CounterRng::internal(d.seed, DrawStream::Mask, 0, index);
             let (pre, post) = draw_mask(&path("density"), &mut rng, density, from, to, recurrent)?;
             (Arc::new(pre), Arc::new(post), InitialWeights::Drawn(initialise), density * pairs)
         }
         _ => return Err(invalid(path("density"), "given with connections, or neither", "one of the two")),
     };
-    Ok(Wires {
+    Ok(Synapses {
         name: projection.key(),
         stage,
         pre,
@@ -183,12 +186,12 @@ fn wire(
 }
 
 /// A projection's delay in steps; only synapses between neurons have one of more than a step.
-fn delay_steps(path: &str, delay: Option<f64>, dt: f64, stage: Stage) -> Result<usize> {
+fn delay_steps(path: &str, delay: Option<f64>, dt: f64, stage: SynapseKind) -> Result<usize> {
     let Some(delay) = delay else { return Ok(1) };
     let steps = steps_in(delay, dt);
     match stage {
-        Stage::Recurrent if (1.0..=MOST_DELAY).contains(&steps) => Ok(steps as usize),
-        Stage::Recurrent => Err(invalid(path, delay, format!("1 to {MOST_DELAY} steps of {dt} ms"))),
+        SynapseKind::Recurrent if (1.0..=MOST_DELAY).contains(&steps) => Ok(steps as usize),
+        SynapseKind::Recurrent => Err(invalid(path, delay, format!("1 to {MOST_DELAY} steps of {dt} ms"))),
         _ if steps == 1.0 => Ok(1),
         _ => {
             let allowed =
@@ -199,21 +202,21 @@ fn delay_steps(path: &str, delay: Option<f64>, dt: f64, stage: Stage) -> Result<
 }
 
 /// What was secreted so many steps before has a place of 32 bits (see `modulation`).
-pub(super) fn check_reach(projections: &[Wires], neurons: usize) -> Result<()> {
+pub(super) fn check_reach(projections: &[Synapses], neurons: usize) -> Result<()> {
     let most = u32::MAX as usize / neurons.max(1);
-    match projections.iter().find(|wires| wires.delay > most) {
+    match projections.iter().find(|synapses| synapses.delay > most) {
         None => Ok(()),
-        Some(wires) => {
-            let path = format!("projections.{}.delay", wires.name);
-            let value = format!("{} steps", wires.delay);
+        Some(synapses) => {
+            let path = format!("projections.{}.delay", synapses.name);
+            let value = format!("{} steps", synapses.delay);
             Err(invalid(path, value, format!("at most {most} steps with {neurons} neurons")))
         }
     }
 }
 
-pub(super) fn delays(projections: &[Wires]) -> Vec<usize> {
-    let recurrent = projections.iter().filter(|wires| wires.stage == Stage::Recurrent);
-    let mut delays: Vec<usize> = std::iter::once(1).chain(recurrent.map(|wires| wires.delay)).collect();
+pub(super) fn delays(projections: &[Synapses]) -> Vec<usize> {
+    let recurrent = projections.iter().filter(|synapses| synapses.stage == SynapseKind::Recurrent);
+    let mut delays: Vec<usize> = std::iter::once(1).chain(recurrent.map(|synapses| synapses.delay)).collect();
     delays.sort_unstable();
     delays.dedup();
     delays
@@ -234,8 +237,8 @@ fn draw_mask(
     path: &str,
     rng: &mut CounterRng,
     density: f64,
-    from: &Slot,
-    to: &Slot,
+    from: &PopulationRange,
+    to: &PopulationRange,
     recurrent: bool,
 ) -> Result<(Vec<u32>, Vec<u32>)> {
     let pairs = from.size as u64 * to.size as u64;
@@ -245,7 +248,7 @@ fn draw_mask(
     }
     let count = (density * pairs as f64).floor() as u64;
     // Pairs, and then again by sender and by receiver.
-    room_for(product(&[2, count as usize, size_of::<(u32, u32)>()]), "the synapses of a projection")?;
+    ensure_memory(product(&[2, count as usize, size_of::<(u32, u32)>()]), "the synapses of a projection")?;
     let mut drawn: Vec<(u32, u32)> = Vec::with_capacity(count as usize);
     if density == 1.0 {
         drawn.extend((0..to.size as u32).flat_map(|p| (0..from.size as u32).map(move |q| (p, q))));
@@ -265,7 +268,13 @@ fn draw_mask(
 type Listed = (Arc<Vec<u32>>, Arc<Vec<u32>>, Arc<Vec<f64>>);
 
 /// A list's synapses, checked, by post and then pre; a list of that order is shared and not copied.
-fn listed(path: &str, list: &Connections, from: &Slot, to: &Slot, recurrent: bool) -> Result<Listed> {
+fn listed(
+    path: &str,
+    list: &Connections,
+    from: &PopulationRange,
+    to: &PopulationRange,
+    recurrent: bool,
+) -> Result<Listed> {
     let column = |field: &'static str| move || format!("{path}.{field}");
     let at = |field: &str, i: usize| format!("{path}.{field}[{i}]");
     let (pre, post) = (list.pre.numbers(column("pre"))?, list.post.numbers(column("post"))?);
@@ -289,7 +298,7 @@ fn listed(path: &str, list: &Connections, from: &Slot, to: &Slot, recurrent: boo
     if pairs.is_sorted_by(|one, next| one < next) {
         return Ok((pre.clone(), post.clone(), values.clone()));
     }
-    room_for(
+    ensure_memory(
         product(&[pre.len(), size_of::<[u32; 3]>() + size_of::<f64>()]),
         "the synapses of a projection",
     )?;

@@ -1,9 +1,9 @@
-//! The sheet of cells: a grid whose edges meet, and who sits where.
+//! The sheet of cells: a grid with periodic boundaries, and the site of each cell.
 
 use crate::description::{Positions, Sheet};
 use crate::error::{Result, invalid};
 use crate::numeric::memory::reserve;
-use crate::numeric::random::{CounterRng, Stream};
+use crate::numeric::random::{CounterRng, DrawStream};
 
 /// Most sites of a sheet.
 const MOST_SITES: usize = 1 << 24;
@@ -13,20 +13,20 @@ const SHUFFLES: u32 = 1;
 
 /// Where each cell sits at a step.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
+pub(crate) struct SheetPlaces {
     /// At every step, or what each step shuffles.
     sites: Vec<u32>,
     /// The seed of the shuffles, where there are any.
     shuffled: Option<u64>,
 }
 
-impl Places {
+impl SheetPlaces {
     /// The site of each cell. `room` holds them where every step has its own.
     pub fn at<'a>(&'a self, t: usize, room: &'a mut Vec<u32>) -> &'a [u32] {
         let Some(seed) = self.shuffled else { return &self.sites };
         room.clear();
         room.extend_from_slice(&self.sites);
-        CounterRng::internal(seed, Stream::Sheet, SHUFFLES, t).shuffle(room);
+        CounterRng::internal(seed, DrawStream::Sheet, SHUFFLES, t).shuffle(room);
         room
     }
 
@@ -47,7 +47,7 @@ impl Places {
 pub(crate) struct Grid {
     pub width: usize,
     pub height: usize,
-    pub places: Places,
+    pub places: SheetPlaces,
     /// The sum of the box that a field is convolved with each step.
     pub spread: f64,
 }
@@ -78,7 +78,7 @@ impl Grid {
         match sheet.positions {
             Positions::Sorted => order.sort_by_key(|&p| type_of[p]),
             Positions::Random | Positions::Shuffled => {
-                CounterRng::internal(seed, Stream::Sheet, 0, 0).shuffle(&mut order)
+                CounterRng::internal(seed, DrawStream::Sheet, 0, 0).shuffle(&mut order)
             }
         }
         let mut sites = vec![0; cells];
@@ -86,7 +86,7 @@ impl Grid {
             sites[p] = (place % (width * height)) as u32;
         }
         let shuffled = (sheet.positions == Positions::Shuffled).then_some(seed);
-        Ok(Self { width, height, places: Places { sites, shuffled }, spread: sheet.spread })
+        Ok(Self { width, height, places: SheetPlaces { sites, shuffled }, spread: sheet.spread })
     }
 
     pub fn sites(&self) -> usize {

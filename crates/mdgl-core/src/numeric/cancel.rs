@@ -1,13 +1,13 @@
-//! The caller's wish to stop, looked at every so many steps.
+//! Cancellation: the flag that a caller sets, read every 64 steps.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 
-/// Steps between two looks.
+/// Steps between two reads of the flag.
 const LOOK_EVERY: usize = 64;
 
-/// Fails when the caller wishes to stop; looks every so many steps.
+/// Fails once the flag is set; reads it every [`LOOK_EVERY`] steps.
 #[inline(always)]
 pub(crate) fn check_cancelled(step: usize, cancel: &AtomicBool) -> Result<()> {
     if step.is_multiple_of(LOOK_EVERY) && cancel.load(Ordering::Relaxed) {

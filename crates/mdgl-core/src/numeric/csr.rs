@@ -1,4 +1,4 @@
-//! Lists of targets, one a unit.
+//! Compressed sparse rows: a list of targets per sending unit.
 
 /// What each unit projects to: target and an item (a weight, a gain, an accumulator's place).
 #[derive(Debug, Clone, Default)]

@@ -100,7 +100,7 @@ fn can_reserve_beside(bytes: usize, free: usize) -> bool {
 ///
 /// # Errors
 /// [`Error::Memory`] when the system refuses.
-pub fn room_for(bytes: usize, what: &str) -> Result<()> {
+pub fn ensure_memory(bytes: usize, what: &str) -> Result<()> {
     let taken = TAKEN.fetch_add(bytes.min(BETWEEN), Ordering::Relaxed);
     if bytes < LARGE {
         return Ok(());
@@ -123,7 +123,7 @@ pub(crate) fn reserve<T>(buffer: &mut Vec<T>, len: usize, what: &str) -> Result<
         return Ok(());
     }
     let bytes = len.saturating_mul(size_of::<T>());
-    room_for(bytes, what)?;
+    ensure_memory(bytes, what)?;
     buffer.try_reserve_exact(len - buffer.len()).map_err(|_| no_room(bytes, what))
 }
 

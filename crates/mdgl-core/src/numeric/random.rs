@@ -5,7 +5,7 @@
 /// The uses of the generator. Input events are drawn from the streams that a batch's key names
 /// (0 to 99), tasks draw from 100 to 199; the engine itself uses these.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Stream {
+pub(crate) enum DrawStream {
     Signs = 1000,
     Mask = 1001,
     Weights = 1002,
@@ -37,7 +37,7 @@ impl CounterRng {
         }
     }
 
-    pub(crate) fn internal(seed: u64, stream: Stream, iteration: u32, item: usize) -> Self {
+    pub(crate) fn internal(seed: u64, stream: DrawStream, iteration: u32, item: usize) -> Self {
         Self::new(seed, stream as u32, iteration, item as u32)
     }
 

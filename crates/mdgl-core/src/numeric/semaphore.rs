@@ -1,28 +1,28 @@
-//! Whose turn it is: several who compute share a number of threads, first come, first served.
+//! A fair (first in, first out) semaphore that limits the number of worker threads in the process.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Threads to share.
+/// A number of threads, shared by all that compute.
 #[derive(Debug)]
 pub struct FairSemaphore {
     all: usize,
-    state: Mutex<State>,
+    state: Mutex<SemaphoreState>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
-struct State {
+struct SemaphoreState {
     free: usize,
     waiting: VecDeque<u64>,
     next: u64,
 }
 
-/// Threads that someone has; dropped, they are free again.
+/// Threads that have been taken; they are free again when it is dropped.
 #[derive(Debug)]
 pub struct Permit<'a> {
-    turns: &'a FairSemaphore,
+    semaphore: &'a FairSemaphore,
     threads: usize,
 }
 
@@ -30,7 +30,7 @@ impl FairSemaphore {
     /// So many, all of them free.
     #[must_use]
     pub fn new(all: usize) -> Self {
-        let state = State { free: all, waiting: VecDeque::new(), next: 0 };
+        let state = SemaphoreState { free: all, waiting: VecDeque::new(), next: 0 };
         Self { all, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -59,7 +59,7 @@ impl FairSemaphore {
         state.free -= threads;
         // The next in the queue may need no more than what is left.
         self.changed.notify_all();
-        Some(Permit { turns: self, threads })
+        Some(Permit { semaphore: self, threads })
     }
 
     /// Lets those who wait see that they have been cancelled.
@@ -69,15 +69,15 @@ impl FairSemaphore {
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SemaphoreState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.turns.lock().free += self.threads;
-        self.turns.changed.notify_all();
+        self.semaphore.lock().free += self.threads;
+        self.semaphore.changed.notify_all();
     }
 }
 
@@ -91,36 +91,37 @@ mod tests {
 
     #[test]
     fn no_more_threads_are_out_than_there_are() {
-        let (turns, out, cancel) = (FairSemaphore::new(3), AtomicUsize::new(0), AtomicBool::new(false));
+        let (semaphore, out, cancel) = (FairSemaphore::new(3), AtomicUsize::new(0), AtomicBool::new(false));
         let one = |threads: usize| {
-            let turn = turns.take(threads, &cancel).unwrap();
-            assert!(out.fetch_add(turn.threads, Ordering::SeqCst) + turn.threads <= 3);
+            let permit = semaphore.take(threads, &cancel).unwrap();
+            assert!(out.fetch_add(permit.threads, Ordering::SeqCst) + permit.threads <= 3);
             thread::sleep(Duration::from_micros(50));
-            out.fetch_sub(turn.threads, Ordering::SeqCst);
+            out.fetch_sub(permit.threads, Ordering::SeqCst);
         };
         thread::scope(|scope| {
             for threads in [1, 2, 3, 8] {
                 scope.spawn(move || (0..50).for_each(|_| one(threads)));
             }
         });
-        assert_eq!(turns.lock().free, 3);
+        assert_eq!(semaphore.lock().free, 3);
     }
 
     /// Those who come later do not keep someone waiting who needs more.
     #[test]
     fn first_come_first_served() {
-        let (turns, cancel, order) = (FairSemaphore::new(2), AtomicBool::new(false), Mutex::new(Vec::new()));
+        let (semaphore, cancel, order) =
+            (FairSemaphore::new(2), AtomicBool::new(false), Mutex::new(Vec::new()));
         let waiting = |count: usize| {
-            while turns.lock().waiting.len() < count {
+            while semaphore.lock().waiting.len() < count {
                 thread::yield_now();
             }
         };
         thread::scope(|scope| {
-            let first = turns.take(1, &cancel).unwrap();
+            let first = semaphore.take(1, &cancel).unwrap();
             for (place, threads) in [(0, 2), (1, 1)] {
-                let (turns, cancel, order) = (&turns, &cancel, &order);
+                let (semaphore, cancel, order) = (&semaphore, &cancel, &order);
                 scope.spawn(move || {
-                    let _turn = turns.take(threads, cancel).unwrap();
+                    let _turn = semaphore.take(threads, cancel).unwrap();
                     order.lock().unwrap().push(threads);
                 });
                 waiting(place + 1);
@@ -132,16 +133,17 @@ mod tests {
 
     #[test]
     fn who_is_cancelled_waits_no_longer_and_holds_up_nobody() {
-        let (turns, never, cancel) = (FairSemaphore::new(1), AtomicBool::new(false), AtomicBool::new(false));
+        let (semaphore, never, cancel) =
+            (FairSemaphore::new(1), AtomicBool::new(false), AtomicBool::new(false));
         thread::scope(|scope| {
-            let first = turns.take(1, &never).unwrap();
-            let cancelled = scope.spawn(|| turns.take(1, &cancel).is_none());
-            let next = scope.spawn(|| turns.take(1, &never).is_some());
-            while turns.lock().waiting.len() < 2 {
+            let first = semaphore.take(1, &never).unwrap();
+            let cancelled = scope.spawn(|| semaphore.take(1, &cancel).is_none());
+            let next = scope.spawn(|| semaphore.take(1, &never).is_some());
+            while semaphore.lock().waiting.len() < 2 {
                 thread::yield_now();
             }
             cancel.store(true, Ordering::Relaxed);
-            turns.wake();
+            semaphore.wake();
             assert!(cancelled.join().unwrap());
             drop(first);
             assert!(next.join().unwrap());

@@ -10,7 +10,7 @@ use crate::description::legal::Use;
 use crate::error::{Result, invalid};
 use crate::instrument::clock::Scale;
 use crate::instrument::probe::lap_cost;
-use crate::instrument::recorder::{Log, Record, Recorder, Slice, Stage, now, split};
+use crate::instrument::recorder::{Log, ProfileStage, Record, Recorder, Slice, now, split};
 use crate::instrument::sample::{Baseline, Estimate, Sample};
 use crate::instrument::section::{SECTIONS, Section};
 use crate::instrument::tally::Tally;
@@ -120,7 +120,7 @@ pub fn profile<F: Real>(
         return Err(invalid("options.every", 0, "at least 1 step"));
     }
     training.rule.validate_use(Use::Profile)?;
-    let mut session = Session { model, assignment, training, cancel };
+    let mut session = ProfileSession { model, assignment, training, cancel };
     let tallies = session.record(workers, Record::Counts)?.2.tallies;
     let report = session.iterate(workers)?;
     let scale = Scale::start();
@@ -151,14 +151,14 @@ pub fn profile<F: Real>(
 }
 
 /// The work that is repeated.
-struct Session<'a, F: Real> {
+struct ProfileSession<'a, F: Real> {
     model: &'a Model<F>,
     assignment: Assignment<'a>,
     training: Training<'a>,
     cancel: &'a AtomicBool,
 }
 
-impl<F: Real> Session<'_, F> {
+impl<F: Real> ProfileSession<'_, F> {
     fn iterate(&mut self, workers: &Workers<F>) -> Result<StepReport> {
         let Self { model, assignment, training, cancel } = self;
         let (_, report) = train_step(model, *assignment, *training, None, workers, cancel)?;
@@ -184,7 +184,7 @@ impl<F: Real> Session<'_, F> {
 struct Sums {
     threads: Vec<[Estimate; SECTIONS]>,
     /// Of each kernel with a probe, its laps by thread and section too.
-    kernels: Vec<(Kernel, Vec<[f64; SECTIONS]>)>,
+    kernels: Vec<(KernelTime, Vec<[f64; SECTIONS]>)>,
     nanoseconds_a_tick: f64,
 }
 
@@ -207,7 +207,7 @@ impl Sums {
         for (index, slice) in log.slices.iter().enumerate() {
             let mut samples = Vec::new();
             for found in log.found.iter().filter(|found| found.slice == index) {
-                let own = |kernel: &Kernel| kernel.is_of(slice.stage, found.probe);
+                let own = |kernel: &KernelTime| kernel.is_of(slice.stage, found.probe);
                 let Some((kernel, laps)) = self.kernels.iter_mut().find(|(kernel, _)| own(kernel)) else {
                     continue;
                 };
@@ -254,21 +254,21 @@ impl Sums {
 }
 
 /// A kernel with a probe.
-struct Kernel {
-    stage: Stage,
+struct KernelTime {
+    stage: ProfileStage,
     probe: usize,
     baseline: Baseline,
 }
 
-impl Kernel {
-    fn is_of(&self, stage: Stage, probe: usize) -> bool {
+impl KernelTime {
+    fn is_of(&self, stage: ProfileStage, probe: usize) -> bool {
         self.stage == stage && self.probe == probe
     }
 }
 
 /// From all runs of each kernel together.
-fn kernels(logs: &[Log]) -> Vec<Kernel> {
-    let mut kernels: Vec<(Stage, usize, Vec<&Sample>)> = Vec::new();
+fn kernels(logs: &[Log]) -> Vec<KernelTime> {
+    let mut kernels: Vec<(ProfileStage, usize, Vec<&Sample>)> = Vec::new();
     for log in logs {
         for found in &log.found {
             let stage = log.slices[found.slice].stage;
@@ -278,7 +278,7 @@ fn kernels(logs: &[Log]) -> Vec<Kernel> {
             }
         }
     }
-    let kernel = |(stage, probe, samples): (Stage, usize, Vec<&Sample>)| Kernel {
+    let kernel = |(stage, probe, samples): (ProfileStage, usize, Vec<&Sample>)| KernelTime {
         stage,
         probe,
         baseline: Baseline::of(&samples, lap_cost()),
@@ -452,8 +452,14 @@ mod tests {
             assert!(slices.windows(2).all(|pair| pair[0].end <= pair[1].begin), "thread {thread}");
         }
         let blocks = |stage| profile.slices.iter().filter(|slice| slice.stage == stage).count();
-        assert_eq!([Stage::Draw, Stage::Simulate, Stage::Backward].map(blocks), [6, 6, 6]);
-        assert_eq!([Stage::Prepare, Stage::Optimise, Stage::Rewire].map(blocks), [3, 3, 3]);
+        assert_eq!(
+            [ProfileStage::Draw, ProfileStage::Simulate, ProfileStage::Backward].map(blocks),
+            [6, 6, 6]
+        );
+        assert_eq!(
+            [ProfileStage::Prepare, ProfileStage::Optimise, ProfileStage::Rewire].map(blocks),
+            [3, 3, 3]
+        );
     }
 
     #[test]

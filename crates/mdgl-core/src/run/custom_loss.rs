@@ -2,19 +2,19 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::outcome::Outcome;
+use super::batch_sums::BatchSums;
 use super::pass::Pass;
 use super::record::{A_READOUT, readouts};
-use super::workers::{Room, Workers};
+use super::workers::{Workers, Workspace};
 use super::{Assignment, finite_lists};
 use crate::batch::Batch;
 use crate::batch::loss::check_values;
 use crate::description::rule::{LearningSignal, Rule, Trace};
-use crate::description::{Kernel, Reach};
+use crate::description::{Reach, TimeCourse};
 use crate::error::{Result, invalid};
+use crate::learn::block_gradient::BlockGradient;
 use crate::learn::modulation::channel_table;
-use crate::learn::partial::Partial;
-use crate::learn::plan::Plan;
+use crate::learn::plan::LearningPlan;
 use crate::model::Model;
 use crate::run::real::Real;
 use crate::simulate::trajectory::Keep;
@@ -23,7 +23,7 @@ use crate::single::Layout;
 /// A simulated batch that waits for the δ of a custom loss.
 #[derive(Debug)]
 pub struct Forward<F: Real> {
-    rooms: Vec<Room<F>>,
+    workspaces: Vec<Workspace<F>>,
     trials: usize,
     outputs: usize,
 }
@@ -50,7 +50,7 @@ impl<F: Real> Forward<F> {
         cancel: &AtomicBool,
     ) -> Result<Self> {
         let kinds = channel_table(model.network(), rule)?.map_or_else(Vec::new, |table| table.kinds());
-        let sums = kinds.iter().any(|(_, kernel)| matches!(kernel, Kernel::Membrane(_)));
+        let sums = kinds.iter().any(|(_, kernel)| matches!(kernel, TimeCourse::Membrane(_)));
         let diffuses = kinds.iter().any(|&(reach, _)| reach == Reach::Diffusive);
         let in_blocks =
             diffuses || rule.learning_signal == LearningSignal::Diffusive || rule.trace == Trace::Rflo;
@@ -66,16 +66,16 @@ impl<F: Real> Forward<F> {
     ) -> Result<Self> {
         batch.validate::<F>(model.network())?;
         let pass = Pass::new(model, Assignment::without_loss(batch), workers, cancel)?;
-        let rooms = pass.forward(Keep { psi: Some(&pass.circuit.runs), ..keep })?;
-        Ok(Self { rooms, trials: batch.trials, outputs: model.network().output_units() })
+        let workspaces = pass.forward(Keep { psi: Some(&pass.compiled.runs), ..keep })?;
+        Ok(Self { workspaces, trials: batch.trials, outputs: model.network().output_units() })
     }
 
     /// The readout, `[trial][step][unit]`.
     ///
     /// # Errors
-    /// [`crate::Error::NotFinite`]; [`crate::Error::Memory`] when there is no room for it.
+    /// [`crate::Error::NotFinite`]; [`crate::Error::Memory`] when there is no workspace for it.
     pub fn readout(&self) -> Result<Vec<F>> {
-        let readout = readouts(&self.rooms, self.trials, self.outputs)?;
+        let readout = readouts(&self.workspaces, self.trials, self.outputs)?;
         finite_lists(&[(A_READOUT, &readout)])?;
         Ok(readout)
     }
@@ -106,38 +106,38 @@ impl<F: Real> CustomLoss<F> {
     pub(super) fn backward(
         self,
         pass: &Pass<'_, F>,
-        plan: &mut Plan<F>,
-    ) -> Result<(Outcome, Vec<Partial<F>>)> {
-        let Self { forward: Forward { mut rooms, .. }, score: Score { delta, loss, accuracy } } = self;
-        let blocks = lay_out_delta(pass, &delta, &mut rooms)?;
-        let outcome = Outcome { loss, accuracy, ..Outcome::total(&blocks) };
-        let in_blocks = rooms.iter().all(|room| room.layout == Layout::Trials);
-        if plan.follows_psi() && outcome.psi.is_empty() || plan.in_blocks() && !in_blocks {
+        plan: &mut LearningPlan<F>,
+    ) -> Result<(BatchSums, Vec<BlockGradient<F>>)> {
+        let Self { forward: Forward { mut workspaces, .. }, score: Score { delta, loss, accuracy } } = self;
+        let blocks = lay_out_delta(pass, &delta, &mut workspaces)?;
+        let batch_sums = BatchSums { loss, accuracy, ..BatchSums::total(&blocks) };
+        let in_blocks = workspaces.iter().all(|workspace| workspace.layout == Layout::Trials);
+        if plan.follows_psi() && batch_sums.psi.is_empty() || plan.in_blocks() && !in_blocks {
             return Err(invalid(
                 "forward",
                 "made without the rule",
                 "one made for the rule (Forward::for_rule)",
             ));
         }
-        let partials = pass.backward(plan, rooms, &outcome)?;
-        Ok((outcome, partials))
+        let block_gradients = pass.backward(plan, workspaces, &batch_sums)?;
+        Ok((batch_sums, block_gradients))
     }
 }
 
-/// Lays out the δ of a custom loss, `[trial][step][unit]`; the outcomes know their spikes and ψ alone.
+/// Lays out the δ of a custom loss, `[trial][step][unit]`; the block_sums know their spikes and ψ alone.
 pub(super) fn lay_out_delta<F: Real>(
     pass: &Pass<'_, F>,
     delta: &[f64],
-    rooms: &mut [Room<F>],
-) -> Result<Vec<Outcome>> {
+    workspaces: &mut [Workspace<F>],
+) -> Result<Vec<BatchSums>> {
     let Assignment { batch, .. } = pass.assignment;
-    let (steps, outputs, neurons) = (batch.steps, pass.circuit.outputs(), pass.circuit.size());
+    let (steps, outputs, neurons) = (batch.steps, pass.compiled.outputs(), pass.compiled.size());
     check_values("delta", delta, batch.trials * steps * outputs)?;
-    let lay_out = |(block, room): (usize, &mut Room<F>)| {
-        room.delta.reset(0, steps, outputs)?;
-        pass.lay_out(block, delta, &mut room.delta.blocks);
-        let (counts, psi) = (room.spike_counts(neurons), room.psi_sums(neurons));
-        Ok(Outcome { counts, psi, ..Outcome::default() })
+    let lay_out = |(block, workspace): (usize, &mut Workspace<F>)| {
+        workspace.delta.reset(0, steps, outputs)?;
+        pass.lay_out(block, delta, &mut workspace.delta.blocks);
+        let (counts, psi) = (workspace.spike_counts(neurons), workspace.psi_sums(neurons));
+        Ok(BatchSums { counts, psi, ..BatchSums::default() })
     };
-    rooms.iter_mut().enumerate().map(lay_out).collect()
+    workspaces.iter_mut().enumerate().map(lay_out).collect()
 }

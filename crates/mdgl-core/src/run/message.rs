@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Outcome;
+use super::BatchSums;
 use super::digest::Digest;
 use super::share::Share;
 use crate::error::{Error, Result, invalid};
-use crate::learn::partial::{Piece, subtrees};
-use crate::learn::plan::Plan;
+use crate::learn::block_gradient::{Subtree, subtrees_of};
+use crate::learn::plan::LearningPlan;
 use crate::network::Network;
 use crate::numeric::lanes::LANES;
 use crate::run::real::Real;
@@ -19,11 +19,11 @@ const CHECKSUM_BYTES: usize = 8;
 /// What must be the same on every rank, in the order of [`Header::common`].
 const COMMON: [&str; 6] = ["stage", "weights", "rule and optimiser", "losses", "batch", "engine"];
 
-/// At what point of the work a message is sent.
+/// The phase of the exchange in which a message is sent.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Stage {
+pub(super) enum MessagePhase {
     Evaluation = 0,
-    /// Outcomes; the way back waits for those of all.
+    /// Sums of the forward pass; the backward pass waits for those of all ranks.
     Forward = 1,
     /// Sums, after [`Self::Forward`].
     Backward = 2,
@@ -41,13 +41,13 @@ pub(super) struct Header {
 
 impl Header {
     /// `common` without the stage.
-    pub fn new(share: Share, stage: Stage, [weights, rule, losses, batch, engine]: [u64; 5]) -> Self {
+    pub fn new(share: Share, stage: MessagePhase, [weights, rule, losses, batch, engine]: [u64; 5]) -> Self {
         let common = [stage as u64, weights, rule, losses, batch, engine];
         Self { version: VERSION, ranks: share.ranks(), common }
     }
 
     /// The same at another stage.
-    pub fn at(mut self, stage: Stage) -> Self {
+    pub fn at(mut self, stage: MessagePhase) -> Self {
         self.common[0] = stage as u64;
         self
     }
@@ -75,9 +75,9 @@ pub(super) struct Message<F> {
     header: Header,
     rank: usize,
     /// One an own block; none where the stage sends none.
-    pub outcomes: Vec<Outcome>,
+    pub block_sums: Vec<BatchSums>,
     /// The own blocks' subtrees; likewise.
-    pub pieces: Vec<Piece<F>>,
+    pub subtrees: Vec<Subtree<F>>,
 }
 
 impl<F: Real> Message<F> {
@@ -85,10 +85,10 @@ impl<F: Real> Message<F> {
     pub fn encode(
         header: Header,
         share: Share,
-        outcomes: Vec<Outcome>,
-        pieces: Vec<Piece<F>>,
+        block_sums: Vec<BatchSums>,
+        subtrees: Vec<Subtree<F>>,
     ) -> Result<Vec<u8>> {
-        let message = Self { header, rank: share.rank(), outcomes, pieces };
+        let message = Self { header, rank: share.rank(), block_sums, subtrees };
         let mut bytes = postcard::to_allocvec(&message)
             .map_err(|_| Error::Memory { what: "a message to other ranks".into(), bytes: 0 })?;
         let checksum = Digest::of_bytes(&bytes);
@@ -150,61 +150,66 @@ pub(super) struct Expected<'a, F: Real> {
     pub losses: usize,
     pub network: &'a Network,
     /// Of training.
-    pub plan: Option<&'a Plan<F>>,
+    pub plan: Option<&'a LearningPlan<F>>,
 }
 
 impl<F: Real> Expected<'_, F> {
-    /// The outcomes of all blocks, in order.
-    pub fn outcomes(&self, messages: &mut [Message<F>]) -> Result<Vec<Outcome>> {
+    /// The sums of all blocks, in order.
+    pub fn block_sums(&self, messages: &mut [Message<F>]) -> Result<Vec<BatchSums>> {
         let mut all = Vec::with_capacity(self.blocks);
         for (rank, message) in messages.iter_mut().enumerate() {
             let own = self.share.of(rank).blocks(self.blocks).len();
-            let fits = message.outcomes.len() == own && message.outcomes.iter().all(|o| self.fits(o));
+            let fits = message.block_sums.len() == own && message.block_sums.iter().all(|o| self.fits(o));
             if !fits {
                 return Err(misfit(rank, "outcomes"));
             }
-            all.append(&mut message.outcomes);
+            all.append(&mut message.block_sums);
         }
         Ok(all)
     }
 
-    fn fits(&self, outcome: &Outcome) -> bool {
+    fn fits(&self, batch_sums: &BatchSums) -> bool {
         let (neurons, most) = (self.network.size(), (LANES * self.steps) as u64);
-        let follows_psi = self.plan.is_some_and(Plan::follows_psi);
-        outcome.counts.len() == neurons
-            && outcome.counts.iter().all(|&count| count <= most)
-            && (outcome.psi.len() == neurons || outcome.psi.is_empty() && !follows_psi)
-            && outcome.judged <= most * self.losses as u64
-            && outcome.correct <= outcome.judged
+        let follows_psi = self.plan.is_some_and(LearningPlan::follows_psi);
+        batch_sums.counts.len() == neurons
+            && batch_sums.counts.iter().all(|&count| count <= most)
+            && (batch_sums.psi.len() == neurons || batch_sums.psi.is_empty() && !follows_psi)
+            && batch_sums.answers <= most * self.losses as u64
+            && batch_sums.correct <= batch_sums.answers
     }
 
     /// The sums of all blocks, in order.
-    pub fn pieces(&self, messages: Vec<Message<F>>, plan: &Plan<F>) -> Result<Vec<Piece<F>>> {
-        let mut all: Vec<Piece<F>> = Vec::new();
+    pub fn subtrees(&self, messages: Vec<Message<F>>, plan: &LearningPlan<F>) -> Result<Vec<Subtree<F>>> {
+        let mut all: Vec<Subtree<F>> = Vec::new();
         for (rank, message) in messages.into_iter().enumerate() {
-            let own = subtrees(self.share.of(rank).blocks(self.blocks), self.blocks);
-            let in_place = message.pieces.iter().map(|piece| &piece.blocks).eq(&own);
-            let model = all.first().or(message.pieces.first());
-            let fits = |piece: &Piece<F>| model.is_some_and(|model| self.is_like(piece, model, plan));
-            if !in_place || !message.pieces.iter().all(fits) {
+            let own = subtrees_of(self.share.of(rank).blocks(self.blocks), self.blocks);
+            let in_place = message.subtrees.iter().map(|subtree| &subtree.blocks).eq(&own);
+            let model = all.first().or(message.subtrees.first());
+            let fits = |subtree: &Subtree<F>| model.is_some_and(|model| self.is_like(subtree, model, plan));
+            if !in_place || !message.subtrees.iter().all(fits) {
                 return Err(misfit(rank, "sums"));
             }
-            all.extend(message.pieces);
+            all.extend(message.subtrees);
         }
         Ok(all)
     }
 
-    fn is_like(&self, Piece { partial, .. }: &Piece<F>, model: &Piece<F>, plan: &Plan<F>) -> bool {
+    fn is_like(
+        &self,
+        Subtree { block_gradient, .. }: &Subtree<F>,
+        model: &Subtree<F>,
+        plan: &LearningPlan<F>,
+    ) -> bool {
         let (slots, neurons) = (plan.slots.len(), self.network.size());
         let known = |(slot, from): (u32, u32)| (slot as usize) < slots && (from as usize) < neurons;
-        partial.sums.len() == slots
-            && partial.bias.len() == self.network.output_units()
-            && [0, slots].contains(&partial.plain.len())
-            && partial.plain.len() == model.partial.plain.len()
-            && partial.edges.len() == model.partial.edges.len()
-            && partial.edge_sums.len() == model.partial.edge_sums.len()
-            && [0, partial.edges.len()].contains(&partial.edge_sums.len())
-            && partial.edges.iter().all(|edge| known((edge.slot, edge.from)))
+        block_gradient.sums.len() == slots
+            && block_gradient.bias.len() == self.network.output_units()
+            && [0, slots].contains(&block_gradient.plain.len())
+            && block_gradient.plain.len() == model.block_gradient.plain.len()
+            && block_gradient.edges.len() == model.block_gradient.edges.len()
+            && block_gradient.edge_sums.len() == model.block_gradient.edge_sums.len()
+            && [0, block_gradient.edges.len()].contains(&block_gradient.edge_sums.len())
+            && block_gradient.edges.iter().all(|edge| known((edge.slot, edge.from)))
     }
 }
 

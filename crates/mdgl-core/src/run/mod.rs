@@ -3,10 +3,10 @@
 //! Threads only choose who computes a block; every sum over blocks has the same order, so results
 //! do not depend on their number.
 
+mod batch_sums;
 mod custom_loss;
 mod digest;
 mod message;
-mod outcome;
 mod pass;
 pub(crate) mod real;
 mod record;
@@ -24,8 +24,8 @@ use crate::batch::{Batch, Targets};
 use crate::description::legal::Use;
 use crate::description::rule::{Estimator, Rule};
 use crate::error::{Result, invalid, not_finite};
-use crate::instrument::recorder::Stage;
-use crate::learn::partial::Piece;
+use crate::instrument::recorder::ProfileStage;
+use crate::learn::block_gradient::Subtree;
 use crate::learn::work;
 use crate::model::Model;
 use crate::model::gradients::Gradients;
@@ -34,9 +34,9 @@ use crate::numeric::lanes::LANES;
 use crate::numeric::scalar::all_finite;
 use crate::run::real::Real;
 
+use batch_sums::BatchSums;
 pub use custom_loss::{CustomLoss, Forward, Score};
-use outcome::Outcome;
-use pass::{Pass, Sources, kept_for};
+use pass::{Pass, SignalSources, kept_for};
 pub use record::{Record, Recording, simulate};
 use record::{readouts, spike_events, transpose, voltages};
 pub use share::Share;
@@ -44,8 +44,8 @@ pub use shared::{SharedWork, Sharing, Turnout};
 pub use third_factor::{
     Observation, Observed, ThirdFactor, gradients_from_signal, observe, train_step_from_signal,
 };
-use workers::Room;
 pub use workers::Workers;
+use workers::Workspace;
 
 /// What a batch came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,7 +69,7 @@ pub struct StepReport {
     pub gradient_norm: f64,
 }
 
-/// What a batch is to be judged by.
+/// A batch with losses and targets.
 #[derive(Debug, Clone, Copy)]
 pub struct Assignment<'a> {
     /// The trials.
@@ -107,7 +107,7 @@ impl<'a> Assignment<'a> {
     }
 }
 
-/// Simulates a batch and judges it.
+/// Simulates a batch and evaluates its loss.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for a batch or targets that do not fit, [`crate::Error::NotFinite`], [`crate::Error::Cancelled`],
@@ -119,8 +119,8 @@ pub fn evaluate<F: Real>(
     cancel: &AtomicBool,
 ) -> Result<Evaluation> {
     assignment.validate(model)?;
-    let outcomes = Pass::new(model, assignment, workers, cancel)?.evaluate()?;
-    finite(Outcome::total(&outcomes).evaluation(model, assignment))
+    let block_sums = Pass::new(model, assignment, workers, cancel)?.evaluate()?;
+    finite(BatchSums::total(&block_sums).evaluation(model, assignment))
 }
 
 /// Loss and gradients of a batch by a rule; `custom` goes with a custom loss and only with one.
@@ -171,11 +171,11 @@ fn advance<F: Real>(
 ) -> Result<(Model<F>, StepReport)> {
     let Learned { evaluation, gradients, psi_means } = learned;
     let gradient_norm = gradients.norm();
-    let span = workers.span(Stage::Optimise, None);
+    let span = workers.span(ProfileStage::Optimise, None);
     let mut next = optimiser::step(model, optimiser, &gradients, seed)?;
     span.end();
     workers.count(|| work::optimised::<F>(next.parameters()));
-    let span = workers.span(Stage::Rewire, None);
+    let span = workers.span(ProfileStage::Rewire, None);
     optimiser::rewire(&mut next, optimiser, seed);
     span.end();
     if let Some(means) = psi_means {
@@ -211,7 +211,7 @@ fn learn<F: Real>(
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<Learned<F>> {
-    let span = workers.span(Stage::Prepare, None);
+    let span = workers.span(ProfileStage::Prepare, None);
     assignment.validate(model)?;
     if assignment.objective.is_custom() != custom.is_some() {
         return Err(invalid("loss", "custom", "together with a δ from outside"));
@@ -219,27 +219,27 @@ fn learn<F: Real>(
     let pass = Pass::new(model, assignment, workers, cancel)?;
     let mut plan = pass.plan(rule, assignment.objective.regulariser.is_some(), learns)?;
     span.end();
-    let (outcome, partials) = match custom {
+    let (batch_sums, block_gradients) = match custom {
         Some(custom) => {
             rule.validate_use(Use::CustomLoss)?;
             custom.backward(&pass, &mut plan)?
         }
         None if pass.needs_whole_batch(&plan, rule) => {
-            let mut rooms = pass.forward(kept_for(&plan))?;
-            let outcome = Outcome::total(&pass.evaluate_loss(&mut rooms)?);
-            let partials = pass.backward(&mut plan, rooms, &outcome)?;
-            (outcome, partials)
+            let mut workspaces = pass.forward(kept_for(&plan))?;
+            let batch_sums = BatchSums::total(&pass.evaluate_losses(&mut workspaces)?);
+            let block_gradients = pass.backward(&mut plan, workspaces, &batch_sums)?;
+            (batch_sums, block_gradients)
         }
         None => {
-            let (outcomes, partials) = match rule.estimator {
+            let (block_sums, block_gradients) = match rule.estimator {
                 Estimator::Backward => pass.forward_backward(&plan)?,
                 Estimator::Online => pass.online(&plan, rule.trace)?,
                 estimator => pass.influence(&plan, estimator)?,
             };
-            (Outcome::total(&outcomes), partials)
+            (BatchSums::total(&block_sums), block_gradients)
         }
     };
-    pass.conclude(rule.estimator, &plan, &outcome, Piece::of_blocks(0, partials))
+    pass.conclude(rule.estimator, &plan, &batch_sums, Subtree::of_blocks(0, block_gradients))
 }
 
 fn finite(evaluation: Evaluation) -> Result<Evaluation> {
@@ -296,6 +296,6 @@ mod tests {
         for _ in 0..5 {
             gradients(&model, assignment, &Rule::mdgl(), None, &workers, &AtomicBool::new(false)).unwrap();
         }
-        assert_eq!(workers.rooms.lock().unwrap().len(), 3);
+        assert_eq!(workers.workspaces.lock().unwrap().len(), 3);
     }
 }

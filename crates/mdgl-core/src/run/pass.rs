@@ -6,38 +6,38 @@ use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
-use super::outcome::Outcome;
+use super::batch_sums::BatchSums;
 use super::singles;
-use super::workers::{Room, Workers};
+use super::workers::{Workers, Workspace};
 use super::{Assignment, Learned, finite};
 use crate::batch::encode::BlockInput;
 use crate::description::Conventions;
 use crate::description::rule::{Estimator, Rule, Trace};
 use crate::error::Result;
-use crate::instrument::recorder::Stage;
+use crate::instrument::recorder::ProfileStage;
 use crate::learn::backward::{Backward, Signals};
-use crate::learn::evaluate_loss::Judge;
-use crate::learn::forward::{self, Trial, Wiring};
+use crate::learn::block_gradient::{BlockGradient, Subtree};
+use crate::learn::evaluate_loss::LossEvaluator;
+use crate::learn::forward::{self, ForwardNetwork, ForwardTrial};
 use crate::learn::online::Online;
-use crate::learn::partial::{Partial, Piece};
-use crate::learn::plan::{Plan, trace_dynamics};
+use crate::learn::plan::{LearningPlan, trace_dynamics};
 use crate::learn::rates::RatePart;
 use crate::learn::work;
 use crate::model::Model;
 use crate::numeric::lanes::{Block, LANES};
-use crate::numeric::memory::{product, room_for};
+use crate::numeric::memory::{ensure_memory, product};
 use crate::run::real::Real;
 use crate::simulate::compiled::CompiledNetwork;
 use crate::simulate::trajectory::{Keep, Simulate};
 use crate::single::{self, Layout, Learning, On};
 
 /// Losses and spike counts of blocks, and the gradient sums of each.
-pub(super) type BlockSums<F> = (Vec<Outcome>, Vec<Partial<F>>);
+pub(super) type BlockResults<F> = (Vec<BatchSums>, Vec<BlockGradient<F>>);
 
 /// What every pass over a batch needs.
 pub(super) struct Pass<'a, F: Real> {
     pub(super) model: &'a Model<F>,
-    pub(super) circuit: CompiledNetwork<F>,
+    pub(super) compiled: CompiledNetwork<F>,
     pub(super) assignment: Assignment<'a>,
     /// The blocks that this process computes.
     pub(super) blocks: Range<usize>,
@@ -57,7 +57,7 @@ impl<'a, F: Real> Pass<'a, F> {
     ) -> Result<Self> {
         Ok(Self {
             model,
-            circuit: CompiledNetwork::new(model)?,
+            compiled: CompiledNetwork::new(model)?,
             assignment,
             blocks: 0..assignment.blocks(),
             workers,
@@ -69,114 +69,121 @@ impl<'a, F: Real> Pass<'a, F> {
 }
 
 /// What the backward pass of a plan reads of the simulation.
-pub(super) fn kept_for<F: Real>(plan: &Plan<F>) -> Keep<'_, F> {
-    Keep { psi: Some(&plan.wanted), sums: plan.follows_psi(), in_blocks: plan.in_blocks(), ..Keep::NOTHING }
+pub(super) fn kept_for<F: Real>(plan: &LearningPlan<F>) -> Keep<'_, F> {
+    Keep { psi: Some(&plan.psi_runs), sums: plan.follows_psi(), in_blocks: plan.in_blocks(), ..Keep::NOTHING }
 }
 
 /// Simulation and loss.
 impl<F: Real> Pass<'_, F> {
-    /// Simulates all blocks; each room has what is to be kept.
-    pub(super) fn forward(&self, keep: Keep<'_, F>) -> Result<Vec<Room<F>>> {
+    /// Simulates all blocks; each workspace has what is to be kept.
+    pub(super) fn forward(&self, keep: Keep<'_, F>) -> Result<Vec<Workspace<F>>> {
         let simulate = |block| {
-            let mut room = self.workers.take_room();
-            self.forward_block(block, &mut room, keep)?;
-            Ok(room)
+            let mut workspace = self.workers.acquire();
+            self.forward_block(block, &mut workspace, keep)?;
+            Ok(workspace)
         };
         self.workers.pool.install(|| self.blocks.clone().into_par_iter().map(simulate).collect())
     }
 
     /// Losses and δ of all simulated blocks.
-    pub(super) fn evaluate_loss(&self, rooms: &mut [Room<F>]) -> Result<Vec<Outcome>> {
-        self.blocks.clone().zip(rooms).map(|(block, room)| self.block_loss(block, room)).collect()
+    pub(super) fn evaluate_losses(&self, workspaces: &mut [Workspace<F>]) -> Result<Vec<BatchSums>> {
+        self.blocks
+            .clone()
+            .zip(workspaces)
+            .map(|(block, workspace)| self.evaluate_loss(block, workspace))
+            .collect()
     }
 
     /// Losses of all blocks, of which nothing else is kept.
-    pub(super) fn evaluate(&self) -> Result<Vec<Outcome>> {
-        self.workers.blocks(&self.blocks, |block, room| {
-            self.forward_block(block, room, Keep::NOTHING)?;
-            self.block_loss(block, room)
+    pub(super) fn evaluate(&self) -> Result<Vec<BatchSums>> {
+        self.workers.blocks(&self.blocks, |block, workspace| {
+            self.forward_block(block, workspace, Keep::NOTHING)?;
+            self.evaluate_loss(block, workspace)
         })
     }
 
     /// Draws a block's inputs and simulates it, with trials or neurons in the lanes.
-    fn forward_block(&self, block: usize, room: &mut Room<F>, keep: Keep<'_, F>) -> Result<()> {
+    fn forward_block(&self, block: usize, workspace: &mut Workspace<F>, keep: Keep<'_, F>) -> Result<()> {
         let (batch, network) = (self.assignment.batch, self.model.network());
         let (steps, lengths, trials) = (batch.steps, self.lengths(block), self.trials(block));
         let keep = Keep { segment: keep.segment.or(self.workers.segment), ..keep };
-        let span = self.workers.span(Stage::Draw, Some(block));
-        room.input.encode(network, batch, block, self.cancel)?;
+        let span = self.workers.span(ProfileStage::Draw, Some(block));
+        workspace.input.encode(network, batch, block, self.cancel)?;
         span.end();
-        self.workers.count(|| work::drawn(&room.input, steps));
-        let in_blocks = keep.in_blocks || network.has_delays() || !self.circuit.stands_side_by_side;
-        let faster = || self.workers.layout.unwrap_or_else(|| Layout::choose(self.circuit.size(), trials));
-        room.layout = if in_blocks { Layout::Trials } else { faster() };
-        if room.layout == Layout::Neurons {
-            let (on, run) = self.one_by_one(block, &room.input);
-            return room.singles.simulate(on, &lengths[..trials], steps, keep, run);
+        self.workers.count(|| work::drawn(&workspace.input, steps));
+        let in_blocks = keep.in_blocks || network.has_delays() || !self.compiled.stands_side_by_side;
+        let faster = || self.workers.layout.unwrap_or_else(|| Layout::choose(self.compiled.size(), trials));
+        workspace.layout = if in_blocks { Layout::Trials } else { faster() };
+        if workspace.layout == Layout::Neurons {
+            let (on, run) = self.one_by_one(block, &workspace.input);
+            return workspace.singles.simulate(on, &lengths[..trials], steps, keep, run);
         }
-        let span = self.workers.span(Stage::Simulate, Some(block));
-        room.trajectory.prepare(&self.circuit, lengths, steps, keep)?;
-        span.start(&mut room.trajectory.state.probe);
+        let span = self.workers.span(ProfileStage::Simulate, Some(block));
+        workspace.trajectory.prepare(&self.compiled, lengths, steps, keep)?;
+        span.start(&mut workspace.trajectory.state.probe);
         let kernel = Simulate {
-            circuit: &self.circuit,
-            input: &room.input,
-            trajectory: &mut room.trajectory,
+            compiled: &self.compiled,
+            input: &workspace.input,
+            trajectory: &mut workspace.trajectory,
             keep,
             cancel: self.cancel,
         };
         F::simulate(self.workers.instructions, kernel)?;
-        span.end_with([&mut room.trajectory.state.probe]);
-        self.workers.count(|| work::simulated(&self.circuit, &room.input, &room.trajectory));
+        span.end_with([&mut workspace.trajectory.state.probe]);
+        self.workers.count(|| work::simulated(&self.compiled, &workspace.input, &workspace.trajectory));
         Ok(())
     }
 
     /// Losses and δ of a simulated block.
-    fn block_loss(&self, block: usize, room: &mut Room<F>) -> Result<Outcome> {
+    fn evaluate_loss(&self, block: usize, workspace: &mut Workspace<F>) -> Result<BatchSums> {
         let Assignment { batch, objective, targets } = self.assignment;
-        let span = self.workers.span(Stage::Judge, Some(block));
-        let (neurons, outputs) = (self.circuit.size(), self.circuit.outputs());
+        let span = self.workers.span(ProfileStage::EvaluateLoss, Some(block));
+        let (neurons, outputs) = (self.compiled.size(), self.compiled.outputs());
         let shortest = self.lengths(block).into_iter().filter(|&n| n > 0).min().unwrap_or(0);
-        room.delta.reset(objective.first_step(shortest as usize), batch.steps, outputs)?;
-        let mut judge = Judge::new(self.model.network(), batch, objective, targets, block);
-        let readout = match room.layout {
-            Layout::Trials => &room.trajectory.readout,
-            Layout::Neurons => &room.singles.readout,
+        workspace.delta.reset(objective.first_step(shortest as usize), batch.steps, outputs)?;
+        let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, targets, block);
+        let readout = match workspace.layout {
+            Layout::Trials => &workspace.trajectory.readout,
+            Layout::Neurons => &workspace.singles.readout,
         };
-        judge.all(readout, outputs, &mut room.delta);
-        let mut outcome = Outcome::of(judge.verdict(), room.spike_counts(neurons));
-        outcome.psi = room.psi_sums(neurons);
-        outcome.excesses = self.rate_excesses(block, room);
-        outcome.squares = outcome.excesses.iter().flatten().map(|excess| excess * excess).sum();
+        evaluator.all(readout, outputs, &mut workspace.delta);
+        let mut batch_sums = BatchSums::of(evaluator.block_loss(), workspace.spike_counts(neurons));
+        batch_sums.psi = workspace.psi_sums(neurons);
+        batch_sums.excesses = self.rate_excesses(block, workspace);
+        batch_sums.squares = batch_sums.excesses.iter().flatten().map(|excess| excess * excess).sum();
         span.end();
-        Ok(outcome)
+        Ok(batch_sums)
     }
 }
 
 /// Learning.
 impl<F: Real> Pass<'_, F> {
     /// A rule for this batch's network; its gradient sums fit into memory.
-    pub(super) fn plan(&self, rule: &Rule, regularised: bool, learns: &[bool]) -> Result<Plan<F>> {
-        let plan = Plan::new(self.model, &self.circuit, rule, regularised, learns)?;
+    pub(super) fn plan(&self, rule: &Rule, regularised: bool, learns: &[bool]) -> Result<LearningPlan<F>> {
+        let plan = LearningPlan::new(self.model, &self.compiled, rule, regularised, learns)?;
         // Every block's sums wait for the others'; online there may be two per slot.
         let sums = if rule.estimator == Estimator::Online { 2 } else { 1 };
         let bytes = product(&[self.blocks.len(), plan.slots.len(), sums * size_of::<F>()]);
-        room_for(bytes, "the gradients of blocks of trials")?;
+        ensure_memory(bytes, "the gradients of blocks of trials")?;
         Ok(plan)
     }
 
     /// Whether the backward pass needs to know what the whole batch came to.
-    pub(super) fn needs_whole_batch(&self, plan: &Plan<F>, rule: &Rule) -> bool {
+    pub(super) fn needs_whole_batch(&self, plan: &LearningPlan<F>, rule: &Rule) -> bool {
         let shared_rates = self.assignment.objective.regulariser.is_some() && !self.rates_by_trial();
         rule.estimator == Estimator::Backward && (plan.wants_batch_means() || shared_rates)
     }
 
     /// Forward and backward block by block, while the trajectory is in the cache.
-    pub(super) fn forward_backward(&self, plan: &Plan<F>) -> Result<BlockSums<F>> {
-        let sums = self.workers.blocks(&self.blocks, |block, room| {
-            self.forward_block(block, room, kept_for(plan))?;
-            let outcome = self.block_loss(block, room)?;
-            let rates = self.trial_rates(block, &outcome);
-            Ok((outcome, self.backward_block(plan, block, room, Sources::rates(RatePart::own(&rates)))?))
+    pub(super) fn forward_backward(&self, plan: &LearningPlan<F>) -> Result<BlockResults<F>> {
+        let sums = self.workers.blocks(&self.blocks, |block, workspace| {
+            self.forward_block(block, workspace, kept_for(plan))?;
+            let batch_sums = self.evaluate_loss(block, workspace)?;
+            let rates = self.trial_rates(block, &batch_sums);
+            Ok((
+                batch_sums,
+                self.backward_block(plan, block, workspace, SignalSources::rates(RatePart::own(&rates)))?,
+            ))
         });
         Ok(sums?.into_iter().unzip())
     }
@@ -184,156 +191,158 @@ impl<F: Real> Pass<'_, F> {
     /// All simulated blocks backward, with what the whole batch came to.
     pub(super) fn backward(
         &self,
-        plan: &mut Plan<F>,
-        rooms: Vec<Room<F>>,
-        outcome: &Outcome,
-    ) -> Result<Vec<Partial<F>>> {
-        self.take_means(plan, outcome);
-        let constants = outcome.constants(self.model, self.assignment);
-        let sources = || Sources::rates(RatePart::shared(&constants));
-        self.each_room(rooms, |block, room| self.backward_block(plan, block, room, sources()))
+        plan: &mut LearningPlan<F>,
+        workspaces: Vec<Workspace<F>>,
+        batch_sums: &BatchSums,
+    ) -> Result<Vec<BlockGradient<F>>> {
+        self.take_means(plan, batch_sums);
+        let constants = batch_sums.constants(self.model, self.assignment);
+        let sources = || SignalSources::rates(RatePart::shared(&constants));
+        self.each_workspace(workspaces, |block, workspace| {
+            self.backward_block(plan, block, workspace, sources())
+        })
     }
 
     /// The mean ψ of the batch, for the kernels that want it.
-    pub(super) fn take_means(&self, plan: &mut Plan<F>, outcome: &Outcome) {
+    pub(super) fn take_means(&self, plan: &mut LearningPlan<F>, batch_sums: &BatchSums) {
         if plan.wants_batch_means() {
-            plan.take_means(self.model.network(), &outcome.psi_means(self.model, self.assignment.batch));
+            plan.take_means(self.model.network(), &batch_sums.psi_means(self.model, self.assignment.batch));
         }
     }
 
-    /// Computes the sums of all simulated blocks, on all threads; the rooms are free afterwards.
-    pub(super) fn each_room(
+    /// Computes the sums of all simulated blocks, on all threads; the workspaces are free afterwards.
+    pub(super) fn each_workspace(
         &self,
-        mut rooms: Vec<Room<F>>,
-        sums: impl Fn(usize, &mut Room<F>) -> Result<Partial<F>> + Sync,
-    ) -> Result<Vec<Partial<F>>> {
-        let partials = self.workers.pool.install(|| {
-            let blocks = self.blocks.clone().into_par_iter().zip(rooms.par_iter_mut());
-            blocks.map(|(block, room)| sums(block, room)).collect()
+        mut workspaces: Vec<Workspace<F>>,
+        sums: impl Fn(usize, &mut Workspace<F>) -> Result<BlockGradient<F>> + Sync,
+    ) -> Result<Vec<BlockGradient<F>>> {
+        let block_gradients = self.workers.pool.install(|| {
+            let blocks = self.blocks.clone().into_par_iter().zip(workspaces.par_iter_mut());
+            blocks.map(|(block, workspace)| sums(block, workspace)).collect()
         });
-        rooms.into_iter().for_each(|room| self.workers.give_room(room));
-        partials
+        workspaces.into_iter().for_each(|workspace| self.workers.release(workspace));
+        block_gradients
     }
 
     /// The gradient sums of a block, from its last step to its first.
     pub(super) fn backward_block(
         &self,
-        plan: &Plan<F>,
+        plan: &LearningPlan<F>,
         block: usize,
-        room: &mut Room<F>,
-        sources: Sources<'_, F>,
-    ) -> Result<Partial<F>> {
-        if room.layout == Layout::Neurons {
+        workspace: &mut Workspace<F>,
+        sources: SignalSources<'_, F>,
+    ) -> Result<BlockGradient<F>> {
+        if workspace.layout == Layout::Neurons {
             let units = self.model.network().input_units();
-            let learning = self.learning.get_or_init(|| Learning::new(&self.circuit, plan, units));
-            let (on, run) = self.one_by_one(block, &room.input);
-            return room.singles.backward(on, (plan, learning), &room.delta, sources.rates, run);
+            let learning = self.learning.get_or_init(|| Learning::new(&self.compiled, plan, units));
+            let (on, run) = self.one_by_one(block, &workspace.input);
+            return workspace.singles.backward(on, (plan, learning), &workspace.delta, sources.rates, run);
         }
-        let span = self.workers.span(Stage::Backward, Some(block));
-        span.start(&mut room.work.probe);
-        span.start(&mut room.trajectory.replay.probe);
+        let span = self.workers.span(ProfileStage::Backward, Some(block));
+        span.start(&mut workspace.backward_state.probe);
+        span.start(&mut workspace.trajectory.replay.probe);
         let kernel = Backward {
-            circuit: &self.circuit,
+            compiled: &self.compiled,
             plan,
-            input: &room.input,
-            trajectory: &mut room.trajectory,
-            delta: &room.delta,
+            input: &workspace.input,
+            trajectory: &mut workspace.trajectory,
+            delta: &workspace.delta,
             rates: sources.rates,
             given: sources.given,
-            work: &mut room.work,
+            state: &mut workspace.backward_state,
             signals: sources.record,
             cancel: self.cancel,
         };
         F::backward(self.workers.instructions, kernel)?;
-        span.end_with([&mut room.work.probe, &mut room.trajectory.replay.probe]);
-        self.workers.count(|| work::gone_back(&self.circuit, plan, &room.input, &room.trajectory));
-        let span = self.workers.span(Stage::Reduce, Some(block));
-        let partial = room.work.partial(plan);
+        span.end_with([&mut workspace.backward_state.probe, &mut workspace.trajectory.replay.probe]);
+        self.workers.count(|| work::gone_back(&self.compiled, plan, &workspace.input, &workspace.trajectory));
+        let span = self.workers.span(ProfileStage::Reduce, Some(block));
+        let block_gradient = workspace.backward_state.block_gradient(plan);
         span.end();
-        Ok(partial)
+        Ok(block_gradient)
     }
 
     /// Simulation and learning of all blocks in one loop over time.
-    pub(super) fn online(&self, plan: &Plan<F>, trace: Trace) -> Result<BlockSums<F>> {
+    pub(super) fn online(&self, plan: &LearningPlan<F>, trace: Trace) -> Result<BlockResults<F>> {
         let Assignment { batch, objective, targets } = self.assignment;
-        let cells = trace_dynamics(&self.circuit, trace);
-        let sums = self.workers.blocks(&self.blocks, |block, room| {
-            let span = self.workers.span(Stage::Draw, Some(block));
-            room.input.encode(self.model.network(), batch, block, self.cancel)?;
+        let cells = trace_dynamics(&self.compiled, trace);
+        let sums = self.workers.blocks(&self.blocks, |block, workspace| {
+            let span = self.workers.span(ProfileStage::Draw, Some(block));
+            workspace.input.encode(self.model.network(), batch, block, self.cancel)?;
             span.end();
             if self.workers.counts() {
                 // The online form does not keep its spikes: they are counted in another simulation.
-                self.forward_block(block, room, Keep { in_blocks: true, ..Keep::NOTHING })?;
-                self.workers.count(|| work::traced(&self.circuit, plan, &room.trajectory));
+                self.forward_block(block, workspace, Keep { in_blocks: true, ..Keep::NOTHING })?;
+                self.workers.count(|| work::traced(&self.compiled, plan, &workspace.trajectory));
             }
-            let span = self.workers.span(Stage::Forward, Some(block));
-            room.traces.probes().into_iter().for_each(|probe| span.start(probe));
+            let span = self.workers.span(ProfileStage::Forward, Some(block));
+            workspace.traces.probes().into_iter().for_each(|probe| span.start(probe));
             let kernel = Online {
-                circuit: &self.circuit,
+                compiled: &self.compiled,
                 cells: &cells,
                 plan,
-                input: &room.input,
+                input: &workspace.input,
                 lengths: self.lengths(block),
                 steps: batch.steps,
-                judge: Judge::new(self.model.network(), batch, objective, targets, block),
+                evaluator: LossEvaluator::new(self.model.network(), batch, objective, targets, block),
                 regularised: objective.regulariser.is_some(),
-                traces: &mut room.traces,
+                traces: &mut workspace.traces,
                 cancel: self.cancel,
             };
-            let verdict = F::online(self.workers.instructions, kernel)?;
-            span.end_with(room.traces.probes());
-            let mut outcome = Outcome::of(verdict, room.traces.spike_counts().to_vec());
-            outcome.psi = room.traces.psi_sums();
-            let span = self.workers.span(Stage::Reduce, Some(block));
-            let partial = room.traces.partial();
+            let block_loss = F::online(self.workers.instructions, kernel)?;
+            span.end_with(workspace.traces.probes());
+            let mut batch_sums = BatchSums::of(block_loss, workspace.traces.spike_counts().to_vec());
+            batch_sums.psi = workspace.traces.psi_sums();
+            let span = self.workers.span(ProfileStage::Reduce, Some(block));
+            let block_gradient = workspace.traces.block_gradient();
             span.end();
-            Ok((outcome, partial))
+            Ok((batch_sums, block_gradient))
         });
         Ok(sums?.into_iter().unzip())
     }
 
     /// All blocks forward, then each trial again with an estimator's influence; the sums are those of all blocks.
-    pub(super) fn influence(&self, plan: &Plan<F>, estimator: Estimator) -> Result<BlockSums<F>> {
+    pub(super) fn influence(&self, plan: &LearningPlan<F>, estimator: Estimator) -> Result<BlockResults<F>> {
         let batch = self.assignment.batch;
-        let wiring = Wiring::new(&self.circuit, plan, self.model.network().input_units());
+        let wiring = ForwardNetwork::new(&self.compiled, plan, self.model.network().input_units());
         forward::check_size(estimator, &wiring)?;
-        let mut rooms = self.forward(Keep {
-            psi: Some(&self.circuit.runs),
+        let mut workspaces = self.forward(Keep {
+            psi: Some(&self.compiled.runs),
             segment: Some(batch.steps),
             in_blocks: true,
             ..Keep::NOTHING
         })?;
-        let outcomes = self.evaluate_loss(&mut rooms)?;
-        let constants = Outcome::total(&outcomes).constants(self.model, self.assignment);
+        let block_sums = self.evaluate_losses(&mut workspaces)?;
+        let constants = BatchSums::total(&block_sums).constants(self.model, self.assignment);
         let trial = |i: usize| {
-            let Room { input, trajectory, delta, .. } = &rooms[i / LANES];
-            Trial { input, trajectory, delta, lane: i % LANES }
+            let Workspace { input, trajectory, delta, .. } = &workspaces[i / LANES];
+            ForwardTrial { input, trajectory, delta, lane: i % LANES }
         };
         let trials: Vec<_> = (0..batch.trials).map(trial).collect();
         let estimate = || forward::estimate(estimator, &wiring, &trials, &constants, batch.key, self.cancel);
-        let partial = self.workers.pool.install(estimate);
-        rooms.into_iter().for_each(|room| self.workers.give_room(room));
-        Ok((outcomes, vec![partial?]))
+        let block_gradient = self.workers.pool.install(estimate);
+        workspaces.into_iter().for_each(|workspace| self.workers.release(workspace));
+        Ok((block_sums, vec![block_gradient?]))
     }
 
     /// From the sums of all blocks to the batch's evaluation and gradients.
     pub(super) fn conclude(
         &self,
         estimator: Estimator,
-        plan: &Plan<F>,
-        outcome: &Outcome,
-        pieces: Vec<Piece<F>>,
+        plan: &LearningPlan<F>,
+        batch_sums: &BatchSums,
+        subtrees: Vec<Subtree<F>>,
     ) -> Result<Learned<F>> {
-        let span = self.workers.span(Stage::Reduce, None);
-        self.workers.count(|| work::reduced::<F>(plan.slots.len(), pieces.len()));
-        let mut partial = Partial::sum_in_tree(pieces);
+        let span = self.workers.span(ProfileStage::Reduce, None);
+        self.workers.count(|| work::reduced::<F>(plan.slots.len(), subtrees.len()));
+        let mut block_gradient = BlockGradient::tree_reduce(subtrees);
         if estimator == Estimator::Online && self.assignment.objective.regulariser.is_some() {
-            partial.regularise(plan, &outcome.constants(self.model, self.assignment));
+            block_gradient.regularise(plan, &batch_sums.constants(self.model, self.assignment));
         }
-        let evaluation = finite(outcome.evaluation(self.model, self.assignment))?;
-        let gradients = partial.gradients(self.model, plan)?;
+        let evaluation = finite(batch_sums.evaluation(self.model, self.assignment))?;
+        let gradients = block_gradient.gradients(self.model, plan)?;
         span.end();
-        let means = || outcome.psi_means(self.model, self.assignment.batch);
+        let means = || batch_sums.psi_means(self.model, self.assignment.batch);
         Ok(Learned { evaluation, gradients, psi_means: plan.follows_psi().then(means) })
     }
 }
@@ -354,13 +363,17 @@ impl<F: Real> Pass<'_, F> {
     }
 
     /// What a block's trials run on one by one, and how.
-    fn one_by_one<'b>(&'b self, block: usize, input: &'b BlockInput<F>) -> (On<'b, F>, singles::Run<'b>) {
+    fn one_by_one<'b>(
+        &'b self,
+        block: usize,
+        input: &'b BlockInput<F>,
+    ) -> (On<'b, F>, singles::RunContext<'b>) {
         let units = self.model.network().input_units();
-        let wiring = self.wiring.get_or_init(|| single::Wiring::new(&self.circuit, units));
+        let wiring = self.wiring.get_or_init(|| single::Wiring::new(&self.compiled, units));
         let Workers { instructions, recorder, .. } = self.workers;
         let (instructions, cancel, recorder) = (*instructions, self.cancel, recorder.as_ref());
-        let run = singles::Run { instructions, cancel, recorder, block };
-        (On { circuit: &self.circuit, wiring, input, lane: 0 }, run)
+        let run = singles::RunContext { instructions, cancel, recorder, block };
+        (On { compiled: &self.compiled, wiring, input, lane: 0 }, run)
     }
 
     /// Whether the regulariser looks at each trial's own rates.
@@ -370,7 +383,7 @@ impl<F: Real> Pass<'_, F> {
 
     /// f_p − f0 per step of each cell in each trial of a block, f_p the trial's own mean; 0 beyond the last trial. Empty
     /// unless the regulariser looks at trials.
-    fn rate_excesses(&self, block: usize, room: &Room<F>) -> Vec<[f64; LANES]> {
+    fn rate_excesses(&self, block: usize, workspace: &Workspace<F>) -> Vec<[f64; LANES]> {
         let regulariser = self.assignment.objective.regulariser.filter(|_| self.rates_by_trial());
         let Some(r) = regulariser else { return Vec::new() };
         let (lengths, trials) = (self.lengths(block), self.trials(block));
@@ -379,11 +392,11 @@ impl<F: Real> Pass<'_, F> {
             let rate = |lane: usize| f64::from(counts[lane]) / f64::from(lengths[lane]);
             std::array::from_fn(|lane| if lane < trials { rate(lane) - target } else { 0.0 })
         };
-        room.counts_by_trial(self.circuit.size()).into_iter().map(excess).collect()
+        workspace.counts_by_trial(self.compiled.size()).into_iter().map(excess).collect()
     }
 
     /// c (f_p − f0) / (steps · trials · window) of each cell in each trial of a block; empty where trials share their rates.
-    pub(super) fn trial_rates(&self, block: usize, outcome: &Outcome) -> Vec<Block<F>> {
+    pub(super) fn trial_rates(&self, block: usize, batch_sums: &BatchSums) -> Vec<Block<F>> {
         let Assignment { batch, objective, .. } = self.assignment;
         let strength = objective.regulariser.map_or(0.0, |r| r.strength);
         let divisor = batch.trials as f64 * objective.divisor();
@@ -391,7 +404,7 @@ impl<F: Real> Pass<'_, F> {
         let constants = |excesses: &[f64; LANES]| {
             Block(std::array::from_fn(|lane| F::from_f64(scales[lane] * excesses[lane])))
         };
-        outcome.excesses.iter().map(constants).collect()
+        batch_sums.excesses.iter().map(constants).collect()
     }
 
     /// Copies a block's part of values `[trial][step][column]` to `[step][column]`; beyond a trial's end nothing is written.
@@ -407,7 +420,7 @@ impl<F: Real> Pass<'_, F> {
 }
 
 /// Where the learning signals of a block come from, and where they are recorded. Single trials know the rates alone.
-pub(super) struct Sources<'a, F: Real> {
+pub(super) struct SignalSources<'a, F: Real> {
     /// The regulariser's part.
     pub(super) rates: RatePart<'a, F>,
     /// The whole signal from outside, `[step][neuron]`, in place of L.
@@ -415,7 +428,7 @@ pub(super) struct Sources<'a, F: Real> {
     pub(super) record: Option<&'a mut Signals<F>>,
 }
 
-impl<'a, F: Real> Sources<'a, F> {
+impl<'a, F: Real> SignalSources<'a, F> {
     /// The readout's errors and the regulariser's part, not recorded.
     fn rates(rates: RatePart<'a, F>) -> Self {
         Self { rates, given: None, record: None }

@@ -1,10 +1,10 @@
-//! The two float types the engine runs in: the kernels are compiled for them here.
+//! The kernels, compiled for the two float types of the engine.
 
 use crate::error::Result;
 use crate::instrument::load::{MultiplyAdd, Triad};
 use crate::learn::backward::Backward;
-use crate::learn::evaluate_loss::Verdict;
-use crate::learn::online::{Moment, Online};
+use crate::learn::evaluate_loss::BlockLoss;
+use crate::learn::online::{Online, OnlineStep};
 use crate::numeric::lanes::{Instructions, dispatch};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::trajectory::Simulate;
@@ -23,9 +23,9 @@ pub trait Real: Scalar {
     #[doc(hidden)]
     fn backward_one(set: Instructions, kernel: BackwardOne<'_, Self>) -> Result<()>;
     #[doc(hidden)]
-    fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<Verdict>;
+    fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<BlockLoss>;
     #[doc(hidden)]
-    fn moment(set: Instructions, kernel: Moment<'_, Self>);
+    fn online_step(set: Instructions, kernel: OnlineStep<'_, Self>);
     #[doc(hidden)]
     fn triad(set: Instructions, kernel: Triad<'_, Self>);
     #[doc(hidden)]
@@ -47,10 +47,10 @@ macro_rules! real {
             fn backward_one(set: Instructions, kernel: BackwardOne<'_, Self>) -> Result<()> {
                 dispatch::$name(set, kernel)
             }
-            fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<Verdict> {
+            fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<BlockLoss> {
                 dispatch::$name(set, kernel)
             }
-            fn moment(set: Instructions, kernel: Moment<'_, Self>) {
+            fn online_step(set: Instructions, kernel: OnlineStep<'_, Self>) {
                 dispatch::$name(set, kernel)
             }
             fn triad(set: Instructions, kernel: Triad<'_, Self>) {

@@ -1,10 +1,10 @@
-//! What a network did in a batch, for those who look: spikes, membranes, readouts, signals.
+//! Recording of spikes, voltages, readouts and learning signals of a batch.
 
 use std::sync::atomic::AtomicBool;
 
-use super::outcome::Outcome;
-use super::pass::{Pass, Sources};
-use super::workers::{Room, Workers};
+use super::batch_sums::BatchSums;
+use super::pass::{Pass, SignalSources};
+use super::workers::{Workers, Workspace};
 use super::{Assignment, finite_lists};
 use crate::batch::loss::Objective;
 use crate::batch::{Batch, Event, Targets};
@@ -12,7 +12,7 @@ use crate::description::legal::Use;
 use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
 use crate::learn::backward::Signals;
-use crate::learn::plan::Plan;
+use crate::learn::plan::LearningPlan;
 use crate::learn::rates::RatePart;
 use crate::model::Model;
 use crate::numeric::lanes::{Block, LANES};
@@ -85,8 +85,8 @@ pub fn simulate<F: Real>(
     };
     let pass = Pass::new(model, assignment, workers, cancel)?;
     let with_signals = record.signals.is_some();
-    let mut rooms = pass.forward(Keep {
-        psi: with_signals.then_some(&pass.circuit.runs),
+    let mut workspaces = pass.forward(Keep {
+        psi: with_signals.then_some(&pass.compiled.runs),
         voltage: record.voltage,
         sums: with_signals,
         in_blocks: with_signals,
@@ -94,29 +94,29 @@ pub fn simulate<F: Real>(
     })?;
     let signals = match record.signals {
         None => Vec::new(),
-        Some((_, _, rule)) => record_signals(&pass, rule, &mut rooms)?,
+        Some((_, _, rule)) => record_signals(&pass, rule, &mut workspaces)?,
     };
-    let (neurons, outputs) = (pass.circuit.size(), pass.circuit.outputs());
+    let (neurons, outputs) = (pass.compiled.size(), pass.compiled.outputs());
     let flat = |pick: &dyn Fn(&Signals<F>) -> &[Block<F>]| {
         let blocks: Vec<&[Block<F>]> = signals.iter().map(pick).collect();
         transpose(&blocks, batch.trials, neurons)
     };
     let recording = Recording {
-        spikes: spike_events(&rooms, batch, neurons)?,
-        inputs: if record.inputs { input_events(&rooms, batch)? } else { Vec::new() },
-        voltage: if record.voltage { voltages(&rooms, batch, neurons)? } else { Vec::new() },
-        readout: readouts(&rooms, batch.trials, outputs)?,
+        spikes: spike_events(&workspaces, batch, neurons)?,
+        inputs: if record.inputs { input_events(&workspaces, batch)? } else { Vec::new() },
+        voltage: if record.voltage { voltages(&workspaces, batch, neurons)? } else { Vec::new() },
+        readout: readouts(&workspaces, batch.trials, outputs)?,
         learning_signal: flat(&|s| &s.learning)?,
         modulatory_signal: flat(&|s| &s.modulation)?,
     };
-    rooms.into_iter().for_each(|room| workers.give_room(room));
+    workspaces.into_iter().for_each(|workspace| workers.release(workspace));
     recording.finite()
 }
 
 fn record_signals<F: Real>(
     pass: &Pass<'_, F>,
     rule: &Rule,
-    rooms: &mut [Room<F>],
+    workspaces: &mut [Workspace<F>],
 ) -> Result<Vec<Signals<F>>> {
     let Assignment { objective, .. } = pass.assignment;
     pass.assignment.validate(pass.model)?;
@@ -125,43 +125,48 @@ fn record_signals<F: Real>(
     }
     rule.validate_use(Use::RecordedSignals)?;
     let all = vec![true; pass.model.network().projections().len()];
-    let mut plan = Plan::new(pass.model, &pass.circuit, rule, objective.regulariser.is_some(), &all)?;
-    let outcomes = pass.evaluate_loss(rooms)?;
-    pass.take_means(&mut plan, &Outcome::total(&outcomes));
-    signals(pass, &plan, &outcomes, rooms)
+    let mut plan =
+        LearningPlan::new(pass.model, &pass.compiled, rule, objective.regulariser.is_some(), &all)?;
+    let block_sums = pass.evaluate_losses(workspaces)?;
+    pass.take_means(&mut plan, &BatchSums::total(&block_sums));
+    signals(pass, &plan, &block_sums, workspaces)
 }
 
 /// The signals of blocks whose losses are known.
 pub(super) fn signals<F: Real>(
     pass: &Pass<'_, F>,
-    plan: &Plan<F>,
-    outcomes: &[Outcome],
-    rooms: &mut [Room<F>],
+    plan: &LearningPlan<F>,
+    block_sums: &[BatchSums],
+    workspaces: &mut [Workspace<F>],
 ) -> Result<Vec<Signals<F>>> {
-    let shared = Outcome::total(outcomes).constants(pass.model, pass.assignment);
-    let len = product(&[pass.assignment.batch.steps, pass.circuit.size()]);
-    let record = |(block, room): (usize, &mut Room<F>)| {
+    let shared = BatchSums::total(block_sums).constants(pass.model, pass.assignment);
+    let len = product(&[pass.assignment.batch.steps, pass.compiled.size()]);
+    let record = |(block, workspace): (usize, &mut Workspace<F>)| {
         let mut signals = Signals::default();
         for buffer in [&mut signals.learning, &mut signals.modulation] {
             resize(buffer, len, Block::ZERO, "the recorded signals of a block of trials")?;
         }
-        let own = pass.trial_rates(block, &outcomes[block]);
+        let own = pass.trial_rates(block, &block_sums[block]);
         let rates = if own.is_empty() { RatePart::shared(&shared) } else { RatePart::own(&own) };
-        let sources = Sources { rates, given: None, record: Some(&mut signals) };
-        pass.backward_block(plan, block, room, sources)?;
+        let sources = SignalSources { rates, given: None, record: Some(&mut signals) };
+        pass.backward_block(plan, block, workspace, sources)?;
         Ok(signals)
     };
-    rooms.iter_mut().enumerate().map(record).collect()
+    workspaces.iter_mut().enumerate().map(record).collect()
 }
 
-pub(super) fn spike_events<F: Real>(rooms: &[Room<F>], batch: &Batch, neurons: usize) -> Result<Vec<Event>> {
+pub(super) fn spike_events<F: Real>(
+    workspaces: &[Workspace<F>],
+    batch: &Batch,
+    neurons: usize,
+) -> Result<Vec<Event>> {
     let (mut events, mut units) = (Vec::new(), Vec::new());
-    let count: u64 = rooms.iter().flat_map(|room| room.spike_counts(neurons)).sum();
+    let count: u64 = workspaces.iter().flat_map(|workspace| workspace.spike_counts(neurons)).sum();
     reserve(&mut events, count as usize, "a recording")?;
     for trial in 0..batch.trials {
         for step in 0..batch.steps {
             units.clear();
-            rooms[trial / LANES].list_spikes(trial % LANES, step, &mut units);
+            workspaces[trial / LANES].list_spikes(trial % LANES, step, &mut units);
             let (trial, step) = (trial as u32, step as u32);
             events.extend(units.iter().map(|&unit| Event { trial, step, unit, count: 1 }));
         }
@@ -169,16 +174,18 @@ pub(super) fn spike_events<F: Real>(rooms: &[Room<F>], batch: &Batch, neurons: u
     Ok(events)
 }
 
-pub(super) fn input_events<F: Real>(rooms: &[Room<F>], batch: &Batch) -> Result<Vec<Event>> {
+pub(super) fn input_events<F: Real>(workspaces: &[Workspace<F>], batch: &Batch) -> Result<Vec<Event>> {
     let mut events = Vec::new();
-    let entries = rooms.iter().flat_map(|room| (0..batch.steps).flat_map(|step| room.input.events.at(step)));
+    let entries = workspaces
+        .iter()
+        .flat_map(|workspace| (0..batch.steps).flat_map(|step| workspace.input.events.at(step)));
     let count = entries.map(|entry| entry.mask.count_ones() as usize).sum();
     reserve(&mut events, count, "a recording")?;
     for trial in 0..batch.trials {
-        let (room, lane) = (&rooms[trial / LANES], trial % LANES);
+        let (workspace, lane) = (&workspaces[trial / LANES], trial % LANES);
         for step in 0..batch.length(trial) {
             let first = events.len();
-            let entries = room.input.events.at(step).iter().filter(|entry| entry.mask >> lane & 1 == 1);
+            let entries = workspace.input.events.at(step).iter().filter(|entry| entry.mask >> lane & 1 == 1);
             events.extend(entries.map(|entry| Event {
                 trial: trial as u32,
                 step: step as u32,
@@ -192,20 +199,28 @@ pub(super) fn input_events<F: Real>(rooms: &[Room<F>], batch: &Batch) -> Result<
 }
 
 /// Membranes `[trial][step][neuron]`.
-pub(super) fn voltages<F: Real>(rooms: &[Room<F>], batch: &Batch, neurons: usize) -> Result<Vec<F>> {
+pub(super) fn voltages<F: Real>(
+    workspaces: &[Workspace<F>],
+    batch: &Batch,
+    neurons: usize,
+) -> Result<Vec<F>> {
     let mut out = Vec::new();
     reserve(&mut out, product(&[batch.trials, batch.steps, neurons]), "a recording")?;
     for trial in 0..batch.trials {
         for step in 0..batch.steps {
-            rooms[trial / LANES].list_voltages(trial % LANES, step, neurons, &mut out);
+            workspaces[trial / LANES].list_voltages(trial % LANES, step, neurons, &mut out);
         }
     }
     Ok(out)
 }
 
 /// Readouts `[trial][step][unit]`.
-pub(super) fn readouts<F: Real>(rooms: &[Room<F>], trials: usize, outputs: usize) -> Result<Vec<F>> {
-    let blocks: Vec<&[Block<F>]> = rooms.iter().map(Room::readout).collect();
+pub(super) fn readouts<F: Real>(
+    workspaces: &[Workspace<F>],
+    trials: usize,
+    outputs: usize,
+) -> Result<Vec<F>> {
+    let blocks: Vec<&[Block<F>]> = workspaces.iter().map(Workspace::readout).collect();
     transpose(&blocks, trials, outputs)
 }
 

@@ -7,16 +7,17 @@
 use std::sync::atomic::AtomicBool;
 
 use super::digest::Digest;
-use super::message::{Expected, Header, Message, Stage};
+use super::message::{Expected, Header, Message, MessagePhase};
 use super::share::Share;
 use super::{
-    Assignment, Evaluation, Outcome, Pass, Room, StepReport, Training, Workers, advance, finite, kept_for,
+    Assignment, BatchSums, Evaluation, Pass, StepReport, Training, Workers, Workspace, advance, finite,
+    kept_for,
 };
 use crate::description::legal::Use;
 use crate::description::rule::Estimator;
 use crate::error::{Result, invalid};
-use crate::learn::partial::{Partial, Piece};
-use crate::learn::plan::Plan;
+use crate::learn::block_gradient::{BlockGradient, Subtree};
+use crate::learn::plan::LearningPlan;
 use crate::model::Model;
 use crate::model::optimiser;
 use crate::run::real::Real;
@@ -47,12 +48,12 @@ pub struct SharedWork<F: Real> {
 
 #[derive(Debug)]
 enum Waiting<F: Real> {
-    /// For the outcomes of an evaluation.
-    Outcomes,
-    /// For the outcomes that the way back needs.
-    Forward { plan: Box<Plan<F>>, rooms: Vec<Room<F>> },
-    /// For sums; and for outcomes, where they are not known yet.
-    Sums { plan: Box<Plan<F>>, outcome: Option<Outcome> },
+    /// For the sums of an evaluation.
+    BlockSums,
+    /// For the sums of the forward pass that the backward pass needs.
+    Forward { plan: Box<LearningPlan<F>>, workspaces: Vec<Workspace<F>> },
+    /// For gradient sums; and for those of the forward pass, where they are not known yet.
+    Sums { plan: Box<LearningPlan<F>>, batch_sums: Option<BatchSums> },
 }
 
 /// What the messages of all ranks lead to.
@@ -76,24 +77,29 @@ impl<F: Real> Sharing<'_, F> {
         self.validate()?;
         let pass = self.pass()?;
         let Some(Training { rule, optimiser }) = self.training else {
-            let header = self.header(Stage::Evaluation)?;
-            return self.send(header, Waiting::Outcomes, pass.evaluate()?, Vec::new());
+            let header = self.header(MessagePhase::Evaluation)?;
+            return self.send(header, Waiting::BlockSums, pass.evaluate()?, Vec::new());
         };
         let regularised = self.assignment.objective.regulariser.is_some();
         let plan = pass.plan(rule, regularised, &optimiser.learns(self.model.network()))?;
         if pass.needs_whole_batch(&plan, rule) {
-            let header = self.header(Stage::Forward)?;
-            let mut rooms = pass.forward(kept_for(&plan))?;
-            let outcomes = pass.evaluate_loss(&mut rooms)?;
-            return self.send(header, Waiting::Forward { plan: plan.into(), rooms }, outcomes, Vec::new());
+            let header = self.header(MessagePhase::Forward)?;
+            let mut workspaces = pass.forward(kept_for(&plan))?;
+            let block_sums = pass.evaluate_losses(&mut workspaces)?;
+            return self.send(
+                header,
+                Waiting::Forward { plan: plan.into(), workspaces },
+                block_sums,
+                Vec::new(),
+            );
         }
-        let header = self.header(Stage::AtOnce)?;
-        let (outcomes, partials) = match rule.estimator {
+        let header = self.header(MessagePhase::AtOnce)?;
+        let (block_sums, block_gradients) = match rule.estimator {
             Estimator::Backward => pass.forward_backward(&plan)?,
             _ => pass.online(&plan, rule.trace)?,
         };
-        let waiting = Waiting::Sums { plan: plan.into(), outcome: None };
-        self.send(header, waiting, outcomes, self.combine(&pass, partials))
+        let waiting = Waiting::Sums { plan: plan.into(), batch_sums: None };
+        self.send(header, waiting, block_sums, self.combine(&pass, block_gradients))
     }
 
     /// Goes on with the messages of all ranks, in their order.
@@ -105,14 +111,16 @@ impl<F: Real> Sharing<'_, F> {
         let SharedWork { header, waiting } = work;
         let messages = Message::read_all(messages, &header)?;
         match (waiting, self.training) {
-            (Waiting::Forward { plan, rooms }, Some(_)) => self.go_back(header, plan, rooms, messages),
-            (Waiting::Sums { plan, outcome }, Some(training)) => {
-                let (model, report) = self.advance(training, &plan, outcome, messages)?;
+            (Waiting::Forward { plan, workspaces }, Some(_)) => {
+                self.go_back(header, plan, workspaces, messages)
+            }
+            (Waiting::Sums { plan, batch_sums }, Some(training)) => {
+                let (model, report) = self.advance(training, &plan, batch_sums, messages)?;
                 Ok(Turnout::Trained(model.into(), report))
             }
             _ => {
-                let outcome = self.total(None, messages)?.0;
-                finite(outcome.evaluation(self.model, self.assignment)).map(Turnout::Evaluated)
+                let batch_sums = self.total(None, messages)?.0;
+                finite(batch_sums.evaluation(self.model, self.assignment)).map(Turnout::Evaluated)
             }
         }
     }
@@ -134,7 +142,7 @@ impl<F: Real> Sharing<'_, F> {
         Ok(pass)
     }
 
-    fn header(&self, stage: Stage) -> Result<Header> {
+    fn header(&self, stage: MessagePhase) -> Result<Header> {
         let weights = Digest::of_bytes(&self.model.to_checkpoint()?);
         let engine = (env!("CARGO_PKG_VERSION"), F::NAME, self.workers.instructions().class());
         let rule = Digest::of(&self.training);
@@ -147,19 +155,19 @@ impl<F: Real> Sharing<'_, F> {
         &self,
         header: Header,
         waiting: Waiting<F>,
-        outcomes: Vec<Outcome>,
-        pieces: Vec<Piece<F>>,
+        block_sums: Vec<BatchSums>,
+        subtrees: Vec<Subtree<F>>,
     ) -> Result<(SharedWork<F>, Vec<u8>)> {
-        let message = Message::encode(header, self.share, outcomes, pieces)?;
+        let message = Message::encode(header, self.share, block_sums, subtrees)?;
         Ok((SharedWork { header, waiting }, message))
     }
 
     /// The sums of the own blocks, added as far as they can be without the others'.
-    fn combine(&self, pass: &Pass<'_, F>, partials: Vec<Partial<F>>) -> Vec<Piece<F>> {
-        Piece::combine(Piece::of_blocks(pass.blocks.start, partials), self.assignment.blocks())
+    fn combine(&self, pass: &Pass<'_, F>, block_gradients: Vec<BlockGradient<F>>) -> Vec<Subtree<F>> {
+        Subtree::combine(Subtree::of_blocks(pass.blocks.start, block_gradients), self.assignment.blocks())
     }
 
-    fn expected<'a>(&'a self, plan: Option<&'a Plan<F>>) -> Expected<'a, F> {
+    fn expected<'a>(&'a self, plan: Option<&'a LearningPlan<F>>) -> Expected<'a, F> {
         let Assignment { batch, objective, .. } = self.assignment;
         Expected {
             share: self.share,
@@ -174,41 +182,41 @@ impl<F: Real> Sharing<'_, F> {
     /// What the whole batch came to; and the messages without it.
     fn total(
         &self,
-        plan: Option<&Plan<F>>,
+        plan: Option<&LearningPlan<F>>,
         mut messages: Vec<Message<F>>,
-    ) -> Result<(Outcome, Vec<Message<F>>)> {
-        let outcomes = self.expected(plan).outcomes(&mut messages)?;
-        Ok((Outcome::total(&outcomes), messages))
+    ) -> Result<(BatchSums, Vec<Message<F>>)> {
+        let block_sums = self.expected(plan).block_sums(&mut messages)?;
+        Ok((BatchSums::total(&block_sums), messages))
     }
 
     fn go_back(
         &self,
         header: Header,
-        mut plan: Box<Plan<F>>,
-        rooms: Vec<Room<F>>,
+        mut plan: Box<LearningPlan<F>>,
+        workspaces: Vec<Workspace<F>>,
         messages: Vec<Message<F>>,
     ) -> Result<Turnout<F>> {
-        let (pass, outcome) = (self.pass()?, self.total(Some(&plan), messages)?.0);
-        let partials = pass.backward(&mut plan, rooms, &outcome)?;
-        let waiting = Waiting::Sums { plan, outcome: Some(outcome) };
-        let pieces = self.combine(&pass, partials);
-        let (work, message) = self.send(header.at(Stage::Backward), waiting, Vec::new(), pieces)?;
+        let (pass, batch_sums) = (self.pass()?, self.total(Some(&plan), messages)?.0);
+        let block_gradients = pass.backward(&mut plan, workspaces, &batch_sums)?;
+        let waiting = Waiting::Sums { plan, batch_sums: Some(batch_sums) };
+        let subtrees = self.combine(&pass, block_gradients);
+        let (work, message) = self.send(header.at(MessagePhase::Backward), waiting, Vec::new(), subtrees)?;
         Ok(Turnout::More(work, message))
     }
 
     fn advance(
         &self,
         Training { rule, optimiser }: Training<'_>,
-        plan: &Plan<F>,
-        outcome: Option<Outcome>,
+        plan: &LearningPlan<F>,
+        batch_sums: Option<BatchSums>,
         messages: Vec<Message<F>>,
     ) -> Result<(Model<F>, StepReport)> {
-        let (outcome, messages) = match outcome {
-            Some(outcome) => (outcome, messages),
+        let (batch_sums, messages) = match batch_sums {
+            Some(batch_sums) => (batch_sums, messages),
             None => self.total(Some(plan), messages)?,
         };
-        let pieces = self.expected(Some(plan)).pieces(messages, plan)?;
-        let learned = self.pass()?.conclude(rule.estimator, plan, &outcome, pieces)?;
+        let subtrees = self.expected(Some(plan)).subtrees(messages, plan)?;
+        let learned = self.pass()?.conclude(rule.estimator, plan, &batch_sums, subtrees)?;
         let decay = optimiser::next_feedback_decay(self.model, &rule.feedback, optimiser)?;
         let seed = self.assignment.batch.key.seed;
         advance(self.model, learned, decay, optimiser, seed, self.workers)

@@ -6,11 +6,11 @@ use std::sync::atomic::AtomicBool;
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::instrument::recorder::{Recorder, Span, Stage};
+use crate::instrument::recorder::{ProfileStage, Recorder, Span};
 use crate::instrument::section::Section;
 use crate::instrument::tally::Tally;
-use crate::learn::partial::Partial;
-use crate::learn::plan::{Delta, Plan};
+use crate::learn::block_gradient::BlockGradient;
+use crate::learn::plan::{Delta, LearningPlan};
 use crate::learn::rates::RatePart;
 use crate::numeric::lanes::{Block, Instructions, LANES};
 use crate::numeric::memory::{bytes_of, product, refill};
@@ -30,9 +30,9 @@ pub(crate) struct Singles<F: Real> {
     works: Vec<Work<F>>,
 }
 
-/// How a block's kernels are to be run.
+/// The instruction set, cancellation and recorder with which a block's kernels run.
 #[derive(Clone, Copy)]
-pub(crate) struct Run<'a> {
+pub(crate) struct RunContext<'a> {
     pub instructions: Instructions,
     pub cancel: &'a AtomicBool,
     /// Takes down what happens, while a profile is made.
@@ -40,8 +40,8 @@ pub(crate) struct Run<'a> {
     pub block: usize,
 }
 
-impl<'a> Run<'a> {
-    fn span(&self, stage: Stage) -> Span<'a> {
+impl<'a> RunContext<'a> {
+    fn span(&self, stage: ProfileStage) -> Span<'a> {
         Span::begin(self.recorder, stage, Some(self.block))
     }
 
@@ -69,12 +69,12 @@ impl<F: Real> Singles<F> {
         lengths: &[u32],
         steps: usize,
         keep: Keep<'_, F>,
-        run: Run<'_>,
+        run: RunContext<'_>,
     ) -> Result<()> {
         let count = lengths.len();
         self.trials.resize_with(count, Trial::default);
         let simulate = |(lane, trial): (usize, &mut Trial<F>)| {
-            let span = run.span(Stage::Simulate);
+            let span = run.span(ProfileStage::Simulate);
             span.start(&mut trial.probe);
             trial.prepare(on.wiring, (lengths[lane] as usize, steps), keep, count)?;
             let on = On { lane, ..on };
@@ -85,7 +85,7 @@ impl<F: Real> Singles<F> {
             Ok(())
         };
         self.trials.par_iter_mut().enumerate().try_for_each(simulate)?;
-        self.join_readouts(on.circuit.outputs(), steps)
+        self.join_readouts(on.compiled.outputs(), steps)
     }
 
     fn join_readouts(&mut self, outputs: usize, steps: usize) -> Result<()> {
@@ -106,14 +106,14 @@ impl<F: Real> Singles<F> {
     pub fn backward(
         &mut self,
         on: On<'_, F>,
-        (plan, learning): (&Plan<F>, &Learning<F>),
+        (plan, learning): (&LearningPlan<F>, &Learning<F>),
         delta: &Delta<F>,
         rates: RatePart<'_, F>,
-        run: Run<'_>,
-    ) -> Result<Partial<F>> {
+        run: RunContext<'_>,
+    ) -> Result<BlockGradient<F>> {
         self.works.resize_with(self.trials.len(), Work::default);
         let backward = |(lane, (trial, work)): (usize, (&mut Trial<F>, &mut Work<F>))| {
-            let span = run.span(Stage::Backward);
+            let span = run.span(ProfileStage::Backward);
             span.start(&mut trial.probe);
             span.start(&mut work.probe);
             let (on, cancel) = (On { lane, ..on }, run.cancel);
@@ -125,11 +125,16 @@ impl<F: Real> Singles<F> {
             Ok(())
         };
         self.trials.par_iter_mut().zip(&mut self.works).enumerate().try_for_each(backward)?;
-        Ok(self.partial(plan, learning, on.circuit.outputs()))
+        Ok(self.block_gradient(plan, learning, on.compiled.outputs()))
     }
 
     /// The trials' sums in the tree of a block's lanes, with the targets' scales.
-    fn partial(&self, plan: &Plan<F>, learning: &Learning<F>, outputs: usize) -> Partial<F> {
+    fn block_gradient(
+        &self,
+        plan: &LearningPlan<F>,
+        learning: &Learning<F>,
+        outputs: usize,
+    ) -> BlockGradient<F> {
         let mut sums = vec![F::ZERO; plan.slots.len()];
         let mut bias = vec![F::ZERO; outputs];
         match &self.works[..] {
@@ -150,7 +155,7 @@ impl<F: Real> Singles<F> {
             }
         }
         sums.iter_mut().zip(&plan.slots).for_each(|(sum, slot)| *sum = *sum * slot.scale);
-        Partial { sums, bias, ..Partial::default() }
+        BlockGradient { sums, bias, ..BlockGradient::default() }
     }
 
     /// Number of spikes of each neuron in all trials.

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::batch::encode::{BlockInput, StepInput};
-use crate::batch::loss::{Tally, cross_entropy, squared_error};
+use crate::batch::loss::{TrialTally, cross_entropy, squared_error};
 use crate::description::legal::Use;
 use crate::description::rule::Rule;
 use crate::error::{Result, invalid, not_finite};
-use crate::learn::field::Sources;
-use crate::learn::online::{Before, Moment, Part, Traces, trace_lists};
-use crate::learn::plan::{Plan, trace_dynamics};
+use crate::learn::field::FieldSources;
+use crate::learn::online::{Before, OnlineStep, Part, Traces, trace_lists};
+use crate::learn::plan::{LearningPlan, trace_dynamics};
 use crate::model::Model;
 use crate::model::optimiser::{self, Optimiser};
 use crate::model::psi_means::group_means;
@@ -48,7 +48,7 @@ pub struct Stream<F: Real> {
     /// Whether the last step's second half is still to come.
     open: bool,
     /// Whether the last step has errors.
-    wrong: bool,
+    has_delta: bool,
     /// Steps with errors since the last update.
     learned: u64,
     /// All steps since the last update: those that the sums of ψ span.
@@ -61,24 +61,24 @@ struct Setting<F: Real> {
     rule: Rule,
     learns: Vec<bool>,
     instructions: Instructions,
-    circuit: CompiledNetwork<F>,
+    compiled: CompiledNetwork<F>,
     /// The constants of the traces.
     cells: Vec<Dynamics<F>>,
-    plan: Plan<F>,
+    plan: LearningPlan<F>,
     input: BlockInput<F>,
 }
 
 impl<F: Real> Setting<F> {
     fn run(&self, traces: &mut Traces<F>, t: usize, part: Part) {
-        let Self { circuit, cells, plan, input, .. } = self;
-        let moment = Moment { circuit, cells, plan, input, regularised: false, traces, t, part };
-        F::moment(self.instructions, moment);
+        let Self { compiled, cells, plan, input, .. } = self;
+        let online_step = OnlineStep { compiled, cells, plan, input, regularised: false, traces, t, part };
+        F::online_step(self.instructions, online_step);
     }
 
     /// Takes over the weights of a model.
     fn renew(&mut self, model: &Model<F>) -> Result<()> {
-        self.circuit = CompiledNetwork::new(model)?;
-        self.plan = Plan::for_stream(model, &self.circuit, &self.rule, &self.learns)?;
+        self.compiled = CompiledNetwork::new(model)?;
+        self.plan = LearningPlan::for_stream(model, &self.compiled, &self.rule, &self.learns)?;
         Ok(())
     }
 }
@@ -168,11 +168,11 @@ impl<F: Real> Stream<F> {
         let network = Arc::clone(model.network());
         optimiser.validate(&network)?;
         let learns = optimiser.learns(&network);
-        let circuit = CompiledNetwork::new(model)?;
-        let plan = Plan::for_stream(model, &circuit, rule, &learns)?;
-        let cells = trace_dynamics(&circuit, rule.trace);
+        let compiled = CompiledNetwork::new(model)?;
+        let plan = LearningPlan::for_stream(model, &compiled, rule, &learns)?;
+        let cells = trace_dynamics(&compiled, rule.trace);
         let input = BlockInput::default();
-        let setting = Setting { rule: rule.clone(), learns, instructions, circuit, cells, plan, input };
+        let setting = Setting { rule: rule.clone(), learns, instructions, compiled, cells, plan, input };
         let mut stream = Self {
             network,
             optimiser: optimiser.clone(),
@@ -182,7 +182,7 @@ impl<F: Real> Stream<F> {
             before: Before::default(),
             steps: 0,
             open: false,
-            wrong: false,
+            has_delta: false,
             learned: 0,
             summed: 0,
         };
@@ -201,14 +201,14 @@ impl<F: Real> Stream<F> {
         self.close();
         self.setting.input.encode_step(&self.network, self.steps, inputs)?;
         self.traces.snapshot_into(&mut self.before);
-        self.setting.run(&mut self.traces, self.steps, Part::Simulate { over: OTHERS });
+        self.setting.run(&mut self.traces, self.steps, Part::Simulate { ended_lanes: OTHERS });
         if !self.readout().all(Scalar::is_finite) {
             self.traces.take_back(&self.before);
             return Err(not_finite("a readout"));
         }
         self.steps += 1;
         self.summed += 1;
-        (self.open, self.wrong) = (true, false);
+        (self.open, self.has_delta) = (true, false);
         Ok(())
     }
 
@@ -216,7 +216,7 @@ impl<F: Real> Stream<F> {
     pub fn bytes(&self) -> usize {
         let Setting { plan, .. } = &self.setting;
         let wired = CompiledNetwork::<F>::bytes(&self.network)
-            .saturating_add(Plan::<F>::bytes(&self.network, plan.receives()));
+            .saturating_add(LearningPlan::<F>::bytes(&self.network, plan.receives()));
         self.traces.bytes().saturating_add(wired)
     }
 
@@ -244,14 +244,14 @@ impl<F: Real> Stream<F> {
         let mut loss = 0.0;
         let mut errors: Vec<F> = lane(&self.traces.delta).collect();
         for lesson in lessons {
-            loss += self.judge(lesson, &mut errors)?;
+            loss += self.evaluate_loss(lesson, &mut errors)?;
         }
         if !loss.is_finite() {
             return Err(not_finite("the loss of all lessons together"));
         }
         fill(&mut self.traces.delta, &mut errors.iter());
-        self.learned += u64::from(!self.wrong);
-        self.wrong = true;
+        self.learned += u64::from(!self.has_delta);
+        self.has_delta = true;
         Ok(loss)
     }
 
@@ -281,18 +281,18 @@ impl<F: Real> Stream<F> {
     /// [`crate::Error::NotFinite`] when a number in it is not finite.
     pub fn state(&self) -> Result<StreamState<F>> {
         let mut traces = self.traces.clone();
-        let Setting { circuit, plan, .. } = &self.setting;
+        let Setting { compiled, plan, .. } = &self.setting;
         if self.open {
-            self.setting.run(&mut traces, self.steps - 1, Part::Learn { wrong: false });
+            self.setting.run(&mut traces, self.steps - 1, Part::Learn { has_delta: false });
         }
         let state = StreamState {
             steps: self.steps as u64,
             membrane: self.variable(MEMBRANE),
             adaptation: self.variable(ADAPTATION),
             variables: self.others().into_iter().map(|name| (name.into(), self.variable(name))).collect(),
-            refractory: traces.state.blocked(circuit, LANE, self.steps),
+            refractory: traces.state.blocked(compiled, LANE, self.steps),
             spikes: self.spikes().collect(),
-            in_transit: traces.state.in_transit(circuit, LANE, self.steps),
+            in_transit: traces.state.in_transit(compiled, LANE, self.steps),
             readout: lane(&traces.state.carried.readout).collect(),
             traces: traces.carried(plan).into_iter().flat_map(|blocks| lane(blocks)).collect(),
         };
@@ -311,10 +311,10 @@ impl<F: Real> Stream<F> {
         self.check_state(state)?;
         self.leave()?;
         self.steps = state.steps as usize;
-        let Setting { circuit, plan, .. } = &self.setting;
+        let Setting { compiled, plan, .. } = &self.setting;
         let simulated = &mut self.traces.state;
-        simulated.resume(circuit, self.steps, &state.spikes, &state.refractory, &state.in_transit);
-        for (cell, dynamics) in circuit.cells.iter().enumerate() {
+        simulated.resume(compiled, self.steps, &state.spikes, &state.refractory, &state.in_transit);
+        for (cell, dynamics) in compiled.cells.iter().enumerate() {
             for (i, &name) in dynamics.variables().iter().enumerate() {
                 let values = match name {
                     MEMBRANE => &state.membrane,
@@ -340,7 +340,7 @@ impl<F: Real> Stream<F> {
 
     /// Names of the state variables that have no field of their own in [`StreamState`].
     fn others(&self) -> BTreeSet<&'static str> {
-        let all = self.setting.circuit.cells.iter().flat_map(|dynamics| dynamics.variables()).copied();
+        let all = self.setting.compiled.cells.iter().flat_map(|dynamics| dynamics.variables()).copied();
         all.filter(|&name| name != MEMBRANE && name != ADAPTATION).collect()
     }
 
@@ -351,13 +351,13 @@ impl<F: Real> Stream<F> {
             let place = dynamics.variables().iter().position(|&own| own == name);
             place.map_or(F::ZERO, |place| state.variable(place)[cell].0[LANE])
         };
-        self.setting.circuit.cells.iter().enumerate().map(value).collect()
+        self.setting.compiled.cells.iter().enumerate().map(value).collect()
     }
 
     /// Carries out the second half of the last step.
     fn close(&mut self) {
         if std::mem::take(&mut self.open) {
-            self.setting.run(&mut self.traces, self.steps - 1, Part::Learn { wrong: self.wrong });
+            self.setting.run(&mut self.traces, self.steps - 1, Part::Learn { has_delta: self.has_delta });
         }
     }
 
@@ -368,20 +368,20 @@ impl<F: Real> Stream<F> {
     }
 
     fn begin(&mut self) -> Result<()> {
-        let Setting { circuit, plan, .. } = &self.setting;
+        let Setting { compiled, plan, .. } = &self.setting;
         (self.steps, self.open) = (0, false);
-        self.traces.begin(circuit, plan, false)?;
-        self.traces.renew(plan, circuit.size());
+        self.traces.begin(compiled, plan, false)?;
+        self.traces.renew(plan, compiled.size());
         Ok(())
     }
 
     fn forget(&mut self) -> Result<()> {
         (self.learned, self.summed) = (0, 0);
-        self.traces.forget(&self.setting.plan, self.setting.circuit.outputs())
+        self.traces.forget(&self.setting.plan, self.setting.compiled.outputs())
     }
 
     fn update(&self, model: &Model<F>) -> Result<(Model<F>, Applied)> {
-        let gradients = self.traces.partial().gradients(model, &self.setting.plan)?;
+        let gradients = self.traces.block_gradient().gradients(model, &self.setting.plan)?;
         let gradient_norm = gradients.norm();
         let decay = optimiser::next_feedback_decay(model, &self.setting.rule.feedback, &self.optimiser)?;
         let mut next = optimiser::step(model, &self.optimiser, &gradients, self.seed)?;
@@ -397,7 +397,7 @@ impl<F: Real> Stream<F> {
     }
 
     /// Adds δ of each unit of a lesson's readout; gives its loss.
-    fn judge(&self, lesson: &Lesson<'_>, delta: &mut [F]) -> Result<f64> {
+    fn evaluate_loss(&self, lesson: &Lesson<'_>, delta: &mut [F]) -> Result<f64> {
         let Lesson { readout, wanted, weight } = *lesson;
         let Some(slot) = self.network.readouts().get(readout) else {
             return Err(invalid("lessons.readout", readout, "the index of a readout"));
@@ -408,7 +408,7 @@ impl<F: Real> Stream<F> {
         }
         let blocks = &self.traces.readout[slot.units.clone()];
         let y: Vec<f64> = blocks.iter().map(|block| block.0[LANE].to_f64()).collect();
-        let (mut errors, mut tally) = (vec![0.0; y.len()], Tally::default());
+        let (mut errors, mut tally) = (vec![0.0; y.len()], TrialTally::default());
         match wanted {
             Wanted::Class(class) if class >= y.len() => {
                 return Err(invalid(format!("{path}.target"), class, format!("0 to {}", y.len() - 1)));
@@ -454,12 +454,12 @@ impl<F: Real> Stream<F> {
     }
 
     fn check_state(&self, state: &StreamState<F>) -> Result<()> {
-        let circuit = &self.setting.circuit;
-        let n = circuit.size();
+        let compiled = &self.setting.compiled;
+        let n = compiled.size();
         for (name, values, expected) in [
             ("membrane", &state.membrane, n),
             ("adaptation", &state.adaptation, n),
-            ("readout", &state.readout, circuit.outputs()),
+            ("readout", &state.readout, compiled.outputs()),
             ("traces", &state.traces, self.trace_len()),
         ] {
             check_values::<F>(&format!("state.{name}"), values, expected)?;
@@ -484,7 +484,7 @@ impl<F: Real> Stream<F> {
         state.spikes.iter().for_each(|&unit| spiked[unit as usize] = true);
         // Who cannot spike has spiked: in the last step or before it, but not before the first.
         let possible = |p: usize| {
-            let (period, left) = (circuit.refractory[p], state.refractory[p]);
+            let (period, left) = (compiled.refractory[p], state.refractory[p]);
             let just = left == period && state.steps > 0;
             let earlier = left < period && (left == 0 || u64::from(period - left) < state.steps);
             if spiked[p] { just } else { earlier || period == 0 && left == 0 }
@@ -504,17 +504,17 @@ impl<F: Real> Stream<F> {
 
     /// Spikes in transit are such as can be, and the refractory periods know of them.
     fn check_in_transit(&self, state: &StreamState<F>) -> Result<()> {
-        let circuit = &self.setting.circuit;
-        let longest = circuit.longest_delay() as u64;
+        let compiled = &self.setting.compiled;
+        let longest = compiled.longest_delay() as u64;
         let refuse = |value: String, allowed: &str| Err(invalid("state.inTransit", value, allowed));
         let possible = |&[before, unit]: &[u32; 2]| {
-            before > 0 && u64::from(before) < longest.min(state.steps) && (unit as usize) < circuit.size()
+            before > 0 && u64::from(before) < longest.min(state.steps) && (unit as usize) < compiled.size()
         };
         if !state.in_transit.is_sorted_by(|a, b| a < b) || !state.in_transit.iter().all(possible) {
             return refuse("another list".into(), "ascending pairs of steps before the last one and neuron");
         }
         let blocked = |&&[before, unit]: &&[u32; 2]| {
-            let period = circuit.refractory[unit as usize];
+            let period = compiled.refractory[unit as usize];
             before >= period || state.refractory[unit as usize] == period - before
         };
         if let Some(&[before, unit]) = state.in_transit.iter().find(|spike| !blocked(spike)) {
@@ -522,12 +522,12 @@ impl<F: Real> Stream<F> {
             return refuse(value, "spikes that fit state.refractory");
         }
         let missing = |&unit: &usize| {
-            let (period, left) = (circuit.refractory[unit], state.refractory[unit]);
+            let (period, left) = (compiled.refractory[unit], state.refractory[unit]);
             let before = period.saturating_sub(left);
             let within = left > 0 && before > 0 && u64::from(before) < longest;
             within && state.in_transit.binary_search(&[before, unit as u32]).is_err()
         };
-        match (0..circuit.size()).find(missing) {
+        match (0..compiled.size()).find(missing) {
             Some(unit) => refuse(format!("no spike of neuron {unit}"), "spikes that fit state.refractory"),
             None => Ok(()),
         }
@@ -535,15 +535,20 @@ impl<F: Real> Stream<F> {
 
     /// Number of values that the rule's traces are.
     fn trace_len(&self) -> usize {
-        let Setting { circuit, plan, .. } = &self.setting;
-        let (slots, k) = (plan.slots.len(), circuit.outputs());
+        let Setting { compiled, plan, .. } = &self.setting;
+        let (slots, k) = (plan.slots.len(), compiled.outputs());
         let modulation = match plan.receives() {
-            true if plan.separate => circuit.size(),
+            true if plan.filters_factors_separately => compiled.size(),
             true => slots * (k + 2 * plan.filters()),
             false => 0,
         };
-        let sites = plan.field.as_ref().map_or(0, Sources::sites);
-        (2 + trace_lists(circuit)) * slots + slots * k + circuit.size() + plan.past_len() + modulation + sites
+        let sites = plan.field.as_ref().map_or(0, FieldSources::sites);
+        (2 + trace_lists(compiled)) * slots
+            + slots * k
+            + compiled.size()
+            + plan.past_len()
+            + modulation
+            + sites
     }
 }
 

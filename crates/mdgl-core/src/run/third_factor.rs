@@ -8,16 +8,16 @@ use std::sync::atomic::AtomicBool;
 use super::custom_loss::{Score, lay_out_delta};
 use super::record::{A_LEARNING_SIGNAL, A_MEMBRANE, A_READOUT, signals};
 use super::{
-    Assignment, Evaluation, Learned, Outcome, Pass, Room, Sources, StepReport, Workers, advance, finite,
-    finite_lists, readouts, spike_events, transpose, voltages,
+    Assignment, BatchSums, Evaluation, Learned, Pass, SignalSources, StepReport, Workers, Workspace, advance,
+    finite, finite_lists, readouts, spike_events, transpose, voltages,
 };
 use crate::batch::Event;
 use crate::batch::loss::check_values;
 use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
-use crate::instrument::recorder::Stage;
-use crate::learn::partial::{Partial, Piece};
-use crate::learn::plan::Plan;
+use crate::instrument::recorder::ProfileStage;
+use crate::learn::block_gradient::{BlockGradient, Subtree};
+use crate::learn::plan::LearningPlan;
 use crate::learn::rates::RatePart;
 use crate::model::Model;
 use crate::model::gradients::Gradients;
@@ -27,11 +27,11 @@ use crate::numeric::memory::{product, refill, reserve};
 use crate::run::real::Real;
 use crate::simulate::trajectory::Keep;
 
-/// A simulated and judged batch that waits for the signal of a rule computed outside.
+/// A simulated batch, its loss evaluated, that waits for the signal of a rule computed outside.
 #[derive(Debug)]
 pub struct Observed<F: Real> {
-    rooms: Vec<Room<F>>,
-    outcome: Outcome,
+    workspaces: Vec<Workspace<F>>,
+    batch_sums: BatchSums,
     trials: usize,
     steps: usize,
 }
@@ -68,7 +68,7 @@ impl<F: Real> Observation<F> {
     }
 }
 
-/// Simulates and judges a batch for a rule computed outside; `score` goes with a custom loss and only with one.
+/// Simulates a batch and evaluates its loss for a rule computed outside; `score` goes with a custom loss and only with one.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for a batch or targets that do not fit, [`crate::Error::NotFinite`],
@@ -86,33 +86,33 @@ pub fn observe<F: Real>(
         return Err(invalid("loss", "custom", "together with a δ from outside"));
     }
     let pass = Pass::new(model, assignment, workers, cancel)?;
-    let mut rooms = pass.forward(Keep {
-        psi: Some(&pass.circuit.runs),
+    let mut workspaces = pass.forward(Keep {
+        psi: Some(&pass.compiled.runs),
         voltage: true,
         segment: Some(batch.steps),
         in_blocks: true,
         ..Keep::NOTHING
     })?;
-    let outcomes = match score {
-        None => pass.evaluate_loss(&mut rooms)?,
-        Some(score) => lay_out_delta(&pass, &score.delta, &mut rooms)?,
+    let block_sums = match score {
+        None => pass.evaluate_losses(&mut workspaces)?,
+        Some(score) => lay_out_delta(&pass, &score.delta, &mut workspaces)?,
     };
-    let mut outcome = Outcome::total(&outcomes);
+    let mut batch_sums = BatchSums::total(&block_sums);
     if let Some(score) = score {
-        (outcome.loss, outcome.accuracy) = (score.loss, score.accuracy);
+        (batch_sums.loss, batch_sums.accuracy) = (score.loss, score.accuracy);
     }
-    finite(outcome.evaluation(model, assignment))?;
-    let learning_signal = learning_signal(&pass, &outcomes, &mut rooms)?;
-    let neurons = pass.circuit.size();
+    finite(batch_sums.evaluation(model, assignment))?;
+    let learning_signal = learning_signal(&pass, &block_sums, &mut workspaces)?;
+    let neurons = pass.compiled.size();
     let observation = Observation {
-        spikes: spike_events(&rooms, batch, neurons)?,
-        voltage: voltages(&rooms, batch, neurons)?,
-        psi: pseudo_derivatives(&rooms, assignment, neurons)?,
-        readout: readouts(&rooms, batch.trials, pass.circuit.outputs())?,
-        error: errors(&rooms, assignment, pass.circuit.outputs())?,
+        spikes: spike_events(&workspaces, batch, neurons)?,
+        voltage: voltages(&workspaces, batch, neurons)?,
+        psi: pseudo_derivatives(&workspaces, assignment, neurons)?,
+        readout: readouts(&workspaces, batch.trials, pass.compiled.outputs())?,
+        error: errors(&workspaces, assignment, pass.compiled.outputs())?,
         learning_signal,
     };
-    let observed = Observed { rooms, outcome, trials: batch.trials, steps: batch.steps };
+    let observed = Observed { workspaces, batch_sums, trials: batch.trials, steps: batch.steps };
     Ok((observed, observation.finite()?))
 }
 
@@ -168,27 +168,28 @@ fn learn<F: Real>(
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<(Evaluation, Gradients<F>)> {
-    let Observed { rooms, outcome, trials, steps } = observed;
+    let Observed { workspaces, batch_sums, trials, steps } = observed;
     let batch = assignment.batch;
     if (trials, steps) != (batch.trials, batch.steps) {
         let value = format!("{} trials of {} steps", batch.trials, batch.steps);
         return Err(invalid("batch", value, format!("the batch observed, {trials} trials of {steps} steps")));
     }
     let pass = Pass::new(model, assignment, workers, cancel)?;
-    let neurons = pass.circuit.size();
+    let neurons = pass.compiled.size();
     check_values("signal", signal, product(&[trials, steps, neurons]))?;
-    let evaluation = outcome.evaluation(model, assignment);
+    let evaluation = batch_sums.evaluation(model, assignment);
     // e-prop of cells that all have a signal: the recursion that a signal from outside drives.
     let plan = pass.plan(&Rule::eprop(), true, learns)?;
-    let partials = pass.each_room(rooms, |block, room| {
+    let block_gradients = pass.each_workspace(workspaces, |block, workspace| {
         let mut given = Vec::new();
         refill(&mut given, product(&[steps, neurons]), "the signals of a block of trials")?;
         pass.lay_out(block, signal, &mut given);
-        let sources = Sources { rates: RatePart::shared(&[]), given: Some(&given), record: None };
-        pass.backward_block(&plan, block, room, sources)
+        let sources = SignalSources { rates: RatePart::shared(&[]), given: Some(&given), record: None };
+        pass.backward_block(&plan, block, workspace, sources)
     });
-    let span = workers.span(Stage::Reduce, None);
-    let gradients = Partial::sum_in_tree(Piece::of_blocks(0, partials?)).gradients(model, &plan)?;
+    let span = workers.span(ProfileStage::Reduce, None);
+    let gradients =
+        BlockGradient::tree_reduce(Subtree::of_blocks(0, block_gradients?)).gradients(model, &plan)?;
     span.end();
     Ok((evaluation, gradients))
 }
@@ -196,27 +197,33 @@ fn learn<F: Real>(
 /// L, `[trial][step][neuron]`: recorded in a backward pass of e-prop that sums no gradient.
 fn learning_signal<F: Real>(
     pass: &Pass<'_, F>,
-    outcomes: &[Outcome],
-    rooms: &mut [Room<F>],
+    block_sums: &[BatchSums],
+    workspaces: &mut [Workspace<F>],
 ) -> Result<Vec<F>> {
     let none = vec![false; pass.model.network().projections().len()];
     let Assignment { batch, objective, .. } = pass.assignment;
-    let plan = Plan::new(pass.model, &pass.circuit, &Rule::eprop(), objective.regulariser.is_some(), &none)?;
-    let signals = signals(pass, &plan, outcomes, rooms)?;
+    let plan = LearningPlan::new(
+        pass.model,
+        &pass.compiled,
+        &Rule::eprop(),
+        objective.regulariser.is_some(),
+        &none,
+    )?;
+    let signals = signals(pass, &plan, block_sums, workspaces)?;
     let blocks: Vec<&[Block<F>]> = signals.iter().map(|signals| &signals.learning[..]).collect();
-    transpose(&blocks, batch.trials, pass.circuit.size())
+    transpose(&blocks, batch.trials, pass.compiled.size())
 }
 
 /// ψ, `[trial][step][neuron]`.
 fn pseudo_derivatives<F: Real>(
-    rooms: &[Room<F>],
+    workspaces: &[Workspace<F>],
     Assignment { batch, .. }: Assignment<'_>,
     neurons: usize,
 ) -> Result<Vec<F>> {
     let mut out = Vec::new();
     reserve(&mut out, product(&[batch.trials, batch.steps, neurons]), "an observation")?;
     for trial in 0..batch.trials {
-        let trajectory = &rooms[trial / LANES].trajectory;
+        let trajectory = &workspaces[trial / LANES].trajectory;
         (0..batch.steps).for_each(|step| out.extend(trajectory.psi(step).lane(trial % LANES)));
     }
     Ok(out)
@@ -224,7 +231,7 @@ fn pseudo_derivatives<F: Real>(
 
 /// δ, `[trial][step][unit]`.
 fn errors<F: Real>(
-    rooms: &[Room<F>],
+    workspaces: &[Workspace<F>],
     Assignment { batch, .. }: Assignment<'_>,
     outputs: usize,
 ) -> Result<Vec<F>> {
@@ -232,7 +239,7 @@ fn errors<F: Real>(
     reserve(&mut out, product(&[batch.trials, batch.steps, outputs]), "an observation")?;
     for trial in 0..batch.trials {
         for step in 0..batch.steps {
-            match rooms[trial / LANES].delta.at(step, outputs) {
+            match workspaces[trial / LANES].delta.at(step, outputs) {
                 [] => out.extend(std::iter::repeat_n(F::ZERO, outputs)),
                 row => out.extend(row.iter().map(|block| block.0[trial % LANES])),
             }

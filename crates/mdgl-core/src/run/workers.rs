@@ -1,4 +1,4 @@
-//! Threads, what they may use, and the rooms in which they work on blocks of trials.
+//! The thread pool of a session, and the memory in which its threads work on blocks of trials.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use crate::batch::encode::BlockInput;
 use crate::error::{Result, invalid};
-use crate::instrument::recorder::{Recorder, Span, Stage};
+use crate::instrument::recorder::{ProfileStage, Recorder, Span};
 use crate::instrument::section::Section;
 use crate::instrument::tally::Tally;
-use crate::learn::backward::Work;
+use crate::learn::backward::BackwardState;
 use crate::learn::online::Traces;
 use crate::learn::plan::Delta;
 use crate::numeric::lanes::{Block, Instructions, LANES};
@@ -26,27 +26,27 @@ pub struct Workers<F: Real> {
     pub(super) instructions: Instructions,
     pub(super) segment: Option<usize>,
     pub(super) layout: Option<Layout>,
-    pub(super) rooms: Mutex<Vec<Room<F>>>,
+    pub(super) workspaces: Mutex<Vec<Workspace<F>>>,
     /// Takes down what happens, while a profile is made.
     pub(super) recorder: Option<Recorder>,
 }
 
-/// What one block of trials needs from its input to its gradient.
+/// The memory that one block of trials needs from its input to its gradient.
 #[derive(Debug, Default)]
-pub(super) struct Room<F: Real> {
+pub(super) struct Workspace<F: Real> {
     pub(super) input: BlockInput<F>,
     pub(super) trajectory: Trajectory<F>,
     pub(super) delta: Delta<F>,
-    pub(super) work: Work<F>,
+    pub(super) backward_state: BackwardState<F>,
     pub(super) traces: Traces<F>,
     /// How the trials were simulated; `trajectory` and `work` are a block's, `singles` holds its trials one by one.
     pub(super) layout: Layout,
     pub(super) singles: Singles<F>,
 }
 
-impl<F: Real> Room<F> {
+impl<F: Real> Workspace<F> {
     fn bytes(&self) -> usize {
-        let blocks = self.trajectory.bytes() + self.work.bytes() + self.traces.bytes();
+        let blocks = self.trajectory.bytes() + self.backward_state.bytes() + self.traces.bytes();
         self.input.bytes() + self.delta.bytes() + blocks + self.singles.bytes()
     }
 
@@ -129,7 +129,14 @@ impl<F: Real> Workers<F> {
             .thread_name(|i| format!("mdgl-{i}"))
             .build()
             .map_err(|e| invalid("threads", threads, format!("fewer ({e})")))?;
-        Ok(Self { pool, instructions, segment: None, layout: None, rooms: Mutex::default(), recorder: None })
+        Ok(Self {
+            pool,
+            instructions,
+            segment: None,
+            layout: None,
+            workspaces: Mutex::default(),
+            recorder: None,
+        })
     }
 
     /// Keeps the pseudo-derivatives of at most so many steps at once and simulates the others again when the
@@ -156,7 +163,7 @@ impl<F: Real> Workers<F> {
 
     /// Bytes of memory that is kept for the next batch.
     pub fn bytes(&self) -> usize {
-        self.rooms.lock().unwrap_or_else(|e| e.into_inner()).iter().map(Room::bytes).sum()
+        self.workspaces.lock().unwrap_or_else(|e| e.into_inner()).iter().map(Workspace::bytes).sum()
     }
 
     /// Number of threads.
@@ -180,7 +187,7 @@ impl<F: Real> Workers<F> {
     }
 
     /// A stage begins, of a block or of the whole batch.
-    pub(super) fn span(&self, stage: Stage, block: Option<usize>) -> Span<'_> {
+    pub(super) fn span(&self, stage: ProfileStage, block: Option<usize>) -> Span<'_> {
         Span::begin(self.recorder.as_ref(), stage, block)
     }
 
@@ -200,23 +207,23 @@ impl<F: Real> Workers<F> {
     pub(super) fn blocks<T: Send>(
         &self,
         blocks: &Range<usize>,
-        job: impl Fn(usize, &mut Room<F>) -> Result<T> + Sync + Send,
+        job: impl Fn(usize, &mut Workspace<F>) -> Result<T> + Sync + Send,
     ) -> Result<Vec<T>> {
-        let in_room = |block| {
-            let mut room = self.take_room();
-            let result = job(block, &mut room);
-            self.give_room(room);
+        let in_workspace = |block| {
+            let mut workspace = self.acquire();
+            let result = job(block, &mut workspace);
+            self.release(workspace);
             result
         };
-        self.pool.install(|| blocks.clone().into_par_iter().map(in_room).collect())
+        self.pool.install(|| blocks.clone().into_par_iter().map(in_workspace).collect())
     }
 
-    pub(super) fn take_room(&self) -> Room<F> {
-        let mut rooms = self.rooms.lock().unwrap_or_else(|e| e.into_inner());
-        rooms.pop().unwrap_or_default()
+    pub(super) fn acquire(&self) -> Workspace<F> {
+        let mut workspaces = self.workspaces.lock().unwrap_or_else(|e| e.into_inner());
+        workspaces.pop().unwrap_or_default()
     }
 
-    pub(super) fn give_room(&self, room: Room<F>) {
-        self.rooms.lock().unwrap_or_else(|e| e.into_inner()).push(room);
+    pub(super) fn release(&self, workspace: Workspace<F>) {
+        self.workspaces.lock().unwrap_or_else(|e| e.into_inner()).push(workspace);
     }
 }

@@ -1,18 +1,18 @@
-//! A network with the weights of the moment, laid out for the kernels.
+//! A network compiled for the kernels: its constants and the current weights, scaled, by sender.
 
 use crate::error::Result;
 use crate::model::Model;
-use crate::network::{Network, Stage};
+use crate::network::{Network, SynapseKind};
 use crate::neuron::Dynamics;
 use crate::neuron::constants::Narrow;
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{LANES, Mask};
-use crate::numeric::memory::{product, room_for};
+use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::delays::Delayed;
 use crate::simulate::padded_csr::{Chunk, PaddedCsr};
 
-/// The weights of a fan, `[target][unit]`; −0, which changes nothing, where there is no synapse.
+/// Dense weights, `[target][unit]`; −0, which changes nothing, where there is no synapse.
 #[derive(Debug)]
 pub(crate) struct Dense<F> {
     units: usize,
@@ -21,13 +21,13 @@ pub(crate) struct Dense<F> {
 
 impl<F: Scalar> Dense<F> {
     /// `None` where most pairs have no synapse, or a pair has two.
-    fn of(fan: &Csr<F>, units: usize, targets: usize) -> Option<Self> {
-        if 2 * fan.len() < units * targets {
+    fn of(csr: &Csr<F>, units: usize, targets: usize) -> Option<Self> {
+        if 2 * csr.len() < units * targets {
             return None;
         }
         let mut weights = vec![F::from_f64(-0.0); units * targets];
         for unit in 0..units {
-            for &(target, weight) in fan.of(unit) {
+            for &(target, weight) in csr.of(unit) {
                 let place = &mut weights[target as usize * units + unit];
                 if *place != F::ZERO {
                     return None;
@@ -47,12 +47,12 @@ impl<F: Scalar> Dense<F> {
 
 /// Neighbours with the same constants.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Run<F> {
+pub(crate) struct CellRun<F> {
     pub first: u32,
     pub end: u32,
     pub dynamics: Dynamics<F>,
-    /// Whether anyone asks for their ψ.
-    pub wanted: bool,
+    /// Whether their ψ is needed.
+    pub needs_psi: bool,
 }
 
 /// Everything the passes read; rebuilt from the model before each batch.
@@ -64,7 +64,7 @@ pub(crate) struct CompiledNetwork<F: Scalar> {
     /// Whether sixteen neighbours fit into one model that spikes, as trials one by one need it.
     pub stands_side_by_side: bool,
     /// The cells again, neighbours with the same constants together; the ψ of all is asked for.
-    pub runs: Vec<Run<F>>,
+    pub runs: Vec<CellRun<F>>,
     pub refractory: Vec<u32>,
     /// The cells that give values and not spikes.
     pub rate_units: Vec<u32>,
@@ -88,15 +88,15 @@ impl<F: Scalar> CompiledNetwork<F> {
     /// [`crate::Error::Memory`].
     pub fn new(model: &Model<F>) -> Result<Self> {
         let network = model.network();
-        room_for(Self::bytes(network), "the synapses of a network by sender")?;
+        ensure_memory(Self::bytes(network), "the synapses of a network by sender")?;
         let refractory: Vec<u32> = network.neurons.iter().map(|n| n.refractory).collect();
         let mut periods: Vec<u32> = refractory.iter().copied().filter(|&r| r > 0).collect();
         periods.sort_unstable();
         periods.dedup();
         let cells: Vec<Dynamics<F>> = network.dynamics.iter().map(|own| own.map::<Narrow<F>>()).collect();
         let scale = |p: usize| network.neurons[p].input_scale;
-        let input = fan(model, Stage::Input, 1, scale);
-        let readout = fan(model, Stage::Readout, 1, |k| 1.0 - network.outputs[k].kappa);
+        let input = csr(model, SynapseKind::Input, 1, scale);
+        let readout = csr(model, SynapseKind::Readout, 1, |k| 1.0 - network.outputs[k].kappa);
         // x + (−0) = x for every x.
         let nothing = F::from_f64(-0.0);
         Ok(Self {
@@ -112,7 +112,9 @@ impl<F: Scalar> CompiledNetwork<F> {
             refractory,
             periods,
             input_chunks: PaddedCsr::new(&input, network.input_units(), nothing),
-            recurrent: Delayed::all(network, nothing, |delay| fan(model, Stage::Recurrent, delay, scale)),
+            recurrent: Delayed::all(network, nothing, |delay| {
+                csr(model, SynapseKind::Recurrent, delay, scale)
+            }),
             input,
             dense_readout: Dense::of(&readout, network.size(), network.outputs.len()),
             readout,
@@ -126,7 +128,7 @@ impl<F: Scalar> CompiledNetwork<F> {
         let item = size_of::<(u32, F)>();
         let chunk = size_of::<Chunk<F>>();
         let by_sender = size_of::<(u32, u64)>();
-        // A list of whole length for each delay; a fan's chunks take no more than its items, but for a last one a unit.
+        // A list of whole length for each delay; the padded chunks take no more than its items, but for a last one a unit.
         let delays = network.delays().len();
         let synapse = by_sender + item * (delays + 1) + 2 * size_of::<F>();
         let unit = delays * (chunk + size_of::<u64>()) + size_of::<Dynamics<F>>() * 4;
@@ -163,20 +165,25 @@ impl<F: Scalar> CompiledNetwork<F> {
 }
 
 /// The cells by runs, for someone who asks for the ψ of some.
-pub(crate) fn runs<F: Scalar>(cells: &[Dynamics<F>], wanted: impl Fn(usize) -> bool) -> Vec<Run<F>> {
-    let mut runs: Vec<Run<F>> = Vec::new();
+pub(crate) fn runs<F: Scalar>(cells: &[Dynamics<F>], needs_psi: impl Fn(usize) -> bool) -> Vec<CellRun<F>> {
+    let mut runs: Vec<CellRun<F>> = Vec::new();
     for (unit, &dynamics) in cells.iter().enumerate() {
-        let (first, wanted) = (unit as u32, wanted(unit));
+        let (first, needs_psi) = (unit as u32, needs_psi(unit));
         match runs.last_mut() {
-            Some(run) if run.dynamics == dynamics && run.wanted == wanted => run.end += 1,
-            _ => runs.push(Run { first, end: first + 1, dynamics, wanted }),
+            Some(run) if run.dynamics == dynamics && run.needs_psi == needs_psi => run.end += 1,
+            _ => runs.push(CellRun { first, end: first + 1, dynamics, needs_psi }),
         }
     }
     runs
 }
 
 /// The living synapses of a stage and a delay, weights times the target's scale.
-fn fan<F: Scalar>(model: &Model<F>, stage: Stage, delay: usize, scale: impl Fn(usize) -> f64) -> Csr<F> {
+fn csr<F: Scalar>(
+    model: &Model<F>,
+    stage: SynapseKind,
+    delay: usize,
+    scale: impl Fn(usize) -> f64,
+) -> Csr<F> {
     let network = model.network();
     network.synapses(stage).filter_map(|_, post, synapse| {
         if network.projections[synapse.projection as usize].delay != delay {

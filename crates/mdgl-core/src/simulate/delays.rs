@@ -15,17 +15,17 @@ use crate::simulate::padded_csr::PaddedCsr;
 pub(crate) struct Delayed<T> {
     /// Steps from a spike to its effect.
     pub delay: usize,
-    pub fan: Csr<T>,
+    pub csr: Csr<T>,
     pub chunks: PaddedCsr<T>,
 }
 
 impl<T: Copy> Delayed<T> {
     /// One for each delay of a network, ascending from 1 on; `nothing` fills chunks up.
-    pub fn all(network: &Network, nothing: T, mut fan: impl FnMut(usize) -> Csr<T>) -> Vec<Self> {
+    pub fn all(network: &Network, nothing: T, mut csr: impl FnMut(usize) -> Csr<T>) -> Vec<Self> {
         let of = |&delay: &usize| {
-            let fan = fan(delay);
-            let chunks = PaddedCsr::new(&fan, network.size(), nothing);
-            Self { delay, fan, chunks }
+            let csr = csr(delay);
+            let chunks = PaddedCsr::new(&csr, network.size(), nothing);
+            Self { delay, csr, chunks }
         };
         network.delays().iter().map(of).collect()
     }

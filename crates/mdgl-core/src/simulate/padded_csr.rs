@@ -1,4 +1,4 @@
-//! A fan cut into chunks of four targets, so that kernels run over them without asking how many are left.
+//! Compressed sparse rows padded to chunks of four targets, so that kernels need no remainder loop.
 
 use crate::numeric::csr::Csr;
 
@@ -26,12 +26,12 @@ pub(crate) struct PaddedCsr<T> {
 }
 
 impl<T: Copy> PaddedCsr<T> {
-    /// Cuts a fan; `nothing` is the item that changes nothing.
-    pub fn new(fan: &Csr<T>, units: usize, nothing: T) -> Self {
-        let chunks = Vec::with_capacity((0..units).map(|unit| fan.of(unit).len().div_ceil(CHUNK)).sum());
+    /// Pads the rows; `nothing` is the item that changes nothing.
+    pub fn new(csr: &Csr<T>, units: usize, nothing: T) -> Self {
+        let chunks = Vec::with_capacity((0..units).map(|unit| csr.of(unit).len().div_ceil(CHUNK)).sum());
         let mut cut = Self { targets: 0, start: vec![0], most: 0, chunks };
         for unit in 0..units {
-            for part in fan.of(unit).chunks(CHUNK) {
+            for part in csr.of(unit).chunks(CHUNK) {
                 let mut chunk = Chunk { target: [part[0].0; CHUNK], item: [nothing; CHUNK] };
                 for (i, &(target, item)) in part.iter().enumerate() {
                     chunk.target[i] = target;

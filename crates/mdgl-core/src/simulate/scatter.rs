@@ -10,7 +10,7 @@ const SHORT: usize = 4;
 
 /// A chunk to be added, and in which lanes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Work {
+pub(crate) struct ScatterItem {
     chunk: u32,
     mask: Mask,
     count: u16,
@@ -21,7 +21,7 @@ pub(crate) struct Work {
 pub(crate) fn scatter<L: Lanes>(
     entries: &[Entry],
     weights: &PaddedCsr<L::Scalar>,
-    work: &mut Vec<Work>,
+    work: &mut Vec<ScatterItem>,
     to: &mut [Block<L::Scalar>],
 ) {
     weights.check_targets(to);
@@ -33,17 +33,17 @@ pub(crate) fn scatter<L: Lanes>(
         }
         return;
     }
-    // Short fans of different lengths are hard to predict; one long list of chunks is not.
-    work.resize(entries.len() * SHORT + SHORT, Work::default());
+    // Short rows of different lengths are hard to predict; one long list of chunks is not.
+    work.resize(entries.len() * SHORT + SHORT, ScatterItem::default());
     let mut len = 0;
     for &Entry { unit, mask, count } in entries {
         let (first, end) = weights.range(unit as usize);
         for (i, item) in work[len..len + SHORT].iter_mut().enumerate() {
-            *item = Work { chunk: first + i as u32, mask, count };
+            *item = ScatterItem { chunk: first + i as u32, mask, count };
         }
         len += (end - first) as usize;
     }
-    for &Work { chunk, mask, count } in &work[..len] {
+    for &ScatterItem { chunk, mask, count } in &work[..len] {
         add_chunk::<L>(weights.at(chunk), mask, count, to);
     }
 }

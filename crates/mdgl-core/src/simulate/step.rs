@@ -9,13 +9,13 @@ use crate::neuron::equations::{Described, Step, Variables};
 use crate::neuron::for_model;
 use crate::neuron::storage::Further;
 use crate::numeric::csr::Csr;
-use crate::numeric::lanes::{Block, Kernel, Lanes, Mask, clear_tiny};
+use crate::numeric::lanes::{Block, Lanes, Mask, SimdKernel, clear_tiny};
 use crate::numeric::memory::{bytes_of, refill};
 use crate::numeric::scalar::Scalar;
-use crate::simulate::compiled::{CompiledNetwork, Run};
+use crate::simulate::compiled::{CellRun, CompiledNetwork};
 use crate::simulate::delays::{Delayed, Rows};
 use crate::simulate::packed::RowWriter;
-use crate::simulate::scatter::{Work, scatter};
+use crate::simulate::scatter::{ScatterItem, scatter};
 
 /// The numbers that a step leaves to the next one, in either layout.
 #[derive(Debug, Clone, Default)]
@@ -68,14 +68,14 @@ impl<F: Scalar> Carried<F> {
     }
 }
 
-/// What changes from step to step in one block of trials.
+/// State of a network in one block of trials.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct State<F: Scalar> {
+pub(crate) struct NetworkState<F: Scalar> {
     pub carried: Carried<F>,
     refractory: Vec<Mask>,
     /// Spikes of the step at hand; one entry more than there are cells.
     spiking: Vec<Entry>,
-    scattering: Vec<Work>,
+    scattering: Vec<ScatterItem>,
     /// Spikes of each step, at least of those that the next one looks back on.
     pub spikes: EntryLists,
     /// z of the rate units in each step, of as many steps.
@@ -97,19 +97,19 @@ impl<F: Scalar> Snapshot<F> {
     }
 }
 
-impl<F: Scalar> State<F> {
+impl<F: Scalar> NetworkState<F> {
     /// All zero, as every trial starts.
     ///
     /// # Errors
     /// [`crate::Error::Memory`] when there is no room for so many neurons.
-    pub fn reset(&mut self, circuit: &CompiledNetwork<F>) -> Result<()> {
+    pub fn reset(&mut self, compiled: &CompiledNetwork<F>) -> Result<()> {
         let what = "the state of a block of trials";
-        self.carried.reset(circuit.size(), circuit.further, circuit.outputs(), what)?;
+        self.carried.reset(compiled.size(), compiled.further, compiled.outputs(), what)?;
         self.refractory.clear();
-        self.refractory.resize(circuit.size(), 0);
-        self.spiking.resize(circuit.size() + 1, Entry::default());
+        self.refractory.resize(compiled.size(), 0);
+        self.spiking.resize(compiled.size() + 1, Entry::default());
         self.spikes.clear();
-        self.values.clear(circuit.rate_units.len());
+        self.values.clear(compiled.rate_units.len());
         Ok(())
     }
 
@@ -126,15 +126,15 @@ impl<F: Scalar> State<F> {
     /// The state before a step, from its snapshot and what all steps sent.
     pub fn restore(
         &mut self,
-        circuit: &CompiledNetwork<F>,
+        compiled: &CompiledNetwork<F>,
         snapshot: &Snapshot<F>,
         sent: &Self,
         step: usize,
     ) {
         self.carried.clone_from(&snapshot.carried);
         self.refractory.clone_from(&snapshot.refractory);
-        self.spiking.resize(circuit.size() + 1, Entry::default());
-        let before = step.saturating_sub(circuit.looks_back())..step;
+        self.spiking.resize(compiled.size() + 1, Entry::default());
+        let before = step.saturating_sub(compiled.looks_back())..step;
         self.spikes.copy_steps(&sent.spikes, before.clone());
         self.values.copy_steps(&sent.values, before);
     }
@@ -153,13 +153,13 @@ impl<F: Scalar> State<F> {
     }
 
     /// Before a step: for how many steps to come each cell of a lane is blocked.
-    pub fn blocked(&self, circuit: &CompiledNetwork<F>, lane: usize, step: usize) -> Vec<u32> {
-        let mut blocked = vec![0; circuit.size()];
-        for back in 0..circuit.longest_period().min(step) {
+    pub fn blocked(&self, compiled: &CompiledNetwork<F>, lane: usize, step: usize) -> Vec<u32> {
+        let mut blocked = vec![0; compiled.size()];
+        for back in 0..compiled.longest_period().min(step) {
             let spiked = self.spikes.at(step - 1 - back).iter();
             for entry in spiked.filter(|entry| entry.mask >> lane & 1 == 1) {
                 let unit = entry.unit as usize;
-                let left = circuit.refractory[unit].saturating_sub(back as u32);
+                let left = compiled.refractory[unit].saturating_sub(back as u32);
                 blocked[unit] = left.max(blocked[unit]);
             }
         }
@@ -168,8 +168,8 @@ impl<F: Scalar> State<F> {
 
     /// Before a step: the spikes of a lane that a delay has still to deliver, those of the last step aside, as (steps before
     /// the last one, neuron).
-    pub fn in_transit(&self, circuit: &CompiledNetwork<F>, lane: usize, step: usize) -> Vec<[u32; 2]> {
-        let back = 1..circuit.longest_delay().min(step);
+    pub fn in_transit(&self, compiled: &CompiledNetwork<F>, lane: usize, step: usize) -> Vec<[u32; 2]> {
+        let back = 1..compiled.longest_delay().min(step);
         let at = |back: usize| {
             let spiked = self.spikes.at(step - 1 - back).iter();
             let spiked = spiked.filter(move |entry| entry.mask >> lane & 1 == 1);
@@ -182,19 +182,19 @@ impl<F: Scalar> State<F> {
     /// [`Self::in_transit`], and as far as only refractory periods look back from [`Self::blocked`].
     pub fn resume(
         &mut self,
-        circuit: &CompiledNetwork<F>,
+        compiled: &CompiledNetwork<F>,
         step: usize,
         spikes: &[u32],
         blocked: &[u32],
         in_transit: &[[u32; 2]],
     ) {
-        let cells = || (0u32..).zip(blocked.iter().zip(&circuit.refractory));
-        let first = step.saturating_sub(circuit.looks_back());
+        let cells = || (0u32..).zip(blocked.iter().zip(&compiled.refractory));
+        let first = step.saturating_sub(compiled.looks_back());
         let entry = |unit| Entry { unit, mask: 1, count: 1 };
         self.spikes.clear();
         self.spikes.begin_at(first);
         for back in (1..step - first).rev() {
-            if back < circuit.longest_delay() {
+            if back < compiled.longest_delay() {
                 let then = in_transit.iter().filter(|&&[before, _]| before as usize == back);
                 then.for_each(|&[_, unit]| self.spikes.push(entry(unit)));
             } else {
@@ -215,19 +215,19 @@ impl<F: Scalar> State<F> {
 
     /// Blocks the cells that spiked in the last step, frees those whose period is over.
     #[inline(always)]
-    pub fn advance_refractory(&mut self, circuit: &CompiledNetwork<F>, step: usize) {
+    pub fn advance_refractory(&mut self, compiled: &CompiledNetwork<F>, step: usize) {
         if step == 0 {
             return;
         }
         for entry in self.spikes.at(step - 1) {
-            if circuit.refractory[entry.unit as usize] > 0 {
+            if compiled.refractory[entry.unit as usize] > 0 {
                 self.refractory[entry.unit as usize] |= entry.mask;
             }
         }
-        for &period in &circuit.periods {
-            let Some(over) = (step - 1).checked_sub(period as usize) else { continue };
-            for entry in self.spikes.at(over) {
-                if circuit.refractory[entry.unit as usize] == period {
+        for &period in &compiled.periods {
+            let Some(fired) = (step - 1).checked_sub(period as usize) else { continue };
+            for entry in self.spikes.at(fired) {
+                if compiled.refractory[entry.unit as usize] == period {
                     self.refractory[entry.unit as usize] &= !entry.mask;
                 }
             }
@@ -240,12 +240,12 @@ impl<F: Scalar> State<F> {
 fn scatter_values<L: Lanes>(
     units: &[u32],
     values: &[Block<L::Scalar>],
-    fan: &Csr<L::Scalar>,
+    csr: &Csr<L::Scalar>,
     to: &mut [Block<L::Scalar>],
 ) {
     for (&unit, value) in units.iter().zip(values) {
         let value = L::load(value);
-        for &(post, weight) in fan.of(unit as usize) {
+        for &(post, weight) in csr.of(unit as usize) {
             let to = &mut to[post as usize];
             value.mul_add(L::splat(weight), L::load(to)).store(to);
         }
@@ -255,7 +255,7 @@ fn scatter_values<L: Lanes>(
 /// Takes the pseudo-derivatives of a step, cell after cell.
 pub(crate) trait Psi<'a, F: Scalar> {
     /// The cells by runs, some of them not wanted; all are, where there are none.
-    fn runs(&self) -> Option<&'a [Run<F>]> {
+    fn runs(&self) -> Option<&'a [CellRun<F>]> {
         None
     }
     /// Of the next cell.
@@ -265,9 +265,9 @@ pub(crate) trait Psi<'a, F: Scalar> {
 }
 
 /// Nobody wants them.
-pub(crate) struct Unwanted;
+pub(crate) struct NoPsi;
 
-impl<F: Scalar> Psi<'_, F> for Unwanted {
+impl<F: Scalar> Psi<'_, F> for NoPsi {
     #[inline(always)]
     fn put<L: Lanes<Scalar = F>>(&mut self, _: usize, _: L) {}
 }
@@ -283,12 +283,12 @@ impl<F: Scalar> Psi<'_, F> for &mut [Block<F>] {
 /// Packed.
 pub(crate) struct PackedPsi<'w, 'a, F: Scalar> {
     pub row: RowWriter<'w, F>,
-    pub runs: &'a [Run<F>],
+    pub runs: &'a [CellRun<F>],
 }
 
 impl<'a, F: Scalar> Psi<'a, F> for PackedPsi<'_, 'a, F> {
     #[inline(always)]
-    fn runs(&self) -> Option<&'a [Run<F>]> {
+    fn runs(&self) -> Option<&'a [CellRun<F>]> {
         Some(self.runs)
     }
     #[inline(always)]
@@ -312,97 +312,108 @@ pub(crate) struct Row<'a, F: Scalar> {
 /// One step of a whole network in one block of trials; spikes are appended to the state.
 #[inline(always)]
 pub(crate) fn step<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
-    circuit: &'a CompiledNetwork<L::Scalar>,
+    compiled: &'a CompiledNetwork<L::Scalar>,
     input: &BlockInput<L::Scalar>,
-    state: &mut State<L::Scalar>,
+    state: &mut NetworkState<L::Scalar>,
     step: usize,
-    over: Mask,
+    ended_lanes: Mask,
     psi: &mut P,
     mut row: Row<'_, L::Scalar>,
 ) {
     state.probe.step();
     state.carried.clear_tiny::<L>(step);
-    state.advance_refractory(circuit, step);
+    state.advance_refractory(compiled, step);
     state.probe.lap(Section::NeuronUpdate);
     let work = &mut state.scattering;
-    scatter::<L>(input.events.at(step), &circuit.input_chunks, work, &mut state.carried.integrator);
+    scatter::<L>(input.events.at(step), &compiled.input_chunks, work, &mut state.carried.integrator);
     let values = input.analogue_at(step);
-    scatter_values::<L>(&input.analogue_units, values, &circuit.input, &mut state.carried.integrator);
+    scatter_values::<L>(&input.analogue_units, values, &compiled.input, &mut state.carried.integrator);
     state.probe.lap(Section::InputScatter);
-    for Delayed { delay, chunks, fan } in &circuit.recurrent {
+    for Delayed { delay, chunks, csr } in &compiled.recurrent {
         if let Some(sent) = step.checked_sub(*delay) {
             scatter::<L>(state.spikes.at(sent), chunks, work, &mut state.carried.integrator);
             scatter_values::<L>(
-                &circuit.rate_units,
+                &compiled.rate_units,
                 state.values.at(sent),
-                fan,
+                csr,
                 &mut state.carried.integrator,
             );
         }
     }
     state.probe.lap(Section::RecurrentScatter);
     if let Some(voltage) = row.voltage.as_mut() {
-        record_voltage::<L>(&circuit.runs, state, voltage);
+        record_voltage::<L>(&compiled.runs, state, voltage);
     }
-    update_neurons::<L, P>(psi.runs().unwrap_or(&circuit.runs), state, over, psi);
+    update_neurons::<L, P>(psi.runs().unwrap_or(&compiled.runs), state, ended_lanes, psi);
     state.probe.lap(Section::NeuronUpdate);
-    update_readout::<L>(circuit, state, step, row.readout);
+    update_readout::<L>(compiled, state, step, row.readout);
     state.probe.lap(Section::Readout);
 }
 
 #[inline(always)]
 pub(crate) fn update_neurons<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
-    runs: &[Run<L::Scalar>],
-    state: &mut State<L::Scalar>,
-    over: Mask,
+    runs: &[CellRun<L::Scalar>],
+    state: &mut NetworkState<L::Scalar>,
+    ended_lanes: Mask,
     psi: &mut P,
 ) {
-    let mut found = 0;
-    for run in runs {
-        if run.wanted {
-            found = L::call(UpdateRun { run, state: &mut *state, over, psi: &mut *psi, found });
-        } else {
-            found = L::call(UpdateRun { run, state: &mut *state, over, psi: &mut Unwanted, found });
-            psi.skip((run.end - run.first) as usize);
-        }
-    }
+    let found = L::call(UpdateRuns { runs, state: &mut *state, ended_lanes, psi });
     state.spikes.push_step(&state.spiking[..found]);
 }
 
-/// One step of neighbours with the same constants, compiled once for all passes: it has every model.
-struct UpdateRun<'s, F: Scalar, P> {
-    run: &'s Run<F>,
-    state: &'s mut State<F>,
-    over: Mask,
+/// One step of all cells, compiled once for all passes: it has every model.
+struct UpdateRuns<'s, F: Scalar, P> {
+    runs: &'s [CellRun<F>],
+    state: &'s mut NetworkState<F>,
+    ended_lanes: Mask,
     psi: &'s mut P,
-    /// The number of cells found spiking before.
-    found: usize,
 }
 
-impl<'a, F: Scalar, P: Psi<'a, F>> Kernel<F> for UpdateRun<'_, F, P> {
-    /// The number of cells found spiking so far.
+impl<'a, F: Scalar, P: Psi<'a, F>> SimdKernel<F> for UpdateRuns<'_, F, P> {
+    /// The number of cells found spiking.
     type Output = usize;
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> usize {
-        let Self { run, state, over, psi, found } = self;
-        for_model!(run.dynamics, model => {
-            let model = model.map::<Splat<L>>();
-            // What no cell of the loop needs to ask.
-            match model.is_usual() {
-                true => update_cells(run, model.usual(), state, over, psi, found),
-                false => update_cells(run, model, state, over, psi, found),
+        let Self { runs, state, ended_lanes, psi } = self;
+        let mut found = 0;
+        for run in runs {
+            if run.needs_psi {
+                found = update_run::<L, P>(run, state, ended_lanes, psi, found);
+            } else {
+                found = update_run::<L, NoPsi>(run, state, ended_lanes, &mut NoPsi, found);
+                psi.skip((run.end - run.first) as usize);
             }
-        })
+        }
+        found
     }
+}
+
+/// One step of neighbours with the same constants; the number of cells found spiking so far.
+#[inline(always)]
+fn update_run<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
+    run: &CellRun<L::Scalar>,
+    state: &mut NetworkState<L::Scalar>,
+    ended_lanes: Mask,
+    psi: &mut P,
+    found: usize,
+) -> usize {
+    for_model!(run.dynamics, model => {
+        let model = model.map::<Splat<L>>();
+        // What no cell of the loop needs to ask.
+        match model.is_usual() {
+            true => update_cells(run, model.usual(), state, ended_lanes, psi, found),
+            false => update_cells(run, model, state, ended_lanes, psi, found),
+        }
+    })
 }
 
 #[inline(always)]
 fn update_cells<'a, L: Lanes, P: Psi<'a, L::Scalar>, M: Step<L>>(
-    run: &Run<L::Scalar>,
+    run: &CellRun<L::Scalar>,
     model: M,
-    state: &mut State<L::Scalar>,
-    over: Mask,
+    state: &mut NetworkState<L::Scalar>,
+    ended_lanes: Mask,
     psi: &mut P,
     mut found: usize,
 ) -> usize {
@@ -417,7 +428,7 @@ fn update_cells<'a, L: Lanes, P: Psi<'a, L::Scalar>, M: Step<L>>(
     for (i, (unit, (integrator, &refractory))) in cells.zip(integrator.iter_mut().zip(refractory)).enumerate()
     {
         let variables = M::Variables::load(L::load(integrator), &further, i);
-        let stepped = model.step(variables, refractory | over);
+        let stepped = model.step(variables, refractory | ended_lanes);
         psi.put(unit, stepped.psi);
         if M::SENDS_VALUES {
             let mut value = Block::ZERO;
@@ -438,8 +449,8 @@ fn update_cells<'a, L: Lanes, P: Psi<'a, L::Scalar>, M: Step<L>>(
 /// v of every cell, from the state with this step's input.
 #[inline(always)]
 fn record_voltage<L: Lanes>(
-    runs: &[Run<L::Scalar>],
-    state: &mut State<L::Scalar>,
+    runs: &[CellRun<L::Scalar>],
+    state: &mut NetworkState<L::Scalar>,
     voltage: &mut [Block<L::Scalar>],
 ) {
     for run in runs {
@@ -458,15 +469,15 @@ fn record_voltage<L: Lanes>(
 
 #[inline(always)]
 pub(crate) fn update_readout<L: Lanes>(
-    circuit: &CompiledNetwork<L::Scalar>,
-    state: &mut State<L::Scalar>,
+    compiled: &CompiledNetwork<L::Scalar>,
+    state: &mut NetworkState<L::Scalar>,
     step: usize,
     out: &mut [Block<L::Scalar>],
 ) {
     let spikes = state.spikes.at(step);
-    for (k, (y, &kappa)) in state.carried.readout.iter_mut().zip(&circuit.kappa).enumerate() {
+    for (k, (y, &kappa)) in state.carried.readout.iter_mut().zip(&compiled.kappa).enumerate() {
         let mut sum = L::load(y).mul(L::splat(kappa));
-        if let Some(weights) = circuit.dense_readout.as_ref().map(|dense| dense.row(k)) {
+        if let Some(weights) = compiled.dense_readout.as_ref().map(|dense| dense.row(k)) {
             // The sum of one unit stays in a register.
             for entry in spikes {
                 sum = sum.add_where(entry.mask, L::splat(weights[entry.unit as usize]));
@@ -474,17 +485,17 @@ pub(crate) fn update_readout<L: Lanes>(
         }
         sum.store(y);
     }
-    if circuit.dense_readout.is_none() {
+    if compiled.dense_readout.is_none() {
         for &Entry { unit, mask, .. } in spikes {
-            for &(k, weight) in circuit.readout.of(unit as usize) {
+            for &(k, weight) in compiled.readout.of(unit as usize) {
                 let y = &mut state.carried.readout[k as usize];
                 L::load(y).add_where(mask, L::splat(weight)).store(y);
             }
         }
     }
     let values = state.values.at(step);
-    scatter_values::<L>(&circuit.rate_units, values, &circuit.readout, &mut state.carried.readout);
-    for ((out, y), &bias) in out.iter_mut().zip(&state.carried.readout).zip(&circuit.bias) {
+    scatter_values::<L>(&compiled.rate_units, values, &compiled.readout, &mut state.carried.readout);
+    for ((out, y), &bias) in out.iter_mut().zip(&state.carried.readout).zip(&compiled.bias) {
         L::load(y).add(L::splat(bias)).store(out);
     }
 }

@@ -10,12 +10,12 @@ use std::sync::atomic::AtomicBool;
 use crate::batch::encode::BlockInput;
 use crate::error::Result;
 use crate::numeric::cancel::check_cancelled;
-use crate::numeric::lanes::{Block, Kernel, LANES, Lanes, Mask};
-use crate::numeric::memory::{bytes_of, product, refill, resize, room_for};
+use crate::numeric::lanes::{Block, LANES, Lanes, Mask, SimdKernel};
+use crate::numeric::memory::{bytes_of, ensure_memory, product, refill, resize};
 use crate::numeric::scalar::Scalar;
-use crate::simulate::compiled::{CompiledNetwork, Run, ended};
+use crate::simulate::compiled::{CellRun, CompiledNetwork, ended};
 use crate::simulate::packed::{Packed, RowReader};
-use crate::simulate::step::{PackedPsi, Row, Snapshot, State, Unwanted, step};
+use crate::simulate::step::{NetworkState, NoPsi, PackedPsi, Row, Snapshot, step};
 
 /// Bytes of ψ that a block of trials may keep.
 pub(crate) const MOST_BYTES: usize = 64 << 20;
@@ -25,7 +25,7 @@ const SUMS: &str = "the sums of the pseudo-derivatives of a block of trials";
 /// What a block of trials did: all that the backward pass and the losses need.
 #[derive(Debug, Default)]
 pub(crate) struct Trajectory<F: Scalar> {
-    pub state: State<F>,
+    pub state: NetworkState<F>,
     /// Readout `[step][unit]`.
     pub readout: Vec<Block<F>>,
     /// Membrane `[step][neuron]`, if recorded.
@@ -35,7 +35,7 @@ pub(crate) struct Trajectory<F: Scalar> {
     /// ψ of the loaded segment, one row per step; none where none is wanted.
     psi: Packed<F>,
     pub segments: Segments<Snapshot<F>>,
-    pub replay: State<F>,
+    pub replay: NetworkState<F>,
     scratch: Vec<Block<F>>,
     /// Σ_t ψ of each cell, if wanted.
     psi_sums: Vec<Block<F>>,
@@ -124,7 +124,7 @@ impl<S> Segments<S> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keep<'a, F: Scalar> {
     /// ψ of the cells of the runs that want it; the others' counts as 0.
-    pub psi: Option<&'a [Run<F>]>,
+    pub psi: Option<&'a [CellRun<F>]>,
     pub voltage: bool,
     /// Steps of ψ at once; `None`: as many as fit into the budget.
     pub segment: Option<usize>,
@@ -155,16 +155,16 @@ impl<F: Scalar> Trajectory<F> {
     /// [`crate::Error::Memory`] when they cannot be had.
     pub fn prepare(
         &mut self,
-        circuit: &CompiledNetwork<F>,
+        compiled: &CompiledNetwork<F>,
         lengths: [u32; LANES],
         steps: usize,
         keep: Keep<'_, F>,
     ) -> Result<()> {
         self.lengths = lengths;
         self.steps = steps;
-        self.state.reset(circuit)?;
+        self.state.reset(compiled)?;
         self.state.values.reserve(steps)?;
-        let (n, outputs) = (circuit.size(), circuit.outputs());
+        let (n, outputs) = (compiled.size(), compiled.outputs());
         let fitting = MOST_BYTES / (n * size_of::<Block<F>>());
         let length = match keep.psi {
             Some(_) => keep.segment.unwrap_or(fitting).clamp(1, steps),
@@ -234,32 +234,32 @@ impl<F: Scalar> Trajectory<F> {
 }
 
 /// Brings a segment's ψ back, of the cells of the runs that want it.
-pub(crate) struct Load<'a, F: Scalar> {
+pub(crate) struct LoadSegment<'a, F: Scalar> {
     pub trajectory: &'a mut Trajectory<F>,
-    pub circuit: &'a CompiledNetwork<F>,
+    pub compiled: &'a CompiledNetwork<F>,
     pub input: &'a BlockInput<F>,
     pub segment: usize,
-    pub wanted: &'a [Run<F>],
+    pub psi_runs: &'a [CellRun<F>],
     pub cancel: &'a AtomicBool,
 }
 
-impl<F: Scalar> Kernel<F> for Load<'_, F> {
+impl<F: Scalar> SimdKernel<F> for LoadSegment<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { trajectory, circuit, input, segment, wanted, cancel } = self;
+        let Self { trajectory, compiled, input, segment, psi_runs, cancel } = self;
         let Trajectory { state, lengths, psi, segments, replay, scratch, .. } = trajectory;
         let Some((snapshot, steps)) = segments.missing(segment) else { return Ok(()) };
-        replay.restore(circuit, snapshot, state, steps.start);
-        scratch.resize(circuit.outputs(), Block::ZERO);
-        psi.clear(steps.len(), circuit.size())?;
+        replay.restore(compiled, snapshot, state, steps.start);
+        scratch.resize(compiled.outputs(), Block::ZERO);
+        psi.clear(steps.len(), compiled.size())?;
         for t in steps {
             check_cancelled(t, cancel)?;
-            replay.spikes.make_room(circuit.size())?;
-            let mut writer = PackedPsi { row: psi.begin_row()?, runs: wanted };
+            replay.spikes.make_room(compiled.size())?;
+            let mut writer = PackedPsi { row: psi.begin_row()?, runs: psi_runs };
             let row = Row { readout: scratch, voltage: None };
-            step::<L, _>(circuit, input, replay, t, ended(lengths, t), &mut writer, row);
+            step::<L, _>(compiled, input, replay, t, ended(lengths, t), &mut writer, row);
             let written = writer.row.written();
             psi.end_row(written);
         }
@@ -270,24 +270,25 @@ impl<F: Scalar> Kernel<F> for Load<'_, F> {
 
 /// The simulation of one block as a kernel.
 pub struct Simulate<'a, F: Scalar> {
-    pub(crate) circuit: &'a CompiledNetwork<F>,
+    pub(crate) compiled: &'a CompiledNetwork<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) trajectory: &'a mut Trajectory<F>,
     pub(crate) keep: Keep<'a, F>,
     pub(crate) cancel: &'a AtomicBool,
 }
 
-impl<F: Scalar> Kernel<F> for Simulate<'_, F> {
+impl<F: Scalar> SimdKernel<F> for Simulate<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { circuit, input, trajectory, keep, cancel } = self;
-        let (n, outputs) = (circuit.size(), circuit.outputs());
+        let Self { compiled, input, trajectory, keep, cancel } = self;
+        let (n, outputs) = (compiled.size(), compiled.outputs());
         let segments = trajectory.segments.count();
         if keep.psi.is_some() && segments > 1 {
-            let bytes = size_of::<Block<F>>() * ((1 + circuit.further) * n + outputs) + size_of::<Mask>() * n;
-            room_for(product(&[segments, bytes]), "snapshots of a block of trials")?;
+            let bytes =
+                size_of::<Block<F>>() * ((1 + compiled.further) * n + outputs) + size_of::<Mask>() * n;
+            ensure_memory(product(&[segments, bytes]), "snapshots of a block of trials")?;
         }
         for t in 0..trajectory.steps {
             check_cancelled(t, cancel)?;
@@ -299,19 +300,19 @@ impl<F: Scalar> Kernel<F> for Simulate<'_, F> {
                 readout: &mut trajectory.readout[t * outputs..(t + 1) * outputs],
                 voltage: keep.voltage.then(|| &mut trajectory.voltage[t * n..(t + 1) * n]),
             };
-            let over = ended(&trajectory.lengths, t);
+            let ended_lanes = ended(&trajectory.lengths, t);
             let state = &mut trajectory.state;
             state.spikes.make_room(n)?;
-            if let Some(wanted) = keep.psi {
-                let mut psi = PackedPsi { row: trajectory.psi.begin_row()?, runs: wanted };
-                step::<L, _>(circuit, input, state, t, over, &mut psi, row);
+            if let Some(psi_runs) = keep.psi {
+                let mut psi = PackedPsi { row: trajectory.psi.begin_row()?, runs: psi_runs };
+                step::<L, _>(compiled, input, state, t, ended_lanes, &mut psi, row);
                 let written = psi.row.written();
                 trajectory.psi.end_row(written);
                 if keep.sums {
                     trajectory.sum_psi::<L>(t);
                 }
             } else {
-                step::<L, _>(circuit, input, state, t, over, &mut Unwanted, row);
+                step::<L, _>(compiled, input, state, t, ended_lanes, &mut NoPsi, row);
             }
         }
         Ok(())

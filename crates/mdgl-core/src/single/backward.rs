@@ -12,13 +12,13 @@ use crate::instrument::probe::Probe;
 use crate::instrument::section::Section;
 use crate::learn::low_pass::{FilteredPsi, LowPass, PsiSegments};
 use crate::learn::modulation::Modulation;
-use crate::learn::plan::{Delta, Plan};
+use crate::learn::plan::{Delta, LearningPlan};
 use crate::neuron::equations::{Equations, FURTHER, Variables};
 use crate::neuron::storage::Further;
 use crate::neuron::{SideBySide, for_model};
 use crate::numeric::cancel::check_cancelled;
 use crate::numeric::lanes::{
-    Block, Kernel, LANES, Lanes, Places, clear_tiny, cleared, flat, flat_mut, prefetch,
+    Block, LANES, Lanes, Places, SimdKernel, clear_tiny, cleared, flat, flat_mut, prefetch,
 };
 use crate::numeric::memory::{bytes_of, product, refill, resize};
 use crate::numeric::scalar::Scalar;
@@ -35,7 +35,7 @@ const TOGETHER: usize = 4;
 /// The backward pass over one trial.
 pub struct BackwardOne<'a, F: Scalar> {
     pub(crate) on: On<'a, F>,
-    pub(crate) plan: &'a Plan<F>,
+    pub(crate) plan: &'a LearningPlan<F>,
     pub(crate) learning: &'a Learning<F>,
     pub(crate) trial: &'a mut Trial<F>,
     pub(crate) delta: &'a Delta<F>,
@@ -55,7 +55,7 @@ pub(crate) struct Work<F: Scalar> {
     /// Γ as secreted at the row's step; it acts at the step before.
     gamma: Vec<LongColumn<F>>,
     /// The rules with fewer hops, e-prop first.
-    levels: Vec<Level<F>>,
+    hop_recursions: Vec<HopState<F>>,
     /// On-MDGL: Σ_{u≥t} κ^{u−t} Γ_u+1.
     filtered: Vec<Block<F>>,
     /// L.
@@ -86,14 +86,14 @@ pub(crate) struct Work<F: Scalar> {
 
 /// One of the rules with fewer hops.
 #[derive(Debug, Default)]
-struct Level<F: Scalar> {
+struct HopState<F: Scalar> {
     input_adjoint: Vec<LongColumn<F>>,
     further_adjoint: Further<F>,
     /// What it receives of the rule with one hop less; of e-prop, which receives nothing, what the last one secretes.
     gamma: Vec<LongColumn<F>>,
 }
 
-impl<F: Scalar> Level<F> {
+impl<F: Scalar> HopState<F> {
     fn reset(&mut self, further: usize, blocks: usize) -> Result<()> {
         self.further_adjoint.reset(further, blocks, WHAT)?;
         refill_columns(&mut self.input_adjoint, blocks)?;
@@ -118,14 +118,14 @@ impl<F: Scalar> Work<F> {
     fn reset(
         &mut self,
         on: On<'_, F>,
-        plan: &Plan<F>,
+        plan: &LearningPlan<F>,
         learning: &Learning<F>,
         constants: &[F],
     ) -> Result<()> {
         let (n, outputs) = (on.wiring.blocks(), on.wiring.outputs());
         let [input, recurrent, readout] = &mut self.sums;
-        let levels = plan.levels.as_ref();
-        let cells = if plan.secretes() || levels.is_some() { n * LANES } else { 0 };
+        let hop_recursions = plan.hop_recursions.as_ref();
+        let cells = if plan.secretes() || hop_recursions.is_some() { n * LANES } else { 0 };
         let types = plan.modulations().map(Modulation::totals).max().unwrap_or(0);
         let memory = product(&[plan.secretions.len(), n]);
         for (buffer, len) in [
@@ -147,10 +147,11 @@ impl<F: Scalar> Work<F> {
         {
             refill_columns(columns, len)?;
         }
-        self.levels.resize_with(levels.map_or(0, |levels| levels.count), Level::default);
+        self.hop_recursions
+            .resize_with(hop_recursions.map_or(0, |hop_recursions| hop_recursions.count), HopState::default);
         let further = on.wiring.cells.further();
         self.further_adjoint.reset(further, n, WHAT)?;
-        self.levels.iter_mut().try_for_each(|level| level.reset(further, n))?;
+        self.hop_recursions.iter_mut().try_for_each(|hop| hop.reset(further, n))?;
         resize(&mut self.signals, n, [Block::ZERO; TILE], WHAT)?;
         self.constants = blocks(constants);
         self.asked = 0;
@@ -176,14 +177,14 @@ struct Tile {
     rows: usize,
 }
 
-impl<F: Scalar> Kernel<F> for BackwardOne<'_, F> {
+impl<F: Scalar> SimdKernel<F> for BackwardOne<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(mut self) -> Result<()> {
         self.work.reset(self.on, self.plan, self.learning, self.constants)?;
-        if self.plan.separate {
-            let (kappa, blocks) = (&self.on.circuit.kappa, self.on.wiring.blocks());
+        if self.plan.filters_factors_separately {
+            let (kappa, blocks) = (&self.on.compiled.kappa, self.on.wiring.blocks());
             let (mut trial, psi_filtered) = self.segmented();
             psi_filtered.filter_psi_before_segments::<L>(&mut trial, kappa, blocks)?;
         }
@@ -214,8 +215,8 @@ impl<F: Scalar> BackwardOne<'_, F> {
         // The first row of the tile before is the step after this one.
         let work = &mut *self.work;
         shift(rows, [&mut work.input_adjoint, &mut work.gamma, &mut work.error]);
-        for level in &mut work.levels {
-            shift(rows, [&mut level.input_adjoint, &mut level.gamma]);
+        for hop in &mut work.hop_recursions {
+            shift(rows, [&mut hop.input_adjoint, &mut hop.gamma]);
         }
         self.filter_errors::<L>(tile);
         self.find_signals::<L>(tile);
@@ -231,7 +232,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
             self.modulate::<L>(tile);
             self.modulate_filtered::<L>(tile);
             self.work.probe.lap(Section::Modulation);
-            self.climb_levels::<L>(tile);
+            self.advance_hops::<L>(tile);
             self.descend_all::<L>(first, 0..rows);
         }
         self.work.probe.lap(Section::BackwardRecursion);
@@ -251,7 +252,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
     /// g_t = δ_t + κ g_t+1, and the bias's gradient.
     #[inline(always)]
     fn filter_errors<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
-        let (units, lane, work) = (self.on.circuit.outputs(), self.on.lane, &mut *self.work);
+        let (units, lane, work) = (self.on.compiled.outputs(), self.on.lane, &mut *self.work);
         for row in (0..tile.rows).rev() {
             let t = tile.first + row;
             for (column, kappa) in work.error.iter_mut().zip(&self.on.wiring.kappa) {
@@ -324,11 +325,11 @@ impl<F: Scalar> BackwardOne<'_, F> {
     /// The rules with fewer hops through the tile: each receives what the one before secretes, and the last one's joins
     /// Γ.
     #[inline(always)]
-    fn climb_levels<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
-        let Some(levels) = &self.plan.levels else { return };
+    fn advance_hops<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
+        let Some(hop_recursions) = &self.plan.hop_recursions else { return };
         let (work, blocks) = (&mut *self.work, self.on.wiring.blocks());
-        for level in 0..work.levels.len() {
-            let Level { input_adjoint, further_adjoint, gamma } = &mut work.levels[level];
+        for hop in 0..work.hop_recursions.len() {
+            let HopState { input_adjoint, further_adjoint, gamma } = &mut work.hop_recursions[hop];
             let psi = self.trial.psi(tile.first, blocks);
             L::call(Passage {
                 cells: &self.on.wiring.cells,
@@ -336,7 +337,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
                 next_psi: psi,
                 signals: &work.signals,
                 gamma,
-                modulated: level > 0,
+                modulated: hop > 0,
                 first: tile.first,
                 rows: 0..tile.rows,
                 input_adjoint,
@@ -347,14 +348,15 @@ impl<F: Scalar> BackwardOne<'_, F> {
                 transpose::<L>(&column[..TILE], cells);
             }
             work.received.fill(Block::ZERO);
-            levels.modulation.receive::<L>(&work.secreted, &mut work.totals, &mut work.received);
-            let next = (level + 1) % work.levels.len();
-            for (cells, column) in work.received.chunks_exact(LANES).zip(&mut work.levels[next].gamma) {
+            hop_recursions.modulation.receive::<L>(&work.secreted, &mut work.totals, &mut work.received);
+            let next = (hop + 1) % work.hop_recursions.len();
+            for (cells, column) in work.received.chunks_exact(LANES).zip(&mut work.hop_recursions[next].gamma)
+            {
                 transpose::<L>(cells, &mut column[..tile.rows]);
             }
             work.probe.lap(Section::Modulation);
         }
-        for (column, last) in work.gamma.iter_mut().zip(&work.levels[0].gamma) {
+        for (column, last) in work.gamma.iter_mut().zip(&work.hop_recursions[0].gamma) {
             for (gamma, last) in column[..tile.rows].iter_mut().zip(last) {
                 let last = L::load(last);
                 match self.plan.receives_directly() {
@@ -384,7 +386,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
                 continue;
             }
             let mut column = [Block::ZERO; TILE];
-            if self.plan.separate {
+            if self.plan.filters_factors_separately {
                 let weights = self.learning.unfiltered.of(block);
                 let psi_filtered = (&work.psi_filtered, block);
                 secrete_task_error::<L>(self.on, self.delta, tile, weights, psi_filtered, &mut column);
@@ -401,7 +403,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
         for (cells, column) in work.received.chunks_exact(LANES).zip(&mut work.gamma) {
             transpose::<L>(cells, &mut column[..tile.rows]);
         }
-        if self.plan.separate {
+        if self.plan.filters_factors_separately {
             self.filter_gamma::<L>(tile);
         }
     }
@@ -453,7 +455,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
     /// On-MDGL: (1−κ) Σ_{u≥t} κ^{u−t} Γ_u+1 in place of Γ_t+1.
     #[inline(always)]
     fn filter_gamma<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
-        let low_pass = LowPass::<L>::of(&self.on.circuit.kappa);
+        let low_pass = LowPass::<L>::of(&self.on.compiled.kappa);
         for (column, filtered) in self.work.gamma.iter_mut().zip(&mut self.work.filtered) {
             let mut held = L::load(filtered);
             for row in (0..tile.rows).rev() {
@@ -487,9 +489,10 @@ impl<F: Scalar> BackwardOne<'_, F> {
     /// Brings the segment's ψ, and for On-MDGL its ψ̄.
     #[inline(always)]
     fn load_segment<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
-        let (separate, kappa) = (self.plan.separate, &self.on.circuit.kappa);
+        let (filters_factors_separately, kappa) =
+            (self.plan.filters_factors_separately, &self.on.compiled.kappa);
         let (mut trial, psi_filtered) = self.segmented();
-        match separate {
+        match filters_factors_separately {
             true => psi_filtered.load::<L>(&mut trial, kappa, segment),
             false => trial.load::<L>(segment),
         }
@@ -547,7 +550,7 @@ struct Gathering<'a, F: Scalar> {
     rows: Range<usize>,
 }
 
-impl<F: Scalar> Kernel<F> for Gathering<'_, F> {
+impl<F: Scalar> SimdKernel<F> for Gathering<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -600,7 +603,7 @@ struct Passage<'a, F: Scalar> {
     further: [&'a mut [Block<F>]; FURTHER],
 }
 
-impl<F: Scalar> Kernel<F> for Passage<'_, F> {
+impl<F: Scalar> SimdKernel<F> for Passage<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -620,16 +623,16 @@ impl<F: Scalar> Passage<'_, F> {
         let (some, rest) = adjoints.as_chunks_mut::<ABREAST>();
         let done = some.len() * ABREAST;
         for (i, adjoints) in some.iter_mut().enumerate() {
-            self.descend::<L, ABREAST, MODULATED>(i * ABREAST, adjoints);
+            self.backward_tile::<L, ABREAST, MODULATED>(i * ABREAST, adjoints);
         }
         for (i, adjoint) in rest.iter_mut().enumerate() {
-            self.descend::<L, 1, MODULATED>(done + i, std::array::from_mut(adjoint));
+            self.backward_tile::<L, 1, MODULATED>(done + i, std::array::from_mut(adjoint));
         }
     }
 
     /// The adjoints of some blocks of cells: together where they are of one model.
     #[inline(always)]
-    fn descend<L: Lanes<Scalar = F>, const N: usize, const MODULATED: bool>(
+    fn backward_tile<L: Lanes<Scalar = F>, const N: usize, const MODULATED: bool>(
         &mut self,
         block: usize,
         input_adjoint: &mut [LongColumn<F>; N],
@@ -646,7 +649,7 @@ impl<F: Scalar> Passage<'_, F> {
         });
         if !together {
             for (i, column) in input_adjoint.iter_mut().enumerate() {
-                self.descend::<L, 1, MODULATED>(block + i, std::array::from_mut(column));
+                self.backward_tile::<L, 1, MODULATED>(block + i, std::array::from_mut(column));
             }
         }
     }
@@ -718,7 +721,7 @@ fn secrete_task_error<L: Lanes>(
     to: &mut Column<L::Scalar>,
 ) {
     for (row, to) in to[..tile.rows].iter_mut().enumerate() {
-        let delta = delta.at(tile.first + row, on.circuit.outputs());
+        let delta = delta.at(tile.first + row, on.compiled.outputs());
         if delta.is_empty() {
             continue;
         }

@@ -18,9 +18,9 @@ pub(super) struct Cells<F: Scalar> {
 }
 
 impl<F: Scalar> Cells<F> {
-    /// Of a circuit whose neurons stand side by side.
-    pub fn new(circuit: &CompiledNetwork<F>) -> Self {
-        debug_assert!(circuit.stands_side_by_side);
+    /// Of a compiled network whose neurons stand side by side.
+    pub fn new(compiled: &CompiledNetwork<F>) -> Self {
+        debug_assert!(compiled.stands_side_by_side);
         let each = |cells: &[Dynamics<F>]| {
             cells.chunks(LANES).filter_map(Dynamics::side_by_side).flatten().collect()
         };
@@ -30,10 +30,10 @@ impl<F: Scalar> Cells<F> {
             _ => each(cells),
         };
         Self {
-            blocks: each(&circuit.cells),
-            abreast: circuit.cells.chunks(ABREAST * LANES).flat_map(together).collect(),
-            usual: circuit.cells.iter().all(Dynamics::is_usual),
-            further: circuit.further,
+            blocks: each(&compiled.cells),
+            abreast: compiled.cells.chunks(ABREAST * LANES).flat_map(together).collect(),
+            usual: compiled.cells.iter().all(Dynamics::is_usual),
+            further: compiled.further,
         }
     }
 

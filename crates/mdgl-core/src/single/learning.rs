@@ -1,6 +1,6 @@
 //! A plan with neurons side by side: what the backward pass of a single trial reads beside the plan itself.
 
-use crate::learn::plan::Plan;
+use crate::learn::plan::LearningPlan;
 use crate::learn::secretion::Secretion;
 use crate::neuron::constants::Load;
 use crate::neuron::filter::Filter;
@@ -30,24 +30,24 @@ pub(crate) struct Learning<F: Scalar> {
 }
 
 impl<F: Scalar> Learning<F> {
-    pub fn new(circuit: &CompiledNetwork<F>, plan: &Plan<F>, inputs: usize) -> Self {
+    pub fn new(compiled: &CompiledNetwork<F>, plan: &LearningPlan<F>, inputs: usize) -> Self {
         // Every field by name: what a rule gains must be carried out in both layouts.
-        let Plan {
+        let LearningPlan {
             active: _,
-            wanted: _,
+            psi_runs: _,
             runs: _,
             signalled,
             feedback,
             // Trials go in blocks where anything diffuses.
             field: _,
             modulation,
-            adjoint,
+            secretes_lambda,
             // And where the trace is not the neurons' own.
-            leak_alone: _,
+            leak_only_trace: _,
             mu: _,
             secretions,
-            levels: _,
-            separate,
+            hop_recursions: _,
+            filters_factors_separately,
             input,
             recurrent,
             readout,
@@ -55,22 +55,22 @@ impl<F: Scalar> Learning<F> {
             readout_chunks: _,
             slots: _,
         } = plan;
-        let (n, outputs) = (circuit.size(), circuit.outputs());
+        let (n, outputs) = (compiled.size(), compiled.outputs());
         let mut secretes = vec![false; n.div_ceil(LANES)];
         signalled.iter().for_each(|&p| secretes[p as usize / LANES] = true);
-        let adjoint = modulation.as_ref().filter(|_| *adjoint);
-        let unfiltered = |k: usize, weight: F| weight / (F::ONE - circuit.kappa[k]);
+        let secretes_lambda = modulation.as_ref().filter(|_| *secretes_lambda);
+        let unfiltered = |k: usize, weight: F| weight / (F::ONE - compiled.kappa[k]);
         Self {
             feedback: Feedback::new(feedback, (n, outputs), |_, weight| weight),
-            unfiltered: match separate {
+            unfiltered: match filters_factors_separately {
                 true => Feedback::new(feedback, (n, outputs), unfiltered),
                 false => Feedback::default(),
             },
-            returns: adjoint.map(|modulation| Returns::new(&modulation.synaptic, n)),
+            returns: secretes_lambda.map(|modulation| Returns::new(&modulation.synaptic, n)),
             memories: secretions.iter().map(|secretion| Memories::new(secretion, n)).collect(),
             secretes,
             input: Sums::new(input, inputs, n),
-            recurrent: Sums::new(&recurrent[0].fan, n, n),
+            recurrent: Sums::new(&recurrent[0].csr, n, n),
             readout: Sums::new(readout, n, outputs),
         }
     }
@@ -111,7 +111,7 @@ pub(super) struct Feedback<F: Scalar> {
 }
 
 impl<F: Scalar> Feedback<F> {
-    fn new(fan: &Csr<F>, (cells, units): (usize, usize), weigh: impl Fn(usize, F) -> F) -> Self {
+    fn new(csr: &Csr<F>, (cells, units): (usize, usize), weigh: impl Fn(usize, F) -> F) -> Self {
         let mut feedback = Self { start: vec![0], terms: Vec::new() };
         let mut layers: Vec<Option<Block<F>>> = Vec::new();
         for first in (0..cells).step_by(LANES) {
@@ -119,7 +119,7 @@ impl<F: Scalar> Feedback<F> {
             for p in first..(first + LANES).min(cells) {
                 // A cell's terms in their order; where that falls back, a further round over the units begins.
                 let (mut round, mut last) = (0, None);
-                for &(k, weight) in fan.of(p) {
+                for &(k, weight) in csr.of(p) {
                     round += usize::from(last.is_some_and(|last| k <= last));
                     last = Some(k);
                     let layer = round * units + k as usize;

@@ -7,7 +7,7 @@ use crate::numeric::scalar::Scalar;
 /// Bytes of whole rows that stay in a core's second-level cache.
 const MOST_BYTES: usize = 1 << 20;
 
-/// A fan's weights as one whole row a sender, `[sender][block of targets]`, where adding a row is faster than visiting
+/// The weights as one whole row a sender, `[sender][block of targets]`, where adding a row is faster than visiting
 /// its synapses; empty elsewhere.
 ///
 /// An absent synapse is −0, which changes no number it is added to.
@@ -19,11 +19,11 @@ pub(super) struct Outgoing<F: Scalar> {
 }
 
 impl<F: Scalar> Outgoing<F> {
-    pub fn new(fan: &Csr<F>, senders: usize, targets: usize) -> Self {
+    pub fn new(csr: &Csr<F>, senders: usize, targets: usize) -> Self {
         let columns = targets.div_ceil(LANES);
-        let synapses: usize = (0..senders).map(|sender| fan.of(sender).len()).sum();
+        let synapses: usize = (0..senders).map(|sender| csr.of(sender).len()).sum();
         let rows = match pays(synapses, senders, columns, size_of::<Block<F>>()) {
-            true => whole_rows(fan, senders, columns).unwrap_or_default(),
+            true => whole_rows(csr, senders, columns).unwrap_or_default(),
             false => Vec::new(),
         };
         Self { rows, columns }
@@ -42,10 +42,10 @@ impl<F: Scalar> Outgoing<F> {
 
     /// Adds each spike's weights to its targets, in the order of the spikes.
     #[inline(always)]
-    pub fn spikes<L: Lanes<Scalar = F>>(&self, fan: &Csr<F>, senders: &[u32], to: &mut [Block<F>]) {
+    pub fn spikes<L: Lanes<Scalar = F>>(&self, csr: &Csr<F>, senders: &[u32], to: &mut [Block<F>]) {
         if self.rows.is_empty() {
             for &sender in senders {
-                add_listed(fan, sender, to);
+                add_listed(csr, sender, to);
             }
             return;
         }
@@ -67,23 +67,23 @@ impl<F: Scalar> Outgoing<F> {
 
     /// Adds several spikes at once of one sender.
     #[inline(always)]
-    pub fn count<L: Lanes<Scalar = F>>(&self, fan: &Csr<F>, sender: u32, count: u16, to: &mut [Block<F>]) {
+    pub fn count<L: Lanes<Scalar = F>>(&self, csr: &Csr<F>, sender: u32, count: u16, to: &mut [Block<F>]) {
         if count == 1 {
-            return self.spikes::<L>(fan, &[sender], to);
+            return self.spikes::<L>(csr, &[sender], to);
         }
         let count = F::from_f64(f64::from(count));
         let to = flat_mut(to);
-        for &(target, weight) in fan.of(sender as usize) {
+        for &(target, weight) in csr.of(sender as usize) {
             to[target as usize] += weight * count;
         }
     }
 
     /// Adds a value times one sender's weights.
     #[inline(always)]
-    pub fn value<L: Lanes<Scalar = F>>(&self, fan: &Csr<F>, sender: u32, value: F, to: &mut [Block<F>]) {
+    pub fn value<L: Lanes<Scalar = F>>(&self, csr: &Csr<F>, sender: u32, value: F, to: &mut [Block<F>]) {
         if self.rows.is_empty() {
             let to = flat_mut(to);
-            for &(target, weight) in fan.of(sender as usize) {
+            for &(target, weight) in csr.of(sender as usize) {
                 let to = &mut to[target as usize];
                 *to = L::mul_add_one(value, weight, *to);
             }
@@ -96,9 +96,9 @@ impl<F: Scalar> Outgoing<F> {
 }
 
 #[inline(always)]
-fn add_listed<F: Scalar>(fan: &Csr<F>, sender: u32, to: &mut [Block<F>]) {
+fn add_listed<F: Scalar>(csr: &Csr<F>, sender: u32, to: &mut [Block<F>]) {
     let to = flat_mut(to);
-    for &(target, weight) in fan.of(sender as usize) {
+    for &(target, weight) in csr.of(sender as usize) {
         to[target as usize] += weight;
     }
 }
@@ -109,7 +109,7 @@ fn pays(synapses: usize, senders: usize, columns: usize, block: usize) -> bool {
 }
 
 /// Each sender's weights by target; none where a pair has two synapses, whose order of addition only lists keep.
-fn whole_rows<F: Scalar>(fan: &Csr<F>, senders: usize, columns: usize) -> Option<Vec<Block<F>>> {
+fn whole_rows<F: Scalar>(csr: &Csr<F>, senders: usize, columns: usize) -> Option<Vec<Block<F>>> {
     if columns == 0 {
         return None;
     }
@@ -117,7 +117,7 @@ fn whole_rows<F: Scalar>(fan: &Csr<F>, senders: usize, columns: usize) -> Option
     let mut rows = vec![Block([absent; LANES]); senders * columns];
     for (sender, row) in rows.chunks_mut(columns).enumerate() {
         let row = flat_mut(row);
-        for &(target, weight) in fan.of(sender) {
+        for &(target, weight) in csr.of(sender) {
             let place = &mut row[target as usize];
             if *place != F::ZERO {
                 return None;

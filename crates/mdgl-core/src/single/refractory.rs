@@ -17,19 +17,19 @@ pub(super) struct Periods {
 }
 
 impl Periods {
-    pub fn new<F: crate::numeric::scalar::Scalar>(circuit: &CompiledNetwork<F>) -> Self {
+    pub fn new<F: crate::numeric::scalar::Scalar>(compiled: &CompiledNetwork<F>) -> Self {
         let masks = |holds: &dyn Fn(u32) -> bool| -> Vec<Mask> {
             let mask = |periods: &[u32]| {
                 let lanes = periods.iter().enumerate();
                 lanes.fold(0, |mask, (lane, &period)| mask | Mask::from(holds(period)) << lane)
             };
-            circuit.refractory.chunks(LANES).map(mask).collect()
+            compiled.refractory.chunks(LANES).map(mask).collect()
         };
         let members = |&period: &u32| (period as usize, masks(&|p| p == period));
         Self {
             any: masks(&|period| period > 0),
-            members: circuit.periods.iter().map(members).collect(),
-            look_back: circuit.longest_period(),
+            members: compiled.periods.iter().map(members).collect(),
+            look_back: compiled.longest_period(),
         }
     }
 }

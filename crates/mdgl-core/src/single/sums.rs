@@ -7,7 +7,7 @@ use crate::numeric::lanes::{Block, LANES, Lanes, Places, flat};
 use crate::numeric::scalar::Scalar;
 use crate::single::columns::{LongColumn, TILE, place, row};
 
-/// The sums of one fan, sixteen side by side: of a sender's synapses, or of all targets where it has most of them.
+/// The gradient sums of one list of synapses, sixteen side by side: of a sender's synapses, or of all targets where it has most of them.
 #[derive(Debug)]
 pub(super) struct Sums {
     /// The first block of each sender's sums, and the end.
@@ -21,14 +21,14 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    pub fn new(fan: &Csr<u32>, senders: usize, targets: usize) -> Self {
+    pub fn new(csr: &Csr<u32>, senders: usize, targets: usize) -> Self {
         let columns = targets.div_ceil(LANES);
-        let listed: usize = (0..senders).map(|sender| fan.of(sender).len().div_ceil(LANES)).sum();
+        let listed: usize = (0..senders).map(|sender| csr.of(sender).len().div_ceil(LANES)).sum();
         let whole = senders * columns <= 2 * listed;
         let mut sums = Self { start: vec![0], places: Vec::new(), columns, slots: Vec::new() };
         let mut blocks = 0;
         for sender in 0..senders {
-            let items = fan.of(sender);
+            let items = csr.of(sender);
             let first = (blocks * LANES) as u32;
             if whole && !items.is_empty() {
                 sums.slots.extend(items.iter().map(|&(target, slot)| (slot, first + target)));

@@ -14,7 +14,7 @@
 
 use crate::instrument::section::Section;
 use crate::instrument::tally::Tally;
-use crate::learn::plan::Plan;
+use crate::learn::plan::LearningPlan;
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::scalar::Scalar;
@@ -38,12 +38,12 @@ fn given<F: Scalar>(on: On<'_, F>, steps: usize) -> impl Iterator<Item = u32> {
 
 fn scattered<F: Scalar>(
     senders: impl Iterator<Item = u32>,
-    (fan, outgoing): (&Csr<F>, &Outgoing<F>),
+    (csr, outgoing): (&Csr<F>, &Outgoing<F>),
     calls: u64,
 ) -> Tally {
     let mut tally = Tally { calls, ..Tally::default() };
     for sender in senders {
-        let synapses = fan.of(sender as usize).len() as u64;
+        let synapses = csr.of(sender as usize).len() as u64;
         tally.synaptic_events += synapses;
         tally.bytes += match outgoing.columns() {
             Some(columns) => columns as u64 * 3 * block::<F>() / 2,
@@ -56,20 +56,20 @@ fn scattered<F: Scalar>(
 
 /// The forward pass over one trial.
 pub(crate) fn simulated<F: Scalar>(on: On<'_, F>, trial: &Trial<F>) -> [(Section, Tally); 4] {
-    let On { circuit, wiring, input, .. } = on;
+    let On { compiled, wiring, input, .. } = on;
     let (calls, live) = (trial.steps as u64, trial.length as u64);
-    let (cells, blocks, outputs) = (circuit.size() as u64, wiring.blocks() as u64, wiring.outputs() as u64);
-    let mut onto_cells = scattered(given(on, trial.steps), (&circuit.input, &wiring.input), calls);
-    let analogue = input.analogue_units.iter().map(|&unit| circuit.input.of(unit as usize).len() as u64);
+    let (cells, blocks, outputs) = (compiled.size() as u64, wiring.blocks() as u64, wiring.outputs() as u64);
+    let mut onto_cells = scattered(given(on, trial.steps), (&compiled.input, &wiring.input), calls);
+    let analogue = input.analogue_units.iter().map(|&unit| compiled.input.of(unit as usize).len() as u64);
     let analogue: u64 = analogue.sum();
     onto_cells.bytes += calls * analogue * (3 * size_of::<F>() as u64 + 4);
     onto_cells.operations += 2 * live * analogue;
     let before = (0..trial.steps).flat_map(|step| trial.spikes.before(step)).copied();
     let all = trial.spikes.all().iter().copied();
-    let mut readout = scattered(all, (&circuit.readout, &wiring.readout), calls);
+    let mut readout = scattered(all, (&compiled.readout, &wiring.readout), calls);
     readout.bytes += calls * 5 * outputs * block::<F>();
-    readout.operations += 2 * live * circuit.outputs() as u64;
-    let own: u64 = circuit.cells.iter().map(|dynamics| dynamics.operations().step).sum();
+    readout.operations += 2 * live * compiled.outputs() as u64;
+    let own: u64 = compiled.cells.iter().map(|dynamics| dynamics.operations().step).sum();
     let updated = Tally {
         calls,
         neuron_updates: live * cells,
@@ -81,16 +81,16 @@ pub(crate) fn simulated<F: Scalar>(on: On<'_, F>, trial: &Trial<F>) -> [(Section
     };
     [
         (Section::InputScatter, onto_cells),
-        (Section::RecurrentScatter, scattered(before, (&circuit.undelayed().fan, &wiring.recurrent), calls)),
+        (Section::RecurrentScatter, scattered(before, (&compiled.undelayed().csr, &wiring.recurrent), calls)),
         (Section::NeuronUpdate, updated),
         (Section::Readout, readout),
     ]
 }
 
-fn summed<F: Scalar>(senders: impl Iterator<Item = u32>, fan: &Csr<u32>, sums: &Sums) -> Tally {
+fn summed<F: Scalar>(senders: impl Iterator<Item = u32>, csr: &Csr<u32>, sums: &Sums) -> Tally {
     let mut tally = Tally::default();
     for sender in senders {
-        tally.synaptic_events += fan.of(sender as usize).len() as u64;
+        tally.synaptic_events += csr.of(sender as usize).len() as u64;
         tally.bytes += sums.blocks_of(sender) as u64 * (3 * block::<F>() + INDICES);
     }
     tally.operations = tally.synaptic_events;
@@ -101,7 +101,7 @@ fn summed<F: Scalar>(senders: impl Iterator<Item = u32>, fan: &Csr<u32>, sums: &
 /// followed.
 pub(crate) fn gone_back<F: Scalar>(
     on: On<'_, F>,
-    (plan, learning): (&Plan<F>, &Learning<F>),
+    (plan, learning): (&LearningPlan<F>, &Learning<F>),
     trial: &Trial<F>,
     asked: u64,
 ) -> [(Section, Tally); 3] {
@@ -110,10 +110,10 @@ pub(crate) fn gone_back<F: Scalar>(
     let before = (0..trial.steps).flat_map(|step| trial.spikes.before(step)).copied();
     let mut gathered = Tally { calls, ..Tally::default() };
     gathered.add(summed::<F>(given(on, trial.steps), &plan.input, &learning.input));
-    gathered.add(summed::<F>(before, &plan.recurrent[0].fan, &learning.recurrent));
+    gathered.add(summed::<F>(before, &plan.recurrent[0].csr, &learning.recurrent));
     gathered.add(summed::<F>(trial.spikes.all().iter().copied(), &plan.readout, &learning.readout));
     let receives = u64::from(plan.receives());
-    let rules = 1 + plan.levels.as_ref().map_or(0, |levels| levels.count as u64);
+    let rules = 1 + plan.hop_recursions.as_ref().map_or(0, |hop_recursions| hop_recursions.count as u64);
     let mut recursed = Tally { calls, neuron_updates: live * plan.active.len() as u64, ..Tally::default() };
     for run in &plan.runs {
         for p in run.first..run.end {
@@ -129,7 +129,10 @@ pub(crate) fn gone_back<F: Scalar>(
     if learning.returns.is_some() {
         modulated = Tally { calls, bytes: asked * (2 * number + 4), operations: 2 * asked, ..modulated };
     } else {
-        let levels = plan.levels.iter().flat_map(|levels| vec![&levels.modulation; levels.count]);
+        let hop_recursions = plan
+            .hop_recursions
+            .iter()
+            .flat_map(|hop_recursions| vec![&hop_recursions.modulation; hop_recursions.count]);
         let filtered = plan.secretions.iter().map(|secretion| &secretion.modulation);
         for secretion in &plan.secretions {
             let operations = 10 * live * secretion.emitters.len() as u64;
@@ -139,7 +142,7 @@ pub(crate) fn gone_back<F: Scalar>(
                 ..Tally::default()
             });
         }
-        for modulation in plan.modulation.iter().chain(filtered).chain(levels) {
+        for modulation in plan.modulation.iter().chain(filtered).chain(hop_recursions) {
             let gains = modulation.receivers.iter().map(|&p| modulation.synaptic.of(p as usize).len());
             let gains =
                 gains.sum::<usize>() as u64 + (modulation.totals() * modulation.receivers.len()) as u64;

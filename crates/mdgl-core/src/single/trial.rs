@@ -13,7 +13,7 @@ use crate::neuron::constants::Load as LoadConstants;
 use crate::neuron::equations::{Step, Variables};
 use crate::neuron::for_model;
 use crate::numeric::cancel::check_cancelled;
-use crate::numeric::lanes::{Block, Kernel, LANES, Lanes, Mask, flat, prefetch};
+use crate::numeric::lanes::{Block, LANES, Lanes, Mask, SimdKernel, flat, prefetch};
 use crate::numeric::memory::{bytes_of, product, refill, resize};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
@@ -154,7 +154,7 @@ impl<F: Scalar> Trial<F> {
     /// One step; the number of its spikes, which are left to be kept or to be written over.
     #[inline(always)]
     fn step<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, t: usize) -> Result<usize> {
-        let On { circuit, wiring, input, lane } = on;
+        let On { compiled, wiring, input, lane } = on;
         let blocks = wiring.blocks();
         let (state, probe) = (&mut self.state, &mut self.probe);
         probe.step();
@@ -164,7 +164,7 @@ impl<F: Scalar> Trial<F> {
         for entry in input.events.at(t) {
             if entry.mask >> lane & 1 == 1 {
                 wiring.input.count::<L>(
-                    &circuit.input,
+                    &compiled.input,
                     entry.unit,
                     entry.count,
                     &mut state.carried.integrator,
@@ -174,11 +174,11 @@ impl<F: Scalar> Trial<F> {
         let width = input.analogue_units.len();
         let values = &input.analogue[t * width..(t + 1) * width];
         for (&unit, value) in input.analogue_units.iter().zip(values) {
-            wiring.input.value::<L>(&circuit.input, unit, value.0[lane], &mut state.carried.integrator);
+            wiring.input.value::<L>(&compiled.input, unit, value.0[lane], &mut state.carried.integrator);
         }
         probe.lap(Section::InputScatter);
         wiring.recurrent.spikes::<L>(
-            &circuit.undelayed().fan,
+            &compiled.undelayed().csr,
             self.spikes.before(t),
             &mut state.carried.integrator,
         );
@@ -232,12 +232,12 @@ impl<F: Scalar> Trial<F> {
 
     #[inline(always)]
     fn update_readout<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, t: usize, spikes: usize) {
-        let On { circuit, wiring, .. } = on;
+        let On { compiled, wiring, .. } = on;
         let readout = &mut self.state.carried.readout;
         for (y, kappa) in readout.iter_mut().zip(&wiring.kappa) {
             L::load(y).mul(L::load(kappa)).store(y);
         }
-        wiring.readout.spikes::<L>(&circuit.readout, self.spikes.now(spikes), readout);
+        wiring.readout.spikes::<L>(&compiled.readout, self.spikes.now(spikes), readout);
         let out = &mut self.readout[t * wiring.outputs()..(t + 1) * wiring.outputs()];
         for ((out, y), bias) in out.iter_mut().zip(&*readout).zip(&wiring.bias) {
             L::load(y).add(L::load(bias)).store(out);
@@ -253,7 +253,7 @@ struct UpdateNeurons<'a, F: Scalar> {
     over: Mask,
 }
 
-impl<F: Scalar> Kernel<F> for UpdateNeurons<'_, F> {
+impl<F: Scalar> SimdKernel<F> for UpdateNeurons<'_, F> {
     type Output = Result<usize>;
 
     #[inline(always)]
@@ -292,7 +292,7 @@ fn row<F: Scalar>(rows: &[Block<F>], step: usize, columns: usize) -> &[F] {
 /// What a trial runs on.
 #[derive(Clone, Copy)]
 pub(crate) struct On<'a, F: Scalar> {
-    pub circuit: &'a CompiledNetwork<F>,
+    pub compiled: &'a CompiledNetwork<F>,
     pub wiring: &'a Wiring<F>,
     pub input: &'a BlockInput<F>,
     /// The trial's place in its block of the batch.
@@ -307,7 +307,7 @@ pub(super) struct Load<'a, F: Scalar> {
     pub cancel: &'a AtomicBool,
 }
 
-impl<F: Scalar> Kernel<F> for Load<'_, F> {
+impl<F: Scalar> SimdKernel<F> for Load<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]
@@ -332,7 +332,7 @@ pub struct SimulateOne<'a, F: Scalar> {
     pub(crate) cancel: &'a AtomicBool,
 }
 
-impl<F: Scalar> Kernel<F> for SimulateOne<'_, F> {
+impl<F: Scalar> SimdKernel<F> for SimulateOne<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]

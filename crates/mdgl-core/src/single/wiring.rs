@@ -1,4 +1,4 @@
-//! A circuit with neurons side by side: what the forward pass of a single trial reads beside the circuit itself.
+//! A compiled network with neurons side by side: what the forward pass of a single trial reads beside the network itself.
 
 use crate::numeric::lanes::{Block, LANES, Places};
 use crate::numeric::scalar::Scalar;
@@ -22,18 +22,18 @@ pub(crate) struct Wiring<F: Scalar> {
 }
 
 impl<F: Scalar> Wiring<F> {
-    pub fn new(circuit: &CompiledNetwork<F>, inputs: usize) -> Self {
-        let (n, outputs) = (circuit.size(), circuit.outputs());
+    pub fn new(compiled: &CompiledNetwork<F>, inputs: usize) -> Self {
+        let (n, outputs) = (compiled.size(), compiled.outputs());
         let first = |block: usize| Places(std::array::from_fn(|lane| (LANES * block + lane) as u32));
         Self {
-            cells: Cells::new(circuit),
-            periods: Periods::new(circuit),
+            cells: Cells::new(compiled),
+            periods: Periods::new(compiled),
             numbers: (0..n.div_ceil(LANES)).map(first).collect(),
-            input: Outgoing::new(&circuit.input, inputs, n),
-            recurrent: Outgoing::new(&circuit.undelayed().fan, n, n),
-            readout: Outgoing::new(&circuit.readout, n, outputs),
-            kappa: blocks(&circuit.kappa),
-            bias: blocks(&circuit.bias),
+            input: Outgoing::new(&compiled.input, inputs, n),
+            recurrent: Outgoing::new(&compiled.undelayed().csr, n, n),
+            readout: Outgoing::new(&compiled.readout, n, outputs),
+            kappa: blocks(&compiled.kappa),
+            bias: blocks(&compiled.bias),
         }
     }
 

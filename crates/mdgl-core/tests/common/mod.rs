@@ -251,9 +251,9 @@ impl<F: Real> Case<F> {
 
     /// Largest difference from the oracle's gradient, on the network's synapses.
     pub fn distance_to(&self, found: &Gradients<F>, grad: &Grad) -> f64 {
-        let wires = self.model.network().projections().iter();
-        let on_synapses = wires.map(|wires| {
-            let (from, to) = wires.name().split_once("->").unwrap();
+        let synapses = self.model.network().projections().iter();
+        let on_synapses = synapses.map(|synapses| {
+            let (from, to) = synapses.name().split_once("->").unwrap();
             let table = match (from, to) {
                 ("in", _) => &grad.w_in,
                 (_, "out") => &grad.w_out,
@@ -262,7 +262,7 @@ impl<F: Real> Case<F> {
             let part = |name: &str| self.first.iter().find(|(part, _)| name.split(' ').next() == Some(part));
             let first = |name: &str| part(name).map_or(0, |&(_, first)| first);
             let at = |(&q, &p): (&u32, &u32)| table[first(from) + q as usize][first(to) + p as usize];
-            wires.pre().iter().zip(wires.post()).map(at).collect()
+            synapses.pre().iter().zip(synapses.post()).map(at).collect()
         });
         let expected: Vec<Vec<f64>> = on_synapses.chain([grad.b_out.clone()]).collect();
         largest_relative(&self.tables(found), &expected)

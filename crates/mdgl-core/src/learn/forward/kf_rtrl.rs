@@ -15,11 +15,11 @@
 
 use crate::error::Result;
 use crate::learn::forward::Influence;
-use crate::learn::forward::moment::Moment;
+use crate::learn::forward::network::ForwardNetwork;
 use crate::learn::forward::signs::SignSource;
 use crate::learn::forward::tangents::{Tangents, response, squares};
+use crate::learn::forward::trial_step::TrialStep;
 use crate::learn::forward::uoro::balance;
-use crate::learn::forward::wiring::Wiring;
 use crate::numeric::memory::resize;
 
 /// u and A.
@@ -34,13 +34,13 @@ pub(crate) struct KfRtrl<S> {
 }
 
 impl<S: SignSource> KfRtrl<S> {
-    pub fn new(wiring: &Wiring, signs: S) -> Result<Self> {
-        let cells = wiring.cells.len();
+    pub fn new(network: &ForwardNetwork, signs: S) -> Result<Self> {
+        let cells = network.cells.len();
         let mut senders = Vec::new();
-        resize(&mut senders, wiring.senders(), 0.0, "the influence of the weights")?;
+        resize(&mut senders, network.senders(), 0.0, "the influence of the weights")?;
         let mut scales = vec![0.0; cells];
-        wiring.weights.iter().for_each(|weight| scales[weight.post as usize] = weight.scale);
-        Ok(Self { senders, state: Tangents::new(wiring, cells)?, scales, signs })
+        network.weights.iter().for_each(|weight| scales[weight.post as usize] = weight.scale);
+        Ok(Self { senders, state: Tangents::new(network, cells)?, scales, signs })
     }
 
     fn rescale(&mut self, sign: f64) {
@@ -49,25 +49,25 @@ impl<S: SignSource> KfRtrl<S> {
         self.senders.iter_mut().for_each(|u| *u *= sign * by);
     }
 
-    fn inject(&mut self, wiring: &Wiring, moment: &Moment<'_>, sign: f64) {
-        let active = moment.active.iter().map(|&(_, value)| value * value).sum::<f64>().sqrt();
+    fn inject(&mut self, network: &ForwardNetwork, trial_step: &TrialStep<'_>, sign: f64) {
+        let active = trial_step.active.iter().map(|&(_, value)| value * value).sum::<f64>().sqrt();
         if active == 0.0 {
             return;
         }
-        let by = balance(self.response_norm(wiring, &moment.psi), active);
-        for &(sender, value) in &moment.active {
+        let by = balance(self.response_norm(network, &trial_step.psi), active);
+        for &(sender, value) in &trial_step.active {
             self.senders[sender as usize] += sign * by * value;
         }
         for (p, &scale) in self.scales.iter().enumerate() {
-            self.state.inject(wiring, &moment.psi, p, p, sign / by * scale);
+            self.state.inject(network, &trial_step.psi, p, p, sign / by * scale);
         }
     }
 
     /// ‖B‖.
-    fn response_norm(&self, wiring: &Wiring, psi: &[f64]) -> f64 {
+    fn response_norm(&self, network: &ForwardNetwork, psi: &[f64]) -> f64 {
         let square = |(p, &scale): (usize, &f64)| {
-            let (squares, dz) = response(&wiring.cells[p], psi[p], 1.0);
-            let readout = wiring.readout.of(p).iter().map(|&(_, weight)| weight * dz * weight * dz);
+            let (squares, dz) = response(&network.cells[p], psi[p], 1.0);
+            let readout = network.readout.of(p).iter().map(|&(_, weight)| weight * dz * weight * dz);
             scale * scale * (squares + readout.sum::<f64>())
         };
         self.scales.iter().enumerate().map(square).sum::<f64>().sqrt()
@@ -75,17 +75,17 @@ impl<S: SignSource> KfRtrl<S> {
 }
 
 impl<S: SignSource> Influence for KfRtrl<S> {
-    fn step(&mut self, wiring: &Wiring, moment: &Moment<'_>, sums: &mut [f64]) {
+    fn step(&mut self, network: &ForwardNetwork, trial_step: &TrialStep<'_>, sums: &mut [f64]) {
         let signs = (self.signs.next(), self.signs.next());
-        self.state.propagate(wiring, &moment.psi);
+        self.state.propagate(network, &trial_step.psi);
         self.rescale(signs.0);
-        self.inject(wiring, moment, signs.1);
-        if moment.is_silent() {
+        self.inject(network, trial_step, signs.1);
+        if trial_step.is_silent() {
             return;
         }
-        let mut errors = vec![0.0; wiring.cells.len()];
-        self.state.add_errors(moment, &mut errors);
-        for (sum, weight) in sums.iter_mut().zip(&wiring.weights) {
+        let mut errors = vec![0.0; network.cells.len()];
+        self.state.add_errors(trial_step, &mut errors);
+        for (sum, weight) in sums.iter_mut().zip(&network.weights) {
             *sum += self.senders[weight.sender as usize] * errors[weight.post as usize];
         }
     }

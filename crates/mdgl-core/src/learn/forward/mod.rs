@@ -24,7 +24,7 @@
 //! gradient.
 
 mod kf_rtrl;
-mod moment;
+mod network;
 mod rtrl;
 mod signs;
 mod size;
@@ -33,36 +33,36 @@ mod tangents;
 #[cfg(test)]
 mod tests;
 mod trial;
+mod trial_step;
 mod uoro;
-mod wiring;
 
 use crate::description::rule::Estimator;
 use crate::error::Result;
 
-pub(crate) use moment::Trial;
+pub(crate) use network::ForwardNetwork;
 pub use size::MOST_INFLUENCE_BYTES;
 pub(crate) use trial::{check_size, estimate};
-pub(crate) use wiring::Wiring;
+pub(crate) use trial_step::ForwardTrial;
 
 use kf_rtrl::KfRtrl;
-use moment::Moment;
 use rtrl::Rtrl;
 use signs::{SignKey, Signs};
 use snap1::Snap1;
+use trial_step::TrialStep;
 use uoro::Uoro;
 
 /// What an estimator keeps of the influence of the weights, in one trial.
 trait Influence {
     /// Carries the influence over one step and adds the step's share of the gradient, one sum a weight.
-    fn step(&mut self, wiring: &Wiring, moment: &Moment<'_>, sums: &mut [f64]);
+    fn step(&mut self, network: &ForwardNetwork, trial_step: &TrialStep<'_>, sums: &mut [f64]);
 }
 
 /// The estimator's influence before the first step: 0.
-fn influence(estimator: Estimator, wiring: &Wiring, key: SignKey) -> Result<Box<dyn Influence>> {
+fn influence(estimator: Estimator, network: &ForwardNetwork, key: SignKey) -> Result<Box<dyn Influence>> {
     Ok(match estimator {
-        Estimator::Snap1 => Box::new(Snap1::new(wiring)?),
-        Estimator::Uoro => Box::new(Uoro::new(wiring, Signs::uoro(key))?),
-        Estimator::KfRtrl => Box::new(KfRtrl::new(wiring, Signs::kronecker(key))?),
-        _ => Box::new(Rtrl::new(wiring)?),
+        Estimator::Snap1 => Box::new(Snap1::new(network)?),
+        Estimator::Uoro => Box::new(Uoro::new(network, Signs::uoro(key))?),
+        Estimator::KfRtrl => Box::new(KfRtrl::new(network, Signs::kronecker(key))?),
+        _ => Box::new(Rtrl::new(network)?),
     })
 }

@@ -5,9 +5,9 @@
 
 use crate::error::Result;
 use crate::learn::forward::Influence;
-use crate::learn::forward::moment::Moment;
+use crate::learn::forward::network::ForwardNetwork;
 use crate::learn::forward::tangents::Tangents;
-use crate::learn::forward::wiring::Wiring;
+use crate::learn::forward::trial_step::TrialStep;
 
 /// Columns carried together: the part of J at hand stays in the processor's cache.
 const TILE: usize = 32;
@@ -17,24 +17,24 @@ const TILE: usize = 32;
 pub(crate) struct Rtrl(Vec<Tangents>);
 
 impl Rtrl {
-    pub fn new(wiring: &Wiring) -> Result<Self> {
-        let tiles = wiring.weights.chunks(TILE).map(|weights| Tangents::new(wiring, weights.len()));
+    pub fn new(network: &ForwardNetwork) -> Result<Self> {
+        let tiles = network.weights.chunks(TILE).map(|weights| Tangents::new(network, weights.len()));
         Ok(Self(tiles.collect::<Result<_>>()?))
     }
 }
 
 impl Influence for Rtrl {
-    fn step(&mut self, wiring: &Wiring, moment: &Moment<'_>, sums: &mut [f64]) {
-        self.0.iter_mut().for_each(|tile| tile.propagate(wiring, &moment.psi));
-        for &(sender, value) in &moment.active {
-            for &(post, weight) in wiring.targets.of(sender as usize) {
+    fn step(&mut self, network: &ForwardNetwork, trial_step: &TrialStep<'_>, sums: &mut [f64]) {
+        self.0.iter_mut().for_each(|tile| tile.propagate(network, &trial_step.psi));
+        for &(sender, value) in &trial_step.active {
+            for &(post, weight) in network.targets.of(sender as usize) {
                 let (weight, post) = (weight as usize, post as usize);
-                let amount = wiring.weights[weight].scale * value;
-                self.0[weight / TILE].inject(wiring, &moment.psi, post, weight % TILE, amount);
+                let amount = network.weights[weight].scale * value;
+                self.0[weight / TILE].inject(network, &trial_step.psi, post, weight % TILE, amount);
             }
         }
         for (tile, sums) in self.0.iter().zip(sums.chunks_mut(TILE)) {
-            tile.add_errors(moment, sums);
+            tile.add_errors(trial_step, sums);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Random signs of a trial, from the counter-based generator.
 
-use crate::numeric::random::{CounterRng, Stream};
+use crate::numeric::random::{CounterRng, DrawStream};
 
 /// Fair signs, independent of one another.
 pub(crate) trait SignSource {
@@ -27,15 +27,15 @@ pub(crate) struct Signs {
 impl Signs {
     /// ν of UORO, neuron after neuron, step after step.
     pub fn uoro(key: SignKey) -> Self {
-        Self::new(key, Stream::UoroSigns)
+        Self::new(key, DrawStream::UoroSigns)
     }
 
     /// c₁ and c₂ of KF-RTRL, step after step.
     pub fn kronecker(key: SignKey) -> Self {
-        Self::new(key, Stream::KroneckerSigns)
+        Self::new(key, DrawStream::KroneckerSigns)
     }
 
-    fn new(key: SignKey, stream: Stream) -> Self {
+    fn new(key: SignKey, stream: DrawStream) -> Self {
         Self { rng: CounterRng::internal(key.seed, stream, key.iteration, key.trial), bits: 0, left: 0 }
     }
 }

@@ -13,8 +13,8 @@
 
 use crate::error::Result;
 use crate::learn::forward::Influence;
-use crate::learn::forward::moment::Moment;
-use crate::learn::forward::wiring::Wiring;
+use crate::learn::forward::network::ForwardNetwork;
+use crate::learn::forward::trial_step::TrialStep;
 use crate::neuron::equations::{FURTHER, Tangent, Variables};
 use crate::neuron::for_tangent;
 use crate::numeric::memory::{product, resize};
@@ -31,13 +31,13 @@ pub(crate) struct Snap1 {
 }
 
 impl Snap1 {
-    pub fn new(wiring: &Wiring) -> Result<Self> {
+    pub fn new(network: &ForwardNetwork) -> Result<Self> {
         let mut new = Self::default();
-        let weights = wiring.weights.len();
+        let weights = network.weights.len();
         for (buffer, height) in
-            [(&mut new.integrator, 1), (&mut new.spike, 1), (&mut new.readout, wiring.kappa.len())]
+            [(&mut new.integrator, 1), (&mut new.spike, 1), (&mut new.readout, network.kappa.len())]
                 .into_iter()
-                .chain(new.further.iter_mut().zip(Self::further(wiring)))
+                .chain(new.further.iter_mut().zip(Self::further(network)))
         {
             resize(buffer, product(&[weights, height]), 0.0, "the influence of the weights")?;
         }
@@ -45,49 +45,49 @@ impl Snap1 {
     }
 
     /// Numbers of a column.
-    pub fn height(wiring: &Wiring) -> usize {
-        2 + Self::further(wiring).iter().sum::<usize>() + wiring.kappa.len()
+    pub fn height(network: &ForwardNetwork) -> usize {
+        2 + Self::further(network).iter().sum::<usize>() + network.kappa.len()
     }
 
     /// Which lists of further state variables there are: 1 each, 0 where no model has it.
-    fn further(wiring: &Wiring) -> [usize; FURTHER] {
-        wiring.further.map(|cells| usize::from(cells > 0))
+    fn further(network: &ForwardNetwork) -> [usize; FURTHER] {
+        network.further.map(|cells| usize::from(cells > 0))
     }
 }
 
 impl Influence for Snap1 {
-    fn step(&mut self, wiring: &Wiring, moment: &Moment<'_>, sums: &mut [f64]) {
+    fn step(&mut self, network: &ForwardNetwork, trial_step: &TrialStep<'_>, sums: &mut [f64]) {
         let mut further = self.further.each_mut().map(Vec::as_mut_slice);
-        for (w, weight) in wiring.weights.iter().enumerate() {
+        for (w, weight) in network.weights.iter().enumerate() {
             let (integrator, dz) = (&mut self.integrator[w], self.spike[w]);
-            for_tangent!(&wiring.cells[weight.post as usize], model => {
+            for_tangent!(&network.cells[weight.post as usize], model => {
                 let tangent = model.before_input(Variables::load(*integrator, &further, w), dz);
                 *integrator = tangent.integrator();
                 tangent.store(&mut further, w);
             }, else {});
         }
-        for &(sender, value) in &moment.active {
-            for &(_, w) in wiring.targets.of(sender as usize) {
-                self.integrator[w as usize] += wiring.weights[w as usize].scale * value;
+        for &(sender, value) in &trial_step.active {
+            for &(_, w) in network.targets.of(sender as usize) {
+                self.integrator[w as usize] += network.weights[w as usize].scale * value;
             }
         }
-        let units = wiring.kappa.len();
-        for (w, weight) in wiring.weights.iter().enumerate() {
+        let units = network.kappa.len();
+        for (w, weight) in network.weights.iter().enumerate() {
             let p = weight.post as usize;
-            let spike = for_tangent!(&wiring.cells[p], model => {
+            let spike = for_tangent!(&network.cells[p], model => {
                 let tangent = Variables::load(self.integrator[w], &further, w);
-                let spike = model.spike(moment.psi[p], tangent);
+                let spike = model.spike(trial_step.psi[p], tangent);
                 model.after_spike(tangent, spike).store(&mut further, w);
                 spike
             }, else 0.0);
             self.spike[w] = spike;
-            for &(k, read) in wiring.readout.of(p) {
+            for &(k, read) in network.readout.of(p) {
                 let k = k as usize;
                 let readout = &mut self.readout[w * units + k];
-                *readout = wiring.kappa[k] * *readout + read * spike;
-                sums[w] += moment.delta.get(k).map_or(0.0, |delta| delta * *readout);
+                *readout = network.kappa[k] * *readout + read * spike;
+                sums[w] += trial_step.delta.get(k).map_or(0.0, |delta| delta * *readout);
             }
-            sums[w] += moment.constants.get(p).map_or(0.0, |constant| constant * spike);
+            sums[w] += trial_step.constants.get(p).map_or(0.0, |constant| constant * spike);
         }
     }
 }

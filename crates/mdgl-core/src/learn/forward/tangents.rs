@@ -1,8 +1,8 @@
 //! Derivatives of the whole state, a column a direction, carried through the network's own step.
 
 use crate::error::Result;
-use crate::learn::forward::moment::Moment;
-use crate::learn::forward::wiring::Wiring;
+use crate::learn::forward::network::ForwardNetwork;
+use crate::learn::forward::trial_step::TrialStep;
 use crate::neuron::equations::{FURTHER, Tangent, Variables};
 use crate::neuron::{Dynamics, for_tangent};
 use crate::numeric::memory::{product, resize};
@@ -16,7 +16,7 @@ pub(crate) struct Tangents {
     /// dz `[cell][column]`.
     spikes: Vec<f64>,
     /// Whether a row of `spikes` may differ from 0: where ψ does.
-    lively: Vec<bool>,
+    nonzero: Vec<bool>,
     /// Of the others, `[place among the cells that have it][column]`.
     further: [Vec<f64>; FURTHER],
     /// dy `[unit][column]`.
@@ -28,77 +28,77 @@ impl Tangents {
     ///
     /// # Errors
     /// [`crate::Error::Memory`] when there is no room for them.
-    pub fn new(wiring: &Wiring, columns: usize) -> Result<Self> {
+    pub fn new(network: &ForwardNetwork, columns: usize) -> Result<Self> {
         let zeros = |rows: usize| {
             let mut buffer = Vec::new();
             resize(&mut buffer, product(&[rows, columns]), 0.0, "the influence of the weights")?;
             Ok(buffer)
         };
-        let further = wiring.further.iter().map(|&rows| zeros(rows)).collect::<Result<Vec<_>>>()?;
+        let further = network.further.iter().map(|&rows| zeros(rows)).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             columns,
-            integrator: zeros(wiring.cells.len())?,
-            spikes: zeros(wiring.cells.len())?,
-            lively: vec![false; wiring.cells.len()],
+            integrator: zeros(network.cells.len())?,
+            spikes: zeros(network.cells.len())?,
+            nonzero: vec![false; network.cells.len()],
             further: further.try_into().unwrap_or_default(),
-            readout: zeros(wiring.kappa.len())?,
+            readout: zeros(network.kappa.len())?,
         })
     }
 
     /// Numbers of a column.
-    pub fn height(wiring: &Wiring) -> usize {
-        wiring.variables() + wiring.cells.len() + wiring.kappa.len()
+    pub fn height(network: &ForwardNetwork) -> usize {
+        network.variables() + network.cells.len() + network.kappa.len()
     }
 
     /// One step: D_t times every column.
-    pub fn propagate(&mut self, wiring: &Wiring, psi: &[f64]) {
+    pub fn propagate(&mut self, network: &ForwardNetwork, psi: &[f64]) {
         let n = self.columns;
-        for (p, dynamics) in wiring.cells.iter().enumerate() {
-            let rows = self.rows(wiring, p);
+        for (p, dynamics) in network.cells.iter().enumerate() {
+            let rows = self.rows(network, p);
             for_tangent!(dynamics, model => rows.before_input(model), else {});
         }
-        for q in (0..wiring.cells.len()).filter(|&q| self.lively[q]) {
-            for &(p, weight) in wiring.recurrent.of(q) {
+        for q in (0..network.cells.len()).filter(|&q| self.nonzero[q]) {
+            for &(p, weight) in network.recurrent.of(q) {
                 add_scaled(&mut self.integrator[p as usize * n..][..n], weight, &self.spikes[q * n..][..n]);
             }
         }
-        for (p, dynamics) in wiring.cells.iter().enumerate() {
-            self.lively[p] = psi[p] != 0.0;
-            let rows = self.rows(wiring, p);
+        for (p, dynamics) in network.cells.iter().enumerate() {
+            self.nonzero[p] = psi[p] != 0.0;
+            let rows = self.rows(network, p);
             for_tangent!(dynamics, model => rows.spike(model, psi[p]), else {});
         }
-        for (k, &kappa) in wiring.kappa.iter().enumerate() {
+        for (k, &kappa) in network.kappa.iter().enumerate() {
             self.readout[k * n..][..n].iter_mut().for_each(|dy| *dy *= kappa);
         }
-        for p in (0..wiring.cells.len()).filter(|&p| self.lively[p]) {
-            for &(k, weight) in wiring.readout.of(p) {
+        for p in (0..network.cells.len()).filter(|&p| self.nonzero[p]) {
+            for &(k, weight) in network.readout.of(p) {
                 add_scaled(&mut self.readout[k as usize * n..][..n], weight, &self.spikes[p * n..][..n]);
             }
         }
     }
 
     /// Adds to the input of a cell, after [`Self::propagate`], with all that follows within the step.
-    pub fn inject(&mut self, wiring: &Wiring, psi: &[f64], p: usize, column: usize, amount: f64) {
+    pub fn inject(&mut self, network: &ForwardNetwork, psi: &[f64], p: usize, column: usize, amount: f64) {
         let n = self.columns;
-        let rows = self.rows(wiring, p);
+        let rows = self.rows(network, p);
         let dz =
-            for_tangent!(&wiring.cells[p], model => rows.inject(model, psi[p], column, amount), else 0.0);
+            for_tangent!(&network.cells[p], model => rows.inject(model, psi[p], column, amount), else 0.0);
         if dz == 0.0 {
             return;
         }
-        for &(k, weight) in wiring.readout.of(p) {
+        for &(k, weight) in network.readout.of(p) {
             self.readout[k as usize * n + column] += weight * dz;
         }
     }
 
     /// The rows of a cell.
-    fn rows(&mut self, wiring: &Wiring, p: usize) -> Rows<'_> {
+    fn rows(&mut self, network: &ForwardNetwork, p: usize) -> TangentRows<'_> {
         let n = self.columns;
         let mut further = self.further.each_mut().map(Vec::as_mut_slice);
-        for (list, place) in further.iter_mut().zip(wiring.places[p]) {
+        for (list, place) in further.iter_mut().zip(network.places[p]) {
             *list = std::mem::take(list).get_mut(place * n..(place + 1) * n).unwrap_or_default();
         }
-        Rows {
+        TangentRows {
             integrator: &mut self.integrator[p * n..][..n],
             spikes: &mut self.spikes[p * n..][..n],
             further,
@@ -106,12 +106,12 @@ impl Tangents {
     }
 
     /// Adds (∂E/∂x) times every column: Σ_k δ_k dy_k + Σ_p c_p dz_p.
-    pub fn add_errors(&self, moment: &Moment<'_>, sums: &mut [f64]) {
+    pub fn add_errors(&self, trial_step: &TrialStep<'_>, sums: &mut [f64]) {
         let n = self.columns;
-        for (k, &delta) in moment.delta.iter().enumerate().filter(|&(_, &delta)| delta != 0.0) {
+        for (k, &delta) in trial_step.delta.iter().enumerate().filter(|&(_, &delta)| delta != 0.0) {
             add_scaled(sums, delta, &self.readout[k * n..][..n]);
         }
-        for (p, &constant) in moment.constants.iter().enumerate().filter(|&(p, _)| self.lively[p]) {
+        for (p, &constant) in trial_step.constants.iter().enumerate().filter(|&(p, _)| self.nonzero[p]) {
             add_scaled(sums, constant, &self.spikes[p * n..][..n]);
         }
     }
@@ -132,13 +132,13 @@ impl Tangents {
 }
 
 /// One cell's rows of all columns.
-struct Rows<'a> {
+struct TangentRows<'a> {
     integrator: &'a mut [f64],
     spikes: &'a mut [f64],
     further: [&'a mut [f64]; FURTHER],
 }
 
-impl Rows<'_> {
+impl TangentRows<'_> {
     fn before_input<M: Tangent<f64>>(mut self, model: &M) {
         for (i, (integrator, &dz)) in self.integrator.iter_mut().zip(&*self.spikes).enumerate() {
             let tangent = model.before_input(M::Variables::load(*integrator, &self.further, i), dz);

@@ -3,11 +3,11 @@
 use crate::description::Shape;
 use crate::learn::forward::Influence;
 use crate::learn::forward::kf_rtrl::KfRtrl;
-use crate::learn::forward::moment::Moment;
+use crate::learn::forward::network::{ForwardNetwork, Weight};
 use crate::learn::forward::rtrl::Rtrl;
 use crate::learn::forward::signs::SignSource;
+use crate::learn::forward::trial_step::TrialStep;
 use crate::learn::forward::uoro::Uoro;
-use crate::learn::forward::wiring::{Weight, Wiring};
 use crate::neuron::Dynamics;
 use crate::neuron::alif::Alif;
 use crate::neuron::lif::Lif;
@@ -31,7 +31,7 @@ const STEPS: usize = 6;
 const SEQUENCES: u32 = 1 << (2 * STEPS);
 
 /// Two inputs, two cells that excite and inhibit each other, the second one adaptive, two readout units.
-fn wiring() -> Wiring {
+fn network() -> ForwardNetwork {
     let threshold = Threshold {
         threshold: 0.4,
         slope: 1.0,
@@ -50,45 +50,49 @@ fn wiring() -> Wiring {
     };
     let target = |(i, &(sender, post)): (usize, &(u32, u32))| (sender as usize, post as usize, i as u32);
     let targets: Vec<_> = weights.iter().enumerate().map(target).collect();
-    Wiring {
+    ForwardNetwork {
         inputs: 2,
         kappa: vec![0.7, 0.9],
         recurrent: Csr::new(2, &[(0, 1, 0.8), (1, 0, -0.6)]),
         readout: Csr::new(2, &[(0, 0, 0.3), (0, 1, -0.2), (1, 1, 0.5)]),
         targets: Csr::new(4, &targets),
         weights: weights.iter().enumerate().map(weight).collect(),
-        ..Wiring::of_cells(vec![Dynamics::Lif(lif(0.9)), Dynamics::Alif(adaptive)])
+        ..ForwardNetwork::of_cells(vec![Dynamics::Lif(lif(0.9)), Dynamics::Alif(adaptive)])
     }
 }
 
 /// Arbitrary activity: the derivation asks nothing of it. The first step and the fourth are without any.
-fn moments(constants: &[f64]) -> Vec<Moment<'_>> {
+fn trial_steps(constants: &[f64]) -> Vec<TrialStep<'_>> {
     let mut rng = CounterRng::new(3, 0, 0, 0);
-    let moment = |t: usize| {
+    let trial_step = |t: usize| {
         let mut draw = |n: usize| (0..n).map(|_| rng.uniform()).collect::<Vec<_>>();
         let active = draw(4).into_iter().enumerate().map(|(sender, x)| (sender as u32, x));
         let active = active.filter(|&(_, x)| !t.is_multiple_of(3) && x > 0.3).collect();
         let delta = draw(2).into_iter().map(|x| x - 0.4).collect();
-        Moment { active, psi: draw(2), delta, constants, spikes: Vec::new() }
+        TrialStep { active, psi: draw(2), delta, constants, spikes: Vec::new() }
     };
-    (0..STEPS).map(moment).collect()
+    (0..STEPS).map(trial_step).collect()
 }
 
-fn gradient(mut influence: impl Influence, wiring: &Wiring, moments: &[Moment<'_>]) -> Vec<f64> {
-    let mut sums = vec![0.0; wiring.weights.len()];
-    moments.iter().for_each(|moment| influence.step(wiring, moment, &mut sums));
+fn gradient(
+    mut influence: impl Influence,
+    network: &ForwardNetwork,
+    trial_steps: &[TrialStep<'_>],
+) -> Vec<f64> {
+    let mut sums = vec![0.0; network.weights.len()];
+    trial_steps.iter().for_each(|trial_step| influence.step(network, trial_step, &mut sums));
     sums
 }
 
 /// The mean over all sequences is RTRL's gradient, and no single sequence gives it.
-fn check<I: Influence>(estimator: impl Fn(&Wiring, Listed) -> I) {
-    let wiring = wiring();
+fn check<I: Influence>(estimator: impl Fn(&ForwardNetwork, Listed) -> I) {
+    let network = network();
     for constants in [&[][..], &[0.3, -0.2]] {
-        let moments = moments(constants);
-        let exact = gradient(Rtrl::new(&wiring).unwrap(), &wiring, &moments);
+        let trial_steps = trial_steps(constants);
+        let exact = gradient(Rtrl::new(&network).unwrap(), &network, &trial_steps);
         let mut mean = vec![0.0; exact.len()];
         for sequence in 0..SEQUENCES {
-            let found = gradient(estimator(&wiring, Listed(sequence)), &wiring, &moments);
+            let found = gradient(estimator(&network, Listed(sequence)), &network, &trial_steps);
             let off = found.iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             assert!(off > 1e-3, "{off:e}");
             mean.iter_mut().zip(&found).for_each(|(mean, x)| *mean += x / f64::from(SEQUENCES));
@@ -101,10 +105,10 @@ fn check<I: Influence>(estimator: impl Fn(&Wiring, Listed) -> I) {
 
 #[test]
 fn uoro_is_unbiased() {
-    check(|wiring, signs| Uoro::new(wiring, signs).unwrap());
+    check(|network, signs| Uoro::new(network, signs).unwrap());
 }
 
 #[test]
 fn kf_rtrl_is_unbiased() {
-    check(|wiring, signs| KfRtrl::new(wiring, signs).unwrap());
+    check(|network, signs| KfRtrl::new(network, signs).unwrap());
 }

@@ -14,10 +14,10 @@
 
 use crate::error::Result;
 use crate::learn::forward::Influence;
-use crate::learn::forward::moment::Moment;
+use crate::learn::forward::network::ForwardNetwork;
 use crate::learn::forward::signs::SignSource;
 use crate::learn::forward::tangents::{Tangents, response, squares};
-use crate::learn::forward::wiring::Wiring;
+use crate::learn::forward::trial_step::TrialStep;
 use crate::numeric::memory::resize;
 
 /// x̃ and θ̃.
@@ -31,10 +31,10 @@ pub(crate) struct Uoro<S> {
 }
 
 impl<S: SignSource> Uoro<S> {
-    pub fn new(wiring: &Wiring, signs: S) -> Result<Self> {
+    pub fn new(network: &ForwardNetwork, signs: S) -> Result<Self> {
         let mut weights = Vec::new();
-        resize(&mut weights, wiring.weights.len(), 0.0, "the influence of the weights")?;
-        Ok(Self { state: Tangents::new(wiring, 1)?, weights, signs, drawn: vec![0.0; wiring.cells.len()] })
+        resize(&mut weights, network.weights.len(), 0.0, "the influence of the weights")?;
+        Ok(Self { state: Tangents::new(network, 1)?, weights, signs, drawn: vec![0.0; network.cells.len()] })
     }
 
     fn rescale(&mut self) {
@@ -44,59 +44,59 @@ impl<S: SignSource> Uoro<S> {
         self.weights.iter_mut().for_each(|x| *x *= inverse);
     }
 
-    fn inject(&mut self, wiring: &Wiring, moment: &Moment<'_>) {
-        let immediate = immediate_norm(wiring, moment);
+    fn inject(&mut self, network: &ForwardNetwork, trial_step: &TrialStep<'_>) {
+        let immediate = immediate_norm(network, trial_step);
         if immediate == 0.0 {
             return;
         }
-        let rho = balance(immediate, self.response_norm(wiring, &moment.psi));
+        let rho = balance(immediate, self.response_norm(network, &trial_step.psi));
         for (p, &sign) in self.drawn.iter().enumerate() {
-            self.state.inject(wiring, &moment.psi, p, 0, rho * sign);
+            self.state.inject(network, &trial_step.psi, p, 0, rho * sign);
         }
-        for &(sender, value) in &moment.active {
-            for &(post, weight) in wiring.targets.of(sender as usize) {
-                let immediate = wiring.weights[weight as usize].scale * value;
+        for &(sender, value) in &trial_step.active {
+            for &(post, weight) in network.targets.of(sender as usize) {
+                let immediate = network.weights[weight as usize].scale * value;
                 self.weights[weight as usize] += self.drawn[post as usize] * immediate / rho;
             }
         }
     }
 
     /// ‖B ν‖: the signs at the membranes, and what follows from them.
-    fn response_norm(&self, wiring: &Wiring, psi: &[f64]) -> f64 {
-        let mut readout = vec![0.0; wiring.kappa.len()];
+    fn response_norm(&self, network: &ForwardNetwork, psi: &[f64]) -> f64 {
+        let mut readout = vec![0.0; network.kappa.len()];
         let mut sum = 0.0;
-        for (p, (dynamics, &sign)) in wiring.cells.iter().zip(&self.drawn).enumerate() {
+        for (p, (dynamics, &sign)) in network.cells.iter().zip(&self.drawn).enumerate() {
             let (squares, dz) = response(dynamics, psi[p], sign);
             sum += squares;
-            wiring.readout.of(p).iter().for_each(|&(k, weight)| readout[k as usize] += weight * dz);
+            network.readout.of(p).iter().for_each(|&(k, weight)| readout[k as usize] += weight * dz);
         }
         (sum + squares(&readout)).sqrt()
     }
 }
 
 impl<S: SignSource> Influence for Uoro<S> {
-    fn step(&mut self, wiring: &Wiring, moment: &Moment<'_>, sums: &mut [f64]) {
-        self.state.propagate(wiring, &moment.psi);
+    fn step(&mut self, network: &ForwardNetwork, trial_step: &TrialStep<'_>, sums: &mut [f64]) {
+        self.state.propagate(network, &trial_step.psi);
         self.rescale();
         self.drawn.iter_mut().for_each(|sign| *sign = self.signs.next());
-        self.inject(wiring, moment);
-        if moment.is_silent() {
+        self.inject(network, trial_step);
+        if trial_step.is_silent() {
             return;
         }
         let mut error = [0.0];
-        self.state.add_errors(moment, &mut error);
+        self.state.add_errors(trial_step, &mut error);
         sums.iter_mut().zip(&self.weights).for_each(|(sum, weight)| *sum += error[0] * weight);
     }
 }
 
 /// ‖νᵀ I'‖: each weight has one target, so the signs do not matter.
-fn immediate_norm(wiring: &Wiring, moment: &Moment<'_>) -> f64 {
+fn immediate_norm(network: &ForwardNetwork, trial_step: &TrialStep<'_>) -> f64 {
     let square = |&(sender, value): &(u32, f64)| {
-        let targets = wiring.targets.of(sender as usize).iter();
-        let scales = targets.map(|&(_, weight)| wiring.weights[weight as usize].scale);
+        let targets = network.targets.of(sender as usize).iter();
+        let scales = targets.map(|&(_, weight)| network.weights[weight as usize].scale);
         scales.map(|scale| scale * scale * value * value).sum::<f64>()
     };
-    moment.active.iter().map(square).sum::<f64>().sqrt()
+    trial_step.active.iter().map(square).sum::<f64>().sqrt()
 }
 
 /// √(a / b), 1 where either is 0.

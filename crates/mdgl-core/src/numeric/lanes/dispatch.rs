@@ -15,7 +15,7 @@ use crate::error::{Result, invalid};
 use crate::numeric::scalar::Scalar;
 
 /// A computation written over any lanes.
-pub trait Kernel<F: Scalar> {
+pub trait SimdKernel<F: Scalar> {
     /// What it gives.
     type Output;
     /// Runs it; must be `#[inline(always)]`, as all that it calls in its loops.
@@ -114,7 +114,7 @@ impl Instructions {
 macro_rules! dispatch {
     ($scalar:ident: $($set:ident, $arch:literal, $lanes:ident;)+) => {
         /// Runs a kernel in the lanes of an instruction set.
-        pub(crate) fn $scalar<K: Kernel<$scalar>>(instructions: Instructions, kernel: K) -> K::Output {
+        pub(crate) fn $scalar<K: SimdKernel<$scalar>>(instructions: Instructions, kernel: K) -> K::Output {
             assert!(instructions.is_available(), "the processor lacks {instructions:?}");
             match instructions {
                 $(

@@ -7,7 +7,7 @@ pub mod dispatch;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "x86_64")]
-mod orders;
+mod permutations;
 #[cfg(any(test, feature = "twin", not(target_arch = "x86_64")))]
 mod plain;
 #[cfg(target_arch = "x86_64")]
@@ -17,7 +17,7 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use dispatch::{Instructions, Kernel};
+pub use dispatch::{Instructions, SimdKernel};
 #[cfg(any(test, feature = "twin"))]
 pub use plain::PlainFused;
 #[cfg(any(test, not(target_arch = "x86_64")))]
@@ -82,7 +82,7 @@ pub trait Lanes: Copy {
 
     /// Runs a kernel in these lanes, compiled for their instruction set as a function of its own. Called on a part of a
     /// kernel it keeps that part from being compiled anew wherever it is needed, and gives it a name in a profiler.
-    fn call<K: Kernel<Self::Scalar>>(kernel: K) -> K::Output;
+    fn call<K: SimdKernel<Self::Scalar>>(kernel: K) -> K::Output;
 
     /// The same value in all lanes.
     fn splat(x: Self::Scalar) -> Self;
@@ -206,13 +206,13 @@ macro_rules! registers {
         type Scalar = $scalar;
 
         #[inline(always)]
-        fn call<K: Kernel<$scalar>>(kernel: K) -> K::Output {
+        fn call<K: SimdKernel<$scalar>>(kernel: K) -> K::Output {
             // A method of the kernel, not a plain function: the compiler puts a method into the codegen unit of its type's
             // module, so that the kernels of different files compile in parallel.
             trait Enter<O> {
                 unsafe fn enter(self) -> O;
             }
-            impl<K: Kernel<$scalar>> Enter<K::Output> for K {
+            impl<K: SimdKernel<$scalar>> Enter<K::Output> for K {
                 #[target_feature(enable = $features)]
                 #[inline(never)]
                 unsafe fn enter(self) -> K::Output {

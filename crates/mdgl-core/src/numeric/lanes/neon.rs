@@ -4,7 +4,7 @@
 
 use std::arch::aarch64::*;
 
-use super::{Block, Kernel, LANES, Lanes, Mask, Places, each, registers};
+use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, each, registers};
 
 /// One NEON register type and how its intrinsics are called.
 ///

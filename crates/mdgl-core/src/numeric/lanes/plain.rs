@@ -1,6 +1,6 @@
 //! Lanes without intrinsics: the portable instruction set and the plain twin of the others.
 
-use super::{Block, Kernel, LANES, Lanes, Mask, Places};
+use super::{Block, LANES, Lanes, Mask, Places, SimdKernel};
 use crate::numeric::scalar::Scalar;
 
 macro_rules! plain {
@@ -13,12 +13,12 @@ macro_rules! plain {
             type Scalar = F;
 
             #[inline(always)]
-            fn call<K: Kernel<F>>(kernel: K) -> K::Output {
+            fn call<K: SimdKernel<F>>(kernel: K) -> K::Output {
                 // A method of the kernel: see the macro `registers`.
                 trait Enter<F, O> {
                     fn enter(self) -> O;
                 }
-                impl<F: Scalar, K: Kernel<F>> Enter<F, K::Output> for K {
+                impl<F: Scalar, K: SimdKernel<F>> Enter<F, K::Output> for K {
                     #[inline(never)]
                     fn enter(self) -> K::Output {
                         self.run::<$name<F>>()

@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Block, Kernel, LANES, Lanes, Mask, Places, each, registers};
+use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, each, registers};
 
 /// One SSE2 register type and how its intrinsics are called.
 macro_rules! sse2 {

@@ -1,6 +1,6 @@
 //! Every operation of every instruction set of this machine, held bit for bit against the plain twin.
 
-use super::{Block, Instructions, Kernel, LANES, Lanes, Mask, Places, PlainUnfused, dispatch, flat};
+use super::{Block, Instructions, LANES, Lanes, Mask, Places, PlainUnfused, SimdKernel, dispatch, flat};
 use crate::numeric::random::CounterRng;
 use crate::numeric::scalar::Scalar;
 
@@ -85,14 +85,14 @@ impl<F: Scalar> Operands<F> {
 
 /// The result of one operation.
 #[derive(Debug, PartialEq)]
-enum Outcome {
+enum LaneResult {
     Lanes([u64; LANES]),
     Mask(Mask),
     Places(Vec<u32>),
 }
 
 /// The results by the operations' names.
-type Outcomes = Vec<(&'static str, Outcome)>;
+type LaneResults = Vec<(&'static str, LaneResult)>;
 
 /// Carries out every operation.
 struct Everything<'a, F: Scalar> {
@@ -100,8 +100,8 @@ struct Everything<'a, F: Scalar> {
     format: &'a Format<F>,
 }
 
-impl<F: Scalar> Kernel<F> for Everything<'_, F> {
-    type Output = Outcomes;
+impl<F: Scalar> SimdKernel<F> for Everything<'_, F> {
+    type Output = LaneResults;
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Self::Output {
@@ -110,7 +110,7 @@ impl<F: Scalar> Kernel<F> for Everything<'_, F> {
         let lanes = |lanes: L| {
             let mut block = Block::ZERO;
             lanes.store(&mut block);
-            Outcome::Lanes(self.format.bits(&block))
+            LaneResult::Lanes(self.format.bits(&block))
         };
         vec![
             ("load", lanes(x)),
@@ -123,11 +123,11 @@ impl<F: Scalar> Kernel<F> for Everything<'_, F> {
             ("neg_mul_add", lanes(x.neg_mul_add(y, z))),
             ("max", lanes(x.max(y))),
             ("abs", lanes(x.abs())),
-            ("gt", Outcome::Mask(x.gt(y))),
+            ("gt", LaneResult::Mask(x.gt(y))),
             ("blend", lanes(x.blend(mask, y))),
             ("add_where", lanes(x.add_where(mask, y))),
             ("clear", lanes(x.clear(mask))),
-            ("mul_add_one", Outcome::Lanes(self.format.bits(&self.one_by_one::<L>()))),
+            ("mul_add_one", LaneResult::Lanes(self.format.bits(&self.one_by_one::<L>()))),
             ("gather", lanes(self.gather::<L>())),
             ("pick", self.pick::<L>()),
             ("compress", lanes(L::load(&self.compressed::<L>(x)))),
@@ -149,10 +149,10 @@ impl<F: Scalar> Everything<'_, F> {
         unsafe { L::gather(flat(&blocks), places) }
     }
 
-    fn pick<L: Lanes<Scalar = F>>(&self) -> Outcome {
+    fn pick<L: Lanes<Scalar = F>>(&self) -> LaneResult {
         let mut picked = [0; LANES];
         let count = L::pick(&self.on.places, self.on.mask, &mut picked);
-        Outcome::Places(picked[..count].to_vec())
+        LaneResult::Places(picked[..count].to_vec())
     }
 
     /// The lanes of the mask side by side, then zeros.
@@ -168,7 +168,7 @@ impl<F: Scalar> Everything<'_, F> {
 const CASES: u32 = 4000;
 
 /// Holds the fused sets against their twin, the portable set against its own; the twins must differ in the fused operations alone.
-fn hold<F: Scalar>(format: &Format<F>, run: fn(Instructions, Everything<F>) -> Outcomes) {
+fn hold<F: Scalar>(format: &Format<F>, run: fn(Instructions, Everything<F>) -> LaneResults) {
     let mut portable_differs = Vec::new();
     for case in 0..CASES {
         let on = Operands::draw(case, format);

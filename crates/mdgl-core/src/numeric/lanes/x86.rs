@@ -5,8 +5,8 @@
 
 use std::arch::x86_64::*;
 
-use super::orders::{SPREAD4, SPREAD8, SQUEEZE4, SQUEEZE8};
-use super::{Block, Kernel, LANES, Lanes, Mask, Places, each, registers};
+use super::permutations::{SPREAD4, SPREAD8, SQUEEZE4, SQUEEZE8};
+use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, each, registers};
 
 /// One AVX-512 register type and how its intrinsics are called.
 macro_rules! avx512 {

@@ -5,16 +5,16 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::learn::plan::Plan;
+use crate::learn::plan::LearningPlan;
 use crate::model::Model;
 use crate::model::gradients::Gradients;
-use crate::network::Stage;
-use crate::numeric::memory::{product, room_for};
+use crate::network::SynapseKind;
+use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::scalar::Scalar;
 
 /// One block's part of the gradient, lanes summed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Partial<F> {
+pub(crate) struct BlockGradient<F> {
     /// One a slot of the plan.
     pub sums: Vec<F>,
     /// One a readout unit.
@@ -38,28 +38,28 @@ pub(crate) struct Edge<F> {
 
 /// The sum of one subtree of a batch's blocks.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Piece<F> {
+pub(crate) struct Subtree<F> {
     pub blocks: Range<usize>,
-    pub partial: Partial<F>,
+    pub block_gradient: BlockGradient<F>,
 }
 
-impl<F: Scalar> Piece<F> {
+impl<F: Scalar> Subtree<F> {
     /// Blocks in order, from the first on.
-    pub fn of_blocks(first: usize, partials: Vec<Partial<F>>) -> Vec<Self> {
-        let piece = |(block, partial)| Self { blocks: block..block + 1, partial };
-        (first..).zip(partials).map(piece).collect()
+    pub fn of_blocks(first: usize, block_gradients: Vec<BlockGradient<F>>) -> Vec<Self> {
+        let subtree = |(block, block_gradient)| Self { blocks: block..block + 1, block_gradient };
+        (first..).zip(block_gradients).map(subtree).collect()
     }
 
     /// Adds neighbours as far as the tree of so many blocks has both below one node: what stays depends on the blocks alone.
-    pub fn combine(pieces: Vec<Self>, blocks: usize) -> Vec<Self> {
-        let parts = pieces.into_iter().map(|piece| (piece.blocks, piece.partial));
-        let sums = in_tree(parts, blocks, Partial::add);
-        sums.into_iter().map(|(blocks, partial)| Self { blocks, partial }).collect()
+    pub fn combine(subtrees: Vec<Self>, blocks: usize) -> Vec<Self> {
+        let parts = subtrees.into_iter().map(|subtree| (subtree.blocks, subtree.block_gradient));
+        let sums = in_tree(parts, blocks, BlockGradient::add);
+        sums.into_iter().map(|(blocks, block_gradient)| Self { blocks, block_gradient }).collect()
     }
 }
 
 /// The subtrees of a tree of so many blocks that make up a range of it.
-pub(crate) fn subtrees(range: Range<usize>, blocks: usize) -> Vec<Range<usize>> {
+pub(crate) fn subtrees_of(range: Range<usize>, blocks: usize) -> Vec<Range<usize>> {
     let parts = range.map(|block| (block..block + 1, ()));
     in_tree(parts, blocks, |(), ()| ()).into_iter().map(|(range, ())| range).collect()
 }
@@ -88,11 +88,11 @@ fn in_tree<T>(
     sums
 }
 
-impl<F: Scalar> Partial<F> {
+impl<F: Scalar> BlockGradient<F> {
     /// Adds the regulariser's part: c_p Σ_t e_t + Σ_j gain c_j Σ_t e_t−1 ψ_j,t.
-    pub fn regularise(&mut self, plan: &Plan<F>, constants: &[F]) {
+    pub fn regularise(&mut self, plan: &LearningPlan<F>, constants: &[F]) {
         for ((sum, &plain), slot) in self.sums.iter_mut().zip(&self.plain).zip(&plan.slots) {
-            if slot.stage != Stage::Readout {
+            if slot.stage != SynapseKind::Readout {
                 *sum += constants[slot.post as usize] * plain;
             }
         }
@@ -110,19 +110,19 @@ impl<F: Scalar> Partial<F> {
     }
 
     /// Adds the parts of all blocks in their tree; none without blocks.
-    pub fn sum_in_tree(pieces: Vec<Piece<F>>) -> Self {
-        let blocks = pieces.last().map_or(0, |piece| piece.blocks.end);
-        Piece::combine(pieces, blocks).pop().map(|piece| piece.partial).unwrap_or_default()
+    pub fn tree_reduce(subtrees: Vec<Subtree<F>>) -> Self {
+        let blocks = subtrees.last().map_or(0, |subtree| subtree.blocks.end);
+        Subtree::combine(subtrees, blocks).pop().map(|subtree| subtree.block_gradient).unwrap_or_default()
     }
 
     /// Slots to projections, readout units to readouts, scaled.
     ///
     /// # Errors
     /// [`crate::Error::Memory`]; [`crate::Error::NotFinite`] when a gradient is not finite.
-    pub fn gradients(&self, model: &Model<F>, plan: &Plan<F>) -> Result<Gradients<F>> {
+    pub fn gradients(&self, model: &Model<F>, plan: &LearningPlan<F>) -> Result<Gradients<F>> {
         let network = model.network();
-        room_for(product(&[network.synapse_count(), size_of::<F>()]), "the gradients")?;
-        let zeros = network.projections.iter().map(|wires| vec![F::ZERO; wires.len()]);
+        ensure_memory(product(&[network.synapse_count(), size_of::<F>()]), "the gradients")?;
+        let zeros = network.projections.iter().map(|synapses| vec![F::ZERO; synapses.len()]);
         let mut projections: Vec<Vec<F>> = zeros.collect();
         for (slot, &sum) in plan.slots.iter().zip(&self.sums) {
             projections[slot.projection as usize][slot.synapse as usize] = sum;

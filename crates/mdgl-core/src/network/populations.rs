@@ -1,39 +1,40 @@
-//! Populations laid end to end: each one's place, its units' signs, their types.
+//! The range of units of each population, with the units' signs and types.
 
 use std::collections::HashMap;
 
 use super::MOST_UNITS;
 use crate::description::{CellType, NamedSign, NetworkDescription, Sign};
 use crate::error::{Result, invalid, unknown};
-use crate::numeric::random::{CounterRng, Stream};
+use crate::numeric::random::{CounterRng, DrawStream};
 
 /// A named population's place.
 #[derive(Clone)]
-pub(super) struct Slot {
-    pub kind: SlotKind,
+pub(super) struct PopulationRange {
+    pub kind: PopulationKind,
     pub offset: usize,
     pub size: usize,
     pub signs: Vec<i8>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum SlotKind {
+pub(super) enum PopulationKind {
     Input,
     Population,
     Readout,
 }
 
-pub(super) fn lay_out(d: &NetworkDescription) -> Result<HashMap<String, Slot>> {
-    let inputs = d.inputs.iter().map(|p| (&p.name, p.size, Some(&p.sign), SlotKind::Input));
-    let populations = d.populations.iter().map(|p| (&p.name, p.size, Some(&p.sign), SlotKind::Population));
-    let readouts = d.readouts.iter().map(|r| (&r.name, r.size, None, SlotKind::Readout));
-    let mut slots = HashMap::new();
-    let mut offsets = [0; 3];
+pub(super) fn lay_out(d: &NetworkDescription) -> Result<HashMap<String, PopulationRange>> {
+    let inputs = d.inputs.iter().map(|p| (&p.name, p.size, Some(&p.sign), PopulationKind::Input));
+    let populations =
+        d.populations.iter().map(|p| (&p.name, p.size, Some(&p.sign), PopulationKind::Population));
+    let readouts = d.readouts.iter().map(|r| (&r.name, r.size, None, PopulationKind::Readout));
+    let mut ranges = HashMap::new();
+    let mut ends = [0; 3];
     for (i, (name, size, sign, kind)) in inputs.chain(populations).chain(readouts).enumerate() {
         if name.is_empty() {
             return Err(invalid("name", "''", "a non-empty name"));
         }
-        let offset = &mut offsets[kind as usize];
+        let offset = &mut ends[kind as usize];
         if size == 0 || size > MOST_UNITS || *offset + size > MOST_UNITS {
             let path = format!("{name}.size");
             return Err(invalid(path, size, format!("1 to {MOST_UNITS}, all populations together")));
@@ -42,19 +43,19 @@ pub(super) fn lay_out(d: &NetworkDescription) -> Result<HashMap<String, Slot>> {
             Some(sign) => expand_sign(name, sign, size, d.seed, i)?,
             None => Vec::new(),
         };
-        let slot = Slot { kind, offset: *offset, size, signs };
+        let range = PopulationRange { kind, offset: *offset, size, signs };
         *offset += size;
-        if slots.insert(name.clone(), slot).is_some() {
+        if ranges.insert(name.clone(), range).is_some() {
             return Err(invalid("name", format!("'{name}' twice"), "a name of its own for each"));
         }
     }
     if d.populations.is_empty() {
         return Err(invalid("populations", "empty", "at least one recurrent population"));
     }
-    Ok(slots)
+    Ok(ranges)
 }
 
-fn expand_sign(name: &str, sign: &Sign, size: usize, seed: u64, slot: usize) -> Result<Vec<i8>> {
+fn expand_sign(name: &str, sign: &Sign, size: usize, seed: u64, range: usize) -> Result<Vec<i8>> {
     let path = || format!("{name}.sign");
     match sign {
         Sign::Named(NamedSign::Free) => Ok(vec![0; size]),
@@ -75,7 +76,7 @@ fn expand_sign(name: &str, sign: &Sign, size: usize, seed: u64, slot: usize) -> 
             let mut signs = vec![1; size];
             signs[..counts.inhibitory].fill(-1);
             if counts.shuffled {
-                CounterRng::internal(seed, Stream::Signs, 0, slot).shuffle(&mut signs);
+                CounterRng::internal(seed, DrawStream::Signs, 0, range).shuffle(&mut signs);
             }
             Ok(signs)
         }
@@ -84,7 +85,11 @@ fn expand_sign(name: &str, sign: &Sign, size: usize, seed: u64, slot: usize) -> 
 
 type Types = (Vec<String>, Vec<usize>);
 
-pub(super) fn types(d: &NetworkDescription, slots: &HashMap<String, Slot>, neurons: usize) -> Result<Types> {
+pub(super) fn types(
+    d: &NetworkDescription,
+    ranges: &HashMap<String, PopulationRange>,
+    neurons: usize,
+) -> Result<Types> {
     let Some(types) = &d.types else {
         let names = d.populations.iter().map(|p| p.name.clone()).collect();
         let type_of = d.populations.iter().enumerate().flat_map(|(i, p)| vec![i; p.size]).collect();
@@ -98,7 +103,7 @@ pub(super) fn types(d: &NetworkDescription, slots: &HashMap<String, Slot>, neuro
             return Err(invalid(format!("types[{index}].name"), value, "a name of its own"));
         }
         names.push(cell_type.name.clone());
-        for member in type_members(cell_type, slots)? {
+        for member in type_members(cell_type, ranges)? {
             if type_of[member] != usize::MAX {
                 let other = &names[type_of[member]];
                 let value = format!("neuron {member}, which type '{other}' has too");
@@ -119,19 +124,19 @@ pub(super) fn types(d: &NetworkDescription, slots: &HashMap<String, Slot>, neuro
     }
 }
 
-fn type_members(cell_type: &CellType, slots: &HashMap<String, Slot>) -> Result<Vec<usize>> {
+fn type_members(cell_type: &CellType, ranges: &HashMap<String, PopulationRange>) -> Result<Vec<usize>> {
     let mut members = Vec::new();
     for part in &cell_type.members {
         let path = format!("types.{}.members", cell_type.name);
-        let slot = find(slots, &path, &part.population, &[SlotKind::Population])?;
+        let range = find(ranges, &path, &part.population, &[PopulationKind::Population])?;
         match &part.units {
-            None => members.extend(slot.offset..slot.offset + slot.size),
+            None => members.extend(range.offset..range.offset + range.size),
             Some(units) => {
                 let units = units.numbers(|| path.clone())?;
-                if let Some(unit) = units.iter().find(|&&unit| unit as usize >= slot.size) {
-                    return Err(invalid(path, unit, format!("indices below {}", slot.size)));
+                if let Some(unit) = units.iter().find(|&&unit| unit as usize >= range.size) {
+                    return Err(invalid(path, unit, format!("indices below {}", range.size)));
                 }
-                members.extend(units.iter().map(|&unit| slot.offset + unit as usize));
+                members.extend(units.iter().map(|&unit| range.offset + unit as usize));
             }
         }
     }
@@ -139,17 +144,17 @@ fn type_members(cell_type: &CellType, slots: &HashMap<String, Slot>) -> Result<V
 }
 
 pub(super) fn find<'a>(
-    slots: &'a HashMap<String, Slot>,
+    ranges: &'a HashMap<String, PopulationRange>,
     path: &str,
     name: &str,
-    kinds: &[SlotKind],
-) -> Result<&'a Slot> {
-    match slots.get(name) {
-        Some(slot) if kinds.contains(&slot.kind) => Ok(slot),
+    kinds: &[PopulationKind],
+) -> Result<&'a PopulationRange> {
+    match ranges.get(name) {
+        Some(range) if kinds.contains(&range.kind) => Ok(range),
         _ => {
-            let mut names: Vec<_> = slots
+            let mut names: Vec<_> = ranges
                 .iter()
-                .filter(|(_, slot)| kinds.contains(&slot.kind))
+                .filter(|(_, range)| kinds.contains(&range.kind))
                 .map(|(name, _)| name.as_str())
                 .collect();
             names.sort_unstable();

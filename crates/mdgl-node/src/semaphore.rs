@@ -18,13 +18,13 @@ pub fn default_threads() -> napi::Result<u32> {
     Ok(of_process()?.all() as u32)
 }
 
-/// Their turns.
+/// The semaphore of the process.
 ///
 /// # Errors
 /// For a `MDGL_THREADS` that is no number of threads.
 pub fn of_process() -> Result<&'static FairSemaphore> {
-    static TURNS: OnceLock<Result<FairSemaphore>> = OnceLock::new();
-    TURNS.get_or_init(|| Ok(FairSemaphore::new(number()?))).as_ref().map_err(Clone::clone)
+    static THREADS: OnceLock<Result<FairSemaphore>> = OnceLock::new();
+    THREADS.get_or_init(|| Ok(FairSemaphore::new(number()?))).as_ref().map_err(Clone::clone)
 }
 
 fn number() -> Result<usize> {

@@ -1,13 +1,13 @@
-//! One step of one trial, as an estimator sees it.
+//! One time step of one trial, with all that an estimator of influence reads.
 
 use crate::batch::encode::BlockInput;
-use crate::learn::forward::wiring::Wiring;
+use crate::learn::forward::network::ForwardNetwork;
 use crate::learn::plan::Delta;
 use crate::numeric::scalar::Scalar;
 use crate::simulate::trajectory::Trajectory;
 
-/// One simulated and judged trial: a lane of its block.
-pub(crate) struct Trial<'a, F: Scalar> {
+/// One simulated trial with its δ: a lane of its block.
+pub(crate) struct ForwardTrial<'a, F: Scalar> {
     pub input: &'a BlockInput<F>,
     /// Its ψ in one segment.
     pub trajectory: &'a Trajectory<F>,
@@ -17,7 +17,7 @@ pub(crate) struct Trial<'a, F: Scalar> {
 
 /// What a step brings.
 #[derive(Debug, Default)]
-pub(crate) struct Moment<'a> {
+pub(crate) struct TrialStep<'a> {
     /// Who sends what: inputs x_t, cells z_t−1.
     pub active: Vec<(u32, f64)>,
     /// ψ_t of each cell.
@@ -30,9 +30,9 @@ pub(crate) struct Moment<'a> {
     pub spikes: Vec<u32>,
 }
 
-impl Moment<'_> {
+impl TrialStep<'_> {
     /// Reads the next step of a trial.
-    pub fn read<F: Scalar>(&mut self, wiring: &Wiring, trial: &Trial<'_, F>, t: usize) {
+    pub fn read<F: Scalar>(&mut self, network: &ForwardNetwork, trial: &ForwardTrial<'_, F>, t: usize) {
         let lane = trial.lane;
         self.active.clear();
         for entry in trial.input.events.at(t).iter().filter(|entry| entry.mask >> lane & 1 == 1) {
@@ -43,7 +43,7 @@ impl Moment<'_> {
         for (&unit, value) in units.iter().zip(values) {
             self.active.push((unit, value.0[lane].to_f64()));
         }
-        let inputs = wiring.inputs as u32;
+        let inputs = network.inputs as u32;
         self.active.extend(self.spikes.iter().map(|&cell| (inputs + cell, 1.0)));
         self.spikes.clear();
         let spikes = trial.trajectory.state.spikes.at(t).iter();
@@ -52,7 +52,7 @@ impl Moment<'_> {
         let psi = trial.trajectory.psi(t);
         self.psi.extend(psi.lane(lane).map(Scalar::to_f64));
         self.delta.clear();
-        let delta = trial.delta.at(t, wiring.kappa.len());
+        let delta = trial.delta.at(t, network.kappa.len());
         self.delta.extend(delta.iter().map(|delta| delta.0[lane].to_f64()));
     }
 

@@ -1,11 +1,11 @@
-//! What blocks of trials came to, and what that means of the whole batch.
+//! Loss, accuracy and spike counts per block, and their reduction over the batch.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Assignment, Evaluation};
 use crate::batch::Batch;
 use crate::description::Conventions;
-use crate::learn::evaluate_loss::Verdict;
+use crate::learn::evaluate_loss::BlockLoss;
 use crate::model::Model;
 use crate::model::psi_means::group_means;
 use crate::numeric::lanes::LANES;
@@ -13,10 +13,10 @@ use crate::run::real::Real;
 
 /// What blocks of trials came to, before means are taken.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Outcome {
+pub(super) struct BatchSums {
     pub(super) loss: f64,
     pub(super) accuracy: Option<f64>,
-    pub(super) judged: u64,
+    pub(super) answers: u64,
     pub(super) correct: u64,
     /// Spikes of each neuron.
     pub(super) counts: Vec<u64>,
@@ -29,24 +29,24 @@ pub(super) struct Outcome {
     pub(super) squares: f64,
 }
 
-impl Outcome {
-    pub(super) fn of(verdict: Verdict, counts: Vec<u64>) -> Self {
-        let Verdict { loss, judged, correct } = verdict;
-        Self { loss, judged, correct, counts, ..Self::default() }
+impl BatchSums {
+    pub(super) fn of(block_loss: BlockLoss, counts: Vec<u64>) -> Self {
+        let BlockLoss { loss, answers, correct } = block_loss;
+        Self { loss, answers, correct, counts, ..Self::default() }
     }
 
     pub(super) fn total(blocks: &[Self]) -> Self {
         let mut total = Self::default();
         for block in blocks {
             total.loss += block.loss;
-            total.judged += block.judged;
+            total.answers += block.answers;
             total.correct += block.correct;
             total.squares += block.squares;
             total.add_counts(&block.counts);
             total.add_psi(&block.psi);
         }
-        if total.judged > 0 {
-            total.accuracy = Some(total.correct as f64 / total.judged as f64);
+        if total.answers > 0 {
+            total.accuracy = Some(total.correct as f64 / total.answers as f64);
         }
         total
     }

@@ -1,7 +1,7 @@
-//! A network as the forward-mode estimators read it: constants, living synapses, and the weights that learn.
+//! A network as the forward-mode estimators read it: constants, synapses that are not dead, and the weights that learn.
 
-use crate::learn::plan::Plan;
-use crate::network::Stage;
+use crate::learn::plan::LearningPlan;
+use crate::network::SynapseKind;
 use crate::neuron::Dynamics;
 use crate::neuron::constants::Widen;
 use crate::neuron::equations::FURTHER;
@@ -11,7 +11,7 @@ use crate::simulate::compiled::CompiledNetwork;
 
 /// Constants and connections of a network with the weights of the moment, in f64.
 #[derive(Debug, Default)]
-pub(crate) struct Wiring {
+pub(crate) struct ForwardNetwork {
     pub cells: Vec<Dynamics<f64>>,
     /// Each cell's place in the lists of further state variables, and the lengths of these.
     pub places: Vec<[usize; FURTHER]>,
@@ -42,18 +42,18 @@ pub(crate) struct Weight {
     pub slot: u32,
 }
 
-impl Wiring {
-    pub fn new<F: Scalar>(circuit: &CompiledNetwork<F>, plan: &Plan<F>, inputs: usize) -> Self {
-        let mut wiring = Self {
+impl ForwardNetwork {
+    pub fn new<F: Scalar>(compiled: &CompiledNetwork<F>, plan: &LearningPlan<F>, inputs: usize) -> Self {
+        let mut network = Self {
             inputs,
-            kappa: circuit.kappa.iter().map(|kappa| kappa.to_f64()).collect(),
-            recurrent: widen(&circuit.undelayed().fan, circuit.size()),
-            readout: widen(&circuit.readout, circuit.size()),
-            ..Self::of_cells(circuit.cells.iter().map(|dynamics| dynamics.map::<Widen>()).collect())
+            kappa: compiled.kappa.iter().map(|kappa| kappa.to_f64()).collect(),
+            recurrent: widen(&compiled.undelayed().csr, compiled.size()),
+            readout: widen(&compiled.readout, compiled.size()),
+            ..Self::of_cells(compiled.cells.iter().map(|dynamics| dynamics.map::<Widen>()).collect())
         };
-        wiring.list_weights(plan);
-        wiring.list_reads(plan);
-        wiring
+        network.list_weights(plan);
+        network.list_reads(plan);
+        network
     }
 
     /// Cells without connections.
@@ -77,9 +77,9 @@ impl Wiring {
         self.inputs + self.cells.len()
     }
 
-    fn list_weights<F: Scalar>(&mut self, plan: &Plan<F>) {
+    fn list_weights<F: Scalar>(&mut self, plan: &LearningPlan<F>) {
         let inputs = (0..self.inputs).map(|unit| (unit, plan.input.of(unit)));
-        let cells = (0..self.cells.len()).map(|cell| (self.inputs + cell, plan.recurrent[0].fan.of(cell)));
+        let cells = (0..self.cells.len()).map(|cell| (self.inputs + cell, plan.recurrent[0].csr.of(cell)));
         let mut triples = Vec::new();
         for (sender, targets) in inputs.chain(cells) {
             for &(post, slot) in targets {
@@ -91,11 +91,11 @@ impl Wiring {
         self.targets = Csr::new(self.senders(), &triples);
     }
 
-    fn list_reads<F: Scalar>(&mut self, plan: &Plan<F>) {
+    fn list_reads<F: Scalar>(&mut self, plan: &LearningPlan<F>) {
         let mut triples = Vec::new();
         for cell in 0..self.cells.len() {
             for &(unit, slot) in plan.readout.of(cell) {
-                debug_assert_eq!(plan.slots[slot as usize].stage, Stage::Readout);
+                debug_assert_eq!(plan.slots[slot as usize].stage, SynapseKind::Readout);
                 triples.push((cell, unit as usize, self.read_slots.len() as u32));
                 self.read_slots.push(slot);
             }
@@ -104,8 +104,8 @@ impl Wiring {
     }
 }
 
-fn widen<F: Scalar>(fan: &Csr<F>, units: usize) -> Csr<f64> {
-    let of = |unit: usize| fan.of(unit).iter().map(move |&(to, w)| (unit, to as usize, w.to_f64()));
+fn widen<F: Scalar>(csr: &Csr<F>, units: usize) -> Csr<f64> {
+    let of = |unit: usize| csr.of(unit).iter().map(move |&(to, w)| (unit, to as usize, w.to_f64()));
     let triples: Vec<_> = (0..units).flat_map(of).collect();
     Csr::new(units, &triples)
 }

@@ -1,20 +1,20 @@
-//! Orders of lanes that bring the lanes of a mask together and back, for instruction sets that can only permute.
+//! Permutations that bring the lanes of a mask together and back, for instruction sets without compress and expand.
 
 /// Of each mask of some lanes of a 256-bit register, the order of its eight 32-bit parts.
-pub(super) type Orders<const MASKS: usize> = [[u8; 8]; MASKS];
+pub(super) type LanePermutations<const MASKS: usize> = [[u8; 8]; MASKS];
 
 /// Eight lanes: those of the mask first.
-pub(super) static SQUEEZE8: Orders<256> = orders(8, false);
+pub(super) static SQUEEZE8: LanePermutations<256> = permutations(8, false);
 /// Eight lanes: the first ones at the mask's places.
-pub(super) static SPREAD8: Orders<256> = orders(8, true);
+pub(super) static SPREAD8: LanePermutations<256> = permutations(8, true);
 /// Four lanes: those of the mask first.
-pub(super) static SQUEEZE4: Orders<16> = orders(4, false);
+pub(super) static SQUEEZE4: LanePermutations<16> = permutations(4, false);
 /// Four lanes: the first ones at the mask's places.
-pub(super) static SPREAD4: Orders<16> = orders(4, true);
+pub(super) static SPREAD4: LanePermutations<16> = permutations(4, true);
 
-const fn orders<const MASKS: usize>(lanes: usize, spread: bool) -> Orders<MASKS> {
+const fn permutations<const MASKS: usize>(lanes: usize, spread: bool) -> LanePermutations<MASKS> {
     let parts = 8 / lanes;
-    let mut orders = [[0; 8]; MASKS];
+    let mut permutations = [[0; 8]; MASKS];
     let mut mask = 0;
     while mask < MASKS {
         let (mut lane, mut count) = (0, 0);
@@ -23,7 +23,7 @@ const fn orders<const MASKS: usize>(lanes: usize, spread: bool) -> Orders<MASKS>
                 let (to, from) = if spread { (lane, count) } else { (count, lane) };
                 let mut part = 0;
                 while part < parts {
-                    orders[mask][to * parts + part] = (from * parts + part) as u8;
+                    permutations[mask][to * parts + part] = (from * parts + part) as u8;
                     part += 1;
                 }
                 count += 1;
@@ -32,5 +32,5 @@ const fn orders<const MASKS: usize>(lanes: usize, spread: bool) -> Orders<MASKS>
         }
         mask += 1;
     }
-    orders
+    permutations
 }
