@@ -143,11 +143,11 @@ impl<F: Dispatch> TrialBlock<F> {
 
     /// What a kernel does in one call, by the model of the profile.
     pub fn tally(&self, section: Section) -> Tally {
-        let drawn = work::drawn(&self.input, STEPS);
-        let forth = work::simulated(&self.compiled, &self.input, &self.trajectory);
-        let back = work::gone_back(&self.compiled, &self.plan, &self.input, &self.trajectory);
-        let reduced = work::reduced::<F>(self.plan.slots.len(), BLOCKS);
-        let optimised = work::optimised::<F>(self.workload.model.parameters());
+        let drawn = work::tally_drawing(&self.input, STEPS);
+        let forth = work::tally_simulation(&self.compiled, &self.input, &self.trajectory);
+        let back = work::tally_backward(&self.compiled, &self.plan, &self.input, &self.trajectory);
+        let reduced = work::tally_reduction::<F>(self.plan.slots.len(), BLOCKS);
+        let optimised = work::tally_optimiser::<F>(self.workload.model.parameters());
         let all = drawn.into_iter().chain(forth).chain(back).chain(reduced).chain(optimised);
         all.filter(|&(of, _)| of == section).map(|(_, tally)| tally).next().unwrap_or_default()
     }

@@ -67,7 +67,7 @@ pub struct Slice {
 
 /// What is recorded of an iteration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Record {
+pub(crate) enum RecordMode {
     /// When things happen; the probes time one step in so many.
     Times {
         /// Steps for each timed one.
@@ -80,7 +80,7 @@ pub(crate) enum Record {
 /// Collects from all threads.
 #[derive(Debug)]
 pub(crate) struct Recorder {
-    record: Record,
+    record: RecordMode,
     log: Mutex<Log>,
 }
 
@@ -104,21 +104,21 @@ pub(crate) struct Found {
 }
 
 impl Recorder {
-    pub fn new(record: Record) -> Self {
+    pub fn new(record: RecordMode) -> Self {
         Self { record, log: Mutex::default() }
     }
 
     /// Steps for each step that probes shall time; 0 for none.
     pub fn every(&self) -> u32 {
         match self.record {
-            Record::Times { every } => every,
-            Record::Counts => 0,
+            RecordMode::Times { every } => every,
+            RecordMode::Counts => 0,
         }
     }
 
     /// Whether [`Self::count`] is wanted.
     pub fn counts(&self) -> bool {
-        self.record == Record::Counts
+        self.record == RecordMode::Counts
     }
 
     /// Adds to what sections have done.

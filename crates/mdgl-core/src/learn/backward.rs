@@ -24,7 +24,7 @@ use crate::learn::plan::{Delta, LearningPlan};
 use crate::learn::rates::RatePart;
 use crate::learn::secretion::Secretion;
 use crate::neuron::constants::Splat;
-use crate::neuron::equations::{Equations, FURTHER, LeakDrive, Variables};
+use crate::neuron::equations::{Equations, LeakDrive, Variables};
 use crate::neuron::for_model;
 use crate::neuron::storage::Further;
 use crate::numeric::cancel::check_cancelled;
@@ -378,15 +378,16 @@ impl<F: Scalar> Backward<'_, F> {
         };
         let secretes = last && plan.secretes();
         let mut psi = self.trajectory.psi(t);
+        let rows = [row * n..(row + 1) * n, before * n..(before + 1) * n];
+        let [now, before] = input_adjoint.get_disjoint_mut(rows).expect("rows of two steps");
         for (run, run_is_zero) in plan.runs.iter().zip(&mut state.run_is_zero) {
             psi.pass_to(run.first as usize);
             let cells = run.first as usize..run.end as usize;
             let driven = run.signalled && has_error || receives || run.dynamics.further() > 0;
             if last && !driven {
-                let before = &input_adjoint[before * n..][cells.clone()];
-                *run_is_zero = *run_is_zero || just_cleared(t) && before.iter().all(is_zero);
+                *run_is_zero = *run_is_zero || just_cleared(t) && before[cells.clone()].iter().all(is_zero);
                 if *run_is_zero {
-                    input_adjoint[row * n..][cells.clone()].fill(Block::ZERO);
+                    now[cells.clone()].fill(Block::ZERO);
                     psi.pass_to(cells.end);
                     continue;
                 }
@@ -398,10 +399,10 @@ impl<F: Scalar> Backward<'_, F> {
                 signal: &state.signal[cells.clone()],
                 gamma: &gamma[cells.clone()],
                 secreted: &mut state.secreted[cells.clone()],
-                further: further.slices(first + cells.start..first + cells.end),
-                row: row * n + cells.start,
-                before: before * n + cells.start,
-                input_adjoint,
+                further: &mut *further,
+                places: first + cells.start..first + cells.end,
+                before: &before[cells.clone()],
+                now: &mut now[cells],
             };
             let signal = run.signalled && has_error;
             for_model!(run.dynamics, model => match plan.mu {
@@ -627,11 +628,13 @@ struct Recursion<'a, 'b, L: Lanes> {
     signal: &'a [Block<L::Scalar>],
     gamma: &'a [Block<L::Scalar>],
     secreted: &'a mut [Block<L::Scalar>],
-    further: [&'a mut [Block<L::Scalar>]; FURTHER],
-    input_adjoint: &'a mut [Block<L::Scalar>],
-    /// Where the cells' input adjoints of this step and of the step after it begin.
-    row: usize,
-    before: usize,
+    /// The adjoints of further variables, and where the cells stand among them.
+    further: &'a mut Further<L::Scalar>,
+    places: Range<usize>,
+    /// The cells' input adjoints of the step after this one.
+    before: &'a [Block<L::Scalar>],
+    /// Those of this step.
+    now: &'a mut [Block<L::Scalar>],
 }
 
 impl<L: Lanes> Recursion<'_, '_, L> {
@@ -650,16 +653,17 @@ impl<L: Lanes> Recursion<'_, '_, L> {
     /// ModProp's step.
     #[inline(always)]
     fn pass_on<M: Equations<L>>(&mut self, model: M, mu: L, signal: bool, gamma: bool) {
+        let mut further = self.further.slices_of(self.places.clone(), M::Variables::COUNT);
         for i in 0..self.signal.len() {
             let psi = self.psi.next::<L>();
             let drive = LeakDrive {
                 signal: if signal { Some((psi, L::load(&self.signal[i]))) } else { None },
                 modulation: if gamma { Some((mu, L::load(&self.gamma[i]))) } else { None },
             };
-            let before = M::Variables::load(L::load(&self.input_adjoint[self.before + i]), &self.further, i);
+            let before = M::Variables::load(L::load(&self.before[i]), &further, i);
             let adjoint = model.leak_only_adjoint(drive, before);
-            adjoint.integrator().store(&mut self.input_adjoint[self.row + i]);
-            adjoint.store(&mut self.further, i);
+            adjoint.integrator().store(&mut self.now[i]);
+            adjoint.store(&mut further, i);
         }
     }
 
@@ -668,15 +672,11 @@ impl<L: Lanes> Recursion<'_, '_, L> {
         &mut self,
         model: M,
     ) {
-        let Self { psi, signal, gamma, secreted, further, input_adjoint, row, before } = self;
+        let Self { psi, signal, gamma, secreted, further, places, before, now } = self;
         let cells = signal.len();
-        let rows = [*row..*row + cells, *before..*before + cells];
-        let [now, before] = input_adjoint.get_disjoint_mut(rows).expect("rows of two steps");
         let (gamma, secreted) = (&gamma[..cells], &mut secreted[..cells]);
-        let mut further = further.each_mut().map(|list| &mut **list);
-        for list in &further[..M::Variables::COUNT - 1] {
-            assert_eq!(list.len(), cells, "a list for each variable");
-        }
+        let (before, now) = (&before[..cells], &mut now[..cells]);
+        let mut further = further.slices_of(places.clone(), M::Variables::COUNT);
         for i in 0..cells {
             let psi = psi.next::<L>();
             let before = M::Variables::load(L::load(&before[i]), &further, i);

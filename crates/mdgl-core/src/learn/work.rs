@@ -81,7 +81,7 @@ fn scattered<F: Scalar, T: Copy>(activity: &[Activity], csr: &Csr<T>, calls: u64
 }
 
 /// The input of one block.
-pub(crate) fn drawn<F: Scalar>(input: &BlockInput<F>, steps: usize) -> [(Section, Tally); 1] {
+pub(crate) fn tally_drawing<F: Scalar>(input: &BlockInput<F>, steps: usize) -> [(Section, Tally); 1] {
     let entries: usize = (0..steps).map(|step| input.events.at(step).len()).sum();
     let analogue = input.analogue.len() as u64 * sizes::<F>().0;
     let bytes = 4 * (steps * input.units) as u64 + 8 * entries as u64 + analogue;
@@ -89,7 +89,7 @@ pub(crate) fn drawn<F: Scalar>(input: &BlockInput<F>, steps: usize) -> [(Section
 }
 
 /// The forward pass over one block.
-pub(crate) fn simulated<F: Scalar>(
+pub(crate) fn tally_simulation<F: Scalar>(
     compiled: &CompiledNetwork<F>,
     input: &BlockInput<F>,
     trajectory: &Trajectory<F>,
@@ -170,7 +170,7 @@ fn filtered<F: Scalar>(compiled: &CompiledNetwork<F>, live: u64, calls: u64) -> 
 }
 
 /// The backward pass over one block, segments simulated again aside.
-pub(crate) fn gone_back<F: Scalar>(
+pub(crate) fn tally_backward<F: Scalar>(
     compiled: &CompiledNetwork<F>,
     plan: &LearningPlan<F>,
     input: &BlockInput<F>,
@@ -302,7 +302,7 @@ fn received<F: Scalar>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tal
 }
 
 /// The online form over one block, its simulation aside.
-pub(crate) fn traced<F: Scalar>(
+pub(crate) fn tally_online<F: Scalar>(
     compiled: &CompiledNetwork<F>,
     plan: &LearningPlan<F>,
     trajectory: &Trajectory<F>,
@@ -338,7 +338,7 @@ pub(crate) fn traced<F: Scalar>(
 }
 
 /// Sums of so many slots over lanes, in each of so many blocks, and over blocks.
-pub(crate) fn reduced<F: Scalar>(slots: usize, blocks: usize) -> [(Section, Tally); 1] {
+pub(crate) fn tally_reduction<F: Scalar>(slots: usize, blocks: usize) -> [(Section, Tally); 1] {
     let (block, number) = sizes::<F>();
     let sums = (slots * blocks) as u64;
     let tally = Tally {
@@ -351,7 +351,7 @@ pub(crate) fn reduced<F: Scalar>(slots: usize, blocks: usize) -> [(Section, Tall
 }
 
 /// The optimiser on so many weights.
-pub(crate) fn optimised<F: Scalar>(weights: usize) -> [(Section, Tally); 1] {
+pub(crate) fn tally_optimiser<F: Scalar>(weights: usize) -> [(Section, Tally); 1] {
     let (weights, number) = (weights as u64, sizes::<F>().1);
     let tally = Tally { calls: 1, bytes: 7 * number * weights, operations: 13 * weights, ..Tally::default() };
     [(Section::Optimiser, tally)]

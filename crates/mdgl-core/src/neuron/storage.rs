@@ -24,10 +24,23 @@ impl<F: Scalar> Further<F> {
         Ok(())
     }
 
-    /// The lists' parts of some neurons.
+    /// The parts of all lists that hold some neurons.
     #[inline(always)]
     pub fn slices(&mut self, cells: Range<usize>) -> [&mut [Block<F>]; FURTHER] {
         self.0.each_mut().map(|list| list.get_mut(cells.clone()).unwrap_or_default())
+    }
+
+    /// The same of the lists that a model of so many variables has; the others are empty.
+    ///
+    /// # Panics
+    /// Where one of them is shorter.
+    #[inline(always)]
+    pub fn slices_of(&mut self, cells: Range<usize>, variables: usize) -> [&mut [Block<F>]; FURTHER] {
+        let mut slices: [&mut [Block<F>]; FURTHER] = Default::default();
+        for (slice, list) in slices[..variables - 1].iter_mut().zip(&mut self.0) {
+            *slice = &mut list[cells.clone()];
+        }
+        slices
     }
 
     #[inline(always)]

@@ -10,7 +10,7 @@ use crate::description::legal::Use;
 use crate::error::{Result, invalid};
 use crate::instrument::clock::Scale;
 use crate::instrument::probe::lap_cost;
-use crate::instrument::recorder::{Log, ProfileStage, Record, Recorder, Slice, now, split};
+use crate::instrument::recorder::{Log, ProfileStage, RecordMode, Recorder, Slice, now, split};
 use crate::instrument::sample::{Baseline, Estimate, Sample};
 use crate::instrument::section::{SECTIONS, Section};
 use crate::instrument::tally::Tally;
@@ -121,21 +121,21 @@ pub fn profile<F: Real>(
     }
     training.rule.validate_use(Use::Profile)?;
     let mut session = ProfileSession { model, assignment, training, cancel };
-    let tallies = session.record(workers, Record::Counts)?.2.tallies;
+    let tallies = session.record(workers, RecordMode::Counts)?.2.tallies;
     let report = session.iterate(workers)?;
     let scale = Scale::start();
     let mut times = Vec::new();
     let mut logs = Vec::new();
     for _ in 0..options.iterations {
-        let (mut times_of, _, log) = session.record(workers, Record::Times { every: options.every })?;
+        let (mut times_of, _, log) = session.record(workers, RecordMode::Times { every: options.every })?;
         let begun = Instant::now();
         session.iterate(workers)?;
         times_of.plain = begun.elapsed().as_secs_f64() * 1e3;
         times.push(times_of);
         logs.push(log);
     }
-    let kernels =
-        Sums::new(workers.threads(), &times, &logs, scale.nanoseconds()).kernels(&tallies, times.len());
+    let kernels = ProfileSums::new(workers.threads(), &times, &logs, scale.nanoseconds())
+        .kernels(&tallies, times.len());
     Ok(Profile {
         simd: workers.instructions().name(),
         precision: F::NAME,
@@ -168,7 +168,7 @@ impl<F: Real> ProfileSession<'_, F> {
     fn record(
         &mut self,
         workers: &mut Workers<F>,
-        record: Record,
+        record: RecordMode,
     ) -> Result<(IterationTimes, StepReport, Log)> {
         workers.set_recorder(Some(Recorder::new(record)));
         let begin = now();
@@ -181,14 +181,14 @@ impl<F: Real> ProfileSession<'_, F> {
 }
 
 /// Ticks by thread and section, over all profiled iterations.
-struct Sums {
+struct ProfileSums {
     threads: Vec<[Estimate; SECTIONS]>,
     /// Of each kernel with a probe, its laps by thread and section too.
     kernels: Vec<(KernelTime, Vec<[f64; SECTIONS]>)>,
     nanoseconds_a_tick: f64,
 }
 
-impl Sums {
+impl ProfileSums {
     fn new(threads: usize, times: &[IterationTimes], logs: &[Log], nanoseconds_a_tick: f64) -> Self {
         let none = vec![[0.0; SECTIONS]; threads];
         let kernels = kernels(logs).into_iter().map(|kernel| (kernel, none.clone())).collect();
@@ -359,7 +359,9 @@ mod tests {
             with(|model, assignment| {
                 let mut workers = Workers::new(2).unwrap().with_segment(23).unwrap();
                 let plain = gradients(model, assignment, &rule, None, &workers, &cancel).unwrap();
-                for record in [Record::Counts, Record::Times { every: 1 }, Record::Times { every: 5 }] {
+                for record in
+                    [RecordMode::Counts, RecordMode::Times { every: 1 }, RecordMode::Times { every: 5 }]
+                {
                     workers.set_recorder(Some(Recorder::new(record)));
                     let recorded = gradients(model, assignment, &rule, None, &workers, &cancel).unwrap();
                     assert_eq!(plain, recorded, "{name} {record:?}");

@@ -174,7 +174,7 @@ fn advance<F: Real>(
     let span = workers.span(ProfileStage::Optimise, None);
     let mut next = optimiser::step(model, optimiser, &gradients, seed)?;
     span.end();
-    workers.count(|| work::optimised::<F>(next.parameters()));
+    workers.count(|| work::tally_optimiser::<F>(next.parameters()));
     let span = workers.span(ProfileStage::Rewire, None);
     optimiser::rewire(&mut next, optimiser, seed);
     span.end();
@@ -274,7 +274,7 @@ mod tests {
     use crate::network::Network;
 
     #[test]
-    fn a_regularised_batch_leaves_no_more_rooms_than_it_has_blocks() {
+    fn a_regularised_batch_leaves_no_more_workspaces_than_it_has_blocks() {
         let description = json!({
             "schema": "mdgl-network/1",
             "inputs": [],

@@ -110,7 +110,7 @@ impl<F: Real> Pass<'_, F> {
         let span = self.workers.span(ProfileStage::Draw, Some(block));
         workspace.input.encode(network, batch, block, self.cancel)?;
         span.end();
-        self.workers.count(|| work::drawn(&workspace.input, steps));
+        self.workers.count(|| work::tally_drawing(&workspace.input, steps));
         let in_blocks = keep.in_blocks || network.has_delays() || !self.compiled.stands_side_by_side;
         let faster = || self.workers.layout.unwrap_or_else(|| Layout::choose(self.compiled.size(), trials));
         workspace.layout = if in_blocks { Layout::Trials } else { faster() };
@@ -130,7 +130,8 @@ impl<F: Real> Pass<'_, F> {
         };
         F::simulate(self.workers.instructions, kernel)?;
         span.end_with([&mut workspace.trajectory.state.probe]);
-        self.workers.count(|| work::simulated(&self.compiled, &workspace.input, &workspace.trajectory));
+        self.workers
+            .count(|| work::tally_simulation(&self.compiled, &workspace.input, &workspace.trajectory));
         Ok(())
     }
 
@@ -255,7 +256,8 @@ impl<F: Real> Pass<'_, F> {
         };
         F::backward(self.workers.instructions, kernel)?;
         span.end_with([&mut workspace.backward_state.probe, &mut workspace.trajectory.replay.probe]);
-        self.workers.count(|| work::gone_back(&self.compiled, plan, &workspace.input, &workspace.trajectory));
+        self.workers
+            .count(|| work::tally_backward(&self.compiled, plan, &workspace.input, &workspace.trajectory));
         let span = self.workers.span(ProfileStage::Reduce, Some(block));
         let block_gradient = workspace.backward_state.block_gradient(plan);
         span.end();
@@ -273,7 +275,7 @@ impl<F: Real> Pass<'_, F> {
             if self.workers.counts() {
                 // The online form does not keep its spikes: they are counted in another simulation.
                 self.forward_block(block, workspace, Keep { in_blocks: true, ..Keep::NOTHING })?;
-                self.workers.count(|| work::traced(&self.compiled, plan, &workspace.trajectory));
+                self.workers.count(|| work::tally_online(&self.compiled, plan, &workspace.trajectory));
             }
             let span = self.workers.span(ProfileStage::Forward, Some(block));
             workspace.traces.probes().into_iter().for_each(|probe| span.start(probe));
@@ -304,8 +306,8 @@ impl<F: Real> Pass<'_, F> {
     /// All blocks forward, then each trial again with an estimator's influence; the sums are those of all blocks.
     pub(super) fn influence(&self, plan: &LearningPlan<F>, estimator: Estimator) -> Result<BlockResults<F>> {
         let batch = self.assignment.batch;
-        let wiring = ForwardNetwork::new(&self.compiled, plan, self.model.network().input_units());
-        forward::check_size(estimator, &wiring)?;
+        let network = ForwardNetwork::new(&self.compiled, plan, self.model.network().input_units());
+        forward::check_size(estimator, &network)?;
         let mut workspaces = self.forward(Keep {
             psi: Some(&self.compiled.runs),
             segment: Some(batch.steps),
@@ -319,7 +321,7 @@ impl<F: Real> Pass<'_, F> {
             ForwardTrial { input, trajectory, delta, lane: i % LANES }
         };
         let trials: Vec<_> = (0..batch.trials).map(trial).collect();
-        let estimate = || forward::estimate(estimator, &wiring, &trials, &constants, batch.key, self.cancel);
+        let estimate = || forward::estimate(estimator, &network, &trials, &constants, batch.key, self.cancel);
         let block_gradient = self.workers.pool.install(estimate);
         workspaces.into_iter().for_each(|workspace| self.workers.release(workspace));
         Ok((block_sums, vec![block_gradient?]))
@@ -334,7 +336,7 @@ impl<F: Real> Pass<'_, F> {
         subtrees: Vec<Subtree<F>>,
     ) -> Result<Learned<F>> {
         let span = self.workers.span(ProfileStage::Reduce, None);
-        self.workers.count(|| work::reduced::<F>(plan.slots.len(), subtrees.len()));
+        self.workers.count(|| work::tally_reduction::<F>(plan.slots.len(), subtrees.len()));
         let mut block_gradient = BlockGradient::tree_reduce(subtrees);
         if estimator == Estimator::Online && self.assignment.objective.regulariser.is_some() {
             block_gradient.regularise(plan, &batch_sums.constants(self.model, self.assignment));

@@ -421,10 +421,7 @@ fn update_cells<'a, L: Lanes, P: Psi<'a, L::Scalar>, M: Step<L>>(
     let cells = run.first as usize..run.end as usize;
     let refractory = &state.refractory[cells.clone()];
     let integrator = &mut state.carried.integrator[cells.clone()];
-    let mut further = state.carried.further.slices(cells.clone());
-    for list in &mut further[..M::Variables::COUNT - 1] {
-        assert_eq!(list.len(), integrator.len(), "a list for each variable");
-    }
+    let mut further = state.carried.further.slices_of(cells.clone(), M::Variables::COUNT);
     for (i, (unit, (integrator, &refractory))) in cells.zip(integrator.iter_mut().zip(refractory)).enumerate()
     {
         let variables = M::Variables::load(L::load(integrator), &further, i);
