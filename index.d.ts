@@ -9,6 +9,12 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** A batch and its targets as the engine has them, held by an object of JavaScript's: they share no memory with it. */
+export declare class NativeBatch {
+  /** Copies a batch and, where a loss is asked for, its targets. */
+  constructor(batch: Batch, targets?: Array<Targets> | undefined | null)
+}
+
 /** A network with weights and optimiser state. */
 export declare class NativeModel {
   /** A model with the initial weights that the description gives; precision `f32` or `f64`. */
@@ -68,10 +74,19 @@ export declare class NativeStream {
   dispose(): void
 }
 
-/** A batch and its targets as the engine has them: they share no memory with JavaScript. */
-export declare class PackedBatch {
-  /** Copies a batch and, where a loss is asked for, its targets. */
-  constructor(batch: Batch, targets?: Array<Targets> | undefined | null)
+/**
+ * A batch that waits for an answer from JavaScript. A session has one at a time: the next one, or the session's end, lets
+ * go of it.
+ */
+export declare class PendingBatch {
+  /** Shows the batch to a rule of JavaScript's once its custom loss is known. */
+  observe(score: CustomScore): Promise<PendingObservation>
+  /** Gradients from a custom loss, or from the signal `[trial][step][neuron]` of a rule. */
+  gradients(answer: Float64Array | CustomScore): Promise<Gradients>
+  /** A training step from the same. */
+  step(answer: Float64Array | CustomScore): Promise<StepReport>
+  /** Goes on with the messages of all ranks, in their order. */
+  proceed(messages: Array<Uint8Array>): Promise<SharedResult>
 }
 
 /** Random numbers keyed by (seed, stream, iteration, trial). */
@@ -95,33 +110,21 @@ export declare class Session {
   /** Watches the session: where it has become garbage it is closed. To be called once. */
   watch(): void
   /** Runs a batch and records it; with targets, learning and modulatory signals too. */
-  simulate(batch: PackedBatch, voltage: boolean, inputs: boolean): Promise<Recording>
+  simulate(batch: NativeBatch, voltage: boolean, inputs: boolean): Promise<Recording>
   /** Loss, accuracy and rate of a batch. */
-  evaluate(batch: PackedBatch): Promise<Evaluation>
+  evaluate(batch: NativeBatch): Promise<Evaluation>
   /** Gradients of a batch. */
-  gradients(batch: PackedBatch): Promise<Gradients>
+  gradients(batch: NativeBatch): Promise<Gradients>
   /** A training step. */
-  step(batch: PackedBatch): Promise<StepReport>
-  /** Readouts `[trial][step][unit]` of a batch, which is kept for `gradientsFrom`, `stepFrom` or another job. */
-  forward(batch: PackedBatch): Promise<Float32Array | Float64Array>
-  /** Gradients of the batch kept, for δ at the readouts `[trial][step][unit]`. */
-  gradientsFrom(delta: Float64Array, loss: number): Promise<Gradients>
-  /** A training step on the batch kept, for δ at the readouts `[trial][step][unit]`. */
-  stepFrom(delta: Float64Array, loss: number): Promise<StepReport>
-  /** Runs a batch and shows it to a rule of JavaScript's; it is kept for `gradientsFromSignal` or `stepFromSignal`. */
-  observe(batch: PackedBatch): Promise<Observation>
-  /** The same for the batch that `forward` kept, with δ at the readouts `[trial][step][unit]`. */
-  observeFrom(delta: Float64Array, loss: number): Promise<Observation>
-  /** Gradients of the batch shown, for a signal `[trial][step][neuron]`. */
-  gradientsFromSignal(signal: Float64Array): Promise<Gradients>
-  /** A training step on the batch shown, for a signal `[trial][step][neuron]`. */
-  stepFromSignal(signal: Float64Array): Promise<StepReport>
-  /** This rank's share of a batch, of a training step or an evaluation; it waits for `continueShared`. */
-  beginShared(batch: PackedBatch, rank: number, ranks: number, step: boolean): Promise<SharedResult>
-  /** Goes on with the messages of all ranks, in their order. */
-  continueShared(messages: Array<Uint8Array>): Promise<SharedResult>
+  step(batch: NativeBatch): Promise<StepReport>
+  /** Simulates a batch for a custom loss, which is to answer. */
+  forward(batch: NativeBatch): Promise<PendingReadout>
+  /** Simulates a batch for a rule of JavaScript's, which is to answer. */
+  observe(batch: NativeBatch): Promise<PendingObservation>
+  /** Computes this rank's share of a batch, of a training step or an evaluation; all ranks are to answer. */
+  share(batch: NativeBatch, place: Place, step: boolean): Promise<SharedResult>
   /** Profiles training iterations on a batch; the model is left as it is. Gives JSON. */
-  profile(batch: PackedBatch, plan: ProfilePlan): Promise<string>
+  profile(batch: NativeBatch, plan: ProfilePlan): Promise<string>
   /** Stops the running job and all later ones. */
   cancel(): void
   /**
@@ -180,6 +183,16 @@ export declare function checkNetwork(description: Description): void
 
 /** Checks that a rule (JSON) has an equation. */
 export declare function checkRule(rule: string): void
+
+/** What a custom loss says of a batch. */
+export interface CustomScore {
+  /** ∂E/∂y of all readouts, `[trial][step][unit]`. */
+  delta: Float64Array
+  /** E. */
+  loss: number
+  /** Reported as it is. */
+  accuracy: number | null
+}
 
 /** Number of threads that runs get where nobody says how many: `MDGL_THREADS`, or one less than the processor runs at once. */
 export declare function defaultThreads(): number
@@ -258,6 +271,30 @@ export interface Observation {
   constants: CellConstants
 }
 
+/** A simulated batch that waits for a rule of JavaScript's. */
+export interface PendingObservation {
+  /** Takes the answer. */
+  pending: PendingBatch
+  /** What the rule is shown. */
+  observation: Observation
+}
+
+/** A simulated batch that waits for a custom loss. */
+export interface PendingReadout {
+  /** Takes the answer. */
+  pending: PendingBatch
+  /** Readouts `[trial][step][unit]`. */
+  readout: Float32Array | Float64Array
+}
+
+/** A process's place among those that compute together. */
+export interface Place {
+  /** From 0 on. */
+  rank: number
+  /** How many there are. */
+  size: number
+}
+
 /** What a session is to do; JSON. */
 export interface Plan {
   /** Losses and regulariser. */
@@ -326,9 +363,11 @@ export interface Recording {
 /** What goes with what (see `learn::legal`), in the order of the documents: JSON, a list of {when, option, allowed, because}. */
 export declare function ruleRequirements(): string
 
-/** Where a batch stands that several processes compute together: one of the three is there. */
+/** Where a batch stands that several processes compute together: it waits, or it is at one of its ends. */
 export interface SharedResult {
-  /** To be sent to every rank, this one too; the messages of all, in their order, are what comes next. */
+  /** Takes the messages of all ranks. */
+  pending?: PendingBatch
+  /** To be sent to every rank, this one too; there while it waits. */
   message?: Uint8Array
   /** The end of a training step. */
   report?: StepReport

@@ -212,8 +212,8 @@ test('a trace has a track a thread and a slice for each block and stage', async 
   const trace = traceProfile(profiled)
   checkTrace(t, trace as { traceEvents: readonly Event[] }, 2)
   const count = (name: string) => trace.traceEvents.filter(event => event.name === name).length
-  // Two iterations of two blocks.
-  t.deepEqual(['draw', 'simulate', 'judge', 'backward'].map(count), [4, 4, 4, 4])
+  // Two iterations of two blocks; the second holds three trials, which go forward and straight back one by one.
+  t.deepEqual(['draw', 'simulate', 'judge', 'backward'].map(count), [4, 2 + 6, 2 + 6, 2 + 6])
   t.deepEqual(['iteration 1', 'iteration 2', 'iteration 3', 'optimise', 'rewire'].map(count), [1, 1, 0, 2, 2])
 })
 

@@ -1,5 +1,6 @@
-import type { ProjectionValues as NativeProjection, Observation } from '#native'
+import type { ProjectionValues as NativeProjection, Observation, PendingBatch } from '#native'
 import { unlessAborted } from './abort.js'
+import { askLoss } from './ask-loss.js'
 import { ownMemory } from './check.js'
 import type { CustomRule, RuleContext, Synapses } from './custom-rule.js'
 import type { NetworkDescription } from './description.js'
@@ -7,8 +8,8 @@ import { delaySteps } from './duration.js'
 import type { Session } from './engine-session.js'
 import { invalid } from './error.js'
 import { projectionNames } from './names.js'
-import { askCustomLosses, type Objective } from './objective.js'
-import type { PreparedBatch } from './prepare-batch.js'
+import type { Objective } from './objective.js'
+import type { EncodedBatch } from './prepare-batch.js'
 import { isFloat64Array, isFloatArray } from './recognise.js'
 import { type RecordingShape, shapeOf } from './recording-shape.js'
 
@@ -17,48 +18,42 @@ export interface RuleQuestion {
   readonly rule: CustomRule
   readonly objective: Objective
   readonly description: NetworkDescription
-  readonly prepared: PreparedBatch
+  readonly encoded: EncodedBatch
   /** Stops the waiting for a promise of the rule's. */
   readonly signal: AbortSignal | undefined
 }
 
-/** A custom rule's answer: S `[trial][step][neuron]`, and the accuracy that a custom loss gave. */
+/** A custom rule's answer: S `[trial][step][neuron]`, and the batch that waits for it in the engine. */
 export interface RuleAnswer {
+  readonly pending: PendingBatch
   readonly signal: Float64Array
-  /** Undefined unless the losses are custom. */
-  readonly score: { readonly accuracy: number | null } | undefined
 }
 
-/** Runs a batch, shows it to a custom rule and checks the answer; the engine keeps the batch for the gradient. */
+/** Runs a batch, shows it to a custom rule and checks the answer. */
 export async function askRule(session: Session, question: RuleQuestion): Promise<RuleAnswer> {
-  const { rule, description, prepared, signal: abort } = question
-  const { observation, score } = await observe(session, question)
-  const context = contextOf(observation, prepared, description)
+  const { rule, description, encoded, signal: abort } = question
+  const { pending, observation } = await observe(session, question)
+  const context = contextOf(observation, encoded, description)
   const answer = Promise.resolve(rule.signal(context))
   const signal = await (abort === undefined ? answer : unlessAborted(answer, abort))
-  return { signal: checkSignal(signal, context.shape, rule.name), score }
+  return { pending, signal: checkSignal(signal, context.shape, rule.name) }
 }
 
-async function observe(session: Session, { objective, prepared }: RuleQuestion) {
-  const { batch, trials, steps, packed } = prepared
-  if (!objective.custom) {
-    return { observation: await session.run(engine => engine.observe(packed)), score: undefined }
-  }
-  const readout = await session.run(engine => engine.forward(packed))
-  const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
-  const observation = await session.run(engine => engine.observeFrom(delta, loss))
-  return { observation, score: { accuracy } }
+async function observe(session: Session, { objective, encoded }: RuleQuestion) {
+  if (!objective.custom) return await session.run(engine => engine.observe(encoded.handle))
+  const { pending, score } = await askLoss(session, objective, encoded)
+  return await session.run(() => pending.observe(score))
 }
 
-function contextOf(observation: Observation, prepared: PreparedBatch, description: NetworkDescription): RuleContext {
+function contextOf(observation: Observation, encoded: EncodedBatch, description: NetworkDescription): RuleContext {
   const { spikes, projections, constants, ...arrays } = observation
-  const shape = shapeOf(prepared, description)
+  const shape = shapeOf(encoded, description)
   const types = Object.keys(shape.types)
   return Object.freeze({
     shape: Object.freeze(shape),
     types: Object.freeze(types),
     description,
-    batch: prepared.batch,
+    batch: encoded.batch,
     cells: Object.freeze({ ...constants, type: typeIndices(types, shape) }),
     projections: synapses(projections, description, shape),
     z: dense(spikes, shape),

@@ -4,7 +4,7 @@ import type { Session } from './engine-session.js'
 import { invalid, MdglError } from './error.js'
 import type { Objective } from './objective.js'
 import type { PlannedRule } from './planned-rule.js'
-import type { PreparedBatch } from './prepare-batch.js'
+import type { EncodedBatch } from './prepare-batch.js'
 import { isUint8Array } from './recognise.js'
 
 /** As many as a batch may have trials. */
@@ -93,7 +93,7 @@ function parseSettings(bytes: Uint8Array, rank: number): Settings {
  */
 export async function computeTogether(
   session: Session,
-  { packed }: PreparedBatch,
+  { handle }: EncodedBatch,
   {
     collective,
     signal,
@@ -101,10 +101,11 @@ export async function computeTogether(
   }: { readonly collective: Collective; readonly signal: AbortSignal; readonly step: boolean }
 ) {
   const { rank, size } = collective
-  let state = await session.run(engine => engine.beginShared(packed, rank, size, step))
-  while (state.message !== undefined) {
-    const messages = await gather(collective, state.message, signal)
-    state = await session.run(engine => engine.continueShared(messages))
+  let state = await session.run(engine => engine.share(handle, { rank, size }, step))
+  while (state.pending !== undefined) {
+    const { pending, message } = state
+    const messages = await gather(collective, given(message, 'message'), signal)
+    state = await session.run(() => pending.proceed(messages))
   }
   return state
 }

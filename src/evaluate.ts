@@ -1,12 +1,13 @@
+import { askLoss } from './ask-loss.js'
 import type { Batch } from './batch.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions, type Session, withSession } from './engine-session.js'
 import type { Losses, Regulariser } from './loss.js'
 import { type Model, nativeModel } from './model.js'
 import type { InputNames, ReadoutNames } from './names.js'
-import { askCustomLosses, makeObjective, type Objective } from './objective.js'
+import { makeObjective, type Objective } from './objective.js'
 import type { Precision } from './precision.js'
-import { drawKey, type PreparedBatch, prepareBatch } from './prepare-batch.js'
+import { drawKey, type EncodedBatch, encodeBatch } from './prepare-batch.js'
 
 /** Options that say what is to become small. */
 export interface ObjectiveOptions<ReadoutName extends string = string> {
@@ -59,24 +60,20 @@ export async function evaluate<D extends NetworkDescription, P extends Precision
   nativeModel(model)
   const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
   const objective = makeObjective(checked.loss, checked.regulariser, model.description)
-  const prepared = prepareBatch(batch, model.description, objective, drawKey(checked.seed, model.description))
+  const encoded = encodeBatch(batch, model.description, objective, drawKey(checked.seed, model.description))
   const plan = { objective: objective.json, training: false }
-  return await withSession(model, plan, checked, session => score(session, objective, prepared))
+  return await withSession(model, plan, checked, session => score(session, objective, encoded))
 }
 
 /**
- * Evaluates a prepared batch in an open session.
+ * Evaluates an encoded batch in an open session.
  *
  * @internal
  */
-export async function score(
-  session: Session,
-  objective: Objective,
-  { batch, trials, steps, packed }: PreparedBatch
-): Promise<Evaluation> {
-  if (!objective.custom) return await session.run(engine => engine.evaluate(packed))
-  const readout = await session.run(engine => engine.forward(packed))
-  const { loss, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
-  const { regulariser, rate } = await session.run(engine => engine.evaluate(packed))
+export async function score(session: Session, objective: Objective, encoded: EncodedBatch): Promise<Evaluation> {
+  const { handle } = encoded
+  if (!objective.custom) return await session.run(engine => engine.evaluate(handle))
+  const { loss, accuracy } = (await askLoss(session, objective, encoded)).score
+  const { regulariser, rate } = await session.run(engine => engine.evaluate(handle))
   return { loss, regulariser, accuracy, rate }
 }

@@ -1,3 +1,4 @@
+import { askLoss } from './ask-loss.js'
 import { askRule, type RuleQuestion } from './ask-rule.js'
 import type { Batch, DrawKey } from './batch.js'
 import type { CustomRule } from './custom-rule.js'
@@ -6,10 +7,10 @@ import { checkOptions, type Session, withSession } from './engine-session.js'
 import type { EvaluateOptions, Evaluation } from './evaluate.js'
 import { type Model, nativeModel } from './model.js'
 import type { InputNames, ProjectionNames, ReadoutNames } from './names.js'
-import { askCustomLosses, makeObjective, type Objective } from './objective.js'
+import { makeObjective, type Objective } from './objective.js'
 import { planRule } from './planned-rule.js'
 import type { Precision, Values } from './precision.js'
-import { drawKey, type PreparedBatch, prepareBatch } from './prepare-batch.js'
+import { drawKey, type EncodedBatch, encodeBatch } from './prepare-batch.js'
 import { ProjectionValues } from './projection.js'
 import type { Rule, RuleName } from './rule.js'
 
@@ -60,13 +61,13 @@ export async function keyedGradients<D extends NetworkDescription, P extends Pre
   key: DrawKey
 ): Promise<Gradients<D, P>> {
   const objective = makeObjective(options.loss, options.regulariser, model.description)
-  const prepared = prepareBatch(batch, model.description, objective, key)
+  const encoded = encodeBatch(batch, model.description, objective, key)
   const { plan: rulePlan, custom } = planRule(nativeModel(model), rule, objective.custom ? 'custom-loss' : undefined)
   const plan = { objective: objective.json, ...rulePlan, training: false }
   return await withSession(model, plan, options, async session => {
-    const asked = { objective, description: model.description, prepared, signal: options.signal }
+    const asked = { objective, description: model.description, encoded, signal: options.signal }
     const result = await (custom === undefined
-      ? compute(session, objective, prepared)
+      ? compute(session, objective, encoded)
       : computeByRule(session, { ...asked, rule: custom }))
     const bias = Object.fromEntries(result.bias.map(({ name, values }) => [name, values]))
     const projections = Object.fromEntries(
@@ -79,16 +80,13 @@ export async function keyedGradients<D extends NetworkDescription, P extends Pre
   })
 }
 
-async function compute(session: Session, objective: Objective, { batch, trials, steps, packed }: PreparedBatch) {
-  if (!objective.custom) return await session.run(engine => engine.gradients(packed))
-  const readout = await session.run(engine => engine.forward(packed))
-  const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
-  const result = await session.run(engine => engine.gradientsFrom(delta, loss))
-  return { ...result, evaluation: { ...result.evaluation, accuracy } }
+async function compute(session: Session, objective: Objective, encoded: EncodedBatch) {
+  if (!objective.custom) return await session.run(engine => engine.gradients(encoded.handle))
+  const { pending, score } = await askLoss(session, objective, encoded)
+  return await session.run(() => pending.gradients(score))
 }
 
 async function computeByRule(session: Session, question: RuleQuestion) {
-  const { signal, score } = await askRule(session, question)
-  const result = await session.run(engine => engine.gradientsFromSignal(signal))
-  return { ...result, evaluation: { ...result.evaluation, ...score } }
+  const { pending, signal } = await askRule(session, question)
+  return await session.run(() => pending.gradients(signal))
 }

@@ -1,4 +1,4 @@
-import type { PackedBatch } from '#native'
+import type { NativeBatch } from '#native'
 import type { Batch, BatchShape, DrawKey } from './batch.js'
 import { orDefault, wholeNumber } from './check.js'
 import type { NetworkDescription } from './description.js'
@@ -8,25 +8,25 @@ import { encodeTargets, type Objective } from './objective.js'
 import { eventStream } from './task.js'
 
 /** A batch ready for the engine, which shares no memory with it, and the batch itself for custom losses. */
-export interface PreparedBatch extends BatchShape {
+export interface EncodedBatch extends BatchShape {
   readonly batch: Batch
   /** The engine's copy; the job that computes with it uses it up. */
-  readonly packed: PackedBatch
+  readonly handle: NativeBatch
 }
 
 /** Checks a batch and, where there is an objective, its targets, and copies both for the engine. */
-export function prepareBatch(
+export function encodeBatch(
   batch: Batch,
   description: NetworkDescription,
   objective: Objective | undefined,
   key: DrawKey
-): PreparedBatch {
+): EncodedBatch {
   const shape = batchShape(batch, description, objective)
   const { trials, lengths, steps } = shape
   const uneven = lengths.some(length => length !== steps) && { lengths: Uint32Array.from(lengths) }
   const encoded = { trials, steps, ...uneven, inputs: encodeInputs(batch, description, shape), ...key }
   const targets = objective && encodeTargets(objective, batch, shape)
-  return { batch, ...shape, packed: guard(() => new native.PackedBatch(encoded, targets)) }
+  return { batch, ...shape, handle: guard(() => new native.NativeBatch(encoded, targets)) }
 }
 
 /** The key of the events of a single batch. */

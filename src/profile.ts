@@ -10,7 +10,7 @@ import { makeObjective } from './objective.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from './optimiser.js'
 import { expandRuleFor } from './planned-rule.js'
 import type { Precision } from './precision.js'
-import { drawKey, prepareBatch } from './prepare-batch.js'
+import { drawKey, encodeBatch } from './prepare-batch.js'
 import type { Rule, RuleName } from './rule.js'
 
 /** Options of {@link profile}. */
@@ -187,8 +187,8 @@ export async function profile<D extends NetworkDescription, P extends Precision>
     optimiser: JSON.stringify(optimiser),
     training: false
   }
-  const { packed } = prepareBatch(batch, description, objective, drawKey(checked.seed, description))
+  const { handle } = encodeBatch(batch, description, objective, drawKey(checked.seed, description))
   return await withSession(model, plan, checked, async session => {
-    return JSON.parse(await session.run(engine => engine.profile(packed, profilePlan))) as Profile
+    return JSON.parse(await session.run(engine => engine.profile(handle, profilePlan))) as Profile
   })
 }

@@ -9,7 +9,7 @@ import type { InputNames, ReadoutNames } from './names.js'
 import { makeObjective } from './objective.js'
 import { expandRuleFor } from './planned-rule.js'
 import type { Precision, Values } from './precision.js'
-import { drawKey, prepareBatch } from './prepare-batch.js'
+import { drawKey, encodeBatch } from './prepare-batch.js'
 import { type RecordingShape, shapeOf } from './recording-shape.js'
 import type { Rule, RuleName } from './rule.js'
 
@@ -73,11 +73,11 @@ export async function simulate<D extends NetworkDescription, P extends Precision
   const checked = checkOptions(options, ['voltage', 'inputs', 'rule', 'loss', 'regulariser', 'seed'])
   const { description } = model
   const { plan, objective } = makePlan(checked, model)
-  const { packed, ...size } = prepareBatch(batch, description, objective, drawKey(checked.seed, description))
+  const { handle, ...size } = encodeBatch(batch, description, objective, drawKey(checked.seed, description))
   const voltage = flag(orDefault(checked.voltage, false), 'options.voltage')
   const inputs = flag(orDefault(checked.inputs, false), 'options.inputs')
   return await withSession(model, plan, checked, async session => {
-    const recorded = await session.run(engine => engine.simulate(packed, voltage, inputs))
+    const recorded = await session.run(engine => engine.simulate(handle, voltage, inputs))
     return { ...recorded, shape: shapeOf(size, description) } as Recording<P>
   })
 }

@@ -1,4 +1,6 @@
+import type { StepReport } from '#native'
 import { abortWith, throwIfAborted, unlessAborted } from './abort.js'
+import { askLoss } from './ask-loss.js'
 import { askRule } from './ask-rule.js'
 import { agree, computeTogether, given } from './collective.js'
 import type { CustomRule } from './custom-rule.js'
@@ -6,9 +8,8 @@ import type { NamesOf, NetworkDescription } from './description.js'
 import { Session } from './engine-session.js'
 import { type Evaluation, score } from './evaluate.js'
 import type { Model } from './model.js'
-import { askCustomLosses } from './objective.js'
 import type { Precision } from './precision.js'
-import { type PreparedBatch, prepareBatch } from './prepare-batch.js'
+import { type EncodedBatch, encodeBatch } from './prepare-batch.js'
 import { eventStream, type KnownNames, makeBatch, type Split, type TaskFor } from './task.js'
 import { planTraining, type StopAt, type TrainingPlan, type TrainOptions } from './training-plan.js'
 
@@ -79,9 +80,7 @@ export function train<
 
 const LEFT = Symbol('the loop was left')
 
-interface Step extends Evaluation {
-  readonly gradientNorm: number
-}
+type StepMetrics = Pick<Metrics, keyof Evaluation | 'gradientNorm'>
 
 /**
  * What {@link train} gives, and how long the engine itself took.
@@ -146,11 +145,11 @@ export class TrainingRun implements Training {
   async *#iterate(session: Session): AsyncGenerator<Metrics, undefined, undefined> {
     const { firstIteration, iterations, batchSize, validationSize, validateEvery, stopAt } = this.#plan
     await this.#agree()
-    let ahead: Promise<PreparedBatch> | undefined
+    let ahead: Promise<EncodedBatch> | undefined
     for (let iteration = firstIteration; iteration <= iterations; iteration++) {
-      const prepared = await unlessAborted(ahead ?? this.#prepare('train', iteration, batchSize), this.#signal)
+      const encoded = await unlessAborted(ahead ?? this.#prepare('train', iteration, batchSize), this.#signal)
       const begun = performance.now()
-      const running = this.#step(session, prepared)
+      const running = this.#step(session, encoded)
       ahead = this.#prepareAhead(iteration + 1)
       const { gradientNorm, ...step } = await running
       const latest = { iteration, gradientNorm, msPerIteration: performance.now() - begun }
@@ -184,57 +183,52 @@ export class TrainingRun implements Training {
    * Starts on a later iteration's batch, if there is one. It may fail before anybody waits for it; the error belongs to
    * its own iteration. A custom loss or rule reads the batch itself, which a task may overwrite with the next: nothing is ahead.
    */
-  #prepareAhead(iteration: number): Promise<PreparedBatch> | undefined {
+  #prepareAhead(iteration: number): Promise<EncodedBatch> | undefined {
     const { iterations, objective, rule, batchSize } = this.#plan
     if (iteration > iterations || objective.custom || rule.custom) return undefined
-    const prepared = this.#prepare('train', iteration, batchSize)
-    prepared.catch(() => undefined)
-    return prepared
+    const encoded = this.#prepare('train', iteration, batchSize)
+    encoded.catch(() => undefined)
+    return encoded
   }
 
-  async #prepare(split: Split, iteration: number, size: number): Promise<PreparedBatch> {
+  async #prepare(split: Split, iteration: number, size: number): Promise<EncodedBatch> {
     const { task, seed, model, objective } = this.#plan
     const batch = await makeBatch(task, { seed, split, iteration, size })
-    return prepareBatch(batch, model.description, objective, { seed, stream: eventStream(split), iteration })
+    return encodeBatch(batch, model.description, objective, { seed, stream: eventStream(split), iteration })
   }
 
-  async #step(session: Session, prepared: PreparedBatch): Promise<Step> {
+  async #step(session: Session, encoded: EncodedBatch): Promise<StepMetrics> {
     const { objective, rule, collective } = this.#plan
     if (collective !== undefined) {
-      const { report } = await computeTogether(session, prepared, { collective, signal: this.#signal, step: true })
-      const { evaluation, gradientNorm, engineMs } = given(report, 'report')
-      this.#engineMs = engineMs
-      return { ...evaluation, gradientNorm }
+      const { report } = await computeTogether(session, encoded, { collective, signal: this.#signal, step: true })
+      return this.#stepped(given(report, 'report'))
     }
-    if (rule.custom !== undefined) return await this.#stepByRule(session, prepared, rule.custom)
-    const { batch, trials, steps, packed } = prepared
+    if (rule.custom !== undefined) return await this.#stepByRule(session, encoded, rule.custom)
     if (!objective.custom) {
-      const { evaluation, gradientNorm, engineMs } = await session.run(engine => engine.step(packed))
-      this.#engineMs = engineMs
-      return { ...evaluation, gradientNorm }
+      return this.#stepped(await session.run(engine => engine.step(encoded.handle)))
     }
-    const readout = await session.run(engine => engine.forward(packed))
-    const { loss, delta, accuracy } = askCustomLosses(objective, batch, readout, trials, steps)
-    const { evaluation, gradientNorm, engineMs } = await session.run(engine => engine.stepFrom(delta, loss))
-    this.#engineMs = engineMs
-    return { ...evaluation, accuracy, gradientNorm }
+    const { pending, score } = await askLoss(session, objective, encoded)
+    return this.#stepped(await session.run(() => pending.step(score)))
   }
 
-  async #validate(session: Session, prepared: PreparedBatch): Promise<Evaluation> {
+  async #validate(session: Session, encoded: EncodedBatch): Promise<Evaluation> {
     const { objective, collective } = this.#plan
-    if (collective === undefined) return await score(session, objective, prepared)
+    if (collective === undefined) return await score(session, objective, encoded)
     const together = { collective, signal: this.#signal, step: false }
-    const { evaluation } = await computeTogether(session, prepared, together)
+    const { evaluation } = await computeTogether(session, encoded, together)
     return given(evaluation, 'evaluation')
   }
 
-  async #stepByRule(session: Session, prepared: PreparedBatch, rule: CustomRule): Promise<Step> {
+  async #stepByRule(session: Session, encoded: EncodedBatch, rule: CustomRule): Promise<StepMetrics> {
     const { objective, model } = this.#plan
-    const question = { rule, objective, description: model.description, prepared, signal: this.#signal }
-    const { signal, score } = await askRule(session, question)
-    const { evaluation, gradientNorm, engineMs } = await session.run(engine => engine.stepFromSignal(signal))
+    const question = { rule, objective, description: model.description, encoded, signal: this.#signal }
+    const { pending, signal } = await askRule(session, question)
+    return this.#stepped(await session.run(() => pending.step(signal)))
+  }
+
+  #stepped({ evaluation, gradientNorm, engineMs }: StepReport): StepMetrics {
     this.#engineMs = engineMs
-    return { ...evaluation, ...score, gradientNorm }
+    return { ...evaluation, gradientNorm }
   }
 }
 

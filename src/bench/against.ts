@@ -1,6 +1,6 @@
 import { Session } from '../engine-session.js'
 import { makeObjective } from '../objective.js'
-import { drawKey, prepareBatch } from '../prepare-batch.js'
+import { drawKey, encodeBatch } from '../prepare-batch.js'
 import { type KernelProfile, profile } from '../profile.js'
 import { expandRule, type RuleName } from '../rule.js'
 import { countEvents } from './counts.js'
@@ -65,8 +65,8 @@ class Bench implements AsyncDisposable {
   async round(): Promise<Costs> {
     const { model, task, batch } = this.#work
     const { rule, threads } = this.#options
-    const forward = await this.#time(packed => this.#session.run(engine => engine.evaluate(packed)))
-    const gradient = await this.#time(packed => this.#session.run(engine => engine.gradients(packed)))
+    const forward = await this.#time(handle => this.#session.run(engine => engine.evaluate(handle)))
+    const gradient = await this.#time(handle => this.#session.run(engine => engine.gradients(handle)))
     const { loss, optimiser } = task
     const once = { loss, optimiser, threads, iterations: 1, every: EVERY, peaks: false }
     const { kernels } = await profile(model, batch, rule, once)
@@ -83,11 +83,11 @@ class Bench implements AsyncDisposable {
    * Processor time of the process: waiting for a core is no part of it. Nor is packing: events are copied from
    * JavaScript, and a silent network has hardly any.
    */
-  async #time(job: (packed: ReturnType<typeof prepareBatch>['packed']) => Promise<unknown>): Promise<number> {
+  async #time(job: (handle: ReturnType<typeof encodeBatch>['handle']) => Promise<unknown>): Promise<number> {
     const { model, batch, seed } = this.#work
-    const { packed } = prepareBatch(batch, model.description, this.#objective, drawKey(seed, model.description))
+    const { handle } = encodeBatch(batch, model.description, this.#objective, drawKey(seed, model.description))
     const begun = process.cpuUsage()
-    await job(packed)
+    await job(handle)
     const { user, system } = process.cpuUsage(begun)
     return ((user + system) * 1000) / this.#updates
   }

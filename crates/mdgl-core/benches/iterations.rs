@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use divan::counter::ItemsCount;
 use divan::{Bencher, Divan, black_box};
 use mdgl_core::bench::Workload;
-use mdgl_core::{Assignment, Instructions, Optimiser, Record, Rule, Workers};
+use mdgl_core::{Assignment, Instructions, Optimiser, Record, Rule, Training, Workers};
 
 const CELLS: usize = 100;
 const STEPS: usize = 2000;
@@ -109,9 +109,8 @@ fn train_step(bencher: Bencher, case: Case) {
         let step = mdgl_core::train_step(
             &workload.model,
             bench.assignment(),
-            &rule,
+            Training { rule: &rule, optimiser: &optimiser },
             None,
-            &optimiser,
             workers,
             cancel,
         );

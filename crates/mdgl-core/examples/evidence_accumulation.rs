@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use mdgl_core::{
     Assignment, Batch, CounterRng, DrawKey, Input, Model, Network, NetworkDescription, Objective, Optimiser,
-    RateSegment, Rule, Targets, Workers, train_step,
+    RateSegment, Rule, Targets, Training, Workers, train_step,
 };
 
 const SEED: u64 = 1;
@@ -84,8 +84,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (batch, targets) = batch(iteration);
         let targets = [targets];
         let assignment = Assignment { batch: &batch, objective: &objective, targets: &targets };
-        let (next, report) =
-            train_step(&model, assignment, &rule, None, &Optimiser::default(), &workers, &cancel)?;
+        let (next, report) = train_step(
+            &model,
+            assignment,
+            Training { rule: &rule, optimiser: &Optimiser::default() },
+            None,
+            &workers,
+            &cancel,
+        )?;
         model = next;
         if iteration % 10 == 0 {
             let ms = start.elapsed().as_secs_f64() * 1000.0 / f64::from(iteration);

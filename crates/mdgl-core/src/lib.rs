@@ -51,7 +51,7 @@ pub use run::real::Real;
 pub use run::stream::{Applied, Lesson, Stream, StreamState, Wanted};
 pub use run::{
     Assignment, CustomLoss, Evaluation, Forward, Observation, Observed, Record, Recording, Score, Share,
-    SharedWork, Sharing, StepReport, Turnout, Workers, evaluate, gradients, gradients_from_signal, observe,
-    simulate, train_step, train_step_from_signal,
+    SharedWork, Sharing, StepReport, ThirdFactor, Training, Turnout, Workers, evaluate, gradients,
+    gradients_from_signal, observe, simulate, train_step, train_step_from_signal,
 };
 pub use single::Layout;

@@ -11,7 +11,8 @@ use crate::common::{Case, Shape, best, description, shapes};
 use mdgl_core::description::rule::{Estimator, Feedback, Hops, RandomFeedback, ReadoutFilter};
 use mdgl_core::{
     Assignment, Batch, CounterRng, CustomLoss, DrawKey, Event, Forward, Input, Instructions, Layout, Model,
-    Network, Objective, RULE_NAMES, Real, Record, Rule, Targets, Workers, evaluate, gradients, simulate,
+    Network, Objective, RULE_NAMES, Real, Record, Rule, Score, Targets, Workers, evaluate, gradients,
+    simulate,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -408,7 +409,7 @@ fn losses_without_an_equation_are_refused() {
     let case = Case::<f64>::unbiased(&spec, description.clone());
     let forward = Forward::new(&case.model, &case.batch, &workers, &cancel).unwrap();
     let delta = vec![0.0; forward.readout().unwrap().len()];
-    let custom = CustomLoss { forward, delta, loss: 0.0, accuracy: None };
+    let custom = CustomLoss { forward, score: Score { delta, loss: 0.0, accuracy: None } };
     let losses = json!({"losses": [{"readout": "out", "kind": "custom"}]});
     let objective: Objective = serde_json::from_value(losses).unwrap();
     let assignment = Assignment { batch: &case.batch, objective: &objective, targets: &[Targets::None] };

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
     Assignment, Batch, DrawKey, Error, Forward, Input, Lesson, Method, Model, Network, Objective, Optimiser,
-    Real, Rule, Share, Sharing, StepInput, Stream, Targets, Wanted, Workers, evaluate, gradients, observe,
-    train_step, train_step_from_signal,
+    Real, Rule, Score, Share, Sharing, StepInput, Stream, Targets, ThirdFactor, Training, Wanted, Workers,
+    evaluate, gradients, observe, train_step, train_step_from_signal,
 };
 use serde_json::{Value, json};
 
@@ -74,7 +74,8 @@ impl Task {
 
     fn step<F: Real>(&self, model: &Model<F>, rule: &Rule, optimiser: &Optimiser) -> Result<Model<F>, Error> {
         let (workers, cancel) = (Workers::new(1).unwrap(), AtomicBool::new(false));
-        let result = train_step(model, self.assignment(), rule, None, optimiser, &workers, &cancel);
+        let result =
+            train_step(model, self.assignment(), Training { rule, optimiser }, None, &workers, &cancel);
         result.map(|(next, report)| {
             assert!(report.gradient_norm.is_finite());
             next
@@ -130,9 +131,18 @@ fn an_infinite_norm_ends_the_step_clipped_or_not() {
         let optimiser = Optimiser { clip_norm, ..descent(1e-3) };
         let model = model::<f64>(0.0, 1.0);
         let forward = Forward::new(&model, &task.batch, &workers, &cancel).unwrap();
-        let custom = mdgl_core::CustomLoss { forward, delta: vec![1e200; STEPS], loss: 1.0, accuracy: None };
-        let found =
-            train_step(&model, task.assignment(), &Rule::mdgl(), Some(custom), &optimiser, &workers, &cancel);
+        let custom = mdgl_core::CustomLoss {
+            forward,
+            score: Score { delta: vec![1e200; STEPS], loss: 1.0, accuracy: None },
+        };
+        let found = train_step(
+            &model,
+            task.assignment(),
+            Training { rule: &Rule::mdgl(), optimiser: &optimiser },
+            Some(custom),
+            &workers,
+            &cancel,
+        );
         assert_eq!(refused(found), "the norm of the gradient");
     }
 }
@@ -155,8 +165,7 @@ fn a_signal_from_outside_and_what_a_rule_is_shown_are_finite() {
         train_step_from_signal(
             &model,
             task.assignment(),
-            observed,
-            &signal,
+            ThirdFactor { observed, signal: &signal },
             &descent(rate),
             &workers,
             &cancel,
@@ -192,7 +201,7 @@ fn a_shared_step_is_refused_on_every_rank() {
         let sharing = Sharing {
             model: &model,
             assignment: task.assignment(),
-            training: Some((&rule, &optimiser)),
+            training: Some(Training { rule: &rule, optimiser: &optimiser }),
             share: Share::new(0, 1).unwrap(),
             workers: &workers,
             cancel: &cancel,

@@ -7,7 +7,7 @@ use crate::common::{Case, best, masked, oracle, shapes};
 use mdgl_core::description::rule::{Estimator, Trace};
 use mdgl_core::{
     Batch, CustomLoss, DrawKey, Error, Event, Forward, Gradients, Input, Instructions, Model, Network,
-    Objective, Real, Record, Rule, Targets, Workers, gradients, simulate,
+    Objective, Real, Record, Rule, Score, Targets, Workers, gradients, simulate,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -285,7 +285,7 @@ fn recorded_signals_and_custom_losses_are_refused() {
     let objective: Objective =
         serde_json::from_value(json!({"losses": [{"readout": "choice", "kind": "custom"}]})).unwrap();
     let forward = Forward::new(&mixed.model, &mixed.batch, &workers, &cancel).unwrap();
-    let custom = CustomLoss { forward, delta: Vec::new(), loss: 1.0, accuracy: None };
+    let custom = CustomLoss { forward, score: Score { delta: Vec::new(), loss: 1.0, accuracy: None } };
     let assignment =
         mdgl_core::Assignment { batch: &mixed.batch, objective: &objective, targets: &[Targets::None] };
     let result = gradients(&mixed.model, assignment, &rule, Some(custom), &workers, &cancel);

@@ -8,8 +8,8 @@ use mdgl_core::description::rule::{
 };
 use mdgl_core::description::{Channel, Gain, Reach, TimeCourse, WeightGain};
 use mdgl_core::{
-    Assignment, CounterRng, CustomLoss, Forward, Gradients, Model, Objective, Optimiser, Rule, Targets,
-    Workers, gradients, train_step,
+    Assignment, CounterRng, CustomLoss, Forward, Gradients, Model, Objective, Optimiser, Rule, Score,
+    Targets, Training, Workers, gradients, train_step,
 };
 use proptest::prelude::*;
 
@@ -123,7 +123,7 @@ fn with_errors(case: &Case<f64>, rule: &Rule) -> Gradients<f64> {
     let cancel = AtomicBool::new(false);
     let forward = Forward::new(&case.model, &case.batch, &workers, &cancel).unwrap();
     let delta = (0..forward.readout().unwrap().len()).map(|i| (i as f64 * 0.7).sin()).collect();
-    let custom = CustomLoss { forward, delta, loss: 1.0, accuracy: None };
+    let custom = CustomLoss { forward, score: Score { delta, loss: 1.0, accuracy: None } };
     let losses = serde_json::json!({"losses": [{"readout": "out", "kind": "custom"}]});
     let objective: Objective = serde_json::from_value(losses).unwrap();
     let assignment = Assignment { batch: &case.batch, objective: &objective, targets: &[Targets::None] };
@@ -211,7 +211,7 @@ proptest! {
             }
             let step = |feedback: Feedback| {
                 let rule = Rule { feedback, ..Rule::mdgl() };
-                train_step(&case.model, case.assignment(), &rule, None, &optimiser, &workers, &cancel).unwrap().0
+                train_step(&case.model, case.assignment(), Training { rule: &rule, optimiser: &optimiser }, None, &workers, &cancel).unwrap().0
             };
             let next = step(Feedback::Adaptive { adaptive });
             let given = step(Feedback::Given { weights: feedback_of(&case.model, &adaptive, share) });
@@ -250,7 +250,14 @@ fn adaptive_feedback_cannot_lose_more_than_there_is() {
         let rule = Rule { feedback: Feedback::Adaptive { adaptive }, ..Rule::eprop() };
         let (workers, cancel) = (Workers::new(1).unwrap(), AtomicBool::new(false));
         let optimiser = Optimiser::default();
-        let error = train_step(&case.model, case.assignment(), &rule, None, &optimiser, &workers, &cancel);
+        let error = train_step(
+            &case.model,
+            case.assignment(),
+            Training { rule: &rule, optimiser: &optimiser },
+            None,
+            &workers,
+            &cancel,
+        );
         assert!(error.unwrap_err().to_string().contains(path));
     }
 }

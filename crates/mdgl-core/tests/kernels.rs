@@ -7,8 +7,8 @@ use crate::common::{Case, Shape, best, shapes};
 use mdgl_core::description::rule::{Channels, Hops, ReadoutFilter, UniformChannel};
 use mdgl_core::description::{Channel, Exponentials, Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
 use mdgl_core::{
-    CustomLoss, Error, Forward, Method, Model, Objective, Optimiser, Real, Rule, Targets, Workers, gradients,
-    train_step,
+    CustomLoss, Error, Forward, Method, Model, Objective, Optimiser, Real, Rule, Score, Targets, Training,
+    Workers, gradients, train_step,
 };
 use proptest::prelude::*;
 
@@ -71,7 +71,8 @@ fn train<F: Real>(
     let cancel = AtomicBool::new(false);
     let mut model = model.clone();
     for _ in 0..steps {
-        let step = train_step(&model, case.assignment(), rule, None, optimiser, &workers, &cancel);
+        let step =
+            train_step(&model, case.assignment(), Training { rule, optimiser }, None, &workers, &cancel);
         model = step.unwrap().0;
     }
     model
@@ -338,7 +339,7 @@ fn a_custom_loss_follows_the_mean_if_it_was_made_for_the_rule() {
         let scale = 1.0 / case.batch.trials as f64;
         let readout = forward.readout().unwrap();
         let delta = readout.iter().zip(targets).map(|(y, target)| scale * (y - target)).collect();
-        let custom = CustomLoss { forward, delta, loss: 1.0, accuracy: None };
+        let custom = CustomLoss { forward, score: Score { delta, loss: 1.0, accuracy: None } };
         gradients(&case.model, assignment, rule, Some(custom), &workers, &cancel)
     };
     for rule in [membrane(PsiMean::Running, 0.2), membrane(PsiMean::Batch, 0.2)] {

@@ -5,7 +5,8 @@ use std::sync::atomic::AtomicBool;
 use crate::common::{Case, Shape, best, oracle, shapes};
 use mdgl_core::description::rule::Channels;
 use mdgl_core::{
-    Batch, CustomLoss, Forward, Gradients, Input, Instructions, Objective, Rule, Targets, Workers, gradients,
+    Batch, CustomLoss, Forward, Gradients, Input, Instructions, Objective, Rule, Score, Targets, Workers,
+    gradients,
 };
 use proptest::prelude::*;
 
@@ -147,7 +148,7 @@ proptest! {
         let Targets::Values(targets) = &case.targets[0] else { unreachable!() };
         let scale = 1.0 / case.batch.trials as f64;
         let delta = forward.readout().unwrap().iter().zip(targets).map(|(y, target)| scale * (y - target)).collect();
-        let custom = CustomLoss { forward, delta, loss: 1.0, accuracy: None };
+        let custom = CustomLoss { forward, score: Score { delta, loss: 1.0, accuracy: None } };
         let objective: Objective = serde_json::from_value(serde_json::json!({
             "losses": [{"readout": "out", "kind": "custom"}], "regulariser": case.objective.regulariser
         })).unwrap();

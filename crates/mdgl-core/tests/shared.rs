@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
     Assignment, Batch, DrawKey, Error, Evaluation, Input, Model, Objective, Optimiser, RULE_NAMES,
-    RateSegment, Real, Rule, Share, SharedWork, Sharing, StepReport, Targets, Turnout, Workers, evaluate,
-    train_step,
+    RateSegment, Real, Rule, Share, SharedWork, Sharing, StepReport, Targets, Training, Turnout, Workers,
+    evaluate, train_step,
 };
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ impl Lesson {
 struct Rank<'a, F: Real> {
     model: &'a Model<F>,
     lesson: &'a Lesson,
-    training: Option<(&'a Rule, &'a Optimiser)>,
+    training: Option<Training<'a>>,
     workers: Workers<F>,
     share: Share,
     cancel: AtomicBool,
@@ -59,7 +59,7 @@ impl<'a, F: Real> Rank<'a, F> {
         ranks: usize,
         model: &'a Model<F>,
         lesson: &'a Lesson,
-        training: Option<(&'a Rule, &'a Optimiser)>,
+        training: Option<Training<'a>>,
     ) -> Vec<Self> {
         let rank = |rank| Self {
             model,
@@ -117,10 +117,19 @@ fn together<F: Real>(ranks: &[Rank<'_, F>]) -> Vec<Turnout<F>> {
 fn same_as_alone<F: Real>(model: &Model<F>, lesson: &Lesson, rule: &Rule, name: &str) {
     let (workers, cancel, optimiser) =
         (Workers::new(2).unwrap(), AtomicBool::new(false), Optimiser::default());
-    let alone = train_step(model, lesson.assignment(), rule, None, &optimiser, &workers, &cancel).unwrap();
+    let alone = train_step(
+        model,
+        lesson.assignment(),
+        Training { rule, optimiser: &optimiser },
+        None,
+        &workers,
+        &cancel,
+    )
+    .unwrap();
     let expected: (Vec<u8>, StepReport) = (alone.0.to_checkpoint().unwrap(), alone.1);
     for ranks in [1, 2, 3, 4, 5, 7] {
-        let turnouts = together(&Rank::all(ranks, model, lesson, Some((rule, &optimiser))));
+        let turnouts =
+            together(&Rank::all(ranks, model, lesson, Some(Training { rule, optimiser: &optimiser })));
         assert_eq!(turnouts.len(), ranks);
         for turnout in turnouts {
             let Turnout::Trained(next, report) = turnout else { panic!("{turnout:?}") };
@@ -184,7 +193,7 @@ fn what_cannot_be_shared_is_refused_by_name() {
     let optimiser = Optimiser::default();
     for name in ALONE {
         let rule = Rule::named(name).unwrap();
-        let ranks = Rank::all(2, &model, &lesson, Some((&rule, &optimiser)));
+        let ranks = Rank::all(2, &model, &lesson, Some(Training { rule: &rule, optimiser: &optimiser }));
         assert_eq!(path_of(ranks[1].sharing().begin()), "rule.estimator", "{name}");
     }
     lesson.objective =
@@ -199,21 +208,24 @@ fn what_cannot_be_shared_is_refused_by_name() {
 fn ranks_that_do_not_mean_the_same_are_named() {
     let (model, own) = (model::<f32>(), lesson(72, regularised()));
     let (rule, optimiser) = (Rule::mdgl(), Optimiser::default());
-    let ranks = Rank::all(2, &model, &own, Some((&rule, &optimiser)));
+    let ranks = Rank::all(2, &model, &own, Some(Training { rule: &rule, optimiser: &optimiser }));
     let against = |other: &Rank<'_, f32>| {
         let theirs = other.sharing().begin().unwrap().1;
         path_of(answer(&ranks, |messages| messages[1] = theirs))
     };
     let second = |model, lesson, training| Rank::all(2, model, lesson, training).pop().unwrap();
-    let training = Some((&rule, &optimiser));
+    let training = Some(Training { rule: &rule, optimiser: &optimiser });
     let mut trained = model.clone();
     trained.set_bias("out", &[0.0, 1e-7]).unwrap();
     assert_eq!(against(&second(&trained, &own, training)), "messages[1].weights");
     let nonlocal = Rule::nl_mdgl();
     let slow = Optimiser { l1: 0.5, ..Optimiser::default() };
-    assert_eq!(against(&second(&model, &own, Some((&rule, &slow)))), "messages[1].rule and optimiser");
     assert_eq!(
-        against(&second(&model, &own, Some((&nonlocal, &optimiser)))),
+        against(&second(&model, &own, Some(Training { rule: &rule, optimiser: &slow }))),
+        "messages[1].rule and optimiser"
+    );
+    assert_eq!(
+        against(&second(&model, &own, Some(Training { rule: &nonlocal, optimiser: &optimiser }))),
         "messages[1].rule and optimiser"
     );
     assert_eq!(against(&second(&model, &own, None)), "messages[1].stage");
@@ -233,7 +245,7 @@ fn ranks_that_do_not_mean_the_same_are_named() {
 fn messages_damaged_missing_or_out_of_order_are_refused() {
     let (model, lesson) = (model::<f32>(), lesson(40, Value::Null));
     let (rule, optimiser) = (Rule::eprop().online(), Optimiser::default());
-    let ranks = Rank::all(2, &model, &lesson, Some((&rule, &optimiser)));
+    let ranks = Rank::all(2, &model, &lesson, Some(Training { rule: &rule, optimiser: &optimiser }));
     assert!(matches!(answer(&ranks, |_| ()), Ok(Turnout::Trained(..))));
     assert_eq!(path_of(answer(&ranks, |messages| drop(messages.pop()))), "messages");
     assert_eq!(path_of(answer(&ranks, |messages| messages.push(Vec::new()))), "messages");

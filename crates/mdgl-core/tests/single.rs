@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use mdgl_core::description::rule::{Feedback, Hops, RandomFeedback};
 use mdgl_core::{
     Assignment, Batch, CounterRng, CustomLoss, DrawKey, Event, Forward, Gradients, Input, Instructions,
-    Layout, Model, Network, Objective, RateSegment, Real, Record, Rule, Targets, Workers, gradients,
+    Layout, Model, Network, Objective, RateSegment, Real, Record, Rule, Score, Targets, Workers, gradients,
     simulate,
 };
 use proptest::prelude::*;
@@ -371,7 +371,7 @@ proptest! {
             let forward = Forward::for_rule(&case.model, &case.batch, rule, &workers, &cancel).unwrap();
             let readout = forward.readout().unwrap();
             let delta = readout.iter().map(|y| 0.1 * f64::from(*y)).collect();
-            let custom = CustomLoss { forward, delta, loss: 1.0, accuracy: None };
+            let custom = CustomLoss { forward, score: Score { delta, loss: 1.0, accuracy: None } };
             let (_, found) =
                 gradients(&case.model, assignment, rule, Some(custom), &workers, &cancel).unwrap();
             (readout.iter().map(|y| y.to_bits()).collect::<Vec<_>>(), case.bits(&found))

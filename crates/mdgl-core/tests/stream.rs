@@ -6,7 +6,7 @@ use crate::common::{Case, Shape, best, shapes};
 use mdgl_core::description::rule::{Channels, Trace};
 use mdgl_core::{
     Error, Input, Instructions, Lesson, Loss, Method, Model, Optimiser, Real, Record, Rule, StepInput,
-    Stream, StreamState, Targets, Wanted, Workers, simulate, train_step,
+    Stream, StreamState, Targets, Training, Wanted, Workers, simulate, train_step,
 };
 use proptest::prelude::*;
 
@@ -104,9 +104,15 @@ fn stream_is_block<F: Real>(shape: &Shape, delay: usize, set: Instructions) {
             assert!(found.eq(events), "{rule:?}");
             assert!(readout == recording.readout, "{rule:?}");
             let (next, applied) = stream.apply(&case.model).unwrap();
-            let (expected, report) =
-                train_step(&case.model, case.assignment(), &rule, None, &optimiser, &workers, &cancel)
-                    .unwrap();
+            let (expected, report) = train_step(
+                &case.model,
+                case.assignment(),
+                Training { rule: &rule, optimiser: &optimiser },
+                None,
+                &workers,
+                &cancel,
+            )
+            .unwrap();
             assert!((loss - report.evaluation.loss).abs() <= 1e-12 * loss.abs(), "{rule:?}");
             assert_eq!(applied.gradient_norm, report.gradient_norm, "{rule:?}");
             assert!(bytes(&next) == bytes(&expected), "{rule:?}");

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 use crate::common::{Case, best, oracle, shapes};
 use mdgl_core::{
     CounterRng, Error, Gradients, Instructions, Objective, Observation, Observed, Optimiser, Real, Record,
-    Rule, Score, Targets, Workers, gradients_from_signal, observe, simulate, train_step,
-    train_step_from_signal,
+    Rule, Score, Targets, ThirdFactor, Training, Workers, gradients_from_signal, observe, simulate,
+    train_step, train_step_from_signal,
 };
 use proptest::prelude::*;
 
@@ -25,7 +25,9 @@ fn observed<F: Real>(case: &Case<F>) -> (Observed<F>, Observation<F>) {
 fn learned<F: Real>(case: &Case<F>, signal: &[f64], threads: usize, set: Instructions) -> Gradients<F> {
     let (workers, cancel) = (workers(threads, set), AtomicBool::new(false));
     let (observed, _) = observe(&case.model, case.assignment(), None, &workers, &cancel).unwrap();
-    gradients_from_signal(&case.model, case.assignment(), observed, signal, &workers, &cancel).unwrap().1
+    gradients_from_signal(&case.model, case.assignment(), ThirdFactor { observed, signal }, &workers, &cancel)
+        .unwrap()
+        .1
 }
 
 fn widen<F: Real>(values: &[F]) -> Vec<f64> {
@@ -145,7 +147,7 @@ proptest! {
         prop_assert!(close(&seen.learning_signal, &theirs.learning_signal));
         let signal = &seen.learning_signal;
         let (evaluation, found) =
-            gradients_from_signal(&case.model, case.assignment(), waiting, signal, &workers, &cancel).unwrap();
+            gradients_from_signal(&case.model, case.assignment(), ThirdFactor { observed: waiting, signal }, &workers, &cancel).unwrap();
         prop_assert_eq!((evaluation.loss, evaluation.accuracy), (1.5, Some(0.5)));
         prop_assert!(case.distance(&found, &expected) < 1e-12);
     }
@@ -200,16 +202,21 @@ fn a_training_step_from_eprops_signal_is_eprops_step() {
     let (found, report) = train_step_from_signal(
         &case.model,
         case.assignment(),
-        waiting,
-        signal,
+        ThirdFactor { observed: waiting, signal },
         &optimiser,
         &workers,
         &cancel,
     )
     .unwrap();
-    let (expected, theirs) =
-        train_step(&case.model, case.assignment(), &Rule::eprop(), None, &optimiser, &workers, &cancel)
-            .unwrap();
+    let (expected, theirs) = train_step(
+        &case.model,
+        case.assignment(),
+        Training { rule: &Rule::eprop(), optimiser: &optimiser },
+        None,
+        &workers,
+        &cancel,
+    )
+    .unwrap();
     assert_eq!(report, theirs);
     for synapses in case.model.network().projections() {
         assert_eq!(found.weights(synapses.name()).unwrap(), expected.weights(synapses.name()).unwrap());
@@ -224,8 +231,13 @@ fn signals_that_do_not_fit_are_refused_by_name() {
         let (waiting, seen) = observe(&case.model, case.assignment(), None, &workers, &cancel).unwrap();
         let mut signal = seen.learning_signal;
         change(&mut signal);
-        let result =
-            gradients_from_signal(&case.model, case.assignment(), waiting, &signal, &workers, &cancel);
+        let result = gradients_from_signal(
+            &case.model,
+            case.assignment(),
+            ThirdFactor { observed: waiting, signal: &signal },
+            &workers,
+            &cancel,
+        );
         match result {
             Err(Error::Invalid { path, .. }) => assert_eq!(path, wanted),
             other => panic!("{other:?}"),
@@ -248,7 +260,13 @@ fn another_batch_than_the_one_observed_is_refused() {
         _ => unreachable!(),
     };
     let signal = &seen.learning_signal;
-    let result = gradients_from_signal(&other.model, other.assignment(), waiting, signal, &workers, &cancel);
+    let result = gradients_from_signal(
+        &other.model,
+        other.assignment(),
+        ThirdFactor { observed: waiting, signal },
+        &workers,
+        &cancel,
+    );
     assert!(matches!(result, Err(Error::Invalid { path, .. }) if path == "batch"));
 }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
     Assignment, Batch, Decay, DrawKey, Error, Event, Input, Instructions, Method, Model, Network,
-    NetworkDescription, Objective, Optimiser, RateSegment, Real, Record, Rule, Targets, Workers, evaluate,
-    gradients, precision, simulate, train_step,
+    NetworkDescription, Objective, Optimiser, RateSegment, Real, Record, Rule, Targets, Training, Workers,
+    evaluate, gradients, precision, simulate, train_step,
 };
 use serde_json::{Value, json};
 
@@ -89,7 +89,8 @@ fn trained_on<F: Real>(
     for batch in batches {
         let (objective, targets) = (objective(), targets(batch.trials));
         let assignment = Assignment { batch, objective: &objective, targets: &targets };
-        model = train_step(&model, assignment, rule, None, optimiser, &workers, &cancel).unwrap().0;
+        model =
+            train_step(&model, assignment, Training { rule, optimiser }, None, &workers, &cancel).unwrap().0;
     }
     model
 }
@@ -312,7 +313,16 @@ fn continued<F: Real>(mut model: Model<F>, rule: &Rule, iterations: std::ops::Ra
         let targets = targets(20);
         let assignment = Assignment { batch: &batch, objective: &objective(), targets: &targets };
         let cancel = AtomicBool::new(false);
-        model = train_step(&model, assignment, rule, None, &restless(), &workers, &cancel).unwrap().0;
+        model = train_step(
+            &model,
+            assignment,
+            Training { rule, optimiser: &restless() },
+            None,
+            &workers,
+            &cancel,
+        )
+        .unwrap()
+        .0;
     }
     model
 }

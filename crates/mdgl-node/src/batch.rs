@@ -57,57 +57,57 @@ pub struct Targets {
     pub windows: Option<Uint32Array>,
 }
 
-/// A batch and its targets as the engine has them: they share no memory with JavaScript.
+/// A batch and its targets as the engine has them, held by an object of JavaScript's: they share no memory with it.
 #[napi(custom_finalize)]
-pub struct PackedBatch {
+pub struct NativeBatch {
     /// Gone once a job has taken it, so that its memory does not wait for the collector.
-    work: Arc<Held<Arc<Work>>>,
+    encoded: Arc<Held<Arc<EncodedBatch>>>,
 }
 
-impl ObjectFinalize for PackedBatch {
+impl ObjectFinalize for NativeBatch {
     fn finalize(self, env: Env) -> napi::Result<()> {
-        self.work.tell(&env, 0);
+        self.encoded.tell(&env, 0);
         Ok(())
     }
 }
 
 /// What a job works on.
-pub struct Work {
+pub struct EncodedBatch {
     pub batch: mdgl_core::Batch,
     /// None where no loss is asked for.
     pub targets: Option<Vec<mdgl_core::Targets>>,
 }
 
 #[napi]
-impl PackedBatch {
+impl NativeBatch {
     /// Copies a batch and, where a loss is asked for, its targets.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: &Env, batch: Batch, targets: Option<Vec<Targets>>) -> napi::Result<Self> {
         let targets = targets.map(|targets| targets.iter().map(Targets::copy).collect::<Result<_>>());
-        let work = Work { batch: batch.copy()?, targets: targets.transpose()? };
-        let targets = work.targets.iter().flatten().map(mdgl_core::Targets::bytes).sum::<usize>();
-        let bytes = work.batch.bytes() + targets;
-        let work = Held::new(Arc::new(work));
-        work.tell(env, bytes);
-        Ok(Self { work })
+        let encoded = EncodedBatch { batch: batch.copy()?, targets: targets.transpose()? };
+        let targets = encoded.targets.iter().flatten().map(mdgl_core::Targets::bytes).sum::<usize>();
+        let bytes = encoded.batch.bytes() + targets;
+        let encoded = Held::new(Arc::new(encoded));
+        encoded.tell(env, bytes);
+        Ok(Self { encoded })
     }
 }
 
-impl PackedBatch {
-    /// The work, for the last job that needs it.
-    pub fn take(&self, env: &Env) -> Result<Arc<Work>> {
-        let work = self.share()?;
-        self.work.release(env);
-        Ok(work)
+impl NativeBatch {
+    /// The batch, for the last job that needs it.
+    pub fn take(&self, env: &Env) -> Result<Arc<EncodedBatch>> {
+        let encoded = self.share()?;
+        self.encoded.release(env);
+        Ok(encoded)
     }
 
-    /// The work, for a job that another may follow.
-    pub fn share(&self) -> Result<Arc<Work>> {
-        self.work.lock().clone().ok_or_else(Self::used)
+    /// The batch, for a job that another may follow.
+    pub fn share(&self) -> Result<Arc<EncodedBatch>> {
+        self.encoded.lock().clone().ok_or_else(Self::used)
     }
 
     fn used() -> Failure {
-        Failure::bug("a packed batch was used twice")
+        Failure::bug("an encoded batch was used twice")
     }
 }
 

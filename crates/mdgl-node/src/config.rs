@@ -1,12 +1,13 @@
-//! What a session is to do, from JSON.
+//! The settings of a session, from JSON.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mdgl_core::{Objective, Optimiser, Rule};
+use mdgl_core::{Assignment, Objective, Optimiser, Rule, Training};
 use napi_derive::napi;
 
-use crate::error::Result;
+use crate::batch::EncodedBatch;
+use crate::error::{Failure, Result};
 use crate::network::parse;
 use crate::rule;
 
@@ -28,7 +29,8 @@ pub struct SessionConfig {
     pub objective: Option<Objective>,
     pub rule: Option<Rule>,
     pub optimiser: Option<Optimiser>,
-    pub training: bool,
+    /// Whether it changes the model.
+    pub trains: bool,
     /// Set to stop the work.
     pub cancel: Arc<AtomicBool>,
 }
@@ -40,8 +42,33 @@ impl SessionConfig {
             objective: plan.objective.as_deref().map(|json| parse(json, "the objective")).transpose()?,
             rule: plan.rule.as_deref().map(rule::build).transpose()?,
             optimiser: plan.optimiser.as_deref().map(|json| parse(json, "the optimiser")).transpose()?,
-            training: plan.training,
+            trains: plan.training,
             cancel: Arc::default(),
         })
     }
+
+    /// What a batch is to be evaluated by.
+    pub fn assignment<'a>(&'a self, encoded: &'a EncodedBatch) -> Result<Assignment<'a>> {
+        let objective = planned(self.objective.as_ref(), "an objective")?;
+        let targets = planned(encoded.targets.as_deref(), "targets")?;
+        Ok(Assignment { batch: &encoded.batch, objective, targets })
+    }
+
+    /// What the weights are changed by.
+    pub fn training(&self) -> Result<Training<'_>> {
+        Ok(Training { rule: self.rule()?, optimiser: self.optimiser()? })
+    }
+
+    pub fn rule(&self) -> Result<&Rule> {
+        planned(self.rule.as_ref(), "a rule")
+    }
+
+    pub fn optimiser(&self) -> Result<&Optimiser> {
+        planned(self.optimiser.as_ref(), "an optimiser")
+    }
+}
+
+/// What the façade must have put into the plan for this kind of work.
+fn planned<'a, T: ?Sized>(part: Option<&'a T>, what: &str) -> Result<&'a T> {
+    part.ok_or_else(|| Failure::bug(format!("the plan lacks {what}")))
 }

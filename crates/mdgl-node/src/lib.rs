@@ -26,3 +26,4 @@ mod semaphore;
 mod session;
 mod shared;
 mod stream;
+mod worker;

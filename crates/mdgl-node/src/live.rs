@@ -1,4 +1,4 @@
-//! A stream of either float type, and what it takes and gives.
+//! Streams for either float type, and the objects that they take and give.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,15 +8,12 @@ use napi::bindgen_prelude::{Either, Either3, Float32Array, Float64Array, Uint32A
 use napi_derive::napi;
 
 use crate::error::{Failure, Result};
-use crate::float::Float;
+use crate::float::{ByFloat, Float, Floats};
 use crate::number::{to_u64, to_usize};
 use crate::shared::{Shared, TrainingLock};
 
 /// What an input population does in one step: indices of units that fire, or a value of each unit.
 pub type Given = Either3<Uint32Array, Float64Array, Float32Array>;
-
-/// Floats of a model's precision.
-type Floats = Either<Float32Array, Float64Array>;
 
 /// What a step gave.
 #[napi(object, object_from_js = false)]
@@ -75,19 +72,10 @@ pub struct StreamState {
 }
 
 /// A stream of either float type.
-pub trait AnyStream: Send {
-    /// Bytes of memory that it holds.
-    fn bytes(&self) -> usize;
-    fn step(&mut self, inputs: &[Option<Given>]) -> Result<StreamStep>;
-    fn learn(&mut self, lessons: &[StreamLesson]) -> Result<f64>;
-    fn apply(&mut self) -> Result<StreamUpdate>;
-    fn state(&self) -> Result<StreamState>;
-    fn restore(&mut self, state: &StreamState) -> Result<()>;
-    fn reset(&mut self) -> Result<()>;
-}
+pub type AnyStream = ByFloat<TrainingStream<f32>, TrainingStream<f64>>;
 
 /// A stream and the right to change its model.
-pub struct Live<F: Float> {
+pub struct TrainingStream<F: Float> {
     shared: Arc<Shared<F>>,
     /// Held while the stream lives.
     _lock: TrainingLock<F>,
@@ -98,8 +86,8 @@ pub struct Live<F: Float> {
     readouts: Vec<usize>,
 }
 
-impl<F: Float> Live<F> {
-    /// A stream on a model's weights of the moment.
+impl<F: Float> TrainingStream<F> {
+    /// A stream on a model's current weights.
     pub fn new(shared: Arc<Shared<F>>, rule: &Rule, optimiser: &Optimiser, seed: u64) -> Result<Self> {
         let lock = TrainingLock::take(&shared)?;
         let model = shared.snapshot();
@@ -111,6 +99,74 @@ impl<F: Float> Live<F> {
             shared,
             _lock: lock,
         })
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        self.stream.bytes()
+    }
+
+    pub fn step(&mut self, inputs: &[Option<Given>]) -> Result<StreamStep> {
+        let widened: Vec<Vec<f64>> = inputs.iter().map(widen).collect();
+        let inputs = inputs.iter().zip(&widened).map(|(input, widened)| match input {
+            None => StepInput::Silent,
+            Some(Either3::A(events)) => StepInput::Events(events),
+            Some(Either3::B(values)) => StepInput::Analogue(values),
+            Some(Either3::C(_)) => StepInput::Analogue(widened),
+        });
+        self.stream.step(&inputs.collect::<Vec<_>>())?;
+        Ok(StreamStep { spikes: self.spikes(), outputs: self.outputs() })
+    }
+
+    pub fn learn(&mut self, lessons: &[StreamLesson]) -> Result<f64> {
+        let lessons = lessons.iter().map(StreamLesson::read).collect::<Result<Vec<_>>>()?;
+        Ok(self.stream.learn(&lessons)?)
+    }
+
+    pub fn apply(&mut self) -> Result<StreamUpdate> {
+        let (next, applied) = self.stream.apply(&self.shared.snapshot())?;
+        self.shared.publish(next);
+        Ok(StreamUpdate { gradient_norm: applied.gradient_norm, steps: applied.steps as f64 })
+    }
+
+    pub fn state(&self) -> Result<StreamState> {
+        let state = self.stream.state()?;
+        let named = |(name, values): (String, Vec<F>)| (name, F::array(values));
+        let variables: HashMap<_, _> = state.variables.into_iter().map(named).collect();
+        Ok(StreamState {
+            steps: state.steps as f64,
+            membrane: F::array(state.membrane),
+            adaptation: F::array(state.adaptation),
+            variables: (!variables.is_empty()).then_some(variables),
+            refractory: state.refractory.into(),
+            spikes: state.spikes.into(),
+            in_transit: state.in_transit.concat().into(),
+            readout: F::array(state.readout),
+            traces: F::array(state.traces),
+        })
+    }
+
+    pub fn restore(&mut self, state: &StreamState) -> Result<()> {
+        let named = |(name, values): (&String, &Floats)| {
+            Ok((name.clone(), floats(values, &format!("state.variables.{name}"))?))
+        };
+        let variables = state.variables.iter().flatten().map(named).collect::<Result<_>>()?;
+        let state = mdgl_core::StreamState {
+            steps: to_u64(state.steps, "state.steps")?,
+            membrane: floats(&state.membrane, "state.membrane")?,
+            adaptation: floats(&state.adaptation, "state.adaptation")?,
+            variables,
+            refractory: state.refractory.to_vec(),
+            spikes: state.spikes.to_vec(),
+            in_transit: pairs(&state.in_transit)?,
+            readout: floats(&state.readout, "state.readout")?,
+            traces: floats(&state.traces, "state.traces")?,
+        };
+        Ok(self.stream.restore(&state)?)
+    }
+
+    pub fn reset(&mut self) -> Result<()> {
+        Ok(self.stream.reset()?)
     }
 
     /// The last step's spikes, by population.
@@ -130,75 +186,6 @@ impl<F: Float> Live<F> {
         let mut readout = self.stream.readout();
         let each = self.readouts.iter().map(|&size| F::array(readout.by_ref().take(size).collect()));
         each.collect()
-    }
-}
-
-impl<F: Float> AnyStream for Live<F> {
-    fn bytes(&self) -> usize {
-        self.stream.bytes()
-    }
-
-    fn step(&mut self, inputs: &[Option<Given>]) -> Result<StreamStep> {
-        let widened: Vec<Vec<f64>> = inputs.iter().map(widen).collect();
-        let inputs = inputs.iter().zip(&widened).map(|(input, widened)| match input {
-            None => StepInput::Silent,
-            Some(Either3::A(events)) => StepInput::Events(events),
-            Some(Either3::B(values)) => StepInput::Analogue(values),
-            Some(Either3::C(_)) => StepInput::Analogue(widened),
-        });
-        self.stream.step(&inputs.collect::<Vec<_>>())?;
-        Ok(StreamStep { spikes: self.spikes(), outputs: self.outputs() })
-    }
-
-    fn learn(&mut self, lessons: &[StreamLesson]) -> Result<f64> {
-        let lessons = lessons.iter().map(StreamLesson::read).collect::<Result<Vec<_>>>()?;
-        Ok(self.stream.learn(&lessons)?)
-    }
-
-    fn apply(&mut self) -> Result<StreamUpdate> {
-        let (next, applied) = self.stream.apply(&self.shared.snapshot())?;
-        self.shared.publish(next);
-        Ok(StreamUpdate { gradient_norm: applied.gradient_norm, steps: applied.steps as f64 })
-    }
-
-    fn state(&self) -> Result<StreamState> {
-        let state = self.stream.state()?;
-        let named = |(name, values): (String, Vec<F>)| (name, F::array(values));
-        let variables: HashMap<_, _> = state.variables.into_iter().map(named).collect();
-        Ok(StreamState {
-            steps: state.steps as f64,
-            membrane: F::array(state.membrane),
-            adaptation: F::array(state.adaptation),
-            variables: (!variables.is_empty()).then_some(variables),
-            refractory: state.refractory.into(),
-            spikes: state.spikes.into(),
-            in_transit: state.in_transit.concat().into(),
-            readout: F::array(state.readout),
-            traces: F::array(state.traces),
-        })
-    }
-
-    fn restore(&mut self, state: &StreamState) -> Result<()> {
-        let named = |(name, values): (&String, &Floats)| {
-            Ok((name.clone(), floats(values, &format!("state.variables.{name}"))?))
-        };
-        let variables = state.variables.iter().flatten().map(named).collect::<Result<_>>()?;
-        let state = mdgl_core::StreamState {
-            steps: to_u64(state.steps, "state.steps")?,
-            membrane: floats(&state.membrane, "state.membrane")?,
-            adaptation: floats(&state.adaptation, "state.adaptation")?,
-            variables,
-            refractory: state.refractory.to_vec(),
-            spikes: state.spikes.to_vec(),
-            in_transit: pairs(&state.in_transit)?,
-            readout: floats(&state.readout, "state.readout")?,
-            traces: floats(&state.traces, "state.traces")?,
-        };
-        Ok(self.stream.restore(&state)?)
-    }
-
-    fn reset(&mut self) -> Result<()> {
-        Ok(self.stream.reset()?)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mdgl_core::description::legal::Use;
-use mdgl_core::{Model, Optimiser, Rule};
+use mdgl_core::{Model, Network, Optimiser, Rule, Scalar};
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Object, ObjectFinalize, This};
 use napi_derive::napi;
@@ -11,19 +11,19 @@ use napi_derive::napi;
 use crate::background::compute;
 use crate::config::SessionConfig;
 use crate::error::{Failure, Result};
-use crate::float::Float;
+use crate::float::{ByFloat, Float, for_float, map_float};
 use crate::held::{self, Held};
-use crate::live::{AnyStream, Live};
+use crate::live::{AnyStream, TrainingStream};
 use crate::network::{CopiedDescription, Description};
 use crate::results::{CellConstants, ProjectionValues};
 use crate::rule;
-use crate::runner::{Bench, Runner};
-use crate::shared::{Shared, TrainingLock, projection_values};
+use crate::runner::{AnyEngine, Engine};
+use crate::shared::{Shared, projection_values};
 
 /// A network with weights and optimiser state.
 #[napi(custom_finalize)]
 pub struct NativeModel {
-    inner: Arc<Held<Arc<dyn AnyModel>>>,
+    inner: Arc<Held<AnyModel>>,
 }
 
 impl ObjectFinalize for NativeModel {
@@ -59,20 +59,26 @@ impl NativeModel {
     /// The bytes of a safetensors file that holds description and weights of the moment, and the optimiser's state if wanted.
     #[napi(catch_unwind, ts_return_type = "Promise<Buffer>")]
     pub fn save<'env>(&self, env: &'env Env, optimiser: bool) -> napi::Result<Object<'env>> {
-        let write = self.model()?.save(optimiser);
-        compute(env, move || Ok(Buffer::from(write()?)))
+        for_float!(self.model()?, model => {
+            let model = model.snapshot();
+            compute(env, move || {
+                Ok(Buffer::from(if optimiser { model.to_checkpoint()? } else { model.to_safetensors()? }))
+            })
+        })
     }
 
     /// An independent copy.
     #[napi(catch_unwind)]
     pub fn clone(&self) -> napi::Result<Self> {
-        Ok(Self::hold(self.model()?.copy()?))
+        let copy = map_float!(self.model()?, model => model.try_clone()?);
+        Ok(Self::hold(copy))
     }
 
     /// Tells V8 of its memory, and lets go of it where it has become garbage; to be called once.
     #[napi(catch_unwind)]
     pub fn watch(&self, env: &Env, this: This<'_>) -> napi::Result<()> {
-        held::watch(env, &this.object, &self.inner, self.model()?.bytes())
+        let bytes = for_float!(self.model()?, model => model.snapshot().bytes());
+        held::watch(env, &this.object, &self.inner, bytes)
     }
 
     /// Lets go of the model; work on it goes on.
@@ -85,37 +91,48 @@ impl NativeModel {
     /// The description, every default filled in.
     #[napi(catch_unwind)]
     pub fn description(&self) -> napi::Result<Description> {
-        Ok(self.model()?.description()?)
+        let of = |network: &Network| Description::of(network.description());
+        Ok(for_float!(self.model()?, model => of(model.snapshot().network()))?)
     }
 
     /// `f32` or `f64`.
     #[napi(catch_unwind, ts_return_type = "'f32' | 'f64'")]
     pub fn precision(&self) -> napi::Result<String> {
-        Ok(self.model()?.precision().to_owned())
+        Ok(match self.model()? {
+            ByFloat::F32(_) => f32::NAME,
+            ByFloat::F64(_) => f64::NAME,
+        }
+        .to_owned())
     }
 
     /// Synapses and weights of a projection.
     #[napi(catch_unwind)]
     pub fn projection(&self, name: String) -> napi::Result<ProjectionValues> {
-        Ok(self.model()?.projection(&name)?)
+        for_float!(self.model()?, model => {
+            let model = model.snapshot();
+            let weights = model.weights(&name).map_err(Failure::from)?;
+            Ok(projection_values(&model, &name, weights).map_err(Failure::from)?)
+        })
     }
 
     /// Replaces the weights of a projection.
     #[napi(catch_unwind)]
     pub fn set_weights(&self, name: String, values: &[f64]) -> napi::Result<()> {
-        Ok(self.model()?.set_weights(&name, values)?)
+        Ok(for_float!(self.model()?, model => model.edit(|model| model.set_weights(&name, values)))?)
     }
 
     /// Bias of a readout.
     #[napi(catch_unwind)]
     pub fn bias(&self, readout: String) -> napi::Result<Either<Float32Array, Float64Array>> {
-        Ok(self.model()?.bias(&readout)?)
+        for_float!(self.model()?, model => {
+            Ok(Float::array(model.snapshot().bias(&readout).map_err(Failure::from)?))
+        })
     }
 
     /// Replaces the bias of a readout.
     #[napi(catch_unwind)]
     pub fn set_bias(&self, readout: String, values: &[f64]) -> napi::Result<()> {
-        Ok(self.model()?.set_bias(&readout, values)?)
+        Ok(for_float!(self.model()?, model => model.edit(|model| model.set_bias(&readout, values)))?)
     }
 
     /// Refuses a rule (JSON) that has no equation in this network, or does not serve a use: `custom-loss`, `collective`,
@@ -123,7 +140,7 @@ impl NativeModel {
     #[napi(catch_unwind)]
     pub fn check_rule(&self, rule: String, used_for: Option<String>) -> napi::Result<()> {
         let (model, rule) = (self.model()?, rule::build(&rule)?);
-        model.check_rule(&rule).map_err(Failure::from)?;
+        for_float!(model, model => rule.validate_for(model.snapshot().network())).map_err(Failure::from)?;
         let used_for = used_for.map(|name| Use::named(&name)).transpose().map_err(Failure::from)?;
         Ok(used_for.map_or(Ok(()), |one| rule.validate_use(one)).map_err(Failure::from)?)
     }
@@ -131,15 +148,15 @@ impl NativeModel {
     /// The constants of the network's equations.
     #[napi(catch_unwind)]
     pub fn cell_constants(&self) -> napi::Result<CellConstants> {
-        Ok(self.model()?.cell_constants())
+        Ok(for_float!(self.model()?, model => model.snapshot().network().cell_constants()).into())
     }
 
-    fn hold(model: Arc<dyn AnyModel>) -> Self {
+    fn hold(model: AnyModel) -> Self {
         Self { inner: Held::new(model) }
     }
 
     /// The model, unless it was disposed of.
-    pub fn model(&self) -> Result<Arc<dyn AnyModel>> {
+    pub fn model(&self) -> Result<AnyModel> {
         self.inner.lock().clone().ok_or_else(Failure::disposed)
     }
 }
@@ -148,8 +165,8 @@ impl NativeModel {
 fn draw(description: CopiedDescription, precision: &str) -> Result<NativeModel> {
     let network = Arc::new(description.network()?);
     Ok(NativeModel::hold(match precision {
-        "f32" => Shared::new(Model::<f32>::new(network)?),
-        "f64" => Shared::new(Model::<f64>::new(network)?),
+        "f32" => ByFloat::F32(Shared::new(Model::new(network)?)),
+        "f64" => ByFloat::F64(Shared::new(Model::new(network)?)),
         other => return Err(Failure::invalid("precision", other, "f32 or f64")),
     }))
 }
@@ -157,89 +174,22 @@ fn draw(description: CopiedDescription, precision: &str) -> Result<NativeModel> 
 /// A model from the bytes of a safetensors file.
 fn read(bytes: &[u8]) -> Result<NativeModel> {
     Ok(NativeModel::hold(match mdgl_core::precision(bytes)? {
-        "f32" => Shared::new(Model::<f32>::from_safetensors(bytes)?),
-        _ => Shared::new(Model::<f64>::from_safetensors(bytes)?),
+        "f32" => ByFloat::F32(Shared::new(Model::from_safetensors(bytes)?)),
+        _ => ByFloat::F64(Shared::new(Model::from_safetensors(bytes)?)),
     }))
 }
 
-/// What makes the bytes of a file.
-pub type Write = Box<dyn FnOnce() -> Result<Vec<u8>> + Send>;
-
 /// A model of either float type.
-pub trait AnyModel: Send + Sync {
-    /// Bytes of memory that it holds.
-    fn bytes(&self) -> usize;
-    fn precision(&self) -> &'static str;
-    fn cell_constants(&self) -> CellConstants;
-    fn description(&self) -> Result<Description>;
-    /// Refuses a rule that has no equation in the network.
-    fn check_rule(&self, rule: &Rule) -> mdgl_core::Result<()>;
-    fn projection(&self, name: &str) -> Result<ProjectionValues>;
-    fn set_weights(&self, name: &str, values: &[f64]) -> Result<()>;
-    fn bias(&self, readout: &str) -> Result<Either<Float32Array, Float64Array>>;
-    fn set_bias(&self, readout: &str, values: &[f64]) -> Result<()>;
-    /// Writes the model of the moment, whenever and wherever it is called.
-    fn save(&self, optimiser: bool) -> Write;
-    fn copy(&self) -> Result<Arc<dyn AnyModel>>;
-    /// What a session's thread works with; takes the training lock where the orders are to train.
-    fn runner(self: Arc<Self>, config: SessionConfig, threads: usize) -> Result<Box<dyn Runner>>;
+pub type AnyModel = ByFloat<Arc<Shared<f32>>, Arc<Shared<f64>>>;
+
+impl AnyModel {
+    /// What a session's thread works with; takes the training lock where the session is to train.
+    pub fn engine(self, config: SessionConfig, threads: usize) -> Result<AnyEngine> {
+        Ok(map_float!(self, model => Engine::new(model, config, threads)?))
+    }
+
     /// A stream on the model; it holds the training lock.
-    fn stream(self: Arc<Self>, rule: &Rule, optimiser: &Optimiser, seed: u64) -> Result<Box<dyn AnyStream>>;
-}
-
-impl<F: Float> AnyModel for Shared<F> {
-    fn bytes(&self) -> usize {
-        self.snapshot().bytes()
-    }
-
-    fn precision(&self) -> &'static str {
-        F::NAME
-    }
-
-    fn cell_constants(&self) -> CellConstants {
-        self.snapshot().network().cell_constants().into()
-    }
-
-    fn description(&self) -> Result<Description> {
-        Description::of(self.snapshot().network().description())
-    }
-
-    fn check_rule(&self, rule: &Rule) -> mdgl_core::Result<()> {
-        rule.validate_for(self.snapshot().network())
-    }
-
-    fn projection(&self, name: &str) -> Result<ProjectionValues> {
-        let model = self.snapshot();
-        Ok(projection_values(&model, name, model.weights(name)?)?)
-    }
-
-    fn set_weights(&self, name: &str, values: &[f64]) -> Result<()> {
-        self.edit(|model| model.set_weights(name, values))
-    }
-
-    fn bias(&self, readout: &str) -> Result<Either<Float32Array, Float64Array>> {
-        Ok(F::array(self.snapshot().bias(readout)?))
-    }
-
-    fn set_bias(&self, readout: &str, values: &[f64]) -> Result<()> {
-        self.edit(|model| model.set_bias(readout, values))
-    }
-
-    fn save(&self, optimiser: bool) -> Write {
-        let model = self.snapshot();
-        Box::new(move || Ok(if optimiser { model.to_checkpoint()? } else { model.to_safetensors()? }))
-    }
-
-    fn copy(&self) -> Result<Arc<dyn AnyModel>> {
-        Ok(Self::new(self.snapshot().try_clone()?))
-    }
-
-    fn runner(self: Arc<Self>, config: SessionConfig, threads: usize) -> Result<Box<dyn Runner>> {
-        let lock = if config.training { Some(TrainingLock::take(&self)?) } else { None };
-        Ok(Box::new(Bench::new(self, lock, config, threads)?))
-    }
-
-    fn stream(self: Arc<Self>, rule: &Rule, optimiser: &Optimiser, seed: u64) -> Result<Box<dyn AnyStream>> {
-        Ok(Box::new(Live::new(self, rule, optimiser, seed)?))
+    pub fn stream(self, rule: &Rule, optimiser: &Optimiser, seed: u64) -> Result<AnyStream> {
+        Ok(map_float!(self, model => TrainingStream::new(model, rule, optimiser, seed)?))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use mdgl_core::profile::ProfileOptions;
-use mdgl_core::{Assignment, Model, Optimiser, Rule, Workers};
+use mdgl_core::{Assignment, Model, Training, Workers};
 use napi_derive::napi;
 
 use crate::error::{Failure, Result};
@@ -36,12 +36,11 @@ impl ProfilePlan {
 pub fn profile<F: Float>(
     model: &Model<F>,
     assignment: Assignment<'_>,
-    rule: &Rule,
-    optimiser: &Optimiser,
+    training: Training<'_>,
     options: ProfileOptions,
     workers: &mut Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<String> {
-    let profile = mdgl_core::profile::profile(model, assignment, rule, optimiser, options, workers, cancel)?;
+    let profile = mdgl_core::profile::profile(model, assignment, training, options, workers, cancel)?;
     serde_json::to_string(&profile).map_err(|error| Failure::bug(format!("a profile is no JSON ({error})")))
 }

@@ -1,6 +1,6 @@
 //! What the engine gives back, as JavaScript's objects.
 
-use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Null, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Null, Uint32Array};
 use napi_derive::napi;
 
 /// How well a model does on a batch.
@@ -25,25 +25,6 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// The engine's own time from the batch to the new weights in ms; of a custom loss without its forward pass.
     pub engine_ms: f64,
-}
-
-/// Where a batch stands that several processes compute together: one of the three is there.
-#[napi(object, object_from_js = false)]
-#[derive(Default)]
-pub struct SharedResult {
-    /// To be sent to every rank, this one too; the messages of all, in their order, are what comes next.
-    pub message: Option<Uint8Array>,
-    /// The end of a training step.
-    pub report: Option<StepReport>,
-    /// The end of an evaluation.
-    pub evaluation: Option<Evaluation>,
-}
-
-impl SharedResult {
-    /// A message to all ranks.
-    pub fn sends(message: Vec<u8>) -> Self {
-        Self { message: Some(message.into()), ..Self::default() }
-    }
 }
 
 /// What a network did.

@@ -1,4 +1,4 @@
-//! What a session's thread does: calls the engine and wraps its results.
+//! The engine at work on a session's thread: calls mdgl-core and wraps its results.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -6,103 +6,139 @@ use std::time::{Duration, Instant};
 
 use mdgl_core::profile::ProfileOptions;
 use mdgl_core::{
-    Assignment, CustomLoss, Event, Forward, Model, Real, Record, Score, Share, SharedWork, Sharing, Turnout,
-    Workers,
+    Assignment, CustomLoss, Event, Forward, Model, Observed, Real, Record, Score, Share, SharedWork, Sharing,
+    ThirdFactor, Training, Turnout, Workers,
 };
-use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Null};
+use napi::bindgen_prelude::{Either, Null};
 
-use crate::batch::Work;
+use crate::batch::EncodedBatch;
 use crate::config::SessionConfig;
 use crate::error::{Failure, Result};
-use crate::float::Float;
+use crate::float::{ByFloat, Float, Floats};
 use crate::profile::profile;
 use crate::results::{
-    Evaluation, Gradients, Observation, ProjectionValues, ReadoutValues, Recording, SharedResult, StepReport,
+    Evaluation, Gradients, Observation, ProjectionValues, ReadoutValues, Recording, StepReport,
 };
 use crate::shared::{Shared, TrainingLock, projection_values};
 
-/// A session's work, for either float type.
-pub trait Runner: Send {
-    /// Bytes of memory that it keeps for the next job.
-    fn bytes(&self) -> usize;
-    fn simulate(&mut self, work: &Work, voltage: bool, inputs: bool) -> Result<Recording>;
-    fn evaluate(&mut self, work: &Work) -> Result<Evaluation>;
-    fn gradients(&mut self, work: &Work) -> Result<Gradients>;
-    fn step(&mut self, work: &Work) -> Result<StepReport>;
-    /// A profile as JSON.
-    fn profile(&mut self, work: &Work, options: ProfileOptions) -> Result<String>;
-    /// Keeps the batch for the two functions that follow, and gives its readouts.
-    fn forward(&mut self, work: Arc<Work>) -> Result<Either<Float32Array, Float64Array>>;
-    fn gradients_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<Gradients>;
-    fn step_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<StepReport>;
-    /// Keeps the batch for the two functions that end in `_signal`, and shows it.
-    fn observe(&mut self, work: Arc<Work>) -> Result<Observation>;
-    /// The same for the batch that `forward` kept.
-    fn observe_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<Observation>;
-    fn gradients_from_signal(&mut self, signal: &[f64]) -> Result<Gradients>;
-    fn step_from_signal(&mut self, signal: &[f64]) -> Result<StepReport>;
-    /// Computes this rank's share of a batch, of a training step or an evaluation, and keeps it for `continue_shared`.
-    fn begin_shared(&mut self, work: Arc<Work>, share: Share, step: bool) -> Result<SharedResult>;
-    fn continue_shared(&mut self, messages: &[Vec<u8>]) -> Result<SharedResult>;
-}
+/// An engine of either float type.
+pub type AnyEngine = ByFloat<Engine<f32>, Engine<f64>>;
 
 /// A model with everything that work on it needs.
-pub struct Bench<F: Real> {
+pub struct Engine<F: Real> {
     shared: Arc<Shared<F>>,
-    /// Held while the session lives.
+    /// Held while the session lives, if it trains.
     _lock: Option<TrainingLock<F>>,
     config: SessionConfig,
     workers: Workers<F>,
-    kept: Option<Kept<F>>,
-    shown: Option<Shown<F>>,
-    together: Option<Together<F>>,
+    /// The latest batch that waits for JavaScript; the one before is dropped.
+    pending: Option<Pending<F>>,
+    /// Number of batches that have waited so far.
+    tickets: Ticket,
 }
 
-/// A forward pass that waits for its δ, and the model it ran on.
-struct Kept<F: Real> {
+/// Which of a session's batches it is that waits.
+pub type Ticket = u64;
+
+/// A batch that waits for an answer from JavaScript, and the model that it runs on.
+struct Pending<F: Real> {
     model: Arc<Model<F>>,
-    work: Arc<Work>,
-    forward: Forward<F>,
+    encoded: Arc<EncodedBatch>,
+    awaited: Awaited<F>,
 }
 
-/// A batch that waits for the signal of a rule, and the model it ran on.
-struct Shown<F: Real> {
-    model: Arc<Model<F>>,
-    work: Arc<Work>,
-    observed: mdgl_core::Observed<F>,
+/// What a batch waits for.
+enum Awaited<F: Real> {
+    /// The δ of a custom loss.
+    Delta(Forward<F>),
+    /// The signal of a custom rule.
+    Signal(Observed<F>),
+    /// The messages of all ranks.
+    Messages(PendingShared<F>),
 }
 
-/// A share of a batch that waits for the messages of all ranks, and the model it ran on.
-struct Together<F: Real> {
-    model: Arc<Model<F>>,
-    work: Arc<Work>,
+/// A share of a batch.
+struct PendingShared<F: Real> {
     share: Share,
+    /// Whether it is of a training step.
     step: bool,
     shared: SharedWork<F>,
     /// The engine's own time so far.
     spent: Duration,
 }
 
-impl<F: Float> Bench<F> {
-    /// A bench with so many threads.
-    pub fn new(
-        shared: Arc<Shared<F>>,
-        lock: Option<TrainingLock<F>>,
-        config: SessionConfig,
-        threads: usize,
-    ) -> Result<Self> {
+/// JavaScript's answer for a batch that waits.
+pub enum Answer {
+    /// Of a custom loss.
+    Score(Score),
+    /// Of a custom rule: the signal `[trial][step][neuron]`.
+    Signal(Vec<f64>),
+}
+
+/// Where a shared batch stands.
+pub enum SharedProgress {
+    /// This message is to go to all ranks.
+    Pending(Ticket, Vec<u8>),
+    Trained(StepReport),
+    Evaluated(Evaluation),
+}
+
+/// Jobs that need nothing from JavaScript.
+impl<F: Float> Engine<F> {
+    /// An engine with so many threads; takes the training lock where the session is to train.
+    pub fn new(shared: Arc<Shared<F>>, config: SessionConfig, threads: usize) -> Result<Self> {
+        let lock = if config.trains { Some(TrainingLock::take(&shared)?) } else { None };
         let workers = Workers::new(threads)?;
-        Ok(Self { shared, _lock: lock, config, workers, kept: None, shown: None, together: None })
+        Ok(Self { shared, _lock: lock, config, workers, pending: None, tickets: 0 })
     }
 
-    fn cancel(&self) -> &AtomicBool {
-        &self.config.cancel
+    /// Bytes of memory that it keeps for the next job.
+    pub fn bytes(&self) -> usize {
+        self.workers.bytes()
     }
 
-    fn assignment<'a>(&'a self, work: &'a Work) -> Result<Assignment<'a>> {
-        let objective = ordered(self.config.objective.as_ref(), "an objective")?;
-        let targets = ordered(work.targets.as_deref(), "targets")?;
-        Ok(Assignment { batch: &work.batch, objective, targets })
+    pub fn simulate(&mut self, encoded: &EncodedBatch, voltage: bool, inputs: bool) -> Result<Recording> {
+        let SessionConfig { objective, rule, .. } = &self.config;
+        let signals = match (objective, encoded.targets.as_deref(), rule) {
+            (Some(objective), Some(targets), Some(rule)) => Some((objective, targets, rule)),
+            _ => None,
+        };
+        let record = Record { voltage, inputs, signals };
+        let recording = mdgl_core::simulate(
+            &self.shared.snapshot(),
+            &encoded.batch,
+            record,
+            &self.workers,
+            self.cancel(),
+        )?;
+        Ok(Recording {
+            spikes: flatten(&recording.spikes)?.into(),
+            inputs: inputs.then(|| flatten(&recording.inputs)).transpose()?.map(Into::into),
+            readout: F::array(recording.readout),
+            voltage: voltage.then(|| F::array(recording.voltage)),
+            learning_signal: signals.map(|_| F::array(recording.learning_signal)),
+            modulatory_signal: signals.map(|_| F::array(recording.modulatory_signal)),
+        })
+    }
+
+    pub fn evaluate(&mut self, encoded: &EncodedBatch) -> Result<Evaluation> {
+        let assignment = self.assignment(encoded)?;
+        Ok(mdgl_core::evaluate(&self.shared.snapshot(), assignment, &self.workers, self.cancel())?.into())
+    }
+
+    pub fn gradients(&mut self, encoded: &EncodedBatch) -> Result<Gradients> {
+        self.gradients_of(&self.shared.snapshot(), self.assignment(encoded)?, None)
+    }
+
+    pub fn step(&mut self, encoded: &EncodedBatch) -> Result<StepReport> {
+        self.step_of(&self.shared.snapshot(), self.assignment(encoded)?, None)
+    }
+
+    /// A profile as JSON.
+    pub fn profile(&mut self, encoded: &EncodedBatch, options: ProfileOptions) -> Result<String> {
+        let Self { shared, config, workers, .. } = self;
+        let (assignment, training) = (config.assignment(encoded)?, config.training()?);
+        profile(&shared.snapshot(), assignment, training, options, workers, &config.cancel)
     }
 
     fn gradients_of(
@@ -111,7 +147,7 @@ impl<F: Float> Bench<F> {
         assignment: Assignment<'_>,
         custom: Option<CustomLoss<F>>,
     ) -> Result<Gradients> {
-        let rule = ordered(self.config.rule.as_ref(), "a rule")?;
+        let rule = self.config.rule()?;
         let (evaluation, gradients) =
             mdgl_core::gradients(model, assignment, rule, custom, &self.workers, self.cancel())?;
         wrap_gradients(model, evaluation, &gradients)
@@ -124,11 +160,9 @@ impl<F: Float> Bench<F> {
         custom: Option<CustomLoss<F>>,
     ) -> Result<StepReport> {
         let begun = Instant::now();
-        let SessionConfig { rule, optimiser, .. } = &self.config;
-        let (rule, optimiser) =
-            (ordered(rule.as_ref(), "a rule")?, ordered(optimiser.as_ref(), "an optimiser")?);
+        let training = self.config.training()?;
         let (next, report) =
-            mdgl_core::train_step(model, assignment, rule, custom, optimiser, &self.workers, self.cancel())?;
+            mdgl_core::train_step(model, assignment, training, custom, &self.workers, self.cancel())?;
         Ok(self.publish(next, report, begun.elapsed()))
     }
 
@@ -141,24 +175,140 @@ impl<F: Float> Bench<F> {
         }
     }
 
-    fn sharing<'a>(
-        &'a self,
-        model: &'a Model<F>,
-        work: &'a Work,
-        share: Share,
-        step: bool,
-    ) -> Result<Sharing<'a, F>> {
-        let SessionConfig { rule, optimiser, .. } = &self.config;
-        let training = match step {
-            true => Some((ordered(rule.as_ref(), "a rule")?, ordered(optimiser.as_ref(), "an optimiser")?)),
-            false => None,
-        };
-        let (assignment, workers, cancel) = (self.assignment(work)?, &self.workers, self.cancel());
-        Ok(Sharing { model, assignment, training, share, workers, cancel })
+    fn cancel(&self) -> &AtomicBool {
+        &self.config.cancel
     }
 
-    fn show(&mut self, model: Arc<Model<F>>, work: Arc<Work>, score: Option<&Score>) -> Result<Observation> {
-        let assignment = self.assignment(&work)?;
+    fn assignment<'a>(&'a self, encoded: &'a EncodedBatch) -> Result<Assignment<'a>> {
+        self.config.assignment(encoded)
+    }
+}
+
+/// Jobs that leave a batch waiting, and those that answer it.
+impl<F: Float> Engine<F> {
+    /// Simulates a batch, gives its readouts, and waits for δ.
+    pub fn forward(&mut self, encoded: Arc<EncodedBatch>) -> Result<(Ticket, Floats)> {
+        let model = self.shared.snapshot();
+        let forward = match &self.config.rule {
+            Some(rule) => Forward::for_rule(&model, &encoded.batch, rule, &self.workers, self.cancel())?,
+            None => Forward::new(&model, &encoded.batch, &self.workers, self.cancel())?,
+        };
+        let readout = forward.readout()?;
+        let awaited = Awaited::Delta(forward);
+        Ok((self.wait(Pending { model, encoded, awaited }), F::array(readout)))
+    }
+
+    /// Simulates a batch, shows it to a rule, and waits for the rule's signal.
+    pub fn observe(&mut self, encoded: Arc<EncodedBatch>) -> Result<(Ticket, Observation)> {
+        self.show(self.shared.snapshot(), encoded, None)
+    }
+
+    /// Computes this rank's share of a batch, and waits for the messages of all ranks.
+    pub fn share(&mut self, encoded: Arc<EncodedBatch>, share: Share, step: bool) -> Result<SharedProgress> {
+        let (begun, model) = (Instant::now(), self.shared.snapshot());
+        let (shared, message) = self.sharing(&model, &encoded, share, step)?.begin()?;
+        let awaited = Awaited::Messages(PendingShared { share, step, shared, spent: begun.elapsed() });
+        Ok(SharedProgress::Pending(self.wait(Pending { model, encoded, awaited }), message))
+    }
+
+    /// Shows a batch to a rule once its custom loss is known.
+    pub fn observe_pending(&mut self, ticket: Ticket, score: &Score) -> Result<(Ticket, Observation)> {
+        let Pending { model, encoded, awaited } = self.take(ticket)?;
+        let Awaited::Delta(forward) = awaited else { return Err(another_answer()) };
+        // The batch is simulated again, with more that is kept: its memory is needed.
+        drop(forward);
+        self.show(model, encoded, Some(score))
+    }
+
+    /// Gradients from JavaScript's answer.
+    pub fn gradients_pending(&mut self, ticket: Ticket, answer: Answer) -> Result<Gradients> {
+        let Pending { model, encoded, awaited } = self.take(ticket)?;
+        let assignment = self.assignment(&encoded)?;
+        match (awaited, answer) {
+            (Awaited::Delta(forward), Answer::Score(score)) => {
+                let custom = CustomLoss { forward, score };
+                self.gradients_of(&model, assignment, Some(custom))
+            }
+            (Awaited::Signal(observed), Answer::Signal(signal)) => {
+                let factor = ThirdFactor { observed, signal: &signal };
+                let (evaluation, gradients) = mdgl_core::gradients_from_signal(
+                    &model,
+                    assignment,
+                    factor,
+                    &self.workers,
+                    self.cancel(),
+                )?;
+                wrap_gradients(&model, evaluation, &gradients)
+            }
+            _ => Err(another_answer()),
+        }
+    }
+
+    /// A training step from JavaScript's answer.
+    pub fn step_pending(&mut self, ticket: Ticket, answer: Answer) -> Result<StepReport> {
+        let begun = Instant::now();
+        let Pending { model, encoded, awaited } = self.take(ticket)?;
+        let assignment = self.assignment(&encoded)?;
+        match (awaited, answer) {
+            (Awaited::Delta(forward), Answer::Score(score)) => {
+                let custom = CustomLoss { forward, score };
+                self.step_of(&model, assignment, Some(custom))
+            }
+            (Awaited::Signal(observed), Answer::Signal(signal)) => {
+                let factor = ThirdFactor { observed, signal: &signal };
+                let (next, report) = mdgl_core::train_step_from_signal(
+                    &model,
+                    assignment,
+                    factor,
+                    self.config.optimiser()?,
+                    &self.workers,
+                    self.cancel(),
+                )?;
+                Ok(self.publish(next, report, begun.elapsed()))
+            }
+            _ => Err(another_answer()),
+        }
+    }
+
+    /// Goes on with the messages of all ranks.
+    pub fn proceed(&mut self, ticket: Ticket, messages: &[Vec<u8>]) -> Result<SharedProgress> {
+        let begun = Instant::now();
+        let Pending { model, encoded, awaited } = self.take(ticket)?;
+        let Awaited::Messages(PendingShared { share, step, shared, spent }) = awaited else {
+            return Err(another_answer());
+        };
+        match self.sharing(&model, &encoded, share, step)?.go_on(shared, messages)? {
+            Turnout::More(shared, message) => {
+                let spent = spent + begun.elapsed();
+                let awaited = Awaited::Messages(PendingShared { share, step, shared, spent });
+                Ok(SharedProgress::Pending(self.wait(Pending { model, encoded, awaited }), message))
+            }
+            Turnout::Trained(next, report) => {
+                Ok(SharedProgress::Trained(self.publish(*next, report, spent + begun.elapsed())))
+            }
+            Turnout::Evaluated(evaluation) => Ok(SharedProgress::Evaluated(evaluation.into())),
+        }
+    }
+
+    fn wait(&mut self, pending: Pending<F>) -> Ticket {
+        self.pending = Some(pending);
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// The batch of a ticket, once.
+    fn take(&mut self, ticket: Ticket) -> Result<Pending<F>> {
+        let pending = if ticket == self.tickets { self.pending.take() } else { None };
+        pending.ok_or_else(|| Failure::bug("the batch does not wait for an answer any more"))
+    }
+
+    fn show(
+        &mut self,
+        model: Arc<Model<F>>,
+        encoded: Arc<EncodedBatch>,
+        score: Option<&Score>,
+    ) -> Result<(Ticket, Observation)> {
+        let assignment = self.assignment(&encoded)?;
         let (observed, seen) = mdgl_core::observe(&model, assignment, score, &self.workers, self.cancel())?;
         let network = model.network();
         let projections = network.projections().iter();
@@ -174,167 +324,25 @@ impl<F: Float> Bench<F> {
                 .collect::<mdgl_core::Result<Vec<ProjectionValues>>>()?,
             constants: network.cell_constants().into(),
         };
-        self.shown = Some(Shown { model, work, observed });
-        Ok(observation)
+        let awaited = Awaited::Signal(observed);
+        Ok((self.wait(Pending { model, encoded, awaited }), observation))
     }
 
-    /// The batch shown, once.
-    fn take_shown(&mut self) -> Result<Shown<F>> {
-        self.shown.take().ok_or_else(|| Failure::bug("no batch waits for its signal"))
-    }
-
-    /// The batch that `forward` kept, once.
-    fn take_kept(&mut self) -> Result<Kept<F>> {
-        self.kept.take().ok_or_else(|| Failure::bug("no forward pass waits for its δ"))
-    }
-
-    /// Does something with the batch that `forward` kept, once.
-    fn with_kept<T>(
-        &mut self,
-        delta: Vec<f64>,
-        loss: f64,
-        body: impl FnOnce(&Self, &Model<F>, Assignment<'_>, CustomLoss<F>) -> Result<T>,
-    ) -> Result<T> {
-        let Kept { model, work, forward } = self.take_kept()?;
-        let custom = CustomLoss { forward, delta, loss, accuracy: None };
-        body(self, &model, self.assignment(&work)?, custom)
+    fn sharing<'a>(
+        &'a self,
+        model: &'a Model<F>,
+        encoded: &'a EncodedBatch,
+        share: Share,
+        step: bool,
+    ) -> Result<Sharing<'a, F>> {
+        let training: Option<Training<'_>> = if step { Some(self.config.training()?) } else { None };
+        let (assignment, workers, cancel) = (self.assignment(encoded)?, &self.workers, self.cancel());
+        Ok(Sharing { model, assignment, training, share, workers, cancel })
     }
 }
 
-impl<F: Float> Runner for Bench<F> {
-    fn bytes(&self) -> usize {
-        self.workers.bytes()
-    }
-
-    fn simulate(&mut self, work: &Work, voltage: bool, inputs: bool) -> Result<Recording> {
-        let SessionConfig { objective, rule, .. } = &self.config;
-        let signals = match (objective, work.targets.as_deref(), rule) {
-            (Some(objective), Some(targets), Some(rule)) => Some((objective, targets, rule)),
-            _ => None,
-        };
-        let record = Record { voltage, inputs, signals };
-        let recording =
-            mdgl_core::simulate(&self.shared.snapshot(), &work.batch, record, &self.workers, self.cancel())?;
-        Ok(Recording {
-            spikes: flatten(&recording.spikes)?.into(),
-            inputs: inputs.then(|| flatten(&recording.inputs)).transpose()?.map(Into::into),
-            readout: F::array(recording.readout),
-            voltage: voltage.then(|| F::array(recording.voltage)),
-            learning_signal: signals.map(|_| F::array(recording.learning_signal)),
-            modulatory_signal: signals.map(|_| F::array(recording.modulatory_signal)),
-        })
-    }
-
-    fn evaluate(&mut self, work: &Work) -> Result<Evaluation> {
-        let assignment = self.assignment(work)?;
-        Ok(mdgl_core::evaluate(&self.shared.snapshot(), assignment, &self.workers, self.cancel())?.into())
-    }
-
-    fn gradients(&mut self, work: &Work) -> Result<Gradients> {
-        self.gradients_of(&self.shared.snapshot(), self.assignment(work)?, None)
-    }
-
-    fn step(&mut self, work: &Work) -> Result<StepReport> {
-        self.step_of(&self.shared.snapshot(), self.assignment(work)?, None)
-    }
-
-    fn profile(&mut self, work: &Work, options: ProfileOptions) -> Result<String> {
-        let Self { shared, config, workers, .. } = self;
-        let targets = ordered(work.targets.as_deref(), "targets")?;
-        let objective = ordered(config.objective.as_ref(), "an objective")?;
-        let assignment = Assignment { batch: &work.batch, objective, targets };
-        let rule = ordered(config.rule.as_ref(), "a rule")?;
-        let optimiser = ordered(config.optimiser.as_ref(), "an optimiser")?;
-        profile(&shared.snapshot(), assignment, rule, optimiser, options, workers, &config.cancel)
-    }
-
-    fn forward(&mut self, work: Arc<Work>) -> Result<Either<Float32Array, Float64Array>> {
-        let model = self.shared.snapshot();
-        let forward = match &self.config.rule {
-            Some(rule) => Forward::for_rule(&model, &work.batch, rule, &self.workers, self.cancel())?,
-            None => Forward::new(&model, &work.batch, &self.workers, self.cancel())?,
-        };
-        let readout = forward.readout()?;
-        self.kept = Some(Kept { model, work, forward });
-        Ok(F::array(readout))
-    }
-
-    fn gradients_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<Gradients> {
-        self.with_kept(delta, loss, |bench, model, assignment, custom| {
-            bench.gradients_of(model, assignment, Some(custom))
-        })
-    }
-
-    fn step_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<StepReport> {
-        self.with_kept(delta, loss, |bench, model, assignment, custom| {
-            bench.step_of(model, assignment, Some(custom))
-        })
-    }
-
-    fn observe(&mut self, work: Arc<Work>) -> Result<Observation> {
-        self.show(self.shared.snapshot(), work, None)
-    }
-
-    fn observe_from(&mut self, delta: Vec<f64>, loss: f64) -> Result<Observation> {
-        let Kept { model, work, .. } = self.take_kept()?;
-        self.show(model, work, Some(&Score { delta, loss, accuracy: None }))
-    }
-
-    fn gradients_from_signal(&mut self, signal: &[f64]) -> Result<Gradients> {
-        let Shown { model, work, observed } = self.take_shown()?;
-        let (evaluation, gradients) = mdgl_core::gradients_from_signal(
-            &model,
-            self.assignment(&work)?,
-            observed,
-            signal,
-            &self.workers,
-            self.cancel(),
-        )?;
-        wrap_gradients(&model, evaluation, &gradients)
-    }
-
-    fn step_from_signal(&mut self, signal: &[f64]) -> Result<StepReport> {
-        let begun = Instant::now();
-        let Shown { model, work, observed } = self.take_shown()?;
-        let optimiser = ordered(self.config.optimiser.as_ref(), "an optimiser")?;
-        let (next, report) = mdgl_core::train_step_from_signal(
-            &model,
-            self.assignment(&work)?,
-            observed,
-            signal,
-            optimiser,
-            &self.workers,
-            self.cancel(),
-        )?;
-        Ok(self.publish(next, report, begun.elapsed()))
-    }
-
-    fn begin_shared(&mut self, work: Arc<Work>, share: Share, step: bool) -> Result<SharedResult> {
-        let (begun, model) = (Instant::now(), self.shared.snapshot());
-        let (shared, message) = self.sharing(&model, &work, share, step)?.begin()?;
-        self.together = Some(Together { model, work, share, step, shared, spent: begun.elapsed() });
-        Ok(SharedResult::sends(message))
-    }
-
-    fn continue_shared(&mut self, messages: &[Vec<u8>]) -> Result<SharedResult> {
-        let begun = Instant::now();
-        let waiting = self.together.take().ok_or_else(|| Failure::bug("no share waits for messages"))?;
-        let Together { model, work, share, step, shared, spent } = waiting;
-        match self.sharing(&model, &work, share, step)?.go_on(shared, messages)? {
-            Turnout::More(shared, message) => {
-                let spent = spent + begun.elapsed();
-                self.together = Some(Together { model, work, share, step, shared, spent });
-                Ok(SharedResult::sends(message))
-            }
-            Turnout::Trained(next, report) => {
-                let report = self.publish(*next, report, spent + begun.elapsed());
-                Ok(SharedResult { report: Some(report), ..SharedResult::default() })
-            }
-            Turnout::Evaluated(evaluation) => {
-                Ok(SharedResult { evaluation: Some(evaluation.into()), ..SharedResult::default() })
-            }
-        }
-    }
+fn another_answer() -> Failure {
+    Failure::bug("a batch got an answer of another kind than it waits for")
 }
 
 impl From<mdgl_core::Evaluation> for Evaluation {
@@ -342,11 +350,6 @@ impl From<mdgl_core::Evaluation> for Evaluation {
         let mdgl_core::Evaluation { loss, regulariser, accuracy, rate } = evaluation;
         Self { loss, regulariser, accuracy: accuracy.map_or(Either::B(Null), Either::A), rate }
     }
-}
-
-/// What the façade must have put into the plan for this kind of work.
-fn ordered<'a, T: ?Sized>(part: Option<&'a T>, what: &str) -> Result<&'a T> {
-    part.ok_or_else(|| Failure::bug(format!("the plan lacks {what}")))
 }
 
 /// Triples, an event that counts more than once as often.

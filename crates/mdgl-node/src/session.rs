@@ -1,39 +1,31 @@
 //! Sessions: a thread with a queue of jobs that works on one model.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
 
-use mdgl_core::{FairSemaphore, Permit, Share};
+use mdgl_core::{Score, Share};
 use napi::Env;
-use napi::bindgen_prelude::{Object, ObjectFinalize, This, ToNapiValue, Uint8Array};
+use napi::bindgen_prelude::{
+    Either, Float32Array, Float64Array, Null, Object, ObjectFinalize, This, Uint8Array,
+};
 use napi_derive::napi;
 
-use crate::background::{Ending, end_with_environment, guarded};
-use crate::batch::PackedBatch;
+use crate::background::end_with_environment;
+use crate::batch::NativeBatch;
 use crate::config::{Plan, SessionConfig};
-use crate::error::{Failure, Result};
+use crate::error::Result;
+use crate::float::for_float;
 use crate::held::{self, Held};
 use crate::model::NativeModel;
 use crate::number::to_usize;
 use crate::profile::ProfilePlan;
-use crate::runner::Runner;
-use crate::semaphore;
+use crate::results::{Evaluation, Observation, StepReport};
+use crate::runner::{Answer, SharedProgress, Ticket};
+use crate::worker::{Open, Worker, submit};
 
 /// A thread of the engine at work on a model; jobs run one after another.
 #[napi(custom_finalize)]
 pub struct Session {
     worker: Arc<Held<Open>>,
-}
-
-/// What a session keeps open until it is closed or collected.
-struct Open(Arc<Worker>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.close(Box::new(|| ()));
-    }
 }
 
 impl ObjectFinalize for Session {
@@ -51,8 +43,8 @@ impl Session {
         let config = SessionConfig::new(&plan)?;
         let cancel = Arc::clone(&config.cancel);
         let threads = to_usize(threads, "threads")?;
-        let runner = model.model()?.runner(config, threads)?;
-        let worker = Arc::new(Worker::start(runner, threads, cancel)?);
+        let engine = model.model()?.engine(config, threads)?;
+        let worker = Arc::new(Worker::start(engine, threads, cancel)?);
         end_with_environment(env, Arc::clone(&worker))?;
         Ok(Self { worker: Held::new(Open(worker)) })
     }
@@ -68,114 +60,74 @@ impl Session {
     pub fn simulate<'env>(
         &self,
         env: &'env Env,
-        batch: &PackedBatch,
+        batch: &NativeBatch,
         voltage: bool,
         inputs: bool,
     ) -> napi::Result<Object<'env>> {
-        let work = batch.take(env)?;
-        self.submit(env, move |runner| runner.simulate(&work, voltage, inputs))
+        let encoded = batch.take(env)?;
+        submit(
+            &self.worker,
+            env,
+            move |engine| for_float!(engine, engine => engine.simulate(&encoded, voltage, inputs)),
+        )
     }
 
     /// Loss, accuracy and rate of a batch.
     #[napi(catch_unwind, ts_return_type = "Promise<Evaluation>")]
-    pub fn evaluate<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
-        let work = batch.take(env)?;
-        self.submit(env, move |runner| runner.evaluate(&work))
+    pub fn evaluate<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+        let encoded = batch.take(env)?;
+        submit(&self.worker, env, move |engine| for_float!(engine, engine => engine.evaluate(&encoded)))
     }
 
     /// Gradients of a batch.
     #[napi(catch_unwind, ts_return_type = "Promise<Gradients>")]
-    pub fn gradients<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
-        let work = batch.take(env)?;
-        self.submit(env, move |runner| runner.gradients(&work))
+    pub fn gradients<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+        let encoded = batch.take(env)?;
+        submit(&self.worker, env, move |engine| for_float!(engine, engine => engine.gradients(&encoded)))
     }
 
     /// A training step.
     #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
-    pub fn step<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
-        let work = batch.take(env)?;
-        self.submit(env, move |runner| runner.step(&work))
+    pub fn step<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+        let encoded = batch.take(env)?;
+        submit(&self.worker, env, move |engine| for_float!(engine, engine => engine.step(&encoded)))
     }
 
-    /// Readouts `[trial][step][unit]` of a batch, which is kept for `gradientsFrom`, `stepFrom` or another job.
-    #[napi(catch_unwind, ts_return_type = "Promise<Float32Array | Float64Array>")]
-    pub fn forward<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
-        let work = batch.share()?;
-        self.submit(env, move |runner| runner.forward(work))
+    /// Simulates a batch for a custom loss, which is to answer.
+    #[napi(catch_unwind, ts_return_type = "Promise<PendingReadout>")]
+    pub fn forward<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+        let (encoded, session) = (batch.share()?, Arc::clone(&self.worker));
+        submit(&self.worker, env, move |engine| {
+            let (ticket, readout) = for_float!(engine, engine => engine.forward(encoded))?;
+            Ok(PendingReadout { pending: PendingBatch { session, ticket }, readout })
+        })
     }
 
-    /// Gradients of the batch kept, for δ at the readouts `[trial][step][unit]`.
-    #[napi(catch_unwind, ts_return_type = "Promise<Gradients>")]
-    pub fn gradients_from<'env>(
-        &self,
-        env: &'env Env,
-        delta: &[f64],
-        loss: f64,
-    ) -> napi::Result<Object<'env>> {
-        let delta = delta.to_vec();
-        self.submit(env, move |runner| runner.gradients_from(delta, loss))
+    /// Simulates a batch for a rule of JavaScript's, which is to answer.
+    #[napi(catch_unwind, ts_return_type = "Promise<PendingObservation>")]
+    pub fn observe<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+        let (encoded, session) = (batch.take(env)?, Arc::clone(&self.worker));
+        submit(&self.worker, env, move |engine| {
+            let (ticket, observation) = for_float!(engine, engine => engine.observe(encoded))?;
+            Ok(PendingObservation { pending: PendingBatch { session, ticket }, observation })
+        })
     }
 
-    /// A training step on the batch kept, for δ at the readouts `[trial][step][unit]`.
-    #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
-    pub fn step_from<'env>(&self, env: &'env Env, delta: &[f64], loss: f64) -> napi::Result<Object<'env>> {
-        let delta = delta.to_vec();
-        self.submit(env, move |runner| runner.step_from(delta, loss))
-    }
-
-    /// Runs a batch and shows it to a rule of JavaScript's; it is kept for `gradientsFromSignal` or `stepFromSignal`.
-    #[napi(catch_unwind, ts_return_type = "Promise<Observation>")]
-    pub fn observe<'env>(&self, env: &'env Env, batch: &PackedBatch) -> napi::Result<Object<'env>> {
-        let work = batch.take(env)?;
-        self.submit(env, move |runner| runner.observe(work))
-    }
-
-    /// The same for the batch that `forward` kept, with δ at the readouts `[trial][step][unit]`.
-    #[napi(catch_unwind, ts_return_type = "Promise<Observation>")]
-    pub fn observe_from<'env>(&self, env: &'env Env, delta: &[f64], loss: f64) -> napi::Result<Object<'env>> {
-        let delta = delta.to_vec();
-        self.submit(env, move |runner| runner.observe_from(delta, loss))
-    }
-
-    /// Gradients of the batch shown, for a signal `[trial][step][neuron]`.
-    #[napi(catch_unwind, ts_return_type = "Promise<Gradients>")]
-    pub fn gradients_from_signal<'env>(&self, env: &'env Env, signal: &[f64]) -> napi::Result<Object<'env>> {
-        let signal = signal.to_vec();
-        self.submit(env, move |runner| runner.gradients_from_signal(&signal))
-    }
-
-    /// A training step on the batch shown, for a signal `[trial][step][neuron]`.
-    #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
-    pub fn step_from_signal<'env>(&self, env: &'env Env, signal: &[f64]) -> napi::Result<Object<'env>> {
-        let signal = signal.to_vec();
-        self.submit(env, move |runner| runner.step_from_signal(&signal))
-    }
-
-    /// This rank's share of a batch, of a training step or an evaluation; it waits for `continueShared`.
+    /// Computes this rank's share of a batch, of a training step or an evaluation; all ranks are to answer.
     #[napi(catch_unwind, ts_return_type = "Promise<SharedResult>")]
-    pub fn begin_shared<'env>(
+    pub fn share<'env>(
         &self,
         env: &'env Env,
-        batch: &PackedBatch,
-        rank: f64,
-        ranks: f64,
+        batch: &NativeBatch,
+        place: Place,
         step: bool,
     ) -> napi::Result<Object<'env>> {
-        let (rank, ranks) = (to_usize(rank, "collective.rank")?, to_usize(ranks, "collective.size")?);
-        let share = Share::new(rank, ranks).map_err(Failure::from)?;
-        let work = batch.take(env)?;
-        self.submit(env, move |runner| runner.begin_shared(work, share, step))
-    }
-
-    /// Goes on with the messages of all ranks, in their order.
-    #[napi(catch_unwind, ts_return_type = "Promise<SharedResult>")]
-    pub fn continue_shared<'env>(
-        &self,
-        env: &'env Env,
-        messages: Vec<Uint8Array>,
-    ) -> napi::Result<Object<'env>> {
-        let messages: Vec<Vec<u8>> = messages.iter().map(|message| message.to_vec()).collect();
-        self.submit(env, move |runner| runner.continue_shared(&messages))
+        let (share, encoded) = (place.share()?, batch.take(env)?);
+        let session = Arc::clone(&self.worker);
+        submit(&self.worker, env, move |engine| {
+            let progress = for_float!(engine, engine => engine.share(encoded, share, step))?;
+            Ok(SharedResult::new(session, progress))
+        })
     }
 
     /// Profiles training iterations on a batch; the model is left as it is. Gives JSON.
@@ -183,11 +135,15 @@ impl Session {
     pub fn profile<'env>(
         &self,
         env: &'env Env,
-        batch: &PackedBatch,
+        batch: &NativeBatch,
         plan: ProfilePlan,
     ) -> napi::Result<Object<'env>> {
-        let (work, options) = (batch.take(env)?, plan.options()?);
-        self.submit(env, move |runner| runner.profile(&work, options))
+        let (encoded, options) = (batch.take(env)?, plan.options()?);
+        submit(
+            &self.worker,
+            env,
+            move |engine| for_float!(engine, engine => engine.profile(&encoded, options)),
+        )
     }
 
     /// Stops the running job and all later ones.
@@ -217,115 +173,156 @@ impl Session {
         }
         Ok(promise)
     }
+}
 
-    /// Queues a job; its result settles the promise, and V8 hears how much memory the session then holds.
-    fn submit<'env, T>(
+/// A batch that waits for an answer from JavaScript. A session has one at a time: the next one, or the session's end, lets
+/// go of it.
+#[napi]
+pub struct PendingBatch {
+    session: Arc<Held<Open>>,
+    ticket: Ticket,
+}
+
+#[napi]
+impl PendingBatch {
+    /// Shows the batch to a rule of JavaScript's once its custom loss is known.
+    #[napi(catch_unwind, ts_return_type = "Promise<PendingObservation>")]
+    pub fn observe<'env>(&self, env: &'env Env, score: CustomScore) -> napi::Result<Object<'env>> {
+        let (session, ticket, score) = (Arc::clone(&self.session), self.ticket, score.copy());
+        submit(&self.session, env, move |engine| {
+            let (ticket, observation) = for_float!(engine, engine => engine.observe_pending(ticket, &score))?;
+            Ok(PendingObservation { pending: Self { session, ticket }, observation })
+        })
+    }
+
+    /// Gradients from a custom loss, or from the signal `[trial][step][neuron]` of a rule.
+    #[napi(catch_unwind, ts_return_type = "Promise<Gradients>")]
+    pub fn gradients<'env>(
         &self,
         env: &'env Env,
-        job: impl FnOnce(&mut dyn Runner) -> Result<T> + Send + 'static,
-    ) -> napi::Result<Object<'env>>
-    where
-        T: ToNapiValue + Send + 'static,
-    {
-        let worker = self.worker.lock();
-        let Some(Open(worker)) = &*worker else { return Err(Failure::cancelled().into()) };
-        let queue = worker.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(queue) = queue.as_ref() else { return Err(Failure::cancelled().into()) };
-        let (deferred, promise) = env.create_deferred()?;
-        let held = Arc::clone(&self.worker);
-        let job = Box::new(move |runner: &mut dyn Runner| match guarded(|| job(runner)) {
-            Ok(value) => {
-                let bytes = runner.bytes();
-                deferred.resolve(move |env| {
-                    held.tell(&env, bytes);
-                    Ok(value)
-                });
+        answer: Either<Float64Array, CustomScore>,
+    ) -> napi::Result<Object<'env>> {
+        let (ticket, answer) = (self.ticket, copy(&answer));
+        submit(
+            &self.session,
+            env,
+            move |engine| for_float!(engine, engine => engine.gradients_pending(ticket, answer)),
+        )
+    }
+
+    /// A training step from the same.
+    #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
+    pub fn step<'env>(
+        &self,
+        env: &'env Env,
+        answer: Either<Float64Array, CustomScore>,
+    ) -> napi::Result<Object<'env>> {
+        let (ticket, answer) = (self.ticket, copy(&answer));
+        submit(
+            &self.session,
+            env,
+            move |engine| for_float!(engine, engine => engine.step_pending(ticket, answer)),
+        )
+    }
+
+    /// Goes on with the messages of all ranks, in their order.
+    #[napi(catch_unwind, ts_return_type = "Promise<SharedResult>")]
+    pub fn proceed<'env>(&self, env: &'env Env, messages: Vec<Uint8Array>) -> napi::Result<Object<'env>> {
+        let messages: Vec<Vec<u8>> = messages.iter().map(|message| message.to_vec()).collect();
+        let (session, ticket) = (Arc::clone(&self.session), self.ticket);
+        submit(&self.session, env, move |engine| {
+            let progress = for_float!(engine, engine => engine.proceed(ticket, &messages))?;
+            Ok(SharedResult::new(session, progress))
+        })
+    }
+}
+
+/// What a custom loss says of a batch.
+#[napi(object, object_to_js = false)]
+pub struct CustomScore {
+    /// ∂E/∂y of all readouts, `[trial][step][unit]`.
+    pub delta: Float64Array,
+    /// E.
+    pub loss: f64,
+    /// Reported as it is.
+    pub accuracy: Either<f64, Null>,
+}
+
+impl CustomScore {
+    fn copy(&self) -> Score {
+        let accuracy = match self.accuracy {
+            Either::A(accuracy) => Some(accuracy),
+            Either::B(Null) => None,
+        };
+        Score { delta: self.delta.to_vec(), loss: self.loss, accuracy }
+    }
+}
+
+fn copy(answer: &Either<Float64Array, CustomScore>) -> Answer {
+    match answer {
+        Either::A(signal) => Answer::Signal(signal.to_vec()),
+        Either::B(score) => Answer::Score(score.copy()),
+    }
+}
+
+/// A simulated batch that waits for a custom loss.
+#[napi(object, object_from_js = false)]
+pub struct PendingReadout {
+    /// Takes the answer.
+    pub pending: PendingBatch,
+    /// Readouts `[trial][step][unit]`.
+    pub readout: Either<Float32Array, Float64Array>,
+}
+
+/// A simulated batch that waits for a rule of JavaScript's.
+#[napi(object, object_from_js = false)]
+pub struct PendingObservation {
+    /// Takes the answer.
+    pub pending: PendingBatch,
+    /// What the rule is shown.
+    pub observation: Observation,
+}
+
+/// A process's place among those that compute together.
+#[napi(object, object_to_js = false)]
+pub struct Place {
+    /// From 0 on.
+    pub rank: f64,
+    /// How many there are.
+    pub size: f64,
+}
+
+impl Place {
+    fn share(&self) -> Result<Share> {
+        let (rank, ranks) =
+            (to_usize(self.rank, "collective.rank")?, to_usize(self.size, "collective.size")?);
+        Ok(Share::new(rank, ranks)?)
+    }
+}
+
+/// Where a batch stands that several processes compute together: it waits, or it is at one of its ends.
+#[napi(object, object_from_js = false)]
+#[derive(Default)]
+pub struct SharedResult {
+    /// Takes the messages of all ranks.
+    pub pending: Option<PendingBatch>,
+    /// To be sent to every rank, this one too; there while it waits.
+    pub message: Option<Uint8Array>,
+    /// The end of a training step.
+    pub report: Option<StepReport>,
+    /// The end of an evaluation.
+    pub evaluation: Option<Evaluation>,
+}
+
+impl SharedResult {
+    fn new(session: Arc<Held<Open>>, progress: SharedProgress) -> Self {
+        match progress {
+            SharedProgress::Pending(ticket, message) => {
+                let pending = Some(PendingBatch { session, ticket });
+                Self { pending, message: Some(message.into()), ..Self::default() }
             }
-            Err(failure) => deferred.reject(failure.into()),
-        });
-        queue.send(Message::Job(job)).map_err(|_| Failure::bug("a session's thread has ended"))?;
-        Ok(promise)
-    }
-}
-
-type Job = Box<dyn FnOnce(&mut dyn Runner) + Send>;
-
-enum Message {
-    Job(Job),
-    /// The last one; what is to be done once the model is free.
-    End(Box<dyn FnOnce() + Send>),
-}
-
-/// The thread, from outside.
-struct Worker {
-    cancel: Arc<AtomicBool>,
-    semaphore: &'static FairSemaphore,
-    /// `None` once it was told to end.
-    queue: Mutex<Option<Sender<Message>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Worker {
-    fn start(runner: Box<dyn Runner>, threads: usize, cancel: Arc<AtomicBool>) -> Result<Self> {
-        let (queue, messages) = channel();
-        let (semaphore, stop) = (semaphore::of_process()?, Arc::clone(&cancel));
-        let thread = thread::Builder::new()
-            .name("mdgl".into())
-            .spawn(move || work(runner, &messages, || semaphore.take(threads, &stop)))
-            .map_err(Failure::no_thread)?;
-        Ok(Self { cancel, semaphore, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
-    }
-
-    fn cancel(&self) {
-        self.cancel.store(true, Ordering::Relaxed);
-        self.semaphore.wake();
-    }
-
-    /// Stops all that runs; `then` is called once the thread has let go of the model, at once where it had.
-    fn close(&self, then: Box<dyn FnOnce() + Send>) {
-        self.cancel();
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match queue {
-            // Jobs catch their panics: the thread is there until it has been told to end.
-            Some(queue) => drop(queue.send(Message::End(then))),
-            None => then(),
-        }
-    }
-}
-
-impl Ending for Arc<Worker> {
-    fn is_over(&self) -> bool {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-
-    fn end(self: Box<Self>) {
-        self.close(Box::new(|| ()));
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // Jobs catch their panics, so there is nothing to learn from the thread's end.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// The thread's body: jobs in order until it is told to end, each once its threads are free; those left over when it was cancelled get
-/// none and fail at once. A runner publishes a model only at the end of a step, so a panic in the middle leaves nothing
-/// half done.
-fn work<'a>(
-    mut runner: Box<dyn Runner>,
-    messages: &Receiver<Message>,
-    permit: impl Fn() -> Option<Permit<'a>>,
-) {
-    for message in messages {
-        match message {
-            Message::Job(job) => {
-                let _permit = permit();
-                job(runner.as_mut());
-            }
-            Message::End(then) => {
-                drop(runner);
-                return then();
-            }
+            SharedProgress::Trained(report) => Self { report: Some(report), ..Self::default() },
+            SharedProgress::Evaluated(evaluation) => Self { evaluation: Some(evaluation), ..Self::default() },
         }
     }
 }

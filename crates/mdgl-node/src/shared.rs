@@ -31,6 +31,11 @@ impl<F: Real> Shared<F> {
         *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);
     }
 
+    /// An independent copy.
+    pub fn try_clone(&self) -> Result<Arc<Self>> {
+        Ok(Self::new(self.snapshot().try_clone()?))
+    }
+
     /// Changes the weights, unless somebody trains them.
     pub fn edit(&self, change: impl FnOnce(&mut Model<F>) -> mdgl_core::Result<()>) -> Result<()> {
         if self.training.load(Ordering::Acquire) {

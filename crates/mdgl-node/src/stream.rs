@@ -7,6 +7,7 @@ use napi::bindgen_prelude::{ObjectFinalize, This};
 use napi_derive::napi;
 
 use crate::error::{Failure, Result};
+use crate::float::for_float;
 use crate::held::{self, Held};
 use crate::live::{AnyStream, Given, StreamLesson, StreamState, StreamStep, StreamUpdate};
 use crate::model::NativeModel;
@@ -17,12 +18,12 @@ use crate::rule;
 /// A model that runs and learns step by step; nobody else may train or change it meanwhile.
 #[napi(custom_finalize)]
 pub struct NativeStream {
-    live: Arc<Held<Box<dyn AnyStream>>>,
+    stream: Arc<Held<AnyStream>>,
 }
 
 impl ObjectFinalize for NativeStream {
     fn finalize(self, env: Env) -> napi::Result<()> {
-        self.live.tell(&env, 0);
+        self.stream.tell(&env, 0);
         Ok(())
     }
 }
@@ -33,15 +34,15 @@ impl NativeStream {
     #[napi(constructor, catch_unwind)]
     pub fn new(model: &NativeModel, rule: String, optimiser: String, seed: f64) -> napi::Result<Self> {
         let (rule, optimiser) = (rule::build(&rule)?, parse(&optimiser, "the optimiser")?);
-        let live = model.model()?.stream(&rule, &optimiser, to_u64(seed, "seed")?)?;
-        Ok(Self { live: Held::new(live) })
+        let stream = model.model()?.stream(&rule, &optimiser, to_u64(seed, "seed")?)?;
+        Ok(Self { stream: Held::new(stream) })
     }
 
     /// Tells V8 of its memory, and lets go of it where it has become garbage; to be called once.
     #[napi(catch_unwind)]
     pub fn watch(&self, env: &Env, this: This<'_>) -> napi::Result<()> {
-        let bytes = self.with(|live| Ok(live.bytes()))?;
-        held::watch(env, &this.object, &self.live, bytes)
+        let bytes = self.with(|stream| Ok(for_float!(stream, s => s.bytes())))?;
+        held::watch(env, &this.object, &self.stream, bytes)
     }
 
     /// One step, with one entry an input population; nothing: silent.
@@ -50,49 +51,49 @@ impl NativeStream {
         ts_args_type = "inputs: Array<Uint32Array | Float64Array | Float32Array | undefined>"
     )]
     pub fn step(&self, inputs: Vec<Option<Given>>) -> napi::Result<StreamStep> {
-        Ok(self.with(|live| live.step(&inputs))?)
+        Ok(self.with(|stream| for_float!(stream, s => s.step(&inputs)))?)
     }
 
     /// Adds errors to the last step; gives their loss.
     #[napi(catch_unwind)]
     pub fn learn(&self, lessons: Vec<StreamLesson>) -> napi::Result<f64> {
-        Ok(self.with(|live| live.learn(&lessons))?)
+        Ok(self.with(|stream| for_float!(stream, s => s.learn(&lessons)))?)
     }
 
     /// Updates the model.
     #[napi(catch_unwind)]
     pub fn apply(&self) -> napi::Result<StreamUpdate> {
-        Ok(self.with(|live| live.apply())?)
+        Ok(self.with(|stream| for_float!(stream, s => s.apply()))?)
     }
 
     /// The state between this step and the next.
     #[napi(catch_unwind)]
     pub fn state(&self) -> napi::Result<StreamState> {
-        Ok(self.with(|live| live.state())?)
+        Ok(self.with(|stream| for_float!(stream, s => s.state()))?)
     }
 
     /// Puts a state back.
     #[napi(catch_unwind)]
     pub fn restore(&self, state: StreamState) -> napi::Result<()> {
-        Ok(self.with(|live| live.restore(&state))?)
+        Ok(self.with(|stream| for_float!(stream, s => s.restore(&state)))?)
     }
 
     /// Back to rest.
     #[napi(catch_unwind)]
     pub fn reset(&self) -> napi::Result<()> {
-        Ok(self.with(|live| live.reset())?)
+        Ok(self.with(|stream| for_float!(stream, s => s.reset()))?)
     }
 
     /// Gives memory back and lets go of the model.
     #[napi(catch_unwind)]
     pub fn dispose(&self, env: &Env) -> napi::Result<()> {
-        self.live.release(env);
+        self.stream.release(env);
         Ok(())
     }
 
-    fn with<T>(&self, job: impl FnOnce(&mut dyn AnyStream) -> Result<T>) -> Result<T> {
-        match self.live.lock().as_deref_mut() {
-            Some(live) => job(live),
+    fn with<T>(&self, job: impl FnOnce(&mut AnyStream) -> Result<T>) -> Result<T> {
+        match self.stream.lock().as_mut() {
+            Some(stream) => job(stream),
             None => Err(Failure::closed()),
         }
     }

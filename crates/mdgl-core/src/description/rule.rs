@@ -62,11 +62,6 @@ impl Estimator {
             Self::KfRtrl => "'kf-rtrl'",
         }
     }
-
-    /// Whether it estimates the whole gradient by carrying influences forwards (see `learn::forward`).
-    pub(crate) fn carries_influence(self) -> bool {
-        !matches!(self, Self::Backward | Self::Online)
-    }
 }
 
 /// What a cell learns by.

@@ -176,6 +176,10 @@ struct Update<F> {
     method: UpdateMethod<F>,
     /// Factor that clipping puts on the gradient.
     clip: F,
+    /// What l1 takes off a weight.
+    shrink: F,
+    /// Standard deviation of the noise on a weight.
+    heat: f64,
 }
 
 enum UpdateMethod<F> {
@@ -202,7 +206,50 @@ impl<F: Scalar> Update<F> {
             Some(most) if norm > most => F::from_f64(most / norm),
             _ => F::ONE,
         };
-        Self { method, clip }
+        let shrink = F::from_f64(rate * optimiser.l1);
+        Self { method, clip, shrink, heat: (2.0 * rate * optimiser.temperature).sqrt() }
+    }
+
+    /// Updates the weights of a projection.
+    fn projection(
+        &self,
+        synapses: &Synapses,
+        gradients: &[F],
+        theta: &mut [F],
+        moments: &mut [AdamMoment<F>],
+        mut noise: CounterRng,
+    ) {
+        let (shrink, heat) = (self.shrink, self.heat);
+        let mut losses = gradients.to_vec();
+        let free = synapses.signs.iter().all(|&sign| sign == 0);
+        if !free {
+            let signs = synapses.pre.iter().map(|&pre| synapses.signs[pre as usize]);
+            losses.iter_mut().zip(signs).filter(|&(_, sign)| sign < 0).for_each(|(g, _)| *g = -*g);
+        }
+        self.steps(&mut losses, moments);
+        if free && heat == 0.0 {
+            // Nothing asks for each synapse's sender, so that the processor can take several at once.
+            theta.iter_mut().zip(losses).for_each(|(x, loss)| *x = shrink_to_zero(*x - loss, shrink));
+            return;
+        }
+        for (synapse, (x, loss)) in theta.iter_mut().zip(losses).enumerate() {
+            let sign = synapses.sign(synapse);
+            let alive = *x > F::ZERO;
+            *x = *x - loss;
+            if sign != 0 && !alive {
+                *x = F::ZERO;
+            }
+            if sign == 0 {
+                *x = shrink_to_zero(*x, shrink);
+            } else if *x > F::ZERO {
+                *x = *x - shrink;
+            } else {
+                continue;
+            }
+            if heat > 0.0 {
+                *x += F::from_f64(heat * noise.normal());
+            }
+        }
     }
 
     /// What each parameter loses, written over its gradient.
@@ -241,7 +288,7 @@ pub(crate) fn step<F: Scalar>(
         let gradients = gradients.projection(index);
         let theta = &mut next.theta[index];
         let moments = &mut next.moments.theta[index];
-        update_projection(synapses, optimiser, rate, &update, gradients, theta, moments, noise);
+        update.projection(synapses, gradients, theta, moments, noise);
     }
     for (readout, bias) in next.bias.iter_mut().enumerate() {
         let moments = &mut next.moments.bias[readout];
@@ -251,51 +298,6 @@ pub(crate) fn step<F: Scalar>(
     }
     next.moments.steps += 1;
     Ok(next)
-}
-
-#[allow(clippy::too_many_arguments)]
-fn update_projection<F: Scalar>(
-    synapses: &Synapses,
-    optimiser: &Optimiser,
-    rate: f64,
-    update: &Update<F>,
-    gradients: &[F],
-    theta: &mut [F],
-    moments: &mut [AdamMoment<F>],
-    mut noise: CounterRng,
-) {
-    let shrink = F::from_f64(rate * optimiser.l1);
-    let heat = (2.0 * rate * optimiser.temperature).sqrt();
-    let mut losses = gradients.to_vec();
-    let free = synapses.signs.iter().all(|&sign| sign == 0);
-    if !free {
-        let signs = synapses.pre.iter().map(|&pre| synapses.signs[pre as usize]);
-        losses.iter_mut().zip(signs).filter(|&(_, sign)| sign < 0).for_each(|(g, _)| *g = -*g);
-    }
-    update.steps(&mut losses, moments);
-    if free && heat == 0.0 {
-        // Nothing asks for each synapse's sender, so that the processor can take several at once.
-        theta.iter_mut().zip(losses).for_each(|(x, loss)| *x = shrink_to_zero(*x - loss, shrink));
-        return;
-    }
-    for (synapse, (x, loss)) in theta.iter_mut().zip(losses).enumerate() {
-        let sign = synapses.sign(synapse);
-        let alive = *x > F::ZERO;
-        *x = *x - loss;
-        if sign != 0 && !alive {
-            *x = F::ZERO;
-        }
-        if sign == 0 {
-            *x = shrink_to_zero(*x, shrink);
-        } else if *x > F::ZERO {
-            *x = *x - shrink;
-        } else {
-            continue;
-        }
-        if heat > 0.0 {
-            *x += F::from_f64(heat * noise.normal());
-        }
-    }
 }
 
 /// l1 on a weight of either sign: towards 0, not past it.

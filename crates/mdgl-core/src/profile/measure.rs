@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::peak::{self, Peak};
 use crate::description::legal::Use;
-use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
 use crate::instrument::clock::Scale;
 use crate::instrument::probe::lap_cost;
@@ -16,9 +15,8 @@ use crate::instrument::sample::{Baseline, Estimate, Sample};
 use crate::instrument::section::{SECTIONS, Section};
 use crate::instrument::tally::Tally;
 use crate::model::Model;
-use crate::model::optimiser::Optimiser;
 use crate::run::real::Real;
-use crate::run::{Assignment, StepReport, Workers, train_step};
+use crate::run::{Assignment, StepReport, Training, Workers, train_step};
 
 /// How to profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +108,7 @@ pub struct SectionTime {
 pub fn profile<F: Real>(
     model: &Model<F>,
     assignment: Assignment<'_>,
-    rule: &Rule,
-    optimiser: &Optimiser,
+    training: Training<'_>,
     options: ProfileOptions,
     workers: &mut Workers<F>,
     cancel: &AtomicBool,
@@ -122,8 +119,8 @@ pub fn profile<F: Real>(
     if options.every == 0 {
         return Err(invalid("options.every", 0, "at least 1 step"));
     }
-    rule.validate_use(Use::Profile)?;
-    let mut session = ProfileSession { model, assignment, rule, optimiser, cancel };
+    training.rule.validate_use(Use::Profile)?;
+    let mut session = ProfileSession { model, assignment, training, cancel };
     let tallies = session.record(workers, RecordMode::Counts)?.2.tallies;
     let report = session.iterate(workers)?;
     let scale = Scale::start();
@@ -157,15 +154,14 @@ pub fn profile<F: Real>(
 struct ProfileSession<'a, F: Real> {
     model: &'a Model<F>,
     assignment: Assignment<'a>,
-    rule: &'a Rule,
-    optimiser: &'a Optimiser,
+    training: Training<'a>,
     cancel: &'a AtomicBool,
 }
 
 impl<F: Real> ProfileSession<'_, F> {
     fn iterate(&mut self, workers: &Workers<F>) -> Result<StepReport> {
-        let Self { model, assignment, rule, optimiser, cancel } = self;
-        let (_, report) = train_step(model, *assignment, rule, None, optimiser, workers, cancel)?;
+        let Self { model, assignment, training, cancel } = self;
+        let (_, report) = train_step(model, *assignment, *training, None, workers, cancel)?;
         Ok(report)
     }
 
@@ -297,6 +293,8 @@ mod tests {
     use super::*;
     use crate::batch::loss::Objective;
     use crate::batch::{Batch, DrawKey, Input, RateSegment, Targets};
+    use crate::description::rule::Rule;
+    use crate::model::optimiser::Optimiser;
     use crate::network::Network;
     use crate::run::gradients;
     use crate::single::Layout;
@@ -384,7 +382,15 @@ mod tests {
         let cancel = AtomicBool::new(false);
         with(|model, assignment| {
             let optimiser = Optimiser::default();
-            profile(model, assignment, &rule(name), &optimiser, options, &mut workers, &cancel).unwrap()
+            profile(
+                model,
+                assignment,
+                Training { rule: &rule(name), optimiser: &optimiser },
+                options,
+                &mut workers,
+                &cancel,
+            )
+            .unwrap()
         })
     }
 
@@ -466,9 +472,15 @@ mod tests {
             for (iterations, every, path) in [(0, 1, "options.iterations"), (1, 0, "options.every")] {
                 let options = ProfileOptions { iterations, every, peaks: false };
                 let optimiser = Optimiser::default();
-                let error =
-                    profile(model, assignment, &rule("mdgl"), &optimiser, options, &mut workers, &cancel)
-                        .unwrap_err();
+                let error = profile(
+                    model,
+                    assignment,
+                    Training { rule: &rule("mdgl"), optimiser: &optimiser },
+                    options,
+                    &mut workers,
+                    &cancel,
+                )
+                .unwrap_err();
                 assert!(error.to_string().starts_with(path), "{error}");
             }
         });

@@ -4,6 +4,7 @@
 //! do not depend on their number.
 
 mod batch_sums;
+mod custom_loss;
 mod digest;
 mod message;
 mod pass;
@@ -21,34 +22,30 @@ use std::sync::atomic::AtomicBool;
 use crate::batch::loss::Objective;
 use crate::batch::{Batch, Targets};
 use crate::description::legal::Use;
-use crate::description::rule::{LearningSignal, Rule, Trace};
-use crate::description::{Reach, TimeCourse};
+use crate::description::rule::{Estimator, Rule};
 use crate::error::{Result, invalid, not_finite};
 use crate::instrument::recorder::ProfileStage;
 use crate::learn::block_gradient::Subtree;
-use crate::learn::modulation::channel_table;
-use crate::learn::plan::LearningPlan;
 use crate::learn::work;
 use crate::model::Model;
 use crate::model::gradients::Gradients;
 use crate::model::optimiser::{self, Optimiser};
+use crate::numeric::lanes::LANES;
 use crate::numeric::scalar::all_finite;
 use crate::run::real::Real;
-use crate::simulate::trajectory::Keep;
 
 use batch_sums::BatchSums;
-use pass::{Pass, SignalSources};
+pub use custom_loss::{CustomLoss, Forward, Score};
+use pass::{Pass, SignalSources, kept_for};
 pub use record::{Record, Recording, simulate};
 use record::{readouts, spike_events, transpose, voltages};
 pub use share::Share;
 pub use shared::{SharedWork, Sharing, Turnout};
 pub use third_factor::{
-    Observation, Observed, Score, gradients_from_signal, observe, train_step_from_signal,
+    Observation, Observed, ThirdFactor, gradients_from_signal, observe, train_step_from_signal,
 };
 pub use workers::Workers;
 use workers::Workspace;
-
-const A_READOUT: &str = "a readout";
 
 /// What a batch came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,90 +80,31 @@ pub struct Assignment<'a> {
     pub targets: &'a [Targets],
 }
 
-impl Assignment<'_> {
+/// What a training iteration changes the weights by.
+#[derive(Debug, Clone, Copy)]
+pub struct Training<'a> {
+    /// What the gradients come from.
+    pub rule: &'a Rule,
+    /// What is done with them.
+    pub optimiser: &'a Optimiser,
+}
+
+impl<'a> Assignment<'a> {
+    /// Trials that no loss is computed of.
+    fn without_loss(batch: &'a Batch) -> Self {
+        static NO_LOSS: Objective = Objective { losses: Vec::new(), regulariser: None };
+        Self { batch, objective: &NO_LOSS, targets: &[] }
+    }
+
+    /// Number of blocks of the whole batch.
+    fn blocks(&self) -> usize {
+        self.batch.trials.div_ceil(LANES)
+    }
+
     fn validate<F: Real>(&self, model: &Model<F>) -> Result<()> {
         self.batch.validate::<F>(model.network())?;
         self.objective.validate(model.network(), self.batch, self.targets)
     }
-}
-
-/// A simulated batch, waiting for δ from outside (custom losses).
-#[derive(Debug)]
-pub struct Forward<F: Real> {
-    workspaces: Vec<Workspace<F>>,
-    trials: usize,
-    outputs: usize,
-}
-
-impl<F: Real> Forward<F> {
-    /// Simulates a batch and keeps what the gradient needs.
-    ///
-    /// # Errors
-    /// [`crate::Error::Invalid`] for a batch that does not fit, [`crate::Error::Cancelled`], [`crate::Error::Memory`].
-    pub fn new(model: &Model<F>, batch: &Batch, workers: &Workers<F>, cancel: &AtomicBool) -> Result<Self> {
-        Self::keeping(model, batch, Keep::NOTHING, workers, cancel)
-    }
-
-    /// The same for a rule, of which nothing is asked but what has to be kept: the sums of ψ, if a channel's kernel is
-    /// `'membrane'`; trials in the lanes, if something diffuses.
-    ///
-    /// # Errors
-    /// As [`Self::new`], and for a rule that does not fit the network.
-    pub fn for_rule(
-        model: &Model<F>,
-        batch: &Batch,
-        rule: &Rule,
-        workers: &Workers<F>,
-        cancel: &AtomicBool,
-    ) -> Result<Self> {
-        let kinds = channel_table(model.network(), rule)?.map_or_else(Vec::new, |table| table.kinds());
-        let sums = kinds.iter().any(|(_, kernel)| matches!(kernel, TimeCourse::Membrane(_)));
-        let diffuses = kinds.iter().any(|&(reach, _)| reach == Reach::Diffusive);
-        let in_blocks =
-            diffuses || rule.learning_signal == LearningSignal::Diffusive || rule.trace == Trace::Rflo;
-        Self::keeping(model, batch, Keep { sums, in_blocks, ..Keep::NOTHING }, workers, cancel)
-    }
-
-    fn keeping(
-        model: &Model<F>,
-        batch: &Batch,
-        keep: Keep<'_, F>,
-        workers: &Workers<F>,
-        cancel: &AtomicBool,
-    ) -> Result<Self> {
-        batch.validate::<F>(model.network())?;
-        let pass = Pass::new(model, batch, workers, cancel)?;
-        let keep = Keep {
-            sums: keep.sums,
-            in_blocks: keep.in_blocks,
-            ..pass.keep(Some(&pass.compiled.runs), false)
-        };
-        let workspaces = pass.simulate_all(keep)?;
-        Ok(Self { workspaces, trials: batch.trials, outputs: model.network().output_units() })
-    }
-
-    /// The readout, `[trial][step][unit]`.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotFinite`]; [`crate::Error::Memory`] when there is no room for it.
-    pub fn readout(&self) -> Result<Vec<F>> {
-        let readout = readouts(&self.workspaces, self.trials, self.outputs)?;
-        finite_lists(&[(A_READOUT, &readout)])?;
-        Ok(readout)
-    }
-}
-
-/// A loss computed outside, for a [`Forward`].
-#[derive(Debug)]
-pub struct CustomLoss<F: Real> {
-    /// The simulated batch.
-    pub forward: Forward<F>,
-    /// ∂E/∂y, `[trial][step][unit]` over all readout units.
-    pub delta: Vec<f64>,
-    /// E.
-    pub loss: f64,
-    /// Reported as it is.
-    pub accuracy: Option<f64>,
 }
 
 /// Simulates a batch and evaluates its loss.
@@ -181,7 +119,7 @@ pub fn evaluate<F: Real>(
     cancel: &AtomicBool,
 ) -> Result<Evaluation> {
     assignment.validate(model)?;
-    let block_sums = Pass::new(model, assignment.batch, workers, cancel)?.block_sums(assignment)?;
+    let block_sums = Pass::new(model, assignment, workers, cancel)?.evaluate()?;
     finite(BatchSums::total(&block_sums).evaluation(model, assignment))
 }
 
@@ -198,8 +136,8 @@ pub fn gradients<F: Real>(
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<(Evaluation, Gradients<F>)> {
-    let all = vec![true; model.network().projections().len()];
-    let learned = learn(model, assignment, rule, custom, &all, workers, cancel)?;
+    let learns = &vec![true; model.network().projections().len()];
+    let learned = learn(model, assignment, GradientRequest { rule, custom, learns }, workers, cancel)?;
     Ok((learned.evaluation, learned.gradients))
 }
 
@@ -210,16 +148,15 @@ pub fn gradients<F: Real>(
 pub fn train_step<F: Real>(
     model: &Model<F>,
     assignment: Assignment<'_>,
-    rule: &Rule,
+    Training { rule, optimiser }: Training<'_>,
     custom: Option<CustomLoss<F>>,
-    optimiser: &Optimiser,
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<(Model<F>, StepReport)> {
     optimiser.validate(model.network())?;
-    let learns = optimiser.learns(model.network());
+    let learns = &optimiser.learns(model.network());
     let decay = optimiser::next_feedback_decay(model, &rule.feedback, optimiser)?;
-    let learned = learn(model, assignment, rule, custom, &learns, workers, cancel)?;
+    let learned = learn(model, assignment, GradientRequest { rule, custom, learns }, workers, cancel)?;
     advance(model, learned, decay, optimiser, assignment.batch.key.seed, workers)
 }
 
@@ -258,39 +195,51 @@ struct Learned<F> {
     psi_means: Option<Vec<f64>>,
 }
 
+/// Which gradients of a batch are wanted.
+struct GradientRequest<'a, F: Real> {
+    rule: &'a Rule,
+    /// With a custom loss, and only with one.
+    custom: Option<CustomLoss<F>>,
+    /// Of each projection, whether its weights learn.
+    learns: &'a [bool],
+}
+
 fn learn<F: Real>(
     model: &Model<F>,
     assignment: Assignment<'_>,
-    rule: &Rule,
-    custom: Option<CustomLoss<F>>,
-    learns: &[bool],
+    GradientRequest { rule, custom, learns }: GradientRequest<'_, F>,
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<Learned<F>> {
     let span = workers.span(ProfileStage::Prepare, None);
     assignment.validate(model)?;
-    let Assignment { batch, objective, .. } = assignment;
-    if objective.is_custom() != custom.is_some() {
+    if assignment.objective.is_custom() != custom.is_some() {
         return Err(invalid("loss", "custom", "together with a δ from outside"));
     }
-    let pass = Pass::new(model, batch, workers, cancel)?;
-    let regularised = objective.regulariser.is_some();
-    let mut plan = LearningPlan::new(model, &pass.compiled, rule, regularised, learns)?;
-    pass.room_for_partials(&plan, rule.estimator)?;
+    let pass = Pass::new(model, assignment, workers, cancel)?;
+    let mut plan = pass.plan(rule, assignment.objective.regulariser.is_some(), learns)?;
     span.end();
-    let (batch_sums, block_gradients) = match (custom, rule.estimator) {
-        (None, estimator) if estimator.carries_influence() => pass.influence(assignment, &plan, estimator)?,
-        (None, _) if pass.goes_in_two(objective, &plan, rule) => pass.in_two(assignment, &mut plan)?,
-        (None, _) => {
-            let (block_sums, block_gradients) = pass.at_once(assignment, &plan, rule)?;
+    let (batch_sums, block_gradients) = match custom {
+        Some(custom) => {
+            rule.validate_use(Use::CustomLoss)?;
+            custom.backward(&pass, &mut plan)?
+        }
+        None if pass.needs_whole_batch(&plan, rule) => {
+            let mut workspaces = pass.forward(kept_for(&plan))?;
+            let batch_sums = BatchSums::total(&pass.evaluate_losses(&mut workspaces)?);
+            let block_gradients = pass.backward(&mut plan, workspaces, &batch_sums)?;
+            (batch_sums, block_gradients)
+        }
+        None => {
+            let (block_sums, block_gradients) = match rule.estimator {
+                Estimator::Backward => pass.forward_backward(&plan)?,
+                Estimator::Online => pass.online(&plan, rule.trace)?,
+                estimator => pass.influence(&plan, estimator)?,
+            };
             (BatchSums::total(&block_sums), block_gradients)
         }
-        (Some(custom), _) => {
-            rule.validate_use(Use::CustomLoss)?;
-            pass.given(assignment, &mut plan, custom)?
-        }
     };
-    pass.conclude(assignment, rule.estimator, &plan, &batch_sums, Subtree::of_blocks(0, block_gradients))
+    pass.conclude(rule.estimator, &plan, &batch_sums, Subtree::of_blocks(0, block_gradients))
 }
 
 fn finite(evaluation: Evaluation) -> Result<Evaluation> {
@@ -325,7 +274,7 @@ mod tests {
     use crate::network::Network;
 
     #[test]
-    fn a_regularised_batch_leaves_no_more_rooms_than_it_has_blocks() {
+    fn a_regularised_batch_leaves_no_more_workspaces_than_it_has_blocks() {
         let description = json!({
             "schema": "mdgl-network/1",
             "inputs": [],

@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicBool;
 
 use super::batch_sums::BatchSums;
-use super::pass::Pass;
+use super::pass::{Pass, SignalSources};
 use super::workers::{Workers, Workspace};
-use super::{A_READOUT, Assignment, finite_lists};
+use super::{Assignment, finite_lists};
 use crate::batch::loss::Objective;
 use crate::batch::{Batch, Event, Targets};
 use crate::description::legal::Use;
@@ -13,9 +13,10 @@ use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
 use crate::learn::backward::Signals;
 use crate::learn::plan::LearningPlan;
+use crate::learn::rates::RatePart;
 use crate::model::Model;
 use crate::numeric::lanes::{Block, LANES};
-use crate::numeric::memory::{product, reserve};
+use crate::numeric::memory::{product, reserve, resize};
 use crate::run::real::Real;
 use crate::simulate::trajectory::Keep;
 
@@ -47,6 +48,7 @@ pub struct Recording<F> {
     pub modulatory_signal: Vec<F>,
 }
 
+pub(super) const A_READOUT: &str = "a readout";
 pub(super) const A_MEMBRANE: &str = "a membrane";
 pub(super) const A_LEARNING_SIGNAL: &str = "a learning signal";
 
@@ -77,18 +79,22 @@ pub fn simulate<F: Real>(
     cancel: &AtomicBool,
 ) -> Result<Recording<F>> {
     batch.validate::<F>(model.network())?;
-    let pass = Pass::new(model, batch, workers, cancel)?;
-    let psi = record.signals.is_some().then_some(&pass.compiled.runs[..]);
-    let keep = Keep { sums: psi.is_some(), ..pass.keep(psi, record.voltage) };
-    let mut workspaces = match record.signals {
-        None => pass.simulate_all(keep)?,
-        Some(_) => pass.simulate_blocks(keep)?,
+    let assignment = match record.signals {
+        None => Assignment::without_loss(batch),
+        Some((objective, targets, _)) => Assignment { batch, objective, targets },
     };
+    let pass = Pass::new(model, assignment, workers, cancel)?;
+    let with_signals = record.signals.is_some();
+    let mut workspaces = pass.forward(Keep {
+        psi: with_signals.then_some(&pass.compiled.runs),
+        voltage: record.voltage,
+        sums: with_signals,
+        in_blocks: with_signals,
+        ..Keep::NOTHING
+    })?;
     let signals = match record.signals {
         None => Vec::new(),
-        Some((objective, targets, rule)) => {
-            record_signals(&pass, Assignment { batch, objective, targets }, rule, &mut workspaces)?
-        }
+        Some((_, _, rule)) => record_signals(&pass, rule, &mut workspaces)?,
     };
     let (neurons, outputs) = (pass.compiled.size(), pass.compiled.outputs());
     let flat = |pick: &dyn Fn(&Signals<F>) -> &[Block<F>]| {
@@ -107,23 +113,46 @@ pub fn simulate<F: Real>(
     recording.finite()
 }
 
-pub(super) fn record_signals<F: Real>(
+fn record_signals<F: Real>(
     pass: &Pass<'_, F>,
-    assignment: Assignment<'_>,
     rule: &Rule,
     workspaces: &mut [Workspace<F>],
 ) -> Result<Vec<Signals<F>>> {
-    assignment.validate(pass.model)?;
-    if assignment.objective.is_custom() {
+    let Assignment { objective, .. } = pass.assignment;
+    pass.assignment.validate(pass.model)?;
+    if objective.is_custom() {
         return Err(invalid("loss", "custom", "for recorded signals: a built-in loss"));
     }
     rule.validate_use(Use::RecordedSignals)?;
-    let regularised = assignment.objective.regulariser.is_some();
     let all = vec![true; pass.model.network().projections().len()];
-    let mut plan = LearningPlan::new(pass.model, &pass.compiled, rule, regularised, &all)?;
-    let block_sums = pass.evaluate_losses(assignment, workspaces)?;
+    let mut plan =
+        LearningPlan::new(pass.model, &pass.compiled, rule, objective.regulariser.is_some(), &all)?;
+    let block_sums = pass.evaluate_losses(workspaces)?;
     pass.take_means(&mut plan, &BatchSums::total(&block_sums));
-    pass.record(&plan, assignment, &block_sums, workspaces)
+    signals(pass, &plan, &block_sums, workspaces)
+}
+
+/// The signals of blocks whose losses are known.
+pub(super) fn signals<F: Real>(
+    pass: &Pass<'_, F>,
+    plan: &LearningPlan<F>,
+    block_sums: &[BatchSums],
+    workspaces: &mut [Workspace<F>],
+) -> Result<Vec<Signals<F>>> {
+    let shared = BatchSums::total(block_sums).constants(pass.model, pass.assignment);
+    let len = product(&[pass.assignment.batch.steps, pass.compiled.size()]);
+    let record = |(block, workspace): (usize, &mut Workspace<F>)| {
+        let mut signals = Signals::default();
+        for buffer in [&mut signals.learning, &mut signals.modulation] {
+            resize(buffer, len, Block::ZERO, "the recorded signals of a block of trials")?;
+        }
+        let own = pass.trial_rates(block, &block_sums[block]);
+        let rates = if own.is_empty() { RatePart::shared(&shared) } else { RatePart::own(&own) };
+        let sources = SignalSources { rates, given: None, record: Some(&mut signals) };
+        pass.backward_block(plan, block, workspace, sources)?;
+        Ok(signals)
+    };
+    workspaces.iter_mut().enumerate().map(record).collect()
 }
 
 pub(super) fn spike_events<F: Real>(

@@ -9,15 +9,17 @@ use std::sync::atomic::AtomicBool;
 use super::digest::Digest;
 use super::message::{Expected, Header, Message, MessagePhase};
 use super::share::Share;
-use super::{Assignment, BatchSums, Evaluation, Pass, StepReport, Workers, Workspace, advance, finite};
+use super::{
+    Assignment, BatchSums, Evaluation, Pass, StepReport, Training, Workers, Workspace, advance, finite,
+    kept_for,
+};
 use crate::description::legal::Use;
-use crate::description::rule::Rule;
+use crate::description::rule::Estimator;
 use crate::error::{Result, invalid};
 use crate::learn::block_gradient::{BlockGradient, Subtree};
 use crate::learn::plan::LearningPlan;
 use crate::model::Model;
-use crate::model::optimiser::{self, Optimiser};
-use crate::numeric::lanes::LANES;
+use crate::model::optimiser;
 use crate::run::real::Real;
 
 /// A batch to be computed together: the same on every rank but for the share.
@@ -28,7 +30,7 @@ pub struct Sharing<'a, F: Real> {
     /// The whole batch.
     pub assignment: Assignment<'a>,
     /// Of a training step; without them the batch is evaluated.
-    pub training: Option<(&'a Rule, &'a Optimiser)>,
+    pub training: Option<Training<'a>>,
     /// Who computes what.
     pub share: Share,
     /// Threads of this process.
@@ -73,18 +75,17 @@ impl<F: Real> Sharing<'_, F> {
     /// that carry influence, too: neither can be shared.
     pub fn begin(&self) -> Result<(SharedWork<F>, Vec<u8>)> {
         self.validate()?;
-        let (pass, objective) = (self.pass()?, self.assignment.objective);
-        let Some((rule, optimiser)) = self.training else {
+        let pass = self.pass()?;
+        let Some(Training { rule, optimiser }) = self.training else {
             let header = self.header(MessagePhase::Evaluation)?;
-            return self.send(header, Waiting::BlockSums, pass.block_sums(self.assignment)?, Vec::new());
+            return self.send(header, Waiting::BlockSums, pass.evaluate()?, Vec::new());
         };
-        let learns = optimiser.learns(self.model.network());
-        let plan =
-            LearningPlan::new(self.model, &pass.compiled, rule, objective.regulariser.is_some(), &learns)?;
-        pass.room_for_partials(&plan, rule.estimator)?;
-        if pass.goes_in_two(objective, &plan, rule) {
+        let regularised = self.assignment.objective.regulariser.is_some();
+        let plan = pass.plan(rule, regularised, &optimiser.learns(self.model.network()))?;
+        if pass.needs_whole_batch(&plan, rule) {
             let header = self.header(MessagePhase::Forward)?;
-            let (workspaces, block_sums) = pass.forward_all(self.assignment, &plan)?;
+            let mut workspaces = pass.forward(kept_for(&plan))?;
+            let block_sums = pass.evaluate_losses(&mut workspaces)?;
             return self.send(
                 header,
                 Waiting::Forward { plan: plan.into(), workspaces },
@@ -93,7 +94,10 @@ impl<F: Real> Sharing<'_, F> {
             );
         }
         let header = self.header(MessagePhase::AtOnce)?;
-        let (block_sums, block_gradients) = pass.at_once(self.assignment, &plan, rule)?;
+        let (block_sums, block_gradients) = match rule.estimator {
+            Estimator::Backward => pass.forward_backward(&plan)?,
+            _ => pass.online(&plan, rule.trace)?,
+        };
         let waiting = Waiting::Sums { plan: plan.into(), batch_sums: None };
         self.send(header, waiting, block_sums, self.combine(&pass, block_gradients))
     }
@@ -110,8 +114,8 @@ impl<F: Real> Sharing<'_, F> {
             (Waiting::Forward { plan, workspaces }, Some(_)) => {
                 self.go_back(header, plan, workspaces, messages)
             }
-            (Waiting::Sums { plan, batch_sums }, Some((rule, optimiser))) => {
-                let (model, report) = self.advance(rule, optimiser, &plan, batch_sums, messages)?;
+            (Waiting::Sums { plan, batch_sums }, Some(training)) => {
+                let (model, report) = self.advance(training, &plan, batch_sums, messages)?;
                 Ok(Turnout::Trained(model.into(), report))
             }
             _ => {
@@ -126,19 +130,16 @@ impl<F: Real> Sharing<'_, F> {
         if self.assignment.objective.is_custom() {
             return Err(invalid("loss", "custom", "with a collective: a built-in loss"));
         }
-        let Some((rule, optimiser)) = self.training else { return Ok(()) };
+        let Some(Training { rule, optimiser }) = self.training else { return Ok(()) };
         rule.validate_use(Use::Collective)?;
         optimiser.validate(self.model.network())?;
         optimiser::next_feedback_decay(self.model, &rule.feedback, optimiser).map(|_| ())
     }
 
-    fn blocks(&self) -> usize {
-        self.assignment.batch.trials.div_ceil(LANES)
-    }
-
     fn pass(&self) -> Result<Pass<'_, F>> {
-        let pass = Pass::new(self.model, self.assignment.batch, self.workers, self.cancel)?;
-        Ok(Pass { blocks: self.share.blocks(self.blocks()), ..pass })
+        let mut pass = Pass::new(self.model, self.assignment, self.workers, self.cancel)?;
+        pass.blocks = self.share.blocks(self.assignment.blocks());
+        Ok(pass)
     }
 
     fn header(&self, stage: MessagePhase) -> Result<Header> {
@@ -163,14 +164,14 @@ impl<F: Real> Sharing<'_, F> {
 
     /// The sums of the own blocks, added as far as they can be without the others'.
     fn combine(&self, pass: &Pass<'_, F>, block_gradients: Vec<BlockGradient<F>>) -> Vec<Subtree<F>> {
-        Subtree::combine(Subtree::of_blocks(pass.blocks.start, block_gradients), self.blocks())
+        Subtree::combine(Subtree::of_blocks(pass.blocks.start, block_gradients), self.assignment.blocks())
     }
 
     fn expected<'a>(&'a self, plan: Option<&'a LearningPlan<F>>) -> Expected<'a, F> {
         let Assignment { batch, objective, .. } = self.assignment;
         Expected {
             share: self.share,
-            blocks: self.blocks(),
+            blocks: self.assignment.blocks(),
             steps: batch.steps,
             losses: objective.losses.len(),
             network: self.model.network(),
@@ -196,7 +197,7 @@ impl<F: Real> Sharing<'_, F> {
         messages: Vec<Message<F>>,
     ) -> Result<Turnout<F>> {
         let (pass, batch_sums) = (self.pass()?, self.total(Some(&plan), messages)?.0);
-        let block_gradients = pass.return_all(self.assignment, &mut plan, &batch_sums, workspaces)?;
+        let block_gradients = pass.backward(&mut plan, workspaces, &batch_sums)?;
         let waiting = Waiting::Sums { plan, batch_sums: Some(batch_sums) };
         let subtrees = self.combine(&pass, block_gradients);
         let (work, message) = self.send(header.at(MessagePhase::Backward), waiting, Vec::new(), subtrees)?;
@@ -205,8 +206,7 @@ impl<F: Real> Sharing<'_, F> {
 
     fn advance(
         &self,
-        rule: &Rule,
-        optimiser: &Optimiser,
+        Training { rule, optimiser }: Training<'_>,
         plan: &LearningPlan<F>,
         batch_sums: Option<BatchSums>,
         messages: Vec<Message<F>>,
@@ -216,7 +216,7 @@ impl<F: Real> Sharing<'_, F> {
             None => self.total(Some(plan), messages)?,
         };
         let subtrees = self.expected(Some(plan)).subtrees(messages, plan)?;
-        let learned = self.pass()?.conclude(self.assignment, rule.estimator, plan, &batch_sums, subtrees)?;
+        let learned = self.pass()?.conclude(rule.estimator, plan, &batch_sums, subtrees)?;
         let decay = optimiser::next_feedback_decay(self.model, &rule.feedback, optimiser)?;
         let seed = self.assignment.batch.key.seed;
         advance(self.model, learned, decay, optimiser, seed, self.workers)

@@ -5,16 +5,15 @@
 
 use std::sync::atomic::AtomicBool;
 
-use rayon::prelude::*;
-
-use super::record::{A_LEARNING_SIGNAL, A_MEMBRANE};
+use super::custom_loss::{Score, lay_out_delta};
+use super::record::{A_LEARNING_SIGNAL, A_MEMBRANE, A_READOUT, signals};
 use super::{
-    A_READOUT, Assignment, BatchSums, Evaluation, Learned, Pass, SignalSources, StepReport, Workers,
-    Workspace, advance, finite, finite_lists, readouts, spike_events, transpose, voltages,
+    Assignment, BatchSums, Evaluation, Learned, Pass, SignalSources, StepReport, Workers, Workspace, advance,
+    finite, finite_lists, readouts, spike_events, transpose, voltages,
 };
 use crate::batch::Event;
 use crate::batch::loss::check_values;
-use crate::description::rule::{Estimator, Rule};
+use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
 use crate::instrument::recorder::ProfileStage;
 use crate::learn::block_gradient::{BlockGradient, Subtree};
@@ -27,17 +26,6 @@ use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::memory::{product, refill, reserve};
 use crate::run::real::Real;
 use crate::simulate::trajectory::Keep;
-
-/// What a loss computed outside says of a batch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Score {
-    /// ∂E/∂y, `[trial][step][unit]` over all readout units.
-    pub delta: Vec<f64>,
-    /// E.
-    pub loss: f64,
-    /// Reported as it is.
-    pub accuracy: Option<f64>,
-}
 
 /// A simulated batch, its loss evaluated, that waits for the signal of a rule computed outside.
 #[derive(Debug)]
@@ -97,20 +85,24 @@ pub fn observe<F: Real>(
     if objective.is_custom() != score.is_some() {
         return Err(invalid("loss", "custom", "together with a δ from outside"));
     }
-    let pass = Pass::new(model, batch, workers, cancel)?;
-    let whole =
-        Keep { psi: Some(&pass.compiled.runs), voltage: true, segment: Some(batch.steps), ..Keep::NOTHING };
-    let mut workspaces = pass.simulate_blocks(whole)?;
+    let pass = Pass::new(model, assignment, workers, cancel)?;
+    let mut workspaces = pass.forward(Keep {
+        psi: Some(&pass.compiled.runs),
+        voltage: true,
+        segment: Some(batch.steps),
+        in_blocks: true,
+        ..Keep::NOTHING
+    })?;
     let block_sums = match score {
-        None => pass.evaluate_losses(assignment, &mut workspaces)?,
-        Some(score) => pass.score_all(&score.delta, &mut workspaces)?,
+        None => pass.evaluate_losses(&mut workspaces)?,
+        Some(score) => lay_out_delta(&pass, &score.delta, &mut workspaces)?,
     };
     let mut batch_sums = BatchSums::total(&block_sums);
     if let Some(score) = score {
         (batch_sums.loss, batch_sums.accuracy) = (score.loss, score.accuracy);
     }
     finite(batch_sums.evaluation(model, assignment))?;
-    let learning_signal = learning_signal(&pass, assignment, &block_sums, &mut workspaces)?;
+    let learning_signal = learning_signal(&pass, &block_sums, &mut workspaces)?;
     let neurons = pass.compiled.size();
     let observation = Observation {
         spikes: spike_events(&workspaces, batch, neurons)?,
@@ -124,7 +116,16 @@ pub fn observe<F: Real>(
     Ok((observed, observation.finite()?))
 }
 
-/// Loss and gradients of an observed batch, Σ_t S e, from the signal S `[trial][step][neuron]`.
+/// The answer of a rule computed outside.
+#[derive(Debug)]
+pub struct ThirdFactor<'a, F: Real> {
+    /// The batch that it is about.
+    pub observed: Observed<F>,
+    /// S, `[trial][step][neuron]`.
+    pub signal: &'a [f64],
+}
+
+/// Loss and gradients of an observed batch, Σ_t S e.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for a signal of another size or with values that are not finite, and for a batch that is not
@@ -132,13 +133,12 @@ pub fn observe<F: Real>(
 pub fn gradients_from_signal<F: Real>(
     model: &Model<F>,
     assignment: Assignment<'_>,
-    observed: Observed<F>,
-    signal: &[f64],
+    factor: ThirdFactor<'_, F>,
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<(Evaluation, Gradients<F>)> {
     let all = vec![true; model.network().projections().len()];
-    learn(model, assignment, observed, signal, &all, workers, cancel)
+    learn(model, assignment, factor, &all, workers, cancel)
 }
 
 /// One training iteration on an observed batch, on a copy of the model.
@@ -148,15 +148,14 @@ pub fn gradients_from_signal<F: Real>(
 pub fn train_step_from_signal<F: Real>(
     model: &Model<F>,
     assignment: Assignment<'_>,
-    observed: Observed<F>,
-    signal: &[f64],
+    factor: ThirdFactor<'_, F>,
     optimiser: &Optimiser,
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<(Model<F>, StepReport)> {
     optimiser.validate(model.network())?;
     let learns = optimiser.learns(model.network());
-    let (evaluation, gradients) = learn(model, assignment, observed, signal, &learns, workers, cancel)?;
+    let (evaluation, gradients) = learn(model, assignment, factor, &learns, workers, cancel)?;
     let learned = Learned { evaluation, gradients, psi_means: None };
     advance(model, learned, None, optimiser, assignment.batch.key.seed, workers)
 }
@@ -164,36 +163,30 @@ pub fn train_step_from_signal<F: Real>(
 fn learn<F: Real>(
     model: &Model<F>,
     assignment: Assignment<'_>,
-    observed: Observed<F>,
-    signal: &[f64],
+    ThirdFactor { observed, signal }: ThirdFactor<'_, F>,
     learns: &[bool],
     workers: &Workers<F>,
     cancel: &AtomicBool,
 ) -> Result<(Evaluation, Gradients<F>)> {
-    let Observed { mut workspaces, batch_sums, trials, steps } = observed;
+    let Observed { workspaces, batch_sums, trials, steps } = observed;
     let batch = assignment.batch;
     if (trials, steps) != (batch.trials, batch.steps) {
         let value = format!("{} trials of {} steps", batch.trials, batch.steps);
         return Err(invalid("batch", value, format!("the batch observed, {trials} trials of {steps} steps")));
     }
-    let pass = Pass::new(model, batch, workers, cancel)?;
+    let pass = Pass::new(model, assignment, workers, cancel)?;
     let neurons = pass.compiled.size();
     check_values("signal", signal, product(&[trials, steps, neurons]))?;
     let evaluation = batch_sums.evaluation(model, assignment);
     // e-prop of cells that all have a signal: the recursion that a signal from outside drives.
-    let plan = LearningPlan::new(model, &pass.compiled, &Rule::eprop(), true, learns)?;
-    pass.room_for_partials(&plan, Estimator::Backward)?;
-    let backward = |(block, workspace): (usize, &mut Workspace<F>)| {
+    let plan = pass.plan(&Rule::eprop(), true, learns)?;
+    let block_gradients = pass.each_workspace(workspaces, |block, workspace| {
         let mut given = Vec::new();
         refill(&mut given, product(&[steps, neurons]), "the signals of a block of trials")?;
         pass.lay_out(block, signal, &mut given);
         let sources = SignalSources { rates: RatePart::shared(&[]), given: Some(&given), record: None };
         pass.backward_block(&plan, block, workspace, sources)
-    };
-    let block_gradients = workers
-        .pool
-        .install(|| workspaces.par_iter_mut().enumerate().map(backward).collect::<Result<Vec<_>>>());
-    workspaces.into_iter().for_each(|workspace| workers.release(workspace));
+    });
     let span = workers.span(ProfileStage::Reduce, None);
     let gradients =
         BlockGradient::tree_reduce(Subtree::of_blocks(0, block_gradients?)).gradients(model, &plan)?;
@@ -201,19 +194,24 @@ fn learn<F: Real>(
     Ok((evaluation, gradients))
 }
 
-/// L, `[trial][step][neuron]`: recorded on e-prop's way back, which sums no gradient here.
+/// L, `[trial][step][neuron]`: recorded in a backward pass of e-prop that sums no gradient.
 fn learning_signal<F: Real>(
     pass: &Pass<'_, F>,
-    assignment: Assignment<'_>,
     block_sums: &[BatchSums],
     workspaces: &mut [Workspace<F>],
 ) -> Result<Vec<F>> {
     let none = vec![false; pass.model.network().projections().len()];
-    let regularised = assignment.objective.regulariser.is_some();
-    let plan = LearningPlan::new(pass.model, &pass.compiled, &Rule::eprop(), regularised, &none)?;
-    let signals = pass.record(&plan, assignment, block_sums, workspaces)?;
+    let Assignment { batch, objective, .. } = pass.assignment;
+    let plan = LearningPlan::new(
+        pass.model,
+        &pass.compiled,
+        &Rule::eprop(),
+        objective.regulariser.is_some(),
+        &none,
+    )?;
+    let signals = signals(pass, &plan, block_sums, workspaces)?;
     let blocks: Vec<&[Block<F>]> = signals.iter().map(|signals| &signals.learning[..]).collect();
-    transpose(&blocks, pass.batch.trials, pass.compiled.size())
+    transpose(&blocks, batch.trials, pass.compiled.size())
 }
 
 /// ψ, `[trial][step][neuron]`.

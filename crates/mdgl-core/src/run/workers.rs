@@ -208,20 +208,13 @@ impl<F: Real> Workers<F> {
         blocks: &Range<usize>,
         job: impl Fn(usize, &mut Workspace<F>) -> Result<T> + Sync + Send,
     ) -> Result<Vec<T>> {
-        self.each_block(blocks, |block| {
+        let in_workspace = |block| {
             let mut workspace = self.acquire();
             let result = job(block, &mut workspace);
             self.release(workspace);
             result
-        })
-    }
-
-    pub(super) fn each_block<T: Send>(
-        &self,
-        blocks: &Range<usize>,
-        job: impl Fn(usize) -> Result<T> + Sync + Send,
-    ) -> Result<Vec<T>> {
-        self.pool.install(|| blocks.clone().into_par_iter().map(job).collect())
+        };
+        self.pool.install(|| blocks.clone().into_par_iter().map(in_workspace).collect())
     }
 
     pub(super) fn acquire(&self) -> Workspace<F> {

@@ -1,0 +1,135 @@
+//! The thread of a session: a queue of jobs on one engine.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use mdgl_core::{FairSemaphore, Permit};
+use napi::Env;
+use napi::bindgen_prelude::{Object, ToNapiValue};
+
+use crate::background::{Ending, guarded};
+use crate::error::{Failure, Result};
+use crate::float::for_float;
+use crate::held::Held;
+use crate::runner::AnyEngine;
+use crate::semaphore;
+
+/// What a session keeps open until it is closed or collected.
+pub struct Open(pub Arc<Worker>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close(Box::new(|| ()));
+    }
+}
+
+/// Queues a job; its result settles the promise, and V8 hears how much memory the session then holds.
+pub fn submit<'env, T>(
+    session: &Arc<Held<Open>>,
+    env: &'env Env,
+    job: impl FnOnce(&mut AnyEngine) -> Result<T> + Send + 'static,
+) -> napi::Result<Object<'env>>
+where
+    T: ToNapiValue + Send + 'static,
+{
+    let worker = session.lock();
+    let Some(Open(worker)) = &*worker else { return Err(Failure::cancelled().into()) };
+    let queue = worker.queue.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(queue) = queue.as_ref() else { return Err(Failure::cancelled().into()) };
+    let (deferred, promise) = env.create_deferred()?;
+    let held = Arc::clone(session);
+    let job = Box::new(move |engine: &mut AnyEngine| match guarded(|| job(engine)) {
+        Ok(value) => {
+            let bytes = for_float!(engine, engine => engine.bytes());
+            deferred.resolve(move |env| {
+                held.tell(&env, bytes);
+                Ok(value)
+            });
+        }
+        Err(failure) => deferred.reject(failure.into()),
+    });
+    queue.send(Message::Job(job)).map_err(|_| Failure::bug("a session's thread has ended"))?;
+    Ok(promise)
+}
+
+type Job = Box<dyn FnOnce(&mut AnyEngine) + Send>;
+
+enum Message {
+    Job(Job),
+    /// The last one; what is to be done once the model is free.
+    End(Box<dyn FnOnce() + Send>),
+}
+
+/// The thread, from outside.
+pub struct Worker {
+    cancel: Arc<AtomicBool>,
+    semaphore: &'static FairSemaphore,
+    /// `None` once it was told to end.
+    queue: Mutex<Option<Sender<Message>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Worker {
+    /// Starts the thread.
+    pub fn start(engine: AnyEngine, threads: usize, cancel: Arc<AtomicBool>) -> Result<Self> {
+        let (queue, messages) = channel();
+        let (semaphore, stop) = (semaphore::of_process()?, Arc::clone(&cancel));
+        let thread = thread::Builder::new()
+            .name("mdgl".into())
+            .spawn(move || work(engine, &messages, || semaphore.take(threads, &stop)))
+            .map_err(Failure::no_thread)?;
+        Ok(Self { cancel, semaphore, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Stops the running job and all later ones.
+    pub fn cancel(&self) {
+        self.cancel.store(true, Ordering::Relaxed);
+        self.semaphore.wake();
+    }
+
+    /// Stops all that runs; `then` is called once the thread has let go of the model, at once where it had.
+    pub fn close(&self, then: Box<dyn FnOnce() + Send>) {
+        self.cancel();
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match queue {
+            // Jobs catch their panics: the thread is there until it has been told to end.
+            Some(queue) => drop(queue.send(Message::End(then))),
+            None => then(),
+        }
+    }
+}
+
+impl Ending for Arc<Worker> {
+    fn is_over(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    fn end(self: Box<Self>) {
+        self.close(Box::new(|| ()));
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Jobs catch their panics, so there is nothing to learn from the thread's end.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's body: jobs in order until it is told to end, each once its threads are free; those left over when it was cancelled get
+/// none and fail at once. An engine publishes a model only at the end of a step, so a panic in the middle leaves nothing
+/// half done.
+fn work<'a>(mut engine: AnyEngine, messages: &Receiver<Message>, permit: impl Fn() -> Option<Permit<'a>>) {
+    for message in messages {
+        match message {
+            Message::Job(job) => {
+                let _permit = permit();
+                job(&mut engine);
+            }
+            Message::End(then) => {
+                drop(engine);
+                return then();
+            }
+        }
+    }
+}
