@@ -133,7 +133,8 @@ impl<F: Real> Singles<F> {
         let listed = self.list_inputs(on, count, steps)?;
         self.works.resize_with(1, Work::default);
         let mut counts = vec![0; on.compiled.size()];
-        let mut lanes = vec![Block::ZERO; plan.slots.len() + outputs];
+        // Of one trial the other lanes' zeros change nothing.
+        let mut lanes = vec![Block::ZERO; if count == 1 { 0 } else { plan.slots.len() + outputs }];
         for lane in 0..count {
             let (before, after) = self.trials.split_at_mut(lane);
             let (trial, work) = (&mut after[0], &mut self.works[0]);
@@ -148,6 +149,9 @@ impl<F: Real> Singles<F> {
             trial.count_spikes(&mut counts);
             span.end();
             Self::backward_one(on, (plan, learning), (trial, work), (delta, &[]), run)?;
+            if count == 1 {
+                return Ok((self.block_gradient(plan, learning, outputs), counts));
+            }
             work.sums(learning, |slot, sum| lanes[slot].0[lane] = sum);
             let bias = lanes[plan.slots.len()..].iter_mut().zip(work.bias());
             bias.for_each(|(block, &sum)| block.0[lane] = sum);

@@ -101,7 +101,8 @@ fn most_trials(size: Size, purpose: Purpose) -> usize {
         Purpose::Recursions { .. } if is_dense || neurons >= MORE && neurons < MOST => 16,
         Purpose::Recursions { .. } => 12,
         Purpose::Modulation { few: true } => 6,
-        Purpose::Modulation { .. } if is_dense || neurons >= MORE && neurons < MOST => 12,
+        Purpose::Modulation { .. } if is_dense => 16,
+        Purpose::Modulation { .. } if neurons >= MORE && neurons < MOST => 12,
         Purpose::Modulation { .. } => 8,
     }
 }

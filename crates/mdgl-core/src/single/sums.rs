@@ -9,7 +9,7 @@ use crate::single::columns::{LongColumn, TILE, place, row};
 use crate::single::outgoing::fits;
 
 /// Blocks of whole rows that take no longer than one whose targets are gathered.
-const MOST_COLUMNS: usize = 8;
+const MOST_COLUMNS: usize = 7;
 
 /// The sums of some fans, sixteen side by side: of a sender's synapses, or of all targets where it has most of them.
 #[derive(Debug)]
