@@ -1,4 +1,4 @@
-//! Which values of a rule go together, and with which networks and uses: one table, [`REQUIREMENTS`].
+//! Legal combinations of a rule's values with each other, with networks and with uses: one table, [`REQUIREMENTS`].
 //!
 //! [`Rule::validate`] and [`Rule::validate_for`] refuse what the table excludes; the bindings pass these refusals on, and
 //! the guide *Choose a rule* prints the table.
@@ -37,7 +37,7 @@ pub enum Axis {
 }
 
 impl Axis {
-    /// Where it stands in a rule.
+    /// Its path in a rule.
     pub fn path(self) -> &'static str {
         match self {
             Self::Estimator => "rule.estimator",
@@ -112,7 +112,7 @@ pub enum Condition {
     Use(Use),
 }
 
-/// What a rule is used for, where not every rule serves.
+/// Uses of a rule, where not every rule serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
     /// The gradient of a loss computed outside the engine.
@@ -155,7 +155,7 @@ impl Use {
 }
 
 impl Condition {
-    /// As messages and documents say it.
+    /// As messages and documents write it.
     pub fn phrase(self) -> &'static str {
         match self {
             Self::Online => "with estimator 'online'",
@@ -342,7 +342,7 @@ pub const REQUIREMENTS: &[Requirement] = {
 /// Gain, reach and kernel of a channel.
 pub(crate) type ChannelKind = (Gain, Reach, TimeCourse);
 
-/// What of a network the table asks for.
+/// The properties of a network that the table depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NetworkProperties {
     /// Its conventions are those of 2020.
@@ -539,7 +539,7 @@ impl Rule {
     ) -> Result<()> {
         let combination = Combination { rule: self, network, used_for, channel: None };
         combination.check()?;
-        // The whole gradient knows no channels, and without hops none is used.
+        // The whole gradient has no channels, and without hops none is used.
         let used = if self.is_whole() || self.hops == Hops::Count(0) { &[] } else { channels };
         used.iter().try_for_each(|&channel| Combination { channel: Some(channel), ..combination }.check())
     }

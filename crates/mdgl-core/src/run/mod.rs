@@ -1,6 +1,6 @@
-//! Whole batches: blocks of sixteen trials on threads, then one fixed tree of sums.
+//! Whole batches: blocks of sixteen trials on threads, and one fixed tree of sums.
 //!
-//! Threads only choose who computes a block; every sum over blocks has the same order, so results
+//! Threads only determine where a block is computed; every sum over blocks has the same order, so results
 //! do not depend on their number.
 
 mod batch_sums;
@@ -50,7 +50,7 @@ use workers::Workspace;
 
 const A_READOUT: &str = "a readout";
 
-/// What a batch came to.
+/// The evaluation of a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evaluation {
     /// The task's loss.
@@ -79,7 +79,7 @@ pub struct Assignment<'a> {
     pub batch: &'a Batch,
     /// The losses.
     pub objective: &'a Objective,
-    /// Targets, one entry a loss.
+    /// Targets, one entry per loss.
     pub targets: &'a [Targets],
 }
 
@@ -148,7 +148,7 @@ impl<F: Real> Forward<F> {
     /// The readout, `[trial][step][unit]`.
     ///
     /// # Errors
-    /// [`crate::Error::NotFinite`]; [`crate::Error::Memory`] when there is no room for it.
+    /// [`crate::Error::NotFinite`]; [`crate::Error::Memory`] when it cannot be allocated.
     pub fn readout(&self) -> Result<Vec<F>> {
         let readout = readouts(&self.workspaces, self.trials, self.outputs)?;
         finite_lists(&[(A_READOUT, &readout)])?;

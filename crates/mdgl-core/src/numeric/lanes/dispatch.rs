@@ -16,7 +16,7 @@ use crate::numeric::scalar::Scalar;
 
 /// A computation written over any lanes.
 pub trait SimdKernel<F: Scalar> {
-    /// What it gives.
+    /// The type of its result.
     type Output;
     /// Runs it; must be `#[inline(always)]`, as all that it calls in its loops.
     fn run<L: Lanes<Scalar = F>>(self) -> Self::Output;
@@ -64,7 +64,7 @@ impl Instructions {
         }
     }
 
-    /// Whether this processor has it.
+    /// Whether this processor supports it.
     pub fn is_available(self) -> bool {
         match self {
             Self::Portable => true,

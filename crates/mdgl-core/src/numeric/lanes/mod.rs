@@ -118,7 +118,8 @@ pub trait Lanes: Copy {
     /// Every place is below the number of values and below 2³¹.
     unsafe fn gather(values: &[Self::Scalar], places: &Places) -> Self;
 
-    /// Writes the places of the mask's lanes side by side and gives their number; what is behind them is anything.
+    /// Writes the places of the mask's lanes side by side and returns their number; the places after them are
+    /// unspecified.
     #[inline(always)]
     fn pick(places: &Places, mask: Mask, to: &mut [u32; LANES]) -> usize {
         let (mut rest, mut count) = (mask, 0);
@@ -130,7 +131,7 @@ pub trait Lanes: Copy {
         count
     }
 
-    /// Writes the lanes of the mask side by side at the start of `to`; what is beyond them is left in any state.
+    /// Writes the lanes of the mask side by side at the start of `to`; the rest is unspecified.
     #[inline(always)]
     fn compress(self, mask: Mask, to: &mut [Self::Scalar; LANES]) {
         let mut block = Block::ZERO;
@@ -171,7 +172,7 @@ pub trait Lanes: Copy {
     }
 }
 
-/// Asks for a block that will be read soon; changes nothing.
+/// Prefetches a block that will be read soon; changes nothing.
 #[inline(always)]
 pub fn prefetch<T>(block: &T) {
     #[cfg(target_arch = "x86_64")]
@@ -286,13 +287,13 @@ pub fn clear_tiny<L: Lanes>(step: usize, state: &mut [Block<L::Scalar>]) {
     }
 }
 
-/// Whether state has just been cleared: where it may have come to nothing.
+/// Whether state has just been cleared: where it may have become 0.
 #[inline(always)]
 pub fn just_cleared(step: usize) -> bool {
     step.is_multiple_of(CLEAR_EVERY)
 }
 
-/// The same for lanes at hand.
+/// The same for lanes that are already in registers.
 #[inline(always)]
 pub fn cleared<L: Lanes>(step: usize, state: L) -> L {
     if !L::Scalar::CLEARS_TINY || !step.is_multiple_of(CLEAR_EVERY) {
