@@ -206,7 +206,7 @@ function checkTrace(t: ExecutionContext, trace: { traceEvents: readonly Event[] 
   }
 }
 
-test('a trace has a track a thread and a slice for each block and stage', async t => {
+test('a trace has one track per thread and a slice for each block and stage', async t => {
   const model = Model.create(smallNetwork())
   const profiled = await profile(model, eventBatch(), 'mdgl', { ...quick, threads: 2 })
   const trace = traceProfile(profiled)
