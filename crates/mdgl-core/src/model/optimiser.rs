@@ -274,7 +274,7 @@ fn update_projection<F: Scalar>(
     }
     update.steps(&mut losses, moments);
     if free && heat == 0.0 {
-        // Independent of each synapse's sender, so that it vectorises.
+        // Nothing asks for each synapse's sender, so that the processor can take several at once.
         theta.iter_mut().zip(losses).for_each(|(x, loss)| *x = shrink_to_zero(*x - loss, shrink));
         return;
     }

@@ -50,7 +50,7 @@ use workers::Workspace;
 
 const A_READOUT: &str = "a readout";
 
-/// The evaluation of a batch.
+/// What a batch came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evaluation {
     /// The task's loss.
@@ -148,7 +148,7 @@ impl<F: Real> Forward<F> {
     /// The readout, `[trial][step][unit]`.
     ///
     /// # Errors
-    /// [`crate::Error::NotFinite`]; [`crate::Error::Memory`] when it cannot be allocated.
+    /// [`crate::Error::NotFinite`]; [`crate::Error::Memory`] when there is no room for it.
     pub fn readout(&self) -> Result<Vec<F>> {
         let readout = readouts(&self.workspaces, self.trials, self.outputs)?;
         finite_lists(&[(A_READOUT, &readout)])?;

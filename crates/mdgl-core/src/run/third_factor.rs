@@ -28,7 +28,7 @@ use crate::numeric::memory::{product, refill, reserve};
 use crate::run::real::Real;
 use crate::simulate::trajectory::Keep;
 
-/// A loss computed outside the engine, for a batch.
+/// What a loss computed outside says of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Score {
     /// ∂E/∂y, `[trial][step][unit]` over all readout units.
