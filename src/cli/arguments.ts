@@ -58,10 +58,10 @@ export function positive(from: Arguments, name: string): number | undefined {
   return number
 }
 
-/** Refuses options that are of use with something else only. */
+/** Refuses options that require something else. */
 export function refuse({ options }: Arguments, names: readonly string[], purpose: string): void {
-  const useless = names.find(name => options[name] !== undefined)
-  if (useless !== undefined) throw new UsageError(`--${useless} is of use with ${purpose} only`)
+  const refused = names.find(name => options[name] !== undefined)
+  if (refused !== undefined) throw new UsageError(`--${refused} requires ${purpose}`)
 }
 
 /** The value of --threads. */

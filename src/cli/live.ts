@@ -16,7 +16,7 @@ export interface LiveOptions {
 export function liveOptions(given: Arguments): LiveOptions | undefined {
   const port = portOf(given)
   if (given.options.live === true) return { port }
-  if (port !== undefined) throw new UsageError('--port is of use with --live only')
+  if (port !== undefined) throw new UsageError('--port requires --live')
   return undefined
 }
 
