@@ -51,7 +51,8 @@ Options:
   -h, --help        this help; \`mdgl <command> --help\` for one command
   -v, --version     the version
 
-Environment: MDGL_THREADS, threads of the engine; MDGL_SIMD, its instruction set (${SETS}).
+Environment: MDGL_THREADS, threads of the engine; MDGL_SIMD, its instruction set (${SETS}); MDGL_LAYOUT, what stands in
+its lanes (trials, neurons).
 
 Examples:
   mdgl train evidence-accumulation --rule mdgl --live

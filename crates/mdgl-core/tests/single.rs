@@ -309,6 +309,9 @@ fn layouts_learn_alike<F: Real>(shape: &Shape) -> Result<(), TestCaseError> {
             let learned = |layout| case.learned(&rule, &case.workers(set, layout));
             let (blocks, singles) = (learned(Layout::Trials), learned(Layout::Neurons));
             prop_assert!(blocks == singles, "{} in {}, {rule:?}", set.name(), F::NAME);
+            // On one thread each trial goes forward and straight back.
+            let alone = Workers::with_instructions(1, set).unwrap().with_layout(Layout::Neurons);
+            prop_assert!(blocks == case.learned(&rule, &alone), "{} in {}, {rule:?}", set.name(), F::NAME);
         }
     }
     Ok(())
@@ -376,6 +379,27 @@ proptest! {
         for rule in [Rule::mdgl(), Rule::mdgl_membrane()] {
             prop_assert!(learned(Layout::Trials, &rule) == learned(Layout::Neurons, &rule));
         }
+    }
+}
+
+/// More than one block of trials, some of them on each thread, forward and straight back.
+#[test]
+fn several_blocks_learn_the_same_bits() {
+    let shape = Shape {
+        seed: 11,
+        sizes: [30, 20],
+        outputs: [3, 2],
+        steps: 90,
+        trials: 37,
+        density: 0.3,
+        regularised: false,
+    };
+    let case = shape.case::<f32>();
+    let set = Instructions::choose().unwrap();
+    for rule in rules() {
+        let [blocks, singles] =
+            [Layout::Trials, Layout::Neurons].map(|layout| case.learned(&rule, &case.workers(set, layout)));
+        assert!(blocks == singles, "{rule:?}");
     }
 }
 

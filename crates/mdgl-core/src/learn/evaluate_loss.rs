@@ -93,6 +93,32 @@ impl<'a> LossEvaluator<'a> {
         }
     }
 
+    /// Evaluates all steps of one trial; `readout` returns a step's, unit by unit.
+    pub(crate) fn trial<'r, F: Scalar>(
+        &mut self,
+        lane: usize,
+        readout: impl Fn(usize) -> &'r [F],
+        outputs: usize,
+        delta: &mut Delta<F>,
+    ) {
+        let (mut y, mut found) = (Vec::new(), Vec::new());
+        for step in delta.first..delta.steps {
+            let row = readout(step);
+            for (term, (&(first, size), targets)) in self.units.iter().zip(self.targets).enumerate() {
+                let loss = self.objective.losses[term].loss;
+                found.resize(size, 0.0);
+                y.clear();
+                y.extend(row[first..first + size].iter().map(|y| y.to_f64()));
+                let tally = &mut self.tallies[term * LANES + lane];
+                if loss.step(self.shapes[lane], targets, step, &y, &mut found, tally) {
+                    for (k, &d) in found.iter().enumerate() {
+                        delta.set(step, first + k, outputs, lane, F::from_f64(d));
+                    }
+                }
+            }
+        }
+    }
+
     /// The losses of the block's trials, one entry per loss term and trial.
     pub(crate) fn block_loss(&self) -> BlockLoss {
         let lanes = self.shapes.len();

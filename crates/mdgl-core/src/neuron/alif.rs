@@ -23,7 +23,7 @@ use crate::neuron::equations::{
 use crate::neuron::filter::Filter;
 use crate::neuron::lif::{self, Lif};
 use crate::neuron::parameters::{Neuron, Parameters};
-use crate::numeric::lanes::{Block, Lanes, Mask};
+use crate::numeric::lanes::{Block, Lanes, RegisterMask};
 use crate::numeric::scalar::Scalar;
 
 /// Its constants.
@@ -172,14 +172,15 @@ impl<L: Lanes> Step<L> for Alif<L> {
     }
 
     #[inline(always)]
-    fn step(&self, [v, b]: [L; 2], blocked: Mask) -> Stepped<L, [L; 2]> {
+    fn step(&self, [v, b]: [L; 2], blocked: L::Mask) -> Stepped<L, [L; 2]> {
         let Lif { alpha, threshold, .. } = self.lif;
         let effective = self.beta.mul_add(b, threshold.threshold);
-        let spikes = threshold.reached(v, effective) & !blocked;
-        let psi = threshold.pseudo_derivative(v.sub(effective).abs()).clear(blocked);
+        let spikes = threshold.reached(v, effective).without(blocked);
+        let psi = threshold.pseudo_derivative(v.sub(effective).abs()).masked_out(blocked);
         let decayed = v.mul(alpha);
-        let membrane = decayed.blend(spikes, decayed.sub(threshold.threshold));
-        let adaptation = b.mul(self.rho).add_where(spikes, self.adaptation_increment);
+        let membrane = decayed.select(spikes, decayed.sub(threshold.threshold));
+        let adaptation = b.mul(self.rho);
+        let adaptation = adaptation.select(spikes, adaptation.add(self.adaptation_increment));
         Stepped { spikes, value: L::zero(), psi, state: [membrane, adaptation] }
     }
 

@@ -22,7 +22,7 @@ use crate::neuron::equations::{
 use crate::neuron::filter::Filter;
 use crate::neuron::lif::{self, Lif};
 use crate::neuron::parameters::{Neuron, Parameters};
-use crate::numeric::lanes::{Block, Lanes, Mask};
+use crate::numeric::lanes::{Block, Lanes};
 use crate::numeric::scalar::Scalar;
 
 /// Its constants: those of the membrane, a LIF or ALIF neuron's, and the current's.
@@ -210,7 +210,7 @@ where
     }
 
     #[inline(always)]
-    fn step(&self, state: Self::Variables, blocked: Mask) -> Stepped<L, Self::Variables> {
+    fn step(&self, state: Self::Variables, blocked: L::Mask) -> Stepped<L, Self::Variables> {
         let Stepped { spikes, value, psi, state: membrane } =
             self.membrane.step(self.charged(state), blocked);
         Stepped { spikes, value, psi, state: (state.0.mul(self.synaptic_decay), membrane) }

@@ -3,7 +3,7 @@
 //! Every model has one file beside this one. Its equations are written once, over [`Lanes`] for the passes and over
 //! `f64` for the forward-mode estimators, and every pass calls them.
 
-use crate::numeric::lanes::{self, Block, Lanes, Mask};
+use crate::numeric::lanes::{self, Block, Lanes};
 use crate::numeric::scalar::Scalar;
 
 /// Most state variables beyond the first.
@@ -303,9 +303,9 @@ pub(crate) trait Tangent<N: Number>: Equations<N> {
 }
 
 /// Results of one step.
-pub(crate) struct Stepped<L, V> {
+pub(crate) struct Stepped<L: Lanes, V> {
     /// z_t of a spiking neuron.
-    pub spikes: Mask,
+    pub spikes: L::Mask,
     /// z_t of a unit that sends values.
     pub value: L,
     /// ψ_t, 0 while blocked.
@@ -320,7 +320,7 @@ pub(crate) trait Step<L: Lanes>: Equations<L> + Described {
     fn voltage(&self, state: Self::Variables) -> L;
 
     /// The step from the state with its input; `blocked` lanes are refractory or over.
-    fn step(&self, state: Self::Variables, blocked: Mask) -> Stepped<L, Self::Variables>;
+    fn step(&self, state: Self::Variables, blocked: L::Mask) -> Stepped<L, Self::Variables>;
 
     /// The same constants, with default choices as compile-time constants.
     fn usual(self) -> Self;

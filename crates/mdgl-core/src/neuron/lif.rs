@@ -21,7 +21,7 @@ use crate::neuron::equations::{
 use crate::neuron::filter::Filter;
 use crate::neuron::parameters::{Neuron, Parameters};
 use crate::neuron::threshold::Threshold;
-use crate::numeric::lanes::{Block, Lanes, Mask};
+use crate::numeric::lanes::{Block, Lanes, RegisterMask};
 use crate::numeric::scalar::Scalar;
 
 /// Its constants.
@@ -172,12 +172,12 @@ impl<L: Lanes> Step<L> for Lif<L> {
     }
 
     #[inline(always)]
-    fn step(&self, [v]: [L; 1], blocked: Mask) -> Stepped<L, [L; 1]> {
+    fn step(&self, [v]: [L; 1], blocked: L::Mask) -> Stepped<L, [L; 1]> {
         let threshold = self.threshold.threshold;
-        let spikes = self.threshold.reached(v, threshold) & !blocked;
-        let psi = self.threshold.pseudo_derivative(v.sub(threshold).abs()).clear(blocked);
+        let spikes = self.threshold.reached(v, threshold).without(blocked);
+        let psi = self.threshold.pseudo_derivative(v.sub(threshold).abs()).masked_out(blocked);
         let decayed = v.mul(self.alpha);
-        let membrane = decayed.blend(spikes, decayed.sub(threshold));
+        let membrane = decayed.select(spikes, decayed.sub(threshold));
         Stepped { spikes, value: L::zero(), psi, state: [membrane] }
     }
 

@@ -16,7 +16,7 @@ pub(crate) mod threshold;
 use alif::Alif;
 use constants::{Convert, Load};
 use cuba_lif::Cuba;
-use equations::{Described, Equations, Operations};
+use equations::{Described, Operations, Step};
 use filter::Filter;
 use lif::Lif;
 use rate::Rate;
@@ -215,7 +215,7 @@ impl<F: Scalar> Dynamics<F> {
 /// A model's constants of sixteen neurons side by side.
 pub(crate) trait SideBySide<L: Lanes>: Sized {
     /// The model in lanes.
-    type Model: Equations<L>;
+    type Model: Step<L>;
     /// Those of a block, where they are of this model.
     fn of(block: &Dynamics<Block<L::Scalar>>) -> Option<&Self>;
     /// In lanes.

@@ -14,7 +14,7 @@ use crate::neuron::equations::{
     Described, Equations, LeakDrive, MEMBRANE, Number, Operations, Step, Stepped,
 };
 use crate::neuron::parameters::{Neuron, Parameters};
-use crate::numeric::lanes::{Block, Lanes, Mask};
+use crate::numeric::lanes::{Block, Lanes, RegisterMask};
 use crate::numeric::scalar::Scalar;
 
 /// Its constants.
@@ -98,13 +98,13 @@ impl<L: Lanes> Step<L> for Rate<L> {
     }
 
     #[inline(always)]
-    fn step(&self, [v]: [L; 1], blocked: Mask) -> Stepped<L, [L; 1]> {
+    fn step(&self, [v]: [L; 1], blocked: L::Mask) -> Stepped<L, [L; 1]> {
         let zero = L::zero();
-        let active = v.gt(zero) & !blocked;
+        let active = v.above(zero).without(blocked);
         Stepped {
-            spikes: 0,
-            value: zero.blend(active, v),
-            psi: zero.blend(active, L::splat(L::Scalar::ONE)),
+            spikes: L::Mask::from_bits(0),
+            value: zero.select(active, v),
+            psi: zero.select(active, L::splat(L::Scalar::ONE)),
             state: [v.mul(self.alpha)],
         }
     }

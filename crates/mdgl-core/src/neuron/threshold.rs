@@ -3,7 +3,7 @@
 use crate::description::{Conventions, NetworkDescription, Shape};
 use crate::neuron::constants::{Convert, lanes};
 use crate::neuron::parameters::Neuron;
-use crate::numeric::lanes::{Block, Lanes, Mask};
+use crate::numeric::lanes::{Block, Lanes, Mask, RegisterMask};
 use crate::numeric::scalar::Scalar;
 
 /// Constants of the threshold.
@@ -85,8 +85,11 @@ impl<F: Scalar> Threshold<F> {
 impl<L: Lanes> Threshold<L> {
     /// Lanes that reach the current threshold A.
     #[inline(always)]
-    pub fn reached(&self, v: L, effective: L) -> Mask {
-        if self.spikes_at_equality { !effective.gt(v) } else { v.gt(effective) }
+    pub fn reached(&self, v: L, effective: L) -> L::Mask {
+        match self.spikes_at_equality {
+            true => L::Mask::from_bits(Mask::MAX).without(effective.above(v)),
+            false => v.above(effective),
+        }
     }
 
     /// ψ at a distance from the threshold: (γ/thr²) max(0, thr − |v − A|), or another [`Shape`].

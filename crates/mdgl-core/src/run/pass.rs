@@ -31,7 +31,7 @@ use crate::numeric::memory::{ensure_memory, product, resize};
 use crate::run::real::Real;
 use crate::simulate::compiled::{CellRun, CompiledNetwork};
 use crate::simulate::trajectory::{Keep, Simulate};
-use crate::single::{self, Layout, Learning, On};
+use crate::single::{self, Layout, Learning, On, Purpose, Size};
 
 pub(super) type Summed<F> = (BatchSums, Vec<BlockGradient<F>>);
 
@@ -114,14 +114,50 @@ impl<F: Real> Pass<'_, F> {
         workspace: &mut Workspace<F>,
         keep: Keep<'_, F>,
     ) -> Result<()> {
-        let chosen = || Layout::choose(self.compiled.size(), self.trials(block));
-        let network = self.model.network();
-        let in_blocks = keep.in_blocks || network.has_delays() || !self.compiled.stands_side_by_side;
-        let layout = match in_blocks {
-            true => Layout::Trials,
-            false => self.workers.layout.unwrap_or_else(chosen),
-        };
+        let layout = self.layout(block, keep, Purpose::Keep)?;
         self.simulate_as(layout, block, workspace, keep)
+    }
+
+    /// What is to stand in the lanes of a block.
+    fn layout(&self, block: usize, keep: Keep<'_, F>, purpose: Purpose) -> Result<Layout> {
+        let Workers { layout, layout_is_demanded, .. } = self.workers;
+        let network = self.model.network();
+        if keep.in_blocks || network.has_delays() || !self.compiled.stands_side_by_side {
+            let demanded = *layout_is_demanded && *layout == Some(Layout::Neurons);
+            let allowed = "trials: such a network or rule is computed in blocks of trials alone";
+            return if demanded {
+                Err(invalid("MDGL_LAYOUT", "neurons", allowed))
+            } else {
+                Ok(Layout::Trials)
+            };
+        }
+        Ok(layout.unwrap_or_else(|| Layout::choose(self.size(), self.trials(block), purpose)))
+    }
+
+    fn size(&self) -> Size {
+        let neurons = self.compiled.size();
+        let senders = neurons + self.model.network().input_units();
+        let synapses = self.compiled.input.len() + self.compiled.undelayed().csr.len();
+        Size { neurons, synapses, senders, has_rows: single::has_rows::<F>(synapses, senders, neurons) }
+    }
+
+    /// What a plan's pass computes.
+    fn purpose(&self, plan: &LearningPlan<F>) -> Purpose {
+        let few = 2 * plan.active.len() < self.compiled.size();
+        match plan.receives() {
+            false => Purpose::Recursions { few },
+            true if plan.secretes_lambda => Purpose::Backpropagation,
+            true => Purpose::Modulation { few },
+        }
+    }
+
+    /// Draws a block's input.
+    fn draw(&self, block: usize, workspace: &mut Workspace<F>) -> Result<()> {
+        let span = self.workers.span(ProfileStage::Draw, Some(block));
+        workspace.input.encode(self.model.network(), self.batch, block, self.cancel)?;
+        span.end();
+        self.workers.count(|| work::tally_drawing(&workspace.input, self.batch.steps));
+        Ok(())
     }
 
     pub(super) fn simulate_as(
@@ -132,10 +168,7 @@ impl<F: Real> Pass<'_, F> {
         keep: Keep<'_, F>,
     ) -> Result<()> {
         let steps = self.batch.steps;
-        let span = self.workers.span(ProfileStage::Draw, Some(block));
-        workspace.input.encode(self.model.network(), self.batch, block, self.cancel)?;
-        span.end();
-        self.workers.count(|| work::tally_drawing(&workspace.input, steps));
+        self.draw(block, workspace)?;
         workspace.layout = layout;
         if layout == Layout::Neurons {
             let lengths = &self.lengths(block)[..self.trials(block)];
@@ -188,7 +221,8 @@ impl<F: Real> Pass<'_, F> {
     /// Simulates and evaluates the loss block by block, and keeps nothing.
     pub(super) fn block_sums(&self, assignment: Assignment<'_>) -> Result<Vec<BatchSums>> {
         self.workers.blocks(&self.blocks, |block, workspace| {
-            self.simulate(block, workspace, Keep::NOTHING)?;
+            let layout = self.layout(block, Keep::NOTHING, Purpose::Evaluate)?;
+            self.simulate_as(layout, block, workspace, Keep::NOTHING)?;
             self.evaluate_loss(assignment, block, workspace)
         })
     }
@@ -281,8 +315,7 @@ impl<F: Real> Pass<'_, F> {
         signals: Option<&mut Signals<F>>,
     ) -> Result<BlockGradient<F>> {
         if workspace.layout == Layout::Neurons {
-            let units = self.model.network().input_units();
-            let learning = self.learning.get_or_init(|| Learning::new(&self.compiled, plan, units));
+            let learning = self.learning(plan);
             let (on, run) = (self.on(&workspace.input), self.run(block));
             return workspace.singles.backward(on, (plan, learning), &workspace.delta, rates, run);
         }
@@ -365,11 +398,60 @@ impl<F: Real> Pass<'_, F> {
         plan: &LearningPlan<F>,
     ) -> Result<Vec<(BatchSums, BlockGradient<F>)>> {
         self.workers.blocks(&self.blocks, |block, workspace| {
-            self.simulate(block, workspace, self.keep_for(plan))?;
+            let keep = self.keep_for(plan);
+            let layout = self.layout(block, keep, self.purpose(plan))?;
+            if layout == Layout::Neurons && self.goes_trial_by_trial(assignment.objective, keep, block) {
+                return self.trial_by_trial(assignment, plan, block, workspace);
+            }
+            self.simulate_as(layout, block, workspace, keep)?;
             let batch_sums = self.evaluate_loss(assignment, block, workspace)?;
             let own = self.own_constants(assignment.objective, block, &batch_sums);
             Ok((batch_sums, self.backward(plan, RatePart::own(&own), block, workspace, None)?))
         })
+    }
+
+    /// Whether each trial of a block goes forward and straight back: on one thread, hence where other blocks keep the other
+    /// threads busy. It changes no result.
+    fn goes_trial_by_trial(&self, objective: &Objective, keep: Keep<'_, F>, block: usize) -> bool {
+        let alone = self.trials(block) == 1 || self.blocks.len() >= self.workers.threads();
+        let own_rates = objective.regulariser.is_some() && self.rates_by_trial();
+        alone && !own_rates && !keep.sums
+    }
+
+    fn trial_by_trial(
+        &self,
+        assignment: Assignment<'_>,
+        plan: &LearningPlan<F>,
+        block: usize,
+        workspace: &mut Workspace<F>,
+    ) -> Result<(BatchSums, BlockGradient<F>)> {
+        let Assignment { batch, objective, targets } = assignment;
+        self.draw(block, workspace)?;
+        workspace.layout = Layout::Neurons;
+        let lengths = &self.lengths(block)[..self.trials(block)];
+        let shortest = lengths.iter().copied().min().unwrap_or(0);
+        workspace.delta.reset(
+            objective.first_step(shortest as usize),
+            batch.steps,
+            self.compiled.outputs(),
+        )?;
+        let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, targets, block);
+        let learning = self.learning(plan);
+        let (block_gradient, counts) = workspace.singles.there_and_back(
+            self.on(&workspace.input),
+            (lengths, batch.steps),
+            self.keep_for(plan),
+            (plan, learning),
+            (&mut evaluator, &mut workspace.delta),
+            self.run(block),
+        )?;
+        Ok((BatchSums::of(evaluator.block_loss(), counts), block_gradient))
+    }
+
+    /// What trials one by one read of a plan.
+    fn learning(&self, plan: &LearningPlan<F>) -> &Learning<F> {
+        let units = self.model.network().input_units();
+        self.learning.get_or_init(|| Learning::new(&self.compiled, plan, units))
     }
 
     /// From the sums of all blocks to what the batch taught.

@@ -10,6 +10,7 @@ use crate::instrument::recorder::{ProfileStage, Recorder, Span};
 use crate::instrument::section::Section;
 use crate::instrument::tally::Tally;
 use crate::learn::block_gradient::BlockGradient;
+use crate::learn::evaluate_loss::LossEvaluator;
 use crate::learn::plan::{Delta, LearningPlan};
 use crate::learn::rates::RatePart;
 use crate::numeric::lanes::{Block, Instructions, LANES};
@@ -17,6 +18,7 @@ use crate::numeric::memory::{bytes_of, product, refill};
 use crate::run::real::Real;
 use crate::simulate::trajectory::Keep;
 use crate::single::backward::{BackwardOne, Work};
+use crate::single::events::list_inputs;
 use crate::single::learning::Learning;
 use crate::single::tally;
 use crate::single::trial::{On, SimulateOne, Trial};
@@ -72,17 +74,10 @@ impl<F: Real> Singles<F> {
         run: RunContext<'_>,
     ) -> Result<()> {
         let count = lengths.len();
-        self.trials.resize_with(count, Trial::default);
+        let listed = self.list_inputs(on, count, steps)?;
         let simulate = |(lane, trial): (usize, &mut Trial<F>)| {
-            let span = run.span(ProfileStage::Simulate);
-            span.start(&mut trial.probe);
-            trial.prepare(on.wiring, (lengths[lane] as usize, steps), keep, count)?;
-            let on = On { lane, ..on };
-            let kernel = SimulateOne { on, trial, keep, cancel: run.cancel };
-            F::simulate_one(run.instructions, kernel)?;
-            span.end_with([&mut trial.probe]);
-            run.count(|| tally::simulated(on, trial));
-            Ok(())
+            trial.inputs_listed = listed;
+            Self::simulate_one(On { lane, ..on }, trial, (lengths[lane] as usize, steps), (keep, count), run)
         };
         self.trials.par_iter_mut().enumerate().try_for_each(simulate)?;
         self.join_readouts(on.compiled.outputs(), steps)
@@ -113,19 +108,93 @@ impl<F: Real> Singles<F> {
     ) -> Result<BlockGradient<F>> {
         self.works.resize_with(self.trials.len(), Work::default);
         let backward = |(lane, (trial, work)): (usize, (&mut Trial<F>, &mut Work<F>))| {
-            let span = run.span(ProfileStage::Backward);
-            span.start(&mut trial.probe);
-            span.start(&mut work.probe);
-            let (on, cancel) = (On { lane, ..on }, run.cancel);
             let constants = &rates.of_trial(lane)[..];
-            let kernel = BackwardOne { on, plan, learning, trial, delta, constants, work, cancel };
-            F::backward_one(run.instructions, kernel)?;
-            span.end_with([&mut trial.probe, &mut work.probe]);
-            run.count(|| tally::gone_back(on, (plan, learning), trial, work.asked));
-            Ok(())
+            Self::backward_one(On { lane, ..on }, (plan, learning), (trial, work), (delta, constants), run)
         };
         self.trials.par_iter_mut().zip(&mut self.works).enumerate().try_for_each(backward)?;
         Ok(self.block_gradient(plan, learning, on.compiled.outputs()))
+    }
+
+    /// Each trial forward, judged and straight back, while its ψ is in the cache: what [`Self::simulate`] and
+    /// [`Self::backward`] compute. Gives the sums, and the number of spikes of each neuron.
+    ///
+    /// # Errors
+    /// As [`Self::simulate`].
+    pub fn there_and_back(
+        &mut self,
+        on: On<'_, F>,
+        (lengths, steps): (&[u32], usize),
+        keep: Keep<'_, F>,
+        (plan, learning): (&LearningPlan<F>, &Learning<F>),
+        (evaluator, delta): (&mut LossEvaluator<'_>, &mut Delta<F>),
+        run: RunContext<'_>,
+    ) -> Result<(BlockGradient<F>, Vec<u64>)> {
+        let (count, outputs) = (lengths.len(), on.compiled.outputs());
+        let listed = self.list_inputs(on, count, steps)?;
+        self.works.resize_with(1, Work::default);
+        let mut counts = vec![0; on.compiled.size()];
+        let mut lanes = vec![Block::ZERO; plan.slots.len() + outputs];
+        for lane in 0..count {
+            let (before, after) = self.trials.split_at_mut(lane);
+            let (trial, work) = (&mut after[0], &mut self.works[0]);
+            if let Some(before) = before.last_mut() {
+                trial.take_buffers(before);
+            }
+            let on = On { lane, ..on };
+            trial.inputs_listed = listed;
+            Self::simulate_one(on, trial, (lengths[lane] as usize, steps), (keep, 1), run)?;
+            let span = run.span(ProfileStage::EvaluateLoss);
+            evaluator.trial(lane, |step| trial.readout_at(step, outputs), outputs, delta);
+            trial.count_spikes(&mut counts);
+            span.end();
+            Self::backward_one(on, (plan, learning), (trial, work), (delta, &[]), run)?;
+            work.sums(learning, |slot, sum| lanes[slot].0[lane] = sum);
+            let bias = lanes[plan.slots.len()..].iter_mut().zip(work.bias());
+            bias.for_each(|(block, &sum)| block.0[lane] = sum);
+        }
+        let sums = lanes.iter().map(Block::sum).collect();
+        Ok((Self::scaled(plan, sums), counts))
+    }
+
+    /// Lists the input events of so many trials; whether they could be listed.
+    fn list_inputs(&mut self, on: On<'_, F>, count: usize, steps: usize) -> Result<bool> {
+        self.trials.resize_with(count, Trial::default);
+        let events = self.trials.iter_mut().map(|trial| &mut trial.events);
+        list_inputs(events, on.input, (on.compiled.size(), steps))
+    }
+
+    fn simulate_one(
+        on: On<'_, F>,
+        trial: &mut Trial<F>,
+        steps: (usize, usize),
+        (keep, share): (Keep<'_, F>, usize),
+        run: RunContext<'_>,
+    ) -> Result<()> {
+        let span = run.span(ProfileStage::Simulate);
+        span.start(&mut trial.probe);
+        trial.prepare(on.wiring, steps, keep, share)?;
+        let kernel = SimulateOne { on, trial, keep, cancel: run.cancel };
+        F::simulate_one(run.instructions, kernel)?;
+        span.end_with([&mut trial.probe]);
+        run.count(|| tally::simulated(on, trial));
+        Ok(())
+    }
+
+    fn backward_one(
+        on: On<'_, F>,
+        (plan, learning): (&LearningPlan<F>, &Learning<F>),
+        (trial, work): (&mut Trial<F>, &mut Work<F>),
+        (delta, constants): (&Delta<F>, &[F]),
+        run: RunContext<'_>,
+    ) -> Result<()> {
+        let span = run.span(ProfileStage::Backward);
+        span.start(&mut trial.probe);
+        span.start(&mut work.probe);
+        let kernel = BackwardOne { on, plan, learning, trial, delta, constants, work, cancel: run.cancel };
+        F::backward_one(run.instructions, kernel)?;
+        span.end_with([&mut trial.probe, &mut work.probe]);
+        run.count(|| tally::gone_back(on, (plan, learning), trial, work.asked));
+        Ok(())
     }
 
     /// The trials' sums in the tree of a block's lanes, with the targets' scales.
@@ -135,25 +204,30 @@ impl<F: Real> Singles<F> {
         learning: &Learning<F>,
         outputs: usize,
     ) -> BlockGradient<F> {
-        let mut sums = vec![F::ZERO; plan.slots.len()];
-        let mut bias = vec![F::ZERO; outputs];
+        let slots = plan.slots.len();
+        let mut sums = vec![F::ZERO; slots + outputs];
         match &self.works[..] {
             // The other lanes' zeros change nothing.
             [work] => {
                 work.sums(learning, |slot, sum| sums[slot] = sum);
-                bias.copy_from_slice(&work.bias()[..outputs]);
+                sums[slots..].copy_from_slice(&work.bias()[..outputs]);
             }
             works => {
-                let mut lanes = vec![Block::ZERO; sums.len() + outputs];
+                let mut lanes = vec![Block::ZERO; sums.len()];
                 for (lane, work) in works.iter().enumerate() {
                     work.sums(learning, |slot, sum| lanes[slot].0[lane] = sum);
-                    let bias = lanes[plan.slots.len()..].iter_mut().zip(work.bias());
+                    let bias = lanes[slots..].iter_mut().zip(work.bias());
                     bias.for_each(|(block, &sum)| block.0[lane] = sum);
                 }
-                let all = sums.iter_mut().chain(&mut bias);
-                all.zip(&lanes).for_each(|(sum, lanes)| *sum = lanes.sum());
+                sums.iter_mut().zip(&lanes).for_each(|(sum, lanes)| *sum = lanes.sum());
             }
         }
+        Self::scaled(plan, sums)
+    }
+
+    /// Sums by slot and of the biases, the former with the targets' scales.
+    fn scaled(plan: &LearningPlan<F>, mut sums: Vec<F>) -> BlockGradient<F> {
+        let bias = sums.split_off(plan.slots.len());
         sums.iter_mut().zip(&plan.slots).for_each(|(sum, slot)| *sum = *sum * slot.scale);
         BlockGradient { sums, bias, ..BlockGradient::default() }
     }
@@ -179,7 +253,7 @@ impl<F: Real> Singles<F> {
     pub fn counts_by_trial(&self, neurons: usize) -> Vec<[u32; LANES]> {
         let mut counts = vec![[0; LANES]; neurons];
         for (lane, trial) in self.trials.iter().enumerate() {
-            trial.all_spikes().iter().for_each(|&unit| counts[unit as usize][lane] += 1);
+            trial.all_spikes().for_each(|unit| counts[unit as usize][lane] += 1);
         }
         counts
     }

@@ -26,6 +26,8 @@ pub struct Workers<F: Real> {
     pub(super) instructions: Instructions,
     pub(super) segment: Option<usize>,
     pub(super) layout: Option<Layout>,
+    /// Whether it was `MDGL_LAYOUT` that chose it: what cannot be computed in it is refused then.
+    pub(super) layout_is_demanded: bool,
     pub(super) workspaces: Mutex<Vec<Workspace<F>>>,
     /// Takes down what happens, while a profile is made.
     pub(super) recorder: Option<Recorder>,
@@ -105,7 +107,8 @@ impl<F: Real> Workspace<F> {
 }
 
 impl<F: Real> Workers<F> {
-    /// So many threads, on the best instruction set of the processor (or `MDGL_SIMD`'s).
+    /// So many threads, on the best instruction set of the processor (or `MDGL_SIMD`'s); in the lanes what `MDGL_LAYOUT` says, if
+    /// it is set.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for 0 or over 1024 threads, or when the system gives none.
@@ -129,14 +132,10 @@ impl<F: Real> Workers<F> {
             .thread_name(|i| format!("mdgl-{i}"))
             .build()
             .map_err(|e| invalid("threads", threads, format!("fewer ({e})")))?;
-        Ok(Self {
-            pool,
-            instructions,
-            segment: None,
-            layout: None,
-            workspaces: Mutex::default(),
-            recorder: None,
-        })
+        let layout = Layout::from_environment()?;
+        let layout_is_demanded = layout.is_some();
+        let (segment, workspaces, recorder) = (None, Mutex::default(), None);
+        Ok(Self { pool, instructions, segment, layout, layout_is_demanded, workspaces, recorder })
     }
 
     /// Keeps the pseudo-derivatives of at most so many steps at once and simulates the others again when the
@@ -153,11 +152,11 @@ impl<F: Real> Workers<F> {
         Ok(self)
     }
 
-    /// Puts trials or neurons into the lanes, whatever the batch. By default the faster of both for a network and a
+    /// Puts trials or neurons into the lanes, whatever the batch. By default the faster of both for a network, a rule and a
     /// block's number of trials; it never changes a result. Where anything diffuses trials stand in the lanes always.
     #[must_use]
     pub fn with_layout(mut self, layout: Layout) -> Self {
-        self.layout = Some(layout);
+        (self.layout, self.layout_is_demanded) = (Some(layout), false);
         self
     }
 

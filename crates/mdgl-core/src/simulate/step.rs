@@ -9,7 +9,7 @@ use crate::neuron::equations::{Described, Step, Variables};
 use crate::neuron::for_model;
 use crate::neuron::storage::Further;
 use crate::numeric::csr::Csr;
-use crate::numeric::lanes::{Block, Lanes, Mask, SimdKernel, clear_tiny};
+use crate::numeric::lanes::{Block, Lanes, Mask, RegisterMask, SimdKernel, clear_tiny, just_cleared};
 use crate::numeric::memory::{bytes_of, refill};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::{CellRun, CompiledNetwork};
@@ -46,6 +46,9 @@ impl<F: Scalar> Carried<F> {
 
     #[inline(always)]
     pub fn clear_tiny<L: Lanes<Scalar = F>>(&mut self, step: usize) {
+        if !just_cleared(step) {
+            return;
+        }
         clear_tiny::<L>(step, &mut self.integrator);
         self.further.clear_tiny::<L>(step);
         clear_tiny::<L>(step, &mut self.readout);
@@ -425,7 +428,7 @@ fn update_cells<'a, L: Lanes, P: Psi<'a, L::Scalar>, M: Step<L>>(
     for (i, (unit, (integrator, &refractory))) in cells.zip(integrator.iter_mut().zip(refractory)).enumerate()
     {
         let variables = M::Variables::load(L::load(integrator), &further, i);
-        let stepped = model.step(variables, refractory | ended_lanes);
+        let stepped = model.step(variables, L::Mask::from_bits(refractory | ended_lanes));
         psi.put(unit, stepped.psi);
         if M::SENDS_VALUES {
             let mut value = Block::ZERO;
@@ -435,9 +438,10 @@ fn update_cells<'a, L: Lanes, P: Psi<'a, L::Scalar>, M: Step<L>>(
         stepped.state.integrator().store(integrator);
         stepped.state.store(&mut further, i);
         if !M::SENDS_VALUES {
-            spiking[found] = Entry { unit: unit as u32, mask: stepped.spikes, count: 1 };
+            let mask = stepped.spikes.bits();
+            spiking[found] = Entry { unit: unit as u32, mask, count: 1 };
             // No branch: whether any of sixteen trials spikes is unpredictable.
-            found += usize::from(stepped.spikes != 0);
+            found += usize::from(mask != 0);
         }
     }
     found

@@ -13,7 +13,7 @@ use crate::instrument::section::Section;
 use crate::learn::low_pass::{FilteredPsi, LowPass, PsiSegments};
 use crate::learn::modulation::Modulation;
 use crate::learn::plan::{Delta, LearningPlan};
-use crate::neuron::equations::{Equations, FURTHER, Variables};
+use crate::neuron::equations::{Described, Equations, FURTHER, Variables};
 use crate::neuron::storage::Further;
 use crate::neuron::{SideBySide, for_model};
 use crate::numeric::cancel::check_cancelled;
@@ -23,8 +23,8 @@ use crate::numeric::lanes::{
 use crate::numeric::memory::{bytes_of, product, refill, resize};
 use crate::numeric::scalar::Scalar;
 use crate::single::cells::Cells;
-use crate::single::columns::{ABREAST, Column, LongColumn, TILE};
-use crate::single::learning::Learning;
+use crate::single::columns::{Column, LongColumn, TILE};
+use crate::single::learning::{Layers, Learning};
 use crate::single::sums::Felt;
 use crate::single::trial::{Load, On, Trial};
 use crate::single::wiring::blocks;
@@ -58,8 +58,13 @@ pub(crate) struct Work<F: Scalar> {
     hop_recursions: Vec<HopState<F>>,
     /// On-MDGL: Σ_{u≥t} κ^{u−t} Γ_u+1.
     filtered: Vec<Block<F>>,
-    /// L.
+    /// L, where more than the recursions read it.
     signals: Vec<Column<F>>,
+    /// The errors of a tile's rows, one list per layer of the feedback weights; whether all are 0.
+    layer_errors: Vec<[F; TILE]>,
+    no_errors: bool,
+    /// Whether a block's adjoints were 0 through the last tile.
+    silent: Vec<bool>,
     /// s and r of the secreting cells' memory, `[kernel][block]`.
     memory_s: Vec<Block<F>>,
     memory_r: Vec<Block<F>>,
@@ -76,8 +81,8 @@ pub(crate) struct Work<F: Scalar> {
     chosen: Vec<u32>,
     /// On-MDGL's ψ̄.
     psi_filtered: FilteredPsi<F>,
-    /// Input, recurrent and readout sums.
-    sums: [Vec<Block<F>>; 3],
+    /// Sums of what reaches cells, and of the readout.
+    sums: [Vec<Block<F>>; 2],
     /// Its steps are tiles.
     pub(crate) probe: Probe,
     /// Synapses that BPTT followed.
@@ -123,7 +128,7 @@ impl<F: Scalar> Work<F> {
         constants: &[F],
     ) -> Result<()> {
         let (n, outputs) = (on.wiring.blocks(), on.wiring.outputs());
-        let [input, recurrent, readout] = &mut self.sums;
+        let [onto_cells, readout] = &mut self.sums;
         let hop_recursions = plan.hop_recursions.as_ref();
         let cells = if plan.secretes() || hop_recursions.is_some() { n * LANES } else { 0 };
         let types = plan.modulations().map(Modulation::totals).max().unwrap_or(0);
@@ -137,8 +142,7 @@ impl<F: Scalar> Work<F> {
             (&mut self.totals, types),
             (&mut self.delta, outputs),
             (&mut self.bias, outputs),
-            (input, learning.input.blocks()),
-            (recurrent, learning.recurrent.blocks()),
+            (onto_cells, learning.onto_cells.blocks()),
             (readout, learning.readout.blocks()),
         ] {
             refill(buffer, len, WHAT)?;
@@ -154,9 +158,25 @@ impl<F: Scalar> Work<F> {
         self.hop_recursions.iter_mut().try_for_each(|hop| hop.reset(further, n))?;
         resize(&mut self.signals, n, [Block::ZERO; TILE], WHAT)?;
         self.constants = blocks(constants);
+        self.silent.clear();
+        resize(&mut self.silent, n, false, WHAT)?;
         self.asked = 0;
         self.chosen.resize((n + 1) * LANES, 0);
         Ok(())
+    }
+
+    /// The errors of a tile's rows by layer.
+    #[inline(always)]
+    fn find_layer_errors(&mut self, layers: &Layers<F>, rows: usize) {
+        self.layer_errors.resize(layers.units.len(), [F::ZERO; TILE]);
+        self.no_errors = true;
+        for (&unit, to) in layers.units.iter().zip(&mut self.layer_errors) {
+            let column = &self.error[unit as usize / LANES];
+            for (to, errors) in to[..rows].iter_mut().zip(column) {
+                *to = errors.0[unit as usize % LANES];
+                self.no_errors &= *to == F::ZERO;
+            }
+        }
     }
 
     /// Writes the sums by slot of the plan.
@@ -219,7 +239,14 @@ impl<F: Scalar> BackwardOne<'_, F> {
             shift(rows, [&mut hop.input_adjoint, &mut hop.gamma]);
         }
         self.filter_errors::<L>(tile);
-        self.find_signals::<L>(tile);
+        match self.layers() {
+            Some(_) => {
+                if let Some(layers) = self.learning.feedback.layers() {
+                    self.work.find_layer_errors(layers, rows);
+                }
+            }
+            None => self.find_signals::<L>(tile),
+        }
         if self.learning.returns.is_some() {
             for row in (0..rows).rev() {
                 self.work.probe.lap(Section::BackwardRecursion);
@@ -303,18 +330,37 @@ impl<F: Scalar> BackwardOne<'_, F> {
         }
     }
 
+    /// The feedback weights in layers, where nothing but the recursions reads the learning signals.
+    #[inline(always)]
+    fn layers(&self) -> Option<&Layers<F>> {
+        self.learning
+            .feedback
+            .layers()
+            .filter(|_| !self.plan.receives() && self.plan.hop_recursions.is_none())
+    }
+
     /// The recursions of all cells through some rows of the tile.
     #[inline(always)]
     fn descend_all<L: Lanes<Scalar = F>>(&mut self, first: usize, rows: Range<usize>) {
-        let modulated = self.plan.receives();
+        let layers = self.learning.feedback.layers();
+        let layers = layers.filter(|_| !self.plan.receives() && self.plan.hop_recursions.is_none());
         let work = &mut *self.work;
+        let drive = match layers {
+            Some(layers) => Drive::Errors {
+                layers,
+                errors: &work.layer_errors,
+                none: work.no_errors && work.constants.is_empty(),
+                constants: &work.constants,
+            },
+            None if self.plan.receives() => Drive::Modulated { signals: &work.signals, gamma: &work.gamma },
+            None => Drive::Signals(&work.signals),
+        };
         L::call(Passage {
             cells: &self.on.wiring.cells,
             psi: self.trial.psi(first, self.on.wiring.blocks()),
             next_psi: self.trial.psi(first.saturating_sub(TILE), self.on.wiring.blocks()),
-            signals: &work.signals,
-            gamma: &work.gamma,
-            modulated,
+            drive,
+            silent: &mut work.silent,
             first,
             rows,
             input_adjoint: &mut work.input_adjoint,
@@ -335,9 +381,11 @@ impl<F: Scalar> BackwardOne<'_, F> {
                 cells: &self.on.wiring.cells,
                 psi,
                 next_psi: psi,
-                signals: &work.signals,
-                gamma,
-                modulated: hop > 0,
+                drive: match hop {
+                    0 => Drive::Signals(&work.signals),
+                    _ => Drive::Modulated { signals: &work.signals, gamma },
+                },
+                silent: &mut work.silent,
                 first: tile.first,
                 rows: 0..tile.rows,
                 input_adjoint,
@@ -475,8 +523,9 @@ impl<F: Scalar> BackwardOne<'_, F> {
         let units = &self.on.input.analogue_units;
         let values = &self.on.input.analogue[t * units.len()..(t + 1) * units.len()];
         let felt = Felt { columns: &work.input_adjoint, row };
+        let first = self.on.compiled.size() as u32;
         for (&unit, value) in units.iter().zip(values) {
-            self.learning.input.add_value::<L>(unit, value.0[lane], felt, &mut work.sums[0]);
+            self.learning.onto_cells.add_value::<L>(first + unit, value.0[lane], felt, &mut work.sums[0]);
         }
     }
 
@@ -566,25 +615,40 @@ impl<F: Scalar> SimdKernel<F> for Gathering<'_, F> {
 impl<F: Scalar> Gathering<'_, F> {
     #[inline(always)]
     fn add_row<L: Lanes<Scalar = F>>(&mut self, row: usize) {
-        let On { input, lane, .. } = self.on;
-        let (learning, spikes, work) = (self.learning, &self.trial.spikes, &mut *self.work);
+        let On { compiled, input, lane, .. } = self.on;
+        let (learning, events, work) = (self.learning, &self.trial.events, &mut *self.work);
         let t = self.first + row;
         let felt = Felt { columns: &work.input_adjoint, row };
         let error = Felt { columns: &work.error, row };
-        let [of_inputs, of_cells, of_outputs] = &mut work.sums;
-        for &unit in spikes.at(t) {
-            learning.readout.add::<L>(unit, error, of_outputs);
-        }
-        for entry in input.events.at(t) {
-            if entry.mask >> lane & 1 == 1 {
-                learning.input.add_count::<L>(entry.unit, entry.count, felt, of_inputs);
+        let [of_cells, of_outputs] = &mut work.sums;
+        learning.readout.add::<L>(events.at(t), error, of_outputs);
+        if !self.trial.inputs_listed {
+            let first = compiled.size() as u32;
+            for entry in input.events.at(t) {
+                if entry.mask >> lane & 1 == 1 {
+                    learning.onto_cells.add_count::<L>(first + entry.unit, entry.count, felt, of_cells);
+                }
             }
         }
-        for &unit in spikes.before(t) {
-            learning.recurrent.add::<L>(unit, felt, of_cells);
-        }
+        learning.onto_cells.add::<L>(events.received(t), felt, of_cells);
     }
 }
+
+/// What drives the recursions of all cells.
+#[derive(Clone, Copy)]
+enum Drive<'a, F: Scalar> {
+    /// L, which is found on the way: errors of the rows by layer; whether every L is 0; the regulariser's constants.
+    Errors { layers: &'a Layers<F>, errors: &'a [[F; TILE]], none: bool, constants: &'a [Block<F>] },
+    /// L.
+    Signals(&'a [Column<F>]),
+    /// L and Γ.
+    Modulated { signals: &'a [Column<F>], gamma: &'a [LongColumn<F>] },
+}
+
+/// Kinds of [`Drive`], known where the compiler looks.
+const ERRORS: u8 = 0;
+const SIGNALS: u8 = 1;
+const MODULATED: u8 = 2;
 
 /// Some rows of a tile, to be gone through by the recursions.
 struct Passage<'a, F: Scalar> {
@@ -592,10 +656,9 @@ struct Passage<'a, F: Scalar> {
     psi: &'a [Column<F>],
     /// What the next tile reads.
     next_psi: &'a [Column<F>],
-    signals: &'a [Column<F>],
-    gamma: &'a [LongColumn<F>],
-    /// Whether Γ joins.
-    modulated: bool,
+    drive: Drive<'a, F>,
+    /// Whether a block's adjoints were 0 through the tile; known of [`Drive::Errors`] alone.
+    silent: &'a mut [bool],
     /// The step of the tile's first row.
     first: usize,
     rows: Range<usize>,
@@ -608,71 +671,116 @@ impl<F: Scalar> SimdKernel<F> for Passage<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(mut self) {
-        match self.modulated {
-            true => self.descend_all::<L, true>(),
-            false => self.descend_all::<L, false>(),
+        let cells = self.cells;
+        for run in cells.runs() {
+            for_model!(cells.block(run.start), first => match self.drive {
+                Drive::Errors { .. } => self.descend_run::<L, _, ERRORS>(first, run.clone()),
+                Drive::Signals(_) => self.descend_run::<L, _, SIGNALS>(first, run.clone()),
+                Drive::Modulated { .. } => self.descend_run::<L, _, MODULATED>(first, run.clone()),
+            });
         }
     }
 }
 
 impl<F: Scalar> Passage<'_, F> {
-    /// All blocks of cells, some at a time.
+    /// Blocks of one model, as many at a time as there are registers for: each is a chain of dependent operations.
     #[inline(always)]
-    fn descend_all<L: Lanes<Scalar = F>, const MODULATED: bool>(&mut self) {
-        let adjoints = std::mem::take(&mut self.input_adjoint);
-        let (some, rest) = adjoints.as_chunks_mut::<ABREAST>();
-        let done = some.len() * ABREAST;
-        for (i, adjoints) in some.iter_mut().enumerate() {
-            self.backward_tile::<L, ABREAST, MODULATED>(i * ABREAST, adjoints);
-        }
-        for (i, adjoint) in rest.iter_mut().enumerate() {
-            self.backward_tile::<L, 1, MODULATED>(done + i, std::array::from_mut(adjoint));
-        }
-    }
-
-    /// The adjoints of some blocks of cells: together where they are of one model.
-    #[inline(always)]
-    fn backward_tile<L: Lanes<Scalar = F>, const N: usize, const MODULATED: bool>(
+    fn descend_run<L: Lanes<Scalar = F>, M: SideBySide<L>, const KIND: u8>(
         &mut self,
-        block: usize,
-        input_adjoint: &mut [LongColumn<F>; N],
+        _: &M,
+        run: Range<usize>,
     ) {
-        let cells = self.cells;
-        let together = for_model!(cells.abreast(block), first => {
-            match same_model::<L, _, N>(first, cells, block) {
-                Some(models) => {
-                    self.descend_together::<L, _, N, MODULATED>(models, block, input_adjoint);
-                    true
-                }
-                None => false,
+        // Values have no place in this layout.
+        if M::Model::SENDS_VALUES {
+            return;
+        }
+        let mut block = run.start;
+        if stays_in_registers::<L, M::Model>(4) {
+            while run.end - block >= 4 {
+                self.backward_tile::<L, M, 4, KIND>(block);
+                block += 4;
             }
-        });
-        if !together {
-            for (i, column) in input_adjoint.iter_mut().enumerate() {
-                self.backward_tile::<L, 1, MODULATED>(block + i, std::array::from_mut(column));
+        }
+        if stays_in_registers::<L, M::Model>(2) {
+            while run.end - block >= 2 {
+                self.backward_tile::<L, M, 2, KIND>(block);
+                block += 2;
             }
+        }
+        while block < run.end {
+            self.backward_tile::<L, M, 1, KIND>(block);
+            block += 1;
         }
     }
 
+    /// The adjoints of some blocks of cells of one model.
     #[inline(always)]
-    fn descend_together<L, M, const N: usize, const MODULATED: bool>(
+    fn backward_tile<L: Lanes<Scalar = F>, M: SideBySide<L>, const N: usize, const KIND: u8>(
         &mut self,
-        models: [M; N],
         block: usize,
-        input_adjoint: &mut [LongColumn<F>; N],
-    ) where
-        L: Lanes<Scalar = F>,
-        M: Equations<L>,
-    {
+    ) {
+        let Some(models) = models::<L, M, N>(self.cells, block) else { return };
         let own = block..block + N;
-        let (psi, next_psi) = (&self.psi[own.clone()], &self.next_psi[own.clone()]);
-        let (signals, gamma) = (&self.signals[own.clone()], &self.gamma[own.clone()]);
+        let (Some(columns), Some(psi), Some(next_psi)) = (
+            self.input_adjoint[own.clone()].first_chunk_mut::<N>(),
+            self.psi[own.clone()].first_chunk::<N>(),
+            self.next_psi[own.clone()].first_chunk::<N>(),
+        ) else {
+            return;
+        };
         let further = &mut self.further;
-        let mut adjoint = [M::Variables::load(L::splat(F::ZERO), further, block); N];
-        for (i, (adjoint, column)) in adjoint.iter_mut().zip(&*input_adjoint).enumerate() {
-            *adjoint = M::Variables::load(L::load(&column[self.rows.end]), further, block + i);
+        let zero = L::splat(F::ZERO);
+        let mut adjoint = [<M::Model as Equations<L>>::Variables::load(zero, further, block); N];
+        for (i, (adjoint, column)) in adjoint.iter_mut().zip(&*columns).enumerate() {
+            *adjoint = Variables::load(L::load(&column[self.rows.end]), further, block + i);
+        }
+        let held = further[..<M::Model as Equations<L>>::Variables::COUNT - 1]
+            .iter()
+            .flat_map(|list| &list[own.clone()]);
+        let mut constants = [zero; N];
+        let mut layers: &[Block<F>] = &[];
+        let (mut stride, mut errors): (usize, &[[F; TILE]]) = (0, &[]);
+        if let Drive::Errors { layers: all, errors: by_layer, none, constants: all_constants } = self.drive {
+            if none && is_zero::<L>(columns.iter().map(|column| &column[self.rows.end]).chain(held)) {
+                for (i, column) in columns.iter_mut().enumerate() {
+                    if !std::mem::replace(&mut self.silent[block + i], true) {
+                        column[self.rows.clone()].fill(Block::ZERO);
+                    }
+                }
+                return;
+            }
+            self.silent[own.clone()].fill(false);
+            for (constant, own) in constants.iter_mut().zip(all_constants.iter().skip(block)) {
+                *constant = L::load(own);
+            }
+            (layers, stride, errors) = (&all.weights[..], all.blocks, by_layer);
         }
         for row in self.rows.clone().rev() {
+            let row = row % TILE;
+            let mut drive = constants;
+            match self.drive {
+                Drive::Errors { .. } if KIND == ERRORS => {
+                    for (i, errors) in errors.iter().enumerate() {
+                        let error = L::splat(errors[row]);
+                        let weights = &layers[i * stride + block..][..N];
+                        for (drive, weights) in drive.iter_mut().zip(weights) {
+                            *drive = error.mul_add(L::load(weights), *drive);
+                        }
+                    }
+                }
+                Drive::Signals(signals) if KIND == SIGNALS => {
+                    for (drive, signals) in drive.iter_mut().zip(&signals[own.clone()]) {
+                        *drive = L::load(&signals[row]);
+                    }
+                }
+                Drive::Modulated { signals, gamma } if KIND == MODULATED => {
+                    let lists = signals[own.clone()].iter().zip(&gamma[own.clone()]);
+                    for (drive, (signals, gamma)) in drive.iter_mut().zip(lists) {
+                        *drive = L::load(&signals[row]).add(L::load(&gamma[row + 1]));
+                    }
+                }
+                _ => {}
+            }
             // Tiles begin where decayed state is cleared.
             if row == 0 {
                 for adjoint in &mut adjoint {
@@ -681,13 +789,8 @@ impl<F: Scalar> Passage<'_, F> {
             }
             for i in 0..N {
                 prefetch(&next_psi[i][row]);
-                let psi = L::load(&psi[i][row]);
-                let mut drive = L::load(&signals[i][row]);
-                if MODULATED {
-                    drive = drive.add(L::load(&gamma[i][row + 1]));
-                }
-                adjoint[i] = models[i].adjoint(psi, drive, adjoint[i]);
-                adjoint[i].integrator().store(&mut input_adjoint[i][row]);
+                adjoint[i] = models[i].adjoint(L::load(&psi[i][row]), drive[i], adjoint[i]);
+                adjoint[i].integrator().store(&mut columns[i][row]);
             }
         }
         for (i, adjoint) in adjoint.into_iter().enumerate() {
@@ -696,16 +799,31 @@ impl<F: Scalar> Passage<'_, F> {
     }
 }
 
-/// The constants of some blocks of cells from one on, whose model is known; `None` where another block is of another model.
+/// Whether the adjoints of so many blocks and what drives them have registers, with four to spare.
 #[inline(always)]
-fn same_model<L: Lanes, M: SideBySide<L>, const N: usize>(
-    first: &M,
+fn stays_in_registers<L: Lanes, M: Equations<L>>(blocks: usize) -> bool {
+    blocks * L::REGISTERS_PER_BLOCK * (M::Variables::COUNT + 1) + 4 <= L::REGISTERS
+}
+
+/// Whether every number is 0.
+#[inline(always)]
+fn is_zero<'a, L: Lanes>(blocks: impl Iterator<Item = &'a Block<L::Scalar>>) -> bool {
+    let mut nonzero = 0;
+    for block in blocks {
+        nonzero |= L::load(block).abs().gt(L::splat(L::Scalar::ZERO));
+    }
+    nonzero == 0
+}
+
+/// The constants of some blocks of cells of one model; `None` where a block is of another.
+#[inline(always)]
+fn models<L: Lanes, M: SideBySide<L>, const N: usize>(
     cells: &Cells<L::Scalar>,
     block: usize,
 ) -> Option<[M::Model; N]> {
-    let mut models = [first.load(); N];
+    let mut models = [M::of(cells.block(block))?.load(); N];
     for (i, model) in models.iter_mut().enumerate().skip(1) {
-        *model = M::of(cells.abreast(block + i))?.load();
+        *model = M::of(cells.block(block + i))?.load();
     }
     Some(models)
 }

@@ -1,17 +1,19 @@
 //! Constants of the neurons, sixteen side by side.
 
+use std::mem::discriminant;
+use std::ops::Range;
+
 use crate::neuron::Dynamics;
 use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
-use crate::single::columns::ABREAST;
 
 /// All neurons, in blocks of sixteen; lanes without one never spike and have no ψ.
 #[derive(Debug)]
 pub(super) struct Cells<F: Scalar> {
     blocks: Vec<Dynamics<Block<F>>>,
-    /// The same with those that go through a tile together as one model, where one has room for all.
-    abreast: Vec<Dynamics<Block<F>>>,
+    /// Neighbouring blocks of one model.
+    runs: Vec<Range<usize>>,
     usual: bool,
     /// State variables beyond the first, of the model that has most.
     further: usize,
@@ -24,17 +26,30 @@ impl<F: Scalar> Cells<F> {
         let each = |cells: &[Dynamics<F>]| {
             cells.chunks(LANES).filter_map(Dynamics::side_by_side).flatten().collect()
         };
-        let together = |cells: &[Dynamics<F>]| match cells.len().div_ceil(LANES) {
-            ABREAST => Dynamics::side_by_side(cells).unwrap_or_else(|| each(cells)),
-            // The last blocks go one by one.
-            _ => each(cells),
-        };
+        let blocks: Vec<_> = each(&compiled.cells);
         Self {
-            blocks: each(&compiled.cells),
-            abreast: compiled.cells.chunks(ABREAST * LANES).flat_map(together).collect(),
+            runs: runs(&blocks),
+            blocks,
             usual: compiled.cells.iter().all(Dynamics::is_usual),
             further: compiled.further,
         }
+    }
+
+    /// Number of blocks.
+    pub fn count(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Some blocks.
+    #[inline(always)]
+    pub fn blocks(&self, blocks: Range<usize>) -> &[Dynamics<Block<F>>] {
+        &self.blocks[blocks]
+    }
+
+    /// Neighbouring blocks of one model.
+    #[inline(always)]
+    pub fn runs(&self) -> &[Range<usize>] {
+        &self.runs
     }
 
     /// State variables of all blocks beyond the first of each.
@@ -56,10 +71,15 @@ impl<F: Scalar> Cells<F> {
     pub fn block(&self, block: usize) -> &Dynamics<Block<F>> {
         &self.blocks[block]
     }
+}
 
-    /// A block as the model of those that go through a tile together.
-    #[inline(always)]
-    pub fn abreast(&self, block: usize) -> &Dynamics<Block<F>> {
-        &self.abreast[block]
+fn runs<F: Scalar>(blocks: &[Dynamics<Block<F>>]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for (i, block) in blocks.iter().enumerate() {
+        match runs.last_mut() {
+            Some(run) if discriminant(&blocks[run.start]) == discriminant(block) => run.end = i + 1,
+            _ => runs.push(i..i + 1),
+        }
     }
+    runs
 }

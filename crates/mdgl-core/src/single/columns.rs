@@ -8,9 +8,6 @@ use crate::numeric::scalar::Scalar;
 /// Steps in a tile: as many as there are lanes. Tiles begin at multiples of it.
 pub(super) const TILE: usize = LANES;
 
-/// Blocks of cells that go through a tile together: each is a chain of dependent operations.
-pub(super) const ABREAST: usize = 4;
-
 /// A block of cells through the steps of a tile.
 pub(super) type Column<F> = [Block<F>; TILE];
 

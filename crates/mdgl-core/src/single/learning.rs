@@ -1,5 +1,7 @@
 //! A plan with neurons side by side: what the backward pass of a single trial reads beside the plan itself.
 
+use std::collections::BTreeMap;
+
 use crate::learn::plan::LearningPlan;
 use crate::learn::secretion::Secretion;
 use crate::neuron::constants::Load;
@@ -24,8 +26,8 @@ pub(crate) struct Learning<F: Scalar> {
     pub(super) memories: Vec<Memories<F>>,
     /// Whether any cell of a block secretes (rules other than BPTT).
     pub(super) secretes: Vec<bool>,
-    pub(super) input: Sums,
-    pub(super) recurrent: Sums,
+    /// Of what reaches cells: from cells, then from input units.
+    pub(super) onto_cells: Sums,
     pub(super) readout: Sums,
 }
 
@@ -69,15 +71,14 @@ impl<F: Scalar> Learning<F> {
             returns: secretes_lambda.map(|modulation| Returns::new(&modulation.synaptic, n)),
             memories: secretions.iter().map(|secretion| Memories::new(secretion, n)).collect(),
             secretes,
-            input: Sums::new(input, inputs, n),
-            recurrent: Sums::new(&recurrent[0].csr, n, n),
-            readout: Sums::new(readout, n, outputs),
+            onto_cells: Sums::new(&[(&recurrent[0].csr, n), (input, inputs)], n),
+            readout: Sums::new(&[(readout, n)], outputs),
         }
     }
 
     /// Writes a trial's sums by slot.
-    pub(super) fn scatter_slots(&self, sums: &[Vec<Block<F>>; 3], mut set: impl FnMut(usize, F)) {
-        for (places, sums) in [&self.input, &self.recurrent, &self.readout].into_iter().zip(sums) {
+    pub(super) fn scatter_slots(&self, sums: &[Vec<Block<F>>; 2], mut set: impl FnMut(usize, F)) {
+        for (places, sums) in [&self.onto_cells, &self.readout].into_iter().zip(sums) {
             places.each(sums).for_each(|(slot, sum)| set(slot, sum));
         }
     }
@@ -108,11 +109,26 @@ pub(super) struct Feedback<F: Scalar> {
     /// Where each block's terms begin, and the end.
     start: Vec<usize>,
     terms: Vec<(u32, Block<F>)>,
+    /// The same for all blocks together, where most blocks hear most units.
+    layers: Option<Layers<F>>,
+}
+
+/// Weights from readout units to all cells, layer by layer.
+#[derive(Debug)]
+pub(super) struct Layers<F: Scalar> {
+    /// The unit of each layer.
+    pub units: Vec<u32>,
+    /// `[layer][block]`; 0 where a cell does not hear the unit.
+    pub weights: Vec<Block<F>>,
+    /// Blocks of cells.
+    pub blocks: usize,
 }
 
 impl<F: Scalar> Feedback<F> {
     fn new(csr: &Csr<F>, (cells, units): (usize, usize), weigh: impl Fn(usize, F) -> F) -> Self {
-        let mut feedback = Self { start: vec![0], terms: Vec::new() };
+        let mut feedback = Self { start: vec![0], terms: Vec::new(), layers: None };
+        let mut by_layer: BTreeMap<usize, Vec<Block<F>>> = BTreeMap::new();
+        let blocks = cells.div_ceil(LANES);
         let mut layers: Vec<Option<Block<F>>> = Vec::new();
         for first in (0..cells).step_by(LANES) {
             layers.clear();
@@ -128,13 +144,27 @@ impl<F: Scalar> Feedback<F> {
                     layer.0[p - first] = weigh(k as usize, weight);
                 }
             }
+            for (i, block) in layers.iter().enumerate().filter_map(|(i, layer)| Some((i, (*layer)?))) {
+                by_layer.entry(i).or_insert_with(|| vec![Block::ZERO; blocks])[first / LANES] = block;
+            }
             let terms = layers.iter().enumerate();
             feedback
                 .terms
                 .extend(terms.filter_map(|(i, layer)| layer.map(|block| ((i % units) as u32, block))));
             feedback.start.push(feedback.terms.len());
         }
+        if by_layer.len() * blocks <= 2 * feedback.terms.len() + blocks {
+            let units = by_layer.keys().map(|i| (i % units) as u32).collect();
+            let weights = by_layer.into_values().flatten().collect();
+            feedback.layers = Some(Layers { units, weights, blocks });
+        }
         feedback
+    }
+
+    /// The weights by layer, where they are.
+    #[inline(always)]
+    pub fn layers(&self) -> Option<&Layers<F>> {
+        self.layers.as_ref()
     }
 
     /// Weights of all blocks, those that are 0 among them.

@@ -7,8 +7,8 @@ use crate::numeric::scalar::Scalar;
 /// Bytes of whole rows that stay in a core's second-level cache.
 const MOST_BYTES: usize = 1 << 20;
 
-/// The weights as one whole row a sender, `[sender][block of targets]`, where adding a row is faster than visiting
-/// its synapses; empty elsewhere.
+/// Weights as one whole row per sender, `[sender][block of targets]`, where adding a row is faster than visiting its synapses;
+/// empty elsewhere. Senders are those of some fans, one fan after the other.
 ///
 /// An absent synapse is −0, which changes no number it is added to.
 #[derive(Debug)]
@@ -18,12 +18,16 @@ pub(super) struct Outgoing<F: Scalar> {
     columns: usize,
 }
 
+/// Fans, each with its number of senders.
+pub(super) type Fans<'a, F> = [(&'a Csr<F>, usize)];
+
 impl<F: Scalar> Outgoing<F> {
-    pub fn new(csr: &Csr<F>, senders: usize, targets: usize) -> Self {
+    pub fn new(csrs: &Fans<'_, F>, targets: usize) -> Self {
         let columns = targets.div_ceil(LANES);
-        let synapses: usize = (0..senders).map(|sender| csr.of(sender).len()).sum();
+        let senders = csrs.iter().map(|(_, senders)| senders).sum();
+        let synapses = csrs.iter().map(|(csr, _)| csr.len()).sum();
         let rows = match pays(synapses, senders, columns, size_of::<Block<F>>()) {
-            true => whole_rows(csr, senders, columns).unwrap_or_default(),
+            true => whole_rows(csrs, senders, columns).unwrap_or_default(),
             false => Vec::new(),
         };
         Self { rows, columns }
@@ -34,73 +38,133 @@ impl<F: Scalar> Outgoing<F> {
         (!self.rows.is_empty()).then_some(self.columns)
     }
 
-    /// The row of a sender; empty where there are none.
+    /// The rows, where there are rows.
     #[inline(always)]
-    fn row(&self, sender: u32) -> &[Block<F>] {
-        &self.rows[sender as usize * self.columns..][..self.columns]
+    pub fn rows(&self) -> Option<&[Block<F>]> {
+        (!self.rows.is_empty()).then_some(&self.rows[..])
     }
 
-    /// Adds each spike's weights to its targets, in the order of the spikes.
+    /// Adds each event's weights to its targets, in the order of the events. `synapses`: those of a sender, (target, weight).
     #[inline(always)]
-    pub fn spikes<L: Lanes<Scalar = F>>(&self, csr: &Csr<F>, senders: &[u32], to: &mut [Block<F>]) {
-        if self.rows.is_empty() {
+    pub fn add<'a, L: Lanes<Scalar = F>>(
+        &self,
+        synapses: impl Fn(u32) -> &'a [(u32, F)],
+        senders: &[u32],
+        to: &mut [Block<F>],
+    ) {
+        match self.rows.is_empty() {
+            true => senders.iter().for_each(|&sender| add_listed(synapses(sender), to)),
+            false => self.add_rows::<L>(senders, to),
+        }
+    }
+
+    /// The same of whole rows, as many blocks at a time as there are registers for.
+    #[inline(always)]
+    fn add_rows<L: Lanes<Scalar = F>>(&self, senders: &[u32], to: &mut [Block<F>]) {
+        let mut first = 0;
+        let mut rest = to;
+        if fits::<L>(7) && rest.len() >= 7 {
+            rest = self.add_chunks::<L, 7>(senders, &mut first, rest);
+        }
+        if fits::<L>(3) && rest.len() >= 3 {
+            rest = self.add_chunks::<L, 3>(senders, &mut first, rest);
+        }
+        if !rest.is_empty() {
+            self.add_chunks::<L, 1>(senders, &mut first, rest);
+        }
+    }
+
+    #[inline(always)]
+    fn add_chunks<'a, L: Lanes<Scalar = F>, const N: usize>(
+        &self,
+        senders: &[u32],
+        first: &mut usize,
+        to: &'a mut [Block<F>],
+    ) -> &'a mut [Block<F>] {
+        let (chunks, rest) = to.as_chunks_mut::<N>();
+        for chunk in chunks {
+            let mut sums = [L::splat(F::ZERO); N];
+            for (sum, to) in sums.iter_mut().zip(&*chunk) {
+                *sum = L::load(to);
+            }
             for &sender in senders {
-                add_listed(csr, sender, to);
+                let row = &self.rows[sender as usize * self.columns + *first..][..N];
+                for (sum, weights) in sums.iter_mut().zip(row) {
+                    *sum = sum.add(L::load(weights));
+                }
+            }
+            for (sum, to) in sums.into_iter().zip(chunk) {
+                sum.store(to);
+            }
+            *first += N;
+        }
+        rest
+    }
+
+    /// Adds several events at once of one sender.
+    #[inline(always)]
+    pub fn add_count<L: Lanes<Scalar = F>>(
+        &self,
+        sender: u32,
+        synapses: &[(u32, F)],
+        count: u16,
+        to: &mut [Block<F>],
+    ) {
+        if count == 1 {
+            match self.rows.is_empty() {
+                true => add_listed(synapses, to),
+                false => self.add_rows::<L>(&[sender], to),
             }
             return;
         }
-        let mut fours = senders.chunks_exact(4);
-        for four in &mut fours {
-            let [a, b, c, d] = [four[0], four[1], four[2], four[3]];
-            let rows = self.row(a).iter().zip(self.row(b)).zip(self.row(c)).zip(self.row(d));
-            for (to, (((a, b), c), d)) in to.iter_mut().zip(rows) {
-                let sum = L::load(to).add(L::load(a)).add(L::load(b)).add(L::load(c));
-                sum.add(L::load(d)).store(to);
-            }
-        }
-        for &sender in fours.remainder() {
-            for (to, row) in to.iter_mut().zip(self.row(sender)) {
-                L::load(to).add(L::load(row)).store(to);
-            }
-        }
-    }
-
-    /// Adds several spikes at once of one sender.
-    #[inline(always)]
-    pub fn count<L: Lanes<Scalar = F>>(&self, csr: &Csr<F>, sender: u32, count: u16, to: &mut [Block<F>]) {
-        if count == 1 {
-            return self.spikes::<L>(csr, &[sender], to);
-        }
         let count = F::from_f64(f64::from(count));
         let to = flat_mut(to);
-        for &(target, weight) in csr.of(sender as usize) {
+        for &(target, weight) in synapses {
             to[target as usize] += weight * count;
         }
     }
 
     /// Adds a value times one sender's weights.
     #[inline(always)]
-    pub fn value<L: Lanes<Scalar = F>>(&self, csr: &Csr<F>, sender: u32, value: F, to: &mut [Block<F>]) {
+    pub fn add_value<L: Lanes<Scalar = F>>(
+        &self,
+        sender: u32,
+        synapses: &[(u32, F)],
+        value: F,
+        to: &mut [Block<F>],
+    ) {
         if self.rows.is_empty() {
             let to = flat_mut(to);
-            for &(target, weight) in csr.of(sender as usize) {
+            for &(target, weight) in synapses {
                 let to = &mut to[target as usize];
                 *to = L::mul_add_one(value, weight, *to);
             }
             return;
         }
-        for (to, row) in to.iter_mut().zip(self.row(sender)) {
+        let row = &self.rows[sender as usize * self.columns..][..self.columns];
+        for (to, row) in to.iter_mut().zip(row) {
             L::splat(value).mul_add(L::load(row), L::load(to)).store(to);
         }
     }
 }
 
+/// Whether so many blocks have registers, with two to spare.
 #[inline(always)]
-fn add_listed<F: Scalar>(csr: &Csr<F>, sender: u32, to: &mut [Block<F>]) {
+pub(super) fn fits<L: Lanes>(blocks: usize) -> bool {
+    blocks * L::REGISTERS_PER_BLOCK + 2 <= L::REGISTERS
+}
+
+#[inline(always)]
+fn add_listed<F: Scalar>(synapses: &[(u32, F)], to: &mut [Block<F>]) {
     let to = flat_mut(to);
-    for &(target, weight) in csr.of(sender as usize) {
+    for &(target, weight) in synapses {
         to[target as usize] += weight;
     }
+}
+
+/// Whether so many senders with so many synapses onto so many targets have whole rows, if no pair has two synapses.
+pub(crate) fn has_rows<F: Scalar>(synapses: usize, senders: usize, targets: usize) -> bool {
+    pays(synapses, senders, targets.div_ceil(LANES), size_of::<Block<F>>())
 }
 
 /// Whether whole rows are faster to add than lists: measured for rows of 4 to 64 blocks.
@@ -109,15 +173,16 @@ fn pays(synapses: usize, senders: usize, columns: usize, block: usize) -> bool {
 }
 
 /// Each sender's weights by target; none where a pair has two synapses, whose order of addition only lists keep.
-fn whole_rows<F: Scalar>(csr: &Csr<F>, senders: usize, columns: usize) -> Option<Vec<Block<F>>> {
+fn whole_rows<F: Scalar>(csrs: &Fans<'_, F>, senders: usize, columns: usize) -> Option<Vec<Block<F>>> {
     if columns == 0 {
         return None;
     }
     let absent = -F::ZERO;
     let mut rows = vec![Block([absent; LANES]); senders * columns];
-    for (sender, row) in rows.chunks_mut(columns).enumerate() {
+    let all = csrs.iter().flat_map(|&(csr, senders)| (0..senders).map(move |sender| csr.of(sender)));
+    for (synapses, row) in all.zip(rows.chunks_mut(columns)) {
         let row = flat_mut(row);
-        for &(target, weight) in csr.of(sender) {
+        for &(target, weight) in synapses {
             let place = &mut row[target as usize];
             if *place != F::ZERO {
                 return None;

@@ -1,29 +1,31 @@
-//! Which cells of one trial are in their refractory period: a mask for each block of cells.
+//! Which cells of one trial are in their refractory period: masks for each four blocks of cells.
 
 use crate::error::Result;
 use crate::numeric::lanes::{LANES, Mask};
 use crate::numeric::memory::{product, resize};
+use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
+use crate::single::events::{FourMasks, word};
 
-/// Whose period is how long, a mask for each block of cells.
+/// Whose period is how long, masks for each four blocks of cells.
 #[derive(Debug)]
 pub(super) struct Periods {
     /// Cells that have one.
-    any: Vec<Mask>,
+    any: Vec<u64>,
     /// The distinct periods above 0 in steps, and whose they are.
-    members: Vec<(usize, Vec<Mask>)>,
+    members: Vec<(usize, Vec<u64>)>,
     /// Steps of spikes that the longest looks back.
     look_back: usize,
 }
 
 impl Periods {
-    pub fn new<F: crate::numeric::scalar::Scalar>(compiled: &CompiledNetwork<F>) -> Self {
-        let masks = |holds: &dyn Fn(u32) -> bool| -> Vec<Mask> {
+    pub fn new<F: Scalar>(compiled: &CompiledNetwork<F>) -> Self {
+        let masks = |holds: &dyn Fn(u32) -> bool| -> Vec<u64> {
             let mask = |periods: &[u32]| {
                 let lanes = periods.iter().enumerate();
-                lanes.fold(0, |mask, (lane, &period)| mask | Mask::from(holds(period)) << lane)
+                lanes.fold(0, |mask, (lane, &period)| mask | u64::from(holds(period)) << lane)
             };
-            compiled.refractory.chunks(LANES).map(mask).collect()
+            compiled.refractory.chunks(4 * LANES).map(mask).collect()
         };
         let members = |&period: &u32| (period as usize, masks(&|p| p == period));
         Self {
@@ -37,75 +39,58 @@ impl Periods {
 /// Who is blocked now, and the spikes that will end it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Refractory {
-    blocked: Vec<Mask>,
-    /// Spikes of the last steps, `[step mod look-back][block]`; none before the first.
-    recent: Vec<Mask>,
-    /// Where in `recent` the step at hand, the one before, and the ones that each period looks back to begin.
-    now: usize,
-    before: usize,
-    over: Vec<usize>,
+    blocked: Vec<FourMasks>,
+    /// Spikes of the last steps, `[step mod look-back][four blocks]`; none before the first.
+    recent: Vec<u64>,
+    /// Where in `recent` the last step begins.
+    last: usize,
 }
 
 impl Refractory {
     pub fn reset(&mut self, periods: &Periods) -> Result<()> {
-        let blocks = periods.any.len();
-        for (buffer, len) in
-            [(&mut self.blocked, blocks), (&mut self.recent, product(&[periods.look_back, blocks]))]
-        {
-            buffer.clear();
-            resize(buffer, len, 0, "the state of a trial")?;
-        }
-        self.now = self.recent.len() - blocks;
-        self.over = vec![0; periods.members.len()];
+        let words = periods.any.len();
+        self.blocked.clear();
+        resize(&mut self.blocked, words, FourMasks::default(), "the state of a trial")?;
+        self.recent.clear();
+        resize(&mut self.recent, product(&[periods.look_back, words]), 0, "the state of a trial")?;
+        self.last = 0;
         Ok(())
     }
 
-    /// Goes to the next step.
+    /// Goes to the next step: the cells that spiked in the last one are blocked, those whose period is over are free.
+    /// After the trial's end all are blocked.
     #[inline(always)]
-    pub fn advance(&mut self, periods: &Periods) {
-        let blocks = periods.any.len();
-        self.before = self.now;
-        self.now = if self.now + blocks == self.recent.len() { 0 } else { self.now + blocks };
-        for (over, (period, _)) in self.over.iter_mut().zip(&periods.members) {
-            let back = period * blocks;
-            *over =
-                if self.before >= back { self.before - back } else { self.before + self.recent.len() - back };
+    pub fn advance(&mut self, periods: &Periods, spiking: &[u64], is_over: bool) {
+        let words = periods.any.len();
+        self.last = if self.last + words == self.recent.len() { 0 } else { self.last + words };
+        let now = &mut self.recent[self.last..][..words];
+        let lists = self.blocked.iter_mut().zip(now).zip(spiking).zip(&periods.any);
+        for (((blocked, recent), spiking), any) in lists {
+            *recent = *spiking;
+            set_word(blocked, word(*blocked) | *recent & any);
+        }
+        for (period, members) in &periods.members {
+            let back = period * words;
+            let over =
+                if self.last >= back { self.last - back } else { self.last + self.recent.len() - back };
+            let over = &self.recent[over..][..words];
+            for ((blocked, over), members) in self.blocked.iter_mut().zip(over).zip(members) {
+                set_word(blocked, word(*blocked) & !(over & members));
+            }
+        }
+        if is_over {
+            self.blocked.fill([Mask::MAX; 4]);
         }
     }
 
-    /// The masks of the step at hand, block by block.
+    /// The cells that may not spike.
     #[inline(always)]
-    pub fn masks<'a>(&'a mut self, periods: &'a Periods) -> Masks<'a> {
-        let Self { blocked, recent, now, before, over } = self;
-        Masks { periods, blocked, recent, now: *now, before: *before, over }
+    pub fn blocked(&self) -> &[FourMasks] {
+        &self.blocked
     }
 }
 
-/// The masks of a step.
-pub(super) struct Masks<'a> {
-    periods: &'a Periods,
-    blocked: &'a mut [Mask],
-    recent: &'a mut [Mask],
-    now: usize,
-    before: usize,
-    over: &'a [usize],
-}
-
-impl Masks<'_> {
-    /// The cells of a block that may not spike: those that spiked are blocked, those whose period is over are free.
-    #[inline(always)]
-    pub fn blocked(&mut self, block: usize) -> Mask {
-        let mut blocked = self.blocked[block] | self.recent[self.before + block] & self.periods.any[block];
-        for (over, (_, members)) in self.over.iter().zip(&self.periods.members) {
-            blocked &= !(self.recent[over + block] & members[block]);
-        }
-        self.blocked[block] = blocked;
-        blocked
-    }
-
-    /// Takes down the spikes of a block.
-    #[inline(always)]
-    pub fn spiked(&mut self, block: usize, spikes: Mask) {
-        self.recent[self.now + block] = spikes;
-    }
+#[inline(always)]
+fn set_word(masks: &mut FourMasks, word: u64) {
+    *masks = [word as Mask, (word >> 16) as Mask, (word >> 32) as Mask, (word >> 48) as Mask];
 }

@@ -6,13 +6,19 @@ use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{Block, LANES, Lanes, Places, flat};
 use crate::numeric::scalar::Scalar;
 use crate::single::columns::{LongColumn, TILE, place, row};
+use crate::single::outgoing::fits;
 
-/// The gradient sums of one list of synapses, sixteen side by side: of a sender's synapses, or of all targets where it has most of them.
+/// Blocks of whole rows that take no longer than one whose targets are gathered.
+const MOST_COLUMNS: usize = 8;
+
+/// The sums of some fans, sixteen side by side: of a sender's synapses, or of all targets where it has most of them.
 #[derive(Debug)]
 pub(super) struct Sums {
     /// The first block of each sender's sums, and the end.
     start: Vec<u32>,
-    /// Where in long columns the targets of each block's lanes are; empty where lanes are targets.
+    /// Whether lanes are targets, and every sender has a row of them.
+    whole: bool,
+    /// Where in long columns the targets of each block's lanes are, where they are not.
     places: Vec<Places>,
     /// Columns of targets.
     columns: usize,
@@ -21,16 +27,17 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    pub fn new(csr: &Csr<u32>, senders: usize, targets: usize) -> Self {
+    /// Of some fans, each with its number of senders, one after the other.
+    pub fn new(csrs: &[(&Csr<u32>, usize)], targets: usize) -> Self {
         let columns = targets.div_ceil(LANES);
-        let listed: usize = (0..senders).map(|sender| csr.of(sender).len().div_ceil(LANES)).sum();
-        let whole = senders * columns <= 2 * listed;
-        let mut sums = Self { start: vec![0], places: Vec::new(), columns, slots: Vec::new() };
+        let each = || csrs.iter().flat_map(|&(csr, senders)| (0..senders).map(move |sender| csr.of(sender)));
+        let listed: usize = each().map(|items| items.len().div_ceil(LANES)).sum();
+        let whole = each().count() * columns <= MOST_COLUMNS * listed;
+        let mut sums = Self { start: vec![0], whole, places: Vec::new(), columns, slots: Vec::new() };
         let mut blocks = 0;
-        for sender in 0..senders {
-            let items = csr.of(sender);
+        for items in each() {
             let first = (blocks * LANES) as u32;
-            if whole && !items.is_empty() {
+            if whole {
                 sums.slots.extend(items.iter().map(|&(target, slot)| (slot, first + target)));
                 blocks += columns;
             } else {
@@ -66,13 +73,62 @@ impl Sums {
         self.slots.iter().map(|&(slot, place)| (slot as usize, sums[place as usize]))
     }
 
-    /// Adds to a sender's sums what its targets felt at a row.
+    /// Adds to the sums of some senders what their targets felt at a row.
     #[inline(always)]
-    pub fn add<L: Lanes>(&self, sender: u32, felt: Felt<'_, L::Scalar>, sums: &mut [Block<L::Scalar>]) {
-        let range = self.range(sender);
-        for (i, sum) in sums[range.clone()].iter_mut().enumerate() {
-            L::load(sum).add(self.felt::<L>(range.start, i, felt)).store(sum);
+    pub fn add<L: Lanes>(&self, senders: &[u32], felt: Felt<'_, L::Scalar>, sums: &mut [Block<L::Scalar>]) {
+        assert!(self.columns <= felt.columns.len(), "a target beyond the buffer");
+        if self.whole {
+            return self.add_rows::<L>(senders, felt, sums);
         }
+        for &sender in senders {
+            let range = self.range(sender);
+            for (sum, places) in sums[range.clone()].iter_mut().zip(&self.places[range]) {
+                // SAFETY: places are of the first row of these columns, as just asserted; `row` begins at one of them.
+                let felt: L = unsafe { L::gather(row(felt.columns, felt.row), places) };
+                L::load(sum).add(felt).store(sum);
+            }
+        }
+    }
+
+    /// The same of whole rows, as many blocks at a time as there are registers for.
+    #[inline(always)]
+    fn add_rows<L: Lanes>(&self, senders: &[u32], felt: Felt<'_, L::Scalar>, sums: &mut [Block<L::Scalar>]) {
+        let mut first = 0;
+        let mut rest = &felt.columns[..self.columns];
+        if fits::<L>(7) && rest.len() >= 7 {
+            rest = self.add_chunks::<L, 7>(senders, &mut first, (rest, felt.row), sums);
+        }
+        if fits::<L>(3) && rest.len() >= 3 {
+            rest = self.add_chunks::<L, 3>(senders, &mut first, (rest, felt.row), sums);
+        }
+        if !rest.is_empty() {
+            self.add_chunks::<L, 1>(senders, &mut first, (rest, felt.row), sums);
+        }
+    }
+
+    #[inline(always)]
+    fn add_chunks<'a, L: Lanes, const N: usize>(
+        &self,
+        senders: &[u32],
+        first: &mut usize,
+        (columns, row): (&'a [LongColumn<L::Scalar>], usize),
+        sums: &mut [Block<L::Scalar>],
+    ) -> &'a [LongColumn<L::Scalar>] {
+        let (chunks, rest) = columns.as_chunks::<N>();
+        for chunk in chunks {
+            let mut felt = [L::splat(L::Scalar::ZERO); N];
+            for (felt, column) in felt.iter_mut().zip(chunk) {
+                *felt = L::load(&column[row]);
+            }
+            for &sender in senders {
+                let sums = &mut sums[sender as usize * self.columns + *first..][..N];
+                for (sum, felt) in sums.iter_mut().zip(felt) {
+                    L::load(sum).add(felt).store(sum);
+                }
+            }
+            *first += N;
+        }
+        rest
     }
 
     /// The same for several events at once.
@@ -116,7 +172,7 @@ impl Sums {
     #[inline(always)]
     fn felt<L: Lanes>(&self, start: usize, i: usize, felt: Felt<'_, L::Scalar>) -> L {
         assert!(self.columns <= felt.columns.len(), "a target beyond the buffer");
-        match self.places.is_empty() {
+        match self.whole {
             true => L::load(&felt.columns[i][felt.row]),
             // SAFETY: places are of the first row of these columns, as just asserted; `row` begins at one of them.
             false => unsafe { L::gather(row(felt.columns, felt.row), &self.places[start + i]) },

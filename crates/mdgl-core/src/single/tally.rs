@@ -59,13 +59,13 @@ pub(crate) fn simulated<F: Scalar>(on: On<'_, F>, trial: &Trial<F>) -> [(Section
     let On { compiled, wiring, input, .. } = on;
     let (calls, live) = (trial.steps as u64, trial.length as u64);
     let (cells, blocks, outputs) = (compiled.size() as u64, wiring.blocks() as u64, wiring.outputs() as u64);
-    let mut onto_cells = scattered(given(on, trial.steps), (&compiled.input, &wiring.input), calls);
+    let mut onto_cells = scattered(given(on, trial.steps), (&compiled.input, &wiring.onto_cells), calls);
     let analogue = input.analogue_units.iter().map(|&unit| compiled.input.of(unit as usize).len() as u64);
     let analogue: u64 = analogue.sum();
     onto_cells.bytes += calls * analogue * (3 * size_of::<F>() as u64 + 4);
     onto_cells.operations += 2 * live * analogue;
-    let before = (0..trial.steps).flat_map(|step| trial.spikes.before(step)).copied();
-    let all = trial.spikes.all().iter().copied();
+    let before = (0..trial.steps).flat_map(|step| trial.events.before(step)).copied();
+    let all = trial.all_spikes();
     let mut readout = scattered(all, (&compiled.readout, &wiring.readout), calls);
     readout.bytes += calls * 5 * outputs * block::<F>();
     readout.operations += 2 * live * compiled.outputs() as u64;
@@ -81,17 +81,25 @@ pub(crate) fn simulated<F: Scalar>(on: On<'_, F>, trial: &Trial<F>) -> [(Section
     };
     [
         (Section::InputScatter, onto_cells),
-        (Section::RecurrentScatter, scattered(before, (&compiled.undelayed().csr, &wiring.recurrent), calls)),
+        (
+            Section::RecurrentScatter,
+            scattered(before, (&compiled.undelayed().csr, &wiring.onto_cells), calls),
+        ),
         (Section::NeuronUpdate, updated),
         (Section::Readout, readout),
     ]
 }
 
-fn summed<F: Scalar>(senders: impl Iterator<Item = u32>, csr: &Csr<u32>, sums: &Sums) -> Tally {
+/// `first`: the number of the fan's first sender among those of the sums.
+fn summed<F: Scalar>(
+    senders: impl Iterator<Item = u32>,
+    (csr, first): (&Csr<u32>, u32),
+    sums: &Sums,
+) -> Tally {
     let mut tally = Tally::default();
     for sender in senders {
         tally.synaptic_events += csr.of(sender as usize).len() as u64;
-        tally.bytes += sums.blocks_of(sender) as u64 * (3 * block::<F>() + INDICES);
+        tally.bytes += sums.blocks_of(first + sender) as u64 * (3 * block::<F>() + INDICES);
     }
     tally.operations = tally.synaptic_events;
     tally
@@ -107,11 +115,13 @@ pub(crate) fn gone_back<F: Scalar>(
 ) -> [(Section, Tally); 3] {
     let (calls, live) = (trial.steps as u64, trial.length as u64);
     let (blocks, number) = (on.wiring.blocks() as u64, size_of::<F>() as u64);
-    let before = (0..trial.steps).flat_map(|step| trial.spikes.before(step)).copied();
+    let before = (0..trial.steps).flat_map(|step| trial.events.before(step)).copied();
     let mut gathered = Tally { calls, ..Tally::default() };
-    gathered.add(summed::<F>(given(on, trial.steps), &plan.input, &learning.input));
-    gathered.add(summed::<F>(before, &plan.recurrent[0].csr, &learning.recurrent));
-    gathered.add(summed::<F>(trial.spikes.all().iter().copied(), &plan.readout, &learning.readout));
+    let cells = on.compiled.size() as u32;
+    let (of_inputs, of_cells) = ((&plan.input, cells), (&plan.recurrent[0].csr, 0));
+    gathered.add(summed::<F>(given(on, trial.steps), of_inputs, &learning.onto_cells));
+    gathered.add(summed::<F>(before, of_cells, &learning.onto_cells));
+    gathered.add(summed::<F>(trial.all_spikes(), (&plan.readout, 0), &learning.readout));
     let receives = u64::from(plan.receives());
     let rules = 1 + plan.hop_recursions.as_ref().map_or(0, |hop_recursions| hop_recursions.count as u64);
     let mut recursed = Tally { calls, neuron_updates: live * plan.active.len() as u64, ..Tally::default() };

@@ -3,6 +3,7 @@
 //! As for a block of trials (see [`crate::simulate::trajectory`]) ψ is kept whole while it fits into its budget; of a longer
 //! trial only one segment, with the state at each segment's start.
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use crate::batch::encode::BlockInput;
@@ -10,10 +11,10 @@ use crate::error::Result;
 use crate::instrument::probe::Probe;
 use crate::instrument::section::Section;
 use crate::neuron::constants::Load as LoadConstants;
-use crate::neuron::equations::{Step, Variables};
-use crate::neuron::for_model;
+use crate::neuron::equations::{Equations, FURTHER, Step, Variables};
+use crate::neuron::{SideBySide, for_model};
 use crate::numeric::cancel::check_cancelled;
-use crate::numeric::lanes::{Block, LANES, Lanes, Mask, SimdKernel, flat, prefetch};
+use crate::numeric::lanes::{Block, LANES, Lanes, Mask, RegisterMask, SimdKernel, flat, prefetch_at};
 use crate::numeric::memory::{bytes_of, product, refill, resize};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
@@ -21,8 +22,8 @@ use crate::simulate::step::Carried;
 use crate::simulate::trajectory::{Keep, MOST_BYTES, Segments};
 use crate::single::cells::Cells;
 use crate::single::columns::{Column, TILE};
-use crate::single::refractory::Refractory;
-use crate::single::spikes::Spikes;
+use crate::single::events::Events;
+use crate::single::refractory::{Periods, Refractory};
 use crate::single::wiring::Wiring;
 
 /// Steps between asking for a row of ψ and writing it: what was stored is not read back fast while a store before it
@@ -34,20 +35,32 @@ const AHEAD: usize = 4;
 pub(super) struct State<F: Scalar> {
     carried: Carried<F>,
     refractory: Refractory,
+    /// The spikes of the last step, four blocks of cells in a number.
+    spiking: Vec<u64>,
 }
 
 impl<F: Scalar> State<F> {
     fn reset(&mut self, wiring: &Wiring<F>) -> Result<()> {
         let (blocks, further) = (wiring.blocks(), wiring.cells.further());
         self.carried.reset(blocks, further, wiring.outputs(), "the state of a trial")?;
+        self.spiking.clear();
+        resize(&mut self.spiking, blocks.div_ceil(4), 0, "the state of a trial")?;
         self.refractory.reset(&wiring.periods)
+    }
+
+    /// Before a step: who may not spike.
+    #[inline(always)]
+    fn advance(&mut self, periods: &Periods, is_over: bool) {
+        self.refractory.advance(periods, &self.spiking, is_over);
     }
 }
 
 /// What one trial did: all that its backward pass and its losses need.
 #[derive(Debug, Default)]
 pub(crate) struct Trial<F: Scalar> {
-    pub(super) spikes: Spikes,
+    pub(crate) events: Events,
+    /// Whether its input events are listed with the spikes.
+    pub(crate) inputs_listed: bool,
     /// Readout `[step][block of units]`.
     readout: Vec<Block<F>>,
     /// Membrane `[step][block]`, if recorded.
@@ -68,7 +81,13 @@ pub(crate) struct Trial<F: Scalar> {
 impl<F: Scalar> Trial<F> {
     /// Bytes of memory that its larger parts hold.
     pub fn bytes(&self) -> usize {
-        bytes_of(&self.readout) + bytes_of(&self.voltage) + bytes_of(&self.psi) + self.spikes.bytes()
+        bytes_of(&self.readout) + bytes_of(&self.voltage) + bytes_of(&self.psi) + self.events.bytes()
+    }
+
+    /// Takes the larger buffers of a trial that has gone back.
+    pub fn take_buffers(&mut self, other: &mut Self) {
+        self.psi = std::mem::take(&mut other.psi);
+        self.readout = std::mem::take(&mut other.readout);
     }
 
     /// Prepares the buffers; every row is written before it is read. `share`: how many trials share the budget.
@@ -84,8 +103,8 @@ impl<F: Scalar> Trial<F> {
     ) -> Result<()> {
         (self.length, self.steps) = (length, steps);
         self.state.reset(wiring)?;
-        self.spikes.clear();
         let (blocks, outputs) = (wiring.blocks(), wiring.outputs());
+        self.events.begin(steps, blocks)?;
         let fitting = MOST_BYTES / share / (blocks * size_of::<Block<F>>());
         let tiles = match keep.psi.is_some() {
             true => (keep.segment.unwrap_or(fitting) / TILE).clamp(1, steps.div_ceil(TILE)),
@@ -113,17 +132,17 @@ impl<F: Scalar> Trial<F> {
 
     /// The spikes of a step.
     pub fn spikes_at(&self, step: usize) -> &[u32] {
-        self.spikes.at(step)
+        self.events.at(step)
     }
 
     /// The spikes of all steps.
-    pub fn all_spikes(&self) -> &[u32] {
-        self.spikes.all()
+    pub fn all_spikes(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.steps).flat_map(|step| self.events.at(step)).copied()
     }
 
     /// Adds the spikes of each neuron.
     pub fn count_spikes(&self, counts: &mut [u64]) {
-        self.spikes.all().iter().for_each(|&unit| counts[unit as usize] += 1);
+        self.events.count_spikes(counts);
     }
 
     /// Σ ψ over all steps, one a neuron (and zeros behind them); none where it was not wanted.
@@ -153,116 +172,181 @@ impl<F: Scalar> Trial<F> {
 
     /// One step; the number of its spikes, which are left to be kept or to be written over.
     #[inline(always)]
-    fn step<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, t: usize) -> Result<usize> {
-        let On { compiled, wiring, input, lane } = on;
+    fn step<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, t: usize) -> usize {
+        let On { compiled, wiring, .. } = on;
         let blocks = wiring.blocks();
-        let (state, probe) = (&mut self.state, &mut self.probe);
-        probe.step();
-        state.carried.clear_tiny::<L>(t);
-        state.refractory.advance(&wiring.periods);
-        probe.lap(Section::NeuronUpdate);
+        self.probe.step();
+        self.state.carried.clear_tiny::<L>(t);
+        self.state.advance(&wiring.periods, t >= self.length);
+        self.probe.lap(Section::NeuronUpdate);
+        if !self.inputs_listed {
+            self.add_inputs::<L>(on, t);
+        }
+        self.probe.lap(Section::InputScatter);
+        let integrator = &mut self.state.carried.integrator;
+        wiring.onto_cells.add::<L>(|sender| synapses(compiled, sender), self.events.received(t), integrator);
+        self.probe.lap(Section::RecurrentScatter);
+        if let Some(voltage) = self.voltage.get_mut(t * blocks..(t + 1) * blocks) {
+            record_voltage::<L>(&wiring.cells, &mut self.state, voltage);
+        }
+        L::call(UpdateNeurons { trial: &mut *self, wiring, t });
+        let spikes = self.events.list_spikes(&self.state.spiking);
+        self.probe.lap(Section::NeuronUpdate);
+        self.update_readout::<L>(on, t, spikes);
+        self.probe.lap(Section::Readout);
+        spikes
+    }
+
+    /// Inputs that repeat within a step or have values.
+    #[inline(always)]
+    fn add_inputs<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, t: usize) {
+        let On { compiled, wiring, input, lane } = on;
+        let integrator = &mut self.state.carried.integrator;
+        let first = compiled.size() as u32;
         for entry in input.events.at(t) {
             if entry.mask >> lane & 1 == 1 {
-                wiring.input.count::<L>(
-                    &compiled.input,
-                    entry.unit,
-                    entry.count,
-                    &mut state.carried.integrator,
-                );
+                let synapses = compiled.input.of(entry.unit as usize);
+                wiring.onto_cells.add_count::<L>(first + entry.unit, synapses, entry.count, integrator);
             }
         }
         let width = input.analogue_units.len();
         let values = &input.analogue[t * width..(t + 1) * width];
         for (&unit, value) in input.analogue_units.iter().zip(values) {
-            wiring.input.value::<L>(&compiled.input, unit, value.0[lane], &mut state.carried.integrator);
+            let synapses = compiled.input.of(unit as usize);
+            wiring.onto_cells.add_value::<L>(first + unit, synapses, value.0[lane], integrator);
         }
-        probe.lap(Section::InputScatter);
-        wiring.recurrent.spikes::<L>(
-            &compiled.undelayed().csr,
-            self.spikes.before(t),
-            &mut state.carried.integrator,
-        );
-        probe.lap(Section::RecurrentScatter);
-        if let Some(voltage) = self.voltage.get_mut(t * blocks..(t + 1) * blocks) {
-            record_voltage::<L>(&wiring.cells, state, voltage);
-        }
-        let over = if t < self.length { 0 } else { Mask::MAX };
-        let spikes = L::call(UpdateNeurons { trial: &mut *self, wiring, t, over })?;
-        self.probe.lap(Section::NeuronUpdate);
-        self.update_readout::<L>(on, t, spikes);
-        self.probe.lap(Section::Readout);
-        Ok(spikes)
-    }
-
-    #[inline(always)]
-    fn update_cells<L: Lanes<Scalar = F>, const USUAL: bool>(
-        &mut self,
-        wiring: &Wiring<F>,
-        t: usize,
-        over: Mask,
-    ) -> Result<usize> {
-        let (blocks, row) = (wiring.blocks(), t % TILE);
-        let own = self.segments.row(t);
-        let ahead = (own + AHEAD).min(self.segments.length() - 1);
-        let place = own / TILE * blocks;
-        // Always behind or at the row's place.
-        let ahead_place = (ahead / TILE * blocks - place, ahead % TILE);
-        let psi = &mut self.psi[place..];
-        let mut spikes = self.spikes.begin_step(blocks)?;
-        let State { carried: Carried { integrator, further, .. }, refractory } = &mut self.state;
-        let mut further = further.slices(0..blocks);
-        let mut masks = refractory.masks(&wiring.periods);
-        for (block, integrator) in integrator.iter_mut().enumerate() {
-            let blocked = masks.blocked(block) | over;
-            let (spiked, psi_now) = for_model!(wiring.cells.block(block), model => {
-                let model = model.map::<LoadConstants<L>>();
-                let model = if USUAL { model.usual() } else { model };
-                let stepped = model.step(Variables::load(L::load(integrator), &further, block), blocked);
-                stepped.state.integrator().store(integrator);
-                stepped.state.store(&mut further, block);
-                (stepped.spikes, stepped.psi)
-            });
-            prefetch(&psi[ahead_place.0 + block][ahead_place.1]);
-            psi_now.store(&mut psi[block][row]);
-            masks.spiked(block, spiked);
-            spikes.push::<L>(&wiring.numbers[block], spiked);
-        }
-        Ok(spikes.len())
     }
 
     #[inline(always)]
     fn update_readout<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, t: usize, spikes: usize) {
         let On { compiled, wiring, .. } = on;
+        let spikes = self.events.just_listed(spikes);
         let readout = &mut self.state.carried.readout;
+        let out = &mut self.readout[t * wiring.outputs()..(t + 1) * wiring.outputs()];
+        if let Some(rows) = wiring.readout.rows() {
+            let lists = readout.iter_mut().zip(out).zip(&wiring.kappa).zip(&wiring.bias);
+            for (block, (((y, out), kappa), bias)) in lists.enumerate() {
+                let mut sum = L::load(y).mul(L::load(kappa));
+                for &cell in spikes {
+                    sum = sum.add(L::load(&rows[cell as usize * wiring.kappa.len() + block]));
+                }
+                sum.store(y);
+                sum.add(L::load(bias)).store(out);
+            }
+            return;
+        }
         for (y, kappa) in readout.iter_mut().zip(&wiring.kappa) {
             L::load(y).mul(L::load(kappa)).store(y);
         }
-        wiring.readout.spikes::<L>(&compiled.readout, self.spikes.now(spikes), readout);
-        let out = &mut self.readout[t * wiring.outputs()..(t + 1) * wiring.outputs()];
+        wiring.readout.add::<L>(|cell| compiled.readout.of(cell as usize), spikes, readout);
         for ((out, y), bias) in out.iter_mut().zip(&*readout).zip(&wiring.bias) {
             L::load(y).add(L::load(bias)).store(out);
         }
     }
 }
 
-/// One step of all neurons, compiled once for all passes: it has every model. Gives the number of spikes.
+/// A sender's synapses onto cells: a cell's, or an input unit's, which are counted on from the last cell.
+#[inline(always)]
+fn synapses<F: Scalar>(compiled: &CompiledNetwork<F>, sender: u32) -> &[(u32, F)] {
+    match (sender as usize).checked_sub(compiled.size()) {
+        Some(unit) => compiled.input.of(unit),
+        None => compiled.undelayed().csr.of(sender as usize),
+    }
+}
+
+/// One step of all neurons, compiled once for all passes: it has every model.
 struct UpdateNeurons<'a, F: Scalar> {
     trial: &'a mut Trial<F>,
     wiring: &'a Wiring<F>,
     t: usize,
-    over: Mask,
 }
 
 impl<F: Scalar> SimdKernel<F> for UpdateNeurons<'_, F> {
-    type Output = Result<usize>;
+    type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes<Scalar = F>>(self) -> Result<usize> {
-        let Self { trial, wiring, t, over } = self;
-        // What no block of the loop needs to ask.
-        match wiring.cells.are_usual() {
-            true => trial.update_cells::<L, true>(wiring, t, over),
-            false => trial.update_cells::<L, false>(wiring, t, over),
+    fn run<L: Lanes<Scalar = F>>(self) {
+        let Self { trial, wiring, t } = self;
+        let cells = &wiring.cells;
+        let blocks = cells.count();
+        let own = trial.segments.row(t);
+        let ahead = (own + AHEAD).min(trial.segments.length() - 1);
+        let psi = &mut trial.psi[own / TILE * blocks..];
+        let State { carried: Carried { integrator, further, .. }, refractory, spiking } = &mut trial.state;
+        let mut update = Update {
+            cells,
+            integrator,
+            further: further.slices(0..blocks),
+            blocked: refractory.blocked().as_flattened(),
+            spiking,
+            word: 0,
+            psi,
+            row: own % TILE,
+            // Never before the step's own place.
+            ahead: (ahead / TILE - own / TILE) * blocks * TILE + ahead % TILE,
+        };
+        for run in cells.runs() {
+            for_model!(cells.block(run.start), first => {
+                // What no block of the loop needs to ask.
+                match cells.are_usual() {
+                    true => update.run::<L, _, true>(first, run.clone()),
+                    false => update.run::<L, _, false>(first, run.clone()),
+                }
+            });
+        }
+        if !blocks.is_multiple_of(4) {
+            update.spiking[blocks / 4] = update.word;
+        }
+    }
+}
+
+/// A step of the neurons of a trial.
+struct Update<'a, F: Scalar> {
+    cells: &'a Cells<F>,
+    integrator: &'a mut [Block<F>],
+    further: [&'a mut [Block<F>]; FURTHER],
+    blocked: &'a [Mask],
+    spiking: &'a mut [u64],
+    /// The spikes of the last blocks, as far as they are not in `spiking` yet.
+    word: u64,
+    /// From the columns of the step's tile on, and the step's row in them.
+    psi: &'a mut [Column<F>],
+    row: usize,
+    /// Where in them the first block's ψ of some steps later will be written.
+    ahead: usize,
+}
+
+impl<F: Scalar> Update<'_, F> {
+    /// Neighbouring blocks, all of the model of the first.
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>, M: SideBySide<L>, const USUAL: bool>(&mut self, _: &M, run: Range<usize>) {
+        // All of one length, so that none is checked in the loop.
+        let cells = self.cells.blocks(run.clone());
+        let count = cells.len();
+        let integrator = &mut self.integrator[run.clone()][..count];
+        let blocked = &self.blocked[run.clone()][..count];
+        let mut further = self.further.each_mut().map(|list| list.get_mut(run.clone()).unwrap_or_default());
+        for list in &mut further[..<M::Model as Equations<L>>::Variables::COUNT - 1] {
+            assert_eq!(list.len(), count, "a list for each variable");
+        }
+        let columns = &mut self.psi[run.clone()][..count];
+        let ahead = columns.as_ptr().cast::<Block<F>>().wrapping_add(self.ahead);
+        let row = self.row % TILE;
+        for i in 0..count {
+            let Some(model) = M::of(&cells[i]) else { continue };
+            let model = if USUAL { model.load().usual() } else { model.load() };
+            let blocked = L::Mask::from_bits(blocked[i]);
+            let stepped = model.step(Variables::load(L::load(&integrator[i]), &further, i), blocked);
+            stepped.state.integrator().store(&mut integrator[i]);
+            stepped.state.store(&mut further, i);
+            let block = run.start + i;
+            self.word |= u64::from(stepped.spikes.bits()) << (LANES * (block % 4));
+            if block % 4 == 3 {
+                self.spiking[block / 4] = self.word;
+                self.word = 0;
+            }
+            prefetch_at(ahead.wrapping_add(i * TILE));
+            stepped.psi.store(&mut columns[i][row]);
         }
     }
 }
@@ -317,7 +401,7 @@ impl<F: Scalar> SimdKernel<F> for Load<'_, F> {
         trial.state.clone_from(snapshot);
         for t in steps {
             check_cancelled(t, cancel)?;
-            trial.step::<L>(on, t)?;
+            trial.step::<L>(on, t);
         }
         trial.segments.set_loaded(segment);
         Ok(())
@@ -338,17 +422,20 @@ impl<F: Scalar> SimdKernel<F> for SimulateOne<'_, F> {
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
         let Self { on, trial, keep, cancel } = self;
+        let blocks = on.wiring.blocks();
         for t in 0..trial.steps {
             check_cancelled(t, cancel)?;
             if keep.psi.is_some() && trial.segments.begins(t) {
                 trial.segments.keep(trial.state.clone());
             }
-            let spikes = trial.step::<L>(on, t)?;
-            trial.spikes.end_step(spikes);
+            trial.events.begin_step(blocks)?;
+            let spikes = trial.step::<L>(on, t);
+            trial.events.keep_spikes(spikes);
             if keep.sums {
                 trial.sum_psi::<L>(t);
             }
         }
+        trial.events.end();
         Ok(())
     }
 }

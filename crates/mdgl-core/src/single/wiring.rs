@@ -1,6 +1,6 @@
 //! A compiled network with neurons side by side: what the forward pass of a single trial reads beside the network itself.
 
-use crate::numeric::lanes::{Block, LANES, Places};
+use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
 use crate::single::cells::Cells;
@@ -12,10 +12,8 @@ use crate::single::refractory::Periods;
 pub(crate) struct Wiring<F: Scalar> {
     pub(super) cells: Cells<F>,
     pub(super) periods: Periods,
-    /// The numbers of the neurons, by block.
-    pub(super) numbers: Vec<Places>,
-    pub(super) input: Outgoing<F>,
-    pub(super) recurrent: Outgoing<F>,
+    /// What reaches neurons: of neurons, then of input units.
+    pub(super) onto_cells: Outgoing<F>,
     pub(super) readout: Outgoing<F>,
     pub(super) kappa: Vec<Block<F>>,
     pub(super) bias: Vec<Block<F>>,
@@ -24,14 +22,11 @@ pub(crate) struct Wiring<F: Scalar> {
 impl<F: Scalar> Wiring<F> {
     pub fn new(compiled: &CompiledNetwork<F>, inputs: usize) -> Self {
         let (n, outputs) = (compiled.size(), compiled.outputs());
-        let first = |block: usize| Places(std::array::from_fn(|lane| (LANES * block + lane) as u32));
         Self {
             cells: Cells::new(compiled),
             periods: Periods::new(compiled),
-            numbers: (0..n.div_ceil(LANES)).map(first).collect(),
-            input: Outgoing::new(&compiled.input, inputs, n),
-            recurrent: Outgoing::new(&compiled.undelayed().csr, n, n),
-            readout: Outgoing::new(&compiled.readout, n, outputs),
+            onto_cells: Outgoing::new(&[(&compiled.undelayed().csr, n), (&compiled.input, inputs)], n),
+            readout: Outgoing::new(&[(&compiled.readout, n)], outputs),
             kappa: blocks(&compiled.kappa),
             bias: blocks(&compiled.bias),
         }
@@ -39,7 +34,7 @@ impl<F: Scalar> Wiring<F> {
 
     /// Blocks of neurons.
     pub(super) fn blocks(&self) -> usize {
-        self.numbers.len()
+        self.cells.count()
     }
 
     /// Blocks of readout units.

@@ -54,6 +54,52 @@ impl<F: Scalar> Block<F> {
 /// A set of lanes: bit i stands for lane i.
 pub type Mask = u16;
 
+/// A set of lanes in the form in which an instruction set compares and selects.
+pub trait RegisterMask: Copy {
+    /// Lane i is in it where bit i is set.
+    fn from_bits(bits: Mask) -> Self;
+    /// Bit i stands for lane i.
+    fn bits(self) -> Mask;
+    /// The lanes that are not in `other`.
+    fn without(self, other: Self) -> Self;
+}
+
+impl RegisterMask for Mask {
+    #[inline(always)]
+    fn from_bits(bits: Mask) -> Self {
+        bits
+    }
+    #[inline(always)]
+    fn bits(self) -> Mask {
+        self
+    }
+    #[inline(always)]
+    fn without(self, other: Self) -> Self {
+        self & !other
+    }
+}
+
+/// Masks in registers of an instruction set that keeps them as bits.
+macro_rules! bit_masks {
+    () => {
+        type Mask = Mask;
+
+        #[inline(always)]
+        fn above(self, other: Self) -> Mask {
+            self.gt(other)
+        }
+        #[inline(always)]
+        fn select(self, mask: Mask, other: Self) -> Self {
+            self.blend(mask, other)
+        }
+        #[inline(always)]
+        fn masked_out(self, mask: Mask) -> Self {
+            self.clear(mask)
+        }
+    };
+}
+use bit_masks;
+
 /// One index for each of the sixteen lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C, align(64))]
@@ -79,6 +125,12 @@ pub fn flat_mut<F: Scalar>(blocks: &mut [Block<F>]) -> &mut [F] {
 pub trait Lanes: Copy {
     /// The float type.
     type Scalar: Scalar;
+    /// A set of lanes in registers: what kernels use where a mask is made and read in one step.
+    type Mask: RegisterMask;
+    /// Vector registers that the instruction set has.
+    const REGISTERS: usize;
+    /// Of which a block takes so many.
+    const REGISTERS_PER_BLOCK: usize;
 
     /// Runs a kernel in these lanes, compiled for their instruction set as a function of its own. Called on a part of a
     /// kernel it keeps that part from being compiled anew wherever it is needed, and gives it a name in a profiler.
@@ -108,6 +160,12 @@ pub trait Lanes: Copy {
     fn abs(self) -> Self;
     /// Lanes in which `self > other`.
     fn gt(self, other: Self) -> Mask;
+    /// The same in registers.
+    fn above(self, other: Self) -> Self::Mask;
+    /// `other` in the lanes of the mask, `self` elsewhere.
+    fn select(self, mask: Self::Mask, other: Self) -> Self;
+    /// 0 in the lanes of the mask.
+    fn masked_out(self, mask: Self::Mask) -> Self;
     /// `other` in the lanes of the mask, `self` elsewhere.
     fn blend(self, mask: Mask, other: Self) -> Self;
     /// `x * a + b` of single values, fused or not by the instruction set's class.
@@ -175,11 +233,17 @@ pub trait Lanes: Copy {
 /// Prefetches a block that will be read soon; changes nothing.
 #[inline(always)]
 pub fn prefetch<T>(block: &T) {
+    prefetch_at(block);
+}
+
+/// The same for an address, which may be any.
+#[inline(always)]
+pub fn prefetch_at<T>(block: *const T) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint on a valid address; SSE is part of the architecture.
+    // SAFETY: a hint, which reads nothing; SSE is part of the architecture.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(block).cast());
+        _mm_prefetch::<_MM_HINT_T0>(block.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = block;
@@ -205,6 +269,7 @@ macro_rules! registers {
     ($name:ident, $scalar:ident, $width:literal, $features:literal,
      $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident) => {
         type Scalar = $scalar;
+        const REGISTERS_PER_BLOCK: usize = LANES / $width;
 
         #[inline(always)]
         fn call<K: SimdKernel<$scalar>>(kernel: K) -> K::Output {

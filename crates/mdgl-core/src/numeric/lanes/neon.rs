@@ -4,7 +4,7 @@
 
 use std::arch::aarch64::*;
 
-use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, each, registers};
+use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, bit_masks, each, registers};
 
 /// One NEON register type and how its intrinsics are called.
 ///
@@ -21,6 +21,8 @@ macro_rules! neon {
 
         impl Lanes for $name {
             registers!($name, $scalar, $width, "neon", $dup, $load, $store, $add, $sub, $mul, $div);
+            bit_masks!();
+            const REGISTERS: usize = 32;
 
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {

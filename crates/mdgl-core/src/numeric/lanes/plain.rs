@@ -1,6 +1,6 @@
 //! Lanes without intrinsics: the portable instruction set and the plain twin of the others.
 
-use super::{Block, LANES, Lanes, Mask, Places, SimdKernel};
+use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, bit_masks};
 use crate::numeric::scalar::Scalar;
 
 macro_rules! plain {
@@ -11,6 +11,9 @@ macro_rules! plain {
 
         impl<F: Scalar> Lanes for $name<F> {
             type Scalar = F;
+            const REGISTERS: usize = 16;
+            const REGISTERS_PER_BLOCK: usize = LANES;
+            bit_masks!();
 
             #[inline(always)]
             fn call<K: SimdKernel<F>>(kernel: K) -> K::Output {

@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, each, registers};
+use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, bit_masks, each, registers};
 
 /// One SSE2 register type and how its intrinsics are called.
 macro_rules! sse2 {
@@ -18,6 +18,8 @@ macro_rules! sse2 {
 
         impl Lanes for $name {
             registers!($name, $scalar, $width, "sse2", $set1, $load, $store, $add, $sub, $mul, $div);
+            bit_masks!();
+            const REGISTERS: usize = 16;
 
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {

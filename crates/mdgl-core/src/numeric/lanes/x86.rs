@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::permutations::{SPREAD4, SPREAD8, SQUEEZE4, SQUEEZE8};
-use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, each, registers};
+use super::{Block, LANES, Lanes, Mask, Places, RegisterMask, SimdKernel, bit_masks, each, registers};
 
 /// One AVX-512 register type and how its intrinsics are called.
 macro_rules! avx512 {
@@ -32,6 +32,8 @@ macro_rules! avx512 {
                 $mul,
                 $div
             );
+            bit_masks!();
+            const REGISTERS: usize = 32;
 
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
@@ -190,11 +192,33 @@ unsafe fn gather512_f64(values: &[f64], places: &Places) -> Avx512F64 {
 
 /// One AVX2 register type and how its intrinsics are called.
 macro_rules! avx2 {
-    ($name:ident, $scalar:ident, $register:ident, $width:literal,
+    ($name:ident, $mask:ident, $scalar:ident, $register:ident, $width:literal,
      $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
      $fmadd:ident, $fnmadd:ident, $max:ident, $andnot:ident, $cmp:ident, $movemask:ident,
      $blendv:ident, $expand:ident, $load_places:ident, $gather:ident,
      $loadu:ident, $storeu:ident, $squeeze:ident, $spread:ident) => {
+        #[doc = concat!("A set of sixteen lanes of `", stringify!($scalar), "` in AVX2 registers: all bits of a lane are set, or none.")]
+        #[derive(Clone, Copy)]
+        pub struct $mask([$register; LANES / $width]);
+
+        impl RegisterMask for $mask {
+            #[inline(always)]
+            fn from_bits(bits: Mask) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                Self(unsafe { $expand(bits) })
+            }
+            #[inline(always)]
+            fn bits(self) -> Mask {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                unsafe { $movemask(self.0) }
+            }
+            #[inline(always)]
+            fn without(self, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                each!(i, self.0, unsafe { $andnot(other.0[i], self.0[i]) })
+            }
+        }
+
         #[doc = concat!("Sixteen `", stringify!($scalar), "` in AVX2 registers.")]
         #[derive(Clone, Copy)]
         pub struct $name([$register; LANES / $width]);
@@ -213,7 +237,28 @@ macro_rules! avx2 {
                 $mul,
                 $div
             );
+            type Mask = $mask;
+            const REGISTERS: usize = 16;
 
+            #[inline(always)]
+            fn above(self, other: Self) -> $mask {
+                let mut registers = self.0;
+                for (i, register) in registers.iter_mut().enumerate() {
+                    // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                    *register = unsafe { $cmp::<_CMP_GT_OQ>(self.0[i], other.0[i]) };
+                }
+                $mask(registers)
+            }
+            #[inline(always)]
+            fn select(self, mask: $mask, other: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                each!(i, self.0, unsafe { $blendv(self.0[i], other.0[i], mask.0[i]) })
+            }
+            #[inline(always)]
+            fn masked_out(self, mask: $mask) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                each!(i, self.0, unsafe { $andnot(mask.0[i], self.0[i]) })
+            }
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
@@ -236,18 +281,11 @@ macro_rules! avx2 {
             }
             #[inline(always)]
             fn gt(self, other: Self) -> Mask {
-                let mut mask = 0;
-                for i in 0..LANES / $width {
-                    // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                    let bits = unsafe { $movemask($cmp::<_CMP_GT_OQ>(self.0[i], other.0[i])) };
-                    mask |= (bits as Mask) << ($width * i);
-                }
-                mask
+                self.above(other).bits()
             }
             #[inline(always)]
             fn blend(self, mask: Mask, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                each!(i, self.0, unsafe { $blendv(self.0[i], other.0[i], $expand(mask >> ($width * i))) })
+                self.select($mask::from_bits(mask), other)
             }
             #[inline(always)]
             fn mul_add_one(x: $scalar, a: $scalar, b: $scalar) -> $scalar {
@@ -308,6 +346,61 @@ macro_rules! avx2 {
             }
         }
     };
+}
+
+/// Lane i is all ones where bit i is set.
+#[inline(always)]
+unsafe fn expand16_f32(mask: Mask) -> [__m256; 2] {
+    // SAFETY: only reached inside a function compiled for AVX2.
+    unsafe {
+        let all = _mm256_set1_epi16(mask as i16);
+        let low = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+        let high = _mm256_slli_epi32::<8>(low);
+        [
+            _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(all, low), low)),
+            _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(all, high), high)),
+        ]
+    }
+}
+
+/// Lane i is all ones where bit i is set.
+#[inline(always)]
+unsafe fn expand16_f64(mask: Mask) -> [__m256d; 4] {
+    // SAFETY: only reached inside a function compiled for AVX2.
+    unsafe {
+        let all = _mm256_set1_epi16(mask as i16);
+        let mut registers = [_mm256_setzero_pd(); 4];
+        for (i, register) in registers.iter_mut().enumerate() {
+            let bit = 1 << (4 * i);
+            let bit = _mm256_setr_epi64x(bit, 2 * bit, 4 * bit, 8 * bit);
+            *register = _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_and_si256(all, bit), bit));
+        }
+        registers
+    }
+}
+
+/// Bit i is set where lane i is all ones.
+#[inline(always)]
+unsafe fn bits_f32([low, high]: [__m256; 2]) -> Mask {
+    // SAFETY: only reached inside a function compiled for AVX2.
+    unsafe {
+        // Each quarter of the words comes from one half of a register.
+        let words = _mm256_packs_epi32(_mm256_castps_si256(low), _mm256_castps_si256(high));
+        let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
+        let bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+        _mm_movemask_epi8(bytes) as Mask
+    }
+}
+
+/// Bit i is set where lane i is all ones.
+#[inline(always)]
+unsafe fn bits_f64(registers: [__m256d; 4]) -> Mask {
+    let mut mask = 0;
+    for (i, register) in registers.into_iter().enumerate() {
+        // SAFETY: only reached inside a function compiled for AVX2.
+        mask |= (unsafe { _mm256_movemask_pd(register) } as Mask) << (4 * i);
+    }
+    mask
 }
 
 /// Lane i is all ones where bit i of the low byte is set.
@@ -376,6 +469,7 @@ unsafe fn spread4(mask: Mask, x: __m256d) -> __m256d {
 
 avx2!(
     Avx2F32,
+    Avx2MaskF32,
     f32,
     __m256,
     8,
@@ -391,9 +485,9 @@ avx2!(
     _mm256_max_ps,
     _mm256_andnot_ps,
     _mm256_cmp_ps,
-    _mm256_movemask_ps,
+    bits_f32,
     _mm256_blendv_ps,
-    expand8,
+    expand16_f32,
     _mm256_load_si256,
     _mm256_i32gather_ps,
     _mm256_loadu_ps,
@@ -403,6 +497,7 @@ avx2!(
 );
 avx2!(
     Avx2F64,
+    Avx2MaskF64,
     f64,
     __m256d,
     4,
@@ -418,9 +513,9 @@ avx2!(
     _mm256_max_pd,
     _mm256_andnot_pd,
     _mm256_cmp_pd,
-    _mm256_movemask_pd,
+    bits_f64,
     _mm256_blendv_pd,
-    expand4,
+    expand16_f64,
     _mm_load_si128,
     _mm256_i32gather_pd,
     _mm256_loadu_pd,
