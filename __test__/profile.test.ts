@@ -232,7 +232,7 @@ test('mdgl profile writes its report, a trace and a roofline', async t => {
     svg
   )
   t.is(code, 0, stderr)
-  t.regex(stdout, /^evidence-accumulation, mdgl, 2 threads, \w+, f32: \d+\.\d\d ms an iteration\n/)
+  t.regex(stdout, /^evidence-accumulation, mdgl, 2 threads, \w+, f32: \d+\.\d\d ms per iteration\n/)
   for (const row of ['neuron update', 'gradient gather', 'waiting', 'all threads together', 'multiply-adds, Gop/s']) {
     t.true(stdout.includes(`\n  ${row} `), row)
   }

@@ -21,7 +21,7 @@ export function split(args: readonly string[], options: OptionsConfig): Argument
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
     return { options: values as Arguments['options'], rest: positionals }
   } catch (error) {
-    // Node explains at length how a value may begin with a dash; the first sentence says what is wrong.
+    // Node explains at length how a value may begin with a dash; the first sentence is the error.
     const message = messageOf(error)
     const dashed = /^Option '(--[\w-]+)[^']*' argument is ambiguous/.exec(message)?.[1]
     if (dashed !== undefined)

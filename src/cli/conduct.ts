@@ -16,7 +16,7 @@ export interface Showing {
   readonly live: LiveOptions | undefined
 }
 
-/** Runs `train`, shows how it goes, says how it ended; gives the exit code. */
+/** Runs `train` with a progress display, reports how it ended, and returns the exit code. */
 export async function conduct(
   options: RunSettings,
   { json, live }: Showing,

@@ -123,7 +123,7 @@ async function runAll(given: Given, jobs: number, retries: number): Promise<numb
   return await conclude(given, outcomes, exitCode)
 }
 
-/** A worker runs the item as a person would, and tells of it line by line. */
+/** A worker runs the item like `mdgl sweep --index`, and reports it line by line. */
 function startItem({ plan, out, threads, json }: Given, item: SweepItem): Worker {
   const progress = json ? silent : lines(nameOf(item), item.cell.options.iterations)
   const args = ['sweep', plan, '--index', `${item.index}`, '--out', out, '--threads', `${threads}`, '--json']
