@@ -47,7 +47,7 @@ export function lines(label: string, iterations: number): Progress {
   }
 }
 
-/** Progress of a run, as text. */
+/** Progress of a run so far. */
 class State {
   readonly #iterations: number
   readonly #start = performance.now()

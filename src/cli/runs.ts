@@ -57,7 +57,7 @@ export async function showCommand(args: readonly string[]): Promise<number> {
   return 0
 }
 
-/** Summary of a run, as text. */
+/** A run as `mdgl runs` lists it. */
 interface Summary {
   readonly path: string
   readonly task: string
