@@ -9,7 +9,7 @@ pub enum Error {
     /// An option has a value that is not allowed.
     #[error("{path} is {value}; allowed: {allowed}")]
     Invalid {
-        /// Where the value stands, for instance `projections[0].density`.
+        /// Path of the value, for instance
         path: String,
         /// The value given.
         value: String,

@@ -33,7 +33,7 @@ use crate::simulate::trajectory::{Keep, Simulate, Trajectory};
 pub const STEPS: usize = 1000;
 /// Blocks whose sums the reduction adds: a batch of 64.
 const BLOCKS: usize = 4;
-/// Of so many synapses one is dead before rewiring.
+/// One synapse of so many is dead before rewiring.
 const DEAD: usize = 20;
 /// Of f32.
 const SUBNORMAL: f64 = 1e-42;

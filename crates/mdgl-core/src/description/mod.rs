@@ -36,7 +36,7 @@ pub struct NetworkDescription {
     /// Positions of its cells, for diffusion; `None`: the defaults of [`Sheet`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sheet: Option<Sheet>,
-    /// How the pseudo-derivative falls with the distance to threshold.
+    /// Shape of the pseudo-derivative as a function of the distance to threshold.
     #[serde(default, skip_serializing_if = "PseudoDerivative::is_usual")]
     pub pseudo_derivative: PseudoDerivative,
     /// Input populations.
@@ -149,7 +149,7 @@ impl PseudoDerivative {
     }
 }
 
-/// How ψ falls with x, the distance to threshold in thresholds.
+/// Shape of ψ as a function of x, the distance to threshold in thresholds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
@@ -287,7 +287,7 @@ pub struct Population {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dampening: Option<Parameter>,
     /// τ_s in ms, of the synaptic current, α_s = exp(−dt/τ_s): at least half a step, or 0, with which α_s is 0; `None`: 5, ours.
-    /// Of models `'cuba-lif'` and `'cuba-alif'` only.
+    /// Only of models `'cuba-lif'` and `'cuba-alif'`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synaptic_time_constant: Option<Parameter>,
     /// τ_a in ms: at least half a step, or 0, with which ρ is 0; adaptive models only.
@@ -477,7 +477,7 @@ pub struct Connections {
     pub values: List<f64>,
 }
 
-/// How initial weights are drawn.
+/// Distribution of initial weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "scheme", rename_all = "lowercase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Initialise {

@@ -65,7 +65,7 @@ pub struct Slice {
     pub end: u64,
 }
 
-/// What is recorded of an iteration.
+/// Mode of recording an iteration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RecordMode {
     /// Times of stages and sections; the probes time one step in so many.
@@ -84,7 +84,7 @@ pub(crate) struct Recorder {
     log: Mutex<Log>,
 }
 
-/// What was collected.
+/// Records of an iteration.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub slices: Vec<Slice>,

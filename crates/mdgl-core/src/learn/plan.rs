@@ -196,7 +196,7 @@ impl<F: Scalar> LearningPlan<F> {
         Ok(plan)
     }
 
-    /// What all lists take at most (about that is what they take): slots by sender, and gains by receiver as a rule's channels have them.
+    /// Most bytes of all lists, which is about their size: slots by sender, and gains by receiver as a rule's channels have them.
     pub fn bytes(network: &Network, modulated: bool) -> usize {
         let delays = network.delays().len();
         let slots = size_of::<GradientSlot<F>>() + size_of::<(u32, u32)>() * (delays + 1);

@@ -65,7 +65,7 @@ pub struct Network {
     by_sender: [OnceLock<Csr<Synapse>>; 3],
     /// Cells of the same type and constants.
     pub(crate) groups: Groups,
-    /// Where they sit.
+    /// Sites of the cells on the sheet.
     pub(crate) grid: Grid,
     pub(crate) channels: Table,
     input_offsets: Vec<usize>,
@@ -96,7 +96,7 @@ pub struct CellConstants {
     pub refractory: Vec<u32>,
     /// Scale of the input: 1 − α, or as the conventions have it.
     pub input_gain: Vec<f64>,
-    /// What a spike adds to the adaptation: 1 − ρ, or as the conventions have it.
+    /// Spike increment of the adaptation: 1 − ρ, or as the conventions have it.
     pub jump: Vec<f64>,
     /// Factor of the reset in the eligibility trace: thr, or as the conventions have it.
     pub reset: Vec<f64>,
@@ -187,7 +187,7 @@ impl Network {
     pub fn dt(&self) -> f64 {
         self.description.dt
     }
-    /// How ψ falls with the distance to threshold.
+    /// Shape of ψ as a function of the distance to threshold.
     pub fn pseudo_derivative(&self) -> Shape {
         self.description.pseudo_derivative.shape
     }

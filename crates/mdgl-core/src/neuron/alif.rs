@@ -33,7 +33,7 @@ pub(crate) struct Alif<T> {
     pub lif: Lif<T>,
     pub rho: T,
     pub beta: T,
-    /// What a spike adds to the adaptation: 1 − ρ, or 1.
+    /// Spike increment of the adaptation: 1 − ρ, or 1.
     pub adaptation_increment: T,
 }
 

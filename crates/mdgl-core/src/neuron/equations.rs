@@ -234,11 +234,11 @@ pub(crate) const ADAPTATION: &str = "adaptation";
 /// Floating-point operations per step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Operations {
-    /// Of a neuron's step.
+    /// Operations of a neuron's step.
     pub step: u64,
-    /// Of its adjoint.
+    /// Operations of its adjoint.
     pub adjoint: u64,
-    /// Of one eligibility trace.
+    /// Operations of one eligibility trace.
     pub trace: u64,
 }
 

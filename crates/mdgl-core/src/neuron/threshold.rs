@@ -68,7 +68,7 @@ impl<T: Copy> Threshold<T> {
 }
 
 impl<F: Scalar> Threshold<F> {
-    /// Of neurons side by side; in lanes without a neuron it is never reached and has no slope.
+    /// Constants of neurons side by side; in lanes
     pub fn side_by_side(each: &[Self]) -> Threshold<Block<F>> {
         let mut threshold = lanes(each, |own| own.threshold);
         threshold.0[each.len()..].fill(F::ONE);

@@ -1,6 +1,6 @@
 //! Compressed sparse rows: a list of targets per sending unit.
 
-/// What each unit projects to: target and an item (a weight, a gain, an accumulator's place).
+/// Projections of each unit: target and an item (a weight, a gain, an accumulator's place).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Csr<T> {
     start: Vec<u32>,

@@ -5,7 +5,7 @@
 
 use crate::error::{Result, invalid};
 
-/// How far the quotient of two numbers may be from that of the decimals which they stand for, as a fraction of it: each of
+/// Largest relative difference between the quotient of two numbers and that of the decimals which they stand for: each of
 /// the three has an error of 2⁻⁵³ at most, and a time that was computed some more.
 const NOISE: f64 = 1.0 / (1_u64 << 50) as f64;
 
@@ -25,7 +25,7 @@ pub(crate) fn lasting_or_zero(path: impl Into<String>, duration: f64, dt: f64) -
     Err(invalid(path, duration, format!("0, or at least half a step ({} ms)", dt / 2.0)))
 }
 
-/// The same, and not 0.
+/// The same, but above 0.
 pub(crate) fn lasting(path: impl Into<String>, duration: f64, dt: f64) -> Result<()> {
     if duration.is_finite() && duration > 0.0 && steps_in(duration, dt) >= 1.0 {
         return Ok(());

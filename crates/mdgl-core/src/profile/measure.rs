@@ -20,7 +20,7 @@ use crate::model::optimiser::Optimiser;
 use crate::run::real::Real;
 use crate::run::{Assignment, StepReport, Workers, train_step};
 
-/// How to profile.
+/// Options of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProfileOptions {
     /// Number of profiled iterations; as many plain ones run in between, for comparison. At least 1.

@@ -143,7 +143,7 @@ fn path_of(rank: usize) -> String {
 /// The expected shape of the parts of a batch.
 pub(super) struct Expected<'a, F: Real> {
     pub share: Share,
-    /// Of the whole batch.
+    /// Blocks of the whole batch.
     pub blocks: usize,
     pub steps: usize,
     /// Number of losses.

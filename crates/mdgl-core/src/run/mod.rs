@@ -63,7 +63,7 @@ pub struct Evaluation {
     pub rate: f64,
 }
 
-/// What one training iteration gives.
+/// Result of one training iteration.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepReport {
     /// The batch before the step.

@@ -118,7 +118,7 @@ pub(crate) struct RowReader<'a, F: Scalar> {
     values: &'a [F],
     column: usize,
     at: usize,
-    /// How far before this row's values those of the row before lie.
+    /// Distance from the values of the row before to this row's values.
     ahead: usize,
 }
 

@@ -62,7 +62,7 @@ impl<F: Scalar> Carried<F> {
         }
     }
 
-    /// The same, to be changed.
+    /// The same, mutably.
     pub fn variable_mut(&mut self, place: usize) -> &mut [Block<F>] {
         match place.checked_sub(1) {
             None => &mut self.integrator,
@@ -261,7 +261,7 @@ pub(crate) trait Psi<'a, F: Scalar> {
     fn runs(&self) -> Option<&'a [CellRun<F>]> {
         None
     }
-    /// Of the next cell.
+    /// Writes ψ of the next cell.
     fn put<L: Lanes<Scalar = F>>(&mut self, unit: usize, psi: L);
     /// So many cells that are not needed.
     fn skip(&mut self, _: usize) {}

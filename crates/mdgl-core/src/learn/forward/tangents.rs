@@ -11,13 +11,13 @@ use crate::numeric::memory::{product, resize};
 #[derive(Debug)]
 pub(crate) struct Tangents {
     columns: usize,
-    /// Of the variable to which input is added, `[cell][column]`.
+    /// Rows of the variable to which input is added, `[cell][column]`.
     integrator: Vec<f64>,
     /// dz `[cell][column]`.
     spikes: Vec<f64>,
     /// Whether a row of `spikes` may differ from 0: where ψ does.
     nonzero: Vec<bool>,
-    /// Of the others, `[place among the cells that have it][column]`.
+    /// Rows of the others, `[place among the cells that have it][column]`.
     further: [Vec<f64>; FURTHER],
     /// dy `[unit][column]`.
     readout: Vec<f64>,

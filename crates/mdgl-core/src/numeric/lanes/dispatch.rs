@@ -31,7 +31,7 @@ pub enum Instructions {
     Avx2,
     /// NEON, of aarch64; fused.
     Neon,
-    /// What every processor of the architecture has (SSE2 of x86-64); unfused.
+    /// The baseline of the architecture (SSE2 on x86-64); unfused.
     Portable,
     /// The plain twin of the fused sets: the same bits, slowly. For tests, behind the feature `twin`; `MDGL_SIMD` cannot choose it.
     #[cfg(any(test, feature = "twin"))]
@@ -39,7 +39,7 @@ pub enum Instructions {
 }
 
 impl Instructions {
-    /// What `MDGL_SIMD` can name, from best to least.
+    /// The names that `MDGL_SIMD` accepts, from best to least.
     pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
 
     /// The name used by `MDGL_SIMD`, files and reports.

@@ -129,7 +129,7 @@ pub trait Lanes: Copy {
     type Mask: RegisterMask;
     /// Vector registers that the instruction set has.
     const REGISTERS: usize;
-    /// Of which a block takes so many.
+    /// Number of registers per block.
     const REGISTERS_PER_BLOCK: usize;
 
     /// Runs a kernel in these lanes, compiled for their instruction set as a function of its own. Called on a part of a
@@ -263,7 +263,8 @@ macro_rules! each {
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use each;
 
-/// What every architecture's registers do alike, by its own intrinsics: the set's functions, values in and out, arithmetic.
+/// Operations that are alike on all architectures, by their own intrinsics: the set's functions, values in and out,
+/// arithmetic.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! registers {
     ($name:ident, $scalar:ident, $width:literal, $features:literal,
