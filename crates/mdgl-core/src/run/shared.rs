@@ -29,7 +29,7 @@ pub struct Sharing<'a, F: Real> {
     pub assignment: Assignment<'a>,
     /// Of a training step; without them the batch is evaluated.
     pub training: Option<(&'a Rule, &'a Optimiser)>,
-    /// Share of each rank.
+    /// Who computes what.
     pub share: Share,
     /// Threads of this process.
     pub workers: &'a Workers<F>,
@@ -54,7 +54,7 @@ enum Waiting<F: Real> {
     Sums { plan: Box<LearningPlan<F>>, batch_sums: Option<BatchSums> },
 }
 
-/// Result of processing the messages of all ranks.
+/// What the messages of all ranks lead to.
 #[derive(Debug)]
 pub enum Turnout<F: Real> {
     /// Another message of this rank's.
