@@ -360,7 +360,7 @@ export interface Recording {
   modulatorySignal?: Float32Array | Float64Array
 }
 
-/** What goes with what (see `learn::legal`), in the order of the documents: JSON, a list of {when, option, allowed, because}. */
+/** Legal combinations (see `learn::legal`), in the order of the documents: JSON, a list of {when, option, allowed, because}. */
 export declare function ruleRequirements(): string
 
 /** Where a batch stands that several processes compute together: it waits, or it is at one of its ends. */

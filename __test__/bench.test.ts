@@ -31,7 +31,7 @@ test('bench --json prints one line with times and rates', async t => {
 test('bench names the instruction set it was told to use, and prints for people', async t => {
   const { code, stdout, stderr } = await mdgl('bench', 'W3', '--simd', 'portable', '--repeats', '1', ...TINY)
   t.is(code, 0, stderr)
-  t.regex(stdout, /^W3, mdgl, \d+ threads?, portable: \d+\.\d\d ms an iteration\n {2}median of 1, /)
+  t.regex(stdout, /^W3, mdgl, \d+ threads?, portable: \d+\.\d\d ms per iteration\n {2}median of 1, /)
 })
 
 test('bench --against runs two workloads in turns, and prints times and ratios', async t => {
@@ -62,7 +62,7 @@ test('bench --against runs two workloads in turns, and prints times and ratios',
 test('bench --against prints for people', async t => {
   const { code, stdout, stderr } = await mdgl('bench', 'W-faint', '--against', 'W', '--repeats', '1', ...TINY)
   t.is(code, 0, stderr)
-  t.regex(stdout, /^W-faint against W, mdgl, \d+ threads?, \w+: processor ns a neuron update, least of 1 in turns\n/)
+  t.regex(stdout, /^W-faint against W, mdgl, \d+ threads?, \w+: processor ns per neuron update, least of 1 in turns\n/)
   t.is(stdout.match(/ratio \d+\.\d{3}$/gm)?.length, 4)
 })
 

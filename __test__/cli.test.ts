@@ -36,9 +36,9 @@ for (const [what, args, says] of [
     ['train', 'delayed-xor', '--iterations', '3', '--alignment-every', '9'],
     /at most --iter/
   ],
-  ['a trial of a network', ['plot', 'network', 'delayed-xor', '--raster'], /--raster is of use with plot run only/],
-  ['a seed for a run', ['plot', 'run', 'runs/x', '--seed', '7'], /--seed is of use with plot network only/],
-  ['a file for a time', ['bench', 'W', '--out', 'f'], /--out is of use with --export only/],
+  ['a trial of a network', ['plot', 'network', 'delayed-xor', '--raster'], /--raster requires plot run/],
+  ['a seed for a run', ['plot', 'run', 'runs/x', '--seed', '7'], /--seed requires plot network/],
+  ['a file for a time', ['bench', 'W', '--out', 'f'], /--out requires --export/],
   ['nothing to verify', ['verify'], /a file to verify is missing/]
 ] as const) {
   test(`usage: ${what} is one line on standard error and exit code 2`, async t => {

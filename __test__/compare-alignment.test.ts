@@ -88,11 +88,7 @@ test('a finished run without the alignment is trained again, to the same bits', 
 })
 
 for (const [what, args, says] of [
-  [
-    'an interval without the alignment',
-    ['--alignment-every', '2'],
-    /--alignment-every is of use with --alignment only/
-  ],
+  ['an interval without the alignment', ['--alignment-every', '2'], /--alignment-every requires --alignment/],
   ['an interval longer than the run', ['--alignment', '--alignment-every', '5'], /at most --iterations, 4/],
   ['an interval of 0', ['--alignment', '--alignment-every', '0'], /at least 1/]
 ] as const) {

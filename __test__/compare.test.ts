@@ -160,7 +160,7 @@ posixTest('an interrupted compare says that it goes on', async t => {
   )
   t.is(code, 130)
   t.is(stdout, '')
-  t.is(stderr, 'mdgl: interrupted; the same command goes on from here\n')
+  t.is(stderr, 'mdgl: interrupted; the same command continues from here\n')
 })
 
 test('compare leaves a finished run of other settings alone, and says so', async t => {

@@ -35,10 +35,10 @@ async function goesOn(t: ExecutionContext, ended: string, whole: string): Promis
   t.true((await weights(ended)).equals(await weights(whole)))
 }
 
-posixTest('SIGTERM ends a run after the iteration at hand, with a checkpoint, and the exit code 143', async t => {
+posixTest('SIGTERM ends a run after the current iteration, with a checkpoint, and the exit code 143', async t => {
   const { whole, ended, outcome } = await runs(t)
   t.is(outcome.code, 143)
-  t.regex(outcome.stderr, /^mdgl: interrupted after iteration \d+; `mdgl resume .*ended` goes on from there\n$/)
+  t.regex(outcome.stderr, /^mdgl: interrupted after iteration \d+; `mdgl resume .*ended` continues from there\n$/)
   const [iteration] = /(?<=after iteration )\d+/.exec(outcome.stderr) ?? []
   t.is((await iterationsOf(ended)).at(-1), Number(iteration))
   await goesOn(t, ended, whole)
@@ -56,7 +56,7 @@ posixTest(
     t.is(code, 1)
     t.regex(
       stderr,
-      /^mdgl: .*checkpoints\/\d+-[\da-f]{64}\.safetensors cannot be written: .* raise the limit; `mdgl resume .*` then goes on from the last checkpoint .*\n$/
+      /^mdgl: .*checkpoints\/\d+-[\da-f]{64}\.safetensors cannot be written: .* raise the limit; `mdgl resume .*` then continues from the last checkpoint .*\n$/
     )
     t.deepEqual(await iterationsOf(ended), before)
     t.deepEqual(
@@ -77,7 +77,7 @@ posixTest(
     t.is(code, 1)
     t.regex(
       stderr,
-      /^mdgl: .*metrics\.jsonl cannot be written: .*; `mdgl resume .*` then goes on from the last checkpoint .*\n$/
+      /^mdgl: .*metrics\.jsonl cannot be written: .*; `mdgl resume .*` then continues from the last checkpoint .*\n$/
     )
     t.true(((await iterationsOf(ended)).at(-1) ?? 0) > 6)
     await goesOn(t, ended, whole)
@@ -234,7 +234,7 @@ for (const [activity, scale] of [
     const out = join(folder, 'run')
     const { code, stderr } = await mdgl('train', task, '--out', out)
     t.is(code, 0, stderr)
-    t.regex(stderr, new RegExp(`^mdgl: the network is ${activity} in iteration 1; [^\\n]* The run goes on\\n$`))
+    t.regex(stderr, new RegExp(`^mdgl: the network is ${activity} in iteration 1; [^\\n]* The run continues\\n$`))
     t.true(await hasLine(join(out, 'metrics.jsonl')))
   })
 

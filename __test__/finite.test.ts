@@ -80,7 +80,7 @@ export default {
   t.is(trained.code, 1)
   const { iteration } = JSON.parse(await readFile(join(out, 'diverged.json'), 'utf8'))
   t.true(trained.stderr.includes(`in iteration ${iteration + 1} `), trained.stderr)
-  t.true(trained.stderr.endsWith(`; \`mdgl resume ${out}\` says how to go on\n`), trained.stderr)
+  t.true(trained.stderr.endsWith(`; \`mdgl resume ${out}\` prints how to continue\n`), trained.stderr)
   const weights = join(folder, 'weights.safetensors')
   t.is((await mdgl('export', out, '--weights', weights)).code, 0)
   t.true(finite((await Model.load(weights)).bias.get('o')))
@@ -93,7 +93,7 @@ export default {
     new RegExp(`diverged in iteration ${iteration + 1} \\(.*is not a finite number; .*\\); \`mdgl resume `)
   )
   t.true(stderr.includes(`checkpoint of iteration ${last}, with \`--from ${earlier}\``), stderr)
-  const [, command = ''] = /`mdgl ([^`]+)` goes on/.exec(stderr) ?? []
+  const [, command = ''] = /`mdgl ([^`]+)` continues/.exec(stderr) ?? []
   t.is(command, `resume ${out} --learning-rate 0.001`)
   t.is((await mdgl(...command.split(' '), '--from', '3')).code, 1, 'no checkpoint is as early')
   const resumed = await mdgl(...command.split(' '), '--from', String(earlier))
@@ -123,7 +123,7 @@ test('a run that diverged without a checkpoint can be begun anew, as resume says
   const diverging = await mdgl('train', 'evidence-accumulation', ...args, '--learning-rate', '1e37', '--out', out)
   t.is(diverging.code, 1, diverging.stderr)
   const { stderr } = await mdgl('resume', out)
-  const [, command = ''] = /no whole checkpoint to go on from; `mdgl ([^`]+)` begins anew/.exec(stderr) ?? []
+  const [, command = ''] = /no whole checkpoint to continue from; `mdgl ([^`]+)` begins anew/.exec(stderr) ?? []
   t.is(command, 'train evidence-accumulation --learning-rate 1e+36')
   t.is((await mdgl(...command.split(' '), '--help')).code, 0)
 })

@@ -206,7 +206,7 @@ function checkTrace(t: ExecutionContext, trace: { traceEvents: readonly Event[] 
   }
 }
 
-test('a trace has a track a thread and a slice for each block and stage', async t => {
+test('a trace has one track per thread and a slice for each block and stage', async t => {
   const model = Model.create(smallNetwork())
   const profiled = await profile(model, eventBatch(), 'mdgl', { ...quick, threads: 2 })
   const trace = traceProfile(profiled)
@@ -232,7 +232,7 @@ test('mdgl profile writes its report, a trace and a roofline', async t => {
     svg
   )
   t.is(code, 0, stderr)
-  t.regex(stdout, /^evidence-accumulation, mdgl, 2 threads, \w+, f32: \d+\.\d\d ms an iteration\n/)
+  t.regex(stdout, /^evidence-accumulation, mdgl, 2 threads, \w+, f32: \d+\.\d\d ms per iteration\n/)
   for (const row of ['neuron update', 'gradient gather', 'waiting', 'all threads together', 'multiply-adds, Gop/s']) {
     t.true(stdout.includes(`\n  ${row} `), row)
   }

@@ -92,7 +92,7 @@ test('a table has the columns that some row has, and times by the runs own clock
   t.is(
     resultsTable([regression]),
     [
-      '| task | rule | seeds | final loss | stuck | median of learned | ms/iteration | training a run |',
+      '| task | rule | seeds | final loss | stuck | median of learned | ms/iteration | training per run |',
       '| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |',
       '| a | mdgl | 1 | 0.250 | 1 | 0.500 | 30.0 | 30 s |'
     ].join('\n')
@@ -101,7 +101,7 @@ test('a table has the columns that some row has, and times by the runs own clock
   const lines = resultsTable([regression, { task: 'b', iterations: 4000, rules: [row, tested] }]).split('\n')
   t.is(
     lines[0],
-    '| task | rule | seeds | final loss | stuck | median of learned | accuracy | test accuracy | published loss | published accuracy | ms/iteration | training a run |'
+    '| task | rule | seeds | final loss | stuck | median of learned | accuracy | test accuracy | published loss | published accuracy | ms/iteration | training per run |'
   )
   t.is(lines[2], '| a | mdgl | 1 | 0.250 | 1 | 0.500 | – | – | – | – | 30.0 | 30 s |')
   t.is(lines[3], '| b | mdgl | 2 | 0.250 ± 0.125 | 1 | 0.500 | 0.875 | – | – | – | 30.0 | 2.0 min |')

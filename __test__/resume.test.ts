@@ -75,7 +75,7 @@ posixTest(`a run killed ${KILLS} times at random moments ends with the same weig
   t.deepEqual(await linesOf(out, 'alignment.jsonl'), await linesOf(reference, 'alignment.jsonl'))
 })
 
-posixTest('Ctrl-C ends a run after the iteration at hand, with a checkpoint, and says how to go on', async t => {
+posixTest('Ctrl-C ends a run after the current iteration, with a checkpoint, and says how to go on', async t => {
   const out = join(await temporaryFolder(t), 'run')
   const { code, stdout, stderr } = await interruptedMdgl(
     ['train', 'evidence-accumulation', '--batch-size', '4', '--checkpoint-every', '0', '--out', out],
@@ -84,7 +84,7 @@ posixTest('Ctrl-C ends a run after the iteration at hand, with a checkpoint, and
   t.is(code, 130)
   t.is(stdout, '')
   const [, iteration] =
-    /^mdgl: interrupted after iteration (\d+); `mdgl resume .*run` goes on from there\n$/.exec(stderr) ?? []
+    /^mdgl: interrupted after iteration (\d+); `mdgl resume .*run` continues from there\n$/.exec(stderr) ?? []
   t.deepEqual((await readdir(out)).sort(), ['checkpoints', 'config.json', 'metrics.jsonl'])
   t.deepEqual(
     (await checkpoints(out)).map(name => name.split('-')[0]),

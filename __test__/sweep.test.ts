@@ -147,14 +147,14 @@ test('what a sweep is called with is checked', async t => {
     [[], /a plan is missing/],
     [[plan, '--index', '8'], /--index is 8; the plan has the items 0 to 7/],
     [[plan, '--index', '0', '--list'], /--index and --list exclude each other/],
-    [[plan, '--index', '0', '--jobs', '2'], /--jobs is of no use with --index/],
+    [[plan, '--index', '0', '--jobs', '2'], /--jobs cannot be combined with --index/],
     [[plan, '--jobs', '0'], /--jobs is '0'/]
   ] as const) {
     const { code, stderr } = await mdgl('sweep', ...args)
     t.is(code, 2)
     t.regex(stderr, says)
   }
-  t.regex((await mdgl('compare', '--sweep', plan, '--seeds', '1')).stderr, /--seeds stands in the plan/)
+  t.regex((await mdgl('compare', '--sweep', plan, '--seeds', '1')).stderr, /--seeds is set in the plan/)
   t.regex((await mdgl('sweep', `${plan}x`, '--count')).stderr, /^mdgl: .*plan\.jsonx.* cannot be read \(ENOENT/)
 })
 
@@ -268,7 +268,7 @@ posixTest(
     t.is(
       stderr,
       'mdgl: item 1 (mdgl, seed 2, task.cells 20) is missing: its worker was killed by SIGKILL; its checkpoint after iteration 6 is kept\n' +
-        'mdgl: not finished; the same command goes on from here\n'
+        'mdgl: not finished; the same command continues from here\n'
     )
     t.is(jsonLines(stdout).filter(({ event }) => event === 'done').length, 2)
 
@@ -305,7 +305,7 @@ posixTest('Ctrl-C ends every worker with a checkpoint, and the same command goes
   )
   t.is(code, 130, stderr)
   t.regex(stdout, /^0 of 2 items are finished/)
-  t.true(stderr.endsWith('mdgl: interrupted; the same command goes on from here\n'))
+  t.true(stderr.endsWith('mdgl: interrupted; the same command continues from here\n'))
   for (const run of runs) t.is((await readdir(join(run, 'checkpoints'))).length, 1)
 })
 

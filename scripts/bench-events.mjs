@@ -51,7 +51,7 @@ await guarded(async () => {
     ...timed(library, recordings(library, trials, Times), dt)
   ])
   const text = [
-    markdown([[`${events} events, ms a call`, 'median', 'least', 'most', 'processor time, median'], ...rows]),
+    markdown([[`${events} events, ms per call`, 'median', 'least', 'most', 'processor time, median'], ...rows]),
     `${CALLS} calls each; \`npm run bench:events\` on ${circumstances(load)}`
   ].join('\n\n')
   console.log(text)

@@ -54,7 +54,7 @@ async function workloadTables() {
   return tables.join('\n\n')
 }
 
-/** A row for each instruction set and thread count, a column a rule; rates of MDGL, or of the first rule asked for. */
+/** One row per instruction set and thread count, one column per rule; rates of MDGL, or of the first rule. */
 function workloadTable(workload, results) {
   const rated = rules.includes('mdgl') ? 'mdgl' : rules[0]
   const rows = values.simd.split(',').flatMap(simd =>
@@ -69,7 +69,7 @@ function workloadTable(workload, results) {
   )
   const header = ['instructions', 'threads', ...rules.map(rule => `${rule}, ms`)]
   return [
-    `### ${workload}: ms an iteration`,
+    `### ${workload}: ms per iteration`,
     '',
     markdown([[...header, `${rated}: 10⁶ neuron updates/s`, '10⁶ synaptic events/s'], ...rows], 1)
   ].join('\n')
@@ -130,7 +130,7 @@ async function scaling() {
     '',
     `W with ${BASE.steps} steps, ${BASE.threads} threads, one quantity changed at a time.`,
     '',
-    '![ms an iteration over neurons, steps, batch, density and threads](pictures/scaling.png)',
+    '![ms per iteration over neurons, steps, batch, density and threads](pictures/scaling.png)',
     '',
     'Exponents k of time ∝ xᵏ, by least squares over each curve:',
     '',

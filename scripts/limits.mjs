@@ -104,7 +104,7 @@ function loopTable(functions) {
     'loop of',
     '% of the time in the engine',
     'instructions',
-    ...MODELS.map(m => `cycles on ${m} (instructions a cycle)`)
+    ...MODELS.map(m => `cycles on ${m} (instructions per cycle)`)
   ]
   return markdown([header, ...rows], 1)
 }
@@ -147,7 +147,7 @@ function cacheTable() {
   return markdown(
     [
       [
-        '10⁶ an iteration',
+        '10⁶ per iteration',
         'instructions',
         'data accesses',
         'misses of the first-level cache',

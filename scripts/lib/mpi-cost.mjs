@@ -3,7 +3,7 @@ import { evidenceAccumulation, Model, makeBatch, train } from '../../dist/index.
 
 const BLOCK = 16
 const RANKS = [1, 2, 4, 10, 30, 100, 300, 1000]
-/** Trials of the batch that stays the same while ranks are added: a block a rank at the most. */
+/** Trials of the batch that stays the same while ranks are added: at most one block per rank. */
 const STRONG_BLOCKS = 1000
 /** A stated network: 10 Gbit/s, 20 µs. */
 const NETWORK = { name: '10 Gbit/s, 20 µs', alphaMs: 0.02, msPerByte: 1000 / 1.25e9 }
@@ -37,14 +37,14 @@ export function messageTable(rows) {
   return [
     'All-gather, median; beside the fit:',
     '',
-    '| ranks | bytes a rank | ms | fit, ms |',
+    '| ranks | bytes per rank | ms | fit, ms |',
     '|---|---|---|---|',
     ...rows.map(
       ({ ranks, bytes, ms }) =>
         `| ${ranks} | ${bytes} | ${ms.toFixed(3)} | ${gatherMs(line, ranks, bytes).toFixed(3)} |`
     ),
     '',
-    `α = ${(1000 * line.alphaMs).toFixed(0)} µs a turn, β = ${(1e6 * line.msPerByte).toFixed(3)} ns a byte (${(1e-6 / line.msPerByte).toFixed(2)} GB/s).`
+    `α = ${(1000 * line.alphaMs).toFixed(0)} µs per step, β = ${(1e6 * line.msPerByte).toFixed(3)} ns per byte (${(1e-6 / line.msPerByte).toFixed(2)} GB/s).`
   ].join('\n')
 }
 
@@ -103,7 +103,7 @@ function table(title, { block, fixed, made, bytes }, network, blocksOf) {
   return [
     `${title}; ${network.name}:`,
     '',
-    '| ranks | blocks a rank | own blocks, ms | repeated on every rank, ms | messages, ms | iteration, ms | speed-up |',
+    '| ranks | blocks per rank | own blocks, ms | repeated on every rank, ms | messages, ms | iteration, ms | speed-up |',
     '|---|---|---|---|---|---|---|',
     ...rows
   ].join('\n')
@@ -112,7 +112,7 @@ function table(title, { block, fixed, made, bytes }, network, blocksOf) {
 /** Strong and weak scaling, over shared memory and over a network. */
 export async function costTables(line) {
   const work = await measure()
-  const found = `A block takes ${work.block.toFixed(1)} ms on one thread, what every rank repeats ${work.fixed.toFixed(1)} ms, making a block's trials ${work.made.toFixed(2)} ms, a rank's message with one subtree ${work.bytes} bytes.`
+  const found = `A block takes ${work.block.toFixed(1)} ms on one thread, the work repeated on every rank ${work.fixed.toFixed(1)} ms, creating a block's trials ${work.made.toFixed(2)} ms, a rank's message with one subtree ${work.bytes} bytes.`
   const tables = [line, NETWORK].flatMap(network => [
     table(
       `Strong scaling, ${STRONG_BLOCKS} blocks (${BLOCK * STRONG_BLOCKS} trials) in all`,
@@ -120,7 +120,7 @@ export async function costTables(line) {
       network,
       () => STRONG_BLOCKS
     ),
-    table('Weak scaling, one block a rank', work, network, ranks => ranks)
+    table('Weak scaling, one block per rank', work, network, ranks => ranks)
   ])
   return [found, ...tables].join('\n\n')
 }

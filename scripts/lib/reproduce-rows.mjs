@@ -53,7 +53,7 @@ export function resultsTable(parts) {
     'median of learned',
     ...columns.map(({ title }) => title),
     'ms/iteration',
-    'training a run'
+    'training per run'
   ]
   const cells = rows.map(row => [
     row.task,

@@ -9,7 +9,7 @@ import type { Work } from './work.js'
 /** What is timed: the forward pass, forward pass and gradient together, and two kernels of the latter alone. */
 export const PASSES = ['forward', 'gradient', 'neuron-update', 'backward-recursion'] as const
 
-/** Processor time in ns a neuron update, all threads together; a kernel's is over its own updates. */
+/** Processor time in ns per neuron update, all threads together; a kernel's is over its own updates. */
 export type Costs = Readonly<Record<(typeof PASSES)[number], number>>
 
 /** How to time. */

@@ -21,7 +21,7 @@ export function split(args: readonly string[], options: OptionsConfig): Argument
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
     return { options: values as Arguments['options'], rest: positionals }
   } catch (error) {
-    // Node explains at length how a value may begin with a dash; the first sentence says what is wrong.
+    // Node explains at length how a value may begin with a dash; the first sentence is the error.
     const message = messageOf(error)
     const dashed = /^Option '(--[\w-]+)[^']*' argument is ambiguous/.exec(message)?.[1]
     if (dashed !== undefined)
@@ -58,10 +58,10 @@ export function positive(from: Arguments, name: string): number | undefined {
   return number
 }
 
-/** Refuses options that are of use with something else only. */
+/** Refuses options that require something else. */
 export function refuse({ options }: Arguments, names: readonly string[], purpose: string): void {
-  const useless = names.find(name => options[name] !== undefined)
-  if (useless !== undefined) throw new UsageError(`--${useless} is of use with ${purpose} only`)
+  const refused = names.find(name => options[name] !== undefined)
+  if (refused !== undefined) throw new UsageError(`--${refused} requires ${purpose}`)
 }
 
 /** The value of --threads. */

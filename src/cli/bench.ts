@@ -101,7 +101,7 @@ type Comparison = Head & Readonly<Record<'nsPerUpdate' | 'nsPerUpdateAgainst' | 
 function readableComparison(result: Comparison): string {
   const { workload, against, rule, threads, simd, repeats, nsPerUpdate, nsPerUpdateAgainst, ratio } = result
   return [
-    `${workload} against ${against}, ${rule}, ${threadCount(threads)}, ${simd}: processor ns a neuron update, least of ${repeats} in turns`,
+    `${workload} against ${against}, ${rule}, ${threadCount(threads)}, ${simd}: processor ns per neuron update, least of ${repeats} in turns`,
     ...PASSES.map(pass => {
       const [ours, theirs] = [nsPerUpdate, nsPerUpdateAgainst].map(costs => costs[pass].toFixed(3).padStart(8))
       return `  ${pass.padEnd(18)} ${ours} ${theirs}   ratio ${ratio[pass].toFixed(3)}`
@@ -138,7 +138,7 @@ async function timeWork(work: Work, options: MeasureOptions) {
 function readable(result: Awaited<ReturnType<typeof timeWork>>): string {
   const { workload, rule, threads, simd, msPerIteration, min, max, repeats, engineMs, facadeRatio } = result
   return [
-    `${workload}, ${rule}, ${threadCount(threads)}, ${simd}: ${msPerIteration.toFixed(2)} ms an iteration`,
+    `${workload}, ${rule}, ${threadCount(threads)}, ${simd}: ${msPerIteration.toFixed(2)} ms per iteration`,
     `  median of ${repeats}, from ${min.toFixed(2)} to ${max.toFixed(2)} ms`,
     `  the engine's own part ${engineMs.toFixed(2)} ms; the whole takes ${facadeRatio.toFixed(3)} times that`,
     `  ${million(result.neuronUpdatesPerSecond)} neuron updates/s, ${million(result.synapticEventsPerSecond)} synaptic events/s`,

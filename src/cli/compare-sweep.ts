@@ -26,7 +26,7 @@ interface MergedCell {
 /** `mdgl compare --sweep PLAN`: the finished runs of a sweep together; exit code 1 where some are missing. */
 export async function mergeSweep(given: Arguments): Promise<number> {
   const other = Object.keys(given.options).find(name => name !== 'sweep' && name !== 'out')
-  if (other !== undefined) throw new UsageError(`--${other} stands in the plan, not beside --sweep`)
+  if (other !== undefined) throw new UsageError(`--${other} is set in the plan, not beside --sweep`)
   if (given.rest.length > 0) throw new UsageError(`'${given.rest[0]}' is one argument too many beside --sweep`)
   const plan = text(given, 'sweep') ?? ''
   const sweep = await loadSweep(plan)
@@ -37,7 +37,7 @@ export async function mergeSweep(given: Arguments): Promise<number> {
   const elsewhere = given.options.out === undefined ? '' : ` --out ${shellWord(out)}`
   const which = missing.map(({ index, label }) => `item ${index} (${label})`).join('; ')
   console.error(
-    `mdgl: ${missing.length} of ${sweep.items.length} items are not finished in ${out}: ${which}; \`mdgl sweep ${shellWord(plan)}${elsewhere}\` goes on with them`
+    `mdgl: ${missing.length} of ${sweep.items.length} items are not finished in ${out}: ${which}; \`mdgl sweep ${shellWord(plan)}${elsewhere}\` continues with them`
   )
   return 1
 }

@@ -47,7 +47,7 @@ export async function compareCommand(args: readonly string[]): Promise<number> {
 
   const { result: runs, exitCode } = await uninterrupted(signal => allRuns(planned, out, signal))
   if (runs === undefined) {
-    console.error('mdgl: interrupted; the same command goes on from here')
+    console.error('mdgl: interrupted; the same command continues from here')
     return exitCode
   }
   // Rules in the order asked for, whatever the order of the runs.
@@ -84,7 +84,7 @@ function commonOptions(given: Arguments): CommonOptions {
 function alignmentEvery(given: Arguments, validateEvery: number, iterations: number): number | undefined {
   const every = whole(given, 'alignment-every', 1)
   if (given.options.alignment !== true) {
-    if (every !== undefined) throw new UsageError('--alignment-every is of use with --alignment only')
+    if (every !== undefined) throw new UsageError('--alignment-every requires --alignment')
     return undefined
   }
   if (every !== undefined && every > iterations) {

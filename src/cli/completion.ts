@@ -23,7 +23,7 @@ export async function completionCommand(args: readonly string[]): Promise<number
   return 0
 }
 
-/** The options of each command, read off its help: what is completed is what is told. */
+/** The options of each command, parsed from its help text, so that both agree. */
 function optionsOf(text: string): string[] {
   return [...new Set(text.match(/(?<=^ {2}|, )--[a-z-]+/gm) ?? [])]
 }

@@ -16,7 +16,7 @@ export interface Showing {
   readonly live: LiveOptions | undefined
 }
 
-/** Runs `train`, shows how it goes, says how it ended; gives the exit code. */
+/** Runs `train` with a progress display, reports how it ended, and returns the exit code. */
 export async function conduct(
   options: RunSettings,
   { json, live }: Showing,
@@ -81,17 +81,17 @@ function report(
       return 0
     case 'diverged':
       console.error(
-        `mdgl: the run diverged: in iteration ${end.iteration + 1} ${end.reason} The weights of the last completed iteration are in ${end.path}; \`mdgl resume ${end.path}\` says how to go on`
+        `mdgl: the run diverged: in iteration ${end.iteration + 1} ${end.reason} The weights of the last completed iteration are in ${end.path}; \`mdgl resume ${end.path}\` prints how to continue`
       )
       return 1
     case 'stopped':
       console.error(
-        `mdgl: stopped after iteration ${end.iteration}; \`mdgl resume ${shellWord(end.path)}\` goes on from there`
+        `mdgl: stopped after iteration ${end.iteration}; \`mdgl resume ${shellWord(end.path)}\` continues from there`
       )
       return 0
     case 'interrupted':
       console.error(
-        `mdgl: interrupted after iteration ${end.iteration}; \`mdgl resume ${shellWord(end.path)}\` goes on from there`
+        `mdgl: interrupted after iteration ${end.iteration}; \`mdgl resume ${shellWord(end.path)}\` continues from there`
       )
       return exitCode
   }

@@ -31,10 +31,10 @@ Usage: mdgl <command> [options]
 
 Commands:
   train <task>      train a network and write a run folder
-  resume <run>      go on with a run that was interrupted
-  repeat <run>      make a run again, from its config.json
+  resume <run>      continue a run that was interrupted
+  repeat <run>      repeat a run from its config.json
   runs [folder]     list the runs in a folder
-  show <run>        what a run is, and how far it came
+  show <run>        settings and progress of a run
   report <run>      a run on one page, report.html
   dashboard [folder]
                     show runs in a browser
@@ -42,13 +42,13 @@ Commands:
   compare <task>    train several rules on several seeds; table and learning curves
   sweep <plan>      train every combination of rules, seeds and options in a file
   plot <picture>    draw a network, or a run
-  verify <file>…    hold files of reference gradients against the engine
+  verify <file>…    compare the engine with files of reference gradients
   bench <workload>  time training iterations
   profile <task>    where the time of a training iteration goes
   completion <sh>   completion for bash or zsh
 
 Options:
-  -h, --help        this help; \`mdgl <command> --help\` for a command's
+  -h, --help        this help; \`mdgl <command> --help\` for one command
   -v, --version     the version
 
 Environment: MDGL_THREADS, threads of the engine; MDGL_SIMD, its instruction set (${SETS}); MDGL_LAYOUT, what stands in
@@ -60,7 +60,7 @@ Examples:
   mdgl verify __test__/fixtures/gradients/*.json
   mdgl compare evidence-accumulation --rules bptt,eprop,mdgl --seeds 1-10
 
-Exit codes: 0 done, 1 failed, 2 called in a wrong way, 130 interrupted (143 by SIGTERM).`
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (143 by SIGTERM).`
 
 export const TRAIN_HELP = `mdgl train: train a network on a task and write a run folder
 
@@ -79,8 +79,8 @@ Options (defaults are the task's where none is given):
   --validate-every N   iterations between validations
   --learning-rate X    the optimiser's learning rate
   --precision P        f32 or f64 (default f32)
-  --threads N          threads of the engine (default: MDGL_THREADS, or one a core); results do not depend on it
-  --checkpoint-every N iterations between checkpoints, from which \`mdgl resume\` goes on; 0 for none (default 50)
+  --threads N          threads of the engine (default: MDGL_THREADS, else one per core); results do not depend on it
+  --checkpoint-every N iterations between checkpoints, from which \`mdgl resume\` continues; 0 for none (default 50)
   --alignment-every N  record the angle to BPTT's gradient every N iterations
   --live               show the run in a browser: curves, a trial, weights; pause, stop, change the learning rate
   --port N             the port of that page (default: the first free one from 8765 on)
@@ -88,7 +88,7 @@ Options (defaults are the task's where none is given):
   --json               metrics as JSON lines on stdout instead of the progress bar
   -h, --help           this help
 
-Ctrl-C ends the run after the iteration at hand and keeps a checkpoint; a second one ends it at once.
+Ctrl-C ends the run after the current iteration and keeps a checkpoint; a second one ends it at once.
 
 Examples:
   mdgl train evidence-accumulation --rule mdgl --seed 1
@@ -97,7 +97,7 @@ Examples:
   mdgl train evidence-accumulation --rule eprop --iterations 200 --out runs/short
   mdgl train evidence-accumulation --json | jq 'select(.split == "validation") | .loss'`
 
-export const VERIFY_HELP = `mdgl verify: hold files of reference gradients against the engine
+export const VERIFY_HELP = `mdgl verify: compare the engine with files of reference gradients
 
 Usage: mdgl verify <file>… [options]
 
@@ -105,13 +105,13 @@ Files are of schema "mdgl-gradient-fixture/1". For each rule and precision: whet
 largest relative error of the loss and of each gradient, relative to the matrix's largest entry, wherever the network
 has a synapse. Anything above 1e-9 (f64) or 1e-4 (f32), or a spike that differs, fails with exit code 1.
 
-Or of schema "eprop2020-fixture/1": e-prop of Bellec et al. 2020 is trained as the file says, in f64 (conventions
+Or of schema "eprop2020-fixture/1": e-prop of Bellec et al. 2020 is trained as the file describes, in f64 (conventions
 'bellec2020'). For each of its runs: whether the first sequence's spikes and the numbers of spikes are equal, and the
 largest relative error of the losses, of the first gradient's and of the last weights' norms. Anything above 1e-6
 (TensorFlow's losses) or 1e-8 (all else) fails.
 
 Options:
-  --json        a JSON line for each rule and precision instead of the tables
+  --json        one JSON line per rule and precision instead of the tables
   -h, --help    this help
 
 Examples:
@@ -125,13 +125,13 @@ Usage: mdgl compare <task> [options]
 
 Tasks: ${TASKS}
 
-Every run has a folder of its own under --out. A finished one is used again, an unfinished one goes on from its last
-checkpoint: repeat the command to go on after an interruption, or to add rules and seeds. At the end come a table, learning-curves.svg,
+Every run has a folder of its own under --out. A finished one is used again, an unfinished one continues from its last
+checkpoint: repeat the command to continue after an interruption, or to add rules and seeds. At the end come a table, learning-curves.svg,
 learning-curves.png and results.json.
 
-With --alignment each run also records how its gradient lies to that of BPTT at the same weights, on the batch of the
-validation, in alignment.jsonl of its folder: cosine, angle and ratio of norms, by projection and in all. Training stays the same
-to the bit; a finished run that lacks the records is trained again. At the end come a table, alignment.svg, alignment.png
+With --alignment each run also compares its gradient with that of BPTT at the same weights, on the batch of the
+validation, in alignment.jsonl of its folder: cosine, angle and ratio of norms, per projection and in total. Training stays the same
+to the bit; a finished run without the records is trained again. At the end come a table, alignment.svg, alignment.png
 and alignment.json.
 
 Options (defaults are the task's where none is given):
@@ -142,12 +142,12 @@ Options (defaults are the task's where none is given):
   --batch-size N       trials in a batch
   --validate-every N   iterations between validations
   --precision P        f32 or f64 (default f32)
-  --threads N          threads of the engine (default: MDGL_THREADS, or one a core); results do not depend on it
+  --threads N          threads of the engine (default: MDGL_THREADS, else one per core); results do not depend on it
   --alignment          record the alignment to BPTT
   --alignment-every N  iterations between its records (default: those between validations)
-  --sweep PLAN         train nothing: the finished runs of \`mdgl sweep PLAN\`, a row for each combination and rule, learning curves
+  --sweep PLAN         train nothing: the finished runs of \`mdgl sweep PLAN\`, one row per combination and rule, learning curves
                        and results.json in each combination's folder, sweep.json above them; exit code 1 where runs are missing
-  --out DIR            where the runs go (default runs/compare-<task>-<iterations>), or are (default runs/sweep-<plan>)
+  --out DIR            the folder of the runs (default runs/compare-<task>-<iterations>); with --sweep that of the sweep (default runs/sweep-<plan>)
   -h, --help           this help
 
 Examples:
@@ -161,7 +161,7 @@ export const SWEEP_HELP = `mdgl sweep: train every combination of rules, seeds a
 Usage: mdgl sweep <plan> [options]
        mdgl sweep <plan> --index N [options]
 
-A plan is a JSON file; docs/scale.md tells all of it:
+A plan is a JSON file; docs/scale.md describes it in full:
 
   {
     "schema": "mdgl-sweep/1",
@@ -176,19 +176,19 @@ A list among options and taskOptions is an axis; the items are all combinations,
 order of the file, options before taskOptions, then rules, then seeds: the seed changes fastest. Options are iterations,
 batchSize, validateEvery, checkpointEvery, alignmentEvery, learningRate, precision and optimiser.
 
-Items run in worker processes. Each has a run folder below --out; a finished one is used again, an unfinished one goes on from its last
-checkpoint, with the same bits. A worker that is killed is named, and its item tried again; the others go on. At the end stands what is
-missing, with exit code 1, and so is an item that another process is running, which is named. Ctrl-C ends every worker after its iteration at hand, with a checkpoint.
+Items run in worker processes. Each has a run folder below --out; a finished one is used again, an unfinished one continues from its last
+checkpoint, with the same bits. A worker that is killed is reported, and its item tried again; the others continue. At the end, missing items are
+listed, with exit code 1; so is an item that another process is running. Ctrl-C ends every worker after its current iteration, with a checkpoint.
 
 Options:
   --index N            run item N alone, in this process; exit codes as of \`mdgl train\`
   --list               print the items, their indices and folders
-  --count              print how many items there are
+  --count              print the number of items
   --jobs N             worker processes at a time (default: the cores but one, divided by --threads)
   --threads N          threads of each run (default 1); results do not depend on it
   --retries N          how often an item is tried again whose worker was killed (default 1)
-  --out DIR            where the runs go (default runs/sweep-<plan>)
-  --json               a JSON line for each begin and end of an item; with --index the metrics
+  --out DIR            the folder of the runs (default runs/sweep-<plan>)
+  --json               one JSON line per start and end of an item; with --index the metrics
   -h, --help           this help
 
 Examples:
@@ -209,16 +209,16 @@ Workloads: ${WORKLOADS}
   W3       20 inputs, 400 cells, 2000 steps, 1 trial, 3 outputs, squared error at every step
   W-paper  Fig. 3C itself: evidence accumulation with Dale's law, l1 and rewiring
   W-dense  W at density 1
-  W-silent W with input in the first 20 ms alone and the other weights near 0, so that all state decays to nothing
-  W-faint  W with readout weights near 0, so that learning signals are
+  W-silent W with input in the first 20 ms alone and the other weights near 0, so that all state decays to 0
+  W-faint  W with readout weights near 0, so that learning signals are near 0, too
 
 Options:
   --rule NAME          ${RULES}
                        (default mdgl)
-  --threads N          threads of the engine (default: MDGL_THREADS, or one a core)
-  --simd SET           ${SETS} (default: the best there is)
+  --threads N          threads of the engine (default: MDGL_THREADS, else one per core)
+  --simd SET           ${SETS} (default: the best available)
   --repeats N          iterations to time, of which the median counts (default 7, after 2 that do not)
-  --against WORKLOAD   run both workloads in turns, and print the processor time that each takes a neuron update, forward,
+  --against WORKLOAD   run both workloads in turns, and print the processor time of each per neuron update: forward,
                        with the gradient and in two kernels, the least of --repeats rounds (default 20), and the ratios
   --seed N             seed of weights, inputs and targets (default 1)
   --neurons N, --steps N, --batch-size N, --density X
@@ -243,7 +243,7 @@ Usage: mdgl plot network <task> [options]
 Tasks: ${TASKS}
 
 Dots are cells, gathered by type; thin lines are synapses; dashed arrows are neuromodulatory channels, from the type
-that secretes to the type that receives. A file holds a network description as \`network(…).build()\` gives it, as JSON.
+that secretes to the type that receives. A file holds a network description as \`network(…).build()\` returns it, as JSON.
 
 Options:
   --seed N      of a network: seed of connectivity and initial weights (default 1; of a file its own)
@@ -261,33 +261,33 @@ Examples:
   mdgl plot network my-network.json --out my-network.svg
   mdgl plot run runs/mine --raster --out raster.png`
 
-export const PROFILE_HELP = `mdgl profile: where the time of a training iteration goes, kernel by kernel
+export const PROFILE_HELP = `mdgl profile: time of a training iteration, kernel by kernel
 
 Usage: mdgl profile <task> [options]
 
 Tasks: ${TASKS}
 and the workloads of \`mdgl bench\`: ${WORKLOADS}
 
-Training iterations run on one batch from the same weights, by turns with and without the probes. Of each kernel: ms an
+Training iterations run on one batch from the same weights, in turns with and without the probes. For each kernel: ms per
 iteration with its sampling error, calls, neuron updates, synaptic events, bytes and operations, and the rates reached
-beside the machine's peaks, which are measured on the spot. docs/profiling.md says how to read it.
+beside the measured peaks of the machine. docs/profiling.md explains how to read it.
 
 Options (defaults are the task's where none is given):
   --rule NAME          ${RULES}
                        (default mdgl)
-  --threads N          threads of the engine (default: MDGL_THREADS, or one a core)
-  --simd SET           ${SETS} (default: the best there is)
+  --threads N          threads of the engine (default: MDGL_THREADS, else one per core)
+  --simd SET           ${SETS} (default: the best available)
   --iterations N       profiled iterations (default 20; as many plain ones run in between)
   --every N            time one step in N (default 32)
   --batch-size N       trials in the batch
   --seed N             seed of network and batch (default 1)
   --precision P        f32 or f64 (default f32)
-  --trace FILE         write a trace for Perfetto (ui.perfetto.dev) or chrome://tracing: a track a thread
+  --trace FILE         write a trace for Perfetto (ui.perfetto.dev) or chrome://tracing: one track per thread
   --roofline FILE.svg  draw the kernels under the machine's roofs, as SVG and PNG
-  --compare SETS       instruction sets side by side, each in a process of its own: avx2,avx512
+  --compare SETS       instruction sets side by side, each in its own process: avx2,avx512
   --flame              how to see functions and source lines with perf
   --no-peaks           do not measure the machine
-  --json               one JSON line (with --compare one for each set)
+  --json               one JSON line (with --compare one per set)
   -h, --help           this help
 
 Examples:
@@ -295,26 +295,26 @@ Examples:
   mdgl profile evidence-accumulation --rule mdgl --roofline roofline.svg
   mdgl profile W2 --rule bptt --threads 1 --compare avx2,avx512`
 
-/** What may be chosen anew when a run goes on, or is made again. */
-const ANEW = `  --threads N          threads of the engine (default: MDGL_THREADS, or one a core); results do not depend on it
+/** Options that may be chosen anew when a run is resumed or repeated. */
+const ANEW = `  --threads N          threads of the engine (default: MDGL_THREADS, else one per core); results do not depend on it
   --checkpoint-every N iterations between checkpoints, 0 for none (default: as the run had it)
   --alignment-every N  record the angle to BPTT's gradient every N iterations (default: as the run had it)
   --live, --port N     show the run in a browser
   --json               metrics as JSON lines on stdout instead of the progress bar
   -h, --help           this help`
 
-export const RESUME_HELP = `mdgl resume: go on with a run from its last checkpoint
+export const RESUME_HELP = `mdgl resume: continue a run from its last checkpoint
 
 Usage: mdgl resume <run> [options]
 
-The run ends with the same weights, bit for bit, as if it had never stopped. A checkpoint that is torn is named, and the
-one before it used; with none left nothing is touched. Changes made while it ran (interventions.jsonl) come again at
-their iteration. A run that another process is writing is refused, with the name of that process. A run that diverged goes
-on with another learning rate; what it had after the checkpoint goes then.
+The run ends with the same weights, bit for bit, as if it had never stopped. A damaged checkpoint is reported, and the
+one before it used; with none left nothing is changed. Changes made while it ran (interventions.jsonl) are applied again at
+their iteration. A run that another process is writing is refused, with the name of that process. A diverged run can be
+continued with another learning rate; its records after the checkpoint are removed then.
 
 Options:
   --learning-rate N      learning rate from the next iteration on (default: as it was)
-  --from N               goes on from the last checkpoint up to this iteration (default: from the last)
+  --from N               continue from the last checkpoint up to this iteration (default: from the last)
 ${ANEW}
 
 Examples:
@@ -325,11 +325,11 @@ export const RUNS_HELP = `mdgl runs: list the runs in a folder
 
 Usage: mdgl runs [folder] [options]
 
-A line for each run folder below the folder (default runs): task, rule, seed, how far it came, its last validation, and
+One line per run folder below the folder (default runs): task, rule, seed, its progress, its last validation, and
 its state: running, finished, diverged, or unfinished.
 
 Options:
-  --json        a JSON line a run
+  --json        one JSON line per run
   -h, --help    this help
 
 Examples:
@@ -337,7 +337,7 @@ Examples:
   mdgl runs runs/compare-evidence-accumulation-2000
   mdgl runs --json | jq 'select(.state == "finished") | .loss'`
 
-export const SHOW_HELP = `mdgl show: what a run is, how far it came, and what can be done with it
+export const SHOW_HELP = `mdgl show: settings and progress of a run, and the commands for it
 
 Usage: mdgl show <run> [options]
 
@@ -353,8 +353,8 @@ export const DASHBOARD_HELP = `mdgl dashboard: show the runs in a folder in a br
 
 Usage: mdgl dashboard [folder] [options]
 
-Every run below the folder (default runs), as it is and as it grows: the curves of all rules, mean and spread over their seeds, angles
-to BPTT, networks. What a trial looks like is shown where a run is trained: mdgl train … --live. The page is for this
+Every run below the folder (default runs), live while it grows: the curves of all rules, mean and spread over their seeds, angles
+to BPTT, networks. Trials are shown while a run is trained: mdgl train … --live. The page can be opened on this
 computer alone (127.0.0.1).
 
 Options:
@@ -369,12 +369,12 @@ export const EXPORT_HELP = `mdgl export: a run's weights and metrics for other p
 
 Usage: mdgl export <run> [options]
 
-Weights are the final ones, of an unfinished run those of its last checkpoint. An .npz holds, as NumPy arrays, the weights of each
+Weights are the final ones, or those of the last checkpoint of an unfinished run. An .npz holds, as NumPy arrays, the weights of each
 projection a->b, its senders a->b.pre and receivers a->b.post, and each readout's bias c.bias.
 
 Options:
   --weights FILE   a .safetensors, an .npz or an .npy file
-  --projection A   of an .npy file: the projection, as a matrix with a row a sender and a column a receiver
+  --projection A   of an .npy file: the projection, as a matrix with one row per sender and one column per receiver
   --metrics FILE   a .csv or a .parquet file
   -h, --help       this help
 
@@ -383,12 +383,12 @@ Examples:
   mdgl export runs/mine --weights recurrent.npy --projection 'cells->cells'
   mdgl export runs/mine --metrics mine.parquet`
 
-export const REPORT_HELP = `mdgl report: tell a run on one page
+export const REPORT_HELP = `mdgl report: a run on one page
 
 Usage: mdgl report <run> [options]
 
-Writes report.html into the run folder: what the run is, its curves, a trial with its last weights, its network, and the command that
-makes it again. One file without anything from elsewhere. \`mdgl train\`, \`resume\` and \`repeat\` write it at their end.
+Writes report.html into the run folder: its settings, its curves, a trial with its last weights, its network, and the command that
+repeats it. One self-contained file. \`mdgl train\`, \`resume\` and \`repeat\` write it at their end.
 
 Options:
   -h, --help    this help
@@ -409,11 +409,11 @@ Examples:
   source <(mdgl completion bash)
   mdgl completion zsh >> ~/.zshrc`
 
-export const REPEAT_HELP = `mdgl repeat: make a run again
+export const REPEAT_HELP = `mdgl repeat: repeat a run
 
 Usage: mdgl repeat <run> [options]
 
-From the run's config.json, with the changes that were made while it ran (interventions.jsonl) at their iterations: the same
+Trains from the run's config.json, with the changes that were made while it ran (interventions.jsonl) at their iterations: the same
 weights, bit for bit, on every instruction set of the same class.
 
 Options:

@@ -12,11 +12,11 @@ export interface LiveOptions {
   readonly port: number | undefined
 }
 
-/** What the arguments say of a page; nothing where none is wanted. */
+/** The display options among the arguments; nothing without a page. */
 export function liveOptions(given: Arguments): LiveOptions | undefined {
   const port = portOf(given)
   if (given.options.live === true) return { port }
-  if (port !== undefined) throw new UsageError('--port is of use with --live only')
+  if (port !== undefined) throw new UsageError('--port requires --live')
   return undefined
 }
 
@@ -34,7 +34,7 @@ export interface LivePage {
   close(): Promise<void>
 }
 
-/** Serves a page for a run that is about to begin, and says where. */
+/** Serves a page for a run that is about to begin, and prints its address. */
 export async function startLive(options: RunSettings, control: RunControl, { port }: LiveOptions): Promise<LivePage> {
   // The page's server is of use to this alone.
   const [{ Hub }, { LiveRun }, { serveDashboard }] = await Promise.all([

@@ -21,7 +21,7 @@ export async function compareSets(sets: readonly string[], args: readonly string
   return 0
 }
 
-/** One run; what it says of a failure goes to standard error. */
+/** One run; its error messages go to standard error. */
 async function runWith(simd: string, args: readonly string[]): Promise<Printed | undefined> {
   const child = spawn(process.execPath, [MAIN, ...args], {
     env: { ...process.env, MDGL_SIMD: simd },

@@ -10,7 +10,7 @@ export function readableProfile(run: ProfileRun): string {
   const { task, rule, threads, simd, precision, every, iterations } = run
   const { plain, profiled, cost } = probeCost(run)
   const parts = [
-    `${task}, ${rule}, ${plural(threads, 'thread')}, ${simd}, ${precision}: ${plain.toFixed(2)} ms an iteration`,
+    `${task}, ${rule}, ${plural(threads, 'thread')}, ${simd}, ${precision}: ${plain.toFixed(2)} ms per iteration`,
     `  median of ${iterations.length}; with the probes ${profiled.toFixed(2)} ms, ${(100 * cost).toFixed(1)} % more;` +
       ` one step in ${every} timed, ± is 1.96 standard errors of that`,
     '',
@@ -52,7 +52,7 @@ function kernelTable(run: ProfileRun): string {
 
 const MOST_COLUMNS = 8
 
-/** A column a thread; of many threads the least and the most. */
+/** One column per thread; of many threads the least and the most. */
 function threadTable({ kernels, threads }: ProfileRun): string {
   const shown = kernels.filter(isOfUse)
   const times = ({ byThread }: KernelProfile) => byThread.map(({ ms }) => ms)

@@ -47,7 +47,7 @@ export function lines(label: string, iterations: number): Progress {
   }
 }
 
-/** What there is to say about a run under way. */
+/** Progress of a run so far. */
 class State {
   readonly #iterations: number
   readonly #start = performance.now()

@@ -18,7 +18,7 @@ const OPTIONS = {
 
 export const RESUME_OPTIONS = { ...OPTIONS, 'learning-rate': { type: 'string' }, from: { type: 'string' } } as const
 
-/** `mdgl resume DIR`: goes on with a run from its last checkpoint. */
+/** `mdgl resume DIR`: continues a run from its last checkpoint. */
 export async function resumeCommand(args: readonly string[]): Promise<number> {
   const given = split(args, RESUME_OPTIONS)
   if (given.options.help) {

@@ -57,7 +57,7 @@ export async function showCommand(args: readonly string[]): Promise<number> {
   return 0
 }
 
-/** What there is to say of a run. */
+/** A run as `mdgl runs` lists it. */
 interface Summary {
   readonly path: string
   readonly task: string

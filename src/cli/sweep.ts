@@ -69,7 +69,7 @@ function checkAlone({ options }: Arguments): void {
   const [first, second] = ALONE.filter(name => options[name] !== undefined)
   if (second !== undefined) throw new UsageError(`--${first} and --${second} exclude each other`)
   const pool = ['jobs', 'retries'].find(name => options[name] !== undefined)
-  if (first !== undefined && pool !== undefined) throw new UsageError(`--${pool} is of no use with --${first}`)
+  if (first !== undefined && pool !== undefined) throw new UsageError(`--${pool} cannot be combined with --${first}`)
 }
 
 function planArgument([plan, ...more]: readonly string[]): string {
@@ -104,7 +104,7 @@ async function runOne({ sweep: { items }, out, threads, json }: Given, index: nu
       : shownRun(options, folder, nameOf(item))
   })
   if (run === undefined) {
-    console.error('mdgl: interrupted; the same command goes on from here')
+    console.error('mdgl: interrupted; the same command continues from here')
     return exitCode
   }
   if (!json) console.log(`Run folder: ${run.path}`)
@@ -123,7 +123,7 @@ async function runAll(given: Given, jobs: number, retries: number): Promise<numb
   return await conclude(given, outcomes, exitCode)
 }
 
-/** A worker runs the item as a person would, and tells of it line by line. */
+/** A worker runs the item like `mdgl sweep --index`, and reports it line by line. */
 function startItem({ plan, out, threads, json }: Given, item: SweepItem): Worker {
   const progress = json ? silent : lines(nameOf(item), item.cell.options.iterations)
   const args = ['sweep', plan, '--index', `${item.index}`, '--out', out, '--threads', `${threads}`, '--json']
@@ -181,6 +181,6 @@ async function conclude(
     console.error(`mdgl: ${nameOf(outcome.item)} is missing: ${outcome.missing}; ${state}`)
   }
   if (finished.length === outcomes.length) return 0
-  console.error(`mdgl: ${interruption ? 'interrupted' : 'not finished'}; the same command goes on from here`)
+  console.error(`mdgl: ${interruption ? 'interrupted' : 'not finished'}; the same command continues from here`)
   return interruption || 1
 }

@@ -15,7 +15,7 @@ export interface ScalingPanel {
 export interface ScalingPoint {
   readonly rule: RuleName
   readonly x: number
-  /** ms an iteration. */
+  /** ms per iteration. */
   readonly ms: number
 }
 

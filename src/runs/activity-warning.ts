@@ -23,6 +23,6 @@ export class ActivityWatch {
     const activity = activityAt(this.#description, rate)
     if (activity === 'normal' || this.#said.has(activity)) return undefined
     this.#said.add(activity)
-    return `the network is ${activity} in iteration ${iteration}; ${ADVICE[activity]}. The run goes on`
+    return `the network is ${activity} in iteration ${iteration}; ${ADVICE[activity]}. The run continues`
   }
 }

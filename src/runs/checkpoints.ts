@@ -33,7 +33,7 @@ export async function writeCheckpoint(folder: string, model: Model, iteration: n
   return path
 }
 
-/** Removes the checkpoints after an iteration: the run goes on from there. */
+/** Removes the checkpoints after an iteration: the run continues from there. */
 export async function removeLaterCheckpoints(folder: string, iteration: number): Promise<void> {
   const later = (await list(folder)).filter(found => found.iteration > iteration)
   await Promise.all(later.map(({ name }) => rm(join(folder, CHECKPOINTS, name), { force: true })))

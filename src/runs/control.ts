@@ -20,13 +20,13 @@ export class RunControl {
     this.#wake?.()
   }
 
-  /** Ends the run after the iteration at hand. */
+  /** Ends the run after the current iteration. */
   stop(): void {
     this.#stopped = true
     this.#wake?.()
   }
 
-  /** The optimiser's learning rate from the next iteration on; its decay goes on from there. */
+  /** The optimiser's learning rate from the next iteration on; its decay continues from there. */
   setLearningRate(value: number): void {
     this.#learningRate = value
     this.#wake?.()

@@ -13,7 +13,7 @@ const COLUMNS = [
   'rate'
 ] as const
 
-/** Writes metrics as a table, a row a line: comma-separated values, or Parquet where the name ends so. */
+/** Writes metrics as a table, one row per line: comma-separated values, or Parquet where the name ends so. */
 export async function writeMetrics(metrics: readonly Metrics[], path: string): Promise<void> {
   await writeAside(path, path.endsWith('.parquet') ? parquet(metrics) : new TextEncoder().encode(csv(metrics)))
 }

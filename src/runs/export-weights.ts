@@ -18,7 +18,7 @@ export async function exportAllWeights(model: Model, path: string): Promise<void
   await writeNpz(path, arrays)
 }
 
-/** Writes one projection's weights as a NumPy array, a row a sender and a column a receiver, 0 where there is no synapse. */
+/** Writes one projection's weights as a NumPy array, one row per sender and one column per receiver, 0 where there is no synapse. */
 export async function exportProjection(model: Model, projection: string, path: string): Promise<void> {
   const weights = model.weights.get(projection)
   await writeNpy(path, { data: weights.dense(), shape: weights.shape })

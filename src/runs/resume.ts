@@ -98,10 +98,10 @@ async function wayOut(path: string, config: RunConfig, { iteration, message }: D
   const [last, ...earlier] = await wholeCheckpoints(path)
   if (last === undefined) {
     const task = config.taskFile?.path ?? config.task
-    return `${said}, and it has no whole checkpoint to go on from; \`mdgl train ${task} --learning-rate ${lower}\` begins anew in another folder`
+    return `${said}, and it has no whole checkpoint to continue from; \`mdgl train ${task} --learning-rate ${lower}\` begins anew in another folder`
   }
   const others = earlier.map(other => `, with \`--from ${other}\` from that of iteration ${other}`).join('')
-  return `${said}; \`mdgl resume ${path} --learning-rate ${lower}\` goes on with a lower learning rate from the checkpoint of iteration ${last}${others}`
+  return `${said}; \`mdgl resume ${path} --learning-rate ${lower}\` continues with a lower learning rate from the checkpoint of iteration ${last}${others}`
 }
 
 const listed = (iterations: readonly number[]) =>

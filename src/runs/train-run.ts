@@ -50,7 +50,7 @@ export interface RunSettings {
   readonly checkpointEvery?: number | undefined
   /** Decides nothing but the time it takes. */
   readonly threads?: number | undefined
-  /** Ends the run after the iteration at hand. */
+  /** Ends the run after the current iteration. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -262,7 +262,7 @@ class Course {
     // A task's own files are its own affair.
     if (file === undefined || relative(path, file).startsWith('..')) return error
     const resumable = await hasCheckpoint(path)
-    const on = resumable ? `; \`mdgl resume ${shellWord(path)}\` then goes on from the last checkpoint` : ''
+    const on = resumable ? `; \`mdgl resume ${shellWord(path)}\` then continues from the last checkpoint` : ''
     return writeFailure(error, file, on)
   }
 

@@ -12,7 +12,7 @@ export interface PoolOptions {
   readonly jobs: number
   /** How often an item is tried again whose worker was killed. */
   readonly retries: number
-  /** Ends every worker after its iteration at hand. */
+  /** Ends every worker after its current iteration. */
   readonly signal: AbortSignal
   /** Starts an item's worker. */
   start(item: SweepItem): Worker

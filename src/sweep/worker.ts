@@ -14,7 +14,7 @@ export interface WorkerEnd {
 export interface Worker {
   /** Nothing where it could not be started. */
   readonly pid: number | undefined
-  /** Asks it to end after the iteration at hand, with a checkpoint. */
+  /** Asks it to end after the current iteration, with a checkpoint. */
   stop(): void
   readonly ended: Promise<WorkerEnd>
 }

@@ -1,4 +1,4 @@
-//! Whole passes over a batch of Fig. 3C, 100 cells, 2000 steps, 64 trials, by one thread.
+//! Benchmarks of whole passes over a batch of Fig. 3C: 100 cells, 2000 steps, 64 trials, one thread.
 //!
 //! `cargo bench --bench iterations -- [filter]`. Items are neuron updates: cells × steps × trials.
 

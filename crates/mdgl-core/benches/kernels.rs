@@ -1,8 +1,8 @@
-//! Every kernel alone, on one block of sixteen trials of Fig. 3C and 1000 steps, by one thread.
+//! Benchmarks of single kernels on one block of sixteen trials of Fig. 3C with 1000 steps, one thread.
 //!
-//! `cargo bench --bench kernels -- [filter]`. A call is the whole block: its µs are ns a step of 16 trials. Items are what
-//! the kernel's work is counted in: neuron updates (cells × steps × trials), synaptic events (events × synapses of their
-//! senders, in each trial), modulatory gains (× steps × trials), input events, gradient sums or weights.
+//! `cargo bench --bench kernels -- [filter]`. A call is the whole block: its µs are ns per step of 16 trials. Items are
+//! what the kernel's work is counted in: neuron updates (cells × steps × trials), synaptic events (events × synapses of
+//! their senders, in each trial), modulatory gains (× steps × trials), input events, gradient sums or weights.
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, Divan};
@@ -25,7 +25,7 @@ fn block(rule: &str) -> TrialBlock<f32> {
     TrialBlock::new(rule, SPARSE)
 }
 
-/// Calls a kernel again and again; `items` says what one call does.
+/// Calls a kernel repeatedly; `items` is the work of one call.
 fn time(bencher: Bencher, items: u64, mut call: impl FnMut()) {
     bencher.counter(ItemsCount::new(items)).bench_local(&mut call);
 }
@@ -75,7 +75,7 @@ mod neuron_update {
         update(bencher, set, false);
     }
 
-    /// Every state is 0; it should cost what an active one does.
+    /// Every state is 0; the cost should be that of an active one.
     #[divan::bench(args = sets())]
     fn silent(bencher: Bencher, set: Instructions) {
         update(bencher, set, true);
@@ -121,7 +121,7 @@ mod backward_recursion {
         time(bencher, updates, || block.recurse(set));
     }
 
-    /// Of the cells that read out alone.
+    /// Restricted to the cells that project to the readout.
     #[divan::bench(args = sets())]
     fn eprop(bencher: Bencher, set: Instructions) {
         recurse(bencher, set, "eprop");

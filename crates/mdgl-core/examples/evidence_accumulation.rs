@@ -1,4 +1,4 @@
-//! Fig. 3C from Rust alone: MDGL learns to say on which side more cues came.
+//! Example: Fig. 3C from Rust alone. MDGL learns to report the side with more cues.
 //!
 //! `cargo run --release --example evidence_accumulation -- [rule] [iterations] [threads]`
 
@@ -97,7 +97,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let ms = start.elapsed().as_secs_f64() * 1000.0 / f64::from(iteration);
             let accuracy = report.evaluation.accuracy.unwrap_or(f64::NAN);
             println!(
-                "iteration {iteration:5}  loss {:.4}  accuracy {accuracy:.3}  rate {:.1} Hz  |gradient| {:.4}  {ms:.1} ms an iteration",
+                "iteration {iteration:5}  loss {:.4}  accuracy {accuracy:.3}  rate {:.1} Hz  |gradient| {:.4}  {ms:.1} ms per iteration",
                 report.evaluation.loss, report.evaluation.rate, report.gradient_norm
             );
         }

@@ -1,4 +1,4 @@
-//! What can go wrong, as values.
+//! The engine's error type and its variants.
 
 use thiserror::Error;
 
@@ -9,11 +9,11 @@ pub enum Error {
     /// An option has a value that is not allowed.
     #[error("{path} is {value}; allowed: {allowed}")]
     Invalid {
-        /// Where the value stands, for instance `projections[0].density`.
+        /// Path of the value, for instance
         path: String,
         /// The value given.
         value: String,
-        /// What would have been accepted.
+        /// The values that are allowed.
         allowed: String,
     },
     /// The caller asked the computation to stop.
@@ -30,13 +30,13 @@ pub enum Error {
     Memory {
         /// The buffer's purpose.
         what: String,
-        /// The size asked for.
+        /// The requested size.
         bytes: u64,
     },
     /// A file of weights cannot be read.
     #[error("the weights file cannot be read: {reason}")]
     File {
-        /// What is wrong with it.
+        /// Description of the fault.
         reason: String,
     },
 }
@@ -54,7 +54,7 @@ pub(crate) fn not_finite(what: impl Into<String>) -> Error {
     Error::NotFinite { what: what.into() }
 }
 
-/// An [`Error::Invalid`] for a name that none of these is.
+/// An [`Error::Invalid`] for a name that is none of these.
 pub(crate) fn unknown<'a>(path: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Error {
     let names: Vec<_> = names.collect();
     invalid(path, format!("'{name}'"), format!("one of: {}", names.join(", ")))

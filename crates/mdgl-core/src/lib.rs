@@ -1,15 +1,16 @@
-//! Multidigraph learning for spiking neural networks, without Node.
+//! Multidigraph learning (MDGL) for spiking neural networks: the engine, without Node.
 //!
 //! Neurons are joined by synapses and by local neuromodulatory channels between cell types; each
-//! cell tells its presynaptic neighbours, by type, how much it matters to the outcome (Liu, Smith,
+//! cell signals to its presynaptic neighbours, by type, its effect on the loss (Liu, Smith,
 //! Mihalas, Shea-Brown, Sümbül, PNAS 118(51) e2111821118, 2021). Results are deterministic: the
 //! same description, seed and rule give the same bits at every thread count, and on every
 //! instruction set of the same class (fused or unfused multiply-add).
 //!
-//! The way through: a [`description::NetworkDescription`] becomes a [`Network`], a [`Model`] adds
+//! Usage: a [`description::NetworkDescription`] becomes a [`Network`], a [`Model`] adds
 //! weights, a [`Batch`] holds trials; [`evaluate`], [`gradients`] and [`train_step`] carry a batch
 //! through simulation, loss, learning and optimisation; [`simulate`] records. [`observe`] and [`gradients_from_signal`] let a
-//! rule be computed outside. [`Sharing`] computes a batch in several processes. A [`Stream`] runs and learns step by step, without a batch and without an end.
+//! rule be computed outside. [`Sharing`] computes a batch in several processes. A [`Stream`] runs and learns step by
+//! step, without a batch and without a fixed length.
 
 pub mod batch;
 #[cfg(feature = "bench")]

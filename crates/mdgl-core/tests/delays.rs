@@ -1,4 +1,4 @@
-//! Synapses that take more than a step: every rule against the oracle, whose sums know each pair's delay.
+//! Synapses with delays of more than one step: every rule against the oracle, whose sums know each pair's delay.
 
 use std::sync::atomic::AtomicBool;
 
@@ -105,7 +105,7 @@ proptest! {
         }
     }
 
-    /// What arrives after the end is as if it had not been sent.
+    /// What arrives after the end of a trial has no effect.
     #[test]
     fn synapses_slower_than_the_trial_do_nothing(shape in shapes(8, 40)) {
         let mut slow = shape.spec();

@@ -1,4 +1,4 @@
-//! What spreads over a sheet of cells: channels of reach 'diffusive', and learning signals.
+//! Diffusion over a sheet of cells: channels of reach 'diffusive', and learning signals.
 
 use std::sync::atomic::AtomicBool;
 
@@ -88,7 +88,7 @@ proptest! {
         }
     }
 
-    /// Where nothing spreads and every cell has a site of its own, a cell hears its own error.
+    /// Where nothing spreads and every cell has a site of its own, a cell receives its own error alone.
     #[test]
     fn without_spread_it_is_eprop(shape in shapes(12, 60)) {
         let spec = shape.spec();
@@ -119,7 +119,7 @@ proptest! {
         }
     }
 
-    /// Errors that diffuse stay in their trial: neither what lies beyond its end nor other trials are heard.
+    /// Errors that diffuse stay in their trial: no errors beyond its end and none of other trials contribute.
     #[test]
     fn trials_of_different_lengths_are_independent(shape in shapes(8, 60)) {
         let shape = Shape { regularised: false, trials: 3, loss: 2, ..shape };

@@ -1,4 +1,4 @@
-//! Durations and time constants that the step leaves nothing of are refused, whatever they are given for.
+//! Refusals of durations and time constants that round to no step, for every option.
 
 use mdgl_core::{Network, NetworkDescription};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ fn made(at: &str, value: f64) -> Result<Network, String> {
     Network::new(description).map_err(|error| error.to_string())
 }
 
-/// Where a value stands, how its error names it, and whether 0 means something.
+/// The path of a value, how its error names it, and whether 0 is allowed.
 const GIVEN: [(&str, &str, bool); 11] = [
     ("/populations/0/membraneTimeConstant/1", "lif.membraneTimeConstant", true),
     ("/populations/2/membraneTimeConstant", "rate.membraneTimeConstant", true),

@@ -1,4 +1,4 @@
-//! The engine's tests through its public interface: one program, since each would compile the engine's generic parts anew.
+//! Test program of the engine's public interface: one binary, since each would compile the engine's generic parts anew.
 
 mod common;
 mod current_based;

@@ -1,5 +1,5 @@
 //! The conventions 'bellec2020' against an oracle: the equations of the publication, written down forwards, with
-//! traces; the engine goes backwards.
+//! traces; the engine runs backwards.
 // The indices are the equations'.
 #![allow(clippy::needless_range_loop)]
 
@@ -333,7 +333,7 @@ fn a_membrane_at_the_threshold_is_a_spike_in_these_conventions_alone() {
     }
 }
 
-/// The spike takes off what the next input brings: v stays α times itself plus nothing, so the cell without a period
+/// The spike subtracts as much as the next input adds: v stays α times itself plus nothing, so the cell without a period
 /// spikes again as soon as v is above, and the one with a period of three steps not in the two after a spike.
 #[test]
 fn a_period_of_three_steps_blocks_two() {

@@ -1,4 +1,4 @@
-//! Whatever a step publishes or a call returns is finite, or the call fails with `NotFinite`.
+//! Finite results: whatever a step publishes or a call returns is finite, or the call fails with `NotFinite`.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 const STEPS: usize = 50;
 
-/// Cells that are silent unless something drives them, and a readout with a bias.
+/// Cells that do not spike without input, and a readout with a bias.
 fn model<F: Real>(bias: f64, readout_weight: f64) -> Model<F> {
     let weight = |w: f64| json!({"pre": [0], "post": [0], "values": [w]});
     let description = json!({
@@ -111,7 +111,7 @@ fn an_infinite_gradient_of_a_bias_ends_step_and_gradients() {
     assert_eq!(refused(found), "the gradient of the bias of out");
 }
 
-/// The weights would be finite: what divides by an infinite moment does not move.
+/// The weights would be finite: a quotient by an infinite moment is 0.
 #[test]
 fn a_moment_that_would_be_infinite_ends_the_step() {
     let adam = Optimiser { l1: 0.0, ..Optimiser::default() };
@@ -236,7 +236,7 @@ fn an_infinite_output_of_a_stream_takes_the_step_back() {
         });
         let steps = steps.count();
         assert!(0 < steps && steps < 200, "{steps}");
-        // What follows is as if the step had never been tried; the cell may spike on.
+        // The following results are as if the step had never been tried; the cell may keep spiking.
         for _ in 0..100 {
             let both = [&mut stream, &mut twin].map(|one| one.step(&[StepInput::Silent]));
             assert_eq!(both[0], both[1]);
@@ -278,7 +278,7 @@ fn an_update_of_a_stream_that_would_not_be_finite_leaves_the_model() {
         stream.step(&[StepInput::Silent]).unwrap();
         stream.learn(&[Lesson { readout: 0, wanted: Wanted::Error(&[1e25]), weight: 1.0 }]).unwrap();
         assert_eq!(refused(stream.apply(&model)), expected);
-        // What was learned is dropped, and the stream goes on.
+        // The gradient is dropped, and the stream continues.
         stream.step(&[StepInput::Silent]).unwrap();
         assert_eq!(stream.apply(&model).unwrap().1.gradient_norm, 0.0);
     }

@@ -1,4 +1,4 @@
-//! The exact gradients of `__test__/fixtures/gradients`, by every rule, precision and instruction set.
+//! Exact gradients of `__test__/fixtures/gradients`, for every rule, precision and instruction set.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -85,7 +85,7 @@ proptest! {
         }
     }
 
-    /// One extra filtered trace an output: the same gradient as the acausal sum over traces.
+    /// One extra filtered trace per output: the same gradient as the acausal sum over traces.
     #[test]
     fn exact_online_mdgl_is_mdgl(shape in shapes(9, 60)) {
         let spec = shape.spec();

@@ -6,7 +6,7 @@ use crate::common::oracle::Loss;
 use crate::common::{Case, Shape, best};
 use mdgl_core::{Gradients, Rule, Workers, gradients};
 
-/// Trials in a batch, all alike, each with signs of its own: the batch's gradient is a mean of so many draws.
+/// Trials in a batch, all equal, each with its own signs: the batch's gradient is a mean of so many draws.
 const TRIALS: usize = 16;
 const BATCHES: usize = 1500;
 
@@ -123,7 +123,7 @@ fn kf_rtrl_is_unbiased() {
     check(&Rule::kf_rtrl());
 }
 
-/// Signs are fixed by seed, iteration and trial: the same key gives the same draw, another one another.
+/// Signs are fixed by seed, iteration and trial: the same key gives the same draw, another key another draw.
 #[test]
 fn signs_follow_their_key() {
     for rule in [Rule::uoro(), Rule::kf_rtrl()] {

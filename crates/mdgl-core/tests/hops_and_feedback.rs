@@ -1,4 +1,4 @@
-//! The ladder of hops from e-prop to BPTT, and feedback weights that are not the readout's.
+//! The series of hops from e-prop to BPTT, and feedback weights other than the readout's.
 
 use std::sync::atomic::AtomicBool;
 
@@ -77,7 +77,7 @@ proptest! {
         }
     }
 
-    /// Weights B in place of W_out: what W_out = B would give for the same errors.
+    /// Weights B in place of W_out: the gradient that W_out = B would give for the same errors.
     #[test]
     fn random_feedback_is_the_gradient_of_a_readout_with_those_weights(
         shape in shapes(10, 40), seed in any::<u64>(), density in prop::sample::select(vec![1.0, 0.4])

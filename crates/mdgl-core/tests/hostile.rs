@@ -1,4 +1,4 @@
-//! What nobody should give: damaged descriptions and damaged files. The answer is a model or an error, and no panic.
+//! Hostile input: damaged descriptions and damaged files give a model or an error, never a panic.
 
 use std::sync::Arc;
 
@@ -112,7 +112,7 @@ fn changes() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// Pointers to everything within a value.
+/// Pointers to every value within a value.
 fn places(value: &Value, path: &str, all: &mut Vec<String>) {
     let mut inner = |key: String, part: &Value| {
         let path = format!("{path}/{key}");
@@ -153,7 +153,7 @@ fn damage(value: &mut Value, at: prop::sample::Index, change: Change) {
     }
 }
 
-/// All that a description leads to; what comes of it is a model of finite weights, or an error.
+/// Everything that follows from a description: a model of finite weights, or an error.
 fn build(value: &Value) -> Result<(), TestCaseError> {
     let Ok(description) = serde_json::from_str::<NetworkDescription>(&value.to_string()) else {
         return Ok(());
@@ -192,7 +192,7 @@ fn sizes_that_overflow_are_refused_before_anything_is_laid_out() {
     for size in [1_u64 << 24, 1 << 31, u64::from(u32::MAX), 1 << 32, 1 << 53, u64::MAX] {
         for place in ["/inputs/0/size", "/populations/0/size", "/readouts/0/size", "/sheet/width"] {
             let mut value = description();
-            // Signs that are listed would be refused for their number alone.
+            // Listed signs would be refused for their number alone.
             value["inputs"][0]["sign"] = json!("free");
             value["populations"][0]["sign"] = json!("free");
             value["types"] = json!(null);
@@ -239,7 +239,7 @@ proptest! {
         build(&value)?;
     }
 
-    /// Every byte of a file has its turn in every case.
+    /// Every byte of a file is damaged in every case.
     #[test]
     fn a_file_with_a_flipped_bit_is_a_model_or_an_error(bit in 0..8_u32, checkpoint in any::<bool>(), skip in 1..40_usize) {
         let bytes = &files(small())[usize::from(checkpoint)];

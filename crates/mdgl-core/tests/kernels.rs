@@ -1,4 +1,4 @@
-//! Channels whose kernel is a filter of what the secreting cell says: the cell's own membrane, or two exponentials.
+//! Channels whose kernel is a filter of the cell's secretion: its own membrane, or two exponentials.
 
 use std::sync::atomic::AtomicBool;
 
@@ -184,7 +184,7 @@ proptest! {
         }
     }
 
-    /// Training in two goes, with a file in between, is training in one.
+    /// Training in two parts, with a file in between, equals training in one.
     #[test]
     fn a_file_goes_on_with_the_same_bits(shape in shapes(9, 40)) {
         resume::<f32>(&shape)?;
@@ -208,7 +208,7 @@ fn resume<F: Real>(shape: &Shape) -> Result<(), TestCaseError> {
     for rule in [Rule::mdgl_membrane(), Rule::mdgl_membrane().online()] {
         let whole = train(&case, &case.model, &rule, &descent, 5).to_safetensors().unwrap();
         let half = train(&case, &case.model, &rule, &descent, 2).to_safetensors().unwrap();
-        // A file makes a network of its own.
+        // A file creates a network of its own.
         let read = Case { model: Model::from_safetensors(&half).unwrap(), ..Case::<F>::new(&shape.spec()) };
         prop_assert!(train(&read, &read.model, &rule, &descent, 3).to_safetensors().unwrap() == whole);
     }
@@ -238,7 +238,7 @@ fn several<F: Real>(case: &Case<F>, kernels: &[(TimeCourse, f64)]) -> Rule {
     Rule { channels: Channels::List(channels.collect()), ..Rule::mdgl() }
 }
 
-/// Neurons that share type and constants share one mean, that of all of them, whoever of them reads out.
+/// Neurons that share type and constants share one mean: that of all of them, whichever of them project to the readout.
 #[test]
 fn neurons_of_a_kind_share_their_mean() {
     let shape = Shape { types: 1, ..shape() };
@@ -259,7 +259,7 @@ fn neurons_of_a_kind_share_their_mean() {
     assert!(error < 1e-9, "{error:e}");
 }
 
-/// Three channels between the same two types, that differ in their kernels: what they give together lies outside what
+/// Three channels between the same two types, that differ in their kernels: their joint gradient lies outside what
 /// any one of them gives with any gain.
 #[test]
 fn several_kernels_between_two_types_give_what_no_single_one_gives() {

@@ -1,4 +1,4 @@
-//! Laws that hold for every network: checked on random ones.
+//! Laws that hold for every network, checked on random ones.
 
 use std::sync::atomic::AtomicBool;
 
@@ -97,7 +97,7 @@ proptest! {
         }
     }
 
-    /// Keeping a few steps of ψ and simulating the others again is the same computation.
+    /// Storing a few steps of ψ and simulating the others again is the same computation.
     #[test]
     fn segments_give_the_same_bits(shape in shapes(12, 80), segment in 1..30usize) {
         let case = Case::<f32>::new(&shape.spec());

@@ -1,4 +1,4 @@
-//! The table of legal combinations against what the engine does: every rule that it lets through has a gradient.
+//! The table of legal combinations against the engine: every rule that it allows has a gradient.
 
 use std::sync::atomic::AtomicBool;
 
@@ -79,7 +79,7 @@ fn rules() -> impl Iterator<Item = Rule> {
     })
 }
 
-/// Of rules let through and rules refused in a network.
+/// Counts of allowed and refused rules in a network.
 fn counts(case: &Case<f64>) -> (usize, usize) {
     let (workers, cancel) = (Workers::with_instructions(1, best()).unwrap(), AtomicBool::new(false));
     let (mut legal, mut refused) = (0, 0);

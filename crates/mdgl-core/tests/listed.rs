@@ -1,4 +1,4 @@
-//! Networks whose synapses are listed: in any order, in JSON or beside it, in files of this version and of those before.
+//! Networks with listed synapses: in any order, in JSON or beside it, in files of this and earlier versions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -159,7 +159,7 @@ fn files_hold_long_lists_as_tensors_and_those_that_do_not_are_read() {
     assert_eq!(loaded.network().description(), model.network().description());
     assert!(loaded.to_safetensors().expect("a file") == bytes);
 
-    // As it was written before there were lists beside the JSON.
+    // As written before lists could stand beside the JSON.
     let mut before = written.clone();
     before["network"] = serde_json::to_value(plain(&lists)).expect("JSON");
     let old = rewritten(&bytes, &before, |name| !name.starts_with("mdgl.lists."));

@@ -1,4 +1,4 @@
-//! ModProp and the leak's trace backwards, against sums written out.
+//! ModProp and the backward form of the leak's trace, against explicit sums.
 
 use crate::common::oracle::{self, Grad, Run, Spec, Table};
 use crate::common::{Case, Shape, shapes};
@@ -100,7 +100,7 @@ proptest! {
         prop_assert!(error < 1e-10, "{error:e}");
     }
 
-    /// The trace of RFLO runs backwards too.
+    /// The backward form of RFLO's trace.
     #[test]
     fn the_leaks_trace_backwards_is_its_online_form(shape in shapes(12, 80), delay in 1..4usize) {
         let case = Case::<f64>::new(&shape.delayed_spec(delay));

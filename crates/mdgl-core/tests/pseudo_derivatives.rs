@@ -9,7 +9,7 @@ use serde_json::json;
 const SHAPES: [Pseudo; 4] =
     [Pseudo::Exponential(2.0), Pseudo::FastSigmoid(10.0), Pseudo::Arctangent(2.0), Pseudo::Exponential(0.3)];
 
-// Every rule sees ψ alone: two that use it most differently stand for all.
+// Every rule depends on ψ alone: two that use it most differently stand for all.
 proptest! {
     #![proptest_config(crate::common::config(48, 2018))]
 

@@ -46,7 +46,7 @@ fn differences(spec: &Spec, width: f64) -> oracle::Grad {
 proptest! {
     #![proptest_config(crate::common::config(48, 2023))]
 
-    /// Nothing here is a surrogate: the gradient is the loss's own.
+    /// No surrogate derivative is involved: the gradient is that of the loss itself.
     #[test]
     fn bptt_is_the_slope_of_the_loss(shape in shapes(6, 30), delay in 1..4usize) {
         let spec = shape.rate_spec(0, delay);
@@ -89,7 +89,7 @@ proptest! {
         }
     }
 
-    /// Where no unit is silent the slope is 1 everywhere: ModProp with μ = 1 and the true weights leaves nothing out.
+    /// Where no unit is at 0 the slope is 1 everywhere: ModProp with μ = 1 and the true weights omits nothing.
     #[test]
     fn modprop_among_active_units_is_bptt(shape in shapes(8, 40)) {
         let mut spec = shape.rate_spec(0, 1);

@@ -1,4 +1,4 @@
-//! A batch that several ranks compute together gives what one process gives, bit by bit; messages that do not fit are refused.
+//! Batches computed by several ranks: the same bits as one process gives; messages that do not fit are refused.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::training::{description, model, network};
 
-/// Of influence, which no ranks share.
+/// A rule with influences, which ranks cannot share.
 pub const ALONE: [&str; 4] = ["rtrl", "snap1", "uoro", "kf-rtrl"];
 
 struct Lesson {
@@ -21,7 +21,7 @@ struct Lesson {
     targets: [Targets; 1],
 }
 
-/// So many trials and a regulariser or none.
+/// A number of trials, with or without a regulariser.
 fn lesson(trials: u32, regulariser: Value) -> Lesson {
     let segment = |trial| RateSegment { trial, units: (0, 10), steps: (0, 50), rate: 60.0 };
     let inputs = vec![Input::Rates((0..trials).map(segment).collect())];
@@ -44,7 +44,7 @@ impl Lesson {
     }
 }
 
-/// One rank's own everything, as if it were a process.
+/// All state of one rank, as if it were a process.
 struct Rank<'a, F: Real> {
     model: &'a Model<F>,
     lesson: &'a Lesson,
@@ -90,7 +90,7 @@ fn begin<F: Real>(ranks: &[Rank<'_, F>]) -> Begun<F> {
     ranks.iter().map(|rank| rank.sharing().begin().unwrap()).unzip()
 }
 
-/// Lets all ranks go on until they are through.
+/// Runs all ranks until they have finished.
 fn together<F: Real>(ranks: &[Rank<'_, F>]) -> Vec<Turnout<F>> {
     let (mut works, mut messages) = begin(ranks);
     loop {
@@ -180,7 +180,7 @@ fn path_of<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
     }
 }
 
-/// What rank 0 of two says to messages changed on their way.
+/// The error of rank 0 of two for messages changed on their way.
 fn answer(ranks: &[Rank<'_, f32>], change: impl FnOnce(&mut Vec<Vec<u8>>)) -> Result<Turnout<f32>, Error> {
     let (works, mut messages) = begin(ranks);
     change(&mut messages);

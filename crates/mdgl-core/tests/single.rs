@@ -1,4 +1,4 @@
-//! Trials one by one, neurons in the lanes, against blocks of trials: the same bits, whatever the network, the rule,
+//! Single trials, neurons in the lanes, against blocks of trials: the same bits, whatever the network, the rule,
 //! the batch and the instruction set.
 
 use std::sync::Arc;
@@ -283,12 +283,12 @@ fn rules() -> Vec<Rule> {
     ]
 }
 
-/// Every instruction set of this machine, the plain twin among them.
+/// Every instruction set of this machine, the plain twin included.
 fn sets() -> impl Iterator<Item = Instructions> {
     Instructions::ALL.into_iter().filter(|set| set.is_available()).chain([Instructions::FusedTwin])
 }
 
-/// The same cases at every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` ask for others.
+/// The same cases at every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` select others.
 fn config() -> ProptestConfig {
     let given = ProptestConfig::default();
     ProptestConfig {
@@ -346,7 +346,7 @@ proptest! {
         }
     }
 
-    /// Keeping a few steps of ψ and simulating the others again is the same computation.
+    /// Storing a few steps of ψ and simulating the others again is the same computation.
     #[test]
     fn segments_of_single_trials_give_the_same_bits(shape in shapes(), segment in 1..40usize) {
         let case = shape.case::<f32>();
@@ -403,7 +403,7 @@ fn several_blocks_learn_the_same_bits() {
     }
 }
 
-/// The layouts share every law of the others only if random networks do something: they must spike and learn.
+/// The layouts satisfy the other laws only if random networks are active: they must spike and learn.
 #[test]
 fn the_random_networks_are_alive() {
     let shape = Shape {

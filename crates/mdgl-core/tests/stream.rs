@@ -1,4 +1,4 @@
-//! Streams: the block's online form step by step, updates in the middle, states as values, and what is refused.
+//! Streams: the block's online form step by step, updates in between, states as values, and refusals.
 
 use std::sync::atomic::AtomicBool;
 
@@ -32,15 +32,15 @@ fn exponentials() -> Channels {
     .unwrap()
 }
 
-/// Large steps of which many weights die: the update shows every bit of the gradient.
+/// Large steps of which many weights die: the update depends on every bit of the gradient.
 fn descent() -> Optimiser {
     Optimiser { method: Method::GradientDescent { learning_rate: 0.5 }, l1: 0.02, ..Optimiser::default() }
 }
 
-/// One trial of a case, as its environment would give it step by step.
+/// One trial of a case, as a caller would give it step by step.
 struct Trial<'a, F: Real> {
     case: &'a Case<F>,
-    /// Units of the input's events, a list a step.
+    /// Units of the input's events, a list per step.
     events: Vec<Vec<u32>>,
 }
 
@@ -55,7 +55,7 @@ impl<'a, F: Real> Trial<'a, F> {
         Self { case, events }
     }
 
-    /// Runs some steps, with errors where the case's loss counts; gives spikes, readouts and loss.
+    /// Runs some steps, with errors where the case's loss counts; returns spikes, readouts and loss.
     fn run(&self, stream: &mut Stream<F>, steps: std::ops::Range<usize>) -> (Vec<Vec<u32>>, Vec<F>, f64) {
         let (mut spikes, mut readout, mut loss) = (Vec::new(), Vec::new(), 0.0);
         for t in steps {
@@ -136,8 +136,8 @@ proptest! {
         }
     }
 
-    /// A fresh stream with the state of another goes on as the other does: outputs, traces, gradient. The state is taken
-    /// after an update, so that mean weights and dead synapses are those of the new weights.
+    /// A fresh stream with the state of another continues as the other does: outputs, traces, gradient. The state is
+    /// taken after an update, so that mean weights and dead synapses are those of the new weights.
     #[test]
     fn a_state_put_back_goes_on_with_the_same_bits(shape in shapes(12, 80), at in 1..12usize, delay in 1..9usize) {
         states_go_on::<f64>(&shape, delay, at);
@@ -193,7 +193,7 @@ fn a_reset_keeps_what_was_learned_and_begins_a_trial() {
     assert_eq!((one.steps, two.steps), (30, 60));
 }
 
-/// Lessons of one step add up, and copying the state takes nothing from them.
+/// Lessons of one step add up, and copying the state does not change them.
 #[test]
 fn errors_of_a_step_add_up() {
     let case = Case::<f64>::new(&shape().spec());
@@ -300,7 +300,7 @@ fn spikes_in_transit_that_cannot_be_are_refused() {
             Error::Invalid { path, .. } => path,
             other => other.to_string(),
         });
-        // A spike that no refractory period tells of any more may be left out.
+        // A spike outside every refractory period may be left out.
         let forgotten = wrong.len() + 1 == state.in_transit.len() && path.is_ok();
         assert!(forgotten || path == Err("state.inTransit".into()), "{wrong:?}");
     }

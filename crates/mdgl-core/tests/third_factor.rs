@@ -1,4 +1,4 @@
-//! Rules computed outside the engine: what they are shown, and the gradient of the signal that they give back.
+//! Rules computed outside the engine: their observations of a batch, and the gradient of the signal that they return.
 
 use std::sync::atomic::AtomicBool;
 
@@ -152,7 +152,7 @@ proptest! {
         prop_assert!(case.distance(&found, &expected) < 1e-12);
     }
 
-    /// What a signal says of steps beyond a trial's end changes nothing.
+    /// The signal of steps beyond a trial's end changes nothing.
     #[test]
     fn a_shorter_trial_ends_where_it_ends(shape in shapes(9, 40), junk in -1e6..1e6f64) {
         let shape = crate::common::Shape { trials: 2 + shape.trials % 4, loss: 0, ..shape };

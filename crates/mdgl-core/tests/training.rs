@@ -1,4 +1,4 @@
-//! The optimiser's order, determinism of whole runs, files, and what is refused.
+//! The optimiser's order, determinism of whole runs, files, and refusals.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -115,7 +115,7 @@ fn threads_agree(class: Instructions) {
             Instructions::ALL.into_iter().filter(|set| set.is_available() && set.class() == class.class())
         {
             for threads in [1, 2, 4] {
-                // The run that the others are held against.
+                // The reference run for the others.
                 if set == class && threads == 1 {
                     continue;
                 }
@@ -425,7 +425,7 @@ fn a_list_of_two_signs_is_two_units() {
     assert!(weights.iter().all(|&weight| weight >= 0.0), "{weights:?}");
 }
 
-/// Results of a small network a rule after ten iterations. A change here is a change of results: it belongs into
+/// Results of a small network per rule after ten iterations. A change here is a change of results: it belongs into
 /// CHANGELOG.md.
 #[test]
 fn golden_hashes() {

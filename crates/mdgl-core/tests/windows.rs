@@ -1,4 +1,4 @@
-//! Class targets with windows of their own: several answers in a trial.
+//! Class targets with windows: several answers within one trial.
 
 use std::sync::atomic::AtomicBool;
 

@@ -1,4 +1,5 @@
-//! Threads of the addon's own, and their end: before that of the environment, since its code may be unloaded after that.
+//! Background threads. All are joined before the Node environment is torn down, because the addon may be unloaded
+//! afterwards.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};

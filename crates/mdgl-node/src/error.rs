@@ -1,4 +1,4 @@
-//! Errors as JavaScript gets them: a JSON report in the message, which the façade turns into its own class.
+//! Conversion of errors to JavaScript: a JSON report in the message, which the façade turns into its own class.
 
 use std::any::Any;
 

@@ -1,5 +1,5 @@
-//! Native memory that objects of JavaScript hold. V8 is told how many bytes they are, so that it collects in time; and before
-//! memory is refused, V8 is made to collect and what has become garbage lets go of its memory at once, since finalizers wait for
+//! Native memory held by objects of JavaScript. Its size is reported to V8, so that it collects in time; and before
+//! memory is refused, V8 collects garbage and the memory of unreachable objects is released at once, since finalizers wait for
 //! the event loop's next turn.
 
 use std::cell::{Cell, RefCell};

@@ -1,4 +1,4 @@
-//! Which arithmetic the engine uses here.
+//! The instruction set in use.
 
 use mdgl_core::lanes::Instructions;
 use napi_derive::napi;

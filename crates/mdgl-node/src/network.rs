@@ -1,4 +1,4 @@
-//! Network descriptions.
+//! Network descriptions across the binding.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! JavaScript numbers to whole numbers, checked: N-API's own conversion wraps −1 and truncates 1.5.
+//! Checked conversion of JavaScript numbers to whole numbers: N-API's own wraps −1 and truncates 1.5.
 
 use crate::error::{Failure, Result};
 

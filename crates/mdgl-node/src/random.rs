@@ -1,4 +1,4 @@
-//! The engine's counter-based generator, for tasks.
+//! The engine's counter-based random numbers, for tasks.
 
 use std::sync::{Mutex, PoisonError};
 

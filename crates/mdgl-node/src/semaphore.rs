@@ -1,4 +1,4 @@
-//! The threads that all sessions of this process share.
+//! The semaphore of threads that all sessions of this process share.
 
 use std::sync::OnceLock;
 

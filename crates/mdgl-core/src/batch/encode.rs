@@ -12,7 +12,7 @@ use crate::numeric::memory::{bytes_of, product, reserve, resize};
 use crate::numeric::random::CounterRng;
 use crate::numeric::scalar::Scalar;
 
-/// Events of one unit at one step, in the lanes of the mask; all of the same count.
+/// Events of one unit at one step in the lanes of the mask, all of the same count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Entry {
     pub unit: u32,
@@ -20,10 +20,10 @@ pub(crate) struct Entry {
     pub count: u16,
 }
 
-/// Lists of entries, one a step.
+/// Lists of entries, one per step.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EntryLists {
-    /// Steps forgotten at the front.
+    /// Steps dropped at the front.
     forgotten: usize,
     start: Vec<usize>,
     entries: Vec<Entry>,
@@ -40,7 +40,7 @@ impl EntryLists {
     pub fn push(&mut self, entry: Entry) {
         self.entries.push(entry);
     }
-    /// Makes room for a step of so many entries more, ever more at a time.
+    /// Reserves room for a step of so many more entries, growing geometrically.
     ///
     /// # Errors
     /// [`crate::Error::Memory`].
@@ -49,7 +49,7 @@ impl EntryLists {
         grow(&mut self.start, 1)?;
         grow(&mut self.entries, entries)
     }
-    /// Adds as many entries as `write` says that it wrote into so many.
+    /// Adds as many entries as `write` returns, of the so many it may write.
     #[inline(always)]
     fn push_entries(&mut self, most: usize, write: impl FnOnce(&mut [Entry]) -> usize) {
         let first = self.entries.len();
@@ -63,7 +63,7 @@ impl EntryLists {
         self.entries.extend_from_slice(entries);
         self.end_step();
     }
-    /// Ends a step's list.
+    /// Ends the list of a step.
     #[inline(always)]
     pub fn end_step(&mut self) {
         self.start.push(self.entries.len());
@@ -73,7 +73,7 @@ impl EntryLists {
         let step = step - self.forgotten;
         &self.entries[self.start[step]..self.start[step + 1]]
     }
-    /// Bytes of memory that they hold.
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         bytes_of(&self.start) + bytes_of(&self.entries)
     }
@@ -86,13 +86,13 @@ impl EntryLists {
     pub fn begin_at(&mut self, step: usize) {
         self.forgotten = step;
     }
-    /// Becomes the lists of some steps of another.
+    /// Copies the lists of some steps of another.
     pub fn copy_steps(&mut self, other: &Self, steps: Range<usize>) {
         self.clear();
         self.forgotten = steps.start;
         steps.for_each(|step| self.push_step(other.at(step)));
     }
-    /// Number of lists and of entries that are held.
+    /// Number of lists and of entries.
     #[cfg(test)]
     pub fn lengths(&self) -> [usize; 2] {
         [self.start.len(), self.entries.len()]
@@ -103,7 +103,7 @@ impl EntryLists {
         self.start.truncate(steps + 1);
         self.entries.truncate(self.start[steps]);
     }
-    /// Lets go of the lists before a step, a thousand at a time.
+    /// Drops the lists before a step, a thousand at a time.
     pub fn forget_before(&mut self, step: usize) {
         let count = step - self.forgotten;
         if count < 1024 {
@@ -117,7 +117,7 @@ impl EntryLists {
     }
 }
 
-/// Makes room for so many elements more, and for as many again as there are, so that few calls ask the system.
+/// Reserves room for so many more elements and for as many again as there are, so that allocations are few.
 #[inline(always)]
 fn grow<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
     let needed = list.len() + more;
@@ -127,13 +127,13 @@ fn grow<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
     }
 }
 
-/// What a block of trials receives.
+/// The input of a block of trials.
 #[derive(Debug, Default)]
 pub(crate) struct BlockInput<F: Scalar> {
     /// Number of input units.
     pub units: usize,
     pub events: EntryLists,
-    /// The step at which the input begins: 0, but for a stream's.
+    /// The first step of the input: 0, but for a stream's.
     first: usize,
     /// Units with analogue values, and the values `[step][such unit]`.
     pub analogue_units: Vec<u32>,
@@ -141,7 +141,7 @@ pub(crate) struct BlockInput<F: Scalar> {
     scratch: Scratch,
 }
 
-/// What one input population does in one step of a stream.
+/// Input of one population in one step of a stream.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum StepInput<'a> {
     /// Nothing.
@@ -152,7 +152,7 @@ pub enum StepInput<'a> {
     Analogue(&'a [f64]),
 }
 
-/// Event bits `[step][unit]` and what does not fit into a bit.
+/// Event bits `[step][unit]`, and the events that do not fit into a bit.
 #[derive(Debug, Default)]
 struct Scratch {
     bits: Vec<Mask>,
@@ -161,7 +161,7 @@ struct Scratch {
 }
 
 impl<F: Scalar> BlockInput<F> {
-    /// Bytes of memory that it holds.
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         let scratch = bytes_of(&self.scratch.bits) + bytes_of(&self.scratch.repeats);
         self.events.bytes() + bytes_of(&self.analogue) + scratch
@@ -170,7 +170,7 @@ impl<F: Scalar> BlockInput<F> {
     /// Fills in the input of one block of a batch.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] when a trial is too long for the memory there is; [`crate::Error::Cancelled`].
+    /// [`crate::Error::Memory`] when a trial is too long for the available memory; [`crate::Error::Cancelled`].
     pub fn encode(
         &mut self,
         network: &Network,
@@ -250,7 +250,7 @@ impl<F: Scalar> BlockInput<F> {
         Ok(())
     }
 
-    /// The analogue values of a step, one a unit of [`Self::analogue_units`].
+    /// The analogue values of a step, one per unit of [`Self::analogue_units`].
     #[inline(always)]
     pub fn analogue_at(&self, step: usize) -> &[Block<F>] {
         let (row, width) = (step - self.first, self.analogue_units.len());
@@ -296,7 +296,7 @@ fn of_trials<'a>(events: &'a [Event], trials: &Range<usize>) -> impl Iterator<It
     events[first..end].iter().filter(move |e| trials.contains(&e.trial))
 }
 
-/// Where drawn events go.
+/// Destination of drawn events.
 #[derive(Clone, Copy)]
 struct Drawing<'a> {
     /// The population's first unit.
@@ -377,7 +377,7 @@ impl Scratch {
                 let mut found = 0;
                 for (unit, &mask) in (0..).zip(masks) {
                     list[found] = Entry { unit, mask, count: 1 };
-                    // No branch: whether any of sixteen trials has an event is as good as random.
+                    // No branch: whether any of sixteen trials has an event is unpredictable.
                     found += usize::from(mask != 0);
                 }
                 found

@@ -8,11 +8,11 @@ use crate::description::Conventions;
 use crate::error::{Result, invalid};
 use crate::network::Network;
 
-/// What training makes small.
+/// Objective of training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Objective {
-    /// Losses, at most one a readout; their sum counts.
+    /// Losses, at most one per readout; their sum is minimised.
     pub losses: Vec<LossTerm>,
     /// Firing-rate regulariser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,7 @@ pub enum Loss {
     WindowedCrossEntropy,
     /// ½ Σ (y − y*)² over steps and units, the mean over trials.
     SquaredError,
-    /// δ comes from outside.
+    /// δ is computed by the caller.
     Custom,
 }
 
@@ -65,7 +65,7 @@ impl Objective {
     /// [`crate::Error::Invalid`] for unknown readouts, windows beyond a trial, wrong targets.
     pub fn validate(&self, network: &Network, batch: &Batch, targets: &[Targets]) -> Result<()> {
         if targets.len() != self.losses.len() {
-            let allowed = format!("one a loss ({})", self.losses.len());
+            let allowed = format!("one per loss ({})", self.losses.len());
             return Err(invalid("targets", format!("{} entries", targets.len()), allowed));
         }
         for (i, (term, targets)) in self.losses.iter().zip(targets).enumerate() {
@@ -120,7 +120,7 @@ impl Objective {
         }
     }
 
-    /// Whether δ of some readout comes from outside.
+    /// Whether δ of some readout is computed by the caller.
     pub fn is_custom(&self) -> bool {
         self.losses.iter().any(|term| term.loss == Loss::Custom)
     }
@@ -151,7 +151,7 @@ impl LossTerm {
                 }
                 check_classes(&path, classes, batch.trials, size)
             }
-            (Loss::CrossEntropy { .. }, _) => Err(invalid(path, "of another kind", "a class a trial")),
+            (Loss::CrossEntropy { .. }, _) => Err(invalid(path, "of another kind", "a class per trial")),
             (Loss::WindowedCrossEntropy, Targets::Windows(windows)) => {
                 check_windows(&path, windows, batch, size)
             }
@@ -170,7 +170,7 @@ impl LossTerm {
 fn check_classes(path: &str, classes: &[u32], trials: usize, size: usize) -> Result<()> {
     if classes.len() != trials {
         let value = format!("{} classes", classes.len());
-        return Err(invalid(path, value, format!("one a trial ({trials})")));
+        return Err(invalid(path, value, format!("one per trial ({trials})")));
     }
     match classes.iter().position(|&class| class as usize >= size) {
         Some(i) => Err(invalid(format!("{path}[{i}]"), classes[i], format!("0 to {}", size - 1))),
@@ -201,16 +201,16 @@ pub(crate) struct TrialShape {
     pub steps: usize,
 }
 
-/// What has been found of one trial at one readout.
+/// Loss and answers of one trial at one readout.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct TrialTally {
     /// Share of the batch's mean loss.
     pub loss: f64,
     /// Readout summed over the steps that count, by class.
     score: Vec<f64>,
-    /// The target of the answer at hand, if there is one.
+    /// The target of the current answer, if there is one.
     class: Option<usize>,
-    /// Answers that are over, and how many of them were right.
+    /// Finished answers, and how many of them were right.
     answers: u64,
     correct: u64,
 }
@@ -226,7 +226,7 @@ impl TrialTally {
         }
     }
 
-    /// Number of answers that are over, and of right ones.
+    /// Number of finished answers, and of right ones.
     pub fn answers(&self) -> (u64, u64) {
         (self.answers, self.correct)
     }

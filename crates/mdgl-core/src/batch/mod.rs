@@ -1,4 +1,4 @@
-//! A batch: trials, their inputs and their targets, before anything is drawn.
+//! A batch: trials, their inputs and their targets, before events are drawn.
 
 pub(crate) mod encode;
 pub mod loss;
@@ -16,7 +16,7 @@ use crate::numeric::scalar::Scalar;
 pub struct DrawKey {
     /// The run's seed.
     pub seed: u64,
-    /// The use (training, validation, …).
+    /// The stream of draws (training, validation, …).
     pub stream: u32,
     /// The iteration.
     pub iteration: u32,
@@ -44,11 +44,11 @@ pub struct Event {
     pub step: u32,
     /// The unit, in its population.
     pub unit: u32,
-    /// How many events fall together.
+    /// Number of simultaneous events.
     pub count: u32,
 }
 
-/// What one input population does.
+/// Input of one population.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     /// Nothing.
@@ -68,9 +68,9 @@ pub struct Batch {
     pub trials: usize,
     /// Steps of the longest trial.
     pub steps: usize,
-    /// Steps of each trial; `None`: all alike.
+    /// Steps of each trial; `None`: all of equal length.
     pub lengths: Option<Vec<u32>>,
-    /// One entry an input population, in the order of the description.
+    /// One entry per input population, in the order of the description.
     pub inputs: Vec<Input>,
     /// Key of the draws.
     pub key: DrawKey,
@@ -87,14 +87,14 @@ pub struct ClassWindow {
     pub class: u32,
 }
 
-/// What a readout should have done.
+/// Target of a readout.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Targets {
     /// None (custom losses).
     None,
-    /// A class a trial.
+    /// A class per trial.
     Classes(Vec<u32>),
-    /// Classes that count for some steps each, in the order of trials and steps and without overlaps.
+    /// Classes with windows of steps, in the order of trials and steps and without overlaps.
     Windows(Vec<ClassWindow>),
     /// Values `[trial][step][unit]`.
     Values(Vec<f64>),
@@ -112,7 +112,7 @@ impl Input {
 }
 
 impl Targets {
-    /// Bytes of memory that they hold.
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         match self {
             Self::None => 0,
@@ -124,7 +124,7 @@ impl Targets {
 }
 
 impl Batch {
-    /// Bytes of memory that its inputs hold.
+    /// Bytes of memory that its inputs use.
     pub fn bytes(&self) -> usize {
         self.inputs.iter().map(Input::bytes).sum()
     }
@@ -174,7 +174,7 @@ impl Batch {
             return Err(invalid(
                 "batch.length",
                 format!("{} values", lengths.len()),
-                format!("one value a trial ({})", self.trials),
+                format!("one value per trial ({})", self.trials),
             ));
         }
         match lengths.iter().position(|&n| n == 0 || n as usize > self.steps) {
@@ -199,7 +199,7 @@ impl Batch {
         }
     }
 
-    /// There may be millions: one sweep without branches where all trials are alike, and words only for what it finds.
+    /// There may be millions: one branch-free sweep where all trials are alike, and messages only for what it finds.
     fn validate_events(&self, path: &str, events: &[Event], units: usize) -> Result<()> {
         let bad = match &self.lengths {
             None => {
@@ -239,7 +239,7 @@ impl Batch {
             let allowed = format!("an ascending range within 0 to {steps} steps");
             return Err(invalid(format!("{path}.steps"), value, allowed));
         }
-        // 100 events a step are far beyond any neuron, and bound the work.
+        // 100 events per step are far beyond any neuron, and bound the work.
         let highest = 100_000.0 / dt;
         if !(0.0..=highest).contains(&s.rate) {
             let allowed = format!("0 to {highest} Hz");

@@ -1,4 +1,4 @@
-//! Class targets that count for some steps of a trial each: several answers in one trial.
+//! Class targets with windows: several answers within one trial.
 
 use crate::batch::{Batch, ClassWindow};
 use crate::error::{Result, invalid};

@@ -1,4 +1,4 @@
-//! One block of sixteen trials, simulated and gone through backwards: what each kernel alone is run on.
+//! One block of sixteen trials, simulated and passed backwards: the input of the kernel benchmarks.
 
 use std::sync::atomic::AtomicBool;
 
@@ -29,16 +29,16 @@ use crate::simulate::scatter;
 use crate::simulate::step::NetworkState;
 use crate::simulate::trajectory::{Keep, Simulate, Trajectory};
 
-/// Steps of the trials, all of which a call runs through: its microseconds are nanoseconds a step.
+/// Steps of the trials per call: microseconds of a call are nanoseconds per step.
 pub const STEPS: usize = 1000;
 /// Blocks whose sums the reduction adds: a batch of 64.
 const BLOCKS: usize = 4;
-/// Of so many synapses one is dead before rewiring.
+/// One synapse of so many is dead before rewiring.
 const DEAD: usize = 20;
 /// Of f32.
 const SUBNORMAL: f64 = 1e-42;
 
-/// A block of trials and all that kernels need around it.
+/// A block of trials and all state that kernels need.
 #[derive(Debug)]
 pub struct TrialBlock<F: Real> {
     workload: Workload<F>,
@@ -48,7 +48,7 @@ pub struct TrialBlock<F: Real> {
     trajectory: Trajectory<F>,
     delta: Delta<F>,
     backward_state: BackwardState<F>,
-    /// Where events and spikes are scattered to.
+    /// Destination of scattered events and spikes.
     cells: Vec<Block<F>>,
     scattering: Vec<scatter::ScatterItem>,
     readout: Vec<Block<F>>,
@@ -60,7 +60,7 @@ pub struct TrialBlock<F: Real> {
 #[derive(Debug)]
 struct Still<F: Real> {
     compiled: CompiledNetwork<F>,
-    /// With the voltages, adaptation and spikes that the trials had.
+    /// State with the voltages, adaptation and spikes of the trials.
     active: NetworkState<F>,
     /// All zero.
     silent: NetworkState<F>,
@@ -68,10 +68,10 @@ struct Still<F: Real> {
 }
 
 impl<F: Dispatch> TrialBlock<F> {
-    /// Sixteen trials of Fig. 3C, with a readout of that density, gone through by a rule.
+    /// Sixteen trials of Fig. 3C, with a readout of that density, passed backwards by a rule.
     ///
     /// # Panics
-    /// When there is no room for them, or no such rule.
+    /// When memory is short, or the rule is unknown.
     pub fn new(rule: &str, readout_density: f64) -> Self {
         let workload = Workload::paper(LANES, STEPS, readout_density);
         let compiled = CompiledNetwork::new(&workload.model).expect("room for it");
@@ -141,7 +141,7 @@ impl<F: Dispatch> TrialBlock<F> {
         }
     }
 
-    /// What a kernel does in one call, by the model of the profile.
+    /// Work of a kernel in one call, by the model of the profile.
     pub fn tally(&self, section: Section) -> Tally {
         let drawn = work::tally_drawing(&self.input, STEPS);
         let forth = work::tally_simulation(&self.compiled, &self.input, &self.trajectory);
@@ -169,7 +169,7 @@ impl<F: Dispatch> TrialBlock<F> {
         self.input.encode(model.network(), batch, 0, &AtomicBool::new(false)).expect("room for the input");
     }
 
-    /// The drawn events become given ones: [`Self::encode`] sorts and packs them from now on.
+    /// Turns the drawn events into given ones, which [`Self::encode`] sorts and packs from then on.
     pub fn give_events(&mut self) {
         let mut events = Vec::new();
         for step in 0..STEPS {
@@ -183,7 +183,7 @@ impl<F: Dispatch> TrialBlock<F> {
         self.workload.batch.inputs = vec![Input::Events(events)];
     }
 
-    /// Input events onto cells.
+    /// Scatter of input events to cells.
     pub fn scatter_input(&mut self, set: Instructions) {
         self.cells.fill(Block::ZERO);
         let kernel = Scatter {
@@ -217,7 +217,7 @@ impl<F: Dispatch> TrialBlock<F> {
         F::dispatch(set, kernel).expect("room for ψ");
     }
 
-    /// Spikes onto readout units.
+    /// Scatter of spikes to readout units.
     pub fn read_out(&mut self, set: Instructions) {
         let kernel = ReadOut {
             compiled: &self.compiled,
@@ -263,12 +263,12 @@ impl<F: Dispatch> TrialBlock<F> {
         sum.gradients(&self.workload.model, &self.plan).expect("finite gradients")
     }
 
-    /// The model as it is.
+    /// A copy of the model.
     pub fn model(&self) -> &Model<F> {
         &self.workload.model
     }
 
-    /// The model without a gradient for so long that first moments have become subnormal, and no gradient.
+    /// The model after so long without a gradient that first moments have become subnormal, and no gradient.
     pub fn forgotten(&self) -> (Model<F>, Gradients<F>) {
         let mut model = self.workload.model.clone();
         let moments = &mut model.moments;
@@ -285,7 +285,7 @@ impl<F: Dispatch> TrialBlock<F> {
         (model, gradients)
     }
 
-    /// A model after a step, of whose synapses some are dead.
+    /// A model after a step, with some dead synapses.
     pub fn pruned(&self) -> Model<F> {
         let mut model = optimise(self.model(), &self.reduce());
         for theta in model.theta.iter_mut().flat_map(|theta| theta.iter_mut().step_by(DEAD)) {
@@ -300,7 +300,7 @@ pub fn optimise<F: Real>(model: &Model<F>, gradients: &Gradients<F>) -> Model<F>
     optimiser::step(model, &Optimiser::default(), gradients, 1).expect("memory for a copy of the model")
 }
 
-/// Dead synapses come back.
+/// Rewiring of dead synapses.
 pub fn rewire<F: Real>(model: &mut Model<F>) {
     optimiser::rewire(model, &Optimiser::default(), 1);
 }

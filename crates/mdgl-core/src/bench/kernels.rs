@@ -1,6 +1,6 @@
 //! Loops over the steps of a block of trials, with one kernel in each.
 //!
-//! What a profile books under one section is one kernel here, the clearing of decayed state with it.
+//! The sections of a profile are one kernel each here, with the clearing of decayed state.
 
 use crate::batch::encode::EntryLists;
 use crate::error::Result;
@@ -13,7 +13,7 @@ use crate::simulate::padded_csr::PaddedCsr;
 use crate::simulate::scatter::{self, scatter};
 use crate::simulate::step::{NetworkState, PackedPsi, update_neurons, update_readout};
 
-/// The events of every step onto cells.
+/// Scatter of the events of every step to cells.
 pub(super) struct Scatter<'a, F: Real> {
     pub lists: &'a EntryLists,
     pub weights: &'a PaddedCsr<F>,
@@ -33,7 +33,7 @@ impl<F: Real> SimdKernel<F> for Scatter<'_, F> {
     }
 }
 
-/// The cells without what they receive; spikes beyond the steps that the state knows are let go.
+/// The cells without input; spikes beyond the steps that the state holds are dropped.
 pub(super) struct UpdateNeurons<'a, F: Real> {
     pub compiled: &'a CompiledNetwork<F>,
     pub state: &'a mut NetworkState<F>,
@@ -61,7 +61,7 @@ impl<F: Real> SimdKernel<F> for UpdateNeurons<'_, F> {
     }
 }
 
-/// The spikes of every step onto readout units.
+/// Scatter of the spikes of every step to readout units.
 pub(super) struct ReadOut<'a, F: Real> {
     pub compiled: &'a CompiledNetwork<F>,
     pub state: &'a mut NetworkState<F>,
@@ -80,7 +80,7 @@ impl<F: Real> SimdKernel<F> for ReadOut<'_, F> {
     }
 }
 
-/// Errors, the adjoints of the cells, from the last step to the first, with Γ as it is.
+/// Errors, the adjoints of the cells, from the last step to the first, with Γ unchanged.
 pub(super) struct Recurse<'a, F: Real>(pub Backward<'a, F>);
 
 impl<F: Real> SimdKernel<F> for Recurse<'_, F> {
@@ -116,7 +116,7 @@ impl<F: Real> SimdKernel<F> for Modulate<'_, F> {
     }
 }
 
-/// The gradient sums of every tile, with λ as it is.
+/// The gradient sums of every tile, with λ unchanged.
 pub(super) struct Gather<'a, F: Real>(pub Backward<'a, F>);
 
 impl<F: Real> SimdKernel<F> for Gather<'_, F> {

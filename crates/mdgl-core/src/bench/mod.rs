@@ -12,7 +12,7 @@ pub use workload::Workload;
 use crate::numeric::lanes::{Instructions, SimdKernel, dispatch};
 use crate::run::real::Real;
 
-/// A float type whose kernels can be entered one by one.
+/// A float type whose kernels can be called individually.
 pub trait Dispatch: Real {
     /// Runs a kernel in the lanes of an instruction set.
     fn dispatch<K: SimdKernel<Self>>(set: Instructions, kernel: K) -> K::Output;

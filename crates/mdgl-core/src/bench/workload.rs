@@ -1,4 +1,4 @@
-//! The network and trials of Fig. 3C, cut to a length.
+//! The network and trials of Fig. 3C, shortened.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::run::real::Real;
 
 const SEED: u64 = 1;
 const CUES: u32 = 7;
-/// Steps at a trial's end in which an answer is asked for.
+/// Steps at a trial's end that count for the answer.
 const RECALL: u32 = 150;
 
 /// A model, trials, and their losses.
@@ -25,7 +25,7 @@ pub struct Workload<F: Real> {
     pub batch: Batch,
     /// Cross-entropy at the last step.
     pub objective: Objective,
-    /// A class a trial.
+    /// A class per trial.
     pub targets: Vec<Targets>,
 }
 

@@ -1,4 +1,4 @@
-//! Which values of a rule go together, and with which networks and uses: one table, [`REQUIREMENTS`].
+//! Legal combinations of a rule's values with each other, with networks and with uses: one table, [`REQUIREMENTS`].
 //!
 //! [`Rule::validate`] and [`Rule::validate_for`] refuse what the table excludes; the bindings pass these refusals on, and
 //! the guide *Choose a rule* prints the table.
@@ -37,7 +37,7 @@ pub enum Axis {
 }
 
 impl Axis {
-    /// Where it stands in a rule.
+    /// Its path in a rule.
     pub fn path(self) -> &'static str {
         match self {
             Self::Estimator => "rule.estimator",
@@ -112,7 +112,7 @@ pub enum Condition {
     Use(Use),
 }
 
-/// What a rule is used for, where not every rule serves.
+/// Uses of a rule, where not every rule serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
     /// The gradient of a loss computed outside the engine.
@@ -155,7 +155,7 @@ impl Use {
 }
 
 impl Condition {
-    /// As messages and documents say it.
+    /// As messages and documents write it.
     pub fn phrase(self) -> &'static str {
         match self {
             Self::Online => "with estimator 'online'",
@@ -208,13 +208,13 @@ const FORWARD_GRADIENTS: &str = "the other estimators give the whole gradient, n
 const FUTURE: &str = "λv of the secreting cell depends on the steps to come";
 const EQUATIONS_2020: &str = "the 2020 equations are e-prop's backward form";
 
-/// What goes with what. Rows of a rule alone come first, then those of its channels, of the network, of the use.
+/// The table of legal combinations. Rows of a rule alone come first, then those of its channels, of the network, of the use.
 pub const REQUIREMENTS: &[Requirement] = {
     use Axis as A;
     use Condition as C;
     &[
         requirement(C::WholeGradient, A::Trace, &["'mdgl2021'"], "the gradient passes through the reset"),
-        requirement(C::WholeGradient, A::Feedback, &["'symmetric'"], "the gradient knows no other"),
+        requirement(C::WholeGradient, A::Feedback, &["'symmetric'"], "the gradient has no other feedback"),
         requirement(
             C::WholeGradient,
             A::Channels,
@@ -225,7 +225,7 @@ pub const REQUIREMENTS: &[Requirement] = {
             C::WholeGradient,
             A::Estimator,
             &["'backward'", "'rtrl'", "'snap1'", "'uoro'", "'kf-rtrl'"],
-            "eligibility traces do not carry it",
+            "eligibility traces do not contain it",
         ),
         requirement(C::WholeGradient, A::ReadoutFilter, &["'exact'"], "the gradient filters the product"),
         requirement(C::CountedHops, A::Estimator, &["'backward'", "'online'"], FORWARD_GRADIENTS),
@@ -244,13 +244,13 @@ pub const REQUIREMENTS: &[Requirement] = {
             C::NonlocalReach,
             A::Gain,
             &["'mean-weight'", "a number"],
-            "there is no synapse to weigh",
+            "without a synapse there is no weight",
         ),
         requirement(
             C::DiffusiveReach,
             A::Gain,
             &["'mean-weight'", "a number"],
-            "there is no synapse to weigh",
+            "without a synapse there is no weight",
         ),
         requirement(
             C::ExactKernel,
@@ -275,11 +275,16 @@ pub const REQUIREMENTS: &[Requirement] = {
             C::SeveralHops,
             A::Kernel,
             &["'exact'"],
-            "each hop carries the λv of the rule with one less",
+            "each hop carries the λv of the rule with one hop less",
         ),
         requirement(C::SeparateFilter, A::Kernel, &["'none'"], "On-MDGL is published without a kernel"),
         requirement(C::Online, A::Kernel, &["'none'", "'membrane'", "{tauRise, tauDecay}"], FUTURE),
-        requirement(C::Online, A::MembraneMean, &["'running'"], "the batch's own mean is known after it"),
+        requirement(
+            C::Online,
+            A::MembraneMean,
+            &["'running'"],
+            "the mean of a batch is known after the batch only",
+        ),
         // Networks.
         requirement(C::Bellec2020, A::Estimator, &["'backward'"], EQUATIONS_2020),
         requirement(C::Bellec2020, A::ReadoutFilter, &["'exact'"], EQUATIONS_2020),
@@ -304,37 +309,42 @@ pub const REQUIREMENTS: &[Requirement] = {
             "the kernel is the secreting neuron's membrane, linearised",
         ),
         requirement(C::UnequalReadouts, A::ReadoutFilter, &["'exact'"], "On-MDGL has one filter"),
-        requirement(C::UnequalReadouts, A::LearningSignal, &["'own'"], "the field meets one filtered trace"),
+        requirement(
+            C::UnequalReadouts,
+            A::LearningSignal,
+            &["'own'"],
+            "the field is multiplied by one filtered trace",
+        ),
         // Uses.
         requirement(
             C::Use(Use::CustomLoss),
             A::Estimator,
             &["'backward'"],
-            "its errors are known after the batch",
+            "its errors are known after the batch only",
         ),
         requirement(
             C::Use(Use::Collective),
             A::Estimator,
             &["'backward'", "'online'"],
-            "sums of the others are not shared",
+            "sums of the other estimators are not shared",
         ),
         requirement(
             C::Use(Use::Profile),
             A::Estimator,
             &["'backward'", "'online'"],
-            "the others have no kernels",
+            "the other estimators have no kernels",
         ),
         requirement(
             C::Use(Use::RecordedSignals),
             A::Estimator,
             &["'backward'", "'online'"],
-            "the others have no L and Γ",
+            "the other estimators have no L and Γ",
         ),
         requirement(
             C::Use(Use::Session),
             A::Estimator,
             &["'online'"],
-            "'mdgl-online', the other rules whose names end so, and 'rflo' have it",
+            "'mdgl-online', the other rules whose names end in -online, and 'rflo' have it",
         ),
     ]
 };
@@ -342,7 +352,7 @@ pub const REQUIREMENTS: &[Requirement] = {
 /// Gain, reach and kernel of a channel.
 pub(crate) type ChannelKind = (Gain, Reach, TimeCourse);
 
-/// What of a network the table asks for.
+/// The properties of a network that the table depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NetworkProperties {
     /// Its conventions are those of 2020.
@@ -539,7 +549,7 @@ impl Rule {
     ) -> Result<()> {
         let combination = Combination { rule: self, network, used_for, channel: None };
         combination.check()?;
-        // The whole gradient knows no channels, and without hops none is used.
+        // The whole gradient has no channels, and without hops none is used.
         let used = if self.is_whole() || self.hops == Hops::Count(0) { &[] } else { channels };
         used.iter().try_for_each(|&channel| Combination { channel: Some(channel), ..combination }.check())
     }
@@ -591,7 +601,7 @@ mod tests {
         assert_eq!(
             message,
             "rule.estimator is 'online'; allowed: with hops 'all': 'backward', 'rtrl', 'snap1', 'uoro' or \
-             'kf-rtrl' (eligibility traces do not carry it)"
+             'kf-rtrl' (eligibility traces do not contain it)"
         );
         let message = Rule::eprop().validate_use(Use::Session).unwrap_err().to_string();
         assert!(

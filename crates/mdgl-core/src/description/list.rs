@@ -1,4 +1,4 @@
-//! Lists of numbers of a description that may be long: they can stand beside its JSON, as arrays.
+//! Lists of numbers of a description that may be long: in its JSON, or as arrays beside it.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,12 +10,12 @@ use serde::{Deserialize as DeriveDeserialize, Serialize, Serializer};
 
 use crate::error::{Result, invalid};
 
-/// A list of numbers of a description. In JSON its numbers, or `{"list": k}` for the k-th of the arrays beside it.
+/// A list of numbers of a description. In JSON: its numbers, or `{"list": k}` for the k-th of the arrays beside it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum List<T> {
     /// The numbers; copies share them.
     Here(Arc<Vec<T>>),
-    /// The number of an array beside the JSON, until the two are joined.
+    /// Index of an array beside the JSON, until the two are joined.
     Beside(usize),
 }
 
@@ -29,7 +29,7 @@ pub enum Array {
 }
 
 impl Array {
-    /// How many numbers it has.
+    /// Number of elements.
     pub fn len(&self) -> usize {
         match self {
             Self::U32(numbers) => numbers.len(),
@@ -37,7 +37,7 @@ impl Array {
         }
     }
 
-    /// Whether it has none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -66,7 +66,7 @@ impl<T> List<T> {
 
 /// A list of either type of number.
 pub(crate) trait AnyList {
-    /// Puts the array in place of its number.
+    /// Replaces the index by the array.
     fn join(&mut self, array: &mut dyn FnMut(usize) -> Result<Array>) -> Result<()>;
     /// Moves the numbers to the end of the arrays, if there are at least so many of them.
     fn split(&mut self, least: usize, arrays: &mut Vec<Array>);
@@ -125,7 +125,7 @@ impl Element for f64 {
     }
 }
 
-/// A list's place beside the JSON, as it is written.
+/// A list's index in the JSON, as it is written.
 #[derive(Serialize, DeriveDeserialize)]
 #[serde(deny_unknown_fields)]
 struct Place {
@@ -147,7 +147,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     }
 }
 
-/// Derived, it would keep every number twice: an untagged value is read into a tree before its form is known.
+/// Derived, it would hold every number twice: an untagged value is read into a tree before its form is known.
 struct ListVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {

@@ -15,7 +15,7 @@ use crate::error::Result;
 /// The schema that this engine reads and writes.
 pub const SCHEMA: &str = "mdgl-network/1";
 
-/// A whole network: what it is, not its weights.
+/// A whole network without its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NetworkDescription {
@@ -24,19 +24,19 @@ pub struct NetworkDescription {
     /// Step in ms.
     #[serde(default = "one")]
     pub dt: f64,
-    /// Seed of connectivity and initial weights; 1 where none is given.
+    /// Seed of connectivity and initial weights; default 1.
     #[serde(default = "first_seed")]
     pub seed: u64,
     /// Whose equations the network follows.
     #[serde(default, skip_serializing_if = "Conventions::are_usual")]
     pub conventions: Conventions,
-    /// What scales the input of a cell; with [`Conventions::Bellec2020`] only. `None`: 1 − α.
+    /// Scale of a cell's input; with [`Conventions::Bellec2020`] only. `None`: 1 − α.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_gain: Option<InputGain>,
-    /// Where its cells sit, for what diffuses; `None`: the defaults of [`Sheet`].
+    /// Positions of its cells, for diffusion; `None`: the defaults of [`Sheet`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sheet: Option<Sheet>,
-    /// How the pseudo-derivative falls with the distance to threshold.
+    /// Shape of the pseudo-derivative as a function of the distance to threshold.
     #[serde(default, skip_serializing_if = "PseudoDerivative::is_usual")]
     pub pseudo_derivative: PseudoDerivative,
     /// Input populations.
@@ -47,7 +47,7 @@ pub struct NetworkDescription {
     /// Readouts.
     #[serde(default)]
     pub readouts: Vec<Readout>,
-    /// Cell types, a partition of the recurrent neurons; `None`: one type a population.
+    /// Cell types, a partition of the recurrent neurons; `None`: one type per population.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub types: Option<Vec<CellType>>,
     /// Projections.
@@ -62,7 +62,7 @@ impl NetworkDescription {
     /// Puts arrays in place of the lists that stand beside the JSON; `array` gives the k-th.
     ///
     /// # Errors
-    /// What `array` says; [`crate::Error::Invalid`] for an array of another type of number.
+    /// The error of `array`; [`crate::Error::Invalid`] for an array of another type of number.
     pub fn join(mut self, mut array: impl FnMut(usize) -> Result<Array>) -> Result<Self> {
         self.lists().try_for_each(|list| list.join(&mut array))?;
         Ok(self)
@@ -122,7 +122,7 @@ impl Conventions {
     }
 }
 
-/// What scales the input of a cell.
+/// Scale of a cell's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InputGain {
@@ -149,7 +149,7 @@ impl PseudoDerivative {
     }
 }
 
-/// How ψ falls with x, the distance to threshold in thresholds.
+/// Shape of ψ as a function of x, the distance to threshold in thresholds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
@@ -165,7 +165,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// k where none is given; `None` for the triangle, which has none.
+    /// Default k; `None` for the triangle, which has none.
     pub(crate) fn usual_steepness(self) -> Option<f64> {
         match self {
             Self::Triangular => None,
@@ -175,8 +175,9 @@ impl Shape {
     }
 }
 
-/// A grid of sites whose edges meet, on which cells sit row after row, and how fast what they secrete spreads over it
-/// (Barretto-Bittar et al., arXiv 2603.08949, 2026). Where there are fewer sites than cells, some have several.
+/// A grid of sites with periodic boundaries, on which cells are placed row by row, and how fast what they secrete
+/// spreads over it (Barretto-Bittar et al., arXiv 2603.08949, 2026). With fewer sites than cells, some sites have
+/// several.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Sheet {
@@ -186,10 +187,10 @@ pub struct Sheet {
     /// Rows; `None`: as many as hold every cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<usize>,
-    /// Which cell sits where.
+    /// Placement of cells.
     #[serde(default)]
     pub positions: Positions,
-    /// k, the sum of K, a box of three by three sites: G ← K ∗ G a step.
+    /// k, the sum of K, a box of three by three sites: G ← K ∗ G per step.
     #[serde(default = "spread")]
     pub spread: f64,
 }
@@ -200,7 +201,7 @@ impl Default for Sheet {
     }
 }
 
-/// Which cell sits where.
+/// Placement of cells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Positions {
@@ -286,7 +287,7 @@ pub struct Population {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dampening: Option<Parameter>,
     /// τ_s in ms, of the synaptic current, α_s = exp(−dt/τ_s): at least half a step, or 0, with which α_s is 0; `None`: 5, ours.
-    /// Of models `'cuba-lif'` and `'cuba-alif'` only.
+    /// Only of models `'cuba-lif'` and `'cuba-alif'`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synaptic_time_constant: Option<Parameter>,
     /// τ_a in ms: at least half a step, or 0, with which ρ is 0; adaptive models only.
@@ -349,7 +350,7 @@ pub struct Readout {
     #[serde(default = "twenty")]
     pub time_constant: f64,
     /// Whether the units have a plastic bias (starting at 0). `None`: they have, but with
-    /// [`Conventions::Bellec2020`], which knows none.
+    /// [`Conventions::Bellec2020`], which has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bias: Option<bool>,
 }
@@ -358,7 +359,7 @@ pub struct Readout {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Parameter {
-    /// The same for all.
+    /// The same value for all.
     One(f64),
     /// One value per neuron.
     Each(List<f64>),
@@ -370,7 +371,7 @@ pub enum Parameter {
 pub enum Sign {
     /// One named sign for all units.
     Named(NamedSign),
-    /// 1, −1 or 0 (free) for each unit. Before the counts, which serde would read from a list of two as well.
+    /// 1, −1 or 0 (free) per unit. Before the counts, which serde would also read from a list of two.
     Each(Vec<i8>),
     /// So many units of each sign; inhibitory units first unless shuffled.
     Counts(SignCounts),
@@ -443,7 +444,7 @@ pub struct Projection {
     /// Draw this fraction of all pairs (with replacement below 1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub density: Option<f64>,
-    /// Or take this list.
+    /// Or use this list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connections: Option<Connections>,
     /// Initial weights of a drawn projection.
@@ -476,7 +477,7 @@ pub struct Connections {
     pub values: List<f64>,
 }
 
-/// How initial weights are drawn.
+/// Distribution of initial weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "scheme", rename_all = "lowercase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Initialise {
@@ -511,7 +512,7 @@ pub struct Channel {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Gain {
-    /// Taken from the synaptic weights of the moment.
+    /// From the current synaptic weights.
     Weights(WeightGain),
     /// Fixed.
     Fixed(f64),
@@ -527,7 +528,7 @@ pub enum WeightGain {
     Weight,
 }
 
-/// Whom a channel reaches.
+/// Reach of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reach {
@@ -535,14 +536,14 @@ pub enum Reach {
     Synaptic,
     /// From every cell of the secreting type.
     Nonlocal,
-    /// Over the network's [`Sheet`]: a cell receives what has spread to its site,
+    /// Over the network's [`Sheet`]: a cell receives the field at its site,
     ///
     /// ```text
     /// Γ_p,t = Σ gain G_t[site of p],   G_t = K ∗ G_t+1 + Σ_{j at the site} (1−α_j) (what j secretes at t)
     /// ```
     ///
-    /// G runs backwards as the secretion does, so that a cell's eligibility meets what is secreted d sites away d steps later
-    /// at the earliest. One field for each secreting type.
+    /// G runs backwards in time as the secretion does: a cell's eligibility is multiplied by what is secreted d sites away
+    /// d steps later at the earliest. One field per secreting type.
     Diffusive,
 }
 
@@ -592,7 +593,7 @@ impl TimeCourse {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Membrane {
-    /// Where m comes from.
+    /// Source of m.
     #[serde(default)]
     pub mean: PsiMean,
     /// m before the first batch, in units of γ/thr, the largest ψ: 0 to 1. Default 0.1.
@@ -606,14 +607,14 @@ impl Default for Membrane {
     }
 }
 
-/// Where the constant of [`Membrane`] comes from.
+/// Source of the constant m of [`Membrane`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PsiMean {
     /// m ← 0.9 m + 0.1 · (mean ψ of a batch), after each batch that trained the model: causal.
     #[default]
     Running,
-    /// Mean ψ of the batch itself: acausal by that much.
+    /// Mean ψ of the batch itself: acausal to that extent.
     Batch,
 }
 
@@ -664,7 +665,7 @@ impl From<TimeCourseForm> for TimeCourse {
 }
 
 impl From<TimeCourse> for TimeCourseForm {
-    /// What is usual goes by its name.
+    /// The default is written by name.
     fn from(kernel: TimeCourse) -> Self {
         match kernel {
             TimeCourse::None => Self::Named(TimeCourseName::None),
@@ -678,7 +679,7 @@ impl From<TimeCourse> for TimeCourseForm {
     }
 }
 
-/// Ours: cells of Fig. 3C and of delayed match to sample have 0.05 to 0.15 before training.
+/// Our default: cells of Fig. 3C and of delayed match to sample have 0.05 to 0.15 before training.
 fn initial_mean() -> f64 {
     0.1
 }

@@ -1,4 +1,4 @@
-//! The published rules: their values, and the names that files, the command line and JavaScript have for them.
+//! The published rules: values and names, shared by files, the command line and JavaScript.
 
 use crate::description::rule::{
     AdaptiveFeedback, AllHops, ChannelPreset, Channels, DerivativePreset, Estimator, Feedback,
@@ -11,7 +11,7 @@ use crate::error::{Result, invalid};
 /// μ as published with ModProp.
 const PUBLISHED_MU: f64 = 0.25;
 
-/// A rule's name and what makes its value.
+/// A rule's name and its constructor.
 type Published = (&'static str, fn() -> Rule);
 
 /// All, in the order of the documents.
@@ -103,7 +103,7 @@ impl Rule {
         }
     }
 
-    /// So many hops along mean weights, with the secreting cells' memory; one is MDGL with kernel `'exact'`.
+    /// A number of hops along mean weights, with the secreting cells' memory; one is MDGL with kernel `'exact'`.
     pub fn with_hops(hops: u32) -> Self {
         let channels = uniform(WeightGain::MeanWeight, Reach::Synaptic, TimeCourse::Exact);
         Self { channels, hops: Hops::Count(hops), ..Self::eprop() }

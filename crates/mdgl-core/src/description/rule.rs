@@ -8,16 +8,16 @@ use crate::description::{Channel, Gain, Reach, TimeCourse};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
-    /// Which form computes the gradient.
+    /// Form of the computation of the gradient.
     pub estimator: Estimator,
     /// The weights through which errors reach the cells.
     pub feedback: Feedback,
-    /// Whether a cell learns by its own learning signal or by what has spread to its site.
+    /// Whether a cell learns by its own learning signal or by the field at its site.
     #[serde(default, skip_serializing_if = "LearningSignal::is_own")]
     pub learning_signal: LearningSignal,
     /// The modulatory channels that the rule uses.
     pub channels: Channels,
-    /// How many synapses a cell's influence is followed.
+    /// Number of synapses along which a cell's influence is followed.
     pub hops: Hops,
     /// The derivative on the recurrent path.
     pub recurrent_derivative: RecurrentDerivative,
@@ -64,14 +64,14 @@ impl Estimator {
     }
 }
 
-/// What a cell learns by.
+/// Learning signal of a cell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LearningSignal {
     /// L of its own feedback weights.
     #[default]
     Own,
-    /// What has spread to its site on the network's sheet (Barretto-Bittar et al., arXiv 2603.08949, 2026):
+    /// The field at its site on the network's sheet (Barretto-Bittar et al., arXiv 2603.08949, 2026):
     ///
     /// ```text
     /// G_t = K ∗ G_t−1 + Σ_{p at the site} Σ_k B[p→k] δ_k,t ,   gradient Σ_t G_t[site of p] ē_qp,t
@@ -96,9 +96,9 @@ pub enum Feedback {
         /// How they are drawn.
         random: RandomFeedback,
     },
-    /// Random at first; from then on they change as the readout's do, and both decay.
+    /// Random at first; then changed as the readout weights are, and both decay.
     Adaptive {
-        /// How they begin and decay.
+        /// How they start and decay.
         adaptive: AdaptiveFeedback,
     },
     /// Given and fixed.
@@ -112,11 +112,11 @@ pub enum Feedback {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FeedbackPreset {
-    /// The readout weights of the moment.
+    /// The current readout weights.
     Symmetric,
 }
 
-/// Random feedback weights: a pair of a cell and a readout unit has one with probability `density`, normal with mean 0.
+/// Random feedback weights: a pair of cell and readout unit has one with probability `density`, normal with mean 0.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct RandomFeedback {
@@ -128,8 +128,8 @@ pub struct RandomFeedback {
     pub standard_deviation: f64,
 }
 
-/// Feedback weights that begin as the readout's plus random ones, B = W + D, and receive the readout's own changes. Each
-/// step of the optimiser then takes learning rate · weight decay of both: D shrinks, and B comes to be W.
+/// Feedback weights that start as the readout's plus random ones, B = W + D, and receive the readout's own changes. Each
+/// step of the optimiser then subtracts learning rate · weight decay of both: D vanishes, so B converges to W.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct AdaptiveFeedback {
@@ -139,12 +139,12 @@ pub struct AdaptiveFeedback {
     pub density: f64,
     /// Standard deviation of D.
     pub standard_deviation: f64,
-    /// What a step takes of readout and feedback weights, over the learning rate.
+    /// Fraction of readout and feedback weights that a step subtracts, per learning rate.
     pub weight_decay: f64,
 }
 
 impl AdaptiveFeedback {
-    /// D as it begins.
+    /// Initial D.
     pub(crate) fn difference(&self) -> RandomFeedback {
         let Self { seed, density, standard_deviation, .. } = *self;
         RandomFeedback { seed, density, standard_deviation }

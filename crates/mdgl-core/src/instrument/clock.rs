@@ -1,9 +1,9 @@
-//! A clock that is cheap enough to be read inside a kernel.
+//! A clock cheap enough to be read inside a kernel.
 
 use std::sync::OnceLock;
 use std::time::Instant;
 
-/// The moment, in ticks of a length that [`Scale`] knows.
+/// The current time in ticks, whose length [`Scale`] measures.
 #[inline(always)]
 pub(crate) fn ticks() -> u64 {
     #[cfg(target_arch = "x86_64")]
@@ -17,13 +17,13 @@ pub(crate) fn ticks() -> u64 {
     }
 }
 
-/// The moment from which times are counted.
+/// The origin of the time axis.
 pub(crate) fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     *ORIGIN.get_or_init(Instant::now)
 }
 
-/// The length of a tick, found between two moments far apart.
+/// The length of a tick, measured between two readings far apart.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scale {
     begun: Instant,
@@ -31,12 +31,12 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// The first of the two moments.
+    /// The first of the two readings.
     pub fn start() -> Self {
         Self { begun: Instant::now(), ticks: ticks() }
     }
 
-    /// Nanoseconds a tick, now that some time has passed.
+    /// Nanoseconds per tick, measured up to now.
     pub fn nanoseconds(&self) -> f64 {
         let elapsed = self.begun.elapsed().as_nanos() as f64;
         elapsed / ticks().wrapping_sub(self.ticks).max(1) as f64

@@ -1,4 +1,4 @@
-//! Loads that bring a machine to its peaks: memory's bandwidth, and multiply-adds.
+//! Loads that saturate a machine: memory bandwidth, and multiply-adds.
 
 use std::hint::black_box;
 
@@ -51,7 +51,7 @@ impl<F: Scalar> SimdKernel<F> for MultiplyAdd {
     }
 }
 
-/// Multiply-adds of each accumulator in a round.
+/// Multiply-adds per accumulator and round.
 const CHAIN: usize = 1000;
 
 #[inline(always)]

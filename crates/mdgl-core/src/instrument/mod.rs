@@ -1,6 +1,7 @@
-//! What kernels and threads call to be profiled: a clock, probes, sections, a recorder of stages, tallies of work.
+//! Profiling primitives that kernels and threads call: a clock, probes, sections, a recorder of stages, tallies of
+//! work.
 //!
-//! Nothing of this changes a result: probes read clocks and nothing else. The profiles themselves are made in `profile`.
+//! No result depends on them: probes read clocks and nothing else. The profiles themselves are made in `profile`.
 
 pub(crate) mod clock;
 pub(crate) mod load;

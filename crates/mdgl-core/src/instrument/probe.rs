@@ -1,8 +1,8 @@
-//! The probe that kernels carry: times of their sections, some steps of them, and nothing when it is off.
+//! The probe of a kernel: times of its sections, sampled over steps; a single branch when it is off.
 //!
 //! A kernel calls [`Probe::step`] at the start of a step and [`Probe::lap`] after each section. Of every window of
-//! so many steps one, at random, is timed section by section, and another one as a whole: so it is known how much
-//! longer a step takes for being timed. Rare and long sections (a tile's gradient sums) are timed each time, by
+//! so many steps one, at random, is timed section by section, and another one as a whole, which gives how much
+//! longer a step takes because it is timed. Rare and long sections (a tile's gradient sums) are timed each time, by
 //! [`Probe::open`] and [`Probe::close`]. Off, each of these is one branch that never changes.
 
 use super::clock::ticks;
@@ -14,7 +14,7 @@ use super::section::Section;
 pub(crate) struct Probe {
     /// Whether a profile is made at all.
     on: bool,
-    /// Whether the step at hand is timed section by section.
+    /// Whether the current step is timed section by section.
     timed: bool,
     /// Whether it is timed as a whole.
     whole: bool,
@@ -25,7 +25,7 @@ pub(crate) struct Probe {
     /// Ticks of it that are booked otherwise.
     elsewhere: u64,
     every: u32,
-    /// The place of the next step in its window, and of those that are timed.
+    /// Index of the next step in its window, and of the steps that are timed.
     place: u32,
     timed_place: u32,
     whole_place: u32,
@@ -34,7 +34,7 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    /// Starts over; one step in `every` is timed, and none with `every` 0.
+    /// Starts over; one step in `every` is timed, none if `every` is 0.
     pub fn start(&mut self, every: u32, seed: u64) {
         *self = Self { on: every > 0, every, random: seed | 1, ..Self::default() };
         if self.on {
@@ -58,7 +58,7 @@ impl Probe {
         }
     }
 
-    /// A section begins that is timed whatever the step.
+    /// A section begins that is timed in every step.
     #[inline(always)]
     pub fn open(&mut self) {
         if self.on {
@@ -74,7 +74,7 @@ impl Probe {
         }
     }
 
-    /// The last step has ended: what was found.
+    /// The last step has ended: returns the samples.
     pub fn finish(&mut self) -> Sample {
         self.flush();
         std::mem::take(&mut self.sample)
@@ -100,7 +100,7 @@ impl Probe {
 
     /// Chooses the timed steps of a window.
     fn draw(&mut self) {
-        // Xorshift: where in a window is not a matter of results.
+        // Xorshift: no result depends on it.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
@@ -132,7 +132,7 @@ impl Probe {
         self.last = now;
     }
 
-    /// Books the step at hand, if it was timed.
+    /// Books the current step, if it was timed.
     fn flush(&mut self) {
         if !(self.timed || self.whole) {
             return;
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(sample.laps[Section::GradientGather as usize], 0);
         let whole: f64 = sample.always.iter().map(|(_, ticks)| f64::from(*ticks)).sum();
         assert_eq!(sample.always.len(), 10);
-        // Whatever a tick is: the one takes a hundred times the other.
+        // Whatever the length of a tick: one takes a hundred times as long as the other.
         let sum = |of: fn(&TimedStep) -> f32| f64::from(sample.timed.iter().map(of).sum::<f32>());
         assert!(whole > 20.0 * sum(|step| step.sections[Section::Readout as usize]), "{sample:?}");
         assert!(whole > 5.0 * sum(|step| step.total), "{sample:?}");

@@ -14,7 +14,7 @@ use super::tally::Tally;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProfileStage {
-    /// Checks, the compiled network, the plan.
+    /// Checks, compilation of the network, the plan.
     Prepare,
     /// A block's input.
     Draw,
@@ -36,7 +36,7 @@ pub enum ProfileStage {
 }
 
 impl ProfileStage {
-    /// Where time goes that the stage's probes do not see.
+    /// Section for the time that the stage's probes do not cover.
     pub(crate) fn remainder(self) -> Section {
         match self {
             Self::Prepare => Section::Preparation,
@@ -55,9 +55,9 @@ impl ProfileStage {
 pub struct Slice {
     /// The stage.
     pub stage: ProfileStage,
-    /// The thread. What is not split into blocks counts as the first thread's.
+    /// The thread. Work that is not split into blocks counts as the first thread's.
     pub thread: usize,
-    /// The block of trials, of a stage that is split.
+    /// The block of trials, for a stage that is split.
     pub block: Option<usize>,
     /// Start.
     pub begin: u64,
@@ -65,40 +65,40 @@ pub struct Slice {
     pub end: u64,
 }
 
-/// What is recorded of an iteration.
+/// Mode of recording an iteration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RecordMode {
-    /// When things happen; the probes time one step in so many.
+    /// Times of stages and sections; the probes time one step in so many.
     Times {
         /// Steps for each timed one.
         every: u32,
     },
-    /// What is done. Counting takes time of its own, so it has an iteration of its own.
+    /// Counts of work. Counting takes time, so it has an iteration of its own.
     Counts,
 }
 
-/// Collects from all threads.
+/// Collects the records of all threads.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     record: RecordMode,
     log: Mutex<Log>,
 }
 
-/// What was collected.
+/// Records of an iteration.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub slices: Vec<Slice>,
-    /// What the probes found.
+    /// Samples of the probes.
     pub found: Vec<Found>,
     pub tallies: [Tally; SECTIONS],
 }
 
-/// What one of a slice's probes found.
+/// Samples of one of a slice's probes.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
     /// Index of the slice.
     pub slice: usize,
-    /// Which of the stage's probes it was.
+    /// Index of the probe within the stage.
     pub probe: usize,
     pub sample: Sample,
 }
@@ -116,18 +116,18 @@ impl Recorder {
         }
     }
 
-    /// Whether [`Self::count`] is wanted.
+    /// Whether [`Self::count`] is used.
     pub fn counts(&self) -> bool {
         self.record == RecordMode::Counts
     }
 
-    /// Adds to what sections have done.
+    /// Adds to the work of sections.
     pub fn count(&self, tallies: &[(Section, Tally)]) {
         let mut log = self.log();
         tallies.iter().for_each(|&(section, tally)| log.tallies[section as usize].add(tally));
     }
 
-    /// Everything collected so far; the recorder starts over.
+    /// Returns everything collected so far; the recorder starts over.
     pub fn take(&self) -> Log {
         std::mem::take(&mut *self.log())
     }
@@ -137,12 +137,12 @@ impl Recorder {
     }
 }
 
-/// Nanoseconds since the process's first look at the clock.
+/// Nanoseconds since the first reading of the clock in this process.
 pub(crate) fn now() -> u64 {
     origin().elapsed().as_nanos() as u64
 }
 
-/// A stage under way; without a recorder it does nothing.
+/// A stage in progress; without a recorder it does nothing.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Span<'a> {
@@ -158,18 +158,18 @@ impl<'a> Span<'a> {
         Self { recorder, stage, block, begin }
     }
 
-    /// Readies the probe of a kernel of the stage.
+    /// Prepares the probe of a kernel of the stage.
     pub fn start(&self, probe: &mut Probe) {
         let every = self.recorder.map_or(0, Recorder::every);
         probe.start(every, self.begin ^ self.block.map_or(0, |block| block as u64 + 1) << 32);
     }
 
-    /// The stage is over.
+    /// Ends the stage.
     pub fn end(self) {
         self.end_with([]);
     }
 
-    /// The stage is over, and these probes were in its kernels.
+    /// Ends the stage, with the probes of its kernels.
     pub fn end_with<const N: usize>(self, probes: [&mut Probe; N]) {
         let Some(recorder) = self.recorder else { return };
         let end = now();
@@ -184,7 +184,7 @@ impl<'a> Span<'a> {
     }
 }
 
-/// Ticks of each section of a slice, given what its probes found and what holds for their kernels.
+/// Ticks of each section of a slice, from the samples of its probes and the estimates for their kernels.
 pub(crate) fn split(
     slice: &Slice,
     found: &[(&Sample, Baseline)],

@@ -1,8 +1,8 @@
-//! Samples that a probe took, and the estimates that follow from them.
+//! Samples of a probe, and the estimates of times and their errors.
 
 use super::section::{SECTIONS, Section};
 
-/// What the probe of one kernel found on one block of trials; in ticks.
+/// Samples of one kernel on one block of trials, in ticks.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Sample {
     /// Steps in all.
@@ -11,11 +11,11 @@ pub(crate) struct Sample {
     pub timed: Vec<TimedStep>,
     /// Laps in them.
     pub laps: [u64; SECTIONS],
-    /// Other steps from start to end: the clock was not read within them.
+    /// Other steps, timed from start to end: the clock was not read within them.
     pub untouched: Vec<f32>,
-    /// Sections that were timed each time, whatever the step.
+    /// Sections that are timed in every step.
     pub always: Vec<(Section, f32)>,
-    /// Of the step at hand.
+    /// Sections of the current step.
     pub now: [f32; SECTIONS],
 }
 
@@ -33,19 +33,19 @@ pub(crate) struct Estimate {
     pub variance: f64,
 }
 
-/// What all samples of a kernel tell together.
+/// Estimates from all samples of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Baseline {
     /// A step that takes longer was interrupted.
     pub longest: f32,
-    /// Likewise a section that is timed each time.
+    /// Likewise for a section that is timed in every step.
     pub longest_section: f32,
-    /// What a lap adds to its step.
+    /// Time that a lap adds to its step.
     pub lap: Estimate,
 }
 
-/// So many times the median a step takes only where the system gave the processor to somebody else in the middle of it.
-/// That belongs to no section, and must not stand for all the steps that were not timed.
+/// A step takes so many times the median only if the system preempted the thread in the middle of it. That time belongs
+/// to no section, and must not be extrapolated to the steps that were not timed.
 const INTERRUPTED: f32 = 16.0;
 /// In ticks; some microseconds.
 const LEAST_INTERRUPTION: f32 = 10_000.0;
@@ -53,7 +53,7 @@ const LEAST_INTERRUPTION: f32 = 10_000.0;
 const ENOUGH: usize = 8;
 
 impl Sample {
-    /// A section of the step at hand.
+    /// A section of the current step.
     #[inline(always)]
     pub fn lap(&mut self, section: Section, ticks: u64) {
         self.now[section as usize] += ticks as f32;
@@ -65,7 +65,7 @@ impl Sample {
         self.timed.push(TimedStep { total: total as f32, sections: std::mem::take(&mut self.now) });
     }
 
-    /// Laps of a section, if all steps were timed as some were.
+    /// Number of laps of a section, extrapolated to all steps.
     pub fn all_laps(&self, section: usize) -> f64 {
         match self.timed.len() {
             0 => 0.0,
@@ -76,7 +76,7 @@ impl Sample {
     /// A section's time in all steps.
     ///
     /// Simple random sampling without replacement: N x̄ with the variance N² s²/n (1 − n/N); what its laps cost is taken
-    /// off, but the error of that is not in the variance, for runs share it.
+    /// off; its error is not in the variance, since all runs share it.
     pub fn estimate(&self, section: usize, baseline: &Baseline) -> Estimate {
         let steps = self.timed.iter().filter(|step| step.total <= baseline.longest);
         let times = SampleMoments::of(steps.map(|step| step.sections[section]));
@@ -89,7 +89,7 @@ impl Sample {
         estimate
     }
 
-    /// The time of a section that is timed each time; an interrupted one counts as the mean of the others.
+    /// The time of a section that is timed in every step; an interrupted one counts as the mean of the others.
     fn always(&self, section: usize, baseline: &Baseline) -> f64 {
         let times =
             || self.always.iter().filter(|(timed, _)| *timed as usize == section).map(|(_, ticks)| *ticks);
@@ -99,8 +99,8 @@ impl Sample {
 }
 
 impl Baseline {
-    /// From all samples of a kernel. A lap costs by how much timed steps take longer than others, shared among their
-    /// laps; `otherwise` where there are too few.
+    /// From all samples of a kernel. The cost of a lap is how much longer timed steps take than others, divided by
+    /// their laps; `otherwise` where there are too few.
     pub fn of(samples: &[&Sample], otherwise: f64) -> Self {
         let timed = || samples.iter().flat_map(|sample| &sample.timed).map(|step| step.total);
         let untouched = || samples.iter().flat_map(|sample| &sample.untouched).copied();
@@ -123,7 +123,7 @@ impl Baseline {
     }
 }
 
-/// Above it a time is an interruption.
+/// Times above it count as interrupted.
 fn limit(times: Vec<f32>) -> f32 {
     INTERRUPTED * median(times) + LEAST_INTERRUPTION
 }

@@ -1,4 +1,4 @@
-//! The parts of an iteration that a profile tells apart.
+//! The sections of an iteration that a profile distinguishes.
 
 use serde::Serialize;
 
@@ -7,19 +7,19 @@ use serde::Serialize;
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 pub enum Section {
-    /// Input events drawn or sorted into a block of trials.
+    /// Input events drawn, or sorted into a block of trials.
     DrawingInputs,
-    /// Input events onto cells.
+    /// Scatter of input events to cells.
     InputScatter,
     /// Spikes onto cells.
     RecurrentScatter,
-    /// Membranes, thresholds, spikes, ψ and the upkeep of the refractory period.
+    /// Membranes, thresholds, spikes, ψ and refractory periods.
     NeuronUpdate,
-    /// Spikes onto readout units.
+    /// Scatter of spikes to readout units.
     Readout,
     /// Losses and δ.
     Loss,
-    /// Γ: what cells receive of what others secrete; in the online form with the traces that follow it.
+    /// Γ: what cells receive from secreting cells; in the online form with the traces that follow it.
     Modulation,
     /// the adjoints of the cells, from the last step to the first.
     BackwardRecursion,
@@ -31,14 +31,14 @@ pub enum Section {
     Reduction,
     /// Adam or gradient descent, signs, l1, noise.
     Optimiser,
-    /// Dead synapses brought back.
+    /// Rewiring of dead synapses.
     Rewiring,
-    /// Checks, weights laid out for the kernels, the rule made ready.
+    /// Checks, compilation of the network for the kernels, the rule's plan.
     Preparation,
-    /// Of the passes through time, what no section above holds: loops, cleared buffers, snapshots, and interruptions
+    /// The rest of the passes through time: loops, cleared buffers, snapshots, and interruptions
     /// by other processes.
     Remainder,
-    /// A thread without work.
+    /// Idle threads.
     Waiting,
 }
 

@@ -1,16 +1,16 @@
-//! Counts of what a kernel did: calls, updates, events, bytes and operations.
+//! Counts of a kernel's work: calls, updates, events, bytes and operations.
 
 use serde::Serialize;
 
-/// What a kernel did.
+/// The work of a kernel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tally {
-    /// How often it ran: steps of blocks for most.
+    /// Number of calls: steps of blocks for most kernels.
     pub calls: u64,
-    /// Cells × steps, in each trial.
+    /// Cells × steps, summed over trials.
     pub neuron_updates: u64,
-    /// Events times synapses of their senders, in each trial.
+    /// Events × synapses of their senders, summed over trials.
     pub synaptic_events: u64,
     /// Bytes read and written, by the model.
     pub bytes: u64,

@@ -1,4 +1,4 @@
-//! The backward form of every rule: one recursion a cell, from the last step to the first.
+//! The backward form of every rule: one recursion per cell, from the last step to the first.
 //!
 //! ```text
 //! λ_t = adjoint(ψ_t, L_t + Γ_t+1, λ_t+1)   of the cell's model, see [`crate::neuron`]
@@ -47,10 +47,11 @@ pub struct Backward<'a, F: Scalar> {
     pub(crate) delta: &'a Delta<F>,
     /// The regulariser's part of L.
     pub(crate) rates: RatePart<'a, F>,
-    /// The cells' whole signal from outside, `[step][neuron]`, in place of L; every cell of the plan must count as signalled.
+    /// The cells' whole learning signal from outside the engine, `[step][neuron]`, in place of L; the plan must have a
+    /// signal in every cell.
     pub(crate) given: Option<&'a [Block<F>]>,
     pub(crate) state: &'a mut BackwardState<F>,
-    /// Where L and Γ go, if wanted.
+    /// Destination of L and Γ, if recorded.
     pub(crate) signals: Option<&'a mut Signals<F>>,
     pub(crate) cancel: &'a AtomicBool,
 }
@@ -72,17 +73,17 @@ pub(crate) struct BackwardState<F: Scalar> {
     /// The adjoint of each neuron's input in a tile's steps, `[step − first][neuron]`; a ring: the row above the last is the
     /// first.
     pub input_adjoint: Vec<Block<F>>,
-    /// The adjoints of further state variables, in the step at hand.
+    /// The adjoints of further state variables, in the current step.
     pub further_adjoint: Further<F>,
-    /// L of the step at hand.
+    /// L of the current step.
     signal: Vec<Block<F>>,
     /// Γ_t+1 while step t runs.
     gamma: Vec<Block<F>>,
-    /// Whether any cell has a learning signal in the step at hand.
+    /// Whether any cell has a learning signal in the current step.
     has_error: bool,
     /// Whether no cell secretes: Γ is 0.
     no_secretion: bool,
-    /// Of each run of cells, whether its adjoint has been found to be 0 and nothing has driven it since.
+    /// Per run of cells: whether its adjoint is 0 and has had no input since.
     run_is_zero: Vec<bool>,
     /// Adjoints and Γ of the rules with fewer hops: the input's `[hops][step's parity][neuron]`, the others `[hops][neuron]`.
     hop_adjoint: Vec<Block<F>>,
@@ -97,13 +98,13 @@ pub(crate) struct BackwardState<F: Scalar> {
     memory_s: Vec<Block<F>>,
     memory_r: Vec<Block<F>>,
     memory_gamma: Vec<Block<F>>,
-    /// What was secreted before: of instantaneous channels, of each kernel with memory, of each rule with fewer hops.
+    /// Past secretions: of instantaneous channels, of each kernel with memory, of each rule with fewer hops.
     pasts: Vec<Past<F>>,
-    /// What has spread over the sheet: of instantaneous channels, then of each kernel with memory.
+    /// The fields on the sheet: of instantaneous channels, then of each kernel with memory.
     fields: Vec<Vec<Block<F>>>,
-    /// Where the cells sit at the moment, if that changes.
+    /// The cells' current sites, if these change.
     places: Vec<u32>,
-    /// The learning signals' own.
+    /// Field of the learning signals.
     field: Field<F>,
     totals: Vec<Block<F>>,
     /// g_k,t = δ_k,t + κ g_k,t+1, `[step − first][unit]`, a ring likewise.
@@ -111,9 +112,9 @@ pub(crate) struct BackwardState<F: Scalar> {
     grouped: Grouped,
     /// On-MDGL's ψ̄.
     psi_filtered: FilteredPsi<F>,
-    /// One sum a slot of the plan.
+    /// One sum per slot of the plan.
     sums: Vec<Block<F>>,
-    /// One sum a readout unit: the bias's gradient.
+    /// One sum per readout unit: the bias's gradient.
     bias: Vec<Block<F>>,
     pub probe: Probe,
 }
@@ -121,7 +122,7 @@ pub(crate) struct BackwardState<F: Scalar> {
 const WHAT: &str = "the gradient sums of a block of trials";
 
 impl<F: Scalar> BackwardState<F> {
-    /// Bytes of memory that its larger parts hold.
+    /// Bytes of memory of its larger parts.
     pub fn bytes(&self) -> usize {
         let tiles = [&self.input_adjoint, &self.error, &self.secreted];
         let rows = [&self.hop_adjoint, &self.memory_s, &self.memory_r, &self.sums];
@@ -135,7 +136,7 @@ impl<F: Scalar> BackwardState<F> {
         (t & (self.tile - 1), (t + 1) & (self.tile - 1))
     }
 
-    /// The lanes' sums, with the targets' scales.
+    /// The sums over lanes, with the targets' scales.
     pub fn block_gradient(&self, plan: &LearningPlan<F>) -> BlockGradient<F> {
         let slots = self.sums.iter().zip(&plan.slots);
         BlockGradient {
@@ -245,7 +246,7 @@ impl<F: Scalar> Backward<'_, F> {
         (Segmented { trajectory, compiled, input, psi_runs: &plan.psi_runs, cancel }, &mut state.psi_filtered)
     }
 
-    /// Brings the segment's ψ, and for On-MDGL its ψ̄.
+    /// Loads the segment's ψ, and for On-MDGL its ψ̄.
     #[inline(always)]
     fn load_segment<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
         let (filters_factors_separately, kappa) =
@@ -321,7 +322,7 @@ impl<F: Scalar> Backward<'_, F> {
         }
         let outputs = compiled.outputs();
         let error = &state.error[state.rows(t).0 * outputs..][..outputs];
-        // Errors of the last step alone have decayed to nothing long before the first.
+        // Errors of the last step alone have decayed to 0 long before the first.
         let has_error = !self.rates.is_empty() || !error.iter().all(is_zero);
         if has_error && self.rates.own.is_empty() {
             find_signals::<L, false>(self.plan, error, self.rates, &mut state.signal);
@@ -334,7 +335,7 @@ impl<F: Scalar> Backward<'_, F> {
         has_error
     }
 
-    /// Keeps L_t, if that is wanted.
+    /// Records L_t, if requested.
     fn record_signal(&mut self, t: usize) {
         let Some(signals) = self.signals.as_mut() else { return };
         let n = self.compiled.size();
@@ -356,7 +357,7 @@ impl<F: Scalar> Backward<'_, F> {
         }
     }
 
-    /// One step of the recursion of the rule with so many hops, or of the rule itself.
+    /// One step of the recursion of the rule with a number of hops, or of the rule itself.
     #[inline(always)]
     fn recur<L: Lanes<Scalar = F>>(&mut self, t: usize, hop: usize, last: bool, has_error: bool) {
         let (plan, n) = (self.plan, self.compiled.size());
@@ -446,7 +447,7 @@ impl<F: Scalar> Backward<'_, F> {
         let Some(modulation) = &self.plan.modulation else { return };
         let state = &mut *self.state;
         if modulation.diffusive.is_some() || self.plan.delayed() {
-            // What was secreted later is still on its way.
+            // Later secretions that have not arrived yet.
             state.no_secretion = false;
             if !state.has_error {
                 state.secreted.fill(Block::ZERO);
@@ -476,7 +477,7 @@ impl<F: Scalar> Backward<'_, F> {
         }
     }
 
-    /// L ψ passes through each secreting cell's memory; what comes out joins Γ_t.
+    /// L ψ passes through each secreting cell's memory; its output joins Γ_t.
     #[inline(always)]
     fn modulate_filtered<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let (n, state) = (self.compiled.size(), &mut *self.state);
@@ -500,14 +501,14 @@ impl<F: Scalar> Backward<'_, F> {
         }
     }
 
-    /// What each rule with fewer hops secretes reaches the one with a hop more; the last one's joins Γ_t.
+    /// The secretion of each rule with fewer hops reaches the rule with one more; the last one's joins Γ_t.
     #[inline(always)]
     fn modulate_hops<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let Some(hop_recursions) = &self.plan.hop_recursions else { return };
         let (n, state) = (self.compiled.size(), &mut *self.state);
         for hop in 0..hop_recursions.count {
             let secreted = &state.hop_adjoint[(2 * hop + t % 2) * n..][..n];
-            // The first rule, e-prop, receives nothing: its place takes what the last one secretes.
+            // The first rule, e-prop, receives nothing: its place takes the secretion of the last one.
             let next = (hop + 1) % hop_recursions.count;
             let past = 1 + self.plan.secretions.len() + hop;
             hop_recursions.modulation.receive::<L>(
@@ -605,7 +606,7 @@ impl<F: Scalar> PsiSegments<F> for Segmented<'_, F> {
     }
 }
 
-/// s and r of the secreting cells take one step back in time.
+/// s and r of the secreting cells one step back in time.
 #[inline(always)]
 fn remember<L: Lanes>(
     secretion: &Secretion<L::Scalar>,
@@ -628,7 +629,7 @@ struct Recursion<'a, 'b, L: Lanes> {
     signal: &'a [Block<L::Scalar>],
     gamma: &'a [Block<L::Scalar>],
     secreted: &'a mut [Block<L::Scalar>],
-    /// The adjoints of further variables, and where the cells stand among them.
+    /// The adjoints of further variables, and the cells' places among them.
     further: &'a mut Further<L::Scalar>,
     places: Range<usize>,
     /// The cells' input adjoints of the step after this one.

@@ -15,13 +15,13 @@ use crate::numeric::scalar::Scalar;
 /// One block's part of the gradient, lanes summed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct BlockGradient<F> {
-    /// One a slot of the plan.
+    /// One per slot of the plan.
     pub sums: Vec<F>,
-    /// One a readout unit.
+    /// One per readout unit.
     pub bias: Vec<F>,
-    /// Σ_t e_t a slot (online form with a regulariser).
+    /// Σ_t e_t per slot (online form with a regulariser).
     pub plain: Vec<F>,
-    /// Σ_t e_t−1 ψ_j,t, or (h ∗ e)_t−1 ψ_j,t, a modulatory edge (likewise).
+    /// Σ_t e_t−1 ψ_j,t, or (h ∗ e)_t−1 ψ_j,t, per modulatory edge (likewise).
     pub edge_sums: Vec<F>,
     pub edges: Vec<Edge<F>>,
 }
@@ -32,7 +32,7 @@ pub(crate) struct Edge<F> {
     pub slot: u32,
     pub from: u32,
     pub gain: F,
-    /// What of the synapse's past it sees: e itself, or e through a filter (from 1 on).
+    /// The trace of the synapse that it uses: e itself, or e through a filter (from 1 on).
     pub view: u32,
 }
 
@@ -50,7 +50,7 @@ impl<F: Scalar> Subtree<F> {
         (first..).zip(block_gradients).map(subtree).collect()
     }
 
-    /// Adds neighbours as far as the tree of so many blocks has both below one node: what stays depends on the blocks alone.
+    /// Adds neighbours as far as the tree of so many blocks has both below one node: the result depends on the blocks alone.
     pub fn combine(subtrees: Vec<Self>, blocks: usize) -> Vec<Self> {
         let parts = subtrees.into_iter().map(|subtree| (subtree.blocks, subtree.block_gradient));
         let sums = in_tree(parts, blocks, BlockGradient::add);
@@ -109,13 +109,13 @@ impl<F: Scalar> BlockGradient<F> {
         add(&mut self.edge_sums, &other.edge_sums);
     }
 
-    /// Adds the parts of all blocks in their tree; none without blocks.
+    /// Adds the parts of all blocks in their tree; empty without blocks.
     pub fn tree_reduce(subtrees: Vec<Subtree<F>>) -> Self {
         let blocks = subtrees.last().map_or(0, |subtree| subtree.blocks.end);
         Subtree::combine(subtrees, blocks).pop().map(|subtree| subtree.block_gradient).unwrap_or_default()
     }
 
-    /// Slots to projections, readout units to readouts, scaled.
+    /// Maps slots to projections and readout units to readouts, scaled.
     ///
     /// # Errors
     /// [`crate::Error::Memory`]; [`crate::Error::NotFinite`] when a gradient is not finite.

@@ -80,7 +80,7 @@ pub(crate) struct Diffusive<F: Scalar> {
     receivers: Vec<(u32, u32)>,
     /// Gain `[receiving type][field]`.
     gains: Vec<F>,
-    /// One a secreting type.
+    /// One per secreting type.
     fields: usize,
 }
 
@@ -133,12 +133,12 @@ impl<F: Scalar> Diffusive<F> {
         (sites, self.emitters.len() as u64, fields * self.receivers.len() as u64)
     }
 
-    /// Blocks that [`Self::receive`] keeps from step to step.
+    /// Number of blocks that [`Self::receive`] keeps from step to step.
     pub fn blocks(&self) -> usize {
         (self.fields + 1) * self.spread.sites()
     }
 
-    /// Takes in what the cells secrete at a step, after all has spread, and adds to Γ of every receiver; cells at `places`.
+    /// Adds the cells' secretion of a step after the field has spread, and adds to Γ of every receiver; cells at `places`.
     #[inline(always)]
     pub fn receive<L: Lanes<Scalar = F>>(
         &self,
@@ -175,7 +175,7 @@ mod tests {
     use crate::description::Sheet;
     use crate::numeric::lanes::PlainFused;
 
-    /// What a step adds up to is k times what there was, whatever the grid; edges meet.
+    /// The sum over a field becomes k times itself in a step, whatever the grid; edges are periodic.
     #[test]
     fn a_field_spreads_over_nine_sites_and_keeps_its_sum_but_for_k() {
         for (width, height) in [(1, 1), (2, 5), (4, 3)] {

@@ -7,7 +7,7 @@ use crate::network::Network;
 use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::scalar::Scalar;
 
-/// The losses of one block of trials, as its readout unfolds.
+/// The losses of one block of trials, evaluated as its readout is simulated.
 pub struct LossEvaluator<'a> {
     objective: &'a Objective,
     targets: &'a [Targets],
@@ -48,7 +48,7 @@ impl<'a> LossEvaluator<'a> {
         }
     }
 
-    /// Evaluates one step; `set(unit, lane, δ)` takes each δ. False where no trial counts it.
+    /// Evaluates one step; `set(unit, lane, δ)` receives each δ. False if the step counts in no trial.
     fn step<F: Scalar>(
         &mut self,
         step: usize,
@@ -73,7 +73,7 @@ impl<'a> LossEvaluator<'a> {
         counts
     }
 
-    /// Evaluates one step while it is simulated: δ of every readout unit; false where no trial counts the step.
+    /// Evaluates one step while it is simulated: δ of every readout unit; false if the step counts in no trial.
     pub(crate) fn at<F: Scalar>(
         &mut self,
         step: usize,
@@ -93,7 +93,7 @@ impl<'a> LossEvaluator<'a> {
         }
     }
 
-    /// Judges all steps of one trial; `readout` has a step's, unit by unit.
+    /// Evaluates all steps of one trial; `readout` returns a step's, unit by unit.
     pub(crate) fn trial<'r, F: Scalar>(
         &mut self,
         lane: usize,
@@ -119,7 +119,7 @@ impl<'a> LossEvaluator<'a> {
         }
     }
 
-    /// The losses of the block's trials, one entry a loss term and trial.
+    /// The losses of the block's trials, one entry per loss term and trial.
     pub(crate) fn block_loss(&self) -> BlockLoss {
         let lanes = self.shapes.len();
         let tallies = self.tallies.chunks(LANES).flat_map(|term| &term[..lanes]);

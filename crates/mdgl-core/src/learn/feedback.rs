@@ -1,4 +1,4 @@
-//! The weights through which errors reach the cells.
+//! Feedback weights, through which errors reach the cells.
 
 use crate::description::rule::{AdaptiveFeedback, Feedback, RandomFeedback};
 use crate::error::{Result, invalid};
@@ -64,7 +64,7 @@ fn of_readout<F: Scalar>(compiled: &CompiledNetwork<F>) -> Vec<(usize, usize, F)
     (0..compiled.size()).flat_map(own).collect()
 }
 
-/// Drawn weights times a factor, beside others: the same for a seed whatever the model's own weights are, one draw a pair,
+/// Drawn weights times a factor, added to others: for a seed the same whatever the model's weights, one draw per pair,
 /// cell after cell.
 fn draw<F: Scalar>(
     model: &Model<F>,

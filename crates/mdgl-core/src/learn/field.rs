@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Forwards in time, as errors come in: the online form's gradient is Σ_t G_t[site of p at t] ē_qp,t. Backwards it is that of
-//! L_p,t = (1−κ) Σ_{u≥t} κ^{u−t} G_u[site of p at u]. A field has no inverse: it is found once from the first step on, and again
-//! span by span from snapshots.
+//! L_p,t = (1−κ) Σ_{u≥t} κ^{u−t} G_u[site of p at u]. A field has no inverse: it is computed once from the first step
+//! on, and again span by span from snapshots.
 
 use crate::error::Result;
 use crate::learn::diffusion::Spread;
@@ -22,7 +22,7 @@ const SPAN: usize = 64;
 
 const WHAT: &str = "the diffusing errors of a block of trials";
 
-/// Where errors enter the field, and the cells that receive it.
+/// Sources of errors in the field, and the cells that receive it.
 #[derive(Debug)]
 pub(crate) struct FieldSources<F: Scalar> {
     spread: Spread<F>,
@@ -49,7 +49,7 @@ impl<F: Scalar> FieldSources<F> {
         self.spread.sites()
     }
 
-    /// G_t from G_t−1 and δ_t (none where all are 0), the cells at `places`; lanes that are over have none.
+    /// G_t from G_t−1 and δ_t (empty where all are 0), the cells at `places`; lanes that are over have none.
     #[inline(always)]
     pub fn advance<L: Lanes<Scalar = F>>(
         &self,
@@ -82,12 +82,12 @@ impl<F: Scalar> FieldSources<F> {
 pub(crate) struct Field<F: Scalar> {
     /// G before the first step of each span.
     snapshots: Vec<Block<F>>,
-    /// G of the span at hand, `[step − its first][site]`.
+    /// G of the current span, `[step − its first][site]`.
     span: Vec<Block<F>>,
     loaded: Option<usize>,
     now: Vec<Block<F>>,
     sums: Vec<Block<F>>,
-    /// Σ_{u≥t} κ^{u−t} G_u[site of p], one a cell.
+    /// Σ_{u≥t} κ^{u−t} G_u[site of p], one per cell.
     pub held: Vec<Block<F>>,
     places: Vec<u32>,
 }
@@ -107,7 +107,7 @@ impl<F: Scalar> Field<F> {
         resize(&mut self.span, product(&[sites, SPAN.min(steps)]), Block::ZERO, WHAT)
     }
 
-    /// One step of the way from the first to the last.
+    /// One step of the pass from the first to the last.
     #[inline(always)]
     pub fn pass<L: Lanes<Scalar = F>>(
         &mut self,
@@ -124,7 +124,7 @@ impl<F: Scalar> Field<F> {
         sources.advance::<L>(t, places, ended_lanes, delta, &mut self.now, &mut self.sums);
     }
 
-    /// Steps of a step's span, if that is not at hand: they are to be gone through with [`Self::fill`].
+    /// Steps of a step's span, if that is not loaded: they are to be computed with [`Self::fill`].
     pub fn missing(&mut self, t: usize, steps: usize) -> std::ops::Range<usize> {
         if self.loaded == Some(t / SPAN) {
             return t..t;
@@ -150,7 +150,7 @@ impl<F: Scalar> Field<F> {
         self.span[t % SPAN * sites..][..sites].copy_from_slice(&self.now);
     }
 
-    /// What each cell has received from this step on, from that of the step after.
+    /// The filtered field at each cell from this step on, from that of the step after.
     #[inline(always)]
     pub fn hold<L: Lanes<Scalar = F>>(&mut self, sources: &FieldSources<F>, t: usize, kappa: F) {
         clear_tiny::<L>(t, &mut self.held);

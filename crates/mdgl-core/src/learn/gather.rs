@@ -20,7 +20,7 @@ pub(crate) fn tile_rows<F: Scalar>(targets: usize) -> usize {
 /// An event within a tile.
 #[derive(Debug, Clone, Copy, Default)]
 struct TileEvent {
-    /// Where the step's values begin.
+    /// Index of the step's first value.
     row: u32,
     mask: Mask,
     count: u16,
@@ -29,7 +29,7 @@ struct TileEvent {
 /// Events of a tile grouped by sender; kept for its memory.
 #[derive(Debug, Default)]
 pub(crate) struct Grouped {
-    /// Where each sender's events end, after grouping.
+    /// End of each sender's events, after grouping.
     end: Vec<u32>,
     events: Vec<TileEvent>,
     /// Whether every event counts once, as spikes do.
@@ -40,7 +40,7 @@ impl Grouped {
     /// Groups the events that meet a tile's rows, last step first.
     fn group<F: Scalar>(&mut self, tile: &Tile<'_, F>) {
         let Tile { lists, units, first, rows, lag, columns, .. } = *tile;
-        // Before the first step nothing was sent.
+        // Nothing was sent before the first step.
         let steps = || (lag.saturating_sub(first)..rows).rev().map(|row| (row, lists.at(first + row - lag)));
         self.end.clear();
         self.end.resize(units + 1, 0);
@@ -85,7 +85,7 @@ pub(crate) struct Tile<'a, F: Scalar> {
     pub first: usize,
     /// Steps in the tile.
     pub rows: usize,
-    /// Steps from an event to the values that it meets: a recurrent synapse's delay.
+    /// Steps from an event to the values that it is multiplied by: a recurrent synapse's delay.
     pub lag: usize,
     pub values: &'a [Block<F>],
     /// Targets in a row.
@@ -133,7 +133,7 @@ fn gather<L: Lanes>(
     }
 }
 
-/// What units with values sent, and a tile of target values that it meets.
+/// Values that units sent, and the tile of target values that they are multiplied by.
 #[derive(Clone, Copy)]
 pub(crate) struct ValueTile<'a, F: Scalar> {
     pub units: &'a [u32],
@@ -143,7 +143,7 @@ pub(crate) struct ValueTile<'a, F: Scalar> {
     pub first: usize,
     /// Steps in the tile.
     pub rows: usize,
-    /// Steps from a value to those that it meets.
+    /// Steps from a value to those that it is multiplied by.
     pub lag: usize,
     pub values: &'a [Block<F>],
     /// Targets in a row.
@@ -199,7 +199,7 @@ fn add_values<L: Lanes>(
     }
 }
 
-/// Four sums at once: each is a chain of additions, and a processor works on several.
+/// Four sums at once: each is a chain of additions, which the processor runs in parallel.
 #[inline(always)]
 fn add_events<L: Lanes>(
     events: &[TileEvent],

@@ -1,4 +1,4 @@
-//! The readout's filter as rules apply it to other things: f_t = κ f_t−1 + (1−κ) x_t, forwards or backwards in time.
+//! The readout's low-pass filter applied to other signals: f_t = κ f_t−1 + (1−κ) x_t, forwards or backwards in time.
 
 use std::ops::Range;
 
@@ -42,7 +42,7 @@ pub(crate) trait PsiSegments<F: Scalar> {
     fn count(&self) -> usize;
     /// Steps of a segment.
     fn steps(&self, segment: usize) -> Range<usize>;
-    /// Brings a segment's ψ.
+    /// Loads a segment's ψ.
     fn load<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()>;
     /// One step of the filter with the ψ of a step of the loaded segment.
     fn filter<L: Lanes<Scalar = F>>(&self, low_pass: LowPass<L>, step: usize, psi_filtered: &mut [Block<F>]);
@@ -61,13 +61,13 @@ pub(crate) struct FilteredPsi<F: Scalar> {
 }
 
 impl<F: Scalar> FilteredPsi<F> {
-    /// Bytes of memory that it holds.
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         let before = self.before_segments.iter().map(bytes_of).sum::<usize>();
         bytes_of(&self.rows) + bytes_of(&self.now) + before
     }
 
-    /// ψ̄ before each segment, of so many blocks a step; the last segment is loaded at the end.
+    /// ψ̄ before each segment, of so many blocks per step; the last segment is loaded at the end.
     ///
     /// # Errors
     /// [`crate::Error::Memory`], [`crate::Error::Cancelled`].
@@ -92,7 +92,7 @@ impl<F: Scalar> FilteredPsi<F> {
         Ok(())
     }
 
-    /// Brings a segment's ψ and ψ̄.
+    /// Loads a segment's ψ and ψ̄.
     ///
     /// # Errors
     /// As [`Self::filter_psi_before_segments`].

@@ -2,7 +2,7 @@
 //!
 //! A [`Rule`](crate::Rule) is a plain value. A `plan::LearningPlan` is that rule for a network and the current
 //! weights: which cells have a learning signal, which modulation they receive, which synapses
-//! accumulate. `backward` and `online` are the two passes that carry any plan out; `forward` holds
+//! accumulate. `backward` and `online` are the two passes that compute any plan; `forward` holds
 //! other estimators of the whole gradient, for comparison.
 
 pub(crate) mod backward;

@@ -2,11 +2,11 @@
 //!
 //! A cell p receives Γ_p = Σ_j gain(p, j) (1 − α_j) X_j, where j secretes X_j. The gain of a
 //! synaptic channel acts along each living synapse p→j; a nonlocal channel joins p to every cell
-//! of the secreting type, through one sum a type; a diffusive one through the type's field on the sheet.
+//! of the secreting type, through one sum per type; a diffusive one through the type's field on the sheet.
 //!
-//! What arrives at p along a synapse of delay d meets the eligibility of d steps before. A nonlocal channel whose gain is
-//! w̄ acts with each delay by the mean of the synapses that have it; one of a fixed gain, and one that diffuses, after one
-//! step.
+//! What arrives at p along a synapse of delay d is multiplied by the eligibility d steps earlier. A nonlocal channel
+//! whose gain is w̄ acts with each delay by the mean of the synapses that have it; one of a fixed gain, and one that
+//! diffuses, after one step.
 
 use crate::description::rule::{Channels, Hops, Rule};
 use crate::description::{Gain, Reach, TimeCourse, WeightGain};
@@ -19,16 +19,16 @@ use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{self, Block, Lanes};
 use crate::numeric::scalar::Scalar;
 
-/// Gains of the moment.
+/// Current gains.
 #[derive(Debug)]
 pub(crate) struct Modulation<F: Scalar> {
-    /// Receiver p → (place of the secreting j, gain · (1 − α_j)).
+    /// Receiver p → (index of the secreting j, gain · (1 − α_j)).
     pub synaptic: Csr<F>,
     pub nonlocal: Option<Nonlocal<F>>,
     pub diffusive: Option<Diffusive<F>>,
     /// Cells that receive anything.
     pub receivers: Vec<u32>,
-    /// The first receivers by fours.
+    /// The first receivers, in groups of four.
     fours: Vec<Four>,
     /// Their (secreting cells, gains), four after four.
     four_gains: Vec<FourGains<F>>,
@@ -45,7 +45,7 @@ struct Four {
     end: u32,
 }
 
-/// Where what cell j secreted so many steps before counts: rows of cells, the newest first.
+/// Where past secretions of cell j are stored: rows of cells, the newest first.
 fn place(j: usize, delay: usize, network: &Network) -> usize {
     (delay - 1) * network.size() + j
 }
@@ -58,11 +58,11 @@ pub(crate) struct Nonlocal<F: Scalar> {
     /// Gain `[receiving type][sum]`.
     pub gains: Vec<F>,
     pub type_of: Vec<u32>,
-    /// One a delay and secreting type.
+    /// One per delay and secreting type.
     pub sums: usize,
 }
 
-/// A rule's channels by type; `None` where it has none.
+/// A rule's channels by type; `None` if it has none.
 pub(crate) fn channel_table(network: &Network, rule: &Rule) -> Result<Option<Table>> {
     if rule.hops == Hops::Count(0) {
         return Ok(None);
@@ -76,7 +76,7 @@ pub(crate) fn channel_table(network: &Network, rule: &Rule) -> Result<Option<Tab
 }
 
 impl<F: Scalar> Modulation<F> {
-    /// Expands the channels of a kernel with the weights of the moment; only cells that `secretes` holds for emit.
+    /// Expands the channels of a kernel with the current weights; only cells that `secretes` holds for emit.
     pub fn new(model: &Model<F>, table: &Table, kernel: TimeCourse, secretes: &[bool]) -> Self {
         let network = model.network();
         let blocks = BlockMeans::new(model);
@@ -123,7 +123,7 @@ impl<F: Scalar> Modulation<F> {
         }
         let mut first = 0;
         for four in &self.fours {
-            // A sum is a chain of additions; a processor works on several.
+            // A sum is a chain of additions; a processor runs several in parallel.
             let mut sums = [L::splat(F::ZERO); 4];
             for (from, gains) in &self.four_gains[first..four.end as usize] {
                 for i in 0..4 {
@@ -189,7 +189,7 @@ impl<F: Scalar> lanes::SimdKernel<F> for Receive<'_, F> {
     }
 }
 
-/// Receivers by fours, the shorter ones' gains filled up with zeros.
+/// Receivers in groups of four, the shorter lists of gains padded with zeros.
 fn by_fours<F: Scalar>(synaptic: &Csr<F>, receivers: &[u32]) -> (Vec<Four>, Vec<FourGains<F>>) {
     let (mut fours, mut gains) = (Vec::new(), Vec::new());
     for four in receivers.chunks_exact(4) {
@@ -263,7 +263,7 @@ impl BlockMeans {
         self.share(&self.sums, from, to)
     }
 
-    /// The part of it that synapses of a delay have.
+    /// Its contribution from synapses of one delay.
     fn whole_of(&self, rank: usize, from: usize, to: usize) -> f64 {
         self.share(&self.delayed[rank], from, to)
     }

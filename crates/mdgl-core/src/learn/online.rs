@@ -1,16 +1,16 @@
-//! The online form: eligibility traces from the first step to the last, memory flat in time.
+//! The online form: eligibility traces from the first step to the last; memory does not grow with time.
 //!
-//! The traces ε of a synapse are its target's state variables derived by the weight; how they go on and what the eligibility e
-//! is made of them is the model's (see [`crate::neuron`]).
+//! The traces ε of a synapse are the derivatives of its target's state variables by the weight; the model defines how they
+//! evolve, and the eligibility e that follows from them (see [`crate::neuron`]).
 //!
 //! With causal errors the task's part is Σ_t Σ_k W_out δ_k,t ē_t, ē the κ-filter of e; MDGL adds
 //! Σ_t Σ_k δ_k,t F_k,t, F_k the κ-filter of m_kp,t e_t−1. Of channels whose kernel h is a filter (see
 //! [`crate::learn::secretion`]) the synapse carries h ∗ e, and F_k is the κ-filter of Σ_h m^h_kp,t (h ∗ e)_t−1, with
 //! m^h the part of the cells that secrete through h. The regulariser's rates are known after
-//! the batch only, so its sums are kept apart and weighted at the end.
+//! the batch only, so its sums are separate and weighted at the end.
 //!
-//! What arrives along a synapse of delay d meets e, or h ∗ e, of d steps before: with delays of more than one step every
-//! learning synapse keeps as many steps of them as the longest has.
+//! What arrives along a synapse of delay d is multiplied by e, or h ∗ e, d steps earlier: with delays of more than one
+//! step every learning synapse keeps as many steps of them as the longest has.
 //!
 //! The trace of RFLO (J. M. Murray, *Local online learning in recurrent networks with random feedback*, eLife 8:e43299,
 //! 2019) has the leak alone: thr = β = 0 in the traces, not in the neuron.
@@ -51,22 +51,22 @@ pub struct Online<'a, F: Scalar> {
     pub(crate) lengths: [u32; LANES],
     pub(crate) steps: usize,
     pub(crate) evaluator: LossEvaluator<'a>,
-    /// Whether the regulariser's sums are wanted.
+    /// Whether the regulariser's sums are needed.
     pub(crate) regularised: bool,
     pub(crate) traces: &'a mut Traces<F>,
     pub(crate) cancel: &'a AtomicBool,
 }
 
-/// A cell that secretes, as a receiver sees it.
+/// A secreting cell, per receiver.
 #[derive(Debug, Clone, Copy)]
 struct Emitter<F> {
     from: u32,
     gain: F,
-    /// What of the synapse's past its secretion meets: e or e through a filter, for each delay.
+    /// The trace that its secretion is multiplied by: e or e through a filter, for each delay.
     view: u32,
 }
 
-/// Where what a delay of more than one step brings at the step at hand begins.
+/// Arrivals of a delay of more than one step at the current step.
 #[derive(Debug, Clone, Copy)]
 struct DelayedArrival {
     /// The delay's place among the network's.
@@ -74,7 +74,7 @@ struct DelayedArrival {
     first: usize,
 }
 
-/// The place of so many steps before a step, among as many as the longest delay has.
+/// The ring index of so many steps before a step; the ring is as long as the longest delay.
 fn ring_place<F: Scalar>(plan: &LearningPlan<F>, t: usize, before: usize) -> usize {
     let kept = plan.longest_delay();
     (t + kept - before) % kept
@@ -87,7 +87,7 @@ pub(crate) fn trace_lists<F: Scalar>(compiled: &CompiledNetwork<F>) -> usize {
     compiled.further.max(1)
 }
 
-/// Traces and sums, one a slot of the plan unless said otherwise.
+/// Traces and sums, one per slot of the plan unless said otherwise.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Traces<F: Scalar> {
     pub state: NetworkState<F>,
@@ -97,17 +97,17 @@ pub(crate) struct Traces<F: Scalar> {
     further: Further<F>,
     /// e_t, then e_t−1.
     eligibility: Vec<Block<F>>,
-    /// ē `[slot][unit]`: one filter a readout unit; for a readout slot only s.
+    /// ē `[slot][unit]`: one filter per readout unit; for a readout slot only s.
     filtered: Vec<Block<F>>,
     /// s = h ∗ e and r of each filter, `[slot][filter]`.
     filtered_s: Vec<Block<F>>,
     filtered_r: Vec<Block<F>>,
     /// F_k `[slot][unit]`.
     modulated: Vec<Block<F>>,
-    /// What a synapse's modulatory traces meet, `[step in ring_place][1 + filter][slot]`: e (On-MDGL: ē), then each h ∗ e; as many steps
-    /// as the longest delay, none where that is one.
+    /// The factors of a synapse's modulatory traces, `[step in ring_place][1 + filter][slot]`: e (On-MDGL: ē), then
+    /// each h ∗ e; as many steps as the longest delay, none where that is one.
     past: Vec<Block<F>>,
-    /// Of the longer delays, what arrives at the step at hand.
+    /// Arrivals of the longer delays at the current step.
     arrivals: Vec<DelayedArrival>,
     /// m_kp,t `[cell][view][unit]`, the views of a synapse's past being e itself, then each filter's, for one delay after another;
     /// On-MDGL: Q_p,t in the first unit of each delay.
@@ -121,16 +121,16 @@ pub(crate) struct Traces<F: Scalar> {
     /// δ of this step.
     pub delta: Vec<Block<F>>,
     counts: Vec<u64>,
-    /// Σ_t ψ of each cell, where its mean is wanted.
+    /// Σ_t ψ of each cell, if its mean is needed.
     psi_sums: Vec<Block<F>>,
-    /// G on the sheet, where cells learn by that, and its sums by rows.
+    /// G on the sheet, if cells learn by it, and its sums by rows.
     field: Vec<Block<F>>,
     field_sums: Vec<Block<F>>,
-    /// Where the cells sit at the moment, if that changes.
+    /// The cells' current sites, if these change.
     places: Vec<u32>,
     /// The filters of all kernels, one after another.
     filters: Vec<Filter<F>>,
-    /// Whose secretion each cell receives.
+    /// The secreting cells of each receiver.
     emitters: Vec<Vec<Emitter<F>>>,
     /// Cells whose modulatory traces are followed.
     receives: Vec<bool>,
@@ -140,12 +140,12 @@ pub(crate) struct Traces<F: Scalar> {
     pub bias: Vec<Block<F>>,
     /// Σ_t e_t.
     pub plain: Vec<Block<F>>,
-    /// Σ_t e_t−1 ψ_j,t, one a modulatory edge.
+    /// Σ_t e_t−1 ψ_j,t, one per modulatory edge.
     pub edge_sums: Vec<Block<F>>,
     probe: Probe,
 }
 
-/// What a step's simulation changes, as it was before.
+/// The state that a step's simulation changes, before the step.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Before<F: Scalar> {
     state: Snapshot<F>,
@@ -164,10 +164,10 @@ impl<F: Scalar> Traces<F> {
         self.forget(plan, compiled.outputs())
     }
 
-    /// A trial begins; the gradient sums stay.
+    /// Starts a trial; the gradient sums stay.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] when there is no room for the traces.
+    /// [`crate::Error::Memory`] when the traces cannot be allocated.
     pub fn begin(
         &mut self,
         compiled: &CompiledNetwork<F>,
@@ -203,7 +203,7 @@ impl<F: Scalar> Traces<F> {
             (&mut self.readout, k),
             (&mut self.delta, k),
         ];
-        // Once for all: each may be small.
+        // One check for all of them: each may be small.
         let missing =
             buffers.iter().map(|(buffer, len)| len.saturating_sub(buffer.capacity())).sum::<usize>();
         let missing = missing.saturating_add(product(&[trace_lists(compiled), slots]));
@@ -215,7 +215,7 @@ impl<F: Scalar> Traces<F> {
     /// The gradient sums become 0.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] when there is no room for them.
+    /// [`crate::Error::Memory`] when they cannot be allocated.
     pub fn forget(&mut self, plan: &LearningPlan<F>, outputs: usize) -> Result<()> {
         for (buffer, len) in [
             (&mut self.sums, plan.slots.len()),
@@ -229,8 +229,8 @@ impl<F: Scalar> Traces<F> {
         Ok(())
     }
 
-    /// Gains that follow changed weights; traces go on. From now on every cell's modulatory trace is followed: one that
-    /// receives nothing at the moment may have received, and its trace decays.
+    /// Recomputes the gains after the weights changed; traces stay. From now on every cell's modulatory trace is
+    /// followed: a cell that receives nothing now may have received before, and its trace decays.
     pub fn renew(&mut self, plan: &LearningPlan<F>, cells: usize) {
         self.list_filters(plan);
         self.list_emitters(plan, cells);
@@ -238,7 +238,7 @@ impl<F: Scalar> Traces<F> {
         self.relevance.fill(Block::ZERO);
     }
 
-    /// What a trial's learning carries from one step to the next, in a fixed order; nothing that the plan's rule does not
+    /// The state of learning between two steps of a trial, in a fixed order; nothing that the plan's rule does not
     /// use.
     pub fn carried(&mut self, plan: &LearningPlan<F>) -> Vec<&mut Vec<Block<F>>> {
         let [second, further @ ..] = self.further.lists_mut();
@@ -269,7 +269,7 @@ impl<F: Scalar> Traces<F> {
     fn list_emitters(&mut self, plan: &LearningPlan<F>, cells: usize) {
         let views = 1 + self.filters.len();
         let rank_of = |delay| plan.recurrent.partition_point(|delayed| delayed.delay < delay);
-        // The place of a secreting cell says which one, and how long before.
+        // The place of a secreting cell encodes the cell and the delay.
         let emitter = |(place, gain): (u32, F), view: &dyn Fn(u32) -> u32| {
             let (from, delay) = (place % cells as u32, 1 + place as usize / cells);
             Emitter { from, gain, view: (rank_of(delay) * views) as u32 + view(from) }
@@ -292,7 +292,7 @@ impl<F: Scalar> Traces<F> {
         let slots = plan.slots.iter().enumerate().filter(|(_, s)| s.stage != SynapseKind::Readout);
         let count = slots.clone().map(|(_, s)| self.emitters[s.post as usize].len()).sum();
         let mut all = Vec::new();
-        // Each block of trials hands a copy on.
+        // Each block of trials uses a copy.
         reserve(&mut all, product(&[2, count]), "the modulatory edges of synapses")?;
         let edges = slots.flat_map(|(slot, s)| {
             let emitters = self.emitters[s.post as usize].iter();
@@ -302,7 +302,7 @@ impl<F: Scalar> Traces<F> {
         Ok(all)
     }
 
-    /// Finds what arrives at a step.
+    /// Computes the arrivals at a step.
     fn find_late(&mut self, plan: &LearningPlan<F>, t: usize) {
         let row = (1 + self.filters.len()) * plan.slots.len();
         let arrivals = (1..).zip(&plan.recurrent[1..]);
@@ -315,7 +315,7 @@ impl<F: Scalar> Traces<F> {
         );
     }
 
-    /// Bytes of memory that they hold.
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         let Self { state, integrator, further, eligibility, filtered, filtered_s, filtered_r, .. } = self;
         let Self { modulated, past, relevance, psi, psi_before, psi_filtered, readout, delta, .. } = self;
@@ -333,14 +333,14 @@ impl<F: Scalar> Traces<F> {
             + lists
     }
 
-    /// Keeps what [`Self::take_back`] needs to undo the simulation of the next step.
+    /// Saves what [`Self::take_back`] needs to undo the simulation of the next step.
     pub fn snapshot_into(&self, before: &mut Before<F>) {
         self.state.snapshot_into(&mut before.state);
         before.readout.clone_from(&self.readout);
         before.psi_sums.clone_from(&self.psi_sums);
     }
 
-    /// Undoes the simulation of the last step, whose learning is still to come.
+    /// Undoes the simulation of the last step, before its learning.
     pub fn take_back(&mut self, before: &Before<F>) {
         self.state.take_back(&before.state);
         self.readout.clone_from(&before.readout);
@@ -348,7 +348,7 @@ impl<F: Scalar> Traces<F> {
         std::mem::swap(&mut self.psi, &mut self.psi_before);
     }
 
-    /// The lanes' sums: the task's gradient, and what the regulariser's constants weight.
+    /// The sums over lanes: the task's gradient, and the sums that the regulariser's constants weight.
     pub fn block_gradient(&self) -> BlockGradient<F> {
         let sum = |blocks: &[Block<F>]| blocks.iter().map(Block::sum).collect();
         BlockGradient {
@@ -370,14 +370,14 @@ impl<F: Scalar> Traces<F> {
         &self.counts
     }
 
-    /// Σ ψ since the sums were 0, one a neuron; none where its mean is not wanted.
+    /// Σ ψ since the sums were 0, one per neuron; empty if its mean is not needed.
     pub fn psi_sums(&self) -> Vec<f64> {
         self.psi_sums.iter().map(|block| block.sum().to_f64()).collect()
     }
 }
 
 impl<F: Scalar> SimdKernel<F> for Online<'_, F> {
-    /// What the trials came to.
+    /// Sums of the trials.
     type Output = Result<BlockLoss>;
 
     #[inline(always)]
@@ -405,7 +405,7 @@ impl<F: Scalar> Online<'_, F> {
     }
 }
 
-/// One step of the online form: first its simulation, then, with δ at hand, its learning. The pass over a block of
+/// One step of the online form: first its simulation, then, with δ known, its learning. The pass over a block of
 /// trials and the stream both run it.
 pub struct OnlineStep<'a, F: Scalar> {
     pub(crate) compiled: &'a CompiledNetwork<F>,
@@ -421,9 +421,9 @@ pub struct OnlineStep<'a, F: Scalar> {
 /// A half of a step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Part {
-    /// Spikes, ψ and readout; δ becomes 0. Lanes that are `ended_lanes` do not spike.
+    /// Spikes, ψ and readout; δ becomes 0. The `ended_lanes` do not spike.
     Simulate { ended_lanes: Mask },
-    /// Traces, and gradient sums where any δ is `has_delta`, that is not 0.
+    /// Traces, and gradient sums where `has_delta`: some δ is not 0.
     Learn { has_delta: bool },
 }
 
@@ -524,7 +524,8 @@ impl<F: Scalar> OnlineStep<'_, F> {
         }
     }
 
-    /// The modulatory term of this step: it meets the eligibility of the step before, or of as many before as a delay has.
+    /// The modulatory term of this step: its factor is the eligibility of the step before, or of as many steps before
+    /// as the delay has.
     #[inline(always)]
     fn follow_modulation<L: Lanes<Scalar = F>>(&mut self, has_delta: bool) {
         if !self.plan.receives() {
@@ -626,7 +627,7 @@ impl<F: Scalar> OnlineStep<'_, F> {
         }
     }
 
-    /// h ∗ e takes in e of this step, for every filter h.
+    /// Updates h ∗ e by e of this step, for every filter h.
     #[inline(always)]
     fn filter_traces<L: Lanes<Scalar = F>>(&mut self) {
         let traces = &mut *self.traces;
@@ -668,7 +669,7 @@ impl<F: Scalar> OnlineStep<'_, F> {
         }
     }
 
-    /// Keeps what later steps will meet.
+    /// Stores the factors of later steps.
     #[inline(always)]
     fn remember(&mut self) {
         let (k, traces) = (self.compiled.outputs(), &mut *self.traces);
@@ -725,7 +726,7 @@ impl<F: Scalar> OnlineStep<'_, F> {
         self.traces.state.spikes.forget_before(t.saturating_sub(self.compiled.looks_back()));
     }
 
-    /// G of this step meets ē at each synapse's site.
+    /// G of this step times ē, at each synapse's site.
     #[inline(always)]
     fn follow_field<L: Lanes<Scalar = F>>(&mut self) {
         let Some(sources) = &self.plan.field else { return };

@@ -19,7 +19,7 @@ use crate::simulate::compiled::{self, CellRun, CompiledNetwork};
 use crate::simulate::delays::Delayed;
 use crate::simulate::padded_csr::{Chunk, PaddedCsr};
 
-/// What a pass reads of a rule, for a network and its current weights.
+/// A rule prepared for a network and its current weights, as the passes read it.
 #[derive(Debug)]
 pub(crate) struct LearningPlan<F: Scalar> {
     /// Cells whose synapses may have a gradient.
@@ -27,20 +27,20 @@ pub(crate) struct LearningPlan<F: Scalar> {
     /// All cells, and whether their ψ is stored: that of the active ones and of the few between two of them, of all where
     /// its mean is needed.
     pub psi_runs: Vec<CellRun<F>>,
-    /// The same, neighbours with the same constants together.
+    /// The same, in runs of neighbours with the same constants.
     pub runs: Vec<ActiveRun<F>>,
     /// Cells with a learning signal of their own.
     pub signalled: Vec<u32>,
-    /// From what to whom errors flow: neuron → (readout unit, (1 − κ) B).
+    /// Paths of errors: neuron → (readout unit, (1 − κ) B).
     pub feedback: Csr<F>,
-    /// Where errors enter the sheet, if it is by their field that cells learn.
+    /// Sources of errors on the sheet, if cells learn by their field.
     pub field: Option<FieldSources<F>>,
     pub modulation: Option<Modulation<F>>,
     /// Cells secrete λ (BPTT) instead of L ψ.
     pub secretes_lambda: bool,
     /// The trace has the membrane's leak alone.
     pub leak_only_trace: bool,
-    /// What stands in place of ψ where a cell passes on what it receives, if it is a constant.
+    /// The constant in place of ψ where a cell passes on what it receives, if there is one.
     pub mu: Option<F>,
     /// Channels whose kernel is a filter of what a cell secretes.
     pub secretions: Vec<Secretion<F>>,
@@ -48,18 +48,18 @@ pub(crate) struct LearningPlan<F: Scalar> {
     pub hop_recursions: Option<HopRecursions<F>>,
     /// The readout's filter acts on both factors of the modulatory term (On-MDGL).
     pub filters_factors_separately: bool,
-    /// Unit → (target, slot): the gradient sums, by what sends.
+    /// Unit → (target, slot): the gradient sums, by sender.
     pub input: Csr<u32>,
     pub recurrent: Vec<Delayed<u32>>,
     pub readout: Csr<u32>,
-    /// Inputs and readout again, in chunks; their fourths too many sum into a slot after the last.
+    /// Inputs and readout again, in padded chunks; padding adds to a slot after the last.
     pub input_chunks: PaddedCsr<u32>,
     pub readout_chunks: PaddedCsr<u32>,
-    /// What each slot stands for.
+    /// The synapse of each slot.
     pub slots: Vec<GradientSlot<F>>,
 }
 
-/// The rules with fewer hops that a rule of n hops rests upon: n, from e-prop on.
+/// The rules with fewer hops on which a rule of n hops is based: n, from e-prop on.
 #[derive(Debug)]
 pub(crate) struct HopRecursions<F: Scalar> {
     pub count: usize,
@@ -102,7 +102,7 @@ impl Rule {
 }
 
 impl<F: Scalar> LearningPlan<F> {
-    /// `learns` says for each projection whether its gradient is wanted; `regularised` whether
+    /// `learns` is true for each projection whose gradient is needed; `regularised` whether
     /// every cell has a learning signal.
     pub fn new(
         model: &Model<F>,
@@ -114,7 +114,8 @@ impl<F: Scalar> LearningPlan<F> {
         Self::make(model, compiled, rule, regularised, learns, false)
     }
 
-    /// The same for a stream: every cell counts as active, so that slots stay what they are when weights come and go.
+    /// The same for a stream: every cell counts as active, so that slots do not change when synapses die or are
+    /// rewired.
     pub fn for_stream(
         model: &Model<F>,
         compiled: &CompiledNetwork<F>,
@@ -195,7 +196,7 @@ impl<F: Scalar> LearningPlan<F> {
         Ok(plan)
     }
 
-    /// What all lists take at most (about that is what they take): slots by sender, and gains by receiver as a rule's channels have them.
+    /// Most bytes of all lists, which is about their size: slots by sender, and gains by receiver as a rule's channels have them.
     pub fn bytes(network: &Network, modulated: bool) -> usize {
         let delays = network.delays().len();
         let slots = size_of::<GradientSlot<F>>() + size_of::<(u32, u32)>() * (delays + 1);
@@ -214,7 +215,7 @@ impl<F: Scalar> LearningPlan<F> {
         self.modulation.is_some() && !self.secretes_lambda || !self.secretions.is_empty()
     }
 
-    /// Whether what it does is worked out for blocks of trials alone.
+    /// Whether it is implemented for blocks of trials alone.
     pub fn in_blocks(&self) -> bool {
         self.field.is_some()
             || self.leak_only_trace
@@ -236,7 +237,7 @@ impl<F: Scalar> LearningPlan<F> {
         self.secretions.iter().map(|secretion| secretion.filters.len()).sum()
     }
 
-    /// What the online form keeps of its synapses' past for delays of more than one step: e and each h ∗ e of as many steps
+    /// Past traces that the online form stores for delays of more than one step: e and each h ∗ e of as many steps
     /// as the longest has.
     pub fn past_len(&self) -> usize {
         match self.delayed() && self.receives() {
@@ -245,7 +246,7 @@ impl<F: Scalar> LearningPlan<F> {
         }
     }
 
-    /// Whether Γ has a part that is no rule with fewer hops.
+    /// Whether Γ has a part besides that of the rules with fewer hops.
     pub fn receives_directly(&self) -> bool {
         self.modulation.is_some() || !self.secretions.is_empty()
     }
@@ -255,22 +256,22 @@ impl<F: Scalar> LearningPlan<F> {
         self.receives_directly() || self.hop_recursions.is_some()
     }
 
-    /// Whether the mean of ψ of all cells is wanted.
+    /// Whether the mean of ψ of all cells is needed.
     pub fn follows_psi(&self) -> bool {
         self.secretions.iter().any(Secretion::follows_psi)
     }
 
-    /// Whether it is wanted before the pass back in time.
+    /// Whether it is needed before the pass back in time.
     pub fn wants_batch_means(&self) -> bool {
         self.secretions.iter().any(Secretion::wants_batch)
     }
 
-    /// Takes the mean ψ of the batch at hand, one a group of neurons.
+    /// Sets the mean ψ of the current batch, one per group of neurons.
     pub fn take_means(&mut self, network: &Network, means: &[f64]) {
         self.secretions.iter_mut().for_each(|secretion| secretion.take_means(network, means));
     }
 
-    /// The channels by what they carry: instantaneous, filtered, and those of rules with fewer hops.
+    /// The channels by their kernels: instantaneous, filtered, and those of rules with fewer hops.
     pub fn modulations(&self) -> impl Iterator<Item = &Modulation<F>> {
         let filtered = self.secretions.iter().map(|secretion| &secretion.modulation);
         let hop_recursions = self.hop_recursions.iter().map(|hop_recursions| &hop_recursions.modulation);
@@ -313,7 +314,7 @@ impl LearningSynapses<'_> {
     }
 }
 
-/// The neurons' constants as a trace has them.
+/// The neurons' constants for the eligibility trace.
 pub(crate) fn trace_dynamics<F: Scalar>(compiled: &CompiledNetwork<F>, trace: Trace) -> Vec<Dynamics<F>> {
     match trace {
         Trace::Mdgl2021 => compiled.cells.clone(),
@@ -355,10 +356,11 @@ fn hop_recursions<F: Scalar>(
     })
 }
 
-/// Unwanted cells between two wanted ones that are wanted, too: beginning and ending a run takes longer than their ψ.
+/// Cells that are not needed between two needed ones become needed, too: starting and ending a run costs more than
+/// their ψ.
 const SHORT_GAP: usize = 3;
 
-/// The cells that are wanted, and those in short gaps between them.
+/// The cells that are needed, and those in short gaps between them.
 fn without_short_gaps(wanted: &[bool]) -> Vec<bool> {
     let mut filled = wanted.to_vec();
     let places: Vec<usize> = (0..wanted.len()).filter(|&p| wanted[p]).collect();
@@ -392,7 +394,7 @@ pub(crate) struct Delta<F: Scalar> {
 }
 
 impl<F: Scalar> Delta<F> {
-    /// Bytes of memory that it holds.
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         bytes_of(&self.blocks)
     }
@@ -400,7 +402,7 @@ impl<F: Scalar> Delta<F> {
     /// All zero.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] when there is no room for so many steps.
+    /// [`crate::Error::Memory`] when so many steps cannot be allocated.
     pub fn reset(&mut self, first: usize, steps: usize, outputs: usize) -> Result<()> {
         self.first = first;
         self.steps = steps;

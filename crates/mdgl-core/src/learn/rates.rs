@@ -8,19 +8,19 @@ use crate::numeric::scalar::Scalar;
 /// The part in one block of trials, added to every L of a cell; both empty without a regulariser.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RatePart<'a, F: Scalar> {
-    /// One a cell, the same in all trials.
+    /// One per cell, the same in all trials.
     pub shared: &'a [F],
-    /// One a cell and trial, where each trial's own rate counts.
+    /// One per cell and trial, where each trial's own rate counts.
     pub own: &'a [Block<F>],
 }
 
 impl<'a, F: Scalar> RatePart<'a, F> {
-    /// The same for all trials.
+    /// Parts that are the same in all trials.
     pub fn shared(constants: &'a [F]) -> Self {
         Self { shared: constants, own: &[] }
     }
 
-    /// Each trial its own.
+    /// Parts per trial.
     pub fn own(constants: &'a [Block<F>]) -> Self {
         Self { shared: &[], own: constants }
     }
@@ -39,7 +39,7 @@ impl<'a, F: Scalar> RatePart<'a, F> {
         }
     }
 
-    /// One a cell of a trial.
+    /// One per cell of a trial.
     pub fn of_trial(&self, lane: usize) -> Cow<'a, [F]> {
         match self.own {
             [] => Cow::Borrowed(self.shared),

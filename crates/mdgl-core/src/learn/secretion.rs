@@ -1,4 +1,4 @@
-//! The secreting cell's memory: kernels that pass its L ψ through a fixed filter of two states.
+//! Memory of the secreting cell: kernels that pass its L ψ through a fixed filter of two states.
 //!
 //! ```text
 //! s_t = m_ss s_t+1 + m_sr r_t+1 + i_s ψ_t L_t
@@ -88,12 +88,12 @@ impl<F: Scalar> Secretion<F> {
         matches!(self.kernel, TimeCourse::Membrane(_))
     }
 
-    /// Whether they are the mean of the batch at hand.
+    /// Whether they are the mean of the current batch.
     pub fn wants_batch(&self) -> bool {
         matches!(self.kernel, TimeCourse::Membrane(Membrane { mean: PsiMean::Batch, .. }))
     }
 
-    /// Takes the means of a batch, one a group, where they are wanted.
+    /// Sets the means of a batch, one per group, where they are needed.
     pub fn take_means(&mut self, network: &Network, means: &[f64]) {
         if self.wants_batch() {
             self.filters = filters(network, self.kernel, &PsiMeans::exactly(means));
@@ -101,7 +101,7 @@ impl<F: Scalar> Secretion<F> {
     }
 }
 
-/// One a group of neurons for `'membrane'`, one for exponentials.
+/// One per group of neurons for `'membrane'`, one for exponentials.
 fn filters<F: Scalar>(network: &Network, kernel: TimeCourse, means: &PsiMeans) -> Vec<Filter<F>> {
     match kernel {
         TimeCourse::Membrane(membrane) => {

@@ -1,23 +1,23 @@
-//! Exact counts of what the kernels do, and a model of the bytes and operations that this takes.
+//! Exact counts of the kernels' work, and a model of its bytes and operations.
 //!
 //! The model counts the loads and stores of the algorithm between registers and memory, wherever the memory lies, and
-//! floating-point operations in lanes whose trial goes on (a multiply-add is two). B is a block of sixteen lanes, s a number,
-//! both in bytes. A pair is an event of one step, in any of its lanes, and one synapse of its sender.
+//! floating-point operations in lanes whose trial has not ended (a multiply-add is two). B is a block of sixteen lanes,
+//! s a number, both in bytes. A pair is an event of one step, in any of its lanes, and one synapse of its sender.
 //!
 //! | kernel | bytes | operations |
 //! |---|---|---|
-//! | drawing inputs | 4 a step and unit (bits written and read), 8 an entry | – |
-//! | input, recurrent scatter | 2 B + s + 4 a pair, 8 an entry | 1 a synaptic event |
-//! | neuron update | 2 B + 2 a cell and step, 2 B more if it adapts; of ψ 2 a cell and step, s a value above 0 | 7 a cell, step and trial, 4 more if it adapts |
-//! | readout | 3 B + 2 s a unit and step; s + 4 a pair if the readout is dense, else a scatter | 2 a unit, step and trial, 1 a synaptic event |
-//! | modulation | B + s + 4 a gain, B a receiver, of nonlocal channels 3 B an emitter and B + s a type and receiver, 5 B an emitter with memory | 2 a gain and trial, 10 a memory |
-//! | diffusion (of channels: modulation; of errors: backward recursion, twice) | 8 B a site and field, 3 B an emitter, B + s a receiver and field | 6 a site and field, 2 an emitter, 2 a receiver and field |
-//! | backward recursion | 2 B a cell and step, and ψ as above; 2 B if it adapts, B if it receives, B if it secretes, of its own signal 2 B and B + s + 4 a readout synapse | 5; 5; 1; 1; 2 a readout synapse |
-//! | eligibility traces (online) | 8 B a trace and step, 1 B more if it adapts, 4 B a filter of a kernel | 9; 3; 10 |
-//! | modulation, gather (online) | 3 B, 4 B an output, 2 B an output and filter; 1 B and 2 B an output | 6 an output, 2 a filter; 3 an output |
-//! | gradient gather | B + 8 a pair, 2 B + 8 a synapse and tile with events | 1 a synaptic event |
-//! | reduction | B a synapse and block, then 3 s | 16 |
-//! | optimiser | 7 s a weight | 13 |
+//! | drawing inputs | 4 per step and unit (bits written and read), 8 per entry | – |
+//! | input, recurrent scatter | 2 B + s + 4 per pair, 8 per entry | 1 per synaptic event |
+//! | neuron update | 2 B + 2 per cell and step, 2 B more if it adapts; of ψ 2 per cell and step, s per value above 0 | 7 per cell, step and trial, 4 more if it adapts |
+//! | readout | 3 B + 2 s per unit and step; s + 4 per pair if the readout is dense, else a scatter | 2 per unit, step and trial, 1 per synaptic event |
+//! | modulation | B + s + 4 per gain, B per receiver, of nonlocal channels 3 B per emitter and B + s per type and receiver, 5 B per emitter with memory | 2 per gain and trial, 10 per memory |
+//! | diffusion (of channels: modulation; of errors: backward recursion, twice) | 8 B per site and field, 3 B per emitter, B + s per receiver and field | 6 per site and field, 2 per emitter, 2 per receiver and field |
+//! | backward recursion | 2 B per cell and step, and ψ as above; 2 B if it adapts, B if it receives, B if it secretes, of its own signal 2 B and B + s + 4 per readout synapse | 5; 5; 1; 1; 2 per readout synapse |
+//! | eligibility traces (online) | 8 B per trace and step, 1 B more if it adapts, 4 B per filter of a kernel | 9; 3; 10 |
+//! | modulation, gather (online) | 3 B, 4 B per output, 2 B per output and filter; 1 B and 2 B per output | 6 per output, 2 per filter; 3 per output |
+//! | gradient gather | B + 8 per pair, 2 B + 8 per synapse and tile with events | 1 per synaptic event |
+//! | reduction | B per synapse and block, then 3 s | 16 |
+//! | optimiser | 7 s per weight | 13 |
 
 use crate::batch::encode::{BlockInput, EntryLists};
 use crate::instrument::section::Section;
@@ -36,7 +36,7 @@ use crate::simulate::trajectory::Trajectory;
 /// Events of each unit in a block of trials.
 #[derive(Debug, Clone, Copy, Default)]
 struct Activity {
-    /// Steps with an event, in any lane; a repeated event apart.
+    /// Steps with an event, in any lane; repeated events are counted separately.
     entries: u64,
     /// Lanes of these.
     lanes: u64,
@@ -120,7 +120,7 @@ pub(crate) fn tally_simulation<F: Scalar>(
     ]
 }
 
-/// Values of units, onto their targets or into the sums of their synapses.
+/// Values of units, scattered to their targets or added to the sums of their synapses.
 fn analogue<F: Scalar, T: Copy>(units: &[u32], csr: &Csr<T>, live: u64, calls: u64) -> Tally {
     let (block, number) = sizes::<F>();
     let synapses = units.iter().map(|&unit| csr.of(unit as usize).len() as u64);
@@ -197,7 +197,7 @@ pub(crate) fn tally_backward<F: Scalar>(
     ]
 }
 
-/// Spikes that arrive before the end: those of the last steps reach nobody.
+/// Spikes that arrive before the end: those of the last steps reach no cell.
 fn sent_before<F: Scalar>(
     compiled: &CompiledNetwork<F>,
     trajectory: &Trajectory<F>,
@@ -225,7 +225,7 @@ fn recursed<F: Scalar>(plan: &LearningPlan<F>, trajectory: &Trajectory<F>) -> Ta
     let mut tally = Tally { calls, neuron_updates: live * plan.active.len() as u64, ..Tally::default() };
     let modulated = u64::from(plan.receives());
     let secreting = u64::from(plan.secretes());
-    // Every rule with fewer hops goes the same way; the first of them receives nothing.
+    // Every rule with fewer hops has the same recursion; the first of them receives nothing.
     let hop_recursions = plan.hop_recursions.as_ref().map_or(0, |hop_recursions| hop_recursions.count as u64);
     let passes = 1 + hop_recursions;
     let receiving = modulated + hop_recursions.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! Gradients of all weights, by projection and readout.
+//! Gradients of all weights, per projection and readout.
 
 use crate::error::{Result, not_finite};
 use crate::network::Network;

@@ -25,14 +25,14 @@ pub struct Model<F: Scalar> {
     /// Bias of each readout (empty without one).
     pub(crate) bias: Vec<Vec<F>>,
     pub(crate) moments: AdamMoments<F>,
-    /// What kernel `'membrane'` knows of ψ.
+    /// The running means of ψ that kernel `'membrane'` uses.
     pub(crate) psi_means: PsiMeans,
-    /// What is left of the difference between adaptive feedback and the readout's weights, 1 at first.
+    /// Remaining fraction of the difference between adaptive feedback and readout weights, 1 at first.
     pub(crate) feedback_share: f64,
 }
 
 impl<F: Scalar> Model<F> {
-    /// A model with the initial weights that the description's seed gives.
+    /// A model with the initial weights that follow from the description's seed.
     ///
     /// # Errors
     /// [`crate::Error::Memory`] when the initial weights need more memory than there is; [`crate::Error::Invalid`] for weights
@@ -55,7 +55,7 @@ impl<F: Scalar> Model<F> {
     /// # Errors
     /// [`crate::Error::Memory`].
     pub(crate) fn blank(network: Arc<Network>) -> Result<Self> {
-        // θ and its two moments; initial weights are drawn as f64, a projection at a time.
+        // θ and its two moments; initial weights are drawn as f64, one projection at a time.
         let bytes = product(&[network.synapse_count(), 3 * size_of::<F>() + size_of::<f64>()]);
         ensure_memory(bytes, "the weights of a network")?;
         let theta: Vec<_> =
@@ -100,7 +100,7 @@ impl<F: Scalar> Model<F> {
         Ok(self.clone())
     }
 
-    /// Bytes of memory that it holds, its network included.
+    /// Bytes of memory in use, its network included.
     pub fn bytes(&self) -> usize {
         let numbers = product(&[self.parameters(), size_of::<F>() + size_of::<AdamMoment<F>>()]);
         numbers.saturating_add(self.network.bytes())
@@ -197,7 +197,7 @@ impl<F: Scalar> Model<F> {
         Ok(())
     }
 
-    /// Bias of every readout unit, 0 where there is none.
+    /// Bias of every readout unit, 0 without one.
     pub(crate) fn output_bias(&self) -> Vec<F> {
         let mut all = vec![F::ZERO; self.network.output_units()];
         for (slot, bias) in self.network.readouts().iter().zip(&self.bias) {
@@ -207,7 +207,7 @@ impl<F: Scalar> Model<F> {
     }
 }
 
-/// θ of a weight: its size towards the sender's sign.
+/// θ of a weight: its magnitude in the direction of the sender's sign.
 fn theta_of(weight: f64, sign: i8) -> f64 {
     if sign == 0 { weight } else { weight * f64::from(sign) }
 }

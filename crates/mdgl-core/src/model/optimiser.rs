@@ -11,23 +11,23 @@ use crate::network::{Network, SynapseKind, Synapses};
 use crate::numeric::random::{CounterRng, DrawStream};
 use crate::numeric::scalar::Scalar;
 
-/// θ of a synapse that rewiring brings back.
+/// θ of a rewired synapse.
 const REBORN: f64 = 1e-12;
 
-/// How gradients change weights.
+/// Settings of the optimiser.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Optimiser {
     /// The update.
     #[serde(flatten)]
     pub method: Method,
-    /// Rate at which living weights shrink: θ loses learningRate · l1 a step.
+    /// Rate at which living weights shrink: θ loses learningRate · l1 per step.
     #[serde(default = "l1")]
     pub l1: f64,
-    /// θ gains √(2 · learningRate · temperature) N(0, 1) a step.
+    /// θ gains √(2 · learningRate · temperature) N(0, 1) per step.
     #[serde(default)]
     pub temperature: f64,
-    /// Whether dead synapses of signed senders are brought back.
+    /// Whether dead synapses of signed senders are rewired.
     #[serde(default = "yes")]
     pub rewiring: bool,
     /// Stepwise decay of the learning rate.
@@ -36,7 +36,7 @@ pub struct Optimiser {
     /// Largest norm of the whole gradient; larger ones are scaled down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
-    /// Projections that stay as they are.
+    /// Projections that are not trained.
     #[serde(default)]
     pub frozen: Vec<String>,
 }
@@ -171,7 +171,7 @@ impl Optimiser {
     }
 }
 
-/// One parameter's update, with what depends on the step worked out.
+/// The update of one parameter, with factors of the step computed once.
 struct Update<F> {
     method: UpdateMethod<F>,
     /// Factor that clipping puts on the gradient.
@@ -252,7 +252,7 @@ impl<F: Scalar> Update<F> {
         }
     }
 
-    /// What each parameter loses, written over its gradient.
+    /// The decrement of each parameter, written over its gradient.
     fn steps(&self, gradients: &mut [F], moments: &mut [AdamMoment<F>]) {
         let pairs = gradients.iter_mut().zip(moments);
         match self.method {
@@ -267,7 +267,7 @@ impl<F: Scalar> Update<F> {
     }
 }
 
-/// One step, [`rewire`] aside: the model with changed weights, of which the caller asks [`Model::checked`] at the end.
+/// One step, [`rewire`] aside: the model with changed weights, on which the caller calls [`Model::checked`] at the end.
 ///
 /// # Errors
 /// [`crate::Error::Memory`].
@@ -357,7 +357,7 @@ pub(crate) fn rewire<F: Scalar>(model: &mut Model<F>, optimiser: &Optimiser, see
     }
 }
 
-/// What the next step of training takes of adaptive feedback and of the readout's weights: learning rate · weight decay.
+/// What the next training step subtracts from adaptive feedback and readout weights: learning rate · weight decay.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] when that is more than there is.
@@ -375,7 +375,8 @@ pub(crate) fn next_feedback_decay<F: Scalar>(
     Ok(Some(loss))
 }
 
-/// The end of a training step with adaptive feedback: readout weights that learn, and what feedback has beside them, decay.
+/// The end of a training step with adaptive feedback: readout weights that learn, and the difference of feedback from
+/// them, decay.
 pub(crate) fn decay_feedback<F: Scalar>(model: &mut Model<F>, loss: f64, optimiser: &Optimiser) {
     model.feedback_share *= 1.0 - loss;
     let network = model.network().clone();
@@ -383,7 +384,7 @@ pub(crate) fn decay_feedback<F: Scalar>(model: &mut Model<F>, loss: f64, optimis
     let kept = F::from_f64(1.0 - loss);
     for (index, synapses) in network.projections.iter().enumerate() {
         if learns[index] && synapses.stage == SynapseKind::Readout {
-            // θ of a dead synapse stays where it is.
+            // θ of a dead synapse does not change.
             let living = model.theta[index].iter_mut().enumerate();
             let living = living.filter(|(synapse, theta)| synapses.sign(*synapse) == 0 || **theta > F::ZERO);
             living.for_each(|(_, theta)| *theta = *theta * kept);

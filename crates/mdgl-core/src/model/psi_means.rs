@@ -1,19 +1,19 @@
-//! The running mean of ψ, of each group of neurons that share type and constants: what kernel `'membrane'` follows.
+//! The running mean of ψ, per group of neurons that share type and constants, for kernel `'membrane'`.
 //!
 //! m ← 0.9 m + 0.1 · (mean of a batch), from m₀ on. It is kept as the weight of m₀, 0.9ⁿ, and the sum of all else, so that it
-//! does not depend on which m₀ a channel names.
+//! does not depend on the m₀ of a channel.
 
 use crate::error::{Result, invalid};
 use crate::network::Groups;
 use crate::numeric::scalar::all_finite;
 
-/// What a mean keeps of itself from batch to batch.
+/// Fraction of a mean that is kept from batch to batch.
 const DECAY: f64 = 0.9;
 
-/// Running means, one a group.
+/// Running means, one per group.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PsiMeans {
-    /// What m₀ still weighs.
+    /// The weight of m₀.
     initial: f64,
     /// The batches' part.
     sums: Vec<f64>,
@@ -25,7 +25,7 @@ impl PsiMeans {
         Self { initial: 1.0, sums: vec![0.0; groups] }
     }
 
-    /// Means that owe nothing to m₀.
+    /// Means without a contribution of m₀.
     pub fn exactly(means: &[f64]) -> Self {
         Self { initial: 0.0, sums: means.to_vec() }
     }
@@ -35,7 +35,7 @@ impl PsiMeans {
         self.initial * initial + self.sums[group]
     }
 
-    /// Takes in the means of a batch.
+    /// Updates them by the means of a batch.
     pub fn follow(&mut self, means: &[f64]) {
         self.initial *= DECAY;
         for (sum, mean) in self.sums.iter_mut().zip(means) {
@@ -71,7 +71,7 @@ impl PsiMeans {
     }
 }
 
-/// The mean of each group over so many steps of all trials, from one sum a neuron.
+/// The mean of each group over so many steps of all trials, from one sum per neuron.
 pub(crate) fn group_means(groups: &Groups, sums: &[f64], steps: f64) -> Vec<f64> {
     let mut means = vec![0.0; groups.count()];
     for (&group, sum) in groups.of.iter().zip(sums) {

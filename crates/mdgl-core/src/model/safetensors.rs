@@ -4,12 +4,12 @@
 //! `a->b` (the weights, ordered by post then pre), `a->b.pre` and `a->b.post`; the bias of readout
 //! `c` is `c.bias`. A model that learned by kernel `'membrane'` has one more, `mdgl.psi-means` (f64): the weight of the
 //! initial mean, then the running mean of ψ of each group of neurons; one that learned with adaptive feedback has
-//! `mdgl.feedback-share` (f64), what is left of the difference between feedback and readout weights. The one metadata key, `mdgl`, holds JSON: the
-//! network description and the precision. Long lists of the description stand beside it, `{"list": k}` for tensor `mdgl.lists.k`
-//! (u32 or f64), since safetensors allows its metadata 100 MB.
+//! `mdgl.feedback-share` (f64), the remaining fraction of the difference between feedback and readout weights. The one
+//! metadata key, `mdgl`, holds JSON: the network description and the precision. Long lists of the description stand
+//! beside it, `{"list": k}` for tensor `mdgl.lists.k` (u32 or f64), since safetensors allows its metadata 100 MB.
 //!
-//! A checkpoint is such a file with the optimiser's state besides, in tensors `mdgl.optimiser.*`: training goes on from it with the
-//! same bits.
+//! A checkpoint is such a file with the optimiser's state besides, in tensors `mdgl.optimiser.*`: training continues
+//! from it with the same bits.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ use crate::model::psi_means::PsiMeans;
 use crate::numeric::scalar::Scalar;
 
 const METADATA_KEY: &str = "mdgl";
-/// Numbers of a list from which on it is a tensor: shorter ones can be read in the JSON.
+/// Length from which a list becomes a tensor: shorter ones can be read in the JSON.
 const LONG: usize = 1 << 12;
 
 struct Tensor<'a> {
@@ -44,7 +44,7 @@ impl<'a> Tensor<'a> {
         Self { dtype, shape: [values.len()], bytes: bytemuck::cast_slice(values).to_vec().into() }
     }
 
-    /// Of numbers that stay where they are.
+    /// A view of numbers that are not copied.
     fn borrowed<T: bytemuck::Pod>(dtype: Dtype, values: &'a [T]) -> Self {
         Self { dtype, shape: [values.len()], bytes: bytemuck::cast_slice(values).into() }
     }
@@ -107,7 +107,7 @@ impl<F: Scalar> Model<F> {
         self.write(tensors)
     }
 
-    /// Numbers of a float type a synapse, and its ends; the tensors, and the file made of them.
+    /// Per synapse: its numbers of the float type, and its ends; the tensors, and the file made of them.
     fn room_for_file(&self, numbers: usize) -> Result<()> {
         let bytes = product(&[self.parameters(), numbers * size_of::<F>() + 2 * size_of::<[u32; 2]>()]);
         ensure_memory(bytes, "a file of weights")
@@ -156,7 +156,7 @@ impl<F: Scalar> Model<F> {
     /// are not those of its description; [`Error::Invalid`] for weights that are not allowed.
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self> {
         let tensors = SafeTensors::deserialize(bytes).map_err(file_error)?;
-        // The largest tensor twice as f64.
+        // Twice the largest tensor, as f64.
         ensure_memory(product(&[4, bytes.len()]), "the weights of a file")?;
         let mut model = Self::blank(Arc::new(Network::new(read_network(bytes, &tensors)?)?))?;
         let network = model.network().clone();
@@ -165,7 +165,7 @@ impl<F: Scalar> Model<F> {
                 let name = format!("{}.{suffix}", synapses.name());
                 match read::<u32>(&tensors, &name, Dtype::U32)? == expected {
                     true => Ok(()),
-                    false => Err(file_error(format!("{name} is not what the description gives"))),
+                    false => Err(file_error(format!("{name} does not match the description"))),
                 }
             };
             same("pre", synapses.pre())?;
@@ -195,7 +195,7 @@ impl<F: Scalar> Model<F> {
         Ok(model)
     }
 
-    /// θ must be that of the weights; the moments must be such as can be.
+    /// θ must match the weights; the moments must be possible values.
     fn read_optimiser(&mut self, tensors: &SafeTensors<'_>) -> Result<()> {
         let [steps, theta, first, second] = OPTIMISER;
         self.moments.steps = match read::<u64>(tensors, steps, Dtype::U64)?[..] {
@@ -220,7 +220,7 @@ impl<F: Scalar> Model<F> {
             let stored = weights(self);
             self.theta[index].iter_mut().zip(&mut theta).for_each(|(to, from)| *to = from);
             if weights(self) != stored {
-                return Err(file_error(format!("{} does not give the file's weights", OPTIMISER[1])));
+                return Err(file_error(format!("{} does not match the file's weights", OPTIMISER[1])));
             }
         }
         let first = all(first, parameters, f64::NEG_INFINITY)?;
@@ -235,9 +235,9 @@ impl<F: Scalar> Model<F> {
 /// The float type of a weights file, `f32` or `f64`.
 ///
 /// # Errors
-/// [`Error::File`] for a file that holds no weights of ours.
+/// [`Error::File`] for a file that is no weights file of this library.
 pub fn precision(bytes: &[u8]) -> Result<&'static str> {
-    // The description may be long, and is not needed for it.
+    // The description may be long, and is not needed here.
     match read_metadata::<IgnoredAny>(bytes)?.precision.as_str() {
         "f32" => Ok(f32::NAME),
         "f64" => Ok(f64::NAME),
@@ -245,7 +245,7 @@ pub fn precision(bytes: &[u8]) -> Result<&'static str> {
     }
 }
 
-/// What a file says of itself.
+/// Metadata of a file.
 #[derive(Serialize, Deserialize)]
 struct Metadata<N> {
     network: N,

@@ -1,4 +1,4 @@
-//! Channels by the types they join, names resolved and checked once.
+//! Modulatory channels between cell types, names resolved and checked.
 
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ impl Table {
 
     /// # Errors
     /// [`crate::Error::Invalid`] for unknown types, gains that do not fit, time constants of less than half a step, or two
-    /// channels that would be one.
+    /// channels that coincide.
     pub fn listed(path: &str, types: &[String], channels: &[Channel], dt: f64) -> Result<Self> {
         let index: HashMap<&str, usize> = types.iter().map(String::as_str).zip(0..).collect();
         let find = |path: String, name: &str| {
@@ -74,17 +74,17 @@ impl Table {
         self.any(|r, k| (r, k) == (reach, kernel))
     }
 
-    /// The distinct kernels, in an order that the channels fix.
+    /// The distinct kernels, in an order that depends on the channels alone.
     pub fn kernels(&self) -> Vec<TimeCourse> {
         distinct(self.kinds().into_iter().map(|(_, kernel)| kernel))
     }
 
-    /// The distinct pairs of reach and kernel, in an order that the channels fix.
+    /// The distinct pairs of reach and kernel, in an order that depends on the channels alone.
     pub fn kinds(&self) -> Vec<(Reach, TimeCourse)> {
         distinct(self.channels().into_iter().map(|(_, reach, kernel)| (reach, kernel)))
     }
 
-    /// Gain, reach and kernel of all channels, in an order that they fix.
+    /// Gain, reach and kernel of all channels, in an order that depends on the channels alone.
     pub fn channels(&self) -> Vec<(Gain, Reach, TimeCourse)> {
         match self {
             Self::Uniform(channel) => vec![(channel.gain, channel.reach, channel.kernel)],
@@ -129,7 +129,7 @@ impl Table {
     }
 }
 
-/// Each once, in the order given.
+/// Distinct values, in the order given.
 fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     let mut distinct = Vec::new();
     for one in all {

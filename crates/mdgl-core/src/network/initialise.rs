@@ -1,4 +1,4 @@
-//! Initial weights, as the authors of the paper make them: balanced, of spectral radius 1.
+//! Initial weights by the method of the paper's authors: balanced, of spectral radius 1.
 //!
 //! A dense n×n matrix of |N(0, 1)| times the sender's sign is balanced (total excitation equals
 //! total inhibition, then each receiver's column sums to 0), scaled to spectral radius 1, cut to
@@ -16,15 +16,15 @@ use crate::numeric::random::CounterRng;
 
 /// Above this size the spectral radius is estimated instead of computed (O(n²) instead of O(n³)).
 const EXACT_RADIUS_UP_TO: usize = 512;
-/// Two or three are usual, LAPACK gives up after thirty.
+/// Two or three are usual; LAPACK stops after thirty.
 const ITERATIONS_AN_EIGENVALUE: usize = 60;
-/// Products whose growth gives the estimate.
+/// Number of matrix-vector products from whose growth the radius is estimated.
 const GROWTH_PRODUCTS: usize = 256;
 
 /// The weights of a projection, in the order of its synapses.
 ///
 /// # Errors
-/// [`crate::Error::Memory`] when the dense matrix of a balanced projection cannot be had.
+/// [`crate::Error::Memory`] when the dense matrix of a balanced projection cannot be allocated.
 pub(crate) fn weights<'a>(synapses: &'a Synapses, rng: &mut CounterRng) -> Result<Cow<'a, [f64]>> {
     let drawn = match &synapses.initial {
         InitialWeights::Given(values) => return Ok(Cow::Borrowed(values)),
@@ -109,7 +109,7 @@ fn spectral_radius(matrix: &DMatrix<f64>) -> f64 {
     exact.flatten().unwrap_or_else(|| growth_rate(matrix))
 }
 
-/// QR iterations do not end for every matrix at the last bit: those are asked for fewer bits. `None` where even that fails.
+/// QR iterations do not converge to the last bit for every matrix: the tolerance is then raised. `None` if that fails.
 fn largest_eigenvalue(matrix: &DMatrix<f64>) -> Option<f64> {
     let iterations = ITERATIONS_AN_EIGENVALUE * matrix.nrows().max(1);
     let attempt = |&eps: &f64| Schur::try_new(matrix.clone(), eps, iterations);

@@ -1,4 +1,4 @@
-//! A network, checked, with its synapses drawn: ranges of units per population, lists of synapses per projection.
+//! A checked network with its synapses drawn: ranges of units per population, lists of synapses per projection.
 
 pub(crate) mod channels;
 pub(crate) mod initialise;
@@ -30,7 +30,7 @@ use projections::{check_reach, delays, projections};
 
 /// Most neurons or units of a network, so that every index fits and products do not overflow.
 const MOST_UNITS: usize = 1 << 24;
-/// What a unit takes in all lists of units, those of the compiled network and of a plan apart.
+/// Bytes per unit in all lists of units, those of the compiled network and of a plan aside.
 const UNIT_BYTES: usize = 2 * (size_of::<Neuron>() + size_of::<Dynamics<f64>>());
 /// The tensor of a weights file that holds the running means of ψ.
 pub(crate) const PSI_MEANS: &str = "mdgl.psi-means";
@@ -61,11 +61,11 @@ pub struct Network {
     /// Type of each neuron.
     pub(crate) type_of: Vec<usize>,
     type_names: Vec<String>,
-    /// The synapses of each stage by what sends, made when first asked for.
+    /// The synapses of each stage by sender, made on first use.
     by_sender: [OnceLock<Csr<Synapse>>; 3],
     /// Cells of the same type and constants.
     pub(crate) groups: Groups,
-    /// Where they sit.
+    /// Sites of the cells on the sheet.
     pub(crate) grid: Grid,
     pub(crate) channels: Table,
     input_offsets: Vec<usize>,
@@ -77,7 +77,7 @@ pub(crate) struct Output {
     pub kappa: f64,
 }
 
-/// The constants of a network's equations: one value a recurrent neuron, of all populations end to end.
+/// The constants of a network's equations: one value per recurrent neuron, of all populations end to end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CellConstants {
     /// α = exp(−dt/τ_m).
@@ -94,13 +94,13 @@ pub struct CellConstants {
     pub dampening: Vec<f64>,
     /// Steps without a spike after one.
     pub refractory: Vec<u32>,
-    /// What scales the input: 1 − α, or what the conventions say.
+    /// Scale of the input: 1 − α, or as the conventions have it.
     pub input_gain: Vec<f64>,
-    /// What a spike adds to the adaptation: 1 − ρ, or what the conventions say.
+    /// Spike increment of the adaptation: 1 − ρ, or as the conventions have it.
     pub jump: Vec<f64>,
-    /// What the reset weighs in the eligibility trace: thr, or what the conventions say.
+    /// Factor of the reset in the eligibility trace: thr, or as the conventions have it.
     pub reset: Vec<f64>,
-    /// κ = exp(−dt/τ_out), one a readout unit, of all readouts end to end.
+    /// κ = exp(−dt/τ_out), one per readout unit, of all readouts end to end.
     pub kappa: Vec<f64>,
 }
 
@@ -148,7 +148,7 @@ impl Network {
             product(&[counts.fold(0, usize::saturating_add), UNIT_BYTES]),
             "the units of a network",
         )?;
-        // The largest first: too many synapses are said before anything large is made.
+        // The largest first: too many synapses are reported before anything large is allocated.
         let projections = projections(&description, &ranges)?;
         let (neurons, dynamics) = neurons(&description)?;
         let (outputs, readouts) = readouts(&description)?;
@@ -187,7 +187,7 @@ impl Network {
     pub fn dt(&self) -> f64 {
         self.description.dt
     }
-    /// How ψ falls with the distance to threshold.
+    /// Shape of ψ as a function of the distance to threshold.
     pub fn pseudo_derivative(&self) -> Shape {
         self.description.pseudo_derivative.shape
     }
@@ -236,7 +236,7 @@ impl Network {
     pub(crate) fn synapse_count(&self) -> usize {
         self.projections.iter().map(Synapses::len).sum()
     }
-    /// About what it takes: of each synapse its ends, and its place by what sends.
+    /// Approximate bytes: per synapse its ends, and its place by sender.
     pub(crate) fn bytes(&self) -> usize {
         let synapse = size_of::<[u32; 2]>() + size_of::<(u32, Synapse)>();
         let synapses = product(&[self.synapse_count(), synapse]);
@@ -277,17 +277,17 @@ impl Network {
         self.delays.len() > 1
     }
 
-    /// Whether any neuron gives values and not spikes.
+    /// Whether any neuron sends values instead of spikes.
     pub(crate) fn has_rate_units(&self) -> bool {
         self.dynamics.iter().any(Dynamics::sends_values)
     }
 
-    /// What messages call the first neurons whose model lacks something.
+    /// How messages call the first neurons whose model lacks something.
     fn neurons_without(&self, has: impl Fn(&Dynamics<f64>) -> bool) -> Option<&'static str> {
         self.dynamics.iter().find(|&own| !has(own)).map(Dynamics::plural)
     }
 
-    /// What decides which rules have an equation in it.
+    /// The properties on which it depends which rules have an equation in the network.
     pub(crate) fn properties(&self) -> NetworkProperties {
         NetworkProperties {
             bellec2020: self.conventions() == Conventions::Bellec2020,
@@ -351,7 +351,7 @@ fn positive(path: impl Into<String>, value: f64) -> Result<()> {
     Err(invalid(path, value, "a finite number above 0"))
 }
 
-/// What only some conventions know.
+/// Refuses what only other conventions have.
 fn check_conventions(d: &NetworkDescription) -> Result<()> {
     match d.conventions {
         Conventions::Mdgl2021 if d.input_gain.is_some() => {
@@ -384,7 +384,7 @@ fn readouts(d: &NetworkDescription) -> Result<(Vec<Output>, Vec<ReadoutSlot>)> {
     Ok((outputs, slots))
 }
 
-/// Names of projections and readouts are tensor names in files: none may be taken twice.
+/// Names of projections and readouts are tensor names in files: each must be unique.
 fn check_tensor_names(projections: &[Synapses], readouts: &[ReadoutSlot], lists: usize) -> Result<()> {
     let reserved = ["__metadata__", PSI_MEANS, FEEDBACK_SHARE].into_iter().chain(OPTIMISER);
     let mut taken: HashSet<String> = reserved.map(str::to_owned).chain((0..lists).map(list_tensor)).collect();

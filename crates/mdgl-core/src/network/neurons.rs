@@ -1,4 +1,4 @@
-//! The neurons of a network; which of them share type and constants.
+//! The constants of a network's neurons, and groups of neurons that share type and constants.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::neuron::constants::Bits;
 use crate::neuron::{self, Dynamics, Neuron, Parameters};
 
-/// Neurons that share their type and all constants: what one mean of ψ speaks for.
+/// Neurons that share their type and all constants: they share one mean of ψ.
 #[derive(Debug, Clone)]
 pub(crate) struct Groups {
     /// Group of each neuron, numbered as they first appear.
@@ -40,7 +40,7 @@ impl Groups {
     }
 }
 
-/// The constants of all neurons: those told outside, and those of their equations.
+/// The constants of all neurons: those in the description's terms, and those of their equations.
 pub(super) fn neurons(description: &NetworkDescription) -> Result<(Vec<Neuron>, Vec<Dynamics<f64>>)> {
     let size = description.populations.iter().map(|p| p.size).sum();
     let (mut neurons, mut dynamics) = (Vec::with_capacity(size), Vec::with_capacity(size));

@@ -7,7 +7,7 @@ use crate::description::{CellType, NamedSign, NetworkDescription, Sign};
 use crate::error::{Result, invalid, unknown};
 use crate::numeric::random::{CounterRng, DrawStream};
 
-/// A named population's place.
+/// A named population's range of units.
 #[derive(Clone)]
 pub(super) struct PopulationRange {
     pub kind: PopulationKind,

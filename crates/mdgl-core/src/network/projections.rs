@@ -16,7 +16,7 @@ const MOST_DELAY: f64 = 10_000.0;
 /// Most synapses of a network.
 const MOST_SYNAPSES: u64 = 1 << 30;
 
-/// Which way a projection goes.
+/// Direction of a projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SynapseKind {
     Input,
@@ -24,7 +24,7 @@ pub(crate) enum SynapseKind {
     Readout,
 }
 
-/// One synapse: its projection, and its place in it.
+/// One synapse: its projection, and its index in it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Synapse {
     pub projection: u32,
@@ -36,7 +36,7 @@ pub(crate) struct Synapse {
 pub struct Synapses {
     pub(super) name: String,
     pub(crate) stage: SynapseKind,
-    /// Presynaptic index in its population, one a synapse, ordered by post then pre.
+    /// Presynaptic index in its population, one per synapse, ordered by post then pre.
     pub(crate) pre: Arc<Vec<u32>>,
     /// Postsynaptic index in its population.
     pub(crate) post: Arc<Vec<u32>>,
@@ -47,7 +47,7 @@ pub struct Synapses {
     pub(crate) plastic: bool,
     /// Steps from a spike to its effect, 1 or more.
     pub(crate) delay: usize,
-    /// Density times number of pairs: what rewiring keeps up.
+    /// Density times number of pairs: the number that rewiring maintains.
     pub(crate) wanted: f64,
     /// Explicit weights, in the order of the synapses; else how to draw them.
     pub(crate) initial: InitialWeights,
@@ -60,7 +60,7 @@ pub(crate) enum InitialWeights {
 }
 
 impl InitialWeights {
-    /// The option of a projection that they come from.
+    /// The option of a projection from which they come.
     pub fn option(&self) -> &'static str {
         match self {
             Self::Given(_) => "connections.values",
@@ -90,7 +90,7 @@ impl Synapses {
     pub fn len(&self) -> usize {
         self.pre.len()
     }
-    /// Whether there are none.
+    /// Whether it has no synapses.
     pub fn is_empty(&self) -> bool {
         self.pre.is_empty()
     }
@@ -185,7 +185,7 @@ fn connect(
     })
 }
 
-/// A projection's delay in steps; only synapses between neurons have one of more than a step.
+/// A projection's delay in steps; only synapses between neurons can have more than one.
 fn delay_steps(path: &str, delay: Option<f64>, dt: f64, stage: SynapseKind) -> Result<usize> {
     let Some(delay) = delay else { return Ok(1) };
     let steps = steps_in(delay, dt);
@@ -201,7 +201,7 @@ fn delay_steps(path: &str, delay: Option<f64>, dt: f64, stage: SynapseKind) -> R
     }
 }
 
-/// What was secreted so many steps before has a place of 32 bits (see `modulation`).
+/// The place of a past secretion is a 32-bit index (see `modulation`).
 pub(super) fn check_reach(projections: &[Synapses], neurons: usize) -> Result<()> {
     let most = u32::MAX as usize / neurons.max(1);
     match projections.iter().find(|synapses| synapses.delay > most) {
@@ -340,7 +340,7 @@ fn by_receiver(pre: &[u32], post: &[u32], receivers: usize) -> Vec<u32> {
     order
 }
 
-/// A weight must be finite and keep its sender's sign. Where it stands is asked for only if it is wrong.
+/// A weight must be finite and keep its sender's sign. Its path is only made for a refusal.
 pub(crate) fn check_weight(value: f64, sign: i8, path: impl Fn() -> String) -> Result<()> {
     if !value.is_finite() {
         return Err(invalid(path(), value, "a finite number"));

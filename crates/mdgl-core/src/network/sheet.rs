@@ -11,17 +11,17 @@ const MOST_SITES: usize = 1 << 24;
 /// The stream's iteration for the shuffles of each step; 0 is that of the first positions.
 const SHUFFLES: u32 = 1;
 
-/// Where each cell sits at a step.
+/// The site of each cell at a step.
 #[derive(Debug, Clone)]
 pub(crate) struct SheetPlaces {
-    /// At every step, or what each step shuffles.
+    /// The sites at every step, or the order that each step shuffles.
     sites: Vec<u32>,
     /// The seed of the shuffles, where there are any.
     shuffled: Option<u64>,
 }
 
 impl SheetPlaces {
-    /// The site of each cell. `room` holds them where every step has its own.
+    /// The site of each cell. `room` holds them where they change from step to step.
     pub fn at<'a>(&'a self, t: usize, room: &'a mut Vec<u32>) -> &'a [u32] {
         let Some(seed) = self.shuffled else { return &self.sites };
         room.clear();
@@ -30,7 +30,7 @@ impl SheetPlaces {
         room
     }
 
-    /// Makes room for [`Self::at`].
+    /// Allocates the buffer of [`Self::at`].
     ///
     /// # Errors
     /// [`crate::Error::Memory`].
@@ -42,13 +42,13 @@ impl SheetPlaces {
     }
 }
 
-/// The grid and who sits where.
+/// The grid and the cells' sites.
 #[derive(Debug, Clone)]
 pub(crate) struct Grid {
     pub width: usize,
     pub height: usize,
     pub places: SheetPlaces,
-    /// The sum of the box that a field is convolved with each step.
+    /// The sum of the box that a field is convolved with per step.
     pub spread: f64,
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Alif<T> {
     pub lif: Lif<T>,
     pub rho: T,
     pub beta: T,
-    /// What a spike adds to the adaptation: 1 − ρ, or 1.
+    /// Spike increment of the adaptation: 1 − ρ, or 1.
     pub adaptation_increment: T,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn neuron(p: &Parameters<'_>) -> Result<(Neuron, Alif<f64>)> {
     adaptive(p)
 }
 
-/// What all models have that integrate, fire and adapt.
+/// Common interface of the models that integrate, fire and adapt.
 pub(super) fn adaptive(p: &Parameters<'_>) -> Result<(Neuron, Alif<f64>)> {
     let beta = p.non_negative("adaptationStrength", &p.population.adaptation_strength, 1.8)?;
     let (neuron, lif) = lif::integrate_and_fire(p)?;
@@ -91,14 +91,14 @@ impl<T: Copy> Alif<T> {
 
 #[cfg(feature = "bench")]
 impl<T> Alif<T> {
-    /// α, to be changed.
+    /// A mutable reference to α.
     pub fn decay_mut(&mut self) -> &mut T {
         &mut self.lif.alpha
     }
 }
 
 impl<F: Scalar> Alif<F> {
-    /// Of neurons side by side.
+    /// Constants of neurons side by side.
     pub fn side_by_side(each: &[Self]) -> Alif<Block<F>> {
         Alif {
             lif: Lif::side_by_side(&each.iter().map(|own| own.lif).collect::<Vec<_>>()),

@@ -1,11 +1,12 @@
-//! The constants of models as numbers of any kind: one neuron's, in all lanes, or of neurons side by side.
+//! The constants of neuron models, generic over their kind: of one neuron, equal in all lanes, or of neurons side by
+//! side.
 
 use std::marker::PhantomData;
 
 use crate::numeric::lanes::{Block, Lanes};
 use crate::numeric::scalar::Scalar;
 
-/// FairSemaphore each constant into another kind of number.
+/// Converts each constant into another kind of number.
 pub(crate) trait Convert<T> {
     type To: Copy;
     fn convert(x: T) -> Self::To;
@@ -22,7 +23,7 @@ impl<L: Lanes> Convert<L::Scalar> for Splat<L> {
     }
 }
 
-/// Those of neurons side by side.
+/// The constants of neurons side by side.
 pub(crate) struct Load<L>(PhantomData<L>);
 
 impl<L: Lanes> Convert<Block<L::Scalar>> for Load<L> {

@@ -92,13 +92,13 @@ impl<F: Scalar> Cuba<Lif<F>, F> {
         Self { membrane: self.membrane.leak_only(), ..self }
     }
 
-    /// As an adaptive one whose adaptation stays 0.
+    /// The same constants as an adaptive neuron whose adaptation stays 0.
     pub fn without_adaptation(self) -> Cuba<Alif<F>, F> {
         Cuba { membrane: Alif::without_adaptation(self.membrane), synaptic_decay: self.synaptic_decay }
     }
 }
 
-/// What follows the membrane's own constants.
+/// The constants after the membrane's own.
 macro_rules! with_membrane {
     ($membrane:ident, $variables:expr) => {
         impl<T: Copy> Described for Cuba<$membrane<T>, T> {
@@ -123,14 +123,14 @@ macro_rules! with_membrane {
 
         #[cfg(feature = "bench")]
         impl<T> Cuba<$membrane<T>, T> {
-            /// α, to be changed.
+            /// A mutable reference to α.
             pub fn decay_mut(&mut self) -> &mut T {
                 self.membrane.decay_mut()
             }
         }
 
         impl<F: Scalar> Cuba<$membrane<F>, F> {
-            /// Of neurons side by side.
+            /// Constants of neurons side by side.
             pub fn side_by_side(each: &[Self]) -> Cuba<$membrane<Block<F>>, Block<F>> {
                 let membranes: Vec<_> = each.iter().map(|own| own.membrane).collect();
                 Cuba {

@@ -1,4 +1,4 @@
-//! What a neuron model states: its step, and the derivatives of that step backwards and forwards in time.
+//! Traits of a neuron model: its step, and the derivatives of that step backwards and forwards in time.
 //!
 //! Every model has one file beside this one. Its equations are written once, over [`Lanes`] for the passes and over
 //! `f64` for the forward-mode estimators, and every pass calls them.
@@ -6,10 +6,10 @@
 use crate::numeric::lanes::{self, Block, Lanes};
 use crate::numeric::scalar::Scalar;
 
-/// State variables beyond the first, at most.
+/// Most state variables beyond the first.
 pub(crate) const FURTHER: usize = 2;
 
-/// What the linear recursions compute with: sixteen lanes, or one number each of whose operations is rounded.
+/// Numbers of the linear recursions: sixteen lanes, or one number each of whose operations is rounded.
 pub(crate) trait Number: Copy {
     /// 0.
     fn zero() -> Self;
@@ -110,13 +110,13 @@ impl Column<f64> for [f64] {
 /// One value per state variable of a model: its state, or the adjoint or the trace of that. The first is the one to
 /// which a neuron's input is added; the first adjoint is the input's.
 pub(crate) trait Variables<N: Number>: Copy {
-    /// Their number, the first one among them.
+    /// Their number, the first one included.
     const COUNT: usize;
     /// The first.
     fn integrator(self) -> N;
     /// With another first.
     fn with_integrator(self, x: N) -> Self;
-    /// The sum of both, each variable with its own.
+    /// The sum of both, variable by variable.
     fn plus(self, other: Self) -> Self;
     /// Each cleared.
     fn cleared(self, step: usize) -> Self;
@@ -178,7 +178,7 @@ impl<N: Number, const COUNT: usize> Variables<N> for [N; COUNT] {
     }
 }
 
-/// A variable before those of another model.
+/// Prepends a variable to those of another model.
 impl<N: Number, V: Variables<N>> Variables<N> for (N, V) {
     const COUNT: usize = 1 + V::COUNT;
 
@@ -213,20 +213,20 @@ impl<N: Number, V: Variables<N>> Variables<N> for (N, V) {
     }
 }
 
-/// What a model is like, whatever its constants.
+/// Properties of a model that do not depend on its constants.
 pub(crate) trait Described {
     /// Names of its state variables; the input is added to the first.
     const VARIABLES: &'static [&'static str];
-    /// What its equations cost.
+    /// Costs of its equations.
     const OPERATIONS: Operations;
-    /// Whether it sends values and not spikes.
+    /// Whether it sends values instead of spikes.
     const SENDS_VALUES: bool = false;
 
     /// Whether spikes and ψ are those of the paper.
     fn is_usual(&self) -> bool;
 }
 
-/// v; between two steps what is left of it: decayed, the reset taken off.
+/// v; between two steps its decayed value with the reset subtracted.
 pub(crate) const MEMBRANE: &str = "membrane";
 /// b of the next step.
 pub(crate) const ADAPTATION: &str = "adaptation";
@@ -234,11 +234,11 @@ pub(crate) const ADAPTATION: &str = "adaptation";
 /// Floating-point operations per step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Operations {
-    /// Of a neuron's step.
+    /// Operations of a neuron's step.
     pub step: u64,
-    /// Of its adjoint.
+    /// Operations of its adjoint.
     pub adjoint: u64,
-    /// Of one eligibility trace.
+    /// Operations of one eligibility trace.
     pub trace: u64,
 }
 
@@ -254,7 +254,7 @@ pub(crate) trait Equations<N: Number>: Copy {
     fn leak_only_adjoint(&self, drive: LeakDrive<N>, adjoint: Self::Variables) -> Self::Variables;
 }
 
-/// What reaches the membrane's adjoint in ModProp: ψ_t L_t and μ Γ_t+1, each where there is one.
+/// Input of the membrane's adjoint in ModProp: ψ_t L_t and μ Γ_t+1, each where there is one.
 #[derive(Clone, Copy)]
 pub(crate) struct LeakDrive<N> {
     /// ψ and L.
@@ -264,7 +264,7 @@ pub(crate) struct LeakDrive<N> {
 }
 
 impl<N: Number> LeakDrive<N> {
-    /// Joined to a decayed adjoint.
+    /// Adds it to a decayed adjoint.
     #[inline(always)]
     pub fn added_to(self, mut lambda: N) -> N {
         if let Some((psi, signal)) = self.signal {
@@ -277,7 +277,7 @@ impl<N: Number> LeakDrive<N> {
     }
 }
 
-/// A model's derivative forwards in time: what an eligibility trace is, and a column of an influence matrix.
+/// A model's derivative forwards in time: the equation of an eligibility trace, and of a column of an influence matrix.
 ///
 /// A step has three parts: [`Self::before_input`] with dz of the step before; the step's input joins the first variable;
 /// [`Self::spike`] gives dz, which [`Self::after_spike`] takes in.
@@ -288,10 +288,10 @@ pub(crate) trait Tangent<N: Number>: Equations<N> {
     /// dz_t.
     fn spike(&self, psi: N, tangent: Self::Variables) -> N;
 
-    /// What dz_t changes for the steps to come, the reset aside.
+    /// The effect of dz_t on later steps, the reset aside.
     fn after_spike(&self, tangent: Self::Variables, dz: N) -> Self::Variables;
 
-    /// What so much input does within its step: to the variables, and to z.
+    /// The effect of an input within its step: on the variables, and on z.
     fn response(&self, psi: N, input: N) -> (Self::Variables, N);
 
     /// An eligibility trace before this step's input; ψ is that of the step before.
@@ -302,7 +302,7 @@ pub(crate) trait Tangent<N: Number>: Equations<N> {
     }
 }
 
-/// What one step gives.
+/// Results of one step.
 pub(crate) struct Stepped<L: Lanes, V> {
     /// z_t of a spiking neuron.
     pub spikes: L::Mask,
@@ -322,6 +322,6 @@ pub(crate) trait Step<L: Lanes>: Equations<L> + Described {
     /// The step from the state with its input; `blocked` lanes are refractory or over.
     fn step(&self, state: Self::Variables, blocked: L::Mask) -> Stepped<L, Self::Variables>;
 
-    /// The same constants, known to be usual where the compiler looks.
+    /// The same constants, with default choices as compile-time constants.
     fn usual(self) -> Self;
 }

@@ -1,4 +1,4 @@
-//! A linear filter of two states: what a channel's kernel with memory is.
+//! A linear filter of two states: a channel's kernel with memory.
 
 use crate::neuron::constants::Convert;
 use crate::neuron::equations::Number;
@@ -31,7 +31,7 @@ impl<T: Copy> Filter<T> {
 }
 
 impl<F: Scalar> Filter<Block<F>> {
-    /// Of neurons that secrete nothing.
+    /// The filter of neurons that secrete nothing.
     pub const SILENT: Self = Self {
         ss: Block::ZERO,
         sr: Block::ZERO,
@@ -41,7 +41,7 @@ impl<F: Scalar> Filter<Block<F>> {
         r_in: Block::ZERO,
     };
 
-    /// Puts a neuron's filter into a lane.
+    /// Writes a neuron's filter into a lane.
     pub fn set(&mut self, lane: usize, filter: &Filter<F>) {
         let Filter { ss, sr, rs, rr, s_in, r_in } = *filter;
         let numbers = [ss, sr, rs, rr, s_in, r_in];

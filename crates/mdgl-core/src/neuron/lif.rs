@@ -42,7 +42,7 @@ pub(super) fn neuron(p: &Parameters<'_>) -> Result<(Neuron, Lif<f64>)> {
     integrate_and_fire(p)
 }
 
-/// What all models have that integrate and fire, without adaptation.
+/// Common interface of the models that integrate and fire, without adaptation.
 pub(super) fn integrate_and_fire(p: &Parameters<'_>) -> Result<(Neuron, Lif<f64>)> {
     let refractory = p.refractory(5.0)?;
     let alpha = p.decay("membraneTimeConstant", &p.population.membrane_time_constant, 20.0)?;
@@ -96,14 +96,14 @@ impl<T: Copy> Lif<T> {
 
 #[cfg(feature = "bench")]
 impl<T> Lif<T> {
-    /// α, to be changed.
+    /// A mutable reference to α.
     pub fn decay_mut(&mut self) -> &mut T {
         &mut self.alpha
     }
 }
 
 impl<F: Scalar> Lif<F> {
-    /// Of neurons side by side.
+    /// Constants of neurons side by side.
     pub fn side_by_side(each: &[Self]) -> Lif<Block<F>> {
         Lif {
             alpha: lanes(each, |own| own.alpha),

@@ -1,6 +1,6 @@
-//! Neuron models, one file each: constants with their defaults and refusals, state, step, adjoint, trace, linearisation.
+//! Neuron models, one file each: constants, defaults and checks, state, step, adjoint, trace, linearisation.
 //!
-//! [`Dynamics`] lists them. Passes say what they do of any model by `for_model!`, which has an arm for each.
+//! [`Dynamics`] lists them. Passes are generic over the model by `for_model!`, which has an arm for each.
 
 pub(crate) mod alif;
 pub(crate) mod constants;
@@ -38,7 +38,7 @@ pub(crate) enum Dynamics<T> {
     CubaAlif(Cuba<Alif<T>, T>),
 }
 
-/// Does the same for every model: `for_model!(dynamics, model => …)`.
+/// Runs the same code for every model: `for_model!(dynamics, model => …)`.
 macro_rules! for_model {
     ($dynamics:expr, $model:ident => $body:expr) => {
         match $dynamics {
@@ -52,7 +52,8 @@ macro_rules! for_model {
 }
 pub(crate) use for_model;
 
-/// Does the same for every model that has a forward form (see [`equations::Tangent`]), and something else for the others.
+/// Runs the same code for every model that has a forward form (see [`equations::Tangent`]), and something else for the
+/// others.
 macro_rules! for_tangent {
     ($dynamics:expr, $model:ident => $body:expr, else $otherwise:expr) => {
         match $dynamics {
@@ -66,7 +67,7 @@ macro_rules! for_tangent {
 }
 pub(crate) use for_tangent;
 
-/// Checks what a description says of a neuron: its constants that are told outside, and those of its equations.
+/// Checks the description of a neuron: its constants in the description's terms, and those of its equations.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] with the parameter's path, its value and what is allowed.
@@ -91,7 +92,7 @@ fn with<M>((neuron, own): (Neuron, M), dynamics: impl FnOnce(M) -> Dynamics<f64>
 }
 
 impl<T: Copy> Dynamics<T> {
-    /// With constants of another kind.
+    /// The model with constants of another kind.
     pub fn map<C: Convert<T>>(self) -> Dynamics<C::To> {
         match self {
             Self::Lif(model) => Dynamics::Lif(model.map::<C>()),
@@ -115,7 +116,7 @@ impl<T: Copy> Dynamics<T> {
         self.variables().len() - 1
     }
 
-    /// What its equations cost.
+    /// Costs of its equations.
     pub fn operations(&self) -> Operations {
         fn of<M: Described>(_: &M) -> Operations {
             M::OPERATIONS
@@ -123,7 +124,7 @@ impl<T: Copy> Dynamics<T> {
         for_model!(self, model => of(model))
     }
 
-    /// Whether it sends values and not spikes.
+    /// Whether it sends values instead of spikes.
     pub fn sends_values(&self) -> bool {
         fn of<M: Described>(_: &M) -> bool {
             M::SENDS_VALUES
@@ -136,7 +137,7 @@ impl<T: Copy> Dynamics<T> {
         for_model!(self, model => model.is_usual())
     }
 
-    /// What messages call its neurons.
+    /// How messages call its neurons.
     pub fn plural(&self) -> &'static str {
         match self {
             Self::Lif(_) => "LIF neurons",
@@ -179,9 +180,9 @@ impl<F: Scalar> Dynamics<F> {
         }
     }
 
-    /// Neurons in blocks of sixteen, all as the least model that has room for each; `None` where there is none.
+    /// Neurons in blocks of sixteen, all as the smallest model that includes each; `None` where there is none.
     pub fn side_by_side(all: &[Self]) -> Option<Vec<Dynamics<Block<F>>>> {
-        // What a model has no room for needs no arm: such neurons do not stand side by side.
+        // Pairs of models that no model includes need no arm: such neurons do not stand side by side.
         macro_rules! blocks {
             ($variant:ident, $model:ty: $($own:pat => $as:expr),*) => {
                 all.iter()
@@ -205,7 +206,7 @@ impl<F: Scalar> Dynamics<F> {
             })
     }
 
-    /// Whether up to sixteen neurons spike and fit into one model.
+    /// Whether up to sixteen neurons spike and have one model that includes them all.
     pub fn stand_side_by_side(each: &[Self]) -> bool {
         !each.iter().any(Self::sends_values) && Self::side_by_side(each).is_some()
     }

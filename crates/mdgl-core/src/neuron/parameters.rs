@@ -1,4 +1,4 @@
-//! One neuron's constants as the description gives them, in steps and decay factors.
+//! One neuron's constants, converted from the description to steps and decay factors.
 
 use crate::description::{
     Conventions, InputGain, NetworkDescription, Parameter, Population, PseudoDerivative,
@@ -6,7 +6,8 @@ use crate::description::{
 use crate::error::{Result, invalid};
 use crate::numeric::steps::{self, lasting_or_zero, steps_in};
 
-/// The constants of one neuron that are told outside, whatever its model; those that a model does not have change nothing.
+/// The constants of one neuron in the description's terms, whatever its model; those that a model does not have are
+/// ignored.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Neuron {
     /// α, decay of the membrane.
@@ -23,11 +24,11 @@ pub(crate) struct Neuron {
     pub dampening: f64,
     /// Steps without a spike after one.
     pub refractory: u32,
-    /// What scales its input: 1 − α, or 1.
+    /// Scale of its input: 1 − α, or 1.
     pub input_scale: f64,
-    /// What a spike adds to the adaptation: 1 − ρ, or 1.
+    /// Spike increment of the adaptation: 1 − ρ, or 1.
     pub adaptation_increment: f64,
-    /// What the reset weighs in the eligibility trace: thr, or 0.
+    /// Factor of the reset in the eligibility trace: thr, or 0.
     pub trace_reset: f64,
     /// k of the pseudo-derivative; 0 for the triangle.
     pub steepness: f64,
@@ -66,7 +67,7 @@ impl Neuron {
     }
 }
 
-/// What a description says of one neuron.
+/// The description of one neuron.
 #[derive(Clone, Copy)]
 pub(crate) struct Parameters<'a> {
     pub description: &'a NetworkDescription,
@@ -93,7 +94,7 @@ impl Parameters<'_> {
         }
     }
 
-    /// exp(−dt/τ); 0 of τ 0, which keeps nothing.
+    /// exp(−dt/τ); 0 for τ = 0, which has no memory.
     pub fn decay(&self, field: &str, time_constant: &Option<Parameter>, default: f64) -> Result<f64> {
         let found = self.value(field, time_constant, default)?;
         lasting_or_zero(self.path(field), found, self.description.dt)?;
@@ -149,7 +150,7 @@ impl Parameters<'_> {
         }
     }
 
-    /// What scales the input under the description's conventions, given 1 − α.
+    /// Scale of the input under the description's conventions, given 1 − α.
     pub fn input_scale(&self, usual: f64) -> f64 {
         match (self.description.conventions, self.description.input_gain) {
             (Conventions::Bellec2020, Some(InputGain::One)) => 1.0,

@@ -1,7 +1,7 @@
-//! A leaky unit that sends values and not spikes, `'rate'`.
+//! A leaky unit that sends values instead of spikes, `'rate'`.
 //!
 //! ```text
-//! v_t = α v_t−1 + (1−α) I_t ,   z_t = max(0, v_t) ,   ψ_t = 1 where v_t > 0, else 0: nothing here is a surrogate
+//! v_t = α v_t−1 + (1−α) I_t ,   z_t = max(0, v_t) ,   ψ_t = 1 where v_t > 0, else 0: no surrogate derivative
 //!
 //! back in time      λ_t = α λ_t+1 + ψ_t D_t
 //! ```
@@ -53,14 +53,14 @@ impl<T: Copy> Rate<T> {
 
 #[cfg(feature = "bench")]
 impl<T> Rate<T> {
-    /// α, to be changed.
+    /// A mutable reference to α.
     pub fn decay_mut(&mut self) -> &mut T {
         &mut self.alpha
     }
 }
 
 impl<F: Scalar> Rate<F> {
-    /// Of units side by side.
+    /// Constants of units side by side.
     pub fn side_by_side(each: &[Self]) -> Rate<Block<F>> {
         Rate { alpha: lanes(each, |own| own.alpha) }
     }

@@ -8,7 +8,7 @@ use crate::numeric::lanes::{Block, Lanes, clear_tiny};
 use crate::numeric::memory::{bytes_of, refill};
 use crate::numeric::scalar::Scalar;
 
-/// The variables beyond the first, which have a place of their own; lists that no model of a network uses are empty.
+/// The variables beyond the first, which is stored elsewhere; lists that no model of a network uses are empty.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Further<F: Scalar>([Vec<Block<F>>; FURTHER]);
 
@@ -16,7 +16,7 @@ impl<F: Scalar> Further<F> {
     /// So many lists of so many zeros.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] when there is no room for them.
+    /// [`crate::Error::Memory`] when they cannot be allocated.
     pub fn reset(&mut self, lists: usize, len: usize, what: &str) -> Result<()> {
         for (i, list) in self.0.iter_mut().enumerate() {
             refill(list, if i < lists { len } else { 0 }, what)?;
@@ -24,13 +24,13 @@ impl<F: Scalar> Further<F> {
         Ok(())
     }
 
-    /// The parts of all lists that hold some neurons.
+    /// The slices of all lists for a range of neurons.
     #[inline(always)]
     pub fn slices(&mut self, cells: Range<usize>) -> [&mut [Block<F>]; FURTHER] {
         self.0.each_mut().map(|list| list.get_mut(cells.clone()).unwrap_or_default())
     }
 
-    /// The same of the lists that a model of so many variables has; the others are empty.
+    /// The same for the lists of a model with so many variables; the others are empty.
     ///
     /// # Panics
     /// Where one of them is shorter.
@@ -50,7 +50,7 @@ impl<F: Scalar> Further<F> {
         }
     }
 
-    /// Bytes of memory that they hold.
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         self.0.iter().map(bytes_of).sum()
     }

@@ -1,4 +1,4 @@
-//! How spiking neurons cross their threshold: the comparison and the pseudo-derivative, shared by the models.
+//! Threshold of spiking neurons: the comparison and the pseudo-derivative, shared by the models.
 
 use crate::description::{Conventions, NetworkDescription, Shape};
 use crate::neuron::constants::{Convert, lanes};
@@ -60,7 +60,7 @@ impl<T: Copy> Threshold<T> {
         self.shape == Shape::Triangular && !self.spikes_at_equality
     }
 
-    /// The same constants, known to be usual where the compiler looks.
+    /// The same constants, with default choices as compile-time constants.
     #[inline(always)]
     pub fn usual(self) -> Self {
         Self { shape: Shape::Triangular, spikes_at_equality: false, ..self }
@@ -68,7 +68,7 @@ impl<T: Copy> Threshold<T> {
 }
 
 impl<F: Scalar> Threshold<F> {
-    /// Of neurons side by side; in lanes without one never reached, without slope.
+    /// Constants of neurons side by side; in lanes
     pub fn side_by_side(each: &[Self]) -> Threshold<Block<F>> {
         let mut threshold = lanes(each, |own| own.threshold);
         threshold.0[each.len()..].fill(F::ONE);
@@ -83,7 +83,7 @@ impl<F: Scalar> Threshold<F> {
 }
 
 impl<L: Lanes> Threshold<L> {
-    /// Lanes that reach the threshold A at hand.
+    /// Lanes that reach the current threshold A.
     #[inline(always)]
     pub fn reached(&self, v: L, effective: L) -> L::Mask {
         match self.spikes_at_equality {
@@ -97,7 +97,7 @@ impl<L: Lanes> Threshold<L> {
     pub fn pseudo_derivative(&self, distance: L) -> L {
         let one = L::splat(L::Scalar::ONE);
         match self.shape {
-            // Exactly 0 from a threshold's distance on, where most cells are most of the time.
+            // Exactly 0 at the distance of a threshold and beyond, where most cells are most of the time.
             Shape::Triangular => self.threshold.sub(distance).max(L::splat(L::Scalar::ZERO)).mul(self.slope),
             Shape::Exponential => {
                 let mut block = Block::ZERO;
@@ -117,7 +117,8 @@ impl<L: Lanes> Threshold<L> {
     }
 }
 
-/// exp(−x) of each lane; 0 where decayed state would count as 0. Apart, so that no kernel holds it sixteen times.
+/// exp(−x) of each lane; 0 where decayed state would count as 0. A function of its own, so that kernels do not inline
+/// it sixteen times.
 #[inline(never)]
 fn decay<F: Scalar>(block: &mut Block<F>) {
     let least = F::from_f64(1e-24);

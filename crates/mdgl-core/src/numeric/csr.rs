@@ -1,6 +1,6 @@
 //! Compressed sparse rows: a list of targets per sending unit.
 
-/// What each unit projects to: target and an item (a weight, a gain, an accumulator's place).
+/// Projections of each unit: target and an item (a weight, a gain, an accumulator's place).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Csr<T> {
     start: Vec<u32>,
@@ -13,7 +13,7 @@ impl<T: Copy> Csr<T> {
         Self::group(units, triples.iter().copied())
     }
 
-    /// The same of triples that can be gone through twice.
+    /// The same for triples that can be iterated over twice.
     pub fn group(units: usize, triples: impl Iterator<Item = (usize, usize, T)> + Clone) -> Self {
         let mut start = vec![0; units + 1];
         for (unit, ..) in triples.clone() {
@@ -23,7 +23,7 @@ impl<T: Copy> Csr<T> {
             start[unit + 1] += start[unit];
         }
         let mut end = start.clone();
-        // Whatever item there is stands in each place until its own comes.
+        // Each place holds an arbitrary item until its own is written.
         let mut items: Vec<_> = triples
             .clone()
             .next()
@@ -35,12 +35,12 @@ impl<T: Copy> Csr<T> {
         Self { start, items }
     }
 
-    /// The targets that `change` keeps, with what it makes of (unit, target, item).
+    /// The targets that `change` keeps, with the item that it computes from (unit, target, item).
     pub fn filter_map<U>(&self, mut change: impl FnMut(usize, usize, T) -> Option<U>) -> Csr<U> {
         self.retarget(|unit, target, item| Some((target, change(unit, target, item)?)))
     }
 
-    /// The same where targets change too.
+    /// The same where targets change, too.
     pub fn retarget<U>(&self, mut change: impl FnMut(usize, usize, T) -> Option<(usize, U)>) -> Csr<U> {
         let mut start = Vec::with_capacity(self.start.len());
         let mut items = Vec::with_capacity(self.items.len());

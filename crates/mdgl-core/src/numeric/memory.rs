@@ -1,4 +1,4 @@
-//! Buffers whose size comes from the caller: reserved fallibly, so that too large is an error and not an abort.
+//! Fallible allocation of buffers whose size comes from the caller: if memory is short, the call returns an error.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,35 +7,35 @@ use crate::error::{Error, Result};
 use crate::numeric::lanes::Block;
 use crate::numeric::scalar::Scalar;
 
-/// What has to stay free beside anything large: whoever embeds the engine needs memory too, and JavaScript's heap ends the
-/// process where it gets none.
+/// Memory that stays free beside any large allocation: the embedding process needs some, too, and V8 ends the process
+/// when it cannot grow its heap.
 const MARGIN: usize = 64 << 20;
-/// What JavaScript's heap needs to collect and to go on.
+/// What V8 needs in order to collect garbage and to continue.
 const SPARE: usize = 32 << 20;
-/// Below this nothing is large.
+/// Allocations below this size are not checked.
 const LARGE: usize = 4 << 20;
-/// With less left than this, garbage is let go of before more is taken: a thread that starts may take 64 MiB of addresses, and
-/// what is not large is not asked for.
+/// With less free memory than this, garbage is collected before more is allocated: a starting thread may map 64 MiB of
+/// addresses, and small allocations are not checked.
 const SHORT: usize = 160 << 20;
-/// What is taken between two such times.
+/// Bytes allocated between two such collections.
 const BETWEEN: usize = 32 << 20;
 
-/// Bytes asked for since garbage was last let go of.
+/// Bytes requested since the last collection of garbage.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
-/// What is asked before memory is refused.
+/// The callback that frees garbage before memory is refused.
 static LAST_RESORT: OnceLock<fn()> = OnceLock::new();
 
-/// Whether memory has been short before: what is free may be this process's own, which JavaScript's heap cannot have.
+/// Whether memory has been short before: free memory may then be this process's own, which V8's heap cannot use.
 static SCARCE: AtomicBool = AtomicBool::new(false);
 
-/// Before memory is refused, on whatever thread, `release` is to let go of what is not needed any more; the system is then asked
-/// once more. The first one given stays.
+/// Registers `release`, which frees garbage (on whatever thread) before memory is refused; the system is then asked
+/// again. The first callback registered stays.
 pub fn before_refusing(release: fn()) {
     LAST_RESORT.get_or_init(|| release);
 }
 
-/// Lets go of garbage, if there is any; false where nothing is known to do so, or where JavaScript's heap has no memory left to look for it.
+/// Collects garbage, if there is any; false without a callback, or where V8's heap has no memory left to collect it.
 fn release_garbage() -> bool {
     let Some(release) = LAST_RESORT.get() else { return false };
     SCARCE.store(true, Ordering::Relaxed);
@@ -47,29 +47,29 @@ fn release_garbage() -> bool {
     collects
 }
 
-/// Whether the system still gives so much memory that is not this process's already.
+/// Whether the system still grants this many bytes beyond those of the process.
 #[cfg(unix)]
 fn has_free(bytes: usize) -> bool {
     let (any, no_file) = (std::ptr::null_mut(), -1);
-    // SAFETY: a new mapping that nobody can read or write.
+    // SAFETY: a new mapping without any access, which is never read or written.
     let mapping = unsafe {
         libc::mmap(any, bytes, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, no_file, 0)
     };
     if mapping == libc::MAP_FAILED {
         return false;
     }
-    // SAFETY: the mapping just made, which nobody knows of.
+    // SAFETY: the mapping just made, to which no other pointer exists.
     unsafe { libc::munmap(mapping, bytes) == 0 }
 }
 
-/// Elsewhere a process has no limit of its own.
+/// Other systems have no limit per process.
 #[cfg(not(unix))]
 fn has_free(_: usize) -> bool {
     true
 }
 
-/// Whether so many bytes could be had just now, and the margin beside them; once memory has been short, what is free lies about
-/// in pieces.
+/// Whether so many bytes can be allocated now, and the margin beside them; once memory has been short, free memory is
+/// fragmented.
 fn is_granted(bytes: usize) -> bool {
     match SCARCE.load(Ordering::Relaxed) {
         false => can_reserve(bytes.saturating_add(MARGIN)),
@@ -77,7 +77,7 @@ fn is_granted(bytes: usize) -> bool {
     }
 }
 
-/// Whether so many bytes can be had once garbage has let go of its memory: less stays free then, but enough to collect again.
+/// Whether so many bytes can be allocated once garbage is collected: less stays free then, but enough to collect again.
 fn is_granted_anew(bytes: usize) -> bool {
     release_garbage() && can_reserve_beside(bytes, SPARE)
 }
@@ -86,17 +86,17 @@ fn can_reserve(bytes: usize) -> bool {
     can_reserve_beside(bytes, 0)
 }
 
-/// Whether so many bytes could be had, and the system would still give others beside them.
+/// Whether so many bytes can be allocated with the margin left free.
 fn can_reserve_beside(bytes: usize, free: usize) -> bool {
     let mut probe: Vec<u8> = Vec::new();
     let granted = probe.try_reserve_exact(bytes).is_ok() && (free == 0 || has_free(free));
-    // Memory that nobody looks at need not be asked for.
+    // Otherwise the compiler may remove an allocation that is never read.
     std::hint::black_box(&probe);
     granted
 }
 
-/// Whether so many bytes could be had just now, with 64 MiB left: asked once before many lists are made that are not
-/// reserved one by one.
+/// Whether so many bytes can be allocated now, with 64 MiB left: checked once before many lists are allocated that are not
+/// reserved individually.
 ///
 /// # Errors
 /// [`Error::Memory`] when the system refuses.
@@ -114,7 +114,7 @@ pub fn ensure_memory(bytes: usize, what: &str) -> Result<()> {
     }
 }
 
-/// Makes room for so many elements in all.
+/// Reserves capacity for so many elements in all.
 ///
 /// # Errors
 /// [`Error::Memory`] when the system refuses.
@@ -131,7 +131,7 @@ fn no_room(bytes: usize, what: &str) -> Error {
     Error::Memory { what: what.into(), bytes: bytes as u64 }
 }
 
-/// Sets a buffer's length; old elements stay, new ones are the given one.
+/// Sets a buffer's length; old elements stay, new ones are `value`.
 ///
 /// # Errors
 /// As [`reserve`].
@@ -141,7 +141,7 @@ pub(crate) fn resize<T: Copy>(buffer: &mut Vec<T>, len: usize, fill: T, what: &s
     Ok(())
 }
 
-/// Makes a buffer hold so many zeros, without giving memory back.
+/// Makes a buffer hold so many zeros, without releasing memory.
 ///
 /// # Errors
 /// As [`reserve`].

@@ -1,4 +1,4 @@
-//! What the engine computes with: lanes of an instruction set, numbers, random numbers, memory, lists by sender.
+//! Numeric foundations: lanes of an instruction set, float types, random numbers, memory, lists by sender.
 
 pub(crate) mod cancel;
 pub(crate) mod csr;

@@ -78,7 +78,7 @@ impl CounterRng {
         -libm::log(self.uniform())
     }
 
-    /// Standard normal (Box and Muller; one value a pair of draws).
+    /// Standard normal (Box and Muller; one value per pair of draws).
     pub fn normal(&mut self) -> f64 {
         let radius = (2.0 * self.exponential()).sqrt();
         radius * libm::cos(std::f64::consts::TAU * self.uniform())

@@ -1,4 +1,4 @@
-//! The two float types as numbers.
+//! The float types `f32` and `f64` behind one trait.
 
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
@@ -43,7 +43,7 @@ pub trait Scalar:
     fn to_f64(self) -> f64;
     /// Absolute value.
     fn abs(self) -> Self;
-    /// Whether neither infinite nor NaN.
+    /// Whether it is neither infinite nor NaN.
     fn is_finite(self) -> bool;
     /// `self * a + b`, rounded once.
     fn fused(self, a: Self, b: Self) -> Self;
@@ -53,7 +53,7 @@ pub trait Scalar:
     fn exp(self) -> Self;
 }
 
-/// Whether every number is finite. Without a branch, so that the processor takes several at once.
+/// Whether every number is finite. Branch-free, so that it vectorises.
 pub(crate) fn all_finite<F: Scalar>(values: &[F]) -> bool {
     values.iter().fold(true, |finite, value| finite & value.is_finite())
 }

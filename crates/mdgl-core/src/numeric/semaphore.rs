@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// A number of threads, shared by all that compute.
+/// A number of threads, shared by all computations.
 #[derive(Debug)]
 pub struct FairSemaphore {
     all: usize,
@@ -27,20 +27,20 @@ pub struct Permit<'a> {
 }
 
 impl FairSemaphore {
-    /// So many, all of them free.
+    /// A semaphore of so many threads, all of them free.
     #[must_use]
     pub fn new(all: usize) -> Self {
         let state = SemaphoreState { free: all, waiting: VecDeque::new(), next: 0 };
         Self { all, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// How many there are, free or not.
+    /// Number of threads, free or not.
     #[must_use]
     pub fn all(&self) -> usize {
         self.all
     }
 
-    /// Waits for so many threads, or for all where more are wanted; `None` once `cancel` is set.
+    /// Waits for so many threads, or for all where more are requested; `None` once `cancel` is set.
     pub fn take(&self, threads: usize, cancel: &AtomicBool) -> Option<Permit<'_>> {
         let threads = threads.min(self.all);
         let mut state = self.lock();
@@ -62,9 +62,9 @@ impl FairSemaphore {
         Some(Permit { semaphore: self, threads })
     }
 
-    /// Lets those who wait see that they have been cancelled.
+    /// Wakes all waiting threads, so that they see that they are cancelled.
     pub fn wake(&self) {
-        // Under the lock, so that nobody is between looking and waiting.
+        // Under the lock, so that no thread is between its check and its wait.
         let _state = self.lock();
         self.changed.notify_all();
     }
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(semaphore.lock().free, 3);
     }
 
-    /// Those who come later do not keep someone waiting who needs more.
+    /// Later requests do not starve an earlier one for more threads.
     #[test]
     fn first_come_first_served() {
         let (semaphore, cancel, order) =

@@ -1,11 +1,11 @@
-//! Durations in steps: the one rule, which the library has too (`src/duration.ts`).
+//! Durations in whole steps: one rounding rule, shared with the library (`src/duration.ts`).
 //!
 //! A duration is rounded to whole steps, half a step up, and counts as the decimal that it is written as: 0.35 ms are four
 //! steps of 0.1 ms, though 0.35 / 0.1 is 3.4999999999999996. One above 0 that rounds to no step is refused.
 
 use crate::error::{Result, invalid};
 
-/// How far the quotient of two numbers may be from that of the decimals which they stand for, as a fraction of it: each of
+/// Largest relative difference between the quotient of two numbers and that of the decimals which they stand for: each of
 /// the three has an error of 2⁻⁵³ at most, and a time that was computed some more.
 const NOISE: f64 = 1.0 / (1_u64 << 50) as f64;
 
@@ -17,7 +17,7 @@ pub(crate) fn steps_in(duration: f64, dt: f64) -> f64 {
     ((halves + 1.0) / 2.0).floor()
 }
 
-/// Refuses a duration that is not finite or below 0, and one above 0 of which no step is left.
+/// Refuses a duration that is not finite or below 0, and one above 0 that rounds to no step.
 pub(crate) fn lasting_or_zero(path: impl Into<String>, duration: f64, dt: f64) -> Result<()> {
     if duration.is_finite() && (duration == 0.0 || duration > 0.0 && steps_in(duration, dt) >= 1.0) {
         return Ok(());
@@ -25,7 +25,7 @@ pub(crate) fn lasting_or_zero(path: impl Into<String>, duration: f64, dt: f64) -
     Err(invalid(path, duration, format!("0, or at least half a step ({} ms)", dt / 2.0)))
 }
 
-/// The same, and not 0.
+/// The same, but above 0.
 pub(crate) fn lasting(path: impl Into<String>, duration: f64, dt: f64) -> Result<()> {
     if duration.is_finite() && duration > 0.0 && steps_in(duration, dt) >= 1.0 {
         return Ok(());
@@ -33,7 +33,7 @@ pub(crate) fn lasting(path: impl Into<String>, duration: f64, dt: f64) -> Result
     Err(invalid(path, duration, format!("a finite number of at least half a step ({} ms)", dt / 2.0)))
 }
 
-/// exp(−dt/τ), what a step leaves of a trace; 0 of τ 0, which has no memory.
+/// exp(−dt/τ), the decay of a trace per step; 0 for τ = 0, which has no memory.
 pub(crate) fn decay(time_constant: f64, dt: f64) -> f64 {
     if time_constant == 0.0 { 0.0 } else { libm::exp(-dt / time_constant) }
 }

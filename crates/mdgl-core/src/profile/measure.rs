@@ -1,4 +1,4 @@
-//! A profile of training iterations on one batch: the same work again and again, the model left as it is.
+//! A profile of training iterations on one batch: the same work repeated, the model unchanged.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -18,12 +18,12 @@ use crate::model::Model;
 use crate::run::real::Real;
 use crate::run::{Assignment, StepReport, Training, Workers, train_step};
 
-/// How to profile.
+/// Options of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProfileOptions {
-    /// Iterations that are profiled; as many plain ones run in between, for comparison. At least 1.
+    /// Number of profiled iterations; as many plain ones run in between, for comparison. At least 1.
     pub iterations: usize,
-    /// Of so many steps of a kernel one is timed. At least 1.
+    /// One step of a kernel in so many is timed. At least 1.
     pub every: u32,
     /// Whether to measure the machine's peaks as well.
     pub peaks: bool,
@@ -45,7 +45,7 @@ pub struct Profile {
     pub precision: &'static str,
     /// Number of threads.
     pub threads: usize,
-    /// Of so many steps one was timed.
+    /// One step in so many was timed.
     pub every: u32,
     /// Times of whole iterations.
     pub iterations: Vec<IterationTimes>,
@@ -81,12 +81,12 @@ pub struct IterationTimes {
 pub struct KernelProfile {
     /// Which.
     pub kernel: Section,
-    /// Time of all threads together, an iteration.
+    /// Time of all threads together, per iteration.
     #[serde(flatten)]
     pub time: SectionTime,
-    /// Time of each thread, an iteration.
+    /// Time of each thread, per iteration.
     pub by_thread: Vec<SectionTime>,
-    /// What it did in an iteration, exactly.
+    /// Its work per iteration, exactly.
     #[serde(flatten)]
     pub work: Tally,
 }
@@ -95,13 +95,13 @@ pub struct KernelProfile {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SectionTime {
-    /// ms an iteration.
+    /// ms per iteration.
     pub ms: f64,
     /// One standard error in ms, from timing some steps only and from what the clock costs.
     pub standard_error: f64,
 }
 
-/// Profiles training iterations of a batch: gradients and a step of the optimiser, whose result is let go.
+/// Profiles training iterations of a batch: gradients and a step of the optimiser, whose result is dropped.
 ///
 /// # Errors
 /// As [`train_step`], and [`crate::Error::Invalid`] for the options and for custom losses.
@@ -183,7 +183,7 @@ impl<F: Real> ProfileSession<'_, F> {
 /// Ticks by thread and section, over all profiled iterations.
 struct ProfileSums {
     threads: Vec<[Estimate; SECTIONS]>,
-    /// Of each kernel with a probe, its laps by thread and section too.
+    /// Per kernel with a probe: its laps by thread and section.
     kernels: Vec<(KernelTime, Vec<[f64; SECTIONS]>)>,
     nanoseconds_a_tick: f64,
 }
@@ -223,12 +223,13 @@ impl ProfileSums {
                 sum.ticks += part.ticks;
                 sum.variance += part.variance;
             }
-            // Who works does not wait.
+            // A working thread does not wait.
             thread[Section::Waiting as usize].ticks -= (slice.end - slice.begin) as f64 * ticks_a_nanosecond;
         }
     }
 
-    /// Of some threads together: their sampling errors are their own, but what a lap costs is one number for all.
+    /// Estimate for some threads together: their sampling errors are independent, but the cost of a lap is one number
+    /// for all.
     fn of(&self, threads: std::ops::Range<usize>, section: Section, iterations: usize) -> SectionTime {
         let section = section as usize;
         let parts = self.threads[threads.clone()].iter().map(|sections| sections[section]);

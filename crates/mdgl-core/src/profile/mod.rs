@@ -1,4 +1,4 @@
-//! Profiles: where the time of a training iteration goes, and what the kernels did in it.
+//! Profiles: time and work of a training iteration by section.
 //!
 //! Kernels carry a probe (`instrument/probe.rs`); threads record the stages they work on (`instrument/recorder.rs`); what
 //! kernels do is counted in an iteration of its own (`learn/work.rs`).

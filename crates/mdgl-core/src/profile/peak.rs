@@ -1,4 +1,4 @@
-//! What the machine can do, measured on the spot: memory bandwidth at each level, and multiply-adds.
+//! Measured peaks of the machine: memory bandwidth at each level, and multiply-adds.
 
 use std::sync::{Barrier, Mutex};
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::numeric::memory::resize;
 use crate::run::Workers;
 use crate::run::real::Real;
 
-/// Where a buffer lies.
+/// Memory level of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Level {
     /// In the first-level cache.
@@ -29,16 +29,16 @@ pub enum Level {
 /// Bandwidth of one level.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Bandwidth {
-    /// Where the buffers lay.
+    /// Level of the buffers.
     pub level: Level,
     /// Bytes of the three buffers of each thread.
     pub bytes: usize,
-    /// Bytes read and written a second, all threads together.
+    /// Bytes read and written per second, all threads together.
     #[serde(rename = "bytesPerSecond")]
     pub bytes_per_second: f64,
 }
 
-/// What so many threads reach together.
+/// Peaks of so many threads together.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Peak {
@@ -60,7 +60,7 @@ const MOST_BYTES: usize = 512 << 20;
 /// Measures with 1 thread and with all.
 ///
 /// # Errors
-/// [`crate::Error::Memory`] when there is no room for the buffers.
+/// [`crate::Error::Memory`] when the buffers cannot be allocated.
 pub fn measure<F: Real>(workers: &Workers<F>) -> Result<Vec<Peak>> {
     let mut counts = vec![1, workers.threads()];
     counts.dedup();
@@ -107,7 +107,8 @@ fn together<F: Real>(
     sum.into_inner().unwrap_or_else(|e| e.into_inner())
 }
 
-/// Units of work a second: the best of several rounds of a few milliseconds; `work` is told how often to repeat.
+/// Units of work per second: the best of several rounds of a few milliseconds; `work` receives the number of
+/// repetitions.
 fn best_rate(barrier: &Barrier, mut work: impl FnMut(usize) -> f64) -> f64 {
     let mut repeats = 1;
     loop {
@@ -143,7 +144,7 @@ fn triad_rate<F: Real>(
         failed = failed.or(resize(buffer, blocks, one, "the buffers for memory bandwidth").err());
     }
     let [mut a, b, c] = buffers;
-    // Whoever has no memory still meets the others at the barrier.
+    // A thread without memory still meets the others at the barrier.
     let rate = best_rate(barrier, |repeats| {
         F::triad(set, Triad { a: &mut a, b: &b, c: &c, repeats });
         (repeats * 3 * a.len() * size_of::<Block<F>>()) as f64
@@ -151,7 +152,7 @@ fn triad_rate<F: Real>(
     failed.map_or(Ok(rate), Err)
 }
 
-/// Numbers of independent sums to try: too few wait for each other, too many do not fit into the registers.
+/// Numbers of independent sums to try: too few wait for each other, too many exceed the registers.
 const ACCUMULATORS: [usize; 5] = [2, 3, 4, 6, 8];
 
 /// Sizes of a core's caches in bytes; the third level is shared.

@@ -11,7 +11,7 @@ use crate::model::psi_means::group_means;
 use crate::numeric::lanes::LANES;
 use crate::run::real::Real;
 
-/// What blocks of trials came to, before means are taken.
+/// Sums of blocks of trials, before means are taken.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct BatchSums {
     pub(super) loss: f64,
@@ -20,10 +20,10 @@ pub(super) struct BatchSums {
     pub(super) correct: u64,
     /// Spikes of each neuron.
     pub(super) counts: Vec<u64>,
-    /// Σ ψ of each neuron, where its mean is wanted.
+    /// Σ ψ of each neuron, if its mean is needed.
     pub(super) psi: Vec<f64>,
-    /// f_p − f0 of each cell in each trial of a block, where the regulariser looks at trials (for the block's own way back);
-    /// and the sum of the squares.
+    /// f_p − f0 of each cell in each trial of a block, where the regulariser looks at trials (for the block's own
+    /// backward pass); and the sum of the squares.
     #[serde(skip)]
     pub(super) excesses: Vec<[f64; LANES]>,
     pub(super) squares: f64,
@@ -66,13 +66,13 @@ impl BatchSums {
         group_means(&model.network().groups, &self.psi, batch.total_steps() as f64)
     }
 
-    /// Mean spikes a step of each neuron.
+    /// Mean spikes per step of each neuron.
     pub(super) fn rates(&self, batch: &Batch) -> Vec<f64> {
         let steps = batch.total_steps() as f64;
         self.counts.iter().map(|&count| count as f64 / steps).collect()
     }
 
-    /// c (f_p − f0) / (all steps of all trials), one a cell; none without a regulariser.
+    /// c (f_p − f0) / (all steps of all trials), one per cell; empty without a regulariser.
     pub(super) fn constants<F: Real>(&self, model: &Model<F>, assignment: Assignment<'_>) -> Vec<F> {
         let Some(r) = assignment.objective.regulariser else { return Vec::new() };
         let target = r.target_rate * model.network().dt() / 1000.0;

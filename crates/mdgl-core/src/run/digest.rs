@@ -1,11 +1,11 @@
-//! Fingerprints of what processes that compute one batch together must have in common.
+//! Fingerprints of the inputs that processes computing one batch together must share.
 
 use std::fmt::Debug;
 
 use super::Assignment;
 use crate::batch::{Batch, Input, Targets};
 
-/// FNV-1a by words of eight bytes, turned after each so that high bits do not cancel: any one changed word changes it.
+/// FNV-1a by words of eight bytes, rotated after each so that high bits do not cancel: any one changed word changes it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Digest(u64);
 
@@ -27,12 +27,12 @@ impl Digest {
         digest.0
     }
 
-    /// Of a value by what it shows of itself: all its numbers, each as short as it can be read back.
+    /// Fingerprint of a value by its `Debug` form: all its numbers, each as short as it can be read back.
     pub fn of(value: &impl Debug) -> u64 {
         Self::of_bytes(format!("{value:?}").as_bytes())
     }
 
-    /// Of trials with their inputs and targets.
+    /// Fingerprint of trials with their inputs and targets.
     pub fn of_trials(Assignment { batch, targets, .. }: Assignment<'_>) -> u64 {
         let mut digest = Self::new();
         let Batch { trials, steps, lengths, inputs, key } = batch;

@@ -1,4 +1,4 @@
-//! What processes that compute one batch together tell each other, and the checks of what arrives.
+//! Messages between processes that compute one batch together, and their checks.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,11 @@ use crate::network::Network;
 use crate::numeric::lanes::LANES;
 use crate::run::real::Real;
 
-/// Of the layout; raised when it changes.
+/// Version of the layout; raised when it changes.
 const VERSION: u32 = 1;
 const CHECKSUM_BYTES: usize = 8;
 
-/// What must be the same on every rank, in the order of [`Header::common`].
+/// Fingerprints that must be equal on every rank, in the order of [`Header::common`].
 const COMMON: [&str; 6] = ["stage", "weights", "rule and optimiser", "losses", "batch", "engine"];
 
 /// The phase of the exchange in which a message is sent.
@@ -52,7 +52,7 @@ impl Header {
         self
     }
 
-    /// Refuses the header of another rank that does not mean the same.
+    /// Refuses the header of another rank that differs in anything shared.
     fn agree(&self, theirs: &Self, path: &str) -> Result<()> {
         if theirs.ranks != self.ranks {
             let value = format!("for {} ranks", theirs.ranks);
@@ -74,7 +74,7 @@ impl Header {
 pub(super) struct Message<F> {
     header: Header,
     rank: usize,
-    /// One an own block; none where the stage sends none.
+    /// One per own block; none where the stage sends none.
     pub block_sums: Vec<BatchSums>,
     /// The own blocks' subtrees; likewise.
     pub subtrees: Vec<Subtree<F>>,
@@ -113,10 +113,10 @@ impl<F: Real> Message<F> {
         }
     }
 
-    /// The messages of all ranks, which must mean the same as this one's.
+    /// The messages of all ranks, checked against this rank's.
     pub fn read_all(messages: &[Vec<u8>], header: &Header) -> Result<Vec<Self>> {
         if messages.len() != header.ranks {
-            let allowed = format!("{}, one a rank", header.ranks);
+            let allowed = format!("{}, one per rank", header.ranks);
             return Err(invalid("messages", messages.len(), allowed));
         }
         let read = |(rank, bytes): (usize, &Vec<u8>)| {
@@ -140,10 +140,10 @@ fn path_of(rank: usize) -> String {
     format!("messages[{rank}]")
 }
 
-/// What the parts of a batch must look like.
+/// The expected shape of the parts of a batch.
 pub(super) struct Expected<'a, F: Real> {
     pub share: Share,
-    /// Of the whole batch.
+    /// Blocks of the whole batch.
     pub blocks: usize,
     pub steps: usize,
     /// Number of losses.

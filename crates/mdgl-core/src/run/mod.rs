@@ -1,6 +1,6 @@
-//! Whole batches: blocks of sixteen trials on threads, then one fixed tree of sums.
+//! Whole batches: blocks of sixteen trials on threads, and one fixed tree of sums.
 //!
-//! Threads only choose who computes a block; every sum over blocks has the same order, so results
+//! Threads only determine where a block is computed; every sum over blocks has the same order, so results
 //! do not depend on their number.
 
 mod batch_sums;
@@ -60,7 +60,7 @@ pub struct Evaluation {
     pub rate: f64,
 }
 
-/// What one training iteration gives.
+/// Result of one training iteration.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepReport {
     /// The batch before the step.
@@ -76,7 +76,7 @@ pub struct Assignment<'a> {
     pub batch: &'a Batch,
     /// The losses.
     pub objective: &'a Objective,
-    /// Targets, one entry a loss.
+    /// Targets, one entry per loss.
     pub targets: &'a [Targets],
 }
 

@@ -20,7 +20,7 @@ use crate::numeric::memory::{product, reserve, resize};
 use crate::run::real::Real;
 use crate::simulate::trajectory::Keep;
 
-/// What to record of a simulation.
+/// Options of what a simulation records.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Record<'a> {
     /// The membrane of every neuron.

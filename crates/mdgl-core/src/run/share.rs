@@ -1,13 +1,13 @@
-//! One process's place among those that compute a batch together.
+//! The share of one process in a batch that several compute together.
 
 use std::ops::Range;
 
 use crate::error::{Result, invalid};
 
-/// As many as a batch may have trials.
+/// Most ranks: as many as a batch may have trials.
 const MOST_RANKS: usize = 1 << 20;
 
-/// One process's place among those that compute together.
+/// The share of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
     rank: usize,
@@ -15,7 +15,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// The place of a rank, from 0 on, among so many.
+    /// The share of a rank, from 0 on, among so many.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for no rank, more than 1048576, or a rank that is none of them.
@@ -34,7 +34,7 @@ impl Share {
         self.rank
     }
 
-    /// How many there are.
+    /// Number of ranks.
     pub fn ranks(self) -> usize {
         self.ranks
     }
@@ -44,7 +44,7 @@ impl Share {
         Self { rank, ..self }
     }
 
-    /// Its part of so many blocks: neighbours; none where there are more ranks than blocks.
+    /// Its range of so many blocks; empty where there are more ranks than blocks.
     pub(super) fn blocks(self, blocks: usize) -> Range<usize> {
         let first = |rank: usize| (blocks as u64 * rank as u64 / self.ranks as u64) as usize;
         first(self.rank)..first(self.rank + 1)

@@ -1,8 +1,8 @@
 //! A batch that several processes compute together, each a share of its blocks; messages travel between the phases.
 //!
-//! A process gives bytes, gets those of all, and goes on: once, or twice where the way back needs to know what the whole
-//! batch came to. Blocks' sums are added in the tree of a batch that one process computes alone, so that the number of
-//! processes never changes a bit. Each does the optimiser's step itself.
+//! A process gives a message, receives those of all ranks, and continues: once, or twice if the backward pass depends
+//! on sums of the whole batch. Blocks' sums are added in the tree of a batch that one process computes alone, so that
+//! the number of processes never changes a bit. Each does the optimiser's step itself.
 
 use std::sync::atomic::AtomicBool;
 
@@ -179,7 +179,7 @@ impl<F: Real> Sharing<'_, F> {
         }
     }
 
-    /// What the whole batch came to; and the messages without it.
+    /// Sums of the whole batch; and the messages without it.
     fn total(
         &self,
         plan: Option<&LearningPlan<F>>,

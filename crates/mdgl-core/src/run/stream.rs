@@ -1,4 +1,4 @@
-//! A stream: one trial without end, stepped by its caller, that learns while it runs.
+//! A stream: one trial of unlimited length, stepped by its caller, that learns while it runs.
 //!
 //! Each step runs the same two halves as a step of the online form on a block of trials (`learn/online.rs`), with the
 //! stream in the first lane: the same operations, so the same bits. The second half waits until the step's errors are
@@ -32,7 +32,7 @@ const OTHERS: Mask = !1;
 
 /// A network that runs and learns step by step, in memory that does not grow with time.
 ///
-/// It holds the weights of the moment laid out for the kernels, not the model: [`Stream::apply`] takes the model and gives
+/// It holds the current weights compiled for the kernels, not the model: [`Stream::apply`] takes the model and gives
 /// the next one, as [`crate::train_step`] does.
 #[derive(Debug)]
 pub struct Stream<F: Real> {
@@ -41,11 +41,11 @@ pub struct Stream<F: Real> {
     seed: u64,
     setting: Setting<F>,
     traces: Traces<F>,
-    /// What the last step began with.
+    /// The state before the last step.
     before: Before<F>,
     /// Steps begun.
     steps: usize,
-    /// Whether the last step's second half is still to come.
+    /// Whether the last step's second half is pending.
     open: bool,
     /// Whether the last step has errors.
     has_delta: bool,
@@ -55,7 +55,7 @@ pub struct Stream<F: Real> {
     summed: u64,
 }
 
-/// What a step reads.
+/// The data that a step reads.
 #[derive(Debug)]
 struct Setting<F: Real> {
     rule: Rule,
@@ -75,7 +75,7 @@ impl<F: Real> Setting<F> {
         F::online_step(self.instructions, online_step);
     }
 
-    /// Takes over the weights of a model.
+    /// Compiles the weights of a model.
     fn renew(&mut self, model: &Model<F>) -> Result<()> {
         self.compiled = CompiledNetwork::new(model)?;
         self.plan = LearningPlan::for_stream(model, &self.compiled, &self.rule, &self.learns)?;
@@ -83,7 +83,7 @@ impl<F: Real> Setting<F> {
     }
 }
 
-/// What a readout should have done in the last step.
+/// A target of one readout in the last step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lesson<'a> {
     /// Index of the readout.
@@ -99,49 +99,49 @@ pub struct Lesson<'a> {
 pub enum Wanted<'a> {
     /// A class: softmax cross-entropy, δ = softmax(y) − onehot.
     Class(usize),
-    /// A value of each unit: ½ Σ (y − y*)², δ = y − y*.
+    /// A value per unit: ½ Σ (y − y*)², δ = y − y*.
     Values(&'a [f64]),
-    /// δ = ∂E/∂y of each unit, for a loss of the caller's own.
+    /// δ = ∂E/∂y of each unit, for a custom loss.
     Error(&'a [f64]),
 }
 
-/// What an update came to.
+/// Result of an update.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Applied {
     /// Norm of the whole gradient, before clipping.
     pub gradient_norm: f64,
-    /// Steps with errors that it is made of.
+    /// Number of steps with errors in the gradient.
     pub steps: u64,
 }
 
-/// A stream between two steps, as a value: all that the steps to come depend on, the weights aside.
+/// A stream between two steps, as a value: all that later steps depend on, the weights aside.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StreamState<F> {
     /// Steps since the start.
     pub steps: u64,
     /// α v − thr z of each neuron, to which the next step's input is added, or current.
     pub membrane: Vec<F>,
-    /// b of the next step, one a neuron.
+    /// b of the next step, one per neuron.
     pub adaptation: Vec<F>,
     /// State variables that only some models have, by name: `current`, (1−α) α_s c, a synaptic current decayed for the next step, to
     /// which that step's input is added. One value per neuron, 0 where it has none; empty where no neuron has any.
     pub variables: BTreeMap<String, Vec<F>>,
-    /// For how many steps to come each neuron cannot spike.
+    /// For how many further steps each neuron cannot spike.
     pub refractory: Vec<u32>,
     /// Neurons that spiked in the last step, ascending.
     pub spikes: Vec<u32>,
-    /// Earlier spikes that a delay has still to deliver: (steps before the last one, neuron), ascending. None without delays of
-    /// more than one step.
+    /// Earlier spikes that a delay has not delivered yet: (steps before the last one, neuron), ascending. None without
+    /// delays of more than one step.
     pub in_transit: Vec<[u32; 2]>,
-    /// y without bias, one a readout unit.
+    /// y without bias, one per readout unit.
     pub readout: Vec<F>,
     /// The traces of every learning synapse, in an order that network, rule and frozen projections fix.
     pub traces: Vec<F>,
 }
 
 impl<F: Real> Stream<F> {
-    /// A stream at rest, on the best instruction set of the processor (or `MDGL_SIMD`'s). `seed` is that of noise and
-    /// rewiring.
+    /// A stream in its initial state, on the best instruction set of the processor (or `MDGL_SIMD`'s). `seed` is that
+    /// of noise and rewiring.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for a rule whose estimator is not `'online'` or that does not fit the network, and for the
@@ -191,11 +191,11 @@ impl<F: Real> Stream<F> {
         Ok(stream)
     }
 
-    /// One step of the network with this input, one entry an input population.
+    /// One step of the network with this input, one entry per input population.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for an input that does not fit, [`crate::Error::NotFinite`] when an output would not be finite,
-    /// [`crate::Error::Memory`]; the stream's state is as before then. After [`crate::Error::NotFinite`] the step before takes no more errors.
+    /// [`crate::Error::Memory`]; the stream's state is unchanged then. After [`crate::Error::NotFinite`] the step before takes no more errors.
     pub fn step(&mut self, inputs: &[StepInput<'_>]) -> Result<()> {
         self.check_inputs(inputs)?;
         self.close();
@@ -212,7 +212,7 @@ impl<F: Real> Stream<F> {
         Ok(())
     }
 
-    /// Bytes of memory that it holds, the model aside.
+    /// Bytes of memory in use, the model aside.
     pub fn bytes(&self) -> usize {
         let Setting { plan, .. } = &self.setting;
         let wired = CompiledNetwork::<F>::bytes(&self.network)
@@ -231,7 +231,7 @@ impl<F: Real> Stream<F> {
         self.traces.readout.iter().map(|block| block.0[LANE])
     }
 
-    /// Adds errors to the last step and gives their loss (0 for errors that come from outside). The gradient is that of
+    /// Adds errors to the last step and gives their loss (0 for errors given by the caller). The gradient is that of
     /// the sum of all losses since the last [`Self::apply`].
     ///
     /// # Errors
@@ -255,13 +255,13 @@ impl<F: Real> Stream<F> {
         Ok(loss)
     }
 
-    /// One step of the optimiser with the gradient gathered since the last one, on a copy of the model; from the next step
-    /// on the stream runs on the new weights, with mean weights of the moment. Its state and traces go on. The generator of
-    /// noise and rewiring is keyed by the seed and by the optimiser's steps so far.
+    /// One step of the optimiser with the gradient accumulated since the last one, on a copy of the model; from the
+    /// next step on the stream runs on the new weights, with the current mean weights. Its state and traces stay. The
+    /// generator of noise and rewiring is keyed by the seed and by the optimiser's steps so far.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for a model of another network; [`crate::Error::NotFinite`] when gradient or weights would not be finite:
-    /// weights and state are as before then, and the gradient is dropped. [`crate::Error::Memory`].
+    /// weights and state are unchanged then, and the gradient is dropped. [`crate::Error::Memory`].
     pub fn apply(&mut self, model: &Model<F>) -> Result<(Model<F>, Applied)> {
         if !Arc::ptr_eq(model.network(), &self.network) {
             return Err(invalid("model", "of another network", "the model that the stream was made of"));
@@ -275,7 +275,7 @@ impl<F: Real> Stream<F> {
         Ok((next, applied))
     }
 
-    /// The state between this step and the next one. Errors of a step that still waits for more are not lost.
+    /// The state between this step and the next one. Errors of a pending step are not lost.
     ///
     /// # Errors
     /// [`crate::Error::NotFinite`] when a number in it is not finite.
@@ -303,7 +303,7 @@ impl<F: Real> Stream<F> {
         Ok(state)
     }
 
-    /// Puts a state back; what was learned since the last update is kept.
+    /// Puts a state back; the gradient since the last update is kept.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for a state of another network or rule; nothing is changed then. [`crate::Error::Memory`].
@@ -330,7 +330,7 @@ impl<F: Real> Stream<F> {
         Ok(())
     }
 
-    /// Back to rest, as a trial begins; what was learned since the last update is kept.
+    /// Returns to rest, as at the start of a trial; the gradient since the last update is kept.
     ///
     /// # Errors
     /// [`crate::Error::Memory`].
@@ -361,7 +361,7 @@ impl<F: Real> Stream<F> {
         }
     }
 
-    /// Leaves the trial for a new one; errors of the last step still count.
+    /// Ends the trial and starts a new one; errors of the last step still count.
     fn leave(&mut self) -> Result<()> {
         self.close();
         self.begin()
@@ -396,7 +396,7 @@ impl<F: Real> Stream<F> {
         Ok((next.checked()?, Applied { gradient_norm, steps: self.learned }))
     }
 
-    /// Adds δ of each unit of a lesson's readout; gives its loss.
+    /// Adds δ of each unit of a lesson's readout; returns its loss.
     fn evaluate_loss(&self, lesson: &Lesson<'_>, delta: &mut [F]) -> Result<f64> {
         let Lesson { readout, wanted, weight } = *lesson;
         let Some(slot) = self.network.readouts().get(readout) else {
@@ -482,7 +482,7 @@ impl<F: Real> Stream<F> {
         self.check_in_transit(state)?;
         let mut spiked = vec![false; n];
         state.spikes.iter().for_each(|&unit| spiked[unit as usize] = true);
-        // Who cannot spike has spiked: in the last step or before it, but not before the first.
+        // A neuron in its refractory period has spiked: in the last step or before it, but not before the first.
         let possible = |p: usize| {
             let (period, left) = (compiled.refractory[p], state.refractory[p]);
             let just = left == period && state.steps > 0;
@@ -502,7 +502,7 @@ impl<F: Real> Stream<F> {
         }
     }
 
-    /// Spikes in transit are such as can be, and the refractory periods know of them.
+    /// Spikes in transit must be possible, and agree with the refractory periods.
     fn check_in_transit(&self, state: &StreamState<F>) -> Result<()> {
         let compiled = &self.setting.compiled;
         let longest = compiled.longest_delay() as u64;
@@ -533,7 +533,7 @@ impl<F: Real> Stream<F> {
         }
     }
 
-    /// Number of values that the rule's traces are.
+    /// Number of values of the rule's traces.
     fn trace_len(&self) -> usize {
         let Setting { compiled, plan, .. } = &self.setting;
         let (slots, k) = (plan.slots.len(), compiled.outputs());
@@ -581,7 +581,7 @@ mod tests {
 
     use super::*;
 
-    /// Lengths of all that a stream holds and that could grow; those of the lists of spikes apart.
+    /// Lengths of all buffers that could grow; those of the lists of spikes aside.
     fn lengths(stream: &mut Stream<f32>) -> (Vec<usize>, [usize; 2]) {
         let Setting { plan, input, .. } = &stream.setting;
         let mut lengths = vec![input.analogue.len(), input.analogue_units.len()];
@@ -628,7 +628,7 @@ mod tests {
             run(&mut stream, 1_000);
             let (after, [starts, entries]) = lengths(&mut stream);
             assert_eq!(after, before);
-            // Lists are let go of a thousand at a time, those of the refractory period stay.
+            // Lists are dropped a thousand at a time, those of the refractory period stay.
             assert!(starts <= 1024 + 8 && entries <= 30 * (1024 + 8), "{starts} lists, {entries} spikes");
         }
         assert!(spikes > 10_000, "{spikes} spikes");

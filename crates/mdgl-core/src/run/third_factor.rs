@@ -1,4 +1,4 @@
-//! Rules computed outside: what such a rule is shown of a batch, and the gradient of the signal that it gives back.
+//! Rules computed outside the engine: their observations of a batch, and the gradient of the signal that they return.
 //!
 //! The signal S is the third factor of ∂E/∂W\[q→p\] = Σ_t S_p,t e_qp,t, e the eligibility trace: L for e-prop,
 //! L_t + Γ_t+1 for MDGL. It drives the backward recursion in place of L; the readout's own weights keep their exact gradient.

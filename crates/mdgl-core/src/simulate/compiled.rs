@@ -1,4 +1,4 @@
-//! A network compiled for the kernels: its constants and the current weights, scaled, by sender.
+//! A network compiled for the kernels: constants and current weights, scaled, by sender.
 
 use crate::error::Result;
 use crate::model::Model;
@@ -61,16 +61,16 @@ pub(crate) struct CompiledNetwork<F: Scalar> {
     pub cells: Vec<Dynamics<F>>,
     /// State variables beyond the first, of the model that has most.
     pub further: usize,
-    /// Whether sixteen neighbours fit into one model that spikes, as trials one by one need it.
+    /// Whether sixteen neighbours have one spiking model that includes them all, as single trials need it.
     pub stands_side_by_side: bool,
-    /// The cells again, neighbours with the same constants together; the ψ of all is asked for.
+    /// The cells again, neighbours with the same constants together; the ψ of all is needed.
     pub runs: Vec<CellRun<F>>,
     pub refractory: Vec<u32>,
-    /// The cells that give values and not spikes.
+    /// The cells that send values instead of spikes.
     pub rate_units: Vec<u32>,
     /// The distinct refractory periods above 0.
     pub periods: Vec<u32>,
-    /// Input unit → (neuron, g W), g = 1 − α (or what the conventions say).
+    /// Input unit → (neuron, g W), g = 1 − α (or as the conventions have it).
     pub input: Csr<F>,
     /// Neuron → (neuron, g W), by delay; those of one step first, even where there are none.
     pub recurrent: Vec<Delayed<F>>,
@@ -123,12 +123,12 @@ impl<F: Scalar> CompiledNetwork<F> {
         })
     }
 
-    /// What all lists take at most, with the network's own by sender.
+    /// Most bytes of all lists, with the network's own by sender.
     pub fn bytes(network: &Network) -> usize {
         let item = size_of::<(u32, F)>();
         let chunk = size_of::<Chunk<F>>();
         let by_sender = size_of::<(u32, u64)>();
-        // A list of whole length for each delay; the padded chunks take no more than its items, but for a last one a unit.
+        // A list of whole length for each delay; the padded chunks take no more than its items, but for one more per unit.
         let delays = network.delays().len();
         let synapse = by_sender + item * (delays + 1) + 2 * size_of::<F>();
         let unit = delays * (chunk + size_of::<u64>()) + size_of::<Dynamics<F>>() * 4;
@@ -153,18 +153,18 @@ impl<F: Scalar> CompiledNetwork<F> {
         self.recurrent.last().map_or(1, |last| last.delay)
     }
 
-    /// Steps of spikes that the next step looks back.
+    /// Steps of past spikes that the next step reads.
     pub fn looks_back(&self) -> usize {
         self.longest_period().max(self.longest_delay())
     }
 
-    /// Steps of spikes that the refractory period looks back.
+    /// Steps of past spikes that the refractory period reads.
     pub fn longest_period(&self) -> usize {
         self.periods.last().map_or(1, |&period| period as usize + 1)
     }
 }
 
-/// The cells by runs, for someone who asks for the ψ of some.
+/// The cells by runs, where the ψ of only some is needed.
 pub(crate) fn runs<F: Scalar>(cells: &[Dynamics<F>], needs_psi: impl Fn(usize) -> bool) -> Vec<CellRun<F>> {
     let mut runs: Vec<CellRun<F>> = Vec::new();
     for (unit, &dynamics) in cells.iter().enumerate() {

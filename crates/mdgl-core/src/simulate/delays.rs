@@ -1,4 +1,4 @@
-//! Synapses whose spikes take more than a step, and what was sent and secreted in the steps before.
+//! Delays of more than one step: synapses by delay, and histories of sent and secreted values.
 
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ impl<T: Copy> Delayed<T> {
     }
 }
 
-/// A row a step of the values that rate units give.
+/// One row per step of the values that rate units send.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows<F: Scalar> {
     width: usize,
@@ -41,23 +41,23 @@ pub(crate) struct Rows<F: Scalar> {
 }
 
 impl<F: Scalar> Rows<F> {
-    /// No row yet; a row has so many values.
+    /// Without rows; a row has so many values.
     pub fn clear(&mut self, width: usize) {
         (self.width, self.first) = (width, 0);
         self.rows.clear();
     }
-    /// Makes room for so many rows in all.
+    /// Reserves room for so many rows in all.
     ///
     /// # Errors
     /// [`crate::Error::Memory`].
     pub fn reserve(&mut self, rows: usize) -> Result<()> {
         reserve(&mut self.rows, product(&[rows, self.width]), "the rates of a block of trials")
     }
-    /// Bytes of memory that they hold.
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         bytes_of(&self.rows)
     }
-    /// Adds the next value of the row at hand.
+    /// Adds the next value of the current row.
     #[inline(always)]
     pub fn push(&mut self, value: Block<F>) {
         self.rows.push(value);
@@ -73,7 +73,7 @@ impl<F: Scalar> Rows<F> {
         let row = step - self.first;
         &self.rows[row * self.width..(row + 1) * self.width]
     }
-    /// Becomes the rows of some steps of another.
+    /// Copies the rows of some steps of another.
     pub fn copy_steps(&mut self, other: &Self, steps: Range<usize>) {
         self.clear(other.width);
         self.first = steps.start;
@@ -81,25 +81,25 @@ impl<F: Scalar> Rows<F> {
     }
 }
 
-/// The last rows of what changes from step to step, side by side and the newest first, for whoever reads several at
-/// once.
+/// The last rows of a value that changes from step to step, contiguous and the newest first, for kernels that read
+/// several at once.
 #[derive(Debug, Default)]
 pub(crate) struct Past<F: Scalar> {
     width: usize,
     depth: usize,
-    /// Where the newest row begins, in rows.
+    /// Start of the newest row, in rows.
     first: usize,
     rows: Vec<Block<F>>,
 }
 
 impl<F: Scalar> Past<F> {
-    /// All zero. A depth of one keeps nothing.
+    /// All zero. A depth of one stores nothing.
     ///
     /// # Errors
     /// [`crate::Error::Memory`].
     pub fn reset(&mut self, width: usize, depth: usize) -> Result<()> {
         (self.width, self.depth) = (width, depth);
-        // Twice the room, so that rows move once in as many steps.
+        // Twice the memory, so that rows move once in as many steps.
         let rows = if depth > 1 { 2 * depth } else { 0 };
         self.first = rows - rows / 2;
         refill(&mut self.rows, product(&[rows, width]), "what delayed synapses have secreted")

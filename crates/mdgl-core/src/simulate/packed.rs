@@ -1,6 +1,6 @@
-//! Rows of blocks of which most lanes are 0: a mask a block, then the lanes above 0 side by side.
+//! Packed rows of sparse blocks: one mask per block, then the lanes above 0 side by side.
 //!
-//! ψ is 0 in two lanes of three, and reading and writing it is what long trials wait for.
+//! ψ is 0 in two lanes of three, and long trials are bound by reading and writing it.
 
 use crate::error::Result;
 use crate::numeric::lanes::{LANES, Lanes, Mask};
@@ -15,7 +15,7 @@ pub(crate) struct Packed<F: Scalar> {
     columns: usize,
     /// `[row][column]`.
     masks: Vec<Mask>,
-    /// Where each row's values begin.
+    /// Start of each row's values.
     start: Vec<usize>,
     /// End of the last row's values; beyond it there is always room for one more block.
     end: usize,
@@ -23,15 +23,15 @@ pub(crate) struct Packed<F: Scalar> {
 }
 
 impl<F: Scalar> Packed<F> {
-    /// Bytes of memory that they hold.
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         bytes_of(&self.masks) + bytes_of(&self.start) + bytes_of(&self.values)
     }
 
-    /// No rows; room for the masks of so many.
+    /// Without rows; room for the masks of so many.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] when they cannot be had.
+    /// [`crate::Error::Memory`] when they cannot be allocated.
     pub fn clear(&mut self, rows: usize, columns: usize) -> Result<()> {
         self.columns = columns;
         self.start.clear();
@@ -42,7 +42,7 @@ impl<F: Scalar> Packed<F> {
     /// Appends a row, to be written with [`RowWriter::push`] and ended with [`Self::end_row`].
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] when there is no room for it.
+    /// [`crate::Error::Memory`] when it cannot be allocated.
     #[inline(always)]
     pub fn begin_row(&mut self) -> Result<RowWriter<'_, F>> {
         let needed = self.end + (self.columns + 1) * LANES;
@@ -56,7 +56,7 @@ impl<F: Scalar> Packed<F> {
         Ok(RowWriter { masks, values: &mut self.values[self.end..needed], column: 0, at: 0 })
     }
 
-    /// Ends the row that was begun; `written` is what [`RowWriter::written`] says.
+    /// Ends the row that was begun; `written` is that of [`RowWriter::written`].
     #[inline(always)]
     pub fn end_row(&mut self, written: usize) {
         self.end += written;
@@ -67,7 +67,7 @@ impl<F: Scalar> Packed<F> {
         self.end
     }
 
-    /// A row, to be read from its first column on; the row before it is asked for at the same time.
+    /// A row, to be read from its first column on; the row before it is prefetched at the same time.
     #[inline(always)]
     pub fn row(&self, row: usize) -> RowReader<'_, F> {
         let masks = &self.masks[row * self.columns..][..self.columns];
@@ -98,7 +98,7 @@ impl<F: Scalar> RowWriter<'_, F> {
         self.at += mask.count_ones() as usize;
     }
 
-    /// Columns of which nothing is wanted: so many zeros.
+    /// Columns that are not needed: so many zeros.
     #[inline(always)]
     pub fn skip(&mut self, columns: usize) {
         self.masks[self.column..][..columns].fill(0);
@@ -118,12 +118,12 @@ pub(crate) struct RowReader<'a, F: Scalar> {
     values: &'a [F],
     column: usize,
     at: usize,
-    /// How far before this row's values those of the row before lie.
+    /// Distance from the values of the row before to this row's values.
     ahead: usize,
 }
 
 impl<F: Scalar> RowReader<'_, F> {
-    /// Passes over columns up to one.
+    /// Skips columns up to one.
     #[inline(always)]
     pub fn pass_to(&mut self, column: usize) {
         let (fours, rest) = self.masks[self.column..column].as_chunks::<4>();

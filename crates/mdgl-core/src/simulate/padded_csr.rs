@@ -12,13 +12,13 @@ pub(crate) struct Chunk<T> {
     pub item: [T; CHUNK],
 }
 
-/// PaddedCsr by unit. Where a unit's targets are no multiple of four the last chunk repeats its first target, with an
-/// item that changes nothing.
+/// Padded lists of targets by unit. If their number is no multiple of four the last chunk repeats its first target,
+/// with an item that changes nothing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PaddedCsr<T> {
     /// One more than the highest target.
     targets: usize,
-    /// Where each unit's chunks begin.
+    /// Start of each unit's chunks.
     start: Vec<u32>,
     /// Most chunks of one unit.
     most: usize,
@@ -46,7 +46,7 @@ impl<T: Copy> PaddedCsr<T> {
         cut
     }
 
-    /// Checks once that every target is a row of a buffer, so that kernels need not at each.
+    /// Checks once that every target is a row of a buffer, so that kernels need no check per access.
     #[inline(always)]
     pub fn check_targets<B>(&self, rows: &[B]) {
         assert!(self.targets <= rows.len(), "a target beyond the buffer");

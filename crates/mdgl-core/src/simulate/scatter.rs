@@ -1,14 +1,14 @@
-//! Weights of the units that fired, added to their targets.
+//! Scatter: weights of the units that fired, added to their targets.
 
 use crate::batch::encode::Entry;
 use crate::numeric::lanes::{Block, Lanes, Mask};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::padded_csr::{CHUNK, Chunk, PaddedCsr};
 
-/// Fans of at most so many chunks go through a work list.
+/// Rows of at most so many chunks go through a work list.
 const SHORT: usize = 4;
 
-/// A chunk to be added, and in which lanes.
+/// A chunk to be added, and its lanes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ScatterItem {
     chunk: u32,

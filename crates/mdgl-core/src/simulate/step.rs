@@ -17,7 +17,7 @@ use crate::simulate::delays::{Delayed, Rows};
 use crate::simulate::packed::RowWriter;
 use crate::simulate::scatter::{ScatterItem, scatter};
 
-/// The numbers that a step leaves to the next one, in either layout.
+/// The state between two steps, in either layout.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Carried<F: Scalar> {
     /// The first state variable of each cell, to which its input is added (see [`crate::neuron`]).
@@ -32,14 +32,14 @@ impl<F: Scalar> Carried<F> {
     /// Zeros: blocks of cells, lists of their variables beyond the first, blocks of the readout.
     ///
     /// # Errors
-    /// [`Error::Memory`] when there is no room for them.
+    /// [`Error::Memory`] when they cannot be allocated.
     pub fn reset(&mut self, cells: usize, further: usize, outputs: usize, what: &str) -> Result<()> {
         refill(&mut self.integrator, cells, what)?;
         self.further.reset(further, cells, what)?;
         refill(&mut self.readout, outputs, what)
     }
 
-    /// Bytes of memory that it holds.
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         bytes_of(&self.integrator) + self.further.bytes() + bytes_of(&self.readout)
     }
@@ -62,7 +62,7 @@ impl<F: Scalar> Carried<F> {
         }
     }
 
-    /// The same, to be changed.
+    /// The same, mutably.
     pub fn variable_mut(&mut self, place: usize) -> &mut [Block<F>] {
         match place.checked_sub(1) {
             None => &mut self.integrator,
@@ -76,10 +76,10 @@ impl<F: Scalar> Carried<F> {
 pub(crate) struct NetworkState<F: Scalar> {
     pub carried: Carried<F>,
     refractory: Vec<Mask>,
-    /// Spikes of the step at hand; one entry more than there are cells.
+    /// Spikes of the current step; one entry more than there are cells.
     spiking: Vec<Entry>,
     scattering: Vec<ScatterItem>,
-    /// Spikes of each step, at least of those that the next one looks back on.
+    /// Spikes of each step, at least of those that the next one reads.
     pub spikes: EntryLists,
     /// z of the rate units in each step, of as many steps.
     pub values: Rows<F>,
@@ -94,7 +94,7 @@ pub(crate) struct Snapshot<F: Scalar> {
 }
 
 impl<F: Scalar> Snapshot<F> {
-    /// Bytes of memory that it holds.
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         self.carried.bytes() + bytes_of(&self.refractory)
     }
@@ -104,7 +104,7 @@ impl<F: Scalar> NetworkState<F> {
     /// All zero, as every trial starts.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] when there is no room for so many neurons.
+    /// [`crate::Error::Memory`] when so many neurons cannot be allocated.
     pub fn reset(&mut self, compiled: &CompiledNetwork<F>) -> Result<()> {
         let what = "the state of a block of trials";
         self.carried.reset(compiled.size(), compiled.further, compiled.outputs(), what)?;
@@ -116,17 +116,17 @@ impl<F: Scalar> NetworkState<F> {
         Ok(())
     }
 
-    /// Bytes of memory that it holds.
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         self.carried.bytes() + bytes_of(&self.refractory) + self.spikes.bytes() + self.values.bytes()
     }
 
-    /// What a later [`Self::restore`] needs, the spikes aside.
+    /// The state for a later [`Self::restore`], the spikes aside.
     pub fn snapshot(&self) -> Snapshot<F> {
         Snapshot { carried: self.carried.clone(), refractory: self.refractory.clone() }
     }
 
-    /// The state before a step, from its snapshot and what all steps sent.
+    /// The state before a step, from its snapshot and the values sent in all steps.
     pub fn restore(
         &mut self,
         compiled: &CompiledNetwork<F>,
@@ -142,20 +142,20 @@ impl<F: Scalar> NetworkState<F> {
         self.values.copy_steps(&sent.values, before);
     }
 
-    /// The same into a snapshot that there is.
+    /// Writes the same into an existing snapshot.
     pub fn snapshot_into(&self, snapshot: &mut Snapshot<F>) {
         snapshot.carried.clone_from(&self.carried);
         snapshot.refractory.clone_from(&self.refractory);
     }
 
-    /// Takes the last step back, from the snapshot before it; there are no rate units.
+    /// Undoes the last step, from the snapshot before it; there are no rate units.
     pub fn take_back(&mut self, snapshot: &Snapshot<F>) {
         self.carried.clone_from(&snapshot.carried);
         self.refractory.clone_from(&snapshot.refractory);
         self.spikes.take_back();
     }
 
-    /// Before a step: for how many steps to come each cell of a lane is blocked.
+    /// Before a step: for how many further steps each cell of a lane is blocked.
     pub fn blocked(&self, compiled: &CompiledNetwork<F>, lane: usize, step: usize) -> Vec<u32> {
         let mut blocked = vec![0; compiled.size()];
         for back in 0..compiled.longest_period().min(step) {
@@ -169,8 +169,8 @@ impl<F: Scalar> NetworkState<F> {
         blocked
     }
 
-    /// Before a step: the spikes of a lane that a delay has still to deliver, those of the last step aside, as (steps before
-    /// the last one, neuron).
+    /// Before a step: the spikes of a lane that a delay has not delivered yet, those of the last step aside, as (steps
+    /// before the last one, neuron).
     pub fn in_transit(&self, compiled: &CompiledNetwork<F>, lane: usize, step: usize) -> Vec<[u32; 2]> {
         let back = 1..compiled.longest_delay().min(step);
         let at = |back: usize| {
@@ -181,8 +181,8 @@ impl<F: Scalar> NetworkState<F> {
         back.flat_map(at).collect()
     }
 
-    /// The spikes that the steps from one on look back on, in the first lane: from those of the last step, from
-    /// [`Self::in_transit`], and as far as only refractory periods look back from [`Self::blocked`].
+    /// The past spikes that the steps from one on read, in the first lane: from those of the last step, from
+    /// [`Self::in_transit`], and those that only refractory periods read from [`Self::blocked`].
     pub fn resume(
         &mut self,
         compiled: &CompiledNetwork<F>,
@@ -255,19 +255,19 @@ fn scatter_values<L: Lanes>(
     }
 }
 
-/// Takes the pseudo-derivatives of a step, cell after cell.
+/// Receives the pseudo-derivatives of a step, cell after cell.
 pub(crate) trait Psi<'a, F: Scalar> {
-    /// The cells by runs, some of them not wanted; all are, where there are none.
+    /// The cells by runs, some of them not needed; without runs all are.
     fn runs(&self) -> Option<&'a [CellRun<F>]> {
         None
     }
-    /// Of the next cell.
+    /// Writes ψ of the next cell.
     fn put<L: Lanes<Scalar = F>>(&mut self, unit: usize, psi: L);
-    /// So many cells that are not wanted.
+    /// So many cells that are not needed.
     fn skip(&mut self, _: usize) {}
 }
 
-/// Nobody wants them.
+/// Discards them: none are needed.
 pub(crate) struct NoPsi;
 
 impl<F: Scalar> Psi<'_, F> for NoPsi {
@@ -275,7 +275,7 @@ impl<F: Scalar> Psi<'_, F> for NoPsi {
     fn put<L: Lanes<Scalar = F>>(&mut self, _: usize, _: L) {}
 }
 
-/// One block a cell.
+/// One block per cell.
 impl<F: Scalar> Psi<'_, F> for &mut [Block<F>] {
     #[inline(always)]
     fn put<L: Lanes<Scalar = F>>(&mut self, unit: usize, psi: L) {
@@ -304,11 +304,11 @@ impl<'a, F: Scalar> Psi<'a, F> for PackedPsi<'_, 'a, F> {
     }
 }
 
-/// Where one step's results go.
+/// Destination of one step's results.
 pub(crate) struct Row<'a, F: Scalar> {
     /// Readout of each unit, with bias.
     pub readout: &'a mut [Block<F>],
-    /// Membrane of each neuron, if wanted.
+    /// Membrane of each neuron, if recorded.
     pub voltage: Option<&'a mut [Block<F>]>,
 }
 
@@ -364,7 +364,7 @@ pub(crate) fn update_neurons<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
     state.spikes.push_step(&state.spiking[..found]);
 }
 
-/// One step of all cells, compiled once for all passes: it has every model.
+/// One step of all cells, compiled once for all passes: it includes every model.
 struct UpdateRuns<'s, F: Scalar, P> {
     runs: &'s [CellRun<F>],
     state: &'s mut NetworkState<F>,
@@ -403,7 +403,7 @@ fn update_run<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
 ) -> usize {
     for_model!(run.dynamics, model => {
         let model = model.map::<Splat<L>>();
-        // What no cell of the loop needs to ask.
+        // Hoisted out of the loop over cells.
         match model.is_usual() {
             true => update_cells(run, model.usual(), state, ended_lanes, psi, found),
             false => update_cells(run, model, state, ended_lanes, psi, found),
@@ -440,7 +440,7 @@ fn update_cells<'a, L: Lanes, P: Psi<'a, L::Scalar>, M: Step<L>>(
         if !M::SENDS_VALUES {
             let mask = stepped.spikes.bits();
             spiking[found] = Entry { unit: unit as u32, mask, count: 1 };
-            // No branch: whether any of sixteen trials spikes is as good as random.
+            // No branch: whether any of sixteen trials spikes is unpredictable.
             found += usize::from(mask != 0);
         }
     }

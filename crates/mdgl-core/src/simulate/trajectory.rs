@@ -1,7 +1,7 @@
-//! A block of trials through time, and what is kept of it.
+//! Simulation of a block of trials through time, and its recordings.
 //!
 //! ψ is the large part: it is kept whole while it fits into [`MOST_BYTES`]; of a longer trial only the last segment,
-//! with the state at each segment's start. The backward pass asks for earlier segments, which are simulated
+//! with the state at each segment's start. The backward pass loads earlier segments, which are simulated
 //! again: the same operations, so the same bits.
 
 use std::ops::Range;
@@ -22,7 +22,7 @@ pub(crate) const MOST_BYTES: usize = 64 << 20;
 
 const SUMS: &str = "the sums of the pseudo-derivatives of a block of trials";
 
-/// What a block of trials did: all that the backward pass and the losses need.
+/// A simulated block of trials: all that the backward pass and the losses need.
 #[derive(Debug, Default)]
 pub(crate) struct Trajectory<F: Scalar> {
     pub state: NetworkState<F>,
@@ -32,12 +32,12 @@ pub(crate) struct Trajectory<F: Scalar> {
     pub voltage: Vec<Block<F>>,
     pub lengths: [u32; LANES],
     pub steps: usize,
-    /// ψ of the loaded segment, one row per step; none where none is wanted.
+    /// ψ of the loaded segment, one row per step; empty if none is needed.
     psi: Packed<F>,
     pub segments: Segments<Snapshot<F>>,
     pub replay: NetworkState<F>,
     scratch: Vec<Block<F>>,
-    /// Σ_t ψ of each cell, if wanted.
+    /// Σ_t ψ of each cell, if needed.
     psi_sums: Vec<Block<F>>,
 }
 
@@ -70,7 +70,7 @@ impl<S> Segments<S> {
         self.steps.div_ceil(self.length)
     }
 
-    /// Steps of a whole one.
+    /// Steps of a full segment.
     #[inline(always)]
     pub fn length(&self) -> usize {
         self.length
@@ -98,13 +98,13 @@ impl<S> Segments<S> {
         self.steps(self.loaded)
     }
 
-    /// Whether a segment begins with a step whose state will be wanted again.
+    /// Whether a segment begins with a step whose state will be needed again.
     #[inline(always)]
     pub fn begins(&self, step: usize) -> bool {
         step.is_multiple_of(self.length) && self.count() > 1
     }
 
-    /// Keeps the state before the next segment.
+    /// Saves the state before the next segment.
     pub fn keep(&mut self, snapshot: S) {
         self.snapshots.push(snapshot);
     }
@@ -114,23 +114,23 @@ impl<S> Segments<S> {
         (segment != self.loaded).then(|| (&self.snapshots[segment], self.steps(segment)))
     }
 
-    /// Says that a segment has been loaded.
+    /// Marks a segment as loaded.
     pub fn set_loaded(&mut self, segment: usize) {
         self.loaded = segment;
     }
 }
 
-/// What a simulation keeps.
+/// Options of what a simulation stores.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keep<'a, F: Scalar> {
-    /// ψ of the cells of the runs that want it; the others' counts as 0.
+    /// ψ of the cells of the runs that need it; the others' counts as 0.
     pub psi: Option<&'a [CellRun<F>]>,
     pub voltage: bool,
     /// Steps of ψ at once; `None`: as many as fit into the budget.
     pub segment: Option<usize>,
     /// Whether ψ is also summed over all steps; then of all cells.
     pub sums: bool,
-    /// Whether trials must stand in the lanes, however few they are.
+    /// Whether trials must be in the lanes, however few they are.
     pub in_blocks: bool,
 }
 
@@ -141,7 +141,7 @@ impl<F: Scalar> Keep<'_, F> {
 }
 
 impl<F: Scalar> Trajectory<F> {
-    /// Bytes of memory that it holds.
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         let blocks = [&self.readout, &self.voltage, &self.scratch, &self.psi_sums].map(bytes_of);
         let snapshots = self.segments.snapshots.iter().map(Snapshot::bytes).sum::<usize>();
@@ -152,7 +152,7 @@ impl<F: Scalar> Trajectory<F> {
     /// Prepares the buffers for so many steps; every row is written before it is read.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] when they cannot be had.
+    /// [`crate::Error::Memory`] when they cannot be allocated.
     pub fn prepare(
         &mut self,
         compiled: &CompiledNetwork<F>,
@@ -207,7 +207,7 @@ impl<F: Scalar> Trajectory<F> {
         counts
     }
 
-    /// Σ ψ over all steps of all lanes, one a cell; none where it was not wanted.
+    /// Σ ψ over all steps of all lanes, one per cell; empty if not requested.
     pub fn psi_sums(&self) -> Vec<f64> {
         self.psi_sums.iter().map(|block| block.sum().to_f64()).collect()
     }
@@ -221,7 +221,7 @@ impl<F: Scalar> Trajectory<F> {
         }
     }
 
-    /// Number of ψ above 0 in an average step of the segment at hand; 0 where none is kept.
+    /// Number of ψ above 0 in an average step of the loaded segment; 0 if none is stored.
     pub fn mean_psi(&self) -> f64 {
         self.psi.values() as f64 / self.segments.loaded_steps().len() as f64
     }
@@ -233,7 +233,7 @@ impl<F: Scalar> Trajectory<F> {
     }
 }
 
-/// Brings a segment's ψ back, of the cells of the runs that want it.
+/// Loads a segment's ψ, of the cells of the runs that need it.
 pub(crate) struct LoadSegment<'a, F: Scalar> {
     pub trajectory: &'a mut Trajectory<F>,
     pub compiled: &'a CompiledNetwork<F>,

@@ -7,7 +7,7 @@
 
 use super::oracle::{Grad, Run, Spec, Table};
 
-/// Where one step of the network ends and the next begins: it decides what is reached within a step.
+/// The boundary between two steps of the network: it decides what is reached within a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum StepEnds {
     /// The step ends with z_t and with the b that z_t has changed.

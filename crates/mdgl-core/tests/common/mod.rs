@@ -1,4 +1,4 @@
-//! Random networks for the property tests, as the oracle and as the engine see them.
+//! Random networks for the property tests, in the forms of the oracle and of the engine.
 
 pub mod masked;
 pub mod oracle;
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::json;
 
-/// What a random network is like; the rest follows from the seed.
+/// Properties of a random network; the rest follows from the seed.
 #[derive(Debug, Clone)]
 pub struct Shape {
     pub seed: u64,
@@ -30,7 +30,7 @@ pub struct Shape {
     pub regularised: bool,
 }
 
-/// The same cases at every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` ask for others (`npm run soak` does).
+/// The same cases at every run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` select others (`npm run soak` does).
 pub fn config(cases: u32, seed: u64) -> ProptestConfig {
     let given = ProptestConfig::default();
     ProptestConfig {
@@ -185,7 +185,7 @@ impl<F: Real> Case<F> {
         case
     }
 
-    /// With a description of its own, and the bias as it starts.
+    /// With another description, and the initial bias.
     pub fn unbiased(spec: &Spec, description: serde_json::Value) -> Self {
         let network = Network::new(serde_json::from_value(description).unwrap()).unwrap();
         let model = Model::new(Arc::new(network)).unwrap();
@@ -311,7 +311,7 @@ pub fn description(spec: &Spec) -> serde_json::Value {
     })
 }
 
-/// The neurons that spike, the current-based ones apart, and those that do not spike.
+/// The neurons that spike, the current-based ones aside, and those that do not spike.
 struct Part {
     name: &'static str,
     cells: Range<usize>,
@@ -344,7 +344,7 @@ fn population(spec: &Spec, Part { name, cells }: &Part) -> serde_json::Value {
     population
 }
 
-/// The recurrent synapses in one projection a delay, those of one step first, even if there are none.
+/// The recurrent synapses in one projection per delay, those of one step first, even if there are none.
 fn projections(spec: &Spec) -> Vec<serde_json::Value> {
     let parts = parts(spec);
     let name = |part: &Part, other: &str| format!("{}->{other}", part.name);

@@ -1,4 +1,4 @@
-//! The model and its learning rules over dense matrices in f64, written for clarity alone.
+//! Oracle: the model and its learning rules over dense matrices in f64, written for clarity alone.
 //!
 //! Nothing here uses the engine. The local rules are sums over forward eligibility traces, the full
 //! gradient is real-time recurrent learning; the engine computes both backwards.
@@ -17,7 +17,7 @@ pub struct Spec {
     pub n_rec: usize,
     pub n_out: usize,
     pub steps: usize,
-    /// Decay of the membrane and of the adaptation, one a neuron.
+    /// Decay of the membrane and of the adaptation, one per neuron.
     pub alpha: Vec<f64>,
     pub rho: Vec<f64>,
     /// Decay of the synaptic current; 0 where input acts on the membrane at once.
@@ -28,7 +28,7 @@ pub struct Spec {
     /// How ψ falls with the distance to threshold.
     pub pseudo: Pseudo,
     pub n_ref: Vec<usize>,
-    /// Which neurons give max(0, v) and not spikes.
+    /// Neurons that send max(0, v) instead of spikes.
     pub rate: Vec<bool>,
     /// Decay of the readout.
     pub kappa: f64,
@@ -43,7 +43,7 @@ pub struct Spec {
     /// Input counts.
     pub inputs: Cube,
     pub loss: Loss,
-    /// Strength of the firing-rate regulariser, and its target in spikes a step.
+    /// Strength of the firing-rate regulariser, and its target in spikes per step.
     pub c_reg: f64,
     pub f0: f64,
 }
@@ -51,7 +51,7 @@ pub struct Spec {
 /// The task's loss: a mean over trials.
 #[derive(Clone, Debug)]
 pub enum Loss {
-    /// A class a trial; mean over the last `window` steps.
+    /// A class per trial; mean over the last `window` steps.
     CrossEntropy { targets: Vec<usize>, window: usize },
     /// ½ Σ (y − y*)² over steps and outputs.
     SquaredError { targets: Cube },
@@ -77,7 +77,7 @@ impl Pseudo {
     }
 }
 
-/// What the forward pass leaves.
+/// Results of the forward pass.
 #[derive(Clone, Debug)]
 pub struct Run {
     pub z: Cube,
@@ -111,7 +111,7 @@ pub enum Rule {
     NlMdgl,
     /// Type means; the secreting cell's whole λv.
     MdglExact,
-    /// Type means, the two factors filtered apart.
+    /// Type means, the two factors filtered separately.
     OnMdgl,
 }
 
@@ -246,7 +246,7 @@ impl Sheet {
     }
 }
 
-/// MDGL whose secretions, through `h`, spread over a sheet, a field for each secreting type; gains fixed or w̄ of the whole
+/// MDGL whose secretions, through `h`, spread over a sheet, one field per secreting type; gains fixed or w̄ of the whole
 /// block.
 pub fn diffusive_gradient(spec: &Spec, run: &Run, sheet: &Sheet, h: &Table, gain: Option<f64>) -> Grad {
     let types = spec.types.iter().max().unwrap() + 1;
@@ -313,7 +313,7 @@ pub fn mean_gain(spec: &Spec) -> Table {
     channel_gain(spec, Rule::Mdgl)
 }
 
-/// What an input to neuron j does to Σ_k ψ L of the steps to come, by its membrane (and current and adaptation) alone, with m in place
+/// The effect of an input to neuron j on Σ_k ψ L of later steps, by its membrane (and current and adaptation) alone, with m in place
 /// of ψ in reset and adaptation: the response after each k to a unit of input now.
 pub fn membrane_response(spec: &Spec, j: usize, m: f64) -> Vec<f64> {
     let (alpha, rho, thr, beta) = (spec.alpha[j], spec.rho[j], spec.thr[j], spec.beta[j]);
@@ -350,7 +350,7 @@ fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
             c[p] = spec.synaptic[p] * c[p] + current;
             v[p] = spec.alpha[p] * v[p] + (1.0 - spec.alpha[p]) * c[p] - reset(spec, p) * last[p];
             if spec.rate[p] {
-                // One that nothing has reached stays at 0, whatever the weights.
+                // A neuron that nothing has reached stays at 0, whatever the weights.
                 run.margin = run.margin.min(if v[p] == 0.0 { f64::INFINITY } else { v[p].abs() });
                 (z[p], psi[p]) = if v[p] > 0.0 { (v[p], 1.0) } else { (0.0, 0.0) };
                 continue;
@@ -379,12 +379,12 @@ fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
     run.psi.push(psis);
 }
 
-/// What a spike takes off the membrane.
+/// Amount that a spike subtracts from the membrane.
 fn reset(spec: &Spec, p: usize) -> f64 {
     if spec.rate[p] { 0.0 } else { spec.thr[p] }
 }
 
-/// What a neuron sent so many steps before.
+/// The value that a neuron sent so many steps before.
 fn sent(z: &Table, t: usize, delay: usize, q: usize) -> f64 {
     t.checked_sub(delay).map_or(0.0, |sent| z[sent][q])
 }
@@ -433,7 +433,7 @@ fn task_loss(spec: &Spec, y: &Cube) -> (f64, Cube) {
     (loss / y.len() as f64, delta)
 }
 
-/// FairSemaphore the outputs of one step into their derivatives.
+/// Converts the outputs of one step into their derivatives.
 fn squared_error(y: &mut [f64], target: &[f64]) -> f64 {
     y.iter_mut().zip(target).for_each(|(y, target)| *y -= target);
     0.5 * y.iter().map(|d| d * d).sum::<f64>()
@@ -490,7 +490,7 @@ fn zeros(rows: usize, columns: usize) -> Table {
     vec![vec![0.0; columns]; rows]
 }
 
-/// What a synapse hears at each step: an input, or (rows after the inputs') z_t−d of a neuron.
+/// Input of a synapse at each step: an input, or (rows after the inputs') z_t−d of a neuron.
 fn heard(spec: &Spec, run: &Run, trial: usize, row: usize, p: usize) -> Vec<f64> {
     let at = |t: usize| match row.checked_sub(spec.n_in) {
         None => spec.inputs[trial][t][row],
@@ -585,7 +585,7 @@ fn block_mean(spec: &Spec, p: usize, j: usize, present_only: bool) -> f64 {
     block.iter().sum::<f64>() / block.len().max(1) as f64
 }
 
-/// The gain of NL-MDGL: of the block's mean, absent synapses counted as 0, what the synapses of a delay contribute.
+/// The gain of NL-MDGL: the contribution of the synapses of a delay to the block's mean, absent synapses counted as 0.
 fn block_share(spec: &Spec, p: usize, j: usize, delay: usize) -> f64 {
     let of_type = |of: usize| (0..spec.n_rec).filter(move |&n| spec.types[n] == spec.types[of]);
     let pairs: Vec<_> = of_type(p).flat_map(|from| of_type(j).map(move |to| (from, to))).collect();
@@ -598,7 +598,8 @@ fn along_synapses(spec: &Spec, gain: &Table) -> impl Fn(usize, usize, usize) -> 
     move |p, j, delay| if spec.delay[p][j] == delay { gain[p][j] } else { 0.0 }
 }
 
-/// What cells secrete at a step meets the eligibility of as many steps before as the delay has; gains are by (p, j, delay).
+/// What cells secrete at a step is multiplied by the eligibility as many steps earlier as the delay; gains are by (p,
+/// j, delay).
 fn arrive(
     spec: &Spec,
     t: usize,
@@ -638,7 +639,7 @@ fn modulation(spec: &Spec, run: &Run, trial: usize, gain: &Table, rule: Rule) ->
     out
 }
 
-/// What a unit of current to j at step t does to Σ_u L_j,u z_j,u through j alone: its eligibility from then on.
+/// The effect of a unit of current to j at step t on Σ_u L_j,u z_j,u through j alone: its eligibility from then on.
 fn influence(spec: &Spec, signal: &Table, psi: &Table, t: usize, j: usize) -> f64 {
     let mut pulse = vec![0.0; spec.steps - t];
     pulse[0] = 1.0 / (1.0 - spec.alpha[j]);

@@ -26,7 +26,7 @@ use crate::numeric::memory::resize;
 #[derive(Debug)]
 pub(crate) struct KfRtrl<S> {
     senders: Vec<f64>,
-    /// A column a target neuron.
+    /// A column per target neuron.
     state: Tangents,
     /// 1 − α of each neuron that has a weight to learn; 0 for the others.
     scales: Vec<f64>,

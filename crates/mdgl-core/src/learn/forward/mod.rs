@@ -1,7 +1,7 @@
 //! The forward-mode family: estimators that carry the influence of the weights along with the state.
 //!
 //! The state of a network after step t is x_t = (v_t, b_t+1, y_t), the spikes z_t with it; a weight w = W[q→p] reaches
-//! the membrane of p alone, by what q did. Its influence J_t = ∂x_t/∂w follows
+//! the membrane of p alone, through the activity of q. Its influence J_t = ∂x_t/∂w follows
 //!
 //! ```text
 //! J_t = D_t J_t−1 + I_t ,   ∂E/∂w = Σ_t (∂E/∂x_t) J_t
@@ -51,9 +51,9 @@ use snap1::Snap1;
 use trial_step::TrialStep;
 use uoro::Uoro;
 
-/// What an estimator keeps of the influence of the weights, in one trial.
+/// State of an estimator: the influence of the weights in one trial.
 trait Influence {
-    /// Carries the influence over one step and adds the step's share of the gradient, one sum a weight.
+    /// Carries the influence over one step and adds the step's share of the gradient, one sum per weight.
     fn step(&mut self, network: &ForwardNetwork, trial_step: &TrialStep<'_>, sums: &mut [f64]);
 }
 

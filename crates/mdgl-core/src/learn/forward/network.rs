@@ -1,4 +1,4 @@
-//! A network as the forward-mode estimators read it: constants, synapses that are not dead, and the weights that learn.
+//! Constants, living synapses and learning weights of a network, as the forward-mode estimators read them.
 
 use crate::learn::plan::LearningPlan;
 use crate::network::SynapseKind;
@@ -9,7 +9,7 @@ use crate::numeric::csr::Csr;
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
 
-/// Constants and connections of a network with the weights of the moment, in f64.
+/// Constants and connections of a network with the current weights, in f64.
 #[derive(Debug, Default)]
 pub(crate) struct ForwardNetwork {
     pub cells: Vec<Dynamics<f64>>,
@@ -27,7 +27,7 @@ pub(crate) struct ForwardNetwork {
     pub weights: Vec<Weight>,
     /// Cell → (readout unit, readout weight): the readout weights that learn.
     pub reads: Csr<u32>,
-    /// Place of each readout weight among the plan's sums.
+    /// Index of each readout weight among the plan's sums.
     pub read_slots: Vec<u32>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Weight {
     pub post: u32,
     /// 1 − α of the target.
     pub scale: f64,
-    /// Place among the plan's sums.
+    /// Index among the plan's sums.
     pub slot: u32,
 }
 
@@ -67,12 +67,12 @@ impl ForwardNetwork {
         Self { places: cells.iter().map(place).collect(), further, cells, ..Self::default() }
     }
 
-    /// State variables of all cells.
+    /// Number of state variables of all cells.
     pub fn variables(&self) -> usize {
         self.cells.len() + self.further.iter().sum::<usize>()
     }
 
-    /// Input units and cells.
+    /// Number of input units and cells.
     pub fn senders(&self) -> usize {
         self.inputs + self.cells.len()
     }

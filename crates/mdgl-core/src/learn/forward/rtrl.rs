@@ -1,4 +1,4 @@
-//! Scalar-time recurrent learning, exact.
+//! Real-time recurrent learning (RTRL), exact.
 //!
 //! R. J. Williams and D. Zipser, *A learning algorithm for continually running fully recurrent neural networks*,
 //! Neural Computation 1 (1989) 270–280: J_t = D_t J_t−1 + I_t, whole.
@@ -9,10 +9,10 @@ use crate::learn::forward::network::ForwardNetwork;
 use crate::learn::forward::tangents::Tangents;
 use crate::learn::forward::trial_step::TrialStep;
 
-/// Columns carried together: the part of J at hand stays in the processor's cache.
+/// Columns processed together: the current part of J stays in the processor's cache.
 const TILE: usize = 32;
 
-/// J, a column a weight, in tiles of columns.
+/// J, a column per weight, in tiles of columns.
 #[derive(Debug)]
 pub(crate) struct Rtrl(Vec<Tangents>);
 

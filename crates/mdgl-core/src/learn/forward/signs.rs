@@ -8,7 +8,7 @@ pub(crate) trait SignSource {
     fn next(&mut self) -> f64;
 }
 
-/// What fixes the signs of a trial, together with the estimator's stream.
+/// The draws' key for a trial, together with the estimator's stream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SignKey {
     pub seed: u64,
@@ -16,7 +16,7 @@ pub(crate) struct SignKey {
     pub trial: usize,
 }
 
-/// The bits of the generator, one a sign.
+/// The bits of the generator, one per sign.
 #[derive(Debug)]
 pub(crate) struct Signs {
     rng: CounterRng,

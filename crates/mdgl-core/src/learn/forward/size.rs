@@ -1,4 +1,4 @@
-//! How much an estimator keeps, and the most it may.
+//! Memory of an estimator, and its limit.
 
 use crate::description::rule::Estimator;
 use crate::error::{Result, invalid};
@@ -6,7 +6,7 @@ use crate::learn::forward::network::ForwardNetwork;
 use crate::learn::forward::snap1::Snap1;
 use crate::learn::forward::tangents::Tangents;
 
-/// Most bytes that the forward-mode estimators keep at once: 1 GiB. A trial that needs more is refused; with less, as
+/// Most bytes that the forward-mode estimators hold at once: 1 GiB. A trial that needs more is refused; with less, as
 /// many trials as fit go in parallel.
 pub const MOST_INFLUENCE_BYTES: u64 = 1 << 30;
 
@@ -30,11 +30,11 @@ pub(crate) fn check(estimator: Estimator, network: &ForwardNetwork) -> Result<u6
         return Ok(bytes.max(1));
     }
     let value = format!(
-        "'{}', which keeps {each}: {bytes} bytes a trial ({} neurons, {} learning synapses to them)",
+        "'{}', which keeps {each}: {bytes} bytes per trial ({} neurons, {} learning synapses to them)",
         estimator.name(),
         network.cells.len(),
         network.weights.len()
     );
-    let allowed = format!("at most {MOST_INFLUENCE_BYTES} bytes a trial; or 'backward'");
+    let allowed = format!("at most {MOST_INFLUENCE_BYTES} bytes per trial; or 'backward'");
     Err(invalid("rule.estimator", value, allowed))
 }

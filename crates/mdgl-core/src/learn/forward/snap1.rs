@@ -8,7 +8,7 @@
 //! the step, and the block is leak, reset and adaptation of one neuron: its model's tangent (see [`crate::neuron`]).
 //!
 //! These are e-prop's eligibility traces (dv = εv, db = εa, dz = e): **on these networks SnAp-1 is e-prop** with
-//! symmetric feedback. (Had one ended the step before the spike, b would be reached in the second step only, and the
+//! symmetric feedback. (If the step ended before the spike, b would be reached in the second step only, and the
 //! trace of an adaptive neuron would lack εa; without adaptation both are the same.)
 
 use crate::error::Result;
@@ -19,7 +19,7 @@ use crate::neuron::equations::{FURTHER, Tangent, Variables};
 use crate::neuron::for_tangent;
 use crate::numeric::memory::{product, resize};
 
-/// The kept entries of J, one column a weight.
+/// The kept entries of J, one column per weight.
 #[derive(Debug, Default)]
 pub(crate) struct Snap1 {
     integrator: Vec<f64>,
@@ -44,7 +44,7 @@ impl Snap1 {
         Ok(new)
     }
 
-    /// Numbers of a column.
+    /// Numbers per column.
     pub fn height(network: &ForwardNetwork) -> usize {
         2 + Self::further(network).iter().sum::<usize>() + network.kappa.len()
     }

@@ -1,4 +1,4 @@
-//! Derivatives of the whole state, a column a direction, carried through the network's own step.
+//! Derivatives of the whole state, one column per direction, propagated by the network's own step.
 
 use crate::error::Result;
 use crate::learn::forward::network::ForwardNetwork;
@@ -11,13 +11,13 @@ use crate::numeric::memory::{product, resize};
 #[derive(Debug)]
 pub(crate) struct Tangents {
     columns: usize,
-    /// Of the variable to which input is added, `[cell][column]`.
+    /// Rows of the variable to which input is added, `[cell][column]`.
     integrator: Vec<f64>,
     /// dz `[cell][column]`.
     spikes: Vec<f64>,
     /// Whether a row of `spikes` may differ from 0: where ψ does.
     nonzero: Vec<bool>,
-    /// Of the others, `[place among the cells that have it][column]`.
+    /// Rows of the others, `[place among the cells that have it][column]`.
     further: [Vec<f64>; FURTHER],
     /// dy `[unit][column]`.
     readout: Vec<f64>,
@@ -27,7 +27,7 @@ impl Tangents {
     /// All 0.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] when there is no room for them.
+    /// [`crate::Error::Memory`] when they cannot be allocated.
     pub fn new(network: &ForwardNetwork, columns: usize) -> Result<Self> {
         let zeros = |rows: usize| {
             let mut buffer = Vec::new();
@@ -45,7 +45,7 @@ impl Tangents {
         })
     }
 
-    /// Numbers of a column.
+    /// Numbers per column.
     pub fn height(network: &ForwardNetwork) -> usize {
         network.variables() + network.cells.len() + network.kappa.len()
     }
@@ -77,7 +77,7 @@ impl Tangents {
         }
     }
 
-    /// Adds to the input of a cell, after [`Self::propagate`], with all that follows within the step.
+    /// Adds to the input of a cell, after [`Self::propagate`], with its effects within the step.
     pub fn inject(&mut self, network: &ForwardNetwork, psi: &[f64], p: usize, column: usize, amount: f64) {
         let n = self.columns;
         let rows = self.rows(network, p);
@@ -167,7 +167,7 @@ impl TangentRows<'_> {
     }
 }
 
-/// What so much input to a cell does within its step: Σ x² over its state variables, and dz.
+/// The effect of an input to a cell within its step: Σ x² over its state variables, and dz.
 pub(crate) fn response(dynamics: &Dynamics<f64>, psi: f64, input: f64) -> (f64, f64) {
     for_tangent!(dynamics, model => {
         let (response, dz) = model.response(psi, input);

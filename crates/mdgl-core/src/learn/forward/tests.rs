@@ -1,4 +1,4 @@
-//! UORO and KF-RTRL on average over **every** sequence of signs: exactly real-time recurrent learning.
+//! UORO and KF-RTRL averaged over **every** sequence of signs: exactly real-time recurrent learning.
 
 use crate::description::Shape;
 use crate::learn::forward::Influence;
@@ -27,7 +27,7 @@ impl SignSource for Listed {
 }
 
 const STEPS: usize = 6;
-/// Two a step: ν of two cells, or c₁ and c₂.
+/// Two per step: ν of two cells, or c₁ and c₂.
 const SEQUENCES: u32 = 1 << (2 * STEPS);
 
 /// Two inputs, two cells that excite and inhibit each other, the second one adaptive, two readout units.
@@ -61,7 +61,7 @@ fn network() -> ForwardNetwork {
     }
 }
 
-/// Arbitrary activity: the derivation asks nothing of it. The first step and the fourth are without any.
+/// Arbitrary activity: the derivation assumes nothing about it. The first step and the fourth have none.
 fn trial_steps(constants: &[f64]) -> Vec<TrialStep<'_>> {
     let mut rng = CounterRng::new(3, 0, 0, 0);
     let trial_step = |t: usize| {

@@ -1,4 +1,4 @@
-//! Trials through an estimator: each on its own, their sums in one fixed tree.
+//! Trials computed by an estimator, one per thread, their sums reduced in one fixed tree.
 
 use std::sync::atomic::AtomicBool;
 
@@ -16,7 +16,7 @@ use crate::learn::forward::{Influence, influence};
 use crate::numeric::cancel::check_cancelled;
 use crate::numeric::scalar::Scalar;
 
-/// Refuses an estimator that would keep too much.
+/// Refuses an estimator that would need too much memory.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] with the size in bytes and the most that is allowed.
@@ -53,7 +53,7 @@ pub(crate) fn estimate<F: Scalar>(
     Ok(BlockGradient { sums: narrow(&total.sums), bias: narrow(&total.bias), ..BlockGradient::default() })
 }
 
-/// One trial on its way.
+/// One trial in progress.
 struct TrialPass<'a, F: Scalar> {
     network: &'a ForwardNetwork,
     trial: &'a ForwardTrial<'a, F>,
@@ -113,7 +113,7 @@ impl ReadoutSums {
         self.bias.iter_mut().zip(&trial_step.delta).for_each(|(bias, delta)| *bias += delta);
     }
 
-    /// All sums, in the places of the plan.
+    /// All sums, in the order of the plan.
     fn block_gradient(self, network: &ForwardNetwork, sums: &[f64]) -> BlockGradient<f64> {
         let mut all = vec![0.0; sums.len() + self.sums.len()];
         for (weight, sum) in network.weights.iter().zip(sums) {

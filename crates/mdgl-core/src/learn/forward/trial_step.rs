@@ -1,4 +1,4 @@
-//! One time step of one trial, with all that an estimator of influence reads.
+//! One time step of one trial, with all values that a forward-mode estimator reads.
 
 use crate::batch::encode::BlockInput;
 use crate::learn::forward::network::ForwardNetwork;
@@ -15,16 +15,16 @@ pub(crate) struct ForwardTrial<'a, F: Scalar> {
     pub lane: usize,
 }
 
-/// What a step brings.
+/// Values of a step.
 #[derive(Debug, Default)]
 pub(crate) struct TrialStep<'a> {
-    /// Who sends what: inputs x_t, cells z_t−1.
+    /// Sent values by unit: inputs x_t, cells z_t−1.
     pub active: Vec<(u32, f64)>,
     /// ψ_t of each cell.
     pub psi: Vec<f64>,
     /// δ_k,t = ∂E/∂y of each readout unit; empty where all are 0.
     pub delta: Vec<f64>,
-    /// The regulariser's part of ∂E/∂z, one a cell; empty without one.
+    /// The regulariser's part of ∂E/∂z, one per cell; empty without one.
     pub constants: &'a [f64],
     /// Cells that spike in this step.
     pub spikes: Vec<u32>,

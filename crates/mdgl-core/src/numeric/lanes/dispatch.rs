@@ -16,7 +16,7 @@ use crate::numeric::scalar::Scalar;
 
 /// A computation written over any lanes.
 pub trait SimdKernel<F: Scalar> {
-    /// What it gives.
+    /// The type of its result.
     type Output;
     /// Runs it; must be `#[inline(always)]`, as all that it calls in its loops.
     fn run<L: Lanes<Scalar = F>>(self) -> Self::Output;
@@ -31,7 +31,7 @@ pub enum Instructions {
     Avx2,
     /// NEON, of aarch64; fused.
     Neon,
-    /// What every processor of the architecture has (SSE2 of x86-64); unfused.
+    /// The baseline of the architecture (SSE2 on x86-64); unfused.
     Portable,
     /// The plain twin of the fused sets: the same bits, slowly. For tests, behind the feature `twin`; `MDGL_SIMD` cannot choose it.
     #[cfg(any(test, feature = "twin"))]
@@ -39,7 +39,7 @@ pub enum Instructions {
 }
 
 impl Instructions {
-    /// What `MDGL_SIMD` can name, from best to least.
+    /// The names that `MDGL_SIMD` accepts, from best to least.
     pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
 
     /// The name used by `MDGL_SIMD`, files and reports.
@@ -64,7 +64,7 @@ impl Instructions {
         }
     }
 
-    /// Whether this processor has it.
+    /// Whether this processor supports it.
     pub fn is_available(self) -> bool {
         match self {
             Self::Portable => true,

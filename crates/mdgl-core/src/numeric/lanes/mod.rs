@@ -129,7 +129,7 @@ pub trait Lanes: Copy {
     type Mask: RegisterMask;
     /// Vector registers that the instruction set has.
     const REGISTERS: usize;
-    /// Of which a block takes so many.
+    /// Number of registers per block.
     const REGISTERS_PER_BLOCK: usize;
 
     /// Runs a kernel in these lanes, compiled for their instruction set as a function of its own. Called on a part of a
@@ -176,7 +176,8 @@ pub trait Lanes: Copy {
     /// Every place is below the number of values and below 2³¹.
     unsafe fn gather(values: &[Self::Scalar], places: &Places) -> Self;
 
-    /// Writes the places of the mask's lanes side by side and gives their number; what is behind them is anything.
+    /// Writes the places of the mask's lanes side by side and returns their number; the places after them are
+    /// unspecified.
     #[inline(always)]
     fn pick(places: &Places, mask: Mask, to: &mut [u32; LANES]) -> usize {
         let (mut rest, mut count) = (mask, 0);
@@ -188,7 +189,7 @@ pub trait Lanes: Copy {
         count
     }
 
-    /// Writes the lanes of the mask side by side at the start of `to`; what is beyond them is left in any state.
+    /// Writes the lanes of the mask side by side at the start of `to`; the rest is unspecified.
     #[inline(always)]
     fn compress(self, mask: Mask, to: &mut [Self::Scalar; LANES]) {
         let mut block = Block::ZERO;
@@ -229,7 +230,7 @@ pub trait Lanes: Copy {
     }
 }
 
-/// Asks for a block that will be read soon; changes nothing.
+/// Prefetches a block that will be read soon; changes nothing.
 #[inline(always)]
 pub fn prefetch<T>(block: &T) {
     prefetch_at(block);
@@ -262,7 +263,8 @@ macro_rules! each {
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use each;
 
-/// What every architecture's registers do alike, by its own intrinsics: the set's functions, values in and out, arithmetic.
+/// Operations that are alike on all architectures, by their own intrinsics: the set's functions, values in and out,
+/// arithmetic.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! registers {
     ($name:ident, $scalar:ident, $width:literal, $features:literal,
@@ -351,13 +353,13 @@ pub fn clear_tiny<L: Lanes>(step: usize, state: &mut [Block<L::Scalar>]) {
     }
 }
 
-/// Whether state has just been cleared: where it may have come to nothing.
+/// Whether state has just been cleared: where it may have become 0.
 #[inline(always)]
 pub fn just_cleared(step: usize) -> bool {
     step.is_multiple_of(CLEAR_EVERY)
 }
 
-/// The same for lanes at hand.
+/// The same for lanes that are already in registers.
 #[inline(always)]
 pub fn cleared<L: Lanes>(step: usize, state: L) -> L {
     if !L::Scalar::CLEARS_TINY || !step.is_multiple_of(CLEAR_EVERY) {

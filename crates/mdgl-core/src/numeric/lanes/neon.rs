@@ -1,6 +1,6 @@
 //! NEON lanes.
 //!
-//! Every aarch64 processor that runs this has NEON; [`super::dispatch`] asks all the same.
+//! Every aarch64 processor that runs this has NEON; [`super::dispatch`] checks for it nevertheless.
 
 use std::arch::aarch64::*;
 

@@ -1,6 +1,6 @@
 //! Permutations that bring the lanes of a mask together and back, for instruction sets without compress and expand.
 
-/// Of each mask of some lanes of a 256-bit register, the order of its eight 32-bit parts.
+/// Per mask of some lanes of a 256-bit register: the order of its eight 32-bit parts.
 pub(super) type LanePermutations<const MASKS: usize> = [[u8; 8]; MASKS];
 
 /// Eight lanes: those of the mask first.

@@ -4,7 +4,7 @@ use super::{Block, Instructions, LANES, Lanes, Mask, Places, PlainUnfused, SimdK
 use crate::numeric::random::CounterRng;
 use crate::numeric::scalar::Scalar;
 
-/// How a float type is laid out in bits.
+/// Layout of a float type in bits.
 struct Format<F> {
     fraction_bits: u32,
     /// The exponent field of 1.
@@ -48,7 +48,7 @@ impl<F: Scalar> Format<F> {
     }
 }
 
-/// What every operation takes.
+/// Operands of every operation.
 struct Operands<F: Scalar> {
     x: Block<F>,
     y: Block<F>,

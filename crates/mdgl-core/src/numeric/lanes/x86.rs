@@ -1,7 +1,7 @@
 //! AVX-512 and AVX2+FMA lanes.
 //!
 //! The methods are inlined into functions compiled for the instruction set (see
-//! [`super::dispatch`]), which is entered only after the processor said that it has it.
+//! [`super::dispatch`]), which is entered only after CPUID reported support for it.
 
 use std::arch::x86_64::*;
 
@@ -432,7 +432,7 @@ unsafe fn order(order: &[u8; 8]) -> __m256i {
     unsafe { _mm256_cvtepu8_epi32(_mm_loadl_epi64(order.as_ptr().cast())) }
 }
 
-/// The lanes of the mask of eight side by side; what is behind them is anything.
+/// The lanes of the mask of eight side by side; the lanes after them are unspecified.
 #[inline(always)]
 unsafe fn squeeze8(mask: Mask, x: __m256) -> __m256 {
     // SAFETY: only reached inside a function compiled for AVX2.
@@ -446,7 +446,7 @@ unsafe fn spread8(mask: Mask, x: __m256) -> __m256 {
     unsafe { _mm256_and_ps(_mm256_permutevar8x32_ps(x, order(&SPREAD8[mask as usize & 255])), expand8(mask)) }
 }
 
-/// The lanes of the mask of four side by side; what is behind them is anything.
+/// The lanes of the mask of four side by side; the lanes after them are unspecified.
 #[inline(always)]
 unsafe fn squeeze4(mask: Mask, x: __m256d) -> __m256d {
     // SAFETY: only reached inside a function compiled for AVX2.
