@@ -1,4 +1,6 @@
 //! The two float types as numbers.
+//!
+//! Apart from the kernels that are compiled for them (`run/real.rs`), so that what needs numbers alone does not import kernels.
 
 use std::fmt::{Debug, Display};
 use std::iter::Sum;

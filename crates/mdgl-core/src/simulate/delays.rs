@@ -1,4 +1,7 @@
 //! Synapses whose spikes take more than a step, and what was sent and secreted in the steps before.
+//!
+//! Synapses of delay d scatter the spikes of step t − d. A cell j that secretes is named by row and cell, (d − 1) n + j with the
+//! newest row first, so that sums over gains need not know of delays.
 
 use std::ops::Range;
 
