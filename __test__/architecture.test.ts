@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { arrows, circle, files, filesOf, modulesOf, ROOT, roomOf, source, upwards } from './helpers/imports.js'
+import { arrows, circle, directoryOf, files, filesOf, modulesOf, ROOT, source, upwards } from './helpers/imports.js'
 
 const document = source('ARCHITECTURE.md')
 
@@ -17,21 +17,21 @@ function cratesOf(crate: string): string[] {
   return Array.from(dependencies.matchAll(/^(\S+) = \{ path/gm), ([, name = '']) => `${crate} --> ${name}`)
 }
 
-test('the picture of the rooms has the arrows that the imports have', t => {
+test('the diagram has the arrows that the imports have', t => {
   const crates = readdirSync(join(ROOT, 'crates')).flatMap(cratesOf)
   t.deepEqual(drawn().toSorted(), [...arrows(), ...crates].sort())
 })
 
-test('no room knows one that knows it, whatever lies between', t => {
+test('no directory imports one that imports it, directly or through others', t => {
   const pairs = drawn().map(arrow => arrow.split(' --> '))
   const reaches = (from: string | undefined, to: string | undefined, seen = new Set<string | undefined>()): boolean => {
     if (seen.has(from)) return false
     seen.add(from)
-    return pairs.some(([room, known]) => room === from && (known === to || reaches(known, to, seen)))
+    return pairs.some(([importer, imported]) => importer === from && (imported === to || reaches(imported, to, seen)))
   }
-  const rooms = [...new Set(pairs.flat())]
+  const directories = [...new Set(pairs.flat())]
   t.deepEqual(
-    rooms.filter(room => reaches(room, room)),
+    directories.filter(directory => reaches(directory, directory)),
     []
   )
 })
@@ -85,19 +85,23 @@ for (const crate of ['mdgl-core', 'mdgl-node', 'mdgl-mpi'])
     t.deepEqual(beside, [])
   })
 
-test('every room is named', t => {
-  const rooms = new Set(
-    files.map(roomOf).filter(room => room !== 'index.ts' && room !== 'src' && room !== 'dashboard/page')
-  )
-  for (const room of rooms) t.true(document.includes(`\`src/${room}\``), room)
+test('every directory of src is in the document', t => {
+  const apart = ['index.ts', 'src', 'dashboard/page']
+  const directories = new Set(files.map(directoryOf).filter(directory => !apart.includes(directory)))
+  for (const directory of directories) t.true(document.includes(`\`src/${directory}\``), directory)
 })
 
-test('every file of the engine stands in the list', t => {
-  const engine = filesOf('mdgl-core')
-  const folders = (path: string) => path.split('/').map((_, i, parts) => `${parts.slice(0, i + 1).join('/')}/`)
-  const listed = (path: string) => [path, ...folders(path)].some(name => document.includes(`\`${name}\``))
-  const hidden = engine.filter(path => !/(^|\/)(mod|lib|tests)\.rs$/.test(path) && !listed(path))
-  t.deepEqual(hidden, [])
+test("every directory of the engine has a row, and every file's first line says what it holds, as no other does", t => {
+  const section = /^## The engine's directories\n([\s\S]*?)^## /m.exec(document)?.[1] ?? ''
+  const rows = Array.from(section.matchAll(/^\| `(\w+)\/` \| [^|]{20,} \|$/gm), ([, name]) => name)
+  t.deepEqual(['error', ...rows], order)
+  const lines = new Map<string, string>()
+  for (const path of filesOf('mdgl-core')) {
+    const [first = ''] = source(`crates/mdgl-core/src/${path}`).split('\n')
+    t.regex(first, /^\/\/! .{12,}/, path)
+    t.is(lines.get(first), undefined, `the first line of ${path} is another's`)
+    lines.set(first, path)
+  }
 })
 
 test('what the two walks name is there', t => {

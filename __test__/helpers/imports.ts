@@ -22,16 +22,16 @@ export function importsOf(file: string): string[] {
   })
 }
 
-/** The folder that a file stands in: the page apart from its server, `src` for the façade's own files, `index.ts` apart from them. */
-export function roomOf(file: string): string {
+/** The directory of a file: the page apart from its server, `src` for the façade's own files, `index.ts` apart from them. */
+export function directoryOf(file: string): string {
   if (file === '#native') return 'mdgl-node'
   if (file === 'index.ts') return 'index.ts'
   return dirname(file) === '.' ? 'src' : dirname(file)
 }
 
-/** Arrows between rooms, `A --> B` where a file of A imports one of B, sorted. */
+/** Arrows between directories, `A --> B` where a file of A imports one of B, sorted. */
 export function arrows(): string[] {
-  const found = files.flatMap(file => importsOf(file).map(to => [roomOf(file), roomOf(to)] as const))
+  const found = files.flatMap(file => importsOf(file).map(to => [directoryOf(file), directoryOf(to)] as const))
   return [...new Set(found.filter(([from, to]) => from !== to).map(([from, to]) => `${from} --> ${to}`))].sort()
 }
 

@@ -68,7 +68,10 @@ export class Hdf5Reader implements Disposable {
     this.#open = false
   }
 
-  /** The library tells of an error either by throwing or by a message alone; here it throws. */
+  /**
+   * The library tells of an error either by throwing or by a message alone; here it throws. A failed open must not go through this:
+   * HDF5 would keep the file open. After a failed read it does, so that a file overwritten in place is then seen as it was.
+   */
   #read<T>(what: string, body: () => T): T {
     const { Module } = this.#library
     Module.activate_throwing_error_handler()

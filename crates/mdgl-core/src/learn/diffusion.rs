@@ -1,4 +1,7 @@
 //! Fields that spread over the sheet of cells.
+//!
+//! A channel's field spreads backwards in time, as its secretion runs: learning signals are known from the end only, and an
+//! eligibility always meets what comes later. Fields are computed with trials in the lanes alone.
 
 use crate::description::{Reach, TimeCourse};
 use crate::network::Network;

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! so s is ψ L convolved, backwards in time, with h(k) = [Mᵏ i]_s. The same filter run forwards on the eligibility of the
-//! receiver's synapses gives the same gradient: that is the online form.
+//! receiver's synapses gives the same gradient: that is the online form, with two traces per synapse and filter. `'membrane'`
+//! has one filter per group of neurons that share type and constants, about a mean of ψ that is known before the batch.
 
 use crate::description::{Exponentials, Membrane, PsiMean, TimeCourse};
 use crate::learn::modulation::Modulation;

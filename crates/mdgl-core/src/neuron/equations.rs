@@ -2,6 +2,9 @@
 //!
 //! Every model has one file beside this one. Its equations are written once, over [`Lanes`] for the passes and over
 //! `f64` for the forward-mode estimators, and every pass calls them.
+//!
+//! State, trace and adjoint have one value per state variable. The input is added to the first, whose adjoint is therefore the
+//! input's: synapses sum it, BPTT secretes it. The others lie in lists that are empty where no model of the network has them.
 
 use crate::numeric::lanes::{self, Block, Lanes};
 use crate::numeric::scalar::Scalar;

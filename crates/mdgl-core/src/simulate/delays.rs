@@ -1,4 +1,7 @@
 //! Delays of more than one step: synapses by delay, and histories of sent and secreted values.
+//!
+//! Synapses of delay d scatter the spikes of step t − d. A cell j that secretes is named by row and cell, (d − 1) n + j with the
+//! newest row first, so that sums over gains need not know of delays.
 
 use std::ops::Range;
 

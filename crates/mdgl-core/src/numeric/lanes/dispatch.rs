@@ -1,4 +1,8 @@
 //! Choice of the instruction set at run time.
+//!
+//! A kernel is entered inside a function compiled for the instruction set; all that it calls inlines there. Closures do not
+//! inherit the instruction set, so kernels have none. Kernels are methods of their types: the compiler makes one codegen unit
+//! of those of a file, and files compile in parallel.
 
 use std::sync::OnceLock;
 

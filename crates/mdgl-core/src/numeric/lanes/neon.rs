@@ -1,4 +1,4 @@
-//! NEON lanes.
+//! NEON lanes, for aarch64.
 //!
 //! Every aarch64 processor that runs this has NEON; [`super::dispatch`] checks for it nevertheless.
 
