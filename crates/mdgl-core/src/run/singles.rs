@@ -115,7 +115,7 @@ impl<F: Real> Singles<F> {
         Ok(self.block_gradient(plan, learning, on.compiled.outputs()))
     }
 
-    /// Each trial forward, judged and straight back, while its ψ is in the cache: what [`Self::simulate`] and
+    /// Each trial forward, its loss, and straight back, while its ψ is in the cache: what [`Self::simulate`] and
     /// [`Self::backward`] compute. Gives the sums, and the number of spikes of each neuron.
     ///
     /// # Errors
@@ -135,7 +135,7 @@ impl<F: Real> Singles<F> {
         let mut counts = vec![0; on.compiled.size()];
         // Of one trial the other lanes' zeros change nothing.
         let mut lanes = vec![Block::ZERO; if count == 1 { 0 } else { plan.slots.len() + outputs }];
-        for lane in 0..count {
+        for (lane, &length) in lengths.iter().enumerate() {
             let (before, after) = self.trials.split_at_mut(lane);
             let (trial, work) = (&mut after[0], &mut self.works[0]);
             if let Some(before) = before.last_mut() {
@@ -143,7 +143,7 @@ impl<F: Real> Singles<F> {
             }
             let on = On { lane, ..on };
             trial.inputs_listed = listed;
-            Self::simulate_one(on, trial, (lengths[lane] as usize, steps), (keep, 1), run)?;
+            Self::simulate_one(on, trial, (length as usize, steps), (keep, 1), run)?;
             let span = run.span(ProfileStage::EvaluateLoss);
             evaluator.trial(lane, |step| trial.readout_at(step, outputs), outputs, delta);
             trial.count_spikes(&mut counts);

@@ -1,5 +1,6 @@
-//! What stands in the lanes, chosen from network, batch and rule alone.
+//! Choice of the layout, trials or neurons in the lanes, from network, batch and rule.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::error::{Result, invalid};
@@ -40,11 +41,11 @@ pub(crate) struct Size {
     pub has_rows: bool,
 }
 
-/// Neurons from which on a trial fills the lanes well; from which on it does so better than sixteen trials; beyond which lists
-/// of synapses cost it as much as they cost sixteen trials.
-const MANY: usize = 64;
-const MORE: usize = 160;
-const MOST: usize = 600;
+/// Number of neurons from which a trial fills the lanes.
+const FILLS_LANES: usize = 64;
+/// Numbers of neurons with which a trial fills the lanes better than sixteen trials; with more of them lists of synapses cost it as
+/// much as they cost sixteen trials.
+const FASTER_THAN_TRIALS: Range<usize> = 160..600;
 
 impl Layout {
     const ALL: [Self; 2] = [Self::Trials, Self::Neurons];
@@ -90,19 +91,19 @@ fn most_trials(size: Size, purpose: Purpose) -> usize {
     let Size { neurons, synapses, senders, has_rows } = size;
     let is_dense = has_rows && 5 * synapses >= 2 * senders * neurons;
     match purpose {
-        Purpose::Keep | Purpose::Backpropagation if neurons < MANY => 2,
+        Purpose::Keep | Purpose::Backpropagation if neurons < FILLS_LANES => 2,
         Purpose::Keep | Purpose::Backpropagation => 4,
-        Purpose::Evaluate if neurons < MANY => 4,
-        Purpose::Evaluate if is_dense || has_rows && neurons >= 2 * MORE => 16,
-        Purpose::Evaluate if neurons >= MORE && neurons < MOST => 10,
+        Purpose::Evaluate if neurons < FILLS_LANES => 4,
+        Purpose::Evaluate if is_dense || has_rows && neurons >= 2 * FASTER_THAN_TRIALS.start => 16,
+        Purpose::Evaluate if FASTER_THAN_TRIALS.contains(&neurons) => 10,
         Purpose::Evaluate => 6,
-        Purpose::Recursions { .. } | Purpose::Modulation { .. } if neurons < MANY => 6,
+        Purpose::Recursions { .. } | Purpose::Modulation { .. } if neurons < FILLS_LANES => 6,
         Purpose::Recursions { few: true } => 8,
-        Purpose::Recursions { .. } if is_dense || neurons >= MORE && neurons < MOST => 16,
+        Purpose::Recursions { .. } if is_dense || FASTER_THAN_TRIALS.contains(&neurons) => 16,
         Purpose::Recursions { .. } => 12,
         Purpose::Modulation { few: true } => 6,
         Purpose::Modulation { .. } if is_dense => 16,
-        Purpose::Modulation { .. } if neurons >= MORE && neurons < MOST => 12,
+        Purpose::Modulation { .. } if FASTER_THAN_TRIALS.contains(&neurons) => 12,
         Purpose::Modulation { .. } => 8,
     }
 }
@@ -112,7 +113,12 @@ mod tests {
     use super::*;
 
     fn size(neurons: usize, synapses_of_each: usize) -> Size {
-        Size { neurons, synapses: synapses_of_each * neurons, senders: neurons, has_rows: neurons < MOST }
+        Size {
+            neurons,
+            synapses: synapses_of_each * neurons,
+            senders: neurons,
+            has_rows: neurons < FASTER_THAN_TRIALS.end,
+        }
     }
 
     #[test]
