@@ -20,12 +20,12 @@ use crate::number::to_usize;
 use crate::profile::ProfilePlan;
 use crate::results::{Evaluation, Observation, StepReport};
 use crate::runner::{Answer, SharedProgress, Ticket};
-use crate::worker::{Open, Worker, submit};
+use crate::worker::{OpenWorker, Worker, submit};
 
 /// A thread of the engine at work on a model; jobs run one after another.
 #[napi(custom_finalize)]
 pub struct Session {
-    worker: Arc<Held<Open>>,
+    worker: Arc<Held<OpenWorker>>,
 }
 
 impl ObjectFinalize for Session {
@@ -46,7 +46,7 @@ impl Session {
         let engine = model.model()?.engine(config, threads)?;
         let worker = Arc::new(Worker::start(engine, threads, cancel)?);
         end_with_environment(env, Arc::clone(&worker))?;
-        Ok(Self { worker: Held::new(Open(worker)) })
+        Ok(Self { worker: Held::new(OpenWorker(worker)) })
     }
 
     /// Watches the session: where it has become garbage it is closed. To be called once.
@@ -149,7 +149,7 @@ impl Session {
     /// Stops the running job and all later ones.
     #[napi(catch_unwind)]
     pub fn cancel(&self) -> napi::Result<()> {
-        if let Some(Open(worker)) = &*self.worker.lock() {
+        if let Some(OpenWorker(worker)) = &*self.worker.lock() {
             worker.cancel();
         }
         Ok(())
@@ -168,7 +168,7 @@ impl Session {
             });
         };
         match &*self.worker.lock() {
-            Some(Open(worker)) => worker.close(Box::new(settle)),
+            Some(OpenWorker(worker)) => worker.close(Box::new(settle)),
             None => settle(),
         }
         Ok(promise)
@@ -179,7 +179,7 @@ impl Session {
 /// go of it.
 #[napi]
 pub struct PendingBatch {
-    session: Arc<Held<Open>>,
+    session: Arc<Held<OpenWorker>>,
     ticket: Ticket,
 }
 
@@ -315,7 +315,7 @@ pub struct SharedResult {
 }
 
 impl SharedResult {
-    fn new(session: Arc<Held<Open>>, progress: SharedProgress) -> Self {
+    fn new(session: Arc<Held<OpenWorker>>, progress: SharedProgress) -> Self {
         match progress {
             SharedProgress::Pending(ticket, message) => {
                 let pending = Some(PendingBatch { session, ticket });

@@ -17,9 +17,9 @@ use crate::runner::AnyEngine;
 use crate::semaphore;
 
 /// What a session keeps open until it is closed or collected.
-pub struct Open(pub Arc<Worker>);
+pub struct OpenWorker(pub Arc<Worker>);
 
-impl Drop for Open {
+impl Drop for OpenWorker {
     fn drop(&mut self) {
         self.0.close(Box::new(|| ()));
     }
@@ -27,7 +27,7 @@ impl Drop for Open {
 
 /// Queues a job; its result settles the promise, and V8 hears how much memory the session then holds.
 pub fn submit<'env, T>(
-    session: &Arc<Held<Open>>,
+    session: &Arc<Held<OpenWorker>>,
     env: &'env Env,
     job: impl FnOnce(&mut AnyEngine) -> Result<T> + Send + 'static,
 ) -> napi::Result<Object<'env>>
@@ -35,7 +35,7 @@ where
     T: ToNapiValue + Send + 'static,
 {
     let worker = session.lock();
-    let Some(Open(worker)) = &*worker else { return Err(Failure::cancelled().into()) };
+    let Some(OpenWorker(worker)) = &*worker else { return Err(Failure::cancelled().into()) };
     let queue = worker.queue.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(queue) = queue.as_ref() else { return Err(Failure::cancelled().into()) };
     let (deferred, promise) = env.create_deferred()?;
@@ -50,13 +50,13 @@ where
         }
         Err(failure) => deferred.reject(failure.into()),
     });
-    queue.send(Message::Job(job)).map_err(|_| Failure::bug("a session's thread has ended"))?;
+    queue.send(WorkerMessage::Job(job)).map_err(|_| Failure::bug("a session's thread has ended"))?;
     Ok(promise)
 }
 
 type Job = Box<dyn FnOnce(&mut AnyEngine) + Send>;
 
-enum Message {
+enum WorkerMessage {
     Job(Job),
     /// The last one; what is to be done once the model is free.
     End(Box<dyn FnOnce() + Send>),
@@ -67,7 +67,7 @@ pub struct Worker {
     cancel: Arc<AtomicBool>,
     semaphore: &'static FairSemaphore,
     /// `None` once it was told to end.
-    queue: Mutex<Option<Sender<Message>>>,
+    queue: Mutex<Option<Sender<WorkerMessage>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -95,7 +95,7 @@ impl Worker {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
         match queue {
             // Jobs catch their panics: the thread is there until it has been told to end.
-            Some(queue) => drop(queue.send(Message::End(then))),
+            Some(queue) => drop(queue.send(WorkerMessage::End(then))),
             None => then(),
         }
     }
@@ -119,14 +119,18 @@ impl Ending for Arc<Worker> {
 /// The thread's body: jobs in order until it is told to end, each once its threads are free; those left over when it was cancelled get
 /// none and fail at once. An engine publishes a model only at the end of a step, so a panic in the middle leaves nothing
 /// half done.
-fn work<'a>(mut engine: AnyEngine, messages: &Receiver<Message>, permit: impl Fn() -> Option<Permit<'a>>) {
+fn work<'a>(
+    mut engine: AnyEngine,
+    messages: &Receiver<WorkerMessage>,
+    permit: impl Fn() -> Option<Permit<'a>>,
+) {
     for message in messages {
         match message {
-            Message::Job(job) => {
+            WorkerMessage::Job(job) => {
                 let _permit = permit();
                 job(&mut engine);
             }
-            Message::End(then) => {
+            WorkerMessage::End(then) => {
                 drop(engine);
                 return then();
             }

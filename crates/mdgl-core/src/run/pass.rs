@@ -29,7 +29,7 @@ use crate::numeric::memory::{ensure_memory, product};
 use crate::run::real::Real;
 use crate::simulate::compiled::CompiledNetwork;
 use crate::simulate::trajectory::{Keep, Simulate};
-use crate::single::{self, Layout, Learning, On, Purpose, Size};
+use crate::single::{self, Layout, Learning, Purpose, Size, TrialContext};
 
 /// Losses and spike counts of blocks, and the gradient sums of each.
 pub(super) type BlockResults<F> = (Vec<BatchSums>, Vec<BlockGradient<F>>);
@@ -44,7 +44,7 @@ pub(super) struct Pass<'a, F: Real> {
     pub(super) workers: &'a Workers<F>,
     pub(super) cancel: &'a AtomicBool,
     /// For trials one by one; made at the first use.
-    wiring: OnceLock<single::Wiring<F>>,
+    lane_layout: OnceLock<single::LaneLayout<F>>,
     learning: OnceLock<Learning<F>>,
 }
 
@@ -62,7 +62,7 @@ impl<'a, F: Real> Pass<'a, F> {
             blocks: 0..assignment.blocks(),
             workers,
             cancel,
-            wiring: OnceLock::new(),
+            lane_layout: OnceLock::new(),
             learning: OnceLock::new(),
         })
     }
@@ -459,13 +459,13 @@ impl<F: Real> Pass<'_, F> {
         &'b self,
         block: usize,
         input: &'b BlockInput<F>,
-    ) -> (On<'b, F>, singles::RunContext<'b>) {
+    ) -> (TrialContext<'b, F>, singles::RunContext<'b>) {
         let units = self.model.network().input_units();
-        let wiring = self.wiring.get_or_init(|| single::Wiring::new(&self.compiled, units));
+        let lane_layout = self.lane_layout.get_or_init(|| single::LaneLayout::new(&self.compiled, units));
         let Workers { instructions, recorder, .. } = self.workers;
         let (instructions, cancel, recorder) = (*instructions, self.cancel, recorder.as_ref());
         let run = singles::RunContext { instructions, cancel, recorder, block };
-        (On { compiled: &self.compiled, wiring, input, lane: 0 }, run)
+        (TrialContext { compiled: &self.compiled, lane_layout, input, lane: 0 }, run)
     }
 
     /// Whether the regulariser looks at each trial's own rates.

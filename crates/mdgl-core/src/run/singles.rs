@@ -17,11 +17,11 @@ use crate::numeric::lanes::{Block, Instructions, LANES};
 use crate::numeric::memory::{bytes_of, product, refill};
 use crate::run::real::Real;
 use crate::simulate::trajectory::Keep;
-use crate::single::backward::{BackwardOne, Work};
+use crate::single::backward::{BackwardOne, TrialBackwardState};
 use crate::single::events::list_inputs;
 use crate::single::learning::Learning;
 use crate::single::tally;
-use crate::single::trial::{On, SimulateOne, Trial};
+use crate::single::trial::{SimulateOne, Trial, TrialContext};
 
 /// Trials and their work; kept between batches for its memory.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(crate) struct Singles<F: Real> {
     /// The readout as a block of trials has it, `[step][unit]`.
     pub readout: Vec<Block<F>>,
     trials: Vec<Trial<F>>,
-    works: Vec<Work<F>>,
+    backward_states: Vec<TrialBackwardState<F>>,
 }
 
 /// The instruction set, cancellation and recorder with which a block's kernels run.
@@ -58,29 +58,37 @@ impl<F: Real> Singles<F> {
     /// Bytes of memory that they hold.
     pub fn bytes(&self) -> usize {
         let trials = self.trials.iter().map(Trial::bytes).sum::<usize>();
-        bytes_of(&self.readout) + trials + self.works.iter().map(Work::bytes).sum::<usize>()
+        bytes_of(&self.readout)
+            + trials
+            + self.backward_states.iter().map(TrialBackwardState::bytes).sum::<usize>()
     }
 
-    /// Simulates trials of these lengths; `on.lane` is the first's.
+    /// Simulates trials of these lengths; `context.lane` is the first's.
     ///
     /// # Errors
     /// [`crate::Error::Memory`], [`crate::Error::Cancelled`].
     pub fn simulate(
         &mut self,
-        on: On<'_, F>,
+        context: TrialContext<'_, F>,
         lengths: &[u32],
         steps: usize,
         keep: Keep<'_, F>,
         run: RunContext<'_>,
     ) -> Result<()> {
         let count = lengths.len();
-        let listed = self.list_inputs(on, count, steps)?;
+        let listed = self.list_inputs(context, count, steps)?;
         let simulate = |(lane, trial): (usize, &mut Trial<F>)| {
             trial.inputs_listed = listed;
-            Self::simulate_one(On { lane, ..on }, trial, (lengths[lane] as usize, steps), (keep, count), run)
+            Self::simulate_one(
+                TrialContext { lane, ..context },
+                trial,
+                (lengths[lane] as usize, steps),
+                (keep, count),
+                run,
+            )
         };
         self.trials.par_iter_mut().enumerate().try_for_each(simulate)?;
-        self.join_readouts(on.compiled.outputs(), steps)
+        self.join_readouts(context.compiled.outputs(), steps)
     }
 
     fn join_readouts(&mut self, outputs: usize, steps: usize) -> Result<()> {
@@ -100,19 +108,25 @@ impl<F: Real> Singles<F> {
     /// As [`Self::simulate`].
     pub fn backward(
         &mut self,
-        on: On<'_, F>,
+        context: TrialContext<'_, F>,
         (plan, learning): (&LearningPlan<F>, &Learning<F>),
         delta: &Delta<F>,
         rates: RatePart<'_, F>,
         run: RunContext<'_>,
     ) -> Result<BlockGradient<F>> {
-        self.works.resize_with(self.trials.len(), Work::default);
-        let backward = |(lane, (trial, work)): (usize, (&mut Trial<F>, &mut Work<F>))| {
+        self.backward_states.resize_with(self.trials.len(), TrialBackwardState::default);
+        let backward = |(lane, (trial, state)): (usize, (&mut Trial<F>, &mut TrialBackwardState<F>))| {
             let constants = &rates.of_trial(lane)[..];
-            Self::backward_one(On { lane, ..on }, (plan, learning), (trial, work), (delta, constants), run)
+            Self::backward_one(
+                TrialContext { lane, ..context },
+                (plan, learning),
+                (trial, state),
+                (delta, constants),
+                run,
+            )
         };
-        self.trials.par_iter_mut().zip(&mut self.works).enumerate().try_for_each(backward)?;
-        Ok(self.block_gradient(plan, learning, on.compiled.outputs()))
+        self.trials.par_iter_mut().zip(&mut self.backward_states).enumerate().try_for_each(backward)?;
+        Ok(self.block_gradient(plan, learning, context.compiled.outputs()))
     }
 
     /// Each trial forward, its loss, and straight back, while its ψ is in the cache: what [`Self::simulate`] and
@@ -122,38 +136,38 @@ impl<F: Real> Singles<F> {
     /// As [`Self::simulate`].
     pub fn there_and_back(
         &mut self,
-        on: On<'_, F>,
+        context: TrialContext<'_, F>,
         (lengths, steps): (&[u32], usize),
         keep: Keep<'_, F>,
         (plan, learning): (&LearningPlan<F>, &Learning<F>),
         (evaluator, delta): (&mut LossEvaluator<'_>, &mut Delta<F>),
         run: RunContext<'_>,
     ) -> Result<(BlockGradient<F>, Vec<u64>)> {
-        let (count, outputs) = (lengths.len(), on.compiled.outputs());
-        let listed = self.list_inputs(on, count, steps)?;
-        self.works.resize_with(1, Work::default);
-        let mut counts = vec![0; on.compiled.size()];
+        let (count, outputs) = (lengths.len(), context.compiled.outputs());
+        let listed = self.list_inputs(context, count, steps)?;
+        self.backward_states.resize_with(1, TrialBackwardState::default);
+        let mut counts = vec![0; context.compiled.size()];
         // Of one trial the other lanes' zeros change nothing.
         let mut lanes = vec![Block::ZERO; if count == 1 { 0 } else { plan.slots.len() + outputs }];
         for (lane, &length) in lengths.iter().enumerate() {
             let (before, after) = self.trials.split_at_mut(lane);
-            let (trial, work) = (&mut after[0], &mut self.works[0]);
+            let (trial, state) = (&mut after[0], &mut self.backward_states[0]);
             if let Some(before) = before.last_mut() {
                 trial.take_buffers(before);
             }
-            let on = On { lane, ..on };
+            let context = TrialContext { lane, ..context };
             trial.inputs_listed = listed;
-            Self::simulate_one(on, trial, (length as usize, steps), (keep, 1), run)?;
+            Self::simulate_one(context, trial, (length as usize, steps), (keep, 1), run)?;
             let span = run.span(ProfileStage::EvaluateLoss);
             evaluator.trial(lane, |step| trial.readout_at(step, outputs), outputs, delta);
             trial.count_spikes(&mut counts);
             span.end();
-            Self::backward_one(on, (plan, learning), (trial, work), (delta, &[]), run)?;
+            Self::backward_one(context, (plan, learning), (trial, state), (delta, &[]), run)?;
             if count == 1 {
                 return Ok((self.block_gradient(plan, learning, outputs), counts));
             }
-            work.sums(learning, |slot, sum| lanes[slot].0[lane] = sum);
-            let bias = lanes[plan.slots.len()..].iter_mut().zip(work.bias());
+            state.sums(learning, |slot, sum| lanes[slot].0[lane] = sum);
+            let bias = lanes[plan.slots.len()..].iter_mut().zip(state.bias());
             bias.for_each(|(block, &sum)| block.0[lane] = sum);
         }
         let sums = lanes.iter().map(Block::sum).collect();
@@ -161,14 +175,14 @@ impl<F: Real> Singles<F> {
     }
 
     /// Lists the input events of so many trials; whether they could be listed.
-    fn list_inputs(&mut self, on: On<'_, F>, count: usize, steps: usize) -> Result<bool> {
+    fn list_inputs(&mut self, context: TrialContext<'_, F>, count: usize, steps: usize) -> Result<bool> {
         self.trials.resize_with(count, Trial::default);
         let events = self.trials.iter_mut().map(|trial| &mut trial.events);
-        list_inputs(events, on.input, (on.compiled.size(), steps))
+        list_inputs(events, context.input, (context.compiled.size(), steps))
     }
 
     fn simulate_one(
-        on: On<'_, F>,
+        context: TrialContext<'_, F>,
         trial: &mut Trial<F>,
         steps: (usize, usize),
         (keep, share): (Keep<'_, F>, usize),
@@ -176,28 +190,29 @@ impl<F: Real> Singles<F> {
     ) -> Result<()> {
         let span = run.span(ProfileStage::Simulate);
         span.start(&mut trial.probe);
-        trial.prepare(on.wiring, steps, keep, share)?;
-        let kernel = SimulateOne { on, trial, keep, cancel: run.cancel };
+        trial.prepare(context.lane_layout, steps, keep, share)?;
+        let kernel = SimulateOne { context, trial, keep, cancel: run.cancel };
         F::simulate_one(run.instructions, kernel)?;
         span.end_with([&mut trial.probe]);
-        run.count(|| tally::simulated(on, trial));
+        run.count(|| tally::simulated(context, trial));
         Ok(())
     }
 
     fn backward_one(
-        on: On<'_, F>,
+        context: TrialContext<'_, F>,
         (plan, learning): (&LearningPlan<F>, &Learning<F>),
-        (trial, work): (&mut Trial<F>, &mut Work<F>),
+        (trial, state): (&mut Trial<F>, &mut TrialBackwardState<F>),
         (delta, constants): (&Delta<F>, &[F]),
         run: RunContext<'_>,
     ) -> Result<()> {
         let span = run.span(ProfileStage::Backward);
         span.start(&mut trial.probe);
-        span.start(&mut work.probe);
-        let kernel = BackwardOne { on, plan, learning, trial, delta, constants, work, cancel: run.cancel };
+        span.start(&mut state.probe);
+        let kernel =
+            BackwardOne { context, plan, learning, trial, delta, constants, state, cancel: run.cancel };
         F::backward_one(run.instructions, kernel)?;
-        span.end_with([&mut trial.probe, &mut work.probe]);
-        run.count(|| tally::gone_back(on, (plan, learning), trial, work.asked));
+        span.end_with([&mut trial.probe, &mut state.probe]);
+        run.count(|| tally::gone_back(context, (plan, learning), trial, state.asked));
         Ok(())
     }
 
@@ -210,17 +225,17 @@ impl<F: Real> Singles<F> {
     ) -> BlockGradient<F> {
         let slots = plan.slots.len();
         let mut sums = vec![F::ZERO; slots + outputs];
-        match &self.works[..] {
+        match &self.backward_states[..] {
             // The other lanes' zeros change nothing.
-            [work] => {
-                work.sums(learning, |slot, sum| sums[slot] = sum);
-                sums[slots..].copy_from_slice(&work.bias()[..outputs]);
+            [state] => {
+                state.sums(learning, |slot, sum| sums[slot] = sum);
+                sums[slots..].copy_from_slice(&state.bias()[..outputs]);
             }
-            works => {
+            backward_states => {
                 let mut lanes = vec![Block::ZERO; sums.len()];
-                for (lane, work) in works.iter().enumerate() {
-                    work.sums(learning, |slot, sum| lanes[slot].0[lane] = sum);
-                    let bias = lanes[slots..].iter_mut().zip(work.bias());
+                for (lane, state) in backward_states.iter().enumerate() {
+                    state.sums(learning, |slot, sum| lanes[slot].0[lane] = sum);
+                    let bias = lanes[slots..].iter_mut().zip(state.bias());
                     bias.for_each(|(block, &sum)| block.0[lane] = sum);
                 }
                 sums.iter_mut().zip(&lanes).for_each(|(sum, lanes)| *sum = lanes.sum());

@@ -24,30 +24,30 @@ use crate::numeric::memory::{bytes_of, product, refill, resize};
 use crate::numeric::scalar::Scalar;
 use crate::single::cells::Cells;
 use crate::single::columns::{Column, LongColumn, TILE};
-use crate::single::learning::{Layers, Learning};
-use crate::single::sums::Felt;
-use crate::single::trial::{Load, On, Trial};
-use crate::single::wiring::blocks;
+use crate::single::lane_layout::blocks;
+use crate::single::learning::{FeedbackLayers, Learning};
+use crate::single::sums::TargetAdjoints;
+use crate::single::trial::{LoadTrialSegment, Trial, TrialContext};
 
 /// Steps whose signals are found together: they share the weights.
 const TOGETHER: usize = 4;
 
 /// The backward pass over one trial.
 pub struct BackwardOne<'a, F: Scalar> {
-    pub(crate) on: On<'a, F>,
+    pub(crate) context: TrialContext<'a, F>,
     pub(crate) plan: &'a LearningPlan<F>,
     pub(crate) learning: &'a Learning<F>,
     pub(crate) trial: &'a mut Trial<F>,
     pub(crate) delta: &'a Delta<F>,
     /// The regulariser's part of L, one a cell; empty without one.
     pub(crate) constants: &'a [F],
-    pub(crate) work: &'a mut Work<F>,
+    pub(crate) state: &'a mut TrialBackwardState<F>,
     pub(crate) cancel: &'a AtomicBool,
 }
 
 /// State and sums of the pass; kept between batches for its memory. Columns are of the tile at hand.
 #[derive(Debug, Default)]
-pub(crate) struct Work<F: Scalar> {
+pub(crate) struct TrialBackwardState<F: Scalar> {
     /// The adjoint of each cell's input.
     input_adjoint: Vec<LongColumn<F>>,
     /// The adjoints of further state variables, `[block]`.
@@ -64,7 +64,7 @@ pub(crate) struct Work<F: Scalar> {
     layer_errors: Vec<[F; TILE]>,
     no_errors: bool,
     /// Whether a block's adjoints were 0 through the last tile.
-    silent: Vec<bool>,
+    no_secretion: Vec<bool>,
     /// s and r of the secreting cells' memory, `[kernel][block]`.
     memory_s: Vec<Block<F>>,
     memory_r: Vec<Block<F>>,
@@ -113,7 +113,7 @@ fn refill_columns<F: Scalar>(columns: &mut Vec<LongColumn<F>>, len: usize) -> Re
     resize(columns, len, [Block::ZERO; TILE + 1], WHAT)
 }
 
-impl<F: Scalar> Work<F> {
+impl<F: Scalar> TrialBackwardState<F> {
     /// Bytes of memory that its larger parts hold.
     pub fn bytes(&self) -> usize {
         let columns = bytes_of(&self.input_adjoint) + bytes_of(&self.gamma) + bytes_of(&self.error);
@@ -122,12 +122,12 @@ impl<F: Scalar> Work<F> {
 
     fn reset(
         &mut self,
-        on: On<'_, F>,
+        context: TrialContext<'_, F>,
         plan: &LearningPlan<F>,
         learning: &Learning<F>,
         constants: &[F],
     ) -> Result<()> {
-        let (n, outputs) = (on.wiring.blocks(), on.wiring.outputs());
+        let (n, outputs) = (context.lane_layout.blocks(), context.lane_layout.outputs());
         let [onto_cells, readout] = &mut self.sums;
         let hop_recursions = plan.hop_recursions.as_ref();
         let cells = if plan.secretes() || hop_recursions.is_some() { n * LANES } else { 0 };
@@ -153,13 +153,13 @@ impl<F: Scalar> Work<F> {
         }
         self.hop_recursions
             .resize_with(hop_recursions.map_or(0, |hop_recursions| hop_recursions.count), HopState::default);
-        let further = on.wiring.cells.further();
+        let further = context.lane_layout.cells.further();
         self.further_adjoint.reset(further, n, WHAT)?;
         self.hop_recursions.iter_mut().try_for_each(|hop| hop.reset(further, n))?;
         resize(&mut self.signals, n, [Block::ZERO; TILE], WHAT)?;
         self.constants = blocks(constants);
-        self.silent.clear();
-        resize(&mut self.silent, n, false, WHAT)?;
+        self.no_secretion.clear();
+        resize(&mut self.no_secretion, n, false, WHAT)?;
         self.asked = 0;
         self.chosen.resize((n + 1) * LANES, 0);
         Ok(())
@@ -167,7 +167,7 @@ impl<F: Scalar> Work<F> {
 
     /// The errors of a tile's rows by layer.
     #[inline(always)]
-    fn find_layer_errors(&mut self, layers: &Layers<F>, rows: usize) {
+    fn find_layer_errors(&mut self, layers: &FeedbackLayers<F>, rows: usize) {
         self.layer_errors.resize(layers.units.len(), [F::ZERO; TILE]);
         self.no_errors = true;
         for (&unit, to) in layers.units.iter().zip(&mut self.layer_errors) {
@@ -192,7 +192,7 @@ impl<F: Scalar> Work<F> {
 
 /// Steps that are worked through together.
 #[derive(Clone, Copy)]
-struct Tile {
+struct StepTile {
     first: usize,
     rows: usize,
 }
@@ -202,9 +202,9 @@ impl<F: Scalar> SimdKernel<F> for BackwardOne<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(mut self) -> Result<()> {
-        self.work.reset(self.on, self.plan, self.learning, self.constants)?;
+        self.state.reset(self.context, self.plan, self.learning, self.constants)?;
         if self.plan.filters_factors_separately {
-            let (kappa, blocks) = (&self.on.compiled.kappa, self.on.wiring.blocks());
+            let (kappa, blocks) = (&self.context.compiled.kappa, self.context.lane_layout.blocks());
             let (mut trial, psi_filtered) = self.segmented();
             psi_filtered.filter_psi_before_segments::<L>(&mut trial, kappa, blocks)?;
         }
@@ -213,7 +213,7 @@ impl<F: Scalar> SimdKernel<F> for BackwardOne<'_, F> {
             let steps = self.trial.segments.steps(segment);
             for first in steps.clone().step_by(TILE).rev() {
                 check_cancelled(first, self.cancel)?;
-                self.work_through::<L>(Tile { first, rows: TILE.min(steps.end - first) });
+                self.work_through::<L>(StepTile { first, rows: TILE.min(steps.end - first) });
             }
         }
         L::call(self.gathering(0, 0..1));
@@ -223,76 +223,76 @@ impl<F: Scalar> SimdKernel<F> for BackwardOne<'_, F> {
 
 impl<F: Scalar> BackwardOne<'_, F> {
     /// The trial by segments, and the filtered ψ.
-    fn segmented(&mut self) -> (Segmented<'_, F>, &mut FilteredPsi<F>) {
-        let Self { on, trial, cancel, work, .. } = self;
-        (Segmented { on: *on, trial, cancel }, &mut work.psi_filtered)
+    fn segmented(&mut self) -> (SegmentedTrial<'_, F>, &mut FilteredPsi<F>) {
+        let Self { context, trial, cancel, state, .. } = self;
+        (SegmentedTrial { context: *context, trial, cancel }, &mut state.psi_filtered)
     }
 
     #[inline(always)]
-    fn work_through<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
-        let Tile { first, rows } = tile;
-        self.work.probe.step();
+    fn work_through<L: Lanes<Scalar = F>>(&mut self, tile: StepTile) {
+        let StepTile { first, rows } = tile;
+        self.state.probe.step();
         // The first row of the tile before is the step after this one.
-        let work = &mut *self.work;
-        shift(rows, [&mut work.input_adjoint, &mut work.gamma, &mut work.error]);
-        for hop in &mut work.hop_recursions {
+        let state = &mut *self.state;
+        shift(rows, [&mut state.input_adjoint, &mut state.gamma, &mut state.error]);
+        for hop in &mut state.hop_recursions {
             shift(rows, [&mut hop.input_adjoint, &mut hop.gamma]);
         }
         self.filter_errors::<L>(tile);
         match self.layers() {
             Some(_) => {
                 if let Some(layers) = self.learning.feedback.layers() {
-                    self.work.find_layer_errors(layers, rows);
+                    self.state.find_layer_errors(layers, rows);
                 }
             }
             None => self.find_signals::<L>(tile),
         }
         if self.learning.returns.is_some() {
             for row in (0..rows).rev() {
-                self.work.probe.lap(Section::BackwardRecursion);
+                self.state.probe.lap(Section::BackwardRecursion);
                 self.send_back::<L>(first, row);
-                self.work.probe.lap(Section::Modulation);
+                self.state.probe.lap(Section::Modulation);
                 self.descend_all::<L>(first, row..row + 1);
             }
         } else {
-            self.work.probe.lap(Section::BackwardRecursion);
+            self.state.probe.lap(Section::BackwardRecursion);
             self.modulate::<L>(tile);
             self.modulate_filtered::<L>(tile);
-            self.work.probe.lap(Section::Modulation);
+            self.state.probe.lap(Section::Modulation);
             self.advance_hops::<L>(tile);
             self.descend_all::<L>(first, 0..rows);
         }
-        self.work.probe.lap(Section::BackwardRecursion);
+        self.state.probe.lap(Section::BackwardRecursion);
         for row in (0..rows).rev() {
             self.gather_analogue::<L>(first + row, row);
         }
         // What the recursions have read cleared, the sums read cleared.
-        for columns in [&mut self.work.input_adjoint, &mut self.work.error] {
+        for columns in [&mut self.state.input_adjoint, &mut self.state.error] {
             for column in columns {
                 clear_tiny::<L>(first, &mut column[1..2]);
             }
         }
         L::call(self.gathering(first, 1..rows + 1));
-        self.work.probe.lap(Section::GradientGather);
+        self.state.probe.lap(Section::GradientGather);
     }
 
     /// g_t = δ_t + κ g_t+1, and the bias's gradient.
     #[inline(always)]
-    fn filter_errors<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
-        let (units, lane, work) = (self.on.compiled.outputs(), self.on.lane, &mut *self.work);
+    fn filter_errors<L: Lanes<Scalar = F>>(&mut self, tile: StepTile) {
+        let (units, lane, state) = (self.context.compiled.outputs(), self.context.lane, &mut *self.state);
         for row in (0..tile.rows).rev() {
             let t = tile.first + row;
-            for (column, kappa) in work.error.iter_mut().zip(&self.on.wiring.kappa) {
+            for (column, kappa) in state.error.iter_mut().zip(&self.context.lane_layout.kappa) {
                 cleared(t, L::load(&column[row + 1])).mul(L::load(kappa)).store(&mut column[row]);
             }
             let delta = self.delta.at(t, units);
             if delta.is_empty() {
                 continue;
             }
-            for (to, delta) in flat_mut(&mut work.delta).iter_mut().zip(delta) {
+            for (to, delta) in flat_mut(&mut state.delta).iter_mut().zip(delta) {
                 *to = delta.0[lane];
             }
-            for ((column, bias), delta) in work.error.iter_mut().zip(&mut work.bias).zip(&work.delta) {
+            for ((column, bias), delta) in state.error.iter_mut().zip(&mut state.bias).zip(&state.delta) {
                 let delta = L::load(delta);
                 L::load(&column[row]).add(delta).store(&mut column[row]);
                 L::load(bias).add(delta).store(bias);
@@ -302,10 +302,10 @@ impl<F: Scalar> BackwardOne<'_, F> {
 
     /// L = (1−κ) Σ_k W_out g_k, plus the regulariser's constant.
     #[inline(always)]
-    fn find_signals<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
-        let work = &mut *self.work;
-        for (block, column) in work.signals.iter_mut().enumerate() {
-            let constant = match work.constants.get(block) {
+    fn find_signals<L: Lanes<Scalar = F>>(&mut self, tile: StepTile) {
+        let state = &mut *self.state;
+        for (block, column) in state.signals.iter_mut().enumerate() {
+            let constant = match state.constants.get(block) {
                 Some(constant) => L::load(constant),
                 None => L::splat(F::ZERO),
             };
@@ -317,7 +317,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
                 let mut sums = [constant; TOGETHER];
                 for (unit, weights) in terms {
                     let weights = L::load(weights);
-                    let column = &work.error[*unit as usize / LANES];
+                    let column = &state.error[*unit as usize / LANES];
                     for (i, sum) in sums.iter_mut().enumerate() {
                         let error = column[chunk * TOGETHER + i].0[*unit as usize % LANES];
                         *sum = L::splat(error).mul_add(weights, *sum);
@@ -332,7 +332,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
 
     /// The feedback weights in layers, where nothing but the recursions reads the learning signals.
     #[inline(always)]
-    fn layers(&self) -> Option<&Layers<F>> {
+    fn layers(&self) -> Option<&FeedbackLayers<F>> {
         self.learning
             .feedback
             .layers()
@@ -344,67 +344,68 @@ impl<F: Scalar> BackwardOne<'_, F> {
     fn descend_all<L: Lanes<Scalar = F>>(&mut self, first: usize, rows: Range<usize>) {
         let layers = self.learning.feedback.layers();
         let layers = layers.filter(|_| !self.plan.receives() && self.plan.hop_recursions.is_none());
-        let work = &mut *self.work;
+        let state = &mut *self.state;
         let drive = match layers {
             Some(layers) => Drive::Errors {
                 layers,
-                errors: &work.layer_errors,
-                none: work.no_errors && work.constants.is_empty(),
-                constants: &work.constants,
+                errors: &state.layer_errors,
+                none: state.no_errors && state.constants.is_empty(),
+                constants: &state.constants,
             },
-            None if self.plan.receives() => Drive::Modulated { signals: &work.signals, gamma: &work.gamma },
-            None => Drive::Signals(&work.signals),
+            None if self.plan.receives() => Drive::Modulated { signals: &state.signals, gamma: &state.gamma },
+            None => Drive::Signals(&state.signals),
         };
-        L::call(Passage {
-            cells: &self.on.wiring.cells,
-            psi: self.trial.psi(first, self.on.wiring.blocks()),
-            next_psi: self.trial.psi(first.saturating_sub(TILE), self.on.wiring.blocks()),
+        L::call(TileRecursion {
+            cells: &self.context.lane_layout.cells,
+            psi: self.trial.psi(first, self.context.lane_layout.blocks()),
+            next_psi: self.trial.psi(first.saturating_sub(TILE), self.context.lane_layout.blocks()),
             drive,
-            silent: &mut work.silent,
+            no_secretion: &mut state.no_secretion,
             first,
             rows,
-            input_adjoint: &mut work.input_adjoint,
-            further: work.further_adjoint.slices(0..self.on.wiring.blocks()),
+            input_adjoint: &mut state.input_adjoint,
+            further: state.further_adjoint.slices(0..self.context.lane_layout.blocks()),
         });
     }
 
     /// The rules with fewer hops through the tile: each receives what the one before secretes, and the last one's joins
     /// Γ.
     #[inline(always)]
-    fn advance_hops<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
+    fn advance_hops<L: Lanes<Scalar = F>>(&mut self, tile: StepTile) {
         let Some(hop_recursions) = &self.plan.hop_recursions else { return };
-        let (work, blocks) = (&mut *self.work, self.on.wiring.blocks());
-        for hop in 0..work.hop_recursions.len() {
-            let HopState { input_adjoint, further_adjoint, gamma } = &mut work.hop_recursions[hop];
+        let (state, blocks) = (&mut *self.state, self.context.lane_layout.blocks());
+        for hop in 0..state.hop_recursions.len() {
+            let HopState { input_adjoint, further_adjoint, gamma } = &mut state.hop_recursions[hop];
             let psi = self.trial.psi(tile.first, blocks);
-            L::call(Passage {
-                cells: &self.on.wiring.cells,
+            L::call(TileRecursion {
+                cells: &self.context.lane_layout.cells,
                 psi,
                 next_psi: psi,
                 drive: match hop {
-                    0 => Drive::Signals(&work.signals),
-                    _ => Drive::Modulated { signals: &work.signals, gamma },
+                    0 => Drive::Signals(&state.signals),
+                    _ => Drive::Modulated { signals: &state.signals, gamma },
                 },
-                silent: &mut work.silent,
+                no_secretion: &mut state.no_secretion,
                 first: tile.first,
                 rows: 0..tile.rows,
                 input_adjoint,
                 further: further_adjoint.slices(0..blocks),
             });
-            work.probe.lap(Section::BackwardRecursion);
-            for (column, cells) in input_adjoint.iter().zip(work.secreted.chunks_exact_mut(LANES)) {
+            state.probe.lap(Section::BackwardRecursion);
+            for (column, cells) in input_adjoint.iter().zip(state.secreted.chunks_exact_mut(LANES)) {
                 transpose::<L>(&column[..TILE], cells);
             }
-            work.received.fill(Block::ZERO);
-            hop_recursions.modulation.receive::<L>(&work.secreted, &mut work.totals, &mut work.received);
-            let next = (hop + 1) % work.hop_recursions.len();
-            for (cells, column) in work.received.chunks_exact(LANES).zip(&mut work.hop_recursions[next].gamma)
+            state.received.fill(Block::ZERO);
+            hop_recursions.modulation.receive::<L>(&state.secreted, &mut state.totals, &mut state.received);
+            let next = (hop + 1) % state.hop_recursions.len();
+            for (cells, column) in
+                state.received.chunks_exact(LANES).zip(&mut state.hop_recursions[next].gamma)
             {
                 transpose::<L>(cells, &mut column[..tile.rows]);
             }
-            work.probe.lap(Section::Modulation);
+            state.probe.lap(Section::Modulation);
         }
-        for (column, last) in work.gamma.iter_mut().zip(&work.hop_recursions[0].gamma) {
+        for (column, last) in state.gamma.iter_mut().zip(&state.hop_recursions[0].gamma) {
             for (gamma, last) in column[..tile.rows].iter_mut().zip(last) {
                 let last = L::load(last);
                 match self.plan.receives_directly() {
@@ -419,36 +420,37 @@ impl<F: Scalar> BackwardOne<'_, F> {
     #[inline(always)]
     fn send_back<L: Lanes<Scalar = F>>(&mut self, first: usize, row: usize) {
         let Some(returns) = &self.learning.returns else { return };
-        let work = &mut *self.work;
-        let psi = self.trial.psi(first, self.on.wiring.blocks());
-        work.asked += returns.receive::<L>(psi, &work.input_adjoint, row, &mut work.chosen, &mut work.gamma);
+        let state = &mut *self.state;
+        let psi = self.trial.psi(first, self.context.lane_layout.blocks());
+        state.asked +=
+            returns.receive::<L>(psi, &state.input_adjoint, row, &mut state.chosen, &mut state.gamma);
     }
 
     /// Γ of the tile's steps, from what the cells secrete in them.
     #[inline(always)]
-    fn modulate<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
+    fn modulate<L: Lanes<Scalar = F>>(&mut self, tile: StepTile) {
         let Some(modulation) = &self.plan.modulation else { return };
-        let (work, blocks) = (&mut *self.work, self.on.wiring.blocks());
-        for (block, cells) in work.secreted.chunks_exact_mut(LANES).enumerate() {
+        let (state, blocks) = (&mut *self.state, self.context.lane_layout.blocks());
+        for (block, cells) in state.secreted.chunks_exact_mut(LANES).enumerate() {
             if !self.learning.secretes[block] {
                 continue;
             }
             let mut column = [Block::ZERO; TILE];
             if self.plan.filters_factors_separately {
                 let weights = self.learning.unfiltered.of(block);
-                let psi_filtered = (&work.psi_filtered, block);
-                secrete_task_error::<L>(self.on, self.delta, tile, weights, psi_filtered, &mut column);
+                let psi_filtered = (&state.psi_filtered, block);
+                secrete_task_error::<L>(self.context, self.delta, tile, weights, psi_filtered, &mut column);
             } else {
                 let psi = &self.trial.psi(tile.first, blocks)[block];
-                for ((to, signal), psi) in column.iter_mut().zip(&work.signals[block]).zip(psi) {
+                for ((to, signal), psi) in column.iter_mut().zip(&state.signals[block]).zip(psi) {
                     L::load(signal).mul(L::load(psi)).store(to);
                 }
             }
             transpose::<L>(&column, cells);
         }
-        work.received.fill(Block::ZERO);
-        modulation.receive::<L>(&work.secreted, &mut work.totals, &mut work.received);
-        for (cells, column) in work.received.chunks_exact(LANES).zip(&mut work.gamma) {
+        state.received.fill(Block::ZERO);
+        modulation.receive::<L>(&state.secreted, &mut state.totals, &mut state.received);
+        for (cells, column) in state.received.chunks_exact(LANES).zip(&mut state.gamma) {
             transpose::<L>(cells, &mut column[..tile.rows]);
         }
         if self.plan.filters_factors_separately {
@@ -458,29 +460,29 @@ impl<F: Scalar> BackwardOne<'_, F> {
 
     /// L ψ of the tile passes through each secreting cell's memory; what comes out joins Γ.
     #[inline(always)]
-    fn modulate_filtered<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
-        let blocks = self.on.wiring.blocks();
+    fn modulate_filtered<L: Lanes<Scalar = F>>(&mut self, tile: StepTile) {
+        let blocks = self.context.lane_layout.blocks();
         if !self.plan.secretions.is_empty() && self.plan.modulation.is_none() {
-            for column in &mut self.work.gamma {
+            for column in &mut self.state.gamma {
                 column[..tile.rows].fill(Block::ZERO);
             }
         }
         for (kernel, secretion) in self.plan.secretions.iter().enumerate() {
-            let work = &mut *self.work;
+            let state = &mut *self.state;
             let psi = self.trial.psi(tile.first, blocks);
-            for (block, cells) in work.secreted.chunks_exact_mut(LANES).enumerate() {
+            for (block, cells) in state.secreted.chunks_exact_mut(LANES).enumerate() {
                 if !self.learning.secretes[block] {
                     continue;
                 }
                 let filter = self.learning.memories[kernel].lanes::<L>(block);
                 let (s, r) = (
-                    &mut work.memory_s[kernel * blocks + block],
-                    &mut work.memory_r[kernel * blocks + block],
+                    &mut state.memory_s[kernel * blocks + block],
+                    &mut state.memory_r[kernel * blocks + block],
                 );
                 let mut column = [Block::ZERO; TILE];
                 let mut held = (cleared(tile.first, L::load(s)), cleared(tile.first, L::load(r)));
                 for row in (0..tile.rows).rev() {
-                    let x = L::load(&work.signals[block][row]).mul(L::load(&psi[block][row]));
+                    let x = L::load(&state.signals[block][row]).mul(L::load(&psi[block][row]));
                     held = filter.step(held, x);
                     held.0.store(&mut column[row]);
                 }
@@ -488,9 +490,9 @@ impl<F: Scalar> BackwardOne<'_, F> {
                 held.1.store(r);
                 transpose::<L>(&column, cells);
             }
-            work.received.fill(Block::ZERO);
-            secretion.modulation.receive::<L>(&work.secreted, &mut work.totals, &mut work.received);
-            for (cells, column) in work.received.chunks_exact(LANES).zip(&mut work.gamma) {
+            state.received.fill(Block::ZERO);
+            secretion.modulation.receive::<L>(&state.secreted, &mut state.totals, &mut state.received);
+            for (cells, column) in state.received.chunks_exact(LANES).zip(&mut state.gamma) {
                 let mut rows = [Block::ZERO; TILE];
                 transpose::<L>(cells, &mut rows[..tile.rows]);
                 for (gamma, row) in column.iter_mut().zip(&rows[..tile.rows]) {
@@ -502,9 +504,9 @@ impl<F: Scalar> BackwardOne<'_, F> {
 
     /// On-MDGL: (1−κ) Σ_{u≥t} κ^{u−t} Γ_u+1 in place of Γ_t+1.
     #[inline(always)]
-    fn filter_gamma<L: Lanes<Scalar = F>>(&mut self, tile: Tile) {
-        let low_pass = LowPass::<L>::of(&self.on.compiled.kappa);
-        for (column, filtered) in self.work.gamma.iter_mut().zip(&mut self.work.filtered) {
+    fn filter_gamma<L: Lanes<Scalar = F>>(&mut self, tile: StepTile) {
+        let low_pass = LowPass::<L>::of(&self.context.compiled.kappa);
+        for (column, filtered) in self.state.gamma.iter_mut().zip(&mut self.state.filtered) {
             let mut held = L::load(filtered);
             for row in (0..tile.rows).rev() {
                 let before = cleared(tile.first + row, held);
@@ -519,27 +521,32 @@ impl<F: Scalar> BackwardOne<'_, F> {
     /// What the trial's analogue inputs add at a step.
     #[inline(always)]
     fn gather_analogue<L: Lanes<Scalar = F>>(&mut self, t: usize, row: usize) {
-        let (work, lane) = (&mut *self.work, self.on.lane);
-        let units = &self.on.input.analogue_units;
-        let values = &self.on.input.analogue[t * units.len()..(t + 1) * units.len()];
-        let felt = Felt { columns: &work.input_adjoint, row };
-        let first = self.on.compiled.size() as u32;
+        let (state, lane) = (&mut *self.state, self.context.lane);
+        let units = &self.context.input.analogue_units;
+        let values = &self.context.input.analogue[t * units.len()..(t + 1) * units.len()];
+        let target_adjoints = TargetAdjoints { columns: &state.input_adjoint, row };
+        let first = self.context.compiled.size() as u32;
         for (&unit, value) in units.iter().zip(values) {
-            self.learning.onto_cells.add_value::<L>(first + unit, value.0[lane], felt, &mut work.sums[0]);
+            self.learning.onto_cells.add_value::<L>(
+                first + unit,
+                value.0[lane],
+                target_adjoints,
+                &mut state.sums[0],
+            );
         }
     }
 
     /// What the events of some rows' steps add to the sums, the last first.
-    fn gathering(&mut self, first: usize, rows: Range<usize>) -> Gathering<'_, F> {
-        let Self { on, learning, trial, work, .. } = self;
-        Gathering { on: *on, learning, trial, work, first, rows }
+    fn gathering(&mut self, first: usize, rows: Range<usize>) -> TileGather<'_, F> {
+        let Self { context, learning, trial, state, .. } = self;
+        TileGather { context: *context, learning, trial, state, first, rows }
     }
 
     /// Brings the segment's ψ, and for On-MDGL its ψ̄.
     #[inline(always)]
     fn load_segment<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
         let (filters_factors_separately, kappa) =
-            (self.plan.filters_factors_separately, &self.on.compiled.kappa);
+            (self.plan.filters_factors_separately, &self.context.compiled.kappa);
         let (mut trial, psi_filtered) = self.segmented();
         match filters_factors_separately {
             true => psi_filtered.load::<L>(&mut trial, kappa, segment),
@@ -549,13 +556,13 @@ impl<F: Scalar> BackwardOne<'_, F> {
 }
 
 /// One trial, its ψ by segments.
-struct Segmented<'a, F: Scalar> {
-    on: On<'a, F>,
+struct SegmentedTrial<'a, F: Scalar> {
+    context: TrialContext<'a, F>,
     trial: &'a mut Trial<F>,
     cancel: &'a AtomicBool,
 }
 
-impl<F: Scalar> PsiSegments<F> for Segmented<'_, F> {
+impl<F: Scalar> PsiSegments<F> for SegmentedTrial<'_, F> {
     fn count(&self) -> usize {
         self.trial.segments.count()
     }
@@ -566,12 +573,12 @@ impl<F: Scalar> PsiSegments<F> for Segmented<'_, F> {
 
     #[inline(always)]
     fn load<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
-        L::call(Load { on: self.on, trial: self.trial, segment, cancel: self.cancel })
+        L::call(LoadTrialSegment { context: self.context, trial: self.trial, segment, cancel: self.cancel })
     }
 
     #[inline(always)]
     fn filter<L: Lanes<Scalar = F>>(&self, low_pass: LowPass<L>, step: usize, psi_filtered: &mut [Block<F>]) {
-        let psi = self.trial.psi(step / TILE * TILE, self.on.wiring.blocks());
+        let psi = self.trial.psi(step / TILE * TILE, self.context.lane_layout.blocks());
         for (held, psi) in psi_filtered.iter_mut().zip(psi) {
             low_pass.forwards(L::load(held), L::load(&psi[step % TILE])).store(held);
         }
@@ -589,17 +596,17 @@ fn shift<F: Scalar, const N: usize>(rows: usize, buffers: [&mut Vec<LongColumn<F
 }
 
 /// The events of some rows' steps, to be added to the sums.
-struct Gathering<'a, F: Scalar> {
-    on: On<'a, F>,
+struct TileGather<'a, F: Scalar> {
+    context: TrialContext<'a, F>,
     learning: &'a Learning<F>,
     trial: &'a Trial<F>,
-    work: &'a mut Work<F>,
+    state: &'a mut TrialBackwardState<F>,
     /// The step of the tile's first row.
     first: usize,
     rows: Range<usize>,
 }
 
-impl<F: Scalar> SimdKernel<F> for Gathering<'_, F> {
+impl<F: Scalar> SimdKernel<F> for TileGather<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -612,25 +619,30 @@ impl<F: Scalar> SimdKernel<F> for Gathering<'_, F> {
     }
 }
 
-impl<F: Scalar> Gathering<'_, F> {
+impl<F: Scalar> TileGather<'_, F> {
     #[inline(always)]
     fn add_row<L: Lanes<Scalar = F>>(&mut self, row: usize) {
-        let On { compiled, input, lane, .. } = self.on;
-        let (learning, events, work) = (self.learning, &self.trial.events, &mut *self.work);
+        let TrialContext { compiled, input, lane, .. } = self.context;
+        let (learning, events, state) = (self.learning, &self.trial.events, &mut *self.state);
         let t = self.first + row;
-        let felt = Felt { columns: &work.input_adjoint, row };
-        let error = Felt { columns: &work.error, row };
-        let [of_cells, of_outputs] = &mut work.sums;
+        let target_adjoints = TargetAdjoints { columns: &state.input_adjoint, row };
+        let error = TargetAdjoints { columns: &state.error, row };
+        let [of_cells, of_outputs] = &mut state.sums;
         learning.readout.add::<L>(events.at(t), error, of_outputs);
         if !self.trial.inputs_listed {
             let first = compiled.size() as u32;
             for entry in input.events.at(t) {
                 if entry.mask >> lane & 1 == 1 {
-                    learning.onto_cells.add_count::<L>(first + entry.unit, entry.count, felt, of_cells);
+                    learning.onto_cells.add_count::<L>(
+                        first + entry.unit,
+                        entry.count,
+                        target_adjoints,
+                        of_cells,
+                    );
                 }
             }
         }
-        learning.onto_cells.add::<L>(events.received(t), felt, of_cells);
+        learning.onto_cells.add::<L>(events.received(t), target_adjoints, of_cells);
     }
 }
 
@@ -638,7 +650,7 @@ impl<F: Scalar> Gathering<'_, F> {
 #[derive(Clone, Copy)]
 enum Drive<'a, F: Scalar> {
     /// L, which is found on the way: errors of the rows by layer; whether every L is 0; the regulariser's constants.
-    Errors { layers: &'a Layers<F>, errors: &'a [[F; TILE]], none: bool, constants: &'a [Block<F>] },
+    Errors { layers: &'a FeedbackLayers<F>, errors: &'a [[F; TILE]], none: bool, constants: &'a [Block<F>] },
     /// L.
     Signals(&'a [Column<F>]),
     /// L and Γ.
@@ -651,14 +663,14 @@ const SIGNALS: u8 = 1;
 const MODULATED: u8 = 2;
 
 /// Some rows of a tile, to be gone through by the recursions.
-struct Passage<'a, F: Scalar> {
+struct TileRecursion<'a, F: Scalar> {
     cells: &'a Cells<F>,
     psi: &'a [Column<F>],
     /// What the next tile reads.
     next_psi: &'a [Column<F>],
     drive: Drive<'a, F>,
     /// Whether a block's adjoints were 0 through the tile; known of [`Drive::Errors`] alone.
-    silent: &'a mut [bool],
+    no_secretion: &'a mut [bool],
     /// The step of the tile's first row.
     first: usize,
     rows: Range<usize>,
@@ -666,7 +678,7 @@ struct Passage<'a, F: Scalar> {
     further: [&'a mut [Block<F>]; FURTHER],
 }
 
-impl<F: Scalar> SimdKernel<F> for Passage<'_, F> {
+impl<F: Scalar> SimdKernel<F> for TileRecursion<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -682,7 +694,7 @@ impl<F: Scalar> SimdKernel<F> for Passage<'_, F> {
     }
 }
 
-impl<F: Scalar> Passage<'_, F> {
+impl<F: Scalar> TileRecursion<'_, F> {
     /// Blocks of one model, as many at a time as there are registers for: each is a chain of dependent operations.
     #[inline(always)]
     fn descend_run<L: Lanes<Scalar = F>, M: SideBySide<L>, const KIND: u8>(
@@ -743,13 +755,13 @@ impl<F: Scalar> Passage<'_, F> {
         if let Drive::Errors { layers: all, errors: by_layer, none, constants: all_constants } = self.drive {
             if none && is_zero::<L>(columns.iter().map(|column| &column[self.rows.end]).chain(held)) {
                 for (i, column) in columns.iter_mut().enumerate() {
-                    if !std::mem::replace(&mut self.silent[block + i], true) {
+                    if !std::mem::replace(&mut self.no_secretion[block + i], true) {
                         column[self.rows.clone()].fill(Block::ZERO);
                     }
                 }
                 return;
             }
-            self.silent[own.clone()].fill(false);
+            self.no_secretion[own.clone()].fill(false);
             for (constant, own) in constants.iter_mut().zip(all_constants.iter().skip(block)) {
                 *constant = L::load(own);
             }
@@ -831,21 +843,21 @@ fn models<L: Lanes, M: SideBySide<L>, const N: usize>(
 /// On-MDGL's secretion of a block of cells: P_j,t ψ̄_j,t with P = Σ_k W_out δ_k, no filter, no regulariser.
 #[inline(always)]
 fn secrete_task_error<L: Lanes>(
-    on: On<'_, L::Scalar>,
+    context: TrialContext<'_, L::Scalar>,
     delta: &Delta<L::Scalar>,
-    tile: Tile,
+    tile: StepTile,
     weights: &[(u32, Block<L::Scalar>)],
     (psi_filtered, block): (&FilteredPsi<L::Scalar>, usize),
     to: &mut Column<L::Scalar>,
 ) {
     for (row, to) in to[..tile.rows].iter_mut().enumerate() {
-        let delta = delta.at(tile.first + row, on.compiled.outputs());
+        let delta = delta.at(tile.first + row, context.compiled.outputs());
         if delta.is_empty() {
             continue;
         }
         let mut error = L::splat(L::Scalar::ZERO);
         for (unit, weights) in weights {
-            error = L::splat(delta[*unit as usize].0[on.lane]).mul_add(L::load(weights), error);
+            error = L::splat(delta[*unit as usize].0[context.lane]).mul_add(L::load(weights), error);
         }
         error.mul(L::load(&psi_filtered.at(tile.first + row)[block])).store(to);
     }

@@ -17,9 +17,9 @@ use crate::single::sums::Sums;
 #[derive(Debug)]
 pub(crate) struct Learning<F: Scalar> {
     /// B (1 − κ), through which errors become learning signals.
-    pub(super) feedback: Feedback<F>,
+    pub(super) feedback: FeedbackWeights<F>,
     /// B alone, through which On-MDGL's cells hear the unfiltered error.
-    pub(super) unfiltered: Feedback<F>,
+    pub(super) unfiltered: FeedbackWeights<F>,
     /// BPTT's Γ.
     pub(super) returns: Option<Returns<F>>,
     /// The secreting cells' memory, one a kernel.
@@ -63,10 +63,10 @@ impl<F: Scalar> Learning<F> {
         let secretes_lambda = modulation.as_ref().filter(|_| *secretes_lambda);
         let unfiltered = |k: usize, weight: F| weight / (F::ONE - compiled.kappa[k]);
         Self {
-            feedback: Feedback::new(feedback, (n, outputs), |_, weight| weight),
+            feedback: FeedbackWeights::new(feedback, (n, outputs), |_, weight| weight),
             unfiltered: match filters_factors_separately {
-                true => Feedback::new(feedback, (n, outputs), unfiltered),
-                false => Feedback::default(),
+                true => FeedbackWeights::new(feedback, (n, outputs), unfiltered),
+                false => FeedbackWeights::default(),
             },
             returns: secretes_lambda.map(|modulation| Returns::new(&modulation.synaptic, n)),
             memories: secretions.iter().map(|secretion| Memories::new(secretion, n)).collect(),
@@ -105,17 +105,17 @@ impl<F: Scalar> Memories<F> {
 
 /// Weights from readout units to cells: for each block of cells the units it hears, in an order that is each cell's own.
 #[derive(Debug, Default)]
-pub(super) struct Feedback<F: Scalar> {
+pub(super) struct FeedbackWeights<F: Scalar> {
     /// Where each block's terms begin, and the end.
     start: Vec<usize>,
     terms: Vec<(u32, Block<F>)>,
     /// The same for all blocks together, where most blocks hear most units.
-    layers: Option<Layers<F>>,
+    layers: Option<FeedbackLayers<F>>,
 }
 
 /// Weights from readout units to all cells, layer by layer.
 #[derive(Debug)]
-pub(super) struct Layers<F: Scalar> {
+pub(super) struct FeedbackLayers<F: Scalar> {
     /// The unit of each layer.
     pub units: Vec<u32>,
     /// `[layer][block]`; 0 where a cell does not hear the unit.
@@ -124,7 +124,7 @@ pub(super) struct Layers<F: Scalar> {
     pub blocks: usize,
 }
 
-impl<F: Scalar> Feedback<F> {
+impl<F: Scalar> FeedbackWeights<F> {
     fn new(csr: &Csr<F>, (cells, units): (usize, usize), weigh: impl Fn(usize, F) -> F) -> Self {
         let mut feedback = Self { start: vec![0], terms: Vec::new(), layers: None };
         let mut by_layer: BTreeMap<usize, Vec<Block<F>>> = BTreeMap::new();
@@ -156,14 +156,14 @@ impl<F: Scalar> Feedback<F> {
         if by_layer.len() * blocks <= 2 * feedback.terms.len() + blocks {
             let units = by_layer.keys().map(|i| (i % units) as u32).collect();
             let weights = by_layer.into_values().flatten().collect();
-            feedback.layers = Some(Layers { units, weights, blocks });
+            feedback.layers = Some(FeedbackLayers { units, weights, blocks });
         }
         feedback
     }
 
     /// The weights by layer, where they are.
     #[inline(always)]
-    pub fn layers(&self) -> Option<&Layers<F>> {
+    pub fn layers(&self) -> Option<&FeedbackLayers<F>> {
         self.layers.as_ref()
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod backward;
 mod cells;
 mod columns;
 pub(crate) mod events;
+mod lane_layout;
 mod layout;
 pub(crate) mod learning;
 mod outgoing;
@@ -16,12 +17,11 @@ mod returns;
 mod sums;
 pub(crate) mod tally;
 pub(crate) mod trial;
-mod wiring;
 
 pub use layout::Layout;
 pub(crate) use layout::{Purpose, Size};
 pub(crate) use learning::Learning;
 pub(crate) use outgoing::has_rows;
 
-pub(crate) use trial::On;
-pub(crate) use wiring::Wiring;
+pub(crate) use lane_layout::LaneLayout;
+pub(crate) use trial::TrialContext;

@@ -14,9 +14,9 @@ pub(super) struct Returns<F: Scalar> {
     /// By number of synapses, so that neighbours are of like length.
     receivers: Vec<Receiver>,
     /// The same in blocks of lanes.
-    lanes: Vec<Lanefull>,
+    lanes: Vec<ReceiverBlock>,
     /// The receivers' terms one after another.
-    terms: Vec<Two<F>>,
+    terms: Vec<GainPair<F>>,
     /// Columns of cells.
     columns: usize,
 }
@@ -32,7 +32,7 @@ struct Receiver {
 
 /// Sixteen receivers.
 #[derive(Debug)]
-struct Lanefull {
+struct ReceiverBlock {
     numbers: Places,
     /// Where their ψ is in columns.
     psi: Places,
@@ -43,7 +43,7 @@ struct Lanefull {
 /// Two terms of a sum: where the sending cells' λ are in long columns (the first in the low half), and the gains.
 /// The last of a row may be half empty: its second gain is 0 then.
 #[derive(Debug, Clone, Copy)]
-struct Two<F> {
+struct GainPair<F> {
     from: u64,
     gain: [F; 2],
 }
@@ -58,7 +58,7 @@ impl<F: Scalar> Returns<F> {
             for pair in gains.of(p as usize).chunks(2) {
                 let (one, other) = (pair[0], pair.get(1).copied().unwrap_or((pair[0].0, F::ZERO)));
                 let from = u64::from(place(one.0, TILE + 1)) | u64::from(place(other.0, TILE + 1)) << 32;
-                terms.push(Two { from, gain: [one.1, other.1] });
+                terms.push(GainPair { from, gain: [one.1, other.1] });
             }
             receivers.push(Receiver { first, len: terms.len() as u32 - first, gamma: place(p, TILE + 1) });
         }
@@ -108,7 +108,7 @@ impl<F: Scalar> Returns<F> {
         values: &[F],
         gamma: &mut [F],
     ) -> usize {
-        let mut rows: [&[Two<F>]; N] = [&[]; N];
+        let mut rows: [&[GainPair<F>]; N] = [&[]; N];
         let (mut common, mut all) = (usize::MAX, 0);
         for (row, &number) in rows.iter_mut().zip(&numbers) {
             let Receiver { first, len, .. } = self.receivers[number as usize];
@@ -134,20 +134,20 @@ impl<F: Scalar> Returns<F> {
 }
 
 #[inline(always)]
-fn two<L: Lanes>(row: &[Two<L::Scalar>], i: usize, values: &[L::Scalar], sum: L::Scalar) -> L::Scalar {
+fn two<L: Lanes>(row: &[GainPair<L::Scalar>], i: usize, values: &[L::Scalar], sum: L::Scalar) -> L::Scalar {
     // SAFETY: `sum` stays within the row; places are of the first row of the columns that `receive` has asserted.
     unsafe {
-        let Two { from, gain } = row.get_unchecked(i);
+        let GainPair { from, gain } = row.get_unchecked(i);
         let sum = L::mul_add_one(*values.get_unchecked(*from as u32 as usize), gain[0], sum);
         L::mul_add_one(*values.get_unchecked((from >> 32) as usize), gain[1], sum)
     }
 }
 
-fn lanefull(block: usize, cells: &[u32]) -> Lanefull {
+fn lanefull(block: usize, cells: &[u32]) -> ReceiverBlock {
     let (mut numbers, mut psi) = (Places([0; LANES]), Places([0; LANES]));
     for (lane, &p) in cells.iter().enumerate() {
         numbers.0[lane] = (block * LANES + lane) as u32;
         psi.0[lane] = place(p, TILE);
     }
-    Lanefull { numbers, psi, lanes: (Mask::MAX as u32 >> (LANES - cells.len())) as Mask }
+    ReceiverBlock { numbers, psi, lanes: (Mask::MAX as u32 >> (LANES - cells.len())) as Mask }
 }

@@ -75,34 +75,45 @@ impl Sums {
 
     /// Adds to the sums of some senders what their targets felt at a row.
     #[inline(always)]
-    pub fn add<L: Lanes>(&self, senders: &[u32], felt: Felt<'_, L::Scalar>, sums: &mut [Block<L::Scalar>]) {
-        assert!(self.columns <= felt.columns.len(), "a target beyond the buffer");
+    pub fn add<L: Lanes>(
+        &self,
+        senders: &[u32],
+        target_adjoints: TargetAdjoints<'_, L::Scalar>,
+        sums: &mut [Block<L::Scalar>],
+    ) {
+        assert!(self.columns <= target_adjoints.columns.len(), "a target beyond the buffer");
         if self.whole {
-            return self.add_rows::<L>(senders, felt, sums);
+            return self.add_rows::<L>(senders, target_adjoints, sums);
         }
         for &sender in senders {
             let range = self.range(sender);
             for (sum, places) in sums[range.clone()].iter_mut().zip(&self.places[range]) {
                 // SAFETY: places are of the first row of these columns, as just asserted; `row` begins at one of them.
-                let felt: L = unsafe { L::gather(row(felt.columns, felt.row), places) };
-                L::load(sum).add(felt).store(sum);
+                let target_adjoints: L =
+                    unsafe { L::gather(row(target_adjoints.columns, target_adjoints.row), places) };
+                L::load(sum).add(target_adjoints).store(sum);
             }
         }
     }
 
     /// The same of whole rows, as many blocks at a time as there are registers for.
     #[inline(always)]
-    fn add_rows<L: Lanes>(&self, senders: &[u32], felt: Felt<'_, L::Scalar>, sums: &mut [Block<L::Scalar>]) {
+    fn add_rows<L: Lanes>(
+        &self,
+        senders: &[u32],
+        target_adjoints: TargetAdjoints<'_, L::Scalar>,
+        sums: &mut [Block<L::Scalar>],
+    ) {
         let mut first = 0;
-        let mut rest = &felt.columns[..self.columns];
+        let mut rest = &target_adjoints.columns[..self.columns];
         if fits::<L>(7) && rest.len() >= 7 {
-            rest = self.add_chunks::<L, 7>(senders, &mut first, (rest, felt.row), sums);
+            rest = self.add_chunks::<L, 7>(senders, &mut first, (rest, target_adjoints.row), sums);
         }
         if fits::<L>(3) && rest.len() >= 3 {
-            rest = self.add_chunks::<L, 3>(senders, &mut first, (rest, felt.row), sums);
+            rest = self.add_chunks::<L, 3>(senders, &mut first, (rest, target_adjoints.row), sums);
         }
         if !rest.is_empty() {
-            self.add_chunks::<L, 1>(senders, &mut first, (rest, felt.row), sums);
+            self.add_chunks::<L, 1>(senders, &mut first, (rest, target_adjoints.row), sums);
         }
     }
 
@@ -116,14 +127,14 @@ impl Sums {
     ) -> &'a [LongColumn<L::Scalar>] {
         let (chunks, rest) = columns.as_chunks::<N>();
         for chunk in chunks {
-            let mut felt = [L::splat(L::Scalar::ZERO); N];
-            for (felt, column) in felt.iter_mut().zip(chunk) {
-                *felt = L::load(&column[row]);
+            let mut target_adjoints = [L::splat(L::Scalar::ZERO); N];
+            for (target_adjoints, column) in target_adjoints.iter_mut().zip(chunk) {
+                *target_adjoints = L::load(&column[row]);
             }
             for &sender in senders {
                 let sums = &mut sums[sender as usize * self.columns + *first..][..N];
-                for (sum, felt) in sums.iter_mut().zip(felt) {
-                    L::load(sum).add(felt).store(sum);
+                for (sum, target_adjoints) in sums.iter_mut().zip(target_adjoints) {
+                    L::load(sum).add(target_adjoints).store(sum);
                 }
             }
             *first += N;
@@ -137,13 +148,15 @@ impl Sums {
         &self,
         sender: u32,
         count: u16,
-        felt: Felt<'_, L::Scalar>,
+        target_adjoints: TargetAdjoints<'_, L::Scalar>,
         sums: &mut [Block<L::Scalar>],
     ) {
         let range = self.range(sender);
         let count = L::splat(L::Scalar::from_f64(f64::from(count)));
         for (i, sum) in sums[range.clone()].iter_mut().enumerate() {
-            L::load(sum).add(self.felt::<L>(range.start, i, felt).mul(count)).store(sum);
+            L::load(sum)
+                .add(self.target_adjoints::<L>(range.start, i, target_adjoints).mul(count))
+                .store(sum);
         }
     }
 
@@ -153,12 +166,14 @@ impl Sums {
         &self,
         sender: u32,
         value: L::Scalar,
-        felt: Felt<'_, L::Scalar>,
+        target_adjoints: TargetAdjoints<'_, L::Scalar>,
         sums: &mut [Block<L::Scalar>],
     ) {
         let range = self.range(sender);
         for (i, sum) in sums[range.clone()].iter_mut().enumerate() {
-            L::splat(value).mul_add(self.felt::<L>(range.start, i, felt), L::load(sum)).store(sum);
+            L::splat(value)
+                .mul_add(self.target_adjoints::<L>(range.start, i, target_adjoints), L::load(sum))
+                .store(sum);
         }
     }
 
@@ -170,19 +185,26 @@ impl Sums {
 
     /// What the targets of one block of sums felt.
     #[inline(always)]
-    fn felt<L: Lanes>(&self, start: usize, i: usize, felt: Felt<'_, L::Scalar>) -> L {
-        assert!(self.columns <= felt.columns.len(), "a target beyond the buffer");
+    fn target_adjoints<L: Lanes>(
+        &self,
+        start: usize,
+        i: usize,
+        target_adjoints: TargetAdjoints<'_, L::Scalar>,
+    ) -> L {
+        assert!(self.columns <= target_adjoints.columns.len(), "a target beyond the buffer");
         match self.whole {
-            true => L::load(&felt.columns[i][felt.row]),
+            true => L::load(&target_adjoints.columns[i][target_adjoints.row]),
             // SAFETY: places are of the first row of these columns, as just asserted; `row` begins at one of them.
-            false => unsafe { L::gather(row(felt.columns, felt.row), &self.places[start + i]) },
+            false => unsafe {
+                L::gather(row(target_adjoints.columns, target_adjoints.row), &self.places[start + i])
+            },
         }
     }
 }
 
 /// What targets felt at one step: a row of their columns.
 #[derive(Clone, Copy)]
-pub(super) struct Felt<'a, F: Scalar> {
+pub(super) struct TargetAdjoints<'a, F: Scalar> {
     pub columns: &'a [LongColumn<F>],
     pub row: usize,
 }

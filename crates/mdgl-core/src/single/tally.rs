@@ -21,7 +21,7 @@ use crate::numeric::scalar::Scalar;
 use crate::single::learning::Learning;
 use crate::single::outgoing::Outgoing;
 use crate::single::sums::Sums;
-use crate::single::trial::{On, Trial};
+use crate::single::trial::{Trial, TrialContext};
 
 /// Bytes of sixteen indices.
 const INDICES: u64 = 4 * LANES as u64;
@@ -31,9 +31,9 @@ fn block<F: Scalar>() -> u64 {
 }
 
 /// Events of each input unit that reach a trial; several at once count as one.
-fn given<F: Scalar>(on: On<'_, F>, steps: usize) -> impl Iterator<Item = u32> {
-    let entries = (0..steps).flat_map(move |step| on.input.events.at(step));
-    entries.filter(move |entry| entry.mask >> on.lane & 1 == 1).map(|entry| entry.unit)
+fn given<F: Scalar>(context: TrialContext<'_, F>, steps: usize) -> impl Iterator<Item = u32> {
+    let entries = (0..steps).flat_map(move |step| context.input.events.at(step));
+    entries.filter(move |entry| entry.mask >> context.lane & 1 == 1).map(|entry| entry.unit)
 }
 
 fn scattered<F: Scalar>(
@@ -55,18 +55,20 @@ fn scattered<F: Scalar>(
 }
 
 /// The forward pass over one trial.
-pub(crate) fn simulated<F: Scalar>(on: On<'_, F>, trial: &Trial<F>) -> [(Section, Tally); 4] {
-    let On { compiled, wiring, input, .. } = on;
+pub(crate) fn simulated<F: Scalar>(context: TrialContext<'_, F>, trial: &Trial<F>) -> [(Section, Tally); 4] {
+    let TrialContext { compiled, lane_layout, input, .. } = context;
     let (calls, live) = (trial.steps as u64, trial.length as u64);
-    let (cells, blocks, outputs) = (compiled.size() as u64, wiring.blocks() as u64, wiring.outputs() as u64);
-    let mut onto_cells = scattered(given(on, trial.steps), (&compiled.input, &wiring.onto_cells), calls);
+    let (cells, blocks, outputs) =
+        (compiled.size() as u64, lane_layout.blocks() as u64, lane_layout.outputs() as u64);
+    let mut onto_cells =
+        scattered(given(context, trial.steps), (&compiled.input, &lane_layout.onto_cells), calls);
     let analogue = input.analogue_units.iter().map(|&unit| compiled.input.of(unit as usize).len() as u64);
     let analogue: u64 = analogue.sum();
     onto_cells.bytes += calls * analogue * (3 * size_of::<F>() as u64 + 4);
     onto_cells.operations += 2 * live * analogue;
     let before = (0..trial.steps).flat_map(|step| trial.events.before(step)).copied();
     let all = trial.all_spikes();
-    let mut readout = scattered(all, (&compiled.readout, &wiring.readout), calls);
+    let mut readout = scattered(all, (&compiled.readout, &lane_layout.readout), calls);
     readout.bytes += calls * 5 * outputs * block::<F>();
     readout.operations += 2 * live * compiled.outputs() as u64;
     let own: u64 = compiled.cells.iter().map(|dynamics| dynamics.operations().step).sum();
@@ -75,7 +77,7 @@ pub(crate) fn simulated<F: Scalar>(on: On<'_, F>, trial: &Trial<F>) -> [(Section
         neuron_updates: live * cells,
         bytes: calls
             * (blocks * (9 * block::<F>() + 2 * INDICES)
-                + wiring.cells.further_variables() * 2 * block::<F>()),
+                + lane_layout.cells.further_variables() * 2 * block::<F>()),
         operations: live * own,
         ..Tally::default()
     };
@@ -83,7 +85,7 @@ pub(crate) fn simulated<F: Scalar>(on: On<'_, F>, trial: &Trial<F>) -> [(Section
         (Section::InputScatter, onto_cells),
         (
             Section::RecurrentScatter,
-            scattered(before, (&compiled.undelayed().csr, &wiring.onto_cells), calls),
+            scattered(before, (&compiled.undelayed().csr, &lane_layout.onto_cells), calls),
         ),
         (Section::NeuronUpdate, updated),
         (Section::Readout, readout),
@@ -108,18 +110,18 @@ fn summed<F: Scalar>(
 /// The backward pass over one trial, segments simulated again aside; `asked` is the number of synapses that BPTT
 /// followed.
 pub(crate) fn gone_back<F: Scalar>(
-    on: On<'_, F>,
+    context: TrialContext<'_, F>,
     (plan, learning): (&LearningPlan<F>, &Learning<F>),
     trial: &Trial<F>,
     asked: u64,
 ) -> [(Section, Tally); 3] {
     let (calls, live) = (trial.steps as u64, trial.length as u64);
-    let (blocks, number) = (on.wiring.blocks() as u64, size_of::<F>() as u64);
+    let (blocks, number) = (context.lane_layout.blocks() as u64, size_of::<F>() as u64);
     let before = (0..trial.steps).flat_map(|step| trial.events.before(step)).copied();
     let mut gathered = Tally { calls, ..Tally::default() };
-    let cells = on.compiled.size() as u32;
+    let cells = context.compiled.size() as u32;
     let (of_inputs, of_cells) = ((&plan.input, cells), (&plan.recurrent[0].csr, 0));
-    gathered.add(summed::<F>(given(on, trial.steps), of_inputs, &learning.onto_cells));
+    gathered.add(summed::<F>(given(context, trial.steps), of_inputs, &learning.onto_cells));
     gathered.add(summed::<F>(before, of_cells, &learning.onto_cells));
     gathered.add(summed::<F>(trial.all_spikes(), (&plan.readout, 0), &learning.readout));
     let receives = u64::from(plan.receives());
@@ -133,7 +135,7 @@ pub(crate) fn gone_back<F: Scalar>(
         }
     }
     let terms = learning.feedback.terms() as u64 * number;
-    let further = on.wiring.cells.further_variables() * 2 * block::<F>();
+    let further = context.lane_layout.cells.further_variables() * 2 * block::<F>();
     recursed.bytes = calls * (rules * (blocks * (4 + receives) * block::<F>() + further) + terms);
     let mut modulated = Tally::default();
     if learning.returns.is_some() {

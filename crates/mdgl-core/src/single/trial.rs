@@ -23,8 +23,8 @@ use crate::simulate::trajectory::{Keep, MOST_BYTES, Segments};
 use crate::single::cells::Cells;
 use crate::single::columns::{Column, TILE};
 use crate::single::events::Events;
+use crate::single::lane_layout::LaneLayout;
 use crate::single::refractory::{Periods, Refractory};
-use crate::single::wiring::Wiring;
 
 /// Steps between asking for a row of ψ and writing it: what was stored is not read back fast while a store before it
 /// waits for memory.
@@ -32,20 +32,20 @@ const AHEAD: usize = 4;
 
 /// What changes from step to step.
 #[derive(Debug, Clone, Default)]
-pub(super) struct State<F: Scalar> {
+pub(super) struct TrialState<F: Scalar> {
     carried: Carried<F>,
     refractory: Refractory,
     /// The spikes of the last step, four blocks of cells in a number.
     spiking: Vec<u64>,
 }
 
-impl<F: Scalar> State<F> {
-    fn reset(&mut self, wiring: &Wiring<F>) -> Result<()> {
-        let (blocks, further) = (wiring.blocks(), wiring.cells.further());
-        self.carried.reset(blocks, further, wiring.outputs(), "the state of a trial")?;
+impl<F: Scalar> TrialState<F> {
+    fn reset(&mut self, lane_layout: &LaneLayout<F>) -> Result<()> {
+        let (blocks, further) = (lane_layout.blocks(), lane_layout.cells.further());
+        self.carried.reset(blocks, further, lane_layout.outputs(), "the state of a trial")?;
         self.spiking.clear();
         resize(&mut self.spiking, blocks.div_ceil(4), 0, "the state of a trial")?;
-        self.refractory.reset(&wiring.periods)
+        self.refractory.reset(&lane_layout.periods)
     }
 
     /// Before a step: who may not spike.
@@ -71,8 +71,8 @@ pub(crate) struct Trial<F: Scalar> {
     /// ψ of the loaded segment, `[tile][block]`; of the last tile only where none is wanted.
     psi: Vec<Column<F>>,
     /// Whole tiles.
-    pub(super) segments: Segments<State<F>>,
-    state: State<F>,
+    pub(super) segments: Segments<TrialState<F>>,
+    state: TrialState<F>,
     /// Σ_t ψ of each cell, if wanted.
     psi_sums: Vec<Block<F>>,
     pub(crate) probe: Probe,
@@ -96,14 +96,14 @@ impl<F: Scalar> Trial<F> {
     /// [`crate::Error::Memory`] when they cannot be had.
     pub fn prepare(
         &mut self,
-        wiring: &Wiring<F>,
+        lane_layout: &LaneLayout<F>,
         (length, steps): (usize, usize),
         keep: Keep<'_, F>,
         share: usize,
     ) -> Result<()> {
         (self.length, self.steps) = (length, steps);
-        self.state.reset(wiring)?;
-        let (blocks, outputs) = (wiring.blocks(), wiring.outputs());
+        self.state.reset(lane_layout)?;
+        let (blocks, outputs) = (lane_layout.blocks(), lane_layout.outputs());
         self.events.begin(steps, blocks)?;
         let fitting = MOST_BYTES / share / (blocks * size_of::<Block<F>>());
         let tiles = match keep.psi.is_some() {
@@ -172,74 +172,83 @@ impl<F: Scalar> Trial<F> {
 
     /// One step; the number of its spikes, which are left to be kept or to be written over.
     #[inline(always)]
-    fn step<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, t: usize) -> usize {
-        let On { compiled, wiring, .. } = on;
-        let blocks = wiring.blocks();
+    fn step<L: Lanes<Scalar = F>>(&mut self, context: TrialContext<'_, F>, t: usize) -> usize {
+        let TrialContext { compiled, lane_layout, .. } = context;
+        let blocks = lane_layout.blocks();
         self.probe.step();
         self.state.carried.clear_tiny::<L>(t);
-        self.state.advance(&wiring.periods, t >= self.length);
+        self.state.advance(&lane_layout.periods, t >= self.length);
         self.probe.lap(Section::NeuronUpdate);
         if !self.inputs_listed {
-            self.add_inputs::<L>(on, t);
+            self.add_inputs::<L>(context, t);
         }
         self.probe.lap(Section::InputScatter);
         let integrator = &mut self.state.carried.integrator;
-        wiring.onto_cells.add::<L>(|sender| synapses(compiled, sender), self.events.received(t), integrator);
+        lane_layout.onto_cells.add::<L>(
+            |sender| synapses(compiled, sender),
+            self.events.received(t),
+            integrator,
+        );
         self.probe.lap(Section::RecurrentScatter);
         if let Some(voltage) = self.voltage.get_mut(t * blocks..(t + 1) * blocks) {
-            record_voltage::<L>(&wiring.cells, &mut self.state, voltage);
+            record_voltage::<L>(&lane_layout.cells, &mut self.state, voltage);
         }
-        L::call(UpdateNeurons { trial: &mut *self, wiring, t });
+        L::call(UpdateNeurons { trial: &mut *self, lane_layout, t });
         let spikes = self.events.list_spikes(&self.state.spiking);
         self.probe.lap(Section::NeuronUpdate);
-        self.update_readout::<L>(on, t, spikes);
+        self.update_readout::<L>(context, t, spikes);
         self.probe.lap(Section::Readout);
         spikes
     }
 
     /// Inputs that repeat within a step or have values.
     #[inline(always)]
-    fn add_inputs<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, t: usize) {
-        let On { compiled, wiring, input, lane } = on;
+    fn add_inputs<L: Lanes<Scalar = F>>(&mut self, context: TrialContext<'_, F>, t: usize) {
+        let TrialContext { compiled, lane_layout, input, lane } = context;
         let integrator = &mut self.state.carried.integrator;
         let first = compiled.size() as u32;
         for entry in input.events.at(t) {
             if entry.mask >> lane & 1 == 1 {
                 let synapses = compiled.input.of(entry.unit as usize);
-                wiring.onto_cells.add_count::<L>(first + entry.unit, synapses, entry.count, integrator);
+                lane_layout.onto_cells.add_count::<L>(first + entry.unit, synapses, entry.count, integrator);
             }
         }
         let width = input.analogue_units.len();
         let values = &input.analogue[t * width..(t + 1) * width];
         for (&unit, value) in input.analogue_units.iter().zip(values) {
             let synapses = compiled.input.of(unit as usize);
-            wiring.onto_cells.add_value::<L>(first + unit, synapses, value.0[lane], integrator);
+            lane_layout.onto_cells.add_value::<L>(first + unit, synapses, value.0[lane], integrator);
         }
     }
 
     #[inline(always)]
-    fn update_readout<L: Lanes<Scalar = F>>(&mut self, on: On<'_, F>, t: usize, spikes: usize) {
-        let On { compiled, wiring, .. } = on;
+    fn update_readout<L: Lanes<Scalar = F>>(
+        &mut self,
+        context: TrialContext<'_, F>,
+        t: usize,
+        spikes: usize,
+    ) {
+        let TrialContext { compiled, lane_layout, .. } = context;
         let spikes = self.events.just_listed(spikes);
         let readout = &mut self.state.carried.readout;
-        let out = &mut self.readout[t * wiring.outputs()..(t + 1) * wiring.outputs()];
-        if let Some(rows) = wiring.readout.rows() {
-            let lists = readout.iter_mut().zip(out).zip(&wiring.kappa).zip(&wiring.bias);
+        let out = &mut self.readout[t * lane_layout.outputs()..(t + 1) * lane_layout.outputs()];
+        if let Some(rows) = lane_layout.readout.rows() {
+            let lists = readout.iter_mut().zip(out).zip(&lane_layout.kappa).zip(&lane_layout.bias);
             for (block, (((y, out), kappa), bias)) in lists.enumerate() {
                 let mut sum = L::load(y).mul(L::load(kappa));
                 for &cell in spikes {
-                    sum = sum.add(L::load(&rows[cell as usize * wiring.kappa.len() + block]));
+                    sum = sum.add(L::load(&rows[cell as usize * lane_layout.kappa.len() + block]));
                 }
                 sum.store(y);
                 sum.add(L::load(bias)).store(out);
             }
             return;
         }
-        for (y, kappa) in readout.iter_mut().zip(&wiring.kappa) {
+        for (y, kappa) in readout.iter_mut().zip(&lane_layout.kappa) {
             L::load(y).mul(L::load(kappa)).store(y);
         }
-        wiring.readout.add::<L>(|cell| compiled.readout.of(cell as usize), spikes, readout);
-        for ((out, y), bias) in out.iter_mut().zip(&*readout).zip(&wiring.bias) {
+        lane_layout.readout.add::<L>(|cell| compiled.readout.of(cell as usize), spikes, readout);
+        for ((out, y), bias) in out.iter_mut().zip(&*readout).zip(&lane_layout.bias) {
             L::load(y).add(L::load(bias)).store(out);
         }
     }
@@ -257,7 +266,7 @@ fn synapses<F: Scalar>(compiled: &CompiledNetwork<F>, sender: u32) -> &[(u32, F)
 /// One step of all neurons, compiled once for all passes: it has every model.
 struct UpdateNeurons<'a, F: Scalar> {
     trial: &'a mut Trial<F>,
-    wiring: &'a Wiring<F>,
+    lane_layout: &'a LaneLayout<F>,
     t: usize,
 }
 
@@ -266,14 +275,15 @@ impl<F: Scalar> SimdKernel<F> for UpdateNeurons<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) {
-        let Self { trial, wiring, t } = self;
-        let cells = &wiring.cells;
+        let Self { trial, lane_layout, t } = self;
+        let cells = &lane_layout.cells;
         let blocks = cells.count();
         let own = trial.segments.row(t);
         let ahead = (own + AHEAD).min(trial.segments.length() - 1);
         let psi = &mut trial.psi[own / TILE * blocks..];
-        let State { carried: Carried { integrator, further, .. }, refractory, spiking } = &mut trial.state;
-        let mut update = Update {
+        let TrialState { carried: Carried { integrator, further, .. }, refractory, spiking } =
+            &mut trial.state;
+        let mut update = NeuronUpdate {
             cells,
             integrator,
             further: further.slices(0..blocks),
@@ -301,7 +311,7 @@ impl<F: Scalar> SimdKernel<F> for UpdateNeurons<'_, F> {
 }
 
 /// A step of the neurons of a trial.
-struct Update<'a, F: Scalar> {
+struct NeuronUpdate<'a, F: Scalar> {
     cells: &'a Cells<F>,
     integrator: &'a mut [Block<F>],
     further: [&'a mut [Block<F>]; FURTHER],
@@ -316,7 +326,7 @@ struct Update<'a, F: Scalar> {
     ahead: usize,
 }
 
-impl<F: Scalar> Update<'_, F> {
+impl<F: Scalar> NeuronUpdate<'_, F> {
     /// Neighbouring blocks, all of the model of the first.
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>, M: SideBySide<L>, const USUAL: bool>(&mut self, _: &M, run: Range<usize>) {
@@ -355,7 +365,7 @@ impl<F: Scalar> Update<'_, F> {
 #[inline(always)]
 fn record_voltage<L: Lanes>(
     cells: &Cells<L::Scalar>,
-    state: &mut State<L::Scalar>,
+    state: &mut TrialState<L::Scalar>,
     voltage: &mut [Block<L::Scalar>],
 ) {
     let further = state.carried.further.slices(0..voltage.len());
@@ -375,33 +385,33 @@ fn row<F: Scalar>(rows: &[Block<F>], step: usize, columns: usize) -> &[F] {
 
 /// What a trial runs on.
 #[derive(Clone, Copy)]
-pub(crate) struct On<'a, F: Scalar> {
+pub(crate) struct TrialContext<'a, F: Scalar> {
     pub compiled: &'a CompiledNetwork<F>,
-    pub wiring: &'a Wiring<F>,
+    pub lane_layout: &'a LaneLayout<F>,
     pub input: &'a BlockInput<F>,
     /// The trial's place in its block of the batch.
     pub lane: usize,
 }
 
 /// Brings a segment's ψ back.
-pub(super) struct Load<'a, F: Scalar> {
-    pub on: On<'a, F>,
+pub(super) struct LoadTrialSegment<'a, F: Scalar> {
+    pub context: TrialContext<'a, F>,
     pub trial: &'a mut Trial<F>,
     pub segment: usize,
     pub cancel: &'a AtomicBool,
 }
 
-impl<F: Scalar> SimdKernel<F> for Load<'_, F> {
+impl<F: Scalar> SimdKernel<F> for LoadTrialSegment<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { on, trial, segment, cancel } = self;
+        let Self { context, trial, segment, cancel } = self;
         let Some((snapshot, steps)) = trial.segments.missing(segment) else { return Ok(()) };
         trial.state.clone_from(snapshot);
         for t in steps {
             check_cancelled(t, cancel)?;
-            trial.step::<L>(on, t);
+            trial.step::<L>(context, t);
         }
         trial.segments.set_loaded(segment);
         Ok(())
@@ -410,7 +420,7 @@ impl<F: Scalar> SimdKernel<F> for Load<'_, F> {
 
 /// The simulation of one trial as a kernel.
 pub struct SimulateOne<'a, F: Scalar> {
-    pub(crate) on: On<'a, F>,
+    pub(crate) context: TrialContext<'a, F>,
     pub(crate) trial: &'a mut Trial<F>,
     pub(crate) keep: Keep<'a, F>,
     pub(crate) cancel: &'a AtomicBool,
@@ -421,15 +431,15 @@ impl<F: Scalar> SimdKernel<F> for SimulateOne<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { on, trial, keep, cancel } = self;
-        let blocks = on.wiring.blocks();
+        let Self { context, trial, keep, cancel } = self;
+        let blocks = context.lane_layout.blocks();
         for t in 0..trial.steps {
             check_cancelled(t, cancel)?;
             if keep.psi.is_some() && trial.segments.begins(t) {
                 trial.segments.keep(trial.state.clone());
             }
             trial.events.begin_step(blocks)?;
-            let spikes = trial.step::<L>(on, t);
+            let spikes = trial.step::<L>(context, t);
             trial.events.keep_spikes(spikes);
             if keep.sums {
                 trial.sum_psi::<L>(t);

@@ -9,7 +9,7 @@ use crate::single::refractory::Periods;
 
 /// Constants and weights, neurons (or readout units) in the lanes.
 #[derive(Debug)]
-pub(crate) struct Wiring<F: Scalar> {
+pub(crate) struct LaneLayout<F: Scalar> {
     pub(super) cells: Cells<F>,
     pub(super) periods: Periods,
     /// What reaches neurons: of neurons, then of input units.
@@ -19,7 +19,7 @@ pub(crate) struct Wiring<F: Scalar> {
     pub(super) bias: Vec<Block<F>>,
 }
 
-impl<F: Scalar> Wiring<F> {
+impl<F: Scalar> LaneLayout<F> {
     pub fn new(compiled: &CompiledNetwork<F>, inputs: usize) -> Self {
         let (n, outputs) = (compiled.size(), compiled.outputs());
         Self {
