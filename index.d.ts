@@ -11,7 +11,7 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 /** A batch and its targets as the engine has them, held by an object of JavaScript's: they share no memory with it. */
 export declare class NativeBatch {
-  /** Copies a batch and, where a loss is asked for, its targets. */
+  /** Copies a batch and, with a loss, its targets. */
   constructor(batch: Batch, targets?: Array<Targets> | undefined | null)
 }
 
@@ -23,13 +23,13 @@ export declare class NativeModel {
   static createAside(description: Description, precision: string): Promise<NativeModel>
   /** A model from the bytes of a safetensors file. */
   static load(bytes: Uint8Array): Promise<NativeModel>
-  /** The bytes of a safetensors file that holds description and weights of the moment, and the optimiser's state if wanted. */
+  /** The bytes of a safetensors file that holds description and current weights, and optionally the optimiser's state. */
   save(optimiser: boolean): Promise<Buffer>
   /** An independent copy. */
   clone(): NativeModel
   /** Tells V8 of its memory, and lets go of it where it has become garbage; to be called once. */
   watch(): void
-  /** Lets go of the model; work on it goes on. */
+  /** Releases the model; running work on it continues. */
   dispose(): void
   /** The description, every default filled in. */
   description(): Description
@@ -52,7 +52,7 @@ export declare class NativeModel {
   cellConstants(): CellConstants
 }
 
-/** A model that runs and learns step by step; nobody else may train or change it meanwhile. */
+/** A model that runs and learns step by step; it cannot be trained or changed otherwise meanwhile. */
 export declare class NativeStream {
   /** A stream at rest; rule and optimiser are JSON, the seed is that of noise and rewiring. */
   constructor(model: NativeModel, rule: string, optimiser: string, seed: number)
@@ -194,7 +194,7 @@ export interface CustomScore {
   accuracy: number | null
 }
 
-/** Number of threads that runs get where nobody says how many: `MDGL_THREADS`, or one less than the processor runs at once. */
+/** Default number of threads of a run: `MDGL_THREADS`, or one less than the processor runs at once. */
 export declare function defaultThreads(): number
 
 /** A network description: JSON, in which `{"list": k}` is the k-th of the lists beside it. */
@@ -303,7 +303,7 @@ export interface Plan {
   rule?: string
   /** The optimiser. */
   optimiser?: string
-  /** Whether the session changes the model; then nobody else may. */
+  /** Whether the session changes the model; no other session may meanwhile. */
   training: boolean
 }
 

@@ -74,13 +74,13 @@ impl ObjectFinalize for NativeBatch {
 /// What a job works on.
 pub struct EncodedBatch {
     pub batch: mdgl_core::Batch,
-    /// None where no loss is asked for.
+    /// None without a loss.
     pub targets: Option<Vec<mdgl_core::Targets>>,
 }
 
 #[napi]
 impl NativeBatch {
-    /// Copies a batch and, where a loss is asked for, its targets.
+    /// Copies a batch and, with a loss, its targets.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: &Env, batch: Batch, targets: Option<Vec<Targets>>) -> napi::Result<Self> {
         let targets = targets.map(|targets| targets.iter().map(Targets::copy).collect::<Result<_>>());

@@ -20,7 +20,7 @@ pub struct Plan {
     pub rule: Option<String>,
     /// The optimiser.
     pub optimiser: Option<String>,
-    /// Whether the session changes the model; then nobody else may.
+    /// Whether the session changes the model; no other session may meanwhile.
     pub training: bool,
 }
 

@@ -104,8 +104,8 @@ type Asker = ThreadsafeFunction<SyncSender<bool>, (), (), Status, false, true>;
 /// One for each environment that is alive.
 static ASKERS: Mutex<Vec<Arc<Asker>>> = Mutex::new(Vec::new());
 
-/// Tells V8 of what an object holds, and watches the object: where it is found to be garbage before memory is refused, it lets go
-/// of it.
+/// Reports an object's native memory to V8, and watches the object: if it is garbage when memory would be refused, it releases
+/// that memory.
 ///
 /// # Errors
 /// Where the environment is ending.

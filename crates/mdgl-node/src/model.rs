@@ -56,7 +56,7 @@ impl NativeModel {
         compute(env, move || read(&bytes))
     }
 
-    /// The bytes of a safetensors file that holds description and weights of the moment, and the optimiser's state if wanted.
+    /// The bytes of a safetensors file that holds description and current weights, and optionally the optimiser's state.
     #[napi(catch_unwind, ts_return_type = "Promise<Buffer>")]
     pub fn save<'env>(&self, env: &'env Env, optimiser: bool) -> napi::Result<Object<'env>> {
         for_float!(self.model()?, model => {
@@ -81,7 +81,7 @@ impl NativeModel {
         held::watch(env, &this.object, &self.inner, bytes)
     }
 
-    /// Lets go of the model; work on it goes on.
+    /// Releases the model; running work on it continues.
     #[napi(catch_unwind)]
     pub fn dispose(&self, env: &Env) -> napi::Result<()> {
         self.inner.release(env);

@@ -12,7 +12,7 @@ const VARIABLE: &str = "MDGL_THREADS";
 
 const MOST: usize = 1024;
 
-/// Number of threads that runs get where nobody says how many: `MDGL_THREADS`, or one less than the processor runs at once.
+/// Default number of threads of a run: `MDGL_THREADS`, or one less than the processor runs at once.
 #[napi(catch_unwind)]
 pub fn default_threads() -> napi::Result<u32> {
     Ok(of_process()?.all() as u32)

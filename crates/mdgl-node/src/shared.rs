@@ -9,7 +9,7 @@ use crate::error::{Failure, Result};
 use crate::float::Float;
 use crate::results::ProjectionValues;
 
-/// The weights of the moment: readers take the snapshot, a step replaces it at its end. So reading never waits for a
+/// The current weights: readers take the snapshot, a step replaces it at its end. So reading never waits for a
 /// step, and a step that fails has changed nothing.
 pub struct Shared<F: Real> {
     snapshot: Mutex<Arc<Model<F>>>,

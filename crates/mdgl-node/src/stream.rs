@@ -15,7 +15,7 @@ use crate::network::parse;
 use crate::number::to_u64;
 use crate::rule;
 
-/// A model that runs and learns step by step; nobody else may train or change it meanwhile.
+/// A model that runs and learns step by step; it cannot be trained or changed otherwise meanwhile.
 #[napi(custom_finalize)]
 pub struct NativeStream {
     stream: Arc<Held<AnyStream>>,

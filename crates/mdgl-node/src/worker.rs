@@ -25,7 +25,7 @@ impl Drop for OpenWorker {
     }
 }
 
-/// Queues a job; its result settles the promise, and V8 hears how much memory the session then holds.
+/// Queues a job; its result settles the promise, and the session's memory is reported to V8.
 pub fn submit<'env, T>(
     session: &Arc<Held<OpenWorker>>,
     env: &'env Env,

@@ -29,7 +29,7 @@ pub struct Forward<F: Real> {
 }
 
 impl<F: Real> Forward<F> {
-    /// Simulates a batch and keeps what the gradient needs.
+    /// Simulates a batch and keeps the signals that the gradient needs.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for a batch that does not fit, [`crate::Error::Cancelled`], [`crate::Error::Memory`].

@@ -75,7 +75,7 @@ pub(super) fn kept_for<F: Real>(plan: &LearningPlan<F>) -> Keep<'_, F> {
 
 /// Simulation and loss.
 impl<F: Real> Pass<'_, F> {
-    /// Simulates all blocks; each workspace has what is to be kept.
+    /// Simulates all blocks; each workspace has the kept signals.
     pub(super) fn forward(&self, keep: Keep<'_, F>) -> Result<Vec<Workspace<F>>> {
         let simulate = |block| {
             let mut workspace = self.workers.acquire();
@@ -203,7 +203,7 @@ impl<F: Real> Pass<'_, F> {
         Ok(plan)
     }
 
-    /// Whether the backward pass needs to know what the whole batch came to.
+    /// Whether the backward pass needs sums over the whole batch.
     pub(super) fn needs_whole_batch(&self, plan: &LearningPlan<F>, rule: &Rule) -> bool {
         let shared_rates = self.assignment.objective.regulariser.is_some() && !self.rates_by_trial();
         rule.estimator == Estimator::Backward && (plan.wants_batch_means() || shared_rates)
@@ -280,7 +280,7 @@ impl<F: Real> Pass<'_, F> {
         self.learning.get_or_init(|| Learning::new(&self.compiled, plan, units))
     }
 
-    /// All simulated blocks backward, with what the whole batch came to.
+    /// All simulated blocks backward, with the sums over the whole batch.
     pub(super) fn backward(
         &self,
         plan: &mut LearningPlan<F>,
@@ -295,7 +295,7 @@ impl<F: Real> Pass<'_, F> {
         })
     }
 
-    /// The mean ψ of the batch, for the kernels that want it.
+    /// The mean ψ of the batch, for the time courses that need it.
     pub(super) fn take_means(&self, plan: &mut LearningPlan<F>, batch_sums: &BatchSums) {
         if plan.wants_batch_means() {
             plan.take_means(self.model.network(), &batch_sums.psi_means(self.model, self.assignment.batch));

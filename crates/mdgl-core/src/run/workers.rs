@@ -190,12 +190,12 @@ impl<F: Real> Workers<F> {
         Span::begin(self.recorder.as_ref(), stage, block)
     }
 
-    /// Whether what is done is to be counted.
+    /// Whether work is counted.
     pub(super) fn counts(&self) -> bool {
         self.recorder.as_ref().is_some_and(Recorder::counts)
     }
 
-    /// Counts what was done, if that is wanted.
+    /// Counts work, while a profile is made.
     pub(super) fn count<const N: usize>(&self, tallies: impl FnOnce() -> [(Section, Tally); N]) {
         if let Some(recorder) = self.recorder.as_ref().filter(|recorder| recorder.counts()) {
             recorder.count(&tallies());

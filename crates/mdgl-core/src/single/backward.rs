@@ -45,7 +45,7 @@ pub struct BackwardOne<'a, F: Scalar> {
     pub(crate) cancel: &'a AtomicBool,
 }
 
-/// State and sums of the pass; kept between batches for its memory. Columns are of the tile at hand.
+/// State and sums of the pass; kept between batches for its memory. Columns are of the current tile.
 #[derive(Debug, Default)]
 pub(crate) struct TrialBackwardState<F: Scalar> {
     /// The adjoint of each cell's input.
@@ -77,7 +77,7 @@ pub(crate) struct TrialBackwardState<F: Scalar> {
     delta: Vec<Block<F>>,
     bias: Vec<Block<F>>,
     constants: Vec<Block<F>>,
-    /// Cells whose Γ is asked for.
+    /// Cells whose Γ is needed.
     chosen: Vec<u32>,
     /// On-MDGL's ψ̄.
     psi_filtered: FilteredPsi<F>,
@@ -94,7 +94,7 @@ pub(crate) struct TrialBackwardState<F: Scalar> {
 struct HopState<F: Scalar> {
     input_adjoint: Vec<LongColumn<F>>,
     further_adjoint: Further<F>,
-    /// What it receives of the rule with one hop less; of e-prop, which receives nothing, what the last one secretes.
+    /// Γ from the rule with one hop less; for e-prop, which receives nothing, the secretion of the last rule.
     gamma: Vec<LongColumn<F>>,
 }
 
@@ -657,11 +657,6 @@ enum Drive<'a, F: Scalar> {
     Modulated { signals: &'a [Column<F>], gamma: &'a [LongColumn<F>] },
 }
 
-/// Kinds of [`Drive`], known where the compiler looks.
-const ERRORS: u8 = 0;
-const SIGNALS: u8 = 1;
-const MODULATED: u8 = 2;
-
 /// Some rows of a tile, to be gone through by the recursions.
 struct TileRecursion<'a, F: Scalar> {
     cells: &'a Cells<F>,
@@ -685,11 +680,7 @@ impl<F: Scalar> SimdKernel<F> for TileRecursion<'_, F> {
     fn run<L: Lanes<Scalar = F>>(mut self) {
         let cells = self.cells;
         for run in cells.runs() {
-            for_model!(cells.block(run.start), first => match self.drive {
-                Drive::Errors { .. } => self.descend_run::<L, _, ERRORS>(first, run.clone()),
-                Drive::Signals(_) => self.descend_run::<L, _, SIGNALS>(first, run.clone()),
-                Drive::Modulated { .. } => self.descend_run::<L, _, MODULATED>(first, run.clone()),
-            });
+            for_model!(cells.block(run.start), first => self.descend_run::<L, _>(first, run.clone()));
         }
     }
 }
@@ -697,40 +688,34 @@ impl<F: Scalar> SimdKernel<F> for TileRecursion<'_, F> {
 impl<F: Scalar> TileRecursion<'_, F> {
     /// Blocks of one model, as many at a time as there are registers for: each is a chain of dependent operations.
     #[inline(always)]
-    fn descend_run<L: Lanes<Scalar = F>, M: SideBySide<L>, const KIND: u8>(
-        &mut self,
-        _: &M,
-        run: Range<usize>,
-    ) {
+    fn descend_run<L: Lanes<Scalar = F>, M: SideBySide<L>>(&mut self, _: &M, run: Range<usize>) {
         // Values have no place in this layout.
-        if M::Model::SENDS_VALUES {
+        if const { M::Model::SENDS_VALUES } {
             return;
         }
         let mut block = run.start;
-        if stays_in_registers::<L, M::Model>(4) {
+        // Constants, so that no more of them is compiled than is run.
+        if const { stays_in_registers::<L, M::Model>(4) } {
             while run.end - block >= 4 {
-                self.backward_tile::<L, M, 4, KIND>(block);
+                self.backward_tile::<L, M, 4>(block);
                 block += 4;
             }
         }
-        if stays_in_registers::<L, M::Model>(2) {
+        if const { stays_in_registers::<L, M::Model>(2) } {
             while run.end - block >= 2 {
-                self.backward_tile::<L, M, 2, KIND>(block);
+                self.backward_tile::<L, M, 2>(block);
                 block += 2;
             }
         }
         while block < run.end {
-            self.backward_tile::<L, M, 1, KIND>(block);
+            self.backward_tile::<L, M, 1>(block);
             block += 1;
         }
     }
 
     /// The adjoints of some blocks of cells of one model.
     #[inline(always)]
-    fn backward_tile<L: Lanes<Scalar = F>, M: SideBySide<L>, const N: usize, const KIND: u8>(
-        &mut self,
-        block: usize,
-    ) {
+    fn backward_tile<L: Lanes<Scalar = F>, M: SideBySide<L>, const N: usize>(&mut self, block: usize) {
         let Some(models) = models::<L, M, N>(self.cells, block) else { return };
         let own = block..block + N;
         let (Some(columns), Some(psi), Some(next_psi)) = (
@@ -771,7 +756,7 @@ impl<F: Scalar> TileRecursion<'_, F> {
             let row = row % TILE;
             let mut drive = constants;
             match self.drive {
-                Drive::Errors { .. } if KIND == ERRORS => {
+                Drive::Errors { .. } => {
                     for (i, errors) in errors.iter().enumerate() {
                         let error = L::splat(errors[row]);
                         let weights = &layers[i * stride + block..][..N];
@@ -780,18 +765,17 @@ impl<F: Scalar> TileRecursion<'_, F> {
                         }
                     }
                 }
-                Drive::Signals(signals) if KIND == SIGNALS => {
+                Drive::Signals(signals) => {
                     for (drive, signals) in drive.iter_mut().zip(&signals[own.clone()]) {
                         *drive = L::load(&signals[row]);
                     }
                 }
-                Drive::Modulated { signals, gamma } if KIND == MODULATED => {
+                Drive::Modulated { signals, gamma } => {
                     let lists = signals[own.clone()].iter().zip(&gamma[own.clone()]);
                     for (drive, (signals, gamma)) in drive.iter_mut().zip(lists) {
                         *drive = L::load(&signals[row]).add(L::load(&gamma[row + 1]));
                     }
                 }
-                _ => {}
             }
             // Tiles begin where decayed state is cleared.
             if row == 0 {
@@ -812,8 +796,7 @@ impl<F: Scalar> TileRecursion<'_, F> {
 }
 
 /// Whether the adjoints of so many blocks and what drives them have registers, with four to spare.
-#[inline(always)]
-fn stays_in_registers<L: Lanes, M: Equations<L>>(blocks: usize) -> bool {
+const fn stays_in_registers<L: Lanes, M: Equations<L>>(blocks: usize) -> bool {
     blocks * L::REGISTERS_PER_BLOCK * (M::Variables::COUNT + 1) + 4 <= L::REGISTERS
 }
 

@@ -1,4 +1,4 @@
-//! A compiled network with neurons side by side: what the forward pass of a single trial reads beside the network itself.
+//! Constants and weights of a compiled network with neurons in the lanes, for the forward pass of one trial.
 
 use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::scalar::Scalar;

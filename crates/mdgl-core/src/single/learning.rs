@@ -1,4 +1,4 @@
-//! A plan with neurons side by side: what the backward pass of a single trial reads beside the plan itself.
+//! Feedback, returns and sums of a plan with neurons in the lanes, for the backward pass of one trial.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::single::sums::Sums;
 pub(crate) struct Learning<F: Scalar> {
     /// B (1 − κ), through which errors become learning signals.
     pub(super) feedback: FeedbackWeights<F>,
-    /// B alone, through which On-MDGL's cells hear the unfiltered error.
+    /// B alone, which carries the unfiltered error of On-MDGL to the cells.
     pub(super) unfiltered: FeedbackWeights<F>,
     /// BPTT's Γ.
     pub(super) returns: Option<Returns<F>>,
@@ -33,7 +33,7 @@ pub(crate) struct Learning<F: Scalar> {
 
 impl<F: Scalar> Learning<F> {
     pub fn new(compiled: &CompiledNetwork<F>, plan: &LearningPlan<F>, inputs: usize) -> Self {
-        // Every field by name: what a rule gains must be carried out in both layouts.
+        // Every field by name: a new one must be handled in both layouts.
         let LearningPlan {
             active: _,
             psi_runs: _,
@@ -103,13 +103,13 @@ impl<F: Scalar> Memories<F> {
     }
 }
 
-/// Weights from readout units to cells: for each block of cells the units it hears, in an order that is each cell's own.
+/// Weights from readout units to cells: for each block of cells the units that project to it, in an order of each cell's own.
 #[derive(Debug, Default)]
 pub(super) struct FeedbackWeights<F: Scalar> {
     /// Where each block's terms begin, and the end.
     start: Vec<usize>,
     terms: Vec<(u32, Block<F>)>,
-    /// The same for all blocks together, where most blocks hear most units.
+    /// The same for all blocks together, where most units project to most blocks.
     layers: Option<FeedbackLayers<F>>,
 }
 
@@ -118,7 +118,7 @@ pub(super) struct FeedbackWeights<F: Scalar> {
 pub(super) struct FeedbackLayers<F: Scalar> {
     /// The unit of each layer.
     pub units: Vec<u32>,
-    /// `[layer][block]`; 0 where a cell does not hear the unit.
+    /// `[layer][block]`; 0 where the unit does not project to the cell.
     pub weights: Vec<Block<F>>,
     /// Blocks of cells.
     pub blocks: usize,

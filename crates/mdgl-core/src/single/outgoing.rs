@@ -1,4 +1,4 @@
-//! What a spike adds to its targets.
+//! Outgoing weights of each sender, as whole rows or as lists of targets.
 
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{Block, LANES, Lanes, flat_mut};
@@ -63,10 +63,10 @@ impl<F: Scalar> Outgoing<F> {
     fn add_rows<L: Lanes<Scalar = F>>(&self, senders: &[u32], to: &mut [Block<F>]) {
         let mut first = 0;
         let mut rest = to;
-        if fits::<L>(7) && rest.len() >= 7 {
+        if const { fits::<L>(7) } && rest.len() >= 7 {
             rest = self.add_chunks::<L, 7>(senders, &mut first, rest);
         }
-        if fits::<L>(3) && rest.len() >= 3 {
+        if const { fits::<L>(3) } && rest.len() >= 3 {
             rest = self.add_chunks::<L, 3>(senders, &mut first, rest);
         }
         if !rest.is_empty() {
@@ -149,8 +149,7 @@ impl<F: Scalar> Outgoing<F> {
 }
 
 /// Whether so many blocks have registers, with two to spare.
-#[inline(always)]
-pub(super) fn fits<L: Lanes>(blocks: usize) -> bool {
+pub(super) const fn fits<L: Lanes>(blocks: usize) -> bool {
     blocks * L::REGISTERS_PER_BLOCK + 2 <= L::REGISTERS
 }
 

@@ -1,4 +1,4 @@
-//! Which cells of one trial are in their refractory period: masks for each four blocks of cells.
+//! Refractory periods of one trial's cells: one mask per four blocks of cells.
 
 use crate::error::Result;
 use crate::numeric::lanes::{LANES, Mask};

@@ -1,4 +1,4 @@
-//! Γ of backpropagation through time: what a cell's targets send back along its own synapses.
+//! Γ of backpropagation through time: sums of the targets' adjoints along a cell's own synapses.
 
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{LANES, Lanes, Mask, Places, flat_mut};
@@ -66,7 +66,7 @@ impl<F: Scalar> Returns<F> {
         Self { receivers, lanes, terms, columns: neurons.div_ceil(LANES) }
     }
 
-    /// Γ_p = Σ_j gain λ_j of the step after a row, of the cells whose ψ at the row is not 0: of the others no one asks.
+    /// Γ_p = Σ_j gain λ_j of the step after a row, of the cells whose ψ at the row is not 0: the others do not need it.
     /// Gives the number of terms, an odd row's rounded up.
     #[inline(always)]
     pub fn receive<L: Lanes<Scalar = F>>(

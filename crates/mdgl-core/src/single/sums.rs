@@ -1,4 +1,4 @@
-//! Gradient sums of one trial: where a sender's events add what its targets felt.
+//! Gradient sums of one trial: each event of a sender adds the input adjoints of its targets.
 
 use std::ops::Range;
 
@@ -73,7 +73,7 @@ impl Sums {
         self.slots.iter().map(|&(slot, place)| (slot as usize, sums[place as usize]))
     }
 
-    /// Adds to the sums of some senders what their targets felt at a row.
+    /// Adds the targets' input adjoints of a row to the sums of some senders.
     #[inline(always)]
     pub fn add<L: Lanes>(
         &self,
@@ -106,10 +106,10 @@ impl Sums {
     ) {
         let mut first = 0;
         let mut rest = &target_adjoints.columns[..self.columns];
-        if fits::<L>(7) && rest.len() >= 7 {
+        if const { fits::<L>(7) } && rest.len() >= 7 {
             rest = self.add_chunks::<L, 7>(senders, &mut first, (rest, target_adjoints.row), sums);
         }
-        if fits::<L>(3) && rest.len() >= 3 {
+        if const { fits::<L>(3) } && rest.len() >= 3 {
             rest = self.add_chunks::<L, 3>(senders, &mut first, (rest, target_adjoints.row), sums);
         }
         if !rest.is_empty() {
@@ -183,7 +183,7 @@ impl Sums {
         self.start[sender as usize] as usize..self.start[sender as usize + 1] as usize
     }
 
-    /// What the targets of one block of sums felt.
+    /// Input adjoints of the targets of one block of sums.
     #[inline(always)]
     fn target_adjoints<L: Lanes>(
         &self,
@@ -202,7 +202,7 @@ impl Sums {
     }
 }
 
-/// What targets felt at one step: a row of their columns.
+/// Input adjoints of targets at one step: a row of their columns.
 #[derive(Clone, Copy)]
 pub(super) struct TargetAdjoints<'a, F: Scalar> {
     pub columns: &'a [LongColumn<F>],

@@ -1,4 +1,4 @@
-//! What the kernels of single trials do, counted as [`crate::learn::work`] counts those of blocks.
+//! Counts of operations and bytes of the kernels for single trials, as [`crate::learn::work`] has them for blocks.
 //!
 //! The model of bytes differs: B is a block of sixteen neurons, s a number, n the blocks of neurons, k those of readout
 //! units.

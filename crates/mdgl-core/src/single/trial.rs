@@ -1,4 +1,4 @@
-//! One trial through time, neurons side by side, and what is kept of it.
+//! Simulation of one trial with neurons in the lanes, and the stored spikes, ψ and readouts.
 //!
 //! As for a block of trials (see [`crate::simulate::trajectory`]) ψ is kept whole while it fits into its budget; of a longer
 //! trial only one segment, with the state at each segment's start.
@@ -297,7 +297,7 @@ impl<F: Scalar> SimdKernel<F> for UpdateNeurons<'_, F> {
         };
         for run in cells.runs() {
             for_model!(cells.block(run.start), first => {
-                // What no block of the loop needs to ask.
+                // The same for all blocks of the loop.
                 match cells.are_usual() {
                     true => update.run::<L, _, true>(first, run.clone()),
                     false => update.run::<L, _, false>(first, run.clone()),
