@@ -270,7 +270,7 @@ impl<F: Float> Engine<F> {
         }
     }
 
-    /// Goes on with the messages of all ranks.
+    /// Continues with the messages of all ranks.
     pub fn proceed(&mut self, ticket: Ticket, messages: &[Vec<u8>]) -> Result<SharedProgress> {
         let begun = Instant::now();
         let Pending { model, encoded, awaited } = self.take(ticket)?;

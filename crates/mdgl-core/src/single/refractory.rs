@@ -7,12 +7,12 @@ use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
 use crate::single::events::{FourMasks, word};
 
-/// Whose period is how long, masks for each four blocks of cells.
+/// The cells of each refractory period, one mask per four blocks of cells.
 #[derive(Debug)]
 pub(super) struct Periods {
     /// Cells that have one.
     any: Vec<u64>,
-    /// The distinct periods above 0 in steps, and whose they are.
+    /// The distinct periods above 0 in steps, and their cells.
     members: Vec<(usize, Vec<u64>)>,
     /// Steps of spikes that the longest looks back.
     look_back: usize,
@@ -36,7 +36,7 @@ impl Periods {
     }
 }
 
-/// Who is blocked now, and the spikes that will end it.
+/// The cells blocked now, and the recent spikes whose periods will end.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Refractory {
     blocked: Vec<FourMasks>,

@@ -5,12 +5,12 @@
 //!
 //! | kernel | bytes |
 //! |---|---|
-//! | input, recurrent scatter | a spike 3 s + 4 a synapse, or 3 B/2 a block of its row where there are rows |
-//! | neuron update | n (9 B + 2 L) a step, 2 B more a block that adapts; L the bytes of sixteen indices |
-//! | readout | 5 k B a step, and a spike as above |
-//! | backward recursion | n (4 B + B/16 a term of the errors) a step, 2 B more a block that adapts, B if it receives |
-//! | modulation | of BPTT 2 s + 4 a synapse of cells with ψ > 0; else a sixteenth of a block's, and 4 n B; 10 n B a kernel with memory |
-//! | gradient gather | a spike 3 B + L a block of its sums |
+//! | input, recurrent scatter | per spike 3 s + 4 per synapse, or 3 B/2 per block of its row where there are rows |
+//! | neuron update | n (9 B + 2 L) per step, 2 B more per block that adapts; L the bytes of sixteen indices |
+//! | readout | 5 k B per step, and per spike as above |
+//! | backward recursion | n (4 B + B/16 per term of the errors) per step, 2 B more per block that adapts, B if it receives |
+//! | modulation | of BPTT 2 s + 4 per synapse of cells with ψ > 0; else a sixteenth of a block's, and 4 n B; 10 n B per channel with memory |
+//! | gradient gather | per spike 3 B + L per block of its sums |
 
 use crate::instrument::section::Section;
 use crate::instrument::tally::Tally;
@@ -129,9 +129,9 @@ pub(crate) fn gone_back<F: Scalar>(
     let mut recursed = Tally { calls, neuron_updates: live * plan.active.len() as u64, ..Tally::default() };
     for run in &plan.runs {
         for p in run.first..run.end {
-            let heard = plan.feedback.of(p as usize).len() as u64;
+            let terms_of_cell = plan.feedback.of(p as usize).len() as u64;
             let own = run.dynamics.operations().adjoint + receives;
-            recursed.operations += live * (rules * own + 2 * heard);
+            recursed.operations += live * (rules * own + 2 * terms_of_cell);
         }
     }
     let terms = learning.feedback.terms() as u64 * number;

@@ -48,14 +48,14 @@ impl<F: Scalar> TrialState<F> {
         self.refractory.reset(&lane_layout.periods)
     }
 
-    /// Before a step: who may not spike.
+    /// Before a step: blocks the cells that may not spike.
     #[inline(always)]
     fn advance(&mut self, periods: &Periods, is_over: bool) {
         self.refractory.advance(periods, &self.spiking, is_over);
     }
 }
 
-/// What one trial did: all that its backward pass and its losses need.
+/// The record of one trial that its losses and its backward pass read.
 #[derive(Debug, Default)]
 pub(crate) struct Trial<F: Scalar> {
     pub(crate) events: Events,
@@ -73,7 +73,7 @@ pub(crate) struct Trial<F: Scalar> {
     /// Whole tiles.
     pub(super) segments: Segments<TrialState<F>>,
     state: TrialState<F>,
-    /// Σ_t ψ of each cell, if wanted.
+    /// Σ_t ψ of each cell, if kept.
     psi_sums: Vec<Block<F>>,
     pub(crate) probe: Probe,
 }
@@ -145,7 +145,7 @@ impl<F: Scalar> Trial<F> {
         self.events.count_spikes(counts);
     }
 
-    /// Σ ψ over all steps, one a neuron (and zeros behind them); none where it was not wanted.
+    /// Σ ψ over all steps, one value per neuron (then zeros); empty unless it was kept.
     pub fn psi_sums(&self) -> &[F] {
         flat(&self.psi_sums)
     }
@@ -160,12 +160,12 @@ impl<F: Scalar> Trial<F> {
         }
     }
 
-    /// The readout of a step, one value a unit (and zeros behind them).
+    /// The readout of a step, one value per unit (then zeros).
     pub fn readout_at(&self, step: usize, outputs: usize) -> &[F] {
         row(&self.readout, step, outputs)
     }
 
-    /// The membrane of a step, one value a neuron (and zeros behind them), if recorded.
+    /// The membrane of a step, one value per neuron (then zeros), if recorded.
     pub fn voltage_at(&self, step: usize, neurons: usize) -> &[F] {
         row(&self.voltage, step, neurons)
     }
@@ -383,7 +383,7 @@ fn row<F: Scalar>(rows: &[Block<F>], step: usize, columns: usize) -> &[F] {
     flat(&rows[step * columns..(step + 1) * columns])
 }
 
-/// What a trial runs on.
+/// Network, weights and inputs of a trial.
 #[derive(Clone, Copy)]
 pub(crate) struct TrialContext<'a, F: Scalar> {
     pub compiled: &'a CompiledNetwork<F>,
@@ -393,7 +393,7 @@ pub(crate) struct TrialContext<'a, F: Scalar> {
     pub lane: usize,
 }
 
-/// Brings a segment's ψ back.
+/// Simulates a segment again for its ψ.
 pub(super) struct LoadTrialSegment<'a, F: Scalar> {
     pub context: TrialContext<'a, F>,
     pub trial: &'a mut Trial<F>,
