@@ -249,25 +249,58 @@ pub fn prefetch_at<T>(block: *const T) {
     let _ = block;
 }
 
-/// Lanes made register by register. A loop and no closure: closures do not inherit an instruction set.
+/// An array with an element per register of a block: `each!(lanes per register, i => element)`.
+///
+/// Written out: closures do not inherit an instruction set, and the compiler spends more time on unrolling a short loop in
+/// every operation than on all the rest of a kernel.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! each {
-    ($i:ident, $registers:expr, $make:expr) => {{
-        let mut registers = $registers;
-        for ($i, register) in registers.iter_mut().enumerate() {
-            *register = $make;
-        }
-        Self(registers)
-    }};
+    (16, $i:ident => $element:expr) => {
+        each!([0], $i => $element)
+    };
+    (8, $i:ident => $element:expr) => {
+        each!([0 1], $i => $element)
+    };
+    (4, $i:ident => $element:expr) => {
+        each!([0 1 2 3], $i => $element)
+    };
+    (2, $i:ident => $element:expr) => {
+        each!([0 1 2 3 4 5 6 7], $i => $element)
+    };
+    ([$($register:literal)*], $i:ident => $element:expr) => {
+        [$({
+            let $i: usize = $register;
+            $element
+        }),*]
+    };
 }
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use each;
+
+/// The lanes of the masks of all registers of a block.
+#[cfg(target_arch = "x86_64")]
+macro_rules! join_masks {
+    ($width:tt, $i:ident => $mask:expr) => {{
+        let mut joined: Mask = 0;
+        each!($width, $i => joined |= $mask << ($width * $i));
+        joined
+    }};
+}
+#[cfg(target_arch = "x86_64")]
+use join_masks;
+
+/// Number of the mask's lanes before a lane.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn lanes_before(mask: Mask, lane: usize) -> usize {
+    (mask & ((1 << lane) - 1)).count_ones() as usize
+}
 
 /// Operations that are alike on all architectures, by their own intrinsics: the set's functions, values in and out,
 /// arithmetic.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! registers {
-    ($name:ident, $scalar:ident, $width:literal, $features:literal,
+    ($name:ident, $scalar:ident, $width:tt, $features:literal,
      $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident) => {
         type Scalar = $scalar;
         const REGISTERS_PER_BLOCK: usize = LANES / $width;
@@ -298,34 +331,32 @@ macro_rules! registers {
         #[inline(always)]
         fn load(block: &Block<$scalar>) -> Self {
             // SAFETY: as above; a block holds 16 values and is aligned to 64 bytes.
-            each!(i, Self::splat(0.0).0, unsafe { $load(block.0.as_ptr().add($width * i)) })
+            Self(each!($width, i => unsafe { $load(block.0.as_ptr().add($width * i)) }))
         }
         #[inline(always)]
         fn store(self, block: &mut Block<$scalar>) {
-            for (i, x) in self.0.into_iter().enumerate() {
-                // SAFETY: as for `load`.
-                unsafe { $store(block.0.as_mut_ptr().add($width * i), x) };
-            }
+            // SAFETY: as for `load`.
+            each!($width, i => unsafe { $store(block.0.as_mut_ptr().add($width * i), self.0[i]) });
         }
         #[inline(always)]
         fn add(self, other: Self) -> Self {
             // SAFETY: only reached inside a function compiled for the features.
-            each!(i, self.0, unsafe { $add(self.0[i], other.0[i]) })
+            Self(each!($width, i => unsafe { $add(self.0[i], other.0[i]) }))
         }
         #[inline(always)]
         fn sub(self, other: Self) -> Self {
             // SAFETY: only reached inside a function compiled for the features.
-            each!(i, self.0, unsafe { $sub(self.0[i], other.0[i]) })
+            Self(each!($width, i => unsafe { $sub(self.0[i], other.0[i]) }))
         }
         #[inline(always)]
         fn mul(self, other: Self) -> Self {
             // SAFETY: only reached inside a function compiled for the features.
-            each!(i, self.0, unsafe { $mul(self.0[i], other.0[i]) })
+            Self(each!($width, i => unsafe { $mul(self.0[i], other.0[i]) }))
         }
         #[inline(always)]
         fn div(self, other: Self) -> Self {
             // SAFETY: only reached inside a function compiled for the features.
-            each!(i, self.0, unsafe { $div(self.0[i], other.0[i]) })
+            Self(each!($width, i => unsafe { $div(self.0[i], other.0[i]) }))
         }
     };
 }

@@ -12,7 +12,7 @@ use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, bit_masks, each, regi
 /// where `PlainFused` and the x86 sets keep the second operand; hence a comparison and a
 /// selection.
 macro_rules! neon {
-    ($name:ident, $scalar:ident, $register:ident, $width:literal,
+    ($name:ident, $scalar:ident, $register:ident, $width:tt,
      $dup:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
      $fma:ident, $fms:ident, $abs:ident, $cgt:ident, $bsl:ident, $movemask:ident, $expand:ident) => {
         #[doc = concat!("Sixteen `", stringify!($scalar), "` in NEON registers.")]
@@ -27,32 +27,32 @@ macro_rules! neon {
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for NEON.
-                each!(i, self.0, unsafe { $fma(b.0[i], self.0[i], a.0[i]) })
+                Self(each!($width, i => unsafe { $fma(b.0[i], self.0[i], a.0[i]) }))
             }
             #[inline(always)]
             fn neg_mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for NEON.
-                each!(i, self.0, unsafe { $fms(b.0[i], self.0[i], a.0[i]) })
+                Self(each!($width, i => unsafe { $fms(b.0[i], self.0[i], a.0[i]) }))
             }
             #[inline(always)]
             fn max(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for NEON.
-                each!(i, self.0, unsafe { $bsl($cgt(self.0[i], other.0[i]), self.0[i], other.0[i]) })
+                Self(each!($width, i => unsafe { $bsl($cgt(self.0[i], other.0[i]), self.0[i], other.0[i]) }))
             }
             #[inline(always)]
             fn abs(self) -> Self {
                 // SAFETY: only reached inside a function compiled for NEON.
-                each!(i, self.0, unsafe { $abs(self.0[i]) })
+                Self(each!($width, i => unsafe { $abs(self.0[i]) }))
             }
             #[inline(always)]
             fn gt(self, other: Self) -> Mask {
                 // SAFETY: only reached inside a function compiled for NEON.
-                unsafe { $movemask(std::array::from_fn(|i| $cgt(self.0[i], other.0[i]))) }
+                unsafe { $movemask(each!($width, i => $cgt(self.0[i], other.0[i]))) }
             }
             #[inline(always)]
             fn blend(self, mask: Mask, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for NEON.
-                each!(i, self.0, unsafe { $bsl($expand(mask >> ($width * i)), other.0[i], self.0[i]) })
+                Self(each!($width, i => unsafe { $bsl($expand(mask >> ($width * i)), other.0[i], self.0[i]) }))
             }
             #[inline(always)]
             fn mul_add_one(x: $scalar, a: $scalar, b: $scalar) -> $scalar {
@@ -87,9 +87,7 @@ unsafe fn movemask4(lanes: [uint32x4_t; 4]) -> Mask {
 #[inline(always)]
 unsafe fn movemask2(lanes: [uint64x2_t; 8]) -> Mask {
     // SAFETY: only reached inside a function compiled for NEON.
-    unsafe {
-        movemask4(std::array::from_fn(|i| vcombine_u32(vmovn_u64(lanes[2 * i]), vmovn_u64(lanes[2 * i + 1]))))
-    }
+    unsafe { movemask4(each!(4, i => vcombine_u32(vmovn_u64(lanes[2 * i]), vmovn_u64(lanes[2 * i + 1])))) }
 }
 
 /// Lane i is all ones where bit i of the low four is set.

@@ -5,11 +5,11 @@
 
 use std::arch::x86_64::*;
 
-use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, bit_masks, each, registers};
+use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, bit_masks, each, join_masks, registers};
 
 /// One SSE2 register type and how its intrinsics are called.
 macro_rules! sse2 {
-    ($name:ident, $scalar:ident, $register:ident, $width:literal,
+    ($name:ident, $scalar:ident, $register:ident, $width:tt,
      $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
      $max:ident, $and:ident, $andnot:ident, $or:ident, $gt:ident, $movemask:ident, $cast:ident, $bits:expr) => {
         #[doc = concat!("Sixteen `", stringify!($scalar), "` in SSE2 registers.")]
@@ -32,33 +32,28 @@ macro_rules! sse2 {
             #[inline(always)]
             fn max(self, other: Self) -> Self {
                 // SAFETY: SSE2 is part of the architecture.
-                each!(i, self.0, unsafe { $max(self.0[i], other.0[i]) })
+                Self(each!($width, i => unsafe { $max(self.0[i], other.0[i]) }))
             }
             #[inline(always)]
             fn abs(self) -> Self {
                 // SAFETY: SSE2 is part of the architecture.
-                each!(i, self.0, unsafe { $andnot($set1(-0.0), self.0[i]) })
+                Self(each!($width, i => unsafe { $andnot($set1(-0.0), self.0[i]) }))
             }
             #[inline(always)]
             fn gt(self, other: Self) -> Mask {
-                let mut mask = 0;
-                for i in 0..LANES / $width {
-                    // SAFETY: SSE2 is part of the architecture.
-                    let bits = unsafe { $movemask($gt(self.0[i], other.0[i])) };
-                    mask |= (bits as Mask) << ($width * i);
-                }
-                mask
+                // SAFETY: SSE2 is part of the architecture.
+                join_masks!($width, i => unsafe { $movemask($gt(self.0[i], other.0[i])) } as Mask)
             }
             #[inline(always)]
             fn blend(self, mask: Mask, other: Self) -> Self {
-                each!(i, self.0, {
+                Self(each!($width, i => {
                     // SAFETY: SSE2 is part of the architecture.
                     unsafe {
                         let lanes = _mm_set1_epi32(i32::from(mask >> ($width * i)));
                         let chosen = $cast(_mm_cmpeq_epi32(_mm_and_si128(lanes, $bits), $bits));
                         $or($and(chosen, other.0[i]), $andnot(chosen, self.0[i]))
                     }
-                })
+                }))
             }
             #[inline(always)]
             fn mul_add_one(x: $scalar, a: $scalar, b: $scalar) -> $scalar {

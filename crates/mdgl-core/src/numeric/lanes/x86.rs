@@ -6,11 +6,14 @@
 use std::arch::x86_64::*;
 
 use super::permutations::{SPREAD4, SPREAD8, SQUEEZE4, SQUEEZE8};
-use super::{Block, LANES, Lanes, Mask, Places, RegisterMask, SimdKernel, bit_masks, each, registers};
+use super::{
+    Block, LANES, Lanes, Mask, Places, RegisterMask, SimdKernel, bit_masks, each, join_masks, lanes_before,
+    registers,
+};
 
 /// One AVX-512 register type and how its intrinsics are called.
 macro_rules! avx512 {
-    ($name:ident, $scalar:ident, $register:ident, $width:literal,
+    ($name:ident, $scalar:ident, $register:ident, $width:tt,
      $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
      $fmadd:ident, $fnmadd:ident, $max:ident, $abs:ident, $cmp:ident, $blend:ident, $mask:ident,
      $loadu:ident, $storeu:ident, $compress:ident, $expand:ident, $gather:ident) => {
@@ -38,37 +41,32 @@ macro_rules! avx512 {
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX-512.
-                each!(i, self.0, unsafe { $fmadd(self.0[i], a.0[i], b.0[i]) })
+                Self(each!($width, i => unsafe { $fmadd(self.0[i], a.0[i], b.0[i]) }))
             }
             #[inline(always)]
             fn neg_mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX-512.
-                each!(i, self.0, unsafe { $fnmadd(self.0[i], a.0[i], b.0[i]) })
+                Self(each!($width, i => unsafe { $fnmadd(self.0[i], a.0[i], b.0[i]) }))
             }
             #[inline(always)]
             fn max(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX-512.
-                each!(i, self.0, unsafe { $max(self.0[i], other.0[i]) })
+                Self(each!($width, i => unsafe { $max(self.0[i], other.0[i]) }))
             }
             #[inline(always)]
             fn abs(self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX-512.
-                each!(i, self.0, unsafe { $abs(self.0[i]) })
+                Self(each!($width, i => unsafe { $abs(self.0[i]) }))
             }
             #[inline(always)]
             fn gt(self, other: Self) -> Mask {
-                let mut mask = 0;
-                for i in 0..LANES / $width {
-                    // SAFETY: only reached inside a function compiled for AVX-512.
-                    let bits = unsafe { $cmp::<_CMP_GT_OQ>(self.0[i], other.0[i]) };
-                    mask |= Mask::from(bits) << ($width * i);
-                }
-                mask
+                // SAFETY: only reached inside a function compiled for AVX-512.
+                join_masks!($width, i => Mask::from(unsafe { $cmp::<_CMP_GT_OQ>(self.0[i], other.0[i]) }))
             }
             #[inline(always)]
             fn blend(self, mask: Mask, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX-512.
-                each!(i, self.0, unsafe { $blend((mask >> ($width * i)) as $mask, self.0[i], other.0[i]) })
+                Self(each!($width, i => unsafe { $blend((mask >> ($width * i)) as $mask, self.0[i], other.0[i]) }))
             }
             #[inline(always)]
             fn mul_add_one(x: $scalar, a: $scalar, b: $scalar) -> $scalar {
@@ -91,26 +89,24 @@ macro_rules! avx512 {
             }
             #[inline(always)]
             fn compress(self, mask: Mask, to: &mut [$scalar; LANES]) {
-                let mut place = 0;
-                for (i, x) in self.0.into_iter().enumerate() {
+                each!($width, i => {
                     let bits = (mask >> ($width * i)) as $mask;
                     // SAFETY: as above; before register i at most `$width * i` values were written, so that a
                     // whole register fits behind them.
-                    unsafe { $storeu(to.as_mut_ptr().add(place), $compress(bits, x)) };
-                    place += bits.count_ones() as usize;
-                }
+                    unsafe {
+                        let to = to.as_mut_ptr().add(lanes_before(mask, $width * i));
+                        $storeu(to, $compress(bits, self.0[i]));
+                    }
+                });
             }
             #[inline(always)]
             fn expand(mask: Mask, from: &[$scalar; LANES]) -> Self {
-                let mut place = 0;
-                let mut lanes = Self::splat(0.0);
-                for (i, x) in lanes.0.iter_mut().enumerate() {
+                Self(each!($width, i => {
                     let bits = (mask >> ($width * i)) as $mask;
+                    let from = from.as_ptr().wrapping_add(lanes_before(mask, $width * i));
                     // SAFETY: as for `compress`.
-                    *x = unsafe { $expand(bits, $loadu(from.as_ptr().add(place))) };
-                    place += bits.count_ones() as usize;
-                }
-                lanes
+                    unsafe { $expand(bits, $loadu(from)) }
+                }))
             }
         }
     };
@@ -192,7 +188,7 @@ unsafe fn gather512_f64(values: &[f64], places: &Places) -> Avx512F64 {
 
 /// One AVX2 register type and how its intrinsics are called.
 macro_rules! avx2 {
-    ($name:ident, $mask:ident, $scalar:ident, $register:ident, $width:literal,
+    ($name:ident, $mask:ident, $scalar:ident, $register:ident, $width:tt,
      $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
      $fmadd:ident, $fnmadd:ident, $max:ident, $andnot:ident, $cmp:ident, $movemask:ident,
      $blendv:ident, $expand:ident, $load_places:ident, $gather:ident,
@@ -215,7 +211,7 @@ macro_rules! avx2 {
             #[inline(always)]
             fn without(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                each!(i, self.0, unsafe { $andnot(other.0[i], self.0[i]) })
+                Self(each!($width, i => unsafe { $andnot(other.0[i], self.0[i]) }))
             }
         }
 
@@ -242,42 +238,38 @@ macro_rules! avx2 {
 
             #[inline(always)]
             fn above(self, other: Self) -> $mask {
-                let mut registers = self.0;
-                for (i, register) in registers.iter_mut().enumerate() {
-                    // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                    *register = unsafe { $cmp::<_CMP_GT_OQ>(self.0[i], other.0[i]) };
-                }
-                $mask(registers)
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                $mask(each!($width, i => unsafe { $cmp::<_CMP_GT_OQ>(self.0[i], other.0[i]) }))
             }
             #[inline(always)]
             fn select(self, mask: $mask, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                each!(i, self.0, unsafe { $blendv(self.0[i], other.0[i], mask.0[i]) })
+                Self(each!($width, i => unsafe { $blendv(self.0[i], other.0[i], mask.0[i]) }))
             }
             #[inline(always)]
             fn masked_out(self, mask: $mask) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                each!(i, self.0, unsafe { $andnot(mask.0[i], self.0[i]) })
+                Self(each!($width, i => unsafe { $andnot(mask.0[i], self.0[i]) }))
             }
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                each!(i, self.0, unsafe { $fmadd(self.0[i], a.0[i], b.0[i]) })
+                Self(each!($width, i => unsafe { $fmadd(self.0[i], a.0[i], b.0[i]) }))
             }
             #[inline(always)]
             fn neg_mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                each!(i, self.0, unsafe { $fnmadd(self.0[i], a.0[i], b.0[i]) })
+                Self(each!($width, i => unsafe { $fnmadd(self.0[i], a.0[i], b.0[i]) }))
             }
             #[inline(always)]
             fn max(self, other: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                each!(i, self.0, unsafe { $max(self.0[i], other.0[i]) })
+                Self(each!($width, i => unsafe { $max(self.0[i], other.0[i]) }))
             }
             #[inline(always)]
             fn abs(self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                each!(i, self.0, unsafe { $andnot($set1(-0.0), self.0[i]) })
+                Self(each!($width, i => unsafe { $andnot($set1(-0.0), self.0[i]) }))
             }
             #[inline(always)]
             fn gt(self, other: Self) -> Mask {
@@ -293,15 +285,11 @@ macro_rules! avx2 {
             }
             #[inline(always)]
             unsafe fn gather(values: &[$scalar], places: &Places) -> Self {
-                let mut gathered = Self::splat(0.0).0;
-                for (i, x) in gathered.iter_mut().enumerate() {
-                    // SAFETY: only reached inside a function compiled for AVX2; every place is a value's, by the caller.
-                    unsafe {
-                        let places = $load_places(places.0.as_ptr().add($width * i).cast());
-                        *x = $gather::<{ size_of::<$scalar>() as i32 }>(values.as_ptr(), places);
-                    }
-                }
-                Self(gathered)
+                // SAFETY: only reached inside a function compiled for AVX2; every place is a value's, by the caller.
+                Self(each!($width, i => unsafe {
+                    let places = $load_places(places.0.as_ptr().add($width * i).cast());
+                    $gather::<{ size_of::<$scalar>() as i32 }>(values.as_ptr(), places)
+                }))
             }
             #[inline(always)]
             fn pick(places: &Places, mask: Mask, to: &mut [u32; LANES]) -> usize {
@@ -323,26 +311,24 @@ macro_rules! avx2 {
             }
             #[inline(always)]
             fn compress(self, mask: Mask, to: &mut [$scalar; LANES]) {
-                let mut place = 0;
-                for (i, x) in self.0.into_iter().enumerate() {
+                each!($width, i => {
                     let bits = mask >> ($width * i) & ((1 << $width) - 1);
                     // SAFETY: as above; before register i at most `$width * i` values were written, so that a
                     // whole register fits behind them.
-                    unsafe { $storeu(to.as_mut_ptr().add(place), $squeeze(bits, x)) };
-                    place += bits.count_ones() as usize;
-                }
+                    unsafe {
+                        let to = to.as_mut_ptr().add(lanes_before(mask, $width * i));
+                        $storeu(to, $squeeze(bits, self.0[i]));
+                    }
+                });
             }
             #[inline(always)]
             fn expand(mask: Mask, from: &[$scalar; LANES]) -> Self {
-                let mut place = 0;
-                let mut lanes = Self::splat(0.0);
-                for (i, x) in lanes.0.iter_mut().enumerate() {
+                Self(each!($width, i => {
                     let bits = mask >> ($width * i) & ((1 << $width) - 1);
+                    let from = from.as_ptr().wrapping_add(lanes_before(mask, $width * i));
                     // SAFETY: as for `compress`.
-                    *x = unsafe { $spread(bits, $loadu(from.as_ptr().add(place))) };
-                    place += bits.count_ones() as usize;
-                }
-                lanes
+                    unsafe { $spread(bits, $loadu(from)) }
+                }))
             }
         }
     };
@@ -369,13 +355,11 @@ unsafe fn expand16_f64(mask: Mask) -> [__m256d; 4] {
     // SAFETY: only reached inside a function compiled for AVX2.
     unsafe {
         let all = _mm256_set1_epi16(mask as i16);
-        let mut registers = [_mm256_setzero_pd(); 4];
-        for (i, register) in registers.iter_mut().enumerate() {
+        each!(4, i => {
             let bit = 1 << (4 * i);
             let bit = _mm256_setr_epi64x(bit, 2 * bit, 4 * bit, 8 * bit);
-            *register = _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_and_si256(all, bit), bit));
-        }
-        registers
+            _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_and_si256(all, bit), bit))
+        })
     }
 }
 
@@ -395,12 +379,8 @@ unsafe fn bits_f32([low, high]: [__m256; 2]) -> Mask {
 /// Bit i is set where lane i is all ones.
 #[inline(always)]
 unsafe fn bits_f64(registers: [__m256d; 4]) -> Mask {
-    let mut mask = 0;
-    for (i, register) in registers.into_iter().enumerate() {
-        // SAFETY: only reached inside a function compiled for AVX2.
-        mask |= (unsafe { _mm256_movemask_pd(register) } as Mask) << (4 * i);
-    }
-    mask
+    // SAFETY: only reached inside a function compiled for AVX2.
+    join_masks!(4, i => unsafe { _mm256_movemask_pd(registers[i]) } as Mask)
 }
 
 /// Lane i is all ones where bit i of the low byte is set.
