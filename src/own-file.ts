@@ -1,8 +1,9 @@
+import { fileURLToPath } from 'node:url'
 import { Worker, type WorkerOptions } from 'node:worker_threads'
 
-// Files of the package that the library needs besides its modules. Each path is a literal in a form that tools which look for files know
-// (`@vercel/nft`, webpack). Only modules of this folder may say where they stand, since the build joins those of the library into one
-// (`scripts/lib/join-library.mjs`), which stands here too.
+// Files of the package that the library and the command line need besides their modules. Each path is a literal in a form that tools
+// which look for files know (`@vercel/nft`, webpack). Only modules of this folder may say where they stand, since the build joins those
+// that are loaded together into one (`scripts/lib/join-library.mjs`), which stands here too.
 
 /** The handwritten digits. */
 export const digitsFile = (): URL => new URL('./data/digits.json', import.meta.url)
@@ -10,6 +11,12 @@ export const digitsFile = (): URL => new URL('./data/digits.json', import.meta.u
 /** A thread that reads and writes HDF5. */
 export const startHdf5 = (options: WorkerOptions): Worker =>
   new Worker(new URL('./interchange/hdf5-worker.js', import.meta.url), options)
+
+/** The curves of Fig. 3C that were published with the paper's code. */
+export const publishedCurvesFile = (): URL => new URL('./data/fig3c-published.json', import.meta.url)
+
+/** The command line, for a process of its own. */
+export const commandFile = (): string => fileURLToPath(new URL('./cli/main.js', import.meta.url))
 
 /** The folder of this copy of the package, which holds `dist`. */
 export const ownFolder = (): URL => new URL('..', import.meta.url)

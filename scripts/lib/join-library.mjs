@@ -1,11 +1,15 @@
-// Joins the modules that `import 'mdgl'` loads into one file, dist/library.js: Node spends about a millisecond on each module,
-// and there are more than fifty. Every module stays where it was, as one line that passes on what it exported, so that the
-// command line and the library still share them.
+// Joins the modules that `import 'mdgl'` loads into one file, dist/library.js, and those that the command line loads besides into
+// another, dist/command-line.js: Node spends about half a millisecond on each module, and there are more than a hundred. Every
+// module stays where it was, as one line that passes on what it exported, so that the command line and the library share them.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { isAbsolute, join, relative } from 'node:path'
 import { rolldown } from 'rolldown'
 
-const NAME = 'library'
+/** Files in `dist`, and the entry whose modules each has; a module is in the first that reaches it. */
+const JOINED = [
+  { name: 'library', entry: 'index.js' },
+  { name: 'command-line', entry: 'cli/main.js' }
+]
 /** Node's own modules, the addon, dependencies: names, not paths; the bundler's own modules begin with a zero. */
 const isOutside = id => /^[a-z@#]/i.test(id) && !isAbsolute(id) && !id.startsWith('rolldown/')
 
@@ -15,11 +19,11 @@ const compilersMaps = {
   load: id => (isAbsolute(id) ? { code: readFileSync(id, 'utf8'), map: readFileSync(`${id}.map`, 'utf8') } : null)
 }
 
-async function bundle(input, output) {
+async function bundle(input, external, output) {
   const build = await rolldown({
     input,
     platform: 'node',
-    external: isOutside,
+    external,
     plugins: [compilersMaps],
     preserveEntrySignatures: 'strict'
   })
@@ -28,26 +32,39 @@ async function bundle(input, output) {
   return files.filter(({ type }) => type === 'chunk')
 }
 
-/** The modules that are reached from the entry, by their names below `dist` without `.js`. */
-async function reached(dist) {
-  const [{ moduleIds }] = await bundle(join(dist, 'index.js'))
-  return Object.fromEntries(moduleIds.map(id => [relative(dist, id).replaceAll('\\', '/').replace(/\.js$/, ''), id]))
+/** The modules that an entry imports before it runs. */
+async function reached(entry) {
+  const chunks = new Map((await bundle(entry, isOutside)).map(chunk => [chunk.fileName, chunk]))
+  const names = new Set([...chunks.values()].filter(({ isEntry }) => isEntry).map(({ fileName }) => fileName))
+  // What is added while the set is walked is walked, too.
+  for (const name of names) for (const imported of chunks.get(name)?.imports ?? []) names.add(imported)
+  return [...names].flatMap(name => chunks.get(name)?.moduleIds ?? [])
 }
 
 /** Rewrites what the compiler has left in `dist`. */
 export async function joinLibrary(dist) {
-  const modules = await reached(dist)
-  const ids = new Set(Object.values(modules))
-  const files = await bundle(modules, {
+  const joinedBy = new Map([['\0', 'library']])
+  for (const { name, entry } of JOINED) {
+    for (const id of await reached(join(dist, entry))) if (!joinedBy.has(id)) joinedBy.set(id, name)
+  }
+  // The command's own file keeps its first line, by which a shell starts it.
+  joinedBy.delete(join(dist, 'cli/main.js'))
+  const modules = [...joinedBy.keys()].filter(isAbsolute)
+  const named = modules.map(id => [relative(dist, id).replaceAll('\\', '/').replace(/\.js$/, ''), id])
+  // What is imported later stays a file.
+  const external = (id, _, isResolved) => isOutside(id) || (isResolved && isAbsolute(id) && !joinedBy.has(id))
+  const files = await bundle(Object.fromEntries(named), external, {
     entryFileNames: '[name].js',
     chunkFileNames: '[name].js',
-    codeSplitting: { groups: [{ name: NAME, test: id => ids.has(id) || id.startsWith('\0') }] }
+    codeSplitting: {
+      groups: JOINED.map(({ name }) => ({ name, test: id => joinedBy.get(id.startsWith('\0') ? '\0' : id) === name }))
+    }
   })
   for (const { fileName, code, map } of files) {
     const path = join(dist, fileName)
-    const joined = fileName === `${NAME}.js`
-    writeFileSync(path, joined ? code : code.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n'))
-    if (joined) writeFileSync(`${path}.map`, JSON.stringify(map))
+    const isJoined = JOINED.some(({ name }) => fileName === `${name}.js`)
+    writeFileSync(path, isJoined ? code : code.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n'))
+    if (isJoined) writeFileSync(`${path}.map`, JSON.stringify(map))
     else rmSync(`${path}.map`)
   }
 }

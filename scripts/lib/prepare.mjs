@@ -72,7 +72,7 @@ export async function install() {
 }
 
 /** Seconds that compiling the engine and its dependencies takes on one core alone, and seconds that all cores share. */
-const ENGINE_SECONDS = { alone: 30, shared: 130 }
+const ENGINE_SECONDS = { alone: 20, shared: 130 }
 
 /** About how long the engine compiles if cargo has compiled nothing yet. */
 function engineTime() {

@@ -1,10 +1,9 @@
-import { fileURLToPath } from 'node:url'
+import { commandFile } from '../own-file.js'
 import { shellWord } from '../shell-word.js'
 
 /** How to see the engine with `perf`: release builds keep symbols, and line tables if they are asked for. */
 export function flameHelp(task: string, rule: string): string {
-  const main = fileURLToPath(new URL('./main.js', import.meta.url))
-  const run = `node ${shellWord(main)} profile ${task} --rule ${rule} --no-peaks --iterations 200`
+  const run = `node ${shellWord(commandFile())} profile ${task} --rule ${rule} --no-peaks --iterations 200`
   return `The engine's release builds keep symbols, so that Linux's perf can name functions. Source lines need, in a clone, an engine
 with line tables:
 
@@ -12,7 +11,7 @@ with line tables:
 
   perf record -F 999 --call-graph dwarf,8192 -o mdgl.perf ${run}
   perf report -i mdgl.perf --no-children --sort symbol -g none                        # by function
-  perf annotate -i mdgl.perf --stdio -l mdgl_core::lanes::dispatch::f32::enter        # a kernel by line and instruction
+  perf annotate -i mdgl.perf --stdio -l                                               # by line and instruction, the costliest function first
 
 Everything that a kernel does at each step is inlined into one function for each kernel and instruction set, \`enter\`: lines
 tell its parts apart. Sources are shown where the engine was built, in a clone after \`npm run build\`.

@@ -1,9 +1,7 @@
 import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { commandFile } from '../own-file.js'
 import { type ProfileRun, probeCost, words } from '../profile-figures.js'
 import { table } from './table.js'
-
-const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
 
 /** A profile as `--json` prints it. */
 type Printed = Omit<ProfileRun, 'slices'>
@@ -23,7 +21,7 @@ export async function compareSets(sets: readonly string[], args: readonly string
 
 /** One run; its error messages go to standard error. */
 async function runWith(simd: string, args: readonly string[]): Promise<Printed | undefined> {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [commandFile(), ...args], {
     env: { ...process.env, MDGL_SIMD: simd },
     stdio: ['ignore', 'pipe', 'inherit']
   })

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { publishedCurvesFile } from '../own-file.js'
 import type { Curve } from './curve.js'
 import { groupBy } from './group-by.js'
 
@@ -9,7 +10,6 @@ interface PublishedRun extends Curve {
 /** The curves published with the paper's code, by rule; none for a task that is not the paper's. */
 export function publishedCurves(task: string): ReadonlyMap<string, readonly Curve[]> {
   if (task !== 'evidence-accumulation') return new Map()
-  const file = new URL('../data/fig3c-published.json', import.meta.url)
-  const { runs } = JSON.parse(readFileSync(file, 'utf8')) as { readonly runs: readonly PublishedRun[] }
+  const { runs } = JSON.parse(readFileSync(publishedCurvesFile(), 'utf8')) as { readonly runs: readonly PublishedRun[] }
   return groupBy(runs, ({ rule }) => rule)
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { commandFile } from '../own-file.js'
 
 /** How a worker process ended. */
 export interface WorkerEnd {
@@ -27,7 +27,7 @@ export interface WorkerEars {
 
 /** Starts the command line in a process of its own. */
 export function startWorker(args: readonly string[], ears: WorkerEars): Worker {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../cli/main.js', import.meta.url)), ...args], {
+  const child = spawn(process.execPath, [commandFile(), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // Ctrl-C in a terminal goes to a whole group: a worker would be told twice, which ends it without a checkpoint.
     detached: process.platform !== 'win32'
