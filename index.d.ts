@@ -27,6 +27,8 @@ export declare class NativeModel {
   save(optimiser: boolean): Promise<Buffer>
   /** An independent copy. */
   clone(): NativeModel
+  /** Takes the weights and the optimiser's state of a copy of this model. */
+  restore(copy: NativeModel): void
   /** Tells V8 of its memory, and lets go of it where it has become garbage; to be called once. */
   watch(): void
   /** Releases the model; running work on it continues. */

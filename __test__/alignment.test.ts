@@ -35,7 +35,7 @@ test('a gradient of zeros has no direction', t => {
 for (const precision of ['f32', 'f64'] as const) {
   test(`BPTT lies on itself exactly (${precision})`, async t => {
     const model = Model.create(smallNetwork(), { precision })
-    const [bptt] = await alignment(model, smallBatch(), ['bptt'], { loss })
+    const [bptt] = await alignment(model, smallBatch(), { rules: ['bptt'], loss })
     const same = { cosine: 1, angle: 0, normRatio: 1 }
     t.deepEqual(bptt?.all, same)
     t.deepEqual(Object.keys(bptt?.projections ?? {}), [
@@ -53,14 +53,14 @@ for (const precision of ['f32', 'f64'] as const) {
 test('the figures are those of the two gradients', async t => {
   const model = Model.create(smallNetwork(), { precision: 'f64' })
   const names: RuleName[] = ['mdgl', 'eprop', 'eprop-random']
-  const found = await alignment(model, smallBatch(), names, { loss, seed: 5 })
+  const found = await alignment(model, smallBatch(), { rules: names, loss, seed: 5 })
   t.deepEqual(
     found.map(({ rule }) => rule),
     [rules.mdgl, rules.eprop, rules.epropRandom]
   )
-  const bptt = (await gradients(model, smallBatch(), 'bptt', { loss, seed: 5 })).projections.back.values
+  const bptt = (await gradients(model, smallBatch(), { rule: 'bptt', loss, seed: 5 })).projections.back.values
   for (const [i, name] of names.entries()) {
-    const own = (await gradients(model, smallBatch(), name, { loss, seed: 5 })).projections.back.values
+    const own = (await gradients(model, smallBatch(), { rule: name, loss, seed: 5 })).projections.back.values
     const product = own.reduce((sum, value, j) => sum + value * (bptt[j] ?? Number.NaN), 0)
     const cosine = product / Math.hypot(...own) / Math.hypot(...bptt)
     t.true(close(found[i]?.projections.back?.cosine, cosine), name)
@@ -79,7 +79,10 @@ test('without recurrent synapses e-prop is BPTT', async t => {
     .project('cues', 'cells', { density: 0.5 })
     .project('cells', 'choice', { density: 1 })
     .build()
-  const [eprop] = await alignment(Model.create(description, { precision: 'f64' }), smallBatch(), ['eprop'], { loss })
+  const [eprop] = await alignment(Model.create(description, { precision: 'f64' }), smallBatch(), {
+    rules: ['eprop'],
+    loss
+  })
   t.true(close(eprop?.projections['cues->cells']?.cosine, 1))
   t.true(close(eprop?.projections['cues->cells']?.normRatio, 1))
 })
@@ -96,7 +99,7 @@ test('random feedback of one cell and one unit lies along BPTT or against it, by
   const batch = { ...smallBatch([0, 1]), trials: 2, targets: new Float64Array(120).fill(0.3) }
   const at = async (weight: number) => {
     model.weights.set('cell->out', [weight])
-    const [random] = await alignment(model, batch, ['eprop-random'], { loss: { kind: 'squared-error' } })
+    const [random] = await alignment(model, batch, { rules: ['eprop-random'], loss: { kind: 'squared-error' } })
     return random?.projections['cues->cell']
   }
   const [one, against, twice] = [await at(0.5), await at(-0.5), await at(1)]
@@ -117,7 +120,7 @@ test('a projection without any gradient has no cosine, one that is not plastic n
     .project('cells', 'choice', { density: 1 })
     .build()
   const model = Model.create(description)
-  const [silent] = await alignment(model, { ...smallBatch([0, 1]), inputs: {} }, ['mdgl'], { loss })
+  const [silent] = await alignment(model, { ...smallBatch([0, 1]), inputs: {} }, { rules: ['mdgl'], loss })
   const none = { cosine: null, angle: null, normRatio: null }
   t.deepEqual(silent?.projections, { 'cues->cells': none, 'cells->choice': none })
   t.deepEqual(silent?.all, none)
@@ -130,8 +133,8 @@ test('alignment within a training run changes nothing of it, and is of the weigh
     for await (const _ of train(model, sides, { rule: 'mdgl' })) {
       if (!look) continue
       const [running, copy] = [model, model.clone()]
-      const [mdgl] = await alignment(running, smallBatch(), ['mdgl'], { loss })
-      t.deepEqual(mdgl, (await alignment(copy, smallBatch(), ['mdgl'], { loss }))[0])
+      const [mdgl] = await alignment(running, smallBatch(), { rules: ['mdgl'], loss })
+      t.deepEqual(mdgl, (await alignment(copy, smallBatch(), { rules: ['mdgl'], loss }))[0])
       cosines.push(mdgl?.all.cosine)
     }
     if (look) t.is(new Set(cosines).size, 3)
@@ -144,7 +147,7 @@ test('alignment within a training run changes nothing of it, and is of the weigh
 test('what is not allowed is refused by name', async t => {
   const model = Model.create(smallNetwork())
   const run = (rule: unknown, options: unknown) => () =>
-    alignment(model, smallBatch(), rule as RuleName[], options as { loss: typeof loss })
+    alignment(model, smallBatch(), { rules: rule as RuleName[], ...(options as { loss: typeof loss }) })
   await rejectsInvalidAt(t, 'rule', run(['magic'], { loss }))
   await rejectsInvalidAt(t, 'rules', run('mdgl', { loss }))
   await rejectsInvalidAt(t, 'options.window', run(['mdgl'], { loss, window: 3 }))
@@ -159,5 +162,7 @@ test('a network of conventions without BPTT is refused', async t => {
     .project('cells', 'choice', { density: 1, initialise: { scheme: 'normal', standardDeviation: 1 } })
     .build()
   const model = Model.create(description)
-  await rejectsInvalidAt(t, 'model.description.conventions', () => alignment(model, smallBatch(), ['eprop'], { loss }))
+  await rejectsInvalidAt(t, 'model.description.conventions', () =>
+    alignment(model, smallBatch(), { rules: ['eprop'], loss })
+  )
 })

@@ -76,7 +76,7 @@ test('W-silent falls silent, and W-faint has the spikes of W and hardly a gradie
   t.true(silent.spikes.every((step, i) => i % 3 !== 1 || step < 40))
   const [faint, W] = [await spikes('W-faint'), await spikes('W')]
   t.deepEqual(faint.spikes, W.spikes)
-  const { projections } = await gradients(faint.model, faint.batch, 'bptt', { loss: { kind: 'cross-entropy' } })
+  const { projections } = await gradients(faint.model, faint.batch, { rule: 'bptt', loss: { kind: 'cross-entropy' } })
   const largest = Math.max(...Array.from(projections['cells->cells']?.values ?? [], Math.abs))
   t.true(largest > 0 && largest < 1e-9)
 })
@@ -94,7 +94,7 @@ for (const workload of ['W', 'W3', 'W-paper']) {
     const model = Model.create(network)
     const { spikes } = await simulate(model, batch)
     t.true(spikes.length > 0)
-    const { evaluation, norm } = await gradients(model, batch, 'mdgl', { loss })
+    const { evaluation, norm } = await gradients(model, batch, { rule: 'mdgl', loss })
     t.true(Number.isFinite(evaluation.loss) && norm > 0)
   })
 }

@@ -38,7 +38,7 @@ test('two channels: the norm of each is that of Γ in the cells that receive it'
     }
     return Math.sqrt(sum)
   }
-  const { pairs, norm } = await channelNorms(model, batch, 'mdgl', { loss })
+  const { pairs, norm } = await channelNorms(model, batch, { rule: 'mdgl', loss })
   t.deepEqual(
     pairs.map(({ to, from }) => [to, from]),
     [
@@ -61,8 +61,8 @@ test('a channel twice as strong has twice the norm, and the others theirs', asyn
     channels: [channel('excitatory', 'inhibitory', 1), channel('inhibitory', 'excitatory', -0.25)]
   }
   const [one, two] = [
-    await channelNorms(model, smallBatch(), 'mdgl', { loss }),
-    await channelNorms(model, smallBatch(), strong, { loss })
+    await channelNorms(model, smallBatch(), { rule: 'mdgl', loss }),
+    await channelNorms(model, smallBatch(), { rule: strong, loss })
   ]
   t.true(close(two.pairs[0]?.norm ?? 0, 2 * (one.pairs[0]?.norm ?? 0)))
   t.is(two.pairs[1]?.norm, one.pairs[1]?.norm)
@@ -70,9 +70,9 @@ test('a channel twice as strong has twice the norm, and the others theirs', asyn
 
 test("the network's default, one channel for all pairs, and a list of the same agree", async t => {
   const model = Model.create(smallNetwork())
-  const byDefault = await channelNorms(model, smallBatch(), 'mdgl', { loss })
+  const byDefault = await channelNorms(model, smallBatch(), { rule: 'mdgl', loss })
   const uniform: Rule = { ...rules.mdgl, channels: { gain: 'mean-weight', reach: 'synaptic', kernel: 'none' } }
-  t.deepEqual(await channelNorms(model, smallBatch(), uniform, { loss }), byDefault)
+  t.deepEqual(await channelNorms(model, smallBatch(), { rule: uniform, loss }), byDefault)
   t.deepEqual(
     byDefault.pairs.map(({ to, from }) => `${to} <- ${from}`),
     ['inhibitory', 'excitatory'].flatMap(to => ['inhibitory', 'excitatory'].map(from => `${to} <- ${from}`))
@@ -93,7 +93,7 @@ test('two channels of a pair count together; a type without cells receives nothi
     .channel({ from: 'all', to: 'all', gain: 0.5, reach: 'nonlocal', name: 'everywhere' })
     .channel({ from: 'all', to: 'none' })
     .build()
-  const { pairs, norm } = await channelNorms(Model.create(description), smallBatch(), 'mdgl', { loss })
+  const { pairs, norm } = await channelNorms(Model.create(description), smallBatch(), { rule: 'mdgl', loss })
   t.is(pairs.length, 2)
   t.true(norm > 0)
   t.is(pairs[0]?.norm, norm)
@@ -103,9 +103,9 @@ test('two channels of a pair count together; a type without cells receives nothi
 test('rules without exactly one hop are refused', async t => {
   const model = Model.create(smallNetwork())
   for (const rule of ['eprop', 'hops-2', 'bptt'] as const) {
-    await rejectsInvalidAt(t, 'rule.hops', () => channelNorms(model, smallBatch(), rule, { loss }))
+    await rejectsInvalidAt(t, 'rule.hops', () => channelNorms(model, smallBatch(), { rule, loss }))
   }
   for (const rule of ['mdgl-cell', 'nl-mdgl', 'on-mdgl', 'mdgl-exact', 'mdgl-online'] as const) {
-    t.true((await channelNorms(model, smallBatch(), rule, { loss })).norm > 0, rule)
+    t.true((await channelNorms(model, smallBatch(), { rule, loss })).norm > 0, rule)
   }
 })

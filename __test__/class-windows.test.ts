@@ -56,8 +56,8 @@ test('answers within a trial count as their definition says, in any order', asyn
   t.true(Math.abs(found.loss - wanted.loss) < 1e-12)
   t.is(found.accuracy, wanted.accuracy)
   t.deepEqual(await evaluate(model, windowed(WINDOWS.toReversed()), { loss }), found)
-  const own = await gradients(model, batch, 'mdgl', { loss })
-  const theirs = await gradients(model, batch, 'mdgl', { loss: byHand })
+  const own = await gradients(model, batch, { rule: 'mdgl', loss })
+  const theirs = await gradients(model, batch, { rule: 'mdgl', loss: byHand })
   const values = theirs.projections['cells->cells'].values
   t.true(theirs.norm > 0)
   own.projections['cells->cells'].values.forEach((value, i) => {
@@ -74,8 +74,8 @@ test('one window at the end of each trial is a common window', async t => {
     to: STEPS,
     class: right
   }))
-  const common = await gradients(model, smallBatch(), 'bptt', { loss: { kind: 'cross-entropy', window: 9 } })
-  t.deepEqual(await gradients(model, windowed(windows), 'bptt', { loss }), common)
+  const common = await gradients(model, smallBatch(), { rule: 'bptt', loss: { kind: 'cross-entropy', window: 9 } })
+  t.deepEqual(await gradients(model, windowed(windows), { rule: 'bptt', loss }), common)
 })
 
 test('windows are in ms, whatever the step', async t => {

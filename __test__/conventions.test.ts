@@ -201,7 +201,7 @@ test('descriptions that do not fit are refused', t => {
 test('rules without an equation are refused by name, at once and with what is allowed', async t => {
   const model = Model.create(build())
   for (const name of ruleNames) {
-    const ask = () => gradients(model, batch, name, { loss, regulariser })
+    const ask = () => gradients(model, batch, { rule: name, loss, regulariser })
     const { feedback, ...others } = expandRule(name)
     if (isDeepStrictEqual({ feedback: 'symmetric', ...others }, { ...rules.eprop })) t.true((await ask()).norm > 0)
     else
@@ -218,30 +218,30 @@ test('rules without an equation are refused by name, at once and with what is al
 test('losses without an equation are refused', async t => {
   const model = Model.create(build())
   const evaluate = () => ({ loss: 0, delta: new Float64Array(240) })
-  await rejectsInvalidAt(t, 'loss.kind', () => gradients(model, batch, 'eprop', { loss: { kind: 'custom', evaluate } }))
+  await rejectsInvalidAt(t, 'loss.kind', () =>
+    gradients(model, batch, { rule: 'eprop', loss: { kind: 'custom', evaluate } })
+  )
   const windowed = { kind: 'cross-entropy', window: 'targets' } as const
-  await rejectsInvalidAt(t, 'loss.window', () => gradients(model, batch, 'eprop', { loss: windowed }))
+  await rejectsInvalidAt(t, 'loss.window', () => gradients(model, batch, { rule: 'eprop', loss: windowed }))
   const two = Model.create(network({ conventions: 'bellec2020' }).lif('a', 2).readout('b', 1).readout('c', 1).build())
   const losses = { b: { kind: 'squared-error' }, c: { kind: 'squared-error' } } as const
   const silent = { length: 2, trials: 1, inputs: {}, targets: { b: [0, 0], c: [0, 0] } }
-  await rejectsInvalidAt(t, 'loss', () => gradients(two, silent, 'eprop', { loss: losses, regulariser }))
-  t.is((await gradients(two, silent, 'eprop', { loss: losses })).evaluation.loss, 0)
+  await rejectsInvalidAt(t, 'loss', () => gradients(two, silent, { rule: 'eprop', loss: losses, regulariser }))
+  t.is((await gradients(two, silent, { rule: 'eprop', loss: losses })).evaluation.loss, 0)
 })
 
 test('feedback weights are copied, checked, and fit the network', async t => {
   const model = Model.create(build(), { precision: 'f64' })
   t.deepEqual(expandRule(rule), rule)
   t.not(expandRule(rule).feedback, feedback)
-  const given = await gradients(model, batch, rule, { loss, regulariser })
-  const silent = await gradients(
-    model,
-    batch,
-    { ...rule, feedback: { weights: feedback.weights.map(() => [0, 0]) } },
-    { loss }
-  )
+  const given = await gradients(model, batch, { rule, loss, regulariser })
+  const silent = await gradients(model, batch, {
+    rule: { ...rule, feedback: { weights: feedback.weights.map(() => [0, 0]) } },
+    loss
+  })
   t.true(given.projections['in->regular'].values.some(value => value !== 0))
   t.true(silent.projections['in->regular'].values.every(value => value === 0))
-  const ask = (weights: number[][]) => () => gradients(model, batch, { ...rule, feedback: { weights } }, { loss })
+  const ask = (weights: number[][]) => () => gradients(model, batch, { rule: { ...rule, feedback: { weights } }, loss })
   await rejectsInvalidAt(t, 'rule.feedback.weights', ask([[1, 2]]))
   await rejectsInvalidAt(t, 'rule.feedback.weights[0]', ask(feedback.weights.map(() => [1])))
   await rejectsInvalidAt(t, 'rule.feedback.weights[1]', ask([[1, 2], [1]]))

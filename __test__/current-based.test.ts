@@ -159,7 +159,7 @@ for (const rule of ['bptt', 'mdgl', 'eprop'] as const) {
 /** Of two gradients, the largest difference as a part of the largest entry. */
 async function apart(model: Model<NetworkDescription, 'f64'>, first: RuleName, second: RuleName) {
   const options = { loss, regulariser: { strength: 1, targetRate: 20 } }
-  const [one, other] = await Promise.all([first, second].map(rule => gradients(model, batch, rule, options)))
+  const [one, other] = await Promise.all([first, second].map(rule => gradients(model, batch, { rule, ...options })))
   const differences = Object.entries(one?.projections ?? {}).map(([name, { values }]) => {
     const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
     const theirs = other?.projections[name]?.values ?? []
@@ -218,7 +218,10 @@ for (const precision of ['f32', 'f64'] as const) {
     for (const copy of [await Model.load(path), model.clone()]) {
       t.deepEqual(copy.description, model.description)
       t.deepEqual(await simulate(copy, batch, { voltage: true }), expected)
-      t.deepEqual(await gradients(copy, batch, 'mdgl', { loss }), await gradients(model, batch, 'mdgl', { loss }))
+      t.deepEqual(
+        await gradients(copy, batch, { rule: 'mdgl', loss }),
+        await gradients(model, batch, { rule: 'mdgl', loss })
+      )
     }
   })
 }
@@ -252,7 +255,7 @@ test('without memory of the current a cell with one synapse is LIF or ALIF to th
     t.true(expected.spikes.length > 300, `${expected.spikes.length}`)
     t.deepEqual(await simulate(second, batch, { voltage: true }), expected)
     for (const rule of ['bptt', 'mdgl', 'eprop', 'eprop-online', 'rflo', 'rtrl'] as const) {
-      t.deepEqual(await gradients(second, batch, rule, { loss }), await gradients(first, batch, rule, { loss }), rule)
+      t.deepEqual(await gradients(second, batch, { rule, loss }), await gradients(first, batch, { rule, loss }), rule)
     }
   }
 })
@@ -297,7 +300,7 @@ test('what current-based cells cannot do is refused by name', async t => {
   }
   const model = Model.create(mixed())
   const { message } = await rejectsInvalidAt(t, 'rule.channels.kernel', () =>
-    gradients(model, batch, 'mdgl-membrane', { loss })
+    gradients(model, batch, { rule: 'mdgl-membrane', loss })
   )
   t.regex(
     message,

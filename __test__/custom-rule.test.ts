@@ -62,8 +62,8 @@ for (const [rule, name] of TWINS) {
       const model = Model.create(smallNetwork(), { precision })
       const [batch, options] = [smallBatch(Array.from({ length: 19 }, (_, i) => i % 2)), { loss, seed: 3 }]
       for (const more of [{}, { regulariser }]) {
-        const found = await gradients(model, batch, rule, { ...options, ...more })
-        sameGradients(t, found, await gradients(model, batch, name, { ...options, ...more }), error)
+        const found = await gradients(model, batch, { rule, ...options, ...more })
+        sameGradients(t, found, await gradients(model, batch, { rule: name, ...options, ...more }), error)
       }
     })
   }
@@ -77,8 +77,8 @@ test('trials of different lengths end where they end', async t => {
   for (const [rule, name] of TWINS) {
     sameGradients(
       t,
-      await gradients(model, batch, rule, { loss, regulariser }),
-      await gradients(model, batch, name, { loss, regulariser }),
+      await gradients(model, batch, { rule, loss, regulariser }),
+      await gradients(model, batch, { rule: name, loss, regulariser }),
       1e-12
     )
   }
@@ -112,7 +112,7 @@ test('training with a rule in TypeScript is training with the engine’s', async
 
 test('a rule in TypeScript has an alignment', async t => {
   const model = Model.create(smallNetwork(), { precision: 'f64' })
-  const found = await alignment(model, smallBatch(), [mdgl, 'mdgl', eprop], { loss })
+  const found = await alignment(model, smallBatch(), { rules: [mdgl, 'mdgl', eprop], loss })
   t.deepEqual(
     found.map(({ rule }) => ('kind' in rule ? rule.name : rule.estimator)),
     ['MDGL', 'backward', 'e-prop']
@@ -132,8 +132,8 @@ test('the conventions of a network are those of its rules', async t => {
     .project('cells', 'choice', { density: 1 })
     .build()
   const model = Model.create(description, { precision: 'f64' })
-  const found = await gradients(model, smallBatch(), eprop, { loss, regulariser })
-  sameGradients(t, found, await gradients(model, smallBatch(), 'eprop', { loss, regulariser }), 1e-12)
+  const found = await gradients(model, smallBatch(), { rule: eprop, loss, regulariser })
+  sameGradients(t, found, await gradients(model, smallBatch(), { rule: 'eprop', loss, regulariser }), 1e-12)
 })
 
 /** ½ Σ (y − 0.3)², the mean over trials, computed here. */
@@ -151,8 +151,8 @@ test('losses and rules may both be TypeScript', async t => {
   for (const [rule, name] of TWINS) {
     sameGradients(
       t,
-      await gradients(model, smallBatch(), rule, { loss: custom, regulariser }),
-      await gradients(model, smallBatch(), name, { loss: custom, regulariser }),
+      await gradients(model, smallBatch(), { rule, loss: custom, regulariser }),
+      await gradients(model, smallBatch(), { rule: name, loss: custom, regulariser }),
       1e-12
     )
   }
@@ -171,7 +171,7 @@ test('a rule is shown what the network did', async t => {
       return context.learningSignal
     }
   })
-  await gradients(model, batch, rule, { loss, seed: 3 })
+  await gradients(model, batch, { rule, loss, seed: 3 })
   const { shape, learningSignal, readout, voltage, spikes } = await simulate(model, batch, {
     rule: 'eprop',
     loss,
@@ -241,8 +241,8 @@ test('what a rule writes into what it is shown changes nothing', async t => {
       return signal
     }
   })
-  const found = await gradients(model, smallBatch(), vandal, { loss })
-  t.deepEqual(found, await gradients(model, smallBatch(), eprop, { loss }))
+  const found = await gradients(model, smallBatch(), { rule: vandal, loss })
+  t.deepEqual(found, await gradients(model, smallBatch(), { rule: eprop, loss }))
 })
 
 test('a rule may take its time', async t => {
@@ -254,8 +254,8 @@ test('a rule may take its time', async t => {
       return learningSignal
     }
   })
-  const found = await gradients(model, smallBatch(), slow, { loss })
-  t.deepEqual(found, await gradients(model, smallBatch(), eprop, { loss }))
+  const found = await gradients(model, smallBatch(), { rule: slow, loss })
+  t.deepEqual(found, await gradients(model, smallBatch(), { rule: eprop, loss }))
 })
 
 const signalOf = (signal: unknown) => defineRule({ name: 'mine', signal: signal as CustomRule['signal'] })
@@ -278,7 +278,7 @@ const BAD: readonly (readonly [string, CustomRule, string | RegExp])[] = [
 for (const [what, rule, path] of BAD) {
   test(`a signal ${what} is refused, and nothing is lost`, async t => {
     const model = Model.create(smallNetwork())
-    await rejectsInvalidAt(t, path, () => gradients(model, smallBatch(), rule, { loss }))
+    await rejectsInvalidAt(t, path, () => gradients(model, smallBatch(), { rule, loss }))
     const before = model.weights.get('cells->cells')
     await rejectsInvalidAt(t, path, () => collect(train(model, sides, { rule })))
     t.deepEqual(model.weights.get('cells->cells'), before)
@@ -307,16 +307,16 @@ test('what a rule throws passes through; the model is as the last iteration left
   t.deepEqual(model.weights.get('cells->cells'), reference.weights.get('cells->cells'))
   t.is((await collect(train(model, sides, { rule: eprop, iterations: 2 }))).length, 2)
   calls = 2
-  t.is(await t.throwsAsync(gradients(model, smallBatch(), failing(mine), { loss })), mine)
+  t.is(await t.throwsAsync(gradients(model, smallBatch(), { rule: failing(mine), loss })), mine)
   const rejecting = defineRule({ name: 'rejecting', signal: () => Promise.reject(mine) })
-  t.is(await t.throwsAsync(gradients(model, smallBatch(), rejecting, { loss })), mine)
+  t.is(await t.throwsAsync(gradients(model, smallBatch(), { rule: rejecting, loss })), mine)
 })
 
 test('a rule that never answers is left when the signal aborts', async t => {
   const model = Model.create(smallNetwork())
   const before = model.weights.get('cells->cells')
   for (const run of [
-    (rule: CustomRule, signal: AbortSignal) => gradients(model, smallBatch(), rule, { loss, signal }),
+    (rule: CustomRule, signal: AbortSignal) => gradients(model, smallBatch(), { rule, loss, signal }),
     (rule: CustomRule, signal: AbortSignal) => collect(train(model, sides, { rule, signal }))
   ]) {
     const controller = new AbortController()
@@ -362,7 +362,7 @@ test('between two iterations, and while a rule thinks, the model can be read and
     name: 'curious',
     signal: async ({ learningSignal, projections }) => {
       t.deepEqual(projections['cells->cells']?.weights, model.weights.get('cells->cells').values)
-      const { norm } = await gradients(model, smallBatch(), 'bptt', { loss })
+      const { norm } = await gradients(model, smallBatch(), { rule: 'bptt', loss })
       t.true(norm > 0)
       t.throws(() => model.weights.set('cells->cells', initial), { message: /being trained/ })
       return learningSignal
@@ -381,7 +381,7 @@ test('between two iterations, and while a rule thinks, the model can be read and
 test('the number of threads changes nothing', async t => {
   const model = Model.create(smallNetwork())
   const batch = smallBatch(Array.from({ length: 40 }, (_, i) => i % 2))
-  const [one, three] = await Promise.all([1, 3].map(threads => gradients(model, batch, mdgl, { loss, threads })))
+  const [one, three] = await Promise.all([1, 3].map(threads => gradients(model, batch, { rule: mdgl, loss, threads })))
   t.deepEqual(one, three)
 })
 
@@ -413,8 +413,8 @@ test('where a rule of your own has no place it is refused', async t => {
   const model = Model.create(smallNetwork())
   const given = eprop as never
   await rejectsInvalidAt(t, 'rule', () => simulate(model, smallBatch(), { rule: given, loss }))
-  await rejectsInvalidAt(t, 'rule', () => channelNorms(model, smallBatch(), given, { loss }))
-  await rejectsInvalidAt(t, 'rule', () => profile(model, smallBatch(), given, { loss }))
+  await rejectsInvalidAt(t, 'rule', () => channelNorms(model, smallBatch(), { rule: given, loss }))
+  await rejectsInvalidAt(t, 'rule', () => profile(model, smallBatch(), { rule: given, loss }))
   const error = invalidAt(t, 'rule', () => model.session({ rule: given }))
   t.regex(error.message, /train, gradients and alignment/)
 })

@@ -61,9 +61,9 @@ for (const rule of ['eprop', 'mdgl', 'mdgl-membrane', 'on-mdgl'] as const) {
   test(`${rule} over delays: its online form is its backward form, and threads change nothing`, async t => {
     const model = Model.create(delayed(), { precision: 'f64' })
     const batch = smallBatch()
-    const backward = await gradients(model, batch, rule, { loss, threads: 1 })
-    const online = await gradients(model, batch, `${rule}-online`, { loss, threads: 2 })
-    t.deepEqual((await gradients(model, batch, rule, { loss, threads: 2 })).projections, backward.projections)
+    const backward = await gradients(model, batch, { rule, loss, threads: 1 })
+    const online = await gradients(model, batch, { rule: `${rule}-online`, loss, threads: 2 })
+    t.deepEqual((await gradients(model, batch, { rule, loss, threads: 2 })).projections, backward.projections)
     for (const [name, { values }] of Object.entries(backward.projections)) {
       const most = Math.max(...Array.from(values, Math.abs))
       const other = Object.entries(online.projections).find(([own]) => own === name)?.[1].values ?? []
@@ -80,18 +80,18 @@ test('delays change the gradient, hops along the true weights come to that of BP
     Model.create(delayed(), { precision: 'f64' })
   ]
   const batch = smallBatch()
-  const norm = async (model: Model, rule: RuleName) => (await gradients(model, batch, rule, { loss })).norm
+  const norm = async (model: Model, rule: RuleName) => (await gradients(model, batch, { rule, loss })).norm
   t.not(await norm(fast, 'bptt'), await norm(slow, 'bptt'))
   const channels = { gain: 'weight', reach: 'synaptic', kernel: 'exact' } as const
-  const hops = await gradients(slow, batch, { ...rules.hops2, hops: 60, channels }, { loss })
-  const bptt = await gradients(slow, batch, 'bptt', { loss })
+  const hops = await gradients(slow, batch, { rule: { ...rules.hops2, hops: 60, channels }, loss })
+  const bptt = await gradients(slow, batch, { rule: 'bptt', loss })
   t.true(Math.abs(hops.norm - bptt.norm) < 1e-10 * bptt.norm)
 })
 
 test('estimators that carry influences forwards are refused', async t => {
   const model = Model.create(delayed())
   for (const rule of ['rtrl', 'snap1', 'uoro', 'kf-rtrl'] as const) {
-    await rejectsInvalidAt(t, 'rule.estimator', () => gradients(model, smallBatch(), rule, { loss }))
+    await rejectsInvalidAt(t, 'rule.estimator', () => gradients(model, smallBatch(), { rule, loss }))
   }
 })
 
@@ -105,7 +105,7 @@ test('a rule of ones own is told the delays', async t => {
       return learningSignal
     }
   })
-  await gradients(model, smallBatch(), rule, { loss })
+  await gradients(model, smallBatch(), { rule, loss })
   t.like(told, { back: 7, 'cells->cells': 3, 'cells->slow': 1, 'cues->cells': 1, 'cells->choice': 1 })
 })
 

@@ -12,7 +12,7 @@ const diffusing: Rule = { ...rules.mdgl, channels: { gain: 'mean-weight', reach:
 const modelWith = (sheet?: Sheet) => Model.create({ ...smallNetwork(), ...(sheet && { sheet }) }, { precision: 'f64' })
 
 async function recurrent(model: Model, rule: Rule): Promise<number[]> {
-  const { projections } = await gradients(model, smallBatch(), rule, { loss })
+  const { projections } = await gradients(model, smallBatch(), { rule, loss })
   return Object.values(projections).flatMap(({ values }) => [...values])
 }
 

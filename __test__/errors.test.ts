@@ -296,7 +296,8 @@ test('losses are refused: unknown kinds, readouts and windows', async t => {
 
 test('custom losses are refused: δ of a wrong length, shared, or not finite', async t => {
   const attempt = (make: (length: number) => unknown) => () =>
-    gradients(model, smallBatch(), 'mdgl', {
+    gradients(model, smallBatch(), {
+      rule: 'mdgl',
       loss: { kind: 'custom', evaluate: ({ values }) => ({ loss: 1, delta: loose(make(values.length)) }) }
     })
   await rejectsInvalidAt(
@@ -326,7 +327,7 @@ test('an aborted signal rejects with its reason, whatever it is', async t => {
   const signal = AbortSignal.abort(reason)
   const calls = [
     () => evaluate(model, smallBatch(), { loss, signal }),
-    () => gradients(model, smallBatch(), 'mdgl', { loss, signal }),
+    () => gradients(model, smallBatch(), { rule: 'mdgl', loss, signal }),
     () => collect(train(model, sides, { rule: 'mdgl', signal }))
   ]
   for (const call of calls) t.is(await t.throwsAsync<never>(call, { any: true } as never), reason as never)
@@ -343,13 +344,14 @@ test('options of single runs are refused', async t => {
     evaluate(model, smallBatch(), loose({ loss, regularizer: null }))
   )
   await rejectsInvalidAt(t, 'options.threads', () => simulate(model, smallBatch(), { threads: 1.5 }))
-  await rejectsInvalidAt(t, 'options', () => simulate(model, smallBatch(), { rule: 'mdgl' }))
+  await rejectsInvalidAt(t, 'options.loss', () => simulate(model, smallBatch(), { rule: 'mdgl' }))
+  await rejectsInvalidAt(t, 'options.loss', () => simulate(model, smallBatch(), { loss }))
   const regulariser = { strength: 1, targetRate: 10 }
   await rejectsInvalidAt(t, 'options.regulariser', () => simulate(model, smallBatch(), { regulariser }))
   t.throws(() => train(model, sides, { rule: 'mdgl', stopAt: { accuracy: 95 }, validateEvery: 1 }), {
     message: 'options.stopAt.accuracy is 95; allowed: 0 to 1, a fraction of trials.'
   })
-  await rejectsInvalidAt(t, 'options.seed', () => gradients(model, smallBatch(), 'mdgl', { loss, seed: -1 }))
+  await rejectsInvalidAt(t, 'options.seed', () => gradients(model, smallBatch(), { rule: 'mdgl', loss, seed: -1 }))
 })
 
 test('options of evidence accumulation are refused', t => {

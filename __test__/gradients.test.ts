@@ -21,7 +21,7 @@ test('rules are constants, by name or by value', t => {
 
 test('every rule gives a gradient for every synapse, and the norm is of all', async t => {
   for (const rule of ruleNames) {
-    const { projections, bias, norm, evaluation } = await gradients(model, smallBatch(), rule, { loss })
+    const { projections, bias, norm, evaluation } = await gradients(model, smallBatch(), { rule, loss })
     const all = [...Object.values(projections).flatMap(({ values }) => [...values]), ...bias.choice]
     t.true(Math.abs(Math.hypot(...all) - norm) < 1e-12 * norm, rule)
     t.deepEqual(projections.back.pre, model.weights.get('back').pre)
@@ -31,7 +31,7 @@ test('every rule gives a gradient for every synapse, and the norm is of all', as
 
 test('rules differ where they should and agree where they should', async t => {
   const gradient = async (rule: RuleName) => {
-    const { projections } = await gradients(model, smallBatch(), rule, { loss })
+    const { projections } = await gradients(model, smallBatch(), { rule, loss })
     return projections['cues->cells'].values
   }
   const eprop = await gradient('eprop')
@@ -45,8 +45,8 @@ test('rules differ where they should and agree where they should', async t => {
 test('MDGL without channels is e-prop', async t => {
   const silent = Model.create({ ...smallNetwork(), channels: [] }, { precision: 'f64' })
   const [none, eprop] = await Promise.all([
-    gradients(silent, smallBatch(), 'mdgl', { loss }),
-    gradients(silent, smallBatch(), 'eprop', { loss })
+    gradients(silent, smallBatch(), { rule: 'mdgl', loss }),
+    gradients(silent, smallBatch(), { rule: 'eprop', loss })
   ])
   t.deepEqual(none.projections['cues->cells']?.values, eprop.projections['cues->cells']?.values)
 })
@@ -61,15 +61,15 @@ test('one type a cell makes MDGL cell-specific', async t => {
   )
   const split = Model.create({ ...description, types }, { precision: 'f64' })
   const [typed, cell] = await Promise.all([
-    gradients(split, smallBatch(), 'mdgl', { loss }),
-    gradients(split, smallBatch(), 'mdgl-cell', { loss })
+    gradients(split, smallBatch(), { rule: 'mdgl', loss }),
+    gradients(split, smallBatch(), { rule: 'mdgl-cell', loss })
   ])
   t.true(difference(typed.projections['cells->cells']?.values, cell.projections['cells->cells']?.values) < 1e-12)
 })
 
 test('the readout gradient is that of the loss', async t => {
   const point = model.clone()
-  const { projections } = await gradients(point, smallBatch(), 'eprop', { loss })
+  const { projections } = await gradients(point, smallBatch(), { rule: 'eprop', loss })
   const exact = projections['cells->choice'].values
   const { values } = point.weights.get('cells->choice')
   const step = 1e-6
@@ -79,7 +79,7 @@ test('the readout gradient is that of the loss', async t => {
         'cells->choice',
         values.map((value, i) => (i === synapse ? value + by : value))
       )
-      return (await gradients(point, smallBatch(), 'eprop', { loss })).evaluation.loss
+      return (await gradients(point, smallBatch(), { rule: 'eprop', loss })).evaluation.loss
     }
     const sign = synapse % 40 < 6 ? -1 : 1
     const slope = ((await shifted(sign * 2 * step)) - (await shifted(sign * step))) / (sign * step)
@@ -106,8 +106,8 @@ test('a custom loss equals the built-in one', async t => {
       const batch = { ...smallBatch([0, 1]), trials: 2, targets }
       const regulariser = { strength: 2, targetRate: 20 }
       const [built, custom] = await Promise.all([
-        gradients(model, batch, rule, { seed, regulariser, loss: { kind: 'squared-error' } }),
-        gradients(model, batch, rule, { seed, regulariser, loss: halfSquares })
+        gradients(model, batch, { rule, seed, regulariser, loss: { kind: 'squared-error' } }),
+        gradients(model, batch, { rule, seed, regulariser, loss: halfSquares })
       ])
       const apart = difference(built.projections['cues->cells'].values, custom.projections['cues->cells'].values)
       return apart < 1e-12 && Math.abs(built.evaluation.loss - custom.evaluation.loss) < 1e-12 * built.evaluation.loss
@@ -136,8 +136,8 @@ test('several readouts have losses of their own, built-in or custom', async t =>
       halfSquares.evaluate(readout, { ...batch, targets: (targets as Record<string, Float64Array>)[name] ?? [] })
   })
   const [built, custom] = await Promise.all([
-    gradients(two, batch, 'mdgl', { loss: { trace: squares, choice: squares } }),
-    gradients(two, batch, 'mdgl', { loss: { trace: own('trace'), choice: own('choice') } })
+    gradients(two, batch, { rule: 'mdgl', loss: { trace: squares, choice: squares } }),
+    gradients(two, batch, { rule: 'mdgl', loss: { trace: own('trace'), choice: own('choice') } })
   ])
   for (const name of ['cues->cells', 'cells->choice', 'cells->trace']) {
     t.true(difference(built.projections[name]?.values, custom.projections[name]?.values) < 1e-12, name)
@@ -147,7 +147,7 @@ test('several readouts have losses of their own, built-in or custom', async t =>
 test('threads change nothing', async t => {
   const classes = Array.from({ length: 50 }, (_, i) => i % 2)
   const runs = await Promise.all(
-    [1, 2, 3].map(threads => gradients(model, smallBatch(classes), 'mdgl', { loss, threads, seed: 4 }))
+    [1, 2, 3].map(threads => gradients(model, smallBatch(classes), { rule: 'mdgl', loss, threads, seed: 4 }))
   )
   t.deepEqual(runs[1], runs[0])
   t.deepEqual(runs[2], runs[0])

@@ -12,7 +12,7 @@ const model = Model.create(smallNetwork(), { precision: 'f64' })
 type Found = Gradients<ReturnType<typeof smallNetwork>, 'f64'>
 
 async function gradient(rule: RuleName | Rule): Promise<Found> {
-  return await gradients(model, smallBatch(), rule, { loss })
+  return await gradients(model, smallBatch(), { rule, loss })
 }
 
 function recurrent(found: Found): Float64Array {
@@ -54,7 +54,7 @@ test('adaptive feedback changes with training, and a weights file keeps it', asy
   t.deepEqual(expandRule({ ...rules.eprop, feedback: { adaptive: {} } }), rules.epropAdaptive)
   const rule: Rule = { ...rules.eprop, feedback: { adaptive: { weightDecay: 100 } } }
   const trained = Model.create(smallNetwork(), { precision: 'f64' })
-  const ask = async (of: typeof trained) => recurrent(await gradients(of, smallBatch(), rule, { loss }))
+  const ask = async (of: typeof trained) => recurrent(await gradients(of, smallBatch(), { rule, loss }))
   await collect(train(trained, sides, { rule, iterations: 3, validateEvery: 1000 }))
   const before = await ask(trained)
   t.deepEqual(await ask(trained), before)

@@ -298,7 +298,7 @@ test('an array of a custom loss may have methods of its own', async t => {
     })
   })
   const norm = async (own: object) => {
-    const found = await gradients(model, batch, 'eprop', { loss: { left: custom(own), right: custom(own) } })
+    const found = await gradients(model, batch, { rule: 'eprop', loss: { left: custom(own), right: custom(own) } })
     return found.norm
   }
   const plain = await norm({})

@@ -15,7 +15,7 @@ const through = (kernel: Kernel): Rule => ({
 })
 
 async function recurrent(model: Model, rule: Rule): Promise<number[]> {
-  const { projections } = await gradients(model, smallBatch(), rule, { loss })
+  const { projections } = await gradients(model, smallBatch(), { rule, loss })
   return Object.values(projections).flatMap(({ values }) => [...values])
 }
 
@@ -105,7 +105,7 @@ test('kernels that have no equation are refused by name', async t => {
     .build()
   const batch = { length: 5, inputs: {}, targets: [0] }
   await rejectsInvalidAt(t, 'rule.channels.kernel', () =>
-    gradients(Model.create(description), batch, 'on-mdgl', { loss })
+    gradients(Model.create(description), batch, { rule: 'on-mdgl', loss })
   )
 })
 

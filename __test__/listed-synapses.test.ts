@@ -51,7 +51,7 @@ async function bits(description: NetworkDescription) {
     inputs: { in: { rates: [0, 1].map(trial => ({ trial, units: [0, 20], from: 0, to: 30, rate: 300 }) as const) } },
     targets: new Float64Array(2 * 30).fill(0.1)
   }
-  const { evaluation, projections } = await gradients(model, batch, 'mdgl', { loss: { kind: 'squared-error' } })
+  const { evaluation, projections } = await gradients(model, batch, { rule: 'mdgl', loss: { kind: 'squared-error' } })
   return { evaluation, projections, weights: model.weights.get('cells->cells') }
 }
 

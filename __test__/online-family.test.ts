@@ -21,7 +21,7 @@ const model = Model.create(smallNetwork(), { precision: 'f64' })
 type Found = Gradients<ReturnType<typeof smallNetwork>, 'f64'>
 
 async function gradient(rule: RuleName | Rule, seed = 1): Promise<Found> {
-  return await gradients(model, smallBatch(), rule, { loss, regulariser, seed })
+  return await gradients(model, smallBatch(), { rule, loss, regulariser, seed })
 }
 
 /** Largest difference of two gradients, relative to each projection's largest entry. */
@@ -66,7 +66,7 @@ for (const rule of ['uoro', 'kf-rtrl'] as const) {
     const events = Array.from({ length: 60 }, (_, step) => [0, step, step % 10] as const)
     const batch = { length: 60, inputs: { cues: { events } }, targets: [0] }
     const draw = async (seed: number) => {
-      const found = await gradients(model, batch, rule, { loss, seed })
+      const found = await gradients(model, batch, { rule, loss, seed })
       return found.projections['cues->cells'].values
     }
     t.deepEqual(await draw(1), await draw(1))
@@ -108,7 +108,7 @@ test('combinations without an equation are refused', t => {
 
 test('custom losses and recorded signals need another estimator', async t => {
   const own = { kind: 'custom', evaluate: () => ({ loss: 0, delta: new Float64Array(4 * 60 * 2) }) } as const
-  await rejectsInvalidAt(t, 'rule.estimator', () => gradients(model, smallBatch(), 'rtrl', { loss: own }))
+  await rejectsInvalidAt(t, 'rule.estimator', () => gradients(model, smallBatch(), { rule: 'rtrl', loss: own }))
   await rejectsInvalidAt(t, 'rule.estimator', () => simulate(model, smallBatch(), { rule: 'uoro', loss }))
 })
 
@@ -127,9 +127,9 @@ test('too much memory is refused, with its size', async t => {
     .build()
   const wide = Model.create(description)
   const batch = { length: 3, inputs: { cues: { events: [] } }, targets: [0] }
-  const error = await rejectsInvalidAt(t, 'rule.estimator', () => gradients(wide, batch, 'rtrl', { loss }))
+  const error = await rejectsInvalidAt(t, 'rule.estimator', () => gradients(wide, batch, { rule: 'rtrl', loss }))
   // 8 bytes for each synapse and each of v, z of 1000 neurons and y of 2 units.
   t.regex(error.message, /'rtrl'.* 1601600000 bytes .*1000 neurons, 100000 .*at most 1073741824 bytes/)
-  const { norm } = await gradients(wide, batch, 'snap1', { loss })
+  const { norm } = await gradients(wide, batch, { rule: 'snap1', loss })
   t.true(norm > 0)
 })

@@ -70,7 +70,7 @@ for (const rule of onlineRules) {
     test(`${rule} in ${precision}: steps, lessons and one update are one training iteration, to the last bit`, async t => {
       const model = Model.create(smallNetwork(), { precision })
       const twin = model.clone()
-      const { norm } = await gradients(model, batch, rule, { loss: task.loss })
+      const { norm } = await gradients(model, batch, { rule, loss: task.loss })
       const session = model.session({ rule })
       runTrial(session)
       t.deepEqual(session.apply(), { gradientNorm: norm, steps: WINDOW })
@@ -89,7 +89,7 @@ for (const rule of onlineRules) {
 test('an update is a step along the gradient', async t => {
   const model = Model.create(smallNetwork(), { precision: 'f64' })
   const optimiser: Optimiser = { kind: 'gradient-descent', learningRate: 1e-3, l1: 0, rewiring: false }
-  const { projections, bias } = await gradients(model, batch, 'mdgl-online', { loss: task.loss })
+  const { projections, bias } = await gradients(model, batch, { rule: 'mdgl-online', loss: task.loss })
   const before = model.weights.get('back').values
   const session = model.session({ rule: rules.mdglOnline, optimiser })
   runTrial(session)

@@ -75,7 +75,7 @@ test('work is counted exactly: cells, steps and trials; events times the synapse
   }
   t.true(input > 0 && recurrent > 0 && readout > 0)
   for (const rule of ['bptt', 'mdgl', 'eprop-online'] as const) {
-    const profiled = await profile(model, batch, rule, quick)
+    const profiled = await profile(model, batch, { rule, ...quick })
     t.is(kernelOf(profiled, 'neuron-update').neuronUpdates, 19 * STEPS * shape.neurons)
     t.is(kernelOf(profiled, 'input-scatter').synapticEvents, input)
     t.is(kernelOf(profiled, 'recurrent-scatter').synapticEvents, recurrent)
@@ -83,7 +83,7 @@ test('work is counted exactly: cells, steps and trials; events times the synapse
   }
   // BPTT has a gradient for every synapse, so what was scattered is gathered.
   t.is(
-    kernelOf(await profile(model, batch, 'bptt', quick), 'gradient-gather').synapticEvents,
+    kernelOf(await profile(model, batch, { rule: 'bptt', ...quick }), 'gradient-gather').synapticEvents,
     input + recurrent + readout
   )
 })
@@ -91,7 +91,7 @@ test('work is counted exactly: cells, steps and trials; events times the synapse
 test('counts do not depend on threads, nor on how many steps are timed', async t => {
   const model = Model.create(smallNetwork())
   const counts = async (options: Partial<ProfileOptions>) => {
-    const { kernels } = await profile(model, eventBatch(), 'mdgl', { ...quick, ...options })
+    const { kernels } = await profile(model, eventBatch(), { rule: 'mdgl', ...quick, ...options })
     return kernels.map(({ ms, standardError, byThread, ...work }) => work)
   }
   const expected = await counts({ threads: 1, every: 1 })
@@ -103,8 +103,8 @@ test('profiling changes neither a bit of the gradient nor the model', async t =>
   const model = Model.create(smallNetwork())
   const weights = model.weights.get('back').values
   for (const rule of ['bptt', 'mdgl', 'nl-mdgl', 'mdgl-online'] as const) {
-    const { evaluation, norm } = await gradients(model, smallBatch(), rule, { loss })
-    const profiled = await profile(model, smallBatch(), rule, { ...quick, every: 1 })
+    const { evaluation, norm } = await gradients(model, smallBatch(), { rule, loss })
+    const profiled = await profile(model, smallBatch(), { rule, ...quick, every: 1 })
     t.is(profiled.gradientNorm, norm)
     t.is(profiled.loss, evaluation.loss)
   }
@@ -114,7 +114,7 @@ test('profiling changes neither a bit of the gradient nor the model', async t =>
 test('the times of all kernels add up to the whole, in each thread and together', async t => {
   const model = Model.create(smallNetwork(), { precision: 'f64' })
   const threads = 2
-  const profiled = await profile(model, eventBatch(), 'mdgl', { ...quick, iterations: 4, every: 2, threads })
+  const profiled = await profile(model, eventBatch(), { rule: 'mdgl', ...quick, iterations: 4, every: 2, threads })
   const { iterations, kernels, slices } = profiled
   t.is(profiled.precision, 'f64')
   t.is(iterations.length, 4)
@@ -138,7 +138,7 @@ test('the times of all kernels add up to the whole, in each thread and together'
 
 test('peaks are measured with one thread and with all', async t => {
   const model = Model.create(smallNetwork())
-  const { peaks } = await profile(model, smallBatch(), 'eprop', { loss, iterations: 1, threads: 2 })
+  const { peaks } = await profile(model, smallBatch(), { rule: 'eprop', loss, iterations: 1, threads: 2 })
   t.deepEqual(
     peaks.map(({ threads }) => threads),
     [1, 2]
@@ -155,7 +155,7 @@ test('peaks are measured with one thread and with all', async t => {
 
 test('bad options are refused, by name', async t => {
   const model = Model.create(smallNetwork())
-  const attempt = (options: object) => () => profile(model, smallBatch(), 'mdgl', { ...quick, ...options } as never)
+  const attempt = (options: object) => () => profile(model, smallBatch(), { rule: 'mdgl', ...quick, ...options })
   await rejectsInvalidAt(t, 'options.iterations', attempt({ iterations: 0 }))
   await rejectsInvalidAt(t, 'options.every', attempt({ every: 1.5 }))
   await rejectsInvalidAt(t, 'options.peaks', attempt({ peaks: 'no' }))
@@ -163,12 +163,12 @@ test('bad options are refused, by name', async t => {
   await rejectsInvalidAt(t, 'options.threads', attempt({ threads: 0 }))
   await rejectsInvalidAt(t, 'options.loss', attempt({ loss: { kind: 'custom', evaluate: () => ({}) } }))
   await rejectsInvalidAt(t, 'optimiser.kind', attempt({ optimiser: { kind: 'sgd' } }))
-  await rejectsInvalidAt(t, 'rule', () => profile(model, smallBatch(), 'mdlg' as never, quick))
-  await rejectsInvalidAt(t, 'rule.estimator', () => profile(model, smallBatch(), 'rtrl', quick))
+  await rejectsInvalidAt(t, 'rule', () => profile(model, smallBatch(), { rule: 'mdlg' as never, ...quick }))
+  await rejectsInvalidAt(t, 'rule.estimator', () => profile(model, smallBatch(), { rule: 'rtrl', ...quick }))
   const reason = { any: 'thing' }
-  const aborted = profile(model, smallBatch(), 'mdgl', { ...quick, signal: AbortSignal.abort(reason) })
+  const aborted = profile(model, smallBatch(), { rule: 'mdgl', ...quick, signal: AbortSignal.abort(reason) })
   t.is(await aborted.catch((error: unknown) => error), reason as never)
-  t.true((await profile(model, smallBatch(), 'mdgl', quick)).loss > 0)
+  t.true((await profile(model, smallBatch(), { rule: 'mdgl', ...quick })).loss > 0)
 })
 
 interface Event {
@@ -208,7 +208,7 @@ function checkTrace(t: ExecutionContext, trace: { traceEvents: readonly Event[] 
 
 test('a trace has one track per thread and a slice for each block and stage', async t => {
   const model = Model.create(smallNetwork())
-  const profiled = await profile(model, eventBatch(), 'mdgl', { ...quick, threads: 2 })
+  const profiled = await profile(model, eventBatch(), { rule: 'mdgl', ...quick, threads: 2 })
   const trace = traceProfile(profiled)
   checkTrace(t, trace as { traceEvents: readonly Event[] }, 2)
   const count = (name: string) => trace.traceEvents.filter(event => event.name === name).length

@@ -37,7 +37,7 @@ for (const [given, h] of cases) {
       inputs: { in: { analogue: Float64Array.of(1) } },
       targets: Float64Array.of(1)
     }
-    const { projections } = await gradients(model, batch, rules.eprop, { loss: { kind: 'squared-error' } })
+    const { projections } = await gradients(model, batch, { rule: rules.eprop, loss: { kind: 'squared-error' } })
     const decay = Math.exp(-1 / 20)
     const v = (1 - decay) * WEIGHT
     const ψ = (DAMPENING / THRESHOLD) * h(Math.abs(v - THRESHOLD) / THRESHOLD)

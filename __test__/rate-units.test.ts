@@ -61,7 +61,7 @@ test('a rate unit is a leaky integrator whose positive part is read', async t =>
 
 test('the gradient of BPTT is the slope of the loss', async t => {
   const model = Model.create(rates(), { precision: 'f64' })
-  const { projections } = await gradients(model, batch, 'bptt', { loss })
+  const { projections } = await gradients(model, batch, { rule: 'bptt', loss })
   const value = async () => (await evaluate(model, batch, { loss })).loss
   for (const name of ['in->units', 'units->units', 'units->out'] as const) {
     const { values: weights } = model.weights.get(name)
@@ -85,7 +85,7 @@ test('the gradient of BPTT is the slope of the loss', async t => {
 
 test('ModProp: its taps come to all, and mu changes what arrives', async t => {
   const model = Model.create(rates(), { precision: 'f64' })
-  const norm = async (rule: Rule) => (await gradients(model, batch, rule, { loss })).norm
+  const norm = async (rule: Rule) => (await gradients(model, batch, { rule, loss })).norm
   const all = await norm(rules.modprop)
   t.true(Math.abs((await norm({ ...rules.modprop, hops: LENGTH })) - all) < 1e-12 * all)
   t.not(await norm({ ...rules.modprop, hops: 1 }), all)
@@ -120,18 +120,18 @@ test('what rate units cannot do is refused', async t => {
   invalidAt(t, 'populations.units.model', () => network({ conventions: 'bellec2020' }).rate('units', 2))
   const model = Model.create(rates())
   for (const rule of ['eprop-online', 'rtrl', 'snap1', 'uoro', 'kf-rtrl'] as const) {
-    await rejectsInvalidAt(t, 'rule.estimator', () => gradients(model, batch, rule, { loss }))
+    await rejectsInvalidAt(t, 'rule.estimator', () => gradients(model, batch, { rule, loss }))
   }
   invalidAt(t, 'rule.estimator', () => model.session({ rule: 'mdgl-online' }))
-  await rejectsInvalidAt(t, /kernel/, () => gradients(model, batch, 'mdgl-membrane', { loss }))
+  await rejectsInvalidAt(t, /kernel/, () => gradients(model, batch, { rule: 'mdgl-membrane', loss }))
   const regulariser = { strength: 1, targetRate: 10 }
-  await rejectsInvalidAt(t, 'regulariser', () => gradients(model, batch, 'bptt', { loss, regulariser }))
+  await rejectsInvalidAt(t, 'regulariser', () => gradients(model, batch, { rule: 'bptt', loss, regulariser }))
 })
 
 test('ModProp needs what its recursion is made of', async t => {
   const model = Model.create(rates())
   const refused = (path: string, rule: Partial<Rule>) =>
-    rejectsInvalidAt(t, path, () => gradients(model, batch, { ...rules.modprop, ...rule }, { loss }))
+    rejectsInvalidAt(t, path, () => gradients(model, batch, { rule: { ...rules.modprop, ...rule }, loss }))
   await refused('rule.recurrentDerivative.mu', { recurrentDerivative: { mu: 0 } })
   await refused('rule.recurrentDerivative', { recurrentDerivative: 'mu' as never })
   await refused('rule.trace', { trace: 'mdgl2021' })
@@ -149,6 +149,6 @@ test('delayed XOR on the published cells', async t => {
   t.is(model.weights.get('cells->cells').values.length, 120 * 119)
   t.is(projections?.length, 3)
   const trial = await makeBatch(task, { split: 'train', size: 4, seed: 1 })
-  t.true(Number.isFinite((await gradients(model, trial, 'modprop', { loss: task.loss })).norm))
+  t.true(Number.isFinite((await gradients(model, trial, { rule: 'modprop', loss: task.loss })).norm))
   invalidAt(t, 'options.units', () => delayedXor({ units: 'analogue' as never }))
 })

@@ -32,7 +32,7 @@ test.serial('many calls on one signal leave no listener and no dependent signal 
   const rule = defineRule({ name: 'own', signal: ({ learningSignal }) => learningSignal })
   const calls = [
     ...Array.from({ length: 12 }, () => evaluate(model, smallBatch(), { loss, signal })),
-    ...Array.from({ length: 6 }, () => gradients(model, smallBatch(), rule, { loss, signal })),
+    ...Array.from({ length: 6 }, () => gradients(model, smallBatch(), { rule, loss, signal })),
     simulate(model, smallBatch(), { signal })
   ]
   t.true(listeners(signal) <= 1, `${listeners(signal)} listeners`)

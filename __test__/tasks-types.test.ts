@@ -55,7 +55,7 @@ test('six types: ligands of the mean weight are MDGL with six types', async t =>
   const task = evidenceAccumulation({ cues: 1, delay: 0 })
   const batch = await makeBatch(task, { split: 'train', size: 4, seed: 1 })
   const of = (description: NetworkDescription) =>
-    gradients(Model.create(description, { precision: 'f64' }), batch, 'mdgl', { loss: task.loss })
+    gradients(Model.create(description, { precision: 'f64' }), batch, { rule: 'mdgl', loss: task.loss })
   const [ligands, byDefault, coarse] = await Promise.all([six, plain, two].map(of))
   t.deepEqual(
     ligands?.projections['cells->cells']?.values.map(value => Math.fround(value)),
@@ -131,7 +131,7 @@ test('ligands and receptors expand to channels', t => {
 test('two ligands of one type act as the sum of their channels', async t => {
   const of = async (description: NetworkDescription) => {
     const model = Model.create(description, { precision: 'f64' })
-    const { projections } = await gradients(model, smallBatch(), 'mdgl', { loss: { kind: 'cross-entropy' } })
+    const { projections } = await gradients(model, smallBatch(), { rule: 'mdgl', loss: { kind: 'cross-entropy' } })
     return Array.from<number>(projections['cells->cells']?.values ?? [])
   }
   const channels = expandModulation(modulation)

@@ -65,7 +65,7 @@ const channel = (tauRise: number, tauDecay: number) =>
 const ruled = (tauRise: number, tauDecay: number, list: boolean) => {
   const one = secreted(tauRise, tauDecay)
   const channels = list ? [{ name: 'slow', from: 'cells', to: 'cells', ...one }] : one
-  return gradients(model, batch, { ...rules.mdgl, channels }, { loss: classes })
+  return gradients(model, batch, { rule: { ...rules.mdgl, channels }, loss: classes })
 }
 /** The same population as plain JSON, its values one for each neuron. */
 const plain = (population: object) =>

@@ -85,8 +85,8 @@ async function calls(library, { task, model, batch, folder }) {
     ['makeBatch', () => library.makeBatch(task, { split: 'test', size: 64, seed: 1 })],
     ['simulate', () => library.simulate(model, batch)],
     ['evaluate', () => library.evaluate(model, batch, { loss })],
-    ['gradients', () => library.gradients(model, batch, 'mdgl', { loss })],
-    ['alignment', () => library.alignment(model, batch, ['mdgl'], { loss })],
+    ['gradients', () => library.gradients(model, batch, { rule: 'mdgl', loss })],
+    ['alignment', () => library.alignment(model, batch, { rules: ['mdgl'], loss })],
     ['train, an iteration', iteration(library, { task, model })],
     ['session.step', sessionStep(model)],
     ['Model.create', async () => library.Model.create(model.description).dispose()]

@@ -1,3 +1,5 @@
+import type { Values } from './precision.js'
+
 /** Poisson events of constant rate in some units for some time of one trial; the engine draws them. */
 export interface RateSegment {
   /** The trial. */
@@ -65,6 +67,12 @@ export interface Batch<InputName extends string = string, ReadoutName extends st
   readonly inputs: { readonly [Name in InputName]?: InputValues }
   /** Targets of the only loss, or one entry for each readout that has one. */
   readonly targets?: Targets | { readonly [Name in ReadoutName]?: Targets }
+  /** Anything of the caller's own; the library passes it on to custom losses and rules and does not read it. */
+  readonly metadata?: unknown
+  /** The loss that {@link evaluate}, {@link gradients} and others take where they are given none; {@link makeBatch} puts its task's here. */
+  readonly loss?: Losses<ReadoutName> | undefined
+  /** The regulariser that goes with it. */
+  readonly regulariser?: Regulariser | null | undefined
 }
 
 /** The key of the generator that draws a batch's events. */
@@ -82,4 +90,85 @@ export interface BatchShape {
   /** Steps of the longest trial. */
   readonly steps: number
   readonly dt: number
+}
+
+/** A readout over a whole batch. */
+export interface ReadoutTrace {
+  /** y, laid out `[trial][step][unit]`. Steps beyond a shorter trial's end mean nothing. */
+  readonly values: Values
+  /** Number of trials. */
+  readonly trials: number
+  /** Steps of the longest trial. */
+  readonly steps: number
+  /** Units of the readout. */
+  readonly units: number
+}
+
+/** What a custom loss gives back. */
+export interface CustomLossResult {
+  /** E, the batch mean. */
+  readonly loss: number
+  /** δ = ∂E/∂y, laid out `[trial][step][unit]`, the batch mean included. */
+  readonly delta: Float64Array | Float32Array
+  /** Fraction of trials that were right, where there is such a thing. */
+  readonly accuracy?: number
+}
+
+/**
+ * Softmax cross-entropy, −log softmax(y)[target]: of a class a trial, the mean over trials and the last `window` ms; or, with the
+ * window `'targets'`, of classes that each count for a time of their own ({@link ClassWindow}), the mean over those and over the
+ * steps of each. An answer is right where the readout summed over its steps is highest for its class.
+ */
+export interface CrossEntropy {
+  /** Softmax cross-entropy. */
+  readonly kind: 'cross-entropy'
+  /** How much of a trial's end counts, in ms, rounded to whole steps, at least one; or `'targets'`, which say it themselves. Default: the last step. */
+  readonly window?: number | 'targets'
+}
+
+/** ½ Σ (y − y*)² over steps and units, the mean over trials. */
+export interface SquaredError {
+  /** Squared error at every step. */
+  readonly kind: 'squared-error'
+}
+
+/** A loss of your own, a function of the readout that gives E and δ = ∂E/∂y. */
+export interface CustomLoss {
+  /** A function. */
+  readonly kind: 'custom'
+  /**
+   * Judges a batch.
+   *
+   * @param readout - The readout over the batch.
+   * @param batch - The batch as the task gave it.
+   */
+  evaluate(readout: ReadoutTrace, batch: Batch): CustomLossResult
+}
+
+/** A loss at one readout. */
+export type Loss = CrossEntropy | SquaredError | CustomLoss
+
+/** A loss for each of several readouts, by name; one that is left out has none. */
+export type LossByReadout<ReadoutName extends string = string> = { readonly [Name in ReadoutName]?: Loss }
+
+/** A loss for the only readout, or one for each of several. */
+export type Losses<ReadoutName extends string = string> = Loss | LossByReadout<ReadoutName>
+
+/** Options that say what is to become small. */
+export interface ObjectiveOptions<ReadoutName extends string = string> {
+  /** The loss. Default: the batch's own; without one a loss must be given. */
+  readonly loss?: Losses<ReadoutName> | undefined
+  /** Firing-rate regulariser; null for none. Default: with the batch's own loss the batch's own, else none. */
+  readonly regulariser?: Regulariser | null | undefined
+}
+
+/**
+ * ½ c Σ_p (f_p − f0)², f_p the mean rate of neuron p over trials and steps (per step); with conventions `'bellec2020'` of each
+ * trial by itself, see {@link Conventions}.
+ */
+export interface Regulariser {
+  /** c. */
+  readonly strength: number
+  /** f0 in Hz. */
+  readonly targetRate: number
 }

@@ -1,6 +1,6 @@
+import type { Loss } from './batch.js'
 import type { NetworkDescription } from './description.js'
 import { invalid } from './error.js'
-import type { Loss } from './loss.js'
 
 const only = (path: string, value: unknown, allowed: string) =>
   invalid(path, value, `with conventions 'bellec2020': ${allowed}`)

@@ -124,7 +124,7 @@ export interface CustomRule {
  *     return learningSignal.map((L, i) => (cells.type[i % shape.neurons] === excitatory ? L : 0));
  *   },
  * });
- * const { norm } = await gradients(model, batch, rule, { loss: task.loss });
+ * const { norm } = await gradients(model, batch, { rule });
  * ```
  * @param rule - A name for messages, and the function.
  * @returns The rule, frozen.

@@ -16,7 +16,7 @@ export function batchShape(
   description: NetworkDescription,
   objective: Objective | undefined
 ): BatchShape {
-  record(batch, 'batch', ['length', 'trials', 'inputs', 'targets'])
+  record(batch, 'batch', ['length', 'trials', 'inputs', 'targets', 'metadata', 'loss', 'regulariser'])
   const dt = description.dt ?? 1
   const trials = countTrials(batch, objective)
   const lengths = trialLengths(batch.length, trials, dt)

@@ -1,21 +1,12 @@
 import { askLoss } from './ask-loss.js'
-import type { Batch } from './batch.js'
+import type { Batch, ObjectiveOptions } from './batch.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions, type Session, withSession } from './engine-session.js'
-import type { Losses, Regulariser } from './loss.js'
 import { type Model, nativeModel } from './model.js'
 import type { InputNames, ReadoutNames } from './names.js'
-import { makeObjective, type Objective } from './objective.js'
+import { type Objective, objectiveFor } from './objective.js'
 import type { Precision } from './precision.js'
 import { drawKey, type EncodedBatch, encodeBatch } from './prepare-batch.js'
-
-/** Options that say what is to become small. */
-export interface ObjectiveOptions<ReadoutName extends string = string> {
-  /** The loss. */
-  readonly loss: Losses<ReadoutName>
-  /** Firing-rate regulariser. Default none. */
-  readonly regulariser?: Regulariser | null | undefined
-}
 
 /** Options of {@link evaluate}, {@link gradients} and the analyses. */
 export interface EvaluateOptions<ReadoutName extends string = string>
@@ -42,7 +33,7 @@ export interface Evaluation {
  *
  * @example
  * ```ts
- * const { loss, accuracy, rate } = await evaluate(model, batch, { loss: task.loss });
+ * const { loss, accuracy, rate } = await evaluate(model, batch); // makeBatch gave it the task's loss
  * console.log(loss, accuracy, rate, 'Hz');
  * ```
  * @param model - The model.
@@ -55,11 +46,11 @@ export interface Evaluation {
 export async function evaluate<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
   batch: Batch<InputNames<D>, ReadoutNames<D>>,
-  options: EvaluateOptions<ReadoutNames<D>>
+  options: EvaluateOptions<ReadoutNames<D>> = {}
 ): Promise<Evaluation> {
   nativeModel(model)
   const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
-  const objective = makeObjective(checked.loss, checked.regulariser, model.description)
+  const objective = objectiveFor(checked, batch, model.description)
   const encoded = encodeBatch(batch, model.description, objective, drawKey(checked.seed, model.description))
   const plan = { objective: objective.json, training: false }
   return await withSession(model, plan, checked, session => score(session, objective, encoded))

@@ -2,12 +2,13 @@ import { askLoss } from './ask-loss.js'
 import { askRule, type RuleQuestion } from './ask-rule.js'
 import type { Batch, DrawKey } from './batch.js'
 import type { CustomRule } from './custom-rule.js'
+import { withRule } from './deprecated.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type Session, withSession } from './engine-session.js'
 import type { EvaluateOptions, Evaluation } from './evaluate.js'
 import { type Model, nativeModel } from './model.js'
 import type { InputNames, ProjectionNames, ReadoutNames } from './names.js'
-import { makeObjective, type Objective } from './objective.js'
+import { type Objective, objectiveFor } from './objective.js'
 import { planRule } from './planned-rule.js'
 import type { Precision, Values } from './precision.js'
 import { drawKey, type EncodedBatch, encodeBatch } from './prepare-batch.js'
@@ -26,29 +27,47 @@ export interface Gradients<D extends NetworkDescription, P extends Precision> {
   readonly bias: { readonly [Name in ReadoutNames<D>]: Values<P> }
 }
 
+/** Options of {@link gradients}. */
+export interface GradientsOptions<ReadoutName extends string = string> extends EvaluateOptions<ReadoutName> {
+  /** A published rule's name, a rule, or one of {@link defineRule}. */
+  readonly rule: RuleName | Rule | CustomRule
+}
+
 /**
  * The gradient of every weight by a learning rule.
  *
  * @example
  * ```ts
- * const { projections } = await gradients(model, batch, 'mdgl', { loss: task.loss });
+ * const { projections } = await gradients(model, batch, { rule: 'mdgl' });
  * const { pre, post, values } = projections['cells->cells'];
  * ```
  * @param model - The model; it is not changed.
  * @param batch - The batch; it must have the targets that the loss needs.
- * @param rule - A published rule's name, a rule, or one of {@link defineRule}.
- * @param options - The loss and more.
+ * @param options - The rule, the loss and more.
  * @throws {@link MdglError} as a rejection: `'invalid'` for bad rules, options, batches and targets, `'not-finite'`,
  * `'memory'`, `'disposed'`; the signal's reason when aborted; the error of a custom loss or rule as it is.
  */
-export async function gradients<D extends NetworkDescription, P extends Precision>(
+export function gradients<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
+  options: GradientsOptions<ReadoutNames<D>>
+): Promise<Gradients<D, P>>
+/** @deprecated `gradients(model, batch, { rule, … })` */
+export function gradients<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
   batch: Batch<InputNames<D>, ReadoutNames<D>>,
   rule: RuleName | Rule | CustomRule,
   options: EvaluateOptions<ReadoutNames<D>>
+): Promise<Gradients<D, P>>
+export async function gradients<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
+  given: GradientsOptions<ReadoutNames<D>> | RuleName | Rule | CustomRule,
+  options?: EvaluateOptions<ReadoutNames<D>>
 ): Promise<Gradients<D, P>> {
   nativeModel(model)
-  const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
+  const asked = withRule<GradientsOptions<ReadoutNames<D>>>('gradients', 'rule', given, options)
+  const { rule, ...checked } = checkOptions(asked, ['rule', 'loss', 'regulariser', 'seed'])
   return await keyedGradients(model, batch, rule, checked, drawKey(checked.seed, model.description))
 }
 
@@ -60,7 +79,7 @@ export async function keyedGradients<D extends NetworkDescription, P extends Pre
   options: EvaluateOptions<ReadoutNames<D>>,
   key: DrawKey
 ): Promise<Gradients<D, P>> {
-  const objective = makeObjective(options.loss, options.regulariser, model.description)
+  const objective = objectiveFor(options, batch, model.description)
   const encoded = encodeBatch(batch, model.description, objective, key)
   const { plan: rulePlan, custom } = planRule(nativeModel(model), rule, objective.custom ? 'custom-loss' : undefined)
   const plan = { objective: objective.json, ...rulePlan, training: false }

@@ -14,9 +14,20 @@
  * @module
  */
 export { type Activity, networkActivity } from './activity.js'
-export { type Alignment, alignment, type GradientAlignment } from './analysis/alignment.js'
-export { type ChannelNorm, type ChannelNorms, channelNorms } from './analysis/channel-norms.js'
+export { type Alignment, type AlignmentOptions, alignment, type GradientAlignment } from './analysis/alignment.js'
+export {
+  type ChannelNorm,
+  type ChannelNorms,
+  type ChannelNormsOptions,
+  channelNorms
+} from './analysis/channel-norms.js'
 export type { SpikeRecording } from './analysis/check-recording.js'
+export {
+  type DenseRecordingOptions,
+  type DenseTensor,
+  denseRecording,
+  type RecordedName
+} from './analysis/dense-recording.js'
 export type { ByNeurons, SpikeWindow } from './analysis/spike-trains.js'
 export {
   firingRates,
@@ -27,7 +38,24 @@ export {
   spikeCounts,
   synchrony
 } from './analysis/statistics.js'
-export type { Batch, ClassWindow, InputValues, RateSegment, Targets } from './batch.js'
+export type {
+  Batch,
+  ClassWindow,
+  CrossEntropy,
+  CustomLoss,
+  CustomLossResult,
+  InputValues,
+  Loss,
+  LossByReadout,
+  Losses,
+  ObjectiveOptions,
+  RateSegment,
+  ReadoutTrace,
+  Regulariser,
+  SquaredError,
+  Targets
+} from './batch.js'
+export type { ByteSource } from './byte-source.js'
 export { expandModulation, type Modulation, type Receptor } from './channels.js'
 export type { Collective } from './collective.js'
 export { type CellConstants, type CustomRule, defineRule, type RuleContext, type Synapses } from './custom-rule.js'
@@ -59,30 +87,30 @@ export type {
 } from './description.js'
 export { type AnalogueInput, type AnalogueShape, analogueCurrent } from './encoders/analogue-current.js'
 export { type BinnedEventsOptions, binnedEvents, type TimedEvents } from './encoders/binned-events.js'
+export { denseCurrents, denseEvents } from './encoders/dense.js'
 export { type EventInput, type FrozenPoissonOptions, frozenPoisson } from './encoders/frozen-poisson.js'
 export { poissonRates, type TimeWindow } from './encoders/poisson.js'
 export { populationCode, type Tuning } from './encoders/population-code.js'
 export type { RunOptions } from './engine-session.js'
 export { type ErrorCode, type ErrorDetails, MdglError } from './error.js'
-export { type EvaluateOptions, type Evaluation, evaluate, type ObjectiveOptions } from './evaluate.js'
-export { type Gradients, gradients } from './gradients.js'
+export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js'
+export { type Fit, type FitCheckpoint, type FitOptions, fit } from './fit.js'
+export { type Gradients, type GradientsOptions, gradients } from './gradients.js'
 export type { EventSample, EventSet } from './interchange/event-set.js'
 export { openSpikingHeidelbergDigits } from './interchange/heidelberg-digits.js'
 export { openNMnist } from './interchange/n-mnist.js'
-export { loadNir, type NirOptions, saveNir } from './interchange/nir.js'
+export { loadNir, type NirOptions, nirFromBytes, nirToBytes, saveNir } from './interchange/nir.js'
 export type { NumpyArray, NumpyData } from './interchange/npy.js'
-export { readNpy, readNpz, writeNpy, writeNpz } from './interchange/numpy.js'
-export type {
-  CrossEntropy,
-  CustomLoss,
-  CustomLossResult,
-  Loss,
-  LossByReadout,
-  Losses,
-  ReadoutTrace,
-  Regulariser,
-  SquaredError
-} from './loss.js'
+export {
+  npyFromBytes,
+  npyToBytes,
+  npzFromBytes,
+  npzToBytes,
+  readNpy,
+  readNpz,
+  writeNpy,
+  writeNpz
+} from './interchange/numpy.js'
 export { type Biases, Model, type ModelOptions, type SaveOptions, type Weights } from './model.js'
 export type { InputNames, ProjectionNames, ReadoutNames } from './names.js'
 export {
@@ -128,6 +156,7 @@ export {
 } from './optimiser.js'
 export { networkGraph } from './plots/network-graph.js'
 export type { Precision, Values } from './precision.js'
+export { type Prediction, type Predictions, type PredictOptions, predict } from './predict.js'
 export {
   type KernelProfile,
   type MachinePeak,
@@ -185,5 +214,6 @@ export type { CellNames, PresetTask } from './tasks/preset-task.js'
 export { type DigitsNames, type DigitsOptions, sequentialDigits } from './tasks/sequential-digits.js'
 export { type StoreRecallNames, type StoreRecallOptions, storeRecall } from './tasks/store-recall.js'
 export { type SinesOptions, sumOfSines } from './tasks/sum-of-sines.js'
+export type { TensorLayout, TensorOptions, TensorValues } from './tensor.js'
 export { type Metrics, type Training, train } from './train.js'
 export type { StopAt, TrainOptions } from './training-plan.js'

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { types } from 'node:util'
 import type { NativeModel } from '#native'
+import { type ByteSource, bytesOf } from './byte-source.js'
 import { doubles, flag, isObject, oneOf, orDefault, record } from './check.js'
 import type { NetworkDescription } from './description.js'
 import { invalid, MdglError } from './error.js'
@@ -17,7 +18,7 @@ import { ProjectionValues } from './projection.js'
 import { version } from './version.js'
 import { writeAside } from './write-aside.js'
 
-/** Options of {@link Model.save}. */
+/** Options of {@link Model.save} and {@link Model.toBytes}. */
 export interface SaveOptions {
   /**
    * Whether the file holds the optimiser's state too: its steps and moments, and what a dead synapse needs to come back. Training a loaded
@@ -174,13 +175,33 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   static async load(path: string | URL): Promise<Model> {
     const bytes = await readFile(filePath(path))
     try {
-      const handle = await settle(() => native.NativeModel.load(bytes))
-      const description = unpack(guard(() => handle.description()))
-      return new Model(handle, normalise(description as NetworkDescription))
+      return await Model.#read(bytes)
     } catch (error) {
       if (!(error instanceof MdglError)) throw error
       throw new MdglError({ ...error, message: `${path}: ${error.message}`, cause: error })
     }
+  }
+
+  /**
+   * Reads a model from the bytes that {@link Model.toBytes} gave or {@link Model.save} wrote: from a database, a bucket, a message of another
+   * thread. The optimiser starts anew, unless the bytes hold its state.
+   *
+   * @example
+   * ```ts
+   * const bytes = await model.toBytes();
+   * const copy = await Model.fromBytes(new Blob([bytes]).stream()); // or the body of a response, or a stream of Node
+   * ```
+   * @param bytes - All bytes, or a stream of them.
+   * @throws {@link MdglError} `'invalid'` for what gives no bytes, `'file'` for bytes that are no model; the stream's own error as it is.
+   */
+  static async fromBytes(bytes: ByteSource): Promise<Model> {
+    return await Model.#read(await bytesOf(bytes, 'bytes'))
+  }
+
+  static async #read(bytes: Uint8Array): Promise<Model> {
+    const handle = await settle(() => native.NativeModel.load(bytes))
+    const description = unpack(guard(() => handle.description()))
+    return new Model(handle, normalise(description as NetworkDescription))
   }
 
   /**
@@ -191,10 +212,27 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
    * @throws {@link MdglError} `'disposed'`; the system's own error where it cannot be written.
    */
   async save(path: string | URL, options: SaveOptions = {}): Promise<void> {
-    record(options, 'options', ['optimiser'])
-    const optimiser = flag(orDefault(options.optimiser, false), 'options.optimiser')
+    const optimiser = withOptimiser(options)
     const target = filePath(path)
     await writeAside(target, await settle(() => this.#alive().save(optimiser)))
+  }
+
+  /**
+   * Description and weights as the bytes of the file that {@link Model.save} writes.
+   *
+   * @example
+   * ```ts
+   * const bytes = await model.toBytes({ optimiser: true });
+   * console.log(bytes.length, (await Model.fromBytes(bytes)).precision);
+   * ```
+   * @param options - Whether the optimiser's state goes along.
+   * @returns The bytes, in memory of their own that may be transferred to another thread.
+   * @throws {@link MdglError} `'disposed'`, `'memory'`.
+   */
+  async toBytes(options: SaveOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+    const optimiser = withOptimiser(options)
+    // What an addon gave cannot be transferred.
+    return new Uint8Array(await settle(() => this.#alive().save(optimiser)))
   }
 
   /**
@@ -257,6 +295,11 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     if (wrong >= 0) throw invalid(`${path}[${wrong}]`, values[wrong], 'a finite number')
     guard(() => this.#alive()[setter](name, values))
   }
+}
+
+function withOptimiser(options: SaveOptions): boolean {
+  record(options, 'options', ['optimiser'])
+  return flag(orDefault(options.optimiser, false), 'options.optimiser')
 }
 
 function checkCreate(description: NetworkDescription, options: ModelOptions<Precision>) {

@@ -1,5 +1,19 @@
 import type { Targets as NativeTargets } from '#native'
-import type { Batch, BatchShape, Targets } from './batch.js'
+import type {
+  Batch,
+  BatchShape,
+  CrossEntropy,
+  CustomLoss,
+  CustomLossResult,
+  Loss,
+  LossByReadout,
+  Losses,
+  ObjectiveOptions,
+  ReadoutTrace,
+  Regulariser,
+  SquaredError,
+  Targets
+} from './batch.js'
 import {
   callable,
   finite,
@@ -19,24 +33,14 @@ import { checkObjective } from './conventions.js'
 import type { NetworkDescription, Readout } from './description.js'
 import { toPositiveSteps } from './duration.js'
 import { invalid, MdglError } from './error.js'
-import type {
-  CrossEntropy,
-  CustomLoss,
-  CustomLossResult,
-  Loss,
-  LossByReadout,
-  Losses,
-  ReadoutTrace,
-  Regulariser,
-  SquaredError
-} from './loss.js'
 import { find } from './normalise.js'
 import type { Values } from './precision.js'
-import { isFloat32Array, isFloatArray } from './recognise.js'
+import { columnsOf, putColumns, takeColumns } from './readout-columns.js'
+import { isFloatArray } from './recognise.js'
 import { narrowed } from './wide-integers.js'
 
 /** A loss at its readout. */
-interface Term {
+export interface Term {
   readonly readout: Readout
   readonly loss: Loss
 }
@@ -73,6 +77,15 @@ export function makeObjective(
   return { json, terms, custom, readouts }
 }
 
+/** The objective of a call: that of its options, or else that which the batch brings along. */
+export function objectiveFor(options: ObjectiveOptions, batch: Batch, description: NetworkDescription): Objective {
+  const { loss, regulariser } = options
+  if (loss !== undefined) return makeObjective(loss, regulariser, description)
+  const { loss: own, regulariser: ownRegulariser } = object(batch, 'batch')
+  if (own === undefined) throw invalid('options.loss', loss, 'a loss, unless the batch has one (makeBatch gives it)')
+  return makeObjective(own, regulariser === undefined ? ownRegulariser : regulariser, description)
+}
+
 /** Checks a batch's targets and lays them out for the engine, one entry a loss. */
 export function encodeTargets(objective: Objective, batch: Batch, shape: BatchShape): NativeTargets[] {
   if (objective.custom) return objective.terms.map(() => ({}))
@@ -105,13 +118,14 @@ export function askCustomLosses(
   trials: number,
   steps: number
 ): CustomScore {
-  const width = objective.readouts.reduce((sum, readout) => sum + readout.size, 0)
+  const { readouts, terms } = objective
+  const width = readouts.reduce((sum, readout) => sum + readout.size, 0)
   const delta = new Float64Array(trials * steps * width)
   let loss = 0
   const accuracies: number[] = []
-  for (const term of objective.terms) {
-    const units = term.readout.size
-    const columns = { offset: offsetOf(objective.readouts, term.readout), units, width, rows: trials * steps }
+  for (const term of terms) {
+    const columns = columnsOf(readouts, term.readout, trials * steps)
+    const { units } = columns
     const result = ask(term, { values: takeColumns(values, columns), trials, steps, units }, batch)
     putColumns(delta, result.delta, columns)
     loss += result.loss
@@ -166,9 +180,19 @@ function checkLoss(given: Loss | undefined, path: string): Loss {
 
 function encodeTerm({ readout, loss }: Term, dt: number, path: string) {
   if (loss.kind !== 'cross-entropy') return { readout: readout.name, kind: loss.kind }
-  if (loss.window === 'targets') return { readout: readout.name, kind: 'windowed-cross-entropy' }
-  const window = loss.window === undefined ? 1 : toPositiveSteps(loss.window, dt, `${path}.window`)
+  const window = windowSteps(loss, dt, path)
+  if (window === 'targets') return { readout: readout.name, kind: 'windowed-cross-entropy' }
   return { readout: readout.name, kind: loss.kind, window }
+}
+
+function windowSteps({ window }: CrossEntropy, dt: number, path: string): number | 'targets' {
+  if (window === 'targets') return window
+  return window === undefined ? 1 : toPositiveSteps(window, dt, `${path}.window`)
+}
+
+/** The last steps of a trial that a readout's answer is read from, of a loss without answers the last one; or that the targets say it. */
+export function lossWindow(term: Term | undefined, dt: number): number | 'targets' {
+  return term?.loss.kind === 'cross-entropy' ? windowSteps(term.loss, dt, 'loss') : 1
 }
 
 function checkRegulariser(regulariser: Regulariser): Regulariser {
@@ -221,31 +245,4 @@ function ask(term: Term, trace: ReadoutTrace, batch: Batch): CustomLossResult {
   }
   if (result.accuracy !== undefined) finite(result.accuracy, `${path}.accuracy`)
   return result
-}
-
-function offsetOf(readouts: readonly Readout[], readout: Readout): number {
-  return readouts.slice(0, readouts.indexOf(readout)).reduce((sum, { size }) => sum + size, 0)
-}
-
-/** One readout's columns in rows of all readouts' units. */
-interface Columns {
-  readonly offset: number
-  readonly units: number
-  readonly width: number
-  readonly rows: number
-}
-
-function takeColumns(values: Values, { offset, units, width, rows }: Columns): Values {
-  if (units === width) return values
-  const taken = isFloat32Array(values) ? new Float32Array(rows * units) : new Float64Array(rows * units)
-  for (let row = 0; row < rows; row++) {
-    taken.set(values.subarray(row * width + offset, row * width + offset + units), row * units)
-  }
-  return taken
-}
-
-function putColumns(all: Float64Array, values: Float64Array | Float32Array, columns: Columns): void {
-  const { offset, units, width, rows } = columns
-  // By index: a caller's array may have methods of its own.
-  for (let i = 0; i < rows * units; i++) all[Math.floor(i / units) * width + offset + (i % units)] = values[i] ?? 0
 }

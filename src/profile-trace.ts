@@ -35,7 +35,7 @@ export interface TraceEvent {
  *
  * @example
  * ```ts
- * await writeFile('run.json', JSON.stringify(traceProfile(await profile(model, batch, 'mdgl', { loss: task.loss }))));
+ * await writeFile('run.json', JSON.stringify(traceProfile(await profile(model, batch, { rule: 'mdgl' }))));
  * ```
  * @param profile - A profile.
  */

@@ -1,12 +1,12 @@
-import type { Batch } from './batch.js'
+import type { Batch, ObjectiveOptions } from './batch.js'
 import { flag, orDefault, wholeNumber } from './check.js'
+import { withRule } from './deprecated.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions, withSession } from './engine-session.js'
 import { invalid } from './error.js'
-import type { ObjectiveOptions } from './evaluate.js'
 import { type Model, nativeModel } from './model.js'
 import { type InputNames, projectionNames, type ReadoutNames } from './names.js'
-import { makeObjective } from './objective.js'
+import { objectiveFor } from './objective.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser } from './optimiser.js'
 import { expandRuleFor } from './planned-rule.js'
 import type { Precision } from './precision.js'
@@ -15,6 +15,8 @@ import type { Rule, RuleName } from './rule.js'
 
 /** Options of {@link profile}. */
 export interface ProfileOptions<ReadoutName extends string = string> extends RunOptions, ObjectiveOptions<ReadoutName> {
+  /** A published rule's name or a rule. */
+  readonly rule: RuleName | Rule
   /** The optimiser whose step ends an iteration. Default: Adam as in Fig. 3C. */
   readonly optimiser?: Optimiser | undefined
   /** Seed of the input events that the engine draws. Default: the network's seed. */
@@ -145,6 +147,7 @@ export interface Profile {
   readonly gradientNorm: number
 }
 
+const OPTIONS = ['rule', 'loss', 'regulariser', 'optimiser', 'seed', 'iterations', 'every', 'peaks'] as const
 const MOST_ITERATIONS = 10_000
 const MOST_EVERY = 2 ** 20
 
@@ -154,26 +157,38 @@ const MOST_EVERY = 2 ** 20
  *
  * @example
  * ```ts
- * const { kernels } = await profile(model, batch, 'mdgl', { loss: task.loss });
+ * const { kernels } = await profile(model, batch, { rule: 'mdgl' });
  * for (const { kernel, ms } of kernels) console.log(kernel, ms);
  * ```
  * @param model - The model.
  * @param batch - The batch; it must have the targets that the loss needs.
- * @param rule - A published rule's name or a rule.
- * @param options - The loss and more.
+ * @param options - The rule, the loss and more.
  * @throws {@link MdglError} as a rejection: `'invalid'` for bad rules, options, batches, targets and for custom losses,
  * `'not-finite'`, `'memory'`, `'disposed'`; the signal's reason when aborted.
  */
-export async function profile<D extends NetworkDescription, P extends Precision>(
+export function profile<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
+  options: ProfileOptions<ReadoutNames<D>>
+): Promise<Profile>
+/** @deprecated `profile(model, batch, { rule, … })` */
+export function profile<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
   batch: Batch<InputNames<D>, ReadoutNames<D>>,
   rule: RuleName | Rule,
-  options: ProfileOptions<ReadoutNames<D>>
+  options: Omit<ProfileOptions<ReadoutNames<D>>, 'rule'>
+): Promise<Profile>
+export async function profile<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
+  given: ProfileOptions<ReadoutNames<D>> | RuleName | Rule,
+  options?: Omit<ProfileOptions<ReadoutNames<D>>, 'rule'>
 ): Promise<Profile> {
   nativeModel(model)
-  const checked = checkOptions(options, ['loss', 'regulariser', 'optimiser', 'seed', 'iterations', 'every', 'peaks'])
+  const asked = withRule<ProfileOptions<ReadoutNames<D>>>('profile', 'rule', given, options)
+  const { rule, ...checked } = checkOptions(asked, OPTIONS)
   const { description } = model
-  const objective = makeObjective(checked.loss, checked.regulariser, description)
+  const objective = objectiveFor(checked, batch, description)
   if (objective.custom) throw invalid('options.loss', checked.loss, 'a built-in loss; a custom one is JavaScript')
   const optimiser = completeOptimiser(orDefault(checked.optimiser, defaultOptimiser), projectionNames(description))
   const profilePlan = {

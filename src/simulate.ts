@@ -1,12 +1,11 @@
-import type { Batch } from './batch.js'
+import type { Batch, Losses, Regulariser } from './batch.js'
 import { flag, orDefault } from './check.js'
 import type { NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions, withSession } from './engine-session.js'
 import { invalid } from './error.js'
-import type { Losses, Regulariser } from './loss.js'
 import { type Model, nativeModel } from './model.js'
 import type { InputNames, ReadoutNames } from './names.js'
-import { makeObjective } from './objective.js'
+import { objectiveFor } from './objective.js'
 import { expandRuleFor } from './planned-rule.js'
 import type { Precision, Values } from './precision.js'
 import { drawKey, encodeBatch } from './prepare-batch.js'
@@ -19,11 +18,11 @@ export interface SimulateOptions<ReadoutName extends string = string> extends Ru
   readonly voltage?: boolean | undefined
   /** Whether to record the events that the inputs gave. Default false. */
   readonly inputs?: boolean | undefined
-  /** With a loss: the rule whose learning and modulatory signals are recorded. */
+  /** The rule whose learning and modulatory signals are recorded. Default: none. */
   readonly rule?: RuleName | Rule | undefined
-  /** With a rule: the loss from which the signals come. */
+  /** With a rule: the loss from which the signals come. Default: the batch's own. */
   readonly loss?: Losses<ReadoutName> | undefined
-  /** Firing-rate regulariser, part of the learning signal. Default none. */
+  /** Firing-rate regulariser, part of the learning signal. Default: with the batch's own loss the batch's own, else none. */
   readonly regulariser?: Regulariser | null | undefined
   /** Seed of the input events that the engine draws. Default: the network's seed. */
   readonly seed?: number | undefined
@@ -72,7 +71,7 @@ export async function simulate<D extends NetworkDescription, P extends Precision
   nativeModel(model)
   const checked = checkOptions(options, ['voltage', 'inputs', 'rule', 'loss', 'regulariser', 'seed'])
   const { description } = model
-  const { plan, objective } = makePlan(checked, model)
+  const { plan, objective } = makePlan(checked, batch, model)
   const { handle, ...size } = encodeBatch(batch, description, objective, drawKey(checked.seed, description))
   const voltage = flag(orDefault(checked.voltage, false), 'options.voltage')
   const inputs = flag(orDefault(checked.inputs, false), 'options.inputs')
@@ -82,16 +81,13 @@ export async function simulate<D extends NetworkDescription, P extends Precision
   })
 }
 
-function makePlan({ rule, loss, regulariser }: SimulateOptions, model: Model) {
-  const { description } = model
-  if ((rule === undefined) !== (loss === undefined)) {
-    throw invalid('options', { rule, loss }, 'rule and loss together, or neither')
-  }
-  if (rule === undefined || loss === undefined) {
-    if (regulariser != null) throw invalid('options.regulariser', regulariser, 'nothing without rule and loss')
+function makePlan({ rule, loss, regulariser }: SimulateOptions, batch: Batch, model: Model) {
+  if (rule === undefined) {
+    if (loss !== undefined) throw invalid('options.loss', loss, 'nothing without a rule')
+    if (regulariser != null) throw invalid('options.regulariser', regulariser, 'nothing without a rule')
     return { plan: { training: false } }
   }
-  const objective = makeObjective(loss, regulariser, description)
+  const objective = objectiveFor({ loss, regulariser }, batch, model.description)
   if (objective.custom)
     throw invalid('options.loss', loss, 'a built-in loss; signals of custom losses are not recorded yet')
   return {

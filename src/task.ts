@@ -1,7 +1,6 @@
-import type { Batch, Targets } from './batch.js'
-import { callable, object, oneOf, record, wholeNumber } from './check.js'
+import type { Batch, Loss, Losses, Regulariser, Targets } from './batch.js'
+import { callable, isObject, object, oneOf, record, wholeNumber } from './check.js'
 import type { Names, NetworkDescription } from './description.js'
-import type { Loss, Losses, Regulariser } from './loss.js'
 import type { InputNames, ReadoutNames } from './names.js'
 import { guard, native } from './native.js'
 import type { Optimiser } from './optimiser.js'
@@ -167,12 +166,13 @@ export interface BatchOptions {
 
 /**
  * Makes a batch of a task, the same that {@link train} makes for the same seed, split, iteration and size. Where it gives
- * rates, the engine draws the events when the batch is run, from the seed that {@link evaluate} or another run is given.
+ * rates, the engine draws the events when the batch is run, from the seed that {@link evaluate} or another run is given. The batch
+ * brings the task's loss and regulariser along, unless the task has given it a loss.
  *
  * @example
  * ```ts
  * const batch = await makeBatch(task, { split: 'test', size: 100, seed: 1 });
- * const { accuracy } = await evaluate(model, batch, { loss: task.loss });
+ * const { accuracy } = await evaluate(model, batch);
  * ```
  * @param task - The task.
  * @param options - Split, size, seed and iteration.
@@ -180,6 +180,17 @@ export interface BatchOptions {
  * the task's own error as it is.
  */
 export async function makeBatch<InputName extends string, ReadoutName extends string>(
+  task: TaskFor<{ input: InputName; readout: ReadoutName }>,
+  options: BatchOptions
+): Promise<Batch<InputName, ReadoutName>> {
+  const batch = await taskBatch(task, options)
+  const { loss, regulariser } = task
+  if (!isObject(batch) || Array.isArray(batch) || loss === undefined || Object.hasOwn(batch, 'loss')) return batch
+  return { ...batch, loss, ...(regulariser != null && { regulariser }) }
+}
+
+/** The batch as the task made it. */
+export async function taskBatch<InputName extends string, ReadoutName extends string>(
   task: TaskFor<{ input: InputName; readout: ReadoutName }>,
   options: BatchOptions
 ): Promise<Batch<InputName, ReadoutName>> {

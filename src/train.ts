@@ -10,8 +10,9 @@ import { type Evaluation, score } from './evaluate.js'
 import type { Model } from './model.js'
 import type { Precision } from './precision.js'
 import { type EncodedBatch, encodeBatch } from './prepare-batch.js'
-import { eventStream, type KnownNames, makeBatch, type Split, type TaskFor } from './task.js'
-import { planTraining, type StopAt, type TrainingPlan, type TrainOptions } from './training-plan.js'
+import { eventStream, type KnownNames, type Split, type TaskFor, taskBatch } from './task.js'
+import { planTraining, reached, type TrainingPlan, type TrainOptions } from './training-plan.js'
+import { expectToBegin, hasBegun } from './unused-training.js'
 
 /** What is known after an iteration's step, or after a validation. */
 export interface Metrics {
@@ -96,6 +97,7 @@ export class TrainingRun implements Training {
 
   constructor(plan: TrainingPlan) {
     this.#plan = plan
+    expectToBegin(this)
     this.#steps = this.#start()
   }
 
@@ -109,10 +111,12 @@ export class TrainingRun implements Training {
   }
 
   next(): Promise<IteratorResult<Metrics, undefined>> {
+    hasBegun(this)
     return this.#steps.next()
   }
 
   return(): Promise<IteratorResult<Metrics, undefined>> {
+    hasBegun(this)
     this.#leave.abort(LEFT)
     return this.#steps.return(undefined)
   }
@@ -193,7 +197,7 @@ export class TrainingRun implements Training {
 
   async #prepare(split: Split, iteration: number, size: number): Promise<EncodedBatch> {
     const { task, seed, model, objective } = this.#plan
-    const batch = await makeBatch(task, { seed, split, iteration, size })
+    const batch = await taskBatch(task, { seed, split, iteration, size })
     return encodeBatch(batch, model.description, objective, { seed, stream: eventStream(split), iteration })
   }
 
@@ -230,11 +234,4 @@ export class TrainingRun implements Training {
     this.#engineMs = engineMs
     return { ...evaluation, gradientNorm }
   }
-}
-
-function reached(stopAt: StopAt | undefined, { loss, accuracy }: Evaluation): boolean {
-  if (stopAt === undefined) return false
-  const lossReached = stopAt.loss === undefined || loss <= stopAt.loss
-  const accuracyReached = stopAt.accuracy === undefined || (accuracy !== null && accuracy >= stopAt.accuracy)
-  return lossReached && accuracyReached
 }

@@ -1,10 +1,11 @@
+import type { Regulariser } from './batch.js'
 import { finite, orDefault, record, wholeNumber } from './check.js'
 import { type Collective, checkCollective } from './collective.js'
 import type { CustomRule } from './custom-rule.js'
 import type { NamesOf, NetworkDescription } from './description.js'
 import { checkOptions, type RunOptions } from './engine-session.js'
 import { invalid } from './error.js'
-import type { Regulariser } from './loss.js'
+import type { Evaluation } from './evaluate.js'
 import { type Model, nativeModel } from './model.js'
 import { type ProjectionNames, projectionNames } from './names.js'
 import { makeObjective, type Objective } from './objective.js'
@@ -153,6 +154,14 @@ function planOptimiser(task: Task, options: TrainOptions, projections: readonly 
   const optimiser = completeOptimiser(orDefault(options.optimiser, task.optimiser ?? defaultOptimiser), projections)
   const frozen = frozenNames(orDefault(options.freeze, []), projections, 'options.freeze')
   return { ...optimiser, frozen: [...new Set([...(optimiser.frozen ?? []), ...frozen])] }
+}
+
+/** Whether a validation is as good as asked for. */
+export function reached(stopAt: StopAt | undefined, { loss, accuracy }: Evaluation): boolean {
+  if (stopAt === undefined) return false
+  const lossReached = stopAt.loss === undefined || loss <= stopAt.loss
+  const accuracyReached = stopAt.accuracy === undefined || (accuracy !== null && accuracy >= stopAt.accuracy)
+  return lossReached && accuracyReached
 }
 
 function fraction(value: number, path: string): void {

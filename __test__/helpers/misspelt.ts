@@ -102,27 +102,27 @@ export const misspeltReadouts = () => {
   // @ts-expect-error no such readout
   evaluate(model, batch, { loss: { chioce: loss } })
   // @ts-expect-error no such readout
-  gradients(model, batch, 'mdgl', { loss: { chioce: loss } })
+  gradients(model, batch, { rule: 'mdgl', loss: { chioce: loss } })
   // @ts-expect-error no such readout
-  profile(model, batch, 'mdgl', { loss: { chioce: loss } })
+  profile(model, batch, { rule: 'mdgl', loss: { chioce: loss } })
   // @ts-expect-error no such readout
   simulate(model, batch, { rule: 'mdgl', loss: { chioce: loss } })
   // @ts-expect-error no such readout
-  alignment(model, batch, ['mdgl'], { loss: { chioce: loss } })
+  alignment(model, batch, { rules: ['mdgl'], loss: { chioce: loss } })
   // @ts-expect-error no such readout
-  channelNorms(model, batch, 'mdgl', { loss: { chioce: loss } })
+  channelNorms(model, batch, { rule: 'mdgl', loss: { chioce: loss } })
   // @ts-expect-error no such readout
   evaluate(model, { ...batch, targets: { chioce: [0] } }, right)
   // @ts-expect-error no such readout
-  gradients(model, { ...batch, targets: { chioce: [0] } }, 'mdgl', right)
+  gradients(model, { ...batch, targets: { chioce: [0] } }, { rule: 'mdgl', ...right })
   // @ts-expect-error no such readout
-  profile(model, { ...batch, targets: { chioce: [0] } }, 'mdgl', right)
+  profile(model, { ...batch, targets: { chioce: [0] } }, { rule: 'mdgl', ...right })
   // @ts-expect-error no such readout
   simulate(model, { ...batch, targets: { chioce: [0] } }, { rule: 'mdgl', ...right })
   // @ts-expect-error no such readout
-  alignment(model, { ...batch, targets: { chioce: [0] } }, ['mdgl'], right)
+  alignment(model, { ...batch, targets: { chioce: [0] } }, { rules: ['mdgl'], ...right })
   // @ts-expect-error no such readout
-  channelNorms(model, { ...batch, targets: { chioce: [0] } }, 'mdgl', right)
+  channelNorms(model, { ...batch, targets: { chioce: [0] } }, { rule: 'mdgl', ...right })
   return evaluate(model, batch, right)
 }
 
@@ -198,7 +198,8 @@ export const unknownNames = async (task: Task, batch: Batch, stored: NetworkDesc
   await evaluate(Model.create(two), batch, { loss: task.loss })
   const ofAny = async <D extends NetworkDescription>(model: Model<D>) => {
     for await (const _ of train(model, task, rule)) await evaluate(model, batch, { loss: task.loss })
-    return await gradients(model, await makeBatch(task, { split: 'test', size: 1, seed: 1 }), 'mdgl', {
+    return await gradients(model, await makeBatch(task, { split: 'test', size: 1, seed: 1 }), {
+      rule: 'mdgl',
       loss: task.loss
     })
   }

@@ -50,7 +50,7 @@ const WAYS = [
     const loaded = (await Model.load(file)).clone()
     await Promise.all([
       evaluate(loaded, batch, { loss }),
-      gradients(loaded, batch, 'mdgl', { loss }),
+      gradients(loaded, batch, { rule: 'mdgl', loss }),
       simulate(model, batch, { voltage: true })
     ])
   },

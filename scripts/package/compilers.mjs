@@ -44,7 +44,7 @@ export async function run(signal: AbortSignal): Promise<number> {
   const batch = await makeBatch(task, { split: 'test', size: 4, seed: 1 })
   const { loss } = await evaluate(model, batch, { loss: task.loss })
   // @ts-expect-error a misspelt readout
-  await gradients(model, batch, 'mdgl', { loss: { chioce: { kind: 'cross-entropy' } } })
+  await gradients(model, batch, { rule: 'mdgl', loss: { chioce: { kind: 'cross-entropy' } } })
   return last + loss + values.length
 }
 `

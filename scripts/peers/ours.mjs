@@ -19,7 +19,7 @@ const task = workload === 'W-paper' ? evidenceAccumulation() : fixed
 const options = { rule, threads: Number(threads), seed, batchSize: exported.trials, iterations: 1e6, validateEvery: 0 }
 
 async function check(to) {
-  const { evaluation, projections } = await gradients(model, batch, rule, { loss })
+  const { evaluation, projections } = await gradients(model, batch, { rule, loss })
   const { spikes } = await simulate(model, batch)
   const values = Object.entries(projections).map(([name, projection]) => [name, Array.from(projection.values)])
   writeFileSync(to, JSON.stringify({ gradients: Object.fromEntries(values) }))

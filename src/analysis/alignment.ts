@@ -1,6 +1,7 @@
 import type { Batch, DrawKey } from '../batch.js'
 import { array } from '../check.js'
 import { type CustomRule, defineRule, isCustomRule } from '../custom-rule.js'
+import { withRule } from '../deprecated.js'
 import type { NetworkDescription } from '../description.js'
 import { checkOptions } from '../engine-session.js'
 import { invalid } from '../error.js'
@@ -34,6 +35,12 @@ export interface Alignment<D extends NetworkDescription = NetworkDescription> {
   readonly projections: { readonly [Name in ProjectionNames<D>]?: GradientAlignment }
 }
 
+/** Options of {@link alignment}. */
+export interface AlignmentOptions<ReadoutName extends string = string> extends EvaluateOptions<ReadoutName> {
+  /** Published rules' names, rules, or rules of {@link defineRule}. */
+  readonly rules: readonly (RuleName | Rule | CustomRule)[]
+}
+
 /**
  * Cosine, angle and ratio of norms of learning rules' gradients to BPTT's, on one batch and at the same weights: those
  * of the moment of the call, also while the model is being trained. With g a rule's gradient and b BPTT's,
@@ -43,26 +50,38 @@ export interface Alignment<D extends NetworkDescription = NetworkDescription> {
  *
  * @example
  * ```ts
- * const [eprop, mdgl] = await alignment(model, batch, ['eprop', 'mdgl'], { loss: task.loss });
+ * const [eprop, mdgl] = await alignment(model, batch, { rules: ['eprop', 'mdgl'] });
  * console.log(eprop?.all.angle, mdgl?.projections['cells->cells']?.cosine);
  * ```
  * @param model - The model; it is not changed.
  * @param batch - The batch; it must have the targets that the loss needs.
- * @param rules - Published rules' names, rules, or rules of {@link defineRule}.
- * @param options - The loss and more.
+ * @param options - The rules, the loss and more.
  * @returns One alignment a rule, in their order.
  * @throws {@link MdglError} as a rejection: `'invalid'` for bad rules, options, batches and targets and for a network of
  * conventions in which BPTT has no equation, `'not-finite'` where a gradient is (BPTT's may explode), `'memory'`,
  * `'disposed'`; the signal's reason when aborted; the error of a custom loss or rule as it is.
  */
-export async function alignment<D extends NetworkDescription, P extends Precision>(
+export function alignment<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
+  options: AlignmentOptions<ReadoutNames<D>>
+): Promise<Alignment<D>[]>
+/** @deprecated `alignment(model, batch, { rules, … })` */
+export function alignment<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
   batch: Batch<InputNames<D>, ReadoutNames<D>>,
   rules: readonly (RuleName | Rule | CustomRule)[],
   options: EvaluateOptions<ReadoutNames<D>>
+): Promise<Alignment<D>[]>
+export async function alignment<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
+  given: AlignmentOptions<ReadoutNames<D>> | readonly (RuleName | Rule | CustomRule)[],
+  options?: EvaluateOptions<ReadoutNames<D>>
 ): Promise<Alignment<D>[]> {
   nativeModel(model)
-  const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
+  const asked = withRule<AlignmentOptions<ReadoutNames<D>>>('alignment', 'rules', given, options)
+  const { rules, ...checked } = checkOptions(asked, ['rules', 'loss', 'regulariser', 'seed'])
   return await keyedAlignment(model, batch, rules, checked, drawKey(checked.seed, model.description))
 }
 

@@ -1,4 +1,5 @@
 import type { Batch } from '../batch.js'
+import { withRule } from '../deprecated.js'
 import type { Channel, NetworkDescription } from '../description.js'
 import { checkOptions } from '../engine-session.js'
 import { invalid } from '../error.js'
@@ -30,6 +31,12 @@ export interface ChannelNorms {
   readonly norm: number
 }
 
+/** Options of {@link channelNorms}. */
+export interface ChannelNormsOptions<ReadoutName extends string = string> extends EvaluateOptions<ReadoutName> {
+  /** A rule of one hop, by name or value: with more, channels feed one another, and one alone is no part of the sum. */
+  readonly rule: RuleName | Rule
+}
+
 /**
  * Which channels carry the learning: the norm of the modulatory signal Γ by receiving and secreting type. Γ is the sum over
  * channels; each pair's part is recorded with its own channels alone, at the same weights and on the same batch. The squares of
@@ -38,25 +45,36 @@ export interface ChannelNorms {
  *
  * @example
  * ```ts
- * const { pairs } = await channelNorms(model, batch, 'mdgl', { loss: task.loss });
+ * const { pairs } = await channelNorms(model, batch, { rule: 'mdgl' });
  * for (const { to, from, norm } of pairs) console.log(`${to} <- ${from}: ${norm}`);
  * ```
  * @param model - The model; it is not changed.
  * @param batch - The batch; it must have the targets that the loss needs.
- * @param rule - A rule of one hop, by name or value: with more, channels feed one another, and one alone is no part of
- * the sum.
- * @param options - The loss, a built-in one, and more.
+ * @param options - The rule, the loss, a built-in one, and more.
  * @throws {@link MdglError} as a rejection: `'invalid'` for other rules and for bad options, batches and targets,
  * `'memory'`, `'disposed'`; the signal's reason when aborted.
  */
-export async function channelNorms<D extends NetworkDescription, P extends Precision>(
+export function channelNorms<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
+  options: ChannelNormsOptions<ReadoutNames<D>>
+): Promise<ChannelNorms>
+/** @deprecated `channelNorms(model, batch, { rule, … })` */
+export function channelNorms<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
   batch: Batch<InputNames<D>, ReadoutNames<D>>,
   rule: RuleName | Rule,
   options: EvaluateOptions<ReadoutNames<D>>
+): Promise<ChannelNorms>
+export async function channelNorms<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
+  given: ChannelNormsOptions<ReadoutNames<D>> | RuleName | Rule,
+  options?: EvaluateOptions<ReadoutNames<D>>
 ): Promise<ChannelNorms> {
   nativeModel(model)
-  const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
+  const asked = withRule<ChannelNormsOptions<ReadoutNames<D>>>('channelNorms', 'rule', given, options)
+  const { rule, ...checked } = checkOptions(asked, ['rule', 'loss', 'regulariser', 'seed'])
   const expanded = expandRuleFor(nativeModel(model), rule)
   if (expanded.hops !== 1) throw invalid('rule.hops', expanded.hops, '1, a rule of one hop')
   // All parts at the same weights, whoever trains the model meanwhile.

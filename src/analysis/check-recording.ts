@@ -21,16 +21,20 @@ export function checkRecording(given: SpikeRecording): SpikeRecording {
 
 function checkShape(given: RecordingShape): RecordingShape {
   const path = 'recording.shape'
+  const units = wholeNumber(given.units ?? 0, `${path}.units`, 0, MOST_NEURONS)
   const steps = wholeNumber(given.steps, `${path}.steps`, 1)
   const neurons = wholeNumber(given.neurons, `${path}.neurons`, 0, MOST_NEURONS)
+  const lengths = array(given.lengths, `${path}.lengths`).map((length, trial) =>
+    wholeNumber(length, `${path}.lengths[${trial}]`, 0, steps)
+  )
   return {
-    ...given,
+    trials: lengths.length,
     steps,
-    neurons,
+    lengths,
     dt: positive(given.dt, `${path}.dt`),
-    lengths: array(given.lengths, `${path}.lengths`).map((length, trial) =>
-      wholeNumber(length, `${path}.lengths[${trial}]`, 0, steps)
-    ),
+    neurons,
+    units,
+    readouts: each(given.readouts ?? {}, `${path}.readouts`, (range, where) => checkRange(range, units, where)),
     populations: each(given.populations, `${path}.populations`, (range, where) => checkRange(range, neurons, where)),
     types: each(given.types, `${path}.types`, (members, where) =>
       array(members, where).map((member, i) => wholeNumber(member, `${where}[${i}]`, 0, neurons - 1))

@@ -69,7 +69,7 @@ class Bench implements AsyncDisposable {
     const gradient = await this.#time(handle => this.#session.run(engine => engine.gradients(handle)))
     const { loss, optimiser } = task
     const once = { loss, optimiser, threads, iterations: 1, every: EVERY, peaks: false }
-    const { kernels } = await profile(model, batch, rule, once)
+    const { kernels } = await profile(model, batch, { rule, ...once })
     const of = (name: KernelProfile['kernel']) => nsAnUpdate(kernels.find(({ kernel }) => kernel === name))
     return {
       forward,

@@ -114,7 +114,8 @@ async function profileTask(
   const { model, task, optimiser, batch } = await workOf(given, name, seed)
   const { loss, regulariser } = task
   try {
-    const profiled = await profile(model, batch, rule, {
+    const profiled = await profile(model, batch, {
+      rule,
       loss,
       regulariser,
       optimiser,

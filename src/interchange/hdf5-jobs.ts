@@ -1,11 +1,12 @@
 import { HeidelbergFile } from './heidelberg-file.js'
-import { encodeGraph, readGraph } from './nir-file.js'
+import { decodeGraph, encodeGraph, readGraph } from './nir-file.js'
 
 let open: HeidelbergFile | undefined
 
 /** What a thread of HDF5 can be asked for, by name. */
 export const jobs = {
   readGraph,
+  decodeGraph,
   encodeGraph,
   openHeidelberg: async (path: string) => {
     open = await HeidelbergFile.open(path)

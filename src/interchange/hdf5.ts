@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { devNull, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Dataset, Group, File as Hdf5, Metadata, OutputData } from 'h5wasm/node'
@@ -16,16 +16,16 @@ export class Hdf5Reader implements Disposable {
   readonly #file: Hdf5
   #open = true
 
-  private constructor(library: Library, path: string) {
+  private constructor(library: Library, path: string, name: string) {
     this.#library = library
-    this.#path = path
+    this.#path = name
     this.#file = quietly(library, () => new library.File(path, 'r'))
-    if (this.#file.file_id < 0) throw badFile(path, 'is no HDF5 file, or a truncated one')
+    if (this.#file.file_id < 0) throw badFile(name, 'is no HDF5 file, or a truncated one')
   }
 
-  /** Opens a file; what is in it is read when it is asked for. */
-  static async open(path: string): Promise<Hdf5Reader> {
-    return new Hdf5Reader(await load(), path)
+  /** Opens a file; what is in it is read when it is asked for. Errors call it by its path, or by another name. */
+  static async open(path: string, name = path): Promise<Hdf5Reader> {
+    return new Hdf5Reader(await load(), path, name)
   }
 
   /** The names in a group; none where there is no such group. */
@@ -154,9 +154,7 @@ export interface Hdf5Text {
 /** The bytes of a file. */
 export async function encodeHdf5(tree: Hdf5Tree): Promise<Uint8Array<ArrayBuffer>> {
   const library = await load()
-  const folder = await mkdtemp(join(tmpdir(), 'mdgl-hdf5-'))
-  try {
-    const aside = join(folder, 'file')
+  return await inFolder(async aside => {
     const file = new library.File(aside, 'w')
     try {
       fill(file, tree)
@@ -164,6 +162,21 @@ export async function encodeHdf5(tree: Hdf5Tree): Promise<Uint8Array<ArrayBuffer
       file.close()
     }
     return new Uint8Array(await readFile(aside))
+  })
+}
+
+/** Runs something with a file of some bytes: the library knows files alone. */
+export async function withFile<T>(bytes: Uint8Array, body: (path: string) => Promise<T>): Promise<T> {
+  return await inFolder(async path => {
+    await writeFile(path, bytes)
+    return await body(path)
+  })
+}
+
+async function inFolder<T>(body: (path: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'mdgl-hdf5-'))
+  try {
+    return await body(join(folder, 'file'))
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -1,7 +1,7 @@
 import { list } from '../check.js'
 import { invalid } from '../error.js'
 import { badFile } from './file-error.js'
-import { encodeHdf5, Hdf5Reader, type Hdf5Tree } from './hdf5.js'
+import { encodeHdf5, Hdf5Reader, type Hdf5Tree, withFile } from './hdf5.js'
 import { NIR_PARAMETERS, type NirArray, type NirGraph, type NirNode, type NirType, NOTE } from './nir-graph.js'
 
 /** The version of the Python package whose layout this is. */
@@ -32,9 +32,19 @@ const metadata = (note: string | undefined): Hdf5Tree => (note === undefined ? {
  * @throws {@link MdglError} `'invalid'` for a node of another type, `'file'`.
  */
 export async function readGraph(path: string): Promise<NirGraph> {
-  using file = await Hdf5Reader.open(path)
-  const source = new GraphSource(file, path)
-  if (source.text('node/type') !== 'NIRGraph') throw badFile(path, 'holds no NIR graph')
+  return await graphOf(path, path)
+}
+
+/** The graph in the bytes of a file. */
+export async function decodeGraph(bytes: Uint8Array): Promise<NirGraph> {
+  return await withFile(bytes, path => graphOf(path, 'the bytes'))
+}
+
+/** @param name - What errors call the file. */
+async function graphOf(path: string, name: string): Promise<NirGraph> {
+  using file = await Hdf5Reader.open(path, name)
+  const source = new GraphSource(file, name)
+  if (source.text('node/type') !== 'NIRGraph') throw badFile(name, 'holds no NIR graph')
   const { nodes, edges } = source.graph('node', '')
   const note = source.note('node')
   return { nodes, edges, ...(note !== undefined && { note }) }

@@ -1,3 +1,4 @@
+import { type ByteSource, bytesOf } from '../byte-source.js'
 import { oneOf, orDefault, positive, record } from '../check.js'
 import type { NetworkDescription } from '../description.js'
 import { filePath } from '../file-path.js'
@@ -7,6 +8,7 @@ import { writeAside } from '../write-aside.js'
 import { readableFile } from './file-error.js'
 import { Hdf5Thread } from './hdf5-thread.js'
 import { toGraph } from './nir-export.js'
+import type { NirGraph } from './nir-graph.js'
 import { fromGraph } from './nir-import.js'
 
 /** Options of {@link loadNir}. */
@@ -68,9 +70,31 @@ export interface NirOptions<P extends Precision> {
 export async function saveNir(model: Model, path: string | URL): Promise<void> {
   nativeModel(model)
   const target = filePath(path)
+  await writeAside(target, await encode(model, target))
+}
+
+/**
+ * A model as the bytes of the file that {@link saveNir} writes.
+ *
+ * @example
+ * ```ts
+ * const cells = network().input('cues', 4).lif('cells', 10, { refractoryPeriod: 0 }).readout('choice', 2)
+ *   .project('cues', 'cells', { density: 1 }).project('cells', 'choice', { density: 1 }).build();
+ * const bytes = await nirToBytes(Model.create(cells));
+ * console.log(bytes.length);
+ * ```
+ * @param model - The model; it is not changed.
+ * @throws {@link MdglError} `'invalid'` for a model that NIR cannot express, `'disposed'`.
+ */
+export async function nirToBytes(model: Model): Promise<Uint8Array<ArrayBuffer>> {
+  nativeModel(model)
+  return await encode(model, BYTES)
+}
+
+async function encode(model: Model, source: string): Promise<Uint8Array<ArrayBuffer>> {
   const graph = toGraph(model)
-  using thread = new Hdf5Thread(target)
-  await writeAside(target, await thread.ask('encodeGraph', graph))
+  using thread = new Hdf5Thread(source)
+  return await thread.ask('encodeGraph', graph)
 }
 
 /**
@@ -103,6 +127,41 @@ export async function loadNir<P extends Precision = 'f32'>(
   path: string | URL,
   options: NirOptions<P> = {}
 ): Promise<Model<NetworkDescription, P>> {
+  const checked = checkOptions(options)
+  const file = await readableFile(path)
+  using thread = new Hdf5Thread(file)
+  return await toModel(await thread.ask('readGraph', file), checked)
+}
+
+/**
+ * The model in the bytes of a NIR file, as {@link loadNir} reads it.
+ *
+ * @example
+ * ```ts
+ * const cells = network().input('cues', 4).lif('cells', 10, { refractoryPeriod: 0 }).readout('choice', 2)
+ *   .project('cues', 'cells', { density: 1 }).project('cells', 'choice', { density: 1 }).build();
+ * const copy = await nirFromBytes(await nirToBytes(Model.create(cells)));
+ * ```
+ * @param bytes - All bytes, or a stream of them.
+ * @param options - Step, unit of time and precision.
+ * @returns A model with the weights of the graph.
+ * @throws {@link MdglError} `'invalid'` for a graph that mdgl cannot express, an option that is not allowed, or what gives no bytes;
+ * `'file'` for bytes that are damaged or no NIR graph; the stream's own error as it is.
+ */
+export async function nirFromBytes<P extends Precision = 'f32'>(
+  bytes: ByteSource,
+  options: NirOptions<P> = {}
+): Promise<Model<NetworkDescription, P>> {
+  const checked = checkOptions(options)
+  const whole = await bytesOf(bytes, 'bytes')
+  using thread = new Hdf5Thread(BYTES)
+  return await toModel(await thread.ask('decodeGraph', whole), checked)
+}
+
+/** What errors call a file that has no name. */
+const BYTES = 'the bytes'
+
+function checkOptions<P extends Precision>(options: NirOptions<P>) {
   record(options, 'options', ['dt', 'timeUnit', 'precision'])
   const dt = options.dt === undefined ? undefined : positive(options.dt, 'options.dt')
   const timeUnit = oneOf(orDefault(options.timeUnit, 's'), 'options.timeUnit', ['s', 'ms'] as const)
@@ -110,11 +169,12 @@ export async function loadNir<P extends Precision = 'f32'>(
     'f32',
     'f64'
   ]) as P
-  const file = await readableFile(path)
-  using thread = new Hdf5Thread(file)
-  const graph = await thread.ask('readGraph', file)
-  const { description, bias } = fromGraph(graph, { dt, milliseconds: timeUnit === 's' ? 1000 : 1 })
-  const model = await Model.createAsync(description, { precision })
+  return { dt, milliseconds: timeUnit === 's' ? 1000 : 1, precision }
+}
+
+async function toModel<P extends Precision>(graph: NirGraph, options: ReturnType<typeof checkOptions<P>>) {
+  const { description, bias } = fromGraph(graph, options)
+  const model = await Model.createAsync(description, { precision: options.precision })
   for (const [readout, values] of bias) model.bias.set(readout, values)
   return model
 }

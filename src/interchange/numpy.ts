@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { type ByteSource, bytesOf } from '../byte-source.js'
 import { array, flag, object, orDefault, ownMemory, record, text, wholeNumber } from '../check.js'
 import { invalid } from '../error.js'
 import { filePath } from '../file-path.js'
@@ -7,6 +8,9 @@ import { isUint8Array } from '../recognise.js'
 import { writeAside } from '../write-aside.js'
 import { badFile } from './file-error.js'
 import { decodeNpy, encodeNpy, isNumpyData, type NumpyArray, type NumpyData } from './npy.js'
+
+/** What errors call a file that has no name. */
+const BYTES = 'the bytes'
 
 /**
  * Reads an array that `numpy.save` wrote, for instance for a batch's `analogue` or a task's targets.
@@ -44,7 +48,38 @@ export async function readNpy(path: string | URL): Promise<NumpyArray> {
  * written.
  */
 export async function writeNpy(path: string | URL, values: NumpyData | NumpyArray): Promise<void> {
-  await writeAside(filePath(path), encodeNpy(checkArray(values, 'values')))
+  await writeAside(filePath(path), npyToBytes(values))
+}
+
+/**
+ * The array in the bytes of a `.npy` file; types as in {@link readNpy}.
+ *
+ * @example
+ * ```ts
+ * const { data, shape } = await npyFromBytes(npyToBytes(Float32Array.of(1, 2, 3)));
+ * ```
+ * @param bytes - All bytes, or a stream of them.
+ * @returns The numbers and their shape.
+ * @throws {@link MdglError} `'file'` for bytes that are no NumPy array, or of a type that is not read; `'invalid'` for what gives no bytes;
+ * the stream's own error as it is.
+ */
+export async function npyFromBytes(bytes: ByteSource): Promise<NumpyArray> {
+  return decodeNpy(await bytesOf(bytes, 'bytes'), BYTES)
+}
+
+/**
+ * An array as the bytes of a `.npy` file.
+ *
+ * @example
+ * ```ts
+ * const bytes = npyToBytes({ data: new Float32Array(6), shape: [2, 3] });
+ * console.log(bytes.length);
+ * ```
+ * @param values - A typed array, or one with the shape of an array of several dimensions.
+ * @throws {@link MdglError} `'invalid'` for what is no array, or a shape that does not fit.
+ */
+export function npyToBytes(values: NumpyData | NumpyArray): Uint8Array {
+  return encodeNpy(checkArray(values, 'values'))
 }
 
 /**
@@ -62,16 +97,36 @@ export async function writeNpy(path: string | URL, values: NumpyData | NumpyArra
  * cannot be read.
  */
 export async function readNpz(path: string | URL): Promise<{ [name: string]: NumpyArray }> {
-  const bytes = await readFile(filePath(path))
+  return await decodeNpz(await readFile(filePath(path)), String(path))
+}
+
+/**
+ * The arrays in the bytes of a `.npz` file; types as in {@link readNpy}.
+ *
+ * @example
+ * ```ts
+ * const { weights } = await npzFromBytes(await npzToBytes({ weights: Float32Array.of(0.5, 0.25) }));
+ * console.log(weights?.data);
+ * ```
+ * @param bytes - All bytes, or a stream of them.
+ * @returns The arrays by name.
+ * @throws {@link MdglError} `'file'` for bytes that are no archive, or hold what is not read; `'invalid'` for what gives no bytes; the
+ * stream's own error as it is.
+ */
+export async function npzFromBytes(bytes: ByteSource): Promise<{ [name: string]: NumpyArray }> {
+  return await decodeNpz(await bytesOf(bytes, 'bytes'), BYTES)
+}
+
+async function decodeNpz(bytes: Uint8Array, source: string): Promise<{ [name: string]: NumpyArray }> {
   const { unzipSync } = await needed(() => import('fflate'))
   let files: Record<string, Uint8Array>
   try {
     files = unzipSync(bytes)
   } catch (error) {
-    throw badFile(path, 'is no NumPy archive, or a damaged one', error)
+    throw badFile(source, 'is no NumPy archive, or a damaged one', error)
   }
   return Object.fromEntries(
-    Object.entries(files).map(([name, file]) => [name.replace(/\.npy$/, ''), decodeNpy(file, `${path}, ${name}`)])
+    Object.entries(files).map(([name, file]) => [name.replace(/\.npy$/, ''), decodeNpy(file, `${source}, ${name}`)])
   )
 }
 
@@ -94,13 +149,29 @@ export async function writeNpz(
   arrays: { readonly [name: string]: NumpyData | NumpyArray }
 ): Promise<void> {
   const target = filePath(path)
+  await writeAside(target, await npzToBytes(arrays))
+}
+
+/**
+ * Several arrays as the bytes of a `.npz` file: not compressed, and the same bytes for the same arrays.
+ *
+ * @example
+ * ```ts
+ * const bytes = await npzToBytes({ spikes: Uint32Array.of(0, 5, 2), voltage: new Float64Array(50) });
+ * const { spikes } = await npzFromBytes(bytes);
+ * console.log(spikes?.data);
+ * ```
+ * @param arrays - Typed arrays, or such with the shape of an array of several dimensions, by name.
+ * @throws {@link MdglError} `'invalid'` for what is no array, or a shape that does not fit.
+ */
+export async function npzToBytes(arrays: { readonly [name: string]: NumpyData | NumpyArray }): Promise<Uint8Array> {
   const { zipSync } = await needed(() => import('fflate'))
   const files = Object.entries(object(arrays, 'arrays')).map(([name, values]) => {
     text(name, 'arrays.name')
     return [`${name}.npy`, encodeNpy(checkArray(values, `arrays.${name}`))] as const
   })
   // A fixed date, the first that an archive can hold.
-  await writeAside(target, zipSync(Object.fromEntries(files), { level: 0, mtime: new Date(1980, 0, 1) }))
+  return zipSync(Object.fromEntries(files), { level: 0, mtime: new Date(1980, 0, 1) })
 }
 
 function checkArray(values: NumpyData | NumpyArray, path: string): NumpyArray {

@@ -1,6 +1,5 @@
-import type { Batch } from '../batch.js'
+import type { Batch, Loss } from '../batch.js'
 import type { Names, NetworkDescription } from '../description.js'
-import type { Loss } from '../loss.js'
 import type { Optimiser } from '../optimiser.js'
 import type { Task, TaskContext } from '../task.js'
 

@@ -1,7 +1,6 @@
-import type { Batch } from '../batch.js'
+import type { Batch, Loss, Regulariser } from '../batch.js'
 import type { Connections, NetworkDescription } from '../description.js'
 import { gradients } from '../gradients.js'
-import type { Loss, Regulariser } from '../loss.js'
 import { Model } from '../model.js'
 import type { Optimiser } from '../optimiser.js'
 import type { Rule } from '../rule.js'
@@ -78,7 +77,7 @@ type Part = Pick<EpropRow, 'spikes' | 'errors'>
 async function verifyFirst(fixture: EpropFixture, run: EpropRun, model: Model): Promise<Part> {
   const batch = batchOf(fixture, sequencesOf(fixture, run, 1))
   const options = { loss: lossOf(fixture), regulariser: regulariserOf(fixture) }
-  const { projections } = await gradients(model, batch, ruleOf(fixture), options)
+  const { projections } = await gradients(model, batch, { rule: ruleOf(fixture), ...options })
   const errors = {
     ...normErrors('gradient', run.gradientNorms, name => projections[OF[name]]?.values),
     ...outputError(fixture, run, projections[OF.W_out])

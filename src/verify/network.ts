@@ -1,6 +1,5 @@
-import type { Batch } from '../batch.js'
+import type { Batch, Loss, Regulariser } from '../batch.js'
 import type { Connections, NetworkDescription, Population } from '../description.js'
-import type { Loss, Regulariser } from '../loss.js'
 import type { AlifOptions } from '../network.js'
 import type { Event, Fixture, FixtureConfig } from './fixture.js'
 

@@ -70,7 +70,7 @@ async function rowsOf(fixture: Fixture, model: Model, precision: Precision): Pro
   const last = fixture.lastReadout && { y_last: relative(lastSteps(readout, fixture), fixture.lastReadout.flat()) }
   const rows: Row[] = []
   for (const reference of fixture.gradients) {
-    const { evaluation, projections, bias } = await gradients(model, batch, reference.rule, options)
+    const { evaluation, projections, bias } = await gradients(model, batch, { rule: reference.rule, ...options })
     const errors = {
       loss: lossError(evaluation, fixture.loss),
       ...last,

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as api from '../../../src/index.js'
 import {
@@ -255,6 +256,16 @@ export const calls: Readonly<Record<string, Call>> = {
     run: async (_, ...args) => told(await api.Model.createAsync(...(args as [never])))
   },
   'Model.load': { args: world => [world.files.weights], run: async (_, path) => told(await api.Model.load(path)) },
+  'Model.fromBytes': {
+    args: world => [readFileSync(world.files.weights)],
+    run: async (_, bytes) => told(await api.Model.fromBytes(bytes))
+  },
+  'Model#toBytes': method(
+    world => world.model,
+    'toBytes',
+    () => [{ optimiser: true }],
+    { weight: 4 }
+  ),
   'Model#save': method(
     world => world.model,
     'save',
@@ -382,20 +393,32 @@ export const calls: Readonly<Record<string, Call>> = {
     world => [world.model, batch(), { ...regularised(world), rule: ruleValue(), voltage: true, inputs: true }],
     { loose: LOOSE_OPTIONS }
   ),
-  gradients: plain('gradients', world => [world.model, batch(), 'bptt', regularised(world)], {
+  gradients: plain('gradients', world => [world.model, batch(), { rule: 'bptt', ...regularised(world) }], {
     loose: LOOSE_OPTIONS,
     weight: 20
   }),
-  'gradients of a rule': plain('gradients', world => [world.model, analogueBatch(), ruleValue(), squared(world)], {
-    loose: LOOSE_OPTIONS
-  }),
-  'gradients of given feedback': plain('gradients', world => [world.model, batch(), modprop(), options(world)], {
-    loose: LOOSE_OPTIONS
-  }),
-  'gradients by a custom rule': plain('gradients', world => [world.model, batch(), customRule(), options(world)], {
-    loose: LOOSE_OPTIONS
-  }),
-  'gradients by both': plain('gradients', world => [world.model, batch(), customRule(), custom(world)], {
+  'gradients of a rule': plain(
+    'gradients',
+    world => [world.model, analogueBatch(), { rule: ruleValue(), ...squared(world) }],
+    {
+      loose: LOOSE_OPTIONS
+    }
+  ),
+  'gradients of given feedback': plain(
+    'gradients',
+    world => [world.model, batch(), { rule: modprop(), ...options(world) }],
+    {
+      loose: LOOSE_OPTIONS
+    }
+  ),
+  'gradients by a custom rule': plain(
+    'gradients',
+    world => [world.model, batch(), { rule: customRule(), ...options(world) }],
+    {
+      loose: LOOSE_OPTIONS
+    }
+  ),
+  'gradients by both': plain('gradients', world => [world.model, batch(), { rule: customRule(), ...custom(world) }], {
     loose: new RegExp(`${LOOSE_OPTIONS.source}|${LOOSE_BATCH.source}`)
   }),
   train: {
@@ -417,8 +440,30 @@ export const calls: Readonly<Record<string, Call>> = {
     changes: true,
     loose: /^\[1\]|signal|clipNorm|decay|regulariser|threads/
   },
+  fit: {
+    args: world => [
+      world.model,
+      task(),
+      {
+        ...training(world),
+        patience: 2,
+        monitor: 'loss',
+        leastImprovement: 0.001,
+        keepBest: true,
+        onMetrics: () => world.remember(),
+        checkpoint: { path: target(world, 'fit'), every: 2 }
+      }
+    ],
+    run: async (_, ...args) => {
+      const { history, stopped } = await api.fit(...(args as unknown as Parameters<typeof api.fit>))
+      return [history.train.map(({ loss }) => loss), history.validation.map(({ loss }) => loss), stopped]
+    },
+    changes: true,
+    loose: /^\[1\]|signal|clipNorm|decay|regulariser|threads/
+  },
+  predict: plain('predict', world => [world.model, batch(), options(world)], { loose: LOOSE_OPTIONS }),
   alignment: {
-    args: world => [world.model, batch(), ['mdgl', ruleValue(), customRule()], options(world)],
+    args: world => [world.model, batch(), { rules: ['mdgl', ruleValue(), customRule()], ...options(world) }],
     // A rule of one's own is another function each time.
     run: async (_, ...args) =>
       (await api.alignment(...(args as unknown as Parameters<typeof api.alignment>))).map(({ all, projections }) => [
@@ -427,15 +472,14 @@ export const calls: Readonly<Record<string, Call>> = {
       ]),
     loose: LOOSE_OPTIONS
   },
-  channelNorms: plain('channelNorms', world => [world.model, batch(), 'mdgl', options(world)], {
+  channelNorms: plain('channelNorms', world => [world.model, batch(), { rule: 'mdgl', ...options(world) }], {
     loose: LOOSE_OPTIONS
   }),
   profile: {
     args: world => [
       world.model,
       batch(),
-      'mdgl',
-      { ...options(world), optimiser: { kind: 'adam' }, iterations: 1, every: 1, peaks: false }
+      { rule: 'mdgl', ...options(world), optimiser: { kind: 'adam' }, iterations: 1, every: 1, peaks: false }
     ],
     run: async (_, ...args) => (await api.profile(...(args as unknown as Parameters<typeof api.profile>))).loss,
     loose: LOOSE_OPTIONS
@@ -464,6 +508,9 @@ export const calls: Readonly<Record<string, Call>> = {
   intervalVariation: plain('intervalVariation', () => [recording(), window()], { loose: /readouts|\.trials$/ }),
   spikeCounts: plain('spikeCounts', () => [recording(), window()], { loose: /readouts|\.trials$/ }),
   synchrony: plain('synchrony', () => [recording(), { ...window(), bin: 2 }], { loose: /readouts|\.trials$/ }),
+  denseRecording: plain('denseRecording', () => [recording(), 'spikes', { layout: 'time-trial-unit', of: 'cells' }], {
+    loose: /readouts|types|\.trials$|\.units$|\.dt$/
+  }),
   normalisedError: plain('normalisedError', () => [[1, 2, 3], Float64Array.of(1, 2, 4)]),
 
   // Tasks and encoders.
@@ -474,6 +521,19 @@ export const calls: Readonly<Record<string, Call>> = {
   analogueCurrent: plain('analogueCurrent', () => [
     { trials: 2, steps: 3, units: 2 },
     (a: number, b: number, c: number) => a + b * c
+  ]),
+  denseEvents: plain('denseEvents', () => [
+    [
+      [
+        [0, 1],
+        [2, 0]
+      ]
+    ],
+    { layout: 'trial-time-unit', shape: [1, 2, 2] }
+  ]),
+  denseCurrents: plain('denseCurrents', () => [
+    Float32Array.of(0.5, -1, 0, 2),
+    { layout: 'time-trial-unit', shape: [2, 1, 2] }
   ]),
   binnedEvents: plain('binnedEvents', () => [
     [
@@ -513,6 +573,21 @@ export const calls: Readonly<Record<string, Call>> = {
     world => [target(world, 'own.npz'), { a: Float64Array.of(1), b: { data: Int16Array.of(1), shape: [1] } }],
     { weight: 4 }
   ),
+  npyFromBytes: plain('npyFromBytes', world => [readFileSync(world.files.npy)]),
+  npyToBytes: plain('npyToBytes', () => [{ data: Uint8Array.of(1, 0), shape: [2, 1], bool: true }]),
+  npzFromBytes: plain('npzFromBytes', world => [readFileSync(world.files.npz)]),
+  npzToBytes: plain('npzToBytes', () => [{ a: Float64Array.of(1), b: { data: Int16Array.of(1), shape: [1] } }]),
+  nirFromBytes: {
+    args: world => [readFileSync(world.files.nir), { dt: 1, timeUnit: 's', precision: 'f64' }],
+    run: async (_, ...args) =>
+      told(await api.nirFromBytes(...(args as unknown as Parameters<typeof api.nirFromBytes>))),
+    weight: 1
+  },
+  nirToBytes: {
+    args: () => [api.Model.create(plainDescription())],
+    run: (_, model) => api.nirToBytes(model),
+    weight: 1
+  },
   loadNir: {
     args: world => [world.files.nir, { dt: 1, timeUnit: 's', precision: 'f64' }],
     run: async (_, ...args) => told(await api.loadNir(...(args as [never]))),

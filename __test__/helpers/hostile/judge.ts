@@ -93,7 +93,8 @@ export class Judge implements Disposable {
 
   /** Another model's answer must not change, whatever happened beside it. */
   async #wrongWitness(): Promise<string | undefined> {
-    const { evaluation, norm, projections } = await gradients(this.#witness, batch(), 'mdgl', {
+    const { evaluation, norm, projections } = await gradients(this.#witness, batch(), {
+      rule: 'mdgl',
       loss: crossEntropy,
       seed: 9
     })

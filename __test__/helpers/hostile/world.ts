@@ -223,7 +223,9 @@ export class World implements Disposable {
       () => this.#touch(() => this.model.weights.set('slow->cells', [0.1, 0.2, 0.3])),
       () => quiet(evaluate(this.model, batch(), { loss: crossEntropy, signal: this.signal })),
       () =>
-        quiet(gradients(this.model, batch(), defineRule(customRule()), { loss: crossEntropy, signal: this.signal })),
+        quiet(
+          gradients(this.model, batch(), { rule: defineRule(customRule()), loss: crossEntropy, signal: this.signal })
+        ),
       () => this.model.session({ rule: 'eprop-online' }).dispose(),
       () => this.#stop.abort(new Own('aborted from within')),
       () => this.model.clone().dispose()

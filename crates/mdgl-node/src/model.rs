@@ -74,6 +74,16 @@ impl NativeModel {
         Ok(Self::hold(copy))
     }
 
+    /// Takes the weights and the optimiser's state of a copy of this model.
+    #[napi(catch_unwind)]
+    pub fn restore(&self, copy: &NativeModel) -> napi::Result<()> {
+        Ok(match (self.model()?, copy.model()?) {
+            (ByFloat::F32(model), ByFloat::F32(copy)) => model.restore(&copy)?,
+            (ByFloat::F64(model), ByFloat::F64(copy)) => model.restore(&copy)?,
+            _ => return Err(Failure::invalid("copy", "a model of another precision", "a copy of the model").into()),
+        })
+    }
+
     /// Tells V8 of its memory, and lets go of it where it has become garbage; to be called once.
     #[napi(catch_unwind)]
     pub fn watch(&self, env: &Env, this: This<'_>) -> napi::Result<()> {

@@ -36,15 +36,22 @@ impl<F: Real> Shared<F> {
         Ok(Self::new(self.snapshot().try_clone()?))
     }
 
-    /// Changes the weights, unless somebody trains them.
+    /// Changes the weights, unless the model is being trained.
     pub fn edit(&self, change: impl FnOnce(&mut Model<F>) -> mdgl_core::Result<()>) -> Result<()> {
-        if self.training.load(Ordering::Acquire) {
-            return Err(Failure::busy());
-        }
-        let mut next = self.snapshot().try_clone()?;
+        let mut next = self.idle()?.snapshot().try_clone()?;
         change(&mut next)?;
         self.publish(next);
         Ok(())
+    }
+
+    /// Takes the weights and the optimiser's state of a copy of this model, unless the model is being trained.
+    pub fn restore(&self, copy: &Self) -> Result<()> {
+        self.idle()?.publish(copy.snapshot().try_clone()?);
+        Ok(())
+    }
+
+    fn idle(&self) -> Result<&Self> {
+        if self.training.load(Ordering::Acquire) { Err(Failure::busy()) } else { Ok(self) }
     }
 }
 

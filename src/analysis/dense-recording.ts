@@ -1,0 +1,132 @@
+import { oneOf, ownMemory, record } from '../check.js'
+import { invalid } from '../error.js'
+import { allocated, atMostNumbers } from '../memory.js'
+import type { Precision, Values } from '../precision.js'
+import { isFloat32Array, isFloatArray } from '../recognise.js'
+import type { Range, RecordingShape } from '../recording-shape.js'
+import type { Recording } from '../simulate.js'
+import { checkLayout, type TensorLayout } from '../tensor.js'
+import { checkRecording } from './check-recording.js'
+
+/** What a {@link Recording} holds for each step. */
+export type RecordedName = 'spikes' | 'voltage' | 'readout' | 'learningSignal' | 'modulatorySignal'
+
+const NAMES: readonly RecordedName[] = ['spikes', 'voltage', 'readout', 'learningSignal', 'modulatorySignal']
+
+/** Options of {@link denseRecording}. */
+export interface DenseRecordingOptions {
+  /** The order of the dimensions. Default `'trial-time-unit'`. */
+  readonly layout?: TensorLayout | undefined
+  /** The population, or of `'readout'` the readout, whose units are wanted. Default: all, in the order of the description. */
+  readonly of?: string | undefined
+}
+
+/** Numbers in three dimensions. */
+export interface DenseTensor<Data> {
+  /** The numbers; the last index runs fastest. */
+  readonly data: Data
+  /** Lengths of the dimensions, in the order of the layout. */
+  readonly shape: readonly [number, number, number]
+  /** The order of the dimensions. */
+  readonly layout: TensorLayout
+}
+
+/**
+ * A part of a recording as a dense tensor, for libraries that step through time, for NumPy and for plots. Spikes are 0 or 1. Steps beyond a
+ * shorter trial's end are 0.
+ *
+ * @example
+ * ```ts
+ * const recording = await simulate(model, batch);
+ * const { data, shape } = denseRecording(recording, 'spikes', { layout: 'time-trial-unit', of: 'cells' });
+ * await writeNpy('spikes.npy', { data, shape });
+ * ```
+ * @param recording - From {@link simulate}.
+ * @param name - The part; it must have been recorded.
+ * @param options - The order of the dimensions, and whose units.
+ * @returns The numbers, of the recording's precision, and their shape.
+ * @throws {@link MdglError} `'invalid'` for a part that was not recorded, an unknown population or readout, and options that are not allowed.
+ */
+export function denseRecording<P extends Precision>(
+  recording: Recording<P>,
+  name: 'spikes',
+  options?: DenseRecordingOptions
+): DenseTensor<Uint8Array>
+export function denseRecording<P extends Precision>(
+  recording: Recording<P>,
+  name: Exclude<RecordedName, 'spikes'>,
+  options?: DenseRecordingOptions
+): DenseTensor<Values<P>>
+export function denseRecording(
+  recording: Recording,
+  name: RecordedName,
+  options: DenseRecordingOptions = {}
+): DenseTensor<Uint8Array | Values> {
+  oneOf(name, 'name', NAMES)
+  record(options, 'options', ['layout', 'of'])
+  const { spikes, shape } = checkRecording(recording)
+  const { from, to } = rangeOf(name, shape, options.of)
+  const dense = new Dense(shape, checkLayout(options.layout), to - from)
+  if (name === 'spikes') {
+    const data = dense.allocate(count => new Uint8Array(count))
+    for (let i = 0; i < spikes.length; i += 3) {
+      const [trial = 0, step = 0, neuron = 0] = spikes.subarray(i, i + 3)
+      if (trial >= shape.trials || step >= shape.steps) {
+        throw invalid(`recording.spikes[${i}]`, [trial, step, neuron], 'a trial and a step of the recording')
+      }
+      if (neuron >= from && neuron < to) data[dense.place(trial, step) + neuron - from] = 1
+    }
+    return dense.tensor(data)
+  }
+  const { [name]: values } = recording
+  const width = name === 'readout' ? shape.units : shape.neurons
+  if (!isFloatArray(values)) throw invalid(`recording.${name}`, values, 'what simulate was asked to record')
+  if (ownMemory(values, `recording.${name}`).length !== shape.trials * shape.steps * width) {
+    throw invalid(`recording.${name}`, values, `${shape.trials * shape.steps * width} values [trial][step][unit]`)
+  }
+  const data = dense.allocate(count => (isFloat32Array(values) ? new Float32Array(count) : new Float64Array(count)))
+  for (const [trial, length] of shape.lengths.entries()) {
+    for (let step = 0; step < length; step++) {
+      const row = (trial * shape.steps + step) * width
+      data.set(values.subarray(row + from, row + to), dense.place(trial, step))
+    }
+  }
+  return dense.tensor(data)
+}
+
+/** Where the numbers of a layout stand. */
+class Dense {
+  readonly #trialStride: number
+  readonly #stepStride: number
+  readonly #shape: readonly [number, number, number]
+  readonly #layout: TensorLayout
+
+  constructor({ trials, steps }: RecordingShape, layout: TensorLayout, units: number) {
+    const byTrial = layout === 'trial-time-unit'
+    this.#trialStride = byTrial ? steps * units : units
+    this.#stepStride = byTrial ? units : trials * units
+    this.#shape = byTrial ? [trials, steps, units] : [steps, trials, units]
+    this.#layout = layout
+  }
+
+  allocate<T>(make: (count: number) => T): T {
+    const count = this.#shape.reduce((product, length) => product * length, 1)
+    atMostNumbers(count, 'recording')
+    return allocated(`${count} numbers`, 'recording', () => make(count))
+  }
+
+  place(trial: number, step: number): number {
+    return trial * this.#trialStride + step * this.#stepStride
+  }
+
+  tensor<Data>(data: Data): DenseTensor<Data> {
+    return { data, shape: this.#shape, layout: this.#layout }
+  }
+}
+
+function rangeOf(part: RecordedName, shape: RecordingShape, name: unknown): Range {
+  const [ranges, to] = part === 'readout' ? [shape.readouts, shape.units] : [shape.populations, shape.neurons]
+  if (name === undefined) return { from: 0, to }
+  const range = ranges[oneOf(name, 'options.of', Object.keys(ranges))]
+  return range ?? { from: 0, to }
+}

@@ -1,0 +1,52 @@
+import { isObject, ownMemory } from './check.js'
+import { invalid } from './error.js'
+import { allocated, atMostNumbers } from './memory.js'
+import { isUint8Array } from './recognise.js'
+
+/**
+ * The bytes of a file: all of them at once (a `Buffer`, what `fetch` or S3 gave, a value of Redis), or in pieces, as a stream of Node or of
+ * the web gives them.
+ */
+export type ByteSource = Uint8Array | ArrayBuffer | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+
+/**
+ * All bytes of a source, in memory that is not shared.
+ *
+ * @throws {@link MdglError} `'invalid'` for what gives no bytes, `'memory'`; the stream's own error as it is.
+ */
+export async function bytesOf(source: ByteSource, path: string): Promise<Uint8Array> {
+  const whole = wholeBytes(source, path)
+  if (whole !== undefined) return whole
+  if (!isObject(source) || !(Symbol.asyncIterator in source || Symbol.iterator in source)) {
+    throw invalid(path, source, 'a Uint8Array, an ArrayBuffer or a stream of Uint8Arrays')
+  }
+  const pieces: Uint8Array[] = []
+  let length = 0
+  for await (const piece of source as AsyncIterable<Uint8Array>) {
+    if (!isUint8Array(piece)) throw invalid(`${path}[${pieces.length}]`, piece, 'a Uint8Array')
+    // A copy: a stream may use the memory of a piece again.
+    pieces.push(Uint8Array.from(ownMemory(piece, `${path}[${pieces.length}]`)))
+    length = atMostNumbers(length + piece.length, path)
+  }
+  return joined(pieces, length, path)
+}
+
+function wholeBytes(source: ByteSource, path: string): Uint8Array | undefined {
+  if (isUint8Array(source)) return ownMemory(source, path)
+  if (Object.prototype.toString.call(source) !== '[object ArrayBuffer]') return undefined
+  try {
+    return new Uint8Array(source as ArrayBuffer)
+  } catch {
+    throw invalid(path, source, 'a buffer that was not detached (transferred)')
+  }
+}
+
+function joined(pieces: readonly Uint8Array[], length: number, path: string): Uint8Array {
+  const bytes = allocated(`${length} bytes`, path, () => new Uint8Array(length))
+  let at = 0
+  for (const piece of pieces) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
+}
