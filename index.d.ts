@@ -10,7 +10,7 @@
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
 /** A batch and its targets as the engine has them, held by an object of JavaScript's: they share no memory with it. */
-export declare class NativeBatch {
+export declare class EncodedBatch {
   /** Copies a batch and, with a loss, its targets. */
   constructor(batch: Batch, targets?: Array<Targets> | undefined | null)
 }
@@ -50,6 +50,8 @@ export declare class NativeModel {
    * `profile`, `recorded-signals` or `session`.
    */
   checkRule(rule: string, usedFor?: string | undefined | null): void
+  /** Refuses an optimiser (JSON) whose values are out of range or that names what the network does not have. */
+  checkOptimiser(optimiser: string): void
   /** The constants of the network's equations. */
   cellConstants(): CellConstants
 }
@@ -112,21 +114,21 @@ export declare class Session {
   /** Watches the session: where it has become garbage it is closed. To be called once. */
   watch(): void
   /** Runs a batch and records it; with targets, learning and modulatory signals too. */
-  simulate(batch: NativeBatch, voltage: boolean, inputs: boolean): Promise<Recording>
+  simulate(batch: EncodedBatch, voltage: boolean, inputs: boolean): Promise<Recording>
   /** Loss, accuracy and rate of a batch. */
-  evaluate(batch: NativeBatch): Promise<Evaluation>
+  evaluate(batch: EncodedBatch): Promise<Evaluation>
   /** Gradients of a batch. */
-  gradients(batch: NativeBatch): Promise<Gradients>
+  gradients(batch: EncodedBatch): Promise<Gradients>
   /** A training step. */
-  step(batch: NativeBatch): Promise<StepReport>
+  step(batch: EncodedBatch): Promise<StepReport>
   /** Simulates a batch for a custom loss, which is to answer. */
-  forward(batch: NativeBatch): Promise<PendingReadout>
+  forward(batch: EncodedBatch): Promise<PendingReadout>
   /** Simulates a batch for a rule of JavaScript's, which is to answer. */
-  observe(batch: NativeBatch): Promise<PendingObservation>
+  observe(batch: EncodedBatch): Promise<PendingObservation>
   /** Computes this rank's share of a batch, of a training step or an evaluation; all ranks are to answer. */
-  share(batch: NativeBatch, place: Place, step: boolean): Promise<SharedResult>
+  share(batch: EncodedBatch, place: Rank, step: boolean): Promise<SharedResult>
   /** Profiles training iterations on a batch; the model is left as it is. Gives JSON. */
-  profile(batch: NativeBatch, plan: ProfilePlan): Promise<string>
+  profile(batch: EncodedBatch, plan: ProfilePlan): Promise<string>
   /** Stops the running job and all later ones. */
   cancel(): void
   /**
@@ -253,6 +255,9 @@ export declare function instructionSetClass(): string
 /** The instruction sets that `MDGL_SIMD` can name, from best to least, whatever this processor has. */
 export declare function instructionSets(): Array<string>
 
+/** The learning rate (a number or a schedule, JSON) of an iteration, counted from 1. */
+export declare function learningRateAt(learningRate: string, iteration: number): number
+
 /** What a rule of JavaScript's is shown of a batch. */
 export interface Observation {
   /** Triples (trial, step, neuron). */
@@ -287,14 +292,6 @@ export interface PendingReadout {
   pending: PendingBatch
   /** Readouts `[trial][step][unit]`. */
   readout: Float32Array | Float64Array
-}
-
-/** A process's place among those that compute together. */
-export interface Place {
-  /** From 0 on. */
-  rank: number
-  /** How many there are. */
-  size: number
 }
 
 /** What a session is to do; JSON. */
@@ -337,6 +334,14 @@ export interface ProjectionValues {
 
 /** The published rules, in the order of the documents: JSON, a list of pairs of a name and a rule. */
 export declare function publishedRules(): string
+
+/** A process's place among those that compute together. */
+export interface Rank {
+  /** From 0 on. */
+  rank: number
+  /** How many there are. */
+  size: number
+}
 
 /** One number a unit of a readout. */
 export interface ReadoutValues {

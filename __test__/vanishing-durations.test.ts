@@ -140,7 +140,7 @@ const rows: readonly Row[] = [
   { of: [], path: 'rule.channels.kernel.tauRise', give: ms => ruled(ms, 20, false), zero: true },
   { of: [], path: 'rule.channels[0].kernel.tauDecay', give: ms => ruled(0, ms, true), zero: false },
   {
-    of: ['loss.ts window'],
+    of: ['batch.ts window'],
     path: 'loss.window',
     give: ms => judged({}, { kind: 'cross-entropy', window: ms }),
     zero: false

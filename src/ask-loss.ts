@@ -1,7 +1,7 @@
 import type { PendingBatch } from '#native'
+import type { EncodedBatch } from './encode-batch.js'
 import type { Session } from './engine-session.js'
 import { askCustomLosses, type CustomScore, type Objective } from './objective.js'
-import type { EncodedBatch } from './prepare-batch.js'
 
 /** What custom losses say of a batch, and the batch itself, which waits for it in the engine. */
 export interface LossAnswer {

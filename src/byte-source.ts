@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { isObject, ownMemory } from './check.js'
 import { invalid } from './error.js'
 import { allocated, atMostNumbers } from './memory.js'
@@ -17,7 +18,7 @@ export type ByteSource = Uint8Array | ArrayBuffer | Iterable<Uint8Array> | Async
 export async function bytesOf(source: ByteSource, path: string): Promise<Uint8Array> {
   const whole = wholeBytes(source, path)
   if (whole !== undefined) return whole
-  if (!isObject(source) || !(Symbol.asyncIterator in source || Symbol.iterator in source)) {
+  if (!isStream(source)) {
     throw invalid(path, source, 'a Uint8Array, an ArrayBuffer or a stream of Uint8Arrays')
   }
   const pieces: Uint8Array[] = []
@@ -49,4 +50,10 @@ function joined(pieces: readonly Uint8Array[], length: number, path: string): Ui
     at += piece.length
   }
   return bytes
+}
+
+/** A proxy of a typed array is iterable by its type alone. */
+function isStream(source: ByteSource): boolean {
+  if (!isObject(source)) return false
+  return Symbol.asyncIterator in source || (Symbol.iterator in source && !types.isProxy(source))
 }

@@ -1,10 +1,10 @@
 import { unlessAborted } from './abort.js'
 import { callable, object, ownMemory, wholeNumber } from './check.js'
+import type { EncodedBatch } from './encode-batch.js'
 import type { Session } from './engine-session.js'
 import { invalid, MdglError } from './error.js'
 import type { Objective } from './objective.js'
 import type { PlannedRule } from './planned-rule.js'
-import type { EncodedBatch } from './prepare-batch.js'
 import { isUint8Array } from './recognise.js'
 
 /** As many as a batch may have trials. */

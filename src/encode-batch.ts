@@ -1,21 +1,59 @@
-import type { Input } from '#native'
-import type { Batch, BatchShape, InputValues, RateSegment } from './batch.js'
-import { array, floats, isObject, list, nonNegative, numbers, object, ownMemory, record, wholeNumber } from './check.js'
+import type { Input, EncodedBatch as NativeBatch } from '#native'
+import type { Batch, BatchShape, DrawKey, InputValues, RateSegment } from './batch.js'
+import {
+  array,
+  floats,
+  isObject,
+  list,
+  nonNegative,
+  numbers,
+  object,
+  orDefault,
+  ownMemory,
+  record,
+  wholeNumber
+} from './check.js'
 import type { NetworkDescription } from './description.js'
 import { inMs, toSpan, toTrialSteps } from './duration.js'
 import { invalid } from './error.js'
-import type { Objective } from './objective.js'
+import { guard, native } from './native.js'
+import { encodeTargets, type Objective } from './objective.js'
 import { isUint32Array } from './recognise.js'
+import { eventStream } from './task.js'
 
 const MOST_TRIALS = 2 ** 20
 const SEGMENT_FIELDS = 6
 
-/** Checks how many trials a batch has and how long they are; the objective says what its targets are. */
-export function batchShape(
+/** A batch ready for the engine, which shares no memory with it, and the batch itself for custom losses. */
+export interface EncodedBatch extends BatchShape {
+  readonly batch: Batch
+  /** The engine's copy; the job that computes with it uses it up. */
+  readonly handle: NativeBatch
+}
+
+/** Checks a batch and, where there is an objective, its targets, and copies both for the engine. */
+export function encodeBatch(
   batch: Batch,
   description: NetworkDescription,
-  objective: Objective | undefined
-): BatchShape {
+  objective: Objective | undefined,
+  key: DrawKey
+): EncodedBatch {
+  const shape = batchShape(batch, description, objective)
+  const { trials, lengths, steps } = shape
+  const uneven = lengths.some(length => length !== steps) && { lengths: Uint32Array.from(lengths) }
+  const encoded = { trials, steps, ...uneven, inputs: encodeInputs(batch, description, shape), ...key }
+  const targets = objective && encodeTargets(objective, batch, shape)
+  return { batch, ...shape, handle: guard(() => new native.EncodedBatch(encoded, targets)) }
+}
+
+/** The key of the events of a single batch. */
+export function drawKey(seed: number | undefined, description: NetworkDescription): DrawKey {
+  const checked = wholeNumber(orDefault(seed, description.seed ?? 1), 'options.seed')
+  return { seed: checked, stream: eventStream('test'), iteration: 0 }
+}
+
+/** Checks how many trials a batch has and how long they are; the objective says what its targets are. */
+function batchShape(batch: Batch, description: NetworkDescription, objective: Objective | undefined): BatchShape {
   record(batch, 'batch', ['length', 'trials', 'inputs', 'targets', 'metadata', 'loss', 'regulariser'])
   const dt = description.dt ?? 1
   const trials = countTrials(batch, objective)
@@ -27,7 +65,7 @@ export function batchShape(
  * Checks the inputs of a batch against a network and lays them out for the engine, in the order of the description. Typed
  * arrays are handed on as they are: the engine must copy them before anything else may run.
  */
-export function encodeInputs(batch: Batch, description: NetworkDescription, shape: BatchShape): Input[] {
+function encodeInputs(batch: Batch, description: NetworkDescription, shape: BatchShape): Input[] {
   const inputs = object(batch.inputs, 'batch.inputs')
   const populations = description.inputs ?? []
   refuseUnknown(inputs, populations)

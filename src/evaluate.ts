@@ -1,12 +1,12 @@
 import { askLoss } from './ask-loss.js'
 import type { Batch, ObjectiveOptions } from './batch.js'
 import type { NetworkDescription } from './description.js'
+import { drawKey, type EncodedBatch, encodeBatch } from './encode-batch.js'
 import { checkOptions, type RunOptions, type Session, withSession } from './engine-session.js'
 import { type Model, nativeModel } from './model.js'
 import type { InputNames, ReadoutNames } from './names.js'
 import { type Objective, objectiveFor } from './objective.js'
 import type { Precision } from './precision.js'
-import { drawKey, type EncodedBatch, encodeBatch } from './prepare-batch.js'
 
 /** Options of {@link evaluate}, {@link gradients} and the analyses. */
 export interface EvaluateOptions<ReadoutName extends string = string>

@@ -132,8 +132,9 @@ class Watch {
   async take(metrics: Metrics, iterations: number): Promise<Watch['stopped']> {
     this.#history[metrics.split].push(metrics)
     if (metrics.split === 'validation') this.#compare(metrics)
-    else await this.#save(metrics.iteration, iterations)
-    if ((await this.onMetrics(metrics)) === false) return 'callback'
+    const goesOn = await this.onMetrics(metrics)
+    if (metrics.split === 'train') await this.#save(metrics.iteration, iterations)
+    if (goesOn === false) return 'callback'
     return this.#sinceBest >= this.#plan.patience ? 'patience' : undefined
   }
 

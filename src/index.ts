@@ -182,6 +182,17 @@ export {
   rules,
   type UniformChannel
 } from './rule.js'
+export {
+  type CosineSchedule,
+  cosine,
+  type LearningRate,
+  type Schedule,
+  type StepSchedule,
+  stepDecay,
+  type TableSchedule,
+  type WarmUpSchedule,
+  warmUp
+} from './schedule.js'
 export { type Recording, type SimulateOptions, simulate } from './simulate.js'
 export {
   type BatchOptions,

@@ -8,11 +8,13 @@ import { invalid } from './error.js'
 import type { Evaluation } from './evaluate.js'
 import { type Model, nativeModel } from './model.js'
 import { type ProjectionNames, projectionNames } from './names.js'
+import { guard } from './native.js'
 import { makeObjective, type Objective } from './objective.js'
-import { completeOptimiser, defaultOptimiser, frozenNames, type Optimiser } from './optimiser.js'
+import { completeOptimiser, defaultOptimiser, frozenNames, type Optimiser, withLearningRate } from './optimiser.js'
 import { type PlannedRule, planRule, type RuleUse } from './planned-rule.js'
 import type { Precision } from './precision.js'
 import type { Rule, RuleName } from './rule.js'
+import type { LearningRate } from './schedule.js'
 import { checkTask, type Task, type TaskFor } from './task.js'
 
 const DEFAULT_ITERATIONS = 1000
@@ -28,6 +30,7 @@ const OPTIONS = [
   'batchSize',
   'seed',
   'optimiser',
+  'learningRate',
   'regulariser',
   'validateEvery',
   'validationSize',
@@ -61,6 +64,8 @@ export interface TrainOptions<D extends NetworkDescription = NetworkDescription>
   readonly seed?: number | undefined
   /** Default: the task's, else Adam as in Fig. 3C. */
   readonly optimiser?: Optimiser | undefined
+  /** Learning rate in place of the optimiser's: a number, a schedule, or a function of the iteration. Default: the optimiser's. */
+  readonly learningRate?: LearningRate | undefined
   /** Firing-rate regulariser; null switches the task's off. Default: the task's, else none. */
   readonly regulariser?: Regulariser | null | undefined
   /** Iterations between validations on a fresh batch; 0 for none. Default: the task's, else 10. */
@@ -129,7 +134,7 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
     task,
     objective,
     rule,
-    optimiser: JSON.stringify(planOptimiser(task, checked, projectionNames(description))),
+    optimiser: planOptimiser(model, task, checked, iterations),
     iterations,
     firstIteration: number('firstIteration', 1, 1, iterations),
     batchSize,
@@ -150,10 +155,14 @@ function ruleUse({ collective }: TrainOptions, { custom }: Objective): RuleUse |
 
 type NumberOption = 'iterations' | 'firstIteration' | 'batchSize' | 'validateEvery' | 'validationSize'
 
-function planOptimiser(task: Task, options: TrainOptions, projections: readonly string[]): Optimiser {
-  const optimiser = completeOptimiser(orDefault(options.optimiser, task.optimiser ?? defaultOptimiser), projections)
+function planOptimiser(model: Model, task: Task, options: TrainOptions, iterations: number): string {
+  const projections = projectionNames(model.description)
+  const chosen = orDefault(options.optimiser, task.optimiser ?? defaultOptimiser)
+  const optimiser = completeOptimiser(withLearningRate(chosen, options.learningRate), projections, iterations)
   const frozen = frozenNames(orDefault(options.freeze, []), projections, 'options.freeze')
-  return { ...optimiser, frozen: [...new Set([...(optimiser.frozen ?? []), ...frozen])] }
+  const json = JSON.stringify({ ...optimiser, frozen: [...new Set([...(optimiser.frozen ?? []), ...frozen])] })
+  guard(() => nativeModel(model).checkOptimiser(json))
+  return json
 }
 
 /** Whether a validation is as good as asked for. */

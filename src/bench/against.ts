@@ -1,6 +1,6 @@
+import { drawKey, encodeBatch } from '../encode-batch.js'
 import { Session } from '../engine-session.js'
 import { makeObjective } from '../objective.js'
-import { drawKey, encodeBatch } from '../prepare-batch.js'
 import { type KernelProfile, profile } from '../profile.js'
 import { expandRule, type RuleName } from '../rule.js'
 import { countEvents } from './counts.js'

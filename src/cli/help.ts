@@ -77,7 +77,8 @@ Options (defaults are the task's where none is given):
   --iterations N       iterations to train
   --batch-size N       trials in a batch
   --validate-every N   iterations between validations
-  --learning-rate X    the optimiser's learning rate
+  --learning-rate X    the optimiser's learning rate: a number, cosine:FROM[:TO[:ITERATIONS]], step:FROM:FACTOR:EVERY or
+                       warm-up:ITERATIONS:INTO
   --precision P        f32 or f64 (default f32)
   --threads N          threads of the engine (default: MDGL_THREADS, else one per core); results do not depend on it
   --checkpoint-every N iterations between checkpoints, from which \`mdgl resume\` continues; 0 for none (default 50)

@@ -2,9 +2,11 @@ import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { codeOf } from '../recognise.js'
 import { type RuleName, ruleNames } from '../rule.js'
+import { LEARNING_RATE_FORMS, parseLearningRate } from '../runs/learning-rate-text.js'
 import { type RunSettings, trainRun } from '../runs/train-run.js'
 import { writeFailure } from '../runs/write-failure.js'
-import { type Arguments, positive, split, text, threadsOf, UsageError, whole, word } from './arguments.js'
+import type { Schedule } from '../schedule.js'
+import { type Arguments, split, text, threadsOf, UsageError, whole, word } from './arguments.js'
 import { conduct, newRun } from './conduct.js'
 import { TRAIN_HELP } from './help.js'
 import { LIVE_OPTIONS, liveOptions } from './live.js'
@@ -60,9 +62,18 @@ async function runOptions(given: Arguments): Promise<RunSettings & { readonly ru
     checkpointEvery: whole(given, 'checkpoint-every', 0),
     alignmentEvery,
     precision: word(given, 'precision', ['f32', 'f64'] as const) ?? 'f32',
-    learningRate: positive(given, 'learning-rate'),
+    learningRate: learningRateOption(given),
     threads: threadsOf(given)
   }
+}
+
+/** A number, or a schedule as text. */
+function learningRateOption(from: Arguments): number | Schedule | undefined {
+  const given = text(from, 'learning-rate')
+  if (given === undefined) return undefined
+  const rate = parseLearningRate(given)
+  if (rate === undefined) throw new UsageError(`--learning-rate is '${given}'; it must be ${LEARNING_RATE_FORMS}`)
+  return rate
 }
 
 /** Makes the default folder; a run of the same second has a number in its name. */

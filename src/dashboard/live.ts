@@ -7,6 +7,7 @@ import type { RunControl } from '../runs/control.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder } from '../runs/run-folder.js'
 import type { Begun, RunObserver, RunSettings } from '../runs/train-run.js'
+import { rateAt, type Schedule } from '../schedule.js'
 import type { Metrics } from '../train.js'
 import { type Control, isLearningRate, LEARNING_RATE, type RunState } from './frames.js'
 import type { Hub } from './hub.js'
@@ -31,7 +32,9 @@ export class LiveRun implements RunObserver, Answers {
   #first: FirstWeights = new Map()
   #seen: Seen | undefined
   #nextLook = 0
-  #learningRate = 0
+  #learningRate: number | Schedule = 0
+  /** The last completed one. */
+  #iteration = 0
   #graph: string | undefined
 
   constructor(hub: Hub, options: RunSettings, control: RunControl) {
@@ -46,6 +49,7 @@ export class LiveRun implements RunObserver, Answers {
     this.#first = weightsOf(model)
     this.#graph = networkGraph(model.description)
     this.#learningRate = learningRate ?? 0
+    this.#iteration = iteration
     this.describe('running')
     if (iteration > 0) await this.#recall(path)
   }
@@ -65,7 +69,9 @@ export class LiveRun implements RunObserver, Answers {
   }
 
   async between(iteration: number): Promise<void> {
+    this.#iteration = iteration
     await this.#look(iteration)
+    if (typeof this.#learningRate !== 'number') this.describe('running')
     // It may have been wished while the trial ran.
     if (this.control.paused) this.describe('paused')
   }
@@ -84,7 +90,7 @@ export class LiveRun implements RunObserver, Answers {
   /** Says what has become of the run. */
   describe(state: RunState): void {
     const { task, rule, seed, iterations } = this.#options
-    const learningRate = this.#learningRate
+    const learningRate = rateAt(this.#learningRate, this.#iteration + 1)
     const live = { state, controllable: true, learningRate }
     this.#hub.describe({ id: this.#id, task: task.name, rule: ruleLabel(rule), seed, iterations, ...live })
   }

@@ -8,6 +8,7 @@ import { runFolders } from '../runs/folders.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
 import { type RunOwner, runOwner } from '../runs/run-lock.js'
+import { rateAt, type Schedule } from '../schedule.js'
 import type { Hub } from './hub.js'
 import type { Answers } from './server.js'
 
@@ -87,7 +88,7 @@ export class StoredRuns implements Answers {
     const { task, rule, seed, training, network } = config
     const ended = diverged !== undefined ? 'failed' : finished ? 'finished' : 'unfinished'
     this.#networks.set(id, network as NetworkDescription)
-    const optimiser = training.optimiser as { readonly learningRate?: number } | undefined
+    const { learningRate = 0 } = (training.optimiser ?? {}) as { readonly learningRate?: number | Schedule }
     this.#hub.describe({
       id,
       task,
@@ -97,7 +98,7 @@ export class StoredRuns implements Answers {
       state: owner === undefined ? ended : 'running',
       ...(owner !== undefined && { process: { pid: owner.pid, host: owner.host } }),
       controllable: false,
-      learningRate: optimiser?.learningRate ?? 0
+      learningRate: rateAt(learningRate, 1)
     })
   }
 

@@ -3,12 +3,14 @@ import type { NetworkDescription } from '../description.js'
 import { MdglError } from '../error.js'
 import { type Rule, ruleNames } from '../rule.js'
 import { readInterventions } from '../runs/interventions.js'
+import { learningRateText } from '../runs/learning-rate-text.js'
 import { optionsOf } from '../runs/resume.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { type RunConfig, readRunFolder, type StoredRun } from '../runs/run-folder.js'
 import { processName, runOwner } from '../runs/run-lock.js'
 import { type LastModel, lastModel, storedLook } from '../runs/stored-look.js'
 import { differences, type RunSettings, runConfig } from '../runs/train-run.js'
+import type { Schedule } from '../schedule.js'
 import { shellWord } from '../shell-word.js'
 import { writeAside } from '../write-aside.js'
 import { networkGraph } from './network-graph.js'
@@ -112,14 +114,16 @@ function trainCommand(config: RunConfig, options: RunSettings): string | undefin
   const { training, task, taskFile, seed, precision } = config
   const rule = ruleLabel(config.rule as Rule)
   if (!(ruleNames as readonly string[]).includes(rule) || config.taskOptions !== undefined) return undefined
-  const { learningRate } = training.optimiser as { readonly learningRate?: number }
+  const { learningRate } = training.optimiser as { readonly learningRate?: number | Schedule }
   const choices = [undefined, learningRate].map(rate => ({ ...options, optimiser: undefined, learningRate: rate }))
   const choice = choices.find(chosen => differences(config, runConfig(chosen)).length === 0)
   if (choice === undefined) return undefined
+  const rate = choice.learningRate === undefined ? '' : learningRateText(choice.learningRate)
+  if (rate === undefined) return undefined
   return [
     `mdgl train ${shellWord(taskFile?.path ?? task)} --rule ${rule} --seed ${seed} --iterations ${training.iterations}`,
     `--batch-size ${training.batchSize} --validate-every ${training.validateEvery} --precision ${precision}`,
-    ...(choice.learningRate === undefined ? [] : [`--learning-rate ${choice.learningRate}`])
+    ...(rate === '' ? [] : [`--learning-rate ${rate}`])
   ].join(' ')
 }
 

@@ -1,7 +1,8 @@
-import type { Optimiser } from '../optimiser.js'
+import type { CompleteOptimiser, Optimiser } from '../optimiser.js'
 import type { Precision } from '../precision.js'
 import { messageOf } from '../recognise.js'
 import type { Rule } from '../rule.js'
+import { rateAt } from '../schedule.js'
 import { hasCheckpoint, readCheckpoint, removeLaterCheckpoints, wholeCheckpoints } from './checkpoints.js'
 import { type Intervention, learningRateAt, readInterventions, replaceInterventions } from './interventions.js'
 import { type Divergence, type RunConfig, readRunFolder, type StoredRun } from './run-folder.js'
@@ -91,9 +92,9 @@ function changed(before: readonly Intervention[], iteration: number, learningRat
 
 /** What can be done with a run that diverged. */
 async function wayOut(path: string, config: RunConfig, { iteration, message }: Divergence): Promise<string> {
-  const { learningRate: first } = config.training.optimiser as Optimiser
-  const rate = learningRateAt(await readInterventions(path), iteration + 1) ?? first ?? 1
-  const lower = Number((rate / 10).toPrecision(2))
+  const { learningRate: first = 1 } = config.training.optimiser as CompleteOptimiser
+  const rate = learningRateAt(await readInterventions(path), iteration + 1) ?? first
+  const lower = Number((rateAt(rate, iteration + 1) / 10).toPrecision(2))
   const said = `the run in ${path} diverged in iteration ${iteration + 1} (${message.replace(/\.$/, '')})`
   const [last, ...earlier] = await wholeCheckpoints(path)
   if (last === undefined) {

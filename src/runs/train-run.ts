@@ -5,11 +5,12 @@ import { MdglError } from '../error.js'
 import { Model } from '../model.js'
 import { native } from '../native.js'
 import { normalise } from '../normalise.js'
-import { completeOptimiser, defaultOptimiser, type Optimiser } from '../optimiser.js'
+import { completeOptimiser, defaultOptimiser, type Optimiser, withLearningRate } from '../optimiser.js'
 import type { Precision } from '../precision.js'
 import { isError } from '../recognise.js'
 import type { Rule, RuleName } from '../rule.js'
 import { expandRule } from '../rule.js'
+import { completeLearningRate, type Schedule } from '../schedule.js'
 import { shellWord } from '../shell-word.js'
 import type { Metrics } from '../train.js'
 import { train } from '../train.js'
@@ -43,7 +44,8 @@ export interface RunSettings {
   readonly precision: Precision
   /** Default: the task's. */
   readonly optimiser?: Optimiser | undefined
-  readonly learningRate?: number | undefined
+  /** In place of the optimiser's. */
+  readonly learningRate?: number | Schedule | undefined
   /** Iterations between records of the alignment to BPTT; they change nothing of the run. Default: none are made. */
   readonly alignmentEvery?: number | undefined
   /** Iterations between two checkpoints, 0 for none; they change nothing of the run. Default {@link CHECKPOINT_EVERY}. */
@@ -74,8 +76,8 @@ export interface Begun {
   readonly model: Model
   /** The last completed iteration, 0 before the first. */
   readonly iteration: number
-  /** That of the next iteration, where the optimiser names one. */
-  readonly learningRate: number | undefined
+  /** From the next iteration on, where the optimiser names one. */
+  readonly learningRate: number | Schedule | undefined
 }
 
 /** Where and how a run ended. */
@@ -332,7 +334,14 @@ class Course {
   }
 }
 
-function optimiserOf({ task, optimiser, learningRate }: RunSettings): Optimiser {
-  const chosen = optimiser ?? task.optimiser ?? defaultOptimiser
-  return learningRate === undefined ? chosen : { ...chosen, learningRate }
+/** With what a schedule leaves to the run: it may be trained in several pieces. */
+function optimiserOf({ task, optimiser, learningRate, iterations }: RunSettings): Optimiser & ScheduledRate {
+  const chosen = withLearningRate(optimiser ?? task.optimiser ?? defaultOptimiser, learningRate)
+  const { learningRate: rate, ...others } = chosen
+  if (rate === undefined) return others as Optimiser & ScheduledRate
+  return { ...chosen, learningRate: completeLearningRate(rate, 'optimiser.learningRate', iterations) }
+}
+
+interface ScheduledRate {
+  readonly learningRate?: number | Schedule
 }

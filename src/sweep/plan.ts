@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises'
-import { array, list, object, oneOf, positive, wholeNumber } from '../check.js'
+import { array, list, object, oneOf, wholeNumber } from '../check.js'
 import { invalid, MdglError } from '../error.js'
 import { type RuleName, ruleNames } from '../rule.js'
 import { SEED_LIST, seedList } from '../runs/seeds.js'
 import { isTaskFile } from '../runs/task-file.js'
 import { TASK_NAMES } from '../runs/tasks.js'
+import { completeLearningRate } from '../schedule.js'
 import { partOfName } from './folder-name.js'
 
 /** The schema of a plan, part of every plan's file. */
@@ -40,7 +41,7 @@ const OPTIONS: Readonly<Record<string, (value: unknown, path: string) => unknown
   validateEvery: (value, path) => wholeNumber(value, path, 1),
   checkpointEvery: (value, path) => wholeNumber(value, path, 0),
   alignmentEvery: (value, path) => wholeNumber(value, path, 1),
-  learningRate: positive,
+  learningRate: (value, path) => completeLearningRate(value, path, 1),
   precision: (value, path) => oneOf(value, path, ['f32', 'f64']),
   optimiser: object
 }

@@ -72,7 +72,16 @@ const training = (world: World) => ({
   firstIteration: 1,
   batchSize: 3,
   seed: 4,
-  optimiser: { kind: 'gradient-descent', learningRate: 0.01, l1: 0, temperature: 0.1, rewiring: true, frozen: [] },
+  optimiser: {
+    kind: 'gradient-descent',
+    learningRate: { kind: 'warm-up', iterations: 1, into: { kind: 'cosine', from: 0.01, to: 0, iterations: 2 } },
+    learningRateFactors: { 'slow->cells': 0.5 },
+    weightDecay: 0.01,
+    l1: 0,
+    temperature: 0.1,
+    rewiring: true,
+    frozen: []
+  },
   regulariser: { strength: 0.1, targetRate: 10 },
   validateEvery: 2,
   validationSize: 2,
@@ -246,6 +255,11 @@ export const calls: Readonly<Record<string, Call>> = {
   expandRule: plain('expandRule', () => [ruleValue()]),
   defineRule: { args: () => [customRule()], run: (_, rule) => api.defineRule(rule).name },
 
+  // Learning rates.
+  cosine: plain('cosine', () => [0.01, { to: 0.001, iterations: 10 }]),
+  stepDecay: plain('stepDecay', () => [0.01, { factor: 0.5, every: 10 }]),
+  warmUp: plain('warmUp', () => [10, { kind: 'step', from: 0.01, factor: 0.5, every: 2 }], { loose: /^\[1\]/ }),
+
   // Models.
   'Model.create': {
     args: () => [description(), { precision: 'f64' }],
@@ -257,7 +271,7 @@ export const calls: Readonly<Record<string, Call>> = {
   },
   'Model.load': { args: world => [world.files.weights], run: async (_, path) => told(await api.Model.load(path)) },
   'Model.fromBytes': {
-    args: world => [readFileSync(world.files.weights)],
+    args: world => [Uint8Array.from(readFileSync(world.files.weights))],
     run: async (_, bytes) => told(await api.Model.fromBytes(bytes))
   },
   'Model#toBytes': method(
@@ -450,12 +464,13 @@ export const calls: Readonly<Record<string, Call>> = {
         monitor: 'loss',
         leastImprovement: 0.001,
         keepBest: true,
-        onMetrics: () => world.remember(),
         checkpoint: { path: target(world, 'fit'), every: 2 }
       }
     ],
-    run: async (_, ...args) => {
-      const { history, stopped } = await api.fit(...(args as unknown as Parameters<typeof api.fit>))
+    run: async (world, ...args) => {
+      const [model, given, options] = args as unknown as Parameters<typeof api.fit>
+      const remembering = { ...options, onMetrics: () => world.remember() }
+      const { history, stopped } = await api.fit(model, given, remembering)
       return [history.train.map(({ loss }) => loss), history.validation.map(({ loss }) => loss), stopped]
     },
     changes: true,
@@ -573,19 +588,20 @@ export const calls: Readonly<Record<string, Call>> = {
     world => [target(world, 'own.npz'), { a: Float64Array.of(1), b: { data: Int16Array.of(1), shape: [1] } }],
     { weight: 4 }
   ),
-  npyFromBytes: plain('npyFromBytes', world => [readFileSync(world.files.npy)]),
+  npyFromBytes: plain('npyFromBytes', world => [Uint8Array.from(readFileSync(world.files.npy))]),
   npyToBytes: plain('npyToBytes', () => [{ data: Uint8Array.of(1, 0), shape: [2, 1], bool: true }]),
-  npzFromBytes: plain('npzFromBytes', world => [readFileSync(world.files.npz)]),
+  npzFromBytes: plain('npzFromBytes', world => [Uint8Array.from(readFileSync(world.files.npz))]),
   npzToBytes: plain('npzToBytes', () => [{ a: Float64Array.of(1), b: { data: Int16Array.of(1), shape: [1] } }]),
   nirFromBytes: {
-    args: world => [readFileSync(world.files.nir), { dt: 1, timeUnit: 's', precision: 'f64' }],
+    args: world => [Uint8Array.from(readFileSync(world.files.nir)), { dt: 1, timeUnit: 's', precision: 'f64' }],
     run: async (_, ...args) =>
       told(await api.nirFromBytes(...(args as unknown as Parameters<typeof api.nirFromBytes>))),
     weight: 1
   },
   nirToBytes: {
     args: () => [api.Model.create(plainDescription())],
-    run: (_, model) => api.nirToBytes(model),
+    // HDF5 notes the time.
+    run: async (_, model) => (await api.nirToBytes(model)).length,
     weight: 1
   },
   loadNir: {

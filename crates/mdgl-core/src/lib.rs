@@ -42,6 +42,7 @@ pub use model::Model;
 pub use model::gradients::Gradients;
 pub use model::optimiser::{Decay, Method, Optimiser};
 pub use model::safetensors::precision;
+pub use model::schedule::{LearningRate, Schedule};
 pub use network::{CellConstants, Network};
 pub use numeric::lanes::{self, Instructions};
 pub use numeric::memory::{before_refusing, ensure_memory};

@@ -84,7 +84,11 @@ impl Task {
 }
 
 fn descent(learning_rate: f64) -> Optimiser {
-    Optimiser { method: Method::GradientDescent { learning_rate }, l1: 0.0, ..Optimiser::default() }
+    Optimiser {
+        method: Method::GradientDescent { learning_rate: learning_rate.into() },
+        l1: 0.0,
+        ..Optimiser::default()
+    }
 }
 
 fn refused<T>(result: Result<T, Error>) -> String {

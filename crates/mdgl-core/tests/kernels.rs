@@ -53,7 +53,7 @@ fn initial(spec: &Spec, fraction: f64) -> Vec<f64> {
 /// Gradient descent that changes nothing.
 fn idle() -> Optimiser {
     Optimiser {
-        method: Method::GradientDescent { learning_rate: 0.0 },
+        method: Method::GradientDescent { learning_rate: 0.0.into() },
         l1: 0.0,
         rewiring: false,
         ..Optimiser::default()
@@ -201,7 +201,7 @@ fn is_acausal(rule: &Rule) -> bool {
 fn resume<F: Real>(shape: &Shape) -> Result<(), TestCaseError> {
     let case = Case::<F>::new(&shape.spec());
     let descent = Optimiser {
-        method: Method::GradientDescent { learning_rate: 0.1 },
+        method: Method::GradientDescent { learning_rate: 0.1.into() },
         rewiring: false,
         ..Optimiser::default()
     };

@@ -34,7 +34,11 @@ fn exponentials() -> Channels {
 
 /// Large steps of which many weights die: the update depends on every bit of the gradient.
 fn descent() -> Optimiser {
-    Optimiser { method: Method::GradientDescent { learning_rate: 0.5 }, l1: 0.02, ..Optimiser::default() }
+    Optimiser {
+        method: Method::GradientDescent { learning_rate: 0.5.into() },
+        l1: 0.02,
+        ..Optimiser::default()
+    }
 }
 
 /// One trial of a case, as a caller would give it step by step.

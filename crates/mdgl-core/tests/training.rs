@@ -191,7 +191,7 @@ fn first_adam_step_has_the_size_of_the_learning_rate() {
 
 #[test]
 fn gradient_descent_with_decay_and_clipping() {
-    let method = Method::GradientDescent { learning_rate: 0.1 };
+    let method = Method::GradientDescent { learning_rate: 0.1.into() };
     let decay = Some(Decay { factor: 0.5, every: 1 });
     let plain = Optimiser { method, l1: 0.0, rewiring: false, ..Optimiser::default() };
     let first = trained::<f64>(1, best(), &plain, &Rule::eprop(), 1);
@@ -298,7 +298,7 @@ fn wrong_batches_are_refused_by_name() {
 /// Hot, cooling, with l1 that kills synapses and rewiring that brings them back: nothing of the state is idle.
 fn restless() -> Optimiser {
     Optimiser {
-        method: Method::Adam { learning_rate: 0.02, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+        method: Method::Adam { learning_rate: 0.02.into(), beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
         l1: 0.05,
         temperature: 1e-6,
         decay: Some(Decay { factor: 0.5, every: 2 }),

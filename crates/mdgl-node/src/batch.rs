@@ -59,12 +59,12 @@ pub struct Targets {
 
 /// A batch and its targets as the engine has them, held by an object of JavaScript's: they share no memory with it.
 #[napi(custom_finalize)]
-pub struct NativeBatch {
+pub struct EncodedBatch {
     /// Gone once a job has taken it, so that its memory does not wait for the collector.
-    encoded: Arc<Held<Arc<EncodedBatch>>>,
+    encoded: Arc<Held<Arc<Encoded>>>,
 }
 
-impl ObjectFinalize for NativeBatch {
+impl ObjectFinalize for EncodedBatch {
     fn finalize(self, env: Env) -> napi::Result<()> {
         self.encoded.tell(&env, 0);
         Ok(())
@@ -72,19 +72,19 @@ impl ObjectFinalize for NativeBatch {
 }
 
 /// What a job works on.
-pub struct EncodedBatch {
+pub struct Encoded {
     pub batch: mdgl_core::Batch,
     /// None without a loss.
     pub targets: Option<Vec<mdgl_core::Targets>>,
 }
 
 #[napi]
-impl NativeBatch {
+impl EncodedBatch {
     /// Copies a batch and, with a loss, its targets.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: &Env, batch: Batch, targets: Option<Vec<Targets>>) -> napi::Result<Self> {
         let targets = targets.map(|targets| targets.iter().map(Targets::copy).collect::<Result<_>>());
-        let encoded = EncodedBatch { batch: batch.copy()?, targets: targets.transpose()? };
+        let encoded = Encoded { batch: batch.copy()?, targets: targets.transpose()? };
         let targets = encoded.targets.iter().flatten().map(mdgl_core::Targets::bytes).sum::<usize>();
         let bytes = encoded.batch.bytes() + targets;
         let encoded = Held::new(Arc::new(encoded));
@@ -93,16 +93,16 @@ impl NativeBatch {
     }
 }
 
-impl NativeBatch {
+impl EncodedBatch {
     /// The batch, for the last job that needs it.
-    pub fn take(&self, env: &Env) -> Result<Arc<EncodedBatch>> {
+    pub fn take(&self, env: &Env) -> Result<Arc<Encoded>> {
         let encoded = self.share()?;
         self.encoded.release(env);
         Ok(encoded)
     }
 
     /// The batch, for a job that another may follow.
-    pub fn share(&self) -> Result<Arc<EncodedBatch>> {
+    pub fn share(&self) -> Result<Arc<Encoded>> {
         self.encoded.lock().clone().ok_or_else(Self::used)
     }
 

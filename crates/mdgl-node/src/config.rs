@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mdgl_core::{Assignment, Objective, Optimiser, Rule, Training};
+use mdgl_core::{Assignment, LearningRate, Objective, Optimiser, Rule, Training};
 use napi_derive::napi;
 
-use crate::batch::EncodedBatch;
+use crate::batch::Encoded;
 use crate::error::{Failure, Result};
 use crate::network::parse;
+use crate::number::to_u64;
 use crate::rule;
 
 /// What a session is to do; JSON.
@@ -48,7 +49,7 @@ impl SessionConfig {
     }
 
     /// What a batch is to be evaluated by.
-    pub fn assignment<'a>(&'a self, encoded: &'a EncodedBatch) -> Result<Assignment<'a>> {
+    pub fn assignment<'a>(&'a self, encoded: &'a Encoded) -> Result<Assignment<'a>> {
         let objective = planned(self.objective.as_ref(), "an objective")?;
         let targets = planned(encoded.targets.as_deref(), "targets")?;
         Ok(Assignment { batch: &encoded.batch, objective, targets })
@@ -66,6 +67,14 @@ impl SessionConfig {
     pub fn optimiser(&self) -> Result<&Optimiser> {
         planned(self.optimiser.as_ref(), "an optimiser")
     }
+}
+
+/// The learning rate (a number or a schedule, JSON) of an iteration, counted from 1.
+#[napi(catch_unwind)]
+pub fn learning_rate_at(learning_rate: String, iteration: f64) -> napi::Result<f64> {
+    let rate: LearningRate = parse(&learning_rate, "the learning rate")?;
+    rate.validate("learningRate").map_err(Failure::from)?;
+    Ok(rate.at(to_u64(iteration, "iteration")?))
 }
 
 /// What the façade must have put into the plan for this kind of work.

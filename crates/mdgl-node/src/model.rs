@@ -10,15 +10,15 @@ use napi_derive::napi;
 
 use crate::background::compute;
 use crate::config::SessionConfig;
+use crate::engine::{AnyEngine, Engine};
 use crate::error::{Failure, Result};
 use crate::float::{ByFloat, Float, for_float, map_float};
 use crate::held::{self, Held};
-use crate::live::{AnyStream, TrainingStream};
-use crate::network::{CopiedDescription, Description};
+use crate::network::{CopiedDescription, Description, parse};
 use crate::results::{CellConstants, ProjectionValues};
 use crate::rule;
-use crate::runner::{AnyEngine, Engine};
 use crate::shared::{Shared, projection_values};
+use crate::training_stream::{AnyStream, TrainingStream};
 
 /// A network with weights and optimiser state.
 #[napi(custom_finalize)]
@@ -80,7 +80,11 @@ impl NativeModel {
         Ok(match (self.model()?, copy.model()?) {
             (ByFloat::F32(model), ByFloat::F32(copy)) => model.restore(&copy)?,
             (ByFloat::F64(model), ByFloat::F64(copy)) => model.restore(&copy)?,
-            _ => return Err(Failure::invalid("copy", "a model of another precision", "a copy of the model").into()),
+            _ => {
+                return Err(
+                    Failure::invalid("copy", "a model of another precision", "a copy of the model").into()
+                );
+            }
         })
     }
 
@@ -153,6 +157,14 @@ impl NativeModel {
         for_float!(model, model => rule.validate_for(model.snapshot().network())).map_err(Failure::from)?;
         let used_for = used_for.map(|name| Use::named(&name)).transpose().map_err(Failure::from)?;
         Ok(used_for.map_or(Ok(()), |one| rule.validate_use(one)).map_err(Failure::from)?)
+    }
+
+    /// Refuses an optimiser (JSON) whose values are out of range or that names what the network does not have.
+    #[napi(catch_unwind)]
+    pub fn check_optimiser(&self, optimiser: String) -> napi::Result<()> {
+        let optimiser: Optimiser = parse(&optimiser, "the optimiser")?;
+        Ok(for_float!(self.model()?, model => optimiser.validate(model.snapshot().network()))
+            .map_err(Failure::from)?)
     }
 
     /// The constants of the network's equations.

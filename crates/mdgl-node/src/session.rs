@@ -10,8 +10,9 @@ use napi::bindgen_prelude::{
 use napi_derive::napi;
 
 use crate::background::end_with_environment;
-use crate::batch::NativeBatch;
+use crate::batch::EncodedBatch;
 use crate::config::{Plan, SessionConfig};
+use crate::engine::{Answer, SharedProgress, Ticket};
 use crate::error::Result;
 use crate::float::for_float;
 use crate::held::{self, Held};
@@ -19,7 +20,6 @@ use crate::model::NativeModel;
 use crate::number::to_usize;
 use crate::profile::ProfilePlan;
 use crate::results::{Evaluation, Observation, StepReport};
-use crate::runner::{Answer, SharedProgress, Ticket};
 use crate::worker::{OpenWorker, Worker, submit};
 
 /// A thread of the engine at work on a model; jobs run one after another.
@@ -60,7 +60,7 @@ impl Session {
     pub fn simulate<'env>(
         &self,
         env: &'env Env,
-        batch: &NativeBatch,
+        batch: &EncodedBatch,
         voltage: bool,
         inputs: bool,
     ) -> napi::Result<Object<'env>> {
@@ -74,28 +74,28 @@ impl Session {
 
     /// Loss, accuracy and rate of a batch.
     #[napi(catch_unwind, ts_return_type = "Promise<Evaluation>")]
-    pub fn evaluate<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+    pub fn evaluate<'env>(&self, env: &'env Env, batch: &EncodedBatch) -> napi::Result<Object<'env>> {
         let encoded = batch.take(env)?;
         submit(&self.worker, env, move |engine| for_float!(engine, engine => engine.evaluate(&encoded)))
     }
 
     /// Gradients of a batch.
     #[napi(catch_unwind, ts_return_type = "Promise<Gradients>")]
-    pub fn gradients<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+    pub fn gradients<'env>(&self, env: &'env Env, batch: &EncodedBatch) -> napi::Result<Object<'env>> {
         let encoded = batch.take(env)?;
         submit(&self.worker, env, move |engine| for_float!(engine, engine => engine.gradients(&encoded)))
     }
 
     /// A training step.
     #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
-    pub fn step<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+    pub fn step<'env>(&self, env: &'env Env, batch: &EncodedBatch) -> napi::Result<Object<'env>> {
         let encoded = batch.take(env)?;
         submit(&self.worker, env, move |engine| for_float!(engine, engine => engine.step(&encoded)))
     }
 
     /// Simulates a batch for a custom loss, which is to answer.
     #[napi(catch_unwind, ts_return_type = "Promise<PendingReadout>")]
-    pub fn forward<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+    pub fn forward<'env>(&self, env: &'env Env, batch: &EncodedBatch) -> napi::Result<Object<'env>> {
         let (encoded, session) = (batch.share()?, Arc::clone(&self.worker));
         submit(&self.worker, env, move |engine| {
             let (ticket, readout) = for_float!(engine, engine => engine.forward(encoded))?;
@@ -105,7 +105,7 @@ impl Session {
 
     /// Simulates a batch for a rule of JavaScript's, which is to answer.
     #[napi(catch_unwind, ts_return_type = "Promise<PendingObservation>")]
-    pub fn observe<'env>(&self, env: &'env Env, batch: &NativeBatch) -> napi::Result<Object<'env>> {
+    pub fn observe<'env>(&self, env: &'env Env, batch: &EncodedBatch) -> napi::Result<Object<'env>> {
         let (encoded, session) = (batch.take(env)?, Arc::clone(&self.worker));
         submit(&self.worker, env, move |engine| {
             let (ticket, observation) = for_float!(engine, engine => engine.observe(encoded))?;
@@ -118,8 +118,8 @@ impl Session {
     pub fn share<'env>(
         &self,
         env: &'env Env,
-        batch: &NativeBatch,
-        place: Place,
+        batch: &EncodedBatch,
+        place: Rank,
         step: bool,
     ) -> napi::Result<Object<'env>> {
         let (share, encoded) = (place.share()?, batch.take(env)?);
@@ -135,7 +135,7 @@ impl Session {
     pub fn profile<'env>(
         &self,
         env: &'env Env,
-        batch: &NativeBatch,
+        batch: &EncodedBatch,
         plan: ProfilePlan,
     ) -> napi::Result<Object<'env>> {
         let (encoded, options) = (batch.take(env)?, plan.options()?);
@@ -285,14 +285,14 @@ pub struct PendingObservation {
 
 /// A process's place among those that compute together.
 #[napi(object, object_to_js = false)]
-pub struct Place {
+pub struct Rank {
     /// From 0 on.
     pub rank: f64,
     /// How many there are.
     pub size: f64,
 }
 
-impl Place {
+impl Rank {
     fn share(&self) -> Result<Share> {
         let (rank, ranks) =
             (to_usize(self.rank, "collective.rank")?, to_usize(self.size, "collective.size")?);

@@ -9,11 +9,11 @@ use napi_derive::napi;
 use crate::error::{Failure, Result};
 use crate::float::for_float;
 use crate::held::{self, Held};
-use crate::live::{AnyStream, Given, StreamLesson, StreamState, StreamStep, StreamUpdate};
 use crate::model::NativeModel;
 use crate::network::parse;
 use crate::number::to_u64;
 use crate::rule;
+use crate::training_stream::{AnyStream, Given, StreamLesson, StreamState, StreamStep, StreamUpdate};
 
 /// A model that runs and learns step by step; it cannot be trained or changed otherwise meanwhile.
 #[napi(custom_finalize)]

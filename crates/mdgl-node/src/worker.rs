@@ -10,10 +10,10 @@ use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 
 use crate::background::{Ending, guarded};
+use crate::engine::AnyEngine;
 use crate::error::{Failure, Result};
 use crate::float::for_float;
 use crate::held::Held;
-use crate::runner::AnyEngine;
 use crate::semaphore;
 
 /// What a session keeps open until it is closed or collected.

@@ -201,6 +201,14 @@ pub(crate) struct TrialShape {
     pub steps: usize,
 }
 
+/// A step of a trial, and what the readout should do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TrialStep<'a> {
+    pub shape: TrialShape,
+    pub targets: &'a Targets,
+    pub step: usize,
+}
+
 /// Loss and answers of one trial at one readout.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct TrialTally {
@@ -237,13 +245,12 @@ impl Loss {
     /// does not count (δ is not written then).
     pub(crate) fn step(
         self,
-        shape: TrialShape,
-        targets: &Targets,
-        step: usize,
+        at: TrialStep<'_>,
         y: &[f64],
         delta: &mut [f64],
         tally: &mut TrialTally,
     ) -> bool {
+        let TrialStep { shape, targets, step } = at;
         if step >= shape.length {
             return false;
         }

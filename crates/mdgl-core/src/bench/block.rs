@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::Dispatch;
-use super::kernels::{Gather, Modulate, ReadOut, Recurse, Scatter, UpdateNeurons};
+use super::kernels::{GatherBench, Modulate, NeuronUpdateBench, ReadOut, Recurse, Scatter};
 use super::workload::Workload;
 use crate::batch::encode::BlockInput;
 use crate::batch::loss::{Loss, LossTerm, Objective};
@@ -213,7 +213,7 @@ impl<F: Dispatch> TrialBlock<F> {
     pub fn update_neurons(&mut self, set: Instructions, silent: bool) {
         let Still { compiled, active, silent: zero, psi } = &mut self.still;
         let state = if silent { zero } else { active };
-        let kernel = UpdateNeurons { compiled, state, psi, steps: STEPS };
+        let kernel = NeuronUpdateBench { compiled, state, psi, steps: STEPS };
         F::dispatch(set, kernel).expect("room for ψ");
     }
 
@@ -252,7 +252,7 @@ impl<F: Dispatch> TrialBlock<F> {
 
     /// The gradient sums of every tile.
     pub fn gather(&mut self, set: Instructions) {
-        F::dispatch(set, Gather(self.backward()));
+        F::dispatch(set, GatherBench(self.backward()));
     }
 
     /// The sums over lanes and over the blocks of a batch, to gradients by projection.

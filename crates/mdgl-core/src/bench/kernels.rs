@@ -34,14 +34,14 @@ impl<F: Real> SimdKernel<F> for Scatter<'_, F> {
 }
 
 /// The cells without input; spikes beyond the steps that the state holds are dropped.
-pub(super) struct UpdateNeurons<'a, F: Real> {
+pub(super) struct NeuronUpdateBench<'a, F: Real> {
     pub compiled: &'a CompiledNetwork<F>,
     pub state: &'a mut NetworkState<F>,
     pub psi: &'a mut Packed<F>,
     pub steps: usize,
 }
 
-impl<F: Real> SimdKernel<F> for UpdateNeurons<'_, F> {
+impl<F: Real> SimdKernel<F> for NeuronUpdateBench<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]
@@ -117,9 +117,9 @@ impl<F: Real> SimdKernel<F> for Modulate<'_, F> {
 }
 
 /// The gradient sums of every tile, with λ unchanged.
-pub(super) struct Gather<'a, F: Real>(pub Backward<'a, F>);
+pub(super) struct GatherBench<'a, F: Real>(pub Backward<'a, F>);
 
-impl<F: Real> SimdKernel<F> for Gather<'_, F> {
+impl<F: Real> SimdKernel<F> for GatherBench<'_, F> {
     type Output = ();
 
     #[inline(always)]

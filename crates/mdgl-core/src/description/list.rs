@@ -128,7 +128,7 @@ impl Element for f64 {
 /// A list's index in the JSON, as it is written.
 #[derive(Serialize, DeriveDeserialize)]
 #[serde(deny_unknown_fields)]
-struct Place {
+struct ListIndex {
     list: usize,
 }
 
@@ -136,7 +136,7 @@ impl<T: Serialize> Serialize for List<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         match self {
             Self::Here(numbers) => numbers.as_slice().serialize(serializer),
-            Self::Beside(list) => Place { list: *list }.serialize(serializer),
+            Self::Beside(list) => ListIndex { list: *list }.serialize(serializer),
         }
     }
 }
@@ -162,6 +162,6 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, keys: A) -> std::result::Result<Self::Value, A::Error> {
-        Place::deserialize(MapAccessDeserializer::new(keys)).map(|place| List::Beside(place.list))
+        ListIndex::deserialize(MapAccessDeserializer::new(keys)).map(|place| List::Beside(place.list))
     }
 }

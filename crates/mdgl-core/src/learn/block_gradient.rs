@@ -92,7 +92,7 @@ impl<F: Scalar> BlockGradient<F> {
     /// Adds the regulariser's part: c_p Σ_t e_t + Σ_j gain c_j Σ_t e_t−1 ψ_j,t.
     pub fn regularise(&mut self, plan: &LearningPlan<F>, constants: &[F]) {
         for ((sum, &plain), slot) in self.sums.iter_mut().zip(&self.plain).zip(&plan.slots) {
-            if slot.stage != SynapseKind::Readout {
+            if slot.kind != SynapseKind::Readout {
                 *sum += constants[slot.post as usize] * plain;
             }
         }

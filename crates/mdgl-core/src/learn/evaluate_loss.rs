@@ -1,6 +1,8 @@
 //! Losses and δ of a block of trials, from its readout, one step at a time.
 
-use crate::batch::loss::{Objective, TrialShape, TrialTally};
+use serde::{Deserialize, Serialize};
+
+use crate::batch::loss::{Objective, TrialShape, TrialStep, TrialTally};
 use crate::batch::{Batch, Targets};
 use crate::learn::plan::Delta;
 use crate::network::Network;
@@ -64,7 +66,7 @@ impl<'a> LossEvaluator<'a> {
                 y.clear();
                 y.extend(readout[first..first + size].iter().map(|block| block.0[lane].to_f64()));
                 let tally = &mut self.tallies[term * LANES + lane];
-                if loss.step(shape, targets, step, &y, &mut delta, tally) {
+                if loss.step(TrialStep { shape, targets, step }, &y, &mut delta, tally) {
                     counts = true;
                     delta.iter().enumerate().for_each(|(k, &d)| set(first + k, lane, d));
                 }
@@ -110,7 +112,7 @@ impl<'a> LossEvaluator<'a> {
                 y.clear();
                 y.extend(row[first..first + size].iter().map(|y| y.to_f64()));
                 let tally = &mut self.tallies[term * LANES + lane];
-                if loss.step(self.shapes[lane], targets, step, &y, &mut found, tally) {
+                if loss.step(TrialStep { shape: self.shapes[lane], targets, step }, &y, &mut found, tally) {
                     for (k, &d) in found.iter().enumerate() {
                         delta.set(step, first + k, outputs, lane, F::from_f64(d));
                     }
@@ -125,19 +127,30 @@ impl<'a> LossEvaluator<'a> {
         let tallies = self.tallies.chunks(LANES).flat_map(|term| &term[..lanes]);
         let mut block_loss = BlockLoss::default();
         for tally in tallies {
-            block_loss.loss += tally.loss;
             let (answers, correct) = tally.answers();
-            block_loss.answers += answers;
-            block_loss.correct += correct;
+            block_loss.add(BlockLoss { loss: tally.loss, answers, correct });
         }
         block_loss
     }
 }
 
-/// Loss and answers, summed over a block's trials.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// Loss and answers, summed over the trials of a block or of several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct BlockLoss {
     pub loss: f64,
     pub answers: u64,
     pub correct: u64,
+}
+
+impl BlockLoss {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.loss += other.loss;
+        self.answers += other.answers;
+        self.correct += other.correct;
+    }
+
+    /// Fraction of answers that are right; nothing without answers.
+    pub(crate) fn accuracy(self) -> Option<f64> {
+        (self.answers > 0).then(|| self.correct as f64 / self.answers as f64)
+    }
 }

@@ -49,18 +49,16 @@ impl<F: Scalar> FieldSources<F> {
         self.spread.sites()
     }
 
-    /// G_t from G_t−1 and δ_t (empty where all are 0), the cells at `places`; lanes that are over have none.
+    /// G_t from G_t−1 and δ_t; lanes that are over have none.
     #[inline(always)]
     pub fn advance<L: Lanes<Scalar = F>>(
         &self,
-        t: usize,
-        places: &[u32],
-        ended_lanes: Mask,
-        delta: &[Block<F>],
+        at: FieldStep<'_, F>,
         field: &mut [Block<F>],
         sums: &mut [Block<F>],
     ) {
-        clear_tiny::<L>(t, field);
+        let FieldStep { step, places, ended_lanes, delta } = at;
+        clear_tiny::<L>(step, field);
         self.spread.step::<L>(field, sums);
         for (k, delta) in delta.iter().enumerate() {
             let delta = L::load(delta);
@@ -75,6 +73,15 @@ impl<F: Scalar> FieldSources<F> {
             }
         }
     }
+}
+
+/// A step of the field: where the cells stand, the trials that are over, and δ (empty where all are 0).
+#[derive(Clone, Copy)]
+pub(crate) struct FieldStep<'a, F: Scalar> {
+    pub step: usize,
+    pub places: &'a [u32],
+    pub ended_lanes: Mask,
+    pub delta: &'a [Block<F>],
 }
 
 /// The field through the pass back in time.
@@ -121,7 +128,8 @@ impl<F: Scalar> Field<F> {
             self.snapshots[t / SPAN * sites..][..sites].copy_from_slice(&self.now);
         }
         let places = sources.places.at(t, &mut self.places);
-        sources.advance::<L>(t, places, ended_lanes, delta, &mut self.now, &mut self.sums);
+        let at = FieldStep { step: t, places, ended_lanes, delta };
+        sources.advance::<L>(at, &mut self.now, &mut self.sums);
     }
 
     /// Steps of a step's span, if that is not loaded: they are to be computed with [`Self::fill`].
@@ -145,7 +153,8 @@ impl<F: Scalar> Field<F> {
         delta: &[Block<F>],
     ) {
         let places = sources.places.at(t, &mut self.places);
-        sources.advance::<L>(t, places, ended_lanes, delta, &mut self.now, &mut self.sums);
+        let at = FieldStep { step: t, places, ended_lanes, delta };
+        sources.advance::<L>(at, &mut self.now, &mut self.sums);
         let sites = self.now.len();
         self.span[t % SPAN * sites..][..sites].copy_from_slice(&self.now);
     }

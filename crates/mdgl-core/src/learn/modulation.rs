@@ -278,7 +278,7 @@ impl BlockMeans {
 fn for_each_living<F: Scalar>(model: &Model<F>, mut visit: impl FnMut(usize, usize, usize, f64)) {
     let delays = model.network().delays();
     for (index, synapses) in model.network().projections.iter().enumerate() {
-        if synapses.stage != SynapseKind::Recurrent {
+        if synapses.kind != SynapseKind::Recurrent {
             continue;
         }
         let rank = delays.partition_point(|&delay| delay < synapses.delay);

@@ -23,7 +23,7 @@ use crate::instrument::probe::Probe;
 use crate::instrument::section::Section;
 use crate::learn::block_gradient::{BlockGradient, Edge};
 use crate::learn::evaluate_loss::{BlockLoss, LossEvaluator};
-use crate::learn::field::FieldSources;
+use crate::learn::field::{FieldSources, FieldStep};
 use crate::learn::low_pass::LowPass;
 use crate::learn::plan::LearningPlan;
 use crate::network::SynapseKind;
@@ -39,7 +39,7 @@ use crate::numeric::memory::{bytes_of, ensure_memory, product, refill, reserve};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::{CompiledNetwork, ended};
 use crate::simulate::delays::Delayed;
-use crate::simulate::step::{NetworkState, Row, Snapshot};
+use crate::simulate::step::{BlockStep, NetworkState, Row, Snapshot, step};
 
 /// The online pass over one block of trials: it simulates and learns in the same loop.
 pub struct Online<'a, F: Scalar> {
@@ -289,7 +289,7 @@ impl<F: Scalar> Traces<F> {
     }
 
     fn list_edges(&self, plan: &LearningPlan<F>) -> Result<Vec<Edge<F>>> {
-        let slots = plan.slots.iter().enumerate().filter(|(_, s)| s.stage != SynapseKind::Readout);
+        let slots = plan.slots.iter().enumerate().filter(|(_, s)| s.kind != SynapseKind::Readout);
         let count = slots.clone().map(|(_, s)| self.emitters[s.post as usize].len()).sum();
         let mut all = Vec::new();
         // Each block of trials uses a copy.
@@ -476,7 +476,8 @@ impl<F: Scalar> OnlineStep<'_, F> {
         std::mem::swap(&mut traces.psi, &mut traces.psi_before);
         let row = Row { readout: &mut traces.readout, voltage: None };
         let (state, psi) = (&mut traces.state, &mut &mut traces.psi[..]);
-        crate::simulate::step::step::<L, _>(self.compiled, self.input, state, self.t, ended_lanes, psi, row);
+        let block_step = BlockStep { compiled: self.compiled, input: self.input, step: self.t, ended_lanes };
+        step::<L, _>(block_step, state, psi, row);
         traces.delta.fill(Block::ZERO);
         if ended_lanes != 0 {
             for field in &mut traces.field {
@@ -538,7 +539,7 @@ impl<F: Scalar> OnlineStep<'_, F> {
         traces.find_late(self.plan, self.t);
         for (slot, s) in self.plan.slots.iter().enumerate() {
             let p = s.post as usize;
-            if s.stage == SynapseKind::Readout || !traces.receives[p] {
+            if s.kind == SynapseKind::Readout || !traces.receives[p] {
                 continue;
             }
             let mut sum = L::load(&traces.sums[slot]);
@@ -595,7 +596,7 @@ impl<F: Scalar> OnlineStep<'_, F> {
         let (plan, traces) = (self.plan, &mut *self.traces);
         let mut further = traces.further.slices(0..plan.slots.len());
         for (slot, s) in plan.slots.iter().enumerate() {
-            if s.stage == SynapseKind::Readout {
+            if s.kind == SynapseKind::Readout {
                 continue;
             }
             let psi = L::load(&traces.psi_before[s.post as usize]);
@@ -611,7 +612,7 @@ impl<F: Scalar> OnlineStep<'_, F> {
         let traces = &mut *self.traces;
         let further = traces.further.slices(0..plan.slots.len());
         for (slot, s) in plan.slots.iter().enumerate() {
-            if s.stage == SynapseKind::Readout {
+            if s.kind == SynapseKind::Readout {
                 continue;
             }
             let psi = L::load(&traces.psi[s.post as usize]);
@@ -636,7 +637,7 @@ impl<F: Scalar> OnlineStep<'_, F> {
             return;
         }
         for (slot, s) in self.plan.slots.iter().enumerate() {
-            if s.stage == SynapseKind::Readout || !traces.receives[s.post as usize] {
+            if s.kind == SynapseKind::Readout || !traces.receives[s.post as usize] {
                 continue;
             }
             let eligibility = L::load(&traces.eligibility[slot]);
@@ -698,7 +699,7 @@ impl<F: Scalar> OnlineStep<'_, F> {
             L::load(bias).add(L::load(delta)).store(bias);
         }
         for (slot, s) in plan.slots.iter().enumerate() {
-            if s.stage == SynapseKind::Readout {
+            if s.kind == SynapseKind::Readout {
                 let kappa = compiled.kappa[s.post as usize];
                 let trace = &mut traces.filtered[slot * k];
                 L::load(trace).mul(L::splat(kappa)).store(trace);
@@ -733,9 +734,10 @@ impl<F: Scalar> OnlineStep<'_, F> {
         let (k, traces) = (self.compiled.outputs(), &mut *self.traces);
         let Traces { delta, field, field_sums, places, .. } = traces;
         let places = sources.places.at(self.t, places);
-        sources.advance::<L>(self.t, places, 0, delta, field, field_sums);
+        let at = FieldStep { step: self.t, places, ended_lanes: 0, delta };
+        sources.advance::<L>(at, field, field_sums);
         for (slot, s) in self.plan.slots.iter().enumerate() {
-            if s.stage == SynapseKind::Readout || k == 0 {
+            if s.kind == SynapseKind::Readout || k == 0 {
                 continue;
             }
             let field = L::load(&traces.field[places[s.post as usize] as usize]);
@@ -751,7 +753,7 @@ impl<F: Scalar> OnlineStep<'_, F> {
         let k = compiled.outputs();
         for (slot, s) in self.plan.slots.iter().enumerate() {
             let mut sum = L::load(&traces.sums[slot]);
-            if s.stage == SynapseKind::Readout {
+            if s.kind == SynapseKind::Readout {
                 let delta = L::load(&traces.delta[s.post as usize]);
                 sum = delta.mul_add(L::load(&traces.filtered[slot * k]), sum);
             } else if self.plan.field.is_none() {

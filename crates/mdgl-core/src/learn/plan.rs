@@ -79,7 +79,7 @@ pub(crate) struct ActiveRun<F> {
 /// One synapse's gradient sum.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GradientSlot<F> {
-    pub stage: SynapseKind,
+    pub kind: SynapseKind,
     pub projection: u32,
     pub synapse: u32,
     pub post: u32,
@@ -288,27 +288,27 @@ struct LearningSynapses<'a> {
 }
 
 impl LearningSynapses<'_> {
-    /// Gives every learning synapse of a stage and delay a slot: a sender's sums lie side by side, as the passes visit
+    /// Gives every learning synapse of a kind and delay a slot: a sender's sums lie side by side, as the passes visit
     /// them.
     fn slots<F: Scalar>(
         &self,
-        stage: SynapseKind,
+        kind: SynapseKind,
         delay: usize,
         slots: &mut Vec<GradientSlot<F>>,
     ) -> Csr<u32> {
         let network = self.network;
-        network.synapses(stage).filter_map(|_, post, Synapse { projection, index }| {
+        network.synapses(kind).filter_map(|_, post, Synapse { projection, index }| {
             let synapses = &network.projections[projection as usize];
             if !self.learns[projection as usize] || synapses.delay != delay {
                 return None;
             }
-            let scale = match stage {
+            let scale = match kind {
                 SynapseKind::Readout => 1.0 - network.outputs[post].kappa,
                 _ if !self.is_active[post] => return None,
                 _ => network.neurons[post].input_scale,
             };
             let (post, scale) = (post as u32, F::from_f64(scale));
-            slots.push(GradientSlot { stage, projection, synapse: index, post, scale });
+            slots.push(GradientSlot { kind, projection, synapse: index, post, scale });
             Some(slots.len() as u32 - 1)
         })
     }

@@ -309,7 +309,7 @@ pub(crate) fn tally_online<F: Scalar>(
 ) -> [(Section, Tally); 3] {
     let (block, _) = sizes::<F>();
     let (live, calls) = steps(trajectory);
-    let traces = plan.slots.iter().filter(|slot| slot.stage != SynapseKind::Readout);
+    let traces = plan.slots.iter().filter(|slot| slot.kind != SynapseKind::Readout);
     let targets = traces.clone().map(|slot| &compiled.cells[slot.post as usize]);
     let further: u64 = targets.clone().map(|dynamics| dynamics.further() as u64).sum();
     let operations: u64 = targets.map(|dynamics| dynamics.operations().trace).sum();

@@ -4,6 +4,7 @@ pub(crate) mod gradients;
 pub(crate) mod optimiser;
 pub(crate) mod psi_means;
 pub(crate) mod safetensors;
+pub(crate) mod schedule;
 
 use std::sync::Arc;
 

@@ -1,11 +1,15 @@
 //! The optimiser, in the authors' order: Adam or gradient descent on θ, dead entries held at 0,
 //! l1 and noise on living ones, rewiring (DEEP R).
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::description::rule::Feedback;
 use crate::error::{Result, invalid};
 use crate::model::gradients::Gradients;
+use crate::model::schedule::LearningRate;
 use crate::model::{AdamMoment, Model};
 use crate::network::{Network, SynapseKind, Synapses};
 use crate::numeric::random::{CounterRng, DrawStream};
@@ -30,7 +34,13 @@ pub struct Optimiser {
     /// Whether dead synapses of signed senders are rewired.
     #[serde(default = "yes")]
     pub rewiring: bool,
-    /// Stepwise decay of the learning rate.
+    /// Decoupled weight decay: θ loses learningRate · weightDecay · θ per step; biases do not.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub weight_decay: f64,
+    /// Factors of the learning rate of single projections, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub learning_rate_factors: BTreeMap<String, f64>,
+    /// Stepwise decay of the learning rate, counted in the model's steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decay: Option<Decay>,
     /// Largest norm of the whole gradient; larger ones are scaled down.
@@ -42,14 +52,14 @@ pub struct Optimiser {
 }
 
 /// The update rule.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Method {
     /// θ −= lr √(1−β₂ⁿ)/(1−β₁ⁿ) m / (√v + ε); ε is not bias-corrected.
     Adam {
         /// lr.
         #[serde(default = "learning_rate")]
-        learning_rate: f64,
+        learning_rate: LearningRate,
         /// β₁.
         #[serde(default = "beta1")]
         beta1: f64,
@@ -63,7 +73,7 @@ pub enum Method {
     /// θ −= lr · gradient.
     GradientDescent {
         /// lr.
-        learning_rate: f64,
+        learning_rate: LearningRate,
     },
 }
 
@@ -83,8 +93,11 @@ fn l1() -> f64 {
 fn yes() -> bool {
     true
 }
-fn learning_rate() -> f64 {
-    0.0025
+fn learning_rate() -> LearningRate {
+    LearningRate::Constant(0.0025)
+}
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
 }
 fn beta1() -> f64 {
     0.9
@@ -109,6 +122,8 @@ impl Default for Optimiser {
             l1: l1(),
             temperature: 0.0,
             rewiring: true,
+            weight_decay: 0.0,
+            learning_rate_factors: BTreeMap::new(),
             decay: None,
             clip_norm: None,
             frozen: Vec::new(),
@@ -130,10 +145,10 @@ impl Optimiser {
             true => Ok(()),
             false => Err(invalid(format!("optimiser.{name}"), x, "0 or more, below 1")),
         };
+        self.learning_rate().validate("optimiser.learningRate")?;
         match self.method {
-            Method::GradientDescent { learning_rate } => at_least_0("learningRate", learning_rate)?,
-            Method::Adam { learning_rate, beta1, beta2, epsilon } => {
-                at_least_0("learningRate", learning_rate)?;
+            Method::GradientDescent { .. } => {}
+            Method::Adam { beta1, beta2, epsilon, .. } => {
                 below_1("beta1", beta1)?;
                 below_1("beta2", beta2)?;
                 at_least_0("epsilon", epsilon)?;
@@ -141,7 +156,15 @@ impl Optimiser {
         }
         at_least_0("l1", self.l1)?;
         at_least_0("temperature", self.temperature)?;
+        at_least_0("weightDecay", self.weight_decay)?;
+        for (name, &factor) in &self.learning_rate_factors {
+            network.projection_index(name)?;
+            at_least_0(&format!("learningRateFactors.{name}"), factor)?;
+        }
         if let Some(decay) = self.decay {
+            if self.learning_rate().is_schedule() {
+                return Err(invalid("optimiser.decay", "set", "null with a schedule of the learning rate"));
+            }
             at_least_0("decay.factor", decay.factor)?;
             if decay.every == 0 {
                 return Err(invalid("optimiser.decay.every", 0, "at least 1 iteration"));
@@ -161,9 +184,26 @@ impl Optimiser {
         network.projections.iter().map(learns).collect()
     }
 
-    /// The learning rate after so many steps.
+    fn learning_rate(&self) -> &LearningRate {
+        let (Method::Adam { learning_rate, .. } | Method::GradientDescent { learning_rate }) = &self.method;
+        learning_rate
+    }
+
+    /// The optimiser of an iteration, counted from 1: a schedule's rate of that iteration in its place.
+    pub(crate) fn at(&self, iteration: u64) -> Cow<'_, Self> {
+        if !self.learning_rate().is_schedule() {
+            return Cow::Borrowed(self);
+        }
+        let mut own = self.clone();
+        let (Method::Adam { learning_rate, .. } | Method::GradientDescent { learning_rate }) =
+            &mut own.method;
+        *learning_rate = LearningRate::Constant(learning_rate.at(iteration));
+        Cow::Owned(own)
+    }
+
+    /// The learning rate after so many steps of the model, of an optimiser without a schedule.
     pub(crate) fn rate(&self, steps: u64) -> f64 {
-        let (Method::Adam { learning_rate, .. } | Method::GradientDescent { learning_rate }) = self.method;
+        let learning_rate = self.learning_rate().at(1);
         match self.decay {
             None => learning_rate,
             Some(d) => learning_rate * libm::pow(d.factor, (steps / u64::from(d.every)) as f64),
@@ -176,6 +216,8 @@ struct Update<F> {
     method: UpdateMethod<F>,
     /// Factor that clipping puts on the gradient.
     clip: F,
+    /// What weight decay leaves of a weight.
+    kept: F,
     /// What l1 takes off a weight.
     shrink: F,
     /// Standard deviation of the noise on a weight.
@@ -207,7 +249,8 @@ impl<F: Scalar> Update<F> {
             _ => F::ONE,
         };
         let shrink = F::from_f64(rate * optimiser.l1);
-        Self { method, clip, shrink, heat: (2.0 * rate * optimiser.temperature).sqrt() }
+        let kept = F::from_f64(1.0 - rate * optimiser.weight_decay);
+        Self { method, clip, kept, shrink, heat: (2.0 * rate * optimiser.temperature).sqrt() }
     }
 
     /// Updates the weights of a projection.
@@ -227,6 +270,9 @@ impl<F: Scalar> Update<F> {
             losses.iter_mut().zip(signs).filter(|&(_, sign)| sign < 0).for_each(|(g, _)| *g = -*g);
         }
         self.steps(&mut losses, moments);
+        if self.kept != F::ONE {
+            theta.iter_mut().for_each(|x| *x = *x * self.kept);
+        }
         if free && heat == 0.0 {
             // Nothing asks for each synapse's sender, so that the processor can take several at once.
             theta.iter_mut().zip(losses).for_each(|(x, loss)| *x = shrink_to_zero(*x - loss, shrink));
@@ -280,7 +326,8 @@ pub(crate) fn step<F: Scalar>(
     let mut next = model.try_clone()?;
     let steps = model.moments.steps;
     let rate = optimiser.rate(steps);
-    let update = Update::new(optimiser, rate, steps, gradients.norm());
+    let norm = gradients.norm();
+    let update = Update::new(optimiser, rate, steps, norm);
     let network = model.network();
     let learns = optimiser.learns(network);
     for (index, synapses) in network.projections.iter().enumerate().filter(|&(i, _)| learns[i]) {
@@ -288,7 +335,9 @@ pub(crate) fn step<F: Scalar>(
         let gradients = gradients.projection(index);
         let theta = &mut next.theta[index];
         let moments = &mut next.moments.theta[index];
-        update.projection(synapses, gradients, theta, moments, noise);
+        let own = optimiser.learning_rate_factors.get(synapses.name());
+        let own = own.map(|factor| Update::new(optimiser, rate * factor, steps, norm));
+        own.as_ref().unwrap_or(&update).projection(synapses, gradients, theta, moments, noise);
     }
     for (readout, bias) in next.bias.iter_mut().enumerate() {
         let moments = &mut next.moments.bias[readout];
@@ -383,7 +432,7 @@ pub(crate) fn decay_feedback<F: Scalar>(model: &mut Model<F>, loss: f64, optimis
     let learns = optimiser.learns(&network);
     let kept = F::from_f64(1.0 - loss);
     for (index, synapses) in network.projections.iter().enumerate() {
-        if learns[index] && synapses.stage == SynapseKind::Readout {
+        if learns[index] && synapses.kind == SynapseKind::Readout {
             // θ of a dead synapse does not change.
             let living = model.theta[index].iter_mut().enumerate();
             let living = living.filter(|(synapse, theta)| synapses.sign(*synapse) == 0 || **theta > F::ZERO);

@@ -61,7 +61,7 @@ pub struct Network {
     /// Type of each neuron.
     pub(crate) type_of: Vec<usize>,
     type_names: Vec<String>,
-    /// The synapses of each stage by sender, made on first use.
+    /// The synapses of each kind by sender, made on first use.
     by_sender: [OnceLock<Csr<Synapse>>; 3],
     /// Cells of the same type and constants.
     pub(crate) groups: Groups,
@@ -254,15 +254,15 @@ impl Network {
     pub fn types(&self) -> &[usize] {
         &self.type_of
     }
-    /// The synapses of a stage, dead ones too: sender → (target, synapse), projection after projection.
-    pub(crate) fn synapses(&self, stage: SynapseKind) -> &Csr<Synapse> {
-        self.by_sender[stage as usize].get_or_init(|| {
-            let own = (0..).zip(&self.projections).filter(|(_, synapses)| synapses.stage == stage);
+    /// The synapses of a kind, dead ones too: sender → (target, synapse), projection after projection.
+    pub(crate) fn synapses(&self, kind: SynapseKind) -> &Csr<Synapse> {
+        self.by_sender[kind as usize].get_or_init(|| {
+            let own = (0..).zip(&self.projections).filter(|(_, synapses)| synapses.kind == kind);
             let triples = own.flat_map(|(projection, synapses)| {
                 let synapse = move |i: usize| Synapse { projection, index: i as u32 };
                 (0..synapses.len()).map(move |i| (synapses.pre_unit(i), synapses.post_unit(i), synapse(i)))
             });
-            let senders = if stage == SynapseKind::Input { self.input_units } else { self.size() };
+            let senders = if kind == SynapseKind::Input { self.input_units } else { self.size() };
             Csr::group(senders, triples)
         })
     }

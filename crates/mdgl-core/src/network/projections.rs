@@ -35,7 +35,7 @@ pub(crate) struct Synapse {
 #[derive(Debug, Clone)]
 pub struct Synapses {
     pub(super) name: String,
-    pub(crate) stage: SynapseKind,
+    pub(crate) kind: SynapseKind,
     /// Presynaptic index in its population, one per synapse, ordered by post then pre.
     pub(crate) pre: Arc<Vec<u32>>,
     /// Postsynaptic index in its population.
@@ -97,7 +97,7 @@ impl Synapses {
     pub(crate) fn sign(&self, synapse: usize) -> i8 {
         self.signs[self.pre[synapse] as usize]
     }
-    /// Presynaptic index among all units of its stage.
+    /// Presynaptic index among all units of its kind.
     pub(crate) fn pre_unit(&self, synapse: usize) -> usize {
         self.offsets.0 + self.pre[synapse] as usize
     }
@@ -141,12 +141,12 @@ fn connect(
     let from = find(ranges, &path("from"), &projection.from, &[Input, Population])?;
     let targets: &[_] = if from.kind == Input { &[Population] } else { &[Population, Readout] };
     let to = find(ranges, &path("to"), &projection.to, targets)?;
-    let stage = match (from.kind, to.kind) {
+    let kind = match (from.kind, to.kind) {
         (Input, _) => SynapseKind::Input,
         (_, Readout) => SynapseKind::Readout,
         _ => SynapseKind::Recurrent,
     };
-    let delay = delay_steps(&path("delay"), projection.delay, d.dt, stage)?;
+    let delay = delay_steps(&path("delay"), projection.delay, d.dt, kind)?;
     let recurrent = projection.from == projection.to;
     let pairs = from.size as f64 * to.size as f64;
     let (pre, post, initial, wanted) = match (&projection.connections, projection.density) {
@@ -172,7 +172,7 @@ fn connect(
     };
     Ok(Synapses {
         name: projection.key(),
-        stage,
+        kind,
         pre,
         post,
         sizes: (from.size, to.size),
@@ -186,10 +186,10 @@ fn connect(
 }
 
 /// A projection's delay in steps; only synapses between neurons can have more than one.
-fn delay_steps(path: &str, delay: Option<f64>, dt: f64, stage: SynapseKind) -> Result<usize> {
+fn delay_steps(path: &str, delay: Option<f64>, dt: f64, kind: SynapseKind) -> Result<usize> {
     let Some(delay) = delay else { return Ok(1) };
     let steps = steps_in(delay, dt);
-    match stage {
+    match kind {
         SynapseKind::Recurrent if (1.0..=MOST_DELAY).contains(&steps) => Ok(steps as usize),
         SynapseKind::Recurrent => Err(invalid(path, delay, format!("1 to {MOST_DELAY} steps of {dt} ms"))),
         _ if steps == 1.0 => Ok(1),
@@ -215,7 +215,7 @@ pub(super) fn check_reach(projections: &[Synapses], neurons: usize) -> Result<()
 }
 
 pub(super) fn delays(projections: &[Synapses]) -> Vec<usize> {
-    let recurrent = projections.iter().filter(|synapses| synapses.stage == SynapseKind::Recurrent);
+    let recurrent = projections.iter().filter(|synapses| synapses.kind == SynapseKind::Recurrent);
     let mut delays: Vec<usize> = std::iter::once(1).chain(recurrent.map(|synapses| synapses.delay)).collect();
     delays.sort_unstable();
     delays.dedup();

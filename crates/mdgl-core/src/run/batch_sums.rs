@@ -14,10 +14,9 @@ use crate::run::real::Real;
 /// Sums of blocks of trials, before means are taken.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct BatchSums {
-    pub(super) loss: f64,
-    pub(super) accuracy: Option<f64>,
-    pub(super) answers: u64,
-    pub(super) correct: u64,
+    pub(super) loss: BlockLoss,
+    /// Of a custom loss; built-in ones count answers.
+    pub(super) custom_accuracy: Option<f64>,
     /// Spikes of each neuron.
     pub(super) counts: Vec<u64>,
     /// Σ ψ of each neuron, if its mean is needed.
@@ -30,23 +29,23 @@ pub(super) struct BatchSums {
 }
 
 impl BatchSums {
-    pub(super) fn of(block_loss: BlockLoss, counts: Vec<u64>) -> Self {
-        let BlockLoss { loss, answers, correct } = block_loss;
-        Self { loss, answers, correct, counts, ..Self::default() }
+    pub(super) fn of(loss: BlockLoss, counts: Vec<u64>) -> Self {
+        Self { loss, counts, ..Self::default() }
+    }
+
+    /// What a custom loss says of the batch.
+    pub(super) fn set_custom(&mut self, loss: f64, accuracy: Option<f64>) {
+        self.loss.loss = loss;
+        self.custom_accuracy = accuracy;
     }
 
     pub(super) fn total(blocks: &[Self]) -> Self {
         let mut total = Self::default();
         for block in blocks {
-            total.loss += block.loss;
-            total.answers += block.answers;
-            total.correct += block.correct;
+            total.loss.add(block.loss);
             total.squares += block.squares;
             total.add_counts(&block.counts);
             total.add_psi(&block.psi);
-        }
-        if total.answers > 0 {
-            total.accuracy = Some(total.correct as f64 / total.answers as f64);
         }
         total
     }
@@ -94,6 +93,7 @@ impl BatchSums {
             0.5 * r.strength * excess.sum::<f64>()
         });
         let mean = rates.iter().sum::<f64>() / rates.len() as f64;
-        Evaluation { loss: self.loss, regulariser, accuracy: self.accuracy, rate: mean * 1000.0 / dt }
+        let accuracy = self.custom_accuracy.or(self.loss.accuracy());
+        Evaluation { loss: self.loss.loss, regulariser, accuracy, rate: mean * 1000.0 / dt }
     }
 }

@@ -110,7 +110,8 @@ impl<F: Real> CustomLoss<F> {
     ) -> Result<(BatchSums, Vec<BlockGradient<F>>)> {
         let Self { forward: Forward { mut workspaces, .. }, score: Score { delta, loss, accuracy } } = self;
         let blocks = lay_out_delta(pass, &delta, &mut workspaces)?;
-        let batch_sums = BatchSums { loss, accuracy, ..BatchSums::total(&blocks) };
+        let mut batch_sums = BatchSums::total(&blocks);
+        batch_sums.set_custom(loss, accuracy);
         let in_blocks = workspaces.iter().all(|workspace| workspace.layout == Layout::Trials);
         if plan.follows_psi() && batch_sums.psi.is_empty() || plan.in_blocks() && !in_blocks {
             return Err(invalid(

@@ -154,6 +154,7 @@ pub fn train_step<F: Real>(
     cancel: &AtomicBool,
 ) -> Result<(Model<F>, StepReport)> {
     optimiser.validate(model.network())?;
+    let optimiser = &*optimiser.at(u64::from(assignment.batch.key.iteration));
     let learns = &optimiser.learns(model.network());
     let decay = optimiser::next_feedback_decay(model, &rule.feedback, optimiser)?;
     let learned = learn(model, assignment, GradientRequest { rule, custom, learns }, workers, cancel)?;

@@ -133,7 +133,8 @@ impl<F: Real> Sharing<'_, F> {
         let Some(Training { rule, optimiser }) = self.training else { return Ok(()) };
         rule.validate_use(Use::Collective)?;
         optimiser.validate(self.model.network())?;
-        optimiser::next_feedback_decay(self.model, &rule.feedback, optimiser).map(|_| ())
+        let optimiser = optimiser.at(u64::from(self.assignment.batch.key.iteration));
+        optimiser::next_feedback_decay(self.model, &rule.feedback, &optimiser).map(|_| ())
     }
 
     fn pass(&self) -> Result<Pass<'_, F>> {
@@ -217,8 +218,9 @@ impl<F: Real> Sharing<'_, F> {
         };
         let subtrees = self.expected(Some(plan)).subtrees(messages, plan)?;
         let learned = self.pass()?.conclude(rule.estimator, plan, &batch_sums, subtrees)?;
+        let key = self.assignment.batch.key;
+        let optimiser = &*optimiser.at(u64::from(key.iteration));
         let decay = optimiser::next_feedback_decay(self.model, &rule.feedback, optimiser)?;
-        let seed = self.assignment.batch.key.seed;
-        advance(self.model, learned, decay, optimiser, seed, self.workers)
+        advance(self.model, learned, decay, optimiser, key.seed, self.workers)
     }
 }

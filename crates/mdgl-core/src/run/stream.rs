@@ -383,11 +383,13 @@ impl<F: Real> Stream<F> {
     fn update(&self, model: &Model<F>) -> Result<(Model<F>, Applied)> {
         let gradients = self.traces.block_gradient().gradients(model, &self.setting.plan)?;
         let gradient_norm = gradients.norm();
-        let decay = optimiser::next_feedback_decay(model, &self.setting.rule.feedback, &self.optimiser)?;
-        let mut next = optimiser::step(model, &self.optimiser, &gradients, self.seed)?;
-        optimiser::rewire(&mut next, &self.optimiser, self.seed);
+        // A stream's iterations are the model's steps.
+        let optimiser = &*self.optimiser.at(model.moments.steps + 1);
+        let decay = optimiser::next_feedback_decay(model, &self.setting.rule.feedback, optimiser)?;
+        let mut next = optimiser::step(model, optimiser, &gradients, self.seed)?;
+        optimiser::rewire(&mut next, optimiser, self.seed);
         if let Some(loss) = decay {
-            optimiser::decay_feedback(&mut next, loss, &self.optimiser);
+            optimiser::decay_feedback(&mut next, loss, optimiser);
         }
         if self.setting.plan.follows_psi() && self.summed > 0 {
             let sums = self.traces.psi_sums();

@@ -99,7 +99,7 @@ pub fn observe<F: Real>(
     };
     let mut batch_sums = BatchSums::total(&block_sums);
     if let Some(score) = score {
-        (batch_sums.loss, batch_sums.accuracy) = (score.loss, score.accuracy);
+        batch_sums.set_custom(score.loss, score.accuracy);
     }
     finite(batch_sums.evaluation(model, assignment))?;
     let learning_signal = learning_signal(&pass, &block_sums, &mut workspaces)?;
@@ -157,7 +157,8 @@ pub fn train_step_from_signal<F: Real>(
     let learns = optimiser.learns(model.network());
     let (evaluation, gradients) = learn(model, assignment, factor, &learns, workers, cancel)?;
     let learned = Learned { evaluation, gradients, psi_means: None };
-    advance(model, learned, None, optimiser, assignment.batch.key.seed, workers)
+    let key = assignment.batch.key;
+    advance(model, learned, None, &optimiser.at(u64::from(key.iteration)), key.seed, workers)
 }
 
 fn learn<F: Real>(

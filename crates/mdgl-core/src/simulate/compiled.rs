@@ -177,15 +177,10 @@ pub(crate) fn runs<F: Scalar>(cells: &[Dynamics<F>], needs_psi: impl Fn(usize) -
     runs
 }
 
-/// The living synapses of a stage and a delay, weights times the target's scale.
-fn csr<F: Scalar>(
-    model: &Model<F>,
-    stage: SynapseKind,
-    delay: usize,
-    scale: impl Fn(usize) -> f64,
-) -> Csr<F> {
+/// The living synapses of a kind and a delay, weights times the target's scale.
+fn csr<F: Scalar>(model: &Model<F>, kind: SynapseKind, delay: usize, scale: impl Fn(usize) -> f64) -> Csr<F> {
     let network = model.network();
-    network.synapses(stage).filter_map(|_, post, synapse| {
+    network.synapses(kind).filter_map(|_, post, synapse| {
         if network.projections[synapse.projection as usize].delay != delay {
             return None;
         }

@@ -312,17 +312,24 @@ pub(crate) struct Row<'a, F: Scalar> {
     pub voltage: Option<&'a mut [Block<F>]>,
 }
 
+/// A step of a block of trials: network, input, time, and the trials that are over.
+#[derive(Clone, Copy)]
+pub(crate) struct BlockStep<'a, F: Scalar> {
+    pub compiled: &'a CompiledNetwork<F>,
+    pub input: &'a BlockInput<F>,
+    pub step: usize,
+    pub ended_lanes: Mask,
+}
+
 /// One step of a whole network in one block of trials; spikes are appended to the state.
 #[inline(always)]
 pub(crate) fn step<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
-    compiled: &'a CompiledNetwork<L::Scalar>,
-    input: &BlockInput<L::Scalar>,
+    block_step: BlockStep<'a, L::Scalar>,
     state: &mut NetworkState<L::Scalar>,
-    step: usize,
-    ended_lanes: Mask,
     psi: &mut P,
     mut row: Row<'_, L::Scalar>,
 ) {
+    let BlockStep { compiled, input, step, ended_lanes } = block_step;
     state.probe.step();
     state.carried.clear_tiny::<L>(step);
     state.advance_refractory(compiled, step);

@@ -15,7 +15,7 @@ use crate::numeric::memory::{bytes_of, ensure_memory, product, refill, resize};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::{CellRun, CompiledNetwork, ended};
 use crate::simulate::packed::{Packed, RowReader};
-use crate::simulate::step::{NetworkState, NoPsi, PackedPsi, Row, Snapshot, step};
+use crate::simulate::step::{BlockStep, NetworkState, NoPsi, PackedPsi, Row, Snapshot, step};
 
 /// Bytes of ψ that a block of trials may keep.
 pub(crate) const MOST_BYTES: usize = 64 << 20;
@@ -259,7 +259,8 @@ impl<F: Scalar> SimdKernel<F> for LoadSegment<'_, F> {
             replay.spikes.make_room(compiled.size())?;
             let mut writer = PackedPsi { row: psi.begin_row()?, runs: psi_runs };
             let row = Row { readout: scratch, voltage: None };
-            step::<L, _>(compiled, input, replay, t, ended(lengths, t), &mut writer, row);
+            let ended_lanes = ended(lengths, t);
+            step::<L, _>(BlockStep { compiled, input, step: t, ended_lanes }, replay, &mut writer, row);
             let written = writer.row.written();
             psi.end_row(written);
         }
@@ -300,19 +301,20 @@ impl<F: Scalar> SimdKernel<F> for Simulate<'_, F> {
                 readout: &mut trajectory.readout[t * outputs..(t + 1) * outputs],
                 voltage: keep.voltage.then(|| &mut trajectory.voltage[t * n..(t + 1) * n]),
             };
-            let ended_lanes = ended(&trajectory.lengths, t);
+            let block_step =
+                BlockStep { compiled, input, step: t, ended_lanes: ended(&trajectory.lengths, t) };
             let state = &mut trajectory.state;
             state.spikes.make_room(n)?;
             if let Some(psi_runs) = keep.psi {
                 let mut psi = PackedPsi { row: trajectory.psi.begin_row()?, runs: psi_runs };
-                step::<L, _>(compiled, input, state, t, ended_lanes, &mut psi, row);
+                step::<L, _>(block_step, state, &mut psi, row);
                 let written = psi.row.written();
                 trajectory.psi.end_row(written);
                 if keep.sums {
                     trajectory.sum_psi::<L>(t);
                 }
             } else {
-                step::<L, _>(compiled, input, state, t, ended_lanes, &mut NoPsi, row);
+                step::<L, _>(block_step, state, &mut NoPsi, row);
             }
         }
         Ok(())

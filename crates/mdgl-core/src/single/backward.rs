@@ -23,7 +23,7 @@ use crate::numeric::lanes::{
 use crate::numeric::memory::{bytes_of, product, refill, resize};
 use crate::numeric::scalar::Scalar;
 use crate::single::cells::Cells;
-use crate::single::columns::{Column, LongColumn, TILE};
+use crate::single::columns::{LongTileColumn, TILE, TileColumn};
 use crate::single::lane_layout::blocks;
 use crate::single::learning::{FeedbackLayers, Learning};
 use crate::single::sums::TargetAdjoints;
@@ -49,17 +49,17 @@ pub struct BackwardOne<'a, F: Scalar> {
 #[derive(Debug, Default)]
 pub(crate) struct TrialBackwardState<F: Scalar> {
     /// The adjoint of each cell's input.
-    input_adjoint: Vec<LongColumn<F>>,
+    input_adjoint: Vec<LongTileColumn<F>>,
     /// The adjoints of further state variables, `[block]`.
     further_adjoint: Further<F>,
     /// Γ as secreted at the row's step; it acts at the step before.
-    gamma: Vec<LongColumn<F>>,
+    gamma: Vec<LongTileColumn<F>>,
     /// The rules with fewer hops, e-prop first.
     hop_recursions: Vec<HopState<F>>,
     /// On-MDGL: Σ_{u≥t} κ^{u−t} Γ_u+1.
     filtered: Vec<Block<F>>,
     /// L, where more than the recursions read it.
-    signals: Vec<Column<F>>,
+    signals: Vec<TileColumn<F>>,
     /// The errors of a tile's rows, one list per layer of the feedback weights; whether all are 0.
     layer_errors: Vec<[F; TILE]>,
     no_errors: bool,
@@ -73,7 +73,7 @@ pub(crate) struct TrialBackwardState<F: Scalar> {
     received: Vec<Block<F>>,
     totals: Vec<Block<F>>,
     /// g_k,t = δ_k,t + κ g_k,t+1, readout units in the lanes.
-    error: Vec<LongColumn<F>>,
+    error: Vec<LongTileColumn<F>>,
     delta: Vec<Block<F>>,
     bias: Vec<Block<F>>,
     constants: Vec<Block<F>>,
@@ -92,10 +92,10 @@ pub(crate) struct TrialBackwardState<F: Scalar> {
 /// One of the rules with fewer hops.
 #[derive(Debug, Default)]
 struct HopState<F: Scalar> {
-    input_adjoint: Vec<LongColumn<F>>,
+    input_adjoint: Vec<LongTileColumn<F>>,
     further_adjoint: Further<F>,
     /// Γ from the rule with one hop less; for e-prop, which receives nothing, the secretion of the last rule.
-    gamma: Vec<LongColumn<F>>,
+    gamma: Vec<LongTileColumn<F>>,
 }
 
 impl<F: Scalar> HopState<F> {
@@ -108,7 +108,7 @@ impl<F: Scalar> HopState<F> {
 
 const WHAT: &str = "the gradient sums of a trial";
 
-fn refill_columns<F: Scalar>(columns: &mut Vec<LongColumn<F>>, len: usize) -> Result<()> {
+fn refill_columns<F: Scalar>(columns: &mut Vec<LongTileColumn<F>>, len: usize) -> Result<()> {
     columns.clear();
     resize(columns, len, [Block::ZERO; TILE + 1], WHAT)
 }
@@ -587,7 +587,7 @@ impl<F: Scalar> PsiSegments<F> for SegmentedTrial<'_, F> {
 
 /// The first row becomes the one after the last: the tile before this one was the later one.
 #[inline(always)]
-fn shift<F: Scalar, const N: usize>(rows: usize, buffers: [&mut Vec<LongColumn<F>>; N]) {
+fn shift<F: Scalar, const N: usize>(rows: usize, buffers: [&mut Vec<LongTileColumn<F>>; N]) {
     for columns in buffers {
         for column in columns {
             column[rows] = column[0];
@@ -652,24 +652,24 @@ enum Drive<'a, F: Scalar> {
     /// L, which is found on the way: errors of the rows by layer; whether every L is 0; the regulariser's constants.
     Errors { layers: &'a FeedbackLayers<F>, errors: &'a [[F; TILE]], none: bool, constants: &'a [Block<F>] },
     /// L.
-    Signals(&'a [Column<F>]),
+    Signals(&'a [TileColumn<F>]),
     /// L and Γ.
-    Modulated { signals: &'a [Column<F>], gamma: &'a [LongColumn<F>] },
+    Modulated { signals: &'a [TileColumn<F>], gamma: &'a [LongTileColumn<F>] },
 }
 
 /// Some rows of a tile, to be gone through by the recursions.
 struct TileRecursion<'a, F: Scalar> {
     cells: &'a Cells<F>,
-    psi: &'a [Column<F>],
+    psi: &'a [TileColumn<F>],
     /// What the next tile reads.
-    next_psi: &'a [Column<F>],
+    next_psi: &'a [TileColumn<F>],
     drive: Drive<'a, F>,
     /// Whether a block's adjoints were 0 through the tile; known of [`Drive::Errors`] alone.
     no_secretion: &'a mut [bool],
     /// The step of the tile's first row.
     first: usize,
     rows: Range<usize>,
-    input_adjoint: &'a mut [LongColumn<F>],
+    input_adjoint: &'a mut [LongTileColumn<F>],
     further: [&'a mut [Block<F>]; FURTHER],
 }
 
@@ -831,7 +831,7 @@ fn secrete_task_error<L: Lanes>(
     tile: StepTile,
     weights: &[(u32, Block<L::Scalar>)],
     (psi_filtered, block): (&FilteredPsi<L::Scalar>, usize),
-    to: &mut Column<L::Scalar>,
+    to: &mut TileColumn<L::Scalar>,
 ) {
     for (row, to) in to[..tile.rows].iter_mut().enumerate() {
         let delta = delta.at(tile.first + row, context.compiled.outputs());

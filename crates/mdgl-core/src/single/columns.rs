@@ -9,10 +9,10 @@ use crate::numeric::scalar::Scalar;
 pub(super) const TILE: usize = LANES;
 
 /// A block of cells through the steps of a tile.
-pub(super) type Column<F> = [Block<F>; TILE];
+pub(super) type TileColumn<F> = [Block<F>; TILE];
 
 /// The same, and behind them the step after the last.
-pub(super) type LongColumn<F> = [Block<F>; TILE + 1];
+pub(super) type LongTileColumn<F> = [Block<F>; TILE + 1];
 
 /// The value of a cell in the first row of columns of so many rows, all values counted.
 #[inline(always)]

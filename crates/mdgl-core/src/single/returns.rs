@@ -3,7 +3,7 @@
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{LANES, Lanes, Mask, Places, flat_mut};
 use crate::numeric::scalar::Scalar;
-use crate::single::columns::{Column, LongColumn, TILE, place, row};
+use crate::single::columns::{LongTileColumn, TILE, TileColumn, place, row};
 
 /// Sums made side by side: the terms of one have a fixed order, so only several of them keep the processor busy.
 const ABREAST: usize = 4;
@@ -71,11 +71,11 @@ impl<F: Scalar> Returns<F> {
     #[inline(always)]
     pub fn receive<L: Lanes<Scalar = F>>(
         &self,
-        psi: &[Column<F>],
-        adjoint: &[LongColumn<F>],
+        psi: &[TileColumn<F>],
+        adjoint: &[LongTileColumn<F>],
         at: usize,
         chosen: &mut [u32],
-        gamma: &mut [LongColumn<F>],
+        gamma: &mut [LongTileColumn<F>],
     ) -> u64 {
         assert!(self.columns <= psi.len() && self.columns <= adjoint.len(), "a cell beyond the buffers");
         let (psi, adjoint) = (row(psi, at), row(adjoint, at + 1));

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{Block, LANES, Lanes, Places, flat};
 use crate::numeric::scalar::Scalar;
-use crate::single::columns::{LongColumn, TILE, place, row};
+use crate::single::columns::{LongTileColumn, TILE, place, row};
 use crate::single::outgoing::fits;
 
 /// Blocks of whole rows that take no longer than one whose targets are gathered.
@@ -122,9 +122,9 @@ impl Sums {
         &self,
         senders: &[u32],
         first: &mut usize,
-        (columns, row): (&'a [LongColumn<L::Scalar>], usize),
+        (columns, row): (&'a [LongTileColumn<L::Scalar>], usize),
         sums: &mut [Block<L::Scalar>],
-    ) -> &'a [LongColumn<L::Scalar>] {
+    ) -> &'a [LongTileColumn<L::Scalar>] {
         let (chunks, rest) = columns.as_chunks::<N>();
         for chunk in chunks {
             let mut target_adjoints = [L::splat(L::Scalar::ZERO); N];
@@ -205,6 +205,6 @@ impl Sums {
 /// Input adjoints of targets at one step: a row of their columns.
 #[derive(Clone, Copy)]
 pub(super) struct TargetAdjoints<'a, F: Scalar> {
-    pub columns: &'a [LongColumn<F>],
+    pub columns: &'a [LongTileColumn<F>],
     pub row: usize,
 }

@@ -21,7 +21,7 @@ use crate::simulate::compiled::CompiledNetwork;
 use crate::simulate::step::Carried;
 use crate::simulate::trajectory::{Keep, MOST_BYTES, Segments};
 use crate::single::cells::Cells;
-use crate::single::columns::{Column, TILE};
+use crate::single::columns::{TILE, TileColumn};
 use crate::single::events::Events;
 use crate::single::lane_layout::LaneLayout;
 use crate::single::refractory::{Periods, Refractory};
@@ -69,7 +69,7 @@ pub(crate) struct Trial<F: Scalar> {
     pub(super) length: usize,
     pub(super) steps: usize,
     /// ψ of the loaded segment, `[tile][block]`; of the last tile only where none is wanted.
-    psi: Vec<Column<F>>,
+    psi: Vec<TileColumn<F>>,
     /// Whole tiles.
     pub(super) segments: Segments<TrialState<F>>,
     state: TrialState<F>,
@@ -126,7 +126,7 @@ impl<F: Scalar> Trial<F> {
 
     /// ψ of a tile of the loaded segment.
     #[inline(always)]
-    pub(super) fn psi(&self, first: usize, blocks: usize) -> &[Column<F>] {
+    pub(super) fn psi(&self, first: usize, blocks: usize) -> &[TileColumn<F>] {
         &self.psi[self.segments.row(first) / TILE * blocks..][..blocks]
     }
 
@@ -320,7 +320,7 @@ struct NeuronUpdate<'a, F: Scalar> {
     /// The spikes of the last blocks, as far as they are not in `spiking` yet.
     word: u64,
     /// From the columns of the step's tile on, and the step's row in them.
-    psi: &'a mut [Column<F>],
+    psi: &'a mut [TileColumn<F>],
     row: usize,
     /// Where in them the first block's ψ of some steps later will be written.
     ahead: usize,

@@ -95,7 +95,7 @@ impl ForwardNetwork {
         let mut triples = Vec::new();
         for cell in 0..self.cells.len() {
             for &(unit, slot) in plan.readout.of(cell) {
-                debug_assert_eq!(plan.slots[slot as usize].stage, SynapseKind::Readout);
+                debug_assert_eq!(plan.slots[slot as usize].kind, SynapseKind::Readout);
                 triples.push((cell, unit as usize, self.read_slots.len() as u32));
                 self.read_slots.push(slot);
             }
