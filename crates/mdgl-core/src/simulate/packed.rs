@@ -86,16 +86,21 @@ pub(crate) struct RowWriter<'a, F: Scalar> {
 }
 
 impl<F: Scalar> RowWriter<'_, F> {
-    /// The next column: the lanes above 0.
+    /// So many columns, to be written one after another and then given to [`Self::end_part`].
     #[inline(always)]
-    pub fn push<L: Lanes<Scalar = F>>(&mut self, x: L) {
-        let mask = x.gt(L::splat(F::ZERO));
-        self.masks[self.column] = mask;
-        self.column += 1;
-        if let Some(to) = self.values[self.at..].first_chunk_mut() {
-            x.compress(mask, to);
+    pub fn part(&mut self, columns: usize) -> PartWriter<'_, F> {
+        PartWriter {
+            masks: &mut self.masks[self.column..][..columns],
+            values: &mut *self.values,
+            at: self.at,
         }
-        self.at += mask.count_ones() as usize;
+    }
+
+    /// Ends a part of so many columns; `written` is that of [`PartWriter::written`].
+    #[inline(always)]
+    pub fn end_part(&mut self, columns: usize, written: usize) {
+        self.column += columns;
+        self.at = written;
     }
 
     /// Columns that are not needed: so many zeros.
@@ -108,6 +113,32 @@ impl<F: Scalar> RowWriter<'_, F> {
     /// Number of values written.
     #[inline(always)]
     pub fn written(&self) -> usize {
+        self.at
+    }
+}
+
+/// Writes some columns of a row. A value of its own, so that a loop keeps it in registers.
+pub(crate) struct PartWriter<'a, F: Scalar> {
+    masks: &'a mut [Mask],
+    values: &'a mut [F],
+    at: usize,
+}
+
+impl<F: Scalar> PartWriter<'_, F> {
+    /// Column i, the next one: the lanes above 0.
+    #[inline(always)]
+    pub fn push<L: Lanes<Scalar = F>>(&mut self, i: usize, x: L) {
+        let mask = x.gt(L::splat(F::ZERO));
+        self.masks[i] = mask;
+        if let Some(to) = self.values.get_mut(self.at..self.at + LANES).and_then(<[F]>::first_chunk_mut) {
+            x.compress(mask, to);
+        }
+        self.at += mask.count_ones() as usize;
+    }
+
+    /// Number of values written to the row.
+    #[inline(always)]
+    pub fn written(self) -> usize {
         self.at
     }
 }
@@ -177,10 +208,14 @@ mod tests {
         for row in 0..3 {
             let mut writer = packed.begin_row().unwrap();
             for (column, &wanted) in wanted.iter().enumerate() {
-                match wanted {
-                    0 => writer.skip(1),
-                    _ => writer.push(L::load(&block(row + column + 1))),
+                if wanted == 0 {
+                    writer.skip(1);
+                    continue;
                 }
+                let mut part = writer.part(1);
+                part.push(0, L::load(&block(row + column + 1)));
+                let written = part.written();
+                writer.end_part(1, written);
             }
             let written = writer.written();
             packed.end_row(written);

@@ -1,5 +1,7 @@
 //! One step of a network in one block of trials: input and weights → spikes, ψ, readout.
 
+use std::ops::Range;
+
 use crate::batch::encode::{BlockInput, Entry, EntryLists};
 use crate::error::Result;
 use crate::instrument::probe::Probe;
@@ -14,7 +16,7 @@ use crate::numeric::memory::{bytes_of, refill};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::{CellRun, CompiledNetwork};
 use crate::simulate::delays::{Delayed, Rows};
-use crate::simulate::packed::RowWriter;
+use crate::simulate::packed::{PartWriter, RowWriter};
 use crate::simulate::scatter::{ScatterItem, scatter};
 
 /// The state between two steps, in either layout.
@@ -261,8 +263,20 @@ pub(crate) trait Psi<'a, F: Scalar> {
     fn runs(&self) -> Option<&'a [CellRun<F>]> {
         None
     }
-    /// Writes ψ of the next cell.
-    fn put<L: Lanes<Scalar = F>>(&mut self, unit: usize, psi: L);
+    /// What some neighbouring cells are written to.
+    type Part<'p>
+    where
+        Self: 'p;
+    /// The next cells, those of a run.
+    fn part(&mut self, cells: Range<usize>) -> Self::Part<'_>;
+    /// Writes ψ of cell i of a part; one after another.
+    fn put<L: Lanes<Scalar = F>>(part: &mut Self::Part<'_>, i: usize, psi: L);
+    /// How much a part has written, for [`Self::end_part`].
+    fn written(_: Self::Part<'_>) -> usize {
+        0
+    }
+    /// Ends a part of so many cells.
+    fn end_part(&mut self, _cells: usize, _written: usize) {}
     /// So many cells that are not needed.
     fn skip(&mut self, _: usize) {}
 }
@@ -271,15 +285,26 @@ pub(crate) trait Psi<'a, F: Scalar> {
 pub(crate) struct NoPsi;
 
 impl<F: Scalar> Psi<'_, F> for NoPsi {
+    type Part<'p> = ();
     #[inline(always)]
-    fn put<L: Lanes<Scalar = F>>(&mut self, _: usize, _: L) {}
+    fn part(&mut self, _: Range<usize>) {}
+    #[inline(always)]
+    fn put<L: Lanes<Scalar = F>>((): &mut (), _: usize, _: L) {}
 }
 
 /// One block per cell.
 impl<F: Scalar> Psi<'_, F> for &mut [Block<F>] {
+    type Part<'p>
+        = &'p mut [Block<F>]
+    where
+        Self: 'p;
     #[inline(always)]
-    fn put<L: Lanes<Scalar = F>>(&mut self, unit: usize, psi: L) {
-        psi.store(&mut self[unit]);
+    fn part(&mut self, cells: Range<usize>) -> &mut [Block<F>] {
+        &mut self[cells]
+    }
+    #[inline(always)]
+    fn put<L: Lanes<Scalar = F>>(part: &mut &mut [Block<F>], i: usize, psi: L) {
+        psi.store(&mut part[i]);
     }
 }
 
@@ -294,9 +319,25 @@ impl<'a, F: Scalar> Psi<'a, F> for PackedPsi<'_, 'a, F> {
     fn runs(&self) -> Option<&'a [CellRun<F>]> {
         Some(self.runs)
     }
+    type Part<'p>
+        = PartWriter<'p, F>
+    where
+        Self: 'p;
     #[inline(always)]
-    fn put<L: Lanes<Scalar = F>>(&mut self, _: usize, psi: L) {
-        self.row.push(psi);
+    fn part(&mut self, cells: Range<usize>) -> PartWriter<'_, F> {
+        self.row.part(cells.len())
+    }
+    #[inline(always)]
+    fn put<L: Lanes<Scalar = F>>(part: &mut PartWriter<'_, F>, i: usize, psi: L) {
+        part.push(i, psi);
+    }
+    #[inline(always)]
+    fn written(part: PartWriter<'_, F>) -> usize {
+        part.written()
+    }
+    #[inline(always)]
+    fn end_part(&mut self, cells: usize, written: usize) {
+        self.row.end_part(cells, written);
     }
     #[inline(always)]
     fn skip(&mut self, cells: usize) {
@@ -425,33 +466,38 @@ fn update_cells<'a, L: Lanes, P: Psi<'a, L::Scalar>, M: Step<L>>(
     state: &mut NetworkState<L::Scalar>,
     ended_lanes: Mask,
     psi: &mut P,
-    mut found: usize,
+    found: usize,
 ) -> usize {
-    let spiking = &mut state.spiking[..];
     let cells = run.first as usize..run.end as usize;
-    let refractory = &state.refractory[cells.clone()];
-    let integrator = &mut state.carried.integrator[cells.clone()];
+    let count = cells.len();
+    // One entry more than there are cells; none is checked in the loop.
+    let spiking = &mut state.spiking[found..][..=count];
+    let refractory = &state.refractory[cells.clone()][..count];
+    let integrator = &mut state.carried.integrator[cells.clone()][..count];
     let mut further = state.carried.further.slices_of(cells.clone(), M::Variables::COUNT);
-    for (i, (unit, (integrator, &refractory))) in cells.zip(integrator.iter_mut().zip(refractory)).enumerate()
-    {
-        let variables = M::Variables::load(L::load(integrator), &further, i);
-        let stepped = model.step(variables, L::Mask::from_bits(refractory | ended_lanes));
-        psi.put(unit, stepped.psi);
+    let mut part = psi.part(cells.clone());
+    let mut own = 0;
+    for i in 0..count {
+        let variables = M::Variables::load(L::load(&integrator[i]), &further, i);
+        let stepped = model.step(variables, L::Mask::from_bits(refractory[i] | ended_lanes));
+        P::put(&mut part, i, stepped.psi);
         if M::SENDS_VALUES {
             let mut value = Block::ZERO;
             stepped.value.store(&mut value);
             state.values.push(value);
         }
-        stepped.state.integrator().store(integrator);
+        stepped.state.integrator().store(&mut integrator[i]);
         stepped.state.store(&mut further, i);
         if !M::SENDS_VALUES {
             let mask = stepped.spikes.bits();
-            spiking[found] = Entry { unit: unit as u32, mask, count: 1 };
+            spiking[own] = Entry { unit: (cells.start + i) as u32, mask, count: 1 };
             // No branch: whether any of sixteen trials spikes is unpredictable.
-            found += usize::from(mask != 0);
+            own += usize::from(mask != 0);
         }
     }
-    found
+    let written = P::written(part);
+    psi.end_part(count, written);
+    found + own
 }
 
 /// v of every cell, from the state with this step's input.
