@@ -68,7 +68,7 @@ impl<T: Copy> Threshold<T> {
 }
 
 impl<F: Scalar> Threshold<F> {
-    /// Constants of neurons side by side; in lanes
+    /// Constants of neurons side by side; the threshold is 1 in lanes without one.
     pub fn side_by_side(each: &[Self]) -> Threshold<Block<F>> {
         let mut threshold = lanes(each, |own| own.threshold);
         threshold.0[each.len()..].fill(F::ONE);

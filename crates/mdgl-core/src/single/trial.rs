@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
+use bytemuck::cast_slice_mut;
+
 use crate::batch::encode::BlockInput;
 use crate::error::Result;
 use crate::instrument::probe::Probe;
@@ -25,6 +27,9 @@ use crate::single::columns::{TILE, TileColumn};
 use crate::single::events::Events;
 use crate::single::lane_layout::LaneLayout;
 use crate::single::refractory::{Periods, Refractory};
+
+/// The spikes of four blocks are written one by one and read as one number.
+const _: () = assert!(cfg!(target_endian = "little"));
 
 /// Steps between asking for a row of ψ and writing it: what was stored is not read back fast while a store before it
 /// waits for memory.
@@ -288,8 +293,7 @@ impl<F: Scalar> SimdKernel<F> for UpdateNeurons<'_, F> {
             integrator,
             further: further.slices(0..blocks),
             blocked: refractory.blocked().as_flattened(),
-            spiking,
-            word: 0,
+            spiking: cast_slice_mut(spiking),
             psi,
             row: own % TILE,
             // Never before the step's own place.
@@ -304,9 +308,6 @@ impl<F: Scalar> SimdKernel<F> for UpdateNeurons<'_, F> {
                 }
             });
         }
-        if !blocks.is_multiple_of(4) {
-            update.spiking[blocks / 4] = update.word;
-        }
     }
 }
 
@@ -316,9 +317,7 @@ struct NeuronUpdate<'a, F: Scalar> {
     integrator: &'a mut [Block<F>],
     further: [&'a mut [Block<F>]; FURTHER],
     blocked: &'a [Mask],
-    spiking: &'a mut [u64],
-    /// The spikes of the last blocks, as far as they are not in `spiking` yet.
-    word: u64,
+    spiking: &'a mut [Mask],
     /// From the columns of the step's tile on, and the step's row in them.
     psi: &'a mut [TileColumn<F>],
     row: usize,
@@ -335,6 +334,7 @@ impl<F: Scalar> NeuronUpdate<'_, F> {
         let count = cells.len();
         let integrator = &mut self.integrator[run.clone()][..count];
         let blocked = &self.blocked[run.clone()][..count];
+        let spiking = &mut self.spiking[run.clone()][..count];
         let mut further = self.further.each_mut().map(|list| list.get_mut(run.clone()).unwrap_or_default());
         for list in &mut further[..<M::Model as Equations<L>>::Variables::COUNT - 1] {
             assert_eq!(list.len(), count, "a list for each variable");
@@ -349,12 +349,7 @@ impl<F: Scalar> NeuronUpdate<'_, F> {
             let stepped = model.step(Variables::load(L::load(&integrator[i]), &further, i), blocked);
             stepped.state.integrator().store(&mut integrator[i]);
             stepped.state.store(&mut further, i);
-            let block = run.start + i;
-            self.word |= u64::from(stepped.spikes.bits()) << (LANES * (block % 4));
-            if block % 4 == 3 {
-                self.spiking[block / 4] = self.word;
-                self.word = 0;
-            }
+            spiking[i] = stepped.spikes.bits();
             prefetch_at(ahead.wrapping_add(i * TILE));
             stepped.psi.store(&mut columns[i][row]);
         }

@@ -166,6 +166,16 @@ pub trait Lanes: Copy {
     fn select(self, mask: Self::Mask, other: Self) -> Self;
     /// 0 in the lanes of the mask.
     fn masked_out(self, mask: Self::Mask) -> Self;
+    /// `self + x` in the lanes of the mask; what is added to is no −0.
+    #[inline(always)]
+    fn add_in(self, mask: Self::Mask, x: Self) -> Self {
+        self.select(mask, self.add(x))
+    }
+    /// `self − x` in the lanes of the mask.
+    #[inline(always)]
+    fn sub_in(self, mask: Self::Mask, x: Self) -> Self {
+        self.select(mask, self.sub(x))
+    }
     /// `other` in the lanes of the mask, `self` elsewhere.
     fn blend(self, mask: Mask, other: Self) -> Self;
     /// `x * a + b` of single values, fused or not by the instruction set's class.

@@ -190,7 +190,7 @@ unsafe fn gather512_f64(values: &[f64], places: &Places) -> Avx512F64 {
 macro_rules! avx2 {
     ($name:ident, $mask:ident, $scalar:ident, $register:ident, $width:tt,
      $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
-     $fmadd:ident, $fnmadd:ident, $max:ident, $andnot:ident, $cmp:ident, $movemask:ident,
+     $fmadd:ident, $fnmadd:ident, $max:ident, $and:ident, $andnot:ident, $cmp:ident, $movemask:ident,
      $blendv:ident, $expand:ident, $load_places:ident, $gather:ident,
      $loadu:ident, $storeu:ident, $squeeze:ident, $spread:ident) => {
         #[doc = concat!("A set of sixteen lanes of `", stringify!($scalar), "` in AVX2 registers: all bits of a lane are set, or none.")]
@@ -250,6 +250,16 @@ macro_rules! avx2 {
             fn masked_out(self, mask: $mask) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
                 Self(each!($width, i => unsafe { $andnot(mask.0[i], self.0[i]) }))
+            }
+            #[inline(always)]
+            fn add_in(self, mask: $mask, x: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                Self(each!($width, i => unsafe { $add(self.0[i], $and(mask.0[i], x.0[i])) }))
+            }
+            #[inline(always)]
+            fn sub_in(self, mask: $mask, x: Self) -> Self {
+                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
+                Self(each!($width, i => unsafe { $sub(self.0[i], $and(mask.0[i], x.0[i])) }))
             }
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
@@ -365,9 +375,15 @@ unsafe fn expand16_f64(mask: Mask) -> [__m256d; 4] {
 
 /// Bit i is set where lane i is all ones.
 #[inline(always)]
-unsafe fn bits_f32(registers: [__m256; 2]) -> Mask {
+unsafe fn bits_f32([low, high]: [__m256; 2]) -> Mask {
     // SAFETY: only reached inside a function compiled for AVX2.
-    join_masks!(8, i => unsafe { _mm256_movemask_ps(registers[i]) } as Mask)
+    unsafe {
+        // Each quarter of the words comes from one half of a register.
+        let words = _mm256_packs_epi32(_mm256_castps_si256(low), _mm256_castps_si256(high));
+        let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
+        let bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+        _mm_movemask_epi8(bytes) as Mask
+    }
 }
 
 /// Bit i is set where lane i is all ones.
@@ -457,6 +473,7 @@ avx2!(
     _mm256_fmadd_ps,
     _mm256_fnmadd_ps,
     _mm256_max_ps,
+    _mm256_and_ps,
     _mm256_andnot_ps,
     _mm256_cmp_ps,
     bits_f32,
@@ -485,6 +502,7 @@ avx2!(
     _mm256_fmadd_pd,
     _mm256_fnmadd_pd,
     _mm256_max_pd,
+    _mm256_and_pd,
     _mm256_andnot_pd,
     _mm256_cmp_pd,
     bits_f64,
