@@ -65,9 +65,9 @@ export declare class NativeStream {
   /** One step, with one entry an input population; nothing: silent. */
   step(inputs: Array<Uint32Array | Float64Array | Float32Array | undefined>): StreamStep
   /** Adds errors to the last step; gives their loss. */
-  learn(lessons: Array<StreamLesson>): number
+  addLoss(targets: Array<StreamTarget>): number
   /** Updates the model. */
-  apply(): StreamUpdate
+  update(): StreamUpdate
   /** The state between this step and the next. */
   state(): StreamState
   /** Puts a state back. */
@@ -392,20 +392,6 @@ export interface StepReport {
   engineMs: number
 }
 
-/** Errors at one readout: one of `class`, `values` and `error`. */
-export interface StreamLesson {
-  /** Index of the readout. */
-  readout: number
-  /** The right class. */
-  class?: number
-  /** The right values. */
-  values?: Float64Array
-  /** ∂E/∂y itself. */
-  error?: Float64Array
-  /** Factor of loss and error. */
-  weight: number
-}
-
 /** A stream between two steps. */
 export interface StreamState {
   /** Steps since the start. */
@@ -434,6 +420,20 @@ export interface StreamStep {
   spikes: Array<Uint32Array>
   /** y of each unit, one entry a readout. */
   outputs: Array<Float32Array | Float64Array>
+}
+
+/** Errors at one readout: one of `class`, `values` and `error`. */
+export interface StreamTarget {
+  /** Index of the readout. */
+  readout: number
+  /** The right class. */
+  class?: number
+  /** The right values. */
+  values?: Float64Array
+  /** ∂E/∂y itself. */
+  error?: Float64Array
+  /** Factor of loss and error. */
+  weight: number
 }
 
 /** What an update came to. */

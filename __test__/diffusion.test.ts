@@ -58,8 +58,8 @@ test('a diffusive channel depends on where the cells sit', async t => {
 test('a session learns by diffusing errors', t => {
   using session = Model.create(smallNetwork()).session({ rule: 'eprop-diffusive-online' })
   session.step({ cues: Uint32Array.of(1, 2, 3) })
-  session.learn({ choice: { target: 1 } })
-  t.is(session.apply().steps, 1)
+  session.addLoss({ choice: { target: 1 } })
+  t.is(session.update().steps, 1)
 })
 
 test('what cannot diffuse is refused by name', t => {

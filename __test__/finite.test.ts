@@ -153,23 +153,23 @@ test('the outputs of a session that would not be finite take the step back', t =
   t.true(finite(session.step().outputs.o))
 })
 
-test('lessons of a session that add up to infinity are refused, and an update leaves the bias finite', t => {
+test('targets of a session that add up to infinity are refused, and an update leaves the bias finite', t => {
   const model = Model.create(silent())
   using session = model.session({ rule: 'mdgl-online', optimiser: { kind: 'gradient-descent', learningRate: 10 } })
   session.step()
-  session.learn({ o: { error: [3e38] } })
+  session.addLoss({ o: { error: [3e38] } })
   t.like(
-    t.throws(() => session.learn({ o: { error: [3e38] } })),
+    t.throws(() => session.addLoss({ o: { error: [3e38] } })),
     { code: 'not-finite' }
   )
   t.like(
-    t.throws(() => session.apply()),
+    t.throws(() => session.update()),
     { code: 'not-finite' }
   )
   t.deepEqual([...model.bias.get('o')], [0])
   session.step()
-  session.learn({ o: { error: [1] } })
-  t.deepEqual(session.apply(), { gradientNorm: 1, steps: 1 })
+  session.addLoss({ o: { error: [1] } })
+  t.deepEqual(session.update(), { gradientNorm: 1, steps: 1 })
   t.deepEqual([...model.bias.get('o')], [-10])
 })
 

@@ -58,9 +58,9 @@ test('a list that holds anything but numbers is refused, not taken for some numb
   }
   using session = model.session({ rule: 'eprop-online' })
   session.step()
-  invalidAt(t, 'lessons.choice.target[0]', () => session.learn({ choice: { target: [loose('1'), 0] } }))
-  invalidAt(t, 'lessons.choice.error[1]', () => session.learn({ choice: { error: [0, loose(null)] } }))
-  invalidAt(t, 'lessons.choice.error', () => session.learn({ choice: { error: loose(BigInt64Array.of(1n, 1n)) } }))
+  invalidAt(t, 'targets.choice.target[0]', () => session.addLoss({ choice: { target: [loose('1'), 0] } }))
+  invalidAt(t, 'targets.choice.error[1]', () => session.addLoss({ choice: { error: [0, loose(null)] } }))
+  invalidAt(t, 'targets.choice.error', () => session.addLoss({ choice: { error: loose(BigInt64Array.of(1n, 1n)) } }))
   t.deepEqual([...model.bias.get('choice')], [0, 0])
 })
 

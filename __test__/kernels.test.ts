@@ -75,8 +75,8 @@ test('the mean of ψ follows training, not gradients, and a file keeps it', asyn
 test('a session runs by a kernel with memory', t => {
   using session = Model.create(smallNetwork()).session({ rule: 'mdgl-membrane-online' })
   session.step({ cues: Uint32Array.of(1, 2, 3) })
-  session.learn({ choice: { target: 1 } })
-  t.is(session.apply().steps, 1)
+  session.addLoss({ choice: { target: 1 } })
+  t.is(session.update().steps, 1)
 })
 
 test('kernels that have no equation are refused by name', async t => {

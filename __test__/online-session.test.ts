@@ -50,12 +50,12 @@ const task: Task = {
 
 type Small<P extends Precision> = OnlineSession<ReturnType<typeof smallNetwork>, P>
 
-/** The same trial step by step, with lessons in the window. */
+/** The same trial step by step, with targets in the window. */
 function runTrial<P extends Precision>(session: Small<P>, from = 0, to = STEPS) {
   const steps: SessionStep<ReturnType<typeof smallNetwork>, P>[] = []
   for (let step = from; step < to; step++) {
     steps.push(session.step({ cues: firing(step) }))
-    if (step >= STEPS - WINDOW) session.learn({ choice: { target: TARGET, weight: 1 / WINDOW } })
+    if (step >= STEPS - WINDOW) session.addLoss({ choice: { target: TARGET, weight: 1 / WINDOW } })
   }
   return steps
 }
@@ -67,13 +67,13 @@ function parameters(model: Model): number[][] {
 
 for (const rule of onlineRules) {
   for (const precision of ['f64', 'f32'] as const) {
-    test(`${rule} in ${precision}: steps, lessons and one update are one training iteration, to the last bit`, async t => {
+    test(`${rule} in ${precision}: steps, targets and one update are one training iteration, to the last bit`, async t => {
       const model = Model.create(smallNetwork(), { precision })
       const twin = model.clone()
       const { norm } = await gradients(model, batch, { rule, loss: task.loss })
       const session = model.session({ rule })
       runTrial(session)
-      t.deepEqual(session.apply(), { gradientNorm: norm, steps: WINDOW })
+      t.deepEqual(session.update(), { gradientNorm: norm, steps: WINDOW })
       await collect(train(twin, task, { rule, iterations: 1 }))
       t.deepEqual(parameters(model), parameters(twin))
       session.dispose()
@@ -93,7 +93,7 @@ test('an update is a step along the gradient', async t => {
   const before = model.weights.get('back').values
   const session = model.session({ rule: rules.mdglOnline, optimiser })
   runTrial(session)
-  session.apply()
+  session.update()
   const after = model.weights.get('back').values
   const alive = [...after.keys()].filter(i => after[i] !== 0)
   t.true(alive.length > 30 && projections.back.values.some(value => value !== 0))
@@ -125,28 +125,28 @@ test('steps give the spikes and readouts of a simulation, population by populati
   )
 })
 
-test('the loss of a lesson is that of its target', t => {
+test('the loss of a target is that of its target', t => {
   const session = Model.create(smallNetwork(), { precision: 'f64' }).session({ rule: 'mdgl-online' })
   runTrial(session, 0, 30)
   const [first = Number.NaN, second = Number.NaN] = session.step({ cues: firing(30) }).outputs.choice
   const expected = Math.log(Math.exp(first) + Math.exp(second)) - second
-  t.true(Math.abs(session.learn({ choice: { target: 1, weight: 0.5 } }) - 0.5 * expected) < 1e-12)
+  t.true(Math.abs(session.addLoss({ choice: { target: 1, weight: 0.5 } }) - 0.5 * expected) < 1e-12)
   const squares = (first - 0.25) ** 2 + (second + 2) ** 2
-  t.true(Math.abs(session.learn({ choice: { target: [0.25, -2] } }) - 0.5 * squares) < 1e-12)
-  t.is(session.learn({ choice: { error: Float32Array.of(0.5, 1) } }), 0)
-  t.is(session.apply().steps, 1)
+  t.true(Math.abs(session.addLoss({ choice: { target: [0.25, -2] } }) - 0.5 * squares) < 1e-12)
+  t.is(session.addLoss({ choice: { error: Float32Array.of(0.5, 1) } }), 0)
+  t.is(session.update().steps, 1)
 })
 
-test("targets are errors: δ of one's own is the same lesson", t => {
+test("targets are errors: δ of one's own is the same target", t => {
   const norms = ['targets', 'errors'].map(kind => {
     const model = Model.create(smallNetwork(), { precision: 'f64' })
     const session = model.session({ rule: 'mdgl-online' })
     for (let step = 0; step < STEPS; step++) {
       const { choice } = session.step({ cues: firing(step) }).outputs
-      if (kind === 'targets') session.learn({ choice: { target: [0.5, -0.5] } })
-      else session.learn({ choice: { error: choice.map((y, k) => y - (k === 0 ? 0.5 : -0.5)) } })
+      if (kind === 'targets') session.addLoss({ choice: { target: [0.5, -0.5] } })
+      else session.addLoss({ choice: { error: choice.map((y, k) => y - (k === 0 ? 0.5 : -0.5)) } })
     }
-    return session.apply().gradientNorm
+    return session.update().gradientNorm
   })
   t.true((norms[0] ?? 0) > 0)
   t.is(norms[1], norms[0])
@@ -165,7 +165,7 @@ test('a state can be kept, cloned and put back, into another session too', t => 
   other.restore(state)
   t.deepEqual(runTrial(other, 30), expected)
   t.deepEqual(other.state(), session.state())
-  t.deepEqual(other.apply(), session.apply())
+  t.deepEqual(other.update(), session.update())
   t.deepEqual(parameters(copy), parameters(model))
   session.restore(state)
   t.deepEqual(session.state(), state)
@@ -178,8 +178,8 @@ test('a reset is the state of a new session, and keeps what was learned', t => {
   t.notDeepEqual(session.state(), rest)
   session.reset()
   t.deepEqual(session.state(), rest)
-  t.is(session.apply().steps, WINDOW)
-  t.deepEqual(session.apply(), { gradientNorm: 0, steps: 0 })
+  t.is(session.update().steps, WINDOW)
+  t.deepEqual(session.update(), { gradientNorm: 0, steps: 0 })
 })
 
 test('values drive as events do, and a population that is left out is silent', t => {
@@ -207,7 +207,7 @@ test('what a session changes is the model: readers, files and clones have it', a
     const session = model.session({ rule: 'mdgl-online' })
     runTrial(session)
     t.deepEqual(parameters(model), before)
-    session.apply()
+    session.update()
     t.notDeepEqual(parameters(model), before)
     await model.save(join(folder, 'model.safetensors'))
     t.deepEqual(parameters(await Model.load(join(folder, 'model.safetensors'))), parameters(model))
@@ -239,13 +239,13 @@ test('a session outlives its model, not its own end', t => {
   const state = session.state()
   model.dispose()
   runTrial(session)
-  t.is(session.apply().steps, WINDOW)
+  t.is(session.update().steps, WINDOW)
   session.dispose()
   session[Symbol.dispose]()
   const uses = [
     () => session.step(),
-    () => session.learn({ choice: { target: 0 } }),
-    () => session.apply(),
+    () => session.addLoss({ choice: { target: 0 } }),
+    () => session.update(),
     () => session.state(),
     () => session.restore(state),
     () => session.reset(),
@@ -270,9 +270,9 @@ test('rules and options that do not fit are refused', t => {
   model.session({ rule: 'rflo' }).dispose()
 })
 
-test('inputs, lessons and states that do not fit are refused, and change nothing', t => {
+test('inputs, targets and states that do not fit are refused, and change nothing', t => {
   const session = Model.create(smallNetwork()).session({ rule: 'mdgl-online' })
-  invalidAt(t, 'learn', () => session.learn({ choice: { target: 0 } }))
+  invalidAt(t, 'addLoss', () => session.addLoss({ choice: { target: 0 } }))
   runTrial(session, 0, 30)
   const before = session.state()
   const nan = new Float64Array(20).fill(Number.NaN, 4)
@@ -290,20 +290,20 @@ test('inputs, lessons and states that do not fit are refused, and change nothing
     'memory that is gone': ['input.cues', { cues: detached }]
   }
   for (const [path, input] of Object.values(inputs)) invalidAt(t, path, () => session.step(loose(input)))
-  const lessons: Record<string, [string, unknown]> = {
-    nothing: ['lessons', {}],
-    'another readout': ['lessons', { choices: { target: 0 } }],
-    'neither target nor error': ['lessons.choice', { choice: {} }],
-    'both of them': ['lessons.choice', { choice: { target: 1, error: [0, 0] } }],
-    'an unknown option': ['lessons.choice.class', { choice: { class: 1 } }],
-    'a class out of range': ['lessons.choice.target', { choice: { target: 2 } }],
-    'half a class': ['lessons.choice.target', { choice: { target: 0.5 } }],
-    'too many values': ['lessons.choice.target', { choice: { target: [0, 0, 0] } }],
-    'an error that is not finite': ['lessons.choice.error[1]', { choice: { error: [0, Number.NaN] } }],
-    'an error that is no array': ['lessons.choice.error', { choice: { error: 1 } }],
-    'a weight that is not finite': ['lessons.choice.weight', { choice: { target: 1, weight: Number.NaN } }]
+  const targets: Record<string, [string, unknown]> = {
+    nothing: ['targets', {}],
+    'another readout': ['targets', { choices: { target: 0 } }],
+    'neither target nor error': ['targets.choice', { choice: {} }],
+    'both of them': ['targets.choice', { choice: { target: 1, error: [0, 0] } }],
+    'an unknown option': ['targets.choice.class', { choice: { class: 1 } }],
+    'a class out of range': ['targets.choice.target', { choice: { target: 2 } }],
+    'half a class': ['targets.choice.target', { choice: { target: 0.5 } }],
+    'too many values': ['targets.choice.target', { choice: { target: [0, 0, 0] } }],
+    'an error that is not finite': ['targets.choice.error[1]', { choice: { error: [0, Number.NaN] } }],
+    'an error that is no array': ['targets.choice.error', { choice: { error: 1 } }],
+    'a weight that is not finite': ['targets.choice.weight', { choice: { target: 1, weight: Number.NaN } }]
   }
-  for (const [path, lesson] of Object.values(lessons)) invalidAt(t, path, () => session.learn(loose(lesson)))
+  for (const [path, target] of Object.values(targets)) invalidAt(t, path, () => session.addLoss(loose(target)))
   const states: Record<string, [string, unknown]> = {
     'a part missing': ['state.traces', { ...before, traces: undefined }],
     'another length': ['state.membrane', { ...before, membrane: new Float32Array(3) }],
@@ -326,11 +326,11 @@ test('a gradient that is not finite leaves the model as it was', t => {
   const session = model.session({ rule: 'eprop-online' })
   for (let step = 0; step < STEPS; step++) {
     session.step({ cues: firing(step) })
-    session.learn({ choice: { error: [3e38, 3e38] } })
+    session.addLoss({ choice: { error: [3e38, 3e38] } })
   }
-  t.is(t.throws(() => session.apply(), { instanceOf: MdglError }).code, 'not-finite')
+  t.is(t.throws(() => session.update(), { instanceOf: MdglError }).code, 'not-finite')
   t.deepEqual(parameters(model), before)
-  t.deepEqual(session.apply(), { gradientNorm: 0, steps: 0 })
+  t.deepEqual(session.update(), { gradientNorm: 0, steps: 0 })
 })
 
 test('an agent learns in its environment', t => {
@@ -353,12 +353,52 @@ test('an agent learns in its environment', t => {
       const { action: y } = session.step({ eye: Uint32Array.from(units) }).outputs
       action = (y[0] ?? 0) > (y[1] ?? 0) ? 0 : 1
     }
-    session.learn({ action: { target: side } })
-    if (turn % 4 === 3) session.apply()
+    session.addLoss({ action: { target: side } })
+    if (turn % 4 === 3) session.update()
     const right = action === side
     side = (side + (right ? turn % 2 : 1)) % 2
     return right ? 1 : 0
   })
   const share = (part: readonly number[]) => part.reduce((sum: number, right) => sum + right, 0) / part.length
   t.true(share(turns.slice(-100)) > 0.9, `${share(turns.slice(0, 50))} to ${share(turns.slice(-100))}`)
+})
+
+test('a session without a rule only runs: the spikes and outputs of one that learns, and nothing to learn with', t => {
+  const model = Model.create(smallNetwork())
+  const run = (session: OnlineSession) =>
+    Array.from({ length: 50 }, (_, step) => session.step({ cues: Uint32Array.of(step % 20, (3 * step) % 20) }))
+  const learning = model.session({ rule: 'mdgl-online' })
+  const expected = run(learning)
+  learning.dispose()
+  const session = model.session()
+  t.deepEqual(run(session), expected)
+  t.true(expected.some(({ spikes }) => (spikes.cells?.length ?? 0) > 0))
+  invalidAt(t, 'options.rule', () => session.addLoss({ choice: { target: 1 } }))
+  invalidAt(t, 'options.rule', () => session.update())
+  session.dispose()
+  invalidAt(t, 'options.optimiser', () => model.session({ optimiser: { kind: 'adam' } }))
+  t.deepEqual(model.weights.names(), [
+    'cues->cells',
+    'cues->slow',
+    'cells->cells',
+    'cells->slow',
+    'back',
+    'cells->choice'
+  ])
+})
+
+test.serial('learn and apply, the names of before, work in this version and warn once', async t => {
+  const warnings: string[] = []
+  const listen = ({ message }: Error) => warnings.push(message)
+  process.on('warning', listen)
+  using session = Model.create(smallNetwork()).session({ rule: 'eprop-online' })
+  for (let step = 0; step < 2; step++) {
+    session.step({ cues: Uint32Array.of(1, 2, 3) })
+    t.true(session.learn({ choice: { target: 1 } }) > 0)
+    t.is(session.apply().steps, 1)
+  }
+  await new Promise(resolve => setImmediate(resolve))
+  process.off('warning', listen)
+  t.is(warnings.filter(message => message.includes('session.addLoss()')).length, 1)
+  t.is(warnings.filter(message => message.includes('session.update()')).length, 1)
 })

@@ -27,8 +27,8 @@ for (let turn = 1; turn <= turns; turn++) {
   for (let step = 0; step < THINKING; step++) ({ outputs } = session.step({ eye: Uint32Array.of(seen) }))
   const wanted = seen === 0 ? 1 : seen <= PLACES / 2 ? 2 : 0
   const action = outputs.turn.indexOf(Math.max(...outputs.turn))
-  session.learn({ turn: { target: wanted } })
-  if (turn % 8 === 0) session.apply()
+  session.addLoss({ turn: { target: wanted } })
+  if (turn % 8 === 0) session.update()
   right += action === wanted ? 1 : 0
   facing = (facing + action - 1 + PLACES) % PLACES
   if (turn % 3 === 0) light = (light + 1 + (turn % 4)) % PLACES

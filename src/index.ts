@@ -135,8 +135,6 @@ export {
   type Units
 } from './network.js'
 export {
-  type Lesson,
-  type Lessons,
   type OnlineRuleName,
   OnlineSession,
   type PopulationNames,
@@ -144,6 +142,8 @@ export {
   type SessionOptions,
   type SessionState,
   type SessionStep,
+  type SessionTarget,
+  type SessionTargets,
   type SessionUpdate
 } from './online-session.js'
 export {

@@ -35,6 +35,8 @@ export interface ModelOptions<P extends Precision> {
 
 /** A model's synaptic weights. Reading during training gives the weights after the last completed iteration. */
 export interface Weights<D extends NetworkDescription, P extends Precision> {
+  /** The names of the projections, in the order of the description. */
+  names(): readonly ProjectionNames<D>[]
   /**
    * The weights of a projection, a copy.
    *
@@ -118,6 +120,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     this.description = description as D
     this.precision = handle.precision() as P
     this.weights = Object.freeze({
+      names: () => projectionNames(this.description) as ProjectionNames<D>[],
       get: (name: string) => this.#weights(name),
       set: (name: string, values: ArrayLike<number>) => this.#set('setWeights', 'weights', name, values)
     })
@@ -236,14 +239,14 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   }
 
   /**
-   * Opens a session: the model runs and learns step by step, as its caller says. Until the session is disposed of it alone may
+   * Opens a session: the model runs and, with a rule, learns step by step, as its caller says. Until the session is disposed of it alone may
    * change the model.
    *
    * @param options - Rule, optimiser and seed.
    * @throws {@link MdglError} `'invalid'` for a rule whose estimator is not `'online'` or that does not fit the network, and for
    * other options that are not allowed; `'busy'` while the model is being trained or another session is open; `'disposed'`.
    */
-  session(options: SessionOptions): OnlineSession<D, P> {
+  session(options: SessionOptions = {}): OnlineSession<D, P> {
     return openSession<D, P>(this.#alive(), this.description, options)
   }
 

@@ -1,5 +1,6 @@
-import type { NativeModel, NativeStream, StreamLesson } from '#native'
+import type { NativeModel, NativeStream, StreamTarget } from '#native'
 import { finite, floats, list, numbers, object, orDefault, ownMemory, record, wholeNumber } from './check.js'
+import { deprecated } from './deprecated.js'
 import type { NamesOf, NetworkDescription, Readout } from './description.js'
 import { invalid, MdglError } from './error.js'
 import { type InputNames, projectionNames, type ReadoutNames } from './names.js'
@@ -16,9 +17,9 @@ export type OnlineRuleName = Extract<RuleName, `${string}-online`> | 'rflo'
 
 /** Options of {@link Model.session}. */
 export interface SessionOptions {
-  /** The learning rule: its name, or a rule with the estimator `'online'`. */
-  readonly rule: OnlineRuleName | Rule
-  /** How {@link OnlineSession.apply} changes the weights. Default: Adam as in Fig. 3C. */
+  /** The learning rule: its name, or a rule with the estimator `'online'`. Default: none; the network runs and does not learn, which is cheaper. */
+  readonly rule?: OnlineRuleName | Rule | undefined
+  /** How {@link OnlineSession.update} changes the weights. Default: Adam as in Fig. 3C. */
   readonly optimiser?: Optimiser | undefined
   /** Seed of noise and rewiring. Default: the network's seed. */
   readonly seed?: number | undefined
@@ -52,7 +53,7 @@ export interface SessionStep<D extends NetworkDescription = NetworkDescription, 
  * - `target`, an array: the right value of each unit. The loss is ½ Σ (y − target)², so δ = y − target.
  * - `error`: δ = ∂E/∂y of each unit, for a loss of your own.
  */
-export type Lesson =
+export type SessionTarget =
   | {
       /** A class, or a value of each unit. */
       readonly target: number | readonly number[] | Float64Array | Float32Array
@@ -66,16 +67,16 @@ export type Lesson =
       readonly weight?: number
     }
 
-/** Lessons by readout; a readout that is left out has no error. */
-export type Lessons<D extends NetworkDescription = NetworkDescription> = {
-  readonly [Name in ReadoutNames<D>]?: Lesson
+/** Targets by readout; a readout that is left out has no error. */
+export type SessionTargets<D extends NetworkDescription = NetworkDescription> = {
+  readonly [Name in ReadoutNames<D>]?: SessionTarget
 }
 
-/** What {@link OnlineSession.apply} did. */
+/** What {@link OnlineSession.update} did. */
 export interface SessionUpdate {
   /** Global norm of the gradient, before clipping. */
   readonly gradientNorm: number
-  /** Steps with lessons since the last update. */
+  /** Steps with targets since the last update. */
   readonly steps: number
 }
 
@@ -117,20 +118,20 @@ let open: (model: NativeModel, description: NetworkDescription, options: Session
  * A model that runs and learns step by step, for streams without end and for agents in an environment: from
  * {@link Model.session}.
  *
- * Everything is synchronous, on the caller's thread. Memory does not grow with time. T steps with their lessons and one
- * `apply` are what `gradients` and one step of the optimiser are for the same trial as a batch of one, to the last bit.
+ * Everything is synchronous, on the caller's thread. Memory does not grow with time. T steps with their targets and one
+ * `update` are what `gradients` and one step of the optimiser are for the same trial as a batch of one, to the last bit.
  *
  * While a session is open nobody else may train or change its model (`'busy'`); reading, evaluating and saving it is
- * free, and gives the weights after the last `apply`.
+ * free, and gives the weights after the last `update`.
  *
  * @example
  * ```ts
  * using session = model.session({ rule: 'mdgl-online' });
  * for (let step = 0; step < 100; step++) {
  *   const { outputs } = session.step({ cues: Uint32Array.of(0, 1) }); // these two units spike
- *   if (step >= 50) session.learn({ choice: { target: 1 } });
+ *   if (step >= 50) session.addLoss({ choice: { target: 1 } });
  * }
- * session.apply();
+ * session.update();
  * ```
  */
 export class OnlineSession<D extends NetworkDescription = NetworkDescription, P extends Precision = Precision>
@@ -139,6 +140,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
   readonly #inputs: readonly { readonly name: string; readonly size: number }[]
   readonly #populations: readonly string[]
   readonly #readouts: readonly Readout[]
+  readonly #learns: boolean
   #native: NativeStream | undefined
 
   static {
@@ -147,8 +149,16 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
 
   private constructor(model: NativeModel, description: NetworkDescription, options: SessionOptions) {
     record(options, 'options', ['rule', 'optimiser', 'seed'])
-    const rule = expandRuleFor(model, options.rule, 'session')
-    const optimiser = completeOptimiser(orDefault(options.optimiser, defaultOptimiser), projectionNames(description))
+    const names = projectionNames(description)
+    this.#learns = options.rule !== undefined
+    if (!this.#learns && options.optimiser !== undefined) {
+      throw invalid('options.optimiser', options.optimiser, 'nothing without a rule')
+    }
+    const rule = expandRuleFor(model, options.rule ?? 'eprop-online', 'session')
+    // Without a rule nothing is plastic, so that no synapse has traces.
+    const optimiser = this.#learns
+      ? completeOptimiser(orDefault(options.optimiser, defaultOptimiser), names)
+      : { ...completeOptimiser(defaultOptimiser, names), frozen: names }
     const seed = wholeNumber(orDefault(options.seed, description.seed ?? 1), 'options.seed')
     this.#inputs = description.inputs ?? []
     this.#populations = description.populations.map(({ name }) => name)
@@ -165,7 +175,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
    * @returns Spikes and readouts of this step.
    * @throws {@link MdglError} `'invalid'` for an unknown population, an index out of range, a wrong number of values or one that is
    * not finite; `'not-finite'` when an output would not be finite; `'memory'`; `'disposed'`. The session's state is as before then; after
-   * `'not-finite'` the step before takes no more lessons.
+   * `'not-finite'` the step before takes no more targets.
    */
   step(input: SessionInput<D> = {}): SessionStep<D, P> {
     const engine = this.#alive()
@@ -184,27 +194,27 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
 
   /**
    * Says how the last step should have been. The gradient of the loss is added to what was learned since the last
-   * {@link OnlineSession.apply}; a step without lessons has no error. Several calls about one step add up.
+   * {@link OnlineSession.update}; a step without targets has no error. Several calls about one step add up.
    *
    * The gradient is that of the **sum** of all losses; weigh them for a mean: to match `{ kind: 'cross-entropy', window }`, give
    * the last `window` steps a `weight` of 1 / (their number).
    *
-   * @param lessons - One entry a readout.
-   * @returns The loss of these lessons, weights included; an `error` counts 0.
-   * @throws {@link MdglError} `'invalid'` for an unknown readout, a target or an error that does not fit, and where no step was made
-   * since the session's start, the last `apply`, `restore` or `reset`; `'not-finite'`; `'disposed'`. Nothing is added then.
+   * @param targets - One entry a readout.
+   * @returns The loss of these targets, weights included; an `error` counts 0.
+   * @throws {@link MdglError} `'invalid'` for an unknown readout, a target or an error that does not fit, in a session without a rule, and where no step was made
+   * since the session's start, the last `update`, `restore` or `reset`; `'not-finite'`; `'disposed'`. Nothing is added then.
    */
-  learn(lessons: Lessons<D>): number {
-    const engine = this.#alive()
-    object(lessons, 'lessons')
-    const encoded = Object.entries<Lesson | undefined>(lessons)
-      .filter(([, lesson]) => lesson !== undefined)
-      .map(([name, lesson]) => {
-        const readout = find(this.#readouts, name, 'lessons')
-        return { readout: this.#readouts.indexOf(readout), ...encodeLesson(lesson as Lesson, readout) }
+  addLoss(targets: SessionTargets<D>): number {
+    const engine = this.#learning()
+    object(targets, 'targets')
+    const encoded = Object.entries<SessionTarget | undefined>(targets)
+      .filter(([, target]) => target !== undefined)
+      .map(([name, target]) => {
+        const readout = find(this.#readouts, name, 'targets')
+        return { readout: this.#readouts.indexOf(readout), ...encodeTarget(target as SessionTarget, readout) }
       })
-    if (encoded.length === 0) throw invalid('lessons', lessons, 'a lesson for at least one readout')
-    return guard(() => engine.learn(encoded))
+    if (encoded.length === 0) throw invalid('targets', targets, 'a target for at least one readout')
+    return guard(() => engine.addLoss(encoded))
   }
 
   /**
@@ -218,9 +228,21 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
    * @throws {@link MdglError} `'not-finite'` when gradient, weights, biases or moments would not be finite: the model is as before then, and what
    * was learned is dropped; `'memory'`; `'disposed'`.
    */
+  update(): SessionUpdate {
+    const engine = this.#learning()
+    return guard(() => engine.update())
+  }
+
+  /** @deprecated {@link OnlineSession.addLoss} */
+  learn(targets: SessionTargets<D>): number {
+    deprecated('session.learn()', 'session.addLoss()')
+    return this.addLoss(targets)
+  }
+
+  /** @deprecated {@link OnlineSession.update} */
   apply(): SessionUpdate {
-    const engine = this.#alive()
-    return guard(() => engine.apply())
+    deprecated('session.apply()', 'session.update()')
+    return this.update()
   }
 
   /**
@@ -234,7 +256,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
   }
 
   /**
-   * Puts a state back. What was learned since the last `apply` is kept.
+   * Puts a state back. What was learned since the last `update` is kept.
    *
    * @param state - From {@link OnlineSession.state}.
    * @throws {@link MdglError} `'invalid'` for a state of another network, rule or precision; `'disposed'`. The session is as before
@@ -259,7 +281,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
   }
 
   /**
-   * Back to rest, as every trial begins: all state and traces 0. What was learned since the last `apply` is kept, so that
+   * Back to rest, as every trial begins: all state and traces 0. What was learned since the last `update` is kept, so that
    * several trials may be one update.
    *
    * @throws {@link MdglError} `'disposed'`.
@@ -269,7 +291,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
     guard(() => engine.reset())
   }
 
-  /** Lets go of the model and gives memory back. What was learned and not applied is lost. A second call does nothing. */
+  /** Lets go of the model and gives memory back. What was learned since the last update is lost. A second call does nothing. */
   dispose(): void {
     this.#native?.dispose()
     this.#native = undefined
@@ -278,6 +300,12 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
   /** The same as {@link OnlineSession.dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose()
+  }
+
+  #learning(): NativeStream {
+    const engine = this.#alive()
+    if (!this.#learns) throw invalid('options.rule', undefined, 'a rule, for a session that learns')
+    return engine
   }
 
   #alive(): NativeStream {
@@ -338,15 +366,15 @@ function refuseUnknown(given: object, path: string, known: readonly { readonly n
   if (unknown !== undefined) throw invalid(path, unknown, list(known.map(({ name }) => name)))
 }
 
-function encodeLesson(lesson: Lesson, { name, size }: Readout): Omit<StreamLesson, 'readout'> {
-  const path = `lessons.${name}`
-  const { target, error, weight } = record<{ target?: unknown; error?: unknown; weight?: unknown }>(lesson, path, [
+function encodeTarget(given: SessionTarget, { name, size }: Readout): Omit<StreamTarget, 'readout'> {
+  const path = `targets.${name}`
+  const { target, error, weight } = record<{ target?: unknown; error?: unknown; weight?: unknown }>(given, path, [
     'target',
     'error',
     'weight'
   ])
   if ((target === undefined) === (error === undefined)) {
-    throw invalid(path, lesson, "an object with one of 'target' and 'error'")
+    throw invalid(path, given, "an object with one of 'target' and 'error'")
   }
   const factor = { weight: finite(orDefault(weight, 1), `${path}.weight`) }
   if (typeof target === 'number') return { class: wholeNumber(target, `${path}.target`, 0, size - 1), ...factor }

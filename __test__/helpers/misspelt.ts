@@ -77,7 +77,7 @@ export const misspelt = () => {
   // @ts-expect-error no such input
   session.step({ cue: Uint32Array.of(1) })
   // @ts-expect-error no such readout
-  session.learn({ chioce: { target: 1 } })
+  session.addLoss({ chioce: { target: 1 } })
   // @ts-expect-error no such population
   session.step().spikes.cell
   const outputs: Float64Array = session.step({ cues: Uint32Array.of(1) }).outputs.choice

@@ -291,8 +291,8 @@ export const calls: Readonly<Record<string, Call>> = {
     run: (world, given) => {
       using session = world.model.session(given)
       session.step({ cues: Uint32Array.of(1) })
-      session.learn({ choice: { target: 0 } })
-      return session.apply()
+      session.addLoss({ choice: { target: 0 } })
+      return session.update()
     },
     changes: true
   },
@@ -300,6 +300,12 @@ export const calls: Readonly<Record<string, Call>> = {
   'Model#dispose': method(
     world => world.model.clone(),
     'dispose',
+    () => [],
+    { weight: 1 }
+  ),
+  'weights.names': method(
+    world => world.model.weights,
+    'names',
     () => [],
     { weight: 1 }
   ),
@@ -347,16 +353,28 @@ export const calls: Readonly<Record<string, Call>> = {
   'OnlineSession#learn': method(
     world => world.session,
     'learn',
-    () => [{ choice: { target: Float64Array.of(0.5, 1), weight: 0.5 } }]
-  ),
-  'OnlineSession#learn by error': method(
-    world => world.session,
-    'learn',
-    () => [{ choice: { error: [0.5, 1] } }]
+    () => [{ choice: { target: Float64Array.of(0.5, 1), weight: 0.5 } }],
+    { weight: 1 }
   ),
   'OnlineSession#apply': method(
     world => world.session,
     'apply',
+    () => [],
+    { changes: true, weight: 1 }
+  ),
+  'OnlineSession#addLoss': method(
+    world => world.session,
+    'addLoss',
+    () => [{ choice: { target: Float64Array.of(0.5, 1), weight: 0.5 } }]
+  ),
+  'OnlineSession#addLoss by error': method(
+    world => world.session,
+    'addLoss',
+    () => [{ choice: { error: [0.5, 1] } }]
+  ),
+  'OnlineSession#update': method(
+    world => world.session,
+    'update',
     () => [],
     { weight: 1, changes: true }
   ),

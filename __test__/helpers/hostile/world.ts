@@ -198,7 +198,7 @@ export class World implements Disposable {
   #begin(): OnlineSession {
     const session = this.model.session({ rule: 'mdgl-online' })
     session.step({ cues: Uint32Array.of(0, 1, 2, 3), noise: Float64Array.of(0.5, 0.5) })
-    session.learn({ choice: { target: 1 } })
+    session.addLoss({ choice: { target: 1 } })
     return session
   }
 

@@ -7,8 +7,8 @@ use crate::common::{Case, Shape, best, shapes};
 use mdgl_core::description::rule::{Channels, Trace, UniformChannel};
 use mdgl_core::description::{Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
 use mdgl_core::{
-    Instructions, Layout, Lesson, Model, Network, Optimiser, Real, Record, Rule, StepInput, Stream, Wanted,
-    Workers, gradients, simulate,
+    Instructions, Layout, Model, Network, Optimiser, Real, Record, Rule, StepInput, Stream, StreamTarget,
+    Target, Workers, gradients, simulate,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -263,7 +263,9 @@ fn step(stream: &mut Stream<f64>, steps: std::ops::Range<u32>) -> Vec<f64> {
     for t in steps {
         stream.step(&[StepInput::Events(&[t % 2, t % 2, 0])]).unwrap();
         readout.extend(stream.readout());
-        stream.learn(&[Lesson { readout: 0, wanted: Wanted::Error(&[0.1, -0.2]), weight: 1.0 }]).unwrap();
+        stream
+            .add_loss(&[StreamTarget { readout: 0, target: Target::Error(&[0.1, -0.2]), weight: 1.0 }])
+            .unwrap();
     }
     readout
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
-    Assignment, Batch, DrawKey, Error, Forward, Input, Lesson, Method, Model, Network, Objective, Optimiser,
-    Real, Rule, Score, Share, Sharing, StepInput, Stream, Targets, ThirdFactor, Training, Wanted, Workers,
-    evaluate, gradients, observe, train_step, train_step_from_signal,
+    Assignment, Batch, DrawKey, Error, Forward, Input, Method, Model, Network, Objective, Optimiser, Real,
+    Rule, Score, Share, Sharing, StepInput, Stream, StreamTarget, Target, Targets, ThirdFactor, Training,
+    Workers, evaluate, gradients, observe, train_step, train_step_from_signal,
 };
 use serde_json::{Value, json};
 
@@ -253,11 +253,11 @@ fn an_infinite_output_of_a_stream_takes_the_step_back() {
 fn errors_of_a_stream_that_add_up_to_infinity_are_not_added() {
     let model = model::<f32>(0.0, 1.0);
     let mut stream = Stream::new(&model, &Rule::mdgl().online(), &descent(1e-38), 1).unwrap();
-    let huge = [Lesson { readout: 0, wanted: Wanted::Error(&[3e38]), weight: 1.0 }];
+    let huge = [StreamTarget { readout: 0, target: Target::Error(&[3e38]), weight: 1.0 }];
     stream.step(&[StepInput::Silent]).unwrap();
-    stream.learn(&huge).unwrap();
-    assert_eq!(refused(stream.learn(&huge)), "the error of out");
-    let (next, applied) = stream.apply(&model).unwrap();
+    stream.add_loss(&huge).unwrap();
+    assert_eq!(refused(stream.add_loss(&huge)), "the error of out");
+    let (next, applied) = stream.update(&model).unwrap();
     assert_eq!(applied.gradient_norm, f64::from(3e38f32));
     assert!((next.bias("out").unwrap()[0] + 3.0).abs() < 1e-5);
 }
@@ -267,9 +267,9 @@ fn losses_of_a_stream_that_add_up_to_infinity_are_refused() {
     let model = model::<f64>(0.0, 1.0);
     let mut stream = Stream::new(&model, &Rule::mdgl().online(), &descent(0.01), 1).unwrap();
     stream.step(&[StepInput::Silent]).unwrap();
-    let lesson = Lesson { readout: 0, wanted: Wanted::Values(&[1.5e154]), weight: 1.0 };
-    assert!(stream.learn(&[lesson]).unwrap().is_finite());
-    assert_eq!(refused(stream.learn(&[lesson, lesson])), "the loss of all lessons together");
+    let target = StreamTarget { readout: 0, target: Target::Values(&[1.5e154]), weight: 1.0 };
+    assert!(stream.add_loss(&[target]).unwrap().is_finite());
+    assert_eq!(refused(stream.add_loss(&[target, target])), "the loss of all targets together");
 }
 
 #[test]
@@ -280,10 +280,10 @@ fn an_update_of_a_stream_that_would_not_be_finite_leaves_the_model() {
     {
         let mut stream = Stream::new(&model, &Rule::mdgl().online(), &optimiser, 1).unwrap();
         stream.step(&[StepInput::Silent]).unwrap();
-        stream.learn(&[Lesson { readout: 0, wanted: Wanted::Error(&[1e25]), weight: 1.0 }]).unwrap();
-        assert_eq!(refused(stream.apply(&model)), expected);
+        stream.add_loss(&[StreamTarget { readout: 0, target: Target::Error(&[1e25]), weight: 1.0 }]).unwrap();
+        assert_eq!(refused(stream.update(&model)), expected);
         // The gradient is dropped, and the stream continues.
         stream.step(&[StepInput::Silent]).unwrap();
-        assert_eq!(stream.apply(&model).unwrap().1.gradient_norm, 0.0);
+        assert_eq!(stream.update(&model).unwrap().1.gradient_norm, 0.0);
     }
 }

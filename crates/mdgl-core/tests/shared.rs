@@ -15,19 +15,19 @@ use crate::training::{description, model, network};
 /// A rule with influences, which ranks cannot share.
 pub const ALONE: [&str; 4] = ["rtrl", "snap1", "uoro", "kf-rtrl"];
 
-struct Lesson {
+struct StreamTarget {
     batch: Batch,
     objective: Objective,
     targets: [Targets; 1],
 }
 
 /// A number of trials, with or without a regulariser.
-fn lesson(trials: u32, regulariser: Value) -> Lesson {
+fn target(trials: u32, regulariser: Value) -> StreamTarget {
     let segment = |trial| RateSegment { trial, units: (0, 10), steps: (0, 50), rate: 60.0 };
     let inputs = vec![Input::Rates((0..trials).map(segment).collect())];
     let key = DrawKey { seed: 5, stream: 0, iteration: 0 };
     let loss = json!({"readout": "out", "kind": "cross-entropy", "window": 10});
-    Lesson {
+    StreamTarget {
         batch: Batch { trials: trials as usize, steps: 50, lengths: None, inputs, key },
         objective: serde_json::from_value(json!({"losses": [loss], "regulariser": regulariser})).unwrap(),
         targets: [Targets::Classes((0..trials).map(|b| b % 2).collect())],
@@ -38,7 +38,7 @@ fn regularised() -> Value {
     json!({"strength": 1.0, "targetRate": 20.0})
 }
 
-impl Lesson {
+impl StreamTarget {
     fn assignment(&self) -> Assignment<'_> {
         Assignment { batch: &self.batch, objective: &self.objective, targets: &self.targets }
     }
@@ -47,7 +47,7 @@ impl Lesson {
 /// All state of one rank, as if it were a process.
 struct Rank<'a, F: Real> {
     model: &'a Model<F>,
-    lesson: &'a Lesson,
+    target: &'a StreamTarget,
     training: Option<Training<'a>>,
     workers: Workers<F>,
     share: Share,
@@ -58,12 +58,12 @@ impl<'a, F: Real> Rank<'a, F> {
     fn all(
         ranks: usize,
         model: &'a Model<F>,
-        lesson: &'a Lesson,
+        target: &'a StreamTarget,
         training: Option<Training<'a>>,
     ) -> Vec<Self> {
         let rank = |rank| Self {
             model,
-            lesson,
+            target,
             training,
             workers: Workers::new(1 + rank % 2).unwrap(),
             share: Share::new(rank, ranks).unwrap(),
@@ -75,7 +75,7 @@ impl<'a, F: Real> Rank<'a, F> {
     fn sharing(&self) -> Sharing<'_, F> {
         Sharing {
             model: self.model,
-            assignment: self.lesson.assignment(),
+            assignment: self.target.assignment(),
             training: self.training,
             share: self.share,
             workers: &self.workers,
@@ -114,12 +114,12 @@ fn together<F: Real>(ranks: &[Rank<'_, F>]) -> Vec<Turnout<F>> {
     }
 }
 
-fn same_as_alone<F: Real>(model: &Model<F>, lesson: &Lesson, rule: &Rule, name: &str) {
+fn same_as_alone<F: Real>(model: &Model<F>, target: &StreamTarget, rule: &Rule, name: &str) {
     let (workers, cancel, optimiser) =
         (Workers::new(2).unwrap(), AtomicBool::new(false), Optimiser::default());
     let alone = train_step(
         model,
-        lesson.assignment(),
+        target.assignment(),
         Training { rule, optimiser: &optimiser },
         None,
         &workers,
@@ -129,7 +129,7 @@ fn same_as_alone<F: Real>(model: &Model<F>, lesson: &Lesson, rule: &Rule, name: 
     let expected: (Vec<u8>, StepReport) = (alone.0.to_checkpoint().unwrap(), alone.1);
     for ranks in [1, 2, 3, 4, 5, 7] {
         let turnouts =
-            together(&Rank::all(ranks, model, lesson, Some(Training { rule, optimiser: &optimiser })));
+            together(&Rank::all(ranks, model, target, Some(Training { rule, optimiser: &optimiser })));
         assert_eq!(turnouts.len(), ranks);
         for turnout in turnouts {
             let Turnout::Trained(next, report) = turnout else { panic!("{turnout:?}") };
@@ -141,32 +141,32 @@ fn same_as_alone<F: Real>(model: &Model<F>, lesson: &Lesson, rule: &Rule, name: 
 
 #[test]
 fn every_rule_gives_the_same_bits_on_any_number_of_ranks() {
-    let (model, lessons) = (model::<f32>(), [lesson(72, regularised()), lesson(72, Value::Null)]);
+    let (model, targets) = (model::<f32>(), [target(72, regularised()), target(72, Value::Null)]);
     for name in RULE_NAMES.into_iter().filter(|name| !ALONE.contains(name)) {
-        lessons.iter().for_each(|lesson| same_as_alone(&model, lesson, &Rule::named(name).unwrap(), name));
+        targets.iter().for_each(|target| same_as_alone(&model, target, &Rule::named(name).unwrap(), name));
     }
 }
 
 #[test]
 fn doubles_few_trials_and_other_conventions_give_the_same_bits_too() {
     let wide = model::<f64>();
-    same_as_alone(&wide, &lesson(98, regularised()), &Rule::mdgl_membrane(), "doubles");
-    same_as_alone(&wide, &lesson(3, regularised()), &Rule::mdgl(), "three trials");
+    same_as_alone(&wide, &target(98, regularised()), &Rule::mdgl_membrane(), "doubles");
+    same_as_alone(&wide, &target(3, regularised()), &Rule::mdgl(), "three trials");
     let mut changed = description();
     changed["conventions"] = json!("bellec2020");
     // With the usual strength the gradient explodes, and its square is infinite in f32.
     changed["populations"][1]["adaptationStrength"] = json!(0.05);
     let model = Model::<f32>::new(Arc::new(network(changed).unwrap())).unwrap();
-    same_as_alone(&model, &lesson(50, regularised()), &Rule::eprop(), "bellec2020");
+    same_as_alone(&model, &target(50, regularised()), &Rule::eprop(), "bellec2020");
 }
 
 #[test]
 fn an_evaluation_is_shared_too() {
-    let (model, lesson) = (model::<f32>(), lesson(72, regularised()));
+    let (model, target) = (model::<f32>(), target(72, regularised()));
     let (workers, cancel) = (Workers::new(1).unwrap(), AtomicBool::new(false));
-    let expected: Evaluation = evaluate(&model, lesson.assignment(), &workers, &cancel).unwrap();
+    let expected: Evaluation = evaluate(&model, target.assignment(), &workers, &cancel).unwrap();
     for ranks in [1, 2, 5, 7] {
-        for turnout in together(&Rank::all(ranks, &model, &lesson, None)) {
+        for turnout in together(&Rank::all(ranks, &model, &target, None)) {
             let Turnout::Evaluated(found) = turnout else { panic!("{turnout:?}") };
             assert_eq!(found, expected);
         }
@@ -189,31 +189,31 @@ fn answer(ranks: &[Rank<'_, f32>], change: impl FnOnce(&mut Vec<Vec<u8>>)) -> Re
 
 #[test]
 fn what_cannot_be_shared_is_refused_by_name() {
-    let (model, mut lesson) = (model::<f32>(), lesson(20, Value::Null));
+    let (model, mut target) = (model::<f32>(), target(20, Value::Null));
     let optimiser = Optimiser::default();
     for name in ALONE {
         let rule = Rule::named(name).unwrap();
-        let ranks = Rank::all(2, &model, &lesson, Some(Training { rule: &rule, optimiser: &optimiser }));
+        let ranks = Rank::all(2, &model, &target, Some(Training { rule: &rule, optimiser: &optimiser }));
         assert_eq!(path_of(ranks[1].sharing().begin()), "rule.estimator", "{name}");
     }
-    lesson.objective =
+    target.objective =
         serde_json::from_value(json!({"losses": [{"readout": "out", "kind": "custom"}]})).unwrap();
-    lesson.targets = [Targets::None];
-    assert_eq!(path_of(Rank::all(2, &model, &lesson, None)[0].sharing().begin()), "loss");
+    target.targets = [Targets::None];
+    assert_eq!(path_of(Rank::all(2, &model, &target, None)[0].sharing().begin()), "loss");
     assert_eq!(path_of(Share::new(0, 0)), "collective.size");
     assert_eq!(path_of(Share::new(2, 2)), "collective.rank");
 }
 
 #[test]
 fn ranks_that_do_not_mean_the_same_are_named() {
-    let (model, own) = (model::<f32>(), lesson(72, regularised()));
+    let (model, own) = (model::<f32>(), target(72, regularised()));
     let (rule, optimiser) = (Rule::mdgl(), Optimiser::default());
     let ranks = Rank::all(2, &model, &own, Some(Training { rule: &rule, optimiser: &optimiser }));
     let against = |other: &Rank<'_, f32>| {
         let theirs = other.sharing().begin().unwrap().1;
         path_of(answer(&ranks, |messages| messages[1] = theirs))
     };
-    let second = |model, lesson, training| Rank::all(2, model, lesson, training).pop().unwrap();
+    let second = |model, target, training| Rank::all(2, model, target, training).pop().unwrap();
     let training = Some(Training { rule: &rule, optimiser: &optimiser });
     let mut trained = model.clone();
     trained.set_bias("out", &[0.0, 1e-7]).unwrap();
@@ -229,12 +229,12 @@ fn ranks_that_do_not_mean_the_same_are_named() {
         "messages[1].rule and optimiser"
     );
     assert_eq!(against(&second(&model, &own, None)), "messages[1].stage");
-    let strong = lesson(72, json!({"strength": 2.0, "targetRate": 20.0}));
+    let strong = target(72, json!({"strength": 2.0, "targetRate": 20.0}));
     assert_eq!(against(&second(&model, &strong, training)), "messages[1].losses");
-    let mut seed = lesson(72, regularised());
+    let mut seed = target(72, regularised());
     seed.batch.key.seed = 6;
     assert_eq!(against(&second(&model, &seed, training)), "messages[1].batch");
-    let mut targets = lesson(72, regularised());
+    let mut targets = target(72, regularised());
     targets.targets = [Targets::Classes(vec![0; 72])];
     assert_eq!(against(&second(&model, &targets, training)), "messages[1].batch");
     let three = Rank::all(3, &model, &own, training).swap_remove(1);
@@ -243,9 +243,9 @@ fn ranks_that_do_not_mean_the_same_are_named() {
 
 #[test]
 fn messages_damaged_missing_or_out_of_order_are_refused() {
-    let (model, lesson) = (model::<f32>(), lesson(40, Value::Null));
+    let (model, target) = (model::<f32>(), target(40, Value::Null));
     let (rule, optimiser) = (Rule::eprop().online(), Optimiser::default());
-    let ranks = Rank::all(2, &model, &lesson, Some(Training { rule: &rule, optimiser: &optimiser }));
+    let ranks = Rank::all(2, &model, &target, Some(Training { rule: &rule, optimiser: &optimiser }));
     assert!(matches!(answer(&ranks, |_| ()), Ok(Turnout::Trained(..))));
     assert_eq!(path_of(answer(&ranks, |messages| drop(messages.pop()))), "messages");
     assert_eq!(path_of(answer(&ranks, |messages| messages.push(Vec::new()))), "messages");

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 use crate::common::{Case, Shape, best, shapes};
 use mdgl_core::description::rule::{Channels, Trace};
 use mdgl_core::{
-    Error, Input, Instructions, Lesson, Loss, Method, Model, Optimiser, Real, Record, Rule, StepInput,
-    Stream, StreamState, Targets, Training, Wanted, Workers, simulate, train_step,
+    Error, Input, Instructions, Loss, Method, Model, Optimiser, Real, Record, Rule, StepInput, Stream,
+    StreamState, StreamTarget, Target, Targets, Training, Workers, simulate, train_step,
 };
 use proptest::prelude::*;
 
@@ -73,17 +73,17 @@ impl<'a, F: Real> Trial<'a, F> {
 
     fn learn(&self, stream: &mut Stream<F>, t: usize) -> f64 {
         let k = self.case.model.network().output_units();
-        let (wanted, weight) = match (self.case.objective.losses[0].loss, &self.case.targets[0]) {
+        let (target, weight) = match (self.case.objective.losses[0].loss, &self.case.targets[0]) {
             (Loss::CrossEntropy { window }, Targets::Classes(classes)) => {
                 if t + (window as usize) < self.case.batch.steps {
                     return 0.0;
                 }
-                (Wanted::Class(classes[0] as usize), 1.0 / f64::from(window))
+                (Target::Class(classes[0] as usize), 1.0 / f64::from(window))
             }
-            (_, Targets::Values(values)) => (Wanted::Values(&values[t * k..(t + 1) * k]), 1.0),
+            (_, Targets::Values(values)) => (Target::Values(&values[t * k..(t + 1) * k]), 1.0),
             _ => unreachable!(),
         };
-        stream.learn(&[Lesson { readout: 0, wanted, weight }]).unwrap()
+        stream.add_loss(&[StreamTarget { readout: 0, target, weight }]).unwrap()
     }
 }
 
@@ -107,7 +107,7 @@ fn stream_is_block<F: Real>(shape: &Shape, delay: usize, set: Instructions) {
             let found = (0..).zip(&spikes).flat_map(|(t, units)| units.iter().map(move |&unit| (t, unit)));
             assert!(found.eq(events), "{rule:?}");
             assert!(readout == recording.readout, "{rule:?}");
-            let (next, applied) = stream.apply(&case.model).unwrap();
+            let (next, applied) = stream.update(&case.model).unwrap();
             let (expected, report) = train_step(
                 &case.model,
                 case.assignment(),
@@ -157,7 +157,7 @@ fn states_go_on<F: Real>(shape: &Shape, delay: usize, at: usize) {
     for rule in rules() {
         let mut straight = Stream::new(&case.model, &rule, &descent(), 3).unwrap();
         trial.run(&mut straight, 0..at);
-        let (model, _) = straight.apply(&case.model).unwrap();
+        let (model, _) = straight.update(&case.model).unwrap();
         let state = straight.state().unwrap();
         assert_eq!(state.steps, at as u64);
         let expected = trial.run(&mut straight, at..steps);
@@ -167,8 +167,8 @@ fn states_go_on<F: Real>(shape: &Shape, delay: usize, at: usize) {
         assert!(other.state().unwrap() == state);
         assert!(trial.run(&mut other, at..steps) == expected, "{rule:?}");
         assert!(other.state().unwrap() == straight.state().unwrap(), "{rule:?}");
-        let (next, applied) = other.apply(&model).unwrap();
-        let (expected, report) = straight.apply(&model).unwrap();
+        let (next, applied) = other.update(&model).unwrap();
+        let (expected, report) = straight.update(&model).unwrap();
         assert_eq!(applied, report);
         assert!(bytes(&next) == bytes(&expected), "{rule:?}");
     }
@@ -190,7 +190,7 @@ fn a_reset_keeps_what_was_learned_and_begins_a_trial() {
             stream.reset().unwrap();
             assert!(stream.state().unwrap() == begin);
         }
-        stream.apply(&case.model).unwrap().1
+        stream.update(&case.model).unwrap().1
     };
     let (one, two) = (update(1), update(2));
     assert!((two.gradient_norm - 2.0 * one.gradient_norm).abs() < 1e-12 * two.gradient_norm);
@@ -209,12 +209,12 @@ fn errors_of_a_step_add_up() {
             stream.step(&[StepInput::Events(events)]).unwrap();
             for &error in errors {
                 let given = [error, -0.5 * error];
-                let lesson = Lesson { readout: 0, wanted: Wanted::Error(&given), weight: 1.0 };
-                assert_eq!(stream.learn(&[lesson]).unwrap(), 0.0);
+                let target = StreamTarget { readout: 0, target: Target::Error(&given), weight: 1.0 };
+                assert_eq!(stream.add_loss(&[target]).unwrap(), 0.0);
                 stream.state().unwrap();
             }
         }
-        stream.apply(&case.model).unwrap().1.gradient_norm
+        stream.update(&case.model).unwrap().1.gradient_norm
     };
     assert!(norm(&[0.75]) > 0.0);
     assert_eq!(norm(&[0.25, 0.5]), norm(&[0.75]));
@@ -247,8 +247,8 @@ fn what_does_not_fit_a_stream_is_refused_and_changes_nothing() {
         refused(result.map(drop), "rule.estimator");
     }
     let mut stream = Stream::new(&case.model, &Rule::rflo(), &descent(), 1).unwrap();
-    let lesson = |wanted, weight| [Lesson { readout: 0, wanted, weight }];
-    refused(stream.learn(&lesson(Wanted::Class(0), 1.0)).map(drop), "learn");
+    let target = |target, weight| [StreamTarget { readout: 0, target, weight }];
+    refused(stream.add_loss(&target(Target::Class(0), 1.0)).map(drop), "addLoss");
     stream.step(&[StepInput::Events(&[0, 2, 2])]).unwrap();
     let before = stream.state().unwrap();
     refused(stream.step(&[]), "input");
@@ -257,14 +257,14 @@ fn what_does_not_fit_a_stream_is_refused_and_changes_nothing() {
     refused(stream.step(&[StepInput::Analogue(&[0.0, f64::NAN, 0.0])]), "input.in[1]");
     refused(stream.step(&[StepInput::Analogue(&[0.0, 0.0, 1e300])]), "input.in[2]");
     let nan = [0.0, f64::NAN];
-    refused(stream.learn(&lesson(Wanted::Class(2), 1.0)).map(drop), "lessons.out.target");
-    refused(stream.learn(&lesson(Wanted::Class(0), f64::INFINITY)).map(drop), "lessons.out.weight");
-    refused(stream.learn(&lesson(Wanted::Values(&[1.0]), 1.0)).map(drop), "lessons.out.target");
-    refused(stream.learn(&lesson(Wanted::Error(&nan), 1.0)).map(drop), "lessons.out.error[1]");
-    let unknown = Lesson { readout: 1, wanted: Wanted::Class(0), weight: 1.0 };
-    refused(stream.learn(&[unknown]).map(drop), "lessons.readout");
-    let too_large = lesson(Wanted::Error(&[1e30, 0.0]), 1e30);
-    assert!(matches!(stream.learn(&too_large), Err(Error::NotFinite { .. })));
+    refused(stream.add_loss(&target(Target::Class(2), 1.0)).map(drop), "targets.out.target");
+    refused(stream.add_loss(&target(Target::Class(0), f64::INFINITY)).map(drop), "targets.out.weight");
+    refused(stream.add_loss(&target(Target::Values(&[1.0]), 1.0)).map(drop), "targets.out.target");
+    refused(stream.add_loss(&target(Target::Error(&nan), 1.0)).map(drop), "targets.out.error[1]");
+    let unknown = StreamTarget { readout: 1, target: Target::Class(0), weight: 1.0 };
+    refused(stream.add_loss(&[unknown]).map(drop), "targets.readout");
+    let too_large = target(Target::Error(&[1e30, 0.0]), 1e30);
+    assert!(matches!(stream.add_loss(&too_large), Err(Error::NotFinite { .. })));
 
     let wrong = |change: &dyn Fn(&mut StreamState<f32>)| {
         let mut state = before.clone();
@@ -280,8 +280,8 @@ fn what_does_not_fit_a_stream_is_refused_and_changes_nothing() {
     assert!(stream.state().unwrap() == before);
 
     let other = Case::<f32>::new(&shape().spec());
-    refused(stream.apply(&other.model).map(drop), "model");
-    assert_eq!(stream.apply(&case.model).unwrap().1.gradient_norm, 0.0);
+    refused(stream.update(&other.model).map(drop), "model");
+    assert_eq!(stream.update(&case.model).unwrap().1.gradient_norm, 0.0);
 }
 
 #[test]
@@ -319,10 +319,10 @@ fn a_gradient_that_is_not_finite_is_dropped() {
     let huge = [3e38, 3e38];
     for events in &trial.events {
         stream.step(&[StepInput::Events(events)]).unwrap();
-        stream.learn(&[Lesson { readout: 0, wanted: Wanted::Error(&huge), weight: 1.0 }]).unwrap();
+        stream.add_loss(&[StreamTarget { readout: 0, target: Target::Error(&huge), weight: 1.0 }]).unwrap();
     }
-    assert!(matches!(stream.apply(&case.model), Err(Error::NotFinite { .. })));
-    let (_, applied) = stream.apply(&case.model).unwrap();
+    assert!(matches!(stream.update(&case.model), Err(Error::NotFinite { .. })));
+    let (_, applied) = stream.update(&case.model).unwrap();
     assert_eq!((applied.gradient_norm, applied.steps), (0.0, 0));
 }
 
@@ -345,6 +345,6 @@ fn a_population_may_change_the_kind_of_its_input() {
         let apart = by_events.readout().zip(by_values.readout()).map(|(a, b)| (a - b).abs());
         assert!(apart.fold(0.0, f64::max) < 1e-12);
     }
-    let norms = [by_events, by_values].map(|mut s| s.apply(&case.model).unwrap().1.gradient_norm);
+    let norms = [by_events, by_values].map(|mut s| s.update(&case.model).unwrap().1.gradient_norm);
     assert!((norms[0] - norms[1]).abs() < 1e-10 * norms[0]);
 }

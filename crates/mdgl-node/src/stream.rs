@@ -13,7 +13,7 @@ use crate::model::NativeModel;
 use crate::network::parse;
 use crate::number::to_u64;
 use crate::rule;
-use crate::training_stream::{AnyStream, Given, StreamLesson, StreamState, StreamStep, StreamUpdate};
+use crate::training_stream::{AnyStream, Given, StreamState, StreamStep, StreamTarget, StreamUpdate};
 
 /// A model that runs and learns step by step; it cannot be trained or changed otherwise meanwhile.
 #[napi(custom_finalize)]
@@ -56,14 +56,14 @@ impl NativeStream {
 
     /// Adds errors to the last step; gives their loss.
     #[napi(catch_unwind)]
-    pub fn learn(&self, lessons: Vec<StreamLesson>) -> napi::Result<f64> {
-        Ok(self.with(|stream| for_float!(stream, s => s.learn(&lessons)))?)
+    pub fn add_loss(&self, targets: Vec<StreamTarget>) -> napi::Result<f64> {
+        Ok(self.with(|stream| for_float!(stream, s => s.add_loss(&targets)))?)
     }
 
     /// Updates the model.
     #[napi(catch_unwind)]
-    pub fn apply(&self) -> napi::Result<StreamUpdate> {
-        Ok(self.with(|stream| for_float!(stream, s => s.apply()))?)
+    pub fn update(&self) -> napi::Result<StreamUpdate> {
+        Ok(self.with(|stream| for_float!(stream, s => s.update()))?)
     }
 
     /// The state between this step and the next.

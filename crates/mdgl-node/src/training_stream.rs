@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mdgl_core::{Lesson, Optimiser, Rule, StepInput, Stream, Wanted};
+use mdgl_core::{Optimiser, Rule, StepInput, Stream, Target};
 use napi::bindgen_prelude::{Either, Either3, Float32Array, Float64Array, Uint32Array};
 use napi_derive::napi;
 
@@ -26,7 +26,7 @@ pub struct StreamStep {
 
 /// Errors at one readout: one of `class`, `values` and `error`.
 #[napi(object, object_to_js = false)]
-pub struct StreamLesson {
+pub struct StreamTarget {
     /// Index of the readout.
     pub readout: f64,
     /// The right class.
@@ -118,15 +118,15 @@ impl<F: Float> TrainingStream<F> {
         Ok(StreamStep { spikes: self.spikes(), outputs: self.outputs() })
     }
 
-    pub fn learn(&mut self, lessons: &[StreamLesson]) -> Result<f64> {
-        let lessons = lessons.iter().map(StreamLesson::read).collect::<Result<Vec<_>>>()?;
-        Ok(self.stream.learn(&lessons)?)
+    pub fn add_loss(&mut self, targets: &[StreamTarget]) -> Result<f64> {
+        let targets = targets.iter().map(StreamTarget::read).collect::<Result<Vec<_>>>()?;
+        Ok(self.stream.add_loss(&targets)?)
     }
 
-    pub fn apply(&mut self) -> Result<StreamUpdate> {
-        let (next, applied) = self.stream.apply(&self.shared.snapshot())?;
+    pub fn update(&mut self) -> Result<StreamUpdate> {
+        let (next, updated) = self.stream.update(&self.shared.snapshot())?;
         self.shared.publish(next);
-        Ok(StreamUpdate { gradient_norm: applied.gradient_norm, steps: applied.steps as f64 })
+        Ok(StreamUpdate { gradient_norm: updated.gradient_norm, steps: updated.steps as f64 })
     }
 
     pub fn state(&self) -> Result<StreamState> {
@@ -203,15 +203,19 @@ fn pairs(flat: &[u32]) -> Result<Vec<[u32; 2]>> {
     Ok(flat.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
 }
 
-impl StreamLesson {
-    fn read(&self) -> Result<Lesson<'_>> {
-        let wanted = match self {
-            Self { class: Some(class), .. } => Wanted::Class(to_usize(*class, "lessons.target")?),
-            Self { values: Some(values), .. } => Wanted::Values(values),
-            Self { error: Some(error), .. } => Wanted::Error(error),
-            _ => return Err(Failure::bug("a lesson says nothing")),
+impl StreamTarget {
+    fn read(&self) -> Result<mdgl_core::StreamTarget<'_>> {
+        let target = match self {
+            Self { class: Some(class), .. } => Target::Class(to_usize(*class, "targets.target")?),
+            Self { values: Some(values), .. } => Target::Values(values),
+            Self { error: Some(error), .. } => Target::Error(error),
+            _ => return Err(Failure::bug("a target says nothing")),
         };
-        Ok(Lesson { readout: to_usize(self.readout, "lessons.readout")?, wanted, weight: self.weight })
+        Ok(mdgl_core::StreamTarget {
+            readout: to_usize(self.readout, "targets.readout")?,
+            target,
+            weight: self.weight,
+        })
     }
 }
 

@@ -85,18 +85,18 @@ impl<F: Real> Setting<F> {
 
 /// A target of one readout in the last step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Lesson<'a> {
+pub struct StreamTarget<'a> {
     /// Index of the readout.
     pub readout: usize,
     /// The target, or the error itself.
-    pub wanted: Wanted<'a>,
+    pub target: Target<'a>,
     /// Factor of loss and error, for instance 1 / (number of steps that count).
     pub weight: f64,
 }
 
 /// A target, or the error itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Wanted<'a> {
+pub enum Target<'a> {
     /// A class: softmax cross-entropy, δ = softmax(y) − onehot.
     Class(usize),
     /// A value per unit: ½ Σ (y − y*)², δ = y − y*.
@@ -107,7 +107,7 @@ pub enum Wanted<'a> {
 
 /// Result of an update.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Applied {
+pub struct StreamUpdate {
     /// Norm of the whole gradient, before clipping.
     pub gradient_norm: f64,
     /// Number of steps with errors in the gradient.
@@ -235,19 +235,19 @@ impl<F: Real> Stream<F> {
     /// the sum of all losses since the last [`Self::apply`].
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] where no step waits for errors and for lessons that do not fit; [`crate::Error::NotFinite`]. Nothing
+    /// [`crate::Error::Invalid`] where no step waits for errors and for targets that do not fit; [`crate::Error::NotFinite`]. Nothing
     /// is added then.
-    pub fn learn(&mut self, lessons: &[Lesson<'_>]) -> Result<f64> {
+    pub fn add_loss(&mut self, targets: &[StreamTarget<'_>]) -> Result<f64> {
         if !self.open {
-            return Err(invalid("learn", "not preceded by a step", "after a step, about its outputs"));
+            return Err(invalid("addLoss", "not preceded by a step", "after a step, about its outputs"));
         }
         let mut loss = 0.0;
         let mut errors: Vec<F> = lane(&self.traces.delta).collect();
-        for lesson in lessons {
-            loss += self.evaluate_loss(lesson, &mut errors)?;
+        for target in targets {
+            loss += self.evaluate_loss(target, &mut errors)?;
         }
         if !loss.is_finite() {
-            return Err(not_finite("the loss of all lessons together"));
+            return Err(not_finite("the loss of all targets together"));
         }
         fill(&mut self.traces.delta, &mut errors.iter());
         self.learned += u64::from(!self.has_delta);
@@ -262,12 +262,12 @@ impl<F: Real> Stream<F> {
     /// # Errors
     /// [`crate::Error::Invalid`] for a model of another network; [`crate::Error::NotFinite`] when gradient or weights would not be finite:
     /// weights and state are unchanged then, and the gradient is dropped. [`crate::Error::Memory`].
-    pub fn apply(&mut self, model: &Model<F>) -> Result<(Model<F>, Applied)> {
+    pub fn update(&mut self, model: &Model<F>) -> Result<(Model<F>, StreamUpdate)> {
         if !Arc::ptr_eq(model.network(), &self.network) {
             return Err(invalid("model", "of another network", "the model that the stream was made of"));
         }
         self.close();
-        let updated = self.update(model);
+        let updated = self.next_model(model);
         self.forget()?;
         let (next, applied) = updated?;
         self.setting.renew(&next)?;
@@ -380,7 +380,7 @@ impl<F: Real> Stream<F> {
         self.traces.forget(&self.setting.plan, self.setting.compiled.outputs())
     }
 
-    fn update(&self, model: &Model<F>) -> Result<(Model<F>, Applied)> {
+    fn next_model(&self, model: &Model<F>) -> Result<(Model<F>, StreamUpdate)> {
         let gradients = self.traces.block_gradient().gradients(model, &self.setting.plan)?;
         let gradient_norm = gradients.norm();
         // A stream's iterations are the model's steps.
@@ -395,32 +395,32 @@ impl<F: Real> Stream<F> {
             let sums = self.traces.psi_sums();
             next.psi_means.follow(&group_means(&self.network.groups, &sums, self.summed as f64));
         }
-        Ok((next.checked()?, Applied { gradient_norm, steps: self.learned }))
+        Ok((next.checked()?, StreamUpdate { gradient_norm, steps: self.learned }))
     }
 
-    /// Adds δ of each unit of a lesson's readout; returns its loss.
-    fn evaluate_loss(&self, lesson: &Lesson<'_>, delta: &mut [F]) -> Result<f64> {
-        let Lesson { readout, wanted, weight } = *lesson;
+    /// Adds δ of each unit of a target's readout; returns its loss.
+    fn evaluate_loss(&self, target: &StreamTarget<'_>, delta: &mut [F]) -> Result<f64> {
+        let StreamTarget { readout, target, weight } = *target;
         let Some(slot) = self.network.readouts().get(readout) else {
-            return Err(invalid("lessons.readout", readout, "the index of a readout"));
+            return Err(invalid("targets.readout", readout, "the index of a readout"));
         };
-        let path = format!("lessons.{}", slot.name());
+        let path = format!("targets.{}", slot.name());
         if !weight.is_finite() {
             return Err(invalid(format!("{path}.weight"), weight, "a finite number"));
         }
         let blocks = &self.traces.readout[slot.units.clone()];
         let y: Vec<f64> = blocks.iter().map(|block| block.0[LANE].to_f64()).collect();
         let (mut errors, mut tally) = (vec![0.0; y.len()], TrialTally::default());
-        match wanted {
-            Wanted::Class(class) if class >= y.len() => {
+        match target {
+            Target::Class(class) if class >= y.len() => {
                 return Err(invalid(format!("{path}.target"), class, format!("0 to {}", y.len() - 1)));
             }
-            Wanted::Class(class) => cross_entropy(weight, class, &y, &mut errors, &mut tally),
-            Wanted::Values(values) => {
+            Target::Class(class) => cross_entropy(weight, class, &y, &mut errors, &mut tally),
+            Target::Values(values) => {
                 check_values::<F>(&format!("{path}.target"), values, y.len())?;
                 squared_error(weight, values, &y, &mut errors, &mut tally);
             }
-            Wanted::Error(given) => {
+            Target::Error(given) => {
                 check_values::<F>(&format!("{path}.error"), given, y.len())?;
                 errors.iter_mut().zip(given).for_each(|(error, &given)| *error = weight * given);
             }
@@ -617,10 +617,10 @@ mod tests {
             for t in 0..steps {
                 stream.step(&[StepInput::Events(&[0, 1, (t % 4) as u32])]).unwrap();
                 spikes += stream.spikes().count();
-                let wanted = Wanted::Class(t / 10 % 2);
-                stream.learn(&[Lesson { readout: 0, wanted, weight: 1.0 }]).unwrap();
+                let target = Target::Class(t / 10 % 2);
+                stream.add_loss(&[StreamTarget { readout: 0, target, weight: 1.0 }]).unwrap();
                 if t % 100 == 99 {
-                    model = stream.apply(&model).unwrap().0;
+                    model = stream.update(&model).unwrap().0;
                 }
             }
         };
