@@ -1,5 +1,6 @@
 import test from 'ava'
-import { evidenceAccumulation, Model, network } from '../src/index.js'
+import { alif, cubaAlif, cubaLif, evidenceAccumulation, lif, Model, network, rate } from '../src/index.js'
+import { invalidAt } from './helpers/expect.js'
 import { smallNetwork } from './helpers/small.js'
 
 test('a description is plain JSON with every default filled in', t => {
@@ -112,4 +113,47 @@ test('the network of Fig. 3C', t => {
   values.forEach((value, i) => {
     t.true((pre[i] ?? 0) < 19 ? value <= 0 : value >= 0)
   })
+})
+
+test('neuron models are values, and the methods of their names are short for them', t => {
+  const models = [
+    [lif({ threshold: 0.02, sign: 'excitatory' }), network().lif('cells', 4, { threshold: 0.02, sign: 'excitatory' })],
+    [alif({ adaptationTimeConstant: 500 }), network().alif('cells', 4, { adaptationTimeConstant: 500 })],
+    [cubaLif({ synapticTimeConstant: 3 }), network().cubaLif('cells', 4, { synapticTimeConstant: 3 })],
+    [cubaAlif({ adaptationStrength: 1 }), network().cubaAlif('cells', 4, { adaptationStrength: 1 })],
+    [rate({ membraneTimeConstant: 50 }), network().rate('cells', 4, { membraneTimeConstant: 50 })]
+  ] as const
+  for (const [neurons, builder] of models) {
+    t.deepEqual(network().population('cells', 4, neurons).build(), builder.build() as never)
+    t.deepEqual(JSON.parse(JSON.stringify(neurons)), neurons)
+  }
+  invalidAt(t, 'options.model', () => lif({ model: 'alif' } as never))
+  invalidAt(t, 'neurons.size', () => network().population('cells', 4, { ...lif(), size: 3 } as never))
+  invalidAt(t, 'neurons', () => network().population('cells', 4, 'lif' as never))
+  invalidAt(t, 'populations.cells.model', () => network().population('cells', 4, { model: 'hodgkin' } as never))
+  invalidAt(t, /^populations.cells/, () => network().population('cells', 4, { ...lif(), adaptationStrength: 1 }))
+})
+
+test('lists of populations are projected pair by pair', t => {
+  const layers = ['L4', 'L5'] as const
+  const base = network({ seed: 1 })
+    .input('cues', 4)
+    .population('L4', 5, lif())
+    .population('L5', 6, alif())
+    .readout('out', 2)
+  const listed = base
+    .project('cues', layers, { density: 0.5 })
+    .project(layers, layers, { density: 0.2, delay: 3 })
+    .project(layers, 'out', { density: 1 })
+    .build()
+  let single = base.project('cues', 'L4', { density: 0.5 }).project('cues', 'L5', { density: 0.5 })
+  for (const from of layers)
+    for (const to of layers) single = single.project(from, to, { density: 0.2, delay: 3 }) as never
+  const last = single.project('L4', 'out', { density: 1 }).project('L5', 'out', { density: 1 }).build()
+  t.deepEqual(listed, last as never)
+  const model = Model.create(listed)
+  t.deepEqual(model.weights.get('L5->L4').shape, [6, 5])
+  invalidAt(t, 'options.name', () => base.project(layers, 'out', { density: 1, name: 'all' }))
+  invalidAt(t, 'from', () => base.project([] as never, 'out' as never, { density: 1 }))
+  invalidAt(t, /projections/, () => base.project(['L4', 'L6'] as never, 'out' as never, { density: 1 }))
 })

@@ -114,13 +114,9 @@ export {
 export { type Biases, Model, type ModelOptions, type SaveOptions, type Weights } from './model.js'
 export type { InputNames, ProjectionNames, ReadoutNames } from './names.js'
 export {
-  type AlifOptions,
   type AnyNetworkBuilder,
-  type CubaAlifOptions,
-  type CubaLifOptions,
   type DrawnProjection,
   type InputOptions,
-  type LifOptions,
   type ListedProjection,
   type NetworkBuilder,
   type NetworkOptions,
@@ -128,12 +124,24 @@ export {
   type ProjectionBase,
   type ProjectionName,
   type ProjectionOptions,
-  type RateOptions,
   type ReadoutOptions,
   type TargetsOf,
   type TypeNames,
   type Units
 } from './network.js'
+export {
+  type AlifOptions,
+  alif,
+  type CubaAlifOptions,
+  type CubaLifOptions,
+  cubaAlif,
+  cubaLif,
+  type LifOptions,
+  lif,
+  type Neurons,
+  type RateOptions,
+  rate
+} from './neurons.js'
 export {
   type OnlineRuleName,
   OnlineSession,

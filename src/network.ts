@@ -1,5 +1,5 @@
 import { expandModulation, type Modulation } from './channels.js'
-import { isObject, object, orDefault, record, text } from './check.js'
+import { array, isObject, object, orDefault, record, text } from './check.js'
 import type {
   Channel,
   Connections,
@@ -8,7 +8,6 @@ import type {
   InputGain,
   InputPopulation,
   NetworkDescription,
-  Population,
   PseudoDerivative,
   PseudoDerivativeShape,
   Readout,
@@ -16,6 +15,20 @@ import type {
 } from './description.js'
 import { invalid } from './error.js'
 import { guard, native } from './native.js'
+import {
+  type AlifOptions,
+  alif,
+  type CubaAlifOptions,
+  type CubaLifOptions,
+  cubaAlif,
+  cubaLif,
+  type LifOptions,
+  lif,
+  type Neurons,
+  type RateOptions,
+  rate,
+  withoutKeys
+} from './neurons.js'
 import {
   addChannel,
   addInput,
@@ -47,16 +60,6 @@ export interface NetworkOptions {
 
 /** Options of an input population. */
 export type InputOptions = Omit<InputPopulation, 'name' | 'size'>
-/** Parameters of LIF neurons. */
-export type LifOptions = Omit<AlifOptions, 'adaptationTimeConstant' | 'adaptationStrength'>
-/** Parameters of ALIF neurons. */
-export type AlifOptions = Omit<CubaAlifOptions, 'synapticTimeConstant'>
-/** Parameters of current-based LIF neurons. */
-export type CubaLifOptions = Omit<CubaAlifOptions, 'adaptationTimeConstant' | 'adaptationStrength'>
-/** Parameters of current-based ALIF neurons. */
-export type CubaAlifOptions = Omit<Population, 'name' | 'size' | 'model'>
-/** Parameters of rate units. */
-export type RateOptions = Pick<Population, 'sign' | 'membraneTimeConstant'>
 /** Options of a readout. */
 export type ReadoutOptions = Omit<Readout, 'name' | 'size'>
 
@@ -183,7 +186,29 @@ export class NetworkBuilder<
     size: number,
     options: InputOptions = {}
   ): NetworkBuilder<Inputs | Name, Populations, Readouts, Types, Projections> {
-    return new NetworkBuilder(addInput(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size }))
+    return new NetworkBuilder(addInput(this.#draft, { ...withoutKeys(options, ['name', 'size', 'model']), name, size }))
+  }
+
+  /**
+   * Adds neurons of a model: {@link lif}, {@link alif}, {@link cubaLif}, {@link cubaAlif} or {@link rate}.
+   *
+   * @example
+   * ```ts
+   * const slow = alif({ adaptationTimeConstant: 500, sign: 'excitatory' });
+   * const description = network().population('L4', 50, slow).population('L5', 50, slow).build();
+   * ```
+   * @param name - Unique among inputs, populations and readouts.
+   * @param size - Number of neurons.
+   * @param neurons - The model and its parameters.
+   */
+  population<Name extends string>(
+    name: Name,
+    size: number,
+    neurons: Neurons
+  ): NetworkBuilder<Inputs, Populations | Name, Readouts, Types, Projections> {
+    return new NetworkBuilder(
+      addPopulation(this.#draft, { ...withoutKeys(neurons, ['name', 'size'], 'neurons'), name, size })
+    )
   }
 
   /**
@@ -198,9 +223,7 @@ export class NetworkBuilder<
     size: number,
     options: LifOptions = {}
   ): NetworkBuilder<Inputs, Populations | Name, Readouts, Types, Projections> {
-    return new NetworkBuilder(
-      addPopulation(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size, model: 'lif' })
-    )
+    return this.population(name, size, lif(options))
   }
 
   /**
@@ -215,9 +238,7 @@ export class NetworkBuilder<
     size: number,
     options: AlifOptions = {}
   ): NetworkBuilder<Inputs, Populations | Name, Readouts, Types, Projections> {
-    return new NetworkBuilder(
-      addPopulation(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size, model: 'alif' })
-    )
+    return this.population(name, size, alif(options))
   }
 
   /**
@@ -236,9 +257,7 @@ export class NetworkBuilder<
     size: number,
     options: CubaLifOptions = {}
   ): NetworkBuilder<Inputs, Populations | Name, Readouts, Types, Projections> {
-    return new NetworkBuilder(
-      addPopulation(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size, model: 'cuba-lif' })
-    )
+    return this.population(name, size, cubaLif(options))
   }
 
   /**
@@ -253,9 +272,7 @@ export class NetworkBuilder<
     size: number,
     options: CubaAlifOptions = {}
   ): NetworkBuilder<Inputs, Populations | Name, Readouts, Types, Projections> {
-    return new NetworkBuilder(
-      addPopulation(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size, model: 'cuba-alif' })
-    )
+    return this.population(name, size, cubaAlif(options))
   }
 
   /**
@@ -270,9 +287,7 @@ export class NetworkBuilder<
     size: number,
     options: RateOptions = {}
   ): NetworkBuilder<Inputs, Populations | Name, Readouts, Types, Projections> {
-    return new NetworkBuilder(
-      addPopulation(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size, model: 'rate' })
-    )
+    return this.population(name, size, rate(options))
   }
 
   /**
@@ -288,7 +303,7 @@ export class NetworkBuilder<
     options: ReadoutOptions = {}
   ): NetworkBuilder<Inputs, Populations, Readouts | Name, Types, Projections> {
     return new NetworkBuilder(
-      addReadout(this.#draft, { ...partOptions(options, ['name', 'size', 'model']), name, size })
+      addReadout(this.#draft, { ...withoutKeys(options, ['name', 'size', 'model']), name, size })
     )
   }
 
@@ -311,22 +326,38 @@ export class NetworkBuilder<
   }
 
   /**
-   * Adds synapses from one population to another.
+   * Adds synapses from one population to another, or from each of several to each of several, a projection per pair.
    *
-   * @param from - An input or a population.
-   * @param to - A population, or a readout (from populations only).
-   * @param options - A density or a list of connections, and more.
+   * @example
+   * ```ts
+   * const layers = ['L4', 'L5'] as const;
+   * const description = network({ seed: 1 })
+   *   .input('cues', 10).population('L4', 20, lif()).population('L5', 20, lif()).readout('choice', 2)
+   *   .project('cues', layers, { density: 0.5 })
+   *   .project(layers, layers, { density: 0.1 })
+   *   .project(layers, 'choice', { density: 1 })
+   *   .build();
+   * ```
+   * @param from - Inputs or populations.
+   * @param to - Populations, or readouts (from populations only).
+   * @param options - A density or a list of connections, and more; a `name` for a single pair only.
    */
   project<
     From extends Inputs | Populations,
     To extends TargetsOf<From, Inputs, Populations, Readouts>,
     const Options extends ProjectionOptions
   >(
-    from: From,
-    to: To,
+    from: From | readonly From[],
+    to: To | readonly To[],
     options: Options
   ): NetworkBuilder<Inputs, Populations, Readouts, Types, Projections | ProjectionName<From, To, Options>> {
-    return new NetworkBuilder(addProjection(this.#draft, { ...partOptions(options, ['from', 'to']), from, to }))
+    const own = withoutKeys(options, ['from', 'to'])
+    const [senders, receivers] = [listed(from, 'from'), listed(to, 'to')]
+    if (own.name !== undefined && senders.length * receivers.length > 1) {
+      throw invalid('options.name', own.name, 'nothing: several projections cannot have one name')
+    }
+    const pairs = senders.flatMap(sender => receivers.map(receiver => ({ from: sender, to: receiver })))
+    return new NetworkBuilder(pairs.reduce((draft, pair) => addProjection(draft, { ...own, ...pair }), this.#draft))
   }
 
   /**
@@ -404,13 +435,12 @@ export class NetworkBuilder<
  */
 export type AnyNetworkBuilder = NetworkBuilder<string, string, string, string, string>
 
-/** The options of a part, without what the method and its other arguments say. */
-function partOptions<O extends object>(options: O, said: readonly string[]): O {
-  object(options, 'options')
-  const twice = said.find(key => Object.hasOwn(options, key))
-  if (twice !== undefined)
-    throw invalid(`options.${twice}`, Reflect.get(options, twice), 'nothing: the method gives it')
-  return options
+/** A name, or several of them. */
+function listed<Name extends string>(names: Name | readonly Name[], path: string): readonly Name[] {
+  if (!isObject(names)) return [names]
+  const given = array<Name>(names, path)
+  if (given.length === 0) throw invalid(path, names, 'at least one name')
+  return given
 }
 
 function isList(units: Units): units is readonly number[] {

@@ -29,6 +29,8 @@ export const description = base
 export const misspelt = () => {
   // @ts-expect-error no such population
   base.project('cues', 'cell', { density: 1 })
+  // @ts-expect-error no such population in a list
+  base.project('cues', ['cells', 'cell'], { density: 1 })
   // @ts-expect-error no such population
   base.project('cue', 'cells', { density: 1 })
   // @ts-expect-error an input does not reach a readout

@@ -1,6 +1,7 @@
 import type { Batch, Loss, Regulariser } from '../batch.js'
 import type { Connections, NetworkDescription, Population } from '../description.js'
-import type { AlifOptions } from '../network.js'
+import {} from '../network.js'
+import type { AlifOptions } from '../neurons.js'
 import type { Event, Fixture, FixtureConfig } from './fixture.js'
 
 /** Names of the parts of a fixture's network. */

@@ -156,6 +156,13 @@ const preset = (name: string): Call => ({
   loose: /./
 })
 
+/** A neuron model, whose parameters a network checks. */
+const neurons = (name: string, args: () => unknown[]): Call => ({
+  args,
+  run: (_, ...given) => Object.keys(any[name]?.(...given) as object),
+  loose: /./
+})
+
 /** A method of a random generator. */
 const random = (name: string, args: unknown[]) =>
   method(
@@ -181,6 +188,21 @@ export const calls: Readonly<Record<string, Call>> = {
     () => api.network(),
     'input',
     () => ['in', 3, { sign: [1, -1, 0] }]
+  ),
+  'NetworkBuilder#population': method(
+    () => api.network(),
+    'population',
+    () => ['cells', 3, { model: 'alif', ...lifOptions(), adaptationTimeConstant: 50, adaptationStrength: [0, 1, 2] }]
+  ),
+  lif: neurons('lif', () => [lifOptions()]),
+  alif: neurons('alif', () => [{ ...lifOptions(), adaptationTimeConstant: 50 }]),
+  cubaLif: neurons('cubaLif', () => [{ ...lifOptions(), synapticTimeConstant: 4 }]),
+  cubaAlif: neurons('cubaAlif', () => [{ ...lifOptions(), synapticTimeConstant: 4 }]),
+  rate: neurons('rate', () => [{ sign: 'free', membraneTimeConstant: 30 }]),
+  'NetworkBuilder#project of lists': method(
+    () => builder().lif('more', 2),
+    'project',
+    () => [['in', 'cells'], ['cells', 'more'], { density: 0.5 }]
   ),
   'NetworkBuilder#lif': method(
     () => api.network(),
