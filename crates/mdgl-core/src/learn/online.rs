@@ -386,12 +386,12 @@ impl<F: Scalar> SimdKernel<F> for Online<'_, F> {
         for t in 0..self.steps {
             check_cancelled(t, self.cancel)?;
             let ended_lanes = ended(&self.lengths, t);
-            L::call(self.online_step(t, Part::Simulate { ended_lanes }));
+            L::call(self.online_step(t, StepHalf::Simulate { ended_lanes }));
             let traces = &mut *self.traces;
             traces.probe.step();
             let has_delta = self.evaluator.at(t, &traces.readout, &mut traces.delta);
             traces.probe.lap(Section::Loss);
-            L::call(self.online_step(t, Part::Learn { has_delta }));
+            L::call(self.online_step(t, StepHalf::Learn { has_delta }));
         }
         Ok(self.evaluator.block_loss())
     }
@@ -399,9 +399,9 @@ impl<F: Scalar> SimdKernel<F> for Online<'_, F> {
 
 impl<F: Scalar> Online<'_, F> {
     #[inline(always)]
-    fn online_step(&mut self, t: usize, part: Part) -> OnlineStep<'_, F> {
+    fn online_step(&mut self, t: usize, half: StepHalf) -> OnlineStep<'_, F> {
         let Self { compiled, cells, plan, input, regularised, .. } = *self;
-        OnlineStep { compiled, cells, plan, input, regularised, traces: self.traces, t, part }
+        OnlineStep { compiled, cells, plan, input, regularised, traces: self.traces, t, half }
     }
 }
 
@@ -415,12 +415,12 @@ pub struct OnlineStep<'a, F: Scalar> {
     pub(crate) regularised: bool,
     pub(crate) traces: &'a mut Traces<F>,
     pub(crate) t: usize,
-    pub(crate) part: Part,
+    pub(crate) half: StepHalf,
 }
 
 /// A half of a step.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Part {
+pub(crate) enum StepHalf {
     /// Spikes, ψ and readout; δ becomes 0. The `ended_lanes` do not spike.
     Simulate { ended_lanes: Mask },
     /// Traces, and gradient sums where `has_delta`: some δ is not 0.
@@ -432,12 +432,12 @@ impl<F: Scalar> SimdKernel<F> for OnlineStep<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(mut self) {
-        match self.part {
-            Part::Simulate { ended_lanes } => {
+        match self.half {
+            StepHalf::Simulate { ended_lanes } => {
                 self.clear_tiny::<L>();
                 self.simulate::<L>(ended_lanes);
             }
-            Part::Learn { has_delta } => {
+            StepHalf::Learn { has_delta } => {
                 self.find_relevance::<L>();
                 self.follow_modulation::<L>(has_delta);
                 self.traces.probe.lap(Section::Modulation);

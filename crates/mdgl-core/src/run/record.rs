@@ -7,7 +7,7 @@ use super::pass::{Pass, SignalSources};
 use super::workers::{Workers, Workspace};
 use super::{Assignment, finite_lists};
 use crate::batch::loss::Objective;
-use crate::batch::{Batch, Event, Targets};
+use crate::batch::{EncodedBatch, Event, Targets};
 use crate::description::legal::Use;
 use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
@@ -73,7 +73,7 @@ impl<F: Real> Recording<F> {
 /// [`crate::Error::NotFinite`], [`crate::Error::Cancelled`], [`crate::Error::Memory`].
 pub fn simulate<F: Real>(
     model: &Model<F>,
-    batch: &Batch,
+    batch: &EncodedBatch,
     record: Record<'_>,
     workers: &Workers<F>,
     cancel: &AtomicBool,
@@ -157,7 +157,7 @@ pub(super) fn signals<F: Real>(
 
 pub(super) fn spike_events<F: Real>(
     workspaces: &[Workspace<F>],
-    batch: &Batch,
+    batch: &EncodedBatch,
     neurons: usize,
 ) -> Result<Vec<Event>> {
     let (mut events, mut units) = (Vec::new(), Vec::new());
@@ -174,7 +174,7 @@ pub(super) fn spike_events<F: Real>(
     Ok(events)
 }
 
-pub(super) fn input_events<F: Real>(workspaces: &[Workspace<F>], batch: &Batch) -> Result<Vec<Event>> {
+pub(super) fn input_events<F: Real>(workspaces: &[Workspace<F>], batch: &EncodedBatch) -> Result<Vec<Event>> {
     let mut events = Vec::new();
     let entries = workspaces
         .iter()
@@ -201,7 +201,7 @@ pub(super) fn input_events<F: Real>(workspaces: &[Workspace<F>], batch: &Batch) 
 /// Membranes `[trial][step][neuron]`.
 pub(super) fn voltages<F: Real>(
     workspaces: &[Workspace<F>],
-    batch: &Batch,
+    batch: &EncodedBatch,
     neurons: usize,
 ) -> Result<Vec<F>> {
     let mut out = Vec::new();

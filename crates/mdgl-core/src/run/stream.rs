@@ -13,7 +13,7 @@ use crate::description::legal::Use;
 use crate::description::rule::Rule;
 use crate::error::{Result, invalid, not_finite};
 use crate::learn::field::FieldSources;
-use crate::learn::online::{Before, OnlineStep, Part, Traces, trace_lists};
+use crate::learn::online::{Before, OnlineStep, StepHalf, Traces, trace_lists};
 use crate::learn::plan::{LearningPlan, trace_dynamics};
 use crate::model::Model;
 use crate::model::optimiser::{self, Optimiser};
@@ -69,9 +69,9 @@ struct Setting<F: Real> {
 }
 
 impl<F: Real> Setting<F> {
-    fn run(&self, traces: &mut Traces<F>, t: usize, part: Part) {
+    fn run(&self, traces: &mut Traces<F>, t: usize, half: StepHalf) {
         let Self { compiled, cells, plan, input, .. } = self;
-        let online_step = OnlineStep { compiled, cells, plan, input, regularised: false, traces, t, part };
+        let online_step = OnlineStep { compiled, cells, plan, input, regularised: false, traces, t, half };
         F::online_step(self.instructions, online_step);
     }
 
@@ -201,7 +201,7 @@ impl<F: Real> Stream<F> {
         self.close();
         self.setting.input.encode_step(&self.network, self.steps, inputs)?;
         self.traces.snapshot_into(&mut self.before);
-        self.setting.run(&mut self.traces, self.steps, Part::Simulate { ended_lanes: OTHERS });
+        self.setting.run(&mut self.traces, self.steps, StepHalf::Simulate { ended_lanes: OTHERS });
         if !self.readout().all(Scalar::is_finite) {
             self.traces.take_back(&self.before);
             return Err(not_finite("a readout"));
@@ -283,7 +283,7 @@ impl<F: Real> Stream<F> {
         let mut traces = self.traces.clone();
         let Setting { compiled, plan, .. } = &self.setting;
         if self.open {
-            self.setting.run(&mut traces, self.steps - 1, Part::Learn { has_delta: false });
+            self.setting.run(&mut traces, self.steps - 1, StepHalf::Learn { has_delta: false });
         }
         let state = StreamState {
             steps: self.steps as u64,
@@ -357,7 +357,7 @@ impl<F: Real> Stream<F> {
     /// Carries out the second half of the last step.
     fn close(&mut self) {
         if std::mem::take(&mut self.open) {
-            self.setting.run(&mut self.traces, self.steps - 1, Part::Learn { has_delta: self.has_delta });
+            self.setting.run(&mut self.traces, self.steps - 1, StepHalf::Learn { has_delta: self.has_delta });
         }
     }
 

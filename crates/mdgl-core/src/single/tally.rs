@@ -92,7 +92,7 @@ pub(crate) fn simulated<F: Scalar>(context: TrialContext<'_, F>, trial: &Trial<F
     ]
 }
 
-/// `first`: the number of the fan's first sender among those of the sums.
+/// `first`: the number of the adjacency's first sender among those of the sums.
 fn summed<F: Scalar>(
     senders: impl Iterator<Item = u32>,
     (csr, first): (&Csr<u32>, u32),
