@@ -43,7 +43,11 @@ export function encodeBatch(
   const uneven = lengths.some(length => length !== steps) && { lengths: Uint32Array.from(lengths) }
   const inputs = encodeInputs(batch, description, shape)
   const targets = objective && encodeTargets(objective, batch, shape)
-  return { batch, ...shape, handle: guard(() => new native.EncodedBatch({ trials, steps, ...uneven }, inputs, key, targets)) }
+  return {
+    batch,
+    ...shape,
+    handle: guard(() => new native.EncodedBatch({ trials, steps, ...uneven }, inputs, key, targets))
+  }
 }
 
 /** The key of the events of a single batch. */
@@ -81,10 +85,10 @@ function countTrials(batch: Batch, objective: Objective | undefined): number {
     return wholeNumber(numbers(length, 'batch.length').length, 'batch.trials', 1, MOST_TRIALS)
   const classes = classesOf(targets, objective)
   if (classes !== undefined) return wholeNumber(classes.length, 'batch.trials', 1, MOST_TRIALS)
-  throw invalid('batch.trials', trials, 'a number of trials, unless length or class targets give one a trial')
+  throw invalid('batch.trials', trials, 'a number of trials, unless length or class targets give one per trial')
 }
 
-/** The class targets of a readout, one a trial. Windows are no list of trials, and values none either. */
+/** The class targets of a readout, one per trial. Windows are no list of trials, and values none either. */
 function classesOf(targets: Batch['targets'], objective: Objective | undefined): ArrayLike<unknown> | undefined {
   const terms = objective?.terms ?? []
   const judged = terms.find(({ loss }) => loss.kind === 'cross-entropy' && loss.window !== 'targets')

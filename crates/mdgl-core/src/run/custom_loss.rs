@@ -71,7 +71,7 @@ impl<F: Real> Forward<F> {
     ) -> Result<Self> {
         batch.validate::<F>(model.network())?;
         let pass = Pass::new(model, Assignment::without_loss(batch), workers, cancel)?;
-        let workspaces = pass.forward(Keep { psi: Some(&pass.compiled.runs), ..keep })?;
+        let workspaces = pass.forward(Keep { psi: Some(&pass.network.runs), ..keep })?;
         Ok(Self { workspaces, trials: batch.trials, outputs: model.network().output_units() })
     }
 
@@ -137,7 +137,7 @@ pub(super) fn lay_out_delta<F: Real>(
     workspaces: &mut [Workspace<F>],
 ) -> Result<Vec<BatchSums>> {
     let Assignment { batch, .. } = pass.assignment;
-    let (steps, outputs, neurons) = (batch.steps, pass.compiled.outputs(), pass.compiled.size());
+    let (steps, outputs, neurons) = (batch.steps, pass.network.outputs(), pass.network.size());
     check_values("delta", delta, batch.trials * steps * outputs)?;
     let lay_out = |(block, workspace): (usize, &mut Workspace<F>)| {
         workspace.delta.reset(0, steps, outputs)?;
