@@ -77,7 +77,7 @@ impl NativeModel {
     /// Takes the weights and the optimiser's state of a copy of this model.
     #[napi(catch_unwind)]
     pub fn restore(&self, copy: &NativeModel) -> napi::Result<()> {
-        Ok(match (self.model()?, copy.model()?) {
+        match (self.model()?, copy.model()?) {
             (ByFloat::F32(model), ByFloat::F32(copy)) => model.restore(&copy)?,
             (ByFloat::F64(model), ByFloat::F64(copy)) => model.restore(&copy)?,
             _ => {
@@ -85,7 +85,8 @@ impl NativeModel {
                     Failure::invalid("copy", "a model of another precision", "a copy of the model").into()
                 );
             }
-        })
+        }
+        Ok(())
     }
 
     /// Tells V8 of its memory, and lets go of it where it has become garbage; to be called once.
