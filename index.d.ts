@@ -65,7 +65,7 @@ export declare class NativeStream {
   constructor(model: NativeModel, rule: string, optimiser: string, seed: number)
   /** Tells V8 of its memory, and lets go of it where it has become garbage; to be called once. */
   watch(): void
-  /** One step, with one entry an input population; nothing: silent. */
+  /** One step, with one entry per input population; nothing: silent. */
   step(inputs: Array<Uint32Array | Float64Array | Float32Array | undefined>): StreamStep
   /** Adds errors to the last step; gives their loss. */
   addLoss(targets: Array<StreamTarget>): number
@@ -151,7 +151,7 @@ export interface BatchShape {
   lengths?: Uint32Array
 }
 
-/** Constants of a network's equations: one value a neuron, `kappa` one a readout unit. */
+/** Constants of a network's equations: one value per neuron, `kappa` one per readout unit. */
 export interface CellConstants {
   /** exp(−dt/τ_m). */
   alpha: Float64Array
@@ -321,7 +321,7 @@ export interface ProfilePlan {
   peaks: boolean
 }
 
-/** One number a synapse of a projection. */
+/** One number per synapse of a projection. */
 export interface ProjectionValues {
   /** The projection's name. */
   name: string
@@ -348,7 +348,7 @@ export interface Rank {
   size: number
 }
 
-/** One number a unit of a readout. */
+/** One number per unit of a readout. */
 export interface ReadoutValues {
   /** The readout's name. */
   name: string
@@ -421,9 +421,9 @@ export interface StreamState {
 
 /** What a step gave. */
 export interface StreamStep {
-  /** Indices of the neurons that spiked, one entry a population. */
+  /** Indices of the neurons that spiked, one entry per population. */
   spikes: Array<Uint32Array>
-  /** y of each unit, one entry a readout. */
+  /** y of each unit, one entry per readout. */
   outputs: Array<Float32Array | Float64Array>
 }
 
