@@ -11,8 +11,11 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 /** A batch and its targets as the engine has them, held by an object of JavaScript's: they share no memory with it. */
 export declare class EncodedBatch {
-  /** Copies a batch and, with a loss, its targets. */
-  constructor(batch: Batch, targets?: Array<Targets> | undefined | null)
+  /**
+   * Copies a batch (`inputs`: one entry per input population, in the order of the description) and, with a loss, its
+   * targets.
+   */
+  constructor(shape: BatchShape, inputs: Array<Input>, key: DrawKey, targets?: Array<Targets> | undefined | null)
 }
 
 /** A network with weights and optimiser state. */
@@ -62,7 +65,7 @@ export declare class NativeStream {
   constructor(model: NativeModel, rule: string, optimiser: string, seed: number)
   /** Tells V8 of its memory, and lets go of it where it has become garbage; to be called once. */
   watch(): void
-  /** One step, with one entry an input population; nothing: silent. */
+  /** One step, with one entry per input population; nothing: silent. */
   step(inputs: Array<Uint32Array | Float64Array | Float32Array | undefined>): StreamStep
   /** Adds errors to the last step; gives their loss. */
   addLoss(targets: Array<StreamTarget>): number
@@ -138,25 +141,17 @@ export declare class Session {
   close(): Promise<void>
 }
 
-/** A batch of trials; times in steps. */
-export interface Batch {
+/** Number and lengths of the trials of a batch, in steps. */
+export interface BatchShape {
   /** Number of trials. */
   trials: number
   /** Steps of the longest trial. */
   steps: number
-  /** Steps of each trial; left out: all alike. */
+  /** Steps of each trial; left out: all of equal length. */
   lengths?: Uint32Array
-  /** One entry an input population, in the order of the description. */
-  inputs: Array<Input>
-  /** Seed of the event generator. */
-  seed: number
-  /** Stream of the event generator. */
-  stream: number
-  /** Iteration, the third part of the generator's key. */
-  iteration: number
 }
 
-/** Constants of a network's equations: one value a neuron, `kappa` one a readout unit. */
+/** Constants of a network's equations: one value per neuron, `kappa` one per readout unit. */
 export interface CellConstants {
   /** exp(−dt/τ_m). */
   alpha: Float64Array
@@ -209,6 +204,16 @@ export interface Description {
   lists: Array<Uint32Array | Float64Array>
 }
 
+/** Key of the generator that draws a batch's events. */
+export interface DrawKey {
+  /** Seed of the generator. */
+  seed: number
+  /** Stream of the generator. */
+  stream: number
+  /** Iteration. */
+  iteration: number
+}
+
 /** How well a model does on a batch. */
 export interface Evaluation {
   /** E of the task. */
@@ -236,9 +241,9 @@ export interface Gradients {
   bias: Array<ReadoutValues>
 }
 
-/** What an input population does; nothing set: silent. */
+/** Input of one population; nothing set: silent. */
 export interface Input {
-  /** Six numbers a segment: trial, first unit, end unit, first step, end step, rate in Hz. */
+  /** Six numbers per segment: trial, first unit, end unit, first step, end step, rate in Hz. */
   rates?: Float64Array
   /** Triples (trial, step, unit). */
   events?: Uint32Array
@@ -316,7 +321,7 @@ export interface ProfilePlan {
   peaks: boolean
 }
 
-/** One number a synapse of a projection. */
+/** One number per synapse of a projection. */
 export interface ProjectionValues {
   /** The projection's name. */
   name: string
@@ -343,7 +348,7 @@ export interface Rank {
   size: number
 }
 
-/** One number a unit of a readout. */
+/** One number per unit of a readout. */
 export interface ReadoutValues {
   /** The readout's name. */
   name: string
@@ -416,9 +421,9 @@ export interface StreamState {
 
 /** What a step gave. */
 export interface StreamStep {
-  /** Indices of the neurons that spiked, one entry a population. */
+  /** Indices of the neurons that spiked, one entry per population. */
   spikes: Array<Uint32Array>
-  /** y of each unit, one entry a readout. */
+  /** y of each unit, one entry per readout. */
   outputs: Array<Float32Array | Float64Array>
 }
 
@@ -446,10 +451,10 @@ export interface StreamUpdate {
 
 /** Targets of one loss; nothing set: none. */
 export interface Targets {
-  /** A class a trial. */
+  /** A class per trial. */
   classes?: Uint32Array
   /** Values `[trial][step][unit]`. */
   values?: Float64Array | Float32Array
-  /** Four numbers a window: trial, first step, end step, class. */
+  /** Four numbers per window: trial, first step, end step, class. */
   windows?: Uint32Array
 }

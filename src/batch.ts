@@ -42,7 +42,7 @@ export interface ClassWindow {
 }
 
 /**
- * Targets of one readout: a class a trial; values `[trial][step][unit]`; or, for a {@link CrossEntropy} with the window `'targets'`,
+ * Targets of one readout: a class per trial; values `[trial][step][unit]`; or, for a {@link CrossEntropy} with the window `'targets'`,
  * classes that count for some time each.
  */
 export type Targets =
@@ -59,7 +59,7 @@ export type Targets =
 
 /** Trials that are run together: their inputs and what the readouts should have done. */
 export interface Batch<InputName extends string = string, ReadoutName extends string = string> {
-  /** Duration in ms, rounded to whole steps, at least one: one for all trials, or one a trial. */
+  /** Duration in ms, rounded to whole steps, at least one: one for all trials, or one per trial. */
   readonly length: number | readonly number[]
   /** Number of trials. Default: that of `length` or of the class targets. */
   readonly trials?: number
@@ -115,7 +115,7 @@ export interface CustomLossResult {
 }
 
 /**
- * Softmax cross-entropy, −log softmax(y)[target]: of a class a trial, the mean over trials and the last `window` ms; or, with the
+ * Softmax cross-entropy, −log softmax(y)[target]: of a class per trial, the mean over trials and the last `window` ms; or, with the
  * window `'targets'`, of classes that each count for a time of their own ({@link ClassWindow}), the mean over those and over the
  * steps of each. An answer is right where the readout summed over its steps is highest for its class.
  */

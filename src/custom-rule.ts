@@ -66,7 +66,7 @@ export interface RuleContext {
   readonly description: NetworkDescription
   /** The batch as the task gave it, its targets included. */
   readonly batch: Batch
-  /** The constants of the equations, a value a neuron. */
+  /** The constants of the equations, a value per neuron. */
   readonly cells: CellConstants
   /** Every projection, by name. */
   readonly projections: { readonly [name: string]: Synapses }

@@ -365,7 +365,7 @@ export interface NetworkDescription<N extends Names = Names> {
   readonly populations: readonly Population<N['population']>[]
   /** Readouts. */
   readonly readouts?: readonly Readout<N['readout']>[]
-  /** Cell types. Default: one a population. */
+  /** Cell types. Default: one per population. */
   readonly types?: readonly CellType<N['type'], N['population']>[]
   /** Projections. */
   readonly projections?: readonly Projection<

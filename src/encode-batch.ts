@@ -1,4 +1,4 @@
-import type { Input, EncodedBatch as NativeBatch } from '#native'
+import type * as binding from '#native'
 import type { Batch, BatchShape, DrawKey, InputValues, RateSegment } from './batch.js'
 import {
   array,
@@ -28,7 +28,7 @@ const SEGMENT_FIELDS = 6
 export interface EncodedBatch extends BatchShape {
   readonly batch: Batch
   /** The engine's copy; the job that computes with it uses it up. */
-  readonly handle: NativeBatch
+  readonly handle: binding.EncodedBatch
 }
 
 /** Checks a batch and, where there is an objective, its targets, and copies both for the engine. */
@@ -41,9 +41,13 @@ export function encodeBatch(
   const shape = batchShape(batch, description, objective)
   const { trials, lengths, steps } = shape
   const uneven = lengths.some(length => length !== steps) && { lengths: Uint32Array.from(lengths) }
-  const encoded = { trials, steps, ...uneven, inputs: encodeInputs(batch, description, shape), ...key }
+  const inputs = encodeInputs(batch, description, shape)
   const targets = objective && encodeTargets(objective, batch, shape)
-  return { batch, ...shape, handle: guard(() => new native.EncodedBatch(encoded, targets)) }
+  return {
+    batch,
+    ...shape,
+    handle: guard(() => new native.EncodedBatch({ trials, steps, ...uneven }, inputs, key, targets))
+  }
 }
 
 /** The key of the events of a single batch. */
@@ -65,7 +69,7 @@ function batchShape(batch: Batch, description: NetworkDescription, objective: Ob
  * Checks the inputs of a batch against a network and lays them out for the engine, in the order of the description. Typed
  * arrays are handed on as they are: the engine must copy them before anything else may run.
  */
-function encodeInputs(batch: Batch, description: NetworkDescription, shape: BatchShape): Input[] {
+function encodeInputs(batch: Batch, description: NetworkDescription, shape: BatchShape): binding.Input[] {
   const inputs = object(batch.inputs, 'batch.inputs')
   const populations = description.inputs ?? []
   refuseUnknown(inputs, populations)
@@ -81,10 +85,10 @@ function countTrials(batch: Batch, objective: Objective | undefined): number {
     return wholeNumber(numbers(length, 'batch.length').length, 'batch.trials', 1, MOST_TRIALS)
   const classes = classesOf(targets, objective)
   if (classes !== undefined) return wholeNumber(classes.length, 'batch.trials', 1, MOST_TRIALS)
-  throw invalid('batch.trials', trials, 'a number of trials, unless length or class targets give one a trial')
+  throw invalid('batch.trials', trials, 'a number of trials, unless length or class targets give one per trial')
 }
 
-/** The class targets of a readout, one a trial. Windows are no list of trials, and values none either. */
+/** The class targets of a readout, one per trial. Windows are no list of trials, and values none either. */
 function classesOf(targets: Batch['targets'], objective: Objective | undefined): ArrayLike<unknown> | undefined {
   const terms = objective?.terms ?? []
   const judged = terms.find(({ loss }) => loss.kind === 'cross-entropy' && loss.window !== 'targets')
@@ -122,7 +126,7 @@ function refuseUnknown(inputs: Batch['inputs'], populations: readonly { readonly
   if (unknown !== undefined) throw invalid('batch.inputs', unknown, list(names))
 }
 
-function encodeInput(input: InputValues | undefined, units: number, shape: BatchShape, path: string): Input {
+function encodeInput(input: InputValues | undefined, units: number, shape: BatchShape, path: string): binding.Input {
   if (input === undefined) return {}
   record(input as Partial<Record<'rates' | 'events' | 'analogue', unknown>>, path, ['rates', 'events', 'analogue'])
   if (Object.keys(input).length !== 1) throw invalid(path, input, "an object with one of 'rates', 'events', 'analogue'")

@@ -15,7 +15,7 @@ import type { Precision, Values } from './precision.js'
 import { ProjectionValues } from './projection.js'
 import type { Rule, RuleName } from './rule.js'
 
-/** Gradients of loss plus regulariser, one number a synapse. */
+/** Gradients of loss plus regulariser, one number per synapse. */
 export interface Gradients<D extends NetworkDescription, P extends Precision> {
   /** Loss, accuracy and rate of the batch. */
   readonly evaluation: Evaluation

@@ -48,7 +48,7 @@ export interface Weights<D extends NetworkDescription, P extends Precision> {
    * Replaces the weights of a projection.
    *
    * @param projection - Its name.
-   * @param values - One finite number a synapse, in the order of `get`.
+   * @param values - One finite number per synapse, in the order of `get`.
    * @throws {@link MdglError} `'invalid'` for an unknown name, a wrong number of values, a value that is not finite or
    * against the neuron's sign; `'busy'` during training and while a session is open; `'disposed'`.
    */
@@ -68,7 +68,7 @@ export interface Biases<D extends NetworkDescription, P extends Precision> {
    * Replaces the bias of a readout.
    *
    * @param readout - Its name.
-   * @param values - One finite number a unit.
+   * @param values - One finite number per unit.
    * @throws {@link MdglError} `'invalid'`, `'busy'` during training and while a session is open, `'disposed'`.
    */
   set(readout: ReadoutNames<D>, values: ArrayLike<number>): void

@@ -216,7 +216,7 @@ export class NetworkBuilder<
    *
    * @param name - Unique among inputs, populations and readouts.
    * @param size - Number of neurons.
-   * @param options - Parameters, each a number or one value a neuron.
+   * @param options - Parameters, each a number or one value per neuron.
    */
   lif<Name extends string>(
     name: Name,
@@ -231,7 +231,7 @@ export class NetworkBuilder<
    *
    * @param name - Unique among inputs, populations and readouts.
    * @param size - Number of neurons.
-   * @param options - Parameters, each a number or one value a neuron; an adaptation strength of 0 makes a neuron LIF.
+   * @param options - Parameters, each a number or one value per neuron; an adaptation strength of 0 makes a neuron LIF.
    */
   alif<Name extends string>(
     name: Name,
@@ -250,7 +250,7 @@ export class NetworkBuilder<
    * ```
    * @param name - Unique among inputs, populations and readouts.
    * @param size - Number of neurons.
-   * @param options - Parameters, each a number or one value a neuron; a synaptic time constant of 0 makes a neuron LIF.
+   * @param options - Parameters, each a number or one value per neuron; a synaptic time constant of 0 makes a neuron LIF.
    */
   cubaLif<Name extends string>(
     name: Name,
@@ -265,7 +265,7 @@ export class NetworkBuilder<
    *
    * @param name - Unique among inputs, populations and readouts.
    * @param size - Number of neurons.
-   * @param options - Parameters, each a number or one value a neuron; an adaptation strength of 0 makes a neuron current-based LIF.
+   * @param options - Parameters, each a number or one value per neuron; an adaptation strength of 0 makes a neuron current-based LIF.
    */
   cubaAlif<Name extends string>(
     name: Name,
@@ -280,7 +280,7 @@ export class NetworkBuilder<
    *
    * @param name - Unique among inputs, populations and readouts.
    * @param size - Number of units.
-   * @param options - Sign and membrane time constant (default 100 ms), a number or one value a unit.
+   * @param options - Sign and membrane time constant (default 100 ms), a number or one value per unit.
    */
   rate<Name extends string>(
     name: Name,

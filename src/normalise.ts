@@ -394,7 +394,7 @@ function parameter(
 ): Parameter {
   if (typeof value !== 'object' || value === null) return check(value, path)
   const values = numbers(value, path)
-  if (values.length !== size) throw invalid(path, value, `one number, or an array of ${size} (one a neuron)`)
+  if (values.length !== size) throw invalid(path, value, `one number, or an array of ${size} (one per neuron)`)
   return Array.from(values, (entry, i) => check(entry, `${path}[${i}]`))
 }
 
@@ -404,7 +404,7 @@ function sign(value: Sign, size: number, path: string): Sign {
     throw invalid(path, value, "'free', 'excitatory', 'inhibitory', {excitatory, inhibitory} or a sign a unit")
   }
   if (Array.isArray(value)) {
-    if (value.length !== size) throw invalid(path, value, `an array of ${size} signs (one a unit)`)
+    if (value.length !== size) throw invalid(path, value, `an array of ${size} signs (one per unit)`)
     return array(value, path).map((entry, i) => oneOf(entry, `${path}[${i}]`, [1, -1, 0] as const))
   }
   const counts = record(value as Exclude<Sign, string | readonly unknown[]>, path, [

@@ -199,7 +199,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
    * The gradient is that of the **sum** of all losses; weigh them for a mean: to match `{ kind: 'cross-entropy', window }`, give
    * the last `window` steps a `weight` of 1 / (their number).
    *
-   * @param targets - One entry a readout.
+   * @param targets - One entry per readout.
    * @returns The loss of these targets, weights included; an `error` counts 0.
    * @throws {@link MdglError} `'invalid'` for an unknown readout, a target or an error that does not fit, in a session without a rule, and where no step was made
    * since the session's start, the last `update`, `restore` or `reset`; `'not-finite'`; `'disposed'`. Nothing is added then.
@@ -357,7 +357,7 @@ function encodeInput(input: AnyInput, name: string, size: number) {
       'a Uint32Array of units that fire, or a Float64Array or Float32Array with a value of each'
     )
   }
-  if (ownMemory(given, path).length !== size) throw invalid(path, given, `${size} values, one a unit`)
+  if (ownMemory(given, path).length !== size) throw invalid(path, given, `${size} values, one per unit`)
   return given
 }
 
@@ -384,7 +384,7 @@ function encodeTarget(given: SessionTarget, { name, size }: Readout): Omit<Strea
 
 function doubles(given: unknown, size: number, path: string): Float64Array {
   const values = floats(given, path)
-  if (values.length !== size) throw invalid(path, given, `${size} values, one a unit`)
+  if (values.length !== size) throw invalid(path, given, `${size} values, one per unit`)
   const wrong = values.findIndex(value => !Number.isFinite(value))
   if (wrong >= 0) throw invalid(`${path}[${wrong}]`, values[wrong], 'a finite number')
   return isFloat64Array(values) ? values : Float64Array.from(values)

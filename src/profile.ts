@@ -57,9 +57,9 @@ export type ProfiledKernel =
   | 'remainder'
   | 'waiting'
 
-/** A time an iteration, and how sure it is. */
+/** A time per iteration, and how sure it is. */
 export interface ProfiledTime {
-  /** ms an iteration, mean over the profiled iterations. */
+  /** ms per iteration, mean over the profiled iterations. */
   readonly ms: number
   /** One standard error of it in ms, from timing some steps only and from what the clock costs; 0 where neither is so. */
   readonly standardError: number

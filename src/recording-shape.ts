@@ -24,7 +24,7 @@ export interface RecordingShape {
   readonly units: number
   /** Neurons of each population. */
   readonly populations: { readonly [name: string]: Range }
-  /** Neurons of each cell type, ascending; the description's types, or one a population. */
+  /** Neurons of each cell type, ascending; the description's types, or one per population. */
   readonly types: { readonly [name: string]: readonly number[] }
   /** Units of each readout. */
   readonly readouts: { readonly [name: string]: Range }

@@ -68,7 +68,7 @@ export interface AdaptiveFeedback {
  * the units of all readouts likewise. A pair with 0 has none.
  */
 export interface FeedbackWeights {
-  /** A row a neuron, a column a readout unit. */
+  /** A row per neuron, a column per readout unit. */
   readonly weights: readonly (readonly number[])[]
 }
 

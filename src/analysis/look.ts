@@ -46,7 +46,7 @@ export interface Look {
   readonly inputs: readonly number[]
   /** Pairs (step, neuron). */
   readonly spikes: readonly number[]
-  /** y of each readout unit, one a step. */
+  /** y of each readout unit, one per step. */
   readonly outputs: readonly SignalByType[]
   /** Firing rate of each type in the trial, in Hz. */
   readonly rates: readonly { readonly name: string; readonly rate: number }[]
@@ -62,7 +62,7 @@ export interface NeuronTrace {
   readonly neuron: number
   readonly type: string
   readonly dt: number
-  /** v, and A = thr + β b, one a step. */
+  /** v, and A = thr + β b, one per step. */
   readonly voltage: readonly number[]
   readonly threshold: readonly number[]
   /** L and Γ, empty where none is recorded. */

@@ -34,7 +34,7 @@ export interface TimedEvents {
  * const { events } = binnedEvents([recorded], { duration: 10 });
  * console.log(events); // (0, 0, 3) twice, (0, 7, 0)
  * ```
- * @param trials - The recordings, one a trial.
+ * @param trials - The recordings, one per trial.
  * @param options - Duration and step.
  * @returns Events, for a batch's `inputs`.
  * @throws {@link MdglError} `'invalid'` for an option that is not allowed, a time that is no number of at least 0, a unit that is no whole

@@ -13,7 +13,7 @@ export interface NirSynapses {
   readonly matrix?: string
 }
 
-/** What stands before and behind the weights, a number a unit. */
+/** What stands before and behind the weights, a number per unit. */
 interface Side {
   readonly scale: Float64Array
   readonly delay: Float64Array
@@ -60,7 +60,8 @@ export function refuseSingle(graph: NirGraph, name: string, units: number, besid
   if (units !== 1 || beside.units <= 1) return
   const [parameter] = Object.keys(graph.nodes.get(name)?.arrays ?? {})
   const what = `of one unit, while '${beside.node}' has ${beside.units}`
-  const allowed = parameter === 'shape' ? `(${beside.units})` : `${beside.units} numbers, one a unit, in each parameter`
+  const allowed =
+    parameter === 'shape' ? `(${beside.units})` : `${beside.units} numbers, one per unit, in each parameter`
   throw invalid(`nodes.${name}.${parameter}`, what, allowed)
 }
 
@@ -126,7 +127,7 @@ function sideOf(graph: NirGraph, names: readonly string[], { node, units }: Unit
 export function vectorOf(graph: NirGraph, name: string, parameter: string, units: number): Float64Array {
   const { data } = arrayOf(graph, name, parameter, 1)
   if (data.length !== units)
-    throw invalid(`nodes.${name}.${parameter}`, `${data.length} numbers`, `${units}, one a unit`)
+    throw invalid(`nodes.${name}.${parameter}`, `${data.length} numbers`, `${units}, one per unit`)
   const wrong = data.findIndex(value => !Number.isFinite(value))
   if (wrong >= 0) throw invalid(`nodes.${name}.${parameter}[${wrong}]`, data[wrong], 'a finite number')
   return Float64Array.from(data)

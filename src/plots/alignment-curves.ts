@@ -10,7 +10,7 @@ const WIDTH = 760
 const PANEL = 170
 const MARGIN = { right: 150, bottom: 52, left: 68 }
 
-/** The cosine to BPTT along training, a panel for each part of the network and a line a rule, as an SVG document. */
+/** The cosine to BPTT along training, a panel for each part of the network and a line per rule, as an SVG document. */
 export function alignmentCurves(parts: readonly PartAlignment[], iterations: number): string {
   const panels = [...new Set(parts.map(({ part }) => part))]
   const rules = [...groupBy(parts, ({ rule }) => rule)]

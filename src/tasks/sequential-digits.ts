@@ -36,7 +36,7 @@ const ANSWER = 40
  *
  * Network and optimiser are those of the sequential MNIST published with Bellec et al. 2018: 120 LIF and 100 ALIF
  * cells, τ_a 700 ms, a quarter inhibitory, density 0.12, Adam at 0.01, c = 0.2 at 10 Hz (their 0.1 without our ½).
- * Encoding and budget are ours: 5 units a pixel, 40 ms a row, at most 200 Hz; 64 trials, 2000 iterations.
+ * Encoding and budget are ours: 5 units per pixel, 40 ms per row, at most 200 Hz; 64 trials, 2000 iterations.
  *
  * @example
  * ```ts

@@ -25,7 +25,7 @@ export interface SinesOptions {
  * const curve = sumOfSines({ duration: 1000, frequencies: [1, 2, 3], weights: [1, 0.5, 0.25] });
  * ```
  * @param options - Duration, frequencies, weights and phases.
- * @returns One value a step.
+ * @returns One value per step.
  * @throws {@link MdglError} `'invalid'` for an option that is not allowed and for arrays of different lengths.
  */
 export function sumOfSines(options: SinesOptions): Float64Array {

@@ -4,7 +4,7 @@ import { array, FixtureError, field, matrix, number, object, perUnit, type Reade
 /** The schema of files of e-prop as published in 2020. */
 export const EPROP_SCHEMA = 'eprop2020-fixture/1'
 
-/** The parameters of the network and its training; times in ms, one a step. */
+/** The parameters of the network and its training; times in ms, one per step. */
 export interface EpropConfig {
   readonly inputs: number
   readonly neurons: number
@@ -263,7 +263,7 @@ function valuesOf(value: unknown, path: string, steps: number, outputs: number):
 
 function oneUnit(outputs: number): Reader<number> {
   return (value, path) => {
-    if (outputs > 1) throw new FixtureError(`${path} is one number; expected ${outputs}, one a unit`)
+    if (outputs > 1) throw new FixtureError(`${path} is one number; expected ${outputs}, one per unit`)
     return number(value, path)
   }
 }

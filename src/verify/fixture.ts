@@ -67,7 +67,7 @@ export interface Fixture {
   }
   readonly inputs: readonly Event[]
   readonly spikes: readonly Event[]
-  /** A class a trial, or values laid out `[trial][step][unit]`. */
+  /** A class per trial, or values laid out `[trial][step][unit]`. */
   readonly targets: Uint32Array | Float64Array
   readonly loss: { readonly task: number; readonly regulariser: number; readonly total?: number }
   /** The readouts `[trial][unit]` of the last step, where the file has them. */

@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use mdgl_core::{
-    Assignment, Batch, CounterRng, DrawKey, Input, Model, Network, NetworkDescription, Objective, Optimiser,
-    RateSegment, Rule, Targets, Training, Workers, train_step,
+    Assignment, CounterRng, DrawKey, EncodedBatch, Input, Model, Network, NetworkDescription, Objective,
+    Optimiser, RateSegment, Rule, Targets, Training, Workers, train_step,
 };
 
 const SEED: u64 = 1;
@@ -42,7 +42,7 @@ fn description() -> serde_json::Result<NetworkDescription> {
 }
 
 /// 64 of the 128 cue patterns; the class is 1 when more cues came on the left.
-fn batch(iteration: u32) -> (Batch, Targets) {
+fn batch(iteration: u32) -> (EncodedBatch, Targets) {
     let patterns = CounterRng::new(SEED, 100, iteration, 0).permutation(1 << CUES);
     let mut segments = Vec::new();
     let mut classes = Vec::new();
@@ -58,7 +58,7 @@ fn batch(iteration: u32) -> (Batch, Targets) {
         add(30, 0, STEPS, 10.0);
         classes.push(u32::from(pattern.count_ones() > CUES / 2));
     }
-    let batch = Batch {
+    let batch = EncodedBatch {
         trials: TRIALS,
         steps: STEPS as usize,
         lengths: None,

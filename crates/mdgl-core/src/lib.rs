@@ -7,7 +7,7 @@
 //! instruction set of the same class (fused or unfused multiply-add).
 //!
 //! Usage: a [`description::NetworkDescription`] becomes a [`Network`], a [`Model`] adds
-//! weights, a [`Batch`] holds trials; [`evaluate`], [`gradients`] and [`train_step`] carry a batch
+//! weights, a [`EncodedBatch`] holds trials; [`evaluate`], [`gradients`] and [`train_step`] carry a batch
 //! through simulation, loss, learning and optimisation; [`simulate`] records. [`observe`] and [`gradients_from_signal`] let a
 //! rule be computed outside. [`Sharing`] computes a batch in several processes. A [`Stream`] runs and learns step by
 //! step, without a batch and without a fixed length.
@@ -31,7 +31,7 @@ mod single;
 
 pub use batch::encode::StepInput;
 pub use batch::loss::{self, Loss, LossTerm, Objective, Regulariser};
-pub use batch::{Batch, ClassWindow, DrawKey, Event, Input, RateSegment, Targets};
+pub use batch::{ClassWindow, DrawKey, EncodedBatch, Event, Input, RateSegment, Targets};
 pub use description::NetworkDescription;
 pub use description::list::{Array, List};
 pub use description::published::RULE_NAMES;

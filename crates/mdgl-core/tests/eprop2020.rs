@@ -10,8 +10,8 @@ use crate::common::oracle::{Grad, Loss, Spec, Table};
 use crate::common::{Case, Shape, best, description, shapes};
 use mdgl_core::description::rule::{Estimator, Feedback, Hops, RandomFeedback, ReadoutFilter};
 use mdgl_core::{
-    Assignment, Batch, CounterRng, CustomLoss, DrawKey, Event, Forward, Input, Instructions, Layout, Model,
-    Network, Objective, RULE_NAMES, Real, Record, Rule, Score, Targets, Workers, evaluate, gradients,
+    Assignment, CounterRng, CustomLoss, DrawKey, EncodedBatch, Event, Forward, Input, Instructions, Layout,
+    Model, Network, Objective, RULE_NAMES, Real, Record, Rule, Score, Targets, Workers, evaluate, gradients,
     simulate,
 };
 use proptest::prelude::*;
@@ -316,7 +316,7 @@ fn at_threshold(conventions: Value, steps: usize, layout: Layout) -> Vec<(u32, u
     let model = Model::<f64>::new(Arc::new(network)).unwrap();
     let events = (0..steps as u32).map(|step| Event { trial: 0, step, unit: 0, count: 1 }).collect();
     let inputs = vec![Input::Events(events)];
-    let batch = Batch { trials: 1, steps, lengths: None, inputs, key: DrawKey::default() };
+    let batch = EncodedBatch { trials: 1, steps, lengths: None, inputs, key: DrawKey::default() };
     let workers = Workers::with_instructions(1, best()).unwrap().with_layout(layout);
     let cancel = AtomicBool::new(false);
     let recording = simulate(&model, &batch, Record::default(), &workers, &cancel).unwrap();

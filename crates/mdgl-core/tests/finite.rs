@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
-    Assignment, Batch, DrawKey, Error, Forward, Input, Method, Model, Network, Objective, Optimiser, Real,
-    Rule, Score, Share, Sharing, StepInput, Stream, StreamTarget, Target, Targets, ThirdFactor, Training,
-    Workers, evaluate, gradients, observe, train_step, train_step_from_signal,
+    Assignment, DrawKey, EncodedBatch, Error, Forward, Input, Method, Model, Network, Objective, Optimiser,
+    Real, Rule, Score, Share, Sharing, StepInput, Stream, StreamTarget, Target, Targets, ThirdFactor,
+    Training, Workers, evaluate, gradients, observe, train_step, train_step_from_signal,
 };
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn model<F: Real>(bias: f64, readout_weight: f64) -> Model<F> {
 }
 
 struct Task {
-    batch: Batch,
+    batch: EncodedBatch,
     objective: Objective,
     targets: [Targets; 1],
 }
@@ -44,7 +44,7 @@ impl Task {
             false => Targets::Values(vec![0.0; STEPS]),
         };
         Self {
-            batch: Batch {
+            batch: EncodedBatch {
                 trials: 1,
                 steps: STEPS,
                 lengths: None,
@@ -63,7 +63,7 @@ impl Task {
     /// The cell spikes as often as it can.
     fn driven() -> Self {
         Self {
-            batch: Batch { inputs: vec![Input::Analogue(vec![1e3; STEPS])], ..Self::silent().batch },
+            batch: EncodedBatch { inputs: vec![Input::Analogue(vec![1e3; STEPS])], ..Self::silent().batch },
             ..Self::silent()
         }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
-    Assignment, Batch, DrawKey, Event, Input, Instructions, Model, Network, NetworkDescription, Objective,
-    Real, Record, Rule, Targets, Workers, gradients, simulate,
+    Assignment, DrawKey, EncodedBatch, Event, Input, Instructions, Model, Network, NetworkDescription,
+    Objective, Real, Record, Rule, Targets, Workers, gradients, simulate,
 };
 use serde_json::{Value, json};
 
@@ -137,7 +137,7 @@ fn check<F: Real>(tolerance: f64, instructions: Instructions) {
         let mut model = Model::<F>::new(Arc::new(Network::new(description(&fixture)).unwrap())).unwrap();
         let bias: Vec<f64> = serde_json::from_value(fixture["weights"]["b_out"].clone()).unwrap();
         model.set_bias("out", &bias).unwrap();
-        let batch = Batch {
+        let batch = EncodedBatch {
             trials: size(&fixture, "n_trials"),
             steps: size(&fixture, "n_steps"),
             lengths: None,

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use crate::common::{Case, best, masked, oracle, shapes};
 use mdgl_core::description::rule::{Estimator, Trace};
 use mdgl_core::{
-    Batch, CustomLoss, DrawKey, Error, Event, Forward, Gradients, Input, Instructions, Model, Network,
+    CustomLoss, DrawKey, EncodedBatch, Error, Event, Forward, Gradients, Input, Instructions, Model, Network,
     Objective, Real, Record, Rule, Score, Targets, Workers, gradients, simulate,
 };
 use proptest::prelude::*;
@@ -118,7 +118,7 @@ fn best_fused() -> Instructions {
 /// and losses, a projection that does not learn, and a regulariser.
 struct Mixed {
     model: Model<f64>,
-    batch: Batch,
+    batch: EncodedBatch,
     objective: Objective,
     targets: Vec<Targets>,
 }
@@ -166,7 +166,7 @@ impl Mixed {
             }
         }
         let mut draw = |n: usize| (0..n).map(|_| rng.normal()).collect::<Vec<_>>();
-        let batch = Batch {
+        let batch = EncodedBatch {
             trials: TRIALS,
             steps: STEPS,
             lengths: Some(lengths),
@@ -311,8 +311,13 @@ fn wide<F: Real>(inputs: usize, cells: usize) -> Model<F> {
 #[test]
 fn too_much_memory_is_refused_with_its_size() {
     let workers = Workers::new(1).unwrap();
-    let batch =
-        Batch { trials: 1, steps: 5, lengths: None, inputs: vec![Input::Silent], key: DrawKey::default() };
+    let batch = EncodedBatch {
+        trials: 1,
+        steps: 5,
+        lengths: None,
+        inputs: vec![Input::Silent],
+        key: DrawKey::default(),
+    };
     let objective: Objective =
         serde_json::from_value(json!({"losses": [{"readout": "out", "kind": "cross-entropy", "window": 1}]}))
             .unwrap();

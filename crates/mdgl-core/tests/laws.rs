@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 use crate::common::{Case, Shape, best, oracle, shapes};
 use mdgl_core::description::rule::Channels;
 use mdgl_core::{
-    Batch, CustomLoss, Forward, Gradients, Input, Instructions, Objective, Rule, Score, Targets, Workers,
-    gradients,
+    CustomLoss, EncodedBatch, Forward, Gradients, Input, Instructions, Objective, Rule, Score, Targets,
+    Workers, gradients,
 };
 use proptest::prelude::*;
 
@@ -177,7 +177,7 @@ proptest! {
     }
 }
 
-pub(crate) fn cut_events(batch: &mut Batch, lengths: &[u32]) {
+pub(crate) fn cut_events(batch: &mut EncodedBatch, lengths: &[u32]) {
     let Input::Events(events) = &mut batch.inputs[0] else { unreachable!() };
     events.retain(|event| event.step < lengths[event.trial as usize]);
 }
@@ -198,7 +198,7 @@ pub(crate) fn single(case: &Case<f64>, trial: usize, length: u32) -> Case<f64> {
     };
     Case {
         model: case.model.clone(),
-        batch: Batch {
+        batch: EncodedBatch {
             trials: 1,
             steps: length as usize,
             lengths: None,

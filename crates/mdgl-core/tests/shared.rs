@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
-    Assignment, Batch, DrawKey, Error, Evaluation, Input, Model, Objective, Optimiser, RULE_NAMES,
+    Assignment, DrawKey, EncodedBatch, Error, Evaluation, Input, Model, Objective, Optimiser, RULE_NAMES,
     RateSegment, Real, Rule, Share, SharedWork, Sharing, StepReport, Targets, Training, Turnout, Workers,
     evaluate, train_step,
 };
@@ -16,7 +16,7 @@ use crate::training::{description, model, network};
 pub const ALONE: [&str; 4] = ["rtrl", "snap1", "uoro", "kf-rtrl"];
 
 struct StreamTarget {
-    batch: Batch,
+    batch: EncodedBatch,
     objective: Objective,
     targets: [Targets; 1],
 }
@@ -28,7 +28,7 @@ fn target(trials: u32, regulariser: Value) -> StreamTarget {
     let key = DrawKey { seed: 5, stream: 0, iteration: 0 };
     let loss = json!({"readout": "out", "kind": "cross-entropy", "window": 10});
     StreamTarget {
-        batch: Batch { trials: trials as usize, steps: 50, lengths: None, inputs, key },
+        batch: EncodedBatch { trials: trials as usize, steps: 50, lengths: None, inputs, key },
         objective: serde_json::from_value(json!({"losses": [loss], "regulariser": regulariser})).unwrap(),
         targets: [Targets::Classes((0..trials).map(|b| b % 2).collect())],
     }
@@ -228,7 +228,7 @@ fn ranks_that_do_not_mean_the_same_are_named() {
         against(&second(&model, &own, Some(Training { rule: &nonlocal, optimiser: &optimiser }))),
         "messages[1].rule and optimiser"
     );
-    assert_eq!(against(&second(&model, &own, None)), "messages[1].stage");
+    assert_eq!(against(&second(&model, &own, None)), "messages[1].phase");
     let strong = target(72, json!({"strength": 2.0, "targetRate": 20.0}));
     assert_eq!(against(&second(&model, &strong, training)), "messages[1].losses");
     let mut seed = target(72, regularised());

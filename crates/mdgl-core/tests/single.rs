@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicBool;
 
 use mdgl_core::description::rule::{Feedback, Hops, RandomFeedback};
 use mdgl_core::{
-    Assignment, Batch, CounterRng, CustomLoss, DrawKey, Event, Forward, Gradients, Input, Instructions,
-    Layout, Model, Network, Objective, RateSegment, Real, Record, Rule, Score, Targets, Workers, gradients,
-    simulate,
+    Assignment, CounterRng, CustomLoss, DrawKey, EncodedBatch, Event, Forward, Gradients, Input,
+    Instructions, Layout, Model, Network, Objective, RateSegment, Real, Record, Rule, Score, Targets,
+    Workers, gradients, simulate,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -62,7 +62,7 @@ const INPUTS: [(&str, usize); 3] = [("events", 5), ("rates", 20), ("analogue", 2
 
 struct Case<F: Real> {
     model: Model<F>,
-    batch: Batch,
+    batch: EncodedBatch,
     objective: Objective,
     targets: Vec<Targets>,
 }
@@ -189,7 +189,7 @@ impl Shape {
         });
         Case {
             model: Model::new(Arc::new(network)).unwrap(),
-            batch: Batch {
+            batch: EncodedBatch {
                 trials: self.trials,
                 steps: self.steps,
                 inputs: self.inputs(&lengths),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
-    Assignment, Batch, Decay, DrawKey, Error, Event, Input, Instructions, Method, Model, Network,
+    Assignment, Decay, DrawKey, EncodedBatch, Error, Event, Input, Instructions, Method, Model, Network,
     NetworkDescription, Objective, Optimiser, RateSegment, Real, Record, Rule, Targets, Training, Workers,
     evaluate, gradients, precision, simulate, train_step,
 };
@@ -41,13 +41,13 @@ pub fn model<F: Real>() -> Model<F> {
     Model::new(Arc::new(network(description()).unwrap())).unwrap()
 }
 
-fn batch(iteration: u32) -> Batch {
+fn batch(iteration: u32) -> EncodedBatch {
     batch_of(20, 100, 60.0, iteration)
 }
 
-fn batch_of(trials: u32, steps: u32, rate: f64, iteration: u32) -> Batch {
+fn batch_of(trials: u32, steps: u32, rate: f64, iteration: u32) -> EncodedBatch {
     let segment = |trial| RateSegment { trial, units: (0, 10), steps: (0, steps), rate };
-    Batch {
+    EncodedBatch {
         trials: trials as usize,
         steps: steps as usize,
         lengths: None,
@@ -77,7 +77,7 @@ fn trained<F: Real>(
 }
 
 fn trained_on<F: Real>(
-    batches: &[Batch],
+    batches: &[EncodedBatch],
     threads: usize,
     instructions: Instructions,
     optimiser: &Optimiser,
@@ -273,7 +273,7 @@ fn wrong_descriptions_are_refused_by_name() {
 fn wrong_batches_are_refused_by_name() {
     let workers = Workers::<f32>::new(1).unwrap();
     let cancel = AtomicBool::new(false);
-    let refuse = |change: &dyn Fn(&mut Batch, &mut [Targets; 1]), path: &str| {
+    let refuse = |change: &dyn Fn(&mut EncodedBatch, &mut [Targets; 1]), path: &str| {
         let (mut batch, objective, mut targets) = (batch(0), objective(), targets(20));
         change(&mut batch, &mut targets);
         let assignment = Assignment { batch: &batch, objective: &objective, targets: &targets };
@@ -404,7 +404,7 @@ fn one_trial_of_a_network_without_readout_can_be_simulated() {
         "projections": [{"from": "in", "to": "a", "density": 1}, {"from": "a", "to": "a", "density": 1}]
     });
     let model = Model::<f32>::new(Arc::new(network(cells).unwrap())).unwrap();
-    let batch = Batch { trials: 1, inputs: vec![Input::Silent], ..batch(0) };
+    let batch = EncodedBatch { trials: 1, inputs: vec![Input::Silent], ..batch(0) };
     let workers = Workers::new(1).unwrap();
     let record = Record { voltage: true, ..Record::default() };
     let recording = simulate(&model, &batch, record, &workers, &AtomicBool::new(false)).unwrap();

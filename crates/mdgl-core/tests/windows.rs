@@ -176,8 +176,13 @@ fn the_conventions_of_2020_know_no_windows() {
         "projections": [{"from": "a", "to": "out", "density": 1}]
     });
     let network = mdgl_core::Network::new(serde_json::from_value(description).unwrap()).unwrap();
-    let batch =
-        mdgl_core::Batch { trials: 1, steps: 5, lengths: None, inputs: vec![], key: Default::default() };
+    let batch = mdgl_core::EncodedBatch {
+        trials: 1,
+        steps: 5,
+        lengths: None,
+        inputs: vec![],
+        key: Default::default(),
+    };
     let targets = [Targets::Windows(vec![ClassWindow { trial: 0, steps: 0..2, class: 1 }])];
     let error = objective.validate(&network, &batch, &targets).unwrap_err().to_string();
     assert!(error.starts_with("loss is 'windowed-cross-entropy'; allowed: with conventions"), "{error}");

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use mdgl_core::{ClassWindow, DrawKey, Event, RateSegment};
+use mdgl_core::{ClassWindow, Event, RateSegment};
 use napi::Env;
 use napi::bindgen_prelude::{Either, Float32Array, Float64Array, ObjectFinalize, Uint32Array};
 use napi_derive::napi;
@@ -16,29 +16,32 @@ use crate::number::{to_u32, to_u64, to_usize};
 
 const SEGMENT_FIELDS: usize = 6;
 
-/// A batch of trials; times in steps.
+/// Number and lengths of the trials of a batch, in steps.
 #[napi(object, object_to_js = false)]
-pub struct Batch {
+pub struct BatchShape {
     /// Number of trials.
     pub trials: f64,
     /// Steps of the longest trial.
     pub steps: f64,
-    /// Steps of each trial; left out: all alike.
+    /// Steps of each trial; left out: all of equal length.
     pub lengths: Option<Uint32Array>,
-    /// One entry an input population, in the order of the description.
-    pub inputs: Vec<Input>,
-    /// Seed of the event generator.
+}
+
+/// Key of the generator that draws a batch's events.
+#[napi(object, object_to_js = false)]
+pub struct DrawKey {
+    /// Seed of the generator.
     pub seed: f64,
-    /// Stream of the event generator.
+    /// Stream of the generator.
     pub stream: f64,
-    /// Iteration, the third part of the generator's key.
+    /// Iteration.
     pub iteration: f64,
 }
 
-/// What an input population does; nothing set: silent.
+/// Input of one population; nothing set: silent.
 #[napi(object, object_to_js = false)]
 pub struct Input {
-    /// Six numbers a segment: trial, first unit, end unit, first step, end step, rate in Hz.
+    /// Six numbers per segment: trial, first unit, end unit, first step, end step, rate in Hz.
     pub rates: Option<Float64Array>,
     /// Triples (trial, step, unit).
     pub events: Option<Uint32Array>,
@@ -49,11 +52,11 @@ pub struct Input {
 /// Targets of one loss; nothing set: none.
 #[napi(object, object_to_js = false)]
 pub struct Targets {
-    /// A class a trial.
+    /// A class per trial.
     pub classes: Option<Uint32Array>,
     /// Values `[trial][step][unit]`.
     pub values: Option<Either<Float64Array, Float32Array>>,
-    /// Four numbers a window: trial, first step, end step, class.
+    /// Four numbers per window: trial, first step, end step, class.
     pub windows: Option<Uint32Array>,
 }
 
@@ -61,7 +64,7 @@ pub struct Targets {
 #[napi(custom_finalize)]
 pub struct EncodedBatch {
     /// Gone once a job has taken it, so that its memory does not wait for the collector.
-    encoded: Arc<Held<Arc<Encoded>>>,
+    encoded: Arc<Held<Arc<BatchContents>>>,
 }
 
 impl ObjectFinalize for EncodedBatch {
@@ -71,20 +74,27 @@ impl ObjectFinalize for EncodedBatch {
     }
 }
 
-/// What a job works on.
-pub struct Encoded {
-    pub batch: mdgl_core::Batch,
+/// The trials that an [`EncodedBatch`] holds, and their targets.
+pub struct BatchContents {
+    pub batch: mdgl_core::EncodedBatch,
     /// None without a loss.
     pub targets: Option<Vec<mdgl_core::Targets>>,
 }
 
 #[napi]
 impl EncodedBatch {
-    /// Copies a batch and, with a loss, its targets.
+    /// Copies a batch (`inputs`: one entry per input population, in the order of the description) and, with a loss, its
+    /// targets.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: &Env, batch: Batch, targets: Option<Vec<Targets>>) -> napi::Result<Self> {
+    pub fn new(
+        env: &Env,
+        shape: BatchShape,
+        inputs: Vec<Input>,
+        key: DrawKey,
+        targets: Option<Vec<Targets>>,
+    ) -> napi::Result<Self> {
         let targets = targets.map(|targets| targets.iter().map(Targets::copy).collect::<Result<_>>());
-        let encoded = Encoded { batch: batch.copy()?, targets: targets.transpose()? };
+        let encoded = BatchContents { batch: copy(&shape, &inputs, &key)?, targets: targets.transpose()? };
         let targets = encoded.targets.iter().flatten().map(mdgl_core::Targets::bytes).sum::<usize>();
         let bytes = encoded.batch.bytes() + targets;
         let encoded = Held::new(Arc::new(encoded));
@@ -95,14 +105,14 @@ impl EncodedBatch {
 
 impl EncodedBatch {
     /// The batch, for the last job that needs it.
-    pub fn take(&self, env: &Env) -> Result<Arc<Encoded>> {
+    pub fn take(&self, env: &Env) -> Result<Arc<BatchContents>> {
         let encoded = self.share()?;
         self.encoded.release(env);
         Ok(encoded)
     }
 
     /// The batch, for a job that another may follow.
-    pub fn share(&self) -> Result<Arc<Encoded>> {
+    pub fn share(&self) -> Result<Arc<BatchContents>> {
         self.encoded.lock().clone().ok_or_else(Self::used)
     }
 
@@ -111,23 +121,20 @@ impl EncodedBatch {
     }
 }
 
-impl Batch {
-    fn copy(&self) -> Result<mdgl_core::Batch> {
-        let numbers: usize = self.inputs.iter().map(Input::len).sum();
-        mdgl_core::ensure_memory(numbers.saturating_mul(size_of::<f64>()), "the inputs of a batch")?;
-        let inputs = self.inputs.iter().map(Input::copy);
-        Ok(mdgl_core::Batch {
-            trials: to_usize(self.trials, "batch.trials")?,
-            steps: to_usize(self.steps, "batch.steps")?,
-            lengths: self.lengths.as_ref().map(|lengths| lengths.to_vec()),
-            inputs: inputs.collect::<Result<_>>()?,
-            key: DrawKey {
-                seed: to_u64(self.seed, "seed")?,
-                stream: to_u32(self.stream, "stream")?,
-                iteration: to_u32(self.iteration, "iteration")?,
-            },
-        })
-    }
+fn copy(shape: &BatchShape, inputs: &[Input], key: &DrawKey) -> Result<mdgl_core::EncodedBatch> {
+    let numbers: usize = inputs.iter().map(Input::len).sum();
+    mdgl_core::ensure_memory(numbers.saturating_mul(size_of::<f64>()), "the inputs of a batch")?;
+    Ok(mdgl_core::EncodedBatch {
+        trials: to_usize(shape.trials, "batch.trials")?,
+        steps: to_usize(shape.steps, "batch.steps")?,
+        lengths: shape.lengths.as_ref().map(|lengths| lengths.to_vec()),
+        inputs: inputs.iter().map(Input::copy).collect::<Result<_>>()?,
+        key: mdgl_core::DrawKey {
+            seed: to_u64(key.seed, "seed")?,
+            stream: to_u32(key.stream, "stream")?,
+            iteration: to_u32(key.iteration, "iteration")?,
+        },
+    })
 }
 
 impl Input {
@@ -180,7 +187,11 @@ fn doubles(values: &Either<Float64Array, Float32Array>) -> Vec<f64> {
 
 fn segments(packed: &[f64]) -> Result<Vec<RateSegment>> {
     let (rows, []) = packed.as_chunks::<SEGMENT_FIELDS>() else {
-        return Err(Failure::invalid("rates", format!("{} numbers", packed.len()), "six numbers a segment"));
+        return Err(Failure::invalid(
+            "rates",
+            format!("{} numbers", packed.len()),
+            "six numbers per segment",
+        ));
     };
     rows.iter().map(segment).collect()
 }
@@ -197,7 +208,7 @@ fn segment(&[trial, unit, units_end, step, steps_end, rate]: &[f64; SEGMENT_FIEL
 fn windows(packed: &[u32]) -> Result<Vec<ClassWindow>> {
     let (rows, []) = packed.as_chunks::<4>() else {
         let value = format!("{} numbers", packed.len());
-        return Err(Failure::invalid("targets", value, "four numbers a window"));
+        return Err(Failure::invalid("targets", value, "four numbers per window"));
     };
     Ok(rows.iter().map(|&[trial, from, to, class]| ClassWindow { trial, steps: from..to, class }).collect())
 }

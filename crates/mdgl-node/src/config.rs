@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use mdgl_core::{Assignment, LearningRate, Objective, Optimiser, Rule, Training};
 use napi_derive::napi;
 
-use crate::batch::Encoded;
+use crate::batch::BatchContents;
 use crate::error::{Failure, Result};
 use crate::network::parse;
 use crate::number::to_u64;
@@ -49,7 +49,7 @@ impl SessionConfig {
     }
 
     /// What a batch is to be evaluated by.
-    pub fn assignment<'a>(&'a self, encoded: &'a Encoded) -> Result<Assignment<'a>> {
+    pub fn assignment<'a>(&'a self, encoded: &'a BatchContents) -> Result<Assignment<'a>> {
         let objective = planned(self.objective.as_ref(), "an objective")?;
         let targets = planned(encoded.targets.as_deref(), "targets")?;
         Ok(Assignment { batch: &encoded.batch, objective, targets })

@@ -11,7 +11,7 @@ use mdgl_core::{
 };
 use napi::bindgen_prelude::{Either, Null};
 
-use crate::batch::Encoded;
+use crate::batch::BatchContents;
 use crate::config::SessionConfig;
 use crate::error::{Failure, Result};
 use crate::float::{ByFloat, Float, Floats};
@@ -43,7 +43,7 @@ pub type Ticket = u64;
 /// A batch that waits for an answer from JavaScript, and the model that it runs on.
 struct Pending<F: Real> {
     model: Arc<Model<F>>,
-    encoded: Arc<Encoded>,
+    encoded: Arc<BatchContents>,
     awaited: Awaited<F>,
 }
 
@@ -97,7 +97,7 @@ impl<F: Float> Engine<F> {
         self.workers.bytes()
     }
 
-    pub fn simulate(&mut self, encoded: &Encoded, voltage: bool, inputs: bool) -> Result<Recording> {
+    pub fn simulate(&mut self, encoded: &BatchContents, voltage: bool, inputs: bool) -> Result<Recording> {
         let SessionConfig { objective, rule, .. } = &self.config;
         let signals = match (objective, encoded.targets.as_deref(), rule) {
             (Some(objective), Some(targets), Some(rule)) => Some((objective, targets, rule)),
@@ -121,21 +121,21 @@ impl<F: Float> Engine<F> {
         })
     }
 
-    pub fn evaluate(&mut self, encoded: &Encoded) -> Result<Evaluation> {
+    pub fn evaluate(&mut self, encoded: &BatchContents) -> Result<Evaluation> {
         let assignment = self.assignment(encoded)?;
         Ok(mdgl_core::evaluate(&self.shared.snapshot(), assignment, &self.workers, self.cancel())?.into())
     }
 
-    pub fn gradients(&mut self, encoded: &Encoded) -> Result<Gradients> {
+    pub fn gradients(&mut self, encoded: &BatchContents) -> Result<Gradients> {
         self.gradients_of(&self.shared.snapshot(), self.assignment(encoded)?, None)
     }
 
-    pub fn step(&mut self, encoded: &Encoded) -> Result<StepReport> {
+    pub fn step(&mut self, encoded: &BatchContents) -> Result<StepReport> {
         self.step_of(&self.shared.snapshot(), self.assignment(encoded)?, None)
     }
 
     /// A profile as JSON.
-    pub fn profile(&mut self, encoded: &Encoded, options: ProfileOptions) -> Result<String> {
+    pub fn profile(&mut self, encoded: &BatchContents, options: ProfileOptions) -> Result<String> {
         let Self { shared, config, workers, .. } = self;
         let (assignment, training) = (config.assignment(encoded)?, config.training()?);
         profile(&shared.snapshot(), assignment, training, options, workers, &config.cancel)
@@ -179,7 +179,7 @@ impl<F: Float> Engine<F> {
         &self.config.cancel
     }
 
-    fn assignment<'a>(&'a self, encoded: &'a Encoded) -> Result<Assignment<'a>> {
+    fn assignment<'a>(&'a self, encoded: &'a BatchContents) -> Result<Assignment<'a>> {
         self.config.assignment(encoded)
     }
 }
@@ -187,7 +187,7 @@ impl<F: Float> Engine<F> {
 /// Jobs that leave a batch waiting, and those that answer it.
 impl<F: Float> Engine<F> {
     /// Simulates a batch, gives its readouts, and waits for δ.
-    pub fn forward(&mut self, encoded: Arc<Encoded>) -> Result<(Ticket, Floats)> {
+    pub fn forward(&mut self, encoded: Arc<BatchContents>) -> Result<(Ticket, Floats)> {
         let model = self.shared.snapshot();
         let forward = match &self.config.rule {
             Some(rule) => Forward::for_rule(&model, &encoded.batch, rule, &self.workers, self.cancel())?,
@@ -199,12 +199,12 @@ impl<F: Float> Engine<F> {
     }
 
     /// Simulates a batch, shows it to a rule, and waits for the rule's signal.
-    pub fn observe(&mut self, encoded: Arc<Encoded>) -> Result<(Ticket, Observation)> {
+    pub fn observe(&mut self, encoded: Arc<BatchContents>) -> Result<(Ticket, Observation)> {
         self.show(self.shared.snapshot(), encoded, None)
     }
 
     /// Computes this rank's share of a batch, and waits for the messages of all ranks.
-    pub fn share(&mut self, encoded: Arc<Encoded>, share: Share, step: bool) -> Result<SharedProgress> {
+    pub fn share(&mut self, encoded: Arc<BatchContents>, share: Share, step: bool) -> Result<SharedProgress> {
         let (begun, model) = (Instant::now(), self.shared.snapshot());
         let (shared, message) = self.sharing(&model, &encoded, share, step)?.begin()?;
         let awaited = Awaited::Messages(PendingShared { share, step, shared, spent: begun.elapsed() });
@@ -305,7 +305,7 @@ impl<F: Float> Engine<F> {
     fn show(
         &mut self,
         model: Arc<Model<F>>,
-        encoded: Arc<Encoded>,
+        encoded: Arc<BatchContents>,
         score: Option<&Score>,
     ) -> Result<(Ticket, Observation)> {
         let assignment = self.assignment(&encoded)?;
@@ -331,7 +331,7 @@ impl<F: Float> Engine<F> {
     fn sharing<'a>(
         &'a self,
         model: &'a Model<F>,
-        encoded: &'a Encoded,
+        encoded: &'a BatchContents,
         share: Share,
         step: bool,
     ) -> Result<Sharing<'a, F>> {

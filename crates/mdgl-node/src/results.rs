@@ -65,7 +65,7 @@ pub struct Observation {
     pub constants: CellConstants,
 }
 
-/// Constants of a network's equations: one value a neuron, `kappa` one a readout unit.
+/// Constants of a network's equations: one value per neuron, `kappa` one per readout unit.
 #[napi(object, object_from_js = false)]
 pub struct CellConstants {
     /// exp(−dt/τ_m).
@@ -110,7 +110,7 @@ impl From<mdgl_core::CellConstants> for CellConstants {
     }
 }
 
-/// One number a synapse of a projection.
+/// One number per synapse of a projection.
 #[napi(object, object_from_js = false)]
 pub struct ProjectionValues {
     /// The projection's name.
@@ -127,7 +127,7 @@ pub struct ProjectionValues {
     pub values: Either<Float32Array, Float64Array>,
 }
 
-/// One number a unit of a readout.
+/// One number per unit of a readout.
 #[napi(object, object_from_js = false)]
 pub struct ReadoutValues {
     /// The readout's name.

@@ -55,7 +55,7 @@ impl<F: Real> Shared<F> {
     }
 }
 
-/// One number a synapse of a projection, for JavaScript.
+/// One number per synapse of a projection, for JavaScript.
 pub fn projection_values<F: Float>(
     model: &Model<F>,
     name: &str,

@@ -45,7 +45,7 @@ impl NativeStream {
         held::watch(env, &this.object, &self.stream, bytes)
     }
 
-    /// One step, with one entry an input population; nothing: silent.
+    /// One step, with one entry per input population; nothing: silent.
     #[napi(
         catch_unwind,
         ts_args_type = "inputs: Array<Uint32Array | Float64Array | Float32Array | undefined>"

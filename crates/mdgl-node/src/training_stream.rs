@@ -18,9 +18,9 @@ pub type Given = Either3<Uint32Array, Float64Array, Float32Array>;
 /// What a step gave.
 #[napi(object, object_from_js = false)]
 pub struct StreamStep {
-    /// Indices of the neurons that spiked, one entry a population.
+    /// Indices of the neurons that spiked, one entry per population.
     pub spikes: Vec<Uint32Array>,
-    /// y of each unit, one entry a readout.
+    /// y of each unit, one entry per readout.
     pub outputs: Vec<Either<Float32Array, Float64Array>>,
 }
 

@@ -54,10 +54,10 @@ where
     Ok(promise)
 }
 
-type Job = Box<dyn FnOnce(&mut AnyEngine) + Send>;
+type EngineJob = Box<dyn FnOnce(&mut AnyEngine) + Send>;
 
 enum WorkerMessage {
-    Job(Job),
+    Job(EngineJob),
     /// The last one; what is to be done once the model is free.
     End(Box<dyn FnOnce() + Send>),
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
-use crate::batch::{Batch, DrawKey, Event, Input, RateSegment};
+use crate::batch::{DrawKey, EncodedBatch, Event, Input, RateSegment};
 use crate::error::Result;
 use crate::network::Network;
 use crate::numeric::cancel::check_cancelled;
@@ -174,7 +174,7 @@ impl<F: Scalar> BlockInput<F> {
     pub fn encode(
         &mut self,
         network: &Network,
-        batch: &Batch,
+        batch: &EncodedBatch,
         block: usize,
         cancel: &AtomicBool,
     ) -> Result<()> {
@@ -260,7 +260,7 @@ impl<F: Scalar> BlockInput<F> {
     fn fill_analogue(
         &mut self,
         network: &Network,
-        batch: &Batch,
+        batch: &EncodedBatch,
         trials: &Range<usize>,
         cancel: &AtomicBool,
     ) -> Result<()> {

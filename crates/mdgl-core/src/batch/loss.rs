@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::batch::windows::{check_windows, window_at};
-use crate::batch::{Batch, Targets};
+use crate::batch::{EncodedBatch, Targets};
 use crate::description::Conventions;
 use crate::error::{Result, invalid};
 use crate::network::Network;
@@ -63,7 +63,7 @@ impl Objective {
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for unknown readouts, windows beyond a trial, wrong targets.
-    pub fn validate(&self, network: &Network, batch: &Batch, targets: &[Targets]) -> Result<()> {
+    pub fn validate(&self, network: &Network, batch: &EncodedBatch, targets: &[Targets]) -> Result<()> {
         if targets.len() != self.losses.len() {
             let allowed = format!("one per loss ({})", self.losses.len());
             return Err(invalid("targets", format!("{} entries", targets.len()), allowed));
@@ -140,7 +140,7 @@ impl Objective {
 }
 
 impl LossTerm {
-    fn validate(&self, batch: &Batch, dt: f64, size: usize, targets: &Targets) -> Result<()> {
+    fn validate(&self, batch: &EncodedBatch, dt: f64, size: usize, targets: &Targets) -> Result<()> {
         let path = format!("targets.{}", self.readout);
         match (self.loss, targets) {
             (Loss::CrossEntropy { window }, Targets::Classes(classes)) => {
@@ -203,7 +203,7 @@ pub(crate) struct TrialShape {
 
 /// A step of a trial, and what the readout should do.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct TrialStep<'a> {
+pub(crate) struct ReadoutStep<'a> {
     pub shape: TrialShape,
     pub targets: &'a Targets,
     pub step: usize,
@@ -245,12 +245,12 @@ impl Loss {
     /// does not count (δ is not written then).
     pub(crate) fn step(
         self,
-        at: TrialStep<'_>,
+        at: ReadoutStep<'_>,
         y: &[f64],
         delta: &mut [f64],
         tally: &mut TrialTally,
     ) -> bool {
-        let TrialStep { shape, targets, step } = at;
+        let ReadoutStep { shape, targets, step } = at;
         if step >= shape.length {
             return false;
         }

@@ -63,7 +63,7 @@ pub enum Input {
 
 /// A batch of trials.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Batch {
+pub struct EncodedBatch {
     /// Number of trials.
     pub trials: usize,
     /// Steps of the longest trial.
@@ -123,7 +123,7 @@ impl Targets {
     }
 }
 
-impl Batch {
+impl EncodedBatch {
     /// Bytes of memory that its inputs use.
     pub fn bytes(&self) -> usize {
         self.inputs.iter().map(Input::bytes).sum()

@@ -1,6 +1,6 @@
 //! Class targets with windows: several answers within one trial.
 
-use crate::batch::{Batch, ClassWindow};
+use crate::batch::{ClassWindow, EncodedBatch};
 use crate::error::{Result, invalid};
 
 /// The window that holds a step of a trial, if any; the list is in order and has no overlaps.
@@ -19,7 +19,7 @@ pub(crate) fn window_at(windows: &[ClassWindow], trial: usize, step: usize) -> O
 pub(crate) fn check_windows(
     path: &str,
     windows: &[ClassWindow],
-    batch: &Batch,
+    batch: &EncodedBatch,
     classes: usize,
 ) -> Result<()> {
     if windows.is_empty() {

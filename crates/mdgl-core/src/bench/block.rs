@@ -42,7 +42,7 @@ const SUBNORMAL: f64 = 1e-42;
 #[derive(Debug)]
 pub struct TrialBlock<F: Real> {
     workload: Workload<F>,
-    compiled: CompiledNetwork<F>,
+    network: CompiledNetwork<F>,
     plan: LearningPlan<F>,
     input: BlockInput<F>,
     trajectory: Trajectory<F>,
@@ -59,7 +59,7 @@ pub struct TrialBlock<F: Real> {
 /// Cells whose membranes neither decay nor receive, so that every step meets the voltages of the first.
 #[derive(Debug)]
 struct Still<F: Real> {
-    compiled: CompiledNetwork<F>,
+    network: CompiledNetwork<F>,
     /// State with the voltages, adaptation and spikes of the trials.
     active: NetworkState<F>,
     /// All zero.
@@ -74,21 +74,21 @@ impl<F: Dispatch> TrialBlock<F> {
     /// When memory is short, or the rule is unknown.
     pub fn new(rule: &str, readout_density: f64) -> Self {
         let workload = Workload::paper(LANES, STEPS, readout_density);
-        let compiled = CompiledNetwork::new(&workload.model).expect("room for it");
+        let network = CompiledNetwork::new(&workload.model).expect("room for it");
         let rule = Rule::named(rule).expect("a rule");
         let learns = vec![true; workload.model.network().projections().len()];
-        let plan = LearningPlan::new(&workload.model, &compiled, &rule, false, &learns).expect("a plan");
+        let plan = LearningPlan::new(&workload.model, &network, &rule, false, &learns).expect("a plan");
         let still = Still {
-            compiled: still_circuit(&workload.model),
+            network: still_circuit(&workload.model),
             active: NetworkState::default(),
             silent: NetworkState::default(),
             psi: Packed::default(),
         };
         let mut block = Self {
-            cells: vec![Block::ZERO; compiled.size()],
-            readout: vec![Block::ZERO; compiled.outputs()],
+            cells: vec![Block::ZERO; network.size()],
+            readout: vec![Block::ZERO; network.outputs()],
             workload,
-            compiled,
+            network,
             plan,
             input: BlockInput::default(),
             trajectory: Trajectory::default(),
@@ -108,9 +108,9 @@ impl<F: Dispatch> TrialBlock<F> {
         let keep =
             Keep { psi: Some(&self.plan.psi_runs), voltage: true, segment: Some(STEPS), ..Keep::NOTHING };
         let lengths = [STEPS as u32; LANES];
-        self.trajectory.prepare(&self.compiled, lengths, STEPS, keep).expect("room for a block");
+        self.trajectory.prepare(&self.network, lengths, STEPS, keep).expect("room for a block");
         let kernel = Simulate {
-            compiled: &self.compiled,
+            network: &self.network,
             input: &self.input,
             trajectory: &mut self.trajectory,
             keep,
@@ -119,7 +119,7 @@ impl<F: Dispatch> TrialBlock<F> {
         F::simulate(set, kernel).expect("a simulation");
         let Workload { objective, targets, .. } = &self.workload;
         self.delta
-            .reset(objective.first_step(STEPS), STEPS, self.compiled.outputs())
+            .reset(objective.first_step(STEPS), STEPS, self.network.outputs())
             .expect("room for errors");
         evaluate_loss(&self.workload, objective, targets, &self.trajectory, &mut self.delta);
         F::backward(set, self.backward()).expect("a backward pass");
@@ -128,7 +128,7 @@ impl<F: Dispatch> TrialBlock<F> {
 
     fn backward(&mut self) -> Backward<'_, F> {
         Backward {
-            compiled: &self.compiled,
+            network: &self.network,
             plan: &self.plan,
             input: &self.input,
             trajectory: &mut self.trajectory,
@@ -144,8 +144,8 @@ impl<F: Dispatch> TrialBlock<F> {
     /// Work of a kernel in one call, by the model of the profile.
     pub fn tally(&self, section: Section) -> Tally {
         let drawn = work::tally_drawing(&self.input, STEPS);
-        let forth = work::tally_simulation(&self.compiled, &self.input, &self.trajectory);
-        let back = work::tally_backward(&self.compiled, &self.plan, &self.input, &self.trajectory);
+        let forth = work::tally_simulation(&self.network, &self.input, &self.trajectory);
+        let back = work::tally_backward(&self.network, &self.plan, &self.input, &self.trajectory);
         let reduced = work::tally_reduction::<F>(self.plan.slots.len(), BLOCKS);
         let optimised = work::tally_optimiser::<F>(self.workload.model.parameters());
         let all = drawn.into_iter().chain(forth).chain(back).chain(reduced).chain(optimised);
@@ -188,7 +188,7 @@ impl<F: Dispatch> TrialBlock<F> {
         self.cells.fill(Block::ZERO);
         let kernel = Scatter {
             lists: &self.input.events,
-            weights: &self.compiled.input_chunks,
+            weights: &self.network.input_chunks,
             work: &mut self.scattering,
             to: &mut self.cells,
             steps: STEPS,
@@ -201,7 +201,7 @@ impl<F: Dispatch> TrialBlock<F> {
         self.cells.fill(Block::ZERO);
         let kernel = Scatter {
             lists: &self.trajectory.state.spikes,
-            weights: &self.compiled.undelayed().chunks,
+            weights: &self.network.undelayed().chunks,
             work: &mut self.scattering,
             to: &mut self.cells,
             steps: STEPS,
@@ -211,16 +211,16 @@ impl<F: Dispatch> TrialBlock<F> {
 
     /// The cells, with voltages as the trials had them or all zero; ψ is kept.
     pub fn update_neurons(&mut self, set: Instructions, silent: bool) {
-        let Still { compiled, active, silent: zero, psi } = &mut self.still;
+        let Still { network, active, silent: zero, psi } = &mut self.still;
         let state = if silent { zero } else { active };
-        let kernel = NeuronUpdateBench { compiled, state, psi, steps: STEPS };
+        let kernel = NeuronUpdateBench { network, state, psi, steps: STEPS };
         F::dispatch(set, kernel).expect("room for ψ");
     }
 
     /// Scatter of spikes to readout units.
     pub fn read_out(&mut self, set: Instructions) {
         let kernel = ReadOut {
-            compiled: &self.compiled,
+            network: &self.network,
             state: &mut self.trajectory.state,
             out: &mut self.readout,
             steps: STEPS,
@@ -230,7 +230,7 @@ impl<F: Dispatch> TrialBlock<F> {
 
     /// Squared error at every step, in place of the workload's loss.
     pub fn evaluate_loss_every_step(&mut self) -> BlockLoss {
-        let outputs = self.compiled.outputs();
+        let outputs = self.network.outputs();
         let objective = Objective {
             losses: vec![LossTerm { readout: "choice".into(), loss: Loss::SquaredError }],
             regulariser: None,
@@ -278,7 +278,7 @@ impl<F: Dispatch> TrialBlock<F> {
         }
         let none = BlockGradient {
             sums: vec![F::ZERO; self.plan.slots.len()],
-            bias: vec![F::ZERO; self.compiled.outputs()],
+            bias: vec![F::ZERO; self.network.outputs()],
             ..BlockGradient::default()
         };
         let gradients = none.gradients(&model, &self.plan).expect("finite gradients");
@@ -319,18 +319,18 @@ fn evaluate_loss<F: Real>(
 }
 
 fn still_circuit<F: Real>(model: &Model<F>) -> CompiledNetwork<F> {
-    let mut compiled = CompiledNetwork::new(model).expect("room for it");
-    for run in &mut compiled.runs {
+    let mut network = CompiledNetwork::new(model).expect("room for it");
+    for run in &mut network.runs {
         for_model!(&mut run.dynamics, model => *model.decay_mut() = F::ONE);
     }
-    compiled
+    network
 }
 
 impl<F: Real> Still<F> {
     fn begin(&mut self, trajectory: &Trajectory<F>) {
-        let n = self.compiled.size();
+        let n = self.network.size();
         for state in [&mut self.active, &mut self.silent] {
-            state.reset(&self.compiled).expect("room for a state");
+            state.reset(&self.network).expect("room for a state");
         }
         self.active.carried.integrator.copy_from_slice(&trajectory.voltage[(STEPS - 1) * n..][..n]);
         self.active.carried.further.clone_from(&trajectory.state.carried.further);

@@ -35,7 +35,7 @@ impl<F: Real> SimdKernel<F> for Scatter<'_, F> {
 
 /// The cells without input; spikes beyond the steps that the state holds are dropped.
 pub(super) struct NeuronUpdateBench<'a, F: Real> {
-    pub compiled: &'a CompiledNetwork<F>,
+    pub network: &'a CompiledNetwork<F>,
     pub state: &'a mut NetworkState<F>,
     pub psi: &'a mut Packed<F>,
     pub steps: usize,
@@ -46,13 +46,13 @@ impl<F: Real> SimdKernel<F> for NeuronUpdateBench<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { compiled, state, psi, steps } = self;
-        psi.clear(steps, compiled.size())?;
+        let Self { network, state, psi, steps } = self;
+        psi.clear(steps, network.size())?;
         for t in 0..steps {
             state.carried.clear_tiny::<L>(t);
-            state.advance_refractory(compiled, t);
-            let mut row = PackedPsi { row: psi.begin_row()?, runs: &compiled.runs };
-            update_neurons::<L, _>(&compiled.runs, state, 0, &mut row);
+            state.advance_refractory(network, t);
+            let mut row = PackedPsi { row: psi.begin_row()?, runs: &network.runs };
+            update_neurons::<L, _>(&network.runs, state, 0, &mut row);
             let written = row.row.written();
             psi.end_row(written);
         }
@@ -63,7 +63,7 @@ impl<F: Real> SimdKernel<F> for NeuronUpdateBench<'_, F> {
 
 /// Scatter of the spikes of every step to readout units.
 pub(super) struct ReadOut<'a, F: Real> {
-    pub compiled: &'a CompiledNetwork<F>,
+    pub network: &'a CompiledNetwork<F>,
     pub state: &'a mut NetworkState<F>,
     pub out: &'a mut [Block<F>],
     pub steps: usize,
@@ -75,7 +75,7 @@ impl<F: Real> SimdKernel<F> for ReadOut<'_, F> {
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) {
         for t in 0..self.steps {
-            update_readout::<L>(self.compiled, self.state, t, self.out);
+            update_readout::<L>(self.network, self.state, t, self.out);
         }
     }
 }
@@ -89,7 +89,7 @@ impl<F: Real> SimdKernel<F> for Recurse<'_, F> {
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) {
         let mut pass = self.0;
-        let (n, outputs) = (pass.compiled.size(), pass.compiled.outputs());
+        let (n, outputs) = (pass.network.size(), pass.network.outputs());
         for t in (0..pass.trajectory.steps).rev() {
             let before = pass.state.rows(t).1;
             clear_tiny::<L>(t, &mut pass.state.input_adjoint[before * n..][..n]);

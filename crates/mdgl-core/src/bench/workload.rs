@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::batch::loss::Objective;
-use crate::batch::{Batch, DrawKey, Input, RateSegment, Targets};
+use crate::batch::{DrawKey, EncodedBatch, Input, RateSegment, Targets};
 use crate::model::Model;
 use crate::network::Network;
 use crate::numeric::random::CounterRng;
@@ -22,7 +22,7 @@ pub struct Workload<F: Real> {
     /// 100 cells, half of them adaptive; 40 inputs; two readout units.
     pub model: Model<F>,
     /// Cues, recall and noise at the rates of the figure.
-    pub batch: Batch,
+    pub batch: EncodedBatch,
     /// Cross-entropy at the last step.
     pub objective: Objective,
     /// A class per trial.
@@ -43,7 +43,7 @@ impl<F: Real> Workload<F> {
         let classes = patterns.iter().map(|pattern| u32::from(pattern.count_ones() > CUES / 2));
         Self {
             model: Model::new(Arc::new(network)).expect("room for the weights"),
-            batch: Batch {
+            batch: EncodedBatch {
                 trials,
                 steps,
                 lengths: None,

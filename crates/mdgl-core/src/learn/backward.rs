@@ -40,7 +40,7 @@ use crate::simulate::trajectory::{LoadSegment, Trajectory};
 
 /// The backward pass over one block of trials.
 pub struct Backward<'a, F: Scalar> {
-    pub(crate) compiled: &'a CompiledNetwork<F>,
+    pub(crate) network: &'a CompiledNetwork<F>,
     pub(crate) plan: &'a LearningPlan<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) trajectory: &'a mut Trajectory<F>,
@@ -146,13 +146,13 @@ impl<F: Scalar> BackwardState<F> {
         }
     }
 
-    fn reset(&mut self, compiled: &CompiledNetwork<F>, plan: &LearningPlan<F>) -> Result<()> {
-        let (n, outputs) = (compiled.size(), compiled.outputs());
+    fn reset(&mut self, network: &CompiledNetwork<F>, plan: &LearningPlan<F>) -> Result<()> {
+        let (n, outputs) = (network.size(), network.outputs());
         self.tile = tile_rows::<F>(n);
         let hop_recursions = plan.hop_recursions.as_ref().map_or(0, |hop_recursions| hop_recursions.count);
         let types = plan.modulations().map(Modulation::totals).max().unwrap_or(0);
         let kernels = plan.secretions.len();
-        let depth = compiled.longest_delay();
+        let depth = network.longest_delay();
         self.pasts.resize_with(1 + kernels + hop_recursions, Past::default);
         self.pasts.iter_mut().try_for_each(|past| past.reset(n, depth))?;
         self.fields.resize_with(1 + kernels, Vec::new);
@@ -182,8 +182,8 @@ impl<F: Scalar> BackwardState<F> {
         ] {
             refill(buffer, len, WHAT)?;
         }
-        self.further_adjoint.reset(compiled.further, n, WHAT)?;
-        self.hop_further.reset(compiled.further, product(&[hop_recursions, n]), WHAT)?;
+        self.further_adjoint.reset(network.further, n, WHAT)?;
+        self.hop_further.reset(network.further, product(&[hop_recursions, n]), WHAT)?;
         self.no_secretion = plan.secretes() && !plan.filters_factors_separately;
         self.run_is_zero.clear();
         self.run_is_zero.resize(plan.runs.len(), false);
@@ -196,14 +196,14 @@ impl<F: Scalar> SimdKernel<F> for Backward<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(mut self) -> Result<()> {
-        self.state.reset(self.compiled, self.plan)?;
+        self.state.reset(self.network, self.plan)?;
         if self.plan.filters_factors_separately {
-            let (kappa, n) = (&self.compiled.kappa, self.compiled.size());
+            let (kappa, n) = (&self.network.kappa, self.network.size());
             let (mut trial, psi_filtered) = self.segmented();
             psi_filtered.filter_psi_before_segments::<L>(&mut trial, kappa, n)?;
         }
         self.find_field::<L>()?;
-        let n = self.compiled.size();
+        let n = self.network.size();
         for t in (0..self.trajectory.steps).rev() {
             check_cancelled(t, self.cancel)?;
             let segment = self.trajectory.segments.of(t);
@@ -211,7 +211,7 @@ impl<F: Scalar> SimdKernel<F> for Backward<'_, F> {
                 self.load_segment::<L>(segment)?;
             }
             self.state.probe.step();
-            let (before, outputs) = (self.state.rows(t).1, self.compiled.outputs());
+            let (before, outputs) = (self.state.rows(t).1, self.network.outputs());
             clear_tiny::<L>(t, &mut self.state.input_adjoint[before * n..][..n]);
             self.state.further_adjoint.clear_tiny::<L>(t);
             clear_tiny::<L>(t, &mut self.state.filtered);
@@ -242,15 +242,14 @@ impl<F: Scalar> SimdKernel<F> for Backward<'_, F> {
 impl<F: Scalar> Backward<'_, F> {
     /// The trial by segments, and the filtered ψ.
     fn segmented(&mut self) -> (Segmented<'_, F>, &mut FilteredPsi<F>) {
-        let Self { trajectory, compiled, input, plan, cancel, state, .. } = self;
-        (Segmented { trajectory, compiled, input, psi_runs: &plan.psi_runs, cancel }, &mut state.psi_filtered)
+        let Self { trajectory, network, input, plan, cancel, state, .. } = self;
+        (Segmented { trajectory, network, input, psi_runs: &plan.psi_runs, cancel }, &mut state.psi_filtered)
     }
 
     /// Loads the segment's ψ, and for On-MDGL its ψ̄.
     #[inline(always)]
     fn load_segment<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
-        let (filters_factors_separately, kappa) =
-            (self.plan.filters_factors_separately, &self.compiled.kappa);
+        let (filters_factors_separately, kappa) = (self.plan.filters_factors_separately, &self.network.kappa);
         let (mut trial, psi_filtered) = self.segmented();
         match filters_factors_separately {
             true => psi_filtered.load::<L>(&mut trial, kappa, segment),
@@ -261,9 +260,9 @@ impl<F: Scalar> Backward<'_, F> {
     /// g_t = δ_t + κ g_t+1, and the bias's gradient.
     #[inline(always)]
     pub(crate) fn filter_error<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        let outputs = self.compiled.outputs();
+        let outputs = self.network.outputs();
         let (row, before) = self.state.rows(t);
-        for (k, &kappa) in self.compiled.kappa.iter().enumerate() {
+        for (k, &kappa) in self.network.kappa.iter().enumerate() {
             let held = L::load(&self.state.error[before * outputs + k]).mul(L::splat(kappa));
             held.store(&mut self.state.error[row * outputs + k]);
         }
@@ -279,8 +278,8 @@ impl<F: Scalar> Backward<'_, F> {
     #[inline(always)]
     fn find_field<L: Lanes<Scalar = F>>(&mut self) -> Result<()> {
         let Some(sources) = &self.plan.field else { return Ok(()) };
-        let (steps, outputs) = (self.trajectory.steps, self.compiled.outputs());
-        self.state.field.reset(sources, self.compiled.size(), steps)?;
+        let (steps, outputs) = (self.trajectory.steps, self.network.outputs());
+        self.state.field.reset(sources, self.network.size(), steps)?;
         for t in 0..steps {
             check_cancelled(t, self.cancel)?;
             let ended_lanes = ended(&self.trajectory.lengths, t);
@@ -292,12 +291,12 @@ impl<F: Scalar> Backward<'_, F> {
     /// L_t = (1−κ) Σ_{u≥t} κ^{u−t} G_u where each cell was, plus the regulariser's part.
     #[inline(always)]
     fn sample_field<L: Lanes<Scalar = F>>(&mut self, sources: &FieldSources<F>, t: usize) {
-        let (outputs, state) = (self.compiled.outputs(), &mut *self.state);
+        let (outputs, state) = (self.network.outputs(), &mut *self.state);
         for u in state.field.missing(t, self.trajectory.steps) {
             let ended_lanes = ended(&self.trajectory.lengths, u);
             state.field.fill::<L>(sources, u, ended_lanes, self.delta.at(u, outputs));
         }
-        let kappa = self.compiled.kappa.first().copied().unwrap_or(F::ZERO);
+        let kappa = self.network.kappa.first().copied().unwrap_or(F::ZERO);
         state.field.hold::<L>(sources, t, kappa);
         let rest = L::splat(F::ONE - kappa);
         for (p, (signal, held)) in state.signal.iter_mut().zip(&state.field.held).enumerate() {
@@ -315,12 +314,12 @@ impl<F: Scalar> Backward<'_, F> {
             self.record_signal(t);
             return true;
         }
-        let (compiled, state) = (self.compiled, &mut *self.state);
+        let (network, state) = (self.network, &mut *self.state);
         if let Some(given) = self.given {
-            state.signal.copy_from_slice(&given[t * compiled.size()..][..compiled.size()]);
+            state.signal.copy_from_slice(&given[t * network.size()..][..network.size()]);
             return true;
         }
-        let outputs = compiled.outputs();
+        let outputs = network.outputs();
         let error = &state.error[state.rows(t).0 * outputs..][..outputs];
         // Errors of the last step alone have decayed to 0 long before the first.
         let has_error = !self.rates.is_empty() || !error.iter().all(is_zero);
@@ -338,7 +337,7 @@ impl<F: Scalar> Backward<'_, F> {
     /// Records L_t, if requested.
     fn record_signal(&mut self, t: usize) {
         let Some(signals) = self.signals.as_mut() else { return };
-        let n = self.compiled.size();
+        let n = self.network.size();
         signals.learning[t * n..][..n].copy_from_slice(&self.state.signal);
     }
 
@@ -360,7 +359,7 @@ impl<F: Scalar> Backward<'_, F> {
     /// One step of the recursion of the rule with a number of hops, or of the rule itself.
     #[inline(always)]
     fn recur<L: Lanes<Scalar = F>>(&mut self, t: usize, hop: usize, last: bool, has_error: bool) {
-        let (plan, n) = (self.plan, self.compiled.size());
+        let (plan, n) = (self.plan, self.network.size());
         let state = &mut *self.state;
         let (row, before) = if last { state.rows(t) } else { (2 * hop + t % 2, 2 * hop + (t + 1) % 2) };
         let first = if last { 0 } else { hop * n };
@@ -416,7 +415,7 @@ impl<F: Scalar> Backward<'_, F> {
     /// On-MDGL: (1−κ) Σ_{u≥t} κ^{u−t} Γ_u+1.
     #[inline(always)]
     fn filter_gamma<L: Lanes<Scalar = F>>(&mut self) {
-        let low_pass = LowPass::<L>::of(&self.compiled.kappa);
+        let low_pass = LowPass::<L>::of(&self.network.kappa);
         let state = &mut *self.state;
         let blocks = state.filtered.iter_mut().zip(&state.gamma).zip(&mut state.filtered_gamma);
         for ((held, gamma), filtered) in blocks {
@@ -437,7 +436,7 @@ impl<F: Scalar> Backward<'_, F> {
         self.modulate_filtered::<L>(t);
         self.modulate_hops::<L>(t);
         if let Some(signals) = self.signals.as_mut() {
-            let n = self.compiled.size();
+            let n = self.network.size();
             signals.modulation[t * n..(t + 1) * n].copy_from_slice(&self.state.gamma);
         }
     }
@@ -462,11 +461,11 @@ impl<F: Scalar> Backward<'_, F> {
             }
         }
         if self.plan.filters_factors_separately {
-            secrete_task_error::<L>(self.compiled, self.plan, self.delta, t, state);
+            secrete_task_error::<L>(self.network, self.plan, self.delta, t, state);
         }
-        let row = state.rows(t).0 * self.compiled.size();
+        let row = state.rows(t).0 * self.network.size();
         let secreted = match self.plan.secretes_lambda {
-            true => &state.input_adjoint[row..row + self.compiled.size()],
+            true => &state.input_adjoint[row..row + self.network.size()],
             false => &state.secreted[..],
         };
         let arriving = state.pasts[0].take(secreted);
@@ -480,7 +479,7 @@ impl<F: Scalar> Backward<'_, F> {
     /// L ψ passes through each secreting cell's memory; its output joins Γ_t.
     #[inline(always)]
     fn modulate_filtered<L: Lanes<Scalar = F>>(&mut self, t: usize) {
-        let (n, state) = (self.compiled.size(), &mut *self.state);
+        let (n, state) = (self.network.size(), &mut *self.state);
         if !state.has_error && !self.plan.secretions.is_empty() {
             state.secreted.fill(Block::ZERO);
         }
@@ -505,7 +504,7 @@ impl<F: Scalar> Backward<'_, F> {
     #[inline(always)]
     fn modulate_hops<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let Some(hop_recursions) = &self.plan.hop_recursions else { return };
-        let (n, state) = (self.compiled.size(), &mut *self.state);
+        let (n, state) = (self.network.size(), &mut *self.state);
         for hop in 0..hop_recursions.count {
             let secreted = &state.hop_adjoint[(2 * hop + t % 2) * n..][..n];
             // The first rule, e-prop, receives nothing: its place takes the secretion of the last one.
@@ -530,9 +529,9 @@ impl<F: Scalar> Backward<'_, F> {
     /// Adds the tile from step `first` on to the sums.
     #[inline(always)]
     pub(crate) fn gather_events<L: Lanes<Scalar = F>>(&mut self, first: usize) {
-        let (compiled, plan, state) = (self.compiled, self.plan, &mut *self.state);
+        let (network, plan, state) = (self.network, self.plan, &mut *self.state);
         let rows = state.tile.min(self.trajectory.steps - first);
-        let (n, outputs) = (compiled.size(), compiled.outputs());
+        let (n, outputs) = (network.size(), network.outputs());
         let spikes = &self.trajectory.state.spikes;
         let (cells, units) = (&state.input_adjoint[..], &state.error[..]);
         let inputs = self.input.units;
@@ -550,7 +549,7 @@ impl<F: Scalar> Backward<'_, F> {
     /// The same for units that send values: analogue inputs and rate units.
     #[inline(always)]
     fn gather_values<L: Lanes<Scalar = F>>(&mut self, first: usize) {
-        let (compiled, plan, state) = (self.compiled, self.plan, &mut *self.state);
+        let (network, plan, state) = (self.network, self.plan, &mut *self.state);
         let rows = state.tile.min(self.trajectory.steps - first);
         let sums = &mut state.sums;
         let cells = ValueTile {
@@ -560,15 +559,15 @@ impl<F: Scalar> Backward<'_, F> {
             rows,
             lag: 0,
             values: &state.input_adjoint,
-            columns: compiled.size(),
+            columns: network.size(),
         };
         gather_value_tile::<L>(cells, &plan.input_chunks, sums);
         let cells =
-            ValueTile { units: &compiled.rate_units, sent: self.trajectory.state.values.all(), ..cells };
+            ValueTile { units: &network.rate_units, sent: self.trajectory.state.values.all(), ..cells };
         for Delayed { delay, chunks, .. } in &plan.recurrent {
             gather_value_tile::<L>(ValueTile { lag: *delay, ..cells }, chunks, sums);
         }
-        let units = ValueTile { values: &state.error, columns: compiled.outputs(), ..cells };
+        let units = ValueTile { values: &state.error, columns: network.outputs(), ..cells };
         gather_value_tile::<L>(units, &plan.readout_chunks, sums);
     }
 }
@@ -576,7 +575,7 @@ impl<F: Scalar> Backward<'_, F> {
 /// A block of trials, its ψ by segments.
 struct Segmented<'a, F: Scalar> {
     trajectory: &'a mut Trajectory<F>,
-    compiled: &'a CompiledNetwork<F>,
+    network: &'a CompiledNetwork<F>,
     input: &'a BlockInput<F>,
     psi_runs: &'a [CellRun<F>],
     cancel: &'a AtomicBool,
@@ -593,8 +592,8 @@ impl<F: Scalar> PsiSegments<F> for Segmented<'_, F> {
 
     #[inline(always)]
     fn load<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
-        let Self { trajectory, compiled, input, psi_runs, cancel } = self;
-        L::call(LoadSegment { trajectory, compiled, input, segment, psi_runs, cancel })
+        let Self { trajectory, network, input, psi_runs, cancel } = self;
+        L::call(LoadSegment { trajectory, network, input, segment, psi_runs, cancel })
     }
 
     #[inline(always)]
@@ -734,20 +733,20 @@ fn signal<L: Lanes>(feedback: &Csr<L::Scalar>, error: &[Block<L::Scalar>], part:
 /// On-MDGL's secretion: P_j,t ψ̄_j,t with P = Σ_k W_out δ_k, no filter, no regulariser.
 #[inline(always)]
 fn secrete_task_error<L: Lanes>(
-    compiled: &CompiledNetwork<L::Scalar>,
+    network: &CompiledNetwork<L::Scalar>,
     plan: &LearningPlan<L::Scalar>,
     delta: &Delta<L::Scalar>,
     t: usize,
     state: &mut BackwardState<L::Scalar>,
 ) {
-    let delta_now = delta.at(t, compiled.outputs());
+    let delta_now = delta.at(t, network.outputs());
     let psi_filtered = state.psi_filtered.at(t);
     for &p in &plan.active {
         let p = p as usize;
         let mut error = L::splat(L::Scalar::ZERO);
         for &(k, weight) in plan.feedback.of(p) {
             if let Some(delta) = delta_now.get(k as usize) {
-                let unfiltered = weight / (L::Scalar::ONE - compiled.kappa[k as usize]);
+                let unfiltered = weight / (L::Scalar::ONE - network.kappa[k as usize]);
                 error = L::load(delta).mul_add(L::splat(unfiltered), error);
             }
         }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::loss::{Objective, TrialShape, TrialStep, TrialTally};
-use crate::batch::{Batch, Targets};
+use crate::batch::loss::{Objective, ReadoutStep, TrialShape, TrialTally};
+use crate::batch::{EncodedBatch, Targets};
 use crate::learn::plan::Delta;
 use crate::network::Network;
 use crate::numeric::lanes::{Block, LANES};
@@ -24,7 +24,7 @@ impl<'a> LossEvaluator<'a> {
     /// For one block; losses, targets and batch have been checked.
     pub(crate) fn new(
         network: &Network,
-        batch: &Batch,
+        batch: &EncodedBatch,
         objective: &'a Objective,
         targets: &'a [Targets],
         block: usize,
@@ -66,7 +66,7 @@ impl<'a> LossEvaluator<'a> {
                 y.clear();
                 y.extend(readout[first..first + size].iter().map(|block| block.0[lane].to_f64()));
                 let tally = &mut self.tallies[term * LANES + lane];
-                if loss.step(TrialStep { shape, targets, step }, &y, &mut delta, tally) {
+                if loss.step(ReadoutStep { shape, targets, step }, &y, &mut delta, tally) {
                     counts = true;
                     delta.iter().enumerate().for_each(|(k, &d)| set(first + k, lane, d));
                 }
@@ -112,7 +112,7 @@ impl<'a> LossEvaluator<'a> {
                 y.clear();
                 y.extend(row[first..first + size].iter().map(|y| y.to_f64()));
                 let tally = &mut self.tallies[term * LANES + lane];
-                if loss.step(TrialStep { shape: self.shapes[lane], targets, step }, &y, &mut found, tally) {
+                if loss.step(ReadoutStep { shape: self.shapes[lane], targets, step }, &y, &mut found, tally) {
                     for (k, &d) in found.iter().enumerate() {
                         delta.set(step, first + k, outputs, lane, F::from_f64(d));
                     }

@@ -12,14 +12,14 @@ use crate::simulate::compiled::CompiledNetwork;
 /// Neuron → (readout unit, (1 − κ) B).
 pub(crate) fn csr<F: Scalar>(
     model: &Model<F>,
-    compiled: &CompiledNetwork<F>,
+    network: &CompiledNetwork<F>,
     feedback: &Feedback,
 ) -> Result<Csr<F>> {
     match feedback {
-        Feedback::Preset(_) => Ok(compiled.readout.clone()),
+        Feedback::Preset(_) => Ok(network.readout.clone()),
         Feedback::Fixed { random } => draw(model, random, 1.0, Vec::new()),
         Feedback::Adaptive { adaptive } => {
-            draw(model, &adaptive.difference(), model.feedback_share, of_readout(compiled))
+            draw(model, &adaptive.difference(), model.feedback_share, of_readout(network))
         }
         Feedback::Given { weights } => Ok(given(model.network(), weights)),
     }
@@ -59,9 +59,9 @@ fn given<F: Scalar>(network: &Network, weights: &[Vec<f64>]) -> Csr<F> {
 }
 
 /// (neuron, unit, (1 − κ) W) of every readout weight.
-fn of_readout<F: Scalar>(compiled: &CompiledNetwork<F>) -> Vec<(usize, usize, F)> {
-    let own = |p: usize| compiled.readout.of(p).iter().map(move |&(k, weight)| (p, k as usize, weight));
-    (0..compiled.size()).flat_map(own).collect()
+fn of_readout<F: Scalar>(network: &CompiledNetwork<F>) -> Vec<(usize, usize, F)> {
+    let own = |p: usize| network.readout.of(p).iter().map(move |&(k, weight)| (p, k as usize, weight));
+    (0..network.size()).flat_map(own).collect()
 }
 
 /// Drawn weights times a factor, added to others: for a seed the same whatever the model's weights, one draw per pair,

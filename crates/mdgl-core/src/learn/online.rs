@@ -43,7 +43,7 @@ use crate::simulate::step::{BlockStep, NetworkState, Row, Snapshot, step};
 
 /// The online pass over one block of trials: it simulates and learns in the same loop.
 pub struct Online<'a, F: Scalar> {
-    pub(crate) compiled: &'a CompiledNetwork<F>,
+    pub(crate) network: &'a CompiledNetwork<F>,
     /// The constants of the traces.
     pub(crate) cells: &'a [Dynamics<F>],
     pub(crate) plan: &'a LearningPlan<F>,
@@ -83,8 +83,8 @@ fn ring_place<F: Scalar>(plan: &LearningPlan<F>, t: usize, before: usize) -> usi
 const WHAT: &str = "the eligibility traces of a block of trials";
 
 /// Lists of traces beyond the first: a stream's state has a second one whether or not it is used.
-pub(crate) fn trace_lists<F: Scalar>(compiled: &CompiledNetwork<F>) -> usize {
-    compiled.further.max(1)
+pub(crate) fn trace_lists<F: Scalar>(network: &CompiledNetwork<F>) -> usize {
+    network.further.max(1)
 }
 
 /// Traces and sums, one per slot of the plan unless said otherwise.
@@ -156,12 +156,12 @@ pub(crate) struct Before<F: Scalar> {
 impl<F: Scalar> Traces<F> {
     fn reset(
         &mut self,
-        compiled: &CompiledNetwork<F>,
+        network: &CompiledNetwork<F>,
         plan: &LearningPlan<F>,
         regularised: bool,
     ) -> Result<()> {
-        self.begin(compiled, plan, regularised)?;
-        self.forget(plan, compiled.outputs())
+        self.begin(network, plan, regularised)?;
+        self.forget(plan, network.outputs())
     }
 
     /// Starts a trial; the gradient sums stay.
@@ -170,12 +170,12 @@ impl<F: Scalar> Traces<F> {
     /// [`crate::Error::Memory`] when the traces cannot be allocated.
     pub fn begin(
         &mut self,
-        compiled: &CompiledNetwork<F>,
+        network: &CompiledNetwork<F>,
         plan: &LearningPlan<F>,
         regularised: bool,
     ) -> Result<()> {
-        let (n, k, slots) = (compiled.size(), compiled.outputs(), plan.slots.len());
-        self.state.reset(compiled)?;
+        let (n, k, slots) = (network.size(), network.outputs(), plan.slots.len());
+        self.state.reset(network)?;
         self.counts.clear();
         self.counts.resize(n, 0);
         self.list_filters(plan);
@@ -206,10 +206,10 @@ impl<F: Scalar> Traces<F> {
         // One check for all of them: each may be small.
         let missing =
             buffers.iter().map(|(buffer, len)| len.saturating_sub(buffer.capacity())).sum::<usize>();
-        let missing = missing.saturating_add(product(&[trace_lists(compiled), slots]));
+        let missing = missing.saturating_add(product(&[trace_lists(network), slots]));
         ensure_memory(product(&[missing, size_of::<Block<F>>()]), WHAT)?;
         buffers.into_iter().try_for_each(|(buffer, len)| refill(buffer, len, WHAT))?;
-        self.further.reset(trace_lists(compiled), slots, WHAT)
+        self.further.reset(trace_lists(network), slots, WHAT)
     }
 
     /// The gradient sums become 0.
@@ -382,16 +382,16 @@ impl<F: Scalar> SimdKernel<F> for Online<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(mut self) -> Result<BlockLoss> {
-        self.traces.reset(self.compiled, self.plan, self.regularised)?;
+        self.traces.reset(self.network, self.plan, self.regularised)?;
         for t in 0..self.steps {
             check_cancelled(t, self.cancel)?;
             let ended_lanes = ended(&self.lengths, t);
-            L::call(self.online_step(t, Part::Simulate { ended_lanes }));
+            L::call(self.online_step(t, StepHalf::Simulate { ended_lanes }));
             let traces = &mut *self.traces;
             traces.probe.step();
             let has_delta = self.evaluator.at(t, &traces.readout, &mut traces.delta);
             traces.probe.lap(Section::Loss);
-            L::call(self.online_step(t, Part::Learn { has_delta }));
+            L::call(self.online_step(t, StepHalf::Learn { has_delta }));
         }
         Ok(self.evaluator.block_loss())
     }
@@ -399,28 +399,28 @@ impl<F: Scalar> SimdKernel<F> for Online<'_, F> {
 
 impl<F: Scalar> Online<'_, F> {
     #[inline(always)]
-    fn online_step(&mut self, t: usize, part: Part) -> OnlineStep<'_, F> {
-        let Self { compiled, cells, plan, input, regularised, .. } = *self;
-        OnlineStep { compiled, cells, plan, input, regularised, traces: self.traces, t, part }
+    fn online_step(&mut self, t: usize, half: StepHalf) -> OnlineStep<'_, F> {
+        let Self { network, cells, plan, input, regularised, .. } = *self;
+        OnlineStep { network, cells, plan, input, regularised, traces: self.traces, t, half }
     }
 }
 
 /// One step of the online form: first its simulation, then, with δ known, its learning. The pass over a block of
 /// trials and the stream both run it.
 pub struct OnlineStep<'a, F: Scalar> {
-    pub(crate) compiled: &'a CompiledNetwork<F>,
+    pub(crate) network: &'a CompiledNetwork<F>,
     pub(crate) cells: &'a [Dynamics<F>],
     pub(crate) plan: &'a LearningPlan<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) regularised: bool,
     pub(crate) traces: &'a mut Traces<F>,
     pub(crate) t: usize,
-    pub(crate) part: Part,
+    pub(crate) half: StepHalf,
 }
 
 /// A half of a step.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Part {
+pub(crate) enum StepHalf {
     /// Spikes, ψ and readout; δ becomes 0. The `ended_lanes` do not spike.
     Simulate { ended_lanes: Mask },
     /// Traces, and gradient sums where `has_delta`: some δ is not 0.
@@ -432,12 +432,12 @@ impl<F: Scalar> SimdKernel<F> for OnlineStep<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(mut self) {
-        match self.part {
-            Part::Simulate { ended_lanes } => {
+        match self.half {
+            StepHalf::Simulate { ended_lanes } => {
                 self.clear_tiny::<L>();
                 self.simulate::<L>(ended_lanes);
             }
-            Part::Learn { has_delta } => {
+            StepHalf::Learn { has_delta } => {
                 self.find_relevance::<L>();
                 self.follow_modulation::<L>(has_delta);
                 self.traces.probe.lap(Section::Modulation);
@@ -476,7 +476,7 @@ impl<F: Scalar> OnlineStep<'_, F> {
         std::mem::swap(&mut traces.psi, &mut traces.psi_before);
         let row = Row { readout: &mut traces.readout, voltage: None };
         let (state, psi) = (&mut traces.state, &mut &mut traces.psi[..]);
-        let block_step = BlockStep { compiled: self.compiled, input: self.input, step: self.t, ended_lanes };
+        let block_step = BlockStep { network: self.network, input: self.input, step: self.t, ended_lanes };
         step::<L, _>(block_step, state, psi, row);
         traces.delta.fill(Block::ZERO);
         if ended_lanes != 0 {
@@ -495,11 +495,11 @@ impl<F: Scalar> OnlineStep<'_, F> {
         if !self.plan.receives() {
             return;
         }
-        let (compiled, traces) = (self.compiled, &mut *self.traces);
-        let (k, views) = (compiled.outputs(), 1 + traces.filters.len());
+        let (network, traces) = (self.network, &mut *self.traces);
+        let (k, views) = (network.outputs(), 1 + traces.filters.len());
         let all = views * self.plan.recurrent.len();
         if self.plan.filters_factors_separately {
-            let low_pass = LowPass::<L>::of(&compiled.kappa);
+            let low_pass = LowPass::<L>::of(&network.kappa);
             for (held, psi) in traces.psi_filtered.iter_mut().zip(&traces.psi) {
                 low_pass.forwards(L::load(held), L::load(psi)).store(held);
             }
@@ -511,7 +511,7 @@ impl<F: Scalar> OnlineStep<'_, F> {
             for &Emitter { from, gain, view } in emitters {
                 let psi = L::load(&psi[from as usize]).mul(L::splat(gain));
                 for &(unit, weight) in self.plan.feedback.of(from as usize) {
-                    let unfiltered = weight / (F::ONE - compiled.kappa[unit as usize]);
+                    let unfiltered = weight / (F::ONE - network.kappa[unit as usize]);
                     let mut part = psi.mul(L::splat(unfiltered));
                     let mut place = first + view as usize * k + unit as usize;
                     if self.plan.filters_factors_separately {
@@ -532,8 +532,8 @@ impl<F: Scalar> OnlineStep<'_, F> {
         if !self.plan.receives() {
             return;
         }
-        let (compiled, traces) = (self.compiled, &mut *self.traces);
-        let k = compiled.outputs();
+        let (network, traces) = (self.network, &mut *self.traces);
+        let k = network.outputs();
         let views = 1 + traces.filters.len();
         let (all, slots) = (views * self.plan.recurrent.len(), self.plan.slots.len());
         traces.find_late(self.plan, self.t);
@@ -554,7 +554,7 @@ impl<F: Scalar> OnlineStep<'_, F> {
                 }
             } else {
                 let eligibility = L::load(&traces.eligibility[slot]);
-                for (unit, &kappa) in compiled.kappa.iter().enumerate() {
+                for (unit, &kappa) in network.kappa.iter().enumerate() {
                     let relevance = &traces.relevance[p * all * k..][..all * k];
                     let mut part = eligibility.mul(L::load(&relevance[unit]));
                     let filtered = &traces.filtered_s[slot * (views - 1)..][..views - 1];
@@ -673,7 +673,7 @@ impl<F: Scalar> OnlineStep<'_, F> {
     /// Stores the factors of later steps.
     #[inline(always)]
     fn remember(&mut self) {
-        let (k, traces) = (self.compiled.outputs(), &mut *self.traces);
+        let (k, traces) = (self.network.outputs(), &mut *self.traces);
         if traces.past.is_empty() {
             return;
         }
@@ -693,20 +693,20 @@ impl<F: Scalar> OnlineStep<'_, F> {
     /// ē and s follow the readout's filter; errors turn them into gradients.
     #[inline(always)]
     fn follow_readout<L: Lanes<Scalar = F>>(&mut self, has_delta: bool) {
-        let (compiled, plan, traces, t) = (self.compiled, self.plan, &mut *self.traces, self.t);
-        let k = compiled.outputs();
+        let (network, plan, traces, t) = (self.network, self.plan, &mut *self.traces, self.t);
+        let k = network.outputs();
         for (bias, delta) in traces.bias.iter_mut().zip(&traces.delta) {
             L::load(bias).add(L::load(delta)).store(bias);
         }
         for (slot, s) in plan.slots.iter().enumerate() {
             if s.kind == SynapseKind::Readout {
-                let kappa = compiled.kappa[s.post as usize];
+                let kappa = network.kappa[s.post as usize];
                 let trace = &mut traces.filtered[slot * k];
                 L::load(trace).mul(L::splat(kappa)).store(trace);
                 continue;
             }
             let eligibility = L::load(&traces.eligibility[slot]);
-            for (unit, &kappa) in compiled.kappa.iter().enumerate() {
+            for (unit, &kappa) in network.kappa.iter().enumerate() {
                 let trace = &mut traces.filtered[slot * k + unit];
                 let held = L::load(trace).mul(L::splat(kappa));
                 eligibility.mul_add(L::splat(F::ONE - kappa), held).store(trace);
@@ -724,14 +724,14 @@ impl<F: Scalar> OnlineStep<'_, F> {
             self.add_errors::<L>();
         }
         self.follow_field::<L>();
-        self.traces.state.spikes.forget_before(t.saturating_sub(self.compiled.looks_back()));
+        self.traces.state.spikes.forget_before(t.saturating_sub(self.network.looks_back()));
     }
 
     /// G of this step times ē, at each synapse's site.
     #[inline(always)]
     fn follow_field<L: Lanes<Scalar = F>>(&mut self) {
         let Some(sources) = &self.plan.field else { return };
-        let (k, traces) = (self.compiled.outputs(), &mut *self.traces);
+        let (k, traces) = (self.network.outputs(), &mut *self.traces);
         let Traces { delta, field, field_sums, places, .. } = traces;
         let places = sources.places.at(self.t, places);
         let at = FieldStep { step: self.t, places, ended_lanes: 0, delta };
@@ -749,8 +749,8 @@ impl<F: Scalar> OnlineStep<'_, F> {
 
     #[inline(always)]
     fn add_errors<L: Lanes<Scalar = F>>(&mut self) {
-        let (compiled, traces) = (self.compiled, &mut *self.traces);
-        let k = compiled.outputs();
+        let (network, traces) = (self.network, &mut *self.traces);
+        let k = network.outputs();
         for (slot, s) in self.plan.slots.iter().enumerate() {
             let mut sum = L::load(&traces.sums[slot]);
             if s.kind == SynapseKind::Readout {
@@ -759,7 +759,7 @@ impl<F: Scalar> OnlineStep<'_, F> {
             } else if self.plan.field.is_none() {
                 for &(unit, weight) in self.plan.feedback.of(s.post as usize) {
                     let unit = unit as usize;
-                    let unfiltered = L::splat(weight / (F::ONE - compiled.kappa[unit]));
+                    let unfiltered = L::splat(weight / (F::ONE - network.kappa[unit]));
                     let error = L::load(&traces.delta[unit]).mul(unfiltered);
                     sum = error.mul_add(L::load(&traces.filtered[slot * k + unit]), sum);
                 }

@@ -106,28 +106,28 @@ impl<F: Scalar> LearningPlan<F> {
     /// every cell has a learning signal.
     pub fn new(
         model: &Model<F>,
-        compiled: &CompiledNetwork<F>,
+        network: &CompiledNetwork<F>,
         rule: &Rule,
         regularised: bool,
         learns: &[bool],
     ) -> Result<Self> {
-        Self::make(model, compiled, rule, regularised, learns, false)
+        Self::make(model, network, rule, regularised, learns, false)
     }
 
     /// The same for a stream: every cell counts as active, so that slots do not change when synapses die or are
     /// rewired.
     pub fn for_stream(
         model: &Model<F>,
-        compiled: &CompiledNetwork<F>,
+        network: &CompiledNetwork<F>,
         rule: &Rule,
         learns: &[bool],
     ) -> Result<Self> {
-        Self::make(model, compiled, rule, false, learns, true)
+        Self::make(model, network, rule, false, learns, true)
     }
 
     fn make(
         model: &Model<F>,
-        compiled: &CompiledNetwork<F>,
+        network: &CompiledNetwork<F>,
         rule: &Rule,
         regularised: bool,
         learns: &[bool],
@@ -136,10 +136,10 @@ impl<F: Scalar> LearningPlan<F> {
         rule.validate_for(model.network())?;
         let filters_factors_separately = rule.readout_filter == ReadoutFilter::Separate;
         let diffusive = rule.learning_signal == LearningSignal::Diffusive;
-        let n = compiled.size();
+        let n = network.size();
         let table = channel_table(model.network(), rule)?;
         ensure_memory(Self::bytes(model.network(), table.is_some()), "the plan of a learning rule")?;
-        let feedback = feedback::csr(model, compiled, &rule.feedback)?;
+        let feedback = feedback::csr(model, network, &rule.feedback)?;
         let reads_out: Vec<bool> = (0..n).map(|p| !feedback.of(p).is_empty()).collect();
         let signalled: Vec<bool> = reads_out.iter().map(|&r| r || regularised || diffusive).collect();
         let secretes_lambda = matches!(rule.hops, Hops::All(_));
@@ -163,8 +163,8 @@ impl<F: Scalar> LearningPlan<F> {
         let psi_kept = without_short_gaps(&is_active);
         let mut plan = Self {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
-            psi_runs: compiled::runs(&compiled.cells, |p| all_psi || psi_kept[p]),
-            runs: runs(&trace_dynamics(compiled, rule.trace), &is_active, &signalled),
+            psi_runs: compiled::runs(&network.cells, |p| all_psi || psi_kept[p]),
+            runs: runs(&trace_dynamics(network, rule.trace), &is_active, &signalled),
             signalled: (0..n as u32).filter(|&p| signalled[p as usize]).collect(),
             field: diffusive.then(|| FieldSources::new(model.network(), &feedback)),
             feedback,
@@ -315,10 +315,10 @@ impl LearningSynapses<'_> {
 }
 
 /// The neurons' constants for the eligibility trace.
-pub(crate) fn trace_dynamics<F: Scalar>(compiled: &CompiledNetwork<F>, trace: Trace) -> Vec<Dynamics<F>> {
+pub(crate) fn trace_dynamics<F: Scalar>(network: &CompiledNetwork<F>, trace: Trace) -> Vec<Dynamics<F>> {
     match trace {
-        Trace::Mdgl2021 => compiled.cells.clone(),
-        Trace::Rflo => compiled.cells.iter().map(|dynamics| dynamics.leak_only()).collect(),
+        Trace::Mdgl2021 => network.cells.clone(),
+        Trace::Rflo => network.cells.iter().map(|dynamics| dynamics.leak_only()).collect(),
     }
 }
 

@@ -90,32 +90,32 @@ pub(crate) fn tally_drawing<F: Scalar>(input: &BlockInput<F>, steps: usize) -> [
 
 /// The forward pass over one block.
 pub(crate) fn tally_simulation<F: Scalar>(
-    compiled: &CompiledNetwork<F>,
+    network: &CompiledNetwork<F>,
     input: &BlockInput<F>,
     trajectory: &Trajectory<F>,
 ) -> [(Section, Tally); 4] {
     let (live, calls) = steps(trajectory);
-    let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(compiled.size()));
+    let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(network.size()));
     let given = activity(&input.events, input.units, trajectory.steps, tile);
-    let all = activity(spikes, compiled.size(), trajectory.steps, tile);
+    let all = activity(spikes, network.size(), trajectory.steps, tile);
     let mut onto_neurons = Tally::default();
-    for Delayed { delay, csr, .. } in &compiled.recurrent {
-        let sent = sent_before::<F>(compiled, trajectory, *delay);
+    for Delayed { delay, csr, .. } in &network.recurrent {
+        let sent = sent_before::<F>(network, trajectory, *delay);
         onto_neurons.add(scattered::<F, _>(&sent, csr, calls));
-        onto_neurons.add(analogue::<F, _>(&compiled.rate_units, csr, live, calls));
+        onto_neurons.add(analogue::<F, _>(&network.rate_units, csr, live, calls));
     }
-    let mut onto_cells = scattered::<F, _>(&given, &compiled.input, calls);
-    onto_cells.add(analogue::<F, _>(&input.analogue_units, &compiled.input, live, calls));
-    let mut readout = match compiled.dense_readout {
-        Some(_) => read_densely(&all, compiled, calls),
-        None => scattered::<F, _>(&all, &compiled.readout, calls),
+    let mut onto_cells = scattered::<F, _>(&given, &network.input, calls);
+    onto_cells.add(analogue::<F, _>(&input.analogue_units, &network.input, live, calls));
+    let mut readout = match network.dense_readout {
+        Some(_) => read_densely(&all, network, calls),
+        None => scattered::<F, _>(&all, &network.readout, calls),
     };
-    readout.add(analogue::<F, _>(&compiled.rate_units, &compiled.readout, live, calls));
-    readout.add(filtered(compiled, live, calls));
+    readout.add(analogue::<F, _>(&network.rate_units, &network.readout, live, calls));
+    readout.add(filtered(network, live, calls));
     [
         (Section::InputScatter, onto_cells),
         (Section::RecurrentScatter, onto_neurons),
-        (Section::NeuronUpdate, updated(compiled, trajectory)),
+        (Section::NeuronUpdate, updated(network, trajectory)),
         (Section::Readout, readout),
     ]
 }
@@ -132,16 +132,16 @@ fn analogue<F: Scalar, T: Copy>(units: &[u32], csr: &Csr<T>, live: u64, calls: u
     }
 }
 
-fn updated<F: Scalar>(compiled: &CompiledNetwork<F>, trajectory: &Trajectory<F>) -> Tally {
+fn updated<F: Scalar>(network: &CompiledNetwork<F>, trajectory: &Trajectory<F>) -> Tally {
     let (live, calls) = steps(trajectory);
     let block = sizes::<F>().0;
-    let cells = compiled.size() as u64;
-    let further: u64 = compiled.cells.iter().map(|dynamics| dynamics.further() as u64).sum();
-    let operations: u64 = compiled.cells.iter().map(|dynamics| dynamics.operations().step).sum();
+    let cells = network.size() as u64;
+    let further: u64 = network.cells.iter().map(|dynamics| dynamics.further() as u64).sum();
+    let operations: u64 = network.cells.iter().map(|dynamics| dynamics.operations().step).sum();
     Tally {
         calls,
         neuron_updates: live * cells,
-        bytes: calls * (cells * (2 * block + 2) + further * 2 * block) + kept(compiled.size(), trajectory),
+        bytes: calls * (cells * (2 * block + 2) + further * 2 * block) + kept(network.size(), trajectory),
         operations: live * operations,
         ..Tally::default()
     }
@@ -155,30 +155,30 @@ fn kept<F: Scalar>(cells: usize, trajectory: &Trajectory<F>) -> u64 {
 }
 
 /// A readout whose sums stay in registers.
-fn read_densely<F: Scalar>(activity: &[Activity], compiled: &CompiledNetwork<F>, calls: u64) -> Tally {
-    let mut tally = scattered::<F, _>(activity, &compiled.readout, calls);
+fn read_densely<F: Scalar>(activity: &[Activity], network: &CompiledNetwork<F>, calls: u64) -> Tally {
+    let mut tally = scattered::<F, _>(activity, &network.readout, calls);
     let entries: u64 = activity.iter().map(|activity| activity.entries).sum();
-    tally.bytes = entries * compiled.outputs() as u64 * (sizes::<F>().1 + 4);
+    tally.bytes = entries * network.outputs() as u64 * (sizes::<F>().1 + 4);
     tally
 }
 
-fn filtered<F: Scalar>(compiled: &CompiledNetwork<F>, live: u64, calls: u64) -> Tally {
+fn filtered<F: Scalar>(network: &CompiledNetwork<F>, live: u64, calls: u64) -> Tally {
     let (block, number) = sizes::<F>();
-    let outputs = compiled.outputs() as u64;
+    let outputs = network.outputs() as u64;
     let bytes = calls * outputs * (3 * block + 2 * number);
     Tally { bytes, operations: 2 * live * outputs, ..Tally::default() }
 }
 
 /// The backward pass over one block, segments simulated again aside.
 pub(crate) fn tally_backward<F: Scalar>(
-    compiled: &CompiledNetwork<F>,
+    network: &CompiledNetwork<F>,
     plan: &LearningPlan<F>,
     input: &BlockInput<F>,
     trajectory: &Trajectory<F>,
 ) -> [(Section, Tally); 3] {
-    let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(compiled.size()));
+    let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(network.size()));
     let given = activity(&input.events, input.units, trajectory.steps, tile);
-    let all = activity(spikes, compiled.size(), trajectory.steps, tile);
+    let all = activity(spikes, network.size(), trajectory.steps, tile);
     let (live, calls) = steps(trajectory);
     let tiles = (trajectory.steps as u64).div_ceil(tile as u64);
     let mut gathered = Tally { calls: tiles, ..Tally::default() };
@@ -186,10 +186,10 @@ pub(crate) fn tally_backward<F: Scalar>(
         gathered.add(summed::<F>(activity, csr));
     }
     for Delayed { delay, csr, .. } in &plan.recurrent {
-        gathered.add(summed::<F>(&sent_before(compiled, trajectory, *delay), csr));
-        gathered.add(analogue::<F, _>(&compiled.rate_units, csr, live, calls));
+        gathered.add(summed::<F>(&sent_before(network, trajectory, *delay), csr));
+        gathered.add(analogue::<F, _>(&network.rate_units, csr, live, calls));
     }
-    gathered.add(analogue::<F, _>(&compiled.rate_units, &plan.readout, live, calls));
+    gathered.add(analogue::<F, _>(&network.rate_units, &plan.readout, live, calls));
     [
         (Section::BackwardRecursion, recursed(plan, trajectory)),
         (Section::Modulation, modulated(plan, live, calls)),
@@ -199,12 +199,12 @@ pub(crate) fn tally_backward<F: Scalar>(
 
 /// Spikes that arrive before the end: those of the last steps reach no cell.
 fn sent_before<F: Scalar>(
-    compiled: &CompiledNetwork<F>,
+    network: &CompiledNetwork<F>,
     trajectory: &Trajectory<F>,
     delay: usize,
 ) -> Vec<Activity> {
     let steps = trajectory.steps.saturating_sub(delay);
-    activity(&trajectory.state.spikes, compiled.size(), steps, tile_rows::<F>(compiled.size()))
+    activity(&trajectory.state.spikes, network.size(), steps, tile_rows::<F>(network.size()))
 }
 
 fn summed<F: Scalar>(activity: &[Activity], csr: &Csr<u32>) -> Tally {
@@ -303,21 +303,21 @@ fn received<F: Scalar>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tal
 
 /// The online form over one block, its simulation aside.
 pub(crate) fn tally_online<F: Scalar>(
-    compiled: &CompiledNetwork<F>,
+    network: &CompiledNetwork<F>,
     plan: &LearningPlan<F>,
     trajectory: &Trajectory<F>,
 ) -> [(Section, Tally); 3] {
     let (block, _) = sizes::<F>();
     let (live, calls) = steps(trajectory);
     let traces = plan.slots.iter().filter(|slot| slot.kind != SynapseKind::Readout);
-    let targets = traces.clone().map(|slot| &compiled.cells[slot.post as usize]);
+    let targets = traces.clone().map(|slot| &network.cells[slot.post as usize]);
     let further: u64 = targets.clone().map(|dynamics| dynamics.further() as u64).sum();
     let operations: u64 = targets.map(|dynamics| dynamics.operations().trace).sum();
     let traces = traces.count() as u64;
-    let filters = traces * compiled.outputs() as u64;
+    let filters = traces * network.outputs() as u64;
     let modulated = if plan.receives() { traces } else { 0 };
     let through = modulated * plan.secretions.iter().map(|own| own.filters.len() as u64).sum::<u64>();
-    let filters_modulated = modulated * compiled.outputs() as u64;
+    let filters_modulated = modulated * network.outputs() as u64;
     let tally = |blocks: u64, operations: u64| Tally {
         calls,
         bytes: calls * blocks * block,
@@ -329,8 +329,8 @@ pub(crate) fn tally_online<F: Scalar>(
         (
             Section::Modulation,
             tally(
-                3 * modulated + 4 * filters_modulated + 2 * through * compiled.outputs() as u64,
-                6 * filters_modulated + 2 * through * compiled.outputs() as u64,
+                3 * modulated + 4 * filters_modulated + 2 * through * network.outputs() as u64,
+                6 * filters_modulated + 2 * through * network.outputs() as u64,
             ),
         ),
         (Section::GradientGather, tally(traces + 2 * filters, 3 * filters)),

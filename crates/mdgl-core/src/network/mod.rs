@@ -53,7 +53,7 @@ pub struct Network {
     pub(crate) neurons: Vec<Neuron>,
     /// Their constants as the equations have them.
     pub(crate) dynamics: Vec<Dynamics<f64>>,
-    pub(crate) outputs: Vec<Output>,
+    pub(crate) outputs: Vec<ReadoutUnit>,
     readouts: Vec<ReadoutSlot>,
     pub(crate) projections: Vec<Synapses>,
     /// The distinct delays of recurrent synapses in steps, ascending from 1 on.
@@ -73,7 +73,7 @@ pub struct Network {
 
 /// Constants of one readout unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Output {
+pub(crate) struct ReadoutUnit {
     pub kappa: f64,
 }
 
@@ -367,12 +367,12 @@ fn check_conventions(d: &NetworkDescription) -> Result<()> {
     }
 }
 
-fn readouts(d: &NetworkDescription) -> Result<(Vec<Output>, Vec<ReadoutSlot>)> {
+fn readouts(d: &NetworkDescription) -> Result<(Vec<ReadoutUnit>, Vec<ReadoutSlot>)> {
     let mut outputs = Vec::new();
     let mut slots = Vec::new();
     for readout in &d.readouts {
         lasting_or_zero(format!("{}.timeConstant", readout.name), readout.time_constant, d.dt)?;
-        let output = Output { kappa: decay(readout.time_constant, d.dt) };
+        let output = ReadoutUnit { kappa: decay(readout.time_constant, d.dt) };
         let first = outputs.len();
         outputs.resize(first + readout.size, output);
         slots.push(ReadoutSlot {

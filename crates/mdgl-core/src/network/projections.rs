@@ -265,7 +265,7 @@ fn draw_mask(
     Ok(drawn.into_iter().map(|(p, q)| (q, p)).unzip())
 }
 
-type Listed = (Arc<Vec<u32>>, Arc<Vec<u32>>, Arc<Vec<f64>>);
+type SynapseLists = (Arc<Vec<u32>>, Arc<Vec<u32>>, Arc<Vec<f64>>);
 
 /// A list's synapses, checked, by post and then pre; a list of that order is shared and not copied.
 fn listed(
@@ -274,7 +274,7 @@ fn listed(
     from: &PopulationRange,
     to: &PopulationRange,
     recurrent: bool,
-) -> Result<Listed> {
+) -> Result<SynapseLists> {
     let column = |field: &'static str| move || format!("{path}.{field}");
     let at = |field: &str, i: usize| format!("{path}.{field}[{i}]");
     let (pre, post) = (list.pre.numbers(column("pre"))?, list.post.numbers(column("post"))?);

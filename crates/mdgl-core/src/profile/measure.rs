@@ -293,7 +293,7 @@ mod tests {
 
     use super::*;
     use crate::batch::loss::Objective;
-    use crate::batch::{Batch, DrawKey, Input, RateSegment, Targets};
+    use crate::batch::{DrawKey, EncodedBatch, Input, RateSegment, Targets};
     use crate::description::rule::Rule;
     use crate::model::optimiser::Optimiser;
     use crate::network::Network;
@@ -324,9 +324,9 @@ mod tests {
         Model::new(Arc::new(network)).unwrap()
     }
 
-    fn batch() -> Batch {
+    fn batch() -> EncodedBatch {
         let segment = |trial| RateSegment { trial, units: (0, 10), steps: (0, STEPS - trial), rate: 60.0 };
-        Batch {
+        EncodedBatch {
             trials: TRIALS as usize,
             steps: STEPS as usize,
             lengths: Some((0..TRIALS).map(|trial| STEPS - trial).collect()),

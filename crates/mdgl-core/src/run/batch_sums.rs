@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Assignment, Evaluation};
-use crate::batch::Batch;
+use crate::batch::EncodedBatch;
 use crate::description::Conventions;
 use crate::learn::evaluate_loss::BlockLoss;
 use crate::model::Model;
@@ -61,12 +61,12 @@ impl BatchSums {
     }
 
     /// Mean ψ of each group of neurons.
-    pub(super) fn psi_means<F: Real>(&self, model: &Model<F>, batch: &Batch) -> Vec<f64> {
+    pub(super) fn psi_means<F: Real>(&self, model: &Model<F>, batch: &EncodedBatch) -> Vec<f64> {
         group_means(&model.network().groups, &self.psi, batch.total_steps() as f64)
     }
 
     /// Mean spikes per step of each neuron.
-    pub(super) fn rates(&self, batch: &Batch) -> Vec<f64> {
+    pub(super) fn rates(&self, batch: &EncodedBatch) -> Vec<f64> {
         let steps = batch.total_steps() as f64;
         self.counts.iter().map(|&count| count as f64 / steps).collect()
     }

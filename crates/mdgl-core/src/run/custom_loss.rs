@@ -7,7 +7,7 @@ use super::pass::Pass;
 use super::record::{A_READOUT, readouts};
 use super::workers::{Workers, Workspace};
 use super::{Assignment, finite_lists};
-use crate::batch::Batch;
+use crate::batch::EncodedBatch;
 use crate::batch::loss::check_values;
 use crate::description::rule::{LearningSignal, Rule, Trace};
 use crate::description::{Reach, TimeCourse};
@@ -33,7 +33,12 @@ impl<F: Real> Forward<F> {
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for a batch that does not fit, [`crate::Error::Cancelled`], [`crate::Error::Memory`].
-    pub fn new(model: &Model<F>, batch: &Batch, workers: &Workers<F>, cancel: &AtomicBool) -> Result<Self> {
+    pub fn new(
+        model: &Model<F>,
+        batch: &EncodedBatch,
+        workers: &Workers<F>,
+        cancel: &AtomicBool,
+    ) -> Result<Self> {
         Self::keeping(model, batch, Keep::NOTHING, workers, cancel)
     }
 
@@ -44,7 +49,7 @@ impl<F: Real> Forward<F> {
     /// As [`Self::new`], and for a rule that does not fit the network.
     pub fn for_rule(
         model: &Model<F>,
-        batch: &Batch,
+        batch: &EncodedBatch,
         rule: &Rule,
         workers: &Workers<F>,
         cancel: &AtomicBool,
@@ -59,14 +64,14 @@ impl<F: Real> Forward<F> {
 
     fn keeping(
         model: &Model<F>,
-        batch: &Batch,
+        batch: &EncodedBatch,
         keep: Keep<'_, F>,
         workers: &Workers<F>,
         cancel: &AtomicBool,
     ) -> Result<Self> {
         batch.validate::<F>(model.network())?;
         let pass = Pass::new(model, Assignment::without_loss(batch), workers, cancel)?;
-        let workspaces = pass.forward(Keep { psi: Some(&pass.compiled.runs), ..keep })?;
+        let workspaces = pass.forward(Keep { psi: Some(&pass.network.runs), ..keep })?;
         Ok(Self { workspaces, trials: batch.trials, outputs: model.network().output_units() })
     }
 
@@ -132,7 +137,7 @@ pub(super) fn lay_out_delta<F: Real>(
     workspaces: &mut [Workspace<F>],
 ) -> Result<Vec<BatchSums>> {
     let Assignment { batch, .. } = pass.assignment;
-    let (steps, outputs, neurons) = (batch.steps, pass.compiled.outputs(), pass.compiled.size());
+    let (steps, outputs, neurons) = (batch.steps, pass.network.outputs(), pass.network.size());
     check_values("delta", delta, batch.trials * steps * outputs)?;
     let lay_out = |(block, workspace): (usize, &mut Workspace<F>)| {
         workspace.delta.reset(0, steps, outputs)?;

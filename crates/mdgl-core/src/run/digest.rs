@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use super::Assignment;
-use crate::batch::{Batch, Input, Targets};
+use crate::batch::{EncodedBatch, Input, Targets};
 
 /// FNV-1a by words of eight bytes, rotated after each so that high bits do not cancel: any one changed word changes it.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ impl Digest {
     /// Fingerprint of trials with their inputs and targets.
     pub fn of_trials(Assignment { batch, targets, .. }: Assignment<'_>) -> u64 {
         let mut digest = Self::new();
-        let Batch { trials, steps, lengths, inputs, key } = batch;
+        let EncodedBatch { trials, steps, lengths, inputs, key } = batch;
         digest.word(Self::of(&(trials, steps, lengths, key)));
         inputs.iter().for_each(|input| digest.input(input));
         targets.iter().for_each(|targets| digest.targets(targets));

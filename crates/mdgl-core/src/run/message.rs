@@ -17,7 +17,7 @@ const VERSION: u32 = 2;
 const CHECKSUM_BYTES: usize = 8;
 
 /// Fingerprints that must be equal on every rank, in the order of [`Header::common`].
-const COMMON: [&str; 6] = ["stage", "weights", "rule and optimiser", "losses", "batch", "engine"];
+const COMMON: [&str; 6] = ["phase", "weights", "rule and optimiser", "losses", "batch", "engine"];
 
 /// The phase of the exchange in which a message is sent.
 #[derive(Debug, Clone, Copy)]
@@ -40,15 +40,15 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// `common` without the stage.
-    pub fn new(share: Share, stage: MessagePhase, [weights, rule, losses, batch, engine]: [u64; 5]) -> Self {
-        let common = [stage as u64, weights, rule, losses, batch, engine];
+    /// `common` without the phase.
+    pub fn new(share: Share, phase: MessagePhase, [weights, rule, losses, batch, engine]: [u64; 5]) -> Self {
+        let common = [phase as u64, weights, rule, losses, batch, engine];
         Self { version: VERSION, ranks: share.ranks(), common }
     }
 
-    /// The same at another stage.
-    pub fn at(mut self, stage: MessagePhase) -> Self {
-        self.common[0] = stage as u64;
+    /// The same in another phase.
+    pub fn at(mut self, phase: MessagePhase) -> Self {
+        self.common[0] = phase as u64;
         self
     }
 
@@ -74,7 +74,7 @@ impl Header {
 pub(super) struct Message<F> {
     header: Header,
     rank: usize,
-    /// One per own block; none where the stage sends none.
+    /// One per own block; none where the phase sends none.
     pub block_sums: Vec<BatchSums>,
     /// The own blocks' subtrees; likewise.
     pub subtrees: Vec<Subtree<F>>,

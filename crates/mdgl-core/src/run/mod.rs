@@ -20,7 +20,7 @@ mod workers;
 use std::sync::atomic::AtomicBool;
 
 use crate::batch::loss::Objective;
-use crate::batch::{Batch, Targets};
+use crate::batch::{EncodedBatch, Targets};
 use crate::description::legal::Use;
 use crate::description::rule::{Estimator, Rule};
 use crate::error::{Result, invalid, not_finite};
@@ -73,7 +73,7 @@ pub struct StepReport {
 #[derive(Debug, Clone, Copy)]
 pub struct Assignment<'a> {
     /// The trials.
-    pub batch: &'a Batch,
+    pub batch: &'a EncodedBatch,
     /// The losses.
     pub objective: &'a Objective,
     /// Targets, one entry per loss.
@@ -91,7 +91,7 @@ pub struct Training<'a> {
 
 impl<'a> Assignment<'a> {
     /// Trials that no loss is computed of.
-    fn without_loss(batch: &'a Batch) -> Self {
+    fn without_loss(batch: &'a EncodedBatch) -> Self {
         static NO_LOSS: Objective = Objective { losses: Vec::new(), regulariser: None };
         Self { batch, objective: &NO_LOSS, targets: &[] }
     }
@@ -286,7 +286,7 @@ mod tests {
         let network = Network::new(serde_json::from_value(description).unwrap()).unwrap();
         let model = Model::<f32>::new(Arc::new(network)).unwrap();
         let key = DrawKey::default();
-        let batch = Batch { trials: 40, steps: 5, lengths: None, inputs: Vec::<Input>::new(), key };
+        let batch = EncodedBatch { trials: 40, steps: 5, lengths: None, inputs: Vec::<Input>::new(), key };
         let loss = json!({"readout": "out", "kind": "cross-entropy", "window": 1});
         let regulariser = json!({"strength": 1, "targetRate": 10});
         let objective: Objective =

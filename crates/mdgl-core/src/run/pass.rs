@@ -37,7 +37,7 @@ pub(super) type BlockResults<F> = (Vec<BatchSums>, Vec<BlockGradient<F>>);
 /// What every pass over a batch needs.
 pub(super) struct Pass<'a, F: Real> {
     pub(super) model: &'a Model<F>,
-    pub(super) compiled: CompiledNetwork<F>,
+    pub(super) network: CompiledNetwork<F>,
     pub(super) assignment: Assignment<'a>,
     /// The blocks that this process computes.
     pub(super) blocks: Range<usize>,
@@ -57,7 +57,7 @@ impl<'a, F: Real> Pass<'a, F> {
     ) -> Result<Self> {
         Ok(Self {
             model,
-            compiled: CompiledNetwork::new(model)?,
+            network: CompiledNetwork::new(model)?,
             assignment,
             blocks: 0..assignment.blocks(),
             workers,
@@ -108,7 +108,7 @@ impl<F: Real> Pass<'_, F> {
     fn layout(&self, block: usize, keep: Keep<'_, F>, purpose: Purpose) -> Result<Layout> {
         let Workers { layout, layout_is_demanded, .. } = self.workers;
         let network = self.model.network();
-        if keep.in_blocks || network.has_delays() || !self.compiled.stands_side_by_side {
+        if keep.in_blocks || network.has_delays() || !self.network.stands_side_by_side {
             let demanded = *layout_is_demanded && *layout == Some(Layout::Neurons);
             let allowed = "trials: such a network or rule is computed in blocks of trials alone";
             return match demanded {
@@ -120,9 +120,9 @@ impl<F: Real> Pass<'_, F> {
     }
 
     fn size(&self) -> Size {
-        let neurons = self.compiled.size();
+        let neurons = self.network.size();
         let senders = neurons + self.model.network().input_units();
-        let synapses = self.compiled.input.len() + self.compiled.undelayed().csr.len();
+        let synapses = self.network.input.len() + self.network.undelayed().csr.len();
         Size { neurons, synapses, senders, has_rows: single::has_rows::<F>(synapses, senders, neurons) }
     }
 
@@ -153,10 +153,10 @@ impl<F: Real> Pass<'_, F> {
             return workspace.singles.simulate(on, &lengths[..trials], steps, keep, run);
         }
         let span = self.workers.span(ProfileStage::Simulate, Some(block));
-        workspace.trajectory.prepare(&self.compiled, lengths, steps, keep)?;
+        workspace.trajectory.prepare(&self.network, lengths, steps, keep)?;
         span.start(&mut workspace.trajectory.state.probe);
         let kernel = Simulate {
-            compiled: &self.compiled,
+            network: &self.network,
             input: &workspace.input,
             trajectory: &mut workspace.trajectory,
             keep,
@@ -164,8 +164,7 @@ impl<F: Real> Pass<'_, F> {
         };
         F::simulate(self.workers.instructions, kernel)?;
         span.end_with([&mut workspace.trajectory.state.probe]);
-        self.workers
-            .count(|| work::tally_simulation(&self.compiled, &workspace.input, &workspace.trajectory));
+        self.workers.count(|| work::tally_simulation(&self.network, &workspace.input, &workspace.trajectory));
         Ok(())
     }
 
@@ -173,7 +172,7 @@ impl<F: Real> Pass<'_, F> {
     fn evaluate_loss(&self, block: usize, workspace: &mut Workspace<F>) -> Result<BatchSums> {
         let Assignment { batch, objective, targets } = self.assignment;
         let span = self.workers.span(ProfileStage::EvaluateLoss, Some(block));
-        let (neurons, outputs) = (self.compiled.size(), self.compiled.outputs());
+        let (neurons, outputs) = (self.network.size(), self.network.outputs());
         let shortest = self.lengths(block).into_iter().filter(|&n| n > 0).min().unwrap_or(0);
         workspace.delta.reset(objective.first_step(shortest as usize), batch.steps, outputs)?;
         let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, targets, block);
@@ -195,7 +194,7 @@ impl<F: Real> Pass<'_, F> {
 impl<F: Real> Pass<'_, F> {
     /// A rule for this batch's network; its gradient sums fit into memory.
     pub(super) fn plan(&self, rule: &Rule, regularised: bool, learns: &[bool]) -> Result<LearningPlan<F>> {
-        let plan = LearningPlan::new(self.model, &self.compiled, rule, regularised, learns)?;
+        let plan = LearningPlan::new(self.model, &self.network, rule, regularised, learns)?;
         // Every block's sums wait for the others'; online there may be two per slot.
         let sums = if rule.estimator == Estimator::Online { 2 } else { 1 };
         let bytes = product(&[self.blocks.len(), plan.slots.len(), sums * size_of::<F>()]);
@@ -230,7 +229,7 @@ impl<F: Real> Pass<'_, F> {
 
     /// What a plan's pass computes.
     fn purpose(&self, plan: &LearningPlan<F>) -> Purpose {
-        let few = 2 * plan.active.len() < self.compiled.size();
+        let few = 2 * plan.active.len() < self.network.size();
         match plan.receives() {
             false => Purpose::Recursions { few },
             true if plan.secretes_lambda => Purpose::Backpropagation,
@@ -259,7 +258,7 @@ impl<F: Real> Pass<'_, F> {
         let lengths = &self.lengths(block)[..self.trials(block)];
         let shortest = lengths.iter().copied().min().unwrap_or(0);
         let first = objective.first_step(shortest as usize);
-        workspace.delta.reset(first, batch.steps, self.compiled.outputs())?;
+        workspace.delta.reset(first, batch.steps, self.network.outputs())?;
         let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, targets, block);
         let (on, run) = self.one_by_one(block, &workspace.input);
         let segment = self.workers.segment;
@@ -277,7 +276,7 @@ impl<F: Real> Pass<'_, F> {
     /// What trials one by one read of a plan.
     fn learning(&self, plan: &LearningPlan<F>) -> &Learning<F> {
         let units = self.model.network().input_units();
-        self.learning.get_or_init(|| Learning::new(&self.compiled, plan, units))
+        self.learning.get_or_init(|| Learning::new(&self.network, plan, units))
     }
 
     /// All simulated blocks backward, with the sums over the whole batch.
@@ -333,7 +332,7 @@ impl<F: Real> Pass<'_, F> {
         span.start(&mut workspace.backward_state.probe);
         span.start(&mut workspace.trajectory.replay.probe);
         let kernel = Backward {
-            compiled: &self.compiled,
+            network: &self.network,
             plan,
             input: &workspace.input,
             trajectory: &mut workspace.trajectory,
@@ -347,7 +346,7 @@ impl<F: Real> Pass<'_, F> {
         F::backward(self.workers.instructions, kernel)?;
         span.end_with([&mut workspace.backward_state.probe, &mut workspace.trajectory.replay.probe]);
         self.workers
-            .count(|| work::tally_backward(&self.compiled, plan, &workspace.input, &workspace.trajectory));
+            .count(|| work::tally_backward(&self.network, plan, &workspace.input, &workspace.trajectory));
         let span = self.workers.span(ProfileStage::Reduce, Some(block));
         let block_gradient = workspace.backward_state.block_gradient(plan);
         span.end();
@@ -357,7 +356,7 @@ impl<F: Real> Pass<'_, F> {
     /// Simulation and learning of all blocks in one loop over time.
     pub(super) fn online(&self, plan: &LearningPlan<F>, trace: Trace) -> Result<BlockResults<F>> {
         let Assignment { batch, objective, targets } = self.assignment;
-        let cells = trace_dynamics(&self.compiled, trace);
+        let cells = trace_dynamics(&self.network, trace);
         let sums = self.workers.blocks(&self.blocks, |block, workspace| {
             let span = self.workers.span(ProfileStage::Draw, Some(block));
             workspace.input.encode(self.model.network(), batch, block, self.cancel)?;
@@ -365,12 +364,12 @@ impl<F: Real> Pass<'_, F> {
             if self.workers.counts() {
                 // The online form does not keep its spikes: they are counted in another simulation.
                 self.forward_block(Layout::Trials, block, workspace, Keep::NOTHING)?;
-                self.workers.count(|| work::tally_online(&self.compiled, plan, &workspace.trajectory));
+                self.workers.count(|| work::tally_online(&self.network, plan, &workspace.trajectory));
             }
             let span = self.workers.span(ProfileStage::Forward, Some(block));
             workspace.traces.probes().into_iter().for_each(|probe| span.start(probe));
             let kernel = Online {
-                compiled: &self.compiled,
+                network: &self.network,
                 cells: &cells,
                 plan,
                 input: &workspace.input,
@@ -396,10 +395,10 @@ impl<F: Real> Pass<'_, F> {
     /// All blocks forward, then each trial again with an estimator's influence; the sums are those of all blocks.
     pub(super) fn influence(&self, plan: &LearningPlan<F>, estimator: Estimator) -> Result<BlockResults<F>> {
         let batch = self.assignment.batch;
-        let network = ForwardNetwork::new(&self.compiled, plan, self.model.network().input_units());
+        let network = ForwardNetwork::new(&self.network, plan, self.model.network().input_units());
         forward::check_size(estimator, &network)?;
         let mut workspaces = self.forward(Keep {
-            psi: Some(&self.compiled.runs),
+            psi: Some(&self.network.runs),
             segment: Some(batch.steps),
             in_blocks: true,
             ..Keep::NOTHING
@@ -461,11 +460,11 @@ impl<F: Real> Pass<'_, F> {
         input: &'b BlockInput<F>,
     ) -> (TrialContext<'b, F>, singles::RunContext<'b>) {
         let units = self.model.network().input_units();
-        let lane_layout = self.lane_layout.get_or_init(|| single::LaneLayout::new(&self.compiled, units));
+        let lane_layout = self.lane_layout.get_or_init(|| single::LaneLayout::new(&self.network, units));
         let Workers { instructions, recorder, .. } = self.workers;
         let (instructions, cancel, recorder) = (*instructions, self.cancel, recorder.as_ref());
         let run = singles::RunContext { instructions, cancel, recorder, block };
-        (TrialContext { compiled: &self.compiled, lane_layout, input, lane: 0 }, run)
+        (TrialContext { network: &self.network, lane_layout, input, lane: 0 }, run)
     }
 
     /// Whether the regulariser looks at each trial's own rates.
@@ -484,7 +483,7 @@ impl<F: Real> Pass<'_, F> {
             let rate = |lane: usize| f64::from(counts[lane]) / f64::from(lengths[lane]);
             std::array::from_fn(|lane| if lane < trials { rate(lane) - target } else { 0.0 })
         };
-        workspace.counts_by_trial(self.compiled.size()).into_iter().map(excess).collect()
+        workspace.counts_by_trial(self.network.size()).into_iter().map(excess).collect()
     }
 
     /// c (f_p − f0) / (steps · trials · window) of each cell in each trial of a block; empty where trials share their rates.

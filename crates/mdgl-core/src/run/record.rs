@@ -7,7 +7,7 @@ use super::pass::{Pass, SignalSources};
 use super::workers::{Workers, Workspace};
 use super::{Assignment, finite_lists};
 use crate::batch::loss::Objective;
-use crate::batch::{Batch, Event, Targets};
+use crate::batch::{EncodedBatch, Event, Targets};
 use crate::description::legal::Use;
 use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
@@ -73,7 +73,7 @@ impl<F: Real> Recording<F> {
 /// [`crate::Error::NotFinite`], [`crate::Error::Cancelled`], [`crate::Error::Memory`].
 pub fn simulate<F: Real>(
     model: &Model<F>,
-    batch: &Batch,
+    batch: &EncodedBatch,
     record: Record<'_>,
     workers: &Workers<F>,
     cancel: &AtomicBool,
@@ -86,7 +86,7 @@ pub fn simulate<F: Real>(
     let pass = Pass::new(model, assignment, workers, cancel)?;
     let with_signals = record.signals.is_some();
     let mut workspaces = pass.forward(Keep {
-        psi: with_signals.then_some(&pass.compiled.runs),
+        psi: with_signals.then_some(&pass.network.runs),
         voltage: record.voltage,
         sums: with_signals,
         in_blocks: with_signals,
@@ -96,7 +96,7 @@ pub fn simulate<F: Real>(
         None => Vec::new(),
         Some((_, _, rule)) => record_signals(&pass, rule, &mut workspaces)?,
     };
-    let (neurons, outputs) = (pass.compiled.size(), pass.compiled.outputs());
+    let (neurons, outputs) = (pass.network.size(), pass.network.outputs());
     let flat = |pick: &dyn Fn(&Signals<F>) -> &[Block<F>]| {
         let blocks: Vec<&[Block<F>]> = signals.iter().map(pick).collect();
         transpose(&blocks, batch.trials, neurons)
@@ -125,8 +125,7 @@ fn record_signals<F: Real>(
     }
     rule.validate_use(Use::RecordedSignals)?;
     let all = vec![true; pass.model.network().projections().len()];
-    let mut plan =
-        LearningPlan::new(pass.model, &pass.compiled, rule, objective.regulariser.is_some(), &all)?;
+    let mut plan = LearningPlan::new(pass.model, &pass.network, rule, objective.regulariser.is_some(), &all)?;
     let block_sums = pass.evaluate_losses(workspaces)?;
     pass.take_means(&mut plan, &BatchSums::total(&block_sums));
     signals(pass, &plan, &block_sums, workspaces)
@@ -140,7 +139,7 @@ pub(super) fn signals<F: Real>(
     workspaces: &mut [Workspace<F>],
 ) -> Result<Vec<Signals<F>>> {
     let shared = BatchSums::total(block_sums).constants(pass.model, pass.assignment);
-    let len = product(&[pass.assignment.batch.steps, pass.compiled.size()]);
+    let len = product(&[pass.assignment.batch.steps, pass.network.size()]);
     let record = |(block, workspace): (usize, &mut Workspace<F>)| {
         let mut signals = Signals::default();
         for buffer in [&mut signals.learning, &mut signals.modulation] {
@@ -157,7 +156,7 @@ pub(super) fn signals<F: Real>(
 
 pub(super) fn spike_events<F: Real>(
     workspaces: &[Workspace<F>],
-    batch: &Batch,
+    batch: &EncodedBatch,
     neurons: usize,
 ) -> Result<Vec<Event>> {
     let (mut events, mut units) = (Vec::new(), Vec::new());
@@ -174,7 +173,7 @@ pub(super) fn spike_events<F: Real>(
     Ok(events)
 }
 
-pub(super) fn input_events<F: Real>(workspaces: &[Workspace<F>], batch: &Batch) -> Result<Vec<Event>> {
+pub(super) fn input_events<F: Real>(workspaces: &[Workspace<F>], batch: &EncodedBatch) -> Result<Vec<Event>> {
     let mut events = Vec::new();
     let entries = workspaces
         .iter()
@@ -201,7 +200,7 @@ pub(super) fn input_events<F: Real>(workspaces: &[Workspace<F>], batch: &Batch) 
 /// Membranes `[trial][step][neuron]`.
 pub(super) fn voltages<F: Real>(
     workspaces: &[Workspace<F>],
-    batch: &Batch,
+    batch: &EncodedBatch,
     neurons: usize,
 ) -> Result<Vec<F>> {
     let mut out = Vec::new();

@@ -143,13 +143,13 @@ impl<F: Real> Sharing<'_, F> {
         Ok(pass)
     }
 
-    fn header(&self, stage: MessagePhase) -> Result<Header> {
+    fn header(&self, phase: MessagePhase) -> Result<Header> {
         let weights = Digest::of_bytes(&self.model.to_checkpoint()?);
         let engine = (env!("CARGO_PKG_VERSION"), F::NAME, self.workers.instructions().class());
         let rule = Digest::of(&self.training);
         let losses = Digest::of(self.assignment.objective);
         let batch = Digest::of_trials(self.assignment);
-        Ok(Header::new(self.share, stage, [weights, rule, losses, batch, Digest::of(&engine)]))
+        Ok(Header::new(self.share, phase, [weights, rule, losses, batch, Digest::of(&engine)]))
     }
 
     fn send(

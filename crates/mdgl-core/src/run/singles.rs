@@ -88,7 +88,7 @@ impl<F: Real> Singles<F> {
             )
         };
         self.trials.par_iter_mut().enumerate().try_for_each(simulate)?;
-        self.join_readouts(context.compiled.outputs(), steps)
+        self.join_readouts(context.network.outputs(), steps)
     }
 
     fn join_readouts(&mut self, outputs: usize, steps: usize) -> Result<()> {
@@ -126,7 +126,7 @@ impl<F: Real> Singles<F> {
             )
         };
         self.trials.par_iter_mut().zip(&mut self.backward_states).enumerate().try_for_each(backward)?;
-        Ok(self.block_gradient(plan, learning, context.compiled.outputs()))
+        Ok(self.block_gradient(plan, learning, context.network.outputs()))
     }
 
     /// Each trial forward, its loss, and straight back, while its ψ is in the cache: what [`Self::simulate`] and
@@ -143,10 +143,10 @@ impl<F: Real> Singles<F> {
         (evaluator, delta): (&mut LossEvaluator<'_>, &mut Delta<F>),
         run: RunContext<'_>,
     ) -> Result<(BlockGradient<F>, Vec<u64>)> {
-        let (count, outputs) = (lengths.len(), context.compiled.outputs());
+        let (count, outputs) = (lengths.len(), context.network.outputs());
         let listed = self.list_inputs(context, count, steps)?;
         self.backward_states.resize_with(1, TrialBackwardState::default);
-        let mut counts = vec![0; context.compiled.size()];
+        let mut counts = vec![0; context.network.size()];
         // Of one trial the other lanes' zeros change nothing.
         let mut lanes = vec![Block::ZERO; if count == 1 { 0 } else { plan.slots.len() + outputs }];
         for (lane, &length) in lengths.iter().enumerate() {
@@ -178,7 +178,7 @@ impl<F: Real> Singles<F> {
     fn list_inputs(&mut self, context: TrialContext<'_, F>, count: usize, steps: usize) -> Result<bool> {
         self.trials.resize_with(count, Trial::default);
         let events = self.trials.iter_mut().map(|trial| &mut trial.events);
-        list_inputs(events, context.input, (context.compiled.size(), steps))
+        list_inputs(events, context.input, (context.network.size(), steps))
     }
 
     fn simulate_one(

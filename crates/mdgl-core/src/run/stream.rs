@@ -13,7 +13,7 @@ use crate::description::legal::Use;
 use crate::description::rule::Rule;
 use crate::error::{Result, invalid, not_finite};
 use crate::learn::field::FieldSources;
-use crate::learn::online::{Before, OnlineStep, Part, Traces, trace_lists};
+use crate::learn::online::{Before, OnlineStep, StepHalf, Traces, trace_lists};
 use crate::learn::plan::{LearningPlan, trace_dynamics};
 use crate::model::Model;
 use crate::model::optimiser::{self, Optimiser};
@@ -61,7 +61,7 @@ struct Setting<F: Real> {
     rule: Rule,
     learns: Vec<bool>,
     instructions: Instructions,
-    compiled: CompiledNetwork<F>,
+    network: CompiledNetwork<F>,
     /// The constants of the traces.
     cells: Vec<Dynamics<F>>,
     plan: LearningPlan<F>,
@@ -69,16 +69,16 @@ struct Setting<F: Real> {
 }
 
 impl<F: Real> Setting<F> {
-    fn run(&self, traces: &mut Traces<F>, t: usize, part: Part) {
-        let Self { compiled, cells, plan, input, .. } = self;
-        let online_step = OnlineStep { compiled, cells, plan, input, regularised: false, traces, t, part };
+    fn run(&self, traces: &mut Traces<F>, t: usize, half: StepHalf) {
+        let Self { network, cells, plan, input, .. } = self;
+        let online_step = OnlineStep { network, cells, plan, input, regularised: false, traces, t, half };
         F::online_step(self.instructions, online_step);
     }
 
     /// Compiles the weights of a model.
     fn renew(&mut self, model: &Model<F>) -> Result<()> {
-        self.compiled = CompiledNetwork::new(model)?;
-        self.plan = LearningPlan::for_stream(model, &self.compiled, &self.rule, &self.learns)?;
+        self.network = CompiledNetwork::new(model)?;
+        self.plan = LearningPlan::for_stream(model, &self.network, &self.rule, &self.learns)?;
         Ok(())
     }
 }
@@ -165,16 +165,15 @@ impl<F: Real> Stream<F> {
             return Err(invalid("instructions", instructions.name(), "one that the processor has"));
         }
         rule.validate_use(Use::Session)?;
-        let network = Arc::clone(model.network());
-        optimiser.validate(&network)?;
-        let learns = optimiser.learns(&network);
-        let compiled = CompiledNetwork::new(model)?;
-        let plan = LearningPlan::for_stream(model, &compiled, rule, &learns)?;
-        let cells = trace_dynamics(&compiled, rule.trace);
+        optimiser.validate(model.network())?;
+        let learns = optimiser.learns(model.network());
+        let network = CompiledNetwork::new(model)?;
+        let plan = LearningPlan::for_stream(model, &network, rule, &learns)?;
+        let cells = trace_dynamics(&network, rule.trace);
         let input = BlockInput::default();
-        let setting = Setting { rule: rule.clone(), learns, instructions, compiled, cells, plan, input };
+        let setting = Setting { rule: rule.clone(), learns, instructions, network, cells, plan, input };
         let mut stream = Self {
-            network,
+            network: Arc::clone(model.network()),
             optimiser: optimiser.clone(),
             seed,
             setting,
@@ -201,7 +200,7 @@ impl<F: Real> Stream<F> {
         self.close();
         self.setting.input.encode_step(&self.network, self.steps, inputs)?;
         self.traces.snapshot_into(&mut self.before);
-        self.setting.run(&mut self.traces, self.steps, Part::Simulate { ended_lanes: OTHERS });
+        self.setting.run(&mut self.traces, self.steps, StepHalf::Simulate { ended_lanes: OTHERS });
         if !self.readout().all(Scalar::is_finite) {
             self.traces.take_back(&self.before);
             return Err(not_finite("a readout"));
@@ -281,18 +280,18 @@ impl<F: Real> Stream<F> {
     /// [`crate::Error::NotFinite`] when a number in it is not finite.
     pub fn state(&self) -> Result<StreamState<F>> {
         let mut traces = self.traces.clone();
-        let Setting { compiled, plan, .. } = &self.setting;
+        let Setting { network, plan, .. } = &self.setting;
         if self.open {
-            self.setting.run(&mut traces, self.steps - 1, Part::Learn { has_delta: false });
+            self.setting.run(&mut traces, self.steps - 1, StepHalf::Learn { has_delta: false });
         }
         let state = StreamState {
             steps: self.steps as u64,
             membrane: self.variable(MEMBRANE),
             adaptation: self.variable(ADAPTATION),
             variables: self.others().into_iter().map(|name| (name.into(), self.variable(name))).collect(),
-            refractory: traces.state.blocked(compiled, LANE, self.steps),
+            refractory: traces.state.blocked(network, LANE, self.steps),
             spikes: self.spikes().collect(),
-            in_transit: traces.state.in_transit(compiled, LANE, self.steps),
+            in_transit: traces.state.in_transit(network, LANE, self.steps),
             readout: lane(&traces.state.carried.readout).collect(),
             traces: traces.carried(plan).into_iter().flat_map(|blocks| lane(blocks)).collect(),
         };
@@ -311,10 +310,10 @@ impl<F: Real> Stream<F> {
         self.check_state(state)?;
         self.leave()?;
         self.steps = state.steps as usize;
-        let Setting { compiled, plan, .. } = &self.setting;
+        let Setting { network, plan, .. } = &self.setting;
         let simulated = &mut self.traces.state;
-        simulated.resume(compiled, self.steps, &state.spikes, &state.refractory, &state.in_transit);
-        for (cell, dynamics) in compiled.cells.iter().enumerate() {
+        simulated.resume(network, self.steps, &state.spikes, &state.refractory, &state.in_transit);
+        for (cell, dynamics) in network.cells.iter().enumerate() {
             for (i, &name) in dynamics.variables().iter().enumerate() {
                 let values = match name {
                     MEMBRANE => &state.membrane,
@@ -340,7 +339,7 @@ impl<F: Real> Stream<F> {
 
     /// Names of the state variables that have no field of their own in [`StreamState`].
     fn others(&self) -> BTreeSet<&'static str> {
-        let all = self.setting.compiled.cells.iter().flat_map(|dynamics| dynamics.variables()).copied();
+        let all = self.setting.network.cells.iter().flat_map(|dynamics| dynamics.variables()).copied();
         all.filter(|&name| name != MEMBRANE && name != ADAPTATION).collect()
     }
 
@@ -351,13 +350,13 @@ impl<F: Real> Stream<F> {
             let place = dynamics.variables().iter().position(|&own| own == name);
             place.map_or(F::ZERO, |place| state.variable(place)[cell].0[LANE])
         };
-        self.setting.compiled.cells.iter().enumerate().map(value).collect()
+        self.setting.network.cells.iter().enumerate().map(value).collect()
     }
 
     /// Carries out the second half of the last step.
     fn close(&mut self) {
         if std::mem::take(&mut self.open) {
-            self.setting.run(&mut self.traces, self.steps - 1, Part::Learn { has_delta: self.has_delta });
+            self.setting.run(&mut self.traces, self.steps - 1, StepHalf::Learn { has_delta: self.has_delta });
         }
     }
 
@@ -368,16 +367,16 @@ impl<F: Real> Stream<F> {
     }
 
     fn begin(&mut self) -> Result<()> {
-        let Setting { compiled, plan, .. } = &self.setting;
+        let Setting { network, plan, .. } = &self.setting;
         (self.steps, self.open) = (0, false);
-        self.traces.begin(compiled, plan, false)?;
-        self.traces.renew(plan, compiled.size());
+        self.traces.begin(network, plan, false)?;
+        self.traces.renew(plan, network.size());
         Ok(())
     }
 
     fn forget(&mut self) -> Result<()> {
         (self.learned, self.summed) = (0, 0);
-        self.traces.forget(&self.setting.plan, self.setting.compiled.outputs())
+        self.traces.forget(&self.setting.plan, self.setting.network.outputs())
     }
 
     fn next_model(&self, model: &Model<F>) -> Result<(Model<F>, StreamUpdate)> {
@@ -456,12 +455,12 @@ impl<F: Real> Stream<F> {
     }
 
     fn check_state(&self, state: &StreamState<F>) -> Result<()> {
-        let compiled = &self.setting.compiled;
-        let n = compiled.size();
+        let network = &self.setting.network;
+        let n = network.size();
         for (name, values, expected) in [
             ("membrane", &state.membrane, n),
             ("adaptation", &state.adaptation, n),
-            ("readout", &state.readout, compiled.outputs()),
+            ("readout", &state.readout, network.outputs()),
             ("traces", &state.traces, self.trace_len()),
         ] {
             check_values::<F>(&format!("state.{name}"), values, expected)?;
@@ -486,7 +485,7 @@ impl<F: Real> Stream<F> {
         state.spikes.iter().for_each(|&unit| spiked[unit as usize] = true);
         // A neuron in its refractory period has spiked: in the last step or before it, but not before the first.
         let possible = |p: usize| {
-            let (period, left) = (compiled.refractory[p], state.refractory[p]);
+            let (period, left) = (network.refractory[p], state.refractory[p]);
             let just = left == period && state.steps > 0;
             let earlier = left < period && (left == 0 || u64::from(period - left) < state.steps);
             if spiked[p] { just } else { earlier || period == 0 && left == 0 }
@@ -506,17 +505,17 @@ impl<F: Real> Stream<F> {
 
     /// Spikes in transit must be possible, and agree with the refractory periods.
     fn check_in_transit(&self, state: &StreamState<F>) -> Result<()> {
-        let compiled = &self.setting.compiled;
-        let longest = compiled.longest_delay() as u64;
+        let network = &self.setting.network;
+        let longest = network.longest_delay() as u64;
         let refuse = |value: String, allowed: &str| Err(invalid("state.inTransit", value, allowed));
         let possible = |&[before, unit]: &[u32; 2]| {
-            before > 0 && u64::from(before) < longest.min(state.steps) && (unit as usize) < compiled.size()
+            before > 0 && u64::from(before) < longest.min(state.steps) && (unit as usize) < network.size()
         };
         if !state.in_transit.is_sorted_by(|a, b| a < b) || !state.in_transit.iter().all(possible) {
             return refuse("another list".into(), "ascending pairs of steps before the last one and neuron");
         }
         let blocked = |&&[before, unit]: &&[u32; 2]| {
-            let period = compiled.refractory[unit as usize];
+            let period = network.refractory[unit as usize];
             before >= period || state.refractory[unit as usize] == period - before
         };
         if let Some(&[before, unit]) = state.in_transit.iter().find(|spike| !blocked(spike)) {
@@ -524,12 +523,12 @@ impl<F: Real> Stream<F> {
             return refuse(value, "spikes that fit state.refractory");
         }
         let missing = |&unit: &usize| {
-            let (period, left) = (compiled.refractory[unit], state.refractory[unit]);
+            let (period, left) = (network.refractory[unit], state.refractory[unit]);
             let before = period.saturating_sub(left);
             let within = left > 0 && before > 0 && u64::from(before) < longest;
             within && state.in_transit.binary_search(&[before, unit as u32]).is_err()
         };
-        match (0..compiled.size()).find(missing) {
+        match (0..network.size()).find(missing) {
             Some(unit) => refuse(format!("no spike of neuron {unit}"), "spikes that fit state.refractory"),
             None => Ok(()),
         }
@@ -537,20 +536,15 @@ impl<F: Real> Stream<F> {
 
     /// Number of values of the rule's traces.
     fn trace_len(&self) -> usize {
-        let Setting { compiled, plan, .. } = &self.setting;
-        let (slots, k) = (plan.slots.len(), compiled.outputs());
+        let Setting { network, plan, .. } = &self.setting;
+        let (slots, k) = (plan.slots.len(), network.outputs());
         let modulation = match plan.receives() {
-            true if plan.filters_factors_separately => compiled.size(),
+            true if plan.filters_factors_separately => network.size(),
             true => slots * (k + 2 * plan.filters()),
             false => 0,
         };
         let sites = plan.field.as_ref().map_or(0, FieldSources::sites);
-        (2 + trace_lists(compiled)) * slots
-            + slots * k
-            + compiled.size()
-            + plan.past_len()
-            + modulation
-            + sites
+        (2 + trace_lists(network)) * slots + slots * k + network.size() + plan.past_len() + modulation + sites
     }
 }
 

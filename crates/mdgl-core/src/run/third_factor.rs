@@ -87,7 +87,7 @@ pub fn observe<F: Real>(
     }
     let pass = Pass::new(model, assignment, workers, cancel)?;
     let mut workspaces = pass.forward(Keep {
-        psi: Some(&pass.compiled.runs),
+        psi: Some(&pass.network.runs),
         voltage: true,
         segment: Some(batch.steps),
         in_blocks: true,
@@ -103,13 +103,13 @@ pub fn observe<F: Real>(
     }
     finite(batch_sums.evaluation(model, assignment))?;
     let learning_signal = learning_signal(&pass, &block_sums, &mut workspaces)?;
-    let neurons = pass.compiled.size();
+    let neurons = pass.network.size();
     let observation = Observation {
         spikes: spike_events(&workspaces, batch, neurons)?,
         voltage: voltages(&workspaces, batch, neurons)?,
         psi: pseudo_derivatives(&workspaces, assignment, neurons)?,
-        readout: readouts(&workspaces, batch.trials, pass.compiled.outputs())?,
-        error: errors(&workspaces, assignment, pass.compiled.outputs())?,
+        readout: readouts(&workspaces, batch.trials, pass.network.outputs())?,
+        error: errors(&workspaces, assignment, pass.network.outputs())?,
         learning_signal,
     };
     let observed = Observed { workspaces, batch_sums, trials: batch.trials, steps: batch.steps };
@@ -176,7 +176,7 @@ fn learn<F: Real>(
         return Err(invalid("batch", value, format!("the batch observed, {trials} trials of {steps} steps")));
     }
     let pass = Pass::new(model, assignment, workers, cancel)?;
-    let neurons = pass.compiled.size();
+    let neurons = pass.network.size();
     check_values("signal", signal, product(&[trials, steps, neurons]))?;
     let evaluation = batch_sums.evaluation(model, assignment);
     // e-prop of cells that all have a signal: the recursion that a signal from outside drives.
@@ -203,16 +203,11 @@ fn learning_signal<F: Real>(
 ) -> Result<Vec<F>> {
     let none = vec![false; pass.model.network().projections().len()];
     let Assignment { batch, objective, .. } = pass.assignment;
-    let plan = LearningPlan::new(
-        pass.model,
-        &pass.compiled,
-        &Rule::eprop(),
-        objective.regulariser.is_some(),
-        &none,
-    )?;
+    let plan =
+        LearningPlan::new(pass.model, &pass.network, &Rule::eprop(), objective.regulariser.is_some(), &none)?;
     let signals = signals(pass, &plan, block_sums, workspaces)?;
     let blocks: Vec<&[Block<F>]> = signals.iter().map(|signals| &signals.learning[..]).collect();
-    transpose(&blocks, batch.trials, pass.compiled.size())
+    transpose(&blocks, batch.trials, pass.network.size())
 }
 
 /// ψ, `[trial][step][neuron]`.

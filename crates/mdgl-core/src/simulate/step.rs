@@ -107,14 +107,14 @@ impl<F: Scalar> NetworkState<F> {
     ///
     /// # Errors
     /// [`crate::Error::Memory`] when so many neurons cannot be allocated.
-    pub fn reset(&mut self, compiled: &CompiledNetwork<F>) -> Result<()> {
+    pub fn reset(&mut self, network: &CompiledNetwork<F>) -> Result<()> {
         let what = "the state of a block of trials";
-        self.carried.reset(compiled.size(), compiled.further, compiled.outputs(), what)?;
+        self.carried.reset(network.size(), network.further, network.outputs(), what)?;
         self.refractory.clear();
-        self.refractory.resize(compiled.size(), 0);
-        self.spiking.resize(compiled.size() + 1, Entry::default());
+        self.refractory.resize(network.size(), 0);
+        self.spiking.resize(network.size() + 1, Entry::default());
         self.spikes.clear();
-        self.values.clear(compiled.rate_units.len());
+        self.values.clear(network.rate_units.len());
         Ok(())
     }
 
@@ -131,15 +131,15 @@ impl<F: Scalar> NetworkState<F> {
     /// The state before a step, from its snapshot and the values sent in all steps.
     pub fn restore(
         &mut self,
-        compiled: &CompiledNetwork<F>,
+        network: &CompiledNetwork<F>,
         snapshot: &Snapshot<F>,
         sent: &Self,
         step: usize,
     ) {
         self.carried.clone_from(&snapshot.carried);
         self.refractory.clone_from(&snapshot.refractory);
-        self.spiking.resize(compiled.size() + 1, Entry::default());
-        let before = step.saturating_sub(compiled.looks_back())..step;
+        self.spiking.resize(network.size() + 1, Entry::default());
+        let before = step.saturating_sub(network.looks_back())..step;
         self.spikes.copy_steps(&sent.spikes, before.clone());
         self.values.copy_steps(&sent.values, before);
     }
@@ -158,13 +158,13 @@ impl<F: Scalar> NetworkState<F> {
     }
 
     /// Before a step: for how many further steps each cell of a lane is blocked.
-    pub fn blocked(&self, compiled: &CompiledNetwork<F>, lane: usize, step: usize) -> Vec<u32> {
-        let mut blocked = vec![0; compiled.size()];
-        for back in 0..compiled.longest_period().min(step) {
+    pub fn blocked(&self, network: &CompiledNetwork<F>, lane: usize, step: usize) -> Vec<u32> {
+        let mut blocked = vec![0; network.size()];
+        for back in 0..network.longest_period().min(step) {
             let spiked = self.spikes.at(step - 1 - back).iter();
             for entry in spiked.filter(|entry| entry.mask >> lane & 1 == 1) {
                 let unit = entry.unit as usize;
-                let left = compiled.refractory[unit].saturating_sub(back as u32);
+                let left = network.refractory[unit].saturating_sub(back as u32);
                 blocked[unit] = left.max(blocked[unit]);
             }
         }
@@ -173,8 +173,8 @@ impl<F: Scalar> NetworkState<F> {
 
     /// Before a step: the spikes of a lane that a delay has not delivered yet, those of the last step aside, as (steps
     /// before the last one, neuron).
-    pub fn in_transit(&self, compiled: &CompiledNetwork<F>, lane: usize, step: usize) -> Vec<[u32; 2]> {
-        let back = 1..compiled.longest_delay().min(step);
+    pub fn in_transit(&self, network: &CompiledNetwork<F>, lane: usize, step: usize) -> Vec<[u32; 2]> {
+        let back = 1..network.longest_delay().min(step);
         let at = |back: usize| {
             let spiked = self.spikes.at(step - 1 - back).iter();
             let spiked = spiked.filter(move |entry| entry.mask >> lane & 1 == 1);
@@ -187,19 +187,19 @@ impl<F: Scalar> NetworkState<F> {
     /// [`Self::in_transit`], and those that only refractory periods read from [`Self::blocked`].
     pub fn resume(
         &mut self,
-        compiled: &CompiledNetwork<F>,
+        network: &CompiledNetwork<F>,
         step: usize,
         spikes: &[u32],
         blocked: &[u32],
         in_transit: &[[u32; 2]],
     ) {
-        let cells = || (0u32..).zip(blocked.iter().zip(&compiled.refractory));
-        let first = step.saturating_sub(compiled.looks_back());
+        let cells = || (0u32..).zip(blocked.iter().zip(&network.refractory));
+        let first = step.saturating_sub(network.looks_back());
         let entry = |unit| Entry { unit, mask: 1, count: 1 };
         self.spikes.clear();
         self.spikes.begin_at(first);
         for back in (1..step - first).rev() {
-            if back < compiled.longest_delay() {
+            if back < network.longest_delay() {
                 let then = in_transit.iter().filter(|&&[before, _]| before as usize == back);
                 then.for_each(|&[_, unit]| self.spikes.push(entry(unit)));
             } else {
@@ -220,19 +220,19 @@ impl<F: Scalar> NetworkState<F> {
 
     /// Blocks the cells that spiked in the last step, frees those whose period is over.
     #[inline(always)]
-    pub fn advance_refractory(&mut self, compiled: &CompiledNetwork<F>, step: usize) {
+    pub fn advance_refractory(&mut self, network: &CompiledNetwork<F>, step: usize) {
         if step == 0 {
             return;
         }
         for entry in self.spikes.at(step - 1) {
-            if compiled.refractory[entry.unit as usize] > 0 {
+            if network.refractory[entry.unit as usize] > 0 {
                 self.refractory[entry.unit as usize] |= entry.mask;
             }
         }
-        for &period in &compiled.periods {
+        for &period in &network.periods {
             let Some(fired) = (step - 1).checked_sub(period as usize) else { continue };
             for entry in self.spikes.at(fired) {
-                if compiled.refractory[entry.unit as usize] == period {
+                if network.refractory[entry.unit as usize] == period {
                     self.refractory[entry.unit as usize] &= !entry.mask;
                 }
             }
@@ -356,7 +356,7 @@ pub(crate) struct Row<'a, F: Scalar> {
 /// A step of a block of trials: network, input, time, and the trials that are over.
 #[derive(Clone, Copy)]
 pub(crate) struct BlockStep<'a, F: Scalar> {
-    pub compiled: &'a CompiledNetwork<F>,
+    pub network: &'a CompiledNetwork<F>,
     pub input: &'a BlockInput<F>,
     pub step: usize,
     pub ended_lanes: Mask,
@@ -370,21 +370,21 @@ pub(crate) fn step<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
     psi: &mut P,
     mut row: Row<'_, L::Scalar>,
 ) {
-    let BlockStep { compiled, input, step, ended_lanes } = block_step;
+    let BlockStep { network, input, step, ended_lanes } = block_step;
     state.probe.step();
     state.carried.clear_tiny::<L>(step);
-    state.advance_refractory(compiled, step);
+    state.advance_refractory(network, step);
     state.probe.lap(Section::NeuronUpdate);
     let work = &mut state.scattering;
-    scatter::<L>(input.events.at(step), &compiled.input_chunks, work, &mut state.carried.integrator);
+    scatter::<L>(input.events.at(step), &network.input_chunks, work, &mut state.carried.integrator);
     let values = input.analogue_at(step);
-    scatter_values::<L>(&input.analogue_units, values, &compiled.input, &mut state.carried.integrator);
+    scatter_values::<L>(&input.analogue_units, values, &network.input, &mut state.carried.integrator);
     state.probe.lap(Section::InputScatter);
-    for Delayed { delay, chunks, csr } in &compiled.recurrent {
+    for Delayed { delay, chunks, csr } in &network.recurrent {
         if let Some(sent) = step.checked_sub(*delay) {
             scatter::<L>(state.spikes.at(sent), chunks, work, &mut state.carried.integrator);
             scatter_values::<L>(
-                &compiled.rate_units,
+                &network.rate_units,
                 state.values.at(sent),
                 csr,
                 &mut state.carried.integrator,
@@ -393,11 +393,11 @@ pub(crate) fn step<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
     }
     state.probe.lap(Section::RecurrentScatter);
     if let Some(voltage) = row.voltage.as_mut() {
-        record_voltage::<L>(&compiled.runs, state, voltage);
+        record_voltage::<L>(&network.runs, state, voltage);
     }
-    update_neurons::<L, P>(psi.runs().unwrap_or(&compiled.runs), state, ended_lanes, psi);
+    update_neurons::<L, P>(psi.runs().unwrap_or(&network.runs), state, ended_lanes, psi);
     state.probe.lap(Section::NeuronUpdate);
-    update_readout::<L>(compiled, state, step, row.readout);
+    update_readout::<L>(network, state, step, row.readout);
     state.probe.lap(Section::Readout);
 }
 
@@ -523,15 +523,15 @@ fn record_voltage<L: Lanes>(
 
 #[inline(always)]
 pub(crate) fn update_readout<L: Lanes>(
-    compiled: &CompiledNetwork<L::Scalar>,
+    network: &CompiledNetwork<L::Scalar>,
     state: &mut NetworkState<L::Scalar>,
     step: usize,
     out: &mut [Block<L::Scalar>],
 ) {
     let spikes = state.spikes.at(step);
-    for (k, (y, &kappa)) in state.carried.readout.iter_mut().zip(&compiled.kappa).enumerate() {
+    for (k, (y, &kappa)) in state.carried.readout.iter_mut().zip(&network.kappa).enumerate() {
         let mut sum = L::load(y).mul(L::splat(kappa));
-        if let Some(weights) = compiled.dense_readout.as_ref().map(|dense| dense.row(k)) {
+        if let Some(weights) = network.dense_readout.as_ref().map(|dense| dense.row(k)) {
             // The sum of one unit stays in a register.
             for entry in spikes {
                 sum = sum.add_where(entry.mask, L::splat(weights[entry.unit as usize]));
@@ -539,17 +539,17 @@ pub(crate) fn update_readout<L: Lanes>(
         }
         sum.store(y);
     }
-    if compiled.dense_readout.is_none() {
+    if network.dense_readout.is_none() {
         for &Entry { unit, mask, .. } in spikes {
-            for &(k, weight) in compiled.readout.of(unit as usize) {
+            for &(k, weight) in network.readout.of(unit as usize) {
                 let y = &mut state.carried.readout[k as usize];
                 L::load(y).add_where(mask, L::splat(weight)).store(y);
             }
         }
     }
     let values = state.values.at(step);
-    scatter_values::<L>(&compiled.rate_units, values, &compiled.readout, &mut state.carried.readout);
-    for ((out, y), &bias) in out.iter_mut().zip(&state.carried.readout).zip(&compiled.bias) {
+    scatter_values::<L>(&network.rate_units, values, &network.readout, &mut state.carried.readout);
+    for ((out, y), &bias) in out.iter_mut().zip(&state.carried.readout).zip(&network.bias) {
         L::load(y).add(L::splat(bias)).store(out);
     }
 }

@@ -156,16 +156,16 @@ impl<F: Scalar> Trajectory<F> {
     /// [`crate::Error::Memory`] when they cannot be allocated.
     pub fn prepare(
         &mut self,
-        compiled: &CompiledNetwork<F>,
+        network: &CompiledNetwork<F>,
         lengths: [u32; LANES],
         steps: usize,
         keep: Keep<'_, F>,
     ) -> Result<()> {
         self.lengths = lengths;
         self.steps = steps;
-        self.state.reset(compiled)?;
+        self.state.reset(network)?;
         self.state.values.reserve(steps)?;
-        let (n, outputs) = (compiled.size(), compiled.outputs());
+        let (n, outputs) = (network.size(), network.outputs());
         let fitting = MOST_BYTES / (n * size_of::<Block<F>>());
         let length = match keep.psi {
             Some(_) => keep.segment.unwrap_or(fitting).clamp(1, steps),
@@ -237,7 +237,7 @@ impl<F: Scalar> Trajectory<F> {
 /// Loads a segment's ψ, of the cells of the runs that need it.
 pub(crate) struct LoadSegment<'a, F: Scalar> {
     pub trajectory: &'a mut Trajectory<F>,
-    pub compiled: &'a CompiledNetwork<F>,
+    pub network: &'a CompiledNetwork<F>,
     pub input: &'a BlockInput<F>,
     pub segment: usize,
     pub psi_runs: &'a [CellRun<F>],
@@ -249,19 +249,19 @@ impl<F: Scalar> SimdKernel<F> for LoadSegment<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { trajectory, compiled, input, segment, psi_runs, cancel } = self;
+        let Self { trajectory, network, input, segment, psi_runs, cancel } = self;
         let Trajectory { state, lengths, psi, segments, replay, scratch, .. } = trajectory;
         let Some((snapshot, steps)) = segments.missing(segment) else { return Ok(()) };
-        replay.restore(compiled, snapshot, state, steps.start);
-        scratch.resize(compiled.outputs(), Block::ZERO);
-        psi.clear(steps.len(), compiled.size())?;
+        replay.restore(network, snapshot, state, steps.start);
+        scratch.resize(network.outputs(), Block::ZERO);
+        psi.clear(steps.len(), network.size())?;
         for t in steps {
             check_cancelled(t, cancel)?;
-            replay.spikes.make_room(compiled.size())?;
+            replay.spikes.make_room(network.size())?;
             let mut writer = PackedPsi { row: psi.begin_row()?, runs: psi_runs };
             let row = Row { readout: scratch, voltage: None };
             let ended_lanes = ended(lengths, t);
-            step::<L, _>(BlockStep { compiled, input, step: t, ended_lanes }, replay, &mut writer, row);
+            step::<L, _>(BlockStep { network, input, step: t, ended_lanes }, replay, &mut writer, row);
             let written = writer.row.written();
             psi.end_row(written);
         }
@@ -272,7 +272,7 @@ impl<F: Scalar> SimdKernel<F> for LoadSegment<'_, F> {
 
 /// The simulation of one block as a kernel.
 pub struct Simulate<'a, F: Scalar> {
-    pub(crate) compiled: &'a CompiledNetwork<F>,
+    pub(crate) network: &'a CompiledNetwork<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) trajectory: &'a mut Trajectory<F>,
     pub(crate) keep: Keep<'a, F>,
@@ -284,12 +284,11 @@ impl<F: Scalar> SimdKernel<F> for Simulate<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { compiled, input, trajectory, keep, cancel } = self;
-        let (n, outputs) = (compiled.size(), compiled.outputs());
+        let Self { network, input, trajectory, keep, cancel } = self;
+        let (n, outputs) = (network.size(), network.outputs());
         let segments = trajectory.segments.count();
         if keep.psi.is_some() && segments > 1 {
-            let bytes =
-                size_of::<Block<F>>() * ((1 + compiled.further) * n + outputs) + size_of::<Mask>() * n;
+            let bytes = size_of::<Block<F>>() * ((1 + network.further) * n + outputs) + size_of::<Mask>() * n;
             ensure_memory(product(&[segments, bytes]), "snapshots of a block of trials")?;
         }
         for t in 0..trajectory.steps {
@@ -303,7 +302,7 @@ impl<F: Scalar> SimdKernel<F> for Simulate<'_, F> {
                 voltage: keep.voltage.then(|| &mut trajectory.voltage[t * n..(t + 1) * n]),
             };
             let block_step =
-                BlockStep { compiled, input, step: t, ended_lanes: ended(&trajectory.lengths, t) };
+                BlockStep { network, input, step: t, ended_lanes: ended(&trajectory.lengths, t) };
             let state = &mut trajectory.state;
             state.spikes.make_room(n)?;
             if let Some(psi_runs) = keep.psi {

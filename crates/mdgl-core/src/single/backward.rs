@@ -204,7 +204,7 @@ impl<F: Scalar> SimdKernel<F> for BackwardOne<'_, F> {
     fn run<L: Lanes<Scalar = F>>(mut self) -> Result<()> {
         self.state.reset(self.context, self.plan, self.learning, self.constants)?;
         if self.plan.filters_factors_separately {
-            let (kappa, blocks) = (&self.context.compiled.kappa, self.context.lane_layout.blocks());
+            let (kappa, blocks) = (&self.context.network.kappa, self.context.lane_layout.blocks());
             let (mut trial, psi_filtered) = self.segmented();
             psi_filtered.filter_psi_before_segments::<L>(&mut trial, kappa, blocks)?;
         }
@@ -279,7 +279,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
     /// g_t = δ_t + κ g_t+1, and the bias's gradient.
     #[inline(always)]
     fn filter_errors<L: Lanes<Scalar = F>>(&mut self, tile: StepTile) {
-        let (units, lane, state) = (self.context.compiled.outputs(), self.context.lane, &mut *self.state);
+        let (units, lane, state) = (self.context.network.outputs(), self.context.lane, &mut *self.state);
         for row in (0..tile.rows).rev() {
             let t = tile.first + row;
             for (column, kappa) in state.error.iter_mut().zip(&self.context.lane_layout.kappa) {
@@ -505,7 +505,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
     /// On-MDGL: (1−κ) Σ_{u≥t} κ^{u−t} Γ_u+1 in place of Γ_t+1.
     #[inline(always)]
     fn filter_gamma<L: Lanes<Scalar = F>>(&mut self, tile: StepTile) {
-        let low_pass = LowPass::<L>::of(&self.context.compiled.kappa);
+        let low_pass = LowPass::<L>::of(&self.context.network.kappa);
         for (column, filtered) in self.state.gamma.iter_mut().zip(&mut self.state.filtered) {
             let mut held = L::load(filtered);
             for row in (0..tile.rows).rev() {
@@ -525,7 +525,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
         let units = &self.context.input.analogue_units;
         let values = &self.context.input.analogue[t * units.len()..(t + 1) * units.len()];
         let target_adjoints = TargetAdjoints { columns: &state.input_adjoint, row };
-        let first = self.context.compiled.size() as u32;
+        let first = self.context.network.size() as u32;
         for (&unit, value) in units.iter().zip(values) {
             self.learning.onto_cells.add_value::<L>(
                 first + unit,
@@ -546,7 +546,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
     #[inline(always)]
     fn load_segment<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
         let (filters_factors_separately, kappa) =
-            (self.plan.filters_factors_separately, &self.context.compiled.kappa);
+            (self.plan.filters_factors_separately, &self.context.network.kappa);
         let (mut trial, psi_filtered) = self.segmented();
         match filters_factors_separately {
             true => psi_filtered.load::<L>(&mut trial, kappa, segment),
@@ -622,7 +622,7 @@ impl<F: Scalar> SimdKernel<F> for TileGather<'_, F> {
 impl<F: Scalar> TileGather<'_, F> {
     #[inline(always)]
     fn add_row<L: Lanes<Scalar = F>>(&mut self, row: usize) {
-        let TrialContext { compiled, input, lane, .. } = self.context;
+        let TrialContext { network, input, lane, .. } = self.context;
         let (learning, events, state) = (self.learning, &self.trial.events, &mut *self.state);
         let t = self.first + row;
         let target_adjoints = TargetAdjoints { columns: &state.input_adjoint, row };
@@ -630,7 +630,7 @@ impl<F: Scalar> TileGather<'_, F> {
         let [of_cells, of_outputs] = &mut state.sums;
         learning.readout.add::<L>(events.at(t), error, of_outputs);
         if !self.trial.inputs_listed {
-            let first = compiled.size() as u32;
+            let first = network.size() as u32;
             for entry in input.events.at(t) {
                 if entry.mask >> lane & 1 == 1 {
                     learning.onto_cells.add_count::<L>(
@@ -834,7 +834,7 @@ fn secrete_task_error<L: Lanes>(
     to: &mut TileColumn<L::Scalar>,
 ) {
     for (row, to) in to[..tile.rows].iter_mut().enumerate() {
-        let delta = delta.at(tile.first + row, context.compiled.outputs());
+        let delta = delta.at(tile.first + row, context.network.outputs());
         if delta.is_empty() {
             continue;
         }

@@ -21,17 +21,17 @@ pub(super) struct Cells<F: Scalar> {
 
 impl<F: Scalar> Cells<F> {
     /// Of a compiled network whose neurons stand side by side.
-    pub fn new(compiled: &CompiledNetwork<F>) -> Self {
-        debug_assert!(compiled.stands_side_by_side);
+    pub fn new(network: &CompiledNetwork<F>) -> Self {
+        debug_assert!(network.stands_side_by_side);
         let each = |cells: &[Dynamics<F>]| {
             cells.chunks(LANES).filter_map(Dynamics::side_by_side).flatten().collect()
         };
-        let blocks: Vec<_> = each(&compiled.cells);
+        let blocks: Vec<_> = each(&network.cells);
         Self {
             runs: runs(&blocks),
             blocks,
-            usual: compiled.cells.iter().all(Dynamics::is_usual),
-            further: compiled.further,
+            usual: network.cells.iter().all(Dynamics::is_usual),
+            further: network.further,
         }
     }
 

@@ -20,15 +20,15 @@ pub(crate) struct LaneLayout<F: Scalar> {
 }
 
 impl<F: Scalar> LaneLayout<F> {
-    pub fn new(compiled: &CompiledNetwork<F>, inputs: usize) -> Self {
-        let (n, outputs) = (compiled.size(), compiled.outputs());
+    pub fn new(network: &CompiledNetwork<F>, inputs: usize) -> Self {
+        let (n, outputs) = (network.size(), network.outputs());
         Self {
-            cells: Cells::new(compiled),
-            periods: Periods::new(compiled),
-            onto_cells: Outgoing::new(&[(&compiled.undelayed().csr, n), (&compiled.input, inputs)], n),
-            readout: Outgoing::new(&[(&compiled.readout, n)], outputs),
-            kappa: blocks(&compiled.kappa),
-            bias: blocks(&compiled.bias),
+            cells: Cells::new(network),
+            periods: Periods::new(network),
+            onto_cells: Outgoing::new(&[(&network.undelayed().csr, n), (&network.input, inputs)], n),
+            readout: Outgoing::new(&[(&network.readout, n)], outputs),
+            kappa: blocks(&network.kappa),
+            bias: blocks(&network.bias),
         }
     }
 

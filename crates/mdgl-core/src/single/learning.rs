@@ -32,7 +32,7 @@ pub(crate) struct Learning<F: Scalar> {
 }
 
 impl<F: Scalar> Learning<F> {
-    pub fn new(compiled: &CompiledNetwork<F>, plan: &LearningPlan<F>, inputs: usize) -> Self {
+    pub fn new(network: &CompiledNetwork<F>, plan: &LearningPlan<F>, inputs: usize) -> Self {
         // Every field by name: a new one must be handled in both layouts.
         let LearningPlan {
             active: _,
@@ -57,11 +57,11 @@ impl<F: Scalar> Learning<F> {
             readout_chunks: _,
             slots: _,
         } = plan;
-        let (n, outputs) = (compiled.size(), compiled.outputs());
+        let (n, outputs) = (network.size(), network.outputs());
         let mut secretes = vec![false; n.div_ceil(LANES)];
         signalled.iter().for_each(|&p| secretes[p as usize / LANES] = true);
         let secretes_lambda = modulation.as_ref().filter(|_| *secretes_lambda);
-        let unfiltered = |k: usize, weight: F| weight / (F::ONE - compiled.kappa[k]);
+        let unfiltered = |k: usize, weight: F| weight / (F::ONE - network.kappa[k]);
         Self {
             feedback: FeedbackWeights::new(feedback, (n, outputs), |_, weight| weight),
             unfiltered: match filters_factors_separately {

@@ -8,7 +8,7 @@ use crate::numeric::scalar::Scalar;
 const MOST_BYTES: usize = 1 << 20;
 
 /// Weights as one whole row per sender, `[sender][block of targets]`, where adding a row is faster than visiting its synapses;
-/// empty elsewhere. Senders are those of some fans, one fan after the other.
+/// empty elsewhere. Senders are those of several adjacencies, one after the other.
 ///
 /// An absent synapse is −0, which changes no number it is added to.
 #[derive(Debug)]
@@ -18,11 +18,11 @@ pub(super) struct Outgoing<F: Scalar> {
     columns: usize,
 }
 
-/// Fans, each with its number of senders.
-pub(super) type Fans<'a, F> = [(&'a Csr<F>, usize)];
+/// Adjacencies, each with its number of senders.
+pub(super) type Adjacencies<'a, F> = [(&'a Csr<F>, usize)];
 
 impl<F: Scalar> Outgoing<F> {
-    pub fn new(csrs: &Fans<'_, F>, targets: usize) -> Self {
+    pub fn new(csrs: &Adjacencies<'_, F>, targets: usize) -> Self {
         let columns = targets.div_ceil(LANES);
         let senders = csrs.iter().map(|(_, senders)| senders).sum();
         let synapses = csrs.iter().map(|(csr, _)| csr.len()).sum();
@@ -172,7 +172,7 @@ fn pays(synapses: usize, senders: usize, columns: usize, block: usize) -> bool {
 }
 
 /// Each sender's weights by target; none where a pair has two synapses, whose order of addition only lists keep.
-fn whole_rows<F: Scalar>(csrs: &Fans<'_, F>, senders: usize, columns: usize) -> Option<Vec<Block<F>>> {
+fn whole_rows<F: Scalar>(csrs: &Adjacencies<'_, F>, senders: usize, columns: usize) -> Option<Vec<Block<F>>> {
     if columns == 0 {
         return None;
     }

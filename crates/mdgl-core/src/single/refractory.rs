@@ -19,19 +19,19 @@ pub(super) struct Periods {
 }
 
 impl Periods {
-    pub fn new<F: Scalar>(compiled: &CompiledNetwork<F>) -> Self {
+    pub fn new<F: Scalar>(network: &CompiledNetwork<F>) -> Self {
         let masks = |holds: &dyn Fn(u32) -> bool| -> Vec<u64> {
             let mask = |periods: &[u32]| {
                 let lanes = periods.iter().enumerate();
                 lanes.fold(0, |mask, (lane, &period)| mask | u64::from(holds(period)) << lane)
             };
-            compiled.refractory.chunks(4 * LANES).map(mask).collect()
+            network.refractory.chunks(4 * LANES).map(mask).collect()
         };
         let members = |&period: &u32| (period as usize, masks(&|p| p == period));
         Self {
             any: masks(&|period| period > 0),
-            members: compiled.periods.iter().map(members).collect(),
-            look_back: compiled.longest_period(),
+            members: network.periods.iter().map(members).collect(),
+            look_back: network.longest_period(),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::single::outgoing::fits;
 /// Blocks of whole rows that take no longer than one whose targets are gathered.
 const MOST_COLUMNS: usize = 7;
 
-/// The sums of some fans, sixteen side by side: of a sender's synapses, or of all targets where it has most of them.
+/// Gradient sums of several CSR adjacencies, sixteen side by side: of a sender's synapses, or of all targets where it has most of them.
 #[derive(Debug)]
 pub(super) struct Sums {
     /// The first block of each sender's sums, and the end.
@@ -27,7 +27,7 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// Of some fans, each with its number of senders, one after the other.
+    /// Of several adjacencies, each with its number of senders, one after the other.
     pub fn new(csrs: &[(&Csr<u32>, usize)], targets: usize) -> Self {
         let columns = targets.div_ceil(LANES);
         let each = || csrs.iter().flat_map(|&(csr, senders)| (0..senders).map(move |sender| csr.of(sender)));

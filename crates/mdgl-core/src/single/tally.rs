@@ -56,22 +56,22 @@ fn scattered<F: Scalar>(
 
 /// The forward pass over one trial.
 pub(crate) fn simulated<F: Scalar>(context: TrialContext<'_, F>, trial: &Trial<F>) -> [(Section, Tally); 4] {
-    let TrialContext { compiled, lane_layout, input, .. } = context;
+    let TrialContext { network, lane_layout, input, .. } = context;
     let (calls, live) = (trial.steps as u64, trial.length as u64);
     let (cells, blocks, outputs) =
-        (compiled.size() as u64, lane_layout.blocks() as u64, lane_layout.outputs() as u64);
+        (network.size() as u64, lane_layout.blocks() as u64, lane_layout.outputs() as u64);
     let mut onto_cells =
-        scattered(given(context, trial.steps), (&compiled.input, &lane_layout.onto_cells), calls);
-    let analogue = input.analogue_units.iter().map(|&unit| compiled.input.of(unit as usize).len() as u64);
+        scattered(given(context, trial.steps), (&network.input, &lane_layout.onto_cells), calls);
+    let analogue = input.analogue_units.iter().map(|&unit| network.input.of(unit as usize).len() as u64);
     let analogue: u64 = analogue.sum();
     onto_cells.bytes += calls * analogue * (3 * size_of::<F>() as u64 + 4);
     onto_cells.operations += 2 * live * analogue;
     let before = (0..trial.steps).flat_map(|step| trial.events.before(step)).copied();
     let all = trial.all_spikes();
-    let mut readout = scattered(all, (&compiled.readout, &lane_layout.readout), calls);
+    let mut readout = scattered(all, (&network.readout, &lane_layout.readout), calls);
     readout.bytes += calls * 5 * outputs * block::<F>();
-    readout.operations += 2 * live * compiled.outputs() as u64;
-    let own: u64 = compiled.cells.iter().map(|dynamics| dynamics.operations().step).sum();
+    readout.operations += 2 * live * network.outputs() as u64;
+    let own: u64 = network.cells.iter().map(|dynamics| dynamics.operations().step).sum();
     let updated = Tally {
         calls,
         neuron_updates: live * cells,
@@ -85,14 +85,14 @@ pub(crate) fn simulated<F: Scalar>(context: TrialContext<'_, F>, trial: &Trial<F
         (Section::InputScatter, onto_cells),
         (
             Section::RecurrentScatter,
-            scattered(before, (&compiled.undelayed().csr, &lane_layout.onto_cells), calls),
+            scattered(before, (&network.undelayed().csr, &lane_layout.onto_cells), calls),
         ),
         (Section::NeuronUpdate, updated),
         (Section::Readout, readout),
     ]
 }
 
-/// `first`: the number of the fan's first sender among those of the sums.
+/// `first`: the number of the adjacency's first sender among those of the sums.
 fn summed<F: Scalar>(
     senders: impl Iterator<Item = u32>,
     (csr, first): (&Csr<u32>, u32),
@@ -119,7 +119,7 @@ pub(crate) fn gone_back<F: Scalar>(
     let (blocks, number) = (context.lane_layout.blocks() as u64, size_of::<F>() as u64);
     let before = (0..trial.steps).flat_map(|step| trial.events.before(step)).copied();
     let mut gathered = Tally { calls, ..Tally::default() };
-    let cells = context.compiled.size() as u32;
+    let cells = context.network.size() as u32;
     let (of_inputs, of_cells) = ((&plan.input, cells), (&plan.recurrent[0].csr, 0));
     gathered.add(summed::<F>(given(context, trial.steps), of_inputs, &learning.onto_cells));
     gathered.add(summed::<F>(before, of_cells, &learning.onto_cells));

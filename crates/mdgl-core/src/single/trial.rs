@@ -178,7 +178,7 @@ impl<F: Scalar> Trial<F> {
     /// One step; the number of its spikes, which are left to be kept or to be written over.
     #[inline(always)]
     fn step<L: Lanes<Scalar = F>>(&mut self, context: TrialContext<'_, F>, t: usize) -> usize {
-        let TrialContext { compiled, lane_layout, .. } = context;
+        let TrialContext { network, lane_layout, .. } = context;
         let blocks = lane_layout.blocks();
         self.probe.step();
         self.state.carried.clear_tiny::<L>(t);
@@ -190,7 +190,7 @@ impl<F: Scalar> Trial<F> {
         self.probe.lap(Section::InputScatter);
         let integrator = &mut self.state.carried.integrator;
         lane_layout.onto_cells.add::<L>(
-            |sender| synapses(compiled, sender),
+            |sender| synapses(network, sender),
             self.events.received(t),
             integrator,
         );
@@ -209,19 +209,19 @@ impl<F: Scalar> Trial<F> {
     /// Inputs that repeat within a step or have values.
     #[inline(always)]
     fn add_inputs<L: Lanes<Scalar = F>>(&mut self, context: TrialContext<'_, F>, t: usize) {
-        let TrialContext { compiled, lane_layout, input, lane } = context;
+        let TrialContext { network, lane_layout, input, lane } = context;
         let integrator = &mut self.state.carried.integrator;
-        let first = compiled.size() as u32;
+        let first = network.size() as u32;
         for entry in input.events.at(t) {
             if entry.mask >> lane & 1 == 1 {
-                let synapses = compiled.input.of(entry.unit as usize);
+                let synapses = network.input.of(entry.unit as usize);
                 lane_layout.onto_cells.add_count::<L>(first + entry.unit, synapses, entry.count, integrator);
             }
         }
         let width = input.analogue_units.len();
         let values = &input.analogue[t * width..(t + 1) * width];
         for (&unit, value) in input.analogue_units.iter().zip(values) {
-            let synapses = compiled.input.of(unit as usize);
+            let synapses = network.input.of(unit as usize);
             lane_layout.onto_cells.add_value::<L>(first + unit, synapses, value.0[lane], integrator);
         }
     }
@@ -233,7 +233,7 @@ impl<F: Scalar> Trial<F> {
         t: usize,
         spikes: usize,
     ) {
-        let TrialContext { compiled, lane_layout, .. } = context;
+        let TrialContext { network, lane_layout, .. } = context;
         let spikes = self.events.just_listed(spikes);
         let readout = &mut self.state.carried.readout;
         let out = &mut self.readout[t * lane_layout.outputs()..(t + 1) * lane_layout.outputs()];
@@ -252,7 +252,7 @@ impl<F: Scalar> Trial<F> {
         for (y, kappa) in readout.iter_mut().zip(&lane_layout.kappa) {
             L::load(y).mul(L::load(kappa)).store(y);
         }
-        lane_layout.readout.add::<L>(|cell| compiled.readout.of(cell as usize), spikes, readout);
+        lane_layout.readout.add::<L>(|cell| network.readout.of(cell as usize), spikes, readout);
         for ((out, y), bias) in out.iter_mut().zip(&*readout).zip(&lane_layout.bias) {
             L::load(y).add(L::load(bias)).store(out);
         }
@@ -261,10 +261,10 @@ impl<F: Scalar> Trial<F> {
 
 /// A sender's synapses onto cells: a cell's, or an input unit's, which are counted on from the last cell.
 #[inline(always)]
-fn synapses<F: Scalar>(compiled: &CompiledNetwork<F>, sender: u32) -> &[(u32, F)] {
-    match (sender as usize).checked_sub(compiled.size()) {
-        Some(unit) => compiled.input.of(unit),
-        None => compiled.undelayed().csr.of(sender as usize),
+fn synapses<F: Scalar>(network: &CompiledNetwork<F>, sender: u32) -> &[(u32, F)] {
+    match (sender as usize).checked_sub(network.size()) {
+        Some(unit) => network.input.of(unit),
+        None => network.undelayed().csr.of(sender as usize),
     }
 }
 
@@ -381,7 +381,7 @@ fn row<F: Scalar>(rows: &[Block<F>], step: usize, columns: usize) -> &[F] {
 /// Network, weights and inputs of a trial.
 #[derive(Clone, Copy)]
 pub(crate) struct TrialContext<'a, F: Scalar> {
-    pub compiled: &'a CompiledNetwork<F>,
+    pub network: &'a CompiledNetwork<F>,
     pub lane_layout: &'a LaneLayout<F>,
     pub input: &'a BlockInput<F>,
     /// The trial's place in its block of the batch.

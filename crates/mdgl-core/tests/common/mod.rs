@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
-    Assignment, Batch, CounterRng, DrawKey, Event, Gradients, Input, Instructions, Model, Network, Objective,
-    Real, Rule, Targets, Workers, gradients,
+    Assignment, CounterRng, DrawKey, EncodedBatch, Event, Gradients, Input, Instructions, Model, Network,
+    Objective, Real, Rule, Targets, Workers, gradients,
 };
 use oracle::{Grad, Loss, Pseudo, Spec, Table};
 use proptest::prelude::*;
@@ -164,7 +164,7 @@ fn table(rng: &mut CounterRng, rows: usize, columns: usize, density: f64, sd: f6
 /// A random network, its trials and its losses, ready for the engine.
 pub struct Case<F: Real> {
     pub model: Model<F>,
-    pub batch: Batch,
+    pub batch: EncodedBatch,
     pub objective: Objective,
     pub targets: Vec<Targets>,
     /// The first neuron of each population.
@@ -198,7 +198,7 @@ impl<F: Real> Case<F> {
                 }
             }
         }
-        let batch = Batch {
+        let batch = EncodedBatch {
             trials: spec.inputs.len(),
             steps: spec.steps,
             lengths: None,

@@ -43,13 +43,13 @@ pub(crate) struct Weight {
 }
 
 impl ForwardNetwork {
-    pub fn new<F: Scalar>(compiled: &CompiledNetwork<F>, plan: &LearningPlan<F>, inputs: usize) -> Self {
+    pub fn new<F: Scalar>(network: &CompiledNetwork<F>, plan: &LearningPlan<F>, inputs: usize) -> Self {
         let mut network = Self {
             inputs,
-            kappa: compiled.kappa.iter().map(|kappa| kappa.to_f64()).collect(),
-            recurrent: widen(&compiled.undelayed().csr, compiled.size()),
-            readout: widen(&compiled.readout, compiled.size()),
-            ..Self::of_cells(compiled.cells.iter().map(|dynamics| dynamics.map::<Widen>()).collect())
+            kappa: network.kappa.iter().map(|kappa| kappa.to_f64()).collect(),
+            recurrent: widen(&network.undelayed().csr, network.size()),
+            readout: widen(&network.readout, network.size()),
+            ..Self::of_cells(network.cells.iter().map(|dynamics| dynamics.map::<Widen>()).collect())
         };
         network.list_weights(plan);
         network.list_reads(plan);
