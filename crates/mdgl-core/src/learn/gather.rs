@@ -4,7 +4,7 @@
 //! them. Steps run from last to first as everywhere: tiles never change the order of a sum.
 
 use crate::batch::encode::{Entry, EntryLists};
-use crate::numeric::lanes::{Block, Lanes, Mask, SimdKernel};
+use crate::numeric::lanes::{Block, Lanes, Mask, RegisterMask, SimdKernel};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::padded_csr::{CHUNK, Chunk, PaddedCsr};
 
@@ -214,10 +214,11 @@ fn add_events<L: Lanes>(
     }
     for event in events {
         let row = &values[event.row as usize..][..columns];
+        let mask = L::Mask::from_bits(event.mask);
         for i in 0..CHUNK {
             // SAFETY: `gather` has checked that every target of the chunks is a column of the row.
             let value = L::load(unsafe { row.get_unchecked(target[i]) });
-            total[i] = total[i].add_where(event.mask, value);
+            total[i] = total[i].add_to_sum(mask, value);
         }
     }
     for (total, &slot) in total.into_iter().zip(&chunk.item) {

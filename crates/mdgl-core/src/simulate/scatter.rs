@@ -1,7 +1,7 @@
 //! Scatter: weights of the units that fired, added to their targets.
 
 use crate::batch::encode::Entry;
-use crate::numeric::lanes::{Block, Lanes, Mask};
+use crate::numeric::lanes::{Block, Lanes, Mask, RegisterMask};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::padded_csr::{CHUNK, Chunk, PaddedCsr};
 
@@ -50,6 +50,7 @@ pub(crate) fn scatter<L: Lanes>(
 
 #[inline(always)]
 fn add_chunk<L: Lanes>(chunk: &Chunk<L::Scalar>, mask: Mask, count: u16, to: &mut [Block<L::Scalar>]) {
+    let mask = L::Mask::from_bits(mask);
     for i in 0..CHUNK {
         let weight = match count {
             1 => chunk.item[i],
@@ -57,6 +58,6 @@ fn add_chunk<L: Lanes>(chunk: &Chunk<L::Scalar>, mask: Mask, count: u16, to: &mu
         };
         // SAFETY: `scatter` has checked that every target of the chunks is a row of the buffer.
         let to = unsafe { to.get_unchecked_mut(chunk.target[i] as usize) };
-        L::load(to).add_where(mask, L::splat(weight)).store(to);
+        L::load(to).add_selected(mask, L::splat(weight)).store(to);
     }
 }

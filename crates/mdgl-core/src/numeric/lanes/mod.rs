@@ -79,7 +79,7 @@ impl RegisterMask for Mask {
     }
 }
 
-/// Masks in registers of an instruction set that keeps them as bits.
+/// Masks of an instruction set that keeps them as bits.
 macro_rules! bit_masks {
     () => {
         type Mask = Mask;
@@ -96,9 +96,104 @@ macro_rules! bit_masks {
         fn masked_out(self, mask: Mask) -> Self {
             self.clear(mask)
         }
+        #[inline(always)]
+        fn kept(self, mask: Mask) -> Self {
+            Self::splat(<Self::Scalar as crate::numeric::scalar::Scalar>::ZERO).blend(mask, self)
+        }
+        #[inline(always)]
+        fn add_selected(self, mask: Mask, x: Self) -> Self {
+            self.add(Self::splat(-<Self::Scalar as crate::numeric::scalar::Scalar>::ZERO).blend(mask, x))
+        }
+        #[inline(always)]
+        fn add_to_sum(self, mask: Mask, x: Self) -> Self {
+            self.add_selected(mask, x)
+        }
     };
 }
 use bit_masks;
+
+/// Masks of an instruction set that keeps them in registers: all bits of a lane are set, or none.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! register_masks {
+    ($mask:ident, $set:literal, $scalar:ident, $register:ident, $width:tt,
+     $from_bits:ident, $bits:ident, |$own:ident, $other:ident| $without:expr) => {
+        #[doc = concat!("A set of sixteen lanes of `", stringify!($scalar), "` in ", $set, " registers: all bits of a lane are set, or none.")]
+        #[derive(Clone, Copy)]
+        pub struct $mask([$register; LANES / $width]);
+
+        impl RegisterMask for $mask {
+            #[inline(always)]
+            fn from_bits(bits: Mask) -> Self {
+                // SAFETY: only reached inside a function compiled for the instruction set.
+                Self(unsafe { $from_bits(bits) })
+            }
+            #[inline(always)]
+            fn bits(self) -> Mask {
+                // SAFETY: as above.
+                unsafe { $bits(self.0) }
+            }
+            #[inline(always)]
+            fn without(self, other: Self) -> Self {
+                Self(each!($width, i => {
+                    let ($own, $other) = (self.0[i], other.0[i]);
+                    // SAFETY: as above.
+                    unsafe { $without }
+                }))
+            }
+        }
+    };
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use register_masks;
+
+/// What [`Lanes`] does with masks in registers: per register comparison, selection, and, and-not with the mask first, sign.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! by_register_masks {
+    ($mask:ident, $width:tt, $gt:expr, $bsl:expr, $and:expr, $andnot:expr, $neg:expr) => {
+        type Mask = $mask;
+
+        #[inline(always)]
+        fn above(self, other: Self) -> $mask {
+            // SAFETY: only reached inside a function compiled for the instruction set.
+            $mask(each!($width, i => unsafe { $gt(self.0[i], other.0[i]) }))
+        }
+        #[inline(always)]
+        fn select(self, mask: $mask, other: Self) -> Self {
+            // SAFETY: as above.
+            Self(each!($width, i => unsafe { $bsl(mask.0[i], other.0[i], self.0[i]) }))
+        }
+        #[inline(always)]
+        fn kept(self, mask: $mask) -> Self {
+            // SAFETY: as above.
+            Self(each!($width, i => unsafe { $and(mask.0[i], self.0[i]) }))
+        }
+        #[inline(always)]
+        fn masked_out(self, mask: $mask) -> Self {
+            // SAFETY: as above.
+            Self(each!($width, i => unsafe { $andnot(mask.0[i], self.0[i]) }))
+        }
+        #[inline(always)]
+        fn add_selected(self, mask: $mask, x: Self) -> Self {
+            // SAFETY: as above.
+            let negative = Self(each!($width, i => unsafe { $neg(x.0[i]) }));
+            self.sub_selected(mask, negative)
+        }
+        #[inline(always)]
+        fn add_to_sum(self, mask: $mask, x: Self) -> Self {
+            self.add(x.kept(mask))
+        }
+        #[inline(always)]
+        fn gt(self, other: Self) -> Mask {
+            self.above(other).bits()
+        }
+        #[inline(always)]
+        fn blend(self, mask: Mask, other: Self) -> Self {
+            self.select($mask::from_bits(mask), other)
+        }
+    };
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use by_register_masks;
 
 /// One index for each of the sixteen lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,15 +261,20 @@ pub trait Lanes: Copy {
     fn select(self, mask: Self::Mask, other: Self) -> Self;
     /// 0 in the lanes of the mask.
     fn masked_out(self, mask: Self::Mask) -> Self;
-    /// `self + x` in the lanes of the mask; what is added to is no −0.
+    /// 0 outside the mask.
+    fn kept(self, mask: Self::Mask) -> Self;
+    /// Adds in the lanes of the mask.
+    ///
+    /// Elsewhere −0 is added or 0 subtracted, which leaves every number as it is. A choice of results would do too, but takes
+    /// more instructions, and where one is stored over what was read, AVX2 would get masked stores, at which some processors
+    /// are slow.
+    fn add_selected(self, mask: Self::Mask, x: Self) -> Self;
+    /// The same for a sum that began as 0 and is therefore never −0.
+    fn add_to_sum(self, mask: Self::Mask, x: Self) -> Self;
+    /// Subtracts in the lanes of the mask.
     #[inline(always)]
-    fn add_in(self, mask: Self::Mask, x: Self) -> Self {
-        self.select(mask, self.add(x))
-    }
-    /// `self − x` in the lanes of the mask.
-    #[inline(always)]
-    fn sub_in(self, mask: Self::Mask, x: Self) -> Self {
-        self.select(mask, self.sub(x))
+    fn sub_selected(self, mask: Self::Mask, x: Self) -> Self {
+        self.sub(x.kept(mask))
     }
     /// `other` in the lanes of the mask, `self` elsewhere.
     fn blend(self, mask: Mask, other: Self) -> Self;
@@ -225,12 +325,9 @@ pub trait Lanes: Copy {
     }
 
     /// Adds in the lanes of the mask.
-    ///
-    /// Elsewhere −0 is added, which leaves every number as it is. A choice of results would do too, but where one is stored
-    /// over what was read, AVX2 would get masked stores, at which some processors are slow.
     #[inline(always)]
     fn add_where(self, mask: Mask, x: Self) -> Self {
-        self.add(Self::splat(-Self::Scalar::ZERO).blend(mask, x))
+        self.add_selected(Self::Mask::from_bits(mask), x)
     }
 
     /// 0 in the lanes of the mask.

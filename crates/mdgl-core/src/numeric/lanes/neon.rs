@@ -4,7 +4,10 @@
 
 use std::arch::aarch64::*;
 
-use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, bit_masks, each, registers};
+use super::{
+    Block, LANES, Lanes, Mask, Places, RegisterMask, SimdKernel, by_register_masks, each, register_masks,
+    registers,
+};
 
 /// One NEON register type and how its intrinsics are called.
 ///
@@ -12,16 +15,26 @@ use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, bit_masks, each, regi
 /// where `PlainFused` and the x86 sets keep the second operand; hence a comparison and a
 /// selection.
 macro_rules! neon {
-    ($name:ident, $scalar:ident, $register:ident, $width:tt,
+    ($name:ident, $mask:ident, $scalar:ident, $register:ident, $lanes:ident, $width:tt,
      $dup:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
-     $fma:ident, $fms:ident, $abs:ident, $cgt:ident, $bsl:ident, $movemask:ident, $expand:ident) => {
+     $fma:ident, $fms:ident, $abs:ident, $neg:ident, $cgt:ident, $bsl:ident, $bic:ident, $from_bits:ident, $bits:ident) => {
+        register_masks!($mask, "NEON", $scalar, $lanes, $width, $from_bits, $bits, |own, other| $bic(own, other));
+
         #[doc = concat!("Sixteen `", stringify!($scalar), "` in NEON registers.")]
         #[derive(Clone, Copy)]
         pub struct $name([$register; LANES / $width]);
 
         impl Lanes for $name {
             registers!($name, $scalar, $width, "neon", $dup, $load, $store, $add, $sub, $mul, $div);
-            bit_masks!();
+            by_register_masks!(
+                $mask,
+                $width,
+                $cgt,
+                $bsl,
+                |mask, x| $bsl(mask, x, $dup(0.0)),
+                |mask, x| $bsl(mask, $dup(0.0), x),
+                $neg
+            );
             const REGISTERS: usize = 32;
 
             #[inline(always)]
@@ -43,16 +56,6 @@ macro_rules! neon {
             fn abs(self) -> Self {
                 // SAFETY: only reached inside a function compiled for NEON.
                 Self(each!($width, i => unsafe { $abs(self.0[i]) }))
-            }
-            #[inline(always)]
-            fn gt(self, other: Self) -> Mask {
-                // SAFETY: only reached inside a function compiled for NEON.
-                unsafe { $movemask(each!($width, i => $cgt(self.0[i], other.0[i]))) }
-            }
-            #[inline(always)]
-            fn blend(self, mask: Mask, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for NEON.
-                Self(each!($width, i => unsafe { $bsl($expand(mask >> ($width * i)), other.0[i], self.0[i]) }))
             }
             #[inline(always)]
             fn mul_add_one(x: $scalar, a: $scalar, b: $scalar) -> $scalar {
@@ -110,10 +113,26 @@ unsafe fn expand2(mask: Mask) -> uint64x2_t {
     }
 }
 
+/// Lane i is all ones where bit i is set.
+#[inline(always)]
+unsafe fn expand16_f32(mask: Mask) -> [uint32x4_t; 4] {
+    // SAFETY: only reached inside a function compiled for NEON.
+    each!(4, i => unsafe { expand4(mask >> (4 * i)) })
+}
+
+/// Lane i is all ones where bit i is set.
+#[inline(always)]
+unsafe fn expand16_f64(mask: Mask) -> [uint64x2_t; 8] {
+    // SAFETY: only reached inside a function compiled for NEON.
+    each!(2, i => unsafe { expand2(mask >> (2 * i)) })
+}
+
 neon!(
     NeonF32,
+    NeonMaskF32,
     f32,
     float32x4_t,
+    uint32x4_t,
     4,
     vdupq_n_f32,
     vld1q_f32,
@@ -125,15 +144,19 @@ neon!(
     vfmaq_f32,
     vfmsq_f32,
     vabsq_f32,
+    vnegq_f32,
     vcgtq_f32,
     vbslq_f32,
-    movemask4,
-    expand4
+    vbicq_u32,
+    expand16_f32,
+    movemask4
 );
 neon!(
     NeonF64,
+    NeonMaskF64,
     f64,
     float64x2_t,
+    uint64x2_t,
     2,
     vdupq_n_f64,
     vld1q_f64,
@@ -145,8 +168,10 @@ neon!(
     vfmaq_f64,
     vfmsq_f64,
     vabsq_f64,
+    vnegq_f64,
     vcgtq_f64,
     vbslq_f64,
-    movemask2,
-    expand2
+    vbicq_u64,
+    expand16_f64,
+    movemask2
 );

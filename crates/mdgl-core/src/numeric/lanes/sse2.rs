@@ -5,20 +5,33 @@
 
 use std::arch::x86_64::*;
 
-use super::{Block, LANES, Lanes, Mask, Places, SimdKernel, bit_masks, each, join_masks, registers};
+use super::{
+    Block, LANES, Lanes, Mask, Places, RegisterMask, SimdKernel, by_register_masks, each, join_masks,
+    register_masks, registers,
+};
 
 /// One SSE2 register type and how its intrinsics are called.
 macro_rules! sse2 {
-    ($name:ident, $scalar:ident, $register:ident, $width:tt,
+    ($name:ident, $mask:ident, $scalar:ident, $register:ident, $width:tt,
      $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
-     $max:ident, $and:ident, $andnot:ident, $or:ident, $gt:ident, $movemask:ident, $cast:ident, $bits:expr) => {
+     $max:ident, $and:ident, $andnot:ident, $or:ident, $xor:ident, $gt:ident, $from_bits:ident, $bits:ident) => {
+        register_masks!($mask, "SSE2", $scalar, $register, $width, $from_bits, $bits, |own, other| $andnot(other, own));
+
         #[doc = concat!("Sixteen `", stringify!($scalar), "` in SSE2 registers.")]
         #[derive(Clone, Copy)]
         pub struct $name([$register; LANES / $width]);
 
         impl Lanes for $name {
             registers!($name, $scalar, $width, "sse2", $set1, $load, $store, $add, $sub, $mul, $div);
-            bit_masks!();
+            by_register_masks!(
+                $mask,
+                $width,
+                $gt,
+                |mask, x, y| $or($and(mask, x), $andnot(mask, y)),
+                $and,
+                $andnot,
+                |x| $xor($set1(-0.0), x)
+            );
             const REGISTERS: usize = 16;
 
             #[inline(always)]
@@ -40,22 +53,6 @@ macro_rules! sse2 {
                 Self(each!($width, i => unsafe { $andnot($set1(-0.0), self.0[i]) }))
             }
             #[inline(always)]
-            fn gt(self, other: Self) -> Mask {
-                // SAFETY: SSE2 is part of the architecture.
-                join_masks!($width, i => unsafe { $movemask($gt(self.0[i], other.0[i])) } as Mask)
-            }
-            #[inline(always)]
-            fn blend(self, mask: Mask, other: Self) -> Self {
-                Self(each!($width, i => {
-                    // SAFETY: SSE2 is part of the architecture.
-                    unsafe {
-                        let lanes = _mm_set1_epi32(i32::from(mask >> ($width * i)));
-                        let chosen = $cast(_mm_cmpeq_epi32(_mm_and_si128(lanes, $bits), $bits));
-                        $or($and(chosen, other.0[i]), $andnot(chosen, self.0[i]))
-                    }
-                }))
-            }
-            #[inline(always)]
             fn mul_add_one(x: $scalar, a: $scalar, b: $scalar) -> $scalar {
                 x * a + b
             }
@@ -69,8 +66,49 @@ macro_rules! sse2 {
     };
 }
 
+/// Lane i is all ones where bit i is set.
+#[inline(always)]
+unsafe fn expand16_f32(mask: Mask) -> [__m128; 4] {
+    // SAFETY: SSE2 is part of the architecture.
+    unsafe {
+        let bit = _mm_setr_epi32(1, 2, 4, 8);
+        each!(4, i => {
+            let lanes = _mm_set1_epi32(i32::from(mask >> (4 * i)));
+            _mm_castsi128_ps(_mm_cmpeq_epi32(_mm_and_si128(lanes, bit), bit))
+        })
+    }
+}
+
+/// Lane i is all ones where bit i is set.
+#[inline(always)]
+unsafe fn expand16_f64(mask: Mask) -> [__m128d; 8] {
+    // SAFETY: SSE2 is part of the architecture.
+    unsafe {
+        let bit = _mm_setr_epi32(1, 1, 2, 2);
+        each!(2, i => {
+            let lanes = _mm_set1_epi32(i32::from(mask >> (2 * i)));
+            _mm_castsi128_pd(_mm_cmpeq_epi32(_mm_and_si128(lanes, bit), bit))
+        })
+    }
+}
+
+/// Bit i is set where lane i is all ones.
+#[inline(always)]
+unsafe fn bits_f32(registers: [__m128; 4]) -> Mask {
+    // SAFETY: SSE2 is part of the architecture.
+    join_masks!(4, i => unsafe { _mm_movemask_ps(registers[i]) } as Mask)
+}
+
+/// Bit i is set where lane i is all ones.
+#[inline(always)]
+unsafe fn bits_f64(registers: [__m128d; 8]) -> Mask {
+    // SAFETY: SSE2 is part of the architecture.
+    join_masks!(2, i => unsafe { _mm_movemask_pd(registers[i]) } as Mask)
+}
+
 sse2!(
     Sse2F32,
+    Sse2MaskF32,
     f32,
     __m128,
     4,
@@ -85,13 +123,14 @@ sse2!(
     _mm_and_ps,
     _mm_andnot_ps,
     _mm_or_ps,
+    _mm_xor_ps,
     _mm_cmpgt_ps,
-    _mm_movemask_ps,
-    _mm_castsi128_ps,
-    _mm_setr_epi32(1, 2, 4, 8)
+    expand16_f32,
+    bits_f32
 );
 sse2!(
     Sse2F64,
+    Sse2MaskF64,
     f64,
     __m128d,
     2,
@@ -106,8 +145,8 @@ sse2!(
     _mm_and_pd,
     _mm_andnot_pd,
     _mm_or_pd,
+    _mm_xor_pd,
     _mm_cmpgt_pd,
-    _mm_movemask_pd,
-    _mm_castsi128_pd,
-    _mm_setr_epi32(1, 1, 2, 2)
+    expand16_f64,
+    bits_f64
 );

@@ -1,6 +1,8 @@
 //! Every operation of every instruction set of this machine, held bit for bit against the plain twin.
 
-use super::{Block, Instructions, LANES, Lanes, Mask, Places, PlainUnfused, SimdKernel, dispatch, flat};
+use super::{
+    Block, Instructions, LANES, Lanes, Mask, Places, PlainUnfused, RegisterMask, SimdKernel, dispatch, flat,
+};
 use crate::numeric::random::CounterRng;
 use crate::numeric::scalar::Scalar;
 
@@ -107,6 +109,7 @@ impl<F: Scalar> SimdKernel<F> for Everything<'_, F> {
     fn run<L: Lanes<Scalar = F>>(self) -> Self::Output {
         let Operands { mask, .. } = *self.on;
         let (x, y, z) = (L::load(&self.on.x), L::load(&self.on.y), L::load(&self.on.z));
+        let register_mask = L::Mask::from_bits(mask);
         let lanes = |lanes: L| {
             let mut block = Block::ZERO;
             lanes.store(&mut block);
@@ -127,6 +130,13 @@ impl<F: Scalar> SimdKernel<F> for Everything<'_, F> {
             ("blend", lanes(x.blend(mask, y))),
             ("add_where", lanes(x.add_where(mask, y))),
             ("clear", lanes(x.clear(mask))),
+            ("above", LaneResult::Mask(x.above(y).bits())),
+            ("without", LaneResult::Mask(x.above(y).without(register_mask).bits())),
+            ("select", lanes(x.select(register_mask, y))),
+            ("kept", lanes(x.kept(register_mask))),
+            ("masked_out", lanes(x.masked_out(register_mask))),
+            ("sub_selected", lanes(x.sub_selected(register_mask, y))),
+            ("add_to_sum", lanes(x.add_to_sum(register_mask, y).abs())),
             ("mul_add_one", LaneResult::Lanes(self.format.bits(&self.one_by_one::<L>()))),
             ("gather", lanes(self.gather::<L>())),
             ("pick", self.pick::<L>()),

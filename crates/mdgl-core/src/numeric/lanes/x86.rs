@@ -7,8 +7,8 @@ use std::arch::x86_64::*;
 
 use super::permutations::{SPREAD4, SPREAD8, SQUEEZE4, SQUEEZE8};
 use super::{
-    Block, LANES, Lanes, Mask, Places, RegisterMask, SimdKernel, bit_masks, each, join_masks, lanes_before,
-    registers,
+    Block, LANES, Lanes, Mask, Places, RegisterMask, SimdKernel, bit_masks, by_register_masks, each,
+    join_masks, lanes_before, register_masks, registers,
 };
 
 /// One AVX-512 register type and how its intrinsics are called.
@@ -190,30 +190,10 @@ unsafe fn gather512_f64(values: &[f64], places: &Places) -> Avx512F64 {
 macro_rules! avx2 {
     ($name:ident, $mask:ident, $scalar:ident, $register:ident, $width:tt,
      $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
-     $fmadd:ident, $fnmadd:ident, $max:ident, $and:ident, $andnot:ident, $cmp:ident, $movemask:ident,
+     $fmadd:ident, $fnmadd:ident, $max:ident, $and:ident, $andnot:ident, $xor:ident, $cmp:ident, $movemask:ident,
      $blendv:ident, $expand:ident, $load_places:ident, $gather:ident,
      $loadu:ident, $storeu:ident, $squeeze:ident, $spread:ident) => {
-        #[doc = concat!("A set of sixteen lanes of `", stringify!($scalar), "` in AVX2 registers: all bits of a lane are set, or none.")]
-        #[derive(Clone, Copy)]
-        pub struct $mask([$register; LANES / $width]);
-
-        impl RegisterMask for $mask {
-            #[inline(always)]
-            fn from_bits(bits: Mask) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                Self(unsafe { $expand(bits) })
-            }
-            #[inline(always)]
-            fn bits(self) -> Mask {
-                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                unsafe { $movemask(self.0) }
-            }
-            #[inline(always)]
-            fn without(self, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                Self(each!($width, i => unsafe { $andnot(other.0[i], self.0[i]) }))
-            }
-        }
+        register_masks!($mask, "AVX2", $scalar, $register, $width, $expand, $movemask, |own, other| $andnot(other, own));
 
         #[doc = concat!("Sixteen `", stringify!($scalar), "` in AVX2 registers.")]
         #[derive(Clone, Copy)]
@@ -233,34 +213,17 @@ macro_rules! avx2 {
                 $mul,
                 $div
             );
-            type Mask = $mask;
+            by_register_masks!(
+                $mask,
+                $width,
+                $cmp::<_CMP_GT_OQ>,
+                |mask, x, y| $blendv(y, x, mask),
+                $and,
+                $andnot,
+                |x| $xor($set1(-0.0), x)
+            );
             const REGISTERS: usize = 16;
 
-            #[inline(always)]
-            fn above(self, other: Self) -> $mask {
-                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                $mask(each!($width, i => unsafe { $cmp::<_CMP_GT_OQ>(self.0[i], other.0[i]) }))
-            }
-            #[inline(always)]
-            fn select(self, mask: $mask, other: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                Self(each!($width, i => unsafe { $blendv(self.0[i], other.0[i], mask.0[i]) }))
-            }
-            #[inline(always)]
-            fn masked_out(self, mask: $mask) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                Self(each!($width, i => unsafe { $andnot(mask.0[i], self.0[i]) }))
-            }
-            #[inline(always)]
-            fn add_in(self, mask: $mask, x: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                Self(each!($width, i => unsafe { $add(self.0[i], $and(mask.0[i], x.0[i])) }))
-            }
-            #[inline(always)]
-            fn sub_in(self, mask: $mask, x: Self) -> Self {
-                // SAFETY: only reached inside a function compiled for AVX2 and FMA.
-                Self(each!($width, i => unsafe { $sub(self.0[i], $and(mask.0[i], x.0[i])) }))
-            }
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
@@ -280,14 +243,6 @@ macro_rules! avx2 {
             fn abs(self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
                 Self(each!($width, i => unsafe { $andnot($set1(-0.0), self.0[i]) }))
-            }
-            #[inline(always)]
-            fn gt(self, other: Self) -> Mask {
-                self.above(other).bits()
-            }
-            #[inline(always)]
-            fn blend(self, mask: Mask, other: Self) -> Self {
-                self.select($mask::from_bits(mask), other)
             }
             #[inline(always)]
             fn mul_add_one(x: $scalar, a: $scalar, b: $scalar) -> $scalar {
@@ -375,15 +330,9 @@ unsafe fn expand16_f64(mask: Mask) -> [__m256d; 4] {
 
 /// Bit i is set where lane i is all ones.
 #[inline(always)]
-unsafe fn bits_f32([low, high]: [__m256; 2]) -> Mask {
+unsafe fn bits_f32(registers: [__m256; 2]) -> Mask {
     // SAFETY: only reached inside a function compiled for AVX2.
-    unsafe {
-        // Each quarter of the words comes from one half of a register.
-        let words = _mm256_packs_epi32(_mm256_castps_si256(low), _mm256_castps_si256(high));
-        let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
-        let bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
-        _mm_movemask_epi8(bytes) as Mask
-    }
+    join_masks!(8, i => unsafe { _mm256_movemask_ps(registers[i]) } as Mask)
 }
 
 /// Bit i is set where lane i is all ones.
@@ -475,6 +424,7 @@ avx2!(
     _mm256_max_ps,
     _mm256_and_ps,
     _mm256_andnot_ps,
+    _mm256_xor_ps,
     _mm256_cmp_ps,
     bits_f32,
     _mm256_blendv_ps,
@@ -504,6 +454,7 @@ avx2!(
     _mm256_max_pd,
     _mm256_and_pd,
     _mm256_andnot_pd,
+    _mm256_xor_pd,
     _mm256_cmp_pd,
     bits_f64,
     _mm256_blendv_pd,
