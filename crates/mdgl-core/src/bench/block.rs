@@ -114,6 +114,7 @@ impl<F: Dispatch> TrialBlock<F> {
             input: &self.input,
             trajectory: &mut self.trajectory,
             keep,
+            segment: None,
             cancel: &self.cancel,
         };
         F::simulate(set, kernel).expect("a simulation");

@@ -36,7 +36,7 @@ use crate::simulate::compiled::{CellRun, CompiledNetwork, ended};
 use crate::simulate::delays::{Delayed, Past};
 use crate::simulate::packed::RowReader;
 use crate::simulate::padded_csr::PaddedCsr;
-use crate::simulate::trajectory::{LoadSegment, Trajectory};
+use crate::simulate::trajectory::{Keep, Simulate, Trajectory};
 
 /// The backward pass over one block of trials.
 pub struct Backward<'a, F: Scalar> {
@@ -593,7 +593,8 @@ impl<F: Scalar> PsiSegments<F> for Segmented<'_, F> {
     #[inline(always)]
     fn load<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
         let Self { trajectory, network, input, psi_runs, cancel } = self;
-        L::call(LoadSegment { trajectory, network, input, segment, psi_runs, cancel })
+        let keep = Keep { psi: Some(psi_runs), ..Keep::NOTHING };
+        L::call(Simulate { network, input, trajectory, keep, segment: Some(segment), cancel })
     }
 
     #[inline(always)]

@@ -17,6 +17,9 @@ pub(crate) fn tile_rows<F: Scalar>(targets: usize) -> usize {
     1 << rows.clamp(16, 64).ilog2()
 }
 
+/// Events of a sender whose masks are converted once for all its chunks.
+const EVENTS: usize = 64;
+
 /// An event within a tile.
 #[derive(Debug, Clone, Copy, Default)]
 struct TileEvent {
@@ -118,16 +121,25 @@ fn gather<L: Lanes>(
 ) {
     let Tile { units, values, columns, .. } = *tile;
     grouped.group(tile);
+    let mut masks = [L::Mask::from_bits(0); EVENTS];
     slots.check_targets(&values[..columns]);
     for unit in 0..units {
         let events = grouped.of(unit);
         if events.is_empty() {
             continue;
         }
-        for chunk in slots.of(unit) {
-            match grouped.plain {
-                true => add_events::<L>(events, chunk, (values, columns), sums),
-                false => add_counts::<L>(events, chunk, values, sums),
+        if !grouped.plain {
+            for chunk in slots.of(unit) {
+                add_counts::<L>(events, chunk, values, sums);
+            }
+            continue;
+        }
+        for events in events.chunks(EVENTS) {
+            for (mask, event) in masks.iter_mut().zip(events) {
+                *mask = L::Mask::from_bits(event.mask);
+            }
+            for chunk in slots.of(unit) {
+                add_events::<L>(events, &masks, chunk, (values, columns), sums);
             }
         }
     }
@@ -203,6 +215,7 @@ fn add_values<L: Lanes>(
 #[inline(always)]
 fn add_events<L: Lanes>(
     events: &[TileEvent],
+    masks: &[L::Mask; EVENTS],
     chunk: &Chunk<u32>,
     (values, columns): (&[Block<L::Scalar>], usize),
     sums: &mut [Block<L::Scalar>],
@@ -212,9 +225,8 @@ fn add_events<L: Lanes>(
     for (total, &slot) in total.iter_mut().zip(&chunk.item) {
         *total = L::load(&sums[slot as usize]);
     }
-    for event in events {
+    for (event, &mask) in events.iter().zip(masks) {
         let row = &values[event.row as usize..][..columns];
-        let mask = L::Mask::from_bits(event.mask);
         for i in 0..CHUNK {
             // SAFETY: `gather` has checked that every target of the chunks is a column of the row.
             let value = L::load(unsafe { row.get_unchecked(target[i]) });

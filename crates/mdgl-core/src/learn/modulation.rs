@@ -32,6 +32,8 @@ pub(crate) struct Modulation<F: Scalar> {
     fours: Vec<Four>,
     /// Their (secreting cells, gains), four after four.
     four_gains: Vec<FourGains<F>>,
+    /// One more than the highest place of a secreting cell there.
+    places: usize,
 }
 
 /// One secreting cell and its gain for each of four receivers.
@@ -43,6 +45,8 @@ struct Four {
     receivers: [u32; 4],
     /// End of their gains.
     end: u32,
+    /// Whether all four receive from the same cells in the same order.
+    is_shared: bool,
 }
 
 /// Where past secretions of cell j are stored: rows of cells, the newest first.
@@ -96,7 +100,8 @@ impl<F: Scalar> Modulation<F> {
         // Neighbours of equal length let the processor predict the loops.
         receivers.sort_by_key(|&p| synaptic.of(p as usize).len());
         let (fours, four_gains) = by_fours(&synaptic, &receivers);
-        Self { synaptic, nonlocal, diffusive, receivers, fours, four_gains }
+        let places = four_gains.iter().flat_map(|(from, _)| from).max().map_or(0, |&last| last as usize + 1);
+        Self { synaptic, nonlocal, diffusive, receivers, fours, four_gains, places }
     }
 
     /// Γ of every receiver from what the cells secrete, and secreted in the steps before as far as delays reach: a row of
@@ -122,13 +127,26 @@ impl<F: Scalar> Modulation<F> {
             nonlocal.sum::<L>(secreted, totals);
         }
         let mut first = 0;
+        assert!(self.places <= secreted.len(), "a secreting cell beyond the buffer");
         for four in &self.fours {
             // A sum is a chain of additions; a processor runs several in parallel.
             let mut sums = [L::splat(F::ZERO); 4];
-            for (from, gains) in &self.four_gains[first..four.end as usize] {
-                for i in 0..4 {
-                    let secreted = L::load(&secreted[from[i] as usize]);
-                    sums[i] = secreted.mul_add(L::splat(gains[i]), sums[i]);
+            let gains = &self.four_gains[first..four.end as usize];
+            if four.is_shared {
+                for (from, gains) in gains {
+                    // SAFETY: no place is beyond `places`, and there are as many blocks.
+                    let secreted = L::load(unsafe { secreted.get_unchecked(from[0] as usize) });
+                    for i in 0..4 {
+                        sums[i] = secreted.mul_add(L::splat(gains[i]), sums[i]);
+                    }
+                }
+            } else {
+                for (from, gains) in gains {
+                    for i in 0..4 {
+                        // SAFETY: as above.
+                        let secreted = L::load(unsafe { secreted.get_unchecked(from[i] as usize) });
+                        sums[i] = secreted.mul_add(L::splat(gains[i]), sums[i]);
+                    }
                 }
             }
             first = four.end as usize;
@@ -189,20 +207,44 @@ impl<F: Scalar> lanes::SimdKernel<F> for Receive<'_, F> {
     }
 }
 
-/// Receivers in groups of four, the shorter lists of gains padded with zeros.
+/// Receivers in groups of four, the lists of gains padded with zeros: where most cells secrete to all four, so that the lists
+/// become one, else the shorter ones to the longest.
 fn by_fours<F: Scalar>(synaptic: &Csr<F>, receivers: &[u32]) -> (Vec<Four>, Vec<FourGains<F>>) {
     let (mut fours, mut gains) = (Vec::new(), Vec::new());
     for four in receivers.chunks_exact(4) {
         let receivers = [four[0], four[1], four[2], four[3]];
         let lists = receivers.map(|p| synaptic.of(p as usize));
         let longest = lists.iter().map(|list| list.len()).max().unwrap_or(0);
-        for place in 0..longest {
-            let items = lists.map(|list| list.get(place).copied().unwrap_or((0, F::ZERO)));
-            gains.push((items.map(|(from, _)| from), items.map(|(_, gain)| gain)));
+        let shared = joined(lists, longest);
+        let is_shared = shared.is_some();
+        match shared {
+            Some(joined) => gains.extend(joined),
+            None => gains.extend((0..longest).map(|place| {
+                let items = lists.map(|list| list.get(place).copied().unwrap_or((0, F::ZERO)));
+                (items.map(|(from, _)| from), items.map(|(_, gain)| gain))
+            })),
         }
-        fours.push(Four { receivers, end: gains.len() as u32 });
+        fours.push(Four { receivers, end: gains.len() as u32, is_shared });
     }
     (fours, gains)
+}
+
+/// Lists in ascending order as one; `None` where it would be much longer than the longest, or one is not in order.
+fn joined<F: Scalar>(lists: [&[(u32, F)]; 4], longest: usize) -> Option<Vec<FourGains<F>>> {
+    if !lists.iter().all(|list| list.is_sorted_by(|a, b| a.0 < b.0)) {
+        return None;
+    }
+    let mut places = vec![];
+    lists.iter().for_each(|list| places.extend(list.iter().map(|&(from, _)| from)));
+    places.sort_unstable();
+    places.dedup();
+    if 2 * places.len() > 3 * longest {
+        return None;
+    }
+    let gain = |list: &[(u32, F)], from: u32| {
+        list.binary_search_by_key(&from, |&(own, _)| own).map_or(F::ZERO, |place| list[place].1)
+    };
+    Some(places.into_iter().map(|from| ([from; 4], lists.map(|list| gain(list, from)))).collect())
 }
 
 impl<F: Scalar> Nonlocal<F> {

@@ -160,6 +160,7 @@ impl<F: Real> Pass<'_, F> {
             input: &workspace.input,
             trajectory: &mut workspace.trajectory,
             keep,
+            segment: None,
             cancel: self.cancel,
         };
         F::simulate(self.workers.instructions, kernel)?;

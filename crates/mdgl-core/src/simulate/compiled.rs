@@ -74,6 +74,7 @@ pub(crate) struct CompiledNetwork<F: Scalar> {
     pub input: Csr<F>,
     /// Neuron → (neuron, g W), by delay; those of one step first, even where there are none.
     pub recurrent: Vec<Delayed<F>>,
+    /// As chunks, and where dense as columns of negated weights.
     pub input_chunks: PaddedCsr<F>,
     /// Neuron → (readout unit, (1 − κ) W).
     pub readout: Csr<F>,
@@ -99,6 +100,13 @@ impl<F: Scalar> CompiledNetwork<F> {
         let readout = csr(model, SynapseKind::Readout, 1, |k| 1.0 - network.outputs[k].kappa);
         // x + (−0) = x for every x.
         let nothing = F::from_f64(-0.0);
+        let recurrent =
+            Delayed::all(network, nothing, |delay| csr(model, SynapseKind::Recurrent, delay, scale));
+        let with_columns = |own: Delayed<F>| Delayed {
+            chunks: own.chunks.with_columns(&own.csr, network.size(), F::ZERO, |weight| -weight),
+            ..own
+        };
+        let recurrent = recurrent.into_iter().map(with_columns).collect();
         Ok(Self {
             runs: runs(&cells, |_| true),
             rate_units: (0..)
@@ -111,10 +119,13 @@ impl<F: Scalar> CompiledNetwork<F> {
             cells,
             refractory,
             periods,
-            input_chunks: PaddedCsr::new(&input, network.input_units(), nothing),
-            recurrent: Delayed::all(network, nothing, |delay| {
-                csr(model, SynapseKind::Recurrent, delay, scale)
-            }),
+            input_chunks: PaddedCsr::new(&input, network.input_units(), nothing).with_columns(
+                &input,
+                network.input_units(),
+                F::ZERO,
+                |weight| -weight,
+            ),
+            recurrent,
             input,
             dense_readout: Dense::of(&readout, network.size(), network.outputs.len()),
             readout,
@@ -128,9 +139,10 @@ impl<F: Scalar> CompiledNetwork<F> {
         let item = size_of::<(u32, F)>();
         let chunk = size_of::<Chunk<F>>();
         let by_sender = size_of::<(u32, u64)>();
-        // A list of whole length for each delay; the padded chunks take no more than its items, but for one more per unit.
+        // A list of whole length for each delay; the padded chunks take no more than its items, but for one more per unit;
+        // tables of dense ones at most twice a number per synapse.
         let delays = network.delays().len();
-        let synapse = by_sender + item * (delays + 1) + 2 * size_of::<F>();
+        let synapse = by_sender + item * (delays + 1) + 4 * size_of::<F>();
         let unit = delays * (chunk + size_of::<u64>()) + size_of::<Dynamics<F>>() * 4;
         product(&[network.synapse_count(), synapse]).saturating_add(product(&[network.unit_count(), unit]))
     }

@@ -78,6 +78,7 @@ impl<F: Scalar> Packed<F> {
 }
 
 /// Writes one row, column after column.
+#[derive(Default)]
 pub(crate) struct RowWriter<'a, F: Scalar> {
     masks: &'a mut [Mask],
     values: &'a mut [F],
@@ -86,6 +87,12 @@ pub(crate) struct RowWriter<'a, F: Scalar> {
 }
 
 impl<F: Scalar> RowWriter<'_, F> {
+    /// Number of columns.
+    #[inline(always)]
+    pub fn columns(&self) -> usize {
+        self.masks.len()
+    }
+
     /// So many columns, to be written one after another and then given to [`Self::end_part`].
     #[inline(always)]
     pub fn part(&mut self, columns: usize) -> PartWriter<'_, F> {

@@ -5,6 +5,9 @@ use crate::numeric::csr::Csr;
 /// Targets in a chunk.
 pub(crate) const CHUNK: usize = 4;
 
+/// Most bytes of a table of all pairs: it should stay in the second-level cache.
+const MOST_BYTES: usize = 512 << 10;
+
 /// Four targets of one unit and their items.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Chunk<T> {
@@ -23,13 +26,15 @@ pub(crate) struct PaddedCsr<T> {
     /// Most chunks of one unit.
     most: usize,
     chunks: Vec<Chunk<T>>,
+    /// Where most pairs have a synapse: the items again as a table, `[four neighbouring targets][unit]`.
+    columns: Vec<[T; CHUNK]>,
 }
 
 impl<T: Copy> PaddedCsr<T> {
     /// Pads the rows; `nothing` is the item that changes nothing.
     pub fn new(csr: &Csr<T>, units: usize, nothing: T) -> Self {
         let chunks = Vec::with_capacity((0..units).map(|unit| csr.of(unit).len().div_ceil(CHUNK)).sum());
-        let mut cut = Self { targets: 0, start: vec![0], most: 0, chunks };
+        let mut cut = Self { targets: 0, start: vec![0], most: 0, chunks, columns: Vec::new() };
         for unit in 0..units {
             for part in csr.of(unit).chunks(CHUNK) {
                 let mut chunk = Chunk { target: [part[0].0; CHUNK], item: [nothing; CHUNK] };
@@ -44,6 +49,35 @@ impl<T: Copy> PaddedCsr<T> {
             cut.start.push(cut.chunks.len() as u32);
         }
         cut
+    }
+
+    /// Adds a table of all pairs where two in three have a synapse, none has two, and it is small; `item` changes each, and `nothing`
+    /// stands where there is none.
+    pub fn with_columns(mut self, csr: &Csr<T>, units: usize, nothing: T, item: impl Fn(T) -> T) -> Self {
+        let targets = self.targets.next_multiple_of(CHUNK);
+        let is_dense = csr.len() > 0 && 3 * csr.len() >= 2 * units * targets;
+        if !is_dense || units * targets * size_of::<T>() > MOST_BYTES {
+            return self;
+        }
+        let mut columns = vec![[nothing; CHUNK]; targets / CHUNK * units];
+        let mut is_taken = vec![false; targets * units];
+        for unit in 0..units {
+            for &(target, own) in csr.of(unit) {
+                let (four, place) = (target as usize / CHUNK, target as usize % CHUNK);
+                if std::mem::replace(&mut is_taken[target as usize * units + unit], true) {
+                    return self;
+                }
+                columns[four * units + unit][place] = item(own);
+            }
+        }
+        self.columns = columns;
+        self
+    }
+
+    /// The table, per four neighbouring targets the items of all units; none where most pairs have no synapse.
+    #[inline(always)]
+    pub fn columns(&self) -> std::slice::ChunksExact<'_, [T; CHUNK]> {
+        self.columns.chunks_exact(self.start.len().saturating_sub(1).max(1))
     }
 
     /// Checks once that every target is a row of a buffer, so that kernels need no check per access.

@@ -5,6 +5,9 @@ use crate::numeric::lanes::{Block, Lanes, Mask, RegisterMask};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::padded_csr::{CHUNK, Chunk, PaddedCsr};
 
+/// Entries of a step that go through a table of weights at once.
+const ENTRIES: usize = 32;
+
 /// Rows of at most so many chunks go through a work list.
 const SHORT: usize = 4;
 
@@ -25,6 +28,10 @@ pub(crate) fn scatter<L: Lanes>(
     to: &mut [Block<L::Scalar>],
 ) {
     weights.check_targets(to);
+    if weights.columns().len() > 0 {
+        scatter_columns::<L>(entries, weights, to);
+        return;
+    }
     if weights.most() > SHORT {
         for &Entry { unit, mask, count } in entries {
             for chunk in weights.of(unit as usize) {
@@ -45,6 +52,36 @@ pub(crate) fn scatter<L: Lanes>(
     }
     for &ScatterItem { chunk, mask, count } in &work[..len] {
         add_chunk::<L>(weights.at(chunk), mask, count, to);
+    }
+}
+
+/// The same by a table of weights: the sums of four targets stay in registers.
+#[inline(always)]
+fn scatter_columns<L: Lanes>(entries: &[Entry], weights: &PaddedCsr<L::Scalar>, to: &mut [Block<L::Scalar>]) {
+    let mut masks = [L::Mask::from_bits(0); ENTRIES];
+    for entries in entries.chunks(ENTRIES) {
+        for (mask, entry) in masks.iter_mut().zip(entries) {
+            *mask = L::Mask::from_bits(entry.mask);
+        }
+        for (column, to) in weights.columns().zip(to.chunks_mut(CHUNK)) {
+            let mut sums = [L::splat(L::Scalar::ZERO); CHUNK];
+            for (sum, to) in sums.iter_mut().zip(&*to) {
+                *sum = L::load(to);
+            }
+            for (entry, &mask) in entries.iter().zip(&masks) {
+                let mut negated = column[entry.unit as usize];
+                if entry.count != 1 {
+                    let count = L::Scalar::from_f64(f64::from(entry.count));
+                    negated = negated.map(|weight| weight * count);
+                }
+                for i in 0..CHUNK {
+                    sums[i] = sums[i].sub_selected(mask, L::splat(negated[i]));
+                }
+            }
+            for (sum, to) in sums.into_iter().zip(to) {
+                sum.store(to);
+            }
+        }
     }
 }
 

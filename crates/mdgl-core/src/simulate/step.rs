@@ -218,7 +218,8 @@ impl<F: Scalar> NetworkState<F> {
         }
     }
 
-    /// Blocks the cells that spiked in the last step, frees those whose period is over.
+    /// Blocks the cells that spiked in the last step, frees those whose period is over. (Lanes that have ended are blocked
+    /// anew in each step.)
     #[inline(always)]
     pub fn advance_refractory(&mut self, network: &CompiledNetwork<F>, step: usize) {
         if step == 0 {
@@ -259,6 +260,12 @@ fn scatter_values<L: Lanes>(
 
 /// Receives the pseudo-derivatives of a step, cell after cell.
 pub(crate) trait Psi<'a, F: Scalar> {
+    /// Whether those of all cells are needed, always.
+    const OF_ALL: bool = false;
+    /// Whether any are needed.
+    fn is_needed(&self) -> bool {
+        true
+    }
     /// The cells by runs, some of them not needed; without runs all are.
     fn runs(&self) -> Option<&'a [CellRun<F>]> {
         None
@@ -281,8 +288,8 @@ pub(crate) trait Psi<'a, F: Scalar> {
     fn skip(&mut self, _: usize) {}
 }
 
-/// Discards them: none are needed.
-pub(crate) struct NoPsi;
+/// Discards them: those of a run are not needed.
+struct NoPsi;
 
 impl<F: Scalar> Psi<'_, F> for NoPsi {
     type Part<'p> = ();
@@ -294,6 +301,7 @@ impl<F: Scalar> Psi<'_, F> for NoPsi {
 
 /// One block per cell.
 impl<F: Scalar> Psi<'_, F> for &mut [Block<F>] {
+    const OF_ALL: bool = true;
     type Part<'p>
         = &'p mut [Block<F>]
     where
@@ -314,7 +322,18 @@ pub(crate) struct PackedPsi<'w, 'a, F: Scalar> {
     pub runs: &'a [CellRun<F>],
 }
 
+impl<'a, F: Scalar> PackedPsi<'_, 'a, F> {
+    /// Without a row: none are needed.
+    pub fn none(runs: &'a [CellRun<F>]) -> Self {
+        Self { row: RowWriter::default(), runs }
+    }
+}
+
 impl<'a, F: Scalar> Psi<'a, F> for PackedPsi<'_, 'a, F> {
+    #[inline(always)]
+    fn is_needed(&self) -> bool {
+        self.row.columns() > 0
+    }
     #[inline(always)]
     fn runs(&self) -> Option<&'a [CellRun<F>]> {
         Some(self.runs)
@@ -341,7 +360,9 @@ impl<'a, F: Scalar> Psi<'a, F> for PackedPsi<'_, 'a, F> {
     }
     #[inline(always)]
     fn skip(&mut self, cells: usize) {
-        self.row.skip(cells);
+        if self.is_needed() {
+            self.row.skip(cells);
+        }
     }
 }
 
@@ -428,11 +449,14 @@ impl<'a, F: Scalar, P: Psi<'a, F>> SimdKernel<F> for UpdateRuns<'_, F, P> {
     fn run<L: Lanes<Scalar = F>>(self) -> usize {
         let Self { runs, state, ended_lanes, psi } = self;
         let mut found = 0;
+        if ended_lanes != 0 {
+            state.refractory.iter_mut().for_each(|mask| *mask |= ended_lanes);
+        }
         for run in runs {
-            if run.needs_psi {
-                found = update_run::<L, P>(run, state, ended_lanes, psi, found);
+            if P::OF_ALL || run.needs_psi && psi.is_needed() {
+                found = update_run::<L, P>(run, state, psi, found);
             } else {
-                found = update_run::<L, NoPsi>(run, state, ended_lanes, &mut NoPsi, found);
+                found = update_run::<L, NoPsi>(run, state, &mut NoPsi, found);
                 psi.skip((run.end - run.first) as usize);
             }
         }
@@ -445,7 +469,6 @@ impl<'a, F: Scalar, P: Psi<'a, F>> SimdKernel<F> for UpdateRuns<'_, F, P> {
 fn update_run<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
     run: &CellRun<L::Scalar>,
     state: &mut NetworkState<L::Scalar>,
-    ended_lanes: Mask,
     psi: &mut P,
     found: usize,
 ) -> usize {
@@ -453,8 +476,8 @@ fn update_run<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
         let model = model.map::<Splat<L>>();
         // Hoisted out of the loop over cells.
         match model.is_usual() {
-            true => update_cells(run, model.usual(), state, ended_lanes, psi, found),
-            false => update_cells(run, model, state, ended_lanes, psi, found),
+            true => update_cells(run, model.usual(), state, psi, found),
+            false => update_cells(run, model, state, psi, found),
         }
     })
 }
@@ -464,7 +487,6 @@ fn update_cells<'a, L: Lanes, P: Psi<'a, L::Scalar>, M: Step<L>>(
     run: &CellRun<L::Scalar>,
     model: M,
     state: &mut NetworkState<L::Scalar>,
-    ended_lanes: Mask,
     psi: &mut P,
     found: usize,
 ) -> usize {
@@ -479,7 +501,7 @@ fn update_cells<'a, L: Lanes, P: Psi<'a, L::Scalar>, M: Step<L>>(
     let mut own = 0;
     for i in 0..count {
         let variables = M::Variables::load(L::load(&integrator[i]), &further, i);
-        let stepped = model.step(variables, L::Mask::from_bits(refractory[i] | ended_lanes));
+        let stepped = model.step(variables, L::Mask::from_bits(refractory[i]));
         P::put(&mut part, i, stepped.psi);
         if M::SENDS_VALUES {
             let mut value = Block::ZERO;

@@ -15,7 +15,7 @@ use crate::numeric::memory::{bytes_of, ensure_memory, product, refill, resize};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::{CellRun, CompiledNetwork, ended};
 use crate::simulate::packed::{Packed, RowReader};
-use crate::simulate::step::{BlockStep, NetworkState, NoPsi, PackedPsi, Row, Snapshot, step};
+use crate::simulate::step::{BlockStep, NetworkState, PackedPsi, Row, Snapshot, step};
 
 /// Bytes of ψ that a block of trials may keep.
 pub(crate) const MOST_BYTES: usize = 64 << 20;
@@ -234,48 +234,14 @@ impl<F: Scalar> Trajectory<F> {
     }
 }
 
-/// Loads a segment's ψ, of the cells of the runs that need it.
-pub(crate) struct LoadSegment<'a, F: Scalar> {
-    pub trajectory: &'a mut Trajectory<F>,
-    pub network: &'a CompiledNetwork<F>,
-    pub input: &'a BlockInput<F>,
-    pub segment: usize,
-    pub psi_runs: &'a [CellRun<F>],
-    pub cancel: &'a AtomicBool,
-}
-
-impl<F: Scalar> SimdKernel<F> for LoadSegment<'_, F> {
-    type Output = Result<()>;
-
-    #[inline(always)]
-    fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { trajectory, network, input, segment, psi_runs, cancel } = self;
-        let Trajectory { state, lengths, psi, segments, replay, scratch, .. } = trajectory;
-        let Some((snapshot, steps)) = segments.missing(segment) else { return Ok(()) };
-        replay.restore(network, snapshot, state, steps.start);
-        scratch.resize(network.outputs(), Block::ZERO);
-        psi.clear(steps.len(), network.size())?;
-        for t in steps {
-            check_cancelled(t, cancel)?;
-            replay.spikes.make_room(network.size())?;
-            let mut writer = PackedPsi { row: psi.begin_row()?, runs: psi_runs };
-            let row = Row { readout: scratch, voltage: None };
-            let ended_lanes = ended(lengths, t);
-            step::<L, _>(BlockStep { network, input, step: t, ended_lanes }, replay, &mut writer, row);
-            let written = writer.row.written();
-            psi.end_row(written);
-        }
-        segments.set_loaded(segment);
-        Ok(())
-    }
-}
-
-/// The simulation of one block as a kernel.
+/// The simulation of one block as a kernel, or of one segment of it once more, for its ψ.
 pub struct Simulate<'a, F: Scalar> {
     pub(crate) network: &'a CompiledNetwork<F>,
     pub(crate) input: &'a BlockInput<F>,
     pub(crate) trajectory: &'a mut Trajectory<F>,
     pub(crate) keep: Keep<'a, F>,
+    /// The segment whose ψ is to be loaded; `None`: all steps, for all that is kept.
+    pub(crate) segment: Option<usize>,
     pub(crate) cancel: &'a AtomicBool,
 }
 
@@ -283,40 +249,69 @@ impl<F: Scalar> SimdKernel<F> for Simulate<'_, F> {
     type Output = Result<()>;
 
     #[inline(always)]
-    fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { network, input, trajectory, keep, cancel } = self;
+    fn run<L: Lanes<Scalar = F>>(mut self) -> Result<()> {
+        let steps = match self.segment {
+            None => self.begin()?,
+            Some(segment) => match self.begin_segment(segment)? {
+                Some(steps) => steps,
+                None => return Ok(()),
+            },
+        };
+        let Self { network, input, trajectory, keep, segment, cancel } = self;
         let (n, outputs) = (network.size(), network.outputs());
-        let segments = trajectory.segments.count();
-        if keep.psi.is_some() && segments > 1 {
-            let bytes = size_of::<Block<F>>() * ((1 + network.further) * n + outputs) + size_of::<Mask>() * n;
-            ensure_memory(product(&[segments, bytes]), "snapshots of a block of trials")?;
-        }
-        for t in 0..trajectory.steps {
+        for t in steps {
             check_cancelled(t, cancel)?;
-            if keep.psi.is_some() && trajectory.segments.begins(t) {
+            if segment.is_none() && keep.psi.is_some() && trajectory.segments.begins(t) {
                 trajectory.segments.keep(trajectory.state.snapshot());
                 trajectory.psi.clear(trajectory.segments.length(), n)?;
             }
-            let row = Row {
-                readout: &mut trajectory.readout[t * outputs..(t + 1) * outputs],
-                voltage: keep.voltage.then(|| &mut trajectory.voltage[t * n..(t + 1) * n]),
+            let ended_lanes = ended(&trajectory.lengths, t);
+            let Trajectory { state, replay, readout, voltage, scratch, psi, .. } = &mut *trajectory;
+            let (state, readout) = match segment {
+                None => (state, &mut readout[t * outputs..(t + 1) * outputs]),
+                Some(_) => (replay, &mut scratch[..]),
             };
-            let block_step =
-                BlockStep { network, input, step: t, ended_lanes: ended(&trajectory.lengths, t) };
-            let state = &mut trajectory.state;
+            let voltage = keep.voltage.then(|| &mut voltage[t * n..(t + 1) * n]);
             state.spikes.make_room(n)?;
-            if let Some(psi_runs) = keep.psi {
-                let mut psi = PackedPsi { row: trajectory.psi.begin_row()?, runs: psi_runs };
-                step::<L, _>(block_step, state, &mut psi, row);
-                let written = psi.row.written();
-                trajectory.psi.end_row(written);
-                if keep.sums {
-                    trajectory.sum_psi::<L>(t);
-                }
-            } else {
-                step::<L, _>(block_step, state, &mut NoPsi, row);
+            let mut writer = match keep.psi {
+                Some(runs) => PackedPsi { row: psi.begin_row()?, runs },
+                None => PackedPsi::none(&network.runs),
+            };
+            let block_step = BlockStep { network, input, step: t, ended_lanes };
+            step::<L, _>(block_step, state, &mut writer, Row { readout, voltage });
+            let written = writer.row.written();
+            psi.end_row(written);
+            if keep.sums && keep.psi.is_some() {
+                trajectory.sum_psi::<L>(t);
             }
         }
+        if let Some(segment) = segment {
+            trajectory.segments.set_loaded(segment);
+        }
         Ok(())
+    }
+}
+
+impl<F: Scalar> Simulate<'_, F> {
+    /// All steps; memory for their snapshots is available.
+    fn begin(&self) -> Result<Range<usize>> {
+        let (network, segments) = (self.network, self.trajectory.segments.count());
+        if self.keep.psi.is_some() && segments > 1 {
+            let (n, outputs) = (network.size(), network.outputs());
+            let bytes =
+                size_of::<Block<F>>() * ((1 + network.further) * n + outputs) + size_of::<Mask>() * n;
+            ensure_memory(product(&[segments, bytes]), "snapshots of a block of trials")?;
+        }
+        Ok(0..self.trajectory.steps)
+    }
+
+    /// The steps of a segment, from the state before it; `None` where it is loaded.
+    fn begin_segment(&mut self, segment: usize) -> Result<Option<Range<usize>>> {
+        let Trajectory { state, psi, segments, replay, scratch, .. } = &mut *self.trajectory;
+        let Some((snapshot, steps)) = segments.missing(segment) else { return Ok(None) };
+        replay.restore(self.network, snapshot, state, steps.start);
+        scratch.resize(self.network.outputs(), Block::ZERO);
+        psi.clear(steps.len(), self.network.size())?;
+        Ok(Some(steps))
     }
 }

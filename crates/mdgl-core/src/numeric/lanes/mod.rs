@@ -108,6 +108,10 @@ macro_rules! bit_masks {
         fn add_to_sum(self, mask: Mask, x: Self) -> Self {
             self.add_selected(mask, x)
         }
+        #[inline(always)]
+        fn sub_selected(self, mask: Mask, x: Self) -> Self {
+            self.select(mask, self.sub(x))
+        }
     };
 }
 use bit_masks;
@@ -181,6 +185,10 @@ macro_rules! by_register_masks {
         #[inline(always)]
         fn add_to_sum(self, mask: $mask, x: Self) -> Self {
             self.add(x.kept(mask))
+        }
+        #[inline(always)]
+        fn sub_selected(self, mask: $mask, x: Self) -> Self {
+            self.sub(x.kept(mask))
         }
         #[inline(always)]
         fn gt(self, other: Self) -> Mask {
@@ -272,10 +280,7 @@ pub trait Lanes: Copy {
     /// The same for a sum that began as 0 and is therefore never −0.
     fn add_to_sum(self, mask: Self::Mask, x: Self) -> Self;
     /// Subtracts in the lanes of the mask.
-    #[inline(always)]
-    fn sub_selected(self, mask: Self::Mask, x: Self) -> Self {
-        self.sub(x.kept(mask))
-    }
+    fn sub_selected(self, mask: Self::Mask, x: Self) -> Self;
     /// `other` in the lanes of the mask, `self` elsewhere.
     fn blend(self, mask: Mask, other: Self) -> Self;
     /// `x * a + b` of single values, fused or not by the instruction set's class.

@@ -1,7 +1,12 @@
 //! Permutations that bring the lanes of a mask together and back, for instruction sets without compress and expand.
 
-/// Per mask of some lanes of a 256-bit register: the order of its eight 32-bit parts.
-pub(super) type LanePermutations<const MASKS: usize> = [[u8; 8]; MASKS];
+/// Per mask of some lanes of a 256-bit register: the order of its eight 32-bit parts; negative where the result is 0.
+pub(super) type LanePermutations<const MASKS: usize> = [Order; MASKS];
+
+/// An order of 32-bit parts, as a register reads it.
+#[derive(Clone, Copy)]
+#[repr(C, align(32))]
+pub(super) struct Order(pub [i32; 8]);
 
 /// Eight lanes: those of the mask first.
 pub(super) static SQUEEZE8: LanePermutations<256> = permutations(8, false);
@@ -14,7 +19,7 @@ pub(super) static SPREAD4: LanePermutations<16> = permutations(4, true);
 
 const fn permutations<const MASKS: usize>(lanes: usize, spread: bool) -> LanePermutations<MASKS> {
     let parts = 8 / lanes;
-    let mut permutations = [[0; 8]; MASKS];
+    let mut permutations = [Order([if spread { i32::MIN } else { 0 }; 8]); MASKS];
     let mut mask = 0;
     while mask < MASKS {
         let (mut lane, mut count) = (0, 0);
@@ -23,7 +28,7 @@ const fn permutations<const MASKS: usize>(lanes: usize, spread: bool) -> LanePer
                 let (to, from) = if spread { (lane, count) } else { (count, lane) };
                 let mut part = 0;
                 while part < parts {
-                    permutations[mask][to * parts + part] = (from * parts + part) as u8;
+                    permutations[mask].0[to * parts + part] = (from * parts + part) as i32;
                     part += 1;
                 }
                 count += 1;

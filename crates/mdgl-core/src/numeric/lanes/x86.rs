@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::permutations::{SPREAD4, SPREAD8, SQUEEZE4, SQUEEZE8};
+use super::permutations::{Order, SPREAD4, SPREAD8, SQUEEZE4, SQUEEZE8};
 use super::{
     Block, LANES, Lanes, Mask, Places, RegisterMask, SimdKernel, bit_masks, by_register_masks, each,
     join_masks, lanes_before, register_masks, registers,
@@ -342,33 +342,21 @@ unsafe fn bits_f64(registers: [__m256d; 4]) -> Mask {
     join_masks!(4, i => unsafe { _mm256_movemask_pd(registers[i]) } as Mask)
 }
 
-/// Lane i is all ones where bit i of the low byte is set.
-#[inline(always)]
-unsafe fn expand8(mask: Mask) -> __m256 {
-    // SAFETY: only reached inside a function compiled for AVX2.
-    unsafe {
-        let bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-        let spread = _mm256_and_si256(_mm256_set1_epi32(i32::from(mask)), bit);
-        _mm256_castsi256_ps(_mm256_cmpeq_epi32(spread, bit))
-    }
-}
-
-/// Lane i is all ones where bit i of the low four is set.
-#[inline(always)]
-unsafe fn expand4(mask: Mask) -> __m256d {
-    // SAFETY: only reached inside a function compiled for AVX2.
-    unsafe {
-        let bit = _mm256_setr_epi64x(1, 2, 4, 8);
-        let spread = _mm256_and_si256(_mm256_set1_epi64x(i64::from(mask)), bit);
-        _mm256_castsi256_pd(_mm256_cmpeq_epi64(spread, bit))
-    }
-}
-
 /// An order as a register.
 #[inline(always)]
-unsafe fn order(order: &[u8; 8]) -> __m256i {
-    // SAFETY: only reached inside a function compiled for AVX2; eight bytes are read, and there are eight.
-    unsafe { _mm256_cvtepu8_epi32(_mm_loadl_epi64(order.as_ptr().cast())) }
+unsafe fn order(order: &Order) -> __m256i {
+    // SAFETY: only reached inside a function compiled for AVX2; an order is a register's size and aligned to it.
+    unsafe { _mm256_load_si256(order.0.as_ptr().cast()) }
+}
+
+/// Lanes in an order, 0 where it is negative.
+#[inline(always)]
+unsafe fn ordered(order: __m256i, x: __m256) -> __m256 {
+    // SAFETY: only reached inside a function compiled for AVX2.
+    unsafe {
+        let negative = _mm256_castsi256_ps(_mm256_srai_epi32::<31>(order));
+        _mm256_andnot_ps(negative, _mm256_permutevar8x32_ps(x, order))
+    }
 }
 
 /// The lanes of the mask of eight side by side; the lanes after them are unspecified.
@@ -382,7 +370,7 @@ unsafe fn squeeze8(mask: Mask, x: __m256) -> __m256 {
 #[inline(always)]
 unsafe fn spread8(mask: Mask, x: __m256) -> __m256 {
     // SAFETY: only reached inside a function compiled for AVX2.
-    unsafe { _mm256_and_ps(_mm256_permutevar8x32_ps(x, order(&SPREAD8[mask as usize & 255])), expand8(mask)) }
+    unsafe { ordered(order(&SPREAD8[mask as usize & 255]), x) }
 }
 
 /// The lanes of the mask of four side by side; the lanes after them are unspecified.
@@ -401,8 +389,7 @@ unsafe fn spread4(mask: Mask, x: __m256d) -> __m256d {
     // SAFETY: only reached inside a function compiled for AVX2.
     unsafe {
         let order = order(&SPREAD4[mask as usize & 15]);
-        let spread = _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_castpd_ps(x), order));
-        _mm256_and_pd(spread, expand4(mask))
+        _mm256_castps_pd(ordered(order, _mm256_castpd_ps(x)))
     }
 }
 
