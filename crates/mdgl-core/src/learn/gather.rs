@@ -230,7 +230,7 @@ fn add_events<L: Lanes>(
         for i in 0..CHUNK {
             // SAFETY: `gather` has checked that every target of the chunks is a column of the row.
             let value = L::load(unsafe { row.get_unchecked(target[i]) });
-            total[i] = total[i].add_to_sum(mask, value);
+            total[i] = total[i].add_in(mask, value);
         }
     }
     for (total, &slot) in total.into_iter().zip(&chunk.item) {

@@ -178,9 +178,9 @@ impl<L: Lanes> Step<L> for Alif<L> {
         let spikes = threshold.reached(v, effective).without(blocked);
         let psi = threshold.pseudo_derivative(v.sub(effective).abs()).masked_out(blocked);
         let decayed = v.mul(alpha);
-        let membrane = decayed.sub_selected(spikes, threshold.threshold);
-        let adaptation = b.mul(self.rho);
-        let adaptation = adaptation.add_selected(spikes, self.adaptation_increment);
+        let membrane = decayed.sub_in(spikes, threshold.threshold);
+        // Never −0: it begins with 0 and grows by what is positive.
+        let adaptation = b.mul(self.rho).add_in(spikes, self.adaptation_increment);
         Stepped { spikes, value: L::zero(), psi, state: [membrane, adaptation] }
     }
 

@@ -177,7 +177,7 @@ impl<L: Lanes> Step<L> for Lif<L> {
         let spikes = self.threshold.reached(v, threshold).without(blocked);
         let psi = self.threshold.pseudo_derivative(v.sub(threshold).abs()).masked_out(blocked);
         let decayed = v.mul(self.alpha);
-        let membrane = decayed.sub_selected(spikes, threshold);
+        let membrane = decayed.sub_in(spikes, threshold);
         Stepped { spikes, value: L::zero(), psi, state: [membrane] }
     }
 

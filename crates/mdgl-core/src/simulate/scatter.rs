@@ -75,7 +75,7 @@ fn scatter_columns<L: Lanes>(entries: &[Entry], weights: &PaddedCsr<L::Scalar>, 
                     negated = negated.map(|weight| weight * count);
                 }
                 for i in 0..CHUNK {
-                    sums[i] = sums[i].sub_selected(mask, L::splat(negated[i]));
+                    sums[i] = sums[i].sub_in(mask, L::splat(negated[i]));
                 }
             }
             for (sum, to) in sums.into_iter().zip(to) {

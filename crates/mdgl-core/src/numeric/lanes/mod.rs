@@ -105,11 +105,11 @@ macro_rules! bit_masks {
             self.add(Self::splat(-<Self::Scalar as crate::numeric::scalar::Scalar>::ZERO).blend(mask, x))
         }
         #[inline(always)]
-        fn add_to_sum(self, mask: Mask, x: Self) -> Self {
-            self.add_selected(mask, x)
+        fn add_in(self, mask: Mask, x: Self) -> Self {
+            self.select(mask, self.add(x))
         }
         #[inline(always)]
-        fn sub_selected(self, mask: Mask, x: Self) -> Self {
+        fn sub_in(self, mask: Mask, x: Self) -> Self {
             self.select(mask, self.sub(x))
         }
     };
@@ -150,10 +150,11 @@ macro_rules! register_masks {
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use register_masks;
 
-/// What [`Lanes`] does with masks in registers: per register comparison, selection, and, and-not with the mask first, sign.
+/// What [`Lanes`] does with masks in registers: comparison, selection, what is kept, what is not, the other sign.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! by_register_masks {
-    ($mask:ident, $width:tt, $gt:expr, $bsl:expr, $and:expr, $andnot:expr, $neg:expr) => {
+    ($mask:ident, $width:tt, $gt:expr,
+     |$chosen:ident, $x:ident, $y:ident| $select:expr, |$kx:ident, $k:ident| $kept:expr, |$ox:ident, $o:ident| $masked_out:expr, |$own:ident| $neg:expr) => {
         type Mask = $mask;
 
         #[inline(always)]
@@ -163,31 +164,43 @@ macro_rules! by_register_masks {
         }
         #[inline(always)]
         fn select(self, mask: $mask, other: Self) -> Self {
-            // SAFETY: as above.
-            Self(each!($width, i => unsafe { $bsl(mask.0[i], other.0[i], self.0[i]) }))
+            Self(each!($width, i => {
+                let ($chosen, $x, $y) = (mask.0[i], other.0[i], self.0[i]);
+                // SAFETY: as above.
+                unsafe { $select }
+            }))
         }
         #[inline(always)]
         fn kept(self, mask: $mask) -> Self {
-            // SAFETY: as above.
-            Self(each!($width, i => unsafe { $and(mask.0[i], self.0[i]) }))
+            Self(each!($width, i => {
+                let ($kx, $k) = (mask.0[i], self.0[i]);
+                // SAFETY: as above.
+                unsafe { $kept }
+            }))
         }
         #[inline(always)]
         fn masked_out(self, mask: $mask) -> Self {
-            // SAFETY: as above.
-            Self(each!($width, i => unsafe { $andnot(mask.0[i], self.0[i]) }))
+            Self(each!($width, i => {
+                let ($ox, $o) = (mask.0[i], self.0[i]);
+                // SAFETY: as above.
+                unsafe { $masked_out }
+            }))
         }
         #[inline(always)]
         fn add_selected(self, mask: $mask, x: Self) -> Self {
-            // SAFETY: as above.
-            let negative = Self(each!($width, i => unsafe { $neg(x.0[i]) }));
-            self.sub_selected(mask, negative)
+            let negative = Self(each!($width, i => {
+                let $own = x.0[i];
+                // SAFETY: as above.
+                unsafe { $neg }
+            }));
+            self.sub_in(mask, negative)
         }
         #[inline(always)]
-        fn add_to_sum(self, mask: $mask, x: Self) -> Self {
+        fn add_in(self, mask: $mask, x: Self) -> Self {
             self.add(x.kept(mask))
         }
         #[inline(always)]
-        fn sub_selected(self, mask: $mask, x: Self) -> Self {
+        fn sub_in(self, mask: $mask, x: Self) -> Self {
             self.sub(x.kept(mask))
         }
         #[inline(always)]
@@ -277,10 +290,10 @@ pub trait Lanes: Copy {
     /// more instructions, and where one is stored over what was read, AVX2 would get masked stores, at which some processors
     /// are slow.
     fn add_selected(self, mask: Self::Mask, x: Self) -> Self;
-    /// The same for a sum that began as 0 and is therefore never −0.
-    fn add_to_sum(self, mask: Self::Mask, x: Self) -> Self;
+    /// The same; what is added to is no −0, as of a sum that began as 0.
+    fn add_in(self, mask: Self::Mask, x: Self) -> Self;
     /// Subtracts in the lanes of the mask.
-    fn sub_selected(self, mask: Self::Mask, x: Self) -> Self;
+    fn sub_in(self, mask: Self::Mask, x: Self) -> Self;
     /// `other` in the lanes of the mask, `self` elsewhere.
     fn blend(self, mask: Mask, other: Self) -> Self;
     /// `x * a + b` of single values, fused or not by the instruction set's class.

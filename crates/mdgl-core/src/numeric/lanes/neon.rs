@@ -30,10 +30,10 @@ macro_rules! neon {
                 $mask,
                 $width,
                 $cgt,
-                $bsl,
+                |mask, x, y| $bsl(mask, x, y),
                 |mask, x| $bsl(mask, x, $dup(0.0)),
                 |mask, x| $bsl(mask, $dup(0.0), x),
-                $neg
+                |x| $neg(x)
             );
             const REGISTERS: usize = 32;
 

@@ -28,8 +28,8 @@ macro_rules! sse2 {
                 $width,
                 $gt,
                 |mask, x, y| $or($and(mask, x), $andnot(mask, y)),
-                $and,
-                $andnot,
+                |mask, x| $and(mask, x),
+                |mask, x| $andnot(mask, x),
                 |x| $xor($set1(-0.0), x)
             );
             const REGISTERS: usize = 16;

@@ -218,8 +218,8 @@ macro_rules! avx2 {
                 $width,
                 $cmp::<_CMP_GT_OQ>,
                 |mask, x, y| $blendv(y, x, mask),
-                $and,
-                $andnot,
+                |mask, x| $and(mask, x),
+                |mask, x| $andnot(mask, x),
                 |x| $xor($set1(-0.0), x)
             );
             const REGISTERS: usize = 16;
@@ -330,9 +330,15 @@ unsafe fn expand16_f64(mask: Mask) -> [__m256d; 4] {
 
 /// Bit i is set where lane i is all ones.
 #[inline(always)]
-unsafe fn bits_f32(registers: [__m256; 2]) -> Mask {
+unsafe fn bits_f32([low, high]: [__m256; 2]) -> Mask {
     // SAFETY: only reached inside a function compiled for AVX2.
-    join_masks!(8, i => unsafe { _mm256_movemask_ps(registers[i]) } as Mask)
+    unsafe {
+        // Each quarter of the words comes from one half of a register.
+        let words = _mm256_packs_epi32(_mm256_castps_si256(low), _mm256_castps_si256(high));
+        let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
+        let bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+        _mm_movemask_epi8(bytes) as Mask
+    }
 }
 
 /// Bit i is set where lane i is all ones.
