@@ -298,8 +298,7 @@ impl<F: Scalar> Simulate<'_, F> {
         let (network, segments) = (self.network, self.trajectory.segments.count());
         if self.keep.psi.is_some() && segments > 1 {
             let (n, outputs) = (network.size(), network.outputs());
-            let bytes =
-                size_of::<Block<F>>() * ((1 + network.further) * n + outputs) + size_of::<Mask>() * n;
+            let bytes = size_of::<Block<F>>() * ((1 + network.further) * n + outputs) + size_of::<Mask>() * n;
             ensure_memory(product(&[segments, bytes]), "snapshots of a block of trials")?;
         }
         Ok(0..self.trajectory.steps)
