@@ -135,8 +135,10 @@ fn gather<L: Lanes>(
             continue;
         }
         for events in events.chunks(EVENTS) {
-            for (mask, event) in masks.iter_mut().zip(events) {
-                *mask = L::Mask::from_bits(event.mask);
+            if !L::Mask::IS_BITS {
+                for (mask, event) in masks.iter_mut().zip(events) {
+                    *mask = L::Mask::from_bits(event.mask);
+                }
             }
             for chunk in slots.of(unit) {
                 add_events::<L>(events, &masks, chunk, (values, columns), sums);
@@ -227,6 +229,7 @@ fn add_events<L: Lanes>(
     }
     for (event, &mask) in events.iter().zip(masks) {
         let row = &values[event.row as usize..][..columns];
+        let mask = if L::Mask::IS_BITS { L::Mask::from_bits(event.mask) } else { mask };
         for i in 0..CHUNK {
             // SAFETY: `gather` has checked that every target of the chunks is a column of the row.
             let value = L::load(unsafe { row.get_unchecked(target[i]) });

@@ -56,6 +56,8 @@ pub type Mask = u16;
 
 /// A set of lanes in the form in which an instruction set compares and selects.
 pub trait RegisterMask: Copy {
+    /// Whether this form is bits: conversions cost nothing.
+    const IS_BITS: bool = false;
     /// Lane i is in it where bit i is set.
     fn from_bits(bits: Mask) -> Self;
     /// Bit i stands for lane i.
@@ -65,6 +67,8 @@ pub trait RegisterMask: Copy {
 }
 
 impl RegisterMask for Mask {
+    const IS_BITS: bool = true;
+
     #[inline(always)]
     fn from_bits(bits: Mask) -> Self {
         bits
