@@ -36,7 +36,8 @@ const MEANT = /```ts\n(.*?) \* ```/s.exec(readFileSync(entry, 'utf8'))?.[1]?.rep
 
 /** Not as a property's name, of an object or after a dot. */
 const uses = (code: string, name: string) => new RegExp(`(?<![\\w'])(?<!(?<!\\.)\\.)${name}\\b(?!:)`).test(code)
-const declares = (code: string, name: string) => new RegExp(`const ${name}\\b`).test(code)
+const declares = (code: string, name: string) =>
+  new RegExp(`const (${name}\\b|[{[][^=]*\\b${name}\\b[^=]*[}\\]] =)`).test(code)
 
 /** The example as a program. */
 function whole(code: string): string {
@@ -45,7 +46,7 @@ function whole(code: string): string {
     const [, name = ''] = /^const (\w+)/.exec(line) ?? []
     if (uses(text, name) && !declares(text, name)) text = `${line}\n${text}`
   }
-  const names = exports.map(({ name }) => name).filter(name => uses(text, name))
+  const names = exports.map(({ name }) => name).filter(name => uses(text, name) && !declares(text, name))
   const imports = [`import { ${names.map(name => (name in library ? name : `type ${name}`)).join(', ')} } from 'mdgl'`]
   if (uses(text, 'writeFile')) imports.push("import { writeFile } from 'node:fs/promises'")
   return `${imports.join('\n')}\n${text}\nexport {}\n`
