@@ -587,6 +587,6 @@ case('biased', ends[:-1] + [('y', 'b'), ('b', 'out')], v=linear(1, 2), y=li(1), 
     ['biased', 'nodes.y.tau']
   ] as const) {
     const { message } = await rejectsInvalidAt(t, path, () => loadNir(join(folder, `${name}.nir`)))
-    t.regex(message, name === 'input' ? /allowed: \(2\)/ : /allowed: 2(?: numbers)?, one a unit/)
+    t.regex(message, name === 'input' ? /allowed: \(2\)/ : /allowed: 2(?: numbers)?, one per unit/)
   }
 })

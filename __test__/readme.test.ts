@@ -18,7 +18,7 @@ const documents = {
   'docs/guide/write-a-rule.md': 3,
   'docs/guide/build-a-network.md': 6,
   'docs/guide/from-equations-to-code.md': 1,
-  'docs/guide/embed.md': 2,
+  'docs/guide/embed.md': 3,
   'docs/guide/exchange-data.md': 4,
   'docs/guide/a-first-run.md': 0,
   'docs/guide/read-the-dashboard.md': 0,
