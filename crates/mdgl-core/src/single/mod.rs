@@ -16,6 +16,7 @@ mod refractory;
 mod returns;
 mod sums;
 pub(crate) mod tally;
+mod tile_recursion;
 pub(crate) mod trial;
 
 pub use layout::Layout;
