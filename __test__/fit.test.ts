@@ -131,7 +131,7 @@ ${body}`
   return text
 }
 
-test('a training that nobody iterates says so once', async t => {
+test('a training that is never iterated warns once', async t => {
   const folder = await temporaryFolder(t)
   const dropped = await errorsOf(folder, 'await train(model, task, options); await train(model, task, options)')
   t.is(dropped.match(/MDGL_TRAINING_UNUSED/g)?.length, 1)

@@ -125,7 +125,7 @@ for (const [way, count] of [
     t.is(stdout.split(' ')[0], String(count), stderr)
   })
 
-const TOLD = `
+const EXTERNAL_MEMORY = `
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Model, network } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)}
@@ -163,7 +163,7 @@ console.log(JSON.stringify({ before, between, online, ended, after: external() }
 test('V8 is told of native memory as it comes, and of exactly as much as it goes', async t => {
   // In a process of its own: garbage of other tests is in V8's sum.
   const program = join(await temporaryFolder(t), 'program.mjs')
-  await writeFile(program, TOLD)
+  await writeFile(program, EXTERNAL_MEMORY)
   const { code, stdout, stderr } = await limited('true', [program])
   t.is(code, 0, stderr)
   const { before, between, online, ended, after } = JSON.parse(stdout)

@@ -34,7 +34,7 @@ test('classes, probabilities and values are those of the last step without a los
       t.true(Math.abs((choice.probabilities[2 * trial + k] ?? 0) - probability) < 1e-12)
     }
   }
-  t.is(choice.correct, undefined, 'without a loss nobody says what targets are')
+  t.is(choice.correct, undefined, 'without a loss targets have no meaning')
 })
 
 test('what is correct agrees with the accuracy of evaluate: a window, windows of targets, trials of unequal lengths', async t => {

@@ -26,7 +26,7 @@ export async function bytesOf(source: ByteSource, path: string): Promise<Uint8Ar
   for await (const piece of source as AsyncIterable<Uint8Array>) {
     if (!isUint8Array(piece)) throw invalid(`${path}[${pieces.length}]`, piece, 'a Uint8Array')
     // A copy: a stream may use the memory of a piece again.
-    pieces.push(Uint8Array.from(ownMemory(piece, `${path}[${pieces.length}]`)))
+    pieces.push(new Uint8Array(ownMemory(piece, `${path}[${pieces.length}]`)))
     length = atMostNumbers(length + piece.length, path)
   }
   return joined(pieces, length, path)

@@ -1,18 +1,18 @@
 import { object } from './check.js'
 
-const told = new Set<string>()
+const warned = new Set<string>()
 
-/** Tells of a way to call the library that goes with the next version, once per process and way. */
+/** Warns that a call is deprecated, once per process and call. */
 export function deprecated(old: string, now: string): void {
-  if (told.has(old)) return
-  told.add(old)
+  if (warned.has(old)) return
+  warned.add(old)
   process.emitWarning(`${old} is deprecated and goes with mdgl 0.3; use ${now}.`, {
     type: 'DeprecationWarning',
     code: 'MDGL_DEPRECATED'
   })
 }
 
-/** The options of a call, of which the rule was once an argument by itself. */
+/** The options of a call; in the deprecated form the rule is an argument of its own. */
 export function withRule<O extends object>(
   call: string,
   key: keyof O & string,

@@ -105,7 +105,7 @@ interface CheckpointPlan {
   readonly every: number
 }
 
-/** Hears of every iteration and validation, and keeps what {@link fit} gives. */
+/** Collects the metrics of a training, keeps its best model, and decides when it ends. */
 class Watch {
   readonly #model: Model
   readonly #plan: WatchPlan

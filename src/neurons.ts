@@ -24,7 +24,7 @@ export type Neurons = Omit<Population, 'name' | 'size'>
  * const neurons = lif({ membraneTimeConstant: 15, sign: 'excitatory' });
  * const description = network().population('cells', 20, neurons).build();
  * ```
- * @param options - Parameters, each a number or one value a neuron.
+ * @param options - Parameters, each a number or one value per neuron.
  * @throws {@link MdglError} `'invalid'` for options that are no object or name the model.
  */
 export const lif = (options: LifOptions = {}): Neurons => neurons('lif', options)
@@ -36,7 +36,7 @@ export const lif = (options: LifOptions = {}): Neurons => neurons('lif', options
  * ```ts
  * const description = network().population('cells', 20, alif({ adaptationTimeConstant: 500 })).build();
  * ```
- * @param options - Parameters, each a number or one value a neuron; an adaptation strength of 0 makes a neuron LIF.
+ * @param options - Parameters, each a number or one value per neuron; an adaptation strength of 0 makes a neuron LIF.
  * @throws {@link MdglError} `'invalid'` for options that are no object or name the model.
  */
 export const alif = (options: AlifOptions = {}): Neurons => neurons('alif', options)
@@ -48,7 +48,7 @@ export const alif = (options: AlifOptions = {}): Neurons => neurons('alif', opti
  * ```ts
  * const description = network().population('cells', 20, cubaLif({ synapticTimeConstant: 10 })).build();
  * ```
- * @param options - Parameters, each a number or one value a neuron; a synaptic time constant of 0 makes a neuron LIF.
+ * @param options - Parameters, each a number or one value per neuron; a synaptic time constant of 0 makes a neuron LIF.
  * @throws {@link MdglError} `'invalid'` for options that are no object or name the model.
  */
 export const cubaLif = (options: CubaLifOptions = {}): Neurons => neurons('cuba-lif', options)
@@ -60,7 +60,7 @@ export const cubaLif = (options: CubaLifOptions = {}): Neurons => neurons('cuba-
  * ```ts
  * const description = network().population('cells', 20, cubaAlif({ adaptationStrength: 1 })).build();
  * ```
- * @param options - Parameters, each a number or one value a neuron.
+ * @param options - Parameters, each a number or one value per neuron.
  * @throws {@link MdglError} `'invalid'` for options that are no object or name the model.
  */
 export const cubaAlif = (options: CubaAlifOptions = {}): Neurons => neurons('cuba-alif', options)
@@ -72,7 +72,7 @@ export const cubaAlif = (options: CubaAlifOptions = {}): Neurons => neurons('cub
  * ```ts
  * const description = network().population('units', 20, rate({ membraneTimeConstant: 50 })).build();
  * ```
- * @param options - Sign and membrane time constant (default 100 ms), a number or one value a unit.
+ * @param options - Sign and membrane time constant (default 100 ms), a number or one value per unit.
  * @throws {@link MdglError} `'invalid'` for options that are no object or name the model.
  */
 export const rate = (options: RateOptions = {}): Neurons => neurons('rate', options)

@@ -17,7 +17,10 @@ export type OnlineRuleName = Extract<RuleName, `${string}-online`> | 'rflo'
 
 /** Options of {@link Model.session}. */
 export interface SessionOptions {
-  /** The learning rule: its name, or a rule with the estimator `'online'`. Default: none; the network runs and does not learn, which is cheaper. */
+  /**
+   * The learning rule: its name, or a rule with the estimator `'online'`. Default: none; the network runs and does not learn, which is cheaper.
+   * Networks without an online form (rate units, conventions `'bellec2020'`) have no sessions, with or without a rule.
+   */
   readonly rule?: OnlineRuleName | Rule | undefined
   /** How {@link OnlineSession.update} changes the weights. Default: Adam as in Fig. 3C. */
   readonly optimiser?: Optimiser | undefined

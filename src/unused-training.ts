@@ -1,4 +1,4 @@
-/** Trainings that have not been asked for an iteration yet; held by number, so that they can be collected. */
+/** Trainings before their first iteration, by number, so that they can be garbage-collected. */
 const waiting = new Map<number, true>()
 const numbers = new WeakMap<object, number>()
 const collected = new FinalizationRegistry<number>(number => {
@@ -7,7 +7,7 @@ const collected = new FinalizationRegistry<number>(number => {
 let made = 0
 let warned = false
 
-/** A training has been made. One that is dropped before its first iteration is told of: it has trained nothing. */
+/** Registers a training: if it is dropped before its first iteration, it has trained nothing, and a warning says so. */
 export function expectToBegin(training: object): void {
   if (made === 0) process.once('beforeExit', () => waiting.size > 0 && warn())
   made += 1
@@ -16,7 +16,7 @@ export function expectToBegin(training: object): void {
   collected.register(training, made)
 }
 
-/** A training has been asked for an iteration, or was ended. */
+/** Notes that a training was asked for an iteration, or was ended. */
 export function hasBegun(training: object): void {
   const number = numbers.get(training)
   if (number !== undefined) waiting.delete(number)

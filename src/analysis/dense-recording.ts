@@ -70,7 +70,7 @@ export function denseRecording(
   if (name === 'spikes') {
     const data = dense.allocate(count => new Uint8Array(count))
     for (let i = 0; i < spikes.length; i += 3) {
-      const [trial = 0, step = 0, neuron = 0] = spikes.subarray(i, i + 3)
+      const [trial, step, neuron] = [spikes[i] ?? 0, spikes[i + 1] ?? 0, spikes[i + 2] ?? 0]
       if (trial >= shape.trials || step >= shape.steps) {
         throw invalid(`recording.spikes[${i}]`, [trial, step, neuron], 'a trial and a step of the recording')
       }

@@ -380,8 +380,8 @@ pub fn prefetch_at<T>(block: *const T) {
 
 /// An array with an element per register of a block: `each!(lanes per register, i => element)`.
 ///
-/// Written out: closures do not inherit an instruction set, and the compiler spends more time on unrolling a short loop in
-/// every operation than on all the rest of a kernel.
+/// Written out: closures do not inherit an instruction set, and unrolling a short loop in every operation takes most of the
+/// compiler's time.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! each {
     (16, $i:ident => $element:expr) => {
