@@ -1,4 +1,3 @@
-import {} from '../network/builder.js'
 import type { Connections, NetworkDescription, Population } from '../network/description.js'
 import type { AlifOptions } from '../network/neurons.js'
 import type { Batch, Loss, Regulariser } from '../task/batch.js'
