@@ -65,6 +65,11 @@ const steps = [
     title: 'Training over MPI: the same weights on 1, 2 and 4 ranks, a rank that is killed, what messages cost',
     program: 'node',
     args: ['scripts/lib/mpi-soak.mjs']
+  },
+  {
+    title: 'Instructions per iteration on AVX2, beside the recorded ones (needs valgrind)',
+    program: 'node',
+    args: ['scripts/instructions.mjs']
   }
 ]
 
