@@ -52,10 +52,7 @@ function checkLicences() {
   return Object.entries(packages)
     .filter(([path, { license }]) => path !== '' && !(typeof license === 'string' && isAllowed(license)))
     .filter(([path]) => !isKnownFile(path))
-    .map(
-      ([path, { license }]) =>
-        `${path}: licence ${license ?? 'not stated'} is not on the list in ${LICENCE_LIST}`
-    )
+    .map(([path, { license }]) => `${path}: licence ${license ?? 'not stated'} is not on the list in ${LICENCE_LIST}`)
 }
 
 function checkDeclarations() {
@@ -83,9 +80,7 @@ async function checkCrateLicences() {
   const { packages } = JSON.parse(output.slice(output.indexOf('{"packages"')))
   return packages
     .filter(({ license }) => !isAllowed((license ?? '').replaceAll('/', ' OR ')))
-    .map(
-      ({ name, license }) => `${name}: licence ${license ?? 'not stated'} is not on the list in ${LICENCE_LIST}`
-    )
+    .map(({ name, license }) => `${name}: licence ${license ?? 'not stated'} is not on the list in ${LICENCE_LIST}`)
 }
 
 /** What others see of the package, by the tools that look at packages. */
