@@ -50,7 +50,8 @@ test('weights by type have each pair of types its own distribution', t => {
   const pairs = { x: { x: constant(1), y: constant(2) }, y: { x: constant(3), y: constant(4) } }
   using model = Model.create(net({ fixedInDegree: 10, initialise: { scheme: 'by-type', pairs } }).build())
   const { pre, post, values } = model.weights.get('a->a')
-  values.forEach((value, i) => t.is(value, 1 + 2 * Number((pre[i] ?? 0) >= 40) + Number((post[i] ?? 0) >= 40)))
+  for (const [i, value] of values.entries())
+    t.is(value, 1 + 2 * Number((pre[i] ?? 0) >= 40) + Number((post[i] ?? 0) >= 40))
 })
 
 test('what draws no synapses, or two things that do, is refused by name', async t => {

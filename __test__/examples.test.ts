@@ -88,6 +88,6 @@ test('the example service answers many requests of one connection without a list
 test('every example is listed', async t => {
   const names = (await readdir(EXAMPLES)).filter(name => name.endsWith('.mjs'))
   const list = await readFile(join(EXAMPLES, 'README.md'), 'utf8')
-  t.is(names.length, 5)
+  t.is(names.length, 6)
   for (const name of names) t.true(list.includes(`\`${name}\``), name)
 })
