@@ -37,7 +37,10 @@ export async function runWithProgress(
     metrics,
     started: async run => page?.run.started(run),
     aligned: record => page?.run.aligned(record),
-    warned: warn,
+    warned: message => {
+      warn(message)
+      page?.run.warned(message)
+    },
     between: async iteration => page?.run.between(iteration)
   }
   try {

@@ -34,12 +34,7 @@ export const isTaskFile = (name: string): boolean => /\.(?:ts|mts|js|mjs)$/.test
  * @throws {@link MdglError} `'invalid'` for options to a file that exports no function. An error that names the file and what it lacks; the file's own errors as they are.
  */
 export async function loadTask(path: string, options?: TaskOptions): Promise<LoadedTask> {
-  const file = {
-    path: resolve(path),
-    sha256: createHash('sha256')
-      .update(await readFile(path))
-      .digest('hex')
-  }
+  const file = { path: resolve(path), sha256: await checksum(path) }
   if (/ts$/.test(path) && !stripsTypes()) await import(LOADER)
   const { default: exported } = await importFile(path)
   if (options !== undefined && typeof exported !== 'function') {
@@ -57,6 +52,17 @@ export async function loadTask(path: string, options?: TaskOptions): Promise<Loa
     throw new Error(`${path} has no network: its task must have a function network({ seed }) that gives a description`)
   }
   return { task: { ...DEFAULTS, ...task, network }, file }
+}
+
+/** @throws An error for a file that has changed since a run was made with it: it is another task. */
+export async function checkTaskFile({ path, sha256 }: TaskFile): Promise<void> {
+  if ((await checksum(path)) !== sha256) throw new Error(`the task file ${path} has changed since this run`)
+}
+
+async function checksum(path: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex')
 }
 
 /** A file without a word of its package is taken for CommonJS by the loader, which cannot tell why that does not work. */
