@@ -18,7 +18,7 @@ export function report(comparison: Comparison): string {
       ? []
       : [`MDGL ends below e-prop on ${mdglBelowEprop.seeds} of ${mdglBelowEprop.of} seeds.`]),
     ...legend(measure, rules),
-    ...(rules.some(({ published }) => published !== null) ? ['Published: 5 runs a rule, 2000 iterations.'] : [])
+    ...(rules.some(({ published }) => published !== null) ? ['Published: 5 runs per rule, 2000 iterations.'] : [])
   ].join('\n')
 }
 
