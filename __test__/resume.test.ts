@@ -97,7 +97,7 @@ test('torn, cut and foreign checkpoints are named, and the one before them is us
   const folder = await temporaryFolder(t)
   const base = await copied(join(folder, 'base'))
   await rename(join(base, 'weights.safetensors'), join(folder, 'weights.safetensors'))
-  await rm(join(base, 'report.html'))
+  for (const name of ['report.html', 'finished.json']) await rm(join(base, name))
   const [earlier = '', last = ''] = await checkpoints(base)
   t.regex(last, /^21-[\da-f]{64}\.safetensors$/)
   const spoil = {

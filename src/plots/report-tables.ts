@@ -2,6 +2,7 @@ import type { NetworkDescription } from '../network/description.js'
 import type { Rule } from '../rule/rule.js'
 import type { Intervention } from '../runs/interventions.js'
 import { learningRateText } from '../runs/learning-rate-text.js'
+import type { Provenance } from '../runs/provenance.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import type { RunConfig, StoredRun } from '../runs/run-folder.js'
 import type { Schedule } from '../task/schedule.js'
@@ -121,14 +122,25 @@ function trainingTable({ training, precision, seed }: RunConfig): ReportTable {
 }
 
 function provenanceTable(config: RunConfig): ReportTable {
-  const { versions, instructionSetClass, taskFile } = config
+  const { versions, instructionSetClass, taskFile, provenance } = config
   const made = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
   const rows = [
     ['made by', made.join(', ')],
+    ...(provenance === undefined ? [] : provenanceRows(provenance)),
     ['multiply-adds', instructionSetClass],
-    ...(taskFile === undefined ? [] : [['task file', `${taskFile.path} (SHA-256 ${taskFile.sha256})`]])
+    ...(taskFile === undefined ? [] : [['task file', `${taskFile.path} (SHA-256 ${taskFile.sha256})`]]),
+    ...(taskFile?.imports ?? []).map(({ path, sha256 }) => ['imported by it', `${path} (SHA-256 ${sha256})`])
   ]
   return { title: 'Made with', rows }
+}
+
+function provenanceRows({ date, processor, instructionSet, system, commit, changed }: Provenance): string[][] {
+  return [
+    ['begun', date],
+    ['commit', commit === null ? 'no repository' : `${commit}${changed === true ? ', with changes' : ''}`],
+    ['processor', `${processor}, ${instructionSet}`],
+    ['system', system]
+  ]
 }
 
 /** Nested settings as rows of `a.b` and a value; a learning rate as the command line has it. */

@@ -1,4 +1,4 @@
-import { relative } from 'node:path'
+import { dirname, relative } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { native } from '../addon/native.js'
 import { Model } from '../model/model.js'
@@ -20,9 +20,10 @@ import { type AlignmentRecord, alignmentRecord, appendAlignment } from './alignm
 import { type Checkpoint, hasCheckpoint, writeCheckpoint } from './checkpoints.js'
 import type { RunControl } from './control.js'
 import { type Intervention, learningRateAt, nextChange, recordIntervention } from './interventions.js'
+import { provenanceOf } from './provenance.js'
 import { RUN_FORMAT, type RunConfig, RunFolder } from './run-folder.js'
 import type { RunLock } from './run-lock.js'
-import type { TaskFile } from './task-file.js'
+import { changedImports, type TaskFile } from './task-file.js'
 import type { BuiltInTask, TaskOptions } from './tasks.js'
 import { writeFailure } from './write-failure.js'
 
@@ -131,12 +132,18 @@ export function runConfig(options: RunSettings): RunConfig {
 /** In what two configurations differ, what has no effect on the result left out. */
 export function differences(one: RunConfig, other: RunConfig): string[] {
   const [a, b] = [comparable(one), comparable(other)]
-  return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(key => !isDeepStrictEqual(a[key], b[key]))
+  const differing = [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(
+    key => !isDeepStrictEqual(a[key], b[key])
+  )
+  const imported = changedImports(one.taskFile, other.taskFile)
+  return imported.length === 0 ? differing : [...differing, `file that its task file imports (${imported.join(', ')})`]
 }
 
 /** A configuration as its file would have it. */
 function comparable(config: RunConfig): Record<string, unknown> {
-  const { versions, training, taskFile, recording, network, ...rest } = JSON.parse(JSON.stringify(config)) as RunConfig
+  const { versions, training, taskFile, recording, provenance, network, ...rest } = JSON.parse(
+    JSON.stringify(config)
+  ) as RunConfig
   return { ...rest, network: complete(network), 'task file': taskFile?.sha256, version: versions.mdgl, ...training }
 }
 
@@ -165,7 +172,9 @@ export async function trainRun(
   try {
     // Whatever is wrong with the options is said before there is a folder.
     await train(model, options.task, trainingOptions(options, replay, 1, options.iterations)).return()
-    return await new RunHistory(model, options, await open(runConfig(options)), observer, replay).run(0)
+    const folder = options.taskFile === undefined ? process.cwd() : dirname(options.taskFile.path)
+    const config = { ...runConfig(options), provenance: await provenanceOf(folder) }
+    return await new RunHistory(model, options, await open(config), observer, replay).run(0)
   } finally {
     model.dispose()
   }
