@@ -24,7 +24,7 @@ export type FinalIterations = number | undefined
 
 /** In words, as tables have it. */
 export const finalText = (given: FinalIterations): string =>
-  given === undefined ? 'the last tenth of the iterations, at least 10 of them' : `the last ${given} iterations`
+  given === undefined ? 'the last tenth of the iterations (10 validations at least)' : `the last ${given} iterations`
 
 /** The first of some iterations that belong to the end of a run. */
 export function firstFinal(iterations: readonly number[], given: FinalIterations): number {

@@ -14,6 +14,7 @@ import type { RunControl } from '../runs/control.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder } from '../runs/run-folder.js'
 import type { RunObserver, RunSettings, RunStarted } from '../runs/train-run.js'
+import { readWarnings } from '../runs/warnings.js'
 import { MdglError } from '../support/error.js'
 import { rateAt, type Schedule } from '../task/schedule.js'
 import type { EventHub } from './event-hub.js'
@@ -61,6 +62,7 @@ export class LiveRun implements RunObserver, Answers {
     this.#graph = networkGraph(model.description)
     this.#learningRate = learningRate ?? 0
     this.#iteration = iteration
+    if (iteration > 0) this.#warnings.push(...(await readWarnings(path)))
     this.describe('running')
     if (iteration > 0) await this.#recall(path)
   }
@@ -87,7 +89,7 @@ export class LiveRun implements RunObserver, Answers {
   }
 
   warned(message: string): void {
-    this.#warnings.push(message)
+    if (!this.#warnings.includes(message)) this.#warnings.push(message)
     this.describe(this.#hub.info(this.#id)?.state ?? 'running')
   }
 

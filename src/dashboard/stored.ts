@@ -11,9 +11,11 @@ import { runFolders } from '../runs/folders.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
 import { type RunOwner, runOwner } from '../runs/run-lock.js'
+import { readWarnings } from '../runs/warnings.js'
 import type { Losses, Regulariser } from '../task/batch.js'
 import { rateAt, type Schedule } from '../task/schedule.js'
 import type { EventHub } from './event-hub.js'
+import type { RunInfo } from './frames.js'
 import { measuresOf } from './measures.js'
 import type { Answers } from './server.js'
 import { StoredTrials } from './stored-trials.js'
@@ -79,7 +81,8 @@ export class StoredRuns implements Answers {
     const run = await readRunFolder(path).catch(() => undefined)
     if (run === undefined) return
     const alignment = await readAlignment(path).catch(() => [])
-    this.#describe(id, run, owner, await keptIteration(path, run))
+    const kept = await keptIteration(path, run)
+    this.#describe(id, run, owner, { kept, warnings: await readWarnings(path).catch(() => []) })
     const { metrics } = run
     const anew = metrics.length < told.metrics
     if (anew) this.#hub.forget(id)
@@ -95,7 +98,7 @@ export class StoredRuns implements Answers {
     id: string,
     { config, finished, diverged }: StoredRun,
     owner: RunOwner | undefined,
-    kept: number | null
+    more: Pick<RunInfo, 'kept' | 'warnings'>
   ): void {
     const { task, rule, seed, training, network } = config
     const ended = diverged !== undefined ? 'failed' : finished ? 'finished' : 'unfinished'
@@ -116,8 +119,7 @@ export class StoredRuns implements Answers {
         training.regulariser as Regulariser | null,
         network as NetworkDescription
       ),
-      kept,
-      warnings: []
+      ...more
     })
   }
 

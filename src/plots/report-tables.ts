@@ -20,6 +20,7 @@ export interface ReportTable {
 export function reportTables(
   { config, metrics, ...run }: StoredRun,
   changes: readonly Intervention[],
+  warnings: readonly string[],
   state: string
 ): { readonly result: ReportTable; readonly settings: readonly ReportTable[] } {
   const { training } = config
@@ -33,6 +34,7 @@ export function reportTables(
     ['last loss', last === undefined ? '–' : `${last.loss.toFixed(4)} (${last.split})`],
     ['last accuracy', last?.accuracy?.toFixed(3) ?? '–'],
     ['training time', `${seconds.toFixed(1)} s, validations not counted`],
+    ...warnings.map(message => ['warning', message]),
     ...(run.diverged === undefined
       ? []
       : [['diverged after', `iteration ${run.diverged.iteration}: ${run.diverged.message}`]])

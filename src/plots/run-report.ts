@@ -9,6 +9,7 @@ import { type RunConfig, readRunFolder, type StoredRun } from '../runs/run-folde
 import { processName, runOwner } from '../runs/run-lock.js'
 import { type LastModel, lastModel, storedSnapshot } from '../runs/stored-snapshot.js'
 import { differences, type RunSettings, runConfig } from '../runs/train-run.js'
+import { readWarnings } from '../runs/warnings.js'
 import { MdglError } from '../support/error.js'
 import { shellWord } from '../support/shell-word.js'
 import { writeAside } from '../support/write-aside.js'
@@ -44,7 +45,7 @@ async function page(path: string, run: StoredRun, warn: (message: string) => voi
   const end = run.diverged?.iteration ?? options.iterations
   const last = await lastModel(path, end, warn)
   const changes = await readInterventions(path)
-  const { result, settings } = reportTables(run, changes, await stateOf(path, run))
+  const { result, settings } = reportTables(run, changes, await readWarnings(path), await stateOf(path, run))
   const figures = [figure('Loss and accuracy along training', runCurves(metrics))]
   if (last !== undefined) figures.push(...(await trialFigures(last, options)))
   figures.push(figure('Network: synapses and modulatory channels', networkGraph(config.network as NetworkDescription)))

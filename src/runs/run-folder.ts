@@ -52,13 +52,14 @@ interface Saveable {
 const CONFIG = 'config.json'
 const METRICS = 'metrics.jsonl'
 const ALIGNMENT = 'alignment.jsonl'
+const WARNINGS = 'warnings.jsonl'
 const WEIGHTS = 'weights.safetensors'
 const DIVERGED = 'diverged.json'
 /** The checksum of the weights, and when they were written. */
 const FINISHED = 'finished.json'
 /** What a run writes, under its own name or the one it has until it is whole; and the folder of its checkpoints. */
 const RUN_FILES =
-  /^(?:checkpoints|(?:(?:config|diverged|finished)\.json|(?:metrics|alignment|interventions)\.jsonl|weights\.safetensors|report\.html)(?:\.[\da-f-]{36}(?:\.tmp)?)?)$/
+  /^(?:checkpoints|(?:(?:config|diverged|finished)\.json|(?:metrics|alignment|interventions|warnings)\.jsonl|weights\.safetensors|report\.html)(?:\.[\da-f-]{36}(?:\.tmp)?)?)$/
 
 /**
  * A run folder being written: config.json at once, metrics.jsonl line by line, the weights at the end. Its lock is held until it
@@ -109,7 +110,7 @@ export class RunFolder {
   static async reopen(lock: RunLock, iteration: number): Promise<RunFolder> {
     const { path } = lock
     for (const name of [WEIGHTS, DIVERGED, FINISHED]) await rm(join(path, name), { force: true })
-    for (const name of [METRICS, ALIGNMENT]) await cutBack(join(path, name), iteration)
+    for (const name of [METRICS, ALIGNMENT, WARNINGS]) await cutBack(join(path, name), iteration)
     return new RunFolder(lock, await open(join(path, METRICS), 'a'))
   }
 

@@ -15,7 +15,6 @@ import { shellWord } from '../support/shell-word.js'
 import { versions } from '../support/version.js'
 import { completeOptimiser, defaultOptimiser, type Optimiser, withLearningRate } from '../task/optimiser.js'
 import { completeLearningRate, type Schedule } from '../task/schedule.js'
-import { ActivityWatch } from './activity-warning.js'
 import { type AlignmentRecord, alignmentRecord, appendAlignment } from './alignment-record.js'
 import { type Checkpoint, hasCheckpoint, writeCheckpoint } from './checkpoints.js'
 import type { RunControl } from './control.js'
@@ -23,8 +22,10 @@ import { type Intervention, learningRateAt, nextChange, recordIntervention } fro
 import { provenanceOf } from './provenance.js'
 import { RUN_FORMAT, type RunConfig, RunFolder } from './run-folder.js'
 import type { RunLock } from './run-lock.js'
+import { RunWatch } from './run-watch.js'
 import { changedImports, type TaskFile } from './task-file.js'
 import type { BuiltInTask, TaskOptions } from './tasks.js'
+import { recordWarning } from './warnings.js'
 import { writeFailure } from './write-failure.js'
 
 /** Iterations between two checkpoints, unless it is said. */
@@ -223,7 +224,7 @@ class RunHistory {
   /** The last iteration whose step the model has behind it. */
   #stepped = 0
   #kept = 0
-  readonly #activity: ActivityWatch
+  readonly #watch: RunWatch
 
   constructor(
     model: Model,
@@ -237,7 +238,8 @@ class RunHistory {
     this.#folder = folder
     this.#observer = observer
     this.#changes = [...changes]
-    this.#activity = new ActivityWatch(model.description)
+    const { rule, task } = options
+    this.#watch = new RunWatch({ model, rule, loss: task.loss, regulariser: task.regulariser })
   }
 
   async run(done: number): Promise<RunEnd> {
@@ -248,6 +250,7 @@ class RunHistory {
     const { learningRate } = trainingOptions(this.#options, this.#changes, done + 1, done + 1).optimiser
     await this.#observer.started?.({ path, model: this.#model, iteration: done, learningRate })
     try {
+      await this.#warn(this.#watch.beginning())
       while (this.#iteration < this.#options.iterations) {
         const ending = await this.#segment()
         if (ending !== undefined) return { path, ending, iteration: this.#iteration }
@@ -263,6 +266,14 @@ class RunHistory {
       return { path, ending: 'diverged', iteration: this.#stepped, reason: error.message }
     } finally {
       await this.#folder.close()
+    }
+  }
+
+  /** Says what was noticed, and keeps it in the folder. */
+  async #warn(messages: readonly string[]): Promise<void> {
+    for (const message of messages) {
+      await recordWarning(this.#folder.path, this.#stepped, message)
+      this.#observer.warned?.(message)
     }
   }
 
@@ -289,8 +300,7 @@ class RunHistory {
       await this.#folder.append(metrics)
       this.#stepped = metrics.iteration
       this.#observer.metrics?.(metrics)
-      const warning = this.#activity.warning(metrics)
-      if (warning !== undefined) this.#observer.warned?.(warning)
+      await this.#warn(this.#watch.metrics(metrics))
       const validates = validateEvery > 0 && metrics.iteration % validateEvery === 0
       if (validates && metrics.split === 'train') continue
       this.#iteration = metrics.iteration

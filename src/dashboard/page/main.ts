@@ -37,7 +37,7 @@ let trace: NeuronTrace | undefined
 let asked = { snapshot: '', neuron: '', shares: '', sharesAt: 0 }
 let shown: { snapshot: TrialSnapshot | undefined; as: string } = { snapshot: undefined, as: '' }
 /** Why a run's trial cannot be shown. */
-const problems = new Map<string, string>()
+const problems = new Map<string, { readonly key: string; readonly text: string }>()
 
 function current(): KnownRun | undefined {
   return store.runs.get(view.text('run') ?? '') ?? store.runs.values().next().value
@@ -117,7 +117,7 @@ function summary(run: KnownRun): void {
 function drawTrial(run: KnownRun): void {
   const { info, snapshot } = run
   const { id, kept } = info
-  void network.load(id, server.graph(id)).then(schedule)
+  void network.load(id, run => server.graph(run)).then(isNew => isNew && schedule())
   if (kept !== null && snapshot?.iteration !== kept) askSnapshot(run, kept)
   const problem = problems.get(id)
   const none =
@@ -125,7 +125,7 @@ function drawTrial(run: KnownRun): void {
       ? kept === null
         ? 'No trial yet.'
         : 'A trial is being simulated…'
-      : `No trial can be shown: ${problem}`
+      : `No trial can be shown: ${problem.text}`
   setText(element('trial-none'), none)
   element('trial-none').hidden = snapshot !== undefined
   element('trial-none').classList.toggle('error', problem !== undefined)
@@ -145,15 +145,17 @@ function drawTrial(run: KnownRun): void {
   drawWeights(snapshot)
 }
 
-function askSnapshot(run: KnownRun, kept: number): void {
-  const { id } = run.info
+/** Asks for a trial of the weights in a run's folder; one that failed is not asked for again while the weights are the same. */
+function askSnapshot({ info: { id } }: KnownRun, kept: number): void {
   const key = `${id} ${kept}`
-  if (key === asked.snapshot) return
+  if (key === asked.snapshot || problems.get(id)?.key === key) return
   asked.snapshot = key
-  problems.delete(id)
   void server.snapshot(id).then(({ value, error }) => {
-    if (value !== undefined) run.snapshot = value
-    if (error !== undefined) problems.set(id, error)
+    if (asked.snapshot === key) asked.snapshot = ''
+    const run = store.runs.get(id)
+    if (value !== undefined && run !== undefined) run.snapshot = value
+    if (error === undefined) problems.delete(id)
+    else problems.set(id, { key, text: error })
     schedule()
   })
 }

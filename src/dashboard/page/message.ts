@@ -1,7 +1,7 @@
 import { element, setText } from './elements.js'
 
 /** How long an error stays in ms. */
-const ERROR_STAYS = 8000
+const ERROR_STAYS = 20_000
 
 /** The line that tells of the connection, and for a while of what went wrong. */
 export class Message {

@@ -46,21 +46,26 @@ export class NetworkPanel {
     })
   }
 
-  /** Shows the picture of a run, an SVG document of this server's. */
-  async load(run: string, text: Promise<string | undefined>): Promise<void> {
-    if (run === this.#run) return
+  /** Shows the picture of a run, an SVG document of this server's, which is asked for once. Gives whether it is another one. */
+  async load(run: string, ask: (run: string) => Promise<string | undefined>): Promise<boolean> {
+    if (run === this.#run) return false
     this.#run = run
     this.#svg = undefined
     this.#shares = undefined
     this.#style = ''
-    const found = await text
-    if (run !== this.#run || found === undefined) return
+    const found = await ask(run)
+    if (run !== this.#run) return false
+    if (found === undefined) {
+      this.#run = ''
+      return false
+    }
     const { documentElement } = new DOMParser().parseFromString(found, 'image/svg+xml')
     const svg = document.importNode(documentElement, true) as unknown as SVGSVGElement
     svg.setAttribute('role', 'img')
     svg.setAttribute('aria-label', 'Cells by type, synapses as thin lines, modulatory channels as dashed arrows')
     element('graph').replaceChildren(svg)
     this.#svg = svg
+    return true
   }
 
   share(run: string, shares: ChannelShares | undefined): void {
