@@ -66,7 +66,13 @@ const missingCurrent = names.map((_, target) => {
 let builder = network({ dt, seed: 1 }).input('background', total).input('constant', names.length)
 for (const [i, name] of names.entries()) {
   const sign = isExcitatory(i) ? 'excitatory' : 'inhibitory'
-  const options = { membraneTimeConstant: tauMembrane, synapticTimeConstant: tauSynapse, threshold: 1, refractoryPeriod: 2, sign }
+  const options = {
+    membraneTimeConstant: tauMembrane,
+    synapticTimeConstant: tauSynapse,
+    threshold: 1,
+    refractoryPeriod: 2,
+    sign
+  }
   builder = builder.population(name, cells[i], cubaLif(options))
 }
 for (const [target, to] of names.entries()) {
@@ -80,7 +86,9 @@ for (const [target, to] of names.entries()) {
   const post = Uint32Array.from({ length: cells[target] }, (_, i) => i)
   const own = post.map(i => first[target] + i)
   builder = builder
-    .project('background', to, { connections: { pre: own, post, values: Array(own.length).fill(weightOf(0.15) * growth) } })
+    .project('background', to, {
+      connections: { pre: own, post, values: Array(own.length).fill(weightOf(0.15) * growth) }
+    })
     .project('constant', to, { connections: { pre: post.map(() => target), post, values: Array(post.length).fill(1) } })
 }
 const model = Model.create(builder.build())
@@ -99,16 +107,24 @@ const batch = {
         rate: externalInDegree[i] * scale * externalRate
       }))
     },
-    constant: { analogue: Float32Array.from({ length: steps * names.length }, (_, i) => missingCurrent[i % names.length]) }
+    constant: {
+      analogue: Float32Array.from({ length: steps * names.length }, (_, i) => missingCurrent[i % names.length])
+    }
   }
 }
 const begun = performance.now()
 const recording = await simulate(model, batch, { seed: 1 })
-console.log(`${total} cells, ${duration} ms after ${warmUp} ms of warm-up, simulated in ${((performance.now() - begun) / 1000).toFixed(1)} s`)
+console.log(
+  `${total} cells, ${duration} ms after ${warmUp} ms of warm-up, simulated in ${((performance.now() - begun) / 1000).toFixed(1)} s`
+)
 const { populations } = firingRates(recording, { from: warmUp })
 console.log('population  cells   rate  full scale (Hz)')
 for (const [i, name] of names.entries()) {
-  const columns = [String(cells[i]).padStart(6), populations[name].toFixed(2).padStart(6), fullScaleRates[i].toFixed(2).padStart(11)]
+  const columns = [
+    String(cells[i]).padStart(6),
+    populations[name].toFixed(2).padStart(6),
+    fullScaleRates[i].toFixed(2).padStart(11)
+  ]
   console.log(`${name.padEnd(10)} ${columns.join(' ')}`)
 }
 await writeFile(picture, raster(recording))
@@ -125,7 +141,9 @@ function raster({ spikes, shape }) {
     const [step, cell] = [spikes[i + 1], spikes[i + 2]]
     if (step < from) continue
     const source = first.findLastIndex(start => start <= cell)
-    marks.push(`<path d="M${x(step).toFixed(1)} ${y(cell).toFixed(1)}h1.2" stroke="${isExcitatory(source) ? '#0072b2' : '#d55e00'}"/>`)
+    marks.push(
+      `<path d="M${x(step).toFixed(1)} ${y(cell).toFixed(1)}h1.2" stroke="${isExcitatory(source) ? '#0072b2' : '#d55e00'}"/>`
+    )
   }
   const bars = names.map((name, i) => {
     const [top, thick] = [y(first[i]), Math.max(3, y(first[i] + cells[i]) - y(first[i]) - 2)]

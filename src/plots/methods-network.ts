@@ -1,4 +1,5 @@
 import type { NetworkDescription, Population, Projection } from '../network/description.js'
+import { initialText, synapsesText } from './connectivity-text.js'
 import { type Equation, type Paragraph, parameter, sequence } from './methods-text.js'
 import { named, type Work } from './references.js'
 
@@ -141,16 +142,12 @@ function connectivityMethods(
   populations: readonly Population[],
   dt: number
 ): Paragraph {
-  const each = projections.map(({ name, from, to, density, connections, initialise, delay, plastic }) => {
-    const synapses = connections === undefined ? `density ${density}` : `${connections.pre.length} listed synapses`
+  const each = projections.map(projection => {
+    const { name, from, to, connections, initialise, delay, plastic } = projection
     const start =
-      connections !== undefined || initialise === undefined
-        ? ''
-        : initialise.scheme === 'balanced'
-          ? ', balanced initial weights'
-          : `, normal initial weights of standard deviation ${initialise.standardDeviation}`
+      connections === undefined && initialise !== undefined ? `, ${initialText(initialise)} initial weights` : ''
     const late = delay === undefined || delay === dt ? '' : `, delay ${delay} ms`
-    return `${name ?? `${from}->${to}`} (${synapses}${start}${late}${plastic === false ? ', fixed' : ''})`
+    return `${name ?? `${from}->${to}`} (${synapsesText(projection)}${start}${late}${plastic === false ? ', fixed' : ''})`
   })
   const signed = populations.some(({ sign = 'free' }) => sign !== 'free')
   const dale = signed ? ' Weights keep the sign of their sender (Dale’s law).' : ''

@@ -20,7 +20,7 @@ export function parameter(value: unknown, unit = ''): string {
   for (const each of value) counts.set(each, (counts.get(each) ?? 0) + 1)
   if (counts.size === 1) return withUnit(value[0])
   if (counts.size > 4) return `${withUnit(least(value))} to ${withUnit(most(value))}, one per cell`
-  return [...counts].map(([each, count]) => `${withUnit(each)} (${count} cells)`).join(', ')
+  return [...counts].map(([each, count]) => `${withUnit(each)} (${count} ${count === 1 ? 'cell' : 'cells'})`).join(', ')
 }
 
 const least = (values: readonly number[]) => values.reduce((a, b) => Math.min(a, b))

@@ -6,6 +6,7 @@ import type { Provenance } from '../runs/provenance.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import type { RunConfig, StoredRun } from '../runs/run-folder.js'
 import type { Schedule } from '../task/schedule.js'
+import { initialText, synapsesText } from './connectivity-text.js'
 import { parameter } from './methods-text.js'
 
 /** A table of a report: rows of cells, the first of which names its row. */
@@ -92,14 +93,13 @@ function signText(sign: unknown): string {
 }
 
 function projectionsTable({ network }: RunConfig): ReportTable {
-  const { projections = [] } = network as NetworkDescription
-  const rows = projections.map(({ name, from, to, density, connections, initialise, delay, plastic }) => [
-    name ?? `${from}->${to}`,
-    connections === undefined ? `density ${density}` : `${connections.pre.length} listed`,
-    connections === undefined ? (initialise?.scheme ?? 'balanced') : 'listed',
-    `${delay ?? 1} ms`,
-    plastic === false ? 'fixed' : 'trained'
-  ])
+  const { projections = [], dt = 1 } = network as NetworkDescription
+  const rows = projections.map(projection => {
+    const { name, from, to, connections, initialise, delay = dt, plastic } = projection
+    const start = connections !== undefined ? 'listed' : initialise === undefined ? '' : initialText(initialise)
+    const trained = plastic === false ? 'fixed' : 'trained'
+    return [name ?? `${from}->${to}`, synapsesText(projection), start, `${delay} ms`, trained]
+  })
   return { title: 'Projections', head: ['projection', 'synapses', 'initial weights', 'delay', ''], rows }
 }
 
