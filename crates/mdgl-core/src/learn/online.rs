@@ -365,6 +365,11 @@ impl<F: Scalar> Traces<F> {
         [&mut self.state.probe, &mut self.probe]
     }
 
+    /// Cells whose modulatory traces are followed.
+    pub fn receives(&self) -> &[bool] {
+        &self.receives
+    }
+
     /// Spikes of each neuron in all lanes.
     pub fn spike_counts(&self) -> &[u64] {
         &self.counts
