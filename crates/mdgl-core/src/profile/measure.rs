@@ -314,7 +314,7 @@ mod tests {
                 {"name": "regular", "size": 12, "model": "lif"},
                 {"name": "adaptive", "size": 7, "model": "alif"}
             ],
-            "readouts": [{"name": "out", "size": 2, "tau": TAU}],
+            "readouts": [{"name": "out", "size": 2, "timeConstant": TAU}],
             "projections": [
                 {"from": "in", "to": "regular", "density": 0.8},
                 {"from": "in", "to": "adaptive", "density": 0.8},
