@@ -19,7 +19,7 @@ tell its parts apart. Sources are shown where the engine was built, in a clone a
 Samples are taken while a thread has a processor: the time that a profile calls \`preempted\` is in none of them. Who ran meanwhile:
 
   perf sched record -o mdgl.sched ${run}
-  perf sched timehist -i mdgl.sched --summary
+  perf sched timehist -i mdgl.sched -s
 
 A flame graph, with inferno (\`cargo install inferno\`):
 
