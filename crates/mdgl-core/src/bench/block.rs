@@ -246,10 +246,8 @@ impl<F: Dispatch> TrialBlock<F> {
     /// Squared error at every step, in place of the workload's loss.
     pub fn evaluate_loss_every_step(&mut self) -> BlockLoss {
         let outputs = self.network.outputs();
-        let objective = Objective {
-            losses: vec![LossTerm { readout: "choice".into(), loss: Loss::SquaredError }],
-            regulariser: None,
-        };
+        let objective =
+            Objective { losses: vec![LossTerm::new("choice", Loss::SquaredError)], regulariser: None };
         self.delta.reset(0, STEPS, outputs).expect("room for errors");
         let targets = [Targets::Values(vec![0.0; LANES * STEPS * outputs])];
         evaluate_loss(&self.workload, &objective, &targets, &self.trajectory, &mut self.delta)
