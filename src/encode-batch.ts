@@ -46,7 +46,7 @@ export function encodeBatch(
   return {
     batch,
     ...shape,
-    handle: guard(() => new native.EncodedBatch({ trials, steps, ...uneven }, inputs, key, targets))
+    handle: guard(() => new native.EncodedBatch(Uint32Array.from(lengths), inputs, targets, key))
   }
 }
 

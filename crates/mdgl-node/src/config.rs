@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mdgl_core::{Assignment, LearningRate, Objective, Optimiser, Rule, Training};
+use mdgl_core::{Assignment, EncodedBatch, LearningRate, Objective, Optimiser, Rule, Training};
 use napi_derive::napi;
 
-use crate::batch::BatchContents;
 use crate::error::{Failure, Result};
 use crate::network::parse;
 use crate::number::to_u64;
@@ -48,11 +47,9 @@ impl SessionConfig {
         })
     }
 
-    /// What a batch is to be evaluated by.
-    pub fn assignment<'a>(&'a self, encoded: &'a BatchContents) -> Result<Assignment<'a>> {
-        let objective = planned(self.objective.as_ref(), "an objective")?;
-        let targets = planned(encoded.targets.as_deref(), "targets")?;
-        Ok(Assignment { batch: &encoded.batch, objective, targets })
+    /// A batch with the losses of the session.
+    pub fn assignment<'a>(&'a self, batch: &'a EncodedBatch) -> Result<Assignment<'a>> {
+        Ok(Assignment { batch, objective: planned(self.objective.as_ref(), "an objective")? })
     }
 
     /// What the weights are changed by.

@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 
 use mdgl_core::profile::ProfileOptions;
 use mdgl_core::{
-    Assignment, CustomLoss, Event, Forward, Model, Observed, Real, Record, Score, Share, SharedWork, Sharing,
-    ThirdFactor, Training, Turnout, Workers,
+    Assignment, CustomLoss, EncodedBatch, Event, Forward, Model, Observed, Real, Record, Score, Share,
+    SharedWork, Sharing, ThirdFactor, Training, Turnout, Workers,
 };
 use napi::bindgen_prelude::{Either, Null};
 
-use crate::batch::BatchContents;
 use crate::config::SessionConfig;
 use crate::error::{Failure, Result};
 use crate::float::{ByFloat, Float, Floats};
@@ -43,7 +42,7 @@ pub type Ticket = u64;
 /// A batch that waits for an answer from JavaScript, and the model that it runs on.
 struct Pending<F: Real> {
     model: Arc<Model<F>>,
-    encoded: Arc<BatchContents>,
+    encoded: Arc<EncodedBatch>,
     awaited: Awaited<F>,
 }
 
@@ -97,20 +96,12 @@ impl<F: Float> Engine<F> {
         self.workers.bytes()
     }
 
-    pub fn simulate(&mut self, encoded: &BatchContents, voltage: bool, inputs: bool) -> Result<Recording> {
+    pub fn simulate(&mut self, encoded: &EncodedBatch, voltage: bool, inputs: bool) -> Result<Recording> {
         let SessionConfig { objective, rule, .. } = &self.config;
-        let signals = match (objective, encoded.targets.as_deref(), rule) {
-            (Some(objective), Some(targets), Some(rule)) => Some((objective, targets, rule)),
-            _ => None,
-        };
+        let signals = objective.as_ref().zip(rule.as_ref());
         let record = Record { voltage, inputs, signals };
-        let recording = mdgl_core::simulate(
-            &self.shared.snapshot(),
-            &encoded.batch,
-            record,
-            &self.workers,
-            self.cancel(),
-        )?;
+        let recording =
+            mdgl_core::simulate(&self.shared.snapshot(), encoded, record, &self.workers, self.cancel())?;
         Ok(Recording {
             spikes: flatten(&recording.spikes)?.into(),
             inputs: inputs.then(|| flatten(&recording.inputs)).transpose()?.map(Into::into),
@@ -121,21 +112,21 @@ impl<F: Float> Engine<F> {
         })
     }
 
-    pub fn evaluate(&mut self, encoded: &BatchContents) -> Result<Evaluation> {
+    pub fn evaluate(&mut self, encoded: &EncodedBatch) -> Result<Evaluation> {
         let assignment = self.assignment(encoded)?;
         Ok(mdgl_core::evaluate(&self.shared.snapshot(), assignment, &self.workers, self.cancel())?.into())
     }
 
-    pub fn gradients(&mut self, encoded: &BatchContents) -> Result<Gradients> {
+    pub fn gradients(&mut self, encoded: &EncodedBatch) -> Result<Gradients> {
         self.gradients_of(&self.shared.snapshot(), self.assignment(encoded)?, None)
     }
 
-    pub fn step(&mut self, encoded: &BatchContents) -> Result<StepReport> {
+    pub fn step(&mut self, encoded: &EncodedBatch) -> Result<StepReport> {
         self.step_of(&self.shared.snapshot(), self.assignment(encoded)?, None)
     }
 
     /// A profile as JSON.
-    pub fn profile(&mut self, encoded: &BatchContents, options: ProfileOptions) -> Result<String> {
+    pub fn profile(&mut self, encoded: &EncodedBatch, options: ProfileOptions) -> Result<String> {
         let Self { shared, config, workers, .. } = self;
         let (assignment, training) = (config.assignment(encoded)?, config.training()?);
         profile(&shared.snapshot(), assignment, training, options, workers, &config.cancel)
@@ -179,7 +170,7 @@ impl<F: Float> Engine<F> {
         &self.config.cancel
     }
 
-    fn assignment<'a>(&'a self, encoded: &'a BatchContents) -> Result<Assignment<'a>> {
+    fn assignment<'a>(&'a self, encoded: &'a EncodedBatch) -> Result<Assignment<'a>> {
         self.config.assignment(encoded)
     }
 }
@@ -187,11 +178,11 @@ impl<F: Float> Engine<F> {
 /// Jobs that leave a batch waiting, and those that answer it.
 impl<F: Float> Engine<F> {
     /// Simulates a batch, gives its readouts, and waits for δ.
-    pub fn forward(&mut self, encoded: Arc<BatchContents>) -> Result<(Ticket, Floats)> {
+    pub fn forward(&mut self, encoded: Arc<EncodedBatch>) -> Result<(Ticket, Floats)> {
         let model = self.shared.snapshot();
         let forward = match &self.config.rule {
-            Some(rule) => Forward::for_rule(&model, &encoded.batch, rule, &self.workers, self.cancel())?,
-            None => Forward::new(&model, &encoded.batch, &self.workers, self.cancel())?,
+            Some(rule) => Forward::for_rule(&model, &encoded, rule, &self.workers, self.cancel())?,
+            None => Forward::new(&model, &encoded, &self.workers, self.cancel())?,
         };
         let readout = forward.readout()?;
         let awaited = Awaited::Delta(forward);
@@ -199,12 +190,12 @@ impl<F: Float> Engine<F> {
     }
 
     /// Simulates a batch, shows it to a rule, and waits for the rule's signal.
-    pub fn observe(&mut self, encoded: Arc<BatchContents>) -> Result<(Ticket, Observation)> {
+    pub fn observe(&mut self, encoded: Arc<EncodedBatch>) -> Result<(Ticket, Observation)> {
         self.show(self.shared.snapshot(), encoded, None)
     }
 
     /// Computes this rank's share of a batch, and waits for the messages of all ranks.
-    pub fn share(&mut self, encoded: Arc<BatchContents>, share: Share, step: bool) -> Result<SharedProgress> {
+    pub fn share(&mut self, encoded: Arc<EncodedBatch>, share: Share, step: bool) -> Result<SharedProgress> {
         let (begun, model) = (Instant::now(), self.shared.snapshot());
         let (shared, message) = self.sharing(&model, &encoded, share, step)?.begin()?;
         let awaited = Awaited::Messages(PendingShared { share, step, shared, spent: begun.elapsed() });
@@ -305,7 +296,7 @@ impl<F: Float> Engine<F> {
     fn show(
         &mut self,
         model: Arc<Model<F>>,
-        encoded: Arc<BatchContents>,
+        encoded: Arc<EncodedBatch>,
         score: Option<&Score>,
     ) -> Result<(Ticket, Observation)> {
         let assignment = self.assignment(&encoded)?;
@@ -331,7 +322,7 @@ impl<F: Float> Engine<F> {
     fn sharing<'a>(
         &'a self,
         model: &'a Model<F>,
-        encoded: &'a BatchContents,
+        encoded: &'a EncodedBatch,
         share: Share,
         step: bool,
     ) -> Result<Sharing<'a, F>> {

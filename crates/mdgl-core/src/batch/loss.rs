@@ -59,11 +59,12 @@ pub struct Regulariser {
 }
 
 impl Objective {
-    /// Checks losses and targets against network and batch.
+    /// Checks losses and targets of a batch against a network.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for unknown readouts, windows beyond a trial, wrong targets.
-    pub fn validate(&self, network: &Network, batch: &EncodedBatch, targets: &[Targets]) -> Result<()> {
+    pub fn validate(&self, network: &Network, batch: &EncodedBatch) -> Result<()> {
+        let targets = &batch.targets;
         if targets.len() != self.losses.len() {
             let allowed = format!("one per loss ({})", self.losses.len());
             return Err(invalid("targets", format!("{} entries", targets.len()), allowed));

@@ -7,19 +7,21 @@ use super::kernels::{GatherBench, Modulate, NeuronUpdateBench, ReadOut, Recurse,
 use super::workload::Workload;
 use crate::batch::encode::BlockInput;
 use crate::batch::loss::{Loss, LossTerm, Objective};
-use crate::batch::{Event, Input, Targets};
+use crate::batch::{EncodedBatch, Event, Input, Targets};
 use crate::description::rule::Rule;
 use crate::instrument::section::Section;
 use crate::instrument::tally::Tally;
 use crate::learn::backward::{Backward, BackwardState};
+use crate::learn::batch_sums::BatchSums;
 use crate::learn::block_gradient::{BlockGradient, Subtree};
-use crate::learn::evaluate_loss::{BlockLoss, LossEvaluator};
+use crate::learn::evaluate_loss::LossEvaluator;
 use crate::learn::plan::{Delta, LearningPlan};
 use crate::learn::rates::RatePart;
 use crate::learn::work;
 use crate::model::Model;
 use crate::model::gradients::Gradients;
 use crate::model::optimiser::{self, Optimiser};
+use crate::network::Network;
 use crate::neuron::for_model;
 use crate::numeric::lanes::{Block, Instructions, LANES};
 use crate::run::real::Real;
@@ -42,6 +44,8 @@ const SUBNORMAL: f64 = 1e-42;
 #[derive(Debug)]
 pub struct TrialBlock<F: Real> {
     workload: Workload<F>,
+    /// The workload's trials without inputs, with a value per readout unit and step as targets.
+    valued: EncodedBatch,
     network: CompiledNetwork<F>,
     plan: LearningPlan<F>,
     input: BlockInput<F>,
@@ -84,7 +88,10 @@ impl<F: Dispatch> TrialBlock<F> {
             silent: NetworkState::default(),
             psi: Packed::default(),
         };
+        let targets = vec![Targets::Values(vec![0.0; LANES * STEPS * network.outputs()])];
+        let valued = EncodedBatch { inputs: Vec::new(), targets, ..workload.batch.clone() };
         let mut block = Self {
+            valued,
             cells: vec![Block::ZERO; network.size()],
             readout: vec![Block::ZERO; network.outputs()],
             workload,
@@ -118,11 +125,11 @@ impl<F: Dispatch> TrialBlock<F> {
             cancel: &self.cancel,
         };
         F::simulate(set, kernel).expect("a simulation");
-        let Workload { objective, targets, .. } = &self.workload;
+        let Workload { model, batch, objective, .. } = &self.workload;
         self.delta
             .reset(objective.first_step(STEPS), STEPS, self.network.outputs())
             .expect("room for errors");
-        evaluate_loss(&self.workload, objective, targets, &self.trajectory, &mut self.delta);
+        evaluate_loss(model.network(), batch, objective, &self.trajectory, &mut self.delta);
         F::backward(set, self.backward()).expect("a backward pass");
         self.still.begin(&self.trajectory);
     }
@@ -230,15 +237,19 @@ impl<F: Dispatch> TrialBlock<F> {
     }
 
     /// Squared error at every step, in place of the workload's loss.
-    pub fn evaluate_loss_every_step(&mut self) -> BlockLoss {
-        let outputs = self.network.outputs();
+    pub fn evaluate_loss_every_step(&mut self) -> BatchSums {
         let objective = Objective {
             losses: vec![LossTerm { readout: "choice".into(), loss: Loss::SquaredError }],
             regulariser: None,
         };
-        self.delta.reset(0, STEPS, outputs).expect("room for errors");
-        let targets = [Targets::Values(vec![0.0; LANES * STEPS * outputs])];
-        evaluate_loss(&self.workload, &objective, &targets, &self.trajectory, &mut self.delta)
+        self.delta.reset(0, STEPS, self.network.outputs()).expect("memory for errors");
+        evaluate_loss(
+            self.workload.model.network(),
+            &self.valued,
+            &objective,
+            &self.trajectory,
+            &mut self.delta,
+        )
     }
 
     /// λ of every step.
@@ -307,16 +318,15 @@ pub fn rewire<F: Real>(model: &mut Model<F>) {
 }
 
 fn evaluate_loss<F: Real>(
-    workload: &Workload<F>,
+    network: &Network,
+    batch: &EncodedBatch,
     objective: &Objective,
-    targets: &[Targets],
     trajectory: &Trajectory<F>,
     delta: &mut Delta<F>,
-) -> BlockLoss {
-    let network = workload.model.network();
-    let mut evaluator = LossEvaluator::new(network, &workload.batch, objective, targets, 0);
+) -> BatchSums {
+    let mut evaluator = LossEvaluator::new(network, batch, objective, 0);
     evaluator.all(&trajectory.readout, network.output_units(), delta);
-    evaluator.block_loss()
+    evaluator.batch_sums()
 }
 
 fn still_circuit<F: Real>(model: &Model<F>) -> CompiledNetwork<F> {

@@ -21,12 +21,10 @@ const RECALL: u32 = 150;
 pub struct Workload<F: Real> {
     /// 100 cells, half of them adaptive; 40 inputs; two readout units.
     pub model: Model<F>,
-    /// Cues, recall and noise at the rates of the figure.
+    /// Cues, recall and noise at the rates of the figure; a class per trial.
     pub batch: EncodedBatch,
     /// Cross-entropy at the last step.
     pub objective: Objective,
-    /// A class per trial.
-    pub targets: Vec<Targets>,
 }
 
 impl<F: Real> Workload<F> {
@@ -48,10 +46,10 @@ impl<F: Real> Workload<F> {
                 steps,
                 lengths: None,
                 inputs: vec![Input::Rates(segments(&patterns, steps as u32))],
+                targets: vec![Targets::Classes(classes.collect())],
                 key: DrawKey { seed: SEED, stream: 0, iteration: 1 },
             },
             objective: serde_json::from_value(objective).expect("an objective"),
-            targets: vec![Targets::Classes(classes.collect())],
         }
     }
 }

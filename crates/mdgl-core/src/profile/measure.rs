@@ -331,6 +331,7 @@ mod tests {
             steps: STEPS as usize,
             lengths: Some((0..TRIALS).map(|trial| STEPS - trial).collect()),
             inputs: vec![Input::Rates((0..TRIALS).map(segment).collect())],
+            targets: vec![Targets::Classes((0..TRIALS).map(|trial| trial % 2).collect())],
             key: DrawKey { seed: 3, stream: 2, iteration: 0 },
         }
     }
@@ -347,9 +348,8 @@ mod tests {
     }
 
     fn with<T>(body: impl FnOnce(&Model<f32>, Assignment<'_>) -> T) -> T {
-        let targets = [Targets::Classes((0..TRIALS).map(|trial| trial % 2).collect())];
         let (batch, objective) = (batch(), objective());
-        body(&model(), Assignment { batch: &batch, objective: &objective, targets: &targets })
+        body(&model(), Assignment { batch: &batch, objective: &objective })
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::batch_sums::BatchSums;
 use super::pass::Pass;
 use super::record::{A_READOUT, readouts};
 use super::workers::{Workers, Workspace};
@@ -12,6 +11,7 @@ use crate::batch::loss::check_values;
 use crate::description::rule::{LearningSignal, Rule, Trace};
 use crate::description::{Reach, TimeCourse};
 use crate::error::{Result, invalid};
+use crate::learn::batch_sums::BatchSums;
 use crate::learn::block_gradient::BlockGradient;
 use crate::learn::modulation::channel_table;
 use crate::learn::plan::LearningPlan;
@@ -115,8 +115,7 @@ impl<F: Real> CustomLoss<F> {
     ) -> Result<(BatchSums, Vec<BlockGradient<F>>)> {
         let Self { forward: Forward { mut workspaces, .. }, score: Score { delta, loss, accuracy } } = self;
         let blocks = lay_out_delta(pass, &delta, &mut workspaces)?;
-        let mut batch_sums = BatchSums::total(&blocks);
-        batch_sums.set_custom(loss, accuracy);
+        let batch_sums = BatchSums { loss, custom_accuracy: accuracy, ..BatchSums::total(&blocks) };
         let in_blocks = workspaces.iter().all(|workspace| workspace.layout == Layout::Trials);
         if plan.follows_psi() && batch_sums.psi.is_empty() || plan.in_blocks() && !in_blocks {
             return Err(invalid(
@@ -130,7 +129,7 @@ impl<F: Real> CustomLoss<F> {
     }
 }
 
-/// Lays out the δ of a custom loss, `[trial][step][unit]`; the block_sums know their spikes and ψ alone.
+/// Lays out the δ of a custom loss, `[trial][step][unit]`. The sums that it returns have spikes and ψ alone.
 pub(super) fn lay_out_delta<F: Real>(
     pass: &Pass<'_, F>,
     delta: &[f64],

@@ -6,16 +6,17 @@ use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
-use super::batch_sums::BatchSums;
+use super::evaluation::finite;
 use super::singles;
 use super::workers::{Workers, Workspace};
-use super::{Assignment, Learned, finite};
+use super::{Assignment, Learned};
 use crate::batch::encode::BlockInput;
 use crate::description::Conventions;
 use crate::description::rule::{Estimator, Rule, Trace};
 use crate::error::{Result, invalid};
 use crate::instrument::recorder::ProfileStage;
 use crate::learn::backward::{Backward, Signals};
+use crate::learn::batch_sums::BatchSums;
 use crate::learn::block_gradient::{BlockGradient, Subtree};
 use crate::learn::evaluate_loss::LossEvaluator;
 use crate::learn::forward::{self, ForwardNetwork, ForwardTrial};
@@ -171,23 +172,22 @@ impl<F: Real> Pass<'_, F> {
 
     /// Losses and δ of a simulated block.
     fn evaluate_loss(&self, block: usize, workspace: &mut Workspace<F>) -> Result<BatchSums> {
-        let Assignment { batch, objective, targets } = self.assignment;
+        let Assignment { batch, objective } = self.assignment;
         let span = self.workers.span(ProfileStage::EvaluateLoss, Some(block));
         let (neurons, outputs) = (self.network.size(), self.network.outputs());
         let shortest = self.lengths(block).into_iter().filter(|&n| n > 0).min().unwrap_or(0);
         workspace.delta.reset(objective.first_step(shortest as usize), batch.steps, outputs)?;
-        let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, targets, block);
+        let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, block);
         let readout = match workspace.layout {
             Layout::Trials => &workspace.trajectory.readout,
             Layout::Neurons => &workspace.singles.readout,
         };
         evaluator.all(readout, outputs, &mut workspace.delta);
-        let mut batch_sums = BatchSums::of(evaluator.block_loss(), workspace.spike_counts(neurons));
-        batch_sums.psi = workspace.psi_sums(neurons);
-        batch_sums.excesses = self.rate_excesses(block, workspace);
-        batch_sums.squares = batch_sums.excesses.iter().flatten().map(|excess| excess * excess).sum();
+        let (counts, psi) = (workspace.spike_counts(neurons), workspace.psi_sums(neurons));
+        let excesses = self.rate_excesses(block, workspace);
+        let squares = excesses.iter().flatten().map(|excess| excess * excess).sum();
         span.end();
-        Ok(batch_sums)
+        Ok(BatchSums { counts, psi, excesses, squares, ..evaluator.batch_sums() })
     }
 }
 
@@ -253,14 +253,14 @@ impl<F: Real> Pass<'_, F> {
         block: usize,
         workspace: &mut Workspace<F>,
     ) -> Result<(BatchSums, BlockGradient<F>)> {
-        let Assignment { batch, objective, targets } = self.assignment;
+        let Assignment { batch, objective } = self.assignment;
         self.draw(block, workspace)?;
         workspace.layout = Layout::Neurons;
         let lengths = &self.lengths(block)[..self.trials(block)];
         let shortest = lengths.iter().copied().min().unwrap_or(0);
         let first = objective.first_step(shortest as usize);
         workspace.delta.reset(first, batch.steps, self.network.outputs())?;
-        let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, targets, block);
+        let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, block);
         let (on, run) = self.one_by_one(block, &workspace.input);
         let segment = self.workers.segment;
         let (block_gradient, counts) = workspace.singles.there_and_back(
@@ -271,7 +271,7 @@ impl<F: Real> Pass<'_, F> {
             (&mut evaluator, &mut workspace.delta),
             run,
         )?;
-        Ok((BatchSums::of(evaluator.block_loss(), counts), block_gradient))
+        Ok((BatchSums { counts, ..evaluator.batch_sums() }, block_gradient))
     }
 
     /// What trials one by one read of a plan.
@@ -356,7 +356,7 @@ impl<F: Real> Pass<'_, F> {
 
     /// Simulation and learning of all blocks in one loop over time.
     pub(super) fn online(&self, plan: &LearningPlan<F>, trace: Trace) -> Result<BlockResults<F>> {
-        let Assignment { batch, objective, targets } = self.assignment;
+        let Assignment { batch, objective } = self.assignment;
         let cells = trace_dynamics(&self.network, trace);
         let sums = self.workers.blocks(&self.blocks, |block, workspace| {
             let span = self.workers.span(ProfileStage::Draw, Some(block));
@@ -376,15 +376,15 @@ impl<F: Real> Pass<'_, F> {
                 input: &workspace.input,
                 lengths: self.lengths(block),
                 steps: batch.steps,
-                evaluator: LossEvaluator::new(self.model.network(), batch, objective, targets, block),
+                evaluator: LossEvaluator::new(self.model.network(), batch, objective, block),
                 regularised: objective.regulariser.is_some(),
                 traces: &mut workspace.traces,
                 cancel: self.cancel,
             };
-            let block_loss = F::online(self.workers.instructions, kernel)?;
+            let sums = F::online(self.workers.instructions, kernel)?;
             span.end_with(workspace.traces.probes());
-            let mut batch_sums = BatchSums::of(block_loss, workspace.traces.spike_counts().to_vec());
-            batch_sums.psi = workspace.traces.psi_sums();
+            let (counts, psi) = (workspace.traces.spike_counts().to_vec(), workspace.traces.psi_sums());
+            let batch_sums = BatchSums { counts, psi, ..sums };
             let span = self.workers.span(ProfileStage::Reduce, Some(block));
             let block_gradient = workspace.traces.block_gradient();
             span.end();

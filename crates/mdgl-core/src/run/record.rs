@@ -2,16 +2,16 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::batch_sums::BatchSums;
 use super::pass::{Pass, SignalSources};
 use super::workers::{Workers, Workspace};
 use super::{Assignment, finite_lists};
 use crate::batch::loss::Objective;
-use crate::batch::{EncodedBatch, Event, Targets};
+use crate::batch::{EncodedBatch, Event};
 use crate::description::legal::Use;
 use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
 use crate::learn::backward::Signals;
+use crate::learn::batch_sums::BatchSums;
 use crate::learn::plan::LearningPlan;
 use crate::learn::rates::RatePart;
 use crate::model::Model;
@@ -27,8 +27,8 @@ pub struct Record<'a> {
     pub voltage: bool,
     /// The events that the inputs gave.
     pub inputs: bool,
-    /// Learning and modulatory signals of a rule on targets.
-    pub signals: Option<(&'a Objective, &'a [Targets], &'a Rule)>,
+    /// Learning and modulatory signals of a rule on the batch's targets.
+    pub signals: Option<(&'a Objective, &'a Rule)>,
 }
 
 /// A recorded simulation.
@@ -81,7 +81,7 @@ pub fn simulate<F: Real>(
     batch.validate::<F>(model.network())?;
     let assignment = match record.signals {
         None => Assignment::without_loss(batch),
-        Some((objective, targets, _)) => Assignment { batch, objective, targets },
+        Some((objective, _)) => Assignment { batch, objective },
     };
     let pass = Pass::new(model, assignment, workers, cancel)?;
     let with_signals = record.signals.is_some();
@@ -94,7 +94,7 @@ pub fn simulate<F: Real>(
     })?;
     let signals = match record.signals {
         None => Vec::new(),
-        Some((_, _, rule)) => record_signals(&pass, rule, &mut workspaces)?,
+        Some((_, rule)) => record_signals(&pass, rule, &mut workspaces)?,
     };
     let (neurons, outputs) = (pass.network.size(), pass.network.outputs());
     let flat = |pick: &dyn Fn(&Signals<F>) -> &[Block<F>]| {

@@ -148,7 +148,7 @@ impl<F: Real> Sharing<'_, F> {
         let engine = (env!("CARGO_PKG_VERSION"), F::NAME, self.workers.instructions().class());
         let rule = Digest::of(&self.training);
         let losses = Digest::of(self.assignment.objective);
-        let batch = Digest::of_trials(self.assignment);
+        let batch = Digest::of_batch(self.assignment.batch);
         Ok(Header::new(self.share, phase, [weights, rule, losses, batch, Digest::of(&engine)]))
     }
 

@@ -97,10 +97,11 @@ pub fn observe<F: Real>(
         None => pass.evaluate_losses(&mut workspaces)?,
         Some(score) => lay_out_delta(&pass, &score.delta, &mut workspaces)?,
     };
-    let mut batch_sums = BatchSums::total(&block_sums);
-    if let Some(score) = score {
-        batch_sums.set_custom(score.loss, score.accuracy);
-    }
+    let total = BatchSums::total(&block_sums);
+    let batch_sums = match score {
+        None => total,
+        Some(&Score { loss, accuracy, .. }) => BatchSums { loss, custom_accuracy: accuracy, ..total },
+    };
     finite(batch_sums.evaluation(model, assignment))?;
     let learning_signal = learning_signal(&pass, &block_sums, &mut workspaces)?;
     let neurons = pass.network.size();
