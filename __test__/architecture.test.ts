@@ -1,15 +1,19 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { arrows, circle, directoryOf, files, filesOf, modulesOf, ROOT, source, upwards } from './helpers/imports.js'
+import {
+  arrowsUpwards,
+  circle,
+  directoryOf,
+  files,
+  filesOf,
+  modulesOf,
+  ROOT,
+  source,
+  upwards
+} from './helpers/imports.js'
 
 const document = source('ARCHITECTURE.md')
-
-/** Lines `A --> B` of the document's picture. */
-function drawn(): string[] {
-  const picture = /```mermaid\n([\s\S]*?)```/.exec(document)?.[1] ?? ''
-  return Array.from(picture.matchAll(/\S+ --> \S+/g), ([arrow]) => arrow)
-}
 
 /** The crates that a crate's manifest takes from beside it. */
 function cratesOf(crate: string): string[] {
@@ -17,23 +21,22 @@ function cratesOf(crate: string): string[] {
   return Array.from(dependencies.matchAll(/^(\S+) = \{ path/gm), ([, name = '']) => `${crate} --> ${name}`)
 }
 
-test('the diagram has the arrows that the imports have', t => {
-  const crates = readdirSync(join(ROOT, 'crates')).flatMap(cratesOf)
-  t.deepEqual(drawn().toSorted(), [...arrows(), ...crates].sort())
+test('of the crates, the binding and the messages between processes import the engine or nothing', t => {
+  t.deepEqual(readdirSync(join(ROOT, 'crates')).flatMap(cratesOf), ['mdgl-node --> mdgl-core'])
 })
 
-test('no directory imports one that imports it, directly or through others', t => {
-  const pairs = drawn().map(arrow => arrow.split(' --> '))
-  const reaches = (from: string | undefined, to: string | undefined, seen = new Set<string | undefined>()): boolean => {
-    if (seen.has(from)) return false
-    seen.add(from)
-    return pairs.some(([importer, imported]) => importer === from && (imported === to || reaches(imported, to, seen)))
-  }
-  const directories = [...new Set(pairs.flat())]
+/** The directories of `src` in the order that the document has them. */
+const directories = (/^ {4}(support → [\s\S]*?)\n\n/m.exec(document)?.[1] ?? '').split(/\s*→\s*/)
+
+test('a directory of src imports only what is before it, and the root has index.ts alone', t => {
+  const used = new Set(files.map(directoryOf).filter(directory => directory !== '.'))
+  t.deepEqual([...used].sort(), directories.toSorted())
   t.deepEqual(
-    directories.filter(directory => reaches(directory, directory)),
-    []
+    files.filter(file => !file.includes('/')),
+    ['index.ts']
   )
+  t.deepEqual(arrowsUpwards(directories), [])
+  t.true(arrowsUpwards(directories.toReversed()).includes('task --> network'))
 })
 
 test('no files import each other in a circle', t => {
@@ -85,10 +88,11 @@ for (const crate of ['mdgl-core', 'mdgl-node', 'mdgl-mpi'])
     t.deepEqual(beside, [])
   })
 
-test('every directory of src is in the document', t => {
-  const apart = ['index.ts', 'src', 'dashboard/page']
-  const directories = new Set(files.map(directoryOf).filter(directory => !apart.includes(directory)))
-  for (const directory of directories) t.true(document.includes(`\`src/${directory}\``), directory)
+test('every directory of src has a row', t => {
+  const section = /^## The directories of `src`\n([\s\S]*?)^`mdgl-core`/m.exec(document)?.[1] ?? ''
+  const rows = Array.from(section.matchAll(/^\| (`.*`) \| [^|]{12,} \|$/gm), ([, names = '']) => quoted(names)).flat()
+  const expected = directories.filter(directory => directory !== 'dashboard/page')
+  t.deepEqual(rows.map(name => name.replace(/\/$/, '')).sort(), [...expected, 'data'].sort())
 })
 
 test("every directory of the engine has a row, and every file's first line says what it holds, as no other does", t => {

@@ -1,7 +1,6 @@
 import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { mean, median, movingMean, standardDeviation } from '../src/averages.js'
 import { type Comparison, summarise } from '../src/compare/comparison.js'
 import { average, type Curve, final } from '../src/compare/curve.js'
 import { publishedCurves } from '../src/compare/published.js'
@@ -9,6 +8,7 @@ import type { FinishedRun } from '../src/compare/runs.js'
 import type { RuleName } from '../src/index.js'
 import { learningCurves } from '../src/plots/learning-curves.js'
 import { toPng } from '../src/plots/png.js'
+import { mean, median, movingMean, standardDeviation } from '../src/support/averages.js'
 import { hasLine, interruptedMdgl, mdgl, temporaryFolder } from './helpers/cli.js'
 
 const tiny = (out: string, ...args: string[]) =>

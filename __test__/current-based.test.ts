@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import test from 'ava'
+import { guard, native } from '../src/addon/native.js'
 import {
   type Batch,
   type CubaAlifOptions,
@@ -17,7 +18,6 @@ import {
   type Task,
   train
 } from '../src/index.js'
-import { guard, native } from '../src/native.js'
 import { temporaryFolder } from './helpers/cli.js'
 import { invalidAt, rejectsInvalidAt } from './helpers/expect.js'
 import { collect } from './helpers/small.js'

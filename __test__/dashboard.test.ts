@@ -4,7 +4,7 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import { Hub } from '../src/dashboard/hub.js'
+import { EventHub } from '../src/dashboard/event-hub.js'
 import { LiveRun } from '../src/dashboard/live.js'
 import { Model } from '../src/index.js'
 import { RunControl } from '../src/runs/control.js'
@@ -246,11 +246,11 @@ test('the field of the learning rate takes what the run takes', async t => {
 })
 
 test('a pause that is wished for while a trial is looked at is told', async t => {
-  const [hub, control, task] = [new Hub(), new RunControl(), builtInTask('evidence-accumulation')]
+  const [hub, control, task] = [new EventHub(), new RunControl(), builtInTask('evidence-accumulation')]
   const settings = { task, rule: 'eprop', seed: 1, precision: 'f32', ...task } as const
   const live = new LiveRun(hub, settings, control)
   using model = Model.create(task.network({ seed: 1 }))
-  await live.begun({ path: 'run', model, iteration: 0, learningRate: 0.01 })
+  await live.started({ path: 'run', model, iteration: 0, learningRate: 0.01 })
   t.teardown(hub.subscribe(() => {}))
   const looking = live.between(1)
   control.pause()

@@ -129,7 +129,7 @@ const EXTERNAL_MEMORY = `
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Model, network } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)}
-import { native } from ${JSON.stringify(new URL('../dist/native.js', import.meta.url).href)}
+import { native } from ${JSON.stringify(new URL('../dist/addon/native.js', import.meta.url).href)}
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc')
 const description = network({ seed: 1 })

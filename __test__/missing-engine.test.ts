@@ -16,7 +16,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { build } from 'vite'
-import { PLATFORMS } from '../src/load-addon.js'
+import { PLATFORMS } from '../src/addon/load-addon.js'
 
 /** What is loaded on demand and not installed beside the copy that is bundled. */
 const DEPENDENCIES = ['h5wasm/node', 'fflate']
@@ -171,7 +171,7 @@ const leftovers = [
 for (const [title, before, after] of leftovers) {
   test(`in a bundle of CommonJS ${title}: it must stay outside, which needs no Rust`, async t => {
     const folder = libraryAlone()
-    const library = join(folder, 'dist/library.js')
+    const library = join(folder, 'dist/joined/library.js')
     const code = readFileSync(library, 'utf8')
     const bundled = code.replace(before, after)
     t.not(bundled, code)

@@ -4,7 +4,7 @@ import test from 'ava'
 import { build, type Rolldown } from 'vite'
 import { compareVersions, neededGlibc, neededVersions } from '../scripts/package/glibc.mjs'
 import { platforms } from '../scripts/package/platforms.mjs'
-import { PLATFORMS } from '../src/load-addon.js'
+import { PLATFORMS } from '../src/addon/load-addon.js'
 import { filesBelow, type Packed, packed, root } from './helpers/packed.js'
 
 /** What is loaded on demand and not installed beside the copy that is bundled. */
@@ -55,7 +55,7 @@ test('every declaration and every source that a map names is there, and no other
     [...named].sort(),
     files.filter(path => path.startsWith('src/'))
   )
-  const scripts = files.filter(path => /^dist\/(?!dashboard\/page\/|library\.js$|command-line\.js$).*\.js$/.test(path))
+  const scripts = files.filter(path => /^dist\/(?!dashboard\/page\/|joined\/).*\.js$/.test(path))
   t.true(scripts.length > 100)
   for (const path of scripts) t.true(files.includes(path.replace(/\.js$/, '.d.ts')), path)
 })

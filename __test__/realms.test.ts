@@ -86,7 +86,7 @@ const NODES = ['AbortSignal']
 
 /** The page runs in a browser, in one realm. */
 test('nothing but a class of its own is told by instanceof', t => {
-  const library = files.filter(file => !file.startsWith('dashboard/page/') && file !== 'recognise.ts')
+  const library = files.filter(file => !file.startsWith('dashboard/page/') && file !== 'support/recognise.ts')
   const declared = library.flatMap(file =>
     [...source(`src/${file}`).matchAll(/\bclass (\w+)/g)].map(([, name]) => name)
   )

@@ -12,7 +12,7 @@ import {
   train,
   warmUp
 } from '../src/index.js'
-import { completeLearningRate, rateAt } from '../src/schedule.js'
+import { completeLearningRate, rateAt } from '../src/task/schedule.js'
 import { mdgl, temporaryFolder } from './helpers/cli.js'
 import { invalidAt } from './helpers/expect.js'
 import { collect, sides, smallNetwork } from './helpers/small.js'

@@ -76,7 +76,7 @@ const plain = (population: object) =>
 
 const rows: readonly Row[] = [
   {
-    of: ['description.ts membraneTimeConstant'],
+    of: ['network/description.ts membraneTimeConstant'],
     path: 'populations.a.membraneTimeConstant',
     give: ms => network().lif('a', 1, { membraneTimeConstant: ms }),
     zero: true
@@ -94,7 +94,7 @@ const rows: readonly Row[] = [
     zero: true
   },
   {
-    of: ['description.ts synapticTimeConstant'],
+    of: ['network/description.ts synapticTimeConstant'],
     path: 'populations.a.synapticTimeConstant',
     give: ms => network().cubaLif('a', 1, { synapticTimeConstant: ms }),
     zero: true
@@ -106,13 +106,13 @@ const rows: readonly Row[] = [
     zero: true
   },
   {
-    of: ['description.ts adaptationTimeConstant'],
+    of: ['network/description.ts adaptationTimeConstant'],
     path: 'populations.cells.adaptationTimeConstant[1]',
     give: ms => plain({ adaptationTimeConstant: [20, ms] }),
     zero: true
   },
   {
-    of: ['description.ts refractoryPeriod'],
+    of: ['network/description.ts refractoryPeriod'],
     path: 'populations.cells.refractoryPeriod[0]',
     give: ms => plain({ refractoryPeriod: [ms, 5] }),
     zero: true
@@ -124,23 +124,33 @@ const rows: readonly Row[] = [
     zero: true
   },
   {
-    of: ['description.ts timeConstant'],
+    of: ['network/description.ts timeConstant'],
     path: 'readouts.y.timeConstant',
     give: ms => network().lif('a', 1).readout('y', 1, { timeConstant: ms }),
     zero: true
   },
   {
-    of: ['description.ts delay', 'network.ts delay'],
+    of: ['network/description.ts delay', 'network/builder.ts delay'],
     path: 'projections.again.delay',
     give: ms => base().project('cells', 'cells', { name: 'again', density: 1, delay: ms }),
     zero: false
   },
-  { of: ['description.ts tauRise'], path: 'channels.slow.kernel.tauRise', give: ms => channel(ms, 20), zero: true },
-  { of: ['description.ts tauDecay'], path: 'channels.slow.kernel.tauDecay', give: ms => channel(0, ms), zero: false },
+  {
+    of: ['network/description.ts tauRise'],
+    path: 'channels.slow.kernel.tauRise',
+    give: ms => channel(ms, 20),
+    zero: true
+  },
+  {
+    of: ['network/description.ts tauDecay'],
+    path: 'channels.slow.kernel.tauDecay',
+    give: ms => channel(0, ms),
+    zero: false
+  },
   { of: [], path: 'rule.channels.kernel.tauRise', give: ms => ruled(ms, 20, false), zero: true },
   { of: [], path: 'rule.channels[0].kernel.tauDecay', give: ms => ruled(0, ms, true), zero: false },
   {
-    of: ['batch.ts window'],
+    of: ['task/batch.ts window'],
     path: 'loss.window',
     give: ms => judged({}, { kind: 'cross-entropy', window: ms }),
     zero: false
@@ -151,10 +161,10 @@ const rows: readonly Row[] = [
     give: ms => evaluate(model, batch, { loss: { out: { kind: 'cross-entropy', window: ms } } }),
     zero: false
   },
-  { of: ['batch.ts length'], path: 'batch.length', give: ms => judged({ length: ms }), zero: false },
+  { of: ['task/batch.ts length'], path: 'batch.length', give: ms => judged({ length: ms }), zero: false },
   { of: [], path: 'batch.length[1]', give: ms => judged({ length: [3, ms] }), zero: false },
   {
-    of: ['batch.ts from', 'batch.ts to', 'encoders/poisson.ts TimeWindow'],
+    of: ['task/batch.ts from', 'task/batch.ts to', 'encoders/poisson.ts TimeWindow'],
     path: 'batch.inputs.in.rates[0].to',
     give: ms => judged({ inputs: { in: { rates: [segment(5 + ms)] } } }),
     zero: true
@@ -324,7 +334,7 @@ const source = fileURLToPath(new URL('../src', import.meta.url))
 const FIELD = /\/\*\*((?:[^*]|\*(?!\/))*)\*\/\s*readonly (\w+)\??: ([^\n{]+)/g
 /** Times that the library tells, steps themselves, and times that are no stretch. */
 const TOLD =
-  /^(?:train|profile|profile-figures|analysis\/look|cli|bench|dashboard|plots|recording-shape|native|interchange\/event-set)\b/
+  /^(?:operations\/train|profile|analysis\/trial-snapshot|cli|bench|dashboard|plots|network\/recording-shape|addon|interchange\/event-set)\b/
 const NO_STRETCH = new Set(['dt', 'times', 'timeUnit'])
 
 test('every field whose documentation speaks of ms is in the table', t => {

@@ -13,7 +13,7 @@
  *
  * @module
  */
-export { type Activity, networkActivity } from './activity.js'
+
 export { type Alignment, type AlignmentOptions, alignment, type GradientAlignment } from './analysis/alignment.js'
 export {
   type ChannelNorm,
@@ -38,27 +38,61 @@ export {
   spikeCounts,
   synchrony
 } from './analysis/statistics.js'
-export type {
-  Batch,
-  ClassWindow,
-  CrossEntropy,
-  CustomLoss,
-  CustomLossResult,
-  InputValues,
-  Loss,
-  LossByReadout,
-  Losses,
-  ObjectiveOptions,
-  RateSegment,
-  ReadoutTrace,
-  Regulariser,
-  SquaredError,
-  Targets
-} from './batch.js'
-export type { ByteSource } from './byte-source.js'
-export { expandModulation, type Modulation, type Receptor } from './channels.js'
-export type { Collective } from './collective.js'
-export { type CellConstants, type CustomRule, defineRule, type RuleContext, type Synapses } from './custom-rule.js'
+export { type AnalogueInput, type AnalogueShape, analogueCurrent } from './encoders/analogue-current.js'
+export { type BinnedEventsOptions, binnedEvents, type TimedEvents } from './encoders/binned-events.js'
+export { denseCurrents, denseEvents } from './encoders/dense.js'
+export { type EventInput, type FrozenPoissonOptions, frozenPoisson } from './encoders/frozen-poisson.js'
+export { poissonRates, type TimeWindow } from './encoders/poisson.js'
+export { populationCode, type Tuning } from './encoders/population-code.js'
+export type { Collective } from './engine/collective.js'
+export type { RunOptions } from './engine/engine-session.js'
+export type { EventSample, EventSet } from './interchange/event-set.js'
+export { openSpikingHeidelbergDigits } from './interchange/heidelberg-digits.js'
+export { openNMnist } from './interchange/n-mnist.js'
+export { loadNir, type NirOptions, nirFromBytes, nirToBytes, saveNir } from './interchange/nir.js'
+export type { NumpyArray, NumpyData } from './interchange/npy.js'
+export {
+  npyFromBytes,
+  npyToBytes,
+  npzFromBytes,
+  npzToBytes,
+  readNpy,
+  readNpz,
+  writeNpy,
+  writeNpz
+} from './interchange/numpy.js'
+export { type Biases, Model, type ModelOptions, type SaveOptions, type Weights } from './model/model.js'
+export {
+  type OnlineRuleName,
+  OnlineSession,
+  type PopulationNames,
+  type SessionInput,
+  type SessionOptions,
+  type SessionState,
+  type SessionStep,
+  type SessionTarget,
+  type SessionTargets,
+  type SessionUpdate
+} from './model/online-session.js'
+export type { ProjectionValues } from './model/projection-values.js'
+export { type Activity, networkActivity } from './network/activity.js'
+export {
+  type AnyNetworkBuilder,
+  type DrawnProjection,
+  type InputOptions,
+  type ListedProjection,
+  type NetworkBuilder,
+  type NetworkOptions,
+  network,
+  type ProjectionBase,
+  type ProjectionName,
+  type ProjectionOptions,
+  type ReadoutOptions,
+  type TargetsOf,
+  type TypeNames,
+  type Units
+} from './network/builder.js'
+export { expandModulation, type Modulation, type Receptor } from './network/channels.js'
 export type {
   CellType,
   Channel,
@@ -84,51 +118,8 @@ export type {
   Readout,
   Sheet,
   Sign
-} from './description.js'
-export { type AnalogueInput, type AnalogueShape, analogueCurrent } from './encoders/analogue-current.js'
-export { type BinnedEventsOptions, binnedEvents, type TimedEvents } from './encoders/binned-events.js'
-export { denseCurrents, denseEvents } from './encoders/dense.js'
-export { type EventInput, type FrozenPoissonOptions, frozenPoisson } from './encoders/frozen-poisson.js'
-export { poissonRates, type TimeWindow } from './encoders/poisson.js'
-export { populationCode, type Tuning } from './encoders/population-code.js'
-export type { RunOptions } from './engine-session.js'
-export { type ErrorCode, type ErrorDetails, MdglError } from './error.js'
-export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js'
-export { type Fit, type FitCheckpoint, type FitOptions, fit } from './fit.js'
-export { type Gradients, type GradientsOptions, gradients } from './gradients.js'
-export type { EventSample, EventSet } from './interchange/event-set.js'
-export { openSpikingHeidelbergDigits } from './interchange/heidelberg-digits.js'
-export { openNMnist } from './interchange/n-mnist.js'
-export { loadNir, type NirOptions, nirFromBytes, nirToBytes, saveNir } from './interchange/nir.js'
-export type { NumpyArray, NumpyData } from './interchange/npy.js'
-export {
-  npyFromBytes,
-  npyToBytes,
-  npzFromBytes,
-  npzToBytes,
-  readNpy,
-  readNpz,
-  writeNpy,
-  writeNpz
-} from './interchange/numpy.js'
-export { type Biases, Model, type ModelOptions, type SaveOptions, type Weights } from './model.js'
-export type { InputNames, ProjectionNames, ReadoutNames } from './names.js'
-export {
-  type AnyNetworkBuilder,
-  type DrawnProjection,
-  type InputOptions,
-  type ListedProjection,
-  type NetworkBuilder,
-  type NetworkOptions,
-  network,
-  type ProjectionBase,
-  type ProjectionName,
-  type ProjectionOptions,
-  type ReadoutOptions,
-  type TargetsOf,
-  type TypeNames,
-  type Units
-} from './network.js'
+} from './network/description.js'
+export type { InputNames, ProjectionNames, ReadoutNames } from './network/names.js'
 export {
   type AlifOptions,
   alif,
@@ -141,30 +132,16 @@ export {
   type Neurons,
   type RateOptions,
   rate
-} from './neurons.js'
-export {
-  type OnlineRuleName,
-  OnlineSession,
-  type PopulationNames,
-  type SessionInput,
-  type SessionOptions,
-  type SessionState,
-  type SessionStep,
-  type SessionTarget,
-  type SessionTargets,
-  type SessionUpdate
-} from './online-session.js'
-export {
-  type Adam,
-  type Decay,
-  defaultOptimiser,
-  type GradientDescent,
-  type Optimiser,
-  type OptimiserBase
-} from './optimiser.js'
+} from './network/neurons.js'
+export type { Range, RecordingShape } from './network/recording-shape.js'
+export { type EvaluateOptions, type Evaluation, evaluate } from './operations/evaluate.js'
+export { type Fit, type FitCheckpoint, type FitOptions, fit } from './operations/fit.js'
+export { type Gradients, type GradientsOptions, gradients } from './operations/gradients.js'
+export { type Prediction, type Predictions, type PredictOptions, predict } from './operations/predict.js'
+export { type Recording, type SimulateOptions, simulate } from './operations/simulate.js'
+export { type Metrics, type Training, train } from './operations/train.js'
+export type { StopAt, TrainOptions } from './operations/training-plan.js'
 export { networkGraph } from './plots/network-graph.js'
-export type { Precision, Values } from './precision.js'
-export { type Prediction, type Predictions, type PredictOptions, predict } from './predict.js'
 export {
   type KernelProfile,
   type MachinePeak,
@@ -174,10 +151,9 @@ export {
   type ProfileOptions,
   type ProfileSlice,
   profile
-} from './profile.js'
-export { type ProfileTrace, type TraceEvent, traceProfile } from './profile-trace.js'
-export type { ProjectionValues } from './projection.js'
-export type { Range, RecordingShape } from './recording-shape.js'
+} from './profile/profile.js'
+export { type ProfileTrace, type TraceEvent, traceProfile } from './profile/trace.js'
+export { type CellConstants, type CustomRule, defineRule, type RuleContext, type Synapses } from './rule/custom-rule.js'
 export {
   type AdaptiveFeedback,
   expandRule,
@@ -189,7 +165,36 @@ export {
   ruleNames,
   rules,
   type UniformChannel
-} from './rule.js'
+} from './rule/rule.js'
+export type { ByteSource } from './support/byte-source.js'
+export { type ErrorCode, type ErrorDetails, MdglError } from './support/error.js'
+export type { Precision, Values } from './support/precision.js'
+export type { TensorLayout, TensorOptions, TensorValues } from './support/tensor.js'
+export type {
+  Batch,
+  ClassWindow,
+  CrossEntropy,
+  CustomLoss,
+  CustomLossResult,
+  InputValues,
+  Loss,
+  LossByReadout,
+  Losses,
+  ObjectiveOptions,
+  RateSegment,
+  ReadoutTrace,
+  Regulariser,
+  SquaredError,
+  Targets
+} from './task/batch.js'
+export {
+  type Adam,
+  type Decay,
+  defaultOptimiser,
+  type GradientDescent,
+  type Optimiser,
+  type OptimiserBase
+} from './task/optimiser.js'
 export {
   type CosineSchedule,
   cosine,
@@ -200,8 +205,7 @@ export {
   type TableSchedule,
   type WarmUpSchedule,
   warmUp
-} from './schedule.js'
-export { type Recording, type SimulateOptions, simulate } from './simulate.js'
+} from './task/schedule.js'
 export {
   type BatchOptions,
   type BatchRandom,
@@ -213,7 +217,7 @@ export {
   type Task,
   type TaskContext,
   type TaskFor
-} from './task.js'
+} from './task/task.js'
 export { delayedMatch, type MatchNames, type MatchOptions } from './tasks/delayed-match.js'
 export { delayedXor, type XorNames, type XorOptions } from './tasks/delayed-xor.js'
 export {
@@ -233,6 +237,3 @@ export type { CellNames, PresetTask } from './tasks/preset-task.js'
 export { type DigitsNames, type DigitsOptions, sequentialDigits } from './tasks/sequential-digits.js'
 export { type StoreRecallNames, type StoreRecallOptions, storeRecall } from './tasks/store-recall.js'
 export { type SinesOptions, sumOfSines } from './tasks/sum-of-sines.js'
-export type { TensorLayout, TensorOptions, TensorValues } from './tensor.js'
-export { type Metrics, type Training, train } from './train.js'
-export type { StopAt, TrainOptions } from './training-plan.js'

@@ -22,17 +22,16 @@ export function importsOf(file: string): string[] {
   })
 }
 
-/** The directory of a file: the page apart from its server, `src` for the façade's own files, `index.ts` apart from them. */
-export function directoryOf(file: string): string {
-  if (file === '#native') return 'mdgl-node'
-  if (file === 'index.ts') return 'index.ts'
-  return dirname(file) === '.' ? 'src' : dirname(file)
-}
+/** The directory of a file in `src`; `.` for its root. */
+export const directoryOf = (file: string): string => dirname(file)
 
-/** Arrows between directories, `A --> B` where a file of A imports one of B, sorted. */
-export function arrows(): string[] {
-  const found = files.flatMap(file => importsOf(file).map(to => [directoryOf(file), directoryOf(to)] as const))
-  return [...new Set(found.filter(([from, to]) => from !== to).map(([from, to]) => `${from} --> ${to}`))].sort()
+/** Imports `A --> B` between directories of `src` whose order is the other way, sorted. */
+export function arrowsUpwards(order: readonly string[]): string[] {
+  const found = files
+    .filter(file => directoryOf(file) !== '.')
+    .flatMap(file => importsOf(file).map(to => [directoryOf(file), directoryOf(to)] as const))
+    .filter(([from, to]) => order.indexOf(to) > order.indexOf(from))
+  return [...new Set(found.map(([from, to]) => `${from} --> ${to}`))].sort()
 }
 
 /** The modules of a crate, each with the others that it names by `crate::` or `super::`, its tests left out. */

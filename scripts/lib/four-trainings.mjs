@@ -1,7 +1,7 @@
 // Four trainings of Fig. 3C at once, for so many milliseconds; as a program it says 'ready' first.
-import { Model } from '../../dist/model.js'
+import { Model } from '../../dist/model/model.js'
+import { train } from '../../dist/operations/train.js'
 import { evidenceAccumulation } from '../../dist/tasks/evidence-accumulation.js'
-import { train } from '../../dist/train.js'
 
 const RULES = ['bptt', 'eprop', 'mdgl', 'nl-mdgl']
 

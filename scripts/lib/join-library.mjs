@@ -1,14 +1,14 @@
-// Joins the modules that `import 'mdgl'` loads into one file, dist/library.js, and those that the command line loads besides into
-// another, dist/command-line.js: Node spends about half a millisecond on each module, and there are more than a hundred. Every
+// Joins the modules that `import 'mdgl'` loads into one file, dist/joined/library.js, and those that the command line loads besides into
+// another, dist/joined/command-line.js: Node spends about half a millisecond on each module, and there are more than a hundred. Every
 // module stays where it was, as one line that passes on what it exported, so that the command line and the library share them.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { isAbsolute, join, relative } from 'node:path'
 import { rolldown } from 'rolldown'
 
 /** Files in `dist`, and the entry whose modules each has; a module is in the first that reaches it. */
 const JOINED = [
-  { name: 'library', entry: 'index.js' },
-  { name: 'command-line', entry: 'cli/main.js' }
+  { name: 'joined/library', entry: 'index.js' },
+  { name: 'joined/command-line', entry: 'cli/main.js' }
 ]
 /** Node's own modules, the addon, dependencies: names, not paths; the bundler's own modules begin with a zero. */
 const isOutside = id => /^[a-z@#]/i.test(id) && !isAbsolute(id) && !id.startsWith('rolldown/')
@@ -43,7 +43,7 @@ async function reached(entry) {
 
 /** Rewrites what the compiler has left in `dist`. */
 export async function joinLibrary(dist) {
-  const joinedBy = new Map([['\0', 'library']])
+  const joinedBy = new Map([['\0', JOINED[0].name]])
   for (const { name, entry } of JOINED) {
     for (const id of await reached(join(dist, entry))) if (!joinedBy.has(id)) joinedBy.set(id, name)
   }
@@ -60,6 +60,7 @@ export async function joinLibrary(dist) {
       groups: JOINED.map(({ name }) => ({ name, test: id => joinedBy.get(id.startsWith('\0') ? '\0' : id) === name }))
     }
   })
+  mkdirSync(join(dist, 'joined'), { recursive: true })
   for (const { fileName, code, map } of files) {
     const path = join(dist, fileName)
     const isJoined = JOINED.some(({ name }) => fileName === `${name}.js`)

@@ -1,8 +1,8 @@
-import { array, object, ownMemory, positive, wholeNumber } from '../check.js'
-import { invalid } from '../error.js'
-import { isUint32Array } from '../recognise.js'
-import type { Range, RecordingShape } from '../recording-shape.js'
-import type { Recording } from '../simulate.js'
+import type { Range, RecordingShape } from '../network/recording-shape.js'
+import type { Recording } from '../operations/simulate.js'
+import { array, object, ownMemory, positive, wholeNumber } from '../support/check.js'
+import { invalid } from '../support/error.js'
+import { isUint32Array } from '../support/recognise.js'
 
 /** What the statistics of spikes need of a {@link Recording}. */
 export type SpikeRecording = Pick<Recording, 'spikes' | 'shape'>

@@ -1,7 +1,7 @@
-import { nonNegative, record } from '../check.js'
-import { inMs, type Span, stepsIn, toSpan } from '../duration.js'
-import { invalid } from '../error.js'
-import type { RecordingShape } from '../recording-shape.js'
+import { inMs, type Span, stepsIn, toSpan } from '../network/duration.js'
+import type { RecordingShape } from '../network/recording-shape.js'
+import { nonNegative, record } from '../support/check.js'
+import { invalid } from '../support/error.js'
 import { checkRecording, type SpikeRecording } from './check-recording.js'
 
 /** Which part of every trial counts, in ms from its start, rounded to whole steps, at least one. */

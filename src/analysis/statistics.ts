@@ -1,6 +1,6 @@
-import { record } from '../check.js'
-import { inMs, toPositiveSteps } from '../duration.js'
-import { invalid } from '../error.js'
+import { inMs, toPositiveSteps } from '../network/duration.js'
+import { record } from '../support/check.js'
+import { invalid } from '../support/error.js'
 import type { SpikeRecording } from './check-recording.js'
 import { type ByNeurons, groups, type SpikeTrains, type SpikeWindow, spikeTrains } from './spike-trains.js'
 

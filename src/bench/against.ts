@@ -1,8 +1,8 @@
-import { drawKey, encodeBatch } from '../encode-batch.js'
-import { Session } from '../engine-session.js'
-import { makeObjective } from '../objective.js'
-import { type KernelProfile, profile } from '../profile.js'
-import { expandRule, type RuleName } from '../rule.js'
+import { drawKey, encodeBatch } from '../engine/encode-batch.js'
+import { Session } from '../engine/engine-session.js'
+import { type KernelProfile, profile } from '../profile/profile.js'
+import { expandRule, type RuleName } from '../rule/rule.js'
+import { makeObjective } from '../task/objective.js'
 import { countEvents } from './counts.js'
 import type { Work } from './work.js'
 

@@ -1,4 +1,4 @@
-import { simulate } from '../simulate.js'
+import { simulate } from '../operations/simulate.js'
 import { inputEvents } from './input-events.js'
 import type { Work } from './work.js'
 

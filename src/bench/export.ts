@@ -1,6 +1,6 @@
-import type { NetworkDescription, Projection } from '../description.js'
-import type { Model } from '../model.js'
-import { writeAside } from '../write-aside.js'
+import type { Model } from '../model/model.js'
+import type { NetworkDescription, Projection } from '../network/description.js'
+import { writeAside } from '../support/write-aside.js'
 import { inputEvents } from './input-events.js'
 import type { Work } from './work.js'
 

@@ -1,9 +1,9 @@
-import type { Batch, InputValues } from '../batch.js'
-import type { InputPopulation, NetworkDescription } from '../description.js'
-import { Model } from '../model.js'
-import { network } from '../network.js'
-import { isUint32Array } from '../recognise.js'
-import { simulate } from '../simulate.js'
+import { Model } from '../model/model.js'
+import { network } from '../network/builder.js'
+import type { InputPopulation, NetworkDescription } from '../network/description.js'
+import { simulate } from '../operations/simulate.js'
+import { isUint32Array } from '../support/recognise.js'
+import type { Batch, InputValues } from '../task/batch.js'
 
 /** No memory, so that a cell's voltage is its input of the step alone. */
 const INSTANTLY = 0

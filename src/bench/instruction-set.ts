@@ -1,4 +1,4 @@
-import { native } from '../native.js'
+import { native } from '../addon/native.js'
 
 /** The names `MDGL_SIMD` knows. */
 export const INSTRUCTION_SETS: readonly string[] = native.instructionSets()

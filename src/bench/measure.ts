@@ -1,7 +1,7 @@
-import { mean, median } from '../averages.js'
-import type { RuleName } from '../rule.js'
-import { TrainingRun } from '../train.js'
-import { planTraining } from '../training-plan.js'
+import { TrainingRun } from '../operations/train.js'
+import { planTraining } from '../operations/training-plan.js'
+import type { RuleName } from '../rule/rule.js'
+import { mean, median } from '../support/averages.js'
 import { forgetPeakMemory, peakMemory } from './peak-memory.js'
 import type { Work } from './work.js'
 

@@ -1,7 +1,7 @@
-import type { Batch, Targets } from '../batch.js'
-import type { Connections, NetworkDescription, NumberList } from '../description.js'
-import { network } from '../network.js'
-import { batchRandom, type Random } from '../task.js'
+import { network } from '../network/builder.js'
+import type { Connections, NetworkDescription, NumberList } from '../network/description.js'
+import type { Batch, Targets } from '../task/batch.js'
+import { batchRandom, type Random } from '../task/task.js'
 import type { Shape } from './workloads.js'
 
 const THRESHOLD = 0.01

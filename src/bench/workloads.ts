@@ -1,4 +1,4 @@
-import type { CrossEntropy, SquaredError } from '../batch.js'
+import type { CrossEntropy, SquaredError } from '../task/batch.js'
 
 /** What a synthetic workload is made of. One step is 1 ms. */
 export interface Shape {

@@ -1,7 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { MOST_THREADS } from '../engine-session.js'
-import { messageOf } from '../recognise.js'
+import { MOST_THREADS } from '../engine/engine-session.js'
 import { SEED_LIST, seedList } from '../runs/seeds.js'
+import { messageOf } from '../support/recognise.js'
 
 /** The options of a command, as Node's `parseArgs` takes them. */
 export type OptionsConfig = NonNullable<ParseArgsConfig['options']>

@@ -1,3 +1,4 @@
+import { guard, native } from '../addon/native.js'
 import { type Costs, measureBoth, PASSES } from '../bench/against.js'
 import { countEvents } from '../bench/counts.js'
 import { exportWork } from '../bench/export.js'
@@ -5,8 +6,7 @@ import { chooseInstructionSet, INSTRUCTION_SETS, instructionSet } from '../bench
 import { type MeasureOptions, measure } from '../bench/measure.js'
 import { makeWork, type Work } from '../bench/work.js'
 import { type Overrides, PAPER, WORKLOAD_NAMES, type WorkloadName } from '../bench/workloads.js'
-import { guard, native } from '../native.js'
-import { ruleNames } from '../rule.js'
+import { ruleNames } from '../rule/rule.js'
 import {
   type Arguments,
   known,

@@ -1,4 +1,4 @@
-import { ruleNames } from '../rule.js'
+import { ruleNames } from '../rule/rule.js'
 import { TASK_NAMES } from '../runs/tasks.js'
 import { known, split, UsageError } from './arguments.js'
 import * as help from './help.js'

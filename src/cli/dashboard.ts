@@ -18,12 +18,12 @@ export async function dashboardCommand(args: readonly string[]): Promise<number>
   if (more.length > 0) throw new UsageError(`'${more[0]}' is one argument too many`)
   const folder = await stat(root).catch(() => undefined)
   if (folder?.isDirectory() !== true) throw new UsageError(`${root} is no folder`)
-  const [{ Hub }, { StoredRuns }, { serveDashboard }] = await Promise.all([
-    import('../dashboard/hub.js'),
+  const [{ EventHub }, { StoredRuns }, { serveDashboard }] = await Promise.all([
+    import('../dashboard/event-hub.js'),
     import('../dashboard/stored.js'),
     import('../dashboard/server.js')
   ])
-  const hub = new Hub()
+  const hub = new EventHub()
   const runs = new StoredRuns(root, hub)
   await runs.start()
   const { url, close } = await serveDashboard(hub, runs, port)

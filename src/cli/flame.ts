@@ -1,5 +1,5 @@
-import { commandFile } from '../own-file.js'
-import { shellWord } from '../shell-word.js'
+import { commandFile } from '../support/own-file.js'
+import { shellWord } from '../support/shell-word.js'
 
 /** How to see the engine with `perf`: release builds keep symbols, and line tables if they are asked for. */
 export function flameHelp(task: string, rule: string): string {

@@ -1,6 +1,6 @@
 import { INSTRUCTION_SETS } from '../bench/instruction-set.js'
 import { WORKLOAD_NAMES } from '../bench/workloads.js'
-import { ruleNames } from '../rule.js'
+import { ruleNames } from '../rule/rule.js'
 import { TASK_NAMES } from '../runs/tasks.js'
 
 const TASKS = TASK_NAMES.join(', ')

@@ -37,12 +37,12 @@ export interface LivePage {
 /** Serves a page for a run that is about to begin, and prints its address. */
 export async function startLive(options: RunSettings, control: RunControl, { port }: LiveOptions): Promise<LivePage> {
   // The page's server is of use to this alone.
-  const [{ Hub }, { LiveRun }, { serveDashboard }] = await Promise.all([
-    import('../dashboard/hub.js'),
+  const [{ EventHub }, { LiveRun }, { serveDashboard }] = await Promise.all([
+    import('../dashboard/event-hub.js'),
     import('../dashboard/live.js'),
     import('../dashboard/server.js')
   ])
-  const hub = new Hub()
+  const hub = new EventHub()
   const run = new LiveRun(hub, options, control)
   const { url, close } = await serveDashboard(hub, run, port)
   console.error(`mdgl: the run is shown at ${url}`)

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { availableParallelism } from 'node:os'
-import { missingPackage } from '../needed-package.js'
-import { messageOf } from '../recognise.js'
-import { version } from '../version.js'
+import { missingPackage } from '../support/needed-package.js'
+import { messageOf } from '../support/recognise.js'
+import { version } from '../support/version.js'
 import { UsageError } from './arguments.js'
 import { COMMANDS } from './commands.js'
 import { MAIN_HELP } from './help.js'

@@ -1,9 +1,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import type { NetworkDescription } from '../description.js'
+import type { NetworkDescription } from '../network/description.js'
 import { optionsOf } from '../runs/resume.js'
 import { readRunFolder } from '../runs/run-folder.js'
-import { lastModel, storedLook } from '../runs/stored-look.js'
+import { lastModel, storedSnapshot } from '../runs/stored-snapshot.js'
 import { type Arguments, known, refuse, split, text, UsageError, whole } from './arguments.js'
 import { PLOT_HELP } from './help.js'
 import { folderArgument } from './resume.js'
@@ -61,17 +61,17 @@ async function plotRun(given: Arguments, rest: readonly string[]): Promise<numbe
   const last = await lastModel(path, options.iterations, message => console.error(`mdgl: ${message}`))
   if (last === undefined) throw new Error(`the run in ${path} has neither weights nor a whole checkpoint`)
   using _ = last.model
-  const seen = await storedLook(last, options)
+  const captured = await storedSnapshot(last, options)
   const pictures = await import('../plots/trial.js')
   switch (what) {
     case 'raster':
-      return await write(out, pictures.trialPicture(seen.look))
+      return await write(out, pictures.trialPicture(captured.snapshot))
     case 'signals':
-      return await write(out, pictures.signalsPicture(seen.look))
+      return await write(out, pictures.signalsPicture(captured.snapshot))
     case 'weights':
-      return await write(out, pictures.weightsPicture(seen.look))
+      return await write(out, pictures.weightsPicture(captured.snapshot))
     case 'neuron': {
-      const trace = seen.neuron(whole(given, 'neuron', 0) ?? 0)
+      const trace = captured.neuron(whole(given, 'neuron', 0) ?? 0)
       if (trace === undefined)
         throw new UsageError(`--neuron is ${given.options.neuron}; the network has no such neuron`)
       return await write(out, pictures.membranePicture(trace))

@@ -1,5 +1,5 @@
-import type { KernelProfile, MachinePeak } from '../profile.js'
-import { type ProfileRun, perSecond, probeCost, roof, words } from '../profile-figures.js'
+import { type ProfileRun, perSecond, probeCost, roof, words } from '../profile/figures.js'
+import type { KernelProfile, MachinePeak } from '../profile/profile.js'
 import { table } from './table.js'
 
 /** Twice the standard error: the true value is within it in 19 of 20 profiles. */

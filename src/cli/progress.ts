@@ -1,5 +1,5 @@
 import { Presets, SingleBar } from 'cli-progress'
-import type { Metrics } from '../train.js'
+import type { Metrics } from '../operations/train.js'
 import { sparkline } from './sparkline.js'
 
 /** Shows how far a run is. */

@@ -3,9 +3,9 @@ import { checkSame, optionsOf, type ResumeOptions, resumeRun } from '../runs/res
 import { readRunFolder } from '../runs/run-folder.js'
 import { trainRun } from '../runs/train-run.js'
 import { type Arguments, positive, split, text, threadsOf, UsageError, whole } from './arguments.js'
-import { conduct, newRun } from './conduct.js'
 import { REPEAT_HELP, RESUME_HELP } from './help.js'
 import { LIVE_OPTIONS, liveOptions } from './live.js'
+import { newRun, runWithProgress } from './run-with-progress.js'
 
 const OPTIONS = {
   'checkpoint-every': { type: 'string' },
@@ -32,8 +32,10 @@ export async function resumeCommand(args: readonly string[]): Promise<number> {
   const change = { learningRate: positive(given, 'learning-rate'), from: whole(given, 'from', 1) }
   const warn = (message: string) => console.error(`mdgl: ${message}`)
   const showing = { json: given.options.json === true, live: liveOptions(given) }
-  return await conduct({ ...(await optionsOf(stored.config, path)), ...choices }, showing, ({ signal }, observer) =>
-    resumeRun(path, { ...choices, signal }, observer, warn, change)
+  return await runWithProgress(
+    { ...(await optionsOf(stored.config, path)), ...choices },
+    showing,
+    ({ signal }, observer) => resumeRun(path, { ...choices, signal }, observer, warn, change)
   )
 }
 
@@ -54,7 +56,7 @@ export async function repeatCommand(args: readonly string[]): Promise<number> {
   checkSame(stored.config, options, path)
   const changes = await readInterventions(path)
   const showing = { json: given.options.json === true, live: liveOptions(given) }
-  return await conduct(options, showing, (chosen, observer) =>
+  return await runWithProgress(options, showing, (chosen, observer) =>
     trainRun(chosen, config => newRun(out, config, chosen), observer, changes)
   )
 }

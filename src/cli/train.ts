@@ -1,15 +1,15 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { codeOf } from '../recognise.js'
-import { type RuleName, ruleNames } from '../rule.js'
+import { type RuleName, ruleNames } from '../rule/rule.js'
 import { LEARNING_RATE_FORMS, parseLearningRate } from '../runs/learning-rate-text.js'
 import { type RunSettings, trainRun } from '../runs/train-run.js'
 import { writeFailure } from '../runs/write-failure.js'
-import type { Schedule } from '../schedule.js'
+import { codeOf } from '../support/recognise.js'
+import type { Schedule } from '../task/schedule.js'
 import { type Arguments, split, text, threadsOf, UsageError, whole, word } from './arguments.js'
-import { conduct, newRun } from './conduct.js'
 import { TRAIN_HELP } from './help.js'
 import { LIVE_OPTIONS, liveOptions } from './live.js'
+import { newRun, runWithProgress } from './run-with-progress.js'
 import { anyTaskArgument } from './task-argument.js'
 
 export const TRAIN_OPTIONS = {
@@ -38,8 +38,11 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   }
   const run = await runOptions(given)
   const out = text(given, 'out')
-  return await conduct(run, { json: given.options.json === true, live: liveOptions(given) }, (options, observer) =>
-    trainRun(options, async config => newRun(out ?? (await newFolder(run)), config, options), observer)
+  return await runWithProgress(
+    run,
+    { json: given.options.json === true, live: liveOptions(given) },
+    (options, observer) =>
+      trainRun(options, async config => newRun(out ?? (await newFolder(run)), config, options), observer)
   )
 }
 

@@ -1,4 +1,4 @@
-import { MdglError } from '../error.js'
+import { MdglError } from '../support/error.js'
 import type { EpropErrors, EpropRow } from '../verify/eprop.js'
 import { type Report, verifyPath } from '../verify/file.js'
 import { FIXTURE_SCHEMA } from '../verify/fixture.js'

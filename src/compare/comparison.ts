@@ -1,5 +1,5 @@
-import { mean, median, standardDeviation } from '../averages.js'
-import type { RuleName } from '../rule.js'
+import type { RuleName } from '../rule/rule.js'
+import { mean, median, standardDeviation } from '../support/averages.js'
 import { type Curve, FINAL_ITERATIONS, type Final, final, scaled } from './curve.js'
 import { groupBy } from './group-by.js'
 import { type Measure, stuckAbove, TWO_CLASSES } from './measure.js'

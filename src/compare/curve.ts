@@ -1,4 +1,4 @@
-import { mean, movingMean, standardDeviation } from '../averages.js'
+import { mean, movingMean, standardDeviation } from '../support/averages.js'
 
 /** Validation losses and accuracies over a run. */
 export interface Curve {

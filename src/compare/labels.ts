@@ -1,4 +1,4 @@
-import type { RuleName } from '../rule.js'
+import type { RuleName } from '../rule/rule.js'
 
 /**
  * What a rule is called, and its colour: Okabe and Ito's set, which colour-blind people can tell apart. Its yellow does

@@ -1,6 +1,6 @@
-import { isFloat64Array } from '../recognise.js'
 import type { BuiltInTask } from '../runs/tasks.js'
-import { makeBatch } from '../task.js'
+import { isFloat64Array } from '../support/recognise.js'
+import { makeBatch } from '../task/task.js'
 
 /** What a task's losses are held against, and how they are shown. */
 export interface Measure {

@@ -1,7 +1,7 @@
 import { mkdir, rmdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { mean } from '../averages.js'
-import type { RuleName } from '../rule.js'
+import type { Metrics } from '../operations/train.js'
+import type { RuleName } from '../rule/rule.js'
 import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
 import { readCheckpoint } from '../runs/checkpoints.js'
 import { readInterventions } from '../runs/interventions.js'
@@ -17,7 +17,7 @@ import {
   trainRun
 } from '../runs/train-run.js'
 import { writeFailure } from '../runs/write-failure.js'
-import type { Metrics } from '../train.js'
+import { mean } from '../support/averages.js'
 import type { Curve } from './curve.js'
 
 /** A run that is compared: its rule goes by its name. */

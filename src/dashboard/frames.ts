@@ -1,8 +1,8 @@
 // What the server and the page tell each other. Nothing here needs Node or a browser.
 
-import type { Look } from '../analysis/look.js'
+import type { TrialSnapshot } from '../analysis/trial-snapshot.js'
+import type { Metrics } from '../operations/train.js'
 import type { AlignmentRecord } from '../runs/alignment-record.js'
-import type { Metrics } from '../train.js'
 
 export type { AlignmentRecord, Metrics }
 
@@ -35,7 +35,7 @@ export interface Frame {
   readonly runs: readonly RunInfo[]
   readonly metrics: { readonly [run: string]: readonly Metrics[] }
   readonly alignment: { readonly [run: string]: readonly AlignmentRecord[] }
-  readonly looks: { readonly [run: string]: Look }
+  readonly snapshots: { readonly [run: string]: TrialSnapshot }
 }
 
 /** What a learning rate may be, in words and as a check: the same for the field of the page, the request and the run. */

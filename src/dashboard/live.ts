@@ -1,16 +1,16 @@
-import { type FirstWeights, type Seen, takeLook, weightsOf } from '../analysis/look.js'
-import { MdglError } from '../error.js'
-import type { Model } from '../model.js'
+import { type CapturedTrial, captureTrial, type FirstWeights, weightsOf } from '../analysis/trial-snapshot.js'
+import type { Model } from '../model/model.js'
+import type { Metrics } from '../operations/train.js'
 import { networkGraph } from '../plots/network-graph.js'
 import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
 import type { RunControl } from '../runs/control.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder } from '../runs/run-folder.js'
-import type { Begun, RunObserver, RunSettings } from '../runs/train-run.js'
-import { rateAt, type Schedule } from '../schedule.js'
-import type { Metrics } from '../train.js'
+import type { RunObserver, RunSettings, RunStarted } from '../runs/train-run.js'
+import { MdglError } from '../support/error.js'
+import { rateAt, type Schedule } from '../task/schedule.js'
+import type { EventHub } from './event-hub.js'
 import { type Control, isLearningRate, LEARNING_RATE, type RunState } from './frames.js'
-import type { Hub } from './hub.js'
 import type { Answers } from './server.js'
 
 /** Looks a second at most, and how many times their own duration lies between two: watching costs a run little. */
@@ -25,25 +25,25 @@ function unlessNotFinite(error: unknown): undefined {
 /** A run of this process as the dashboard shows and steers it. */
 export class LiveRun implements RunObserver, Answers {
   readonly control: RunControl
-  readonly #hub: Hub
+  readonly #hub: EventHub
   readonly #options: RunSettings
   #id = ''
   #model: Model | undefined
   #first: FirstWeights = new Map()
-  #seen: Seen | undefined
+  #captured: CapturedTrial | undefined
   #nextLook = 0
   #learningRate: number | Schedule = 0
   /** The last completed one. */
   #iteration = 0
   #graph: string | undefined
 
-  constructor(hub: Hub, options: RunSettings, control: RunControl) {
+  constructor(hub: EventHub, options: RunSettings, control: RunControl) {
     this.control = control
     this.#hub = hub
     this.#options = options
   }
 
-  async begun({ path, model, iteration, learningRate }: Begun): Promise<void> {
+  async started({ path, model, iteration, learningRate }: RunStarted): Promise<void> {
     this.#id = path
     this.#model = model
     this.#first = weightsOf(model)
@@ -70,20 +70,20 @@ export class LiveRun implements RunObserver, Answers {
 
   async between(iteration: number): Promise<void> {
     this.#iteration = iteration
-    await this.#look(iteration)
+    await this.#capture(iteration)
     if (typeof this.#learningRate !== 'number') this.describe('running')
     // It may have been wished while the trial ran.
     if (this.control.paused) this.describe('paused')
   }
 
-  async #look(iteration: number): Promise<void> {
+  async #capture(iteration: number): Promise<void> {
     if (!this.#hub.watched || this.#model === undefined || performance.now() < this.#nextLook) return
-    const begun = performance.now()
+    const started = performance.now()
     const { task, rule, seed } = this.#options
     const subject = { model: this.#model, task, rule, seed, iteration }
-    this.#seen = await takeLook(subject, this.#first).catch(unlessNotFinite)
-    if (this.#seen !== undefined) this.#hub.add(this.#id, { look: this.#seen.look })
-    const took = performance.now() - begun
+    this.#captured = await captureTrial(subject, this.#first).catch(unlessNotFinite)
+    if (this.#captured !== undefined) this.#hub.add(this.#id, { snapshot: this.#captured.snapshot })
+    const took = performance.now() - started
     this.#nextLook = performance.now() + Math.max(LOOK_EVERY, PATIENCE * took)
   }
 
@@ -96,7 +96,7 @@ export class LiveRun implements RunObserver, Answers {
   }
 
   neuron(run: string, neuron: number) {
-    return run === this.#id ? this.#seen?.neuron(neuron) : undefined
+    return run === this.#id ? this.#captured?.neuron(neuron) : undefined
   }
 
   graph(run: string): string | undefined {

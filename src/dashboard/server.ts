@@ -3,11 +3,11 @@ import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname } from 'node:path'
-import type { NeuronTrace } from '../analysis/look.js'
-import { codeOf, messageOf } from '../recognise.js'
+import type { NeuronTrace } from '../analysis/trial-snapshot.js'
+import { codeOf, messageOf } from '../support/recognise.js'
+import type { EventHub } from './event-hub.js'
 import type { Control } from './frames.js'
 import { type Refusal, refuseControl, refuseReading } from './guard.js'
-import type { Hub } from './hub.js'
 
 /** The address alone, never the network's: who may read this page may see the runs. */
 const ADDRESS = '127.0.0.1'
@@ -51,7 +51,7 @@ export interface Dashboard {
 }
 
 /** Serves the page on the first free port from {@link FIRST_PORT} on, or on the one given. */
-export async function serveDashboard(hub: Hub, answers: Answers, port?: number): Promise<Dashboard> {
+export async function serveDashboard(hub: EventHub, answers: Answers, port?: number): Promise<Dashboard> {
   const token = randomBytes(24).toString('base64url')
   const server = createServer((request, response) => {
     answer(request, response, { hub, answers, token, port: portOf(server) }).catch(error => {
@@ -92,7 +92,7 @@ async function listen(server: Server, first: number, count: number): Promise<num
 }
 
 interface Context {
-  readonly hub: Hub
+  readonly hub: EventHub
   readonly answers: Answers
   readonly token: string
   readonly port: number
@@ -131,7 +131,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, contex
 }
 
 /** Server-sent events: everything, then every change. */
-function stream(request: IncomingMessage, response: ServerResponse, hub: Hub): void {
+function stream(request: IncomingMessage, response: ServerResponse, hub: EventHub): void {
   response.writeHead(200, { ...HEADERS, 'content-type': 'text/event-stream' })
   response.write('retry: 500\n\n')
   const stop = hub.subscribe(frame => {

@@ -1,18 +1,18 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import type { NetworkDescription } from '../description.js'
+import type { NetworkDescription } from '../network/description.js'
 import { networkGraph } from '../plots/network-graph.js'
-import type { Rule } from '../rule.js'
+import type { Rule } from '../rule/rule.js'
 import { readAlignment } from '../runs/alignment-record.js'
 import { runFolders } from '../runs/folders.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
 import { type RunOwner, runOwner } from '../runs/run-lock.js'
-import { rateAt, type Schedule } from '../schedule.js'
-import type { Hub } from './hub.js'
+import { rateAt, type Schedule } from '../task/schedule.js'
+import type { EventHub } from './event-hub.js'
 import type { Answers } from './server.js'
 
-/** ms between two looks at the folders, and while nobody watches. */
+/** ms between two readings of the folders, and between two while no page is open. */
 const LOOK_EVERY = 500
 const LOOK_IDLY_EVERY = 2000
 
@@ -30,17 +30,17 @@ interface Told {
 /** The run folders below a folder, as they are and as they grow: curves, alignment and networks, whoever trains them. */
 export class StoredRuns implements Answers {
   readonly #root: string
-  readonly #hub: Hub
+  readonly #hub: EventHub
   readonly #told = new Map<string, Told>()
   readonly #networks = new Map<string, NetworkDescription>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(root: string, hub: Hub) {
+  constructor(root: string, hub: EventHub) {
     this.#root = root
     this.#hub = hub
   }
 
-  /** Reads everything, and then looks again and again for what is new. */
+  /** Reads everything, and then whatever is new, again and again. */
   async start(): Promise<void> {
     await this.#refresh()
     this.#timer = setTimeout(() => void this.#again(), LOOK_EVERY)
@@ -58,10 +58,10 @@ export class StoredRuns implements Answers {
   }
 
   async #refresh(): Promise<void> {
-    for (const path of await runFolders(this.#root)) await this.#look(path)
+    for (const path of await runFolders(this.#root)) await this.#read(path)
   }
 
-  async #look(path: string): Promise<void> {
+  async #read(path: string): Promise<void> {
     const id = relative(this.#root, path) || path
     const file = await stat(join(path, 'metrics.jsonl')).catch(() => undefined)
     const names = (await readdir(path).catch(() => [])).length

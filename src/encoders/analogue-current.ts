@@ -1,5 +1,5 @@
-import { callable, finite, record, wholeNumber } from '../check.js'
-import { newDoubles } from '../memory.js'
+import { callable, finite, record, wholeNumber } from '../support/check.js'
+import { newDoubles } from '../support/memory.js'
 
 /** The sizes of an analogue input. */
 export interface AnalogueShape {

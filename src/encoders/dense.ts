@@ -1,6 +1,6 @@
-import { finite, wholeNumber } from '../check.js'
-import { allocated, atMostNumbers, newDoubles } from '../memory.js'
-import { readTensor, type Tensor, type TensorOptions, type TensorValues } from '../tensor.js'
+import { finite, wholeNumber } from '../support/check.js'
+import { allocated, atMostNumbers, newDoubles } from '../support/memory.js'
+import { readTensor, type Tensor, type TensorOptions, type TensorValues } from '../support/tensor.js'
 import type { AnalogueInput } from './analogue-current.js'
 import type { EventInput } from './frozen-poisson.js'
 

@@ -1,8 +1,8 @@
-import { nonNegative, positive, record, wholeNumber } from '../check.js'
-import { toPositiveSteps } from '../duration.js'
-import { invalid } from '../error.js'
-import { atMostNumbers } from '../memory.js'
-import { fixedRandom } from '../task.js'
+import { toPositiveSteps } from '../network/duration.js'
+import { nonNegative, positive, record, wholeNumber } from '../support/check.js'
+import { invalid } from '../support/error.js'
+import { atMostNumbers } from '../support/memory.js'
+import { fixedRandom } from '../task/task.js'
 
 /** Options of {@link frozenPoisson}. */
 export interface FrozenPoissonOptions {

@@ -1,6 +1,6 @@
-import type { RateSegment } from '../batch.js'
-import { nonNegative, numbers, record, wholeNumber } from '../check.js'
-import { invalid } from '../error.js'
+import { nonNegative, numbers, record, wholeNumber } from '../support/check.js'
+import { invalid } from '../support/error.js'
+import type { RateSegment } from '../task/batch.js'
 
 /**
  * A window of time in one trial, and the units that a code speaks to. Times in ms, which a batch rounds to whole steps; one of a length above

@@ -1,6 +1,6 @@
-import type { RateSegment } from '../batch.js'
-import { array, finite, isObject, nonNegative, positive, record, wholeNumber } from '../check.js'
-import { invalid } from '../error.js'
+import { array, finite, isObject, nonNegative, positive, record, wholeNumber } from '../support/check.js'
+import { invalid } from '../support/error.js'
+import type { RateSegment } from '../task/batch.js'
 import { poissonRates, type TimeWindow } from './poisson.js'
 
 /** As many as a population may have units. */

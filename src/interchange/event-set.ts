@@ -1,4 +1,4 @@
-import { wholeNumber } from '../check.js'
+import { wholeNumber } from '../support/check.js'
 
 /** One labelled recording: what fired, and when. */
 export interface EventSample {

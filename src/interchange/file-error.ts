@@ -1,7 +1,7 @@
 import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { MdglError } from '../error.js'
-import { filePath } from '../file-path.js'
+import { MdglError } from '../support/error.js'
+import { filePath } from '../support/file-path.js'
 
 /** What is wrong with a file that is damaged or of another format. */
 export function badFile(path: string | URL, reason: string, cause?: unknown): MdglError {

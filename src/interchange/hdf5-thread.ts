@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads'
-import { type ErrorDetails, MdglError } from '../error.js'
-import { startHdf5 } from '../own-file.js'
+import { type ErrorDetails, MdglError } from '../support/error.js'
+import { startHdf5 } from '../support/own-file.js'
 import { badFile } from './file-error.js'
 import type { Jobs } from './hdf5-jobs.js'
 

@@ -1,6 +1,6 @@
 // What runs on a thread of HDF5: it does one job after the other and answers each.
 import { parentPort } from 'node:worker_threads'
-import { MdglError } from '../error.js'
+import { MdglError } from '../support/error.js'
 import { jobs } from './hdf5-jobs.js'
 import type { Answer, Question } from './hdf5-thread.js'
 

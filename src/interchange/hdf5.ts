@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { devNull, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Dataset, Group, File as Hdf5, Metadata, OutputData } from 'h5wasm/node'
-import { MdglError } from '../error.js'
-import { needed } from '../needed-package.js'
+import { MdglError } from '../support/error.js'
+import { needed } from '../support/needed-package.js'
 import { badFile } from './file-error.js'
 
 type Library = typeof import('h5wasm/node')

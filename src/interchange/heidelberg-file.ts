@@ -1,6 +1,6 @@
 import type { Dataset } from 'h5wasm/node'
-import type { MdglError } from '../error.js'
-import { arrayName } from '../recognise.js'
+import type { MdglError } from '../support/error.js'
+import { arrayName } from '../support/recognise.js'
 import type { EventSample } from './event-set.js'
 import { badFile } from './file-error.js'
 import { Hdf5Reader } from './hdf5.js'

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { MdglError } from '../error.js'
-import { filePath } from '../file-path.js'
+import { MdglError } from '../support/error.js'
+import { filePath } from '../support/file-path.js'
 import { checkIndex, type EventSample, type EventSet } from './event-set.js'
 import { badFile } from './file-error.js'
 

@@ -1,8 +1,15 @@
-import type { InputPopulation, NetworkDescription, Parameter, Population, Projection, Readout } from '../description.js'
-import { delaySteps, inMs } from '../duration.js'
-import { invalid } from '../error.js'
-import type { Model } from '../model.js'
-import { isFloat32Array } from '../recognise.js'
+import type { Model } from '../model/model.js'
+import type {
+  InputPopulation,
+  NetworkDescription,
+  Parameter,
+  Population,
+  Projection,
+  Readout
+} from '../network/description.js'
+import { delaySteps, inMs } from '../network/duration.js'
+import { invalid } from '../support/error.js'
+import { isFloat32Array } from '../support/recognise.js'
 import {
   type CellsNote,
   currentGain,

@@ -1,5 +1,5 @@
-import { list } from '../check.js'
-import { invalid } from '../error.js'
+import { list } from '../support/check.js'
+import { invalid } from '../support/error.js'
 import { badFile } from './file-error.js'
 import { encodeHdf5, Hdf5Reader, type Hdf5Tree, withFile } from './hdf5.js'
 import { NIR_PARAMETERS, type NirArray, type NirGraph, type NirNode, type NirType, NOTE } from './nir-graph.js'

@@ -1,7 +1,7 @@
-import { array, numbers, object, orDefault } from '../check.js'
-import type { NetworkDescription, Parameter, Projection } from '../description.js'
-import { inMs, toSteps } from '../duration.js'
-import { invalid } from '../error.js'
+import type { NetworkDescription, Parameter, Projection } from '../network/description.js'
+import { inMs, toSteps } from '../network/duration.js'
+import { array, numbers, object, orDefault } from '../support/check.js'
+import { invalid } from '../support/error.js'
 import {
   type CellsNote,
   currentGain,

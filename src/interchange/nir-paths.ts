@@ -1,4 +1,4 @@
-import { invalid } from '../error.js'
+import { invalid } from '../support/error.js'
 import { badFile } from './file-error.js'
 import type { NirArray, NirGraph, NirNode } from './nir-graph.js'
 

@@ -1,4 +1,4 @@
-import { invalid } from '../error.js'
+import { invalid } from '../support/error.js'
 import type { NirGraph } from './nir-graph.js'
 import { arrayOf, type NirPath } from './nir-paths.js'
 

@@ -1,5 +1,5 @@
-import { list } from '../check.js'
-import { arrayName, isFloatArray } from '../recognise.js'
+import { list } from '../support/check.js'
+import { arrayName, isFloatArray } from '../support/recognise.js'
 import { badFile } from './file-error.js'
 
 /** The numbers of a {@link NumpyArray}. */

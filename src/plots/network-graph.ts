@@ -1,5 +1,5 @@
-import type { Channel, NetworkDescription } from '../description.js'
-import { Model } from '../model.js'
+import { Model } from '../model/model.js'
+import type { Channel, NetworkDescription } from '../network/description.js'
 import { FONT_FAMILY } from './font.js'
 import { arc, type Disc, loop, type Point } from './network-geometry.js'
 import { CENTRE, type Layout, layOut, SIZE } from './network-layout.js'

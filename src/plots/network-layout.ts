@@ -1,4 +1,4 @@
-import type { NetworkDescription } from '../description.js'
+import type { NetworkDescription } from '../network/description.js'
 import { column, type Disc, disc, type Point, ring } from './network-geometry.js'
 
 /** The picture's size. */

@@ -1,6 +1,6 @@
 import { axisX, axisY, dot, gridX, gridY, line, type PlotOptions, text } from '@observablehq/plot'
-import type { KernelProfile, MachinePeak, Profile } from '../profile.js'
-import { perSecond, words } from '../profile-figures.js'
+import { perSecond, words } from '../profile/figures.js'
+import type { KernelProfile, MachinePeak, Profile } from '../profile/profile.js'
 import { figure } from './figure.js'
 
 const WIDTH = 860

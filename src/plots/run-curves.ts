@@ -1,5 +1,5 @@
 import { axisX, axisY, gridY, line } from '@observablehq/plot'
-import type { Metrics } from '../train.js'
+import type { Metrics } from '../operations/train.js'
 import { FONT_SIZE, figure } from './figure.js'
 import { LEGEND, legendColumn } from './legend.js'
 

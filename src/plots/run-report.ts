@@ -1,18 +1,18 @@
 import { join } from 'node:path'
-import type { NetworkDescription } from '../description.js'
-import { MdglError } from '../error.js'
-import { type Rule, ruleNames } from '../rule.js'
+import type { NetworkDescription } from '../network/description.js'
+import { type Rule, ruleNames } from '../rule/rule.js'
 import { readInterventions } from '../runs/interventions.js'
 import { learningRateText } from '../runs/learning-rate-text.js'
 import { optionsOf } from '../runs/resume.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { type RunConfig, readRunFolder, type StoredRun } from '../runs/run-folder.js'
 import { processName, runOwner } from '../runs/run-lock.js'
-import { type LastModel, lastModel, storedLook } from '../runs/stored-look.js'
+import { type LastModel, lastModel, storedSnapshot } from '../runs/stored-snapshot.js'
 import { differences, type RunSettings, runConfig } from '../runs/train-run.js'
-import type { Schedule } from '../schedule.js'
-import { shellWord } from '../shell-word.js'
-import { writeAside } from '../write-aside.js'
+import { MdglError } from '../support/error.js'
+import { shellWord } from '../support/shell-word.js'
+import { writeAside } from '../support/write-aside.js'
+import type { Schedule } from '../task/schedule.js'
 import { networkGraph } from './network-graph.js'
 import { runCurves } from './run-curves.js'
 import { signalsPicture, trialPicture, weightsPicture } from './trial.js'
@@ -51,13 +51,13 @@ async function page(path: string, run: StoredRun, warn: (message: string) => voi
 async function trialFigures(last: LastModel, options: RunSettings): Promise<string[]> {
   using _ = last.model
   try {
-    const { look } = await storedLook(last, options)
+    const { snapshot } = await storedSnapshot(last, options)
     const when = `with the weights after iteration ${last.iteration}`
-    const signals = look.learning.length === 0 ? [] : [signalsPicture(look)]
+    const signals = snapshot.learning.length === 0 ? [] : [signalsPicture(snapshot)]
     return [
-      figure(`One trial ${when}: inputs, spikes by cell type, readout`, trialPicture(look)),
+      figure(`One trial ${when}: inputs, spikes by cell type, readout`, trialPicture(snapshot)),
       ...signals.map(picture => figure('Its learning and modulatory signal by type', picture)),
-      figure('Weights', weightsPicture(look))
+      figure('Weights', weightsPicture(snapshot))
     ]
   } catch (error) {
     if (!(error instanceof MdglError && error.code === 'not-finite')) throw error

@@ -1,6 +1,6 @@
 import { axisX, axisY, dot, gridY, line } from '@observablehq/plot'
 import { RULE_STYLES } from '../compare/labels.js'
-import type { RuleName } from '../rule.js'
+import type { RuleName } from '../rule/rule.js'
 import { drawn } from './figure.js'
 import { FONT_FAMILY } from './font.js'
 

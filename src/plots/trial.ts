@@ -1,5 +1,5 @@
 import { axisX, axisY, gridY, line, ruleX, ruleY } from '@observablehq/plot'
-import type { Look, NeuronTrace, SignalByType } from '../analysis/look.js'
+import type { NeuronTrace, SignalByType, TrialSnapshot } from '../analysis/trial-snapshot.js'
 import { drawn, FONT_SIZE, figure } from './figure.js'
 import { FONT_FAMILY } from './font.js'
 import { LEGEND, legendColumn } from './legend.js'
@@ -16,20 +16,20 @@ const GREY = '#555555'
 const colourOf = (place: number) => COLOURS[place % COLOURS.length] ?? COLOURS[0]
 
 /** The spikes of a trial, inputs above and then the cells by type, over the readout; an SVG document. */
-export function trialPicture(look: Look): string {
+export function trialPicture(snapshot: TrialSnapshot): string {
   const below = drawn({
     ...frameOf(PANEL),
-    x: { domain: [0, look.steps * look.dt], axis: null },
-    marks: signalMarks(look.outputs, look, 'readout')
+    x: { domain: [0, snapshot.steps * snapshot.dt], axis: null },
+    marks: signalMarks(snapshot.outputs, snapshot, 'readout')
   })
   const height = ROWS + GAP + PANEL
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"`,
     ` font-family="'${FONT_FAMILY}', sans-serif" font-size="${FONT_SIZE}px">`,
     '<rect width="100%" height="100%" fill="white"/>',
-    raster(look),
+    raster(snapshot),
     below.replace('<svg ', `<svg y="${ROWS + GAP}" `),
-    ...look.outputs.map(unitName),
+    ...snapshot.outputs.map(unitName),
     '</svg>\n'
   ].join('')
 }
@@ -41,22 +41,22 @@ function unitName({ name }: SignalByType, place: number, { length }: readonly Si
 }
 
 /** The learning signal over the modulatory signal, means of |·| over the cells of each type; an SVG document. */
-export function signalsPicture(look: Look): string {
+export function signalsPicture(snapshot: TrialSnapshot): string {
   const legend = legendColumn(
-    look.types.map(({ name }, place) => ({ text: name, stroke: colourOf(place) })),
+    snapshot.types.map(({ name }, place) => ({ text: name, stroke: colourOf(place) })),
     MARGIN.left
   )
-  const top = LEGEND.top + LEGEND.row * look.types.length
+  const top = LEGEND.top + LEGEND.row * snapshot.types.length
   const panel = (signals: readonly SignalByType[], label: string, y: number) =>
-    drawn({ ...frameOf(PANEL + 40), marks: signalMarks(signals, look, label) }).replace('<svg ', `<svg y="${y}" `)
+    drawn({ ...frameOf(PANEL + 40), marks: signalMarks(signals, snapshot, label) }).replace('<svg ', `<svg y="${y}" `)
   const height = top + 2 * (PANEL + 40)
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"`,
     ` font-family="'${FONT_FAMILY}', sans-serif" font-size="${FONT_SIZE}px">`,
     '<rect width="100%" height="100%" fill="white"/>',
     ...legend,
-    panel(look.learning, 'learning signal, mean |L|', top),
-    panel(look.modulation, 'modulatory signal, mean |Γ|', top + PANEL + 40),
+    panel(snapshot.learning, 'learning signal, mean |L|', top),
+    panel(snapshot.modulation, 'modulatory signal, mean |Γ|', top + PANEL + 40),
     '</svg>\n'
   ].join('')
 }
@@ -81,7 +81,7 @@ export function membranePicture({ voltage, threshold, dt, neuron, type }: Neuron
 }
 
 /** The weights of each projection now, over an outline of what they were first; an SVG document. */
-export function weightsPicture({ weights }: Look): string {
+export function weightsPicture({ weights }: TrialSnapshot): string {
   const panels = weights.map(({ name, edges, now, first, moved }, i) => {
     const bars = now.map((count, bin) => {
       const [from, to] = [edges[bin] ?? 0, edges[bin + 1] ?? 0]
@@ -136,7 +136,7 @@ function axes(y: string, x: string) {
   ]
 }
 
-function signalMarks(signals: readonly SignalByType[], { dt }: Look, label: string) {
+function signalMarks(signals: readonly SignalByType[], { dt }: TrialSnapshot, label: string) {
   return [
     ...axes(label, 'time (ms)'),
     ...signals.map(({ values }, place) =>
@@ -149,7 +149,7 @@ function signalMarks(signals: readonly SignalByType[], { dt }: Look, label: stri
 }
 
 /** One path for each type: a stroke a spike. */
-function raster({ steps, types, inputUnits, inputs, spikes }: Look): string {
+function raster({ steps, types, inputUnits, inputs, spikes }: TrialSnapshot): string {
   const cells = types.reduce((sum, { neurons }) => sum + neurons.length, 0)
   const inputHeight = Math.min(ROWS / 4, (ROWS * inputUnits) / Math.max(1, cells + inputUnits))
   const [inputRow, cellRow] = [inputHeight / Math.max(1, inputUnits), (ROWS - inputHeight - GAP) / Math.max(1, cells)]

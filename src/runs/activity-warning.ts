@@ -1,6 +1,6 @@
-import { type Activity, activityAt } from '../activity.js'
-import type { NetworkDescription } from '../description.js'
-import type { Metrics } from '../train.js'
+import { type Activity, activityAt } from '../network/activity.js'
+import type { NetworkDescription } from '../network/description.js'
+import type { Metrics } from '../operations/train.js'
 
 const ADVICE = {
   silent: 'no cell fired: larger weights or inputs, or lower thresholds, would wake it',

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type GradientAlignment, keyedAlignment } from '../analysis/alignment.js'
-import { MdglError } from '../error.js'
-import type { Model } from '../model.js'
-import { plasticNames } from '../names.js'
-import { codeOf } from '../recognise.js'
-import type { Rule, RuleName } from '../rule.js'
-import { eventStream, makeBatch, type Task } from '../task.js'
+import type { Model } from '../model/model.js'
+import { plasticNames } from '../network/names.js'
+import type { Rule, RuleName } from '../rule/rule.js'
+import { MdglError } from '../support/error.js'
+import { codeOf } from '../support/recognise.js'
+import { eventStream, makeBatch, type Task } from '../task/task.js'
 import { appendLine } from './append-line.js'
 
 /** The file in a run folder that holds the alignment along the run, a line for each recorded iteration. */

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Model, nativeModel } from '../model.js'
-import { settle } from '../native.js'
-import { codeOf, isError } from '../recognise.js'
-import { writeAside } from '../write-aside.js'
+import { settle } from '../addon/native.js'
+import { Model, nativeModel } from '../model/model.js'
+import { codeOf, isError } from '../support/recognise.js'
+import { writeAside } from '../support/write-aside.js'
 
 /** The folder of a run's checkpoints. */
 const CHECKPOINTS = 'checkpoints'

@@ -1,4 +1,4 @@
-import { onAbort } from '../abort.js'
+import { onAbort } from '../support/abort.js'
 
 /** What is asked of a run while it goes on; it is carried out between two iterations. */
 export class RunControl {

@@ -1,6 +1,6 @@
 import { parquetWriteBuffer } from 'hyparquet-writer'
-import type { Metrics } from '../train.js'
-import { writeAside } from '../write-aside.js'
+import type { Metrics } from '../operations/train.js'
+import { writeAside } from '../support/write-aside.js'
 
 const COLUMNS = [
   'iteration',

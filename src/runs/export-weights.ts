@@ -1,7 +1,7 @@
 import type { NumpyArray, NumpyData } from '../interchange/npy.js'
 import { writeNpy, writeNpz } from '../interchange/numpy.js'
-import type { Model } from '../model.js'
-import { projectionNames } from '../names.js'
+import type { Model } from '../model/model.js'
+import { projectionNames } from '../network/names.js'
 
 /**
  * Writes a model's weights as a NumPy archive: of each projection `a->b` the arrays `a->b`, `a->b.pre` and `a->b.post`, of each readout

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { codeOf } from '../recognise.js'
-import { writeAside } from '../write-aside.js'
+import { codeOf } from '../support/recognise.js'
+import { writeAside } from '../support/write-aside.js'
 import { appendLine } from './append-line.js'
 
 /** The file in a run folder that holds every change made while it ran. */

@@ -1,4 +1,4 @@
-import type { Schedule } from '../schedule.js'
+import type { Schedule } from '../task/schedule.js'
 
 /** How a learning rate is written on a command line. */
 export const LEARNING_RATE_FORMS =

@@ -1,6 +1,6 @@
 import { readFile, readlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { codeOf } from '../recognise.js'
+import { codeOf } from '../support/recognise.js'
 
 /** A process, described so that a later one with the same number is not taken for it. */
 export interface ProcessIdentity {

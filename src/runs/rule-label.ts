@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { expandRule, type Rule, type RuleName, ruleNames } from '../rule.js'
+import { expandRule, type Rule, type RuleName, ruleNames } from '../rule/rule.js'
 
 /** The name of a rule, of one without a name what it is made of. */
 export function ruleLabel(rule: RuleName | Rule): string {

@@ -2,7 +2,7 @@ import { readFileSync, unlinkSync } from 'node:fs'
 import { constants, copyFile, type FileHandle, link, open, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { codeOf } from '../recognise.js'
+import { codeOf } from '../support/recognise.js'
 import { livenessOf, type ProcessIdentity, thisProcess } from './process-identity.js'
 import { writeFailure } from './write-failure.js'
 

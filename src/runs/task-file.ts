@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { invalid } from '../error.js'
-import { messageOf } from '../recognise.js'
-import { checkTask, type Task } from '../task.js'
+import { invalid } from '../support/error.js'
+import { messageOf } from '../support/recognise.js'
+import { checkTask, type Task } from '../task/task.js'
 import type { BuiltInTask, TaskOptions } from './tasks.js'
 
 /** Which file a task came from, and what it was then. */

@@ -1,20 +1,20 @@
 import { relative } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import type { NetworkDescription } from '../description.js'
-import { MdglError } from '../error.js'
-import { Model } from '../model.js'
-import { native } from '../native.js'
-import { normalise } from '../normalise.js'
-import { completeOptimiser, defaultOptimiser, type Optimiser, withLearningRate } from '../optimiser.js'
-import type { Precision } from '../precision.js'
-import { isError } from '../recognise.js'
-import type { Rule, RuleName } from '../rule.js'
-import { expandRule } from '../rule.js'
-import { completeLearningRate, type Schedule } from '../schedule.js'
-import { shellWord } from '../shell-word.js'
-import type { Metrics } from '../train.js'
-import { train } from '../train.js'
-import { versions } from '../version.js'
+import { native } from '../addon/native.js'
+import { Model } from '../model/model.js'
+import type { NetworkDescription } from '../network/description.js'
+import { normalise } from '../network/normalise.js'
+import type { Metrics } from '../operations/train.js'
+import { train } from '../operations/train.js'
+import type { Rule, RuleName } from '../rule/rule.js'
+import { expandRule } from '../rule/rule.js'
+import { MdglError } from '../support/error.js'
+import type { Precision } from '../support/precision.js'
+import { isError } from '../support/recognise.js'
+import { shellWord } from '../support/shell-word.js'
+import { versions } from '../support/version.js'
+import { completeOptimiser, defaultOptimiser, type Optimiser, withLearningRate } from '../task/optimiser.js'
+import { completeLearningRate, type Schedule } from '../task/schedule.js'
 import { ActivityWatch } from './activity-warning.js'
 import { type AlignmentRecord, alignmentRecord, appendAlignment } from './alignment-record.js'
 import { type Checkpoint, hasCheckpoint, writeCheckpoint } from './checkpoints.js'
@@ -59,7 +59,7 @@ export interface RunSettings {
 /** Who watches a run, and may change it. */
 export interface RunObserver {
   /** The folder is open; training begins, or goes on after an iteration, once this has resolved. */
-  begun?(run: Begun): Promise<void>
+  started?(run: RunStarted): Promise<void>
   metrics?(metrics: Metrics): void
   aligned?(record: AlignmentRecord): void
   /** Something about the run that whoever started it should know; it goes on. */
@@ -71,7 +71,7 @@ export interface RunObserver {
 }
 
 /** A run that begins, or goes on. */
-export interface Begun {
+export interface RunStarted {
   readonly path: string
   readonly model: Model
   /** The last completed iteration, 0 before the first. */
@@ -165,7 +165,7 @@ export async function trainRun(
   try {
     // Whatever is wrong with the options is said before there is a folder.
     await train(model, options.task, trainingOptions(options, replay, 1, options.iterations)).return()
-    return await new Course(model, options, await open(runConfig(options)), observer, replay).run(0)
+    return await new RunHistory(model, options, await open(runConfig(options)), observer, replay).run(0)
   } finally {
     model.dispose()
   }
@@ -179,7 +179,7 @@ export async function continueRun(
 ): Promise<RunEnd> {
   const { model, iteration } = checkpoint
   try {
-    return await new Course(model, options, await RunFolder.reopen(lock, iteration), observer, interventions).run(
+    return await new RunHistory(model, options, await RunFolder.reopen(lock, iteration), observer, interventions).run(
       iteration
     )
   } finally {
@@ -203,7 +203,7 @@ function trainingOptions(options: RunSettings, changes: readonly Intervention[],
 }
 
 /** A run from its first iteration, or the one after a checkpoint, to its end. */
-class Course {
+class RunHistory {
   readonly #model: Model
   readonly #options: RunSettings
   readonly #folder: RunFolder
@@ -237,7 +237,7 @@ class Course {
     this.#stepped = done
     this.#kept = done
     const { learningRate } = trainingOptions(this.#options, this.#changes, done + 1, done + 1).optimiser
-    await this.#observer.begun?.({ path, model: this.#model, iteration: done, learningRate })
+    await this.#observer.started?.({ path, model: this.#model, iteration: done, learningRate })
     try {
       while (this.#iteration < this.#options.iterations) {
         const ending = await this.#segment()

@@ -1,4 +1,4 @@
-import { codeOf, messageOf } from '../recognise.js'
+import { codeOf, messageOf } from '../support/recognise.js'
 
 /** What to do about a write that failed, by the system's code. */
 const ADVICE: Readonly<Record<string, string>> = {

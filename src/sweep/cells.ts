@@ -1,8 +1,8 @@
 import { isAbsolute, join } from 'node:path'
-import { invalid, MdglError } from '../error.js'
 import { isTaskFile, loadTask } from '../runs/task-file.js'
 import { builtInTask, type TaskName, type TaskOptions } from '../runs/tasks.js'
 import { type RunSettings, runConfig } from '../runs/train-run.js'
+import { invalid, MdglError } from '../support/error.js'
 import { partOfName, shown } from './folder-name.js'
 import type { Choice, SweepPlan } from './plan.js'
 

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
-import { array, list, object, oneOf, wholeNumber } from '../check.js'
-import { invalid, MdglError } from '../error.js'
-import { type RuleName, ruleNames } from '../rule.js'
+import { type RuleName, ruleNames } from '../rule/rule.js'
 import { SEED_LIST, seedList } from '../runs/seeds.js'
 import { isTaskFile } from '../runs/task-file.js'
 import { TASK_NAMES } from '../runs/tasks.js'
-import { completeLearningRate } from '../schedule.js'
+import { array, list, object, oneOf, wholeNumber } from '../support/check.js'
+import { invalid, MdglError } from '../support/error.js'
+import { completeLearningRate } from '../task/schedule.js'
 import { partOfName } from './folder-name.js'
 
 /** The schema of a plan, part of every plan's file. */

@@ -1,7 +1,7 @@
-import { onAbort } from '../abort.js'
 import { type FinishedRun, keptRun, runPath } from '../compare/runs.js'
-import { messageOf } from '../recognise.js'
 import { inUse, runOwner } from '../runs/run-lock.js'
+import { onAbort } from '../support/abort.js'
+import { messageOf } from '../support/recognise.js'
 import { cellFolder, runOf, type SweepItem } from './sweep.js'
 import type { Worker, WorkerEnd } from './worker.js'
 

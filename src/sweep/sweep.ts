@@ -1,7 +1,7 @@
 import { basename, dirname, extname, join } from 'node:path'
 import type { ComparedRun } from '../compare/runs.js'
-import { invalid, MdglError } from '../error.js'
-import type { RuleName } from '../rule.js'
+import type { RuleName } from '../rule/rule.js'
+import { invalid, MdglError } from '../support/error.js'
 import { axesOf, axisName, cellsOf, type SweepCell } from './cells.js'
 import { readPlan, type SweepPlan } from './plan.js'
 

@@ -1,9 +1,9 @@
-import type { Batch } from '../batch.js'
-import { flag, orDefault, record } from '../check.js'
-import type { NetworkDescription } from '../description.js'
 import { poissonRates } from '../encoders/poisson.js'
-import { network } from '../network.js'
-import type { BatchRandom } from '../task.js'
+import { network } from '../network/builder.js'
+import type { NetworkDescription } from '../network/description.js'
+import { flag, orDefault, record } from '../support/check.js'
+import type { Batch } from '../task/batch.js'
+import type { BatchRandom } from '../task/task.js'
 import type { CellNames, PresetTask } from './preset-task.js'
 
 /** The names of the parts of the network of {@link delayedMatch}. */

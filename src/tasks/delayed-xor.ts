@@ -1,10 +1,10 @@
-import type { Batch } from '../batch.js'
-import { oneOf, orDefault, record } from '../check.js'
-import type { NetworkDescription } from '../description.js'
-import { toSteps } from '../duration.js'
 import { analogueCurrent } from '../encoders/analogue-current.js'
-import { network } from '../network.js'
-import type { BatchRandom } from '../task.js'
+import { network } from '../network/builder.js'
+import type { NetworkDescription } from '../network/description.js'
+import { toSteps } from '../network/duration.js'
+import { oneOf, orDefault, record } from '../support/check.js'
+import type { Batch } from '../task/batch.js'
+import type { BatchRandom } from '../task/task.js'
 import type { CellNames, PresetTask } from './preset-task.js'
 
 /** The names of the parts of the network of {@link delayedXor}. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { digitsFile } from '../own-file.js'
-import type { Split } from '../task.js'
+import { digitsFile } from '../support/own-file.js'
+import type { Split } from '../task/task.js'
 
 /** Grey values 0 to 16, row by row, and the digits they show. */
 export interface Digits {

@@ -1,7 +1,7 @@
-import type { CellType, Names, NetworkDescription, Population } from '../description.js'
-import { invalid } from '../error.js'
-import { Model } from '../model.js'
-import { normalise } from '../normalise.js'
+import { Model } from '../model/model.js'
+import type { CellType, Names, NetworkDescription, Population } from '../network/description.js'
+import { normalise } from '../network/normalise.js'
+import { invalid } from '../support/error.js'
 
 const SIGNS = ['inhibitory', 'excitatory'] as const
 const MODELS = ['regular', 'adaptive'] as const

@@ -1,4 +1,4 @@
-import { toPositiveSteps, toSteps } from '../duration.js'
+import { toPositiveSteps, toSteps } from '../network/duration.js'
 
 /** The step of the tasks' own networks, in ms. */
 const STEP = 1

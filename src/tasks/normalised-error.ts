@@ -1,5 +1,5 @@
-import { finite, numbers } from '../check.js'
-import { invalid, MdglError } from '../error.js'
+import { finite, numbers } from '../support/check.js'
+import { invalid, MdglError } from '../support/error.js'
 
 /**
  * The normalised error of a regression, Σ (y − y*)² / Σ y*²: 0 for a perfect output, 1 for one that is always 0. With

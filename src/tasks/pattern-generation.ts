@@ -1,7 +1,7 @@
-import { oneOf, record, wholeNumber } from '../check.js'
 import { frozenPoisson } from '../encoders/frozen-poisson.js'
-import { network } from '../network.js'
-import { fixedRandom, type Random } from '../task.js'
+import { network } from '../network/builder.js'
+import { oneOf, record, wholeNumber } from '../support/check.js'
+import { fixedRandom, type Random } from '../task/task.js'
 import type { CellNames, PresetTask } from './preset-task.js'
 import { sumOfSines } from './sum-of-sines.js'
 

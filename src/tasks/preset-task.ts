@@ -1,7 +1,7 @@
-import type { Batch, Loss } from '../batch.js'
-import type { Names, NetworkDescription } from '../description.js'
-import type { Optimiser } from '../optimiser.js'
-import type { Task, TaskContext } from '../task.js'
+import type { Names, NetworkDescription } from '../network/description.js'
+import type { Batch, Loss } from '../task/batch.js'
+import type { Optimiser } from '../task/optimiser.js'
+import type { Task, TaskContext } from '../task/task.js'
 
 /** The names of a network of one recurrent population, `cells`, with one input and one readout. */
 export interface CellNames<Input extends string, Readout extends string, Type extends string> extends Names {

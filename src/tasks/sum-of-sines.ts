@@ -1,7 +1,7 @@
-import { finite, nonNegative, numbers, orDefault, positive, record } from '../check.js'
-import { toPositiveSteps } from '../duration.js'
-import { invalid } from '../error.js'
-import { atMostNumbers } from '../memory.js'
+import { toPositiveSteps } from '../network/duration.js'
+import { finite, nonNegative, numbers, orDefault, positive, record } from '../support/check.js'
+import { invalid } from '../support/error.js'
+import { atMostNumbers } from '../support/memory.js'
 
 /** Options of {@link sumOfSines}; the arrays have one entry a sine. */
 export interface SinesOptions {

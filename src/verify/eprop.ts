@@ -1,13 +1,13 @@
-import type { Batch, Loss, Regulariser } from '../batch.js'
-import type { Connections, NetworkDescription } from '../description.js'
-import { gradients } from '../gradients.js'
-import { Model } from '../model.js'
-import type { Optimiser } from '../optimiser.js'
-import type { Rule } from '../rule.js'
-import { rules } from '../rule.js'
-import { simulate } from '../simulate.js'
-import type { Task } from '../task.js'
-import { train } from '../train.js'
+import { Model } from '../model/model.js'
+import type { Connections, NetworkDescription } from '../network/description.js'
+import { gradients } from '../operations/gradients.js'
+import { simulate } from '../operations/simulate.js'
+import { train } from '../operations/train.js'
+import type { Rule } from '../rule/rule.js'
+import { rules } from '../rule/rule.js'
+import type { Batch, Loss, Regulariser } from '../task/batch.js'
+import type { Optimiser } from '../task/optimiser.js'
+import type { Task } from '../task/task.js'
 import {
   type AllNorms,
   type EpropFixture,

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import type { RuleName } from '../rule.js'
+import type { RuleName } from '../rule/rule.js'
 import { array, FixtureError, field, matrix, number, object, perUnit, type Reader, string, whole } from './shape.js'
 
 /** The schema of fixture files that this version reads. */

@@ -1,7 +1,6 @@
-import type { Batch, Loss, Regulariser } from '../batch.js'
-import type { Connections, NetworkDescription, Population } from '../description.js'
-import {} from '../network.js'
-import type { AlifOptions } from '../neurons.js'
+import type { Connections, NetworkDescription, Population } from '../network/description.js'
+import type { AlifOptions } from '../network/neurons.js'
+import type { Batch, Loss, Regulariser } from '../task/batch.js'
 import type { Event, Fixture, FixtureConfig } from './fixture.js'
 
 /** Names of the parts of a fixture's network. */

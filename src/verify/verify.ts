@@ -1,9 +1,9 @@
-import type { Evaluation } from '../evaluate.js'
-import { gradients } from '../gradients.js'
-import { Model } from '../model.js'
-import type { Precision } from '../precision.js'
-import type { RuleName } from '../rule.js'
-import { simulate } from '../simulate.js'
+import { Model } from '../model/model.js'
+import type { Evaluation } from '../operations/evaluate.js'
+import { gradients } from '../operations/gradients.js'
+import { simulate } from '../operations/simulate.js'
+import type { RuleName } from '../rule/rule.js'
+import type { Precision } from '../support/precision.js'
 import type { Fixture, Reference } from './fixture.js'
 import {
   fixtureBatch,

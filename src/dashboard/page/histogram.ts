@@ -1,9 +1,9 @@
 import { axisX, axisY, line, plot, rectY, ruleY } from '@observablehq/plot'
-import type { WeightsLook } from '../../analysis/look.js'
+import type { WeightsSnapshot } from '../../analysis/trial-snapshot.js'
 import { ink, ofPlace } from './colours.js'
 
 /** The weights of a projection now, and an outline of what they were first. */
-export function histogram({ edges, now, first }: WeightsLook, width: number): HTMLElement | SVGSVGElement {
+export function histogram({ edges, now, first }: WeightsSnapshot, width: number): HTMLElement | SVGSVGElement {
   const bins = now.map((count, i) => ({ from: edges[i] ?? 0, to: edges[i + 1] ?? 0, count }))
   const before = first.flatMap((count, i) => [{ at: edges[i] ?? 0, count }])
   const svg = plot({

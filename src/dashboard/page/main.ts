@@ -1,4 +1,4 @@
-import type { Look, NeuronTrace } from '../../analysis/look.js'
+import type { NeuronTrace, TrialSnapshot } from '../../analysis/trial-snapshot.js'
 import { isLearningRate, LEARNING_RATE, type Metrics } from '../frames.js'
 import { align, type Curve, LineChart } from './chart.js'
 import { ink, ofPlace, ofRule } from './colours.js'
@@ -39,7 +39,7 @@ let trace: NeuronTrace | undefined
 let shownGraph = ''
 let drawn = false
 let asked = ''
-let shownLook: Look | undefined
+let shownSnapshot: TrialSnapshot | undefined
 let shownAs = ''
 
 function current(): KnownRun | undefined {
@@ -78,9 +78,9 @@ function draw(): void {
   }
   control(run)
   courses()
-  if (isNew(run.look)) {
-    if (run.look !== undefined) lookAt(run, run.look)
-    raster.show(run.look, chosenNeuron())
+  if (isNew(run.snapshot)) {
+    if (run.snapshot !== undefined) showSnapshot(run, run.snapshot)
+    raster.show(run.snapshot, chosenNeuron())
   }
   const graph = server.graph(run.info.id)
   if (graph !== shownGraph) {
@@ -91,11 +91,11 @@ function draw(): void {
   }
 }
 
-/** Whether a look is to be drawn: it, what is chosen in it, or how it is shown has changed. */
-function isNew(look: Look | undefined): boolean {
+/** Whether a snapshot is to be drawn: it, what is chosen in it, or how it is shown has changed. */
+function isNew(snapshot: TrialSnapshot | undefined): boolean {
   const key = `${chosen} ${ink()} ${element('weights').clientWidth}`
-  if (look === shownLook && key === shownAs) return false
-  shownLook = look
+  if (snapshot === shownSnapshot && key === shownAs) return false
+  shownSnapshot = snapshot
   shownAs = key
   return true
 }
@@ -147,26 +147,26 @@ function courses(): void {
   charts.alignment.show(align(cosines))
 }
 
-function lookAt(run: KnownRun, look: Look): void {
-  const ms = Array.from({ length: look.steps }, (_, step) => step * look.dt)
-  const show = (chart: LineChart, signals: Look['learning']) =>
+function showSnapshot(run: KnownRun, snapshot: TrialSnapshot): void {
+  const ms = Array.from({ length: snapshot.steps }, (_, step) => step * snapshot.dt)
+  const show = (chart: LineChart, signals: TrialSnapshot['learning']) =>
     chart.show({
       x: ms,
       curves: signals.map(({ name, values }, place) => ({ label: name, colour: ofPlace(place), values }))
     })
-  show(charts.outputs, look.outputs)
-  show(charts.learning, look.learning)
-  show(charts.modulation, look.modulation)
+  show(charts.outputs, snapshot.outputs)
+  show(charts.learning, snapshot.learning)
+  show(charts.modulation, snapshot.modulation)
   const list = element<HTMLDListElement>('rate-list')
-  const entries = look.rates.flatMap(({ name, rate }) => {
+  const entries = snapshot.rates.flatMap(({ name, rate }) => {
     const [term, value] = [document.createElement('dt'), document.createElement('dd')]
     term.textContent = name
     value.textContent = `${rate.toFixed(1)} Hz in this trial`
     return [term, value]
   })
   list.replaceChildren(...entries)
-  weights(look)
-  const key = `${run.info.id} ${look.iteration} ${chosenNeuron()}`
+  weights(snapshot)
+  const key = `${run.info.id} ${snapshot.iteration} ${chosenNeuron()}`
   if (key !== asked) {
     asked = key
     void server.neuron(run.info.id, chosenNeuron()).then(found => {
@@ -192,18 +192,18 @@ function membrane(): void {
   charts.membrane.show({ x: voltage.map((_, step) => step * dt), curves })
 }
 
-function weights(look: Look): void {
-  const names = look.weights.map(({ name }) => name)
+function weights(snapshot: TrialSnapshot): void {
+  const names = snapshot.weights.map(({ name }) => name)
   if ([...projection.options].map(({ value }) => value).join() !== names.join()) {
     projection.replaceChildren(...names.map(name => new Option(name, name)))
   }
-  const shown = look.weights.find(({ name }) => name === chosen.get('projection')) ?? look.weights[0]
+  const shown = snapshot.weights.find(({ name }) => name === chosen.get('projection')) ?? snapshot.weights[0]
   if (shown === undefined) return
   projection.value = shown.name
   const place = element('weights')
   place.replaceChildren(histogram(shown, Math.max(240, place.clientWidth)))
   element('moved').textContent =
-    `${shown.synapses} synapses; moved by ${(100 * shown.moved).toFixed(1)} % of their norm since the first look (outline).`
+    `${shown.synapses} synapses; moved by ${(100 * shown.moved).toFixed(1)} % of their norm since the first snapshot (outline).`
 }
 
 async function wish(action: 'pause' | 'resume' | 'stop' | 'learning-rate', value = 0): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Look } from '../../analysis/look.js'
+import type { TrialSnapshot } from '../../analysis/trial-snapshot.js'
 import { ink, ofPlace } from './colours.js'
 
 const LEFT = 110
@@ -9,7 +9,7 @@ const GAP = 6
 export class Raster {
   readonly #canvas: HTMLCanvasElement
   readonly #choose: (neuron: number) => void
-  #look: Look | undefined
+  #snapshot: TrialSnapshot | undefined
   #chosen = 0
 
   constructor(canvas: HTMLCanvasElement, choose: (neuron: number) => void) {
@@ -20,15 +20,15 @@ export class Raster {
     canvas.addEventListener('keydown', event => this.#key(event))
   }
 
-  show(look: Look | undefined, chosen: number): void {
-    this.#look = look
+  show(snapshot: TrialSnapshot | undefined, chosen: number): void {
+    this.#snapshot = snapshot
     this.#chosen = chosen
     this.#draw()
   }
 
   /** Neurons from top to bottom. */
   #order(): number[] {
-    return this.#look?.types.flatMap(({ neurons }) => [...neurons]) ?? []
+    return this.#snapshot?.types.flatMap(({ neurons }) => [...neurons]) ?? []
   }
 
   #draw(): void {
@@ -40,28 +40,28 @@ export class Raster {
     if (context === null) return
     context.scale(scale, scale)
     context.clearRect(0, 0, width, height)
-    const look = this.#look
-    if (look === undefined) {
+    const snapshot = this.#snapshot
+    if (snapshot === undefined) {
       this.#words(context, 'no trial yet', width / 2, height / 2)
       return
     }
-    const at = layout(look, width, height)
+    const at = layout(snapshot, width, height)
     context.fillStyle = ink('quiet')
     dots(
       context,
-      look.inputs,
+      snapshot.inputs,
       step => at.x(step),
       unit => at.input(unit),
       at
     )
-    this.#label(context, 'inputs', at.input(0), at.input(look.inputUnits - 1))
+    this.#label(context, 'inputs', at.input(0), at.input(snapshot.inputUnits - 1))
     const row = new Map(this.#order().map((neuron, i) => [neuron, i]))
-    for (const [place, { name, neurons }] of look.types.entries()) {
+    for (const [place, { name, neurons }] of snapshot.types.entries()) {
       const own = new Set(neurons)
       context.fillStyle = ofPlace(place)
       dots(
         context,
-        pairsOf(look.spikes, own),
+        pairsOf(snapshot.spikes, own),
         step => at.x(step),
         neuron => at.cell(row.get(neuron) ?? 0),
         at
@@ -72,16 +72,16 @@ export class Raster {
     context.strokeStyle = ink()
     const y = at.cell(row.get(this.#chosen) ?? 0)
     context.strokeRect(LEFT - 4, y - 1, width - LEFT + 2, at.height + 2)
-    this.#axis(context, look, at, width, height)
+    this.#axis(context, snapshot, at, width, height)
   }
 
-  #axis(context: CanvasRenderingContext2D, look: Look, at: Layout, width: number, height: number): void {
+  #axis(context: CanvasRenderingContext2D, snapshot: TrialSnapshot, at: Layout, width: number, height: number): void {
     context.fillStyle = ink('quiet')
     context.textAlign = 'center'
-    const ms = look.steps * look.dt
+    const ms = snapshot.steps * snapshot.dt
     for (let i = 0; i <= 4; i++) {
       context.textAlign = i === 4 ? 'right' : 'center'
-      context.fillText(String(Math.round((ms * i) / 4)), at.x((look.steps * i) / 4), height - BOTTOM + 14)
+      context.fillText(String(Math.round((ms * i) / 4)), at.x((snapshot.steps * i) / 4), height - BOTTOM + 14)
     }
     context.textAlign = 'center'
     context.fillText('time (ms)', LEFT + (width - LEFT) / 2, height - 4)
@@ -102,10 +102,10 @@ export class Raster {
   }
 
   #click({ clientY }: MouseEvent): void {
-    const look = this.#look
-    if (look === undefined) return
+    const snapshot = this.#snapshot
+    if (snapshot === undefined) return
     const { top, width, height } = this.#canvas.getBoundingClientRect()
-    const at = layout(look, width, height)
+    const at = layout(snapshot, width, height)
     const row = Math.round((clientY - top - at.cell(0)) / at.height)
     const neuron = this.#order()[row]
     if (neuron !== undefined) this.#choose(neuron)
@@ -130,7 +130,7 @@ interface Layout {
   cell(row: number): number
 }
 
-function layout({ steps, types, inputUnits }: Look, width: number, height: number): Layout {
+function layout({ steps, types, inputUnits }: TrialSnapshot, width: number, height: number): Layout {
   const cells = types.reduce((sum, { neurons }) => sum + neurons.length, 0)
   const shown = height - BOTTOM - GAP
   // Inputs take a quarter at most.

@@ -1,4 +1,4 @@
-import type { NeuronTrace } from '../../analysis/look.js'
+import type { NeuronTrace } from '../../analysis/trial-snapshot.js'
 import type { Control, Frame } from '../frames.js'
 
 /** The connection to the server: frames as they come, and what the page asks for. */

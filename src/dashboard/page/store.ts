@@ -1,4 +1,4 @@
-import type { Look } from '../../analysis/look.js'
+import type { TrialSnapshot } from '../../analysis/trial-snapshot.js'
 import type { AlignmentRecord, Frame, Metrics, RunInfo } from '../frames.js'
 
 /** Everything the page knows of one run. */
@@ -7,7 +7,7 @@ export interface KnownRun {
   readonly train: Metrics[]
   readonly validation: Metrics[]
   readonly alignment: AlignmentRecord[]
-  look: Look | undefined
+  snapshot: TrialSnapshot | undefined
 }
 
 /** The runs as the frames so far tell them. */
@@ -24,7 +24,7 @@ export class Store {
     for (const info of frame.runs) {
       const known = this.runs.get(info.id)
       if (known === undefined)
-        this.runs.set(info.id, { info, train: [], validation: [], alignment: [], look: undefined })
+        this.runs.set(info.id, { info, train: [], validation: [], alignment: [], snapshot: undefined })
       else known.info = info
     }
     for (const [id, metrics] of Object.entries(frame.metrics)) {
@@ -35,9 +35,9 @@ export class Store {
       const known = this.runs.get(id)
       for (const record of alignment) known?.alignment.push(record)
     }
-    for (const [id, look] of Object.entries(frame.looks)) {
+    for (const [id, snapshot] of Object.entries(frame.snapshots)) {
       const known = this.runs.get(id)
-      if (known !== undefined) known.look = look
+      if (known !== undefined) known.snapshot = snapshot
     }
   }
 

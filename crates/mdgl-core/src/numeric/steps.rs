@@ -1,4 +1,4 @@
-//! Durations in whole steps: one rounding rule, shared with the library (`src/duration.ts`).
+//! Durations in whole steps: one rounding rule, shared with the library (`src/network/duration.ts`).
 //!
 //! A duration is rounded to whole steps, half a step up, and counts as the decimal that it is written as: 0.35 ms are four
 //! steps of 0.1 ms, though 0.35 / 0.1 is 3.4999999999999996. One above 0 that rounds to no step is refused.

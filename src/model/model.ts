@@ -1,0 +1,345 @@
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { types } from 'node:util'
+import type { NativeModel } from '#native'
+import { guard, native, settle } from '../addon/native.js'
+import type { NetworkDescription } from '../network/description.js'
+import { type ProjectionNames, projectionNames, type ReadoutNames } from '../network/names.js'
+import { normalise } from '../network/normalise.js'
+import { pack, unpack } from '../network/number-lists.js'
+import { type ByteSource, bytesOf } from '../support/byte-source.js'
+import { doubles, flag, isObject, oneOf, orDefault, record } from '../support/check.js'
+import { invalid, MdglError } from '../support/error.js'
+import { filePath } from '../support/file-path.js'
+import { ownFolder } from '../support/own-file.js'
+import type { Precision, Values } from '../support/precision.js'
+import { version } from '../support/version.js'
+import { writeAside } from '../support/write-aside.js'
+import { type OnlineSession, openSession, type SessionOptions } from './online-session.js'
+import { ProjectionValues } from './projection-values.js'
+
+/** Options of {@link Model.save} and {@link Model.toBytes}. */
+export interface SaveOptions {
+  /**
+   * Whether the file holds the optimiser's state too: its steps and moments, and what a dead synapse needs to come back. Training a loaded
+   * model then goes on with the same bits. Default false: such a file depends on the weights alone.
+   */
+  readonly optimiser?: boolean
+}
+
+/** Options of {@link Model.create}. */
+export interface ModelOptions<P extends Precision> {
+  /** The float type to compute in. Default `'f32'`. */
+  readonly precision?: P
+}
+
+/** A model's synaptic weights. Reading during training gives the weights after the last completed iteration. */
+export interface Weights<D extends NetworkDescription, P extends Precision> {
+  /** The names of the projections, in the order of the description. */
+  names(): readonly ProjectionNames<D>[]
+  /**
+   * The weights of a projection, a copy.
+   *
+   * @param projection - Its name.
+   * @throws {@link MdglError} `'invalid'` for an unknown name, `'disposed'` after {@link Model.dispose}.
+   */
+  get(projection: ProjectionNames<D>): ProjectionValues<P>
+  /**
+   * Replaces the weights of a projection.
+   *
+   * @param projection - Its name.
+   * @param values - One finite number per synapse, in the order of `get`.
+   * @throws {@link MdglError} `'invalid'` for an unknown name, a wrong number of values, a value that is not finite or
+   * against the neuron's sign; `'busy'` during training and while a session is open; `'disposed'`.
+   */
+  set(projection: ProjectionNames<D>, values: ArrayLike<number>): void
+}
+
+/** The biases of a model's readouts. */
+export interface Biases<D extends NetworkDescription, P extends Precision> {
+  /**
+   * The bias of each unit of a readout, a copy; empty where the readout has none.
+   *
+   * @param readout - Its name.
+   * @throws {@link MdglError} `'invalid'` for an unknown name, `'disposed'`.
+   */
+  get(readout: ReadoutNames<D>): Values<P>
+  /**
+   * Replaces the bias of a readout.
+   *
+   * @param readout - Its name.
+   * @param values - One finite number per unit.
+   * @throws {@link MdglError} `'invalid'`, `'busy'` during training and while a session is open, `'disposed'`.
+   */
+  set(readout: ReadoutNames<D>, values: ArrayLike<number>): void
+}
+
+/** What another copy of the package knows a model by: its version, and where it stands. */
+const COPY = /* @__PURE__ */ Symbol.for('mdgl.copy')
+
+let handleOf: (model: Model) => NativeModel
+let isModel: (value: unknown) => value is Model
+
+/**
+ * A network with weights and optimiser state, held by the engine.
+ *
+ * Its type knows the names of the network's parts and the precision: `model.weights.get('typo')` does not compile.
+ *
+ * @example
+ * ```ts
+ * using copy = model.clone();
+ * const { pre, post, values } = copy.weights.get('cells->cells');
+ * copy.weights.set('cells->cells', values.map(weight => weight / 2));
+ * await copy.save('weights.safetensors');
+ * const again = await Model.load('weights.safetensors');
+ * ```
+ */
+export class Model<D extends NetworkDescription = NetworkDescription, P extends Precision = Precision>
+  implements Disposable
+{
+  /** What the network is: plain JSON with every default filled in, deeply frozen; its {@link Connections} are the model's own copies. */
+  readonly description: D
+  /** The float type the model computes in. */
+  readonly precision: P
+  /** The synaptic weights. */
+  readonly weights: Weights<D, P>
+  /** The readouts' biases. */
+  readonly bias: Biases<D, P>
+  #handle: NativeModel | undefined
+
+  static {
+    handleOf = model => model.#alive()
+    // A proxy of a model is an instance of the class and has nothing of a model.
+    isModel = (value): value is Model => typeof value === 'object' && value !== null && #handle in value
+  }
+
+  private constructor(handle: NativeModel, description: NetworkDescription) {
+    this.#handle = handle
+    Object.defineProperty(this, COPY, { get: thisCopy })
+    guard(() => handle.watch())
+    this.description = description as D
+    this.precision = handle.precision() as P
+    this.weights = Object.freeze({
+      names: () => projectionNames(this.description) as ProjectionNames<D>[],
+      get: (name: string) => this.#weights(name),
+      set: (name: string, values: ArrayLike<number>) => this.#set('setWeights', 'weights', name, values)
+    })
+    this.bias = Object.freeze({
+      get: (name: string) => guard(() => this.#alive().bias(this.#known('bias', name))) as Values<P>,
+      set: (name: string, values: ArrayLike<number>) => this.#set('setBias', 'bias', name, values)
+    })
+  }
+
+  /**
+   * Makes a model and draws its connectivity and initial weights from the description's seed.
+   *
+   * @param description - From {@link network}, from a task, or plain JSON.
+   * @param options - The precision.
+   * @throws {@link MdglError} `'invalid'` for a description or an option that is not allowed.
+   */
+  static create<const D extends NetworkDescription, P extends Precision = 'f32'>(
+    description: D,
+    options: ModelOptions<P> = {}
+  ): Model<D, P> {
+    const { normal, packed, precision } = checkCreate(description, options)
+    return new Model<D, P>(
+      guard(() => native.NativeModel.create(packed, precision)),
+      normal
+    )
+  }
+
+  /**
+   * The same as {@link Model.create}, on a thread of the engine: drawing the weights of a large network takes long (O(n³) in the neurons of a
+   * sending population of up to 512, O(n²) above, for `'balanced'` weights).
+   *
+   * @example
+   * ```ts
+   * const model = await Model.createAsync(evidenceAccumulation().network({ seed: 1 }))
+   * ```
+   * @param description - From {@link network}, from a task, or plain JSON.
+   * @param options - The precision.
+   * @throws {@link MdglError} `'invalid'` for a description or an option that is not allowed, `'memory'`.
+   */
+  static async createAsync<const D extends NetworkDescription, P extends Precision = 'f32'>(
+    description: D,
+    options: ModelOptions<P> = {}
+  ): Promise<Model<D, P>> {
+    const { normal, packed, precision } = checkCreate(description, options)
+    return new Model<D, P>(await settle(() => native.NativeModel.createAside(packed, precision)), normal)
+  }
+
+  /**
+   * Reads a model from a file that {@link Model.save} wrote; the file holds the description too. The optimiser starts anew, unless the
+   * file was saved with its state.
+   *
+   * @param path - A safetensors file.
+   * @throws {@link MdglError} `'file'` for a file that is no model; the system's own error where it cannot be read.
+   */
+  static async load(path: string | URL): Promise<Model> {
+    const bytes = await readFile(filePath(path))
+    try {
+      return await Model.#read(bytes)
+    } catch (error) {
+      if (!(error instanceof MdglError)) throw error
+      throw new MdglError({ ...error, message: `${path}: ${error.message}`, cause: error })
+    }
+  }
+
+  /**
+   * Reads a model from the bytes that {@link Model.toBytes} gave or {@link Model.save} wrote: from a database, a bucket, a message of another
+   * thread. The optimiser starts anew, unless the bytes hold its state.
+   *
+   * @example
+   * ```ts
+   * const bytes = await model.toBytes();
+   * const copy = await Model.fromBytes(new Blob([bytes]).stream()); // or the body of a response, or a stream of Node
+   * ```
+   * @param bytes - All bytes, or a stream of them.
+   * @throws {@link MdglError} `'invalid'` for what gives no bytes, `'file'` for bytes that are no model; the stream's own error as it is.
+   */
+  static async fromBytes(bytes: ByteSource): Promise<Model> {
+    return await Model.#read(await bytesOf(bytes, 'bytes'))
+  }
+
+  static async #read(bytes: Uint8Array): Promise<Model> {
+    const handle = await settle(() => native.NativeModel.load(bytes))
+    const description = unpack(guard(() => handle.description()))
+    return new Model(handle, normalise(description as NetworkDescription))
+  }
+
+  /**
+   * Writes description and weights to a file, completely or not at all: it is written aside and then renamed.
+   *
+   * @param path - The file; an existing one is replaced.
+   * @param options - Whether the optimiser's state goes along.
+   * @throws {@link MdglError} `'disposed'`; the system's own error where it cannot be written.
+   */
+  async save(path: string | URL, options: SaveOptions = {}): Promise<void> {
+    const optimiser = withOptimiser(options)
+    const target = filePath(path)
+    await writeAside(target, await settle(() => this.#alive().save(optimiser)))
+  }
+
+  /**
+   * Description and weights as the bytes of the file that {@link Model.save} writes.
+   *
+   * @example
+   * ```ts
+   * const bytes = await model.toBytes({ optimiser: true });
+   * console.log(bytes.length, (await Model.fromBytes(bytes)).precision);
+   * ```
+   * @param options - Whether the optimiser's state goes along.
+   * @returns The bytes, in memory of their own that may be transferred to another thread.
+   * @throws {@link MdglError} `'disposed'`, `'memory'`.
+   */
+  async toBytes(options: SaveOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+    const optimiser = withOptimiser(options)
+    // What an addon gave cannot be transferred.
+    return new Uint8Array(await settle(() => this.#alive().save(optimiser)))
+  }
+
+  /**
+   * Opens a session: the model runs and, with a rule, learns step by step, as its caller says. Until the session is disposed of it alone may
+   * change the model.
+   *
+   * @param options - Rule, optimiser and seed.
+   * @throws {@link MdglError} `'invalid'` for a rule whose estimator is not `'online'` or that does not fit the network, and for
+   * other options that are not allowed; `'busy'` while the model is being trained or another session is open; `'disposed'`.
+   */
+  session(options: SessionOptions = {}): OnlineSession<D, P> {
+    return openSession<D, P>(this.#alive(), this.description, options)
+  }
+
+  /** An independent copy: description, weights and optimiser state. */
+  clone(): Model<D, P> {
+    return new Model<D, P>(
+      guard(() => this.#alive().clone()),
+      this.description
+    )
+  }
+
+  /**
+   * Gives the engine's memory back now rather than when the object is collected. Later uses throw `'disposed'`,
+   * work under way goes on, a second call does nothing.
+   */
+  dispose(): void {
+    this.#handle?.dispose()
+    this.#handle = undefined
+  }
+
+  /** The same as {@link Model.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  #alive(): NativeModel {
+    if (this.#handle !== undefined) return this.#handle
+    throw new MdglError({ code: 'disposed', message: 'The model was disposed of and cannot be used any more.' })
+  }
+
+  #weights(name: string): ProjectionValues<P> {
+    const { pre, post, rows, columns, values } = guard(() => this.#alive().projection(this.#known('weights', name)))
+    return new ProjectionValues(pre, post, values as Values<P>, [rows, columns])
+  }
+
+  #known(part: 'weights' | 'bias', name: unknown): string {
+    if (part === 'weights') return oneOf(name, 'projection', projectionNames(this.description)) as string
+    return oneOf(
+      name,
+      'readout',
+      (this.description.readouts ?? []).map(readout => readout.name)
+    ) as string
+  }
+
+  #set(setter: 'setWeights' | 'setBias', part: 'weights' | 'bias', name: string, given: ArrayLike<number>): void {
+    const path = `${part}.${this.#known(part, name)}`
+    const values = doubles(given, path)
+    const wrong = values.findIndex(value => !Number.isFinite(value))
+    if (wrong >= 0) throw invalid(`${path}[${wrong}]`, values[wrong], 'a finite number')
+    guard(() => this.#alive()[setter](name, values))
+  }
+}
+
+function withOptimiser(options: SaveOptions): boolean {
+  record(options, 'options', ['optimiser'])
+  return flag(orDefault(options.optimiser, false), 'options.optimiser')
+}
+
+function checkCreate(description: NetworkDescription, options: ModelOptions<Precision>) {
+  record(options, 'options', ['precision'])
+  const precision = oneOf(orDefault(options.precision, 'f32'), 'options.precision', ['f32', 'f64'] as const)
+  const normal = normalise(description)
+  return { normal, packed: pack(normal), precision }
+}
+
+/**
+ * The engine's side of a model.
+ *
+ * @internal
+ */
+export function nativeModel(model: Model): NativeModel {
+  if (!isModel(model)) throw noModel(model)
+  return handleOf(model)
+}
+
+function thisCopy(): string {
+  return `version ${version()} at ${fileURLToPath(ownFolder())}`
+}
+
+/** Two installed copies of the package have a class each, and an engine each: neither's models are the other's. */
+function noModel(value: unknown): MdglError {
+  const copy: unknown = isObject(value) && !types.isProxy(value) ? (value as { [COPY]?: unknown })[COPY] : undefined
+  if (typeof copy !== 'string') return invalid('model', value, 'a Model')
+  const message = `model is a Model of another copy of mdgl, ${copy}; allowed: a Model of this one, ${thisCopy()}. \`npm ls mdgl\` shows both; \`npm dedupe\` may make them one.`
+  return new MdglError({ code: 'invalid', message, path: 'model', value, allowed: 'a Model of this copy of mdgl' })
+}
+
+/**
+ * The constants of a model's equations, as the engine has them.
+ *
+ * @internal
+ */
+export function cellConstants(model: Model) {
+  const handle = nativeModel(model)
+  return guard(() => handle.cellConstants())
+}

@@ -1,0 +1,70 @@
+import { askLoss } from '../engine/ask-loss.js'
+import { drawKey, type EncodedBatch, encodeBatch } from '../engine/encode-batch.js'
+import { checkOptions, type RunOptions, type Session, withSession } from '../engine/engine-session.js'
+import { type Model, nativeModel } from '../model/model.js'
+import type { NetworkDescription } from '../network/description.js'
+import type { InputNames, ReadoutNames } from '../network/names.js'
+import type { Precision } from '../support/precision.js'
+import type { Batch, ObjectiveOptions } from '../task/batch.js'
+import { type Objective, objectiveFor } from '../task/objective.js'
+
+/** Options of {@link evaluate}, {@link gradients} and the analyses. */
+export interface EvaluateOptions<ReadoutName extends string = string>
+  extends RunOptions,
+    ObjectiveOptions<ReadoutName> {
+  /** Seed of the input events that the engine draws. Default: the network's seed. */
+  readonly seed?: number | undefined
+}
+
+/** How well a model does on a batch. */
+export interface Evaluation {
+  /** E of the task, without the regulariser. */
+  readonly loss: number
+  /** The regulariser's part, 0 without one. */
+  readonly regulariser: number
+  /** Fraction of answers that were right, over all readouts (of custom losses the mean of theirs); null where no loss knows right or wrong. */
+  readonly accuracy: number | null
+  /** Mean firing rate of the recurrent neurons in Hz. */
+  readonly rate: number
+}
+
+/**
+ * Runs a batch and gives loss, accuracy and firing rate.
+ *
+ * @example
+ * ```ts
+ * const { loss, accuracy, rate } = await evaluate(model, batch); // makeBatch gave it the task's loss
+ * console.log(loss, accuracy, rate, 'Hz');
+ * ```
+ * @param model - The model.
+ * @param batch - The batch; it must have the targets that the loss needs.
+ * @param options - The loss and more.
+ * @returns The evaluation. A model in training is evaluated as it was after the last completed iteration.
+ * @throws {@link MdglError} as a rejection: `'invalid'` for bad options, batches and targets, `'not-finite'`, `'memory'`,
+ * `'disposed'`; the signal's reason when aborted; the error of a custom loss as it is.
+ */
+export async function evaluate<D extends NetworkDescription, P extends Precision>(
+  model: Model<D, P>,
+  batch: Batch<InputNames<D>, ReadoutNames<D>>,
+  options: EvaluateOptions<ReadoutNames<D>> = {}
+): Promise<Evaluation> {
+  nativeModel(model)
+  const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
+  const objective = objectiveFor(checked, batch, model.description)
+  const encoded = encodeBatch(batch, model.description, objective, drawKey(checked.seed, model.description))
+  const plan = { objective: objective.json, training: false }
+  return await withSession(model, plan, checked, session => score(session, objective, encoded))
+}
+
+/**
+ * Evaluates an encoded batch in an open session.
+ *
+ * @internal
+ */
+export async function score(session: Session, objective: Objective, encoded: EncodedBatch): Promise<Evaluation> {
+  const { handle } = encoded
+  if (!objective.custom) return await session.run(engine => engine.evaluate(handle))
+  const { loss, accuracy } = (await askLoss(session, objective, encoded)).score
+  const { regulariser, rate } = await session.run(engine => engine.evaluate(handle))
+  return { loss, regulariser, accuracy, rate }
+}

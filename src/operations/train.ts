@@ -1,0 +1,237 @@
+import type { StepReport } from '#native'
+import { askLoss } from '../engine/ask-loss.js'
+import { askRule } from '../engine/ask-rule.js'
+import { agree, computeTogether, given } from '../engine/collective.js'
+import { type EncodedBatch, encodeBatch } from '../engine/encode-batch.js'
+import { Session } from '../engine/engine-session.js'
+import type { Model } from '../model/model.js'
+import type { NamesOf, NetworkDescription } from '../network/description.js'
+import type { CustomRule } from '../rule/custom-rule.js'
+import { abortWith, throwIfAborted, unlessAborted } from '../support/abort.js'
+import type { Precision } from '../support/precision.js'
+import { eventStream, type KnownNames, type Split, type TaskFor, taskBatch } from '../task/task.js'
+import { type Evaluation, score } from './evaluate.js'
+import { planTraining, reached, type TrainingPlan, type TrainOptions } from './training-plan.js'
+import { expectToBegin, hasBegun } from './unused-training.js'
+
+/** What is known after an iteration's step, or after a validation. */
+export interface Metrics {
+  /** The iteration, from 1. */
+  readonly iteration: number
+  /** The step's own batch before the step, or a fresh batch after it. */
+  readonly split: 'train' | 'validation'
+  /** E of the task, without the regulariser. */
+  readonly loss: number
+  /** Fraction of trials that were right; null where the loss knows no right or wrong. */
+  readonly accuracy: number | null
+  /** The regulariser's part, 0 without one. */
+  readonly regulariser: number
+  /** Global norm of the latest step's gradient, before clipping. */
+  readonly gradientNorm: number
+  /** Duration of the latest step in ms: forward, backward and update. */
+  readonly msPerIteration: number
+  /** Mean firing rate of the recurrent neurons in Hz. */
+  readonly rate: number
+}
+
+/** A training run: an async iterator of metrics. Leaving the loop, or `return()`, stops it. */
+export interface Training extends AsyncIterator<Metrics, undefined, undefined>, AsyncDisposable {
+  /** The run itself, for `for await`. */
+  [Symbol.asyncIterator](): this
+  /** The next metrics, once they are there. */
+  next(): Promise<IteratorResult<Metrics, undefined>>
+  /** Stops the run soon, also in the middle of an iteration; the model stays as the last completed iteration left it. */
+  return(): Promise<IteratorResult<Metrics, undefined>>
+}
+
+/**
+ * Trains a model on a task. The engine works on a thread of its own; every iteration gives metrics, and every
+ * `validateEvery` iterations a validation on a fresh batch follows.
+ *
+ * An iteration runs when its metrics are asked for, so at each turn of the loop the model's weights are those of the
+ * iteration just reported. The next batch is made while the engine works on this one (not with a custom loss or rule).
+ *
+ * Batches depend on seed, split and iteration only: a second run with the same seed draws the same batches again. A model
+ * keeps its optimiser's moments from one run to the next, in a clone, and in a file saved with `{ optimiser: true }`; `firstIteration` then goes on
+ * where training stopped, with the same bits.
+ *
+ * @example
+ * ```ts
+ * const task = evidenceAccumulation();
+ * const model = Model.create(task.network({ seed: 1 }));
+ * for await (const { iteration, split, loss } of train(model, task, { rule: 'mdgl' })) console.log(iteration, split, loss);
+ * ```
+ * @param model - The model; its weights and optimiser state change.
+ * @param task - What to learn. An input or a readout that it names and the model has not is a compile error where both are
+ * known to the type system, else `'invalid'`.
+ * @param options - The rule and more.
+ * @returns An async iterator of metrics.
+ * @throws {@link MdglError} `'invalid'` at once for an option that is not allowed. The iterator rejects with `'busy'` when the
+ * model is being trained already or a session is open on it, `'invalid'` for bad batches and targets, `'not-finite'`,
+ * `'memory'`; with the signal's reason when aborted; with the error of the task, its loss, a custom rule or a collective as it is. After any of these the
+ * model is as the last completed iteration left it.
+ */
+export function train<
+  D extends NetworkDescription,
+  P extends Precision,
+  T extends TaskFor<NamesOf<D>> = TaskFor<NamesOf<D>>
+>(model: Model<D, P>, task: T & KnownNames<D, T>, options: TrainOptions<D>): Training {
+  return new TrainingRun(planTraining(model, task, options))
+}
+
+const LEFT = Symbol('the loop was left')
+
+type StepMetrics = Pick<Metrics, keyof Evaluation | 'gradientNorm'>
+
+/**
+ * What {@link train} gives, and how long the engine itself took.
+ *
+ * @internal
+ */
+export class TrainingRun implements Training {
+  readonly #plan: TrainingPlan
+  /** Aborts where the loop is left, and with the caller's signal. */
+  readonly #leave = new AbortController()
+  readonly #steps: AsyncGenerator<Metrics, undefined, undefined>
+  #engineMs = 0
+
+  constructor(plan: TrainingPlan) {
+    this.#plan = plan
+    expectToBegin(this)
+    this.#steps = this.#start()
+  }
+
+  get #signal(): AbortSignal {
+    return this.#leave.signal
+  }
+
+  /** The engine's own time for the latest step in ms, without the way there and back. */
+  get engineMs(): number {
+    return this.#engineMs
+  }
+
+  next(): Promise<IteratorResult<Metrics, undefined>> {
+    hasBegun(this)
+    return this.#steps.next()
+  }
+
+  return(): Promise<IteratorResult<Metrics, undefined>> {
+    hasBegun(this)
+    this.#leave.abort(LEFT)
+    return this.#steps.return(undefined)
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return()
+  }
+
+  async *#start(): AsyncGenerator<Metrics, undefined, undefined> {
+    const { model, objective, rule, optimiser, run } = this.#plan
+    throwIfAborted(run.signal)
+    const plan = { objective: objective.json, ...rule.plan, optimiser, training: true }
+    const stopFollowing = run.signal === undefined ? () => undefined : abortWith(this.#leave, run.signal)
+    let session: Session | undefined
+    try {
+      session = new Session(model, plan, { ...run, signal: this.#signal })
+      yield* this.#iterate(session)
+    } catch (error) {
+      if (error !== LEFT) throw error
+    } finally {
+      stopFollowing()
+      await session?.close()
+    }
+  }
+
+  async *#iterate(session: Session): AsyncGenerator<Metrics, undefined, undefined> {
+    const { firstIteration, iterations, batchSize, validationSize, validateEvery, stopAt } = this.#plan
+    await this.#agree()
+    let ahead: Promise<EncodedBatch> | undefined
+    for (let iteration = firstIteration; iteration <= iterations; iteration++) {
+      const encoded = await unlessAborted(ahead ?? this.#prepare('train', iteration, batchSize), this.#signal)
+      const begun = performance.now()
+      const running = this.#step(session, encoded)
+      ahead = this.#prepareAhead(iteration + 1)
+      const { gradientNorm, ...step } = await running
+      const latest = { iteration, gradientNorm, msPerIteration: performance.now() - begun }
+      yield { ...latest, split: 'train', ...step }
+      if (validateEvery === 0 || iteration % validateEvery !== 0) continue
+      const fresh = await unlessAborted(this.#prepare('validation', iteration, validationSize), this.#signal)
+      const validation = await this.#validate(session, fresh)
+      yield { ...latest, split: 'validation', ...validation }
+      if (reached(stopAt, validation)) return
+    }
+  }
+
+  /** Before the first iteration of a shared training. */
+  async #agree(): Promise<void> {
+    const { collective, iterations, firstIteration, batchSize, seed, validateEvery, validationSize, stopAt } =
+      this.#plan
+    if (collective === undefined) return
+    const settings = {
+      iterations,
+      firstIteration,
+      batchSize,
+      seed,
+      validateEvery,
+      validationSize,
+      stopAt: stopAt ?? null
+    }
+    await agree(collective, settings, this.#signal)
+  }
+
+  /**
+   * Starts on a later iteration's batch, if there is one. It may fail before anybody waits for it; the error belongs to
+   * its own iteration. A custom loss or rule reads the batch itself, which a task may overwrite with the next: nothing is ahead.
+   */
+  #prepareAhead(iteration: number): Promise<EncodedBatch> | undefined {
+    const { iterations, objective, rule, batchSize } = this.#plan
+    if (iteration > iterations || objective.custom || rule.custom) return undefined
+    const encoded = this.#prepare('train', iteration, batchSize)
+    encoded.catch(() => undefined)
+    return encoded
+  }
+
+  async #prepare(split: Split, iteration: number, size: number): Promise<EncodedBatch> {
+    const { task, seed, model, objective } = this.#plan
+    const batch = await taskBatch(task, { seed, split, iteration, size })
+    return encodeBatch(batch, model.description, objective, { seed, stream: eventStream(split), iteration })
+  }
+
+  async #step(session: Session, encoded: EncodedBatch): Promise<StepMetrics> {
+    const { objective, rule, collective } = this.#plan
+    if (collective !== undefined) {
+      const { report } = await computeTogether(session, encoded, { collective, signal: this.#signal, step: true })
+      return this.#stepped(given(report, 'report'))
+    }
+    if (rule.custom !== undefined) return await this.#stepByRule(session, encoded, rule.custom)
+    if (!objective.custom) {
+      return this.#stepped(await session.run(engine => engine.step(encoded.handle)))
+    }
+    const { pending, score } = await askLoss(session, objective, encoded)
+    return this.#stepped(await session.run(() => pending.step(score)))
+  }
+
+  async #validate(session: Session, encoded: EncodedBatch): Promise<Evaluation> {
+    const { objective, collective } = this.#plan
+    if (collective === undefined) return await score(session, objective, encoded)
+    const together = { collective, signal: this.#signal, step: false }
+    const { evaluation } = await computeTogether(session, encoded, together)
+    return given(evaluation, 'evaluation')
+  }
+
+  async #stepByRule(session: Session, encoded: EncodedBatch, rule: CustomRule): Promise<StepMetrics> {
+    const { objective, model } = this.#plan
+    const question = { rule, objective, description: model.description, encoded, signal: this.#signal }
+    const { pending, signal } = await askRule(session, question)
+    return this.#stepped(await session.run(() => pending.step(signal)))
+  }
+
+  #stepped({ evaluation, gradientNorm, engineMs }: StepReport): StepMetrics {
+    this.#engineMs = engineMs
+    return { ...evaluation, gradientNorm }
+  }
+}

@@ -1,0 +1,364 @@
+import { guard, native } from '../addon/native.js'
+import type { Channel, Gain, Kernel, Reach } from '../network/description.js'
+import { channelShape } from '../network/normalise.js'
+import {
+  array,
+  finite,
+  isObject,
+  list,
+  numbers,
+  oneOf,
+  orDefault,
+  positive,
+  record,
+  text,
+  wholeNumber
+} from '../support/check.js'
+import { invalid } from '../support/error.js'
+import { deepFreeze } from '../support/freeze.js'
+import { isCustomRule } from './custom-rule.js'
+
+/** A channel without its types: one such channel between every ordered pair of types. */
+export interface UniformChannel {
+  /** Its strength. */
+  readonly gain: Gain
+  /** Whom it reaches. */
+  readonly reach: Reach
+  /** Its time course. */
+  readonly kernel: Kernel
+}
+
+/**
+ * Fixed random feedback: a pair of a cell and a readout unit has a weight with probability `density`, drawn from a normal
+ * distribution of mean 0. The weights depend on the seed and the network's sizes alone.
+ */
+export interface RandomFeedback {
+  /** How the weights are drawn. */
+  readonly random: {
+    /** Seed of the draw. Default 1. */
+    readonly seed?: number
+    /** Fraction of the pairs that have a weight, above 0 to 1. Default 1; below it is sparse random feedback. */
+    readonly density?: number
+    /** Standard deviation of a weight. Default 1, as in Bellec et al. 2020. */
+    readonly standardDeviation?: number
+  }
+}
+
+/**
+ * Adaptive feedback: weights B that begin as the readout's plus random ones, B = W_out + D, and receive every change of W_out.
+ * Each step of training then takes learning rate · `weightDecay` of both, so that D shrinks and B comes to be W_out. What is left of D is
+ * part of the model and of its weights file; `gradients` alone changes nothing of it. Source: Bellec et al. 2020 (adaptive e-prop).
+ */
+export interface AdaptiveFeedback {
+  /** How D is drawn, as {@link RandomFeedback}, and how fast both decay. */
+  readonly adaptive: {
+    /** Seed of the draw. Default 1. */
+    readonly seed?: number
+    /** Fraction of the pairs of a cell and a readout unit that have a D, above 0 to 1. Default 1. */
+    readonly density?: number
+    /** Standard deviation of D. Default 1. */
+    readonly standardDeviation?: number
+    /** What a step takes of W_out and of D, over the learning rate: 0 or more, at most 1 over the learning rate. Default 0.01, as published. */
+    readonly weightDecay?: number
+  }
+}
+
+/**
+ * Fixed feedback weights B, given: `[neuron][unit]`, the neurons of all populations end to end in the description's order, and
+ * the units of all readouts likewise. A pair with 0 has none.
+ */
+export interface FeedbackWeights {
+  /** A row per neuron, a column per readout unit. */
+  readonly weights: readonly (readonly number[])[]
+}
+
+/**
+ * A learning rule: one plain value from which the gradient of every weight follows,
+ * ∂E/∂W[q→p] ≈ Σ_t (L_p,t + Γ_p,t+1) e_qp,t, with L the learning signal, e the eligibility trace and Γ the modulation
+ * that the channels carry. Source: Liu et al. 2021 (MDGL); Bellec et al. 2020 (e-prop).
+ */
+export interface Rule {
+  /**
+   * A recursion from the last step to the first (fast), or eligibility traces from the first to the last; or, with hops
+   * `'all'`, one that carries the influence of the weights along with the state: see {@link rules}.
+   */
+  readonly estimator: 'backward' | 'online' | 'rtrl' | 'snap1' | 'uoro' | 'kf-rtrl'
+  /**
+   * The weights B through which errors reach the cells, L_p,t = (1−κ) Σ_k B[p→k] g_k,t: those of the readout at the
+   * moment, random ones, ones that come to be the readout's, or a given matrix. With the last three every cell that has a weight has a
+   * learning signal.
+   */
+  readonly feedback: 'symmetric' | RandomFeedback | AdaptiveFeedback | FeedbackWeights
+  /**
+   * Whether a cell learns by its own learning signal (default, not written out), or by what has spread to its site on the network's
+   * {@link Sheet}, with hops 0: G_t = K ∗ G_t−1 + Σ_{p at the site} Σ_k B[p→k] δ_k,t, forwards in time, and the gradient is
+   * Σ_t G_t[site of p] ē_qp,t, ē the readout's filter of e. Source: Barretto-Bittar et al., arXiv 2603.08949 (2026). The
+   * readouts must share their time constant. An error at a trial's last step alone has no time to spread: there it is e-prop, where no
+   * two cells share a site.
+   */
+  readonly learningSignal?: 'own' | 'diffusive'
+  /** The network's own channels, one kind of channel between all types, or a list. */
+  readonly channels: 'network' | UniformChannel | readonly Channel[]
+  /**
+   * How many synapses a cell's influence is followed: 0 is e-prop, 1 is MDGL, all is BPTT. Two to 64 need channels of
+   * kernel `'exact'`: a cell secretes the λv of the rule with one hop less.
+   */
+  readonly hops: number | 'all'
+  /**
+   * The derivative on the recurrent path: the pseudo-derivative ψ, or a constant μ > 0 in its place where a cell passes on what it receives
+   * (ModProp): λ_p,t = ψ_p,t L_p,t + α λ_p,t+1 + μ Γ_p,t+1, Γ_p,t = Σ_j gain (1−α_j) λ_j,t, and the gradient (1−α_p) Σ_t λ_p,t z_q,t−1. That
+   * needs channels of kernel `'exact'`, the trace `'rflo'`, the estimator `'backward'`, and 1 to 64 hops, so many taps, or `'all'`. Source:
+   * Liu et al. 2022 (NeurIPS), whose units are leaky ReLU.
+   */
+  readonly recurrentDerivative:
+    | 'psi'
+    | {
+        /** μ. */
+        readonly mu: number
+      }
+  /** The readout's filter in the modulatory term: on the product, or on both factors separately (On-MDGL). */
+  readonly readoutFilter: 'exact' | 'separate'
+  /**
+   * The eligibility trace: with reset and adaptation, as in Liu et al. 2021 (in a network of other {@link Conventions},
+   * theirs); or with the membrane's leak alone (RFLO,
+   * Murray 2019), e_t = ψ_t εv_t with εv_t = α εv_t−1 + (1−α) z_q,t−1, for the estimators `'backward'` and `'online'` and any rule but the
+   * whole gradient.
+   */
+  readonly trace: 'mdgl2021' | 'rflo'
+}
+
+/** The names of the published rules, as on the command line and in files. */
+export const ruleNames = Object.freeze([
+  'bptt',
+  'eprop',
+  'mdgl',
+  'mdgl-cell',
+  'nl-mdgl',
+  'on-mdgl',
+  'mdgl-membrane',
+  'mdgl-exact',
+  'hops-2',
+  'hops-3',
+  'modprop',
+  'eprop-random',
+  'eprop-adaptive',
+  'eprop-diffusive',
+  'eprop-online',
+  'eprop-diffusive-online',
+  'mdgl-online',
+  'mdgl-membrane-online',
+  'on-mdgl-online',
+  'rflo',
+  'rtrl',
+  'snap1',
+  'uoro',
+  'kf-rtrl'
+] as const)
+
+/** The name of a published rule. */
+export type RuleName = (typeof ruleNames)[number]
+
+/**
+ * The published rules.
+ *
+ * | rule | Γ_p,t |
+ * |---|---|
+ * | `eprop` | 0 |
+ * | `mdgl` | Σ_types w̄[type(p)→c] Σ_{j of type c, p projects to j} (1−α_j) L_j,t ψ_j,t |
+ * | `mdglCell` | the same with the true weights W[p→j] |
+ * | `nlMdgl` | as `mdgl`, j over every neuron of type c, absent synapses counted as 0 in w̄ |
+ * | `onMdgl` | as `mdgl`, the readout's filter on both factors separately |
+ * | `bptt` | Σ_j W[p→j] (1−α_j) λv_j,t |
+ * | `mdglMembrane` | as `mdgl`, with s_j,t of {@link MembraneKernel} in place of L_j,t ψ_j,t: the secreting cell's memory, causal |
+ * | `mdglExact` | as `mdgl`, with the λv_j,t of e-prop, the secreting cell's own memory, in place of L_j,t ψ_j,t |
+ * | `hops2`, `hops3` | as `mdglExact`, with the λv_j,t of the rule with one hop less: the ladder from e-prop to BPTT |
+ * | `modprop` | Σ_j w̄ (1−α_j) λ_j,t along all hops, passed on through a constant: see `recurrentDerivative` |
+ * | `epropRandom` | 0; L through fixed random weights |
+ * | `epropAdaptive` | 0; L through random weights that come to be the readout's, see {@link AdaptiveFeedback} |
+ * | `epropDiffusive` | 0; L at a cell's site of the field of all cells' errors, see `learningSignal` |
+ *
+ * `mdglMembrane`, `mdglExact` and the hops beyond it are not in the paper; but for the first they are acausal, as BPTT is.
+ *
+ * `epropOnline`, `mdglOnline`, `mdglMembraneOnline` and `onMdglOnline` compute the same gradients with eligibility traces;
+ * `mdglOnline` is MDGL's exact online form, with one more filtered trace for each output, and `mdglMembraneOnline` carries
+ * besides it two traces for each group of cells that share type and constants. `rflo` (Murray 2019) has the trace of the leak
+ * alone and random feedback.
+ *
+ * Four more estimate BPTT's gradient from the first step to the last, for comparison on small networks. They carry the
+ * influence J_t = ∂x_t/∂W of every weight on the state x = (v, b, y), J_t = D_t J_t−1 + I_t, with D_t the derivative of
+ * one step by the state before it and I_t what the weight does within the step. N neurons, S synapses to them:
+ *
+ * | rule | J_t | numbers kept | gradient |
+ * |---|---|---|---|
+ * | `rtrl` | whole (Williams and Zipser 1989) | about 2 N·S | BPTT's |
+ * | `snap1` | its entries at each weight's own target neuron (Menick et al. 2020) | about 4 S | e-prop's |
+ * | `uoro` | x̃ θ̃ᵀ, random signs for each neuron and step (Tallec and Ollivier 2017) | about S | BPTT's, on average |
+ * | `kfRtrl` | u ⊗ A, two random signs for each step (Mujika, Meier and Steger 2018) | about 2 N·N | BPTT's, on average |
+ *
+ * SnAp-1 keeps what a weight reaches within one step: on these networks the v, z and b of its target, whose recursion is
+ * e-prop's eligibility trace. The random estimators are unbiased and vary widely from draw to draw; their signs follow
+ * from the seed, the iteration and the trial alone. All four calculate in f64 whatever the model's precision, keep at most
+ * 1 GiB of J (a trial that needs more is refused) and need a built-in loss. The firing-rate regulariser is exact in each.
+ */
+export const rules = /* @__PURE__ */ byConstant()
+
+/** The keys of {@link rules}: the names of the published rules in camel case. */
+export type RuleConstant<Name extends string = RuleName> = Name extends `${infer Head}-${infer Tail}`
+  ? `${Head}${Capitalize<RuleConstant<Tail>>}`
+  : Name
+
+function byConstant(): Readonly<Record<RuleConstant, Rule>> {
+  const published = JSON.parse(guard(() => native.publishedRules())) as readonly (readonly [RuleName, Rule])[]
+  const entries = published.map(([name, rule]) => [camelCase(name), rule] as const)
+  return deepFreeze(Object.fromEntries(entries)) as Readonly<Record<RuleConstant, Rule>>
+}
+
+/** One object a rule, whoever asks. */
+const byName = (name: RuleName): Rule | undefined => (ruleNames.includes(name) ? rules[camelCase(name)] : undefined)
+
+function camelCase(name: RuleName): RuleConstant {
+  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()) as RuleConstant
+}
+
+/**
+ * The whole value of a rule, from its name or from a value.
+ *
+ * @example
+ * ```ts
+ * const rule = expandRule('mdgl');
+ * console.log(rule.hops, rule.channels); // 1 'network'
+ * const two = expandRule({ ...rules.mdglExact, hops: 2 });
+ * ```
+ * @param rule - A published rule's name, or a rule.
+ * @returns The rule, deeply frozen.
+ * @throws {@link MdglError} `'invalid'` for an unknown name, an unknown option, or a combination that has no equation.
+ */
+export function expandRule(rule: RuleName | Rule): Rule {
+  if (typeof rule === 'string') {
+    const named = byName(rule)
+    if (named === undefined) throw invalid('rule', rule, list(ruleNames))
+    return named
+  }
+  refuseOthers(rule)
+  const checked = check(rule)
+  guard(() => native.checkRule(JSON.stringify(checked)))
+  return deepFreeze(checked)
+}
+
+/** What is neither a name nor a rule of the engine's, in words that say what to do about it. */
+function refuseOthers(rule: unknown): void {
+  const kinds = "a published rule's name or a Rule"
+  if (isCustomRule(rule))
+    throw invalid('rule', rule, `${kinds}; one of defineRule works in train, gradients and alignment`)
+  if (typeof rule === 'function' || (isObject(rule) && 'signal' in rule)) {
+    throw invalid('rule', rule, `${kinds}; a rule of your own is defineRule({ name, signal })`)
+  }
+  if (!isObject(rule)) throw invalid('rule', rule, kinds)
+}
+
+const estimators = ['backward', 'online', 'rtrl', 'snap1', 'uoro', 'kf-rtrl'] as const
+
+function check(rule: Rule): Rule {
+  record(rule, 'rule', [
+    'estimator',
+    'feedback',
+    'learningSignal',
+    'channels',
+    'hops',
+    'recurrentDerivative',
+    'readoutFilter',
+    'trace'
+  ])
+  const signal = oneOf(orDefault(rule.learningSignal, 'own'), 'rule.learningSignal', ['own', 'diffusive'] as const)
+  return {
+    estimator: oneOf(rule.estimator, 'rule.estimator', estimators),
+    feedback: feedback(rule.feedback),
+    ...(signal === 'diffusive' && { learningSignal: signal }),
+    channels: channels(rule.channels),
+    hops: rule.hops === 'all' ? 'all' : hops(rule.hops),
+    recurrentDerivative: recurrentDerivative(rule.recurrentDerivative),
+    readoutFilter: oneOf(rule.readoutFilter, 'rule.readoutFilter', ['exact', 'separate'] as const),
+    trace: oneOf(rule.trace, 'rule.trace', ['mdgl2021', 'rflo'] as const)
+  }
+}
+
+function recurrentDerivative(given: Rule['recurrentDerivative']): Rule['recurrentDerivative'] {
+  const path = 'rule.recurrentDerivative'
+  if (given === 'psi') return given
+  if (!isObject(given)) throw invalid(path, given, "'psi' or {mu: …}")
+  record(given, path, ['mu'])
+  return { mu: positive(given.mu, `${path}.mu`) }
+}
+
+function hops(given: number): number {
+  const path = 'rule.hops'
+  if (typeof given !== 'number' || !Number.isInteger(given) || given < 0 || given > 64) {
+    throw invalid(path, given, `a whole number from 0 to 64, or 'all'`)
+  }
+  return given
+}
+
+function feedback(given: Rule['feedback']): Rule['feedback'] {
+  const path = 'rule.feedback'
+  if (given === 'symmetric') return given
+  if (!isObject(given)) {
+    throw invalid(path, given, `'symmetric', {random: {…}}, {adaptive: {…}} or {weights: [[…], …]}`)
+  }
+  if ('weights' in given) {
+    record(given, path, ['weights'])
+    return { weights: feedbackWeights(given.weights, `${path}.weights`) }
+  }
+  if ('adaptive' in given) {
+    record(given, path, ['adaptive'])
+    const { weightDecay = 0.01, ...drawn } = record(given.adaptive, `${path}.adaptive`, [...DRAWN, 'weightDecay'])
+    if (typeof weightDecay !== 'number' || !Number.isFinite(weightDecay) || weightDecay < 0) {
+      throw invalid(`${path}.adaptive.weightDecay`, weightDecay, 'a finite number ≥ 0')
+    }
+    return { adaptive: { ...drawnWeights(drawn, `${path}.adaptive`), weightDecay } }
+  }
+  record(given, path, ['random'])
+  return { random: drawnWeights(record(given.random, `${path}.random`, DRAWN), `${path}.random`) }
+}
+
+const DRAWN = ['seed', 'density', 'standardDeviation'] as const
+
+function drawnWeights({ seed = 1, density = 1, standardDeviation = 1 }: RandomFeedback['random'], path: string) {
+  if (typeof density !== 'number' || !(density > 0 && density <= 1)) {
+    throw invalid(`${path}.density`, density, 'a number above 0, at most 1')
+  }
+  return {
+    seed: wholeNumber(seed, `${path}.seed`),
+    density,
+    standardDeviation: positive(standardDeviation, `${path}.standardDeviation`)
+  }
+}
+
+/** A copy of a matrix whose rows are equally long. */
+function feedbackWeights(given: FeedbackWeights['weights'], path: string): number[][] {
+  const rows = array(given, path)
+  const columns = rows.length === 0 ? 0 : numbers(rows[0], `${path}[0]`).length
+  return rows.map((row, neuron) => {
+    const values = numbers(row, `${path}[${neuron}]`)
+    if (values.length !== columns) throw invalid(`${path}[${neuron}]`, row, `${columns} weights, as the first row has`)
+    return Array.from(values, (value, unit) => finite(value, `${path}[${neuron}][${unit}]`))
+  })
+}
+
+function channels(given: Rule['channels']): Rule['channels'] {
+  const path = 'rule.channels'
+  if (given === 'network') return given
+  if (!isObject(given))
+    throw invalid(path, given, "'network', a list of channels ([] for none) or {gain, reach, kernel}")
+  if (isList(given)) return array(given, path).map((channel, i) => listed(channel, `${path}[${i}]`))
+  return channelShape(record(given, path, ['gain', 'reach', 'kernel']), path)
+}
+
+function listed(channel: Channel, path: string): Channel {
+  record(channel, path, ['name', 'from', 'to', 'gain', 'reach', 'kernel'])
+  const [name, from, to] = (['name', 'from', 'to'] as const).map(key => text(channel[key], `${path}.${key}`))
+  return { name, from, to, ...channelShape(channel, path) } as Channel
+}
+
+function isList(given: UniformChannel | readonly Channel[]): given is readonly Channel[] {
+  return isObject(given) && Array.isArray(given)
+}

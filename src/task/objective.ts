@@ -1,0 +1,248 @@
+import type { Targets as NativeTargets } from '#native'
+import type { NetworkDescription, Readout } from '../network/description.js'
+import { toPositiveSteps } from '../network/duration.js'
+import { find } from '../network/normalise.js'
+import {
+  callable,
+  finite,
+  floats,
+  isObject,
+  list,
+  nonNegative,
+  numbers,
+  object,
+  oneOf,
+  ownMemory,
+  record,
+  wholeNumber
+} from '../support/check.js'
+import { invalid, MdglError } from '../support/error.js'
+import type { Values } from '../support/precision.js'
+import { isFloatArray } from '../support/recognise.js'
+import { narrowed } from '../support/wide-integers.js'
+import type {
+  Batch,
+  BatchShape,
+  CrossEntropy,
+  CustomLoss,
+  CustomLossResult,
+  Loss,
+  LossByReadout,
+  Losses,
+  ObjectiveOptions,
+  ReadoutTrace,
+  Regulariser,
+  SquaredError,
+  Targets
+} from './batch.js'
+import { encodeWindows } from './class-windows.js'
+import { checkObjective } from './conventions.js'
+import { columnsOf, putColumns, takeColumns } from './readout-columns.js'
+
+/** A loss at its readout. */
+export interface Term {
+  readonly readout: Readout
+  readonly loss: Loss
+}
+
+/** What is to become small, checked against a network. */
+export interface Objective {
+  /** As the engine reads it: JSON. */
+  readonly json: string
+  readonly terms: readonly Term[]
+  /** Whether δ comes from JavaScript. */
+  readonly custom: boolean
+  /** Every readout, in the order of their units in the engine's arrays. */
+  readonly readouts: readonly Readout[]
+}
+
+/** Checks losses and regulariser against a network. */
+export function makeObjective(
+  losses: Losses,
+  regulariser: Regulariser | null | undefined,
+  description: NetworkDescription
+): Objective {
+  const readouts = description.readouts ?? []
+  const alone = isLoss(losses)
+  const terms = alone ? [onlyTerm(losses, readouts)] : namedTerms(losses, readouts)
+  const custom = terms.some(term => term.loss.kind === 'custom')
+  if (custom && !terms.every(term => term.loss.kind === 'custom')) {
+    throw invalid('loss', losses, "either 'custom' losses alone or none; the two cannot be mixed yet")
+  }
+  checkObjective(description, terms, regulariser != null)
+  const json = JSON.stringify({
+    losses: terms.map(term => encodeTerm(term, description.dt ?? 1, alone ? 'loss' : `loss.${term.readout.name}`)),
+    regulariser: regulariser == null ? null : checkRegulariser(regulariser)
+  })
+  return { json, terms, custom, readouts }
+}
+
+/** The objective of a call: that of its options, or else that which the batch brings along. */
+export function objectiveFor(options: ObjectiveOptions, batch: Batch, description: NetworkDescription): Objective {
+  const { loss, regulariser } = options
+  if (loss !== undefined) return makeObjective(loss, regulariser, description)
+  const { loss: own, regulariser: ownRegulariser } = object(batch, 'batch')
+  if (own === undefined) throw invalid('options.loss', loss, 'a loss, unless the batch has one (makeBatch gives it)')
+  return makeObjective(own, regulariser === undefined ? ownRegulariser : regulariser, description)
+}
+
+/** Checks a batch's targets and lays them out for the engine, one entry a loss. */
+export function encodeTargets(objective: Objective, batch: Batch, shape: BatchShape): NativeTargets[] {
+  if (objective.custom) return objective.terms.map(() => ({}))
+  return objective.terms.map(({ readout, loss }) => {
+    const path = `batch.targets.${readout.name}`
+    const targets = targetsOf(batch.targets, readout.name, objective, path)
+    return encodeTerms(targets, loss, { ...shape, units: readout.size }, path)
+  })
+}
+
+function encodeTerms(targets: unknown, loss: Loss, shape: BatchShape & { readonly units: number }, path: string) {
+  const { lengths, steps, dt, units } = shape
+  if (loss.kind !== 'cross-entropy') return { values: encodeValues(targets, lengths.length * steps * units, path) }
+  if (loss.window !== 'targets') return { classes: encodeClasses(targets, units, lengths.length, path) }
+  return { windows: encodeWindows(targets, { lengths, dt, classes: units }, path) }
+}
+
+/** A custom loss over all readouts: E, δ in the engine's layout, and the accuracy where one is given. */
+export interface CustomScore {
+  readonly loss: number
+  readonly delta: Float64Array
+  readonly accuracy: number | null
+}
+
+/** Asks the custom losses about a readout `[trial][step][unit of any readout]`. */
+export function askCustomLosses(
+  objective: Objective,
+  batch: Batch,
+  values: Values,
+  trials: number,
+  steps: number
+): CustomScore {
+  const { readouts, terms } = objective
+  const width = readouts.reduce((sum, readout) => sum + readout.size, 0)
+  const delta = new Float64Array(trials * steps * width)
+  let loss = 0
+  const accuracies: number[] = []
+  for (const term of terms) {
+    const columns = columnsOf(readouts, term.readout, trials * steps)
+    const { units } = columns
+    const result = ask(term, { values: takeColumns(values, columns), trials, steps, units }, batch)
+    putColumns(delta, result.delta, columns)
+    loss += result.loss
+    if (result.accuracy !== undefined) accuracies.push(result.accuracy)
+  }
+  const accuracy = mean(accuracies)
+  // Each is finite.
+  if (!Number.isFinite(loss + (accuracy ?? 0))) {
+    throw new MdglError({ code: 'not-finite', message: 'The losses of all readouts together are not a finite number.' })
+  }
+  return { loss, delta, accuracy }
+}
+
+const mean = (values: readonly number[]): number | null =>
+  values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** Or what was meant for one: readouts have losses, no settings. */
+function isLoss(losses: Losses): losses is Loss {
+  if (!isObject(losses)) return false
+  const meant = Object.values(losses).some(part => part !== undefined && typeof part !== 'object')
+  return Object.hasOwn(losses, 'kind') || meant
+}
+
+function onlyTerm(loss: Loss, readouts: readonly Readout[]): Term {
+  const [readout, ...others] = readouts
+  if (readout === undefined || others.length > 0) {
+    throw invalid('loss', loss, `one loss for each readout by name: ${list(readouts.map(({ name }) => name))}`)
+  }
+  return { readout, loss: checkLoss(loss, 'loss') }
+}
+
+function namedTerms(losses: LossByReadout, readouts: readonly Readout[]): Term[] {
+  if (!isObject(losses))
+    throw invalid('loss', losses, "a loss, as {kind: 'cross-entropy'}, or one for each readout by name")
+  const terms = Object.entries(losses).map(([name, loss]) => ({
+    readout: find(readouts, name, 'loss'),
+    loss: checkLoss(loss, `loss.${name}`)
+  }))
+  if (terms.length === 0) throw invalid('loss', losses, 'at least one loss')
+  return terms
+}
+
+function checkLoss(given: Loss | undefined, path: string): Loss {
+  const loss = object(given, path) as Loss
+  const kind = oneOf(loss.kind, `${path}.kind`, ['cross-entropy', 'squared-error', 'custom'] as const)
+  if (kind === 'cross-entropy') return { ...record(loss as CrossEntropy, path, ['kind', 'window']), kind }
+  if (kind === 'squared-error') return { ...record(loss as SquaredError, path, ['kind']), kind }
+  const evaluate = callable((loss as CustomLoss).evaluate, `${path}.evaluate`)
+  // With its own object, of which the function may make use.
+  return { kind, evaluate: (trace, batch) => evaluate.call(loss as CustomLoss, trace, batch) }
+}
+
+function encodeTerm({ readout, loss }: Term, dt: number, path: string) {
+  if (loss.kind !== 'cross-entropy') return { readout: readout.name, kind: loss.kind }
+  const window = windowSteps(loss, dt, path)
+  if (window === 'targets') return { readout: readout.name, kind: 'windowed-cross-entropy' }
+  return { readout: readout.name, kind: loss.kind, window }
+}
+
+function windowSteps({ window }: CrossEntropy, dt: number, path: string): number | 'targets' {
+  if (window === 'targets') return window
+  return window === undefined ? 1 : toPositiveSteps(window, dt, `${path}.window`)
+}
+
+/** The last steps of a trial that a readout's answer is read from, of a loss without answers the last one; or that the targets say it. */
+export function lossWindow(term: Term | undefined, dt: number): number | 'targets' {
+  return term?.loss.kind === 'cross-entropy' ? windowSteps(term.loss, dt, 'loss') : 1
+}
+
+function checkRegulariser(regulariser: Regulariser): Regulariser {
+  record(regulariser, 'regulariser', ['strength', 'targetRate'])
+  return {
+    strength: nonNegative(regulariser.strength, 'regulariser.strength'),
+    targetRate: nonNegative(regulariser.targetRate, 'regulariser.targetRate')
+  }
+}
+
+function targetsOf(targets: Batch['targets'], readout: string, { terms, readouts }: Objective, path: string): unknown {
+  const names = readouts.map(({ name }) => name)
+  if (targets === undefined) throw invalid(path, targets, 'what the loss needs: classes or values')
+  if (!isObject(targets)) {
+    throw invalid('batch.targets', targets, 'an array, or one entry for each readout that has a loss')
+  }
+  if (!Array.isArray(targets) && !ArrayBuffer.isView(targets)) {
+    const named = targets as { readonly [readout: string]: Targets }
+    const unknown = Object.keys(named).find(name => !names.includes(name))
+    if (unknown !== undefined) throw invalid('batch.targets', unknown, list(names))
+    return Object.hasOwn(named, readout) ? named[readout] : undefined
+  }
+  if (terms.length > 1) throw invalid(path, targets, 'one entry for each readout that has a loss, by name')
+  return targets
+}
+
+function encodeClasses(targets: unknown, classes: number, trials: number, path: string): Uint32Array {
+  const values = numbers(narrowed(targets, path), path)
+  if (values.length !== trials) throw invalid(path, targets, `one class for each of ${trials} trials`)
+  return Uint32Array.from(values, (value, trial) => wholeNumber(value, `${path}[${trial}]`, 0, classes - 1))
+}
+
+function encodeValues(targets: unknown, expected: number, path: string): Float64Array | Float32Array {
+  const values = floats(targets, path)
+  if (values.length !== expected) throw invalid(path, targets, `${expected} values [trial][step][unit]`)
+  return values
+}
+
+function ask(term: Term, trace: ReadoutTrace, batch: Batch): CustomLossResult {
+  const result = (term.loss as CustomLoss).evaluate(trace, batch)
+  const path = `loss.${term.readout.name}`
+  record(result, path, ['loss', 'delta', 'accuracy'])
+  finite(result.loss, `${path}.loss`)
+  const { delta } = result
+  if (!isFloatArray(delta)) {
+    throw invalid(`${path}.delta`, delta, 'a Float64Array or Float32Array')
+  }
+  if (ownMemory(delta, `${path}.delta`).length !== trace.values.length) {
+    throw invalid(`${path}.delta`, delta, `${trace.values.length} values [trial][step][unit], as the readout has`)
+  }
+  if (result.accuracy !== undefined) finite(result.accuracy, `${path}.accuracy`)
+  return result
+}

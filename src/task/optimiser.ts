@@ -1,0 +1,163 @@
+import {
+  array,
+  finite,
+  flag,
+  list,
+  nonNegative,
+  object,
+  oneOf,
+  orDefault,
+  positive,
+  record,
+  wholeNumber,
+  within
+} from '../support/check.js'
+import { invalid } from '../support/error.js'
+import { deepFreeze } from '../support/freeze.js'
+import { completeLearningRate, type LearningRate, type Schedule } from './schedule.js'
+
+/** A stepwise decay: lr ← lr · `factor` every `every` of the model's steps. A {@link StepSchedule} counts the training's iterations. */
+export interface Decay {
+  /** Above 0, at most 1. */
+  readonly factor: number
+  /** In iterations. */
+  readonly every: number
+}
+
+/** What both optimisers have. */
+export interface OptimiserBase {
+  /** lr, constant or changing with the iteration. Default 0.0025. */
+  readonly learningRate?: LearningRate
+  /** Factors of the learning rate of single projections, by name; 0 leaves the weights as they are. Default: 1 for all. */
+  readonly learningRateFactors?: Readonly<Record<string, number>>
+  /** Decoupled weight decay: every weight loses lr·weightDecay of itself per step, biases do not. Source: Loshchilov and Hutter 2019. Default 0. */
+  readonly weightDecay?: number
+  /** Shrinks every living signed weight by lr·l1 a step, and a free one towards 0. Default 0.01. */
+  readonly l1?: number
+  /** Adds √(2·lr·temperature)·N(0,1) to every living signed weight. Default 0. */
+  readonly temperature?: number
+  /** Whether as many dead synapses are restarted as the density asks for (DEEP R); signed projections only. Default true. */
+  readonly rewiring?: boolean
+  /** Only with a constant learning rate. Default null: none. */
+  readonly decay?: Decay | null
+  /** Scales the gradient down to at most this global norm. Default null: no clipping. */
+  readonly clipNorm?: number | null
+  /** Projections that keep their weights; biases are never frozen. Default none. */
+  readonly frozen?: readonly string[]
+}
+
+/** Adam: θ −= lr √(1−β₂ⁿ)/(1−β₁ⁿ) m/(√v + ε). */
+export interface Adam extends OptimiserBase {
+  /** Adam. */
+  readonly kind: 'adam'
+  /** β₁. Default 0.9. */
+  readonly beta1?: number
+  /** β₂. Default 0.999. */
+  readonly beta2?: number
+  /** ε, not bias-corrected. Default 1e−8. */
+  readonly epsilon?: number
+}
+
+/** Gradient descent: θ −= lr ∂E/∂θ. */
+export interface GradientDescent extends OptimiserBase {
+  /** Gradient descent. */
+  readonly kind: 'gradient-descent'
+}
+
+/**
+ * How weights follow gradients, in the order of the authors' code: gradient step on θ (W = sign · θ), dead entries
+ * cleared, l1 and noise on the living, rewiring. Source: Liu et al. 2021; DEEP R, Bellec et al. 2018.
+ */
+export type Optimiser = Adam | GradientDescent
+
+/** The optimiser of Fig. 3C. */
+export const defaultOptimiser: Optimiser = Object.freeze({ kind: 'adam', learningRate: 0.0025, l1: 0.01 })
+
+const SHARED = [
+  'kind',
+  'learningRate',
+  'learningRateFactors',
+  'weightDecay',
+  'l1',
+  'temperature',
+  'rewiring',
+  'decay',
+  'clipNorm',
+  'frozen'
+] as const
+
+/**
+ * An optimiser with every default filled in.
+ *
+ * @param optimiser - The optimiser.
+ * @param projections - The network's projections, for `frozen` and `learningRateFactors`.
+ * @param iterations - Those of the training, for a learning rate that depends on them.
+ * @throws {@link MdglError} `'invalid'` for a value that is not allowed or a projection that does not exist.
+ */
+export function completeOptimiser(
+  optimiser: Optimiser,
+  projections: readonly string[],
+  iterations?: number
+): CompleteOptimiser {
+  object(optimiser, 'optimiser')
+  const kind = oneOf(optimiser.kind, 'optimiser.kind', ['adam', 'gradient-descent'] as const)
+  const shared = {
+    learningRate: completeLearningRate(orDefault(optimiser.learningRate, 0.0025), 'optimiser.learningRate', iterations),
+    ...named(optimiser.learningRateFactors, projections),
+    ...(optimiser.weightDecay !== undefined && {
+      weightDecay: nonNegative(optimiser.weightDecay, 'optimiser.weightDecay')
+    }),
+    l1: nonNegative(orDefault(optimiser.l1, 0.01), 'optimiser.l1'),
+    temperature: nonNegative(orDefault(optimiser.temperature, 0), 'optimiser.temperature'),
+    rewiring: flag(orDefault(optimiser.rewiring, true), 'optimiser.rewiring'),
+    decay: optimiser.decay == null ? null : checkDecay(optimiser.decay),
+    clipNorm: optimiser.clipNorm == null ? null : positive(optimiser.clipNorm, 'optimiser.clipNorm'),
+    frozen: frozenNames(orDefault(optimiser.frozen, []), projections, 'optimiser.frozen')
+  }
+  if (optimiser.kind === 'gradient-descent') {
+    record(optimiser, 'optimiser', SHARED)
+    return deepFreeze({ kind: 'gradient-descent' as const, ...shared })
+  }
+  record(optimiser, 'optimiser', [...SHARED, 'beta1', 'beta2', 'epsilon'])
+  return deepFreeze({
+    kind: kind as 'adam',
+    beta1: within(orDefault(optimiser.beta1, 0.9), 'optimiser.beta1', 0, 1),
+    beta2: within(orDefault(optimiser.beta2, 0.999), 'optimiser.beta2', 0, 1),
+    epsilon: positive(orDefault(optimiser.epsilon, 1e-8), 'optimiser.epsilon'),
+    ...shared
+  })
+}
+
+/** An optimiser whose learning rate is plain data. */
+export type CompleteOptimiser = Optimiser & { readonly learningRate: number | Schedule }
+
+/** The optimiser with another learning rate; a schedule takes the place of a decay. */
+export function withLearningRate(optimiser: Optimiser, learningRate: LearningRate | undefined): Optimiser {
+  if (learningRate === undefined) return optimiser
+  return { ...optimiser, learningRate, ...(typeof learningRate !== 'number' && { decay: null }) }
+}
+
+function named(factors: Readonly<Record<string, number>> | undefined, projections: readonly string[]) {
+  if (factors === undefined) return {}
+  const path = 'optimiser.learningRateFactors'
+  const entries = Object.entries(record(factors, path, projections))
+  return {
+    learningRateFactors: Object.fromEntries(
+      entries.map(([name, factor]) => [name, nonNegative(factor, `${path}.${name}`)])
+    )
+  }
+}
+
+/** Checks that every name is a projection's. */
+export function frozenNames(names: readonly string[], projections: readonly string[], path: string): readonly string[] {
+  const unknown = array(names, path).find(name => !projections.includes(name))
+  if (unknown !== undefined) throw invalid(path, unknown, list(projections))
+  return [...names]
+}
+
+function checkDecay(decay: Decay): Decay {
+  record(decay, 'optimiser.decay', ['factor', 'every'])
+  const factor = finite(decay.factor, 'optimiser.decay.factor')
+  if (factor <= 0 || factor > 1) throw invalid('optimiser.decay.factor', factor, 'a number above 0 and at most 1')
+  return { factor, every: wholeNumber(decay.every, 'optimiser.decay.every', 1) }
+}

@@ -1,0 +1,254 @@
+import { guard, native } from '../addon/native.js'
+import type { Names, NetworkDescription } from '../network/description.js'
+import type { InputNames, ReadoutNames } from '../network/names.js'
+import { callable, isObject, object, oneOf, record, wholeNumber } from '../support/check.js'
+import type { Batch, Loss, Losses, Regulariser, Targets } from './batch.js'
+import type { Optimiser } from './optimiser.js'
+
+/** What a batch is for; each split draws random numbers of its own. */
+export type Split = 'train' | 'validation' | 'test'
+
+/** Random numbers: the engine's counter-based generator. The same key gives the same numbers on every machine. */
+export interface Random {
+  /** Uniform in (0, 1]. */
+  uniform(): number
+  /**
+   * A whole number from 0 to below `n`.
+   *
+   * @param n - At least 1.
+   */
+  integer(n: number): number
+  /** Normal, mean 0 and standard deviation 1. */
+  normal(): number
+  /**
+   * The numbers 0 to n − 1 in random order.
+   *
+   * @param n - How many, at most 2^28.
+   */
+  permutation(n: number): Uint32Array
+}
+
+/** The random numbers of a batch; {@link BatchRandom.trial} gives those of a trial. */
+export interface BatchRandom extends Random {
+  /**
+   * A generator keyed by the trial: what it draws does not depend on other trials. It starts over at each call.
+   *
+   * @param index - The trial.
+   */
+  trial(index: number): Random
+}
+
+/** What a task knows when it makes a batch. */
+export interface TaskContext {
+  /** The iteration, from 1. */
+  readonly iteration: number
+  /** What the batch is for. */
+  readonly split: Split
+  /** How many trials are asked for. */
+  readonly size: number
+  /** Random numbers keyed by seed, split and iteration. */
+  readonly rng: BatchRandom
+}
+
+/**
+ * What training needs of a task: its loss, and batches for a network whose inputs and readouts have these names. A {@link Task}
+ * that names others does not fit; one of unknown names (`Task` alone) fits every network, and is checked when it runs.
+ */
+export interface TaskFor<N extends Pick<Names, 'input' | 'readout'> = Names> {
+  /** For reports and folders. */
+  readonly name: string
+  /** A sentence, for the run's report. */
+  readonly description?: string
+  /**
+   * The network that goes with the task; it need not be the one that is trained.
+   *
+   * @param options - The seed of connectivity and initial weights.
+   */
+  network?(options: {
+    /** Seed of connectivity and initial weights. */
+    readonly seed: number
+  }): NetworkDescription
+  /** What training makes small. */
+  readonly loss: Losses<N['readout']>
+  /** Firing-rate regulariser. Default none. */
+  readonly regulariser?: Regulariser | null
+  /** The optimiser's defaults for this task. */
+  readonly optimiser?: Optimiser
+  /** Default number of iterations. Without one 1000. */
+  readonly iterations?: number
+  /** Default number of trials per batch. Without one 64. */
+  readonly batchSize?: number
+  /** Default number of iterations between validations. Without one 10. */
+  readonly validateEvery?: number
+  /**
+   * Makes a batch. A pure function of its argument: batches are made ahead of their use.
+   *
+   * @param context - Iteration, split, size and random numbers.
+   */
+  batch(context: TaskContext): Batch<N['input'], N['readout']> | Promise<Batch<N['input'], N['readout']>>
+}
+
+/**
+ * Something to learn: a plain object that makes batches. It describes inputs; the engine draws them.
+ *
+ * @example
+ * ```ts
+ * const task: Task = {
+ *   name: 'left or right',
+ *   loss: { kind: 'cross-entropy' },
+ *   batch: ({ size, rng }) => {
+ *     const targets = Array.from({ length: size }, (_, trial) => rng.trial(trial).integer(2));
+ *     const rates = targets.map((side, trial) => ({ trial, units: [side * 10, side * 10 + 10] as const, from: 0, to: 100, rate: 40 }));
+ *     return { length: 200, inputs: { cues: { rates } }, targets };
+ *   },
+ * };
+ * ```
+ */
+export interface Task<N extends Names = Names> extends TaskFor<N> {
+  /**
+   * The network that goes with the task.
+   *
+   * @param options - The seed of connectivity and initial weights.
+   */
+  network?(options: {
+    /** Seed of connectivity and initial weights. */
+    readonly seed: number
+  }): NetworkDescription<N>
+}
+
+type BatchOf<T extends TaskFor> = Awaited<ReturnType<T['batch']>>
+
+/** The names by which losses or targets are given; none where they are one loss, or an array. */
+type Keys<T> = T extends Loss | Targets ? never : keyof T
+
+/** The inputs and readouts that a task T names and a network D has not. */
+type UnknownNames<D, T extends TaskFor> =
+  | NotIn<Keys<BatchOf<T>['inputs']>, InputNames<D>>
+  | NotIn<Keys<T['loss']> | Keys<NonNullable<BatchOf<T>['targets']>>, ReadoutNames<D>>
+
+/** Names that the compiler does not know (`string`) may be any. */
+type NotIn<Name, Known> = string extends Name ? never : Exclude<Name, Known>
+
+/**
+ * Anything, if the network D has every input and readout that the task T names; else a type that no task has, which says what the
+ * network lacks. {@link TaskFor} alone would pass a misspelt name beside a right one.
+ */
+export type KnownNames<D, T extends TaskFor> = [UnknownNames<D, T>] extends [never]
+  ? unknown
+  : {
+      /** What the task names. */
+      readonly 'names that the network does not have': UnknownNames<D, T>
+    }
+
+const SPLITS: readonly Split[] = ['train', 'validation', 'test']
+/** Input events come from streams 0 to 99, tasks draw from 100 to 199 (the engine's rule). */
+const FIRST_TASK_STREAM = 100
+/** The last of the tasks' streams: no split's. */
+const FIXED_STREAM = 199
+/** No trial has this index, so the batch's own numbers are nobody else's. */
+const WHOLE_BATCH = 2 ** 32 - 1
+const MOST_TRIALS = 2 ** 20
+const MOST = 2 ** 32 - 1
+/** A gigabyte of numbers. */
+const MOST_PERMUTED = 2 ** 28
+
+/** Which batch {@link makeBatch} makes. */
+export interface BatchOptions {
+  /** What the batch is for: training draws `'train'` and `'validation'`, so `'test'` is a batch it has never seen. */
+  readonly split: Split
+  /** Number of trials. */
+  readonly size: number
+  /** Seed of the random numbers: a whole number of at least 0. */
+  readonly seed: number
+  /** The iteration, from 1. Default 1. */
+  readonly iteration?: number
+}
+
+/**
+ * Makes a batch of a task, the same that {@link train} makes for the same seed, split, iteration and size. Where it gives
+ * rates, the engine draws the events when the batch is run, from the seed that {@link evaluate} or another run is given. The batch
+ * brings the task's loss and regulariser along, unless the task has given it a loss.
+ *
+ * @example
+ * ```ts
+ * const batch = await makeBatch(task, { split: 'test', size: 100, seed: 1 });
+ * const { accuracy } = await evaluate(model, batch);
+ * ```
+ * @param task - The task.
+ * @param options - Split, size, seed and iteration.
+ * @throws {@link MdglError} as a rejection: `'invalid'` for a task without `batch` and for an option that is not allowed;
+ * the task's own error as it is.
+ */
+export async function makeBatch<InputName extends string, ReadoutName extends string>(
+  task: TaskFor<{ input: InputName; readout: ReadoutName }>,
+  options: BatchOptions
+): Promise<Batch<InputName, ReadoutName>> {
+  const batch = await taskBatch(task, options)
+  const { loss, regulariser } = task
+  if (!isObject(batch) || Array.isArray(batch) || loss === undefined || Object.hasOwn(batch, 'loss')) return batch
+  return { ...batch, loss, ...(regulariser != null && { regulariser }) }
+}
+
+/** The batch as the task made it. */
+export async function taskBatch<InputName extends string, ReadoutName extends string>(
+  task: TaskFor<{ input: InputName; readout: ReadoutName }>,
+  options: BatchOptions
+): Promise<Batch<InputName, ReadoutName>> {
+  object(task, 'task')
+  const make = callable(task.batch, 'task.batch')
+  record(options, 'options', ['split', 'size', 'seed', 'iteration'])
+  const split = oneOf(options.split, 'options.split', SPLITS)
+  const size = wholeNumber(options.size, 'options.size', 1, MOST_TRIALS)
+  const seed = wholeNumber(options.seed, 'options.seed')
+  const { iteration = 1 } = options
+  wholeNumber(iteration, 'options.iteration', 1, MOST)
+  return await make.call(task, { iteration, split, size, rng: batchRandom(seed, split, iteration) })
+}
+
+/** Refuses what cannot make batches. */
+export function checkTask(task: Task): void {
+  object(task, 'task')
+  callable(task.batch, 'task.batch')
+}
+
+/** The stream from which a split's input events are drawn. */
+export function eventStream(split: Split): number {
+  return SPLITS.indexOf(split)
+}
+
+/** The random numbers of a task's batch. */
+export function batchRandom(seed: number, split: Split, iteration: number): BatchRandom {
+  const stream = FIRST_TASK_STREAM + eventStream(split)
+  const keyed = (trial: number) => random(seed, stream, iteration, trial)
+  return Object.freeze({
+    ...keyed(WHOLE_BATCH),
+    trial: (index: number) => keyed(wholeNumber(index, 'trial', 0, MOST_TRIALS))
+  })
+}
+
+/**
+ * Random numbers that are the same in every batch: for a frozen input, for a target that stays. The same arguments give
+ * the same numbers on every machine, and none that a batch's own generator gives.
+ *
+ * @example
+ * ```ts
+ * const random = fixedRandom(1);
+ * console.log(random.uniform(), random.integer(6)); // the same numbers in every run
+ * ```
+ * @param seed - A whole number of at least 0.
+ * @param part - Numbers generators of the same seed; they are independent. Default 0.
+ * @throws {@link MdglError} `'invalid'` for an argument that is not allowed.
+ */
+export function fixedRandom(seed: number, part = 0): Random {
+  return random(wholeNumber(seed, 'seed'), FIXED_STREAM, 0, wholeNumber(part, 'part', 0, MOST_TRIALS))
+}
+
+function random(seed: number, stream: number, iteration: number, trial: number): Random {
+  const generator = guard(() => new native.Rng(seed, stream, iteration, trial))
+  return {
+    uniform: () => generator.uniform(),
+    integer: n => generator.integer(wholeNumber(n, 'n', 1, MOST)),
+    normal: () => generator.normal(),
+    permutation: n => generator.permutation(wholeNumber(n, 'n', 0, MOST_PERMUTED))
+  }
+}
