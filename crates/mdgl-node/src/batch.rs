@@ -1,7 +1,7 @@
 //! Batches and targets: from JavaScript's objects to the engine's values.
 //!
-//! Everything is copied once, on JavaScript's thread and within one call: the engine works on while JavaScript may
-//! write, detach or resize its arrays. What only the engine can check, it checks on the copy.
+//! Everything is copied once, on JavaScript's thread and within one call: the engine runs while JavaScript may write, detach
+//! or resize its arrays. Checks that only the engine can make are made on the copy.
 
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ pub struct EncodedBatch {
 
 impl ObjectFinalize for EncodedBatch {
     fn finalize(self, env: Env) -> napi::Result<()> {
-        self.encoded.tell(&env, 0);
+        self.encoded.report(&env, 0);
         Ok(())
     }
 }
@@ -78,7 +78,7 @@ impl EncodedBatch {
         let encoded = copy(&lengths, &inputs, &targets, &key)?;
         let bytes = encoded.bytes();
         let encoded = Held::new(Arc::new(encoded));
-        encoded.tell(env, bytes);
+        encoded.report(env, bytes);
         Ok(Self { encoded })
     }
 }

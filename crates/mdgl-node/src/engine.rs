@@ -1,4 +1,4 @@
-//! The engine at work on a session's thread: calls mdgl-core and wraps its results.
+//! Jobs of a session's thread: calls of mdgl-core, and its results as JavaScript's objects.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -23,7 +23,7 @@ use crate::shared::{Shared, TrainingLock, projection_values};
 /// An engine of either float type.
 pub type AnyEngine = ByFloat<Engine<f32>, Engine<f64>>;
 
-/// A model with everything that work on it needs.
+/// A model with settings and threads of a session.
 pub struct Engine<F: Real> {
     shared: Arc<Shared<F>>,
     /// Held while the session lives, if it trains.
@@ -36,7 +36,7 @@ pub struct Engine<F: Real> {
     tickets: Ticket,
 }
 
-/// Which of a session's batches it is that waits.
+/// Number of a waiting batch among those of its session.
 pub type Ticket = u64;
 
 /// A batch that waits for an answer from JavaScript, and the model that it runs on.
@@ -46,7 +46,7 @@ struct Pending<F: Real> {
     awaited: Awaited<F>,
 }
 
-/// What a batch waits for.
+/// The answer that a batch waits for.
 enum Awaited<F: Real> {
     /// The δ of a custom loss.
     Delta(Forward<F>),
@@ -74,9 +74,9 @@ pub enum Answer {
     Signal(Vec<f64>),
 }
 
-/// Where a shared batch stands.
+/// Progress of a shared batch.
 pub enum SharedProgress {
-    /// This message is to go to all ranks.
+    /// A message for all ranks.
     Pending(Ticket, Vec<u8>),
     Trained(StepReport),
     Evaluated(Evaluation),
@@ -91,7 +91,7 @@ impl<F: Float> Engine<F> {
         Ok(Self { shared, _lock: lock, config, workers, pending: None, tickets: 0 })
     }
 
-    /// Bytes of memory that it keeps for the next job.
+    /// Bytes of memory kept for the next job.
     pub fn bytes(&self) -> usize {
         self.workers.bytes()
     }
@@ -177,7 +177,7 @@ impl<F: Float> Engine<F> {
 
 /// Jobs that leave a batch waiting, and those that answer it.
 impl<F: Float> Engine<F> {
-    /// Simulates a batch, gives its readouts, and waits for δ.
+    /// Simulates a batch and returns its readouts; the batch waits for δ.
     pub fn forward(&mut self, encoded: Arc<EncodedBatch>) -> Result<(Ticket, Floats)> {
         let model = self.shared.snapshot();
         let forward = match &self.config.rule {
@@ -189,12 +189,12 @@ impl<F: Float> Engine<F> {
         Ok((self.wait(Pending { model, encoded, awaited }), F::array(readout)))
     }
 
-    /// Simulates a batch, shows it to a rule, and waits for the rule's signal.
+    /// Simulates a batch and returns its observation; the batch waits for the rule's signal.
     pub fn observe(&mut self, encoded: Arc<EncodedBatch>) -> Result<(Ticket, Observation)> {
         self.show(self.shared.snapshot(), encoded, None)
     }
 
-    /// Computes this rank's share of a batch, and waits for the messages of all ranks.
+    /// Computes this rank's share of a batch, which then waits for the messages of all ranks.
     pub fn share(&mut self, encoded: Arc<EncodedBatch>, share: Share, step: bool) -> Result<SharedProgress> {
         let (begun, model) = (Instant::now(), self.shared.snapshot());
         let (shared, message) = self.sharing(&model, &encoded, share, step)?.begin()?;
@@ -202,7 +202,7 @@ impl<F: Float> Engine<F> {
         Ok(SharedProgress::Pending(self.wait(Pending { model, encoded, awaited }), message))
     }
 
-    /// Shows a batch to a rule once its custom loss is known.
+    /// The observation of a batch whose custom loss is known; it waits for the rule's signal.
     pub fn observe_pending(&mut self, ticket: Ticket, score: &Score) -> Result<(Ticket, Observation)> {
         let Pending { model, encoded, awaited } = self.take(ticket)?;
         let Awaited::Delta(forward) = awaited else { return Err(another_answer()) };
@@ -287,10 +287,10 @@ impl<F: Float> Engine<F> {
         self.tickets
     }
 
-    /// The batch of a ticket, once.
+    /// Removes the waiting batch of a ticket.
     fn take(&mut self, ticket: Ticket) -> Result<Pending<F>> {
         let pending = if ticket == self.tickets { self.pending.take() } else { None };
-        pending.ok_or_else(|| Failure::bug("the batch does not wait for an answer any more"))
+        pending.ok_or_else(|| Failure::bug("the batch no longer waits for an answer"))
     }
 
     fn show(
@@ -343,7 +343,7 @@ impl From<mdgl_core::Evaluation> for Evaluation {
     }
 }
 
-/// Triples, an event that counts more than once as often.
+/// Triples (trial, step, unit); an event of count n is listed n times.
 fn flatten(events: &[Event]) -> Result<Vec<u32>> {
     let count: usize = events.iter().map(|event| event.count as usize).sum();
     let bytes = count.saturating_mul(size_of::<[u32; 3]>());

@@ -299,8 +299,8 @@ pub(crate) fn cross_entropy(scale: f64, class: usize, y: &[f64], delta: &mut [f6
     let total: f64 = delta.iter().sum();
     tally.loss += scale * (libm::log(total) - (y[class] - highest));
     for (k, delta) in delta.iter_mut().enumerate() {
-        let wanted = if k == class { 1.0 } else { 0.0 };
-        *delta = scale * (*delta / total - wanted);
+        let target = if k == class { 1.0 } else { 0.0 };
+        *delta = scale * (*delta / total - target);
     }
 }
 

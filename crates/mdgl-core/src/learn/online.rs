@@ -186,7 +186,7 @@ impl<F: Scalar> Traces<F> {
             if regularised && !plan.filters_factors_separately { self.list_edges(plan)? } else { Vec::new() };
         let filters = self.filters.len();
         let sites = plan.field.as_ref().map_or(0, FieldSources::sites);
-        plan.field.as_ref().map_or(Ok(()), |sources| sources.places.make_room(&mut self.places))?;
+        plan.field.as_ref().map_or(Ok(()), |sources| sources.places.allocate(&mut self.places))?;
         let buffers = [
             (&mut self.integrator, slots),
             (&mut self.eligibility, slots),
@@ -230,7 +230,7 @@ impl<F: Scalar> Traces<F> {
         Ok(())
     }
 
-    /// Recomputes the gains after the weights changed; traces stay. From now on every cell's modulatory trace is
+    /// Recomputes the gains after a change of weights; traces stay. From now on every cell's modulatory trace is
     /// followed: a cell that receives nothing now may have received before, and its trace decays.
     pub fn renew(&mut self, plan: &LearningPlan<F>, cells: usize) {
         self.list_filters(plan);

@@ -48,7 +48,7 @@ pub struct Synapses {
     /// Steps from a spike to its effect, 1 or more.
     pub(crate) delay: usize,
     /// Density times number of pairs: the number that rewiring maintains.
-    pub(crate) wanted: f64,
+    pub(crate) target_number: f64,
     /// Explicit weights, in the order of the synapses; else how to draw them.
     pub(crate) initial: InitialWeights,
 }
@@ -149,14 +149,14 @@ fn connect(
     let delay = delay_steps(&path("delay"), projection.delay, d.dt, kind)?;
     let recurrent = projection.from == projection.to;
     let pairs = from.size as f64 * to.size as f64;
-    let (pre, post, initial, wanted) = match (&projection.connections, projection.density) {
+    let (pre, post, initial, target_number) = match (&projection.connections, projection.density) {
         (Some(list), None) => {
             if projection.initialise.is_some() {
                 return Err(invalid(path("initialise"), "set", "only with density"));
             }
             let (pre, post, values) = listed(&path("connections"), list, from, to, recurrent)?;
-            let wanted = pre.len() as f64;
-            (pre, post, InitialWeights::Given(values), wanted)
+            let target_number = pre.len() as f64;
+            (pre, post, InitialWeights::Given(values), target_number)
         }
         (None, Some(density)) => {
             if !(density > 0.0 && density <= 1.0) {
@@ -180,7 +180,7 @@ fn connect(
         signs: from.signs.clone(),
         plastic: projection.plastic,
         delay,
-        wanted,
+        target_number,
         initial,
     })
 }

@@ -79,7 +79,7 @@ pub struct IterationTimes {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KernelProfile {
-    /// Which.
+    /// The section.
     pub kernel: Section,
     /// Time of all threads together, per iteration.
     #[serde(flatten)]

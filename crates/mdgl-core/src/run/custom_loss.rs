@@ -42,8 +42,8 @@ impl<F: Real> Forward<F> {
         Self::keeping(model, batch, Keep::NOTHING, workers, cancel)
     }
 
-    /// The same for a rule, of which nothing is asked but what has to be kept: the sums of ψ, if a channel's kernel is
-    /// `'membrane'`; trials in the lanes, if something diffuses.
+    /// The same, keeping what the gradient of a rule needs besides: the sums of ψ, if a channel's kernel is `'membrane'`; trials
+    /// in the lanes, if something diffuses.
     ///
     /// # Errors
     /// As [`Self::new`], and for a rule that does not fit the network.
@@ -78,7 +78,7 @@ impl<F: Real> Forward<F> {
     /// The readout, `[trial][step][unit]`.
     ///
     /// # Errors
-    /// [`crate::Error::NotFinite`]; [`crate::Error::Memory`] when there is no workspace for it.
+    /// [`crate::Error::NotFinite`]; [`crate::Error::Memory`].
     pub fn readout(&self) -> Result<Vec<F>> {
         let readout = readouts(&self.workspaces, self.trials, self.outputs)?;
         finite_lists(&[(A_READOUT, &readout)])?;
@@ -86,14 +86,14 @@ impl<F: Real> Forward<F> {
     }
 }
 
-/// What a loss computed outside says of a batch.
+/// Loss, δ and accuracy of a batch from a loss computed outside.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Score {
     /// ∂E/∂y, `[trial][step][unit]` over all readout units.
     pub delta: Vec<f64>,
     /// E.
     pub loss: f64,
-    /// Reported as it is.
+    /// Accuracy, reported unchanged.
     pub accuracy: Option<f64>,
 }
 
@@ -102,7 +102,7 @@ pub struct Score {
 pub struct CustomLoss<F: Real> {
     /// The simulated batch.
     pub forward: Forward<F>,
-    /// What the loss says of it.
+    /// Its loss and δ.
     pub score: Score,
 }
 

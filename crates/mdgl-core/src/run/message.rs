@@ -27,7 +27,7 @@ pub(super) enum MessagePhase {
     Forward = 1,
     /// Sums, after [`Self::Forward`].
     Backward = 2,
-    /// Both together.
+    /// Sums of both passes in one message.
     AtOnce = 3,
 }
 

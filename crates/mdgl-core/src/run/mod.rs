@@ -52,7 +52,7 @@ use workers::Workspace;
 /// Result of one training iteration.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepReport {
-    /// The batch before the step.
+    /// Evaluation of the batch before the step.
     pub evaluation: Evaluation,
     /// Norm of the whole gradient, before clipping.
     pub gradient_norm: f64,
@@ -67,12 +67,12 @@ pub struct Assignment<'a> {
     pub objective: &'a Objective,
 }
 
-/// What a training iteration changes the weights by.
+/// Rule and optimiser of a training iteration.
 #[derive(Debug, Clone, Copy)]
 pub struct Training<'a> {
-    /// What the gradients come from.
+    /// The rule that gives the gradients.
     pub rule: &'a Rule,
-    /// What is done with them.
+    /// The optimiser that applies them.
     pub optimiser: &'a Optimiser,
 }
 
@@ -148,7 +148,7 @@ pub fn train_step<F: Real>(
     advance(model, learned, decay, optimiser, assignment.batch.key.seed, workers)
 }
 
-/// One step of the optimiser on a copy of the model; `decay` is what adaptive feedback loses.
+/// One step of the optimiser on a copy of the model; `decay` is the decay of adaptive feedback.
 fn advance<F: Real>(
     model: &Model<F>,
     learned: Learned<F>,
@@ -175,7 +175,7 @@ fn advance<F: Real>(
     Ok((next.checked()?, StepReport { evaluation, gradient_norm }))
 }
 
-/// What a batch taught.
+/// Evaluation and gradients of a batch.
 struct Learned<F> {
     evaluation: Evaluation,
     gradients: Gradients<F>,
@@ -183,7 +183,7 @@ struct Learned<F> {
     psi_means: Option<Vec<f64>>,
 }
 
-/// Which gradients of a batch are wanted.
+/// The gradients of a batch to compute.
 struct GradientRequest<'a, F: Real> {
     rule: &'a Rule,
     /// With a custom loss, and only with one.

@@ -35,7 +35,7 @@ use crate::single::{self, Layout, Learning, Purpose, Size, TrialContext};
 /// Losses and spike counts of blocks, and the gradient sums of each.
 pub(super) type BlockResults<F> = (Vec<BatchSums>, Vec<BlockGradient<F>>);
 
-/// What every pass over a batch needs.
+/// Model, batch and threads of a pass.
 pub(super) struct Pass<'a, F: Real> {
     pub(super) model: &'a Model<F>,
     pub(super) network: CompiledNetwork<F>,
@@ -44,7 +44,7 @@ pub(super) struct Pass<'a, F: Real> {
     pub(super) blocks: Range<usize>,
     pub(super) workers: &'a Workers<F>,
     pub(super) cancel: &'a AtomicBool,
-    /// For trials one by one; made at the first use.
+    /// For trials one by one; created at the first use.
     lane_layout: OnceLock<single::LaneLayout<F>>,
     learning: OnceLock<Learning<F>>,
 }
@@ -69,7 +69,7 @@ impl<'a, F: Real> Pass<'a, F> {
     }
 }
 
-/// What the backward pass of a plan reads of the simulation.
+/// The signals of the simulation that the backward pass of a plan reads.
 pub(super) fn kept_for<F: Real>(plan: &LearningPlan<F>) -> Keep<'_, F> {
     Keep { psi: Some(&plan.psi_runs), sums: plan.follows_psi(), in_blocks: plan.in_blocks(), ..Keep::NOTHING }
 }
@@ -206,7 +206,7 @@ impl<F: Real> Pass<'_, F> {
     /// Whether the backward pass needs sums over the whole batch.
     pub(super) fn needs_whole_batch(&self, plan: &LearningPlan<F>, rule: &Rule) -> bool {
         let shared_rates = self.assignment.objective.regulariser.is_some() && !self.rates_by_trial();
-        rule.estimator == Estimator::Backward && (plan.wants_batch_means() || shared_rates)
+        rule.estimator == Estimator::Backward && (plan.needs_batch_means() || shared_rates)
     }
 
     /// Forward and backward block by block, while the trajectory is in the cache.
@@ -228,7 +228,7 @@ impl<F: Real> Pass<'_, F> {
         Ok(sums?.into_iter().unzip())
     }
 
-    /// What a plan's pass computes.
+    /// The purpose of a plan's pass.
     fn purpose(&self, plan: &LearningPlan<F>) -> Purpose {
         let few = 2 * plan.active.len() < self.network.size();
         match plan.receives() {
@@ -238,8 +238,8 @@ impl<F: Real> Pass<'_, F> {
         }
     }
 
-    /// Whether each trial of a block goes forward and straight back: on one thread, hence where other blocks keep the other
-    /// threads busy. It changes no result.
+    /// Whether each trial of a block is passed forward and at once backward. That runs on one thread, hence only where other
+    /// blocks occupy the other threads. It changes no result.
     fn goes_trial_by_trial(&self, keep: Keep<'_, F>, block: usize) -> bool {
         let alone = self.trials(block) == 1 || self.blocks.len() >= self.workers.threads();
         let trial_rates = self.assignment.objective.regulariser.is_some() && self.rates_by_trial();
@@ -263,7 +263,7 @@ impl<F: Real> Pass<'_, F> {
         let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, block);
         let (on, run) = self.one_by_one(block, &workspace.input);
         let segment = self.workers.segment;
-        let (block_gradient, counts) = workspace.singles.there_and_back(
+        let (block_gradient, counts) = workspace.singles.forward_backward(
             on,
             (lengths, batch.steps),
             Keep { segment, ..kept_for(plan) },
@@ -274,7 +274,7 @@ impl<F: Real> Pass<'_, F> {
         Ok((BatchSums { counts, ..evaluator.batch_sums() }, block_gradient))
     }
 
-    /// What trials one by one read of a plan.
+    /// A plan's weights with neurons in the lanes, for trials one by one.
     fn learning(&self, plan: &LearningPlan<F>) -> &Learning<F> {
         let units = self.model.network().input_units();
         self.learning.get_or_init(|| Learning::new(&self.network, plan, units))
@@ -297,7 +297,7 @@ impl<F: Real> Pass<'_, F> {
 
     /// The mean ψ of the batch, for the time courses that need it.
     pub(super) fn take_means(&self, plan: &mut LearningPlan<F>, batch_sums: &BatchSums) {
-        if plan.wants_batch_means() {
+        if plan.needs_batch_means() {
             plan.take_means(self.model.network(), &batch_sums.psi_means(self.model, self.assignment.batch));
         }
     }
@@ -439,7 +439,7 @@ impl<F: Real> Pass<'_, F> {
     }
 }
 
-/// What the passes need of single blocks.
+/// Properties of single blocks.
 impl<F: Real> Pass<'_, F> {
     /// Number of trials in a block.
     pub(super) fn trials(&self, block: usize) -> usize {
@@ -454,7 +454,7 @@ impl<F: Real> Pass<'_, F> {
         })
     }
 
-    /// What a block's trials run on one by one, and how.
+    /// The context and the settings in which a block's trials run one by one.
     fn one_by_one<'b>(
         &'b self,
         block: usize,
@@ -468,13 +468,13 @@ impl<F: Real> Pass<'_, F> {
         (TrialContext { network: &self.network, lane_layout, input, lane: 0 }, run)
     }
 
-    /// Whether the regulariser looks at each trial's own rates.
+    /// Whether the regulariser is evaluated per trial.
     fn rates_by_trial(&self) -> bool {
         self.model.network().conventions() == Conventions::Bellec2020
     }
 
     /// f_p − f0 per step of each cell in each trial of a block, f_p the trial's own mean; 0 beyond the last trial. Empty
-    /// unless the regulariser looks at trials.
+    /// unless the regulariser is evaluated per trial.
     fn rate_excesses(&self, block: usize, workspace: &Workspace<F>) -> Vec<[f64; LANES]> {
         let regulariser = self.assignment.objective.regulariser.filter(|_| self.rates_by_trial());
         let Some(r) = regulariser else { return Vec::new() };
@@ -511,7 +511,7 @@ impl<F: Real> Pass<'_, F> {
     }
 }
 
-/// Where the learning signals of a block come from, and where they are recorded. Single trials know the rates alone.
+/// Sources of the learning signals of a block, and their recording. Single trials support the rates alone.
 pub(super) struct SignalSources<'a, F: Real> {
     /// The regulariser's part.
     pub(super) rates: RatePart<'a, F>,

@@ -25,7 +25,7 @@ use crate::simulate::trajectory::Keep;
 pub struct Record<'a> {
     /// The membrane of every neuron.
     pub voltage: bool,
-    /// The events that the inputs gave.
+    /// The input events.
     pub inputs: bool,
     /// Learning and modulatory signals of a rule on the batch's targets.
     pub signals: Option<(&'a Objective, &'a Rule)>,
@@ -53,7 +53,7 @@ pub(super) const A_MEMBRANE: &str = "a membrane";
 pub(super) const A_LEARNING_SIGNAL: &str = "a learning signal";
 
 impl<F: Real> Recording<F> {
-    /// Itself, unless there is a number that is none.
+    /// Itself, if every number is finite.
     fn finite(self) -> Result<Self> {
         let Self { voltage, readout, learning_signal, modulatory_signal, .. } = &self;
         finite_lists(&[
@@ -66,7 +66,7 @@ impl<F: Real> Recording<F> {
     }
 }
 
-/// Simulates a batch and keeps what happened.
+/// Simulates a batch and records it.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for a batch, targets or rule that do not fit, or a custom loss;
