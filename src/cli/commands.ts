@@ -8,7 +8,7 @@ import { PLOT_OPTIONS, plotCommand } from './plot.js'
 import { PROFILE_OPTIONS, profileCommand } from './profile.js'
 import { REPORT_OPTIONS, reportCommand } from './report-command.js'
 import { REPEAT_OPTIONS, RESUME_OPTIONS, repeatCommand, resumeCommand } from './resume.js'
-import { RUNS_OPTIONS, runsCommand, showCommand } from './runs.js'
+import { RUNS_OPTIONS, runsCommand, SHOW_OPTIONS, showCommand } from './runs.js'
 import { SWEEP_OPTIONS, sweepCommand } from './sweep.js'
 import { TRAIN_OPTIONS, trainCommand } from './train.js'
 import { VERIFY_OPTIONS, verifyCommand } from './verify.js'
@@ -26,7 +26,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   resume: { run: resumeCommand, options: RESUME_OPTIONS },
   repeat: { run: repeatCommand, options: REPEAT_OPTIONS },
   runs: { run: runsCommand, options: RUNS_OPTIONS },
-  show: { run: showCommand, options: RUNS_OPTIONS },
+  show: { run: showCommand, options: SHOW_OPTIONS },
   report: { run: reportCommand, options: REPORT_OPTIONS },
   dashboard: { run: dashboardCommand, options: DASHBOARD_OPTIONS },
   export: { run: exportCommand, options: EXPORT_OPTIONS },

@@ -16,6 +16,7 @@ import { sparkline } from './sparkline.js'
 import { table } from './table.js'
 
 export const RUNS_OPTIONS = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const
+export const SHOW_OPTIONS = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const
 
 /** `mdgl runs [DIR]`: the run folders below a folder, a line each. */
 export async function runsCommand(args: readonly string[]): Promise<number> {
@@ -42,7 +43,7 @@ const elsewhere = (root: string): string => (root === 'runs' ? '' : ` --out ${sh
 
 /** `mdgl show DIR`: what a run is, how far it came, and what can be done with it. */
 export async function showCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, RUNS_OPTIONS)
+  const given = split(args, SHOW_OPTIONS)
   if (given.options.help) {
     console.log(SHOW_HELP)
     return 0

@@ -65,6 +65,5 @@ export async function score(session: Session, objective: Objective, encoded: Enc
   const { handle } = encoded
   if (!objective.custom) return await session.run(engine => engine.evaluate(handle))
   const { loss, accuracy } = (await askLoss(session, objective, encoded)).score
-  const { regulariser, rate } = await session.run(engine => engine.evaluate(handle))
-  return { loss, regulariser, accuracy, rate }
+  return { ...(await session.run(engine => engine.evaluate(handle))), loss, accuracy }
 }

@@ -24,10 +24,10 @@ impl SheetPlaces {
     /// The site of each cell. `buffer` holds them where they change from step to step.
     pub fn at<'a>(&'a self, t: usize, buffer: &'a mut Vec<u32>) -> &'a [u32] {
         let Some(seed) = self.shuffled else { return &self.sites };
-        room.clear();
-        room.extend_from_slice(&self.sites);
-        CounterRng::internal(seed, DrawStream::Sheet, SHUFFLES, t).shuffle(room);
-        room
+        buffer.clear();
+        buffer.extend_from_slice(&self.sites);
+        CounterRng::internal(seed, DrawStream::Sheet, SHUFFLES, t).shuffle(buffer);
+        buffer
     }
 
     /// Allocates the buffer of [`Self::at`].
@@ -36,7 +36,7 @@ impl SheetPlaces {
     /// [`crate::Error::Memory`].
     pub fn allocate(&self, buffer: &mut Vec<u32>) -> Result<()> {
         match self.shuffled {
-            Some(_) => reserve(room, self.sites.len(), "where the cells of a sheet sit"),
+            Some(_) => reserve(buffer, self.sites.len(), "where the cells of a sheet sit"),
             None => Ok(()),
         }
     }
