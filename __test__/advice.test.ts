@@ -151,7 +151,7 @@ test('the check of command lines finds what is wrong with one', t => {
     ['mdgl train delayed-xor --learning-rate 0', /number above 0/],
     ['mdgl resume', /an argument is missing/],
     ['mdgl resume a b', /'b' is one argument too many/],
-    ['mdgl plot run x --out a.gif', /another ending/],
+    ['mdgl plot run x --out a.gif', /it must end in .svg or .png/],
     ["  mdgl train delayed-xor --json | jq 'select(.a)' --live", undefined],
     ['which mdgl does not know', undefined],
     ['`mdgl compare --sweep`', undefined]

@@ -1,20 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
-import { INSTRUCTION_SETS } from '../../src/bench/instruction-set.js'
 import { WORKLOAD_NAMES } from '../../src/bench/workloads.js'
-import {
-  type Arguments,
-  known,
-  type OptionsConfig,
-  positive,
-  seeds,
-  split,
-  whole,
-  words
-} from '../../src/cli/arguments.js'
 import { COMMANDS } from '../../src/cli/commands.js'
-import { ruleNames } from '../../src/index.js'
+import { type Given, known, type Options, parseOptions } from '../../src/cli/options.js'
 import { isTaskFile } from '../../src/runs/task-file.js'
 import { TASK_NAMES } from '../../src/runs/tasks.js'
 import { ROOT } from './imports.js'
@@ -133,10 +122,9 @@ export function problemOf({ words: [name = '', ...rest], quoted, whole }: Comman
   const args = quoted ? usageArguments(rest) : optionsAmong(rest, options)
   const last = /^--([\w-]+)$/.exec(args.at(-1) ?? '')?.[1]
   // A mention may leave the value out.
-  if (!whole && last !== undefined && options[last]?.type === 'string') args.push(FILLED)
+  if (!whole && last !== undefined && options[last]?.value !== undefined) args.push(FILLED)
   try {
-    const given = split(args, options)
-    checkValues(name, given)
+    const given = parseOptions(args, withPlaceholders(options))
     if (quoted) checkRest(name, given, whole)
     return undefined
   } catch (error) {
@@ -149,7 +137,7 @@ const usageArguments = (words: readonly string[]): string[] =>
   words.map(bare).filter(word => word !== '' && word !== 'options')
 
 /** Of a sentence what a parser can take: its options, and what follows one that has a value. */
-function optionsAmong(words: readonly string[], options: OptionsConfig): string[] {
+function optionsAmong(words: readonly string[], options: Options): string[] {
   const plain = words.map(bare)
   return plain.filter((word, i) => isOption(word) || (!isOption(word) && takesValue(plain[i - 1], options)))
 }
@@ -157,63 +145,17 @@ function optionsAmong(words: readonly string[], options: OptionsConfig): string[
 /** A word without the brackets of a usage line and the stops of a sentence. */
 const bare = (word: string) => word.replace(/^\[|[\],.:]+$/g, '')
 const isOption = (word = '') => /^--[a-z]/.test(word)
-const takesValue = (word: string | undefined, options: OptionsConfig) =>
-  isOption(word) && options[word?.slice(2) ?? '']?.type === 'string'
+const takesValue = (word: string | undefined, options: Options) =>
+  isOption(word) && options[word?.slice(2) ?? '']?.value !== undefined
 
-type Check = (given: Arguments, option: string) => unknown
-const oneOf =
-  (allowed: readonly string[]): Check =>
-  (given, option) =>
-    words(given, option, allowed)
-const from =
-  (least: number): Check =>
-  (given, option) =>
-    whole(given, option, least)
-const ending =
-  (pattern: RegExp): Check =>
-  ({ options }, option) => {
-    if (!pattern.test(String(options[option]))) throw new Error(`--${option} ${options[option]}: another ending`)
-  }
-
-/** The values of options, by what the commands take. */
-const VALUES: Readonly<Record<string, Check>> = {
-  rule: oneOf(ruleNames),
-  rules: oneOf(ruleNames),
-  precision: oneOf(['f32', 'f64']),
-  simd: oneOf(INSTRUCTION_SETS),
-  'profile compare': oneOf(INSTRUCTION_SETS),
-  against: oneOf(WORKLOAD_NAMES),
-  'bench export': oneOf(WORKLOAD_NAMES),
-  seeds: (given, option) => seeds(given, option),
-  'learning-rate': (given, option) => positive(given, option),
-  density: (given, option) => positive(given, option),
-  'export weights': ending(/\.(?:safetensors|npz|npy)$/),
-  'export metrics': ending(/\.(?:csv|parquet)$/),
-  'plot out': ending(/\.(?:svg|png)$/),
-  roofline: ending(/\.svg$/),
-  ...Object.fromEntries(
-    [
-      'iterations',
-      'batch-size',
-      'validate-every',
-      'alignment-every',
-      'threads',
-      'jobs',
-      'every',
-      'repeats',
-      'steps',
-      'neurons'
-    ].map(name => [name, from(1)])
-  ),
-  ...Object.fromEntries(['seed', 'checkpoint-every', 'retries', 'index', 'port', 'neuron'].map(name => [name, from(0)]))
-}
-
-function checkValues(command: string, given: Arguments): void {
-  for (const [option, value] of Object.entries(given.options)) {
-    const check = VALUES[`${command} ${option}`] ?? VALUES[option]
-    if (typeof value === 'string' && !isPlaceholder(value)) check?.(given, option)
-  }
-}
+/** The options, which also take what stands for a value. */
+const withPlaceholders = (options: Options): Options =>
+  Object.fromEntries(
+    Object.entries(options).map(([name, option]) => [
+      name,
+      { ...option, parse: (given: string) => (isPlaceholder(given) ? given : option.parse(given, name)) }
+    ])
+  )
 
 const task = (word: string) => isTaskFile(word) || known(word, 'the task', TASK_NAMES)
 const workload = (word: string) => known(word, 'the workload', WORKLOAD_NAMES)
@@ -222,7 +164,7 @@ const any = () => true
 /** What each command takes beside options: the least number, and a check for each. */
 function operands(
   command: string,
-  { options }: Arguments
+  { options }: Given<Options>
 ): { least: number; checks: readonly ((word: string) => unknown)[] } {
   switch (command) {
     case 'train':
@@ -247,7 +189,7 @@ function operands(
   }
 }
 
-function checkRest(command: string, given: Arguments, whole: boolean): void {
+function checkRest(command: string, given: Given<Options>, whole: boolean): void {
   const { least, checks } = operands(command, given)
   const rest = given.rest
   if (given.options.help !== true && whole && rest.length < least) throw new Error('an argument is missing')

@@ -2,88 +2,118 @@ import { guard, native } from '../addon/native.js'
 import { type Costs, measureBoth, PASSES } from '../bench/against.js'
 import { countEvents } from '../bench/counts.js'
 import { exportWork } from '../bench/export.js'
-import { chooseInstructionSet, INSTRUCTION_SETS, instructionSet } from '../bench/instruction-set.js'
+import { chooseInstructionSet, instructionSet } from '../bench/instruction-set.js'
 import { type MeasureOptions, measure } from '../bench/measure.js'
 import { makeWork, type Work } from '../bench/work.js'
 import { type Overrides, PAPER, WORKLOAD_NAMES, type WorkloadName } from '../bench/workloads.js'
-import { ruleNames } from '../rule/rule.js'
+import { defineCommand } from './command.js'
+import { RULE, SIMD, THREADS } from './common-options.js'
 import {
-  type Arguments,
+  choice,
+  flag,
+  type Given,
   known,
+  noArgument,
+  oneArgument,
   positive,
   refuse,
-  split,
-  text,
-  threadsOf,
   UsageError,
   whole,
-  word
-} from './arguments.js'
-import { BENCH_HELP } from './help.js'
-
-export const BENCH_OPTIONS = {
-  rule: { type: 'string' },
-  threads: { type: 'string' },
-  simd: { type: 'string' },
-  repeats: { type: 'string' },
-  seed: { type: 'string' },
-  neurons: { type: 'string' },
-  steps: { type: 'string' },
-  'batch-size': { type: 'string' },
-  density: { type: 'string' },
-  against: { type: 'string' },
-  export: { type: 'string' },
-  out: { type: 'string' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' }
-} as const
+  words
+} from './options.js'
 
 const REPEATS = 7
 /** Rounds of a comparison: its times are the shortest, and more of them find shorter ones. */
 const ROUNDS = 20
 const WARM_UP = 2
 
+const OPTIONS = {
+  rule: RULE,
+  threads: THREADS,
+  simd: SIMD,
+  repeats: whole(
+    'N',
+    `iterations to time, of which the median counts (default ${REPEATS}, after ${WARM_UP} that do not)`,
+    1
+  ),
+  against: choice(
+    'WORKLOAD',
+    `run both workloads in turns, and print the processor time of each per neuron update: forward, with the gradient and in two kernels, the least of --repeats rounds (default ${ROUNDS}), and the ratios`,
+    WORKLOAD_NAMES
+  ),
+  seed: whole('N', 'seed of weights, inputs and targets (default 1)', 0),
+  neurons: whole('N', "cells, in place of the workload's own", 2),
+  steps: whole('N', "steps of a trial, in place of the workload's own", 1),
+  'batch-size': whole('N', "trials in a batch, in place of the workload's own", 1),
+  density: positive('X', "share of synapses that exist, in place of the workload's own", 1),
+  export: choice(
+    'WORKLOAD',
+    'write the workload to --out as JSON for other libraries instead of timing it',
+    WORKLOAD_NAMES
+  ),
+  out: words('FILE', 'the file of --export'),
+  json: flag('one JSON line')
+}
+
 /** `mdgl bench WORKLOAD`: times whole training iterations; `--against` compares two workloads, `--export` writes the workload for other libraries. */
-export async function benchCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, BENCH_OPTIONS)
-  if (given.options.help) {
-    console.log(BENCH_HELP)
+export const benchCommand = defineCommand({
+  summary: 'time training iterations: forward, gradient and Adam',
+  usage: [
+    '<workload> [options]',
+    '<workload> --against <workload> [options]',
+    '--export <workload> --out FILE [options]'
+  ],
+  details: `Workloads: ${WORKLOAD_NAMES.join(', ')}
+  W        40 inputs, 50 LIF and 50 ALIF cells, 2000 steps, 64 trials, density 0.1, 2 classes, plain Adam
+  W2       the same with 400 cells and 1000 steps
+  W3       20 inputs, 400 cells, 2000 steps, 1 trial, 3 outputs, squared error at every step
+  W-paper  Fig. 3C itself: evidence accumulation with Dale's law, l1 and rewiring; takes --batch-size alone
+  W-dense  W at density 1
+  W-silent W with input in the first 20 ms alone and the other weights near 0, so that all state decays to 0
+  W-faint  W with readout weights near 0, so that learning signals are near 0, too`,
+  options: OPTIONS,
+  examples: [
+    'mdgl bench W --rule mdgl --threads 2',
+    'mdgl bench W --rule bptt --simd avx2 --json',
+    'mdgl bench W-silent --against W --threads 1',
+    'mdgl bench --export W2 --out w2.json'
+  ],
+  words: WORKLOAD_NAMES,
+  async run(given) {
+    const { simd, export: exported, against, out } = given.options
+    if (simd !== undefined) chooseInstructionSet(simd)
+    if (exported !== undefined && against !== undefined) throw new UsageError('--against is not for --export')
+    if (exported === undefined) refuse(given, ['out'], '--export')
+    else refuse(given, ['rule', 'threads', 'simd', 'repeats', 'json'], 'a workload to time')
+    if (against !== undefined) return compare(given, against)
+    if (exported === undefined) return time(given)
+    noArgument(given.rest)
+    if (out === undefined) throw new UsageError('--export needs --out, the file to write')
+    await exportWork(await workOf(given, exported), out)
     return 0
   }
-  const simd = word(given, 'simd', INSTRUCTION_SETS)
-  if (simd !== undefined) chooseInstructionSet(simd)
-  const exported = text(given, 'export')
-  const other = text(given, 'against')
-  if (exported !== undefined && other !== undefined) throw new UsageError('--against is not for --export')
-  if (exported === undefined) refuse(given, ['out'], '--export')
-  else refuse(given, ['rule', 'threads', 'simd', 'repeats', 'json'], 'a workload to time')
-  if (other !== undefined) return compare(given, known(other, '--against', WORKLOAD_NAMES))
-  if (exported === undefined) return time(given)
-  if (given.rest.length > 0) throw new UsageError(`'${given.rest[0]}' is one argument too many`)
-  const path = text(given, 'out')
-  if (path === undefined) throw new UsageError('--export needs --out, the file to write')
-  await exportWork(await workOf(given, known(exported, '--export', WORKLOAD_NAMES)), path)
-  return 0
-}
+})
 
-async function time(given: Arguments): Promise<number> {
+type Chosen = Given<typeof OPTIONS>
+
+async function time(given: Chosen): Promise<number> {
   const options = measureOptions(given, REPEATS)
   const result = await timeWork(await workOf(given, workloadArgument(given.rest)), options)
-  console.log(given.options.json === true ? JSON.stringify(result) : readable(result))
+  console.log(given.options.json ? JSON.stringify(result) : readable(result))
   return 0
 }
 
-function measureOptions(given: Arguments, repeats: number): MeasureOptions {
+function measureOptions({ options }: Chosen, repeats: number): MeasureOptions {
   return {
-    rule: word(given, 'rule', ruleNames) ?? 'mdgl',
-    threads: threadsOf(given) ?? guard(() => native.defaultThreads()),
-    repeats: whole(given, 'repeats', 1) ?? repeats,
+    rule: options.rule ?? 'mdgl',
+    threads: options.threads ?? guard(() => native.defaultThreads()),
+    repeats: options.repeats ?? repeats,
     warmUp: WARM_UP
   }
 }
 
 /** Two workloads in turns: what each takes a neuron update, and the ratios. */
-async function compare(given: Arguments, against: WorkloadName): Promise<number> {
+async function compare(given: Chosen, against: WorkloadName): Promise<number> {
   const options = measureOptions(given, ROUNDS)
   const work = await workOf(given, workloadArgument(given.rest))
   const [costs, others] = await measureBoth(work, await workOf(given, against), options)
@@ -91,7 +121,7 @@ async function compare(given: Arguments, against: WorkloadName): Promise<number>
   const { rule, threads, repeats } = options
   const head = { workload: work.name, against, rule, threads, simd: instructionSet(), repeats, seed: work.seed }
   const result = { ...head, nsPerUpdate: costs, nsPerUpdateAgainst: others, ratio }
-  console.log(given.options.json === true ? JSON.stringify(result) : readableComparison(result))
+  console.log(given.options.json ? JSON.stringify(result) : readableComparison(result))
   return 0
 }
 
@@ -149,27 +179,15 @@ function readable(result: Awaited<ReturnType<typeof timeWork>>): string {
 const million = (value: number) => `${(value / 1e6).toFixed(1)} million`
 
 function workloadArgument(rest: readonly string[]): WorkloadName {
-  const [name, ...more] = rest
-  if (name === undefined) throw new UsageError(`a workload is missing; it must be one of ${WORKLOAD_NAMES.join(', ')}`)
-  if (more.length > 0) throw new UsageError(`'${more[0]}' is one argument too many`)
+  const name = oneArgument(rest, `a workload is missing; it must be one of ${WORKLOAD_NAMES.join(', ')}`)
   return known(name, 'the workload', WORKLOAD_NAMES)
 }
 
-function workOf(given: Arguments, name: WorkloadName): Promise<Work> {
-  const overrides = {
-    neurons: whole(given, 'neurons', 2),
-    steps: whole(given, 'steps', 1),
-    batch: whole(given, 'batch-size', 1),
-    density: densityOf(given)
-  }
+function workOf({ options }: Chosen, name: WorkloadName): Promise<Work> {
+  const { neurons, steps, 'batch-size': batch, density } = options
+  const overrides = { neurons, steps, batch, density }
   refuseForPaper(name, overrides)
-  return makeWork(name, whole(given, 'seed', 0) ?? 1, overrides)
-}
-
-function densityOf(given: Arguments): number | undefined {
-  const density = positive(given, 'density')
-  if (density !== undefined && density > 1) throw new UsageError(`--density is '${density}'; it must be at most 1`)
-  return density
+  return makeWork(name, options.seed ?? 1, overrides)
 }
 
 function refuseForPaper(name: WorkloadName, { neurons, steps, density }: Overrides): void {

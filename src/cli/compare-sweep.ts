@@ -8,8 +8,8 @@ import { type FinishedRun, keptRun } from '../compare/runs.js'
 import { shellWord } from '../support/shell-word.js'
 import type { SweepCell } from '../sweep/cells.js'
 import { cellFolder, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
-import { type Arguments, text, UsageError } from './arguments.js'
 import { showAlignment, writeResults } from './comparison-files.js'
+import { type Given, noArgument, type Options, UsageError } from './options.js'
 import { report, sweepReport } from './report.js'
 import { sweepFolder } from './sweep-folder.js'
 
@@ -24,17 +24,17 @@ interface MergedCell {
 }
 
 /** `mdgl compare --sweep PLAN`: the finished runs of a sweep together; exit code 1 where some are missing. */
-export async function mergeSweep(given: Arguments): Promise<number> {
-  const other = Object.keys(given.options).find(name => name !== 'sweep' && name !== 'out')
+export async function mergeSweep({ options, rest }: Given<Options>, plan: string): Promise<number> {
+  const other = Object.keys(options).find(name => name !== 'sweep' && name !== 'out')
   if (other !== undefined) throw new UsageError(`--${other} is set in the plan, not beside --sweep`)
-  if (given.rest.length > 0) throw new UsageError(`'${given.rest[0]}' is one argument too many beside --sweep`)
-  const plan = text(given, 'sweep') ?? ''
+  noArgument(rest, ' beside --sweep')
   const sweep = await loadSweep(plan)
-  const out = text(given, 'out') ?? sweepFolder(sweep)
+  const given = typeof options.out === 'string' ? options.out : undefined
+  const out = given ?? sweepFolder(sweep)
   const { runs, missing } = await finishedRuns(sweep, out)
   if (runs.length > 0) await show(sweep, out, await mergedCells(runs, out), missing)
   if (missing.length === 0) return 0
-  const elsewhere = given.options.out === undefined ? '' : ` --out ${shellWord(out)}`
+  const elsewhere = given === undefined ? '' : ` --out ${shellWord(out)}`
   const which = missing.map(({ index, label }) => `item ${index} (${label})`).join('; ')
   console.error(
     `mdgl: ${missing.length} of ${sweep.items.length} items are not finished in ${out}: ${which}; \`mdgl sweep ${shellWord(plan)}${elsewhere}\` continues with them`

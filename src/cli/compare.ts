@@ -3,55 +3,83 @@ import { summariseAlignment } from '../compare/alignment.js'
 import { summarise } from '../compare/comparison.js'
 import { measureOf } from '../compare/measure.js'
 import type { ComparedRun, FinishedRun } from '../compare/runs.js'
-import { type RuleName, ruleNames } from '../rule/rule.js'
+import type { RuleName } from '../rule/rule.js'
+import { TASK_NAMES } from '../runs/tasks.js'
 import type { RunSettings } from '../runs/train-run.js'
-import { type Arguments, seeds, split, text, threadsOf, UsageError, whole, word, words } from './arguments.js'
+import { defineCommand } from './command.js'
+import { BATCH_SIZE, ITERATIONS, PRECISION, RULES, THREADS, VALIDATE_EVERY } from './common-options.js'
 import { mergeSweep } from './compare-sweep.js'
 import { showAlignment, writeResults } from './comparison-files.js'
-import { COMPARE_HELP } from './help.js'
 import { uninterrupted } from './interrupt.js'
+import { flag, type Given, seeds, UsageError, whole, words } from './options.js'
 import { report } from './report.js'
 import { shownRun } from './shown-run.js'
 import { taskArgument } from './task-argument.js'
 
-export const COMPARE_OPTIONS = {
-  rules: { type: 'string' },
-  seeds: { type: 'string' },
-  iterations: { type: 'string' },
-  'batch-size': { type: 'string' },
-  'validate-every': { type: 'string' },
-  precision: { type: 'string' },
-  threads: { type: 'string' },
-  alignment: { type: 'boolean' },
-  'alignment-every': { type: 'string' },
-  sweep: { type: 'string' },
-  out: { type: 'string' },
-  help: { type: 'boolean', short: 'h' }
-} as const
-
 const FIG_3C_RULES: readonly RuleName[] = ['bptt', 'eprop', 'mdgl']
 
-/** `mdgl compare TASK`: trains several rules on several seeds; or what a sweep has trained. Table, picture and results. */
-export async function compareCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, COMPARE_OPTIONS)
-  if (given.options.help) {
-    console.log(COMPARE_HELP)
-    return 0
-  }
-  if (given.options.sweep !== undefined) return await mergeSweep(given)
-  const common = commonOptions(given)
-  const out = text(given, 'out') ?? join('runs', `compare-${common.task.name}-${common.iterations}`)
-  const chosenSeeds = seeds(given, 'seeds') ?? [1]
-  const chosenRules = words(given, 'rules', ruleNames) ?? FIG_3C_RULES
-  const planned = chosenSeeds.flatMap(seed => chosenRules.map(rule => ({ ...common, rule, seed })))
+const OPTIONS = {
+  rules: RULES,
+  seeds: seeds('LIST', 'seeds and ranges of seeds (default 1)'),
+  iterations: ITERATIONS,
+  'batch-size': BATCH_SIZE,
+  'validate-every': VALIDATE_EVERY,
+  precision: PRECISION,
+  threads: THREADS,
+  alignment: flag('record the alignment to BPTT'),
+  'alignment-every': whole('N', 'iterations between its records (default: those between validations)', 1),
+  sweep: words(
+    'PLAN',
+    "train nothing: the finished runs of `mdgl sweep PLAN`, one row per combination and rule, learning curves and results.json in each combination's folder, sweep.json above them; exit code 1 where runs are missing"
+  ),
+  out: words(
+    'DIR',
+    'the folder of the runs (default runs/compare-<task>-<iterations>); with --sweep that of the sweep (default runs/sweep-<plan>)'
+  )
+}
 
+/** `mdgl compare TASK`: trains several rules on several seeds; or what a sweep has trained. Table, picture and results. */
+export const compareCommand = defineCommand({
+  summary: 'train several rules on several seeds; table and learning curves, beside the published results',
+  usage: ['<task> [options]', '--sweep <plan> [--out DIR]'],
+  details: `Tasks: ${TASK_NAMES.join(', ')}
+
+Every run has a folder of its own under --out. A finished one is used again, an unfinished one continues from its last checkpoint: repeat the command to continue after an interruption, or to add rules and seeds. At the end come a table, learning-curves.svg, learning-curves.png and results.json.
+
+With --alignment each run also compares its gradient with that of BPTT at the same weights, on the batch of the validation, in alignment.jsonl of its folder: cosine, angle and ratio of norms, per projection and in total. Training stays the same to the bit; a finished run without the records is trained again. At the end come a table, alignment.svg, alignment.png and alignment.json.`,
+  options: OPTIONS,
+  examples: [
+    'mdgl compare evidence-accumulation --rules bptt,eprop,mdgl --seeds 1-10',
+    'mdgl compare evidence-accumulation --rules eprop,mdgl --seeds 1,3 --iterations 200',
+    'mdgl compare evidence-accumulation --rules eprop,mdgl,nl-mdgl --seeds 1-5 --alignment --alignment-every 50',
+    'mdgl compare --sweep rates.json'
+  ],
+  words: TASK_NAMES,
+  async run(given) {
+    const { sweep, out, seeds = [1], rules = FIG_3C_RULES } = given.options
+    if (sweep !== undefined) return await mergeSweep(given, sweep)
+    const common = commonOptions(given)
+    const folder = out ?? join('runs', `compare-${common.task.name}-${common.iterations}`)
+    return await compare(common, rules, seeds, folder)
+  }
+})
+
+type Chosen = Given<typeof OPTIONS>
+
+async function compare(
+  common: CommonOptions,
+  rules: readonly RuleName[],
+  seeds: readonly number[],
+  out: string
+): Promise<number> {
+  const planned = seeds.flatMap(seed => rules.map(rule => ({ ...common, rule, seed })))
   const { result: runs, exitCode } = await uninterrupted(signal => allRuns(planned, out, signal))
   if (runs === undefined) {
     console.error('mdgl: interrupted; the same command continues from here')
     return exitCode
   }
   // Rules in the order asked for, whatever the order of the runs.
-  runs.sort((a, b) => chosenRules.indexOf(a.rule) - chosenRules.indexOf(b.rule))
+  runs.sort((a, b) => rules.indexOf(a.rule) - rules.indexOf(b.rule))
   const comparison = summarise(common.task.name, common.iterations, runs, await measureOf(common.task))
   const picture = await writeResults(comparison, out)
   console.log(`\n${report(comparison)}\n\nLearning curves: ${picture}`)
@@ -62,28 +90,30 @@ export async function compareCommand(args: readonly string[]): Promise<number> {
 /** What all runs of a comparison share. */
 type CommonOptions = Omit<RunSettings, 'rule' | 'seed'>
 
-function commonOptions(given: Arguments): CommonOptions {
-  const task = taskArgument(given.rest)
-  const iterations = whole(given, 'iterations', 1) ?? task.iterations
-  const validateEvery = whole(given, 'validate-every', 1) ?? task.validateEvery
+function commonOptions({ options, rest }: Chosen): CommonOptions {
+  const task = taskArgument(rest)
+  const { iterations = task.iterations, 'validate-every': validateEvery = task.validateEvery } = options
   if (validateEvery > iterations) {
     throw new UsageError(`--validate-every is ${validateEvery}; it must be at most --iterations, ${iterations}`)
   }
   return {
     task,
     iterations,
-    batchSize: whole(given, 'batch-size', 1) ?? task.batchSize,
+    batchSize: options['batch-size'] ?? task.batchSize,
     validateEvery,
-    precision: word(given, 'precision', ['f32', 'f64'] as const) ?? 'f32',
-    threads: threadsOf(given),
-    alignmentEvery: alignmentEvery(given, validateEvery, iterations)
+    precision: options.precision ?? 'f32',
+    threads: options.threads,
+    alignmentEvery: alignmentEvery(options, validateEvery, iterations)
   }
 }
 
 /** Iterations between records of the alignment; nothing where none are asked for. */
-function alignmentEvery(given: Arguments, validateEvery: number, iterations: number): number | undefined {
-  const every = whole(given, 'alignment-every', 1)
-  if (given.options.alignment !== true) {
+function alignmentEvery(
+  { alignment, 'alignment-every': every }: Chosen['options'],
+  validateEvery: number,
+  iterations: number
+): number | undefined {
+  if (alignment === undefined) {
     if (every !== undefined) throw new UsageError('--alignment-every requires --alignment')
     return undefined
   }

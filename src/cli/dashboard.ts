@@ -1,35 +1,34 @@
 import { stat } from 'node:fs/promises'
-import { split, UsageError } from './arguments.js'
-import { DASHBOARD_HELP } from './help.js'
+import { defineCommand } from './command.js'
+import { PORT } from './common-options.js'
 import { interruptible } from './interrupt.js'
-import { portOf } from './live.js'
-
-export const DASHBOARD_OPTIONS = { port: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const
+import { noArgument, UsageError } from './options.js'
 
 /** `mdgl dashboard [DIR]`: shows the runs of a folder in a browser until it is interrupted. */
-export async function dashboardCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, DASHBOARD_OPTIONS)
-  if (given.options.help) {
-    console.log(DASHBOARD_HELP)
+export const dashboardCommand = defineCommand({
+  summary: 'show the runs in a folder in a browser',
+  usage: ['[folder] [options]'],
+  details: `Every run below the folder (default runs), live while it grows: the curves of all rules, mean and spread over their seeds, angles to BPTT, networks. Trials are shown while a run is trained: mdgl train … --live. The page can be opened on this computer alone (127.0.0.1).`,
+  options: { port: PORT },
+  examples: ['mdgl dashboard', 'mdgl dashboard runs/compare-evidence-accumulation-2000'],
+  async run({ options: { port }, rest }) {
+    const [root = 'runs', ...more] = rest
+    noArgument(more)
+    const folder = await stat(root).catch(() => undefined)
+    if (folder?.isDirectory() !== true) throw new UsageError(`${root} is no folder`)
+    const [{ EventHub }, { StoredRuns }, { serveDashboard }] = await Promise.all([
+      import('../dashboard/event-hub.js'),
+      import('../dashboard/stored.js'),
+      import('../dashboard/server.js')
+    ])
+    const hub = new EventHub()
+    const runs = new StoredRuns(root, hub)
+    await runs.start()
+    const { url, close } = await serveDashboard(hub, runs, port)
+    console.log(`The runs in ${root} are shown at ${url}; Ctrl-C ends this.`)
+    await interruptible(signal => new Promise<void>(resolve => signal.addEventListener('abort', () => resolve())))
+    runs.stop()
+    await close()
     return 0
   }
-  const port = portOf(given)
-  const [root = 'runs', ...more] = given.rest
-  if (more.length > 0) throw new UsageError(`'${more[0]}' is one argument too many`)
-  const folder = await stat(root).catch(() => undefined)
-  if (folder?.isDirectory() !== true) throw new UsageError(`${root} is no folder`)
-  const [{ EventHub }, { StoredRuns }, { serveDashboard }] = await Promise.all([
-    import('../dashboard/event-hub.js'),
-    import('../dashboard/stored.js'),
-    import('../dashboard/server.js')
-  ])
-  const hub = new EventHub()
-  const runs = new StoredRuns(root, hub)
-  await runs.start()
-  const { url, close } = await serveDashboard(hub, runs, port)
-  console.log(`The runs in ${root} are shown at ${url}; Ctrl-C ends this.`)
-  await interruptible(signal => new Promise<void>(resolve => signal.addEventListener('abort', () => resolve())))
-  runs.stop()
-  await close()
-  return 0
-}
+})

@@ -1,10 +1,8 @@
 import type { LiveRun } from '../dashboard/live.js'
 import type { RunControl } from '../runs/control.js'
 import type { RunSettings } from '../runs/train-run.js'
-import { type Arguments, UsageError, whole } from './arguments.js'
-
-/** The options of a page that shows a run. */
-export const LIVE_OPTIONS = { live: { type: 'boolean' }, port: { type: 'string' } } as const
+import type { LIVE } from './common-options.js'
+import { type Given, UsageError } from './options.js'
 
 /** How a run is to be shown in a browser. */
 export interface LiveOptions {
@@ -13,21 +11,13 @@ export interface LiveOptions {
 }
 
 /** The display options among the arguments; nothing without a page. */
-export function liveOptions(given: Arguments): LiveOptions | undefined {
-  const port = portOf(given)
-  if (given.options.live === true) return { port }
+export function liveOptions({ options: { live, port } }: Given<typeof LIVE>): LiveOptions | undefined {
+  if (live === true) return { port }
   if (port !== undefined) throw new UsageError('--port requires --live')
   return undefined
 }
 
 /** A run's page. */
-/** The port of --port. */
-export function portOf(given: Arguments): number | undefined {
-  const port = whole(given, 'port', 0)
-  if (port !== undefined && port > 65535) throw new UsageError(`--port is '${port}'; it must be at most 65535`)
-  return port
-}
-
 export interface LivePage {
   readonly run: LiveRun
   /** Tells the page the last news, and ends it. */

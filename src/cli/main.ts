@@ -3,9 +3,9 @@ import { availableParallelism } from 'node:os'
 import { missingPackage } from '../support/needed-package.js'
 import { messageOf } from '../support/recognise.js'
 import { version } from '../support/version.js'
-import { UsageError } from './arguments.js'
 import { COMMANDS } from './commands.js'
-import { MAIN_HELP } from './help.js'
+import { helpOf, mainHelp } from './help.js'
+import { UsageError } from './options.js'
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === '--version' || name === '-v') {
@@ -14,14 +14,17 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   }
   if (name === 'help' && args[0] !== undefined) return await main([args[0], '--help'])
   if (name === '--help' || name === '-h' || name === 'help') {
-    console.log(MAIN_HELP)
+    console.log(mainHelp(COMMANDS))
     return 0
   }
   const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (command === undefined) {
     throw new UsageError(name === undefined ? 'a command is missing' : `there is no command '${name}'`)
   }
-  return command.run(args)
+  const given = command.parse(args)
+  if (given.options.help === undefined) return await command.run(given)
+  console.log(helpOf(name ?? '', command))
+  return 0
 }
 
 /** One line, whatever was thrown. */

@@ -4,53 +4,61 @@ import type { NetworkDescription } from '../network/description.js'
 import { optionsOf } from '../runs/resume.js'
 import { readRunFolder } from '../runs/run-folder.js'
 import { lastModel, storedSnapshot } from '../runs/stored-snapshot.js'
-import { type Arguments, known, refuse, split, text, UsageError, whole } from './arguments.js'
-import { PLOT_HELP } from './help.js'
-import { folderArgument } from './resume.js'
+import { TASK_NAMES } from '../runs/tasks.js'
+import { defineCommand } from './command.js'
+import { folderArgument } from './folder-argument.js'
+import { file, flag, type Given, known, refuse, UsageError, whole } from './options.js'
 import { anyTaskArgument } from './task-argument.js'
 
-export const PLOT_OPTIONS = {
-  seed: { type: 'string' },
-  curves: { type: 'boolean' },
-  raster: { type: 'boolean' },
-  signals: { type: 'boolean' },
-  weights: { type: 'boolean' },
-  neuron: { type: 'string' },
-  out: { type: 'string' },
-  help: { type: 'boolean', short: 'h' }
-} as const
-
 const PICTURES = ['network', 'run'] as const
+const RUN_PICTURES = ['curves', 'raster', 'signals', 'weights', 'neuron'] as const
+const ENDINGS = ['.svg', '.png']
 
-/** `mdgl plot network TASK|FILE`: a task's network, or a description in a file, as a multidigraph. `mdgl plot run DIR`: a run. */
-export async function plotCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, PLOT_OPTIONS)
-  if (given.options.help) {
-    console.log(PLOT_HELP)
-    return 0
-  }
-  const [picture, ...rest] = given.rest
-  if (picture === undefined) throw new UsageError(`a picture is missing; it must be one of ${PICTURES.join(', ')}`)
-  if (known(picture, 'the picture', PICTURES) === 'run') return await plotRun(given, rest)
-  refuse(given, RUN_PICTURES, 'plot run')
-  const { name, description } = await subject(rest, whole(given, 'seed', 0))
-  const out = text(given, 'out') ?? `network-${name}.svg`
-  checkPicture(out)
-
-  // The plotting libraries are slow to load, and only this needs them.
-  const { networkGraph } = await import('../plots/network-graph.js')
-  return await write(out, networkGraph(description))
+const OPTIONS = {
+  seed: whole('N', 'of a network: seed of connectivity and initial weights (default 1; of a file its own)', 0),
+  curves: flag('of a run: the loss along training (default)'),
+  raster: flag("a trial with the run's last weights: inputs, spikes by cell type, readout"),
+  neuron: whole('N', 'membrane and threshold of a neuron in that trial', 0),
+  signals: flag('learning and modulatory signal by type in that trial'),
+  weights: flag('the weights now and at the start'),
+  out: file('FILE', 'an .svg or a .png file (default network-<task>.svg, run-<picture>.svg)', ENDINGS)
 }
 
-/** `mdgl plot run DIR`: the curves of a run, or what a trial looks like with its last weights. */
-async function plotRun(given: Arguments, rest: readonly string[]): Promise<number> {
+/** `mdgl plot network TASK|FILE`: a task's network, or a description in a file, as a multidigraph. `mdgl plot run DIR`: a run. */
+export const plotCommand = defineCommand({
+  summary: 'draw a network, or a run',
+  usage: ['network <task> [options]', 'network <file>.json [options]', 'run <run> [options]'],
+  details: `Tasks: ${TASK_NAMES.join(', ')}
+
+Dots are cells, gathered by type; thin lines are synapses; dashed arrows are neuromodulatory channels, from the type that secretes to the type that receives. A file holds a network description as \`network(…).build()\` returns it, as JSON.`,
+  options: OPTIONS,
+  examples: [
+    'mdgl plot network evidence-accumulation-six --out six-types.png',
+    'mdgl plot network delayed-match --seed 2',
+    'mdgl plot network my-network.json --out my-network.svg',
+    'mdgl plot run runs/mine --raster --out raster.png'
+  ],
+  words: [...PICTURES, ...TASK_NAMES],
+  async run(given) {
+    const [picture, ...rest] = given.rest
+    if (picture === undefined) throw new UsageError(`a picture is missing; it must be one of ${PICTURES.join(', ')}`)
+    if (known(picture, 'the picture', PICTURES) === 'run') return await plotRun(given, rest)
+    refuse(given, RUN_PICTURES, 'plot run')
+    const { name, description } = await subject(rest, given.options.seed)
+    // The plotting libraries are slow to load, and only this needs them.
+    const { networkGraph } = await import('../plots/network-graph.js')
+    return await write(given.options.out ?? `network-${name}.svg`, networkGraph(description))
+  }
+})
+
+/** `mdgl plot run DIR`: the curves of a run, or a trial with its last weights. */
+async function plotRun(given: Given<typeof OPTIONS>, rest: readonly string[]): Promise<number> {
   refuse(given, ['seed'], 'plot network')
   const path = folderArgument(rest)
   const chosen = RUN_PICTURES.filter(name => given.options[name] !== undefined)
   if (chosen.length > 1) throw new UsageError(`--${chosen.join(' and --')} are two pictures; one at a time`)
   const [what = 'curves'] = chosen
-  const out = text(given, 'out') ?? `run-${what}.svg`
-  checkPicture(out)
+  const { out = `run-${what}.svg` } = given.options
   const run = await readRunFolder(path)
   if (run === undefined) throw new Error(`${path} holds no run`)
   if (what === 'curves') {
@@ -71,18 +79,12 @@ async function plotRun(given: Arguments, rest: readonly string[]): Promise<numbe
     case 'weights':
       return await write(out, pictures.weightsPicture(captured.snapshot))
     case 'neuron': {
-      const trace = captured.neuron(whole(given, 'neuron', 0) ?? 0)
+      const trace = captured.neuron(given.options.neuron ?? 0)
       if (trace === undefined)
         throw new UsageError(`--neuron is ${given.options.neuron}; the network has no such neuron`)
       return await write(out, pictures.membranePicture(trace))
     }
   }
-}
-
-const RUN_PICTURES = ['curves', 'raster', 'signals', 'weights', 'neuron'] as const
-
-function checkPicture(out: string): void {
-  if (!/\.(svg|png)$/.test(out)) throw new UsageError(`--out is '${out}'; it must end in .svg or .png`)
 }
 
 async function write(out: string, svg: string): Promise<number> {

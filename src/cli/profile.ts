@@ -6,93 +6,89 @@ import { Model } from '../model/model.js'
 import type { ProfileRun } from '../profile/figures.js'
 import { profile } from '../profile/profile.js'
 import { traceProfile } from '../profile/trace.js'
-import { type RuleName, ruleNames } from '../rule/rule.js'
+import type { RuleName } from '../rule/rule.js'
 import { builtInTask, TASK_NAMES, type TaskName } from '../runs/tasks.js'
+import type { Precision } from '../support/precision.js'
 import type { Batch } from '../task/batch.js'
 import type { Optimiser } from '../task/optimiser.js'
 import { makeBatch, type Task } from '../task/task.js'
-import { type Arguments, known, refuse, split, text, threadsOf, UsageError, whole, word, words } from './arguments.js'
+import { defineCommand } from './command.js'
+import { BATCH_SIZE, PRECISION, RULE, SIMD, THREADS } from './common-options.js'
 import { flameHelp } from './flame.js'
-import { PROFILE_HELP } from './help.js'
 import { interruptible } from './interrupt.js'
+import { choiceList, file, flag, type Given, known, oneArgument, refuse, UsageError, whole, words } from './options.js'
 import { compareSets } from './profile-compare.js'
 import { readableProfile } from './profile-report.js'
 
-export const PROFILE_OPTIONS = {
-  rule: { type: 'string' },
-  threads: { type: 'string' },
-  simd: { type: 'string' },
-  iterations: { type: 'string' },
-  every: { type: 'string' },
-  'batch-size': { type: 'string' },
-  seed: { type: 'string' },
-  precision: { type: 'string' },
-  trace: { type: 'string' },
-  roofline: { type: 'string' },
-  compare: { type: 'string' },
-  'no-peaks': { type: 'boolean' },
-  flame: { type: 'boolean' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' }
-} as const
+const OPTIONS = {
+  rule: RULE,
+  threads: THREADS,
+  simd: SIMD,
+  iterations: whole('N', 'profiled iterations (default 20; as many plain ones run in between)', 1),
+  every: whole('N', 'time one step in N (default 32)', 1),
+  'batch-size': BATCH_SIZE,
+  seed: whole('N', 'seed of network and batch (default 1)', 0),
+  precision: PRECISION,
+  trace: words('FILE', 'write a trace for Perfetto (ui.perfetto.dev) or chrome://tracing: one track per thread'),
+  roofline: file('FILE.svg', 'draw the kernels under the peaks of the machine, as SVG and PNG', ['.svg']),
+  compare: choiceList('SETS', 'instruction sets side by side, each in its own process', INSTRUCTION_SETS),
+  flame: flag('how to see functions and source lines with perf'),
+  'no-peaks': flag('do not measure the machine'),
+  json: flag('one JSON line (with --compare one per set)')
+}
+
+type Chosen = Given<typeof OPTIONS>
 
 /** `mdgl profile TASK`: where the time of a training iteration goes. */
-export async function profileCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, PROFILE_OPTIONS)
-  if (given.options.help) {
-    console.log(PROFILE_HELP)
+export const profileCommand = defineCommand({
+  summary: 'time of a training iteration, kernel by kernel',
+  usage: ['<task> [options]'],
+  details: `Tasks: ${TASK_NAMES.join(', ')}
+and the workloads of \`mdgl bench\`: ${WORKLOAD_NAMES.join(', ')}
+
+Training iterations run on one batch from the same weights, in turns with and without the probes. For each kernel: ms per iteration with its sampling error, calls, neuron updates, synaptic events, bytes and operations, and the rates reached beside the measured peaks of the machine. docs/profiling.md explains how to read it.`,
+  options: OPTIONS,
+  examples: [
+    'mdgl profile evidence-accumulation --rule mdgl --threads 2 --trace run.json',
+    'mdgl profile evidence-accumulation --rule mdgl --roofline roofline.svg',
+    'mdgl profile W2 --rule bptt --threads 1 --compare avx2,avx512'
+  ],
+  words: [...TASK_NAMES, ...WORKLOAD_NAMES],
+  async run(given) {
+    const { rule = 'mdgl', flame, compare, simd, trace, roofline, json = false, 'no-peaks': noPeaks } = given.options
+    const name = nameOf(given.rest)
+    if (flame) {
+      const others = Object.keys(OPTIONS).filter(option => option !== 'flame' && option !== 'rule')
+      refuse(given, others, 'a profile')
+      console.log(flameHelp(name, rule))
+      return 0
+    }
+    if (compare !== undefined) return compareSets(compare, argumentsOfOne(given, name), json)
+    if (simd !== undefined) chooseInstructionSet(simd)
+    if (roofline !== undefined && noPeaks) throw new UsageError('--roofline needs the peaks: leave --no-peaks out')
+    const { result: run, exitCode } = await interruptible(signal => profileTask(given, name, rule, signal))
+    if (run === undefined) return exitCode
+    await writeFiles(run, trace, roofline)
+    const { slices, iterations, ...rest } = run
+    console.log(json ? JSON.stringify({ ...rest, iterations: times(run) }) : readableProfile(run))
     return 0
   }
-  const name = nameOf(given.rest)
-  const rule = word(given, 'rule', ruleNames) ?? 'mdgl'
-  if (given.options.flame) {
-    refuse(
-      given,
-      Object.keys(PROFILE_OPTIONS).filter(option => option !== 'flame' && option !== 'rule'),
-      'a profile'
-    )
-    console.log(flameHelp(name, rule))
-    return 0
-  }
-  const sets = words(given, 'compare', INSTRUCTION_SETS)
-  if (sets !== undefined) return compareSets(sets, argumentsOfOne(given, name), given.options.json === true)
-  const simd = word(given, 'simd', INSTRUCTION_SETS)
-  if (simd !== undefined) chooseInstructionSet(simd)
-  const roofline = rooflinePath(given)
-  const { result: run, exitCode } = await interruptible(signal => profileTask(given, name, rule, signal))
-  if (run === undefined) return exitCode
-  await writeFiles(run, text(given, 'trace'), roofline)
-  const { slices, iterations, ...rest } = run
-  console.log(given.options.json === true ? JSON.stringify({ ...rest, iterations: times(run) }) : readableProfile(run))
-  return 0
-}
+})
 
 type Name = TaskName | WorkloadName
 
-function nameOf([name, ...more]: readonly string[]): Name {
+function nameOf(rest: readonly string[]): Name {
   const names: readonly Name[] = [...TASK_NAMES, ...WORKLOAD_NAMES]
-  if (name === undefined) throw new UsageError(`a task is missing; it must be one of ${names.join(', ')}`)
-  if (more.length > 0) throw new UsageError(`'${more[0]}' is one argument too many`)
-  return known(name, 'the task', names)
-}
-
-function rooflinePath(given: Arguments): string | undefined {
-  const path = text(given, 'roofline')
-  if (path === undefined) return undefined
-  if (!path.endsWith('.svg')) throw new UsageError(`--roofline is '${path}'; it must end in .svg`)
-  if (given.options['no-peaks']) throw new UsageError('--roofline needs the peaks: leave --no-peaks out')
-  return path
+  return known(oneArgument(rest, `a task is missing; it must be one of ${names.join(', ')}`), 'the task', names)
 }
 
 /** What one run of a comparison is called with. */
-function argumentsOfOne(given: Arguments, name: Name): string[] {
-  for (const other of ['simd', 'trace', 'roofline']) {
-    if (given.options[other] !== undefined) throw new UsageError(`--${other} is not for --compare`)
+function argumentsOfOne({ options }: Chosen, name: Name): string[] {
+  for (const other of ['simd', 'trace', 'roofline'] as const) {
+    if (options[other] !== undefined) throw new UsageError(`--${other} is not for --compare`)
   }
-  const kept = ['rule', 'threads', 'iterations', 'every', 'batch-size', 'seed', 'precision'].flatMap(option => {
-    const value = text(given, option)
-    return value === undefined ? [] : [`--${option}`, value]
-  })
+  const passed = ['rule', 'threads', 'iterations', 'every', 'batch-size', 'seed', 'precision'] as const
+  const kept = passed.flatMap(option => (options[option] === undefined ? [] : [`--${option}`, `${options[option]}`]))
   return ['profile', name, ...kept, '--no-peaks', '--json']
 }
 
@@ -105,13 +101,13 @@ interface Work {
 }
 
 async function profileTask(
-  given: Arguments,
+  { options }: Chosen,
   name: Name,
   rule: RuleName,
   signal: AbortSignal
 ): Promise<ProfileRun | undefined> {
-  const seed = whole(given, 'seed', 0) ?? 1
-  const { model, task, optimiser, batch } = await workOf(given, name, seed)
+  const { seed = 1, threads, iterations, every, precision = 'f32', 'batch-size': size } = options
+  const { model, task, optimiser, batch } = await workOf(name, seed, precision, size)
   const { loss, regulariser } = task
   try {
     const profiled = await profile(model, batch, {
@@ -120,10 +116,10 @@ async function profileTask(
       regulariser,
       optimiser,
       seed,
-      threads: threadsOf(given),
-      iterations: whole(given, 'iterations', 1),
-      every: whole(given, 'every', 1),
-      peaks: !given.options['no-peaks'],
+      threads,
+      iterations,
+      every,
+      peaks: !options['no-peaks'],
       signal
     })
     return { task: name, rule, ...profiled }
@@ -133,9 +129,7 @@ async function profileTask(
   }
 }
 
-async function workOf(given: Arguments, name: Name, seed: number): Promise<Work> {
-  const size = whole(given, 'batch-size', 1)
-  const precision = word(given, 'precision', ['f32', 'f64'] as const) ?? 'f32'
+async function workOf(name: Name, seed: number, precision: Precision, size: number | undefined): Promise<Work> {
   if (isWorkload(name)) {
     const { model, task, batch } = await makeWork(name, seed, { batch: size })
     const same = precision === 'f32' ? model : Model.create(model.description, { precision })

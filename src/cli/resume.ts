@@ -2,78 +2,83 @@ import { readInterventions } from '../runs/interventions.js'
 import { checkSame, optionsOf, type ResumeOptions, resumeRun } from '../runs/resume.js'
 import { readRunFolder } from '../runs/run-folder.js'
 import { trainRun } from '../runs/train-run.js'
-import { type Arguments, positive, split, text, threadsOf, UsageError, whole } from './arguments.js'
-import { REPEAT_HELP, RESUME_HELP } from './help.js'
-import { LIVE_OPTIONS, liveOptions } from './live.js'
+import { defineCommand } from './command.js'
+import { LIVE, METRICS_AS_JSON, THREADS } from './common-options.js'
+import { folderArgument } from './folder-argument.js'
+import { liveOptions } from './live.js'
+import { type Given, positive, UsageError, whole, words } from './options.js'
 import { newRun, runWithProgress } from './run-with-progress.js'
 
+/** What may be chosen anew when a run is resumed or repeated. */
 const OPTIONS = {
-  'checkpoint-every': { type: 'string' },
-  'alignment-every': { type: 'string' },
-  threads: { type: 'string' },
-  json: { type: 'boolean' },
-  ...LIVE_OPTIONS,
-  help: { type: 'boolean', short: 'h' }
-} as const
-
-export const RESUME_OPTIONS = { ...OPTIONS, 'learning-rate': { type: 'string' }, from: { type: 'string' } } as const
-
-/** `mdgl resume DIR`: continues a run from its last checkpoint. */
-export async function resumeCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, RESUME_OPTIONS)
-  if (given.options.help) {
-    console.log(RESUME_HELP)
-    return 0
-  }
-  const path = folderArgument(given.rest)
-  const stored = await readRunFolder(path)
-  if (stored === undefined) throw new UsageError(`${path} holds no run`)
-  const choices = choicesOf(given)
-  const change = { learningRate: positive(given, 'learning-rate'), from: whole(given, 'from', 1) }
-  const warn = (message: string) => console.error(`mdgl: ${message}`)
-  const showing = { json: given.options.json === true, live: liveOptions(given) }
-  return await runWithProgress(
-    { ...(await optionsOf(stored.config, path)), ...choices },
-    showing,
-    ({ signal }, observer) => resumeRun(path, { ...choices, signal }, observer, warn, change)
-  )
+  threads: THREADS,
+  'checkpoint-every': whole('N', 'iterations between checkpoints, 0 for none (default: as the run had it)', 0),
+  'alignment-every': whole(
+    'N',
+    "record the angle to BPTT's gradient every N iterations (default: as the run had it)",
+    1
+  ),
+  ...LIVE,
+  json: METRICS_AS_JSON
 }
 
-export const REPEAT_OPTIONS = { ...OPTIONS, out: { type: 'string' } } as const
+/** `mdgl resume DIR`: continues a run from its last checkpoint. */
+export const resumeCommand = defineCommand({
+  summary: 'continue a run from its last checkpoint',
+  usage: ['<run> [options]'],
+  details: `The run ends with the same weights, bit for bit, as if it had never stopped. A damaged checkpoint is reported, and the one before it used; with none left nothing is changed. Changes made while it ran (interventions.jsonl) are applied again at their iteration. A run that another process is writing is refused, with the name of that process. A diverged run can be continued with another learning rate; its records after the checkpoint are removed then.`,
+  options: {
+    'learning-rate': positive('N', 'learning rate from the next iteration on (default: as it was)'),
+    from: whole('N', 'continue from the last checkpoint up to this iteration (default: from the last)', 1),
+    ...OPTIONS
+  },
+  examples: ['mdgl resume runs/2026-01-31T12-00-00-evidence-accumulation-mdgl-1', 'mdgl resume runs/mine --live'],
+  async run(given) {
+    const { path, stored } = await storedRun(given.rest)
+    const choices = choicesOf(given)
+    const change = { learningRate: given.options['learning-rate'], from: given.options.from }
+    const warn = (message: string) => console.error(`mdgl: ${message}`)
+    return await runWithProgress(
+      { ...(await optionsOf(stored.config, path)), ...choices },
+      { json: given.options.json ?? false, live: liveOptions(given) },
+      ({ signal }, observer) => resumeRun(path, { ...choices, signal }, observer, warn, change)
+    )
+  }
+})
 
 /** `mdgl repeat DIR`: makes a run again from its config.json, and from the changes made while it ran. */
-export async function repeatCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, REPEAT_OPTIONS)
-  if (given.options.help) {
-    console.log(REPEAT_HELP)
-    return 0
+export const repeatCommand = defineCommand({
+  summary: 'repeat a run from its config.json',
+  usage: ['<run> [options]'],
+  details: `Trains from the run's config.json, with the changes that were made while it ran (interventions.jsonl) at their iterations: the same weights, bit for bit, on every instruction set of the same class.`,
+  options: { out: words('DIR', "the new run folder (default: the old one's name with -again)"), ...OPTIONS },
+  examples: ['mdgl repeat runs/mine --out runs/mine-checked'],
+  async run(given) {
+    const { path, stored } = await storedRun(given.rest)
+    const out = given.options.out ?? `${path.replace(/[/\\]+$/, '')}-again`
+    const options = { ...(await optionsOf(stored.config, path)), ...choicesOf(given) }
+    checkSame(stored.config, options, path)
+    const changes = await readInterventions(path)
+    const showing = { json: given.options.json ?? false, live: liveOptions(given) }
+    return await runWithProgress(options, showing, (chosen, observer) =>
+      trainRun(chosen, config => newRun(out, config, chosen), observer, changes)
+    )
   }
-  const path = folderArgument(given.rest)
+})
+
+async function storedRun(rest: readonly string[]) {
+  const path = folderArgument(rest)
   const stored = await readRunFolder(path)
   if (stored === undefined) throw new UsageError(`${path} holds no run`)
-  const out = text(given, 'out') ?? `${path.replace(/[/\\]+$/, '')}-again`
-  const options = { ...(await optionsOf(stored.config, path)), ...choicesOf(given) }
-  checkSame(stored.config, options, path)
-  const changes = await readInterventions(path)
-  const showing = { json: given.options.json === true, live: liveOptions(given) }
-  return await runWithProgress(options, showing, (chosen, observer) =>
-    trainRun(chosen, config => newRun(out, config, chosen), observer, changes)
-  )
+  return { path, stored }
 }
 
 /** What was chosen anew; the rest stays as it was. */
-function choicesOf(given: Arguments): ResumeOptions {
-  const [checkpointEvery, alignmentEvery] = [whole(given, 'checkpoint-every', 0), whole(given, 'alignment-every', 1)]
+function choicesOf({ options }: Given<typeof OPTIONS>): ResumeOptions {
+  const { 'checkpoint-every': checkpointEvery, 'alignment-every': alignmentEvery, threads } = options
   return {
-    threads: threadsOf(given),
+    threads,
     ...(checkpointEvery !== undefined && { checkpointEvery }),
     ...(alignmentEvery !== undefined && { alignmentEvery })
   }
-}
-
-/** The one folder that a command names. */
-export function folderArgument([path, ...more]: readonly string[]): string {
-  if (path === undefined) throw new UsageError('a run folder is missing')
-  if (more.length > 0) throw new UsageError(`'${more[0]}' is one argument too many`)
-  return path
 }

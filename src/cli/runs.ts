@@ -9,54 +9,55 @@ import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
 import { processName, type RunOwner, runOwner } from '../runs/run-lock.js'
 import { shellWord } from '../support/shell-word.js'
-import { split, UsageError } from './arguments.js'
-import { RUNS_HELP, SHOW_HELP } from './help.js'
-import { folderArgument } from './resume.js'
+import { defineCommand } from './command.js'
+import { folderArgument } from './folder-argument.js'
+import { flag, noArgument } from './options.js'
 import { sparkline } from './sparkline.js'
 import { table } from './table.js'
 
-export const RUNS_OPTIONS = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const
-export const SHOW_OPTIONS = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const
-
 /** `mdgl runs [DIR]`: the run folders below a folder, a line each. */
-export async function runsCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, RUNS_OPTIONS)
-  if (given.options.help) {
-    console.log(RUNS_HELP)
+export const runsCommand = defineCommand({
+  summary: 'list the runs in a folder',
+  usage: ['[folder] [options]'],
+  details: `One line per run folder below the folder (default runs): task, rule, seed, its progress, its last validation, and its state: running, finished, diverged, or unfinished.`,
+  options: { json: flag('one JSON line per run') },
+  examples: [
+    'mdgl runs',
+    'mdgl runs runs/compare-evidence-accumulation-2000',
+    `mdgl runs --json | jq 'select(.state == "finished") | .loss'`
+  ],
+  async run({ options: { json }, rest: [root = 'runs', ...more] }) {
+    noArgument(more)
+    const found = await Promise.all(
+      (await runFolders(root)).map(async path => ({ path, run: await readRunFolder(path) }))
+    )
+    const lines = await Promise.all(found.flatMap(({ path, run }) => (run === undefined ? [] : [summaryOf(path, run)])))
+    if (json) for (const line of lines) console.log(JSON.stringify(line))
+    else if (lines.length === 0)
+      console.log(`There is no run in ${root}; \`mdgl train evidence-accumulation${elsewhere(root)}\` makes one.`)
+    else console.log(table([HEADER, ...lines.map(line => row(root, line))], 3))
     return 0
   }
-  const [root = 'runs', ...more] = given.rest
-  if (more.length > 0) throw new UsageError(`'${more[0]}' is one argument too many`)
-  const found = await Promise.all(
-    (await runFolders(root)).map(async path => ({ path, run: await readRunFolder(path) }))
-  )
-  const lines = await Promise.all(found.flatMap(({ path, run }) => (run === undefined ? [] : [summaryOf(path, run)])))
-  if (given.options.json === true) for (const line of lines) console.log(JSON.stringify(line))
-  else if (lines.length === 0)
-    console.log(`There is no run in ${root}; \`mdgl train evidence-accumulation${elsewhere(root)}\` makes one.`)
-  else console.log(table([HEADER, ...lines.map(line => row(root, line))], 3))
-  return 0
-}
+})
 
 /** Where a run is to go that is looked for in a folder. */
 const elsewhere = (root: string): string => (root === 'runs' ? '' : ` --out ${shellWord(join(root, 'first'))}`)
 
 /** `mdgl show DIR`: what a run is, how far it came, and what can be done with it. */
-export async function showCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, SHOW_OPTIONS)
-  if (given.options.help) {
-    console.log(SHOW_HELP)
+export const showCommand = defineCommand({
+  summary: 'settings and progress of a run, and the commands for it',
+  usage: ['<run> [options]'],
+  options: { json: flag('everything, config.json included, as one JSON line') },
+  examples: ['mdgl show runs/mine', 'mdgl show runs/mine --json | jq .config.training.optimiser'],
+  async run({ options: { json }, rest }) {
+    const path = folderArgument(rest)
+    const run = await readRunFolder(path)
+    if (run === undefined) throw new Error(`${path} holds no run`)
+    const summary = await summaryOf(path, run)
+    console.log(json ? JSON.stringify({ ...summary, config: run.config }) : await page(path, run, summary))
     return 0
   }
-  const path = folderArgument(given.rest)
-  const run = await readRunFolder(path)
-  if (run === undefined) throw new Error(`${path} holds no run`)
-  const summary = await summaryOf(path, run)
-  console.log(
-    given.options.json === true ? JSON.stringify({ ...summary, config: run.config }) : await page(path, run, summary)
-  )
-  return 0
-}
+})
 
 /** A run as `mdgl runs` lists it. */
 interface Summary {

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { finishedRun, runPath } from '../compare/runs.js'
+import { MOST_THREADS } from '../engine/engine-session.js'
 import type { Metrics } from '../operations/train.js'
 import { lastCheckpoint } from '../runs/checkpoints.js'
 import { metricsLine } from '../runs/run-folder.js'
@@ -7,30 +8,29 @@ import { shellWord } from '../support/shell-word.js'
 import { howEnded, type ItemOutcome, type PoolObserver, runPool } from '../sweep/pool.js'
 import { cellFolder, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
 import { startWorker, type Worker } from '../sweep/worker.js'
-import { type Arguments, split, text, threadsOf, UsageError, whole } from './arguments.js'
-import { SWEEP_HELP } from './help.js'
+import { defineCommand } from './command.js'
 import { interruptible, uninterrupted } from './interrupt.js'
+import { flag, type Given, oneArgument, UsageError, whole, words } from './options.js'
 import { lines, silent } from './progress.js'
 import { endOf, shownRun } from './shown-run.js'
 import { sweepFolder } from './sweep-folder.js'
 
-export const SWEEP_OPTIONS = {
-  index: { type: 'string' },
-  list: { type: 'boolean' },
-  count: { type: 'boolean' },
-  jobs: { type: 'string' },
-  retries: { type: 'string' },
-  threads: { type: 'string' },
-  out: { type: 'string' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' }
-} as const
+const OPTIONS = {
+  index: whole('N', 'run item N alone, in this process; exit codes as of `mdgl train`', 0),
+  list: flag('print the items, their indices and folders'),
+  count: flag('print the number of items'),
+  jobs: whole('N', 'worker processes at a time (default: the cores but one, divided by --threads)', 1),
+  threads: whole('N', 'threads of each run (default 1); results do not depend on it', 1, MOST_THREADS),
+  retries: whole('N', 'how often an item is tried again whose worker was killed (default 1)', 0),
+  out: words('DIR', 'the folder of the runs (default runs/sweep-<plan>)'),
+  json: flag('one JSON line per start and end of an item; with --index the metrics')
+}
 
 /** What is asked for in place of running all items: each alone. */
 const ALONE = ['index', 'list', 'count'] as const
 
 /** Where and how the items of a sweep are run. */
-interface Given {
+interface Chosen {
   readonly plan: string
   readonly sweep: Sweep
   readonly out: string
@@ -39,43 +39,49 @@ interface Given {
 }
 
 /** `mdgl sweep PLAN`: every run of a plan, in worker processes; or one of them. */
-export async function sweepCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, SWEEP_OPTIONS)
-  if (given.options.help) {
-    console.log(SWEEP_HELP)
+export const sweepCommand = defineCommand({
+  summary: 'train every combination of rules, seeds and options that a file names',
+  usage: ['<plan> [options]', '<plan> --index N [options]'],
+  details: `A plan is a JSON file; docs/scale.md describes it in full:
+
+  {
+    "schema": "mdgl-sweep/1",
+    "task": "evidence-accumulation",
+    "rules": ["eprop", "mdgl"],
+    "seeds": "1-3",
+    "options": { "iterations": 200, "learningRate": [0.001, 0.0025] },
+    "taskOptions": { "delay": [400, 800] }
+  }
+
+A list among options and taskOptions is an axis; the items are all combinations, 24 here. They are counted from 0; axes change in the order of the file, options before taskOptions, then rules, then seeds: the seed changes fastest. Options are iterations, batchSize, validateEvery, checkpointEvery, alignmentEvery, learningRate, precision and optimiser.
+
+Items run in worker processes. Each has a run folder below --out; a finished one is used again, an unfinished one continues from its last checkpoint, with the same bits. A worker that is killed is reported, and its item tried again; the others continue. At the end, missing items are listed, with exit code 1; so is an item that another process is running. Ctrl-C ends every worker after its current iteration, with a checkpoint.`,
+  options: OPTIONS,
+  examples: [
+    'mdgl sweep rates.json --jobs 4',
+    'mdgl sweep rates.json --list',
+    "sbatch --array=0-23 --wrap 'mdgl sweep rates.json --index $SLURM_ARRAY_TASK_ID'",
+    'mdgl compare --sweep rates.json'
+  ],
+  async run(given) {
+    checkAlone(given)
+    const plan = oneArgument(given.rest, 'a plan is missing: a JSON file')
+    const { threads = 1, retries = 1, index, out, json = false, ...options } = given.options
+    const jobs = options.jobs ?? Math.max(1, Math.floor((availableParallelism() - 1) / threads))
+    const sweep = await loadSweep(plan)
+    const common = { plan, sweep, out: out ?? sweepFolder(sweep), threads, json }
+    if (options.count) console.log(String(sweep.items.length))
+    else if (options.list) list(common)
+    else return index === undefined ? await runAll(common, jobs, retries) : await runOne(common, index)
     return 0
   }
-  checkAlone(given)
-  const plan = planArgument(given.rest)
-  const threads = threadsOf(given) ?? 1
-  const jobs = whole(given, 'jobs', 1) ?? Math.max(1, Math.floor((availableParallelism() - 1) / threads))
-  const retries = whole(given, 'retries', 0) ?? 1
-  const index = whole(given, 'index', 0)
-  const sweep = await loadSweep(plan)
-  const common = {
-    plan,
-    sweep,
-    out: text(given, 'out') ?? sweepFolder(sweep),
-    threads,
-    json: given.options.json === true
-  }
-  if (given.options.count === true) console.log(String(sweep.items.length))
-  else if (given.options.list === true) list(common)
-  else return index === undefined ? await runAll(common, jobs, retries) : await runOne(common, index)
-  return 0
-}
+})
 
-function checkAlone({ options }: Arguments): void {
+function checkAlone({ options }: Given<typeof OPTIONS>): void {
   const [first, second] = ALONE.filter(name => options[name] !== undefined)
   if (second !== undefined) throw new UsageError(`--${first} and --${second} exclude each other`)
-  const pool = ['jobs', 'retries'].find(name => options[name] !== undefined)
+  const pool = (['jobs', 'retries'] as const).find(name => options[name] !== undefined)
   if (first !== undefined && pool !== undefined) throw new UsageError(`--${pool} cannot be combined with --${first}`)
-}
-
-function planArgument([plan, ...more]: readonly string[]): string {
-  if (plan === undefined) throw new UsageError('a plan is missing: a JSON file')
-  if (more.length > 0) throw new UsageError(`'${more[0]}' is one argument too many`)
-  return plan
 }
 
 /** An item's own folder. */
@@ -83,7 +89,7 @@ const folderOf = (out: string, item: SweepItem): string => runPath(cellFolder(ou
 
 const nameOf = ({ index, label }: SweepItem): string => `item ${index} (${label})`
 
-function list({ sweep: { items }, out, json }: Given): void {
+function list({ sweep: { items }, out, json }: Chosen): void {
   for (const item of items) {
     const { index, rule, seed, label } = item
     const path = folderOf(out, item)
@@ -93,7 +99,7 @@ function list({ sweep: { items }, out, json }: Given): void {
 }
 
 /** One item in this process; the exit codes are those of `mdgl train`. */
-async function runOne({ sweep: { items }, out, threads, json }: Given, index: number): Promise<number> {
+async function runOne({ sweep: { items }, out, threads, json }: Chosen, index: number): Promise<number> {
   const item = items[index]
   if (item === undefined) throw new UsageError(`--index is ${index}; the plan has the items 0 to ${items.length - 1}`)
   const folder = cellFolder(out, item.cell)
@@ -114,7 +120,7 @@ async function runOne({ sweep: { items }, out, threads, json }: Given, index: nu
 }
 
 /** Every item, in worker processes. */
-async function runAll(given: Given, jobs: number, retries: number): Promise<number> {
+async function runAll(given: Chosen, jobs: number, retries: number): Promise<number> {
   const { sweep, out } = given
   const { result: outcomes, exitCode } = await interruptible(signal => {
     const start = (item: SweepItem) => startItem(given, item)
@@ -124,7 +130,7 @@ async function runAll(given: Given, jobs: number, retries: number): Promise<numb
 }
 
 /** A worker runs the item like `mdgl sweep --index`, and reports it line by line. */
-function startItem({ plan, out, threads, json }: Given, item: SweepItem): Worker {
+function startItem({ plan, out, threads, json }: Chosen, item: SweepItem): Worker {
   const progress = json ? silent : lines(nameOf(item), item.cell.options.iterations)
   const args = ['sweep', plan, '--index', `${item.index}`, '--out', out, '--threads', `${threads}`, '--json']
   const worker = startWorker(args, {
@@ -138,7 +144,7 @@ function startItem({ plan, out, threads, json }: Given, item: SweepItem): Worker
 const event = ({ index, rule, seed, label }: SweepItem, what: object) =>
   console.log(JSON.stringify({ item: index, rule, seed, label, ...what }))
 
-function observer({ out, json }: Given, retries: number): PoolObserver {
+function observer({ out, json }: Chosen, retries: number): PoolObserver {
   return {
     again(item, ended) {
       console.error(
@@ -162,7 +168,7 @@ function endEvent(outcome: ItemOutcome, path: string): object {
 
 /** Says what is there and what is missing; gives the exit code, that of an interruption if there was one. */
 async function conclude(
-  { plan, out, json }: Given,
+  { plan, out, json }: Chosen,
   outcomes: readonly ItemOutcome[],
   interruption: number
 ): Promise<number> {

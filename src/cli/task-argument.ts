@@ -1,7 +1,7 @@
 import { isTaskFile, loadTask } from '../runs/task-file.js'
 import { type BuiltInTask, builtInTask, TASK_NAMES } from '../runs/tasks.js'
 import type { RunSettings } from '../runs/train-run.js'
-import { known, UsageError } from './arguments.js'
+import { known, oneArgument } from './options.js'
 
 /** The one built-in task that a command names. */
 export function taskArgument(rest: readonly string[]): BuiltInTask {
@@ -16,8 +16,5 @@ export async function anyTaskArgument(rest: readonly string[]): Promise<Pick<Run
   return { task, taskFile: file }
 }
 
-function oneName([name, ...more]: readonly string[]): string {
-  if (name === undefined) throw new UsageError(`a task is missing; it must be one of ${TASK_NAMES.join(', ')}`)
-  if (more.length > 0) throw new UsageError(`'${more[0]}' is one argument too many`)
-  return name
-}
+const oneName = (rest: readonly string[]) =>
+  oneArgument(rest, `a task is missing; it must be one of ${TASK_NAMES.join(', ')}`)

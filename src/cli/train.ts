@@ -1,82 +1,109 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type RuleName, ruleNames } from '../rule/rule.js'
+import type { RuleName } from '../rule/rule.js'
 import { LEARNING_RATE_FORMS, parseLearningRate } from '../runs/learning-rate-text.js'
+import { TASK_NAMES } from '../runs/tasks.js'
 import { type RunSettings, trainRun } from '../runs/train-run.js'
 import { writeFailure } from '../runs/write-failure.js'
 import { codeOf } from '../support/recognise.js'
 import type { Schedule } from '../task/schedule.js'
-import { type Arguments, split, text, threadsOf, UsageError, whole, word } from './arguments.js'
-import { TRAIN_HELP } from './help.js'
-import { LIVE_OPTIONS, liveOptions } from './live.js'
+import { defineCommand } from './command.js'
+import {
+  BATCH_SIZE,
+  ITERATIONS,
+  LIVE,
+  METRICS_AS_JSON,
+  PRECISION,
+  RULE,
+  THREADS,
+  VALIDATE_EVERY
+} from './common-options.js'
+import { liveOptions } from './live.js'
+import { type Given, type Option, UsageError, whole, words } from './options.js'
 import { newRun, runWithProgress } from './run-with-progress.js'
 import { anyTaskArgument } from './task-argument.js'
 
-export const TRAIN_OPTIONS = {
-  rule: { type: 'string' },
-  seed: { type: 'string' },
-  iterations: { type: 'string' },
-  'batch-size': { type: 'string' },
-  'validate-every': { type: 'string' },
-  'checkpoint-every': { type: 'string' },
-  'alignment-every': { type: 'string' },
-  'learning-rate': { type: 'string' },
-  precision: { type: 'string' },
-  threads: { type: 'string' },
-  out: { type: 'string' },
-  json: { type: 'boolean' },
-  ...LIVE_OPTIONS,
-  help: { type: 'boolean', short: 'h' }
-} as const
-
-/** `mdgl train TASK`: trains a network and writes a run folder. */
-export async function trainCommand(args: readonly string[]): Promise<number> {
-  const given = split(args, TRAIN_OPTIONS)
-  if (given.options.help) {
-    console.log(TRAIN_HELP)
-    return 0
+/** An option's learning rate: a number, or a schedule as text. */
+function learningRate(text: string): Option<number | Schedule> {
+  const parse = (given: string, name: string) => {
+    const rate = parseLearningRate(given)
+    if (rate === undefined) throw new UsageError(`--${name} is '${given}'; it must be ${LEARNING_RATE_FORMS}`)
+    return rate
   }
-  const run = await runOptions(given)
-  const out = text(given, 'out')
-  return await runWithProgress(
-    run,
-    { json: given.options.json === true, live: liveOptions(given) },
-    (options, observer) =>
-      trainRun(options, async config => newRun(out ?? (await newFolder(run)), config, options), observer)
-  )
+  return { value: 'X', text, parse }
 }
 
-async function runOptions(given: Arguments): Promise<RunSettings & { readonly rule: RuleName }> {
-  const { task, taskFile } = await anyTaskArgument(given.rest)
-  const iterations = whole(given, 'iterations', 1) ?? task.iterations
-  const alignmentEvery = whole(given, 'alignment-every', 1)
+const OPTIONS = {
+  rule: RULE,
+  seed: whole('N', 'seed of network and batches (default 1)', 0),
+  iterations: ITERATIONS,
+  'batch-size': BATCH_SIZE,
+  'validate-every': VALIDATE_EVERY,
+  'learning-rate': learningRate(
+    "the optimiser's learning rate: a number, cosine:FROM[:TO[:ITERATIONS]], step:FROM:FACTOR:EVERY or warm-up:ITERATIONS:INTO"
+  ),
+  precision: PRECISION,
+  threads: THREADS,
+  'checkpoint-every': whole(
+    'N',
+    'iterations between checkpoints, from which `mdgl resume` continues; 0 for none (default 50)',
+    0
+  ),
+  'alignment-every': whole('N', "record the angle to BPTT's gradient every N iterations", 1),
+  ...LIVE,
+  out: words('DIR', 'the run folder (default runs/<time>-<task>-<rule>-<seed>)'),
+  json: METRICS_AS_JSON
+}
+
+/** `mdgl train TASK`: trains a network and writes a run folder. */
+export const trainCommand = defineCommand({
+  summary: 'train a network on a task and write a run folder',
+  usage: ['<task> [options]', '<file> [options]'],
+  details: `Tasks: ${TASK_NAMES.join(', ')}
+A file (.ts, .mts, .js or .mjs) has a task of your own as its default export: docs/guide/write-a-task.md.`,
+  options: OPTIONS,
+  notes: 'Ctrl-C ends the run after the current iteration and keeps a checkpoint; a second one ends it at once.',
+  examples: [
+    'mdgl train evidence-accumulation --rule mdgl --seed 1',
+    'mdgl train evidence-accumulation --rule mdgl --live --alignment-every 20',
+    'mdgl train ./my-task.ts --rule mdgl',
+    'mdgl train evidence-accumulation --rule eprop --iterations 200 --out runs/short',
+    `mdgl train evidence-accumulation --json | jq 'select(.split == "validation") | .loss'`
+  ],
+  words: TASK_NAMES,
+  async run(given) {
+    const run = await runOptions(given)
+    const { out, json = false } = given.options
+    return await runWithProgress(run, { json, live: liveOptions(given) }, (options, observer) =>
+      trainRun(options, async config => newRun(out ?? (await newFolder(run)), config, options), observer)
+    )
+  }
+})
+
+async function runOptions({
+  options,
+  rest
+}: Given<typeof OPTIONS>): Promise<RunSettings & { readonly rule: RuleName }> {
+  const { task, taskFile } = await anyTaskArgument(rest)
+  const iterations = options.iterations ?? task.iterations
+  const alignmentEvery = options['alignment-every']
   if (alignmentEvery !== undefined && alignmentEvery > iterations) {
     throw new UsageError(`--alignment-every is ${alignmentEvery}; it must be at most --iterations, ${iterations}`)
   }
-  const rule: RuleName = word(given, 'rule', ruleNames) ?? 'mdgl'
   return {
     task,
     taskFile,
-    rule,
-    seed: whole(given, 'seed', 0) ?? 1,
+    rule: options.rule ?? 'mdgl',
+    seed: options.seed ?? 1,
     iterations,
-    batchSize: whole(given, 'batch-size', 1) ?? task.batchSize,
-    validateEvery: whole(given, 'validate-every', 1) ?? task.validateEvery,
-    checkpointEvery: whole(given, 'checkpoint-every', 0),
+    batchSize: options['batch-size'] ?? task.batchSize,
+    validateEvery: options['validate-every'] ?? task.validateEvery,
+    checkpointEvery: options['checkpoint-every'],
     alignmentEvery,
-    precision: word(given, 'precision', ['f32', 'f64'] as const) ?? 'f32',
-    learningRate: learningRateOption(given),
-    threads: threadsOf(given)
+    precision: options.precision ?? 'f32',
+    learningRate: options['learning-rate'],
+    threads: options.threads
   }
-}
-
-/** A number, or a schedule as text. */
-function learningRateOption(from: Arguments): number | Schedule | undefined {
-  const given = text(from, 'learning-rate')
-  if (given === undefined) return undefined
-  const rate = parseLearningRate(given)
-  if (rate === undefined) throw new UsageError(`--learning-rate is '${given}'; it must be ${LEARNING_RATE_FORMS}`)
-  return rate
 }
 
 /** Makes the default folder; a run of the same second has a number in its name. */

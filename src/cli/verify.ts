@@ -4,31 +4,30 @@ import { type Report, verifyPath } from '../verify/file.js'
 import { FIXTURE_SCHEMA } from '../verify/fixture.js'
 import { FixtureError } from '../verify/shape.js'
 import type { Row } from '../verify/verify.js'
-import { split, UsageError } from './arguments.js'
-import { VERIFY_HELP } from './help.js'
+import { defineCommand } from './command.js'
+import { flag, UsageError } from './options.js'
 import { table } from './table.js'
 
-export const VERIFY_OPTIONS = {
-  json: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' }
-} as const
+/** `mdgl verify FILE…`: compares files of reference gradients with the engine. */
+export const verifyCommand = defineCommand({
+  summary: 'compare the engine with files of reference gradients',
+  usage: ['<file>… [options]'],
+  details: `Files are of schema "mdgl-gradient-fixture/1". For each rule and precision: whether the spikes are equal, and the largest relative error of the loss and of each gradient, relative to the matrix's largest entry, wherever the network has a synapse. Anything above 1e-9 (f64) or 1e-4 (f32), or a spike that differs, fails with exit code 1.
 
-/** `mdgl verify FILE…`: holds files of reference gradients against the engine. */
-export async function verifyCommand(args: readonly string[]): Promise<number> {
-  const { options, rest: files } = split(args, VERIFY_OPTIONS)
-  if (options.help) {
-    console.log(VERIFY_HELP)
-    return 0
+Or of schema "eprop2020-fixture/1": e-prop of Bellec et al. 2020 is trained as the file describes, in f64 (conventions 'bellec2020'). For each of its runs: whether the first sequence's spikes and the numbers of spikes are equal, and the largest relative error of the losses, of the first gradient's and of the last weights' norms. Anything above 1e-6 (TensorFlow's losses) or 1e-8 (all else) fails.`,
+  options: { json: flag('one JSON line per rule and precision instead of the tables') },
+  examples: ['mdgl verify __test__/fixtures/gradients/*.json', 'mdgl verify --json my-fixture.json'],
+  async run({ options: { json }, rest: files }) {
+    if (files.length === 0) throw new UsageError('a file to verify is missing')
+    let failed = 0
+    for (const file of files) {
+      const passed = await verifyFile(file, json ? printJson : printTable)
+      if (!passed) failed += 1
+    }
+    if (failed > 0) console.error(`mdgl: ${failed} of ${files.length} files did not verify`)
+    return failed > 0 ? 1 : 0
   }
-  if (files.length === 0) throw new UsageError('a file to verify is missing')
-  let failed = 0
-  for (const file of files) {
-    const passed = await verifyFile(file, options.json === true ? printJson : printTable)
-    if (!passed) failed += 1
-  }
-  if (failed > 0) console.error(`mdgl: ${failed} of ${files.length} files did not verify`)
-  return failed > 0 ? 1 : 0
-}
+})
 
 type Print = (file: string, report: Report) => void
 

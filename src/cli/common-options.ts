@@ -1,0 +1,37 @@
+import { INSTRUCTION_SETS } from '../bench/instruction-set.js'
+import { MOST_THREADS } from '../engine/engine-session.js'
+import { type RuleName, ruleNames } from '../rule/rule.js'
+import { choice, choiceList, flag, whole } from './options.js'
+
+// Options that several commands share.
+
+/** --rule: one learning rule. */
+export const RULE = choice<RuleName>('NAME', 'learning rule (default mdgl)', ruleNames)
+/** --rules: several learning rules. */
+export const RULES = choiceList<RuleName>('LIST', 'learning rules (default bptt,eprop,mdgl)', ruleNames)
+/** --iterations of a training. */
+export const ITERATIONS = whole('N', 'iterations to train', 1)
+/** --batch-size of a training. */
+export const BATCH_SIZE = whole('N', 'trials in a batch', 1)
+/** --validate-every of a training. */
+export const VALIDATE_EVERY = whole('N', 'iterations between validations', 1)
+/** --precision of a model. */
+export const PRECISION = choice('P', 'float type (default f32)', ['f32', 'f64'])
+/** --threads of the engine. */
+export const THREADS = whole(
+  'N',
+  'threads of the engine (default: MDGL_THREADS, else one per core); results do not depend on it',
+  1,
+  MOST_THREADS
+)
+/** --simd: the instruction set of the engine. */
+export const SIMD = choice('SET', 'instruction set (default: the best available)', INSTRUCTION_SETS)
+/** --port of a page. */
+export const PORT = whole('N', 'port of the page (default: the first free one from 8765 on)', 0, 65535)
+/** --live and --port: a page that shows a run. */
+export const LIVE = {
+  live: flag('show the run in a browser: curves, a trial, weights; pause, stop, change the learning rate'),
+  port: PORT
+}
+/** --json of a training. */
+export const METRICS_AS_JSON = flag('metrics as JSON lines on standard output instead of the progress bar')
