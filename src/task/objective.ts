@@ -86,7 +86,7 @@ export function objectiveFor(options: ObjectiveOptions, batch: Batch, descriptio
   return makeObjective(own, regulariser === undefined ? ownRegulariser : regulariser, description)
 }
 
-/** Checks a batch's targets and lays them out for the engine, one entry a loss. */
+/** Checks a batch's targets and lays them out for the engine, one entry per loss. */
 export function encodeTargets(objective: Objective, batch: Batch, shape: BatchShape): NativeTargets[] {
   if (objective.custom) return objective.terms.map(() => ({}))
   return objective.terms.map(({ readout, loss }) => {

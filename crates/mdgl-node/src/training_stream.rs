@@ -209,7 +209,7 @@ impl StreamTarget {
             Self { class: Some(class), .. } => Target::Class(to_usize(*class, "targets.target")?),
             Self { values: Some(values), .. } => Target::Values(values),
             Self { error: Some(error), .. } => Target::Error(error),
-            _ => return Err(Failure::bug("a target says nothing")),
+            _ => return Err(Failure::bug("a target has neither class, values nor error")),
         };
         Ok(mdgl_core::StreamTarget {
             readout: to_usize(self.readout, "targets.readout")?,

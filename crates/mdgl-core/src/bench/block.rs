@@ -78,7 +78,7 @@ impl<F: Dispatch> TrialBlock<F> {
     /// When memory is short, or the rule is unknown.
     pub fn new(rule: &str, readout_density: f64) -> Self {
         let workload = Workload::paper(LANES, STEPS, readout_density);
-        let network = CompiledNetwork::new(&workload.model).expect("room for it");
+        let network = CompiledNetwork::new(&workload.model).expect("memory for a network");
         let rule = Rule::named(rule).expect("a rule");
         let learns = vec![true; workload.model.network().projections().len()];
         let plan = LearningPlan::new(&workload.model, &network, &rule, false, &learns).expect("a plan");
@@ -115,7 +115,7 @@ impl<F: Dispatch> TrialBlock<F> {
         let keep =
             Keep { psi: Some(&self.plan.psi_runs), voltage: true, segment: Some(STEPS), ..Keep::NOTHING };
         let lengths = [STEPS as u32; LANES];
-        self.trajectory.prepare(&self.network, lengths, STEPS, keep).expect("room for a block");
+        self.trajectory.prepare(&self.network, lengths, STEPS, keep).expect("memory for a block");
         let kernel = Simulate {
             network: &self.network,
             input: &self.input,
@@ -128,7 +128,7 @@ impl<F: Dispatch> TrialBlock<F> {
         let Workload { model, batch, objective, .. } = &self.workload;
         self.delta
             .reset(objective.first_step(STEPS), STEPS, self.network.outputs())
-            .expect("room for errors");
+            .expect("memory for errors");
         evaluate_loss(model.network(), batch, objective, &self.trajectory, &mut self.delta);
         F::backward(set, self.backward()).expect("a backward pass");
         self.still.begin(&self.trajectory);
@@ -174,7 +174,7 @@ impl<F: Dispatch> TrialBlock<F> {
     /// Draws the inputs and packs them.
     pub fn encode(&mut self) {
         let Workload { model, batch, .. } = &self.workload;
-        self.input.encode(model.network(), batch, 0, &AtomicBool::new(false)).expect("room for the input");
+        self.input.encode(model.network(), batch, 0, &AtomicBool::new(false)).expect("memory for the input");
     }
 
     /// Turns the drawn events into given ones, which [`Self::encode`] sorts and packs from then on.
@@ -222,7 +222,7 @@ impl<F: Dispatch> TrialBlock<F> {
         let Still { network, active, silent: zero, psi } = &mut self.still;
         let state = if silent { zero } else { active };
         let kernel = NeuronUpdateBench { network, state, psi, steps: STEPS };
-        F::dispatch(set, kernel).expect("room for ψ");
+        F::dispatch(set, kernel).expect("memory for ψ");
     }
 
     /// Scatter of spikes to readout units.
@@ -330,7 +330,7 @@ fn evaluate_loss<F: Real>(
 }
 
 fn still_circuit<F: Real>(model: &Model<F>) -> CompiledNetwork<F> {
-    let mut network = CompiledNetwork::new(model).expect("room for it");
+    let mut network = CompiledNetwork::new(model).expect("memory for a network");
     for run in &mut network.runs {
         for_model!(&mut run.dynamics, model => *model.decay_mut() = F::ONE);
     }
@@ -341,7 +341,7 @@ impl<F: Real> Still<F> {
     fn begin(&mut self, trajectory: &Trajectory<F>) {
         let n = self.network.size();
         for state in [&mut self.active, &mut self.silent] {
-            state.reset(&self.network).expect("room for a state");
+            state.reset(&self.network).expect("memory for a state");
         }
         self.active.carried.integrator.copy_from_slice(&trajectory.voltage[(STEPS - 1) * n..][..n]);
         self.active.carried.further.clone_from(&trajectory.state.carried.further);

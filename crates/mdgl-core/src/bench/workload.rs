@@ -40,7 +40,7 @@ impl<F: Real> Workload<F> {
         let patterns: Vec<u32> = (0..trials).map(|trial| patterns[trial % patterns.len()]).collect();
         let classes = patterns.iter().map(|pattern| u32::from(pattern.count_ones() > CUES / 2));
         Self {
-            model: Model::new(Arc::new(network)).expect("room for the weights"),
+            model: Model::new(Arc::new(network)).expect("memory for the weights"),
             batch: EncodedBatch {
                 trials,
                 steps,

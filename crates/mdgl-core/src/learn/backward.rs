@@ -160,7 +160,7 @@ impl<F: Scalar> BackwardState<F> {
         let direct = std::iter::once(plan.modulation.as_ref()).chain(secretions.map(Some));
         for (fields, modulation) in self.fields.iter_mut().zip(direct) {
             let diffusive = modulation.and_then(|modulation| modulation.diffusive.as_ref());
-            refill(fields, diffusive.map_or(0, Diffusive::blocks), "what spreads over a sheet of cells")?;
+            refill(fields, diffusive.map_or(0, Diffusive::blocks), "the fields on a sheet of cells")?;
             diffusive.map_or(Ok(()), |diffusive| diffusive.places.allocate(&mut self.places))?;
         }
         for (buffer, len) in [

@@ -110,7 +110,7 @@ fn filters<F: Scalar>(network: &Network, kernel: TimeCourse, means: &PsiMeans) -
                 let neuron = &network.neurons[first as usize];
                 let initial = membrane.initial * neuron.dampening / neuron.threshold;
                 let linearised = network.dynamics[first as usize].linearised(means.of(group, initial));
-                let filter = linearised.expect("learn::legal refuses models without one");
+                let filter = linearised.expect("description::legal refuses models without one");
                 filter.map::<Narrow<F>>()
             };
             network.groups.first.iter().enumerate().map(of_group).collect()

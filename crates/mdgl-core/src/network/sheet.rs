@@ -36,7 +36,7 @@ impl SheetPlaces {
     /// [`crate::Error::Memory`].
     pub fn allocate(&self, buffer: &mut Vec<u32>) -> Result<()> {
         match self.shuffled {
-            Some(_) => reserve(buffer, self.sites.len(), "where the cells of a sheet sit"),
+            Some(_) => reserve(buffer, self.sites.len(), "the sites of a sheet's cells"),
             None => Ok(()),
         }
     }

@@ -202,7 +202,7 @@ fn learn<F: Real>(
     let span = workers.span(ProfileStage::Prepare, None);
     assignment.validate(model)?;
     if assignment.objective.is_custom() != custom.is_some() {
-        return Err(invalid("loss", "custom", "together with a δ from outside"));
+        return Err(invalid("loss", "custom", "together with a δ computed by the caller"));
     }
     let pass = Pass::new(model, assignment, workers, cancel)?;
     let mut plan = pass.plan(rule, assignment.objective.regulariser.is_some(), learns)?;

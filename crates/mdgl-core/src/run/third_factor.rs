@@ -84,7 +84,7 @@ pub fn observe<F: Real>(
     assignment.validate(model)?;
     let Assignment { batch, objective, .. } = assignment;
     if objective.is_custom() != score.is_some() {
-        return Err(invalid("loss", "custom", "together with a δ from outside"));
+        return Err(invalid("loss", "custom", "together with a δ computed by the caller"));
     }
     let pass = Pass::new(model, assignment, workers, cancel)?;
     let mut workspaces = pass.forward(Keep {

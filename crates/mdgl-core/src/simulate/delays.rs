@@ -105,7 +105,7 @@ impl<F: Scalar> Past<F> {
         // Twice the memory, so that rows move once in as many steps.
         let rows = if depth > 1 { 2 * depth } else { 0 };
         self.first = rows - rows / 2;
-        refill(&mut self.rows, product(&[rows, width]), "what delayed synapses have secreted")
+        refill(&mut self.rows, product(&[rows, width]), "the past secretions of delayed synapses")
     }
 
     /// The row given and those before it, as many as the depth.
