@@ -282,8 +282,9 @@ fn recorded_signals_and_custom_losses_are_refused() {
     let objective: Objective =
         serde_json::from_value(json!({"losses": [{"readout": "choice", "kind": "custom"}]})).unwrap();
     let forward = Forward::new(&mixed.model, &mixed.batch, &workers, &cancel).unwrap();
-    let custom = CustomLoss { forward, score: Score { delta: Vec::new(), loss: 1.0, accuracy: None } };
-    let assignment = mdgl_core::Assignment { batch: &mixed.batch, objective: &objective };
+    let custom = CustomLoss { forward, score: Score::new(Vec::new(), 1.0) };
+    let batch = EncodedBatch { targets: vec![Targets::None], ..mixed.batch };
+    let assignment = mdgl_core::Assignment { batch: &batch, objective: &objective };
     let result = gradients(&mixed.model, assignment, &rule, Some(custom), &workers, &cancel);
     assert!(refused(result).2.starts_with("with a custom loss: 'backward' ("));
 }

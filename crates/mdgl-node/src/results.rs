@@ -6,7 +6,7 @@ use napi_derive::napi;
 /// Loss, accuracy and firing rate of a batch.
 #[napi(object, object_from_js = false)]
 pub struct Evaluation {
-    /// Loss of the task.
+    /// Weighted sum of the task's losses.
     pub loss: f64,
     /// Loss of the firing-rate regulariser.
     pub regulariser: f64,
@@ -14,6 +14,19 @@ pub struct Evaluation {
     pub accuracy: Either<f64, Null>,
     /// Mean firing rate in Hz.
     pub rate: f64,
+    /// Each loss by itself.
+    pub losses: Vec<LossReport>,
+}
+
+/// One loss of a batch.
+#[napi(object, object_from_js = false)]
+pub struct LossReport {
+    /// Its readout.
+    pub readout: String,
+    /// The loss before its weight.
+    pub loss: f64,
+    /// Fraction of answers that were right, where there is such a thing.
+    pub accuracy: Either<f64, Null>,
 }
 
 /// A training step.

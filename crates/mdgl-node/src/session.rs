@@ -210,6 +210,17 @@ impl PendingBatch {
         )
     }
 
+    /// The evaluation with a custom loss.
+    #[napi(catch_unwind, ts_return_type = "Promise<Evaluation>")]
+    pub fn evaluate<'env>(&self, env: &'env Env, score: CustomScore) -> napi::Result<Object<'env>> {
+        let (ticket, score) = (self.ticket, score.copy());
+        submit(
+            &self.session,
+            env,
+            move |engine| for_float!(engine, engine => engine.evaluate_pending(ticket, score)),
+        )
+    }
+
     /// A training step from the same.
     #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
     pub fn step<'env>(
@@ -237,24 +248,28 @@ impl PendingBatch {
     }
 }
 
-/// Loss, δ and accuracy of a batch from a custom loss.
+/// δ of a batch from custom losses, and the loss and accuracy of each.
 #[napi(object, object_to_js = false)]
 pub struct CustomScore {
-    /// ∂E/∂y of all readouts, `[trial][step][unit]`.
+    /// ∂E/∂y before weights, of all readouts, `[trial][step][unit]`.
     pub delta: Float64Array,
-    /// The loss.
+    /// One per custom loss, in the order of the objective.
+    pub losses: Vec<CustomTerm>,
+}
+
+/// Loss and accuracy from one custom loss.
+#[napi(object, object_to_js = false)]
+pub struct CustomTerm {
+    /// The loss before its weight.
     pub loss: f64,
     /// Accuracy, reported unchanged.
-    pub accuracy: Either<f64, Null>,
+    pub accuracy: Option<f64>,
 }
 
 impl CustomScore {
     fn copy(&self) -> Score {
-        let accuracy = match self.accuracy {
-            Either::A(accuracy) => Some(accuracy),
-            Either::B(Null) => None,
-        };
-        Score { delta: self.delta.to_vec(), loss: self.loss, accuracy }
+        let own = |&CustomTerm { loss, accuracy }: &CustomTerm| mdgl_core::CustomTerm { loss, accuracy };
+        Score { delta: self.delta.to_vec(), losses: self.losses.iter().map(own).collect() }
     }
 }
 

@@ -238,18 +238,11 @@ impl<F: Dispatch> TrialBlock<F> {
 
     /// Squared error at every step, in place of the workload's loss.
     pub fn evaluate_loss_every_step(&mut self) -> BatchSums {
-        let objective = Objective {
-            losses: vec![LossTerm { readout: "choice".into(), loss: Loss::SquaredError }],
-            regulariser: None,
-        };
+        let objective =
+            Objective { losses: vec![LossTerm::new("choice", Loss::SquaredError)], regulariser: None };
         self.delta.reset(0, STEPS, self.network.outputs()).expect("memory for errors");
-        evaluate_loss(
-            self.workload.model.network(),
-            &self.valued,
-            &objective,
-            &self.trajectory,
-            &mut self.delta,
-        )
+        let network = self.workload.model.network();
+        evaluate_loss(network, &self.valued, &objective, &self.trajectory, &mut self.delta)
     }
 
     /// λ of every step.

@@ -7,14 +7,12 @@ use crate::numeric::lanes::LANES;
 /// Sums over the trials of a block, or of several blocks, before means are taken.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct BatchSums {
-    /// Loss of the task.
+    /// Weighted sum of the losses.
     pub loss: f64,
-    /// Answers that trials gave.
-    pub answers: u64,
-    /// Right answers among them.
-    pub correct: u64,
-    /// Accuracy reported by a custom loss, which has no answers.
-    pub custom_accuracy: Option<f64>,
+    /// Each loss by itself, before its weight.
+    pub terms: Vec<TermLoss>,
+    /// Accuracies of custom losses, one entry per loss; built-in ones count answers. Empty without custom losses.
+    pub custom_accuracies: Vec<Option<f64>>,
     /// Spikes of each neuron.
     pub counts: Vec<u64>,
     /// Σ ψ of each neuron, if its mean is needed.
@@ -33,8 +31,8 @@ impl BatchSums {
         let mut total = Self::default();
         for block in blocks {
             total.loss += block.loss;
-            total.answers += block.answers;
-            total.correct += block.correct;
+            total.terms.resize(block.terms.len(), TermLoss::default());
+            total.terms.iter_mut().zip(&block.terms).for_each(|(sum, term)| sum.add(*term));
             total.squares += block.squares;
             total.add_counts(&block.counts);
             total.add_psi(&block.psi);
@@ -42,10 +40,11 @@ impl BatchSums {
         total
     }
 
-    /// Fraction of answers that are right; `None` without answers.
+    /// Fraction of the answers at all readouts that are right; `None` without answers.
     pub fn accuracy(&self) -> Option<f64> {
-        let fraction = self.correct as f64 / self.answers as f64;
-        self.custom_accuracy.or((self.answers > 0).then_some(fraction))
+        let mut all = TermLoss::default();
+        self.terms.iter().for_each(|term| all.add(*term));
+        all.accuracy()
     }
 
     fn add_counts(&mut self, counts: &[u64]) {
@@ -56,5 +55,26 @@ impl BatchSums {
     fn add_psi(&mut self, psi: &[f64]) {
         self.psi.resize(psi.len(), 0.0);
         self.psi.iter_mut().zip(psi).for_each(|(sum, psi)| *sum += psi);
+    }
+}
+
+/// Loss and answers at one readout, likewise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct TermLoss {
+    pub loss: f64,
+    pub answers: u64,
+    pub correct: u64,
+}
+
+impl TermLoss {
+    pub fn add(&mut self, other: Self) {
+        self.loss += other.loss;
+        self.answers += other.answers;
+        self.correct += other.correct;
+    }
+
+    /// Fraction of answers that are right; `None` without answers.
+    pub fn accuracy(self) -> Option<f64> {
+        (self.answers > 0).then(|| self.correct as f64 / self.answers as f64)
     }
 }

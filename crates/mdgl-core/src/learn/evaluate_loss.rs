@@ -2,7 +2,7 @@
 
 use crate::batch::loss::{Objective, ReadoutStep, TrialShape, TrialTally};
 use crate::batch::{EncodedBatch, Targets};
-use crate::learn::batch_sums::BatchSums;
+use crate::learn::batch_sums::{BatchSums, TermLoss};
 use crate::learn::plan::Delta;
 use crate::network::Network;
 use crate::numeric::lanes::{Block, LANES};
@@ -58,7 +58,7 @@ impl<'a> LossEvaluator<'a> {
         let mut counts = false;
         let (mut y, mut delta) = (Vec::new(), Vec::new());
         for (term, (&(first, size), targets)) in self.units.iter().zip(self.targets).enumerate() {
-            let loss = self.objective.losses[term].loss;
+            let loss = &self.objective.losses[term];
             delta.resize(size, 0.0);
             for (lane, &shape) in self.shapes.iter().enumerate() {
                 y.clear();
@@ -105,7 +105,7 @@ impl<'a> LossEvaluator<'a> {
         for step in delta.first..delta.steps {
             let row = readout(step);
             for (term, (&(first, size), targets)) in self.units.iter().zip(self.targets).enumerate() {
-                let loss = self.objective.losses[term].loss;
+                let loss = &self.objective.losses[term];
                 found.resize(size, 0.0);
                 y.clear();
                 y.extend(row[first..first + size].iter().map(|y| y.to_f64()));
@@ -119,15 +119,17 @@ impl<'a> LossEvaluator<'a> {
         }
     }
 
-    /// Loss and answers of the block's trials, summed over trials and loss terms.
+    /// Losses and answers of the block's trials.
     pub(crate) fn batch_sums(&self) -> BatchSums {
-        let lanes = self.shapes.len();
         let mut sums = BatchSums::default();
-        for tally in self.tallies.chunks(LANES).flat_map(|term| &term[..lanes]) {
-            let (answers, correct) = tally.answers();
-            sums.loss += tally.loss;
-            sums.answers += answers;
-            sums.correct += correct;
+        for (term, tallies) in self.objective.losses.iter().zip(self.tallies.chunks(LANES)) {
+            let mut sum = TermLoss::default();
+            for tally in &tallies[..self.shapes.len()] {
+                let (answers, correct) = tally.answers();
+                sum.add(TermLoss { loss: tally.loss, answers, correct });
+                sums.loss += term.weight * tally.loss;
+            }
+            sums.terms.push(sum);
         }
         sums
     }

@@ -35,9 +35,9 @@ use crate::numeric::lanes::LANES;
 use crate::numeric::scalar::all_finite;
 use crate::run::real::Real;
 
-pub use custom_loss::{CustomLoss, Forward, Score};
-pub use evaluation::Evaluation;
+pub use custom_loss::{CustomLoss, CustomTerm, Forward, Score};
 use evaluation::finite;
+pub use evaluation::{Evaluation, LossReport};
 use pass::{Pass, SignalSources, kept_for};
 pub use record::{Record, Recording, simulate};
 use record::{readouts, spike_events, transpose, voltages};
@@ -50,7 +50,7 @@ pub use workers::Workers;
 use workers::Workspace;
 
 /// Result of one training iteration.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
     /// Evaluation of the batch before the step.
     pub evaluation: Evaluation,
@@ -108,6 +108,24 @@ pub fn evaluate<F: Real>(
     assignment.validate(model)?;
     let block_sums = Pass::new(model, assignment, workers, cancel)?.evaluate()?;
     finite(BatchSums::total(&block_sums).evaluation(model, assignment))
+}
+
+/// Evaluates a simulated batch with custom losses, alone or beside built-in ones.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] for a batch, targets or δ that do not fit, [`crate::Error::NotFinite`], [`crate::Error::Memory`].
+pub fn evaluate_custom<F: Real>(
+    model: &Model<F>,
+    assignment: Assignment<'_>,
+    custom: CustomLoss<F>,
+    workers: &Workers<F>,
+    cancel: &AtomicBool,
+) -> Result<Evaluation> {
+    assignment.validate(model)?;
+    let pass = Pass::new(model, assignment, workers, cancel)?;
+    let (batch_sums, workspaces) = custom.evaluate(&pass)?;
+    workspaces.into_iter().for_each(|workspace| workers.release(workspace));
+    finite(batch_sums.evaluation(model, assignment))
 }
 
 /// Loss and gradients of a batch by a rule; `custom` goes with a custom loss and only with one.
@@ -214,7 +232,7 @@ fn learn<F: Real>(
         }
         None if pass.needs_whole_batch(&plan, rule) => {
             let mut workspaces = pass.forward(kept_for(&plan))?;
-            let batch_sums = BatchSums::total(&pass.evaluate_losses(&mut workspaces)?);
+            let batch_sums = BatchSums::total(&pass.evaluate_losses(&mut workspaces, None)?);
             let block_gradients = pass.backward(&mut plan, workspaces, &batch_sums)?;
             (batch_sums, block_gradients)
         }

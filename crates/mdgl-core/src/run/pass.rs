@@ -9,8 +9,9 @@ use rayon::prelude::*;
 use super::evaluation::finite;
 use super::singles;
 use super::workers::{Workers, Workspace};
-use super::{Assignment, Learned};
+use super::{Assignment, Learned, Score};
 use crate::batch::encode::BlockInput;
+use crate::batch::loss::Loss;
 use crate::description::Conventions;
 use crate::description::rule::{Estimator, Rule, Trace};
 use crate::error::{Result, invalid};
@@ -87,12 +88,16 @@ impl<F: Real> Pass<'_, F> {
         self.workers.pool.install(|| self.blocks.clone().into_par_iter().map(simulate).collect())
     }
 
-    /// Losses and δ of all simulated blocks.
-    pub(super) fn evaluate_losses(&self, workspaces: &mut [Workspace<F>]) -> Result<Vec<BatchSums>> {
+    /// Losses and δ of all simulated blocks; of custom losses δ alone.
+    pub(super) fn evaluate_losses(
+        &self,
+        workspaces: &mut [Workspace<F>],
+        custom: Option<&Score>,
+    ) -> Result<Vec<BatchSums>> {
         self.blocks
             .clone()
             .zip(workspaces)
-            .map(|(block, workspace)| self.evaluate_loss(block, workspace))
+            .map(|(block, workspace)| self.evaluate_loss(block, workspace, custom))
             .collect()
     }
 
@@ -101,7 +106,7 @@ impl<F: Real> Pass<'_, F> {
         self.workers.blocks(&self.blocks, |block, workspace| {
             let layout = self.layout(block, Keep::NOTHING, Purpose::Evaluate)?;
             self.forward_block(layout, block, workspace, Keep::NOTHING)?;
-            self.evaluate_loss(block, workspace)
+            self.evaluate_loss(block, workspace, None)
         })
     }
 
@@ -170,13 +175,22 @@ impl<F: Real> Pass<'_, F> {
         Ok(())
     }
 
-    /// Losses and δ of a simulated block.
-    fn evaluate_loss(&self, block: usize, workspace: &mut Workspace<F>) -> Result<BatchSums> {
+    /// Losses and δ of a simulated block; of custom losses δ alone.
+    fn evaluate_loss(
+        &self,
+        block: usize,
+        workspace: &mut Workspace<F>,
+        custom: Option<&Score>,
+    ) -> Result<BatchSums> {
         let Assignment { batch, objective } = self.assignment;
         let span = self.workers.span(ProfileStage::EvaluateLoss, Some(block));
         let (neurons, outputs) = (self.network.size(), self.network.outputs());
         let shortest = self.lengths(block).into_iter().filter(|&n| n > 0).min().unwrap_or(0);
         workspace.delta.reset(objective.first_step(shortest as usize), batch.steps, outputs)?;
+        if let Some(score) = custom {
+            self.lay_out(block, &score.delta, &mut workspace.delta.blocks);
+            self.weigh_custom(&mut workspace.delta.blocks);
+        }
         let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, block);
         let readout = match workspace.layout {
             Layout::Trials => &workspace.trajectory.readout,
@@ -188,6 +202,22 @@ impl<F: Real> Pass<'_, F> {
         let squares = excesses.iter().flatten().map(|excess| excess * excess).sum();
         span.end();
         Ok(BatchSums { counts, psi, excesses, squares, ..evaluator.batch_sums() })
+    }
+
+    /// Multiplies the δ of custom losses, `[step][unit]`, with their weights, and clears what other readouts have.
+    fn weigh_custom(&self, delta: &mut [Block<F>]) {
+        let network = self.model.network();
+        let mut weights = vec![F::ZERO; self.network.outputs()];
+        for term in self.assignment.objective.losses.iter().filter(|term| term.loss == Loss::Custom) {
+            if let Ok(readout) = network.readout(&term.readout) {
+                weights[readout.units.clone()].fill(F::from_f64(term.weight));
+            }
+        }
+        for row in delta.chunks_mut(weights.len().max(1)) {
+            for (block, &weight) in row.iter_mut().zip(&weights) {
+                block.0.iter_mut().for_each(|delta| *delta = *delta * weight);
+            }
+        }
     }
 }
 
@@ -218,7 +248,7 @@ impl<F: Real> Pass<'_, F> {
                 return self.trial_by_trial(plan, block, workspace);
             }
             self.forward_block(layout, block, workspace, keep)?;
-            let batch_sums = self.evaluate_loss(block, workspace)?;
+            let batch_sums = self.evaluate_loss(block, workspace, None)?;
             let rates = self.trial_rates(block, &batch_sums);
             Ok((
                 batch_sums,
@@ -404,7 +434,7 @@ impl<F: Real> Pass<'_, F> {
             in_blocks: true,
             ..Keep::NOTHING
         })?;
-        let block_sums = self.evaluate_losses(&mut workspaces)?;
+        let block_sums = self.evaluate_losses(&mut workspaces, None)?;
         let constants = BatchSums::total(&block_sums).constants(self.model, self.assignment);
         let trial = |i: usize| {
             let Workspace { input, trajectory, delta, .. } = &workspaces[i / LANES];
