@@ -25,7 +25,7 @@ pub struct LossReport {
     pub readout: String,
     /// The loss before its weight.
     pub loss: f64,
-    /// Fraction of answers that were right, where there is such a thing.
+    /// Fraction of answers that are right; `null` where the loss has none.
     pub accuracy: Either<f64, Null>,
 }
 
