@@ -364,7 +364,8 @@ proptest! {
         let objective: Objective = serde_json::from_value(json!({
             "losses": [{"readout": "wide", "kind": "custom"}], "regulariser": case.objective.regulariser
         })).unwrap();
-        let assignment = Assignment { objective: &objective , ..case.assignment() };
+        let batch = EncodedBatch { targets: vec![Targets::None], ..case.batch.clone() };
+        let assignment = Assignment { batch: &batch, objective: &objective };
         let learned = |layout, rule: &Rule| {
             let workers = case.workers(Instructions::choose().unwrap(), layout);
             let forward = Forward::for_rule(&case.model, &case.batch, rule, &workers, &cancel).unwrap();
