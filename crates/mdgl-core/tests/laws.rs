@@ -153,7 +153,7 @@ proptest! {
             "losses": [{"readout": "out", "kind": "custom"}], "regulariser": case.objective.regulariser
         })).unwrap();
         let assignment = mdgl_core::Assignment {
-            batch: &case.batch, objective: &objective ,
+            batch: &case.batch, objective: &objective,
         };
         let rule = Rule::mdgl();
         let (evaluation, found) =
