@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use mdgl_core::{Score, Share};
 use napi::Env;
-use napi::bindgen_prelude::{
-    Either, Float32Array, Float64Array, Null, Object, ObjectFinalize, This, Uint8Array,
-};
+use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Object, ObjectFinalize, This, Uint8Array};
 use napi_derive::napi;
 
 use crate::background::end_with_environment;
