@@ -166,7 +166,7 @@ export {
   rules,
   type UniformChannel
 } from './rule/rule.js'
-export type { ByteSource } from './support/byte-source.js'
+export type { ByteSource, Bytes } from './support/byte-source.js'
 export { type ErrorCode, type ErrorDetails, MdglError } from './support/error.js'
 export type { Precision, Values } from './support/precision.js'
 export type { TensorLayout, TensorOptions, TensorValues } from './support/tensor.js'

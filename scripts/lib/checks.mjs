@@ -110,11 +110,10 @@ async function checkPackage() {
   const { packInto } = await import('../package/pack.mjs')
   const folder = mkdtempSync(join(tmpdir(), 'mdgl-checks-'))
   try {
-    const { main, engine } = await packInto(folder)
+    const { library, command, engine } = await packInto(folder)
     const looks = [
-      program('publint', [main, '--strict']),
-      program('publint', [engine, '--strict']),
-      program('attw', [main, '--profile', 'esm-only'])
+      ...[library, command, engine].map(path => program('publint', [path, '--strict'])),
+      program('attw', [library, '--profile', 'esm-only'])
     ]
     const problems = []
     for (const look of looks) problems.push(...(await look()))

@@ -1,4 +1,4 @@
-import { commandFile } from '../support/own-file.js'
+import { commandFile } from '../runs/command-file.js'
 import { shellWord } from '../support/shell-word.js'
 
 /** How to see the engine with `perf`: release builds keep symbols, and line tables if they are asked for. */
