@@ -5,7 +5,7 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 
 const EXAMPLES = fileURLToPath(new URL('../examples', import.meta.url))
 
@@ -77,6 +77,51 @@ test('the example service answers many requests of one connection without a list
   t.is(ports.size, 1)
   t.is(said.stderr, '')
   t.is(said.stdout.includes('training has stopped'), false)
+})
+
+/** The address of a started service. */
+async function serve(t: ExecutionContext) {
+  const service = start('service', '0')
+  t.teardown(() => service.child.kill('SIGKILL'))
+  while (!service.said.stdout.includes('http')) await setTimeout(20)
+  return { ...service, origin: new URL(service.said.stdout.trim()).origin }
+}
+
+/** Reads what a long training says at first. */
+async function firstLine(response: Response) {
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+  await reader.read()
+  return reader
+}
+
+test('the example service ends a training on request, and keeps the models used last', async t => {
+  const { origin, said } = await serve(t)
+  const long = await fetch(`${origin}/train?model=a&iterations=100000`)
+  const reader = await firstLine(long)
+  t.is((await fetch(`${origin}/train?model=a&iterations=1`)).status, 409)
+  t.is((await fetch(`${origin}/train?model=b`, { method: 'DELETE' })).status, 404)
+  t.is((await fetch(`${origin}/train?model=a`, { method: 'DELETE' })).status, 202)
+  while (!(await reader.read()).done);
+  t.regex(said.stdout, /training has stopped/)
+  t.is((await (await fetch(`${origin}/train?model=a&iterations=2`)).text()).trimEnd().split('\n').length, 2)
+  const predicted = async (model: string) => await (await fetch(`${origin}/predict?model=${model}`)).json()
+  const trained = await predicted('a')
+  t.is(trained.classes.length, 10)
+  t.is(trained.correct.length, 10)
+  for (const model of ['b', 'c', 'a']) t.deepEqual((await predicted(model)).kept.at(-1), model)
+  t.deepEqual((await predicted('d')).kept, ['c', 'a', 'd'])
+  t.deepEqual((await predicted('a')).classes, trained.classes)
+  t.deepEqual((await predicted('b')).kept, ['d', 'a', 'b'])
+})
+
+test('the example service ends with SIGTERM in the middle of a training', async t => {
+  const { origin, said, child, ended } = await serve(t)
+  const reader = await firstLine(await fetch(`${origin}/train?iterations=100000`))
+  child.kill('SIGTERM')
+  while (!(await reader.read()).done);
+  t.is(await ended, 0, said.stderr)
+  t.regex(said.stdout, /training has stopped[\s\S]*the service has ended/)
+  t.is(said.stderr, '')
 })
 
 test('every example is listed', async t => {

@@ -11,13 +11,13 @@ import { invalid } from '../support/error.js'
 import type { Precision } from '../support/precision.js'
 import type { Batch, ObjectiveOptions } from '../task/batch.js'
 import { objectiveFor } from '../task/objective.js'
-import { completeOptimiser, defaultOptimiser, type Optimiser } from '../task/optimiser.js'
+import { completeOptimiser, type Optimiser, optimiserOrDefault } from '../task/optimiser.js'
 
 /** Options of {@link profile}. */
 export interface ProfileOptions<ReadoutName extends string = string> extends RunOptions, ObjectiveOptions<ReadoutName> {
   /** A published rule's name or a rule. */
   readonly rule: RuleName | Rule
-  /** The optimiser whose step ends an iteration. Default: Adam as in Fig. 3C. */
+  /** The optimiser whose step ends an iteration. Default: plain Adam, {@link defaultOptimiser}. */
   readonly optimiser?: Optimiser | undefined
   /** Seed of the input events that the engine draws. Default: the network's seed. */
   readonly seed?: number | undefined
@@ -190,7 +190,7 @@ export async function profile<D extends NetworkDescription, P extends Precision>
   const { description } = model
   const objective = objectiveFor(checked, batch, description)
   if (objective.custom) throw invalid('options.loss', checked.loss, 'a built-in loss; a custom one is JavaScript')
-  const optimiser = completeOptimiser(orDefault(checked.optimiser, defaultOptimiser), projectionNames(description))
+  const optimiser = completeOptimiser(optimiserOrDefault(checked.optimiser), projectionNames(description))
   const profilePlan = {
     iterations: wholeNumber(orDefault(checked.iterations, 20), 'options.iterations', 1, MOST_ITERATIONS),
     every: wholeNumber(orDefault(checked.every, 32), 'options.every', 1, MOST_EVERY),

@@ -63,8 +63,16 @@ async function someTraining(world: World, ...given: unknown[]): Promise<unknown>
 }
 
 const options = (world: World) => ({ loss: { ...crossEntropy }, seed: 3, threads: 1, signal: world.signal })
-const regularised = (world: World) => ({ ...options(world), regulariser: { strength: 0.1, targetRate: 10 } })
-const squared = (world: World) => ({ ...options(world), loss: { kind: 'squared-error' } })
+const weighed = () => ({ ...crossEntropy, weight: 2, reduction: 'sum', classWeights: [1, 0.5] })
+const regularised = (world: World) => ({
+  ...options(world),
+  loss: weighed(),
+  regulariser: { strength: 0.1, targetRate: 10 }
+})
+const squared = (world: World) => ({
+  ...options(world),
+  loss: { kind: 'squared-error', weight: 0.5, reduction: 'mean' }
+})
 const custom = (world: World) => ({ ...options(world), loss: customLoss() })
 const training = (world: World) => ({
   rule: 'mdgl',

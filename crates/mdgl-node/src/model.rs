@@ -172,6 +172,13 @@ impl NativeModel {
             .map_err(Failure::from)?)
     }
 
+    /// Refuses a network that cannot be run step by step.
+    #[napi(catch_unwind)]
+    pub fn check_session(&self) -> napi::Result<()> {
+        Ok(for_float!(self.model()?, model => model.snapshot().network().validate_session())
+            .map_err(Failure::from)?)
+    }
+
     /// The constants of the network's equations.
     #[napi(catch_unwind)]
     pub fn cell_constants(&self) -> napi::Result<CellConstants> {

@@ -298,6 +298,22 @@ impl Network {
         }
     }
 
+    /// Refuses a network that cannot be run step by step.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for conventions and for neuron models without a forward form.
+    pub fn validate_session(&self) -> Result<()> {
+        let NetworkProperties { bellec2020, no_forward_form, .. } = self.properties();
+        if bellec2020 {
+            let path = "model.description.conventions";
+            return Err(invalid(path, "'bellec2020'", "for a session: 'mdgl2021'"));
+        }
+        no_forward_form.map_or(Ok(()), |neurons| {
+            let allowed = "for a session: neurons whose model has a forward form";
+            Err(invalid("model.description.populations", neurons, allowed))
+        })
+    }
+
     /// The site of each neuron on the sheet at a step; sites are counted row after row.
     pub fn sites_at(&self, t: usize) -> Vec<u32> {
         self.grid.places.at(t, &mut Vec::new()).to_vec()
