@@ -89,7 +89,7 @@ function classesOf(targets: Batch['targets'], objective: Objective | undefined):
   const judged = terms.find(({ loss }) => loss.kind === 'cross-entropy' && loss.window !== 'targets')
   if (!isObject(targets)) return undefined
   if (isList(targets)) {
-    const valued = terms.some(({ loss }) => loss.kind === 'squared-error')
+    const valued = terms.some(({ loss }) => loss.kind !== 'cross-entropy' && loss.kind !== 'custom')
     return !valued && isClasses(targets, judged !== undefined) ? targets : undefined
   }
   const named = targets as { readonly [readout: string]: unknown }

@@ -154,7 +154,7 @@ function checkLoss(given: Loss | undefined, path: string): Loss {
   if (kind === 'cross-entropy') {
     return { ...record(loss as CrossEntropy, path, [...STEP_LOSS, 'window', 'classWeights']), kind }
   }
-  if (kind === 'squared-error') return { ...record(loss as SquaredError, path, STEP_LOSS), kind }
+  if (kind !== 'custom') return { ...record(loss as SquaredError, path, STEP_LOSS), kind }
   const { weight, reduction, classWeights, evaluate } = loss as AnyLoss & Pick<CustomLoss, 'evaluate'>
   const judge = callable(evaluate, `${path}.evaluate`)
   // With its own object, of which the function may make use. The engine refuses what a custom loss cannot have.

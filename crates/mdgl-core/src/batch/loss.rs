@@ -132,22 +132,19 @@ impl Objective {
     /// Refuses what has no equation in a network's conventions.
     fn check_in(&self, conventions: Conventions) -> Result<()> {
         let several = self.losses.len() != 1 && self.regulariser.is_some();
-        match conventions {
-            Conventions::Mdgl2021 => Ok(()),
-            Conventions::Bellec2020 if self.is_custom() => {
-                let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
-                Err(invalid("loss", "'custom'", allowed))
-            }
-            Conventions::Bellec2020 if self.has_windows() => {
-                let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
-                Err(invalid("loss", "'windowed-cross-entropy'", allowed))
-            }
-            Conventions::Bellec2020 if several => {
-                let allowed = "with conventions 'bellec2020' and a regulariser: one loss";
-                Err(invalid("loss", format!("{} losses", self.losses.len()), allowed))
-            }
-            Conventions::Bellec2020 => Ok(()),
+        if conventions == Conventions::Mdgl2021 {
+            return Ok(());
         }
+        let published = |loss: Loss| matches!(loss, Loss::CrossEntropy { .. } | Loss::SquaredError);
+        if let Some(other) = self.losses.iter().find(|term| !published(term.loss)) {
+            let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
+            return Err(invalid("loss", format!("'{}'", other.loss.name()), allowed));
+        }
+        if several {
+            let allowed = "with conventions 'bellec2020' and a regulariser: one loss";
+            return Err(invalid("loss", format!("{} losses", self.losses.len()), allowed));
+        }
+        Ok(())
     }
 
     /// The window by which the only loss divides its gradient, or 1.
@@ -164,10 +161,6 @@ impl Objective {
         self.losses.iter().any(|term| term.loss == Loss::Custom)
     }
 
-    fn has_windows(&self) -> bool {
-        self.losses.iter().any(|term| term.loss == Loss::WindowedCrossEntropy)
-    }
-
     /// First step at which any δ may differ from 0 in a trial of so many steps.
     pub(crate) fn first_step(&self, steps: usize) -> usize {
         let first = |term: &LossTerm| match term.loss {
@@ -175,6 +168,17 @@ impl Objective {
             Loss::WindowedCrossEntropy | Loss::SquaredError | Loss::Custom => 0,
         };
         self.losses.iter().map(first).min().unwrap_or(steps)
+    }
+}
+
+impl Loss {
+    fn name(self) -> &'static str {
+        match self {
+            Self::CrossEntropy { .. } => "cross-entropy",
+            Self::WindowedCrossEntropy => "windowed-cross-entropy",
+            Self::SquaredError => "squared-error",
+            Self::Custom => "custom",
+        }
     }
 }
 
@@ -363,7 +367,12 @@ impl LossTerm {
                 let share = self.share(shape.trials, shape.length, Reduction::Sum);
                 squared_error(share, &values[from..], y, delta, tally);
             }
-            _ => return false,
+            (
+                Loss::CrossEntropy { .. } | Loss::WindowedCrossEntropy | Loss::SquaredError | Loss::Custom,
+                _,
+            ) => {
+                return false;
+            }
         }
         delta.iter_mut().for_each(|delta| *delta *= self.weight);
         true
