@@ -340,9 +340,9 @@ impl LossTerm {
         if step >= shape.length {
             return false;
         }
-        match (self.loss, targets) {
-            (Loss::CrossEntropy { window }, Targets::Classes(classes)) => {
-                let window = window as usize;
+        match self.loss {
+            Loss::CrossEntropy { window } => {
+                let (window, Targets::Classes(classes)) = (window as usize, targets) else { return false };
                 if step + window < shape.length {
                     return false;
                 }
@@ -353,7 +353,8 @@ impl LossTerm {
                     tally.close();
                 }
             }
-            (Loss::WindowedCrossEntropy, Targets::Windows(windows)) => {
+            Loss::WindowedCrossEntropy => {
+                let Targets::Windows(windows) = targets else { return false };
                 let Some(window) = window_at(windows, shape.trial, step) else { return false };
                 let share = self.share(windows.len(), window.steps.len(), Reduction::Mean);
                 let class = window.class as usize;
@@ -362,17 +363,13 @@ impl LossTerm {
                     tally.close();
                 }
             }
-            (Loss::SquaredError, Targets::Values(values)) => {
+            Loss::SquaredError => {
+                let Targets::Values(values) = targets else { return false };
                 let from = (shape.trial * shape.steps + step) * y.len();
                 let share = self.share(shape.trials, shape.length, Reduction::Sum);
                 squared_error(share, &values[from..], y, delta, tally);
             }
-            (
-                Loss::CrossEntropy { .. } | Loss::WindowedCrossEntropy | Loss::SquaredError | Loss::Custom,
-                _,
-            ) => {
-                return false;
-            }
+            Loss::Custom => return false,
         }
         delta.iter_mut().for_each(|delta| *delta *= self.weight);
         true
