@@ -1,15 +1,19 @@
-//! Initial weights by the method of the paper's authors: balanced, of spectral radius 1.
+//! Initial weights: independent draws, or by the method of the paper's authors: balanced, of spectral radius 1.
 //!
-//! A dense n×n matrix of |N(0, 1)| times the sender's sign is balanced (total excitation equals
+//! Of the authors': a dense n×n matrix of |N(0, 1)| times the sender's sign is balanced (total excitation equals
 //! total inhibition, then each receiver's column sums to 0), scaled to spectral radius 1, cut to
 //! the receivers' number and masked. From the `rewiring_tools` of Bellec et al. and of Liu et al. 2021.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use nalgebra::{DMatrix, Schur};
 
-use crate::description::Initialise;
-use crate::error::Result;
+use super::connectivity::{Ends, Surroundings};
+use super::positive;
+use super::projections::ByType;
+use crate::description::{Initialise, Scaling};
+use crate::error::{Result, invalid};
 use crate::network::{InitialWeights, Synapses};
 use crate::numeric::memory::{product, resize};
 use crate::numeric::random::CounterRng;
@@ -28,18 +32,131 @@ const GROWTH_PRODUCTS: usize = 256;
 pub(crate) fn weights<'a>(synapses: &'a Synapses, rng: &mut CounterRng) -> Result<Cow<'a, [f64]>> {
     let drawn = match &synapses.initial {
         InitialWeights::Given(values) => return Ok(Cow::Borrowed(values)),
-        InitialWeights::Drawn(Initialise::Normal { standard_deviation }) => (0..synapses.len())
-            .map(|synapse| {
-                let x = standard_deviation * rng.normal();
-                match synapses.sign(synapse) {
-                    0 => x,
-                    sign => x.abs() * f64::from(sign),
-                }
-            })
-            .collect(),
         InitialWeights::Drawn(Initialise::Balanced) => masked(synapses, &balanced(synapses, rng)?, rng),
+        InitialWeights::Drawn(distribution) => independent(synapses, |_| distribution, rng),
+        InitialWeights::DrawnByType(table) => {
+            independent(synapses, |synapse| table.at(synapses, synapse), rng)
+        }
     };
     Ok(Cow::Owned(drawn))
+}
+
+/// Checks a distribution and finds the one of each pair of types.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] for a value out of its range, an unknown type, and a pair of types that has synapses and no distribution.
+pub(super) fn resolve(
+    path: &str,
+    initialise: Initialise,
+    ends: Ends,
+    around: &Surroundings,
+    pairs: &[(u32, u32)],
+) -> Result<InitialWeights> {
+    let Initialise::ByType { pairs: given } = &initialise else {
+        check(path, &initialise)?;
+        return Ok(InitialWeights::Drawn(initialise));
+    };
+    if !ends.are_populations() {
+        return Err(invalid(
+            format!("{path}.scheme"),
+            "by-type",
+            "another: inputs and readouts have no types",
+        ));
+    }
+    let distributions = around.by_types(&format!("{path}.pairs"), given, |path, own| match own {
+        Initialise::Balanced | Initialise::ByType { .. } => {
+            Err(invalid(format!("{path}.scheme"), own.scheme(), "normal, lognormal, uniform or constant"))
+        }
+        _ => check(path, own).map(|()| Some(own.clone())),
+    })?;
+    let types = (around.types_of(ends.from).to_vec(), around.types_of(ends.to).to_vec());
+    let missing = pairs.iter().map(|&(post, pre)| (types.0[pre as usize], types.1[post as usize]));
+    if let Some((from, to)) = missing.into_iter().find(|&(from, to)| distributions[from][to].is_none()) {
+        let [from, to] = [from, to].map(|index| &around.type_names[index]);
+        let at = format!("{path}.pairs.{from}.{to}");
+        return Err(invalid(at, "nothing", "a distribution for each pair of types that has synapses"));
+    }
+    Ok(InitialWeights::DrawnByType(Arc::new(ByType { distributions, types })))
+}
+
+/// Checks the values of a distribution.
+fn check(path: &str, initialise: &Initialise) -> Result<()> {
+    let at = |field: &str| format!("{path}.{field}");
+    let finite = |field: &str, value: f64| match value.is_finite() {
+        true => Ok(()),
+        false => Err(invalid(at(field), value, "a finite number")),
+    };
+    match *initialise {
+        Initialise::Balanced | Initialise::ByType { .. } => Ok(()),
+        Initialise::Normal { mean, standard_deviation, .. } => {
+            finite("mean", mean)?;
+            positive(at("standardDeviation"), standard_deviation)
+        }
+        Initialise::Lognormal { mean, standard_deviation, .. } => {
+            positive(at("mean"), mean)?;
+            positive(at("standardDeviation"), standard_deviation)
+        }
+        Initialise::Uniform { low, high, .. } => {
+            finite("low", low)?;
+            finite("high", high)?;
+            if low < high {
+                Ok(())
+            } else {
+                Err(invalid(at("high"), high, format!("a number above low, {low}")))
+            }
+        }
+        Initialise::Constant { value, .. } => finite("value", value),
+    }
+}
+
+impl ByType {
+    /// The distribution of a synapse's pair of types, which [`resolve`] has found to be there.
+    fn at(&self, synapses: &Synapses, synapse: usize) -> &Initialise {
+        let [pre, post] = [synapses.pre(), synapses.post()].map(|ends| ends[synapse] as usize);
+        let found = &self.distributions[self.types.0[pre]][self.types.1[post]];
+        found.as_ref().unwrap_or(&Initialise::Balanced)
+    }
+}
+
+/// One draw per synapse.
+fn independent<'a>(
+    synapses: &Synapses,
+    distribution: impl Fn(usize) -> &'a Initialise,
+    rng: &mut CounterRng,
+) -> Vec<f64> {
+    let mut in_degree = vec![0u32; synapses.sizes.1];
+    synapses.post().iter().for_each(|&post| in_degree[post as usize] += 1);
+    (0..synapses.len())
+        .map(|synapse| {
+            let (x, scaling) = draw(distribution(synapse), rng);
+            let x = match scaling {
+                Scaling::None => x,
+                Scaling::InDegree => x / f64::from(in_degree[synapses.post()[synapse] as usize]).sqrt(),
+            };
+            match synapses.sign(synapse) {
+                0 => x,
+                sign => x.abs() * f64::from(sign),
+            }
+        })
+        .collect()
+}
+
+/// A value of a distribution of single weights, and what it is divided by.
+fn draw(distribution: &Initialise, rng: &mut CounterRng) -> (f64, Scaling) {
+    match *distribution {
+        Initialise::Normal { mean, standard_deviation, scaling } => {
+            (mean + standard_deviation * rng.normal(), scaling)
+        }
+        Initialise::Lognormal { mean, standard_deviation, scaling } => {
+            let ratio = standard_deviation / mean;
+            let variance = libm::log1p(ratio * ratio);
+            let location = libm::log(mean) - 0.5 * variance;
+            (libm::exp(location + variance.sqrt() * rng.normal()), scaling)
+        }
+        Initialise::Uniform { low, high, scaling } => (low + (high - low) * rng.uniform(), scaling),
+        Initialise::Constant { value, scaling } => (value, scaling),
+        Initialise::Balanced | Initialise::ByType { .. } => (0.0, Scaling::None),
+    }
 }
 
 /// The columns that the receivers take, at the mask's places.

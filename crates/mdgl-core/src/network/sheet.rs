@@ -30,6 +30,11 @@ impl SheetPlaces {
         buffer
     }
 
+    /// The site of each cell at the first step.
+    pub fn first(&self) -> &[u32] {
+        &self.sites
+    }
+
     /// Allocates the buffer of [`Self::at`].
     ///
     /// # Errors
