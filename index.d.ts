@@ -228,7 +228,7 @@ export interface DrawKey {
 
 /** How well a model does on a batch. */
 export interface Evaluation {
-  /** E of the task. */
+  /** E of the task: its losses, their weighted sum. */
   loss: number
   /** The regulariser's part. */
   regulariser: number
@@ -238,16 +238,6 @@ export interface Evaluation {
   rate: number
   /** Each loss by itself. */
   losses: Array<LossReport>
-}
-
-/** One loss of a batch. */
-export interface LossReport {
-  /** Its readout. */
-  readout: string
-  /** The loss before its weight. */
-  loss: number
-  /** Fraction of answers that were right, where there is such a thing. */
-  accuracy: number | null
 }
 
 /** Bytes of native memory that V8 knows of, its own array buffers among them. */
@@ -286,6 +276,16 @@ export declare function instructionSets(): Array<string>
 
 /** The learning rate (a number or a schedule, JSON) of an iteration, counted from 1. */
 export declare function learningRateAt(learningRate: string, iteration: number): number
+
+/** One loss of a batch. */
+export interface LossReport {
+  /** Its readout. */
+  readout: string
+  /** The loss before its weight. */
+  loss: number
+  /** Fraction of answers that were right, where there is such a thing. */
+  accuracy: number | null
+}
 
 /** What a rule of JavaScript's is shown of a batch. */
 export interface Observation {

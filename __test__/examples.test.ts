@@ -102,6 +102,7 @@ test('the example service ends a training on request, and keeps the models used 
   t.is((await fetch(`${origin}/train?model=b`, { method: 'DELETE' })).status, 404)
   t.is((await fetch(`${origin}/train?model=a`, { method: 'DELETE' })).status, 202)
   while (!(await reader.read()).done);
+  for (let i = 0; i < 200 && !said.stdout.includes('training has stopped'); i++) await setTimeout(20)
   t.regex(said.stdout, /training has stopped/)
   t.is((await (await fetch(`${origin}/train?model=a&iterations=2`)).text()).trimEnd().split('\n').length, 2)
   const predicted = async (model: string) => await (await fetch(`${origin}/predict?model=${model}`)).json()

@@ -41,6 +41,7 @@ const rates = CLASSES.map((side, trial) => ({
 }))
 const batch: Batch<'in', 'choice' | 'trace'> = {
   length: LENGTH,
+  trials: CLASSES.length,
   inputs: { in: { rates } },
   targets: { choice: CLASSES, trace: wanted },
   metadata: { wanted }

@@ -4,6 +4,7 @@
 //   GET /predict?model=a                          what it answers on ten new trials
 // A training ends at once when its client goes, too, and all of them with SIGTERM. Of the models the three used last are kept. `threads: 1`
 // leaves the other cores to the service.
+import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import Fastify from 'fastify'
 import { MdglError, Model, makeBatch, predict, train } from 'mdgl'
@@ -12,7 +13,7 @@ import { evidenceAccumulation } from 'mdgl/tasks'
 const KEPT = 3
 const task = evidenceAccumulation({ cues: 3, delay: 200 })
 const models = new Map() // by name, the one used last at the end
-const running = new Map() // what stops the training of a model
+const running = new Map() // by name: what stops a training, and its answer's end
 const app = Fastify()
 
 function modelOf(name) {
@@ -33,7 +34,13 @@ app.get('/train', (request, reply) => {
   const stop = new AbortController()
   const options = { rule, iterations: Number(iterations), batchSize: 16, threads: 1, signal: stop.signal }
   const training = train(modelOf(model), task, options) // a wrong option throws here, before anything is sent
-  running.set(model, stop)
+  // The answer's end, not the connection's: that is kept for the next. A client may go before the first line.
+  const ended = once(reply.raw, 'close').then(async () => {
+    stop.abort(new Error('the client has gone'))
+    await training.return()
+    if (running.get(model)?.stop === stop) running.delete(model)
+  })
+  running.set(model, { stop, ended })
   async function* lines() {
     let whole = false
     try {
@@ -46,18 +53,13 @@ app.get('/train', (request, reply) => {
       running.delete(model)
     }
   }
-  // The answer's end, not the connection's: that is kept for the next. A client may go before the first line.
-  reply.raw.on('close', () => {
-    stop.abort(new Error('the client has gone'))
-    training.return().finally(() => running.get(model) === stop && running.delete(model))
-  })
   return reply.type('application/jsonl').send(Readable.from(lines()))
 })
 
 app.delete('/train', ({ query: { model = 'default' } }, reply) => {
-  const stop = running.get(model)
-  stop?.abort(new Error('the training was cancelled'))
-  return reply.code(stop === undefined ? 404 : 202).send({ model, stopped: stop !== undefined })
+  const training = running.get(model)
+  training?.stop.abort(new Error('the training was cancelled'))
+  return reply.code(training === undefined ? 404 : 202).send({ model, stopped: training !== undefined })
 })
 
 app.get('/predict', async ({ query: { model = 'default' } }) => {
@@ -72,8 +74,11 @@ app.setErrorHandler((error, _request, reply) => {
 })
 
 process.once('SIGTERM', async () => {
-  for (const stop of running.values()) stop.abort(new Error('the service ends'))
-  await app.close()
+  const closed = app.close()
+  for (const { stop } of running.values()) stop.abort(new Error('the service ends'))
+  await Promise.all(Array.from(running.values(), ({ ended }) => ended))
+  app.server.closeIdleConnections()
+  await closed
   for (const model of models.values()) model.dispose()
   console.log('the service has ended')
 })

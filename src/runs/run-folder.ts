@@ -237,9 +237,8 @@ async function noRunFolder(path: string): Promise<Error> {
 
 /** A line of metrics.jsonl and of `--json`, without its end of line. */
 export function metricsLine(metrics: Metrics): string {
-  const { iteration, split, loss, accuracy, gradientNorm, msPerIteration, readouts, ...rest } = metrics
-  const several = Object.keys(readouts).length > 1 && { readouts }
-  return JSON.stringify({ iteration, split, loss, accuracy, gradientNorm, msPerIteration, ...rest, ...several })
+  const { iteration, split, loss, accuracy, gradientNorm, msPerIteration, ...rest } = metrics
+  return JSON.stringify({ iteration, split, loss, accuracy, gradientNorm, msPerIteration, ...rest })
 }
 
 /** Keeps the lines up to an iteration, whole ones only. */
