@@ -1,6 +1,9 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join, posix } from 'node:path'
 import test from 'ava'
+import ts from 'typescript'
 import { build, type Rolldown } from 'vite'
 import { compareVersions, neededGlibc, neededVersions } from '../scripts/package/glibc.mjs'
 import { platforms } from '../scripts/package/platforms.mjs'
@@ -15,6 +18,8 @@ interface Manifest {
   readonly scripts?: object
   readonly exports: Readonly<Record<string, unknown>>
   readonly dependencies?: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>
   readonly optionalDependencies?: Readonly<Record<string, string>>
   readonly os?: readonly string[]
   readonly cpu?: readonly string[]
@@ -30,52 +35,102 @@ test.before(async () => {
 })
 test.after.always(() => rmSync(packages.folder, { recursive: true }))
 
-test('the main package has these things at its top, and no addon', t => {
-  const top = ['CITATION.cff', 'LICENSE', 'README.md', 'THIRD-PARTY.md', 'dist', 'index.d.ts', 'package.json', 'src']
-  t.deepEqual(readdirSync(packages.main).sort(), top)
-  const files = filesBelow(packages.main)
+test('the library has these things at its top, no addon, and no dependency; what few functions load are optional peers', t => {
+  const top = ['CITATION.cff', 'LICENSE', 'README.md', 'dist', 'index.d.ts', 'mdgl-bin.js', 'package.json', 'src']
+  t.deepEqual(readdirSync(packages.library).sort(), top)
+  const files = filesBelow(packages.library)
   t.deepEqual(
-    files.filter(path => /\.node$|\.stamp$|__test__|\.test\.|tsconfig|vite/.test(path)),
+    files.filter(path => /\.node$|\.stamp$|__test__|\.test\.|tsconfig|vite|dist\/(?:cli|dashboard|runs)/.test(path)),
     []
   )
   t.deepEqual(
     files.filter(path => path.startsWith('dist/native/')),
     ['dist/native/native.cjs']
   )
+  const { dependencies, peerDependencies, peerDependenciesMeta } = manifestIn(packages.library)
+  t.is(dependencies, undefined)
+  t.deepEqual(Object.keys(peerDependencies ?? {}).sort(), ['@types/node', 'fflate', 'h5wasm'])
+  for (const name of Object.keys(peerDependencies ?? {})) t.true(peerDependenciesMeta?.[name]?.optional, name)
 })
 
+test('the library and its engine take at most 12 MB', t => {
+  const size = [packages.library, packages.engine].flatMap(folder =>
+    filesBelow(folder).map(path => statSync(join(folder, path)).size)
+  )
+  t.true(size.reduce((sum, bytes) => sum + bytes, 0) < 12e6)
+})
+
+test('the command line has what runs, and takes the library of its own version', t => {
+  const files = filesBelow(packages.command)
+  t.deepEqual(
+    files.filter(path => !path.startsWith('dist/')),
+    ['CITATION.cff', 'LICENSE', 'README.md', 'THIRD-PARTY.md', 'package.json']
+  )
+  const manifest = manifestIn(packages.command)
+  t.is(manifest.dependencies?.mdgl, manifest.version)
+  const library = new Set(filesBelow(packages.library))
+  const modules = files.filter(path => path.endsWith('.js') && !path.startsWith('dist/dashboard/page/'))
+  t.true(modules.length > 100)
+  for (const path of modules) {
+    const imported = ts.preProcessFile(readFileSync(join(packages.command, path), 'utf8'), true, true).importedFiles
+    for (const { fileName } of imported) {
+      if (fileName.startsWith('.')) t.true(files.includes(posix.join(posix.dirname(path), fileName)), fileName)
+      else if (fileName.startsWith('mdgl/')) t.true(library.has(fileName.replace('mdgl/internal', 'dist')), fileName)
+    }
+  }
+})
+
+test('the command of the library alone names the package that is missing', async t => {
+  const { code, stderr } = await exitOf(join(packages.library, 'mdgl-bin.js'))
+  t.is(code, 1)
+  const { version } = manifestIn(packages.library)
+  t.is(stderr, `mdgl: the command line is the package mdgl-cli: \`npm install mdgl-cli@${version}\`\n`)
+})
+
+const exitOf = (script: string) =>
+  new Promise<{ code: unknown; stderr: string }>(resolve => {
+    execFile(process.execPath, [script], { cwd: tmpdir() }, (error, _, stderr) =>
+      resolve({ code: error?.code, stderr })
+    )
+  })
+
 test('every declaration and every source that a map names is there, and no other source', t => {
-  const files = filesBelow(packages.main)
+  const files = filesBelow(packages.library)
   const named = new Set<string>()
   for (const path of files.filter(path => path.endsWith('.map'))) {
-    const { sources } = JSON.parse(readFileSync(join(packages.main, path), 'utf8')) as { sources: string[] }
+    const { sources } = JSON.parse(readFileSync(join(packages.library, path), 'utf8')) as { sources: string[] }
     for (const source of sources) named.add(posix.join(posix.dirname(path), source))
   }
   t.deepEqual(
     [...named].sort(),
     files.filter(path => path.startsWith('src/'))
   )
-  const scripts = files.filter(path => /^dist\/(?!dashboard\/page\/|joined\/).*\.js$/.test(path))
-  t.true(scripts.length > 100)
-  for (const path of scripts) t.true(files.includes(path.replace(/\.js$/, '.d.ts')), path)
+  for (const path of files.filter(path => path.endsWith('.d.ts'))) {
+    const imported = ts.preProcessFile(readFileSync(join(packages.library, path), 'utf8'), true, true).importedFiles
+    for (const { fileName } of imported.filter(({ fileName }) => fileName.startsWith('.')))
+      t.true(
+        files.includes(posix.join(posix.dirname(path), fileName.replace(/\.js$/, '.d.ts'))),
+        `${path}: ${fileName}`
+      )
+  }
 })
 
 test('nothing in the packages names a place on the machine that packed them', t => {
-  for (const folder of [packages.main, packages.engine])
+  for (const folder of [packages.library, packages.command, packages.engine])
     for (const path of filesBelow(folder).filter(path => !path.endsWith('.node'))) {
       const text = readFileSync(join(folder, path), 'utf8')
-      t.false(text.includes(root) || text.includes(dirname(packages.main)), path)
+      t.false(text.includes(root) || text.includes(dirname(packages.library)), path)
     }
 })
 
 test('the manifest asks for every published platform by exact version, and runs nothing at installation', t => {
-  const manifest = manifestIn(packages.main)
+  const manifest = manifestIn(packages.library)
   t.is(manifest.scripts, undefined)
   t.deepEqual(
     manifest.optionalDependencies,
     Object.fromEntries(PLATFORMS.map(name => [`mdgl-${name}`, manifest.version]))
   )
-  t.deepEqual(Object.keys(manifest.exports), ['.', './package.json'])
+  t.deepEqual(Object.keys(manifest.exports), ['.', './package.json', './internal/*'])
   const cargo = readFileSync(join(root, 'Cargo.toml'), 'utf8')
   t.is(/^version = "(.+)"$/m.exec(cargo)?.[1], manifest.version)
 })
@@ -84,7 +139,8 @@ test('ARCHITECTURE.md gives a reason for every dependency, and has no other', t 
   const [, section = ''] = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8').split('## Runtime dependencies')
   const rows = section.split('\n').filter(line => line.startsWith('| `'))
   const named = rows.flatMap(row => [...(row.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, name]) => name))
-  t.deepEqual(named.sort(), Object.keys(manifestIn(packages.main).dependencies ?? {}).sort())
+  const { dependencies } = manifestIn(packages.command)
+  t.deepEqual(['mdgl', ...named].sort(), Object.keys(dependencies ?? {}).sort())
 })
 
 test("the platform's package has the addon, the licences, and what npm compares with the machine", t => {
@@ -93,7 +149,7 @@ test("the platform's package has the addon, the licences, and what npm compares 
   const { os, cpu, libc, main, version, scripts } = manifestIn(packages.engine)
   const libcs = process.platform === 'linux' ? [packages.platform.endsWith('musl') ? 'musl' : 'glibc'] : undefined
   t.deepEqual({ os, cpu, libc, main }, { os: [process.platform], cpu: [process.arch], libc: libcs, main: addon })
-  t.is(version, manifestIn(packages.main).version)
+  t.is(version, manifestIn(packages.library).version)
   t.is(scripts, undefined)
 })
 
@@ -155,7 +211,7 @@ test('the glibc that a library needs is the newest version of all that it asks f
 })
 
 test('the licences of all that the packages hold stand beside it', t => {
-  t.regex(readFileSync(join(packages.main, 'THIRD-PARTY.md'), 'utf8'), /## uplot [\d.]+\n\nMIT\n\n.*Copyright/s)
+  t.regex(readFileSync(join(packages.command, 'THIRD-PARTY.md'), 'utf8'), /## uplot [\d.]+\n\nMIT\n\n.*Copyright/s)
   const addon = readFileSync(join(packages.engine, 'THIRD-PARTY.md'), 'utf8')
   for (const name of ['nalgebra', 'rayon', 'safetensors']) t.regex(addon, new RegExp(`^## ${name} `, 'm'))
 })
@@ -163,12 +219,12 @@ test('the licences of all that the packages hold stand beside it', t => {
 test('the bill of materials names what is shipped, and how it hangs together', t => {
   const { bomFormat, metadata, components, dependencies } = packages.bill
   t.is(bomFormat, 'CycloneDX')
-  t.is(metadata.component.name, 'mdgl')
+  t.is(metadata.component.name, 'mdgl-cli')
   const refs = new Set([metadata.component['bom-ref'], ...components.map(each => each['bom-ref'])])
   t.is(refs.size, components.length + 1)
   for (const { ref, dependsOn } of dependencies) for (const each of [ref, ...dependsOn]) t.true(refs.has(each), each)
   const names = components.map(({ name }) => name)
-  for (const name of ['linkedom', 'uplot', 'rayon', 'mdgl-core', `mdgl-${packages.platform}`])
+  for (const name of ['mdgl', 'linkedom', 'uplot', 'rayon', 'mdgl-core', `mdgl-${packages.platform}`])
     t.true(names.includes(name), name)
   // What builds and tests is not shipped, nor are macros and their crates.
   for (const name of ['ava', 'vite', 'napi-derive', 'syn', 'proptest']) t.false(names.includes(name), name)
@@ -180,12 +236,12 @@ test('the bill of materials names what is shipped, and how it hangs together', t
 /** A bundle of what is imported by these names, with all else of the library left out that can be. */
 async function bundled(names: string): Promise<string> {
   const entry = 'virtual:entry'
-  const main = join(packages.main, 'dist/index.js')
+  const main = join(packages.library, 'dist/index.js')
   const code = `import { ${names} } from ${JSON.stringify(main)}\nconsole.log(${names})`
   const result = (await build({
     configFile: false,
     logLevel: 'silent',
-    root: packages.main,
+    root: packages.library,
     build: { ssr: true, write: false, rolldownOptions: { input: entry, external: DEPENDENCIES } },
     plugins: [{ name: 'entry', resolveId: id => (id === entry ? id : null), load: id => (id === entry ? code : null) }]
   })) as Rolldown.RolldownOutput

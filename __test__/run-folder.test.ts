@@ -21,6 +21,7 @@ const CONFIG: RunConfig = {
 const metrics = (iteration: number): Metrics => ({
   rate: 5,
   regulariser: 0,
+  readouts: { out: { loss: 0.1 + 0.2, accuracy: null } },
   msPerIteration: 1,
   gradientNorm: 2,
   accuracy: null,
@@ -39,7 +40,7 @@ test('what is written is read back, to the last bit', async t => {
   t.false((await readRunFolder(path))?.finished)
   await folder.finish(model)
   t.deepEqual(await readRunFolder(path), { config: CONFIG, metrics: [metrics(1), metrics(2)], finished: true })
-  t.deepEqual((await readdir(path)).sort(), ['config.json', 'metrics.jsonl', 'weights.safetensors'])
+  t.deepEqual((await readdir(path)).sort(), ['config.json', 'finished.json', 'metrics.jsonl', 'weights.safetensors'])
 })
 
 test('half a line at the end of the metrics is left out', async t => {

@@ -1,5 +1,5 @@
-// `npm run pack -- --out DIR`: the main package and this platform's, as `npm install ./*.tgz` takes them, and beside them
-// a CycloneDX bill of what is in them. The release workflow publishes exactly these files.
+// `npm run pack -- --out DIR`: the library, the command line and this platform's engine, as `npm install ./*.tgz` takes them,
+// and beside them a CycloneDX bill of what is in them. The release workflow publishes exactly these files.
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -7,7 +7,7 @@ import { guarded, prepare } from './lib/prepare.mjs'
 
 const HELP = `npm run pack -- [options]
 
-Builds what is missing and packs the library and this platform's engine.
+Builds what is missing and packs the library (mdgl), the command line (mdgl-cli) and this platform's engine.
 
   --out DIR         where to write; the default is target/package
   --platform-only   the engine's package alone

@@ -1,5 +1,5 @@
-// The long tier: the laws of the engine on many random networks, what is hostile, sanitizers, crates, the ten-seed table, memory, Slurm, MPI.
-// Run once an issue on a quiet machine; what it prints is kept under docs/records/, with the commit. `--only 1,3` takes the first and the
+// The long tier: the laws of the engine on many random networks, what is hostile, sanitizers, crates, the ten-seed table, memory, Slurm, MPI, NEON.
+// Run once an issue on a quiet machine; what it prints is kept under target/soak/, with the commit. `--only 1,3` takes the first and the
 // third part alone, after something was mended.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -67,6 +67,11 @@ const steps = [
     args: ['scripts/lib/mpi-soak.mjs']
   },
   {
+    title: "The engine's tests on NEON, under qemu-user (Debian, as root; installs it where it is missing)",
+    program: 'node',
+    args: ['scripts/lib/neon-soak.mjs']
+  },
+  {
     title: 'Instructions per iteration on AVX2, beside the recorded ones (needs valgrind)',
     program: 'node',
     args: ['scripts/instructions.mjs']
@@ -97,7 +102,7 @@ await guarded(async () => {
     )
     if (code !== 0) status = 1
   }
-  const folder = join(ROOT, 'docs/records')
+  const folder = join(ROOT, 'target/soak')
   mkdirSync(folder, { recursive: true })
   const part = values.only === undefined ? '' : `-${values.only.replaceAll(',', '-')}`
   const path = join(folder, `soak-${commit.slice(0, 8)}${part}.md`)

@@ -1,7 +1,7 @@
-// `npm run try-package`: packs, installs the two tarballs into an empty folder outside the repository, without Rust on the
-// PATH, and runs the README's examples there from ESM, by require, in TypeScript and in a worker; then under other people's tools,
-// with `--all` under those whose installation takes long, too. It needs the registry.
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+// `npm run try-package`: packs, installs the library and its engine into an empty folder outside the repository, without Rust on
+// the PATH, and runs the README's examples there from ESM, by require, in TypeScript and in a worker; then the command line beside
+// them; then both under other people's tools, with `--all` under those whose installation takes long, too. It needs the registry.
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -9,9 +9,10 @@ import { examplesOf } from './lib/document-examples.mjs'
 import { guarded, prepare } from './lib/prepare.mjs'
 import { ROOT } from './lib/run.mjs'
 import { tryCompilers } from './package/compilers.mjs'
+import { tryProgram } from './package/embedding-program.mjs'
 import { QUICK_TOOLS, SLOW_TOOLS } from './package/foreign-tools.mjs'
 import { assertNoRust, makeProject } from './package/strangers-project.mjs'
-import { WAYS } from './package/ways-of-use.mjs'
+import { namesCommandLine, runCommandLine, WAYS } from './package/ways-of-use.mjs'
 
 const QUIET = ['--no-audit', '--no-fund', '--loglevel=error']
 
@@ -30,6 +31,15 @@ async function install(project, tarballs) {
   return files.map(file => join(project.folder, file))
 }
 
+/** How many packages an installation has, and how large they are. */
+function installedSize({ folder }) {
+  const modules = join(folder, 'node_modules')
+  const packages = readdirSync(modules).filter(name => !name.startsWith('.'))
+  const entries = readdirSync(modules, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile())
+  const bytes = entries.reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
+  return `installed: ${packages.join(', ')}; ${(bytes / 1e6).toFixed(1)} MB`
+}
+
 /** The compiler that the repository has, and the types of Node. */
 function installCompiler(project) {
   const { devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
@@ -40,22 +50,26 @@ function installCompiler(project) {
 async function tryPackage(project, tools) {
   const { packInto } = await import('./package/pack.mjs')
   const out = mkdtempSync(join(tmpdir(), 'mdgl-tarballs-'))
-  const { main, engine } = await packInto(out)
+  const { library, command, engine } = await packInto(out)
   await assertNoRust(project)
-  const tarballs = await install(project, [main, engine])
-  rmSync(out, { recursive: true })
+  const tarballs = await install(project, [library, engine])
+  console.log(`ok     ${installedSize(project)}`)
   await installCompiler(project)
   const examples = examplesOf('README.md')
   const outputs = []
   for (const [name, use] of WAYS) outputs.push(await timed(name, () => use(project, examples)))
-  // The last is the command line's help.
-  const [first, ...others] = outputs.slice(0, -1)
+  const [first, ...others] = outputs.map(output => output.replaceAll(/(?<=msPerIteration: )[\d.]+/g, '…'))
   if (first === '' || others.some(output => output !== first))
-    throw new Error(`the ways of use do not print the same:\n${outputs.slice(0, -1).join('\n---\n')}`)
+    throw new Error(`the ways of use do not print the same:\n${[first, ...others].join('\n---\n')}`)
   console.log(
     `ok     the same ${first.trimEnd().split('\n').length} lines each time, the first: ${first.split('\n')[0]}`
   )
+  await timed('the embedding program, from ESM and TypeScript', () => tryProgram(project))
   await timed('TypeScript 5.2, 5.4, 5.6 and the newest', () => tryCompilers(project))
+  await timed('npx mdgl without mdgl-cli names it', () => namesCommandLine(project))
+  tarballs.push(...(await install(project, [command])))
+  rmSync(out, { recursive: true })
+  await timed('npx mdgl', () => runCommandLine(project))
   const packages = tools.map(([, each]) => each)
   await timed(`npm install ${packages.join(' ')}`, () =>
     project.run('npm', ['install', '--save-dev', ...packages, ...QUIET])

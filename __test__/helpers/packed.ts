@@ -12,8 +12,10 @@ const run = promisify(execFile)
 export interface Packed {
   /** Has all of this. */
   readonly folder: string
-  /** The main package's folder. */
-  readonly main: string
+  /** The library's folder. */
+  readonly library: string
+  /** The command line's. */
+  readonly command: string
   /** The folder of this platform's package. */
   readonly engine: string
   /** This platform, in napi's scheme. */
@@ -49,10 +51,11 @@ export async function packed(): Promise<Packed> {
   await run(process.execPath, [join(root, 'scripts/pack.mjs'), '--out', folder], { cwd: root })
   const names = readdirSync(folder)
   const find = (pattern: RegExp) => names.find(name => pattern.test(name)) ?? ''
-  const engineTarball = find(/^mdgl-[a-z].*\.tgz$/)
+  const engineTarball = find(/^mdgl-(?!cli-)[a-z].*\.tgz$/)
   return {
     folder,
-    main: await unpack(folder, find(/^mdgl-\d.*\.tgz$/), 'main'),
+    library: await unpack(folder, find(/^mdgl-\d.*\.tgz$/), 'mdgl'),
+    command: await unpack(folder, find(/^mdgl-cli-.*\.tgz$/), 'mdgl-cli'),
     engine: await unpack(folder, engineTarball, 'engine'),
     platform: engineTarball.replace(/^mdgl-(.+?)-\d.*$/, '$1'),
     bill: JSON.parse(readFileSync(join(folder, find(/\.cdx\.json$/)), 'utf8')) as Bill

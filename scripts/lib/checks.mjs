@@ -8,26 +8,10 @@ import { REQUIREMENTS_TABLE, requirementsTable } from './rule-requirements.mjs'
 import { ROOT, run } from './run.mjs'
 import { UNSAFE_LIST, unsafeTable } from './unsafe-blocks.mjs'
 
-/** Permissive or file-level licences: nothing that would bind a user of this package. */
-const LICENCES = new Set([
-  'MIT',
-  'MIT-0',
-  'ISC',
-  'Apache-2.0',
-  'BSD-2-Clause',
-  'BSD-3-Clause',
-  '0BSD',
-  'BlueOak-1.0.0',
-  'CC0-1.0',
-  'CC-BY-4.0',
-  'MPL-2.0',
-  'OFL-1.1',
-  'PSF-2.0',
-  'Python-2.0',
-  'Unlicense',
-  'WTFPL',
-  'Zlib'
-])
+/** The licences that packages and crates may have: one list, which cargo-deny reads too. */
+const LICENCE_LIST = '.cargo/deny.toml'
+const [, LISTED = ''] = /^allow = \[([^\]]*)\]/m.exec(readFileSync(join(ROOT, LICENCE_LIST), 'utf8')) ?? []
+const LICENCES = new Set(Array.from(LISTED.matchAll(/"([^"]+)"/g), ([, name]) => name))
 
 /** Packages that name no licence but ship one: read by hand, and held by the hash of what was read. */
 const LICENCE_FILES = {
@@ -68,10 +52,7 @@ function checkLicences() {
   return Object.entries(packages)
     .filter(([path, { license }]) => path !== '' && !(typeof license === 'string' && isAllowed(license)))
     .filter(([path]) => !isKnownFile(path))
-    .map(
-      ([path, { license }]) =>
-        `${path}: licence ${license ?? 'not stated'} is not on the list in scripts/lib/checks.mjs`
-    )
+    .map(([path, { license }]) => `${path}: licence ${license ?? 'not stated'} is not on the list in ${LICENCE_LIST}`)
 }
 
 function checkDeclarations() {
@@ -99,9 +80,7 @@ async function checkCrateLicences() {
   const { packages } = JSON.parse(output.slice(output.indexOf('{"packages"')))
   return packages
     .filter(({ license }) => !isAllowed((license ?? '').replaceAll('/', ' OR ')))
-    .map(
-      ({ name, license }) => `${name}: licence ${license ?? 'not stated'} is not on the list in scripts/lib/checks.mjs`
-    )
+    .map(({ name, license }) => `${name}: licence ${license ?? 'not stated'} is not on the list in ${LICENCE_LIST}`)
 }
 
 /** What others see of the package, by the tools that look at packages. */
@@ -110,11 +89,10 @@ async function checkPackage() {
   const { packInto } = await import('../package/pack.mjs')
   const folder = mkdtempSync(join(tmpdir(), 'mdgl-checks-'))
   try {
-    const { main, engine } = await packInto(folder)
+    const { library, command, engine } = await packInto(folder)
     const looks = [
-      program('publint', [main, '--strict']),
-      program('publint', [engine, '--strict']),
-      program('attw', [main, '--profile', 'esm-only'])
+      ...[library, command, engine].map(path => program('publint', [path, '--strict'])),
+      program('attw', [library, '--profile', 'esm-only'])
     ]
     const problems = []
     for (const look of looks) problems.push(...(await look()))

@@ -1,7 +1,7 @@
 // The package under other people's tools: test runners that give modules a realm of their own, bundlers, Yarn without node_modules.
 import { cpSync, mkdirSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { platforms, readManifest } from './platforms.mjs'
+import { COMMAND_PACKAGE, platforms, readManifest } from './platforms.mjs'
 
 const YARN = 'node_modules/@yarnpkg/cli-dist/bin/yarn.js'
 
@@ -171,14 +171,13 @@ async function underYarn(project, tarballs) {
   const folder = join(project.root, 'yarn')
   mkdirSync(folder)
   for (const path of tarballs) cpSync(path, join(folder, basename(path)))
-  const [library, engine] = tarballs.map(path => `file:./${basename(path)}`)
-  // The other platforms' packages are in no registry yet.
-  const resolutions = Object.fromEntries(platforms().map(each => [each.package, engine]))
+  const [library, engine, command] = tarballs.map(path => `file:./${basename(path)}`)
+  const dependencies = { [readManifest().name]: library, [COMMAND_PACKAGE]: command }
+  // The packages are in no registry yet.
+  const engines = platforms().map(each => [each.package, engine])
+  const resolutions = { ...dependencies, ...Object.fromEntries(engines) }
   const write = (name, text) => project.write(join('../yarn', name), text)
-  write(
-    'package.json',
-    JSON.stringify({ name: 'yarns', private: true, dependencies: { [readManifest().name]: library }, resolutions })
-  )
+  write('package.json', JSON.stringify({ name: 'yarns', private: true, dependencies, resolutions }))
   write('yarn.lock', '')
   write(
     '.yarnrc.yml',

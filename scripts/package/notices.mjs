@@ -35,7 +35,7 @@ export function addonNotices(crates) {
   return document('These Rust crates are compiled into the addon.', foreign.map(notice))
 }
 
-/** For the library: what the dashboard's page holds. */
+/** For the command line: what the dashboard's page holds. */
 export function pageNotices() {
   const packages = BUNDLED.map(name => {
     const folder = join(ROOT, 'node_modules', name)

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { run } from '../lib/run.mjs'
 import { SetupError } from '../lib/toolchain.mjs'
 import { linkedCrates } from './crates.mjs'
-import { platforms, readManifest, thisPlatform } from './platforms.mjs'
+import { COMMAND_PACKAGE, platforms, readManifest, thisPlatform } from './platforms.mjs'
 import { billOfMaterials } from './sbom.mjs'
-import { stageMain, stagePlatform } from './stage.mjs'
+import { stageCommand, stageLibrary, stagePlatform } from './stage.mjs'
 
 /** Packs what `stage` lays out in a folder; gives the tarball's path. */
 async function pack(name, out, stage) {
@@ -27,9 +27,9 @@ async function pack(name, out, stage) {
  * Writes the tarballs into a folder, with the bill of materials beside them.
  *
  * @param {string} out - an absolute path
- * @param {{ platformOnly?: boolean, local?: boolean, glibc?: string }} options - with `local` the main package names no other platform;
+ * @param {{ platformOnly?: boolean, local?: boolean, glibc?: string }} options - with `local` the library names no other platform;
  *   `glibc` is the newest that this platform's engine may need
- * @returns the paths of the main package (undefined with `platformOnly`), this platform's, and the bill
+ * @returns the paths of the library and the command line (undefined with `platformOnly`), this platform's engine, and the bill
  */
 export async function packInto(out, { platformOnly = false, local = false, glibc } = {}) {
   mkdirSync(out, { recursive: true })
@@ -37,9 +37,10 @@ export async function packInto(out, { platformOnly = false, local = false, glibc
   const platform = thisPlatform()
   const crates = await linkedCrates(platform.triple)
   const engines = local ? [platform] : platforms()
-  const main = platformOnly ? undefined : await pack(name, out, folder => stageMain(folder, engines))
+  const library = platformOnly ? undefined : await pack(name, out, folder => stageLibrary(folder, engines))
+  const command = platformOnly ? undefined : await pack(COMMAND_PACKAGE, out, stageCommand)
   const engine = await pack(platform.package, out, folder => stagePlatform(folder, platform, crates, glibc))
   const bill = join(out, `${platform.package}-${version}.cdx.json`)
   writeFileSync(bill, `${JSON.stringify(await billOfMaterials(platform, crates), null, 2)}\n`)
-  return { main, engine, bill }
+  return { library, command, engine, bill }
 }

@@ -7,6 +7,9 @@ import { checkRust } from '../lib/toolchain.mjs'
 
 const LIBC = { gnu: 'glibc', musl: 'musl' }
 
+/** The package of the command line. */
+export const COMMAND_PACKAGE = 'mdgl-cli'
+
 /** The package's manifest as it stands in the repository. */
 export const readManifest = () => JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 

@@ -2,7 +2,7 @@
 import { run } from '../lib/run.mjs'
 import { checkRust, SetupError } from '../lib/toolchain.mjs'
 import { BUNDLED } from './notices.mjs'
-import { readManifest } from './platforms.mjs'
+import { COMMAND_PACKAGE, readManifest } from './platforms.mjs'
 
 async function npmAccount() {
   const { code, output } = await run('npm', ['sbom', '--sbom-format', 'cyclonedx', '--loglevel=error'], {
@@ -41,33 +41,39 @@ function crateComponent(crate) {
   }
 }
 
-function platformComponent(platform, version, licence) {
+/** One of our own packages. */
+function ownComponent(name, { version, license }, scope) {
+  const ref = `${name}@${version}`
   return {
-    'bom-ref': `${platform.package}@${version}`,
+    'bom-ref': ref,
     type: 'library',
-    name: platform.package,
+    name,
     version,
-    scope: 'optional',
-    purl: `pkg:npm/${platform.package}@${version}`,
-    licenses: [{ license: { id: licence } }]
+    scope,
+    purl: `pkg:npm/${ref}`,
+    licenses: [{ license: { id: license } }]
   }
 }
 
-/** The document for the main package together with one platform's. */
+/** The document for the command line with the library and one platform's engine. */
 export async function billOfMaterials(platform, crates) {
-  const { name, version, license } = readManifest()
+  const manifest = readManifest()
   const document = await npmAccount()
   const { kept, edges } = shipped(document)
-  const addon = platformComponent(platform, version, license)
+  const library = ownComponent(manifest.name, manifest, 'required')
+  const addon = ownComponent(platform.package, manifest, 'optional')
   const byId = new Map(crates.map(crate => [crate.id, crateRef(crate)]))
   const [, rustc] = /^rustc (\S+)/.exec(checkRust())
-  // npm takes the folder's name for the package's.
-  Object.assign(document.metadata.component, { name })
+  // npm's account is of the repository, which installs what the command line does.
+  const command = { ...document.metadata.component, ...ownComponent(COMMAND_PACKAGE, manifest, 'required') }
+  document.metadata.component = command
   document.metadata.tools.push({ vendor: 'rust-lang', name: 'rustc', version: rustc })
-  edges[0].dependsOn.push(addon['bom-ref'])
-  document.components = [...kept, addon, ...crates.map(crateComponent)]
+  const [root, ...rest] = edges
+  document.components = [...kept, library, addon, ...crates.map(crateComponent)]
   document.dependencies = [
-    ...edges,
+    { ref: command['bom-ref'], dependsOn: [...root.dependsOn, library['bom-ref']] },
+    { ref: library['bom-ref'], dependsOn: [addon['bom-ref']] },
+    ...rest,
     { ref: addon['bom-ref'], dependsOn: [crateRef(crates[0])] },
     ...crates.map(crate => ({ ref: crateRef(crate), dependsOn: crate.needs.map(id => byId.get(id)) }))
   ]

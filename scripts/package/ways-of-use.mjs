@@ -99,13 +99,30 @@ async function inThread(project, examples) {
   )
 }
 
-const fromCommandLine = project => project.run('npx', ['--no-install', 'mdgl', '--help'])
+/** `npx mdgl` of the library alone fails with the name of the package that has the command line. */
+export async function namesCommandLine(project) {
+  const output = await project.run('npx', ['--no-install', 'mdgl', '--help']).then(
+    printed => printed,
+    error => error.message
+  )
+  if (!output.includes('npm install mdgl-cli@')) throw new Error(`npx mdgl does not name mdgl-cli:\n${output}`)
+}
 
-/** Each: its name, and what runs it in a project. All but the last print the same. */
+/** The command line trains a task of a file that imports the library. */
+export async function runCommandLine(project) {
+  project.write(
+    'own-task.mjs',
+    "import { delayedXor } from 'mdgl'\n\nexport default { ...delayedXor(), name: 'own' }\n"
+  )
+  await project.run('npx', ['--no-install', 'mdgl', 'train', './own-task.mjs', '--iterations', '2', '--out', 'own-run'])
+  const shown = await project.run('npx', ['--no-install', 'mdgl', 'show', 'own-run'])
+  if (!shown.includes('finished')) throw new Error(`the run is not finished:\n${shown}`)
+}
+
+/** Each: its name, and what runs it in a project. All print the same. */
 export const WAYS = [
   ['ESM', fromEsm],
   ['require', byRequire],
   ['TypeScript', inTypeScript],
-  ['a worker thread', inThread],
-  ['npx mdgl', fromCommandLine]
+  ['a worker thread', inThread]
 ]

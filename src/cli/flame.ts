@@ -1,4 +1,4 @@
-import { commandFile } from '../support/own-file.js'
+import { commandFile } from '../runs/command-file.js'
 import { shellWord } from '../support/shell-word.js'
 
 /** How to see the engine with `perf`: release builds keep symbols, and line tables if they are asked for. */
@@ -15,6 +15,11 @@ with line tables:
 
 Everything that a kernel does at each step is inlined into one function for each kernel and instruction set, \`enter\`: lines
 tell its parts apart. Sources are shown where the engine was built, in a clone after \`npm run build\`.
+
+Samples are taken while a thread has a processor: the time that a profile calls \`preempted\` is in none of them. Who ran meanwhile:
+
+  perf sched record -o mdgl.sched ${run}
+  perf sched timehist -i mdgl.sched -s
 
 A flame graph, with inferno (\`cargo install inferno\`):
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { type ProfileRun, probeCost, words } from '../profile/figures.js'
-import { commandFile } from '../support/own-file.js'
+import { commandFile } from '../runs/command-file.js'
 import { table } from './table.js'
 
 /** A profile as `--json` prints it. */

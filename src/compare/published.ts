@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { publishedCurvesFile } from '../support/own-file.js'
+import { publishedCurvesFile } from '../runs/command-file.js'
 import type { Curve } from './curve.js'
 import { groupBy } from './group-by.js'
 

@@ -1,6 +1,6 @@
 import { Model, nativeModel } from '../model/model.js'
 import type { NetworkDescription } from '../network/description.js'
-import { type ByteSource, bytesOf } from '../support/byte-source.js'
+import { type ByteSource, type Bytes, bytesOf } from '../support/byte-source.js'
 import { oneOf, orDefault, positive, record } from '../support/check.js'
 import { filePath } from '../support/file-path.js'
 import type { Precision } from '../support/precision.js'
@@ -86,12 +86,12 @@ export async function saveNir(model: Model, path: string | URL): Promise<void> {
  * @param model - The model; it is not changed.
  * @throws {@link MdglError} `'invalid'` for a model that NIR cannot express, `'disposed'`.
  */
-export async function nirToBytes(model: Model): Promise<Uint8Array<ArrayBuffer>> {
+export async function nirToBytes(model: Model): Promise<Bytes> {
   nativeModel(model)
   return await encode(model, BYTES)
 }
 
-async function encode(model: Model, source: string): Promise<Uint8Array<ArrayBuffer>> {
+async function encode(model: Model, source: string): Promise<Bytes> {
   const graph = toGraph(model)
   using thread = new Hdf5Thread(source)
   return await thread.ask('encodeGraph', graph)

@@ -7,7 +7,7 @@ import type { NetworkDescription } from '../network/description.js'
 import { type ProjectionNames, projectionNames, type ReadoutNames } from '../network/names.js'
 import { normalise } from '../network/normalise.js'
 import { pack, unpack } from '../network/number-lists.js'
-import { type ByteSource, bytesOf } from '../support/byte-source.js'
+import { type ByteSource, type Bytes, bytesOf } from '../support/byte-source.js'
 import { doubles, flag, isObject, oneOf, orDefault, record } from '../support/check.js'
 import { invalid, MdglError } from '../support/error.js'
 import { filePath } from '../support/file-path.js'
@@ -232,7 +232,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
    * @returns The bytes, in memory of their own that may be transferred to another thread.
    * @throws {@link MdglError} `'disposed'`, `'memory'`.
    */
-  async toBytes(options: SaveOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+  async toBytes(options: SaveOptions = {}): Promise<Bytes> {
     const optimiser = withOptimiser(options)
     // What an addon gave cannot be transferred.
     return new Uint8Array(await settle(() => this.#alive().save(optimiser)))

@@ -10,7 +10,7 @@ import { deprecated } from '../support/deprecated.js'
 import { invalid, MdglError } from '../support/error.js'
 import type { Precision, Values } from '../support/precision.js'
 import { isFloat64Array, isFloatArray, isUint32Array } from '../support/recognise.js'
-import { completeOptimiser, defaultOptimiser, type Optimiser } from '../task/optimiser.js'
+import { completeOptimiser, defaultOptimiser, type Optimiser, optimiserOrDefault } from '../task/optimiser.js'
 
 /** The published rules that run forwards in time. */
 export type OnlineRuleName = Extract<RuleName, `${string}-online`> | 'rflo'
@@ -22,7 +22,7 @@ export interface SessionOptions {
    * Networks without an online form (rate units, conventions `'bellec2020'`) have no sessions, with or without a rule.
    */
   readonly rule?: OnlineRuleName | Rule | undefined
-  /** How {@link OnlineSession.update} changes the weights. Default: Adam as in Fig. 3C. */
+  /** How {@link OnlineSession.update} changes the weights. Default: plain Adam, {@link defaultOptimiser}. */
   readonly optimiser?: Optimiser | undefined
   /** Seed of noise and rewiring. Default: the network's seed. */
   readonly seed?: number | undefined
@@ -124,7 +124,7 @@ let open: (model: NativeModel, description: NetworkDescription, options: Session
  * Everything is synchronous, on the caller's thread. Memory does not grow with time. T steps with their targets and one
  * `update` are what `gradients` and one step of the optimiser are for the same trial as a batch of one, to the last bit.
  *
- * While a session is open nobody else may train or change its model (`'busy'`); reading, evaluating and saving it is
+ * While a session is open its model cannot be trained or changed otherwise (`'busy'`); reading, evaluating and saving it is
  * free, and gives the weights after the last `update`.
  *
  * @example
@@ -157,10 +157,11 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
     if (!this.#learns && options.optimiser !== undefined) {
       throw invalid('options.optimiser', options.optimiser, 'nothing without a rule')
     }
+    if (!this.#learns) guard(() => model.checkSession())
     const rule = expandRuleFor(model, options.rule ?? 'eprop-online', 'session')
     // Without a rule nothing is plastic, so that no synapse has traces.
     const optimiser = this.#learns
-      ? completeOptimiser(orDefault(options.optimiser, defaultOptimiser), names)
+      ? completeOptimiser(optimiserOrDefault(options.optimiser), names)
       : { ...completeOptimiser(defaultOptimiser, names), frozen: names }
     const seed = wholeNumber(orDefault(options.seed, description.seed ?? 1), 'options.seed')
     this.#inputs = description.inputs ?? []
@@ -223,7 +224,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
   /**
    * Updates the model's weights with what was learned since the last time, as one training iteration does: gradient step,
    * signs, l1 and noise, rewiring, the generator keyed by the seed and the optimiser's steps. Adam's moments are the
-   * model's. From the next step on the session runs on the new weights, with the mean weights of the moment; its state and
+   * model's. From the next step on the session runs on the new weights, with the current mean weights; its state and
    * traces go on.
    *
    * It costs about as much as laying out the network anew; every few dozen steps it is hardly seen.

@@ -4,6 +4,9 @@ import { invalid } from './error.js'
 import { allocated, atMostNumbers } from './memory.js'
 import { isUint8Array } from './recognise.js'
 
+/** Bytes in memory of their own: `Uint8Array<ArrayBuffer>`, which TypeScript before 5.7 calls `Uint8Array`. */
+export type Bytes = ReturnType<Uint8Array['slice']>
+
 /**
  * The bytes of a file: all of them at once (a `Buffer`, what `fetch` or S3 gave, a value of Redis), or in pieces, as a stream of Node or of
  * the web gives them.

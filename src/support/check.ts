@@ -76,6 +76,15 @@ export function object<T>(value: T, path: string): T {
   return value
 }
 
+/** The options of a part, without what the function and its other arguments say. */
+export function withoutKeys<O extends object>(options: O, said: readonly string[], path = 'options'): O {
+  object(options, path)
+  const twice = said.find(key => Object.hasOwn(options, key))
+  if (twice !== undefined)
+    throw invalid(`${path}.${twice}`, Reflect.get(options, twice), 'nothing: the method gives it')
+  return options
+}
+
 /** Whether a value is an object of which anything can be asked: not null, and no proxy that was revoked. */
 export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !isRevoked(value)
@@ -97,7 +106,7 @@ export function callable<T>(value: T, path: string): T {
   return value
 }
 
-/** More entries than this are no array of anybody's, but one with a length alone, which takes minutes to go through. */
+/** An array with more entries than this is one with a length alone, which would take minutes to iterate over. */
 const MOST_ENTRIES = 2 ** 28
 
 /** A copy of an array, in which what is missing is `undefined`. */

@@ -1,7 +1,6 @@
-import { fileURLToPath } from 'node:url'
 import { Worker, type WorkerOptions } from 'node:worker_threads'
 
-// Files of the package that the library and the command line need besides their modules. Each path is a literal in a form that tools
+// Files of the package that the library needs besides its modules. Each path is a literal in a form that tools
 // which look for files know (`@vercel/nft`, webpack). Only modules one folder below `src` may say where they stand, since the build joins
 // those that are loaded together into one (`scripts/lib/join-library.mjs`), in `dist/joined`.
 
@@ -12,11 +11,5 @@ export const digitsFile = (): URL => new URL('../data/digits.json', import.meta.
 export const startHdf5 = (options: WorkerOptions): Worker =>
   new Worker(new URL('../interchange/hdf5-worker.js', import.meta.url), options)
 
-/** The curves of Fig. 3C that were published with the paper's code. */
-export const publishedCurvesFile = (): URL => new URL('../data/fig3c-published.json', import.meta.url)
-
-/** The command line, for a process of its own. */
-export const commandFile = (): string => fileURLToPath(new URL('../cli/main.js', import.meta.url))
-
 /** The folder of this copy of the package, which holds `dist`. */
-export const ownFolder = (): URL => new URL('../..', import.meta.url)
+export const ownFolder = (): URL => new URL('.', new URL('../../package.json', import.meta.url))

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { commandFile } from '../support/own-file.js'
+import { commandFile } from '../runs/command-file.js'
 
 /** How a worker process ended. */
 export interface WorkerEnd {

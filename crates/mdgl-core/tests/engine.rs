@@ -1,6 +1,7 @@
 //! Test program of the engine's public interface: one binary, since each would compile the engine's generic parts anew.
 
 mod common;
+mod connectivity;
 mod current_based;
 mod delays;
 mod diffusion;
@@ -16,6 +17,7 @@ mod kernels;
 mod laws;
 mod legal;
 mod listed;
+mod losses;
 mod modprop;
 mod pseudo_derivatives;
 mod rate_units;

@@ -34,7 +34,6 @@ fn model<F: Real>(bias: f64, readout_weight: f64) -> Model<F> {
 struct Task {
     batch: EncodedBatch,
     objective: Objective,
-    targets: [Targets; 1],
 }
 
 impl Task {
@@ -49,10 +48,10 @@ impl Task {
                 steps: STEPS,
                 lengths: None,
                 inputs: vec![input],
+                targets: vec![targets],
                 key: DrawKey::default(),
             },
             objective: serde_json::from_value(json!({ "losses": [loss] })).unwrap(),
-            targets: [targets],
         }
     }
 
@@ -69,7 +68,7 @@ impl Task {
     }
 
     fn assignment(&self) -> Assignment<'_> {
-        Assignment { batch: &self.batch, objective: &self.objective, targets: &self.targets }
+        Assignment { batch: &self.batch, objective: &self.objective }
     }
 
     fn step<F: Real>(&self, model: &Model<F>, rule: &Rule, optimiser: &Optimiser) -> Result<Model<F>, Error> {
@@ -135,10 +134,7 @@ fn an_infinite_norm_ends_the_step_clipped_or_not() {
         let optimiser = Optimiser { clip_norm, ..descent(1e-3) };
         let model = model::<f64>(0.0, 1.0);
         let forward = Forward::new(&model, &task.batch, &workers, &cancel).unwrap();
-        let custom = mdgl_core::CustomLoss {
-            forward,
-            score: Score { delta: vec![1e200; STEPS], loss: 1.0, accuracy: None },
-        };
+        let custom = mdgl_core::CustomLoss { forward, score: Score::new(vec![1e200; STEPS], 1.0) };
         let found = train_step(
             &model,
             task.assignment(),

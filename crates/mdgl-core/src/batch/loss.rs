@@ -12,7 +12,7 @@ use crate::network::Network;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Objective {
-    /// Losses, at most one per readout; their sum is minimised.
+    /// Losses, at most one per readout; their weighted sum is minimised.
     pub losses: Vec<LossTerm>,
     /// Firing-rate regulariser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,6 +28,29 @@ pub struct LossTerm {
     /// The loss.
     #[serde(flatten)]
     pub loss: Loss,
+    /// Factor of the loss and of its δ; 0: the loss is measured and not minimised.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// Reduction over the steps that count; `None`: the loss's own default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduction: Option<Reduction>,
+    /// Factor of each answer by its class, of a cross-entropy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<Vec<f64>>,
+}
+
+/// How the steps of an answer or a trial become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reduction {
+    /// Their mean: the default of a cross-entropy.
+    Mean,
+    /// Their sum: the default of the squared error.
+    Sum,
+}
+
+const fn one() -> f64 {
+    1.0
 }
 
 /// A loss.
@@ -41,7 +64,7 @@ pub enum Loss {
     },
     /// Softmax cross-entropy within the targets' windows, the mean over windows and over the steps of each.
     WindowedCrossEntropy,
-    /// ½ Σ (y − y*)² over steps and units, the mean over trials.
+    /// ½ Σ (y − y*)² over steps and units, the mean over trials; with [`Reduction::Mean`] the mean over a trial's steps.
     SquaredError,
     /// δ is computed by the caller.
     Custom,
@@ -59,63 +82,76 @@ pub struct Regulariser {
 }
 
 impl Objective {
-    /// Checks losses and targets against network and batch.
+    /// Checks losses and regulariser against a network.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] for unknown readouts, windows beyond a trial, wrong targets.
-    pub fn validate(&self, network: &Network, batch: &EncodedBatch, targets: &[Targets]) -> Result<()> {
-        if targets.len() != self.losses.len() {
-            let allowed = format!("one per loss ({})", self.losses.len());
-            return Err(invalid("targets", format!("{} entries", targets.len()), allowed));
-        }
-        for (i, (term, targets)) in self.losses.iter().zip(targets).enumerate() {
+    /// [`crate::Error::Invalid`] for unknown readouts, and for values that are not allowed.
+    pub fn check(&self, network: &Network) -> Result<()> {
+        for (i, term) in self.losses.iter().enumerate() {
             let size = network.readout(&term.readout)?.size();
             if self.losses[..i].iter().any(|earlier| earlier.readout == term.readout) {
                 let path = format!("losses[{i}].readout");
                 return Err(invalid(path, &term.readout, "each readout once"));
             }
-            term.validate(batch, network.dt(), size, targets)?;
+            let alone = self.losses.len() == 1 && network.readouts().len() == 1;
+            let path = if alone { "loss".into() } else { format!("loss.{}", term.readout) };
+            term.check(&path, size)?;
         }
-        self.validate_in(network.conventions())?;
-        if let Some(r) = self.regulariser {
-            if network.has_rate_units() {
-                return Err(invalid("regulariser", "set", "with rate units: none"));
-            }
-            if !(r.strength.is_finite() && r.strength >= 0.0) {
-                return Err(invalid("regulariser.strength", r.strength, "a finite number ≥ 0"));
-            }
-            if !(r.target_rate.is_finite() && r.target_rate >= 0.0) {
-                return Err(invalid("regulariser.targetRate", r.target_rate, "a finite rate ≥ 0 Hz"));
-            }
+        self.check_in(network.conventions())?;
+        let Some(r) = self.regulariser else { return Ok(()) };
+        if network.has_rate_units() {
+            return Err(invalid("regulariser", "set", "with rate units: none"));
+        }
+        if !(r.strength.is_finite() && r.strength >= 0.0) {
+            return Err(invalid("regulariser.strength", r.strength, "a finite number ≥ 0"));
+        }
+        if !(r.target_rate.is_finite() && r.target_rate >= 0.0) {
+            return Err(invalid("regulariser.targetRate", r.target_rate, "a finite rate ≥ 0 Hz"));
+        }
+        Ok(())
+    }
+
+    /// Checks losses and targets of a batch against a network.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for unknown readouts, windows beyond a trial, wrong targets.
+    pub fn validate(&self, network: &Network, batch: &EncodedBatch) -> Result<()> {
+        let targets = &batch.targets;
+        if targets.len() != self.losses.len() {
+            let allowed = format!("one per loss ({})", self.losses.len());
+            return Err(invalid("targets", format!("{} entries", targets.len()), allowed));
+        }
+        self.check(network)?;
+        for (term, targets) in self.losses.iter().zip(targets) {
+            let size = network.readout(&term.readout)?.size();
+            term.validate(batch, network.dt(), size, targets)?;
         }
         Ok(())
     }
 
     /// Refuses what has no equation in a network's conventions.
-    fn validate_in(&self, conventions: Conventions) -> Result<()> {
+    fn check_in(&self, conventions: Conventions) -> Result<()> {
         let several = self.losses.len() != 1 && self.regulariser.is_some();
-        match conventions {
-            Conventions::Mdgl2021 => Ok(()),
-            Conventions::Bellec2020 if self.is_custom() => {
-                let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
-                Err(invalid("loss", "'custom'", allowed))
-            }
-            Conventions::Bellec2020 if self.has_windows() => {
-                let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
-                Err(invalid("loss", "'windowed-cross-entropy'", allowed))
-            }
-            Conventions::Bellec2020 if several => {
-                let allowed = "with conventions 'bellec2020' and a regulariser: one loss";
-                Err(invalid("loss", format!("{} losses", self.losses.len()), allowed))
-            }
-            Conventions::Bellec2020 => Ok(()),
+        if conventions == Conventions::Mdgl2021 {
+            return Ok(());
         }
+        let published = |loss: Loss| matches!(loss, Loss::CrossEntropy { .. } | Loss::SquaredError);
+        if let Some(other) = self.losses.iter().find(|term| !published(term.loss)) {
+            let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
+            return Err(invalid("loss", format!("'{}'", other.loss.name()), allowed));
+        }
+        if several {
+            let allowed = "with conventions 'bellec2020' and a regulariser: one loss";
+            return Err(invalid("loss", format!("{} losses", self.losses.len()), allowed));
+        }
+        Ok(())
     }
 
     /// The window by which the only loss divides its gradient, or 1.
     pub(crate) fn divisor(&self) -> f64 {
-        match self.losses[..] {
-            [LossTerm { loss: Loss::CrossEntropy { window }, .. }] => f64::from(window),
+        match &self.losses[..] {
+            [LossTerm { reduction: Some(Reduction::Sum), .. }] => 1.0,
+            [LossTerm { loss: Loss::CrossEntropy { window }, .. }] => f64::from(*window),
             _ => 1.0,
         }
     }
@@ -123,10 +159,6 @@ impl Objective {
     /// Whether δ of some readout is computed by the caller.
     pub fn is_custom(&self) -> bool {
         self.losses.iter().any(|term| term.loss == Loss::Custom)
-    }
-
-    fn has_windows(&self) -> bool {
-        self.losses.iter().any(|term| term.loss == Loss::WindowedCrossEntropy)
     }
 
     /// First step at which any δ may differ from 0 in a trial of so many steps.
@@ -139,7 +171,61 @@ impl Objective {
     }
 }
 
+impl Loss {
+    fn name(self) -> &'static str {
+        match self {
+            Self::CrossEntropy { .. } => "cross-entropy",
+            Self::WindowedCrossEntropy => "windowed-cross-entropy",
+            Self::SquaredError => "squared-error",
+            Self::Custom => "custom",
+        }
+    }
+}
+
 impl LossTerm {
+    /// A loss of weight 1 with its own reduction.
+    pub fn new(readout: impl Into<String>, loss: Loss) -> Self {
+        Self { readout: readout.into(), loss, weight: one(), reduction: None, class_weights: None }
+    }
+
+    /// Checks what does not depend on a batch, at a readout of so many units.
+    fn check(&self, path: &str, size: usize) -> Result<()> {
+        let is_weight = |weight: f64| weight.is_finite() && weight >= 0.0;
+        if !is_weight(self.weight) {
+            return Err(invalid(format!("{path}.weight"), self.weight, "a finite number ≥ 0"));
+        }
+        if let (Loss::Custom, Some(reduction)) = (self.loss, self.reduction) {
+            let value = format!("{reduction:?}").to_lowercase();
+            return Err(invalid(format!("{path}.reduction"), value, "with a custom loss: nothing"));
+        }
+        let Some(weights) = &self.class_weights else { return Ok(()) };
+        let path = format!("{path}.classWeights");
+        let value = format!("{} numbers", weights.len());
+        if !matches!(self.loss, Loss::CrossEntropy { .. } | Loss::WindowedCrossEntropy) {
+            return Err(invalid(path, value, "with a cross-entropy only"));
+        }
+        if weights.len() != size {
+            return Err(invalid(path, value, format!("one number per class ({size})")));
+        }
+        match weights.iter().position(|&weight| !is_weight(weight)) {
+            Some(i) => Err(invalid(format!("{path}[{i}]"), weights[i], "a finite number ≥ 0")),
+            None => Ok(()),
+        }
+    }
+
+    /// Weight of an answer of a class.
+    fn class_weight(&self, class: usize) -> f64 {
+        self.class_weights.as_ref().map_or(1.0, |weights| weights[class])
+    }
+
+    /// Factor of one of so many steps, in the mean over so many trials or answers.
+    fn share(&self, answers: usize, steps: usize, default: Reduction) -> f64 {
+        match self.reduction.unwrap_or(default) {
+            Reduction::Mean => 1.0 / (answers * steps) as f64,
+            Reduction::Sum => 1.0 / answers as f64,
+        }
+    }
+
     fn validate(&self, batch: &EncodedBatch, dt: f64, size: usize, targets: &Targets) -> Result<()> {
         let path = format!("targets.{}", self.readout);
         match (self.loss, targets) {
@@ -240,11 +326,11 @@ impl TrialTally {
     }
 }
 
-impl Loss {
-    /// Evaluates one step of one trial: adds to the tally and writes δ = ∂E/∂y; false where the step
-    /// does not count (δ is not written then).
+impl LossTerm {
+    /// Evaluates one step of one trial: adds to the tally, the weight left out, and writes δ = ∂E/∂y; false where the
+    /// step does not count (δ is not written then).
     pub(crate) fn step(
-        self,
+        &self,
         at: ReadoutStep<'_>,
         y: &[f64],
         delta: &mut [f64],
@@ -254,35 +340,39 @@ impl Loss {
         if step >= shape.length {
             return false;
         }
-        match (self, targets) {
-            (Self::CrossEntropy { window }, Targets::Classes(classes)) => {
-                let window = window as usize;
+        match self.loss {
+            Loss::CrossEntropy { window } => {
+                let (window, Targets::Classes(classes)) = (window as usize, targets) else { return false };
                 if step + window < shape.length {
                     return false;
                 }
-                let scale = 1.0 / (shape.trials * window) as f64;
-                cross_entropy(scale, classes[shape.trial] as usize, y, delta, tally);
+                let class = classes[shape.trial] as usize;
+                let scale = self.share(shape.trials, window, Reduction::Mean) * self.class_weight(class);
+                cross_entropy(scale, class, y, delta, tally);
                 if step + 1 == shape.length {
                     tally.close();
                 }
-                true
             }
-            (Self::WindowedCrossEntropy, Targets::Windows(windows)) => {
+            Loss::WindowedCrossEntropy => {
+                let Targets::Windows(windows) = targets else { return false };
                 let Some(window) = window_at(windows, shape.trial, step) else { return false };
-                let scale = 1.0 / (windows.len() * window.steps.len()) as f64;
-                cross_entropy(scale, window.class as usize, y, delta, tally);
+                let share = self.share(windows.len(), window.steps.len(), Reduction::Mean);
+                let class = window.class as usize;
+                cross_entropy(share * self.class_weight(class), class, y, delta, tally);
                 if step + 1 == window.steps.end as usize {
                     tally.close();
                 }
-                true
             }
-            (Self::SquaredError, Targets::Values(values)) => {
+            Loss::SquaredError => {
+                let Targets::Values(values) = targets else { return false };
                 let from = (shape.trial * shape.steps + step) * y.len();
-                squared_error(1.0 / shape.trials as f64, &values[from..], y, delta, tally);
-                true
+                let share = self.share(shape.trials, shape.length, Reduction::Sum);
+                squared_error(share, &values[from..], y, delta, tally);
             }
-            _ => false,
+            Loss::Custom => return false,
         }
+        delta.iter_mut().for_each(|delta| *delta *= self.weight);
+        true
     }
 }
 
@@ -298,8 +388,8 @@ pub(crate) fn cross_entropy(scale: f64, class: usize, y: &[f64], delta: &mut [f6
     let total: f64 = delta.iter().sum();
     tally.loss += scale * (libm::log(total) - (y[class] - highest));
     for (k, delta) in delta.iter_mut().enumerate() {
-        let wanted = if k == class { 1.0 } else { 0.0 };
-        *delta = scale * (*delta / total - wanted);
+        let target = if k == class { 1.0 } else { 0.0 };
+        *delta = scale * (*delta / total - target);
     }
 }
 

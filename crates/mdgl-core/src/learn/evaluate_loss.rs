@@ -1,9 +1,8 @@
 //! Losses and δ of a block of trials, from its readout, one step at a time.
 
-use serde::{Deserialize, Serialize};
-
 use crate::batch::loss::{Objective, ReadoutStep, TrialShape, TrialTally};
 use crate::batch::{EncodedBatch, Targets};
+use crate::learn::batch_sums::{BatchSums, TermLoss};
 use crate::learn::plan::Delta;
 use crate::network::Network;
 use crate::numeric::lanes::{Block, LANES};
@@ -24,9 +23,8 @@ impl<'a> LossEvaluator<'a> {
     /// For one block; losses, targets and batch have been checked.
     pub(crate) fn new(
         network: &Network,
-        batch: &EncodedBatch,
+        batch: &'a EncodedBatch,
         objective: &'a Objective,
-        targets: &'a [Targets],
         block: usize,
     ) -> Self {
         let units = objective.losses.iter().filter_map(|term| {
@@ -43,7 +41,7 @@ impl<'a> LossEvaluator<'a> {
         };
         Self {
             objective,
-            targets,
+            targets: &batch.targets,
             tallies: vec![TrialTally::default(); units.len() * LANES],
             units,
             shapes: trials.map(shape).collect(),
@@ -60,7 +58,7 @@ impl<'a> LossEvaluator<'a> {
         let mut counts = false;
         let (mut y, mut delta) = (Vec::new(), Vec::new());
         for (term, (&(first, size), targets)) in self.units.iter().zip(self.targets).enumerate() {
-            let loss = self.objective.losses[term].loss;
+            let loss = &self.objective.losses[term];
             delta.resize(size, 0.0);
             for (lane, &shape) in self.shapes.iter().enumerate() {
                 y.clear();
@@ -107,7 +105,7 @@ impl<'a> LossEvaluator<'a> {
         for step in delta.first..delta.steps {
             let row = readout(step);
             for (term, (&(first, size), targets)) in self.units.iter().zip(self.targets).enumerate() {
-                let loss = self.objective.losses[term].loss;
+                let loss = &self.objective.losses[term];
                 found.resize(size, 0.0);
                 y.clear();
                 y.extend(row[first..first + size].iter().map(|y| y.to_f64()));
@@ -121,36 +119,18 @@ impl<'a> LossEvaluator<'a> {
         }
     }
 
-    /// The losses of the block's trials, one entry per loss term and trial.
-    pub(crate) fn block_loss(&self) -> BlockLoss {
-        let lanes = self.shapes.len();
-        let tallies = self.tallies.chunks(LANES).flat_map(|term| &term[..lanes]);
-        let mut block_loss = BlockLoss::default();
-        for tally in tallies {
-            let (answers, correct) = tally.answers();
-            block_loss.add(BlockLoss { loss: tally.loss, answers, correct });
+    /// Losses and answers of the block's trials.
+    pub(crate) fn batch_sums(&self) -> BatchSums {
+        let mut sums = BatchSums::default();
+        for (term, tallies) in self.objective.losses.iter().zip(self.tallies.chunks(LANES)) {
+            let mut sum = TermLoss::default();
+            for tally in &tallies[..self.shapes.len()] {
+                let (answers, correct) = tally.answers();
+                sum.add(TermLoss { loss: tally.loss, answers, correct });
+                sums.loss += term.weight * tally.loss;
+            }
+            sums.terms.push(sum);
         }
-        block_loss
-    }
-}
-
-/// Loss and answers, summed over the trials of a block or of several.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct BlockLoss {
-    pub loss: f64,
-    pub answers: u64,
-    pub correct: u64,
-}
-
-impl BlockLoss {
-    pub(crate) fn add(&mut self, other: Self) {
-        self.loss += other.loss;
-        self.answers += other.answers;
-        self.correct += other.correct;
-    }
-
-    /// Fraction of answers that are right; nothing without answers.
-    pub(crate) fn accuracy(self) -> Option<f64> {
-        (self.answers > 0).then(|| self.correct as f64 / self.answers as f64)
+        sums
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Refractory {
     blocked: Vec<u64>,
     /// Spikes of the last steps, `[step mod look-back][word]`; none before the first.
     recent: Vec<u64>,
-    /// Where in `recent` the last step begins.
+    /// Start of the last step in `recent`.
     last: usize,
 }
 
