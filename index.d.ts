@@ -55,6 +55,10 @@ export declare class NativeModel {
   checkRule(rule: string, usedFor?: string | undefined | null): void
   /** Refuses an optimiser (JSON) whose values are out of range or that names what the network does not have. */
   checkOptimiser(optimiser: string): void
+  /** Refuses an objective (JSON) whose values are not allowed or that names what the network does not have. */
+  checkObjective(objective: string): void
+  /** Refuses a network that cannot be run step by step. */
+  checkSession(): void
   /** The constants of the network's equations. */
   cellConstants(): CellConstants
 }
@@ -90,6 +94,8 @@ export declare class PendingBatch {
   observe(score: CustomScore): Promise<PendingObservation>
   /** Gradients from a custom loss, or from the signal `[trial][step][neuron]` of a rule. */
   gradients(answer: Float64Array | CustomScore): Promise<Gradients>
+  /** The evaluation with a custom loss. */
+  evaluate(score: CustomScore): Promise<Evaluation>
   /** A training step from the same. */
   step(answer: Float64Array | CustomScore): Promise<StepReport>
   /** Goes on with the messages of all ranks, in their order. */
@@ -183,14 +189,20 @@ export declare function checkNetwork(description: Description): void
 /** Checks that a rule (JSON) has an equation. */
 export declare function checkRule(rule: string): void
 
-/** What a custom loss says of a batch. */
+/** What custom losses say of a batch. */
 export interface CustomScore {
-  /** ∂E/∂y of all readouts, `[trial][step][unit]`. */
+  /** ∂E/∂y before weights, of all readouts, `[trial][step][unit]`. */
   delta: Float64Array
-  /** E. */
+  /** One per custom loss, in the order of the objective. */
+  losses: Array<CustomTerm>
+}
+
+/** What one of them says. */
+export interface CustomTerm {
+  /** E before its weight. */
   loss: number
   /** Reported as it is. */
-  accuracy: number | null
+  accuracy?: number
 }
 
 /** Default number of threads of a run: `MDGL_THREADS`, or one less than the processor runs at once. */
@@ -216,7 +228,7 @@ export interface DrawKey {
 
 /** How well a model does on a batch. */
 export interface Evaluation {
-  /** E of the task. */
+  /** E of the task: its losses, their weighted sum. */
   loss: number
   /** The regulariser's part. */
   regulariser: number
@@ -224,6 +236,8 @@ export interface Evaluation {
   accuracy: number | null
   /** Mean firing rate in Hz. */
   rate: number
+  /** Each loss by itself. */
+  losses: Array<LossReport>
 }
 
 /** Bytes of native memory that V8 knows of, its own array buffers among them. */
@@ -262,6 +276,16 @@ export declare function instructionSets(): Array<string>
 
 /** The learning rate (a number or a schedule, JSON) of an iteration, counted from 1. */
 export declare function learningRateAt(learningRate: string, iteration: number): number
+
+/** One loss of a batch. */
+export interface LossReport {
+  /** Its readout. */
+  readout: string
+  /** The loss before its weight. */
+  loss: number
+  /** Fraction of answers that were right, where there is such a thing. */
+  accuracy: number | null
+}
 
 /** What a rule of JavaScript's is shown of a batch. */
 export interface Observation {

@@ -279,4 +279,5 @@ test('a network of these conventions learns with a given feedback, in single pre
 test('a session has no equation there', t => {
   const { message } = invalidAt(t, 'rule.estimator', () => Model.create(build()).session({ rule: 'eprop-online' }))
   t.regex(message, /with conventions 'bellec2020': 'backward'/)
+  invalidAt(t, 'model.description.conventions', () => Model.create(build()).session())
 })

@@ -95,7 +95,9 @@ test('training with a rule in TypeScript is training with the engine’s', async
     const expected = await collect(train(theirs, sides, { ...options, rule: name }))
     t.is(metrics.length, 6)
     for (const [i, { msPerIteration, ...found }] of metrics.entries()) {
-      const { msPerIteration: _, ...wanted } = expected[i] ?? {}
+      const { msPerIteration: _, readouts, ...wanted } = expected[i] ?? {}
+      t.deepEqual(found.readouts, { choice: { loss: found.loss, accuracy: found.accuracy } })
+      t.deepEqual(Object.keys(readouts ?? {}), ['choice'])
       for (const [key, value] of Object.entries(wanted)) {
         const given = found[key as keyof typeof found]
         if (typeof value === 'number') t.true(Math.abs((given as number) - value) <= 1e-9 * Math.abs(value), key)

@@ -2,10 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import { Agent, type IncomingMessage, request } from 'node:http'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 
 const EXAMPLES = fileURLToPath(new URL('../examples', import.meta.url))
 
@@ -26,10 +27,15 @@ for (const [name, argument, says] of [
   ['from-scratch', '20', /^on 200 new trials \d+ % are right$/m],
   ['agent', '100', /^turn 100: \d+ % of the last 10 turns were right$/m],
   ['digits', '3', /^bptt: \d+\.\d % of 360 test images$/m],
+  [
+    'cortical-microcircuit',
+    `100 200 ${join(tmpdir(), `mdgl-${process.pid}.svg`)}`,
+    /^L23E +103 +\d.*\n(?:.*\n)*.*\.svg$/m
+  ],
   ['worker', '20', /^iteration 20 .*\nthe worker ended with 0; the main thread's clock ticked on meanwhile$/m]
 ] as const) {
   test(`the example ${name} runs`, async t => {
-    const { said, ended } = start(name, argument)
+    const { said, ended } = start(name, ...argument.split(' '))
     t.is(await ended, 0, said.stderr)
     t.is(said.stderr, '')
     t.regex(said.stdout, says)
@@ -79,9 +85,55 @@ test('the example service answers many requests of one connection without a list
   t.is(said.stdout.includes('training has stopped'), false)
 })
 
+/** The address of a started service. */
+async function serve(t: ExecutionContext) {
+  const service = start('service', '0')
+  t.teardown(() => service.child.kill('SIGKILL'))
+  while (!service.said.stdout.includes('http')) await setTimeout(20)
+  return { ...service, origin: new URL(service.said.stdout.trim()).origin }
+}
+
+/** Reads what a long training says at first. */
+async function firstLine(response: Response) {
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+  await reader.read()
+  return reader
+}
+
+test('the example service ends a training on request, and keeps the models used last', async t => {
+  const { origin, said } = await serve(t)
+  const long = await fetch(`${origin}/train?model=a&iterations=100000`)
+  const reader = await firstLine(long)
+  t.is((await fetch(`${origin}/train?model=a&iterations=1`)).status, 409)
+  t.is((await fetch(`${origin}/train?model=b`, { method: 'DELETE' })).status, 404)
+  t.is((await fetch(`${origin}/train?model=a`, { method: 'DELETE' })).status, 202)
+  while (!(await reader.read()).done);
+  for (let i = 0; i < 200 && !said.stdout.includes('training has stopped'); i++) await setTimeout(20)
+  t.regex(said.stdout, /training has stopped/)
+  t.is((await (await fetch(`${origin}/train?model=a&iterations=2`)).text()).trimEnd().split('\n').length, 2)
+  const predicted = async (model: string) => await (await fetch(`${origin}/predict?model=${model}`)).json()
+  const trained = await predicted('a')
+  t.is(trained.classes.length, 10)
+  t.is(trained.correct.length, 10)
+  for (const model of ['b', 'c', 'a']) t.deepEqual((await predicted(model)).kept.at(-1), model)
+  t.deepEqual((await predicted('d')).kept, ['c', 'a', 'd'])
+  t.deepEqual((await predicted('a')).classes, trained.classes)
+  t.deepEqual((await predicted('b')).kept, ['d', 'a', 'b'])
+})
+
+test('the example service ends with SIGTERM in the middle of a training', async t => {
+  const { origin, said, child, ended } = await serve(t)
+  const reader = await firstLine(await fetch(`${origin}/train?iterations=100000`))
+  child.kill('SIGTERM')
+  while (!(await reader.read()).done);
+  t.is(await ended, 0, said.stderr)
+  t.regex(said.stdout, /training has stopped[\s\S]*the service has ended/)
+  t.is(said.stderr, '')
+})
+
 test('every example is listed', async t => {
   const names = (await readdir(EXAMPLES)).filter(name => name.endsWith('.mjs'))
   const list = await readFile(join(EXAMPLES, 'README.md'), 'utf8')
-  t.is(names.length, 5)
+  t.is(names.length, 6)
   for (const name of names) t.true(list.includes(`\`${name}\``), name)
 })

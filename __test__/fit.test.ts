@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { fit, type Metrics, Model, type Task, train } from '../src/index.js'
+import { defaultOptimiser, fit, type Metrics, Model, type Optimiser, type Task, train } from '../src/index.js'
 import { temporaryFolder } from './helpers/cli.js'
 import { rejectsInvalidAt } from './helpers/expect.js'
 import { collect, sides, smallBatch, smallNetwork } from './helpers/small.js'
@@ -130,6 +130,30 @@ ${body}`
   await new Promise(resolve => child.on('close', resolve))
   return text
 }
+
+test('without an optimiser it is plain Adam, and a warning says so once', async t => {
+  const names = { defaultOptimiser, plain: { kind: 'adam', learningRate: 0.0025, l1: 0, rewiring: false } } as const
+  const weights = async (optimiser?: Optimiser) => {
+    const model = Model.create(smallNetwork())
+    const { optimiser: _, ...without } = { ...task, optimiser: undefined }
+    await fit(model, without, { rule: 'mdgl', ...(optimiser && { optimiser }) })
+    return weightsOf(model)
+  }
+  const found = await weights()
+  t.deepEqual(await weights(names.plain), found)
+  t.deepEqual(await weights(names.defaultOptimiser), found)
+  t.notDeepEqual(await weights({ kind: 'adam', l1: 0.01, rewiring: true }), found)
+  const folder = await temporaryFolder(t)
+  const own = 'const { optimiser, ...own } = task;'
+  const twice = await errorsOf(
+    folder,
+    `${own} await fit(model, own, options); await fit(model, own, options); model.session({ rule: 'rflo' })`
+  )
+  t.is(twice.match(/MDGL_DEFAULT_OPTIMISER/g)?.length, 1)
+  t.regex(twice, /plain Adam.*`optimiser: \{ kind: 'adam', l1: 0\.01, rewiring: true \}` keeps/)
+  t.is(await errorsOf(folder, `${own} await fit(model, own, { ...options, optimiser })`), '')
+  t.is(await errorsOf(folder, 'model.session().dispose()'), '')
+})
 
 test('a training that is never iterated warns once', async t => {
   const folder = await temporaryFolder(t)

@@ -123,6 +123,7 @@ test('what rate units cannot do is refused', async t => {
     await rejectsInvalidAt(t, 'rule.estimator', () => gradients(model, batch, { rule, loss }))
   }
   invalidAt(t, 'rule.estimator', () => model.session({ rule: 'mdgl-online' }))
+  invalidAt(t, 'model.description.populations', () => model.session())
   await rejectsInvalidAt(t, /kernel/, () => gradients(model, batch, { rule: 'mdgl-membrane', loss }))
   const regulariser = { strength: 1, targetRate: 10 }
   await rejectsInvalidAt(t, 'regulariser', () => gradients(model, batch, { rule: 'bptt', loss, regulariser }))

@@ -21,6 +21,7 @@ const CONFIG: RunConfig = {
 const metrics = (iteration: number): Metrics => ({
   rate: 5,
   regulariser: 0,
+  readouts: { out: { loss: 0.1 + 0.2, accuracy: null } },
   msPerIteration: 1,
   gradientNorm: 2,
   accuracy: null,

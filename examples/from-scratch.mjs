@@ -26,6 +26,7 @@ const description = network({ seed: 1 })
 const task = {
   name: 'more on which side',
   loss: { kind: 'cross-entropy', window: ANSWER },
+  optimiser: { kind: 'adam', l1: 0.01, rewiring: true },
   batchSize: 32,
   validateEvery: 20,
   batch({ size, rng }) {

@@ -9,6 +9,7 @@ import { examplesOf } from './lib/document-examples.mjs'
 import { guarded, prepare } from './lib/prepare.mjs'
 import { ROOT } from './lib/run.mjs'
 import { tryCompilers } from './package/compilers.mjs'
+import { tryProgram } from './package/embedding-program.mjs'
 import { QUICK_TOOLS, SLOW_TOOLS } from './package/foreign-tools.mjs'
 import { assertNoRust, makeProject } from './package/strangers-project.mjs'
 import { namesCommandLine, runCommandLine, WAYS } from './package/ways-of-use.mjs'
@@ -63,6 +64,7 @@ async function tryPackage(project, tools) {
   console.log(
     `ok     the same ${first.trimEnd().split('\n').length} lines each time, the first: ${first.split('\n')[0]}`
   )
+  await timed('the embedding program, from ESM and TypeScript', () => tryProgram(project))
   await timed('TypeScript 5.2, 5.4, 5.6 and the newest', () => tryCompilers(project))
   await timed('npx mdgl without mdgl-cli names it', () => namesCommandLine(project))
   tarballs.push(...(await install(project, [command])))

@@ -2,6 +2,9 @@
 /**
  * Trains recurrent spiking networks with BPTT, e-prop and multidigraph learning (MDGL).
  *
+ * Parts of it have entry points of their own: `mdgl/tasks`, `mdgl/encoders`, `mdgl/analysis`, `mdgl/io` and `mdgl/profile`. Their names are
+ * exported here, too, in this version.
+ *
  * Examples are whole programs but for their imports; where they do not make them, these are meant:
  *
  * ```ts
@@ -11,56 +14,13 @@
  * const batch = await makeBatch(task, { split: 'test', size: 4, seed: 1 });
  * ```
  *
- * @module
+ * @module mdgl
  */
-
-export { type Alignment, type AlignmentOptions, alignment, type GradientAlignment } from './analysis/alignment.js'
-export {
-  type ChannelNorm,
-  type ChannelNorms,
-  type ChannelNormsOptions,
-  channelNorms
-} from './analysis/channel-norms.js'
-export type { SpikeRecording } from './analysis/check-recording.js'
-export {
-  type DenseRecordingOptions,
-  type DenseTensor,
-  denseRecording,
-  type RecordedName
-} from './analysis/dense-recording.js'
-export type { ByNeurons, SpikeWindow } from './analysis/spike-trains.js'
-export {
-  firingRates,
-  intervalVariation,
-  type SpikeCounts,
-  type Synchrony,
-  type SynchronyOptions,
-  spikeCounts,
-  synchrony
-} from './analysis/statistics.js'
-export { type AnalogueInput, type AnalogueShape, analogueCurrent } from './encoders/analogue-current.js'
-export { type BinnedEventsOptions, binnedEvents, type TimedEvents } from './encoders/binned-events.js'
-export { denseCurrents, denseEvents } from './encoders/dense.js'
-export { type EventInput, type FrozenPoissonOptions, frozenPoisson } from './encoders/frozen-poisson.js'
-export { poissonRates, type TimeWindow } from './encoders/poisson.js'
-export { populationCode, type Tuning } from './encoders/population-code.js'
+export * from './analysis/index.js'
+export * from './encoders/index.js'
 export type { Collective } from './engine/collective.js'
 export type { RunOptions } from './engine/engine-session.js'
-export type { EventSample, EventSet } from './interchange/event-set.js'
-export { openSpikingHeidelbergDigits } from './interchange/heidelberg-digits.js'
-export { openNMnist } from './interchange/n-mnist.js'
-export { loadNir, type NirOptions, nirFromBytes, nirToBytes, saveNir } from './interchange/nir.js'
-export type { NumpyArray, NumpyData } from './interchange/npy.js'
-export {
-  npyFromBytes,
-  npyToBytes,
-  npzFromBytes,
-  npzToBytes,
-  readNpy,
-  readNpz,
-  writeNpy,
-  writeNpz
-} from './interchange/numpy.js'
+export * from './interchange/index.js'
 export { type Biases, Model, type ModelOptions, type SaveOptions, type Weights } from './model/model.js'
 export {
   type OnlineRuleName,
@@ -134,7 +94,7 @@ export {
   rate
 } from './network/neurons.js'
 export type { Range, RecordingShape } from './network/recording-shape.js'
-export { type EvaluateOptions, type Evaluation, evaluate } from './operations/evaluate.js'
+export { type EvaluateOptions, type Evaluation, evaluate, type ReadoutMetrics } from './operations/evaluate.js'
 export { type Fit, type FitCheckpoint, type FitOptions, fit } from './operations/fit.js'
 export { type Gradients, type GradientsOptions, gradients } from './operations/gradients.js'
 export { type Prediction, type Predictions, type PredictOptions, predict } from './operations/predict.js'
@@ -142,17 +102,7 @@ export { type Recording, type SimulateOptions, simulate } from './operations/sim
 export { type Metrics, type Training, train } from './operations/train.js'
 export type { StopAt, TrainOptions } from './operations/training-plan.js'
 export { networkGraph } from './plots/network-graph.js'
-export {
-  type KernelProfile,
-  type MachinePeak,
-  type Profile,
-  type ProfiledKernel,
-  type ProfiledTime,
-  type ProfileOptions,
-  type ProfileSlice,
-  profile
-} from './profile/profile.js'
-export { type ProfileTrace, type TraceEvent, traceProfile } from './profile/trace.js'
+export * from './profile/index.js'
 export { type CellConstants, type CustomRule, defineRule, type RuleContext, type Synapses } from './rule/custom-rule.js'
 export {
   type AdaptiveFeedback,
@@ -169,7 +119,6 @@ export {
 export type { ByteSource, Bytes } from './support/byte-source.js'
 export { type ErrorCode, type ErrorDetails, MdglError } from './support/error.js'
 export type { Precision, Values } from './support/precision.js'
-export type { TensorLayout, TensorOptions, TensorValues } from './support/tensor.js'
 export type {
   Batch,
   ClassWindow,
@@ -178,6 +127,7 @@ export type {
   CustomLossResult,
   InputValues,
   Loss,
+  LossBase,
   LossByReadout,
   Losses,
   ObjectiveOptions,
@@ -185,6 +135,7 @@ export type {
   ReadoutTrace,
   Regulariser,
   SquaredError,
+  StepLoss,
   Targets
 } from './task/batch.js'
 export {
@@ -218,22 +169,4 @@ export {
   type TaskContext,
   type TaskFor
 } from './task/task.js'
-export { delayedMatch, type MatchNames, type MatchOptions } from './tasks/delayed-match.js'
-export { delayedXor, type XorNames, type XorOptions } from './tasks/delayed-xor.js'
-export {
-  type EvidenceNames,
-  type EvidenceOptions,
-  evidenceAccumulation
-} from './tasks/evidence-accumulation.js'
-export { type FunctionalType, functionalTypes, type WithFunctionalTypes } from './tasks/functional-types.js'
-export { normalisedError } from './tasks/normalised-error.js'
-export {
-  type PatternNames,
-  type PatternOptions,
-  type PatternVariant,
-  patternGeneration
-} from './tasks/pattern-generation.js'
-export type { CellNames, PresetTask } from './tasks/preset-task.js'
-export { type DigitsNames, type DigitsOptions, sequentialDigits } from './tasks/sequential-digits.js'
-export { type StoreRecallNames, type StoreRecallOptions, storeRecall } from './tasks/store-recall.js'
-export { type SinesOptions, sumOfSines } from './tasks/sum-of-sines.js'
+export * from './tasks/index.js'

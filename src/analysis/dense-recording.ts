@@ -5,7 +5,7 @@ import { invalid } from '../support/error.js'
 import { allocated, atMostNumbers } from '../support/memory.js'
 import type { Precision, Values } from '../support/precision.js'
 import { isFloat32Array, isFloatArray } from '../support/recognise.js'
-import { checkLayout, type TensorLayout } from '../support/tensor.js'
+import { checkLayout, placesOf, type TensorLayout, type TensorPlaces } from '../support/tensor.js'
 import { checkRecording } from './check-recording.js'
 
 /** What a {@link Recording} holds for each step. */
@@ -66,17 +66,19 @@ export function denseRecording(
   record(options, 'options', ['layout', 'of'])
   const { spikes, shape } = checkRecording(recording)
   const { from, to } = rangeOf(name, shape, options.of)
-  const dense = new Dense(shape, checkLayout(options.layout), to - from)
+  const layout = checkLayout(options.layout)
+  const places = placesOf(layout, shape.trials, shape.steps, to - from)
+  const place = (trial: number, step: number) => trial * places.trialStride + step * places.stepStride
   if (name === 'spikes') {
-    const data = dense.allocate(count => new Uint8Array(count))
+    const data = zeros(places, count => new Uint8Array(count))
     for (let i = 0; i < spikes.length; i += 3) {
       const [trial, step, neuron] = [spikes[i] ?? 0, spikes[i + 1] ?? 0, spikes[i + 2] ?? 0]
       if (trial >= shape.trials || step >= shape.steps) {
         throw invalid(`recording.spikes[${i}]`, [trial, step, neuron], 'a trial and a step of the recording')
       }
-      if (neuron >= from && neuron < to) data[dense.place(trial, step) + neuron - from] = 1
+      if (neuron >= from && neuron < to) data[place(trial, step) + neuron - from] = 1
     }
-    return dense.tensor(data)
+    return { data, shape: places.shape, layout }
   }
   const { [name]: values } = recording
   const width = name === 'readout' ? shape.units : shape.neurons
@@ -84,44 +86,21 @@ export function denseRecording(
   if (ownMemory(values, `recording.${name}`).length !== shape.trials * shape.steps * width) {
     throw invalid(`recording.${name}`, values, `${shape.trials * shape.steps * width} values [trial][step][unit]`)
   }
-  const data = dense.allocate(count => (isFloat32Array(values) ? new Float32Array(count) : new Float64Array(count)))
+  const data = zeros(places, count => (isFloat32Array(values) ? new Float32Array(count) : new Float64Array(count)))
   for (const [trial, length] of shape.lengths.entries()) {
     for (let step = 0; step < length; step++) {
       const row = (trial * shape.steps + step) * width
-      data.set(values.subarray(row + from, row + to), dense.place(trial, step))
+      data.set(values.subarray(row + from, row + to), place(trial, step))
     }
   }
-  return dense.tensor(data)
+  return { data, shape: places.shape, layout }
 }
 
-/** Where the numbers of a layout stand. */
-class Dense {
-  readonly #trialStride: number
-  readonly #stepStride: number
-  readonly #shape: readonly [number, number, number]
-  readonly #layout: TensorLayout
-
-  constructor({ trials, steps }: RecordingShape, layout: TensorLayout, units: number) {
-    const byTrial = layout === 'trial-time-unit'
-    this.#trialStride = byTrial ? steps * units : units
-    this.#stepStride = byTrial ? units : trials * units
-    this.#shape = byTrial ? [trials, steps, units] : [steps, trials, units]
-    this.#layout = layout
-  }
-
-  allocate<T>(make: (count: number) => T): T {
-    const count = this.#shape.reduce((product, length) => product * length, 1)
-    atMostNumbers(count, 'recording')
-    return allocated(`${count} numbers`, 'recording', () => make(count))
-  }
-
-  place(trial: number, step: number): number {
-    return trial * this.#trialStride + step * this.#stepStride
-  }
-
-  tensor<Data>(data: Data): DenseTensor<Data> {
-    return { data, shape: this.#shape, layout: this.#layout }
-  }
+/** Zeros at all places of a tensor. */
+function zeros<T>({ shape }: TensorPlaces, make: (count: number) => T): T {
+  const count = shape.reduce((product, length) => product * length, 1)
+  atMostNumbers(count, 'recording')
+  return allocated(`${count} numbers`, 'recording', () => make(count))
 }
 
 function rangeOf(part: RecordedName, shape: RecordingShape, name: unknown): Range {

@@ -1,5 +1,5 @@
-import type { PendingBatch } from '#native'
-import { askCustomLosses, type CustomScore, type Objective } from '../task/objective.js'
+import type { CustomScore, PendingBatch } from '#native'
+import { askCustomLosses, type Objective } from '../task/objective.js'
 import type { EncodedBatch } from './encode-batch.js'
 import type { Session } from './engine-session.js'
 

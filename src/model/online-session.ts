@@ -10,7 +10,7 @@ import { deprecated } from '../support/deprecated.js'
 import { invalid, MdglError } from '../support/error.js'
 import type { Precision, Values } from '../support/precision.js'
 import { isFloat64Array, isFloatArray, isUint32Array } from '../support/recognise.js'
-import { completeOptimiser, defaultOptimiser, type Optimiser } from '../task/optimiser.js'
+import { completeOptimiser, defaultOptimiser, type Optimiser, optimiserOrDefault } from '../task/optimiser.js'
 
 /** The published rules that run forwards in time. */
 export type OnlineRuleName = Extract<RuleName, `${string}-online`> | 'rflo'
@@ -22,7 +22,7 @@ export interface SessionOptions {
    * Networks without an online form (rate units, conventions `'bellec2020'`) have no sessions, with or without a rule.
    */
   readonly rule?: OnlineRuleName | Rule | undefined
-  /** How {@link OnlineSession.update} changes the weights. Default: Adam as in Fig. 3C. */
+  /** How {@link OnlineSession.update} changes the weights. Default: plain Adam, {@link defaultOptimiser}. */
   readonly optimiser?: Optimiser | undefined
   /** Seed of noise and rewiring. Default: the network's seed. */
   readonly seed?: number | undefined
@@ -157,10 +157,11 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
     if (!this.#learns && options.optimiser !== undefined) {
       throw invalid('options.optimiser', options.optimiser, 'nothing without a rule')
     }
+    if (!this.#learns) guard(() => model.checkSession())
     const rule = expandRuleFor(model, options.rule ?? 'eprop-online', 'session')
     // Without a rule nothing is plastic, so that no synapse has traces.
     const optimiser = this.#learns
-      ? completeOptimiser(orDefault(options.optimiser, defaultOptimiser), names)
+      ? completeOptimiser(optimiserOrDefault(options.optimiser), names)
       : { ...completeOptimiser(defaultOptimiser, names), frozen: names }
     const seed = wholeNumber(orDefault(options.seed, description.seed ?? 1), 'options.seed')
     this.#inputs = description.inputs ?? []

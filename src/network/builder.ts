@@ -1,5 +1,5 @@
 import { guard, native } from '../addon/native.js'
-import { array, isObject, object, orDefault, record, text } from '../support/check.js'
+import { array, isObject, object, orDefault, record, text, withoutKeys } from '../support/check.js'
 import { invalid } from '../support/error.js'
 import { expandModulation, type Modulation } from './channels.js'
 import type {
@@ -26,8 +26,7 @@ import {
   lif,
   type Neurons,
   type RateOptions,
-  rate,
-  withoutKeys
+  rate
 } from './neurons.js'
 import {
   addChannel,

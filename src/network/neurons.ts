@@ -1,5 +1,4 @@
-import { object } from '../support/check.js'
-import { invalid } from '../support/error.js'
+import { withoutKeys } from '../support/check.js'
 import type { Population } from './description.js'
 
 /** Parameters of LIF neurons. */
@@ -79,13 +78,4 @@ export const rate = (options: RateOptions = {}): Neurons => neurons('rate', opti
 
 function neurons(model: Population['model'], options: CubaAlifOptions): Neurons {
   return Object.freeze({ ...withoutKeys(options, ['name', 'size', 'model']), model })
-}
-
-/** The options of a part, without what the function and its other arguments say. */
-export function withoutKeys<O extends object>(options: O, said: readonly string[], path = 'options'): O {
-  object(options, path)
-  const twice = said.find(key => Object.hasOwn(options, key))
-  if (twice !== undefined)
-    throw invalid(`${path}.${twice}`, Reflect.get(options, twice), 'nothing: the method gives it')
-  return options
 }

@@ -1,3 +1,4 @@
+import type { Evaluation as NativeEvaluation } from '#native'
 import { askLoss } from '../engine/ask-loss.js'
 import { drawKey, type EncodedBatch, encodeBatch } from '../engine/encode-batch.js'
 import { checkOptions, type RunOptions, type Session, withSession } from '../engine/engine-session.js'
@@ -16,14 +17,27 @@ export interface EvaluateOptions<ReadoutName extends string = string>
   readonly seed?: number | undefined
 }
 
+/** How well a readout does on a batch. */
+export interface ReadoutMetrics {
+  /** Its loss, before its weight. */
+  readonly loss: number
+  /** Fraction of answers that were right; null where its loss knows no right or wrong. */
+  readonly accuracy: number | null
+}
+
 /** How well a model does on a batch. */
 export interface Evaluation {
-  /** E of the task, without the regulariser. */
+  /** E of the task, the weighted sum of its losses, without the regulariser. */
   readonly loss: number
   /** The regulariser's part, 0 without one. */
   readonly regulariser: number
-  /** Fraction of answers that were right, over all readouts (of custom losses the mean of theirs); null where no loss knows right or wrong. */
+  /**
+   * Fraction of answers that were right, over all readouts; where a custom loss gives one, the mean of the readouts' accuracies; null where no
+   * loss knows right or wrong.
+   */
   readonly accuracy: number | null
+  /** Each readout that has a loss by itself. */
+  readonly readouts: { readonly [readout: string]: ReadoutMetrics }
   /** Mean firing rate of the recurrent neurons in Hz. */
   readonly rate: number
 }
@@ -62,9 +76,16 @@ export async function evaluate<D extends NetworkDescription, P extends Precision
  * @internal
  */
 export async function score(session: Session, objective: Objective, encoded: EncodedBatch): Promise<Evaluation> {
-  const { handle } = encoded
-  if (!objective.custom) return await session.run(engine => engine.evaluate(handle))
-  const { loss, accuracy } = (await askLoss(session, objective, encoded)).score
-  const { regulariser, rate } = await session.run(engine => engine.evaluate(handle))
-  return { loss, regulariser, accuracy, rate }
+  if (!objective.custom) return evaluationOf(await session.run(engine => engine.evaluate(encoded.handle)))
+  const { pending, score } = await askLoss(session, objective, encoded)
+  return evaluationOf(await session.run(() => pending.evaluate(score)))
+}
+
+/**
+ * The engine's evaluation with its losses by readout.
+ *
+ * @internal
+ */
+export function evaluationOf({ losses, ...rest }: NativeEvaluation): Evaluation {
+  return { ...rest, readouts: Object.fromEntries(losses.map(({ readout, ...metrics }) => [readout, metrics])) }
 }

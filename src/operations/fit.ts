@@ -7,7 +7,7 @@ import { filePath } from '../support/file-path.js'
 import type { Precision } from '../support/precision.js'
 import type { KnownNames, TaskFor } from '../task/task.js'
 import { type Metrics, TrainingRun } from './train.js'
-import { planTraining, reached, type TrainOptions } from './training-plan.js'
+import { planTraining, reached, type TrainingPlan, type TrainOptions } from './training-plan.js'
 
 /** What a model is saved to while it is trained. */
 export interface FitCheckpoint {
@@ -63,7 +63,7 @@ export interface Fit {
  * @param task - What to learn.
  * @param options - The rule, when to stop, and more.
  * @throws {@link MdglError} as a rejection: as {@link train}, and `'invalid'` for `patience`, `monitor`, `leastImprovement` or `keepBest` without
- * validations; the system's own error where a checkpoint cannot be written; the error of `onMetrics` as it is. The model is then as the last
+ * validations, and for `monitor: 'accuracy'` where no loss knows one; the system's own error where a checkpoint cannot be written; the error of `onMetrics` as it is. The model is then as the last
  * completed iteration left it.
  */
 export async function fit<
@@ -78,7 +78,7 @@ export async function fit<
   const plan = planTraining(model, task, training)
   const watch = new Watch(
     model,
-    checkWatch({ patience, monitor, leastImprovement, keepBest }, plan.validateEvery),
+    checkWatch({ patience, monitor, leastImprovement, keepBest }, plan),
     orDefault(onMetrics, () => true),
     checkCheckpoint(checkpoint, plan.iterations)
   )
@@ -98,6 +98,12 @@ interface WatchPlan {
   readonly monitor: 'loss' | 'accuracy'
   readonly leastImprovement: number
   readonly keepBest: boolean
+}
+
+/** An accuracy, which a custom loss may lack. */
+function accuracyOf({ accuracy }: Metrics): number {
+  if (accuracy === null) throw noAccuracy()
+  return accuracy
 }
 
 interface CheckpointPlan {
@@ -153,6 +159,7 @@ class Watch {
   }
 
   #compare(metrics: Metrics): void {
+    if (this.#plan.monitor === 'accuracy') accuracyOf(metrics)
     if (this.#best !== undefined && !this.#isBetter(metrics, this.#best.metrics)) {
       this.#sinceBest += 1
       return
@@ -164,7 +171,7 @@ class Watch {
 
   #isBetter(metrics: Metrics, best: Metrics): boolean {
     const { monitor, leastImprovement } = this.#plan
-    const gain = monitor === 'loss' ? best.loss - metrics.loss : (metrics.accuracy ?? 0) - (best.accuracy ?? 0)
+    const gain = monitor === 'loss' ? best.loss - metrics.loss : accuracyOf(metrics) - accuracyOf(best)
     return gain > 0 && gain >= leastImprovement
   }
 
@@ -177,7 +184,7 @@ class Watch {
 
 function checkWatch(
   { patience, monitor, leastImprovement, keepBest }: Partial<Record<keyof WatchPlan, unknown>>,
-  validateEvery: number
+  { validateEvery, objective }: TrainingPlan
 ): WatchPlan {
   const given = Object.entries({ patience, monitor, leastImprovement, keepBest }).find(
     ([, value]) => value !== undefined
@@ -185,6 +192,8 @@ function checkWatch(
   if (validateEvery === 0 && given !== undefined) {
     throw invalid(`options.${given[0]}`, given[1], 'nothing without validations (validateEvery is 0)')
   }
+  const knowsAccuracy = objective.terms.some(({ loss }) => loss.kind !== 'squared-error')
+  if (monitor === 'accuracy' && !knowsAccuracy) throw noAccuracy()
   return {
     patience: patience === undefined ? Number.POSITIVE_INFINITY : wholeNumber(patience, 'options.patience', 1),
     monitor: oneOf(orDefault(monitor, 'loss'), 'options.monitor', ['loss', 'accuracy'] as const),
@@ -192,6 +201,8 @@ function checkWatch(
     keepBest: flag(orDefault(keepBest, patience !== undefined), 'options.keepBest')
   }
 }
+
+const noAccuracy = () => invalid('options.monitor', 'accuracy', "'loss', for losses that know no right or wrong")
 
 function checkCheckpoint(checkpoint: FitCheckpoint | undefined, iterations: number): CheckpointPlan | undefined {
   if (checkpoint === undefined) return undefined

@@ -13,7 +13,7 @@ import { withRule } from '../support/deprecated.js'
 import type { Precision, Values } from '../support/precision.js'
 import type { Batch, DrawKey } from '../task/batch.js'
 import { type Objective, objectiveFor } from '../task/objective.js'
-import type { EvaluateOptions, Evaluation } from './evaluate.js'
+import { type EvaluateOptions, type Evaluation, evaluationOf } from './evaluate.js'
 
 /** Gradients of loss plus regulariser, one number per synapse. */
 export interface Gradients<D extends NetworkDescription, P extends Precision> {
@@ -95,7 +95,12 @@ export async function keyedGradients<D extends NetworkDescription, P extends Pre
         new ProjectionValues(pre, post, values, [rows, columns])
       ])
     )
-    return { evaluation: result.evaluation, norm: result.norm, projections, bias } as unknown as Gradients<D, P>
+    return {
+      evaluation: evaluationOf(result.evaluation),
+      norm: result.norm,
+      projections,
+      bias
+    } as unknown as Gradients<D, P>
   })
 }
 

@@ -10,7 +10,7 @@ import type { CustomRule } from '../rule/custom-rule.js'
 import { abortWith, throwIfAborted, unlessAborted } from '../support/abort.js'
 import type { Precision } from '../support/precision.js'
 import { eventStream, type KnownNames, type Split, type TaskFor, taskBatch } from '../task/task.js'
-import { type Evaluation, score } from './evaluate.js'
+import { type Evaluation, evaluationOf, type ReadoutMetrics, score } from './evaluate.js'
 import { planTraining, reached, type TrainingPlan, type TrainOptions } from './training-plan.js'
 import { expectToBegin, hasBegun } from './unused-training.js'
 
@@ -20,10 +20,12 @@ export interface Metrics {
   readonly iteration: number
   /** The step's own batch before the step, or a fresh batch after it. */
   readonly split: 'train' | 'validation'
-  /** E of the task, without the regulariser. */
+  /** E of the task, the weighted sum of its losses, without the regulariser. */
   readonly loss: number
-  /** Fraction of trials that were right; null where the loss knows no right or wrong. */
+  /** Fraction of answers that were right; null where no loss knows right or wrong. */
   readonly accuracy: number | null
+  /** Each readout that has a loss by itself. */
+  readonly readouts: { readonly [readout: string]: ReadoutMetrics }
   /** The regulariser's part, 0 without one. */
   readonly regulariser: number
   /** Global norm of the latest step's gradient, before clipping. */
@@ -220,7 +222,7 @@ export class TrainingRun implements Training {
     if (collective === undefined) return await score(session, objective, encoded)
     const together = { collective, signal: this.#signal, step: false }
     const { evaluation } = await computeTogether(session, encoded, together)
-    return given(evaluation, 'evaluation')
+    return evaluationOf(given(evaluation, 'evaluation'))
   }
 
   async #stepByRule(session: Session, encoded: EncodedBatch, rule: CustomRule): Promise<StepMetrics> {
@@ -232,6 +234,6 @@ export class TrainingRun implements Training {
 
   #stepped({ evaluation, gradientNorm, engineMs }: StepReport): StepMetrics {
     this.#engineMs = engineMs
-    return { ...evaluation, gradientNorm }
+    return { ...evaluationOf(evaluation), gradientNorm }
   }
 }

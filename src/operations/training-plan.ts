@@ -14,9 +14,9 @@ import type { Regulariser } from '../task/batch.js'
 import { makeObjective, type Objective } from '../task/objective.js'
 import {
   completeOptimiser,
-  defaultOptimiser,
   frozenNames,
   type Optimiser,
+  optimiserOrDefault,
   withLearningRate
 } from '../task/optimiser.js'
 import type { LearningRate } from '../task/schedule.js'
@@ -68,7 +68,7 @@ export interface TrainOptions<D extends NetworkDescription = NetworkDescription>
   readonly batchSize?: number | undefined
   /** Seed of batches, input events and rewiring. Default: the network's seed. */
   readonly seed?: number | undefined
-  /** Default: the task's, else Adam as in Fig. 3C. */
+  /** Default: the task's, else plain Adam, {@link defaultOptimiser}. */
   readonly optimiser?: Optimiser | undefined
   /** Learning rate in place of the optimiser's: a number, a schedule, or a function of the iteration. Default: the optimiser's. */
   readonly learningRate?: LearningRate | undefined
@@ -134,6 +134,7 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
   const regulariser = checked.regulariser === undefined ? task.regulariser : checked.regulariser
   const iterations = number('iterations', orDefault(task.iterations, DEFAULT_ITERATIONS), 1, MOST_ITERATIONS)
   const objective = makeObjective(task.loss, regulariser, description)
+  guard(() => nativeModel(model).checkObjective(objective.json))
   const rule = planRule(nativeModel(model), checked.rule, ruleUse(checked, objective))
   return {
     model,
@@ -163,7 +164,7 @@ type NumberOption = 'iterations' | 'firstIteration' | 'batchSize' | 'validateEve
 
 function planOptimiser(model: Model, task: Task, options: TrainOptions, iterations: number): string {
   const projections = projectionNames(model.description)
-  const chosen = orDefault(options.optimiser, task.optimiser ?? defaultOptimiser)
+  const chosen = optimiserOrDefault(orDefault(options.optimiser, task.optimiser ?? undefined))
   const optimiser = completeOptimiser(withLearningRate(chosen, options.learningRate), projections, iterations)
   const frozen = frozenNames(orDefault(options.freeze, []), projections, 'options.freeze')
   const json = JSON.stringify({ ...optimiser, frozen: [...new Set([...(optimiser.frozen ?? []), ...frozen])] })

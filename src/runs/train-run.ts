@@ -13,7 +13,7 @@ import type { Precision } from '../support/precision.js'
 import { isError } from '../support/recognise.js'
 import { shellWord } from '../support/shell-word.js'
 import { versions } from '../support/version.js'
-import { completeOptimiser, defaultOptimiser, type Optimiser, withLearningRate } from '../task/optimiser.js'
+import { completeOptimiser, type Optimiser, optimiserOrDefault, withLearningRate } from '../task/optimiser.js'
 import { completeLearningRate, type Schedule } from '../task/schedule.js'
 import { type AlignmentRecord, alignmentRecord, appendAlignment } from './alignment-record.js'
 import { type Checkpoint, hasCheckpoint, writeCheckpoint } from './checkpoints.js'
@@ -355,7 +355,7 @@ class RunHistory {
 
 /** With what a schedule leaves to the run: it may be trained in several pieces. */
 function optimiserOf({ task, optimiser, learningRate, iterations }: RunSettings): Optimiser & ScheduledRate {
-  const chosen = withLearningRate(optimiser ?? task.optimiser ?? defaultOptimiser, learningRate)
+  const chosen = withLearningRate(optimiserOrDefault(optimiser ?? task.optimiser), learningRate)
   const { learningRate: rate, ...others } = chosen
   if (rate === undefined) return others as Optimiser & ScheduledRate
   return { ...chosen, learningRate: completeLearningRate(rate, 'optimiser.learningRate', iterations) }

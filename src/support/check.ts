@@ -76,6 +76,15 @@ export function object<T>(value: T, path: string): T {
   return value
 }
 
+/** The options of a part, without what the function and its other arguments say. */
+export function withoutKeys<O extends object>(options: O, said: readonly string[], path = 'options'): O {
+  object(options, path)
+  const twice = said.find(key => Object.hasOwn(options, key))
+  if (twice !== undefined)
+    throw invalid(`${path}.${twice}`, Reflect.get(options, twice), 'nothing: the method gives it')
+  return options
+}
+
 /** Whether a value is an object of which anything can be asked: not null, and no proxy that was revoked. */
 export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !isRevoked(value)

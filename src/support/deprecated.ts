@@ -2,11 +2,20 @@ import { object } from './check.js'
 
 const warned = new Set<string>()
 
+/** Warns once per process and subject. */
+export function warnOnce(
+  subject: string,
+  text: string,
+  options: { readonly type: string; readonly code: string }
+): void {
+  if (warned.has(subject)) return
+  warned.add(subject)
+  process.emitWarning(text, options)
+}
+
 /** Warns that a call is deprecated, once per process and call. */
 export function deprecated(old: string, now: string): void {
-  if (warned.has(old)) return
-  warned.add(old)
-  process.emitWarning(`${old} is deprecated and goes with mdgl 0.3; use ${now}.`, {
+  warnOnce(old, `${old} is deprecated and goes with mdgl 0.3; use ${now}.`, {
     type: 'DeprecationWarning',
     code: 'MDGL_DEPRECATED'
   })

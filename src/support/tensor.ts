@@ -16,14 +16,20 @@ export interface TensorOptions {
 /** Numbers in three dimensions: flat, the last index running fastest, or nested. */
 export type TensorValues = ArrayLike<number> | readonly (readonly ArrayLike<number>[])[]
 
-/** Numbers in three dimensions and where they stand: that of a trial, step and unit is at `trial · trialStride + step · stepStride + unit`. */
-export interface Tensor {
-  readonly values: ArrayLike<number>
+/** Where numbers in three dimensions stand: that of a trial, step and unit is at `trial · trialStride + step · stepStride + unit`. */
+export interface TensorPlaces {
   readonly trials: number
   readonly steps: number
   readonly units: number
   readonly trialStride: number
   readonly stepStride: number
+  /** Lengths in the order of the layout. */
+  readonly shape: Shape
+}
+
+/** Numbers in three dimensions. */
+export interface Tensor extends TensorPlaces {
+  readonly values: ArrayLike<number>
 }
 
 /** Checks and copies a tensor; the numbers themselves are checked by what they are for. */
@@ -32,10 +38,16 @@ export function readTensor(given: TensorValues, options: TensorOptions): Tensor 
   const layout = checkLayout(options.layout)
   const { values, shape } = isNested(given) ? flatten(given) : { values: numbers(given, 'values'), shape: undefined }
   const [outer, inner, units] = checkShape(options.shape, shape, values.length)
-  if (layout === 'trial-time-unit') {
-    return { values, trials: outer, steps: inner, units, trialStride: inner * units, stepStride: units }
-  }
-  return { values, trials: inner, steps: outer, units, trialStride: units, stepStride: inner * units }
+  const [trials, steps] = layout === 'trial-time-unit' ? [outer, inner] : [inner, outer]
+  return { values, ...placesOf(layout, trials, steps, units) }
+}
+
+/** The places of a layout's numbers. */
+export function placesOf(layout: TensorLayout, trials: number, steps: number, units: number): TensorPlaces {
+  const sizes = { trials, steps, units }
+  return layout === 'trial-time-unit'
+    ? { ...sizes, trialStride: steps * units, stepStride: units, shape: [trials, steps, units] }
+    : { ...sizes, trialStride: units, stepStride: trials * units, shape: [steps, trials, units] }
 }
 
 /** The order of dimensions that is asked for. */

@@ -104,7 +104,7 @@ export interface ReadoutTrace {
   readonly units: number
 }
 
-/** What a custom loss gives back. */
+/** What a custom loss gives back, before its weight. */
 export interface CustomLossResult {
   /** E, the batch mean. */
   readonly loss: number
@@ -114,26 +114,40 @@ export interface CustomLossResult {
   readonly accuracy?: number
 }
 
+/** What every loss may have. */
+export interface LossBase {
+  /** Factor of this loss among those of all readouts; 0 to measure it without learning from it. Default 1. */
+  readonly weight?: number | undefined
+}
+
+/** What losses over steps may have. */
+export interface StepLoss extends LossBase {
+  /** Whether the steps that count become their mean or their sum; trials or answers become their mean. Default: the loss's own. */
+  readonly reduction?: 'mean' | 'sum' | undefined
+}
+
 /**
  * Softmax cross-entropy, −log softmax(y)[target]: of a class per trial, the mean over trials and the last `window` ms; or, with the
  * window `'targets'`, of classes that each count for a time of their own ({@link ClassWindow}), the mean over those and over the
  * steps of each. An answer is right where the readout summed over its steps is highest for its class.
  */
-export interface CrossEntropy {
+export interface CrossEntropy extends StepLoss {
   /** Softmax cross-entropy. */
   readonly kind: 'cross-entropy'
   /** How much of a trial's end counts, in ms, rounded to whole steps, at least one; or `'targets'`, which say it themselves. Default: the last step. */
   readonly window?: number | 'targets'
+  /** Factor of an answer by its class, one number of at least 0 per class; the mean stays one over the number of answers. Default: 1 for all. */
+  readonly classWeights?: readonly number[] | Float64Array | Float32Array | undefined
 }
 
-/** ½ Σ (y − y*)² over steps and units, the mean over trials. */
-export interface SquaredError {
+/** ½ Σ (y − y*)² over steps and units, the mean over trials; with the reduction `'mean'` the mean over each trial's steps. */
+export interface SquaredError extends StepLoss {
   /** Squared error at every step. */
   readonly kind: 'squared-error'
 }
 
 /** A loss of your own, a function of the readout that gives E and δ = ∂E/∂y. */
-export interface CustomLoss {
+export interface CustomLoss extends LossBase {
   /** A function. */
   readonly kind: 'custom'
   /**
@@ -148,7 +162,7 @@ export interface CustomLoss {
 /** A loss at one readout. */
 export type Loss = CrossEntropy | SquaredError | CustomLoss
 
-/** A loss for each of several readouts, by name; one that is left out has none. */
+/** A loss for each of several readouts, by name, built-in and custom ones as they come; a readout that is left out has none. */
 export type LossByReadout<ReadoutName extends string = string> = { readonly [Name in ReadoutName]?: Loss }
 
 /** A loss for the only readout, or one for each of several. */

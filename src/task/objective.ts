@@ -1,4 +1,4 @@
-import type { Targets as NativeTargets } from '#native'
+import type { CustomScore, Targets as NativeTargets } from '#native'
 import type { NetworkDescription, Readout } from '../network/description.js'
 import { toPositiveSteps } from '../network/duration.js'
 import { find } from '../network/normalise.js'
@@ -16,7 +16,7 @@ import {
   record,
   wholeNumber
 } from '../support/check.js'
-import { invalid, MdglError } from '../support/error.js'
+import { invalid } from '../support/error.js'
 import type { Values } from '../support/precision.js'
 import { isFloatArray } from '../support/recognise.js'
 import { narrowed } from '../support/wide-integers.js'
@@ -50,7 +50,7 @@ export interface Objective {
   /** As the engine reads it: JSON. */
   readonly json: string
   readonly terms: readonly Term[]
-  /** Whether δ comes from JavaScript. */
+  /** Whether δ of some readout comes from JavaScript. */
   readonly custom: boolean
   /** Every readout, in the order of their units in the engine's arrays. */
   readonly readouts: readonly Readout[]
@@ -66,9 +66,6 @@ export function makeObjective(
   const alone = isLoss(losses)
   const terms = alone ? [onlyTerm(losses, readouts)] : namedTerms(losses, readouts)
   const custom = terms.some(term => term.loss.kind === 'custom')
-  if (custom && !terms.every(term => term.loss.kind === 'custom')) {
-    throw invalid('loss', losses, "either 'custom' losses alone or none; the two cannot be mixed yet")
-  }
   checkObjective(description, terms, regulariser != null)
   const json = JSON.stringify({
     losses: terms.map(term => encodeTerm(term, description.dt ?? 1, alone ? 'loss' : `loss.${term.readout.name}`)),
@@ -88,8 +85,8 @@ export function objectiveFor(options: ObjectiveOptions, batch: Batch, descriptio
 
 /** Checks a batch's targets and lays them out for the engine, one entry a loss. */
 export function encodeTargets(objective: Objective, batch: Batch, shape: BatchShape): NativeTargets[] {
-  if (objective.custom) return objective.terms.map(() => ({}))
   return objective.terms.map(({ readout, loss }) => {
+    if (loss.kind === 'custom') return {}
     const path = `batch.targets.${readout.name}`
     const targets = targetsOf(batch.targets, readout.name, objective, path)
     return encodeTerms(targets, loss, { ...shape, units: readout.size }, path)
@@ -103,14 +100,7 @@ function encodeTerms(targets: unknown, loss: Loss, shape: BatchShape & { readonl
   return { windows: encodeWindows(targets, { lengths, dt, classes: units }, path) }
 }
 
-/** A custom loss over all readouts: E, δ in the engine's layout, and the accuracy where one is given. */
-export interface CustomScore {
-  readonly loss: number
-  readonly delta: Float64Array
-  readonly accuracy: number | null
-}
-
-/** Asks the custom losses about a readout `[trial][step][unit of any readout]`. */
+/** Asks the custom losses about a readout `[trial][step][unit of any readout]`: δ in the engine's layout, and each E. */
 export function askCustomLosses(
   objective: Objective,
   batch: Batch,
@@ -121,26 +111,16 @@ export function askCustomLosses(
   const { readouts, terms } = objective
   const width = readouts.reduce((sum, readout) => sum + readout.size, 0)
   const delta = new Float64Array(trials * steps * width)
-  let loss = 0
-  const accuracies: number[] = []
-  for (const term of terms) {
+  const losses: CustomScore['losses'] = []
+  for (const term of terms.filter(({ loss }) => loss.kind === 'custom')) {
     const columns = columnsOf(readouts, term.readout, trials * steps)
     const { units } = columns
     const result = ask(term, { values: takeColumns(values, columns), trials, steps, units }, batch)
     putColumns(delta, result.delta, columns)
-    loss += result.loss
-    if (result.accuracy !== undefined) accuracies.push(result.accuracy)
+    losses.push({ loss: result.loss, ...(result.accuracy !== undefined && { accuracy: result.accuracy }) })
   }
-  const accuracy = mean(accuracies)
-  // Each is finite.
-  if (!Number.isFinite(loss + (accuracy ?? 0))) {
-    throw new MdglError({ code: 'not-finite', message: 'The losses of all readouts together are not a finite number.' })
-  }
-  return { loss, delta, accuracy }
+  return { delta, losses }
 }
-
-const mean = (values: readonly number[]): number | null =>
-  values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length
 
 /** Or what was meant for one: readouts have losses, no settings. */
 function isLoss(losses: Losses): losses is Loss {
@@ -171,18 +151,43 @@ function namedTerms(losses: LossByReadout, readouts: readonly Readout[]): Term[]
 function checkLoss(given: Loss | undefined, path: string): Loss {
   const loss = object(given, path) as Loss
   const kind = oneOf(loss.kind, `${path}.kind`, ['cross-entropy', 'squared-error', 'custom'] as const)
-  if (kind === 'cross-entropy') return { ...record(loss as CrossEntropy, path, ['kind', 'window']), kind }
-  if (kind === 'squared-error') return { ...record(loss as SquaredError, path, ['kind']), kind }
-  const evaluate = callable((loss as CustomLoss).evaluate, `${path}.evaluate`)
-  // With its own object, of which the function may make use.
-  return { kind, evaluate: (trace, batch) => evaluate.call(loss as CustomLoss, trace, batch) }
+  if (kind === 'cross-entropy') {
+    return { ...record(loss as CrossEntropy, path, [...STEP_LOSS, 'window', 'classWeights']), kind }
+  }
+  if (kind === 'squared-error') return { ...record(loss as SquaredError, path, STEP_LOSS), kind }
+  const { weight, reduction, classWeights, evaluate } = loss as AnyLoss & Pick<CustomLoss, 'evaluate'>
+  const judge = callable(evaluate, `${path}.evaluate`)
+  // With its own object, of which the function may make use. The engine refuses what a custom loss cannot have.
+  const own: CustomLoss & AnyLoss = {
+    kind,
+    weight,
+    reduction,
+    classWeights,
+    evaluate: (trace, batch) => judge.call(loss as CustomLoss, trace, batch)
+  }
+  return own
 }
 
+/** What some loss has. */
+type AnyLoss = Pick<Partial<CrossEntropy>, 'weight' | 'reduction' | 'classWeights'> & Pick<Loss, 'kind'>
+
+const STEP_LOSS = ['kind', 'weight', 'reduction'] as const
+
 function encodeTerm({ readout, loss }: Term, dt: number, path: string) {
-  if (loss.kind !== 'cross-entropy') return { readout: readout.name, kind: loss.kind }
+  const { kind, weight, reduction, classWeights }: AnyLoss = loss
+  const weights = classWeights === undefined ? undefined : floats(classWeights, `${path}.classWeights`)
+  const encoded = {
+    readout: readout.name,
+    kind,
+    ...(weight !== undefined && { weight: finite(weight, `${path}.weight`) }),
+    ...(reduction !== undefined && { reduction: oneOf(reduction, `${path}.reduction`, ['mean', 'sum']) }),
+    ...(weights !== undefined && {
+      classWeights: Array.from(weights, (each, i) => finite(each, `${path}.classWeights[${i}]`))
+    })
+  }
+  if (loss.kind !== 'cross-entropy') return encoded
   const window = windowSteps(loss, dt, path)
-  if (window === 'targets') return { readout: readout.name, kind: 'windowed-cross-entropy' }
-  return { readout: readout.name, kind: loss.kind, window }
+  return window === 'targets' ? { ...encoded, kind: 'windowed-cross-entropy' } : { ...encoded, window }
 }
 
 function windowSteps({ window }: CrossEntropy, dt: number, path: string): number | 'targets' {

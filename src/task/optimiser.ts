@@ -12,6 +12,7 @@ import {
   wholeNumber,
   within
 } from '../support/check.js'
+import { warnOnce } from '../support/deprecated.js'
 import { invalid } from '../support/error.js'
 import { deepFreeze } from '../support/freeze.js'
 import { completeLearningRate, type LearningRate, type Schedule } from './schedule.js'
@@ -70,8 +71,24 @@ export interface GradientDescent extends OptimiserBase {
  */
 export type Optimiser = Adam | GradientDescent
 
-/** The optimiser of Fig. 3C. */
-export const defaultOptimiser: Optimiser = Object.freeze({ kind: 'adam', learningRate: 0.0025, l1: 0.01 })
+/** Plain Adam: what trains where neither a call nor its task has an optimiser. */
+export const defaultOptimiser: Optimiser = Object.freeze({
+  kind: 'adam',
+  learningRate: 0.0025,
+  l1: 0,
+  rewiring: false
+})
+
+/** An optimiser, or the default with a warning, once per process. */
+export function optimiserOrDefault(optimiser: Optimiser | undefined): Optimiser {
+  if (optimiser !== undefined) return optimiser
+  warnOnce(
+    'default optimiser',
+    "Neither the call nor its task has an optimiser: from mdgl 0.2 on that is plain Adam. Before, it had an l1 of 0.01 and rewiring; `optimiser: { kind: 'adam', l1: 0.01, rewiring: true }` keeps them, and `optimiser: defaultOptimiser` chooses the new default without this warning.",
+    { type: 'MdglWarning', code: 'MDGL_DEFAULT_OPTIMISER' }
+  )
+  return defaultOptimiser
+}
 
 const SHARED = [
   'kind',

@@ -52,7 +52,7 @@ export function delayedMatch(options: MatchOptions = {}): PresetTask<MatchNames>
     network: ({ seed }: { readonly seed: number }) => matchNetwork(seed, hard ? 4 : 1),
     loss: { kind: 'cross-entropy', window: DECISION },
     regulariser: { strength: 0.01, targetRate: 10 },
-    optimiser: { kind: 'adam', learningRate: 0.005 },
+    optimiser: { kind: 'adam', learningRate: 0.005, l1: 0.01, rewiring: true },
     iterations: 2000,
     batchSize: 64,
     validateEvery: 10,

@@ -65,14 +65,14 @@ const SPIKING = {
   description: 'Were both cues equal? Analogue inputs.',
   network: spikingNetwork,
   regulariser: { strength: 0.01, targetRate: 10 },
-  optimiser: { kind: 'adam', learningRate: 0.0025, decay: DECAY }
+  optimiser: { kind: 'adam', learningRate: 0.0025, l1: 0.01, rewiring: true, decay: DECAY }
 } as const
 
 const RATE = {
   name: 'delayed-xor-rate',
   description: 'Were both cues equal? Leaky ReLU units.',
   network: rateNetwork,
-  optimiser: { kind: 'adam', learningRate: 0.0005, decay: DECAY }
+  optimiser: { kind: 'adam', learningRate: 0.0005, l1: 0.01, rewiring: true, decay: DECAY }
 } as const
 
 function rateNetwork({ seed }: { readonly seed: number }): NetworkDescription<XorNames> {

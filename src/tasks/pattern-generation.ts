@@ -102,7 +102,7 @@ const lif400 = {
   name: 'pattern-generation-lif400',
   duration: 2000,
   batchSize: 8,
-  optimiser: { kind: 'adam', learningRate: 0.01 },
+  optimiser: { kind: 'adam', learningRate: 0.01, l1: 0.01, rewiring: true },
   regulariser: { strength: 0.01, targetRate: 10 },
   target(random: Random) {
     const drawn = Array.from({ length: 5 }, () => random.uniform())

@@ -59,7 +59,7 @@ export function sequentialDigits(options: DigitsOptions = {}): PresetTask<Digits
     network: digitsNetwork,
     loss: { kind: 'cross-entropy', window: ANSWER },
     regulariser: { strength: 0.2, targetRate: 10 },
-    optimiser: { kind: 'adam', learningRate: 0.01 },
+    optimiser: { kind: 'adam', learningRate: 0.01, l1: 0.01, rewiring: true },
     iterations: 2000,
     batchSize: 64,
     validateEvery: 10,

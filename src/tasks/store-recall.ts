@@ -56,7 +56,7 @@ export function storeRecall(options: StoreRecallOptions = {}): PresetTask<StoreR
     network: storeRecallNetwork,
     loss: { kind: 'cross-entropy', window: 'targets' },
     regulariser: { strength: 0.01, targetRate: 10 },
-    optimiser: { kind: 'adam', learningRate: 0.005 },
+    optimiser: { kind: 'adam', learningRate: 0.005, l1: 0.01, rewiring: true },
     iterations: 1000,
     batchSize: 128,
     validateEvery: 10,

@@ -63,8 +63,16 @@ async function someTraining(world: World, ...given: unknown[]): Promise<unknown>
 }
 
 const options = (world: World) => ({ loss: { ...crossEntropy }, seed: 3, threads: 1, signal: world.signal })
-const regularised = (world: World) => ({ ...options(world), regulariser: { strength: 0.1, targetRate: 10 } })
-const squared = (world: World) => ({ ...options(world), loss: { kind: 'squared-error' } })
+const weighed = () => ({ ...crossEntropy, weight: 2, reduction: 'sum', classWeights: [1, 0.5] })
+const regularised = (world: World) => ({
+  ...options(world),
+  loss: weighed(),
+  regulariser: { strength: 0.1, targetRate: 10 }
+})
+const squared = (world: World) => ({
+  ...options(world),
+  loss: { kind: 'squared-error', weight: 0.5, reduction: 'mean' }
+})
 const custom = (world: World) => ({ ...options(world), loss: customLoss() })
 const training = (world: World) => ({
   rule: 'mdgl',
@@ -547,15 +555,15 @@ export const calls: Readonly<Record<string, Call>> = {
         precision: 'f32',
         threads: 2,
         every: 1,
-        iterations: [{ begin: 0, end: 9, profiled: 1, plain: 1 }],
+        iterations: [{ begin: 0, end: 9, profiled: 1, preempted: 0, plain: 1 }],
         kernels: [],
         peaks: [],
-        slices: [{ stage: 'draw', thread: 0, block: null, begin: 1, end: 2 }],
+        slices: [{ stage: 'draw', thread: 0, block: null, begin: 1, end: 2, processor: 1 }],
         loss: 1,
         gradientNorm: 1
       }
     ],
-    { loose: /kernels|peaks|simd|precision|every|loss|gradientNorm|profiled|plain|block/ }
+    { loose: /kernels|peaks|simd|precision|every|loss|gradientNorm|profiled|preempted|plain|block/ }
   ),
 
   // Statistics.

@@ -52,8 +52,9 @@ pub use numeric::semaphore::{FairSemaphore, Permit};
 pub use run::real::Real;
 pub use run::stream::{Stream, StreamState, StreamTarget, StreamUpdate, Target};
 pub use run::{
-    Assignment, CustomLoss, Evaluation, Forward, Observation, Observed, Record, Recording, Score, Share,
-    SharedWork, Sharing, StepReport, ThirdFactor, Training, Turnout, Workers, evaluate, gradients,
-    gradients_from_signal, observe, simulate, train_step, train_step_from_signal,
+    Assignment, CustomLoss, CustomTerm, Evaluation, Forward, LossReport, Observation, Observed, Record,
+    Recording, Score, Share, SharedWork, Sharing, StepReport, ThirdFactor, Training, Turnout, Workers,
+    evaluate, evaluate_custom, gradients, gradients_from_signal, observe, simulate, train_step,
+    train_step_from_signal,
 };
 pub use single::Layout;

@@ -173,7 +173,7 @@ fn a_custom_loss_must_be_made_for_the_rule() {
             let readout = forward.readout().unwrap();
             let scale = 1.0 / case.batch.trials as f64;
             let delta = readout.iter().zip(targets).map(|(y, target)| scale * (y - target)).collect();
-            let custom = CustomLoss { forward, score: Score { delta, loss: 1.0, accuracy: None } };
+            let custom = CustomLoss { forward, score: Score::new(delta, 1.0) };
             gradients(&case.model, assignment, &rule, Some(custom), &workers, &cancel)
         };
         let forward = Forward::for_rule(&case.model, &case.batch, &rule, &workers, &cancel).unwrap();

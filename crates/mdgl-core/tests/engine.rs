@@ -17,6 +17,7 @@ mod kernels;
 mod laws;
 mod legal;
 mod listed;
+mod losses;
 mod modprop;
 mod pseudo_derivatives;
 mod rate_units;

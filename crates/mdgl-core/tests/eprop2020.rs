@@ -409,7 +409,7 @@ fn losses_without_an_equation_are_refused() {
     let case = Case::<f64>::unbiased(&spec, description.clone());
     let forward = Forward::new(&case.model, &case.batch, &workers, &cancel).unwrap();
     let delta = vec![0.0; forward.readout().unwrap().len()];
-    let custom = CustomLoss { forward, score: Score { delta, loss: 0.0, accuracy: None } };
+    let custom = CustomLoss { forward, score: Score::new(delta, 0.0) };
     let losses = json!({"losses": [{"readout": "out", "kind": "custom"}]});
     let objective: Objective = serde_json::from_value(losses).unwrap();
     let assignment = Assignment { batch: &case.batch, objective: &objective, targets: &[Targets::None] };

@@ -135,10 +135,7 @@ fn an_infinite_norm_ends_the_step_clipped_or_not() {
         let optimiser = Optimiser { clip_norm, ..descent(1e-3) };
         let model = model::<f64>(0.0, 1.0);
         let forward = Forward::new(&model, &task.batch, &workers, &cancel).unwrap();
-        let custom = mdgl_core::CustomLoss {
-            forward,
-            score: Score { delta: vec![1e200; STEPS], loss: 1.0, accuracy: None },
-        };
+        let custom = mdgl_core::CustomLoss { forward, score: Score::new(vec![1e200; STEPS], 1.0) };
         let found = train_step(
             &model,
             task.assignment(),

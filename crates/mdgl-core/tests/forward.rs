@@ -285,7 +285,7 @@ fn recorded_signals_and_custom_losses_are_refused() {
     let objective: Objective =
         serde_json::from_value(json!({"losses": [{"readout": "choice", "kind": "custom"}]})).unwrap();
     let forward = Forward::new(&mixed.model, &mixed.batch, &workers, &cancel).unwrap();
-    let custom = CustomLoss { forward, score: Score { delta: Vec::new(), loss: 1.0, accuracy: None } };
+    let custom = CustomLoss { forward, score: Score::new(Vec::new(), 1.0) };
     let assignment =
         mdgl_core::Assignment { batch: &mixed.batch, objective: &objective, targets: &[Targets::None] };
     let result = gradients(&mixed.model, assignment, &rule, Some(custom), &workers, &cancel);

@@ -123,7 +123,7 @@ fn with_errors(case: &Case<f64>, rule: &Rule) -> Gradients<f64> {
     let cancel = AtomicBool::new(false);
     let forward = Forward::new(&case.model, &case.batch, &workers, &cancel).unwrap();
     let delta = (0..forward.readout().unwrap().len()).map(|i| (i as f64 * 0.7).sin()).collect();
-    let custom = CustomLoss { forward, score: Score { delta, loss: 1.0, accuracy: None } };
+    let custom = CustomLoss { forward, score: Score::new(delta, 1.0) };
     let losses = serde_json::json!({"losses": [{"readout": "out", "kind": "custom"}]});
     let objective: Objective = serde_json::from_value(losses).unwrap();
     let assignment = Assignment { batch: &case.batch, objective: &objective, targets: &[Targets::None] };

@@ -339,7 +339,7 @@ fn a_custom_loss_follows_the_mean_if_it_was_made_for_the_rule() {
         let scale = 1.0 / case.batch.trials as f64;
         let readout = forward.readout().unwrap();
         let delta = readout.iter().zip(targets).map(|(y, target)| scale * (y - target)).collect();
-        let custom = CustomLoss { forward, score: Score { delta, loss: 1.0, accuracy: None } };
+        let custom = CustomLoss { forward, score: Score::new(delta, 1.0) };
         gradients(&case.model, assignment, rule, Some(custom), &workers, &cancel)
     };
     for rule in [membrane(PsiMean::Running, 0.2), membrane(PsiMean::Batch, 0.2)] {

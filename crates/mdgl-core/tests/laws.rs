@@ -148,7 +148,7 @@ proptest! {
         let Targets::Values(targets) = &case.targets[0] else { unreachable!() };
         let scale = 1.0 / case.batch.trials as f64;
         let delta = forward.readout().unwrap().iter().zip(targets).map(|(y, target)| scale * (y - target)).collect();
-        let custom = CustomLoss { forward, score: Score { delta, loss: 1.0, accuracy: None } };
+        let custom = CustomLoss { forward, score: Score::new(delta, 1.0) };
         let objective: Objective = serde_json::from_value(serde_json::json!({
             "losses": [{"readout": "out", "kind": "custom"}], "regulariser": case.objective.regulariser
         })).unwrap();

@@ -371,7 +371,7 @@ proptest! {
             let forward = Forward::for_rule(&case.model, &case.batch, rule, &workers, &cancel).unwrap();
             let readout = forward.readout().unwrap();
             let delta = readout.iter().map(|y| 0.1 * f64::from(*y)).collect();
-            let custom = CustomLoss { forward, score: Score { delta, loss: 1.0, accuracy: None } };
+            let custom = CustomLoss { forward, score: Score::new(delta, 1.0) };
             let (_, found) =
                 gradients(&case.model, assignment, rule, Some(custom), &workers, &cancel).unwrap();
             (readout.iter().map(|y| y.to_bits()).collect::<Vec<_>>(), case.bits(&found))

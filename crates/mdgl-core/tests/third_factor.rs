@@ -4,9 +4,9 @@ use std::sync::atomic::AtomicBool;
 
 use crate::common::{Case, best, oracle, shapes};
 use mdgl_core::{
-    CounterRng, Error, Gradients, Instructions, Objective, Observation, Observed, Optimiser, Real, Record,
-    Rule, Score, Targets, ThirdFactor, Training, Workers, gradients_from_signal, observe, simulate,
-    train_step, train_step_from_signal,
+    CounterRng, CustomTerm, Error, Gradients, Instructions, Objective, Observation, Observed, Optimiser,
+    Real, Record, Rule, Score, Targets, ThirdFactor, Training, Workers, gradients_from_signal, observe,
+    simulate, train_step, train_step_from_signal,
 };
 use proptest::prelude::*;
 
@@ -140,7 +140,7 @@ proptest! {
             "losses": [{"readout": "out", "kind": "custom"}], "regulariser": case.objective.regulariser
         })).unwrap();
         case.targets = vec![Targets::None];
-        let score = Score { delta: theirs.error.clone(), loss: 1.5, accuracy: Some(0.5) };
+        let score = Score { delta: theirs.error.clone(), losses: vec![CustomTerm { loss: 1.5, accuracy: Some(0.5) }] };
         let (workers, cancel) = (workers(1, best()), AtomicBool::new(false));
         let (waiting, seen) =
             observe(&case.model, case.assignment(), Some(&score), &workers, &cancel).unwrap();

@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use crate::common::{Case, Shape, best, shapes};
 use mdgl_core::{
-    ClassWindow, CounterRng, CustomLoss, Error, Evaluation, Forward, Gradients, Objective, Rule, Score,
-    Targets, Workers, gradients,
+    ClassWindow, CounterRng, CustomLoss, CustomTerm, Error, Evaluation, Forward, Gradients, Objective, Rule,
+    Score, Targets, Workers, gradients,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -97,7 +97,7 @@ proptest! {
         let (workers, cancel) = (Workers::with_instructions(1, best()).unwrap(), AtomicBool::new(false));
         let forward = Forward::new(&case.model, &case.batch, &workers, &cancel).unwrap();
         let (loss, delta, accuracy) = by_hand(&shape, &windows, &forward.readout().unwrap());
-        let custom = CustomLoss { forward, score: Score { delta, loss, accuracy: Some(accuracy) } };
+        let custom = CustomLoss { forward, score: Score { delta, losses: vec![CustomTerm { loss, accuracy: Some(accuracy) }] } };
         let case = with_loss(case, "custom", Targets::None);
         let rule = Rule::mdgl();
         let (wanted, expected) =

@@ -17,7 +17,7 @@ use crate::error::{Failure, Result};
 use crate::float::{ByFloat, Float, Floats};
 use crate::profile::profile;
 use crate::results::{
-    Evaluation, Gradients, Observation, ProjectionValues, ReadoutValues, Recording, StepReport,
+    Evaluation, Gradients, LossReport, Observation, ProjectionValues, ReadoutValues, Recording, StepReport,
 };
 use crate::shared::{Shared, TrainingLock, projection_values};
 
@@ -244,6 +244,16 @@ impl<F: Float> Engine<F> {
         }
     }
 
+    /// The evaluation of a batch from what its custom losses say.
+    pub fn evaluate_pending(&mut self, ticket: Ticket, score: Score) -> Result<Evaluation> {
+        let Pending { model, encoded, awaited } = self.take(ticket)?;
+        let Awaited::Delta(forward) = awaited else { return Err(another_answer()) };
+        let (assignment, custom) = (self.assignment(&encoded)?, CustomLoss { forward, score });
+        let evaluation =
+            mdgl_core::evaluate_custom(&model, assignment, custom, &self.workers, self.cancel())?;
+        Ok(evaluation.into())
+    }
+
     /// A training step from JavaScript's answer.
     pub fn step_pending(&mut self, ticket: Ticket, answer: Answer) -> Result<StepReport> {
         let begun = Instant::now();
@@ -347,9 +357,20 @@ fn another_answer() -> Failure {
 
 impl From<mdgl_core::Evaluation> for Evaluation {
     fn from(evaluation: mdgl_core::Evaluation) -> Self {
-        let mdgl_core::Evaluation { loss, regulariser, accuracy, rate } = evaluation;
-        Self { loss, regulariser, accuracy: accuracy.map_or(Either::B(Null), Either::A), rate }
+        let mdgl_core::Evaluation { loss, regulariser, accuracy, rate, losses } = evaluation;
+        let losses = losses.into_iter().map(Into::into).collect();
+        Self { loss, regulariser, accuracy: or_null(accuracy), rate, losses }
     }
+}
+
+impl From<mdgl_core::LossReport> for LossReport {
+    fn from(mdgl_core::LossReport { readout, loss, accuracy }: mdgl_core::LossReport) -> Self {
+        Self { readout, loss, accuracy: or_null(accuracy) }
+    }
+}
+
+fn or_null(number: Option<f64>) -> Either<f64, Null> {
+    number.map_or(Either::B(Null), Either::A)
 }
 
 /// Triples, an event that counts more than once as often.

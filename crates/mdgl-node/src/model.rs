@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mdgl_core::description::legal::Use;
-use mdgl_core::{Model, Network, Optimiser, Rule, Scalar};
+use mdgl_core::{Model, Network, Objective, Optimiser, Rule, Scalar};
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Object, ObjectFinalize, This};
 use napi_derive::napi;
@@ -161,6 +161,21 @@ impl NativeModel {
     pub fn check_optimiser(&self, optimiser: String) -> napi::Result<()> {
         let optimiser: Optimiser = parse(&optimiser, "the optimiser")?;
         Ok(for_float!(self.model()?, model => optimiser.validate(model.snapshot().network()))
+            .map_err(Failure::from)?)
+    }
+
+    /// Refuses an objective (JSON) whose values are not allowed or that names what the network does not have.
+    #[napi(catch_unwind)]
+    pub fn check_objective(&self, objective: String) -> napi::Result<()> {
+        let objective: Objective = parse(&objective, "the objective")?;
+        Ok(for_float!(self.model()?, model => objective.check(model.snapshot().network()))
+            .map_err(Failure::from)?)
+    }
+
+    /// Refuses a network that cannot be run step by step.
+    #[napi(catch_unwind)]
+    pub fn check_session(&self) -> napi::Result<()> {
+        Ok(for_float!(self.model()?, model => model.snapshot().network().validate_session())
             .map_err(Failure::from)?)
     }
 

@@ -6,7 +6,7 @@ use napi_derive::napi;
 /// How well a model does on a batch.
 #[napi(object, object_from_js = false)]
 pub struct Evaluation {
-    /// E of the task.
+    /// E of the task: its losses, their weighted sum.
     pub loss: f64,
     /// The regulariser's part.
     pub regulariser: f64,
@@ -14,6 +14,19 @@ pub struct Evaluation {
     pub accuracy: Either<f64, Null>,
     /// Mean firing rate in Hz.
     pub rate: f64,
+    /// Each loss by itself.
+    pub losses: Vec<LossReport>,
+}
+
+/// One loss of a batch.
+#[napi(object, object_from_js = false)]
+pub struct LossReport {
+    /// Its readout.
+    pub readout: String,
+    /// The loss before its weight.
+    pub loss: f64,
+    /// Fraction of answers that were right, where there is such a thing.
+    pub accuracy: Either<f64, Null>,
 }
 
 /// A training step.

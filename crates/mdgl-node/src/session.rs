@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use mdgl_core::{Score, Share};
 use napi::Env;
-use napi::bindgen_prelude::{
-    Either, Float32Array, Float64Array, Null, Object, ObjectFinalize, This, Uint8Array,
-};
+use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Object, ObjectFinalize, This, Uint8Array};
 use napi_derive::napi;
 
 use crate::background::end_with_environment;
@@ -210,6 +208,17 @@ impl PendingBatch {
         )
     }
 
+    /// The evaluation with a custom loss.
+    #[napi(catch_unwind, ts_return_type = "Promise<Evaluation>")]
+    pub fn evaluate<'env>(&self, env: &'env Env, score: CustomScore) -> napi::Result<Object<'env>> {
+        let (ticket, score) = (self.ticket, score.copy());
+        submit(
+            &self.session,
+            env,
+            move |engine| for_float!(engine, engine => engine.evaluate_pending(ticket, score)),
+        )
+    }
+
     /// A training step from the same.
     #[napi(catch_unwind, ts_return_type = "Promise<StepReport>")]
     pub fn step<'env>(
@@ -237,24 +246,28 @@ impl PendingBatch {
     }
 }
 
-/// What a custom loss says of a batch.
+/// What custom losses say of a batch.
 #[napi(object, object_to_js = false)]
 pub struct CustomScore {
-    /// ∂E/∂y of all readouts, `[trial][step][unit]`.
+    /// ∂E/∂y before weights, of all readouts, `[trial][step][unit]`.
     pub delta: Float64Array,
-    /// E.
+    /// One per custom loss, in the order of the objective.
+    pub losses: Vec<CustomTerm>,
+}
+
+/// What one of them says.
+#[napi(object, object_to_js = false)]
+pub struct CustomTerm {
+    /// E before its weight.
     pub loss: f64,
     /// Reported as it is.
-    pub accuracy: Either<f64, Null>,
+    pub accuracy: Option<f64>,
 }
 
 impl CustomScore {
     fn copy(&self) -> Score {
-        let accuracy = match self.accuracy {
-            Either::A(accuracy) => Some(accuracy),
-            Either::B(Null) => None,
-        };
-        Score { delta: self.delta.to_vec(), loss: self.loss, accuracy }
+        let own = |&CustomTerm { loss, accuracy }: &CustomTerm| mdgl_core::CustomTerm { loss, accuracy };
+        Score { delta: self.delta.to_vec(), losses: self.losses.iter().map(own).collect() }
     }
 }
 

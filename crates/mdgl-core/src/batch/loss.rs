@@ -12,7 +12,7 @@ use crate::network::Network;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Objective {
-    /// Losses, at most one per readout; their sum is minimised.
+    /// Losses, at most one per readout; their weighted sum is minimised.
     pub losses: Vec<LossTerm>,
     /// Firing-rate regulariser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,6 +28,29 @@ pub struct LossTerm {
     /// The loss.
     #[serde(flatten)]
     pub loss: Loss,
+    /// Factor of the loss and of its δ; 0: the loss is measured and not minimised.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// What becomes of the steps that count; the default is the loss's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduction: Option<Reduction>,
+    /// Factor of each answer by its class, of a cross-entropy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<Vec<f64>>,
+}
+
+/// How the steps of an answer or a trial become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reduction {
+    /// Their mean: the default of a cross-entropy.
+    Mean,
+    /// Their sum: the default of the squared error.
+    Sum,
+}
+
+const fn one() -> f64 {
+    1.0
 }
 
 /// A loss.
@@ -41,7 +64,7 @@ pub enum Loss {
     },
     /// Softmax cross-entropy within the targets' windows, the mean over windows and over the steps of each.
     WindowedCrossEntropy,
-    /// ½ Σ (y − y*)² over steps and units, the mean over trials.
+    /// ½ Σ (y − y*)² over steps and units, the mean over trials; with [`Reduction::Mean`] the mean over a trial's steps.
     SquaredError,
     /// δ is computed by the caller.
     Custom,
@@ -59,6 +82,35 @@ pub struct Regulariser {
 }
 
 impl Objective {
+    /// Checks losses and regulariser against a network.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for unknown readouts, and for values that are not allowed.
+    pub fn check(&self, network: &Network) -> Result<()> {
+        for (i, term) in self.losses.iter().enumerate() {
+            let size = network.readout(&term.readout)?.size();
+            if self.losses[..i].iter().any(|earlier| earlier.readout == term.readout) {
+                let path = format!("losses[{i}].readout");
+                return Err(invalid(path, &term.readout, "each readout once"));
+            }
+            let alone = self.losses.len() == 1 && network.readouts().len() == 1;
+            let path = if alone { "loss".into() } else { format!("loss.{}", term.readout) };
+            term.check(&path, size)?;
+        }
+        self.check_in(network.conventions())?;
+        let Some(r) = self.regulariser else { return Ok(()) };
+        if network.has_rate_units() {
+            return Err(invalid("regulariser", "set", "with rate units: none"));
+        }
+        if !(r.strength.is_finite() && r.strength >= 0.0) {
+            return Err(invalid("regulariser.strength", r.strength, "a finite number ≥ 0"));
+        }
+        if !(r.target_rate.is_finite() && r.target_rate >= 0.0) {
+            return Err(invalid("regulariser.targetRate", r.target_rate, "a finite rate ≥ 0 Hz"));
+        }
+        Ok(())
+    }
+
     /// Checks losses and targets against network and batch.
     ///
     /// # Errors
@@ -68,31 +120,16 @@ impl Objective {
             let allowed = format!("one per loss ({})", self.losses.len());
             return Err(invalid("targets", format!("{} entries", targets.len()), allowed));
         }
-        for (i, (term, targets)) in self.losses.iter().zip(targets).enumerate() {
+        self.check(network)?;
+        for (term, targets) in self.losses.iter().zip(targets) {
             let size = network.readout(&term.readout)?.size();
-            if self.losses[..i].iter().any(|earlier| earlier.readout == term.readout) {
-                let path = format!("losses[{i}].readout");
-                return Err(invalid(path, &term.readout, "each readout once"));
-            }
             term.validate(batch, network.dt(), size, targets)?;
-        }
-        self.validate_in(network.conventions())?;
-        if let Some(r) = self.regulariser {
-            if network.has_rate_units() {
-                return Err(invalid("regulariser", "set", "with rate units: none"));
-            }
-            if !(r.strength.is_finite() && r.strength >= 0.0) {
-                return Err(invalid("regulariser.strength", r.strength, "a finite number ≥ 0"));
-            }
-            if !(r.target_rate.is_finite() && r.target_rate >= 0.0) {
-                return Err(invalid("regulariser.targetRate", r.target_rate, "a finite rate ≥ 0 Hz"));
-            }
         }
         Ok(())
     }
 
     /// Refuses what has no equation in a network's conventions.
-    fn validate_in(&self, conventions: Conventions) -> Result<()> {
+    fn check_in(&self, conventions: Conventions) -> Result<()> {
         let several = self.losses.len() != 1 && self.regulariser.is_some();
         match conventions {
             Conventions::Mdgl2021 => Ok(()),
@@ -114,8 +151,9 @@ impl Objective {
 
     /// The window by which the only loss divides its gradient, or 1.
     pub(crate) fn divisor(&self) -> f64 {
-        match self.losses[..] {
-            [LossTerm { loss: Loss::CrossEntropy { window }, .. }] => f64::from(window),
+        match &self.losses[..] {
+            [LossTerm { reduction: Some(Reduction::Sum), .. }] => 1.0,
+            [LossTerm { loss: Loss::CrossEntropy { window }, .. }] => f64::from(*window),
             _ => 1.0,
         }
     }
@@ -140,6 +178,49 @@ impl Objective {
 }
 
 impl LossTerm {
+    /// A loss of weight 1 with its own reduction.
+    pub fn new(readout: impl Into<String>, loss: Loss) -> Self {
+        Self { readout: readout.into(), loss, weight: one(), reduction: None, class_weights: None }
+    }
+
+    /// Checks what does not depend on a batch, at a readout of so many units.
+    fn check(&self, path: &str, size: usize) -> Result<()> {
+        let is_weight = |weight: f64| weight.is_finite() && weight >= 0.0;
+        if !is_weight(self.weight) {
+            return Err(invalid(format!("{path}.weight"), self.weight, "a finite number ≥ 0"));
+        }
+        if let (Loss::Custom, Some(reduction)) = (self.loss, self.reduction) {
+            let value = format!("{reduction:?}").to_lowercase();
+            return Err(invalid(format!("{path}.reduction"), value, "with a custom loss: nothing"));
+        }
+        let Some(weights) = &self.class_weights else { return Ok(()) };
+        let path = format!("{path}.classWeights");
+        let value = format!("{} numbers", weights.len());
+        if !matches!(self.loss, Loss::CrossEntropy { .. } | Loss::WindowedCrossEntropy) {
+            return Err(invalid(path, value, "with a cross-entropy only"));
+        }
+        if weights.len() != size {
+            return Err(invalid(path, value, format!("one number per class ({size})")));
+        }
+        match weights.iter().position(|&weight| !is_weight(weight)) {
+            Some(i) => Err(invalid(format!("{path}[{i}]"), weights[i], "a finite number ≥ 0")),
+            None => Ok(()),
+        }
+    }
+
+    /// What an answer counts, by its class.
+    fn class_weight(&self, class: usize) -> f64 {
+        self.class_weights.as_ref().map_or(1.0, |weights| weights[class])
+    }
+
+    /// Factor of one of so many steps, in the mean over so many trials or answers.
+    fn share(&self, answers: usize, steps: usize, default: Reduction) -> f64 {
+        match self.reduction.unwrap_or(default) {
+            Reduction::Mean => 1.0 / (answers * steps) as f64,
+            Reduction::Sum => 1.0 / answers as f64,
+        }
+    }
+
     fn validate(&self, batch: &EncodedBatch, dt: f64, size: usize, targets: &Targets) -> Result<()> {
         let path = format!("targets.{}", self.readout);
         match (self.loss, targets) {
@@ -240,11 +321,11 @@ impl TrialTally {
     }
 }
 
-impl Loss {
-    /// Evaluates one step of one trial: adds to the tally and writes δ = ∂E/∂y; false where the step
-    /// does not count (δ is not written then).
+impl LossTerm {
+    /// Evaluates one step of one trial: adds to the tally, the weight left out, and writes δ = ∂E/∂y; false where the
+    /// step does not count (δ is not written then).
     pub(crate) fn step(
-        self,
+        &self,
         at: ReadoutStep<'_>,
         y: &[f64],
         delta: &mut [f64],
@@ -254,35 +335,37 @@ impl Loss {
         if step >= shape.length {
             return false;
         }
-        match (self, targets) {
-            (Self::CrossEntropy { window }, Targets::Classes(classes)) => {
+        match (self.loss, targets) {
+            (Loss::CrossEntropy { window }, Targets::Classes(classes)) => {
                 let window = window as usize;
                 if step + window < shape.length {
                     return false;
                 }
-                let scale = 1.0 / (shape.trials * window) as f64;
-                cross_entropy(scale, classes[shape.trial] as usize, y, delta, tally);
+                let class = classes[shape.trial] as usize;
+                let scale = self.share(shape.trials, window, Reduction::Mean) * self.class_weight(class);
+                cross_entropy(scale, class, y, delta, tally);
                 if step + 1 == shape.length {
                     tally.close();
                 }
-                true
             }
-            (Self::WindowedCrossEntropy, Targets::Windows(windows)) => {
+            (Loss::WindowedCrossEntropy, Targets::Windows(windows)) => {
                 let Some(window) = window_at(windows, shape.trial, step) else { return false };
-                let scale = 1.0 / (windows.len() * window.steps.len()) as f64;
-                cross_entropy(scale, window.class as usize, y, delta, tally);
+                let share = self.share(windows.len(), window.steps.len(), Reduction::Mean);
+                let class = window.class as usize;
+                cross_entropy(share * self.class_weight(class), class, y, delta, tally);
                 if step + 1 == window.steps.end as usize {
                     tally.close();
                 }
-                true
             }
-            (Self::SquaredError, Targets::Values(values)) => {
+            (Loss::SquaredError, Targets::Values(values)) => {
                 let from = (shape.trial * shape.steps + step) * y.len();
-                squared_error(1.0 / shape.trials as f64, &values[from..], y, delta, tally);
-                true
+                let share = self.share(shape.trials, shape.length, Reduction::Sum);
+                squared_error(share, &values[from..], y, delta, tally);
             }
-            _ => false,
+            _ => return false,
         }
+        delta.iter_mut().for_each(|delta| *delta *= self.weight);
+        true
     }
 }
 

@@ -60,7 +60,7 @@ impl<'a> LossEvaluator<'a> {
         let mut counts = false;
         let (mut y, mut delta) = (Vec::new(), Vec::new());
         for (term, (&(first, size), targets)) in self.units.iter().zip(self.targets).enumerate() {
-            let loss = self.objective.losses[term].loss;
+            let loss = &self.objective.losses[term];
             delta.resize(size, 0.0);
             for (lane, &shape) in self.shapes.iter().enumerate() {
                 y.clear();
@@ -107,7 +107,7 @@ impl<'a> LossEvaluator<'a> {
         for step in delta.first..delta.steps {
             let row = readout(step);
             for (term, (&(first, size), targets)) in self.units.iter().zip(self.targets).enumerate() {
-                let loss = self.objective.losses[term].loss;
+                let loss = &self.objective.losses[term];
                 found.resize(size, 0.0);
                 y.clear();
                 y.extend(row[first..first + size].iter().map(|y| y.to_f64()));
@@ -121,29 +121,56 @@ impl<'a> LossEvaluator<'a> {
         }
     }
 
-    /// The losses of the block's trials, one entry per loss term and trial.
+    /// The losses of the block's trials.
     pub(crate) fn block_loss(&self) -> BlockLoss {
-        let lanes = self.shapes.len();
-        let tallies = self.tallies.chunks(LANES).flat_map(|term| &term[..lanes]);
         let mut block_loss = BlockLoss::default();
-        for tally in tallies {
-            let (answers, correct) = tally.answers();
-            block_loss.add(BlockLoss { loss: tally.loss, answers, correct });
+        for (term, tallies) in self.objective.losses.iter().zip(self.tallies.chunks(LANES)) {
+            let mut sum = TermLoss::default();
+            for tally in &tallies[..self.shapes.len()] {
+                let (answers, correct) = tally.answers();
+                sum.add(TermLoss { loss: tally.loss, answers, correct });
+                block_loss.loss += term.weight * tally.loss;
+            }
+            block_loss.terms.push(sum);
         }
         block_loss
     }
 }
 
-/// Loss and answers, summed over the trials of a block or of several.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+/// Losses, summed over the trials of a block or of several.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct BlockLoss {
+    /// The weighted sum of all.
+    pub loss: f64,
+    /// Each by itself, before its weight.
+    pub terms: Vec<TermLoss>,
+}
+
+impl BlockLoss {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.loss += other.loss;
+        self.terms.resize(other.terms.len(), TermLoss::default());
+        self.terms.iter_mut().zip(&other.terms).for_each(|(sum, term)| sum.add(*term));
+    }
+
+    /// Fraction of the answers at all readouts that are right; nothing without answers.
+    pub(crate) fn accuracy(&self) -> Option<f64> {
+        let mut all = TermLoss::default();
+        self.terms.iter().for_each(|term| all.add(*term));
+        all.accuracy()
+    }
+}
+
+/// Loss and answers at one readout, likewise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct TermLoss {
     pub loss: f64,
     pub answers: u64,
     pub correct: u64,
 }
 
-impl BlockLoss {
-    pub(crate) fn add(&mut self, other: Self) {
+impl TermLoss {
+    fn add(&mut self, other: Self) {
         self.loss += other.loss;
         self.answers += other.answers;
         self.correct += other.correct;

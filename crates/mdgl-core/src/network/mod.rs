@@ -2,6 +2,7 @@
 
 pub(crate) mod channels;
 mod connectivity;
+mod initial_weights;
 pub(crate) mod initialise;
 mod neurons;
 mod populations;
@@ -23,11 +24,12 @@ use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::steps::{decay, lasting_or_zero};
 
 use connectivity::Surroundings;
+pub(crate) use initial_weights::InitialWeights;
 pub(crate) use neurons::Groups;
 use neurons::neurons;
 use populations::{lay_out, types};
 pub use projections::Synapses;
-pub(crate) use projections::{InitialWeights, Synapse, SynapseKind, check_weight};
+pub(crate) use projections::{Synapse, SynapseKind, check_weight};
 use projections::{check_reach, delays, projections};
 
 /// Most neurons or units of a network, so that every index fits and products do not overflow.
@@ -306,6 +308,22 @@ impl Network {
             no_linearisation: self.neurons_without(|own| own.linearised(0.0).is_some()),
             unequal_readouts: self.outputs.windows(2).any(|pair| pair[0].kappa != pair[1].kappa),
         }
+    }
+
+    /// Refuses a network that cannot be run step by step.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for conventions and for neuron models without a forward form.
+    pub fn validate_session(&self) -> Result<()> {
+        let NetworkProperties { bellec2020, no_forward_form, .. } = self.properties();
+        if bellec2020 {
+            let path = "model.description.conventions";
+            return Err(invalid(path, "'bellec2020'", "for a session: 'mdgl2021'"));
+        }
+        no_forward_form.map_or(Ok(()), |neurons| {
+            let allowed = "for a session: neurons whose model has a forward form";
+            Err(invalid("model.description.populations", neurons, allowed))
+        })
     }
 
     /// The site of each neuron on the sheet at a step; sites are counted row after row.

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Assignment, Evaluation};
+use super::{Assignment, Evaluation, LossReport, Score};
 use crate::batch::EncodedBatch;
+use crate::batch::loss::{Loss, LossTerm, Objective};
 use crate::description::Conventions;
 use crate::learn::evaluate_loss::BlockLoss;
 use crate::model::Model;
@@ -15,8 +16,8 @@ use crate::run::real::Real;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct BatchSums {
     pub(super) loss: BlockLoss,
-    /// Of a custom loss; built-in ones count answers.
-    pub(super) custom_accuracy: Option<f64>,
+    /// Accuracies of custom losses, one entry per loss; built-in ones count answers. Empty without custom losses.
+    pub(super) custom_accuracies: Vec<Option<f64>>,
     /// Spikes of each neuron.
     pub(super) counts: Vec<u64>,
     /// Σ ψ of each neuron, if its mean is needed.
@@ -33,16 +34,21 @@ impl BatchSums {
         Self { loss, counts, ..Self::default() }
     }
 
-    /// What a custom loss says of the batch.
-    pub(super) fn set_custom(&mut self, loss: f64, accuracy: Option<f64>) {
-        self.loss.loss = loss;
-        self.custom_accuracy = accuracy;
+    /// Adds what custom losses say of the batch.
+    pub(super) fn add_custom(&mut self, objective: &Objective, score: &Score) {
+        self.custom_accuracies.resize(objective.losses.len(), None);
+        let custom = (0..).zip(&objective.losses).filter(|(_, term)| term.loss == Loss::Custom);
+        for ((i, term), own) in custom.zip(&score.losses) {
+            self.loss.loss += term.weight * own.loss;
+            self.loss.terms[i].loss = own.loss;
+            self.custom_accuracies[i] = own.accuracy;
+        }
     }
 
     pub(super) fn total(blocks: &[Self]) -> Self {
         let mut total = Self::default();
         for block in blocks {
-            total.loss.add(block.loss);
+            total.loss.add(&block.loss);
             total.squares += block.squares;
             total.add_counts(&block.counts);
             total.add_psi(&block.psi);
@@ -93,7 +99,22 @@ impl BatchSums {
             0.5 * r.strength * excess.sum::<f64>()
         });
         let mean = rates.iter().sum::<f64>() / rates.len() as f64;
-        let accuracy = self.custom_accuracy.or(self.loss.accuracy());
-        Evaluation { loss: self.loss.loss, regulariser, accuracy, rate: mean * 1000.0 / dt }
+        let losses = self.losses(objective);
+        let known: Vec<f64> = losses.iter().filter_map(|loss| loss.accuracy).collect();
+        let accuracy = match self.custom_accuracies.iter().any(Option::is_some) {
+            true => Some(known.iter().sum::<f64>() / known.len() as f64),
+            false => self.loss.accuracy(),
+        };
+        Evaluation { loss: self.loss.loss, regulariser, accuracy, rate: mean * 1000.0 / dt, losses }
+    }
+
+    /// Each loss by itself.
+    fn losses(&self, objective: &Objective) -> Vec<LossReport> {
+        let report = |(i, term): (usize, &LossTerm)| {
+            let sum = self.loss.terms[i];
+            let custom = self.custom_accuracies.get(i).copied().flatten();
+            LossReport { readout: term.readout.clone(), loss: sum.loss, accuracy: custom.or(sum.accuracy()) }
+        };
+        objective.losses.iter().enumerate().map(report).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Custom losses: a simulated batch that waits for δ, and the gradients of the δ that it gets.
+//! Custom losses: a simulated batch that waits for their δ, and its evaluation and gradients with those of built-in losses.
 
 use std::sync::atomic::AtomicBool;
 
@@ -8,7 +8,7 @@ use super::record::{A_READOUT, readouts};
 use super::workers::{Workers, Workspace};
 use super::{Assignment, finite_lists};
 use crate::batch::EncodedBatch;
-use crate::batch::loss::check_values;
+use crate::batch::loss::{Loss, check_values};
 use crate::description::rule::{LearningSignal, Rule, Trace};
 use crate::description::{Reach, TimeCourse};
 use crate::error::{Result, invalid};
@@ -86,37 +86,68 @@ impl<F: Real> Forward<F> {
     }
 }
 
-/// What a loss computed outside says of a batch.
+/// What the losses computed outside say of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Score {
-    /// ∂E/∂y, `[trial][step][unit]` over all readout units.
+    /// ∂E/∂y before weights, `[trial][step][unit]` over all readout units; what stands at a built-in loss's is replaced.
     pub delta: Vec<f64>,
-    /// E.
+    /// One per custom loss, in the order of the objective.
+    pub losses: Vec<CustomTerm>,
+}
+
+/// What one of them says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CustomTerm {
+    /// E before its weight.
     pub loss: f64,
     /// Reported as it is.
     pub accuracy: Option<f64>,
 }
 
-/// A loss computed outside, for a [`Forward`].
+impl Score {
+    /// Of one custom loss without an accuracy.
+    pub fn new(delta: Vec<f64>, loss: f64) -> Self {
+        Self { delta, losses: vec![CustomTerm { loss, accuracy: None }] }
+    }
+
+    /// Refuses δ of another size or with values that are not finite, and another number of losses.
+    pub(super) fn validate<F: Real>(&self, pass: &Pass<'_, F>) -> Result<()> {
+        let Assignment { batch, objective, .. } = pass.assignment;
+        let custom = objective.losses.iter().filter(|term| term.loss == Loss::Custom).count();
+        if self.losses.len() != custom {
+            let value = format!("{} losses", self.losses.len());
+            return Err(invalid("loss", value, format!("one per custom loss ({custom})")));
+        }
+        check_values("delta", &self.delta, batch.trials * batch.steps * pass.network.outputs())
+    }
+}
+
+/// Losses computed outside, for a [`Forward`].
 #[derive(Debug)]
 pub struct CustomLoss<F: Real> {
     /// The simulated batch.
     pub forward: Forward<F>,
-    /// What the loss says of it.
+    /// What the losses say of it.
     pub score: Score,
 }
 
 impl<F: Real> CustomLoss<F> {
+    /// The sums of the simulated blocks, and the blocks with their δ.
+    pub(super) fn evaluate(self, pass: &Pass<'_, F>) -> Result<(BatchSums, Vec<Workspace<F>>)> {
+        let Self { forward: Forward { mut workspaces, .. }, score } = self;
+        score.validate(pass)?;
+        let mut batch_sums = BatchSums::total(&pass.evaluate_losses(&mut workspaces, Some(&score))?);
+        batch_sums.add_custom(pass.assignment.objective, &score);
+        Ok((batch_sums, workspaces))
+    }
+
     /// The gradient sums of the simulated blocks.
     pub(super) fn backward(
         self,
         pass: &Pass<'_, F>,
         plan: &mut LearningPlan<F>,
     ) -> Result<(BatchSums, Vec<BlockGradient<F>>)> {
-        let Self { forward: Forward { mut workspaces, .. }, score: Score { delta, loss, accuracy } } = self;
-        let blocks = lay_out_delta(pass, &delta, &mut workspaces)?;
-        let mut batch_sums = BatchSums::total(&blocks);
-        batch_sums.set_custom(loss, accuracy);
+        let (batch_sums, workspaces) = self.evaluate(pass)?;
         let in_blocks = workspaces.iter().all(|workspace| workspace.layout == Layout::Trials);
         if plan.follows_psi() && batch_sums.psi.is_empty() || plan.in_blocks() && !in_blocks {
             return Err(invalid(
@@ -128,22 +159,4 @@ impl<F: Real> CustomLoss<F> {
         let block_gradients = pass.backward(plan, workspaces, &batch_sums)?;
         Ok((batch_sums, block_gradients))
     }
-}
-
-/// Lays out the δ of a custom loss, `[trial][step][unit]`; the block_sums know their spikes and ψ alone.
-pub(super) fn lay_out_delta<F: Real>(
-    pass: &Pass<'_, F>,
-    delta: &[f64],
-    workspaces: &mut [Workspace<F>],
-) -> Result<Vec<BatchSums>> {
-    let Assignment { batch, .. } = pass.assignment;
-    let (steps, outputs, neurons) = (batch.steps, pass.network.outputs(), pass.network.size());
-    check_values("delta", delta, batch.trials * steps * outputs)?;
-    let lay_out = |(block, workspace): (usize, &mut Workspace<F>)| {
-        workspace.delta.reset(0, steps, outputs)?;
-        pass.lay_out(block, delta, &mut workspace.delta.blocks);
-        let (counts, psi) = (workspace.spike_counts(neurons), workspace.psi_sums(neurons));
-        Ok(BatchSums { counts, psi, ..BatchSums::default() })
-    };
-    workspaces.iter_mut().enumerate().map(lay_out).collect()
 }

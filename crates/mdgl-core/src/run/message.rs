@@ -13,7 +13,7 @@ use crate::numeric::lanes::LANES;
 use crate::run::real::Real;
 
 /// Version of the layout; raised when it changes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const CHECKSUM_BYTES: usize = 8;
 
 /// Fingerprints that must be equal on every rank, in the order of [`Header::common`].
@@ -174,8 +174,9 @@ impl<F: Real> Expected<'_, F> {
         batch_sums.counts.len() == neurons
             && batch_sums.counts.iter().all(|&count| count <= most)
             && (batch_sums.psi.len() == neurons || batch_sums.psi.is_empty() && !follows_psi)
-            && batch_sums.loss.answers <= most * self.losses as u64
-            && batch_sums.loss.correct <= batch_sums.loss.answers
+            && batch_sums.loss.terms.len() == self.losses
+            && batch_sums.loss.terms.iter().all(|term| term.correct <= term.answers && term.answers <= most)
+            && batch_sums.custom_accuracies.is_empty()
     }
 
     /// The sums of all blocks, in order.

@@ -35,7 +35,7 @@ use crate::numeric::scalar::all_finite;
 use crate::run::real::Real;
 
 use batch_sums::BatchSums;
-pub use custom_loss::{CustomLoss, Forward, Score};
+pub use custom_loss::{CustomLoss, CustomTerm, Forward, Score};
 use pass::{Pass, SignalSources, kept_for};
 pub use record::{Record, Recording, simulate};
 use record::{readouts, spike_events, transpose, voltages};
@@ -48,20 +48,34 @@ pub use workers::Workers;
 use workers::Workspace;
 
 /// What a batch came to.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
-    /// The task's loss.
+    /// The task's losses, their weighted sum.
     pub loss: f64,
     /// The firing-rate regulariser's loss.
     pub regulariser: f64,
-    /// Fraction of trials whose class was right; `None` without classes.
+    /// Fraction of answers that were right, over all readouts; where a custom loss gives one, the mean of the readouts'
+    /// accuracies; `None` where no loss has one.
     pub accuracy: Option<f64>,
     /// Mean firing rate of the recurrent neurons in Hz.
     pub rate: f64,
+    /// Each loss by itself.
+    pub losses: Vec<LossReport>,
+}
+
+/// One loss of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LossReport {
+    /// Its readout.
+    pub readout: String,
+    /// The loss before its weight.
+    pub loss: f64,
+    /// Fraction of answers that were right; `None` where the loss has none.
+    pub accuracy: Option<f64>,
 }
 
 /// Result of one training iteration.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
     /// The batch before the step.
     pub evaluation: Evaluation,
@@ -121,6 +135,24 @@ pub fn evaluate<F: Real>(
     assignment.validate(model)?;
     let block_sums = Pass::new(model, assignment, workers, cancel)?.evaluate()?;
     finite(BatchSums::total(&block_sums).evaluation(model, assignment))
+}
+
+/// Evaluates a simulated batch with custom losses, alone or beside built-in ones.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] for a batch, targets or δ that do not fit, [`crate::Error::NotFinite`], [`crate::Error::Memory`].
+pub fn evaluate_custom<F: Real>(
+    model: &Model<F>,
+    assignment: Assignment<'_>,
+    custom: CustomLoss<F>,
+    workers: &Workers<F>,
+    cancel: &AtomicBool,
+) -> Result<Evaluation> {
+    assignment.validate(model)?;
+    let pass = Pass::new(model, assignment, workers, cancel)?;
+    let (batch_sums, workspaces) = custom.evaluate(&pass)?;
+    workspaces.into_iter().for_each(|workspace| workers.release(workspace));
+    finite(batch_sums.evaluation(model, assignment))
 }
 
 /// Loss and gradients of a batch by a rule; `custom` goes with a custom loss and only with one.
@@ -227,7 +259,7 @@ fn learn<F: Real>(
         }
         None if pass.needs_whole_batch(&plan, rule) => {
             let mut workspaces = pass.forward(kept_for(&plan))?;
-            let batch_sums = BatchSums::total(&pass.evaluate_losses(&mut workspaces)?);
+            let batch_sums = BatchSums::total(&pass.evaluate_losses(&mut workspaces, None)?);
             let block_gradients = pass.backward(&mut plan, workspaces, &batch_sums)?;
             (batch_sums, block_gradients)
         }
@@ -244,13 +276,16 @@ fn learn<F: Real>(
 }
 
 fn finite(evaluation: Evaluation) -> Result<Evaluation> {
-    let Evaluation { loss, regulariser, accuracy, rate } = evaluation;
+    let Evaluation { loss, regulariser, accuracy, rate, losses } = &evaluation;
     let numbers = [
         ("the loss", loss + regulariser),
         ("the accuracy", accuracy.unwrap_or_default()),
-        ("the firing rate", rate),
+        ("the firing rate", *rate),
     ];
-    match numbers.into_iter().find(|(_, number)| !number.is_finite()) {
+    // A loss of weight 0 may be infinite where the sum is not.
+    let single = losses.iter().map(|one| ("a loss", one.loss));
+    let wrong = numbers.into_iter().chain(single).find(|(_, number)| !number.is_finite());
+    match wrong {
         None => Ok(evaluation),
         Some((what, _)) => Err(not_finite(what)),
     }

@@ -9,8 +9,9 @@ use rayon::prelude::*;
 use super::batch_sums::BatchSums;
 use super::singles;
 use super::workers::{Workers, Workspace};
-use super::{Assignment, Learned, finite};
+use super::{Assignment, Learned, Score, finite};
 use crate::batch::encode::BlockInput;
+use crate::batch::loss::Loss;
 use crate::description::Conventions;
 use crate::description::rule::{Estimator, Rule, Trace};
 use crate::error::{Result, invalid};
@@ -86,12 +87,16 @@ impl<F: Real> Pass<'_, F> {
         self.workers.pool.install(|| self.blocks.clone().into_par_iter().map(simulate).collect())
     }
 
-    /// Losses and δ of all simulated blocks.
-    pub(super) fn evaluate_losses(&self, workspaces: &mut [Workspace<F>]) -> Result<Vec<BatchSums>> {
+    /// Losses and δ of all simulated blocks; of custom losses δ alone.
+    pub(super) fn evaluate_losses(
+        &self,
+        workspaces: &mut [Workspace<F>],
+        custom: Option<&Score>,
+    ) -> Result<Vec<BatchSums>> {
         self.blocks
             .clone()
             .zip(workspaces)
-            .map(|(block, workspace)| self.evaluate_loss(block, workspace))
+            .map(|(block, workspace)| self.evaluate_loss(block, workspace, custom))
             .collect()
     }
 
@@ -100,7 +105,7 @@ impl<F: Real> Pass<'_, F> {
         self.workers.blocks(&self.blocks, |block, workspace| {
             let layout = self.layout(block, Keep::NOTHING, Purpose::Evaluate)?;
             self.forward_block(layout, block, workspace, Keep::NOTHING)?;
-            self.evaluate_loss(block, workspace)
+            self.evaluate_loss(block, workspace, None)
         })
     }
 
@@ -169,13 +174,22 @@ impl<F: Real> Pass<'_, F> {
         Ok(())
     }
 
-    /// Losses and δ of a simulated block.
-    fn evaluate_loss(&self, block: usize, workspace: &mut Workspace<F>) -> Result<BatchSums> {
+    /// Losses and δ of a simulated block; of custom losses δ alone.
+    fn evaluate_loss(
+        &self,
+        block: usize,
+        workspace: &mut Workspace<F>,
+        custom: Option<&Score>,
+    ) -> Result<BatchSums> {
         let Assignment { batch, objective, targets } = self.assignment;
         let span = self.workers.span(ProfileStage::EvaluateLoss, Some(block));
         let (neurons, outputs) = (self.network.size(), self.network.outputs());
         let shortest = self.lengths(block).into_iter().filter(|&n| n > 0).min().unwrap_or(0);
         workspace.delta.reset(objective.first_step(shortest as usize), batch.steps, outputs)?;
+        if let Some(score) = custom {
+            self.lay_out(block, &score.delta, &mut workspace.delta.blocks);
+            self.weigh_custom(&mut workspace.delta.blocks);
+        }
         let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, targets, block);
         let readout = match workspace.layout {
             Layout::Trials => &workspace.trajectory.readout,
@@ -188,6 +202,22 @@ impl<F: Real> Pass<'_, F> {
         batch_sums.squares = batch_sums.excesses.iter().flatten().map(|excess| excess * excess).sum();
         span.end();
         Ok(batch_sums)
+    }
+
+    /// Multiplies the δ of custom losses, `[step][unit]`, with their weights, and clears what other readouts have.
+    fn weigh_custom(&self, delta: &mut [Block<F>]) {
+        let network = self.model.network();
+        let mut weights = vec![F::ZERO; self.network.outputs()];
+        for term in self.assignment.objective.losses.iter().filter(|term| term.loss == Loss::Custom) {
+            if let Ok(readout) = network.readout(&term.readout) {
+                weights[readout.units.clone()].fill(F::from_f64(term.weight));
+            }
+        }
+        for row in delta.chunks_mut(weights.len().max(1)) {
+            for (block, &weight) in row.iter_mut().zip(&weights) {
+                block.0.iter_mut().for_each(|delta| *delta = *delta * weight);
+            }
+        }
     }
 }
 
@@ -218,7 +248,7 @@ impl<F: Real> Pass<'_, F> {
                 return self.trial_by_trial(plan, block, workspace);
             }
             self.forward_block(layout, block, workspace, keep)?;
-            let batch_sums = self.evaluate_loss(block, workspace)?;
+            let batch_sums = self.evaluate_loss(block, workspace, None)?;
             let rates = self.trial_rates(block, &batch_sums);
             Ok((
                 batch_sums,
@@ -346,8 +376,9 @@ impl<F: Real> Pass<'_, F> {
         };
         F::backward(self.workers.instructions, kernel)?;
         span.end_with([&mut workspace.backward_state.probe, &mut workspace.trajectory.replay.probe]);
-        self.workers
-            .count(|| work::tally_backward(&self.network, plan, &workspace.input, &workspace.trajectory));
+        let batch = (&workspace.input, &workspace.trajectory);
+        let work = &workspace.backward_state.work;
+        self.workers.count(|| work::tally_backward(&self.network, plan, batch, work));
         let span = self.workers.span(ProfileStage::Reduce, Some(block));
         let block_gradient = workspace.backward_state.block_gradient(plan);
         span.end();
@@ -365,7 +396,6 @@ impl<F: Real> Pass<'_, F> {
             if self.workers.counts() {
                 // The online form does not keep its spikes: they are counted in another simulation.
                 self.forward_block(Layout::Trials, block, workspace, Keep::NOTHING)?;
-                self.workers.count(|| work::tally_online(&self.network, plan, &workspace.trajectory));
             }
             let span = self.workers.span(ProfileStage::Forward, Some(block));
             workspace.traces.probes().into_iter().for_each(|probe| span.start(probe));
@@ -383,6 +413,8 @@ impl<F: Real> Pass<'_, F> {
             };
             let block_loss = F::online(self.workers.instructions, kernel)?;
             span.end_with(workspace.traces.probes());
+            let (trajectory, receives) = (&workspace.trajectory, workspace.traces.receives());
+            self.workers.count(|| work::tally_online(&self.network, plan, trajectory, receives));
             let mut batch_sums = BatchSums::of(block_loss, workspace.traces.spike_counts().to_vec());
             batch_sums.psi = workspace.traces.psi_sums();
             let span = self.workers.span(ProfileStage::Reduce, Some(block));
@@ -404,7 +436,7 @@ impl<F: Real> Pass<'_, F> {
             in_blocks: true,
             ..Keep::NOTHING
         })?;
-        let block_sums = self.evaluate_losses(&mut workspaces)?;
+        let block_sums = self.evaluate_losses(&mut workspaces, None)?;
         let constants = BatchSums::total(&block_sums).constants(self.model, self.assignment);
         let trial = |i: usize| {
             let Workspace { input, trajectory, delta, .. } = &workspaces[i / LANES];

@@ -126,7 +126,7 @@ fn record_signals<F: Real>(
     rule.validate_use(Use::RecordedSignals)?;
     let all = vec![true; pass.model.network().projections().len()];
     let mut plan = LearningPlan::new(pass.model, &pass.network, rule, objective.regulariser.is_some(), &all)?;
-    let block_sums = pass.evaluate_losses(workspaces)?;
+    let block_sums = pass.evaluate_losses(workspaces, None)?;
     pass.take_means(&mut plan, &BatchSums::total(&block_sums));
     signals(pass, &plan, &block_sums, workspaces)
 }

@@ -85,7 +85,7 @@ impl<F: Real> Sharing<'_, F> {
         if pass.needs_whole_batch(&plan, rule) {
             let header = self.header(MessagePhase::Forward)?;
             let mut workspaces = pass.forward(kept_for(&plan))?;
-            let block_sums = pass.evaluate_losses(&mut workspaces)?;
+            let block_sums = pass.evaluate_losses(&mut workspaces, None)?;
             return self.send(
                 header,
                 Waiting::Forward { plan: plan.into(), workspaces },

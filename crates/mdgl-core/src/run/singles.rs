@@ -212,7 +212,7 @@ impl<F: Real> Singles<F> {
             BackwardOne { context, plan, learning, trial, delta, constants, state, cancel: run.cancel };
         F::backward_one(run.instructions, kernel)?;
         span.end_with([&mut trial.probe, &mut state.probe]);
-        run.count(|| tally::gone_back(context, (plan, learning), trial, state.asked));
+        run.count(|| tally::gone_back(context, (plan, learning), trial, (state.asked, &state.skipped)));
         Ok(())
     }
 

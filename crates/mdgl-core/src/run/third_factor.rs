@@ -5,7 +5,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::custom_loss::{Score, lay_out_delta};
+use super::custom_loss::Score;
 use super::record::{A_LEARNING_SIGNAL, A_MEMBRANE, A_READOUT, signals};
 use super::{
     Assignment, BatchSums, Evaluation, Learned, Pass, SignalSources, StepReport, Workers, Workspace, advance,
@@ -93,13 +93,11 @@ pub fn observe<F: Real>(
         in_blocks: true,
         ..Keep::NOTHING
     })?;
-    let block_sums = match score {
-        None => pass.evaluate_losses(&mut workspaces)?,
-        Some(score) => lay_out_delta(&pass, &score.delta, &mut workspaces)?,
-    };
+    score.map_or(Ok(()), |score| score.validate(&pass))?;
+    let block_sums = pass.evaluate_losses(&mut workspaces, score)?;
     let mut batch_sums = BatchSums::total(&block_sums);
     if let Some(score) = score {
-        batch_sums.set_custom(score.loss, score.accuracy);
+        batch_sums.add_custom(objective, score);
     }
     finite(batch_sums.evaluation(model, assignment))?;
     let learning_signal = learning_signal(&pass, &block_sums, &mut workspaces)?;
