@@ -101,7 +101,7 @@ export function compareArguments({ task, rules, flags = [] }, { seeds, iteration
   ]
 }
 
-/** What `--list` prints: a line a table. */
+/** What `--list` prints: one line per table. */
 export function listing() {
   return TABLES.map(({ name, seeds, parts }) => {
     const runs = parts.reduce((sum, { rules }) => sum + rules.length * seeds, 0)

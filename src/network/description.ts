@@ -261,7 +261,7 @@ export interface Projection<Name extends string = string, From extends string = 
   readonly plastic?: boolean
 }
 
-/** How strong a channel is: the mean weight of the synapses to→from of the moment, each synapse's own, or a number. */
+/** How strong a channel is: the current mean weight of the synapses to→from, each synapse's own, or a number. */
 export type Gain = 'mean-weight' | 'weight' | number
 
 /**

@@ -50,7 +50,7 @@ impl ProfileStage {
     }
 }
 
-/// A stage as a thread worked on it; times in ns.
+/// A stage on one thread; times in ns.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Slice {
     /// The stage.
@@ -77,9 +77,9 @@ impl Slice {
 /// Mode of recording an iteration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RecordMode {
-    /// Times of stages and sections; the probes time one step in so many.
+    /// Times of stages and sections; probes time one step in so many.
     Times {
-        /// Steps for each timed one.
+        /// Number of steps of which one is timed.
         every: u32,
     },
     /// Counts of work. Counting takes time, so it has an iteration of its own.
@@ -117,7 +117,7 @@ impl Recorder {
         Self { record, log: Mutex::default() }
     }
 
-    /// Steps for each step that probes shall time; 0 for none.
+    /// Number of steps of which a probe times one; 0: none.
     pub fn every(&self) -> u32 {
         match self.record {
             RecordMode::Times { every } => every,

@@ -11,7 +11,7 @@ pub enum Section {
     DrawingInputs,
     /// Scatter of input events to cells.
     InputScatter,
-    /// Spikes onto cells.
+    /// Scatter of spikes to cells.
     RecurrentScatter,
     /// Membranes, thresholds, spikes, ψ and refractory periods.
     NeuronUpdate,
@@ -21,7 +21,7 @@ pub enum Section {
     Loss,
     /// Γ: what cells receive from secreting cells; in the online form with the traces that follow it.
     Modulation,
-    /// the adjoints of the cells, from the last step to the first.
+    /// Adjoints of the cells, from the last step to the first.
     BackwardRecursion,
     /// Eligibility traces of the online form.
     EligibilityTraces,

@@ -162,8 +162,8 @@ impl<F: Scalar> BackwardState<F> {
         let direct = std::iter::once(plan.modulation.as_ref()).chain(secretions.map(Some));
         for (fields, modulation) in self.fields.iter_mut().zip(direct) {
             let diffusive = modulation.and_then(|modulation| modulation.diffusive.as_ref());
-            refill(fields, diffusive.map_or(0, Diffusive::blocks), "what spreads over a sheet of cells")?;
-            diffusive.map_or(Ok(()), |diffusive| diffusive.places.make_room(&mut self.places))?;
+            refill(fields, diffusive.map_or(0, Diffusive::blocks), "the fields on a sheet of cells")?;
+            diffusive.map_or(Ok(()), |diffusive| diffusive.places.allocate(&mut self.places))?;
         }
         for (buffer, len) in [
             (&mut self.input_adjoint, self.tile * n),
@@ -325,7 +325,7 @@ impl<F: Scalar> Backward<'_, F> {
         }
         let outputs = network.outputs();
         let error = &state.error[state.rows(t).0 * outputs..][..outputs];
-        // Errors of the last step alone have decayed to 0 long before the first.
+        // Errors of the last step alone have decayed to 0 long before the first step.
         let has_error = !self.rates.is_empty() || !error.iter().all(is_zero);
         if has_error && self.rates.own.is_empty() {
             find_signals::<L, false>(self.plan, error, self.rates, &mut state.signal);

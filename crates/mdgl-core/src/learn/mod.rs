@@ -6,6 +6,7 @@
 //! other estimators of the whole gradient, for comparison.
 
 pub(crate) mod backward;
+pub(crate) mod batch_sums;
 pub(crate) mod block_gradient;
 mod diffusion;
 pub(crate) mod evaluate_loss;

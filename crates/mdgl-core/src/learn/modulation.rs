@@ -105,7 +105,7 @@ impl<F: Scalar> Modulation<F> {
     }
 
     /// Γ of every receiver from what the cells secrete, and secreted in the steps before as far as delays reach: a row of
-    /// cells each, the newest first. `totals` has room for [`Self::totals`].
+    /// cells each, the newest first. `totals` has [`Self::totals`] elements.
     #[inline(always)]
     pub fn receive<L: Lanes<Scalar = F>>(
         &self,

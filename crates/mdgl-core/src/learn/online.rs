@@ -20,7 +20,8 @@ use std::sync::atomic::AtomicBool;
 use crate::batch::encode::{BlockInput, Entry};
 use crate::error::Result;
 use crate::instrument::section::Section;
-use crate::learn::evaluate_loss::{BlockLoss, LossEvaluator};
+use crate::learn::batch_sums::BatchSums;
+use crate::learn::evaluate_loss::LossEvaluator;
 use crate::learn::field::FieldStep;
 use crate::learn::low_pass::LowPass;
 use crate::learn::plan::LearningPlan;
@@ -54,10 +55,10 @@ pub struct Online<'a, F: Scalar> {
 
 impl<F: Scalar> SimdKernel<F> for Online<'_, F> {
     /// Sums of the trials.
-    type Output = Result<BlockLoss>;
+    type Output = Result<BatchSums>;
 
     #[inline(always)]
-    fn run<L: Lanes<Scalar = F>>(mut self) -> Result<BlockLoss> {
+    fn run<L: Lanes<Scalar = F>>(mut self) -> Result<BatchSums> {
         self.traces.reset(self.network, self.plan, self.regularised)?;
         for t in 0..self.steps {
             check_cancelled(t, self.cancel)?;
@@ -69,7 +70,7 @@ impl<F: Scalar> SimdKernel<F> for Online<'_, F> {
             traces.probe.lap(Section::Loss);
             L::call(self.online_step(t, StepHalf::Learn { has_delta }));
         }
-        Ok(self.evaluator.block_loss())
+        Ok(self.evaluator.batch_sums())
     }
 }
 

@@ -265,7 +265,7 @@ impl<F: Scalar> Traces<F> {
             if regularised && !plan.filters_factors_separately { self.list_edges(plan)? } else { Vec::new() };
         let filters = self.filters.len();
         let sites = plan.field.as_ref().map_or(0, FieldSources::sites);
-        plan.field.as_ref().map_or(Ok(()), |sources| sources.places.make_room(&mut self.places))?;
+        plan.field.as_ref().map_or(Ok(()), |sources| sources.places.allocate(&mut self.places))?;
         let buffers = [
             (&mut self.integrator, rows),
             (&mut self.eligibility, rows),

@@ -47,7 +47,7 @@ pub struct Synapses {
     /// Steps from a spike to its effect, 1 or more.
     pub(crate) delay: usize,
     /// Density times number of pairs: the number that rewiring maintains.
-    pub(crate) wanted: f64,
+    pub(crate) target_number: f64,
     /// Explicit weights, in the order of the synapses; else how to draw them.
     pub(crate) initial: InitialWeights,
 }
@@ -133,21 +133,21 @@ fn connect(
     };
     let delay = delay_steps(&path("delay"), projection.delay, d.dt, kind)?;
     let ends = Ends { from, to, recurrent: projection.from == projection.to };
-    let (pre, post, initial, wanted) = match &projection.connections {
+    let (pre, post, initial, target_number) = match &projection.connections {
         Some(list) => {
             refuse_beside_list(projection, &path)?;
             let (pre, post, values) = listed(&path("connections"), list, from, to, ends.recurrent)?;
-            let wanted = pre.len() as f64;
-            (pre, post, InitialWeights::Given(values), wanted)
+            let target_number = pre.len() as f64;
+            (pre, post, InitialWeights::Given(values), target_number)
         }
         None => {
             let mut rng = CounterRng::internal(d.seed, DrawStream::Mask, 0, index);
-            let (pairs, wanted) = connectivity::draw(&path, projection, ends, around, &mut rng)?;
+            let (pairs, target_number) = connectivity::draw(&path, projection, ends, around, &mut rng)?;
             let given = projection.initialise.clone();
             let initialise = given.unwrap_or_else(|| default_weights(projection));
             let initial = initial_weights::resolve(&path("initialise"), initialise, ends, around, &pairs)?;
             let (pre, post): (Vec<_>, Vec<_>) = pairs.into_iter().map(|(p, q)| (q, p)).unzip();
-            (Arc::new(pre), Arc::new(post), initial, wanted)
+            (Arc::new(pre), Arc::new(post), initial, target_number)
         }
     };
     Ok(Synapses {
@@ -160,7 +160,7 @@ fn connect(
         signs: from.signs.clone(),
         plastic: projection.plastic,
         delay,
-        wanted,
+        target_number,
         initial,
     })
 }

@@ -81,7 +81,7 @@ pub struct IterationTimes {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KernelProfile {
-    /// Which.
+    /// The section.
     pub kernel: Section,
     /// Time of all threads together, per iteration.
     #[serde(flatten)]
@@ -335,6 +335,7 @@ mod tests {
             steps: STEPS as usize,
             lengths: Some((0..TRIALS).map(|trial| STEPS - trial).collect()),
             inputs: vec![Input::Rates((0..TRIALS).map(segment).collect())],
+            targets: vec![Targets::Classes((0..TRIALS).map(|trial| trial % 2).collect())],
             key: DrawKey { seed: 3, stream: 2, iteration: 0 },
         }
     }
@@ -355,9 +356,8 @@ mod tests {
     }
 
     fn with_readout<T>(tau: f64, body: impl FnOnce(&Model<f32>, Assignment<'_>) -> T) -> T {
-        let targets = [Targets::Classes((0..TRIALS).map(|trial| trial % 2).collect())];
         let (batch, objective) = (batch(), objective());
-        body(&model(tau), Assignment { batch: &batch, objective: &objective, targets: &targets })
+        body(&model(tau), Assignment { batch: &batch, objective: &objective })
     }
 
     #[test]

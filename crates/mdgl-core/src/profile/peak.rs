@@ -151,7 +151,7 @@ fn triad_rate<F: Real>(
         failed = failed.or(resize(buffer, blocks, one, "the buffers for memory bandwidth").err());
     }
     let [mut a, b, c] = buffers;
-    // A thread without memory still meets the others at the barrier.
+    // A thread without memory still takes part in the barrier.
     let rate = best_rate(barrier, |repeats| {
         F::triad(set, Triad { a: &mut a, b: &b, c: &c, repeats });
         (repeats * 3 * a.len() * size_of::<Block<F>>()) as f64
@@ -159,7 +159,7 @@ fn triad_rate<F: Real>(
     failed.map_or(Ok(rate), Err)
 }
 
-/// Numbers of independent sums to try: too few wait for each other, too many exceed the registers.
+/// Numbers of independent sums to try: too few stall on latency, too many exceed the registers.
 const ACCUMULATORS: [usize; 5] = [2, 3, 4, 6, 8];
 
 /// Sizes of a core's caches in bytes; the third level is shared.

@@ -3,7 +3,7 @@
 //! Each step runs the same two halves as a step of the online form on a block of trials (`learn/online.rs`): the same
 //! operations, so the same bits. Cells stand in the first lane; of traces sixteen synapses of a target share a row
 //! (`learn/traces.rs`). The second half waits until the step's errors are
-//! known: [`Stream::learn`] only adds to δ, and the next call of anything else carries it out.
+//! known: [`Stream::add_loss`] only adds to δ, and the next call of any other method runs it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ const OTHERS: Mask = !1;
 
 /// A network that runs and learns step by step, in memory that does not grow with time.
 ///
-/// It holds the current weights compiled for the kernels, not the model: [`Stream::apply`] takes the model and gives
+/// It holds the current weights compiled for the kernels, not the model: [`Stream::update`] takes the model and gives
 /// the next one, as [`crate::train_step`] does.
 #[derive(Debug)]
 pub struct Stream<F: Real> {
@@ -233,7 +233,7 @@ impl<F: Real> Stream<F> {
     }
 
     /// Adds errors to the last step and gives their loss (0 for errors given by the caller). The gradient is that of
-    /// the sum of all losses since the last [`Self::apply`].
+    /// the sum of all losses since the last [`Self::update`].
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] where no step waits for errors and for targets that do not fit; [`crate::Error::NotFinite`]. Nothing

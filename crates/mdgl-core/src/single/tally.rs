@@ -55,7 +55,7 @@ fn scattered<F: Scalar>(
 }
 
 /// The forward pass over one trial.
-pub(crate) fn simulated<F: Scalar>(context: TrialContext<'_, F>, trial: &Trial<F>) -> [(Section, Tally); 4] {
+pub(crate) fn simulation<F: Scalar>(context: TrialContext<'_, F>, trial: &Trial<F>) -> [(Section, Tally); 4] {
     let TrialContext { network, lane_layout, input, .. } = context;
     let (calls, live) = (trial.steps as u64, trial.length as u64);
     let (cells, blocks, outputs) =
@@ -109,7 +109,7 @@ fn summed<F: Scalar>(
 
 /// The backward pass over one trial, segments simulated again aside; `asked` is the number of synapses that BPTT
 /// followed, `skipped` the number of steps that the recursion of each block of cells left out.
-pub(crate) fn gone_back<F: Scalar>(
+pub(crate) fn backward<F: Scalar>(
     context: TrialContext<'_, F>,
     (plan, learning): (&LearningPlan<F>, &Learning<F>),
     trial: &Trial<F>,
