@@ -114,7 +114,7 @@ test('a task may ask for several answers a trial', async t => {
 const window = (change: object) => [WINDOWS[0], { trial: 2, from: 5, to: 9, class: 1, ...change }] as ClassWindow[]
 const BAD: readonly (readonly [string, Targets, string])[] = [
   ['none', [], 'batch.targets.choice'],
-  ['a class a trial', [0, 1, 1, 0], 'batch.targets.choice[0]'],
+  ['one class per trial', [0, 1, 1, 0], 'batch.targets.choice[0]'],
   ['a typed array', Uint32Array.of(0, 1, 1, 0), 'batch.targets.choice'],
   ['a trial that is none', window({ trial: 4 }), 'batch.targets.choice[1].trial'],
   ['an end beyond the trial', window({ to: 61 }), 'batch.targets.choice[1].to'],

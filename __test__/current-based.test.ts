@@ -49,7 +49,7 @@ function mixed({ seed = 1, synapticTimeConstant = 10 } = {}) {
     .build()
 }
 
-/** A trial a class: its half of the cues fires. */
+/** One trial per class: its half of the cues fires. */
 function cues(classes: readonly number[]): Batch<'cues'> {
   const rates = classes.map((side, trial) => ({
     trial,

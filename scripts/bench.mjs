@@ -93,7 +93,7 @@ async function ratios() {
   return [
     '### Numbers near 0',
     '',
-    'Processor time a neuron update over that of W, 1 thread, the least of 20 rounds in turns.',
+    'Processor time per neuron update over that of W, 1 thread, the least of 20 rounds in turns.',
     '',
     markdown([['workload', 'instructions', 'rule', ...PASSES], ...rows], 3)
   ].join('\n')

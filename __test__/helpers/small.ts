@@ -20,7 +20,7 @@ export function smallNetwork({ seed = 1 } = {}) {
 
 export const STEPS = 60
 
-/** A batch with one trial a class: its half of the cues fires. */
+/** A batch with one trial per class: its half of the cues fires. */
 export function smallBatch(classes: readonly number[] = [0, 1, 1, 0]): Batch<'cues'> {
   const rates = classes.map((side, trial) => ({
     trial,

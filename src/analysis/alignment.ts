@@ -43,7 +43,7 @@ export interface AlignmentOptions<ReadoutName extends string = string> extends E
 
 /**
  * Cosine, angle and ratio of norms of learning rules' gradients to BPTT's, on one batch and at the same weights: those
- * of the moment of the call, also while the model is being trained. With g a rule's gradient and b BPTT's,
+ * at the time of the call, also while the model is being trained. With g a rule's gradient and b BPTT's,
  * cos = Σ g b / √(Σ g² Σ b²) over the synapses, summed in f64 whatever the model's precision.
  *
  * A projection onto a readout has its exact gradient under every rule with symmetric feedback, so its cosine is 1 to rounding.
@@ -97,7 +97,7 @@ export async function keyedAlignment<D extends NetworkDescription, P extends Pre
   const expanded = array(rules, 'rules').map(rule =>
     isCustomRule(rule) ? defineRule(rule) : expandRuleFor(nativeModel(model), rule)
   )
-  // All gradients at the same weights, whoever trains the model meanwhile.
+  // All gradients at the same weights, even if the model is trained meanwhile.
   using still = model.clone()
   const bptt = await keyedGradients(still, batch, published.bptt, options, key)
   const alignments: Alignment<D>[] = []

@@ -77,7 +77,7 @@ export async function channelNorms<D extends NetworkDescription, P extends Preci
   const { rule, ...checked } = checkOptions(asked, ['rule', 'loss', 'regulariser', 'seed'])
   const expanded = expandRuleFor(nativeModel(model), rule)
   if (expanded.hops !== 1) throw invalid('rule.hops', expanded.hops, '1, a rule of one hop')
-  // All parts at the same weights, whoever trains the model meanwhile.
+  // All parts at the same weights, even if the model is trained meanwhile.
   using still = model.clone()
   const squaresOf = async (channels: Rule['channels'], receiving?: string) =>
     squares(await simulate(still, batch, { ...checked, rule: { ...expanded, channels } }), receiving)
@@ -95,7 +95,7 @@ export async function channelNorms<D extends NetworkDescription, P extends Preci
 type OneOrMore<T> = readonly [T, ...T[]]
 
 /** The rule's channels between the network's types, written out. */
-function channelsOf({ channels }: Rule, description: NetworkDescription): readonly Channel[] {
+export function channelsOf({ channels }: Rule, description: NetworkDescription): readonly Channel[] {
   if (channels !== 'network') return 'gain' in channels ? everywhere(channels, description) : channels
   return description.channels ?? everywhere({ gain: 'mean-weight', reach: 'synaptic', kernel: 'none' }, description)
 }

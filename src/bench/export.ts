@@ -35,7 +35,7 @@ export async function exportWork({ name, seed, model, task, batch }: Work, path:
   await writeAside(path, Buffer.from(`${JSON.stringify(exported)}\n`))
 }
 
-/** The network with the model's synapses and weights of the moment in place of densities. */
+/** The network with the model's current synapses and weights in place of densities. */
 function withConnections(model: Model): NetworkDescription {
   return { ...model.description, projections: (model.description.projections ?? []).map(part => listed(model, part)) }
 }

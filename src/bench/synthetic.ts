@@ -67,7 +67,7 @@ function withoutAutapses({ pre, post, values }: Connections): Connections {
   return { pre: take(pre), post: take(post), values: take(values) }
 }
 
-/** Binary inputs, each unit at a rate of its own, and a target a trial or a step. */
+/** Binary inputs, each unit at a rate of its own, and one target per trial or per step. */
 export function syntheticBatch(shape: Shape, seed: number): Batch {
   const { steps, batch } = shape
   return {

@@ -56,7 +56,7 @@ export async function keptRun(options: ComparedRun, out: string): Promise<Finish
   const path = runPath(out, options)
   const stored = await sameRun(path, runConfig(options))
   const kept = stored?.finished === true && (await hasAlignment(path, options, endOf(stored, options)))
-  return kept ? await told(path, stored, options, true) : undefined
+  return kept ? await storedRun(path, stored, options, true) : undefined
 }
 
 /**
@@ -112,14 +112,14 @@ async function lockedRun(
       warned: message => warn(`${path}: ${message}`)
     })
     if (ending === 'interrupted') throw options.signal?.reason
-    return await told(path, await readRunFolder(path), options, false)
+    return await storedRun(path, await readRunFolder(path), options, false)
   } finally {
     await lock.release()
   }
 }
 
 /** What there is to compare of a finished run. */
-async function told(
+async function storedRun(
   path: string,
   stored: StoredRun | undefined,
   options: ComparedRun,

@@ -94,8 +94,8 @@ function synapses(
     const first = stage === 'input' ? inputs[from] : populations[from]?.from
     const target = stage === 'readout' ? readouts[to] : populations[to]
     const delay = delaySteps(projection, description)
-    const wires = { stage, delay, pre: moved(pre, first), post: moved(post, target?.from), weights } as const
-    return [names[i] ?? '', Object.freeze(wires)]
+    const synapses = { stage, delay, pre: moved(pre, first), post: moved(post, target?.from), weights } as const
+    return [names[i] ?? '', Object.freeze(synapses)]
   })
   return Object.freeze(Object.fromEntries(entries))
 }

@@ -24,7 +24,7 @@ import { eventStream } from '../task/task.js'
 const MOST_TRIALS = 2 ** 20
 const SEGMENT_FIELDS = 6
 
-/** A batch ready for the engine, which shares no memory with it, and the batch itself for custom losses. */
+/** A batch as the engine's copy of it, which shares no memory with it, and the batch itself for custom losses. */
 export interface EncodedBatch extends BatchShape {
   readonly batch: Batch
   /** The engine's copy; the job that computes with it uses it up. */
@@ -39,15 +39,10 @@ export function encodeBatch(
   key: DrawKey
 ): EncodedBatch {
   const shape = batchShape(batch, description, objective)
-  const { trials, lengths, steps } = shape
-  const uneven = lengths.some(length => length !== steps) && { lengths: Uint32Array.from(lengths) }
+  const lengths = Uint32Array.from(shape.lengths)
   const inputs = encodeInputs(batch, description, shape)
-  const targets = objective && encodeTargets(objective, batch, shape)
-  return {
-    batch,
-    ...shape,
-    handle: guard(() => new native.EncodedBatch({ trials, steps, ...uneven }, inputs, key, targets))
-  }
+  const targets = objective === undefined ? [] : encodeTargets(objective, batch, shape)
+  return { batch, ...shape, handle: guard(() => new native.EncodedBatch(lengths, inputs, targets, key)) }
 }
 
 /** The key of the events of a single batch. */
@@ -94,7 +89,7 @@ function classesOf(targets: Batch['targets'], objective: Objective | undefined):
   const judged = terms.find(({ loss }) => loss.kind === 'cross-entropy' && loss.window !== 'targets')
   if (!isObject(targets)) return undefined
   if (isList(targets)) {
-    const valued = terms.some(({ loss }) => loss.kind === 'squared-error')
+    const valued = terms.some(({ loss }) => loss.kind !== 'cross-entropy' && loss.kind !== 'custom')
     return !valued && isClasses(targets, judged !== undefined) ? targets : undefined
   }
   const named = targets as { readonly [readout: string]: unknown }

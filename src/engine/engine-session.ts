@@ -13,7 +13,7 @@ export interface RunOptions {
   /**
    * Number of threads; it never changes a result. Default: what the environment variable `MDGL_THREADS` says, or one less than the
    * machine runs at once. All that computes in a process shares so many threads: runs take turns, first come, first served, and one that
-   * asks for more gets its own number once nobody else computes.
+   * asks for more gets its own number once no other computes.
    */
   readonly threads?: number | undefined
   /** Stops the work; the promise rejects with the signal's reason. */
@@ -31,7 +31,7 @@ export class Session {
   readonly #stopListening: () => void
 
   /**
-   * @param model - The model; while `plan.training` is set nobody else may train or change it.
+   * @param model - The model; while `plan.training` is set no other session may train or change it.
    * @param plan - What to compute.
    * @param options - Threads and signal; the signal must not be aborted yet.
    */

@@ -124,7 +124,7 @@ let open: (model: NativeModel, description: NetworkDescription, options: Session
  * Everything is synchronous, on the caller's thread. Memory does not grow with time. T steps with their targets and one
  * `update` are what `gradients` and one step of the optimiser are for the same trial as a batch of one, to the last bit.
  *
- * While a session is open nobody else may train or change its model (`'busy'`); reading, evaluating and saving it is
+ * While a session is open its model cannot be trained or changed otherwise (`'busy'`); reading, evaluating and saving it is
  * free, and gives the weights after the last `update`.
  *
  * @example
@@ -224,7 +224,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
   /**
    * Updates the model's weights with what was learned since the last time, as one training iteration does: gradient step,
    * signs, l1 and noise, rewiring, the generator keyed by the seed and the optimiser's steps. Adam's moments are the
-   * model's. From the next step on the session runs on the new weights, with the mean weights of the moment; its state and
+   * model's. From the next step on the session runs on the new weights, with the current mean weights; its state and
    * traces go on.
    *
    * It costs about as much as laying out the network anew; every few dozen steps it is hardly seen.

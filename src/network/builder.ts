@@ -6,10 +6,10 @@ import type {
   Channel,
   Connections,
   Conventions,
-  Initialise,
   InputGain,
   InputPopulation,
   NetworkDescription,
+  Projection,
   PseudoDerivative,
   PseudoDerivativeShape,
   Readout,
@@ -87,27 +87,24 @@ export interface ProjectionBase {
   readonly plastic?: boolean
 }
 
-/** A projection drawn by density. */
-export interface DrawnProjection extends ProjectionBase {
-  /** Fraction of the pairs to draw (with replacement), in (0, 1]; 1 takes every pair. */
-  readonly density: number
-  /** Initial weights. Default `{scheme: 'balanced'}`. */
-  readonly initialise?: Initialise
-  /** Not with a density. */
+/** What the engine draws of a projection: which pairs have a synapse, by one of four rules, and initial weights. */
+export interface DrawnProjection extends ProjectionBase, Pick<Projection, DrawnBy | 'distance' | 'initialise'> {
+  /** Not beside a rule that draws. */
   readonly connections?: never
 }
 
+/** The rules by which synapses are drawn. */
+type DrawnBy = 'density' | 'probability' | 'fixedInDegree' | 'fixedOutDegree'
+
 /** A projection given synapse by synapse. */
-export interface ListedProjection extends ProjectionBase {
+export interface ListedProjection
+  extends ProjectionBase,
+    Readonly<Partial<Record<DrawnBy | 'distance' | 'initialise', never>>> {
   /** The synapses. */
   readonly connections: Connections
-  /** Not with a list. */
-  readonly density?: never
-  /** Not with a list. */
-  readonly initialise?: never
 }
 
-/** Options of a projection: a density or a list. */
+/** Options of a projection: how its synapses are drawn, or a list of them. */
 export type ProjectionOptions = DrawnProjection | ListedProjection
 
 /** Type names: those declared, or else one per population. */
@@ -339,7 +336,8 @@ export class NetworkBuilder<
    * ```
    * @param from - Inputs or populations.
    * @param to - Populations, or readouts (from populations only).
-   * @param options - A density or a list of connections, and more; a `name` for a single pair only.
+   * @param options - `density`, `probability`, `fixedInDegree`, `fixedOutDegree` or a list of connections, and more; a `name` for a single
+   * pair only.
    */
   project<
     From extends Inputs | Populations,

@@ -84,7 +84,7 @@ function site(type: string, ligand: string, receptor: Gain | Receptor, parent: s
   return { type, ligand, path, shape }
 }
 
-/** A ligand without a receptor, or the reverse, is a slip of the pen. */
+/** A ligand without a receptor, or the reverse, is probably a typing error. */
 function refuseUseless(secreted: readonly string[], receptors: readonly Site[]): void {
   const orphan = receptors.find(({ ligand }) => !secreted.includes(ligand))
   if (orphan !== undefined)

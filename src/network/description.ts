@@ -116,18 +116,82 @@ export interface CellType<Name extends string = string, PopulationName extends s
   }[]
 }
 
-/** How the weights of a drawn projection start. `'balanced'` (default): the authors' matrix of spectral radius 1. */
+/** A value for each pair of cell types: by the type of the sender, then by that of the receiver. */
+export interface ByTypes<T> {
+  readonly [from: string]: { readonly [to: string]: T }
+}
+
+/** What a drawn weight is divided by. */
+export interface Scaled {
+  /**
+   * `'in-degree'` divides each weight by the square root of the number of synapses that its receiver has in the projection. Default
+   * `'none'`.
+   */
+  readonly scaling?: 'none' | 'in-degree'
+}
+
+/** Independent draws of single weights. Where the sender's sign is fixed, a value's size is taken and has that sign. */
+export type Distribution =
+  | ({
+      /** Normal values. */
+      readonly scheme: 'normal'
+      /** Default 0. */
+      readonly mean?: number
+      /** Standard deviation, above 0. */
+      readonly standardDeviation: number
+    } & Scaled)
+  | ({
+      /** Log-normal values. */
+      readonly scheme: 'lognormal'
+      /** Mean of the values themselves (not of their logarithm), above 0. */
+      readonly mean: number
+      /** Standard deviation of the values themselves, above 0. */
+      readonly standardDeviation: number
+    } & Scaled)
+  | ({
+      /** Values of equal probability between two bounds. */
+      readonly scheme: 'uniform'
+      /** The smallest. */
+      readonly low: number
+      /** The largest, above `low`. */
+      readonly high: number
+    } & Scaled)
+  | ({
+      /** One value for all. */
+      readonly scheme: 'constant'
+      /** The value. */
+      readonly value: number
+    } & Scaled)
+
+/** Initial weights of a drawn projection. */
 export type Initialise =
   | {
-      /** The authors' balanced matrix, scaled to spectral radius 1, then masked. */
+      /**
+       * The authors' balanced matrix, scaled to spectral radius 1, then masked. Its columns are those of one square matrix over the
+       * senders, so that receivers share columns where there are more of them than senders: weights are not independent.
+       */
       readonly scheme: 'balanced'
     }
+  | Distribution
   | {
-      /** Normal values (absolute where the sign is fixed). */
-      readonly scheme: 'normal'
-      /** Standard deviation. */
-      readonly standardDeviation: number
+      /** Another distribution for each pair of types. */
+      readonly scheme: 'by-type'
+      /** The distributions; every pair of types that has synapses needs one. */
+      readonly pairs: ByTypes<Distribution>
     }
+
+/**
+ * A factor of a probability that depends on the distance d of two cells on the {@link Sheet}, in sites, the shorter way round where
+ * edges meet: exp(−d²/2w²) (`'gaussian'`), exp(−d/w) (`'exponential'`), 1/(1 + exp((d − m)/w)) (`'logistic'`).
+ */
+export interface Distance {
+  /** Its shape. */
+  readonly profile: 'gaussian' | 'exponential' | 'logistic'
+  /** w, in sites, above 0. */
+  readonly width: number
+  /** m, in sites, at least 0; of a logistic profile only. */
+  readonly midpoint?: number
+}
 
 /** A list of numbers: an array, or a typed array over memory that is neither shared nor detached. */
 export type NumberList =
@@ -155,7 +219,7 @@ export interface Connections {
   readonly values: NumberList
 }
 
-/** Synapses from one population to another, drawn by density or listed. */
+/** Synapses from one population to another, drawn or listed. */
 export interface Projection<Name extends string = string, From extends string = string, To extends string = string> {
   /** Unique among projections. Default `from->to`. */
   readonly name?: Name
@@ -164,13 +228,28 @@ export interface Projection<Name extends string = string, From extends string = 
   /** Postsynaptic population, or readout. */
   readonly to: To
   /**
-   * Fraction of the pairs to draw, in (0, 1]: pairs are drawn with replacement, pairs of a neuron with itself are
-   * dropped; 1 takes every pair.
+   * Fraction of the pairs to draw, in (0, 1], as the paper's authors do: ⌊density · pairs⌋ pairs are drawn with replacement, and those
+   * drawn twice or of a neuron with itself are dropped, so that 0.5 leaves 39 % of all pairs and 0.99 leaves 63 %; 1 takes every pair. For an
+   * exact fraction use `probability`.
    */
   readonly density?: number
+  /**
+   * Or the probability of a synapse, from 0 to 1, for each pair independently; or one for each pair of cell types, which is 0 where it
+   * is not given.
+   */
+  readonly probability?: number | ByTypes<number>
+  /** By how much `probability` falls off with distance: between populations of a network with a {@link Sheet}. */
+  readonly distance?: Distance
+  /** Or the number of different senders of every receiver, at least 1. */
+  readonly fixedInDegree?: number
+  /** Or the number of different receivers of every sender, at least 1. */
+  readonly fixedOutDegree?: number
   /** Or the synapses themselves. */
   readonly connections?: Connections
-  /** Initial weights of a drawn projection. Default `{ scheme: 'balanced' }`, the authors' own. */
+  /**
+   * Initial weights of a drawn projection. Default with `density` `{ scheme: 'balanced' }`, the authors' own; otherwise independent ones,
+   * `{ scheme: 'normal', standardDeviation: 1, scaling: 'in-degree' }`.
+   */
   readonly initialise?: Initialise
   /**
    * In ms, rounded to whole steps of `dt`, at least one: a spike of step t drives its target at step t + d. Default one step. Only projections
@@ -182,7 +261,7 @@ export interface Projection<Name extends string = string, From extends string = 
   readonly plastic?: boolean
 }
 
-/** How strong a channel is: the mean weight of the synapses to→from of the moment, each synapse's own, or a number. */
+/** How strong a channel is: the current mean weight of the synapses to→from, each synapse's own, or a number. */
 export type Gain = 'mean-weight' | 'weight' | number
 
 /**

@@ -16,12 +16,12 @@ import {
 } from '../support/check.js'
 import { invalid } from '../support/error.js'
 import { deepFreeze } from '../support/freeze.js'
+import { drawn } from './connectivity.js'
 import type {
   CellType,
   Channel,
   Connections,
   Gain,
-  Initialise,
   InputGain,
   InputPopulation,
   Kernel,
@@ -230,13 +230,16 @@ export function addType(draft: Draft, type: CellType): Draft {
   return { ...draft, types: [...(draft.types ?? []), { name: type.name, members }] }
 }
 
+/** What a projection has that draws its synapses. */
+const DRAWN = ['density', 'probability', 'distance', 'fixedInDegree', 'fixedOutDegree', 'initialise'] as const
+
 /** Adds a projection. */
 export function addProjection(draft: Draft, given: Projection): Draft {
   const [sender, receiver] = [text(given.from, 'projections.from'), text(given.to, 'projections.to')]
   const name = text(orDefault(given.name, `${sender}->${receiver}`), 'projections.name')
   unused(name, namesOf(draft.projections), 'projections')
   const path = `projections.${name}`
-  record(given, path, ['name', 'from', 'to', 'density', 'connections', 'initialise', 'delay', 'plastic'])
+  record(given, path, ['name', 'from', 'to', 'connections', ...DRAWN, 'delay', 'plastic'])
   const from = find([...draft.inputs, ...draft.populations], given.from, `${path}.from`)
   const fromInput = draft.inputs.some(input => input.name === from.name)
   const to = find([...draft.populations, ...(fromInput ? [] : draft.readouts)], given.to, `${path}.to`)
@@ -421,18 +424,11 @@ function sign(value: Sign, size: number, path: string): Sign {
 }
 
 function synapses(given: Projection, pre: number, post: number, path: string) {
-  if ((given.density === undefined) === (given.connections === undefined)) {
-    throw invalid(path, { density: given.density, connections: given.connections }, 'either density or connections')
-  }
-  if (given.connections !== undefined) {
-    if (given.initialise !== undefined) {
-      throw invalid(`${path}.initialise`, given.initialise, 'nothing with connections, which have values of their own')
-    }
-    return { connections: connections(given.connections, pre, post, `${path}.connections`) }
-  }
-  const density = finite(given.density, `${path}.density`)
-  if (density <= 0 || density > 1) throw invalid(`${path}.density`, density, 'a number above 0 and at most 1')
-  return { density, initialise: initialise(orDefault(given.initialise, { scheme: 'balanced' }), `${path}.initialise`) }
+  if (given.connections === undefined) return drawn(given, path)
+  const beside = DRAWN.find(name => given[name] !== undefined)
+  if (beside !== undefined)
+    throw invalid(`${path}.${beside}`, given[beside], 'nothing with connections, which have values of their own')
+  return { connections: connections(given.connections, pre, post, `${path}.connections`) }
 }
 
 function connections(given: Connections, pre: number, post: number, path: string): Connections {
@@ -443,17 +439,6 @@ function connections(given: Connections, pre: number, post: number, path: string
     post: indices(given.post, post, `${path}.post`, senders.length),
     values: finiteNumbers(given.values, `${path}.values`, senders.length)
   }
-}
-
-function initialise(value: Initialise, path: string): Initialise {
-  object(value, path)
-  const scheme = oneOf(value.scheme, `${path}.scheme`, ['balanced', 'normal'] as const)
-  if (value.scheme === 'normal') {
-    record(value, path, ['scheme', 'standardDeviation'])
-    return { scheme: 'normal', standardDeviation: positive(value.standardDeviation, `${path}.standardDeviation`) }
-  }
-  record(value, path, ['scheme'])
-  return { scheme: scheme as 'balanced' }
 }
 
 /** A projection's delay in ms, rounded to whole steps: one, or between populations more. */

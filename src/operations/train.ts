@@ -186,7 +186,7 @@ export class TrainingRun implements Training {
   }
 
   /**
-   * Starts on a later iteration's batch, if there is one. It may fail before anybody waits for it; the error belongs to
+   * Starts on a later iteration's batch, if there is one. It may fail before it is awaited; the error belongs to
    * its own iteration. A custom loss or rule reads the batch itself, which a task may overwrite with the next: nothing is ahead.
    */
   #prepareAhead(iteration: number): Promise<EncodedBatch> | undefined {

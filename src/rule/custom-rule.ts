@@ -35,7 +35,7 @@ export interface CellConstants {
   readonly type: Uint32Array
 }
 
-/** The synapses of a projection: its mask, and the weights of the moment. */
+/** The synapses of a projection: its mask, and the current weights. */
 export interface Synapses {
   /** What it joins: inputs or neurons to neurons, or neurons to a readout. */
   readonly stage: 'input' | 'recurrent' | 'readout'

@@ -213,7 +213,7 @@ function byConstant(): Readonly<Record<RuleConstant, Rule>> {
   return deepFreeze(Object.fromEntries(entries)) as Readonly<Record<RuleConstant, Rule>>
 }
 
-/** One object a rule, whoever asks. */
+/** The same object per rule at every call. */
 const byName = (name: RuleName): Rule | undefined => (ruleNames.includes(name) ? rules[camelCase(name)] : undefined)
 
 function camelCase(name: RuleName): RuleConstant {

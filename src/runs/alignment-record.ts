@@ -34,7 +34,7 @@ export interface AlignedRun {
 }
 
 /**
- * The alignment of the run's rule at the weights of the moment, on the batch that validates this iteration, the same events
+ * The alignment of the run's rule at the current weights, on the batch that validates this iteration, the same events
  * included. It changes nothing of the model.
  */
 export async function alignmentRecord(model: Model, run: AlignedRun, iteration: number): Promise<AlignmentRecord> {

@@ -49,7 +49,7 @@ export async function wholeCheckpoints(folder: string): Promise<number[]> {
 }
 
 /**
- * The last checkpoint of a run that is whole, or the last up to an iteration. `warn` hears of each that is not: torn, cut, or no checkpoint of ours.
+ * The last checkpoint of a run that is whole, or the last up to an iteration. `warn` is called for each that is not: torn, cut, or no checkpoint of ours.
  *
  * @returns `undefined` where there is none.
  */
@@ -75,7 +75,7 @@ export async function readCheckpoint(
   return undefined
 }
 
-/** A run folder that somebody removed is not made again: it would lack its configuration. */
+/** A removed run folder is not made again: it would lack its configuration. */
 async function makeWithin(folder: string): Promise<void> {
   await mkdir(join(folder, CHECKPOINTS)).catch(error => {
     if (codeOf(error) !== 'EEXIST') throw error

@@ -23,7 +23,7 @@ export interface Change {
 }
 
 /**
- * Goes on with a run from its last whole checkpoint. `warn` hears of checkpoints that are not. With a change the run goes another way from
+ * Goes on with a run from its last whole checkpoint. `warn` is called for checkpoints that are not. With a change the run goes another way from
  * there: what it had after that goes, and interventions.jsonl says so.
  *
  * @throws An error for a folder that is no run's, a run that is finished, one that diverged (without another learning rate), one that

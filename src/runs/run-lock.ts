@@ -43,7 +43,7 @@ interface LockEntry {
 
 /** How a lock is acquired. */
 export interface LockOptions {
-  /** Is told of a wait for a heartbeat, and of a lock that is taken over because there was none. */
+  /** Called for a wait for a heartbeat, and of a lock that is taken over because there was none. */
   readonly warn?: (message: string) => void
   /** Ends a wait; the promise is then rejected with its reason. */
   readonly signal?: AbortSignal | undefined

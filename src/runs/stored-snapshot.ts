@@ -11,7 +11,7 @@ export interface LastModel {
   readonly iteration: number
 }
 
-/** The final weights of a run, or those of its last checkpoint; `warn` hears of checkpoints that are not whole. */
+/** The final weights of a run, or those of its last checkpoint; `warn` is called for checkpoints that are not whole. */
 export async function lastModel(
   path: string,
   iterations: number,

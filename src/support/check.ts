@@ -106,7 +106,7 @@ export function callable<T>(value: T, path: string): T {
   return value
 }
 
-/** More entries than this are no array of anybody's, but one with a length alone, which takes minutes to go through. */
+/** An array with more entries than this is one with a length alone, which would take minutes to iterate over. */
 const MOST_ENTRIES = 2 ** 28
 
 /** A copy of an array, in which what is missing is `undefined`. */

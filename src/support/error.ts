@@ -133,7 +133,7 @@ function entry(value: object, key: string): string | undefined {
   return show(part)
 }
 
-/** Keys without those that are undefined: checked values may carry options that nobody gave. No getter of the caller's is run. */
+/** Keys without those that are undefined: checked values may carry options that were not given. No getter of the caller's is run. */
 function givenKeys(value: object): string[] {
   return Object.keys(value).filter(key => {
     const descriptor = Object.getOwnPropertyDescriptor(value, key)

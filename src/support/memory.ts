@@ -1,6 +1,6 @@
 import { invalid, MdglError } from './error.js'
 
-/** More doubles than this, 8 GiB, are a slip of the pen. */
+/** More doubles than this, 8 GiB, are probably a typing error. */
 const MOST_NUMBERS = 2 ** 30
 
 /** Doubles, all 0; so many that they cannot be had are an error with a name. */

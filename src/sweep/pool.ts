@@ -39,7 +39,7 @@ export async function runPool(
   const outcomes: ItemOutcome[] = []
   const waiting = items.values()
   const work = async () => {
-    // The places share one iterator: each takes the next item that nobody has.
+    // The places share one iterator: each takes the next item that is free.
     for (const item of waiting) {
       const outcome = await settle(item, options, observer)
       outcomes.push(outcome)

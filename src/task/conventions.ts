@@ -13,8 +13,8 @@ export function checkObjective(
 ): void {
   if (regularised && hasRateUnits(description)) throw invalid('regulariser', 'set', 'with rate units: none')
   if (description.conventions !== 'bellec2020') return
-  const custom = terms.find(({ loss }) => loss.kind === 'custom')
-  if (custom) throw only('loss.kind', custom.loss.kind, "'squared-error' or 'cross-entropy'")
+  const other = terms.find(({ loss }) => loss.kind !== 'squared-error' && loss.kind !== 'cross-entropy')
+  if (other) throw only('loss.kind', other.loss.kind, "'squared-error' or 'cross-entropy'")
   const windowed = terms.some(({ loss }) => loss.kind === 'cross-entropy' && loss.window === 'targets')
   if (windowed) throw only('loss.window', 'targets', 'a duration in ms')
   if (regularised && terms.length > 1) throw only('loss', terms, 'one loss, with a regulariser')

@@ -83,7 +83,7 @@ export function objectiveFor(options: ObjectiveOptions, batch: Batch, descriptio
   return makeObjective(own, regulariser === undefined ? ownRegulariser : regulariser, description)
 }
 
-/** Checks a batch's targets and lays them out for the engine, one entry a loss. */
+/** Checks a batch's targets and lays them out for the engine, one entry per loss. */
 export function encodeTargets(objective: Objective, batch: Batch, shape: BatchShape): NativeTargets[] {
   return objective.terms.map(({ readout, loss }) => {
     if (loss.kind === 'custom') return {}
@@ -154,7 +154,7 @@ function checkLoss(given: Loss | undefined, path: string): Loss {
   if (kind === 'cross-entropy') {
     return { ...record(loss as CrossEntropy, path, [...STEP_LOSS, 'window', 'classWeights']), kind }
   }
-  if (kind === 'squared-error') return { ...record(loss as SquaredError, path, STEP_LOSS), kind }
+  if (kind !== 'custom') return { ...record(loss as SquaredError, path, STEP_LOSS), kind }
   const { weight, reduction, classWeights, evaluate } = loss as AnyLoss & Pick<CustomLoss, 'evaluate'>
   const judge = callable(evaluate, `${path}.evaluate`)
   // With its own object, of which the function may make use. The engine refuses what a custom loss cannot have.

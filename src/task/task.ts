@@ -145,7 +145,7 @@ const SPLITS: readonly Split[] = ['train', 'validation', 'test']
 const FIRST_TASK_STREAM = 100
 /** The last of the tasks' streams: no split's. */
 const FIXED_STREAM = 199
-/** No trial has this index, so the batch's own numbers are nobody else's. */
+/** No trial has this index, so no trial shares the batch's own numbers. */
 const WHOLE_BATCH = 2 ** 32 - 1
 const MOST_TRIALS = 2 ** 20
 const MOST = 2 ** 32 - 1

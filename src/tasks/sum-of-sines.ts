@@ -3,7 +3,7 @@ import { finite, nonNegative, numbers, orDefault, positive, record } from '../su
 import { invalid } from '../support/error.js'
 import { atMostNumbers } from '../support/memory.js'
 
-/** Options of {@link sumOfSines}; the arrays have one entry a sine. */
+/** Options of {@link sumOfSines}; the arrays have one entry per sine. */
 export interface SinesOptions {
   /** In ms, rounded to whole steps, at least one. */
   readonly duration: number

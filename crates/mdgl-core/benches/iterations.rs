@@ -57,8 +57,8 @@ impl Bench {
     }
 
     fn assignment(&self) -> Assignment<'_> {
-        let Workload { batch, objective, targets, .. } = &self.workload;
-        Assignment { batch, objective, targets }
+        let Workload { batch, objective, .. } = &self.workload;
+        Assignment { batch, objective }
     }
 }
 

@@ -42,7 +42,7 @@ fn description() -> serde_json::Result<NetworkDescription> {
 }
 
 /// 64 of the 128 cue patterns; the class is 1 when more cues came on the left.
-fn batch(iteration: u32) -> (EncodedBatch, Targets) {
+fn batch(iteration: u32) -> EncodedBatch {
     let patterns = CounterRng::new(SEED, 100, iteration, 0).permutation(1 << CUES);
     let mut segments = Vec::new();
     let mut classes = Vec::new();
@@ -58,14 +58,14 @@ fn batch(iteration: u32) -> (EncodedBatch, Targets) {
         add(30, 0, STEPS, 10.0);
         classes.push(u32::from(pattern.count_ones() > CUES / 2));
     }
-    let batch = EncodedBatch {
+    EncodedBatch {
         trials: TRIALS,
         steps: STEPS as usize,
         lengths: None,
         inputs: vec![Input::Rates(segments)],
+        targets: vec![Targets::Classes(classes)],
         key: DrawKey { seed: SEED, stream: 0, iteration },
-    };
-    (batch, Targets::Classes(classes))
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -81,9 +81,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut model = Model::new(Arc::new(Network::new(description()?)?))?;
     let start = Instant::now();
     for iteration in 1..=iterations {
-        let (batch, targets) = batch(iteration);
-        let targets = [targets];
-        let assignment = Assignment { batch: &batch, objective: &objective, targets: &targets };
+        let batch = batch(iteration);
+        let assignment = Assignment { batch: &batch, objective: &objective };
         let (next, report) = train_step(
             &model,
             assignment,

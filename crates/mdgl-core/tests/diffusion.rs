@@ -164,10 +164,10 @@ fn a_custom_loss_must_be_made_for_the_rule() {
     let case = Case::<f64>::new(&shape().spec());
     let workers = Workers::with_instructions(1, best()).unwrap().with_layout(mdgl_core::Layout::Neurons);
     let cancel = AtomicBool::new(false);
-    let Targets::Values(targets) = &case.targets[0] else { unreachable!() };
+    let Targets::Values(targets) = &case.batch.targets[0] else { unreachable!() };
     let losses = json!({"losses": [{"readout": "out", "kind": "custom"}]});
     let objective: Objective = serde_json::from_value(losses).unwrap();
-    let assignment = Assignment { objective: &objective, targets: &[Targets::None], ..case.assignment() };
+    let assignment = Assignment { objective: &objective, ..case.assignment() };
     for rule in [Rule::eprop_diffusive(), diffusive(Gain::Fixed(0.1), TimeCourse::None)] {
         let learned = |forward: Forward<f64>| {
             let readout = forward.readout().unwrap();

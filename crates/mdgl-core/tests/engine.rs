@@ -1,6 +1,7 @@
 //! Test program of the engine's public interface: one binary, since each would compile the engine's generic parts anew.
 
 mod common;
+mod connectivity;
 mod current_based;
 mod delays;
 mod diffusion;

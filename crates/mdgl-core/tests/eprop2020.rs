@@ -316,7 +316,8 @@ fn at_threshold(conventions: Value, steps: usize, layout: Layout) -> Vec<(u32, u
     let model = Model::<f64>::new(Arc::new(network)).unwrap();
     let events = (0..steps as u32).map(|step| Event { trial: 0, step, unit: 0, count: 1 }).collect();
     let inputs = vec![Input::Events(events)];
-    let batch = EncodedBatch { trials: 1, steps, lengths: None, inputs, key: DrawKey::default() };
+    let batch =
+        EncodedBatch { trials: 1, steps, lengths: None, inputs, targets: vec![], key: DrawKey::default() };
     let workers = Workers::with_instructions(1, best()).unwrap().with_layout(layout);
     let cancel = AtomicBool::new(false);
     let recording = simulate(&model, &batch, Record::default(), &workers, &cancel).unwrap();
@@ -412,7 +413,7 @@ fn losses_without_an_equation_are_refused() {
     let custom = CustomLoss { forward, score: Score::new(delta, 0.0) };
     let losses = json!({"losses": [{"readout": "out", "kind": "custom"}]});
     let objective: Objective = serde_json::from_value(losses).unwrap();
-    let assignment = Assignment { batch: &case.batch, objective: &objective, targets: &[Targets::None] };
+    let assignment = Assignment { batch: &case.batch, objective: &objective };
     let found = gradients(&case.model, assignment, &Rule::eprop(), Some(custom), &workers, &cancel);
     assert!(found.unwrap_err().to_string().starts_with("loss is 'custom'; allowed: with conventions"));
 
@@ -421,8 +422,9 @@ fn losses_without_an_equation_are_refused() {
     let loss = |readout: &str| json!({"readout": readout, "kind": "cross-entropy", "window": 1});
     let losses = json!({"losses": [loss("out"), loss("more")], "regulariser": case.objective.regulariser});
     let objective: Objective = serde_json::from_value(losses).unwrap();
-    let targets = [Targets::Classes(vec![0, 1]), Targets::Classes(vec![1, 0])];
-    let assignment = Assignment { batch: &case.batch, objective: &objective, targets: &targets };
+    let targets = vec![Targets::Classes(vec![0, 1]), Targets::Classes(vec![1, 0])];
+    let batch = EncodedBatch { targets, ..case.batch };
+    let assignment = Assignment { batch: &batch, objective: &objective };
     let found = gradients(&case.model, assignment, &Rule::eprop(), None, &workers, &cancel);
     assert!(found.unwrap_err().to_string().starts_with("loss is 2 losses; allowed: with conventions"));
 }

@@ -34,7 +34,6 @@ fn model<F: Real>(bias: f64, readout_weight: f64) -> Model<F> {
 struct Task {
     batch: EncodedBatch,
     objective: Objective,
-    targets: [Targets; 1],
 }
 
 impl Task {
@@ -49,10 +48,10 @@ impl Task {
                 steps: STEPS,
                 lengths: None,
                 inputs: vec![input],
+                targets: vec![targets],
                 key: DrawKey::default(),
             },
             objective: serde_json::from_value(json!({ "losses": [loss] })).unwrap(),
-            targets: [targets],
         }
     }
 
@@ -69,7 +68,7 @@ impl Task {
     }
 
     fn assignment(&self) -> Assignment<'_> {
-        Assignment { batch: &self.batch, objective: &self.objective, targets: &self.targets }
+        Assignment { batch: &self.batch, objective: &self.objective }
     }
 
     fn step<F: Real>(&self, model: &Model<F>, rule: &Rule, optimiser: &Optimiser) -> Result<Model<F>, Error> {

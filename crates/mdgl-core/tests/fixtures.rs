@@ -88,17 +88,14 @@ fn events(value: &Value) -> Vec<Event> {
 fn objective(fixture: &Value) -> (Objective, Vec<Targets>) {
     let c = &fixture["config"];
     let mut loss = json!({"readout": "out", "kind": "squared-error"});
-    let mut targets = Targets::None;
-    if c["loss"] == "classification" {
+    let targets = fixture["targets"].clone();
+    let targets = if c["loss"] == "classification" {
         loss = json!({"readout": "out", "kind": "cross-entropy", "window": c["window"]});
-        targets = Targets::Classes(serde_json::from_value(fixture["targets"].clone()).unwrap());
+        Targets::Classes(serde_json::from_value(targets).unwrap())
     } else {
-        let values: Vec<Vec<Vec<f64>>> = serde_json::from_value(fixture["targets"].clone()).unwrap();
-        targets = match targets {
-            Targets::None => Targets::Values(values.into_iter().flatten().flatten().collect()),
-            other => other,
-        };
-    }
+        let values: Vec<Vec<Vec<f64>>> = serde_json::from_value(targets).unwrap();
+        Targets::Values(values.into_iter().flatten().flatten().collect())
+    };
     let strength = c["c_reg"].as_f64().unwrap();
     let regulariser = (strength != 0.0)
         .then(|| json!({"strength": strength, "targetRate": c["f0"].as_f64().unwrap() * 1000.0}));
@@ -137,19 +134,20 @@ fn check<F: Real>(tolerance: f64, instructions: Instructions) {
         let mut model = Model::<F>::new(Arc::new(Network::new(description(&fixture)).unwrap())).unwrap();
         let bias: Vec<f64> = serde_json::from_value(fixture["weights"]["b_out"].clone()).unwrap();
         model.set_bias("out", &bias).unwrap();
+        let (objective, targets) = objective(&fixture);
         let batch = EncodedBatch {
             trials: size(&fixture, "n_trials"),
             steps: size(&fixture, "n_steps"),
             lengths: None,
             inputs: vec![Input::Events(events(&fixture["inputs"]))],
+            targets,
             key: DrawKey::default(),
         };
         let mut spikes = events(&fixture["spikes"]);
         spikes.sort_unstable();
         let recording = simulate(&model, &batch, Record::default(), &workers, &cancel).unwrap();
         assert_eq!(recording.spikes, spikes, "{label}: spikes");
-        let (objective, targets) = objective(&fixture);
-        let assignment = Assignment { batch: &batch, objective: &objective, targets: &targets };
+        let assignment = Assignment { batch: &batch, objective: &objective };
         for (theirs, ours) in RULES {
             let rule = Rule::named(ours).unwrap();
             let (evaluation, found) = gradients(&model, assignment, &rule, None, &workers, &cancel).unwrap();

@@ -120,7 +120,6 @@ struct Mixed {
     model: Model<f64>,
     batch: EncodedBatch,
     objective: Objective,
-    targets: Vec<Targets>,
 }
 
 const STEPS: usize = 50;
@@ -171,12 +170,12 @@ impl Mixed {
             steps: STEPS,
             lengths: Some(lengths),
             inputs: vec![Input::Events(events), Input::Analogue(draw(TRIALS * STEPS * 2))],
+            targets: vec![
+                Targets::Classes((0..TRIALS as u32).map(|trial| trial % 3).collect()),
+                Targets::Values(draw(TRIALS * STEPS * 2)),
+            ],
             key: DrawKey::default(),
         };
-        let targets = vec![
-            Targets::Classes((0..TRIALS as u32).map(|trial| trial % 3).collect()),
-            Targets::Values(draw(TRIALS * STEPS * 2)),
-        ];
         let objective = json!({
             "losses": [
                 {"readout": "choice", "kind": "cross-entropy", "window": 12},
@@ -188,13 +187,11 @@ impl Mixed {
             model: Model::new(Arc::new(network)).unwrap(),
             batch,
             objective: serde_json::from_value(objective).unwrap(),
-            targets,
         }
     }
 
     fn gradients(&self, rule: &Rule) -> Gradients<f64> {
-        let assignment =
-            mdgl_core::Assignment { batch: &self.batch, objective: &self.objective, targets: &self.targets };
+        let assignment = mdgl_core::Assignment { batch: &self.batch, objective: &self.objective };
         let workers = Workers::new(2).unwrap();
         gradients(&self.model, assignment, rule, None, &workers, &AtomicBool::new(false)).unwrap().1
     }
@@ -278,7 +275,7 @@ fn recorded_signals_and_custom_losses_are_refused() {
     let workers = Workers::new(1).unwrap();
     let cancel = AtomicBool::new(false);
     let rule = Rule::uoro();
-    let signals = Some((&mixed.objective, &mixed.targets[..], &rule));
+    let signals = Some((&mixed.objective, &rule));
     let record = Record { signals, ..Record::default() };
     let (path, ..) = refused(simulate(&mixed.model, &mixed.batch, record, &workers, &cancel));
     assert_eq!(path, "rule.estimator");
@@ -286,8 +283,8 @@ fn recorded_signals_and_custom_losses_are_refused() {
         serde_json::from_value(json!({"losses": [{"readout": "choice", "kind": "custom"}]})).unwrap();
     let forward = Forward::new(&mixed.model, &mixed.batch, &workers, &cancel).unwrap();
     let custom = CustomLoss { forward, score: Score::new(Vec::new(), 1.0) };
-    let assignment =
-        mdgl_core::Assignment { batch: &mixed.batch, objective: &objective, targets: &[Targets::None] };
+    let batch = EncodedBatch { targets: vec![Targets::None], ..mixed.batch };
+    let assignment = mdgl_core::Assignment { batch: &batch, objective: &objective };
     let result = gradients(&mixed.model, assignment, &rule, Some(custom), &workers, &cancel);
     assert!(refused(result).2.starts_with("with a custom loss: 'backward' ("));
 }
@@ -316,13 +313,13 @@ fn too_much_memory_is_refused_with_its_size() {
         steps: 5,
         lengths: None,
         inputs: vec![Input::Silent],
+        targets: vec![Targets::Classes(vec![1])],
         key: DrawKey::default(),
     };
     let objective: Objective =
         serde_json::from_value(json!({"losses": [{"readout": "out", "kind": "cross-entropy", "window": 1}]}))
             .unwrap();
-    let targets = [Targets::Classes(vec![1])];
-    let assignment = mdgl_core::Assignment { batch: &batch, objective: &objective, targets: &targets };
+    let assignment = mdgl_core::Assignment { batch: &batch, objective: &objective };
     let run = |model: &Model<f32>, rule: &Rule| {
         gradients(model, assignment, rule, None, &workers, &AtomicBool::new(false)).map(|(found, _)| found)
     };

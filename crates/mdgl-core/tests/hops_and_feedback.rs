@@ -9,7 +9,7 @@ use mdgl_core::description::rule::{
 use mdgl_core::description::{Channel, Gain, Reach, TimeCourse, WeightGain};
 use mdgl_core::{
     Assignment, CounterRng, CustomLoss, Forward, Gradients, Model, Objective, Optimiser, Rule, Score,
-    Targets, Training, Workers, gradients, train_step,
+    Training, Workers, gradients, train_step,
 };
 use proptest::prelude::*;
 
@@ -126,7 +126,7 @@ fn with_errors(case: &Case<f64>, rule: &Rule) -> Gradients<f64> {
     let custom = CustomLoss { forward, score: Score::new(delta, 1.0) };
     let losses = serde_json::json!({"losses": [{"readout": "out", "kind": "custom"}]});
     let objective: Objective = serde_json::from_value(losses).unwrap();
-    let assignment = Assignment { batch: &case.batch, objective: &objective, targets: &[Targets::None] };
+    let assignment = Assignment { batch: &case.batch, objective: &objective };
     gradients(&case.model, assignment, rule, Some(custom), &workers, &cancel).unwrap().1
 }
 

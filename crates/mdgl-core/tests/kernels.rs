@@ -330,11 +330,10 @@ fn a_custom_loss_follows_the_mean_if_it_was_made_for_the_rule() {
     let case = Case::<f64>::new(&shape().spec());
     let workers = Workers::with_instructions(1, best()).unwrap();
     let cancel = AtomicBool::new(false);
-    let Targets::Values(targets) = &case.targets[0] else { unreachable!() };
+    let Targets::Values(targets) = &case.batch.targets[0] else { unreachable!() };
     let losses = serde_json::json!({"losses": [{"readout": "out", "kind": "custom"}]});
     let objective: Objective = serde_json::from_value(losses).unwrap();
-    let assignment =
-        mdgl_core::Assignment { objective: &objective, targets: &[Targets::None], ..case.assignment() };
+    let assignment = mdgl_core::Assignment { objective: &objective, ..case.assignment() };
     let learned = |forward: Forward<f64>, rule: &Rule| {
         let scale = 1.0 / case.batch.trials as f64;
         let readout = forward.readout().unwrap();

@@ -145,7 +145,7 @@ proptest! {
         let workers = Workers::with_instructions(1, best()).unwrap();
         let cancel = AtomicBool::new(false);
         let forward = Forward::new(&case.model, &case.batch, &workers, &cancel).unwrap();
-        let Targets::Values(targets) = &case.targets[0] else { unreachable!() };
+        let Targets::Values(targets) = &case.batch.targets[0] else { unreachable!() };
         let scale = 1.0 / case.batch.trials as f64;
         let delta = forward.readout().unwrap().iter().zip(targets).map(|(y, target)| scale * (y - target)).collect();
         let custom = CustomLoss { forward, score: Score::new(delta, 1.0) };
@@ -153,7 +153,7 @@ proptest! {
             "losses": [{"readout": "out", "kind": "custom"}], "regulariser": case.objective.regulariser
         })).unwrap();
         let assignment = mdgl_core::Assignment {
-            batch: &case.batch, objective: &objective, targets: &[Targets::None],
+            batch: &case.batch, objective: &objective,
         };
         let rule = Rule::mdgl();
         let (evaluation, found) =
@@ -188,7 +188,7 @@ pub(crate) fn single(case: &Case<f64>, trial: usize, length: u32) -> Case<f64> {
     let own = events.iter().filter(|e| e.trial as usize == trial);
     let events = own.map(|&e| mdgl_core::Event { trial: 0, ..e }).collect();
     let units = case.model.network().output_units();
-    let targets = match &case.targets[0] {
+    let targets = match &case.batch.targets[0] {
         Targets::Classes(classes) => Targets::Classes(vec![classes[trial]]),
         Targets::Values(values) => {
             let from = trial * case.batch.steps * units;
@@ -203,10 +203,10 @@ pub(crate) fn single(case: &Case<f64>, trial: usize, length: u32) -> Case<f64> {
             steps: length as usize,
             lengths: None,
             inputs: vec![Input::Events(events)],
+            targets: vec![targets],
             key: case.batch.key,
         },
         objective: case.objective.clone(),
-        targets: vec![targets],
         first: case.first.clone(),
     }
 }

@@ -47,6 +47,7 @@ impl Case {
                 steps: STEPS,
                 lengths: Some(LENGTHS.to_vec()),
                 inputs: vec![Input::Analogue(values)],
+                targets: Vec::new(),
                 key: DrawKey::default(),
             },
             workers: Workers::with_instructions(1, best()).unwrap(),
@@ -55,15 +56,16 @@ impl Case {
     }
 
     fn evaluate(&self, objective: &Objective, targets: &[Targets]) -> Evaluation {
-        evaluate(&self.model, self.assigned(objective, targets), &self.workers, &self.cancel).unwrap()
+        let assignment = Assignment { batch: &self.batch_with(targets), objective };
+        evaluate(&self.model, assignment, &self.workers, &self.cancel).unwrap()
     }
 
-    fn assigned<'a>(&'a self, objective: &'a Objective, targets: &'a [Targets]) -> Assignment<'a> {
-        Assignment { batch: &self.batch, objective, targets }
+    fn batch_with(&self, targets: &[Targets]) -> EncodedBatch {
+        EncodedBatch { targets: targets.to_vec(), ..self.batch.clone() }
     }
 
     fn learned(&self, objective: &Objective, targets: &[Targets], rule: &Rule) -> Learned {
-        let assignment = self.assigned(objective, targets);
+        let assignment = Assignment { batch: &self.batch_with(targets), objective };
         gradients(&self.model, assignment, rule, None, &self.workers, &self.cancel).unwrap()
     }
 
@@ -251,7 +253,7 @@ fn a_custom_loss_beside_a_built_in_one_is_as_both_built_in() {
         json!({"readout": "value", "kind": "squared-error", "weight": 0.125}),
     ]);
     let mixed = objective(&[cross_entropy, json!({"readout": "value", "kind": "custom", "weight": 0.125})]);
-    let targets = [classes(), Targets::None];
+    let batch = case.batch_with(&[classes(), Targets::None]);
     let score = || {
         let (delta, loss) = outside(&case.forward().readout().unwrap());
         Score { delta, losses: vec![CustomTerm { loss, accuracy: Some(0.25) }] }
@@ -259,7 +261,7 @@ fn a_custom_loss_beside_a_built_in_one_is_as_both_built_in() {
     for rule in [Rule::eprop(), Rule::mdgl(), Rule::bptt()] {
         let (wanted, expected) = case.learned(&both, &[classes(), values()], &rule);
         let custom = CustomLoss { forward: case.forward(), score: score() };
-        let assignment = case.assigned(&mixed, &targets);
+        let assignment = Assignment { batch: &batch, objective: &mixed };
         let (found, learned) =
             gradients(&case.model, assignment, &rule, Some(custom), &case.workers, &case.cancel).unwrap();
         assert!(close(found.loss, wanted.loss) && close(found.losses[1].loss, wanted.losses[1].loss));
@@ -289,16 +291,16 @@ fn a_rule_from_outside_sees_the_errors_of_both() {
     let (delta, loss) = outside(&case.forward().readout().unwrap());
     let score = Score::new(delta, loss);
     let (both, mixed) = (losses("squared-error"), losses("custom"));
-    let (known, unknown) = ([classes(), values()], [classes(), Targets::None]);
-    let see = |objective, targets, score| {
-        let assignment = case.assigned(objective, targets);
+    let [known, unknown] = [values(), Targets::None].map(|targets| case.batch_with(&[classes(), targets]));
+    let see = |objective, batch, score| {
+        let assignment = Assignment { batch, objective };
         observe(&case.model, assignment, score, &case.workers, &case.cancel).unwrap()
     };
     let (_, wanted) = see(&both, &known, None);
     let (observed, found): (Observed<f64>, _) = see(&mixed, &unknown, Some(&score));
     assert!(found.error.iter().zip(&wanted.error).all(|(found, wanted)| close(*found, *wanted)));
     let factor = ThirdFactor { observed, signal: &found.learning_signal };
-    let assignment = case.assigned(&mixed, &unknown);
+    let assignment = Assignment { batch: &unknown, objective: &mixed };
     let (evaluation, _) =
         gradients_from_signal(&case.model, assignment, factor, &case.workers, &case.cancel).unwrap();
     assert!(close(evaluation.loss, evaluation.losses[0].loss + 0.5 * loss));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use mdgl_core::description::rule::Estimator;
 use mdgl_core::{
     Assignment, DrawKey, EncodedBatch, Error, Evaluation, Input, Model, Objective, Optimiser, RULE_NAMES,
     RateSegment, Real, Rule, Share, SharedWork, Sharing, StepReport, Targets, Training, Turnout, Workers,
@@ -12,25 +13,26 @@ use serde_json::{Value, json};
 
 use crate::training::{description, model, network};
 
-/// A rule with influences, which ranks cannot share.
-pub const ALONE: [&str; 4] = ["rtrl", "snap1", "uoro", "kf-rtrl"];
+/// Whether a published rule carries the influence of the weights forwards, which ranks cannot share.
+pub fn carries_influence(name: &str) -> bool {
+    !matches!(Rule::named(name).unwrap().estimator, Estimator::Backward | Estimator::Online)
+}
 
 struct StreamTarget {
     batch: EncodedBatch,
     objective: Objective,
-    targets: [Targets; 1],
 }
 
 /// A number of trials, with or without a regulariser.
 fn target(trials: u32, regulariser: Value) -> StreamTarget {
     let segment = |trial| RateSegment { trial, units: (0, 10), steps: (0, 50), rate: 60.0 };
     let inputs = vec![Input::Rates((0..trials).map(segment).collect())];
+    let targets = vec![Targets::Classes((0..trials).map(|b| b % 2).collect())];
     let key = DrawKey { seed: 5, stream: 0, iteration: 0 };
     let loss = json!({"readout": "out", "kind": "cross-entropy", "window": 10});
     StreamTarget {
-        batch: EncodedBatch { trials: trials as usize, steps: 50, lengths: None, inputs, key },
+        batch: EncodedBatch { trials: trials as usize, steps: 50, lengths: None, inputs, targets, key },
         objective: serde_json::from_value(json!({"losses": [loss], "regulariser": regulariser})).unwrap(),
-        targets: [Targets::Classes((0..trials).map(|b| b % 2).collect())],
     }
 }
 
@@ -40,7 +42,7 @@ fn regularised() -> Value {
 
 impl StreamTarget {
     fn assignment(&self) -> Assignment<'_> {
-        Assignment { batch: &self.batch, objective: &self.objective, targets: &self.targets }
+        Assignment { batch: &self.batch, objective: &self.objective }
     }
 }
 
@@ -142,7 +144,7 @@ fn same_as_alone<F: Real>(model: &Model<F>, target: &StreamTarget, rule: &Rule, 
 #[test]
 fn every_rule_gives_the_same_bits_on_any_number_of_ranks() {
     let (model, targets) = (model::<f32>(), [target(72, regularised()), target(72, Value::Null)]);
-    for name in RULE_NAMES.into_iter().filter(|name| !ALONE.contains(name)) {
+    for name in RULE_NAMES.into_iter().filter(|name| !carries_influence(name)) {
         targets.iter().for_each(|target| same_as_alone(&model, target, &Rule::named(name).unwrap(), name));
     }
 }
@@ -191,14 +193,14 @@ fn answer(ranks: &[Rank<'_, f32>], change: impl FnOnce(&mut Vec<Vec<u8>>)) -> Re
 fn what_cannot_be_shared_is_refused_by_name() {
     let (model, mut target) = (model::<f32>(), target(20, Value::Null));
     let optimiser = Optimiser::default();
-    for name in ALONE {
+    for name in RULE_NAMES.into_iter().filter(|name| carries_influence(name)) {
         let rule = Rule::named(name).unwrap();
         let ranks = Rank::all(2, &model, &target, Some(Training { rule: &rule, optimiser: &optimiser }));
         assert_eq!(path_of(ranks[1].sharing().begin()), "rule.estimator", "{name}");
     }
     target.objective =
         serde_json::from_value(json!({"losses": [{"readout": "out", "kind": "custom"}]})).unwrap();
-    target.targets = [Targets::None];
+    target.batch.targets = vec![Targets::None];
     assert_eq!(path_of(Rank::all(2, &model, &target, None)[0].sharing().begin()), "loss");
     assert_eq!(path_of(Share::new(0, 0)), "collective.size");
     assert_eq!(path_of(Share::new(2, 2)), "collective.rank");
@@ -235,7 +237,7 @@ fn ranks_that_do_not_mean_the_same_are_named() {
     seed.batch.key.seed = 6;
     assert_eq!(against(&second(&model, &seed, training)), "messages[1].batch");
     let mut targets = target(72, regularised());
-    targets.targets = [Targets::Classes(vec![0; 72])];
+    targets.batch.targets = vec![Targets::Classes(vec![0; 72])];
     assert_eq!(against(&second(&model, &targets, training)), "messages[1].batch");
     let three = Rank::all(3, &model, &own, training).swap_remove(1);
     assert_eq!(against(&three), "messages[1]");

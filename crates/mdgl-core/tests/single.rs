@@ -64,7 +64,6 @@ struct Case<F: Real> {
     model: Model<F>,
     batch: EncodedBatch,
     objective: Objective,
-    targets: Vec<Targets>,
 }
 
 impl Shape {
@@ -194,17 +193,17 @@ impl Shape {
                 steps: self.steps,
                 inputs: self.inputs(&lengths),
                 lengths: Some(lengths),
+                targets: vec![Targets::Values(values), Targets::Classes(classes)],
                 key: DrawKey { seed: self.seed, stream: 0, iteration: 3 },
             },
             objective: serde_json::from_value(objective).unwrap(),
-            targets: vec![Targets::Values(values), Targets::Classes(classes)],
         }
     }
 }
 
 impl<F: Real> Case<F> {
     fn assignment(&self) -> Assignment<'_> {
-        Assignment { batch: &self.batch, objective: &self.objective, targets: &self.targets }
+        Assignment { batch: &self.batch, objective: &self.objective }
     }
 
     fn workers(&self, set: Instructions, layout: Layout) -> Workers<F> {
@@ -365,7 +364,8 @@ proptest! {
         let objective: Objective = serde_json::from_value(json!({
             "losses": [{"readout": "wide", "kind": "custom"}], "regulariser": case.objective.regulariser
         })).unwrap();
-        let assignment = Assignment { objective: &objective, targets: &[Targets::None], ..case.assignment() };
+        let batch = EncodedBatch { targets: vec![Targets::None], ..case.batch.clone() };
+        let assignment = Assignment { batch: &batch, objective: &objective };
         let learned = |layout, rule: &Rule| {
             let workers = case.workers(Instructions::choose().unwrap(), layout);
             let forward = Forward::for_rule(&case.model, &case.batch, rule, &workers, &cancel).unwrap();

@@ -73,7 +73,7 @@ impl<'a, F: Real> Trial<'a, F> {
 
     fn learn(&self, stream: &mut Stream<F>, t: usize) -> f64 {
         let k = self.case.model.network().output_units();
-        let (target, weight) = match (self.case.objective.losses[0].loss, &self.case.targets[0]) {
+        let (target, weight) = match (self.case.objective.losses[0].loss, &self.case.batch.targets[0]) {
             (Loss::CrossEntropy { window }, Targets::Classes(classes)) => {
                 if t + (window as usize) < self.case.batch.steps {
                     return 0.0;

@@ -36,7 +36,7 @@ fn widen<F: Real>(values: &[F]) -> Vec<f64> {
 
 /// L_t + Γ_t+1 of a built-in rule, from what the engine records of it.
 fn recorded<F: Real>(case: &Case<F>, rule: &Rule) -> Vec<f64> {
-    let record = Record { signals: Some((&case.objective, &case.targets, rule)), ..Record::default() };
+    let record = Record { signals: Some((&case.objective, rule)), ..Record::default() };
     let cancel = AtomicBool::new(false);
     let recording = simulate(&case.model, &case.batch, record, &workers(1, best()), &cancel).unwrap();
     let (learning, modulation) = (widen(&recording.learning_signal), widen(&recording.modulatory_signal));
@@ -139,7 +139,7 @@ proptest! {
         case.objective = serde_json::from_value(serde_json::json!({
             "losses": [{"readout": "out", "kind": "custom"}], "regulariser": case.objective.regulariser
         })).unwrap();
-        case.targets = vec![Targets::None];
+        case.batch.targets = vec![Targets::None];
         let score = Score { delta: theirs.error.clone(), losses: vec![CustomTerm { loss: 1.5, accuracy: Some(0.5) }] };
         let (workers, cancel) = (workers(1, best()), AtomicBool::new(false));
         let (waiting, seen) =
@@ -255,7 +255,7 @@ fn another_batch_than_the_one_observed_is_refused() {
     let (waiting, seen) = observed(&case);
     let mut other = small_case();
     other.batch.trials = 2;
-    other.targets = match &other.targets[0] {
+    other.batch.targets = match &other.batch.targets[0] {
         Targets::Classes(classes) => vec![Targets::Classes(classes[..2].to_vec())],
         _ => unreachable!(),
     };
@@ -277,7 +277,7 @@ fn a_custom_loss_without_a_score_is_refused() {
         losses: serde_json::from_value(serde_json::json!([{"readout": "out", "kind": "custom"}])).unwrap(),
         regulariser: None,
     };
-    case.targets = vec![Targets::None];
+    case.batch.targets = vec![Targets::None];
     let cancel = AtomicBool::new(false);
     let result = observe(&case.model, case.assignment(), None, &workers(1, best()), &cancel);
     assert!(matches!(result, Err(Error::Invalid { path, .. }) if path == "loss"));

@@ -16,7 +16,7 @@ fn with_loss(mut case: Case<f64>, kind: &str, targets: Targets) -> Case<f64> {
         "losses": [{"readout": "out", "kind": kind}], "regulariser": case.objective.regulariser
     }))
     .unwrap();
-    case.targets = vec![targets];
+    case.batch.targets = vec![targets];
     case
 }
 
@@ -84,7 +84,7 @@ proptest! {
             "losses": [{"readout": "out", "kind": "cross-entropy", "window": window}],
             "regulariser": common.objective.regulariser
         })).unwrap();
-        common.targets = vec![Targets::Classes(classes)];
+        common.batch.targets = vec![Targets::Classes(classes)];
         for rule in [Rule::bptt(), Rule::mdgl(), Rule::eprop().online()] {
             prop_assert_eq!(learned(&own, &rule), learned(&common, &rule));
         }
@@ -181,9 +181,9 @@ fn the_conventions_of_2020_know_no_windows() {
         steps: 5,
         lengths: None,
         inputs: vec![],
+        targets: vec![Targets::Windows(vec![ClassWindow { trial: 0, steps: 0..2, class: 1 }])],
         key: Default::default(),
     };
-    let targets = [Targets::Windows(vec![ClassWindow { trial: 0, steps: 0..2, class: 1 }])];
-    let error = objective.validate(&network, &batch, &targets).unwrap_err().to_string();
+    let error = objective.validate(&network, &batch).unwrap_err().to_string();
     assert!(error.starts_with("loss is 'windowed-cross-entropy'; allowed: with conventions"), "{error}");
 }

@@ -1,22 +1,22 @@
-//! All-gathers of bytes: first of lengths, then of what has these lengths.
+//! All-gathers of bytes: first of their lengths, then of the bytes.
 
 use mpi::datatype::PartitionMut;
 use mpi::topology::{Communicator, SimpleCommunicator};
 use mpi::traits::CommunicatorCollectives;
 
-/// In the place of a length: this rank leaves.
+/// Marker in place of a length: this rank leaves.
 const LEAVES: u64 = u64::MAX;
 
 /// MPI counts in 32 bits.
 const MOST_BYTES: u64 = i32::MAX as u64;
 
-/// What all ranks said, one after another.
+/// The messages of all ranks, one after another.
 pub struct Gathered {
     pub bytes: Vec<u8>,
     pub lengths: Vec<usize>,
 }
 
-/// Sends a message to all and takes theirs; the same error on every rank.
+/// Sends a message to all ranks and receives theirs; every rank gets the same error.
 pub fn gather(world: &SimpleCommunicator, message: &[u8]) -> Result<Gathered, String> {
     let lengths = say(world, message.len() as u64);
     if let Some(rank) = lengths.iter().position(|&length| length == LEAVES) {
@@ -37,7 +37,7 @@ pub fn gather(world: &SimpleCommunicator, message: &[u8]) -> Result<Gathered, St
     Ok(Gathered { bytes, lengths: lengths.into_iter().map(|length| length as usize).collect() })
 }
 
-/// Says that this rank leaves; whether all do.
+/// Announces that this rank leaves; returns whether all do.
 pub fn leave(world: &SimpleCommunicator) -> bool {
     say(world, LEAVES).iter().all(|&length| length == LEAVES)
 }

@@ -1,7 +1,7 @@
 //! The processes that `mpirun` started, as JavaScript's promises.
 //!
 //! MPI runs on one thread of its own, from its start to its end, so JavaScript's thread never waits for a message. A
-//! process that leaves says so in the place of a length: the others are refused then instead of waiting for it.
+//! process that leaves sends a marker in place of a length: the others then fail instead of waiting for it.
 
 mod gather;
 
@@ -20,7 +20,7 @@ use gather::{Gathered, gather, leave};
 
 type Job = Box<dyn FnOnce(&SimpleCommunicator) + Send>;
 
-/// All processes, seen from this one.
+/// The group of processes, with this one's rank.
 #[napi]
 pub struct World {
     rank: u32,
@@ -37,7 +37,7 @@ struct Running {
 
 #[napi]
 impl World {
-    /// Starts MPI; once a process.
+    /// Starts MPI; once per process.
     #[napi(constructor)]
     pub fn new() -> Result<Self> {
         let (queue, jobs) = channel();
@@ -50,19 +50,19 @@ impl World {
         Ok(Self { rank, size, pending: Arc::default(), running })
     }
 
-    /// This process's number.
+    /// Rank of this process.
     #[napi(getter)]
     pub fn rank(&self) -> u32 {
         self.rank
     }
 
-    /// How many there are.
+    /// Number of processes.
     #[napi(getter)]
     pub fn size(&self) -> u32 {
         self.size
     }
 
-    /// What all say, in the order of their numbers.
+    /// Gathers one message per process, in the order of the ranks.
     #[napi(ts_return_type = "Promise<Uint8Array[]>")]
     pub fn all_gather<'env>(&self, env: &'env Env, message: Uint8Array) -> Result<Object<'env>> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,8 +82,8 @@ impl World {
         Ok(promise)
     }
 
-    /// Leaves the others and ends MPI. False where others go on, or a message is on its way: MPI cannot end then, and the
-    /// process must not end as if all were well.
+    /// Leaves the group and ends MPI. False where other processes continue or a message is in transit: MPI cannot end then, and
+    /// the process must not exit as if it had succeeded.
     #[napi]
     pub fn leave(&self) -> Result<bool> {
         if self.pending.load(Ordering::Relaxed) > 0 {

@@ -11,7 +11,7 @@ use napi::bindgen_prelude::{Object, ToNapiValue};
 
 use crate::error::{Failure, Result};
 
-/// What must have ended before the environment ends.
+/// Work that must have ended before the environment ends.
 pub trait Ending {
     /// Whether it has ended by itself.
     fn is_over(&self) -> bool;
@@ -19,11 +19,11 @@ pub trait Ending {
     fn end(self: Box<Self>);
 }
 
-/// What may still run.
+/// Work that may still run.
 type Open = Rc<RefCell<Vec<Box<dyn Ending>>>>;
 
 thread_local! {
-    /// What may still run of this thread's environment; set once its cleanup hook is.
+    /// Work of this thread's environment that may still run; set once its cleanup hook is.
     static OPEN: RefCell<Option<Open>> = const { RefCell::new(None) };
 }
 
@@ -46,24 +46,24 @@ pub fn end_with_environment(env: &Env, ending: impl Ending + 'static) -> napi::R
     })
 }
 
-/// Runs something and turns a panic into an error.
+/// Runs a function and turns a panic into an error.
 pub fn guarded<T>(job: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|payload| Err(Failure::panic(payload.as_ref())))
 }
 
-/// A single piece of work. It cannot be stopped: it is short, but for the making of large networks.
+/// A single job. It cannot be stopped; it is short, except for the creation of large networks.
 impl Ending for JoinHandle<()> {
     fn is_over(&self) -> bool {
         self.is_finished()
     }
 
     fn end(self: Box<Self>) {
-        // Panics of the work are caught, so there is nothing to learn from the thread's end.
+        // Panics of the job are caught, so the thread's result has no information.
         let _ = self.join();
     }
 }
 
-/// Runs something on a thread of its own; its result settles the promise.
+/// Runs a function on a thread of its own; its result settles the promise.
 pub fn compute<'env, T>(
     env: &'env Env,
     job: impl FnOnce() -> Result<T> + Send + 'static,

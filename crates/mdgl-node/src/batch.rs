@@ -1,7 +1,7 @@
 //! Batches and targets: from JavaScript's objects to the engine's values.
 //!
-//! Everything is copied once, on JavaScript's thread and within one call: the engine works on while JavaScript may
-//! write, detach or resize its arrays. What only the engine can check, it checks on the copy.
+//! Everything is copied once, on JavaScript's thread and within one call: the engine runs while JavaScript may write, detach
+//! or resize its arrays. Checks that only the engine can make are made on the copy.
 
 use std::sync::Arc;
 
@@ -12,20 +12,9 @@ use napi_derive::napi;
 
 use crate::error::{Failure, Result};
 use crate::held::Held;
-use crate::number::{to_u32, to_u64, to_usize};
+use crate::number::{to_u32, to_u64};
 
 const SEGMENT_FIELDS: usize = 6;
-
-/// Number and lengths of the trials of a batch, in steps.
-#[napi(object, object_to_js = false)]
-pub struct BatchShape {
-    /// Number of trials.
-    pub trials: f64,
-    /// Steps of the longest trial.
-    pub steps: f64,
-    /// Steps of each trial; left out: all of equal length.
-    pub lengths: Option<Uint32Array>,
-}
 
 /// Key of the generator that draws a batch's events.
 #[napi(object, object_to_js = false)]
@@ -60,59 +49,50 @@ pub struct Targets {
     pub windows: Option<Uint32Array>,
 }
 
-/// A batch and its targets as the engine has them, held by an object of JavaScript's: they share no memory with it.
+/// A batch of the engine's, held by a JavaScript object, with which it shares no memory.
 #[napi(custom_finalize)]
 pub struct EncodedBatch {
-    /// Gone once a job has taken it, so that its memory does not wait for the collector.
-    encoded: Arc<Held<Arc<BatchContents>>>,
+    /// `None` once a job has taken it, so that its memory does not wait for the collector.
+    encoded: Arc<Held<Arc<mdgl_core::EncodedBatch>>>,
 }
 
 impl ObjectFinalize for EncodedBatch {
     fn finalize(self, env: Env) -> napi::Result<()> {
-        self.encoded.tell(&env, 0);
+        self.encoded.report(&env, 0);
         Ok(())
     }
 }
 
-/// The trials that an [`EncodedBatch`] holds, and their targets.
-pub struct BatchContents {
-    pub batch: mdgl_core::EncodedBatch,
-    /// None without a loss.
-    pub targets: Option<Vec<mdgl_core::Targets>>,
-}
-
 #[napi]
 impl EncodedBatch {
-    /// Copies a batch (`inputs`: one entry per input population, in the order of the description) and, with a loss, its
-    /// targets.
+    /// Copies a batch: the steps of each trial, one entry of `inputs` per input population, in the order of the description,
+    /// one entry of `targets` per loss.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: &Env,
-        shape: BatchShape,
+        lengths: Uint32Array,
         inputs: Vec<Input>,
+        targets: Vec<Targets>,
         key: DrawKey,
-        targets: Option<Vec<Targets>>,
     ) -> napi::Result<Self> {
-        let targets = targets.map(|targets| targets.iter().map(Targets::copy).collect::<Result<_>>());
-        let encoded = BatchContents { batch: copy(&shape, &inputs, &key)?, targets: targets.transpose()? };
-        let targets = encoded.targets.iter().flatten().map(mdgl_core::Targets::bytes).sum::<usize>();
-        let bytes = encoded.batch.bytes() + targets;
+        let encoded = copy(&lengths, &inputs, &targets, &key)?;
+        let bytes = encoded.bytes();
         let encoded = Held::new(Arc::new(encoded));
-        encoded.tell(env, bytes);
+        encoded.report(env, bytes);
         Ok(Self { encoded })
     }
 }
 
 impl EncodedBatch {
     /// The batch, for the last job that needs it.
-    pub fn take(&self, env: &Env) -> Result<Arc<BatchContents>> {
+    pub fn take(&self, env: &Env) -> Result<Arc<mdgl_core::EncodedBatch>> {
         let encoded = self.share()?;
         self.encoded.release(env);
         Ok(encoded)
     }
 
     /// The batch, for a job that another may follow.
-    pub fn share(&self) -> Result<Arc<BatchContents>> {
+    pub fn share(&self) -> Result<Arc<mdgl_core::EncodedBatch>> {
         self.encoded.lock().clone().ok_or_else(Self::used)
     }
 
@@ -121,14 +101,21 @@ impl EncodedBatch {
     }
 }
 
-fn copy(shape: &BatchShape, inputs: &[Input], key: &DrawKey) -> Result<mdgl_core::EncodedBatch> {
+fn copy(
+    lengths: &[u32],
+    inputs: &[Input],
+    targets: &[Targets],
+    key: &DrawKey,
+) -> Result<mdgl_core::EncodedBatch> {
     let numbers: usize = inputs.iter().map(Input::len).sum();
     mdgl_core::ensure_memory(numbers.saturating_mul(size_of::<f64>()), "the inputs of a batch")?;
+    let steps = lengths.iter().copied().max().unwrap_or(0);
     Ok(mdgl_core::EncodedBatch {
-        trials: to_usize(shape.trials, "batch.trials")?,
-        steps: to_usize(shape.steps, "batch.steps")?,
-        lengths: shape.lengths.as_ref().map(|lengths| lengths.to_vec()),
+        trials: lengths.len(),
+        steps: steps as usize,
+        lengths: lengths.iter().any(|&length| length != steps).then(|| lengths.to_vec()),
         inputs: inputs.iter().map(Input::copy).collect::<Result<_>>()?,
+        targets: targets.iter().map(Targets::copy).collect::<Result<_>>()?,
         key: mdgl_core::DrawKey {
             seed: to_u64(key.seed, "seed")?,
             stream: to_u32(key.stream, "stream")?,

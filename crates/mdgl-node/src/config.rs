@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mdgl_core::{Assignment, LearningRate, Objective, Optimiser, Rule, Training};
+use mdgl_core::{Assignment, EncodedBatch, LearningRate, Objective, Optimiser, Rule, Training};
 use napi_derive::napi;
 
-use crate::batch::BatchContents;
 use crate::error::{Failure, Result};
 use crate::network::parse;
 use crate::number::to_u64;
 use crate::rule;
 
-/// What a session is to do; JSON.
+/// Settings of a session; JSON.
 #[napi(object, object_to_js = false)]
 pub struct Plan {
     /// Losses and regulariser.
@@ -25,14 +24,14 @@ pub struct Plan {
     pub training: bool,
 }
 
-/// A plan as the engine's values.
+/// Settings of a session as the engine's values.
 pub struct SessionConfig {
     pub objective: Option<Objective>,
     pub rule: Option<Rule>,
     pub optimiser: Option<Optimiser>,
     /// Whether it changes the model.
     pub trains: bool,
-    /// Set to stop the work.
+    /// Set in order to stop the work.
     pub cancel: Arc<AtomicBool>,
 }
 
@@ -48,14 +47,12 @@ impl SessionConfig {
         })
     }
 
-    /// What a batch is to be evaluated by.
-    pub fn assignment<'a>(&'a self, encoded: &'a BatchContents) -> Result<Assignment<'a>> {
-        let objective = planned(self.objective.as_ref(), "an objective")?;
-        let targets = planned(encoded.targets.as_deref(), "targets")?;
-        Ok(Assignment { batch: &encoded.batch, objective, targets })
+    /// A batch with the losses of the session.
+    pub fn assignment<'a>(&'a self, batch: &'a EncodedBatch) -> Result<Assignment<'a>> {
+        Ok(Assignment { batch, objective: planned(self.objective.as_ref(), "an objective")? })
     }
 
-    /// What the weights are changed by.
+    /// Rule and optimiser of the session.
     pub fn training(&self) -> Result<Training<'_>> {
         Ok(Training { rule: self.rule()?, optimiser: self.optimiser()? })
     }
@@ -77,7 +74,7 @@ pub fn learning_rate_at(learning_rate: String, iteration: f64) -> napi::Result<f
     Ok(rate.at(to_u64(iteration, "iteration")?))
 }
 
-/// What the façade must have put into the plan for this kind of work.
+/// A part of the plan that this kind of work needs; the façade must have set it.
 fn planned<'a, T: ?Sized>(part: Option<&'a T>, what: &str) -> Result<&'a T> {
     part.ok_or_else(|| Failure::bug(format!("the plan lacks {what}")))
 }

@@ -1,4 +1,4 @@
-//! The engine at work on a session's thread: calls mdgl-core and wraps its results.
+//! Jobs of a session's thread: calls of mdgl-core, and its results as JavaScript's objects.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 
 use mdgl_core::profile::ProfileOptions;
 use mdgl_core::{
-    Assignment, CustomLoss, Event, Forward, Model, Observed, Real, Record, Score, Share, SharedWork, Sharing,
-    ThirdFactor, Training, Turnout, Workers,
+    Assignment, CustomLoss, EncodedBatch, Event, Forward, Model, Observed, Real, Record, Score, Share,
+    SharedWork, Sharing, ThirdFactor, Training, Turnout, Workers,
 };
 use napi::bindgen_prelude::{Either, Null};
 
-use crate::batch::BatchContents;
 use crate::config::SessionConfig;
 use crate::error::{Failure, Result};
 use crate::float::{ByFloat, Float, Floats};
@@ -24,7 +23,7 @@ use crate::shared::{Shared, TrainingLock, projection_values};
 /// An engine of either float type.
 pub type AnyEngine = ByFloat<Engine<f32>, Engine<f64>>;
 
-/// A model with everything that work on it needs.
+/// A model with settings and threads of a session.
 pub struct Engine<F: Real> {
     shared: Arc<Shared<F>>,
     /// Held while the session lives, if it trains.
@@ -37,17 +36,17 @@ pub struct Engine<F: Real> {
     tickets: Ticket,
 }
 
-/// Which of a session's batches it is that waits.
+/// Number of a waiting batch among those of its session.
 pub type Ticket = u64;
 
 /// A batch that waits for an answer from JavaScript, and the model that it runs on.
 struct Pending<F: Real> {
     model: Arc<Model<F>>,
-    encoded: Arc<BatchContents>,
+    encoded: Arc<EncodedBatch>,
     awaited: Awaited<F>,
 }
 
-/// What a batch waits for.
+/// The answer that a batch waits for.
 enum Awaited<F: Real> {
     /// The δ of a custom loss.
     Delta(Forward<F>),
@@ -75,9 +74,9 @@ pub enum Answer {
     Signal(Vec<f64>),
 }
 
-/// Where a shared batch stands.
+/// Progress of a shared batch.
 pub enum SharedProgress {
-    /// This message is to go to all ranks.
+    /// A message for all ranks.
     Pending(Ticket, Vec<u8>),
     Trained(StepReport),
     Evaluated(Evaluation),
@@ -92,25 +91,17 @@ impl<F: Float> Engine<F> {
         Ok(Self { shared, _lock: lock, config, workers, pending: None, tickets: 0 })
     }
 
-    /// Bytes of memory that it keeps for the next job.
+    /// Bytes of memory kept for the next job.
     pub fn bytes(&self) -> usize {
         self.workers.bytes()
     }
 
-    pub fn simulate(&mut self, encoded: &BatchContents, voltage: bool, inputs: bool) -> Result<Recording> {
+    pub fn simulate(&mut self, encoded: &EncodedBatch, voltage: bool, inputs: bool) -> Result<Recording> {
         let SessionConfig { objective, rule, .. } = &self.config;
-        let signals = match (objective, encoded.targets.as_deref(), rule) {
-            (Some(objective), Some(targets), Some(rule)) => Some((objective, targets, rule)),
-            _ => None,
-        };
+        let signals = objective.as_ref().zip(rule.as_ref());
         let record = Record { voltage, inputs, signals };
-        let recording = mdgl_core::simulate(
-            &self.shared.snapshot(),
-            &encoded.batch,
-            record,
-            &self.workers,
-            self.cancel(),
-        )?;
+        let recording =
+            mdgl_core::simulate(&self.shared.snapshot(), encoded, record, &self.workers, self.cancel())?;
         Ok(Recording {
             spikes: flatten(&recording.spikes)?.into(),
             inputs: inputs.then(|| flatten(&recording.inputs)).transpose()?.map(Into::into),
@@ -121,21 +112,21 @@ impl<F: Float> Engine<F> {
         })
     }
 
-    pub fn evaluate(&mut self, encoded: &BatchContents) -> Result<Evaluation> {
+    pub fn evaluate(&mut self, encoded: &EncodedBatch) -> Result<Evaluation> {
         let assignment = self.assignment(encoded)?;
         Ok(mdgl_core::evaluate(&self.shared.snapshot(), assignment, &self.workers, self.cancel())?.into())
     }
 
-    pub fn gradients(&mut self, encoded: &BatchContents) -> Result<Gradients> {
+    pub fn gradients(&mut self, encoded: &EncodedBatch) -> Result<Gradients> {
         self.gradients_of(&self.shared.snapshot(), self.assignment(encoded)?, None)
     }
 
-    pub fn step(&mut self, encoded: &BatchContents) -> Result<StepReport> {
+    pub fn step(&mut self, encoded: &EncodedBatch) -> Result<StepReport> {
         self.step_of(&self.shared.snapshot(), self.assignment(encoded)?, None)
     }
 
     /// A profile as JSON.
-    pub fn profile(&mut self, encoded: &BatchContents, options: ProfileOptions) -> Result<String> {
+    pub fn profile(&mut self, encoded: &EncodedBatch, options: ProfileOptions) -> Result<String> {
         let Self { shared, config, workers, .. } = self;
         let (assignment, training) = (config.assignment(encoded)?, config.training()?);
         profile(&shared.snapshot(), assignment, training, options, workers, &config.cancel)
@@ -179,39 +170,39 @@ impl<F: Float> Engine<F> {
         &self.config.cancel
     }
 
-    fn assignment<'a>(&'a self, encoded: &'a BatchContents) -> Result<Assignment<'a>> {
+    fn assignment<'a>(&'a self, encoded: &'a EncodedBatch) -> Result<Assignment<'a>> {
         self.config.assignment(encoded)
     }
 }
 
 /// Jobs that leave a batch waiting, and those that answer it.
 impl<F: Float> Engine<F> {
-    /// Simulates a batch, gives its readouts, and waits for δ.
-    pub fn forward(&mut self, encoded: Arc<BatchContents>) -> Result<(Ticket, Floats)> {
+    /// Simulates a batch and returns its readouts; the batch waits for δ.
+    pub fn forward(&mut self, encoded: Arc<EncodedBatch>) -> Result<(Ticket, Floats)> {
         let model = self.shared.snapshot();
         let forward = match &self.config.rule {
-            Some(rule) => Forward::for_rule(&model, &encoded.batch, rule, &self.workers, self.cancel())?,
-            None => Forward::new(&model, &encoded.batch, &self.workers, self.cancel())?,
+            Some(rule) => Forward::for_rule(&model, &encoded, rule, &self.workers, self.cancel())?,
+            None => Forward::new(&model, &encoded, &self.workers, self.cancel())?,
         };
         let readout = forward.readout()?;
         let awaited = Awaited::Delta(forward);
         Ok((self.wait(Pending { model, encoded, awaited }), F::array(readout)))
     }
 
-    /// Simulates a batch, shows it to a rule, and waits for the rule's signal.
-    pub fn observe(&mut self, encoded: Arc<BatchContents>) -> Result<(Ticket, Observation)> {
+    /// Simulates a batch and returns its observation; the batch waits for the rule's signal.
+    pub fn observe(&mut self, encoded: Arc<EncodedBatch>) -> Result<(Ticket, Observation)> {
         self.show(self.shared.snapshot(), encoded, None)
     }
 
-    /// Computes this rank's share of a batch, and waits for the messages of all ranks.
-    pub fn share(&mut self, encoded: Arc<BatchContents>, share: Share, step: bool) -> Result<SharedProgress> {
+    /// Computes this rank's share of a batch, which then waits for the messages of all ranks.
+    pub fn share(&mut self, encoded: Arc<EncodedBatch>, share: Share, step: bool) -> Result<SharedProgress> {
         let (begun, model) = (Instant::now(), self.shared.snapshot());
         let (shared, message) = self.sharing(&model, &encoded, share, step)?.begin()?;
         let awaited = Awaited::Messages(PendingShared { share, step, shared, spent: begun.elapsed() });
         Ok(SharedProgress::Pending(self.wait(Pending { model, encoded, awaited }), message))
     }
 
-    /// Shows a batch to a rule once its custom loss is known.
+    /// The observation of a batch whose custom loss is known; it waits for the rule's signal.
     pub fn observe_pending(&mut self, ticket: Ticket, score: &Score) -> Result<(Ticket, Observation)> {
         let Pending { model, encoded, awaited } = self.take(ticket)?;
         let Awaited::Delta(forward) = awaited else { return Err(another_answer()) };
@@ -306,16 +297,16 @@ impl<F: Float> Engine<F> {
         self.tickets
     }
 
-    /// The batch of a ticket, once.
+    /// Removes the waiting batch of a ticket.
     fn take(&mut self, ticket: Ticket) -> Result<Pending<F>> {
         let pending = if ticket == self.tickets { self.pending.take() } else { None };
-        pending.ok_or_else(|| Failure::bug("the batch does not wait for an answer any more"))
+        pending.ok_or_else(|| Failure::bug("the batch no longer waits for an answer"))
     }
 
     fn show(
         &mut self,
         model: Arc<Model<F>>,
-        encoded: Arc<BatchContents>,
+        encoded: Arc<EncodedBatch>,
         score: Option<&Score>,
     ) -> Result<(Ticket, Observation)> {
         let assignment = self.assignment(&encoded)?;
@@ -341,7 +332,7 @@ impl<F: Float> Engine<F> {
     fn sharing<'a>(
         &'a self,
         model: &'a Model<F>,
-        encoded: &'a BatchContents,
+        encoded: &'a EncodedBatch,
         share: Share,
         step: bool,
     ) -> Result<Sharing<'a, F>> {
@@ -373,7 +364,7 @@ fn or_null(number: Option<f64>) -> Either<f64, Null> {
     number.map_or(Either::B(Null), Either::A)
 }
 
-/// Triples, an event that counts more than once as often.
+/// Triples (trial, step, unit); an event of count n is listed n times.
 fn flatten(events: &[Event]) -> Result<Vec<u32>> {
     let count: usize = events.iter().map(|event| event.count as usize).sum();
     let bytes = count.saturating_mul(size_of::<[u32; 3]>());

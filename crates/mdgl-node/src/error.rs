@@ -5,7 +5,7 @@ use std::any::Any;
 use napi::Status;
 use serde::Serialize;
 
-/// What went wrong, as the façade reads it.
+/// An error as the façade reads it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Failure {
     code: &'static str,
@@ -18,7 +18,7 @@ pub struct Failure {
     allowed: Option<String>,
 }
 
-/// The result type of everything behind the border.
+/// The binding's result type.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
@@ -70,7 +70,7 @@ impl Failure {
         Self::new("internal", message)
     }
 
-    /// The system gives no thread: it has no memory for its stack, or the process has too many.
+    /// The system cannot start a thread: no memory for its stack, or too many threads.
     pub fn no_thread(error: std::io::Error) -> Self {
         Self::new("memory", format!("no thread could be started ({error})"))
     }

@@ -8,9 +8,9 @@ pub type Floats = Either<Float32Array, Float64Array>;
 
 /// A float type with its typed array.
 pub trait Float: Real {
-    /// Hands numbers over to JavaScript without a copy.
+    /// Moves numbers to JavaScript without a copy.
     fn array(values: Vec<Self>) -> Floats;
-    /// Copies numbers of this type; none of another.
+    /// Copies numbers of this type; `None` for another type.
     fn values(given: &Floats) -> Option<Vec<Self>>;
 }
 

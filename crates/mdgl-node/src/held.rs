@@ -14,50 +14,50 @@ use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, Threa
 use napi::{Env, JsValue, Status, sys};
 use napi_derive::napi;
 
-/// More bytes than any heap has: V8 collects at once where it is told of them.
+/// More bytes than any heap has: V8 collects garbage at once when they are reported.
 const PRESSURE: i64 = 1 << 44;
 /// How long a thread of the engine waits for JavaScript's thread, which may be busy.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What an object holds until it is disposed of, collected, or found to be garbage.
+/// A value that an object holds until it is disposed of, collected, or found to be garbage.
 pub struct Held<T> {
     value: Mutex<Option<T>>,
-    /// Bytes that V8 was told of.
-    told: AtomicI64,
+    /// Bytes reported to V8.
+    reported: AtomicI64,
 }
 
 impl<T> Held<T> {
-    /// V8 does not know of it yet.
+    /// Holds a value, of which nothing has been reported to V8 yet.
     pub fn new(value: T) -> Arc<Self> {
-        Arc::new(Self { value: Mutex::new(Some(value)), told: AtomicI64::new(0) })
+        Arc::new(Self { value: Mutex::new(Some(value)), reported: AtomicI64::new(0) })
     }
 
-    /// The value; none once it was let go of.
+    /// The value; `None` once it was released.
     pub fn lock(&self) -> MutexGuard<'_, Option<T>> {
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells V8 how many bytes it is by now; 0 at the end takes back all that was told.
-    pub fn tell(&self, env: &Env, bytes: usize) {
+    /// Reports to V8 how many bytes it has now; 0 at the end withdraws all that was reported.
+    pub fn report(&self, env: &Env, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(PRESSURE).min(PRESSURE);
-        let change = bytes - self.told.swap(bytes, Ordering::Relaxed);
+        let change = bytes - self.reported.swap(bytes, Ordering::Relaxed);
         if change != 0 {
-            // It fails only where the environment is ending, whose heap needs no telling.
+            // It fails only where the environment is ending, whose heap needs no report.
             let _ = env.adjust_external_memory(change);
         }
     }
 
-    /// Lets go of the value.
+    /// Releases the value.
     pub fn release(&self, env: &Env) {
         let value = self.lock().take();
         drop(value);
-        self.tell(env, 0);
+        self.report(env, 0);
     }
 }
 
-/// What can be let go of, whatever it holds.
+/// A held value of any type, which can be released.
 trait Collectable {
-    /// Whether there was anything.
+    /// Releases the value; returns whether there was one.
     fn collect(&self, env: &Env) -> bool;
 }
 
@@ -66,12 +66,12 @@ impl<T> Collectable for Held<T> {
         let Ok(mut value) = self.value.try_lock() else { return false };
         let found = value.take().is_some();
         drop(value);
-        self.tell(env, 0);
+        self.report(env, 0);
         found
     }
 }
 
-/// An object, looked at without being kept alive, and what it holds.
+/// A weak reference to an object, and the value that it holds.
 struct Watched {
     object: sys::napi_ref,
     held: Weak<dyn Collectable>,
@@ -98,10 +98,10 @@ thread_local! {
     static WATCHED: RefCell<Vec<Watched>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Asks a thread of JavaScript's to collect, and tells whether it let go of anything.
+/// Asks a thread of JavaScript's to collect garbage; the answer is whether it released anything.
 type Asker = ThreadsafeFunction<SyncSender<bool>, (), (), Status, false, true>;
 
-/// One for each environment that is alive.
+/// One per living environment.
 static ASKERS: Mutex<Vec<Arc<Asker>>> = Mutex::new(Vec::new());
 
 /// Reports an object's native memory to V8, and watches the object: if it is garbage when memory would be refused, it releases
@@ -124,7 +124,7 @@ pub fn watch<T: 'static>(
     }
     let weak: Weak<Held<T>> = Arc::downgrade(held);
     WATCHED.with_borrow_mut(|list| {
-        // Seldom enough that a call costs no more however many there are.
+        // Rare enough that the cost per call does not grow with their number.
         if list.len() == list.capacity() {
             let ended = list.extract_if(.., |watched| watched.held.strong_count() == 0);
             ended.for_each(|watched| drop(watched.forget(env)));
@@ -132,11 +132,11 @@ pub fn watch<T: 'static>(
         }
         list.push(Watched { object: reference, held: weak });
     });
-    held.tell(env, bytes);
+    held.report(env, bytes);
     Ok(())
 }
 
-/// Makes the thread known as one of JavaScript's, until its environment ends.
+/// Registers the thread as one of JavaScript's, until its environment ends.
 fn enter(env: &Env) -> napi::Result<()> {
     if ENVIRONMENT.get().is_some() {
         return Ok(());
@@ -144,7 +144,7 @@ fn enter(env: &Env) -> napi::Result<()> {
     let nothing = env.create_function_from_closure::<(), (), _>("collect", |_| Ok(()))?;
     let asker = nothing.build_threadsafe_function::<SyncSender<bool>>().weak::<true>().build_callback(
         |ask: ThreadsafeCallContext<SyncSender<bool>>| {
-            // Whoever asked may have given up waiting.
+            // The asking thread may have stopped waiting.
             let _ = ask.value.send(collect_here());
             Ok(())
         },
@@ -166,7 +166,7 @@ fn askers() -> MutexGuard<'static, Vec<Arc<Asker>>> {
     ASKERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets go of what garbage holds, whatever thread it is.
+/// Releases what garbage holds, called from any thread.
 fn collect() {
     if ENVIRONMENT.get().is_some() {
         collect_here();
@@ -178,11 +178,11 @@ fn collect() {
         let status = asker.call(answer.clone(), ThreadsafeFunctionCallMode::NonBlocking);
         asked += usize::from(status == Status::Ok);
     }
-    // The first that had something is enough. No answer is one, too: the thread is busy.
+    // The first that released anything is enough. No answer counts as none: the thread is busy.
     let _ = (0..asked).any(|_| answers.recv_timeout(PATIENCE).unwrap_or(false));
 }
 
-/// Makes V8 collect, and lets go of what garbage of this environment holds; whether there was any.
+/// Makes V8 collect garbage and releases what garbage of this environment holds; returns whether there was any.
 fn collect_here() -> bool {
     let Some(env) = ENVIRONMENT.get() else { return false };
     if env.adjust_external_memory(PRESSURE).is_err() || env.adjust_external_memory(-PRESSURE).is_err() {
@@ -198,7 +198,7 @@ fn collect_here() -> bool {
     found
 }
 
-/// Bytes of native memory that V8 knows of, its own array buffers among them.
+/// Bytes of native memory reported to V8, its own array buffers included.
 #[napi(catch_unwind)]
 pub fn external_memory(env: &Env) -> napi::Result<f64> {
     Ok(env.adjust_external_memory(0)? as f64)

@@ -28,7 +28,7 @@ pub struct NativeModel {
 
 impl ObjectFinalize for NativeModel {
     fn finalize(self, env: Env) -> napi::Result<()> {
-        self.inner.tell(&env, 0);
+        self.inner.report(&env, 0);
         Ok(())
     }
 }
@@ -85,7 +85,7 @@ impl NativeModel {
         Ok(())
     }
 
-    /// Tells V8 of its memory, and lets go of it where it has become garbage; to be called once.
+    /// Reports its memory to V8, and releases it once it is garbage; to be called once.
     #[napi(catch_unwind)]
     pub fn watch(&self, env: &Env, this: This<'_>) -> napi::Result<()> {
         let bytes = for_float!(self.model()?, model => model.snapshot().bytes());

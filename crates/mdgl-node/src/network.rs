@@ -13,7 +13,7 @@ use crate::error::{Failure, Result};
 pub struct Description {
     /// The JSON.
     pub json: String,
-    /// Lists of numbers that would be slow in it.
+    /// Long lists of numbers, which would be slow in JSON.
     pub lists: Vec<Either<Uint32Array, Float64Array>>,
 }
 
@@ -31,7 +31,7 @@ pub fn check_network(description: Description) -> napi::Result<()> {
 }
 
 impl CopiedDescription {
-    /// Its network.
+    /// The network of the description.
     pub fn network(self) -> Result<Network> {
         let description: NetworkDescription = parse(&self.json, "the network description")?;
         let missing = |k: usize| mdgl_core::Error::Invalid {

@@ -10,12 +10,12 @@ use crate::error::{Failure, Result};
 use crate::float::Float;
 use crate::number::{to_u32, to_usize};
 
-/// How to profile.
+/// Settings of a profile.
 #[napi(object, object_to_js = false)]
 pub struct ProfilePlan {
-    /// Iterations that are profiled.
+    /// Number of profiled iterations.
     pub iterations: f64,
-    /// Of so many steps one is timed.
+    /// Number of steps of which one is timed.
     pub every: f64,
     /// Whether to measure the machine's peaks.
     pub peaks: bool,

@@ -15,7 +15,7 @@ const LONGEST: u32 = 1 << 28;
 /// Random numbers keyed by (seed, stream, iteration, trial).
 #[napi]
 pub struct Rng {
-    // A panic must not be able to leave it half used: `catch_unwind` asks for that.
+    // `catch_unwind` requires that a panic cannot leave it in an inconsistent state.
     state: Mutex<CounterRng>,
 }
 

@@ -1,16 +1,16 @@
-//! What the engine gives back, as JavaScript's objects.
+//! Results of the engine as JavaScript's objects.
 
 use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Null, Uint32Array};
 use napi_derive::napi;
 
-/// How well a model does on a batch.
+/// Loss, accuracy and firing rate of a batch.
 #[napi(object, object_from_js = false)]
 pub struct Evaluation {
-    /// E of the task: its losses, their weighted sum.
+    /// Weighted sum of the task's losses.
     pub loss: f64,
-    /// The regulariser's part.
+    /// Loss of the firing-rate regulariser.
     pub regulariser: f64,
-    /// Fraction of trials that were right, where there is such a thing.
+    /// Fraction of answers that are right; `null` without classes.
     pub accuracy: Either<f64, Null>,
     /// Mean firing rate in Hz.
     pub rate: f64,
@@ -25,22 +25,22 @@ pub struct LossReport {
     pub readout: String,
     /// The loss before its weight.
     pub loss: f64,
-    /// Fraction of answers that were right, where there is such a thing.
+    /// Fraction of answers that are right; `null` where the loss has none.
     pub accuracy: Either<f64, Null>,
 }
 
 /// A training step.
 #[napi(object, object_from_js = false)]
 pub struct StepReport {
-    /// The batch before the step.
+    /// Evaluation of the batch before the step.
     pub evaluation: Evaluation,
-    /// Global norm of the gradient, before clipping.
+    /// Norm of the whole gradient, before clipping.
     pub gradient_norm: f64,
     /// The engine's own time from the batch to the new weights in ms; of a custom loss without its forward pass.
     pub engine_ms: f64,
 }
 
-/// What a network did.
+/// A recorded simulation.
 #[napi(object, object_from_js = false)]
 pub struct Recording {
     /// Triples (trial, step, neuron).
@@ -57,7 +57,7 @@ pub struct Recording {
     pub modulatory_signal: Option<Either<Float32Array, Float64Array>>,
 }
 
-/// What a rule of JavaScript's is shown of a batch.
+/// Observation of a batch for a rule of JavaScript's.
 #[napi(object, object_from_js = false)]
 pub struct Observation {
     /// Triples (trial, step, neuron).
@@ -95,11 +95,11 @@ pub struct CellConstants {
     pub dampening: Float64Array,
     /// Steps without a spike after one.
     pub refractory: Uint32Array,
-    /// What scales the input.
+    /// Scale of the input.
     pub input_gain: Float64Array,
-    /// What a spike adds to the adaptation.
+    /// Spike increment of the adaptation.
     pub jump: Float64Array,
-    /// What the reset weighs in the eligibility trace.
+    /// Factor of the reset in the eligibility trace.
     pub reset: Float64Array,
     /// exp(−dt/τ_out).
     pub kappa: Float64Array,
@@ -152,9 +152,9 @@ pub struct ReadoutValues {
 /// The gradient of a batch.
 #[napi(object, object_from_js = false)]
 pub struct Gradients {
-    /// The batch.
+    /// Evaluation of the batch.
     pub evaluation: Evaluation,
-    /// Global norm.
+    /// Norm of the whole gradient.
     pub norm: f64,
     /// ∂E/∂W of each projection.
     pub projections: Vec<ProjectionValues>,

@@ -23,7 +23,7 @@ pub fn published_rules() -> napi::Result<String> {
     Ok(serde_json::to_string(&rules).map_err(|error| Failure::bug(error.to_string()))?)
 }
 
-/// Legal combinations (see `learn::legal`), in the order of the documents: JSON, a list of {when, option, allowed, because}.
+/// Legal combinations (see `description::legal`), in the order of the documents: JSON, a list of {when, option, allowed, because}.
 #[napi(catch_unwind)]
 pub fn rule_requirements() -> napi::Result<String> {
     let rows = REQUIREMENTS.iter().map(|row| {

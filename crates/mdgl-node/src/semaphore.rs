@@ -7,12 +7,12 @@ use napi_derive::napi;
 
 use crate::error::{Failure, Result};
 
-/// What names the number of threads.
+/// The environment variable with the number of threads.
 const VARIABLE: &str = "MDGL_THREADS";
 
 const MOST: usize = 1024;
 
-/// Default number of threads of a run: `MDGL_THREADS`, or one less than the processor runs at once.
+/// Default number of threads of a run: `MDGL_THREADS`, else one less than the processor runs at once.
 #[napi(catch_unwind)]
 pub fn default_threads() -> napi::Result<u32> {
     Ok(of_process()?.all() as u32)
@@ -21,7 +21,7 @@ pub fn default_threads() -> napi::Result<u32> {
 /// The semaphore of the process.
 ///
 /// # Errors
-/// For a `MDGL_THREADS` that is no number of threads.
+/// An error for a `MDGL_THREADS` that is no number of threads.
 pub fn of_process() -> Result<&'static FairSemaphore> {
     static THREADS: OnceLock<Result<FairSemaphore>> = OnceLock::new();
     THREADS.get_or_init(|| Ok(FairSemaphore::new(number()?))).as_ref().map_err(Clone::clone)

@@ -20,7 +20,7 @@ use crate::profile::ProfilePlan;
 use crate::results::{Evaluation, Observation, StepReport};
 use crate::worker::{OpenWorker, Worker, submit};
 
-/// A thread of the engine at work on a model; jobs run one after another.
+/// A thread of the engine that works on one model; jobs run one after another.
 #[napi(custom_finalize)]
 pub struct Session {
     worker: Arc<Held<OpenWorker>>,
@@ -47,7 +47,7 @@ impl Session {
         Ok(Self { worker: Held::new(OpenWorker(worker)) })
     }
 
-    /// Watches the session: where it has become garbage it is closed. To be called once.
+    /// Watches the session, which is closed once it is garbage; to be called once.
     #[napi(catch_unwind)]
     pub fn watch(&self, env: &Env, this: This<'_>) -> napi::Result<()> {
         held::watch(env, &this.object, &self.worker, 0)
@@ -91,7 +91,7 @@ impl Session {
         submit(&self.worker, env, move |engine| for_float!(engine, engine => engine.step(&encoded)))
     }
 
-    /// Simulates a batch for a custom loss, which is to answer.
+    /// Simulates a batch, which then waits for its custom loss.
     #[napi(catch_unwind, ts_return_type = "Promise<PendingReadout>")]
     pub fn forward<'env>(&self, env: &'env Env, batch: &EncodedBatch) -> napi::Result<Object<'env>> {
         let (encoded, session) = (batch.share()?, Arc::clone(&self.worker));
@@ -101,7 +101,7 @@ impl Session {
         })
     }
 
-    /// Simulates a batch for a rule of JavaScript's, which is to answer.
+    /// Simulates a batch, which then waits for the signal of a rule of JavaScript's.
     #[napi(catch_unwind, ts_return_type = "Promise<PendingObservation>")]
     pub fn observe<'env>(&self, env: &'env Env, batch: &EncodedBatch) -> napi::Result<Object<'env>> {
         let (encoded, session) = (batch.take(env)?, Arc::clone(&self.worker));
@@ -111,7 +111,7 @@ impl Session {
         })
     }
 
-    /// Computes this rank's share of a batch, of a training step or an evaluation; all ranks are to answer.
+    /// Computes this rank's share of a batch, of a training step or an evaluation; it then waits for the messages of all ranks.
     #[napi(catch_unwind, ts_return_type = "Promise<SharedResult>")]
     pub fn share<'env>(
         &self,
@@ -128,7 +128,7 @@ impl Session {
         })
     }
 
-    /// Profiles training iterations on a batch; the model is left as it is. Gives JSON.
+    /// Profiles training iterations on a batch; the model is unchanged. Returns JSON.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn profile<'env>(
         &self,
@@ -153,15 +153,15 @@ impl Session {
         Ok(())
     }
 
-    /// Stops what still runs; settles once the thread has let go of the model. Nobody waits meanwhile: it takes the rest of a
-    /// block of trials, which may be long.
+    /// Stops all jobs; the promise settles once the thread has released the model. No thread blocks meanwhile: the rest of a
+    /// block of trials may take long.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (deferred, promise) = env.create_deferred()?;
         let held = Arc::clone(&self.worker);
         let settle = move || {
             deferred.resolve(move |env| {
-                held.tell(&env, 0);
+                held.report(&env, 0);
                 Ok(())
             });
         };
@@ -173,8 +173,8 @@ impl Session {
     }
 }
 
-/// A batch that waits for an answer from JavaScript. A session has one at a time: the next one, or the session's end, lets
-/// go of it.
+/// A batch that waits for an answer from JavaScript. A session has one at a time: the next one, or the session's end,
+/// releases it.
 #[napi]
 pub struct PendingBatch {
     session: Arc<Held<OpenWorker>>,
@@ -183,7 +183,7 @@ pub struct PendingBatch {
 
 #[napi]
 impl PendingBatch {
-    /// Shows the batch to a rule of JavaScript's once its custom loss is known.
+    /// The observation of the batch for a rule of JavaScript's, given its custom loss.
     #[napi(catch_unwind, ts_return_type = "Promise<PendingObservation>")]
     pub fn observe<'env>(&self, env: &'env Env, score: CustomScore) -> napi::Result<Object<'env>> {
         let (session, ticket, score) = (Arc::clone(&self.session), self.ticket, score.copy());
@@ -234,7 +234,7 @@ impl PendingBatch {
         )
     }
 
-    /// Goes on with the messages of all ranks, in their order.
+    /// Continues with the messages of all ranks, in the order of the ranks.
     #[napi(catch_unwind, ts_return_type = "Promise<SharedResult>")]
     pub fn proceed<'env>(&self, env: &'env Env, messages: Vec<Uint8Array>) -> napi::Result<Object<'env>> {
         let messages: Vec<Vec<u8>> = messages.iter().map(|message| message.to_vec()).collect();
@@ -246,7 +246,7 @@ impl PendingBatch {
     }
 }
 
-/// What custom losses say of a batch.
+/// δ of a batch from custom losses, and the loss and accuracy of each.
 #[napi(object, object_to_js = false)]
 pub struct CustomScore {
     /// ∂E/∂y before weights, of all readouts, `[trial][step][unit]`.
@@ -255,12 +255,12 @@ pub struct CustomScore {
     pub losses: Vec<CustomTerm>,
 }
 
-/// What one of them says.
+/// Loss and accuracy from one custom loss.
 #[napi(object, object_to_js = false)]
 pub struct CustomTerm {
-    /// E before its weight.
+    /// The loss before its weight.
     pub loss: f64,
-    /// Reported as it is.
+    /// Accuracy, reported unchanged.
     pub accuracy: Option<f64>,
 }
 
@@ -292,16 +292,16 @@ pub struct PendingReadout {
 pub struct PendingObservation {
     /// Takes the answer.
     pub pending: PendingBatch,
-    /// What the rule is shown.
+    /// The observation of the batch.
     pub observation: Observation,
 }
 
 /// A process's place among those that compute together.
 #[napi(object, object_to_js = false)]
 pub struct Rank {
-    /// From 0 on.
+    /// Index of the process, from 0 on.
     pub rank: f64,
-    /// How many there are.
+    /// Number of processes.
     pub size: f64,
 }
 
@@ -313,17 +313,17 @@ impl Rank {
     }
 }
 
-/// Where a batch stands that several processes compute together: it waits, or it is at one of its ends.
+/// Progress of a batch that several processes compute together: it waits, or it is finished.
 #[napi(object, object_from_js = false)]
 #[derive(Default)]
 pub struct SharedResult {
     /// Takes the messages of all ranks.
     pub pending: Option<PendingBatch>,
-    /// To be sent to every rank, this one too; there while it waits.
+    /// Message for every rank, this one included; set while the batch waits.
     pub message: Option<Uint8Array>,
-    /// The end of a training step.
+    /// The finished training step.
     pub report: Option<StepReport>,
-    /// The end of an evaluation.
+    /// The finished evaluation.
     pub evaluation: Option<Evaluation>,
 }
 

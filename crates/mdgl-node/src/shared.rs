@@ -1,4 +1,4 @@
-//! The weights of a model, shared by those that read and the one that trains.
+//! The weights of a model, shared by its readers and the session that trains it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,8 +9,8 @@ use crate::error::{Failure, Result};
 use crate::float::Float;
 use crate::results::ProjectionValues;
 
-/// The current weights: readers take the snapshot, a step replaces it at its end. So reading never waits for a
-/// step, and a step that fails has changed nothing.
+/// The current weights: readers take the snapshot, a step replaces it at its end. Hence reading never waits for a
+/// step, and a failed step changes nothing.
 pub struct Shared<F: Real> {
     snapshot: Mutex<Arc<Model<F>>>,
     training: AtomicBool,
@@ -79,7 +79,7 @@ pub struct TrainingLock<F: Real> {
 }
 
 impl<F: Real> TrainingLock<F> {
-    /// Takes it, unless someone else has it.
+    /// Takes it, unless another session has it.
     pub fn take(shared: &Arc<Shared<F>>) -> Result<Self> {
         if shared.training.swap(true, Ordering::AcqRel) {
             return Err(Failure::busy());

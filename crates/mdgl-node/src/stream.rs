@@ -23,7 +23,7 @@ pub struct NativeStream {
 
 impl ObjectFinalize for NativeStream {
     fn finalize(self, env: Env) -> napi::Result<()> {
-        self.stream.tell(&env, 0);
+        self.stream.report(&env, 0);
         Ok(())
     }
 }
@@ -38,7 +38,7 @@ impl NativeStream {
         Ok(Self { stream: Held::new(stream) })
     }
 
-    /// Tells V8 of its memory, and lets go of it where it has become garbage; to be called once.
+    /// Reports its memory to V8, and releases it once it is garbage; to be called once.
     #[napi(catch_unwind)]
     pub fn watch(&self, env: &Env, this: This<'_>) -> napi::Result<()> {
         let bytes = self.with(|stream| Ok(for_float!(stream, s => s.bytes())))?;
@@ -54,7 +54,7 @@ impl NativeStream {
         Ok(self.with(|stream| for_float!(stream, s => s.step(&inputs)))?)
     }
 
-    /// Adds errors to the last step; gives their loss.
+    /// Adds errors to the last step; returns their loss.
     #[napi(catch_unwind)]
     pub fn add_loss(&self, targets: Vec<StreamTarget>) -> napi::Result<f64> {
         Ok(self.with(|stream| for_float!(stream, s => s.add_loss(&targets)))?)
@@ -72,19 +72,19 @@ impl NativeStream {
         Ok(self.with(|stream| for_float!(stream, s => s.state()))?)
     }
 
-    /// Puts a state back.
+    /// Restores a state.
     #[napi(catch_unwind)]
     pub fn restore(&self, state: StreamState) -> napi::Result<()> {
         Ok(self.with(|stream| for_float!(stream, s => s.restore(&state)))?)
     }
 
-    /// Back to rest.
+    /// Returns to rest.
     #[napi(catch_unwind)]
     pub fn reset(&self) -> napi::Result<()> {
         Ok(self.with(|stream| for_float!(stream, s => s.reset()))?)
     }
 
-    /// Gives memory back and lets go of the model.
+    /// Frees memory and releases the model.
     #[napi(catch_unwind)]
     pub fn dispose(&self, env: &Env) -> napi::Result<()> {
         self.stream.release(env);

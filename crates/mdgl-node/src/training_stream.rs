@@ -12,10 +12,10 @@ use crate::float::{ByFloat, Float, Floats};
 use crate::number::{to_u64, to_usize};
 use crate::shared::{Shared, TrainingLock};
 
-/// What an input population does in one step: indices of units that fire, or a value of each unit.
+/// Input of one population in one step: indices of units that fire, or a value per unit.
 pub type Given = Either3<Uint32Array, Float64Array, Float32Array>;
 
-/// What a step gave.
+/// Result of a step.
 #[napi(object, object_from_js = false)]
 pub struct StreamStep {
     /// Indices of the neurons that spiked, one entry per population.
@@ -39,12 +39,12 @@ pub struct StreamTarget {
     pub weight: f64,
 }
 
-/// What an update came to.
+/// Result of an update.
 #[napi(object, object_from_js = false)]
 pub struct StreamUpdate {
     /// Global norm of the gradient, before clipping.
     pub gradient_norm: f64,
-    /// Steps with errors that it is made of.
+    /// Number of steps with errors in the gradient.
     pub steps: f64,
 }
 
@@ -63,7 +63,7 @@ pub struct StreamState {
     pub refractory: Uint32Array,
     /// Neurons that spiked in the last step.
     pub spikes: Uint32Array,
-    /// Earlier spikes under way, in pairs: steps before the last one, neuron.
+    /// Earlier spikes that a delay has not delivered yet, in pairs: steps before the last one, neuron.
     pub in_transit: Uint32Array,
     /// y without bias.
     pub readout: Either<Float32Array, Float64Array>,
@@ -101,7 +101,7 @@ impl<F: Float> TrainingStream<F> {
         })
     }
 
-    /// Bytes of memory that it holds.
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         self.stream.bytes()
     }
@@ -209,7 +209,7 @@ impl StreamTarget {
             Self { class: Some(class), .. } => Target::Class(to_usize(*class, "targets.target")?),
             Self { values: Some(values), .. } => Target::Values(values),
             Self { error: Some(error), .. } => Target::Error(error),
-            _ => return Err(Failure::bug("a target says nothing")),
+            _ => return Err(Failure::bug("a target has neither class, values nor error")),
         };
         Ok(mdgl_core::StreamTarget {
             readout: to_usize(self.readout, "targets.readout")?,
@@ -219,7 +219,7 @@ impl StreamTarget {
     }
 }
 
-/// Floats as doubles; nothing for other input, which needs no copy.
+/// Floats as doubles; `None` for other input, which needs no copy.
 fn widen(input: &Option<Given>) -> Vec<f64> {
     match input {
         Some(Either3::C(values)) => values.iter().copied().map(f64::from).collect(),

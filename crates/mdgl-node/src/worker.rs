@@ -16,7 +16,7 @@ use crate::float::for_float;
 use crate::held::Held;
 use crate::semaphore;
 
-/// What a session keeps open until it is closed or collected.
+/// The worker of a session, closed when the session is closed or collected.
 pub struct OpenWorker(pub Arc<Worker>);
 
 impl Drop for OpenWorker {
@@ -44,7 +44,7 @@ where
         Ok(value) => {
             let bytes = for_float!(engine, engine => engine.bytes());
             deferred.resolve(move |env| {
-                held.tell(&env, bytes);
+                held.report(&env, bytes);
                 Ok(value)
             });
         }
@@ -58,15 +58,15 @@ type EngineJob = Box<dyn FnOnce(&mut AnyEngine) + Send>;
 
 enum WorkerMessage {
     Job(EngineJob),
-    /// The last one; what is to be done once the model is free.
+    /// The last message, with a function to call once the model is released.
     End(Box<dyn FnOnce() + Send>),
 }
 
-/// The thread, from outside.
+/// Handle of the thread.
 pub struct Worker {
     cancel: Arc<AtomicBool>,
     semaphore: &'static FairSemaphore,
-    /// `None` once it was told to end.
+    /// `None` once the end was requested.
     queue: Mutex<Option<Sender<WorkerMessage>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -89,12 +89,12 @@ impl Worker {
         self.semaphore.wake();
     }
 
-    /// Stops all that runs; `then` is called once the thread has let go of the model, at once where it had.
+    /// Stops all jobs; `then` is called once the thread has released the model, at once if it already has.
     pub fn close(&self, then: Box<dyn FnOnce() + Send>) {
         self.cancel();
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
         match queue {
-            // Jobs catch their panics: the thread is there until it has been told to end.
+            // Jobs catch their panics: the thread lives until its end is requested.
             Some(queue) => drop(queue.send(WorkerMessage::End(then))),
             None => then(),
         }
@@ -110,14 +110,14 @@ impl Ending for Arc<Worker> {
     fn end(self: Box<Self>) {
         self.close(Box::new(|| ()));
         if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // Jobs catch their panics, so there is nothing to learn from the thread's end.
+            // Jobs catch their panics, so the thread's result has no information.
             let _ = thread.join();
         }
     }
 }
 
-/// The thread's body: jobs in order until it is told to end, each once its threads are free; those left over when it was cancelled get
-/// none and fail at once. An engine publishes a model only at the end of a step, so a panic in the middle leaves nothing
+/// The thread's body: runs jobs in order until the end is requested, each once its threads are free; jobs left after a
+/// cancellation get no threads and fail at once. An engine publishes a model only at the end of a step, so a panic in the middle leaves nothing
 /// half done.
 fn work<'a>(
     mut engine: AnyEngine,

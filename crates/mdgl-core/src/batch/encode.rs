@@ -40,16 +40,16 @@ impl EntryLists {
     pub fn push(&mut self, entry: Entry) {
         self.entries.push(entry);
     }
-    /// Reserves room for a step of so many more entries, growing geometrically.
+    /// Reserves memory for a step of so many more entries, growing geometrically.
     ///
     /// # Errors
     /// [`crate::Error::Memory`].
     #[inline(always)]
-    pub fn make_room(&mut self, entries: usize) -> Result<()> {
+    pub fn reserve_step(&mut self, entries: usize) -> Result<()> {
         grow(&mut self.start, 1)?;
         grow(&mut self.entries, entries)
     }
-    /// Adds as many entries as `write` returns, of the so many it may write.
+    /// Adds the entries that `write` writes, at most so many; it returns their number.
     #[inline(always)]
     fn push_entries(&mut self, most: usize, write: impl FnOnce(&mut [Entry]) -> usize) {
         let first = self.entries.len();
@@ -82,7 +82,7 @@ impl EntryLists {
         self.start.pop();
         self.entries.truncate(self.start.last().copied().unwrap_or(0));
     }
-    /// Counts its steps from a later one on.
+    /// Numbers its steps from a later one on.
     pub fn begin_at(&mut self, step: usize) {
         self.forgotten = step;
     }
@@ -103,7 +103,7 @@ impl EntryLists {
         self.start.truncate(steps + 1);
         self.entries.truncate(self.start[steps]);
     }
-    /// Drops the lists before a step, a thousand at a time.
+    /// Drops the lists before a step, at least a thousand at a time.
     pub fn forget_before(&mut self, step: usize) {
         let count = step - self.forgotten;
         if count < 1024 {
@@ -117,7 +117,7 @@ impl EntryLists {
     }
 }
 
-/// Reserves room for so many more elements and for as many again as there are, so that allocations are few.
+/// Reserves memory for so many more elements and for as many again as there are, so that allocations are few.
 #[inline(always)]
 fn grow<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
     let needed = list.len() + more;
@@ -372,7 +372,7 @@ impl Scratch {
         for step in 0..steps {
             check_cancelled(step, cancel)?;
             let masks = &self.bits[step * units..(step + 1) * units];
-            lists.make_room(units)?;
+            lists.reserve_step(units)?;
             lists.push_entries(units, |list| {
                 let mut found = 0;
                 for (unit, &mask) in (0..).zip(masks) {
@@ -416,7 +416,7 @@ impl Scratch {
 fn push_repeat(lists: &mut EntryLists, unit: u32, lane: u8, mut count: u32) -> Result<()> {
     while count > 0 {
         let part = count.min(u32::from(u16::MAX));
-        lists.make_room(1)?;
+        lists.reserve_step(1)?;
         lists.push(Entry { unit, mask: 1 << lane, count: part as u16 });
         count -= part;
     }

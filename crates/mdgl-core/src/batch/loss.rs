@@ -31,7 +31,7 @@ pub struct LossTerm {
     /// Factor of the loss and of its δ; 0: the loss is measured and not minimised.
     #[serde(default = "one")]
     pub weight: f64,
-    /// What becomes of the steps that count; the default is the loss's own.
+    /// Reduction over the steps that count; `None`: the loss's own default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduction: Option<Reduction>,
     /// Factor of each answer by its class, of a cross-entropy.
@@ -111,11 +111,12 @@ impl Objective {
         Ok(())
     }
 
-    /// Checks losses and targets against network and batch.
+    /// Checks losses and targets of a batch against a network.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for unknown readouts, windows beyond a trial, wrong targets.
-    pub fn validate(&self, network: &Network, batch: &EncodedBatch, targets: &[Targets]) -> Result<()> {
+    pub fn validate(&self, network: &Network, batch: &EncodedBatch) -> Result<()> {
+        let targets = &batch.targets;
         if targets.len() != self.losses.len() {
             let allowed = format!("one per loss ({})", self.losses.len());
             return Err(invalid("targets", format!("{} entries", targets.len()), allowed));
@@ -131,22 +132,19 @@ impl Objective {
     /// Refuses what has no equation in a network's conventions.
     fn check_in(&self, conventions: Conventions) -> Result<()> {
         let several = self.losses.len() != 1 && self.regulariser.is_some();
-        match conventions {
-            Conventions::Mdgl2021 => Ok(()),
-            Conventions::Bellec2020 if self.is_custom() => {
-                let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
-                Err(invalid("loss", "'custom'", allowed))
-            }
-            Conventions::Bellec2020 if self.has_windows() => {
-                let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
-                Err(invalid("loss", "'windowed-cross-entropy'", allowed))
-            }
-            Conventions::Bellec2020 if several => {
-                let allowed = "with conventions 'bellec2020' and a regulariser: one loss";
-                Err(invalid("loss", format!("{} losses", self.losses.len()), allowed))
-            }
-            Conventions::Bellec2020 => Ok(()),
+        if conventions == Conventions::Mdgl2021 {
+            return Ok(());
         }
+        let published = |loss: Loss| matches!(loss, Loss::CrossEntropy { .. } | Loss::SquaredError);
+        if let Some(other) = self.losses.iter().find(|term| !published(term.loss)) {
+            let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
+            return Err(invalid("loss", format!("'{}'", other.loss.name()), allowed));
+        }
+        if several {
+            let allowed = "with conventions 'bellec2020' and a regulariser: one loss";
+            return Err(invalid("loss", format!("{} losses", self.losses.len()), allowed));
+        }
+        Ok(())
     }
 
     /// The window by which the only loss divides its gradient, or 1.
@@ -163,10 +161,6 @@ impl Objective {
         self.losses.iter().any(|term| term.loss == Loss::Custom)
     }
 
-    fn has_windows(&self) -> bool {
-        self.losses.iter().any(|term| term.loss == Loss::WindowedCrossEntropy)
-    }
-
     /// First step at which any δ may differ from 0 in a trial of so many steps.
     pub(crate) fn first_step(&self, steps: usize) -> usize {
         let first = |term: &LossTerm| match term.loss {
@@ -174,6 +168,17 @@ impl Objective {
             Loss::WindowedCrossEntropy | Loss::SquaredError | Loss::Custom => 0,
         };
         self.losses.iter().map(first).min().unwrap_or(steps)
+    }
+}
+
+impl Loss {
+    fn name(self) -> &'static str {
+        match self {
+            Self::CrossEntropy { .. } => "cross-entropy",
+            Self::WindowedCrossEntropy => "windowed-cross-entropy",
+            Self::SquaredError => "squared-error",
+            Self::Custom => "custom",
+        }
     }
 }
 
@@ -208,7 +213,7 @@ impl LossTerm {
         }
     }
 
-    /// What an answer counts, by its class.
+    /// Weight of an answer of a class.
     fn class_weight(&self, class: usize) -> f64 {
         self.class_weights.as_ref().map_or(1.0, |weights| weights[class])
     }
@@ -335,9 +340,9 @@ impl LossTerm {
         if step >= shape.length {
             return false;
         }
-        match (self.loss, targets) {
-            (Loss::CrossEntropy { window }, Targets::Classes(classes)) => {
-                let window = window as usize;
+        match self.loss {
+            Loss::CrossEntropy { window } => {
+                let (window, Targets::Classes(classes)) = (window as usize, targets) else { return false };
                 if step + window < shape.length {
                     return false;
                 }
@@ -348,7 +353,8 @@ impl LossTerm {
                     tally.close();
                 }
             }
-            (Loss::WindowedCrossEntropy, Targets::Windows(windows)) => {
+            Loss::WindowedCrossEntropy => {
+                let Targets::Windows(windows) = targets else { return false };
                 let Some(window) = window_at(windows, shape.trial, step) else { return false };
                 let share = self.share(windows.len(), window.steps.len(), Reduction::Mean);
                 let class = window.class as usize;
@@ -357,12 +363,13 @@ impl LossTerm {
                     tally.close();
                 }
             }
-            (Loss::SquaredError, Targets::Values(values)) => {
+            Loss::SquaredError => {
+                let Targets::Values(values) = targets else { return false };
                 let from = (shape.trial * shape.steps + step) * y.len();
                 let share = self.share(shape.trials, shape.length, Reduction::Sum);
                 squared_error(share, &values[from..], y, delta, tally);
             }
-            _ => return false,
+            Loss::Custom => return false,
         }
         delta.iter_mut().for_each(|delta| *delta *= self.weight);
         true
@@ -381,8 +388,8 @@ pub(crate) fn cross_entropy(scale: f64, class: usize, y: &[f64], delta: &mut [f6
     let total: f64 = delta.iter().sum();
     tally.loss += scale * (libm::log(total) - (y[class] - highest));
     for (k, delta) in delta.iter_mut().enumerate() {
-        let wanted = if k == class { 1.0 } else { 0.0 };
-        *delta = scale * (*delta / total - wanted);
+        let target = if k == class { 1.0 } else { 0.0 };
+        *delta = scale * (*delta / total - target);
     }
 }
 

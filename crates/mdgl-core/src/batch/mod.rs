@@ -1,4 +1,4 @@
-//! A batch: trials, their inputs and their targets, before events are drawn.
+//! A batch of trials with inputs and targets, before its events are drawn.
 
 pub(crate) mod encode;
 pub mod loss;
@@ -61,7 +61,7 @@ pub enum Input {
     Analogue(Vec<f64>),
 }
 
-/// A batch of trials.
+/// A batch of trials, encoded for a network and the losses of an objective.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncodedBatch {
     /// Number of trials.
@@ -72,6 +72,8 @@ pub struct EncodedBatch {
     pub lengths: Option<Vec<u32>>,
     /// One entry per input population, in the order of the description.
     pub inputs: Vec<Input>,
+    /// One entry per loss; empty where no loss is evaluated.
+    pub targets: Vec<Targets>,
     /// Key of the draws.
     pub key: DrawKey,
 }
@@ -112,8 +114,7 @@ impl Input {
 }
 
 impl Targets {
-    /// Bytes of memory in use.
-    pub fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         match self {
             Self::None => 0,
             Self::Classes(classes) => bytes_of(classes),
@@ -124,9 +125,10 @@ impl Targets {
 }
 
 impl EncodedBatch {
-    /// Bytes of memory that its inputs use.
+    /// Bytes of memory that its inputs and targets use.
     pub fn bytes(&self) -> usize {
-        self.inputs.iter().map(Input::bytes).sum()
+        let inputs = self.inputs.iter().map(Input::bytes).sum::<usize>();
+        inputs + self.targets.iter().map(Targets::bytes).sum::<usize>()
     }
 
     /// Steps of a trial.

@@ -7,19 +7,21 @@ use super::kernels::{GatherBench, Modulate, NeuronUpdateBench, ReadOut, Recurse,
 use super::workload::Workload;
 use crate::batch::encode::BlockInput;
 use crate::batch::loss::{Loss, LossTerm, Objective};
-use crate::batch::{Event, Input, Targets};
+use crate::batch::{EncodedBatch, Event, Input, Targets};
 use crate::description::rule::Rule;
 use crate::instrument::section::Section;
 use crate::instrument::tally::Tally;
 use crate::learn::backward::{Backward, BackwardState};
+use crate::learn::batch_sums::BatchSums;
 use crate::learn::block_gradient::{BlockGradient, Subtree};
-use crate::learn::evaluate_loss::{BlockLoss, LossEvaluator};
+use crate::learn::evaluate_loss::LossEvaluator;
 use crate::learn::plan::{Delta, LearningPlan};
 use crate::learn::rates::RatePart;
-use crate::learn::work;
+use crate::learn::work::{self, BackwardWork};
 use crate::model::Model;
 use crate::model::gradients::Gradients;
 use crate::model::optimiser::{self, Optimiser};
+use crate::network::Network;
 use crate::neuron::for_model;
 use crate::numeric::lanes::{Block, Instructions, LANES};
 use crate::run::real::Real;
@@ -42,6 +44,8 @@ const SUBNORMAL: f64 = 1e-42;
 #[derive(Debug)]
 pub struct TrialBlock<F: Real> {
     workload: Workload<F>,
+    /// The workload's trials without inputs, with a value per readout unit and step as targets.
+    valued: EncodedBatch,
     network: CompiledNetwork<F>,
     plan: LearningPlan<F>,
     input: BlockInput<F>,
@@ -74,7 +78,7 @@ impl<F: Dispatch> TrialBlock<F> {
     /// When memory is short, or the rule is unknown.
     pub fn new(rule: &str, readout_density: f64) -> Self {
         let workload = Workload::paper(LANES, STEPS, readout_density);
-        let network = CompiledNetwork::new(&workload.model).expect("room for it");
+        let network = CompiledNetwork::new(&workload.model).expect("memory for a network");
         let rule = Rule::named(rule).expect("a rule");
         let learns = vec![true; workload.model.network().projections().len()];
         let plan = LearningPlan::new(&workload.model, &network, &rule, false, &learns).expect("a plan");
@@ -84,7 +88,10 @@ impl<F: Dispatch> TrialBlock<F> {
             silent: NetworkState::default(),
             psi: Packed::default(),
         };
+        let targets = vec![Targets::Values(vec![0.0; LANES * STEPS * network.outputs()])];
+        let valued = EncodedBatch { inputs: Vec::new(), targets, ..workload.batch.clone() };
         let mut block = Self {
+            valued,
             cells: vec![Block::ZERO; network.size()],
             readout: vec![Block::ZERO; network.outputs()],
             workload,
@@ -108,7 +115,7 @@ impl<F: Dispatch> TrialBlock<F> {
         let keep =
             Keep { psi: Some(&self.plan.psi_runs), voltage: true, segment: Some(STEPS), ..Keep::NOTHING };
         let lengths = [STEPS as u32; LANES];
-        self.trajectory.prepare(&self.network, lengths, STEPS, keep).expect("room for a block");
+        self.trajectory.prepare(&self.network, lengths, STEPS, keep).expect("memory for a block");
         let kernel = Simulate {
             network: &self.network,
             input: &self.input,
@@ -118,11 +125,11 @@ impl<F: Dispatch> TrialBlock<F> {
             cancel: &self.cancel,
         };
         F::simulate(set, kernel).expect("a simulation");
-        let Workload { objective, targets, .. } = &self.workload;
+        let Workload { model, batch, objective, .. } = &self.workload;
         self.delta
             .reset(objective.first_step(STEPS), STEPS, self.network.outputs())
-            .expect("room for errors");
-        evaluate_loss(&self.workload, objective, targets, &self.trajectory, &mut self.delta);
+            .expect("memory for errors");
+        evaluate_loss(model.network(), batch, objective, &self.trajectory, &mut self.delta);
         F::backward(set, self.backward()).expect("a backward pass");
         self.still.begin(&self.trajectory);
     }
@@ -146,11 +153,25 @@ impl<F: Dispatch> TrialBlock<F> {
     pub fn tally(&self, section: Section) -> Tally {
         let drawn = work::tally_drawing(&self.input, STEPS);
         let forth = work::tally_simulation(&self.network, &self.input, &self.trajectory);
-        let back = work::tally_backward(&self.network, &self.plan, &self.input, &self.trajectory);
+        let batch = (&self.input, &self.trajectory);
+        let back = work::tally_backward(&self.network, &self.plan, batch, &self.whole_pass());
         let reduced = work::tally_reduction::<F>(self.plan.slots.len(), BLOCKS);
         let optimised = work::tally_optimiser::<F>(self.workload.model.parameters());
         let all = drawn.into_iter().chain(forth).chain(back).chain(reduced).chain(optimised);
         all.filter(|&(of, _)| of == section).map(|(_, tally)| tally).next().unwrap_or_default()
+    }
+
+    /// A backward pass that leaves nothing out.
+    fn whole_pass(&self) -> BackwardWork {
+        let mut work = BackwardWork::default();
+        work.start(self.plan.runs.len());
+        for t in 0..STEPS {
+            work.step(&self.trajectory.lengths, t);
+            work.count(|work| &mut work.signals);
+            work.count(|work| &mut work.modulation);
+            (0..self.plan.runs.len()).for_each(|run| work.count(|work| &mut work.runs[run]));
+        }
+        work
     }
 
     /// Number of input events.
@@ -167,7 +188,7 @@ impl<F: Dispatch> TrialBlock<F> {
     /// Draws the inputs and packs them.
     pub fn encode(&mut self) {
         let Workload { model, batch, .. } = &self.workload;
-        self.input.encode(model.network(), batch, 0, &AtomicBool::new(false)).expect("room for the input");
+        self.input.encode(model.network(), batch, 0, &AtomicBool::new(false)).expect("memory for the input");
     }
 
     /// Turns the drawn events into given ones, which [`Self::encode`] sorts and packs from then on.
@@ -215,7 +236,7 @@ impl<F: Dispatch> TrialBlock<F> {
         let Still { network, active, silent: zero, psi } = &mut self.still;
         let state = if silent { zero } else { active };
         let kernel = NeuronUpdateBench { network, state, psi, steps: STEPS };
-        F::dispatch(set, kernel).expect("room for ψ");
+        F::dispatch(set, kernel).expect("memory for ψ");
     }
 
     /// Scatter of spikes to readout units.
@@ -230,13 +251,12 @@ impl<F: Dispatch> TrialBlock<F> {
     }
 
     /// Squared error at every step, in place of the workload's loss.
-    pub fn evaluate_loss_every_step(&mut self) -> BlockLoss {
-        let outputs = self.network.outputs();
+    pub fn evaluate_loss_every_step(&mut self) -> BatchSums {
         let objective =
             Objective { losses: vec![LossTerm::new("choice", Loss::SquaredError)], regulariser: None };
-        self.delta.reset(0, STEPS, outputs).expect("room for errors");
-        let targets = [Targets::Values(vec![0.0; LANES * STEPS * outputs])];
-        evaluate_loss(&self.workload, &objective, &targets, &self.trajectory, &mut self.delta)
+        self.delta.reset(0, STEPS, self.network.outputs()).expect("memory for errors");
+        let network = self.workload.model.network();
+        evaluate_loss(network, &self.valued, &objective, &self.trajectory, &mut self.delta)
     }
 
     /// λ of every step.
@@ -305,20 +325,19 @@ pub fn rewire<F: Real>(model: &mut Model<F>) {
 }
 
 fn evaluate_loss<F: Real>(
-    workload: &Workload<F>,
+    network: &Network,
+    batch: &EncodedBatch,
     objective: &Objective,
-    targets: &[Targets],
     trajectory: &Trajectory<F>,
     delta: &mut Delta<F>,
-) -> BlockLoss {
-    let network = workload.model.network();
-    let mut evaluator = LossEvaluator::new(network, &workload.batch, objective, targets, 0);
+) -> BatchSums {
+    let mut evaluator = LossEvaluator::new(network, batch, objective, 0);
     evaluator.all(&trajectory.readout, network.output_units(), delta);
-    evaluator.block_loss()
+    evaluator.batch_sums()
 }
 
 fn still_circuit<F: Real>(model: &Model<F>) -> CompiledNetwork<F> {
-    let mut network = CompiledNetwork::new(model).expect("room for it");
+    let mut network = CompiledNetwork::new(model).expect("memory for a network");
     for run in &mut network.runs {
         for_model!(&mut run.dynamics, model => *model.decay_mut() = F::ONE);
     }
@@ -329,7 +348,7 @@ impl<F: Real> Still<F> {
     fn begin(&mut self, trajectory: &Trajectory<F>) {
         let n = self.network.size();
         for state in [&mut self.active, &mut self.silent] {
-            state.reset(&self.network).expect("room for a state");
+            state.reset(&self.network).expect("memory for a state");
         }
         self.active.carried.integrator.copy_from_slice(&trajectory.voltage[(STEPS - 1) * n..][..n]);
         self.active.carried.further.clone_from(&trajectory.state.carried.further);

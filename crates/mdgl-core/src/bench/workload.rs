@@ -21,12 +21,10 @@ const RECALL: u32 = 150;
 pub struct Workload<F: Real> {
     /// 100 cells, half of them adaptive; 40 inputs; two readout units.
     pub model: Model<F>,
-    /// Cues, recall and noise at the rates of the figure.
+    /// Cues, recall and noise at the rates of the figure; a class per trial.
     pub batch: EncodedBatch,
     /// Cross-entropy at the last step.
     pub objective: Objective,
-    /// A class per trial.
-    pub targets: Vec<Targets>,
 }
 
 impl<F: Real> Workload<F> {
@@ -42,16 +40,16 @@ impl<F: Real> Workload<F> {
         let patterns: Vec<u32> = (0..trials).map(|trial| patterns[trial % patterns.len()]).collect();
         let classes = patterns.iter().map(|pattern| u32::from(pattern.count_ones() > CUES / 2));
         Self {
-            model: Model::new(Arc::new(network)).expect("room for the weights"),
+            model: Model::new(Arc::new(network)).expect("memory for the weights"),
             batch: EncodedBatch {
                 trials,
                 steps,
                 lengths: None,
                 inputs: vec![Input::Rates(segments(&patterns, steps as u32))],
+                targets: vec![Targets::Classes(classes.collect())],
                 key: DrawKey { seed: SEED, stream: 0, iteration: 1 },
             },
             objective: serde_json::from_value(objective).expect("an objective"),
-            targets: vec![Targets::Classes(classes.collect())],
         }
     }
 }

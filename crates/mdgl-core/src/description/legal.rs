@@ -185,13 +185,13 @@ impl Condition {
 /// One row of the table: under a condition an axis has one of these values.
 #[derive(Debug, Clone, Copy)]
 pub struct Requirement {
-    /// When it applies.
+    /// The condition under which it applies.
     pub condition: Condition,
     /// The axis that it restricts.
     pub axis: Axis,
     /// The values that are left, of [`Axis::values`].
     pub allowed: &'static [&'static str],
-    /// Why, in a clause.
+    /// The reason, as a clause.
     pub because: &'static str,
 }
 

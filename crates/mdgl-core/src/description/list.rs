@@ -147,7 +147,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     }
 }
 
-/// Derived, it would hold every number twice: an untagged value is read into a tree before its form is known.
+/// A derived implementation would hold every number twice: an untagged value is read into a tree before its form is known.
 struct ListVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {

@@ -7,6 +7,8 @@ pub(crate) mod list;
 pub mod published;
 pub mod rule;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::description::list::{AnyList, Array, List};
@@ -444,6 +446,18 @@ pub struct Projection {
     /// Draw this fraction of all pairs (with replacement below 1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub density: Option<f64>,
+    /// Or take each pair independently with this probability.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<Probability>,
+    /// By how much the probability falls off with the distance on the sheet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<Distance>,
+    /// Or give every receiver this many different senders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_in_degree: Option<usize>,
+    /// Or give every sender this many different receivers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_out_degree: Option<usize>,
     /// Or use this list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connections: Option<Connections>,
@@ -477,17 +491,137 @@ pub struct Connections {
     pub values: List<f64>,
 }
 
-/// Distribution of initial weights.
+/// The probability of a synapse.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Probability {
+    /// Of every pair.
+    All(f64),
+    /// By the type of the sender and that of the receiver; of other pairs 0.
+    ByType(BTreeMap<String, BTreeMap<String, f64>>),
+}
+
+/// A factor of a probability that depends on the distance d of two cells on the sheet, in sites.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "scheme", rename_all = "lowercase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+pub struct Distance {
+    /// Its shape.
+    pub profile: DistanceProfile,
+    /// Its width in sites.
+    pub width: f64,
+    /// Where a logistic profile is one half, in sites.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub midpoint: Option<f64>,
+}
+
+/// The shape of a [`Distance`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DistanceProfile {
+    /// exp(−d²/(2 width²)).
+    Gaussian,
+    /// exp(−d/width).
+    Exponential,
+    /// 1/(1 + exp((d − midpoint)/width)).
+    Logistic,
+}
+
+impl DistanceProfile {
+    /// Its name in a description.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gaussian => "gaussian",
+            Self::Exponential => "exponential",
+            Self::Logistic => "logistic",
+        }
+    }
+}
+
+/// Distribution of initial weights. Where the sender's sign is fixed, a value's size is taken and has that sign.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "scheme", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Initialise {
     /// The authors' balanced matrix of spectral radius 1.
     Balanced,
-    /// Normal values (absolute where the sign is fixed).
+    /// Normal values.
     Normal {
+        /// Mean.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        mean: f64,
         /// Standard deviation.
         standard_deviation: f64,
+        /// What they are divided by.
+        #[serde(default, skip_serializing_if = "Scaling::is_none")]
+        scaling: Scaling,
     },
+    /// Log-normal values.
+    Lognormal {
+        /// Mean of the values themselves.
+        mean: f64,
+        /// Standard deviation of the values themselves.
+        standard_deviation: f64,
+        /// What they are divided by.
+        #[serde(default, skip_serializing_if = "Scaling::is_none")]
+        scaling: Scaling,
+    },
+    /// Values of equal probability.
+    Uniform {
+        /// The smallest.
+        low: f64,
+        /// The largest.
+        high: f64,
+        /// What they are divided by.
+        #[serde(default, skip_serializing_if = "Scaling::is_none")]
+        scaling: Scaling,
+    },
+    /// One value.
+    Constant {
+        /// It.
+        value: f64,
+        /// What it is divided by.
+        #[serde(default, skip_serializing_if = "Scaling::is_none")]
+        scaling: Scaling,
+    },
+    /// Another distribution for each pair of types, the sender's first.
+    ByType {
+        /// The distributions; none of them by type or balanced.
+        pairs: BTreeMap<String, BTreeMap<String, Initialise>>,
+    },
+}
+
+impl Initialise {
+    /// Its name in a description.
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::Balanced => "balanced",
+            Self::Normal { .. } => "normal",
+            Self::Lognormal { .. } => "lognormal",
+            Self::Uniform { .. } => "uniform",
+            Self::Constant { .. } => "constant",
+            Self::ByType { .. } => "by-type",
+        }
+    }
+}
+
+/// What a drawn weight is divided by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scaling {
+    /// Nothing.
+    #[default]
+    None,
+    /// The square root of the number of synapses that its receiver has in the projection.
+    InDegree,
+}
+
+impl Scaling {
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// A modulatory channel: type `from` secretes, type `to` receives.

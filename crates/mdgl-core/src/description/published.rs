@@ -149,22 +149,22 @@ impl Rule {
         Self { estimator, ..Self::bptt() }
     }
 
-    /// Scalar-time recurrent learning.
+    /// Real-time recurrent learning (Williams and Zipser 1989).
     pub fn rtrl() -> Self {
         Self::whole_gradient(Estimator::Rtrl)
     }
 
-    /// SnAp-1.
+    /// SnAp-1 (Menick et al. 2020).
     pub fn snap1() -> Self {
         Self::whole_gradient(Estimator::Snap1)
     }
 
-    /// Unbiased online recurrent optimisation.
+    /// Unbiased online recurrent optimisation (Tallec and Ollivier 2017).
     pub fn uoro() -> Self {
         Self::whole_gradient(Estimator::Uoro)
     }
 
-    /// Kronecker-factored real-time recurrent learning.
+    /// Kronecker-factored real-time recurrent learning (Mujika et al. 2018).
     pub fn kf_rtrl() -> Self {
         Self::whole_gradient(Estimator::KfRtrl)
     }

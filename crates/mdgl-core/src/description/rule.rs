@@ -35,7 +35,7 @@ pub enum Estimator {
     Backward,
     /// Eligibility traces from the first step to the last: memory flat in time.
     Online,
-    /// Scalar-time recurrent learning, exact: memory of neurons × synapses.
+    /// Real-time recurrent learning, exact: memory of neurons × synapses.
     Rtrl,
     /// SnAp-1: a weight's influence on its own target neuron; e-prop on these networks.
     Snap1,

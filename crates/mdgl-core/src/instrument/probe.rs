@@ -12,17 +12,17 @@ use super::section::Section;
 /// Times of one kernel on one block of trials.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Probe {
-    /// Whether a profile is made at all.
+    /// Whether a profile is being made.
     on: bool,
     /// Whether the current step is timed section by section.
     timed: bool,
     /// Whether it is timed as a whole.
     whole: bool,
-    /// When it began.
+    /// Its start.
     begin: u64,
     /// The end of its last section.
     last: u64,
-    /// Ticks of it that are booked otherwise.
+    /// Ticks of it that are attributed to other sections.
     elsewhere: u64,
     every: u32,
     /// Index of the next step in its window, and of the steps that are timed.
@@ -42,7 +42,7 @@ impl Probe {
         }
     }
 
-    /// A step begins.
+    /// Starts a step.
     #[inline(always)]
     pub fn step(&mut self) {
         if self.on {
@@ -50,7 +50,7 @@ impl Probe {
         }
     }
 
-    /// A section ends; the next one begins.
+    /// Ends a section and starts the next one.
     #[inline(always)]
     pub fn lap(&mut self, section: Section) {
         if self.timed {
@@ -58,7 +58,7 @@ impl Probe {
         }
     }
 
-    /// A section begins that is timed in every step.
+    /// Starts a section that is timed in every step.
     #[inline(always)]
     pub fn open(&mut self) {
         if self.on {
@@ -66,7 +66,7 @@ impl Probe {
         }
     }
 
-    /// It ends.
+    /// Ends that section.
     #[inline(always)]
     pub fn close(&mut self, section: Section) {
         if self.on {
@@ -74,7 +74,7 @@ impl Probe {
         }
     }
 
-    /// The last step has ended: returns the samples.
+    /// Ends the last step and returns the samples.
     pub fn finish(&mut self) -> Sample {
         self.flush();
         std::mem::take(&mut self.sample)
@@ -132,7 +132,7 @@ impl Probe {
         self.last = now;
     }
 
-    /// Books the current step, if it was timed.
+    /// Records the current step, if it was timed.
     fn flush(&mut self) {
         if !(self.timed || self.whole) {
             return;

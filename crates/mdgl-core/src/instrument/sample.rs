@@ -60,7 +60,7 @@ impl Sample {
         self.laps[section as usize] += 1;
     }
 
-    /// A step that was timed section by section ends.
+    /// Ends a step that was timed section by section.
     pub fn end_timed_step(&mut self, total: u64) {
         self.timed.push(TimedStep { total: total as f32, sections: std::mem::take(&mut self.now) });
     }

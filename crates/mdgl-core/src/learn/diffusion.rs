@@ -77,7 +77,7 @@ fn beside(x: usize, ring: usize) -> (usize, usize) {
 pub(crate) struct Diffusive<F: Scalar> {
     spread: Spread<F>,
     pub places: SheetPlaces,
-    /// Secreting cells: (cell, where its type's field begins, 1 − α).
+    /// Secreting cells: (cell, start of its type's field, 1 − α).
     emitters: Vec<(u32, u32, F)>,
     /// Receiving cells: (cell, type).
     receivers: Vec<(u32, u32)>,

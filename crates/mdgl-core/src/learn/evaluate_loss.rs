@@ -1,9 +1,8 @@
 //! Losses and δ of a block of trials, from its readout, one step at a time.
 
-use serde::{Deserialize, Serialize};
-
 use crate::batch::loss::{Objective, ReadoutStep, TrialShape, TrialTally};
 use crate::batch::{EncodedBatch, Targets};
+use crate::learn::batch_sums::{BatchSums, TermLoss};
 use crate::learn::plan::Delta;
 use crate::network::Network;
 use crate::numeric::lanes::{Block, LANES};
@@ -24,9 +23,8 @@ impl<'a> LossEvaluator<'a> {
     /// For one block; losses, targets and batch have been checked.
     pub(crate) fn new(
         network: &Network,
-        batch: &EncodedBatch,
+        batch: &'a EncodedBatch,
         objective: &'a Objective,
-        targets: &'a [Targets],
         block: usize,
     ) -> Self {
         let units = objective.losses.iter().filter_map(|term| {
@@ -43,7 +41,7 @@ impl<'a> LossEvaluator<'a> {
         };
         Self {
             objective,
-            targets,
+            targets: &batch.targets,
             tallies: vec![TrialTally::default(); units.len() * LANES],
             units,
             shapes: trials.map(shape).collect(),
@@ -121,63 +119,18 @@ impl<'a> LossEvaluator<'a> {
         }
     }
 
-    /// The losses of the block's trials.
-    pub(crate) fn block_loss(&self) -> BlockLoss {
-        let mut block_loss = BlockLoss::default();
+    /// Losses and answers of the block's trials.
+    pub(crate) fn batch_sums(&self) -> BatchSums {
+        let mut sums = BatchSums::default();
         for (term, tallies) in self.objective.losses.iter().zip(self.tallies.chunks(LANES)) {
             let mut sum = TermLoss::default();
             for tally in &tallies[..self.shapes.len()] {
                 let (answers, correct) = tally.answers();
                 sum.add(TermLoss { loss: tally.loss, answers, correct });
-                block_loss.loss += term.weight * tally.loss;
+                sums.loss += term.weight * tally.loss;
             }
-            block_loss.terms.push(sum);
+            sums.terms.push(sum);
         }
-        block_loss
-    }
-}
-
-/// Losses, summed over the trials of a block or of several.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct BlockLoss {
-    /// The weighted sum of all.
-    pub loss: f64,
-    /// Each by itself, before its weight.
-    pub terms: Vec<TermLoss>,
-}
-
-impl BlockLoss {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.loss += other.loss;
-        self.terms.resize(other.terms.len(), TermLoss::default());
-        self.terms.iter_mut().zip(&other.terms).for_each(|(sum, term)| sum.add(*term));
-    }
-
-    /// Fraction of the answers at all readouts that are right; nothing without answers.
-    pub(crate) fn accuracy(&self) -> Option<f64> {
-        let mut all = TermLoss::default();
-        self.terms.iter().for_each(|term| all.add(*term));
-        all.accuracy()
-    }
-}
-
-/// Loss and answers at one readout, likewise.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct TermLoss {
-    pub loss: f64,
-    pub answers: u64,
-    pub correct: u64,
-}
-
-impl TermLoss {
-    fn add(&mut self, other: Self) {
-        self.loss += other.loss;
-        self.answers += other.answers;
-        self.correct += other.correct;
-    }
-
-    /// Fraction of answers that are right; nothing without answers.
-    pub(crate) fn accuracy(self) -> Option<f64> {
-        (self.answers > 0).then(|| self.correct as f64 / self.answers as f64)
+        sums
     }
 }

@@ -89,7 +89,7 @@ pub(crate) struct FieldStep<'a, F: Scalar> {
 pub(crate) struct Field<F: Scalar> {
     /// G before the first step of each span.
     snapshots: Vec<Block<F>>,
-    /// G of the current span, `[step − its first][site]`.
+    /// G of the current span, `[step − first step of the span][site]`.
     span: Vec<Block<F>>,
     loaded: Option<usize>,
     now: Vec<Block<F>>,
@@ -108,7 +108,7 @@ impl<F: Scalar> Field<F> {
         for (buffer, len) in [(&mut self.now, sites), (&mut self.sums, sites), (&mut self.held, cells)] {
             refill(buffer, len, WHAT)?;
         }
-        sources.places.make_room(&mut self.places)?;
+        sources.places.allocate(&mut self.places)?;
         let snapshots = product(&[sites, steps.div_ceil(SPAN)]);
         resize(&mut self.snapshots, snapshots, Block::ZERO, WHAT)?;
         resize(&mut self.span, product(&[sites, SPAN.min(steps)]), Block::ZERO, WHAT)

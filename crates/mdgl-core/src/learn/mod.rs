@@ -6,6 +6,7 @@
 //! other estimators of the whole gradient, for comparison.
 
 pub(crate) mod backward;
+pub(crate) mod batch_sums;
 pub(crate) mod block_gradient;
 mod diffusion;
 pub(crate) mod evaluate_loss;
@@ -19,4 +20,5 @@ pub(crate) mod online;
 pub(crate) mod plan;
 pub(crate) mod rates;
 pub(crate) mod secretion;
+pub(crate) mod traces;
 pub(crate) mod work;

@@ -105,7 +105,7 @@ impl<F: Scalar> Modulation<F> {
     }
 
     /// Γ of every receiver from what the cells secrete, and secreted in the steps before as far as delays reach: a row of
-    /// cells each, the newest first. `totals` has room for [`Self::totals`].
+    /// cells each, the newest first. `totals` has [`Self::totals`] elements.
     #[inline(always)]
     pub fn receive<L: Lanes<Scalar = F>>(
         &self,
@@ -182,6 +182,19 @@ impl<F: Scalar> Modulation<F> {
             pairs.extend(all.filter(|&(_, gain)| gain != F::ZERO));
         }
         pairs
+    }
+
+    /// Bytes that the sums along synapses read in a step: four receivers of the same cells share a load.
+    pub fn bytes_of_gains(&self) -> u64 {
+        let (block, gain) = (size_of::<Block<F>>() as u64, size_of::<F>() as u64 + 4);
+        let (mut bytes, mut first) = (0, 0);
+        for four in &self.fours {
+            let loads = if four.is_shared { 1 } else { 4 };
+            bytes += u64::from(four.end - first) * (loads * block + 4 * gain);
+            first = four.end;
+        }
+        let others = self.receivers[4 * self.fours.len()..].iter();
+        bytes + others.map(|&p| self.synaptic.of(p as usize).len() as u64 * (block + gain)).sum::<u64>()
     }
 
     /// Number of sums that [`Self::receive`] needs.

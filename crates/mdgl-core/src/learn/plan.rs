@@ -215,7 +215,7 @@ impl<F: Scalar> LearningPlan<F> {
         self.modulation.is_some() && !self.secretes_lambda || !self.secretions.is_empty()
     }
 
-    /// Whether it is implemented for blocks of trials alone.
+    /// Whether only blocks of trials implement it.
     pub fn in_blocks(&self) -> bool {
         self.field.is_some()
             || self.leak_only_trace
@@ -237,11 +237,11 @@ impl<F: Scalar> LearningPlan<F> {
         self.secretions.iter().map(|secretion| secretion.filters.len()).sum()
     }
 
-    /// Past traces that the online form stores for delays of more than one step: e and each h ∗ e of as many steps
-    /// as the longest has.
-    pub fn past_len(&self) -> usize {
+    /// Past values per trace that the online form stores for delays of more than one step: e and each h ∗ e of as many
+    /// steps as the longest has.
+    pub fn past_rows(&self) -> usize {
         match self.delayed() && self.receives() {
-            true => product(&[self.longest_delay(), 1 + self.filters(), self.slots.len()]),
+            true => product(&[self.longest_delay(), 1 + self.filters()]),
             false => 0,
         }
     }
@@ -262,8 +262,8 @@ impl<F: Scalar> LearningPlan<F> {
     }
 
     /// Whether it is needed before the pass back in time.
-    pub fn wants_batch_means(&self) -> bool {
-        self.secretions.iter().any(Secretion::wants_batch)
+    pub fn needs_batch_means(&self) -> bool {
+        self.secretions.iter().any(Secretion::needs_batch_mean)
     }
 
     /// Sets the mean ψ of the current batch, one per group of neurons.
@@ -283,7 +283,7 @@ impl<F: Scalar> LearningPlan<F> {
 struct LearningSynapses<'a> {
     network: &'a Network,
     is_active: &'a [bool],
-    /// One a projection.
+    /// One per projection.
     learns: &'a [bool],
 }
 
@@ -361,9 +361,9 @@ fn hop_recursions<F: Scalar>(
 const SHORT_GAP: usize = 3;
 
 /// The cells that are needed, and those in short gaps between them.
-fn without_short_gaps(wanted: &[bool]) -> Vec<bool> {
-    let mut filled = wanted.to_vec();
-    let places: Vec<usize> = (0..wanted.len()).filter(|&p| wanted[p]).collect();
+fn without_short_gaps(needed: &[bool]) -> Vec<bool> {
+    let mut filled = needed.to_vec();
+    let places: Vec<usize> = (0..needed.len()).filter(|&p| needed[p]).collect();
     for pair in places.windows(2) {
         if pair[1] - pair[0] <= SHORT_GAP + 1 {
             filled[pair[0]..pair[1]].fill(true);

@@ -90,13 +90,13 @@ impl<F: Scalar> Secretion<F> {
     }
 
     /// Whether they are the mean of the current batch.
-    pub fn wants_batch(&self) -> bool {
+    pub fn needs_batch_mean(&self) -> bool {
         matches!(self.kernel, TimeCourse::Membrane(Membrane { mean: PsiMean::Batch, .. }))
     }
 
     /// Sets the means of a batch, one per group, where they are needed.
     pub fn take_means(&mut self, network: &Network, means: &[f64]) {
-        if self.wants_batch() {
+        if self.needs_batch_mean() {
             self.filters = filters(network, self.kernel, &PsiMeans::exactly(means));
         }
     }
@@ -110,7 +110,7 @@ fn filters<F: Scalar>(network: &Network, kernel: TimeCourse, means: &PsiMeans) -
                 let neuron = &network.neurons[first as usize];
                 let initial = membrane.initial * neuron.dampening / neuron.threshold;
                 let linearised = network.dynamics[first as usize].linearised(means.of(group, initial));
-                let filter = linearised.expect("learn::legal refuses models without one");
+                let filter = linearised.expect("description::legal refuses models without one");
                 filter.map::<Narrow<F>>()
             };
             network.groups.first.iter().enumerate().map(of_group).collect()

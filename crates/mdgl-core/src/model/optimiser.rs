@@ -216,9 +216,9 @@ struct Update<F> {
     method: UpdateMethod<F>,
     /// Factor that clipping puts on the gradient.
     clip: F,
-    /// What weight decay leaves of a weight.
+    /// Fraction of a weight that remains after weight decay.
     kept: F,
-    /// What l1 takes off a weight.
+    /// Decrement of a weight by l1.
     shrink: F,
     /// Standard deviation of the noise on a weight.
     heat: f64,
@@ -274,7 +274,7 @@ impl<F: Scalar> Update<F> {
             theta.iter_mut().for_each(|x| *x = *x * self.kept);
         }
         if free && heat == 0.0 {
-            // Nothing asks for each synapse's sender, so that the processor can take several at once.
+            // No lookup of each synapse's sender, so that the loop vectorises.
             theta.iter_mut().zip(losses).for_each(|(x, loss)| *x = shrink_to_zero(*x - loss, shrink));
             return;
         }
@@ -373,22 +373,22 @@ pub(crate) fn rewire<F: Scalar>(model: &mut Model<F>, optimiser: &Optimiser, see
     let rewired: Vec<usize> = (0..learns.len())
         .filter(|&i| learns[i] && network.projections[i].signs.iter().any(|&s| s != 0))
         .collect();
-    let wanted: f64 = rewired.iter().map(|&i| network.projections[i].wanted).sum();
+    let target: f64 = rewired.iter().map(|&i| network.projections[i].target_number).sum();
     let alive = |i: &usize| {
         let synapses = &network.projections[*i];
         let lives = |&s: &usize| synapses.sign(s) == 0 || theta[*i][s] > F::ZERO;
         (0..synapses.len()).filter(lives).count()
     };
-    let missing = wanted.floor() - rewired.iter().map(alive).sum::<usize>() as f64;
+    let missing = target.floor() - rewired.iter().map(alive).sum::<usize>() as f64;
     if missing < 1.0 {
         return;
     }
     let mut rng = CounterRng::internal(seed, DrawStream::Rewiring, iteration, 0);
     let mut shares = vec![0usize; learns.len()];
     for _ in 0..missing as u64 {
-        let mut place = wanted * (1.0 - rng.uniform());
+        let mut place = target * (1.0 - rng.uniform());
         let chosen = rewired.iter().find(|&&i| {
-            place -= network.projections[i].wanted;
+            place -= network.projections[i].target_number;
             place < 0.0
         });
         shares[*chosen.unwrap_or(&rewired[rewired.len() - 1])] += 1;

@@ -20,7 +20,7 @@ pub(crate) struct PsiMeans {
 }
 
 impl PsiMeans {
-    /// Before the first batch.
+    /// The means before the first batch.
     pub fn new(groups: usize) -> Self {
         Self { initial: 1.0, sums: vec![0.0; groups] }
     }

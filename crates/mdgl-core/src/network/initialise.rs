@@ -1,6 +1,6 @@
-//! Initial weights by the method of the paper's authors: balanced, of spectral radius 1.
+//! Initial weights: independent draws, or by the method of the paper's authors: balanced, of spectral radius 1.
 //!
-//! A dense n×n matrix of |N(0, 1)| times the sender's sign is balanced (total excitation equals
+//! Of the authors': a dense n×n matrix of |N(0, 1)| times the sender's sign is balanced (total excitation equals
 //! total inhibition, then each receiver's column sums to 0), scaled to spectral radius 1, cut to
 //! the receivers' number and masked. From the `rewiring_tools` of Bellec et al. and of Liu et al. 2021.
 
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use nalgebra::{DMatrix, Schur};
 
-use crate::description::Initialise;
+use crate::description::{Initialise, Scaling};
 use crate::error::Result;
 use crate::network::{InitialWeights, Synapses};
 use crate::numeric::memory::{product, resize};
@@ -18,6 +18,8 @@ use crate::numeric::random::CounterRng;
 const EXACT_RADIUS_UP_TO: usize = 512;
 /// Two or three are usual; LAPACK stops after thirty.
 const ITERATIONS_AN_EIGENVALUE: usize = 60;
+/// Rows that are drawn together: the numbers of a cache line.
+const ROWS_TOGETHER: usize = 8;
 /// Number of matrix-vector products from whose growth the radius is estimated.
 const GROWTH_PRODUCTS: usize = 256;
 
@@ -28,18 +30,55 @@ const GROWTH_PRODUCTS: usize = 256;
 pub(crate) fn weights<'a>(synapses: &'a Synapses, rng: &mut CounterRng) -> Result<Cow<'a, [f64]>> {
     let drawn = match &synapses.initial {
         InitialWeights::Given(values) => return Ok(Cow::Borrowed(values)),
-        InitialWeights::Drawn(Initialise::Normal { standard_deviation }) => (0..synapses.len())
-            .map(|synapse| {
-                let x = standard_deviation * rng.normal();
-                match synapses.sign(synapse) {
-                    0 => x,
-                    sign => x.abs() * f64::from(sign),
-                }
-            })
-            .collect(),
         InitialWeights::Drawn(Initialise::Balanced) => masked(synapses, &balanced(synapses, rng)?, rng),
+        InitialWeights::Drawn(distribution) => independent(synapses, |_| distribution, rng),
+        InitialWeights::DrawnByType(table) => {
+            let own = |synapse: usize| table.at(synapses.pre()[synapse], synapses.post()[synapse]);
+            independent(synapses, own, rng)
+        }
     };
     Ok(Cow::Owned(drawn))
+}
+
+/// One draw per synapse.
+fn independent<'a>(
+    synapses: &Synapses,
+    distribution: impl Fn(usize) -> &'a Initialise,
+    rng: &mut CounterRng,
+) -> Vec<f64> {
+    let mut in_degree = vec![0u32; synapses.sizes.1];
+    synapses.post().iter().for_each(|&post| in_degree[post as usize] += 1);
+    (0..synapses.len())
+        .map(|synapse| {
+            let (x, scaling) = draw(distribution(synapse), rng);
+            let x = match scaling {
+                Scaling::None => x,
+                Scaling::InDegree => x / f64::from(in_degree[synapses.post()[synapse] as usize]).sqrt(),
+            };
+            match synapses.sign(synapse) {
+                0 => x,
+                sign => x.abs() * f64::from(sign),
+            }
+        })
+        .collect()
+}
+
+/// A value of a distribution of single weights, and what it is divided by.
+fn draw(distribution: &Initialise, rng: &mut CounterRng) -> (f64, Scaling) {
+    match *distribution {
+        Initialise::Normal { mean, standard_deviation, scaling } => {
+            (mean + standard_deviation * rng.normal(), scaling)
+        }
+        Initialise::Lognormal { mean, standard_deviation, scaling } => {
+            let ratio = standard_deviation / mean;
+            let variance = libm::log1p(ratio * ratio);
+            let location = libm::log(mean) - 0.5 * variance;
+            (libm::exp(location + variance.sqrt() * rng.normal()), scaling)
+        }
+        Initialise::Uniform { low, high, scaling } => (low + (high - low) * rng.uniform(), scaling),
+        Initialise::Constant { value, scaling } => (value, scaling),
+        Initialise::Balanced | Initialise::ByType { .. } => (0.0, Scaling::None),
+    }
 }
 
 /// The columns that the receivers take, at the mask's places.
@@ -61,15 +100,7 @@ fn balanced(synapses: &Synapses, rng: &mut CounterRng) -> Result<DMatrix<f64>> {
     let what = "the dense matrix of balanced initial weights (scheme 'normal' needs none)";
     resize(&mut dense, product(&[n, n]), 0.0, what)?;
     let mut matrix = DMatrix::from_vec(n, n, dense);
-    for i in 0..n {
-        for j in 0..n {
-            let x = rng.normal();
-            matrix[(i, j)] = match synapses.signs[i] {
-                0 => x,
-                sign => x.abs() * f64::from(sign),
-            };
-        }
-    }
+    draw_by_rows(&mut matrix, &synapses.signs, rng);
     if synapses.signs.contains(&1) && synapses.signs.contains(&-1) {
         balance_totals(&mut matrix, &synapses.signs);
         balance_columns(&mut matrix);
@@ -77,6 +108,27 @@ fn balanced(synapses: &Synapses, rng: &mut CounterRng) -> Result<DMatrix<f64>> {
     let radius = spectral_radius(&matrix);
     // A nilpotent or empty matrix has no scale to normalise.
     Ok(if radius > 0.0 { matrix / radius } else { matrix })
+}
+
+/// Draws row after row of a matrix that is stored by columns, a cache line of each column at a time.
+fn draw_by_rows(matrix: &mut DMatrix<f64>, signs: &[i8], rng: &mut CounterRng) {
+    let n = matrix.ncols();
+    let mut drawn = [const { Vec::new() }; ROWS_TOGETHER];
+    for first in (0..n).step_by(ROWS_TOGETHER) {
+        let rows = ROWS_TOGETHER.min(n - first);
+        for (row, sign) in drawn[..rows].iter_mut().zip(&signs[first..]) {
+            row.clear();
+            row.extend((0..n).map(|_| rng.normal()).map(|x| match sign {
+                0 => x,
+                &sign => x.abs() * f64::from(sign),
+            }));
+        }
+        for (j, mut column) in matrix.column_iter_mut().enumerate() {
+            for (i, row) in drawn[..rows].iter().enumerate() {
+                column[first + i] = row[j];
+            }
+        }
+    }
 }
 
 fn balance_totals(matrix: &mut DMatrix<f64>, signs: &[i8]) {
@@ -125,21 +177,36 @@ fn growth_rate(matrix: &DMatrix<f64>) -> f64 {
     let mut x: Vec<f64> = (0..n).map(|_| rng.normal()).collect();
     let mut log_growth = 0.0;
     for product in 0..GROWTH_PRODUCTS {
-        let mut next = vec![0.0; n];
-        for (column, &scale) in matrix.column_iter().zip(&x) {
-            next.iter_mut().zip(column.iter()).for_each(|(sum, &m)| *sum += scale * m);
-        }
+        let next = multiply(matrix, &x);
         let norm = next.iter().map(|v| v * v).sum::<f64>().sqrt();
         if norm == 0.0 {
             return 0.0;
         }
-        next.iter_mut().for_each(|v| *v /= norm);
         if product >= GROWTH_PRODUCTS / 4 {
             log_growth += libm::log(norm);
         }
-        x = next;
+        x = next.into_iter().map(|v| v / norm).collect();
     }
     libm::exp(log_growth / (GROWTH_PRODUCTS - GROWTH_PRODUCTS / 4) as f64)
+}
+
+/// The matrix times a vector, column after column: four at a time, so that a sum is loaded and stored once for them.
+fn multiply(matrix: &DMatrix<f64>, x: &[f64]) -> Vec<f64> {
+    let n = matrix.nrows();
+    let mut sums = vec![0.0; n];
+    let (fours, scales) = (matrix.as_slice().chunks_exact(4 * n.max(1)), x.chunks_exact(4));
+    let (rest, rest_scales) = (fours.remainder(), scales.remainder());
+    for (columns, scales) in fours.zip(scales) {
+        let (left, right) = columns.split_at(2 * n);
+        let ((a, b), (c, d)) = (left.split_at(n), right.split_at(n));
+        for ((((sum, a), b), c), d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *sum = *sum + scales[0] * a + scales[1] * b + scales[2] * c + scales[3] * d;
+        }
+    }
+    for (column, &scale) in rest.chunks_exact(n.max(1)).zip(rest_scales) {
+        sums.iter_mut().zip(column).for_each(|(sum, &m)| *sum += scale * m);
+    }
+    sums
 }
 
 #[cfg(test)]
@@ -150,6 +217,37 @@ mod tests {
     fn radius_of_a_rotation_is_its_scale() {
         let rotation = DMatrix::from_row_slice(2, 2, &[0.0, -2.0, 2.0, 0.0]);
         assert!((spectral_radius(&rotation) - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn products_of_four_columns_have_the_bits_of_one_after_another() {
+        for n in [1, 3, 4, 30] {
+            let mut rng = CounterRng::new(4, 0, 0, 0);
+            let matrix = DMatrix::from_fn(n, n, |_, _| rng.normal());
+            let x: Vec<f64> = (0..n).map(|_| rng.normal()).collect();
+            let mut sums = vec![0.0; n];
+            for (column, &scale) in matrix.column_iter().zip(&x) {
+                sums.iter_mut().zip(column.iter()).for_each(|(sum, &m)| *sum += scale * m);
+            }
+            assert_eq!(multiply(&matrix, &x), sums);
+        }
+    }
+
+    #[test]
+    fn rows_are_drawn_in_their_order() {
+        for n in [1, 8, 19] {
+            let signs: Vec<i8> = (0..n).map(|i| [0, 1, -1][i % 3]).collect();
+            let mut matrix = DMatrix::zeros(n, n);
+            draw_by_rows(&mut matrix, &signs, &mut CounterRng::new(6, 0, 0, 0));
+            let mut rng = CounterRng::new(6, 0, 0, 0);
+            for i in 0..n {
+                for j in 0..n {
+                    let x = rng.normal();
+                    let expected = if signs[i] == 0 { x } else { x.abs() * f64::from(signs[i]) };
+                    assert_eq!(matrix[(i, j)], expected);
+                }
+            }
+        }
     }
 
     #[test]

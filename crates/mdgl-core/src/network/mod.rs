@@ -1,6 +1,8 @@
 //! A checked network with its synapses drawn: ranges of units per population, lists of synapses per projection.
 
 pub(crate) mod channels;
+mod connectivity;
+mod initial_weights;
 pub(crate) mod initialise;
 mod neurons;
 mod populations;
@@ -21,11 +23,13 @@ use crate::numeric::csr::Csr;
 use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::steps::{decay, lasting_or_zero};
 
+use connectivity::Surroundings;
+pub(crate) use initial_weights::InitialWeights;
 pub(crate) use neurons::Groups;
 use neurons::neurons;
 use populations::{lay_out, types};
 pub use projections::Synapses;
-pub(crate) use projections::{InitialWeights, Synapse, SynapseKind, check_weight};
+pub(crate) use projections::{Synapse, SynapseKind, check_weight};
 use projections::{check_reach, delays, projections};
 
 /// Most neurons or units of a network, so that every index fits and products do not overflow.
@@ -148,11 +152,19 @@ impl Network {
             product(&[counts.fold(0, usize::saturating_add), UNIT_BYTES]),
             "the units of a network",
         )?;
+        let cells = description.populations.iter().map(|p| p.size).sum();
+        let (type_names, type_of) = types(&description, &ranges, cells)?;
+        let grid = Grid::new(description.sheet.unwrap_or_default(), description.seed, &type_of)?;
+        let around = Surroundings {
+            type_names: &type_names,
+            type_of: &type_of,
+            sheet: description.sheet,
+            grid: &grid,
+        };
         // The largest first: too many synapses are reported before anything large is allocated.
-        let projections = projections(&description, &ranges)?;
+        let projections = projections(&description, &ranges, &around)?;
         let (neurons, dynamics) = neurons(&description)?;
         let (outputs, readouts) = readouts(&description)?;
-        let (type_names, type_of) = types(&description, &ranges, neurons.len())?;
         check_reach(&projections, neurons.len())?;
         let channels = match &description.channels {
             Some(channels) => Table::listed("channels", &type_names, channels, description.dt)?,
@@ -164,7 +176,7 @@ impl Network {
             input_units: description.inputs.iter().map(|p| p.size).sum(),
             input_offsets: description.inputs.iter().map(|p| ranges[&p.name].offset).collect(),
             groups: Groups::new(&neurons, &dynamics, &type_of),
-            grid: Grid::new(description.sheet.unwrap_or_default(), description.seed, &type_of)?,
+            grid,
             neurons,
             dynamics,
             outputs,

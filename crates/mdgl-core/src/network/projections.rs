@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::connectivity::{self, Ends, MOST_SYNAPSES, Surroundings};
+use super::initial_weights::{self, InitialWeights};
 use super::populations::{PopulationKind, PopulationRange, find};
-use super::positive;
-use crate::description::{Connections, Initialise, NetworkDescription, Projection};
+use crate::description::{Connections, Initialise, NetworkDescription, Projection, Scaling};
 use crate::error::{Result, invalid};
 use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::random::{CounterRng, DrawStream};
@@ -13,8 +14,6 @@ use crate::numeric::steps::steps_in;
 
 /// Longest delay, in steps.
 const MOST_DELAY: f64 = 10_000.0;
-/// Most synapses of a network.
-const MOST_SYNAPSES: u64 = 1 << 30;
 
 /// Direction of a projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,25 +47,9 @@ pub struct Synapses {
     /// Steps from a spike to its effect, 1 or more.
     pub(crate) delay: usize,
     /// Density times number of pairs: the number that rewiring maintains.
-    pub(crate) wanted: f64,
+    pub(crate) target_number: f64,
     /// Explicit weights, in the order of the synapses; else how to draw them.
     pub(crate) initial: InitialWeights,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum InitialWeights {
-    Given(Arc<Vec<f64>>),
-    Drawn(Initialise),
-}
-
-impl InitialWeights {
-    /// The option of a projection from which they come.
-    pub fn option(&self) -> &'static str {
-        match self {
-            Self::Given(_) => "connections.values",
-            Self::Drawn(_) => "initialise",
-        }
-    }
 }
 
 impl Synapses {
@@ -110,6 +93,7 @@ impl Synapses {
 pub(super) fn projections(
     d: &NetworkDescription,
     ranges: &HashMap<String, PopulationRange>,
+    around: &Surroundings,
 ) -> Result<Vec<Synapses>> {
     let mut all: Vec<Synapses> = Vec::new();
     let mut total = 0u64;
@@ -119,7 +103,7 @@ pub(super) fn projections(
             let path = format!("projections[{i}].name");
             return Err(invalid(path, format!("'{name}'"), "a name of its own"));
         }
-        let synapses = connect(d, ranges, i, projection)?;
+        let synapses = connect(d, ranges, around, i, projection)?;
         total += synapses.len() as u64;
         if total > MOST_SYNAPSES {
             let allowed = format!("at most {MOST_SYNAPSES} synapses in all");
@@ -133,6 +117,7 @@ pub(super) fn projections(
 fn connect(
     d: &NetworkDescription,
     ranges: &HashMap<String, PopulationRange>,
+    around: &Surroundings,
     index: usize,
     projection: &Projection,
 ) -> Result<Synapses> {
@@ -147,28 +132,23 @@ fn connect(
         _ => SynapseKind::Recurrent,
     };
     let delay = delay_steps(&path("delay"), projection.delay, d.dt, kind)?;
-    let recurrent = projection.from == projection.to;
-    let pairs = from.size as f64 * to.size as f64;
-    let (pre, post, initial, wanted) = match (&projection.connections, projection.density) {
-        (Some(list), None) => {
-            if projection.initialise.is_some() {
-                return Err(invalid(path("initialise"), "set", "only with density"));
-            }
-            let (pre, post, values) = listed(&path("connections"), list, from, to, recurrent)?;
-            let wanted = pre.len() as f64;
-            (pre, post, InitialWeights::Given(values), wanted)
+    let ends = Ends { from, to, recurrent: projection.from == projection.to };
+    let (pre, post, initial, target_number) = match &projection.connections {
+        Some(list) => {
+            refuse_beside_list(projection, &path)?;
+            let (pre, post, values) = listed(&path("connections"), list, from, to, ends.recurrent)?;
+            let target_number = pre.len() as f64;
+            (pre, post, InitialWeights::Given(values), target_number)
         }
-        (None, Some(density)) => {
-            if !(density > 0.0 && density <= 1.0) {
-                return Err(invalid(path("density"), density, "above 0, at most 1"));
-            }
-            let initialise = projection.initialise.unwrap_or(Initialise::Balanced);
-            validate_initialise(&path("initialise"), initialise)?;
+        None => {
             let mut rng = CounterRng::internal(d.seed, DrawStream::Mask, 0, index);
-            let (pre, post) = draw_mask(&path("density"), &mut rng, density, from, to, recurrent)?;
-            (Arc::new(pre), Arc::new(post), InitialWeights::Drawn(initialise), density * pairs)
+            let (pairs, target_number) = connectivity::draw(&path, projection, ends, around, &mut rng)?;
+            let given = projection.initialise.clone();
+            let initialise = given.unwrap_or_else(|| default_weights(projection));
+            let initial = initial_weights::resolve(&path("initialise"), initialise, ends, around, &pairs)?;
+            let (pre, post): (Vec<_>, Vec<_>) = pairs.into_iter().map(|(p, q)| (q, p)).unzip();
+            (Arc::new(pre), Arc::new(post), initial, target_number)
         }
-        _ => return Err(invalid(path("density"), "given with connections, or neither", "one of the two")),
     };
     Ok(Synapses {
         name: projection.key(),
@@ -180,7 +160,7 @@ fn connect(
         signs: from.signs.clone(),
         plastic: projection.plastic,
         delay,
-        wanted,
+        target_number,
         initial,
     })
 }
@@ -222,47 +202,32 @@ pub(super) fn delays(projections: &[Synapses]) -> Vec<usize> {
     delays
 }
 
-fn validate_initialise(path: &str, initialise: Initialise) -> Result<()> {
-    match initialise {
-        Initialise::Balanced => Ok(()),
-        Initialise::Normal { standard_deviation } => {
-            positive(format!("{path}.standardDeviation"), standard_deviation)
+/// A list has all that the other options would draw.
+fn refuse_beside_list(projection: &Projection, path: &dyn Fn(&str) -> String) -> Result<()> {
+    let Projection { density, probability, distance, fixed_in_degree, fixed_out_degree, initialise, .. } =
+        projection;
+    let others = [
+        ("density", density.is_some()),
+        ("probability", probability.is_some()),
+        ("distance", distance.is_some()),
+        ("fixedInDegree", fixed_in_degree.is_some()),
+        ("fixedOutDegree", fixed_out_degree.is_some()),
+        ("initialise", initialise.is_some()),
+    ];
+    match others.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((name, _)) => {
+            Err(invalid(path(name), "set", "nothing beside connections, which have values of their own"))
         }
     }
 }
 
-/// floor(density · pairs) index pairs drawn with replacement (the authors' way), autapses
-/// discarded; at density 1 every pair.
-fn draw_mask(
-    path: &str,
-    rng: &mut CounterRng,
-    density: f64,
-    from: &PopulationRange,
-    to: &PopulationRange,
-    recurrent: bool,
-) -> Result<(Vec<u32>, Vec<u32>)> {
-    let pairs = from.size as u64 * to.size as u64;
-    if density * pairs as f64 > MOST_SYNAPSES as f64 {
-        let allowed = format!("at most {MOST_SYNAPSES} synapses");
-        return Err(invalid(path, density, allowed));
+/// The authors' weights for the authors' draw, independent ones for the others.
+fn default_weights(projection: &Projection) -> Initialise {
+    match projection.density {
+        Some(_) => Initialise::Balanced,
+        None => Initialise::Normal { mean: 0.0, standard_deviation: 1.0, scaling: Scaling::InDegree },
     }
-    let count = (density * pairs as f64).floor() as u64;
-    // Pairs, and then again by sender and by receiver.
-    ensure_memory(product(&[2, count as usize, size_of::<(u32, u32)>()]), "the synapses of a projection")?;
-    let mut drawn: Vec<(u32, u32)> = Vec::with_capacity(count as usize);
-    if density == 1.0 {
-        drawn.extend((0..to.size as u32).flat_map(|p| (0..from.size as u32).map(move |q| (p, q))));
-    } else {
-        let mut pair = || {
-            let q = rng.below(from.size as u32);
-            (rng.below(to.size as u32), q)
-        };
-        drawn.extend((0..count).map(|_| pair()));
-    }
-    drawn.retain(|&(p, q)| !(recurrent && p == q));
-    drawn.sort_unstable();
-    drawn.dedup();
-    Ok(drawn.into_iter().map(|(p, q)| (q, p)).unzip())
 }
 
 type SynapseLists = (Arc<Vec<u32>>, Arc<Vec<u32>>, Arc<Vec<f64>>);

@@ -21,22 +21,27 @@ pub(crate) struct SheetPlaces {
 }
 
 impl SheetPlaces {
-    /// The site of each cell. `room` holds them where they change from step to step.
-    pub fn at<'a>(&'a self, t: usize, room: &'a mut Vec<u32>) -> &'a [u32] {
+    /// The site of each cell. `buffer` holds them where they change from step to step.
+    pub fn at<'a>(&'a self, t: usize, buffer: &'a mut Vec<u32>) -> &'a [u32] {
         let Some(seed) = self.shuffled else { return &self.sites };
-        room.clear();
-        room.extend_from_slice(&self.sites);
-        CounterRng::internal(seed, DrawStream::Sheet, SHUFFLES, t).shuffle(room);
-        room
+        buffer.clear();
+        buffer.extend_from_slice(&self.sites);
+        CounterRng::internal(seed, DrawStream::Sheet, SHUFFLES, t).shuffle(buffer);
+        buffer
+    }
+
+    /// The site of each cell at the first step.
+    pub fn first(&self) -> &[u32] {
+        &self.sites
     }
 
     /// Allocates the buffer of [`Self::at`].
     ///
     /// # Errors
     /// [`crate::Error::Memory`].
-    pub fn make_room(&self, room: &mut Vec<u32>) -> Result<()> {
+    pub fn allocate(&self, buffer: &mut Vec<u32>) -> Result<()> {
         match self.shuffled {
-            Some(_) => reserve(room, self.sites.len(), "where the cells of a sheet sit"),
+            Some(_) => reserve(buffer, self.sites.len(), "the sites of a sheet's cells"),
             None => Ok(()),
         }
     }

@@ -52,15 +52,14 @@ pub(super) fn integrate_and_fire(p: &Parameters<'_>) -> Result<(Neuron, Lif<f64>
     let usual = Neuron {
         alpha,
         rho,
-        synaptic_decay: 0.0,
         threshold,
-        beta: 0.0,
         dampening,
         refractory,
         input_scale: p.input_scale(1.0 - alpha),
         adaptation_increment: 1.0 - rho,
         trace_reset: threshold,
         steepness: p.steepness()?,
+        ..Neuron::default()
     };
     let neuron = match p.description.conventions {
         Conventions::Mdgl2021 => usual,

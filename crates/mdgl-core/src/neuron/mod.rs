@@ -180,9 +180,10 @@ impl<F: Scalar> Dynamics<F> {
         }
     }
 
-    /// Neurons in blocks of sixteen, all as the smallest model that includes each; `None` where there is none.
+    /// Neurons in blocks of sixteen, all as the smallest model that includes each; `None` without neurons, and where no model
+    /// includes all.
     pub fn side_by_side(all: &[Self]) -> Option<Vec<Dynamics<Block<F>>>> {
-        // Pairs of models that no model includes need no arm: such neurons do not stand side by side.
+        // Models that no model includes have no arm in common: such neurons do not stand side by side.
         macro_rules! blocks {
             ($variant:ident, $model:ty: $($own:pat => $as:expr),*) => {
                 all.iter()
@@ -194,16 +195,18 @@ impl<F: Scalar> Dynamics<F> {
                     })
             };
         }
-        blocks!(Lif, Lif<F>: Self::Lif(own) => own)
-            .or_else(|| {
+        match all.first()? {
+            Self::Lif(_) | Self::Alif(_) => blocks!(Lif, Lif<F>: Self::Lif(own) => own).or_else(|| {
                 blocks!(Alif, Alif<F>: Self::Lif(lif) => Alif::without_adaptation(lif), Self::Alif(own) => own)
-            })
-            .or_else(|| blocks!(Rate, Rate<F>: Self::Rate(own) => own))
-            .or_else(|| blocks!(CubaLif, Cuba<Lif<F>, F>: Self::CubaLif(own) => own))
-            .or_else(|| {
-                blocks!(CubaAlif, Cuba<Alif<F>, F>:
-                    Self::CubaLif(own) => own.without_adaptation(), Self::CubaAlif(own) => own)
-            })
+            }),
+            Self::Rate(_) => blocks!(Rate, Rate<F>: Self::Rate(own) => own),
+            Self::CubaLif(_) | Self::CubaAlif(_) => {
+                blocks!(CubaLif, Cuba<Lif<F>, F>: Self::CubaLif(own) => own).or_else(|| {
+                    blocks!(CubaAlif, Cuba<Alif<F>, F>:
+                        Self::CubaLif(own) => own.without_adaptation(), Self::CubaAlif(own) => own)
+                })
+            }
+        }
     }
 
     /// Whether up to sixteen neurons spike and have one model that includes them all.

@@ -8,7 +8,7 @@ use crate::numeric::steps::{self, lasting_or_zero, steps_in};
 
 /// The constants of one neuron in the description's terms, whatever its model; those that a model does not have are
 /// ignored.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Neuron {
     /// α, decay of the membrane.
     pub alpha: f64,

@@ -28,19 +28,8 @@ pub(super) fn neuron(p: &Parameters<'_>) -> Result<(Neuron, Rate<f64>)> {
     p.only(&["membraneTimeConstant"])?;
     p.refuse_bellec2020()?;
     let alpha = p.decay("membraneTimeConstant", &p.population.membrane_time_constant, 100.0)?;
-    let neuron = Neuron {
-        alpha,
-        rho: 0.0,
-        synaptic_decay: 0.0,
-        threshold: 1.0,
-        beta: 0.0,
-        dampening: 1.0,
-        refractory: 0,
-        input_scale: 1.0 - alpha,
-        adaptation_increment: 0.0,
-        trace_reset: 0.0,
-        steepness: 0.0,
-    };
+    let neuron =
+        Neuron { alpha, threshold: 1.0, dampening: 1.0, input_scale: 1.0 - alpha, ..Neuron::default() };
     Ok((neuron, Rate { alpha }))
 }
 

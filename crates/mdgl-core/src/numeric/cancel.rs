@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::{Error, Result};
 
 /// Steps between two reads of the flag.
-const LOOK_EVERY: usize = 64;
+const READ_EVERY: usize = 64;
 
-/// Fails once the flag is set; reads it every [`LOOK_EVERY`] steps.
+/// Fails once the flag is set; reads it every [`READ_EVERY`] steps.
 #[inline(always)]
 pub(crate) fn check_cancelled(step: usize, cancel: &AtomicBool) -> Result<()> {
-    if step.is_multiple_of(LOOK_EVERY) && cancel.load(Ordering::Relaxed) {
+    if step.is_multiple_of(READ_EVERY) && cancel.load(Ordering::Relaxed) {
         return Err(Error::Cancelled);
     }
     Ok(())

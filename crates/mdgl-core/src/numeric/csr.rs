@@ -23,7 +23,7 @@ impl<T: Copy> Csr<T> {
             start[unit + 1] += start[unit];
         }
         let mut end = start.clone();
-        // Each place holds an arbitrary item until its own is written.
+        // Each element holds an arbitrary item until its own is written.
         let mut items: Vec<_> = triples
             .clone()
             .next()

@@ -7,10 +7,10 @@ use crate::error::{Error, Result};
 use crate::numeric::lanes::Block;
 use crate::numeric::scalar::Scalar;
 
-/// Memory that stays free beside any large allocation: the embedding process needs some, too, and V8 ends the process
+/// Memory that stays free beside any large allocation: the embedding process needs some, too, and V8 aborts the process
 /// when it cannot grow its heap.
 const MARGIN: usize = 64 << 20;
-/// What V8 needs in order to collect garbage and to continue.
+/// Memory that V8 needs in order to collect garbage and to continue.
 const SPARE: usize = 32 << 20;
 /// Allocations below this size are not checked.
 const LARGE: usize = 4 << 20;

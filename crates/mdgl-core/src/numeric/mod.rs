@@ -1,4 +1,4 @@
-//! Numeric foundations: lanes of an instruction set, float types, random numbers, memory, lists by sender.
+//! Numeric foundations: lanes of an instruction set, float types, random numbers, memory, sparse rows.
 
 pub(crate) mod cancel;
 pub(crate) mod csr;

@@ -1,6 +1,6 @@
 //! The float types `f32` and `f64` behind one trait.
 //!
-//! Apart from the kernels that are compiled for them (`run/real.rs`), so that what needs numbers alone does not import kernels.
+//! Apart from the kernels that are compiled for them (`run/real.rs`), so that code that needs numbers alone does not import kernels.
 
 use std::fmt::{Debug, Display};
 use std::iter::Sum;

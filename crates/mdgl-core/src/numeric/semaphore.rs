@@ -57,7 +57,7 @@ impl FairSemaphore {
         }
         state.waiting.pop_front();
         state.free -= threads;
-        // The next in the queue may need no more than what is left.
+        // The next request may need no more than what is left.
         self.changed.notify_all();
         Some(Permit { semaphore: self, threads })
     }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_cancelled_waits_no_longer_and_holds_up_nobody() {
+    fn a_cancelled_request_stops_waiting_and_delays_no_other() {
         let (semaphore, never, cancel) =
             (FairSemaphore::new(1), AtomicBool::new(false), AtomicBool::new(false));
         thread::scope(|scope| {

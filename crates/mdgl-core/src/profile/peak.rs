@@ -6,7 +6,9 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::instrument::clock::processor_time;
 use crate::instrument::load::{MultiplyAdd, Triad};
+use crate::instrument::recorder::now;
 use crate::numeric::lanes::Block;
 use crate::numeric::memory::resize;
 use crate::run::Workers;
@@ -124,11 +126,16 @@ fn best_rate(barrier: &Barrier, mut work: impl FnMut(usize) -> f64) -> f64 {
     let mut best = 0.0f64;
     for _ in 0..ROUNDS {
         barrier.wait();
-        let begun = Instant::now();
+        let begun = nanoseconds();
         let done = work(repeats);
-        best = best.max(done / begun.elapsed().as_secs_f64());
+        best = best.max(1e9 * done / (nanoseconds() - begun).max(1) as f64);
     }
     best
+}
+
+/// The thread's processor time, in which no other process runs; where its steps are longer than a round, the time on the wall.
+fn nanoseconds() -> u64 {
+    if cfg!(unix) { processor_time() } else { now() }
 }
 
 fn triad_rate<F: Real>(
@@ -144,7 +151,7 @@ fn triad_rate<F: Real>(
         failed = failed.or(resize(buffer, blocks, one, "the buffers for memory bandwidth").err());
     }
     let [mut a, b, c] = buffers;
-    // A thread without memory still meets the others at the barrier.
+    // A thread without memory still takes part in the barrier.
     let rate = best_rate(barrier, |repeats| {
         F::triad(set, Triad { a: &mut a, b: &b, c: &c, repeats });
         (repeats * 3 * a.len() * size_of::<Block<F>>()) as f64
@@ -152,7 +159,7 @@ fn triad_rate<F: Real>(
     failed.map_or(Ok(rate), Err)
 }
 
-/// Numbers of independent sums to try: too few wait for each other, too many exceed the registers.
+/// Numbers of independent sums to try: too few stall on latency, too many exceed the registers.
 const ACCUMULATORS: [usize; 5] = [2, 3, 4, 6, 8];
 
 /// Sizes of a core's caches in bytes; the third level is shared.

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::batch_sums::BatchSums;
 use super::pass::Pass;
 use super::record::{A_READOUT, readouts};
 use super::workers::{Workers, Workspace};
@@ -12,6 +11,7 @@ use crate::batch::loss::{Loss, check_values};
 use crate::description::rule::{LearningSignal, Rule, Trace};
 use crate::description::{Reach, TimeCourse};
 use crate::error::{Result, invalid};
+use crate::learn::batch_sums::BatchSums;
 use crate::learn::block_gradient::BlockGradient;
 use crate::learn::modulation::channel_table;
 use crate::learn::plan::LearningPlan;
@@ -42,8 +42,8 @@ impl<F: Real> Forward<F> {
         Self::keeping(model, batch, Keep::NOTHING, workers, cancel)
     }
 
-    /// The same for a rule, of which nothing is asked but what has to be kept: the sums of ψ, if a channel's kernel is
-    /// `'membrane'`; trials in the lanes, if something diffuses.
+    /// The same, keeping what the gradient of a rule needs besides: the sums of ψ, if a channel's kernel is `'membrane'`; trials
+    /// in the lanes, if something diffuses.
     ///
     /// # Errors
     /// As [`Self::new`], and for a rule that does not fit the network.
@@ -78,7 +78,7 @@ impl<F: Real> Forward<F> {
     /// The readout, `[trial][step][unit]`.
     ///
     /// # Errors
-    /// [`crate::Error::NotFinite`]; [`crate::Error::Memory`] when there is no workspace for it.
+    /// [`crate::Error::NotFinite`]; [`crate::Error::Memory`].
     pub fn readout(&self) -> Result<Vec<F>> {
         let readout = readouts(&self.workspaces, self.trials, self.outputs)?;
         finite_lists(&[(A_READOUT, &readout)])?;
@@ -86,21 +86,21 @@ impl<F: Real> Forward<F> {
     }
 }
 
-/// What the losses computed outside say of a batch.
+/// δ of a batch from losses computed outside, and the loss and accuracy of each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Score {
-    /// ∂E/∂y before weights, `[trial][step][unit]` over all readout units; what stands at a built-in loss's is replaced.
+    /// ∂E/∂y before weights, `[trial][step][unit]` over all readout units; values at the readout of a built-in loss are replaced.
     pub delta: Vec<f64>,
     /// One per custom loss, in the order of the objective.
     pub losses: Vec<CustomTerm>,
 }
 
-/// What one of them says.
+/// Loss and accuracy from one custom loss.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CustomTerm {
-    /// E before its weight.
+    /// The loss before its weight.
     pub loss: f64,
-    /// Reported as it is.
+    /// Accuracy, reported unchanged.
     pub accuracy: Option<f64>,
 }
 
@@ -127,7 +127,7 @@ impl Score {
 pub struct CustomLoss<F: Real> {
     /// The simulated batch.
     pub forward: Forward<F>,
-    /// What the losses say of it.
+    /// Their δ, losses and accuracies.
     pub score: Score,
 }
 

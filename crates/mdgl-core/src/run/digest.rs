@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 
-use super::Assignment;
 use crate::batch::{EncodedBatch, Input, Targets};
 
 /// FNV-1a by words of eight bytes, rotated after each so that high bits do not cancel: any one changed word changes it.
@@ -32,10 +31,10 @@ impl Digest {
         Self::of_bytes(format!("{value:?}").as_bytes())
     }
 
-    /// Fingerprint of trials with their inputs and targets.
-    pub fn of_trials(Assignment { batch, targets, .. }: Assignment<'_>) -> u64 {
+    /// Fingerprint of a batch with its inputs and targets.
+    pub fn of_batch(batch: &EncodedBatch) -> u64 {
         let mut digest = Self::new();
-        let EncodedBatch { trials, steps, lengths, inputs, key } = batch;
+        let EncodedBatch { trials, steps, lengths, inputs, targets, key } = batch;
         digest.word(Self::of(&(trials, steps, lengths, key)));
         inputs.iter().for_each(|input| digest.input(input));
         targets.iter().for_each(|targets| digest.targets(targets));

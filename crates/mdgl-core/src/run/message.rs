@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::BatchSums;
 use super::digest::Digest;
 use super::share::Share;
 use crate::error::{Error, Result, invalid};
+use crate::learn::batch_sums::BatchSums;
 use crate::learn::block_gradient::{Subtree, subtrees_of};
 use crate::learn::plan::LearningPlan;
 use crate::network::Network;
@@ -27,7 +27,7 @@ pub(super) enum MessagePhase {
     Forward = 1,
     /// Sums, after [`Self::Forward`].
     Backward = 2,
-    /// Both together.
+    /// Sums of both passes in one message.
     AtOnce = 3,
 }
 
@@ -161,7 +161,7 @@ impl<F: Real> Expected<'_, F> {
             let own = self.share.of(rank).blocks(self.blocks).len();
             let fits = message.block_sums.len() == own && message.block_sums.iter().all(|o| self.fits(o));
             if !fits {
-                return Err(misfit(rank, "outcomes"));
+                return Err(misfit(rank, "blockSums"));
             }
             all.append(&mut message.block_sums);
         }
@@ -174,8 +174,8 @@ impl<F: Real> Expected<'_, F> {
         batch_sums.counts.len() == neurons
             && batch_sums.counts.iter().all(|&count| count <= most)
             && (batch_sums.psi.len() == neurons || batch_sums.psi.is_empty() && !follows_psi)
-            && batch_sums.loss.terms.len() == self.losses
-            && batch_sums.loss.terms.iter().all(|term| term.correct <= term.answers && term.answers <= most)
+            && batch_sums.terms.len() == self.losses
+            && batch_sums.terms.iter().all(|term| term.correct <= term.answers && term.answers <= most)
             && batch_sums.custom_accuracies.is_empty()
     }
 

@@ -3,9 +3,9 @@
 //! Threads only determine where a block is computed; every sum over blocks has the same order, so results
 //! do not depend on their number.
 
-mod batch_sums;
 mod custom_loss;
 mod digest;
+mod evaluation;
 mod message;
 mod pass;
 pub(crate) mod real;
@@ -19,12 +19,13 @@ mod workers;
 
 use std::sync::atomic::AtomicBool;
 
+use crate::batch::EncodedBatch;
 use crate::batch::loss::Objective;
-use crate::batch::{EncodedBatch, Targets};
 use crate::description::legal::Use;
 use crate::description::rule::{Estimator, Rule};
 use crate::error::{Result, invalid, not_finite};
 use crate::instrument::recorder::ProfileStage;
+use crate::learn::batch_sums::BatchSums;
 use crate::learn::block_gradient::Subtree;
 use crate::learn::work;
 use crate::model::Model;
@@ -34,8 +35,9 @@ use crate::numeric::lanes::LANES;
 use crate::numeric::scalar::all_finite;
 use crate::run::real::Real;
 
-use batch_sums::BatchSums;
 pub use custom_loss::{CustomLoss, CustomTerm, Forward, Score};
+use evaluation::finite;
+pub use evaluation::{Evaluation, LossReport};
 use pass::{Pass, SignalSources, kept_for};
 pub use record::{Record, Recording, simulate};
 use record::{readouts, spike_events, transpose, voltages};
@@ -47,67 +49,38 @@ pub use third_factor::{
 pub use workers::Workers;
 use workers::Workspace;
 
-/// What a batch came to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Evaluation {
-    /// The task's losses, their weighted sum.
-    pub loss: f64,
-    /// The firing-rate regulariser's loss.
-    pub regulariser: f64,
-    /// Fraction of answers that were right, over all readouts; where a custom loss gives one, the mean of the readouts'
-    /// accuracies; `None` where no loss has one.
-    pub accuracy: Option<f64>,
-    /// Mean firing rate of the recurrent neurons in Hz.
-    pub rate: f64,
-    /// Each loss by itself.
-    pub losses: Vec<LossReport>,
-}
-
-/// One loss of a batch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LossReport {
-    /// Its readout.
-    pub readout: String,
-    /// The loss before its weight.
-    pub loss: f64,
-    /// Fraction of answers that were right; `None` where the loss has none.
-    pub accuracy: Option<f64>,
-}
-
 /// Result of one training iteration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
-    /// The batch before the step.
+    /// Evaluation of the batch before the step.
     pub evaluation: Evaluation,
     /// Norm of the whole gradient, before clipping.
     pub gradient_norm: f64,
 }
 
-/// A batch with losses and targets.
+/// A batch and the losses by which it is evaluated.
 #[derive(Debug, Clone, Copy)]
 pub struct Assignment<'a> {
     /// The trials.
     pub batch: &'a EncodedBatch,
-    /// The losses.
+    /// The losses, one per entry of the batch's targets.
     pub objective: &'a Objective,
-    /// Targets, one entry per loss.
-    pub targets: &'a [Targets],
 }
 
-/// What a training iteration changes the weights by.
+/// Rule and optimiser of a training iteration.
 #[derive(Debug, Clone, Copy)]
 pub struct Training<'a> {
-    /// What the gradients come from.
+    /// The rule that gives the gradients.
     pub rule: &'a Rule,
-    /// What is done with them.
+    /// The optimiser that applies them.
     pub optimiser: &'a Optimiser,
 }
 
 impl<'a> Assignment<'a> {
-    /// Trials that no loss is computed of.
+    /// A batch of which no loss is evaluated.
     fn without_loss(batch: &'a EncodedBatch) -> Self {
         static NO_LOSS: Objective = Objective { losses: Vec::new(), regulariser: None };
-        Self { batch, objective: &NO_LOSS, targets: &[] }
+        Self { batch, objective: &NO_LOSS }
     }
 
     /// Number of blocks of the whole batch.
@@ -117,7 +90,7 @@ impl<'a> Assignment<'a> {
 
     fn validate<F: Real>(&self, model: &Model<F>) -> Result<()> {
         self.batch.validate::<F>(model.network())?;
-        self.objective.validate(model.network(), self.batch, self.targets)
+        self.objective.validate(model.network(), self.batch)
     }
 }
 
@@ -193,7 +166,7 @@ pub fn train_step<F: Real>(
     advance(model, learned, decay, optimiser, assignment.batch.key.seed, workers)
 }
 
-/// One step of the optimiser on a copy of the model; `decay` is what adaptive feedback loses.
+/// One step of the optimiser on a copy of the model; `decay` is the decay of adaptive feedback.
 fn advance<F: Real>(
     model: &Model<F>,
     learned: Learned<F>,
@@ -220,7 +193,7 @@ fn advance<F: Real>(
     Ok((next.checked()?, StepReport { evaluation, gradient_norm }))
 }
 
-/// What a batch taught.
+/// Evaluation and gradients of a batch.
 struct Learned<F> {
     evaluation: Evaluation,
     gradients: Gradients<F>,
@@ -228,7 +201,7 @@ struct Learned<F> {
     psi_means: Option<Vec<f64>>,
 }
 
-/// Which gradients of a batch are wanted.
+/// The gradients of a batch to compute.
 struct GradientRequest<'a, F: Real> {
     rule: &'a Rule,
     /// With a custom loss, and only with one.
@@ -247,7 +220,7 @@ fn learn<F: Real>(
     let span = workers.span(ProfileStage::Prepare, None);
     assignment.validate(model)?;
     if assignment.objective.is_custom() != custom.is_some() {
-        return Err(invalid("loss", "custom", "together with a δ from outside"));
+        return Err(invalid("loss", "custom", "together with a δ computed by the caller"));
     }
     let pass = Pass::new(model, assignment, workers, cancel)?;
     let mut plan = pass.plan(rule, assignment.objective.regulariser.is_some(), learns)?;
@@ -275,22 +248,6 @@ fn learn<F: Real>(
     pass.conclude(rule.estimator, &plan, &batch_sums, Subtree::of_blocks(0, block_gradients))
 }
 
-fn finite(evaluation: Evaluation) -> Result<Evaluation> {
-    let Evaluation { loss, regulariser, accuracy, rate, losses } = &evaluation;
-    let numbers = [
-        ("the loss", loss + regulariser),
-        ("the accuracy", accuracy.unwrap_or_default()),
-        ("the firing rate", *rate),
-    ];
-    // A loss of weight 0 may be infinite where the sum is not.
-    let single = losses.iter().map(|one| ("a loss", one.loss));
-    let wrong = numbers.into_iter().chain(single).find(|(_, number)| !number.is_finite());
-    match wrong {
-        None => Ok(evaluation),
-        Some((what, _)) => Err(not_finite(what)),
-    }
-}
-
 /// Refuses lists of numbers of which one is not finite.
 fn finite_lists<F: Real>(lists: &[(&str, &[F])]) -> Result<()> {
     match lists.iter().find(|(_, values)| !all_finite(values)) {
@@ -306,7 +263,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::batch::{DrawKey, Input};
+    use crate::batch::{DrawKey, Input, Targets};
     use crate::network::Network;
 
     #[test]
@@ -321,13 +278,14 @@ mod tests {
         let network = Network::new(serde_json::from_value(description).unwrap()).unwrap();
         let model = Model::<f32>::new(Arc::new(network)).unwrap();
         let key = DrawKey::default();
-        let batch = EncodedBatch { trials: 40, steps: 5, lengths: None, inputs: Vec::<Input>::new(), key };
+        let targets = vec![Targets::Classes(vec![0; 40])];
+        let batch =
+            EncodedBatch { trials: 40, steps: 5, lengths: None, inputs: Vec::<Input>::new(), targets, key };
         let loss = json!({"readout": "out", "kind": "cross-entropy", "window": 1});
         let regulariser = json!({"strength": 1, "targetRate": 10});
         let objective: Objective =
             serde_json::from_value(json!({"losses": [loss], "regulariser": regulariser})).unwrap();
-        let targets = [Targets::Classes(vec![0; 40])];
-        let assignment = Assignment { batch: &batch, objective: &objective, targets: &targets };
+        let assignment = Assignment { batch: &batch, objective: &objective };
         let workers = Workers::new(1).unwrap();
         for _ in 0..5 {
             gradients(&model, assignment, &Rule::mdgl(), None, &workers, &AtomicBool::new(false)).unwrap();

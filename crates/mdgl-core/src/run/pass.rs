@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
-use super::batch_sums::BatchSums;
+use super::evaluation::finite;
 use super::singles;
 use super::workers::{Workers, Workspace};
-use super::{Assignment, Learned, Score, finite};
+use super::{Assignment, Learned, Score};
 use crate::batch::encode::BlockInput;
 use crate::batch::loss::Loss;
 use crate::description::Conventions;
@@ -17,6 +17,7 @@ use crate::description::rule::{Estimator, Rule, Trace};
 use crate::error::{Result, invalid};
 use crate::instrument::recorder::ProfileStage;
 use crate::learn::backward::{Backward, Signals};
+use crate::learn::batch_sums::BatchSums;
 use crate::learn::block_gradient::{BlockGradient, Subtree};
 use crate::learn::evaluate_loss::LossEvaluator;
 use crate::learn::forward::{self, ForwardNetwork, ForwardTrial};
@@ -35,7 +36,7 @@ use crate::single::{self, Layout, Learning, Purpose, Size, TrialContext};
 /// Losses and spike counts of blocks, and the gradient sums of each.
 pub(super) type BlockResults<F> = (Vec<BatchSums>, Vec<BlockGradient<F>>);
 
-/// What every pass over a batch needs.
+/// Model, batch and threads of a pass.
 pub(super) struct Pass<'a, F: Real> {
     pub(super) model: &'a Model<F>,
     pub(super) network: CompiledNetwork<F>,
@@ -44,7 +45,7 @@ pub(super) struct Pass<'a, F: Real> {
     pub(super) blocks: Range<usize>,
     pub(super) workers: &'a Workers<F>,
     pub(super) cancel: &'a AtomicBool,
-    /// For trials one by one; made at the first use.
+    /// For trials one by one; created at the first use.
     lane_layout: OnceLock<single::LaneLayout<F>>,
     learning: OnceLock<Learning<F>>,
 }
@@ -69,7 +70,7 @@ impl<'a, F: Real> Pass<'a, F> {
     }
 }
 
-/// What the backward pass of a plan reads of the simulation.
+/// The signals of the simulation that the backward pass of a plan reads.
 pub(super) fn kept_for<F: Real>(plan: &LearningPlan<F>) -> Keep<'_, F> {
     Keep { psi: Some(&plan.psi_runs), sums: plan.follows_psi(), in_blocks: plan.in_blocks(), ..Keep::NOTHING }
 }
@@ -181,7 +182,7 @@ impl<F: Real> Pass<'_, F> {
         workspace: &mut Workspace<F>,
         custom: Option<&Score>,
     ) -> Result<BatchSums> {
-        let Assignment { batch, objective, targets } = self.assignment;
+        let Assignment { batch, objective } = self.assignment;
         let span = self.workers.span(ProfileStage::EvaluateLoss, Some(block));
         let (neurons, outputs) = (self.network.size(), self.network.outputs());
         let shortest = self.lengths(block).into_iter().filter(|&n| n > 0).min().unwrap_or(0);
@@ -190,18 +191,17 @@ impl<F: Real> Pass<'_, F> {
             self.lay_out(block, &score.delta, &mut workspace.delta.blocks);
             self.weigh_custom(&mut workspace.delta.blocks);
         }
-        let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, targets, block);
+        let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, block);
         let readout = match workspace.layout {
             Layout::Trials => &workspace.trajectory.readout,
             Layout::Neurons => &workspace.singles.readout,
         };
         evaluator.all(readout, outputs, &mut workspace.delta);
-        let mut batch_sums = BatchSums::of(evaluator.block_loss(), workspace.spike_counts(neurons));
-        batch_sums.psi = workspace.psi_sums(neurons);
-        batch_sums.excesses = self.rate_excesses(block, workspace);
-        batch_sums.squares = batch_sums.excesses.iter().flatten().map(|excess| excess * excess).sum();
+        let (counts, psi) = (workspace.spike_counts(neurons), workspace.psi_sums(neurons));
+        let excesses = self.rate_excesses(block, workspace);
+        let squares = excesses.iter().flatten().map(|excess| excess * excess).sum();
         span.end();
-        Ok(batch_sums)
+        Ok(BatchSums { counts, psi, excesses, squares, ..evaluator.batch_sums() })
     }
 
     /// Multiplies the δ of custom losses, `[step][unit]`, with their weights, and clears what other readouts have.
@@ -236,7 +236,7 @@ impl<F: Real> Pass<'_, F> {
     /// Whether the backward pass needs sums over the whole batch.
     pub(super) fn needs_whole_batch(&self, plan: &LearningPlan<F>, rule: &Rule) -> bool {
         let shared_rates = self.assignment.objective.regulariser.is_some() && !self.rates_by_trial();
-        rule.estimator == Estimator::Backward && (plan.wants_batch_means() || shared_rates)
+        rule.estimator == Estimator::Backward && (plan.needs_batch_means() || shared_rates)
     }
 
     /// Forward and backward block by block, while the trajectory is in the cache.
@@ -258,7 +258,7 @@ impl<F: Real> Pass<'_, F> {
         Ok(sums?.into_iter().unzip())
     }
 
-    /// What a plan's pass computes.
+    /// The purpose of a plan's pass.
     fn purpose(&self, plan: &LearningPlan<F>) -> Purpose {
         let few = 2 * plan.active.len() < self.network.size();
         match plan.receives() {
@@ -268,8 +268,8 @@ impl<F: Real> Pass<'_, F> {
         }
     }
 
-    /// Whether each trial of a block goes forward and straight back: on one thread, hence where other blocks keep the other
-    /// threads busy. It changes no result.
+    /// Whether each trial of a block is passed forward and at once backward. That runs on one thread, hence only where other
+    /// blocks occupy the other threads. It changes no result.
     fn goes_trial_by_trial(&self, keep: Keep<'_, F>, block: usize) -> bool {
         let alone = self.trials(block) == 1 || self.blocks.len() >= self.workers.threads();
         let trial_rates = self.assignment.objective.regulariser.is_some() && self.rates_by_trial();
@@ -283,17 +283,17 @@ impl<F: Real> Pass<'_, F> {
         block: usize,
         workspace: &mut Workspace<F>,
     ) -> Result<(BatchSums, BlockGradient<F>)> {
-        let Assignment { batch, objective, targets } = self.assignment;
+        let Assignment { batch, objective } = self.assignment;
         self.draw(block, workspace)?;
         workspace.layout = Layout::Neurons;
         let lengths = &self.lengths(block)[..self.trials(block)];
         let shortest = lengths.iter().copied().min().unwrap_or(0);
         let first = objective.first_step(shortest as usize);
         workspace.delta.reset(first, batch.steps, self.network.outputs())?;
-        let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, targets, block);
+        let mut evaluator = LossEvaluator::new(self.model.network(), batch, objective, block);
         let (on, run) = self.one_by_one(block, &workspace.input);
         let segment = self.workers.segment;
-        let (block_gradient, counts) = workspace.singles.there_and_back(
+        let (block_gradient, counts) = workspace.singles.forward_backward(
             on,
             (lengths, batch.steps),
             Keep { segment, ..kept_for(plan) },
@@ -301,10 +301,10 @@ impl<F: Real> Pass<'_, F> {
             (&mut evaluator, &mut workspace.delta),
             run,
         )?;
-        Ok((BatchSums::of(evaluator.block_loss(), counts), block_gradient))
+        Ok((BatchSums { counts, ..evaluator.batch_sums() }, block_gradient))
     }
 
-    /// What trials one by one read of a plan.
+    /// A plan's weights with neurons in the lanes, for trials one by one.
     fn learning(&self, plan: &LearningPlan<F>) -> &Learning<F> {
         let units = self.model.network().input_units();
         self.learning.get_or_init(|| Learning::new(&self.network, plan, units))
@@ -327,7 +327,7 @@ impl<F: Real> Pass<'_, F> {
 
     /// The mean ψ of the batch, for the time courses that need it.
     pub(super) fn take_means(&self, plan: &mut LearningPlan<F>, batch_sums: &BatchSums) {
-        if plan.wants_batch_means() {
+        if plan.needs_batch_means() {
             plan.take_means(self.model.network(), &batch_sums.psi_means(self.model, self.assignment.batch));
         }
     }
@@ -376,8 +376,9 @@ impl<F: Real> Pass<'_, F> {
         };
         F::backward(self.workers.instructions, kernel)?;
         span.end_with([&mut workspace.backward_state.probe, &mut workspace.trajectory.replay.probe]);
-        self.workers
-            .count(|| work::tally_backward(&self.network, plan, &workspace.input, &workspace.trajectory));
+        let batch = (&workspace.input, &workspace.trajectory);
+        let work = &workspace.backward_state.work;
+        self.workers.count(|| work::tally_backward(&self.network, plan, batch, work));
         let span = self.workers.span(ProfileStage::Reduce, Some(block));
         let block_gradient = workspace.backward_state.block_gradient(plan);
         span.end();
@@ -386,7 +387,7 @@ impl<F: Real> Pass<'_, F> {
 
     /// Simulation and learning of all blocks in one loop over time.
     pub(super) fn online(&self, plan: &LearningPlan<F>, trace: Trace) -> Result<BlockResults<F>> {
-        let Assignment { batch, objective, targets } = self.assignment;
+        let Assignment { batch, objective } = self.assignment;
         let cells = trace_dynamics(&self.network, trace);
         let sums = self.workers.blocks(&self.blocks, |block, workspace| {
             let span = self.workers.span(ProfileStage::Draw, Some(block));
@@ -395,7 +396,6 @@ impl<F: Real> Pass<'_, F> {
             if self.workers.counts() {
                 // The online form does not keep its spikes: they are counted in another simulation.
                 self.forward_block(Layout::Trials, block, workspace, Keep::NOTHING)?;
-                self.workers.count(|| work::tally_online(&self.network, plan, &workspace.trajectory));
             }
             let span = self.workers.span(ProfileStage::Forward, Some(block));
             workspace.traces.probes().into_iter().for_each(|probe| span.start(probe));
@@ -406,15 +406,17 @@ impl<F: Real> Pass<'_, F> {
                 input: &workspace.input,
                 lengths: self.lengths(block),
                 steps: batch.steps,
-                evaluator: LossEvaluator::new(self.model.network(), batch, objective, targets, block),
+                evaluator: LossEvaluator::new(self.model.network(), batch, objective, block),
                 regularised: objective.regulariser.is_some(),
                 traces: &mut workspace.traces,
                 cancel: self.cancel,
             };
-            let block_loss = F::online(self.workers.instructions, kernel)?;
+            let sums = F::online(self.workers.instructions, kernel)?;
             span.end_with(workspace.traces.probes());
-            let mut batch_sums = BatchSums::of(block_loss, workspace.traces.spike_counts().to_vec());
-            batch_sums.psi = workspace.traces.psi_sums();
+            let (trajectory, receives) = (&workspace.trajectory, workspace.traces.receives());
+            self.workers.count(|| work::tally_online(&self.network, plan, trajectory, receives));
+            let (counts, psi) = (workspace.traces.spike_counts().to_vec(), workspace.traces.psi_sums());
+            let batch_sums = BatchSums { counts, psi, ..sums };
             let span = self.workers.span(ProfileStage::Reduce, Some(block));
             let block_gradient = workspace.traces.block_gradient();
             span.end();
@@ -469,7 +471,7 @@ impl<F: Real> Pass<'_, F> {
     }
 }
 
-/// What the passes need of single blocks.
+/// Properties of single blocks.
 impl<F: Real> Pass<'_, F> {
     /// Number of trials in a block.
     pub(super) fn trials(&self, block: usize) -> usize {
@@ -484,7 +486,7 @@ impl<F: Real> Pass<'_, F> {
         })
     }
 
-    /// What a block's trials run on one by one, and how.
+    /// The context and the settings in which a block's trials run one by one.
     fn one_by_one<'b>(
         &'b self,
         block: usize,
@@ -498,13 +500,13 @@ impl<F: Real> Pass<'_, F> {
         (TrialContext { network: &self.network, lane_layout, input, lane: 0 }, run)
     }
 
-    /// Whether the regulariser looks at each trial's own rates.
+    /// Whether the regulariser is evaluated per trial.
     fn rates_by_trial(&self) -> bool {
         self.model.network().conventions() == Conventions::Bellec2020
     }
 
     /// f_p − f0 per step of each cell in each trial of a block, f_p the trial's own mean; 0 beyond the last trial. Empty
-    /// unless the regulariser looks at trials.
+    /// unless the regulariser is evaluated per trial.
     fn rate_excesses(&self, block: usize, workspace: &Workspace<F>) -> Vec<[f64; LANES]> {
         let regulariser = self.assignment.objective.regulariser.filter(|_| self.rates_by_trial());
         let Some(r) = regulariser else { return Vec::new() };
@@ -541,7 +543,7 @@ impl<F: Real> Pass<'_, F> {
     }
 }
 
-/// Where the learning signals of a block come from, and where they are recorded. Single trials know the rates alone.
+/// Sources of the learning signals of a block, and their recording. Single trials support the rates alone.
 pub(super) struct SignalSources<'a, F: Real> {
     /// The regulariser's part.
     pub(super) rates: RatePart<'a, F>,

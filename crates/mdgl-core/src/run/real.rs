@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::instrument::load::{MultiplyAdd, Triad};
 use crate::learn::backward::Backward;
-use crate::learn::evaluate_loss::BlockLoss;
+use crate::learn::batch_sums::BatchSums;
 use crate::learn::online::{Online, OnlineStep};
 use crate::numeric::lanes::{Instructions, dispatch};
 use crate::numeric::scalar::Scalar;
@@ -23,9 +23,9 @@ pub trait Real: Scalar {
     #[doc(hidden)]
     fn backward_one(set: Instructions, kernel: BackwardOne<'_, Self>) -> Result<()>;
     #[doc(hidden)]
-    fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<BlockLoss>;
+    fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<BatchSums>;
     #[doc(hidden)]
-    fn online_step(set: Instructions, kernel: OnlineStep<'_, Self>);
+    fn online_step(set: Instructions, kernel: OnlineStep<'_, Self, true>);
     #[doc(hidden)]
     fn triad(set: Instructions, kernel: Triad<'_, Self>);
     #[doc(hidden)]
@@ -47,10 +47,10 @@ macro_rules! real {
             fn backward_one(set: Instructions, kernel: BackwardOne<'_, Self>) -> Result<()> {
                 dispatch::$name(set, kernel)
             }
-            fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<BlockLoss> {
+            fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<BatchSums> {
                 dispatch::$name(set, kernel)
             }
-            fn online_step(set: Instructions, kernel: OnlineStep<'_, Self>) {
+            fn online_step(set: Instructions, kernel: OnlineStep<'_, Self, true>) {
                 dispatch::$name(set, kernel)
             }
             fn triad(set: Instructions, kernel: Triad<'_, Self>) {

@@ -2,16 +2,16 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::batch_sums::BatchSums;
 use super::pass::{Pass, SignalSources};
 use super::workers::{Workers, Workspace};
 use super::{Assignment, finite_lists};
 use crate::batch::loss::Objective;
-use crate::batch::{EncodedBatch, Event, Targets};
+use crate::batch::{EncodedBatch, Event};
 use crate::description::legal::Use;
 use crate::description::rule::Rule;
 use crate::error::{Result, invalid};
 use crate::learn::backward::Signals;
+use crate::learn::batch_sums::BatchSums;
 use crate::learn::plan::LearningPlan;
 use crate::learn::rates::RatePart;
 use crate::model::Model;
@@ -25,10 +25,10 @@ use crate::simulate::trajectory::Keep;
 pub struct Record<'a> {
     /// The membrane of every neuron.
     pub voltage: bool,
-    /// The events that the inputs gave.
+    /// The input events.
     pub inputs: bool,
-    /// Learning and modulatory signals of a rule on targets.
-    pub signals: Option<(&'a Objective, &'a [Targets], &'a Rule)>,
+    /// Learning and modulatory signals of a rule on the batch's targets.
+    pub signals: Option<(&'a Objective, &'a Rule)>,
 }
 
 /// A recorded simulation.
@@ -53,7 +53,7 @@ pub(super) const A_MEMBRANE: &str = "a membrane";
 pub(super) const A_LEARNING_SIGNAL: &str = "a learning signal";
 
 impl<F: Real> Recording<F> {
-    /// Itself, unless there is a number that is none.
+    /// Itself, if every number is finite.
     fn finite(self) -> Result<Self> {
         let Self { voltage, readout, learning_signal, modulatory_signal, .. } = &self;
         finite_lists(&[
@@ -66,7 +66,7 @@ impl<F: Real> Recording<F> {
     }
 }
 
-/// Simulates a batch and keeps what happened.
+/// Simulates a batch and records it.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] for a batch, targets or rule that do not fit, or a custom loss;
@@ -81,7 +81,7 @@ pub fn simulate<F: Real>(
     batch.validate::<F>(model.network())?;
     let assignment = match record.signals {
         None => Assignment::without_loss(batch),
-        Some((objective, targets, _)) => Assignment { batch, objective, targets },
+        Some((objective, _)) => Assignment { batch, objective },
     };
     let pass = Pass::new(model, assignment, workers, cancel)?;
     let with_signals = record.signals.is_some();
@@ -94,7 +94,7 @@ pub fn simulate<F: Real>(
     })?;
     let signals = match record.signals {
         None => Vec::new(),
-        Some((_, _, rule)) => record_signals(&pass, rule, &mut workspaces)?,
+        Some((_, rule)) => record_signals(&pass, rule, &mut workspaces)?,
     };
     let (neurons, outputs) = (pass.network.size(), pass.network.outputs());
     let flat = |pick: &dyn Fn(&Signals<F>) -> &[Block<F>]| {

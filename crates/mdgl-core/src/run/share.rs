@@ -29,7 +29,7 @@ impl Share {
         Ok(Self { rank, ranks })
     }
 
-    /// The own number.
+    /// The rank of this process.
     pub fn rank(self) -> usize {
         self.rank
     }
@@ -39,7 +39,7 @@ impl Share {
         self.ranks
     }
 
-    /// Another rank's place.
+    /// The share of another rank.
     pub(super) fn of(self, rank: usize) -> Self {
         Self { rank, ..self }
     }

@@ -1,6 +1,6 @@
 //! A batch that several processes compute together, each a share of its blocks; messages travel between the phases.
 //!
-//! A process gives a message, receives those of all ranks, and continues: once, or twice if the backward pass depends
+//! A process sends a message, receives those of all ranks, and continues: once, or twice if the backward pass depends
 //! on sums of the whole batch. Blocks' sums are added in the tree of a batch that one process computes alone, so that
 //! the number of processes never changes a bit. Each does the optimiser's step itself.
 
@@ -29,9 +29,9 @@ pub struct Sharing<'a, F: Real> {
     pub model: &'a Model<F>,
     /// The whole batch.
     pub assignment: Assignment<'a>,
-    /// Of a training step; without them the batch is evaluated.
+    /// Rule and optimiser of a training step; `None`: the batch is evaluated.
     pub training: Option<Training<'a>>,
-    /// Who computes what.
+    /// The share of this process.
     pub share: Share,
     /// Threads of this process.
     pub workers: &'a Workers<F>,
@@ -56,14 +56,14 @@ enum Waiting<F: Real> {
     Sums { plan: Box<LearningPlan<F>>, batch_sums: Option<BatchSums> },
 }
 
-/// What the messages of all ranks lead to.
+/// Result of the messages of all ranks.
 #[derive(Debug)]
 pub enum Turnout<F: Real> {
-    /// Another message of this rank's.
+    /// A further message of this rank, for all ranks.
     More(SharedWork<F>, Vec<u8>),
-    /// A training step's end, the same on every rank.
+    /// The finished training step, the same on every rank.
     Trained(Box<Model<F>>, StepReport),
-    /// An evaluation's end, likewise.
+    /// The finished evaluation, likewise.
     Evaluated(Evaluation),
 }
 
@@ -102,7 +102,7 @@ impl<F: Real> Sharing<'_, F> {
         self.send(header, waiting, block_sums, self.combine(&pass, block_gradients))
     }
 
-    /// Goes on with the messages of all ranks, in their order.
+    /// Continues with the messages of all ranks, in the order of the ranks.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for messages that are damaged, missing, in another order or of ranks that do not compute
@@ -148,7 +148,7 @@ impl<F: Real> Sharing<'_, F> {
         let engine = (env!("CARGO_PKG_VERSION"), F::NAME, self.workers.instructions().class());
         let rule = Digest::of(&self.training);
         let losses = Digest::of(self.assignment.objective);
-        let batch = Digest::of_trials(self.assignment);
+        let batch = Digest::of_batch(self.assignment.batch);
         Ok(Header::new(self.share, phase, [weights, rule, losses, batch, Digest::of(&engine)]))
     }
 
@@ -163,7 +163,7 @@ impl<F: Real> Sharing<'_, F> {
         Ok((SharedWork { header, waiting }, message))
     }
 
-    /// The sums of the own blocks, added as far as they can be without the others'.
+    /// The gradient sums of the own blocks, added as far as the other ranks' are not needed.
     fn combine(&self, pass: &Pass<'_, F>, block_gradients: Vec<BlockGradient<F>>) -> Vec<Subtree<F>> {
         Subtree::combine(Subtree::of_blocks(pass.blocks.start, block_gradients), self.assignment.blocks())
     }

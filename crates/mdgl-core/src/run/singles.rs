@@ -1,5 +1,4 @@
-//! The trials of one block of a batch, one by one: each on whatever thread is free, sums and readouts joined as the
-//! lanes of the block.
+//! The trials of one block, computed one by one on any free threads; sums and readouts are joined as lanes of the block.
 
 use std::sync::atomic::AtomicBool;
 
@@ -37,7 +36,7 @@ pub(crate) struct Singles<F: Real> {
 pub(crate) struct RunContext<'a> {
     pub instructions: Instructions,
     pub cancel: &'a AtomicBool,
-    /// Takes down what happens, while a profile is made.
+    /// Recorder of stages, while a profile is made.
     pub recorder: Option<&'a Recorder>,
     pub block: usize,
 }
@@ -129,12 +128,12 @@ impl<F: Real> Singles<F> {
         Ok(self.block_gradient(plan, learning, context.network.outputs()))
     }
 
-    /// Each trial forward, its loss, and straight back, while its ψ is in the cache: what [`Self::simulate`] and
+    /// Each trial forward, its loss, and at once backward, while its ψ is in the cache: what [`Self::simulate`] and
     /// [`Self::backward`] compute. Gives the sums, and the number of spikes of each neuron.
     ///
     /// # Errors
     /// As [`Self::simulate`].
-    pub fn there_and_back(
+    pub fn forward_backward(
         &mut self,
         context: TrialContext<'_, F>,
         (lengths, steps): (&[u32], usize),
@@ -147,7 +146,7 @@ impl<F: Real> Singles<F> {
         let listed = self.list_inputs(context, count, steps)?;
         self.backward_states.resize_with(1, TrialBackwardState::default);
         let mut counts = vec![0; context.network.size()];
-        // Of one trial the other lanes' zeros change nothing.
+        // With one trial the other lanes' zeros change nothing.
         let mut lanes = vec![Block::ZERO; if count == 1 { 0 } else { plan.slots.len() + outputs }];
         for (lane, &length) in lengths.iter().enumerate() {
             let (before, after) = self.trials.split_at_mut(lane);
@@ -174,7 +173,7 @@ impl<F: Real> Singles<F> {
         Ok((Self::scaled(plan, sums), counts))
     }
 
-    /// Lists the input events of so many trials; whether they could be listed.
+    /// Lists the input events of so many trials; returns whether they could be listed.
     fn list_inputs(&mut self, context: TrialContext<'_, F>, count: usize, steps: usize) -> Result<bool> {
         self.trials.resize_with(count, Trial::default);
         let events = self.trials.iter_mut().map(|trial| &mut trial.events);
@@ -194,7 +193,7 @@ impl<F: Real> Singles<F> {
         let kernel = SimulateOne { context, trial, keep, cancel: run.cancel };
         F::simulate_one(run.instructions, kernel)?;
         span.end_with([&mut trial.probe]);
-        run.count(|| tally::simulated(context, trial));
+        run.count(|| tally::simulation(context, trial));
         Ok(())
     }
 
@@ -212,7 +211,7 @@ impl<F: Real> Singles<F> {
             BackwardOne { context, plan, learning, trial, delta, constants, state, cancel: run.cancel };
         F::backward_one(run.instructions, kernel)?;
         span.end_with([&mut trial.probe, &mut state.probe]);
-        run.count(|| tally::gone_back(context, (plan, learning), trial, state.asked));
+        run.count(|| tally::backward(context, (plan, learning), trial, (state.asked, &state.skipped)));
         Ok(())
     }
 
@@ -258,7 +257,7 @@ impl<F: Real> Singles<F> {
         counts
     }
 
-    /// Σ ψ over all steps of all trials, one a neuron, in the tree of a block's lanes; none where it was not wanted.
+    /// Σ ψ over all steps of all trials, one per neuron, in the tree of a block's lanes; empty where it was not requested.
     pub fn psi_sums(&self, neurons: usize) -> Vec<f64> {
         let summed = self.trials.iter().any(|trial| !trial.psi_sums().is_empty());
         let mut lanes = vec![Block::ZERO; if summed { neurons } else { 0 }];
@@ -277,7 +276,7 @@ impl<F: Real> Singles<F> {
         counts
     }
 
-    /// One of the trials.
+    /// The trial of an index.
     pub fn trial(&self, lane: usize) -> &Trial<F> {
         &self.trials[lane]
     }

@@ -36,7 +36,8 @@ pub struct Observed<F: Real> {
     steps: usize,
 }
 
-/// What a rule is shown. Beyond the end of a shorter trial there are no spikes, ψ, errors; voltage and readout mean nothing.
+/// Observation of a batch for a rule computed outside. Beyond the end of a shorter trial there are no spikes, ψ or errors; voltage
+/// and readout are meaningless there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation<F> {
     /// Spikes, ordered by trial, step and neuron.
@@ -54,7 +55,7 @@ pub struct Observation<F> {
 }
 
 impl<F: Real> Observation<F> {
-    /// Itself, unless there is a number that is none.
+    /// Itself, if every number is finite.
     fn finite(self) -> Result<Self> {
         let Self { voltage, psi, readout, error, learning_signal, .. } = &self;
         finite_lists(&[
@@ -83,7 +84,7 @@ pub fn observe<F: Real>(
     assignment.validate(model)?;
     let Assignment { batch, objective, .. } = assignment;
     if objective.is_custom() != score.is_some() {
-        return Err(invalid("loss", "custom", "together with a δ from outside"));
+        return Err(invalid("loss", "custom", "together with a δ computed by the caller"));
     }
     let pass = Pass::new(model, assignment, workers, cancel)?;
     let mut workspaces = pass.forward(Keep {
@@ -117,7 +118,7 @@ pub fn observe<F: Real>(
 /// The answer of a rule computed outside.
 #[derive(Debug)]
 pub struct ThirdFactor<'a, F: Real> {
-    /// The batch that it is about.
+    /// The observed batch.
     pub observed: Observed<F>,
     /// S, `[trial][step][neuron]`.
     pub signal: &'a [f64],

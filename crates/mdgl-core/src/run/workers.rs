@@ -11,8 +11,8 @@ use crate::instrument::recorder::{ProfileStage, Recorder, Span};
 use crate::instrument::section::Section;
 use crate::instrument::tally::Tally;
 use crate::learn::backward::BackwardState;
-use crate::learn::online::Traces;
 use crate::learn::plan::Delta;
+use crate::learn::traces::Traces;
 use crate::numeric::lanes::{Block, Instructions, LANES};
 use crate::run::real::Real;
 use crate::run::singles::Singles;
@@ -26,10 +26,10 @@ pub struct Workers<F: Real> {
     pub(super) instructions: Instructions,
     pub(super) segment: Option<usize>,
     pub(super) layout: Option<Layout>,
-    /// Whether it was `MDGL_LAYOUT` that chose it: what cannot be computed in it is refused then.
+    /// Whether `MDGL_LAYOUT` chose it: a batch that cannot be computed in it is refused then.
     pub(super) layout_is_demanded: bool,
     pub(super) workspaces: Mutex<Vec<Workspace<F>>>,
-    /// Takes down what happens, while a profile is made.
+    /// Recorder of stages, while a profile is made.
     pub(super) recorder: Option<Recorder>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Workspace<F: Real> {
     pub(super) delta: Delta<F>,
     pub(super) backward_state: BackwardState<F>,
     pub(super) traces: Traces<F>,
-    /// How the trials were simulated; `trajectory` and `work` are a block's, `singles` holds its trials one by one.
+    /// Layout in which the trials were simulated: `trajectory` holds them as lanes, `singles` one by one.
     pub(super) layout: Layout,
     pub(super) singles: Singles<F>,
 }
@@ -67,7 +67,7 @@ impl<F: Real> Workspace<F> {
         }
     }
 
-    /// Σ ψ over all steps of all trials, one a neuron; none where it was not kept.
+    /// Σ ψ over all steps of all trials, one per neuron; empty where it was not kept.
     pub(super) fn psi_sums(&self, neurons: usize) -> Vec<f64> {
         match self.layout {
             Layout::Trials => self.trajectory.psi_sums(),
@@ -107,8 +107,8 @@ impl<F: Real> Workspace<F> {
 }
 
 impl<F: Real> Workers<F> {
-    /// So many threads, on the best instruction set of the processor (or `MDGL_SIMD`'s); in the lanes what `MDGL_LAYOUT` says, if
-    /// it is set.
+    /// So many threads, on the best instruction set of the processor (or `MDGL_SIMD`'s); in the layout that `MDGL_LAYOUT`
+    /// names, if it is set.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for 0 or over 1024 threads, or when the system gives none.
@@ -139,7 +139,7 @@ impl<F: Real> Workers<F> {
     }
 
     /// Keeps the pseudo-derivatives of at most so many steps at once and simulates the others again when the
-    /// backward pass needs them. By default as many as fit into 64 MiB a block of sixteen trials; it never changes
+    /// backward pass needs them. By default as many as fit into 64 MiB per block of sixteen trials; it never changes
     /// a result.
     ///
     /// # Errors
@@ -175,7 +175,7 @@ impl<F: Real> Workers<F> {
         self.instructions
     }
 
-    /// Begins or ends a recording; gives the recorder that there was.
+    /// Starts or ends a recording; returns the previous recorder.
     pub(crate) fn set_recorder(&mut self, recorder: Option<Recorder>) -> Option<Recorder> {
         std::mem::replace(&mut self.recorder, recorder)
     }

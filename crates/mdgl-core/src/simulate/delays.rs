@@ -1,7 +1,7 @@
 //! Delays of more than one step: synapses by delay, and histories of sent and secreted values.
 //!
 //! Synapses of delay d scatter the spikes of step t − d. A cell j that secretes is named by row and cell, (d − 1) n + j with the
-//! newest row first, so that sums over gains need not know of delays.
+//! newest row first, so that sums over gains do not depend on delays.
 
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ pub(crate) struct Delayed<T> {
 }
 
 impl<T: Copy> Delayed<T> {
-    /// One for each delay of a network, ascending from 1 on; `nothing` fills chunks up.
+    /// One for each delay of a network, ascending from 1 on; `nothing` pads chunks.
     pub fn all(network: &Network, nothing: T, mut csr: impl FnMut(usize) -> Csr<T>) -> Vec<Self> {
         let of = |&delay: &usize| {
             let csr = csr(delay);
@@ -49,7 +49,7 @@ impl<F: Scalar> Rows<F> {
         (self.width, self.first) = (width, 0);
         self.rows.clear();
     }
-    /// Reserves room for so many rows in all.
+    /// Reserves memory for so many rows in all.
     ///
     /// # Errors
     /// [`crate::Error::Memory`].
@@ -105,7 +105,7 @@ impl<F: Scalar> Past<F> {
         // Twice the memory, so that rows move once in as many steps.
         let rows = if depth > 1 { 2 * depth } else { 0 };
         self.first = rows - rows / 2;
-        refill(&mut self.rows, product(&[rows, width]), "what delayed synapses have secreted")
+        refill(&mut self.rows, product(&[rows, width]), "the past secretions of delayed synapses")
     }
 
     /// The row given and those before it, as many as the depth.

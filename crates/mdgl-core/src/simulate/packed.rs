@@ -17,7 +17,7 @@ pub(crate) struct Packed<F: Scalar> {
     masks: Vec<Mask>,
     /// Start of each row's values.
     start: Vec<usize>,
-    /// End of the last row's values; beyond it there is always room for one more block.
+    /// End of the last row's values; beyond it there is always memory for one more block.
     end: usize,
     values: Vec<F>,
 }
@@ -28,7 +28,7 @@ impl<F: Scalar> Packed<F> {
         bytes_of(&self.masks) + bytes_of(&self.start) + bytes_of(&self.values)
     }
 
-    /// Without rows; room for the masks of so many.
+    /// Without rows; memory for the masks of so many.
     ///
     /// # Errors
     /// [`crate::Error::Memory`] when they cannot be allocated.
@@ -207,15 +207,15 @@ mod tests {
     type L = PlainFused<f32>;
 
     #[test]
-    fn rows_come_back_as_they_were_with_what_was_not_wanted_as_zero() {
+    fn rows_come_back_as_they_were_with_what_was_skipped_as_zero() {
         let block = |seed: usize| Block(std::array::from_fn(|i| ((i * seed) % 7) as f32 - 3.0));
         let mut packed = Packed::default();
         packed.clear(3, 2).unwrap();
-        let wanted = [Mask::MAX, 0];
+        let kept = [Mask::MAX, 0];
         for row in 0..3 {
             let mut writer = packed.begin_row().unwrap();
-            for (column, &wanted) in wanted.iter().enumerate() {
-                if wanted == 0 {
+            for (column, &kept) in kept.iter().enumerate() {
+                if kept == 0 {
                     writer.skip(1);
                     continue;
                 }

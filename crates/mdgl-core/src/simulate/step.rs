@@ -270,7 +270,7 @@ pub(crate) trait Psi<'a, F: Scalar> {
     fn runs(&self) -> Option<&'a [CellRun<F>]> {
         None
     }
-    /// What some neighbouring cells are written to.
+    /// Destination of some neighbouring cells.
     type Part<'p>
     where
         Self: 'p;
@@ -278,7 +278,7 @@ pub(crate) trait Psi<'a, F: Scalar> {
     fn part(&mut self, cells: Range<usize>) -> Self::Part<'_>;
     /// Writes ψ of cell i of a part; one after another.
     fn put<L: Lanes<Scalar = F>>(part: &mut Self::Part<'_>, i: usize, psi: L);
-    /// How much a part has written, for [`Self::end_part`].
+    /// Amount that a part has written, for [`Self::end_part`].
     fn written(_: Self::Part<'_>) -> usize {
         0
     }

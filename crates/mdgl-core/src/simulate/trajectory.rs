@@ -272,7 +272,7 @@ impl<F: Scalar> SimdKernel<F> for Simulate<'_, F> {
                 Some(_) => (replay, &mut scratch[..]),
             };
             let voltage = keep.voltage.then(|| &mut voltage[t * n..(t + 1) * n]);
-            state.spikes.make_room(n)?;
+            state.spikes.reserve_step(n)?;
             let mut writer = match keep.psi {
                 Some(runs) => PackedPsi { row: psi.begin_row()?, runs },
                 None => PackedPsi::none(&network.runs),

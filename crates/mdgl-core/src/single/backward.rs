@@ -1,8 +1,9 @@
 //! The backward pass of one trial, neurons side by side: the recursions of [`crate::learn::backward`].
 //!
-//! Steps go by in tiles. Within a tile the errors come first, then the learning signals, then what cells secrete (with
-//! steps in the lanes, so that [`crate::learn::modulation`] serves as it is), then some blocks of cells at a time run through
-//! all steps of the tile, and last the events add to the sums. Where cells secrete λ (BPTT) all cells go step by step.
+//! Steps are processed in tiles. Per tile the errors are computed first, then the learning signals, then what cells secrete
+//! (with steps in the lanes, so that [`crate::learn::modulation`] is used unchanged), then the recursions of some blocks of cells at
+//! a time through all steps of the tile, and last the gradient sums of its events. Where cells secrete λ (BPTT) all cells are
+//! processed step by step.
 
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -35,7 +36,7 @@ pub struct BackwardOne<'a, F: Scalar> {
     pub(crate) learning: &'a Learning<F>,
     pub(crate) trial: &'a mut Trial<F>,
     pub(crate) delta: &'a Delta<F>,
-    /// The regulariser's part of L, one a cell; empty without one.
+    /// The regulariser's part of L, one per cell; empty without one.
     pub(crate) constants: &'a [F],
     pub(crate) state: &'a mut TrialBackwardState<F>,
     pub(crate) cancel: &'a AtomicBool,
@@ -64,7 +65,7 @@ pub(crate) struct TrialBackwardState<F: Scalar> {
     /// s and r of the secreting cells' memory, `[kernel][block]`.
     memory_s: Vec<Block<F>>,
     memory_r: Vec<Block<F>>,
-    /// What each cell secretes, and what it receives, a step a lane.
+    /// What each cell secretes and receives, with steps in the lanes.
     secreted: Vec<Block<F>>,
     received: Vec<Block<F>>,
     totals: Vec<Block<F>>,
@@ -79,10 +80,12 @@ pub(crate) struct TrialBackwardState<F: Scalar> {
     psi_filtered: FilteredPsi<F>,
     /// Sums of what reaches cells, and of the readout.
     sums: [Vec<Block<F>>; 2],
-    /// Its steps are tiles.
+    /// Counted per step of a tile.
     pub(crate) probe: Probe,
     /// Synapses that BPTT followed.
     pub(crate) asked: u64,
+    /// Steps that the recursion of each block of cells left out.
+    pub(crate) skipped: Vec<u64>,
 }
 
 /// One of the rules with fewer hops.
@@ -157,6 +160,8 @@ impl<F: Scalar> TrialBackwardState<F> {
         self.no_secretion.clear();
         resize(&mut self.no_secretion, n, false, WHAT)?;
         self.asked = 0;
+        self.skipped.clear();
+        resize(&mut self.skipped, n, 0, WHAT)?;
         self.chosen.resize((n + 1) * LANES, 0);
         Ok(())
     }
@@ -180,7 +185,7 @@ impl<F: Scalar> TrialBackwardState<F> {
         learning.scatter_slots(&self.sums, set);
     }
 
-    /// The bias's gradient, one sum a readout unit (and zeros behind them).
+    /// The bias's gradient, one sum per readout unit (then zeros).
     pub fn bias(&self) -> &[F] {
         flat(&self.bias)
     }
@@ -357,6 +362,8 @@ impl<F: Scalar> BackwardOne<'_, F> {
             next_psi: self.trial.psi(first.saturating_sub(TILE), self.context.lane_layout.blocks()),
             drive,
             no_secretion: &mut state.no_secretion,
+            skipped: &mut state.skipped,
+            live: self.trial.length.saturating_sub(first),
             first,
             rows,
             input_adjoint: &mut state.input_adjoint,
@@ -382,6 +389,8 @@ impl<F: Scalar> BackwardOne<'_, F> {
                     _ => Drive::Modulated { signals: &state.signals, gamma },
                 },
                 no_secretion: &mut state.no_secretion,
+                skipped: &mut state.skipped,
+                live: self.trial.length.saturating_sub(tile.first),
                 first: tile.first,
                 rows: 0..tile.rows,
                 input_adjoint,
@@ -538,7 +547,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
         TileGather { context: *context, learning, trial, state, first, rows }
     }
 
-    /// Brings the segment's ψ, and for On-MDGL its ψ̄.
+    /// Loads the segment's ψ, and for On-MDGL its ψ̄.
     #[inline(always)]
     fn load_segment<L: Lanes<Scalar = F>>(&mut self, segment: usize) -> Result<()> {
         let (filters_factors_separately, kappa) =

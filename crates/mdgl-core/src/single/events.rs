@@ -15,13 +15,13 @@ pub(super) fn word([a, b, c, d]: FourMasks) -> u64 {
     u64::from(a) | u64::from(b) << 16 | u64::from(c) << 32 | u64::from(d) << 48
 }
 
-/// Steps for whose inputs room is made together.
+/// Steps for whose inputs memory is reserved at once.
 const TOGETHER: usize = 64;
 
 /// Cells in four blocks.
 const CELLS: usize = 64;
 
-/// Events that are listed without a branch; more of four blocks, or of a step's inputs, are rare.
+/// Number of events listed without a branch; four blocks, or a step's inputs, seldom have more.
 const USUAL: usize = 4;
 
 const WHAT: &str = "the events of a trial";
@@ -30,11 +30,11 @@ const WHAT: &str = "the events of a trial";
 /// the number of a cell; input units are counted on from the last cell.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
-    /// Where each step's inputs begin, and where its spikes begin.
+    /// Start of each step's inputs, and of its spikes.
     start: Vec<[usize; 2]>,
-    /// The lists, and room for one more step.
+    /// The lists, and memory for one more step.
     senders: Vec<u32>,
-    /// Where the lists end.
+    /// End of the lists.
     len: usize,
     /// Input events, and where each step's begin and the last one's end; none where they are not listed.
     inputs: Vec<u32>,
@@ -58,9 +58,9 @@ impl Events {
         self.input_start.clear();
     }
 
-    /// Makes room for so many more input events.
+    /// Reserves memory for so many more input events.
     #[inline(always)]
-    fn make_room_for_inputs(&mut self, more: usize) -> Result<()> {
+    fn reserve_inputs(&mut self, more: usize) -> Result<()> {
         let needed = self.input_count + more + USUAL;
         let len = self.inputs.len();
         match needed <= len {
@@ -76,12 +76,12 @@ impl Events {
     pub fn begin(&mut self, steps: usize, blocks: usize) -> Result<()> {
         self.len = 0;
         self.start.clear();
-        self.make_room_for_inputs(0)?;
+        self.reserve_inputs(0)?;
         reserve(&mut self.start, steps + 2, WHAT)?;
         self.begin_step(blocks)
     }
 
-    /// Begins the list of the next step with its inputs, and makes room for the spikes of so many blocks of cells.
+    /// Begins the list of the next step with its inputs, and reserves memory for the spikes of so many blocks of cells.
     ///
     /// # Errors
     /// [`crate::Error::Memory`].
@@ -152,7 +152,7 @@ impl Events {
 
     /// Adds the spikes of each cell.
     pub fn count_spikes(&self, counts: &mut [u64]) {
-        // Of input units, too: to tell them apart would cost more.
+        // Input units included: skipping them would cost more.
         let mut all = vec![0u32; self.numbers];
         self.senders[..self.len].iter().for_each(|&sender| all[sender as usize] += 1);
         counts.iter_mut().zip(all).for_each(|(count, own)| *count += u64::from(own));
@@ -202,7 +202,7 @@ pub(crate) fn list_inputs<'a, F: Scalar>(
         if step.is_multiple_of(TOGETHER) {
             let soon = step..steps.min(step + TOGETHER);
             let most = soon.map(|step| input.events.at(step).len()).sum();
-            trials.iter_mut().try_for_each(|events| events.make_room_for_inputs(most))?;
+            trials.iter_mut().try_for_each(|events| events.reserve_inputs(most))?;
         }
         for entry in input.events.at(step) {
             let mut rest = entry.mask & live;

@@ -5,17 +5,17 @@ use std::sync::OnceLock;
 
 use crate::error::{Result, invalid};
 
-/// What stands in the lanes of a block of trials. It never changes a result.
+/// Layout of a block of trials: what its lanes hold. It never changes a result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Layout {
     /// Sixteen trials of one neuron.
     #[default]
     Trials,
-    /// Sixteen neurons of one trial; each trial on whatever thread is free.
+    /// Sixteen neurons of one trial; each trial on any free thread.
     Neurons,
 }
 
-/// What a pass computes, as far as it says which layout is faster.
+/// Purpose of a pass, as far as it determines the faster layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Every trial is kept whole for a later pass.
@@ -30,7 +30,7 @@ pub(crate) enum Purpose {
     Backpropagation,
 }
 
-/// What of a network says which layout is faster.
+/// Sizes of a network that determine the faster layout.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
     pub neurons: usize,
@@ -43,8 +43,8 @@ pub(crate) struct Size {
 
 /// Number of neurons from which a trial fills the lanes.
 const FILLS_LANES: usize = 64;
-/// Numbers of neurons with which a trial fills the lanes better than sixteen trials; with more of them lists of synapses cost it as
-/// much as they cost sixteen trials.
+/// Numbers of neurons with which a trial fills the lanes better than sixteen trials; above the last, lists of synapses
+/// cost one trial as much as sixteen.
 const FASTER_THAN_TRIALS: Range<usize> = 160..600;
 
 impl Layout {

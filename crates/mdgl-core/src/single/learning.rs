@@ -22,7 +22,7 @@ pub(crate) struct Learning<F: Scalar> {
     pub(super) unfiltered: FeedbackWeights<F>,
     /// BPTT's Γ.
     pub(super) returns: Option<Returns<F>>,
-    /// The secreting cells' memory, one a kernel.
+    /// The secreting cells' memory, one per kernel.
     pub(super) memories: Vec<Memories<F>>,
     /// Whether any cell of a block secretes (rules other than BPTT).
     pub(super) secretes: Vec<bool>,
@@ -40,7 +40,7 @@ impl<F: Scalar> Learning<F> {
             runs: _,
             signalled,
             feedback,
-            // Trials go in blocks where anything diffuses.
+            // Where anything diffuses, trials are computed in blocks.
             field: _,
             modulation,
             secretes_lambda,

@@ -42,7 +42,7 @@ pub(super) struct Refractory {
     blocked: Vec<FourMasks>,
     /// Spikes of the last steps, `[step mod look-back][four blocks]`; none before the first.
     recent: Vec<u64>,
-    /// Where in `recent` the last step begins.
+    /// Start of the last step in `recent`.
     last: usize,
 }
 

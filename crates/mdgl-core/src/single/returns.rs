@@ -5,7 +5,7 @@ use crate::numeric::lanes::{LANES, Lanes, Mask, Places, flat_mut};
 use crate::numeric::scalar::Scalar;
 use crate::single::columns::{LongTileColumn, TILE, TileColumn, place, row};
 
-/// Sums made side by side: the terms of one have a fixed order, so only several of them keep the processor busy.
+/// Number of sums computed side by side: the terms of one have a fixed order, so only several keep the processor busy.
 const ABREAST: usize = 4;
 
 /// The receivers' synapses.
@@ -23,10 +23,10 @@ pub(super) struct Returns<F: Scalar> {
 
 #[derive(Debug, Clone, Copy)]
 struct Receiver {
-    /// Where its terms begin, and their number.
+    /// Start of its terms, and their number.
     first: u32,
     len: u32,
-    /// Where its Γ is in long columns.
+    /// Place of its Γ in long columns.
     gamma: u32,
 }
 
@@ -34,14 +34,14 @@ struct Receiver {
 #[derive(Debug)]
 struct ReceiverBlock {
     numbers: Places,
-    /// Where their ψ is in columns.
+    /// Place of their ψ in columns.
     psi: Places,
-    /// Lanes that hold one.
+    /// Lanes that hold a receiver.
     lanes: Mask,
 }
 
 /// Two terms of a sum: where the sending cells' λ are in long columns (the first in the low half), and the gains.
-/// The last of a row may be half empty: its second gain is 0 then.
+/// The last pair of a row may be half empty: its second gain is 0 then.
 #[derive(Debug, Clone, Copy)]
 struct GainPair<F> {
     from: u64,
@@ -67,7 +67,7 @@ impl<F: Scalar> Returns<F> {
     }
 
     /// Γ_p = Σ_j gain λ_j of the step after a row, of the cells whose ψ at the row is not 0: the others do not need it.
-    /// Gives the number of terms, an odd row's rounded up.
+    /// Returns the number of terms, rounded up in an odd row.
     #[inline(always)]
     pub fn receive<L: Lanes<Scalar = F>>(
         &self,

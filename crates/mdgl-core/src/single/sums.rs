@@ -8,7 +8,7 @@ use crate::numeric::scalar::Scalar;
 use crate::single::columns::{LongTileColumn, TILE, place, row};
 use crate::single::outgoing::fits;
 
-/// Blocks of whole rows that take no longer than one whose targets are gathered.
+/// Number of blocks of whole rows that take as long as one block whose targets are gathered.
 const MOST_COLUMNS: usize = 7;
 
 /// Gradient sums of several CSR adjacencies, sixteen side by side: of a sender's synapses, or of all targets where it has most of them.

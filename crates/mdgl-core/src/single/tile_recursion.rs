@@ -10,10 +10,10 @@ use crate::single::cells::Cells;
 use crate::single::columns::{LongTileColumn, TILE, TileColumn};
 use crate::single::learning::FeedbackLayers;
 
-/// What drives the recursions of all cells.
+/// Input of the recursions of all cells.
 #[derive(Clone, Copy)]
 pub(super) enum Drive<'a, F: Scalar> {
-    /// L, which is found on the way: errors of the rows by layer; whether every L is 0; the regulariser's constants.
+    /// L, computed within the recursion: errors of the rows by layer; whether every L is 0; the regulariser's constants.
     Errors { layers: &'a FeedbackLayers<F>, errors: &'a [[F; TILE]], none: bool, constants: &'a [Block<F>] },
     /// L.
     Signals(&'a [TileColumn<F>]),
@@ -21,15 +21,18 @@ pub(super) enum Drive<'a, F: Scalar> {
     Modulated { signals: &'a [TileColumn<F>], gamma: &'a [LongTileColumn<F>] },
 }
 
-/// Some rows of a tile, to be gone through by the recursions.
+/// Some rows of a tile, for the recursions.
 pub(super) struct TileRecursion<'a, F: Scalar> {
     pub cells: &'a Cells<F>,
     pub psi: &'a [TileColumn<F>],
-    /// What the next tile reads.
+    /// State that the next tile reads.
     pub next_psi: &'a [TileColumn<F>],
     pub drive: Drive<'a, F>,
-    /// Whether a block's adjoints were 0 through the tile; known of [`Drive::Errors`] alone.
+    /// Whether a block's adjoints were 0 through the tile; set for [`Drive::Errors`] alone.
     pub no_secretion: &'a mut [bool],
+    /// Rows that each block left out since its adjoints stay 0, those after the trial's end aside; and rows before it.
+    pub skipped: &'a mut [u64],
+    pub live: usize,
     /// The step of the tile's first row.
     pub first: usize,
     pub rows: Range<usize>,
@@ -53,12 +56,12 @@ impl<F: Scalar> TileRecursion<'_, F> {
     /// Blocks of one model, as many at a time as there are registers for: each is a chain of dependent operations.
     #[inline(always)]
     fn descend_run<L: Lanes<Scalar = F>, M: SideBySide<L>>(&mut self, _: &M, run: Range<usize>) {
-        // Values have no place in this layout.
+        // Units that send values are not computed in this layout.
         if const { M::Model::SENDS_VALUES } {
             return;
         }
         let mut block = run.start;
-        // Constants, so that no more of them is compiled than is run.
+        // Constants, so that only the code that runs is compiled.
         if const { stays_in_registers::<L, M::Model>(4) } {
             while run.end - block >= 4 {
                 self.backward_tile::<L, M, 4>(block);
@@ -103,7 +106,9 @@ impl<F: Scalar> TileRecursion<'_, F> {
         let (mut stride, mut errors): (usize, &[[F; TILE]]) = (0, &[]);
         if let Drive::Errors { layers: all, errors: by_layer, none, constants: all_constants } = self.drive {
             if none && is_zero::<L>(columns.iter().map(|column| &column[self.rows.end]).chain(held)) {
+                let rows = self.live.min(self.rows.end).saturating_sub(self.rows.start) as u64;
                 for (i, column) in columns.iter_mut().enumerate() {
+                    self.skipped[block + i] += rows;
                     if !std::mem::replace(&mut self.no_secretion[block + i], true) {
                         column[self.rows.clone()].fill(Block::ZERO);
                     }

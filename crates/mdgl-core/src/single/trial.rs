@@ -31,11 +31,11 @@ use crate::single::refractory::{Periods, Refractory};
 /// The spikes of four blocks are written one by one and read as one number.
 const _: () = assert!(cfg!(target_endian = "little"));
 
-/// Steps between asking for a row of ψ and writing it: what was stored is not read back fast while a store before it
+/// Steps between the prefetch of a row of ψ and its writing: a stored value is not read back fast while an earlier store
 /// waits for memory.
 const AHEAD: usize = 4;
 
-/// What changes from step to step.
+/// State that changes from step to step.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TrialState<F: Scalar> {
     carried: Carried<F>,
@@ -73,7 +73,7 @@ pub(crate) struct Trial<F: Scalar> {
     /// This trial's steps, and the batch's longest.
     pub(super) length: usize,
     pub(super) steps: usize,
-    /// ψ of the loaded segment, `[tile][block]`; of the last tile only where none is wanted.
+    /// ψ of the loaded segment, `[tile][block]`; of the last tile only where ψ is not kept.
     psi: Vec<TileColumn<F>>,
     /// Whole tiles.
     pub(super) segments: Segments<TrialState<F>>,
@@ -89,7 +89,7 @@ impl<F: Scalar> Trial<F> {
         bytes_of(&self.readout) + bytes_of(&self.voltage) + bytes_of(&self.psi) + self.events.bytes()
     }
 
-    /// Takes the larger buffers of a trial that has gone back.
+    /// Takes over the larger buffers of a trial whose backward pass is finished.
     pub fn take_buffers(&mut self, other: &mut Self) {
         self.psi = std::mem::take(&mut other.psi);
         self.readout = std::mem::take(&mut other.readout);
@@ -98,7 +98,7 @@ impl<F: Scalar> Trial<F> {
     /// Prepares the buffers; every row is written before it is read. `share`: how many trials share the budget.
     ///
     /// # Errors
-    /// [`crate::Error::Memory`] when they cannot be had.
+    /// [`crate::Error::Memory`] when they cannot be allocated.
     pub fn prepare(
         &mut self,
         lane_layout: &LaneLayout<F>,

@@ -166,7 +166,6 @@ pub struct Case<F: Real> {
     pub model: Model<F>,
     pub batch: EncodedBatch,
     pub objective: Objective,
-    pub targets: Vec<Targets>,
     /// The first neuron of each population.
     pub first: Vec<(&'static str, usize)>,
 }
@@ -198,13 +197,6 @@ impl<F: Real> Case<F> {
                 }
             }
         }
-        let batch = EncodedBatch {
-            trials: spec.inputs.len(),
-            steps: spec.steps,
-            lengths: None,
-            inputs: vec![Input::Events(events)],
-            key: DrawKey::default(),
-        };
         let (loss, targets) = match &spec.loss {
             Loss::CrossEntropy { targets, window } => (
                 json!({"readout": "out", "kind": "cross-entropy", "window": window}),
@@ -215,16 +207,24 @@ impl<F: Real> Case<F> {
                 Targets::Values(targets.iter().flatten().flatten().copied().collect()),
             ),
         };
+        let batch = EncodedBatch {
+            trials: spec.inputs.len(),
+            steps: spec.steps,
+            lengths: None,
+            inputs: vec![Input::Events(events)],
+            targets: vec![targets],
+            key: DrawKey::default(),
+        };
         let regulariser =
             (spec.c_reg > 0.0).then(|| json!({"strength": spec.c_reg, "targetRate": spec.f0 * 1000.0}));
         let objective =
             serde_json::from_value(json!({"losses": [loss], "regulariser": regulariser})).unwrap();
         let first = parts(spec).iter().map(|part| (part.name, part.cells.start)).collect();
-        Self { model, batch, objective, targets: vec![targets], first }
+        Self { model, batch, objective, first }
     }
 
     pub fn assignment(&self) -> Assignment<'_> {
-        Assignment { batch: &self.batch, objective: &self.objective, targets: &self.targets }
+        Assignment { batch: &self.batch, objective: &self.objective }
     }
 
     pub fn gradients(&self, rule: &Rule) -> Gradients<F> {

@@ -129,7 +129,7 @@ macro_rules! dispatch {
                 Instructions::FusedTwin => super::PlainFused::call(kernel),
                 #[cfg(not(target_arch = "x86_64"))]
                 Instructions::Portable => PlainUnfused::call(kernel),
-                // Of other architectures, or without a row here.
+                // Sets of other architectures, and sets without a row here.
                 other => unreachable!("no lanes for {other:?}"),
             }
         }

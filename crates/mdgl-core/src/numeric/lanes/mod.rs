@@ -359,7 +359,7 @@ pub trait Lanes: Copy {
     }
 }
 
-/// Prefetches a block that will be read soon; changes nothing.
+/// Prefetches a block that will be read soon; changes no result.
 #[inline(always)]
 pub fn prefetch<T>(block: &T) {
     prefetch_at(block);
@@ -506,7 +506,7 @@ pub fn clear_tiny<L: Lanes>(step: usize, state: &mut [Block<L::Scalar>]) {
     for block in state {
         let x = L::load(block);
         let tiny = tiny(x);
-        // Seldom; and no masked store (see `add_where`).
+        // Rare; and no masked store (see `add_where`).
         if tiny != 0 {
             x.clear(tiny).store(block);
         }

@@ -1,69 +1,52 @@
-//! Loss, accuracy and spike counts per block, and their reduction over the batch.
+//! Evaluation of a batch: loss, accuracy and firing rate from the sums over its trials.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Assignment, Evaluation, LossReport, Score};
+use super::{Assignment, Score};
 use crate::batch::EncodedBatch;
 use crate::batch::loss::{Loss, LossTerm, Objective};
 use crate::description::Conventions;
-use crate::learn::evaluate_loss::BlockLoss;
+use crate::error::{Result, not_finite};
+use crate::learn::batch_sums::BatchSums;
 use crate::model::Model;
 use crate::model::psi_means::group_means;
-use crate::numeric::lanes::LANES;
 use crate::run::real::Real;
 
-/// Sums of blocks of trials, before means are taken.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct BatchSums {
-    pub(super) loss: BlockLoss,
-    /// Accuracies of custom losses, one entry per loss; built-in ones count answers. Empty without custom losses.
-    pub(super) custom_accuracies: Vec<Option<f64>>,
-    /// Spikes of each neuron.
-    pub(super) counts: Vec<u64>,
-    /// Σ ψ of each neuron, if its mean is needed.
-    pub(super) psi: Vec<f64>,
-    /// f_p − f0 of each cell in each trial of a block, where the regulariser looks at trials (for the block's own
-    /// backward pass); and the sum of the squares.
-    #[serde(skip)]
-    pub(super) excesses: Vec<[f64; LANES]>,
-    pub(super) squares: f64,
+/// Loss, accuracy and firing rate of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Weighted sum of the task's losses.
+    pub loss: f64,
+    /// The firing-rate regulariser's loss.
+    pub regulariser: f64,
+    /// Fraction of answers that are right, over all readouts; where a custom loss gives one, the mean of the readouts'
+    /// accuracies; `None` where no loss has one.
+    pub accuracy: Option<f64>,
+    /// Mean firing rate of the recurrent neurons in Hz.
+    pub rate: f64,
+    /// Each loss by itself.
+    pub losses: Vec<LossReport>,
+}
+
+/// One loss of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LossReport {
+    /// Its readout.
+    pub readout: String,
+    /// The loss before its weight.
+    pub loss: f64,
+    /// Fraction of answers that are right; `None` where the loss has none.
+    pub accuracy: Option<f64>,
 }
 
 impl BatchSums {
-    pub(super) fn of(loss: BlockLoss, counts: Vec<u64>) -> Self {
-        Self { loss, counts, ..Self::default() }
-    }
-
-    /// Adds what custom losses say of the batch.
+    /// Adds the losses and accuracies of custom losses.
     pub(super) fn add_custom(&mut self, objective: &Objective, score: &Score) {
         self.custom_accuracies.resize(objective.losses.len(), None);
         let custom = (0..).zip(&objective.losses).filter(|(_, term)| term.loss == Loss::Custom);
         for ((i, term), own) in custom.zip(&score.losses) {
-            self.loss.loss += term.weight * own.loss;
-            self.loss.terms[i].loss = own.loss;
+            self.loss += term.weight * own.loss;
+            self.terms[i].loss = own.loss;
             self.custom_accuracies[i] = own.accuracy;
         }
-    }
-
-    pub(super) fn total(blocks: &[Self]) -> Self {
-        let mut total = Self::default();
-        for block in blocks {
-            total.loss.add(&block.loss);
-            total.squares += block.squares;
-            total.add_counts(&block.counts);
-            total.add_psi(&block.psi);
-        }
-        total
-    }
-
-    pub(super) fn add_counts(&mut self, counts: &[u64]) {
-        self.counts.resize(counts.len(), 0);
-        self.counts.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-    }
-
-    pub(super) fn add_psi(&mut self, psi: &[f64]) {
-        self.psi.resize(psi.len(), 0.0);
-        self.psi.iter_mut().zip(psi).for_each(|(sum, psi)| *sum += psi);
     }
 
     /// Mean ψ of each group of neurons.
@@ -72,7 +55,7 @@ impl BatchSums {
     }
 
     /// Mean spikes per step of each neuron.
-    pub(super) fn rates(&self, batch: &EncodedBatch) -> Vec<f64> {
+    fn rates(&self, batch: &EncodedBatch) -> Vec<f64> {
         let steps = batch.total_steps() as f64;
         self.counts.iter().map(|&count| count as f64 / steps).collect()
     }
@@ -86,9 +69,10 @@ impl BatchSums {
         rates.map(|rate| F::from_f64(scale * (rate - target))).collect()
     }
 
+    /// Loss, accuracy and rate of the batch.
     pub(super) fn evaluation<F: Real>(&self, model: &Model<F>, assignment: Assignment<'_>) -> Evaluation {
         let dt = model.network().dt();
-        let Assignment { batch, objective, .. } = assignment;
+        let Assignment { batch, objective } = assignment;
         let rates = self.rates(batch);
         let regulariser = objective.regulariser.map_or(0.0, |r| {
             if model.network().conventions() == Conventions::Bellec2020 {
@@ -103,18 +87,34 @@ impl BatchSums {
         let known: Vec<f64> = losses.iter().filter_map(|loss| loss.accuracy).collect();
         let accuracy = match self.custom_accuracies.iter().any(Option::is_some) {
             true => Some(known.iter().sum::<f64>() / known.len() as f64),
-            false => self.loss.accuracy(),
+            false => self.accuracy(),
         };
-        Evaluation { loss: self.loss.loss, regulariser, accuracy, rate: mean * 1000.0 / dt, losses }
+        Evaluation { loss: self.loss, regulariser, accuracy, rate: mean * 1000.0 / dt, losses }
     }
 
     /// Each loss by itself.
     fn losses(&self, objective: &Objective) -> Vec<LossReport> {
         let report = |(i, term): (usize, &LossTerm)| {
-            let sum = self.loss.terms[i];
+            let sum = self.terms[i];
             let custom = self.custom_accuracies.get(i).copied().flatten();
             LossReport { readout: term.readout.clone(), loss: sum.loss, accuracy: custom.or(sum.accuracy()) }
         };
         objective.losses.iter().enumerate().map(report).collect()
+    }
+}
+
+/// Refuses an evaluation with a number that is not finite.
+pub(super) fn finite(evaluation: Evaluation) -> Result<Evaluation> {
+    let Evaluation { loss, regulariser, accuracy, rate, losses } = &evaluation;
+    let numbers = [
+        ("the loss", loss + regulariser),
+        ("the accuracy", accuracy.unwrap_or_default()),
+        ("the firing rate", *rate),
+    ];
+    // A loss of weight 0 may be infinite where the sum is not.
+    let single = losses.iter().map(|one| ("a loss", one.loss));
+    match numbers.into_iter().chain(single).find(|(_, number)| !number.is_finite()) {
+        None => Ok(evaluation),
+        Some((what, _)) => Err(not_finite(what)),
     }
 }
