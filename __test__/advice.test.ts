@@ -72,7 +72,7 @@ posixTest('commands with what a message fills in can be copied into a shell, fro
     [() => mdgl('show', ended), [['resume', ended], ...ofRun(ended)]],
     [() => mergedFirst(plan, sweep), [['sweep', plan, '--out', sweep]]],
     [() => mdgl('sweep', plan, '--out', sweep), [['compare', '--sweep', plan, '--out', sweep]]],
-    [() => mdgl('export', sweep, '--metrics', 'm.csv'), [['runs', sweep]]],
+    [() => mdgl('export', sweep, '--weights', 'm.npz'), [['runs', sweep]]],
     [() => mdgl('runs', none), [['train', 'evidence-accumulation', '--out', first]]]
   ]
   for (const [write, lines] of expected) {
@@ -100,7 +100,7 @@ test('what is no run folder is not to be removed, and a run in it is named', asy
     )
   const first = join(sweep, 'a=1', 'mdgl-1')
   for (const args of [
-    ['export', sweep, '--metrics', join(folder, 'm.csv')],
+    ['export', sweep, '--weights', join(folder, 'm.npz')],
     ['show', sweep],
     ['resume', sweep],
     ['repeat', sweep],

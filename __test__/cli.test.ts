@@ -98,7 +98,13 @@ test('train writes a run folder with everything that decides the result', async 
   const { code, stdout, stderr } = await mdgl('train', 'evidence-accumulation', ...options, ...SHORT)
   t.is(code, 0, stderr)
   t.true(stdout.includes(out))
-  t.deepEqual((await readdir(out)).sort(), ['config.json', 'metrics.jsonl', 'report.html', 'weights.safetensors'])
+  t.deepEqual((await readdir(out)).sort(), [
+    'config.json',
+    'finished.json',
+    'metrics.jsonl',
+    'report.html',
+    'weights.safetensors'
+  ])
   const config = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))
   t.is(config.format, 'mdgl-run/1')
   t.is(config.task, 'evidence-accumulation')

@@ -144,7 +144,7 @@ function run(rule: RuleName, seed: number, cosines: (number | null)[]): Finished
 }
 
 test('means over the run and its end, over the seeds that have a value', t => {
-  const parts = summariseAlignment([run('mdgl', 1, [0, 0, 0.3, 0.5]), run('mdgl', 2, [null, 0.6, null, 0.6])])
+  const parts = summariseAlignment([run('mdgl', 1, [0, 0, 0.3, 0.5]), run('mdgl', 2, [null, 0.6, null, 0.6])], 200)
   t.deepEqual(
     parts.map(({ rule, part }) => [rule, part]),
     [

@@ -28,8 +28,13 @@ const tiny = (out: string, ...args: string[]) =>
 
 /** A run that ends at a loss. */
 function run(rule: RuleName, seed: number, loss: number): FinishedRun {
-  const iterations = [100, 200, 300, 400]
-  const curve = { iterations, loss: [0.69, 0.69, loss - 0.01, loss + 0.01], accuracy: [0.5, 0.5, 0.8, 0.9] }
+  const iterations = Array.from({ length: 40 }, (_, i) => 10 * (i + 1))
+  const late = (at: number, even: number, odd: number) => (at % 20 === 0 ? even : odd)
+  const curve = {
+    iterations,
+    loss: iterations.map(at => (at <= 200 ? 0.69 : late(at, loss + 0.01, loss - 0.01))),
+    accuracy: iterations.map(at => (at <= 200 ? 0.5 : late(at, 0.9, 0.8)))
+  }
   return { rule, seed, path: `${rule}-${seed}`, curve, msPerIteration: 20, alignment: null, reused: false }
 }
 
@@ -42,9 +47,9 @@ test('mean, sample deviation, median and moving mean', t => {
   t.deepEqual(movingMean([0, 3, 6, 9], 3), [1.5, 3, 6, 7.5])
 })
 
-test('a final loss is the mean over the last 200 iterations, and not the one before', t => {
+test('a final loss is the mean over the last iterations asked for, and not the one before', t => {
   const curve: Curve = { iterations: [1800, 1801, 1900, 2000], loss: [9, 1, 2, 6], accuracy: [0, 1, 1, 0.25] }
-  t.deepEqual(final(curve), { loss: 3, accuracy: 0.75 })
+  t.deepEqual(final(curve, 200), { loss: 3, accuracy: 0.75, median: 2 })
 })
 
 test('an average takes the iterations that all runs have', t => {
@@ -87,6 +92,14 @@ test('stuck runs are counted, and left out of the median only', t => {
   t.is(bptt?.medianOfLearned?.toFixed(6), '0.040000')
   t.is(bptt?.all.loss.toFixed(6), ((0.03 + 0.69 + 0.05) / 3).toFixed(6))
   t.deepEqual(mdglBelowEprop, { seeds: 1, of: 2 })
+})
+
+test('a run is stuck by the median of its final losses, not by a few high ones', t => {
+  const late = run('mdgl', 1, 0.3)
+  const loss = late.curve.loss.map((value, i, all) => (i >= all.length - 4 ? 3 : value))
+  const { rules } = summarise('evidence-accumulation', 400, [{ ...late, curve: { ...late.curve, loss } }])
+  t.true((rules[0]?.runs[0]?.final.loss ?? 0) > 0.65)
+  t.is(rules[0]?.stuck, 0)
 })
 
 test('a rule of which every run got stuck has no median', t => {

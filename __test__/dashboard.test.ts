@@ -306,9 +306,9 @@ test('a browser sees the run, steers it, and finds it again', async t => {
     await page.waitForSelector(`#${id} canvas`, { timeout: 20_000 })
   }
   await page.waitForSelector('#weights svg')
-  t.true(await page.evaluate(() => (document.querySelector('#graph img') as HTMLImageElement).naturalWidth > 0))
+  t.true(await page.evaluate(() => document.querySelectorAll('#graph .cell').length === 100))
   const inked = await page.evaluate(() => {
-    const canvas = document.querySelector('#raster') as HTMLCanvasElement
+    const canvas = document.querySelector('#raster canvas') as HTMLCanvasElement
     const { data } = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height) ?? { data: [] }
     return Array.from(data).filter((value, i) => i % 4 === 3 && value > 0).length
   })

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import { Agent, type IncomingMessage, request } from 'node:http'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -26,10 +27,15 @@ for (const [name, argument, says] of [
   ['from-scratch', '20', /^on 200 new trials \d+ % are right$/m],
   ['agent', '100', /^turn 100: \d+ % of the last 10 turns were right$/m],
   ['digits', '3', /^bptt: \d+\.\d % of 360 test images$/m],
+  [
+    'cortical-microcircuit',
+    `100 200 ${join(tmpdir(), `mdgl-${process.pid}.svg`)}`,
+    /^L23E +103 +\d.*\n(?:.*\n)*.*\.svg$/m
+  ],
   ['worker', '20', /^iteration 20 .*\nthe worker ended with 0; the main thread's clock ticked on meanwhile$/m]
 ] as const) {
   test(`the example ${name} runs`, async t => {
-    const { said, ended } = start(name, argument)
+    const { said, ended } = start(name, ...argument.split(' '))
     t.is(await ended, 0, said.stderr)
     t.is(said.stderr, '')
     t.regex(said.stdout, says)
@@ -128,6 +134,6 @@ test('the example service ends with SIGTERM in the middle of a training', async 
 test('every example is listed', async t => {
   const names = (await readdir(EXAMPLES)).filter(name => name.endsWith('.mjs'))
   const list = await readFile(join(EXAMPLES, 'README.md'), 'utf8')
-  t.is(names.length, 5)
+  t.is(names.length, 6)
   for (const name of names) t.true(list.includes(`\`${name}\``), name)
 })

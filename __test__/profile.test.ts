@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import {
@@ -126,14 +129,35 @@ test('the times of all kernels add up to the whole, in each thread and together'
     t.true(Math.abs(mine - whole) < 0.01 * whole, `thread ${thread}: ${mine} of ${whole}`)
   }
   // What the slices say is less than the iterations, and no slice is outside of all of them.
-  for (const { begin, end } of slices)
+  for (const { begin, end, processor } of slices) {
     t.true(iterations.some(one => one.begin <= begin && begin <= end && end <= one.end))
+    t.true(processor > 0)
+  }
   const waiting = kernelOf(profiled, 'waiting').ms
   const working = slices.reduce((total, { begin, end }) => total + end - begin, 0) / 1e6 / 4
   t.true(waiting >= 0 && Math.abs(waiting + working - threads * whole) < 0.01 * sum)
   for (const name of ['neuron-update', 'recurrent-scatter', 'backward-recursion', 'gradient-gather'] as const) {
     t.true(kernelOf(profiled, name).ms > 0, name)
   }
+})
+
+test('time in which other processes run is told apart from work', async t => {
+  const model = Model.create(smallNetwork())
+  // Two other processes for each processor, so that the engine's thread is interrupted.
+  const busy = [...cpus(), ...cpus()].map(() => spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }))
+  t.teardown(() => {
+    for (const child of busy) child.kill()
+  })
+  await Promise.all(busy.map(child => once(child, 'spawn')))
+  const options = { rule: 'mdgl', ...quick, iterations: 400, every: 2, threads: 1 } as const
+  const { kernels, iterations, slices } = await profile(model, eventBatch(), options)
+  const work = slices.reduce((total, { processor }) => total + processor, 0) / 1e6 / iterations.length
+  const all = kernels.reduce((total, { kernel, ms }) => total + (kernel === 'waiting' ? 0 : ms), 0)
+  const preempted = kernels.find(({ kernel }) => kernel === 'preempted')?.ms ?? Number.NaN
+  t.true(preempted > 0)
+  t.true(Math.abs(all - preempted - work) < 0.01 * all, `${preempted} and ${work} of ${all} ms`)
+  const mean = iterations.reduce((sum, one) => sum + one.preempted, 0) / iterations.length
+  t.true(Math.abs(mean - preempted) < 0.05 * all, `${mean} and ${preempted} of ${all} ms`)
 })
 
 test('peaks are measured with one thread and with all', async t => {
@@ -178,13 +202,15 @@ interface Event {
   readonly tid: number
   readonly ts?: number
   readonly dur?: number
+  readonly tdur?: number
   readonly args: Record<string, unknown>
 }
 
 /** What the Trace Event Format asks of complete events and names, and that slices of a track nest or follow one another. */
 function checkTrace(t: ExecutionContext, trace: { traceEvents: readonly Event[] }, threads: number): void {
   const slices = trace.traceEvents.filter(({ ph }) => ph === 'X')
-  for (const { name, pid, tid, ts = Number.NaN, dur = Number.NaN } of slices) {
+  for (const { name, pid, tid, ts = Number.NaN, dur = Number.NaN, tdur = 0, args } of slices) {
+    t.true(tdur >= 0 && (name.startsWith('iteration') || (args.preempted as number) >= 0), name)
     t.true(typeof name === 'string' && Number.isInteger(pid) && Number.isInteger(tid) && tid < threads)
     t.true(ts >= 0 && dur >= 0)
   }

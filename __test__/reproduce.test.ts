@@ -73,14 +73,14 @@ test('the command of a part', t => {
   const part = { task: 'delayed-xor', rules: ['eprop', 'mdgl'] }
   t.is(
     compareArguments(part, { seeds: 5, out: 'o' }).join(' '),
-    'compare delayed-xor --rules eprop,mdgl --seeds 1-5 --alignment --alignment-every 50 --out o'
+    'compare delayed-xor --rules eprop,mdgl --seeds 1-5 --alignment --alignment-every 50 --final-iterations 200 --out o'
   )
   t.is(
     compareArguments(
       { ...part, flags: ['--threads', '1'] },
       { seeds: 1, iterations: 2, validateEvery: 2, out: 'o' }
     ).join(' '),
-    'compare delayed-xor --rules eprop,mdgl --seeds 1 --iterations 2 --validate-every 2 --alignment --alignment-every 2 --threads 1 --out o'
+    'compare delayed-xor --rules eprop,mdgl --seeds 1 --iterations 2 --validate-every 2 --alignment --alignment-every 2 --final-iterations 200 --threads 1 --out o'
   )
 })
 

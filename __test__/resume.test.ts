@@ -97,7 +97,7 @@ test('torn, cut and foreign checkpoints are named, and the one before them is us
   const folder = await temporaryFolder(t)
   const base = await copied(join(folder, 'base'))
   await rename(join(base, 'weights.safetensors'), join(folder, 'weights.safetensors'))
-  await rm(join(base, 'report.html'))
+  for (const name of ['report.html', 'finished.json']) await rm(join(base, name))
   const [earlier = '', last = ''] = await checkpoints(base)
   t.regex(last, /^21-[\da-f]{64}\.safetensors$/)
   const spoil = {
@@ -221,7 +221,16 @@ test('a finished run has its report, and pictures of a run are drawn from its fo
   t.regex(report, /<h1>evidence-accumulation, mdgl-membrane, seed 1<\/h1>/)
   t.is(report.match(/<svg role="img"/g)?.length, 5)
   t.regex(report, /mdgl train evidence-accumulation --rule mdgl-membrane --seed 1 --iterations 24 --batch-size 4/)
-  t.notRegex(report, /<script|src=|href=/)
+  t.notRegex(report, /<script|src=|href=|\{&quot;/)
+  for (const part of [
+    'Gradients are estimated by multidigraph learning (Liu et al. 2021; Bellec et al. 2020)',
+    'Γ_p,t = Σ_j g_pj (1−α_j) u_j,t',
+    '\\begin{align}',
+    '\\citealp{Liu2021}',
+    'doi     = {10.1073/pnas.2111821118}',
+    '<th scope="row">optimiser.learningRate</th><td>0.0025</td>'
+  ])
+    t.true(report.includes(part), part)
   await rm(join(out, 'report.html'))
   t.is((await mdgl('report', out)).stdout, `${join(out, 'report.html')}\n`)
   t.is(await readFile(join(out, 'report.html'), 'utf8'), report)

@@ -40,7 +40,7 @@ test('what is written is read back, to the last bit', async t => {
   t.false((await readRunFolder(path))?.finished)
   await folder.finish(model)
   t.deepEqual(await readRunFolder(path), { config: CONFIG, metrics: [metrics(1), metrics(2)], finished: true })
-  t.deepEqual((await readdir(path)).sort(), ['config.json', 'metrics.jsonl', 'weights.safetensors'])
+  t.deepEqual((await readdir(path)).sort(), ['config.json', 'finished.json', 'metrics.jsonl', 'weights.safetensors'])
 })
 
 test('half a line at the end of the metrics is left out', async t => {

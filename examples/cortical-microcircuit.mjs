@@ -1,12 +1,13 @@
 // The cortical microcircuit of Potjans and Diesmann (2014, Cerebral Cortex 24:785), at a fiftieth of its size, built from its published
 // tables: eight populations, connection probabilities, delays. Prints each population's firing rate beside the full-scale one, and draws both.
+//   node cortical-microcircuit.mjs [ms [how many times smaller [picture.svg]]]
 import { writeFile } from 'node:fs/promises'
 import { cubaLif, firingRates, Model, network, simulate } from 'mdgl'
 
-const scale = 1 / 50
 const dt = 0.1 // ms
 const [warmUp, duration] = [200, Number(process.argv[2] ?? 1000)] // ms
-const picture = process.argv[3] ?? 'cortical-microcircuit.svg'
+const scale = 1 / Number(process.argv[3] ?? 50)
+const picture = process.argv[4] ?? 'cortical-microcircuit.svg'
 
 // Table 5 of the paper: sizes, and the probability of a synapse from each source (columns) to each target (rows); external in-degrees.
 const names = ['L23E', 'L23I', 'L4E', 'L4I', 'L5E', 'L5I', 'L6E', 'L6I']
@@ -21,9 +22,11 @@ const probabilities = [
   [0.0156, 0.0066, 0.0211, 0.0166, 0.0572, 0.0197, 0.0396, 0.2252],
   [0.0364, 0.001, 0.0034, 0.0005, 0.0277, 0.008, 0.0658, 0.1443]
 ]
+// C is the probability of at least one synapse; pairs may have several there. Here a pair has one, with the expected number as probability.
+const synapsesPerPair = probabilities.map(row => row.map(probability => -Math.log1p(-probability)))
 const externalInDegree = [1600, 1500, 2100, 1900, 2000, 1900, 2900, 2100]
 const externalRate = 8 // Hz
-// Hz, of the full-scale network in NEST (van Albada et al. 2018, Frontiers in Neuroinformatics 12:20).
+// Hz: what the reference implementation in NEST keeps of its own run at full scale, to be scaled with.
 const fullScaleRates = [0.903, 2.965, 4.414, 5.876, 7.569, 8.633, 1.105, 7.829]
 
 // Voltages in units of the 15 mV from rest to threshold; a weight is scaled so that one spike deflects the membrane by as many mV.
@@ -56,7 +59,7 @@ const total = cells.reduce((sum, size) => sum + size, 0)
 const growth = 1 / Math.sqrt(scale)
 const missingCurrent = names.map((_, target) => {
   const recurrent = sizes.map(
-    (size, source) => probabilities[target][source] * size * meanWeight(target, source) * fullScaleRates[source]
+    (size, source) => synapsesPerPair[target][source] * size * meanWeight(target, source) * fullScaleRates[source]
   )
   const external = externalInDegree[target] * weightOf(0.15) * externalRate
   const perSecond = recurrent.reduce((sum, current) => sum + current, external)
@@ -66,12 +69,18 @@ const missingCurrent = names.map((_, target) => {
 let builder = network({ dt, seed: 1 }).input('background', total).input('constant', names.length)
 for (const [i, name] of names.entries()) {
   const sign = isExcitatory(i) ? 'excitatory' : 'inhibitory'
-  const options = { membraneTimeConstant: tauMembrane, synapticTimeConstant: tauSynapse, threshold: 1, refractoryPeriod: 2, sign }
+  const options = {
+    membraneTimeConstant: tauMembrane,
+    synapticTimeConstant: tauSynapse,
+    threshold: 1,
+    refractoryPeriod: 2,
+    sign
+  }
   builder = builder.population(name, cells[i], cubaLif(options))
 }
 for (const [target, to] of names.entries()) {
   for (const [source, from] of names.entries()) {
-    const probability = probabilities[target][source]
+    const probability = synapsesPerPair[target][source]
     if (probability === 0) continue
     const mean = Math.abs(meanWeight(target, source)) * growth
     const initialise = { scheme: 'normal', mean, standardDeviation: 0.1 * mean }
@@ -80,7 +89,9 @@ for (const [target, to] of names.entries()) {
   const post = Uint32Array.from({ length: cells[target] }, (_, i) => i)
   const own = post.map(i => first[target] + i)
   builder = builder
-    .project('background', to, { connections: { pre: own, post, values: Array(own.length).fill(weightOf(0.15) * growth) } })
+    .project('background', to, {
+      connections: { pre: own, post, values: Array(own.length).fill(weightOf(0.15) * growth) }
+    })
     .project('constant', to, { connections: { pre: post.map(() => target), post, values: Array(post.length).fill(1) } })
 }
 const model = Model.create(builder.build())
@@ -99,16 +110,24 @@ const batch = {
         rate: externalInDegree[i] * scale * externalRate
       }))
     },
-    constant: { analogue: Float32Array.from({ length: steps * names.length }, (_, i) => missingCurrent[i % names.length]) }
+    constant: {
+      analogue: Float32Array.from({ length: steps * names.length }, (_, i) => missingCurrent[i % names.length])
+    }
   }
 }
 const begun = performance.now()
 const recording = await simulate(model, batch, { seed: 1 })
-console.log(`${total} cells, ${duration} ms after ${warmUp} ms of warm-up, simulated in ${((performance.now() - begun) / 1000).toFixed(1)} s`)
+console.log(
+  `${total} cells, ${duration} ms after ${warmUp} ms of warm-up, simulated in ${((performance.now() - begun) / 1000).toFixed(1)} s`
+)
 const { populations } = firingRates(recording, { from: warmUp })
 console.log('population  cells   rate  full scale (Hz)')
 for (const [i, name] of names.entries()) {
-  const columns = [String(cells[i]).padStart(6), populations[name].toFixed(2).padStart(6), fullScaleRates[i].toFixed(2).padStart(11)]
+  const columns = [
+    String(cells[i]).padStart(6),
+    populations[name].toFixed(2).padStart(6),
+    fullScaleRates[i].toFixed(2).padStart(11)
+  ]
   console.log(`${name.padEnd(10)} ${columns.join(' ')}`)
 }
 await writeFile(picture, raster(recording))
@@ -125,7 +144,9 @@ function raster({ spikes, shape }) {
     const [step, cell] = [spikes[i + 1], spikes[i + 2]]
     if (step < from) continue
     const source = first.findLastIndex(start => start <= cell)
-    marks.push(`<path d="M${x(step).toFixed(1)} ${y(cell).toFixed(1)}h1.2" stroke="${isExcitatory(source) ? '#0072b2' : '#d55e00'}"/>`)
+    marks.push(
+      `<path d="M${x(step).toFixed(1)} ${y(cell).toFixed(1)}h1.2" stroke="${isExcitatory(source) ? '#0072b2' : '#d55e00'}"/>`
+    )
   }
   const bars = names.map((name, i) => {
     const [top, thick] = [y(first[i]), Math.max(3, y(first[i] + cells[i]) - y(first[i]) - 2)]
@@ -139,7 +160,8 @@ function raster({ spikes, shape }) {
 ${marks.join('')}
 ${bars.join('\n')}
 <text x="${left}" y="${height - 22}">last ${((shape.steps - from) * dt).toFixed(0)} ms</text>
-<text x="${gap}" y="${height - 22}">rate (bar), full scale (line): 12 px per Hz</text>
+${[0, 5, 10].map(rate => `<path d="M${gap + 12 * rate} ${height - 38}v5" stroke="#000"/><text x="${gap + 12 * rate}" y="${height - 20}" text-anchor="middle">${rate}</text>`).join('')}
+<text x="${gap}" y="${height - 5}">Hz; line: at full scale</text>
 </svg>
 `
 }

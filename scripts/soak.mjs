@@ -1,4 +1,4 @@
-// The long tier: the laws of the engine on many random networks, what is hostile, sanitizers, crates, the ten-seed table, memory, Slurm, MPI.
+// The long tier: the laws of the engine on many random networks, what is hostile, sanitizers, crates, the ten-seed table, memory, Slurm, MPI, NEON.
 // Run once an issue on a quiet machine; what it prints is kept under target/soak/, with the commit. `--only 1,3` takes the first and the
 // third part alone, after something was mended.
 import { execFileSync } from 'node:child_process'
@@ -65,6 +65,11 @@ const steps = [
     title: 'Training over MPI: the same weights on 1, 2 and 4 ranks, a rank that is killed, what messages cost',
     program: 'node',
     args: ['scripts/lib/mpi-soak.mjs']
+  },
+  {
+    title: "The engine's tests on NEON, under qemu-user (Debian, as root; installs it where it is missing)",
+    program: 'node',
+    args: ['scripts/lib/neon-soak.mjs']
   }
 ]
 

@@ -4,11 +4,17 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { isAbsolute, join, relative } from 'node:path'
 import { rolldown } from 'rolldown'
+import { ROOT } from './run.mjs'
 
-/** Files in `dist`, and the entry whose modules each has; a module is in the first that reaches it. */
+/** The entry points of the package. */
+const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+const ENTRIES = Object.values(exports).flatMap(entry =>
+  typeof entry === 'object' ? [entry.default.replace(/^\.\/dist\//, '')] : []
+)
+/** Files in `dist`, and the entries whose modules each has; a module is in the first that reaches it. */
 const JOINED = [
-  { name: 'joined/library', entry: 'index.js' },
-  { name: 'joined/command-line', entry: 'cli/main.js' }
+  { name: 'joined/library', entries: ENTRIES },
+  { name: 'joined/command-line', entries: ['cli/main.js'] }
 ]
 /** Node's own modules, the addon, dependencies: names, not paths; the bundler's own modules begin with a zero. */
 const isOutside = id => /^[a-z@#]/i.test(id) && !isAbsolute(id) && !id.startsWith('rolldown/')
@@ -32,9 +38,9 @@ async function bundle(input, external, output) {
   return files.filter(({ type }) => type === 'chunk')
 }
 
-/** The modules that an entry imports before it runs. */
-async function reached(entry) {
-  const chunks = new Map((await bundle(entry, isOutside)).map(chunk => [chunk.fileName, chunk]))
+/** The modules that some entries import before they run. */
+async function reached(entries) {
+  const chunks = new Map((await bundle(entries, isOutside)).map(chunk => [chunk.fileName, chunk]))
   const names = new Set([...chunks.values()].filter(({ isEntry }) => isEntry).map(({ fileName }) => fileName))
   // What is added while the set is walked is walked, too.
   for (const name of names) for (const imported of chunks.get(name)?.imports ?? []) names.add(imported)
@@ -44,8 +50,9 @@ async function reached(entry) {
 /** Rewrites what the compiler has left in `dist`. */
 export async function joinLibrary(dist) {
   const joinedBy = new Map([['\0', JOINED[0].name]])
-  for (const { name, entry } of JOINED) {
-    for (const id of await reached(join(dist, entry))) if (!joinedBy.has(id)) joinedBy.set(id, name)
+  for (const { name, entries } of JOINED) {
+    for (const id of await reached(entries.map(entry => join(dist, entry))))
+      if (!joinedBy.has(id)) joinedBy.set(id, name)
   }
   // The command's own file keeps its first line, by which a shell starts it.
   joinedBy.delete(join(dist, 'cli/main.js'))

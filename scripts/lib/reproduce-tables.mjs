@@ -71,6 +71,8 @@ export const TABLES = [
 
 /** Iterations between two records of the angle to BPTT's gradient. */
 const ALIGNMENT_EVERY = 50
+/** The iterations at the end of a run that the published tables count, whatever a run's length. */
+const FINAL_ITERATIONS = 200
 
 /**
  * The arguments of a part's `mdgl compare`. `validateEvery` is given where the task's own would be after the end.
@@ -91,6 +93,8 @@ export function compareArguments({ task, rules, flags = [] }, { seeds, iteration
     '--alignment',
     '--alignment-every',
     String(Math.min(ALIGNMENT_EVERY, iterations ?? ALIGNMENT_EVERY)),
+    '--final-iterations',
+    String(FINAL_ITERATIONS),
     ...flags,
     '--out',
     out

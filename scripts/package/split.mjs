@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import ts from 'typescript'
+import { readManifest } from './platforms.mjs'
 
 /** Files that a module loads by an address relative to itself. */
 const ADDRESSED = /new URL\(\s*["'](\.[^"']*)["'],\s*import\.meta\.url/g
@@ -16,13 +17,15 @@ function named(code) {
 const packageOf = name => /^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name
 
 /**
- * What `import 'mdgl'` reaches, at once or when a function is called, with declarations and maps.
+ * What the entry points of package.json reach, at once or when a function is called, with declarations and maps.
  *
  * @param {string} dist - the folder of the build
  * @returns {{ files: Set<string>, packages: Set<string> }} the files relative to `dist`, and the packages that some of them load
  */
 export function libraryFiles(dist) {
-  const files = new Set(['index.js', 'index.d.ts'])
+  const entries = Object.values(readManifest().exports).filter(entry => typeof entry === 'object')
+  const paths = entries.flatMap(entry => [entry.default, entry.types])
+  const files = new Set(paths.map(path => posix.relative('dist', path)))
   const packages = new Set()
   // What is added while the set is walked is walked, too.
   for (const file of files) {

@@ -95,7 +95,7 @@ export async function channelNorms<D extends NetworkDescription, P extends Preci
 type OneOrMore<T> = readonly [T, ...T[]]
 
 /** The rule's channels between the network's types, written out. */
-function channelsOf({ channels }: Rule, description: NetworkDescription): readonly Channel[] {
+export function channelsOf({ channels }: Rule, description: NetworkDescription): readonly Channel[] {
   if (channels !== 'network') return 'gain' in channels ? everywhere(channels, description) : channels
   return description.channels ?? everywhere({ gain: 'mean-weight', reach: 'synaptic', kernel: 'none' }, description)
 }

@@ -5,13 +5,19 @@ import type { RecordingShape } from '../network/recording-shape.js'
 import { type Recording, simulate } from '../operations/simulate.js'
 import { expandRule, type Rule, type RuleName } from '../rule/rule.js'
 import type { Values } from '../support/precision.js'
+import type { Batch } from '../task/batch.js'
 import { makeBatch, type Task } from '../task/task.js'
+import { type AnalogueInputs, analogueInputs } from './analogue-inputs.js'
+import { type CellSign, cellSigns, commonSign } from './cell-signs.js'
+import { type WeightsSnapshot, weightsSnapshot } from './weights-snapshot.js'
 
 type Constants = ReturnType<typeof cellConstants>
 
 /** Neurons of one cell type, in the order of the raster. */
 export interface TypeRows {
   readonly name: string
+  /** How its cells act on others; `'either'` where they differ. */
+  readonly sign: CellSign
   readonly neurons: readonly number[]
 }
 
@@ -20,18 +26,6 @@ export interface SignalByType {
   readonly name: string
   /** One a step. */
   readonly values: readonly number[]
-}
-
-/** A projection's weights. */
-export interface WeightsSnapshot {
-  readonly name: string
-  /** Edges of the bins, and how many weights each holds: now, and when the run was first looked at. */
-  readonly edges: readonly number[]
-  readonly now: readonly number[]
-  readonly first: readonly number[]
-  /** ‖W − W_first‖ / ‖W_first‖. */
-  readonly moved: number
-  readonly synapses: number
 }
 
 /** One trial of the network as it is now. */
@@ -44,6 +38,8 @@ export interface TrialSnapshot {
   readonly inputUnits: number
   /** Pairs (step, unit). */
   readonly inputs: readonly number[]
+  /** Inputs that are values; nothing where the task has none. */
+  readonly analogue?: AnalogueInputs
   /** Pairs (step, neuron). */
   readonly spikes: readonly number[]
   /** y of each readout unit, one per step. */
@@ -65,12 +61,12 @@ export interface NeuronTrace {
   /** v, and A = thr + β b, one per step. */
   readonly voltage: readonly number[]
   readonly threshold: readonly number[]
+  /** The steps in which it fires. */
+  readonly spikes: readonly number[]
   /** L and Γ, empty where none is recorded. */
   readonly learning: readonly number[]
   readonly modulation: readonly number[]
 }
-
-const BINS = 40
 
 /** A run in the middle of its training, as {@link captureTrial} needs it. */
 export interface Subject {
@@ -108,10 +104,11 @@ export async function captureTrial(subject: Subject, first: FirstWeights): Promi
       iteration,
       steps: recording.shape.lengths[0] ?? recording.shape.steps,
       dt: recording.shape.dt,
-      ...spikes(recording, model.description),
+      ...spikes(recording, model),
+      ...analogue(batch, recording, model.description),
       ...signals(recording),
       weights: plasticNames(model.description).map(name =>
-        weights(name, model.weights.get(name).values, first.get(name))
+        weightsSnapshot(name, model.weights.get(name).values, first.get(name))
       )
     },
     neuron: index => neuron(recording, constants, iteration, index)
@@ -119,14 +116,20 @@ export async function captureTrial(subject: Subject, first: FirstWeights): Promi
 }
 
 /** Signals are recorded of built-in losses, and of rules with a learning signal at each step. */
-function canRecord(task: Task, rule: RuleName | Rule): boolean {
+export function canRecord(task: Task, rule: RuleName | Rule): boolean {
   const losses = 'kind' in task.loss ? [task.loss] : Object.values(task.loss)
   const { estimator } = expandRule(rule)
   return losses.every(loss => loss?.kind !== 'custom') && (estimator === 'backward' || estimator === 'online')
 }
 
-function spikes({ spikes, inputs, shape }: Recording, { inputs: populations = [] }: NetworkDescription) {
-  const types = Object.entries(shape.types).map(([name, neurons]) => ({ name, neurons }))
+function spikes({ spikes, inputs, shape }: Recording, model: Model) {
+  const { inputs: populations = [] } = model.description
+  const signs = cellSigns(model)
+  const types = Object.entries(shape.types).map(([name, neurons]) => ({
+    name,
+    sign: commonSign(neurons.map(neuron => signs[neuron] ?? 'either')),
+    neurons
+  }))
   const counts = new Float64Array(shape.neurons)
   for (let i = 2; i < spikes.length; i += 3) counts[spikes[i] ?? 0] = (counts[spikes[i] ?? 0] ?? 0) + 1
   const seconds = ((shape.lengths[0] ?? shape.steps) * shape.dt) / 1000
@@ -139,6 +142,15 @@ function spikes({ spikes, inputs, shape }: Recording, { inputs: populations = []
     spikes: pairs(spikes),
     rates: types.map(({ name, neurons }) => ({ name, rate: rate(neurons) }))
   }
+}
+
+function analogue(
+  batch: Batch,
+  { shape }: Recording,
+  description: NetworkDescription
+): Pick<TrialSnapshot, 'analogue'> {
+  const found = analogueInputs(batch, description, shape.lengths[0] ?? shape.steps)
+  return found === undefined ? {} : { analogue: found }
 }
 
 /** Triples (trial, step, unit) without the trial. */
@@ -174,31 +186,6 @@ function column(values: Values, index: number, width: number, { steps }: Recordi
 /** Five digits are more than a picture shows. */
 const short = (value: number) => Number(value.toPrecision(5))
 
-function weights(name: string, now: Values, first: Values = now): WeightsSnapshot {
-  const alive = (values: Values) => Array.from(values).filter(value => value !== 0)
-  const [living, before] = [alive(now), alive(first)]
-  const most = [...living, ...before].reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1
-  const edges = Array.from({ length: BINS + 1 }, (_, i) => short(most * ((2 * i) / BINS - 1)))
-  const histogram = (values: readonly number[]) => {
-    const bins = new Array<number>(BINS).fill(0)
-    for (const value of values) {
-      const bin = Math.min(BINS - 1, Math.floor(((value / most + 1) / 2) * BINS))
-      bins[bin] = (bins[bin] ?? 0) + 1
-    }
-    return bins
-  }
-  const norm = (values: Iterable<number>) => Math.hypot(...values)
-  const change = Array.from(now, (value, i) => value - (first[i] ?? 0))
-  return {
-    name,
-    edges,
-    now: histogram(living),
-    first: histogram(before),
-    moved: short(norm(change) / (norm(first) || 1)),
-    synapses: living.length
-  }
-}
-
 function neuron(
   { voltage, spikes, learningSignal, modulatorySignal, shape }: Recording,
   constants: Constants,
@@ -217,6 +204,7 @@ function neuron(
     dt: shape.dt,
     voltage: of(voltage),
     threshold: threshold(constants, shape.steps, index, fired),
+    spikes: [...fired],
     learning: of(learningSignal),
     modulation: of(modulatorySignal)
   }

@@ -1,16 +1,20 @@
 import type { OverSeeds, PartAlignment } from '../compare/alignment.js'
-import { FINAL_ITERATIONS } from '../compare/curve.js'
+import { type FinalIterations, finalText } from '../compare/curve.js'
 import { table } from './table.js'
 
 /** The table of `mdgl compare --alignment`. */
-export function alignmentReport(parts: readonly PartAlignment[], every: number): string {
+export function alignmentReport(
+  parts: readonly PartAlignment[],
+  every: number,
+  finalIterations?: FinalIterations
+): string {
   const header = ['rule', 'synapses', 'seeds', 'cosine', 'final cosine', 'final angle', 'final norm ratio', 'without']
   return [
     `Alignment of each rule's gradient to BPTT's, every ${every} iterations of its own training`,
     '',
     table([header, ...parts.map(row)], 2),
     '',
-    `Cosine: mean over the run, then mean ± sd over the seeds; final: over the last ${FINAL_ITERATIONS} iterations. Angles in degrees.`,
+    `Cosine: mean over the run, then mean ± sd over the seeds; final: over the records of ${finalText(finalIterations)}. Angles in degrees.`,
     'Without: records that have no cosine, since a gradient was 0 in every synapse or was not finite.'
   ].join('\n')
 }

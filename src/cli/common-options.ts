@@ -34,4 +34,6 @@ export const LIVE = {
   port: PORT
 }
 /** --json of a training. */
-export const METRICS_AS_JSON = flag('metrics as JSON lines on standard output instead of the progress bar')
+export const METRICS_AS_JSON = flag(
+  'metrics as JSON lines on standard output instead of the progress bar, or of a line every ten seconds where standard error is no terminal'
+)

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { summariseAlignment } from '../compare/alignment.js'
 import { summarise } from '../compare/comparison.js'
+import type { FinalIterations } from '../compare/curve.js'
 import { measureOf } from '../compare/measure.js'
 import type { ComparedRun, FinishedRun } from '../compare/runs.js'
 import type { RuleName } from '../rule/rule.js'
@@ -28,6 +29,11 @@ const OPTIONS = {
   threads: THREADS,
   alignment: flag('record the alignment to BPTT'),
   'alignment-every': whole('N', 'iterations between its records (default: those between validations)', 1),
+  'final-iterations': whole(
+    'N',
+    'the last iterations, whose validations are the final loss (default: the last tenth, at least 10 validations)',
+    1
+  ),
   sweep: words(
     'PLAN',
     "train nothing: the finished runs of `mdgl sweep PLAN`, one row per combination and rule, learning curves and results.json in each combination's folder, sweep.json above them; exit code 1 where runs are missing"
@@ -60,7 +66,7 @@ With --alignment each run also compares its gradient with that of BPTT at the sa
     if (sweep !== undefined) return await mergeSweep(given, sweep)
     const common = commonOptions(given)
     const folder = out ?? join('runs', `compare-${common.task.name}-${common.iterations}`)
-    return await compare(common, rules, seeds, folder)
+    return await compare(common, rules, seeds, folder, given.options['final-iterations'])
   }
 })
 
@@ -70,7 +76,8 @@ async function compare(
   common: CommonOptions,
   rules: readonly RuleName[],
   seeds: readonly number[],
-  out: string
+  out: string,
+  finalIterations: FinalIterations
 ): Promise<number> {
   const planned = seeds.flatMap(seed => rules.map(rule => ({ ...common, rule, seed })))
   const { result: runs, exitCode } = await uninterrupted(signal => allRuns(planned, out, signal))
@@ -80,10 +87,12 @@ async function compare(
   }
   // Rules in the order asked for, whatever the order of the runs.
   runs.sort((a, b) => rules.indexOf(a.rule) - rules.indexOf(b.rule))
-  const comparison = summarise(common.task.name, common.iterations, runs, await measureOf(common.task))
+  const comparison = summarise(common.task.name, common.iterations, runs, await measureOf(common.task), finalIterations)
   const picture = await writeResults(comparison, out)
   console.log(`\n${report(comparison)}\n\nLearning curves: ${picture}`)
-  if (common.alignmentEvery !== undefined) await showAlignment(summariseAlignment(runs), common, out)
+  if (common.alignmentEvery !== undefined) {
+    await showAlignment(summariseAlignment(runs, finalIterations), common, out, finalIterations)
+  }
   return 0
 }
 

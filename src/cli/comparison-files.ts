@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { alignmentJson, type PartAlignment } from '../compare/alignment.js'
 import { type Comparison, resultsJson } from '../compare/comparison.js'
+import type { FinalIterations } from '../compare/curve.js'
 import type { RunSettings } from '../runs/train-run.js'
 import { alignmentReport } from './alignment-report.js'
 
@@ -29,7 +30,8 @@ export async function writeResults(comparison: Comparison, out: string): Promise
 export async function showAlignment(
   parts: readonly PartAlignment[],
   options: Omit<RunSettings, 'rule' | 'seed'>,
-  out: string
+  out: string,
+  finalIterations?: FinalIterations
 ): Promise<void> {
   const [{ alignmentCurves }, { toPng }] = await Promise.all([
     import('../plots/alignment-curves.js'),
@@ -38,8 +40,8 @@ export async function showAlignment(
   const { task, iterations, validateEvery, alignmentEvery: every = validateEvery } = options
   const svg = alignmentCurves(parts, iterations)
   const picture = join(out, 'alignment.png')
-  await writeFile(join(out, 'alignment.json'), alignmentJson(task.name, every, parts))
+  await writeFile(join(out, 'alignment.json'), alignmentJson(task.name, every, parts, finalIterations))
   await writeFile(join(out, 'alignment.svg'), svg)
   await writeFile(picture, toPng(svg))
-  console.log(`\n${alignmentReport(parts, every)}\n\nAlignment: ${picture}`)
+  console.log(`\n${alignmentReport(parts, every, finalIterations)}\n\nAlignment: ${picture}`)
 }

@@ -8,7 +8,7 @@ import { noArgument, UsageError } from './options.js'
 export const dashboardCommand = defineCommand({
   summary: 'show the runs in a folder in a browser',
   usage: ['[folder] [options]'],
-  details: `Every run below the folder (default runs), live while it grows: the curves of all rules, mean and spread over their seeds, angles to BPTT, networks. Trials are shown while a run is trained: mdgl train … --live. The page can be opened on this computer alone (127.0.0.1).`,
+  details: `Every run below the folder (default runs), live while it grows: the curves of all rules, mean and spread over their seeds, angles to BPTT, networks. Of a chosen run also a trial with its last weights, and what each channel carries. The page can be opened on this computer alone (127.0.0.1).`,
   options: { port: PORT },
   examples: ['mdgl dashboard', 'mdgl dashboard runs/compare-evidence-accumulation-2000'],
   async run({ options: { port }, rest }) {

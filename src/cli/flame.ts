@@ -16,6 +16,11 @@ with line tables:
 Everything that a kernel does at each step is inlined into one function for each kernel and instruction set, \`enter\`: lines
 tell its parts apart. Sources are shown where the engine was built, in a clone after \`npm run build\`.
 
+Samples are taken while a thread has a processor: the time that a profile calls \`preempted\` is in none of them. Who ran meanwhile:
+
+  perf sched record -o mdgl.sched ${run}
+  perf sched timehist -i mdgl.sched -s
+
 A flame graph, with inferno (\`cargo install inferno\`):
 
   perf script -i mdgl.perf --no-inline | inferno-collapse-perf | inferno-flamegraph > mdgl-flame.svg

@@ -82,7 +82,7 @@ async function plotRun(given: Given<typeof OPTIONS>, rest: readonly string[]): P
       const trace = captured.neuron(given.options.neuron ?? 0)
       if (trace === undefined)
         throw new UsageError(`--neuron is ${given.options.neuron}; the network has no such neuron`)
-      return await write(out, pictures.membranePicture(trace))
+      return await write(out, pictures.membranePicture(trace, captured.snapshot.types))
     }
   }
 }

@@ -1,4 +1,4 @@
-import { type ProfileRun, perSecond, probeCost, roof, words } from '../profile/figures.js'
+import { type ProfileRun, perSecond, preemptedShare, probeCost, roof, words } from '../profile/figures.js'
 import type { KernelProfile, MachinePeak } from '../profile/profile.js'
 import { table } from './table.js'
 
@@ -9,16 +9,28 @@ const COVERAGE = 1.96
 export function readableProfile(run: ProfileRun): string {
   const { task, rule, threads, simd, precision, every, iterations } = run
   const { plain, profiled, cost } = probeCost(run)
+  const preempted = preemptedShare(run)
   const parts = [
     `${task}, ${rule}, ${plural(threads, 'thread')}, ${simd}, ${precision}: ${plain.toFixed(2)} ms per iteration`,
     `  median of ${iterations.length}; with the probes ${profiled.toFixed(2)} ms, ${(100 * cost).toFixed(1)} % more;` +
       ` one step in ${every} timed, ± is 1.96 standard errors of that`,
+    ...(preempted < NOTABLE ? [] : [preemption(preempted)]),
     '',
     kernelTable(run)
   ]
   if (threads > 1) parts.push('', 'ms in each thread', threadTable(run))
   if (run.peaks.length > 0) parts.push('', 'measured peaks of this machine', peakTable(run.peaks))
   return parts.join('\n')
+}
+
+/** From this part of the threads' work on the report says that they were preempted. */
+const NOTABLE = 0.02
+
+function preemption(share: number): string {
+  return (
+    `  the threads had no processor for ${(100 * share).toFixed(0)} % of the time in which they had work: other processes ran;` +
+    ' iterations hold that time, kernels do not'
+  )
 }
 
 const HEADER = ['kernel', 'ms', '±', '%', 'calls', '10³ updates', '10³ syn. events', 'MB', 'GB/s', 'Gop/s', '% of roof']

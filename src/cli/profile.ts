@@ -155,5 +155,5 @@ async function writeFiles(run: ProfileRun, trace: string | undefined, roofline: 
 
 /** ms of the iterations; where they stand on the clock is for the trace. */
 function times({ iterations }: ProfileRun) {
-  return iterations.map(({ profiled, plain }) => ({ profiled, plain }))
+  return iterations.map(({ profiled, preempted, plain }) => ({ profiled, preempted, plain }))
 }

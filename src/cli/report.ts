@@ -1,11 +1,11 @@
 import type { Comparison, RuleResult, Summary } from '../compare/comparison.js'
-import { FINAL_ITERATIONS } from '../compare/curve.js'
+import { type FinalIterations, finalText } from '../compare/curve.js'
 import { type Measure, stuckAbove } from '../compare/measure.js'
 import { table } from './table.js'
 
 /** The table that ends `mdgl compare`. */
 export function report(comparison: Comparison): string {
-  const { task, measure, iterations, rules, mdglBelowEprop } = comparison
+  const { task, measure, iterations, finalIterations, rules, mdglBelowEprop } = comparison
   return [
     `${task}, ${iterations} iterations`,
     '',
@@ -17,8 +17,8 @@ export function report(comparison: Comparison): string {
     ...(mdglBelowEprop === null
       ? []
       : [`MDGL ends below e-prop on ${mdglBelowEprop.seeds} of ${mdglBelowEprop.of} seeds.`]),
-    ...legend(measure, rules),
-    ...(rules.some(({ published }) => published !== null) ? ['Published: 5 runs a rule, 2000 iterations.'] : [])
+    ...legend(measure, rules, finalIterations),
+    ...(rules.some(({ published }) => published !== null) ? ['Published: 5 runs per rule, 2000 iterations.'] : [])
   ].join('\n')
 }
 
@@ -33,7 +33,7 @@ export function sweepReport(title: string, axes: readonly string[], cells: reado
   const rows = cells.flatMap(({ values, comparison }) => comparison.rules.map(rule => [...values, ...ruleRow(rule)]))
   const measures = new Map(cells.map(({ comparison: { measure } }) => [JSON.stringify(measure), measure]))
   const rules = cells.flatMap(({ comparison }) => comparison.rules)
-  const legends = [...measures.values()].flatMap(measure => legend(measure, rules))
+  const legends = [...measures.values()].flatMap(measure => legend(measure, rules, undefined))
   return [title, '', table([[...axes, ...HEADER], ...rows], axes.length + 1), '', ...new Set(legends)].join('\n')
 }
 
@@ -58,10 +58,10 @@ function publishedRow(result: RuleResult): string[] {
 }
 
 /** What the figures of a table are. */
-function legend(measure: Measure, rules: readonly RuleResult[]): string[] {
+function legend(measure: Measure, rules: readonly RuleResult[], finalIterations: FinalIterations): string[] {
   return [
-    `Final: mean over the validations of the last ${FINAL_ITERATIONS} iterations, then mean ± sd over the seeds, stuck ones included.`,
-    `Loss: ${measure.label}; ${measure.chanceLabel} has ${round(measure.chance)}. Stuck: a final loss above ${round(stuckAbove(measure))}.`,
+    `Final: mean over the validations of ${finalText(finalIterations)}, then mean ± sd over the seeds, stuck ones included.`,
+    `Loss: ${measure.label}; ${measure.chanceLabel} has ${round(measure.chance)}. Stuck: the median of those validations is above ${round(stuckAbove(measure))}.`,
     ...(rules.some(({ diverged }) => diverged > 0)
       ? ['Diverged: a gradient or weight was no longer finite; the run ends there and counts as stuck.']
       : [])

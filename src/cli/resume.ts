@@ -1,6 +1,6 @@
 import { readInterventions } from '../runs/interventions.js'
 import { checkSame, optionsOf, type ResumeOptions, resumeRun } from '../runs/resume.js'
-import { readRunFolder } from '../runs/run-folder.js'
+import { readRunFolder, recordedWeights } from '../runs/run-folder.js'
 import { trainRun } from '../runs/train-run.js'
 import { defineCommand } from './command.js'
 import { LIVE, METRICS_AS_JSON, THREADS } from './common-options.js'
@@ -50,7 +50,7 @@ export const resumeCommand = defineCommand({
 export const repeatCommand = defineCommand({
   summary: 'repeat a run from its config.json',
   usage: ['<run> [options]'],
-  details: `Trains from the run's config.json, with the changes that were made while it ran (interventions.jsonl) at their iterations: the same weights, bit for bit, on every instruction set of the same class.`,
+  details: `Trains from the run's config.json, with the changes that were made while it ran (interventions.jsonl) at their iterations: the same weights, bit for bit, on every instruction set of the same class. The repeated weights are compared with those recorded of the run; exit code 1 where they differ.`,
   options: { out: words('DIR', "the new run folder (default: the old one's name with -again)"), ...OPTIONS },
   examples: ['mdgl repeat runs/mine --out runs/mine-checked'],
   async run(given) {
@@ -60,11 +60,30 @@ export const repeatCommand = defineCommand({
     checkSame(stored.config, options, path)
     const changes = await readInterventions(path)
     const showing = { json: given.options.json ?? false, live: liveOptions(given) }
-    return await runWithProgress(options, showing, (chosen, observer) =>
+    const code = await runWithProgress(options, showing, (chosen, observer) =>
       trainRun(chosen, config => newRun(out, config, chosen), observer, changes)
     )
+    return code === 0 ? await compareWeights(path, out, showing.json) : code
   }
 })
+
+/** Says whether a repeated run has the weights that were recorded of the run; exit code 1 where it has others. */
+async function compareWeights(path: string, out: string, json: boolean): Promise<number> {
+  const [recorded, repeated] = [await recordedWeights(path), await recordedWeights(out)]
+  if (repeated === undefined) return 0
+  if (recorded === undefined) {
+    console.error(`mdgl: the run in ${path} is unfinished: there are no weights to compare with`)
+    return 0
+  }
+  if (recorded === repeated) {
+    if (!json) console.log(`The weights are those of ${path}, bit for bit.`)
+    return 0
+  }
+  console.error(
+    `mdgl: the weights in ${out} differ from those recorded of ${path}: the task depends on something that config.json does not record, the weights' file was changed, or a processor of another class of instruction sets trained one of the two`
+  )
+  return 1
+}
 
 async function storedRun(rest: readonly string[]) {
   const path = folderArgument(rest)

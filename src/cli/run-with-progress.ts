@@ -6,7 +6,7 @@ import type { RunEnd, RunObserver, RunSettings } from '../runs/train-run.js'
 import { shellWord } from '../support/shell-word.js'
 import { uninterrupted } from './interrupt.js'
 import { type LiveOptions, startLive } from './live.js'
-import { bar, type Progress, silent } from './progress.js'
+import { bar, lines, type Progress, silent } from './progress.js'
 
 /** How a run is shown. */
 export interface DisplayOptions {
@@ -37,7 +37,10 @@ export async function runWithProgress(
     metrics,
     started: async run => page?.run.started(run),
     aligned: record => page?.run.aligned(record),
-    warned: warn,
+    warned: message => {
+      warn(message)
+      page?.run.warned(message)
+    },
     between: async iteration => page?.run.between(iteration)
   }
   try {
@@ -98,7 +101,7 @@ function report(
 }
 
 function progressFor({ rule, seed, iterations }: RunSettings): Progress {
-  return process.stderr.isTTY ? bar(`${ruleLabel(rule)} seed ${seed}`, iterations) : silent
+  return (process.stderr.isTTY ? bar : lines)(`${ruleLabel(rule)} seed ${seed}`, iterations)
 }
 
 function summary({ rule, seed, iterations }: RunSettings, path: string, final: Metrics | undefined): string {

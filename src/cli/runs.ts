@@ -5,6 +5,7 @@ import type { Rule } from '../rule/rule.js'
 import { hasCheckpoint } from '../runs/checkpoints.js'
 import { runFolders } from '../runs/folders.js'
 import { readInterventions } from '../runs/interventions.js'
+import type { Provenance } from '../runs/provenance.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
 import { processName, type RunOwner, runOwner } from '../runs/run-lock.js'
@@ -114,7 +115,7 @@ function row(
 }
 
 async function page(path: string, { config, metrics, diverged }: StoredRun, summary: Summary): Promise<string> {
-  const { training, precision, versions, network } = config
+  const { training, precision, versions, network, provenance } = config
   const { populations = [], projections = [] } = network as NetworkDescription
   const cells = populations.map(({ name, size, model }) => `${size} ${model} (${name})`).join(', ')
   const curve = metrics.filter(({ split }) => split === 'validation').map(({ loss }) => loss)
@@ -131,6 +132,7 @@ async function page(path: string, { config, metrics, diverged }: StoredRun, summ
         .map(([name, version]) => `${name} ${version}`)
         .join(', ')
     ],
+    ...(provenance === undefined ? [] : [['begun', begun(provenance)]]),
     ['state', `${summary.state}, iteration ${summary.iteration} of ${summary.iterations}`],
     ...(summary.process === null
       ? []
@@ -148,6 +150,12 @@ async function page(path: string, { config, metrics, diverged }: StoredRun, summ
     '',
     ...nextSteps(path, summary).map(step => `  ${step}`)
   ].join('\n')
+}
+
+/** When, on what and from which commit a run began. */
+function begun({ date, processor, instructionSet, commit, changed }: Provenance): string {
+  const state = commit === null ? '' : `, commit ${commit.slice(0, 12)}${changed === true ? ' with changes' : ''}`
+  return `${date} on ${processor} (${instructionSet})${state}`
 }
 
 function nextSteps(path: string, { state }: Summary): string[] {

@@ -2,7 +2,7 @@ import type { GradientAlignment } from '../analysis/alignment.js'
 import type { RuleName } from '../rule/rule.js'
 import type { AlignmentRecord } from '../runs/alignment-record.js'
 import { mean, standardDeviation } from '../support/averages.js'
-import { FINAL_ITERATIONS, type Series } from './curve.js'
+import { type FinalIterations, firstFinal, type Series } from './curve.js'
 import { groupBy } from './group-by.js'
 import type { FinishedRun } from './runs.js'
 
@@ -26,7 +26,7 @@ export interface PartAlignment {
   readonly part: string
   /** The mean over the run. */
   readonly cosine: OverSeeds | null
-  /** Means over the records of the last {@link FINAL_ITERATIONS} iterations. */
+  /** Means over the records of the end of the run. */
   readonly final: {
     readonly cosine: OverSeeds | null
     /** In degrees. */
@@ -40,7 +40,7 @@ export interface PartAlignment {
 }
 
 /** Sums up the alignments of finished runs, by rule and part. */
-export function summariseAlignment(runs: readonly FinishedRun[]): PartAlignment[] {
+export function summariseAlignment(runs: readonly FinishedRun[], finalIterations?: FinalIterations): PartAlignment[] {
   return [...groupBy(runs, ({ rule }) => rule)].flatMap(([rule, ruleRuns]) => {
     const records = ruleRuns.map(({ alignment }) => alignment ?? [])
     const parts = [ALL, ...Object.keys(records[0]?.[0]?.projections ?? {})]
@@ -48,7 +48,8 @@ export function summariseAlignment(runs: readonly FinishedRun[]): PartAlignment[
       partAlignment(
         rule,
         part,
-        records.map(run => run.map(pick(i === 0 ? null : part)))
+        records.map(run => run.map(pick(i === 0 ? null : part))),
+        finalIterations
       )
     )
   })
@@ -68,11 +69,20 @@ const pick =
     ...(projection === null ? all : (projections[projection] ?? NONE))
   })
 
-function partAlignment(rule: RuleName, part: string, runs: readonly (readonly Entry[])[]): PartAlignment {
-  const finals = runs.map(entries => {
-    const first = (entries.at(-1)?.iteration ?? 0) - FINAL_ITERATIONS
-    return entries.filter(({ iteration }) => iteration > first)
-  })
+function partAlignment(
+  rule: RuleName,
+  part: string,
+  runs: readonly (readonly Entry[])[],
+  finalIterations: FinalIterations
+): PartAlignment {
+  const finals = runs.map(entries =>
+    entries.slice(
+      firstFinal(
+        entries.map(({ iteration }) => iteration),
+        finalIterations
+      )
+    )
+  )
   const entries = runs.flat()
   return {
     rule,
@@ -103,8 +113,13 @@ function cosines(entries: readonly Entry[]): Series {
 }
 
 /** alignment.json: every figure of the table. */
-export function alignmentJson(task: string, every: number, parts: readonly PartAlignment[]): string {
+export function alignmentJson(
+  task: string,
+  every: number,
+  parts: readonly PartAlignment[],
+  finalIterations?: FinalIterations
+): string {
   const figures = parts.map(({ series, ...figures }) => figures)
-  const results = { format: ALIGNMENT_FORMAT, task, every, finalIterations: FINAL_ITERATIONS, parts: figures }
+  const results = { format: ALIGNMENT_FORMAT, task, every, finalIterations: finalIterations ?? null, parts: figures }
   return `${JSON.stringify(results, null, 2)}\n`
 }

@@ -1,6 +1,6 @@
 import type { RuleName } from '../rule/rule.js'
 import { mean, median, standardDeviation } from '../support/averages.js'
-import { type Curve, FINAL_ITERATIONS, type Final, final, scaled } from './curve.js'
+import { type Curve, type Final, type FinalIterations, final, scaled } from './curve.js'
 import { groupBy } from './group-by.js'
 import { type Measure, stuckAbove, TWO_CLASSES } from './measure.js'
 import { publishedCurves } from './published.js'
@@ -12,7 +12,7 @@ const COMPARISON_FORMAT = 'mdgl-compare/1'
 /** A run and what it came to. */
 export interface RunResult extends FinishedRun {
   readonly final: Final
-  /** Whether it learned nothing; a run that diverged counts. */
+  /** Whether it learned nothing: the median of its final losses is near chance. A run that diverged counts. */
   readonly stuck: boolean
 }
 
@@ -45,6 +45,8 @@ export interface Comparison {
   readonly task: string
   readonly measure: Measure
   readonly iterations: number
+  /** What counts as the end of a run. */
+  readonly finalIterations: FinalIterations
   readonly seeds: readonly number[]
   readonly rules: readonly RuleResult[]
   /** On how many of the seeds MDGL ends below e-prop; null unless both have run. */
@@ -56,7 +58,8 @@ export function summarise(
   task: string,
   iterations: number,
   finished: readonly FinishedRun[],
-  measure = TWO_CLASSES
+  measure = TWO_CLASSES,
+  finalIterations?: FinalIterations
 ): Comparison {
   const published = publishedCurves(task)
   const runs = finished.map(run => ({ ...run, curve: scaled(run.curve, measure.scale) }))
@@ -65,9 +68,12 @@ export function summarise(
     task,
     measure,
     iterations,
+    finalIterations,
     seeds: [...new Set(runs.map(({ seed }) => seed))],
-    rules: byRule.map(([rule, ruleRuns]) => ruleResult(rule, ruleRuns, published.get(rule), stuckAbove(measure))),
-    mdglBelowEprop: mdglBelowEprop(runs)
+    rules: byRule.map(([rule, ruleRuns]) =>
+      ruleResult(rule, ruleRuns, published.get(rule), stuckAbove(measure), finalIterations)
+    ),
+    mdglBelowEprop: mdglBelowEprop(runs, finalIterations)
   }
 }
 
@@ -75,11 +81,12 @@ function ruleResult(
   rule: RuleName,
   finished: readonly FinishedRun[],
   published: readonly Curve[] | undefined,
-  limit: number
+  limit: number,
+  finalIterations: FinalIterations
 ): RuleResult {
   const runs = finished.map(run => {
-    const result = final(run.curve)
-    return { ...run, final: result, stuck: run.diverged !== undefined || result.loss > limit }
+    const result = final(run.curve, finalIterations)
+    return { ...run, final: result, stuck: run.diverged !== undefined || result.median > limit }
   })
   const learned = runs.filter(({ stuck }) => !stuck)
   return {
@@ -90,7 +97,10 @@ function ruleResult(
     diverged: runs.filter(({ diverged }) => diverged !== undefined).length,
     medianOfLearned: learned.length === 0 ? null : median(learned.map(run => run.final.loss)),
     msPerIteration: mean(runs.map(({ msPerIteration }) => msPerIteration)),
-    published: published === undefined ? null : { curves: published, summary: summaryOf(published.map(final)) }
+    published:
+      published === undefined
+        ? null
+        : { curves: published, summary: summaryOf(published.map(curve => final(curve, finalIterations))) }
   }
 }
 
@@ -106,9 +116,9 @@ function summaryOf(finals: readonly Final[]): Summary {
 
 const numberOrNull = (value: number) => (Number.isNaN(value) ? null : value)
 
-function mdglBelowEprop(runs: readonly FinishedRun[]): Comparison['mdglBelowEprop'] {
+function mdglBelowEprop(runs: readonly FinishedRun[], finalIterations: FinalIterations): Comparison['mdglBelowEprop'] {
   const losses = (rule: RuleName) =>
-    new Map(runs.filter(run => run.rule === rule).map(run => [run.seed, final(run.curve).loss]))
+    new Map(runs.filter(run => run.rule === rule).map(run => [run.seed, final(run.curve, finalIterations).loss]))
   const eprop = losses('eprop')
   const pairs = [...losses('mdgl')].flatMap(([seed, loss]) => {
     const other = eprop.get(seed)
@@ -123,9 +133,10 @@ export function resultsJson(comparison: Comparison): string {
 }
 
 /** Every figure of a comparison's table. */
-export function figures({ rules, ...rest }: Comparison) {
+export function figures({ rules, finalIterations, ...rest }: Comparison) {
   return {
-    finalIterations: FINAL_ITERATIONS,
+    // Null: the last tenth, at least ten validations.
+    finalIterations: finalIterations ?? null,
     stuckAbove: stuckAbove(rest.measure),
     ...rest,
     rules: rules.map(({ runs, published, ...rule }) => ({

@@ -1,4 +1,4 @@
-import { mean, movingMean, standardDeviation } from '../support/averages.js'
+import { mean, median, movingMean, standardDeviation } from '../support/averages.js'
 
 /** Validation losses and accuracies over a run. */
 export interface Curve {
@@ -7,20 +7,37 @@ export interface Curve {
   readonly accuracy: readonly number[]
 }
 
-/** What a run came to: means over the validations of its last iterations. */
+/** What a run came to, over its final validations: means, and the median of the losses. */
 export interface Final {
   readonly loss: number
   readonly accuracy: number
+  readonly median: number
 }
 
-/** A run's result is the mean over this many last iterations. */
-export const FINAL_ITERATIONS = 200
+/** The part of a run's iterations whose validations are final. */
+const FINAL_PART = 0.1
+/** Final validations, where a run has so many. */
+const LEAST_FINAL = 10
 
-/** Means over the validations of the last {@link FINAL_ITERATIONS}. */
-export function final({ iterations, loss, accuracy }: Curve): Final {
-  const first = (iterations.at(-1) ?? 0) - FINAL_ITERATIONS
-  const late = (_: number, i: number) => (iterations[i] ?? 0) > first
-  return { loss: mean(loss.filter(late)), accuracy: mean(accuracy.filter(late)) }
+/** What counts as the end of a run: its last so many iterations. Default: the last tenth, at least ten validations. */
+export type FinalIterations = number | undefined
+
+/** In words, as tables have it. */
+export const finalText = (given: FinalIterations): string =>
+  given === undefined ? 'the last tenth of the iterations (10 validations at least)' : `the last ${given} iterations`
+
+/** The first of some iterations that belong to the end of a run. */
+export function firstFinal(iterations: readonly number[], given: FinalIterations): number {
+  const last = iterations.at(-1) ?? 0
+  const first = iterations.findIndex(iteration => iteration > last - (given ?? FINAL_PART * last))
+  return given === undefined ? Math.max(0, Math.min(first, iterations.length - LEAST_FINAL)) : Math.max(0, first)
+}
+
+/** Means and median over a run's final validations. */
+export function final({ iterations, loss, accuracy }: Curve, given?: FinalIterations): Final {
+  const first = firstFinal(iterations, given)
+  const losses = loss.slice(first)
+  return { loss: mean(losses), accuracy: mean(accuracy.slice(first)), median: median(losses) }
 }
 
 /** The same curve with its losses divided by a scale. */

@@ -23,8 +23,18 @@ export interface RunInfo {
   readonly process?: { readonly pid: number; readonly host: string }
   /** Whether this server may pause, stop and change it. */
   readonly controllable: boolean
-  /** The optimiser's learning rate of the moment. */
+  /** The optimiser's current learning rate. */
   readonly learningRate: number
+  /** The loss's unit, for the axis of its curves. */
+  readonly lossUnit: string
+  /** What an output that tells nothing comes to; null where that is not known of the loss. */
+  readonly chance: { readonly loss: number; readonly accuracy: number } | null
+  /** The regulariser's target in Hz; null where there is none. */
+  readonly targetRate: number | null
+  /** The iteration whose weights the folder holds, from which a trial can be shown; null where it holds none. */
+  readonly kept: number | null
+  /** What was noticed about the run, each once. */
+  readonly warnings: readonly string[]
 }
 
 /** What changed since the last frame. The first frame of a connection has everything. */

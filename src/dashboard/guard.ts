@@ -8,23 +8,23 @@ const TOKEN_HEADER = 'x-mdgl-token'
 export type Refusal = { readonly status: 403 | 405; readonly reason: string } | undefined
 
 /**
- * Names that lead here: a page of another site that has been made to resolve to this machine comes with its own name, and is
- * refused.
+ * Names that lead to this machine from itself: a page of another site that has been made to resolve to it comes with its own
+ * name, and is refused. The port may be another one, as behind `ssh -L 9000:127.0.0.1:8765`.
  */
-function isOwnHost(host: string | undefined, port: number): boolean {
-  return host === `127.0.0.1:${port}` || host === `localhost:${port}`
+function isOwnHost(host: string | undefined): boolean {
+  return /^(?:127\.0\.0\.1|localhost)(?::\d{1,5})?$/.test(host ?? '')
 }
 
-/** Any request: its Host must be ours. */
-export function refuseReading({ headers }: IncomingMessage, port: number): Refusal {
-  return isOwnHost(headers.host, port) ? undefined : { status: 403, reason: 'the Host header names another server' }
+/** Any request: its Host must be this machine. */
+export function refuseReading({ headers }: IncomingMessage): Refusal {
+  return isOwnHost(headers.host) ? undefined : { status: 403, reason: 'the Host header names another server' }
 }
 
 /** A control request: a page of ours sent it, and it knows the token. */
-export function refuseControl(request: IncomingMessage, port: number, token: string): Refusal {
+export function refuseControl(request: IncomingMessage, token: string): Refusal {
   const { method, headers } = request
   if (method !== 'POST') return { status: 405, reason: 'control requests are POST' }
-  const wrongHost = refuseReading(request, port)
+  const wrongHost = refuseReading(request)
   if (wrongHost !== undefined) return wrongHost
   if (headers.origin !== `http://${headers.host}`)
     return { status: 403, reason: 'the Origin header is not this server' }

@@ -1,5 +1,12 @@
-import { type CapturedTrial, captureTrial, type FirstWeights, weightsOf } from '../analysis/trial-snapshot.js'
-import type { Model } from '../model/model.js'
+import { type ChannelShares, channelShares } from '../analysis/channel-shares.js'
+import {
+  type CapturedTrial,
+  captureTrial,
+  type FirstWeights,
+  type Subject,
+  weightsOf
+} from '../analysis/trial-snapshot.js'
+import { Model } from '../model/model.js'
 import type { Metrics } from '../operations/train.js'
 import { networkGraph } from '../plots/network-graph.js'
 import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
@@ -7,10 +14,12 @@ import type { RunControl } from '../runs/control.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder } from '../runs/run-folder.js'
 import type { RunObserver, RunSettings, RunStarted } from '../runs/train-run.js'
+import { readWarnings } from '../runs/warnings.js'
 import { MdglError } from '../support/error.js'
 import { rateAt, type Schedule } from '../task/schedule.js'
 import type { EventHub } from './event-hub.js'
 import { type Control, isLearningRate, LEARNING_RATE, type RunState } from './frames.js'
+import { type Measures, measuresOf } from './measures.js'
 import type { Answers } from './server.js'
 
 /** Looks a second at most, and how many times their own duration lies between two: watching costs a run little. */
@@ -36,6 +45,8 @@ export class LiveRun implements RunObserver, Answers {
   /** The last completed one. */
   #iteration = 0
   #graph: string | undefined
+  #measures: Measures = { lossUnit: 'loss', chance: null, targetRate: null }
+  readonly #warnings: string[] = []
 
   constructor(hub: EventHub, options: RunSettings, control: RunControl) {
     this.control = control
@@ -46,12 +57,21 @@ export class LiveRun implements RunObserver, Answers {
   async started({ path, model, iteration, learningRate }: RunStarted): Promise<void> {
     this.#id = path
     this.#model = model
-    this.#first = weightsOf(model)
+    this.#first = iteration === 0 ? weightsOf(model) : this.#initial()
+    this.#measures = measuresOf(this.#options.task.loss, this.#options.task.regulariser, model.description)
     this.#graph = networkGraph(model.description)
     this.#learningRate = learningRate ?? 0
     this.#iteration = iteration
+    if (iteration > 0) this.#warnings.push(...(await readWarnings(path)))
     this.describe('running')
     if (iteration > 0) await this.#recall(path)
+  }
+
+  /** The weights that the run began with. */
+  #initial(): FirstWeights {
+    const { task, seed, precision } = this.#options
+    using model = Model.create(task.network({ seed }), { precision })
+    return weightsOf(model)
   }
 
   /** What a run that goes on has behind it. */
@@ -68,6 +88,11 @@ export class LiveRun implements RunObserver, Answers {
     this.#hub.add(this.#id, { alignment: [record] })
   }
 
+  warned(message: string): void {
+    if (!this.#warnings.includes(message)) this.#warnings.push(message)
+    this.describe(this.#hub.info(this.#id)?.state ?? 'running')
+  }
+
   async between(iteration: number): Promise<void> {
     this.#iteration = iteration
     await this.#capture(iteration)
@@ -79,24 +104,36 @@ export class LiveRun implements RunObserver, Answers {
   async #capture(iteration: number): Promise<void> {
     if (!this.#hub.watched || this.#model === undefined || performance.now() < this.#nextLook) return
     const started = performance.now()
-    const { task, rule, seed } = this.#options
-    const subject = { model: this.#model, task, rule, seed, iteration }
-    this.#captured = await captureTrial(subject, this.#first).catch(unlessNotFinite)
+    this.#captured = await captureTrial(this.#subject(this.#model, iteration), this.#first).catch(unlessNotFinite)
     if (this.#captured !== undefined) this.#hub.add(this.#id, { snapshot: this.#captured.snapshot })
     const took = performance.now() - started
     this.#nextLook = performance.now() + Math.max(LOOK_EVERY, PATIENCE * took)
+  }
+
+  #subject(model: Model, iteration: number): Subject {
+    const { task, rule, seed } = this.#options
+    return { model, task, rule, seed, iteration }
   }
 
   /** Says what has become of the run. */
   describe(state: RunState): void {
     const { task, rule, seed, iterations } = this.#options
     const learningRate = rateAt(this.#learningRate, this.#iteration + 1)
-    const live = { state, controllable: true, learningRate }
-    this.#hub.describe({ id: this.#id, task: task.name, rule: ruleLabel(rule), seed, iterations, ...live })
+    const live = { state, controllable: true, learningRate, kept: null, warnings: [...this.#warnings] }
+    const run = { id: this.#id, task: task.name, rule: ruleLabel(rule), seed, iterations }
+    this.#hub.describe({ ...run, ...this.#measures, ...live })
   }
 
-  neuron(run: string, neuron: number) {
+  /** The page is sent the trials of a run that is trained here. */
+  async snapshot(): Promise<undefined> {}
+
+  async neuron(run: string, neuron: number) {
     return run === this.#id ? this.#captured?.neuron(neuron) : undefined
+  }
+
+  async channels(run: string): Promise<ChannelShares | undefined> {
+    if (run !== this.#id || this.#model === undefined) return undefined
+    return await channelShares(this.#subject(this.#model, this.#iteration)).catch(unlessNotFinite)
   }
 
   graph(run: string): string | undefined {

@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname } from 'node:path'
-import type { NeuronTrace } from '../analysis/trial-snapshot.js'
+import type { ChannelShares } from '../analysis/channel-shares.js'
+import type { NeuronTrace, TrialSnapshot } from '../analysis/trial-snapshot.js'
 import { codeOf, messageOf } from '../support/recognise.js'
 import type { EventHub } from './event-hub.js'
 import type { Control } from './frames.js'
@@ -36,8 +37,12 @@ const HEADERS = {
 
 /** What the page may ask for besides the stream of frames. */
 export interface Answers {
-  /** One neuron of a run's last look; `undefined` where there is none. */
-  neuron(run: string, neuron: number): NeuronTrace | undefined
+  /** A trial with the weights that a run's folder holds; rejected with why there is none. `undefined` where the run tells of itself. */
+  snapshot(run: string): Promise<TrialSnapshot | undefined>
+  /** One neuron of a run's last trial; `undefined` where there is none. */
+  neuron(run: string, neuron: number): Promise<NeuronTrace | undefined>
+  /** What each channel carries in that trial; `undefined` where there is none. */
+  channels(run: string): Promise<ChannelShares | undefined>
   /** The run's network as SVG. */
   graph(run: string): string | undefined
   /** Carries a wish out; gives why it cannot. */
@@ -54,7 +59,7 @@ export interface Dashboard {
 export async function serveDashboard(hub: EventHub, answers: Answers, port?: number): Promise<Dashboard> {
   const token = randomBytes(24).toString('base64url')
   const server = createServer((request, response) => {
-    answer(request, response, { hub, answers, token, port: portOf(server) }).catch(error => {
+    answer(request, response, { hub, answers, token }).catch(error => {
       fail(response, 500, messageOf(error))
     })
   })
@@ -95,21 +100,20 @@ interface Context {
   readonly hub: EventHub
   readonly answers: Answers
   readonly token: string
-  readonly port: number
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
-  const { hub, answers, token, port } = context
+  const { hub, answers, token } = context
   const url = new URL(request.url ?? '/', `http://${ADDRESS}`)
   if (url.pathname === '/api/control') {
-    const refusal = refuseControl(request, port, token)
+    const refusal = refuseControl(request, token)
     if (refusal !== undefined) return refuse(response, refusal)
     const wish = readControl(await body(request))
     if (wish === undefined) return fail(response, 400, 'the body is no control request')
     const problem = answers.carryOut(wish)
     return problem === undefined ? json(response, {}) : fail(response, 409, problem)
   }
-  const refusal = refuseReading(request, port)
+  const refusal = refuseReading(request)
   if (refusal !== undefined) return refuse(response, refusal)
   if (request.method !== 'GET' && request.method !== 'HEAD') return fail(response, 405, 'only GET')
   const run = url.searchParams.get('run') ?? ''
@@ -119,7 +123,11 @@ async function answer(request: IncomingMessage, response: ServerResponse, contex
     case '/api/frames':
       return stream(request, response, hub)
     case '/api/neuron':
-      return json(response, answers.neuron(run, Number(url.searchParams.get('neuron'))) ?? null)
+      return json(response, (await answers.neuron(run, Number(url.searchParams.get('neuron')))) ?? null)
+    case '/api/snapshot':
+      return json(response, (await answers.snapshot(run)) ?? null)
+    case '/api/channels':
+      return json(response, (await answers.channels(run)) ?? null)
     case '/api/graph': {
       const graph = answers.graph(run)
       if (graph === undefined) return fail(response, 404, 'there is no such run')

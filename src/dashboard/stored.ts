@@ -1,16 +1,24 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
+import type { ChannelShares } from '../analysis/channel-shares.js'
+import type { NeuronTrace, TrialSnapshot } from '../analysis/trial-snapshot.js'
 import type { NetworkDescription } from '../network/description.js'
 import { networkGraph } from '../plots/network-graph.js'
 import type { Rule } from '../rule/rule.js'
 import { readAlignment } from '../runs/alignment-record.js'
+import { lastCheckpoint } from '../runs/checkpoints.js'
 import { runFolders } from '../runs/folders.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
 import { type RunOwner, runOwner } from '../runs/run-lock.js'
+import { readWarnings } from '../runs/warnings.js'
+import type { Losses, Regulariser } from '../task/batch.js'
 import { rateAt, type Schedule } from '../task/schedule.js'
 import type { EventHub } from './event-hub.js'
+import type { RunInfo } from './frames.js'
+import { measuresOf } from './measures.js'
 import type { Answers } from './server.js'
+import { StoredTrials } from './stored-trials.js'
 
 /** ms between two readings of the folders, and between two while no page is open. */
 const LOOK_EVERY = 500
@@ -33,6 +41,7 @@ export class StoredRuns implements Answers {
   readonly #hub: EventHub
   readonly #told = new Map<string, Told>()
   readonly #networks = new Map<string, NetworkDescription>()
+  readonly #trials = new StoredTrials()
   #timer: NodeJS.Timeout | undefined
 
   constructor(root: string, hub: EventHub) {
@@ -72,7 +81,8 @@ export class StoredRuns implements Answers {
     const run = await readRunFolder(path).catch(() => undefined)
     if (run === undefined) return
     const alignment = await readAlignment(path).catch(() => [])
-    this.#describe(id, run, owner)
+    const kept = await keptIteration(path, run)
+    this.#describe(id, run, owner, { kept, warnings: await readWarnings(path).catch(() => []) })
     const { metrics } = run
     const anew = metrics.length < told.metrics
     if (anew) this.#hub.forget(id)
@@ -84,7 +94,12 @@ export class StoredRuns implements Answers {
     this.#told.set(id, { size, metrics: metrics.length, alignment: alignment.length, owner: owner?.pid })
   }
 
-  #describe(id: string, { config, finished, diverged }: StoredRun, owner: RunOwner | undefined): void {
+  #describe(
+    id: string,
+    { config, finished, diverged }: StoredRun,
+    owner: RunOwner | undefined,
+    more: Pick<RunInfo, 'kept' | 'warnings'>
+  ): void {
     const { task, rule, seed, training, network } = config
     const ended = diverged !== undefined ? 'failed' : finished ? 'finished' : 'unfinished'
     this.#networks.set(id, network as NetworkDescription)
@@ -98,12 +113,35 @@ export class StoredRuns implements Answers {
       state: owner === undefined ? ended : 'running',
       ...(owner !== undefined && { process: { pid: owner.pid, host: owner.host } }),
       controllable: false,
-      learningRate: rateAt(learningRate, 1)
+      learningRate: rateAt(learningRate, 1),
+      ...measuresOf(
+        training.loss as Losses | undefined,
+        training.regulariser as Regulariser | null,
+        network as NetworkDescription
+      ),
+      ...more
     })
   }
 
-  neuron(): undefined {
-    return undefined
+  async snapshot(run: string): Promise<TrialSnapshot | undefined> {
+    return (await this.#trial(run))?.captured.snapshot
+  }
+
+  async neuron(run: string, neuron: number): Promise<NeuronTrace | undefined> {
+    return (await this.#trial(run))?.captured.neuron(neuron)
+  }
+
+  async channels(run: string): Promise<ChannelShares | undefined> {
+    return await (await this.#trial(run))?.channels()
+  }
+
+  async #trial(run: string) {
+    const kept = this.#hub.info(run)?.kept
+    return kept == null ? undefined : await this.#trials.of(this.#pathOf(run), kept)
+  }
+
+  #pathOf(run: string): string {
+    return run === this.#root ? run : join(this.#root, run)
   }
 
   graph(run: string): string | undefined {
@@ -114,4 +152,10 @@ export class StoredRuns implements Answers {
   carryOut(): string {
     return 'runs of other processes are shown, and steered where they run (mdgl train … --live)'
   }
+}
+
+/** The iteration of the weights in a run's folder: the last ones, or those of its last checkpoint. */
+async function keptIteration(path: string, { config, finished, diverged }: StoredRun): Promise<number | null> {
+  if (finished) return diverged?.iteration ?? Number(config.training.iterations)
+  return (await lastCheckpoint(path)) ?? null
 }

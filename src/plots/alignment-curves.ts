@@ -9,6 +9,8 @@ import { count, LEGEND, legendColumn } from './legend.js'
 const WIDTH = 760
 const PANEL = 170
 const MARGIN = { right: 150, bottom: 52, left: 68 }
+/** Units of a letter's width: the longest panel's name has room on the right. */
+const LETTER = 7.6
 
 /** The cosine to BPTT along training, a panel for each part of the network and a line per rule, as an SVG document. */
 export function alignmentCurves(parts: readonly PartAlignment[], iterations: number): string {
@@ -19,7 +21,7 @@ export function alignmentCurves(parts: readonly PartAlignment[], iterations: num
     width: WIDTH,
     height: marginTop + MARGIN.bottom + PANEL * panels.length,
     marginTop,
-    marginRight: MARGIN.right,
+    marginRight: Math.max(MARGIN.right, 24 + LETTER * Math.max(...panels.map(name => name.length))),
     marginBottom: MARGIN.bottom,
     marginLeft: MARGIN.left,
     x: { domain: [0, iterations] },

@@ -66,7 +66,7 @@ function ruleMarks({ rule, runs, published }: RuleResult, iterations: number) {
 }
 
 const OWN = { text: 'mean ± sd of the seeds that learned', stroke: '#444444' }
-const PUBLISHED = { text: 'published mean (5 runs a rule)', stroke: '#444444', width: 1.5, dash: DASH }
+const PUBLISHED = { text: 'published mean (5 runs per rule)', stroke: '#444444', width: 1.5, dash: DASH }
 const STUCK = { text: 'a stuck seed', stroke: '#444444', width: STUCK_WIDTH }
 
 /** What the kinds of lines mean. */

@@ -1,16 +1,13 @@
+import { type CellSign, cellSigns, commonSign } from '../analysis/cell-signs.js'
 import { Model } from '../model/model.js'
 import type { Channel, NetworkDescription } from '../network/description.js'
+import { cellColours, ligandColour, signColour } from './colours.js'
 import { FONT_FAMILY } from './font.js'
 import { arc, type Disc, loop, type Point } from './network-geometry.js'
 import { CENTRE, type Layout, layOut, SIZE } from './network-layout.js'
 
 /** More synapses than this are drawn by an even sample. */
 const MOST_SYNAPSES = 1500
-/** Okabe and Ito's colours, which colour-blind people can tell apart. */
-const EXCITATORY = '#0072B2'
-const INHIBITORY = '#D55E00'
-const CHANNEL_COLOURS = ['#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#5D3A9B', '#000000'] as const
-const GREY = '#777777'
 const DASH = '7 4'
 
 /**
@@ -31,21 +28,23 @@ export function networkGraph(description: NetworkDescription): string {
   const layout = layOut(model.description)
   const synapses = synapsesOf(model, layout)
   const drawn = sample(synapses)
+  const colours = coloursOf(model, layout)
   const channels = channelsOf(model.description)
-  const sources = [...new Set(channels.map(sourceOf))].sort()
+  const sources = sourcesOf(channels, colours)
+  const sourceOf = (channel: Edge) => sources.findIndex(({ text }) => text === sourceName(channel))
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${SIZE.width}" height="${SIZE.height}"`,
     ` viewBox="0 0 ${SIZE.width} ${SIZE.height}" font-family="'${FONT_FAMILY}', sans-serif" font-size="14px">`,
     `<rect width="100%" height="100%" fill="white"/>`,
-    `<defs>${sources.map((_, i) => arrowHead(i)).join('')}</defs>`,
-    ...drawn.map(({ from, to, colour }) =>
-      line(from, to, `stroke="${colour}" stroke-width="0.6" stroke-opacity="0.35"`)
+    `<defs>${sources.map(arrowHead).join('')}</defs>`,
+    ...drawn.map(({ from, to, sign }) =>
+      line(from, to, `class="synapse ${sign}" stroke="${signColour(sign)}" stroke-width="0.6" stroke-opacity="0.35"`)
     ),
-    ...[...layout.types.values()].map(rim),
-    ...[...layout.units.values()].flat().map(dot),
-    ...channels.map(channel => channelArrow(channel, layout, sources.indexOf(sourceOf(channel)))),
-    ...[...layout.types].map(([name, at]) => typeName(name, at)),
-    ...layout.labels.map(({ text, x, y }) => words(text, { x, y }, 'middle')),
+    ...[...layout.types].map(rim),
+    ...dots(model.description, layout, colours),
+    ...channels.map(channel => channelArrow(channel, layout, sourceOf(channel), sources)),
+    ...[...layout.types].map(([name, at]) => typeName(name, at, colours.get(name) ?? 'black')),
+    ...layout.labels.map(sideName),
     legend(sources),
     words(count(drawn.length, synapses.length), { x: SIZE.width - 20, y: SIZE.height - 16 }, 'end'),
     '</svg>\n'
@@ -55,7 +54,7 @@ export function networkGraph(description: NetworkDescription): string {
 interface Synapse {
   readonly from: Point
   readonly to: Point
-  readonly colour: string
+  readonly sign: CellSign
 }
 
 function synapsesOf(model: Model, { units }: Layout): Synapse[] {
@@ -65,9 +64,20 @@ function synapsesOf(model: Model, { units }: Layout): Synapse[] {
     return Array.from(pre, (sender, i) => ({
       from: senders?.[sender] ?? CENTRE,
       to: receivers?.[post[i] ?? 0] ?? CENTRE,
-      colour: (values[i] ?? 0) < 0 ? INHIBITORY : EXCITATORY
+      sign: (values[i] ?? 0) < 0 ? 'inhibitory' : 'excitatory'
     }))
   })
+}
+
+/** The colour of each type, by how its cells act on others. */
+function coloursOf(model: Model, { types }: Layout): ReadonlyMap<string, string> {
+  const signs = cellSigns(model)
+  const drawn = [...types].map(([name, { neurons }]) => ({
+    name,
+    sign: commonSign(neurons.map(neuron => signs[neuron] ?? 'either'))
+  }))
+  const colours = cellColours(drawn)
+  return new Map(drawn.map(({ name }, i) => [name, colours[i] ?? 'black']))
 }
 
 function sample<T>(all: readonly T[]): readonly T[] {
@@ -84,66 +94,116 @@ function channelsOf({ channels, types, populations }: NetworkDescription): reado
   return names.flatMap(from => names.map(to => ({ name: `${from}->${to}`, from, to })))
 }
 
-/** What colours a channel: its ligand, where its name begins with one, or else the secreting type. */
-function sourceOf({ name, from, to }: Edge): string {
+/** What a channel carries, and its colour. */
+interface Source {
+  readonly text: string
+  readonly colour: string
+}
+
+/** A channel's ligand, where its name begins with one, or else the secreting type. */
+function sourceName({ name, from, to }: Edge): string {
   const ligand = name.endsWith(`:${from}->${to}`) ? name.slice(0, -`:${from}->${to}`.length) : ''
   return ligand === '' ? `secreted by ${from}` : `ligand ${ligand}`
 }
 
-const colourOf = (source: number) => CHANNEL_COLOURS[source % CHANNEL_COLOURS.length] ?? GREY
+/** What the channels carry: of the secreting type's colour, or of the ligand's own. */
+function sourcesOf(channels: readonly Edge[], colours: ReadonlyMap<string, string>): Source[] {
+  const secreting = new Map(channels.map(channel => [sourceName(channel), channel.from]))
+  let ligands = 0
+  return [...secreting].sort().map(([text, from]) => {
+    const own = text.startsWith('ligand ') ? ligandColour(ligands++) : undefined
+    return { text, colour: own ?? colours.get(from) ?? 'black' }
+  })
+}
 
-function channelArrow({ from, to }: Edge, { types }: Layout, source: number): string {
+function channelArrow({ from, to }: Edge, { types }: Layout, source: number, sources: readonly Source[]): string {
   const [secreting, receiving] = [types.get(from), types.get(to)]
   // A type without cells neither secretes nor receives.
   if (secreting === undefined || receiving === undefined) return ''
   const path = from === to ? loop(secreting, CENTRE) : arc(secreting, receiving)
-  const stroke = `stroke="${colourOf(source)}" stroke-width="1.8" stroke-dasharray="${DASH}"`
-  return `<path d="${path}" fill="none" ${stroke} marker-end="url(#arrow-${source})"/>`
+  const stroke = `stroke="${sources[source]?.colour}" stroke-width="1.8" stroke-dasharray="${DASH}"`
+  const data = `class="channel" data-from="${escaped(from)}" data-to="${escaped(to)}"`
+  return `<path d="${path}" fill="none" ${stroke} marker-end="url(#arrow-${source})" ${data}/>`
 }
 
-function arrowHead(source: number): string {
+function arrowHead({ colour }: Source, i: number): string {
   const size = `markerUnits="userSpaceOnUse" markerWidth="10" markerHeight="10"`
-  const shape = `<path d="M0 1 L9 5 L0 9 Z" fill="${colourOf(source)}"/>`
-  return `<marker id="arrow-${source}" ${size} refX="8" refY="5" orient="auto">${shape}</marker>`
+  return `<marker id="arrow-${i}" ${size} refX="8" refY="5" orient="auto"><path d="M0 1 L9 5 L0 9 Z" fill="${colour}"/></marker>`
 }
 
 const line = (from: Point, to: Point, stroke: string) =>
   `<line x1="${from.x.toFixed(1)}" y1="${from.y.toFixed(1)}" x2="${to.x.toFixed(1)}" y2="${to.y.toFixed(1)}" ${stroke}/>`
 
-const rim = ({ x, y, radius }: Disc) =>
-  `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${radius.toFixed(1)}" fill="white" fill-opacity="0.7" stroke="#999999"/>`
+const rim = ([name, { x, y, radius }]: readonly [string, Disc]) =>
+  `<circle class="type" data-type="${escaped(name)}" cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${radius.toFixed(1)}" fill="white" fill-opacity="0.7" stroke="#999999"/>`
 
-const dot = ({ x, y }: Point) => `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="2" fill="#333333"/>`
-
-function words(text: string, { x, y }: Point, anchor: 'start' | 'middle' | 'end'): string {
-  const halo = `stroke="white" stroke-width="3" paint-order="stroke"`
-  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" dy="0.35em" text-anchor="${anchor}" ${halo}>${escaped(text)}</text>`
+/** Cells in the colour of their type, and units of inputs and readouts. */
+function dots(
+  description: NetworkDescription,
+  { types, units }: Layout,
+  colours: ReadonlyMap<string, string>
+): string[] {
+  const cells = [...types].flatMap(([type, { neurons, dots }]) =>
+    neurons.map((neuron, i) => {
+      const data = `class="cell" data-type="${escaped(type)}" data-neuron="${neuron}"`
+      return dot(dots[i] ?? CENTRE, colours.get(type) ?? 'black', data)
+    })
+  )
+  const sides = [...(description.inputs ?? []), ...(description.readouts ?? [])]
+  return [
+    ...cells,
+    ...sides.flatMap(({ name }) => (units.get(name) ?? []).map(at => dot(at, '#555555', 'class="unit"')))
+  ]
 }
 
-const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+const dot = ({ x, y }: Point, colour: string, data: string) =>
+  `<circle ${data} cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="2.2" fill="${colour}"/>`
+
+function words(text: string, { x, y }: Point, anchor: 'start' | 'middle' | 'end', more = ''): string {
+  const halo = `stroke="white" stroke-width="3" paint-order="stroke"`
+  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" dy="0.35em" text-anchor="${anchor}" ${halo}${more}>${escaped(text)}</text>`
+}
+
+const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
 
 /** Below a disc of the upper half and above one of the lower: loops are on the other side. */
-function typeName(name: string, { x, y, radius, dots }: Disc): string {
+function typeName(name: string, { x, y, radius, dots }: Disc, colour: string): string {
   const side = y > CENTRE.y + 1 ? -1 : 1
-  return words(`${name} (${dots.length})`, { x, y: y + side * (radius + 14) }, 'middle')
+  const data = ` fill="${colour}" class="type-name" data-type="${escaped(name)}"`
+  return words(`${name} (${dots.length})`, { x, y: y + side * (radius + 14) }, 'middle', data)
 }
 
-/** What the strokes mean, above the network. */
-function legend(sources: readonly string[]): string {
-  const entries = [
-    ['excitatory synapse', `stroke="${EXCITATORY}"`],
-    ['inhibitory synapse', `stroke="${INHIBITORY}"`],
-    ...sources.map((source, i) => [
-      `channel, ${source}`,
-      `stroke="${colourOf(i)}" stroke-width="1.8" stroke-dasharray="${DASH}" marker-end="url(#arrow-${i})"`
-    ])
-  ]
-  return entries
+/** The name of an input or readout: it grows from the picture's edge inwards. */
+function sideName({ text, x, y }: Layout['labels'][number]): string {
+  const left = x < CENTRE.x
+  return words(text, { x: left ? 8 : SIZE.width - 8, y }, left ? 'start' : 'end')
+}
+
+const LETTER = 7.2
+const KEY = { x: 20, y: 20, row: 20, stroke: 34, gap: 8 }
+
+/** What the strokes mean, above the network, in as many columns as the longest name leaves. */
+function legend(sources: readonly Source[]): string {
+  const signs = (['excitatory', 'inhibitory'] as const).map(sign => [
+    `${sign} synapse`,
+    `class="${sign}" stroke="${signColour(sign)}" stroke-width="2"`
+  ])
+  const channels = sources.map(({ text, colour }, i) => [
+    `channel, ${text}`,
+    `class="key" stroke="${colour}" stroke-width="1.8" stroke-dasharray="${DASH}" marker-end="url(#arrow-${i})"`
+  ])
+  const entries = [...signs, ...channels]
+  const longest = Math.max(...entries.map(([text = '']) => text.length))
+  const width = KEY.stroke + 3 * KEY.gap + LETTER * longest
+  const columns = Math.max(1, Math.min(4, Math.floor((SIZE.width - 2 * KEY.x) / width)))
+  const rows = entries
     .map(([text = '', stroke = ''], i) => {
-      const at = { x: 20 + (i % 3) * 310, y: 20 + Math.floor(i / 3) * 20 }
-      return line(at, { x: at.x + 34, y: at.y }, stroke) + words(text, { x: at.x + 42, y: at.y }, 'start')
+      const at = { x: KEY.x + (i % columns) * width, y: KEY.y + Math.floor(i / columns) * KEY.row }
+      const end = { x: at.x + KEY.stroke, y: at.y }
+      return line(at, end, stroke) + words(text, { x: end.x + KEY.gap, y: at.y }, 'start')
     })
     .join('')
+  return `<g class="legend">${rows}</g>`
 }
 
 const count = (drawn: number, all: number) => (drawn === all ? `${all} synapses` : `${drawn} of ${all} synapses drawn`)

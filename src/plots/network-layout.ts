@@ -10,10 +10,16 @@ const INPUT_X = 70
 const READOUT_X = 890
 const LABEL_GAP = 14
 
+/** A type's cells in a disc. */
+export interface TypeDisc extends Disc {
+  /** Its neurons, counted through all populations, in the order of the dots. */
+  readonly neurons: readonly number[]
+}
+
 /** Where everything stands. */
 export interface Layout {
   /** Where the cells of each type are gathered. */
-  readonly types: ReadonlyMap<string, Disc>
+  readonly types: ReadonlyMap<string, TypeDisc>
   /** The units of each input, population and readout. */
   readonly units: ReadonlyMap<string, readonly Point[]>
   /** The names of inputs and readouts. */
@@ -25,7 +31,13 @@ export function layOut(description: NetworkDescription): Layout {
   const { inputs = [], populations, readouts = [] } = description
   const cells = typesOf(description)
   const centres = ring(cells.length, CENTRE, RADIUS)
-  const types = new Map(cells.map(({ name, members }, i) => [name, disc(members.length, centres[i] ?? CENTRE)]))
+  const first = firstNeurons(populations)
+  const types = new Map(
+    cells.map(({ name, members }, i): [string, TypeDisc] => {
+      const neurons = members.map(({ population, unit }) => (first.get(population) ?? 0) + unit)
+      return [name, { ...disc(members.length, centres[i] ?? CENTRE), neurons }]
+    })
+  )
   const recurrent = new Map(populations.map(({ name }): [string, Point[]] => [name, []]))
   for (const { name, members } of cells) {
     for (const [i, { population, unit }] of members.entries()) {
@@ -40,6 +52,18 @@ export function layOut(description: NetworkDescription): Layout {
     units: new Map([...recurrent, ...sides.map(({ text, dots }): [string, Point[]] => [text, dots])]),
     labels: sides.map(({ text, dots, x }) => ({ text, x, y: Math.min(...dots.map(({ y }) => y)) - LABEL_GAP }))
   }
+}
+
+/** The number of each population's first neuron. */
+function firstNeurons(populations: NetworkDescription['populations']): ReadonlyMap<string, number> {
+  let next = 0
+  return new Map(
+    populations.map(({ name, size }) => {
+      const first = next
+      next += size
+      return [name, first]
+    })
+  )
 }
 
 interface Cells {

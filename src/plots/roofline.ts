@@ -18,7 +18,7 @@ interface Point {
   readonly intensity: number
   /** 10⁹ operations a second. */
   readonly rate: number
-  /** Part of the time of all kernels. */
+  /** Part of the time in which threads worked. */
   readonly share: number
   readonly colour: string
 }
@@ -82,7 +82,7 @@ export function drawRoofline(profile: Profile & { readonly task?: string; readon
 }
 
 function pointsOf({ kernels, threads }: Profile): Point[] {
-  const whole = kernels.reduce((sum, { ms }) => sum + ms, 0)
+  const whole = kernels.filter(isWork).reduce((sum, { ms }) => sum + ms, 0)
   const shown = kernels.filter(({ operations, bytes, ms }) => operations > 0 && bytes > 0 && ms > 0)
   return shown.map((kernel: KernelProfile, i) => ({
     name: words(kernel.kernel),
@@ -92,6 +92,8 @@ function pointsOf({ kernels, threads }: Profile): Point[] {
     colour: COLOURS[i % COLOURS.length] ?? 'black'
   }))
 }
+
+const isWork = ({ kernel }: KernelProfile) => kernel !== 'preempted' && kernel !== 'waiting'
 
 const nearest = ({ bandwidth }: MachinePeak) => bandwidth[0]?.bytesPerSecond ?? 1
 

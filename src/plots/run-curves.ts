@@ -1,29 +1,49 @@
-import { axisX, axisY, gridY, line } from '@observablehq/plot'
+import { axisX, axisY, gridY, line, ruleY } from '@observablehq/plot'
 import type { Metrics } from '../operations/train.js'
-import { FONT_SIZE, figure } from './figure.js'
+import { drawn, FONT_SIZE } from './figure.js'
+import { FONT_FAMILY } from './font.js'
 import { LEGEND, legendColumn } from './legend.js'
 
 const STEPS = { text: 'training batches', stroke: '#999999', width: 1 }
-const VALIDATIONS = { text: 'validations', stroke: '#0072B2' }
+const VALIDATIONS = { text: 'validations', stroke: '#1b1b1b' }
+const WIDTH = 760
+const PANEL = 280
+const LEFT = 68
 
-/** The loss of a run along its training; an SVG document. */
+/** The loss of a run along its training, over the accuracy where there is one; an SVG document. */
 export function runCurves(metrics: readonly Metrics[]): string {
-  const of = (split: Metrics['split']) => metrics.filter(line => line.split === split)
   const names = [STEPS, VALIDATIONS]
-  const options = {
-    width: 760,
-    height: 340,
-    marginTop: LEGEND.top + LEGEND.row * names.length,
-    marginLeft: 68,
+  const top = LEGEND.top + LEGEND.row * names.length - 12
+  const accuracies = metrics.some(({ accuracy }) => accuracy !== null)
+  const panels = accuracies ? (['loss', 'accuracy'] as const) : (['loss'] as const)
+  const height = top + PANEL * panels.length
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"`,
+    ` font-family="'${FONT_FAMILY}', sans-serif" font-size="${FONT_SIZE}px">`,
+    '<rect width="100%" height="100%" fill="white"/>',
+    ...legendColumn(names, LEFT),
+    ...panels.map((figure, i) => panel(metrics, figure).replace('<svg ', `<svg y="${top + i * PANEL}" `)),
+    '</svg>\n'
+  ].join('')
+}
+
+function panel(metrics: readonly Metrics[], figure: 'loss' | 'accuracy'): string {
+  const of = (split: Metrics['split']) => metrics.filter(line => line.split === split && line[figure] !== null)
+  const at = { x: 'iteration', y: figure } as const
+  return drawn({
+    width: WIDTH,
+    height: PANEL,
+    marginTop: 16,
+    marginLeft: LEFT,
     marginRight: 24,
     marginBottom: 48,
     marks: [
       gridY({ stroke: '#dddddd', strokeOpacity: 1 }),
       axisX({ label: 'iteration', labelAnchor: 'center', labelArrow: 'none', fontSize: FONT_SIZE }),
-      axisY({ label: 'loss', labelAnchor: 'center', labelArrow: 'none', labelOffset: 50, fontSize: FONT_SIZE }),
-      line(of('train'), { x: 'iteration', y: 'loss', stroke: STEPS.stroke, strokeWidth: 0.7 }),
-      line(of('validation'), { x: 'iteration', y: 'loss', stroke: VALIDATIONS.stroke, strokeWidth: 2.2 })
+      axisY({ label: figure, labelAnchor: 'center', labelArrow: 'none', labelOffset: 50, fontSize: FONT_SIZE }),
+      ...(figure === 'accuracy' ? [ruleY([0, 1], { stroke: '#dddddd' })] : []),
+      line(of('train'), { ...at, stroke: STEPS.stroke, strokeWidth: 0.7 }),
+      line(of('validation'), { ...at, stroke: VALIDATIONS.stroke, strokeWidth: 2.2 })
     ]
-  }
-  return figure(options, legendColumn(names, 68).join(''))
+  })
 }

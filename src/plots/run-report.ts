@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { NetworkDescription } from '../network/description.js'
 import { type Rule, ruleNames } from '../rule/rule.js'
-import { readInterventions } from '../runs/interventions.js'
+import { type Intervention, readInterventions } from '../runs/interventions.js'
 import { learningRateText } from '../runs/learning-rate-text.js'
 import { optionsOf } from '../runs/resume.js'
 import { ruleLabel } from '../runs/rule-label.js'
@@ -9,11 +9,14 @@ import { type RunConfig, readRunFolder, type StoredRun } from '../runs/run-folde
 import { processName, runOwner } from '../runs/run-lock.js'
 import { type LastModel, lastModel, storedSnapshot } from '../runs/stored-snapshot.js'
 import { differences, type RunSettings, runConfig } from '../runs/train-run.js'
+import { readWarnings } from '../runs/warnings.js'
 import { MdglError } from '../support/error.js'
 import { shellWord } from '../support/shell-word.js'
 import { writeAside } from '../support/write-aside.js'
 import type { Schedule } from '../task/schedule.js'
+import { type Methods, methodsOf } from './methods.js'
 import { networkGraph } from './network-graph.js'
+import { type ReportTable, reportTables } from './report-tables.js'
 import { runCurves } from './run-curves.js'
 import { signalsPicture, trialPicture, weightsPicture } from './trial.js'
 
@@ -39,12 +42,45 @@ async function page(path: string, run: StoredRun, warn: (message: string) => voi
   const { config, metrics } = run
   const options = await optionsOf(config, path)
   const title = `${config.task}, ${ruleLabel(config.rule as Rule)}, seed ${config.seed}`
-  const last = await lastModel(path, options.iterations, warn)
-  const figures = [figure('Loss along training', runCurves(metrics))]
+  const end = run.diverged?.iteration ?? options.iterations
+  const last = await lastModel(path, end, warn)
+  const changes = await readInterventions(path)
+  const { result, settings } = reportTables(run, changes, await readWarnings(path), await stateOf(path, run))
+  const figures = [figure('Loss and accuracy along training', runCurves(metrics))]
   if (last !== undefined) figures.push(...(await trialFigures(last, options)))
   figures.push(figure('Network: synapses and modulatory channels', networkGraph(config.network as NetworkDescription)))
   const about = options.task.description === undefined ? '' : `<p>${text(options.task.description)}</p>`
-  return document(title, [about, await facts(path, run), ...figures, await again(path, run, options)].join('\n'))
+  const parts = [
+    about,
+    table(result),
+    ...figures,
+    methodsSection(methodsOf(config, changes)),
+    '<h2>Settings</h2>',
+    ...settings.map(each => `<h3>${text(each.title)}</h3>${table(each)}`),
+    again(path, run, options, changes)
+  ]
+  return document(title, parts.join('\n'))
+}
+
+/** A table of two columns, or of several with their names. */
+function table({ head, rows }: ReportTable): string {
+  const names = head?.map(name => `<th scope="col">${text(name)}</th>`).join('')
+  const row = ([name = '', ...values]: readonly string[]) =>
+    `<tr><th scope="row">${text(name)}</th>${values.map(value => `<td>${text(value)}</td>`).join('')}</tr>`
+  return `<div class="scroll"><table>${names === undefined ? '' : `<thead><tr>${names}</tr></thead>`}<tbody>${rows.map(row).join('')}</tbody></table></div>`
+}
+
+/** The methods in sentences and equations, and what a manuscript takes of them. */
+function methodsSection({ paragraphs, latex, bibtex }: Methods): string {
+  const body = paragraphs.map(({ text: sentences, equations }) => {
+    const lines = equations.map(({ plain }) => `<p class="equation">${text(plain)}</p>`).join('')
+    return `<p>${text(sentences)}</p>${lines}`
+  })
+  const more = [
+    ['The same in LaTeX', latex],
+    ['References, BibTeX', bibtex]
+  ].map(([name = '', content = '']) => `<details><summary>${name}</summary><pre>${text(content)}</pre></details>`)
+  return `<h2>Methods</h2>${body.join('')}${more.join('')}`
 }
 
 /** A trial with the last weights; of a run that diverged it may be past showing. */
@@ -73,40 +109,15 @@ async function stateOf(path: string, { finished, diverged }: StoredRun): Promise
   return finished ? 'finished' : 'unfinished'
 }
 
-async function facts(path: string, run: StoredRun): Promise<string> {
-  const { config, metrics } = run
-  const { training, precision, versions, instructionSetClass } = config
-  const last = metrics.findLast(({ split }) => split === 'validation') ?? metrics.at(-1)
-  const changes = await readInterventions(path)
-  const rows = [
-    ['state', await stateOf(path, run)],
-    ['iterations', `${metrics.at(-1)?.iteration ?? 0} of ${training.iterations}, ${training.batchSize} trials each`],
-    ['last loss', last === undefined ? '–' : `${last.loss.toFixed(4)} (${last.split})`],
-    ['last accuracy', last?.accuracy?.toFixed(3) ?? '–'],
-    ['precision', `${precision}, multiply-adds ${instructionSetClass}`],
-    ['optimiser', JSON.stringify(training.optimiser)],
-    ['rule', JSON.stringify(config.rule)],
-    [
-      'made by',
-      Object.entries(versions)
-        .map(([name, version]) => `${name} ${version}`)
-        .join(', ')
-    ],
-    ...changes.map(change => [
-      'changed',
-      `from iteration ${change.iteration} on: ${'stop' in change ? 'stopped' : `learning rate ${change.learningRate}`}`
-    ])
-  ]
-  const row = ([name = '', value = '']: readonly string[]) =>
-    `<tr><th scope="row">${text(name)}</th><td>${text(value)}</td></tr>`
-  return `<table>${rows.map(row).join('')}</table>`
-}
-
 /** The command that makes the run again: `mdgl train` where its options say all of the run, else `mdgl repeat`. */
-async function again(path: string, { config }: StoredRun, options: RunSettings): Promise<string> {
-  const trained = (await readInterventions(path)).length === 0 ? trainCommand(config, options) : undefined
+function again(path: string, { config }: StoredRun, options: RunSettings, changes: readonly Intervention[]): string {
+  const trained = changes.length === 0 ? trainCommand(config, options) : undefined
   const command = trained ?? `mdgl repeat ${shellWord(path)}`
-  return `<h2>Again</h2><pre>${text(command)}</pre><p>config.json beside this file has everything that decides the result.</p>`
+  const kept =
+    changes.length === 0
+      ? 'config.json beside this file has every setting'
+      : 'config.json beside this file has every setting, interventions.jsonl every change made while it ran'
+  return `<h2>Again</h2><pre>${text(command)}</pre><p>${kept}; <code>mdgl repeat</code> compares the weights.</p>`
 }
 
 /** The call of `mdgl train` that has a configuration; nothing where its options cannot say it. */
@@ -143,13 +154,20 @@ function document(title: string, body: string): string {
 <title>${text(title)}</title>
 <style>
 body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff }
-table { border-collapse: collapse }
-th { padding: 0.2rem 1rem 0.2rem 0; text-align: left; vertical-align: top; font-weight: 600 }
-td { overflow-wrap: anywhere }
-figure { margin: 2rem 0 }
+h2 { margin: 2.5rem 0 0.6rem; padding-bottom: 0.2rem; border-bottom: 1px solid #d4d4d4 }
+h3 { margin: 1.6rem 0 0.3rem; font-size: 1rem }
+table { border-collapse: collapse; font-size: 0.94rem }
+th, td { padding: 0.2rem 1.2rem 0.2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #e6e6e6; overflow-wrap: break-word }
+thead th { color: #5a5a5a; white-space: nowrap }
+tbody th { font-weight: 600 }
+.scroll { overflow-x: auto }
+figure { margin: 2rem 0; break-inside: avoid }
 figcaption { margin-bottom: 0.5rem; font-weight: 600 }
 svg { display: block; max-width: 100%; height: auto }
-pre { padding: 0.8rem; white-space: pre-wrap; background: #f3f3f4 }
+.equation { margin: 0.3rem 0 0.3rem 2rem; font-family: Cambria, 'Latin Modern Math', 'STIX Two Text', Georgia, serif }
+pre { padding: 0.8rem; white-space: pre-wrap; overflow-wrap: anywhere; background: #f3f3f4; font-size: 0.88rem }
+summary { cursor: pointer; margin: 0.5rem 0 }
+@media print { details > pre { font-size: 0.75rem } body { margin: 0; max-width: none } }
 </style>
 </head>
 <body>

@@ -15,6 +15,13 @@ export function probeCost({ iterations }: Pick<Profile, 'iterations'>) {
   return { plain, profiled, cost: profiled / plain - 1 }
 }
 
+/** Part of the threads' time with work for which they had no processor. */
+export function preemptedShare({ kernels }: Pick<Profile, 'kernels'>): number {
+  const ms = (name: string) => kernels.find(({ kernel }) => kernel === name)?.ms ?? 0
+  const whole = kernels.reduce((sum, kernel) => sum + kernel.ms, 0)
+  return Math.max(0, ms('preempted')) / (whole - ms('waiting'))
+}
+
 /** A kernel's name for people. */
 export const words = (kernel: string) => kernel.replaceAll('-', ' ')
 

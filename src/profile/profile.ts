@@ -37,7 +37,8 @@ export interface ProfileOptions<ReadoutName extends string = string> extends Run
  * - `modulation`: Γ, what cells receive of what others secrete; `backward-recursion`: λ, from the last step to the first;
  *   `eligibility-traces` (online forms); `gradient-gather`: gradient sums over events; `reduction`: sums over lanes and blocks;
  * - `optimiser`; `rewiring`; `preparation`: checks, weights laid out, the rule made ready;
- * - `remainder`: of the passes through time what none of these holds, and interruptions by other processes; `waiting`: a thread without work.
+ * - `remainder`: work in the passes through time that none of these holds;
+ * - `preempted`: a thread with work but without a processor, since the system ran something else; `waiting`: a thread without work.
  */
 export type ProfiledKernel =
   | 'drawing-inputs'
@@ -55,6 +56,7 @@ export type ProfiledKernel =
   | 'rewiring'
   | 'preparation'
   | 'remainder'
+  | 'preempted'
   | 'waiting'
 
 /** A time per iteration, and how sure it is. */
@@ -69,7 +71,7 @@ export interface ProfiledTime {
 export interface KernelProfile extends ProfiledTime {
   /** Which kernel. */
   readonly kernel: ProfiledKernel
-  /** Its time in each thread; the times of all kernels add up to the iteration's, `waiting` included. */
+  /** Its time in each thread; the times of all kernels add up to the iteration's, `preempted` and `waiting` included. */
   readonly byThread: readonly ProfiledTime[]
   /** How often it ran: steps of blocks of trials for most, tiles of steps for `gradient-gather`. */
   readonly calls: number
@@ -112,6 +114,8 @@ export interface ProfileSlice {
   readonly begin: number
   /** End. */
   readonly end: number
+  /** Time between them for which the thread had a processor; the rest is `preempted`. */
+  readonly processor: number
 }
 
 /** Where the time of training iterations goes. */
@@ -132,6 +136,8 @@ export interface Profile {
     readonly end: number
     /** ms with the probes on. */
     readonly profiled: number
+    /** ms of these for which threads with work had no processor, all threads together. */
+    readonly preempted: number
     /** ms with the probes off. */
     readonly plain: number
   }[]

@@ -24,6 +24,8 @@ export interface TraceEvent {
   readonly ts?: number
   /** Duration in µs. */
   readonly dur?: number
+  /** Part of the duration for which the thread had a processor, in µs. */
+  readonly tdur?: number
   /** The category by which viewers filter. */
   readonly cat?: string
   /** More, shown when the event is selected. */
@@ -42,8 +44,13 @@ export interface TraceEvent {
 export function traceProfile(profile: Profile): ProfileTrace {
   const { threads, iterations, slices, simd } = checkProfile(profile)
   const origin = iterations[0]?.begin ?? 0
-  const complete = (name: string, tid: number, begin: number, end: number, rest: Pick<TraceEvent, 'cat' | 'args'>) =>
-    ({ name, ph: 'X', pid: 1, tid, ts: (begin - origin) / 1000, dur: (end - begin) / 1000, ...rest }) as const
+  const complete = (
+    name: string,
+    tid: number,
+    begin: number,
+    end: number,
+    rest: Pick<TraceEvent, 'tdur' | 'cat' | 'args'>
+  ) => ({ name, ph: 'X', pid: 1, tid, ts: (begin - origin) / 1000, dur: (end - begin) / 1000, ...rest }) as const
   const names = Array.from({ length: threads }, (_, tid) => named('thread_name', tid, `engine thread ${tid}`))
   return {
     displayTimeUnit: 'ms',
@@ -77,7 +84,9 @@ function checkProfile(given: Profile): Pick<Profile, 'threads' | 'iterations' | 
         thread: wholeNumber(slice.thread, `${path}.thread`),
         block,
         begin,
-        end
+        end,
+        // Earlier profiles do not have it.
+        processor: slice.processor === undefined ? end - begin : finite(slice.processor, `${path}.processor`)
       }
     })
   }
@@ -92,6 +101,11 @@ function named(name: string, tid: number, value: string): TraceEvent {
   return { name, ph: 'M', pid: 1, tid, args: { name: value } }
 }
 
-function details({ block }: ProfileSlice): Pick<TraceEvent, 'cat' | 'args'> {
-  return block === null ? { cat: 'batch', args: {} } : { cat: 'block', args: { block } }
+/** `preempted` in µs: viewers show a slice from its start to its end, whether or not its thread ran. */
+function details({ block, begin, end, processor }: ProfileSlice): Pick<TraceEvent, 'tdur' | 'cat' | 'args'> {
+  const preempted = Math.max(0, end - begin - processor) / 1000
+  const tdur = processor / 1000
+  return block === null
+    ? { tdur, cat: 'batch', args: { preempted } }
+    : { tdur, cat: 'block', args: { block, preempted } }
 }

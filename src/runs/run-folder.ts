@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Metrics } from '../operations/train.js'
@@ -5,7 +6,9 @@ import { codeOf } from '../support/recognise.js'
 import { shellWord } from '../support/shell-word.js'
 import { writeAside } from '../support/write-aside.js'
 import { runFolders } from './folders.js'
+import type { Provenance } from './provenance.js'
 import { inUse, isLockFile, type LockOptions, RunLock, runOwner } from './run-lock.js'
+import type { TaskFile } from './task-file.js'
 import { writeFailure } from './write-failure.js'
 
 /** The format of a run folder, part of every config.json. */
@@ -21,8 +24,8 @@ export interface RunConfig {
   readonly instructionSetClass: string
   /** The task's name. */
   readonly task: string
-  /** The file that it came from, if it is the user's: its path then, and its SHA-256. */
-  readonly taskFile?: { readonly path: string; readonly sha256: string }
+  /** The file that it came from, if it is the user's: its path then, its SHA-256, and those of the files that it imports. */
+  readonly taskFile?: TaskFile
   /** The options of the task, where it was given any: those that its name does not stand for. */
   readonly taskOptions?: Readonly<Record<string, unknown>>
   /** The learning rule, every part written out. */
@@ -37,6 +40,8 @@ export interface RunConfig {
   readonly training: Readonly<Record<string, unknown>>
   /** What is written how often; it changes nothing of the training. Not in folders of before it was kept. */
   readonly recording?: { readonly checkpointEvery: number; readonly alignmentEvery?: number }
+  /** When, where and from which state of the user's repository the run began; it decides nothing. Not in folders of before it was kept. */
+  readonly provenance?: Provenance
 }
 
 /** Anything that can write its weights to a file. */
@@ -47,11 +52,14 @@ interface Saveable {
 const CONFIG = 'config.json'
 const METRICS = 'metrics.jsonl'
 const ALIGNMENT = 'alignment.jsonl'
+const WARNINGS = 'warnings.jsonl'
 const WEIGHTS = 'weights.safetensors'
 const DIVERGED = 'diverged.json'
+/** The checksum of the weights, and when they were written. */
+const FINISHED = 'finished.json'
 /** What a run writes, under its own name or the one it has until it is whole; and the folder of its checkpoints. */
 const RUN_FILES =
-  /^(?:checkpoints|(?:(?:config|diverged)\.json|(?:metrics|alignment|interventions)\.jsonl|weights\.safetensors|report\.html)(?:\.[\da-f-]{36}(?:\.tmp)?)?)$/
+  /^(?:checkpoints|(?:(?:config|diverged|finished)\.json|(?:metrics|alignment|interventions|warnings)\.jsonl|weights\.safetensors|report\.html)(?:\.[\da-f-]{36}(?:\.tmp)?)?)$/
 
 /**
  * A run folder being written: config.json at once, metrics.jsonl line by line, the weights at the end. Its lock is held until it
@@ -101,8 +109,8 @@ export class RunFolder {
   /** Goes on with a run after an iteration: what metrics and alignment say of later ones goes, and where it says that it ended. */
   static async reopen(lock: RunLock, iteration: number): Promise<RunFolder> {
     const { path } = lock
-    for (const name of [WEIGHTS, DIVERGED]) await rm(join(path, name), { force: true })
-    for (const name of [METRICS, ALIGNMENT]) await cutBack(join(path, name), iteration)
+    for (const name of [WEIGHTS, DIVERGED, FINISHED]) await rm(join(path, name), { force: true })
+    for (const name of [METRICS, ALIGNMENT, WARNINGS]) await cutBack(join(path, name), iteration)
     return new RunFolder(lock, await open(join(path, METRICS), 'a'))
   }
 
@@ -147,6 +155,8 @@ export class RunFolder {
   async finish(model: Saveable): Promise<void> {
     await this.check()
     await model.save(join(this.path, WEIGHTS))
+    const finished = { weights: await weightsChecksum(this.path), date: new Date().toISOString() }
+    await writeWhole(join(this.path, FINISHED), `${JSON.stringify(finished)}\n`)
     await this.close()
   }
 
@@ -185,6 +195,20 @@ export interface StoredRun {
   readonly finished: boolean
   /** Where and why it diverged, if it did. */
   readonly diverged?: Divergence
+}
+
+/** The SHA-256 of the file of a run's weights. */
+async function weightsChecksum(folder: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readFile(join(folder, WEIGHTS)))
+    .digest('hex')
+}
+
+/** The checksum of a finished run's weights as it was recorded when they were written, or of what is there now. */
+export async function recordedWeights(folder: string): Promise<string | undefined> {
+  const recorded = parse(await readFile(join(folder, FINISHED), 'utf8').catch(ifMissing('')))
+  if (typeof recorded === 'object' && recorded !== null && 'weights' in recorded) return String(recorded.weights)
+  return await weightsChecksum(folder).catch(ifMissing(undefined))
 }
 
 /**

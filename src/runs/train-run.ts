@@ -1,4 +1,4 @@
-import { relative } from 'node:path'
+import { dirname, relative } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { native } from '../addon/native.js'
 import { Model } from '../model/model.js'
@@ -15,15 +15,17 @@ import { shellWord } from '../support/shell-word.js'
 import { versions } from '../support/version.js'
 import { completeOptimiser, type Optimiser, optimiserOrDefault, withLearningRate } from '../task/optimiser.js'
 import { completeLearningRate, type Schedule } from '../task/schedule.js'
-import { ActivityWatch } from './activity-warning.js'
 import { type AlignmentRecord, alignmentRecord, appendAlignment } from './alignment-record.js'
 import { type Checkpoint, hasCheckpoint, writeCheckpoint } from './checkpoints.js'
 import type { RunControl } from './control.js'
 import { type Intervention, learningRateAt, nextChange, recordIntervention } from './interventions.js'
+import { provenanceOf } from './provenance.js'
 import { RUN_FORMAT, type RunConfig, RunFolder } from './run-folder.js'
 import type { RunLock } from './run-lock.js'
-import type { TaskFile } from './task-file.js'
+import { RunWatch } from './run-watch.js'
+import { changedImports, type TaskFile } from './task-file.js'
 import type { BuiltInTask, TaskOptions } from './tasks.js'
+import { recordWarning } from './warnings.js'
 import { writeFailure } from './write-failure.js'
 
 /** Iterations between two checkpoints, unless it is said. */
@@ -131,12 +133,18 @@ export function runConfig(options: RunSettings): RunConfig {
 /** In what two configurations differ, what has no effect on the result left out. */
 export function differences(one: RunConfig, other: RunConfig): string[] {
   const [a, b] = [comparable(one), comparable(other)]
-  return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(key => !isDeepStrictEqual(a[key], b[key]))
+  const differing = [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(
+    key => !isDeepStrictEqual(a[key], b[key])
+  )
+  const imported = changedImports(one.taskFile, other.taskFile)
+  return imported.length === 0 ? differing : [...differing, `file that its task file imports (${imported.join(', ')})`]
 }
 
 /** A configuration as its file would have it. */
 function comparable(config: RunConfig): Record<string, unknown> {
-  const { versions, training, taskFile, recording, network, ...rest } = JSON.parse(JSON.stringify(config)) as RunConfig
+  const { versions, training, taskFile, recording, provenance, network, ...rest } = JSON.parse(
+    JSON.stringify(config)
+  ) as RunConfig
   return { ...rest, network: complete(network), 'task file': taskFile?.sha256, version: versions.mdgl, ...training }
 }
 
@@ -165,7 +173,9 @@ export async function trainRun(
   try {
     // Whatever is wrong with the options is said before there is a folder.
     await train(model, options.task, trainingOptions(options, replay, 1, options.iterations)).return()
-    return await new RunHistory(model, options, await open(runConfig(options)), observer, replay).run(0)
+    const folder = options.taskFile === undefined ? process.cwd() : dirname(options.taskFile.path)
+    const config = { ...runConfig(options), provenance: await provenanceOf(folder) }
+    return await new RunHistory(model, options, await open(config), observer, replay).run(0)
   } finally {
     model.dispose()
   }
@@ -214,7 +224,7 @@ class RunHistory {
   /** The last iteration whose step the model has behind it. */
   #stepped = 0
   #kept = 0
-  readonly #activity: ActivityWatch
+  readonly #watch: RunWatch
 
   constructor(
     model: Model,
@@ -228,7 +238,8 @@ class RunHistory {
     this.#folder = folder
     this.#observer = observer
     this.#changes = [...changes]
-    this.#activity = new ActivityWatch(model.description)
+    const { rule, task } = options
+    this.#watch = new RunWatch({ model, rule, loss: task.loss, regulariser: task.regulariser })
   }
 
   async run(done: number): Promise<RunEnd> {
@@ -239,6 +250,7 @@ class RunHistory {
     const { learningRate } = trainingOptions(this.#options, this.#changes, done + 1, done + 1).optimiser
     await this.#observer.started?.({ path, model: this.#model, iteration: done, learningRate })
     try {
+      await this.#warn(this.#watch.beginning())
       while (this.#iteration < this.#options.iterations) {
         const ending = await this.#segment()
         if (ending !== undefined) return { path, ending, iteration: this.#iteration }
@@ -254,6 +266,14 @@ class RunHistory {
       return { path, ending: 'diverged', iteration: this.#stepped, reason: error.message }
     } finally {
       await this.#folder.close()
+    }
+  }
+
+  /** Says what was noticed, and keeps it in the folder. */
+  async #warn(messages: readonly string[]): Promise<void> {
+    for (const message of messages) {
+      await recordWarning(this.#folder.path, this.#stepped, message)
+      this.#observer.warned?.(message)
     }
   }
 
@@ -280,8 +300,7 @@ class RunHistory {
       await this.#folder.append(metrics)
       this.#stepped = metrics.iteration
       this.#observer.metrics?.(metrics)
-      const warning = this.#activity.warning(metrics)
-      if (warning !== undefined) this.#observer.warned?.(warning)
+      await this.#warn(this.#watch.metrics(metrics))
       const validates = validateEvery > 0 && metrics.iteration % validateEvery === 0
       if (validates && metrics.split === 'train') continue
       this.#iteration = metrics.iteration

@@ -555,15 +555,15 @@ export const calls: Readonly<Record<string, Call>> = {
         precision: 'f32',
         threads: 2,
         every: 1,
-        iterations: [{ begin: 0, end: 9, profiled: 1, plain: 1 }],
+        iterations: [{ begin: 0, end: 9, profiled: 1, preempted: 0, plain: 1 }],
         kernels: [],
         peaks: [],
-        slices: [{ stage: 'draw', thread: 0, block: null, begin: 1, end: 2 }],
+        slices: [{ stage: 'draw', thread: 0, block: null, begin: 1, end: 2, processor: 1 }],
         loss: 1,
         gradientNorm: 1
       }
     ],
-    { loose: /kernels|peaks|simd|precision|every|loss|gradientNorm|profiled|plain|block/ }
+    { loose: /kernels|peaks|simd|precision|every|loss|gradientNorm|profiled|preempted|plain|block/ }
   ),
 
   // Statistics.

@@ -4,6 +4,8 @@
 //! what the kernel's work is counted in: neuron updates (cells × steps × trials), synaptic events (events × synapses of
 //! their senders, in each trial), modulatory gains (× steps × trials), input events, gradient sums or weights.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use divan::counter::ItemsCount;
 use divan::{Bencher, Divan};
 use mdgl_core::Instructions;
@@ -210,4 +212,25 @@ fn rewiring(bencher: Bencher) {
     let block = block("mdgl");
     let model = block.pruned();
     bencher.counter(ItemsCount::new(block.weights())).with_inputs(|| model.clone()).bench_local_refs(rewire);
+}
+
+/// Two threads that wait for each other: the least cost of a step whose cells two threads share. A call is 1000 times.
+#[divan::bench]
+fn barrier(bencher: Bencher) {
+    const TIMES: usize = 1000;
+    let meet = |own: &AtomicUsize, other: &AtomicUsize| {
+        for step in 1..=TIMES {
+            own.store(step, Ordering::Release);
+            while other.load(Ordering::Acquire) < step {
+                std::hint::spin_loop();
+            }
+        }
+    };
+    bencher.bench_local(|| {
+        let (a, b) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| meet(&a, &b));
+            meet(&b, &a);
+        });
+    });
 }

@@ -61,7 +61,9 @@ fn each_pair_has_a_synapse_with_the_probability() {
 
 #[test]
 fn a_neuron_has_no_synapse_with_itself() {
-    for rule in [json!({ "probability": 1.0 }), json!({ "fixedInDegree": 199 }), json!({ "fixedOutDegree": 199 })] {
+    for rule in
+        [json!({ "probability": 1.0 }), json!({ "fixedInDegree": 199 }), json!({ "fixedOutDegree": 199 })]
+    {
         let mut projection = rule.clone();
         (projection["from"], projection["to"]) = (json!("a"), json!("a"));
         let drawn = of(projection);
@@ -73,7 +75,12 @@ fn a_neuron_has_no_synapse_with_itself() {
 
 #[test]
 fn degrees_are_exact_and_partners_uniform() {
-    for (rule, recurrent) in [("fixedInDegree", false), ("fixedInDegree", true), ("fixedOutDegree", false), ("fixedOutDegree", true)] {
+    for (rule, recurrent) in [
+        ("fixedInDegree", false),
+        ("fixedInDegree", true),
+        ("fixedOutDegree", false),
+        ("fixedOutDegree", true),
+    ] {
         let to = if recurrent { "a" } else { "b" };
         let drawn = of(json!({ "from": "a", "to": to, rule: 20 }));
         let synapses = &drawn.projections()[0];
@@ -146,7 +153,10 @@ fn probability_falls_off_with_the_distance_on_the_sheet() {
             let (mean, variance) = pairs.iter().fold((0.0, 0.0), |(m, v), p| (m + p, v + p * (1.0 - p)));
             let ends = synapses.pre().iter().zip(synapses.post());
             let found = ends.filter(|&(&pre, &post)| within(pre as usize, post as usize)).count() as f64;
-            assert!((found - mean).abs() <= 4.5 * variance.sqrt() + 1e-9, "{distance} {from}: {found} of {mean}");
+            assert!(
+                (found - mean).abs() <= 4.5 * variance.sqrt() + 1e-9,
+                "{distance} {from}: {found} of {mean}"
+            );
         }
     }
     let plain = json!({ "from": "a", "to": "a", "probability": 0.5, "distance": { "profile": "gaussian", "width": 3.0 } });
@@ -208,13 +218,12 @@ fn two_senders_give_as_many_weights_as_synapses() {
 #[test]
 fn scaling_divides_by_the_root_of_the_in_degree() {
     let one = json!({ "scheme": "constant", "value": 1.0, "scaling": "in-degree" });
-    let drawn = of(json!({ "from": "a", "to": "b", "probability": 0.3, "initialise": { "scheme": "constant", "value": 1.0 } }));
+    let drawn = of(
+        json!({ "from": "a", "to": "b", "probability": 0.3, "initialise": { "scheme": "constant", "value": 1.0 } }),
+    );
     let posts = drawn.projections()[0].post().to_vec();
-    let free = network(
-        json!({ "from": "in", "to": "b", "probability": 0.3, "initialise": one }),
-        json!({}),
-    )
-    .unwrap();
+    let free = network(json!({ "from": "in", "to": "b", "probability": 0.3, "initialise": one }), json!({}))
+        .unwrap();
     let own = free.projections()[0].post().to_vec();
     assert!(!posts.is_empty());
     for (post, weight) in own.iter().zip(weights(free)) {
@@ -231,11 +240,14 @@ fn weights_by_type_have_each_pair_of_types_own_distribution() {
         { "name": "y", "members": [{ "population": "a", "units": (100..200).collect::<Vec<_>>() }, { "population": "b" }] }
     ] });
     let all = json!({ "x": { "x": constant(1.0), "y": constant(2.0) }, "y": { "x": constant(3.0), "y": constant(4.0) } });
-    let projection = |pairs: Value| {
-        json!({ "from": "a", "to": "a", "probability": 0.1, "initialise": { "scheme": "by-type", "pairs": pairs } })
-    };
+    let projection = |pairs: Value| json!({ "from": "a", "to": "a", "probability": 0.1, "initialise": { "scheme": "by-type", "pairs": pairs } });
     let drawn = network(projection(all), types.clone()).unwrap();
-    let ends: Vec<_> = drawn.projections()[0].pre().iter().zip(drawn.projections()[0].post()).map(|(a, b)| (*a, *b)).collect();
+    let ends: Vec<_> = drawn.projections()[0]
+        .pre()
+        .iter()
+        .zip(drawn.projections()[0].post())
+        .map(|(a, b)| (*a, *b))
+        .collect();
     for ((pre, post), weight) in ends.into_iter().zip(weights(drawn)) {
         assert_eq!(weight, f64::from(1 + 2 * u8::from(pre >= 100) + u8::from(post >= 100)));
     }
@@ -262,9 +274,18 @@ fn a_rule_out_of_its_range_is_refused_by_name() {
         (json!({ "fixedInDegree": 0 }), "fixedInDegree"),
         (json!({ "fixedInDegree": 201 }), "fixedInDegree"),
         (json!({ "fixedOutDegree": 101 }), "fixedOutDegree"),
-        (json!({ "probability": 0.1, "initialise": { "scheme": "uniform", "low": 1.0, "high": 1.0 } }), "initialise.high"),
-        (json!({ "probability": 0.1, "initialise": { "scheme": "lognormal", "mean": 0.0, "standardDeviation": 1.0 } }), "initialise.mean"),
-        (json!({ "probability": 0.1, "connections": { "pre": [], "post": [], "values": [] } }), "probability"),
+        (
+            json!({ "probability": 0.1, "initialise": { "scheme": "uniform", "low": 1.0, "high": 1.0 } }),
+            "initialise.high",
+        ),
+        (
+            json!({ "probability": 0.1, "initialise": { "scheme": "lognormal", "mean": 0.0, "standardDeviation": 1.0 } }),
+            "initialise.mean",
+        ),
+        (
+            json!({ "probability": 0.1, "connections": { "pre": [], "post": [], "values": [] } }),
+            "probability",
+        ),
     ] {
         let message = projection(more.clone());
         assert!(message.contains(&format!("projections.a->b.{path}")), "{more}: {message}");

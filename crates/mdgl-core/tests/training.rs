@@ -421,7 +421,7 @@ fn a_list_of_two_signs_is_two_units() {
     assert!(weights.iter().all(|&weight| weight >= 0.0), "{weights:?}");
 }
 
-/// Results of a small network per rule after ten iterations. A change here is a change of results: it belongs into
+/// Results of a small network per rule after ten iterations, on every instruction set of this machine. A change here is a change of results: it belongs into
 /// CHANGELOG.md.
 #[test]
 fn golden_hashes() {
@@ -434,7 +434,12 @@ fn golden_hashes() {
     };
     let found = mdgl_core::RULE_NAMES.map(|name| {
         let rule = Rule::named(name).unwrap();
-        (name, hash(&rule, Instructions::FusedTwin), hash(&rule, Instructions::Portable))
+        let [fused, unfused] = [Instructions::FusedTwin, Instructions::Portable].map(|set| hash(&rule, set));
+        for set in Instructions::ALL.into_iter().filter(|set| set.is_available()) {
+            let expected = if set.class() == "fused" { fused } else { unfused };
+            assert_eq!(hash(&rule, set), expected, "{name} on {}", set.name());
+        }
+        (name, fused, unfused)
     });
     let others = found.into_iter().filter(|row| !GOLDEN.contains(row));
     let rows: Vec<_> = others.map(|(name, a, b)| format!("    (\"{name}\", {a:#x}, {b:#x}),")).collect();

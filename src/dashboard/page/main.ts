@@ -1,235 +1,209 @@
 import type { NeuronTrace, TrialSnapshot } from '../../analysis/trial-snapshot.js'
-import { isLearningRate, LEARNING_RATE, type Metrics } from '../frames.js'
-import { align, type Curve, LineChart } from './chart.js'
-import { ink, ofPlace, ofRule } from './colours.js'
-import { histogram } from './histogram.js'
-import { Raster } from './raster.js'
+import { darkScheme, ink, ofRule } from './colours.js'
+import { Controls } from './controls.js'
+import { IterationCurves } from './curves.js'
+import { create, element, setOptions, setText } from './elements.js'
+import { groupsOf } from './groups.js'
+import { histogram, weightsText } from './histogram.js'
+import { Message } from './message.js'
+import { groundOf, NetworkPanel } from './network.js'
+import { iterationOf, RunsTable } from './runs-table.js'
 import { Server } from './server.js'
-import { spread } from './spread.js'
 import { type KnownRun, Store } from './store.js'
+import { TrialPanels } from './trial.js'
+import { View } from './view.js'
 
-const element = <T extends HTMLElement>(id: string) => document.getElementById(id) as T
+/** Least ms between two requests for the channels' shares of a run that goes on. */
+const SHARES_EVERY = 20_000
 
 const server = new Server()
 const store = new Store()
+const view = new View(schedule)
+const message = new Message()
+const controls = new Controls(server, message)
+const curves = new IterationCurves()
+const table = new RunsTable(view)
+const trial = new TrialPanels({ neuron: chooseNeuron, type: chooseType })
+const network = new NetworkPanel({ neuron: chooseNeuron, type: chooseType, channel: chooseChannel })
+
 const runs = element<HTMLSelectElement>('run')
 const neuron = element<HTMLInputElement>('neuron')
 const projection = element<HTMLSelectElement>('projection')
-const pause = element<HTMLButtonElement>('pause')
-const stop = element<HTMLButtonElement>('stop')
-const learningRate = element<HTMLInputElement>('learning-rate')
-const summary = element('summary')
+const smoothing = element<HTMLInputElement>('smoothing')
+const counts = element<HTMLInputElement>('log-counts')
 
-const charts = {
-  loss: new LineChart('loss', { x: 'iteration', y: 'loss' }),
-  accuracy: new LineChart('accuracy', { x: 'iteration', y: 'accuracy' }),
-  outputs: new LineChart('outputs', { x: 'time (ms)', y: 'readout' }),
-  membrane: new LineChart('membrane', { x: 'time (ms)', y: 'v, threshold' }),
-  learning: new LineChart('learning', { x: 'time (ms)', y: 'mean |L|' }),
-  modulation: new LineChart('modulation', { x: 'time (ms)', y: 'mean |Γ|' }),
-  rates: new LineChart('rates', { x: 'iteration', y: 'rate (Hz)' }),
-  alignment: new LineChart('alignment', { x: 'iteration', y: 'cosine' }),
-  speed: new LineChart('speed', { x: 'iteration', y: 'ms/iteration' })
-}
-const raster = new Raster(element<HTMLCanvasElement>('raster'), choose)
-
-/** What is chosen is part of the address: a reload shows the same. */
-const chosen = new URLSearchParams(location.hash.slice(1))
+let scheduled = false
 let trace: NeuronTrace | undefined
-let shownGraph = ''
-let drawn = false
-let asked = ''
-let shownSnapshot: TrialSnapshot | undefined
-let shownAs = ''
+let asked = { snapshot: '', neuron: '', shares: '', sharesAt: 0 }
+let shown: { snapshot: TrialSnapshot | undefined; as: string } = { snapshot: undefined, as: '' }
+/** Why a run's trial cannot be shown. */
+const problems = new Map<string, { readonly key: string; readonly text: string }>()
 
 function current(): KnownRun | undefined {
-  return store.runs.get(chosen.get('run') ?? '') ?? store.runs.values().next().value
+  return store.runs.get(view.text('run') ?? '') ?? store.runs.values().next().value
 }
 
-function keep(key: string, value: string): void {
-  chosen.set(key, value)
-  history.replaceState(null, '', `#${chosen}`)
-  schedule()
+const chosenNeuron = () => Math.floor(view.number('neuron') ?? 0)
+
+function chooseNeuron(index: number): void {
+  const type = current()?.snapshot?.types.find(({ neurons }) => neurons.includes(index))?.name
+  view.set({ neuron: String(index), type, channel: undefined })
 }
 
-function choose(index: number): void {
-  neuron.value = String(index)
-  keep('neuron', String(index))
+function chooseType(name: string): void {
+  view.set({ type: view.text('type') === name ? undefined : name, channel: undefined })
 }
 
-const chosenNeuron = () => Math.max(0, Number.parseInt(chosen.get('neuron') ?? '0', 10) || 0)
+function chooseChannel(key: string): void {
+  view.set({ channel: view.text('channel') === key ? undefined : key, type: undefined })
+}
+
+/** The chosen type, or the two that the chosen channel joins. */
+function chosenTypes(snapshot: TrialSnapshot): ReadonlySet<string> {
+  const channel = view.text('channel')
+  if (channel === undefined) return new Set([view.text('type') ?? ''].filter(Boolean))
+  const names = snapshot.types.map(({ name }) => name)
+  const [from] = names.filter(name => names.some(to => `${name}->${to}` === channel))
+  return new Set(names.filter(name => name === from || `${from}->${name}` === channel))
+}
 
 /** At most one drawing a frame of the screen. */
 function schedule(): void {
-  if (drawn) return
-  drawn = true
+  if (scheduled) return
+  scheduled = true
   requestAnimationFrame(() => {
-    drawn = false
+    scheduled = false
     draw()
   })
 }
 
 function draw(): void {
   const run = current()
-  list()
+  const all = [...store.runs.values()]
+  setOptions(runs, [...store.runs.keys()], run?.info.id)
+  element('run-choice').hidden = all.length < 2
+  element('content').hidden = run === undefined
   if (run === undefined) {
-    summary.textContent = 'No run yet.'
+    setText(element('summary'), 'No run yet.')
     return
   }
-  control(run)
-  courses()
-  if (isNew(run.snapshot)) {
-    if (run.snapshot !== undefined) showSnapshot(run, run.snapshot)
-    raster.show(run.snapshot, chosenNeuron())
-  }
-  const graph = server.graph(run.info.id)
-  if (graph !== shownGraph) {
-    shownGraph = graph
-    const image = element('graph').querySelector('img') as HTMLImageElement
-    image.src = graph
-    image.alt = `The network of ${run.info.task}: cells by type, synapses as thin lines, modulatory channels as dashed arrows`
-  }
+  summary(run)
+  controls.show(run.info)
+  const hidden = view.all('hidden')
+  const visible = all.filter(each => each === run || !hidden.has(each.info.id))
+  table.show(all, groupsOf(all), run)
+  const overlaid = store.runs.get(view.text('overlay') ?? '')
+  smoothing.value = String(Math.min(0.99, view.number('smoothing') ?? 0))
+  counts.checked = view.text('counts') !== 'linear'
+  const overlay = overlaid === run ? undefined : overlaid
+  curves.show({ runs: visible, chosen: run, overlay, smoothing: Number(smoothing.value) })
+  drawTrial(run)
 }
 
-/** Whether a snapshot is to be drawn: it, what is chosen in it, or how it is shown has changed. */
-function isNew(snapshot: TrialSnapshot | undefined): boolean {
-  const key = `${chosen} ${ink()} ${element('weights').clientWidth}`
-  if (snapshot === shownSnapshot && key === shownAs) return false
-  shownSnapshot = snapshot
-  shownAs = key
-  return true
-}
-
-function list(): void {
-  const ids = [...store.runs.keys()]
-  if ([...runs.options].map(({ value }) => value).join() !== ids.join()) {
-    runs.replaceChildren(...ids.map(id => new Option(id, id)))
-  }
-  const run = current()
-  if (run !== undefined) runs.value = run.info.id
-}
-
-function control({ info, train, validation }: KnownRun): void {
+function summary(run: KnownRun): void {
+  const { train, validation, info } = run
+  const { task, rule, seed, iterations, state, process, warnings } = info
   const last = validation.at(-1) ?? train.at(-1)
-  const { task, rule, seed, iterations, state, process } = info
-  const at = Math.max(train.at(-1)?.iteration ?? 0, validation.at(-1)?.iteration ?? 0)
   const loss = last === undefined ? '' : `, ${last.split} loss ${last.loss.toFixed(4)}`
   const by = process === undefined ? '' : ` (process ${process.pid} on ${process.host})`
-  summary.textContent = `${task}, ${ofRule(rule).label}, seed ${seed}: ${state}${by}, iteration ${at} of ${iterations}${loss}`
-  const live = info.controllable && (state === 'running' || state === 'paused')
-  element('controls').hidden = !info.controllable
-  pause.disabled = !live
-  stop.disabled = !live
-  element<HTMLButtonElement>('set-rate').disabled = !live
-  pause.textContent = state === 'paused' ? 'Resume' : 'Pause'
-  if (document.activeElement !== learningRate) learningRate.value = String(info.learningRate)
+  const text = `${task}, ${ofRule(rule).label}, seed ${seed}: ${state}${by}, iteration ${iterationOf(run)} of ${iterations}${loss}`
+  setText(element('summary'), text)
+  element('summary').classList.toggle('error', state === 'failed')
+  const list = element('warnings')
+  if (list.childElementCount !== warnings.length) list.replaceChildren(...warnings.map(each => create('li', {}, each)))
 }
 
-/** The curves over iterations: every rule, mean and spread over its seeds. */
-function courses(): void {
-  const groups = [...store.byRule()]
-  const curves = (points: (run: KnownRun) => readonly { iteration: number; value: number | null }[]) =>
-    groups.flatMap(([rule, members]) => {
-      const { iterations, mean, low, high } = spread(members.map(points))
-      const { label, colour } = ofRule(rule)
-      const band = members.length > 1 ? { low, high } : {}
-      return iterations.length === 0 ? [] : [{ label, colour, at: iterations, values: mean, ...band }]
-    })
-  const metrics = ({ validation, train }: KnownRun) => (validation.length > 0 ? validation : train)
-  const of = (pick: (line: Metrics) => number | null) => (run: KnownRun) =>
-    metrics(run).map(line => ({ iteration: line.iteration, value: pick(line) }))
-  charts.loss.show(align(curves(of(line => line.loss))))
-  charts.accuracy.show(align(curves(of(line => line.accuracy))))
-  charts.rates.show(align(curves(of(line => line.rate))))
-  charts.speed.show(align(curves(of(line => line.msPerIteration))))
-  const cosines = curves(({ alignment }) => alignment.map(({ iteration, all }) => ({ iteration, value: all.cosine })))
-  element('alignment-none').hidden = cosines.length > 0
-  charts.alignment.show(align(cosines))
+/** The run's trial: what the run reports, or what its folder holds. */
+function drawTrial(run: KnownRun): void {
+  const { info, snapshot } = run
+  const { id, kept } = info
+  void network.load(id, run => server.graph(run)).then(isNew => isNew && schedule())
+  if (kept !== null && snapshot?.iteration !== kept) askSnapshot(run, kept)
+  const problem = problems.get(id)
+  const none =
+    problem === undefined
+      ? kept === null
+        ? 'No trial yet.'
+        : 'A trial is being simulated…'
+      : `No trial can be shown: ${problem.text}`
+  setText(element('trial-none'), none)
+  element('trial-none').hidden = snapshot !== undefined
+  element('trial-none').classList.toggle('error', problem !== undefined)
+  for (const part of ['trial-parts', 'weights-panel']) element(part).hidden = snapshot === undefined
+  const as = `${view.key} ${ink()} ${element('weights').clientWidth} ${trace?.iteration} ${trace?.neuron}`
+  const types = snapshot === undefined ? new Set<string>() : chosenTypes(snapshot)
+  const chosen = { neuron: chosenNeuron(), types, ground: groundOf(darkScheme.matches) }
+  network.show(snapshot, { ...chosen, channel: view.text('channel') })
+  if (snapshot === undefined || (snapshot === shown.snapshot && as === shown.as)) return
+  shown = { snapshot, as }
+  setText(element('trial-when'), `after iteration ${snapshot.iteration}`)
+  trial.show(snapshot, chosen)
+  if (document.activeElement !== neuron) neuron.value = String(chosenNeuron())
+  trial.membrane(trace, snapshot, chosen)
+  askNeuron(run, snapshot)
+  askShares(run, snapshot)
+  drawWeights(snapshot)
 }
 
-function showSnapshot(run: KnownRun, snapshot: TrialSnapshot): void {
-  const ms = Array.from({ length: snapshot.steps }, (_, step) => step * snapshot.dt)
-  const show = (chart: LineChart, signals: TrialSnapshot['learning']) =>
-    chart.show({
-      x: ms,
-      curves: signals.map(({ name, values }, place) => ({ label: name, colour: ofPlace(place), values }))
-    })
-  show(charts.outputs, snapshot.outputs)
-  show(charts.learning, snapshot.learning)
-  show(charts.modulation, snapshot.modulation)
-  const list = element<HTMLDListElement>('rate-list')
-  const entries = snapshot.rates.flatMap(({ name, rate }) => {
-    const [term, value] = [document.createElement('dt'), document.createElement('dd')]
-    term.textContent = name
-    value.textContent = `${rate.toFixed(1)} Hz in this trial`
-    return [term, value]
+/** Asks for a trial of the weights in a run's folder; one that failed is not asked for again while the weights are the same. */
+function askSnapshot({ info: { id } }: KnownRun, kept: number): void {
+  const key = `${id} ${kept}`
+  if (key === asked.snapshot || problems.get(id)?.key === key) return
+  asked.snapshot = key
+  void server.snapshot(id).then(({ value, error }) => {
+    if (asked.snapshot === key) asked.snapshot = ''
+    const run = store.runs.get(id)
+    if (value !== undefined && run !== undefined) run.snapshot = value
+    if (error === undefined) problems.delete(id)
+    else problems.set(id, { key, text: error })
+    schedule()
   })
-  list.replaceChildren(...entries)
-  weights(snapshot)
-  const key = `${run.info.id} ${snapshot.iteration} ${chosenNeuron()}`
-  if (key !== asked) {
-    asked = key
-    void server.neuron(run.info.id, chosenNeuron()).then(found => {
-      trace = found
-      membrane()
-    })
-  }
-  membrane()
 }
 
-function membrane(): void {
-  const type = element('neuron-type')
-  type.textContent = trace === undefined ? 'no such neuron' : `type ${trace.type}, iteration ${trace.iteration}`
-  if (trace === undefined) {
-    charts.membrane.show({ x: [], curves: [] })
-    return
-  }
-  const { voltage, threshold, dt } = trace
-  const curves: Curve[] = [
-    { label: 'v', colour: ofPlace(0), values: voltage },
-    { label: 'threshold', colour: ofPlace(1), values: threshold, dash: [6, 4] }
-  ]
-  charts.membrane.show({ x: voltage.map((_, step) => step * dt), curves })
+function askNeuron({ info }: KnownRun, snapshot: TrialSnapshot): void {
+  const key = `${info.id} ${snapshot.iteration} ${chosenNeuron()}`
+  if (key === asked.neuron) return
+  asked.neuron = key
+  void server.neuron(info.id, chosenNeuron()).then(found => {
+    if (asked.neuron !== key) return
+    trace = found
+    shown.as = ''
+    schedule()
+  })
 }
 
-function weights(snapshot: TrialSnapshot): void {
+/** What each channel carries is simulated for every channel alone: rarely while a run goes on. */
+function askShares({ info }: KnownRun, snapshot: TrialSnapshot): void {
+  const key = `${info.id} ${snapshot.iteration}`
+  const sameRun = asked.shares.startsWith(`${info.id} `)
+  if (key === asked.shares || (sameRun && performance.now() - asked.sharesAt < SHARES_EVERY)) return
+  asked = { ...asked, shares: key, sharesAt: performance.now() }
+  void server.channels(info.id).then(shares => {
+    network.share(info.id, shares)
+    schedule()
+  })
+}
+
+function drawWeights(snapshot: TrialSnapshot): void {
   const names = snapshot.weights.map(({ name }) => name)
-  if ([...projection.options].map(({ value }) => value).join() !== names.join()) {
-    projection.replaceChildren(...names.map(name => new Option(name, name)))
-  }
-  const shown = snapshot.weights.find(({ name }) => name === chosen.get('projection')) ?? snapshot.weights[0]
-  if (shown === undefined) return
-  projection.value = shown.name
-  const place = element('weights')
-  place.replaceChildren(histogram(shown, Math.max(240, place.clientWidth)))
-  element('moved').textContent =
-    `${shown.synapses} synapses; moved by ${(100 * shown.moved).toFixed(1)} % of their norm since the first snapshot (outline).`
+  const found = snapshot.weights.find(({ name }) => name === view.text('projection')) ?? snapshot.weights[0]
+  setOptions(projection, names, found?.name)
+  if (found === undefined) return
+  const picture = element('weights')
+  picture.replaceChildren(
+    histogram(found, Math.max(240, picture.clientWidth), counts.checked, groundOf(darkScheme.matches))
+  )
+  setText(element('moved'), weightsText(found))
 }
 
-async function wish(action: 'pause' | 'resume' | 'stop' | 'learning-rate', value = 0): Promise<void> {
-  const run = current()?.info.id
-  if (run === undefined) return
-  const problem = await server.control(action === 'learning-rate' ? { run, action, value } : { run, action })
-  if (problem !== undefined) element('connection').textContent = `refused: ${problem}`
-}
-
-const togglePause = () => void wish(current()?.info.state === 'paused' ? 'resume' : 'pause')
-
-runs.addEventListener('change', () => keep('run', runs.value))
-neuron.addEventListener('change', () => keep('neuron', neuron.value))
-projection.addEventListener('change', () => keep('projection', projection.value))
-pause.addEventListener('click', togglePause)
-stop.addEventListener('click', () => void wish('stop'))
-element('set-rate').addEventListener('click', () => {
-  const value = Number(learningRate.value)
-  if (isLearningRate(value)) void wish('learning-rate', value)
-  else element('connection').textContent = `the learning rate must be ${LEARNING_RATE}`
-})
-document.addEventListener('keydown', ({ key, target, ctrlKey, metaKey, altKey }) => {
-  const typing = target instanceof HTMLInputElement || target instanceof HTMLSelectElement
-  if (key === 'p' && !typing && !ctrlKey && !metaKey && !altKey && !pause.disabled) togglePause()
-})
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', schedule)
+runs.addEventListener('change', () => view.set({ run: runs.value }))
+neuron.addEventListener('change', () => chooseNeuron(Math.max(0, Number.parseInt(neuron.value, 10) || 0)))
+projection.addEventListener('change', () => view.set({ projection: projection.value }))
+smoothing.addEventListener('input', () =>
+  view.set({ smoothing: smoothing.value === '0' ? undefined : smoothing.value })
+)
+counts.addEventListener('change', () => view.set({ counts: counts.checked ? undefined : 'linear' }))
+darkScheme.addEventListener('change', schedule)
 window.addEventListener('resize', schedule)
 neuron.value = String(chosenNeuron())
 server.listen(
@@ -237,7 +211,5 @@ server.listen(
     store.take(frame)
     schedule()
   },
-  connected => {
-    element('connection').textContent = connected ? 'connected' : 'the run has ended or is away; waiting for it'
-  }
+  connected => message.connection(connected ? 'connected' : 'the run has ended or is away; waiting for it')
 )

@@ -1,4 +1,5 @@
-import type { NeuronTrace } from '../../analysis/trial-snapshot.js'
+import type { ChannelShares } from '../../analysis/channel-shares.js'
+import type { NeuronTrace, TrialSnapshot } from '../../analysis/trial-snapshot.js'
 import type { Control, Frame } from '../frames.js'
 
 /** The connection to the server: frames as they come, and what the page asks for. */
@@ -23,14 +24,22 @@ export class Server {
   }
 
   async neuron(run: string, neuron: number): Promise<NeuronTrace | undefined> {
-    const answer = await fetch(`/api/neuron?${new URLSearchParams({ run, neuron: String(neuron) })}`).catch(
-      () => undefined
-    )
-    return answer?.ok ? (((await answer.json()) as NeuronTrace | null) ?? undefined) : undefined
+    return (await ask<NeuronTrace>('neuron', { run, neuron: String(neuron) })).value
   }
 
-  graph(run: string): string {
-    return `/api/graph?${new URLSearchParams({ run })}`
+  /** A trial with the weights that a run's folder holds, or why there is none. */
+  async snapshot(run: string): Promise<Answered<TrialSnapshot>> {
+    return await ask<TrialSnapshot>('snapshot', { run })
+  }
+
+  async channels(run: string): Promise<ChannelShares | undefined> {
+    return (await ask<ChannelShares>('channels', { run })).value
+  }
+
+  /** The run's network as an SVG document. */
+  async graph(run: string): Promise<string | undefined> {
+    const answer = await fetch(`/api/graph?${new URLSearchParams({ run })}`).catch(() => undefined)
+    return answer?.ok ? await answer.text() : undefined
   }
 
   /** Asks for a change; gives why it was refused. */
@@ -49,4 +58,18 @@ export class Server {
     const answer = await fetch('/api/token').catch(() => undefined)
     if (answer?.ok) this.#token = ((await answer.json()) as { token: string }).token
   }
+}
+
+/** What the server gave, or why it gave nothing. */
+export interface Answered<T> {
+  readonly value?: T
+  readonly error?: string
+}
+
+async function ask<T>(what: string, about: Readonly<Record<string, string>>): Promise<Answered<T>> {
+  const answer = await fetch(`/api/${what}?${new URLSearchParams(about)}`).catch(() => undefined)
+  if (answer === undefined) return { error: 'the server does not answer' }
+  const found = (await answer.json()) as T | { readonly error: string } | null
+  if (!answer.ok) return { error: (found as { readonly error: string }).error }
+  return found === null ? {} : { value: found as T }
 }

@@ -16,7 +16,10 @@ export interface Spread {
 export function spread(curves: readonly (readonly Point[])[]): Spread {
   const values = new Map<number, number[]>()
   for (const { iteration, value } of curves.flat()) {
-    if (value !== null && Number.isFinite(value)) values.set(iteration, [...(values.get(iteration) ?? []), value])
+    if (value === null || !Number.isFinite(value)) continue
+    const there = values.get(iteration)
+    if (there === undefined) values.set(iteration, [value])
+    else there.push(value)
   }
   const iterations = [...values.keys()].sort((a, b) => a - b)
   const each = iterations.map(iteration => summary(values.get(iteration) ?? []))
@@ -26,6 +29,21 @@ export function spread(curves: readonly (readonly Point[])[]): Spread {
     low: each.map(({ mean, deviation }) => mean - deviation),
     high: each.map(({ mean, deviation }) => mean + deviation)
   }
+}
+
+/**
+ * An exponential moving average: each value counts 1 − weight, all before it the rest, without the start's pull towards 0. A
+ * weight of 0 leaves the points as they are.
+ */
+export function smooth(points: readonly Point[], weight: number): readonly Point[] {
+  if (weight === 0) return points
+  let [sum, total] = [0, 0]
+  return points.map(({ iteration, value }) => {
+    if (value === null || !Number.isFinite(value)) return { iteration, value }
+    sum = weight * sum + (1 - weight) * value
+    total = weight * total + (1 - weight)
+    return { iteration, value: sum / total }
+  })
 }
 
 function summary(values: readonly number[]) {

@@ -40,11 +40,4 @@ export class Store {
       if (known !== undefined) known.snapshot = snapshot
     }
   }
-
-  /** The runs by rule, in the order in which they came. */
-  byRule(): Map<string, KnownRun[]> {
-    const groups = new Map<string, KnownRun[]>()
-    for (const run of this.runs.values()) groups.set(run.info.rule, [...(groups.get(run.info.rule) ?? []), run])
-    return groups
-  }
 }

@@ -17,7 +17,7 @@ use crate::learn::block_gradient::{BlockGradient, Subtree};
 use crate::learn::evaluate_loss::LossEvaluator;
 use crate::learn::plan::{Delta, LearningPlan};
 use crate::learn::rates::RatePart;
-use crate::learn::work;
+use crate::learn::work::{self, BackwardWork};
 use crate::model::Model;
 use crate::model::gradients::Gradients;
 use crate::model::optimiser::{self, Optimiser};
@@ -153,11 +153,25 @@ impl<F: Dispatch> TrialBlock<F> {
     pub fn tally(&self, section: Section) -> Tally {
         let drawn = work::tally_drawing(&self.input, STEPS);
         let forth = work::tally_simulation(&self.network, &self.input, &self.trajectory);
-        let back = work::tally_backward(&self.network, &self.plan, &self.input, &self.trajectory);
+        let batch = (&self.input, &self.trajectory);
+        let back = work::tally_backward(&self.network, &self.plan, batch, &self.whole_pass());
         let reduced = work::tally_reduction::<F>(self.plan.slots.len(), BLOCKS);
         let optimised = work::tally_optimiser::<F>(self.workload.model.parameters());
         let all = drawn.into_iter().chain(forth).chain(back).chain(reduced).chain(optimised);
         all.filter(|&(of, _)| of == section).map(|(_, tally)| tally).next().unwrap_or_default()
+    }
+
+    /// A backward pass that leaves nothing out.
+    fn whole_pass(&self) -> BackwardWork {
+        let mut work = BackwardWork::default();
+        work.start(self.plan.runs.len());
+        for t in 0..STEPS {
+            work.step(&self.trajectory.lengths, t);
+            work.count(|work| &mut work.signals);
+            work.count(|work| &mut work.modulation);
+            (0..self.plan.runs.len()).for_each(|run| work.count(|work| &mut work.runs[run]));
+        }
+        work
     }
 
     /// Number of input events.

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use serde::Serialize;
 
-use super::clock::origin;
+use super::clock::{origin, processor_time};
 use super::probe::Probe;
 use super::sample::{Baseline, Estimate, Sample};
 use super::section::{SECTIONS, Section};
@@ -63,6 +63,15 @@ pub struct Slice {
     pub begin: u64,
     /// End.
     pub end: u64,
+    /// Time between them for which the thread had a processor.
+    pub processor: u64,
+}
+
+impl Slice {
+    /// Time for which the thread had no processor; below 0 by the clocks' errors.
+    pub(crate) fn preempted(&self) -> f64 {
+        (self.end - self.begin) as f64 - self.processor as f64
+    }
 }
 
 /// Mode of recording an iteration.
@@ -150,12 +159,14 @@ pub(crate) struct Span<'a> {
     stage: ProfileStage,
     block: Option<usize>,
     begin: u64,
+    /// The thread's processor time at the start.
+    processor: u64,
 }
 
 impl<'a> Span<'a> {
     pub fn begin(recorder: Option<&'a Recorder>, stage: ProfileStage, block: Option<usize>) -> Self {
-        let begin = if recorder.is_some() { now() } else { 0 };
-        Self { recorder, stage, block, begin }
+        let (begin, processor) = if recorder.is_some() { (now(), processor_time()) } else { (0, 0) };
+        Self { recorder, stage, block, begin, processor }
     }
 
     /// Prepares the probe of a kernel of the stage.
@@ -172,13 +183,14 @@ impl<'a> Span<'a> {
     /// Ends the stage, with the probes of its kernels.
     pub fn end_with<const N: usize>(self, probes: [&mut Probe; N]) {
         let Some(recorder) = self.recorder else { return };
+        let processor = processor_time().saturating_sub(self.processor);
         let end = now();
         let thread = rayon::current_thread_index().unwrap_or(0);
         let Self { stage, block, begin, .. } = self;
         let samples = probes.map(Probe::finish);
         let mut log = recorder.log();
         let slice = log.slices.len();
-        log.slices.push(Slice { stage, thread, block, begin, end });
+        log.slices.push(Slice { stage, thread, block, begin, end, processor });
         let found = samples.into_iter().enumerate();
         log.found.extend(found.map(|(probe, sample)| Found { slice, probe, sample }));
     }
@@ -191,7 +203,8 @@ pub(crate) fn split(
     ticks_a_nanosecond: f64,
 ) -> [Estimate; SECTIONS] {
     let mut sections = [Estimate::default(); SECTIONS];
-    let mut rest = Estimate { ticks: (slice.end - slice.begin) as f64 * ticks_a_nanosecond, variance: 0.0 };
+    let mut rest = Estimate { ticks: slice.processor as f64 * ticks_a_nanosecond, variance: 0.0 };
+    sections[Section::Preempted as usize].ticks = slice.preempted() * ticks_a_nanosecond;
     for (sample, baseline) in found {
         for (i, section) in sections.iter_mut().enumerate() {
             let estimate = sample.estimate(i, baseline);

@@ -35,15 +35,16 @@ pub enum Section {
     Rewiring,
     /// Checks, compilation of the network for the kernels, the rule's plan.
     Preparation,
-    /// The rest of the passes through time: loops, cleared buffers, snapshots, and interruptions
-    /// by other processes.
+    /// The rest of the passes through time: loops, cleared buffers, snapshots.
     Remainder,
-    /// Idle threads.
+    /// Threads with work but without a processor: the system ran something else, or they waited for it.
+    Preempted,
+    /// Threads without work.
     Waiting,
 }
 
 /// Number of sections.
-pub(crate) const SECTIONS: usize = 16;
+pub(crate) const SECTIONS: usize = 17;
 
 impl Section {
     /// All of them, in the order of an iteration.
@@ -63,6 +64,7 @@ impl Section {
         Self::Rewiring,
         Self::Preparation,
         Self::Remainder,
+        Self::Preempted,
         Self::Waiting,
     ];
 }

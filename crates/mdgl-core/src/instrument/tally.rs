@@ -18,6 +18,23 @@ pub struct Tally {
     pub operations: u64,
 }
 
+/// Steps in which a block of trials did a part of its work, and the trials that still ran in them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct StepCount {
+    pub calls: u64,
+    /// Sum over these steps.
+    pub trials: u64,
+}
+
+impl StepCount {
+    /// One more step, in which so many trials still run.
+    #[inline(always)]
+    pub fn add(&mut self, running: u64) {
+        self.calls += 1;
+        self.trials += running;
+    }
+}
+
 impl Tally {
     pub(crate) fn add(&mut self, other: Self) {
         self.calls += other.calls;

@@ -23,6 +23,7 @@ use crate::learn::modulation::Modulation;
 use crate::learn::plan::{Delta, LearningPlan};
 use crate::learn::rates::RatePart;
 use crate::learn::secretion::Secretion;
+use crate::learn::work::BackwardWork;
 use crate::neuron::constants::Splat;
 use crate::neuron::equations::{Equations, LeakDrive, Variables};
 use crate::neuron::for_model;
@@ -116,6 +117,7 @@ pub(crate) struct BackwardState<F: Scalar> {
     sums: Vec<Block<F>>,
     /// One sum per readout unit: the bias's gradient.
     bias: Vec<Block<F>>,
+    pub work: BackwardWork,
     pub probe: Probe,
 }
 
@@ -187,6 +189,7 @@ impl<F: Scalar> BackwardState<F> {
         self.no_secretion = plan.secretes() && !plan.filters_factors_separately;
         self.run_is_zero.clear();
         self.run_is_zero.resize(plan.runs.len(), false);
+        self.work.start(plan.runs.len());
         Ok(())
     }
 }
@@ -211,6 +214,7 @@ impl<F: Scalar> SimdKernel<F> for Backward<'_, F> {
                 self.load_segment::<L>(segment)?;
             }
             self.state.probe.step();
+            self.state.work.step(&self.trajectory.lengths, t);
             let (before, outputs) = (self.state.rows(t).1, self.network.outputs());
             clear_tiny::<L>(t, &mut self.state.input_adjoint[before * n..][..n]);
             self.state.further_adjoint.clear_tiny::<L>(t);
@@ -346,6 +350,9 @@ impl<F: Scalar> Backward<'_, F> {
     pub(crate) fn update_cells<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let has_error = self.find_signal::<L>(t);
         self.state.has_error = has_error;
+        if has_error {
+            self.state.work.count(|work| &mut work.signals);
+        }
         if self.plan.filters_factors_separately {
             self.filter_gamma::<L>();
         }
@@ -377,10 +384,13 @@ impl<F: Scalar> Backward<'_, F> {
             false => hop > 0,
         };
         let secretes = last && plan.secretes();
+        if last && receives {
+            state.work.count(|work| &mut work.receptions);
+        }
         let mut psi = self.trajectory.psi(t);
         let rows = [row * n..(row + 1) * n, before * n..(before + 1) * n];
         let [now, before] = input_adjoint.get_disjoint_mut(rows).expect("rows of two steps");
-        for (run, run_is_zero) in plan.runs.iter().zip(&mut state.run_is_zero) {
+        for (i, (run, run_is_zero)) in plan.runs.iter().zip(&mut state.run_is_zero).enumerate() {
             psi.pass_to(run.first as usize);
             let cells = run.first as usize..run.end as usize;
             let driven = run.signalled && has_error || receives || run.dynamics.further() > 0;
@@ -393,6 +403,9 @@ impl<F: Scalar> Backward<'_, F> {
                 }
             } else if last {
                 *run_is_zero = false;
+            }
+            if last {
+                state.work.count(|work| &mut work.runs[i]);
             }
             let mut recursion = Recursion::<L> {
                 psi: &mut psi,
@@ -460,6 +473,7 @@ impl<F: Scalar> Backward<'_, F> {
                 return;
             }
         }
+        state.work.count(|work| &mut work.modulation);
         if self.plan.filters_factors_separately {
             secrete_task_error::<L>(self.network, self.plan, self.delta, t, state);
         }

@@ -20,4 +20,5 @@ pub(crate) mod online;
 pub(crate) mod plan;
 pub(crate) mod rates;
 pub(crate) mod secretion;
+pub(crate) mod traces;
 pub(crate) mod work;

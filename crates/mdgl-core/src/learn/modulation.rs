@@ -184,6 +184,19 @@ impl<F: Scalar> Modulation<F> {
         pairs
     }
 
+    /// Bytes that the sums along synapses read in a step: four receivers of the same cells share a load.
+    pub fn bytes_of_gains(&self) -> u64 {
+        let (block, gain) = (size_of::<Block<F>>() as u64, size_of::<F>() as u64 + 4);
+        let (mut bytes, mut first) = (0, 0);
+        for four in &self.fours {
+            let loads = if four.is_shared { 1 } else { 4 };
+            bytes += u64::from(four.end - first) * (loads * block + 4 * gain);
+            first = four.end;
+        }
+        let others = self.receivers[4 * self.fours.len()..].iter();
+        bytes + others.map(|&p| self.synaptic.of(p as usize).len() as u64 * (block + gain)).sum::<u64>()
+    }
+
     /// Number of sums that [`Self::receive`] needs.
     pub fn totals(&self) -> usize {
         self.nonlocal.as_ref().map_or(0, |n| n.sums)

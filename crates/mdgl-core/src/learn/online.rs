@@ -19,28 +19,23 @@ use std::sync::atomic::AtomicBool;
 
 use crate::batch::encode::{BlockInput, Entry};
 use crate::error::Result;
-use crate::instrument::probe::Probe;
 use crate::instrument::section::Section;
 use crate::learn::batch_sums::BatchSums;
-use crate::learn::block_gradient::{BlockGradient, Edge};
 use crate::learn::evaluate_loss::LossEvaluator;
-use crate::learn::field::{FieldSources, FieldStep};
+use crate::learn::field::FieldStep;
 use crate::learn::low_pass::LowPass;
 use crate::learn::plan::LearningPlan;
-use crate::network::SynapseKind;
+use crate::learn::traces::{DelayedArrival, Emitter, Traces, ring_place};
 use crate::neuron::constants::Splat;
 use crate::neuron::equations::{Tangent, Variables};
-use crate::neuron::filter::Filter;
-use crate::neuron::storage::Further;
 use crate::neuron::{Dynamics, for_tangent};
 use crate::numeric::cancel::check_cancelled;
 use crate::numeric::csr::Csr;
-use crate::numeric::lanes::{Block, LANES, Lanes, Mask, SimdKernel, clear_tiny};
-use crate::numeric::memory::{bytes_of, ensure_memory, product, refill, reserve};
+use crate::numeric::lanes::{Block, LANES, Lanes, Mask, SimdKernel, clear_tiny, flat_mut};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::{CompiledNetwork, ended};
 use crate::simulate::delays::Delayed;
-use crate::simulate::step::{BlockStep, NetworkState, Row, Snapshot, step};
+use crate::simulate::step::{BlockStep, Row, step};
 
 /// The online pass over one block of trials: it simulates and learns in the same loop.
 pub struct Online<'a, F: Scalar> {
@@ -56,325 +51,6 @@ pub struct Online<'a, F: Scalar> {
     pub(crate) regularised: bool,
     pub(crate) traces: &'a mut Traces<F>,
     pub(crate) cancel: &'a AtomicBool,
-}
-
-/// A secreting cell, per receiver.
-#[derive(Debug, Clone, Copy)]
-struct Emitter<F> {
-    from: u32,
-    gain: F,
-    /// The trace that its secretion is multiplied by: e or e through a filter, for each delay.
-    view: u32,
-}
-
-/// Arrivals of a delay of more than one step at the current step.
-#[derive(Debug, Clone, Copy)]
-struct DelayedArrival {
-    /// The delay's place among the network's.
-    rank: usize,
-    first: usize,
-}
-
-/// The ring index of so many steps before a step; the ring is as long as the longest delay.
-fn ring_place<F: Scalar>(plan: &LearningPlan<F>, t: usize, before: usize) -> usize {
-    let kept = plan.longest_delay();
-    (t + kept - before) % kept
-}
-
-const WHAT: &str = "the eligibility traces of a block of trials";
-
-/// Lists of traces beyond the first: a stream's state has a second one whether or not it is used.
-pub(crate) fn trace_lists<F: Scalar>(network: &CompiledNetwork<F>) -> usize {
-    network.further.max(1)
-}
-
-/// Traces and sums, one per slot of the plan unless said otherwise.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Traces<F: Scalar> {
-    pub state: NetworkState<F>,
-    /// ε of the variable to which input is added.
-    integrator: Vec<Block<F>>,
-    /// ε of the others.
-    further: Further<F>,
-    /// e_t, then e_t−1.
-    eligibility: Vec<Block<F>>,
-    /// ē `[slot][unit]`: one filter per readout unit; for a readout slot only s.
-    filtered: Vec<Block<F>>,
-    /// s = h ∗ e and r of each filter, `[slot][filter]`.
-    filtered_s: Vec<Block<F>>,
-    filtered_r: Vec<Block<F>>,
-    /// F_k `[slot][unit]`.
-    modulated: Vec<Block<F>>,
-    /// The factors of a synapse's modulatory traces, `[step in ring_place][1 + filter][slot]`: e (On-MDGL: ē), then
-    /// each h ∗ e; as many steps as the longest delay, none where that is one.
-    past: Vec<Block<F>>,
-    /// Arrivals of the longer delays at the current step.
-    arrivals: Vec<DelayedArrival>,
-    /// m_kp,t `[cell][view][unit]`, the views of a synapse's past being e itself, then each filter's, for one delay after another;
-    /// On-MDGL: Q_p,t in the first unit of each delay.
-    relevance: Vec<Block<F>>,
-    psi: Vec<Block<F>>,
-    /// ψ_t−1.
-    psi_before: Vec<Block<F>>,
-    psi_filtered: Vec<Block<F>>,
-    /// y of this step.
-    pub readout: Vec<Block<F>>,
-    /// δ of this step.
-    pub delta: Vec<Block<F>>,
-    counts: Vec<u64>,
-    /// Σ_t ψ of each cell, if its mean is needed.
-    psi_sums: Vec<Block<F>>,
-    /// G on the sheet, if cells learn by it, and its sums by rows.
-    field: Vec<Block<F>>,
-    field_sums: Vec<Block<F>>,
-    /// The cells' current sites, if these change.
-    places: Vec<u32>,
-    /// The filters of all kernels, one after another.
-    filters: Vec<Filter<F>>,
-    /// The secreting cells of each receiver.
-    emitters: Vec<Vec<Emitter<F>>>,
-    /// Cells whose modulatory traces are followed.
-    receives: Vec<bool>,
-    edges: Vec<Edge<F>>,
-    /// The gradient of the task loss.
-    pub sums: Vec<Block<F>>,
-    pub bias: Vec<Block<F>>,
-    /// Σ_t e_t.
-    pub plain: Vec<Block<F>>,
-    /// Σ_t e_t−1 ψ_j,t, one per modulatory edge.
-    pub edge_sums: Vec<Block<F>>,
-    probe: Probe,
-}
-
-/// The state that a step's simulation changes, before the step.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Before<F: Scalar> {
-    state: Snapshot<F>,
-    readout: Vec<Block<F>>,
-    psi_sums: Vec<Block<F>>,
-}
-
-impl<F: Scalar> Traces<F> {
-    fn reset(
-        &mut self,
-        network: &CompiledNetwork<F>,
-        plan: &LearningPlan<F>,
-        regularised: bool,
-    ) -> Result<()> {
-        self.begin(network, plan, regularised)?;
-        self.forget(plan, network.outputs())
-    }
-
-    /// Starts a trial; the gradient sums stay.
-    ///
-    /// # Errors
-    /// [`crate::Error::Memory`] when the traces cannot be allocated.
-    pub fn begin(
-        &mut self,
-        network: &CompiledNetwork<F>,
-        plan: &LearningPlan<F>,
-        regularised: bool,
-    ) -> Result<()> {
-        let (n, k, slots) = (network.size(), network.outputs(), plan.slots.len());
-        self.state.reset(network)?;
-        self.counts.clear();
-        self.counts.resize(n, 0);
-        self.list_filters(plan);
-        self.list_emitters(plan, n);
-        self.receives = self.emitters.iter().map(|emitters| !emitters.is_empty()).collect();
-        self.edges =
-            if regularised && !plan.filters_factors_separately { self.list_edges(plan)? } else { Vec::new() };
-        let filters = self.filters.len();
-        let sites = plan.field.as_ref().map_or(0, FieldSources::sites);
-        plan.field.as_ref().map_or(Ok(()), |sources| sources.places.allocate(&mut self.places))?;
-        let buffers = [
-            (&mut self.integrator, slots),
-            (&mut self.eligibility, slots),
-            (&mut self.filtered, product(&[slots, k])),
-            (&mut self.filtered_s, product(&[slots, filters])),
-            (&mut self.filtered_r, product(&[slots, filters])),
-            (&mut self.modulated, product(&[slots, k])),
-            (&mut self.past, plan.past_len()),
-            (&mut self.relevance, product(&[n, plan.recurrent.len(), 1 + filters, k])),
-            (&mut self.field, sites),
-            (&mut self.field_sums, sites),
-            (&mut self.psi, n),
-            (&mut self.psi_before, n),
-            (&mut self.psi_filtered, n),
-            (&mut self.readout, k),
-            (&mut self.delta, k),
-        ];
-        // One check for all of them: each may be small.
-        let missing =
-            buffers.iter().map(|(buffer, len)| len.saturating_sub(buffer.capacity())).sum::<usize>();
-        let missing = missing.saturating_add(product(&[trace_lists(network), slots]));
-        ensure_memory(product(&[missing, size_of::<Block<F>>()]), WHAT)?;
-        buffers.into_iter().try_for_each(|(buffer, len)| refill(buffer, len, WHAT))?;
-        self.further.reset(trace_lists(network), slots, WHAT)
-    }
-
-    /// The gradient sums become 0.
-    ///
-    /// # Errors
-    /// [`crate::Error::Memory`] when they cannot be allocated.
-    pub fn forget(&mut self, plan: &LearningPlan<F>, outputs: usize) -> Result<()> {
-        for (buffer, len) in [
-            (&mut self.sums, plan.slots.len()),
-            (&mut self.bias, outputs),
-            (&mut self.plain, plan.slots.len()),
-            (&mut self.edge_sums, self.edges.len()),
-            (&mut self.psi_sums, if plan.follows_psi() { self.psi.len() } else { 0 }),
-        ] {
-            refill(buffer, len, WHAT)?;
-        }
-        Ok(())
-    }
-
-    /// Recomputes the gains after a change of weights; traces stay. From now on every cell's modulatory trace is
-    /// followed: a cell that receives nothing now may have received before, and its trace decays.
-    pub fn renew(&mut self, plan: &LearningPlan<F>, cells: usize) {
-        self.list_filters(plan);
-        self.list_emitters(plan, cells);
-        self.receives.fill(plan.receives());
-        self.relevance.fill(Block::ZERO);
-    }
-
-    /// The state of learning between two steps of a trial, in a fixed order; nothing that the plan's rule does not
-    /// use.
-    pub fn carried(&mut self, plan: &LearningPlan<F>) -> Vec<&mut Vec<Block<F>>> {
-        let [second, further @ ..] = self.further.lists_mut();
-        let mut carried = vec![
-            &mut self.integrator,
-            second,
-            &mut self.eligibility,
-            &mut self.filtered,
-            &mut self.psi,
-            &mut self.past,
-        ];
-        match plan.receives() {
-            true if plan.filters_factors_separately => carried.push(&mut self.psi_filtered),
-            true => carried.extend([&mut self.modulated, &mut self.filtered_s, &mut self.filtered_r]),
-            false => {}
-        }
-        if plan.field.is_some() {
-            carried.push(&mut self.field);
-        }
-        carried.extend(further);
-        carried
-    }
-
-    fn list_filters(&mut self, plan: &LearningPlan<F>) {
-        self.filters = plan.secretions.iter().flat_map(|secretion| secretion.filters.clone()).collect();
-    }
-
-    fn list_emitters(&mut self, plan: &LearningPlan<F>, cells: usize) {
-        let views = 1 + self.filters.len();
-        let rank_of = |delay| plan.recurrent.partition_point(|delayed| delayed.delay < delay);
-        // The place of a secreting cell encodes the cell and the delay.
-        let emitter = |(place, gain): (u32, F), view: &dyn Fn(u32) -> u32| {
-            let (from, delay) = (place % cells as u32, 1 + place as usize / cells);
-            Emitter { from, gain, view: (rank_of(delay) * views) as u32 + view(from) }
-        };
-        let emitters = |p: usize| {
-            let instant = plan.modulation.iter().flat_map(|modulation| modulation.emitters(p));
-            let mut emitters: Vec<_> = instant.map(|own| emitter(own, &|_| 0)).collect();
-            let mut first = 1;
-            for secretion in &plan.secretions {
-                let own = secretion.modulation.emitters(p).into_iter();
-                emitters.extend(own.map(|own| emitter(own, &|from| first + secretion.filter_of(from))));
-                first += secretion.filters.len() as u32;
-            }
-            emitters
-        };
-        self.emitters = (0..cells).map(emitters).collect();
-    }
-
-    fn list_edges(&self, plan: &LearningPlan<F>) -> Result<Vec<Edge<F>>> {
-        let slots = plan.slots.iter().enumerate().filter(|(_, s)| s.kind != SynapseKind::Readout);
-        let count = slots.clone().map(|(_, s)| self.emitters[s.post as usize].len()).sum();
-        let mut all = Vec::new();
-        // Each block of trials uses a copy.
-        reserve(&mut all, product(&[2, count]), "the modulatory edges of synapses")?;
-        let edges = slots.flat_map(|(slot, s)| {
-            let emitters = self.emitters[s.post as usize].iter();
-            emitters.map(move |&Emitter { from, gain, view }| Edge { slot: slot as u32, from, gain, view })
-        });
-        all.extend(edges);
-        Ok(all)
-    }
-
-    /// Computes the arrivals at a step.
-    fn find_late(&mut self, plan: &LearningPlan<F>, t: usize) {
-        let row = (1 + self.filters.len()) * plan.slots.len();
-        let arrivals = (1..).zip(&plan.recurrent[1..]);
-        self.arrivals.clear();
-        self.arrivals.extend(
-            arrivals.map(|(rank, delayed)| DelayedArrival {
-                rank,
-                first: ring_place(plan, t, delayed.delay) * row,
-            }),
-        );
-    }
-
-    /// Bytes of memory in use.
-    pub fn bytes(&self) -> usize {
-        let Self { state, integrator, further, eligibility, filtered, filtered_s, filtered_r, .. } = self;
-        let Self { modulated, past, relevance, psi, psi_before, psi_filtered, readout, delta, .. } = self;
-        let Self { psi_sums, field, field_sums, sums, bias, plain, edge_sums, emitters, edges, .. } = self;
-        let blocks = [
-            [integrator, eligibility, filtered, filtered_s, filtered_r],
-            [modulated, past, relevance, psi, psi_before],
-            [psi_filtered, readout, delta, psi_sums, field],
-            [field_sums, sums, bias, plain, edge_sums],
-        ];
-        let lists = emitters.iter().map(bytes_of).sum::<usize>() + bytes_of(edges);
-        state.bytes()
-            + further.bytes()
-            + blocks.iter().flatten().map(|list| bytes_of(list)).sum::<usize>()
-            + lists
-    }
-
-    /// Saves what [`Self::take_back`] needs to undo the simulation of the next step.
-    pub fn snapshot_into(&self, before: &mut Before<F>) {
-        self.state.snapshot_into(&mut before.state);
-        before.readout.clone_from(&self.readout);
-        before.psi_sums.clone_from(&self.psi_sums);
-    }
-
-    /// Undoes the simulation of the last step, before its learning.
-    pub fn take_back(&mut self, before: &Before<F>) {
-        self.state.take_back(&before.state);
-        self.readout.clone_from(&before.readout);
-        self.psi_sums.clone_from(&before.psi_sums);
-        std::mem::swap(&mut self.psi, &mut self.psi_before);
-    }
-
-    /// The sums over lanes: the task's gradient, and the sums that the regulariser's constants weight.
-    pub fn block_gradient(&self) -> BlockGradient<F> {
-        let sum = |blocks: &[Block<F>]| blocks.iter().map(Block::sum).collect();
-        BlockGradient {
-            sums: sum(&self.sums),
-            bias: sum(&self.bias),
-            plain: sum(&self.plain),
-            edge_sums: sum(&self.edge_sums),
-            edges: self.edges.clone(),
-        }
-    }
-
-    /// The probes of simulation and learning.
-    pub fn probes(&mut self) -> [&mut Probe; 2] {
-        [&mut self.state.probe, &mut self.probe]
-    }
-
-    /// Spikes of each neuron in all lanes.
-    pub fn spike_counts(&self) -> &[u64] {
-        &self.counts
-    }
-
-    /// Σ ψ since the sums were 0, one per neuron; empty if its mean is not needed.
-    pub fn psi_sums(&self) -> Vec<f64> {
-        self.psi_sums.iter().map(|block| block.sum().to_f64()).collect()
-    }
 }
 
 impl<F: Scalar> SimdKernel<F> for Online<'_, F> {
@@ -400,7 +76,7 @@ impl<F: Scalar> SimdKernel<F> for Online<'_, F> {
 
 impl<F: Scalar> Online<'_, F> {
     #[inline(always)]
-    fn online_step(&mut self, t: usize, half: StepHalf) -> OnlineStep<'_, F> {
+    fn online_step(&mut self, t: usize, half: StepHalf) -> OnlineStep<'_, F, false> {
         let Self { network, cells, plan, input, regularised, .. } = *self;
         OnlineStep { network, cells, plan, input, regularised, traces: self.traces, t, half }
     }
@@ -408,7 +84,9 @@ impl<F: Scalar> Online<'_, F> {
 
 /// One step of the online form: first its simulation, then, with δ known, its learning. The pass over a block of
 /// trials and the stream both run it.
-pub struct OnlineStep<'a, F: Scalar> {
+///
+/// `PACKED`: rows of traces are sixteen synapses of one trial, which stands in the first lane of everything else.
+pub struct OnlineStep<'a, F: Scalar, const PACKED: bool> {
     pub(crate) network: &'a CompiledNetwork<F>,
     pub(crate) cells: &'a [Dynamics<F>],
     pub(crate) plan: &'a LearningPlan<F>,
@@ -428,7 +106,7 @@ pub(crate) enum StepHalf {
     Learn { has_delta: bool },
 }
 
-impl<F: Scalar> SimdKernel<F> for OnlineStep<'_, F> {
+impl<F: Scalar, const PACKED: bool> SimdKernel<F> for OnlineStep<'_, F, PACKED> {
     type Output = ();
 
     #[inline(always)]
@@ -454,7 +132,7 @@ impl<F: Scalar> SimdKernel<F> for OnlineStep<'_, F> {
     }
 }
 
-impl<F: Scalar> OnlineStep<'_, F> {
+impl<F: Scalar, const PACKED: bool> OnlineStep<'_, F, PACKED> {
     #[inline(always)]
     fn clear_tiny<L: Lanes<Scalar = F>>(&mut self) {
         let traces = &mut *self.traces;
@@ -505,25 +183,50 @@ impl<F: Scalar> OnlineStep<'_, F> {
                 low_pass.forwards(L::load(held), L::load(psi)).store(held);
             }
         }
-        let psi = if self.plan.filters_factors_separately { &traces.psi_filtered } else { &traces.psi };
         for (p, emitters) in traces.emitters.iter().enumerate().filter(|(_, emitters)| !emitters.is_empty()) {
-            let first = p * all * k;
-            traces.relevance[first..first + all * k].fill(Block::ZERO);
+            let of_cell = p * all * k..(p + 1) * all * k;
+            let relevance = &mut traces.relevance[of_cell];
+            relevance.fill(Block::ZERO);
+            let separately = self.plan.filters_factors_separately;
+            let psi = if separately { &traces.psi_filtered } else { &traces.psi };
             for &Emitter { from, gain, view } in emitters {
-                let psi = L::load(&psi[from as usize]).mul(L::splat(gain));
-                for &(unit, weight) in self.plan.feedback.of(from as usize) {
-                    let unfiltered = weight / (F::ONE - network.kappa[unit as usize]);
-                    let mut part = psi.mul(L::splat(unfiltered));
-                    let mut place = first + view as usize * k + unit as usize;
-                    if self.plan.filters_factors_separately {
-                        part = part.mul(L::load(&traces.delta[unit as usize]));
-                        place = first + view as usize * k;
+                let (psi, first) = (&psi[from as usize], view as usize * k);
+                // 0 would add nothing.
+                if PACKED && psi.0[0] == F::ZERO {
+                    continue;
+                }
+                let unfiltered = traces.unfiltered.of(from as usize);
+                let relevance = &mut relevance[first..first + k];
+                match (PACKED, separately) {
+                    (true, false) => {
+                        let psi = psi.0[0] * gain;
+                        for &(unit, weight) in unfiltered {
+                            relevance[unit as usize].0[0] += psi * weight;
+                        }
                     }
-                    let relevance = &mut traces.relevance[place];
-                    L::load(relevance).add(part).store(relevance);
+                    (_, false) => {
+                        let psi = L::load(psi).mul(L::splat(gain));
+                        for &(unit, weight) in unfiltered {
+                            let relevance = &mut relevance[unit as usize];
+                            L::load(relevance).add(psi.mul(L::splat(weight))).store(relevance);
+                        }
+                    }
+                    (_, true) => {
+                        let psi = L::load(psi).mul(L::splat(gain));
+                        for &(unit, weight) in unfiltered {
+                            let part = psi.mul(L::splat(weight)).mul(L::load(&traces.delta[unit as usize]));
+                            L::load(&relevance[0]).add(part).store(&mut relevance[0]);
+                        }
+                    }
                 }
             }
         }
+    }
+
+    /// A value of a cell, a readout unit or a site, for a row of traces.
+    #[inline(always)]
+    fn spread<L: Lanes<Scalar = F>>(block: &Block<F>) -> L {
+        if PACKED { L::splat(block.0[0]) } else { L::load(block) }
     }
 
     /// The modulatory term of this step: its factor is the eligibility of the step before, or of as many steps before
@@ -536,54 +239,55 @@ impl<F: Scalar> OnlineStep<'_, F> {
         let (network, traces) = (self.network, &mut *self.traces);
         let k = network.outputs();
         let views = 1 + traces.filters.len();
-        let (all, slots) = (views * self.plan.recurrent.len(), self.plan.slots.len());
+        let (all, rows) = (views * self.plan.recurrent.len(), traces.rows.len());
         traces.find_late(self.plan, self.t);
-        for (slot, s) in self.plan.slots.iter().enumerate() {
-            let p = s.post as usize;
-            if s.kind == SynapseKind::Readout || !traces.receives[p] {
+        for (row, target) in traces.rows.targets().iter().enumerate() {
+            let p = target.post as usize;
+            if target.is_readout || !traces.receives[p] {
                 continue;
             }
-            let mut sum = L::load(&traces.sums[slot]);
+            let mut sum = L::load(&traces.sums[row]);
             if self.plan.filters_factors_separately {
                 if has_delta {
                     let relevance = &traces.relevance[p * all * k..][..all * k];
-                    sum = L::load(&relevance[0]).mul_add(L::load(&traces.filtered[slot * k]), sum);
+                    sum = Self::spread::<L>(&relevance[0]).mul_add(L::load(&traces.filtered[row * k]), sum);
                     for &DelayedArrival { rank, first } in &traces.arrivals {
-                        let seen = L::load(&traces.past[first + slot]);
-                        sum = L::load(&relevance[rank * k]).mul_add(seen, sum);
+                        let seen = L::load(&traces.past[first + row]);
+                        sum = Self::spread::<L>(&relevance[rank * k]).mul_add(seen, sum);
                     }
                 }
             } else {
-                let eligibility = L::load(&traces.eligibility[slot]);
+                let eligibility = L::load(&traces.eligibility[row]);
                 for (unit, &kappa) in network.kappa.iter().enumerate() {
                     let relevance = &traces.relevance[p * all * k..][..all * k];
-                    let mut part = eligibility.mul(L::load(&relevance[unit]));
-                    let filtered = &traces.filtered_s[slot * (views - 1)..][..views - 1];
+                    let mut part = eligibility.mul(Self::spread::<L>(&relevance[unit]));
+                    let filtered = &traces.filtered_s[row * (views - 1)..][..views - 1];
                     for (view, filtered) in (1..).zip(filtered) {
-                        part = L::load(filtered).mul_add(L::load(&relevance[view * k + unit]), part);
+                        let relevance = Self::spread::<L>(&relevance[view * k + unit]);
+                        part = L::load(filtered).mul_add(relevance, part);
                     }
                     for &DelayedArrival { rank, first } in &traces.arrivals {
                         for view in 0..views {
-                            let seen = L::load(&traces.past[first + view * slots + slot]);
+                            let seen = L::load(&traces.past[first + view * rows + row]);
                             let relevance = &relevance[(rank * views + view) * k + unit];
-                            part = seen.mul_add(L::load(relevance), part);
+                            part = seen.mul_add(Self::spread::<L>(relevance), part);
                         }
                     }
-                    let followed = &mut traces.modulated[slot * k + unit];
+                    let followed = &mut traces.modulated[row * k + unit];
                     let held = L::load(followed).mul(L::splat(kappa));
                     let held = part.mul_add(L::splat(F::ONE - kappa), held);
                     held.store(followed);
-                    sum = held.mul_add(L::load(&traces.delta[unit]), sum);
+                    sum = held.mul_add(Self::spread::<L>(&traces.delta[unit]), sum);
                 }
             }
-            sum.store(&mut traces.sums[slot]);
+            sum.store(&mut traces.sums[row]);
         }
         for (edge, sum) in traces.edges.iter().zip(&mut traces.edge_sums) {
             let psi = L::load(&traces.psi[edge.from as usize]);
             let (slot, rank, view) =
                 (edge.slot as usize, edge.view as usize / views, edge.view as usize % views);
             let seen = match (rank.checked_sub(1), view.checked_sub(1)) {
-                (Some(arrival), _) => &traces.past[traces.arrivals[arrival].first + view * slots + slot],
+                (Some(arrival), _) => &traces.past[traces.arrivals[arrival].first + view * rows + slot],
                 (None, None) => &traces.eligibility[slot],
                 (None, Some(filter)) => &traces.filtered_s[slot * (views - 1) + filter],
             };
@@ -594,36 +298,37 @@ impl<F: Scalar> OnlineStep<'_, F> {
     /// ε and e of this step.
     #[inline(always)]
     fn update_traces<L: Lanes<Scalar = F>>(&mut self) {
-        let (plan, traces) = (self.plan, &mut *self.traces);
-        let mut further = traces.further.slices(0..plan.slots.len());
-        for (slot, s) in plan.slots.iter().enumerate() {
-            if s.kind == SynapseKind::Readout {
+        let traces = &mut *self.traces;
+        let rows = traces.rows.len();
+        let mut further = traces.further.slices(0..rows);
+        for (row, target) in traces.rows.targets().iter().enumerate() {
+            if target.is_readout {
                 continue;
             }
-            let psi = L::load(&traces.psi_before[s.post as usize]);
-            let integrator = &mut traces.integrator[slot];
-            for_tangent!(&self.cells[s.post as usize], model => {
-                let before = Variables::load(L::load(integrator), &further, slot);
+            let psi = Self::spread::<L>(&traces.psi_before[target.post as usize]);
+            let integrator = &mut traces.integrator[row];
+            for_tangent!(&self.cells[target.post as usize], model => {
+                let before = Variables::load(L::load(integrator), &further, row);
                 let trace = model.map::<Splat<L>>().trace(psi, before);
                 trace.integrator().store(integrator);
-                trace.store(&mut further, slot);
+                trace.store(&mut further, row);
             }, else {});
         }
         self.add_inputs::<L>();
         let traces = &mut *self.traces;
-        let further = traces.further.slices(0..plan.slots.len());
-        for (slot, s) in plan.slots.iter().enumerate() {
-            if s.kind == SynapseKind::Readout {
+        let further = traces.further.slices(0..rows);
+        for (row, target) in traces.rows.targets().iter().enumerate() {
+            if target.is_readout {
                 continue;
             }
-            let psi = L::load(&traces.psi[s.post as usize]);
-            let integrator = &traces.integrator[slot];
-            let eligibility = for_tangent!(&self.cells[s.post as usize], model => {
-                model.map::<Splat<L>>().spike(psi, Variables::load(L::load(integrator), &further, slot))
+            let psi = Self::spread::<L>(&traces.psi[target.post as usize]);
+            let integrator = &traces.integrator[row];
+            let eligibility = for_tangent!(&self.cells[target.post as usize], model => {
+                model.map::<Splat<L>>().spike(psi, Variables::load(L::load(integrator), &further, row))
             }, else L::splat(F::ZERO));
-            eligibility.store(&mut traces.eligibility[slot]);
+            eligibility.store(&mut traces.eligibility[row]);
             if self.regularised {
-                let plain = &mut traces.plain[slot];
+                let plain = &mut traces.plain[row];
                 L::load(plain).add(eligibility).store(plain);
             }
         }
@@ -637,12 +342,12 @@ impl<F: Scalar> OnlineStep<'_, F> {
         if filters == 0 {
             return;
         }
-        for (slot, s) in self.plan.slots.iter().enumerate() {
-            if s.kind == SynapseKind::Readout || !traces.receives[s.post as usize] {
+        for (row, target) in traces.rows.targets().iter().enumerate() {
+            if target.is_readout || !traces.receives[target.post as usize] {
                 continue;
             }
-            let eligibility = L::load(&traces.eligibility[slot]);
-            let own = slot * filters..(slot + 1) * filters;
+            let eligibility = L::load(&traces.eligibility[row]);
+            let own = row * filters..(row + 1) * filters;
             let held = traces.filtered_s[own.clone()].iter_mut().zip(&mut traces.filtered_r[own]);
             for (filter, (s, r)) in traces.filters.iter().zip(held) {
                 let filter = filter.map::<Splat<L>>();
@@ -655,18 +360,46 @@ impl<F: Scalar> OnlineStep<'_, F> {
 
     #[inline(always)]
     fn add_inputs<L: Lanes<Scalar = F>>(&mut self) {
-        let (plan, traces, t) = (self.plan, &mut *self.traces, self.t);
-        start_traces::<L>(self.input.events.at(t), &plan.input, plan, &mut traces.integrator);
+        let (plan, t) = (self.plan, self.t);
+        self.start_traces::<L>(self.input.events.at(t), &plan.input);
         for Delayed { delay, csr, .. } in &plan.recurrent {
             if let Some(sent) = t.checked_sub(*delay) {
-                start_traces::<L>(traces.state.spikes.at(sent), csr, plan, &mut traces.integrator);
+                // The lists are read while traces change.
+                let spikes = std::mem::take(&mut self.traces.state.spikes);
+                self.start_traces::<L>(spikes.at(sent), csr);
+                self.traces.state.spikes = spikes;
             }
         }
+        let traces = &mut *self.traces;
         for (&unit, value) in self.input.analogue_units.iter().zip(self.input.analogue_at(t)) {
             for &(_, slot) in plan.input.of(unit as usize) {
-                let trace = &mut traces.integrator[slot as usize];
                 let scale = L::splat(plan.slots[slot as usize].scale);
-                L::load(value).mul_add(scale, L::load(trace)).store(trace);
+                if PACKED {
+                    let trace = &mut flat_mut(&mut traces.integrator)[traces.rows.place(slot)];
+                    let mut sum = Block::ZERO;
+                    L::load(value).mul_add(scale, L::splat(*trace)).store(&mut sum);
+                    *trace = sum.0[0];
+                } else {
+                    let trace = &mut traces.integrator[slot as usize];
+                    L::load(value).mul_add(scale, L::load(trace)).store(trace);
+                }
+            }
+        }
+    }
+
+    /// (1−α) z_q,t−1, or x_i,t, joins the traces of the sender's synapses.
+    #[inline(always)]
+    fn start_traces<L: Lanes<Scalar = F>>(&mut self, entries: &[Entry], csr: &Csr<u32>) {
+        let Traces { rows, integrator, .. } = &mut *self.traces;
+        for &Entry { unit, mask, count } in entries {
+            for &(_, slot) in csr.of(unit as usize) {
+                let by = self.plan.slots[slot as usize].scale * F::from_f64(f64::from(count));
+                if !PACKED {
+                    let trace = &mut integrator[slot as usize];
+                    L::load(trace).add_where(mask, L::splat(by)).store(trace);
+                } else if mask & 1 == 1 {
+                    flat_mut(integrator)[rows.place(slot)] += by;
+                }
             }
         }
     }
@@ -678,15 +411,15 @@ impl<F: Scalar> OnlineStep<'_, F> {
         if traces.past.is_empty() {
             return;
         }
-        let (slots, filters) = (self.plan.slots.len(), traces.filters.len());
-        let now = ring_place(self.plan, self.t, 0) * (1 + filters) * slots;
-        for slot in 0..slots {
-            traces.past[now + slot] = match self.plan.filters_factors_separately {
-                true => traces.filtered[slot * k],
-                false => traces.eligibility[slot],
+        let (rows, filters) = (traces.rows.len(), traces.filters.len());
+        let now = ring_place(self.plan, self.t, 0) * (1 + filters) * rows;
+        for row in 0..rows {
+            traces.past[now + row] = match self.plan.filters_factors_separately {
+                true => traces.filtered[row * k],
+                false => traces.eligibility[row],
             };
             for filter in 0..filters {
-                traces.past[now + (1 + filter) * slots + slot] = traces.filtered_s[slot * filters + filter];
+                traces.past[now + (1 + filter) * rows + row] = traces.filtered_s[row * filters + filter];
             }
         }
     }
@@ -699,16 +432,16 @@ impl<F: Scalar> OnlineStep<'_, F> {
         for (bias, delta) in traces.bias.iter_mut().zip(&traces.delta) {
             L::load(bias).add(L::load(delta)).store(bias);
         }
-        for (slot, s) in plan.slots.iter().enumerate() {
-            if s.kind == SynapseKind::Readout {
-                let kappa = network.kappa[s.post as usize];
-                let trace = &mut traces.filtered[slot * k];
+        for (row, target) in traces.rows.targets().iter().enumerate() {
+            if target.is_readout {
+                let kappa = network.kappa[target.post as usize];
+                let trace = &mut traces.filtered[row * k];
                 L::load(trace).mul(L::splat(kappa)).store(trace);
                 continue;
             }
-            let eligibility = L::load(&traces.eligibility[slot]);
+            let eligibility = L::load(&traces.eligibility[row]);
             for (unit, &kappa) in network.kappa.iter().enumerate() {
-                let trace = &mut traces.filtered[slot * k + unit];
+                let trace = &mut traces.filtered[row * k + unit];
                 let held = L::load(trace).mul(L::splat(kappa));
                 eligibility.mul_add(L::splat(F::ONE - kappa), held).store(trace);
             }
@@ -716,9 +449,14 @@ impl<F: Scalar> OnlineStep<'_, F> {
         for entry in traces.state.spikes.at(t) {
             traces.counts[entry.unit as usize] += u64::from(entry.mask.count_ones());
             for &(_, slot) in plan.readout.of(entry.unit as usize) {
-                let trace = &mut traces.filtered[slot as usize * k];
-                let by = L::splat(plan.slots[slot as usize].scale);
-                L::load(trace).add_where(entry.mask, by).store(trace);
+                let by = plan.slots[slot as usize].scale;
+                if !PACKED {
+                    let trace = &mut traces.filtered[slot as usize * k];
+                    L::load(trace).add_where(entry.mask, L::splat(by)).store(trace);
+                } else if entry.mask & 1 == 1 {
+                    let (row, lane) = (traces.rows.place(slot) / LANES, traces.rows.place(slot) % LANES);
+                    traces.filtered[row * k].0[lane] += by;
+                }
             }
         }
         if has_delta {
@@ -737,14 +475,14 @@ impl<F: Scalar> OnlineStep<'_, F> {
         let places = sources.places.at(self.t, places);
         let at = FieldStep { step: self.t, places, ended_lanes: 0, delta };
         sources.advance::<L>(at, field, field_sums);
-        for (slot, s) in self.plan.slots.iter().enumerate() {
-            if s.kind == SynapseKind::Readout || k == 0 {
+        for (row, target) in traces.rows.targets().iter().enumerate() {
+            if target.is_readout || k == 0 {
                 continue;
             }
-            let field = L::load(&traces.field[places[s.post as usize] as usize]);
-            let sum = &mut traces.sums[slot];
+            let field = Self::spread::<L>(&traces.field[places[target.post as usize] as usize]);
+            let sum = &mut traces.sums[row];
             // The readouts share κ, so that all filters are the same.
-            field.mul_add(L::load(&traces.filtered[slot * k]), L::load(sum)).store(sum);
+            field.mul_add(L::load(&traces.filtered[row * k]), L::load(sum)).store(sum);
         }
     }
 
@@ -752,37 +490,19 @@ impl<F: Scalar> OnlineStep<'_, F> {
     fn add_errors<L: Lanes<Scalar = F>>(&mut self) {
         let (network, traces) = (self.network, &mut *self.traces);
         let k = network.outputs();
-        for (slot, s) in self.plan.slots.iter().enumerate() {
-            let mut sum = L::load(&traces.sums[slot]);
-            if s.kind == SynapseKind::Readout {
-                let delta = L::load(&traces.delta[s.post as usize]);
-                sum = delta.mul_add(L::load(&traces.filtered[slot * k]), sum);
+        for (row, target) in traces.rows.targets().iter().enumerate() {
+            let (post, mut sum) = (target.post as usize, L::load(&traces.sums[row]));
+            if target.is_readout {
+                let delta = Self::spread::<L>(&traces.delta[post]);
+                sum = delta.mul_add(L::load(&traces.filtered[row * k]), sum);
             } else if self.plan.field.is_none() {
-                for &(unit, weight) in self.plan.feedback.of(s.post as usize) {
+                for &(unit, weight) in traces.unfiltered.of(post) {
                     let unit = unit as usize;
-                    let unfiltered = L::splat(weight / (F::ONE - network.kappa[unit]));
-                    let error = L::load(&traces.delta[unit]).mul(unfiltered);
-                    sum = error.mul_add(L::load(&traces.filtered[slot * k + unit]), sum);
+                    let error = Self::spread::<L>(&traces.delta[unit]).mul(L::splat(weight));
+                    sum = error.mul_add(L::load(&traces.filtered[row * k + unit]), sum);
                 }
             }
-            sum.store(&mut traces.sums[slot]);
-        }
-    }
-}
-
-/// (1−α) z_q,t−1, or x_i,t, joins the traces of the sender's synapses.
-#[inline(always)]
-fn start_traces<L: Lanes>(
-    entries: &[Entry],
-    csr: &Csr<u32>,
-    plan: &LearningPlan<L::Scalar>,
-    integrator: &mut [Block<L::Scalar>],
-) {
-    for &Entry { unit, mask, count } in entries {
-        for &(_, slot) in csr.of(unit as usize) {
-            let slot = slot as usize;
-            let by = plan.slots[slot].scale * L::Scalar::from_f64(f64::from(count));
-            L::load(&integrator[slot]).add_where(mask, L::splat(by)).store(&mut integrator[slot]);
+            sum.store(&mut traces.sums[row]);
         }
     }
 }

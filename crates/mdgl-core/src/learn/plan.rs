@@ -237,11 +237,11 @@ impl<F: Scalar> LearningPlan<F> {
         self.secretions.iter().map(|secretion| secretion.filters.len()).sum()
     }
 
-    /// Past traces that the online form stores for delays of more than one step: e and each h ∗ e of as many steps
-    /// as the longest has.
-    pub fn past_len(&self) -> usize {
+    /// Past values per trace that the online form stores for delays of more than one step: e and each h ∗ e of as many
+    /// steps as the longest has.
+    pub fn past_rows(&self) -> usize {
         match self.delayed() && self.receives() {
-            true => product(&[self.longest_delay(), 1 + self.filters(), self.slots.len()]),
+            true => product(&[self.longest_delay(), 1 + self.filters()]),
             false => 0,
         }
     }

@@ -1,7 +1,8 @@
 //! Exact counts of the kernels' work, and a model of its bytes and operations.
 //!
 //! The model counts the loads and stores of the algorithm between registers and memory, wherever the memory lies, and
-//! floating-point operations in lanes whose trial has not ended (a multiply-add is two). B is a block of sixteen lanes,
+//! floating-point operations in lanes whose trial has not ended (a multiply-add is two). What a pass leaves out in a step, since
+//! it would only add zeros, is not counted ([`BackwardWork`]). B is a block of sixteen lanes,
 //! s a number, both in bytes. A pair is an event of one step, in any of its lanes, and one synapse of its sender.
 //!
 //! | kernel | bytes | operations |
@@ -10,7 +11,7 @@
 //! | input, recurrent scatter | 2 B + s + 4 per pair, 8 per entry | 1 per synaptic event |
 //! | neuron update | 2 B + 2 per cell and step, 2 B more if it adapts; of ψ 2 per cell and step, s per value above 0 | 7 per cell, step and trial, 4 more if it adapts |
 //! | readout | 3 B + 2 s per unit and step; s + 4 per pair if the readout is dense, else a scatter | 2 per unit, step and trial, 1 per synaptic event |
-//! | modulation | B + s + 4 per gain, B per receiver, of nonlocal channels 3 B per emitter and B + s per type and receiver, 5 B per emitter with memory | 2 per gain and trial, 10 per memory |
+//! | modulation | B + s + 4 per gain (B once for four receivers of the same cells), B per receiver, of nonlocal channels 3 B per emitter and B + s per type and receiver, 5 B per emitter with memory | 2 per gain and trial, 10 per memory |
 //! | diffusion (of channels: modulation; of errors: backward recursion, twice) | 8 B per site and field, 3 B per emitter, B + s per receiver and field | 6 per site and field, 2 per emitter, 2 per receiver and field |
 //! | backward recursion | 2 B per cell and step, and ψ as above; 2 B if it adapts, B if it receives, B if it secretes, of its own signal 2 B and B + s + 4 per readout synapse | 5; 5; 1; 1; 2 per readout synapse |
 //! | eligibility traces (online) | 8 B per trace and step, 1 B more if it adapts, 4 B per filter of a kernel | 9; 3; 10 |
@@ -21,7 +22,7 @@
 
 use crate::batch::encode::{BlockInput, EntryLists};
 use crate::instrument::section::Section;
-use crate::instrument::tally::Tally;
+use crate::instrument::tally::{StepCount, Tally};
 use crate::learn::gather::tile_rows;
 use crate::learn::modulation::Modulation;
 use crate::learn::plan::LearningPlan;
@@ -29,9 +30,47 @@ use crate::network::SynapseKind;
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::scalar::Scalar;
-use crate::simulate::compiled::CompiledNetwork;
+use crate::simulate::compiled::{CompiledNetwork, ended};
 use crate::simulate::delays::Delayed;
 use crate::simulate::trajectory::Trajectory;
+
+/// The parts of a backward pass that are left out in some steps, as far as they were done.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BackwardWork {
+    /// Trials that run in the current step.
+    running: u64,
+    /// Learning signals of the cells that have one.
+    pub signals: StepCount,
+    /// What cells receive, added in their recursion.
+    pub receptions: StepCount,
+    /// Γ of channels without memory.
+    pub modulation: StepCount,
+    /// The recursion of each run of cells.
+    pub runs: Vec<StepCount>,
+}
+
+impl BackwardWork {
+    /// Starts over for so many runs of cells.
+    pub fn start(&mut self, runs: usize) {
+        let mut counts = std::mem::take(&mut self.runs);
+        counts.clear();
+        counts.resize(runs, StepCount::default());
+        *self = Self { runs: counts, ..Self::default() };
+    }
+
+    /// A step begins.
+    #[inline(always)]
+    pub fn step(&mut self, lengths: &[u32; LANES], t: usize) {
+        self.running = LANES as u64 - u64::from(ended(lengths, t).count_ones());
+    }
+
+    /// A part is done in the current step.
+    #[inline(always)]
+    pub fn count(&mut self, part: impl FnOnce(&mut Self) -> &mut StepCount) {
+        let running = self.running;
+        part(self).add(running);
+    }
+}
 
 /// Events of each unit in a block of trials.
 #[derive(Debug, Clone, Copy, Default)]
@@ -173,8 +212,8 @@ fn filtered<F: Scalar>(network: &CompiledNetwork<F>, live: u64, calls: u64) -> T
 pub(crate) fn tally_backward<F: Scalar>(
     network: &CompiledNetwork<F>,
     plan: &LearningPlan<F>,
-    input: &BlockInput<F>,
-    trajectory: &Trajectory<F>,
+    (input, trajectory): (&BlockInput<F>, &Trajectory<F>),
+    work: &BackwardWork,
 ) -> [(Section, Tally); 3] {
     let (spikes, tile) = (&trajectory.state.spikes, tile_rows::<F>(network.size()));
     let given = activity(&input.events, input.units, trajectory.steps, tile);
@@ -191,8 +230,8 @@ pub(crate) fn tally_backward<F: Scalar>(
     }
     gathered.add(analogue::<F, _>(&network.rate_units, &plan.readout, live, calls));
     [
-        (Section::BackwardRecursion, recursed(plan, trajectory)),
-        (Section::Modulation, modulated(plan, live, calls)),
+        (Section::BackwardRecursion, recursed(plan, trajectory, work)),
+        (Section::Modulation, modulated(plan, (live, calls), work.modulation)),
         (Section::GradientGather, gathered),
     ]
 }
@@ -219,41 +258,52 @@ fn summed<F: Scalar>(activity: &[Activity], csr: &Csr<u32>) -> Tally {
     tally
 }
 
-fn recursed<F: Scalar>(plan: &LearningPlan<F>, trajectory: &Trajectory<F>) -> Tally {
+fn recursed<F: Scalar>(plan: &LearningPlan<F>, trajectory: &Trajectory<F>, work: &BackwardWork) -> Tally {
     let (block, number) = sizes::<F>();
     let (live, calls) = steps(trajectory);
     let mut tally = Tally { calls, neuron_updates: live * plan.active.len() as u64, ..Tally::default() };
-    let modulated = u64::from(plan.receives());
-    let secreting = u64::from(plan.secretes());
     // Every rule with fewer hops has the same recursion; the first of them receives nothing.
-    let hop_recursions = plan.hop_recursions.as_ref().map_or(0, |hop_recursions| hop_recursions.count as u64);
-    let passes = 1 + hop_recursions;
-    let receiving = modulated + hop_recursions.saturating_sub(1);
-    tally.bytes += passes * kept(plan.active.len(), trajectory) + calls * plan.signalled.len() as u64 * block;
+    let hops = plan.hop_recursions.as_ref().map_or(0, |hop_recursions| hop_recursions.count as u64);
+    let later_hops = hops.saturating_sub(1);
+    let mut done = hops * calls * plan.active.len() as u64;
     if let Some(sources) = &plan.field {
         let (sites, cells) = (sources.sites() as u64, plan.active.len() as u64);
         tally.bytes += calls * block * (2 * 8 * sites + 3 * cells + 2 * cells);
         tally.operations += live * (2 * 6 * sites + 2 * cells + 2 * cells);
     }
-    for run in &plan.runs {
-        let (further, signalled) = (run.dynamics.further() as u64, u64::from(run.signalled));
-        for p in run.first..run.end {
-            let synapses = plan.feedback.of(p as usize).len() as u64;
-            let recursion = passes * (2 + 2 * further + signalled) + receiving;
-            let blocks = recursion + signalled * secreting;
-            tally.bytes += calls * (blocks * block + synapses * (block + number + 4));
-            let recursion = passes * run.dynamics.operations().adjoint + receiving;
-            tally.operations += live * (recursion + signalled * secreting + 2 * synapses);
+    // Bytes per step, operations per step and trial.
+    let mut add = |count: StepCount, bytes: u64, operations: u64| {
+        tally.bytes += count.calls * bytes;
+        tally.operations += count.trials * operations;
+    };
+    let every = StepCount { calls, trials: live };
+    for (run, &own) in plan.runs.iter().zip(&work.runs) {
+        let cells = u64::from(run.end - run.first);
+        let state = 2 * (1 + run.dynamics.further() as u64) * block * cells;
+        let adjoint = run.dynamics.operations().adjoint * cells;
+        add(own, state, adjoint);
+        add(every, hops * state + later_hops * block * cells, hops * adjoint + later_hops * cells);
+        add(work.receptions, block * cells, cells);
+        done += own.calls * cells;
+        if run.signalled {
+            let secreting = u64::from(plan.secretes()) * cells;
+            let synapses = (run.first..run.end).map(|p| plan.feedback.of(p as usize).len() as u64);
+            let synapses = synapses.sum::<u64>();
+            let bytes = (2 * cells + secreting) * block + synapses * (block + number + 4);
+            add(work.signals, bytes, secreting + 2 * synapses);
         }
     }
+    let passed = (plan.active.len() * trajectory.steps).max(1) as f64;
+    tally.bytes += (kept(plan.active.len(), trajectory) as f64 * done as f64 / passed) as u64;
     tally
 }
 
-fn modulated<F: Scalar>(plan: &LearningPlan<F>, live: u64, calls: u64) -> Tally {
+/// `instant`: the steps in which channels without memory acted; others act in each.
+fn modulated<F: Scalar>(plan: &LearningPlan<F>, (live, calls): (u64, u64), instant: StepCount) -> Tally {
     let mut tally = Tally::default();
     if let Some(modulation) = &plan.modulation {
-        tally.add(received(modulation, live, calls));
-        tally.add(diffused(modulation, live, calls));
+        tally.add(received(modulation, instant.trials, instant.calls));
+        tally.add(diffused(modulation, instant.trials, instant.calls));
     }
     for secretion in &plan.secretions {
         tally.add(received(&secretion.modulation, live, calls));
@@ -263,7 +313,8 @@ fn modulated<F: Scalar>(plan: &LearningPlan<F>, live: u64, calls: u64) -> Tally 
     if let Some(hop_recursions) = &plan.hop_recursions {
         (0..hop_recursions.count).for_each(|_| tally.add(received(&hop_recursions.modulation, live, calls)));
     }
-    Tally { calls: if tally.calls > 0 { calls } else { 0 }, ..tally }
+    let is_instant = plan.secretions.is_empty() && plan.hop_recursions.is_none();
+    Tally { calls: if is_instant { instant.calls } else { calls }, ..tally }
 }
 
 fn diffused<F: Scalar>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally {
@@ -285,18 +336,15 @@ fn filtered_secretion<F: Scalar>(emitters: u64, live: u64, calls: u64) -> Tally 
 
 fn received<F: Scalar>(modulation: &Modulation<F>, live: u64, calls: u64) -> Tally {
     let (block, number) = sizes::<F>();
-    let (mut bytes, mut gains) = (0, 0);
-    for &p in &modulation.receivers {
-        let along = modulation.synaptic.of(p as usize).len() as u64;
-        let types = modulation.totals() as u64;
-        bytes += block + along * (block + number + 4) + types * (block + number);
-        gains += along + types;
-    }
+    let receivers = modulation.receivers.len() as u64;
+    let along = modulation.receivers.iter().map(|&p| modulation.synaptic.of(p as usize).len() as u64);
+    let types = modulation.totals() as u64 * receivers;
+    let bytes = receivers * block + modulation.bytes_of_gains() + types * (block + number);
     let emitters = modulation.nonlocal.as_ref().map_or(0, |nonlocal| nonlocal.emitters.len() as u64);
     Tally {
         calls,
         bytes: calls * (bytes + emitters * 3 * block),
-        operations: 2 * live * (gains + emitters),
+        operations: 2 * live * (along.sum::<u64>() + types + emitters),
         ..Tally::default()
     }
 }
@@ -306,6 +354,7 @@ pub(crate) fn tally_online<F: Scalar>(
     network: &CompiledNetwork<F>,
     plan: &LearningPlan<F>,
     trajectory: &Trajectory<F>,
+    receives: &[bool],
 ) -> [(Section, Tally); 3] {
     let (block, _) = sizes::<F>();
     let (live, calls) = steps(trajectory);
@@ -313,9 +362,9 @@ pub(crate) fn tally_online<F: Scalar>(
     let targets = traces.clone().map(|slot| &network.cells[slot.post as usize]);
     let further: u64 = targets.clone().map(|dynamics| dynamics.further() as u64).sum();
     let operations: u64 = targets.map(|dynamics| dynamics.operations().trace).sum();
+    let modulated = traces.clone().filter(|slot| receives[slot.post as usize]).count() as u64;
     let traces = traces.count() as u64;
     let filters = traces * network.outputs() as u64;
-    let modulated = if plan.receives() { traces } else { 0 };
     let through = modulated * plan.secretions.iter().map(|own| own.filters.len() as u64).sum::<u64>();
     let filters_modulated = modulated * network.outputs() as u64;
     let tally = |blocks: u64, operations: u64| Tally {

@@ -5,15 +5,11 @@
 //! the receivers' number and masked. From the `rewiring_tools` of Bellec et al. and of Liu et al. 2021.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use nalgebra::{DMatrix, Schur};
 
-use super::connectivity::{Ends, Surroundings};
-use super::positive;
-use super::projections::ByType;
 use crate::description::{Initialise, Scaling};
-use crate::error::{Result, invalid};
+use crate::error::Result;
 use crate::network::{InitialWeights, Synapses};
 use crate::numeric::memory::{product, resize};
 use crate::numeric::random::CounterRng;
@@ -22,6 +18,8 @@ use crate::numeric::random::CounterRng;
 const EXACT_RADIUS_UP_TO: usize = 512;
 /// Two or three are usual; LAPACK stops after thirty.
 const ITERATIONS_AN_EIGENVALUE: usize = 60;
+/// Rows that are drawn together: the numbers of a cache line.
+const ROWS_TOGETHER: usize = 8;
 /// Number of matrix-vector products from whose growth the radius is estimated.
 const GROWTH_PRODUCTS: usize = 256;
 
@@ -35,87 +33,11 @@ pub(crate) fn weights<'a>(synapses: &'a Synapses, rng: &mut CounterRng) -> Resul
         InitialWeights::Drawn(Initialise::Balanced) => masked(synapses, &balanced(synapses, rng)?, rng),
         InitialWeights::Drawn(distribution) => independent(synapses, |_| distribution, rng),
         InitialWeights::DrawnByType(table) => {
-            independent(synapses, |synapse| table.at(synapses, synapse), rng)
+            let own = |synapse: usize| table.at(synapses.pre()[synapse], synapses.post()[synapse]);
+            independent(synapses, own, rng)
         }
     };
     Ok(Cow::Owned(drawn))
-}
-
-/// Checks a distribution and finds the one of each pair of types.
-///
-/// # Errors
-/// [`crate::Error::Invalid`] for a value out of its range, an unknown type, and a pair of types that has synapses and no distribution.
-pub(super) fn resolve(
-    path: &str,
-    initialise: Initialise,
-    ends: Ends,
-    around: &Surroundings,
-    pairs: &[(u32, u32)],
-) -> Result<InitialWeights> {
-    let Initialise::ByType { pairs: given } = &initialise else {
-        check(path, &initialise)?;
-        return Ok(InitialWeights::Drawn(initialise));
-    };
-    if !ends.are_populations() {
-        return Err(invalid(
-            format!("{path}.scheme"),
-            "by-type",
-            "another: inputs and readouts have no types",
-        ));
-    }
-    let distributions = around.by_types(&format!("{path}.pairs"), given, |path, own| match own {
-        Initialise::Balanced | Initialise::ByType { .. } => {
-            Err(invalid(format!("{path}.scheme"), own.scheme(), "normal, lognormal, uniform or constant"))
-        }
-        _ => check(path, own).map(|()| Some(own.clone())),
-    })?;
-    let types = (around.types_of(ends.from).to_vec(), around.types_of(ends.to).to_vec());
-    let missing = pairs.iter().map(|&(post, pre)| (types.0[pre as usize], types.1[post as usize]));
-    if let Some((from, to)) = missing.into_iter().find(|&(from, to)| distributions[from][to].is_none()) {
-        let [from, to] = [from, to].map(|index| &around.type_names[index]);
-        let at = format!("{path}.pairs.{from}.{to}");
-        return Err(invalid(at, "nothing", "a distribution for each pair of types that has synapses"));
-    }
-    Ok(InitialWeights::DrawnByType(Arc::new(ByType { distributions, types })))
-}
-
-/// Checks the values of a distribution.
-fn check(path: &str, initialise: &Initialise) -> Result<()> {
-    let at = |field: &str| format!("{path}.{field}");
-    let finite = |field: &str, value: f64| match value.is_finite() {
-        true => Ok(()),
-        false => Err(invalid(at(field), value, "a finite number")),
-    };
-    match *initialise {
-        Initialise::Balanced | Initialise::ByType { .. } => Ok(()),
-        Initialise::Normal { mean, standard_deviation, .. } => {
-            finite("mean", mean)?;
-            positive(at("standardDeviation"), standard_deviation)
-        }
-        Initialise::Lognormal { mean, standard_deviation, .. } => {
-            positive(at("mean"), mean)?;
-            positive(at("standardDeviation"), standard_deviation)
-        }
-        Initialise::Uniform { low, high, .. } => {
-            finite("low", low)?;
-            finite("high", high)?;
-            if low < high {
-                Ok(())
-            } else {
-                Err(invalid(at("high"), high, format!("a number above low, {low}")))
-            }
-        }
-        Initialise::Constant { value, .. } => finite("value", value),
-    }
-}
-
-impl ByType {
-    /// The distribution of a synapse's pair of types, which [`resolve`] has found to be there.
-    fn at(&self, synapses: &Synapses, synapse: usize) -> &Initialise {
-        let [pre, post] = [synapses.pre(), synapses.post()].map(|ends| ends[synapse] as usize);
-        let found = &self.distributions[self.types.0[pre]][self.types.1[post]];
-        found.as_ref().unwrap_or(&Initialise::Balanced)
-    }
 }
 
 /// One draw per synapse.
@@ -178,15 +100,7 @@ fn balanced(synapses: &Synapses, rng: &mut CounterRng) -> Result<DMatrix<f64>> {
     let what = "the dense matrix of balanced initial weights (scheme 'normal' needs none)";
     resize(&mut dense, product(&[n, n]), 0.0, what)?;
     let mut matrix = DMatrix::from_vec(n, n, dense);
-    for i in 0..n {
-        for j in 0..n {
-            let x = rng.normal();
-            matrix[(i, j)] = match synapses.signs[i] {
-                0 => x,
-                sign => x.abs() * f64::from(sign),
-            };
-        }
-    }
+    draw_by_rows(&mut matrix, &synapses.signs, rng);
     if synapses.signs.contains(&1) && synapses.signs.contains(&-1) {
         balance_totals(&mut matrix, &synapses.signs);
         balance_columns(&mut matrix);
@@ -194,6 +108,27 @@ fn balanced(synapses: &Synapses, rng: &mut CounterRng) -> Result<DMatrix<f64>> {
     let radius = spectral_radius(&matrix);
     // A nilpotent or empty matrix has no scale to normalise.
     Ok(if radius > 0.0 { matrix / radius } else { matrix })
+}
+
+/// Draws row after row of a matrix that is stored by columns, a cache line of each column at a time.
+fn draw_by_rows(matrix: &mut DMatrix<f64>, signs: &[i8], rng: &mut CounterRng) {
+    let n = matrix.ncols();
+    let mut drawn = [const { Vec::new() }; ROWS_TOGETHER];
+    for first in (0..n).step_by(ROWS_TOGETHER) {
+        let rows = ROWS_TOGETHER.min(n - first);
+        for (row, sign) in drawn[..rows].iter_mut().zip(&signs[first..]) {
+            row.clear();
+            row.extend((0..n).map(|_| rng.normal()).map(|x| match sign {
+                0 => x,
+                &sign => x.abs() * f64::from(sign),
+            }));
+        }
+        for (j, mut column) in matrix.column_iter_mut().enumerate() {
+            for (i, row) in drawn[..rows].iter().enumerate() {
+                column[first + i] = row[j];
+            }
+        }
+    }
 }
 
 fn balance_totals(matrix: &mut DMatrix<f64>, signs: &[i8]) {
@@ -242,21 +177,36 @@ fn growth_rate(matrix: &DMatrix<f64>) -> f64 {
     let mut x: Vec<f64> = (0..n).map(|_| rng.normal()).collect();
     let mut log_growth = 0.0;
     for product in 0..GROWTH_PRODUCTS {
-        let mut next = vec![0.0; n];
-        for (column, &scale) in matrix.column_iter().zip(&x) {
-            next.iter_mut().zip(column.iter()).for_each(|(sum, &m)| *sum += scale * m);
-        }
+        let next = multiply(matrix, &x);
         let norm = next.iter().map(|v| v * v).sum::<f64>().sqrt();
         if norm == 0.0 {
             return 0.0;
         }
-        next.iter_mut().for_each(|v| *v /= norm);
         if product >= GROWTH_PRODUCTS / 4 {
             log_growth += libm::log(norm);
         }
-        x = next;
+        x = next.into_iter().map(|v| v / norm).collect();
     }
     libm::exp(log_growth / (GROWTH_PRODUCTS - GROWTH_PRODUCTS / 4) as f64)
+}
+
+/// The matrix times a vector, column after column: four at a time, so that a sum is loaded and stored once for them.
+fn multiply(matrix: &DMatrix<f64>, x: &[f64]) -> Vec<f64> {
+    let n = matrix.nrows();
+    let mut sums = vec![0.0; n];
+    let (fours, scales) = (matrix.as_slice().chunks_exact(4 * n.max(1)), x.chunks_exact(4));
+    let (rest, rest_scales) = (fours.remainder(), scales.remainder());
+    for (columns, scales) in fours.zip(scales) {
+        let (left, right) = columns.split_at(2 * n);
+        let ((a, b), (c, d)) = (left.split_at(n), right.split_at(n));
+        for ((((sum, a), b), c), d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *sum = *sum + scales[0] * a + scales[1] * b + scales[2] * c + scales[3] * d;
+        }
+    }
+    for (column, &scale) in rest.chunks_exact(n.max(1)).zip(rest_scales) {
+        sums.iter_mut().zip(column).for_each(|(sum, &m)| *sum += scale * m);
+    }
+    sums
 }
 
 #[cfg(test)]
@@ -267,6 +217,37 @@ mod tests {
     fn radius_of_a_rotation_is_its_scale() {
         let rotation = DMatrix::from_row_slice(2, 2, &[0.0, -2.0, 2.0, 0.0]);
         assert!((spectral_radius(&rotation) - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn products_of_four_columns_have_the_bits_of_one_after_another() {
+        for n in [1, 3, 4, 30] {
+            let mut rng = CounterRng::new(4, 0, 0, 0);
+            let matrix = DMatrix::from_fn(n, n, |_, _| rng.normal());
+            let x: Vec<f64> = (0..n).map(|_| rng.normal()).collect();
+            let mut sums = vec![0.0; n];
+            for (column, &scale) in matrix.column_iter().zip(&x) {
+                sums.iter_mut().zip(column.iter()).for_each(|(sum, &m)| *sum += scale * m);
+            }
+            assert_eq!(multiply(&matrix, &x), sums);
+        }
+    }
+
+    #[test]
+    fn rows_are_drawn_in_their_order() {
+        for n in [1, 8, 19] {
+            let signs: Vec<i8> = (0..n).map(|i| [0, 1, -1][i % 3]).collect();
+            let mut matrix = DMatrix::zeros(n, n);
+            draw_by_rows(&mut matrix, &signs, &mut CounterRng::new(6, 0, 0, 0));
+            let mut rng = CounterRng::new(6, 0, 0, 0);
+            for i in 0..n {
+                for j in 0..n {
+                    let x = rng.normal();
+                    let expected = if signs[i] == 0 { x } else { x.abs() * f64::from(signs[i]) };
+                    assert_eq!(matrix[(i, j)], expected);
+                }
+            }
+        }
     }
 
     #[test]

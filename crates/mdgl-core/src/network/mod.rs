@@ -2,6 +2,7 @@
 
 pub(crate) mod channels;
 mod connectivity;
+mod initial_weights;
 pub(crate) mod initialise;
 mod neurons;
 mod populations;
@@ -23,11 +24,12 @@ use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::steps::{decay, lasting_or_zero};
 
 use connectivity::Surroundings;
+pub(crate) use initial_weights::InitialWeights;
 pub(crate) use neurons::Groups;
 use neurons::neurons;
 use populations::{lay_out, types};
 pub use projections::Synapses;
-pub(crate) use projections::{InitialWeights, Synapse, SynapseKind, check_weight};
+pub(crate) use projections::{Synapse, SynapseKind, check_weight};
 use projections::{check_reach, delays, projections};
 
 /// Most neurons or units of a network, so that every index fits and products do not overflow.

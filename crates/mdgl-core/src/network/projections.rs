@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::connectivity::{self, Ends, MOST_SYNAPSES, Surroundings};
-use super::initialise;
+use super::initial_weights::{self, InitialWeights};
 use super::populations::{PopulationKind, PopulationRange, find};
 use crate::description::{Connections, Initialise, NetworkDescription, Projection, Scaling};
 use crate::error::{Result, invalid};
@@ -50,32 +50,6 @@ pub struct Synapses {
     pub(crate) target_number: f64,
     /// Explicit weights, in the order of the synapses; else how to draw them.
     pub(crate) initial: InitialWeights,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum InitialWeights {
-    Given(Arc<Vec<f64>>),
-    Drawn(Initialise),
-    DrawnByType(Arc<ByType>),
-}
-
-/// A distribution for each pair of types.
-#[derive(Debug)]
-pub(crate) struct ByType {
-    /// `[type of the sender][type of the receiver]`.
-    pub distributions: Vec<Vec<Option<Initialise>>>,
-    /// Types of the senders and of the receivers.
-    pub types: (Vec<usize>, Vec<usize>),
-}
-
-impl InitialWeights {
-    /// The option of a projection from which they come.
-    pub fn option(&self) -> &'static str {
-        match self {
-            Self::Given(_) => "connections.values",
-            Self::Drawn(_) | Self::DrawnByType(_) => "initialise",
-        }
-    }
 }
 
 impl Synapses {
@@ -171,7 +145,7 @@ fn connect(
             let (pairs, target_number) = connectivity::draw(&path, projection, ends, around, &mut rng)?;
             let given = projection.initialise.clone();
             let initialise = given.unwrap_or_else(|| default_weights(projection));
-            let initial = initialise::resolve(&path("initialise"), initialise, ends, around, &pairs)?;
+            let initial = initial_weights::resolve(&path("initialise"), initialise, ends, around, &pairs)?;
             let (pre, post): (Vec<_>, Vec<_>) = pairs.into_iter().map(|(p, q)| (q, p)).unzip();
             (Arc::new(pre), Arc::new(post), initial, target_number)
         }

@@ -71,6 +71,8 @@ pub struct IterationTimes {
     pub end: u64,
     /// ms of the profiled one.
     pub profiled: f64,
+    /// ms of it for which threads with work had no processor, of all threads together.
+    pub preempted: f64,
     /// ms of the plain one.
     pub plain: f64,
 }
@@ -176,7 +178,8 @@ impl<F: Real> ProfileSession<'_, F> {
         let end = now();
         let log = workers.set_recorder(None).map(|recorder| recorder.take()).unwrap_or_default();
         let profiled = (end - begin) as f64 * 1e-6;
-        Ok((IterationTimes { begin, end, profiled, plain: 0.0 }, report?, log))
+        let preempted = log.slices.iter().map(Slice::preempted).sum::<f64>().max(0.0) * 1e-6;
+        Ok((IterationTimes { begin, end, profiled, preempted, plain: 0.0 }, report?, log))
     }
 }
 
@@ -303,7 +306,7 @@ mod tests {
     const STEPS: u32 = 100;
     const TRIALS: u32 = 20;
 
-    fn model() -> Model<f32> {
+    fn model(tau: f64) -> Model<f32> {
         let description = r#"{
             "schema": "mdgl-network/1",
             "inputs": [{"name": "in", "size": 10}],
@@ -311,7 +314,7 @@ mod tests {
                 {"name": "regular", "size": 12, "model": "lif"},
                 {"name": "adaptive", "size": 7, "model": "alif"}
             ],
-            "readouts": [{"name": "out", "size": 2}],
+            "readouts": [{"name": "out", "size": 2, "timeConstant": TAU}],
             "projections": [
                 {"from": "in", "to": "regular", "density": 0.8},
                 {"from": "in", "to": "adaptive", "density": 0.8},
@@ -320,7 +323,8 @@ mod tests {
                 {"from": "adaptive", "to": "out", "density": 1.0}
             ]
         }"#;
-        let network = Network::new(serde_json::from_str(description).unwrap()).unwrap();
+        let description = description.replace("TAU", &tau.to_string());
+        let network = Network::new(serde_json::from_str(&description).unwrap()).unwrap();
         Model::new(Arc::new(network)).unwrap()
     }
 
@@ -348,8 +352,12 @@ mod tests {
     }
 
     fn with<T>(body: impl FnOnce(&Model<f32>, Assignment<'_>) -> T) -> T {
+        with_readout(20.0, body)
+    }
+
+    fn with_readout<T>(tau: f64, body: impl FnOnce(&Model<f32>, Assignment<'_>) -> T) -> T {
         let (batch, objective) = (batch(), objective());
-        body(&model(), Assignment { batch: &batch, objective: &objective })
+        body(&model(tau), Assignment { batch: &batch, objective: &objective })
     }
 
     #[test]
@@ -378,10 +386,14 @@ mod tests {
     }
 
     fn profiled_in(layout: Layout, name: &str, threads: usize) -> Profile {
+        profiled_with_readout(20.0, layout, name, threads)
+    }
+
+    fn profiled_with_readout(tau: f64, layout: Layout, name: &str, threads: usize) -> Profile {
         let options = ProfileOptions { iterations: 3, every: 4, peaks: false };
         let mut workers = Workers::new(threads).unwrap().with_layout(layout);
         let cancel = AtomicBool::new(false);
-        with(|model, assignment| {
+        with_readout(tau, |model, assignment| {
             let optimiser = Optimiser::default();
             profile(
                 model,
@@ -443,6 +455,42 @@ mod tests {
                 assert_eq!(singles.calls, u64::from(TRIALS * STEPS), "{name} {section:?}");
             }
         }
+    }
+
+    /// Errors of the last five steps decay to 0 before the first one where the readout's time constant is short.
+    #[test]
+    fn what_is_left_out_is_not_counted() {
+        for layout in [Layout::Trials, Layout::Neurons] {
+            let [long, short] = [20.0, 0.5].map(|tau| profiled_with_readout(tau, layout, "eprop", 1));
+            let [long, short] =
+                [&long, &short].map(|profile| kernel(profile, Section::BackwardRecursion).work);
+            assert!(0 < short.operations && short.operations < long.operations, "{short:?} {long:?}");
+            assert!(short.bytes < long.bytes, "{short:?} {long:?}");
+            assert_eq!(short.neuron_updates, long.neuron_updates);
+        }
+        let [long, short] = [20.0, 0.5].map(|tau| profiled_with_readout(tau, Layout::Trials, "mdgl", 1));
+        let [long, short] = [&long, &short].map(|profile| kernel(profile, Section::Modulation).work);
+        assert!(0 < short.calls && short.calls < long.calls, "{short:?} {long:?}");
+        assert!(short.operations < long.operations);
+        assert_eq!(short.bytes * long.calls, long.bytes * short.calls);
+    }
+
+    #[test]
+    fn time_without_a_processor_is_no_work() {
+        let slice = Slice {
+            stage: ProfileStage::Simulate,
+            thread: 0,
+            block: None,
+            begin: 1000,
+            end: 2000,
+            processor: 400,
+        };
+        let sections = split(&slice, &[], 3.0);
+        let ticks = |section: Section| sections[section as usize].ticks;
+        assert_eq!(
+            [Section::Preempted, Section::Remainder, Section::Waiting].map(ticks),
+            [1800.0, 1200.0, 0.0]
+        );
     }
 
     #[test]

@@ -376,8 +376,9 @@ impl<F: Real> Pass<'_, F> {
         };
         F::backward(self.workers.instructions, kernel)?;
         span.end_with([&mut workspace.backward_state.probe, &mut workspace.trajectory.replay.probe]);
-        self.workers
-            .count(|| work::tally_backward(&self.network, plan, &workspace.input, &workspace.trajectory));
+        let batch = (&workspace.input, &workspace.trajectory);
+        let work = &workspace.backward_state.work;
+        self.workers.count(|| work::tally_backward(&self.network, plan, batch, work));
         let span = self.workers.span(ProfileStage::Reduce, Some(block));
         let block_gradient = workspace.backward_state.block_gradient(plan);
         span.end();
@@ -395,7 +396,6 @@ impl<F: Real> Pass<'_, F> {
             if self.workers.counts() {
                 // The online form does not keep its spikes: they are counted in another simulation.
                 self.forward_block(Layout::Trials, block, workspace, Keep::NOTHING)?;
-                self.workers.count(|| work::tally_online(&self.network, plan, &workspace.trajectory));
             }
             let span = self.workers.span(ProfileStage::Forward, Some(block));
             workspace.traces.probes().into_iter().for_each(|probe| span.start(probe));
@@ -413,6 +413,8 @@ impl<F: Real> Pass<'_, F> {
             };
             let sums = F::online(self.workers.instructions, kernel)?;
             span.end_with(workspace.traces.probes());
+            let (trajectory, receives) = (&workspace.trajectory, workspace.traces.receives());
+            self.workers.count(|| work::tally_online(&self.network, plan, trajectory, receives));
             let (counts, psi) = (workspace.traces.spike_counts().to_vec(), workspace.traces.psi_sums());
             let batch_sums = BatchSums { counts, psi, ..sums };
             let span = self.workers.span(ProfileStage::Reduce, Some(block));

@@ -25,7 +25,7 @@ pub trait Real: Scalar {
     #[doc(hidden)]
     fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<BatchSums>;
     #[doc(hidden)]
-    fn online_step(set: Instructions, kernel: OnlineStep<'_, Self>);
+    fn online_step(set: Instructions, kernel: OnlineStep<'_, Self, true>);
     #[doc(hidden)]
     fn triad(set: Instructions, kernel: Triad<'_, Self>);
     #[doc(hidden)]
@@ -50,7 +50,7 @@ macro_rules! real {
             fn online(set: Instructions, kernel: Online<'_, Self>) -> Result<BatchSums> {
                 dispatch::$name(set, kernel)
             }
-            fn online_step(set: Instructions, kernel: OnlineStep<'_, Self>) {
+            fn online_step(set: Instructions, kernel: OnlineStep<'_, Self, true>) {
                 dispatch::$name(set, kernel)
             }
             fn triad(set: Instructions, kernel: Triad<'_, Self>) {

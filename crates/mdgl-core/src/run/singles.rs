@@ -211,7 +211,7 @@ impl<F: Real> Singles<F> {
             BackwardOne { context, plan, learning, trial, delta, constants, state, cancel: run.cancel };
         F::backward_one(run.instructions, kernel)?;
         span.end_with([&mut trial.probe, &mut state.probe]);
-        run.count(|| tally::backward(context, (plan, learning), trial, state.asked));
+        run.count(|| tally::backward(context, (plan, learning), trial, (state.asked, &state.skipped)));
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! A stream: one trial of unlimited length, stepped by its caller, that learns while it runs.
 //!
-//! Each step runs the same two halves as a step of the online form on a block of trials (`learn/online.rs`), with the
-//! stream in the first lane: the same operations, so the same bits. The second half waits until the step's errors are
+//! Each step runs the same two halves as a step of the online form on a block of trials (`learn/online.rs`): the same
+//! operations, so the same bits. Cells stand in the first lane; of traces sixteen synapses of a target share a row
+//! (`learn/traces.rs`). The second half waits until the step's errors are
 //! known: [`Stream::add_loss`] only adds to δ, and the next call of any other method runs it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,15 +14,16 @@ use crate::description::legal::Use;
 use crate::description::rule::Rule;
 use crate::error::{Result, invalid, not_finite};
 use crate::learn::field::FieldSources;
-use crate::learn::online::{Before, OnlineStep, StepHalf, Traces, trace_lists};
+use crate::learn::online::{OnlineStep, StepHalf};
 use crate::learn::plan::{LearningPlan, trace_dynamics};
+use crate::learn::traces::{Before, Rows, Traces, trace_lists};
 use crate::model::Model;
 use crate::model::optimiser::{self, Optimiser};
 use crate::model::psi_means::group_means;
 use crate::network::Network;
 use crate::neuron::Dynamics;
 use crate::neuron::equations::{ADAPTATION, MEMBRANE};
-use crate::numeric::lanes::{Block, Instructions, Mask};
+use crate::numeric::lanes::{Block, Instructions, Mask, flat, flat_mut};
 use crate::numeric::scalar::{Scalar, all_finite};
 use crate::run::real::Real;
 use crate::simulate::compiled::CompiledNetwork;
@@ -270,7 +272,7 @@ impl<F: Real> Stream<F> {
         self.forget()?;
         let (next, applied) = updated?;
         self.setting.renew(&next)?;
-        self.traces.renew(&self.setting.plan, self.network.size());
+        self.traces.renew(&self.setting.plan, &self.setting.network);
         Ok((next, applied))
     }
 
@@ -284,6 +286,12 @@ impl<F: Real> Stream<F> {
         if self.open {
             self.setting.run(&mut traces, self.steps - 1, StepHalf::Learn { has_delta: false });
         }
+        let (rows, lists) = traces.carried(plan);
+        let mut carried = Vec::with_capacity(self.trace_len());
+        for (arrangement, blocks) in lists {
+            let blocks = &blocks[..];
+            carried.extend(rows.places_in(arrangement, blocks.len()).map(|place| flat(blocks)[place]));
+        }
         let state = StreamState {
             steps: self.steps as u64,
             membrane: self.variable(MEMBRANE),
@@ -293,7 +301,7 @@ impl<F: Real> Stream<F> {
             spikes: self.spikes().collect(),
             in_transit: traces.state.in_transit(network, LANE, self.steps),
             readout: lane(&traces.state.carried.readout).collect(),
-            traces: traces.carried(plan).into_iter().flat_map(|blocks| lane(blocks)).collect(),
+            traces: carried,
         };
         let numbers = [&state.membrane, &state.adaptation, &state.readout, &state.traces];
         if !numbers.into_iter().chain(state.variables.values()).all(|values| all_finite(values)) {
@@ -325,7 +333,11 @@ impl<F: Real> Stream<F> {
         }
         fill(&mut simulated.carried.readout, &mut state.readout.iter());
         let mut values = state.traces.iter();
-        self.traces.carried(plan).into_iter().for_each(|blocks| fill(blocks, &mut values));
+        let (rows, lists) = self.traces.carried(plan);
+        for (arrangement, blocks) in lists {
+            let places = rows.places_in(arrangement, blocks.len());
+            places.zip(&mut values).for_each(|(place, &value)| flat_mut(blocks)[place] = value);
+        }
         Ok(())
     }
 
@@ -369,8 +381,8 @@ impl<F: Real> Stream<F> {
     fn begin(&mut self) -> Result<()> {
         let Setting { network, plan, .. } = &self.setting;
         (self.steps, self.open) = (0, false);
-        self.traces.begin(network, plan, false)?;
-        self.traces.renew(plan, network.size());
+        self.traces.begin(network, plan, Rows::of_targets, false)?;
+        self.traces.renew(plan, network);
         Ok(())
     }
 
@@ -544,7 +556,8 @@ impl<F: Real> Stream<F> {
             false => 0,
         };
         let sites = plan.field.as_ref().map_or(0, FieldSources::sites);
-        (2 + trace_lists(network)) * slots + slots * k + network.size() + plan.past_len() + modulation + sites
+        let past = plan.past_rows() * slots;
+        (2 + trace_lists(network)) * slots + slots * k + network.size() + past + modulation + sites
     }
 }
 
@@ -582,7 +595,7 @@ mod tests {
         let Setting { plan, input, .. } = &stream.setting;
         let mut lengths = vec![input.analogue.len(), input.analogue_units.len()];
         lengths.extend(input.events.lengths());
-        lengths.extend(stream.traces.carried(plan).iter().map(|blocks| blocks.len()));
+        lengths.extend(stream.traces.carried(plan).1.iter().map(|(_, blocks)| blocks.len()));
         let state = &stream.traces.state;
         let carried = &state.carried;
         lengths.extend([carried.variable(0), carried.variable(1), &carried.readout].map(<[_]>::len));

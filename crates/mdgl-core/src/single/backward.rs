@@ -84,6 +84,8 @@ pub(crate) struct TrialBackwardState<F: Scalar> {
     pub(crate) probe: Probe,
     /// Synapses that BPTT followed.
     pub(crate) asked: u64,
+    /// Steps that the recursion of each block of cells left out.
+    pub(crate) skipped: Vec<u64>,
 }
 
 /// One of the rules with fewer hops.
@@ -158,6 +160,8 @@ impl<F: Scalar> TrialBackwardState<F> {
         self.no_secretion.clear();
         resize(&mut self.no_secretion, n, false, WHAT)?;
         self.asked = 0;
+        self.skipped.clear();
+        resize(&mut self.skipped, n, 0, WHAT)?;
         self.chosen.resize((n + 1) * LANES, 0);
         Ok(())
     }
@@ -358,6 +362,8 @@ impl<F: Scalar> BackwardOne<'_, F> {
             next_psi: self.trial.psi(first.saturating_sub(TILE), self.context.lane_layout.blocks()),
             drive,
             no_secretion: &mut state.no_secretion,
+            skipped: &mut state.skipped,
+            live: self.trial.length.saturating_sub(first),
             first,
             rows,
             input_adjoint: &mut state.input_adjoint,
@@ -383,6 +389,8 @@ impl<F: Scalar> BackwardOne<'_, F> {
                     _ => Drive::Modulated { signals: &state.signals, gamma },
                 },
                 no_secretion: &mut state.no_secretion,
+                skipped: &mut state.skipped,
+                live: self.trial.length.saturating_sub(tile.first),
                 first: tile.first,
                 rows: 0..tile.rows,
                 input_adjoint,

@@ -108,12 +108,12 @@ fn summed<F: Scalar>(
 }
 
 /// The backward pass over one trial, segments simulated again aside; `asked` is the number of synapses that BPTT
-/// followed.
+/// followed, `skipped` the number of steps that the recursion of each block of cells left out.
 pub(crate) fn backward<F: Scalar>(
     context: TrialContext<'_, F>,
     (plan, learning): (&LearningPlan<F>, &Learning<F>),
     trial: &Trial<F>,
-    asked: u64,
+    (asked, skipped): (u64, &[u64]),
 ) -> [(Section, Tally); 3] {
     let (calls, live) = (trial.steps as u64, trial.length as u64);
     let (blocks, number) = (context.lane_layout.blocks() as u64, size_of::<F>() as u64);
@@ -131,12 +131,14 @@ pub(crate) fn backward<F: Scalar>(
         for p in run.first..run.end {
             let terms_of_cell = plan.feedback.of(p as usize).len() as u64;
             let own = run.dynamics.operations().adjoint + receives;
-            recursed.operations += live * (rules * own + 2 * terms_of_cell);
+            let done = live - skipped[p as usize / LANES];
+            recursed.operations += done * (rules * own + 2 * terms_of_cell);
         }
     }
     let terms = learning.feedback.terms() as u64 * number;
     let further = context.lane_layout.cells.further_variables() * 2 * block::<F>();
-    recursed.bytes = calls * (rules * (blocks * (4 + receives) * block::<F>() + further) + terms);
+    let per_step = rules * (blocks * (4 + receives) * block::<F>() + further) + terms;
+    recursed.bytes = (calls - skipped.iter().sum::<u64>() / blocks.max(1)) * per_step;
     let mut modulated = Tally::default();
     if learning.returns.is_some() {
         modulated = Tally { calls, bytes: asked * (2 * number + 4), operations: 2 * asked, ..modulated };
@@ -158,7 +160,9 @@ pub(crate) fn backward<F: Scalar>(
             let gains = modulation.receivers.iter().map(|&p| modulation.synaptic.of(p as usize).len());
             let gains =
                 gains.sum::<usize>() as u64 + (modulation.totals() * modulation.receivers.len()) as u64;
-            let bytes = gains * (block::<F>() + number + 4) / LANES as u64 + 4 * blocks * block::<F>();
+            let along = modulation.bytes_of_gains();
+            let types = (modulation.totals() * modulation.receivers.len()) as u64;
+            let bytes = (along + types * (block::<F>() + number)) / LANES as u64 + 4 * blocks * block::<F>();
             modulated.add(Tally {
                 calls,
                 bytes: calls * bytes,

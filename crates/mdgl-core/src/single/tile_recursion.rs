@@ -30,6 +30,9 @@ pub(super) struct TileRecursion<'a, F: Scalar> {
     pub drive: Drive<'a, F>,
     /// Whether a block's adjoints were 0 through the tile; set for [`Drive::Errors`] alone.
     pub no_secretion: &'a mut [bool],
+    /// Rows that each block left out since its adjoints stay 0, those after the trial's end aside; and rows before it.
+    pub skipped: &'a mut [u64],
+    pub live: usize,
     /// The step of the tile's first row.
     pub first: usize,
     pub rows: Range<usize>,
@@ -103,7 +106,9 @@ impl<F: Scalar> TileRecursion<'_, F> {
         let (mut stride, mut errors): (usize, &[[F; TILE]]) = (0, &[]);
         if let Drive::Errors { layers: all, errors: by_layer, none, constants: all_constants } = self.drive {
             if none && is_zero::<L>(columns.iter().map(|column| &column[self.rows.end]).chain(held)) {
+                let rows = self.live.min(self.rows.end).saturating_sub(self.rows.start) as u64;
                 for (i, column) in columns.iter_mut().enumerate() {
+                    self.skipped[block + i] += rows;
                     if !std::mem::replace(&mut self.no_secretion[block + i], true) {
                         column[self.rows.clone()].fill(Block::ZERO);
                     }
