@@ -76,6 +76,7 @@ impl Exported {
             lengths: None,
             inputs: self.network.inputs.iter().map(|population| events(&population.name)).collect(),
             key: DrawKey { seed: self.seed, stream: 0, iteration: 1 },
+            targets: vec![self.targets()],
         }
     }
 }
@@ -86,12 +87,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rule = Rule::named(&arguments.next().unwrap_or("eprop".into()))?;
     let iterations: u32 = arguments.next().map_or(Ok(1), |n| n.parse())?;
     let exported: Exported = serde_json::from_reader(BufReader::new(File::open(path)?))?;
-    let (batch, targets, objective) = (exported.batch(), [exported.targets()], exported.objective()?);
+    let (batch, objective) = (exported.batch(), exported.objective()?);
     let model = Model::<f32>::new(Arc::new(Network::new(exported.network)?))?;
     let workers = Workers::new(1)?;
     let cancel = AtomicBool::new(false);
     for _ in 0..iterations {
-        let assignment = Assignment { batch: &batch, objective: &objective, targets: &targets };
+        let assignment = Assignment { batch: &batch, objective: &objective };
         let training = Training { rule: &rule, optimiser: &exported.optimiser };
         let (_, report) = train_step(&model, assignment, training, None, &workers, &cancel)?;
         println!("loss {:.6}  |gradient| {:.6}", report.evaluation.loss, report.gradient_norm);

@@ -26,7 +26,7 @@ use crate::learn::plan::{LearningPlan, trace_dynamics};
 use crate::learn::rates::RatePart;
 use crate::learn::work;
 use crate::model::Model;
-use crate::numeric::lanes::{Block, LANES};
+use crate::numeric::lanes::{Block, Instructions, LANES};
 use crate::numeric::memory::{ensure_memory, product};
 use crate::run::real::Real;
 use crate::simulate::compiled::CompiledNetwork;
@@ -134,7 +134,9 @@ impl<F: Real> Pass<'_, F> {
             synapses,
             senders,
             has_rows: single::has_rows::<F>(synapses, senders, neurons),
-            are_usual: single::are_usual(&self.network.cells),
+            // On AVX-512, whose masks are bits, full blocks of trials are faster.
+            has_fast_loop: self.workers.instructions == Instructions::Avx2
+                && single::are_usual(&self.network.cells),
         }
     }
 

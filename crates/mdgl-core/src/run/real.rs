@@ -9,7 +9,7 @@ use crate::numeric::lanes::{Instructions, dispatch};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::trajectory::Simulate;
 use crate::single::backward::BackwardOne;
-use crate::single::trial::SimulateOne;
+use crate::single::simulate_one::SimulateOne;
 
 /// `f32` or `f64`, for which the engine is compiled.
 pub trait Real: Scalar {

@@ -19,8 +19,9 @@ use crate::simulate::trajectory::Keep;
 use crate::single::backward::{BackwardOne, TrialBackwardState};
 use crate::single::events::list_inputs;
 use crate::single::learning::Learning;
+use crate::single::simulate_one::SimulateOne;
 use crate::single::tally;
-use crate::single::trial::{SimulateOne, Trial, TrialContext};
+use crate::single::trial::{Trial, TrialContext};
 
 /// Trials and their work; kept between batches for its memory.
 #[derive(Debug, Default)]

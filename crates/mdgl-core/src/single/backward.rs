@@ -22,9 +22,10 @@ use crate::numeric::scalar::Scalar;
 use crate::single::columns::{LongTileColumn, TILE, TileColumn};
 use crate::single::lane_layout::blocks;
 use crate::single::learning::{FeedbackLayers, Learning};
+use crate::single::simulate_one::LoadTrialSegment;
 use crate::single::sums::TargetAdjoints;
 use crate::single::tile_recursion::{Drive, TileRecursion, is_zero};
-use crate::single::trial::{LoadTrialSegment, Trial, TrialContext};
+use crate::single::trial::{Trial, TrialContext};
 
 /// Steps whose signals are found together: they share the weights.
 const TOGETHER: usize = 4;

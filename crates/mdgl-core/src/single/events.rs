@@ -12,7 +12,7 @@ pub(super) const CELLS: usize = 64;
 /// Steps for whose inputs memory is reserved at once.
 const TOGETHER: usize = 64;
 
-/// Events that are listed without a branch; more of four blocks, or of a step's inputs, are rare.
+/// Number of events listed without a branch; four blocks, or a step's inputs, seldom have more.
 const USUAL: usize = 4;
 
 const WHAT: &str = "the events of a trial";

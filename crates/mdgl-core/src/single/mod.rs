@@ -14,6 +14,7 @@ pub(crate) mod learning;
 mod outgoing;
 mod refractory;
 mod returns;
+pub(crate) mod simulate_one;
 mod sums;
 pub(crate) mod tally;
 mod tile_recursion;

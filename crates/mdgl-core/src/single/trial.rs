@@ -4,7 +4,6 @@
 //! trial only one segment, with the state at each segment's start.
 
 use std::ops::Range;
-use std::sync::atomic::AtomicBool;
 
 use bytemuck::{cast_slice, cast_slice_mut};
 
@@ -15,8 +14,7 @@ use crate::instrument::section::Section;
 use crate::neuron::constants::Load as LoadConstants;
 use crate::neuron::equations::{Equations, FURTHER, Step, Variables};
 use crate::neuron::{SideBySide, for_model};
-use crate::numeric::cancel::check_cancelled;
-use crate::numeric::lanes::{Block, LANES, Lanes, Mask, RegisterMask, SimdKernel, flat, prefetch_at};
+use crate::numeric::lanes::{Block, LANES, Lanes, Mask, RegisterMask, flat, prefetch_at};
 use crate::numeric::memory::{bytes_of, product, refill, resize};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
@@ -27,7 +25,6 @@ use crate::single::columns::{TILE, TileColumn};
 use crate::single::events::{CELLS, Events};
 use crate::single::lane_layout::LaneLayout;
 use crate::single::refractory::{Periods, Refractory};
-use crate::single::usual::SimulateUsual;
 
 /// The spikes of four blocks are written one by one and read as one word.
 const _: () = assert!(cfg!(target_endian = "little"));
@@ -158,7 +155,7 @@ impl<F: Scalar> Trial<F> {
 
     /// Adds the ψ of a row of the segment.
     #[inline(always)]
-    fn sum_psi<L: Lanes<Scalar = F>>(&mut self, row: usize) {
+    pub(super) fn sum_psi<L: Lanes<Scalar = F>>(&mut self, row: usize) {
         let blocks = self.psi_sums.len();
         let columns = &self.psi[row / TILE * blocks..][..blocks];
         for (sum, psi) in self.psi_sums.iter_mut().zip(columns) {
@@ -178,7 +175,12 @@ impl<F: Scalar> Trial<F> {
 
     /// One step, which is this row of its segment; the number of its spikes, which are left to be kept or to be written over.
     #[inline(always)]
-    fn step<L: Lanes<Scalar = F>>(&mut self, context: TrialContext<'_, F>, t: usize, row: usize) -> usize {
+    pub(super) fn step<L: Lanes<Scalar = F>>(
+        &mut self,
+        context: TrialContext<'_, F>,
+        t: usize,
+        row: usize,
+    ) -> usize {
         let TrialContext { network, lane_layout, .. } = context;
         let blocks = lane_layout.blocks();
         self.probe.step();
@@ -373,96 +375,4 @@ pub(crate) struct TrialContext<'a, F: Scalar> {
     pub input: &'a BlockInput<F>,
     /// The trial's place in its block of the batch.
     pub lane: usize,
-}
-
-/// Some steps of a trial within one segment, compiled once for all passes: it has every model.
-struct SimulateSteps<'a, F: Scalar> {
-    context: TrialContext<'a, F>,
-    trial: &'a mut Trial<F>,
-    steps: Range<usize>,
-    /// Whether spikes are listed; else the lists have them from an earlier time.
-    lists_spikes: bool,
-    /// Whether ψ is summed over all steps.
-    sums: bool,
-    cancel: &'a AtomicBool,
-}
-
-impl<F: Scalar> SimdKernel<F> for SimulateSteps<'_, F> {
-    type Output = Result<()>;
-
-    #[inline(always)]
-    fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { context, trial, steps, lists_spikes, sums, cancel } = self;
-        let blocks = context.lane_layout.blocks();
-        let first = steps.start;
-        for t in steps {
-            check_cancelled(t, cancel)?;
-            if lists_spikes {
-                trial.events.begin_step(blocks)?;
-            }
-            let spikes = trial.step::<L>(context, t, t - first);
-            if lists_spikes {
-                trial.events.keep_spikes(spikes);
-            }
-            if sums {
-                trial.sum_psi::<L>(t - first);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Simulates a segment again for its ψ.
-pub(super) struct LoadTrialSegment<'a, F: Scalar> {
-    pub context: TrialContext<'a, F>,
-    pub trial: &'a mut Trial<F>,
-    pub segment: usize,
-    pub cancel: &'a AtomicBool,
-}
-
-impl<F: Scalar> SimdKernel<F> for LoadTrialSegment<'_, F> {
-    type Output = Result<()>;
-
-    #[inline(always)]
-    fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { context, trial, segment, cancel } = self;
-        let Some((snapshot, steps)) = trial.segments.missing(segment) else { return Ok(()) };
-        trial.state.clone_from(snapshot);
-        L::call(SimulateSteps { context, trial, steps, lists_spikes: false, sums: false, cancel })?;
-        trial.segments.set_loaded(segment);
-        Ok(())
-    }
-}
-
-/// The simulation of one trial as a kernel.
-pub struct SimulateOne<'a, F: Scalar> {
-    pub(crate) context: TrialContext<'a, F>,
-    pub(crate) trial: &'a mut Trial<F>,
-    pub(crate) keep: Keep<'a, F>,
-    pub(crate) cancel: &'a AtomicBool,
-}
-
-impl<F: Scalar> SimdKernel<F> for SimulateOne<'_, F> {
-    type Output = Result<()>;
-
-    #[inline(always)]
-    fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { context, trial, keep: Keep { psi, sums, .. }, cancel } = self;
-        let segments = trial.segments.count();
-        let usual =
-            context.lane_layout.usual().filter(|_| trial.inputs_listed && trial.voltage.is_empty() && !sums);
-        for segment in 0..segments {
-            if psi.is_some() && segments > 1 {
-                trial.segments.keep(trial.state.clone());
-            }
-            let steps = trial.segments.steps(segment);
-            let trial = &mut *trial;
-            match usual {
-                Some(usual) => L::call(SimulateUsual { context, usual, trial, steps, cancel })?,
-                None => L::call(SimulateSteps { context, trial, steps, lists_spikes: true, sums, cancel })?,
-            }
-        }
-        trial.events.end();
-        Ok(())
-    }
 }
