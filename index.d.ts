@@ -9,21 +9,21 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
-/** A batch and its targets as the engine has them, held by an object of JavaScript's: they share no memory with it. */
+/** A batch of the engine's, held by a JavaScript object, with which it shares no memory. */
 export declare class EncodedBatch {
   /**
-   * Copies a batch (`inputs`: one entry per input population, in the order of the description) and, with a loss, its
-   * targets.
+   * Copies a batch: the steps of each trial, one entry of `inputs` per input population, in the order of the description,
+   * one entry of `targets` per loss.
    */
-  constructor(shape: BatchShape, inputs: Array<Input>, key: DrawKey, targets?: Array<Targets> | undefined | null)
+  constructor(lengths: Uint32Array, inputs: Array<Input>, targets: Array<Targets>, key: DrawKey)
 }
 
 /** A network with weights and optimiser state. */
 export declare class NativeModel {
   /** A model with the initial weights that the description gives; precision `f32` or `f64`. */
-  static create(description: Description, precision: string): NativeModel
+  static create(description: PlainValue, precision: string): NativeModel
   /** The same on a thread of its own. */
-  static createAside(description: Description, precision: string): Promise<NativeModel>
+  static createAside(description: PlainValue, precision: string): Promise<NativeModel>
   /** A model from the bytes of a safetensors file. */
   static load(bytes: Uint8Array): Promise<NativeModel>
   /** The bytes of a safetensors file that holds description and current weights, and optionally the optimiser's state. */
@@ -32,12 +32,12 @@ export declare class NativeModel {
   clone(): NativeModel
   /** Takes the weights and the optimiser's state of a copy of this model. */
   restore(copy: NativeModel): void
-  /** Tells V8 of its memory, and lets go of it where it has become garbage; to be called once. */
+  /** Reports its memory to V8, and releases it once it is garbage; to be called once. */
   watch(): void
   /** Releases the model; running work on it continues. */
   dispose(): void
   /** The description, every default filled in. */
-  description(): Description
+  description(): PlainValue
   /** `f32` or `f64`. */
   precision(): 'f32' | 'f64'
   /** Synapses and weights of a projection. */
@@ -67,30 +67,30 @@ export declare class NativeModel {
 export declare class NativeStream {
   /** A stream at rest; rule and optimiser are JSON, the seed is that of noise and rewiring. */
   constructor(model: NativeModel, rule: string, optimiser: string, seed: number)
-  /** Tells V8 of its memory, and lets go of it where it has become garbage; to be called once. */
+  /** Reports its memory to V8, and releases it once it is garbage; to be called once. */
   watch(): void
   /** One step, with one entry per input population; nothing: silent. */
   step(inputs: Array<Uint32Array | Float64Array | Float32Array | undefined>): StreamStep
-  /** Adds errors to the last step; gives their loss. */
+  /** Adds errors to the last step; returns their loss. */
   addLoss(targets: Array<StreamTarget>): number
   /** Updates the model. */
   update(): StreamUpdate
   /** The state between this step and the next. */
   state(): StreamState
-  /** Puts a state back. */
+  /** Restores a state. */
   restore(state: StreamState): void
-  /** Back to rest. */
+  /** Returns to rest. */
   reset(): void
-  /** Gives memory back and lets go of the model. */
+  /** Frees memory and releases the model. */
   dispose(): void
 }
 
 /**
- * A batch that waits for an answer from JavaScript. A session has one at a time: the next one, or the session's end, lets
- * go of it.
+ * A batch that waits for an answer from JavaScript. A session has one at a time: the next one, or the session's end,
+ * releases it.
  */
 export declare class PendingBatch {
-  /** Shows the batch to a rule of JavaScript's once its custom loss is known. */
+  /** The observation of the batch for a rule of JavaScript's, given its custom loss. */
   observe(score: CustomScore): Promise<PendingObservation>
   /** Gradients from a custom loss, or from the signal `[trial][step][neuron]` of a rule. */
   gradients(answer: Float64Array | CustomScore): Promise<Gradients>
@@ -98,7 +98,7 @@ export declare class PendingBatch {
   evaluate(score: CustomScore): Promise<Evaluation>
   /** A training step from the same. */
   step(answer: Float64Array | CustomScore): Promise<StepReport>
-  /** Goes on with the messages of all ranks, in their order. */
+  /** Continues with the messages of all ranks, in the order of the ranks. */
   proceed(messages: Array<Uint8Array>): Promise<SharedResult>
 }
 
@@ -116,11 +116,11 @@ export declare class Rng {
   permutation(n: number): Uint32Array
 }
 
-/** A thread of the engine at work on a model; jobs run one after another. */
+/** A thread of the engine that works on one model; jobs run one after another. */
 export declare class Session {
   /** Starts the thread. */
   constructor(model: NativeModel, plan: Plan, threads: number)
-  /** Watches the session: where it has become garbage it is closed. To be called once. */
+  /** Watches the session, which is closed once it is garbage; to be called once. */
   watch(): void
   /** Runs a batch and records it; with targets, learning and modulatory signals too. */
   simulate(batch: EncodedBatch, voltage: boolean, inputs: boolean): Promise<Recording>
@@ -130,31 +130,21 @@ export declare class Session {
   gradients(batch: EncodedBatch): Promise<Gradients>
   /** A training step. */
   step(batch: EncodedBatch): Promise<StepReport>
-  /** Simulates a batch for a custom loss, which is to answer. */
+  /** Simulates a batch, which then waits for its custom loss. */
   forward(batch: EncodedBatch): Promise<PendingReadout>
-  /** Simulates a batch for a rule of JavaScript's, which is to answer. */
+  /** Simulates a batch, which then waits for the signal of a rule of JavaScript's. */
   observe(batch: EncodedBatch): Promise<PendingObservation>
-  /** Computes this rank's share of a batch, of a training step or an evaluation; all ranks are to answer. */
+  /** Computes this rank's share of a batch, of a training step or an evaluation; it then waits for the messages of all ranks. */
   share(batch: EncodedBatch, place: Rank, step: boolean): Promise<SharedResult>
-  /** Profiles training iterations on a batch; the model is left as it is. Gives JSON. */
+  /** Profiles training iterations on a batch; the model is unchanged. Returns JSON. */
   profile(batch: EncodedBatch, plan: ProfilePlan): Promise<string>
   /** Stops the running job and all later ones. */
   cancel(): void
   /**
-   * Stops what still runs; settles once the thread has let go of the model. Nobody waits meanwhile: it takes the rest of a
-   * block of trials, which may be long.
+   * Stops all jobs; the promise settles once the thread has released the model. No thread blocks meanwhile: the rest of a
+   * block of trials may take long.
    */
   close(): Promise<void>
-}
-
-/** Number and lengths of the trials of a batch, in steps. */
-export interface BatchShape {
-  /** Number of trials. */
-  trials: number
-  /** Steps of the longest trial. */
-  steps: number
-  /** Steps of each trial; left out: all of equal length. */
-  lengths?: Uint32Array
 }
 
 /** Constants of a network's equations: one value per neuron, `kappa` one per readout unit. */
@@ -173,23 +163,35 @@ export interface CellConstants {
   dampening: Float64Array
   /** Steps without a spike after one. */
   refractory: Uint32Array
-  /** What scales the input. */
+  /** Scale of the input. */
   inputGain: Float64Array
-  /** What a spike adds to the adaptation. */
+  /** Spike increment of the adaptation. */
   jump: Float64Array
-  /** What the reset weighs in the eligibility trace. */
+  /** Factor of the reset in the eligibility trace. */
   reset: Float64Array
   /** exp(−dt/τ_out). */
   kappa: Float64Array
 }
 
 /** Checks a network description as a whole: types, connections, channels. */
-export declare function checkNetwork(description: Description): void
+export declare function checkNetwork(description: PlainValue): void
 
-/** Checks that a rule (JSON) has an equation. */
-export declare function checkRule(rule: string): void
+/** Gain, reach and kernel of a channel at a path, checked and with every default filled in: JSON. */
+export declare function completeChannel(given: PlainValue, path: string): string
 
-/** What custom losses say of a batch. */
+/**
+ * A learning rate, at a path as messages name it, checked and with every default filled in: JSON. `iterations`: those of the
+ * training; `open`: they are not known yet.
+ */
+export declare function completeLearningRate(given: PlainValue, path: string, iterations: number | undefined | null, open: boolean): string
+
+/** An optimiser, checked for a network's projections and with every default filled in: JSON. */
+export declare function completeOptimiser(given: PlainValue, projections: Array<string>, iterations?: number | undefined | null): string
+
+/** A rule that has an equation, with every default filled in: JSON. */
+export declare function completeRule(given: PlainValue): string
+
+/** δ of a batch from custom losses, and the loss and accuracy of each. */
 export interface CustomScore {
   /** ∂E/∂y before weights, of all readouts, `[trial][step][unit]`. */
   delta: Float64Array
@@ -197,22 +199,22 @@ export interface CustomScore {
   losses: Array<CustomTerm>
 }
 
-/** What one of them says. */
+/** Loss and accuracy from one custom loss. */
 export interface CustomTerm {
-  /** E before its weight. */
+  /** The loss before its weight. */
   loss: number
-  /** Reported as it is. */
+  /** Accuracy, reported unchanged. */
   accuracy?: number
 }
 
-/** Default number of threads of a run: `MDGL_THREADS`, or one less than the processor runs at once. */
+/** Default number of threads of a run: `MDGL_THREADS`, else one less than the processor runs at once. */
 export declare function defaultThreads(): number
 
 /** A network description: JSON, in which `{"list": k}` is the k-th of the lists beside it. */
 export interface Description {
   /** The JSON. */
   json: string
-  /** Lists of numbers that would be slow in it. */
+  /** Long lists of numbers, which would be slow in JSON. */
   lists: Array<Uint32Array | Float64Array>
 }
 
@@ -226,13 +228,13 @@ export interface DrawKey {
   iteration: number
 }
 
-/** How well a model does on a batch. */
+/** Loss, accuracy and firing rate of a batch. */
 export interface Evaluation {
-  /** E of the task: its losses, their weighted sum. */
+  /** Weighted sum of the task's losses. */
   loss: number
-  /** The regulariser's part. */
+  /** Loss of the firing-rate regulariser. */
   regulariser: number
-  /** Fraction of trials that were right, where there is such a thing. */
+  /** Fraction of answers that are right; `null` without classes. */
   accuracy: number | null
   /** Mean firing rate in Hz. */
   rate: number
@@ -240,14 +242,14 @@ export interface Evaluation {
   losses: Array<LossReport>
 }
 
-/** Bytes of native memory that V8 knows of, its own array buffers among them. */
+/** Bytes of native memory reported to V8, its own array buffers included. */
 export declare function externalMemory(): number
 
 /** The gradient of a batch. */
 export interface Gradients {
-  /** The batch. */
+  /** Evaluation of the batch. */
   evaluation: Evaluation
-  /** Global norm. */
+  /** Norm of the whole gradient. */
   norm: number
   /** ∂E/∂W of each projection. */
   projections: Array<ProjectionValues>
@@ -283,11 +285,11 @@ export interface LossReport {
   readout: string
   /** The loss before its weight. */
   loss: number
-  /** Fraction of answers that were right, where there is such a thing. */
+  /** Fraction of answers that are right; `null` where the loss has none. */
   accuracy: number | null
 }
 
-/** What a rule of JavaScript's is shown of a batch. */
+/** Observation of a batch for a rule of JavaScript's. */
 export interface Observation {
   /** Triples (trial, step, neuron). */
   spikes: Uint32Array
@@ -311,7 +313,7 @@ export interface Observation {
 export interface PendingObservation {
   /** Takes the answer. */
   pending: PendingBatch
-  /** What the rule is shown. */
+  /** The observation of the batch. */
   observation: Observation
 }
 
@@ -323,7 +325,7 @@ export interface PendingReadout {
   readout: Float32Array | Float64Array
 }
 
-/** What a session is to do; JSON. */
+/** Settings of a session; JSON. */
 export interface Plan {
   /** Losses and regulariser. */
   objective?: string
@@ -335,14 +337,22 @@ export interface Plan {
   training: boolean
 }
 
-/** How to profile. */
+/** Settings of a profile. */
 export interface ProfilePlan {
-  /** Iterations that are profiled. */
+  /** Number of profiled iterations. */
   iterations: number
-  /** Of so many steps one is timed. */
+  /** Number of steps of which one is timed. */
   every: number
   /** Whether to measure the machine's peaks. */
   peaks: boolean
+}
+
+/** A plain value: JSON, in which `{"list": k}` is the k-th of the lists beside it. */
+export interface PlainValue {
+  /** The JSON. */
+  json: string
+  /** Lists of numbers that would be slow in it. */
+  lists: Array<Uint32Array | Float64Array>
 }
 
 /** One number per synapse of a projection. */
@@ -366,9 +376,9 @@ export declare function publishedRules(): string
 
 /** A process's place among those that compute together. */
 export interface Rank {
-  /** From 0 on. */
+  /** Index of the process, from 0 on. */
   rank: number
-  /** How many there are. */
+  /** Number of processes. */
   size: number
 }
 
@@ -380,7 +390,7 @@ export interface ReadoutValues {
   values: Float32Array | Float64Array
 }
 
-/** What a network did. */
+/** A recorded simulation. */
 export interface Recording {
   /** Triples (trial, step, neuron). */
   spikes: Uint32Array
@@ -396,26 +406,26 @@ export interface Recording {
   modulatorySignal?: Float32Array | Float64Array
 }
 
-/** Legal combinations (see `learn::legal`), in the order of the documents: JSON, a list of {when, option, allowed, because}. */
+/** Legal combinations (see `description::legal`), in the order of the documents: JSON, a list of {when, option, allowed, because}. */
 export declare function ruleRequirements(): string
 
-/** Where a batch stands that several processes compute together: it waits, or it is at one of its ends. */
+/** Progress of a batch that several processes compute together: it waits, or it is finished. */
 export interface SharedResult {
   /** Takes the messages of all ranks. */
   pending?: PendingBatch
-  /** To be sent to every rank, this one too; there while it waits. */
+  /** Message for every rank, this one included; set while the batch waits. */
   message?: Uint8Array
-  /** The end of a training step. */
+  /** The finished training step. */
   report?: StepReport
-  /** The end of an evaluation. */
+  /** The finished evaluation. */
   evaluation?: Evaluation
 }
 
 /** A training step. */
 export interface StepReport {
-  /** The batch before the step. */
+  /** Evaluation of the batch before the step. */
   evaluation: Evaluation
-  /** Global norm of the gradient, before clipping. */
+  /** Norm of the whole gradient, before clipping. */
   gradientNorm: number
   /** The engine's own time from the batch to the new weights in ms; of a custom loss without its forward pass. */
   engineMs: number
@@ -435,7 +445,7 @@ export interface StreamState {
   refractory: Uint32Array
   /** Neurons that spiked in the last step. */
   spikes: Uint32Array
-  /** Earlier spikes under way, in pairs: steps before the last one, neuron. */
+  /** Earlier spikes that a delay has not delivered yet, in pairs: steps before the last one, neuron. */
   inTransit: Uint32Array
   /** y without bias. */
   readout: Float32Array | Float64Array
@@ -443,7 +453,7 @@ export interface StreamState {
   traces: Float32Array | Float64Array
 }
 
-/** What a step gave. */
+/** Result of a step. */
 export interface StreamStep {
   /** Indices of the neurons that spiked, one entry per population. */
   spikes: Array<Uint32Array>
@@ -465,11 +475,11 @@ export interface StreamTarget {
   weight: number
 }
 
-/** What an update came to. */
+/** Result of an update. */
 export interface StreamUpdate {
   /** Global norm of the gradient, before clipping. */
   gradientNorm: number
-  /** Steps with errors that it is made of. */
+  /** Number of steps with errors in the gradient. */
   steps: number
 }
 

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, posix } from 'node:path'
 import test from 'ava'
@@ -130,7 +130,11 @@ test('the manifest asks for every published platform by exact version, and runs 
     manifest.optionalDependencies,
     Object.fromEntries(PLATFORMS.map(name => [`mdgl-${name}`, manifest.version]))
   )
-  t.deepEqual(Object.keys(manifest.exports), ['.', './package.json', './internal/*'])
+  const entries = ['.', './analysis', './encoders', './io', './profile', './tasks']
+  t.deepEqual(Object.keys(manifest.exports), [...entries, './package.json', './internal/*'])
+  for (const target of entries.flatMap(name => Object.values(manifest.exports[name] as Record<string, string>))) {
+    t.true(existsSync(join(packages.library, target)), target)
+  }
   const cargo = readFileSync(join(root, 'Cargo.toml'), 'utf8')
   t.is(/^version = "(.+)"$/m.exec(cargo)?.[1], manifest.version)
 })

@@ -269,6 +269,7 @@ import { network, poissonRates, type Task } from ${JSON.stringify(new URL('../di
 const first: Task = {
   name: 'which-first',
   loss: { kind: 'cross-entropy', window: 50 },
+  optimiser: { kind: 'adam' },
   iterations: 6,
   batchSize: 4,
   validateEvery: 3,

@@ -37,6 +37,7 @@ const line = (iteration: number, given: Partial<Metrics>): Metrics => ({
   split: 'train',
   loss: 0.5,
   accuracy: 0.5,
+  readouts: {},
   gradientNorm: 1,
   msPerIteration: 1,
   regulariser: 0,

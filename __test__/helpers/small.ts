@@ -36,6 +36,7 @@ export function smallBatch(classes: readonly number[] = [0, 1, 1, 0]): Batch<'cu
 export const sides: Task = {
   name: 'sides',
   loss: { kind: 'cross-entropy' },
+  optimiser: { kind: 'adam', l1: 0.01, rewiring: true },
   batchSize: 20,
   iterations: 3,
   validateEvery: 0,

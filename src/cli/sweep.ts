@@ -8,6 +8,7 @@ import { shellWord } from '../support/shell-word.js'
 import { howEnded, type ItemOutcome, type PoolObserver, runPool } from '../sweep/pool.js'
 import { cellFolder, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
 import { startWorker, type Worker } from '../sweep/worker.js'
+import { optimiserOrDefault } from '../task/optimiser.js'
 import { defineCommand } from './command.js'
 import { interruptible, uninterrupted } from './interrupt.js'
 import { flag, type Given, oneArgument, UsageError, whole, words } from './options.js'
@@ -121,7 +122,10 @@ async function runOne({ sweep: { items }, out, threads, json }: Chosen, index: n
 
 /** Every item, in worker processes. */
 async function runAll(given: Chosen, jobs: number, retries: number): Promise<number> {
-  const { sweep, out } = given
+  const { sweep, out, threads } = given
+  // Its workers leave the warning to the sweep.
+  for (const { task, optimiser } of sweep.items.map(item => runOf(item, threads)))
+    optimiserOrDefault(optimiser ?? task.optimiser)
   const { result: outcomes, exitCode } = await interruptible(signal => {
     const start = (item: SweepItem) => startItem(given, item)
     return runPool(sweep.items, { out, jobs, retries, signal, start }, observer(given, retries))

@@ -13,7 +13,13 @@ import type { Precision } from '../support/precision.js'
 import { isError } from '../support/recognise.js'
 import { shellWord } from '../support/shell-word.js'
 import { versions } from '../support/version.js'
-import { completeOptimiser, type Optimiser, optimiserOrDefault, withLearningRate } from '../task/optimiser.js'
+import {
+  completeOptimiser,
+  defaultOptimiser,
+  type Optimiser,
+  optimiserOrDefault,
+  withLearningRate
+} from '../task/optimiser.js'
 import { completeLearningRate, type Schedule } from '../task/schedule.js'
 import { type AlignmentRecord, alignmentRecord, appendAlignment } from './alignment-record.js'
 import { type Checkpoint, hasCheckpoint, writeCheckpoint } from './checkpoints.js'
@@ -103,7 +109,7 @@ export interface Continuation {
 export function runConfig(options: RunSettings): RunConfig {
   const { task, seed } = options
   const network = normalise(task.network({ seed }))
-  const projections = (network.projections ?? []).map(({ name, from, to }) => name ?? `${from}->${to}`)
+  const projections = network.projections.map(({ name }) => name)
   return {
     format: RUN_FORMAT,
     versions: versions(),
@@ -169,6 +175,7 @@ export async function trainRun(
   observer: RunObserver = {},
   replay: readonly Intervention[] = []
 ): Promise<RunEnd> {
+  optimiserOrDefault(options.optimiser ?? options.task.optimiser)
   const model = Model.create(options.task.network({ seed: options.seed }), { precision: options.precision })
   try {
     // Whatever is wrong with the options is said before there is a folder.
@@ -355,7 +362,7 @@ class RunHistory {
 
 /** With what a schedule leaves to the run: it may be trained in several pieces. */
 function optimiserOf({ task, optimiser, learningRate, iterations }: RunSettings): Optimiser & ScheduledRate {
-  const chosen = withLearningRate(optimiserOrDefault(optimiser ?? task.optimiser), learningRate)
+  const chosen = withLearningRate(optimiser ?? task.optimiser ?? defaultOptimiser, learningRate)
   const { learningRate: rate, ...others } = chosen
   if (rate === undefined) return others as Optimiser & ScheduledRate
   return { ...chosen, learningRate: completeLearningRate(rate, 'optimiser.learningRate', iterations) }

@@ -27,7 +27,9 @@ export interface WorkerEars {
 
 /** Starts the command line in a process of its own. */
 export function startWorker(args: readonly string[], ears: WorkerEars): Worker {
-  const child = spawn(process.execPath, [commandFile(), ...args], {
+  // What the sweep itself warns of, its workers need not repeat.
+  const quiet = '--disable-warning=MDGL_DEFAULT_OPTIMISER'
+  const child = spawn(process.execPath, [quiet, commandFile(), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // Ctrl-C in a terminal goes to a whole group: a worker would be told twice, which ends it without a checkpoint.
     detached: process.platform !== 'win32'
