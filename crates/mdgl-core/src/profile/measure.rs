@@ -311,8 +311,11 @@ mod tests {
             "schema": "mdgl-network/1",
             "inputs": [{"name": "in", "size": 10}],
             "populations": [
-                {"name": "regular", "size": 12, "model": "lif"},
-                {"name": "adaptive", "size": 7, "model": "alif"}
+                {"name": "regular", "size": 12, "model": "lif", "membraneTimeConstant": TAU},
+                {
+                    "name": "adaptive", "size": 7, "model": "alif",
+                    "membraneTimeConstant": TAU, "adaptationTimeConstant": TAU
+                }
             ],
             "readouts": [{"name": "out", "size": 2, "timeConstant": TAU}],
             "projections": [
@@ -352,10 +355,10 @@ mod tests {
     }
 
     fn with<T>(body: impl FnOnce(&Model<f32>, Assignment<'_>) -> T) -> T {
-        with_readout(20.0, body)
+        with_constants(20.0, body)
     }
 
-    fn with_readout<T>(tau: f64, body: impl FnOnce(&Model<f32>, Assignment<'_>) -> T) -> T {
+    fn with_constants<T>(tau: f64, body: impl FnOnce(&Model<f32>, Assignment<'_>) -> T) -> T {
         let (batch, objective) = (batch(), objective());
         body(&model(tau), Assignment { batch: &batch, objective: &objective })
     }
@@ -386,14 +389,14 @@ mod tests {
     }
 
     fn profiled_in(layout: Layout, name: &str, threads: usize) -> Profile {
-        profiled_with_readout(20.0, layout, name, threads)
+        profiled_with_constants(20.0, layout, name, threads)
     }
 
-    fn profiled_with_readout(tau: f64, layout: Layout, name: &str, threads: usize) -> Profile {
+    fn profiled_with_constants(tau: f64, layout: Layout, name: &str, threads: usize) -> Profile {
         let options = ProfileOptions { iterations: 3, every: 4, peaks: false };
         let mut workers = Workers::new(threads).unwrap().with_layout(layout);
         let cancel = AtomicBool::new(false);
-        with_readout(tau, |model, assignment| {
+        with_constants(tau, |model, assignment| {
             let optimiser = Optimiser::default();
             profile(
                 model,
@@ -457,18 +460,18 @@ mod tests {
         }
     }
 
-    /// Errors of the last five steps decay to 0 before the first one where the readout's time constant is short.
+    /// Errors of the last five steps, and the cells' adjoints, decay to 0 before the first one where time constants are short.
     #[test]
     fn what_is_left_out_is_not_counted() {
         for layout in [Layout::Trials, Layout::Neurons] {
-            let [long, short] = [20.0, 0.5].map(|tau| profiled_with_readout(tau, layout, "eprop", 1));
+            let [long, short] = [20.0, 0.5].map(|tau| profiled_with_constants(tau, layout, "eprop", 1));
             let [long, short] =
                 [&long, &short].map(|profile| kernel(profile, Section::BackwardRecursion).work);
             assert!(0 < short.operations && short.operations < long.operations, "{short:?} {long:?}");
             assert!(short.bytes < long.bytes, "{short:?} {long:?}");
             assert_eq!(short.neuron_updates, long.neuron_updates);
         }
-        let [long, short] = [20.0, 0.5].map(|tau| profiled_with_readout(tau, Layout::Trials, "mdgl", 1));
+        let [long, short] = [20.0, 0.5].map(|tau| profiled_with_constants(tau, Layout::Trials, "mdgl", 1));
         let [long, short] = [&long, &short].map(|profile| kernel(profile, Section::Modulation).work);
         assert!(0 < short.calls && short.calls < long.calls, "{short:?} {long:?}");
         assert!(short.operations < long.operations);
