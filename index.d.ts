@@ -21,9 +21,9 @@ export declare class EncodedBatch {
 /** A network with weights and optimiser state. */
 export declare class NativeModel {
   /** A model with the initial weights that the description gives; precision `f32` or `f64`. */
-  static create(description: Description, precision: string): NativeModel
+  static create(description: PlainValue, precision: string): NativeModel
   /** The same on a thread of its own. */
-  static createAside(description: Description, precision: string): Promise<NativeModel>
+  static createAside(description: PlainValue, precision: string): Promise<NativeModel>
   /** A model from the bytes of a safetensors file. */
   static load(bytes: Uint8Array): Promise<NativeModel>
   /** The bytes of a safetensors file that holds description and current weights, and optionally the optimiser's state. */
@@ -37,7 +37,7 @@ export declare class NativeModel {
   /** Releases the model; running work on it continues. */
   dispose(): void
   /** The description, every default filled in. */
-  description(): Description
+  description(): PlainValue
   /** `f32` or `f64`. */
   precision(): 'f32' | 'f64'
   /** Synapses and weights of a projection. */
@@ -174,10 +174,22 @@ export interface CellConstants {
 }
 
 /** Checks a network description as a whole: types, connections, channels. */
-export declare function checkNetwork(description: Description): void
+export declare function checkNetwork(description: PlainValue): void
 
-/** Checks that a rule (JSON) has an equation. */
-export declare function checkRule(rule: string): void
+/** Gain, reach and kernel of a channel at a path, checked and with every default filled in: JSON. */
+export declare function completeChannel(given: PlainValue, path: string): string
+
+/**
+ * A learning rate, at a path as messages name it, checked and with every default filled in: JSON. `iterations`: those of the
+ * training; `open`: they are not known yet.
+ */
+export declare function completeLearningRate(given: PlainValue, path: string, iterations: number | undefined | null, open: boolean): string
+
+/** An optimiser, checked for a network's projections and with every default filled in: JSON. */
+export declare function completeOptimiser(given: PlainValue, projections: Array<string>, iterations?: number | undefined | null): string
+
+/** A rule that has an equation, with every default filled in: JSON. */
+export declare function completeRule(given: PlainValue): string
 
 /** δ of a batch from custom losses, and the loss and accuracy of each. */
 export interface CustomScore {
@@ -333,6 +345,14 @@ export interface ProfilePlan {
   every: number
   /** Whether to measure the machine's peaks. */
   peaks: boolean
+}
+
+/** A plain value: JSON, in which `{"list": k}` is the k-th of the lists beside it. */
+export interface PlainValue {
+  /** The JSON. */
+  json: string
+  /** Lists of numbers that would be slow in it. */
+  lists: Array<Uint32Array | Float64Array>
 }
 
 /** One number per synapse of a projection. */

@@ -77,7 +77,9 @@ export type {
   Reach,
   Readout,
   Sheet,
-  Sign
+  Sign,
+  WholeDescription,
+  WholeProjection
 } from './network/description.js'
 export type { InputNames, ProjectionNames, ReadoutNames } from './network/names.js'
 export {

@@ -1,6 +1,5 @@
 import type { Model } from '../model/model.js'
-import type { InputPopulation, NetworkDescription } from '../network/description.js'
-import { projectionNames } from '../network/names.js'
+import type { InputPopulation, WholeDescription } from '../network/description.js'
 
 /** How a cell acts on its targets: by Dale's law, or with weights of either sign. */
 export type CellSign = 'excitatory' | 'inhibitory' | 'either'
@@ -34,7 +33,6 @@ function drawnSigns(model: Model, population: string, size: number): CellSign[] 
   return signs
 }
 
-function outgoing(description: NetworkDescription, population: InputPopulation['name']): string[] {
-  const { projections = [] } = description
-  return projectionNames(description).filter((_, i) => projections[i]?.from === population)
+function outgoing({ projections }: WholeDescription, population: InputPopulation['name']): string[] {
+  return projections.filter(({ from }) => from === population).map(({ name }) => name)
 }

@@ -18,9 +18,9 @@ export async function countEvents({ model, batch }: Work): Promise<Counts> {
   const events = new Map<string, Uint32Array>(await inputEvents(batch, model.description))
   for (const [name, { from, to }] of Object.entries(shape.populations)) events.set(name, within(spikes, from, to))
   let synapticEvents = 0
-  for (const { name, from, to } of model.description.projections ?? []) {
+  for (const { name, from, to } of model.description.projections) {
     if (!Object.hasOwn(shape.populations, to)) continue
-    const { pre, shape: matrix } = model.weights.get(name ?? `${from}->${to}`)
+    const { pre, shape: matrix } = model.weights.get(name)
     synapticEvents += weighted(events.get(from) ?? new Uint32Array(), fanOut(pre, matrix[0]))
   }
   return { neuronUpdates: shape.neurons * shape.steps * shape.trials, spikes: spikes.length / 3, synapticEvents }

@@ -1,5 +1,5 @@
 import type { Model } from '../model/model.js'
-import type { NetworkDescription, Projection } from '../network/description.js'
+import type { WholeDescription, WholeProjection } from '../network/description.js'
 import { writeAside } from '../support/write-aside.js'
 import { inputEvents } from './input-events.js'
 import type { Work } from './work.js'
@@ -36,21 +36,14 @@ export async function exportWork({ name, seed, model, task, batch }: Work, path:
 }
 
 /** The network with the model's current synapses and weights in place of densities. */
-function withConnections(model: Model): NetworkDescription {
-  return { ...model.description, projections: (model.description.projections ?? []).map(part => listed(model, part)) }
+function withConnections(model: Model): WholeDescription {
+  return { ...model.description, projections: model.description.projections.map(part => listed(model, part)) }
 }
 
-function listed(model: Model, { name, from, to, delay, plastic }: Projection): Projection {
-  const { pre, post, values } = model.weights.get(name ?? `${from}->${to}`)
+function listed(model: Model, { name, from, to, delay, plastic }: WholeProjection): WholeProjection {
+  const { pre, post, values } = model.weights.get(name)
   const connections = { pre: Array.from(pre), post: Array.from(post), values: Array.from(values) }
-  return {
-    name: name ?? `${from}->${to}`,
-    from,
-    to,
-    connections,
-    ...(delay !== undefined && { delay }),
-    ...(plastic !== undefined && { plastic })
-  }
+  return { name, from, to, connections, delay, plastic }
 }
 
 function inThrees(flat: Uint32Array): number[][] {

@@ -1,6 +1,6 @@
 import { Model } from '../model/model.js'
 import { network } from '../network/builder.js'
-import type { InputPopulation, NetworkDescription } from '../network/description.js'
+import type { InputPopulation, WholeDescription } from '../network/description.js'
 import { simulate } from '../operations/simulate.js'
 import { isUint32Array } from '../support/recognise.js'
 import type { Batch, InputValues } from '../task/batch.js'
@@ -9,14 +9,14 @@ import type { Batch, InputValues } from '../task/batch.js'
 const INSTANTLY = 0
 
 /** The input events of a batch, triples (trial, step, unit), as {@link simulate} draws them. */
-export async function inputEvents(batch: Batch, description: NetworkDescription): Promise<Map<string, Uint32Array>> {
+export async function inputEvents(batch: Batch, description: WholeDescription): Promise<Map<string, Uint32Array>> {
   const events = new Map<string, Uint32Array>()
-  for (const population of description.inputs ?? []) {
+  for (const population of description.inputs) {
     const input: InputValues | undefined = batch.inputs[population.name]
     if (input !== undefined && 'events' in input && isUint32Array(input.events)) {
       events.set(population.name, input.events)
     } else if (input !== undefined) {
-      events.set(population.name, await drawn(batch, input, population, description.seed ?? 1))
+      events.set(population.name, await drawn(batch, input, population, description.seed))
     }
   }
   return events

@@ -1,5 +1,5 @@
 import type { ProjectionValues as NativeProjection, Observation, PendingBatch } from '#native'
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import { delaySteps } from '../network/duration.js'
 import { projectionNames } from '../network/names.js'
 import { type RecordingShape, shapeOf } from '../network/recording-shape.js'
@@ -17,7 +17,7 @@ import type { Session } from './engine-session.js'
 export interface RuleQuestion {
   readonly rule: CustomRule
   readonly objective: Objective
-  readonly description: NetworkDescription
+  readonly description: WholeDescription
   readonly encoded: EncodedBatch
   /** Stops the waiting for a promise of the rule's. */
   readonly signal: AbortSignal | undefined
@@ -45,7 +45,7 @@ async function observe(session: Session, { objective, encoded }: RuleQuestion) {
   return await session.run(() => pending.observe(score))
 }
 
-function contextOf(observation: Observation, encoded: EncodedBatch, description: NetworkDescription): RuleContext {
+function contextOf(observation: Observation, encoded: EncodedBatch, description: WholeDescription): RuleContext {
   const { spikes, projections, constants, ...arrays } = observation
   const shape = shapeOf(encoded, description)
   const types = Object.keys(shape.types)
@@ -82,12 +82,12 @@ function dense(spikes: Uint32Array, { trials, steps, neurons }: RecordingShape):
 /** The engine's projections, which are in the description's order, counted through all populations. */
 function synapses(
   values: readonly NativeProjection[],
-  description: NetworkDescription,
+  description: WholeDescription,
   { populations, readouts }: RecordingShape
 ): RuleContext['projections'] {
-  const inputs = starts(description.inputs ?? [])
+  const inputs = starts(description.inputs)
   const names = projectionNames(description)
-  const entries = (description.projections ?? []).map((projection, i): [string, Synapses] => {
+  const entries = description.projections.map((projection, i): [string, Synapses] => {
     const { from, to } = projection
     const { pre, post, values: weights } = found(values, names[i] ?? '')
     const stage = Object.hasOwn(inputs, from) ? 'input' : Object.hasOwn(readouts, to) ? 'readout' : 'recurrent'

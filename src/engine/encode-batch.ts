@@ -1,6 +1,6 @@
 import type * as binding from '#native'
 import { guard, native } from '../addon/native.js'
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import { inMs, toSpan, toTrialSteps } from '../network/duration.js'
 import {
   array,
@@ -34,7 +34,7 @@ export interface EncodedBatch extends BatchShape {
 /** Checks a batch and, where there is an objective, its targets, and copies both for the engine. */
 export function encodeBatch(
   batch: Batch,
-  description: NetworkDescription,
+  description: WholeDescription,
   objective: Objective | undefined,
   key: DrawKey
 ): EncodedBatch {
@@ -46,15 +46,15 @@ export function encodeBatch(
 }
 
 /** The key of the events of a single batch. */
-export function drawKey(seed: number | undefined, description: NetworkDescription): DrawKey {
-  const checked = wholeNumber(orDefault(seed, description.seed ?? 1), 'options.seed')
+export function drawKey(seed: number | undefined, description: WholeDescription): DrawKey {
+  const checked = wholeNumber(orDefault(seed, description.seed), 'options.seed')
   return { seed: checked, stream: eventStream('test'), iteration: 0 }
 }
 
 /** Checks how many trials a batch has and how long they are; the objective says what its targets are. */
-function batchShape(batch: Batch, description: NetworkDescription, objective: Objective | undefined): BatchShape {
+function batchShape(batch: Batch, description: WholeDescription, objective: Objective | undefined): BatchShape {
   record(batch, 'batch', ['length', 'trials', 'inputs', 'targets', 'metadata', 'loss', 'regulariser'])
-  const dt = description.dt ?? 1
+  const dt = description.dt
   const trials = countTrials(batch, objective)
   const lengths = trialLengths(batch.length, trials, dt)
   return { trials, lengths, steps: lengths.reduce((longest, length) => Math.max(longest, length), 0), dt }
@@ -64,9 +64,9 @@ function batchShape(batch: Batch, description: NetworkDescription, objective: Ob
  * Checks the inputs of a batch against a network and lays them out for the engine, in the order of the description. Typed
  * arrays are handed on as they are: the engine must copy them before anything else may run.
  */
-function encodeInputs(batch: Batch, description: NetworkDescription, shape: BatchShape): binding.Input[] {
+function encodeInputs(batch: Batch, description: WholeDescription, shape: BatchShape): binding.Input[] {
   const inputs = object(batch.inputs, 'batch.inputs')
-  const populations = description.inputs ?? []
+  const populations = description.inputs
   refuseUnknown(inputs, populations)
   return populations.map(({ name, size }) =>
     Object.hasOwn(inputs, name) ? encodeInput(inputs[name], size, shape, `batch.inputs.${name}`) : {}

@@ -1,11 +1,11 @@
 import type { Model } from '../model/model.js'
 import type {
   InputPopulation,
-  NetworkDescription,
   Parameter,
   Population,
   Projection,
-  Readout
+  Readout,
+  WholeDescription
 } from '../network/description.js'
 import { delaySteps, inMs } from '../network/duration.js'
 import { invalid } from '../support/error.js'
@@ -27,13 +27,12 @@ export function toGraph(model: Model): NirGraph {
   const { description } = model
   refuse(description)
   const draft = new GraphDraft()
-  for (const input of description.inputs ?? []) draft.add(input.name, inputNode(input))
-  for (const population of description.populations)
-    draft.add(population.name, cellsNode(population, description.dt ?? 1))
-  for (const readout of description.readouts ?? []) draft.add(readout.name, leakyNode(readout))
-  for (const projection of description.projections ?? []) addProjection(draft, model, projection)
-  for (const readout of description.readouts ?? []) addOutput(draft, model, readout)
-  if ((description.readouts ?? []).length === 0) {
+  for (const input of description.inputs) draft.add(input.name, inputNode(input))
+  for (const population of description.populations) draft.add(population.name, cellsNode(population, description.dt))
+  for (const readout of description.readouts) draft.add(readout.name, leakyNode(readout))
+  for (const projection of description.projections) addProjection(draft, model, projection)
+  for (const readout of description.readouts) addOutput(draft, model, readout)
+  if (description.readouts.length === 0) {
     for (const { name, size } of description.populations) draft.path(name, [[`${name}.output`, outputNode(size)]])
   }
   return { nodes: draft.nodes, edges: draft.edges, note: JSON.stringify(graphNote(description)) }
@@ -65,7 +64,7 @@ class GraphDraft {
   }
 }
 
-function refuse({ conventions, populations, readouts = [] }: NetworkDescription): void {
+function refuse({ conventions, populations, readouts = [] }: WholeDescription): void {
   if (conventions === 'bellec2020') throw invalid('conventions', conventions, "for NIR: 'mdgl2021'")
   for (const { name, model, membraneTimeConstant, synapticTimeConstant, refractoryPeriod = 5 } of populations) {
     if (model !== 'lif' && model !== 'cuba-lif') {
@@ -137,7 +136,7 @@ function addProjection(draft: GraphDraft, model: Model, projection: Projection):
   const weight = { data: matrix, shape: [receivers, senders] }
   const linear: NirNode = { type: 'Linear', arrays: { weight }, note: JSON.stringify(note) }
   const steps = delaySteps(projection, model.description)
-  const seconds = inMs(steps, model.description.dt ?? 1) / MS_PER_SECOND
+  const seconds = inMs(steps, model.description.dt) / MS_PER_SECOND
   const delay: NirNode = { type: 'Delay', arrays: { delay: each(seconds, senders) } }
   const delayed = steps > 1 ? ([[`${name}.delay`, delay]] as const) : []
   draft.path(from, [...delayed, [name, linear]], to)
@@ -156,9 +155,9 @@ function biasNode(bias: Float32Array | Float64Array): NirNode {
   return { type: 'Affine', arrays: { weight: { data, shape: [size, size] }, bias: { data: bias, shape: [size] } } }
 }
 
-function graphNote({ dt = 1, seed = 1, ...rest }: NetworkDescription): GraphNote {
-  const parts = [...(rest.inputs ?? []), ...rest.populations, ...(rest.readouts ?? [])].map(({ name }) => name)
-  const projections = (rest.projections ?? []).map(({ name, from, to }) => name ?? `${from}->${to}`)
+function graphNote({ dt = 1, seed = 1, ...rest }: WholeDescription): GraphNote {
+  const parts = [...rest.inputs, ...rest.populations, ...rest.readouts].map(({ name }) => name)
+  const projections = rest.projections.map(({ name }) => name)
   const { pseudoDerivative, sheet, types, channels } = rest
   return {
     dt,

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { types } from 'node:util'
 import type { NativeModel } from '#native'
 import { guard, native, settle } from '../addon/native.js'
-import type { NetworkDescription } from '../network/description.js'
+import type { NamesOf, NetworkDescription, WholeDescription } from '../network/description.js'
 import { type ProjectionNames, projectionNames, type ReadoutNames } from '../network/names.js'
 import { normalise } from '../network/normalise.js'
 import { pack, unpack } from '../network/number-lists.js'
@@ -98,7 +98,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   implements Disposable
 {
   /** What the network is: plain JSON with every default filled in, deeply frozen; its {@link Connections} are the model's own copies. */
-  readonly description: D
+  readonly description: WholeDescription<NamesOf<D>>
   /** The float type the model computes in. */
   readonly precision: P
   /** The synaptic weights. */
@@ -113,11 +113,11 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     isModel = (value): value is Model => typeof value === 'object' && value !== null && #handle in value
   }
 
-  private constructor(handle: NativeModel, description: NetworkDescription) {
+  private constructor(handle: NativeModel, description: WholeDescription) {
     this.#handle = handle
     Object.defineProperty(this, COPY, { get: thisCopy })
     guard(() => handle.watch())
-    this.description = description as D
+    this.description = description as WholeDescription<NamesOf<D>>
     this.precision = handle.precision() as P
     this.weights = Object.freeze({
       names: () => projectionNames(this.description) as ProjectionNames<D>[],
@@ -287,7 +287,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     return oneOf(
       name,
       'readout',
-      (this.description.readouts ?? []).map(readout => readout.name)
+      this.description.readouts.map(readout => readout.name)
     ) as string
   }
 

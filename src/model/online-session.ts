@@ -1,6 +1,6 @@
 import type { NativeModel, NativeStream, StreamTarget } from '#native'
 import { guard, native } from '../addon/native.js'
-import type { NamesOf, NetworkDescription, Readout } from '../network/description.js'
+import type { NamesOf, NetworkDescription, Readout, WholeDescription } from '../network/description.js'
 import { type InputNames, projectionNames, type ReadoutNames } from '../network/names.js'
 import { find } from '../network/normalise.js'
 import { expandRuleFor } from '../rule/planned-rule.js'
@@ -37,12 +37,12 @@ export type PopulationNames<D> = NamesOf<D>['population']
  * A `Uint32Array` holds the indices of the units that fire, in any order; a repeated index counts twice. A `Float64Array` or
  * `Float32Array` holds a value of each unit. A population may change from one kind to the other at any step.
  */
-export type SessionInput<D extends NetworkDescription = NetworkDescription> = {
+export type SessionInput<D extends NetworkDescription = WholeDescription> = {
   readonly [Name in InputNames<D>]?: Uint32Array | Float64Array | Float32Array
 }
 
 /** What one step of a session gave; the arrays are the caller's to keep. */
-export interface SessionStep<D extends NetworkDescription = NetworkDescription, P extends Precision = Precision> {
+export interface SessionStep<D extends NetworkDescription = WholeDescription, P extends Precision = Precision> {
   /** Indices of the neurons that spiked, ascending, of each recurrent population. */
   readonly spikes: { readonly [Name in PopulationNames<D>]: Uint32Array }
   /** y of each unit, with bias, of each readout. */
@@ -71,7 +71,7 @@ export type SessionTarget =
     }
 
 /** Targets by readout; a readout that is left out has no error. */
-export type SessionTargets<D extends NetworkDescription = NetworkDescription> = {
+export type SessionTargets<D extends NetworkDescription = WholeDescription> = {
   readonly [Name in ReadoutNames<D>]?: SessionTarget
 }
 
@@ -115,7 +115,7 @@ export interface SessionState<P extends Precision = Precision> {
   readonly traces: Values<P>
 }
 
-let open: (model: NativeModel, description: NetworkDescription, options: SessionOptions) => OnlineSession
+let open: (model: NativeModel, description: WholeDescription, options: SessionOptions) => OnlineSession
 
 /**
  * A model that runs and learns step by step, for streams without end and for agents in an environment: from
@@ -137,7 +137,7 @@ let open: (model: NativeModel, description: NetworkDescription, options: Session
  * session.update();
  * ```
  */
-export class OnlineSession<D extends NetworkDescription = NetworkDescription, P extends Precision = Precision>
+export class OnlineSession<D extends NetworkDescription = WholeDescription, P extends Precision = Precision>
   implements Disposable
 {
   readonly #inputs: readonly { readonly name: string; readonly size: number }[]
@@ -150,7 +150,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
     open = (model, description, options) => new OnlineSession(model, description, options)
   }
 
-  private constructor(model: NativeModel, description: NetworkDescription, options: SessionOptions) {
+  private constructor(model: NativeModel, description: WholeDescription, options: SessionOptions) {
     record(options, 'options', ['rule', 'optimiser', 'seed'])
     const names = projectionNames(description)
     this.#learns = options.rule !== undefined
@@ -163,10 +163,10 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
     const optimiser = this.#learns
       ? completeOptimiser(optimiserOrDefault(options.optimiser), names)
       : { ...completeOptimiser(defaultOptimiser, names), frozen: names }
-    const seed = wholeNumber(orDefault(options.seed, description.seed ?? 1), 'options.seed')
-    this.#inputs = description.inputs ?? []
+    const seed = wholeNumber(orDefault(options.seed, description.seed), 'options.seed')
+    this.#inputs = description.inputs
     this.#populations = description.populations.map(({ name }) => name)
-    this.#readouts = description.readouts ?? []
+    this.#readouts = description.readouts
     const engine = guard(() => new native.NativeStream(model, JSON.stringify(rule), JSON.stringify(optimiser), seed))
     guard(() => engine.watch())
     this.#native = engine
@@ -325,7 +325,7 @@ export class OnlineSession<D extends NetworkDescription = NetworkDescription, P 
  */
 export function openSession<D extends NetworkDescription, P extends Precision>(
   model: NativeModel,
-  description: NetworkDescription,
+  description: WholeDescription,
   options: SessionOptions
 ): OnlineSession<D, P> {
   return open(model, description, options) as unknown as OnlineSession<D, P>

@@ -8,12 +8,12 @@ import type {
   Conventions,
   InputGain,
   InputPopulation,
-  NetworkDescription,
   Projection,
   PseudoDerivative,
   PseudoDerivativeShape,
   Readout,
-  Sheet
+  Sheet,
+  WholeDescription
 } from './description.js'
 import {
   type AlifOptions,
@@ -389,7 +389,7 @@ export class NetworkBuilder<
    * @returns Plain JSON with every default filled in, deeply frozen; its {@link Connections} are copies.
    * @throws {@link MdglError} `'invalid'` where the parts do not fit together, for instance types that are no partition.
    */
-  build(): NetworkDescription<{
+  build(): WholeDescription<{
     /** Its inputs. */
     input: Inputs
     /** Its populations. */
@@ -403,7 +403,7 @@ export class NetworkBuilder<
   }> {
     const { json, lists } = pack(this.#draft)
     guard(() => native.checkNetwork({ json, lists }))
-    return unpack({ json, lists: lists.map(list => list.slice()) }) as NetworkDescription<never>
+    return unpack({ json, lists: lists.map(list => list.slice()) }) as WholeDescription<never>
   }
 
   #members(type: string, name: string, units: Units) {

@@ -13,7 +13,7 @@ export interface Names {
 }
 
 /** The names of a description. */
-export type NamesOf<D> = D extends NetworkDescription<infer N> ? N : Names
+export type NamesOf<D> = D extends WholeDescription<infer N> ? N : D extends NetworkDescription<infer N> ? N : Names
 
 /** One value for all neurons of a population, or one for each. */
 export type Parameter = number | readonly number[]
@@ -454,4 +454,33 @@ export interface NetworkDescription<N extends Names = Names> {
   >[]
   /** Modulatory channels. Default: a mean-weight channel along the synapses for every ordered pair of types. */
   readonly channels?: readonly Channel<N['type']>[]
+}
+
+/** A projection of a whole description. */
+export interface WholeProjection<Name extends string = string, From extends string = string, To extends string = string>
+  extends Projection<Name, From, To> {
+  /** Unique among projections. */
+  readonly name: Name
+  /** In ms, whole steps of `dt`. */
+  readonly delay: number
+  /** Whether training changes it. */
+  readonly plastic: boolean
+}
+
+/** A description with every default filled in, as {@link NetworkBuilder.build} and {@link Model.description} have it. */
+export interface WholeDescription<N extends Names = Names> extends NetworkDescription<N> {
+  /** Step in ms. */
+  readonly dt: number
+  /** Seed of connectivity and initial weights. */
+  readonly seed: number
+  /** Input populations; may be none. */
+  readonly inputs: readonly InputPopulation<N['input']>[]
+  /** Readouts; may be none. */
+  readonly readouts: readonly Readout<N['readout']>[]
+  /** Projections; may be none. */
+  readonly projections: readonly WholeProjection<
+    N['projection'],
+    N['input'] | N['population'],
+    N['population'] | N['readout']
+  >[]
 }

@@ -1,4 +1,4 @@
-import type { NamesOf, NetworkDescription } from './description.js'
+import type { NamesOf, WholeDescription } from './description.js'
 
 /** Names of a description's projections. */
 export type ProjectionNames<D> = NamesOf<D>['projection']
@@ -8,12 +8,11 @@ export type ReadoutNames<D> = NamesOf<D>['readout']
 export type InputNames<D> = NamesOf<D>['input']
 
 /** The names of a model's projections. */
-export function projectionNames(description: NetworkDescription): string[] {
-  return (description.projections ?? []).map(({ name, from, to }) => name ?? `${from}->${to}`)
+export function projectionNames({ projections }: WholeDescription): string[] {
+  return projections.map(({ name }) => name)
 }
 
 /** The names of the projections that training changes. */
-export function plasticNames(description: NetworkDescription): string[] {
-  const projections = (description.projections ?? []).filter(({ plastic }) => plastic !== false)
-  return projectionNames({ ...description, projections })
+export function plasticNames({ projections }: WholeDescription): string[] {
+  return projections.filter(({ plastic }) => plastic).map(({ name }) => name)
 }

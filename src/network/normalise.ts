@@ -1,6 +1,7 @@
+import { askEngine } from '../addon/ask-engine.js'
+import { native } from '../addon/native.js'
 import {
   array,
-  finite,
   flag,
   list,
   nonNegative,
@@ -16,12 +17,12 @@ import {
 } from '../support/check.js'
 import { invalid } from '../support/error.js'
 import { deepFreeze } from '../support/freeze.js'
+import { plainCopy, plainText } from '../support/plain.js'
 import { drawn } from './connectivity.js'
 import type {
   CellType,
   Channel,
   Connections,
-  Gain,
   InputGain,
   InputPopulation,
   Kernel,
@@ -32,7 +33,9 @@ import type {
   PseudoDerivative,
   Readout,
   Sheet,
-  Sign
+  Sign,
+  WholeDescription,
+  WholeProjection
 } from './description.js'
 import { inMs, roundToSteps, timeConstant, timeConstantOrNone, toPositiveSteps } from './duration.js'
 import { finiteNumbers, indices } from './number-lists.js'
@@ -90,7 +93,7 @@ export interface Draft {
   readonly populations: readonly Population[]
   readonly readouts: readonly Readout[]
   readonly types?: readonly CellType[]
-  readonly projections: readonly Projection[]
+  readonly projections: readonly WholeProjection[]
   readonly channels?: readonly Channel[]
 }
 
@@ -277,51 +280,10 @@ function channelBetween(channel: Channel, types: readonly { name: string }[], pa
 
 /** Checks what a channel does, whatever its types. */
 export function channelShape(shape: Pick<Channel, 'gain' | 'reach' | 'kernel'>, path: string) {
-  const { gain } = shape
-  return {
-    gain: channelGain(gain, `${path}.gain`),
-    reach: oneOf(shape.reach, `${path}.reach`, ['synaptic', 'nonlocal', 'diffusive'] as const),
-    kernel: kernel(shape.kernel, `${path}.kernel`)
-  }
-}
-
-function channelGain(gain: Gain, path: string): Gain {
-  if (typeof gain === 'number') return finite(gain, path)
-  if (gain === 'mean-weight' || gain === 'weight') return gain
-  throw invalid(path, gain, "'mean-weight', 'weight' or a number")
-}
-
-/** Must agree with the engine's. */
-const USUAL_MEMBRANE = { mean: 'running', initial: 0.1 } as const
-
-/** The usual membrane goes by its name. */
-function kernel(given: Kernel, path: string): Kernel {
-  const names = ['none', 'exact', 'membrane'] as const
-  if (typeof given !== 'object' || given === null) {
-    const named = names.find(name => name === given)
-    if (named === undefined) throw invalid(path, given, `${list(names)}, {membrane: {…}} or {tauRise, tauDecay}`)
-    return named
-  }
-  if (!('membrane' in given)) {
-    record(given, path, ['tauRise', 'tauDecay'])
-    const tauDecay = positive(given.tauDecay, `${path}.tauDecay`)
-    const tauRise = nonNegative(given.tauRise, `${path}.tauRise`)
-    if (tauRise > tauDecay) throw invalid(`${path}.tauRise`, tauRise, `0 to tauDecay (${tauDecay})`)
-    return { tauRise, tauDecay }
-  }
-  record(given, path, ['membrane'])
-  const where = `${path}.membrane`
-  record(given.membrane, where, ['mean', 'initial'])
-  const mean = oneOf(orDefault(given.membrane.mean, USUAL_MEMBRANE.mean), `${where}.mean`, [
-    'running',
-    'batch'
-  ] as const)
-  const initial = orDefault(given.membrane.initial, USUAL_MEMBRANE.initial)
-  if (typeof initial !== 'number' || !(initial >= 0 && initial <= 1)) {
-    throw invalid(`${where}.initial`, initial, 'a number from 0 to 1')
-  }
-  const usual = mean === USUAL_MEMBRANE.mean && initial === USUAL_MEMBRANE.initial
-  return usual ? 'membrane' : { membrane: { mean, initial } }
+  const { gain, reach, kernel } = shape
+  const copy = plainCopy({ gain, reach, kernel })
+  const complete = () => native.completeChannel(plainText(copy), path)
+  return JSON.parse(askEngine({ [path]: copy }, complete)) as Pick<Channel, 'gain' | 'reach' | 'kernel'>
 }
 
 /** Refuses time constants of which a step of the network leaves nothing. */
@@ -332,7 +294,7 @@ function checkKernelTimes(kernel: Kernel, dt: number, path: string): void {
 }
 
 /** A whole description from plain JSON: every part checked, defaults filled in, frozen. */
-export function normalise(given: NetworkDescription): NetworkDescription {
+export function normalise(given: NetworkDescription): WholeDescription {
   record(given, 'description', [
     'schema',
     'dt',

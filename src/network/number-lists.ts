@@ -1,4 +1,4 @@
-import type { Description } from '#native'
+import type { PlainValue } from '#native'
 import { finite, type NumberArray, numbers, wholeNumber } from '../support/check.js'
 import { invalid } from '../support/error.js'
 import { allocated } from '../support/memory.js'
@@ -61,7 +61,7 @@ function entries(this: ArrayLike<number>): number[] {
 }
 
 /** A checked description as it crosses to the engine: long lists stand beside the JSON, in which `{list: k}` is the k-th. */
-export function pack(description: object): Description {
+export function pack(description: object): PlainValue {
   const lists: LongList[] = []
   const skeleton = (value: unknown): unknown => {
     if (typeof value !== 'object' || value === null) return value
@@ -73,7 +73,7 @@ export function pack(description: object): Description {
 }
 
 /** The description of what {@link pack} made, frozen but for its lists, which are those given. */
-export function unpack({ json, lists }: Description): unknown {
+export function unpack({ json, lists }: PlainValue): unknown {
   const whole = (value: unknown): unknown => {
     if (typeof value !== 'object' || value === null) return value
     if (Array.isArray(value)) return Object.freeze(value.map(whole))

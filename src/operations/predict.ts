@@ -80,7 +80,7 @@ export async function predict<D extends NetworkDescription, P extends Precision>
   const { readout } = await withSession(model, plan, checked, session =>
     session.run(engine => engine.simulate(handle, false, false))
   )
-  const readouts = description.readouts ?? []
+  const readouts = description.readouts
   const entries = readouts.map(own => {
     const trace = takeColumns(readout, columnsOf(readouts, own, shape.trials * shape.steps)) as Values<P>
     return [own.name, answersOf(trace, own, { shape, objective, targets })] as const

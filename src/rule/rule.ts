@@ -1,21 +1,10 @@
+import { askEngine } from '../addon/ask-engine.js'
 import { guard, native } from '../addon/native.js'
 import type { Channel, Gain, Kernel, Reach } from '../network/description.js'
-import { channelShape } from '../network/normalise.js'
-import {
-  array,
-  finite,
-  isObject,
-  list,
-  numbers,
-  oneOf,
-  orDefault,
-  positive,
-  record,
-  text,
-  wholeNumber
-} from '../support/check.js'
+import { isObject, list } from '../support/check.js'
 import { invalid } from '../support/error.js'
 import { deepFreeze } from '../support/freeze.js'
+import { plainCopy, plainText } from '../support/plain.js'
 import { isCustomRule } from './custom-rule.js'
 
 /** A channel without its types: one such channel between every ordered pair of types. */
@@ -240,9 +229,8 @@ export function expandRule(rule: RuleName | Rule): Rule {
     return named
   }
   refuseOthers(rule)
-  const checked = check(rule)
-  guard(() => native.checkRule(JSON.stringify(checked)))
-  return deepFreeze(checked)
+  const copy = plainCopy(rule)
+  return deepFreeze(JSON.parse(askEngine({ rule: copy }, () => native.completeRule(plainText(copy)))) as Rule)
 }
 
 /** What is neither a name nor a rule of the engine's, in words that say what to do about it. */
@@ -254,111 +242,4 @@ function refuseOthers(rule: unknown): void {
     throw invalid('rule', rule, `${kinds}; a rule of your own is defineRule({ name, signal })`)
   }
   if (!isObject(rule)) throw invalid('rule', rule, kinds)
-}
-
-const estimators = ['backward', 'online', 'rtrl', 'snap1', 'uoro', 'kf-rtrl'] as const
-
-function check(rule: Rule): Rule {
-  record(rule, 'rule', [
-    'estimator',
-    'feedback',
-    'learningSignal',
-    'channels',
-    'hops',
-    'recurrentDerivative',
-    'readoutFilter',
-    'trace'
-  ])
-  const signal = oneOf(orDefault(rule.learningSignal, 'own'), 'rule.learningSignal', ['own', 'diffusive'] as const)
-  return {
-    estimator: oneOf(rule.estimator, 'rule.estimator', estimators),
-    feedback: feedback(rule.feedback),
-    ...(signal === 'diffusive' && { learningSignal: signal }),
-    channels: channels(rule.channels),
-    hops: rule.hops === 'all' ? 'all' : hops(rule.hops),
-    recurrentDerivative: recurrentDerivative(rule.recurrentDerivative),
-    readoutFilter: oneOf(rule.readoutFilter, 'rule.readoutFilter', ['exact', 'separate'] as const),
-    trace: oneOf(rule.trace, 'rule.trace', ['mdgl2021', 'rflo'] as const)
-  }
-}
-
-function recurrentDerivative(given: Rule['recurrentDerivative']): Rule['recurrentDerivative'] {
-  const path = 'rule.recurrentDerivative'
-  if (given === 'psi') return given
-  if (!isObject(given)) throw invalid(path, given, "'psi' or {mu: …}")
-  record(given, path, ['mu'])
-  return { mu: positive(given.mu, `${path}.mu`) }
-}
-
-function hops(given: number): number {
-  const path = 'rule.hops'
-  if (typeof given !== 'number' || !Number.isInteger(given) || given < 0 || given > 64) {
-    throw invalid(path, given, `a whole number from 0 to 64, or 'all'`)
-  }
-  return given
-}
-
-function feedback(given: Rule['feedback']): Rule['feedback'] {
-  const path = 'rule.feedback'
-  if (given === 'symmetric') return given
-  if (!isObject(given)) {
-    throw invalid(path, given, `'symmetric', {random: {…}}, {adaptive: {…}} or {weights: [[…], …]}`)
-  }
-  if ('weights' in given) {
-    record(given, path, ['weights'])
-    return { weights: feedbackWeights(given.weights, `${path}.weights`) }
-  }
-  if ('adaptive' in given) {
-    record(given, path, ['adaptive'])
-    const { weightDecay = 0.01, ...drawn } = record(given.adaptive, `${path}.adaptive`, [...DRAWN, 'weightDecay'])
-    if (typeof weightDecay !== 'number' || !Number.isFinite(weightDecay) || weightDecay < 0) {
-      throw invalid(`${path}.adaptive.weightDecay`, weightDecay, 'a finite number ≥ 0')
-    }
-    return { adaptive: { ...drawnWeights(drawn, `${path}.adaptive`), weightDecay } }
-  }
-  record(given, path, ['random'])
-  return { random: drawnWeights(record(given.random, `${path}.random`, DRAWN), `${path}.random`) }
-}
-
-const DRAWN = ['seed', 'density', 'standardDeviation'] as const
-
-function drawnWeights({ seed = 1, density = 1, standardDeviation = 1 }: RandomFeedback['random'], path: string) {
-  if (typeof density !== 'number' || !(density > 0 && density <= 1)) {
-    throw invalid(`${path}.density`, density, 'a number above 0, at most 1')
-  }
-  return {
-    seed: wholeNumber(seed, `${path}.seed`),
-    density,
-    standardDeviation: positive(standardDeviation, `${path}.standardDeviation`)
-  }
-}
-
-/** A copy of a matrix whose rows are equally long. */
-function feedbackWeights(given: FeedbackWeights['weights'], path: string): number[][] {
-  const rows = array(given, path)
-  const columns = rows.length === 0 ? 0 : numbers(rows[0], `${path}[0]`).length
-  return rows.map((row, neuron) => {
-    const values = numbers(row, `${path}[${neuron}]`)
-    if (values.length !== columns) throw invalid(`${path}[${neuron}]`, row, `${columns} weights, as the first row has`)
-    return Array.from(values, (value, unit) => finite(value, `${path}[${neuron}][${unit}]`))
-  })
-}
-
-function channels(given: Rule['channels']): Rule['channels'] {
-  const path = 'rule.channels'
-  if (given === 'network') return given
-  if (!isObject(given))
-    throw invalid(path, given, "'network', a list of channels ([] for none) or {gain, reach, kernel}")
-  if (isList(given)) return array(given, path).map((channel, i) => listed(channel, `${path}[${i}]`))
-  return channelShape(record(given, path, ['gain', 'reach', 'kernel']), path)
-}
-
-function listed(channel: Channel, path: string): Channel {
-  record(channel, path, ['name', 'from', 'to', 'gain', 'reach', 'kernel'])
-  const [name, from, to] = (['name', 'from', 'to'] as const).map(key => text(channel[key], `${path}.${key}`))
-  return { name, from, to, ...channelShape(channel, path) } as Channel
-}
-
-function isList(given: UniformChannel | readonly Channel[]): given is readonly Channel[] {
-  return isObject(given) && Array.isArray(given)
 }

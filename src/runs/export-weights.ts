@@ -13,7 +13,7 @@ export async function exportAllWeights(model: Model, path: string): Promise<void
     const { pre, post, values } = model.weights.get(name)
     Object.assign(arrays, { [name]: values, [`${name}.pre`]: pre, [`${name}.post`]: post })
   }
-  for (const { name, bias } of model.description.readouts ?? [])
+  for (const { name, bias } of model.description.readouts)
     if (bias !== false) arrays[`${name}.bias`] = model.bias.get(name)
   await writeNpz(path, arrays)
 }

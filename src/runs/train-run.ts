@@ -109,7 +109,7 @@ export interface Continuation {
 export function runConfig(options: RunSettings): RunConfig {
   const { task, seed } = options
   const network = normalise(task.network({ seed }))
-  const projections = (network.projections ?? []).map(({ name, from, to }) => name ?? `${from}->${to}`)
+  const projections = network.projections.map(({ name }) => name)
   return {
     format: RUN_FORMAT,
     versions: versions(),

@@ -1,5 +1,5 @@
 import type { CustomScore, Targets as NativeTargets } from '#native'
-import type { NetworkDescription, Readout } from '../network/description.js'
+import type { Readout, WholeDescription } from '../network/description.js'
 import { toPositiveSteps } from '../network/duration.js'
 import { find } from '../network/normalise.js'
 import {
@@ -60,22 +60,22 @@ export interface Objective {
 export function makeObjective(
   losses: Losses,
   regulariser: Regulariser | null | undefined,
-  description: NetworkDescription
+  description: WholeDescription
 ): Objective {
-  const readouts = description.readouts ?? []
+  const readouts = description.readouts
   const alone = isLoss(losses)
   const terms = alone ? [onlyTerm(losses, readouts)] : namedTerms(losses, readouts)
   const custom = terms.some(term => term.loss.kind === 'custom')
   checkObjective(description, terms, regulariser != null)
   const json = JSON.stringify({
-    losses: terms.map(term => encodeTerm(term, description.dt ?? 1, alone ? 'loss' : `loss.${term.readout.name}`)),
+    losses: terms.map(term => encodeTerm(term, description.dt, alone ? 'loss' : `loss.${term.readout.name}`)),
     regulariser: regulariser == null ? null : checkRegulariser(regulariser)
   })
   return { json, terms, custom, readouts }
 }
 
 /** The objective of a call: that of its options, or else that which the batch brings along. */
-export function objectiveFor(options: ObjectiveOptions, batch: Batch, description: NetworkDescription): Objective {
+export function objectiveFor(options: ObjectiveOptions, batch: Batch, description: WholeDescription): Objective {
   const { loss, regulariser } = options
   if (loss !== undefined) return makeObjective(loss, regulariser, description)
   const { loss: own, regulariser: ownRegulariser } = object(batch, 'batch')

@@ -1,21 +1,11 @@
-import {
-  array,
-  finite,
-  flag,
-  list,
-  nonNegative,
-  object,
-  oneOf,
-  orDefault,
-  positive,
-  record,
-  wholeNumber,
-  within
-} from '../support/check.js'
+import { askEngine } from '../addon/ask-engine.js'
+import { native } from '../addon/native.js'
+import { array, isObject, list } from '../support/check.js'
 import { warnOnce } from '../support/deprecated.js'
 import { invalid } from '../support/error.js'
 import { deepFreeze } from '../support/freeze.js'
-import { completeLearningRate, type LearningRate, type Schedule } from './schedule.js'
+import { plainCopy, plainText } from '../support/plain.js'
+import { type LearningRate, type Schedule, tableOf } from './schedule.js'
 
 /** A stepwise decay: lr ← lr · `factor` every `every` of the model's steps. A {@link StepSchedule} counts the training's iterations. */
 export interface Decay {
@@ -90,19 +80,6 @@ export function optimiserOrDefault(optimiser: Optimiser | undefined): Optimiser 
   return defaultOptimiser
 }
 
-const SHARED = [
-  'kind',
-  'learningRate',
-  'learningRateFactors',
-  'weightDecay',
-  'l1',
-  'temperature',
-  'rewiring',
-  'decay',
-  'clipNorm',
-  'frozen'
-] as const
-
 /**
  * An optimiser with every default filled in.
  *
@@ -116,33 +93,18 @@ export function completeOptimiser(
   projections: readonly string[],
   iterations?: number
 ): CompleteOptimiser {
-  object(optimiser, 'optimiser')
-  const kind = oneOf(optimiser.kind, 'optimiser.kind', ['adam', 'gradient-descent'] as const)
-  const shared = {
-    learningRate: completeLearningRate(orDefault(optimiser.learningRate, 0.0025), 'optimiser.learningRate', iterations),
-    ...named(optimiser.learningRateFactors, projections),
-    ...(optimiser.weightDecay !== undefined && {
-      weightDecay: nonNegative(optimiser.weightDecay, 'optimiser.weightDecay')
-    }),
-    l1: nonNegative(orDefault(optimiser.l1, 0.01), 'optimiser.l1'),
-    temperature: nonNegative(orDefault(optimiser.temperature, 0), 'optimiser.temperature'),
-    rewiring: flag(orDefault(optimiser.rewiring, true), 'optimiser.rewiring'),
-    decay: optimiser.decay == null ? null : checkDecay(optimiser.decay),
-    clipNorm: optimiser.clipNorm == null ? null : positive(optimiser.clipNorm, 'optimiser.clipNorm'),
-    frozen: frozenNames(orDefault(optimiser.frozen, []), projections, 'optimiser.frozen')
-  }
-  if (optimiser.kind === 'gradient-descent') {
-    record(optimiser, 'optimiser', SHARED)
-    return deepFreeze({ kind: 'gradient-descent' as const, ...shared })
-  }
-  record(optimiser, 'optimiser', [...SHARED, 'beta1', 'beta2', 'epsilon'])
-  return deepFreeze({
-    kind: kind as 'adam',
-    beta1: within(orDefault(optimiser.beta1, 0.9), 'optimiser.beta1', 0, 1),
-    beta2: within(orDefault(optimiser.beta2, 0.999), 'optimiser.beta2', 0, 1),
-    epsilon: positive(orDefault(optimiser.epsilon, 1e-8), 'optimiser.epsilon'),
-    ...shared
-  })
+  const given = plainCopy(optimiser)
+  const copy = withTable(given, iterations)
+  const complete = () => native.completeOptimiser(plainText(copy), [...projections], iterations)
+  return deepFreeze(JSON.parse(askEngine({ optimiser: copy }, complete)))
+}
+
+/** A learning rate that is a function as a table. */
+function withTable(copy: unknown, iterations: number | undefined): unknown {
+  const rate = isObject(copy) && 'learningRate' in copy ? copy.learningRate : undefined
+  if (typeof rate !== 'function') return copy
+  const table = tableOf(rate as (iteration: number) => number, 'optimiser.learningRate', iterations)
+  return { ...(copy as object), learningRate: table }
 }
 
 /** An optimiser whose learning rate is plain data. */
@@ -154,27 +116,9 @@ export function withLearningRate(optimiser: Optimiser, learningRate: LearningRat
   return { ...optimiser, learningRate, ...(typeof learningRate !== 'number' && { decay: null }) }
 }
 
-function named(factors: Readonly<Record<string, number>> | undefined, projections: readonly string[]) {
-  if (factors === undefined) return {}
-  const path = 'optimiser.learningRateFactors'
-  const entries = Object.entries(record(factors, path, projections))
-  return {
-    learningRateFactors: Object.fromEntries(
-      entries.map(([name, factor]) => [name, nonNegative(factor, `${path}.${name}`)])
-    )
-  }
-}
-
 /** Checks that every name is a projection's. */
 export function frozenNames(names: readonly string[], projections: readonly string[], path: string): readonly string[] {
   const unknown = array(names, path).find(name => !projections.includes(name))
   if (unknown !== undefined) throw invalid(path, unknown, list(projections))
   return [...names]
-}
-
-function checkDecay(decay: Decay): Decay {
-  record(decay, 'optimiser.decay', ['factor', 'every'])
-  const factor = finite(decay.factor, 'optimiser.decay.factor')
-  if (factor <= 0 || factor > 1) throw invalid('optimiser.decay.factor', factor, 'a number above 0 and at most 1')
-  return { factor, every: wholeNumber(decay.every, 'optimiser.decay.every', 1) }
 }

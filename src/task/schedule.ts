@@ -1,18 +1,8 @@
+import { askEngine } from '../addon/ask-engine.js'
 import { guard, native } from '../addon/native.js'
-import {
-  array,
-  callable,
-  finite,
-  isObject,
-  nonNegative,
-  object,
-  oneOf,
-  orDefault,
-  positive,
-  record,
-  wholeNumber
-} from '../support/check.js'
-import { invalid } from '../support/error.js'
+import { callable, nonNegative, record } from '../support/check.js'
+import { invalid, type MdglError } from '../support/error.js'
+import { plainCopy, plainText } from '../support/plain.js'
 
 /** lr of iteration n + 1 is from · factor^⌊n/every⌋. */
 export interface StepSchedule {
@@ -78,13 +68,7 @@ export function cosine(
   from: number,
   options: { readonly to?: number; readonly iterations?: number } = {}
 ): CosineSchedule {
-  const { to, iterations } = record(options, 'options', ['to', 'iterations'])
-  return {
-    kind: 'cosine',
-    from: nonNegative(from, 'from'),
-    ...(to !== undefined && { to: nonNegative(to, 'options.to') }),
-    ...(iterations !== undefined && { iterations: wholeNumber(iterations, 'options.iterations', 1, MOST_ITERATIONS) })
-  }
+  return own({ ...record(options, 'options', ['to', 'iterations']), kind: 'cosine', from }, ['from'])
 }
 
 /**
@@ -99,13 +83,7 @@ export function cosine(
  * @throws {@link MdglError} `'invalid'` for a number that is not allowed.
  */
 export function stepDecay(from: number, options: { readonly factor: number; readonly every: number }): StepSchedule {
-  const { factor, every } = record(options, 'options', ['factor', 'every'])
-  return {
-    kind: 'step',
-    from: nonNegative(from, 'from'),
-    factor: positive(factor, 'options.factor'),
-    every: wholeNumber(every, 'options.every', 1, MOST_ITERATIONS)
-  }
+  return own({ ...record(options, 'options', ['factor', 'every']), kind: 'step', from }, ['from'])
 }
 
 /**
@@ -120,10 +98,18 @@ export function stepDecay(from: number, options: { readonly factor: number; read
  * @throws {@link MdglError} `'invalid'` for what is no number of iterations and no learning rate.
  */
 export function warmUp(iterations: number, into: number | Schedule): WarmUpSchedule {
-  return {
-    kind: 'warm-up',
-    iterations: wholeNumber(iterations, 'iterations', 1, MOST_ITERATIONS),
-    into: typeof into === 'number' ? positive(into, 'into') : completeSchedule(into, 'into', OPEN, 1)
+  return own({ kind: 'warm-up', iterations, into }, ['iterations', 'into'])
+}
+
+/** A schedule of a function's options and of these arguments. */
+function own<S extends Schedule>(schedule: S, values: readonly (keyof S & string)[]): S {
+  try {
+    return complete(plainCopy(schedule), 'options', undefined, true) as S
+  } catch (error) {
+    const { path, value, allowed } = error as MdglError
+    const key = path?.slice('options.'.length)
+    if (key === undefined || !values.some(value => key.startsWith(value))) throw error
+    throw invalid(key, value, allowed ?? '')
   }
 }
 
@@ -132,25 +118,26 @@ export function rateAt(rate: number | Schedule, iteration: number): number {
   return typeof rate === 'number' ? rate : guard(() => native.learningRateAt(JSON.stringify(rate), iteration))
 }
 
-const MOST_ITERATIONS = 2 ** 32 - 1
 /** A function is asked for each iteration. */
 const MOST_ASKED = 2 ** 20
-const MOST_NESTED = 8
-/** Not known yet: what depends on it is left out. */
-const OPEN = 'open'
-
-/** Iterations of the training, if there is one. */
-type Length = number | typeof OPEN | undefined
 
 /** A checked copy, as the engine takes it. `iterations`: those of the training, where there is one. */
 export function completeLearningRate(given: unknown, path: string, iterations?: number): number | Schedule {
-  if (typeof given === 'number') return positive(given, path)
   if (typeof given === 'function') return tableOf(given as (iteration: number) => number, path, iterations)
-  if (!isObject(given)) throw invalid(path, given, 'a number above 0, a schedule or a function of the iteration')
-  return completeSchedule(given as Schedule, path, iterations, 0)
+  return complete(plainCopy(given), path, iterations, false)
 }
 
-function tableOf(rate: (iteration: number) => number, path: string, iterations: number | undefined): TableSchedule {
+function complete(copy: unknown, path: string, iterations: number | undefined, open: boolean): number | Schedule {
+  const checked = () => native.completeLearningRate(plainText(copy), path, iterations, open)
+  return JSON.parse(askEngine({ [path]: copy }, checked)) as number | Schedule
+}
+
+/** The rates of a function, asked for each iteration. */
+export function tableOf(
+  rate: (iteration: number) => number,
+  path: string,
+  iterations: number | undefined
+): TableSchedule {
   callable(rate, path)
   if (iterations === undefined || iterations > MOST_ASKED) {
     throw invalid(
@@ -161,48 +148,4 @@ function tableOf(rate: (iteration: number) => number, path: string, iterations: 
   }
   const rates = Array.from({ length: iterations }, (_, i) => nonNegative(rate(i + 1), `${path}(${i + 1})`))
   return { kind: 'table', rates }
-}
-
-function completeSchedule(given: Schedule, path: string, iterations: Length, depth: number): Schedule {
-  const schedule = { ...object(given, path) }
-  const whole = (value: unknown, name: string) => wholeNumber(value, `${path}.${name}`, 1, MOST_ITERATIONS)
-  switch (oneOf(schedule.kind, `${path}.kind`, ['step', 'cosine', 'warm-up', 'table'] as const)) {
-    case 'step': {
-      const { from, factor, every } = record(schedule as StepSchedule, path, ['kind', 'from', 'factor', 'every'])
-      return {
-        kind: 'step',
-        from: nonNegative(from, `${path}.from`),
-        factor: finite(factor, `${path}.factor`),
-        every: whole(every, 'every')
-      }
-    }
-    case 'cosine': {
-      const {
-        from,
-        to,
-        iterations: length
-      } = record(schedule as CosineSchedule, path, ['kind', 'from', 'to', 'iterations'])
-      return {
-        kind: 'cosine',
-        from: nonNegative(from, `${path}.from`),
-        to: nonNegative(orDefault(to, 0), `${path}.to`),
-        ...(length === undefined && iterations === OPEN
-          ? {}
-          : { iterations: whole(orDefault(length, iterations), 'iterations') })
-      }
-    }
-    case 'warm-up': {
-      const { iterations: length, into } = record(schedule as WarmUpSchedule, path, ['kind', 'iterations', 'into'])
-      const rise = whole(length, 'iterations')
-      const rest = typeof iterations === 'number' ? Math.max(1, iterations - rise) : iterations
-      if (typeof into === 'number') return { kind: 'warm-up', iterations: rise, into: positive(into, `${path}.into`) }
-      if (depth === MOST_NESTED) throw invalid(`${path}.into`, into, 'a number: schedules are nested too deeply')
-      return { kind: 'warm-up', iterations: rise, into: completeSchedule(into, `${path}.into`, rest, depth + 1) }
-    }
-    case 'table': {
-      const { rates } = record(schedule as TableSchedule, path, ['kind', 'rates'])
-      const checked = array(rates, `${path}.rates`).map((rate, i) => nonNegative(rate, `${path}.rates[${i}]`))
-      return { kind: 'table', rates: checked }
-    }
-  }
 }

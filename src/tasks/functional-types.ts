@@ -1,5 +1,12 @@
 import { Model } from '../model/model.js'
-import type { CellType, Names, NetworkDescription, Population } from '../network/description.js'
+import type {
+  CellType,
+  Names,
+  NamesOf,
+  NetworkDescription,
+  Population,
+  WholeDescription
+} from '../network/description.js'
 import { normalise } from '../network/normalise.js'
 import { invalid } from '../support/error.js'
 
@@ -31,9 +38,9 @@ export type WithFunctionalTypes<N extends Names> = {
  * @throws {@link MdglError} `'invalid'` for a description that is not allowed, has channels (they name its old types)
  * or cells whose sign is free or shuffled.
  */
-export function functionalTypes<N extends Names>(
-  description: NetworkDescription<N>
-): NetworkDescription<WithFunctionalTypes<N>> {
+export function functionalTypes<const D extends NetworkDescription>(
+  description: D
+): WholeDescription<WithFunctionalTypes<NamesOf<D>>> {
   const given = normalise(description)
   if (given.channels !== undefined) {
     throw invalid('description.channels', given.channels, 'none; they name types that are replaced')
@@ -57,7 +64,7 @@ export function functionalTypes<N extends Names>(
     )
   )
   const inhabited = types.filter(({ members }) => members.length > 0)
-  return normalise({ ...given, types: inhabited }) as NetworkDescription<WithFunctionalTypes<N>>
+  return normalise({ ...given, types: inhabited }) as WholeDescription<WithFunctionalTypes<NamesOf<D>>>
 }
 
 interface Cell {

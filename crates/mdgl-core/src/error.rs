@@ -57,5 +57,14 @@ pub(crate) fn not_finite(what: impl Into<String>) -> Error {
 /// An [`Error::Invalid`] for a name that is none of these.
 pub(crate) fn unknown<'a>(path: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Error {
     let names: Vec<_> = names.collect();
-    invalid(path, format!("'{name}'"), format!("one of: {}", names.join(", ")))
+    invalid(path, format!("'{name}'"), words(&names))
+}
+
+/// The words of a list: `'a', 'b' or 'c'`.
+pub(crate) fn words(words: &[&str]) -> String {
+    match words {
+        [] => "nothing (none is defined)".into(),
+        [one] => format!("'{one}'"),
+        [first @ .., last] => format!("'{}' or '{last}'", first.join("', '")),
+    }
 }

@@ -7,7 +7,7 @@ use mdgl_core::{Assignment, EncodedBatch, LearningRate, Objective, Optimiser, Ru
 use napi_derive::napi;
 
 use crate::error::{Failure, Result};
-use crate::network::parse;
+use crate::network::{PlainValue, parse, text};
 use crate::number::to_u64;
 use crate::rule;
 
@@ -72,6 +72,33 @@ pub fn learning_rate_at(learning_rate: String, iteration: f64) -> napi::Result<f
     let rate: LearningRate = parse(&learning_rate, "the learning rate")?;
     rate.validate("learningRate").map_err(Failure::from)?;
     Ok(rate.at(to_u64(iteration, "iteration")?))
+}
+
+/// A learning rate, at a path as messages name it, checked and with every default filled in: JSON. `iterations`: those of the
+/// training; `open`: they are not known yet.
+#[napi(catch_unwind)]
+pub fn complete_learning_rate(
+    given: PlainValue,
+    path: String,
+    iterations: Option<u32>,
+    open: bool,
+) -> napi::Result<String> {
+    let rate = given.read(&path, LearningRate::read)?.complete(iterations);
+    if open { rate.validate_open(&path) } else { rate.validate(&path) }.map_err(Failure::from)?;
+    Ok(text(&rate)?)
+}
+
+/// An optimiser, checked for a network's projections and with every default filled in: JSON.
+#[napi(catch_unwind)]
+pub fn complete_optimiser(
+    given: PlainValue,
+    projections: Vec<String>,
+    iterations: Option<u32>,
+) -> napi::Result<String> {
+    let optimiser = given.read("optimiser", Optimiser::read)?.complete(iterations);
+    let names: Vec<&str> = projections.iter().map(String::as_str).collect();
+    optimiser.validate_for(&names).map_err(Failure::from)?;
+    Ok(text(&optimiser)?)
 }
 
 /// A part of the plan that this kind of work needs; the façade must have set it.

@@ -14,7 +14,7 @@ use crate::engine::{AnyEngine, Engine};
 use crate::error::{Failure, Result};
 use crate::float::{ByFloat, Float, for_float, map_float};
 use crate::held::{self, Held};
-use crate::network::{CopiedDescription, Description, parse};
+use crate::network::{CopiedDescription, PlainValue, parse};
 use crate::results::{CellConstants, ProjectionValues};
 use crate::rule;
 use crate::shared::{Shared, projection_values};
@@ -37,13 +37,13 @@ impl ObjectFinalize for NativeModel {
 impl NativeModel {
     /// A model with the initial weights that the description gives; precision `f32` or `f64`.
     #[napi(factory, catch_unwind)]
-    pub fn create(description: Description, precision: String) -> napi::Result<Self> {
+    pub fn create(description: PlainValue, precision: String) -> napi::Result<Self> {
         Ok(draw(description.copy()?, &precision)?)
     }
 
     /// The same on a thread of its own.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
-    pub fn create_aside(env: &Env, description: Description, precision: String) -> napi::Result<Object<'_>> {
+    pub fn create_aside(env: &Env, description: PlainValue, precision: String) -> napi::Result<Object<'_>> {
         let description = description.copy()?;
         compute(env, move || draw(description, &precision))
     }
@@ -101,8 +101,8 @@ impl NativeModel {
 
     /// The description, every default filled in.
     #[napi(catch_unwind)]
-    pub fn description(&self) -> napi::Result<Description> {
-        let of = |network: &Network| Description::of(network.description());
+    pub fn description(&self) -> napi::Result<PlainValue> {
+        let of = |network: &Network| PlainValue::of(network.description());
         Ok(for_float!(self.model()?, model => of(model.snapshot().network()))?)
     }
 
@@ -154,14 +154,6 @@ impl NativeModel {
         for_float!(model, model => rule.validate_for(model.snapshot().network())).map_err(Failure::from)?;
         let used_for = used_for.map(|name| Use::named(&name)).transpose().map_err(Failure::from)?;
         Ok(used_for.map_or(Ok(()), |one| rule.validate_use(one)).map_err(Failure::from)?)
-    }
-
-    /// Refuses an optimiser (JSON) whose values are out of range or that names what the network does not have.
-    #[napi(catch_unwind)]
-    pub fn check_optimiser(&self, optimiser: String) -> napi::Result<()> {
-        let optimiser: Optimiser = parse(&optimiser, "the optimiser")?;
-        Ok(for_float!(self.model()?, model => optimiser.validate(model.snapshot().network()))
-            .map_err(Failure::from)?)
     }
 
     /// Refuses an objective (JSON) whose values are not allowed or that names what the network does not have.

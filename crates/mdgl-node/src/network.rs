@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use mdgl_core::description::given::Given;
 use mdgl_core::{Array, Network, NetworkDescription};
 use napi::bindgen_prelude::{Either, Float64Array, Uint32Array};
 use napi_derive::napi;
+use serde_json::Value;
 
 use crate::error::{Failure, Result};
 
-/// A network description: JSON, in which `{"list": k}` is the k-th of the lists beside it.
+/// A plain value: JSON, in which `{"list": k}` is the k-th of the lists beside it.
 #[napi(object)]
-pub struct Description {
+pub struct PlainValue {
     /// The JSON.
     pub json: String,
     /// Long lists of numbers, which would be slow in JSON.
@@ -25,7 +27,7 @@ pub struct CopiedDescription {
 
 /// Checks a network description as a whole: types, connections, channels.
 #[napi(catch_unwind)]
-pub fn check_network(description: Description) -> napi::Result<()> {
+pub fn check_network(description: PlainValue) -> napi::Result<()> {
     description.copy()?.network()?;
     Ok(())
 }
@@ -44,7 +46,14 @@ impl CopiedDescription {
     }
 }
 
-impl Description {
+impl PlainValue {
+    /// What a reader of the engine makes of it.
+    pub fn read<T>(&self, path: &str, read: impl FnOnce(&Given<'_>) -> mdgl_core::Result<T>) -> Result<T> {
+        let value: Value = parse(&self.json, path)?;
+        let lists = self.lists.iter().map(copied).collect::<mdgl_core::Result<Vec<_>>>()?;
+        Ok(read(&Given::new(&value, path, &lists))?)
+    }
+
     /// Copies it on JavaScript's thread; all else can be done on another.
     pub fn copy(self) -> Result<CopiedDescription> {
         let lists = self.lists.iter().map(copied).collect::<mdgl_core::Result<_>>()?;
@@ -82,6 +91,11 @@ fn copied(list: &Either<Uint32Array, Float64Array>) -> mdgl_core::Result<Array> 
 /// A value from the JSON that the façade wrote.
 pub fn parse<T: serde::de::DeserializeOwned>(json: &str, what: &str) -> Result<T> {
     serde_json::from_str(json).map_err(|error| Failure::invalid(what, json_excerpt(json), error.to_string()))
+}
+
+/// A value as JSON.
+pub fn text(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Failure::bug(error.to_string()))
 }
 
 fn json_excerpt(json: &str) -> String {

@@ -4,7 +4,7 @@
 //! the guide *Choose a rule* prints the table.
 
 use crate::description::rule::{
-    Channels, Estimator, Feedback, Hops, LearningSignal, MOST_HOPS, ReadoutFilter, Rule, Trace,
+    Channels, Estimator, Feedback, Hops, LearningSignal, ReadoutFilter, Rule, Trace,
 };
 use crate::description::{Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
 use crate::error::{Result, invalid};
@@ -512,19 +512,7 @@ impl Rule {
     /// # Errors
     /// [`crate::Error::Invalid`] with the option's path, the value and what is allowed.
     pub fn validate(&self) -> Result<()> {
-        if let Some(mu) = self.mu().filter(|mu| !(mu.is_finite() && *mu > 0.0)) {
-            return Err(invalid("rule.recurrentDerivative.mu", mu, "a finite number above 0"));
-        }
-        if let Hops::Count(n) = self.hops
-            && n > MOST_HOPS
-        {
-            return Err(invalid("rule.hops", n, format!("0 to {MOST_HOPS}, or 'all'")));
-        }
-        match &self.feedback {
-            Feedback::Fixed { random } => random.validate("random")?,
-            Feedback::Adaptive { adaptive } => adaptive.validate()?,
-            Feedback::Preset(_) | Feedback::Given { .. } => {}
-        }
+        self.validate_ranges()?;
         self.check(None, None, &self.own_channels())
     }
 
@@ -609,7 +597,7 @@ mod tests {
             "{message}"
         );
         let message = Rule { hops: Hops::Count(65), ..Rule::mdgl() }.validate().unwrap_err().to_string();
-        assert_eq!(message, "rule.hops is 65; allowed: 0 to 64, or 'all'");
+        assert_eq!(message, "rule.hops is 65; allowed: a whole number from 0 to 64, or 'all'");
     }
 
     #[test]

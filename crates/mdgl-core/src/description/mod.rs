@@ -2,6 +2,8 @@
 //!
 //! Times are in ms (`numeric/steps.rs` has the rule by which they become steps), voltages are dimensionless as in the paper. Defaults are those of Fig. 3C.
 
+mod channel;
+pub mod given;
 pub mod legal;
 pub(crate) mod list;
 pub mod published;
@@ -9,6 +11,7 @@ pub mod rule;
 
 use std::collections::BTreeMap;
 
+pub use channel::{Channel, Exponentials, Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
 use serde::{Deserialize, Serialize};
 
 use crate::description::list::{AnyList, Array, List};
@@ -624,199 +627,6 @@ fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
 
-/// A modulatory channel: type `from` secretes, type `to` receives.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Channel {
-    /// Name for messages and analysis.
-    pub name: String,
-    /// The secreting type (postsynaptic j).
-    pub from: String,
-    /// The receiving type (presynaptic p).
-    pub to: String,
-    /// Its strength.
-    pub gain: Gain,
-    /// Whom it reaches.
-    pub reach: Reach,
-    /// Its time course.
-    pub kernel: TimeCourse,
-}
-
-/// Strength of a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Gain {
-    /// From the current synaptic weights.
-    Weights(WeightGain),
-    /// Fixed.
-    Fixed(f64),
-}
-
-/// Gains that follow the weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WeightGain {
-    /// The mean weight of the synapses from the receiving to the secreting type.
-    MeanWeight,
-    /// The synapse's own weight (cell-specific).
-    Weight,
-}
-
-/// Reach of a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reach {
-    /// Along existing synapses only.
-    Synaptic,
-    /// From every cell of the secreting type.
-    Nonlocal,
-    /// Over the network's [`Sheet`]: a cell receives the field at its site,
-    ///
-    /// ```text
-    /// Γ_p,t = Σ gain G_t[site of p],   G_t = K ∗ G_t+1 + Σ_{j at the site} (1−α_j) (what j secretes at t)
-    /// ```
-    ///
-    /// G runs backwards in time as the secretion does: a cell's eligibility is multiplied by what is secreted d sites away
-    /// d steps later at the earliest. One field per secreting type.
-    Diffusive,
-}
-
-/// A channel's time course: which past of the secreting cell's L ψ it carries.
-///
-/// In JSON `'none'`, `'exact'`, `'membrane'`, `{"membrane": {…}}` or `{"tauRise": …, "tauDecay": …}`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(from = "TimeCourseForm", into = "TimeCourseForm")]
-pub enum TimeCourse {
-    /// Instantaneous, as published.
-    None,
-    /// The secreting cell's own adjoint state λv (BPTT's recursion).
-    Exact,
-    /// The same recursion with a constant m in place of ψ in its feedback, known before the batch.
-    Membrane(Membrane),
-    /// Two exponentials of given time constants.
-    Exponentials(Exponentials),
-}
-
-impl TimeCourse {
-    /// As it is written in a description.
-    pub(crate) fn name(self) -> String {
-        match self {
-            Self::None => "'none'".into(),
-            Self::Exact => "'exact'".into(),
-            Self::Membrane(_) => "'membrane'".into(),
-            Self::Exponentials(Exponentials { tau_rise, tau_decay }) => {
-                format!("{{tauRise: {tau_rise}, tauDecay: {tau_decay}}}")
-            }
-        }
-    }
-
-    /// Whether the secreting cell's L ψ passes through a fixed filter of two states.
-    pub(crate) fn is_filter(self) -> bool {
-        matches!(self, Self::Membrane(_) | Self::Exponentials(_))
-    }
-}
-
-/// The secreting cell's membrane and adaptation, linearised about a constant m in place of ψ:
-///
-/// ```text
-/// s_t = (α − thr m) s_t+1 + (1−ρ) m r_t+1 + ψ_t L_t
-/// r_t = (ρ − (1−ρ) β m) r_t+1 + thr β m s_t+1 − β ψ_t L_t
-/// ```
-///
-/// s takes the place of ψ L. m is one number for all cells of the same type and constants.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Membrane {
-    /// Source of m.
-    #[serde(default)]
-    pub mean: PsiMean,
-    /// m before the first batch, in units of γ/thr, the largest ψ: 0 to 1. Default 0.1.
-    #[serde(default = "initial_mean")]
-    pub initial: f64,
-}
-
-impl Default for Membrane {
-    fn default() -> Self {
-        Self { mean: PsiMean::Running, initial: initial_mean() }
-    }
-}
-
-/// Source of the constant m of [`Membrane`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PsiMean {
-    /// m ← 0.9 m + 0.1 · (mean ψ of a batch), after each batch that trained the model: causal.
-    #[default]
-    Running,
-    /// Mean ψ of the batch itself: acausal to that extent.
-    Batch,
-}
-
-/// h(k) ∝ (a^(k+1) − b^(k+1))/(a − b), a = exp(−dt/tauDecay), b = exp(−dt/tauRise) (0 for tauRise 0), scaled to a largest
-/// value of 1: a^k for tauRise 0, ∝ (k+1) a^k for equal time constants.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Exponentials {
-    /// In ms: 0, or from half a step to `tau_decay`.
-    pub tau_rise: f64,
-    /// In ms, at least half a step.
-    pub tau_decay: f64,
-}
-
-/// A kernel as it is written.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum TimeCourseForm {
-    Named(TimeCourseName),
-    Membrane(MembraneForm),
-    Exponentials(Exponentials),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum TimeCourseName {
-    None,
-    Exact,
-    Membrane,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MembraneForm {
-    membrane: Membrane,
-}
-
-impl From<TimeCourseForm> for TimeCourse {
-    fn from(form: TimeCourseForm) -> Self {
-        match form {
-            TimeCourseForm::Named(TimeCourseName::None) => Self::None,
-            TimeCourseForm::Named(TimeCourseName::Exact) => Self::Exact,
-            TimeCourseForm::Named(TimeCourseName::Membrane) => Self::Membrane(Membrane::default()),
-            TimeCourseForm::Membrane(MembraneForm { membrane }) => Self::Membrane(membrane),
-            TimeCourseForm::Exponentials(exponentials) => Self::Exponentials(exponentials),
-        }
-    }
-}
-
-impl From<TimeCourse> for TimeCourseForm {
-    /// The default is written by name.
-    fn from(kernel: TimeCourse) -> Self {
-        match kernel {
-            TimeCourse::None => Self::Named(TimeCourseName::None),
-            TimeCourse::Exact => Self::Named(TimeCourseName::Exact),
-            TimeCourse::Membrane(membrane) if membrane == Membrane::default() => {
-                Self::Named(TimeCourseName::Membrane)
-            }
-            TimeCourse::Membrane(membrane) => Self::Membrane(MembraneForm { membrane }),
-            TimeCourse::Exponentials(exponentials) => Self::Exponentials(exponentials),
-        }
-    }
-}
-
-/// Our default: cells of Fig. 3C and of delayed match to sample have 0.05 to 0.15 before training.
-fn initial_mean() -> f64 {
-    0.1
-}
 fn first_seed() -> u64 {
     1
 }

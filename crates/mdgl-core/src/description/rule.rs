@@ -1,19 +1,22 @@
 //! A learning rule as one plain value; the published rules are constants of it.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::description::given::{Given, deserialise_by_reading};
 use crate::description::{Channel, Gain, Reach, TimeCourse};
+use crate::error::{Result, invalid};
+use crate::numeric::ranges::{SAFE, at_least_0, fraction, positive};
 
 /// A learning rule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Rule {
     /// Form of the computation of the gradient.
     pub estimator: Estimator,
     /// The weights through which errors reach the cells.
     pub feedback: Feedback,
     /// Whether a cell learns by its own learning signal or by the field at its site.
-    #[serde(default, skip_serializing_if = "LearningSignal::is_own")]
+    #[serde(skip_serializing_if = "LearningSignal::is_own")]
     pub learning_signal: LearningSignal,
     /// The modulatory channels that the rule uses.
     pub channels: Channels,
@@ -28,7 +31,7 @@ pub struct Rule {
 }
 
 /// Form of the computation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Estimator {
     /// A recursion from the last step to the first: fast.
@@ -65,7 +68,7 @@ impl Estimator {
 }
 
 /// Learning signal of a cell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LearningSignal {
     /// L of its own feedback weights.
@@ -86,7 +89,7 @@ impl LearningSignal {
 }
 
 /// Feedback weights B: L_p,t = (1−κ) Σ_k B[p→k] g_k,t.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Feedback {
     /// By name.
@@ -109,7 +112,7 @@ pub enum Feedback {
 }
 
 /// Feedback weights by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FeedbackPreset {
     /// The current readout weights.
@@ -117,8 +120,8 @@ pub enum FeedbackPreset {
 }
 
 /// Random feedback weights: a pair of cell and readout unit has one with probability `density`, normal with mean 0.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RandomFeedback {
     /// Seed of the draw.
     pub seed: u64,
@@ -130,8 +133,8 @@ pub struct RandomFeedback {
 
 /// Feedback weights that start as the readout's plus random ones, B = W + D, and receive the readout's own changes. Each
 /// step of the optimiser then subtracts learning rate · weight decay of both: D vanishes, so B converges to W.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AdaptiveFeedback {
     /// Seed of the draw of D.
     pub seed: u64,
@@ -165,7 +168,7 @@ impl Default for RandomFeedback {
 }
 
 /// Which channels a rule uses.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Channels {
     /// The network's own channels.
@@ -177,7 +180,7 @@ pub enum Channels {
 }
 
 /// A preset by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChannelPreset {
     /// The channels of the network description.
@@ -185,8 +188,7 @@ pub enum ChannelPreset {
 }
 
 /// A channel without its types.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct UniformChannel {
     /// Its strength.
     pub gain: Gain,
@@ -197,7 +199,7 @@ pub struct UniformChannel {
 }
 
 /// Number of synapses followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Hops {
     /// 0 (e-prop), 1 (MDGL), or more.
@@ -207,7 +209,7 @@ pub enum Hops {
 }
 
 /// The word `all`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AllHops {
     /// Backpropagation through time.
@@ -215,7 +217,7 @@ pub enum AllHops {
 }
 
 /// Derivative on the recurrent path.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum RecurrentDerivative {
     /// By name.
@@ -228,7 +230,7 @@ pub enum RecurrentDerivative {
 }
 
 /// A derivative by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DerivativePreset {
     /// The pseudo-derivative ψ.
@@ -236,7 +238,7 @@ pub enum DerivativePreset {
 }
 
 /// The readout's filter in the modulatory term.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReadoutFilter {
     /// Applied to the product, as the gradient has it.
@@ -246,7 +248,7 @@ pub enum ReadoutFilter {
 }
 
 /// The eligibility trace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Trace {
     /// With reset and adaptation, as in Liu et al. 2021; in a network of other conventions, theirs.
@@ -257,6 +259,211 @@ pub enum Trace {
 
 /// Most hops that a rule counts; each costs as much as a backward pass.
 pub const MOST_HOPS: u32 = 64;
+
+deserialise_by_reading!(Rule, "rule");
+deserialise_by_reading!(Channels, "rule.channels");
+
+impl Rule {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for another shape.
+    pub fn read(given: &Given<'_>) -> Result<Self> {
+        let [estimator, feedback, signal, channels, hops, derivative, filter, trace] = given.parts([
+            "estimator",
+            "feedback",
+            "learningSignal",
+            "channels",
+            "hops",
+            "recurrentDerivative",
+            "readoutFilter",
+            "trace",
+        ])?;
+        let signals = [("own", LearningSignal::Own), ("diffusive", LearningSignal::Diffusive)];
+        let filters = [("exact", ReadoutFilter::Exact), ("separate", ReadoutFilter::Separate)];
+        Ok(Self {
+            estimator: Estimator::read(&estimator)?,
+            feedback: Feedback::read(&feedback)?,
+            learning_signal: signal.or(LearningSignal::Own, |given| given.word(&signals))?,
+            channels: Channels::read(&channels)?,
+            hops: Hops::read(&hops)?,
+            recurrent_derivative: RecurrentDerivative::read(&derivative)?,
+            readout_filter: filter.word(&filters)?,
+            trace: trace.word(&[("mdgl2021", Trace::Mdgl2021), ("rflo", Trace::Rflo)])?,
+        })
+    }
+
+    /// Refuses values out of range.
+    pub(crate) fn validate_ranges(&self) -> Result<()> {
+        if let Some(mu) = self.mu() {
+            positive("rule.recurrentDerivative.mu", mu)?;
+        }
+        if let Hops::Count(n) = self.hops
+            && n > MOST_HOPS
+        {
+            return Err(invalid("rule.hops", n, hop_counts()));
+        }
+        self.channels.validate("rule.channels")?;
+        self.feedback.validate("rule.feedback")
+    }
+}
+
+impl Estimator {
+    fn read(given: &Given<'_>) -> Result<Self> {
+        let all = [Self::Backward, Self::Online, Self::Rtrl, Self::Snap1, Self::Uoro, Self::KfRtrl];
+        given.word(&all.map(|one| (one.name(), one)))
+    }
+}
+
+impl Hops {
+    fn read(given: &Given<'_>) -> Result<Self> {
+        match given.known(&[("all", Self::All(AllHops::All))]) {
+            Some(all) => Ok(all),
+            None => {
+                given.whole(0, MOST_HOPS.into()).map(Self::Count).map_err(|_| given.refused(hop_counts()))
+            }
+        }
+    }
+}
+
+fn hop_counts() -> String {
+    format!("a whole number from 0 to {MOST_HOPS}, or 'all'")
+}
+
+impl RecurrentDerivative {
+    fn read(given: &Given<'_>) -> Result<Self> {
+        match given.known(&[("psi", Self::Preset(DerivativePreset::Psi))]) {
+            Some(preset) => Ok(preset),
+            None if !given.is_object() => Err(given.refused("'psi' or {mu: …}")),
+            None => given.parts(["mu"]).map(|[mu]| Self::Constant { mu: mu.number() }),
+        }
+    }
+}
+
+impl Feedback {
+    fn read(given: &Given<'_>) -> Result<Self> {
+        if !given.is_object() {
+            let allowed = "'symmetric', {random: {…}}, {adaptive: {…}} or {weights: [[…], …]}";
+            let symmetric = given.known(&[("symmetric", FeedbackPreset::Symmetric)]);
+            return symmetric.map(Self::Preset).ok_or_else(|| given.refused(allowed));
+        }
+        if !given.part("weights").is_missing() {
+            let [weights] = given.parts(["weights"])?;
+            let rows = weights.items()?;
+            let row =
+                |given: &Given<'_>| given.floats()?.numbers(|| given.path().into()).map(|row| row.to_vec());
+            return Ok(Self::Given { weights: rows.iter().map(row).collect::<Result<_>>()? });
+        }
+        if !given.part("adaptive").is_missing() {
+            let [adaptive] = given.parts(["adaptive"])?;
+            adaptive.only(&["seed", "density", "standardDeviation", "weightDecay"])?;
+            let RandomFeedback { seed, density, standard_deviation } = RandomFeedback::of(&adaptive)?;
+            let weight_decay =
+                adaptive.part("weightDecay").number_or(AdaptiveFeedback::default().weight_decay);
+            return Ok(Self::Adaptive {
+                adaptive: AdaptiveFeedback { seed, density, standard_deviation, weight_decay },
+            });
+        }
+        let [random] = given.parts(["random"])?;
+        random.only(&["seed", "density", "standardDeviation"])?;
+        Ok(Self::Fixed { random: RandomFeedback::of(&random)? })
+    }
+
+    fn validate(&self, path: &str) -> Result<()> {
+        match self {
+            Self::Preset(_) => Ok(()),
+            Self::Fixed { random } => random.validate(&format!("{path}.random")),
+            Self::Adaptive { adaptive } => {
+                let path = format!("{path}.adaptive");
+                adaptive.difference().validate(&path)?;
+                at_least_0(format_args!("{path}.weightDecay"), adaptive.weight_decay)
+            }
+            Self::Given { weights } => {
+                let columns = weights.first().map_or(0, Vec::len);
+                for (p, row) in weights.iter().enumerate() {
+                    if row.len() != columns {
+                        let allowed = format!("{columns} weights, as the first row has");
+                        return Err(invalid(
+                            format!("{path}.weights[{p}]"),
+                            format!("{} weights", row.len()),
+                            allowed,
+                        ));
+                    }
+                    if let Some(k) = row.iter().position(|weight| !weight.is_finite()) {
+                        let path = format!("{path}.weights[{p}][{k}]");
+                        return Err(invalid(path, row[k], "a finite number"));
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl RandomFeedback {
+    fn of(given: &Given<'_>) -> Result<Self> {
+        let usual = Self::default();
+        Ok(Self {
+            seed: given.part("seed").or(usual.seed, |given| given.whole(0, SAFE))?,
+            density: given.part("density").number_or(usual.density),
+            standard_deviation: given.part("standardDeviation").number_or(usual.standard_deviation),
+        })
+    }
+
+    fn validate(&self, path: &str) -> Result<()> {
+        fraction(format_args!("{path}.density"), self.density)?;
+        positive(format_args!("{path}.standardDeviation"), self.standard_deviation)
+    }
+}
+
+impl Channels {
+    fn read(given: &Given<'_>) -> Result<Self> {
+        if let Some(preset) = given.known(&[("network", ChannelPreset::Network)]) {
+            return Ok(Self::Preset(preset));
+        }
+        if given.is_list() {
+            return given.items()?.iter().map(Channel::read).collect::<Result<_>>().map(Self::List);
+        }
+        match given.is_object() {
+            true => UniformChannel::read(given).map(Self::Uniform),
+            false => {
+                Err(given.refused("'network', a list of channels ([] for none) or {gain, reach, kernel}"))
+            }
+        }
+    }
+
+    fn validate(&self, path: &str) -> Result<()> {
+        match self {
+            Self::Preset(_) => Ok(()),
+            Self::Uniform(channel) => channel.validate(path),
+            Self::List(list) => {
+                let mut list = list.iter().enumerate();
+                list.try_for_each(|(i, channel)| channel.validate(&format!("{path}[{i}]")))
+            }
+        }
+    }
+}
+
+impl UniformChannel {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for another shape.
+    pub fn read(given: &Given<'_>) -> Result<Self> {
+        let [gain, reach, kernel] = given.parts(["gain", "reach", "kernel"])?;
+        let (gain, reach) = (Gain::read(&gain)?, Reach::read(&reach)?);
+        Ok(Self { gain, reach, kernel: TimeCourse::read(&kernel)? })
+    }
+
+    /// Refuses values out of range; `path` is where it stands.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] with the value's path.
+    pub fn validate(&self, path: &str) -> Result<()> {
+        self.gain.validate(path)?;
+        self.kernel.validate(path)
+    }
+}
 
 impl Rule {
     /// μ, if a constant stands in place of ψ on the recurrent path.

@@ -1,6 +1,6 @@
 //! Feedback weights, through which errors reach the cells.
 
-use crate::description::rule::{AdaptiveFeedback, Feedback, RandomFeedback};
+use crate::description::rule::{Feedback, RandomFeedback};
 use crate::error::{Result, invalid};
 use crate::model::Model;
 use crate::network::Network;
@@ -25,7 +25,7 @@ pub(crate) fn csr<F: Scalar>(
     }
 }
 
-/// Refuses given weights that are not one finite number per neuron and readout unit.
+/// Refuses given weights that are not one number per neuron and readout unit.
 pub(crate) fn validate(feedback: &Feedback, network: &Network) -> Result<()> {
     let Feedback::Given { weights } = feedback else { return Ok(()) };
     const PATH: &str = "rule.feedback.weights";
@@ -37,9 +37,6 @@ pub(crate) fn validate(feedback: &Feedback, network: &Network) -> Result<()> {
         if row.len() != outputs {
             let allowed = format!("{outputs}, one per readout unit");
             return Err(invalid(format!("{PATH}[{p}]"), format!("{} weights", row.len()), allowed));
-        }
-        if let Some(k) = row.iter().position(|weight| !weight.is_finite()) {
-            return Err(invalid(format!("{PATH}[{p}][{k}]"), row[k], "a finite number"));
         }
     }
     Ok(())
@@ -84,31 +81,4 @@ fn draw<F: Scalar>(
         }
     }
     Ok(Csr::new(network.size(), &triples))
-}
-
-impl RandomFeedback {
-    pub(crate) fn validate(&self, kind: &str) -> Result<()> {
-        if !(self.density > 0.0 && self.density <= 1.0) {
-            let path = format!("rule.feedback.{kind}.density");
-            return Err(invalid(path, self.density, "above 0, at most 1"));
-        }
-        if !(self.standard_deviation > 0.0 && self.standard_deviation.is_finite()) {
-            let path = format!("rule.feedback.{kind}.standardDeviation");
-            return Err(invalid(path, self.standard_deviation, "a finite number above 0"));
-        }
-        Ok(())
-    }
-}
-
-impl AdaptiveFeedback {
-    pub(crate) fn validate(&self) -> Result<()> {
-        self.difference().validate("adaptive")?;
-        match self.weight_decay.is_finite() && self.weight_decay >= 0.0 {
-            true => Ok(()),
-            false => {
-                let path = "rule.feedback.adaptive.weightDecay";
-                Err(invalid(path, self.weight_decay, "a finite number ≥ 0"))
-            }
-        }
-    }
 }

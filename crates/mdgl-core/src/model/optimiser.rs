@@ -4,70 +4,62 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::description::given::{Given, deserialise_by_reading};
 use crate::description::rule::Feedback;
-use crate::error::{Result, invalid};
+use crate::error::{Result, invalid, words};
 use crate::model::gradients::Gradients;
-use crate::model::schedule::LearningRate;
+use crate::model::schedule::{LearningRate, MOST_ITERATIONS};
 use crate::model::{AdamMoment, Model};
 use crate::network::{Network, SynapseKind, Synapses};
 use crate::numeric::random::{CounterRng, DrawStream};
+use crate::numeric::ranges::{at_least_0, below_1, fraction, positive, whole};
 use crate::numeric::scalar::Scalar;
 
 /// θ of a rewired synapse.
 const REBORN: f64 = 1e-12;
 
 /// Settings of the optimiser.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Optimiser {
     /// The update.
     #[serde(flatten)]
     pub method: Method,
     /// Rate at which living weights shrink: θ loses learningRate · l1 per step.
-    #[serde(default = "l1")]
     pub l1: f64,
     /// θ gains √(2 · learningRate · temperature) N(0, 1) per step.
-    #[serde(default)]
     pub temperature: f64,
     /// Whether dead synapses of signed senders are rewired.
-    #[serde(default = "yes")]
     pub rewiring: bool,
     /// Decoupled weight decay: θ loses learningRate · weightDecay · θ per step; biases do not.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub weight_decay: f64,
     /// Factors of the learning rate of single projections, by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub learning_rate_factors: BTreeMap<String, f64>,
     /// Stepwise decay of the learning rate, counted in the model's steps.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decay: Option<Decay>,
     /// Largest norm of the whole gradient; larger ones are scaled down.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
     /// Projections that are not trained.
-    #[serde(default)]
     pub frozen: Vec<String>,
 }
 
 /// The update rule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Method {
     /// θ −= lr √(1−β₂ⁿ)/(1−β₁ⁿ) m / (√v + ε); ε is not bias-corrected.
     Adam {
         /// lr.
-        #[serde(default = "learning_rate")]
         learning_rate: LearningRate,
         /// β₁.
-        #[serde(default = "beta1")]
         beta1: f64,
         /// β₂.
-        #[serde(default = "beta2")]
         beta2: f64,
         /// ε.
-        #[serde(default = "epsilon")]
         epsilon: f64,
     },
     /// θ −= lr · gradient.
@@ -78,8 +70,7 @@ pub enum Method {
 }
 
 /// lr ← lr · factor every so many iterations.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Decay {
     /// The factor.
     pub factor: f64,
@@ -87,26 +78,8 @@ pub struct Decay {
     pub every: u32,
 }
 
-fn l1() -> f64 {
-    0.01
-}
-fn yes() -> bool {
-    true
-}
-fn learning_rate() -> LearningRate {
-    LearningRate::Constant(0.0025)
-}
 fn is_zero(x: &f64) -> bool {
     *x == 0.0
-}
-fn beta1() -> f64 {
-    0.9
-}
-fn beta2() -> f64 {
-    0.999
-}
-fn epsilon() -> f64 {
-    1e-8
 }
 
 impl Default for Optimiser {
@@ -114,12 +87,12 @@ impl Default for Optimiser {
     fn default() -> Self {
         Self {
             method: Method::Adam {
-                learning_rate: learning_rate(),
-                beta1: beta1(),
-                beta2: beta2(),
-                epsilon: epsilon(),
+                learning_rate: LearningRate::Constant(0.0025),
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon: 1e-8,
             },
-            l1: l1(),
+            l1: 0.01,
             temperature: 0.0,
             rewiring: true,
             weight_decay: 0.0,
@@ -131,51 +104,115 @@ impl Default for Optimiser {
     }
 }
 
+deserialise_by_reading!(Optimiser, "optimiser");
+
+/// Keys of every optimiser.
+const KEYS: [&str; 10] = [
+    "kind",
+    "learningRate",
+    "learningRateFactors",
+    "weightDecay",
+    "l1",
+    "temperature",
+    "rewiring",
+    "decay",
+    "clipNorm",
+    "frozen",
+];
+
 impl Optimiser {
+    /// Reads one, with [`Self::default`] for what was left out.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for another shape.
+    pub fn read(given: &Given<'_>) -> Result<Self> {
+        given.entries()?;
+        let usual = Self::default();
+        let descends = given.part("kind").word(&[("adam", false), ("gradient-descent", true)])?;
+        let keys = if descends { vec![] } else { vec!["beta1", "beta2", "epsilon"] };
+        given.only(&[&KEYS[..], &keys].concat())?;
+        let [_, learning_rate, factors, weight_decay, l1, temperature, rewiring, decay, clip_norm, frozen] =
+            KEYS.map(|key| given.part(key));
+        let learning_rate =
+            learning_rate.or(usual.learning_rate().clone(), |given| LearningRate::read(&given))?;
+        let factors = factors.or(vec![], |given| given.entries())?;
+        let number = |key: &str, default: f64| given.part(key).number_or(default);
+        let method = match usual.method {
+            Method::Adam { beta1, beta2, epsilon, .. } if !descends => Method::Adam {
+                learning_rate,
+                beta1: number("beta1", beta1),
+                beta2: number("beta2", beta2),
+                epsilon: number("epsilon", epsilon),
+            },
+            _ => Method::GradientDescent { learning_rate },
+        };
+        Ok(Self {
+            method,
+            l1: l1.number_or(usual.l1),
+            temperature: temperature.number_or(usual.temperature),
+            rewiring: rewiring.or(usual.rewiring, |given| given.flag())?,
+            weight_decay: weight_decay.number_or(usual.weight_decay),
+            learning_rate_factors: factors
+                .into_iter()
+                .map(|(name, factor)| (name, factor.number()))
+                .collect(),
+            decay: decay.set().as_ref().map(Decay::read).transpose()?,
+            clip_norm: clip_norm.set().map(|given| given.number()),
+            frozen: frozen.or(vec![], |given| Ok(given.items()?.iter().map(Given::text).collect()))?,
+        })
+    }
+
+    /// The same with the number of the training's iterations where its schedule needs it.
+    pub fn complete(mut self, iterations: Option<u32>) -> Self {
+        let rate = self.learning_rate_mut();
+        *rate = rate.clone().complete(iterations);
+        self
+    }
+
     /// Checks the settings against a network.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for values out of range or unknown projections.
     pub fn validate(&self, network: &Network) -> Result<()> {
-        let at_least_0 = |name: &str, x: f64| match x.is_finite() && x >= 0.0 {
-            true => Ok(()),
-            false => Err(invalid(format!("optimiser.{name}"), x, "a finite number ≥ 0")),
-        };
-        let below_1 = |name: &str, x: f64| match (0.0..1.0).contains(&x) {
-            true => Ok(()),
-            false => Err(invalid(format!("optimiser.{name}"), x, "0 or more, below 1")),
-        };
+        self.validate_for(&network.projections.iter().map(Synapses::name).collect::<Vec<_>>())
+    }
+
+    /// Checks the settings against the names of a network's projections.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for values out of range or unknown projections.
+    pub fn validate_for(&self, projections: &[&str]) -> Result<()> {
         self.learning_rate().validate("optimiser.learningRate")?;
         match self.method {
             Method::GradientDescent { .. } => {}
             Method::Adam { beta1, beta2, epsilon, .. } => {
-                below_1("beta1", beta1)?;
-                below_1("beta2", beta2)?;
-                at_least_0("epsilon", epsilon)?;
+                below_1("optimiser.beta1", beta1)?;
+                below_1("optimiser.beta2", beta2)?;
+                positive("optimiser.epsilon", epsilon)?;
             }
         }
-        at_least_0("l1", self.l1)?;
-        at_least_0("temperature", self.temperature)?;
-        at_least_0("weightDecay", self.weight_decay)?;
+        at_least_0("optimiser.l1", self.l1)?;
+        at_least_0("optimiser.temperature", self.temperature)?;
+        at_least_0("optimiser.weightDecay", self.weight_decay)?;
         for (name, &factor) in &self.learning_rate_factors {
-            network.projection_index(name)?;
-            at_least_0(&format!("learningRateFactors.{name}"), factor)?;
+            let path = format!("optimiser.learningRateFactors.{name}");
+            if !projections.contains(&name.as_str()) {
+                return Err(invalid(path, factor, format!("only {}", words(projections))));
+            }
+            at_least_0(path, factor)?;
         }
         if let Some(decay) = self.decay {
             if self.learning_rate().is_schedule() {
                 return Err(invalid("optimiser.decay", "set", "null with a schedule of the learning rate"));
             }
-            at_least_0("decay.factor", decay.factor)?;
-            if decay.every == 0 {
-                return Err(invalid("optimiser.decay.every", 0, "at least 1 iteration"));
-            }
+            fraction("optimiser.decay.factor", decay.factor)?;
+            whole("optimiser.decay.every", decay.every.into(), 1, MOST_ITERATIONS)?;
         }
-        if let Some(norm) = self.clip_norm
-            && !(norm.is_finite() && norm > 0.0)
-        {
-            return Err(invalid("optimiser.clipNorm", norm, "a finite number above 0"));
+        self.clip_norm.map_or(Ok(()), |norm| positive("optimiser.clipNorm", norm))?;
+        match self.frozen.iter().position(|name| !projections.contains(&name.as_str())) {
+            Some(i) => Err(invalid("optimiser.frozen", format!("'{}'", self.frozen[i]), words(projections))),
+            None => Ok(()),
         }
-        self.frozen.iter().try_for_each(|name| network.projection_index(name).map(drop))
     }
 
     /// Which projections learn: plastic and not frozen.
@@ -189,15 +226,20 @@ impl Optimiser {
         learning_rate
     }
 
+    fn learning_rate_mut(&mut self) -> &mut LearningRate {
+        let (Method::Adam { learning_rate, .. } | Method::GradientDescent { learning_rate }) =
+            &mut self.method;
+        learning_rate
+    }
+
     /// The optimiser of an iteration, counted from 1: a schedule's rate of that iteration in its place.
     pub(crate) fn at(&self, iteration: u64) -> Cow<'_, Self> {
         if !self.learning_rate().is_schedule() {
             return Cow::Borrowed(self);
         }
         let mut own = self.clone();
-        let (Method::Adam { learning_rate, .. } | Method::GradientDescent { learning_rate }) =
-            &mut own.method;
-        *learning_rate = LearningRate::Constant(learning_rate.at(iteration));
+        let rate = own.learning_rate_mut();
+        *rate = LearningRate::Constant(rate.at(iteration));
         Cow::Owned(own)
     }
 
@@ -208,6 +250,13 @@ impl Optimiser {
             None => learning_rate,
             Some(d) => learning_rate * libm::pow(d.factor, (steps / u64::from(d.every)) as f64),
         }
+    }
+}
+
+impl Decay {
+    fn read(given: &Given<'_>) -> Result<Self> {
+        let [factor, every] = given.parts(["factor", "every"])?;
+        Ok(Self { factor: factor.number(), every: every.whole(1, MOST_ITERATIONS)? })
     }
 }
 

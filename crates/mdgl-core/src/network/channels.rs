@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::description::legal::check_gain;
 use crate::description::rule::UniformChannel;
-use crate::description::{Channel, Exponentials, Gain, Membrane, Reach, TimeCourse, WeightGain};
+use crate::description::{Channel, Exponentials, Gain, Reach, TimeCourse, WeightGain};
 use crate::error::{Result, invalid, unknown};
 use crate::numeric::steps::{lasting, lasting_or_zero};
 
@@ -141,25 +141,18 @@ fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
 }
 
 fn validate_gain(path: &str, gain: Gain, reach: Reach) -> Result<()> {
-    match gain {
-        Gain::Fixed(x) if !x.is_finite() => Err(invalid(format!("{path}.gain"), x, "a finite number")),
-        _ => check_gain(&format!("{path}.gain"), gain, reach),
-    }
+    gain.validate(path)?;
+    check_gain(&format!("{path}.gain"), gain, reach)
 }
 
 fn validate_kernel(path: &str, kernel: TimeCourse, dt: f64) -> Result<()> {
-    match kernel {
-        TimeCourse::Membrane(Membrane { initial, .. }) if !(0.0..=1.0).contains(&initial) => {
-            Err(invalid(format!("{path}.kernel.membrane.initial"), initial, "0 to 1"))
-        }
-        TimeCourse::Exponentials(Exponentials { tau_rise, tau_decay }) => {
-            lasting(format!("{path}.kernel.tauDecay"), tau_decay, dt)?;
-            let path = format!("{path}.kernel.tauRise");
-            if tau_rise > tau_decay {
-                return Err(invalid(path, tau_rise, format!("0 to tauDecay ({tau_decay})")));
-            }
-            lasting_or_zero(path, tau_rise, dt)
-        }
-        _ => Ok(()),
+    let exponentials = match kernel {
+        TimeCourse::Exponentials(exponentials) => Some(exponentials),
+        TimeCourse::None | TimeCourse::Exact | TimeCourse::Membrane(_) => None,
+    };
+    if let Some(Exponentials { tau_decay, .. }) = exponentials {
+        lasting(format!("{path}.kernel.tauDecay"), tau_decay, dt)?;
     }
+    kernel.validate(path)?;
+    exponentials.map_or(Ok(()), |own| lasting_or_zero(format!("{path}.kernel.tauRise"), own.tau_rise, dt))
 }

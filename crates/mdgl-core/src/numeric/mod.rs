@@ -5,6 +5,7 @@ pub(crate) mod csr;
 pub mod lanes;
 pub(crate) mod memory;
 pub(crate) mod random;
+pub(crate) mod ranges;
 pub(crate) mod scalar;
 pub(crate) mod semaphore;
 pub(crate) mod steps;
