@@ -173,9 +173,9 @@ test('an option that a sentence names after a command is one of that command', t
   t.like(found, { command: 'train', option: 'alignment' })
 })
 
-/** Options of other programs that a message names: npm's, Node's, those of sbatch and perf. */
+/** Options of other programs that a string names: npm's, Node's, those of sbatch and perf. */
 const FOREIGN = [
-  ...['omit', 'input-type', 'array', 'wrap'],
+  ...['omit', 'input-type', 'disable-warning', 'array', 'wrap'],
   ...['call-graph', 'no-children', 'sort', 'stdio', 'no-inline']
 ]
 

@@ -231,6 +231,7 @@ test('chance is known of one cross-entropy; the target rate is the regulariser',
     chance: { loss: Math.log(4), accuracy: 0.25 },
     targetRate: 10
   })
+  t.is(measuresOf({ kind: 'cross-entropy', weight: 2 }, null, description).chance?.loss, 2 * Math.log(4))
   t.is(measuresOf({ kind: 'squared-error' }, null, description).chance, null)
   t.is(measuresOf({ y: { kind: 'squared-error' } }, null, description).lossUnit, 'squared error')
 })

@@ -2,7 +2,7 @@ import { appendFile, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import type { Metrics } from '../src/index.js'
-import { RUN_FORMAT, type RunConfig, RunFolder, readRunFolder } from '../src/runs/run-folder.js'
+import { metricsLine, RUN_FORMAT, type RunConfig, RunFolder, readRunFolder } from '../src/runs/run-folder.js'
 import { RunLock } from '../src/runs/run-lock.js'
 import { temporaryFolder } from './helpers/cli.js'
 
@@ -21,7 +21,7 @@ const CONFIG: RunConfig = {
 const metrics = (iteration: number): Metrics => ({
   rate: 5,
   regulariser: 0,
-  readouts: { out: { loss: 0.1 + 0.2, accuracy: null } },
+  readouts: { one: { loss: 0.1 + 0.2, accuracy: null }, other: { loss: 0.5, accuracy: 0.25 } },
   msPerIteration: 1,
   gradientNorm: 2,
   accuracy: null,
@@ -41,6 +41,11 @@ test('what is written is read back, to the last bit', async t => {
   await folder.finish(model)
   t.deepEqual(await readRunFolder(path), { config: CONFIG, metrics: [metrics(1), metrics(2)], finished: true })
   t.deepEqual((await readdir(path)).sort(), ['config.json', 'finished.json', 'metrics.jsonl', 'weights.safetensors'])
+})
+
+test('a readout alone is not written beside the loss, and is read as none', t => {
+  const alone = { ...metrics(1), readouts: { one: { loss: 0.1 + 0.2, accuracy: null } } }
+  t.deepEqual(JSON.parse(metricsLine(alone)), JSON.parse(JSON.stringify({ ...alone, readouts: undefined })))
 })
 
 test('half a line at the end of the metrics is left out', async t => {

@@ -70,6 +70,11 @@ const steps = [
     title: "The engine's tests on NEON, under qemu-user (Debian, as root; installs it where it is missing)",
     program: 'node',
     args: ['scripts/lib/neon-soak.mjs']
+  },
+  {
+    title: 'Instructions per iteration on AVX2, beside the recorded ones (needs valgrind)',
+    program: 'node',
+    args: ['scripts/instructions.mjs']
   }
 ]
 

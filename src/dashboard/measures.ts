@@ -14,11 +14,12 @@ export function measuresOf(
   const losses = loss === undefined ? [] : 'kind' in loss ? [loss] : Object.values(loss)
   const kinds = new Set(losses.map(each => (each as { readonly kind?: string } | undefined)?.kind))
   const [kind] = kinds.size === 1 ? kinds : []
+  const { weight = 1 } = (losses[0] ?? {}) as { readonly weight?: number }
   const units = readouts.reduce((sum, { size }) => sum + size, 0)
   const alone = losses.length === 1 && kind === 'cross-entropy' && units > 1
   return {
     lossUnit: kind === 'cross-entropy' ? 'cross-entropy, nats' : kind === 'squared-error' ? 'squared error' : 'loss',
-    chance: alone ? { loss: Math.log(units), accuracy: 1 / units } : null,
+    chance: alone ? { loss: weight * Math.log(units), accuracy: 1 / units } : null,
     targetRate: regulariser?.targetRate ?? null
   }
 }

@@ -24,7 +24,7 @@ export interface Metrics {
   readonly loss: number
   /** Fraction of answers that were right; null where no loss knows right or wrong. */
   readonly accuracy: number | null
-  /** Each readout that has a loss by itself. */
+  /** Each readout that has a loss by itself. Lines of a run folder have it where there are several, else nothing. */
   readonly readouts: { readonly [readout: string]: ReadoutMetrics }
   /** The regulariser's part, 0 without one. */
   readonly regulariser: number

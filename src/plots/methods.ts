@@ -58,6 +58,7 @@ function lossMethods({ loss, regulariser }: Training, network: NetworkDescriptio
 interface Loss {
   readonly kind: string
   readonly window?: number | 'targets'
+  readonly weight?: number
 }
 
 const REGULARISER = {
@@ -65,8 +66,11 @@ const REGULARISER = {
   latex: 'E_{\\mathrm{reg}} = \\tfrac12 c \\sum_p (f_p - f_0)^2'
 }
 
-function lossText({ kind, window }: Loss, name: string): { readonly text: string; readonly equation?: Equation } {
-  const at = name === '' ? '' : ` of ${name}`
+function lossText(
+  { kind, window, weight = 1 }: Loss,
+  name: string
+): { readonly text: string; readonly equation?: Equation } {
+  const at = `${name === '' ? '' : ` of ${name}`}${weight === 1 ? '' : `, weighted by ${weight},`}`
   switch (kind) {
     case 'cross-entropy': {
       const steps =

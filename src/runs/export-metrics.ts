@@ -84,8 +84,25 @@ function metricColumns(metrics: readonly Metrics[]): Column[] {
       type: 'DOUBLE' as const,
       nullable: name === 'accuracy',
       data: metrics.map(line => line[name] ?? null)
-    }))
+    })),
+    ...readoutColumns(metrics)
   ]
+}
+
+/** Loss and accuracy of each readout by itself, where there are several. */
+function readoutColumns(metrics: readonly Metrics[]): Column[] {
+  // Runs of before they were kept have none.
+  const of = (line: Partial<Metrics>) => line.readouts ?? {}
+  const names = [...new Set(metrics.flatMap(line => Object.keys(of(line))))]
+  if (names.length < 2) return []
+  return names.flatMap(name =>
+    (['loss', 'accuracy'] as const).map(figure => ({
+      name: `${name}.${figure}`,
+      type: 'DOUBLE' as const,
+      nullable: true,
+      data: metrics.map(line => of(line)[name]?.[figure] ?? null)
+    }))
+  )
 }
 
 /** A column of the type that all its values have. */

@@ -261,8 +261,9 @@ async function noRunFolder(path: string): Promise<Error> {
 
 /** A line of metrics.jsonl and of `--json`, without its end of line. */
 export function metricsLine(metrics: Metrics): string {
-  const { iteration, split, loss, accuracy, gradientNorm, msPerIteration, ...rest } = metrics
-  return JSON.stringify({ iteration, split, loss, accuracy, gradientNorm, msPerIteration, ...rest })
+  const { iteration, split, loss, accuracy, gradientNorm, msPerIteration, readouts, ...rest } = metrics
+  const several = Object.keys(readouts).length > 1 && { readouts }
+  return JSON.stringify({ iteration, split, loss, accuracy, gradientNorm, msPerIteration, ...rest, ...several })
 }
 
 /** Keeps the lines up to an iteration, whole ones only. */
@@ -298,7 +299,7 @@ function parse(text: string): unknown {
 function parseMetrics(line: string, place: string): Metrics {
   const metrics = parse(line)
   if (typeof metrics !== 'object' || metrics === null) throw new Error(`${place} is no line of metrics`)
-  return metrics as Metrics
+  return { readouts: {}, ...metrics } as Metrics
 }
 
 function isRunConfig(value: unknown): value is RunConfig {

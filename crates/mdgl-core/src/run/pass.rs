@@ -129,7 +129,13 @@ impl<F: Real> Pass<'_, F> {
         let neurons = self.network.size();
         let senders = neurons + self.model.network().input_units();
         let synapses = self.network.input.len() + self.network.undelayed().csr.len();
-        Size { neurons, synapses, senders, has_rows: single::has_rows::<F>(synapses, senders, neurons) }
+        Size {
+            neurons,
+            synapses,
+            senders,
+            has_rows: single::has_rows::<F>(synapses, senders, neurons),
+            are_usual: single::are_usual(&self.network.cells),
+        }
     }
 
     /// Draws a block's inputs.

@@ -23,7 +23,7 @@ use crate::single::columns::{LongTileColumn, TILE, TileColumn};
 use crate::single::lane_layout::blocks;
 use crate::single::learning::{FeedbackLayers, Learning};
 use crate::single::sums::TargetAdjoints;
-use crate::single::tile_recursion::{Drive, TileRecursion};
+use crate::single::tile_recursion::{Drive, TileRecursion, is_zero};
 use crate::single::trial::{LoadTrialSegment, Trial, TrialContext};
 
 /// Steps whose signals are found together: they share the weights.
@@ -168,14 +168,13 @@ impl<F: Scalar> TrialBackwardState<F> {
 
     /// The errors of a tile's rows by layer.
     #[inline(always)]
-    fn find_layer_errors(&mut self, layers: &FeedbackLayers<F>, rows: usize) {
+    fn find_layer_errors<L: Lanes<Scalar = F>>(&mut self, layers: &FeedbackLayers<F>, rows: usize) {
         self.layer_errors.resize(layers.units.len(), [F::ZERO; TILE]);
-        self.no_errors = true;
+        self.no_errors = self.error.iter().all(|column| is_zero::<L>(column[..rows].iter()));
         for (&unit, to) in layers.units.iter().zip(&mut self.layer_errors) {
             let column = &self.error[unit as usize / LANES];
             for (to, errors) in to[..rows].iter_mut().zip(column) {
                 *to = errors.0[unit as usize % LANES];
-                self.no_errors &= *to == F::ZERO;
             }
         }
     }
@@ -243,7 +242,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
         match self.layers() {
             Some(_) => {
                 if let Some(layers) = self.learning.feedback.layers() {
-                    self.state.find_layer_errors(layers, rows);
+                    self.state.find_layer_errors::<L>(layers, rows);
                 }
             }
             None => self.find_signals::<L>(tile),
@@ -273,31 +272,54 @@ impl<F: Scalar> BackwardOne<'_, F> {
                 clear_tiny::<L>(first, &mut column[1..2]);
             }
         }
-        L::call(self.gathering(first, 1..rows + 1));
+        if !self.adds_nothing::<L>(rows) {
+            L::call(self.gathering(first, 1..rows + 1));
+        }
         self.state.probe.lap(Section::GradientGather);
+    }
+
+    /// Whether all that the events of a tile would add is 0, as long before the last error.
+    #[inline(always)]
+    fn adds_nothing<L: Lanes<Scalar = F>>(&self, rows: usize) -> bool {
+        let Self { state, .. } = self;
+        self.layers().is_some()
+            && state.no_secretion.iter().all(|&none| none)
+            && state.error.iter().all(|column| is_zero::<L>(column[1..=rows].iter()))
     }
 
     /// g_t = δ_t + κ g_t+1, and the bias's gradient.
     #[inline(always)]
     fn filter_errors<L: Lanes<Scalar = F>>(&mut self, tile: StepTile) {
-        let (units, lane, state) = (self.context.network.outputs(), self.context.lane, &mut *self.state);
-        for row in (0..tile.rows).rev() {
+        let kappas = &self.context.lane_layout.kappa;
+        // Before the first step that has a loss they decay.
+        let judged = self.delta.first.saturating_sub(tile.first).min(tile.rows);
+        for row in (judged..tile.rows).rev() {
             let t = tile.first + row;
-            for (column, kappa) in state.error.iter_mut().zip(&self.context.lane_layout.kappa) {
+            for (column, kappa) in self.state.error.iter_mut().zip(kappas) {
                 cleared(t, L::load(&column[row + 1])).mul(L::load(kappa)).store(&mut column[row]);
             }
-            let delta = self.delta.at(t, units);
-            if delta.is_empty() {
-                continue;
+            self.add_delta::<L>(t, row);
+        }
+        for (column, kappa) in self.state.error.iter_mut().zip(kappas) {
+            let (mut error, kappa) = (L::load(&column[judged]), L::load(kappa));
+            for row in (0..judged).rev() {
+                error = cleared(tile.first + row, error).mul(kappa);
+                error.store(&mut column[row]);
             }
-            for (to, delta) in flat_mut(&mut state.delta).iter_mut().zip(delta) {
-                *to = delta.0[lane];
-            }
-            for ((column, bias), delta) in state.error.iter_mut().zip(&mut state.bias).zip(&state.delta) {
-                let delta = L::load(delta);
-                L::load(&column[row]).add(delta).store(&mut column[row]);
-                L::load(bias).add(delta).store(bias);
-            }
+        }
+    }
+
+    /// Adds the errors of one step.
+    #[inline(always)]
+    fn add_delta<L: Lanes<Scalar = F>>(&mut self, t: usize, row: usize) {
+        let (units, lane, state) = (self.context.network.outputs(), self.context.lane, &mut *self.state);
+        for (to, delta) in flat_mut(&mut state.delta).iter_mut().zip(self.delta.at(t, units)) {
+            *to = delta.0[lane];
+        }
+        for ((column, bias), delta) in state.error.iter_mut().zip(&mut state.bias).zip(&state.delta) {
+            let delta = L::load(delta);
+            L::load(&column[row]).add(delta).store(&mut column[row]);
+            L::load(bias).add(delta).store(bias);
         }
     }
 
@@ -618,13 +640,19 @@ impl<F: Scalar> SimdKernel<F> for TileGather<'_, F> {
     fn run<L: Lanes<Scalar = F>>(mut self) {
         // Of the step after the last there is nothing.
         let rows = self.rows.start..self.rows.end.min(self.trial.steps - self.first);
-        for row in rows.rev() {
-            self.add_row::<L>(row);
+        if !self.trial.inputs_listed {
+            rows.rev().for_each(|row| self.add_row::<L>(row));
+            return;
         }
+        let (learning, events, first) = (self.learning, &self.trial.events, self.first);
+        let TrialBackwardState { sums: [of_cells, of_outputs], input_adjoint, error, .. } = self.state;
+        learning.readout.add_tile::<L>(|row| events.at(first + row), error, rows.clone(), of_outputs);
+        learning.onto_cells.add_tile::<L>(|row| events.received(first + row), input_adjoint, rows, of_cells);
     }
 }
 
 impl<F: Scalar> TileGather<'_, F> {
+    /// One row, where inputs repeat within a step or have values.
     #[inline(always)]
     fn add_row<L: Lanes<Scalar = F>>(&mut self, row: usize) {
         let TrialContext { network, input, lane, .. } = self.context;
@@ -634,17 +662,15 @@ impl<F: Scalar> TileGather<'_, F> {
         let error = TargetAdjoints { columns: &state.error, row };
         let [of_cells, of_outputs] = &mut state.sums;
         learning.readout.add::<L>(events.at(t), error, of_outputs);
-        if !self.trial.inputs_listed {
-            let first = network.size() as u32;
-            for entry in input.events.at(t) {
-                if entry.mask >> lane & 1 == 1 {
-                    learning.onto_cells.add_count::<L>(
-                        first + entry.unit,
-                        entry.count,
-                        target_adjoints,
-                        of_cells,
-                    );
-                }
+        let first = network.size() as u32;
+        for entry in input.events.at(t) {
+            if entry.mask >> lane & 1 == 1 {
+                learning.onto_cells.add_count::<L>(
+                    first + entry.unit,
+                    entry.count,
+                    target_adjoints,
+                    of_cells,
+                );
             }
         }
         learning.onto_cells.add::<L>(events.received(t), target_adjoints, of_cells);

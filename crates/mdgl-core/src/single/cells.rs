@@ -4,6 +4,8 @@ use std::mem::discriminant;
 use std::ops::Range;
 
 use crate::neuron::Dynamics;
+use crate::neuron::alif::Alif;
+use crate::neuron::lif::Lif;
 use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
@@ -82,4 +84,37 @@ fn runs<F: Scalar>(blocks: &[Dynamics<Block<F>>]) -> Vec<Range<usize>> {
         }
     }
     runs
+}
+
+/// Neurons whose spikes and ψ are those of the paper: blocks of LIF neurons, then blocks of those that adapt.
+#[derive(Debug)]
+pub(super) struct UsualCells<F: Scalar> {
+    pub lif: Vec<Lif<Block<F>>>,
+    pub alif: Vec<Alif<Block<F>>>,
+}
+
+impl<F: Scalar> UsualCells<F> {
+    /// The same neurons; `None` where there are others. LIF neurons behind others count as adapting by 0.
+    pub fn new(cells: &Cells<F>) -> Option<Self> {
+        let mut usual = Self { lif: Vec::new(), alif: Vec::new() };
+        for block in cells.blocks.iter().filter(|_| cells.usual) {
+            match *block {
+                Dynamics::Lif(lif) if usual.alif.is_empty() => usual.lif.push(lif),
+                Dynamics::Lif(lif) => usual.alif.push(Alif {
+                    lif,
+                    rho: Block::ZERO,
+                    beta: Block::ZERO,
+                    adaptation_increment: Block::ZERO,
+                }),
+                Dynamics::Alif(alif) => usual.alif.push(alif),
+                _ => return None,
+            }
+        }
+        (usual.lif.len() + usual.alif.len() == cells.count()).then_some(usual)
+    }
+}
+
+/// Whether neurons may be [`UsualCells`].
+pub(crate) fn are_usual<F: Scalar>(cells: &[Dynamics<F>]) -> bool {
+    cells.iter().all(|own| own.is_usual() && matches!(own, Dynamics::Lif(_) | Dynamics::Alif(_)))
 }

@@ -6,22 +6,13 @@ use crate::numeric::lanes::{LANES, Mask};
 use crate::numeric::memory::{bytes_of, reserve, resize};
 use crate::numeric::scalar::Scalar;
 
-/// Masks of four blocks of cells, whose spikes are listed together.
-pub(super) type FourMasks = [Mask; 4];
-
-/// The masks one after another: bit i stands for cell i of the four blocks.
-#[inline(always)]
-pub(super) fn word([a, b, c, d]: FourMasks) -> u64 {
-    u64::from(a) | u64::from(b) << 16 | u64::from(c) << 32 | u64::from(d) << 48
-}
+/// Cells of a word, one bit per cell: those of four blocks.
+pub(super) const CELLS: usize = 64;
 
 /// Steps for whose inputs memory is reserved at once.
 const TOGETHER: usize = 64;
 
-/// Cells in four blocks.
-const CELLS: usize = 64;
-
-/// Number of events listed without a branch; four blocks, or a step's inputs, seldom have more.
+/// Events that are listed without a branch; more of four blocks, or of a step's inputs, are rare.
 const USUAL: usize = 4;
 
 const WHAT: &str = "the events of a trial";

@@ -3,7 +3,7 @@
 use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
-use crate::single::cells::Cells;
+use crate::single::cells::{Cells, UsualCells};
 use crate::single::outgoing::Outgoing;
 use crate::single::refractory::Periods;
 
@@ -11,6 +11,8 @@ use crate::single::refractory::Periods;
 #[derive(Debug)]
 pub(crate) struct LaneLayout<F: Scalar> {
     pub(super) cells: Cells<F>,
+    /// The same neurons, where [`crate::single::usual`] may simulate them.
+    usual: Option<UsualCells<F>>,
     pub(super) periods: Periods,
     /// What reaches neurons: of neurons, then of input units.
     pub(super) onto_cells: Outgoing<F>,
@@ -22,14 +24,24 @@ pub(crate) struct LaneLayout<F: Scalar> {
 impl<F: Scalar> LaneLayout<F> {
     pub fn new(network: &CompiledNetwork<F>, inputs: usize) -> Self {
         let (n, outputs) = (network.size(), network.outputs());
+        let cells = Cells::new(network);
+        let onto_cells = Outgoing::new(&[(&network.undelayed().csr, n), (&network.input, inputs)], n);
+        let readout = Outgoing::new(&[(&network.readout, n)], outputs);
+        let has_rows = onto_cells.rows().is_some() && readout.rows().is_some();
         Self {
-            cells: Cells::new(network),
+            usual: UsualCells::new(&cells).filter(|_| has_rows),
+            cells,
             periods: Periods::new(network),
-            onto_cells: Outgoing::new(&[(&network.undelayed().csr, n), (&network.input, inputs)], n),
-            readout: Outgoing::new(&[(&network.readout, n)], outputs),
+            onto_cells,
+            readout,
             kappa: blocks(&network.kappa),
             bias: blocks(&network.bias),
         }
+    }
+
+    /// The neurons, where all are usual and weights have rows.
+    pub(super) fn usual(&self) -> Option<&UsualCells<F>> {
+        self.usual.as_ref()
     }
 
     /// Blocks of neurons.

@@ -39,6 +39,8 @@ pub(crate) struct Size {
     pub senders: usize,
     /// Whether a spike adds a whole row of weights.
     pub has_rows: bool,
+    /// Whether all are LIF and ALIF neurons with the paper's ψ, which have a loop of their own.
+    pub are_usual: bool,
 }
 
 /// Number of neurons from which a trial fills the lanes.
@@ -88,7 +90,7 @@ impl Layout {
 /// Measured on one thread of a Zen 5 with AVX2 and AVX-512, in both precisions: 40 to 1000 neurons, densities 0.01, 0.1 and 1,
 /// 4 to 16 trials, all cells or a fifth with a learning signal; where the two sets differ, the lower number.
 fn most_trials(size: Size, purpose: Purpose) -> usize {
-    let Size { neurons, synapses, senders, has_rows } = size;
+    let Size { neurons, synapses, senders, has_rows, are_usual } = size;
     let is_dense = has_rows && 5 * synapses >= 2 * senders * neurons;
     match purpose {
         Purpose::Keep | Purpose::Backpropagation if neurons < FILLS_LANES => 2,
@@ -99,6 +101,7 @@ fn most_trials(size: Size, purpose: Purpose) -> usize {
         Purpose::Evaluate => 6,
         Purpose::Recursions { .. } | Purpose::Modulation { .. } if neurons < FILLS_LANES => 6,
         Purpose::Recursions { few: true } => 8,
+        Purpose::Recursions { .. } if has_rows && are_usual => 16,
         Purpose::Recursions { .. } if is_dense || FASTER_THAN_TRIALS.contains(&neurons) => 16,
         Purpose::Recursions { .. } => 12,
         Purpose::Modulation { few: true } => 6,
@@ -118,6 +121,7 @@ mod tests {
             synapses: synapses_of_each * neurons,
             senders: neurons,
             has_rows: neurons < FASTER_THAN_TRIALS.end,
+            are_usual: false,
         }
     }
 
@@ -130,6 +134,7 @@ mod tests {
         assert_eq!([16, 100, 400, 1000].map(|n| most(n, 10, alone)), [6, 12, 16, 12]);
         assert_eq!(most(100, 100, alone), 16, "density 1");
         assert_eq!(most(100, 10, Purpose::Modulation { few: true }), 6);
+        assert_eq!(most_trials(Size { are_usual: true, ..size(100, 10) }, alone), 16);
     }
 
     #[test]

@@ -18,7 +18,9 @@ mod sums;
 pub(crate) mod tally;
 mod tile_recursion;
 pub(crate) mod trial;
+mod usual;
 
+pub(crate) use cells::are_usual;
 pub use layout::Layout;
 pub(crate) use layout::{Purpose, Size};
 pub(crate) use learning::Learning;

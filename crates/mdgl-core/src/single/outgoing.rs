@@ -60,7 +60,7 @@ impl<F: Scalar> Outgoing<F> {
 
     /// The same of whole rows, as many blocks at a time as there are registers for.
     #[inline(always)]
-    fn add_rows<L: Lanes<Scalar = F>>(&self, senders: &[u32], to: &mut [Block<F>]) {
+    pub fn add_rows<L: Lanes<Scalar = F>>(&self, senders: &[u32], to: &mut [Block<F>]) {
         let mut first = 0;
         let mut rest = to;
         if const { fits::<L>(7) } && rest.len() >= 7 {

@@ -1,13 +1,12 @@
-//! Refractory periods of one trial's cells: one mask per four blocks of cells.
+//! Refractory periods of one trial's cells, one bit per cell.
 
 use crate::error::Result;
-use crate::numeric::lanes::{LANES, Mask};
 use crate::numeric::memory::{product, resize};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
-use crate::single::events::{FourMasks, word};
+use crate::single::events::CELLS;
 
-/// The cells of each refractory period, one mask per four blocks of cells.
+/// The cells of each refractory period.
 #[derive(Debug)]
 pub(super) struct Periods {
     /// Cells that have one.
@@ -25,7 +24,7 @@ impl Periods {
                 let lanes = periods.iter().enumerate();
                 lanes.fold(0, |mask, (lane, &period)| mask | u64::from(holds(period)) << lane)
             };
-            network.refractory.chunks(4 * LANES).map(mask).collect()
+            network.refractory.chunks(CELLS).map(mask).collect()
         };
         let members = |&period: &u32| (period as usize, masks(&|p| p == period));
         Self {
@@ -39,8 +38,8 @@ impl Periods {
 /// The cells blocked now, and the recent spikes whose periods will end.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Refractory {
-    blocked: Vec<FourMasks>,
-    /// Spikes of the last steps, `[step mod look-back][four blocks]`; none before the first.
+    blocked: Vec<u64>,
+    /// Spikes of the last steps, `[step mod look-back][word]`; none before the first.
     recent: Vec<u64>,
     /// Start of the last step in `recent`.
     last: usize,
@@ -48,11 +47,11 @@ pub(super) struct Refractory {
 
 impl Refractory {
     pub fn reset(&mut self, periods: &Periods) -> Result<()> {
-        let words = periods.any.len();
+        let (words, what) = (periods.any.len(), "the state of a trial");
         self.blocked.clear();
-        resize(&mut self.blocked, words, FourMasks::default(), "the state of a trial")?;
+        resize(&mut self.blocked, words, 0, what)?;
         self.recent.clear();
-        resize(&mut self.recent, product(&[periods.look_back, words]), 0, "the state of a trial")?;
+        resize(&mut self.recent, product(&[periods.look_back, words]), 0, what)?;
         self.last = 0;
         Ok(())
     }
@@ -61,36 +60,30 @@ impl Refractory {
     /// After the trial's end all are blocked.
     #[inline(always)]
     pub fn advance(&mut self, periods: &Periods, spiking: &[u64], is_over: bool) {
+        let Self { blocked, recent, last } = self;
         let words = periods.any.len();
-        self.last = if self.last + words == self.recent.len() { 0 } else { self.last + words };
-        let now = &mut self.recent[self.last..][..words];
-        let lists = self.blocked.iter_mut().zip(now).zip(spiking).zip(&periods.any);
-        for (((blocked, recent), spiking), any) in lists {
-            *recent = *spiking;
-            set_word(blocked, word(*blocked) | *recent & any);
+        *last = if *last + words == recent.len() { 0 } else { *last + words };
+        let (blocked, spiking) = (&mut blocked[..words], &spiking[..words]);
+        recent[*last..][..words].copy_from_slice(spiking);
+        for word in 0..words {
+            blocked[word] |= spiking[word] & periods.any[word];
         }
         for (period, members) in &periods.members {
             let back = period * words;
-            let over =
-                if self.last >= back { self.last - back } else { self.last + self.recent.len() - back };
-            let over = &self.recent[over..][..words];
-            for ((blocked, over), members) in self.blocked.iter_mut().zip(over).zip(members) {
-                set_word(blocked, word(*blocked) & !(over & members));
+            let over = if *last >= back { *last - back } else { *last + recent.len() - back };
+            let (over, members) = (&recent[over..][..words], &members[..words]);
+            for word in 0..words {
+                blocked[word] &= !(over[word] & members[word]);
             }
         }
         if is_over {
-            self.blocked.fill([Mask::MAX; 4]);
+            blocked.fill(u64::MAX);
         }
     }
 
     /// The cells that may not spike.
     #[inline(always)]
-    pub fn blocked(&self) -> &[FourMasks] {
+    pub fn blocked(&self) -> &[u64] {
         &self.blocked
     }
-}
-
-#[inline(always)]
-fn set_word(masks: &mut FourMasks, word: u64) {
-    *masks = [word as Mask, (word >> 16) as Mask, (word >> 32) as Mask, (word >> 48) as Mask];
 }

@@ -83,7 +83,8 @@ impl Sums {
     ) {
         assert!(self.columns <= target_adjoints.columns.len(), "a target beyond the buffer");
         if self.whole {
-            return self.add_rows::<L>(senders, target_adjoints, sums);
+            let TargetAdjoints { columns, row } = target_adjoints;
+            return self.add_tile::<L>(|_| senders, columns, row..row + 1, sums);
         }
         for &sender in senders {
             let range = self.range(sender);
@@ -96,45 +97,55 @@ impl Sums {
         }
     }
 
-    /// The same of whole rows, as many blocks at a time as there are registers for.
+    /// The same for several rows of a tile, the last first, each with senders of its own.
     #[inline(always)]
-    fn add_rows<L: Lanes>(
+    pub fn add_tile<'e, L: Lanes>(
         &self,
-        senders: &[u32],
-        target_adjoints: TargetAdjoints<'_, L::Scalar>,
+        senders: impl Fn(usize) -> &'e [u32],
+        columns: &[LongTileColumn<L::Scalar>],
+        rows: Range<usize>,
         sums: &mut [Block<L::Scalar>],
     ) {
+        if !self.whole {
+            for row in rows.rev() {
+                self.add::<L>(senders(row), TargetAdjoints { columns, row }, sums);
+            }
+            return;
+        }
         let mut first = 0;
-        let mut rest = &target_adjoints.columns[..self.columns];
+        let mut rest = &columns[..self.columns];
         if const { fits::<L>(7) } && rest.len() >= 7 {
-            rest = self.add_chunks::<L, 7>(senders, &mut first, (rest, target_adjoints.row), sums);
+            rest = self.add_chunks::<L, 7>(&senders, &mut first, (rest, rows.clone()), sums);
         }
         if const { fits::<L>(3) } && rest.len() >= 3 {
-            rest = self.add_chunks::<L, 3>(senders, &mut first, (rest, target_adjoints.row), sums);
+            rest = self.add_chunks::<L, 3>(&senders, &mut first, (rest, rows.clone()), sums);
         }
         if !rest.is_empty() {
-            self.add_chunks::<L, 1>(senders, &mut first, (rest, target_adjoints.row), sums);
+            self.add_chunks::<L, 1>(&senders, &mut first, (rest, rows), sums);
         }
     }
 
+    /// Whole rows of sums, so many blocks at a time.
     #[inline(always)]
-    fn add_chunks<'a, L: Lanes, const N: usize>(
+    fn add_chunks<'a, 'e, L: Lanes, const N: usize>(
         &self,
-        senders: &[u32],
+        senders: &impl Fn(usize) -> &'e [u32],
         first: &mut usize,
-        (columns, row): (&'a [LongTileColumn<L::Scalar>], usize),
+        (columns, rows): (&'a [LongTileColumn<L::Scalar>], Range<usize>),
         sums: &mut [Block<L::Scalar>],
     ) -> &'a [LongTileColumn<L::Scalar>] {
         let (chunks, rest) = columns.as_chunks::<N>();
         for chunk in chunks {
-            let mut target_adjoints = [L::splat(L::Scalar::ZERO); N];
-            for (target_adjoints, column) in target_adjoints.iter_mut().zip(chunk) {
-                *target_adjoints = L::load(&column[row]);
-            }
-            for &sender in senders {
-                let sums = &mut sums[sender as usize * self.columns + *first..][..N];
-                for (sum, target_adjoints) in sums.iter_mut().zip(target_adjoints) {
-                    L::load(sum).add(target_adjoints).store(sum);
+            for row in rows.clone().rev() {
+                let mut target_adjoints = [L::splat(L::Scalar::ZERO); N];
+                for (target_adjoints, column) in target_adjoints.iter_mut().zip(chunk) {
+                    *target_adjoints = L::load(&column[row]);
+                }
+                for &sender in senders(row) {
+                    let sums = &mut sums[sender as usize * self.columns + *first..][..N];
+                    for (sum, target_adjoints) in sums.iter_mut().zip(target_adjoints) {
+                        L::load(sum).add(target_adjoints).store(sum);
+                    }
                 }
             }
             *first += N;

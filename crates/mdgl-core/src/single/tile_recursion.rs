@@ -104,6 +104,8 @@ impl<F: Scalar> TileRecursion<'_, F> {
         let mut constants = [zero; N];
         let mut layers: &[Block<F>] = &[];
         let (mut stride, mut errors): (usize, &[[F; TILE]]) = (0, &[]);
+        // Two layers, as of two classes, need no loop.
+        let mut two: Option<[Layer<'_, F, N>; 2]> = None;
         if let Drive::Errors { layers: all, errors: by_layer, none, constants: all_constants } = self.drive {
             if none && is_zero::<L>(columns.iter().map(|column| &column[self.rows.end]).chain(held)) {
                 let rows = self.live.min(self.rows.end).saturating_sub(self.rows.start) as u64;
@@ -120,12 +122,20 @@ impl<F: Scalar> TileRecursion<'_, F> {
                 *constant = L::load(own);
             }
             (layers, stride, errors) = (&all.weights[..], all.blocks, by_layer);
+            if let [first, second] = by_layer {
+                let own = |layer: usize| layers[layer * stride + block..].first_chunk::<N>();
+                two = own(0).zip(own(1)).map(|(a, b)| [(a, first), (b, second)]);
+            }
         }
         for row in self.rows.clone().rev() {
             let row = row % TILE;
             let mut drive = constants;
-            match self.drive {
-                Drive::Errors { .. } => {
+            match (self.drive, two) {
+                (Drive::Errors { .. }, Some([first, second])) => {
+                    drive = add_errors::<L, N>(first, row, drive);
+                    drive = add_errors::<L, N>(second, row, drive);
+                }
+                (Drive::Errors { .. }, None) => {
                     for (i, errors) in errors.iter().enumerate() {
                         let error = L::splat(errors[row]);
                         let weights = &layers[i * stride + block..][..N];
@@ -134,12 +144,12 @@ impl<F: Scalar> TileRecursion<'_, F> {
                         }
                     }
                 }
-                Drive::Signals(signals) => {
+                (Drive::Signals(signals), _) => {
                     for (drive, signals) in drive.iter_mut().zip(&signals[own.clone()]) {
                         *drive = L::load(&signals[row]);
                     }
                 }
-                Drive::Modulated { signals, gamma } => {
+                (Drive::Modulated { signals, gamma }, _) => {
                     let lists = signals[own.clone()].iter().zip(&gamma[own.clone()]);
                     for (drive, (signals, gamma)) in drive.iter_mut().zip(lists) {
                         *drive = L::load(&signals[row]).add(L::load(&gamma[row + 1]));
@@ -164,6 +174,23 @@ impl<F: Scalar> TileRecursion<'_, F> {
     }
 }
 
+/// Weights of one layer of the feedback onto some blocks of cells, and the layer's errors.
+type Layer<'a, F, const N: usize> = (&'a [Block<F>; N], &'a [F; TILE]);
+
+/// Adds what a layer contributes to a row.
+#[inline(always)]
+fn add_errors<L: Lanes, const N: usize>(
+    (weights, errors): Layer<'_, L::Scalar, N>,
+    row: usize,
+    mut drive: [L; N],
+) -> [L; N] {
+    let error = L::splat(errors[row]);
+    for (drive, weights) in drive.iter_mut().zip(weights) {
+        *drive = error.mul_add(L::load(weights), *drive);
+    }
+    drive
+}
+
 /// Whether the adjoints of so many blocks and what drives them have registers, with four to spare.
 const fn stays_in_registers<L: Lanes, M: Equations<L>>(blocks: usize) -> bool {
     blocks * L::REGISTERS_PER_BLOCK * (M::Variables::COUNT + 1) + 4 <= L::REGISTERS
@@ -171,7 +198,7 @@ const fn stays_in_registers<L: Lanes, M: Equations<L>>(blocks: usize) -> bool {
 
 /// Whether every number is 0.
 #[inline(always)]
-fn is_zero<'a, L: Lanes>(blocks: impl Iterator<Item = &'a Block<L::Scalar>>) -> bool {
+pub(super) fn is_zero<'a, L: Lanes>(blocks: impl Iterator<Item = &'a Block<L::Scalar>>) -> bool {
     let mut nonzero = 0;
     for block in blocks {
         nonzero |= L::load(block).abs().gt(L::splat(L::Scalar::ZERO));

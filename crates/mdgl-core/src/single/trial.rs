@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
-use bytemuck::cast_slice_mut;
+use bytemuck::{cast_slice, cast_slice_mut};
 
 use crate::batch::encode::BlockInput;
 use crate::error::Result;
@@ -24,24 +24,25 @@ use crate::simulate::step::Carried;
 use crate::simulate::trajectory::{Keep, MOST_BYTES, Segments};
 use crate::single::cells::Cells;
 use crate::single::columns::{TILE, TileColumn};
-use crate::single::events::Events;
+use crate::single::events::{CELLS, Events};
 use crate::single::lane_layout::LaneLayout;
 use crate::single::refractory::{Periods, Refractory};
+use crate::single::usual::SimulateUsual;
 
-/// The spikes of four blocks are written one by one and read as one number.
+/// The spikes of four blocks are written one by one and read as one word.
 const _: () = assert!(cfg!(target_endian = "little"));
 
 /// Steps between the prefetch of a row of ψ and its writing: a stored value is not read back fast while an earlier store
 /// waits for memory.
-const AHEAD: usize = 4;
+pub(super) const AHEAD: usize = 4;
 
 /// State that changes from step to step.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TrialState<F: Scalar> {
-    carried: Carried<F>,
-    refractory: Refractory,
-    /// The spikes of the last step, four blocks of cells in a number.
-    spiking: Vec<u64>,
+    pub(super) carried: Carried<F>,
+    pub(super) refractory: Refractory,
+    /// The spikes of the last step, a bit per cell.
+    pub(super) spiking: Vec<u64>,
 }
 
 impl<F: Scalar> TrialState<F> {
@@ -49,7 +50,7 @@ impl<F: Scalar> TrialState<F> {
         let (blocks, further) = (lane_layout.blocks(), lane_layout.cells.further());
         self.carried.reset(blocks, further, lane_layout.outputs(), "the state of a trial")?;
         self.spiking.clear();
-        resize(&mut self.spiking, blocks.div_ceil(4), 0, "the state of a trial")?;
+        resize(&mut self.spiking, blocks.div_ceil(CELLS / LANES), 0, "the state of a trial")?;
         self.refractory.reset(&lane_layout.periods)
     }
 
@@ -67,17 +68,17 @@ pub(crate) struct Trial<F: Scalar> {
     /// Whether its input events are listed with the spikes.
     pub(crate) inputs_listed: bool,
     /// Readout `[step][block of units]`.
-    readout: Vec<Block<F>>,
+    pub(super) readout: Vec<Block<F>>,
     /// Membrane `[step][block]`, if recorded.
-    voltage: Vec<Block<F>>,
+    pub(super) voltage: Vec<Block<F>>,
     /// This trial's steps, and the batch's longest.
     pub(super) length: usize,
     pub(super) steps: usize,
     /// ψ of the loaded segment, `[tile][block]`; of the last tile only where ψ is not kept.
-    psi: Vec<TileColumn<F>>,
+    pub(super) psi: Vec<TileColumn<F>>,
     /// Whole tiles.
     pub(super) segments: Segments<TrialState<F>>,
-    state: TrialState<F>,
+    pub(super) state: TrialState<F>,
     /// Σ_t ψ of each cell, if kept.
     psi_sums: Vec<Block<F>>,
     pub(crate) probe: Probe,
@@ -155,13 +156,13 @@ impl<F: Scalar> Trial<F> {
         flat(&self.psi_sums)
     }
 
-    /// Adds the ψ of a step.
+    /// Adds the ψ of a row of the segment.
     #[inline(always)]
-    fn sum_psi<L: Lanes<Scalar = F>>(&mut self, step: usize) {
+    fn sum_psi<L: Lanes<Scalar = F>>(&mut self, row: usize) {
         let blocks = self.psi_sums.len();
-        let columns = &self.psi[self.segments.row(step) / TILE * blocks..][..blocks];
+        let columns = &self.psi[row / TILE * blocks..][..blocks];
         for (sum, psi) in self.psi_sums.iter_mut().zip(columns) {
-            L::load(sum).add(L::load(&psi[step % TILE])).store(sum);
+            L::load(sum).add(L::load(&psi[row % TILE])).store(sum);
         }
     }
 
@@ -175,9 +176,9 @@ impl<F: Scalar> Trial<F> {
         row(&self.voltage, step, neurons)
     }
 
-    /// One step; the number of its spikes, which are left to be kept or to be written over.
+    /// One step, which is this row of its segment; the number of its spikes, which are left to be kept or to be written over.
     #[inline(always)]
-    fn step<L: Lanes<Scalar = F>>(&mut self, context: TrialContext<'_, F>, t: usize) -> usize {
+    fn step<L: Lanes<Scalar = F>>(&mut self, context: TrialContext<'_, F>, t: usize, row: usize) -> usize {
         let TrialContext { network, lane_layout, .. } = context;
         let blocks = lane_layout.blocks();
         self.probe.step();
@@ -198,12 +199,41 @@ impl<F: Scalar> Trial<F> {
         if let Some(voltage) = self.voltage.get_mut(t * blocks..(t + 1) * blocks) {
             record_voltage::<L>(&lane_layout.cells, &mut self.state, voltage);
         }
-        L::call(UpdateNeurons { trial: &mut *self, lane_layout, t });
+        self.update_neurons::<L>(&lane_layout.cells, row);
         let spikes = self.events.list_spikes(&self.state.spiking);
         self.probe.lap(Section::NeuronUpdate);
         self.update_readout::<L>(context, t, spikes);
         self.probe.lap(Section::Readout);
         spikes
+    }
+
+    /// One step of all neurons, which is this row of its segment.
+    #[inline(always)]
+    fn update_neurons<L: Lanes<Scalar = F>>(&mut self, cells: &Cells<F>, own: usize) {
+        let blocks = cells.count();
+        let ahead = (own + AHEAD).min(self.segments.length() - 1);
+        let TrialState { carried: Carried { integrator, further, .. }, refractory, spiking } =
+            &mut self.state;
+        let mut update = NeuronUpdate {
+            cells,
+            integrator,
+            further: further.slices(0..blocks),
+            blocked: cast_slice(refractory.blocked()),
+            spiking: cast_slice_mut(spiking),
+            psi: &mut self.psi[own / TILE * blocks..],
+            row: own % TILE,
+            // Never before the step's own place.
+            ahead: (ahead / TILE - own / TILE) * blocks * TILE + ahead % TILE,
+        };
+        for run in cells.runs() {
+            for_model!(cells.block(run.start), first => {
+                // The same for all blocks of the loop.
+                match cells.are_usual() {
+                    true => update.run::<L, _, true>(first, run.clone()),
+                    false => update.run::<L, _, false>(first, run.clone()),
+                }
+            });
+        }
     }
 
     /// Inputs that repeat within a step or have values.
@@ -265,49 +295,6 @@ fn synapses<F: Scalar>(network: &CompiledNetwork<F>, sender: u32) -> &[(u32, F)]
     match (sender as usize).checked_sub(network.size()) {
         Some(unit) => network.input.of(unit),
         None => network.undelayed().csr.of(sender as usize),
-    }
-}
-
-/// One step of all neurons, compiled once for all passes: it has every model.
-struct UpdateNeurons<'a, F: Scalar> {
-    trial: &'a mut Trial<F>,
-    lane_layout: &'a LaneLayout<F>,
-    t: usize,
-}
-
-impl<F: Scalar> SimdKernel<F> for UpdateNeurons<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes<Scalar = F>>(self) {
-        let Self { trial, lane_layout, t } = self;
-        let cells = &lane_layout.cells;
-        let blocks = cells.count();
-        let own = trial.segments.row(t);
-        let ahead = (own + AHEAD).min(trial.segments.length() - 1);
-        let psi = &mut trial.psi[own / TILE * blocks..];
-        let TrialState { carried: Carried { integrator, further, .. }, refractory, spiking } =
-            &mut trial.state;
-        let mut update = NeuronUpdate {
-            cells,
-            integrator,
-            further: further.slices(0..blocks),
-            blocked: refractory.blocked().as_flattened(),
-            spiking: cast_slice_mut(spiking),
-            psi,
-            row: own % TILE,
-            // Never before the step's own place.
-            ahead: (ahead / TILE - own / TILE) * blocks * TILE + ahead % TILE,
-        };
-        for run in cells.runs() {
-            for_model!(cells.block(run.start), first => {
-                // The same for all blocks of the loop.
-                match cells.are_usual() {
-                    true => update.run::<L, _, true>(first, run.clone()),
-                    false => update.run::<L, _, false>(first, run.clone()),
-                }
-            });
-        }
     }
 }
 
@@ -388,6 +375,43 @@ pub(crate) struct TrialContext<'a, F: Scalar> {
     pub lane: usize,
 }
 
+/// Some steps of a trial within one segment, compiled once for all passes: it has every model.
+struct SimulateSteps<'a, F: Scalar> {
+    context: TrialContext<'a, F>,
+    trial: &'a mut Trial<F>,
+    steps: Range<usize>,
+    /// Whether spikes are listed; else the lists have them from an earlier time.
+    lists_spikes: bool,
+    /// Whether ψ is summed over all steps.
+    sums: bool,
+    cancel: &'a AtomicBool,
+}
+
+impl<F: Scalar> SimdKernel<F> for SimulateSteps<'_, F> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
+        let Self { context, trial, steps, lists_spikes, sums, cancel } = self;
+        let blocks = context.lane_layout.blocks();
+        let first = steps.start;
+        for t in steps {
+            check_cancelled(t, cancel)?;
+            if lists_spikes {
+                trial.events.begin_step(blocks)?;
+            }
+            let spikes = trial.step::<L>(context, t, t - first);
+            if lists_spikes {
+                trial.events.keep_spikes(spikes);
+            }
+            if sums {
+                trial.sum_psi::<L>(t - first);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Simulates a segment again for its ψ.
 pub(super) struct LoadTrialSegment<'a, F: Scalar> {
     pub context: TrialContext<'a, F>,
@@ -404,10 +428,7 @@ impl<F: Scalar> SimdKernel<F> for LoadTrialSegment<'_, F> {
         let Self { context, trial, segment, cancel } = self;
         let Some((snapshot, steps)) = trial.segments.missing(segment) else { return Ok(()) };
         trial.state.clone_from(snapshot);
-        for t in steps {
-            check_cancelled(t, cancel)?;
-            trial.step::<L>(context, t);
-        }
+        L::call(SimulateSteps { context, trial, steps, lists_spikes: false, sums: false, cancel })?;
         trial.segments.set_loaded(segment);
         Ok(())
     }
@@ -426,18 +447,19 @@ impl<F: Scalar> SimdKernel<F> for SimulateOne<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { context, trial, keep, cancel } = self;
-        let blocks = context.lane_layout.blocks();
-        for t in 0..trial.steps {
-            check_cancelled(t, cancel)?;
-            if keep.psi.is_some() && trial.segments.begins(t) {
+        let Self { context, trial, keep: Keep { psi, sums, .. }, cancel } = self;
+        let segments = trial.segments.count();
+        let usual =
+            context.lane_layout.usual().filter(|_| trial.inputs_listed && trial.voltage.is_empty() && !sums);
+        for segment in 0..segments {
+            if psi.is_some() && segments > 1 {
                 trial.segments.keep(trial.state.clone());
             }
-            trial.events.begin_step(blocks)?;
-            let spikes = trial.step::<L>(context, t);
-            trial.events.keep_spikes(spikes);
-            if keep.sums {
-                trial.sum_psi::<L>(t);
+            let steps = trial.segments.steps(segment);
+            let trial = &mut *trial;
+            match usual {
+                Some(usual) => L::call(SimulateUsual { context, usual, trial, steps, cancel })?,
+                None => L::call(SimulateSteps { context, trial, steps, lists_spikes: true, sums, cancel })?,
             }
         }
         trial.events.end();
