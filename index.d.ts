@@ -53,8 +53,6 @@ export declare class NativeModel {
    * `profile`, `recorded-signals` or `session`.
    */
   checkRule(rule: string, usedFor?: string | undefined | null): void
-  /** Refuses an optimiser (JSON) whose values are out of range or that names what the network does not have. */
-  checkOptimiser(optimiser: string): void
   /** Refuses an objective (JSON) whose values are not allowed or that names what the network does not have. */
   checkObjective(objective: string): void
   /** Refuses a network that cannot be run step by step. */
@@ -210,14 +208,6 @@ export interface CustomTerm {
 /** Default number of threads of a run: `MDGL_THREADS`, else one less than the processor runs at once. */
 export declare function defaultThreads(): number
 
-/** A network description: JSON, in which `{"list": k}` is the k-th of the lists beside it. */
-export interface Description {
-  /** The JSON. */
-  json: string
-  /** Long lists of numbers, which would be slow in JSON. */
-  lists: Array<Uint32Array | Float64Array>
-}
-
 /** Key of the generator that draws a batch's events. */
 export interface DrawKey {
   /** Seed of the generator. */
@@ -325,6 +315,14 @@ export interface PendingReadout {
   readout: Float32Array | Float64Array
 }
 
+/** A plain value: JSON, in which `{"list": k}` is the k-th of the lists beside it. */
+export interface PlainValue {
+  /** The JSON. */
+  json: string
+  /** Long lists of numbers, which would be slow in JSON. */
+  lists: Array<Uint32Array | Float64Array>
+}
+
 /** Settings of a session; JSON. */
 export interface Plan {
   /** Losses and regulariser. */
@@ -345,14 +343,6 @@ export interface ProfilePlan {
   every: number
   /** Whether to measure the machine's peaks. */
   peaks: boolean
-}
-
-/** A plain value: JSON, in which `{"list": k}` is the k-th of the lists beside it. */
-export interface PlainValue {
-  /** The JSON. */
-  json: string
-  /** Lists of numbers that would be slow in it. */
-  lists: Array<Uint32Array | Float64Array>
 }
 
 /** One number per synapse of a projection. */

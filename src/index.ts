@@ -54,10 +54,13 @@ export {
 } from './network/builder.js'
 export { expandModulation, type Modulation, type Receptor } from './network/channels.js'
 export type {
+  ByTypes,
   CellType,
   Channel,
   Connections,
   Conventions,
+  Distance,
+  Distribution,
   ExponentialKernel,
   Gain,
   Initialise,
@@ -76,6 +79,7 @@ export type {
   PseudoDerivativeShape,
   Reach,
   Readout,
+  Scaled,
   Sheet,
   Sign,
   WholeDescription,

@@ -87,14 +87,18 @@ export interface ProjectionBase {
   readonly plastic?: boolean
 }
 
-/** What the engine draws of a projection: which pairs have a synapse, by one of four rules, and initial weights. */
-export interface DrawnProjection extends ProjectionBase, Pick<Projection, DrawnBy | 'distance' | 'initialise'> {
-  /** Not beside a rule that draws. */
-  readonly connections?: never
-}
-
 /** The rules by which synapses are drawn. */
 type DrawnBy = 'density' | 'probability' | 'fixedInDegree' | 'fixedOutDegree'
+
+/** A projection whose synapses the engine draws, by exactly one rule, with initial weights. */
+export type DrawnProjection = ProjectionBase &
+  Readonly<Pick<Projection, 'distance' | 'initialise'>> & {
+    /** Not beside a rule that draws. */
+    readonly connections?: never
+  } & {
+    [Rule in DrawnBy]: Readonly<Required<Pick<Projection, Rule>>> &
+      Readonly<Partial<Record<Exclude<DrawnBy, Rule>, never>>>
+  }[DrawnBy]
 
 /** A projection given synapse by synapse. */
 export interface ListedProjection
