@@ -19,23 +19,23 @@ export interface Worker {
   readonly ended: Promise<WorkerEnd>
 }
 
-/** What is heard of a worker, line by line. */
-export interface WorkerEars {
+/** Receivers of a worker's output, line by line. */
+export interface WorkerOutput {
   out(line: string): void
   err(line: string): void
 }
 
 /** Starts the command line in a process of its own. */
-export function startWorker(args: readonly string[], ears: WorkerEars): Worker {
+export function startWorker(args: readonly string[], output: WorkerOutput): Worker {
   // What the sweep itself warns of, its workers need not repeat.
   const quiet = '--disable-warning=MDGL_DEFAULT_OPTIMISER'
   const child = spawn(process.execPath, [quiet, commandFile(), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    // Ctrl-C in a terminal goes to a whole group: a worker would be told twice, which ends it without a checkpoint.
+    // Ctrl-C in a terminal goes to a whole group: a worker would get the signal twice, which ends it without a checkpoint.
     detached: process.platform !== 'win32'
   })
-  createInterface({ input: child.stdout }).on('line', ears.out)
-  createInterface({ input: child.stderr }).on('line', ears.err)
+  createInterface({ input: child.stdout }).on('line', output.out)
+  createInterface({ input: child.stderr }).on('line', output.err)
   const ended = new Promise<WorkerEnd>(resolve => {
     child.on('error', error => resolve({ code: null, signal: null, unstarted: error.message }))
     child.on('close', (code, signal) => resolve({ code, signal }))
