@@ -17,10 +17,10 @@ const LARGE: usize = 4 << 20;
 /// With less free memory than this, garbage is collected before more is allocated: a starting thread may map 64 MiB of
 /// addresses, and small allocations are not checked.
 const SHORT: usize = 160 << 20;
-/// Bytes allocated between two such collections.
+/// Bytes allocated, in requests of any size, between two looks at how much is free.
 const BETWEEN: usize = 32 << 20;
 
-/// Bytes requested since the last collection of garbage.
+/// Bytes requested since the last such look.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 /// The callback that frees garbage before memory is refused.
@@ -101,12 +101,15 @@ fn can_reserve_beside(bytes: usize, free: usize) -> bool {
 /// # Errors
 /// [`Error::Memory`] when the system refuses.
 pub fn ensure_memory(bytes: usize, what: &str) -> Result<()> {
-    let taken = TAKEN.fetch_add(bytes.min(BETWEEN), Ordering::Relaxed);
+    // Many small requests take as much as a large one.
+    if TAKEN.fetch_add(bytes.min(BETWEEN), Ordering::Relaxed) >= BETWEEN {
+        TAKEN.store(0, Ordering::Relaxed);
+        if LAST_RESORT.get().is_some() && !has_free(bytes.saturating_add(SHORT)) {
+            release_garbage();
+        }
+    }
     if bytes < LARGE {
         return Ok(());
-    }
-    if taken >= BETWEEN && LAST_RESORT.get().is_some() && !has_free(bytes.saturating_add(SHORT)) {
-        release_garbage();
     }
     match is_granted(bytes) || is_granted_anew(bytes) {
         true => Ok(()),
