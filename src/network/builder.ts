@@ -100,12 +100,22 @@ export type DrawnProjection = ProjectionBase &
       Readonly<Partial<Record<Exclude<DrawnBy, Rule>, never>>>
   }[DrawnBy]
 
-/** A projection given synapse by synapse. */
-export interface ListedProjection
-  extends ProjectionBase,
-    Readonly<Partial<Record<DrawnBy | 'distance' | 'initialise', never>>> {
+/** A projection given synapse by synapse: what else would draw them, or their weights, stays out. */
+export interface ListedProjection extends ProjectionBase {
   /** The synapses. */
   readonly connections: Connections
+  /** Not with a list. */
+  readonly density?: never
+  /** Not with a list. */
+  readonly probability?: never
+  /** Not with a list. */
+  readonly distance?: never
+  /** Not with a list. */
+  readonly fixedInDegree?: never
+  /** Not with a list. */
+  readonly fixedOutDegree?: never
+  /** Not with a list. */
+  readonly initialise?: never
 }
 
 /** Options of a projection: how its synapses are drawn, or a list of them. */

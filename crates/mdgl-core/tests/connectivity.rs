@@ -124,12 +124,15 @@ fn probabilities_by_type_hold_for_each_pair_of_types() {
     assert!(refused(inputs, types).contains("inputs and readouts have no types"));
 }
 
+/// The factor of a probability at a distance in sites.
+type Factor = fn(f64) -> f64;
+
 #[test]
 fn probability_falls_off_with_the_distance_on_the_sheet() {
     let sheet = json!({ "sheet": { "width": 20, "height": 15, "positions": "sorted" } });
     let at = |site: usize| (site % 20, site / 20);
     let apart = |a: usize, b: usize, side: usize| a.abs_diff(b).min(side - a.abs_diff(b)) as f64;
-    let factors: [(Value, fn(f64) -> f64); 3] = [
+    let factors: [(Value, Factor); 3] = [
         (json!({ "profile": "gaussian", "width": 3.0 }), |d| (-d * d / 18.0).exp()),
         (json!({ "profile": "exponential", "width": 2.0 }), |d| (-d / 2.0).exp()),
         (json!({ "profile": "logistic", "width": 1.0, "midpoint": 4.0 }), |d| 1.0 / (1.0 + (d - 4.0).exp())),

@@ -403,6 +403,8 @@ fn kernels_are_written_as_they_are_read() {
     }
     // A number that is missing is none, which no range contains.
     let missing = serde_json::from_str::<TimeCourse>("{\"tauRise\": 1}").unwrap();
-    assert!(matches!(missing, TimeCourse::Exponentials(Exponentials { tau_decay, .. }) if tau_decay.is_nan()));
+    assert!(
+        matches!(missing, TimeCourse::Exponentials(Exponentials { tau_decay, .. }) if tau_decay.is_nan())
+    );
     assert!(serde_json::from_str::<TimeCourse>("{\"membrane\": {}, \"tauDecay\": 2}").is_err());
 }

@@ -51,7 +51,7 @@ pub enum Reach {
     Synaptic,
     /// From every cell of the secreting type.
     Nonlocal,
-    /// Over the network's [`Sheet`]: a cell receives the field at its site,
+    /// Over the network's [`Sheet`](super::Sheet): a cell receives the field at its site,
     ///
     /// ```text
     /// Γ_p,t = Σ gain G_t[site of p],   G_t = K ∗ G_t+1 + Σ_{j at the site} (1−α_j) (what j secretes at t)
