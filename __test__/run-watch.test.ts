@@ -126,6 +126,14 @@ test('validations that rise while training falls are told; a loss that only wave
   )
   t.deepEqual(more, [])
   t.deepEqual(watched(valley, valley), [])
+  // Batches of fresh trials, which no network can learn by heart.
+  t.deepEqual(
+    watched(
+      i => 0.11 + 0.002 * Math.abs(i - 15),
+      i => 0.13 - 0.001 * i
+    ),
+    []
+  )
   t.deepEqual(
     watched(i => 0.5 + (i % 2) * 0.04, falling),
     []

@@ -32,8 +32,10 @@ const RATE_ITERATIONS = 50
 /** Validations over which losses are averaged, and how far the best average must lie back. */
 const VALIDATIONS = 5
 /** By how much of the best loss the validations must have risen, and the training losses have fallen. */
-const RISEN = 0.1
+const RISEN = 0.2
 const FALLEN = 0.05
+/** How many times the training loss the validation loss must be: batches of fresh trials differ by chance. */
+const APART = 2
 /** Names of channels or types that a message lists. */
 const LISTED = 4
 
@@ -123,8 +125,8 @@ export class RunWatch {
     const best = means
       .slice(0, -2 * VALIDATIONS + 1)
       .reduce((a, b) => (b.loss < a.loss ? b : a), means[0] ?? { iteration: 0, loss: 0, training: 0 })
-    if (now === undefined || now.loss < (1 + RISEN) * best.loss || now.training > (1 - FALLEN) * best.training)
-      return []
+    if (now === undefined || now.loss < Math.max((1 + RISEN) * best.loss, APART * now.training)) return []
+    if (now.training > (1 - FALLEN) * best.training) return []
     return this.#once(
       'overfitting',
       `the validation loss has risen from ${best.loss.toPrecision(3)} about iteration ${best.iteration} to ${now.loss.toPrecision(3)} in iteration ${iteration}, while the training loss fell: the network learns its training trials by heart; fewer iterations, weightDecay, or more trials to train on would help`
