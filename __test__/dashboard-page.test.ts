@@ -11,7 +11,7 @@ import { measuresOf } from '../src/dashboard/measures.js'
 import { smooth } from '../src/dashboard/page/spread.js'
 import { Model, network } from '../src/index.js'
 import { cellColours } from '../src/plots/colours.js'
-import { accessible, findBrowser, openPage } from './helpers/browser.js'
+import { accessible, browserFor, openPage } from './helpers/browser.js'
 import { mdgl, startMdgl, temporaryFolder } from './helpers/cli.js'
 
 const SHORT = ['--batch-size', '4', '--iterations', '6', '--validate-every', '2', '--threads', '1']
@@ -45,13 +45,8 @@ const widths = (page: Page) =>
 
 test('a page of finished runs shows their trials, chooses in every panel alike and has one address per view', async t => {
   t.timeout(240_000)
-  const browser = await findBrowser()
-  if (browser === undefined) {
-    t.log('skipped: there is no browser on this machine (MDGL_BROWSER names one)')
-    t.pass()
-    return
-  }
-  t.teardown(() => browser.close())
+  const browser = await browserFor(t)
+  if (browser === undefined) return
   const root = await temporaryFolder(t)
   await runsIn(root)
   const url = await dashboardOf(t, root)
@@ -123,13 +118,8 @@ test('a page of finished runs shows their trials, chooses in every panel alike a
 
 test('a page without runs says so; a run whose task file has changed says why it shows no trial', async t => {
   t.timeout(120_000)
-  const browser = await findBrowser()
-  if (browser === undefined) {
-    t.log('skipped: there is no browser on this machine (MDGL_BROWSER names one)')
-    t.pass()
-    return
-  }
-  t.teardown(() => browser.close())
+  const browser = await browserFor(t)
+  if (browser === undefined) return
   const root = await temporaryFolder(t)
   const url = await dashboardOf(t, root)
   const { page, problems } = await openPage(browser, url)

@@ -9,7 +9,7 @@ import { LiveRun } from '../src/dashboard/live.js'
 import { Model } from '../src/index.js'
 import { RunControl } from '../src/runs/control.js'
 import { builtInTask } from '../src/runs/tasks.js'
-import { accessible, findBrowser, openPage } from './helpers/browser.js'
+import { accessible, browserFor, openPage } from './helpers/browser.js'
 import { type Background, hasLine, jsonLines, mdgl, startMdgl, temporaryFolder } from './helpers/cli.js'
 
 /** A run that takes longer than any test. */
@@ -217,13 +217,8 @@ test('the dashboard of a folder tells which process writes a run, and when that 
 
 test('the field of the learning rate takes what the run takes', async t => {
   t.timeout(180_000)
-  const browser = await findBrowser()
-  if (browser === undefined) {
-    t.log('skipped: there is no browser on this machine (MDGL_BROWSER names one)')
-    t.pass()
-    return
-  }
-  t.teardown(() => browser.close())
+  const browser = await browserFor(t)
+  if (browser === undefined) return
   const { url } = await live(t)
   const { page, problems } = await openPage(browser, url)
   await page.waitForFunction(() => /iteration [1-9]/.test(document.querySelector('#summary')?.textContent ?? ''))
@@ -272,13 +267,8 @@ test('a run that is paused many times leaves no listener on its signal', async t
 
 test('a browser sees the run, steers it, and finds it again', async t => {
   t.timeout(180_000)
-  const browser = await findBrowser()
-  if (browser === undefined) {
-    t.log('skipped: there is no browser on this machine (MDGL_BROWSER names one)')
-    t.pass()
-    return
-  }
-  t.teardown(() => browser.close())
+  const browser = await browserFor(t)
+  if (browser === undefined) return
   const { run, out, url } = await live(t)
   const { page, problems } = await openPage(browser, url)
   const summary = async () => (await page.textContent('#summary')) ?? ''

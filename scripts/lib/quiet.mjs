@@ -1,4 +1,4 @@
-// How busy the machine is, from /proc/stat; on other systems nothing is known and nobody waits.
+// How busy the machine is, from /proc/stat; on other systems nothing is known, and the commands do not wait.
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 

@@ -40,7 +40,7 @@ export function libraryFiles(dist) {
   return { files, packages }
 }
 
-/** All other files that run: of the command line, whose declarations and maps nobody reads. */
+/** All other files that run: those of the command line, which has no API and so needs neither declarations nor maps. */
 export function commandFiles(dist, library) {
   return readdirSync(dist, { recursive: true, withFileTypes: true })
     .filter(entry => entry.isFile())

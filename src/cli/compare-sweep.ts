@@ -6,8 +6,8 @@ import { groupBy } from '../compare/group-by.js'
 import { measureOf } from '../compare/measure.js'
 import { type FinishedRun, keptRun } from '../compare/runs.js'
 import { shellWord } from '../support/shell-word.js'
-import type { SweepCell } from '../sweep/cells.js'
-import { cellFolder, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
+import type { Combination } from '../sweep/combinations.js'
+import { combinationFolder, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
 import { showAlignment, writeResults } from './comparison-files.js'
 import { type Given, noArgument, type Options, UsageError } from './options.js'
 import { report, sweepReport } from './report.js'
@@ -16,9 +16,9 @@ import { sweepFolder } from './sweep-folder.js'
 /** The format of sweep.json. */
 const MERGED_FORMAT = 'mdgl-sweep-results/1'
 
-/** A cell of which some runs are finished. */
-interface MergedCell {
-  readonly cell: SweepCell
+/** A combination of which some runs are finished. */
+interface MergedCombination {
+  readonly combination: Combination
   readonly values: readonly string[]
   readonly comparison: Comparison
 }
@@ -43,30 +43,30 @@ export async function mergeSweep({ options, rest }: Given<Options>, plan: string
 }
 
 async function finishedRuns(sweep: Sweep, out: string) {
-  const runs: { readonly cell: SweepCell; readonly run: FinishedRun }[] = []
+  const runs: { readonly combination: Combination; readonly run: FinishedRun }[] = []
   const missing: SweepItem[] = []
   for (const item of sweep.items) {
-    const run = await keptRun(runOf(item, 1), cellFolder(out, item.cell))
+    const run = await keptRun(runOf(item, 1), combinationFolder(out, item.combination))
     if (run === undefined) missing.push(item)
-    else runs.push({ cell: item.cell, run })
+    else runs.push({ combination: item.combination, run })
   }
   return { runs, missing }
 }
 
-/** Sums up each cell, and writes its figures and curves into its folder, as `mdgl compare` does. */
+/** Sums up each combination, and writes its figures and curves into its folder, as `mdgl compare` does. */
 async function mergedCells(
-  runs: readonly { readonly cell: SweepCell; readonly run: FinishedRun }[],
+  runs: readonly { readonly combination: Combination; readonly run: FinishedRun }[],
   out: string
-): Promise<MergedCell[]> {
-  const merged: MergedCell[] = []
-  for (const [cell, ofCell] of groupBy(runs, ({ cell }) => cell)) {
-    const { task, iterations, alignmentEvery } = cell.options
-    const finished = ofCell.map(({ run }) => run)
-    const comparison = summarise(cell.title, iterations, finished, await measureOf(task))
-    const folder = cellFolder(out, cell)
+): Promise<MergedCombination[]> {
+  const merged: MergedCombination[] = []
+  for (const [combination, ofCombination] of groupBy(runs, ({ combination }) => combination)) {
+    const { task, iterations, alignmentEvery } = combination.options
+    const finished = ofCombination.map(({ run }) => run)
+    const comparison = summarise(combination.title, iterations, finished, await measureOf(task))
+    const folder = combinationFolder(out, combination)
     await writeResults(comparison, folder)
-    if (alignmentEvery !== undefined) await showAlignment(summariseAlignment(finished), cell.options, folder)
-    merged.push({ cell, values: cell.values, comparison })
+    if (alignmentEvery !== undefined) await showAlignment(summariseAlignment(finished), combination.options, folder)
+    merged.push({ combination, values: combination.values, comparison })
   }
   return merged
 }
@@ -75,7 +75,7 @@ async function mergedCells(
 async function show(
   { name, axes }: Sweep,
   out: string,
-  merged: readonly MergedCell[],
+  merged: readonly MergedCombination[],
   missing: readonly SweepItem[]
 ): Promise<void> {
   const file = join(out, 'sweep.json')
@@ -83,11 +83,15 @@ async function show(
   await writeFile(file, mergedJson(axes, merged, missing))
   const [first] = merged
   const table = axes.length === 0 && first ? report(first.comparison) : sweepReport(name, axes, merged)
-  const curves = merged.map(({ cell }) => join(cellFolder(out, cell), 'learning-curves.png'))
+  const curves = merged.map(({ combination }) => join(combinationFolder(out, combination), 'learning-curves.png'))
   console.log(`${table}\n\nFigures: ${file}\nLearning curves: ${curves.join('\n                 ')}`)
 }
 
-function mergedJson(axes: readonly string[], merged: readonly MergedCell[], missing: readonly SweepItem[]): string {
+function mergedJson(
+  axes: readonly string[],
+  merged: readonly MergedCombination[],
+  missing: readonly SweepItem[]
+): string {
   const cells = merged.map(({ values, comparison }) => ({
     values: Object.fromEntries(axes.map((axis, i) => [axis, values[i]])),
     ...figures(comparison)

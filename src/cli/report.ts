@@ -22,17 +22,23 @@ export function report(comparison: Comparison): string {
   ].join('\n')
 }
 
-/** A cell of a sweep, with its values on the sweep's axes. */
-export interface ReportedCell {
+/** A combination of a sweep, with its values on the sweep's axes. */
+export interface ReportedCombination {
   readonly values: readonly string[]
   readonly comparison: Comparison
 }
 
-/** The table that merges the cells of a sweep. */
-export function sweepReport(title: string, axes: readonly string[], cells: readonly ReportedCell[]): string {
-  const rows = cells.flatMap(({ values, comparison }) => comparison.rules.map(rule => [...values, ...ruleRow(rule)]))
-  const measures = new Map(cells.map(({ comparison: { measure } }) => [JSON.stringify(measure), measure]))
-  const rules = cells.flatMap(({ comparison }) => comparison.rules)
+/** The table that has the combinations of a sweep. */
+export function sweepReport(
+  title: string,
+  axes: readonly string[],
+  combinations: readonly ReportedCombination[]
+): string {
+  const rows = combinations.flatMap(({ values, comparison }) =>
+    comparison.rules.map(rule => [...values, ...ruleRow(rule)])
+  )
+  const measures = new Map(combinations.map(({ comparison: { measure } }) => [JSON.stringify(measure), measure]))
+  const rules = combinations.flatMap(({ comparison }) => comparison.rules)
   const legends = [...measures.values()].flatMap(measure => legend(measure, rules, undefined))
   return [title, '', table([[...axes, ...HEADER], ...rows], axes.length + 1), '', ...new Set(legends)].join('\n')
 }

@@ -6,7 +6,7 @@ import { lastCheckpoint } from '../runs/checkpoints.js'
 import { metricsLine } from '../runs/run-folder.js'
 import { shellWord } from '../support/shell-word.js'
 import { howEnded, type ItemOutcome, type PoolObserver, runPool } from '../sweep/pool.js'
-import { cellFolder, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
+import { combinationFolder, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
 import { startWorker, type Worker } from '../sweep/worker.js'
 import { optimiserOrDefault } from '../task/optimiser.js'
 import { defineCommand } from './command.js'
@@ -86,7 +86,7 @@ function checkAlone({ options }: Given<typeof OPTIONS>): void {
 }
 
 /** An item's own folder. */
-const folderOf = (out: string, item: SweepItem): string => runPath(cellFolder(out, item.cell), item)
+const folderOf = (out: string, item: SweepItem): string => runPath(combinationFolder(out, item.combination), item)
 
 const nameOf = ({ index, label }: SweepItem): string => `item ${index} (${label})`
 
@@ -103,7 +103,7 @@ function list({ sweep: { items }, out, json }: Chosen): void {
 async function runOne({ sweep: { items }, out, threads, json }: Chosen, index: number): Promise<number> {
   const item = items[index]
   if (item === undefined) throw new UsageError(`--index is ${index}; the plan has the items 0 to ${items.length - 1}`)
-  const folder = cellFolder(out, item.cell)
+  const folder = combinationFolder(out, item.combination)
   const { result: run, exitCode } = await uninterrupted(signal => {
     const options = runOf(item, threads, signal)
     return json
@@ -135,7 +135,7 @@ async function runAll(given: Chosen, jobs: number, retries: number): Promise<num
 
 /** A worker runs the item like `mdgl sweep --index`, and reports it line by line. */
 function startItem({ plan, out, threads, json }: Chosen, item: SweepItem): Worker {
-  const progress = json ? silent : lines(nameOf(item), item.cell.options.iterations)
+  const progress = json ? silent : lines(nameOf(item), item.combination.options.iterations)
   const args = ['sweep', plan, '--index', `${item.index}`, '--out', out, '--threads', `${threads}`, '--json']
   const worker = startWorker(args, {
     out: line => progress.update(JSON.parse(line) as Metrics),

@@ -21,11 +21,11 @@ import type { Answers } from './server.js'
 import { StoredTrials } from './stored-trials.js'
 
 /** ms between two readings of the folders, and between two while no page is open. */
-const LOOK_EVERY = 500
-const LOOK_IDLY_EVERY = 2000
+const READ_EVERY = 500
+const READ_IDLY_EVERY = 2000
 
-/** What has been told of a run folder. */
-interface Told {
+/** What a page has been sent of a run folder. */
+interface SentRecords {
   size: number
   /** Lines of metrics. */
   metrics: number
@@ -39,7 +39,7 @@ interface Told {
 export class StoredRuns implements Answers {
   readonly #root: string
   readonly #hub: EventHub
-  readonly #told = new Map<string, Told>()
+  readonly #sent = new Map<string, SentRecords>()
   readonly #networks = new Map<string, NetworkDescription>()
   readonly #trials = new StoredTrials()
   #timer: NodeJS.Timeout | undefined
@@ -52,7 +52,7 @@ export class StoredRuns implements Answers {
   /** Reads everything, and then whatever is new, again and again. */
   async start(): Promise<void> {
     await this.#refresh()
-    this.#timer = setTimeout(() => void this.#again(), LOOK_EVERY)
+    this.#timer = setTimeout(() => void this.#again(), READ_EVERY)
   }
 
   stop(): void {
@@ -62,7 +62,7 @@ export class StoredRuns implements Answers {
 
   async #again(): Promise<void> {
     await this.#refresh().catch(() => undefined)
-    const pause = this.#hub.watched ? LOOK_EVERY : LOOK_IDLY_EVERY
+    const pause = this.#hub.watched ? READ_EVERY : READ_IDLY_EVERY
     if (this.#timer !== undefined) this.#timer = setTimeout(() => void this.#again(), pause)
   }
 
@@ -75,23 +75,23 @@ export class StoredRuns implements Answers {
     const file = await stat(join(path, 'metrics.jsonl')).catch(() => undefined)
     const names = (await readdir(path).catch(() => [])).length
     const size = (file?.size ?? 0) + names
-    const told = this.#told.get(id) ?? { size: -1, metrics: 0, alignment: 0, owner: undefined }
+    const sent = this.#sent.get(id) ?? { size: -1, metrics: 0, alignment: 0, owner: undefined }
     const owner = await runOwner(path)
-    if (told.size === size && told.owner === owner?.pid) return
+    if (sent.size === size && sent.owner === owner?.pid) return
     const run = await readRunFolder(path).catch(() => undefined)
     if (run === undefined) return
     const alignment = await readAlignment(path).catch(() => [])
     const kept = await keptIteration(path, run)
     this.#describe(id, run, owner, { kept, warnings: await readWarnings(path).catch(() => []) })
     const { metrics } = run
-    const anew = metrics.length < told.metrics
+    const anew = metrics.length < sent.metrics
     if (anew) this.#hub.forget(id)
     const news = (lines: number) => (anew ? 0 : lines)
     this.#hub.add(id, {
-      metrics: metrics.slice(news(told.metrics)),
-      alignment: alignment.slice(news(told.alignment))
+      metrics: metrics.slice(news(sent.metrics)),
+      alignment: alignment.slice(news(sent.alignment))
     })
-    this.#told.set(id, { size, metrics: metrics.length, alignment: alignment.length, owner: owner?.pid })
+    this.#sent.set(id, { size, metrics: metrics.length, alignment: alignment.length, owner: owner?.pid })
   }
 
   #describe(

@@ -6,7 +6,7 @@ import { arrayName, isUint32Array } from './recognise.js'
 
 /** Deeper than this nothing is plain data. */
 const MOST_DEEP = 32
-/** More objects than this are plain data of nobody's: one that holds itself many times over, for instance. */
+/** Most objects of a copy; a value that holds itself many times over, for instance, has more. */
 const MOST_OBJECTS = 2 ** 22
 /** Lists of at least so many numbers are handed over beside the JSON. */
 const LONG = 32

@@ -2,7 +2,7 @@ import { type FinishedRun, keptRun, runPath } from '../compare/runs.js'
 import { inUse, runOwner } from '../runs/run-lock.js'
 import { onAbort } from '../support/abort.js'
 import { messageOf } from '../support/recognise.js'
-import { cellFolder, runOf, type SweepItem } from './sweep.js'
+import { combinationFolder, runOf, type SweepItem } from './sweep.js'
 import type { Worker, WorkerEnd } from './worker.js'
 
 /** How a sweep is run. */
@@ -64,7 +64,7 @@ async function bring(item: SweepItem, options: PoolOptions, observer: PoolObserv
   let ended: WorkerEnd | undefined
   for (let started = 0; ; started++) {
     // What is in the folder decides, whatever the worker's end was.
-    const run = await keptRun(runOf(item, 1), cellFolder(out, item.cell))
+    const run = await keptRun(runOf(item, 1), combinationFolder(out, item.combination))
     if (run !== undefined) return { item, run: { ...run, reused: started === 0 } }
     if (signal.aborted) return { item, missing: 'interrupted' }
     if (ended !== undefined) {
@@ -77,7 +77,7 @@ async function bring(item: SweepItem, options: PoolOptions, observer: PoolObserv
 
 /** Another sweep, or a run of its own, may have the item's folder; it is not for this one to end it. */
 async function whyMissing(item: SweepItem, out: string, ended: WorkerEnd): Promise<string> {
-  const path = runPath(cellFolder(out, item.cell), item)
+  const path = runPath(combinationFolder(out, item.combination), item)
   const owner = await runOwner(path)
   return owner === undefined ? howEnded(ended) : inUse(path, owner).message
 }

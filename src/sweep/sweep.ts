@@ -2,14 +2,14 @@ import { basename, dirname, extname, join } from 'node:path'
 import type { ComparedRun } from '../compare/runs.js'
 import type { RuleName } from '../rule/rule.js'
 import { invalid, MdglError } from '../support/error.js'
-import { axesOf, axisName, cellsOf, type SweepCell } from './cells.js'
+import { axesOf, axisName, type Combination, combinationsOf } from './combinations.js'
 import { readPlan, type SweepPlan } from './plan.js'
 
 /** One run of a sweep. */
 export interface SweepItem {
   /** From 0: the index in a Slurm job array. */
   readonly index: number
-  readonly cell: SweepCell
+  readonly combination: Combination
   readonly rule: RuleName
   readonly seed: number
   /** Rule, seed and values on the axes. */
@@ -22,8 +22,8 @@ export interface Sweep {
   readonly name: string
   /** The names of its axes. */
   readonly axes: readonly string[]
-  readonly cells: readonly SweepCell[]
-  /** By cell, then rule, then seed: the seed changes fastest. */
+  readonly combinations: readonly Combination[]
+  /** By combination, then rule, then seed: the seed changes fastest. */
   readonly items: readonly SweepItem[]
 }
 
@@ -39,8 +39,8 @@ export async function loadSweep(path: string): Promise<Sweep> {
     const plan = await readPlan(path)
     checkCount(plan)
     const axes = axesOf(plan).map(axisName)
-    const cells = await cellsOf(plan, dirname(path))
-    return { name: basename(path, extname(path)), axes, cells, items: itemsOf(plan, axes, cells) }
+    const combinations = await combinationsOf(plan, dirname(path))
+    return { name: basename(path, extname(path)), axes, combinations, items: itemsOf(plan, axes, combinations) }
   } catch (error) {
     if (!(error instanceof MdglError)) throw error
     const { code, message, path: place, value, allowed, cause } = error
@@ -53,18 +53,24 @@ function checkCount({ rules, seeds, choices }: SweepPlan): void {
   if (count > MOST_ITEMS) throw invalid('the number of items', count, `at most ${MOST_ITEMS}`)
 }
 
-function itemsOf({ rules, seeds }: SweepPlan, axes: readonly string[], cells: readonly SweepCell[]): SweepItem[] {
-  const combined = cells.flatMap(cell => rules.flatMap(rule => seeds.map(seed => ({ cell, rule, seed }))))
+function itemsOf(
+  { rules, seeds }: SweepPlan,
+  axes: readonly string[],
+  combinations: readonly Combination[]
+): SweepItem[] {
+  const combined = combinations.flatMap(combination =>
+    rules.flatMap(rule => seeds.map(seed => ({ combination, rule, seed })))
+  )
   return combined.map((item, index) => {
-    const values = item.cell.values.map((value, i) => `${axes[i]} ${value}`)
+    const values = item.combination.values.map((value, i) => `${axes[i]} ${value}`)
     return { index, ...item, label: [item.rule, `seed ${item.seed}`, ...values].join(', ') }
   })
 }
 
 /** All that an item's run is made of. */
-export function runOf({ cell, rule, seed }: SweepItem, threads: number, signal?: AbortSignal): ComparedRun {
-  return { ...cell.options, rule, seed, threads, signal }
+export function runOf({ combination, rule, seed }: SweepItem, threads: number, signal?: AbortSignal): ComparedRun {
+  return { ...combination.options, rule, seed, threads, signal }
 }
 
-/** The folder in which an item's run has its own: that of `mdgl compare`, one for each cell. */
-export const cellFolder = (out: string, { folder }: SweepCell): string => join(out, folder)
+/** The folder in which an item's run has its own: that of `mdgl compare`, one for each combination. */
+export const combinationFolder = (out: string, { folder }: Combination): string => join(out, folder)

@@ -7,7 +7,7 @@ import { partOfName, shown } from './folder-name.js'
 import type { Choice, SweepPlan } from './plan.js'
 
 /** One value of each of a plan's choices: all that its runs share but rule and seed. */
-export interface SweepCell {
+export interface Combination {
   /** Its values on the plan's axes, as they are shown, in the axes' order. */
   readonly values: readonly string[]
   /** Its folder below the sweep's; nothing where the plan has no axis. */
@@ -36,10 +36,10 @@ export const axesOf = (plan: SweepPlan): readonly Choice[] => plan.choices.filte
  * @param folder - The plan's, from which a task's file is named.
  * @throws {@link MdglError} `'invalid'` for a value that the task or the optimiser does not take, by its place in the plan.
  */
-export async function cellsOf(plan: SweepPlan, folder: string): Promise<SweepCell[]> {
-  const cells: SweepCell[] = []
-  for (const chosen of combinations(plan.choices)) cells.push(await cellOf(plan, folder, chosen))
-  return cells
+export async function combinationsOf(plan: SweepPlan, folder: string): Promise<Combination[]> {
+  const made: Combination[] = []
+  for (const chosen of combinations(plan.choices)) made.push(await combinationOf(plan, folder, chosen))
+  return made
 }
 
 function combinations(choices: readonly Choice[]): readonly Chosen[][] {
@@ -53,11 +53,16 @@ function at(choice: Choice, value: unknown, i: number): Chosen {
   return { choice, value, path: `${choice.of}.${choice.name}${choice.axis ? `[${i}]` : ''}` }
 }
 
-async function cellOf(plan: SweepPlan, folder: string, chosen: readonly Chosen[]): Promise<SweepCell> {
+async function combinationOf(plan: SweepPlan, folder: string, chosen: readonly Chosen[]): Promise<Combination> {
   const taskPart = await taskOf(plan, folder, chosen)
   const { task } = taskPart
   const defaults = { iterations: task.iterations, batchSize: task.batchSize, validateEvery: task.validateEvery }
-  const options = { ...taskPart, ...defaults, precision: 'f32', ...valuesOf(chosen, 'options') } as SweepCell['options']
+  const options = {
+    ...taskPart,
+    ...defaults,
+    precision: 'f32',
+    ...valuesOf(chosen, 'options')
+  } as Combination['options']
   checkTogether(options)
   await placed(chosen, 'optimiser', () => checkRun(plan, options))
   const axes = chosen.filter(({ choice }) => choice.axis)
@@ -71,7 +76,7 @@ async function cellOf(plan: SweepPlan, folder: string, chosen: readonly Chosen[]
 }
 
 /** Builds the network and fills in the optimiser, which names what it does not take. */
-function checkRun({ rules: [rule = 'mdgl'], seeds: [seed = 1] }: SweepPlan, options: SweepCell['options']): void {
+function checkRun({ rules: [rule = 'mdgl'], seeds: [seed = 1] }: SweepPlan, options: Combination['options']): void {
   runConfig({ ...options, rule, seed })
 }
 
@@ -89,7 +94,7 @@ async function taskOf({ task }: SweepPlan, folder: string, chosen: readonly Chos
 }
 
 /** Validations and records of the alignment that would never come. */
-function checkTogether({ iterations, validateEvery, alignmentEvery = 1 }: SweepCell['options']): void {
+function checkTogether({ iterations, validateEvery, alignmentEvery = 1 }: Combination['options']): void {
   const most = `at most options.iterations, ${iterations}`
   if (validateEvery > iterations) throw invalid('options.validateEvery', validateEvery, most)
   if (alignmentEvery > iterations) throw invalid('options.alignmentEvery', alignmentEvery, most)
