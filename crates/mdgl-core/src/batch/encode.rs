@@ -167,14 +167,14 @@ impl<F: Scalar> BlockInput<F> {
         self.events.bytes() + bytes_of(&self.analogue) + scratch
     }
 
-    /// Fills in the input of one block of a batch.
+    /// Fills in the input of one block of a batch. `by_trial`: as [`are_by_trial`] finds.
     ///
     /// # Errors
     /// [`crate::Error::Memory`] when a trial is too long for the available memory; [`crate::Error::Cancelled`].
     pub fn encode(
         &mut self,
         network: &Network,
-        batch: &EncodedBatch,
+        (batch, by_trial): (&EncodedBatch, &[bool]),
         block: usize,
         cancel: &AtomicBool,
     ) -> Result<()> {
@@ -191,10 +191,13 @@ impl<F: Scalar> BlockInput<F> {
                     self.scratch.draw(segments, &trials, to, batch.key, population)?;
                 }
                 Input::Events(events) => {
-                    for (i, e) in of_trials(events, &trials).enumerate() {
+                    let events = of_trials(events, by_trial[population], &trials);
+                    for (i, e) in events.iter().enumerate() {
                         check_cancelled(i, cancel)?;
-                        let lane = (e.trial as usize - first) as u8;
-                        self.scratch.add(units, (e.step, offset + e.unit, lane, e.count))?;
+                        if trials.contains(&(e.trial as usize)) {
+                            let lane = (e.trial as usize - first) as u8;
+                            self.scratch.add(units, (e.step, offset + e.unit, lane, e.count))?;
+                        }
                     }
                 }
                 Input::Analogue(_) => {
@@ -287,13 +290,23 @@ impl<F: Scalar> BlockInput<F> {
     }
 }
 
-/// The events of some trials, most often given in the order of their trials.
-fn of_trials<'a>(events: &'a [Event], trials: &Range<usize>) -> impl Iterator<Item = &'a Event> + use<'a> {
-    let trials = trials.start as u32..trials.end as u32;
-    let ordered = events.is_sorted_by_key(|e| e.trial);
-    let first = if ordered { events.partition_point(|e| e.trial < trials.start) } else { 0 };
-    let end = if ordered { events.partition_point(|e| e.trial < trials.end) } else { events.len() };
-    events[first..end].iter().filter(move |e| trials.contains(&e.trial))
+/// Whether the events of each input are in the order of their trials.
+pub(crate) fn are_by_trial(inputs: &[Input]) -> Vec<bool> {
+    let by_trial = |input: &Input| match input {
+        Input::Events(events) => events.is_sorted_by_key(|e| e.trial),
+        _ => false,
+    };
+    inputs.iter().map(by_trial).collect()
+}
+
+/// Events among which those of some trials are: these alone where all are in the order of their trials, as most often.
+fn of_trials<'a>(events: &'a [Event], by_trial: bool, trials: &Range<usize>) -> &'a [Event] {
+    if !by_trial {
+        return events;
+    }
+    let first = events.partition_point(|e| (e.trial as usize) < trials.start);
+    let end = events.partition_point(|e| (e.trial as usize) < trials.end);
+    &events[first..end]
 }
 
 /// Destination of drawn events.
@@ -308,14 +321,23 @@ struct Drawing<'a> {
 }
 
 impl Scratch {
+    #[inline(always)]
     fn add(&mut self, units: usize, (step, unit, lane, count): (u32, u32, u8, u32)) -> Result<()> {
         let bits = &mut self.bits[step as usize * units + unit as usize];
         let bit = 1 << lane;
         if count == 1 && *bits & bit == 0 {
             *bits |= bit;
-        } else if count > 0 {
+            return Ok(());
+        }
+        self.add_repeat((step, unit, lane, count))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add_repeat(&mut self, event: (u32, u32, u8, u32)) -> Result<()> {
+        if event.3 > 0 {
             grow(&mut self.repeats, 1)?;
-            self.repeats.push((step, unit, lane, count));
+            self.repeats.push(event);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use super::Dispatch;
 use super::kernels::{GatherBench, Modulate, NeuronUpdateBench, ReadOut, Recurse, Scatter};
 use super::workload::Workload;
 use crate::batch::encode::BlockInput;
+use crate::batch::encode::are_by_trial;
 use crate::batch::loss::{Loss, LossTerm, Objective};
 use crate::batch::{EncodedBatch, Event, Input, Targets};
 use crate::description::rule::Rule;
@@ -188,7 +189,9 @@ impl<F: Dispatch> TrialBlock<F> {
     /// Draws the inputs and packs them.
     pub fn encode(&mut self) {
         let Workload { model, batch, .. } = &self.workload;
-        self.input.encode(model.network(), batch, 0, &AtomicBool::new(false)).expect("memory for the input");
+        let by_trial = are_by_trial(&batch.inputs);
+        let cancel = AtomicBool::new(false);
+        self.input.encode(model.network(), (batch, &by_trial), 0, &cancel).expect("memory for the input");
     }
 
     /// Turns the drawn events into given ones, which [`Self::encode`] sorts and packs from then on.

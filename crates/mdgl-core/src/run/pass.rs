@@ -10,7 +10,7 @@ use super::evaluation::finite;
 use super::singles;
 use super::workers::{Workers, Workspace};
 use super::{Assignment, Learned, Score};
-use crate::batch::encode::BlockInput;
+use crate::batch::encode::{BlockInput, are_by_trial};
 use crate::batch::loss::Loss;
 use crate::description::Conventions;
 use crate::description::rule::{Estimator, Rule, Trace};
@@ -45,6 +45,8 @@ pub(super) struct Pass<'a, F: Real> {
     pub(super) blocks: Range<usize>,
     pub(super) workers: &'a Workers<F>,
     pub(super) cancel: &'a AtomicBool,
+    /// Whether the events of each input are in the order of their trials.
+    by_trial: Vec<bool>,
     /// For trials one by one; created at the first use.
     lane_layout: OnceLock<single::LaneLayout<F>>,
     learning: OnceLock<Learning<F>>,
@@ -64,6 +66,7 @@ impl<'a, F: Real> Pass<'a, F> {
             blocks: 0..assignment.blocks(),
             workers,
             cancel,
+            by_trial: are_by_trial(&assignment.batch.inputs),
             lane_layout: OnceLock::new(),
             learning: OnceLock::new(),
         })
@@ -114,7 +117,8 @@ impl<F: Real> Pass<'_, F> {
     fn layout(&self, block: usize, keep: Keep<'_, F>, purpose: Purpose) -> Result<Layout> {
         let Workers { layout, layout_is_demanded, .. } = self.workers;
         let network = self.model.network();
-        if keep.in_blocks || network.has_delays() || !self.network.stands_side_by_side {
+        let fits_lanes = self.network.stands_side_by_side && single::fit_periods(&self.network);
+        if keep.in_blocks || network.has_delays() || !fits_lanes {
             let demanded = *layout_is_demanded && *layout == Some(Layout::Neurons);
             let allowed = "trials: such a network or rule is computed in blocks of trials alone";
             return match demanded {
@@ -134,8 +138,7 @@ impl<F: Real> Pass<'_, F> {
             synapses,
             senders,
             has_rows: single::has_rows::<F>(synapses, senders, neurons),
-            // On AVX-512, whose masks are bits, full blocks of trials are faster.
-            has_fast_loop: self.workers.instructions == Instructions::Avx2
+            has_fast_loop: matches!(self.workers.instructions, Instructions::Avx2 | Instructions::Avx512)
                 && single::are_usual(&self.network.cells),
         }
     }
@@ -144,7 +147,7 @@ impl<F: Real> Pass<'_, F> {
     fn draw(&self, block: usize, workspace: &mut Workspace<F>) -> Result<()> {
         let batch = self.assignment.batch;
         let span = self.workers.span(ProfileStage::Draw, Some(block));
-        workspace.input.encode(self.model.network(), batch, block, self.cancel)?;
+        workspace.input.encode(self.model.network(), (batch, &self.by_trial), block, self.cancel)?;
         span.end();
         self.workers.count(|| work::tally_drawing(&workspace.input, batch.steps));
         Ok(())
@@ -399,7 +402,7 @@ impl<F: Real> Pass<'_, F> {
         let cells = trace_dynamics(&self.network, trace);
         let sums = self.workers.blocks(&self.blocks, |block, workspace| {
             let span = self.workers.span(ProfileStage::Draw, Some(block));
-            workspace.input.encode(self.model.network(), batch, block, self.cancel)?;
+            workspace.input.encode(self.model.network(), (batch, &self.by_trial), block, self.cancel)?;
             span.end();
             if self.workers.counts() {
                 // The online form does not keep its spikes: they are counted in another simulation.

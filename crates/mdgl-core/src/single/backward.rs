@@ -16,7 +16,7 @@ use crate::learn::modulation::Modulation;
 use crate::learn::plan::{Delta, LearningPlan};
 use crate::neuron::storage::Further;
 use crate::numeric::cancel::check_cancelled;
-use crate::numeric::lanes::{Block, LANES, Lanes, Places, SimdKernel, clear_tiny, cleared, flat, flat_mut};
+use crate::numeric::lanes::{Block, LANES, Lanes, SimdKernel, clear_tiny, cleared, flat, flat_mut};
 use crate::numeric::memory::{bytes_of, product, refill, resize};
 use crate::numeric::scalar::Scalar;
 use crate::single::columns::{LongTileColumn, TILE, TileColumn};
@@ -264,8 +264,10 @@ impl<F: Scalar> BackwardOne<'_, F> {
             self.descend_all::<L>(first, 0..rows);
         }
         self.state.probe.lap(Section::BackwardRecursion);
-        for row in (0..rows).rev() {
-            self.gather_analogue::<L>(first + row, row);
+        if !self.context.input.analogue_units.is_empty() {
+            for row in (0..rows).rev() {
+                self.gather_analogue::<L>(first + row, row);
+            }
         }
         // What the recursions have read cleared, the sums read cleared.
         for columns in [&mut self.state.input_adjoint, &mut self.state.error] {
@@ -645,10 +647,24 @@ impl<F: Scalar> SimdKernel<F> for TileGather<'_, F> {
             rows.rev().for_each(|row| self.add_row::<L>(row));
             return;
         }
-        let (learning, events, first) = (self.learning, &self.trial.events, self.first);
-        let TrialBackwardState { sums: [of_cells, of_outputs], input_adjoint, error, .. } = self.state;
-        learning.readout.add_tile::<L>(|row| events.at(first + row), error, rows.clone(), of_outputs);
-        learning.onto_cells.add_tile::<L>(|row| events.received(first + row), input_adjoint, rows, of_cells);
+        let (learning, events) = (self.learning, self.trial.events.from(self.first));
+        let TrialBackwardState { sums: [of_cells, of_outputs], input_adjoint, error, no_secretion, .. } =
+            self.state;
+        if !error.iter().all(|column| is_zero::<L>(column[rows.clone()].iter())) {
+            let all = 0..error.len();
+            learning.readout.add_tile::<L>(|row| events.spikes(row), (error, all), rows.clone(), of_outputs);
+        }
+        let live = live_blocks(no_secretion);
+        learning.onto_cells.add_tile::<L>(|row| events.received(row), (input_adjoint, live), rows, of_cells);
+    }
+}
+
+/// From the first to the last block of cells whose adjoints are not 0 through a tile and the step after it.
+#[inline(always)]
+fn live_blocks(no_secretion: &[bool]) -> Range<usize> {
+    match no_secretion.iter().position(|&none| !none) {
+        Some(first) => first..no_secretion.iter().rposition(|&none| !none).map_or(first, |last| last + 1),
+        None => 0..0,
     }
 }
 
@@ -701,16 +717,16 @@ fn secrete_task_error<L: Lanes>(
     }
 }
 
-/// Lane i of block j becomes lane j of block i.
+/// Lane i of block j becomes lane j of block i; of the result as many blocks as there is room for.
 #[inline(always)]
 fn transpose<L: Lanes>(from: &[Block<L::Scalar>], to: &mut [Block<L::Scalar>]) {
-    let mut places = Places([0; LANES]);
-    for (block, place) in places.0.iter_mut().enumerate() {
-        *place = (block * LANES) as u32;
-    }
-    assert!(from.len() == LANES && to.len() <= LANES, "not a square");
-    for (lane, to) in to.iter_mut().enumerate() {
-        // SAFETY: sixteen blocks have sixteen values each.
-        unsafe { L::gather(&flat(from)[lane..], &places) }.store(to);
+    let Some(from) = from.first_chunk() else { return };
+    match to.first_chunk_mut() {
+        Some(to) => L::transpose(from, to),
+        None => {
+            let mut all = [Block::ZERO; LANES];
+            L::transpose(from, &mut all);
+            to.copy_from_slice(&all[..to.len()]);
+        }
     }
 }

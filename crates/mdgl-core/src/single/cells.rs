@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use crate::neuron::Dynamics;
 use crate::neuron::alif::Alif;
-use crate::neuron::lif::Lif;
 use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
@@ -89,28 +88,30 @@ fn runs<F: Scalar>(blocks: &[Dynamics<Block<F>>]) -> Vec<Range<usize>> {
 /// Neurons whose spikes and ψ are those of the paper: blocks of LIF neurons, then blocks of those that adapt.
 #[derive(Debug)]
 pub(super) struct UsualCells<F: Scalar> {
-    pub lif: Vec<Lif<Block<F>>>,
-    pub alif: Vec<Alif<Block<F>>>,
+    /// All blocks; those of LIF neurons adapt by 0.
+    pub cells: Vec<Alif<Block<F>>>,
+    /// Number of blocks of LIF neurons before the first one that adapts.
+    pub lif: usize,
 }
 
 impl<F: Scalar> UsualCells<F> {
-    /// The same neurons; `None` where there are others. LIF neurons behind others count as adapting by 0.
+    /// The same neurons; `None` where there are others.
     pub fn new(cells: &Cells<F>) -> Option<Self> {
-        let mut usual = Self { lif: Vec::new(), alif: Vec::new() };
+        let mut usual = Self { cells: Vec::new(), lif: 0 };
         for block in cells.blocks.iter().filter(|_| cells.usual) {
             match *block {
-                Dynamics::Lif(lif) if usual.alif.is_empty() => usual.lif.push(lif),
-                Dynamics::Lif(lif) => usual.alif.push(Alif {
+                Dynamics::Lif(lif) => usual.cells.push(Alif {
                     lif,
                     rho: Block::ZERO,
                     beta: Block::ZERO,
                     adaptation_increment: Block::ZERO,
                 }),
-                Dynamics::Alif(alif) => usual.alif.push(alif),
+                Dynamics::Alif(alif) => usual.cells.push(alif),
                 _ => return None,
             }
         }
-        (usual.lif.len() + usual.alif.len() == cells.count()).then_some(usual)
+        usual.lif = cells.blocks.iter().take_while(|block| matches!(block, Dynamics::Lif(_))).count();
+        (usual.cells.len() == cells.count()).then_some(usual)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Events of one trial by step: those of its inputs, and the spikes of the step before.
 
+use std::ops::Range;
+
 use crate::batch::encode::BlockInput;
 use crate::error::Result;
 use crate::numeric::lanes::{LANES, Mask};
-use crate::numeric::memory::{bytes_of, reserve, resize};
+use crate::numeric::memory::{bytes_of, resize};
 use crate::numeric::scalar::Scalar;
 
 /// Cells of a word, one bit per cell: those of four blocks.
@@ -21,13 +23,13 @@ const WHAT: &str = "the events of a trial";
 /// the number of a cell; input units are counted on from the last cell.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
-    /// Start of each step's inputs, and of its spikes.
+    /// Start of each step's inputs, and of its spikes; the step after the last has spikes, and behind it is the end.
     start: Vec<[usize; 2]>,
-    /// The lists, and memory for one more step.
+    /// The lists, and memory for one more tile of steps.
     senders: Vec<u32>,
     /// End of the lists.
     len: usize,
-    /// Input events, and where each step's begin and the last one's end; none where they are not listed.
+    /// Input events, and where each step's begin; none where they are not listed.
     inputs: Vec<u32>,
     input_start: Vec<usize>,
     /// Number of input events listed so far.
@@ -43,10 +45,11 @@ impl Events {
         bytes_of(&self.start) + bytes_of(&self.senders) + inputs
     }
 
-    /// Begins the list of input events.
-    fn clear_inputs(&mut self, numbers: usize) {
+    /// Begins the list of input events of so many steps.
+    fn clear_inputs(&mut self, numbers: usize, steps: usize) -> Result<()> {
         (self.numbers, self.input_count) = (numbers, 0);
         self.input_start.clear();
+        resize(&mut self.input_start, steps + 2, 0, WHAT)
     }
 
     /// Reserves memory for so many more input events.
@@ -60,96 +63,79 @@ impl Events {
         }
     }
 
-    /// Begins the first step.
+    /// Begins the first step with its inputs.
     ///
     /// # Errors
     /// [`crate::Error::Memory`].
-    pub fn begin(&mut self, steps: usize, blocks: usize) -> Result<()> {
-        self.len = 0;
-        self.start.clear();
+    pub fn begin(&mut self, steps: usize) -> Result<()> {
         self.reserve_inputs(0)?;
-        reserve(&mut self.start, steps + 2, WHAT)?;
-        self.begin_step(blocks)
-    }
-
-    /// Begins the list of the next step with its inputs, and reserves memory for the spikes of so many blocks of cells.
-    ///
-    /// # Errors
-    /// [`crate::Error::Memory`].
-    #[inline(always)]
-    pub fn begin_step(&mut self, blocks: usize) -> Result<()> {
-        let (step, first) = (self.start.len(), self.len);
-        let (from, end) = match self.input_start.get(step..step + 2) {
-            Some(range) => (range[0], range[1]),
-            None => (0, 0),
-        };
-        let count = end - from;
-        let needed = first + count + USUAL + blocks.next_multiple_of(4) * LANES;
-        let len = self.senders.len();
-        if len < needed {
-            resize(&mut self.senders, needed.max(2 * len), 0, WHAT)?;
+        self.start.clear();
+        resize(&mut self.start, steps + 2, [0; 2], WHAT)?;
+        let count = self.input_start[1];
+        if self.senders.len() < count {
+            resize(&mut self.senders, count, 0, WHAT)?;
         }
-        self.senders[first..first + USUAL].copy_from_slice(&self.inputs[from..from + USUAL]);
-        if count > USUAL {
-            self.senders[first..first + count].copy_from_slice(&self.inputs[from..end]);
-        }
-        self.len = first + count;
-        self.start.push([first, self.len]);
+        self.senders[..count].copy_from_slice(&self.inputs[..count]);
+        self.start[0] = [0, count];
+        self.len = count;
         Ok(())
     }
 
-    /// Lists the spikes of a step behind the lists; their number.
-    #[inline(always)]
-    pub fn list_spikes(&mut self, spiking: &[u64]) -> usize {
-        let mut len = self.len;
-        let mut first = 0;
-        for &word in spiking {
-            let mut rest = word;
-            let count = rest.count_ones() as usize;
-            if let Some(list) = self.senders[len..].first_chunk_mut::<CELLS>() {
-                for sender in &mut list[..USUAL] {
-                    *sender = first + rest.trailing_zeros();
-                    rest &= rest.wrapping_sub(1);
-                }
-                let mut place = USUAL;
-                while rest != 0 {
-                    list[place % CELLS] = first + rest.trailing_zeros();
-                    rest &= rest - 1;
-                    place += 1;
-                }
-            }
-            len += count;
-            first += CELLS as u32;
-        }
-        len - self.len
+    /// Goes back to the first of some steps, to simulate them again; gives what [`Self::go_on_behind`] puts back.
+    pub fn return_to(&mut self, steps: Range<usize>) -> [u32; USUAL] {
+        self.len = self.start[steps.start + 1][0];
+        let behind = self.senders[self.start[steps.end + 1][0]..].first_chunk();
+        behind.copied().unwrap_or_default()
     }
 
-    /// Keeps the spikes just listed.
+    /// After these steps have been simulated again: their lists are as they were, but more than what counts was written behind
+    /// the last.
+    pub fn go_on_behind(&mut self, steps: Range<usize>, behind: [u32; USUAL]) {
+        let first = self.start[steps.end + 1][0];
+        self.senders[first..][..USUAL].copy_from_slice(&behind);
+    }
+
+    /// The lists of some steps from one on, to be written, for so many blocks of cells.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`].
     #[inline(always)]
-    pub fn keep_spikes(&mut self, count: usize) {
-        self.len += count;
+    pub fn lists(
+        &mut self,
+        steps: Range<usize>,
+        blocks: usize,
+    ) -> Result<(Lists<'_>, impl Iterator<Item = StepEvents<'_>>)> {
+        let Self { start, senders, len, inputs, input_start, .. } = self;
+        let given = &input_start[steps.start + 1..steps.end + 2];
+        let most = given[given.len() - 1] - given[0] + steps.len() * blocks.next_multiple_of(4) * LANES;
+        let needed = *len + most + CELLS;
+        if senders.len() < needed {
+            let doubled = 2 * senders.len();
+            resize(senders, needed.max(doubled), 0, WHAT)?;
+        }
+        let from = start[steps.start][0];
+        let rows = start[steps.start + 1..steps.end + 1].iter_mut().zip(given.windows(2));
+        let rows = rows.map(|(start, given)| StepEvents { start, given: given[0]..given[1] });
+        Ok((Lists { inputs, senders, from, first: *len, end: *len, len }, rows))
     }
 
     /// Ends the last step.
     pub fn end(&mut self) {
-        self.start.push([self.len; 2]);
-    }
-
-    /// The spikes just listed.
-    #[inline(always)]
-    pub fn just_listed(&self, count: usize) -> &[u32] {
-        &self.senders[self.len..][..count]
+        if let Some(end) = self.start.last_mut() {
+            *end = [self.len; 2];
+        }
     }
 
     /// Adds the spikes of each cell.
     pub fn count_spikes(&self, counts: &mut [u64]) {
         // Input units included: skipping them would cost more.
         let mut all = vec![0u32; self.numbers];
-        self.senders[..self.len].iter().for_each(|&sender| all[sender as usize] += 1);
+        let end = self.start.last().map_or(0, |end| end[0]);
+        self.senders[..end].iter().for_each(|&sender| all[sender as usize] += 1);
         counts.iter_mut().zip(all).for_each(|(count, own)| *count += u64::from(own));
     }
 
-    /// Input events of a step that has begun the next, and the spikes of the step before it.
+    /// Input events of a step, and the spikes of the step before it.
     #[inline(always)]
     pub fn received(&self, step: usize) -> &[u32] {
         &self.senders[self.start[step][0]..self.start[step + 1][0]]
@@ -161,10 +147,113 @@ impl Events {
         &self.senders[self.start[step][1]..self.start[step + 1][0]]
     }
 
+    /// The lists of the steps from one on.
+    #[inline(always)]
+    pub(super) fn from(&self, step: usize) -> EventsFrom<'_> {
+        EventsFrom { start: &self.start[step..], senders: &self.senders }
+    }
+
     /// The spikes of a step.
     #[inline(always)]
     pub fn at(&self, step: usize) -> &[u32] {
         self.before(step + 1)
+    }
+}
+
+/// The lists of the steps from one on, which is row 0.
+#[derive(Clone, Copy)]
+pub(super) struct EventsFrom<'a> {
+    start: &'a [[usize; 2]],
+    senders: &'a [u32],
+}
+
+impl<'a> EventsFrom<'a> {
+    /// Input events of a row's step, and the spikes of the step before it.
+    #[inline(always)]
+    pub fn received(self, row: usize) -> &'a [u32] {
+        &self.senders[self.start[row][0]..self.start[row + 1][0]]
+    }
+
+    /// The spikes of a row's step.
+    #[inline(always)]
+    pub fn spikes(self, row: usize) -> &'a [u32] {
+        &self.senders[self.start[row + 1][1]..self.start[row + 2][0]]
+    }
+}
+
+/// What the lists of a step are written from, and where they begin.
+pub(crate) struct StepEvents<'a> {
+    /// Start of the lists of the step after it.
+    start: &'a mut [usize; 2],
+    /// That step's input events.
+    given: Range<usize>,
+}
+
+/// The lists of some steps, being written: per step [`Self::begin_step`], then [`Self::list`] for each word of its cells.
+pub(crate) struct Lists<'a> {
+    inputs: &'a [u32],
+    senders: &'a mut [u32],
+    /// Start of the current step's list, of its spikes, and the end of what is written.
+    from: usize,
+    first: usize,
+    end: usize,
+    len: &'a mut usize,
+}
+
+impl Lists<'_> {
+    /// Lists the inputs of the step after one and gives what this one receives, by its place among [`Self::senders`].
+    #[inline(always)]
+    pub fn begin_step(&mut self, step: StepEvents<'_>) -> Range<usize> {
+        let (from, first) = (self.from, self.end);
+        let count = step.given.len();
+        let (to, inputs) = (&mut self.senders[first..], &self.inputs[step.given.start..]);
+        if let (Some(to), Some(inputs)) = (to.first_chunk_mut::<USUAL>(), inputs.first_chunk::<USUAL>()) {
+            *to = *inputs;
+        }
+        if count > USUAL {
+            to[..count].copy_from_slice(&inputs[..count]);
+        }
+        (self.from, self.first) = (first, first + count);
+        self.end = self.first;
+        *step.start = [first, self.end];
+        from..first
+    }
+
+    /// Some senders.
+    #[inline(always)]
+    pub fn senders(&self, places: Range<usize>) -> &[u32] {
+        &self.senders[places]
+    }
+
+    /// Lists the cells of a word, of which `first` is the first, that spike.
+    #[inline(always)]
+    pub fn list(&mut self, word: u64, first: u32) {
+        let mut rest = word;
+        if let Some(list) = self.senders[self.end..].first_chunk_mut::<CELLS>() {
+            for sender in &mut list[..USUAL] {
+                *sender = first + rest.trailing_zeros();
+                rest &= rest.wrapping_sub(1);
+            }
+            let mut place = USUAL;
+            while rest != 0 {
+                list[place % CELLS] = first + rest.trailing_zeros();
+                rest &= rest - 1;
+                place += 1;
+            }
+        }
+        self.end += word.count_ones() as usize;
+    }
+
+    /// The spikes listed since [`Self::begin_step`].
+    #[inline(always)]
+    pub fn spikes(&self) -> &[u32] {
+        &self.senders[self.first..self.end]
+    }
+
+    /// Keeps what is written.
+    #[inline(always)]
+    pub fn keep(self) {
+        *self.len = self.end;
     }
 }
 
@@ -180,15 +269,12 @@ pub(crate) fn list_inputs<'a, F: Scalar>(
 ) -> Result<bool> {
     let mut trials: Vec<&mut Events> = trials.collect();
     let numbers = cells + input.units;
-    trials.iter_mut().for_each(|events| events.clear_inputs(numbers));
+    trials.iter_mut().try_for_each(|events| events.clear_inputs(numbers, steps))?;
     let plain = || (0..steps).all(|step| input.events.at(step).iter().all(|entry| entry.count == 1));
     if !input.analogue_units.is_empty() || !plain() {
         return Ok(false);
     }
     let live = (Mask::MAX as u32 >> (LANES - trials.len())) as Mask;
-    for events in &mut trials {
-        resize(&mut events.input_start, steps + 1, 0, WHAT)?;
-    }
     for step in 0..steps {
         if step.is_multiple_of(TOGETHER) {
             let soon = step..steps.min(step + TOGETHER);
@@ -198,15 +284,21 @@ pub(crate) fn list_inputs<'a, F: Scalar>(
         for entry in input.events.at(step) {
             let mut rest = entry.mask & live;
             while rest != 0 {
-                let events = &mut *trials[rest.trailing_zeros() as usize];
-                events.inputs[events.input_count] = cells as u32 + entry.unit;
-                events.input_count += 1;
+                if let Some(events) = trials.get_mut(rest.trailing_zeros() as usize) {
+                    if let Some(input) = events.inputs.get_mut(events.input_count) {
+                        *input = cells as u32 + entry.unit;
+                        events.input_count += 1;
+                    }
+                }
                 rest &= rest - 1;
             }
         }
         for events in &mut trials {
             events.input_start[step + 1] = events.input_count;
         }
+    }
+    for events in &mut trials {
+        events.input_start[steps + 1] = events.input_count;
     }
     Ok(true)
 }

@@ -5,7 +5,7 @@ use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
 use crate::single::cells::{Cells, UsualCells};
 use crate::single::outgoing::Outgoing;
-use crate::single::refractory::Periods;
+use crate::single::refractory::periods;
 
 /// Constants and weights, neurons (or readout units) in the lanes.
 #[derive(Debug)]
@@ -13,7 +13,8 @@ pub(crate) struct LaneLayout<F: Scalar> {
     pub(super) cells: Cells<F>,
     /// The same neurons, where [`crate::single::usual`] may simulate them.
     usual: Option<UsualCells<F>>,
-    pub(super) periods: Periods,
+    /// Refractory period of each neuron, in steps.
+    pub(super) periods: Vec<F>,
     /// What reaches neurons: of neurons, then of input units.
     pub(super) onto_cells: Outgoing<F>,
     pub(super) readout: Outgoing<F>,
@@ -31,7 +32,7 @@ impl<F: Scalar> LaneLayout<F> {
         Self {
             usual: UsualCells::new(&cells).filter(|_| has_rows),
             cells,
-            periods: Periods::new(network),
+            periods: periods(network),
             onto_cells,
             readout,
             kappa: blocks(&network.kappa),

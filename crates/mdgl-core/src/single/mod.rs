@@ -14,6 +14,7 @@ pub(crate) mod learning;
 mod outgoing;
 mod refractory;
 mod returns;
+mod rows;
 pub(crate) mod simulate_one;
 mod sums;
 pub(crate) mod tally;
@@ -26,6 +27,7 @@ pub use layout::Layout;
 pub(crate) use layout::{Purpose, Size};
 pub(crate) use learning::Learning;
 pub(crate) use outgoing::has_rows;
+pub(crate) use refractory::fit_periods;
 
 pub(crate) use lane_layout::LaneLayout;
 pub(crate) use trial::TrialContext;

@@ -3,6 +3,7 @@
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{Block, LANES, Lanes, flat_mut};
 use crate::numeric::scalar::Scalar;
+use crate::single::rows::Parts;
 
 /// Bytes of whole rows that stay in a core's second-level cache.
 const MOST_BYTES: usize = 1 << 20;
@@ -63,15 +64,19 @@ impl<F: Scalar> Outgoing<F> {
     pub fn add_rows<L: Lanes<Scalar = F>>(&self, senders: &[u32], to: &mut [Block<F>]) {
         let mut first = 0;
         let mut rest = to;
-        if const { fits::<L>(7) } && rest.len() >= 7 {
+        if const { fits::<L>(7) } {
             rest = self.add_chunks::<L, 7>(senders, &mut first, rest);
         }
-        if const { fits::<L>(3) } && rest.len() >= 3 {
+        if const { fits::<L>(4) } {
+            rest = self.add_chunks::<L, 4>(senders, &mut first, rest);
+        }
+        if const { fits::<L>(3) && !fits::<L>(4) } {
             rest = self.add_chunks::<L, 3>(senders, &mut first, rest);
         }
-        if !rest.is_empty() {
-            self.add_chunks::<L, 1>(senders, &mut first, rest);
+        if const { fits::<L>(2) } {
+            rest = self.add_chunks::<L, 2>(senders, &mut first, rest);
         }
+        self.add_chunks::<L, 1>(senders, &mut first, rest);
     }
 
     #[inline(always)]
@@ -87,18 +92,19 @@ impl<F: Scalar> Outgoing<F> {
             for (sum, to) in sums.iter_mut().zip(&*chunk) {
                 *sum = L::load(to);
             }
-            for &sender in senders {
-                let row = &self.rows[sender as usize * self.columns + *first..][..N];
-                for (sum, weights) in sums.iter_mut().zip(row) {
-                    *sum = sum.add(L::load(weights));
-                }
-            }
+            add_parts(&self.parts::<N>(*first), senders, &mut sums);
             for (sum, to) in sums.into_iter().zip(chunk) {
                 sum.store(to);
             }
             *first += N;
         }
         rest
+    }
+
+    /// N blocks of each sender's row, from one on.
+    #[inline(always)]
+    pub fn parts<const N: usize>(&self, first: usize) -> Parts<'_, F, N> {
+        Parts::new(&self.rows, self.columns, first)
     }
 
     /// Adds several events at once of one sender.
@@ -144,6 +150,20 @@ impl<F: Scalar> Outgoing<F> {
         let row = &self.rows[sender as usize * self.columns..][..self.columns];
         for (to, row) in to.iter_mut().zip(row) {
             L::splat(value).mul_add(L::load(row), L::load(to)).store(to);
+        }
+    }
+}
+
+/// Adds the parts of some senders' rows, in their order.
+#[inline(always)]
+pub(super) fn add_parts<L: Lanes, const N: usize>(
+    parts: &Parts<'_, L::Scalar, N>,
+    senders: &[u32],
+    sums: &mut [L; N],
+) {
+    for &sender in senders {
+        for (sum, weights) in sums.iter_mut().zip(parts.of(sender)) {
+            *sum = sum.add(L::load(weights));
         }
     }
 }

@@ -1,89 +1,95 @@
-//! Refractory periods of one trial's cells, one bit per cell.
+//! Refractory periods of one trial's cells: until when each may not spike.
+//!
+//! Steps are counted from the first one of the current tile, so that each is a small whole number, exact in either precision.
+
+use std::iter::repeat;
 
 use crate::error::Result;
-use crate::numeric::memory::{product, resize};
+use crate::numeric::lanes::{Block, LANES, Lanes, flat_mut};
+use crate::numeric::memory::resize;
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::CompiledNetwork;
-use crate::single::events::CELLS;
+use crate::single::columns::TILE;
 
-/// The cells of each refractory period.
-#[derive(Debug)]
-pub(super) struct Periods {
-    /// Cells that have one.
-    any: Vec<u64>,
-    /// The distinct periods above 0 in steps, and their cells.
-    members: Vec<(usize, Vec<u64>)>,
-    /// Steps of spikes that the longest looks back.
-    look_back: usize,
+/// Periods that are exact in either precision, in steps.
+const MOST_STEPS: usize = 1 << 24;
+
+/// Whether a network's periods can be counted here.
+pub(crate) fn fit_periods<F: Scalar>(network: &CompiledNetwork<F>) -> bool {
+    network.longest_period() < MOST_STEPS
 }
 
-impl Periods {
-    pub fn new<F: Scalar>(network: &CompiledNetwork<F>) -> Self {
-        let masks = |holds: &dyn Fn(u32) -> bool| -> Vec<u64> {
-            let mask = |periods: &[u32]| {
-                let lanes = periods.iter().enumerate();
-                lanes.fold(0, |mask, (lane, &period)| mask | u64::from(holds(period)) << lane)
-            };
-            network.refractory.chunks(CELLS).map(mask).collect()
-        };
-        let members = |&period: &u32| (period as usize, masks(&|p| p == period));
-        Self {
-            any: masks(&|period| period > 0),
-            members: network.periods.iter().map(members).collect(),
-            look_back: network.longest_period(),
-        }
-    }
+/// The period of each cell in steps, 0 in lanes without one; of a network that [`fit_periods`].
+pub(super) fn periods<F: Scalar>(network: &CompiledNetwork<F>) -> Vec<F> {
+    let periods = network.refractory.iter().map(|&period| F::from_f64(f64::from(period)));
+    periods.chain(repeat(F::ZERO)).take(network.size().next_multiple_of(LANES)).collect()
 }
 
-/// The cells blocked now, and the recent spikes whose periods will end.
+/// The last step in which each cell may not spike.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Refractory {
-    blocked: Vec<u64>,
-    /// Spikes of the last steps, `[step mod look-back][word]`; none before the first.
-    recent: Vec<u64>,
-    /// Start of the last step in `recent`.
-    last: usize,
+pub(super) struct Refractory<F: Scalar> {
+    last: Vec<Block<F>>,
 }
 
-impl Refractory {
-    pub fn reset(&mut self, periods: &Periods) -> Result<()> {
-        let (words, what) = (periods.any.len(), "the state of a trial");
-        self.blocked.clear();
-        resize(&mut self.blocked, words, 0, what)?;
-        self.recent.clear();
-        resize(&mut self.recent, product(&[periods.look_back, words]), 0, what)?;
-        self.last = 0;
-        Ok(())
+impl<F: Scalar> Refractory<F> {
+    /// No cell is refractory.
+    pub fn reset(&mut self, blocks: usize) -> Result<()> {
+        self.last.clear();
+        resize(&mut self.last, blocks, Block::of(-F::ONE), "the state of a trial")
     }
 
-    /// Goes to the next step: the cells that spiked in the last one are blocked, those whose period is over are free.
-    /// After the trial's end all are blocked.
+    /// Counts from the first step of the next tile; also before the first tile.
     #[inline(always)]
-    pub fn advance(&mut self, periods: &Periods, spiking: &[u64], is_over: bool) {
-        let Self { blocked, recent, last } = self;
-        let words = periods.any.len();
-        *last = if *last + words == recent.len() { 0 } else { *last + words };
-        let (blocked, spiking) = (&mut blocked[..words], &spiking[..words]);
-        recent[*last..][..words].copy_from_slice(spiking);
-        for word in 0..words {
-            blocked[word] |= spiking[word] & periods.any[word];
-        }
-        for (period, members) in &periods.members {
-            let back = period * words;
-            let over = if *last >= back { *last - back } else { *last + recent.len() - back };
-            let (over, members) = (&recent[over..][..words], &members[..words]);
-            for word in 0..words {
-                blocked[word] &= !(over[word] & members[word]);
-            }
-        }
-        if is_over {
-            blocked.fill(u64::MAX);
+    pub fn begin_tile<L: Lanes<Scalar = F>>(&mut self) {
+        let (tile, past) = (L::splat(F::from_f64(TILE as f64)), L::splat(-F::ONE));
+        for last in &mut self.last {
+            L::load(last).sub(tile).max(past).store(last);
         }
     }
 
-    /// The cells that may not spike.
-    #[inline(always)]
-    pub fn blocked(&self) -> &[u64] {
-        &self.blocked
+    /// The trial is over: no cell spikes again.
+    pub fn end(&mut self) {
+        self.last.fill(Block::of(F::from_f64(f64::INFINITY)));
     }
+
+    /// The periods that begin with the spikes of a row's step.
+    #[inline(always)]
+    pub fn begin<'a>(&'a mut self, periods: &'a [F], row: usize) -> Beginning<'a, F> {
+        let last = flat_mut(&mut self.last);
+        // Of one length, so that one comparison serves both.
+        Beginning { periods: &periods[..last.len()], last, row: F::from_f64(row as f64) }
+    }
+
+    /// What each block of cells is compared with by [`is_blocked`].
+    #[inline(always)]
+    pub fn blocks(&self) -> &[Block<F>] {
+        &self.last
+    }
+}
+
+/// Refractory periods that begin in a row's step.
+pub(super) struct Beginning<'a, F: Scalar> {
+    last: &'a mut [F],
+    periods: &'a [F],
+    row: F,
+}
+
+impl<F: Scalar> Beginning<'_, F> {
+    /// Of a cell that has just spiked.
+    #[inline(always)]
+    pub fn begin(&mut self, cell: u32) {
+        self.last[cell as usize] = self.row + self.periods[cell as usize];
+    }
+}
+
+/// A row of the tile as [`is_blocked`] compares it.
+#[inline(always)]
+pub(super) fn compared<L: Lanes>(row: usize) -> L {
+    L::splat(L::Scalar::from_f64(row as f64 - 0.5))
+}
+
+/// The cells of a block that may not spike in a row.
+#[inline(always)]
+pub(super) fn is_blocked<L: Lanes>(last: &Block<L::Scalar>, row: L) -> L::Mask {
+    L::load(last).above(row)
 }

@@ -16,8 +16,6 @@ struct SimulateSteps<'a, F: Scalar> {
     context: TrialContext<'a, F>,
     trial: &'a mut Trial<F>,
     steps: Range<usize>,
-    /// Whether spikes are listed; else the lists have them from an earlier time.
-    lists_spikes: bool,
     /// Whether ψ is summed over all steps.
     sums: bool,
     cancel: &'a AtomicBool,
@@ -28,18 +26,11 @@ impl<F: Scalar> SimdKernel<F> for SimulateSteps<'_, F> {
 
     #[inline(always)]
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
-        let Self { context, trial, steps, lists_spikes, sums, cancel } = self;
-        let blocks = context.lane_layout.blocks();
+        let Self { context, trial, steps, sums, cancel } = self;
         let first = steps.start;
         for t in steps {
             check_cancelled(t, cancel)?;
-            if lists_spikes {
-                trial.events.begin_step(blocks)?;
-            }
-            let spikes = trial.step::<L>(context, t, t - first);
-            if lists_spikes {
-                trial.events.keep_spikes(spikes);
-            }
+            trial.step::<L>(context, t, t - first)?;
             if sums {
                 trial.sum_psi::<L>(t - first);
             }
@@ -64,7 +55,10 @@ impl<F: Scalar> SimdKernel<F> for LoadTrialSegment<'_, F> {
         let Self { context, trial, segment, cancel } = self;
         let Some((snapshot, steps)) = trial.segments.missing(segment) else { return Ok(()) };
         trial.state.clone_from(snapshot);
-        L::call(SimulateSteps { context, trial, steps, lists_spikes: false, sums: false, cancel })?;
+        // The same events are listed at the same places.
+        let behind = trial.events.return_to(steps.clone());
+        simulate_steps::<L>(context, trial, steps.clone(), false, cancel)?;
+        trial.events.go_on_behind(steps, behind);
         trial.segments.set_loaded(segment);
         Ok(())
     }
@@ -85,20 +79,30 @@ impl<F: Scalar> SimdKernel<F> for SimulateOne<'_, F> {
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
         let Self { context, trial, keep: Keep { psi, sums, .. }, cancel } = self;
         let segments = trial.segments.count();
-        let usual =
-            context.lane_layout.usual().filter(|_| trial.inputs_listed && trial.voltage.is_empty() && !sums);
         for segment in 0..segments {
             if psi.is_some() && segments > 1 {
                 trial.segments.keep(trial.state.clone());
             }
             let steps = trial.segments.steps(segment);
-            let trial = &mut *trial;
-            match usual {
-                Some(usual) => L::call(SimulateUsual { context, usual, trial, steps, cancel })?,
-                None => L::call(SimulateSteps { context, trial, steps, lists_spikes: true, sums, cancel })?,
-            }
+            simulate_steps::<L>(context, trial, steps, sums, cancel)?;
         }
         trial.events.end();
         Ok(())
+    }
+}
+
+/// Some steps of a trial within one segment, in the fastest loop that computes them. `sums`: whether ψ is summed.
+#[inline(always)]
+fn simulate_steps<L: Lanes>(
+    context: TrialContext<'_, L::Scalar>,
+    trial: &mut Trial<L::Scalar>,
+    steps: Range<usize>,
+    sums: bool,
+    cancel: &AtomicBool,
+) -> Result<()> {
+    let is_usual = trial.inputs_listed && trial.voltage.is_empty() && !sums;
+    match context.lane_layout.usual().filter(|_| is_usual) {
+        Some(usual) => L::call(SimulateUsual { context, usual, trial, steps, cancel }),
+        None => L::call(SimulateSteps { context, trial, steps, sums, cancel }),
     }
 }

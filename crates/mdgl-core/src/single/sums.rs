@@ -7,6 +7,7 @@ use crate::numeric::lanes::{Block, LANES, Lanes, Places, flat};
 use crate::numeric::scalar::Scalar;
 use crate::single::columns::{LongTileColumn, TILE, place, row};
 use crate::single::outgoing::fits;
+use crate::single::rows::PartsMut;
 
 /// Number of blocks of whole rows that take as long as one block whose targets are gathered.
 const MOST_COLUMNS: usize = 7;
@@ -84,7 +85,8 @@ impl Sums {
         assert!(self.columns <= target_adjoints.columns.len(), "a target beyond the buffer");
         if self.whole {
             let TargetAdjoints { columns, row } = target_adjoints;
-            return self.add_tile::<L>(|_| senders, columns, row..row + 1, sums);
+            let all = 0..self.columns;
+            return self.add_tile::<L>(|_| senders, (columns, all), row..row + 1, sums);
         }
         for &sender in senders {
             let range = self.range(sender);
@@ -97,12 +99,12 @@ impl Sums {
         }
     }
 
-    /// The same for several rows of a tile, the last first, each with senders of its own.
+    /// The same for several rows of a tile, the last first, each with senders of its own. `live`: the columns that are not 0.
     #[inline(always)]
     pub fn add_tile<'e, L: Lanes>(
         &self,
         senders: impl Fn(usize) -> &'e [u32],
-        columns: &[LongTileColumn<L::Scalar>],
+        (columns, live): (&[LongTileColumn<L::Scalar>], Range<usize>),
         rows: Range<usize>,
         sums: &mut [Block<L::Scalar>],
     ) {
@@ -112,17 +114,24 @@ impl Sums {
             }
             return;
         }
-        let mut first = 0;
-        let mut rest = &columns[..self.columns];
-        if const { fits::<L>(7) } && rest.len() >= 7 {
+        let mut first = live.start;
+        let mut rest = &columns[live];
+        if const { fits::<L>(14) } {
+            rest = self.add_chunks::<L, 14>(&senders, &mut first, (rest, rows.clone()), sums);
+        }
+        if const { fits::<L>(7) } {
             rest = self.add_chunks::<L, 7>(&senders, &mut first, (rest, rows.clone()), sums);
         }
-        if const { fits::<L>(3) } && rest.len() >= 3 {
+        if const { fits::<L>(4) } {
+            rest = self.add_chunks::<L, 4>(&senders, &mut first, (rest, rows.clone()), sums);
+        }
+        if const { fits::<L>(3) && !fits::<L>(4) } {
             rest = self.add_chunks::<L, 3>(&senders, &mut first, (rest, rows.clone()), sums);
         }
-        if !rest.is_empty() {
-            self.add_chunks::<L, 1>(&senders, &mut first, (rest, rows), sums);
+        if const { fits::<L>(2) } {
+            rest = self.add_chunks::<L, 2>(&senders, &mut first, (rest, rows.clone()), sums);
         }
+        self.add_chunks::<L, 1>(&senders, &mut first, (rest, rows), sums);
     }
 
     /// Whole rows of sums, so many blocks at a time.
@@ -136,14 +145,14 @@ impl Sums {
     ) -> &'a [LongTileColumn<L::Scalar>] {
         let (chunks, rest) = columns.as_chunks::<N>();
         for chunk in chunks {
+            let mut parts = PartsMut::<_, N>::new(sums, self.columns, *first);
             for row in rows.clone().rev() {
                 let mut target_adjoints = [L::splat(L::Scalar::ZERO); N];
                 for (target_adjoints, column) in target_adjoints.iter_mut().zip(chunk) {
                     *target_adjoints = L::load(&column[row]);
                 }
                 for &sender in senders(row) {
-                    let sums = &mut sums[sender as usize * self.columns + *first..][..N];
-                    for (sum, target_adjoints) in sums.iter_mut().zip(target_adjoints) {
+                    for (sum, target_adjoints) in parts.of(sender).iter_mut().zip(target_adjoints) {
                         L::load(sum).add(target_adjoints).store(sum);
                     }
                 }

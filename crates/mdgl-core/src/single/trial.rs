@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use bytemuck::{cast_slice, cast_slice_mut};
+use bytemuck::cast_slice_mut;
 
 use crate::batch::encode::BlockInput;
 use crate::error::Result;
@@ -24,7 +24,8 @@ use crate::single::cells::Cells;
 use crate::single::columns::{TILE, TileColumn};
 use crate::single::events::{CELLS, Events};
 use crate::single::lane_layout::LaneLayout;
-use crate::single::refractory::{Periods, Refractory};
+use crate::single::refractory::{Refractory, compared, is_blocked};
+use crate::single::usual::UsualBlock;
 
 /// The spikes of four blocks are written one by one and read as one word.
 const _: () = assert!(cfg!(target_endian = "little"));
@@ -37,7 +38,7 @@ pub(super) const AHEAD: usize = 4;
 #[derive(Debug, Clone, Default)]
 pub(super) struct TrialState<F: Scalar> {
     pub(super) carried: Carried<F>,
-    pub(super) refractory: Refractory,
+    pub(super) refractory: Refractory<F>,
     /// The spikes of the last step, a bit per cell.
     pub(super) spiking: Vec<u64>,
 }
@@ -48,13 +49,7 @@ impl<F: Scalar> TrialState<F> {
         self.carried.reset(blocks, further, lane_layout.outputs(), "the state of a trial")?;
         self.spiking.clear();
         resize(&mut self.spiking, blocks.div_ceil(CELLS / LANES), 0, "the state of a trial")?;
-        self.refractory.reset(&lane_layout.periods)
-    }
-
-    /// Before a step: blocks the cells that may not spike.
-    #[inline(always)]
-    fn advance(&mut self, periods: &Periods, is_over: bool) {
-        self.refractory.advance(periods, &self.spiking, is_over);
+        self.refractory.reset(blocks)
     }
 }
 
@@ -76,6 +71,8 @@ pub(crate) struct Trial<F: Scalar> {
     /// Whole tiles.
     pub(super) segments: Segments<TrialState<F>>,
     pub(super) state: TrialState<F>,
+    /// Constants and state of usual cells while they are simulated; kept for their memory.
+    pub(super) usual_cells: Vec<UsualBlock<F>>,
     /// Σ_t ψ of each cell, if kept.
     psi_sums: Vec<Block<F>>,
     pub(crate) probe: Probe,
@@ -107,7 +104,7 @@ impl<F: Scalar> Trial<F> {
         (self.length, self.steps) = (length, steps);
         self.state.reset(lane_layout)?;
         let (blocks, outputs) = (lane_layout.blocks(), lane_layout.outputs());
-        self.events.begin(steps, blocks)?;
+        self.events.begin(steps)?;
         let fitting = MOST_BYTES / share / (blocks * size_of::<Block<F>>());
         let tiles = match keep.psi.is_some() {
             true => (keep.segment.unwrap_or(fitting) / TILE).clamp(1, steps.div_ceil(TILE)),
@@ -173,69 +170,56 @@ impl<F: Scalar> Trial<F> {
         row(&self.voltage, step, neurons)
     }
 
-    /// One step, which is this row of its segment; the number of its spikes, which are left to be kept or to be written over.
+    /// One step, which is this row of its segment.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`].
     #[inline(always)]
     pub(super) fn step<L: Lanes<Scalar = F>>(
         &mut self,
         context: TrialContext<'_, F>,
         t: usize,
         row: usize,
-    ) -> usize {
+    ) -> Result<()> {
         let TrialContext { network, lane_layout, .. } = context;
         let blocks = lane_layout.blocks();
         self.probe.step();
         self.state.carried.clear_tiny::<L>(t);
-        self.state.advance(&lane_layout.periods, t >= self.length);
+        if t.is_multiple_of(TILE) {
+            self.state.refractory.begin_tile::<L>();
+        }
+        if t == self.length {
+            self.state.refractory.end();
+        }
         self.probe.lap(Section::NeuronUpdate);
         if !self.inputs_listed {
             self.add_inputs::<L>(context, t);
         }
         self.probe.lap(Section::InputScatter);
-        let integrator = &mut self.state.carried.integrator;
-        lane_layout.onto_cells.add::<L>(
-            |sender| synapses(network, sender),
-            self.events.received(t),
-            integrator,
-        );
-        self.probe.lap(Section::RecurrentScatter);
-        if let Some(voltage) = self.voltage.get_mut(t * blocks..(t + 1) * blocks) {
-            record_voltage::<L>(&lane_layout.cells, &mut self.state, voltage);
+        let Self { events, state, psi, segments, probe, voltage, readout, .. } = self;
+        let (mut lists, steps) = events.lists(t..t + 1, blocks)?;
+        let received = steps.map(|step| lists.begin_step(step)).next().unwrap_or_default();
+        let synapses = |sender| synapses(network, sender);
+        lane_layout.onto_cells.add::<L>(synapses, lists.senders(received), &mut state.carried.integrator);
+        probe.lap(Section::RecurrentScatter);
+        if let Some(voltage) = voltage.get_mut(t * blocks..(t + 1) * blocks) {
+            record_voltage::<L>(&lane_layout.cells, state, voltage);
         }
-        self.update_neurons::<L>(&lane_layout.cells, row);
-        let spikes = self.events.list_spikes(&self.state.spiking);
-        self.probe.lap(Section::NeuronUpdate);
-        self.update_readout::<L>(context, t, spikes);
-        self.probe.lap(Section::Readout);
-        spikes
-    }
-
-    /// One step of all neurons, which is this row of its segment.
-    #[inline(always)]
-    fn update_neurons<L: Lanes<Scalar = F>>(&mut self, cells: &Cells<F>, own: usize) {
-        let blocks = cells.count();
-        let ahead = (own + AHEAD).min(self.segments.length() - 1);
-        let TrialState { carried: Carried { integrator, further, .. }, refractory, spiking } =
-            &mut self.state;
-        let mut update = NeuronUpdate {
-            cells,
-            integrator,
-            further: further.slices(0..blocks),
-            blocked: cast_slice(refractory.blocked()),
-            spiking: cast_slice_mut(spiking),
-            psi: &mut self.psi[own / TILE * blocks..],
-            row: own % TILE,
-            // Never before the step's own place.
-            ahead: (ahead / TILE - own / TILE) * blocks * TILE + ahead % TILE,
-        };
-        for run in cells.runs() {
-            for_model!(cells.block(run.start), first => {
-                // The same for all blocks of the loop.
-                match cells.are_usual() {
-                    true => update.run::<L, _, true>(first, run.clone()),
-                    false => update.run::<L, _, false>(first, run.clone()),
-                }
-            });
+        let ahead = (row + AHEAD).min(segments.length() - 1);
+        update_neurons::<L>(&lane_layout.cells, state, (&mut psi[row / TILE * blocks..], row, ahead));
+        for (&word, first) in state.spiking.iter().zip((0..).step_by(CELLS)) {
+            lists.list(word, first);
         }
+        let spikes = lists.spikes();
+        let mut periods = state.refractory.begin(&lane_layout.periods, row % TILE);
+        spikes.iter().for_each(|&cell| periods.begin(cell));
+        probe.lap(Section::NeuronUpdate);
+        let outputs = lane_layout.outputs();
+        let out = &mut readout[t * outputs..(t + 1) * outputs];
+        update_readout::<L>((network, lane_layout), spikes, &mut state.carried.readout, out);
+        lists.keep();
+        probe.lap(Section::Readout);
+        Ok(())
     }
 
     /// Inputs that repeat within a step or have values.
@@ -257,37 +241,65 @@ impl<F: Scalar> Trial<F> {
             lane_layout.onto_cells.add_value::<L>(first + unit, synapses, value.0[lane], integrator);
         }
     }
+}
 
-    #[inline(always)]
-    fn update_readout<L: Lanes<Scalar = F>>(
-        &mut self,
-        context: TrialContext<'_, F>,
-        t: usize,
-        spikes: usize,
-    ) {
-        let TrialContext { network, lane_layout, .. } = context;
-        let spikes = self.events.just_listed(spikes);
-        let readout = &mut self.state.carried.readout;
-        let out = &mut self.readout[t * lane_layout.outputs()..(t + 1) * lane_layout.outputs()];
-        if let Some(rows) = lane_layout.readout.rows() {
-            let lists = readout.iter_mut().zip(out).zip(&lane_layout.kappa).zip(&lane_layout.bias);
-            for (block, (((y, out), kappa), bias)) in lists.enumerate() {
-                let mut sum = L::load(y).mul(L::load(kappa));
-                for &cell in spikes {
-                    sum = sum.add(L::load(&rows[cell as usize * lane_layout.kappa.len() + block]));
-                }
-                sum.store(y);
-                sum.add(L::load(bias)).store(out);
+/// One step of all neurons, which is this row of its segment; `psi` begins with its tile. `ahead`: the row of some steps later.
+#[inline(always)]
+fn update_neurons<L: Lanes>(
+    cells: &Cells<L::Scalar>,
+    state: &mut TrialState<L::Scalar>,
+    (psi, own, ahead): (&mut [TileColumn<L::Scalar>], usize, usize),
+) {
+    let blocks = cells.count();
+    let TrialState { carried: Carried { integrator, further, .. }, refractory, spiking } = state;
+    let mut update = NeuronUpdate {
+        cells,
+        integrator,
+        further: further.slices(0..blocks),
+        refractory: refractory.blocks(),
+        spiking: cast_slice_mut(spiking),
+        psi,
+        row: own % TILE,
+        // Never before the step's own place.
+        ahead: (ahead / TILE - own / TILE) * blocks * TILE + ahead % TILE,
+    };
+    for run in cells.runs() {
+        for_model!(cells.block(run.start), first => {
+            // The same for all blocks of the loop.
+            match cells.are_usual() {
+                true => update.run::<L, _, true>(first, run.clone()),
+                false => update.run::<L, _, false>(first, run.clone()),
             }
-            return;
+        });
+    }
+}
+
+/// One step of the readout units, from the spikes of the step.
+#[inline(always)]
+fn update_readout<L: Lanes>(
+    (network, lane_layout): (&CompiledNetwork<L::Scalar>, &LaneLayout<L::Scalar>),
+    spikes: &[u32],
+    readout: &mut [Block<L::Scalar>],
+    out: &mut [Block<L::Scalar>],
+) {
+    if let Some(rows) = lane_layout.readout.rows() {
+        let lists = readout.iter_mut().zip(out).zip(&lane_layout.kappa).zip(&lane_layout.bias);
+        for (block, (((y, out), kappa), bias)) in lists.enumerate() {
+            let mut sum = L::load(y).mul(L::load(kappa));
+            for &cell in spikes {
+                sum = sum.add(L::load(&rows[cell as usize * lane_layout.kappa.len() + block]));
+            }
+            sum.store(y);
+            sum.add(L::load(bias)).store(out);
         }
-        for (y, kappa) in readout.iter_mut().zip(&lane_layout.kappa) {
-            L::load(y).mul(L::load(kappa)).store(y);
-        }
-        lane_layout.readout.add::<L>(|cell| network.readout.of(cell as usize), spikes, readout);
-        for ((out, y), bias) in out.iter_mut().zip(&*readout).zip(&lane_layout.bias) {
-            L::load(y).add(L::load(bias)).store(out);
-        }
+        return;
+    }
+    for (y, kappa) in readout.iter_mut().zip(&lane_layout.kappa) {
+        L::load(y).mul(L::load(kappa)).store(y);
+    }
+    lane_layout.readout.add::<L>(|cell| network.readout.of(cell as usize), spikes, readout);
+    for ((out, y), bias) in out.iter_mut().zip(&*readout).zip(&lane_layout.bias) {
+        L::load(y).add(L::load(bias)).store(out);
     }
 }
 
@@ -305,7 +317,7 @@ struct NeuronUpdate<'a, F: Scalar> {
     cells: &'a Cells<F>,
     integrator: &'a mut [Block<F>],
     further: [&'a mut [Block<F>]; FURTHER],
-    blocked: &'a [Mask],
+    refractory: &'a [Block<F>],
     spiking: &'a mut [Mask],
     /// From the columns of the step's tile on, and the step's row in them.
     psi: &'a mut [TileColumn<F>],
@@ -322,7 +334,8 @@ impl<F: Scalar> NeuronUpdate<'_, F> {
         let cells = self.cells.blocks(run.clone());
         let count = cells.len();
         let integrator = &mut self.integrator[run.clone()][..count];
-        let blocked = &self.blocked[run.clone()][..count];
+        let refractory = &self.refractory[run.clone()][..count];
+        let now = compared::<L>(self.row);
         let spiking = &mut self.spiking[run.clone()][..count];
         let mut further = self.further.each_mut().map(|list| list.get_mut(run.clone()).unwrap_or_default());
         for list in &mut further[..<M::Model as Equations<L>>::Variables::COUNT - 1] {
@@ -334,7 +347,7 @@ impl<F: Scalar> NeuronUpdate<'_, F> {
         for i in 0..count {
             let Some(model) = M::of(&cells[i]) else { continue };
             let model = if USUAL { model.load().usual() } else { model.load() };
-            let blocked = L::Mask::from_bits(blocked[i]);
+            let blocked = is_blocked::<L>(&refractory[i], now);
             let stepped = model.step(Variables::load(L::load(&integrator[i]), &further, i), blocked);
             stepped.state.integrator().store(&mut integrator[i]);
             stepped.state.store(&mut further, i);

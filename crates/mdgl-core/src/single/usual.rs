@@ -1,24 +1,36 @@
 //! Simulation of one trial in its usual form: LIF and ALIF neurons, whole rows of weights, listed inputs, nothing recorded.
 //!
-//! The steps of [`crate::single::trial`] as one loop over slices of its state, which all passes of a training in this layout go
-//! through. Each operation is the same, so that the bits are.
+//! The steps of [`crate::single::trial`] as one loop, which all passes of a training in this layout go through. The input of some
+//! blocks of cells is summed in registers, and their state follows in the same loop. Each operation is the same as there, so that
+//! the bits are.
 
+use std::iter::repeat;
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
-
-use bytemuck::{cast_slice, cast_slice_mut};
 
 use crate::error::Result;
 use crate::instrument::section::Section;
 use crate::neuron::SideBySide;
+use crate::neuron::alif::Alif;
 use crate::neuron::equations::Step;
 use crate::numeric::cancel::check_cancelled;
-use crate::numeric::lanes::{Block, Lanes, Mask, RegisterMask, SimdKernel, prefetch_at};
+use crate::numeric::lanes::{
+    Block, LANES, Lanes, RegisterMask, SimdKernel, clear_tiny, cleared, prefetch_at,
+};
+use crate::numeric::memory::reserve;
 use crate::numeric::scalar::Scalar;
 use crate::simulate::step::Carried;
 use crate::single::cells::UsualCells;
 use crate::single::columns::{TILE, TileColumn};
+use crate::single::events::{CELLS, Lists};
+use crate::single::lane_layout::LaneLayout;
+use crate::single::outgoing::{Outgoing, add_parts, fits};
+use crate::single::refractory::{Refractory, compared, is_blocked};
 use crate::single::trial::{AHEAD, Trial, TrialContext, TrialState};
+
+/// Blocks of cells in a word of their spikes.
+const BLOCKS: usize = CELLS / LANES;
 
 /// Some steps of a trial within one segment, the first of them the segment's first.
 pub(super) struct SimulateUsual<'a, F: Scalar> {
@@ -29,6 +41,14 @@ pub(super) struct SimulateUsual<'a, F: Scalar> {
     pub cancel: &'a AtomicBool,
 }
 
+/// Constants and state of a block of cells, side by side, so that a step finds them at one place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UsualBlock<F: Scalar> {
+    cells: Alif<Block<F>>,
+    v: Block<F>,
+    b: Block<F>,
+}
+
 impl<F: Scalar> SimdKernel<F> for SimulateUsual<'_, F> {
     type Output = Result<()>;
 
@@ -36,99 +56,270 @@ impl<F: Scalar> SimdKernel<F> for SimulateUsual<'_, F> {
     fn run<L: Lanes<Scalar = F>>(self) -> Result<()> {
         let Self { context: TrialContext { lane_layout, .. }, usual, trial, steps, cancel } = self;
         let (blocks, outputs) = (lane_layout.blocks(), lane_layout.outputs());
-        let Some(readout_rows) = lane_layout.readout.rows() else { return Ok(()) };
-        let Trial { events, readout, psi, state, length, probe, .. } = trial;
-        let TrialState { carried, refractory, spiking } = state;
+        let Trial { events, readout, psi, state, length, probe, usual_cells: cells, .. } = trial;
+        let TrialState { carried, refractory, .. } = state;
+        UsualBlock::read(usual, carried, cells)?;
+        let held = &mut carried.readout;
         for (first, columns) in steps.clone().step_by(TILE).zip(psi.chunks_exact_mut(blocks)) {
             check_cancelled(first, cancel)?;
-            carried.clear_tiny::<L>(first);
-            let Carried { integrator, further, readout: held } = &mut *carried;
-            let adaptation = further.lists_mut()[0].get_mut(usual.lif.len()..).unwrap_or_default();
-            for t in first..steps.end.min(first + TILE) {
-                events.begin_step(blocks)?;
+            let tile = first..steps.end.min(first + TILE);
+            cells.iter_mut().for_each(|block| block.clear_tiny::<L>(first));
+            clear_tiny::<L>(first, held);
+            refractory.begin_tile::<L>();
+            let (mut lists, rows) = events.lists(tile.clone(), blocks)?;
+            let out = readout[tile.start * outputs..tile.end * outputs].chunks_exact_mut(outputs);
+            for ((row, events), out) in (0..TILE).zip(rows).zip(out) {
                 probe.step();
-                refractory.advance(&lane_layout.periods, spiking, t >= *length);
-                probe.lap(Section::NeuronUpdate);
-                lane_layout.onto_cells.add_rows::<L>(events.received(t), integrator);
-                probe.lap(Section::RecurrentScatter);
-                let (of_lif, of_alif) = columns.split_at_mut(usual.lif.len());
-                let (v, v_of_alif) = integrator.split_at_mut(usual.lif.len());
-                let blocked = cast_slice::<_, Mask>(refractory.blocked());
-                let spikes = cast_slice_mut::<_, Mask>(spiking);
-                let (spikes, spikes_of_alif) = spikes.split_at_mut(usual.lif.len());
-                let (blocked, blocked_of_alif) = blocked.split_at(usual.lif.len());
-                update_lif::<L>(usual, v, blocked, spikes, (of_lif, t % TILE));
-                let lists = (v_of_alif, &mut *adaptation, blocked_of_alif, spikes_of_alif);
-                update_alif::<L>(usual, lists, (of_alif, t % TILE));
-                let count = events.list_spikes(spiking);
-                probe.lap(Section::NeuronUpdate);
-                let out = &mut readout[t * outputs..][..outputs];
-                let lists = held.iter_mut().zip(out).zip(&lane_layout.kappa).zip(&lane_layout.bias);
-                for (block, (((y, out), kappa), bias)) in lists.enumerate() {
-                    let mut sum = L::load(y).mul(L::load(kappa));
-                    for &cell in events.just_listed(count) {
-                        sum = sum.add(L::load(&readout_rows[cell as usize * outputs + block]));
-                    }
-                    sum.store(y);
-                    sum.add(L::load(bias)).store(out);
+                if first + row == *length {
+                    refractory.end();
                 }
-                events.keep_spikes(count);
+                let received = lists.begin_step(events);
+                receive::<L>(&lane_layout.onto_cells, lists.senders(received), cells);
+                probe.lap(Section::RecurrentScatter);
+                let step = CellStep { row, now: compared::<L>(row), lif: usual.lif };
+                step.run(cells, refractory.blocks(), columns, &mut lists);
+                probe.lap(Section::NeuronUpdate);
+                update_readout::<L>(lane_layout, (lists.spikes(), row), refractory, (held, out));
                 probe.lap(Section::Readout);
             }
+            lists.keep();
         }
+        UsualBlock::write(cells, carried);
         Ok(())
     }
 }
 
-/// A tile's columns of ψ, and the row to write.
-type Columns<'a, F> = (&'a mut [TileColumn<F>], usize);
+impl<F: Scalar> UsualBlock<F> {
+    /// All blocks, with their state.
+    fn read(usual: &UsualCells<F>, carried: &Carried<F>, to: &mut Vec<Self>) -> Result<()> {
+        to.clear();
+        reserve(to, usual.cells.len(), "the state of a trial")?;
+        let b = carried.further.lists()[0].iter().copied().chain(repeat(Block::ZERO));
+        let state = carried.integrator.iter().zip(b);
+        to.extend(usual.cells.iter().zip(state).map(|(&cells, (&v, b))| Self { cells, v, b }));
+        Ok(())
+    }
 
-/// One step of the neurons that do not adapt.
-#[inline(always)]
-fn update_lif<L: Lanes>(
-    usual: &UsualCells<L::Scalar>,
-    v: &mut [Block<L::Scalar>],
-    blocked: &[Mask],
-    spikes: &mut [Mask],
-    (columns, row): Columns<'_, L::Scalar>,
-) {
-    let lists = usual.lif.iter().zip(v).zip(blocked).zip(spikes).zip(columns);
-    for ((((model, v), &blocked), spikes), column) in lists {
-        let model = SideBySide::<L>::load(model).usual();
-        let stepped = model.step([L::load(v)], L::Mask::from_bits(blocked));
-        let [next] = stepped.state;
-        next.store(v);
-        *spikes = stepped.spikes.bits();
-        ask_ahead(column, row);
-        stepped.psi.store(&mut column[row]);
+    /// Writes their state back.
+    fn write(blocks: &[Self], carried: &mut Carried<F>) {
+        blocks.iter().zip(&mut carried.integrator).for_each(|(own, v)| *v = own.v);
+        blocks.iter().zip(&mut carried.further.lists_mut()[0]).for_each(|(own, b)| *b = own.b);
+    }
+
+    #[inline(always)]
+    fn clear_tiny<L: Lanes<Scalar = F>>(&mut self, step: usize) {
+        for state in [&mut self.v, &mut self.b] {
+            cleared(step, L::load(state)).store(state);
+        }
+    }
+
+    /// One step of cells that do not adapt, with its input in v; which of them spike.
+    #[inline(always)]
+    fn step_lif<L: Lanes<Scalar = F>>(&mut self, blocked: L::Mask, psi: &mut Block<F>) -> L::Mask {
+        let cells = SideBySide::<L>::load(&self.cells.lif).usual();
+        let stepped = cells.step([L::load(&self.v)], blocked);
+        let [v] = stepped.state;
+        v.store(&mut self.v);
+        stepped.psi.store(psi);
+        stepped.spikes
+    }
+
+    /// The same of cells that adapt.
+    #[inline(always)]
+    fn step_alif<L: Lanes<Scalar = F>>(&mut self, blocked: L::Mask, psi: &mut Block<F>) -> L::Mask {
+        let cells = SideBySide::<L>::load(&self.cells).usual();
+        let stepped = cells.step([L::load(&self.v), L::load(&self.b)], blocked);
+        let [v, b] = stepped.state;
+        v.store(&mut self.v);
+        b.store(&mut self.b);
+        stepped.psi.store(psi);
+        stepped.spikes
     }
 }
 
-/// v and b of adapting neurons, which of them are blocked, and the spikes to write.
-type AdaptingState<'a, F> = (&'a mut [Block<F>], &'a mut [Block<F>], &'a [Mask], &'a mut [Mask]);
-
-/// One step of the neurons that adapt.
+/// Adds the rows of some senders to v, as many blocks at a time as there are registers for.
 #[inline(always)]
-fn update_alif<L: Lanes>(
-    usual: &UsualCells<L::Scalar>,
-    (v, b, blocked, spikes): AdaptingState<'_, L::Scalar>,
-    (columns, row): Columns<'_, L::Scalar>,
-) {
-    let lists = usual.alif.iter().zip(v).zip(b).zip(blocked).zip(spikes).zip(columns);
-    for (((((model, v), b), &blocked), spikes), column) in lists {
-        let model = SideBySide::<L>::load(model).usual();
-        let stepped = model.step([L::load(v), L::load(b)], L::Mask::from_bits(blocked));
-        let [next, adapted] = stepped.state;
-        next.store(v);
-        adapted.store(b);
-        *spikes = stepped.spikes.bits();
-        ask_ahead(column, row);
-        stepped.psi.store(&mut column[row]);
+fn receive<L: Lanes>(weights: &Outgoing<L::Scalar>, senders: &[u32], mut rest: &mut [UsualBlock<L::Scalar>]) {
+    let mut first = 0;
+    while !rest.is_empty() {
+        rest = match rest.len() {
+            14.. if const { fits::<L>(14) } => receive_chunk::<L, 14>(weights, senders, &mut first, rest),
+            7.. if const { fits::<L>(7) } => receive_chunk::<L, 7>(weights, senders, &mut first, rest),
+            4.. if const { fits::<L>(4) } => receive_chunk::<L, 4>(weights, senders, &mut first, rest),
+            3.. if const { fits::<L>(3) && !fits::<L>(4) } => {
+                receive_chunk::<L, 3>(weights, senders, &mut first, rest)
+            }
+            2.. if const { fits::<L>(2) } => receive_chunk::<L, 2>(weights, senders, &mut first, rest),
+            _ => receive_chunk::<L, 1>(weights, senders, &mut first, rest),
+        };
     }
 }
 
-/// Prefetches what a block writes some steps later, within its tile.
+/// Of so many blocks, from one on; the rest.
 #[inline(always)]
-fn ask_ahead<F: Scalar>(column: &mut TileColumn<F>, row: usize) {
-    prefetch_at(column.as_ptr().wrapping_add((row + AHEAD).min(TILE - 1)));
+fn receive_chunk<'a, L: Lanes, const N: usize>(
+    weights: &Outgoing<L::Scalar>,
+    senders: &[u32],
+    first: &mut usize,
+    blocks: &'a mut [UsualBlock<L::Scalar>],
+) -> &'a mut [UsualBlock<L::Scalar>] {
+    let Some((chunk, rest)) = blocks.split_first_chunk_mut::<N>() else { return &mut [] };
+    let mut v = chunk.each_ref().map(|block| L::load(&block.v));
+    add_parts(&weights.parts::<N>(*first), senders, &mut v);
+    for (block, v) in chunk.iter_mut().zip(v) {
+        v.store(&mut block.v);
+    }
+    *first += N;
+    rest
+}
+
+/// One step of all cells, whose input is in v.
+struct CellStep<L: Lanes> {
+    /// The row of the tile, and as refractory periods compare it.
+    row: usize,
+    now: L,
+    /// Blocks before the first one that adapts.
+    lif: usize,
+}
+
+/// Some blocks: themselves, the last steps in which they may not spike, and the tile's columns of their ψ.
+type Blocks<'a, F, const N: usize> =
+    (&'a mut [UsualBlock<F>; N], &'a [Block<F>; N], &'a mut [TileColumn<F>; N]);
+
+/// Blocks that are left to be computed in a step.
+struct Remaining<'a, F: Scalar> {
+    cells: *mut UsualBlock<F>,
+    last: *const Block<F>,
+    columns: *mut TileColumn<F>,
+    /// The next one, and the number of all.
+    next: usize,
+    count: usize,
+    all: PhantomData<&'a mut F>,
+}
+
+impl<'a, F: Scalar> Remaining<'a, F> {
+    /// As many as each list has.
+    #[inline(always)]
+    fn new(cells: &'a mut [UsualBlock<F>], last: &'a [Block<F>], columns: &'a mut [TileColumn<F>]) -> Self {
+        let count = cells.len().min(last.len()).min(columns.len());
+        let (cells, last, columns) = (cells.as_mut_ptr(), last.as_ptr(), columns.as_mut_ptr());
+        Self { cells, last, columns, next: 0, count, all: PhantomData }
+    }
+
+    /// The next N blocks and the index of the first, where as many are left. One comparison serves all three lists.
+    #[inline(always)]
+    fn take<const N: usize>(&mut self) -> Option<(usize, Blocks<'a, F, N>)> {
+        let first = self.next;
+        if self.count - first < N {
+            return None;
+        }
+        self.next += N;
+        // SAFETY: N elements of each list follow the place `first`, as just compared; each is given once, since `next` is now
+        // behind them.
+        Some((first, unsafe {
+            (
+                &mut *self.cells.add(first).cast(),
+                &*self.last.add(first).cast(),
+                &mut *self.columns.add(first).cast(),
+            )
+        }))
+    }
+}
+
+/// Steps of so many blocks, of which the first `LIF` do not adapt. Each is written out: a loop would keep which cells spike in
+/// memory, and choose between the models where it is known.
+macro_rules! word {
+    ($name:ident, $count:literal, $($i:literal)*) => {
+        #[inline(always)]
+        fn $name<const LIF: usize>(
+            &self,
+            first: usize,
+            (cells, last, columns): Blocks<'_, L::Scalar, $count>,
+            lists: &mut Lists<'_>,
+        ) {
+            let row = self.row % TILE;
+            let mut spikes = [L::Mask::from_bits(0); BLOCKS];
+            $(
+                prefetch_at(columns[$i].as_ptr().wrapping_add((row + AHEAD).min(TILE - 1)));
+                let (blocked, psi) = (is_blocked::<L>(&last[$i], self.now), &mut columns[$i][row]);
+                spikes[$i] = match $i < LIF {
+                    true => cells[$i].step_lif::<L>(blocked, psi),
+                    false => cells[$i].step_alif::<L>(blocked, psi),
+                };
+            )*
+            lists.list(L::Mask::word(spikes), (first * LANES) as u32);
+        }
+    };
+}
+
+impl<L: Lanes> CellStep<L> {
+    /// A word of spikes at a time.
+    #[inline(always)]
+    fn run(
+        &self,
+        cells: &mut [UsualBlock<L::Scalar>],
+        last: &[Block<L::Scalar>],
+        columns: &mut [TileColumn<L::Scalar>],
+        lists: &mut Lists<'_>,
+    ) {
+        let mut rest = Remaining::new(cells, last, columns);
+        while let Some((first, blocks)) = rest.take::<BLOCKS>() {
+            match self.lif.saturating_sub(first) {
+                0 => self.four::<0>(first, blocks, lists),
+                1 => self.four::<1>(first, blocks, lists),
+                2 => self.four::<2>(first, blocks, lists),
+                3 => self.four::<3>(first, blocks, lists),
+                _ => self.four::<4>(first, blocks, lists),
+            }
+        }
+        // Cells that do not adapt adapt by 0 beside others.
+        let adapts = self.lif < rest.count;
+        if let Some((first, blocks)) = rest.take::<3>() {
+            match adapts {
+                false => self.three::<4>(first, blocks, lists),
+                true => self.three::<0>(first, blocks, lists),
+            }
+        } else if let Some((first, blocks)) = rest.take::<2>() {
+            match adapts {
+                false => self.two::<4>(first, blocks, lists),
+                true => self.two::<0>(first, blocks, lists),
+            }
+        } else if let Some((first, blocks)) = rest.take::<1>() {
+            match adapts {
+                false => self.one::<4>(first, blocks, lists),
+                true => self.one::<0>(first, blocks, lists),
+            }
+        }
+    }
+
+    word!(four, 4, 0 1 2 3);
+    word!(three, 3, 0 1 2);
+    word!(two, 2, 0 1);
+    word!(one, 1, 0);
+}
+
+/// One step of the readout units, from the spikes of this row's step, with which refractory periods begin.
+#[inline(always)]
+fn update_readout<L: Lanes>(
+    lane_layout: &LaneLayout<L::Scalar>,
+    (spikes, row): (&[u32], usize),
+    refractory: &mut Refractory<L::Scalar>,
+    (held, out): (&mut [Block<L::Scalar>], &mut [Block<L::Scalar>]),
+) {
+    let weights = &lane_layout.readout;
+    let mut periods = refractory.begin(&lane_layout.periods, row);
+    let lists = held.iter_mut().zip(out).zip(&lane_layout.kappa).zip(&lane_layout.bias);
+    for (block, (((y, out), kappa), bias)) in lists.enumerate() {
+        let mut sum = [L::load(y).mul(L::load(kappa))];
+        let parts = weights.parts::<1>(block);
+        match block {
+            0 => spikes.iter().for_each(|&cell| {
+                periods.begin(cell);
+                sum[0] = sum[0].add(L::load(&parts.of(cell)[0]));
+            }),
+            _ => add_parts(&parts, spikes, &mut sum),
+        }
+        sum[0].store(y);
+        sum[0].add(L::load(bias)).store(out);
+    }
 }

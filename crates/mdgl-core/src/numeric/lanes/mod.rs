@@ -37,6 +37,11 @@ impl<F: Scalar> Block<F> {
     /// Sixteen zeros.
     pub const ZERO: Self = Self([F::ZERO; LANES]);
 
+    /// The same number in all lanes.
+    pub const fn of(x: F) -> Self {
+        Self([x; LANES])
+    }
+
     /// The sum of the lanes in one fixed tree: halves, quarters, eighths, pairs.
     pub fn sum(&self) -> F {
         let mut x = self.0;
@@ -64,6 +69,12 @@ pub trait RegisterMask: Copy {
     fn bits(self) -> Mask;
     /// The lanes that are not in `other`.
     fn without(self, other: Self) -> Self;
+    /// The bits of four sets, the first one's lowest.
+    #[inline(always)]
+    fn word(sets: [Self; 4]) -> u64 {
+        let [a, b, c, d] = sets.map(|set| u64::from(set.bits()));
+        a | b << LANES | c << (2 * LANES) | d << (3 * LANES)
+    }
 }
 
 impl RegisterMask for Mask {
@@ -124,7 +135,7 @@ use bit_masks;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! register_masks {
     ($mask:ident, $set:literal, $scalar:ident, $register:ident, $width:tt,
-     $from_bits:ident, $bits:ident, |$own:ident, $other:ident| $without:expr) => {
+     $from_bits:ident, $bits:ident, |$own:ident, $other:ident| $without:expr $(, $word:ident)?) => {
         #[doc = concat!("A set of sixteen lanes of `", stringify!($scalar), "` in ", $set, " registers: all bits of a lane are set, or none.")]
         #[derive(Clone, Copy)]
         pub struct $mask([$register; LANES / $width]);
@@ -148,6 +159,13 @@ macro_rules! register_masks {
                     unsafe { $without }
                 }))
             }
+            $(
+                #[inline(always)]
+                fn word(sets: [Self; 4]) -> u64 {
+                    // SAFETY: as above.
+                    unsafe { $word(sets.map(|set| set.0)) }
+                }
+            )?
         }
     };
 }
@@ -307,6 +325,16 @@ pub trait Lanes: Copy {
     /// # Safety
     /// Every place is below the number of values and below 2³¹.
     unsafe fn gather(values: &[Self::Scalar], places: &Places) -> Self;
+
+    /// Lane i of block j becomes lane j of block i.
+    #[inline(always)]
+    fn transpose(from: &[Block<Self::Scalar>; LANES], to: &mut [Block<Self::Scalar>; LANES]) {
+        for (lane, to) in to.iter_mut().enumerate() {
+            for (value, from) in to.0.iter_mut().zip(from) {
+                *value = from.0[lane];
+            }
+        }
+    }
 
     /// Writes the places of the mask's lanes side by side and returns their number; the places after them are
     /// unspecified.

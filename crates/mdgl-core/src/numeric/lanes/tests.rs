@@ -139,6 +139,8 @@ impl<F: Scalar> SimdKernel<F> for Everything<'_, F> {
             ("add_in", lanes(x.add_in(register_mask, y).abs())),
             ("mul_add_one", LaneResult::Lanes(self.format.bits(&self.one_by_one::<L>()))),
             ("gather", lanes(self.gather::<L>())),
+            ("transpose", self.transpose::<L>()),
+            ("word", self.word::<L>()),
             ("pick", self.pick::<L>()),
             ("compress", lanes(L::load(&self.compressed::<L>(x)))),
             ("expand", lanes(L::expand(mask, &self.on.x.0))),
@@ -157,6 +159,29 @@ impl<F: Scalar> Everything<'_, F> {
         let blocks = [*x, *y, *z];
         // SAFETY: every place is below 3 * LANES.
         unsafe { L::gather(flat(&blocks), places) }
+    }
+
+    /// Of blocks that differ in each lane, row after row.
+    fn transpose<L: Lanes<Scalar = F>>(&self) -> LaneResult {
+        let Operands { x, y, z, .. } = self.on;
+        let from = std::array::from_fn(|row| {
+            Block(std::array::from_fn(|lane| [x, y, z][row % 3].0[(lane + row) % LANES]))
+        });
+        let mut to = [Block::ZERO; LANES];
+        L::transpose(&from, &mut to);
+        for (lane, own) in to.iter().enumerate() {
+            let column = Block(from.map(|row| row.0[lane]));
+            assert_eq!(self.format.bits(own), self.format.bits(&column), "lane {lane}");
+        }
+        LaneResult::Lanes(self.format.bits(&to[1]))
+    }
+
+    fn word<L: Lanes<Scalar = F>>(&self) -> LaneResult {
+        let (mask, other) = (self.on.mask, self.on.places.0.map(|place| place as Mask));
+        let bits = [mask, other[0] << 9, !mask, other[1] << 3];
+        let word = L::Mask::word(bits.map(L::Mask::from_bits));
+        assert_eq!(word, bits.iter().rev().fold(0, |word, &set| word << LANES | u64::from(set)));
+        LaneResult::Places(vec![word as u32, (word >> 32) as u32])
     }
 
     fn pick<L: Lanes<Scalar = F>>(&self) -> LaneResult {

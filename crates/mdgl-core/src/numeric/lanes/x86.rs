@@ -16,7 +16,7 @@ macro_rules! avx512 {
     ($name:ident, $scalar:ident, $register:ident, $width:tt,
      $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
      $fmadd:ident, $fnmadd:ident, $max:ident, $abs:ident, $cmp:ident, $blend:ident, $mask:ident,
-     $loadu:ident, $storeu:ident, $compress:ident, $expand:ident, $gather:ident) => {
+     $loadu:ident, $storeu:ident, $compress:ident, $expand:ident, $gather:ident $(, $transpose:ident)?) => {
         #[doc = concat!("Sixteen `", stringify!($scalar), "` in AVX-512 registers.")]
         #[derive(Clone, Copy)]
         pub struct $name([$register; LANES / $width]);
@@ -77,6 +77,13 @@ macro_rules! avx512 {
                 // SAFETY: only reached inside a function compiled for AVX-512; every place is a value's, by the caller.
                 unsafe { $gather(values, places) }
             }
+            $(
+                #[inline(always)]
+                fn transpose(from: &[Block<$scalar>; LANES], to: &mut [Block<$scalar>; LANES]) {
+                    // SAFETY: only reached inside a function compiled for AVX-512, which includes AVX.
+                    unsafe { $transpose(from, to) }
+                }
+            )?
             #[inline(always)]
             fn pick(places: &Places, mask: Mask, to: &mut [u32; LANES]) -> usize {
                 // SAFETY: only reached inside a function compiled for AVX-512; both arrays hold sixteen.
@@ -135,7 +142,8 @@ avx512!(
     _mm512_storeu_ps,
     _mm512_maskz_compress_ps,
     _mm512_maskz_expand_ps,
-    gather512_f32
+    gather512_f32,
+    transpose_f32
 );
 avx512!(
     Avx512F64,
@@ -192,8 +200,8 @@ macro_rules! avx2 {
      $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
      $fmadd:ident, $fnmadd:ident, $max:ident, $and:ident, $andnot:ident, $xor:ident, $cmp:ident, $movemask:ident,
      $blendv:ident, $expand:ident, $load_places:ident, $gather:ident,
-     $loadu:ident, $storeu:ident, $squeeze:ident, $spread:ident) => {
-        register_masks!($mask, "AVX2", $scalar, $register, $width, $expand, $movemask, |own, other| $andnot(other, own));
+     $loadu:ident, $storeu:ident, $squeeze:ident, $spread:ident, $word:ident $(, $transpose:ident)?) => {
+        register_masks!($mask, "AVX2", $scalar, $register, $width, $expand, $movemask, |own, other| $andnot(other, own), $word);
 
         #[doc = concat!("Sixteen `", stringify!($scalar), "` in AVX2 registers.")]
         #[derive(Clone, Copy)]
@@ -224,6 +232,13 @@ macro_rules! avx2 {
             );
             const REGISTERS: usize = 16;
 
+            $(
+                #[inline(always)]
+                fn transpose(from: &[Block<$scalar>; LANES], to: &mut [Block<$scalar>; LANES]) {
+                    // SAFETY: only reached inside a function compiled for AVX2, which includes AVX.
+                    unsafe { $transpose(from, to) }
+                }
+            )?
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 // SAFETY: only reached inside a function compiled for AVX2 and FMA.
@@ -348,6 +363,67 @@ unsafe fn bits_f64(registers: [__m256d; 4]) -> Mask {
     join_masks!(4, i => unsafe { _mm256_movemask_pd(registers[i]) } as Mask)
 }
 
+/// The bits of four sets. All at once: a set of its own would take twice the instructions.
+#[inline(always)]
+unsafe fn word_f32([a, b, c, d]: [[__m256; 2]; 4]) -> u64 {
+    // SAFETY: only reached inside a function compiled for AVX2.
+    unsafe {
+        let words = |[low, high]: [__m256; 2]| {
+            _mm256_packs_epi32(_mm256_castps_si256(low), _mm256_castps_si256(high))
+        };
+        // Packs go half by half: quarters of the first and second set, their first halves before their second ones.
+        let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+        let bits = |low, high| {
+            let bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
+            u64::from(_mm256_movemask_epi8(bytes) as u32)
+        };
+        bits(words(a), words(b)) | bits(words(c), words(d)) << 32
+    }
+}
+
+/// The bits of four sets.
+#[inline(always)]
+unsafe fn word_f64(sets: [[__m256d; 4]; 4]) -> u64 {
+    let mut word = 0;
+    for (i, set) in sets.into_iter().enumerate() {
+        // SAFETY: only reached inside a function compiled for AVX2.
+        word |= u64::from(unsafe { bits_f64(set) }) << (i * LANES);
+    }
+    word
+}
+
+/// Lane i of block j becomes lane j of block i, a quarter of eight lanes of eight blocks at a time.
+#[inline(always)]
+unsafe fn transpose_f32(from: &[Block<f32>; LANES], to: &mut [Block<f32>; LANES]) {
+    for (row, column) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
+        // SAFETY: only reached inside a function compiled for AVX; eight lanes from 0 or 8 on are within a block, whose alignment is
+        // that of two registers.
+        unsafe {
+            let x: [__m256; 8] = each!([0 1 2 3 4 5 6 7], i => {
+                _mm256_load_ps(from[row + i].0.as_ptr().add(column))
+            });
+            // Pairs of neighbours, then fours, then halves.
+            let pair = |a, b| [_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b)];
+            let [a, b, c, d] = [pair(x[0], x[1]), pair(x[2], x[3]), pair(x[4], x[5]), pair(x[6], x[7])];
+            let four = |a: [__m256; 2], b: [__m256; 2]| {
+                [
+                    _mm256_shuffle_ps::<0x44>(a[0], b[0]),
+                    _mm256_shuffle_ps::<0xee>(a[0], b[0]),
+                    _mm256_shuffle_ps::<0x44>(a[1], b[1]),
+                    _mm256_shuffle_ps::<0xee>(a[1], b[1]),
+                ]
+            };
+            let (low, high) = (four(a, b), four(c, d));
+            for i in 0..4 {
+                let first = _mm256_permute2f128_ps::<0x20>(low[i], high[i]);
+                let second = _mm256_permute2f128_ps::<0x31>(low[i], high[i]);
+                _mm256_store_ps(to[column + i].0.as_mut_ptr().add(row), first);
+                _mm256_store_ps(to[column + 4 + i].0.as_mut_ptr().add(row), second);
+            }
+        }
+    }
+}
+
 /// An order as a register.
 #[inline(always)]
 unsafe fn order(order: &Order) -> __m256i {
@@ -427,7 +503,9 @@ avx2!(
     _mm256_loadu_ps,
     _mm256_storeu_ps,
     squeeze8,
-    spread8
+    spread8,
+    word_f32,
+    transpose_f32
 );
 avx2!(
     Avx2F64,
@@ -457,5 +535,6 @@ avx2!(
     _mm256_loadu_pd,
     _mm256_storeu_pd,
     squeeze4,
-    spread4
+    spread4,
+    word_f64
 );
