@@ -115,7 +115,7 @@ impl Events {
         }
         let from = start[steps.start][0];
         let rows = start[steps.start + 1..steps.end + 1].iter_mut().zip(given.windows(2));
-        let rows = rows.map(|(start, given)| StepEvents { start, given: given[0]..given[1] });
+        let rows = rows.map(|(start, given)| StepEvents { start, given: [given[0], given[1]] });
         Ok((Lists { inputs, senders, from, first: *len, end: *len, len }, rows))
     }
 
@@ -185,8 +185,8 @@ impl<'a> EventsFrom<'a> {
 pub(crate) struct StepEvents<'a> {
     /// Start of the lists of the step after it.
     start: &'a mut [usize; 2],
-    /// That step's input events.
-    given: Range<usize>,
+    /// Where that step's input events begin and end.
+    given: [usize; 2],
 }
 
 /// The lists of some steps, being written: per step [`Self::begin_step`], then [`Self::list`] for each word of its cells.
@@ -205,13 +205,12 @@ impl Lists<'_> {
     #[inline(always)]
     pub fn begin_step(&mut self, step: StepEvents<'_>) -> Range<usize> {
         let (from, first) = (self.from, self.end);
-        let count = step.given.len();
-        let (to, inputs) = (&mut self.senders[first..], &self.inputs[step.given.start..]);
-        if let (Some(to), Some(inputs)) = (to.first_chunk_mut::<USUAL>(), inputs.first_chunk::<USUAL>()) {
-            *to = *inputs;
-        }
+        let [start, end] = step.given;
+        let count = end - start;
+        // Room for so many more is behind either list.
+        self.senders[first..first + USUAL].copy_from_slice(&self.inputs[start..start + USUAL]);
         if count > USUAL {
-            to[..count].copy_from_slice(&inputs[..count]);
+            self.senders[first..first + count].copy_from_slice(&self.inputs[start..end]);
         }
         (self.from, self.first) = (first, first + count);
         self.end = self.first;

@@ -3,7 +3,7 @@
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{Block, LANES, Lanes, flat_mut};
 use crate::numeric::scalar::Scalar;
-use crate::single::rows::Parts;
+use crate::single::rows::Rows;
 
 /// Bytes of whole rows that stay in a core's second-level cache.
 const MOST_BYTES: usize = 1 << 20;
@@ -41,8 +41,8 @@ impl<F: Scalar> Outgoing<F> {
 
     /// The rows, where there are rows.
     #[inline(always)]
-    pub fn rows(&self) -> Option<&[Block<F>]> {
-        (!self.rows.is_empty()).then_some(&self.rows[..])
+    pub fn rows(&self) -> Option<Rows<'_, F>> {
+        (!self.rows.is_empty()).then(|| Rows::new(&self.rows, self.columns))
     }
 
     /// Adds each event's weights to its targets, in the order of the events. `synapses`: those of a sender, (target, weight).
@@ -92,19 +92,13 @@ impl<F: Scalar> Outgoing<F> {
             for (sum, to) in sums.iter_mut().zip(&*chunk) {
                 *sum = L::load(to);
             }
-            add_parts(&self.parts::<N>(*first), senders, &mut sums);
+            add_parts(Rows::new(&self.rows, self.columns), senders, *first, &mut sums);
             for (sum, to) in sums.into_iter().zip(chunk) {
                 sum.store(to);
             }
             *first += N;
         }
         rest
-    }
-
-    /// N blocks of each sender's row, from one on.
-    #[inline(always)]
-    pub fn parts<const N: usize>(&self, first: usize) -> Parts<'_, F, N> {
-        Parts::new(&self.rows, self.columns, first)
     }
 
     /// Adds several events at once of one sender.
@@ -154,15 +148,16 @@ impl<F: Scalar> Outgoing<F> {
     }
 }
 
-/// Adds the parts of some senders' rows, in their order.
+/// Adds N blocks of each sender's row, from one on, in the order of the senders.
 #[inline(always)]
 pub(super) fn add_parts<L: Lanes, const N: usize>(
-    parts: &Parts<'_, L::Scalar, N>,
+    rows: Rows<'_, L::Scalar>,
     senders: &[u32],
+    first: usize,
     sums: &mut [L; N],
 ) {
     for &sender in senders {
-        for (sum, weights) in sums.iter_mut().zip(parts.of(sender)) {
+        for (sum, weights) in sums.iter_mut().zip(rows.part::<N>(sender, first)) {
             *sum = sum.add(L::load(weights));
         }
     }

@@ -52,12 +52,11 @@ impl<F: Scalar> Refractory<F> {
         self.last.fill(Block::of(F::from_f64(f64::INFINITY)));
     }
 
-    /// The periods that begin with the spikes of a row's step.
+    /// Those of a tile's steps.
     #[inline(always)]
-    pub fn begin<'a>(&'a mut self, periods: &'a [F], row: usize) -> Beginning<'a, F> {
-        let last = flat_mut(&mut self.last);
-        // Of one length, so that one comparison serves both.
-        Beginning { periods: &periods[..last.len()], last, row: F::from_f64(row as f64) }
+    pub fn tile<'a>(&'a mut self, periods: &'a [F]) -> TilePeriods<'a, F> {
+        let count = self.last.len();
+        TilePeriods { last: &mut self.last, periods: &periods[..count * LANES] }
     }
 
     /// What each block of cells is compared with by [`is_blocked`].
@@ -67,29 +66,29 @@ impl<F: Scalar> Refractory<F> {
     }
 }
 
-/// Refractory periods that begin in a row's step.
-pub(super) struct Beginning<'a, F: Scalar> {
-    last: &'a mut [F],
+/// Refractory periods while a tile of steps is simulated.
+pub(super) struct TilePeriods<'a, F: Scalar> {
+    pub last: &'a mut [Block<F>],
     periods: &'a [F],
-    row: F,
 }
 
-impl<F: Scalar> Beginning<'_, F> {
-    /// Of a cell that has just spiked.
+impl<F: Scalar> TilePeriods<'_, F> {
+    /// The period of a cell begins that has just spiked, in a row.
     #[inline(always)]
-    pub fn begin(&mut self, cell: u32) {
-        self.last[cell as usize] = self.row + self.periods[cell as usize];
+    pub fn begin(&mut self, cell: u32, row: F) {
+        // As many as lanes, so that one comparison serves both.
+        let periods = &self.periods[..self.last.len() * LANES];
+        flat_mut(self.last)[cell as usize] = row + periods[cell as usize];
+    }
+
+    /// The trial is over: no cell spikes again.
+    pub fn end(&mut self) {
+        self.last.fill(Block::of(F::from_f64(f64::INFINITY)));
     }
 }
 
-/// A row of the tile as [`is_blocked`] compares it.
+/// The cells of a block that may not spike in the row after this one.
 #[inline(always)]
-pub(super) fn compared<L: Lanes>(row: usize) -> L {
-    L::splat(L::Scalar::from_f64(row as f64 - 0.5))
-}
-
-/// The cells of a block that may not spike in a row.
-#[inline(always)]
-pub(super) fn is_blocked<L: Lanes>(last: &Block<L::Scalar>, row: L) -> L::Mask {
-    L::load(last).above(row)
+pub(super) fn is_blocked<L: Lanes>(last: &Block<L::Scalar>, row_before: L) -> L::Mask {
+    L::load(last).above(row_before)
 }

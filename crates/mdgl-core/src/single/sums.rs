@@ -7,7 +7,7 @@ use crate::numeric::lanes::{Block, LANES, Lanes, Places, flat};
 use crate::numeric::scalar::Scalar;
 use crate::single::columns::{LongTileColumn, TILE, place, row};
 use crate::single::outgoing::fits;
-use crate::single::rows::PartsMut;
+use crate::single::rows::RowsMut;
 
 /// Number of blocks of whole rows that take as long as one block whose targets are gathered.
 const MOST_COLUMNS: usize = 7;
@@ -145,14 +145,16 @@ impl Sums {
     ) -> &'a [LongTileColumn<L::Scalar>] {
         let (chunks, rest) = columns.as_chunks::<N>();
         for chunk in chunks {
-            let mut parts = PartsMut::<_, N>::new(sums, self.columns, *first);
+            let mut sums = RowsMut::new(sums, self.columns);
             for row in rows.clone().rev() {
                 let mut target_adjoints = [L::splat(L::Scalar::ZERO); N];
                 for (target_adjoints, column) in target_adjoints.iter_mut().zip(chunk) {
                     *target_adjoints = L::load(&column[row]);
                 }
                 for &sender in senders(row) {
-                    for (sum, target_adjoints) in parts.of(sender).iter_mut().zip(target_adjoints) {
+                    for (sum, target_adjoints) in
+                        sums.part::<N>(sender, *first).iter_mut().zip(target_adjoints)
+                    {
                         L::load(sum).add(target_adjoints).store(sum);
                     }
                 }

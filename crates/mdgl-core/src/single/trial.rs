@@ -24,7 +24,8 @@ use crate::single::cells::Cells;
 use crate::single::columns::{TILE, TileColumn};
 use crate::single::events::{CELLS, Events};
 use crate::single::lane_layout::LaneLayout;
-use crate::single::refractory::{Refractory, compared, is_blocked};
+use crate::single::outgoing::add_parts;
+use crate::single::refractory::{Refractory, is_blocked};
 use crate::single::usual::UsualBlock;
 
 /// The spikes of four blocks are written one by one and read as one word.
@@ -211,8 +212,8 @@ impl<F: Scalar> Trial<F> {
             lists.list(word, first);
         }
         let spikes = lists.spikes();
-        let mut periods = state.refractory.begin(&lane_layout.periods, row % TILE);
-        spikes.iter().for_each(|&cell| periods.begin(cell));
+        let mut periods = state.refractory.tile(&lane_layout.periods);
+        spikes.iter().for_each(|&cell| periods.begin(cell, F::from_f64((row % TILE) as f64)));
         probe.lap(Section::NeuronUpdate);
         let outputs = lane_layout.outputs();
         let out = &mut readout[t * outputs..(t + 1) * outputs];
@@ -285,12 +286,10 @@ fn update_readout<L: Lanes>(
     if let Some(rows) = lane_layout.readout.rows() {
         let lists = readout.iter_mut().zip(out).zip(&lane_layout.kappa).zip(&lane_layout.bias);
         for (block, (((y, out), kappa), bias)) in lists.enumerate() {
-            let mut sum = L::load(y).mul(L::load(kappa));
-            for &cell in spikes {
-                sum = sum.add(L::load(&rows[cell as usize * lane_layout.kappa.len() + block]));
-            }
-            sum.store(y);
-            sum.add(L::load(bias)).store(out);
+            let mut sum = [L::load(y).mul(L::load(kappa))];
+            add_parts(rows, spikes, block, &mut sum);
+            sum[0].store(y);
+            sum[0].add(L::load(bias)).store(out);
         }
         return;
     }
@@ -335,7 +334,7 @@ impl<F: Scalar> NeuronUpdate<'_, F> {
         let count = cells.len();
         let integrator = &mut self.integrator[run.clone()][..count];
         let refractory = &self.refractory[run.clone()][..count];
-        let now = compared::<L>(self.row);
+        let before = L::splat(F::from_f64(self.row as f64 - 1.0));
         let spiking = &mut self.spiking[run.clone()][..count];
         let mut further = self.further.each_mut().map(|list| list.get_mut(run.clone()).unwrap_or_default());
         for list in &mut further[..<M::Model as Equations<L>>::Variables::COUNT - 1] {
@@ -347,7 +346,7 @@ impl<F: Scalar> NeuronUpdate<'_, F> {
         for i in 0..count {
             let Some(model) = M::of(&cells[i]) else { continue };
             let model = if USUAL { model.load().usual() } else { model.load() };
-            let blocked = is_blocked::<L>(&refractory[i], now);
+            let blocked = is_blocked::<L>(&refractory[i], before);
             let stepped = model.step(Variables::load(L::load(&integrator[i]), &further, i), blocked);
             stepped.state.integrator().store(&mut integrator[i]);
             stepped.state.store(&mut further, i);

@@ -24,9 +24,9 @@ use crate::simulate::step::Carried;
 use crate::single::cells::UsualCells;
 use crate::single::columns::{TILE, TileColumn};
 use crate::single::events::{CELLS, Lists};
-use crate::single::lane_layout::LaneLayout;
-use crate::single::outgoing::{Outgoing, add_parts, fits};
-use crate::single::refractory::{Refractory, compared, is_blocked};
+use crate::single::outgoing::{add_parts, fits};
+use crate::single::refractory::is_blocked;
+use crate::single::rows::Rows;
 use crate::single::trial::{AHEAD, Trial, TrialContext, TrialState};
 
 /// Blocks of cells in a word of their spikes.
@@ -59,27 +59,42 @@ impl<F: Scalar> SimdKernel<F> for SimulateUsual<'_, F> {
         let Trial { events, readout, psi, state, length, probe, usual_cells: cells, .. } = trial;
         let TrialState { carried, refractory, .. } = state;
         UsualBlock::read(usual, carried, cells)?;
-        let held = &mut carried.readout;
+        let (Some(weights), Some(readout_weights)) =
+            (lane_layout.onto_cells.rows(), lane_layout.readout.rows())
+        else {
+            return Ok(());
+        };
+        let mut readout_state = ReadoutState {
+            weights: readout_weights,
+            held: &mut carried.readout[..outputs],
+            kappa: &lane_layout.kappa[..outputs],
+            bias: &lane_layout.bias[..outputs],
+        };
         for (first, columns) in steps.clone().step_by(TILE).zip(psi.chunks_exact_mut(blocks)) {
             check_cancelled(first, cancel)?;
             let tile = first..steps.end.min(first + TILE);
             cells.iter_mut().for_each(|block| block.clear_tiny::<L>(first));
-            clear_tiny::<L>(first, held);
+            clear_tiny::<L>(first, readout_state.held);
             refractory.begin_tile::<L>();
+            let mut refractory = refractory.tile(&lane_layout.periods);
             let (mut lists, rows) = events.lists(tile.clone(), blocks)?;
             let out = readout[tile.start * outputs..tile.end * outputs].chunks_exact_mut(outputs);
+            let cells = &mut cells[..blocks];
+            let end = length.wrapping_sub(first);
+            let mut row_before = -F::ONE;
             for ((row, events), out) in (0..TILE).zip(rows).zip(out) {
                 probe.step();
-                if first + row == *length {
+                if row == end {
                     refractory.end();
                 }
                 let received = lists.begin_step(events);
-                receive::<L>(&lane_layout.onto_cells, lists.senders(received), cells);
+                receive::<L>(weights, lists.senders(received), cells);
                 probe.lap(Section::RecurrentScatter);
-                let step = CellStep { row, now: compared::<L>(row), lif: usual.lif };
-                step.run(cells, refractory.blocks(), columns, &mut lists);
+                let step = CellStep { row, before: L::splat(row_before), lif: usual.lif };
+                step.run(cells, refractory.last, columns, &mut lists);
                 probe.lap(Section::NeuronUpdate);
-                update_readout::<L>(lane_layout, (lists.spikes(), row), refractory, (held, out));
+                row_before += F::ONE;
+                readout_state.step::<L>(lists.spikes(), out, |cell| refractory.begin(cell, row_before));
                 probe.lap(Section::Readout);
             }
             lists.keep();
@@ -139,7 +154,7 @@ impl<F: Scalar> UsualBlock<F> {
 
 /// Adds the rows of some senders to v, as many blocks at a time as there are registers for.
 #[inline(always)]
-fn receive<L: Lanes>(weights: &Outgoing<L::Scalar>, senders: &[u32], mut rest: &mut [UsualBlock<L::Scalar>]) {
+fn receive<L: Lanes>(weights: Rows<'_, L::Scalar>, senders: &[u32], mut rest: &mut [UsualBlock<L::Scalar>]) {
     let mut first = 0;
     while !rest.is_empty() {
         rest = match rest.len() {
@@ -158,14 +173,14 @@ fn receive<L: Lanes>(weights: &Outgoing<L::Scalar>, senders: &[u32], mut rest: &
 /// Of so many blocks, from one on; the rest.
 #[inline(always)]
 fn receive_chunk<'a, L: Lanes, const N: usize>(
-    weights: &Outgoing<L::Scalar>,
+    weights: Rows<'_, L::Scalar>,
     senders: &[u32],
     first: &mut usize,
     blocks: &'a mut [UsualBlock<L::Scalar>],
 ) -> &'a mut [UsualBlock<L::Scalar>] {
     let Some((chunk, rest)) = blocks.split_first_chunk_mut::<N>() else { return &mut [] };
     let mut v = chunk.each_ref().map(|block| L::load(&block.v));
-    add_parts(&weights.parts::<N>(*first), senders, &mut v);
+    add_parts(weights, senders, *first, &mut v);
     for (block, v) in chunk.iter_mut().zip(v) {
         v.store(&mut block.v);
     }
@@ -175,9 +190,9 @@ fn receive_chunk<'a, L: Lanes, const N: usize>(
 
 /// One step of all cells, whose input is in v.
 struct CellStep<L: Lanes> {
-    /// The row of the tile, and as refractory periods compare it.
+    /// The row of the tile, and the one before, with which refractory periods are compared.
     row: usize,
-    now: L,
+    before: L,
     /// Blocks before the first one that adapts.
     lif: usize,
 }
@@ -241,7 +256,7 @@ macro_rules! word {
             let mut spikes = [L::Mask::from_bits(0); BLOCKS];
             $(
                 prefetch_at(columns[$i].as_ptr().wrapping_add((row + AHEAD).min(TILE - 1)));
-                let (blocked, psi) = (is_blocked::<L>(&last[$i], self.now), &mut columns[$i][row]);
+                let (blocked, psi) = (is_blocked::<L>(&last[$i], self.before), &mut columns[$i][row]);
                 spikes[$i] = match $i < LIF {
                     true => cells[$i].step_lif::<L>(blocked, psi),
                     false => cells[$i].step_alif::<L>(blocked, psi),
@@ -298,28 +313,37 @@ impl<L: Lanes> CellStep<L> {
     word!(one, 1, 0);
 }
 
-/// One step of the readout units, from the spikes of this row's step, with which refractory periods begin.
-#[inline(always)]
-fn update_readout<L: Lanes>(
-    lane_layout: &LaneLayout<L::Scalar>,
-    (spikes, row): (&[u32], usize),
-    refractory: &mut Refractory<L::Scalar>,
-    (held, out): (&mut [Block<L::Scalar>], &mut [Block<L::Scalar>]),
-) {
-    let weights = &lane_layout.readout;
-    let mut periods = refractory.begin(&lane_layout.periods, row);
-    let lists = held.iter_mut().zip(out).zip(&lane_layout.kappa).zip(&lane_layout.bias);
-    for (block, (((y, out), kappa), bias)) in lists.enumerate() {
-        let mut sum = [L::load(y).mul(L::load(kappa))];
-        let parts = weights.parts::<1>(block);
-        match block {
-            0 => spikes.iter().for_each(|&cell| {
-                periods.begin(cell);
-                sum[0] = sum[0].add(L::load(&parts.of(cell)[0]));
-            }),
-            _ => add_parts(&parts, spikes, &mut sum),
+/// The readout units while a trial is simulated.
+struct ReadoutState<'a, F: Scalar> {
+    weights: Rows<'a, F>,
+    /// y without the bias.
+    held: &'a mut [Block<F>],
+    kappa: &'a [Block<F>],
+    bias: &'a [Block<F>],
+}
+
+impl<F: Scalar> ReadoutState<'_, F> {
+    /// One step, from its spikes; `spiked` is called with the cell of each.
+    #[inline(always)]
+    fn step<L: Lanes<Scalar = F>>(
+        &mut self,
+        spikes: &[u32],
+        out: &mut [Block<F>],
+        mut spiked: impl FnMut(u32),
+    ) {
+        let count = out.len();
+        let (held, kappa, bias) = (&mut self.held[..count], &self.kappa[..count], &self.bias[..count]);
+        for block in 0..count {
+            let mut sum = [L::load(&held[block]).mul(L::load(&kappa[block]))];
+            match block {
+                0 => spikes.iter().for_each(|&cell| {
+                    spiked(cell);
+                    sum[0] = sum[0].add(L::load(&self.weights.part::<1>(cell, 0)[0]));
+                }),
+                _ => add_parts(self.weights, spikes, block, &mut sum),
+            }
+            sum[0].store(&mut held[block]);
+            sum[0].add(L::load(&bias[block])).store(&mut out[block]);
         }
-        sum[0].store(y);
-        sum[0].add(L::load(bias)).store(out);
     }
 }
