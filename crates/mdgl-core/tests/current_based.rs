@@ -222,22 +222,39 @@ fn parameters_belong_to_their_models() {
     };
     for model in ["lif", "alif", "rate"] {
         let allowed = format!("not with model '{model}'");
-        refused(model, json!({"synapticTimeConstant": 5.0}), "cells.synapticTimeConstant", &allowed);
+        refused(
+            model,
+            json!({"synapticTimeConstant": 5.0}),
+            "populations.cells.synapticTimeConstant",
+            &allowed,
+        );
     }
     for model in ["lif", "cuba-lif"] {
         let allowed = format!("not with model '{model}'");
-        refused(model, json!({"adaptationStrength": 1.0}), "cells.adaptationStrength", &allowed);
-        refused(model, json!({"adaptationTimeConstant": 1.0}), "cells.adaptationTimeConstant", &allowed);
+        refused(model, json!({"adaptationStrength": 1.0}), "populations.cells.adaptationStrength", &allowed);
+        refused(
+            model,
+            json!({"adaptationTimeConstant": 1.0}),
+            "populations.cells.adaptationTimeConstant",
+            &allowed,
+        );
     }
     for model in ["cuba-lif", "cuba-alif"] {
-        for value in [json!(0.4), json!(-1.0)] {
+        for (value, allowed) in
+            [(0.4, "0, or at least half a step (0.5 ms)"), (-1.0, "a finite number of at least 0")]
+        {
             let change = json!({"synapticTimeConstant": value});
-            refused(model, change, "cells.synapticTimeConstant", "0, or at least half a step (0.5 ms)");
+            refused(model, change, "populations.cells.synapticTimeConstant", allowed);
         }
         let without_memory = network(model, json!({"synapticTimeConstant": 0.0})).unwrap();
         assert_eq!(without_memory.cell_constants().synaptic_decay, [0.0; 2]);
         let change = json!({"synapticTimeConstant": [1.0, 2.0, 3.0]});
-        refused(model, change, "cells.synapticTimeConstant", "a number or 2 numbers");
+        refused(
+            model,
+            change,
+            "populations.cells.synapticTimeConstant",
+            "one number, or an array of 2 (one per neuron)",
+        );
         let constants = network(model, json!({})).unwrap().cell_constants();
         assert_eq!(constants.synaptic_decay, [(-1.0f64 / 5.0).exp(); 2]);
     }
@@ -247,7 +264,10 @@ fn parameters_belong_to_their_models() {
     });
     let message =
         Network::new(serde_json::from_value(description).unwrap()).expect_err("conventions").to_string();
-    assert!(message.starts_with("cells.model is 'cuba-lif'") && message.contains("bellec2020"), "{message}");
+    assert!(
+        message.starts_with("populations.cells.model is 'cuba-lif'") && message.contains("bellec2020"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -278,7 +298,7 @@ fn a_stream_s_state_has_the_current() {
         spec.w_in.iter_mut().flatten().for_each(|w| *w = 0.3);
         let case = Case::<f64>::new(&spec);
         let stream =
-            || Stream::new(&case.model, &Rule::mdgl().online(), &Optimiser::default(), 0).expect("a stream");
+            || Stream::new(&case.model, &Rule::mdgl().online(), &Optimiser::fig_3c(), 0).expect("a stream");
         let (mut whole, mut second) = (stream(), stream());
         step(&mut whole, 0..20);
         let state = whole.state().unwrap();
@@ -300,6 +320,6 @@ fn a_stream_s_state_has_the_current() {
         refused(&[("current", vec![f64::NAN; 6])]);
     }
     let plain = Case::<f64>::new(&shape().spec());
-    let stream = Stream::new(&plain.model, &Rule::mdgl().online(), &Optimiser::default(), 0).unwrap();
+    let stream = Stream::new(&plain.model, &Rule::mdgl().online(), &Optimiser::fig_3c(), 0).unwrap();
     assert!(stream.state().unwrap().variables.is_empty());
 }
