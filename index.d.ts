@@ -44,6 +44,8 @@ export declare class NativeModel {
   projection(name: string): ProjectionValues
   /** Replaces the weights of a projection. */
   setWeights(name: string, values: Float64Array): void
+  /** Silences synapses for good. */
+  lesion(lesion: PlainValue): void
   /** Bias of a readout. */
   bias(readout: string): Float32Array | Float64Array
   /** Replaces the bias of a readout. */

@@ -67,6 +67,7 @@ export type {
   InputGain,
   InputPopulation,
   Kernel,
+  Lesion,
   MembraneKernel,
   Names,
   NamesOf,

@@ -26,6 +26,7 @@ import type {
   InputGain,
   InputPopulation,
   Kernel,
+  Lesion,
   NetworkDescription,
   Parameter,
   Population,
@@ -38,6 +39,7 @@ import type {
   WholeProjection
 } from './description.js'
 import { inMs, roundToSteps, timeConstant, timeConstantOrNone, toPositiveSteps } from './duration.js'
+import { copyLesion } from './lesion.js'
 import { finiteNumbers, indices } from './number-lists.js'
 
 const MOST_UNITS = 2 ** 24
@@ -95,6 +97,7 @@ export interface Draft {
   readonly types?: readonly CellType[]
   readonly projections: readonly WholeProjection[]
   readonly channels?: readonly Channel[]
+  readonly lesions?: readonly Lesion[]
 }
 
 /** A description without parts. */
@@ -266,6 +269,12 @@ export function addChannel(draft: Draft, channel: Channel): Draft {
   return { ...draft, channels: [...(draft.channels ?? []), checked] }
 }
 
+/** Adds a lesion. */
+export function addLesion(draft: Draft, lesion: Lesion): Draft {
+  const earlier = draft.lesions ?? []
+  return { ...draft, lesions: [...earlier, copyLesion(lesion, `lesions[${earlier.length}]`)] }
+}
+
 /** Checks one channel between some types. */
 function channelBetween(channel: Channel, types: readonly { name: string }[], parent: string): Channel {
   const path = `${parent}.${text(channel.name, `${parent}.name`)}`
@@ -308,7 +317,8 @@ export function normalise(given: NetworkDescription): WholeDescription {
     'readouts',
     'types',
     'projections',
-    'channels'
+    'channels',
+    'lesions'
   ])
   oneOf(given.schema, 'description.schema', ['mdgl-network/1'] as const)
   let draft = emptyDraft(given)
@@ -319,6 +329,7 @@ export function normalise(given: NetworkDescription): WholeDescription {
   draft = each(given.projections, 'projections').reduce(addProjection, draft)
   if (given.channels !== undefined)
     draft = each(given.channels, 'channels').reduce(addChannel, { ...draft, channels: [] })
+  draft = each(given.lesions, 'lesions').reduce(addLesion, draft)
   return deepFreeze(draft)
 }
 

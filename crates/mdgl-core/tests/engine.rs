@@ -16,6 +16,7 @@ mod hostile;
 mod kernels;
 mod laws;
 mod legal;
+mod lesions;
 mod listed;
 mod losses;
 mod modprop;

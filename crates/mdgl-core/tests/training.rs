@@ -41,7 +41,7 @@ pub fn model<F: Real>() -> Model<F> {
     Model::new(Arc::new(network(description()).unwrap())).unwrap()
 }
 
-fn batch(iteration: u32) -> EncodedBatch {
+pub fn batch(iteration: u32) -> EncodedBatch {
     batch_of(20, 100, 60.0, iteration)
 }
 
@@ -57,7 +57,7 @@ fn batch_of(trials: u32, steps: u32, rate: f64, iteration: u32) -> EncodedBatch 
     }
 }
 
-fn objective() -> Objective {
+pub fn objective() -> Objective {
     let loss = json!({"readout": "out", "kind": "cross-entropy", "window": 10});
     serde_json::from_value(json!({"losses": [loss], "regulariser": {"strength": 1.0, "targetRate": 20.0}}))
         .unwrap()

@@ -132,6 +132,13 @@ impl NativeModel {
         Ok(for_float!(self.model()?, model => model.edit(|model| model.set_weights(&name, values)))?)
     }
 
+    /// Silences synapses for good.
+    #[napi(catch_unwind)]
+    pub fn lesion(&self, lesion: PlainValue) -> napi::Result<()> {
+        let lesion = lesion.copy()?.lesion()?;
+        Ok(for_float!(self.model()?, model => model.edit(|model| model.lesion(lesion.clone())))?)
+    }
+
     /// Bias of a readout.
     #[napi(catch_unwind)]
     pub fn bias(&self, readout: String) -> napi::Result<Either<Float32Array, Float64Array>> {

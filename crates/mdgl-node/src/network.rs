@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mdgl_core::description::given::Given;
-use mdgl_core::{Array, Network, NetworkDescription};
+use mdgl_core::{Array, Lesion, Network, NetworkDescription};
 use napi::bindgen_prelude::{Either, Float64Array, Uint32Array};
 use napi_derive::napi;
 use serde_json::Value;
@@ -36,13 +36,21 @@ impl CopiedDescription {
     /// The network of the description.
     pub fn network(self) -> Result<Network> {
         let description: NetworkDescription = parse(&self.json, "the network description")?;
-        let missing = |k: usize| mdgl_core::Error::Invalid {
+        Ok(Network::new(description.join(|k| self.list(k))?)?)
+    }
+
+    /// The lesion that it is instead.
+    pub fn lesion(self) -> Result<Lesion> {
+        let lesion: Lesion = parse(&self.json, "the lesion")?;
+        Ok(lesion.join(|k| self.list(k))?)
+    }
+
+    fn list(&self, k: usize) -> mdgl_core::Result<Array> {
+        self.lists.get(k).cloned().ok_or_else(|| mdgl_core::Error::Invalid {
             path: "the network description".into(),
             value: format!("without list {k}"),
             allowed: format!("{} lists", self.lists.len()),
-        };
-        let description = description.join(|k| self.lists.get(k).cloned().ok_or_else(|| missing(k)))?;
-        Ok(Network::new(description)?)
+        })
     }
 }
 

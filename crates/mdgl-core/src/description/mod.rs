@@ -61,6 +61,9 @@ pub struct NetworkDescription {
     /// Modulatory channels; `None`: one mean-weight channel for every ordered pair of types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<Vec<Channel>>,
+    /// Synapses that stay silent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lesions: Vec<Lesion>,
 }
 
 impl NetworkDescription {
@@ -93,7 +96,8 @@ impl NetworkDescription {
             self.projections.iter_mut().filter_map(|projection| projection.connections.as_mut());
         let connections = connections
             .flat_map(|Connections { pre, post, values }| -> [&mut dyn AnyList; 3] { [pre, post, values] });
-        parameters.chain(units).chain(connections)
+        let lesions = self.lesions.iter_mut().flat_map(Lesion::lists);
+        parameters.chain(units).chain(connections).chain(lesions)
     }
 }
 
@@ -492,6 +496,43 @@ pub struct Connections {
     pub post: List<u32>,
     /// Weights.
     pub values: List<f64>,
+}
+
+/// Synapses that stay silent: those that match every key that is given. Their weights are 0, they have no gradient, no optimiser
+/// changes them, and rewiring neither restarts them nor makes another in their place.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lesion {
+    /// Those of this projection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projection: Option<String>,
+    /// Those whose sender is of this cell type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Those whose receiver is of this cell type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Presynaptic indices of single pairs of the projection, whether they have a synapse or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pre: Option<List<u32>>,
+    /// Postsynaptic indices, as many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post: Option<List<u32>>,
+}
+
+impl Lesion {
+    /// Puts arrays in place of the lists that stand beside the JSON; `array` gives the k-th.
+    ///
+    /// # Errors
+    /// As [`NetworkDescription::join`].
+    pub fn join(mut self, mut array: impl FnMut(usize) -> Result<Array>) -> Result<Self> {
+        self.lists().try_for_each(|list| list.join(&mut array))?;
+        Ok(self)
+    }
+
+    fn lists(&mut self) -> impl Iterator<Item = &mut dyn AnyList> {
+        [&mut self.pre, &mut self.post].into_iter().flatten().map(|list| list as &mut dyn AnyList)
+    }
 }
 
 /// The probability of a synapse.

@@ -394,6 +394,7 @@ pub(crate) fn step<F: Scalar>(
         update.steps(&mut losses, moments);
         bias.iter_mut().zip(losses).for_each(|(b, loss)| *b = *b - loss);
     }
+    next.silence();
     next.moments.steps += 1;
     Ok(next)
 }
@@ -422,10 +423,15 @@ pub(crate) fn rewire<F: Scalar>(model: &mut Model<F>, optimiser: &Optimiser, see
     let rewired: Vec<usize> = (0..learns.len())
         .filter(|&i| learns[i] && network.projections[i].signs.iter().any(|&s| s != 0))
         .collect();
-    let target: f64 = rewired.iter().map(|&i| network.projections[i].target_number).sum();
+    // What lesions have taken is not made up for elsewhere.
+    let number = |i: usize| {
+        let synapses = &network.projections[i];
+        (synapses.target_number - synapses.silent.len() as f64).max(0.0)
+    };
+    let target: f64 = rewired.iter().map(|&i| number(i)).sum();
     let alive = |i: &usize| {
         let synapses = &network.projections[*i];
-        let lives = |&s: &usize| synapses.sign(s) == 0 || theta[*i][s] > F::ZERO;
+        let lives = |&s: &usize| (synapses.sign(s) == 0 && !synapses.is_silent(s)) || theta[*i][s] > F::ZERO;
         (0..synapses.len()).filter(lives).count()
     };
     let missing = target.floor() - rewired.iter().map(alive).sum::<usize>() as f64;
@@ -437,14 +443,14 @@ pub(crate) fn rewire<F: Scalar>(model: &mut Model<F>, optimiser: &Optimiser, see
     for _ in 0..missing as u64 {
         let mut place = target * (1.0 - rng.uniform());
         let chosen = rewired.iter().find(|&&i| {
-            place -= network.projections[i].target_number;
+            place -= number(i);
             place < 0.0
         });
         shares[*chosen.unwrap_or(&rewired[rewired.len() - 1])] += 1;
     }
     for &i in &rewired {
         let synapses = &network.projections[i];
-        let is_dead = |&s: &usize| synapses.sign(s) != 0 && theta[i][s] <= F::ZERO;
+        let is_dead = |&s: &usize| synapses.sign(s) != 0 && theta[i][s] <= F::ZERO && !synapses.is_silent(s);
         let mut dead: Vec<usize> = (0..synapses.len()).filter(is_dead).collect();
         if shares[i] < dead.len() {
             rng.shuffle(&mut dead);

@@ -4,6 +4,7 @@ pub(crate) mod channels;
 mod connectivity;
 mod initial_weights;
 pub(crate) mod initialise;
+mod lesions;
 mod neurons;
 mod populations;
 mod projections;
@@ -14,7 +15,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::description::legal::NetworkProperties;
-use crate::description::{Conventions, NetworkDescription, SCHEMA, Shape};
+use crate::description::{Conventions, Lesion, NetworkDescription, SCHEMA, Shape};
 use crate::error::{Result, invalid, unknown};
 use crate::network::channels::Table;
 use crate::network::sheet::Grid;
@@ -162,7 +163,10 @@ impl Network {
             grid: &grid,
         };
         // The largest first: too many synapses are reported before anything large is allocated.
-        let projections = projections(&description, &ranges, &around)?;
+        let mut projections = projections(&description, &ranges, &around)?;
+        let given =
+            (0..).zip(&description.lesions).map(|(i, lesion): (usize, _)| (format!("lesions[{i}]"), lesion));
+        lesions::apply(&mut projections, given, &type_names, &type_of)?;
         let (neurons, dynamics) = neurons(&description)?;
         let (outputs, readouts) = readouts(&description)?;
         check_reach(&projections, neurons.len())?;
@@ -189,6 +193,19 @@ impl Network {
             channels,
             description,
         })
+    }
+
+    /// The same network with one more lesion.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a lesion that does not fit, by a path that begins with `lesion`.
+    pub(crate) fn with_lesion(&self, lesion: Lesion) -> Result<Self> {
+        let mut network = self.clone();
+        let earlier = self.description.lesions.iter().map(|lesion| ("lesions".to_owned(), lesion));
+        let all = earlier.chain([("lesion".to_owned(), &lesion)]);
+        lesions::apply(&mut network.projections, all, &self.type_names, &self.type_of)?;
+        network.description.lesions.push(lesion);
+        Ok(network)
     }
 
     /// The description it was made from.

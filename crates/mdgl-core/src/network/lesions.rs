@@ -1,0 +1,166 @@
+//! Lesions: which pairs of a projection's units have no synapse, and never get one.
+
+use std::sync::Arc;
+
+use super::projections::{SynapseKind, Synapses};
+use crate::description::Lesion;
+use crate::description::list::List;
+use crate::error::{Result, invalid, unknown};
+
+/// The pairs of a projection that lesions keep silent.
+#[derive(Debug)]
+pub(super) struct LesionedPairs {
+    /// Type of each sender and of each receiver; 0 for inputs and readouts, which have none.
+    types: (Vec<usize>, Vec<usize>),
+    /// Whether all pairs of a sender's and a receiver's type are silent.
+    by_type: Vec<Vec<bool>>,
+    /// Single pairs (post, pre), ascending.
+    pairs: Vec<(u32, u32)>,
+}
+
+impl LesionedPairs {
+    fn new(synapses: &Synapses, type_of: &[usize], types: usize) -> Self {
+        let typed = |has_types: bool, offset: usize, size: usize| match has_types {
+            true => type_of[offset..offset + size].to_vec(),
+            false => vec![0; size],
+        };
+        let (sizes, offsets) = (synapses.sizes, synapses.offsets);
+        let own = (
+            typed(has_types(synapses, true), offsets.0, sizes.0),
+            typed(has_types(synapses, false), offsets.1, sizes.1),
+        );
+        Self { types: own, by_type: vec![vec![false; types]; types], pairs: Vec::new() }
+    }
+
+    /// Whether a pair is silent.
+    pub fn contains(&self, pre: u32, post: u32) -> bool {
+        self.by_type[self.types.0[pre as usize]][self.types.1[post as usize]]
+            || self.pairs.binary_search(&(post, pre)).is_ok()
+    }
+
+    fn add(&mut self, types: (Option<usize>, Option<usize>)) {
+        for (from, row) in self.by_type.iter_mut().enumerate() {
+            for (to, silent) in row.iter_mut().enumerate() {
+                *silent |= types.0.is_none_or(|own| own == from) && types.1.is_none_or(|own| own == to);
+            }
+        }
+    }
+}
+
+/// Whether the senders or the receivers of a projection have a cell type.
+fn has_types(synapses: &Synapses, senders: bool) -> bool {
+    synapses.kind != if senders { SynapseKind::Input } else { SynapseKind::Readout }
+}
+
+/// Marks the pairs and synapses of every lesion, each with its path, in the projections.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] for names that the network has not, units that a projection has not, and other combinations of keys than a
+/// lesion may have.
+pub(super) fn apply<'a>(
+    projections: &mut [Synapses],
+    lesions: impl Iterator<Item = (String, &'a Lesion)>,
+    type_names: &[String],
+    type_of: &[usize],
+) -> Result<()> {
+    let mut marked: Vec<Option<LesionedPairs>> = projections.iter().map(|_| None).collect();
+    for (path, lesion) in lesions {
+        check_keys(&path, lesion)?;
+        let only = match &lesion.projection {
+            None => None,
+            Some(name) => {
+                let found = projections.iter().position(|synapses| synapses.name() == name);
+                let names = || projections.iter().map(Synapses::name);
+                Some(found.ok_or_else(|| unknown(&format!("{path}.projection"), name, names()))?)
+            }
+        };
+        let find = |key: &str, name: &Option<String>, senders: bool| {
+            let Some(name) = name else { return Ok(None) };
+            let path = format!("{path}.{key}");
+            if let Some(one) = only
+                && !has_types(&projections[one], senders)
+            {
+                let units = if senders { "inputs" } else { "readouts" };
+                return Err(invalid(
+                    path,
+                    format!("'{name}'"),
+                    format!("nothing: {units} have no cell types"),
+                ));
+            }
+            let found = type_names.iter().position(|own| own == name);
+            found.map(Some).ok_or_else(|| unknown(&path, name, type_names.iter().map(String::as_str)))
+        };
+        let types = (find("from", &lesion.from, true)?, find("to", &lesion.to, false)?);
+        for (i, synapses) in projections.iter().enumerate().filter(|&(i, _)| only.is_none_or(|one| one == i))
+        {
+            let untyped = |given: Option<usize>, senders| given.is_some() && !has_types(synapses, senders);
+            if untyped(types.0, true) || untyped(types.1, false) {
+                continue;
+            }
+            let own =
+                marked[i].get_or_insert_with(|| LesionedPairs::new(synapses, type_of, type_names.len()));
+            match (&lesion.pre, &lesion.post) {
+                (Some(pre), Some(post)) => own.pairs.extend(single_pairs(&path, pre, post, synapses)?),
+                _ => own.add(types),
+            }
+        }
+    }
+    for (synapses, marked) in projections.iter_mut().zip(marked) {
+        synapses.lesioned = marked.map(|mut own| {
+            own.pairs.sort_unstable();
+            own.pairs.dedup();
+            Arc::new(own)
+        });
+        synapses.find_silent();
+    }
+    Ok(())
+}
+
+impl Synapses {
+    /// Finds the synapses that lesions keep silent.
+    pub(super) fn find_silent(&mut self) {
+        let Some(lesioned) = &self.lesioned else { return };
+        let pairs = (0..).zip(self.pre.iter().zip(self.post.iter()));
+        self.silent = Arc::new(
+            pairs.filter(|&(_, (&pre, &post))| lesioned.contains(pre, post)).map(|(i, _)| i).collect(),
+        );
+    }
+}
+
+fn check_keys(path: &str, lesion: &Lesion) -> Result<()> {
+    let Lesion { projection, from, to, pre, post } = lesion;
+    if projection.is_none() && from.is_none() && to.is_none() {
+        let allowed = "a projection, a cell type (from, to), or both; pre and post with a projection";
+        return Err(invalid(path, "neither projection, from nor to", allowed));
+    }
+    match (pre, post) {
+        (None, None) => Ok(()),
+        (Some(_), None) => Err(invalid(format!("{path}.post"), "nothing", "as many entries as pre has")),
+        (None, Some(_)) => Err(invalid(format!("{path}.pre"), "nothing", "as many entries as post has")),
+        (Some(_), Some(_)) if projection.is_none() || from.is_some() || to.is_some() => {
+            Err(invalid(format!("{path}.pre"), "set", "with projection, and without from and to"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn single_pairs(
+    path: &str,
+    pre: &List<u32>,
+    post: &List<u32>,
+    synapses: &Synapses,
+) -> Result<Vec<(u32, u32)>> {
+    let column = |field: &'static str| move || format!("{path}.{field}");
+    let (pre, post) = (pre.numbers(column("pre"))?, post.numbers(column("post"))?);
+    if pre.len() != post.len() {
+        let allowed = format!("as many entries as pre has ({})", pre.len());
+        return Err(invalid(format!("{path}.post"), format!("{} entries", post.len()), allowed));
+    }
+    for (field, list, units) in [("pre", pre, synapses.sizes.0), ("post", post, synapses.sizes.1)] {
+        if let Some(i) = list.iter().position(|&unit| unit as usize >= units) {
+            let allowed = format!("a whole number from 0 to {}", units - 1);
+            return Err(invalid(format!("{path}.{field}[{i}]"), list[i], allowed));
+        }
+    }
+    Ok(post.iter().copied().zip(pre.iter().copied()).collect())
+}
