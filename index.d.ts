@@ -186,7 +186,7 @@ export declare function completeChannel(given: PlainValue, path: string): string
 export declare function completeLearningRate(given: PlainValue, path: string, iterations: number | undefined | null, open: boolean): string
 
 /** An optimiser, checked for a network's projections and with every default filled in: JSON. */
-export declare function completeOptimiser(given: PlainValue, projections: Array<string>, iterations?: number | undefined | null): string
+export declare function completeOptimiser(given: PlainValue, names: Array<string>, iterations?: number | undefined | null): string
 
 /** A rule that has an equation, with every default filled in: JSON. */
 export declare function completeRule(given: PlainValue): string
@@ -419,6 +419,8 @@ export interface StepReport {
   evaluation: Evaluation
   /** Norm of the whole gradient, before clipping. */
   gradientNorm: number
+  /** Weights other than 0 of each projection, after the step. */
+  living: Uint32Array
   /** The engine's own time from the batch to the new weights in ms; of a custom loss without its forward pass. */
   engineMs: number
 }

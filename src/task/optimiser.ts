@@ -27,8 +27,20 @@ export interface OptimiserBase {
   readonly l1?: number
   /** Adds √(2·lr·temperature)·N(0,1) to every living signed weight. Default 0. */
   readonly temperature?: number
-  /** Whether as many dead synapses are restarted as the density asks for (DEEP R); signed projections only. Default true. */
-  readonly rewiring?: boolean
+  /**
+   * Whether as many synapses start anew as the projections have lost (DEEP R), signed projections only, at θ = 10⁻¹². What each projection
+   * lacks to its density, or to the number drawn or listed, is added up, and the sum is shared out at random in proportion to these numbers.
+   *
+   * | | where | source |
+   * |---|---|---|
+   * | `true` | dead synapses among those that were drawn or listed; `model.weights.get(…)` keeps its length and order | Liu et al. 2021 |
+   * | `'all-pairs'` | any pair that the projection could join and that has no living synapse, each equally likely; dead synapses are gone from `model.weights.get(…)`, and new ones have moments of 0 | Bellec et al. 2018 (LSNN-official) |
+   * | `false` | nowhere: under Dale's law a synapse that reaches 0 stays there | |
+   *
+   * A neuron gets no synapse with itself, and lesions none at all. `'all-pairs'` is for training by batches: an online session refuses it,
+   * since its traces belong to its synapses. Default true.
+   */
+  readonly rewiring?: boolean | 'all-pairs'
   /** Only with a constant learning rate. Default null: none. */
   readonly decay?: Decay | null
   /** Scales the gradient down to at most this global norm. Default null: no clipping. */

@@ -40,7 +40,7 @@ pub use error::{Error, Result};
 pub use learn::forward::MOST_INFLUENCE_BYTES;
 pub use model::Model;
 pub use model::gradients::Gradients;
-pub use model::optimiser::{Decay, Method, Optimiser};
+pub use model::optimiser::{Decay, Method, Optimiser, Rewiring};
 pub use model::safetensors::precision;
 pub use model::schedule::{LearningRate, Schedule};
 pub use network::{CellConstants, Network};

@@ -22,6 +22,7 @@ mod losses;
 mod modprop;
 mod pseudo_derivatives;
 mod rate_units;
+mod rewiring;
 mod shared;
 mod single;
 mod stream;

@@ -8,8 +8,8 @@ use mdgl_core::description::rule::{
 };
 use mdgl_core::description::{Channel, Gain, Reach, TimeCourse, WeightGain};
 use mdgl_core::{
-    Assignment, CounterRng, CustomLoss, Forward, Gradients, Model, Objective, Optimiser, Rule, Score,
-    Training, Workers, gradients, train_step,
+    Assignment, CounterRng, CustomLoss, Forward, Gradients, Model, Objective, Optimiser, Rewiring, Rule,
+    Score, Training, Workers, gradients, train_step,
 };
 use proptest::prelude::*;
 
@@ -197,7 +197,7 @@ proptest! {
     ) {
         let mut case = Case::<f64>::new(&shape.spec());
         let adaptive = AdaptiveFeedback { seed, density: 0.7, standard_deviation: 0.5, weight_decay };
-        let optimiser = Optimiser { rewiring: false, l1: 0.0, ..Optimiser::default() };
+        let optimiser = Optimiser { rewiring: Rewiring::Off, l1: 0.0, ..Optimiser::default() };
         let kept = 1.0 - 0.0025 * weight_decay;
         let (workers, cancel) = (Workers::new(1).unwrap(), AtomicBool::new(false));
         let mut share = 1.0;

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
     Assignment, Error, LearningRate, Lesion, Method, Model, Network, NetworkDescription, Optimiser, Real,
-    Rule, Stream, StreamTarget, Target, Training, Workers, gradients, train_step,
+    Rewiring, Rule, Stream, StreamTarget, Target, Training, Workers, gradients, train_step,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -79,7 +79,8 @@ fn silent<F: Real>(model: &Model<F>, kind: usize) -> (bool, usize) {
 fn optimisers() -> impl Strategy<Value = Optimiser> {
     let numbers =
         (0.001..0.1f64, 0.0..0.5f64, prop_oneof![Just(0.0), Just(1e-4)], prop_oneof![Just(0.0), Just(0.1)]);
-    (any::<bool>(), any::<bool>(), numbers, any::<bool>()).prop_map(
+    let rewirings = prop::sample::select(vec![Rewiring::Off, Rewiring::WithinMask, Rewiring::AllPairs]);
+    (any::<bool>(), rewirings, numbers, any::<bool>()).prop_map(
         |(adam, rewiring, (rate, l1, temperature, weight_decay), clips)| {
             let learning_rate = LearningRate::Constant(rate);
             let method = match adam {

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
     Assignment, Decay, DrawKey, EncodedBatch, Error, Event, Input, Instructions, Method, Model, Network,
-    NetworkDescription, Objective, Optimiser, RateSegment, Real, Record, Rule, Targets, Training, Workers,
-    evaluate, gradients, precision, simulate, train_step,
+    NetworkDescription, Objective, Optimiser, RateSegment, Real, Record, Rewiring, Rule, Targets, Training,
+    Workers, evaluate, gradients, precision, simulate, train_step,
 };
 use serde_json::{Value, json};
 
@@ -157,15 +157,15 @@ fn dead_synapses_restart() {
         let weights = model.weights("lif->alif").unwrap();
         weights.iter().filter(|w| **w != 0.0).map(|w| w.abs()).collect::<Vec<_>>()
     };
-    assert!(alive(&trained(1, best(), &big(false), &Rule::eprop(), 1)).is_empty());
-    let reborn = alive(&trained(1, best(), &big(true), &Rule::eprop(), 1));
+    assert!(alive(&trained(1, best(), &big(Rewiring::Off), &Rule::eprop(), 1)).is_empty());
+    let reborn = alive(&trained(1, best(), &big(Rewiring::WithinMask), &Rule::eprop(), 1));
     assert!(!reborn.is_empty() && reborn.iter().all(|&w| w == 1e-12), "{reborn:?}");
 }
 
 /// Adam's first step is lr · g/(|g| + ε/√(1−β₂)): lr towards −gradient for every parameter; then l1.
 #[test]
 fn first_adam_step_has_the_size_of_the_learning_rate() {
-    let optimiser = Optimiser { l1: 0.0, rewiring: false, ..Optimiser::default() };
+    let optimiser = Optimiser { l1: 0.0, rewiring: Rewiring::Off, ..Optimiser::default() };
     let (before, after) = (model::<f64>(), trained::<f64>(1, best(), &optimiser, &Rule::bptt(), 1));
     let workers = Workers::new(1).unwrap();
     let (batch, objective) = (batch(0), objective());
@@ -190,7 +190,7 @@ fn first_adam_step_has_the_size_of_the_learning_rate() {
 fn gradient_descent_with_decay_and_clipping() {
     let method = Method::GradientDescent { learning_rate: 0.1.into() };
     let decay = Some(Decay { factor: 0.5, every: 1 });
-    let plain = Optimiser { method, l1: 0.0, rewiring: false, ..Optimiser::default() };
+    let plain = Optimiser { method, l1: 0.0, rewiring: Rewiring::Off, ..Optimiser::default() };
     let first = trained::<f64>(1, best(), &plain, &Rule::eprop(), 1);
     let clipped = Optimiser { clip_norm: Some(1e-3), ..plain.clone() };
     let clipped = trained::<f64>(1, best(), &clipped, &Rule::eprop(), 1);

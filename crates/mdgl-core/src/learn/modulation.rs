@@ -72,7 +72,7 @@ pub(crate) fn channel_table(network: &Network, rule: &Rule) -> Result<Option<Tab
         return Ok(None);
     }
     let table = match &rule.channels {
-        Channels::Preset(_) => network.channels.clone(),
+        Channels::Preset(_) => (*network.channels).clone(),
         Channels::Uniform(channel) => Table::uniform("rule.channels", *channel, network.dt())?,
         Channels::List(list) => Table::listed("rule.channels", network.type_names(), list, network.dt())?,
     };

@@ -34,12 +34,16 @@ pub struct Model<F: Scalar> {
 }
 
 impl<F: Scalar> Model<F> {
-    /// A model with the initial weights that follow from the description's seed.
+    /// A model with the synapses and initial weights that follow from the description and its seed.
     ///
     /// # Errors
     /// [`crate::Error::Memory`] when the initial weights need more memory than there is; [`crate::Error::Invalid`] for weights
     /// that the float type cannot hold.
     pub fn new(network: Arc<Network>) -> Result<Self> {
+        let network = match network.is_rewired() {
+            true => Arc::new(Network::new(network.description().clone())?),
+            false => network,
+        };
         let mut model = Self::blank(network.clone())?;
         let seed = network.description().seed;
         for (i, synapses) in network.projections.iter().enumerate() {
@@ -102,6 +106,26 @@ impl<F: Scalar> Model<F> {
         self.network = Arc::new(self.network.with_lesion(lesion)?);
         self.silence();
         Ok(())
+    }
+
+    /// The number of weights other than 0 of each projection.
+    pub fn living(&self) -> Vec<usize> {
+        let living = |i: usize| (0..self.theta[i].len()).filter(|&s| self.weight(i, s) != F::ZERO).count();
+        (0..self.theta.len()).map(living).collect()
+    }
+
+    /// Whether a synapse is alive: that of a free sender always, unless a lesion keeps it silent.
+    pub(crate) fn lives(&self, projection: usize, synapse: usize) -> bool {
+        let synapses = &self.network.projections[projection];
+        match synapses.sign(synapse) {
+            0 => !synapses.is_silent(synapse),
+            _ => self.theta[projection][synapse] > F::ZERO,
+        }
+    }
+
+    /// Goes on with other synapses, of which it has the weights and moments already.
+    pub(crate) fn set_network(&mut self, network: Network) {
+        self.network = Arc::new(network);
     }
 
     /// Removes weights and moments of the synapses that lesions keep silent.

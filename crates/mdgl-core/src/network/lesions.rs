@@ -117,6 +117,31 @@ pub(super) fn apply<'a>(
 }
 
 impl Synapses {
+    /// Senders that never get a synapse to receivers of a type, ascending, by type: free ones, which are not rewired, and those of a lesion.
+    pub(super) fn barred_senders(&self) -> Vec<Vec<u32>> {
+        let bars = |to: usize, pre: usize| {
+            self.signs[pre] == 0
+                || self.lesioned.as_ref().is_some_and(|own| own.by_type[own.types.0[pre]][to])
+        };
+        let types = self.lesioned.as_ref().map_or(1, |own| own.by_type.len());
+        (0..types)
+            .map(|to| (0..self.sizes.0).filter(|&pre| bars(to, pre)).map(|pre| pre as u32).collect())
+            .collect()
+    }
+
+    /// The type of a receiver, as [`Self::barred_senders`] counts them.
+    pub(super) fn receiver_type(&self, post: u32) -> usize {
+        self.lesioned.as_ref().map_or(0, |own| own.types.1[post as usize])
+    }
+
+    /// The single pairs (post, pre) to a receiver that lesions keep silent.
+    pub(super) fn lesioned_senders(&self, post: u32) -> &[(u32, u32)] {
+        let Some(own) = &self.lesioned else { return &[] };
+        let first = own.pairs.partition_point(|&(p, _)| p < post);
+        let end = first + own.pairs[first..].partition_point(|&(p, _)| p == post);
+        &own.pairs[first..end]
+    }
+
     /// Finds the synapses that lesions keep silent.
     pub(super) fn find_silent(&mut self) {
         let Some(lesioned) = &self.lesioned else { return };

@@ -55,6 +55,8 @@ pub struct Synapses {
     pub(super) lesioned: Option<Arc<LesionedPairs>>,
     /// The synapses among them, ascending.
     pub(crate) silent: Arc<Vec<u32>>,
+    /// Whether rewiring has moved synapses to other pairs than the description gives.
+    pub(crate) is_rewired: bool,
 }
 
 impl Synapses {
@@ -173,6 +175,7 @@ fn connect(
         initial,
         lesioned: None,
         silent: Arc::default(),
+        is_rewired: false,
     })
 }
 

@@ -56,6 +56,8 @@ pub struct StepReport {
     pub evaluation: Evaluation,
     /// Norm of the whole gradient, before clipping.
     pub gradient_norm: f64,
+    /// Synapses of each projection with a weight other than 0, after the step.
+    pub living: Vec<usize>,
 }
 
 /// A batch and the losses by which it is evaluated.
@@ -182,7 +184,7 @@ fn advance<F: Real>(
     span.end();
     workers.count(|| work::tally_optimiser::<F>(next.parameters()));
     let span = workers.span(ProfileStage::Rewire, None);
-    optimiser::rewire(&mut next, optimiser, seed);
+    optimiser::rewire(&mut next, optimiser, seed)?;
     span.end();
     if let Some(means) = psi_means {
         next.psi_means.follow(&means);
@@ -190,7 +192,8 @@ fn advance<F: Real>(
     if let Some(loss) = decay {
         optimiser::decay_feedback(&mut next, loss, optimiser);
     }
-    Ok((next.checked()?, StepReport { evaluation, gradient_norm }))
+    let living = next.living();
+    Ok((next.checked()?, StepReport { evaluation, gradient_norm, living }))
 }
 
 /// Evaluation and gradients of a batch.
