@@ -246,7 +246,9 @@ class RunHistory {
     this.#observer = observer
     this.#changes = [...changes]
     const { rule, task } = options
-    this.#watch = new RunWatch({ model, rule, loss: task.loss, regulariser: task.regulariser })
+    const { rewiring = true } = options.optimiser ?? task.optimiser ?? defaultOptimiser
+    const { loss, regulariser } = task
+    this.#watch = new RunWatch({ model, rule, loss, regulariser, rewires: rewiring !== false })
   }
 
   async run(done: number): Promise<RunEnd> {

@@ -171,7 +171,8 @@ fn a_rewired_model_computes_as_one_with_its_synapses_listed() {
             values: model.weights(own.name()).unwrap().into(),
         });
     }
-    let listed = Model::new(Arc::new(Network::new(described).unwrap())).unwrap();
+    let mut listed = Model::<f64>::new(Arc::new(Network::new(described).unwrap())).unwrap();
+    listed.set_bias("out", &model.bias("out").unwrap()).unwrap();
     let (batch, objective) = (batch(9), objective());
     let assignment = Assignment { batch: &batch, objective: &objective };
     let workers = Workers::new(1).unwrap();
