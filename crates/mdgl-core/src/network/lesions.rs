@@ -2,50 +2,11 @@
 
 use std::sync::Arc;
 
+use super::lesioned_pairs::LesionedPairs;
 use super::projections::{SynapseKind, Synapses};
 use crate::description::Lesion;
 use crate::description::list::List;
 use crate::error::{Result, invalid, unknown};
-
-/// The pairs of a projection that lesions keep silent.
-#[derive(Debug)]
-pub(super) struct LesionedPairs {
-    /// Type of each sender and of each receiver; 0 for inputs and readouts, which have none.
-    types: (Vec<usize>, Vec<usize>),
-    /// Whether all pairs of a sender's and a receiver's type are silent.
-    by_type: Vec<Vec<bool>>,
-    /// Single pairs (post, pre), ascending.
-    pairs: Vec<(u32, u32)>,
-}
-
-impl LesionedPairs {
-    fn new(synapses: &Synapses, type_of: &[usize], types: usize) -> Self {
-        let typed = |has_types: bool, offset: usize, size: usize| match has_types {
-            true => type_of[offset..offset + size].to_vec(),
-            false => vec![0; size],
-        };
-        let (sizes, offsets) = (synapses.sizes, synapses.offsets);
-        let own = (
-            typed(has_types(synapses, true), offsets.0, sizes.0),
-            typed(has_types(synapses, false), offsets.1, sizes.1),
-        );
-        Self { types: own, by_type: vec![vec![false; types]; types], pairs: Vec::new() }
-    }
-
-    /// Whether a pair is silent.
-    pub fn contains(&self, pre: u32, post: u32) -> bool {
-        self.by_type[self.types.0[pre as usize]][self.types.1[post as usize]]
-            || self.pairs.binary_search(&(post, pre)).is_ok()
-    }
-
-    fn add(&mut self, types: (Option<usize>, Option<usize>)) {
-        for (from, row) in self.by_type.iter_mut().enumerate() {
-            for (to, silent) in row.iter_mut().enumerate() {
-                *silent |= types.0.is_none_or(|own| own == from) && types.1.is_none_or(|own| own == to);
-            }
-        }
-    }
-}
 
 /// Whether the senders or the receivers of a projection have a cell type.
 fn has_types(synapses: &Synapses, senders: bool) -> bool {
@@ -97,8 +58,7 @@ pub(super) fn apply<'a>(
             if untyped(types.0, true) || untyped(types.1, false) {
                 continue;
             }
-            let own =
-                marked[i].get_or_insert_with(|| LesionedPairs::new(synapses, type_of, type_names.len()));
+            let own = marked[i].get_or_insert_with(|| none_lesioned(synapses, type_of, type_names.len()));
             match (&lesion.pre, &lesion.post) {
                 (Some(pre), Some(post)) => own.pairs.extend(single_pairs(&path, pre, post, synapses)?),
                 _ => own.add(types),
@@ -114,6 +74,20 @@ pub(super) fn apply<'a>(
         synapses.find_silent();
     }
     Ok(())
+}
+
+/// The types of a projection's senders and receivers, and no pair silent yet.
+fn none_lesioned(synapses: &Synapses, type_of: &[usize], types: usize) -> LesionedPairs {
+    let typed = |senders: bool, offset: usize, size: usize| match has_types(synapses, senders) {
+        true => type_of[offset..offset + size].to_vec(),
+        false => vec![0; size],
+    };
+    let (sizes, offsets) = (synapses.sizes, synapses.offsets);
+    LesionedPairs {
+        types: (typed(true, offsets.0, sizes.0), typed(false, offsets.1, sizes.1)),
+        by_type: vec![vec![false; types]; types],
+        pairs: Vec::new(),
+    }
 }
 
 impl Synapses {

@@ -5,6 +5,7 @@ mod connectivity;
 mod free_pairs;
 mod initial_weights;
 pub(crate) mod initialise;
+mod lesioned_pairs;
 mod lesions;
 mod neurons;
 mod populations;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::connectivity::{self, Ends, MOST_SYNAPSES, Surroundings};
 use super::initial_weights::{self, InitialWeights};
-use super::lesions::LesionedPairs;
+use super::lesioned_pairs::LesionedPairs;
 use super::populations::{PopulationKind, PopulationRange, find};
 use crate::description::{Connections, Initialise, NetworkDescription, Projection, Scaling};
 use crate::error::{Result, invalid};
