@@ -383,6 +383,8 @@ export interface Channel<TypeName extends string = string> {
   readonly reach: Reach
   /** Its time course. */
   readonly kernel: Kernel
+  /** What its gain is multiplied by, a finite number: 0 blocks the channel. Default 1, which is not written out. */
+  readonly factor?: number
 }
 
 /**

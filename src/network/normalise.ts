@@ -278,12 +278,13 @@ export function addLesion(draft: Draft, lesion: Lesion): Draft {
 /** Checks one channel between some types. */
 function channelBetween(channel: Channel, types: readonly { name: string }[], parent: string): Channel {
   const path = `${parent}.${text(channel.name, `${parent}.name`)}`
-  record(channel, path, ['name', 'from', 'to', 'gain', 'reach', 'kernel'])
+  record(channel, path, ['name', 'from', 'to', 'gain', 'reach', 'kernel', 'factor'])
   return {
     name: channel.name,
     from: find(types, channel.from, `${path}.from`).name,
     to: find(types, channel.to, `${path}.to`).name,
-    ...channelShape(channel, path)
+    ...channelShape(channel, path),
+    ...(channel.factor !== undefined && channel.factor !== 1 && { factor: channel.factor })
   }
 }
 

@@ -1,5 +1,5 @@
-import { channelsOf } from '../analysis/channel-norms.js'
 import type { NetworkDescription } from '../network/description.js'
+import { channelsOf } from '../rule/channels-of.js'
 import type { Rule } from '../rule/rule.js'
 import type { Intervention } from '../runs/interventions.js'
 import { learningRateText } from '../runs/learning-rate-text.js'
@@ -150,7 +150,9 @@ function trainingMethods(config: RunConfig, changes: readonly Intervention[]): P
   const live = changes.map(change =>
     'stop' in change
       ? `the run was stopped before iteration ${change.iteration} and continued`
-      : `the learning rate was set to ${change.learningRate} from iteration ${change.iteration} on`
+      : 'channel' in change
+        ? `the gain of channel ${change.channel} was multiplied by ${change.factor} from iteration ${change.iteration} on`
+        : `the learning rate was set to ${change.learningRate} from iteration ${change.iteration} on`
   )
   const changed = live.length === 0 ? '' : ` While it ran, ${sequence(live)}.`
   return {

@@ -1,7 +1,7 @@
 import type { NetworkDescription } from '../network/description.js'
 import type { Metrics } from '../operations/train.js'
 import type { Rule } from '../rule/rule.js'
-import type { Intervention } from '../runs/interventions.js'
+import { changeText, type Intervention } from '../runs/interventions.js'
 import { learningRateText } from '../runs/learning-rate-text.js'
 import type { Provenance } from '../runs/provenance.js'
 import { ruleLabel } from '../runs/rule-label.js'
@@ -55,7 +55,7 @@ export function reportTables(
 function changesTable(changes: readonly Intervention[]): ReportTable {
   const rows = changes.map(change => [
     String(change.iteration),
-    'stop' in change ? 'stopped before it' : `learning rate ${change.learningRate}`
+    'stop' in change ? 'stopped before it' : changeText(change)
   ])
   return { title: 'Changed while it ran', head: ['from iteration', 'change'], rows }
 }

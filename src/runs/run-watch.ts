@@ -1,10 +1,10 @@
-import { channelsOf } from '../analysis/channel-norms.js'
 import type { Model } from '../model/model.js'
 import { type Activity, activityAt } from '../network/activity.js'
 import type { Channel, NetworkDescription, Sign, WholeDescription } from '../network/description.js'
 import { plasticNames } from '../network/names.js'
 import { shapeOf } from '../network/recording-shape.js'
 import type { Metrics } from '../operations/train.js'
+import { channelsOf } from '../rule/channels-of.js'
 import { expandRule, type Rule, type RuleName } from '../rule/rule.js'
 import type { Losses, Regulariser } from '../task/batch.js'
 

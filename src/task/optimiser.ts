@@ -19,7 +19,7 @@ export interface Decay {
 export interface OptimiserBase {
   /** lr, constant or changing with the iteration. Default 0.0025. */
   readonly learningRate?: LearningRate
-  /** Factors of the learning rate of single projections, by name; 0 leaves the weights as they are. Default: 1 for all. */
+  /** Factors of the learning rate of single projections and biases (`choice.bias`), by name; 0 leaves them as they are. Default: 1 for all. */
   readonly learningRateFactors?: Readonly<Record<string, number>>
   /** Decoupled weight decay: every weight loses lr·weightDecay of itself per step, biases do not. Source: Loshchilov and Hutter 2019. Default 0. */
   readonly weightDecay?: number
@@ -45,7 +45,7 @@ export interface OptimiserBase {
   readonly decay?: Decay | null
   /** Scales the gradient down to at most this global norm. Default null: no clipping. */
   readonly clipNorm?: number | null
-  /** Projections that keep their weights; biases are never frozen. Default none. */
+  /** Projections that keep their weights, and biases of readouts (`choice.bias`) that keep their values. Default none. */
   readonly frozen?: readonly string[]
 }
 
@@ -96,18 +96,18 @@ export function optimiserOrDefault(optimiser: Optimiser | undefined): Optimiser 
  * An optimiser with every default filled in.
  *
  * @param optimiser - The optimiser.
- * @param projections - The network's projections, for `frozen` and `learningRateFactors`.
+ * @param names - The network's projections and biases, for `frozen` and `learningRateFactors`.
  * @param iterations - Those of the training, for a learning rate that depends on them.
- * @throws {@link MdglError} `'invalid'` for a value that is not allowed or a projection that does not exist.
+ * @throws {@link MdglError} `'invalid'` for a value that is not allowed or a name that does not exist.
  */
 export function completeOptimiser(
   optimiser: Optimiser,
-  projections: readonly string[],
+  names: readonly string[],
   iterations?: number
 ): CompleteOptimiser {
   const given = plainCopy(optimiser)
   const copy = withTable(given, iterations)
-  const complete = () => native.completeOptimiser(plainText(copy), [...projections], iterations)
+  const complete = () => native.completeOptimiser(plainText(copy), [...names], iterations)
   return deepFreeze(JSON.parse(askEngine({ optimiser: copy }, complete)))
 }
 
@@ -128,9 +128,9 @@ export function withLearningRate(optimiser: Optimiser, learningRate: LearningRat
   return { ...optimiser, learningRate, ...(typeof learningRate !== 'number' && { decay: null }) }
 }
 
-/** Checks that every name is a projection's. */
-export function frozenNames(names: readonly string[], projections: readonly string[], path: string): readonly string[] {
-  const unknown = array(names, path).find(name => !projections.includes(name))
-  if (unknown !== undefined) throw invalid(path, unknown, list(projections))
-  return [...names]
+/** Checks that every name is that of a projection or a bias. */
+export function frozenNames(given: readonly string[], names: readonly string[], path: string): readonly string[] {
+  const unknown = array(given, path).find(name => !names.includes(name))
+  if (unknown !== undefined) throw invalid(path, unknown, list(names))
+  return [...given]
 }

@@ -331,7 +331,7 @@ export const calls: Readonly<Record<string, Call>> = {
   'Model#lesion': method(
     world => world.model.clone(),
     'lesion',
-    () => [{ projection: 'back', pre: Uint32Array.of(0, 1), post: [2, 3] }],
+    () => [{ projection: 'cells->cells', pre: Uint32Array.of(0, 1), post: [2, 3] }],
     { weight: 1 }
   ),
   'Model#dispose': method(
@@ -542,6 +542,7 @@ export const calls: Readonly<Record<string, Call>> = {
       ]),
     loose: LOOSE_OPTIONS
   },
+  perturbChannels: plain('perturbChannels', world => ['mdgl', world.model.description, { 'a->b': 0.5 }]),
   channelNorms: plain('channelNorms', world => [world.model, batch(), { rule: 'mdgl', ...options(world) }], {
     loose: LOOSE_OPTIONS
   }),

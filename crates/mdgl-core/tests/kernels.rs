@@ -233,6 +233,7 @@ fn several<F: Real>(case: &Case<F>, kernels: &[(TimeCourse, f64)]) -> Rule {
             gain: Gain::Fixed(gain),
             reach: Reach::Nonlocal,
             kernel,
+            factor: 1.0,
         })
     });
     Rule { channels: Channels::List(channels.collect()), ..Rule::mdgl() }

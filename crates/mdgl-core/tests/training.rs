@@ -186,6 +186,54 @@ fn first_adam_step_has_the_size_of_the_learning_rate() {
     assert!(checked > 10, "only {checked} synapses of in->alif had a gradient");
 }
 
+/// A frozen bias keeps its value and counts in no norm; a factor of its learning rate scales its step.
+#[test]
+fn biases_are_frozen_and_have_factors_by_their_names() {
+    let method = Method::GradientDescent { learning_rate: 0.1.into() };
+    let plain = Optimiser { method, l1: 0.0, rewiring: Rewiring::Off, ..Optimiser::default() };
+    let frozen = Optimiser { frozen: vec!["out.bias".into()], ..plain.clone() };
+    let halved = Optimiser { learning_rate_factors: [("out.bias".into(), 0.5)].into(), ..plain.clone() };
+    let bias =
+        |optimiser: &Optimiser| trained::<f64>(1, best(), optimiser, &Rule::eprop(), 1).bias("out").unwrap();
+    let moved = bias(&plain);
+    assert!(moved.iter().all(|&x| x != 0.0), "{moved:?}");
+    assert_eq!(bias(&frozen), [0.0; 2]);
+    assert!(bias(&halved).iter().zip(&moved).all(|(half, &whole)| (half - whole / 2.0).abs() < 1e-15));
+    let others = |optimiser: &Optimiser| {
+        trained::<f64>(1, best(), optimiser, &Rule::eprop(), 1).weights("alif->out").unwrap()
+    };
+    assert_eq!(others(&frozen), others(&plain));
+    let norm = |optimiser: &Optimiser| {
+        let (batch, objective, workers) = (batch(0), objective(), Workers::new(1).unwrap());
+        let assignment = Assignment { batch: &batch, objective: &objective };
+        let training = Training { rule: &Rule::eprop(), optimiser };
+        train_step(&model::<f64>(), assignment, training, None, &workers, &AtomicBool::new(false)).unwrap().1
+    };
+    let of_bias = moved.iter().map(|x| (x / 0.1).powi(2)).sum::<f64>();
+    let (whole, without) = (norm(&plain).gradient_norm, norm(&frozen).gradient_norm);
+    assert!((whole.powi(2) - without.powi(2) - of_bias).abs() < 1e-9 * whole.powi(2));
+    let unbiased = Optimiser { frozen: vec!["out.biases".into()], ..plain };
+    assert!(unbiased.validate(&network(description()).unwrap()).is_err());
+}
+
+/// The report of a step counts the weights other than 0 of each projection.
+#[test]
+fn a_step_counts_living_synapses() {
+    let (batch, objective, workers) = (batch(0), objective(), Workers::new(1).unwrap());
+    let assignment = Assignment { batch: &batch, objective: &objective };
+    let optimiser = Optimiser { l1: 20.0, rewiring: Rewiring::Off, ..Optimiser::default() };
+    let training = Training { rule: &Rule::eprop(), optimiser: &optimiser };
+    let (next, report) =
+        train_step(&model::<f32>(), assignment, training, None, &workers, &AtomicBool::new(false)).unwrap();
+    for (synapses, &living) in next.network().projections().iter().zip(&report.living) {
+        let weights = next.weights(synapses.name()).unwrap();
+        assert_eq!(living, weights.iter().filter(|&&w| w != 0.0).count());
+    }
+    let all: usize = next.network().projections().iter().map(|synapses| synapses.len()).sum();
+    let living: usize = report.living.iter().sum();
+    assert!(living > 0 && living < all, "{living} of {all}");
+}
+
 #[test]
 fn gradient_descent_with_decay_and_clipping() {
     let method = Method::GradientDescent { learning_rate: 0.1.into() };

@@ -12,7 +12,7 @@ use crate::error::{Result, invalid, words};
 use crate::model::gradients::Gradients;
 use crate::model::schedule::{LearningRate, MOST_ITERATIONS};
 use crate::model::{AdamMoment, Model};
-use crate::network::{Network, SynapseKind, Synapses};
+use crate::network::{Network, ReadoutSlot, SynapseKind, Synapses};
 use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::random::{CounterRng, DrawStream};
 use crate::numeric::ranges::{at_least_0, below_1, fraction, positive, whole};
@@ -37,14 +37,14 @@ pub struct Optimiser {
     /// Decoupled weight decay: θ loses learningRate · weightDecay · θ per step; biases do not.
     #[serde(skip_serializing_if = "is_zero")]
     pub weight_decay: f64,
-    /// Factors of the learning rate of single projections, by name.
+    /// Factors of the learning rate of single projections and biases, by name; the bias of a readout `out` is `out.bias`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub learning_rate_factors: BTreeMap<String, f64>,
     /// Stepwise decay of the learning rate, counted in the model's steps.
     pub decay: Option<Decay>,
     /// Largest norm of the whole gradient; larger ones are scaled down.
     pub clip_norm: Option<f64>,
-    /// Projections that are not trained.
+    /// Projections and biases that are not trained.
     pub frozen: Vec<String>,
 }
 
@@ -209,14 +209,17 @@ impl Optimiser {
     /// # Errors
     /// [`crate::Error::Invalid`] for values out of range or unknown projections.
     pub fn validate(&self, network: &Network) -> Result<()> {
-        self.validate_for(&network.projections.iter().map(Synapses::name).collect::<Vec<_>>())
+        let projections = network.projections.iter().map(|synapses| synapses.name().to_owned());
+        let biases = network.readouts().iter().filter(|readout| readout.has_bias()).map(bias_name);
+        let names: Vec<String> = projections.chain(biases).collect();
+        self.validate_for(&names.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// Checks the settings against the names of a network's projections.
+    /// Checks the settings against the names of a network's projections and biases.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] for values out of range or unknown projections.
-    pub fn validate_for(&self, projections: &[&str]) -> Result<()> {
+    /// [`crate::Error::Invalid`] for values out of range or unknown names.
+    pub fn validate_for(&self, names: &[&str]) -> Result<()> {
         self.learning_rate().validate("optimiser.learningRate")?;
         match self.method {
             Method::GradientDescent { .. } => {}
@@ -231,8 +234,8 @@ impl Optimiser {
         at_least_0("optimiser.weightDecay", self.weight_decay)?;
         for (name, &factor) in &self.learning_rate_factors {
             let path = format!("optimiser.learningRateFactors.{name}");
-            if !projections.contains(&name.as_str()) {
-                return Err(invalid(path, factor, format!("only {}", words(projections))));
+            if !names.contains(&name.as_str()) {
+                return Err(invalid(path, factor, format!("only {}", words(names))));
             }
             at_least_0(path, factor)?;
         }
@@ -244,16 +247,26 @@ impl Optimiser {
             whole("optimiser.decay.every", decay.every.into(), 1, MOST_ITERATIONS)?;
         }
         self.clip_norm.map_or(Ok(()), |norm| positive("optimiser.clipNorm", norm))?;
-        match self.frozen.iter().position(|name| !projections.contains(&name.as_str())) {
-            Some(i) => Err(invalid("optimiser.frozen", format!("'{}'", self.frozen[i]), words(projections))),
+        match self.frozen.iter().position(|name| !names.contains(&name.as_str())) {
+            Some(i) => Err(invalid("optimiser.frozen", format!("'{}'", self.frozen[i]), words(names))),
             None => Ok(()),
         }
     }
 
     /// Which projections learn: plastic and not frozen.
     pub(crate) fn learns(&self, network: &Network) -> Vec<bool> {
-        let learns = |w: &Synapses| w.plastic && !self.frozen.iter().any(|name| name == w.name());
+        let learns = |w: &Synapses| w.plastic && !self.freezes(w.name());
         network.projections.iter().map(learns).collect()
+    }
+
+    /// The readouts whose biases are not trained.
+    pub(crate) fn frozen_biases(&self, network: &Network) -> Vec<usize> {
+        let readouts = network.readouts();
+        (0..readouts.len()).filter(|&i| self.freezes(&bias_name(&readouts[i]))).collect()
+    }
+
+    fn freezes(&self, name: &str) -> bool {
+        self.frozen.iter().any(|own| own == name)
     }
 
     fn learning_rate(&self) -> &LearningRate {
@@ -414,24 +427,37 @@ pub(crate) fn step<F: Scalar>(
     let update = Update::new(optimiser, rate, steps, norm);
     let network = model.network();
     let learns = optimiser.learns(network);
+    let own_update = |name: &str| {
+        let factor = optimiser.learning_rate_factors.get(name);
+        factor.map(|factor| Update::new(optimiser, rate * factor, steps, norm))
+    };
     for (index, synapses) in network.projections.iter().enumerate().filter(|&(i, _)| learns[i]) {
         let noise = CounterRng::internal(seed, DrawStream::Noise, steps as u32, index);
         let gradients = gradients.projection(index);
         let theta = &mut next.theta[index];
         let moments = &mut next.moments.theta[index];
-        let own = optimiser.learning_rate_factors.get(synapses.name());
-        let own = own.map(|factor| Update::new(optimiser, rate * factor, steps, norm));
+        let own = own_update(synapses.name());
         own.as_ref().unwrap_or(&update).projection(synapses, gradients, theta, moments, noise);
     }
+    let frozen_biases = optimiser.frozen_biases(network);
     for (readout, bias) in next.bias.iter_mut().enumerate() {
+        let name = bias_name(&network.readouts()[readout]);
+        if frozen_biases.contains(&readout) {
+            continue;
+        }
         let moments = &mut next.moments.bias[readout];
         let mut losses = gradients.bias(readout).to_vec();
-        update.steps(&mut losses, moments);
+        own_update(&name).as_ref().unwrap_or(&update).steps(&mut losses, moments);
         bias.iter_mut().zip(losses).for_each(|(b, loss)| *b = *b - loss);
     }
     next.silence();
     next.moments.steps += 1;
     Ok(next)
+}
+
+/// The name of a readout's bias among what is trained, and in files.
+fn bias_name(readout: &ReadoutSlot) -> String {
+    format!("{}.bias", readout.name())
 }
 
 /// l1 on a weight of either sign: towards 0, not past it.

@@ -178,6 +178,7 @@ fn advance<F: Real>(
     workers: &Workers<F>,
 ) -> Result<(Model<F>, StepReport)> {
     let Learned { evaluation, gradients, psi_means } = learned;
+    let gradients = gradients.without_biases(&optimiser.frozen_biases(model.network()));
     let gradient_norm = gradients.norm();
     let span = workers.span(ProfileStage::Optimise, None);
     let mut next = optimiser::step(model, optimiser, &gradients, seed)?;

@@ -397,9 +397,10 @@ impl<F: Real> Stream<F> {
 
     fn next_model(&self, model: &Model<F>) -> Result<(Model<F>, StreamUpdate)> {
         let gradients = self.traces.block_gradient().gradients(model, &self.setting.plan)?;
-        let gradient_norm = gradients.norm();
         // A stream's iterations are the model's steps.
         let optimiser = &*self.optimiser.at(model.moments.steps + 1);
+        let gradients = gradients.without_biases(&optimiser.frozen_biases(&self.network));
+        let gradient_norm = gradients.norm();
         let decay = optimiser::next_feedback_decay(model, &self.setting.rule.feedback, optimiser)?;
         let mut next = optimiser::step(model, optimiser, &gradients, self.seed)?;
         optimiser::rewire(&mut next, optimiser, self.seed)?;
