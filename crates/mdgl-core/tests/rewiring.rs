@@ -224,6 +224,22 @@ fn a_file_whose_moved_synapses_are_impossible_is_refused() {
     }
 }
 
+/// A projection that has lost its last synapse gets new ones again.
+#[test]
+fn a_projection_without_a_synapse_is_still_rewired() {
+    let mut described = description();
+    described["projections"][5]["density"] = json!(0.05);
+    let mut model = made::<f64>(described);
+    let mut counts = Vec::new();
+    for iteration in 0..60 {
+        model = trained(model, &all_pairs(1e4), &Rule::eprop(), 1, iteration..iteration + 1);
+        counts.push(model.projection("lif->out").unwrap().len());
+    }
+    let empty =
+        counts.iter().position(|&count| count == 0).expect("two synapses that move are elsewhere at times");
+    assert!(counts[empty..].iter().any(|&count| count > 0), "{counts:?}");
+}
+
 #[test]
 fn a_session_refuses_to_move_synapses() {
     let model = made::<f32>(description());

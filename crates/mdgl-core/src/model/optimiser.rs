@@ -510,11 +510,7 @@ pub(crate) fn rewire<F: Scalar>(model: &mut Model<F>, optimiser: &Optimiser, see
 /// How many synapses each of the projections is to get.
 fn missing<F: Scalar>(model: &Model<F>, rewired: &[usize], rng: &mut CounterRng) -> Vec<usize> {
     let projections = &model.network().projections;
-    // What lesions have taken is not made up for elsewhere.
-    let number = |i: usize| match (projections[i].silent.len(), projections[i].len()) {
-        (silent, all) if silent == all => 0.0,
-        (silent, _) => (projections[i].target_number - silent as f64).max(0.0),
-    };
+    let number = |i: usize| projections[i].maintained_number();
     let target: f64 = rewired.iter().map(|&i| number(i)).sum();
     let alive = |&i: &usize| (0..projections[i].len()).filter(|&s| model.lives(i, s)).count();
     let missing = target.floor() - rewired.iter().map(alive).sum::<usize>() as f64;

@@ -67,8 +67,7 @@ pub(super) fn apply<'a>(
     }
     for (synapses, marked) in projections.iter_mut().zip(marked) {
         synapses.lesioned = marked.map(|mut own| {
-            own.pairs.sort_unstable();
-            own.pairs.dedup();
+            own.conclude();
             Arc::new(own)
         });
         synapses.find_silent();
@@ -87,10 +86,19 @@ fn none_lesioned(synapses: &Synapses, type_of: &[usize], types: usize) -> Lesion
         types: (typed(true, offsets.0, sizes.0), typed(false, offsets.1, sizes.1)),
         by_type: vec![vec![false; types]; types],
         pairs: Vec::new(),
+        are_all: false,
     }
 }
 
 impl Synapses {
+    /// The number of synapses that rewiring maintains: what lesions have taken is not made up for elsewhere.
+    pub(crate) fn maintained_number(&self) -> f64 {
+        match &self.lesioned {
+            Some(lesioned) if lesioned.are_all => 0.0,
+            _ => (self.target_number - self.silent.len() as f64).max(0.0),
+        }
+    }
+
     /// Senders that never get a synapse to receivers of a type, ascending, by type: free ones, which are not rewired, and those of a lesion.
     pub(super) fn barred_senders(&self) -> Vec<Vec<u32>> {
         let bars = |to: usize, pre: usize| {
