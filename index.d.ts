@@ -56,6 +56,8 @@ export declare class NativeModel {
   projection(name: string): ProjectionValues
   /** Replaces the weights of a projection. */
   setWeights(name: string, values: Float64Array): void
+  /** Silences synapses for good. */
+  lesion(lesion: PlainValue): void
   /** Bias of a readout. */
   bias(readout: string): Float32Array | Float64Array
   /** Replaces the bias of a readout. */
@@ -199,7 +201,7 @@ export declare function completeLearningRate(given: PlainValue, path: string, it
 export declare function completeNetwork(given: PlainValue): PlainValue
 
 /** An optimiser, checked for a network's projections and with every default filled in: JSON. */
-export declare function completeOptimiser(given: PlainValue, projections: Array<string>, iterations?: number | undefined | null): string
+export declare function completeOptimiser(given: PlainValue, names: Array<string>, iterations?: number | undefined | null): string
 
 /** A rule that has an equation, with every default filled in: JSON. */
 export declare function completeRule(given: PlainValue): string
@@ -432,6 +434,8 @@ export interface StepReport {
   evaluation: Evaluation
   /** Norm of the whole gradient, before clipping. */
   gradientNorm: number
+  /** Weights other than 0 of each projection, after the step. */
+  living: Uint32Array
   /** The engine's own time from the batch to the new weights in ms; of a custom loss without its forward pass. */
   engineMs: number
 }

@@ -163,12 +163,21 @@ test('smoothing is an average that begins at the first value and keeps gaps', t 
 })
 
 test('the histogram of weights of one sign begins at 0, that of both has 0 at an edge; synapses of 0 are not counted', t => {
-  const positive = weightsSnapshot('a', Float32Array.of(0, 1, 2, 4), Float32Array.of(1, 1, 2, 4))
+  const onto = (values: Float32Array | Float64Array, pre = Uint32Array.from(values.keys())) => ({
+    pre,
+    post: new Uint32Array(values.length),
+    values
+  })
+  const positive = weightsSnapshot('a', onto(Float32Array.of(0, 1, 2, 4)), onto(Float32Array.of(1, 1, 2, 4)))
   t.is(positive.edges[0], 0)
   t.is(positive.edges.at(-1), 4)
   t.deepEqual([positive.synapses, positive.firstSynapses], [3, 4])
   t.true(Math.abs(positive.moved - 1 / Math.sqrt(22)) < 1e-4)
-  const both = weightsSnapshot('b', Float64Array.of(-1, 0.5, 3))
+  // Synapses that have moved to other pairs.
+  const first = onto(Float64Array.of(3, 4), Uint32Array.of(1, 5))
+  const moved = weightsSnapshot('c', onto(Float64Array.of(1, 4, 2), Uint32Array.of(0, 5, 7)), first)
+  t.true(Math.abs(moved.moved - Math.sqrt(9 + 1 + 4) / 5) < 1e-4)
+  const both = weightsSnapshot('b', onto(Float64Array.of(-1, 0.5, 3)))
   t.true(both.edges.some(edge => Math.abs(edge) < 1e-9))
   t.is(
     both.now.reduce((sum, count) => sum + count, 0),

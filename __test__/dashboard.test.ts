@@ -92,6 +92,11 @@ test('control needs the token, and a Host and an Origin that are this server', a
   t.is((await control(right, '{"run":')).status, 400)
   t.is((await control(right, JSON.stringify({ run: out, action: 'learning-rate', value: 'x' }))).status, 400)
   t.is((await control(right, JSON.stringify({ run: out, action: 'learning-rate', value: 0 }))).status, 409)
+  const perturb = (channel: string, value: unknown) =>
+    control(right, JSON.stringify({ run: out, action: 'channel', channel, value }))
+  t.is((await perturb('inhibitory->excitatory', 'x')).status, 400)
+  t.is((await perturb('inhibitory->nobody', 0)).status, 409)
+  t.is((await perturb('inhibitory->excitatory', 0.5)).status, 200)
   t.is((await control(right, JSON.stringify({ run: 'another', action: 'stop' }))).status, 409)
   t.is((await control(right, `"${'x'.repeat(5000)}"`)).status, 400)
   // The page and its data are for those who come under the server's own name.
@@ -106,7 +111,8 @@ test('control needs the token, and a Host and an Origin that are this server', a
   const { code, stderr } = await run.outcome
   t.is(code, 0)
   t.regex(stderr, /stopped after iteration \d+; `mdgl resume/)
-  const [stop] = jsonLines(await readFile(join(out, 'interventions.jsonl'), 'utf8'))
+  const [perturbed, stop] = jsonLines(await readFile(join(out, 'interventions.jsonl'), 'utf8'))
+  t.like(perturbed, { channel: 'inhibitory->excitatory', factor: 0.5 })
   t.is(stop?.stop, true)
 })
 
@@ -245,7 +251,7 @@ test('a pause that is wished for while a trial is looked at is told', async t =>
   const settings = { task, rule: 'eprop', seed: 1, precision: 'f32', ...task } as const
   const live = new LiveRun(hub, settings, control)
   using model = Model.create(task.network({ seed: 1 }))
-  await live.started({ path: 'run', model, iteration: 0, learningRate: 0.01 })
+  await live.started({ path: 'run', model, iteration: 0, learningRate: 0.01, channelFactors: {} })
   t.teardown(hub.subscribe(() => {}))
   const looking = live.between(1)
   control.pause()
@@ -334,6 +340,20 @@ test('a browser sees the run, steers it, and finds it again', async t => {
   )
   const [change] = jsonLines(await readFile(join(out, 'interventions.jsonl'), 'utf8'))
   t.deepEqual(change, { iteration: paused + 1, learningRate: 0.001 })
+
+  await page.fill('#channel-factor', 'x')
+  await page.click('#set-channel')
+  t.regex((await page.textContent('#connection')) ?? '', /the factor of a channel must be a finite number/)
+  await page.selectOption('#channel-name', 'inhibitory->excitatory')
+  await page.fill('#channel-factor', '0')
+  await page.click('#set-channel')
+  await page.waitForFunction(() => document.querySelector('#connection')?.textContent === 'live')
+  for (let tries = 0; tries < 50; tries++) {
+    const lines = jsonLines(await readFile(join(out, 'interventions.jsonl'), 'utf8'))
+    if (lines.some(line => line.channel === 'inhibitory->excitatory' && line.factor === 0)) break
+    t.true(tries < 49, 'the channel was not perturbed')
+    await setTimeout(200)
+  }
 
   const small = await openPage(browser, url, { colorScheme: 'dark', viewport: { width: 390, height: 800 } })
   await small.page.waitForSelector('#membrane canvas')

@@ -32,7 +32,7 @@ test('the runs of a sweep are one table, with a column per axis', async t => {
   const [head = '', ...rows] = (await readFile(csv, 'utf8')).trimEnd().split('\n')
   t.is(
     head,
-    'run,task,rule,seed,learningRate,task.delay,iteration,split,loss,accuracy,gradientNorm,msPerIteration,regulariser,rate'
+    'run,task,rule,seed,learningRate,task.delay,iteration,split,loss,accuracy,gradientNorm,msPerIteration,regulariser,rate,living.cues->cells,living.cells->cells,living.cells->choice'
   )
   t.is(rows.length, 2 * 2 * 2 * 3)
   t.is(

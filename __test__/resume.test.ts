@@ -191,7 +191,10 @@ test('runs and show tell what there is, export writes it for others', async t =>
   const csv = join(folder, 'metrics.csv')
   t.is((await mdgl('export', out, '--metrics', csv)).code, 0)
   const rows = (await readFile(csv, 'utf8')).trimEnd().split('\n')
-  t.is(rows[0], 'iteration,split,loss,accuracy,gradientNorm,msPerIteration,regulariser,rate')
+  t.is(
+    rows[0],
+    'iteration,split,loss,accuracy,gradientNorm,msPerIteration,regulariser,rate,living.cues->cells,living.cells->cells,living.cells->choice'
+  )
   t.is(rows.length, 1 + 24 + 6)
   const parquet = join(folder, 'metrics.parquet')
   const npz = join(folder, 'weights.npz')

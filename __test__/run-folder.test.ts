@@ -21,6 +21,7 @@ const CONFIG: RunConfig = {
 const metrics = (iteration: number): Metrics => ({
   rate: 5,
   regulariser: 0,
+  living: { 'a->b': 7 },
   readouts: { one: { loss: 0.1 + 0.2, accuracy: null }, other: { loss: 0.5, accuracy: 0.25 } },
   msPerIteration: 1,
   gradientNorm: 2,

@@ -42,6 +42,7 @@ const line = (iteration: number, given: Partial<Metrics>): Metrics => ({
   msPerIteration: 1,
   regulariser: 0,
   rate: 10,
+  living: {},
   ...given
 })
 
@@ -58,6 +59,7 @@ test('channels that can carry nothing are named once, where they were asked for'
       rule: 'mdgl',
       loss: LOSS,
       regulariser: null,
+      rewires: true,
       ...given
     })
   const watch = of({})
@@ -81,7 +83,8 @@ test('a rate far from the target is told once it has lasted', t => {
     model: Model.create(description()),
     rule: 'mdgl',
     loss: LOSS,
-    regulariser: { strength: 1, targetRate: 10 }
+    regulariser: { strength: 1, targetRate: 10 },
+    rewires: true
   })
   const told = (rate: number, from: number) =>
     Array.from({ length: 50 }, (_, i) => watch.metrics(line(from + i, { rate }))).flat()
@@ -96,7 +99,7 @@ test('a rate far from the target is told once it has lasted', t => {
 
 test('synapses under a tenth are told, by projection', t => {
   const model = Model.create(description())
-  const watch = new RunWatch({ model, rule: 'mdgl', loss: LOSS, regulariser: null })
+  const watch = new RunWatch({ model, rule: 'mdgl', loss: LOSS, regulariser: null, rewires: true })
   const validation = (iteration: number) => watch.metrics(line(iteration, { split: 'validation' }))
   t.deepEqual(validation(1), [])
   const weights = model.weights.get('inner->out')
@@ -109,9 +112,42 @@ test('synapses under a tenth are told, by projection', t => {
   t.deepEqual(validation(3), [])
 })
 
+test("without rewiring, synapses that Dale's law keeps at 0 are counted and told once", t => {
+  const signed = network({ seed: 2 })
+    .input('in', 10, { sign: 'excitatory' })
+    .lif('cells', 20, { sign: { excitatory: 15, inhibitory: 5 } })
+    .lif('free', 10)
+    .readout('y', 1)
+    .project('in', 'cells', { probability: 0.5 })
+    .project(['cells', 'free'], 'y', { probability: 1 })
+    .build()
+  const model = Model.create(signed)
+  const living = Object.fromEntries(model.weights.names().map(name => [name, model.weights.get(name).values.length]))
+  const watched = (rewires: boolean) => new RunWatch({ model, rule: 'mdgl', loss: LOSS, regulariser: null, rewires })
+  const after = (watch: RunWatch, iteration: number, lost: { readonly [name: string]: number }) =>
+    watch.metrics(line(iteration, { split: 'validation', living: { ...living, ...lost } }))
+  const watch = watched(false)
+  t.deepEqual(after(watch, 1, {}), [])
+  t.deepEqual(after(watch, 2, { 'free->y': 0 }), [])
+  const [message = '', ...more] = after(watch, 3, { 'cells->y': 17, 'in->cells': (living['in->cells'] ?? 0) - 40 })
+  t.regex(
+    message,
+    /^synapses have reached 0 by iteration 3, .*: 40 of \d+ of in->cells, 3 of 20 of cells->y; rewiring would/
+  )
+  t.deepEqual(more, [])
+  t.deepEqual(after(watch, 4, { 'cells->y': 1 }), [])
+  t.deepEqual(after(watched(true), 3, { 'cells->y': 3 }), [])
+})
+
 test('validations that rise while training falls are told; a loss that only wavers is not', t => {
   const watched = (validation: (i: number) => number, training: (i: number) => number) => {
-    const watch = new RunWatch({ model: Model.create(description()), rule: 'mdgl', loss: LOSS, regulariser: null })
+    const watch = new RunWatch({
+      model: Model.create(description()),
+      rule: 'mdgl',
+      loss: LOSS,
+      regulariser: null,
+      rewires: true
+    })
     return Array.from({ length: 40 }, (_, i) => [
       ...watch.metrics(line(i + 1, { loss: training(i) })),
       ...watch.metrics(line(i + 1, { split: 'validation', loss: validation(i) }))

@@ -67,6 +67,7 @@ export type {
   InputGain,
   InputPopulation,
   Kernel,
+  Lesion,
   MembraneKernel,
   Names,
   NamesOf,
@@ -85,7 +86,7 @@ export type {
   WholeDescription,
   WholeProjection
 } from './network/description.js'
-export type { InputNames, ProjectionNames, ReadoutNames } from './network/names.js'
+export type { BiasNames, InputNames, ProjectionNames, ReadoutNames } from './network/names.js'
 export {
   type AlifOptions,
   alif,
@@ -109,6 +110,7 @@ export { type Metrics, type Training, train } from './operations/train.js'
 export type { StopAt, TrainOptions } from './operations/training-plan.js'
 export { networkGraph } from './plots/network-graph.js'
 export * from './profile/index.js'
+export { perturbChannels } from './rule/channels-of.js'
 export { type CellConstants, type CustomRule, defineRule, type RuleContext, type Synapses } from './rule/custom-rule.js'
 export {
   type AdaptiveFeedback,

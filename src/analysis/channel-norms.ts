@@ -4,6 +4,7 @@ import type { Channel, NetworkDescription } from '../network/description.js'
 import type { InputNames, ReadoutNames } from '../network/names.js'
 import type { EvaluateOptions } from '../operations/evaluate.js'
 import { type Recording, simulate } from '../operations/simulate.js'
+import { channelsOf } from '../rule/channels-of.js'
 import { expandRuleFor } from '../rule/planned-rule.js'
 import type { Rule, RuleName } from '../rule/rule.js'
 import { withRule } from '../support/deprecated.js'
@@ -93,18 +94,6 @@ export async function channelNorms<D extends NetworkDescription, P extends Preci
 }
 
 type OneOrMore<T> = readonly [T, ...T[]]
-
-/** The rule's channels between the network's types, written out. */
-export function channelsOf({ channels }: Rule, description: NetworkDescription): readonly Channel[] {
-  if (channels !== 'network') return 'gain' in channels ? everywhere(channels, description) : channels
-  return description.channels ?? everywhere({ gain: 'mean-weight', reach: 'synaptic', kernel: 'none' }, description)
-}
-
-/** One such channel between every ordered pair of types. */
-function everywhere(shape: Pick<Channel, 'gain' | 'reach' | 'kernel'>, description: NetworkDescription): Channel[] {
-  const names = (description.types ?? description.populations).map(({ name }) => name)
-  return names.flatMap(to => names.map(from => ({ name: `${from}->${to}`, from, to, ...shape })))
-}
 
 function byPair(channels: readonly Channel[]): OneOrMore<Channel>[] {
   const pairs = new Map<string, [Channel, ...Channel[]]>()

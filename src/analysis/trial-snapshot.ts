@@ -1,4 +1,5 @@
 import { cellConstants, type Model } from '../model/model.js'
+import type { ProjectionValues } from '../model/projection-values.js'
 import type { NetworkDescription } from '../network/description.js'
 import { plasticNames } from '../network/names.js'
 import type { RecordingShape } from '../network/recording-shape.js'
@@ -84,11 +85,11 @@ export interface CapturedTrial {
 }
 
 /** The weights that later snapshots are compared with. */
-export type FirstWeights = ReadonlyMap<string, Values>
+export type FirstWeights = ReadonlyMap<string, ProjectionValues>
 
 /** The plastic weights as they are. */
 export function weightsOf(model: Model): FirstWeights {
-  return new Map(plasticNames(model.description).map(name => [name, model.weights.get(name).values.slice() as Values]))
+  return new Map(plasticNames(model.description).map(name => [name, model.weights.get(name)]))
 }
 
 /** Runs one trial of the batch that validates the iteration, and records what the page shows. It changes nothing of the model. */
@@ -108,7 +109,7 @@ export async function captureTrial(subject: Subject, first: FirstWeights): Promi
       ...analogue(batch, recording, model.description),
       ...signals(recording),
       weights: plasticNames(model.description).map(name =>
-        weightsSnapshot(name, model.weights.get(name).values, first.get(name))
+        weightsSnapshot(name, model.weights.get(name), first.get(name))
       )
     },
     neuron: index => neuron(recording, constants, iteration, index)

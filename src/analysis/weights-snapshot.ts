@@ -1,3 +1,4 @@
+import type { ProjectionValues } from '../model/projection-values.js'
 import type { Values } from '../support/precision.js'
 
 /** A projection's weights, now and at the start. */
@@ -15,11 +16,14 @@ export interface WeightsSnapshot {
   readonly firstSynapses: number
 }
 
+/** The weights of a projection, by post, then pre. */
+type Synapses = Pick<ProjectionValues, 'pre' | 'post' | 'values'>
+
 const BINS = 40
 
 /** A histogram of a projection's weights beside that of the weights at the start. */
-export function weightsSnapshot(name: string, now: Values, first: Values = now): WeightsSnapshot {
-  const [living, before] = [alive(now), alive(first)]
+export function weightsSnapshot(name: string, now: Synapses, first: Synapses = now): WeightsSnapshot {
+  const [living, before] = [alive(now.values), alive(first.values)]
   const [low, high] = range(living, before)
   const width = (high - low) / BINS
   const edges = Array.from({ length: BINS + 1 }, (_, i) => Number((low + i * width).toPrecision(5)))
@@ -36,7 +40,7 @@ export function weightsSnapshot(name: string, now: Values, first: Values = now):
     edges,
     now: histogram(living),
     first: histogram(before),
-    moved: Number((distance(now, first) / (norm(first) || 1)).toPrecision(5)),
+    moved: Number((distance(now, first) / (norm(first.values) || 1)).toPrecision(5)),
     synapses: living.length,
     firstSynapses: before.length
   }
@@ -64,8 +68,21 @@ function norm(values: Values): number {
   return Math.sqrt(sum)
 }
 
-function distance(one: Values, other: Values): number {
-  let sum = 0
-  for (let i = 0; i < one.length; i++) sum += ((one[i] ?? 0) - (other[i] ?? 0)) ** 2
+/** Pairs that only one of the two has count as 0 in the other. */
+function distance(one: Synapses, other: Synapses): number {
+  let [sum, i, j] = [0, 0, 0]
+  while (i < one.values.length || j < other.values.length) {
+    const order = compare(one, i, other, j)
+    const mine = order <= 0 ? (one.values[i++] ?? 0) : 0
+    const theirs = order >= 0 ? (other.values[j++] ?? 0) : 0
+    sum += (mine - theirs) ** 2
+  }
   return Math.sqrt(sum)
+}
+
+/** Which of two synapses comes first, by post, then pre; one beyond the end comes last. */
+function compare(one: Synapses, i: number, other: Synapses, j: number): number {
+  const end = Number.POSITIVE_INFINITY
+  const [post, otherPost] = [one.post[i] ?? end, other.post[j] ?? end]
+  return post === otherPost ? (one.pre[i] ?? end) - (other.pre[j] ?? end) || 0 : post - otherPost
 }

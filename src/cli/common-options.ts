@@ -30,7 +30,9 @@ export const SIMD = choice('SET', 'instruction set (default: the best available)
 export const PORT = whole('N', 'port of the page (default: the first free one from 8765 on)', 0, 65535)
 /** --live and --port: a page that shows a run. */
 export const LIVE = {
-  live: flag('show the run in a browser: curves, a trial, weights; pause, stop, change the learning rate'),
+  live: flag(
+    'show the run in a browser: curves, a trial, weights; pause, stop, change the learning rate and gains of channels'
+  ),
   port: PORT
 }
 /** --json of a training. */

@@ -4,7 +4,7 @@ import type { Metrics } from '../operations/train.js'
 import type { Rule } from '../rule/rule.js'
 import { hasCheckpoint } from '../runs/checkpoints.js'
 import { runFolders } from '../runs/folders.js'
-import { readInterventions } from '../runs/interventions.js'
+import { changeText, readInterventions } from '../runs/interventions.js'
 import type { Provenance } from '../runs/provenance.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder, type StoredRun } from '../runs/run-folder.js'
@@ -138,10 +138,7 @@ async function page(path: string, { config, metrics, diverged }: StoredRun, summ
       ? []
       : [['written by', `${processName(summary.process)} since ${summary.process.since}`]]),
     ...(diverged === undefined ? [] : [['diverged', diverged.message]]),
-    ...changes.map(change => [
-      'changed',
-      `from iteration ${change.iteration} on: ${'stop' in change ? 'stopped' : `learning rate ${change.learningRate}`}`
-    ])
+    ...changes.map(change => ['changed', `from iteration ${change.iteration} on: ${changeText(change)}`])
   ]
   return [
     path,

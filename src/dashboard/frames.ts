@@ -25,6 +25,8 @@ export interface RunInfo {
   readonly controllable: boolean
   /** The optimiser's current learning rate. */
   readonly learningRate: number
+  /** The channels of the rule, and what their gains are multiplied by; none where they cannot be perturbed. */
+  readonly channels: readonly { readonly name: string; readonly factor: number }[]
   /** The loss's unit, for the axis of its curves. */
   readonly lossUnit: string
   /** What an output that tells nothing comes to; null where that is not known of the loss. */
@@ -53,7 +55,11 @@ export const LEARNING_RATE = 'a number above 0'
 export const isLearningRate = (value: unknown): value is number =>
   typeof value === 'number' && Number.isFinite(value) && value > 0
 
+/** What a channel's factor may be, in words. */
+export const CHANNEL_FACTOR = 'a finite number: 0 blocks the channel'
+
 /** What the page asks of a run: POST /api/control. */
 export type Control =
   | { readonly run: string; readonly action: 'pause' | 'resume' | 'stop' }
   | { readonly run: string; readonly action: 'learning-rate'; readonly value: number }
+  | { readonly run: string; readonly action: 'channel'; readonly channel: string; readonly value: number }

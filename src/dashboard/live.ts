@@ -9,16 +9,18 @@ import {
 import { Model } from '../model/model.js'
 import type { Metrics } from '../operations/train.js'
 import { networkGraph } from '../plots/network-graph.js'
+import { channelsOf } from '../rule/channels-of.js'
+import { expandRule } from '../rule/rule.js'
 import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
 import type { RunControl } from '../runs/control.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { readRunFolder } from '../runs/run-folder.js'
-import type { RunObserver, RunSettings, RunStarted } from '../runs/train-run.js'
+import { perturbedRule, type RunObserver, type RunSettings, type RunStarted } from '../runs/train-run.js'
 import { readWarnings } from '../runs/warnings.js'
 import { MdglError } from '../support/error.js'
 import { rateAt, type Schedule } from '../task/schedule.js'
 import type { EventHub } from './event-hub.js'
-import { type Control, isLearningRate, LEARNING_RATE, type RunState } from './frames.js'
+import { CHANNEL_FACTOR, type Control, isLearningRate, LEARNING_RATE, type RunState } from './frames.js'
 import { type Measures, measuresOf } from './measures.js'
 import type { Answers } from './server.js'
 
@@ -29,6 +31,12 @@ const PATIENCE = 10
 /** A trial may be past showing while the run goes on. */
 function unlessNotFinite(error: unknown): undefined {
   if (!(error instanceof MdglError && error.code === 'not-finite')) throw error
+}
+
+/** The channels that a run's rule uses, by name. */
+function channelNames(given: RunSettings['rule'], { description }: Model): string[] {
+  const rule = expandRule(given)
+  return rule.hops === 0 ? [] : [...new Set(channelsOf(rule, description).map(({ name }) => name))]
 }
 
 /** A run of this process as the dashboard shows and steers it. */
@@ -42,6 +50,8 @@ export class LiveRun implements RunObserver, Answers {
   #captured: CapturedTrial | undefined
   #nextLook = 0
   #learningRate: number | Schedule = 0
+  /** What the gain of each channel is multiplied by. */
+  #factors = new Map<string, number>()
   /** The last completed one. */
   #iteration = 0
   #graph: string | undefined
@@ -54,13 +64,15 @@ export class LiveRun implements RunObserver, Answers {
     this.#options = options
   }
 
-  async started({ path, model, iteration, learningRate }: RunStarted): Promise<void> {
+  async started({ path, model, iteration, learningRate, channelFactors }: RunStarted): Promise<void> {
     this.#id = path
     this.#model = model
     this.#first = iteration === 0 ? weightsOf(model) : this.#initial()
     this.#measures = measuresOf(this.#options.task.loss, this.#options.task.regulariser, model.description)
     this.#graph = networkGraph(model.description)
     this.#learningRate = learningRate ?? 0
+    const names = channelNames(this.#options.rule, model)
+    this.#factors = new Map(names.map(name => [name, channelFactors[name] ?? 1]))
     this.#iteration = iteration
     if (iteration > 0) this.#warnings.push(...(await readWarnings(path)))
     this.describe('running')
@@ -111,7 +123,9 @@ export class LiveRun implements RunObserver, Answers {
   }
 
   #subject(model: Model, iteration: number): Subject {
-    const { task, rule, seed } = this.#options
+    const { task, seed } = this.#options
+    const perturbed = [...this.#factors].filter(([, factor]) => factor !== 1)
+    const rule = perturbedRule(this.#options, Object.fromEntries(perturbed))
     return { model, task, rule, seed, iteration }
   }
 
@@ -119,7 +133,8 @@ export class LiveRun implements RunObserver, Answers {
   describe(state: RunState): void {
     const { task, rule, seed, iterations } = this.#options
     const learningRate = rateAt(this.#learningRate, this.#iteration + 1)
-    const live = { state, controllable: true, learningRate, kept: null, warnings: [...this.#warnings] }
+    const channels = [...this.#factors].map(([name, factor]) => ({ name, factor }))
+    const live = { state, controllable: true, learningRate, channels, kept: null, warnings: [...this.#warnings] }
     const run = { id: this.#id, task: task.name, rule: ruleLabel(rule), seed, iterations }
     this.#hub.describe({ ...run, ...this.#measures, ...live })
   }
@@ -159,6 +174,13 @@ export class LiveRun implements RunObserver, Answers {
         if (!isLearningRate(wish.value)) return `the learning rate must be ${LEARNING_RATE}`
         this.control.setLearningRate(wish.value)
         this.#learningRate = wish.value
+        this.describe(state)
+        return undefined
+      case 'channel':
+        if (!this.#factors.has(wish.channel)) return 'the run has no such channel'
+        if (!Number.isFinite(wish.value)) return `the factor of a channel must be ${CHANNEL_FACTOR}`
+        this.control.perturbChannel(wish.channel, wish.value)
+        this.#factors.set(wish.channel, wish.value)
         this.describe(state)
         return undefined
     }

@@ -178,11 +178,12 @@ async function body(request: IncomingMessage): Promise<unknown> {
 
 function readControl(given: unknown): Control | undefined {
   if (typeof given !== 'object' || given === null) return undefined
-  const { run, action, value } = given as { [name: string]: unknown }
+  const { run, action, value, channel } = given as { [name: string]: unknown }
   if (typeof run !== 'string') return undefined
   if (action === 'pause' || action === 'resume' || action === 'stop') return { run, action }
-  if (action !== 'learning-rate' || typeof value !== 'number') return undefined
-  return { run, action, value }
+  if (typeof value !== 'number') return undefined
+  if (action === 'channel' && typeof channel === 'string') return { run, action, channel, value }
+  return action === 'learning-rate' ? { run, action, value } : undefined
 }
 
 function refuse(response: ServerResponse, { status, reason }: NonNullable<Refusal>): void {

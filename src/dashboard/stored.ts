@@ -114,6 +114,7 @@ export class StoredRuns implements Answers {
       ...(owner !== undefined && { process: { pid: owner.pid, host: owner.host } }),
       controllable: false,
       learningRate: rateAt(learningRate, 1),
+      channels: [],
       ...measuresOf(
         training.loss as Losses | undefined,
         training.regulariser as Regulariser | null,

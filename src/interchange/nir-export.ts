@@ -158,7 +158,7 @@ function biasNode(bias: Float32Array | Float64Array): NirNode {
 function graphNote({ dt = 1, seed = 1, ...rest }: WholeDescription): GraphNote {
   const parts = [...rest.inputs, ...rest.populations, ...rest.readouts].map(({ name }) => name)
   const projections = rest.projections.map(({ name }) => name)
-  const { pseudoDerivative, sheet, types, channels } = rest
+  const { pseudoDerivative, sheet, types, channels, lesions } = rest
   return {
     dt,
     seed,
@@ -166,7 +166,8 @@ function graphNote({ dt = 1, seed = 1, ...rest }: WholeDescription): GraphNote {
     ...(pseudoDerivative !== undefined && { pseudoDerivative }),
     ...(sheet !== undefined && { sheet }),
     ...(types !== undefined && { types }),
-    ...(channels !== undefined && { channels })
+    ...(channels !== undefined && { channels }),
+    ...(lesions !== undefined && { lesions })
   }
 }
 

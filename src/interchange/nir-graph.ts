@@ -63,6 +63,7 @@ export interface GraphNote {
   readonly sheet?: unknown
   readonly types?: unknown
   readonly channels?: unknown
+  readonly lesions?: unknown
 }
 
 /** What mdgl keeps of an input or a population. */

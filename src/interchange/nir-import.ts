@@ -61,11 +61,11 @@ class GraphReader {
       projections.map(({ name = '' }) => name),
       order?.projections
     )
-    const { seed, pseudoDerivative, sheet, types, channels } = this.#note
+    const { seed, pseudoDerivative, sheet, types, channels, lesions } = this.#note
     const description = {
       schema: 'mdgl-network/1',
       dt: this.#dt,
-      ...given({ seed, pseudoDerivative, sheet, types, channels }),
+      ...given({ seed, pseudoDerivative, sheet, types, channels, lesions }),
       inputs,
       populations,
       readouts,

@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { types } from 'node:util'
 import type { NativeModel } from '#native'
+import { askEngine } from '../addon/ask-engine.js'
 import { guard, native, settle } from '../addon/native.js'
-import type { NamesOf, NetworkDescription, WholeDescription } from '../network/description.js'
+import type { Lesion, NamesOf, NetworkDescription, WholeDescription } from '../network/description.js'
 import { packDescription } from '../network/draft.js'
 import { type ProjectionNames, projectionNames, type ReadoutNames } from '../network/names.js'
 import { unpack } from '../network/number-lists.js'
@@ -12,6 +13,7 @@ import { doubles, flag, isObject, oneOf, orDefault, record } from '../support/ch
 import { invalid, MdglError } from '../support/error.js'
 import { filePath } from '../support/file-path.js'
 import { ownFolder } from '../support/own-file.js'
+import { plainCopy, plainText } from '../support/plain.js'
 import type { Precision, Values } from '../support/precision.js'
 import { version } from '../support/version.js'
 import { writeAside } from '../support/write-aside.js'
@@ -49,8 +51,8 @@ export interface Weights<D extends NetworkDescription, P extends Precision> {
    *
    * @param projection - Its name.
    * @param values - One finite number per synapse, in the order of `get`.
-   * @throws {@link MdglError} `'invalid'` for an unknown name, a wrong number of values, a value that is not finite or
-   * against the neuron's sign; `'busy'` during training and while a session is open; `'disposed'`.
+   * @throws {@link MdglError} `'invalid'` for an unknown name, a wrong number of values, a value that is not finite,
+   * against the neuron's sign or not 0 of a lesioned synapse; `'busy'` during training and while a session is open; `'disposed'`.
    */
   set(projection: ProjectionNames<D>, values: ArrayLike<number>): void
 }
@@ -97,8 +99,6 @@ let isModel: (value: unknown) => value is Model
 export class Model<D extends NetworkDescription = NetworkDescription, P extends Precision = Precision>
   implements Disposable
 {
-  /** What the network is: plain JSON with every default filled in, deeply frozen; its {@link Connections} are the model's own copies. */
-  readonly description: WholeDescription<NamesOf<D>>
   /** The float type the model computes in. */
   readonly precision: P
   /** The synaptic weights. */
@@ -106,6 +106,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   /** The readouts' biases. */
   readonly bias: Biases<D, P>
   #handle: NativeModel | undefined
+  #description: WholeDescription<NamesOf<D>>
 
   static {
     handleOf = model => model.#alive()
@@ -117,7 +118,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     this.#handle = handle
     Object.defineProperty(this, COPY, { get: thisCopy })
     guard(() => handle.watch())
-    this.description = description as WholeDescription<NamesOf<D>>
+    this.#description = description as WholeDescription<NamesOf<D>>
     this.precision = handle.precision() as P
     this.weights = Object.freeze({
       names: () => projectionNames(this.description) as ProjectionNames<D>[],
@@ -203,7 +204,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
 
   static async #read(bytes: Uint8Array): Promise<Model> {
     const handle = await settle(() => native.NativeModel.load(bytes))
-    return new Model(handle, unpack(guard(() => handle.description())).description)
+    return new Model(handle, describe(handle))
   }
 
   /**
@@ -235,6 +236,33 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     const optimiser = withOptimiser(options)
     // What an addon gave cannot be transferred.
     return new Uint8Array(await settle(() => this.#alive().save(optimiser)))
+  }
+
+  /**
+   * What the network is: plain JSON with every default filled in, deeply frozen; its {@link Connections} are the model's own copies.
+   * {@link Model.lesion} replaces it by one with the lesion.
+   */
+  get description(): WholeDescription<NamesOf<D>> {
+    return this.#description
+  }
+
+  /**
+   * Silences synapses for good: their weights become 0, they have no gradient, and neither the optimiser nor rewiring brings them back, in this
+   * model, its clones and its files. The number of synapses that rewiring keeps falls by theirs.
+   *
+   * @example
+   * ```ts
+   * model.lesion({ projection: 'cells->cells', pre: [0, 0], post: [1, 2] });
+   * console.log(model.description.lesions);
+   * ```
+   * @param lesion - A projection, cell types of sender and receiver, or single pairs of a projection.
+   * @throws {@link MdglError} `'invalid'` for a lesion that does not fit the network, `'busy'` during training and while a session is open,
+   * `'disposed'`.
+   */
+  lesion(lesion: Lesion<ProjectionNames<D>, NamesOf<D>['type']>): void {
+    const copy = plainCopy(lesion)
+    askEngine({ lesion: copy }, () => this.#alive().lesion(plainText(copy)))
+    this.#description = describe(this.#alive()) as WholeDescription<NamesOf<D>>
   }
 
   /**
@@ -297,6 +325,11 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     if (wrong >= 0) throw invalid(`${path}[${wrong}]`, values[wrong], 'a finite number')
     guard(() => this.#alive()[setter](name, values))
   }
+}
+
+/** The description of the engine's side. */
+function describe(handle: NativeModel): WholeDescription {
+  return unpack(guard(() => handle.description())).description
 }
 
 function withOptimiser(options: SaveOptions): boolean {

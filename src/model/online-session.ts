@@ -1,7 +1,7 @@
 import type { NativeModel, NativeStream, StreamTarget } from '#native'
 import { guard, native } from '../addon/native.js'
 import type { NamesOf, NetworkDescription, Readout, WholeDescription } from '../network/description.js'
-import { find, type InputNames, projectionNames, type ReadoutNames } from '../network/names.js'
+import { find, type InputNames, type ReadoutNames, trainableNames } from '../network/names.js'
 import { expandRuleFor } from '../rule/planned-rule.js'
 import type { Rule, RuleName } from '../rule/rule.js'
 import { finite, floats, list, numbers, object, orDefault, ownMemory, record, wholeNumber } from '../support/check.js'
@@ -151,7 +151,7 @@ export class OnlineSession<D extends NetworkDescription = WholeDescription, P ex
 
   private constructor(model: NativeModel, description: WholeDescription, options: SessionOptions) {
     record(options, 'options', ['rule', 'optimiser', 'seed'])
-    const names = projectionNames(description)
+    const names = trainableNames(description)
     this.#learns = options.rule !== undefined
     if (!this.#learns && options.optimiser !== undefined) {
       throw invalid('options.optimiser', options.optimiser, 'nothing without a rule')

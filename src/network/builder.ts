@@ -7,6 +7,7 @@ import type {
   Conventions,
   InputGain,
   InputPopulation,
+  Lesion,
   Projection,
   PseudoDerivative,
   PseudoDerivativeShape,
@@ -383,6 +384,27 @@ export class NetworkBuilder<
   ): NetworkBuilder<Inputs, Populations, Readouts, Types, Projections> {
     const channels = expandModulation(modulation)
     return new NetworkBuilder(channels.reduce((draft, channel) => draft.add('channels', channel), this.#draft))
+  }
+
+  /**
+   * Silences synapses from the start; see {@link Lesion}. {@link Model.lesion} does so later.
+   *
+   * @example
+   * ```ts
+   * const description = network({ seed: 1 })
+   *   .input('cues', 10).lif('pyr', 40).lif('pv', 10).readout('choice', 2)
+   *   .project('cues', 'pyr', { probability: 0.5 })
+   *   .project(['pyr', 'pv'], ['pyr', 'pv'], { probability: 0.1 })
+   *   .project('pyr', 'choice', { probability: 1 })
+   *   .lesion({ from: 'pv', to: 'pyr' })
+   *   .build();
+   * ```
+   * @param lesion - A projection, cell types of sender and receiver, or single pairs of a projection.
+   */
+  lesion(
+    lesion: Lesion<Projections, TypeNames<Types, Populations>>
+  ): NetworkBuilder<Inputs, Populations, Readouts, Types, Projections> {
+    return new NetworkBuilder(this.#draft.add('lesions', lesion))
   }
 
   /**

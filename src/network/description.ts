@@ -261,6 +261,27 @@ export interface Projection<Name extends string = string, From extends string = 
   readonly plastic?: boolean
 }
 
+/**
+ * Synapses that stay silent: those that match every key that is given. Their weights are 0, they have no gradient, no optimiser changes
+ * them, and rewiring neither restarts them nor makes another in their place. `{ from: 'pv' }` silences what the cells of a type send,
+ * `{ to: 'pv' }` what they receive, `{ projection: 'a->b' }` a projection, and with `pre` and `post` single pairs of its units.
+ */
+export interface Lesion<ProjectionName extends string = string, TypeName extends string = string> {
+  /** Only synapses of this projection. */
+  readonly projection?: ProjectionName
+  /** Only synapses whose sender is of this cell type. */
+  readonly from?: TypeName
+  /** Only synapses whose receiver is of this cell type. */
+  readonly to?: TypeName
+  /**
+   * Only single pairs of the projection, whether they have a synapse or not: presynaptic indices in its sending population. Not beside
+   * `from` and `to`. In a whole description a Uint32Array.
+   */
+  readonly pre?: NumberList
+  /** Postsynaptic indices, as many. */
+  readonly post?: NumberList
+}
+
 /** How strong a channel is: the current mean weight of the synapses to→from, each synapse's own, or a number. */
 export type Gain = 'mean-weight' | 'weight' | number
 
@@ -362,6 +383,8 @@ export interface Channel<TypeName extends string = string> {
   readonly reach: Reach
   /** Its time course. */
   readonly kernel: Kernel
+  /** What its gain is multiplied by, a finite number: 0 blocks the channel. Default 1, which is not written out. */
+  readonly factor?: number
 }
 
 /**
@@ -454,6 +477,8 @@ export interface NetworkDescription<N extends Names = Names> {
   >[]
   /** Modulatory channels. Default: a mean-weight channel along the synapses for every ordered pair of types. */
   readonly channels?: readonly Channel<N['type']>[]
+  /** Synapses that stay silent. Default none. */
+  readonly lesions?: readonly Lesion<N['projection'], N['type']>[]
 }
 
 /** A projection of a whole description. */

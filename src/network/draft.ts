@@ -9,7 +9,7 @@ import { unpack } from './number-lists.js'
 // (crates/mdgl-core/src/description). A new key needs a line in description.ts and none here.
 
 /** The lists of parts of a description. */
-export type PartKind = 'inputs' | 'populations' | 'readouts' | 'types' | 'projections' | 'channels'
+export type PartKind = 'inputs' | 'populations' | 'readouts' | 'types' | 'projections' | 'channels' | 'lesions'
 
 /** A description in the making, held by the engine; a value, which adding a part leaves as it was. */
 export class Draft {

@@ -6,12 +6,20 @@ import type { NamesOf, WholeDescription } from './description.js'
 export type ProjectionNames<D> = NamesOf<D>['projection']
 /** Names of a description's readouts. */
 export type ReadoutNames<D> = NamesOf<D>['readout']
+/** Names of the biases of a description's readouts. */
+export type BiasNames<D> = `${ReadoutNames<D>}.bias`
 /** Names of a description's inputs. */
 export type InputNames<D> = NamesOf<D>['input']
 
 /** The names of a model's projections. */
 export function projectionNames({ projections }: WholeDescription): string[] {
   return projections.map(({ name }) => name)
+}
+
+/** The names of all that an optimiser can freeze: projections, and the biases of readouts as `choice.bias`. */
+export function trainableNames(description: WholeDescription): string[] {
+  const biased = description.readouts.filter(({ bias }) => bias !== false)
+  return [...projectionNames(description), ...biased.map(({ name }) => `${name}.bias`)]
 }
 
 /** The names of the projections that training changes. */

@@ -6,6 +6,7 @@ import { type EncodedBatch, encodeBatch } from '../engine/encode-batch.js'
 import { Session } from '../engine/engine-session.js'
 import type { Model } from '../model/model.js'
 import type { NamesOf, NetworkDescription } from '../network/description.js'
+import { projectionNames } from '../network/names.js'
 import type { CustomRule } from '../rule/custom-rule.js'
 import { abortWith, throwIfAborted, unlessAborted } from '../support/abort.js'
 import type { Precision } from '../support/precision.js'
@@ -34,6 +35,8 @@ export interface Metrics {
   readonly msPerIteration: number
   /** Mean firing rate of the recurrent neurons in Hz. */
   readonly rate: number
+  /** The number of weights other than 0 of each projection after the latest step; empty in run folders of before they were counted. */
+  readonly living: { readonly [projection: string]: number }
 }
 
 /** A training run: an async iterator of metrics. Leaving the loop, or `return()`, stops it. */
@@ -83,7 +86,7 @@ export function train<
 
 const LEFT = Symbol('the loop was left')
 
-type StepMetrics = Pick<Metrics, keyof Evaluation | 'gradientNorm'>
+type StepMetrics = Pick<Metrics, keyof Evaluation | 'gradientNorm' | 'living'>
 
 /**
  * What {@link train} gives, and how long the engine itself took.
@@ -157,13 +160,13 @@ export class TrainingRun implements Training {
       const begun = performance.now()
       const running = this.#step(session, encoded)
       ahead = this.#prepareAhead(iteration + 1)
-      const { gradientNorm, ...step } = await running
+      const { gradientNorm, living, ...step } = await running
       const latest = { iteration, gradientNorm, msPerIteration: performance.now() - begun }
-      yield { ...latest, split: 'train', ...step }
+      yield { ...latest, split: 'train', ...step, living }
       if (validateEvery === 0 || iteration % validateEvery !== 0) continue
       const fresh = await unlessAborted(this.#prepare('validation', iteration, validationSize), this.#signal)
       const validation = await this.#validate(session, fresh)
-      yield { ...latest, split: 'validation', ...validation }
+      yield { ...latest, split: 'validation', ...validation, living }
       if (reached(stopAt, validation)) return
     }
   }
@@ -232,8 +235,10 @@ export class TrainingRun implements Training {
     return this.#stepped(await session.run(() => pending.step(signal)))
   }
 
-  #stepped({ evaluation, gradientNorm, engineMs }: StepReport): StepMetrics {
+  #stepped({ evaluation, gradientNorm, living, engineMs }: StepReport): StepMetrics {
     this.#engineMs = engineMs
-    return { ...evaluationOf(evaluation), gradientNorm }
+    const names = projectionNames(this.#plan.model.description)
+    const counts = Object.fromEntries(names.map((name, i) => [name, living[i] ?? 0]))
+    return { ...evaluationOf(evaluation), gradientNorm, living: counts }
   }
 }

@@ -2,7 +2,7 @@ import { type Collective, checkCollective } from '../engine/collective.js'
 import { checkOptions, type RunOptions } from '../engine/engine-session.js'
 import { type Model, nativeModel } from '../model/model.js'
 import type { NamesOf, NetworkDescription, WholeDescription } from '../network/description.js'
-import { type ProjectionNames, projectionNames } from '../network/names.js'
+import { type BiasNames, type ProjectionNames, trainableNames } from '../network/names.js'
 import type { CustomRule } from '../rule/custom-rule.js'
 import { type PlannedRule, planRule, type RuleUse } from '../rule/planned-rule.js'
 import type { Rule, RuleName } from '../rule/rule.js'
@@ -79,8 +79,8 @@ export interface TrainOptions<D extends NetworkDescription = WholeDescription> e
   readonly validationSize?: number | undefined
   /** Stop early once a validation reaches this. */
   readonly stopAt?: StopAt | undefined
-  /** Projections that keep their weights; biases are never frozen. */
-  readonly freeze?: readonly ProjectionNames<D>[] | undefined
+  /** Projections that keep their weights, and biases of readouts (`choice.bias`) that keep their values. */
+  readonly freeze?: readonly (ProjectionNames<D> | BiasNames<D>)[] | undefined
   /**
    * The processes that share the work, of which this is one; all are given the same model, task and options. A batch is split
    * into blocks of 16 trials, each computed by one process; weights and metrics have the same bits on every process and for
@@ -161,10 +161,10 @@ function ruleUse({ collective }: TrainOptions, { custom }: Objective): RuleUse |
 type NumberOption = 'iterations' | 'firstIteration' | 'batchSize' | 'validateEvery' | 'validationSize'
 
 function planOptimiser(model: Model, task: Task, options: TrainOptions, iterations: number): string {
-  const projections = projectionNames(model.description)
+  const names = trainableNames(model.description)
   const chosen = optimiserOrDefault(orDefault(options.optimiser, task.optimiser ?? undefined))
-  const optimiser = completeOptimiser(withLearningRate(chosen, options.learningRate), projections, iterations)
-  const frozen = frozenNames(orDefault(options.freeze, []), projections, 'options.freeze')
+  const optimiser = completeOptimiser(withLearningRate(chosen, options.learningRate), names, iterations)
+  const frozen = frozenNames(orDefault(options.freeze, []), names, 'options.freeze')
   return JSON.stringify({ ...optimiser, frozen: [...new Set([...(optimiser.frozen ?? []), ...frozen])] })
 }
 

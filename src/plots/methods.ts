@@ -1,5 +1,5 @@
-import { channelsOf } from '../analysis/channel-norms.js'
 import type { NetworkDescription } from '../network/description.js'
+import { channelsOf } from '../rule/channels-of.js'
 import type { Rule } from '../rule/rule.js'
 import type { Intervention } from '../runs/interventions.js'
 import { learningRateText } from '../runs/learning-rate-text.js'
@@ -115,7 +115,8 @@ function optimiserMethods(optimiser: CompleteOptimiser, cite: (work: Work) => vo
   const shown = learningRateText(rate) ?? 'listed per iteration'
   const constant = typeof rate === 'number'
   if (optimiser.kind === 'adam') cite('Kingma2015')
-  if (rewiring === true || temperature > 0) cite('Bellec2018b')
+  const rewires = rewiring === true || rewiring === 'all-pairs'
+  if (rewires || temperature > 0) cite('Bellec2018b')
   if (weightDecay > 0) cite('Loshchilov2019')
   const method =
     optimiser.kind === 'adam'
@@ -130,7 +131,11 @@ function optimiserMethods(optimiser: CompleteOptimiser, cite: (work: Work) => vo
     ...(l1 > 0 ? [`each step shrinks living weights by l1 = ${l1} times the learning rate`] : []),
     ...(weightDecay > 0 ? [`decoupled weight decay is ${weightDecay} (${named('Loshchilov2019')})`] : []),
     ...(temperature > 0 ? [`noise of temperature ${temperature} is added to living weights`] : []),
-    ...(rewiring === true ? [`dead synapses are rewired to keep the density (DEEP R, ${named('Bellec2018b')})`] : []),
+    ...(rewires
+      ? [
+          `dead synapses are rewired ${rewiring === true ? 'within the initial connectivity' : 'across all pairs of units'} to keep the density (DEEP R, ${named('Bellec2018b')})`
+        ]
+      : []),
     ...Object.entries(learningRateFactors).map(
       ([name, factor]) => `the learning rate of ${name} is multiplied by ${factor}`
     ),
@@ -145,7 +150,9 @@ function trainingMethods(config: RunConfig, changes: readonly Intervention[]): P
   const live = changes.map(change =>
     'stop' in change
       ? `the run was stopped before iteration ${change.iteration} and continued`
-      : `the learning rate was set to ${change.learningRate} from iteration ${change.iteration} on`
+      : 'channel' in change
+        ? `the gain of channel ${change.channel} was multiplied by ${change.factor} from iteration ${change.iteration} on`
+        : `the learning rate was set to ${change.learningRate} from iteration ${change.iteration} on`
   )
   const changed = live.length === 0 ? '' : ` While it ran, ${sequence(live)}.`
   return {

@@ -1,6 +1,7 @@
 import type { NetworkDescription } from '../network/description.js'
+import type { Metrics } from '../operations/train.js'
 import type { Rule } from '../rule/rule.js'
-import type { Intervention } from '../runs/interventions.js'
+import { changeText, type Intervention } from '../runs/interventions.js'
 import { learningRateText } from '../runs/learning-rate-text.js'
 import type { Provenance } from '../runs/provenance.js'
 import { ruleLabel } from '../runs/rule-label.js'
@@ -43,7 +44,7 @@ export function reportTables(
   const settings = [
     ...(changes.length === 0 ? [] : [changesTable(changes)]),
     populationsTable(config),
-    projectionsTable(config),
+    projectionsTable(config, metrics.at(-1)?.living ?? {}),
     ruleTable(config.rule as Rule),
     trainingTable(config),
     provenanceTable(config)
@@ -54,7 +55,7 @@ export function reportTables(
 function changesTable(changes: readonly Intervention[]): ReportTable {
   const rows = changes.map(change => [
     String(change.iteration),
-    'stop' in change ? 'stopped before it' : `learning rate ${change.learningRate}`
+    'stop' in change ? 'stopped before it' : changeText(change)
   ])
   return { title: 'Changed while it ran', head: ['from iteration', 'change'], rows }
 }
@@ -92,15 +93,19 @@ function signText(sign: unknown): string {
   return `${excitatory} excitatory, ${inhibitory} inhibitory`
 }
 
-function projectionsTable({ network }: RunConfig): ReportTable {
+function projectionsTable({ network }: RunConfig, living: Metrics['living']): ReportTable {
   const { projections = [], dt = 1 } = network as NetworkDescription
+  const counted = Object.keys(living).length > 0
   const rows = projections.map(projection => {
     const { name, from, to, connections, initialise, delay = dt, plastic } = projection
     const start = connections !== undefined ? 'listed' : initialise === undefined ? '' : initialText(initialise)
     const trained = plastic === false ? 'fixed' : 'trained'
-    return [name ?? `${from}->${to}`, synapsesText(projection), start, `${delay} ms`, trained]
+    const key = name ?? `${from}->${to}`
+    const alive = counted ? [String(living[key] ?? '–')] : []
+    return [key, synapsesText(projection), ...alive, start, `${delay} ms`, trained]
   })
-  return { title: 'Projections', head: ['projection', 'synapses', 'initial weights', 'delay', ''], rows }
+  const alive = counted ? ['living at the end'] : []
+  return { title: 'Projections', head: ['projection', 'synapses', ...alive, 'initial weights', 'delay', ''], rows }
 }
 
 function ruleTable(rule: Rule): ReportTable {

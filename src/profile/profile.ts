@@ -2,7 +2,7 @@ import { drawKey, encodeBatch } from '../engine/encode-batch.js'
 import { checkOptions, type RunOptions, withSession } from '../engine/engine-session.js'
 import { type Model, nativeModel } from '../model/model.js'
 import type { NetworkDescription } from '../network/description.js'
-import { type InputNames, projectionNames, type ReadoutNames } from '../network/names.js'
+import { type InputNames, type ReadoutNames, trainableNames } from '../network/names.js'
 import { expandRuleFor } from '../rule/planned-rule.js'
 import type { Rule, RuleName } from '../rule/rule.js'
 import { flag, orDefault, wholeNumber } from '../support/check.js'
@@ -196,7 +196,7 @@ export async function profile<D extends NetworkDescription, P extends Precision>
   const { description } = model
   const objective = objectiveFor(checked, batch, description, nativeModel(model))
   if (objective.custom) throw invalid('options.loss', checked.loss, 'a built-in loss; a custom one is JavaScript')
-  const optimiser = completeOptimiser(optimiserOrDefault(checked.optimiser), projectionNames(description))
+  const optimiser = completeOptimiser(optimiserOrDefault(checked.optimiser), trainableNames(description))
   const profilePlan = {
     iterations: wholeNumber(orDefault(checked.iterations, 20), 'options.iterations', 1, MOST_ITERATIONS),
     every: wholeNumber(orDefault(checked.every, 32), 'options.every', 1, MOST_EVERY),

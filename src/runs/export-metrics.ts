@@ -85,7 +85,8 @@ function metricColumns(metrics: readonly Metrics[]): Column[] {
       nullable: name === 'accuracy',
       data: metrics.map(line => line[name] ?? null)
     })),
-    ...readoutColumns(metrics)
+    ...readoutColumns(metrics),
+    ...livingColumns(metrics)
   ]
 }
 
@@ -103,6 +104,15 @@ function readoutColumns(metrics: readonly Metrics[]): Column[] {
       data: metrics.map(line => of(line)[name]?.[figure] ?? null)
     }))
   )
+}
+
+/** The living synapses of each projection. */
+function livingColumns(metrics: readonly Metrics[]): Column[] {
+  const names = [...new Set(metrics.flatMap(({ living }) => Object.keys(living)))]
+  return names.map(name => {
+    const data = metrics.map(({ living }) => living[name] ?? null)
+    return { name: `living.${name}`, type: 'INT32', nullable: data.includes(null), data }
+  })
 }
 
 /** A column of the type that all its values have. */

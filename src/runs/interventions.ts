@@ -10,6 +10,7 @@ const INTERVENTIONS = 'interventions.jsonl'
 /** A change made while a run went on; it takes effect from `iteration` on. */
 export type Intervention =
   | { readonly iteration: number; readonly learningRate: number }
+  | { readonly iteration: number; readonly channel: string; readonly factor: number }
   | { readonly iteration: number; readonly stop: true }
 
 /** Adds a change to a run's list. */
@@ -33,12 +34,29 @@ export async function replaceInterventions(folder: string, interventions: readon
   await writeAside(join(folder, INTERVENTIONS), new TextEncoder().encode(lines.join('')))
 }
 
+/** What a change was, in words. */
+export function changeText(change: Intervention): string {
+  if ('stop' in change) return 'stopped'
+  return 'channel' in change
+    ? `gain of channel ${change.channel} × ${change.factor}`
+    : `learning rate ${change.learningRate}`
+}
+
 /** The learning rate at an iteration where it was changed; nothing where it is still the one at the start. */
 export function learningRateAt(interventions: readonly Intervention[], iteration: number): number | undefined {
   const changes = interventions.flatMap(change =>
     'learningRate' in change && change.iteration <= iteration ? [change] : []
   )
   return changes.at(-1)?.learningRate
+}
+
+/** The factors of the channels' gains at an iteration, by name; of those that were perturbed. */
+export function channelFactorsAt(
+  interventions: readonly Intervention[],
+  iteration: number
+): Readonly<Record<string, number>> {
+  const changes = interventions.filter(change => 'channel' in change && change.iteration <= iteration)
+  return Object.fromEntries(changes.map(change => ('channel' in change ? [change.channel, change.factor] : [])))
 }
 
 /** The next iteration after one at which anything changes. */

@@ -299,7 +299,7 @@ function parse(text: string): unknown {
 function parseMetrics(line: string, place: string): Metrics {
   const metrics = parse(line)
   if (typeof metrics !== 'object' || metrics === null) throw new Error(`${place} is no line of metrics`)
-  return { readouts: {}, ...metrics } as Metrics
+  return { readouts: {}, living: {}, ...metrics } as Metrics
 }
 
 function isRunConfig(value: unknown): value is RunConfig {

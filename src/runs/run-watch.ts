@@ -1,10 +1,10 @@
-import { channelsOf } from '../analysis/channel-norms.js'
 import type { Model } from '../model/model.js'
 import { type Activity, activityAt } from '../network/activity.js'
-import type { Channel, NetworkDescription } from '../network/description.js'
+import type { Channel, NetworkDescription, Sign, WholeDescription } from '../network/description.js'
 import { plasticNames } from '../network/names.js'
 import { shapeOf } from '../network/recording-shape.js'
 import type { Metrics } from '../operations/train.js'
+import { channelsOf } from '../rule/channels-of.js'
 import { expandRule, type Rule, type RuleName } from '../rule/rule.js'
 import type { Losses, Regulariser } from '../task/batch.js'
 
@@ -14,6 +14,8 @@ export interface WatchedRun {
   readonly rule: RuleName | Rule
   readonly loss: Losses
   readonly regulariser: Regulariser | null | undefined
+  /** Whether dead synapses are made up for. */
+  readonly rewires: boolean
 }
 
 const ACTIVITY = {
@@ -25,6 +27,8 @@ const ACTIVITY = {
 
 /** A projection that has lost so much of its synapses is named. */
 const LIVING = 0.1
+/** Without rewiring, projections under Dale's law that have lost so much of their synapses are named. */
+const LOST = 0.01
 /** A rate beyond this multiple of the regulariser's target, or below its inverse, is far from it. */
 const FAR = 3
 /** Iterations over which a rate is averaged, and before which nothing is said of it. */
@@ -44,6 +48,8 @@ export class RunWatch {
   readonly #run: WatchedRun
   readonly #said = new Set<string>()
   readonly #first: ReadonlyMap<string, number>
+  /** The trained projections whose senders have signs. */
+  readonly #signed: readonly string[]
   readonly #rates: number[] = []
   readonly #validations: { readonly iteration: number; readonly loss: number; readonly training: number }[] = []
   #training: number[] = []
@@ -51,6 +57,7 @@ export class RunWatch {
   constructor(run: WatchedRun) {
     this.#run = run
     this.#first = livingSynapses(run.model)
+    this.#signed = signedProjections(run.model.description)
   }
 
   /** What can be said before the first iteration. */
@@ -70,7 +77,8 @@ export class RunWatch {
   metrics(metrics: Metrics): string[] {
     if (metrics.split === 'train') this.#training.push(metrics.loss)
     const found = [...this.#activity(metrics), ...this.#rate(metrics)]
-    if (metrics.split === 'validation') found.push(...this.#synapses(metrics), ...this.#overfitting(metrics))
+    if (metrics.split === 'validation')
+      found.push(...this.#synapses(metrics), ...this.#lost(metrics), ...this.#overfitting(metrics))
     return found
   }
 
@@ -111,6 +119,21 @@ export class RunWatch {
     )
   }
 
+  /** Without rewiring a synapse of a signed sender that has reached 0 stays there. */
+  #lost({ iteration, living }: Metrics): string[] {
+    if (this.#run.rewires) return []
+    const lost = this.#signed.flatMap(name => {
+      const [before, now] = [this.#first.get(name) ?? 0, living[name] ?? 0]
+      return before - now > LOST * before ? [`${before - now} of ${before} of ${name}`] : []
+    })
+    if (lost.length === 0) return []
+    const more = lost.length > LISTED ? ` and ${lost.length - LISTED} more projections` : ''
+    return this.#once(
+      'lost',
+      `synapses have reached 0 by iteration ${iteration}, where Dale's law keeps them: ${lost.slice(0, LISTED).join(', ')}${more}; rewiring would make up for them, a lower l1 or learning rate would lose fewer`
+    )
+  }
+
   #overfitting({ iteration, loss }: Metrics): string[] {
     const past = this.#validations
     past.push({ iteration, loss, training: average(this.#training) })
@@ -136,6 +159,14 @@ export class RunWatch {
 
 const average = (values: readonly number[]) =>
   values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
+
+/** The trained projections of senders that keep to a sign each. */
+function signedProjections({ inputs, populations, projections }: WholeDescription): string[] {
+  const isSigned = ({ sign = 'free' }: { readonly sign?: Sign }) =>
+    typeof sign === 'string' ? sign !== 'free' : !Array.isArray(sign) || !sign.includes(0)
+  const signed = new Set([...inputs, ...populations].filter(isSigned).map(({ name }) => name))
+  return projections.filter(({ from, plastic }) => plastic && signed.has(from)).map(({ name }) => name)
+}
 
 /** The weights of each trained projection that are not 0. */
 function livingSynapses(model: Model): Map<string, number> {

@@ -4,8 +4,10 @@ import { native } from '../addon/native.js'
 import { Model } from '../model/model.js'
 import type { NetworkDescription } from '../network/description.js'
 import { completeDescription } from '../network/draft.js'
+import { trainableNames } from '../network/names.js'
 import type { Metrics } from '../operations/train.js'
 import { train } from '../operations/train.js'
+import { perturbChannels } from '../rule/channels-of.js'
 import type { Rule, RuleName } from '../rule/rule.js'
 import { expandRule } from '../rule/rule.js'
 import { MdglError } from '../support/error.js'
@@ -24,7 +26,7 @@ import { completeLearningRate, type Schedule } from '../task/schedule.js'
 import { type AlignmentRecord, alignmentRecord, appendAlignment } from './alignment-record.js'
 import { type Checkpoint, hasCheckpoint, writeCheckpoint } from './checkpoints.js'
 import type { RunControl } from './control.js'
-import { type Intervention, learningRateAt, nextChange, recordIntervention } from './interventions.js'
+import { channelFactorsAt, type Intervention, learningRateAt, nextChange, recordIntervention } from './interventions.js'
 import { provenanceOf } from './provenance.js'
 import { RUN_FORMAT, type RunConfig, RunFolder } from './run-folder.js'
 import type { RunLock } from './run-lock.js'
@@ -86,6 +88,8 @@ export interface RunStarted {
   readonly iteration: number
   /** From the next iteration on, where the optimiser names one. */
   readonly learningRate: number | Schedule | undefined
+  /** What gains of channels are multiplied by from the next iteration on, by name. */
+  readonly channelFactors: Readonly<Record<string, number>>
 }
 
 /** Where and how a run ended. */
@@ -109,7 +113,6 @@ export interface Continuation {
 export function runConfig(options: RunSettings): RunConfig {
   const { task, seed } = options
   const network = completeDescription(task.network({ seed }))
-  const projections = network.projections.map(({ name }) => name)
   return {
     format: RUN_FORMAT,
     versions: versions(),
@@ -127,7 +130,7 @@ export function runConfig(options: RunSettings): RunConfig {
       validateEvery: options.validateEvery,
       loss: task.loss,
       regulariser: task.regulariser ?? null,
-      optimiser: completeOptimiser(optimiserOf(options), projections)
+      optimiser: completeOptimiser(optimiserOf(options), trainableNames(network))
     },
     recording: {
       checkpointEvery: options.checkpointEvery ?? CHECKPOINT_EVERY,
@@ -205,10 +208,10 @@ export async function continueRun(
 }
 
 function trainingOptions(options: RunSettings, changes: readonly Intervention[], first: number, last: number) {
-  const { rule, seed, batchSize, validateEvery, threads } = options
+  const { seed, batchSize, validateEvery, threads } = options
   const learningRate = learningRateAt(changes, first) ?? options.learningRate
   return {
-    rule,
+    rule: perturbedRule(options, channelFactorsAt(changes, first)),
     seed,
     batchSize,
     validateEvery,
@@ -217,6 +220,11 @@ function trainingOptions(options: RunSettings, changes: readonly Intervention[],
     iterations: last,
     optimiser: optimiserOf({ ...options, learningRate })
   }
+}
+
+/** The run's rule with what its channels' gains are multiplied by. */
+export function perturbedRule({ rule, task, seed }: RunSettings, factors: Readonly<Record<string, number>>) {
+  return Object.keys(factors).length === 0 ? rule : perturbChannels(rule, task.network({ seed }), factors)
 }
 
 /** A run from its first iteration, or the one after a checkpoint, to its end. */
@@ -246,7 +254,9 @@ class RunHistory {
     this.#observer = observer
     this.#changes = [...changes]
     const { rule, task } = options
-    this.#watch = new RunWatch({ model, rule, loss: task.loss, regulariser: task.regulariser })
+    const { rewiring = true } = options.optimiser ?? task.optimiser ?? defaultOptimiser
+    const { loss, regulariser } = task
+    this.#watch = new RunWatch({ model, rule, loss, regulariser, rewires: rewiring !== false })
   }
 
   async run(done: number): Promise<RunEnd> {
@@ -255,7 +265,8 @@ class RunHistory {
     this.#stepped = done
     this.#kept = done
     const { learningRate } = trainingOptions(this.#options, this.#changes, done + 1, done + 1).optimiser
-    await this.#observer.started?.({ path, model: this.#model, iteration: done, learningRate })
+    const channelFactors = channelFactorsAt(this.#changes, done + 1)
+    await this.#observer.started?.({ path, model: this.#model, iteration: done, learningRate, channelFactors })
     try {
       await this.#warn(this.#watch.beginning())
       while (this.#iteration < this.#options.iterations) {
@@ -322,7 +333,8 @@ class RunHistory {
     const { alignmentEvery, checkpointEvery = CHECKPOINT_EVERY, iterations, signal } = this.#options
     const iteration = this.#iteration
     if (alignmentEvery !== undefined && iteration % alignmentEvery === 0) {
-      const record = await alignmentRecord(this.#model, this.#options, iteration)
+      const { rule } = trainingOptions(this.#options, this.#changes, iteration, iteration)
+      const record = await alignmentRecord(this.#model, { ...this.#options, rule }, iteration)
       await appendAlignment(this.#folder.path, record)
       this.#observer.aligned?.(record)
     }
@@ -332,13 +344,14 @@ class RunHistory {
     const { control } = this.#observer
     await control?.gate(signal)
     if (signal?.aborted === true) return await this.#end('interrupted')
-    const { stop, learningRate } = control?.take() ?? { stop: false, learningRate: undefined }
+    const { stop, learningRate, factors } = control?.take() ?? { stop: false, learningRate: undefined, factors: [] }
     if (learningRate !== undefined) await this.#change({ iteration: iteration + 1, learningRate })
+    for (const [channel, factor] of factors) await this.#change({ iteration: iteration + 1, channel, factor })
     if (stop) {
       await this.#change({ iteration: iteration + 1, stop: true })
       return await this.#end('stopped')
     }
-    return learningRate === undefined ? 'on' : 'changed'
+    return learningRate === undefined && factors.length === 0 ? 'on' : 'changed'
   }
 
   async #change(change: Intervention): Promise<void> {

@@ -19,7 +19,7 @@ export interface Decay {
 export interface OptimiserBase {
   /** lr, constant or changing with the iteration. Default 0.0025. */
   readonly learningRate?: LearningRate
-  /** Factors of the learning rate of single projections, by name; 0 leaves the weights as they are. Default: 1 for all. */
+  /** Factors of the learning rate of single projections and biases (`choice.bias`), by name; 0 leaves them as they are. Default: 1 for all. */
   readonly learningRateFactors?: Readonly<Record<string, number>>
   /** Decoupled weight decay: every weight loses lr·weightDecay of itself per step, biases do not. Source: Loshchilov and Hutter 2019. Default 0. */
   readonly weightDecay?: number
@@ -27,13 +27,25 @@ export interface OptimiserBase {
   readonly l1?: number
   /** Adds √(2·lr·temperature)·N(0,1) to every living signed weight. Default 0. */
   readonly temperature?: number
-  /** Whether as many dead synapses are restarted as the density asks for (DEEP R); signed projections only. Default false. */
-  readonly rewiring?: boolean
+  /**
+   * Whether as many synapses start anew as the projections have lost (DEEP R), signed projections only, at θ = 10⁻¹². What each projection
+   * lacks to its density, or to the number drawn or listed, is added up, and the sum is shared out at random in proportion to these numbers.
+   *
+   * | | where | source |
+   * |---|---|---|
+   * | `true` | dead synapses among those that were drawn or listed; `model.weights.get(…)` keeps its length and order | Liu et al. 2021 |
+   * | `'all-pairs'` | any pair that the projection could join and that has no living synapse, each equally likely; dead synapses are gone from `model.weights.get(…)`, and new ones have moments of 0 | Bellec et al. 2018 (LSNN-official) |
+   * | `false` | nowhere: under Dale's law a synapse that reaches 0 stays there | |
+   *
+   * A neuron gets no synapse with itself, and lesions none at all. `'all-pairs'` is for training by batches: an online session refuses it,
+   * since its traces belong to its synapses. Default false.
+   */
+  readonly rewiring?: boolean | 'all-pairs'
   /** Only with a constant learning rate. Default null: none. */
   readonly decay?: Decay | null
   /** Scales the gradient down to at most this global norm. Default null: no clipping. */
   readonly clipNorm?: number | null
-  /** Projections that keep their weights; biases are never frozen. Default none. */
+  /** Projections that keep their weights, and biases of readouts (`choice.bias`) that keep their values. Default none. */
   readonly frozen?: readonly string[]
 }
 
@@ -84,13 +96,13 @@ export function optimiserOrDefault(optimiser: Optimiser | undefined): Optimiser 
  * An optimiser with every default filled in.
  *
  * @param optimiser - The optimiser.
- * @param projections - The network's projections, for `frozen` and `learningRateFactors`.
+ * @param names - The network's projections and biases, for `frozen` and `learningRateFactors`.
  * @param iterations - Those of the training, for a learning rate that depends on them.
- * @throws {@link MdglError} `'invalid'` for a value that is not allowed or a projection that does not exist.
+ * @throws {@link MdglError} `'invalid'` for a value that is not allowed or a name that does not exist.
  */
 export function completeOptimiser(
   optimiser: Optimiser,
-  projections: readonly string[],
+  names: readonly string[],
   iterations?: number
 ): CompleteOptimiser {
   const given = plainCopy(optimiser)
@@ -102,7 +114,7 @@ export function completeOptimiser(
     )
   }
   const copy = withTable(given, iterations)
-  const complete = () => native.completeOptimiser(plainText(copy), [...projections], iterations)
+  const complete = () => native.completeOptimiser(plainText(copy), [...names], iterations)
   return deepFreeze(JSON.parse(askEngine({ optimiser: copy }, complete)))
 }
 
@@ -123,9 +135,9 @@ export function withLearningRate(optimiser: Optimiser, learningRate: LearningRat
   return { ...optimiser, learningRate, ...(typeof learningRate !== 'number' && { decay: null }) }
 }
 
-/** Checks that every name is a projection's. */
-export function frozenNames(names: readonly string[], projections: readonly string[], path: string): readonly string[] {
-  const unknown = array(names, path).find(name => !projections.includes(name))
-  if (unknown !== undefined) throw invalid(path, unknown, list(projections))
-  return [...names]
+/** Checks that every name is that of a projection or a bias. */
+export function frozenNames(given: readonly string[], names: readonly string[], path: string): readonly string[] {
+  const unknown = array(given, path).find(name => !names.includes(name))
+  if (unknown !== undefined) throw invalid(path, unknown, list(names))
+  return [...given]
 }

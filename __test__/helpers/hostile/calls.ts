@@ -272,6 +272,7 @@ export const calls: Readonly<Record<string, Call>> = {
     () => [modulation()],
     { loose: /receptors/ }
   ),
+  'NetworkBuilder#lesion': method(builder, 'lesion', () => [{ from: 'cells', to: 'cells' }]),
   'NetworkBuilder#build': method(builder, 'build', () => []),
   // A receptor may be an object, all of whose parts have defaults.
   expandModulation: plain('expandModulation', () => [modulation()], { loose: /receptors/ }),
@@ -327,6 +328,12 @@ export const calls: Readonly<Record<string, Call>> = {
     changes: true
   },
   'Model#clone': { args: () => [], run: world => told(world.model.clone()), weight: 1 },
+  'Model#lesion': method(
+    world => world.model.clone(),
+    'lesion',
+    () => [{ projection: 'cells->cells', pre: Uint32Array.of(0, 1), post: [2, 3] }],
+    { weight: 1 }
+  ),
   'Model#dispose': method(
     world => world.model.clone(),
     'dispose',
@@ -535,6 +542,7 @@ export const calls: Readonly<Record<string, Call>> = {
       ]),
     loose: LOOSE_OPTIONS
   },
+  perturbChannels: plain('perturbChannels', world => ['mdgl', world.model.description, { 'a->b': 0.5 }]),
   channelNorms: plain('channelNorms', world => [world.model, batch(), { rule: 'mdgl', ...options(world) }], {
     loose: LOOSE_OPTIONS
   }),

@@ -147,6 +147,7 @@ fn a_nonlocal_channel_of_fixed_gain_takes_one_step() {
         gain: Gain::Fixed(0.05),
         reach: Reach::Nonlocal,
         kernel: TimeCourse::None,
+        factor: 1.0,
     };
     let found = case.gradients(&Rule { channels: Channels::List(vec![channel]), ..Rule::mdgl() });
     let mut instant = vec![vec![0.0; shape.steps]; shape.n_rec];

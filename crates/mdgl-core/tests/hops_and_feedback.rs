@@ -8,8 +8,8 @@ use mdgl_core::description::rule::{
 };
 use mdgl_core::description::{Channel, Gain, Reach, TimeCourse, WeightGain};
 use mdgl_core::{
-    Assignment, CounterRng, CustomLoss, Forward, Gradients, Model, Objective, Optimiser, Rule, Score,
-    Training, Workers, gradients, train_step,
+    Assignment, CounterRng, CustomLoss, Forward, Gradients, Model, Objective, Optimiser, Rewiring, Rule,
+    Score, Training, Workers, gradients, train_step,
 };
 use proptest::prelude::*;
 
@@ -62,6 +62,7 @@ proptest! {
                 gain: Gain::Fixed(0.02),
                 reach: if kernel == TimeCourse::Exact { Reach::Synaptic } else { Reach::Nonlocal },
                 kernel,
+                factor: 1.0,
             }));
             case.gradients(&Rule { channels: Channels::List(channels.collect()), ..Rule::mdgl() })
         };
@@ -197,7 +198,7 @@ proptest! {
     ) {
         let mut case = Case::<f64>::new(&shape.spec());
         let adaptive = AdaptiveFeedback { seed, density: 0.7, standard_deviation: 0.5, weight_decay };
-        let optimiser = Optimiser { rewiring: false, l1: 0.0, ..Optimiser::fig_3c() };
+        let optimiser = Optimiser { rewiring: Rewiring::Off, l1: 0.0, ..Optimiser::fig_3c() };
         let kept = 1.0 - 0.0025 * weight_decay;
         let (workers, cancel) = (Workers::new(1).unwrap(), AtomicBool::new(false));
         let mut share = 1.0;
@@ -260,4 +261,59 @@ fn adaptive_feedback_cannot_lose_more_than_there_is() {
         );
         assert!(error.unwrap_err().to_string().contains(path));
     }
+}
+
+/// A channel's factor multiplies its gain: the part of the gradient that it carries is linear in it, and at 0 nothing is left of it.
+#[test]
+fn a_channel_is_perturbed_by_its_factor() {
+    let shape = Shape {
+        seed: 3,
+        n_in: 3,
+        n_rec: 14,
+        n_out: 2,
+        steps: 40,
+        trials: 3,
+        types: 2,
+        loss: 0,
+        regularised: true,
+    };
+    let case = Case::<f64>::new(&shape.spec());
+    let types = case.model.network().type_names().to_vec();
+    let rule = |gain: Gain, reach: Reach, factor: f64| {
+        let between = types.iter().flat_map(|from| types.iter().map(move |to| (from, to)));
+        let channel = |(from, to): (&String, &String)| Channel {
+            name: format!("{from}->{to}"),
+            from: from.clone(),
+            to: to.clone(),
+            gain,
+            reach,
+            kernel: TimeCourse::None,
+            factor: if from == &types[0] { factor } else { 1.0 },
+        };
+        Rule { channels: Channels::List(between.map(channel).collect()), ..Rule::mdgl() }
+    };
+    let mean = Gain::Weights(WeightGain::MeanWeight);
+    for (gain, reach) in [
+        (mean, Reach::Synaptic),
+        (mean, Reach::Nonlocal),
+        (Gain::Weights(WeightGain::Weight), Reach::Synaptic),
+        (Gain::Fixed(0.3), Reach::Nonlocal),
+        (Gain::Fixed(0.3), Reach::Synaptic),
+    ] {
+        let [none, one, three] = [0.0, 1.0, 3.0].map(|factor| case.gradients(&rule(gain, reach, factor)));
+        let mut carried = 0.0f64;
+        for i in 0..case.model.network().projections().len() {
+            for ((&none, &one), &three) in
+                none.projection(i).iter().zip(one.projection(i)).zip(three.projection(i))
+            {
+                let (part, thrice) = (one - none, three - none);
+                assert!((thrice - 3.0 * part).abs() < 1e-12 * (1.0 + thrice.abs()), "{gain:?} {reach:?}");
+                carried = carried.max(part.abs());
+            }
+        }
+        assert!(carried > 0.0, "{gain:?} {reach:?}");
+    }
+    // Without a factor the written channels are those that every network has.
+    let listed = case.gradients(&rule(mean, Reach::Synaptic, 1.0));
+    assert!(listed == case.gradients(&Rule::mdgl()));
 }

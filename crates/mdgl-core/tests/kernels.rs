@@ -7,8 +7,8 @@ use crate::common::{Case, Shape, best, shapes};
 use mdgl_core::description::rule::{Channels, Hops, ReadoutFilter, UniformChannel};
 use mdgl_core::description::{Channel, Exponentials, Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
 use mdgl_core::{
-    CustomLoss, Error, Forward, Method, Model, Objective, Optimiser, Real, Rule, Score, Targets, Training,
-    Workers, gradients, train_step,
+    CustomLoss, Error, Forward, Method, Model, Objective, Optimiser, Real, Rewiring, Rule, Score, Targets,
+    Training, Workers, gradients, train_step,
 };
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ fn idle() -> Optimiser {
     Optimiser {
         method: Method::GradientDescent { learning_rate: 0.0.into() },
         l1: 0.0,
-        rewiring: false,
+        rewiring: Rewiring::Off,
         ..Optimiser::fig_3c()
     }
 }
@@ -202,7 +202,7 @@ fn resume<F: Real>(shape: &Shape) -> Result<(), TestCaseError> {
     let case = Case::<F>::new(&shape.spec());
     let descent = Optimiser {
         method: Method::GradientDescent { learning_rate: 0.1.into() },
-        rewiring: false,
+        rewiring: Rewiring::Off,
         ..Optimiser::fig_3c()
     };
     for rule in [Rule::mdgl_membrane(), Rule::mdgl_membrane().online()] {
@@ -233,6 +233,7 @@ fn several<F: Real>(case: &Case<F>, kernels: &[(TimeCourse, f64)]) -> Rule {
             gain: Gain::Fixed(gain),
             reach: Reach::Nonlocal,
             kernel,
+            factor: 1.0,
         })
     });
     Rule { channels: Channels::List(channels.collect()), ..Rule::mdgl() }

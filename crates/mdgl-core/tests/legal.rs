@@ -127,6 +127,7 @@ fn channels_of_the_network_are_held_to_the_same_table() {
                 gain: MEANS,
                 reach: Reach::Synaptic,
                 kernel: TimeCourse::Exact,
+                factor: 1.0,
             })
             .collect();
         description["channels"] = serde_json::to_value(channels).unwrap();

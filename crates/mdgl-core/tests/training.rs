@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use mdgl_core::{
     Assignment, Decay, DrawKey, EncodedBatch, Error, Event, Input, Instructions, Method, Model, Network,
-    NetworkDescription, Objective, Optimiser, RateSegment, Real, Record, Rule, Targets, Training, Workers,
-    evaluate, gradients, precision, simulate, train_step,
+    NetworkDescription, Objective, Optimiser, RateSegment, Real, Record, Rewiring, Rule, Targets, Training,
+    Workers, evaluate, gradients, precision, simulate, train_step,
 };
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ pub fn model<F: Real>() -> Model<F> {
     Model::new(Arc::new(network(description()).unwrap())).unwrap()
 }
 
-fn batch(iteration: u32) -> EncodedBatch {
+pub fn batch(iteration: u32) -> EncodedBatch {
     batch_of(20, 100, 60.0, iteration)
 }
 
@@ -57,7 +57,7 @@ fn batch_of(trials: u32, steps: u32, rate: f64, iteration: u32) -> EncodedBatch 
     }
 }
 
-fn objective() -> Objective {
+pub fn objective() -> Objective {
     let loss = json!({"readout": "out", "kind": "cross-entropy", "window": 10});
     serde_json::from_value(json!({"losses": [loss], "regulariser": {"strength": 1.0, "targetRate": 20.0}}))
         .unwrap()
@@ -157,15 +157,15 @@ fn dead_synapses_restart() {
         let weights = model.weights("lif->alif").unwrap();
         weights.iter().filter(|w| **w != 0.0).map(|w| w.abs()).collect::<Vec<_>>()
     };
-    assert!(alive(&trained(1, best(), &big(false), &Rule::eprop(), 1)).is_empty());
-    let reborn = alive(&trained(1, best(), &big(true), &Rule::eprop(), 1));
+    assert!(alive(&trained(1, best(), &big(Rewiring::Off), &Rule::eprop(), 1)).is_empty());
+    let reborn = alive(&trained(1, best(), &big(Rewiring::WithinMask), &Rule::eprop(), 1));
     assert!(!reborn.is_empty() && reborn.iter().all(|&w| w == 1e-12), "{reborn:?}");
 }
 
 /// Adam's first step is lr · g/(|g| + ε/√(1−β₂)): lr towards −gradient for every parameter; then l1.
 #[test]
 fn first_adam_step_has_the_size_of_the_learning_rate() {
-    let optimiser = Optimiser { l1: 0.0, rewiring: false, ..Optimiser::fig_3c() };
+    let optimiser = Optimiser { l1: 0.0, rewiring: Rewiring::Off, ..Optimiser::fig_3c() };
     let (before, after) = (model::<f64>(), trained::<f64>(1, best(), &optimiser, &Rule::bptt(), 1));
     let workers = Workers::new(1).unwrap();
     let (batch, objective) = (batch(0), objective());
@@ -186,11 +186,59 @@ fn first_adam_step_has_the_size_of_the_learning_rate() {
     assert!(checked > 10, "only {checked} synapses of in->alif had a gradient");
 }
 
+/// A frozen bias keeps its value and counts in no norm; a factor of its learning rate scales its step.
+#[test]
+fn biases_are_frozen_and_have_factors_by_their_names() {
+    let method = Method::GradientDescent { learning_rate: 0.1.into() };
+    let plain = Optimiser { method, l1: 0.0, rewiring: Rewiring::Off, ..Optimiser::default() };
+    let frozen = Optimiser { frozen: vec!["out.bias".into()], ..plain.clone() };
+    let halved = Optimiser { learning_rate_factors: [("out.bias".into(), 0.5)].into(), ..plain.clone() };
+    let bias =
+        |optimiser: &Optimiser| trained::<f64>(1, best(), optimiser, &Rule::eprop(), 1).bias("out").unwrap();
+    let moved = bias(&plain);
+    assert!(moved.iter().all(|&x| x != 0.0), "{moved:?}");
+    assert_eq!(bias(&frozen), [0.0; 2]);
+    assert!(bias(&halved).iter().zip(&moved).all(|(half, &whole)| (half - whole / 2.0).abs() < 1e-15));
+    let others = |optimiser: &Optimiser| {
+        trained::<f64>(1, best(), optimiser, &Rule::eprop(), 1).weights("alif->out").unwrap()
+    };
+    assert_eq!(others(&frozen), others(&plain));
+    let norm = |optimiser: &Optimiser| {
+        let (batch, objective, workers) = (batch(0), objective(), Workers::new(1).unwrap());
+        let assignment = Assignment { batch: &batch, objective: &objective };
+        let training = Training { rule: &Rule::eprop(), optimiser };
+        train_step(&model::<f64>(), assignment, training, None, &workers, &AtomicBool::new(false)).unwrap().1
+    };
+    let of_bias = moved.iter().map(|x| (x / 0.1).powi(2)).sum::<f64>();
+    let (whole, without) = (norm(&plain).gradient_norm, norm(&frozen).gradient_norm);
+    assert!((whole.powi(2) - without.powi(2) - of_bias).abs() < 1e-9 * whole.powi(2));
+    let unbiased = Optimiser { frozen: vec!["out.biases".into()], ..plain };
+    assert!(unbiased.validate(&network(description()).unwrap()).is_err());
+}
+
+/// The report of a step counts the weights other than 0 of each projection.
+#[test]
+fn a_step_counts_living_synapses() {
+    let (batch, objective, workers) = (batch(0), objective(), Workers::new(1).unwrap());
+    let assignment = Assignment { batch: &batch, objective: &objective };
+    let optimiser = Optimiser { l1: 20.0, rewiring: Rewiring::Off, ..Optimiser::default() };
+    let training = Training { rule: &Rule::eprop(), optimiser: &optimiser };
+    let (next, report) =
+        train_step(&model::<f32>(), assignment, training, None, &workers, &AtomicBool::new(false)).unwrap();
+    for (synapses, &living) in next.network().projections().iter().zip(&report.living) {
+        let weights = next.weights(synapses.name()).unwrap();
+        assert_eq!(living, weights.iter().filter(|&&w| w != 0.0).count());
+    }
+    let all: usize = next.network().projections().iter().map(|synapses| synapses.len()).sum();
+    let living: usize = report.living.iter().sum();
+    assert!(living > 0 && living < all, "{living} of {all}");
+}
+
 #[test]
 fn gradient_descent_with_decay_and_clipping() {
     let method = Method::GradientDescent { learning_rate: 0.1.into() };
     let decay = Some(Decay { factor: 0.5, every: 1 });
-    let plain = Optimiser { method, l1: 0.0, rewiring: false, ..Optimiser::fig_3c() };
+    let plain = Optimiser { method, l1: 0.0, rewiring: Rewiring::Off, ..Optimiser::fig_3c() };
     let first = trained::<f64>(1, best(), &plain, &Rule::eprop(), 1);
     let clipped = Optimiser { clip_norm: Some(1e-3), ..plain.clone() };
     let clipped = trained::<f64>(1, best(), &clipped, &Rule::eprop(), 1);

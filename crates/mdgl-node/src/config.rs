@@ -92,11 +92,11 @@ pub fn complete_learning_rate(
 #[napi(catch_unwind)]
 pub fn complete_optimiser(
     given: PlainValue,
-    projections: Vec<String>,
+    names: Vec<String>,
     iterations: Option<u32>,
 ) -> napi::Result<String> {
     let optimiser = given.read("optimiser", Optimiser::read)?.complete(iterations);
-    let names: Vec<&str> = projections.iter().map(String::as_str).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     optimiser.validate_for(&names).map_err(Failure::from)?;
     Ok(text(&optimiser)?)
 }

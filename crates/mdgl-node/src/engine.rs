@@ -162,6 +162,7 @@ impl<F: Float> Engine<F> {
         StepReport {
             evaluation: report.evaluation.into(),
             gradient_norm: report.gradient_norm,
+            living: report.living.iter().map(|&count| count as u32).collect::<Vec<_>>().into(),
             engine_ms: spent.as_secs_f64() * 1000.0,
         }
     }

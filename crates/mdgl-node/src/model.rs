@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mdgl_core::description::legal::Use;
-use mdgl_core::{Model, Network, Objective, Optimiser, Rule, Scalar};
+use mdgl_core::{Lesion, Model, Network, Objective, Optimiser, Rule, Scalar};
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Object, ObjectFinalize, This};
 use napi_derive::napi;
@@ -130,6 +130,13 @@ impl NativeModel {
     #[napi(catch_unwind)]
     pub fn set_weights(&self, name: String, values: &[f64]) -> napi::Result<()> {
         Ok(for_float!(self.model()?, model => model.edit(|model| model.set_weights(&name, values)))?)
+    }
+
+    /// Silences synapses for good.
+    #[napi(catch_unwind)]
+    pub fn lesion(&self, lesion: PlainValue) -> napi::Result<()> {
+        let lesion = lesion.read("lesion", Lesion::read)?;
+        Ok(for_float!(self.model()?, model => model.edit(|model| model.lesion(lesion.clone())))?)
     }
 
     /// Bias of a readout.

@@ -36,6 +36,8 @@ pub struct StepReport {
     pub evaluation: Evaluation,
     /// Norm of the whole gradient, before clipping.
     pub gradient_norm: f64,
+    /// Weights other than 0 of each projection, after the step.
+    pub living: Uint32Array,
     /// The engine's own time from the batch to the new weights in ms; of a custom loss without its forward pass.
     pub engine_ms: f64,
 }

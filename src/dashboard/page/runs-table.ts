@@ -58,6 +58,14 @@ const COLUMNS: readonly Column[] = [
     key: run => -(finalOf(run)?.accuracy || 0)
   },
   {
+    name: 'synapses',
+    title: 'Living synapses',
+    number: true,
+    wide: true,
+    text: run => figure(livingOf(run), 0),
+    key: run => livingOf(run) ?? Number.POSITIVE_INFINITY
+  },
+  {
     name: 'speed',
     title: 'ms/iteration',
     number: true,
@@ -80,6 +88,12 @@ function finalOf({ train, validation }: KnownRun) {
     loss: lines.map(({ loss }) => loss),
     accuracy: lines.map(({ accuracy }) => accuracy ?? Number.NaN)
   })
+}
+
+/** Weights other than 0 of all projections together. */
+function livingOf({ train }: KnownRun): number | undefined {
+  const counts = Object.values(train.at(-1)?.living ?? {})
+  return counts.length === 0 ? undefined : counts.reduce((sum, count) => sum + count, 0)
 }
 
 function speedOf({ train }: KnownRun): number {

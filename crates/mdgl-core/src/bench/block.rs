@@ -324,7 +324,7 @@ pub fn optimise<F: Real>(model: &Model<F>, gradients: &Gradients<F>) -> Model<F>
 
 /// Rewiring of dead synapses.
 pub fn rewire<F: Real>(model: &mut Model<F>) {
-    optimiser::rewire(model, &Optimiser::fig_3c(), 1);
+    optimiser::rewire(model, &Optimiser::fig_3c(), 1).expect("memory for the synapses");
 }
 
 fn evaluate_loss<F: Real>(

@@ -22,6 +22,13 @@ pub struct Channel {
     pub reach: Reach,
     /// Its time course.
     pub kernel: TimeCourse,
+    /// What its gain is multiplied by: 1, unless an experiment perturbs the channel.
+    #[serde(skip_serializing_if = "is_one")]
+    pub factor: f64,
+}
+
+fn is_one(factor: &f64) -> bool {
+    *factor == 1.0
 }
 
 /// Strength of a channel.
@@ -190,8 +197,8 @@ impl Channel {
     /// # Errors
     /// [`crate::Error::Invalid`] for another shape.
     pub fn read(given: &Given<'_>) -> Result<Self> {
-        let [name, from, to, gain, reach, kernel] =
-            given.parts(["name", "from", "to", "gain", "reach", "kernel"])?;
+        let [name, from, to, gain, reach, kernel, factor] =
+            given.parts(["name", "from", "to", "gain", "reach", "kernel", "factor"])?;
         Ok(Self {
             name: name.text(),
             from: from.text(),
@@ -199,6 +206,7 @@ impl Channel {
             gain: Gain::read(&gain)?,
             reach: Reach::read(&reach)?,
             kernel: TimeCourse::read(&kernel)?,
+            factor: factor.number_or(1.0),
         })
     }
 
@@ -213,6 +221,7 @@ impl Channel {
         for (key, text) in [("name", &self.name), ("from", &self.from), ("to", &self.to)] {
             named(format_args!("{path}.{key}"), text)?;
         }
+        finite(format_args!("{path}.factor"), self.factor)?;
         self.gain.validate(path)?;
         self.kernel.validate(path)
     }

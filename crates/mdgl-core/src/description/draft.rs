@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::description::given::Given;
 use crate::description::network::{HEAD, PARTS};
 use crate::description::{
-    CellType, Channel, Exponentials, InputPopulation, NetworkDescription, Population, Projection, Readout,
-    TimeCourse,
+    CellType, Channel, Exponentials, InputPopulation, Lesion, NetworkDescription, Population, Projection,
+    Readout, TimeCourse,
 };
 use crate::error::{Error, Result, invalid, unknown, words};
 use crate::numeric::steps::{lasting, lasting_or_zero};
@@ -30,6 +30,7 @@ struct Counts {
     types: Option<usize>,
     projections: usize,
     channels: Option<usize>,
+    lesions: usize,
 }
 
 impl NetworkDraft {
@@ -76,6 +77,7 @@ impl NetworkDescription {
         let (inputs, populations) = (take(&mut self.inputs), take(&mut self.populations));
         let (readouts, types) = (take(&mut self.readouts), self.types.take());
         let (projections, channels) = (take(&mut self.projections), self.channels.take());
+        let lesions = take(&mut self.lesions);
         let mut draft = Draft::new(self)?;
         inputs.into_iter().try_for_each(|part| draft.add_input(part))?;
         populations.into_iter().try_for_each(|part| draft.add_population(part))?;
@@ -89,6 +91,7 @@ impl NetworkDescription {
             draft.list_channels();
             channels.into_iter().try_for_each(|part| draft.add_channel(part))?;
         }
+        lesions.into_iter().try_for_each(|part| draft.add_lesion(part))?;
         Ok(draft.into_description())
     }
 }
@@ -145,8 +148,9 @@ impl Draft {
     }
 
     fn counts(&self) -> Counts {
-        let NetworkDescription { inputs, populations, readouts, types, projections, channels, .. } =
-            &self.description;
+        let NetworkDescription {
+            inputs, populations, readouts, types, projections, channels, lesions, ..
+        } = &self.description;
         Counts {
             inputs: inputs.len(),
             populations: populations.len(),
@@ -154,6 +158,7 @@ impl Draft {
             types: types.as_ref().map(Vec::len),
             projections: projections.len(),
             channels: channels.as_ref().map(Vec::len),
+            lesions: lesions.len(),
         }
     }
 
@@ -169,6 +174,7 @@ impl Draft {
         own.projections.truncate(counts.projections);
         own.channels = own.channels.take().filter(|_| counts.channels.is_some());
         own.channels.iter_mut().for_each(|own| own.truncate(counts.channels.unwrap_or_default()));
+        own.lesions.truncate(counts.lesions);
         let units: HashSet<&str> = first.names(&UnitKind::ALL).collect();
         let projections = first.description.projections.iter().map(Projection::key).collect();
         let types = first.description.types.iter().flatten().map(|part| part.name.clone()).collect();
@@ -194,6 +200,10 @@ impl Draft {
             }
             "projections" => self.add_projection(Projection::read(part)?),
             "channels" => self.add_channel(Channel::read_named(part)?),
+            "lesions" => {
+                let path = format!("lesions[{}]", self.description.lesions.len());
+                self.add_lesion(Lesion::read(&part.at(path))?)
+            }
             _ => Err(invalid("kind", format!("'{kind}'"), words(&PARTS))),
         }
     }
@@ -256,6 +266,21 @@ impl Draft {
             lasting_or_zero(format_args!("{path}.kernel.tauRise"), tau_rise, self.dt())?;
         }
         self.description.channels.get_or_insert_default().push(part);
+        Ok(())
+    }
+
+    /// Names are looked up here; which units a projection has, where its synapses are marked.
+    pub fn add_lesion(&mut self, part: Lesion) -> Result<()> {
+        let path = format!("lesions[{}]", self.description.lesions.len());
+        part.check_keys(&path)?;
+        if let Some(name) = part.projection.as_ref().filter(|name| !self.projections.contains(*name)) {
+            let names = self.description.projections.iter().filter_map(|own| own.name.as_deref());
+            return Err(unknown(&format!("{path}.projection"), name, names));
+        }
+        for (key, name) in [("from", &part.from), ("to", &part.to)] {
+            name.iter().try_for_each(|name| self.check_type(&format!("{path}.{key}"), name))?;
+        }
+        self.description.lesions.push(part);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ mod channel;
 pub mod draft;
 pub mod given;
 pub mod legal;
+mod lesion;
 pub(crate) mod list;
 mod network;
 mod population;
@@ -16,6 +17,7 @@ pub mod rule;
 use std::collections::BTreeMap;
 
 pub use channel::{Channel, Exponentials, Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
+pub use lesion::Lesion;
 use serde::Serialize;
 
 use crate::description::list::{AnyList, Array, Beside, List};
@@ -62,6 +64,9 @@ pub struct NetworkDescription {
     /// Modulatory channels; `None`: one mean-weight channel for every ordered pair of types.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<Vec<Channel>>,
+    /// Synapses that stay silent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lesions: Vec<Lesion>,
 }
 
 impl NetworkDescription {
@@ -100,7 +105,8 @@ impl NetworkDescription {
             self.projections.iter_mut().filter_map(|projection| projection.connections.as_mut());
         let connections = connections
             .flat_map(|Connections { pre, post, values }| -> [&mut dyn AnyList; 3] { [pre, post, values] });
-        parameters.chain(units).chain(connections)
+        let lesions = self.lesions.iter_mut().flat_map(Lesion::lists);
+        parameters.chain(units).chain(connections).chain(lesions)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::description::given::{Given, deserialise_by_reading};
 use crate::description::{
-    CellType, Channel, Conventions, InputGain, InputPopulation, MOST_UNITS, NetworkDescription, Population,
-    Positions, Projection, PseudoDerivative, Readout, SCHEMA, Shape, Sheet,
+    CellType, Channel, Conventions, InputGain, InputPopulation, Lesion, MOST_UNITS, NetworkDescription,
+    Population, Positions, Projection, PseudoDerivative, Readout, SCHEMA, Shape, Sheet,
 };
 use crate::error::{Result, invalid, words};
 use crate::numeric::ranges::{SAFE, below_1, positive, whole};
@@ -11,7 +11,8 @@ use crate::numeric::ranges::{SAFE, below_1, positive, whole};
 /// Keys of what is not a part.
 pub(super) const HEAD: [&str; 6] = ["dt", "seed", "conventions", "inputGain", "pseudoDerivative", "sheet"];
 /// Keys of the lists of parts.
-pub(super) const PARTS: [&str; 6] = ["inputs", "populations", "readouts", "types", "projections", "channels"];
+pub(super) const PARTS: [&str; 7] =
+    ["inputs", "populations", "readouts", "types", "projections", "channels", "lesions"];
 
 deserialise_by_reading!(NetworkDescription, "description");
 
@@ -39,6 +40,7 @@ impl NetworkDescription {
             types: optional("types")?.map(|parts| read(parts, CellType::read)).transpose()?,
             projections: read(list("projections")?, Projection::read)?,
             channels: optional("channels")?.map(|parts| read(parts, Channel::read_named)).transpose()?,
+            lesions: read(list("lesions")?, Lesion::read)?,
             ..Self::read_head(given)?
         })
     }
@@ -63,6 +65,7 @@ impl NetworkDescription {
             types: None,
             projections: Vec::new(),
             channels: None,
+            lesions: Vec::new(),
         })
     }
 

@@ -115,7 +115,7 @@ impl<F: Scalar> BlockGradient<F> {
         Subtree::combine(subtrees, blocks).pop().map(|subtree| subtree.block_gradient).unwrap_or_default()
     }
 
-    /// Maps slots to projections and readout units to readouts, scaled.
+    /// Maps slots to projections and readout units to readouts, scaled; lesioned synapses have no gradient.
     ///
     /// # Errors
     /// [`crate::Error::Memory`]; [`crate::Error::NotFinite`] when a gradient is not finite.
@@ -126,6 +126,9 @@ impl<F: Scalar> BlockGradient<F> {
         let mut projections: Vec<Vec<F>> = zeros.collect();
         for (slot, &sum) in plan.slots.iter().zip(&self.sums) {
             projections[slot.projection as usize][slot.synapse as usize] = sum;
+        }
+        for (synapses, gradients) in network.projections.iter().zip(&mut projections) {
+            synapses.silent.iter().for_each(|&synapse| gradients[synapse as usize] = F::ZERO);
         }
         let bias = network.readouts().iter().map(|readout| match readout.bias {
             true => self.bias[readout.units.clone()].to_vec(),

@@ -72,7 +72,7 @@ pub(crate) fn channel_table(network: &Network, rule: &Rule) -> Result<Option<Tab
         return Ok(None);
     }
     let table = match &rule.channels {
-        Channels::Preset(_) => network.channels.clone(),
+        Channels::Preset(_) => (*network.channels).clone(),
         Channels::Uniform(channel) => Table::uniform("rule.channels", *channel, network.dt())?,
         Channels::List(list) => Table::listed("rule.channels", network.type_names(), list, network.dt())?,
     };
@@ -361,10 +361,10 @@ fn synaptic_gains<F: Scalar>(
             return None;
         }
         let (to, from) = (network.type_of[p], network.type_of[j]);
-        let gains = table.of(to, from, (Reach::Synaptic, kernel)).map(|gain| match gain {
-            Gain::Weights(WeightGain::MeanWeight) => means.existing(to, from),
-            Gain::Weights(WeightGain::Weight) => weight.to_f64(),
-            Gain::Fixed(gain) => gain,
+        let gains = table.of(to, from, (Reach::Synaptic, kernel)).map(|(gain, factor)| match gain {
+            Gain::Weights(WeightGain::MeanWeight) => means.existing(to, from) * factor,
+            Gain::Weights(WeightGain::Weight) => weight.to_f64() * factor,
+            Gain::Fixed(gain) => gain * factor,
         });
         let gain = gains.sum::<f64>() * (1.0 - network.neurons[j].alpha);
         (gain != 0.0).then(|| (place(j, delay, network), F::from_f64(gain)))
@@ -373,9 +373,9 @@ fn synaptic_gains<F: Scalar>(
 
 /// The gain of channels that diffuse: w̄ is that of the whole block.
 fn diffusive_gain(table: &Table, means: &BlockMeans, (to, from): (usize, usize), kernel: TimeCourse) -> f64 {
-    let gains = table.of(to, from, (Reach::Diffusive, kernel)).map(|gain| match gain {
-        Gain::Weights(_) => means.whole(to, from),
-        Gain::Fixed(gain) => gain,
+    let gains = table.of(to, from, (Reach::Diffusive, kernel)).map(|(gain, factor)| match gain {
+        Gain::Weights(_) => means.whole(to, from) * factor,
+        Gain::Fixed(gain) => gain * factor,
     });
     gains.sum()
 }
@@ -392,9 +392,9 @@ fn nonlocal_gains<F: Scalar>(
     }
     let (types, delays) = (network.type_names().len(), network.delays());
     let by_delay = |to: usize, from: usize, rank: usize| {
-        let gains = table.of(to, from, (Reach::Nonlocal, kernel)).map(|gain| match gain {
-            Gain::Weights(_) => means.whole_of(rank, to, from),
-            Gain::Fixed(gain) if rank == 0 => gain,
+        let gains = table.of(to, from, (Reach::Nonlocal, kernel)).map(|(gain, factor)| match gain {
+            Gain::Weights(_) => means.whole_of(rank, to, from) * factor,
+            Gain::Fixed(gain) if rank == 0 => gain * factor,
             Gain::Fixed(_) => 0.0,
         });
         F::from_f64(gains.sum())

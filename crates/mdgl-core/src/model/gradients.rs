@@ -24,12 +24,20 @@ impl<F: Scalar> Gradients<F> {
         if let Some(i) = bias.iter().position(|values| !all_finite(values)) {
             return Err(not_finite(format!("the gradient of the bias of {}", network.readouts()[i].name())));
         }
-        let all = projections.iter().chain(&bias).flatten();
-        let norm = all.map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt();
+        let norm = norm_of(&projections, &bias);
         match norm.is_finite() {
             true => Ok(Self { projections, bias, norm }),
             false => Err(not_finite("the norm of the gradient")),
         }
+    }
+
+    /// The same with gradients of 0 in place of those of some readouts' biases.
+    pub(crate) fn without_biases(mut self, readouts: &[usize]) -> Self {
+        if !readouts.is_empty() {
+            readouts.iter().for_each(|&readout| self.bias[readout].fill(F::ZERO));
+            self.norm = norm_of(&self.projections, &self.bias);
+        }
+        self
     }
 
     /// ∂E/∂W of a projection, in the order of its synapses.
@@ -44,4 +52,9 @@ impl<F: Scalar> Gradients<F> {
     pub fn norm(&self) -> f64 {
         self.norm
     }
+}
+
+fn norm_of<F: Scalar>(projections: &[Vec<F>], bias: &[Vec<F>]) -> f64 {
+    let all = projections.iter().chain(bias).flatten();
+    all.map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt()
 }

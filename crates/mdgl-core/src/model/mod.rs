@@ -8,6 +8,7 @@ pub(crate) mod schedule;
 
 use std::sync::Arc;
 
+use crate::description::Lesion;
 use crate::error::{Result, invalid, not_finite};
 use crate::model::psi_means::PsiMeans;
 use crate::network::initialise;
@@ -33,12 +34,16 @@ pub struct Model<F: Scalar> {
 }
 
 impl<F: Scalar> Model<F> {
-    /// A model with the initial weights that follow from the description's seed.
+    /// A model with the synapses and initial weights that follow from the description and its seed.
     ///
     /// # Errors
     /// [`crate::Error::Memory`] when the initial weights need more memory than there is; [`crate::Error::Invalid`] for weights
     /// that the float type cannot hold.
     pub fn new(network: Arc<Network>) -> Result<Self> {
+        let network = match network.is_rewired() {
+            true => Arc::new(Network::new(network.description().clone())?),
+            false => network,
+        };
         let mut model = Self::blank(network.clone())?;
         let seed = network.description().seed;
         for (i, synapses) in network.projections.iter().enumerate() {
@@ -48,6 +53,7 @@ impl<F: Scalar> Model<F> {
             let to_theta = |(s, &w): (usize, &f64)| finite_as(theta_of(w, synapses.sign(s)), path);
             model.theta[i] = weights.iter().enumerate().map(to_theta).collect::<Result<_>>()?;
         }
+        model.silence();
         Ok(model)
     }
 
@@ -90,6 +96,46 @@ impl<F: Scalar> Model<F> {
         let count = self.theta[index].len();
         ensure_memory(product(&[count, size_of::<F>()]), "the weights of a projection")?;
         Ok((0..count).map(|synapse| self.weight(index, synapse)).collect())
+    }
+
+    /// Silences synapses for good: their weights become 0, and neither the optimiser nor rewiring brings them back.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a lesion that does not fit the network; nothing is changed then.
+    pub fn lesion(&mut self, lesion: Lesion) -> Result<()> {
+        self.network = Arc::new(self.network.with_lesion(lesion)?);
+        self.silence();
+        Ok(())
+    }
+
+    /// The number of weights other than 0 of each projection.
+    pub fn living(&self) -> Vec<usize> {
+        let living = |i: usize| (0..self.theta[i].len()).filter(|&s| self.weight(i, s) != F::ZERO).count();
+        (0..self.theta.len()).map(living).collect()
+    }
+
+    /// Whether a synapse is alive: that of a free sender always, unless a lesion keeps it silent.
+    pub(crate) fn lives(&self, projection: usize, synapse: usize) -> bool {
+        let synapses = &self.network.projections[projection];
+        match synapses.sign(synapse) {
+            0 => !synapses.is_silent(synapse),
+            _ => self.theta[projection][synapse] > F::ZERO,
+        }
+    }
+
+    /// Goes on with other synapses, of which it has the weights and moments already.
+    pub(crate) fn set_network(&mut self, network: Network) {
+        self.network = Arc::new(network);
+    }
+
+    /// Removes weights and moments of the synapses that lesions keep silent.
+    pub(crate) fn silence(&mut self) {
+        for (i, synapses) in self.network.projections.iter().enumerate() {
+            for &synapse in synapses.silent.iter() {
+                self.theta[i][synapse as usize] = F::ZERO;
+                self.moments.theta[i][synapse as usize] = AdamMoment { first: F::ZERO, second: F::ZERO };
+            }
+        }
     }
 
     /// A copy.
@@ -153,7 +199,7 @@ impl<F: Scalar> Model<F> {
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for an unknown projection, a wrong number of values, or a value
-    /// that is not finite or against its sender's sign; nothing is changed then.
+    /// that is not finite, against its sender's sign or of a lesioned synapse and not 0; nothing is changed then.
     pub fn set_weights(&mut self, name: &str, values: &[f64]) -> Result<()> {
         let index = self.network.projection_index(name)?;
         let synapses = &self.network.projections[index];
@@ -167,6 +213,9 @@ impl<F: Scalar> Model<F> {
         for (synapse, &value) in values.iter().enumerate() {
             let at = || format!("{path}[{synapse}]");
             check_weight(value, synapses.sign(synapse), at)?;
+            if value != 0.0 && synapses.is_silent(synapse) {
+                return Err(invalid(at(), value, "0: a lesion keeps this synapse silent"));
+            }
             theta.push(finite_as(theta_of(value, synapses.sign(synapse)), at)?);
         }
         self.theta[index] = theta;

@@ -12,7 +12,8 @@ use crate::error::{Result, invalid, words};
 use crate::model::gradients::Gradients;
 use crate::model::schedule::{LearningRate, MOST_ITERATIONS};
 use crate::model::{AdamMoment, Model};
-use crate::network::{Network, SynapseKind, Synapses};
+use crate::network::{Network, ReadoutSlot, SynapseKind, Synapses};
+use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::random::{CounterRng, DrawStream};
 use crate::numeric::ranges::{at_least_0, below_1, fraction, positive, whole};
 use crate::numeric::scalar::Scalar;
@@ -31,20 +32,54 @@ pub struct Optimiser {
     pub l1: f64,
     /// θ gains √(2 · learningRate · temperature) N(0, 1) per step.
     pub temperature: f64,
-    /// Whether dead synapses of signed senders are rewired.
-    pub rewiring: bool,
+    /// Where dead synapses of signed senders are made up for.
+    pub rewiring: Rewiring,
     /// Decoupled weight decay: θ loses learningRate · weightDecay · θ per step; biases do not.
     #[serde(skip_serializing_if = "is_zero")]
     pub weight_decay: f64,
-    /// Factors of the learning rate of single projections, by name.
+    /// Factors of the learning rate of single projections and biases, by name; the bias of a readout `out` is `out.bias`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub learning_rate_factors: BTreeMap<String, f64>,
     /// Stepwise decay of the learning rate, counted in the model's steps.
     pub decay: Option<Decay>,
     /// Largest norm of the whole gradient; larger ones are scaled down.
     pub clip_norm: Option<f64>,
-    /// Projections that are not trained.
+    /// Projections and biases that are not trained.
     pub frozen: Vec<String>,
+}
+
+/// Which pairs get a synapse in place of one that died (DEEP R, Bellec et al. 2018).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rewiring {
+    /// None.
+    Off,
+    /// Dead pairs of the projection's synapses as they were drawn or listed, as Liu et al. 2021 have it. In JSON `true`.
+    #[default]
+    WithinMask,
+    /// Any pair that the projection could join and that has no living synapse, as published: the projection's synapses are those that
+    /// live. In JSON `'all-pairs'`.
+    AllPairs,
+}
+
+impl Rewiring {
+    fn read(given: &Given<'_>) -> Result<Self> {
+        match (given.known(&[("all-pairs", Self::AllPairs)]), given.flag()) {
+            (Some(named), _) => Ok(named),
+            (None, Ok(true)) => Ok(Self::WithinMask),
+            (None, Ok(false)) => Ok(Self::Off),
+            _ => Err(given.refused("true, false or 'all-pairs'")),
+        }
+    }
+}
+
+impl Serialize for Rewiring {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Self::Off => serializer.serialize_bool(false),
+            Self::WithinMask => serializer.serialize_bool(true),
+            Self::AllPairs => serializer.serialize_str("all-pairs"),
+        }
+    }
 }
 
 /// The update rule.
@@ -94,7 +129,7 @@ impl Default for Optimiser {
             },
             l1: 0.0,
             temperature: 0.0,
-            rewiring: false,
+            rewiring: Rewiring::Off,
             weight_decay: 0.0,
             learning_rate_factors: BTreeMap::new(),
             decay: None,
@@ -123,7 +158,7 @@ const KEYS: [&str; 10] = [
 impl Optimiser {
     /// That of Fig. 3C: Adam at 0.0025, l1 0.01, rewiring.
     pub fn fig_3c() -> Self {
-        Self { l1: 0.01, rewiring: true, ..Self::default() }
+        Self { l1: 0.01, rewiring: Rewiring::WithinMask, ..Self::default() }
     }
 
     /// Reads one, with [`Self::default`] for what was left out.
@@ -155,7 +190,7 @@ impl Optimiser {
             method,
             l1: l1.number_or(usual.l1),
             temperature: temperature.number_or(usual.temperature),
-            rewiring: rewiring.or(usual.rewiring, |given| given.flag())?,
+            rewiring: rewiring.or(usual.rewiring, |given| Rewiring::read(&given))?,
             weight_decay: weight_decay.number_or(usual.weight_decay),
             learning_rate_factors: factors
                 .into_iter()
@@ -179,14 +214,17 @@ impl Optimiser {
     /// # Errors
     /// [`crate::Error::Invalid`] for values out of range or unknown projections.
     pub fn validate(&self, network: &Network) -> Result<()> {
-        self.validate_for(&network.projections.iter().map(Synapses::name).collect::<Vec<_>>())
+        let projections = network.projections.iter().map(|synapses| synapses.name().to_owned());
+        let biases = network.readouts().iter().filter(|readout| readout.has_bias()).map(bias_name);
+        let names: Vec<String> = projections.chain(biases).collect();
+        self.validate_for(&names.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// Checks the settings against the names of a network's projections.
+    /// Checks the settings against the names of a network's projections and biases.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] for values out of range or unknown projections.
-    pub fn validate_for(&self, projections: &[&str]) -> Result<()> {
+    /// [`crate::Error::Invalid`] for values out of range or unknown names.
+    pub fn validate_for(&self, names: &[&str]) -> Result<()> {
         self.learning_rate().validate("optimiser.learningRate")?;
         match self.method {
             Method::GradientDescent { .. } => {}
@@ -201,8 +239,8 @@ impl Optimiser {
         at_least_0("optimiser.weightDecay", self.weight_decay)?;
         for (name, &factor) in &self.learning_rate_factors {
             let path = format!("optimiser.learningRateFactors.{name}");
-            if !projections.contains(&name.as_str()) {
-                return Err(invalid(path, factor, format!("only {}", words(projections))));
+            if !names.contains(&name.as_str()) {
+                return Err(invalid(path, factor, format!("only {}", words(names))));
             }
             at_least_0(path, factor)?;
         }
@@ -214,16 +252,26 @@ impl Optimiser {
             whole("optimiser.decay.every", decay.every.into(), 1, MOST_ITERATIONS)?;
         }
         self.clip_norm.map_or(Ok(()), |norm| positive("optimiser.clipNorm", norm))?;
-        match self.frozen.iter().position(|name| !projections.contains(&name.as_str())) {
-            Some(i) => Err(invalid("optimiser.frozen", format!("'{}'", self.frozen[i]), words(projections))),
+        match self.frozen.iter().position(|name| !names.contains(&name.as_str())) {
+            Some(i) => Err(invalid("optimiser.frozen", format!("'{}'", self.frozen[i]), words(names))),
             None => Ok(()),
         }
     }
 
     /// Which projections learn: plastic and not frozen.
     pub(crate) fn learns(&self, network: &Network) -> Vec<bool> {
-        let learns = |w: &Synapses| w.plastic && !self.frozen.iter().any(|name| name == w.name());
+        let learns = |w: &Synapses| w.plastic && !self.freezes(w.name());
         network.projections.iter().map(learns).collect()
+    }
+
+    /// The readouts whose biases are not trained.
+    pub(crate) fn frozen_biases(&self, network: &Network) -> Vec<usize> {
+        let readouts = network.readouts();
+        (0..readouts.len()).filter(|&i| self.freezes(&bias_name(&readouts[i]))).collect()
+    }
+
+    fn freezes(&self, name: &str) -> bool {
+        self.frozen.iter().any(|own| own == name)
     }
 
     fn learning_rate(&self) -> &LearningRate {
@@ -384,23 +432,37 @@ pub(crate) fn step<F: Scalar>(
     let update = Update::new(optimiser, rate, steps, norm);
     let network = model.network();
     let learns = optimiser.learns(network);
+    let own_update = |name: &str| {
+        let factor = optimiser.learning_rate_factors.get(name);
+        factor.map(|factor| Update::new(optimiser, rate * factor, steps, norm))
+    };
     for (index, synapses) in network.projections.iter().enumerate().filter(|&(i, _)| learns[i]) {
         let noise = CounterRng::internal(seed, DrawStream::Noise, steps as u32, index);
         let gradients = gradients.projection(index);
         let theta = &mut next.theta[index];
         let moments = &mut next.moments.theta[index];
-        let own = optimiser.learning_rate_factors.get(synapses.name());
-        let own = own.map(|factor| Update::new(optimiser, rate * factor, steps, norm));
+        let own = own_update(synapses.name());
         own.as_ref().unwrap_or(&update).projection(synapses, gradients, theta, moments, noise);
     }
+    let frozen_biases = optimiser.frozen_biases(network);
     for (readout, bias) in next.bias.iter_mut().enumerate() {
+        let name = bias_name(&network.readouts()[readout]);
+        if frozen_biases.contains(&readout) {
+            continue;
+        }
         let moments = &mut next.moments.bias[readout];
         let mut losses = gradients.bias(readout).to_vec();
-        update.steps(&mut losses, moments);
+        own_update(&name).as_ref().unwrap_or(&update).steps(&mut losses, moments);
         bias.iter_mut().zip(losses).for_each(|(b, loss)| *b = *b - loss);
     }
+    next.silence();
     next.moments.steps += 1;
     Ok(next)
+}
+
+/// The name of a readout's bias among what is trained, and in files.
+fn bias_name(readout: &ReadoutSlot) -> String {
+    format!("{}.bias", readout.name())
 }
 
 /// l1 on a weight of either sign: towards 0, not past it.
@@ -414,49 +476,135 @@ fn shrink_to_zero<F: Scalar>(x: F, by: F) -> F {
     }
 }
 
-/// The end of a step: with rewiring, dead synapses of signed senders come back, as many as the network lacks to its
-/// density.
-pub(crate) fn rewire<F: Scalar>(model: &mut Model<F>, optimiser: &Optimiser, seed: u64) {
-    if !optimiser.rewiring {
-        return;
+/// The end of a step: with rewiring, as many synapses of signed senders as the network lacks to its density start anew, shared among
+/// projections by their numbers of pairs.
+///
+/// # Errors
+/// [`crate::Error::Memory`].
+pub(crate) fn rewire<F: Scalar>(model: &mut Model<F>, optimiser: &Optimiser, seed: u64) -> Result<()> {
+    if optimiser.rewiring == Rewiring::Off {
+        return Ok(());
     }
     let network = model.network().clone();
     let (network, learns) = (&*network, optimiser.learns(&network));
     let iteration = (model.moments.steps - 1) as u32;
-    let theta = &mut model.theta;
     let rewired: Vec<usize> = (0..learns.len())
         .filter(|&i| learns[i] && network.projections[i].signs.iter().any(|&s| s != 0))
         .collect();
-    let target: f64 = rewired.iter().map(|&i| network.projections[i].target_number).sum();
-    let alive = |i: &usize| {
-        let synapses = &network.projections[*i];
-        let lives = |&s: &usize| synapses.sign(s) == 0 || theta[*i][s] > F::ZERO;
-        (0..synapses.len()).filter(lives).count()
-    };
-    let missing = target.floor() - rewired.iter().map(alive).sum::<usize>() as f64;
-    if missing < 1.0 {
-        return;
-    }
     let mut rng = CounterRng::internal(seed, DrawStream::Rewiring, iteration, 0);
-    let mut shares = vec![0usize; learns.len()];
-    for _ in 0..missing as u64 {
-        let mut place = target * (1.0 - rng.uniform());
-        let chosen = rewired.iter().find(|&&i| {
-            place -= network.projections[i].target_number;
-            place < 0.0
-        });
-        shares[*chosen.unwrap_or(&rewired[rewired.len() - 1])] += 1;
+    let shares = missing(model, &rewired, &mut rng);
+    if optimiser.rewiring == Rewiring::AllPairs {
+        return move_dead(model, &rewired, &shares, &mut rng);
     }
-    for &i in &rewired {
+    for (&i, &share) in rewired.iter().zip(&shares) {
         let synapses = &network.projections[i];
-        let is_dead = |&s: &usize| synapses.sign(s) != 0 && theta[i][s] <= F::ZERO;
-        let mut dead: Vec<usize> = (0..synapses.len()).filter(is_dead).collect();
-        if shares[i] < dead.len() {
+        let is_dead =
+            |&s: &usize| synapses.sign(s) != 0 && model.theta[i][s] <= F::ZERO && !synapses.is_silent(s);
+        let mut dead: Vec<usize> =
+            if share == 0 { Vec::new() } else { (0..synapses.len()).filter(is_dead).collect() };
+        if share < dead.len() {
             rng.shuffle(&mut dead);
         }
-        for &synapse in dead.iter().take(shares[i]) {
-            theta[i][synapse] = F::from_f64(REBORN);
+        for &synapse in dead.iter().take(share) {
+            model.theta[i][synapse] = F::from_f64(REBORN);
         }
+    }
+    Ok(())
+}
+
+/// How many synapses each of the projections is to get.
+fn missing<F: Scalar>(model: &Model<F>, rewired: &[usize], rng: &mut CounterRng) -> Vec<usize> {
+    let projections = &model.network().projections;
+    let number = |i: usize| projections[i].maintained_number();
+    let target: f64 = rewired.iter().map(|&i| number(i)).sum();
+    let alive = |&i: &usize| (0..projections[i].len()).filter(|&s| model.lives(i, s)).count();
+    let missing = target.floor() - rewired.iter().map(alive).sum::<usize>() as f64;
+    let mut shares = vec![0; rewired.len()];
+    if missing < 1.0 {
+        return shares;
+    }
+    for _ in 0..missing as u64 {
+        let mut place = target * (1.0 - rng.uniform());
+        let chosen = rewired.iter().position(|&i| {
+            place -= number(i);
+            place < 0.0
+        });
+        shares[chosen.unwrap_or(rewired.len() - 1)] += 1;
+    }
+    shares
+}
+
+/// Removes the dead synapses of projections and makes as many new ones as each has a share, among all pairs without a living one.
+fn move_dead<F: Scalar>(
+    model: &mut Model<F>,
+    rewired: &[usize],
+    shares: &[usize],
+    rng: &mut CounterRng,
+) -> Result<()> {
+    let network = model.network().clone();
+    let mut changed = Vec::new();
+    for (&i, &share) in rewired.iter().zip(shares) {
+        let synapses = &network.projections[i];
+        let stays = |s: usize| model.lives(i, s) || synapses.is_silent(s);
+        let kept: Vec<u32> = (0..synapses.len()).filter(|&s| stays(s)).map(|s| s as u32).collect();
+        let made = synapses.free_pairs(&kept).choose(share, rng)?;
+        if kept.len() == synapses.len() && made.is_empty() {
+            continue;
+        }
+        let count = kept.len() + made.len();
+        let bytes = product(&[count, size_of::<[u32; 2]>() + size_of::<F>() + size_of::<AdamMoment<F>>()]);
+        ensure_memory(bytes, "the synapses of a projection")?;
+        let mut next = Merged::with_capacity(count);
+        let (mut old, mut new) = (kept.into_iter().peekable(), made.into_iter().peekable());
+        loop {
+            let pair = |&s: &u32| (synapses.post()[s as usize], synapses.pre()[s as usize]);
+            match (old.peek().map(pair), new.peek()) {
+                (None, None) => break,
+                (Some(earlier), later) if later.is_none_or(|later| earlier < *later) => {
+                    let s = old.next().unwrap_or_default() as usize;
+                    next.push(earlier, model.theta[i][s], model.moments.theta[i][s]);
+                }
+                (_, later) => {
+                    let later = later.copied().unwrap_or_default();
+                    new.next();
+                    let moment = AdamMoment { first: F::ZERO, second: F::ZERO };
+                    next.push(later, F::from_f64(REBORN), moment);
+                }
+            }
+        }
+        model.theta[i] = next.theta;
+        model.moments.theta[i] = next.moments;
+        changed.push((i, next.pre, next.post));
+    }
+    if !changed.is_empty() {
+        model.set_network(network.with_synapses(changed));
+    }
+    Ok(())
+}
+
+/// A projection's synapses after rewiring, by post, then pre.
+struct Merged<F> {
+    pre: Vec<u32>,
+    post: Vec<u32>,
+    theta: Vec<F>,
+    moments: Vec<AdamMoment<F>>,
+}
+
+impl<F> Merged<F> {
+    fn with_capacity(count: usize) -> Self {
+        Self {
+            pre: Vec::with_capacity(count),
+            post: Vec::with_capacity(count),
+            theta: Vec::with_capacity(count),
+            moments: Vec::with_capacity(count),
+        }
+    }
+
+    fn push(&mut self, (post, pre): (u32, u32), theta: F, moment: AdamMoment<F>) {
+        self.post.push(post);
+        self.pre.push(pre);
+        self.theta.push(theta);
+        self.moments.push(moment);
     }
 }
 

@@ -4,7 +4,8 @@
 //! `a->b` (the weights, ordered by post then pre), `a->b.pre` and `a->b.post`; the bias of readout
 //! `c` is `c.bias`. A model that learned by kernel `'membrane'` has one more, `mdgl.psi-means` (f64): the weight of the
 //! initial mean, then the running mean of ψ of each group of neurons; one that learned with adaptive feedback has
-//! `mdgl.feedback-share` (f64), the remaining fraction of the difference between feedback and readout weights. The one
+//! `mdgl.feedback-share` (f64), the remaining fraction of the difference between feedback and readout weights; one whose synapses
+//! rewiring has moved has `mdgl.rewired` (u32), the indices of those projections, whose pairs are not the description's. The one
 //! metadata key, `mdgl`, holds JSON: the network description and the precision. Long lists of the description stand
 //! beside it, `{"list": k}` for tensor `mdgl.lists.k` (u32 or f64), since safetensors allows its metadata 100 MB.
 //!
@@ -23,7 +24,7 @@ use crate::description::NetworkDescription;
 use crate::description::list::Array;
 use crate::error::{Error, Result};
 use crate::model::{AdamMoment, Model};
-use crate::network::{FEEDBACK_SHARE, Network, OPTIMISER, PSI_MEANS, list_tensor};
+use crate::network::{FEEDBACK_SHARE, Network, OPTIMISER, PSI_MEANS, REWIRED, list_tensor};
 use crate::numeric::memory::{ensure_memory, product};
 
 use crate::model::psi_means::PsiMeans;
@@ -129,6 +130,11 @@ impl<F: Scalar> Model<F> {
                 tensors.push((name, Tensor::new(dtype::<F>(), bias)));
             }
         }
+        if network.is_rewired() {
+            let changed = (0..).zip(network.projections()).filter(|(_, synapses)| synapses.is_rewired);
+            let changed: Vec<u32> = changed.map(|(index, _)| index).collect();
+            tensors.push((REWIRED.to_owned(), Tensor::new(Dtype::U32, &changed)));
+        }
         if self.feedback_share != 1.0 {
             tensors.push((FEEDBACK_SHARE.to_owned(), Tensor::new(Dtype::F64, &[self.feedback_share])));
         }
@@ -158,7 +164,8 @@ impl<F: Scalar> Model<F> {
         let tensors = SafeTensors::deserialize(bytes).map_err(file_error)?;
         // Twice the largest tensor, as f64.
         ensure_memory(product(&[4, bytes.len()]), "the weights of a file")?;
-        let mut model = Self::blank(Arc::new(Network::new(read_network(bytes, &tensors)?)?))?;
+        let network = with_own_synapses(Network::new(read_network(bytes, &tensors)?)?, &tensors)?;
+        let mut model = Self::blank(Arc::new(network))?;
         let network = model.network().clone();
         for synapses in network.projections() {
             let same = |suffix: &str, expected: &[u32]| -> Result<()> {
@@ -250,6 +257,30 @@ pub fn precision(bytes: &[u8]) -> Result<&'static str> {
 struct Metadata<N> {
     network: N,
     precision: String,
+}
+
+/// The network with the synapses that a file says are not the description's.
+fn with_own_synapses(network: Network, tensors: &SafeTensors<'_>) -> Result<Network> {
+    if !tensors.names().contains(&REWIRED) {
+        return Ok(network);
+    }
+    let mut changed: Vec<(usize, Vec<u32>, Vec<u32>)> = Vec::new();
+    for index in read::<u32>(tensors, REWIRED, Dtype::U32)? {
+        let index = index as usize;
+        let later = changed.last().is_none_or(|(last, ..)| *last < index);
+        let Some(synapses) = network.projections().get(index).filter(|_| later) else {
+            return Err(file_error(format!("{REWIRED} is no ascending list of projections")));
+        };
+        let [pre, post] = ["pre", "post"]
+            .map(|part| read::<u32>(tensors, &format!("{}.{part}", synapses.name()), Dtype::U32));
+        let (pre, post) = (pre?, post?);
+        if !synapses.could_be(&pre, &post) {
+            let name = synapses.name();
+            return Err(file_error(format!("{name}.pre and {name}.post are no synapses of the projection")));
+        }
+        changed.push((index, pre, post));
+    }
+    Ok(network.with_synapses(changed))
 }
 
 /// The description, joined with its lists.

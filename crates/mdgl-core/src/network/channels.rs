@@ -6,9 +6,19 @@ use crate::description::legal::check_gain;
 use crate::description::rule::UniformChannel;
 use crate::description::{Channel, Exponentials, Gain, Reach, TimeCourse, WeightGain};
 use crate::error::{Result, invalid, unknown};
+use crate::numeric::ranges::finite;
 use crate::numeric::steps::{lasting, lasting_or_zero};
 
-type ByPair = HashMap<(usize, usize), Vec<(Gain, Reach, TimeCourse)>>;
+type ByPair = HashMap<(usize, usize), Vec<Listed>>;
+
+/// A channel of a list: its shape, and what its gain is multiplied by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listed {
+    gain: Gain,
+    reach: Reach,
+    kernel: TimeCourse,
+    factor: f64,
+}
 
 /// The channels between types.
 #[derive(Debug, Clone)]
@@ -49,15 +59,17 @@ impl Table {
             let to = find(format!("{path}.to"), &channel.to)?;
             validate_gain(&path, channel.gain, channel.reach)?;
             validate_kernel(&path, channel.kernel, dt)?;
+            finite(format_args!("{path}.factor"), channel.factor)?;
             let pair = table.entry((to, from)).or_default();
-            if pair.iter().any(|&(_, reach, kernel)| (reach, kernel) == (channel.reach, channel.kernel)) {
+            if pair.iter().any(|own| (own.reach, own.kernel) == (channel.reach, channel.kernel)) {
                 return Err(invalid(
                     path,
                     "the same types, reach and kernel as an earlier channel",
                     "one channel for each combination of from, to, reach and kernel",
                 ));
             }
-            pair.push((channel.gain, channel.reach, channel.kernel));
+            let &Channel { gain, reach, kernel, factor, .. } = channel;
+            pair.push(Listed { gain, reach, kernel, factor });
         }
         Ok(Self::Listed(table))
     }
@@ -91,7 +103,8 @@ impl Table {
             Self::Listed(table) => {
                 let mut pairs: Vec<_> = table.iter().collect();
                 pairs.sort_unstable_by_key(|&(pair, _)| *pair);
-                pairs.into_iter().flat_map(|(_, channels)| channels.iter().copied()).collect()
+                let channels = pairs.into_iter().flat_map(|(_, channels)| channels);
+                channels.map(|own| (own.gain, own.reach, own.kernel)).collect()
             }
         }
     }
@@ -102,30 +115,32 @@ impl Table {
             Self::Uniform(channel) => channel.kernel == kernel,
             Self::Listed(table) => table
                 .iter()
-                .any(|(&(_, from), list)| from == secreting && list.iter().any(|&(_, _, k)| k == kernel)),
+                .any(|(&(_, from), list)| from == secreting && list.iter().any(|own| own.kernel == kernel)),
         }
     }
 
     fn any(&self, holds: impl Fn(Reach, TimeCourse) -> bool) -> bool {
         match self {
             Self::Uniform(channel) => holds(channel.reach, channel.kernel),
-            Self::Listed(table) => table.values().flatten().any(|&(_, reach, kernel)| holds(reach, kernel)),
+            Self::Listed(table) => table.values().flatten().any(|own| holds(own.reach, own.kernel)),
         }
     }
 
-    /// Gains of the channels from a secreting to a receiving type, of one reach and one kernel.
+    /// Gains of the channels from a secreting to a receiving type, of one reach and one kernel, and their factors.
     pub fn of(
         &self,
         receiving: usize,
         secreting: usize,
         of: (Reach, TimeCourse),
-    ) -> impl Iterator<Item = Gain> {
+    ) -> impl Iterator<Item = (Gain, f64)> {
         let (uniform, listed) = match self {
-            Self::Uniform(channel) => (Some((channel.gain, channel.reach, channel.kernel)), None),
+            Self::Uniform(UniformChannel { gain, reach, kernel }) => {
+                (Some(Listed { gain: *gain, reach: *reach, kernel: *kernel, factor: 1.0 }), None)
+            }
             Self::Listed(table) => (None, table.get(&(receiving, secreting))),
         };
         let all = uniform.into_iter().chain(listed.into_iter().flatten().copied());
-        all.filter(move |&(_, reach, kernel)| (reach, kernel) == of).map(|(gain, ..)| gain)
+        all.filter(move |own| (own.reach, own.kernel) == of).map(|own| (own.gain, own.factor))
     }
 }
 

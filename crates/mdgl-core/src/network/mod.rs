@@ -2,8 +2,11 @@
 
 pub(crate) mod channels;
 mod connectivity;
+mod free_pairs;
 mod initial_weights;
 pub(crate) mod initialise;
+mod lesioned_pairs;
+mod lesions;
 mod neurons;
 mod populations;
 mod projections;
@@ -11,10 +14,10 @@ pub(crate) mod sheet;
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::description::legal::NetworkProperties;
-use crate::description::{Conventions, NetworkDescription, Shape};
+use crate::description::{Conventions, Lesion, NetworkDescription, Shape};
 use crate::error::{Result, invalid, unknown};
 use crate::network::channels::Table;
 use crate::network::sheet::Grid;
@@ -38,6 +41,8 @@ const UNIT_BYTES: usize = 2 * (size_of::<Neuron>() + size_of::<Dynamics<f64>>())
 pub(crate) const PSI_MEANS: &str = "mdgl.psi-means";
 /// The tensor that holds what is left of the difference between adaptive feedback and readout weights.
 pub(crate) const FEEDBACK_SHARE: &str = "mdgl.feedback-share";
+/// The tensor that holds the indices of the projections whose synapses rewiring has changed.
+pub(crate) const REWIRED: &str = "mdgl.rewired";
 /// The tensors of a checkpoint: the optimiser's steps; θ of every synapse; both moments of every synapse, then of every bias.
 pub(crate) const OPTIMISER: [&str; 4] =
     ["mdgl.optimiser.steps", "mdgl.optimiser.theta", "mdgl.optimiser.first", "mdgl.optimiser.second"];
@@ -50,26 +55,26 @@ pub(crate) fn list_tensor(k: usize) -> String {
 /// A network description, checked, with its connectivity drawn. Immutable; share it by `Arc`.
 #[derive(Debug, Clone)]
 pub struct Network {
-    description: NetworkDescription,
+    description: Arc<NetworkDescription>,
     pub(crate) input_units: usize,
-    pub(crate) neurons: Vec<Neuron>,
+    pub(crate) neurons: Arc<Vec<Neuron>>,
     /// Their constants as the equations have them.
-    pub(crate) dynamics: Vec<Dynamics<f64>>,
+    pub(crate) dynamics: Arc<Vec<Dynamics<f64>>>,
     pub(crate) outputs: Vec<ReadoutUnit>,
     readouts: Vec<ReadoutSlot>,
     pub(crate) projections: Vec<Synapses>,
     /// The distinct delays of recurrent synapses in steps, ascending from 1 on.
     delays: Vec<usize>,
     /// Type of each neuron.
-    pub(crate) type_of: Vec<usize>,
+    pub(crate) type_of: Arc<Vec<usize>>,
     type_names: Vec<String>,
     /// The synapses of each kind by sender, made on first use.
-    by_sender: [OnceLock<Csr<Synapse>>; 3],
+    by_sender: [OnceLock<Arc<Csr<Synapse>>>; 3],
     /// Cells of the same type and constants.
-    pub(crate) groups: Groups,
+    pub(crate) groups: Arc<Groups>,
     /// Sites of the cells on the sheet.
-    pub(crate) grid: Grid,
-    pub(crate) channels: Table,
+    pub(crate) grid: Arc<Grid>,
+    pub(crate) channels: Arc<Table>,
     input_offsets: Vec<usize>,
 }
 
@@ -154,7 +159,10 @@ impl Network {
             grid: &grid,
         };
         // The largest first: too many synapses are reported before anything large is allocated.
-        let projections = projections(&description, &ranges, &around)?;
+        let mut projections = projections(&description, &ranges, &around)?;
+        let given =
+            (0..).zip(&description.lesions).map(|(i, lesion): (usize, _)| (format!("lesions[{i}]"), lesion));
+        lesions::apply(&mut projections, given, &type_names, &type_of)?;
         let (neurons, dynamics) = neurons(&description);
         let (outputs, readouts) = readouts(&description);
         check_reach(&projections, neurons.len())?;
@@ -167,20 +175,51 @@ impl Network {
         Ok(Self {
             input_units: description.inputs.iter().map(|p| p.size).sum(),
             input_offsets: description.inputs.iter().map(|p| ranges[&p.name].offset).collect(),
-            groups: Groups::new(&neurons, &dynamics, &type_of),
-            grid,
-            neurons,
-            dynamics,
+            groups: Groups::new(&neurons, &dynamics, &type_of).into(),
+            grid: grid.into(),
+            neurons: neurons.into(),
+            dynamics: dynamics.into(),
             outputs,
             readouts,
             delays: delays(&projections),
             projections,
             by_sender: Default::default(),
-            type_of,
+            type_of: type_of.into(),
             type_names,
-            channels,
-            description,
+            channels: channels.into(),
+            description: description.into(),
         })
+    }
+
+    /// The same network with one more lesion.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a lesion that does not fit, by a path that begins with `lesion`.
+    pub(crate) fn with_lesion(&self, lesion: Lesion) -> Result<Self> {
+        let mut network = self.clone();
+        let earlier = self.description.lesions.iter().map(|lesion| ("lesions".to_owned(), lesion));
+        let all = earlier.chain([("lesion".to_owned(), &lesion)]);
+        lesions::apply(&mut network.projections, all, &self.type_names, &self.type_of)?;
+        Arc::make_mut(&mut network.description).lesions.push(lesion);
+        Ok(network)
+    }
+
+    /// The same network with other synapses (pre, post) of some projections, by post, then pre; its units are shared.
+    pub(crate) fn with_synapses(&self, changed: Vec<(usize, Vec<u32>, Vec<u32>)>) -> Self {
+        let mut network = self.clone();
+        for (index, pre, post) in changed {
+            let synapses = &mut network.projections[index];
+            (synapses.pre, synapses.post) = (pre.into(), post.into());
+            synapses.is_rewired = true;
+            synapses.find_silent();
+            network.by_sender[synapses.kind as usize] = OnceLock::new();
+        }
+        network
+    }
+
+    /// Whether its synapses are others than the description gives.
+    pub(crate) fn is_rewired(&self) -> bool {
+        self.projections.iter().any(|synapses| synapses.is_rewired)
     }
 
     /// The description it was made from.
@@ -267,7 +306,7 @@ impl Network {
                 (0..synapses.len()).map(move |i| (synapses.pre_unit(i), synapses.post_unit(i), synapse(i)))
             });
             let senders = if kind == SynapseKind::Input { self.input_units } else { self.size() };
-            Csr::group(senders, triples)
+            Csr::group(senders, triples).into()
         })
     }
 
@@ -382,7 +421,7 @@ fn readouts(d: &NetworkDescription) -> (Vec<ReadoutUnit>, Vec<ReadoutSlot>) {
 
 /// Names of projections and readouts are tensor names in files: each must be unique.
 fn check_tensor_names(projections: &[Synapses], readouts: &[ReadoutSlot], lists: usize) -> Result<()> {
-    let reserved = ["__metadata__", PSI_MEANS, FEEDBACK_SHARE].into_iter().chain(OPTIMISER);
+    let reserved = ["__metadata__", PSI_MEANS, FEEDBACK_SHARE, REWIRED].into_iter().chain(OPTIMISER);
     let mut taken: HashSet<String> = reserved.map(str::to_owned).chain((0..lists).map(list_tensor)).collect();
     let own = projections.iter().map(|p| (&p.name, vec!["", ".pre", ".post"]));
     let biases = readouts.iter().map(|r| (&r.name, vec![".bias"]));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::connectivity::{self, Ends, MOST_SYNAPSES, Surroundings};
 use super::initial_weights::{self, InitialWeights};
+use super::lesioned_pairs::LesionedPairs;
 use super::populations::{PopulationKind, PopulationRange};
 use crate::description::{Connections, Initialise, NetworkDescription, Projection};
 use crate::error::{Result, invalid};
@@ -47,6 +48,12 @@ pub struct Synapses {
     pub(crate) target_number: f64,
     /// Explicit weights, in the order of the synapses; else how to draw them.
     pub(crate) initial: InitialWeights,
+    /// The pairs that lesions keep silent; `None` without one.
+    pub(super) lesioned: Option<Arc<LesionedPairs>>,
+    /// The synapses among them, ascending.
+    pub(crate) silent: Arc<Vec<u32>>,
+    /// Whether rewiring has moved synapses to other pairs than the description gives.
+    pub(crate) is_rewired: bool,
 }
 
 impl Synapses {
@@ -73,6 +80,10 @@ impl Synapses {
     /// Whether it has no synapses.
     pub fn is_empty(&self) -> bool {
         self.pre.is_empty()
+    }
+    /// Whether a lesion keeps a synapse silent.
+    pub(crate) fn is_silent(&self, synapse: usize) -> bool {
+        !self.silent.is_empty() && self.silent.binary_search(&(synapse as u32)).is_ok()
     }
     pub(crate) fn sign(&self, synapse: usize) -> i8 {
         self.signs[self.pre[synapse] as usize]
@@ -150,6 +161,9 @@ fn connect(
         delay,
         target_number,
         initial,
+        lesioned: None,
+        silent: Arc::default(),
+        is_rewired: false,
     })
 }
 

@@ -73,6 +73,24 @@ impl CounterRng {
         }
     }
 
+    /// The same for ranges of more than 32 bits.
+    ///
+    /// # Panics
+    /// When `n` is 0.
+    pub(crate) fn below_wide(&mut self, n: u64) -> u64 {
+        if let Ok(n) = u32::try_from(n) {
+            return self.below(n).into();
+        }
+        let threshold = n.wrapping_neg() % n;
+        loop {
+            let word = u64::from(self.next_u32()) << 32 | u64::from(self.next_u32());
+            let product = u128::from(word) * u128::from(n);
+            if product as u64 >= threshold {
+                return (product >> 64) as u64;
+            }
+        }
+    }
+
     /// Exponential with mean 1.
     pub fn exponential(&mut self) -> f64 {
         -libm::log(self.uniform())
@@ -134,5 +152,8 @@ mod tests {
         let mean = (0..n).map(|_| rng.exponential()).sum::<f64>() / f64::from(n);
         assert!((mean - 1.0).abs() < 0.03, "{mean}");
         assert!((0..n).all(|_| rng.below(7) < 7));
+        let wide = 3 << 40;
+        let mean = (0..n).map(|_| rng.below_wide(wide) as f64).sum::<f64>() / f64::from(n) / wide as f64;
+        assert!((mean - 0.5).abs() < 0.01 && (0..n).all(|_| rng.below_wide(wide) < wide), "{mean}");
     }
 }

@@ -56,6 +56,8 @@ pub struct StepReport {
     pub evaluation: Evaluation,
     /// Norm of the whole gradient, before clipping.
     pub gradient_norm: f64,
+    /// Synapses of each projection with a weight other than 0, after the step.
+    pub living: Vec<usize>,
 }
 
 /// A batch and the losses by which it is evaluated.
@@ -176,13 +178,14 @@ fn advance<F: Real>(
     workers: &Workers<F>,
 ) -> Result<(Model<F>, StepReport)> {
     let Learned { evaluation, gradients, psi_means } = learned;
+    let gradients = gradients.without_biases(&optimiser.frozen_biases(model.network()));
     let gradient_norm = gradients.norm();
     let span = workers.span(ProfileStage::Optimise, None);
     let mut next = optimiser::step(model, optimiser, &gradients, seed)?;
     span.end();
     workers.count(|| work::tally_optimiser::<F>(next.parameters()));
     let span = workers.span(ProfileStage::Rewire, None);
-    optimiser::rewire(&mut next, optimiser, seed);
+    optimiser::rewire(&mut next, optimiser, seed)?;
     span.end();
     if let Some(means) = psi_means {
         next.psi_means.follow(&means);
@@ -190,7 +193,8 @@ fn advance<F: Real>(
     if let Some(loss) = decay {
         optimiser::decay_feedback(&mut next, loss, optimiser);
     }
-    Ok((next.checked()?, StepReport { evaluation, gradient_norm }))
+    let living = next.living();
+    Ok((next.checked()?, StepReport { evaluation, gradient_norm, living }))
 }
 
 /// Evaluation and gradients of a batch.

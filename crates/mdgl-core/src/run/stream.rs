@@ -18,7 +18,7 @@ use crate::learn::online::{OnlineStep, StepHalf};
 use crate::learn::plan::{LearningPlan, trace_dynamics};
 use crate::learn::traces::{Before, Rows, Traces, trace_lists};
 use crate::model::Model;
-use crate::model::optimiser::{self, Optimiser};
+use crate::model::optimiser::{self, Optimiser, Rewiring};
 use crate::model::psi_means::group_means;
 use crate::network::Network;
 use crate::neuron::Dynamics;
@@ -168,6 +168,10 @@ impl<F: Real> Stream<F> {
         }
         rule.validate_use(Use::Session)?;
         optimiser.validate(model.network())?;
+        if optimiser.rewiring == Rewiring::AllPairs {
+            let allowed = "true or false in a session, whose traces belong to its synapses";
+            return Err(invalid("optimiser.rewiring", "'all-pairs'", allowed));
+        }
         let learns = optimiser.learns(model.network());
         let network = CompiledNetwork::new(model)?;
         let plan = LearningPlan::for_stream(model, &network, rule, &learns)?;
@@ -393,12 +397,13 @@ impl<F: Real> Stream<F> {
 
     fn next_model(&self, model: &Model<F>) -> Result<(Model<F>, StreamUpdate)> {
         let gradients = self.traces.block_gradient().gradients(model, &self.setting.plan)?;
-        let gradient_norm = gradients.norm();
         // A stream's iterations are the model's steps.
         let optimiser = &*self.optimiser.at(model.moments.steps + 1);
+        let gradients = gradients.without_biases(&optimiser.frozen_biases(&self.network));
+        let gradient_norm = gradients.norm();
         let decay = optimiser::next_feedback_decay(model, &self.setting.rule.feedback, optimiser)?;
         let mut next = optimiser::step(model, optimiser, &gradients, self.seed)?;
-        optimiser::rewire(&mut next, optimiser, self.seed);
+        optimiser::rewire(&mut next, optimiser, self.seed)?;
         if let Some(loss) = decay {
             optimiser::decay_feedback(&mut next, loss, optimiser);
         }
