@@ -162,7 +162,7 @@ impl<F: Real> Sharing<'_, F> {
         }
         let without =
             |(term, &windows): (&LossTerm, &usize)| term.loss == Loss::WindowedCrossEntropy && windows == 0;
-        match objective.losses.iter().zip(windows).position(|pair| without(pair)) {
+        match objective.losses.iter().zip(windows).position(without) {
             Some(i) => {
                 let path = format!("targets.{}", objective.losses[i].readout);
                 Err(invalid(path, "empty", "at least one window in the whole batch"))
