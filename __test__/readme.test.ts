@@ -19,6 +19,7 @@ const documents = {
   'docs/guide/build-a-network.md': 7,
   'docs/guide/from-equations-to-code.md': 1,
   'docs/guide/embed.md': 3,
+  'docs/guide/recipes.md': 0,
   'docs/guide/exchange-data.md': 4,
   'docs/guide/a-first-run.md': 0,
   'docs/guide/read-the-dashboard.md': 0,
