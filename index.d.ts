@@ -146,8 +146,11 @@ export declare class Session {
   forward(batch: EncodedBatch): Promise<PendingReadout>
   /** Simulates a batch, which then waits for the signal of a rule of JavaScript's. */
   observe(batch: EncodedBatch): Promise<PendingObservation>
-  /** Computes this rank's share of a batch, of a training step or an evaluation; it then waits for the messages of all ranks. */
-  share(batch: EncodedBatch, place: Rank, step: boolean): Promise<SharedResult>
+  /**
+   * Computes this rank's share of a batch, of a training step or an evaluation; it then waits for the messages of all ranks.
+   * With `whole` the batch has this rank's trials alone.
+   */
+  share(batch: EncodedBatch, place: Rank, step: boolean, whole?: WholeBatch | undefined | null): Promise<SharedResult>
   /** Profiles training iterations on a batch; the model is unchanged. Returns JSON. */
   profile(batch: EncodedBatch, plan: ProfilePlan): Promise<string>
   /** Stops the running job and all later ones. */
@@ -500,4 +503,12 @@ export interface Targets {
   values?: Float64Array | Float32Array
   /** Four numbers per window: trial, first step, end step, class. */
   windows?: Uint32Array
+}
+
+/** The whole batch of which a process holds its share alone. */
+export interface WholeBatch {
+  /** Number of trials. */
+  trials: number
+  /** Number of windows of the targets, one entry per loss; 0 where they have none. */
+  windows: Array<number>
 }

@@ -5,13 +5,19 @@ import test, { type ExecutionContext } from 'ava'
 import {
   type Collective,
   defineRule,
+  evaluate,
+  evidenceAccumulation,
+  gradients,
   MdglError,
   type Metrics,
   Model,
+  makeBatch,
   type Task,
+  type TaskContext,
   type TrainOptions,
   train
 } from '../src/index.js'
+import { builtInTask, TASK_NAMES } from '../src/runs/tasks.js'
 import { invalidAt, rejectsInvalidAt } from './helpers/expect.js'
 import { collect, sides, smallBatch, smallNetwork } from './helpers/small.js'
 
@@ -78,6 +84,120 @@ for (const given of [{}, { rule: 'mdgl-online' }, { rule: 'bptt', regulariser: n
     }
   })
 }
+
+/** A task that makes the range it is asked for, and keeps what it made. */
+function ranged() {
+  const made: TaskContext['range'][] = []
+  const batch = ({ range, rng }: TaskContext) => {
+    made.push(range)
+    const trials = Array.from({ length: range.to - range.from }, (_, i) => range.from + i)
+    return { ...smallBatch(trials.map(trial => rng.trial(trial).integer(2))), range }
+  }
+  return { made, task: { ...sides, batch } satisfies Task }
+}
+
+test('a task that makes ranges makes only those of its process, and trains the same model', async t => {
+  const alone = await trained({})
+  t.deepEqual(await trained({}, ranged().task), alone)
+  for (const size of [1, 2, 3, 4, 5]) {
+    const shares = hub(size).map(collective => ({ collective, ...ranged() }))
+    const ranks = await Promise.all(shares.map(({ collective, task }) => trained({ collective }, task)))
+    for (const rank of ranks) t.deepEqual(rank, alone, `${size} processes`)
+    // Fifty trials are four blocks. A process without one asks for a single trial.
+    for (const { made, collective } of shares) {
+      const first = (rank: number) => Math.min(50, 16 * Math.floor((4 * rank) / size))
+      const [from, to] = [first(collective.rank), first(collective.rank + 1)]
+      t.deepEqual(made[0], from < to ? { from, to, of: 50 } : { from: 0, to: 1, of: 50 })
+      t.is(made.length, 6)
+    }
+  }
+})
+
+for (const name of TASK_NAMES) {
+  test(`processes make and evaluate their own trials of ${name}`, async t => {
+    const task = builtInTask(name)
+    const model = Model.create(task.network({ seed: 1 }))
+    const options = { split: 'validation', size: 38, seed: 3 } as const
+    const whole = await makeBatch(task, options)
+    t.false('range' in whole)
+    const expected = await evaluate(model, whole)
+    for (const [size, collectives] of [2, 5].map(size => [size, hub(size)] as const)) {
+      const found = collectives.map(async collective => {
+        const batch = await makeBatch(task, { ...options, share: collective })
+        t.is(batch.range?.of, 38)
+        return await evaluate(model, batch, { collective })
+      })
+      for (const evaluation of await Promise.all(found)) t.deepEqual(evaluation, expected, `${size} processes`)
+      const shared = hub(size).map(collective => evaluate(model, whole, { collective }))
+      for (const evaluation of await Promise.all(shared)) t.deepEqual(evaluation, expected, 'of the whole batch')
+    }
+  })
+}
+
+test('ranges of permutations are those of the whole batch', async t => {
+  const task = evidenceAccumulation({ cues: 3 })
+  const options = { split: 'train', size: 70, seed: 3 } as const
+  const { targets } = await makeBatch(task, options)
+  for (const size of [1, 2, 3, 5]) {
+    const ranks = Array.from({ length: size }, (_, rank) => makeBatch(task, { ...options, share: { rank, size } }))
+    const parts = await Promise.all(ranks)
+    t.deepEqual(
+      parts.flatMap(part => Array.from(part.targets as Uint32Array)),
+      Array.from(targets as Uint32Array)
+    )
+  }
+})
+
+test('windows are counted over all processes, of which some may have none', async t => {
+  const task: Task = {
+    ...sides,
+    loss: { kind: 'cross-entropy', window: 'targets' },
+    batch: ({ range }) => {
+      const trials = Array.from({ length: range.to - range.from }, (_, i) => range.from + i)
+      const windows = trials.flatMap((trial, i) =>
+        trial < 20 ? [{ trial: i, from: 10, to: 40, class: trial % 2 }] : []
+      )
+      return { ...smallBatch(trials.map(trial => trial % 2)), trials: trials.length, targets: windows, range }
+    }
+  }
+  const alone = await trained({}, task)
+  for (const size of [2, 4]) {
+    const ranks = await Promise.all(hub(size).map(collective => trained({ collective }, task)))
+    for (const rank of ranks) t.deepEqual(rank, alone)
+  }
+  const model = Model.create(smallNetwork())
+  const [first, second] = hub(2)
+  const none: Task = {
+    ...task,
+    batch: context => ({ ...smallBatch([]), trials: 16, targets: [], range: context.range })
+  }
+  const both = [first, second].map(async collective => {
+    const batch = await makeBatch(none, { split: 'test', size: 32, seed: 1, share: collective })
+    return await evaluate(model, batch, { collective })
+  })
+  await Promise.all(both.map(one => rejectsInvalidAt(t, 'targets.choice', () => one)))
+})
+
+test('a range that is not the one asked for is refused, and so is a part where no processes share it', async t => {
+  const model = Model.create(smallNetwork())
+  const share = { rank: 1, size: 2 }
+  const options = { split: 'test', size: 50, seed: 1 } as const
+  const part = await makeBatch(ranged().task, { ...options, share })
+  t.deepEqual(part.range, { from: 32, to: 50, of: 50 })
+  await rejectsInvalidAt(t, 'batch.range', () => evaluate(model, part))
+  await rejectsInvalidAt(t, 'batch.range', () => gradients(model, part, { rule: 'mdgl' }))
+  const [first, second] = hub(2)
+  await rejectsInvalidAt(t, 'batch.range', () => evaluate(model, part, { collective: first }))
+  const fewer = { ...part, ...smallBatch([0, 1]) }
+  await rejectsInvalidAt(t, 'batch.trials', () => evaluate(model, fewer, { collective: second }))
+  const other: Task = { ...sides, batch: () => ({ ...smallBatch(), range: { from: 0, to: 4, of: 50 } }) }
+  await rejectsInvalidAt(t, 'batch.range', () => makeBatch(other, { ...options, share }))
+  await rejectsInvalidAt(t, 'batch.range', () => makeBatch(other, options))
+  await rejectsInvalidAt(t, 'options.share.rank', () => makeBatch(sides, { ...options, share: { rank: 2, size: 2 } }))
+  await rejectsInvalidAt(t, 'options.share.size', () => makeBatch(sides, { ...options, share: { rank: 0, size: 0 } }))
+  const custom = { kind: 'custom', evaluate: () => ({ loss: 0, delta: new Float64Array(0) }) } as const
+  await rejectsInvalidAt(t, 'loss', () => evaluate(model, part, { collective: second, loss: custom }))
+})
 
 test('what cannot be shared is refused by name', t => {
   const [collective] = hub(2)

@@ -1,6 +1,7 @@
 // `npm run try-package`: packs, installs the library and its engine into an empty folder outside the repository, without Rust on
 // the PATH, and runs the README's examples there from ESM, by require, in TypeScript and in a worker; then the command line beside
-// them; then both under other people's tools, with `--all` under those whose installation takes long, too. It needs the registry.
+// them; then both under other people's tools, with `--all` under those whose installation takes long and by the guide's recipes, too; with
+// `--only 'Recipe: (Bun|Deno)'` those alone whose names the regular expression finds. It needs the registry.
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -47,6 +48,27 @@ function installCompiler(project) {
   return project.run('npm', ['install', '--save-dev', ...names, ...QUIET])
 }
 
+async function tryTools(project, tools, tarballs) {
+  const packages = [...new Set(tools.flatMap(([, each]) => each ?? []))]
+  if (packages.length > 0)
+    await timed(`npm install ${packages.join(' ')}`, () =>
+      project.run('npm', ['install', '--save-dev', ...packages, ...QUIET])
+    )
+  for (const [name, , use] of tools) await timed(name, () => use(project, tarballs))
+}
+
+/** Tools alone, whose names a regular expression finds. */
+async function trySome(project, expression) {
+  const tools = [...QUICK_TOOLS, ...SLOW_TOOLS].filter(([name]) => new RegExp(expression).test(name))
+  if (tools.length === 0) throw new Error(`no tool's name matches ${expression}`)
+  const { packInto } = await import('./package/pack.mjs')
+  const out = mkdtempSync(join(tmpdir(), 'mdgl-tarballs-'))
+  const { library, command, engine } = await packInto(out)
+  const tarballs = await install(project, [library, engine, command])
+  rmSync(out, { recursive: true })
+  await tryTools(project, tools, tarballs)
+}
+
 async function tryPackage(project, tools) {
   const { packInto } = await import('./package/pack.mjs')
   const out = mkdtempSync(join(tmpdir(), 'mdgl-tarballs-'))
@@ -70,19 +92,16 @@ async function tryPackage(project, tools) {
   tarballs.push(...(await install(project, [command])))
   rmSync(out, { recursive: true })
   await timed('npx mdgl', () => runCommandLine(project))
-  const packages = tools.map(([, each]) => each)
-  await timed(`npm install ${packages.join(' ')}`, () =>
-    project.run('npm', ['install', '--save-dev', ...packages, ...QUIET])
-  )
-  for (const [name, , use] of tools) await timed(name, () => use(project, tarballs))
+  await tryTools(project, tools, tarballs)
 }
 
 await guarded(async () => {
-  const { values } = parseArgs({ options: { all: { type: 'boolean' } } })
+  const { values } = parseArgs({ options: { all: { type: 'boolean' }, only: { type: 'string' } } })
   await prepare()
   const project = makeProject()
   try {
-    await tryPackage(project, values.all ? [...QUICK_TOOLS, ...SLOW_TOOLS] : QUICK_TOOLS)
+    if (values.only !== undefined) await trySome(project, values.only)
+    else await tryPackage(project, values.all ? [...QUICK_TOOLS, ...SLOW_TOOLS] : QUICK_TOOLS)
     return 0
   } catch (error) {
     console.error(`FAILED ${error.message}`)

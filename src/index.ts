@@ -101,7 +101,13 @@ export {
   rate
 } from './network/neurons.js'
 export type { Range, RecordingShape } from './network/recording-shape.js'
-export { type EvaluateOptions, type Evaluation, evaluate, type ReadoutMetrics } from './operations/evaluate.js'
+export {
+  type EvaluateOptions,
+  type Evaluation,
+  evaluate,
+  type ReadoutMetrics,
+  type SharedEvaluateOptions
+} from './operations/evaluate.js'
 export { type Fit, type FitCheckpoint, type FitOptions, fit } from './operations/fit.js'
 export { type Gradients, type GradientsOptions, gradients } from './operations/gradients.js'
 export { type Prediction, type Predictions, type PredictOptions, predict } from './operations/predict.js'
@@ -144,7 +150,8 @@ export type {
   Regulariser,
   SquaredError,
   StepLoss,
-  Targets
+  Targets,
+  TrialRange
 } from './task/batch.js'
 export {
   type Adam,
@@ -172,6 +179,7 @@ export {
   type KnownNames,
   makeBatch,
   type Random,
+  type Share,
   type Split,
   type Task,
   type TaskContext,

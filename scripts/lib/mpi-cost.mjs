@@ -1,22 +1,40 @@
-// What data-parallel training costs on many ranks, worked out from what messages and blocks cost here.
-import { evidenceAccumulation, Model, makeBatch, train } from '../../dist/index.js'
+// What data-parallel training costs on many ranks: what each rank computes is measured, one after another in this process, with the
+// messages of all, in processor time, so that other load matters little; the time that messages take on their way is worked out.
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { evidenceAccumulation, Model, train } from '../../dist/index.js'
 
 const BLOCK = 16
-const RANKS = [1, 2, 4, 10, 30, 100, 300, 1000]
+const RANKS = [1, 10, 100, 300, 1000]
 /** Trials of the batch that stays the same while ranks are added: at most one block per rank. */
 const STRONG_BLOCKS = 1000
 /** A stated network: 10 Gbit/s, 20 µs. */
 const NETWORK = { name: '10 Gbit/s, 20 µs', alphaMs: 0.02, msPerByte: 1000 / 1.25e9 }
-const ROUNDS = 5
+/** Ranks of which the time is taken, spread over all; of those with large shares, of so many blocks, one, and one iteration. */
+const SAMPLES = 9
+const LARGE = 50
+/** The second has the memory of the first. */
+const ITERATIONS = 2
+const STOP = new Error('the message is known')
 
 /**
- * Latency α of a message and time β a byte by least squares of relative errors. An all-gather in a ring of P ranks takes
- * P − 1 turns, in each of which every rank passes on one message: (P − 1) (α + β n). Two of them are made a message: lengths, bytes.
+ * An all-gather is two: of the lengths and of the bytes. Each goes in ⌈log₂ P⌉ rounds (`crates/mdgl-mpi/src/gather.rs`); in the last
+ * one a rank has all others' bytes.
  */
+const roundsOf = ranks => 2 * Math.ceil(Math.log2(ranks))
+const bytesOf = (ranks, bytes) => (ranks - 1) * (8 + bytes)
+
+/** What the all-gather of MPI itself costs for messages of this size: a ring of P − 1 steps. */
+const ringOf = ranks => 2 * (ranks - 1)
+
+const gatherMs = ({ alphaMs, msPerByte }, ranks, bytes, steps = roundsOf) =>
+  steps(ranks) * alphaMs + bytesOf(ranks, bytes) * msPerByte
+
+/** Latency α of a message and time β a byte by least squares of relative errors. */
 export function messageLine(rows) {
   const sums = { aa: 0, ab: 0, bb: 0, ay: 0, by: 0 }
   for (const { ranks, bytes, ms } of rows) {
-    const [a, b] = [(2 * (ranks - 1)) / ms, ((ranks - 1) * bytes) / ms]
+    const [a, b] = [roundsOf(ranks) / ms, bytesOf(ranks, bytes) / ms]
     sums.aa += a * a
     sums.ab += a * b
     sums.bb += b * b
@@ -28,8 +46,6 @@ export function messageLine(rows) {
   const msPerByte = (sums.aa * sums.by - sums.ab * sums.ay) / det
   return { name: 'shared memory of this machine', alphaMs, msPerByte }
 }
-
-const gatherMs = ({ alphaMs, msPerByte }, ranks, bytes) => (ranks - 1) * (2 * alphaMs + msPerByte * bytes)
 
 /** What was measured, beside the fit. */
 export function messageTable(rows) {
@@ -44,83 +60,167 @@ export function messageTable(rows) {
         `| ${ranks} | ${bytes} | ${ms.toFixed(3)} | ${gatherMs(line, ranks, bytes).toFixed(3)} |`
     ),
     '',
-    `α = ${(1000 * line.alphaMs).toFixed(0)} µs per step, β = ${(1e6 * line.msPerByte).toFixed(3)} ns per byte (${(1e-6 / line.msPerByte).toFixed(2)} GB/s).`
+    `α = ${(1000 * line.alphaMs).toFixed(0)} µs per round, β = ${(1e6 * line.msPerByte).toFixed(3)} ns per byte (${(1e-6 / line.msPerByte).toFixed(2)} GB/s).`
   ].join('\n')
 }
 
-/** Two batch sizes apart: what a block costs, and what every rank does whatever its share. */
-async function measure() {
-  const sizes = []
+function deferred() {
+  let open
+  const promise = new Promise(resolve => {
+    open = resolve
+  })
+  return { promise, open }
+}
+
+/** Processor time of all threads. */
+function busyMs() {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
+const median = values => values.toSorted((a, b) => a - b)[values.length >> 1]
+
+/**
+ * One rank's iterations, each begun once the one before is over, creation of the trials with it. `exchange` is given its message and gives
+ * those of all. Times in ms: `before` its message, `after` those of all have come.
+ */
+async function iterate({ rank, size, blocks, iterations }, exchange) {
+  const times = []
+  let begun
+  let answered
+  let call = 0
+  const gates = Array.from({ length: iterations }, deferred)
+  const task = evidenceAccumulation()
+  const batch = async context => {
+    await gates[context.iteration - 1].promise
+    return task.batch(context)
+  }
   const allGather = async message => {
-    sizes.push(message.byteLength)
-    return [message]
+    // The first call tells the options.
+    if (call++ === 0) return Array.from({ length: size }, () => message)
+    const before = busyMs() - begun
+    const messages = await exchange(message, call - 2)
+    times.push({ before })
+    answered = busyMs()
+    return messages
   }
-  const collective = { rank: 0, size: 1, allGather }
-  const msOf = async blocks => {
-    const task = evidenceAccumulation()
-    const model = Model.create(task.network({ seed: 1 }))
-    const times = []
-    const options = {
-      rule: 'mdgl',
-      threads: 1,
-      batchSize: BLOCK * blocks,
-      iterations: ROUNDS,
-      validateEvery: 0,
-      collective
+  const model = Model.create(task.network({ seed: 1 }))
+  const options = { rule: 'mdgl', threads: 1, batchSize: BLOCK * blocks, iterations, validateEvery: 0 }
+  const training = train(model, { ...task, batch }, { ...options, collective: { rank, size, allGather } })
+  let hash
+  try {
+    for (const { open } of gates) {
+      begun = busyMs()
+      open()
+      await training.next()
+      times.at(-1).after = busyMs() - answered
+      hash ??= createHash('sha256')
+        .update(await model.toBytes())
+        .digest('hex')
     }
-    for await (const { msPerIteration } of train(model, task, options)) times.push(msPerIteration)
-    return times.sort((a, b) => a - b)[ROUNDS >> 1]
+  } catch (error) {
+    if (error !== STOP) throw error
   }
-  const [one, four] = [await msOf(1), await msOf(4)]
-  const block = (four - one) / 3
-  return { block, fixed: Math.max(0, one - block), made: await madeMs(), bytes: Math.max(...sizes) }
+  return { times, hash }
 }
 
-/** What the task takes to make a block of trials, which every rank does for the whole batch. */
-async function madeMs() {
-  const blocks = 64
-  const begun = performance.now()
-  await makeBatch(evidenceAccumulation(), { split: 'train', size: BLOCK * blocks, seed: 1 })
-  return (performance.now() - begun) / blocks
+/** The first message of every rank, computed one after another. */
+async function messagesOf(size, blocks) {
+  const all = []
+  for (let rank = 0; rank < size; rank++) {
+    await iterate({ rank, size, blocks, iterations: 1 }, message => {
+      all.push(message)
+      throw STOP
+    })
+  }
+  return all
 }
 
-/** Subtrees of one rank's share: one where shares are aligned, else up to two a level. */
-function subtrees(blocks) {
-  return blocks <= 1 || Number.isInteger(Math.log2(blocks)) ? 1 : 2 * Math.floor(Math.log2(blocks))
+/** What a rank of so many computes, and that its step is that of a single process. */
+async function measure(size, blocks, expected) {
+  const iterations = blocks / size >= LARGE ? 1 : ITERATIONS
+  if (size === 1) {
+    let bytes = 0
+    const { times, hash } = await iterate({ rank: 0, size, blocks, iterations }, message => {
+      bytes = message.byteLength
+      return [message]
+    })
+    return { ranks: size, ...times.at(-1), bytes, hash }
+  }
+  const all = await messagesOf(size, blocks)
+  const count = iterations === 1 ? 1 : SAMPLES
+  const found = []
+  for (let i = 0; i < count; i++) {
+    const rank = Math.floor((i * size) / count)
+    const { times, hash } = await iterate({ rank, size, blocks, iterations }, (_, iteration) => {
+      if (iteration === 0) return all
+      throw STOP
+    })
+    assert.equal(hash, expected, `rank ${rank} of ${size} has other weights than a single process`)
+    found.push(times)
+  }
+  const bytes = all.reduce((sum, { byteLength }) => sum + byteLength, 0) / size
+  const after = median(found.map(times => times[0].after))
+  return { ranks: size, before: median(found.map(times => times.at(-1).before)), after, bytes }
 }
 
-function table(title, { block, fixed, made, bytes }, network, blocksOf) {
-  const rows = RANKS.map(ranks => {
-    const total = blocksOf(ranks)
-    const own = Math.ceil(total / ranks)
-    const [compute, repeated] = [own * block, fixed + total * made]
-    const messages = gatherMs(network, ranks, bytes * subtrees(own))
-    const all = compute + repeated + messages
-    const alone = total * block + repeated
-    const cells = [compute, repeated, messages, all].map(ms => ms.toFixed(0))
-    return `| ${[ranks, own, ...cells, (alone / all).toFixed(1)].join(' | ')} |`
+function table(title, rows, block, network) {
+  const lines = rows.map(({ ranks, blocks, before, after, bytes, alone }) => {
+    const own = Math.ceil(blocks / ranks)
+    const compute = Math.min(before, own * block)
+    const [ring, messages] = [ringOf, roundsOf].map(steps => gatherMs(network, ranks, bytes, steps))
+    const all = before + after + messages
+    const repeated = before - compute + after
+    const cells = [compute, before - compute, after, messages, all].map(ms => ms.toFixed(1))
+    const last = [
+      (alone / all).toFixed(1),
+      `${((100 * repeated) / all).toFixed(1)} %`,
+      (alone / (all - messages + ring)).toFixed(1)
+    ]
+    return `| ${[ranks, own, ...cells, ...last].join(' | ')} |`
   })
   return [
     `${title}; ${network.name}:`,
     '',
-    '| ranks | blocks per rank | own blocks, ms | repeated on every rank, ms | messages, ms | iteration, ms | speed-up |',
-    '|---|---|---|---|---|---|---|',
-    ...rows
+    '| ranks | blocks per rank | own blocks, ms | beside them, ms | all messages read and the step, ms | messages, ms | iteration, ms | speed-up | repeated | speed-up with a ring |',
+    '|---|---|---|---|---|---|---|---|---|---|',
+    ...lines
   ].join('\n')
 }
 
-/** Strong and weak scaling, over shared memory and over a network. */
+/** Measured for each number of ranks, with blocks that depend on it; `alone` is one process with the same blocks. */
+async function scaling(blocksOf, known) {
+  const once = async (ranks, blocks, expected) => {
+    const key = `${ranks} of ${blocks}`
+    if (!known.has(key)) known.set(key, await measure(ranks, blocks, expected))
+    return known.get(key)
+  }
+  const rows = []
+  for (const ranks of RANKS) {
+    const blocks = blocksOf(ranks)
+    const single = await once(1, blocks)
+    const found = await once(ranks, blocks, single.hash)
+    rows.push({ ...found, blocks, alone: single.before + single.after })
+  }
+  return rows
+}
+
+/** Strong and weak scaling, over a stated network and, where its messages were timed, over shared memory. */
 export async function costTables(line) {
-  const work = await measure()
-  const found = `A block takes ${work.block.toFixed(1)} ms on one thread, the work repeated on every rank ${work.fixed.toFixed(1)} ms, creating a block's trials ${work.made.toFixed(2)} ms, a rank's message with one subtree ${work.bytes} bytes.`
-  const tables = [line, NETWORK].flatMap(network => [
-    table(
-      `Strong scaling, ${STRONG_BLOCKS} blocks (${BLOCK * STRONG_BLOCKS} trials) in all`,
-      work,
-      network,
-      () => STRONG_BLOCKS
-    ),
-    table('Weak scaling, one block per rank', work, network, ranks => ranks)
+  const known = new Map()
+  const strong = await scaling(() => STRONG_BLOCKS, known)
+  const weak = await scaling(ranks => ranks, known)
+  const block = strong[0].before / STRONG_BLOCKS
+  const found = `A block with its trials' creation takes ${block.toFixed(1)} ms on one thread; a rank's message with one block ${strong.at(-1).bytes.toFixed(0)} bytes.`
+  const networks = line === undefined ? [NETWORK] : [line, NETWORK]
+  const tables = networks.flatMap(network => [
+    table(`Strong scaling, ${STRONG_BLOCKS} blocks (${BLOCK * STRONG_BLOCKS} trials) in all`, strong, block, network),
+    table('Weak scaling, one block per rank', weak, block, network)
   ])
   return [found, ...tables].join('\n\n')
+}
+
+// By itself, without MPI: `node scripts/lib/mpi-cost.mjs`.
+if (process.argv[1] === import.meta.filename) {
+  console.log(await costTables())
 }

@@ -2,6 +2,7 @@
 import { cpSync, mkdirSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { COMMAND_PACKAGE, platforms, readManifest } from './platforms.mjs'
+import { managedBy, running, serving } from './recipes.mjs'
 
 const YARN = 'node_modules/@yarnpkg/cli-dist/bin/yarn.js'
 
@@ -198,7 +199,7 @@ async function underYarn(project, tarballs) {
   expect('a run should have its weights', kept.includes('weights.safetensors'), kept.join('\n'))
 }
 
-/** Each: its name, its package, and what tries it in a project that has it and mdgl. */
+/** Each: its name, its package if it needs one, and what tries it in a project that has it and mdgl. */
 export const QUICK_TOOLS = [
   ['Vitest, in a realm of its own', 'vitest@4', underVitest],
   ['esbuild, to ESM and CommonJS', 'esbuild@0.28', withEsbuild],
@@ -206,8 +207,26 @@ export const QUICK_TOOLS = [
   ['@vercel/nft', '@vercel/nft@1', tracedByNft]
 ]
 
-/** The same, of those that take long to install: a part of `npm run soak`. */
+/** The same, of those that take long to install, and the recipes of the guide: a part of `npm run soak`, under Linux. */
 export const SLOW_TOOLS = [
   ['Jest, ESM', 'jest@30', underJest],
-  ["Yarn, Plug'n'Play", '@yarnpkg/cli-dist@4', underYarn]
+  ["Yarn, Plug'n'Play", '@yarnpkg/cli-dist@4', underYarn],
+  ['Recipe: Express', 'express@5', serving('Express')],
+  ['Recipe: Fastify', 'fastify@5', serving('Fastify')],
+  ['Recipe: worker threads', undefined, running('Worker threads')],
+  ['Recipe: node --test', undefined, running('node --test')],
+  ['Recipe: Jest', 'jest@30', running('Jest')],
+  ['Recipe: Vitest, all pools', 'vitest@4', running('Vitest', 'Jest')],
+  ['Recipe: esbuild', 'esbuild@0.28', running('esbuild')],
+  ['Recipe: Rollup', 'rollup@4', running('Rollup')],
+  ['Recipe: webpack', 'webpack@5', running('webpack')],
+  ['Recipe: Vite, server-side rendering', 'vite@7', running('Vite, server-side rendering')],
+  ['Recipe: Node SEA', 'postject@1.0.0-alpha.6', running('A single executable (Node SEA)')],
+  ['Recipe: Bun', 'bun@1', running('Bun')],
+  ['Recipe: Deno', 'deno@2', running('Deno')],
+  ['Recipe: npm', undefined, managedBy('npm')],
+  ['Recipe: pnpm', 'pnpm@10', managedBy('pnpm')],
+  ['Recipe: yarn 1', 'yarn@1', managedBy('yarn 1')],
+  ["Recipe: yarn 4, Plug'n'Play", '@yarnpkg/cli-dist@4', managedBy("yarn 4, Plug'n'Play")],
+  ['Recipe: yarn 4, node_modules', '@yarnpkg/cli-dist@4', managedBy('yarn 4, node_modules')]
 ]

@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 
 const RUST = ['cargo', 'rustc']
-/** What npm and the programs that it starts need. */
-const TOOLS = ['node', 'npm', 'npx', 'sh']
+/** What npm and the programs that it starts need, and what pnpm's commands are made of. */
+const TOOLS = ['node', 'npm', 'npx', 'sh', 'dirname', 'sed', 'uname']
 const isWindows = process.platform === 'win32'
 
 const folders = () => (process.env.PATH ?? '').split(delimiter).filter(folder => folder !== '')
@@ -49,7 +49,7 @@ function toolsFolder(folder) {
 const withoutRust = () =>
   [dirname(process.execPath), ...folders()].filter(each => !RUST.some(name => existsSync(join(each, `${name}.exe`))))
 
-/** Makes the project. `run` resolves to the output, of a program in the project's folder or in `cwd`, and rejects with it where the program fails. */
+/** Makes the project. `run` resolves to the output, of a program in the project's folder or in `cwd`, with variables of `env`, and rejects with it where the program fails. */
 export function makeProject() {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'mdgl-stranger-')))
   const folder = join(root, 'project')
@@ -59,10 +59,15 @@ export function makeProject() {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(npm_|cargo|rust|init_cwd$|node_(?!extra_ca)|path$)/i.test(name)
   )
-  const env = { ...Object.fromEntries(inherited), PATH: path }
-  const run = (program, args, { cwd = folder } = {}) =>
+  const base = { ...Object.fromEntries(inherited), PATH: path }
+  const run = (program, args, { cwd = folder, env } = {}) =>
     new Promise((resolve, reject) => {
-      const child = spawn(program, args, { cwd, env, shell: isWindows, stdio: ['ignore', 'pipe', 'pipe'] })
+      const child = spawn(program, args, {
+        cwd,
+        env: { ...base, ...env },
+        shell: isWindows,
+        stdio: ['ignore', 'pipe', 'pipe']
+      })
       let output = ''
       for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', text => (output += text))
       child.on('error', reject)

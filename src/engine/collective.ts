@@ -1,14 +1,13 @@
 import type { PlannedRule } from '../rule/planned-rule.js'
 import { unlessAborted } from '../support/abort.js'
-import { callable, object, ownMemory, wholeNumber } from '../support/check.js'
+import { callable, object, ownMemory } from '../support/check.js'
 import { invalid, MdglError } from '../support/error.js'
 import { isUint8Array } from '../support/recognise.js'
 import type { Objective } from '../task/objective.js'
+import { checkShare, type Share } from '../task/task.js'
 import type { EncodedBatch } from './encode-batch.js'
 import type { Session } from './engine-session.js'
 
-/** As many as a batch may have trials. */
-const MOST_RANKS = 2 ** 20
 /** The path of what a collective's own function gave. */
 const GATHERED = 'options.collective.allGather()'
 
@@ -24,11 +23,7 @@ const GATHERED = 'options.collective.allGather()'
  * }
  * ```
  */
-export interface Collective {
-  /** This process's number, from 0 on. */
-  readonly rank: number
-  /** How many processes there are. */
-  readonly size: number
+export interface Collective extends Share {
   /**
    * Sends a message to all. Every process calls it equally often, and one call is on its way at a time.
    *
@@ -46,13 +41,12 @@ export interface Collective {
 export function checkCollective(
   given: Collective | undefined,
   objective: Objective,
-  rule: PlannedRule
+  rule: Pick<PlannedRule, 'custom'>
 ): Collective | undefined {
   if (given === undefined) return undefined
   const collective = object(given, 'options.collective')
   callable(collective.allGather, 'options.collective.allGather')
-  const size = wholeNumber(collective.size, 'options.collective.size', 1, MOST_RANKS)
-  wholeNumber(collective.rank, 'options.collective.rank', 0, size - 1)
+  checkShare(collective, 'options.collective')
   if (objective.custom) throw invalid('loss', 'custom', 'with a collective: a built-in loss')
   if (rule.custom !== undefined)
     throw invalid('options.rule', rule.custom, 'with a collective: a rule that is not of defineRule')
@@ -86,6 +80,35 @@ function parseSettings(bytes: Uint8Array, rank: number): Settings {
   }
 }
 
+/** What processes compute together. */
+interface SharedJob {
+  readonly objective: Objective
+  readonly collective: Collective
+  readonly signal: AbortSignal | undefined
+  /** Whether it is a training step, else an evaluation. */
+  readonly step: boolean
+}
+
+/**
+ * The number of windows of each loss's targets in the whole batch, over which its loss is a mean. Processes that make their own trials
+ * alone tell it each other, where a loss has any.
+ */
+async function countWindows(
+  { windows }: EncodedBatch,
+  { terms }: Objective,
+  { collective, signal }: Pick<SharedJob, 'collective' | 'signal'>
+): Promise<number[]> {
+  const own = Array.from(windows)
+  if (!terms.some(({ loss }) => loss.kind === 'cross-entropy' && loss.window === 'targets')) return own
+  const all = await gather(collective, new Uint8Array(Float64Array.from(own).buffer), signal)
+  const counts = all.map((bytes, rank) => {
+    if (bytes.byteLength !== 8 * own.length)
+      throw invalid(`${GATHERED}[${rank}]`, bytes, 'the number of windows at each readout')
+    return new Float64Array(bytes.slice().buffer)
+  })
+  return own.map((_, term) => counts.reduce((sum, count) => sum + (count[term] ?? 0), 0))
+}
+
 /**
  * A training step or an evaluation of which every process computes a share; the result is the same on each.
  *
@@ -93,15 +116,14 @@ function parseSettings(bytes: Uint8Array, rank: number): Settings {
  */
 export async function computeTogether(
   session: Session,
-  { handle }: EncodedBatch,
-  {
-    collective,
-    signal,
-    step
-  }: { readonly collective: Collective; readonly signal: AbortSignal; readonly step: boolean }
+  encoded: EncodedBatch,
+  { objective, collective, signal, step }: SharedJob
 ) {
   const { rank, size } = collective
-  let state = await session.run(engine => engine.share(handle, { rank, size }, step))
+  const { handle, range } = encoded
+  const windows = range === undefined ? [] : await countWindows(encoded, objective, { collective, signal })
+  const whole = range === undefined ? undefined : { trials: range.of, windows }
+  let state = await session.run(engine => engine.share(handle, { rank, size }, step, whole))
   while (state.pending !== undefined) {
     const { pending, message } = state
     const messages = await gather(collective, given(message, 'message'), signal)
@@ -110,7 +132,11 @@ export async function computeTogether(
   return state
 }
 
-async function gather(collective: Collective, message: Uint8Array, signal: AbortSignal): Promise<Uint8Array[]> {
+async function gather(
+  collective: Collective,
+  message: Uint8Array,
+  signal: AbortSignal | undefined
+): Promise<Uint8Array[]> {
   const all = await unlessAborted(Promise.resolve(collective.allGather(message)), signal)
   if (!Array.isArray(all) || all.length !== collective.size) {
     throw invalid(GATHERED, all, `an array of ${collective.size} messages, one a rank`)

@@ -17,33 +17,49 @@ import {
 } from '../support/check.js'
 import { invalid } from '../support/error.js'
 import { isUint32Array } from '../support/recognise.js'
-import type { Batch, BatchShape, DrawKey, InputValues, RateSegment } from '../task/batch.js'
+import type { Batch, BatchShape, DrawKey, InputValues, RateSegment, TrialRange } from '../task/batch.js'
 import { encodeTargets, type Objective } from '../task/objective.js'
-import { eventStream } from '../task/task.js'
+import { askedOf, eventStream, type Share, shareOf } from '../task/task.js'
 
 const MOST_TRIALS = 2 ** 20
 const SEGMENT_FIELDS = 6
+const WINDOW_FIELDS = 4
 
 /** A batch as the engine's copy of it, which shares no memory with it, and the batch itself for custom losses. */
 export interface EncodedBatch extends BatchShape {
   readonly batch: Batch
   /** The engine's copy; the job that computes with it uses it up. */
   readonly handle: binding.EncodedBatch
+  /** Number of windows of each loss's targets; 0 where a loss has none. */
+  readonly windows: readonly number[]
 }
 
-/** Checks a batch and, where there is an objective, its targets, and copies both for the engine. */
+/**
+ * Checks a batch and, where there is an objective, its targets, and copies both for the engine. Only a process that has a share of a
+ * batch may be given its own trials alone.
+ */
 export function encodeBatch(
   batch: Batch,
   description: WholeDescription,
   objective: Objective | undefined,
-  key: DrawKey
+  key: DrawKey,
+  share?: Share
 ): EncodedBatch {
-  const shape = batchShape(batch, description, objective)
+  const shape = batchShape(batch, description, objective, share)
   const lengths = Uint32Array.from(shape.lengths)
   const inputs = encodeInputs(batch, description, shape)
   const targets = objective === undefined ? [] : encodeTargets(objective, batch, shape)
-  return { batch, ...shape, handle: guard(() => new native.EncodedBatch(lengths, inputs, targets, key)) }
+  const { range } = shape
+  if (range !== undefined && share !== undefined && isEmpty(shareOf(share, range.of))) {
+    const none = { inputs: inputs.map(() => ({})), targets: targets.map(() => ({})) }
+    const handle = guard(() => new native.EncodedBatch(new Uint32Array(0), none.inputs, none.targets, key))
+    return { batch, ...shape, handle, windows: targets.map(() => 0) }
+  }
+  const handle = guard(() => new native.EncodedBatch(lengths, inputs, targets, key))
+  return { batch, ...shape, handle, windows: targets.map(({ windows }) => (windows?.length ?? 0) / WINDOW_FIELDS) }
 }
+
+const isEmpty = ({ from, to }: TrialRange) => from === to
 
 /** The key of the events of a single batch. */
 export function drawKey(seed: number | undefined, description: WholeDescription): DrawKey {
@@ -52,12 +68,32 @@ export function drawKey(seed: number | undefined, description: WholeDescription)
 }
 
 /** Checks how many trials a batch has and how long they are; the objective says what its targets are. */
-function batchShape(batch: Batch, description: WholeDescription, objective: Objective | undefined): BatchShape {
-  record(batch, 'batch', ['length', 'trials', 'inputs', 'targets', 'metadata', 'loss', 'regulariser'])
+function batchShape(
+  batch: Batch,
+  description: WholeDescription,
+  objective: Objective | undefined,
+  share: Share | undefined
+): BatchShape {
+  record(batch, 'batch', ['length', 'trials', 'inputs', 'targets', 'metadata', 'loss', 'regulariser', 'range'])
   const dt = description.dt
   const trials = countTrials(batch, objective)
   const lengths = trialLengths(batch.length, trials, dt)
-  return { trials, lengths, steps: lengths.reduce((longest, length) => Math.max(longest, length), 0), dt }
+  const range = checkRange(batch.range, trials, share)
+  return { trials, lengths, steps: lengths.reduce((longest, length) => Math.max(longest, length), 0), dt, range }
+}
+
+/** The range of a batch, which is that of the process; undefined without processes that share it, and where it is not told. */
+function checkRange(given: TrialRange | undefined, trials: number, share: Share | undefined): TrialRange | undefined {
+  if (given === undefined) return undefined
+  const { from, to, of } = record(given, 'batch.range', ['from', 'to', 'of'])
+  wholeNumber(of, 'batch.range.of', 1, MOST_TRIALS)
+  const asked = share === undefined ? { from: 0, to: of, of } : askedOf(share, of)
+  if (from !== asked.from || to !== asked.to) {
+    const whose = share === undefined ? 'without a collective' : `rank ${share.rank}'s of ${share.size}`
+    throw invalid('batch.range', given, `trials ${asked.from} to ${asked.to}, ${whose}`)
+  }
+  if (trials !== to - from) throw invalid('batch.trials', trials, `the ${to - from} trials of the batch's range`)
+  return share && asked
 }
 
 /**

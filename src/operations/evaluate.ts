@@ -1,5 +1,6 @@
 import type { Evaluation as NativeEvaluation } from '#native'
 import { askLoss } from '../engine/ask-loss.js'
+import { type Collective, checkCollective, computeTogether, given } from '../engine/collective.js'
 import { drawKey, type EncodedBatch, encodeBatch } from '../engine/encode-batch.js'
 import { checkOptions, type RunOptions, type Session, withSession } from '../engine/engine-session.js'
 import { type Model, nativeModel } from '../model/model.js'
@@ -15,6 +16,16 @@ export interface EvaluateOptions<ReadoutName extends string = string>
     ObjectiveOptions<ReadoutName> {
   /** Seed of the input events that the engine draws. Default: the network's seed. */
   readonly seed?: number | undefined
+}
+
+/** Options of {@link evaluate}. */
+export interface SharedEvaluateOptions<ReadoutName extends string = string> extends EvaluateOptions<ReadoutName> {
+  /**
+   * The processes that share the work, of which this is one; all call with the same model, batch and options, while nothing else of theirs
+   * uses the collective. Each computes its blocks of 16 trials; the result has the same bits on each and for every number of them. A batch
+   * of {@link makeBatch} with `share` has the trials of this process alone. Built-in losses only. Default: none.
+   */
+  readonly collective?: Collective | undefined
 }
 
 /** How well a readout does on a batch. */
@@ -55,19 +66,26 @@ export interface Evaluation {
  * @param options - The loss and more.
  * @returns The evaluation. A model in training is evaluated as it was after the last completed iteration.
  * @throws {@link MdglError} as a rejection: `'invalid'` for bad options, batches and targets, `'not-finite'`, `'memory'`,
- * `'disposed'`; the signal's reason when aborted; the error of a custom loss as it is.
+ * `'disposed'`; the signal's reason when aborted; the error of a custom loss or a collective as it is.
  */
 export async function evaluate<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,
   batch: Batch<InputNames<D>, ReadoutNames<D>>,
-  options: EvaluateOptions<ReadoutNames<D>> = {}
+  options: SharedEvaluateOptions<ReadoutNames<D>> = {}
 ): Promise<Evaluation> {
   nativeModel(model)
-  const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
-  const objective = objectiveFor(checked, batch, model.description, nativeModel(model))
-  const encoded = encodeBatch(batch, model.description, objective, drawKey(checked.seed, model.description))
+  const checked = checkOptions(options, ['loss', 'regulariser', 'seed', 'collective'])
+  const { description } = model
+  const objective = objectiveFor(checked, batch, description, nativeModel(model))
+  const collective = checkCollective(checked.collective, objective, { custom: undefined })
+  const encoded = encodeBatch(batch, description, objective, drawKey(checked.seed, description), collective)
   const plan = { objective: objective.json, training: false }
-  return await withSession(model, plan, checked, session => score(session, objective, encoded))
+  return await withSession(model, plan, checked, async session => {
+    if (collective === undefined) return await score(session, objective, encoded)
+    const job = { objective, collective, signal: checked.signal, step: false }
+    const { evaluation } = await computeTogether(session, encoded, job)
+    return evaluationOf(given(evaluation, 'evaluation'))
+  })
 }
 
 /**

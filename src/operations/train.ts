@@ -1,7 +1,7 @@
 import type { StepReport } from '#native'
 import { askLoss } from '../engine/ask-loss.js'
 import { askRule } from '../engine/ask-rule.js'
-import { agree, computeTogether, given } from '../engine/collective.js'
+import { agree, type Collective, computeTogether, given } from '../engine/collective.js'
 import { type EncodedBatch, encodeBatch } from '../engine/encode-batch.js'
 import { Session } from '../engine/engine-session.js'
 import type { Model } from '../model/model.js'
@@ -201,15 +201,15 @@ export class TrainingRun implements Training {
   }
 
   async #prepare(split: Split, iteration: number, size: number): Promise<EncodedBatch> {
-    const { task, seed, model, objective } = this.#plan
-    const batch = await taskBatch(task, { seed, split, iteration, size })
-    return encodeBatch(batch, model.description, objective, { seed, stream: eventStream(split), iteration })
+    const { task, seed, model, objective, collective } = this.#plan
+    const batch = await taskBatch(task, { seed, split, iteration, size, share: collective })
+    return encodeBatch(batch, model.description, objective, { seed, stream: eventStream(split), iteration }, collective)
   }
 
   async #step(session: Session, encoded: EncodedBatch): Promise<StepMetrics> {
     const { objective, rule, collective } = this.#plan
     if (collective !== undefined) {
-      const { report } = await computeTogether(session, encoded, { collective, signal: this.#signal, step: true })
+      const { report } = await computeTogether(session, encoded, this.#shared(collective, true))
       return this.#stepped(given(report, 'report'))
     }
     if (rule.custom !== undefined) return await this.#stepByRule(session, encoded, rule.custom)
@@ -223,9 +223,12 @@ export class TrainingRun implements Training {
   async #validate(session: Session, encoded: EncodedBatch): Promise<Evaluation> {
     const { objective, collective } = this.#plan
     if (collective === undefined) return await score(session, objective, encoded)
-    const together = { collective, signal: this.#signal, step: false }
-    const { evaluation } = await computeTogether(session, encoded, together)
+    const { evaluation } = await computeTogether(session, encoded, this.#shared(collective, false))
     return evaluationOf(given(evaluation, 'evaluation'))
+  }
+
+  #shared(collective: Collective, step: boolean) {
+    return { objective: this.#plan.objective, collective, signal: this.#signal, step }
   }
 
   async #stepByRule(session: Session, encoded: EncodedBatch, rule: CustomRule): Promise<StepMetrics> {

@@ -87,7 +87,8 @@ export function abortWith(controller: AbortController, signal: AbortSignal): () 
 }
 
 /** Waits for a promise, but no longer than until the signal aborts. */
-export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise
   // Nobody waits for it where the signal aborts first.
   promise.catch(() => undefined)
   throwIfAborted(signal)

@@ -57,6 +57,16 @@ export type Targets =
   | Float32Array
   | readonly ClassWindow[]
 
+/** Some trials of a batch, of which other processes make the others. */
+export interface TrialRange {
+  /** The first trial. */
+  readonly from: number
+  /** The one past the last. */
+  readonly to: number
+  /** Number of trials of the whole batch. */
+  readonly of: number
+}
+
 /** Trials that are run together: their inputs and what the readouts should have done. */
 export interface Batch<InputName extends string = string, ReadoutName extends string = string> {
   /** Duration in ms, rounded to whole steps, at least one: one for all trials, or one per trial. */
@@ -73,6 +83,11 @@ export interface Batch<InputName extends string = string, ReadoutName extends st
   readonly loss?: Losses<ReadoutName> | undefined
   /** The regulariser that goes with it. */
   readonly regulariser?: Regulariser | null | undefined
+  /**
+   * The range of a larger batch that these trials are; they are numbered from 0 on all the same. A task that has made the range it was asked for,
+   * and no other trials, returns that range here. Only processes that share a batch compute with one. Default: they are the whole batch.
+   */
+  readonly range?: TrialRange | undefined
 }
 
 /** The key of the generator that draws a batch's events. */
@@ -90,6 +105,8 @@ export interface BatchShape {
   /** Steps of the longest trial. */
   readonly steps: number
   readonly dt: number
+  /** The range of a larger batch that they are, for the process that has it; undefined where they are the whole. */
+  readonly range: TrialRange | undefined
 }
 
 /** A readout over a whole batch. */

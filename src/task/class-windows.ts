@@ -9,6 +9,8 @@ export interface WindowedTrials {
   readonly lengths: readonly number[]
   readonly dt: number
   readonly classes: number
+  /** Whether they are a part of a batch, in which there may be no window. */
+  readonly part: boolean
 }
 
 const FIELDS = 4
@@ -25,7 +27,7 @@ interface Window {
 /** Checks windows and packs them in the order of trials and steps: trial, first step, end step, class. */
 export function encodeWindows(given: unknown, trials: WindowedTrials, path: string): Uint32Array {
   const listed = array(given as readonly ClassWindow[], path)
-  if (listed.length === 0) throw invalid(path, given, 'at least one window {trial, from, to, class}')
+  if (listed.length === 0 && !trials.part) throw invalid(path, given, 'at least one window {trial, from, to, class}')
   const windows = listed.map((window, i) => encodeWindow(window, trials, `${path}[${i}]`))
   windows.sort((a, b) => a.trial - b.trial || a.from - b.from)
   refuseOverlaps(windows, trials.dt)

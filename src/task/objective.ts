@@ -103,10 +103,10 @@ export function encodeTargets(objective: Objective, batch: Batch, shape: BatchSh
 }
 
 function encodeTerms(targets: unknown, loss: Loss, shape: BatchShape & { readonly units: number }, path: string) {
-  const { lengths, steps, dt, units } = shape
+  const { lengths, steps, dt, units, range } = shape
   if (loss.kind !== 'cross-entropy') return { values: encodeValues(targets, lengths.length * steps * units, path) }
   if (loss.window !== 'targets') return { classes: encodeClasses(targets, units, lengths.length, path) }
-  return { windows: encodeWindows(targets, { lengths, dt, classes: units }, path) }
+  return { windows: encodeWindows(targets, { lengths, dt, classes: units, part: range !== undefined }, path) }
 }
 
 /** Asks the custom losses about a readout `[trial][step][unit of any readout]`: δ in the engine's layout, and each E. */

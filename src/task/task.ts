@@ -2,7 +2,8 @@ import { guard, native } from '../addon/native.js'
 import type { Names, NetworkDescription } from '../network/description.js'
 import type { InputNames, ReadoutNames } from '../network/names.js'
 import { callable, isObject, object, oneOf, record, wholeNumber } from '../support/check.js'
-import type { Batch, Loss, Losses, Regulariser, Targets } from './batch.js'
+import { invalid } from '../support/error.js'
+import type { Batch, Loss, Losses, Regulariser, Targets, TrialRange } from './batch.js'
 import type { Optimiser } from './optimiser.js'
 
 /** What a batch is for; each split draws random numbers of its own. */
@@ -44,8 +45,13 @@ export interface TaskContext {
   readonly iteration: number
   /** What the batch is for. */
   readonly split: Split
-  /** How many trials are asked for. */
+  /** Number of trials of the batch. */
   readonly size: number
+  /**
+   * The trials that this process computes: all, unless several share the batch. A task may make these alone and return the range with them
+   * ({@link Batch.range}); one that makes all is right too, at more cost.
+   */
+  readonly range: TrialRange
   /** Random numbers keyed by seed, split and iteration. */
   readonly rng: BatchRandom
 }
@@ -162,6 +168,19 @@ export interface BatchOptions {
   readonly seed: number
   /** The iteration, from 1. Default 1. */
   readonly iteration?: number
+  /**
+   * A process among those that share the batch, for example a {@link Collective}. It makes its own trials alone where the task can, and
+   * {@link evaluate} with the same collective computes with them. Default: none, the whole batch.
+   */
+  readonly share?: Share | undefined
+}
+
+/** The place of a process among those that share a batch. */
+export interface Share {
+  /** Number of the process, from 0 on. */
+  readonly rank: number
+  /** Number of processes. */
+  readonly size: number
 }
 
 /**
@@ -175,7 +194,7 @@ export interface BatchOptions {
  * const { accuracy } = await evaluate(model, batch);
  * ```
  * @param task - The task.
- * @param options - Split, size, seed and iteration.
+ * @param options - Split, size, seed, iteration and share.
  * @throws {@link MdglError} as a rejection: `'invalid'` for a task without `batch` and for an option that is not allowed;
  * the task's own error as it is.
  */
@@ -196,13 +215,53 @@ export async function taskBatch<InputName extends string, ReadoutName extends st
 ): Promise<Batch<InputName, ReadoutName>> {
   object(task, 'task')
   const make = callable(task.batch, 'task.batch')
-  record(options, 'options', ['split', 'size', 'seed', 'iteration'])
+  record(options, 'options', ['split', 'size', 'seed', 'iteration', 'share'])
   const split = oneOf(options.split, 'options.split', SPLITS)
   const size = wholeNumber(options.size, 'options.size', 1, MOST_TRIALS)
   const seed = wholeNumber(options.seed, 'options.seed')
   const { iteration = 1 } = options
   wholeNumber(iteration, 'options.iteration', 1, MOST)
-  return await make.call(task, { iteration, split, size, rng: batchRandom(seed, split, iteration) })
+  const share = options.share === undefined ? undefined : checkShare(options.share, 'options.share')
+  const range = share === undefined ? { from: 0, to: size, of: size } : askedOf(share, size)
+  const batch = await make.call(task, { iteration, split, size, range, rng: batchRandom(seed, split, iteration) })
+  return withRange(batch, range, share !== undefined)
+}
+
+/** Trials of a block of the engine; processes share whole blocks. */
+const BLOCK = 16
+
+/** Checks the place of a process. */
+export function checkShare(given: Share, path: string): Share {
+  const { rank, size } = object(given, path)
+  wholeNumber(size, `${path}.size`, 1, MOST_TRIALS)
+  return { rank: wholeNumber(rank, `${path}.rank`, 0, size - 1), size }
+}
+
+/** The trials of a process, which are none where there are more processes than blocks (as in the engine's `run/share.rs`). */
+export function shareOf({ rank, size }: Share, trials: number): TrialRange {
+  const blocks = Math.ceil(trials / BLOCK)
+  const first = (rank: number) => Math.min(trials, BLOCK * Math.floor((blocks * rank) / size))
+  return { from: first(rank), to: first(rank + 1), of: trials }
+}
+
+/** The trials that a task is asked for: the process's own, or one where it has none and only has to see whether the task makes ranges. */
+export function askedOf(share: Share, trials: number): TrialRange {
+  const own = shareOf(share, trials)
+  return own.from < own.to ? own : { from: 0, to: 1, of: trials }
+}
+
+/** A batch with the range that its task returned, which only processes that share it keep. */
+function withRange<B extends Batch>(batch: B, asked: TrialRange, shared: boolean): B {
+  if (!isObject(batch) || Array.isArray(batch) || batch.range === undefined) return batch
+  const { range, ...whole } = batch
+  const { from, to, of } = record(range, 'batch.range', ['from', 'to', 'of'])
+  if (from !== asked.from || to !== asked.to || of !== asked.of)
+    throw invalid(
+      'batch.range',
+      range,
+      `the range that the task was asked for, trials ${asked.from} to ${asked.to} of ${asked.of}`
+    )
+  return shared ? batch : (whole as B)
 }
 
 /** Refuses what cannot make batches. */

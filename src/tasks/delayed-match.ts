@@ -4,7 +4,8 @@ import type { NetworkDescription } from '../network/description.js'
 import { flag, orDefault, record } from '../support/check.js'
 import type { Batch } from '../task/batch.js'
 import type { BatchRandom } from '../task/task.js'
-import type { CellNames, PresetTask } from './preset-task.js'
+import { type AskedTrials, askedTrials } from './asked-trials.js'
+import type { CellNames, PresetContext, PresetTask } from './preset-task.js'
 
 /** The names of the parts of the network of {@link delayedMatch}. */
 export type MatchNames = CellNames<'cues', 'choice', 'inhibitory' | 'excitatory'>
@@ -56,7 +57,7 @@ export function delayedMatch(options: MatchOptions = {}): PresetTask<MatchNames>
     iterations: 2000,
     batchSize: 64,
     validateEvery: 10,
-    batch: ({ size, rng }: { readonly size: number; readonly rng: BatchRandom }) => makeBatch(timing, size, rng)
+    batch: (context: PresetContext) => makeBatch(timing, askedTrials(context), context.rng)
   } as const)
 }
 
@@ -89,12 +90,12 @@ interface Timing {
   readonly wait: number
 }
 
-function makeBatch({ delay, wait }: Timing, size: number, rng: BatchRandom): Batch<'cues'> {
+function makeBatch({ delay, wait }: Timing, { from, trials, part }: AskedTrials, rng: BatchRandom): Batch<'cues'> {
   const secondCue = FIXATION + CUE + delay
   const decision = secondCue + CUE + wait
   const length = decision + DECISION
-  const cues = Array.from({ length: size }, (_, trial) => {
-    const random = rng.trial(trial)
+  const cues = Array.from({ length: trials }, (_, trial) => {
+    const random = rng.trial(from + trial)
     return [random.integer(2), random.integer(2)] as const
   })
   const rates = cues.flatMap(([first, second], trial) => {
@@ -107,5 +108,5 @@ function makeBatch({ delay, wait }: Timing, size: number, rng: BatchRandom): Bat
     ]
   })
   const targets = Uint32Array.from(cues, ([first, second]) => (first === second ? 1 : 0))
-  return { length, trials: size, inputs: { cues: { rates } }, targets }
+  return { length, trials, ...part, inputs: { cues: { rates } }, targets }
 }

@@ -5,7 +5,8 @@ import { toSteps } from '../network/duration.js'
 import { oneOf, orDefault, record } from '../support/check.js'
 import type { Batch } from '../task/batch.js'
 import type { BatchRandom } from '../task/task.js'
-import type { CellNames, PresetTask } from './preset-task.js'
+import { type AskedTrials, askedTrials } from './asked-trials.js'
+import type { CellNames, PresetContext, PresetTask } from './preset-task.js'
 
 /** The names of the parts of the network of {@link delayedXor}. */
 export type XorNames = CellNames<'cues', 'choice', 'inhibitory' | 'excitatory'>
@@ -54,7 +55,7 @@ export function delayedXor(options: XorOptions = {}): PresetTask<XorNames> {
     iterations: 3000,
     batchSize: 32,
     validateEvery: 10,
-    batch: ({ size, rng }: { readonly size: number; readonly rng: BatchRandom }) => makeBatch(delay, size, rng)
+    batch: (context: PresetContext) => makeBatch(delay, askedTrials(context), context.rng)
   } as const)
 }
 
@@ -105,20 +106,20 @@ function spikingNetwork({ seed }: { readonly seed: number }): NetworkDescription
     .build()
 }
 
-function makeBatch(delay: number, size: number, rng: BatchRandom): Batch<'cues'> {
+function makeBatch(delay: number, { from, trials: count, part }: AskedTrials, rng: BatchRandom): Batch<'cues'> {
   const steps = CUE + delay + CUE
   const starts = [0, CUE + delay]
-  const trials = Array.from({ length: size }, (_, trial) => {
-    const random = rng.trial(trial)
+  const trials = Array.from({ length: count }, (_, trial) => {
+    const random = rng.trial(from + trial)
     return { random, cues: [random.integer(2), random.integer(2)] as const }
   })
-  const cues = analogueCurrent({ trials: size, steps, units: 2 }, (trial, step, unit) => {
+  const cues = analogueCurrent({ trials: count, steps, units: 2 }, (trial, step, unit) => {
     const { random, cues } = trials[trial] as (typeof trials)[number]
     const bump = cues[unit] === 1 ? gaussian(step - (starts[unit] ?? 0)) : 0
     return BASELINE + bump + NOISE * random.normal()
   })
   const targets = Uint32Array.from(trials, ({ cues: [first, second] }) => (first === second ? 1 : 0))
-  return { length: steps, trials: size, inputs: { cues }, targets }
+  return { length: steps, trials: count, ...part, inputs: { cues }, targets }
 }
 
 /** The bump at a step of its cue's window, and 0 outside. */

@@ -6,9 +6,10 @@ import { invalid } from '../support/error.js'
 import { deepFreeze } from '../support/freeze.js'
 import type { Batch, RateSegment } from '../task/batch.js'
 import type { BatchRandom } from '../task/task.js'
+import { type AskedTrials, askedTrials, drawPermuted } from './asked-trials.js'
 import { type FunctionalType, functionalTypes, type WithFunctionalTypes } from './functional-types.js'
 import { lasting, lastingOrNone } from './lasting.js'
-import type { PresetTask } from './preset-task.js'
+import type { PresetContext, PresetTask } from './preset-task.js'
 
 /** Names of the parts of the network of {@link evidenceAccumulation}. */
 export interface EvidenceNames {
@@ -87,7 +88,7 @@ export function evidenceAccumulation(options: EvidenceOptions = {}): PresetTask 
     iterations: 2000,
     batchSize: 64,
     validateEvery: 10,
-    batch: ({ size, rng }: { size: number; rng: BatchRandom }) => makeBatch(timing, size, rng)
+    batch: (context: PresetContext) => makeBatch(timing, askedTrials(context), context.rng)
   } as const)
 }
 
@@ -146,23 +147,18 @@ function complete(options: EvidenceOptions): Required<EvidenceOptions> {
   }
 }
 
-function makeBatch(timing: Required<EvidenceOptions>, size: number, rng: BatchRandom): Batch<'cues'> {
+function makeBatch(timing: Required<EvidenceOptions>, asked: AskedTrials, rng: BatchRandom): Batch<'cues'> {
   const { cues, cueInterval, delay, recallDuration } = timing
   const length = cues * cueInterval + delay + recallDuration
-  const patterns = drawPatterns(size, 2 ** cues, rng)
+  // The bits of a pattern's number are its cues, 1 for left.
+  const patterns = drawPermuted(asked, 2 ** cues, rng)
   return {
     length,
-    trials: size,
+    trials: asked.trials,
+    ...asked.part,
     inputs: { cues: { rates: patterns.flatMap((pattern, trial) => segments(pattern, trial, length, timing)) } },
     targets: Uint32Array.from(patterns, pattern => (leftCues(pattern, cues) * 2 > cues ? 1 : 0))
   }
-}
-
-/** The bits of a pattern's number are its cues, 1 for left. */
-function drawPatterns(size: number, count: number, rng: BatchRandom): number[] {
-  const patterns: number[] = []
-  while (patterns.length < size) patterns.push(...rng.permutation(count))
-  return patterns.slice(0, size)
 }
 
 function segments(pattern: number, trial: number, length: number, timing: Required<EvidenceOptions>): RateSegment[] {

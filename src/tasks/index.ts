@@ -18,7 +18,7 @@ export {
   type PatternVariant,
   patternGeneration
 } from './pattern-generation.js'
-export type { CellNames, PresetTask } from './preset-task.js'
+export type { CellNames, PresetContext, PresetTask } from './preset-task.js'
 export { type DigitsNames, type DigitsOptions, sequentialDigits } from './sequential-digits.js'
 export { type StoreRecallNames, type StoreRecallOptions, storeRecall } from './store-recall.js'
 export { type SinesOptions, sumOfSines } from './sum-of-sines.js'

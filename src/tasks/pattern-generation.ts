@@ -2,7 +2,8 @@ import { frozenPoisson } from '../encoders/frozen-poisson.js'
 import { network } from '../network/builder.js'
 import { oneOf, record, wholeNumber } from '../support/check.js'
 import { fixedRandom, type Random } from '../task/task.js'
-import type { CellNames, PresetTask } from './preset-task.js'
+import { askedTrials } from './asked-trials.js'
+import type { CellNames, PresetContext, PresetTask } from './preset-task.js'
 import { sumOfSines } from './sum-of-sines.js'
 
 /** The published settings of {@link patternGeneration}. */
@@ -59,12 +60,11 @@ export function patternGeneration(options: PatternOptions = {}): PresetTask<Patt
     iterations: 2000,
     batchSize: preset.batchSize,
     validateEvery: 10,
-    batch: ({ size }: { readonly size: number }) => ({
-      length: preset.duration,
-      trials: size,
-      inputs: { noise: frozen(size) },
-      targets: repeated(target, size)
-    })
+    batch: (context: PresetContext) => {
+      const { trials, part } = askedTrials(context)
+      const inputs = { noise: frozen(trials) }
+      return { length: preset.duration, trials, ...part, inputs, targets: repeated(target, trials) }
+    }
   } as const)
 }
 

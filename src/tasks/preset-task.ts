@@ -43,5 +43,8 @@ export interface PresetTask<N extends Names = Names> extends Task<N> {
    *
    * @param context - Iteration, split, size and random numbers.
    */
-  batch(context: TaskContext): Batch<N['input'], never> | Promise<Batch<N['input'], never>>
+  batch(context: PresetContext): Batch<N['input'], never> | Promise<Batch<N['input'], never>>
 }
+
+/** What a built-in task is told; without a range it makes all trials. */
+export type PresetContext = Omit<TaskContext, 'range'> & Partial<Pick<TaskContext, 'range'>>

@@ -3,10 +3,10 @@ import { network } from '../network/builder.js'
 import type { NetworkDescription } from '../network/description.js'
 import { nonNegative, orDefault, record } from '../support/check.js'
 import type { Batch } from '../task/batch.js'
-import type { BatchRandom, Split } from '../task/task.js'
+import { type AskedTrials, askedTrials, drawPermuted } from './asked-trials.js'
 import { DIGITS_SPLITS, digits } from './digits.js'
 import { lasting } from './lasting.js'
-import type { CellNames, PresetTask } from './preset-task.js'
+import type { CellNames, PresetContext, PresetTask } from './preset-task.js'
 
 /** The names of the parts of the network of {@link sequentialDigits}. */
 export type DigitsNames = CellNames<'pixels', 'digit', 'inhibitory' | 'excitatory'>
@@ -63,8 +63,10 @@ export function sequentialDigits(options: DigitsOptions = {}): PresetTask<Digits
     iterations: 2000,
     batchSize: 64,
     validateEvery: 10,
-    batch: ({ split, size, rng }: { readonly split: Split; readonly size: number; readonly rng: BatchRandom }) =>
-      makeBatch(code, drawImages(split, size, rng))
+    batch: (context: PresetContext) => {
+      const asked = askedTrials(context)
+      return { ...makeBatch(code, drawImages(asked, context)), ...asked.part }
+    }
   } as const)
 }
 
@@ -85,11 +87,9 @@ function digitsNetwork({ seed }: { readonly seed: number }): NetworkDescription<
     .build()
 }
 
-function drawImages(split: Split, size: number, rng: BatchRandom): number[] {
+function drawImages(asked: AskedTrials, { split, rng }: PresetContext): number[] {
   const [first, end] = DIGITS_SPLITS[split]
-  const images: number[] = []
-  while (images.length < size) images.push(...rng.permutation(end - first).map(image => first + image))
-  return images.slice(0, size)
+  return drawPermuted(asked, end - first, rng).map(image => first + image)
 }
 
 function makeBatch({ rowDuration, peakRate }: Required<DigitsOptions>, images: readonly number[]): Batch<'pixels'> {

@@ -5,8 +5,9 @@ import { orDefault, positive, record, wholeNumber } from '../support/check.js'
 import { invalid } from '../support/error.js'
 import type { Batch, ClassWindow } from '../task/batch.js'
 import type { BatchRandom, Random } from '../task/task.js'
+import { type AskedTrials, askedTrials } from './asked-trials.js'
 import { lasting } from './lasting.js'
-import type { CellNames, PresetTask } from './preset-task.js'
+import type { CellNames, PresetContext, PresetTask } from './preset-task.js'
 
 /** The names of the parts of the network of {@link storeRecall}. */
 export type StoreRecallNames = CellNames<'symbols', 'bit', 'inhibitory' | 'excitatory'>
@@ -60,7 +61,7 @@ export function storeRecall(options: StoreRecallOptions = {}): PresetTask<StoreR
     iterations: 1000,
     batchSize: 128,
     validateEvery: 10,
-    batch: ({ size, rng }: { readonly size: number; readonly rng: BatchRandom }) => makeBatch(stream, size, rng)
+    batch: (context: PresetContext) => makeBatch(stream, askedTrials(context), context.rng)
   } as const)
 }
 
@@ -100,9 +101,13 @@ interface StreamSymbol {
   readonly bit: 0 | 1
 }
 
-function makeBatch(stream: Required<StoreRecallOptions>, size: number, rng: BatchRandom): Batch<'symbols'> {
+function makeBatch(
+  stream: Required<StoreRecallOptions>,
+  { from, trials: count, part }: AskedTrials,
+  rng: BatchRandom
+): Batch<'symbols'> {
   const { symbolDuration } = stream
-  const trials = Array.from({ length: size }, (_, trial) => drawSequence(stream, rng.trial(trial)))
+  const trials = Array.from({ length: count }, (_, trial) => drawSequence(stream, rng.trial(from + trial)))
   const rates = trials.flatMap((sequence, trial) =>
     sequence.flatMap(({ command, bit }, at) =>
       poissonRates(
@@ -118,7 +123,8 @@ function makeBatch(stream: Required<StoreRecallOptions>, size: number, rng: Batc
   )
   return {
     length: stream.symbols * symbolDuration,
-    trials: size,
+    trials: count,
+    ...part,
     inputs: { symbols: { rates } },
     targets: trials.flatMap((sequence, trial) => recalls(sequence, trial, symbolDuration))
   }

@@ -442,7 +442,7 @@ export const calls: Readonly<Record<string, Call>> = {
   // Runs.
   // What the task gave is handed on as it is.
   makeBatch: {
-    args: () => [task(), { split: 'test', size: 3, seed: 1, iteration: 2 }],
+    args: () => [task(), { split: 'test', size: 3, seed: 1, iteration: 2, share: { rank: 0, size: 1 } }],
     run: async (_, ...args) => void (await api.makeBatch(...(args as unknown as Parameters<typeof api.makeBatch>))),
     loose: /^\[0\]/
   },

@@ -65,6 +65,7 @@ fn batch(iteration: u32) -> EncodedBatch {
         inputs: vec![Input::Rates(segments)],
         targets: vec![Targets::Classes(classes)],
         key: DrawKey { seed: SEED, stream: 0, iteration },
+        part: None,
     }
 }
 

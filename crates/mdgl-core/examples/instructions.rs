@@ -76,6 +76,7 @@ impl Exported {
             lengths: None,
             inputs: self.network.inputs.iter().map(|population| events(&population.name)).collect(),
             key: DrawKey { seed: self.seed, stream: 0, iteration: 1 },
+            part: None,
             targets: vec![self.targets()],
         }
     }

@@ -31,7 +31,7 @@ mod single;
 
 pub use batch::encode::StepInput;
 pub use batch::loss::{self, Loss, LossTerm, Objective, Regulariser};
-pub use batch::{ClassWindow, DrawKey, EncodedBatch, Event, Input, RateSegment, Targets};
+pub use batch::{ClassWindow, DrawKey, EncodedBatch, Event, Input, Part, RateSegment, Targets};
 pub use description::list::{Array, List};
 pub use description::published::RULE_NAMES;
 pub use description::rule::Rule;

@@ -316,8 +316,15 @@ fn at_threshold(conventions: Value, steps: usize, layout: Layout) -> Vec<(u32, u
     let model = Model::<f64>::new(Arc::new(network)).unwrap();
     let events = (0..steps as u32).map(|step| Event { trial: 0, step, unit: 0, count: 1 }).collect();
     let inputs = vec![Input::Events(events)];
-    let batch =
-        EncodedBatch { trials: 1, steps, lengths: None, inputs, targets: vec![], key: DrawKey::default() };
+    let batch = EncodedBatch {
+        trials: 1,
+        steps,
+        lengths: None,
+        inputs,
+        targets: vec![],
+        key: DrawKey::default(),
+        part: None,
+    };
     let workers = Workers::with_instructions(1, best()).unwrap().with_layout(layout);
     let cancel = AtomicBool::new(false);
     let recording = simulate(&model, &batch, Record::default(), &workers, &cancel).unwrap();

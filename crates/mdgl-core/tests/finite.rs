@@ -50,6 +50,7 @@ impl Task {
                 inputs: vec![input],
                 targets: vec![targets],
                 key: DrawKey::default(),
+                part: None,
             },
             objective: serde_json::from_value(json!({ "losses": [loss] })).unwrap(),
         }

@@ -142,6 +142,7 @@ fn check<F: Real>(tolerance: f64, instructions: Instructions) {
             inputs: vec![Input::Events(events(&fixture["inputs"]))],
             targets,
             key: DrawKey::default(),
+            part: None,
         };
         let mut spikes = events(&fixture["spikes"]);
         spikes.sort_unstable();

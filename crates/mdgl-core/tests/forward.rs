@@ -175,6 +175,7 @@ impl Mixed {
                 Targets::Values(draw(TRIALS * STEPS * 2)),
             ],
             key: DrawKey::default(),
+            part: None,
         };
         let objective = json!({
             "losses": [
@@ -315,6 +316,7 @@ fn too_much_memory_is_refused_with_its_size() {
         inputs: vec![Input::Silent],
         targets: vec![Targets::Classes(vec![1])],
         key: DrawKey::default(),
+        part: None,
     };
     let objective: Objective =
         serde_json::from_value(json!({"losses": [{"readout": "out", "kind": "cross-entropy", "window": 1}]}))

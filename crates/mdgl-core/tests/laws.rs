@@ -205,6 +205,7 @@ pub(crate) fn single(case: &Case<f64>, trial: usize, length: u32) -> Case<f64> {
             inputs: vec![Input::Events(events)],
             targets: vec![targets],
             key: case.batch.key,
+            part: None,
         },
         objective: case.objective.clone(),
         first: case.first.clone(),

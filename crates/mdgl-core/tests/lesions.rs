@@ -137,7 +137,7 @@ proptest! {
 /// What rewiring does not restart in a lesion it does not restart elsewhere either: all others come back, and no more.
 #[test]
 fn rewiring_keeps_the_number_without_the_lesioned() {
-    let kills = Optimiser { l1: 1e4, ..Optimiser::default() };
+    let kills = Optimiser { l1: 1e4, ..Optimiser::fig_3c() };
     let mut model = made::<f64>(description()).unwrap();
     model.lesion(lesion(json!({"projection": "lif->lif", "pre": [0], "post": [1]}))).unwrap();
     model.lesion(lesion(json!({"from": "lif", "to": "alif"}))).unwrap();
@@ -151,7 +151,7 @@ fn rewiring_keeps_the_number_without_the_lesioned() {
 
 #[test]
 fn files_and_checkpoints_hold_lesions_and_training_goes_on_from_them() {
-    let optimiser = Optimiser { l1: 0.05, temperature: 1e-6, ..Optimiser::default() };
+    let optimiser = Optimiser { l1: 0.05, temperature: 1e-6, ..Optimiser::fig_3c() };
     let mut model = trained(made::<f32>(description()).unwrap(), &optimiser, 0..2);
     model.lesion(lesion(lesions()[1].clone())).unwrap();
     model.lesion(lesion(lesions()[5].clone())).unwrap();
@@ -178,7 +178,7 @@ fn files_and_checkpoints_hold_lesions_and_training_goes_on_from_them() {
 fn sessions_respect_lesions() {
     let mut model = made::<f64>(description()).unwrap();
     model.lesion(lesion(lesions()[1].clone())).unwrap();
-    let optimiser = Optimiser { l1: 0.5, temperature: 1e-4, ..Optimiser::default() };
+    let optimiser = Optimiser { l1: 0.5, temperature: 1e-4, ..Optimiser::fig_3c() };
     let mut stream = Stream::new(&model, &Rule::eprop().online(), &optimiser, 3).unwrap();
     for _ in 0..4 {
         for _ in 0..20 {

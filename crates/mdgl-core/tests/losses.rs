@@ -49,6 +49,7 @@ impl Case {
                 inputs: vec![Input::Analogue(values)],
                 targets: Vec::new(),
                 key: DrawKey::default(),
+                part: None,
             },
             workers: Workers::with_instructions(1, best()).unwrap(),
             cancel: AtomicBool::new(false),

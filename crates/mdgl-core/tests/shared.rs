@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use mdgl_core::description::rule::Estimator;
 use mdgl_core::{
-    Assignment, DrawKey, EncodedBatch, Error, Evaluation, Input, Model, Objective, Optimiser, RULE_NAMES,
-    RateSegment, Real, Rule, Share, SharedWork, Sharing, StepReport, Targets, Training, Turnout, Workers,
-    evaluate, train_step,
+    Assignment, ClassWindow, DrawKey, EncodedBatch, Error, Evaluation, Event, Input, Model, Objective,
+    Optimiser, Part, RULE_NAMES, RateSegment, Real, Rule, Share, SharedWork, Sharing, StepReport, Targets,
+    Training, Turnout, Workers, evaluate, train_step,
 };
 use serde_json::{Value, json};
 
@@ -31,7 +31,15 @@ fn target(trials: u32, regulariser: Value) -> StreamTarget {
     let key = DrawKey { seed: 5, stream: 0, iteration: 0 };
     let loss = json!({"readout": "out", "kind": "cross-entropy", "window": 10});
     StreamTarget {
-        batch: EncodedBatch { trials: trials as usize, steps: 50, lengths: None, inputs, targets, key },
+        batch: EncodedBatch {
+            trials: trials as usize,
+            steps: 50,
+            lengths: None,
+            inputs,
+            targets,
+            key,
+            part: None,
+        },
         objective: serde_json::from_value(json!({"losses": [loss], "regulariser": regulariser})).unwrap(),
     }
 }
@@ -40,9 +48,126 @@ fn regularised() -> Value {
     json!({"strength": 1.0, "targetRate": 20.0})
 }
 
+/// Trials of lengths of their own, the longest in no first block, and what they are given and asked for.
+fn uneven(
+    trials: u32,
+    inputs: fn(&[u32]) -> Input,
+    loss: Value,
+    targets: fn(&[u32]) -> Targets,
+) -> StreamTarget {
+    let lengths: Vec<u32> = (0..trials).map(|b| 31 + b / 16 * 4 - b % 5).collect();
+    let (inputs, targets) = (vec![inputs(&lengths)], vec![targets(&lengths)]);
+    let key = DrawKey { seed: 9, stream: 1, iteration: 3 };
+    let steps = *lengths.iter().max().unwrap() as usize;
+    let lengths = Some(lengths);
+    StreamTarget {
+        batch: EncodedBatch { trials: trials as usize, steps, lengths, inputs, targets, key, part: None },
+        objective: serde_json::from_value(json!({"losses": [loss], "regulariser": regularised()})).unwrap(),
+    }
+}
+
+/// A number per trial, step and unit; beyond a trial's end nothing that counts.
+fn values(lengths: &[u32], units: usize) -> Vec<f64> {
+    let count = lengths.len() * *lengths.iter().max().unwrap() as usize * units;
+    (0..count).map(|i| (i as f64 * 0.7).sin()).collect()
+}
+
+/// Rates and classes; analogue input and values to follow; events and windows, of which some blocks have none.
+fn uneven_targets() -> [StreamTarget; 3] {
+    let rates = |lengths: &[u32]| {
+        let segment = |(b, &end)| RateSegment { trial: b, units: (0, 10), steps: (b % 3, end), rate: 70.0 };
+        Input::Rates((0..).zip(lengths).map(segment).collect())
+    };
+    let classes = |lengths: &[u32]| Targets::Classes((0..lengths.len() as u32).map(|b| b / 3 % 2).collect());
+    let events = |lengths: &[u32]| {
+        let event = |b: u32, step| Event { trial: b, step, unit: (b + step) % 10, count: 1 + b % 2 };
+        Input::Events(
+            (0..).zip(lengths).flat_map(|(b, &end)| (0..end).map(move |step| event(b, step))).collect(),
+        )
+    };
+    let windows = |lengths: &[u32]| {
+        let trials = (0..lengths.len() as u32).filter(|b| b / 16 % 2 == 1);
+        Targets::Windows(
+            trials.map(|trial| ClassWindow { trial, steps: 3..9 + trial % 3, class: trial % 2 }).collect(),
+        )
+    };
+    let loss = |kind: &str| json!({"readout": "out", "kind": kind});
+    let cross_entropy = json!({"readout": "out", "kind": "cross-entropy", "window": 5});
+    let followed = |lengths: &[u32]| Targets::Values(values(lengths, 2));
+    [
+        uneven(72, rates, cross_entropy, classes),
+        uneven(50, |lengths| Input::Analogue(values(lengths, 10)), loss("squared-error"), followed),
+        uneven(70, events, loss("windowed-cross-entropy"), windows),
+    ]
+}
+
 impl StreamTarget {
     fn assignment(&self) -> Assignment<'_> {
         Assignment { batch: &self.batch, objective: &self.objective }
+    }
+
+    /// What each of so many ranks makes of it: its own trials.
+    fn parts(&self, ranks: usize) -> Vec<Self> {
+        (0..ranks).map(|rank| self.part(Share::new(rank, ranks).unwrap())).collect()
+    }
+
+    fn part(&self, share: Share) -> Self {
+        let EncodedBatch { trials, steps, lengths, inputs, targets, key, .. } = &self.batch;
+        let own = share.trials(*trials);
+        let lengths = lengths.as_ref().map(|lengths| lengths[own.clone()].to_vec());
+        let longest = lengths.as_ref().map_or(*steps, |own| own.iter().copied().max().unwrap_or(0) as usize);
+        let holds = |trial: u32| own.contains(&(trial as usize));
+        let moved = |trial: u32| trial - own.start as u32;
+        let restrided = |values: &[f64]| {
+            let units = values.len() / trials / steps;
+            let trial = |b: usize| values[b * steps * units..][..longest * units].to_vec();
+            own.clone().flat_map(trial).collect()
+        };
+        let input = |input: &Input| match input {
+            Input::Rates(segments) => Input::Rates(
+                segments
+                    .iter()
+                    .filter(|s| holds(s.trial))
+                    .map(|s| RateSegment { trial: moved(s.trial), ..s.clone() })
+                    .collect(),
+            ),
+            Input::Events(events) => Input::Events(
+                events
+                    .iter()
+                    .filter(|e| holds(e.trial))
+                    .map(|e| Event { trial: moved(e.trial), ..*e })
+                    .collect(),
+            ),
+            Input::Analogue(values) => Input::Analogue(restrided(values)),
+            Input::Silent => Input::Silent,
+        };
+        let windows = |targets: &Targets| match targets {
+            Targets::Windows(windows) => windows.len(),
+            _ => 0,
+        };
+        let part = Part { first: own.start, trials: *trials, windows: targets.iter().map(windows).collect() };
+        let target = |targets: &Targets| match targets {
+            Targets::Classes(classes) => Targets::Classes(classes[own.clone()].to_vec()),
+            Targets::Values(values) => Targets::Values(restrided(values)),
+            Targets::Windows(windows) => Targets::Windows(
+                windows
+                    .iter()
+                    .filter(|w| holds(w.trial))
+                    .map(|w| ClassWindow { trial: moved(w.trial), ..w.clone() })
+                    .collect(),
+            ),
+            Targets::None => Targets::None,
+        };
+        let batch = EncodedBatch {
+            trials: own.len(),
+            steps: longest,
+            lengths,
+            inputs: inputs.iter().map(input).collect(),
+            targets: targets.iter().map(target).collect(),
+            key: *key,
+            part: Some(part),
+        };
+        Self { batch, objective: self.objective.clone() }
     }
 }
 
@@ -57,6 +182,17 @@ struct Rank<'a, F: Real> {
 }
 
 impl<'a, F: Real> Rank<'a, F> {
+    /// Each with its own trials.
+    fn with_parts(
+        model: &'a Model<F>,
+        parts: &'a [StreamTarget],
+        training: Option<Training<'a>>,
+    ) -> Vec<Self> {
+        let mut ranks = Self::all(parts.len(), model, &parts[0], training);
+        ranks.iter_mut().zip(parts).for_each(|(rank, part)| rank.target = part);
+        ranks
+    }
+
     fn all(
         ranks: usize,
         model: &'a Model<F>,
@@ -129,11 +265,12 @@ fn same_as_alone<F: Real>(model: &Model<F>, target: &StreamTarget, rule: &Rule, 
     )
     .unwrap();
     let expected: (Vec<u8>, StepReport) = (alone.0.to_checkpoint().unwrap(), alone.1);
+    let training = Some(Training { rule, optimiser: &optimiser });
     for ranks in [1, 2, 3, 4, 5, 7] {
-        let turnouts =
-            together(&Rank::all(ranks, model, target, Some(Training { rule, optimiser: &optimiser })));
-        assert_eq!(turnouts.len(), ranks);
-        for turnout in turnouts {
+        let whole = together(&Rank::all(ranks, model, target, training));
+        let parts = together(&Rank::with_parts(model, &target.parts(ranks), training));
+        assert_eq!((whole.len(), parts.len()), (ranks, ranks));
+        for turnout in whole.into_iter().chain(parts) {
             let Turnout::Trained(next, report) = turnout else { panic!("{turnout:?}") };
             assert_eq!(report, expected.1, "{name} on {ranks} ranks");
             assert!(next.to_checkpoint().unwrap() == expected.0, "{name} on {ranks} ranks");
@@ -163,14 +300,59 @@ fn doubles_few_trials_and_other_conventions_give_the_same_bits_too() {
 }
 
 #[test]
+fn ranks_that_make_their_own_trials_alone_give_the_same_bits() {
+    let (model, targets) = (model::<f32>(), uneven_targets());
+    for target in &targets {
+        for name in ["mdgl", "mdgl-membrane", "mdgl-online", "bptt", "eprop"] {
+            same_as_alone(&model, target, &Rule::named(name).unwrap(), name);
+        }
+    }
+    let mut changed = description();
+    changed["conventions"] = json!("bellec2020");
+    changed["populations"][1]["adaptationStrength"] = json!(0.05);
+    let model = Model::<f32>::new(Arc::new(network(changed).unwrap())).unwrap();
+    same_as_alone(&model, &targets[0], &Rule::eprop(), "bellec2020");
+}
+
+#[test]
+fn a_part_that_is_not_the_share_of_its_rank_is_refused() {
+    let (model, target) = (model::<f32>(), target(72, regularised()));
+    let (rule, optimiser) = (Rule::mdgl(), Optimiser::default());
+    let training = Some(Training { rule: &rule, optimiser: &optimiser });
+    let refused = |change: fn(&mut Vec<StreamTarget>)| {
+        let mut parts = target.parts(2);
+        change(&mut parts);
+        path_of(Rank::with_parts(&model, &parts, training)[0].sharing().begin())
+    };
+    assert_eq!(refused(|parts| parts.swap(0, 1)), "batch.range");
+    assert_eq!(refused(|parts| parts[0].batch.part.as_mut().unwrap().first = 16), "batch.range");
+    assert_eq!(refused(|parts| parts[0].batch.part.as_mut().unwrap().trials = 200), "batch.range");
+    assert_eq!(refused(|parts| parts[0].batch.part.as_mut().unwrap().trials = 0), "batch.range.of");
+    assert_eq!(refused(|parts| parts[0].batch.part.as_mut().unwrap().windows.clear()), "batch.range.windows");
+    let windowed = &uneven_targets()[2];
+    let mut parts = windowed.parts(2);
+    parts[0].batch.part.as_mut().unwrap().windows = vec![0];
+    assert_eq!(path_of(Rank::with_parts(&model, &parts, None)[0].sharing().begin()), "targets.out");
+    // One rank has the whole batch, the other its own trials.
+    let (whole, part) = (Rank::all(2, &model, &target, training), target.parts(2));
+    let theirs = Rank::with_parts(&model, &part, training)[1].sharing().begin().unwrap().1;
+    assert_eq!(path_of(answer(&whole, |messages| messages[1] = theirs)), "messages[1].batch");
+}
+
+#[test]
 fn an_evaluation_is_shared_too() {
     let (model, target) = (model::<f32>(), target(72, regularised()));
     let (workers, cancel) = (Workers::new(1).unwrap(), AtomicBool::new(false));
-    let expected: Evaluation = evaluate(&model, target.assignment(), &workers, &cancel).unwrap();
-    for ranks in [1, 2, 5, 7] {
-        for turnout in together(&Rank::all(ranks, &model, &target, None)) {
-            let Turnout::Evaluated(found) = turnout else { panic!("{turnout:?}") };
-            assert_eq!(found, expected);
+    for target in uneven_targets().iter().chain([&target]) {
+        let expected: Evaluation = evaluate(&model, target.assignment(), &workers, &cancel).unwrap();
+        for ranks in [1, 2, 5, 7] {
+            let whole = together(&Rank::all(ranks, &model, target, None));
+            for turnout in
+                whole.into_iter().chain(together(&Rank::with_parts(&model, &target.parts(ranks), None)))
+            {
+                let Turnout::Evaluated(found) = turnout else { panic!("{turnout:?}") };
+                assert_eq!(found, expected);
+            }
         }
     }
 }

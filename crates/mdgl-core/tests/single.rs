@@ -206,6 +206,7 @@ impl Shape {
                 lengths: Some(lengths),
                 targets: vec![Targets::Values(values), Targets::Classes(classes)],
                 key: DrawKey { seed: self.seed, stream: 0, iteration: 3 },
+                part: None,
             },
             objective: serde_json::from_value(objective).unwrap(),
         }

@@ -54,6 +54,7 @@ fn batch_of(trials: u32, steps: u32, rate: f64, iteration: u32) -> EncodedBatch 
         inputs: vec![Input::Rates((0..trials).map(segment).collect())],
         targets: vec![Targets::Classes((0..trials).map(|b| b % 2).collect())],
         key: DrawKey { seed: 5, stream: 0, iteration },
+        part: None,
     }
 }
 

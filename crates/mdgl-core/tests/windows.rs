@@ -183,6 +183,7 @@ fn the_conventions_of_2020_know_no_windows() {
         inputs: vec![],
         targets: vec![Targets::Windows(vec![ClassWindow { trial: 0, steps: 0..2, class: 1 }])],
         key: Default::default(),
+        part: None,
     };
     let error = objective.validate(&network, &batch).unwrap_err().to_string();
     assert!(error.starts_with("loss is 'windowed-cross-entropy'; allowed: with conventions"), "{error}");

@@ -1,6 +1,6 @@
-//! All-gathers of bytes: first of their lengths, then of the bytes.
+//! All-gathers of bytes: first of their lengths, then of the bytes, in as many rounds as the number of ranks has binary digits.
 
-use mpi::datatype::PartitionMut;
+use mpi::point_to_point::send_receive_into;
 use mpi::topology::{Communicator, SimpleCommunicator};
 use mpi::traits::CommunicatorCollectives;
 
@@ -28,13 +28,34 @@ pub fn gather(world: &SimpleCommunicator, message: &[u8]) -> Result<Gathered, St
             "the messages of all ranks have {total} bytes; MPI's counts go up to {MOST_BYTES}"
         ));
     }
-    let counts: Vec<i32> = lengths.iter().map(|&length| length as i32).collect();
-    let starts: Vec<i32> =
-        counts.iter().scan(0, |at, &count| Some(std::mem::replace(at, *at + count))).collect();
-    let mut bytes = vec![0u8; total as usize];
-    let mut parts = PartitionMut::new(&mut bytes[..], counts, &starts[..]);
-    world.all_gather_varcount_into(message, &mut parts);
-    Ok(Gathered { bytes, lengths: lengths.into_iter().map(|length| length as usize).collect() })
+    let lengths: Vec<usize> = lengths.into_iter().map(|length| length as usize).collect();
+    Ok(Gathered { bytes: in_rounds(world, message, &lengths), lengths })
+}
+
+/// Bruck's all-gather: in round k a rank passes on all it has, up to 2ᵏ messages, to the rank 2ᵏ places before it. MPI's own takes a
+/// ring for messages of this size, which has as many steps as there are ranks.
+fn in_rounds(world: &SimpleCommunicator, message: &[u8], lengths: &[usize]) -> Vec<u8> {
+    let (rank, size) = (world.rank() as usize, lengths.len());
+    let total = lengths.iter().sum();
+    // The messages of this rank and of those after it, in a circle.
+    let mut held = Vec::with_capacity(total);
+    held.extend_from_slice(message);
+    let bytes_of = |first: usize, count: usize| -> usize {
+        (first..first + count).map(|other| lengths[other % size]).sum()
+    };
+    let mut count = 1;
+    while count < size {
+        let more = count.min(size - count);
+        let (to, from) = ((rank + size - count) % size, (rank + count) % size);
+        let sent = held[..bytes_of(rank, more)].to_vec();
+        let mut received = vec![0u8; bytes_of(from, more)];
+        let (to, from) = (world.process_at_rank(to as i32), world.process_at_rank(from as i32));
+        send_receive_into(&sent[..], &to, &mut received[..], &from);
+        held.extend_from_slice(&received);
+        count += more;
+    }
+    held.rotate_right(lengths[..rank].iter().sum());
+    held
 }
 
 /// Announces that this rank leaves; returns whether all do.

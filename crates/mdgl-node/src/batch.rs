@@ -121,6 +121,7 @@ fn copy(
             stream: to_u32(key.stream, "stream")?,
             iteration: to_u32(key.iteration, "iteration")?,
         },
+        part: None,
     })
 }
 

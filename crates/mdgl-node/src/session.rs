@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mdgl_core::{Score, Share};
+use mdgl_core::{Part, Score, Share};
 use napi::Env;
 use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Object, ObjectFinalize, This, Uint8Array};
 use napi_derive::napi;
@@ -112,6 +112,7 @@ impl Session {
     }
 
     /// Computes this rank's share of a batch, of a training step or an evaluation; it then waits for the messages of all ranks.
+    /// With `whole` the batch has this rank's trials alone.
     #[napi(catch_unwind, ts_return_type = "Promise<SharedResult>")]
     pub fn share<'env>(
         &self,
@@ -119,8 +120,12 @@ impl Session {
         batch: &EncodedBatch,
         place: Rank,
         step: bool,
+        whole: Option<WholeBatch>,
     ) -> napi::Result<Object<'env>> {
-        let (share, encoded) = (place.share()?, batch.take(env)?);
+        let (share, mut encoded) = (place.share()?, batch.take(env)?);
+        if let Some(whole) = whole {
+            Arc::make_mut(&mut encoded).part = Some(whole.part(share)?);
+        }
         let session = Arc::clone(&self.worker);
         submit(&self.worker, env, move |engine| {
             let progress = for_float!(engine, engine => engine.share(encoded, share, step))?;
@@ -310,6 +315,23 @@ impl Rank {
         let (rank, ranks) =
             (to_usize(self.rank, "collective.rank")?, to_usize(self.size, "collective.size")?);
         Ok(Share::new(rank, ranks)?)
+    }
+}
+
+/// The whole batch of which a process holds its share alone.
+#[napi(object, object_to_js = false)]
+pub struct WholeBatch {
+    /// Number of trials.
+    pub trials: f64,
+    /// Number of windows of the targets, one entry per loss; 0 where they have none.
+    pub windows: Vec<f64>,
+}
+
+impl WholeBatch {
+    fn part(&self, share: Share) -> Result<Part> {
+        let trials = to_usize(self.trials, "batch.range.of")?;
+        let windows = self.windows.iter().map(|&count| to_usize(count, "batch.range.windows"));
+        Ok(Part { first: share.trials(trials).start, trials, windows: windows.collect::<Result<_>>()? })
     }
 }
 

@@ -187,7 +187,8 @@ impl<F: Scalar> BlockInput<F> {
             match input {
                 Input::Silent => {}
                 Input::Rates(segments) => {
-                    let to = Drawing { offset, units, dt: network.dt(), cancel };
+                    let (dt, first_trial) = (network.dt(), batch.first_trial());
+                    let to = Drawing { offset, units, dt, first_trial, cancel };
                     self.scratch.draw(segments, &trials, to, batch.key, population)?;
                 }
                 Input::Events(events) => {
@@ -317,6 +318,8 @@ struct Drawing<'a> {
     /// Units of all populations.
     units: usize,
     dt: f64,
+    /// Index of the batch's first trial, by which draws are keyed.
+    first_trial: usize,
     cancel: &'a AtomicBool,
 }
 
@@ -347,7 +350,7 @@ impl Scratch {
         &mut self,
         segments: &[RateSegment],
         trials: &Range<usize>,
-        Drawing { offset, units, dt, cancel }: Drawing<'_>,
+        Drawing { offset, units, dt, first_trial, cancel }: Drawing<'_>,
         key: DrawKey,
         population: usize,
     ) -> Result<()> {
@@ -355,7 +358,7 @@ impl Scratch {
             .clone()
             .map(|trial| {
                 let stream = key.stream | (population as u32) << 16;
-                CounterRng::new(key.seed, stream, key.iteration, trial as u32)
+                CounterRng::new(key.seed, stream, key.iteration, (first_trial + trial) as u32)
             })
             .collect();
         for s in segments.iter().filter(|s| trials.contains(&(s.trial as usize))) {

@@ -273,10 +273,11 @@ pub(crate) fn check_values(path: &str, values: &[f64], expected: usize) -> Resul
     }
 }
 
-/// A trial within its batch; means are over the batch's trials.
+/// A trial within its batch; means are over the whole batch's trials.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TrialShape {
     pub trial: usize,
+    /// Of the whole batch.
     pub trials: usize,
     /// This trial's steps.
     pub length: usize,
@@ -289,6 +290,8 @@ pub(crate) struct TrialShape {
 pub(crate) struct ReadoutStep<'a> {
     pub shape: TrialShape,
     pub targets: &'a Targets,
+    /// Number of windows of the whole batch at this readout.
+    pub windows: usize,
     pub step: usize,
 }
 
@@ -333,7 +336,7 @@ impl LossTerm {
         delta: &mut [f64],
         tally: &mut TrialTally,
     ) -> bool {
-        let ReadoutStep { shape, targets, step } = at;
+        let ReadoutStep { shape, targets, windows: all_windows, step } = at;
         if step >= shape.length {
             return false;
         }
@@ -353,7 +356,7 @@ impl LossTerm {
             Loss::WindowedCrossEntropy => {
                 let Targets::Windows(windows) = targets else { return false };
                 let Some(window) = window_at(windows, shape.trial, step) else { return false };
-                let share = self.share(windows.len(), window.steps.len(), Reduction::Mean);
+                let share = self.share(all_windows, window.steps.len(), Reduction::Mean);
                 let class = window.class as usize;
                 cross_entropy(share * self.class_weight(class), class, y, delta, tally);
                 if step + 1 == window.steps.end as usize {

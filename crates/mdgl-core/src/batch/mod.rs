@@ -76,6 +76,19 @@ pub struct EncodedBatch {
     pub targets: Vec<Targets>,
     /// Key of the draws.
     pub key: DrawKey,
+    /// The whole batch, where these trials are a part of it that one of several processes computes.
+    pub part: Option<Part>,
+}
+
+/// The whole batch of which a process has a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Index of the part's first trial in the whole batch, a multiple of 16.
+    pub first: usize,
+    /// Number of trials of the whole batch.
+    pub trials: usize,
+    /// Number of windows of the whole batch, one entry per loss; 0 where the targets have none ([`Targets::Windows`]).
+    pub windows: Vec<usize>,
 }
 
 /// A class that is right during some steps of a trial.
@@ -136,9 +149,19 @@ impl EncodedBatch {
         self.lengths.as_ref().map_or(self.steps, |lengths| lengths[trial] as usize)
     }
 
-    /// Steps of all trials together.
-    pub fn total_steps(&self) -> usize {
-        (0..self.trials).map(|trial| self.length(trial)).sum()
+    /// Number of trials of the whole batch, over which losses are means.
+    pub(crate) fn whole_trials(&self) -> usize {
+        self.part.as_ref().map_or(self.trials, |part| part.trials)
+    }
+
+    /// Index of the first trial in the whole batch.
+    pub(crate) fn first_trial(&self) -> usize {
+        self.part.as_ref().map_or(0, |part| part.first)
+    }
+
+    /// Whether it is a part without trials: more processes than blocks.
+    pub(crate) fn is_empty_part(&self) -> bool {
+        self.trials == 0 && self.part.is_some()
     }
 
     /// Checks the batch against a network that runs in a float type.

@@ -22,7 +22,8 @@ pub(crate) fn check_windows(
     batch: &EncodedBatch,
     classes: usize,
 ) -> Result<()> {
-    if windows.is_empty() {
+    // A part may be without where the whole batch has some.
+    if windows.is_empty() && batch.part.is_none() {
         return Err(invalid(path, "empty", "at least one window"));
     }
     let mut free = (0, 0);

@@ -48,6 +48,7 @@ impl<F: Real> Workload<F> {
                 inputs: vec![Input::Rates(segments(&patterns, steps as u32))],
                 targets: vec![Targets::Classes(classes.collect())],
                 key: DrawKey { seed: SEED, stream: 0, iteration: 1 },
+                part: None,
             },
             objective: serde_json::from_value(objective).expect("an objective"),
         }

@@ -7,6 +7,8 @@ use crate::numeric::lanes::LANES;
 /// Sums over the trials of a block, or of several blocks, before means are taken.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct BatchSums {
+    /// Steps of all trials together.
+    pub steps: u64,
     /// Weighted sum of the losses.
     pub loss: f64,
     /// Each loss by itself, before its weight.
@@ -30,6 +32,7 @@ impl BatchSums {
     pub fn total(blocks: &[Self]) -> Self {
         let mut total = Self::default();
         for block in blocks {
+            total.steps += block.steps;
             total.loss += block.loss;
             total.terms.resize(block.terms.len(), TermLoss::default());
             total.terms.iter_mut().zip(&block.terms).for_each(|(sum, term)| sum.add(*term));

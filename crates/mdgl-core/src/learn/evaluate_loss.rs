@@ -12,6 +12,8 @@ use crate::numeric::scalar::Scalar;
 pub struct LossEvaluator<'a> {
     objective: &'a Objective,
     targets: &'a [Targets],
+    /// Number of windows of the whole batch, one entry per loss term.
+    windows: Vec<usize>,
     /// First readout unit and number of units of each loss term.
     units: Vec<(usize, usize)>,
     shapes: Vec<TrialShape>,
@@ -35,13 +37,14 @@ impl<'a> LossEvaluator<'a> {
         let trials = block * LANES..((block + 1) * LANES).min(batch.trials);
         let shape = |trial| TrialShape {
             trial,
-            trials: batch.trials,
+            trials: batch.whole_trials(),
             length: batch.length(trial),
             steps: batch.steps,
         };
         Self {
             objective,
             targets: &batch.targets,
+            windows: windows_of(batch),
             tallies: vec![TrialTally::default(); units.len() * LANES],
             units,
             shapes: trials.map(shape).collect(),
@@ -64,7 +67,12 @@ impl<'a> LossEvaluator<'a> {
                 y.clear();
                 y.extend(readout[first..first + size].iter().map(|block| block.0[lane].to_f64()));
                 let tally = &mut self.tallies[term * LANES + lane];
-                if loss.step(ReadoutStep { shape, targets, step }, &y, &mut delta, tally) {
+                if loss.step(
+                    ReadoutStep { shape, targets, windows: self.windows[term], step },
+                    &y,
+                    &mut delta,
+                    tally,
+                ) {
                     counts = true;
                     delta.iter().enumerate().for_each(|(k, &d)| set(first + k, lane, d));
                 }
@@ -110,7 +118,9 @@ impl<'a> LossEvaluator<'a> {
                 y.clear();
                 y.extend(row[first..first + size].iter().map(|y| y.to_f64()));
                 let tally = &mut self.tallies[term * LANES + lane];
-                if loss.step(ReadoutStep { shape: self.shapes[lane], targets, step }, &y, &mut found, tally) {
+                let (shape, windows) = (self.shapes[lane], self.windows[term]);
+                let at = ReadoutStep { shape, targets, windows, step };
+                if loss.step(at, &y, &mut found, tally) {
                     for (k, &d) in found.iter().enumerate() {
                         delta.set(step, first + k, outputs, lane, F::from_f64(d));
                     }
@@ -121,7 +131,8 @@ impl<'a> LossEvaluator<'a> {
 
     /// Losses and answers of the block's trials.
     pub(crate) fn batch_sums(&self) -> BatchSums {
-        let mut sums = BatchSums::default();
+        let steps = self.shapes.iter().map(|shape| shape.length as u64).sum();
+        let mut sums = BatchSums { steps, ..BatchSums::default() };
         for (term, tallies) in self.objective.losses.iter().zip(self.tallies.chunks(LANES)) {
             let mut sum = TermLoss::default();
             for tally in &tallies[..self.shapes.len()] {
@@ -132,5 +143,17 @@ impl<'a> LossEvaluator<'a> {
             sums.terms.push(sum);
         }
         sums
+    }
+}
+
+/// Number of windows of the whole batch, one entry per loss.
+fn windows_of(batch: &EncodedBatch) -> Vec<usize> {
+    let own = |targets: &Targets| match targets {
+        Targets::Windows(windows) => windows.len(),
+        _ => 0,
+    };
+    match &batch.part {
+        Some(part) => part.windows.clone(),
+        None => batch.targets.iter().map(own).collect(),
     }
 }

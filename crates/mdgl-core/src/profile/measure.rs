@@ -340,6 +340,7 @@ mod tests {
             inputs: vec![Input::Rates((0..TRIALS).map(segment).collect())],
             targets: vec![Targets::Classes((0..TRIALS).map(|trial| trial % 2).collect())],
             key: DrawKey { seed: 3, stream: 2, iteration: 0 },
+            part: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::batch::{EncodedBatch, Input, Targets};
+use crate::batch::{EncodedBatch, Input, Part, Targets};
 
 /// FNV-1a by words of eight bytes, rotated after each so that high bits do not cancel: any one changed word changes it.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +31,13 @@ impl Digest {
         Self::of_bytes(format!("{value:?}").as_bytes())
     }
 
-    /// Fingerprint of a batch with its inputs and targets.
+    /// Fingerprint of a batch with its inputs and targets; of a part, of what all parts of a batch have in common.
     pub fn of_batch(batch: &EncodedBatch) -> u64 {
         let mut digest = Self::new();
-        let EncodedBatch { trials, steps, lengths, inputs, targets, key } = batch;
+        let EncodedBatch { trials, steps, lengths, inputs, targets, key, part } = batch;
+        if let Some(Part { first: _, trials, windows }) = part {
+            return Self::of(&("part", trials, windows, key));
+        }
         digest.word(Self::of(&(trials, steps, lengths, key)));
         inputs.iter().for_each(|input| digest.input(input));
         targets.iter().for_each(|targets| digest.targets(targets));

@@ -1,7 +1,6 @@
 //! Evaluation of a batch: loss, accuracy and firing rate from the sums over its trials.
 
 use super::{Assignment, Score};
-use crate::batch::EncodedBatch;
 use crate::batch::loss::{Loss, LossTerm, Objective};
 use crate::description::Conventions;
 use crate::error::{Result, not_finite};
@@ -50,13 +49,13 @@ impl BatchSums {
     }
 
     /// Mean ψ of each group of neurons.
-    pub(super) fn psi_means<F: Real>(&self, model: &Model<F>, batch: &EncodedBatch) -> Vec<f64> {
-        group_means(&model.network().groups, &self.psi, batch.total_steps() as f64)
+    pub(super) fn psi_means<F: Real>(&self, model: &Model<F>) -> Vec<f64> {
+        group_means(&model.network().groups, &self.psi, self.steps as f64)
     }
 
     /// Mean spikes per step of each neuron.
-    fn rates(&self, batch: &EncodedBatch) -> Vec<f64> {
-        let steps = batch.total_steps() as f64;
+    fn rates(&self) -> Vec<f64> {
+        let steps = self.steps as f64;
         self.counts.iter().map(|&count| count as f64 / steps).collect()
     }
 
@@ -64,8 +63,8 @@ impl BatchSums {
     pub(super) fn constants<F: Real>(&self, model: &Model<F>, assignment: Assignment<'_>) -> Vec<F> {
         let Some(r) = assignment.objective.regulariser else { return Vec::new() };
         let target = r.target_rate * model.network().dt() / 1000.0;
-        let scale = r.strength / assignment.batch.total_steps() as f64;
-        let rates = self.rates(assignment.batch).into_iter();
+        let scale = r.strength / self.steps as f64;
+        let rates = self.rates().into_iter();
         rates.map(|rate| F::from_f64(scale * (rate - target))).collect()
     }
 
@@ -73,10 +72,10 @@ impl BatchSums {
     pub(super) fn evaluation<F: Real>(&self, model: &Model<F>, assignment: Assignment<'_>) -> Evaluation {
         let dt = model.network().dt();
         let Assignment { batch, objective } = assignment;
-        let rates = self.rates(batch);
+        let rates = self.rates();
         let regulariser = objective.regulariser.map_or(0.0, |r| {
             if model.network().conventions() == Conventions::Bellec2020 {
-                return 0.5 * r.strength * self.squares / (batch.trials as f64 * objective.divisor());
+                return 0.5 * r.strength * self.squares / (batch.whole_trials() as f64 * objective.divisor());
             }
             let target = r.target_rate * dt / 1000.0;
             let excess = rates.iter().map(|rate| (rate - target) * (rate - target));

@@ -13,7 +13,7 @@ use crate::numeric::lanes::LANES;
 use crate::run::real::Real;
 
 /// Version of the layout; raised when it changes.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const CHECKSUM_BYTES: usize = 8;
 
 /// Fingerprints that must be equal on every rank, in the order of [`Header::common`].
@@ -145,7 +145,6 @@ pub(super) struct Expected<'a, F: Real> {
     pub share: Share,
     /// Blocks of the whole batch.
     pub blocks: usize,
-    pub steps: usize,
     /// Number of losses.
     pub losses: usize,
     pub network: &'a Network,
@@ -169,9 +168,10 @@ impl<F: Real> Expected<'_, F> {
     }
 
     fn fits(&self, batch_sums: &BatchSums) -> bool {
-        let (neurons, most) = (self.network.size(), (LANES * self.steps) as u64);
+        let (neurons, most) = (self.network.size(), batch_sums.steps);
         let follows_psi = self.plan.is_some_and(LearningPlan::follows_psi);
-        batch_sums.counts.len() == neurons
+        most <= (LANES as u64) << 28
+            && batch_sums.counts.len() == neurons
             && batch_sums.counts.iter().all(|&count| count <= most)
             && (batch_sums.psi.len() == neurons || batch_sums.psi.is_empty() && !follows_psi)
             && batch_sums.terms.len() == self.losses

@@ -85,9 +85,14 @@ impl<'a> Assignment<'a> {
         Self { batch, objective: &NO_LOSS }
     }
 
-    /// Number of blocks of the whole batch.
+    /// Number of blocks of these trials.
     fn blocks(&self) -> usize {
         self.batch.trials.div_ceil(LANES)
+    }
+
+    /// Number of blocks of the whole batch.
+    fn whole_blocks(&self) -> usize {
+        self.batch.whole_trials().div_ceil(LANES)
     }
 
     fn validate<F: Real>(&self, model: &Model<F>) -> Result<()> {
@@ -283,8 +288,15 @@ mod tests {
         let model = Model::<f32>::new(Arc::new(network)).unwrap();
         let key = DrawKey::default();
         let targets = vec![Targets::Classes(vec![0; 40])];
-        let batch =
-            EncodedBatch { trials: 40, steps: 5, lengths: None, inputs: Vec::<Input>::new(), targets, key };
+        let batch = EncodedBatch {
+            trials: 40,
+            steps: 5,
+            lengths: None,
+            inputs: Vec::<Input>::new(),
+            targets,
+            key,
+            part: None,
+        };
         let loss = json!({"readout": "out", "kind": "cross-entropy", "window": 1});
         let regulariser = json!({"strength": 1, "targetRate": 10});
         let objective: Objective =

@@ -339,7 +339,7 @@ impl<F: Real> Pass<'_, F> {
     /// The mean ψ of the batch, for the time courses that need it.
     pub(super) fn take_means(&self, plan: &mut LearningPlan<F>, batch_sums: &BatchSums) {
         if plan.needs_batch_means() {
-            plan.take_means(self.model.network(), &batch_sums.psi_means(self.model, self.assignment.batch));
+            plan.take_means(self.model.network(), &batch_sums.psi_means(self.model));
         }
     }
 
@@ -477,7 +477,7 @@ impl<F: Real> Pass<'_, F> {
         let evaluation = finite(batch_sums.evaluation(self.model, self.assignment))?;
         let gradients = block_gradient.gradients(self.model, plan)?;
         span.end();
-        let means = || batch_sums.psi_means(self.model, self.assignment.batch);
+        let means = || batch_sums.psi_means(self.model);
         Ok(Learned { evaluation, gradients, psi_means: plan.follows_psi().then(means) })
     }
 }
@@ -534,7 +534,7 @@ impl<F: Real> Pass<'_, F> {
     pub(super) fn trial_rates(&self, block: usize, batch_sums: &BatchSums) -> Vec<Block<F>> {
         let Assignment { batch, objective, .. } = self.assignment;
         let strength = objective.regulariser.map_or(0.0, |r| r.strength);
-        let divisor = batch.trials as f64 * objective.divisor();
+        let divisor = batch.whole_trials() as f64 * objective.divisor();
         let scales = self.lengths(block).map(|steps| strength / (f64::from(steps.max(1)) * divisor));
         let constants = |excesses: &[f64; LANES]| {
             Block(std::array::from_fn(|lane| F::from_f64(scales[lane] * excesses[lane])))

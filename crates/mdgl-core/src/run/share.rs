@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::error::{Result, invalid};
+use crate::numeric::lanes::LANES;
 
 /// Most ranks: as many as a batch may have trials.
 const MOST_RANKS: usize = 1 << 20;
@@ -42,6 +43,12 @@ impl Share {
     /// The share of another rank.
     pub(super) fn of(self, rank: usize) -> Self {
         Self { rank, ..self }
+    }
+
+    /// Its range of so many trials: those of its blocks of 16.
+    pub fn trials(self, trials: usize) -> Range<usize> {
+        let blocks = self.blocks(trials.div_ceil(LANES));
+        (blocks.start * LANES).min(trials)..(blocks.end * LANES).min(trials)
     }
 
     /// Its range of so many blocks; empty where there are more ranks than blocks.

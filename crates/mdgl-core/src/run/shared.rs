@@ -4,6 +4,7 @@
 //! on sums of the whole batch. Blocks' sums are added in the tree of a batch that one process computes alone, so that
 //! the number of processes never changes a bit. Each does the optimiser's step itself.
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use super::digest::Digest;
@@ -13,6 +14,8 @@ use super::{
     Assignment, BatchSums, Evaluation, Pass, StepReport, Training, Workers, Workspace, advance, finite,
     kept_for,
 };
+use crate::batch::Part;
+use crate::batch::loss::{Loss, LossTerm};
 use crate::description::legal::Use;
 use crate::description::rule::Estimator;
 use crate::error::{Result, invalid};
@@ -22,12 +25,12 @@ use crate::model::Model;
 use crate::model::optimiser;
 use crate::run::real::Real;
 
-/// A batch to be computed together: the same on every rank but for the share.
+/// A batch to be computed together: the same on every rank but for the share and what a part leaves out.
 #[derive(Debug)]
 pub struct Sharing<'a, F: Real> {
     /// The model; a training step gives another.
     pub model: &'a Model<F>,
-    /// The whole batch.
+    /// The batch: the whole, of which this process computes a share, or this share alone ([`Part`]).
     pub assignment: Assignment<'a>,
     /// Rule and optimiser of a training step; `None`: the batch is evaluated.
     pub training: Option<Training<'a>>,
@@ -99,7 +102,7 @@ impl<F: Real> Sharing<'_, F> {
             _ => pass.online(&plan, rule.trace)?,
         };
         let waiting = Waiting::Sums { plan: plan.into(), batch_sums: None };
-        self.send(header, waiting, block_sums, self.combine(&pass, block_gradients))
+        self.send(header, waiting, block_sums, self.combine(block_gradients))
     }
 
     /// Continues with the messages of all ranks, in the order of the ranks.
@@ -126,7 +129,11 @@ impl<F: Real> Sharing<'_, F> {
     }
 
     fn validate(&self) -> Result<()> {
-        self.assignment.validate(self.model)?;
+        self.validate_part()?;
+        match self.assignment.batch.is_empty_part() {
+            true => self.assignment.objective.check(self.model.network())?,
+            false => self.assignment.validate(self.model)?,
+        }
         if self.assignment.objective.is_custom() {
             return Err(invalid("loss", "custom", "with a collective: a built-in loss"));
         }
@@ -137,9 +144,38 @@ impl<F: Real> Sharing<'_, F> {
         optimiser::next_feedback_decay(self.model, &rule.feedback, &optimiser).map(|_| ())
     }
 
+    /// A part of a batch must be the share of this process.
+    fn validate_part(&self) -> Result<()> {
+        let Assignment { batch, objective } = self.assignment;
+        let Some(Part { first, trials, windows }) = &batch.part else { return Ok(()) };
+        if *trials == 0 || *trials > 1 << 20 {
+            return Err(invalid("batch.range.of", trials, "1 to 1048576"));
+        }
+        let (own, given) = (self.share.trials(*trials), *first..first + batch.trials);
+        if own != given {
+            let range = |range: &Range<usize>| format!("trials {} to {}", range.start, range.end);
+            return Err(invalid("batch.range", range(&given), format!("{}, this rank's", range(&own))));
+        }
+        if windows.len() != objective.losses.len() {
+            let allowed = format!("one per loss ({})", objective.losses.len());
+            return Err(invalid("batch.range.windows", format!("{} numbers", windows.len()), allowed));
+        }
+        let without =
+            |(term, &windows): (&LossTerm, &usize)| term.loss == Loss::WindowedCrossEntropy && windows == 0;
+        match objective.losses.iter().zip(windows).position(without) {
+            Some(i) => {
+                let path = format!("targets.{}", objective.losses[i].readout);
+                Err(invalid(path, "empty", "at least one window in the whole batch"))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn pass(&self) -> Result<Pass<'_, F>> {
         let mut pass = Pass::new(self.model, self.assignment, self.workers, self.cancel)?;
-        pass.blocks = self.share.blocks(self.assignment.blocks());
+        if self.assignment.batch.part.is_none() {
+            pass.blocks = self.share.blocks(self.assignment.blocks());
+        }
         Ok(pass)
     }
 
@@ -164,17 +200,17 @@ impl<F: Real> Sharing<'_, F> {
     }
 
     /// The gradient sums of the own blocks, added as far as the other ranks' are not needed.
-    fn combine(&self, pass: &Pass<'_, F>, block_gradients: Vec<BlockGradient<F>>) -> Vec<Subtree<F>> {
-        Subtree::combine(Subtree::of_blocks(pass.blocks.start, block_gradients), self.assignment.blocks())
+    fn combine(&self, block_gradients: Vec<BlockGradient<F>>) -> Vec<Subtree<F>> {
+        let blocks = self.assignment.whole_blocks();
+        let first = self.share.blocks(blocks).start;
+        Subtree::combine(Subtree::of_blocks(first, block_gradients), blocks)
     }
 
     fn expected<'a>(&'a self, plan: Option<&'a LearningPlan<F>>) -> Expected<'a, F> {
-        let Assignment { batch, objective, .. } = self.assignment;
         Expected {
             share: self.share,
-            blocks: self.assignment.blocks(),
-            steps: batch.steps,
-            losses: objective.losses.len(),
+            blocks: self.assignment.whole_blocks(),
+            losses: self.assignment.objective.losses.len(),
             network: self.model.network(),
             plan,
         }
@@ -200,7 +236,7 @@ impl<F: Real> Sharing<'_, F> {
         let (pass, batch_sums) = (self.pass()?, self.total(Some(&plan), messages)?.0);
         let block_gradients = pass.backward(&mut plan, workspaces, &batch_sums)?;
         let waiting = Waiting::Sums { plan, batch_sums: Some(batch_sums) };
-        let subtrees = self.combine(&pass, block_gradients);
+        let subtrees = self.combine(block_gradients);
         let (work, message) = self.send(header.at(MessagePhase::Backward), waiting, Vec::new(), subtrees)?;
         Ok(Turnout::More(work, message))
     }

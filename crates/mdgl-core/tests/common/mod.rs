@@ -214,6 +214,7 @@ impl<F: Real> Case<F> {
             inputs: vec![Input::Events(events)],
             targets: vec![targets],
             key: DrawKey::default(),
+            part: None,
         };
         let regulariser =
             (spec.c_reg > 0.0).then(|| json!({"strength": spec.c_reg, "targetRate": spec.f0 * 1000.0}));
