@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { CODE_FILES, isCodeFile } from '../runs/code-file.js'
 import { SEED_LIST, seedList } from '../runs/seeds.js'
 import { messageOf } from '../support/recognise.js'
 
@@ -13,6 +14,8 @@ export interface Option<T = unknown> {
   readonly text: string
   /** The words allowed, where they are listed. */
   readonly choices?: readonly string[]
+  /** Whether a file may stand in place of one of these words. */
+  readonly files?: true
   /** The value of what was given after `--name`. */
   readonly parse: (given: string, name: string) => T
 }
@@ -72,6 +75,24 @@ export const choiceList = <T extends string>(value: string, text: string, choice
   parse: (given, name) => [...new Set(given.split(',').map(part => known(part.trim(), `--${name}`, choices)))]
 })
 
+/** An option's word, one of those allowed, or a file of code. */
+export const choiceOrFile = (value: string, text: string, choices: readonly string[]): Option<string> => ({
+  value,
+  text,
+  choices,
+  files: true,
+  parse: (given, name) => knownOrFile(given, `--${name}`, choices)
+})
+
+/** An option's list of such words and files without repeats. */
+export const choiceListOrFiles = (value: string, text: string, choices: readonly string[]): Option<string[]> => ({
+  value,
+  text,
+  choices,
+  files: true,
+  parse: (given, name) => [...new Set(given.split(',').map(part => knownOrFile(part.trim(), `--${name}`, choices)))]
+})
+
 /** An option's list of seeds and ranges of seeds without repeats: `1-5,8`. */
 export const seeds = (value: string, text: string): Option<number[]> => ({
   value,
@@ -99,6 +120,11 @@ export function known<T extends string>(value: string, what: string, allowed: re
   const found = allowed.find(candidate => candidate === value)
   if (found === undefined) throw new UsageError(`${what} is '${value}'; it must be one of ${allowed.join(', ')}`)
   return found
+}
+
+function knownOrFile(value: string, what: string, allowed: readonly string[]): string {
+  if (isCodeFile(value) || allowed.includes(value)) return value
+  throw new UsageError(`${what} is '${value}'; it must be one of ${allowed.join(', ')}, or ${CODE_FILES}`)
 }
 
 /** The one argument that a command takes beside its options. */

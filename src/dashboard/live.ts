@@ -117,10 +117,10 @@ export class LiveRun implements RunObserver, Answers {
 
   /** Says what has become of the run. */
   describe(state: RunState): void {
-    const { task, rule, seed, iterations } = this.#options
+    const { task, seed, iterations } = this.#options
     const learningRate = rateAt(this.#learningRate, this.#iteration + 1)
     const live = { state, controllable: true, learningRate, kept: null, warnings: [...this.#warnings] }
-    const run = { id: this.#id, task: task.name, rule: ruleLabel(rule), seed, iterations }
+    const run = { id: this.#id, task: task.name, rule: ruleLabel(this.#options), seed, iterations }
     this.#hub.describe({ ...run, ...this.#measures, ...live })
   }
 

@@ -1,5 +1,6 @@
 import { channelsOf } from '../analysis/channel-norms.js'
 import type { NetworkDescription } from '../network/description.js'
+import { isCustomRule } from '../rule/custom-rule.js'
 import type { Rule } from '../rule/rule.js'
 import type { Intervention } from '../runs/interventions.js'
 import { learningRateText } from '../runs/learning-rate-text.js'
@@ -7,7 +8,7 @@ import type { RunConfig } from '../runs/run-folder.js'
 import type { Regulariser } from '../task/batch.js'
 import type { CompleteOptimiser } from '../task/optimiser.js'
 import { networkMethods } from './methods-network.js'
-import { ruleMethods } from './methods-rule.js'
+import { customMethods, ruleMethods } from './methods-rule.js'
 import { type Equation, latexText, type Paragraph, sequence } from './methods-text.js'
 import { bibliography, named, type Work } from './references.js'
 
@@ -23,15 +24,23 @@ export function methodsOf(config: RunConfig, changes: readonly Intervention[]): 
   const works = new Set<Work>()
   const cite = (work: Work) => void works.add(work)
   const network = config.network as NetworkDescription
-  const rule = config.rule as Rule
   const paragraphs = [
     ...networkMethods(network, cite),
     lossMethods(config.training, network),
-    ...ruleMethods(rule, channelsOf(rule, network), network, cite),
+    ...gradientMethods(config, network, cite),
     optimiserMethods(config.training.optimiser as CompleteOptimiser, cite),
     trainingMethods(config, changes)
   ]
   return { paragraphs, latex: latex(paragraphs, works), bibtex: bibliography(works, config.versions.mdgl ?? '') }
+}
+
+function gradientMethods(
+  { rule, ruleFile }: RunConfig,
+  network: NetworkDescription,
+  cite: (work: Work) => void
+): Paragraph[] {
+  if (isCustomRule(rule)) return customMethods(rule.name, ruleFile, network, cite)
+  return ruleMethods(rule as Rule, channelsOf(rule as Rule, network), network, cite)
 }
 
 type Training = RunConfig['training']

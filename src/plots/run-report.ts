@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { NetworkDescription } from '../network/description.js'
-import { type Rule, ruleNames } from '../rule/rule.js'
+import { ruleNames } from '../rule/rule.js'
 import { type Intervention, readInterventions } from '../runs/interventions.js'
 import { learningRateText } from '../runs/learning-rate-text.js'
 import { optionsOf } from '../runs/resume.js'
@@ -41,7 +41,7 @@ export async function writeReport(path: string, warn: (message: string) => void)
 async function page(path: string, run: StoredRun, warn: (message: string) => void): Promise<string> {
   const { config, metrics } = run
   const options = await optionsOf(config, path)
-  const title = `${config.task}, ${ruleLabel(config.rule as Rule)}, seed ${config.seed}`
+  const title = `${config.task}, ${ruleLabel(config)}, seed ${config.seed}`
   const end = run.diverged?.iteration ?? options.iterations
   const last = await lastModel(path, end, warn)
   const changes = await readInterventions(path)
@@ -122,9 +122,10 @@ function again(path: string, { config }: StoredRun, options: RunSettings, change
 
 /** The call of `mdgl train` that has a configuration; nothing where its options cannot say it. */
 function trainCommand(config: RunConfig, options: RunSettings): string | undefined {
-  const { training, task, taskFile, seed, precision } = config
-  const rule = ruleLabel(config.rule as Rule)
-  if (!(ruleNames as readonly string[]).includes(rule) || config.taskOptions !== undefined) return undefined
+  const { training, task, taskFile, ruleFile, seed, precision } = config
+  const rule = ruleFile === undefined ? ruleLabel(config) : shellWord(ruleFile.path)
+  const sayable = ruleFile !== undefined || (ruleNames as readonly string[]).includes(rule)
+  if (!sayable || config.taskOptions !== undefined) return undefined
   const { learningRate } = training.optimiser as { readonly learningRate?: number | Schedule }
   const choices = [undefined, learningRate].map(rate => ({ ...options, optimiser: undefined, learningRate: rate }))
   const choice = choices.find(chosen => differences(config, runConfig(chosen)).length === 0)

@@ -1,6 +1,5 @@
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import type { Metrics } from '../operations/train.js'
-import type { Rule } from '../rule/rule.js'
 import { writeAside } from '../support/write-aside.js'
 import type { CompleteOptimiser } from '../task/optimiser.js'
 import { learningRateText } from './learning-rate-text.js'
@@ -41,7 +40,7 @@ export async function writeAllMetrics(runs: readonly NamedRun[], path: string): 
     [
       perRow('run', ({ name }) => name),
       perRow('task', ({ config }) => config.task),
-      perRow('rule', ({ config }) => ruleLabel(config.rule as Rule)),
+      perRow('rule', ({ config }) => ruleLabel(config)),
       perRow('seed', ({ config }) => config.seed),
       ...axes.map(axis => perRow(axis, ({ config }) => settings.get(config)?.get(axis) ?? null)),
       ...metricColumns(rows.map(({ metrics }) => metrics))

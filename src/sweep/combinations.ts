@@ -1,5 +1,7 @@
 import { isAbsolute, join } from 'node:path'
-import { isTaskFile, loadTask } from '../runs/task-file.js'
+import { isCodeFile } from '../runs/code-file.js'
+import { type ChosenRule, loadRule } from '../runs/rule-file.js'
+import { loadTask } from '../runs/task-file.js'
 import { builtInTask, type TaskName, type TaskOptions } from '../runs/tasks.js'
 import { type RunSettings, runConfig } from '../runs/train-run.js'
 import { invalid, MdglError } from '../support/error.js'
@@ -14,7 +16,7 @@ export interface Combination {
   readonly folder: string
   /** The task and the options that set it apart. */
   readonly title: string
-  readonly options: Omit<RunSettings, 'rule' | 'seed'>
+  readonly options: Omit<RunSettings, 'rule' | 'ruleFile' | 'seed'>
 }
 
 /** A value that was chosen, and the place in the plan that it came from. */
@@ -36,9 +38,13 @@ export const axesOf = (plan: SweepPlan): readonly Choice[] => plan.choices.filte
  * @param folder - The plan's, from which a task's file is named.
  * @throws {@link MdglError} `'invalid'` for a value that the task or the optimiser does not take, by its place in the plan.
  */
-export async function combinationsOf(plan: SweepPlan, folder: string): Promise<Combination[]> {
+export async function combinationsOf(
+  plan: SweepPlan,
+  rules: readonly ChosenRule[],
+  folder: string
+): Promise<Combination[]> {
   const made: Combination[] = []
-  for (const chosen of combinations(plan.choices)) made.push(await combinationOf(plan, folder, chosen))
+  for (const chosen of combinations(plan.choices)) made.push(await combinationOf(plan, rules, folder, chosen))
   return made
 }
 
@@ -53,7 +59,12 @@ function at(choice: Choice, value: unknown, i: number): Chosen {
   return { choice, value, path: `${choice.of}.${choice.name}${choice.axis ? `[${i}]` : ''}` }
 }
 
-async function combinationOf(plan: SweepPlan, folder: string, chosen: readonly Chosen[]): Promise<Combination> {
+async function combinationOf(
+  plan: SweepPlan,
+  rules: readonly ChosenRule[],
+  folder: string,
+  chosen: readonly Chosen[]
+): Promise<Combination> {
   const taskPart = await taskOf(plan, folder, chosen)
   const { task } = taskPart
   const defaults = { iterations: task.iterations, batchSize: task.batchSize, validateEvery: task.validateEvery }
@@ -64,7 +75,7 @@ async function combinationOf(plan: SweepPlan, folder: string, chosen: readonly C
     ...valuesOf(chosen, 'options')
   } as Combination['options']
   checkTogether(options)
-  await placed(chosen, 'optimiser', () => checkRun(plan, options))
+  await placed(chosen, 'optimiser', () => checkRun(plan, rules, options))
   const axes = chosen.filter(({ choice }) => choice.axis)
   const telling = chosen.filter(({ choice }) => choice.axis || choice.of === 'taskOptions')
   return {
@@ -76,18 +87,26 @@ async function combinationOf(plan: SweepPlan, folder: string, chosen: readonly C
 }
 
 /** Builds the network and fills in the optimiser, which names what it does not take. */
-function checkRun({ rules: [rule = 'mdgl'], seeds: [seed = 1] }: SweepPlan, options: Combination['options']): void {
-  runConfig({ ...options, rule, seed })
+function checkRun(
+  { seeds: [seed = 1] }: SweepPlan,
+  [rule = { rule: 'mdgl' }]: readonly ChosenRule[],
+  options: Combination['options']
+): void {
+  runConfig({ ...options, ...rule, seed })
 }
 
 const valuesOf = (chosen: readonly Chosen[], of: Choice['of']): TaskOptions =>
   Object.fromEntries(chosen.flatMap(({ choice, value }) => (choice.of === of ? [[choice.name, value]] : [])))
 
+/** A rule's name as the engine knows it, or the path of its file, which is named from the plan's folder. */
+export const ruleOf = async (rule: string, folder: string): Promise<ChosenRule> =>
+  await loadRule(isCodeFile(rule) && !isAbsolute(rule) ? join(folder, rule) : rule)
+
 async function taskOf({ task }: SweepPlan, folder: string, chosen: readonly Chosen[]) {
   const values = valuesOf(chosen, 'taskOptions')
   const taskOptions = Object.keys(values).length === 0 ? undefined : values
   return await placed(chosen, 'taskOptions', async () => {
-    if (!isTaskFile(task)) return { task: builtInTask(task as TaskName, taskOptions), taskOptions }
+    if (!isCodeFile(task)) return { task: builtInTask(task as TaskName, taskOptions), taskOptions }
     const loaded = await loadTask(isAbsolute(task) ? task : join(folder, task), taskOptions)
     return { task: loaded.task, taskFile: loaded.file, taskOptions }
   })
