@@ -15,6 +15,7 @@ import { showAlignment, writeResults } from './comparison-files.js'
 import { uninterrupted } from './interrupt.js'
 import { flag, type Given, seeds, UsageError, whole, words } from './options.js'
 import { report } from './report.js'
+import { SET, withSetOption } from './set-option.js'
 import { shownRun } from './shown-run.js'
 import { anyTaskArgument } from './task-argument.js'
 
@@ -26,6 +27,7 @@ const OPTIONS = {
   iterations: ITERATIONS,
   'batch-size': BATCH_SIZE,
   'validate-every': VALIDATE_EVERY,
+  set: SET,
   precision: PRECISION,
   threads: THREADS,
   alignment: flag('record the alignment to BPTT'),
@@ -121,7 +123,7 @@ async function commonOptions({ options, rest }: Chosen): Promise<CommonOptions> 
     throw new UsageError(`--validate-every is ${validateEvery}; it must be at most --iterations, ${iterations}`)
   }
   return {
-    task,
+    ...withSetOption(task, options.set, iterations),
     taskFile,
     iterations,
     batchSize: options['batch-size'] ?? task.batchSize,

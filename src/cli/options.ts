@@ -18,6 +18,8 @@ export interface Option<T = unknown> {
   readonly files?: true
   /** The value of what was given after `--name`. */
   readonly parse: (given: string, name: string) => T
+  /** The one value of all that were given; an option without this may stand once. */
+  join?(values: readonly T[]): T
 }
 
 /** A command's options by name. */
@@ -148,19 +150,27 @@ export function refuse(given: Given<Options>, names: readonly string[], purpose:
 /** Parses a command's arguments; unknown options, options without their value and wrong values are usage errors. */
 export function parseOptions<O extends Options>(args: readonly string[], options: O): Given<O> {
   const config = Object.fromEntries(
-    Object.entries(options).map(([name, { value }]) => [
+    Object.entries(options).map(([name, { value, join }]) => [
       name,
-      { type: value === undefined ? ('boolean' as const) : ('string' as const), ...(name === 'help' && { short: 'h' }) }
+      {
+        type: value === undefined ? ('boolean' as const) : ('string' as const),
+        multiple: join !== undefined,
+        ...(name === 'help' && { short: 'h' })
+      }
     ])
   )
   const { values, positionals } = strictly(() =>
     parseArgs({ args: [...args], options: config, allowPositionals: true, strict: true })
   )
-  const parsed = Object.entries(values).map(([name, value]) => [
-    name,
-    typeof value === 'string' ? options[name]?.parse(value, name) : true
-  ])
+  const parsed = Object.entries(values).map(([name, value]) => [name, optionValue(options[name], value, name)])
   return { options: Object.fromEntries(parsed), rest: positionals }
+}
+
+/** The value of an option from what stood after it, at each time that it was given. */
+function optionValue(option: Option | undefined, given: unknown, name: string): unknown {
+  if (typeof given === 'string') return option?.parse(given, name)
+  if (!Array.isArray(given)) return true
+  return option?.join?.(given.map(each => option.parse(String(each), name)))
 }
 
 /** Node explains at length how a value may begin with a dash; the first sentence is the error. */

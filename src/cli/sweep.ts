@@ -54,7 +54,7 @@ export const sweepCommand = defineCommand({
     "taskOptions": { "delay": [400, 800] }
   }
 
-A list among options and taskOptions is an axis; the items are all combinations, 24 here. They are counted from 0; axes change in the order of the file, options before taskOptions, then rules, then seeds: the seed changes fastest. Options are iterations, batchSize, validateEvery, checkpointEvery, alignmentEvery, learningRate, precision and optimiser.
+A list among options and taskOptions is an axis; the items are all combinations, 24 here. They are counted from 0; axes change in the order of the file, options before taskOptions, then rules, then seeds: the seed changes fastest. Options are iterations, batchSize, validateEvery, checkpointEvery, alignmentEvery, learningRate, precision, optimiser and regulariser, and parts of these two such as "optimiser.clipNorm".
 
 Items run in worker processes. Each has a run folder below --out; a finished one is used again, an unfinished one continues from its last checkpoint, with the same bits. A worker that is killed is reported, and its item tried again; the others continue. At the end, missing items are listed, with exit code 1; so is an item that another process is running. Ctrl-C ends every worker after its current iteration, with a checkpoint.`,
   options: OPTIONS,

@@ -22,6 +22,7 @@ import {
 import { liveOptions } from './live.js'
 import { type Given, type Option, UsageError, whole, words } from './options.js'
 import { newRun, runWithProgress } from './run-with-progress.js'
+import { SET, withSetOption } from './set-option.js'
 import { anyTaskArgument } from './task-argument.js'
 
 /** An option's learning rate: a number, or a schedule as text. */
@@ -43,6 +44,7 @@ const OPTIONS = {
   'learning-rate': learningRate(
     "the optimiser's learning rate: a number, cosine:FROM[:TO[:ITERATIONS]], step:FROM:FACTOR:EVERY or warm-up:ITERATIONS:INTO"
   ),
+  set: SET,
   precision: PRECISION,
   threads: THREADS,
   'checkpoint-every': whole(
@@ -70,6 +72,7 @@ A file (.ts, .mts, .js or .mjs) has a task of your own as its default export: do
     'mdgl train ./my-task.ts --rule mdgl',
     'mdgl train evidence-accumulation --rule ./my-rule.ts',
     'mdgl train evidence-accumulation --rule eprop --iterations 200 --out runs/short',
+    'mdgl train evidence-accumulation --set optimiser.clipNorm=1 --set optimiser.l1=0',
     `mdgl train evidence-accumulation --json | jq 'select(.split == "validation") | .loss'`
   ],
   words: TASK_NAMES,
@@ -85,12 +88,15 @@ A file (.ts, .mts, .js or .mjs) has a task of your own as its default export: do
 async function runOptions({ options, rest }: Given<typeof OPTIONS>): Promise<RunSettings> {
   const { task, taskFile } = await anyTaskArgument(rest)
   const iterations = options.iterations ?? task.iterations
+  const twice = options.set?.some(({ path }) => path === 'optimiser.learningRate' || path === 'optimiser')
+  if (twice && options['learning-rate'] !== undefined)
+    throw new UsageError('--learning-rate and --set optimiser.learningRate exclude each other')
   const alignmentEvery = options['alignment-every']
   if (alignmentEvery !== undefined && alignmentEvery > iterations) {
     throw new UsageError(`--alignment-every is ${alignmentEvery}; it must be at most --iterations, ${iterations}`)
   }
   return {
-    task,
+    ...withSetOption(task, options.set, iterations),
     taskFile,
     ...(await loadRule(options.rule ?? 'mdgl')),
     seed: options.seed ?? 1,

@@ -51,7 +51,7 @@ export async function writeAllMetrics(runs: readonly NamedRun[], path: string): 
 
 /** What may differ between the runs of a sweep, by the names of its axes. */
 function settingsOf({ training, taskOptions = {}, precision }: RunConfig): ReadonlyMap<string, Value> {
-  const { iterations, batchSize, validateEvery, optimiser } = training
+  const { iterations, batchSize, validateEvery, optimiser, regulariser } = training
   const { learningRate, ...others } = optimiser as CompleteOptimiser
   const rate =
     typeof learningRate === 'number' ? learningRate : (learningRateText(learningRate) ?? JSON.stringify(learningRate))
@@ -59,6 +59,7 @@ function settingsOf({ training, taskOptions = {}, precision }: RunConfig): Reado
     [
       ...Object.entries({ iterations, batchSize, validateEvery, precision, learningRate: rate }),
       ...Object.entries(others).map(([name, value]) => [`optimiser.${name}`, value] as const),
+      ...Object.entries(regulariser ?? {}).map(([name, value]) => [`regulariser.${name}`, value] as const),
       ...Object.entries(taskOptions).map(([name, value]) => [`task.${name}`, value] as const)
     ].map(([name, value]) => [name, plain(value)])
   )

@@ -1,6 +1,7 @@
 import type { Rule } from '../rule/rule.js'
 import type { Precision } from '../support/precision.js'
 import { messageOf } from '../support/recognise.js'
+import type { Regulariser } from '../task/batch.js'
 import type { CompleteOptimiser, Optimiser } from '../task/optimiser.js'
 import { rateAt } from '../task/schedule.js'
 import { hasCheckpoint, readCheckpoint, removeLaterCheckpoints, wholeCheckpoints } from './checkpoints.js'
@@ -120,7 +121,7 @@ export function checkSame(config: RunConfig, options: RunSettings, path: string)
 export async function optionsOf(config: RunConfig, path: string): Promise<RunSettings> {
   const { seed, precision, training, recording } = config
   return {
-    ...(await taskOf(config, path)),
+    ...(await recordedTask(config, path)),
     ...(await ruleOf(config, path)),
     ...recording,
     seed,
@@ -145,10 +146,20 @@ function notTaken(what: 'task' | 'rule', path: string) {
   }
 }
 
-async function taskOf(
-  { task, taskFile, taskOptions }: RunConfig,
-  path: string
-): Promise<Pick<RunSettings, 'task' | 'taskFile' | 'taskOptions'>> {
+/** The task of a run, with the regulariser that it was given. */
+async function recordedTask(config: RunConfig, path: string): Promise<TaskOfRun> {
+  const { task, ...more } = await taskOf(config, path)
+  const { regulariser } = config.training
+  return {
+    task: regulariser === undefined ? task : { ...task, regulariser: regulariser as Regulariser | null },
+    ...more
+  }
+}
+
+type TaskOfRun = Pick<RunSettings, 'task' | 'taskFile' | 'taskOptions'>
+
+/** The task of a run as it is without the options that the run was given; that of a file is read from it again. */
+export async function taskOf({ task, taskFile, taskOptions }: RunConfig, path: string): Promise<TaskOfRun> {
   if (taskFile !== undefined) {
     const { task, file } = await loadTask(taskFile.path, taskOptions).catch(notTaken('task', path))
     return { task, taskFile: file, taskOptions }

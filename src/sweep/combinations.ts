@@ -1,10 +1,12 @@
 import { isAbsolute, join } from 'node:path'
 import { isCodeFile } from '../runs/code-file.js'
 import { type ChosenRule, loadRule } from '../runs/rule-file.js'
+import { isSettingPath, type Setting, withSettings } from '../runs/settings.js'
 import { loadTask } from '../runs/task-file.js'
 import { builtInTask, type TaskName, type TaskOptions } from '../runs/tasks.js'
 import { type RunSettings, runConfig } from '../runs/train-run.js'
 import { invalid, MdglError } from '../support/error.js'
+import type { Optimiser } from '../task/optimiser.js'
 import { partOfName, shown } from './folder-name.js'
 import type { Choice, SweepPlan } from './plan.js'
 
@@ -65,14 +67,18 @@ async function combinationOf(
   folder: string,
   chosen: readonly Chosen[]
 ): Promise<Combination> {
-  const taskPart = await taskOf(plan, folder, chosen)
-  const { task } = taskPart
+  const { task: given, ...files } = await taskOf(plan, folder, chosen)
+  const { optimiser: whole, ...values } = valuesOf(chosen, 'options')
+  const [settings, plain] = parted(values)
+  const { task, optimiser } = await placed(chosen, 'optimiser', () => withSettings(given, whole as Optimiser, settings))
   const defaults = { iterations: task.iterations, batchSize: task.batchSize, validateEvery: task.validateEvery }
   const options = {
-    ...taskPart,
+    task,
+    ...files,
     ...defaults,
     precision: 'f32',
-    ...valuesOf(chosen, 'options')
+    ...plain,
+    optimiser
   } as Combination['options']
   checkTogether(options)
   await placed(chosen, 'optimiser', () => checkRun(plan, rules, options))
@@ -93,6 +99,16 @@ function checkRun(
   options: Combination['options']
 ): void {
   runConfig({ ...options, ...rule, seed })
+}
+
+/** The parts of optimiser and regulariser among a combination's options, and the others. */
+function parted(values: TaskOptions): readonly [readonly Setting[], TaskOptions] {
+  const entries = Object.entries(values)
+  const parts = entries.filter(([path]) => isSettingPath(path))
+  return [
+    parts.map(([path, value]) => ({ path, value })),
+    Object.fromEntries(entries.filter(entry => !parts.includes(entry)))
+  ]
 }
 
 const valuesOf = (chosen: readonly Chosen[], of: Choice['of']): TaskOptions =>
@@ -135,6 +151,10 @@ async function placed<T>(
 
 /** A task says `options.delay`, the optimiser `optimiser.l1`. */
 function placeOf(path: string, chosen: readonly Chosen[], part: 'taskOptions' | 'optimiser'): string {
+  const exact = chosen.find(
+    ({ choice }) => choice.of === 'options' && choice.name.includes('.') && `${path}.`.startsWith(`${choice.name}.`)
+  )
+  if (exact !== undefined) return exact.path + path.slice(exact.choice.name.length)
   const [first, ...rest] = path.split('.')
   if (first !== (part === 'taskOptions' ? 'options' : part)) return path
   const [of, [name = '', ...inside]] = part === 'taskOptions' ? [part, rest] : (['options', [part, ...rest]] as const)

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { ruleNames } from '../rule/rule.js'
 import { CODE_FILES, isCodeFile } from '../runs/code-file.js'
 import { SEED_LIST, seedList } from '../runs/seeds.js'
+import { isSettingPath } from '../runs/settings.js'
 import { TASK_NAMES } from '../runs/tasks.js'
 import { array, list, object, oneOf, wholeNumber } from '../support/check.js'
 import { invalid, MdglError } from '../support/error.js'
@@ -113,14 +114,15 @@ function choices(plan: Readonly<Record<string, unknown>>, of: Choice['of']): Cho
 }
 
 function optionCheck(name: string, value: unknown) {
-  const check = Object.hasOwn(OPTIONS, name) ? OPTIONS[name] : undefined
-  if (check === undefined) throw invalid(`options.${name}`, value, `only ${list(Object.keys(OPTIONS))}`)
+  const check = Object.hasOwn(OPTIONS, name) ? OPTIONS[name] : isSettingPath(name) ? anyValue(name) : undefined
+  const allowed = `only ${list(Object.keys(OPTIONS))}, or a part such as 'optimiser.clipNorm'`
+  if (check === undefined) throw invalid(`options.${name}`, value, allowed)
   return check
 }
 
 /** What a task takes is its own to say; but folders are named by it. */
 function anyValue(name: string) {
-  if (!/^[\w-]+$/.test(name)) throw invalid('taskOptions', name, 'names of letters, digits, _ and -')
+  if (!/^[\w.-]+$/.test(name)) throw invalid('taskOptions', name, 'names of letters, digits, ., _ and -')
   return (value: unknown) => value
 }
 
