@@ -42,21 +42,6 @@ test('the guide to the rules has a row for every rule', t => {
     )
 })
 
-test('the files and names that stand beside equations are in the engine', t => {
-  const guide = readFileSync(join(root, 'docs/guide/from-equations-to-code.md'), 'utf8')
-  const engine = 'crates/mdgl-core/src'
-  const places = [...guide.matchAll(/`(?:crates\/mdgl-core\/src\/)?([\w/-]+\.rs)`(?: \((`\w+`(?:, `\w+`)*)\))?/g)]
-  const own = places.filter(([, file = '']) => !file.includes('tests/'))
-  t.true(own.length > 20)
-  for (const [, file = '', names = ''] of own) {
-    const path = join(root, engine, file)
-    t.true(existsSync(path), `${engine}/${file}`)
-    const source = existsSync(path) ? readFileSync(path, 'utf8') : ''
-    for (const [, name] of names.matchAll(/`(\w+)`/g))
-      t.true(RegExp(`\\b${name}\\b`).test(source), `${name} in ${file}`)
-  }
-})
-
 const all = Object.keys(documents).flatMap(document =>
   examplesOf(document).map((code, i) => ({ code, title: `TypeScript example ${i + 1} of ${document} runs` }))
 )

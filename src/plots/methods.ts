@@ -124,6 +124,7 @@ function optimiserMethods(optimiser: CompleteOptimiser, cite: (work: Work) => vo
   const shown = learningRateText(rate) ?? 'listed per iteration'
   const constant = typeof rate === 'number'
   if (optimiser.kind === 'adam') cite('Kingma2015')
+  if (isCosine(rate)) cite('Loshchilov2017')
   if (rewiring === true || temperature > 0) cite('Bellec2018b')
   if (weightDecay > 0) cite('Loshchilov2019')
   const method =
@@ -131,7 +132,7 @@ function optimiserMethods(optimiser: CompleteOptimiser, cite: (work: Work) => vo
       ? `Adam (${named('Kingma2015')}; β₁ = ${optimiser.beta1}, β₂ = ${optimiser.beta2}, ε = ${optimiser.epsilon})`
       : 'gradient descent'
   const sentences = [
-    `Weights are trained by ${method} with learning rate ${constant ? shown : `schedule ${shown}`}`,
+    `Weights are trained by ${method} with learning rate ${constant ? shown : `schedule ${shown}`}${isCosine(rate) ? ` (${named('Loshchilov2017')})` : ''}`,
     ...(decay == null ? [] : [`multiplied by ${decay.factor} every ${decay.every} iterations`])
   ].join(', ')
   const more = [
@@ -147,6 +148,12 @@ function optimiserMethods(optimiser: CompleteOptimiser, cite: (work: Work) => vo
   ]
   const text = [sentences, ...more.map(part => part.charAt(0).toUpperCase() + part.slice(1))].join('. ')
   return { text: `${text}.`, equations: [] }
+}
+
+/** Whether a learning rate has a cosine, alone or after a warm-up. */
+function isCosine(rate: CompleteOptimiser['learningRate']): boolean {
+  if (typeof rate === 'number') return false
+  return rate.kind === 'cosine' || (rate.kind === 'warm-up' && isCosine(rate.into))
 }
 
 function trainingMethods(config: RunConfig, changes: readonly Intervention[]): Paragraph {
