@@ -3,6 +3,7 @@ import type { RunControl } from '../runs/control.js'
 import type { RunSettings } from '../runs/train-run.js'
 import type { LIVE } from './common-options.js'
 import { type Given, UsageError } from './options.js'
+import { remoteHint } from './remote-hint.js'
 
 /** How a run is to be shown in a browser. */
 export interface LiveOptions {
@@ -36,5 +37,7 @@ export async function startLive(options: RunSettings, control: RunControl, { por
   const run = new LiveRun(hub, options, control)
   const { url, close } = await serveDashboard(hub, run, port)
   console.error(`mdgl: the run is shown at ${url}`)
+  const hint = remoteHint(url)
+  if (hint !== undefined) console.error(`mdgl: ${hint}`)
   return { run, close }
 }
