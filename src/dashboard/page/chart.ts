@@ -192,7 +192,7 @@ function seriesOf(curves: readonly Curve[], x: string): Pick<uPlot.Options, 'ser
       stroke: colour,
       width,
       spanGaps: true,
-      points: { show: false },
+      points: { show: (plot: uPlot, place: number) => isAlone(plot.data[place]) },
       value: (_: uPlot, v: number) => shortNumber(v)
     }
     series.push({ ...line, ...(dash && { dash: [...dash] }), ...(unnamed && { class: 'unnamed' }) })
@@ -202,6 +202,13 @@ function seriesOf(curves: readonly Curve[], x: string): Pick<uPlot.Options, 'ser
     series.push({ ...edge, label: `${label} + sd` }, { ...edge, label: `${label} − sd` })
   }
   return { series, bands }
+}
+
+/** Whether a curve has one value, which no line shows. */
+const isAlone = (values: uPlot.AlignedData[number] | undefined): boolean => {
+  let count = 0
+  for (const value of values ?? []) if (value != null && ++count > 1) return false
+  return count === 1
 }
 
 /** The curve without what a logarithmic axis cannot show. */
