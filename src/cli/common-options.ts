@@ -23,7 +23,7 @@ export const RULES = choiceListOrFiles(
 /** --iterations of a training. */
 export const ITERATIONS = whole('N', 'iterations to train', 1)
 /** --batch-size of a training. */
-export const BATCH_SIZE = whole('N', 'trials in a batch', 1)
+export const BATCH_SIZE = whole('N', 'trials per batch', 1)
 /** --validate-every of a training. */
 export const VALIDATE_EVERY = whole('N', 'iterations between validations', 1)
 /** --precision of a model. */

@@ -27,7 +27,7 @@ export interface LivePage {
 
 /** Serves a page for a run that is about to begin, and prints its address. */
 export async function startLive(options: RunSettings, control: RunControl, { port }: LiveOptions): Promise<LivePage> {
-  // The page's server is of use to this alone.
+  // The page's server is loaded only when a page is asked for.
   const [{ EventHub }, { LiveRun }, { serveDashboard }] = await Promise.all([
     import('../dashboard/event-hub.js'),
     import('../dashboard/live.js'),

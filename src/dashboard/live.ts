@@ -22,7 +22,7 @@ import { type Control, isLearningRate, LEARNING_RATE, type RunState } from './fr
 import { type Measures, measuresOf } from './measures.js'
 import type { Answers } from './server.js'
 
-/** Looks a second at most, and how many times their own duration lies between two: watching costs a run little. */
+/** The least ms between two captured trials, and how many times their own duration lies between two, so that a page costs a run little. */
 const LOOK_EVERY = 500
 const PATIENCE = 10
 

@@ -34,7 +34,7 @@ interface SentRecords {
   owner: number | undefined
 }
 
-/** The run folders below a folder, as they are and as they grow: curves, alignment and networks, whoever trains them. */
+/** The run folders below a folder, as they are and as they grow: curves, alignment and networks, whichever process trains them. */
 export class StoredRuns implements Answers {
   readonly #root: string
   readonly #hub: EventHub

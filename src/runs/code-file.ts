@@ -11,7 +11,7 @@ export interface CodeFile {
   readonly imports?: readonly ImportedFile[]
 }
 
-/** It comes without declarations; importing it is all that it is for. */
+/** Imported for its effect; it has no type declarations. */
 const LOADER: string = '@oxc-node/core/register'
 
 /** What {@link isCodeFile} takes, for messages. */
@@ -52,7 +52,7 @@ export function changedImports(one: CodeFile | undefined, other: CodeFile | unde
   return [...paths].filter(path => before?.get(path) !== now?.get(path))
 }
 
-/** A file without a word of its package is taken for CommonJS by the loader, which cannot tell why that does not work. */
+/** Imports a file. The loader takes one without a package.json for CommonJS, and its error does not say so. */
 async function importFile(path: string): Promise<{ readonly default?: unknown }> {
   try {
     return await import(pathToFileURL(resolve(path)).href)

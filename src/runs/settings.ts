@@ -23,7 +23,7 @@ export const SETTING_FORMS =
 export const isSettingPath = (path: string): boolean =>
   ROOTS.includes(path.split('.')[0] ?? '') && !/\.(\.|$)/.test(path)
 
-/** The setting that a text says: a path and a value in JSON, or a word; nothing where it says none. */
+/** Parses PATH=VALUE, the value as JSON or else as a word; `undefined` for any other text. */
 export function parseSetting(given: string): Setting | undefined {
   const [, path = '', text = ''] = /^([^=]+)=(.+)$/s.exec(given) ?? []
   return isSettingPath(path) ? { path, value: parsed(text) } : undefined
@@ -44,7 +44,7 @@ function parsed(text: string): unknown {
 /**
  * A task with settings in place of what it has: its regulariser changed, and an optimiser, which is the given one or the task's, changed.
  *
- * @throws {@link MdglError} `'invalid'` for a learning rate that says none. What else is not allowed, the training refuses by its path.
+ * @throws {@link MdglError} `'invalid'` for a learning rate that is not one. The training refuses other values that are not allowed, by their paths.
  */
 export function withSettings(
   task: BuiltInTask,

@@ -70,7 +70,7 @@ export interface RunObserver {
   started?(run: RunStarted): Promise<void>
   metrics?(metrics: Metrics): void
   aligned?(record: AlignmentRecord): void
-  /** Something about the run that whoever started it should know; it goes on. */
+  /** A warning about the run, which continues. */
   warned?(message: string): void
   /** Between two iterations; training waits. */
   between?(iteration: number): Promise<void>
