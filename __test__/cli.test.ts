@@ -29,6 +29,15 @@ for (const [what, args, says] of [
     ['train', 'delayed-xor', '--learning-rate', '-1'],
     /--learning-rate is missing, or begins/
   ],
+  ['a setting of nothing', ['train', 'delayed-xor', '--set', 'l1=1'], /--set is 'l1=1'; it must be PATH=VALUE/],
+  ['an unknown setting', ['train', 'delayed-xor', '--set', 'optimiser.no=1'], /optimiser\.no is 1; .*'clipNorm'/],
+  ['a wrong setting', ['compare', 'delayed-xor', '--set', 'optimiser.l1=-1'], /--set: optimiser\.l1 is -1; allowed: /],
+  ['a setting twice', ['train', 'delayed-xor', '--set', 'optimiser.l1=0', '--set', 'optimiser.l1=1'], /l1 twice/],
+  [
+    'two learning rates',
+    ['train', 'delayed-xor', '--learning-rate', '1', '--set', 'optimiser.learningRate=2'],
+    /--learning-rate and --set optimiser\.learningRate exclude/
+  ],
   ['too many threads', ['train', 'delayed-xor', '--threads', '5000'], /--threads is '5000'; it must be at most 1024/],
   ['a port that is none', ['dashboard', '.', '--port', '99999'], /--port is '99999'/],
   [

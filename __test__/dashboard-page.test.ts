@@ -1,4 +1,4 @@
-import { cp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
@@ -9,7 +9,7 @@ import { weightsSnapshot } from '../src/analysis/weights-snapshot.js'
 import { refuseReading } from '../src/dashboard/guard.js'
 import { measuresOf } from '../src/dashboard/measures.js'
 import { smooth } from '../src/dashboard/page/spread.js'
-import { Model, network } from '../src/index.js'
+import { expandRule, Model, network } from '../src/index.js'
 import { cellColours } from '../src/plots/colours.js'
 import { accessible, browserFor, openPage } from './helpers/browser.js'
 import { mdgl, startMdgl, temporaryFolder } from './helpers/cli.js'
@@ -115,6 +115,112 @@ test('a page of finished runs shows their trials, chooses in every panel alike a
   }
   t.deepEqual(problems, [])
 })
+
+/** A task's file with a thousand cells of two types, one of a long name. */
+const THOUSAND = `import { network } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)}
+const cells = ['excitatory', 'inhibitory with a long name']
+export default {
+  name: 'thousand', loss: { kind: 'cross-entropy' },
+  network: ({ seed }) => {
+    const built = network({ dt: 1, seed }).input('in', 20)
+      .population('excitatory', 800, { model: 'lif', sign: 'excitatory' })
+      .population('inhibitory with a long name', 200, { model: 'lif', sign: 'inhibitory' }).readout('out', 2)
+    for (const to of cells) {
+      built.project('in', to, { density: 0.1 })
+      for (const from of cells) built.project(from, to, { density: 0.01, initialise: { scheme: 'normal', standardDeviation: 0.1 } })
+    }
+    return built.project('excitatory', 'out', { density: 0.2 }).build()
+  },
+  batch: ({ size }) => ({
+    length: 60, inputs: { in: { rates: Array.from({ length: size }, (_, trial) => ({ trial, from: 0, to: 60, units: [0, 20], rate: 200 })) } },
+    targets: Array.from({ length: size }, (_, trial) => trial % 2)
+  })
+}`
+
+/** Twenty finished runs of five rules, one of which is a file's, made of one. */
+async function twentyRuns(root: string): Promise<void> {
+  const [first, rule] = [join(root, 'first'), join(root, 'my-rule.mjs')]
+  await writeFile(
+    rule,
+    `import { rules } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)}\nexport default rules.mdgl`
+  )
+  await mdgl('train', 'evidence-accumulation', ...SHORT, '--rule', rule, '--out', first)
+  const config = JSON.parse(await readFile(join(first, 'config.json'), 'utf8'))
+  const { ruleFile, ...published } = config
+  for (const [i, name] of (['bptt', 'eprop', 'mdgl', 'rflo'] as const).entries()) {
+    for (let seed = 1; seed <= 5 - Number(i === 0); seed++) {
+      const run = join(root, `${name}-${seed}`)
+      await cp(first, run, { recursive: true })
+      await writeFile(join(run, 'config.json'), JSON.stringify({ ...published, rule: expandRule(name), seed }))
+    }
+  }
+}
+
+test('twenty runs, a rule from a file among them, and a thousand cells fit a desk and a phone, in light and dark', async t => {
+  t.timeout(240_000)
+  const browser = await browserFor(t)
+  if (browser === undefined) return
+  const [many, large] = [join(await temporaryFolder(t), 'many'), join(await temporaryFolder(t), 'large')]
+  await mkdir(many)
+  await mkdir(large)
+  await twentyRuns(many)
+  await writeFile(join(large, 'thousand.mjs'), THOUSAND)
+  const trained = await mdgl(
+    'train',
+    join(large, 'thousand.mjs'),
+    ...SHORT,
+    '--rule',
+    'mdgl',
+    '--out',
+    join(large, 'run')
+  )
+  t.is(trained.code, 0, trained.stderr)
+  for (const [root, cells] of [
+    [many, 100],
+    [large, 1000]
+  ] as const) {
+    const url = await dashboardOf(t, root)
+    for (const [colorScheme, width] of [
+      ['light', 1400],
+      ['dark', 1400],
+      ['light', 390],
+      ['dark', 390]
+    ] as const) {
+      const { page, problems } = await openPage(browser, url, { colorScheme, viewport: { width, height: 850 } })
+      await page.waitForSelector('#weights svg')
+      await page.waitForSelector('#membrane canvas')
+      t.is(await page.locator('#graph .cell').count(), cells)
+      const [wide = 1, room = 0] = await widths(page)
+      t.true(wide <= room, `${wide} on ${room}`)
+      await accessible(t, page)
+      t.deepEqual(await overlaps(page), [], `${cells} cells, ${colorScheme}, ${width}`)
+      if (cells === 100) t.is(await page.locator('#runs tbody tr').count(), 20)
+      t.deepEqual(problems, [])
+      await page.context().close()
+    }
+  }
+})
+
+/** Names in the picture of the network that lie on one another or on a disc of cells. */
+const overlaps = (page: Page): Promise<string[]> =>
+  page.evaluate(() => {
+    const boxes = (selector: string) =>
+      Array.from(document.querySelectorAll(`#graph ${selector}`), element => ({
+        name: element.textContent || element.getAttribute('data-type') || selector,
+        box: element.getBoundingClientRect()
+      })).filter(({ box }) => box.width > 0)
+    const texts = boxes('text')
+    const others = [...texts, ...boxes('circle.type')]
+    return texts.flatMap(({ name, box }, i) =>
+      others.slice(i + 1).flatMap(other => {
+        const [across, down] = [
+          Math.min(box.right, other.box.right) - Math.max(box.left, other.box.left),
+          Math.min(box.bottom, other.box.bottom) - Math.max(box.top, other.box.top)
+        ]
+        return across > 2 && down > 2 ? [`${name} on ${other.name}`] : []
+      })
+    )
+  })
 
 test('a page without runs says so; a run whose task file has changed says why it shows no trial', async t => {
   t.timeout(120_000)

@@ -1,9 +1,11 @@
 import { getEventListeners } from 'node:events'
 import { cp, readdir, readFile } from 'node:fs/promises'
 import { request } from 'node:http'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
+import { remoteHint } from '../src/cli/remote-hint.js'
 import { EventHub } from '../src/dashboard/event-hub.js'
 import { LiveRun } from '../src/dashboard/live.js'
 import { Model } from '../src/index.js'
@@ -114,6 +116,43 @@ test('control needs the token, and a Host and an Origin that are this server', a
   const [perturbed, stop] = jsonLines(await readFile(join(out, 'interventions.jsonl'), 'utf8'))
   t.like(perturbed, { channel: 'inhibitory->excitatory', factor: 0.5 })
   t.is(stop?.stop, true)
+})
+
+test('through a forwarded port, as of ssh -L, the page is read and the run is steered', async t => {
+  const { run, url, out } = await live(t)
+  const { hostname, port } = new URL(url)
+  const forwarded = createServer(near => {
+    const far = connect(Number(port), hostname)
+    near.pipe(far).pipe(near)
+    for (const end of [near, far]) end.on('error', () => [near, far].forEach(each => void each.destroy()))
+  })
+  t.teardown(() => forwarded.close())
+  await new Promise<void>(resolve => forwarded.listen(0, '127.0.0.1', resolve))
+  const other = (forwarded.address() as AddressInfo).port
+  t.not(String(other), port)
+  for (const name of ['127.0.0.1', 'localhost']) {
+    const here = `http://127.0.0.1:${other}/`
+    const headers = { host: `${name}:${other}`, origin: `http://${name}:${other}` }
+    t.regex((await ask(here, { headers })).body, /<title>/)
+    const { token } = JSON.parse((await ask(`${here}api/token`, { headers })).body)
+    t.is((await frames(here)).runs[0].id, out)
+    const body = JSON.stringify({ run: out, action: name === 'localhost' ? 'stop' : 'pause' })
+    const sent = await ask(`${here}api/control`, {
+      method: 'POST',
+      headers: { ...headers, 'x-mdgl-token': token },
+      body
+    })
+    t.is(sent.status, 200, sent.body)
+  }
+  t.is((await run.outcome).code, 0)
+})
+
+test('a session over SSH is told how its page is forwarded', t => {
+  t.is(remoteHint('http://127.0.0.1:8765/', undefined), undefined)
+  t.regex(
+    remoteHint('http://127.0.0.1:8765/', '10.0.0.7 51122 192.168.1.5 22') ?? '',
+    /`ssh -L 8765:127\.0\.0\.1:8765 192\.168\.1\.5`/
+  )
 })
 
 test('a port that is taken: the next, unless one was asked for', async t => {

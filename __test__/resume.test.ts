@@ -138,7 +138,7 @@ test('what cannot go on says why', async t => {
   t.regex(none.stderr, /cannot go on: it has no checkpoint/)
   const config = await readFile(join(out, 'config.json'), 'utf8')
   await writeFile(join(out, 'config.json'), config.replace('"kind": "cross-entropy"', '"kind": "squared-error"'))
-  t.regex((await mdgl('resume', out)).stderr, /made with another loss than this version/)
+  t.regex((await mdgl('resume', out)).stderr, /since the run in .* was made, its loss changed/)
   await writeFile(join(out, 'config.json'), config.replace('"task": "evidence-accumulation"', '"task": "juggling"'))
   t.regex((await mdgl('resume', out)).stderr, /of the task 'juggling', which mdgl does not know/)
   t.is((await mdgl('resume', folder)).code, 1)
@@ -316,7 +316,7 @@ test('a task of ones own is trained from its file, and goes on while the file is
   t.regex((await mdgl('resume', out)).stderr, /the task file of the run in .*run cannot be taken: ENOENT/)
   await rename(elsewhere, file)
   await appendFile(file, '// changed\n')
-  t.regex((await mdgl('resume', out)).stderr, /with another task file than/)
+  t.regex((await mdgl('resume', out)).stderr, /its task file changed/)
   t.is((await mdgl('plot', 'network', file, '--out', join(folder, 'n.svg'))).code, 0)
 
   for (const [code, says] of [

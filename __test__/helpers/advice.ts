@@ -4,7 +4,7 @@ import ts from 'typescript'
 import { WORKLOAD_NAMES } from '../../src/bench/workloads.js'
 import { COMMANDS } from '../../src/cli/commands.js'
 import { type Given, known, type Options, parseOptions } from '../../src/cli/options.js'
-import { isTaskFile } from '../../src/runs/task-file.js'
+import { isCodeFile } from '../../src/runs/code-file.js'
 import { TASK_NAMES } from '../../src/runs/tasks.js'
 import { ROOT } from './imports.js'
 
@@ -157,7 +157,7 @@ const withPlaceholders = (options: Options): Options =>
     ])
   )
 
-const task = (word: string) => isTaskFile(word) || known(word, 'the task', TASK_NAMES)
+const task = (word: string) => isCodeFile(word) || known(word, 'the task', TASK_NAMES)
 const workload = (word: string) => known(word, 'the workload', WORKLOAD_NAMES)
 const any = () => true
 

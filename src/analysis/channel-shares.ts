@@ -1,3 +1,4 @@
+import { isCustomRule } from '../rule/custom-rule.js'
 import { expandRule } from '../rule/rule.js'
 import { makeBatch } from '../task/task.js'
 import { channelNorms } from './channel-norms.js'
@@ -21,6 +22,7 @@ export interface ChannelShares {
 export async function channelShares(subject: Subject): Promise<ChannelShares> {
   const { model, task, rule, seed, iteration } = subject
   const none = (reason: string): ChannelShares => ({ iteration, pairs: [], reason })
+  if (isCustomRule(rule)) return none('The parts of a rule of your own are not known.')
   const { hops } = expandRule(rule)
   if (hops === 0) return none('This rule uses no channels.')
   if (hops !== 1) return none('With more than one hop channels feed one another; one alone has no share.')

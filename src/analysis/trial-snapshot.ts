@@ -4,6 +4,7 @@ import type { NetworkDescription } from '../network/description.js'
 import { plasticNames } from '../network/names.js'
 import type { RecordingShape } from '../network/recording-shape.js'
 import { type Recording, simulate } from '../operations/simulate.js'
+import { type CustomRule, isCustomRule } from '../rule/custom-rule.js'
 import { expandRule, type Rule, type RuleName } from '../rule/rule.js'
 import type { Values } from '../support/precision.js'
 import type { Batch } from '../task/batch.js'
@@ -73,7 +74,7 @@ export interface NeuronTrace {
 export interface Subject {
   readonly model: Model
   readonly task: Task
-  readonly rule: RuleName | Rule
+  readonly rule: RuleName | Rule | CustomRule
   readonly seed: number
   readonly iteration: number
 }
@@ -97,7 +98,10 @@ export async function captureTrial(subject: Subject, first: FirstWeights): Promi
   const { model, task, rule, seed, iteration } = subject
   const batch = await makeBatch(task, { seed, split: 'validation', iteration, size: 1 })
   const { loss, regulariser } = task
-  const recorded = canRecord(task, rule) ? { rule, loss, regulariser } : {}
+  // A custom rule is given the learning signal of e-prop.
+  const recorded = canRecord(task, rule)
+    ? ({ rule: isCustomRule(rule) ? 'eprop' : rule, loss, regulariser } as const)
+    : {}
   const constants = cellConstants(model)
   const recording = await simulate(model, batch, { voltage: true, inputs: true, seed, ...recorded, threads: 1 })
   return {
@@ -117,10 +121,12 @@ export async function captureTrial(subject: Subject, first: FirstWeights): Promi
 }
 
 /** Signals are recorded of built-in losses, and of rules with a learning signal at each step. */
-export function canRecord(task: Task, rule: RuleName | Rule): boolean {
+export function canRecord(task: Task, rule: Subject['rule']): boolean {
   const losses = 'kind' in task.loss ? [task.loss] : Object.values(task.loss)
+  if (losses.some(loss => loss?.kind === 'custom')) return false
+  if (isCustomRule(rule)) return true
   const { estimator } = expandRule(rule)
-  return losses.every(loss => loss?.kind !== 'custom') && (estimator === 'backward' || estimator === 'online')
+  return estimator === 'backward' || estimator === 'online'
 }
 
 function spikes({ spikes, inputs, shape }: Recording, model: Model) {

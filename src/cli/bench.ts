@@ -7,7 +7,7 @@ import { type MeasureOptions, measure } from '../bench/measure.js'
 import { makeWork, type Work } from '../bench/work.js'
 import { type Overrides, PAPER, WORKLOAD_NAMES, type WorkloadName } from '../bench/workloads.js'
 import { defineCommand } from './command.js'
-import { RULE, SIMD, THREADS } from './common-options.js'
+import { PUBLISHED_RULE, SIMD, THREADS } from './common-options.js'
 import {
   choice,
   flag,
@@ -28,7 +28,7 @@ const ROUNDS = 20
 const WARM_UP = 2
 
 const OPTIONS = {
-  rule: RULE,
+  rule: PUBLISHED_RULE,
   threads: THREADS,
   simd: SIMD,
   repeats: whole(

@@ -1,18 +1,29 @@
 import { INSTRUCTION_SETS } from '../bench/instruction-set.js'
 import { MOST_THREADS } from '../engine/engine-session.js'
 import { type RuleName, ruleNames } from '../rule/rule.js'
-import { choice, choiceList, flag, whole } from './options.js'
+import { CODE_FILES } from '../runs/code-file.js'
+import { choice, choiceListOrFiles, choiceOrFile, flag, whole } from './options.js'
 
 // Options that several commands share.
 
-/** --rule: one learning rule. */
-export const RULE = choice<RuleName>('NAME', 'learning rule (default mdgl)', ruleNames)
-/** --rules: several learning rules. */
-export const RULES = choiceList<RuleName>('LIST', 'learning rules (default bptt,eprop,mdgl)', ruleNames)
+/** --rule: one published learning rule. */
+export const PUBLISHED_RULE = choice<RuleName>('NAME', 'learning rule (default mdgl)', ruleNames)
+/** --rule: one learning rule, which may be the user's. */
+export const RULE = choiceOrFile(
+  'RULE',
+  `learning rule, or ${CODE_FILES} with one of your own (default mdgl)`,
+  ruleNames
+)
+/** --rules: several learning rules, which may be the user's. */
+export const RULES = choiceListOrFiles(
+  'LIST',
+  'learning rules, or files (.ts, .mts, .js or .mjs) with your own, separated by commas (default bptt,eprop,mdgl)',
+  ruleNames
+)
 /** --iterations of a training. */
 export const ITERATIONS = whole('N', 'iterations to train', 1)
 /** --batch-size of a training. */
-export const BATCH_SIZE = whole('N', 'trials in a batch', 1)
+export const BATCH_SIZE = whole('N', 'trials per batch', 1)
 /** --validate-every of a training. */
 export const VALIDATE_EVERY = whole('N', 'iterations between validations', 1)
 /** --precision of a model. */

@@ -3,8 +3,9 @@ import { summariseAlignment } from '../compare/alignment.js'
 import { summarise } from '../compare/comparison.js'
 import type { FinalIterations } from '../compare/curve.js'
 import { measureOf } from '../compare/measure.js'
-import type { ComparedRun, FinishedRun } from '../compare/runs.js'
-import type { RuleName } from '../rule/rule.js'
+import type { FinishedRun } from '../compare/runs.js'
+import { type ChosenRule, loadRule } from '../runs/rule-file.js'
+import { ruleLabel, sameName } from '../runs/rule-label.js'
 import { TASK_NAMES } from '../runs/tasks.js'
 import type { RunSettings } from '../runs/train-run.js'
 import { defineCommand } from './command.js'
@@ -14,10 +15,11 @@ import { showAlignment, writeResults } from './comparison-files.js'
 import { uninterrupted } from './interrupt.js'
 import { flag, type Given, seeds, UsageError, whole, words } from './options.js'
 import { report } from './report.js'
+import { SET, withSetOption } from './set-option.js'
 import { shownRun } from './shown-run.js'
-import { taskArgument } from './task-argument.js'
+import { anyTaskArgument } from './task-argument.js'
 
-const FIG_3C_RULES: readonly RuleName[] = ['bptt', 'eprop', 'mdgl']
+const FIG_3C_RULES = ['bptt', 'eprop', 'mdgl']
 
 const OPTIONS = {
   rules: RULES,
@@ -25,6 +27,7 @@ const OPTIONS = {
   iterations: ITERATIONS,
   'batch-size': BATCH_SIZE,
   'validate-every': VALIDATE_EVERY,
+  set: SET,
   precision: PRECISION,
   threads: THREADS,
   alignment: flag('record the alignment to BPTT'),
@@ -47,8 +50,10 @@ const OPTIONS = {
 /** `mdgl compare TASK`: trains several rules on several seeds; or what a sweep has trained. Table, picture and results. */
 export const compareCommand = defineCommand({
   summary: 'train several rules on several seeds; table and learning curves, beside the published results',
-  usage: ['<task> [options]', '--sweep <plan> [--out DIR]'],
+  usage: ['<task> [options]', '<file> [options]', '--sweep <plan> [--out DIR]'],
   details: `Tasks: ${TASK_NAMES.join(', ')}
+
+A file (.ts, .mts, .js or .mjs) has a task of your own as its default export; the file of a rule (--rules) has the rule so.
 
 Every run has a folder of its own under --out. A finished one is used again, an unfinished one continues from its last checkpoint: repeat the command to continue after an interruption, or to add rules and seeds. At the end come a table, learning-curves.svg, learning-curves.png and results.json.
 
@@ -58,35 +63,47 @@ With --alignment each run also compares its gradient with that of BPTT at the sa
     'mdgl compare evidence-accumulation --rules bptt,eprop,mdgl --seeds 1-10',
     'mdgl compare evidence-accumulation --rules eprop,mdgl --seeds 1,3 --iterations 200',
     'mdgl compare evidence-accumulation --rules eprop,mdgl,nl-mdgl --seeds 1-5 --alignment --alignment-every 50',
+    'mdgl compare ./my-task.ts --rules eprop,mdgl,./my-rule.ts --seeds 1-3',
     'mdgl compare --sweep rates.json'
   ],
   words: TASK_NAMES,
   async run(given) {
     const { sweep, out, seeds = [1], rules = FIG_3C_RULES } = given.options
     if (sweep !== undefined) return await mergeSweep(given, sweep)
-    const common = commonOptions(given)
+    const common = await commonOptions(given)
+    const chosen = await chosenRules(rules)
     const folder = out ?? join('runs', `compare-${common.task.name}-${common.iterations}`)
-    return await compare(common, rules, seeds, folder, given.options['final-iterations'])
+    return await compare(common, chosen, seeds, folder, given.options['final-iterations'])
   }
 })
 
 type Chosen = Given<typeof OPTIONS>
 
+async function chosenRules(names: readonly string[]): Promise<ChosenRule[]> {
+  const rules: ChosenRule[] = []
+  for (const name of names) rules.push(await loadRule(name))
+  const same = sameName(rules)
+  if (same !== undefined)
+    throw new UsageError(`--rules has two rules named '${same}'; each must have a name of its own`)
+  return rules
+}
+
 async function compare(
   common: CommonOptions,
-  rules: readonly RuleName[],
+  rules: readonly ChosenRule[],
   seeds: readonly number[],
   out: string,
   finalIterations: FinalIterations
 ): Promise<number> {
-  const planned = seeds.flatMap(seed => rules.map(rule => ({ ...common, rule, seed })))
+  const planned = seeds.flatMap(seed => rules.map(rule => ({ ...common, ...rule, seed })))
   const { result: runs, exitCode } = await uninterrupted(signal => allRuns(planned, out, signal))
   if (runs === undefined) {
     console.error('mdgl: interrupted; the same command continues from here')
     return exitCode
   }
   // Rules in the order asked for, whatever the order of the runs.
-  runs.sort((a, b) => rules.indexOf(a.rule) - rules.indexOf(b.rule))
+  const names = rules.map(ruleLabel)
+  runs.sort((a, b) => names.indexOf(a.rule) - names.indexOf(b.rule))
   const comparison = summarise(common.task.name, common.iterations, runs, await measureOf(common.task), finalIterations)
   const picture = await writeResults(comparison, out)
   console.log(`\n${report(comparison)}\n\nLearning curves: ${picture}`)
@@ -97,16 +114,17 @@ async function compare(
 }
 
 /** What all runs of a comparison share. */
-type CommonOptions = Omit<RunSettings, 'rule' | 'seed'>
+type CommonOptions = Omit<RunSettings, 'rule' | 'ruleFile' | 'seed'>
 
-function commonOptions({ options, rest }: Chosen): CommonOptions {
-  const task = taskArgument(rest)
+async function commonOptions({ options, rest }: Chosen): Promise<CommonOptions> {
+  const { task, taskFile } = await anyTaskArgument(rest)
   const { iterations = task.iterations, 'validate-every': validateEvery = task.validateEvery } = options
   if (validateEvery > iterations) {
     throw new UsageError(`--validate-every is ${validateEvery}; it must be at most --iterations, ${iterations}`)
   }
   return {
-    task,
+    ...withSetOption(task, options.set, iterations),
+    taskFile,
     iterations,
     batchSize: options['batch-size'] ?? task.batchSize,
     validateEvery,
@@ -132,10 +150,10 @@ function alignmentEvery(
   return every ?? validateEvery
 }
 
-async function allRuns(planned: readonly ComparedRun[], out: string, signal: AbortSignal): Promise<FinishedRun[]> {
+async function allRuns(planned: readonly RunSettings[], out: string, signal: AbortSignal): Promise<FinishedRun[]> {
   const runs: FinishedRun[] = []
   for (const [i, options] of planned.entries()) {
-    const label = `[${i + 1}/${planned.length}] ${options.rule} seed ${options.seed}`
+    const label = `[${i + 1}/${planned.length}] ${ruleLabel(options)} seed ${options.seed}`
     runs.push(await shownRun({ ...options, signal }, out, label))
   }
   return runs

@@ -29,7 +29,7 @@ export async function writeResults(comparison: Comparison, out: string): Promise
 /** Prints the table of the alignment, and writes its figures and its picture. */
 export async function showAlignment(
   parts: readonly PartAlignment[],
-  options: Omit<RunSettings, 'rule' | 'seed'>,
+  options: Omit<RunSettings, 'rule' | 'ruleFile' | 'seed'>,
   out: string,
   finalIterations?: FinalIterations
 ): Promise<void> {

@@ -33,11 +33,11 @@ function bash(commands: Readonly<Record<string, Command>>): string {
     return `    ${name}) words="${completed.join(' ')}" ;;`
   })
   const values = entries.flatMap(([name, { options }]) =>
-    Object.entries(options).flatMap(([option, { choices }]) =>
-      choices === undefined
-        ? []
-        : [`    "${name} --${option}") COMPREPLY=($(compgen -W "${choices.join(' ')}" -- "$word")); return ;;`]
-    )
+    Object.entries(options).flatMap(([option, { choices, files }]) => {
+      if (choices === undefined) return []
+      const found = `$(compgen -W "${choices.join(' ')}" -- "$word")${files === true ? ' $(compgen -f -- "$word")' : ''}`
+      return [`    "${name} --${option}") COMPREPLY=(${found}); return ;;`]
+    })
   )
   return `_mdgl() {
   local word="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" words=""

@@ -3,6 +3,7 @@ import type { RunControl } from '../runs/control.js'
 import type { RunSettings } from '../runs/train-run.js'
 import type { LIVE } from './common-options.js'
 import { type Given, UsageError } from './options.js'
+import { remoteHint } from './remote-hint.js'
 
 /** How a run is to be shown in a browser. */
 export interface LiveOptions {
@@ -26,7 +27,7 @@ export interface LivePage {
 
 /** Serves a page for a run that is about to begin, and prints its address. */
 export async function startLive(options: RunSettings, control: RunControl, { port }: LiveOptions): Promise<LivePage> {
-  // The page's server is of use to this alone.
+  // The page's server is loaded only when a page is asked for.
   const [{ EventHub }, { LiveRun }, { serveDashboard }] = await Promise.all([
     import('../dashboard/event-hub.js'),
     import('../dashboard/live.js'),
@@ -36,5 +37,7 @@ export async function startLive(options: RunSettings, control: RunControl, { por
   const run = new LiveRun(hub, options, control)
   const { url, close } = await serveDashboard(hub, run, port)
   console.error(`mdgl: the run is shown at ${url}`)
+  const hint = remoteHint(url)
+  if (hint !== undefined) console.error(`mdgl: ${hint}`)
   return { run, close }
 }

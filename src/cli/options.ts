@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { CODE_FILES, isCodeFile } from '../runs/code-file.js'
 import { SEED_LIST, seedList } from '../runs/seeds.js'
 import { messageOf } from '../support/recognise.js'
 
@@ -13,8 +14,12 @@ export interface Option<T = unknown> {
   readonly text: string
   /** The words allowed, where they are listed. */
   readonly choices?: readonly string[]
+  /** Whether a file may stand in place of one of these words. */
+  readonly files?: true
   /** The value of what was given after `--name`. */
   readonly parse: (given: string, name: string) => T
+  /** The one value of all that were given; an option without this may stand once. */
+  join?(values: readonly T[]): T
 }
 
 /** A command's options by name. */
@@ -72,6 +77,24 @@ export const choiceList = <T extends string>(value: string, text: string, choice
   parse: (given, name) => [...new Set(given.split(',').map(part => known(part.trim(), `--${name}`, choices)))]
 })
 
+/** An option's word, one of those allowed, or a file of code. */
+export const choiceOrFile = (value: string, text: string, choices: readonly string[]): Option<string> => ({
+  value,
+  text,
+  choices,
+  files: true,
+  parse: (given, name) => knownOrFile(given, `--${name}`, choices)
+})
+
+/** An option's list of such words and files without repeats. */
+export const choiceListOrFiles = (value: string, text: string, choices: readonly string[]): Option<string[]> => ({
+  value,
+  text,
+  choices,
+  files: true,
+  parse: (given, name) => [...new Set(given.split(',').map(part => knownOrFile(part.trim(), `--${name}`, choices)))]
+})
+
 /** An option's list of seeds and ranges of seeds without repeats: `1-5,8`. */
 export const seeds = (value: string, text: string): Option<number[]> => ({
   value,
@@ -101,6 +124,11 @@ export function known<T extends string>(value: string, what: string, allowed: re
   return found
 }
 
+function knownOrFile(value: string, what: string, allowed: readonly string[]): string {
+  if (isCodeFile(value) || allowed.includes(value)) return value
+  throw new UsageError(`${what} is '${value}'; it must be one of ${allowed.join(', ')}, or ${CODE_FILES}`)
+}
+
 /** The one argument that a command takes beside its options. */
 export function oneArgument([first, ...more]: readonly string[], missing: string): string {
   if (first === undefined) throw new UsageError(missing)
@@ -122,19 +150,27 @@ export function refuse(given: Given<Options>, names: readonly string[], purpose:
 /** Parses a command's arguments; unknown options, options without their value and wrong values are usage errors. */
 export function parseOptions<O extends Options>(args: readonly string[], options: O): Given<O> {
   const config = Object.fromEntries(
-    Object.entries(options).map(([name, { value }]) => [
+    Object.entries(options).map(([name, { value, join }]) => [
       name,
-      { type: value === undefined ? ('boolean' as const) : ('string' as const), ...(name === 'help' && { short: 'h' }) }
+      {
+        type: value === undefined ? ('boolean' as const) : ('string' as const),
+        multiple: join !== undefined,
+        ...(name === 'help' && { short: 'h' })
+      }
     ])
   )
   const { values, positionals } = strictly(() =>
     parseArgs({ args: [...args], options: config, allowPositionals: true, strict: true })
   )
-  const parsed = Object.entries(values).map(([name, value]) => [
-    name,
-    typeof value === 'string' ? options[name]?.parse(value, name) : true
-  ])
+  const parsed = Object.entries(values).map(([name, value]) => [name, optionValue(options[name], value, name)])
   return { options: Object.fromEntries(parsed), rest: positionals }
+}
+
+/** The value of an option from what stood after it, at each time that it was given. */
+function optionValue(option: Option | undefined, given: unknown, name: string): unknown {
+  if (typeof given === 'string') return option?.parse(given, name)
+  if (!Array.isArray(given)) return true
+  return option?.join?.(given.map(each => option.parse(String(each), name)))
 }
 
 /** Node explains at length how a value may begin with a dash; the first sentence is the error. */

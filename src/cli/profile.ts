@@ -13,7 +13,7 @@ import type { Batch } from '../task/batch.js'
 import type { Optimiser } from '../task/optimiser.js'
 import { makeBatch, type Task } from '../task/task.js'
 import { defineCommand } from './command.js'
-import { BATCH_SIZE, PRECISION, RULE, SIMD, THREADS } from './common-options.js'
+import { BATCH_SIZE, PRECISION, PUBLISHED_RULE, SIMD, THREADS } from './common-options.js'
 import { flameHelp } from './flame.js'
 import { interruptible } from './interrupt.js'
 import { choiceList, file, flag, type Given, known, oneArgument, refuse, UsageError, whole, words } from './options.js'
@@ -21,7 +21,7 @@ import { compareSets } from './profile-compare.js'
 import { readableProfile } from './profile-report.js'
 
 const OPTIONS = {
-  rule: RULE,
+  rule: PUBLISHED_RULE,
   threads: THREADS,
   simd: SIMD,
   iterations: whole('N', 'profiled iterations (default 20; as many plain ones run in between)', 1),

@@ -67,11 +67,19 @@ function publishedRow(result: RuleResult): string[] {
 function legend(measure: Measure, rules: readonly RuleResult[], finalIterations: FinalIterations): string[] {
   return [
     `Final: mean over the validations of ${finalText(finalIterations)}, then mean ± sd over the seeds, stuck ones included.`,
-    `Loss: ${measure.label}; ${measure.chanceLabel} has ${round(measure.chance)}. Stuck: the median of those validations is above ${round(stuckAbove(measure))}.`,
+    lossText(measure),
     ...(rules.some(({ diverged }) => diverged > 0)
       ? ['Diverged: a gradient or weight was no longer finite; the run ends there and counts as stuck.']
       : [])
   ]
+}
+
+function lossText(measure: Measure): string {
+  const { label, chance, chanceLabel } = measure
+  const limit = stuckAbove(measure)
+  if (chance === null || limit === null)
+    return `Loss: ${label}, as the task has it; what is chance is not known, so no run counts as stuck.`
+  return `Loss: ${label}; ${chanceLabel} has ${round(chance)}. Stuck: the median of those validations is above ${round(limit)}.`
 }
 
 const accuracyOf = ({ accuracy }: Summary) => accuracy?.toFixed(3) ?? '–'

@@ -100,12 +100,14 @@ function report(
   }
 }
 
-function progressFor({ rule, seed, iterations }: RunSettings): Progress {
-  return (process.stderr.isTTY ? bar : lines)(`${ruleLabel(rule)} seed ${seed}`, iterations)
+function progressFor(settings: RunSettings): Progress {
+  const { seed, iterations } = settings
+  return (process.stderr.isTTY ? bar : lines)(`${ruleLabel(settings)} seed ${seed}`, iterations)
 }
 
-function summary({ rule, seed, iterations }: RunSettings, path: string, final: Metrics | undefined): string {
-  const run = `${ruleLabel(rule)}, seed ${seed}: ${iterations} iterations`
+function summary(settings: RunSettings, path: string, final: Metrics | undefined): string {
+  const { seed, iterations } = settings
+  const run = `${ruleLabel(settings)}, seed ${seed}: ${iterations} iterations`
   const split = final?.split === 'validation' ? 'validation' : 'training'
   return `${run}${final === undefined ? '' : `, last ${split} loss ${final.loss.toFixed(4)}`}. Run folder: ${path}`
 }

@@ -1,7 +1,6 @@
 import { join, relative } from 'node:path'
 import type { NetworkDescription } from '../network/description.js'
 import type { Metrics } from '../operations/train.js'
-import type { Rule } from '../rule/rule.js'
 import { hasCheckpoint } from '../runs/checkpoints.js'
 import { runFolders } from '../runs/folders.js'
 import { changeText, readInterventions } from '../runs/interventions.js'
@@ -83,7 +82,7 @@ async function summaryOf(path: string, run: StoredRun): Promise<Summary> {
   return {
     path,
     task: config.task,
-    rule: ruleLabel(config.rule as Rule),
+    rule: ruleLabel(config),
     seed: config.seed,
     iteration: metrics.at(-1)?.iteration ?? 0,
     iterations: Number(config.training.iterations),

@@ -1,4 +1,5 @@
-import { type ComparedRun, type FinishedRun, finishedRun } from '../compare/runs.js'
+import { type FinishedRun, finishedRun } from '../compare/runs.js'
+import type { RunSettings } from '../runs/train-run.js'
 import { bar, lines, type Progress } from './progress.js'
 
 /** A bar on a terminal, lines in a log. */
@@ -6,7 +7,7 @@ const progressOf = (label: string, iterations: number): Progress =>
   (process.stderr.isTTY ? bar : lines)(label, iterations)
 
 /** Uses a run again or trains it, and shows on standard error how it goes and how it ended. */
-export async function shownRun(options: ComparedRun, out: string, label: string): Promise<FinishedRun> {
+export async function shownRun(options: RunSettings, out: string, label: string): Promise<FinishedRun> {
   const progress = progressOf(label, options.iterations)
   try {
     const run = await finishedRun(options, out, metrics => progress.update(metrics))

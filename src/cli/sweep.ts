@@ -1,12 +1,12 @@
 import { availableParallelism } from 'node:os'
-import { finishedRun, runPath } from '../compare/runs.js'
+import { finishedRun } from '../compare/runs.js'
 import { MOST_THREADS } from '../engine/engine-session.js'
 import type { Metrics } from '../operations/train.js'
 import { lastCheckpoint } from '../runs/checkpoints.js'
 import { metricsLine } from '../runs/run-folder.js'
 import { shellWord } from '../support/shell-word.js'
 import { howEnded, type ItemOutcome, type PoolObserver, runPool } from '../sweep/pool.js'
-import { combinationFolder, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
+import { combinationFolder, itemPath, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
 import { startWorker, type Worker } from '../sweep/worker.js'
 import { optimiserOrDefault } from '../task/optimiser.js'
 import { defineCommand } from './command.js'
@@ -54,7 +54,7 @@ export const sweepCommand = defineCommand({
     "taskOptions": { "delay": [400, 800] }
   }
 
-A list among options and taskOptions is an axis; the items are all combinations, 24 here. They are counted from 0; axes change in the order of the file, options before taskOptions, then rules, then seeds: the seed changes fastest. Options are iterations, batchSize, validateEvery, checkpointEvery, alignmentEvery, learningRate, precision and optimiser.
+A list among options and taskOptions is an axis; the items are all combinations, 24 here. They are counted from 0; axes change in the order of the file, options before taskOptions, then rules, then seeds: the seed changes fastest. Options are iterations, batchSize, validateEvery, checkpointEvery, alignmentEvery, learningRate, precision, optimiser and regulariser, and parts of these two such as "optimiser.clipNorm".
 
 Items run in worker processes. Each has a run folder below --out; a finished one is used again, an unfinished one continues from its last checkpoint, with the same bits. A worker that is killed is reported, and its item tried again; the others continue. At the end, missing items are listed, with exit code 1; so is an item that another process is running. Ctrl-C ends every worker after its current iteration, with a checkpoint.`,
   options: OPTIONS,
@@ -85,15 +85,12 @@ function checkAlone({ options }: Given<typeof OPTIONS>): void {
   if (first !== undefined && pool !== undefined) throw new UsageError(`--${pool} cannot be combined with --${first}`)
 }
 
-/** An item's own folder. */
-const folderOf = (out: string, item: SweepItem): string => runPath(combinationFolder(out, item.combination), item)
-
 const nameOf = ({ index, label }: SweepItem): string => `item ${index} (${label})`
 
 function list({ sweep: { items }, out, json }: Chosen): void {
   for (const item of items) {
     const { index, rule, seed, label } = item
-    const path = folderOf(out, item)
+    const path = itemPath(out, item)
     console.log(json ? JSON.stringify({ index, rule, seed, label, path }) : `${index}  ${label}  ${path}`)
   }
   if (!json) console.log(`${items.length} items, --index 0 to ${items.length - 1}`)
@@ -158,7 +155,7 @@ function observer({ out, json }: Chosen, retries: number): PoolObserver {
     },
     ended(outcome) {
       const { item } = outcome
-      if (json) event(item, endEvent(outcome, folderOf(out, item)))
+      if (json) event(item, endEvent(outcome, itemPath(out, item)))
       else console.error(`${nameOf(item)}  ${'run' in outcome ? endOf(outcome.run) : `missing: ${outcome.missing}`}`)
     }
   }
@@ -186,7 +183,7 @@ async function conclude(
   }
   for (const outcome of outcomes) {
     if ('run' in outcome || outcome.missing === 'interrupted') continue
-    const kept = await lastCheckpoint(folderOf(out, outcome.item))
+    const kept = await lastCheckpoint(itemPath(out, outcome.item))
     const state = kept === undefined ? 'it has no checkpoint' : `its checkpoint after iteration ${kept} is kept`
     console.error(`mdgl: ${nameOf(outcome.item)} is missing: ${outcome.missing}; ${state}`)
   }

@@ -1,4 +1,5 @@
-import { isTaskFile, loadTask } from '../runs/task-file.js'
+import { isCodeFile } from '../runs/code-file.js'
+import { loadTask } from '../runs/task-file.js'
 import { type BuiltInTask, builtInTask, TASK_NAMES } from '../runs/tasks.js'
 import type { RunSettings } from '../runs/train-run.js'
 import { known, oneArgument } from './options.js'
@@ -11,7 +12,7 @@ export function taskArgument(rest: readonly string[]): BuiltInTask {
 /** The same, or the file of a task of the user's. */
 export async function anyTaskArgument(rest: readonly string[]): Promise<Pick<RunSettings, 'task' | 'taskFile'>> {
   const name = oneName(rest)
-  if (!isTaskFile(name)) return { task: taskArgument(rest) }
+  if (!isCodeFile(name)) return { task: taskArgument(rest) }
   const { task, file } = await loadTask(name)
   return { task, taskFile: file }
 }

@@ -1,7 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { RuleName } from '../rule/rule.js'
 import { LEARNING_RATE_FORMS, parseLearningRate } from '../runs/learning-rate-text.js'
+import { loadRule } from '../runs/rule-file.js'
+import { folderName } from '../runs/rule-label.js'
 import { TASK_NAMES } from '../runs/tasks.js'
 import { type RunSettings, trainRun } from '../runs/train-run.js'
 import { writeFailure } from '../runs/write-failure.js'
@@ -23,6 +24,7 @@ import {
 import { liveOptions } from './live.js'
 import { choice, type Given, type Option, UsageError, whole, words } from './options.js'
 import { newRun, runWithProgress } from './run-with-progress.js'
+import { SET, withSetOption } from './set-option.js'
 import { anyTaskArgument } from './task-argument.js'
 
 /** An option's learning rate: a number, or a schedule as text. */
@@ -49,6 +51,7 @@ const OPTIONS = {
     "where synapses start anew in place of dead ones (default: the task's): within-mask, all-pairs or none",
     ['within-mask', 'all-pairs', 'none']
   ),
+  set: SET,
   precision: PRECISION,
   threads: THREADS,
   'checkpoint-every': whole(
@@ -67,14 +70,16 @@ export const trainCommand = defineCommand({
   summary: 'train a network on a task and write a run folder',
   usage: ['<task> [options]', '<file> [options]'],
   details: `Tasks: ${TASK_NAMES.join(', ')}
-A file (.ts, .mts, .js or .mjs) has a task of your own as its default export: docs/guide/write-a-task.md.`,
+A file (.ts, .mts, .js or .mjs) has a task of your own as its default export: docs/guide/write-a-task.md. The file of a rule (--rule) has the rule so: docs/guide/write-a-rule.md.`,
   options: OPTIONS,
   notes: 'Ctrl-C ends the run after the current iteration and keeps a checkpoint; a second one ends it at once.',
   examples: [
     'mdgl train evidence-accumulation --rule mdgl --seed 1',
     'mdgl train evidence-accumulation --rule mdgl --live --alignment-every 20',
     'mdgl train ./my-task.ts --rule mdgl',
+    'mdgl train evidence-accumulation --rule ./my-rule.ts',
     'mdgl train evidence-accumulation --rule eprop --iterations 200 --out runs/short',
+    'mdgl train evidence-accumulation --set optimiser.clipNorm=1 --set optimiser.l1=0',
     `mdgl train evidence-accumulation --json | jq 'select(.split == "validation") | .loss'`
   ],
   words: TASK_NAMES,
@@ -87,20 +92,20 @@ A file (.ts, .mts, .js or .mjs) has a task of your own as its default export: do
   }
 })
 
-async function runOptions({
-  options,
-  rest
-}: Given<typeof OPTIONS>): Promise<RunSettings & { readonly rule: RuleName }> {
+async function runOptions({ options, rest }: Given<typeof OPTIONS>): Promise<RunSettings> {
   const { task, taskFile } = await anyTaskArgument(rest)
   const iterations = options.iterations ?? task.iterations
+  const twice = options.set?.some(({ path }) => path === 'optimiser.learningRate' || path === 'optimiser')
+  if (twice && options['learning-rate'] !== undefined)
+    throw new UsageError('--learning-rate and --set optimiser.learningRate exclude each other')
   const alignmentEvery = options['alignment-every']
   if (alignmentEvery !== undefined && alignmentEvery > iterations) {
     throw new UsageError(`--alignment-every is ${alignmentEvery}; it must be at most --iterations, ${iterations}`)
   }
   return {
-    task,
+    ...withSetOption(task, options.set, iterations),
     taskFile,
-    rule: options.rule ?? 'mdgl',
+    ...(await loadRule(options.rule ?? 'mdgl')),
     seed: options.seed ?? 1,
     iterations,
     batchSize: options['batch-size'] ?? task.batchSize,
@@ -122,9 +127,9 @@ function withRewiring({ optimiser = defaultOptimiser }: Task, where: keyof typeo
 }
 
 /** Makes the default folder; a run of the same second has a number in its name. */
-async function newFolder({ task, rule, seed }: RunSettings): Promise<string> {
+async function newFolder(run: RunSettings): Promise<string> {
   const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-')
-  const base = join('runs', `${time}-${task.name}-${rule}-${seed}`)
+  const base = join('runs', `${time}-${run.task.name}-${folderName(run)}`)
   await mkdir(dirname(base), { recursive: true }).catch(error => {
     throw writeFailure(error, dirname(base))
   })

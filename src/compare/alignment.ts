@@ -1,5 +1,4 @@
 import type { GradientAlignment } from '../analysis/alignment.js'
-import type { RuleName } from '../rule/rule.js'
 import type { AlignmentRecord } from '../runs/alignment-record.js'
 import { mean, standardDeviation } from '../support/averages.js'
 import { type FinalIterations, firstFinal, type Series } from './curve.js'
@@ -21,7 +20,8 @@ export interface OverSeeds {
 
 /** A rule's alignment to BPTT in one part of the network: null where no seed has a value. */
 export interface PartAlignment {
-  readonly rule: RuleName
+  /** Its name. */
+  readonly rule: string
   /** `'all'` first, then a projection's name. */
   readonly part: string
   /** The mean over the run. */
@@ -70,7 +70,7 @@ const pick =
   })
 
 function partAlignment(
-  rule: RuleName,
+  rule: string,
   part: string,
   runs: readonly (readonly Entry[])[],
   finalIterations: FinalIterations

@@ -1,4 +1,3 @@
-import type { RuleName } from '../rule/rule.js'
 import { mean, median, standardDeviation } from '../support/averages.js'
 import { type Curve, type Final, type FinalIterations, final, scaled } from './curve.js'
 import { groupBy } from './group-by.js'
@@ -27,7 +26,8 @@ export interface Summary {
 
 /** All runs of one rule. */
 export interface RuleResult {
-  readonly rule: RuleName
+  /** Its name. */
+  readonly rule: string
   readonly runs: readonly RunResult[]
   readonly all: Summary
   /** The runs that got stuck, or diverged. */
@@ -78,15 +78,15 @@ export function summarise(
 }
 
 function ruleResult(
-  rule: RuleName,
+  rule: string,
   finished: readonly FinishedRun[],
   published: readonly Curve[] | undefined,
-  limit: number,
+  limit: number | null,
   finalIterations: FinalIterations
 ): RuleResult {
   const runs = finished.map(run => {
     const result = final(run.curve, finalIterations)
-    return { ...run, final: result, stuck: run.diverged !== undefined || result.median > limit }
+    return { ...run, final: result, stuck: run.diverged !== undefined || (limit !== null && result.median > limit) }
   })
   const learned = runs.filter(({ stuck }) => !stuck)
   return {
@@ -117,7 +117,7 @@ function summaryOf(finals: readonly Final[]): Summary {
 const numberOrNull = (value: number) => (Number.isNaN(value) ? null : value)
 
 function mdglBelowEprop(runs: readonly FinishedRun[], finalIterations: FinalIterations): Comparison['mdglBelowEprop'] {
-  const losses = (rule: RuleName) =>
+  const losses = (rule: string) =>
     new Map(runs.filter(run => run.rule === rule).map(run => [run.seed, final(run.curve, finalIterations).loss]))
   const eprop = losses('eprop')
   const pairs = [...losses('mdgl')].flatMap(([seed, loss]) => {

@@ -1,9 +1,15 @@
 import type { RuleName } from '../rule/rule.js'
 
+/** A rule's name in pictures, and its colour there. */
+export interface RuleStyle {
+  readonly label: string
+  readonly colour: string
+}
+
 /**
  * What a rule is called, and its colour: Okabe and Ito's set, which colour-blind people can tell apart. Its yellow does
  * not show on white: On-MDGL (online) has a violet of ours, and the rules after it have darker tones. */
-export const RULE_STYLES: Readonly<Record<RuleName, { readonly label: string; readonly colour: string }>> = {
+const RULE_STYLES: Readonly<Record<RuleName, RuleStyle>> = {
   bptt: { label: 'BPTT', colour: '#0072B2' },
   eprop: { label: 'e-prop', colour: '#D55E00' },
   mdgl: { label: 'MDGL', colour: '#009E73' },
@@ -28,4 +34,17 @@ export const RULE_STYLES: Readonly<Record<RuleName, { readonly label: string; re
   snap1: { label: 'SnAp-1', colour: '#8C3F00' },
   uoro: { label: 'UORO', colour: '#7F7F00' },
   'kf-rtrl': { label: 'KF-RTRL', colour: '#00665A' }
+}
+
+/** Colours of rules from files, in the order in which the process first draws them. */
+const FURTHER_COLOURS = ['#B0004E', '#7B3FC4', '#7A4B00', '#3B5360', '#6B7A00', '#D81B7A']
+const further = new Map<string, RuleStyle>()
+
+/** A rule's name and colour in pictures and on the page, the same at every call. */
+export function ruleStyle(rule: string): RuleStyle {
+  if (Object.hasOwn(RULE_STYLES, rule)) return RULE_STYLES[rule as RuleName]
+  const colour = FURTHER_COLOURS[further.size % FURTHER_COLOURS.length] ?? '#777777'
+  const style = further.get(rule) ?? { label: rule, colour }
+  further.set(rule, style)
+  return style
 }

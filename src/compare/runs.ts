@@ -1,10 +1,10 @@
 import { mkdir, rmdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Metrics } from '../operations/train.js'
-import type { RuleName } from '../rule/rule.js'
 import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
 import { readCheckpoint } from '../runs/checkpoints.js'
 import { readInterventions } from '../runs/interventions.js'
+import { folderName, ruleLabel } from '../runs/rule-label.js'
 import { type Divergence, type RunConfig, RunFolder, readRunFolder, type StoredRun } from '../runs/run-folder.js'
 import { RunLock } from '../runs/run-lock.js'
 import {
@@ -20,14 +20,10 @@ import { writeFailure } from '../runs/write-failure.js'
 import { mean } from '../support/averages.js'
 import type { Curve } from './curve.js'
 
-/** A run that is compared: its rule goes by its name. */
-export interface ComparedRun extends RunSettings {
-  readonly rule: RuleName
-}
-
 /** A finished run. */
 export interface FinishedRun {
-  readonly rule: RuleName
+  /** Its name. */
+  readonly rule: string
   readonly seed: number
   readonly path: string
   readonly curve: Curve
@@ -43,8 +39,8 @@ export interface FinishedRun {
 const warn = (message: string) => console.error(`mdgl: ${message}`)
 
 /** The folder of a run within a comparison's. */
-export const runPath = (out: string, { rule, seed }: Pick<ComparedRun, 'rule' | 'seed'>): string =>
-  join(out, `${rule}-${seed}`)
+export const runPath = (out: string, run: Pick<RunSettings, 'rule' | 'ruleFile' | 'seed'>): string =>
+  join(out, folderName(run))
 
 /**
  * A run that is finished already, with the alignment asked for.
@@ -52,7 +48,7 @@ export const runPath = (out: string, { rule, seed }: Pick<ComparedRun, 'rule' | 
  * @returns `undefined` where it is missing or unfinished.
  * @throws An error for a folder that holds a run of other settings.
  */
-export async function keptRun(options: ComparedRun, out: string): Promise<FinishedRun | undefined> {
+export async function keptRun(options: RunSettings, out: string): Promise<FinishedRun | undefined> {
   const path = runPath(out, options)
   const stored = await sameRun(path, runConfig(options))
   const kept = stored?.finished === true && (await hasAlignment(path, options, endOf(stored, options)))
@@ -66,7 +62,7 @@ export async function keptRun(options: ComparedRun, out: string): Promise<Finish
  * @throws An error where another process writes the run's folder; the reason of the options' signal when it interrupts the run.
  */
 export async function finishedRun(
-  options: ComparedRun,
+  options: RunSettings,
   out: string,
   onMetrics: (metrics: Metrics) => void
 ): Promise<FinishedRun> {
@@ -98,7 +94,7 @@ async function removeEmpty(path: string, top: string): Promise<void> {
 
 async function lockedRun(
   path: string,
-  options: ComparedRun,
+  options: RunSettings,
   out: string,
   onMetrics: (metrics: Metrics) => void
 ): Promise<FinishedRun> {
@@ -122,11 +118,12 @@ async function lockedRun(
 async function storedRun(
   path: string,
   stored: StoredRun | undefined,
-  options: ComparedRun,
+  options: RunSettings,
   reused: boolean
 ): Promise<FinishedRun> {
   const { metrics = [], diverged } = stored ?? {}
-  const { rule, seed } = options
+  const { seed } = options
+  const rule = ruleLabel(options)
   const alignment = options.alignmentEvery === undefined ? null : wanted(await readAlignment(path), options)
   const curve = validationCurve(metrics, path, diverged !== undefined)
   const ended = diverged !== undefined && { diverged }

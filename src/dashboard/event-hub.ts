@@ -4,7 +4,7 @@ import type { Metrics } from '../operations/train.js'
 import type { AlignmentRecord } from '../runs/alignment-record.js'
 import type { Frame, RunInfo } from './frames.js'
 
-/** Frames a second at most. */
+/** Frames per second, at most. */
 const INTERVAL = 100
 /** Points of a run's curve that a new page is sent. */
 const MOST_POINTS = 4000
@@ -22,7 +22,7 @@ interface Known extends RunHistory {
 
 const nothingOf = (info: RunInfo): Known => ({ info, metrics: [], alignment: [], snapshot: undefined })
 
-/** Everything known of the runs, and who wants to hear of changes. Changes are gathered and sent ten times a second. */
+/** The known state of all runs, and the subscribers to its changes, which are sent in batches, ten per second. */
 export class EventHub {
   readonly session = randomUUID()
   readonly #runs = new Map<string, Known>()

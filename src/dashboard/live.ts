@@ -10,6 +10,7 @@ import { Model } from '../model/model.js'
 import type { Metrics } from '../operations/train.js'
 import { networkGraph } from '../plots/network-graph.js'
 import { channelsOf } from '../rule/channels-of.js'
+import { isCustomRule } from '../rule/custom-rule.js'
 import { expandRule } from '../rule/rule.js'
 import { type AlignmentRecord, readAlignment } from '../runs/alignment-record.js'
 import type { RunControl } from '../runs/control.js'
@@ -24,7 +25,7 @@ import { CHANNEL_FACTOR, type Control, isLearningRate, LEARNING_RATE, type RunSt
 import { type Measures, measuresOf } from './measures.js'
 import type { Answers } from './server.js'
 
-/** Looks a second at most, and how many times their own duration lies between two: watching costs a run little. */
+/** The least ms between two captured trials, and how many times their own duration lies between two, so that a page costs a run little. */
 const LOOK_EVERY = 500
 const PATIENCE = 10
 
@@ -35,6 +36,7 @@ function unlessNotFinite(error: unknown): undefined {
 
 /** The channels that a run's rule uses, by name. */
 function channelNames(given: RunSettings['rule'], { description }: Model): string[] {
+  if (isCustomRule(given)) return []
   const rule = expandRule(given)
   return rule.hops === 0 ? [] : [...new Set(channelsOf(rule, description).map(({ name }) => name))]
 }
@@ -131,11 +133,11 @@ export class LiveRun implements RunObserver, Answers {
 
   /** Says what has become of the run. */
   describe(state: RunState): void {
-    const { task, rule, seed, iterations } = this.#options
+    const { task, seed, iterations } = this.#options
     const learningRate = rateAt(this.#learningRate, this.#iteration + 1)
     const channels = [...this.#factors].map(([name, factor]) => ({ name, factor }))
     const live = { state, controllable: true, learningRate, channels, kept: null, warnings: [...this.#warnings] }
-    const run = { id: this.#id, task: task.name, rule: ruleLabel(rule), seed, iterations }
+    const run = { id: this.#id, task: task.name, rule: ruleLabel(this.#options), seed, iterations }
     this.#hub.describe({ ...run, ...this.#measures, ...live })
   }
 

@@ -1,9 +1,9 @@
 import { type ChannelShares, channelShares } from '../analysis/channel-shares.js'
 import type { CapturedTrial } from '../analysis/trial-snapshot.js'
+import { checkCodeFile } from '../runs/code-file.js'
 import { optionsOf } from '../runs/resume.js'
 import { readRunFolder } from '../runs/run-folder.js'
 import { lastModel, storedSnapshot } from '../runs/stored-snapshot.js'
-import { checkTaskFile } from '../runs/task-file.js'
 
 /** Trials that are kept at a time: the recording behind one may be large. */
 const KEPT = 4
@@ -33,9 +33,10 @@ export class StoredTrials {
 async function storedTrial(path: string, iteration: number): Promise<StoredTrial> {
   const run = await readRunFolder(path)
   if (run === undefined) throw new Error(`${path} holds no run`)
-  const { taskFile } = run.config
+  const { taskFile, ruleFile } = run.config
   // Code that is not the run's is not run.
-  if (taskFile !== undefined) await checkTaskFile(taskFile)
+  if (taskFile !== undefined) await checkCodeFile(taskFile, 'task')
+  if (ruleFile !== undefined) await checkCodeFile(ruleFile, 'rule')
   const options = await optionsOf(run.config, path)
   const load = () => lastModel(path, iteration, () => undefined)
   using model = (await load())?.model

@@ -4,7 +4,6 @@ import type { ChannelShares } from '../analysis/channel-shares.js'
 import type { NeuronTrace, TrialSnapshot } from '../analysis/trial-snapshot.js'
 import type { NetworkDescription } from '../network/description.js'
 import { networkGraph } from '../plots/network-graph.js'
-import type { Rule } from '../rule/rule.js'
 import { readAlignment } from '../runs/alignment-record.js'
 import { lastCheckpoint } from '../runs/checkpoints.js'
 import { runFolders } from '../runs/folders.js'
@@ -35,7 +34,7 @@ interface SentRecords {
   owner: number | undefined
 }
 
-/** The run folders below a folder, as they are and as they grow: curves, alignment and networks, whoever trains them. */
+/** The run folders below a folder, as they are and as they grow: curves, alignment and networks, whichever process trains them. */
 export class StoredRuns implements Answers {
   readonly #root: string
   readonly #hub: EventHub
@@ -100,14 +99,14 @@ export class StoredRuns implements Answers {
     owner: RunOwner | undefined,
     more: Pick<RunInfo, 'kept' | 'warnings'>
   ): void {
-    const { task, rule, seed, training, network } = config
+    const { task, seed, training, network } = config
     const ended = diverged !== undefined ? 'failed' : finished ? 'finished' : 'unfinished'
     this.#networks.set(id, network as NetworkDescription)
     const { learningRate = 0 } = (training.optimiser ?? {}) as { readonly learningRate?: number | Schedule }
     this.#hub.describe({
       id,
       task,
-      rule: ruleLabel(rule as Rule),
+      rule: ruleLabel(config),
       seed,
       iterations: Number(training.iterations),
       state: owner === undefined ? ended : 'running',

@@ -2,7 +2,7 @@ import { areaY, axisFy, axisX, axisY, frame, gridY, line, type PlotOptions, rule
 import type { PartAlignment } from '../compare/alignment.js'
 import { averageSeries } from '../compare/curve.js'
 import { groupBy } from '../compare/group-by.js'
-import { RULE_STYLES } from '../compare/labels.js'
+import { ruleStyle } from '../compare/labels.js'
 import { figure } from './figure.js'
 import { count, LEGEND, legendColumn } from './legend.js'
 
@@ -46,14 +46,14 @@ export function alignmentCurves(parts: readonly PartAlignment[], iterations: num
     ]
   }
   const names = rules.map(([rule, [of]]) => ({
-    text: `${RULE_STYLES[rule].label}: mean ± sd of ${count(of?.series.length ?? 0, 'seed')}`,
-    stroke: RULE_STYLES[rule].colour
+    text: `${ruleStyle(rule).label}: mean ± sd of ${count(of?.series.length ?? 0, 'seed')}`,
+    stroke: ruleStyle(rule).colour
   }))
   return figure(options, legendColumn(names, MARGIN.left).join(''))
 }
 
 function partMarks({ rule, part, series }: PartAlignment) {
-  const { colour } = RULE_STYLES[rule]
+  const { colour } = ruleStyle(rule)
   // A seed whose cosine is never defined would leave no iteration that all have.
   const points = averageSeries(series.filter(({ values }) => values.length > 0)).map(point => ({ ...point, part }))
   type Of = (typeof points)[number]

@@ -1,7 +1,7 @@
 import { areaY, axisX, axisY, gridY, line, type PlotOptions, ruleY } from '@observablehq/plot'
 import type { Comparison, RuleResult } from '../compare/comparison.js'
 import { average, type Point } from '../compare/curve.js'
-import { RULE_STYLES } from '../compare/labels.js'
+import { ruleStyle } from '../compare/labels.js'
 import { figure } from './figure.js'
 import { count, LEGEND, type LegendEntry, legendColumn } from './legend.js'
 
@@ -25,7 +25,7 @@ export function learningCurves(comparison: Comparison): string {
     marginBottom: MARGIN.bottom,
     marginLeft: MARGIN.left,
     x: { domain: [0, comparison.iterations] },
-    y: { domain: [0, TOP * chance] },
+    y: { domain: [0, chance === null ? highest(comparison) : TOP * chance] },
     marks: [
       gridY({ stroke: '#dddddd', strokeOpacity: 1 }),
       axisX({ label: 'iteration', labelAnchor: 'center', labelArrow: 'none', fontSize: 14, tickSize: 5 }),
@@ -37,15 +37,19 @@ export function learningCurves(comparison: Comparison): string {
         fontSize: 14,
         tickSize: 5
       }),
-      ruleY([chance], { stroke: '#777777', strokeDasharray: CHANCE_DASH }),
+      ruleY(chance === null ? [] : [chance], { stroke: '#777777', strokeDasharray: CHANCE_DASH }),
       ...comparison.rules.flatMap(rule => ruleMarks(rule, comparison.iterations))
     ]
   }
   return figure(options, legend(comparison))
 }
 
+/** The highest of the curves, where chance is not known. */
+const highest = ({ rules }: Comparison) =>
+  Math.max(...rules.flatMap(({ runs }) => runs.flatMap(({ curve }) => average([curve]).map(({ loss }) => loss))))
+
 function ruleMarks({ rule, runs, published }: RuleResult, iterations: number) {
-  const { colour } = RULE_STYLES[rule]
+  const { colour } = ruleStyle(rule)
   const own = average(runs.filter(({ stuck }) => !stuck).map(({ curve }) => curve))
   const theirs = average(published?.curves ?? []).filter(({ iteration }) => iteration <= iterations)
   const stuck = runs.filter(run => run.stuck).map(({ curve }) => average([curve]))
@@ -72,14 +76,18 @@ const STUCK = { text: 'a stuck seed', stroke: '#444444', width: STUCK_WIDTH }
 /** What the kinds of lines mean. */
 function kinds({ rules, measure }: Comparison): LegendEntry[] {
   const chance = { text: measure.chanceLabel, stroke: '#777777', width: 1.5, dash: CHANCE_DASH }
-  return [OWN, ...(rules.some(({ published }) => published !== null) ? [PUBLISHED] : []), STUCK, chance]
+  return [
+    OWN,
+    ...(rules.some(({ published }) => published !== null) ? [PUBLISHED] : []),
+    ...(measure.chance === null ? [] : [STUCK, chance])
+  ]
 }
 
 /** Two columns above the curves: the rules, and what the kinds of lines mean. */
 function legend(comparison: Comparison): string {
   const names = comparison.rules.map(({ rule, runs, stuck }) => ({
-    text: `${RULE_STYLES[rule].label}: ${count(runs.length, 'seed')}${stuck > 0 ? `, ${stuck} stuck` : ''}`,
-    stroke: RULE_STYLES[rule].colour
+    text: `${ruleStyle(rule).label}: ${count(runs.length, 'seed')}${stuck > 0 ? `, ${stuck} stuck` : ''}`,
+    stroke: ruleStyle(rule).colour
   }))
   return [legendColumn(names, MARGIN.left), legendColumn(kinds(comparison), MARGIN.left + LEGEND.column)]
     .flat()

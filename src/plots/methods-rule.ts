@@ -1,5 +1,7 @@
+import { basename } from 'node:path'
 import type { Channel, Kernel, NetworkDescription } from '../network/description.js'
 import type { Rule } from '../rule/rule.js'
+import type { CodeFile } from '../runs/code-file.js'
 import type { Equation, Paragraph } from './methods-text.js'
 import { named, type Work } from './references.js'
 
@@ -10,6 +12,10 @@ const GRADIENT = {
 const LOCAL = {
   plain: '∂E/∂W[q→p] ≈ Σ_t L_p,t e_qp,t',
   latex: '\\frac{\\partial E}{\\partial W_{q\\to p}} \\approx \\sum_t L_{p,t}\\, e_{qp,t}'
+}
+const THIRD_FACTOR = {
+  plain: '∂E/∂W[q→p] ≈ Σ_t S_p,t e_qp,t',
+  latex: '\\frac{\\partial E}{\\partial W_{q\\to p}} \\approx \\sum_t S_{p,t}\\, e_{qp,t}'
 }
 const TRACE = [
   {
@@ -84,7 +90,7 @@ export function ruleMethods(
   if (hops > 0) cite('Liu2021')
   const source = hops === 0 ? named('Bellec2020') : `${named('Liu2021')}; ${named('Bellec2020')}`
   const name = hops === 0 ? 'e-prop' : 'multidigraph learning'
-  const trace = network.conventions === 'bellec2020' ? BELLEC_TRACE : rule.trace === 'rflo' ? LEAK_TRACE : TRACE
+  const trace = rule.trace === 'rflo' && network.conventions !== 'bellec2020' ? LEAK_TRACE : traceOf(network)
   if (rule.trace === 'rflo') cite('Murray2019')
   const leak = rule.trace === 'rflo' ? ` The trace is that of the leak alone (${named('Murray2019')}).` : ''
   const online = estimator === 'online' ? ' They are computed online, with eligibility traces.' : ''
@@ -94,6 +100,21 @@ export function ruleMethods(
   }
   return hops === 0 ? [first] : [first, modulation(rule, channels)]
 }
+
+/** A rule from a file: the gradient that its third factor S gives; what S is, its file says. */
+export function customMethods(
+  name: string,
+  file: CodeFile | undefined,
+  network: NetworkDescription,
+  cite: (work: Work) => void
+): Paragraph[] {
+  cite('Bellec2020')
+  const where = file === undefined ? '' : ` (${basename(file.path)}, SHA-256 ${file.sha256})`
+  const text = `Gradients are estimated by the rule '${name}'${where}, which gives a third factor S per trial, step and cell, and by the eligibility trace e of e-prop (${named('Bellec2020')}). Weights and biases of readouts have their exact gradients. ${modelsText(network)}`
+  return [{ text, equations: [THIRD_FACTOR, ...traceOf(network)] }]
+}
+
+const traceOf = ({ conventions }: NetworkDescription) => (conventions === 'bellec2020' ? BELLEC_TRACE : TRACE)
 
 /** What of the equations differs between the network's neuron models. */
 function modelsText({ populations }: NetworkDescription): string {

@@ -1,5 +1,6 @@
 import type { NetworkDescription } from '../network/description.js'
 import { channelsOf } from '../rule/channels-of.js'
+import { isCustomRule } from '../rule/custom-rule.js'
 import type { Rule } from '../rule/rule.js'
 import type { Intervention } from '../runs/interventions.js'
 import { learningRateText } from '../runs/learning-rate-text.js'
@@ -7,7 +8,7 @@ import type { RunConfig } from '../runs/run-folder.js'
 import type { Regulariser } from '../task/batch.js'
 import type { CompleteOptimiser } from '../task/optimiser.js'
 import { networkMethods } from './methods-network.js'
-import { ruleMethods } from './methods-rule.js'
+import { customMethods, ruleMethods } from './methods-rule.js'
 import { type Equation, latexText, type Paragraph, sequence } from './methods-text.js'
 import { bibliography, named, type Work } from './references.js'
 
@@ -23,15 +24,23 @@ export function methodsOf(config: RunConfig, changes: readonly Intervention[]): 
   const works = new Set<Work>()
   const cite = (work: Work) => void works.add(work)
   const network = config.network as NetworkDescription
-  const rule = config.rule as Rule
   const paragraphs = [
     ...networkMethods(network, cite),
     lossMethods(config.training, network),
-    ...ruleMethods(rule, channelsOf(rule, network), network, cite),
+    ...gradientMethods(config, network, cite),
     optimiserMethods(config.training.optimiser as CompleteOptimiser, cite),
     trainingMethods(config, changes)
   ]
   return { paragraphs, latex: latex(paragraphs, works), bibtex: bibliography(works, config.versions.mdgl ?? '') }
+}
+
+function gradientMethods(
+  { rule, ruleFile }: RunConfig,
+  network: NetworkDescription,
+  cite: (work: Work) => void
+): Paragraph[] {
+  if (isCustomRule(rule)) return customMethods(rule.name, ruleFile, network, cite)
+  return ruleMethods(rule as Rule, channelsOf(rule as Rule, network), network, cite)
 }
 
 type Training = RunConfig['training']
@@ -115,6 +124,7 @@ function optimiserMethods(optimiser: CompleteOptimiser, cite: (work: Work) => vo
   const shown = learningRateText(rate) ?? 'listed per iteration'
   const constant = typeof rate === 'number'
   if (optimiser.kind === 'adam') cite('Kingma2015')
+  if (isCosine(rate)) cite('Loshchilov2017')
   const rewires = rewiring === true || rewiring === 'all-pairs'
   if (rewires || temperature > 0) cite('Bellec2018b')
   if (weightDecay > 0) cite('Loshchilov2019')
@@ -123,7 +133,7 @@ function optimiserMethods(optimiser: CompleteOptimiser, cite: (work: Work) => vo
       ? `Adam (${named('Kingma2015')}; β₁ = ${optimiser.beta1}, β₂ = ${optimiser.beta2}, ε = ${optimiser.epsilon})`
       : 'gradient descent'
   const sentences = [
-    `Weights are trained by ${method} with learning rate ${constant ? shown : `schedule ${shown}`}`,
+    `Weights are trained by ${method} with learning rate ${constant ? shown : `schedule ${shown}`}${isCosine(rate) ? ` (${named('Loshchilov2017')})` : ''}`,
     ...(decay == null ? [] : [`multiplied by ${decay.factor} every ${decay.every} iterations`])
   ].join(', ')
   const more = [
@@ -143,6 +153,12 @@ function optimiserMethods(optimiser: CompleteOptimiser, cite: (work: Work) => vo
   ]
   const text = [sentences, ...more.map(part => part.charAt(0).toUpperCase() + part.slice(1))].join('. ')
   return { text: `${text}.`, equations: [] }
+}
+
+/** Whether a learning rate has a cosine, alone or after a warm-up. */
+function isCosine(rate: CompleteOptimiser['learningRate']): boolean {
+  if (typeof rate === 'number') return false
+  return rate.kind === 'cosine' || (rate.kind === 'warm-up' && isCosine(rate.into))
 }
 
 function trainingMethods(config: RunConfig, changes: readonly Intervention[]): Paragraph {

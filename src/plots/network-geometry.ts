@@ -16,14 +16,19 @@ const MOST_RADIUS = 95
 const DISC_MARGIN = 9
 const GOLDEN_ANGLE = Math.PI * (3 - Math.sqrt(5))
 
+const spacingOf = (count: number) => Math.min(DOT_SPACING, MOST_RADIUS / Math.sqrt(count))
+
+/** The radius of a disc of so many dots. */
+export const radiusOf = (count: number): number => spacingOf(count) * Math.sqrt(count) + DISC_MARGIN
+
 /** So many dots, evenly spread over a disc. */
 export function disc(count: number, { x, y }: Point): Disc {
-  const spacing = Math.min(DOT_SPACING, MOST_RADIUS / Math.sqrt(count))
+  const spacing = spacingOf(count)
   const dots = Array.from({ length: count }, (_, i) => {
     const distance = spacing * Math.sqrt(i + 0.5)
     return { x: x + distance * Math.cos(i * GOLDEN_ANGLE), y: y + distance * Math.sin(i * GOLDEN_ANGLE) }
   })
-  return { x, y, radius: spacing * Math.sqrt(count) + DISC_MARGIN, dots }
+  return { x, y, radius: radiusOf(count), dots }
 }
 
 /** So many dots in a column around a point. */
@@ -43,6 +48,8 @@ export function ring(count: number, centre: Point, radius: Point): Point[] {
 
 const BEND = 0.16
 const LOOP = 42
+/** How far a loop reaches beyond its disc. */
+export const LOOP_REACH = 0.75 * LOOP + 4
 
 /** A bent path from the rim of one disc to the rim of another; two in opposite directions lie side by side. */
 export function arc(from: Disc, to: Disc): string {

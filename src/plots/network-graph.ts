@@ -166,11 +166,13 @@ function words(text: string, { x, y }: Point, anchor: 'start' | 'middle' | 'end'
 
 const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
 
-/** Below a disc of the upper half and above one of the lower: loops are on the other side. */
+/** Beside a disc above or below the middle, where synapses are few; else below one of the upper half and above one of the lower. */
 function typeName(name: string, { x, y, radius, dots }: Disc, colour: string): string {
   const side = y > CENTRE.y + 1 ? -1 : 1
   const data = ` fill="${colour}" class="type-name" data-type="${escaped(name)}"`
-  return words(`${name} (${dots.length})`, { x, y: y + side * (radius + 14) }, 'middle', data)
+  const text = `${name} (${dots.length})`
+  if (Math.abs(x - CENTRE.x) < 1) return words(text, { x: x + radius + 10, y }, 'start', data)
+  return words(text, { x, y: y + side * (radius + 14) }, 'middle', data)
 }
 
 /** The name of an input or readout: it grows from the picture's edge inwards. */

@@ -1,5 +1,5 @@
 import type { NetworkDescription } from '../network/description.js'
-import { column, type Disc, disc, type Point, ring } from './network-geometry.js'
+import { column, type Disc, disc, LOOP_REACH, type Point, radiusOf, ring } from './network-geometry.js'
 
 /** The picture's size. */
 export const SIZE = { width: 960, height: 700 }
@@ -9,6 +9,8 @@ const RADIUS = { x: 260, y: 225 }
 const INPUT_X = 70
 const READOUT_X = 890
 const LABEL_GAP = 14
+/** Where the legend ends, at most. */
+const LEGEND_END = 64
 
 /** A type's cells in a disc. */
 export interface TypeDisc extends Disc {
@@ -30,7 +32,10 @@ export interface Layout {
 export function layOut(description: NetworkDescription): Layout {
   const { inputs = [], populations, readouts = [] } = description
   const cells = typesOf(description)
-  const centres = ring(cells.length, CENTRE, RADIUS)
+  // Discs of many cells lie nearer to the middle, so that neither they nor their loops reach the legend.
+  const largest = Math.max(0, ...cells.map(({ members }) => radiusOf(members.length)))
+  const room = CENTRE.y - LEGEND_END - LOOP_REACH - largest
+  const centres = ring(cells.length, CENTRE, { x: RADIUS.x, y: Math.min(RADIUS.y, room) })
   const first = firstNeurons(populations)
   const types = new Map(
     cells.map(({ name, members }, i): [string, TypeDisc] => {

@@ -18,13 +18,15 @@ const WORKS = {
   author    = {Bellec, Guillaume and Salaj, Darjan and Subramoney, Anand and Legenstein, Robert and Maass, Wolfgang},
   title     = {Long short-term memory and learning-to-learn in networks of spiking neurons},
   booktitle = {Advances in Neural Information Processing Systems 31},
-  year      = {2018}, eprint = {1803.09574}, archiveprefix = {arXiv}
+  year      = {2018}, eprint = {1803.09574}, archiveprefix = {arXiv},
+  doi       = {10.48550/arXiv.1803.09574}
 }`,
   Bellec2018b: `@inproceedings{Bellec2018b,
   author    = {Bellec, Guillaume and Kappel, David and Maass, Wolfgang and Legenstein, Robert},
   title     = {Deep rewiring: training very sparse deep networks},
   booktitle = {International Conference on Learning Representations},
-  year      = {2018}, eprint = {1711.05136}, archiveprefix = {arXiv}
+  year      = {2018}, eprint = {1711.05136}, archiveprefix = {arXiv},
+  doi       = {10.48550/arXiv.1711.05136}
 }`,
   Werbos1990: `@article{Werbos1990,
   author  = {Werbos, Paul J.},
@@ -44,7 +46,8 @@ const WORKS = {
   author    = {Liu, Yuhan Helena and Smith, Stephen and Mihalas, Stefan and Shea-Brown, Eric and S{\\"u}mb{\\"u}l, Uygar},
   title     = {Biologically-plausible backpropagation through arbitrary timespans via local neuromodulators},
   booktitle = {Advances in Neural Information Processing Systems 35},
-  year      = {2022}, eprint = {2206.01338}, archiveprefix = {arXiv}
+  year      = {2022}, eprint = {2206.01338}, archiveprefix = {arXiv},
+  doi       = {10.48550/arXiv.2206.01338}
 }`,
   Williams1989: `@article{Williams1989,
   author  = {Williams, Ronald J. and Zipser, David},
@@ -56,28 +59,34 @@ const WORKS = {
   Menick2020: `@misc{Menick2020,
   author = {Menick, Jacob and Elsen, Erich and Evci, Utku and Osindero, Simon and Simonyan, Karen and Graves, Alex},
   title  = {A practical sparse approximation for real time recurrent learning},
-  year   = {2020}, eprint = {2006.07232}, archiveprefix = {arXiv}
+  year   = {2020}, eprint = {2006.07232}, archiveprefix = {arXiv},
+  doi    = {10.48550/arXiv.2006.07232}
 }`,
   Tallec2017: `@misc{Tallec2017,
   author = {Tallec, Corentin and Ollivier, Yann},
   title  = {Unbiased online recurrent optimization},
-  year   = {2017}, eprint = {1702.05043}, archiveprefix = {arXiv}
+  year   = {2017}, eprint = {1702.05043}, archiveprefix = {arXiv},
+  doi    = {10.48550/arXiv.1702.05043}
 }`,
   Mujika2018: `@inproceedings{Mujika2018,
   author    = {Mujika, Asier and Meier, Florian and Steger, Angelika},
   title     = {Approximating real-time recurrent learning with random {Kronecker} factors},
   booktitle = {Advances in Neural Information Processing Systems 31},
-  year      = {2018}, eprint = {1805.10842}, archiveprefix = {arXiv}
+  year      = {2018}, eprint = {1805.10842}, archiveprefix = {arXiv},
+  doi       = {10.48550/arXiv.1805.10842}
 }`,
   Barretto2026: `@misc{Barretto2026,
-  author = {Barretto-Bittar and others},
-  year   = {2026}, eprint = {2603.08949}, archiveprefix = {arXiv}
+  author = {Barretto-Bittar, Jo{\\~a}o and Giannakakis, Emmanouil and Zeraati, Roxana and Levina, Anna},
+  title  = {Diffusion of neuromodulators for temporal credit assignment},
+  year   = {2026}, eprint = {2603.08949}, archiveprefix = {arXiv},
+  doi    = {10.48550/arXiv.2603.08949}
 }`,
   Shrestha2018: `@inproceedings{Shrestha2018,
   author    = {Shrestha, Sumit Bam and Orchard, Garrick},
   title     = {{SLAYER}: spike layer error reassignment in time},
   booktitle = {Advances in Neural Information Processing Systems 31},
-  year      = {2018}, eprint = {1810.08646}, archiveprefix = {arXiv}
+  year      = {2018}, eprint = {1810.08646}, archiveprefix = {arXiv},
+  doi       = {10.48550/arXiv.1810.08646}
 }`,
   Zenke2018: `@article{Zenke2018,
   author  = {Zenke, Friedemann and Ganguli, Surya},
@@ -90,24 +99,37 @@ const WORKS = {
   author    = {Fang, Wei and Yu, Zhaofei and Chen, Yanqi and Masquelier, Timoth{\\'e}e and Huang, Tiejun and Tian, Yonghong},
   title     = {Incorporating learnable membrane time constant to enhance learning of spiking neural networks},
   booktitle = {IEEE/CVF International Conference on Computer Vision},
-  year      = {2021}, eprint = {2007.05785}, archiveprefix = {arXiv}
+  year      = {2021}, eprint = {2007.05785}, archiveprefix = {arXiv},
+  doi       = {10.48550/arXiv.2007.05785}
 }`,
   Kingma2015: `@inproceedings{Kingma2015,
   author    = {Kingma, Diederik P. and Ba, Jimmy},
   title     = {Adam: a method for stochastic optimization},
   booktitle = {International Conference on Learning Representations},
-  year      = {2015}, eprint = {1412.6980}, archiveprefix = {arXiv}
+  year      = {2015}, eprint = {1412.6980}, archiveprefix = {arXiv},
+  doi       = {10.48550/arXiv.1412.6980}
+}`,
+  Loshchilov2017: `@inproceedings{Loshchilov2017,
+  author    = {Loshchilov, Ilya and Hutter, Frank},
+  title     = {{SGDR}: stochastic gradient descent with warm restarts},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2017}, eprint = {1608.03983}, archiveprefix = {arXiv},
+  doi       = {10.48550/arXiv.1608.03983}
 }`,
   Loshchilov2019: `@inproceedings{Loshchilov2019,
   author    = {Loshchilov, Ilya and Hutter, Frank},
   title     = {Decoupled weight decay regularization},
   booktitle = {International Conference on Learning Representations},
-  year      = {2019}, eprint = {1711.05101}, archiveprefix = {arXiv}
+  year      = {2019}, eprint = {1711.05101}, archiveprefix = {arXiv},
+  doi       = {10.48550/arXiv.1711.05101}
 }`
 } as const
 
 /** The key of a work. */
 export type Work = keyof typeof WORKS
+
+/** The keys of all works. */
+export const WORK_NAMES = Object.keys(WORKS) as Work[]
 
 /** How a work is named in a sentence: `Liu et al. 2021`. */
 export function named(work: Work): string {
@@ -124,6 +146,7 @@ const plain = (text: string) =>
   text
     .replaceAll(/\{\\"u\}/g, 'ü')
     .replaceAll(/\{\\'e\}/g, 'é')
+    .replaceAll(/\{\\~a\}/g, 'ã')
     .replaceAll(/[{}]/g, '')
 
 /** The entries of works, and the software's own. */

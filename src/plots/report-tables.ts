@@ -1,6 +1,7 @@
 import type { NetworkDescription } from '../network/description.js'
 import type { Metrics } from '../operations/train.js'
-import type { Rule } from '../rule/rule.js'
+import type { CodeFile } from '../runs/code-file.js'
+import type { ImportedFile } from '../runs/imported-files.js'
 import { changeText, type Intervention } from '../runs/interventions.js'
 import { learningRateText } from '../runs/learning-rate-text.js'
 import type { Provenance } from '../runs/provenance.js'
@@ -45,7 +46,7 @@ export function reportTables(
     ...(changes.length === 0 ? [] : [changesTable(changes)]),
     populationsTable(config),
     projectionsTable(config, metrics.at(-1)?.living ?? {}),
-    ruleTable(config.rule as Rule),
+    ruleTable(config),
     trainingTable(config),
     provenanceTable(config)
   ]
@@ -108,9 +109,9 @@ function projectionsTable({ network }: RunConfig, living: Metrics['living']): Re
   return { title: 'Projections', head: ['projection', 'synapses', ...alive, 'initial weights', 'delay', ''], rows }
 }
 
-function ruleTable(rule: Rule): ReportTable {
-  const rows = flat(rule as unknown as Readonly<Record<string, unknown>>)
-  return { title: `Learning rule: ${ruleLabel(rule)}`, rows }
+function ruleTable(config: RunConfig): ReportTable {
+  const rows = flat(config.rule as Readonly<Record<string, unknown>>)
+  return { title: `Learning rule: ${ruleLabel(config)}`, rows }
 }
 
 function trainingTable({ training, precision, seed }: RunConfig): ReportTable {
@@ -129,16 +130,22 @@ function trainingTable({ training, precision, seed }: RunConfig): ReportTable {
 }
 
 function provenanceTable(config: RunConfig): ReportTable {
-  const { versions, instructionSetClass, taskFile, provenance } = config
+  const { versions, instructionSetClass, taskFile, ruleFile, provenance } = config
   const made = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
   const rows = [
     ['made by', made.join(', ')],
     ...(provenance === undefined ? [] : provenanceRows(provenance)),
     ['multiply-adds', instructionSetClass],
-    ...(taskFile === undefined ? [] : [['task file', `${taskFile.path} (SHA-256 ${taskFile.sha256})`]]),
-    ...(taskFile?.imports ?? []).map(({ path, sha256 }) => ['imported by it', `${path} (SHA-256 ${sha256})`])
+    ...fileRows('task file', taskFile),
+    ...fileRows('rule file', ruleFile)
   ]
   return { title: 'Made with', rows }
+}
+
+function fileRows(what: string, file: CodeFile | undefined): string[][] {
+  if (file === undefined) return []
+  const row = (name: string, { path, sha256 }: ImportedFile) => [name, `${path} (SHA-256 ${sha256})`]
+  return [row(what, file), ...(file.imports ?? []).map(imported => row('imported by it', imported))]
 }
 
 function provenanceRows({ date, processor, instructionSet, system, commit, changed }: Provenance): string[][] {

@@ -16,7 +16,7 @@ interface Point {
   readonly name: string
   /** Operations a byte. */
   readonly intensity: number
-  /** 10⁹ operations a second. */
+  /** 10⁹ operations per second. */
   readonly rate: number
   /** Part of the time in which threads worked. */
   readonly share: number
@@ -64,7 +64,7 @@ export function drawRoofline(profile: Profile & { readonly task?: string; readon
         fontSize: 14
       }),
       axisY({
-        label: '10⁹ operations a second',
+        label: '10⁹ operations per second',
         labelAnchor: 'center',
         labelArrow: 'none',
         labelOffset: 54,

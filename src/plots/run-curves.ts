@@ -8,7 +8,7 @@ const STEPS = { text: 'training batches', stroke: '#999999', width: 1 }
 const VALIDATIONS = { text: 'validations', stroke: '#1b1b1b' }
 const WIDTH = 760
 const PANEL = 280
-const LEFT = 68
+const LEFT = 84
 
 /** The loss of a run along its training, over the accuracy where there is one; an SVG document. */
 export function runCurves(metrics: readonly Metrics[]): string {
@@ -40,7 +40,7 @@ function panel(metrics: readonly Metrics[], figure: 'loss' | 'accuracy'): string
     marks: [
       gridY({ stroke: '#dddddd', strokeOpacity: 1 }),
       axisX({ label: 'iteration', labelAnchor: 'center', labelArrow: 'none', fontSize: FONT_SIZE }),
-      axisY({ label: figure, labelAnchor: 'center', labelArrow: 'none', labelOffset: 50, fontSize: FONT_SIZE }),
+      axisY({ label: figure, labelAnchor: 'center', labelArrow: 'none', labelOffset: 66, fontSize: FONT_SIZE }),
       ...(figure === 'accuracy' ? [ruleY([0, 1], { stroke: '#dddddd' })] : []),
       line(of('train'), { ...at, stroke: STEPS.stroke, strokeWidth: 0.7 }),
       line(of('validation'), { ...at, stroke: VALIDATIONS.stroke, strokeWidth: 2.2 })

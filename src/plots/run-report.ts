@@ -1,13 +1,15 @@
 import { join } from 'node:path'
 import type { NetworkDescription } from '../network/description.js'
-import { type Rule, ruleNames } from '../rule/rule.js'
+import { ruleNames } from '../rule/rule.js'
 import { type Intervention, readInterventions } from '../runs/interventions.js'
 import { learningRateText } from '../runs/learning-rate-text.js'
-import { optionsOf } from '../runs/resume.js'
+import { optionsOf, taskOf } from '../runs/resume.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import { type RunConfig, readRunFolder, type StoredRun } from '../runs/run-folder.js'
 import { processName, runOwner } from '../runs/run-lock.js'
+import { settingsBetween, settingText, withSettings } from '../runs/settings.js'
 import { type LastModel, lastModel, storedSnapshot } from '../runs/stored-snapshot.js'
+import type { BuiltInTask } from '../runs/tasks.js'
 import { differences, type RunSettings, runConfig } from '../runs/train-run.js'
 import { readWarnings } from '../runs/warnings.js'
 import { MdglError } from '../support/error.js'
@@ -22,6 +24,8 @@ import { signalsPicture, trialPicture, weightsPicture } from './trial.js'
 
 /** The file in a run folder that tells it on one page. */
 const REPORT = 'report.html'
+/** What `mdgl train` has an option of its own for. */
+const LEARNING_RATE = 'optimiser.learningRate'
 
 /**
  * Writes a run's report: what it is, its curves, a trial with its last weights, its network, and how to make it again. One file without
@@ -41,7 +45,7 @@ export async function writeReport(path: string, warn: (message: string) => void)
 async function page(path: string, run: StoredRun, warn: (message: string) => void): Promise<string> {
   const { config, metrics } = run
   const options = await optionsOf(config, path)
-  const title = `${config.task}, ${ruleLabel(config.rule as Rule)}, seed ${config.seed}`
+  const title = `${config.task}, ${ruleLabel(config)}, seed ${config.seed}`
   const end = run.diverged?.iteration ?? options.iterations
   const last = await lastModel(path, end, warn)
   const changes = await readInterventions(path)
@@ -57,7 +61,7 @@ async function page(path: string, run: StoredRun, warn: (message: string) => voi
     methodsSection(methodsOf(config, changes)),
     '<h2>Settings</h2>',
     ...settings.map(each => `<h3>${text(each.title)}</h3>${table(each)}`),
-    again(path, run, options, changes)
+    await again(path, run, options, changes)
   ]
   return document(title, parts.join('\n'))
 }
@@ -110,8 +114,13 @@ async function stateOf(path: string, { finished, diverged }: StoredRun): Promise
 }
 
 /** The command that makes the run again: `mdgl train` where its options say all of the run, else `mdgl repeat`. */
-function again(path: string, { config }: StoredRun, options: RunSettings, changes: readonly Intervention[]): string {
-  const trained = changes.length === 0 ? trainCommand(config, options) : undefined
+async function again(
+  path: string,
+  { config }: StoredRun,
+  options: RunSettings,
+  changes: readonly Intervention[]
+): Promise<string> {
+  const trained = changes.length === 0 ? trainCommand(config, options, (await taskOf(config, path)).task) : undefined
   const command = trained ?? `mdgl repeat ${shellWord(path)}`
   const kept =
     changes.length === 0
@@ -121,21 +130,41 @@ function again(path: string, { config }: StoredRun, options: RunSettings, change
 }
 
 /** The call of `mdgl train` that has a configuration; nothing where its options cannot say it. */
-function trainCommand(config: RunConfig, options: RunSettings): string | undefined {
-  const { training, task, taskFile, seed, precision } = config
-  const rule = ruleLabel(config.rule as Rule)
-  if (!(ruleNames as readonly string[]).includes(rule) || config.taskOptions !== undefined) return undefined
+function trainCommand(config: RunConfig, options: RunSettings, own: BuiltInTask): string | undefined {
+  const { training, task, taskFile, ruleFile, seed, precision } = config
+  const rule = ruleFile === undefined ? ruleLabel(config) : shellWord(ruleFile.path)
+  const sayable = ruleFile !== undefined || (ruleNames as readonly string[]).includes(rule)
+  if (!sayable || config.taskOptions !== undefined) return undefined
   const { learningRate } = training.optimiser as { readonly learningRate?: number | Schedule }
-  const choices = [undefined, learningRate].map(rate => ({ ...options, optimiser: undefined, learningRate: rate }))
-  const choice = choices.find(chosen => differences(config, runConfig(chosen)).length === 0)
+  const choices = [undefined, learningRate].map(rate => ({
+    ...options,
+    task: own,
+    optimiser: undefined,
+    learningRate: rate
+  }))
+  const found = choices.map(choice => settled(config, choice))
+  const choice = found.find(chosen => chosen !== undefined)
   if (choice === undefined) return undefined
   const rate = choice.learningRate === undefined ? '' : learningRateText(choice.learningRate)
   if (rate === undefined) return undefined
   return [
     `mdgl train ${shellWord(taskFile?.path ?? task)} --rule ${rule} --seed ${seed} --iterations ${training.iterations}`,
     `--batch-size ${training.batchSize} --validate-every ${training.validateEvery} --precision ${precision}`,
-    ...(rate === '' ? [] : [`--learning-rate ${rate}`])
+    ...(rate === '' ? [] : [`--learning-rate ${rate}`]),
+    ...choice.settings.map(setting => `--set ${shellWord(settingText(setting))}`)
   ].join(' ')
+}
+
+/** A run with what must be set of its optimiser and its regulariser to have a configuration; nothing where that does not do. */
+function settled(config: RunConfig, choice: RunSettings) {
+  const { optimiser, regulariser } = runConfig(choice).training
+  const settings = [
+    ...settingsBetween('optimiser', optimiser, config.training.optimiser).filter(({ path }) => path !== LEARNING_RATE),
+    ...settingsBetween('regulariser', regulariser, config.training.regulariser)
+  ]
+  const { learningRate } = choice
+  const chosen = { ...choice, ...withSettings(choice.task, undefined, settings) }
+  return differences(config, runConfig(chosen)).length === 0 ? { learningRate, settings } : undefined
 }
 
 function figure(caption: string, svg: string): string {

@@ -1,5 +1,5 @@
 import { axisX, axisY, dot, gridY, line } from '@observablehq/plot'
-import { RULE_STYLES } from '../compare/labels.js'
+import { ruleStyle } from '../compare/labels.js'
 import type { RuleName } from '../rule/rule.js'
 import { drawn } from './figure.js'
 import { FONT_FAMILY } from './font.js'
@@ -47,7 +47,7 @@ export function scalingCurves(panels: readonly ScalingPanel[]): string {
 
 function panel({ label, points }: ScalingPanel): string {
   const ticks = [...new Set(points.map(({ x }) => x))]
-  const colour = ({ rule }: ScalingPoint) => RULE_STYLES[rule].colour
+  const colour = ({ rule }: ScalingPoint) => ruleStyle(rule).colour
   return drawn({
     width: WIDTH,
     height: HEIGHT,
@@ -84,7 +84,7 @@ function timeDomain(points: readonly ScalingPoint[]): [number, number] {
 }
 
 function legend(rule: RuleName, i: number): string {
-  const { label, colour } = RULE_STYLES[rule]
+  const { label, colour } = ruleStyle(rule)
   const x = MARGIN.left + i * 150
   return (
     `<line x1="${x}" x2="${x + 28}" y1="22" y2="22" stroke="${colour}" stroke-width="2.2"/>` +

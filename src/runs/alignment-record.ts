@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type GradientAlignment, keyedAlignment } from '../analysis/alignment.js'
 import type { Model } from '../model/model.js'
 import { plasticNames } from '../network/names.js'
+import type { CustomRule } from '../rule/custom-rule.js'
 import type { Rule, RuleName } from '../rule/rule.js'
 import { MdglError } from '../support/error.js'
 import { codeOf } from '../support/recognise.js'
@@ -27,7 +28,7 @@ export interface AlignmentRecord {
 /** What of a run its alignment depends on. */
 export interface AlignedRun {
   readonly task: Task
-  readonly rule: RuleName | Rule
+  readonly rule: RuleName | Rule | CustomRule
   readonly seed: number
   readonly batchSize: number
   readonly threads?: number | undefined

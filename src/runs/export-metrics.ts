@@ -1,6 +1,5 @@
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import type { Metrics } from '../operations/train.js'
-import type { Rule } from '../rule/rule.js'
 import { writeAside } from '../support/write-aside.js'
 import type { CompleteOptimiser } from '../task/optimiser.js'
 import { learningRateText } from './learning-rate-text.js'
@@ -41,7 +40,7 @@ export async function writeAllMetrics(runs: readonly NamedRun[], path: string): 
     [
       perRow('run', ({ name }) => name),
       perRow('task', ({ config }) => config.task),
-      perRow('rule', ({ config }) => ruleLabel(config.rule as Rule)),
+      perRow('rule', ({ config }) => ruleLabel(config)),
       perRow('seed', ({ config }) => config.seed),
       ...axes.map(axis => perRow(axis, ({ config }) => settings.get(config)?.get(axis) ?? null)),
       ...metricColumns(rows.map(({ metrics }) => metrics))
@@ -52,7 +51,7 @@ export async function writeAllMetrics(runs: readonly NamedRun[], path: string): 
 
 /** What may differ between the runs of a sweep, by the names of its axes. */
 function settingsOf({ training, taskOptions = {}, precision }: RunConfig): ReadonlyMap<string, Value> {
-  const { iterations, batchSize, validateEvery, optimiser } = training
+  const { iterations, batchSize, validateEvery, optimiser, regulariser } = training
   const { learningRate, ...others } = optimiser as CompleteOptimiser
   const rate =
     typeof learningRate === 'number' ? learningRate : (learningRateText(learningRate) ?? JSON.stringify(learningRate))
@@ -60,6 +59,7 @@ function settingsOf({ training, taskOptions = {}, precision }: RunConfig): Reado
     [
       ...Object.entries({ iterations, batchSize, validateEvery, precision, learningRate: rate }),
       ...Object.entries(others).map(([name, value]) => [`optimiser.${name}`, value] as const),
+      ...Object.entries(regulariser ?? {}).map(([name, value]) => [`regulariser.${name}`, value] as const),
       ...Object.entries(taskOptions).map(([name, value]) => [`task.${name}`, value] as const)
     ].map(([name, value]) => [name, plain(value)])
   )

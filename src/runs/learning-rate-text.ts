@@ -21,7 +21,7 @@ export function learningRateText(rate: number | Schedule): string | undefined {
   }
 }
 
-/** The learning rate that a text says; nothing where it says none. */
+/** Parses a learning rate; `undefined` for a text that is not one. */
 export function parseLearningRate(given: string): number | Schedule | undefined {
   const [kind = '', ...parts] = given.split(':')
   if (parts.length === 0) return numbers([kind], 1)?.[0]

@@ -1,10 +1,12 @@
 import type { Rule } from '../rule/rule.js'
 import type { Precision } from '../support/precision.js'
 import { messageOf } from '../support/recognise.js'
+import type { Regulariser } from '../task/batch.js'
 import type { CompleteOptimiser, Optimiser } from '../task/optimiser.js'
 import { rateAt } from '../task/schedule.js'
 import { hasCheckpoint, readCheckpoint, removeLaterCheckpoints, wholeCheckpoints } from './checkpoints.js'
 import { type Intervention, learningRateAt, readInterventions, replaceInterventions } from './interventions.js'
+import { type ChosenRule, loadRule } from './rule-file.js'
 import { type Divergence, type RunConfig, readRunFolder, type StoredRun } from './run-folder.js'
 import { RunLock } from './run-lock.js'
 import { loadTask } from './task-file.js'
@@ -108,21 +110,20 @@ async function wayOut(path: string, config: RunConfig, { iteration, message }: D
 const listed = (iterations: readonly number[]) =>
   iterations.length === 0 ? '' : `; there are those of iterations ${iterations.join(' and ')}`
 
-/** @throws An error where this version of the library would make another run of a stored configuration's options. */
+/** @throws An error where another run would come of a stored configuration's options: its files or the version of the library changed. */
 export function checkSame(config: RunConfig, options: RunSettings, path: string): void {
   const differing = differences(config, runConfig(options))
   if (differing.length === 0) return
-  const what = `another ${differing.join(', ')} than this version of mdgl has for its task`
-  throw new Error(`the run in ${path} was made with ${what}`)
+  throw new Error(`since the run in ${path} was made, its ${differing.join(' and its ')} changed`)
 }
 
-/** The options that a stored configuration came from; a task of the user's is read from its file again. */
+/** The options that a stored configuration came from; a task or a rule of the user's is read from its file again. */
 export async function optionsOf(config: RunConfig, path: string): Promise<RunSettings> {
-  const { rule, seed, precision, training, recording } = config
+  const { seed, precision, training, recording } = config
   return {
-    ...(await taskOf(config, path)),
+    ...(await recordedTask(config, path)),
+    ...(await ruleOf(config, path)),
     ...recording,
-    rule: rule as Rule,
     seed,
     precision: precision as Precision,
     iterations: training.iterations as number,
@@ -132,15 +133,35 @@ export async function optionsOf(config: RunConfig, path: string): Promise<RunSet
   }
 }
 
-async function taskOf(
-  { task, taskFile, taskOptions }: RunConfig,
-  path: string
-): Promise<Pick<RunSettings, 'task' | 'taskFile' | 'taskOptions'>> {
+async function ruleOf({ rule, ruleFile }: RunConfig, path: string): Promise<ChosenRule> {
+  if (ruleFile === undefined) return { rule: rule as Rule }
+  return await loadRule(ruleFile.path).catch(notTaken('rule', path))
+}
+
+/** That a file of the user's serves a run no more. */
+function notTaken(what: 'task' | 'rule', path: string) {
+  return (error: unknown): never => {
+    const why = messageOf(error)
+    throw new Error(`the ${what} file of the run in ${path} cannot be taken: ${why}`, { cause: error })
+  }
+}
+
+/** The task of a run, with the regulariser that it was given. */
+async function recordedTask(config: RunConfig, path: string): Promise<TaskOfRun> {
+  const { task, ...more } = await taskOf(config, path)
+  const { regulariser } = config.training
+  return {
+    task: regulariser === undefined ? task : { ...task, regulariser: regulariser as Regulariser | null },
+    ...more
+  }
+}
+
+type TaskOfRun = Pick<RunSettings, 'task' | 'taskFile' | 'taskOptions'>
+
+/** The task of a run as it is without the options that the run was given; that of a file is read from it again. */
+export async function taskOf({ task, taskFile, taskOptions }: RunConfig, path: string): Promise<TaskOfRun> {
   if (taskFile !== undefined) {
-    const { task, file } = await loadTask(taskFile.path, taskOptions).catch(error => {
-      const why = messageOf(error)
-      throw new Error(`the task file of the run in ${path} cannot be taken: ${why}`, { cause: error })
-    })
+    const { task, file } = await loadTask(taskFile.path, taskOptions).catch(notTaken('task', path))
     return { task, taskFile: file, taskOptions }
   }
   if ((TASK_NAMES as readonly string[]).includes(task)) {

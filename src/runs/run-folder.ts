@@ -5,10 +5,10 @@ import type { Metrics } from '../operations/train.js'
 import { codeOf } from '../support/recognise.js'
 import { shellWord } from '../support/shell-word.js'
 import { writeAside } from '../support/write-aside.js'
+import type { CodeFile } from './code-file.js'
 import { runFolders } from './folders.js'
 import type { Provenance } from './provenance.js'
 import { inUse, isLockFile, type LockOptions, RunLock, runOwner } from './run-lock.js'
-import type { TaskFile } from './task-file.js'
 import { writeFailure } from './write-failure.js'
 
 /** The format of a run folder, part of every config.json. */
@@ -25,11 +25,13 @@ export interface RunConfig {
   /** The task's name. */
   readonly task: string
   /** The file that it came from, if it is the user's: its path then, its SHA-256, and those of the files that it imports. */
-  readonly taskFile?: TaskFile
+  readonly taskFile?: CodeFile
   /** The options of the task, where it was given any: those that its name does not stand for. */
   readonly taskOptions?: Readonly<Record<string, unknown>>
-  /** The learning rule, every part written out. */
+  /** The learning rule, every part written out; of one of `defineRule` its kind and name. */
   readonly rule: unknown
+  /** The file that it came from, if it is the user's, as {@link RunConfig.taskFile}. */
+  readonly ruleFile?: CodeFile
   /** The network description, every default filled in. */
   readonly network: unknown
   /** Floating-point type of weights and states. */

@@ -5,13 +5,14 @@ import { plasticNames } from '../network/names.js'
 import { shapeOf } from '../network/recording-shape.js'
 import type { Metrics } from '../operations/train.js'
 import { channelsOf } from '../rule/channels-of.js'
+import { type CustomRule, isCustomRule } from '../rule/custom-rule.js'
 import { expandRule, type Rule, type RuleName } from '../rule/rule.js'
 import type { Losses, Regulariser } from '../task/batch.js'
 
 /** What of a run decides what is worth a warning. */
 export interface WatchedRun {
   readonly model: Model
-  readonly rule: RuleName | Rule
+  readonly rule: RuleName | Rule | CustomRule
   readonly loss: Losses
   readonly regulariser: Regulariser | null | undefined
   /** Whether dead synapses are made up for. */
@@ -184,6 +185,7 @@ function livingSynapses(model: Model): Map<string, number> {
  * receiving type projects. Of channels that are there by default nothing is said.
  */
 function deadChannels({ model, rule, loss, regulariser }: WatchedRun): Channel[] {
+  if (isCustomRule(rule)) return []
   const { hops, feedback, channels, learningSignal } = expandRule(rule)
   const { description } = model
   const declared = channels === 'network' ? description.channels !== undefined : !('gain' in channels)

@@ -8,7 +8,7 @@ import { trainableNames } from '../network/names.js'
 import type { Metrics } from '../operations/train.js'
 import { train } from '../operations/train.js'
 import { perturbChannels } from '../rule/channels-of.js'
-import type { Rule, RuleName } from '../rule/rule.js'
+import { isCustomRule } from '../rule/custom-rule.js'
 import { expandRule } from '../rule/rule.js'
 import { MdglError } from '../support/error.js'
 import type { Precision } from '../support/precision.js'
@@ -25,13 +25,14 @@ import {
 import { completeLearningRate, type Schedule } from '../task/schedule.js'
 import { type AlignmentRecord, alignmentRecord, appendAlignment } from './alignment-record.js'
 import { type Checkpoint, hasCheckpoint, writeCheckpoint } from './checkpoints.js'
+import { type CodeFile, changedImports } from './code-file.js'
 import type { RunControl } from './control.js'
 import { channelFactorsAt, type Intervention, learningRateAt, nextChange, recordIntervention } from './interventions.js'
 import { provenanceOf } from './provenance.js'
+import type { ChosenRule } from './rule-file.js'
 import { RUN_FORMAT, type RunConfig, RunFolder } from './run-folder.js'
 import type { RunLock } from './run-lock.js'
 import { RunWatch } from './run-watch.js'
-import { changedImports, type TaskFile } from './task-file.js'
 import type { BuiltInTask, TaskOptions } from './tasks.js'
 import { recordWarning } from './warnings.js'
 import { writeFailure } from './write-failure.js'
@@ -40,13 +41,12 @@ import { writeFailure } from './write-failure.js'
 const CHECKPOINT_EVERY = 50
 
 /** One run: a task, a rule, a seed. */
-export interface RunSettings {
+export interface RunSettings extends ChosenRule {
   readonly task: BuiltInTask
   /** The file that the task came from, if it is the user's. */
-  readonly taskFile?: TaskFile | undefined
+  readonly taskFile?: CodeFile | undefined
   /** What the task was made with, if anything; it does not make the task. */
   readonly taskOptions?: TaskOptions | undefined
-  readonly rule: RuleName | Rule
   readonly seed: number
   readonly iterations: number
   readonly batchSize: number
@@ -72,7 +72,7 @@ export interface RunObserver {
   started?(run: RunStarted): Promise<void>
   metrics?(metrics: Metrics): void
   aligned?(record: AlignmentRecord): void
-  /** Something about the run that whoever started it should know; it goes on. */
+  /** A warning about the run, which continues. */
   warned?(message: string): void
   /** Between two iterations; training waits. */
   between?(iteration: number): Promise<void>
@@ -120,7 +120,8 @@ export function runConfig(options: RunSettings): RunConfig {
     task: task.name,
     ...(options.taskFile !== undefined && { taskFile: options.taskFile }),
     ...(options.taskOptions !== undefined && { taskOptions: options.taskOptions }),
-    rule: expandRule(options.rule),
+    rule: recordedRule(options.rule),
+    ...(options.ruleFile !== undefined && { ruleFile: options.ruleFile }),
     network,
     precision: options.precision,
     seed,
@@ -139,22 +140,31 @@ export function runConfig(options: RunSettings): RunConfig {
   }
 }
 
+/** A rule as config.json has it. */
+function recordedRule(rule: ChosenRule['rule']): unknown {
+  return isCustomRule(rule) ? { kind: rule.kind, name: rule.name } : expandRule(rule)
+}
+
 /** In what two configurations differ, what has no effect on the result left out. */
 export function differences(one: RunConfig, other: RunConfig): string[] {
   const [a, b] = [comparable(one), comparable(other)]
   const differing = [...new Set([...Object.keys(a), ...Object.keys(b)])].filter(
     key => !isDeepStrictEqual(a[key], b[key])
   )
-  const imported = changedImports(one.taskFile, other.taskFile)
-  return imported.length === 0 ? differing : [...differing, `file that its task file imports (${imported.join(', ')})`]
+  const imported = (['task', 'rule'] as const).flatMap(what => {
+    const changed = changedImports(one[`${what}File`], other[`${what}File`])
+    return changed.length === 0 ? [] : [`${what} file's import ${changed.join(', ')}`]
+  })
+  return [...differing, ...imported]
 }
 
 /** A configuration as its file would have it. */
 function comparable(config: RunConfig): Record<string, unknown> {
-  const { versions, training, taskFile, recording, provenance, network, ...rest } = JSON.parse(
+  const { versions, training, taskFile, ruleFile, recording, provenance, network, ...rest } = JSON.parse(
     JSON.stringify(config)
   ) as RunConfig
-  return { ...rest, network: complete(network), 'task file': taskFile?.sha256, version: versions.mdgl, ...training }
+  const files = { 'task file': taskFile?.sha256, 'rule file': ruleFile?.sha256 }
+  return { ...rest, network: complete(network), ...files, version: versions.mdgl, ...training }
 }
 
 /** A network with every default filled in, which earlier versions did not write of a task's plain JSON. */
@@ -224,7 +234,8 @@ function trainingOptions(options: RunSettings, changes: readonly Intervention[],
 
 /** The run's rule with what its channels' gains are multiplied by. */
 export function perturbedRule({ rule, task, seed }: RunSettings, factors: Readonly<Record<string, number>>) {
-  return Object.keys(factors).length === 0 ? rule : perturbChannels(rule, task.network({ seed }), factors)
+  if (isCustomRule(rule) || Object.keys(factors).length === 0) return rule
+  return perturbChannels(rule, task.network({ seed }), factors)
 }
 
 /** A run from its first iteration, or the one after a checkpoint, to its end. */

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { type RuleName, ruleNames } from '../rule/rule.js'
+import { ruleNames } from '../rule/rule.js'
+import { CODE_FILES, isCodeFile } from '../runs/code-file.js'
 import { SEED_LIST, seedList } from '../runs/seeds.js'
-import { isTaskFile } from '../runs/task-file.js'
+import { isSettingPath } from '../runs/settings.js'
 import { TASK_NAMES } from '../runs/tasks.js'
 import { array, list, object, oneOf, wholeNumber } from '../support/check.js'
 import { invalid, MdglError } from '../support/error.js'
@@ -26,7 +27,8 @@ export interface Choice {
 export interface SweepPlan {
   /** A built-in task's name, or a file's path as the plan has it. */
   readonly task: string
-  readonly rules: readonly RuleName[]
+  /** Published names, or files' paths as the plan has them. */
+  readonly rules: readonly string[]
   readonly seeds: readonly number[]
   /** Those of the run, then those of the task, each in the order of the file. */
   readonly choices: readonly Choice[]
@@ -76,18 +78,23 @@ function checkPlan(value: unknown): SweepPlan {
   oneOf(plan.schema, 'schema', [PLAN_SCHEMA])
   return {
     task: checkTaskName(plan.task),
-    rules: distinct(plan.rules, 'rules', (rule, path) => oneOf(rule, path, ruleNames)),
+    rules: distinct(plan.rules, 'rules', checkRuleName),
     seeds: checkSeeds(plan.seeds),
     choices: [...choices(plan, 'options'), ...choices(plan, 'taskOptions')]
   }
 }
 
 function checkTaskName(task: unknown): string {
-  const allowed = `${list(TASK_NAMES)}, or a file .ts, .mts, .js or .mjs`
-  if (typeof task !== 'string' || !(isTaskFile(task) || (TASK_NAMES as readonly string[]).includes(task))) {
+  const allowed = `${list(TASK_NAMES)}, or ${CODE_FILES}`
+  if (typeof task !== 'string' || !(isCodeFile(task) || (TASK_NAMES as readonly string[]).includes(task))) {
     throw invalid('task', task, allowed)
   }
   return task
+}
+
+function checkRuleName(rule: unknown, path: string): string {
+  if (typeof rule === 'string' && (isCodeFile(rule) || (ruleNames as readonly string[]).includes(rule))) return rule
+  throw invalid(path, rule, `${list(ruleNames)}, or ${CODE_FILES}`)
 }
 
 function checkSeeds(seeds: unknown): readonly number[] {
@@ -107,14 +114,15 @@ function choices(plan: Readonly<Record<string, unknown>>, of: Choice['of']): Cho
 }
 
 function optionCheck(name: string, value: unknown) {
-  const check = Object.hasOwn(OPTIONS, name) ? OPTIONS[name] : undefined
-  if (check === undefined) throw invalid(`options.${name}`, value, `only ${list(Object.keys(OPTIONS))}`)
+  const check = Object.hasOwn(OPTIONS, name) ? OPTIONS[name] : isSettingPath(name) ? anyValue(name) : undefined
+  const allowed = `only ${list(Object.keys(OPTIONS))}, or a part such as 'optimiser.clipNorm'`
+  if (check === undefined) throw invalid(`options.${name}`, value, allowed)
   return check
 }
 
 /** What a task takes is its own to say; but folders are named by it. */
 function anyValue(name: string) {
-  if (!/^[\w-]+$/.test(name)) throw invalid('taskOptions', name, 'names of letters, digits, _ and -')
+  if (!/^[\w.-]+$/.test(name)) throw invalid('taskOptions', name, 'names of letters, digits, ., _ and -')
   return (value: unknown) => value
 }
 

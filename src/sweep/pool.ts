@@ -1,8 +1,8 @@
-import { type FinishedRun, keptRun, runPath } from '../compare/runs.js'
+import { type FinishedRun, keptRun } from '../compare/runs.js'
 import { inUse, runOwner } from '../runs/run-lock.js'
 import { onAbort } from '../support/abort.js'
 import { messageOf } from '../support/recognise.js'
-import { combinationFolder, runOf, type SweepItem } from './sweep.js'
+import { combinationFolder, itemPath, runOf, type SweepItem } from './sweep.js'
 import type { Worker, WorkerEnd } from './worker.js'
 
 /** How a sweep is run. */
@@ -77,7 +77,7 @@ async function bring(item: SweepItem, options: PoolOptions, observer: PoolObserv
 
 /** Another sweep, or a run of its own, may have the item's folder; it is not for this one to end it. */
 async function whyMissing(item: SweepItem, out: string, ended: WorkerEnd): Promise<string> {
-  const path = runPath(combinationFolder(out, item.combination), item)
+  const path = itemPath(out, item)
   const owner = await runOwner(path)
   return owner === undefined ? howEnded(ended) : inUse(path, owner).message
 }

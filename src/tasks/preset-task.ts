@@ -34,7 +34,7 @@ export interface PresetTask<N extends Names = Names> extends Task<N> {
   readonly optimiser: Optimiser
   /** Default number of iterations. */
   readonly iterations: number
-  /** Default number of trials a batch. */
+  /** Default number of trials per batch. */
   readonly batchSize: number
   /** Default number of iterations between validations. */
   readonly validateEvery: number

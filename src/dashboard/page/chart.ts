@@ -38,6 +38,8 @@ export interface ChartOptions {
   readonly group: string
   /** Whether the vertical axis is logarithmic; values of 0 are gaps. */
   readonly log?: boolean
+  /** What the vertical axis never passes: the least and the most that there can be. */
+  readonly within?: readonly [number, number]
   /** The width of the vertical axis in pixels. Default 58. */
   readonly axisWidth?: () => number
   /** Called with a label of the legend that is clicked. */
@@ -108,12 +110,15 @@ export class LineChart {
   }
 
   #uplotOptions(curves: readonly Curve[], above: boolean): uPlot.Options {
-    const { x, y, height = HEIGHT, group, log = false } = this.#options
+    const { x, y, height = HEIGHT, group, log = false, within } = this.#options
     return {
       width: this.#width(),
       height: above ? height : height + AXIS_HEIGHT,
       padding: [8, 12, 0, 0],
-      scales: { x: { time: false }, y: log ? { distr: 3, log: 10, range: decades } : {} },
+      scales: {
+        x: { time: false },
+        y: log ? { distr: 3, log: 10, range: decades } : within === undefined ? {} : { range: rangeWithin(within) }
+      },
       axes: [horizontal(above ? undefined : x), this.#vertical(y, log)],
       ...seriesOf(curves, x),
       legend: { live: true, show: curves.filter(({ unnamed }) => unnamed !== true).length <= MOST_NAMES },
@@ -187,7 +192,7 @@ function seriesOf(curves: readonly Curve[], x: string): Pick<uPlot.Options, 'ser
       stroke: colour,
       width,
       spanGaps: true,
-      points: { show: false },
+      points: { show: (plot: uPlot, place: number) => isAlone(plot.data[place]) },
       value: (_: uPlot, v: number) => shortNumber(v)
     }
     series.push({ ...line, ...(dash && { dash: [...dash] }), ...(unnamed && { class: 'unnamed' }) })
@@ -197,6 +202,13 @@ function seriesOf(curves: readonly Curve[], x: string): Pick<uPlot.Options, 'ser
     series.push({ ...edge, label: `${label} + sd` }, { ...edge, label: `${label} − sd` })
   }
   return { series, bands }
+}
+
+/** Whether a curve has one value, which no line shows. */
+const isAlone = (values: uPlot.AlignedData[number] | undefined): boolean => {
+  let count = 0
+  for (const value of values ?? []) if (value != null && ++count > 1) return false
+  return count === 1
 }
 
 /** The curve without what a logarithmic axis cannot show. */
@@ -214,13 +226,23 @@ function decades(_: uPlot, min: number | null, max: number | null): [number, num
   return [10 ** Math.max(top - DECADES, Math.min(top - 1, Math.floor(Math.log10(min)))), 10 ** top]
 }
 
+/** The values with some room about them, inside of what there can be. */
+const rangeWithin =
+  ([least, most]: readonly [number, number]) =>
+  (_: uPlot, min: number | null, max: number | null): [number, number] => {
+    if (min === null || max === null) return [least, most]
+    const [low, high] = uPlot.rangeNum(Math.max(least, min), Math.min(most, max), 0.1, true)
+    return [Math.max(least, low ?? least), Math.min(most, high ?? most)]
+  }
+
 const powersOfTen = (_: uPlot, at: number[]) =>
   at.map(value => (Number.isInteger(Number(Math.log10(value).toFixed(9))) ? value : null))
 
-/** Signals are small: 2e-5, not 0.00002. */
+/** Signals may be small or large: 2e-5, not 0.00002, and 1e6, not 1000000. */
 export function shortNumber(value: number | null): string {
   if (value === null || value === undefined) return ''
-  if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(1).replace('.0e', 'e')
+  const size = Math.abs(value)
+  if (value !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(1).replace('.0e', 'e').replace('e+', 'e')
   return String(Number(value.toPrecision(4)))
 }
 

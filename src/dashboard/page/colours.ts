@@ -1,9 +1,8 @@
-import { RULE_STYLES } from '../../compare/labels.js'
+import { type RuleStyle, ruleStyle } from '../../compare/labels.js'
 
 /** A rule's name and colour, those of the printed pictures; black ones are the ink's. */
-export function ofRule(rule: string): { readonly label: string; readonly colour: string } {
-  const style = Object.hasOwn(RULE_STYLES, rule) ? RULE_STYLES[rule as keyof typeof RULE_STYLES] : undefined
-  if (style === undefined) return { label: rule, colour: ink('quiet') }
+export function ofRule(rule: string): RuleStyle {
+  const style = ruleStyle(rule)
   return style.colour === '#000000' ? { ...style, colour: ink() } : style
 }
 

@@ -27,9 +27,15 @@ const REFERENCE = [3, 4]
 /** The curves over iterations: of every group of runs mean and spread, over them the chosen run. */
 export class IterationCurves {
   readonly #loss = new LineChart('loss', { x: 'iteration', y: 'loss', group: GROUP, height: 215 })
-  readonly #accuracy = new LineChart('accuracy', { x: 'iteration', y: 'accuracy', group: GROUP, height: 215 })
+  readonly #accuracy = new LineChart('accuracy', {
+    x: 'iteration',
+    y: 'accuracy',
+    group: GROUP,
+    height: 215,
+    within: [0, 1]
+  })
   readonly #rates = new LineChart('rates', { x: 'iteration', y: 'rate (Hz)', group: GROUP })
-  readonly #alignment = new LineChart('alignment', { x: 'iteration', y: 'cosine', group: GROUP })
+  readonly #alignment = new LineChart('alignment', { x: 'iteration', y: 'cosine', group: GROUP, within: [-1, 1] })
   readonly #speed = new LineChart('speed', { x: 'iteration', y: 'ms per iteration', group: GROUP })
 
   show(view: CurvesView): void {

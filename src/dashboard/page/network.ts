@@ -122,9 +122,7 @@ export class NetworkPanel {
       )
       button.addEventListener('click', () => this.#choices.channel(key))
       const bar =
-        share === 0
-          ? ''
-          : create('span', { class: 'bar', style: `width:${(100 * share).toFixed(1)}%`, 'aria-hidden': 'true' })
+        share === 0 ? '' : create('span', { class: 'bar', style: `--share:${share.toFixed(4)}`, 'aria-hidden': 'true' })
       const text = norm === 0 ? 'carries nothing' : `${(100 * share).toFixed(1)} %`
       const cells = [create('td', {}, button), create('td', { class: 'share' }, bar, create('span', {}, text))]
       return create('tr', { class: channel === key ? 'chosen' : '' }, ...cells)
