@@ -76,9 +76,17 @@ test('a session refuses to move synapses, and other words are refused', t => {
   invalidAt(t, 'optimiser.rewiring', () => train(model, sides, { rule: 'mdgl', optimiser }))
 })
 
-test('mdgl train --rewiring all-pairs, stopped and resumed, ends with the same weights', async t => {
+test('mdgl train --set optimiser.rewiring=all-pairs, stopped and resumed, ends with the same weights', async t => {
   const folder = await temporaryFolder(t)
-  const args = ['evidence-accumulation', '--rewiring', 'all-pairs', '--batch-size', '4', '--iterations', '6']
+  const args = [
+    'evidence-accumulation',
+    '--set',
+    'optimiser.rewiring=all-pairs',
+    '--batch-size',
+    '4',
+    '--iterations',
+    '6'
+  ]
   const often = ['--validate-every', '3', '--checkpoint-every', '3']
   const [whole, resumed] = [join(folder, 'whole'), join(folder, 'resumed')]
   t.is((await mdgl('train', ...args, ...often, '--out', whole)).code, 0)
@@ -92,5 +100,9 @@ test('mdgl train --rewiring all-pairs, stopped and resumed, ends with the same w
   t.deepEqual(await readFile(join(resumed, 'weights.safetensors')), await readFile(join(whole, 'weights.safetensors')))
   const model = await Model.load(join(whole, 'weights.safetensors'))
   t.true(model.weights.get('cells->cells').values.every(value => value !== 0))
-  t.is((await mdgl('train', 'evidence-accumulation', '--rewiring', 'some', '--out', join(folder, 'none'))).code, 2)
+  t.is(
+    (await mdgl('train', 'evidence-accumulation', '--set', 'optimiser.rewiring=some', '--out', join(folder, 'none')))
+      .code,
+    2
+  )
 })

@@ -7,9 +7,7 @@ import { TASK_NAMES } from '../runs/tasks.js'
 import { type RunSettings, trainRun } from '../runs/train-run.js'
 import { writeFailure } from '../runs/write-failure.js'
 import { codeOf } from '../support/recognise.js'
-import { defaultOptimiser } from '../task/optimiser.js'
 import type { Schedule } from '../task/schedule.js'
-import type { Task } from '../task/task.js'
 import { defineCommand } from './command.js'
 import {
   BATCH_SIZE,
@@ -22,7 +20,7 @@ import {
   VALIDATE_EVERY
 } from './common-options.js'
 import { liveOptions } from './live.js'
-import { choice, type Given, type Option, UsageError, whole, words } from './options.js'
+import { type Given, type Option, UsageError, whole, words } from './options.js'
 import { newRun, runWithProgress } from './run-with-progress.js'
 import { SET, withSetOption } from './set-option.js'
 import { anyTaskArgument } from './task-argument.js'
@@ -45,11 +43,6 @@ const OPTIONS = {
   'validate-every': VALIDATE_EVERY,
   'learning-rate': learningRate(
     "the optimiser's learning rate: a number, cosine:FROM[:TO[:ITERATIONS]], step:FROM:FACTOR:EVERY or warm-up:ITERATIONS:INTO"
-  ),
-  rewiring: choice(
-    'WHERE',
-    "where synapses start anew in place of dead ones (default: the task's): within-mask, all-pairs or none",
-    ['within-mask', 'all-pairs', 'none']
   ),
   set: SET,
   precision: PRECISION,
@@ -113,17 +106,9 @@ async function runOptions({ options, rest }: Given<typeof OPTIONS>): Promise<Run
     checkpointEvery: options['checkpoint-every'],
     alignmentEvery,
     precision: options.precision ?? 'f32',
-    optimiser: withRewiring(task, options.rewiring),
     learningRate: options['learning-rate'],
     threads: options.threads
   }
-}
-
-const REWIRING = { 'within-mask': true, 'all-pairs': 'all-pairs', none: false } as const
-
-/** The task's optimiser with another rewiring, where one was asked for. */
-function withRewiring({ optimiser = defaultOptimiser }: Task, where: keyof typeof REWIRING | undefined) {
-  return where === undefined ? undefined : { ...optimiser, rewiring: REWIRING[where] }
 }
 
 /** Makes the default folder; a run of the same second has a number in its name. */

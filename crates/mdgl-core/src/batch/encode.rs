@@ -471,7 +471,7 @@ mod tests {
         let segments = [segment(40.0, (0, 10), (100, 1100)), segment(1500.0, (10, 11), (0, 2000))];
         let mut scratch = Scratch { bits: vec![0; 2000 * 11], repeats: Vec::new() };
         let cancel = AtomicBool::new(false);
-        let to = Drawing { offset: 0, units: 11, dt: 1.0, cancel: &cancel };
+        let to = Drawing { offset: 0, units: 11, dt: 1.0, first_trial: 0, cancel: &cancel };
         scratch.draw(&segments, &(0..1), to, DrawKey::default(), 0).unwrap();
         let mut lists = EntryLists::default();
         scratch.pack(2000, 11, &mut lists, &cancel).unwrap();
