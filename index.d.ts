@@ -18,6 +18,18 @@ export declare class EncodedBatch {
   constructor(lengths: Uint32Array, inputs: Array<Input>, targets: Array<Targets>, key: DrawKey)
 }
 
+/** A network description that is built part by part. Adding a part gives a new draft and leaves the old one as it was. */
+export declare class NativeDraft {
+  /** A description without parts, of the options that are not parts. */
+  static begin(options: PlainValue): NativeDraft
+  /** The draft with one part more; `kind` is the key of its list in a description. */
+  add(kind: string, part: PlainValue): NativeDraft
+  /** Reports its memory to V8, and releases it once it is garbage; to be called once. */
+  watch(): void
+  /** The whole description, checked: its parts fit together. */
+  describe(): PlainValue
+}
+
 /** A network with weights and optimiser state. */
 export declare class NativeModel {
   /** A model with the initial weights that the description gives; precision `f32` or `f64`. */
@@ -171,9 +183,6 @@ export interface CellConstants {
   kappa: Float64Array
 }
 
-/** Checks a network description as a whole: types, connections, channels. */
-export declare function checkNetwork(description: PlainValue): void
-
 /** Gain, reach and kernel of a channel at a path, checked and with every default filled in: JSON. */
 export declare function completeChannel(given: PlainValue, path: string): string
 
@@ -182,6 +191,12 @@ export declare function completeChannel(given: PlainValue, path: string): string
  * training; `open`: they are not known yet.
  */
 export declare function completeLearningRate(given: PlainValue, path: string, iterations: number | undefined | null, open: boolean): string
+
+/**
+ * A network description with every default filled in, each part checked. Its lists are those given, by their index, and those returned,
+ * which follow.
+ */
+export declare function completeNetwork(given: PlainValue): PlainValue
 
 /** An optimiser, checked for a network's projections and with every default filled in: JSON. */
 export declare function completeOptimiser(given: PlainValue, projections: Array<string>, iterations?: number | undefined | null): string

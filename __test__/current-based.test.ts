@@ -1,12 +1,10 @@
 import { join } from 'node:path'
 import test from 'ava'
-import { guard, native } from '../src/addon/native.js'
 import {
   type Batch,
   type CubaAlifOptions,
   functionalTypes,
   gradients,
-  MdglError,
   Model,
   type NetworkDescription,
   network,
@@ -309,8 +307,7 @@ test('what current-based cells cannot do is refused by name', async t => {
   t.throws(() => model.session({ rule: { ...rules.mdglMembrane, estimator: 'online' } }), { message })
 })
 
-test('which model has which parameter is the same here as in the engine', t => {
-  const models = ['lif', 'alif', 'rate', 'cuba-lif', 'cuba-alif'] as const
+test('a parameter that a model does not have is refused by name, by the builder and in a description', t => {
   const parameters = {
     membraneTimeConstant: 20,
     synapticTimeConstant: 5,
@@ -320,32 +317,24 @@ test('which model has which parameter is the same here as in the engine', t => {
     adaptationTimeConstant: 100,
     adaptationStrength: 1
   }
-  /** What is allowed in place of what is refused. */
-  const refusal = (body: () => unknown) => {
-    try {
-      body()
-      return null
-    } catch (error) {
-      return error instanceof MdglError ? error.allowed : error
-    }
+  const spiking = ['membraneTimeConstant', 'threshold', 'refractoryPeriod', 'dampening']
+  const adaptation = ['adaptationTimeConstant', 'adaptationStrength']
+  const own = {
+    lif: spiking,
+    alif: [...spiking, ...adaptation],
+    rate: ['membraneTimeConstant'],
+    'cuba-lif': [...spiking, 'synapticTimeConstant'],
+    'cuba-alif': [...spiking, 'synapticTimeConstant', ...adaptation]
   }
-  let refused = 0
-  for (const model of models)
+  for (const [model, known] of Object.entries(own) as [keyof typeof own, string[]][])
     for (const [name, value] of Object.entries(parameters)) {
-      const description = {
-        schema: 'mdgl-network/1',
-        populations: [{ name: 'cells', size: 1, model, [name]: value }]
-      } as const
-      const here = refusal(() => Model.create(description))
-      const json = JSON.stringify(description)
-      t.deepEqual(
-        refusal(() => guard(() => native.checkNetwork({ json, lists: [] }))),
-        here,
-        `${name} of ${model}`
-      )
-      if (here !== null) refused += 1
+      const neurons = { model, [name]: value }
+      const description = { schema: 'mdgl-network/1', populations: [{ name: 'cells', size: 1, ...neurons }] } as const
+      for (const give of [() => Model.create(description), () => network().population('cells', 1, neurons)]) {
+        if (known.includes(name)) t.notThrows(give)
+        else t.is(invalidAt(t, `populations.cells.${name}`, give).allowed, `not with model '${model}'`)
+      }
     }
-  t.is(refused, 3 + 1 + 6 + 2)
 })
 
 test("current-based LIF cells have the kernel 'membrane', forwards and backwards", async t => {

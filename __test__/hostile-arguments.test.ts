@@ -99,8 +99,10 @@ test('an error shows a value without running its getters', t => {
       throw new Error('a getter of the caller')
     }
   })
-  const error = invalidAt(t, 'dt', () => network({ dt: loose(value) }))
-  t.is(error.message, 'dt is an object {x}; allowed: a finite number above 0.')
+  const error = invalidAt(t, 'options.precision', () => Model.create(smallNetwork(), { precision: loose(value) }))
+  t.is(error.message, "options.precision is an object {x}; allowed: 'f32' or 'f64'.")
+  // Descriptions are copied first, and a getter's own error passes.
+  t.throws(() => network({ dt: loose(value) }), { message: 'a getter of the caller' })
 })
 
 test('the name of a part is a text, and a long one is not repeated in full', t => {

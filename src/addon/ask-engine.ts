@@ -24,6 +24,8 @@ function withValue(error: MdglError, given: object): MdglError {
   const found = partAt(given, `.${path}`)
   if (found !== undefined) return invalid(path, found.value, allowed)
   if (ABSENT.includes(error.value)) return invalid(path, undefined, allowed)
+  const text = /^'(.*)'$/s.exec(String(error.value))?.[1]
+  if (text !== undefined) return invalid(path, text, allowed)
   // A default of the engine's, which other values do not go with.
   const number = Number(error.value)
   return Number.isFinite(number) ? invalid(path, number, allowed) : error

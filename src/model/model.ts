@@ -4,9 +4,9 @@ import { types } from 'node:util'
 import type { NativeModel } from '#native'
 import { guard, native, settle } from '../addon/native.js'
 import type { NamesOf, NetworkDescription, WholeDescription } from '../network/description.js'
+import { packDescription } from '../network/draft.js'
 import { type ProjectionNames, projectionNames, type ReadoutNames } from '../network/names.js'
-import { normalise } from '../network/normalise.js'
-import { pack, unpack } from '../network/number-lists.js'
+import { unpack } from '../network/number-lists.js'
 import { type ByteSource, type Bytes, bytesOf } from '../support/byte-source.js'
 import { doubles, flag, isObject, oneOf, orDefault, record } from '../support/check.js'
 import { invalid, MdglError } from '../support/error.js'
@@ -141,10 +141,10 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     description: D,
     options: ModelOptions<P> = {}
   ): Model<D, P> {
-    const { normal, packed, precision } = checkCreate(description, options)
+    const { description: whole, packed, precision } = checkCreate(description, options)
     return new Model<D, P>(
       guard(() => native.NativeModel.create(packed, precision)),
-      normal
+      whole
     )
   }
 
@@ -164,8 +164,8 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     description: D,
     options: ModelOptions<P> = {}
   ): Promise<Model<D, P>> {
-    const { normal, packed, precision } = checkCreate(description, options)
-    return new Model<D, P>(await settle(() => native.NativeModel.createAside(packed, precision)), normal)
+    const { description: whole, packed, precision } = checkCreate(description, options)
+    return new Model<D, P>(await settle(() => native.NativeModel.createAside(packed, precision)), whole)
   }
 
   /**
@@ -203,8 +203,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
 
   static async #read(bytes: Uint8Array): Promise<Model> {
     const handle = await settle(() => native.NativeModel.load(bytes))
-    const description = unpack(guard(() => handle.description()))
-    return new Model(handle, normalise(description as NetworkDescription))
+    return new Model(handle, unpack(guard(() => handle.description())).description)
   }
 
   /**
@@ -308,8 +307,7 @@ function withOptimiser(options: SaveOptions): boolean {
 function checkCreate(description: NetworkDescription, options: ModelOptions<Precision>) {
   record(options, 'options', ['precision'])
   const precision = oneOf(orDefault(options.precision, 'f32'), 'options.precision', ['f32', 'f64'] as const)
-  const normal = normalise(description)
-  return { normal, packed: pack(normal), precision }
+  return { ...packDescription(description), precision }
 }
 
 /**

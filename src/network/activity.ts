@@ -1,7 +1,7 @@
 import { nonNegative } from '../support/check.js'
 import type { NetworkDescription, Parameter, Population } from './description.js'
+import { completeDescription } from './draft.js'
 import { stepsIn } from './duration.js'
-import { normalise } from './normalise.js'
 
 /** Whether a network fires as one that learns does: not at all, as good as always, or in between. */
 export type Activity = 'silent' | 'normal' | 'epileptic'
@@ -26,7 +26,7 @@ const EPILEPTIC = 0.5
  * @throws {@link MdglError} `'invalid'` for a description that is not allowed, or a rate that is none.
  */
 export function networkActivity(description: NetworkDescription, rate: number): Activity {
-  return activityAt(normalise(description), nonNegative(rate, 'rate'))
+  return activityAt(completeDescription(description), nonNegative(rate, 'rate'))
 }
 
 /** The same for a model's own description, which needs no check. */

@@ -1,5 +1,4 @@
-import { guard, native } from '../addon/native.js'
-import { array, isObject, object, orDefault, record, text, withoutKeys } from '../support/check.js'
+import { array, isObject, object, orDefault, withoutKeys } from '../support/check.js'
 import { invalid } from '../support/error.js'
 import { expandModulation, type Modulation } from './channels.js'
 import type {
@@ -15,6 +14,7 @@ import type {
   Sheet,
   WholeDescription
 } from './description.js'
+import { Draft } from './draft.js'
 import {
   type AlifOptions,
   alif,
@@ -28,19 +28,6 @@ import {
   type RateOptions,
   rate
 } from './neurons.js'
-import {
-  addChannel,
-  addInput,
-  addPopulation,
-  addProjection,
-  addReadout,
-  addType,
-  type Draft,
-  emptyDraft,
-  find
-} from './normalise.js'
-import { pack, unpack } from './number-lists.js'
-
 /** Options of {@link network}. */
 export interface NetworkOptions {
   /** Step in ms. Default 1. */
@@ -161,8 +148,7 @@ export type ProjectionName<From extends string, To extends string, Options> = Op
  * unknown option.
  */
 export function network(options: NetworkOptions = {}): NetworkBuilder<never, never, never, never, never> {
-  record(options, 'options', ['dt', 'seed', 'conventions', 'inputGain', 'pseudoDerivative', 'sheet'])
-  return new NetworkBuilder(emptyDraft(options))
+  return new NetworkBuilder(Draft.begin(options))
 }
 
 /**
@@ -196,7 +182,8 @@ export class NetworkBuilder<
     size: number,
     options: InputOptions = {}
   ): NetworkBuilder<Inputs | Name, Populations, Readouts, Types, Projections> {
-    return new NetworkBuilder(addInput(this.#draft, { ...withoutKeys(options, ['name', 'size', 'model']), name, size }))
+    const own = withoutKeys(options, ['name', 'size', 'model'])
+    return new NetworkBuilder(this.#draft.add('inputs', { ...own, name, size }))
   }
 
   /**
@@ -216,9 +203,8 @@ export class NetworkBuilder<
     size: number,
     neurons: Neurons
   ): NetworkBuilder<Inputs, Populations | Name, Readouts, Types, Projections> {
-    return new NetworkBuilder(
-      addPopulation(this.#draft, { ...withoutKeys(neurons, ['name', 'size'], 'neurons'), name, size })
-    )
+    const own = withoutKeys(neurons, ['name', 'size'], 'neurons')
+    return new NetworkBuilder(this.#draft.add('populations', { ...own, name, size }))
   }
 
   /**
@@ -312,9 +298,8 @@ export class NetworkBuilder<
     size: number,
     options: ReadoutOptions = {}
   ): NetworkBuilder<Inputs, Populations, Readouts | Name, Types, Projections> {
-    return new NetworkBuilder(
-      addReadout(this.#draft, { ...withoutKeys(options, ['name', 'size', 'model']), name, size })
-    )
+    const own = withoutKeys(options, ['name', 'size', 'model'])
+    return new NetworkBuilder(this.#draft.add('readouts', { ...own, name, size }))
   }
 
   /**
@@ -328,11 +313,13 @@ export class NetworkBuilder<
     name: Name,
     members: { readonly [P in Populations]?: Units }
   ): NetworkBuilder<Inputs, Populations, Readouts, Types | Name, Projections> {
-    object(members, `types.${text(name, 'types.name')}`)
-    const listed = Object.entries<Units | undefined>(members).map(([population, units]) =>
-      this.#members(name, population, orDefault(units, 'all'))
-    )
-    return new NetworkBuilder(addType(this.#draft, { name, members: listed }))
+    const all = ([population, units]: [string, Units | undefined]) => [population, orDefault(units, 'all')]
+    // What is no object the engine refuses.
+    const given =
+      isObject(members) && !Array.isArray(members)
+        ? Object.fromEntries(Object.entries<Units | undefined>(members).map(all))
+        : members
+    return new NetworkBuilder(this.#draft.add('types', { name, members: given }))
   }
 
   /**
@@ -368,7 +355,7 @@ export class NetworkBuilder<
       throw invalid('options.name', own.name, 'nothing: several projections cannot have one name')
     }
     const pairs = senders.flatMap(sender => receivers.map(receiver => ({ from: sender, to: receiver })))
-    return new NetworkBuilder(pairs.reduce((draft, pair) => addProjection(draft, { ...own, ...pair }), this.#draft))
+    return new NetworkBuilder(pairs.reduce((draft, pair) => draft.add('projections', { ...own, ...pair }), this.#draft))
   }
 
   /**
@@ -383,7 +370,7 @@ export class NetworkBuilder<
   ): NetworkBuilder<Inputs, Populations, Readouts, Types, Projections> {
     object(channel, 'channels')
     const { from, to, name = `${from}->${to}`, gain = 'mean-weight', reach = 'synaptic', kernel = 'none' } = channel
-    return new NetworkBuilder(addChannel(this.#draft, { ...channel, from, to, name, gain, reach, kernel }))
+    return new NetworkBuilder(this.#draft.add('channels', { ...channel, from, to, name, gain, reach, kernel }))
   }
 
   /**
@@ -394,7 +381,8 @@ export class NetworkBuilder<
   modulation(
     modulation: Modulation<TypeNames<Types, Populations>>
   ): NetworkBuilder<Inputs, Populations, Readouts, Types, Projections> {
-    return new NetworkBuilder(expandModulation(modulation).reduce(addChannel, this.#draft))
+    const channels = expandModulation(modulation)
+    return new NetworkBuilder(channels.reduce((draft, channel) => draft.add('channels', channel), this.#draft))
   }
 
   /**
@@ -415,19 +403,7 @@ export class NetworkBuilder<
     /** Its projections. */
     projection: Projections
   }> {
-    const { json, lists } = pack(this.#draft)
-    guard(() => native.checkNetwork({ json, lists }))
-    return unpack({ json, lists: lists.map(list => list.slice()) }) as WholeDescription<never>
-  }
-
-  #members(type: string, name: string, units: Units) {
-    const population = find(this.#draft.populations, name, `types.${type}`)
-    const path = `types.${type}.${name}`
-    if (units === 'all') return { population: name }
-    if (isList(units)) return { population: name, units }
-    if (!isObject(units)) throw invalid(path, units, "'all', an array of units, or a range")
-    record(units, path, ['from', 'to'])
-    return { population: name, units: range(units.from, units.to, population.size, path) }
+    return this.#draft.describe() as WholeDescription<never>
   }
 }
 
@@ -452,15 +428,4 @@ function listed<Name extends string>(names: Name | readonly Name[], path: string
   const given = array<Name>(names, path)
   if (given.length === 0) throw invalid(path, names, 'at least one name')
   return given
-}
-
-function isList(units: Units): units is readonly number[] {
-  return isObject(units) && Array.isArray(units)
-}
-
-function range(from: number, to: number, size: number, path: string): number[] {
-  const valid = Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from <= to && to <= size
-  const given = typeof from === 'number' && typeof to === 'number' ? `${from} to ${to}` : { from, to }
-  if (!valid) throw invalid(path, given, `an ascending range within 0 to ${size}`)
-  return Array.from({ length: to - from }, (_, i) => from + i)
 }

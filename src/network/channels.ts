@@ -1,7 +1,9 @@
+import { askEngine } from '../addon/ask-engine.js'
+import { native } from '../addon/native.js'
 import { array, isObject, list, object, record, text } from '../support/check.js'
 import { invalid } from '../support/error.js'
+import { plainCopy, plainText } from '../support/plain.js'
 import type { Channel, Gain, Kernel, Reach } from './description.js'
-import { channelShape } from './normalise.js'
 
 /** A receptor: how strongly a ligand acts on the type that bears it, whom it reaches and how it spreads over time. */
 export interface Receptor {
@@ -80,8 +82,9 @@ function receptorsOf(receptors: Modulation['receptors']): Site[] {
 function site(type: string, ligand: string, receptor: Gain | Receptor, parent: string): Site {
   const path = `${parent}.${ligand}`
   const given = isObject(receptor) ? record(receptor, path, ['gain', 'reach', 'kernel']) : { gain: receptor }
-  const shape = channelShape({ gain: 'mean-weight', reach: 'synaptic', kernel: 'none', ...given }, path)
-  return { type, ligand, path, shape }
+  const copy = plainCopy({ gain: 'mean-weight', reach: 'synaptic', kernel: 'none', ...given })
+  const shape = askEngine({ [path]: copy }, () => native.completeChannel(plainText(copy), path))
+  return { type, ligand, path, shape: JSON.parse(shape) }
 }
 
 /** A ligand without a receptor, or the reverse, is probably a typing error. */

@@ -1,4 +1,4 @@
-import { finite, nonNegative } from '../support/check.js'
+import { nonNegative } from '../support/check.js'
 import { invalid } from '../support/error.js'
 import type { NetworkDescription, Projection } from './description.js'
 
@@ -60,25 +60,6 @@ export function toTrialSteps(duration: unknown, dt: number, path: string): numbe
   const steps = toPositiveSteps(duration, dt, path)
   if (steps > MOST_STEPS) throw invalid(path, duration, `at most ${MOST_STEPS} steps`)
   return steps
-}
-
-/** A duration rounded to whole steps, in ms. */
-export function roundToSteps(duration: unknown, dt: number, path: string): number {
-  return inMs(toSteps(duration, dt, path), dt)
-}
-
-/** A time constant in ms, not rounded. One of less than half a step is refused: nothing of its past would be left in the next step. */
-export function timeConstant(value: unknown, dt: number, path: string): number {
-  const given = finite(value, path)
-  if (given <= 0 || stepsIn(given, dt) < 1) throw invalid(path, given, halfAStep(dt))
-  return given
-}
-
-/** As {@link timeConstant}, or 0, which stands for no memory at all. */
-export function timeConstantOrNone(value: unknown, dt: number, path: string): number {
-  const given = nonNegative(value, path)
-  if (given > 0 && stepsIn(given, dt) < 1) throw invalid(path, given, `0, or ${halfAStep(dt)}`)
-  return given === 0 ? 0 : given // and not −0
 }
 
 /** A stretch of a trial, in ms or in steps. */

@@ -1,3 +1,5 @@
+import { list } from '../support/check.js'
+import { invalid } from '../support/error.js'
 import type { NamesOf, WholeDescription } from './description.js'
 
 /** Names of a description's projections. */
@@ -15,4 +17,11 @@ export function projectionNames({ projections }: WholeDescription): string[] {
 /** The names of the projections that training changes. */
 export function plasticNames({ projections }: WholeDescription): string[] {
   return projections.filter(({ plastic }) => plastic).map(({ name }) => name)
+}
+
+/** The entry of a name, or an error that lists the names there are. */
+export function find<T extends { readonly name: string }>(parts: readonly T[], name: string, path: string): T {
+  const part = parts.find(candidate => candidate.name === name)
+  if (part === undefined) throw invalid(path, name, list(parts.map(one => one.name)))
+  return part
 }

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { native } from '../addon/native.js'
 import { Model } from '../model/model.js'
 import type { NetworkDescription } from '../network/description.js'
-import { normalise } from '../network/normalise.js'
+import { completeDescription } from '../network/draft.js'
 import type { Metrics } from '../operations/train.js'
 import { train } from '../operations/train.js'
 import type { Rule, RuleName } from '../rule/rule.js'
@@ -108,7 +108,7 @@ export interface Continuation {
 /** All that decides the run's result, as its config.json has it. */
 export function runConfig(options: RunSettings): RunConfig {
   const { task, seed } = options
-  const network = normalise(task.network({ seed }))
+  const network = completeDescription(task.network({ seed }))
   const projections = network.projections.map(({ name }) => name)
   return {
     format: RUN_FORMAT,
@@ -157,7 +157,7 @@ function comparable(config: RunConfig): Record<string, unknown> {
 /** A network with every default filled in, which earlier versions did not write of a task's plain JSON. */
 function complete(network: unknown): unknown {
   try {
-    return normalise(network as NetworkDescription)
+    return completeDescription(network as NetworkDescription)
   } catch {
     return network
   }

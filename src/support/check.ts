@@ -35,14 +35,6 @@ export function nonNegative(value: unknown, path: string): number {
   return value
 }
 
-/** A finite number within `[least, below)`. */
-export function within(value: unknown, path: string, least: number, below: number): number {
-  if (typeof value !== 'number' || !(value >= least && value < below)) {
-    throw invalid(path, value, `a number from ${least} to below ${below}`)
-  }
-  return value
-}
-
 /** True or false. */
 export function flag(value: unknown, path: string): boolean {
   if (typeof value !== 'boolean') throw invalid(path, value, 'true or false')

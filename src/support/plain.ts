@@ -1,5 +1,6 @@
 import { isObject, numbers } from './check.js'
 import { MdglError } from './error.js'
+import { allocated } from './memory.js'
 import { arrayName, isUint32Array } from './recognise.js'
 
 // A copy of what a caller gave, each part read once: what is checked is what is used, whatever getters and proxies answer the next time.
@@ -41,6 +42,11 @@ export function plainCopy(value: unknown): unknown {
   return copy(value)
 }
 
+/** Whether a copy is one of an object by its keys. */
+export function isPlain(copy: unknown): copy is Readonly<Record<string, unknown>> {
+  return typeof copy === 'object' && copy !== null && Object.getPrototypeOf(copy) === Object.prototype
+}
+
 function listCopy(list: readonly unknown[], copy: (value: unknown) => unknown): object {
   const own = orForeign(list)
   return own instanceof Foreign ? own : Array.from(own, copy)
@@ -56,7 +62,9 @@ function typedCopy(view: ArrayBufferView): object {
   if (name === undefined || name.startsWith('Big')) return new Foreign(view)
   const own = orForeign(view)
   if (own instanceof Foreign) return own
-  return isUint32Array(own) ? new Uint32Array(own) : new Float64Array(own as ArrayLike<number>)
+  return allocated('its numbers', 'a list', () =>
+    isUint32Array(own) ? new Uint32Array(own) : new Float64Array(own as ArrayLike<number>)
+  )
 }
 
 /** The entries of a list, each read once; a list of unusual length, and shared memory, whose content may change at any time, stay as they are. */
@@ -107,6 +115,10 @@ function wellFormed(text: string): string {
 export function partAt(copy: unknown, path: string): { readonly value: unknown } | undefined {
   if (path === '') return { value: copy instanceof Foreign ? copy.value : copy }
   if (typeof copy !== 'object' || copy === null || copy instanceof Foreign) return undefined
+  const [place, index] = /^\[(\d+)\]/.exec(path) ?? []
+  if (place !== undefined && isList(copy)) {
+    return Number(index) < copy.length ? partAt(copy[Number(index)], path.slice(place.length)) : undefined
+  }
   for (const [place, part] of placesOf(copy)) {
     const found = path.startsWith(place) ? partAt(part, path.slice(place.length)) : undefined
     if (found !== undefined) return found
@@ -114,18 +126,19 @@ export function partAt(copy: unknown, path: string): { readonly value: unknown }
   return undefined
 }
 
+function isList(copy: object): copy is ArrayLike<unknown> {
+  return ArrayBuffer.isView(copy) || Array.isArray(copy)
+}
+
 function placesOf(copy: object): [string, unknown][] {
-  if (ArrayBuffer.isView(copy) || Array.isArray(copy)) {
-    return Array.from(copy as ArrayLike<unknown>, (part, i): [string, unknown][] => [
-      [`[${i}]`, part],
-      [`.${nameOf(part)}`, part]
-    ]).flat()
-  }
+  if (Array.isArray(copy)) return copy.map(part => [`.${nameOf(part)}`, part])
+  if (ArrayBuffer.isView(copy)) return []
   return Object.entries(copy).map(([key, part]) => [`.${key}`, part])
 }
 
 /** The name that messages call a part by. */
-function nameOf(part: unknown): string {
+export function nameOf(part: unknown): string {
   const { name, from, to } = Object(part) as { readonly name?: unknown; readonly from?: unknown; readonly to?: unknown }
-  return String(name ?? `${from}->${to}`)
+  if (typeof name === 'string') return name
+  return typeof from === 'string' && typeof to === 'string' ? `${from}->${to}` : ''
 }

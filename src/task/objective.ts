@@ -1,7 +1,7 @@
 import type { CustomScore, Targets as NativeTargets } from '#native'
 import type { Readout, WholeDescription } from '../network/description.js'
 import { toPositiveSteps } from '../network/duration.js'
-import { find } from '../network/normalise.js'
+import { find } from '../network/names.js'
 import {
   callable,
   finite,

@@ -7,7 +7,7 @@ import type {
   Population,
   WholeDescription
 } from '../network/description.js'
-import { normalise } from '../network/normalise.js'
+import { completeDescription } from '../network/draft.js'
 import { invalid } from '../support/error.js'
 
 const SIGNS = ['inhibitory', 'excitatory'] as const
@@ -41,7 +41,7 @@ export type WithFunctionalTypes<N extends Names> = {
 export function functionalTypes<const D extends NetworkDescription>(
   description: D
 ): WholeDescription<WithFunctionalTypes<NamesOf<D>>> {
-  const given = normalise(description)
+  const given = completeDescription(description)
   if (given.channels !== undefined) {
     throw invalid('description.channels', given.channels, 'none; they name types that are replaced')
   }
@@ -64,7 +64,7 @@ export function functionalTypes<const D extends NetworkDescription>(
     )
   )
   const inhabited = types.filter(({ members }) => members.length > 0)
-  return normalise({ ...given, types: inhabited }) as WholeDescription<WithFunctionalTypes<NamesOf<D>>>
+  return completeDescription({ ...given, types: inhabited }) as WholeDescription<WithFunctionalTypes<NamesOf<D>>>
 }
 
 interface Cell {

@@ -222,22 +222,39 @@ fn parameters_belong_to_their_models() {
     };
     for model in ["lif", "alif", "rate"] {
         let allowed = format!("not with model '{model}'");
-        refused(model, json!({"synapticTimeConstant": 5.0}), "cells.synapticTimeConstant", &allowed);
+        refused(
+            model,
+            json!({"synapticTimeConstant": 5.0}),
+            "populations.cells.synapticTimeConstant",
+            &allowed,
+        );
     }
     for model in ["lif", "cuba-lif"] {
         let allowed = format!("not with model '{model}'");
-        refused(model, json!({"adaptationStrength": 1.0}), "cells.adaptationStrength", &allowed);
-        refused(model, json!({"adaptationTimeConstant": 1.0}), "cells.adaptationTimeConstant", &allowed);
+        refused(model, json!({"adaptationStrength": 1.0}), "populations.cells.adaptationStrength", &allowed);
+        refused(
+            model,
+            json!({"adaptationTimeConstant": 1.0}),
+            "populations.cells.adaptationTimeConstant",
+            &allowed,
+        );
     }
     for model in ["cuba-lif", "cuba-alif"] {
-        for value in [json!(0.4), json!(-1.0)] {
+        for (value, allowed) in
+            [(0.4, "0, or at least half a step (0.5 ms)"), (-1.0, "a finite number of at least 0")]
+        {
             let change = json!({"synapticTimeConstant": value});
-            refused(model, change, "cells.synapticTimeConstant", "0, or at least half a step (0.5 ms)");
+            refused(model, change, "populations.cells.synapticTimeConstant", allowed);
         }
         let without_memory = network(model, json!({"synapticTimeConstant": 0.0})).unwrap();
         assert_eq!(without_memory.cell_constants().synaptic_decay, [0.0; 2]);
         let change = json!({"synapticTimeConstant": [1.0, 2.0, 3.0]});
-        refused(model, change, "cells.synapticTimeConstant", "a number or 2 numbers");
+        refused(
+            model,
+            change,
+            "populations.cells.synapticTimeConstant",
+            "one number, or an array of 2 (one per neuron)",
+        );
         let constants = network(model, json!({})).unwrap().cell_constants();
         assert_eq!(constants.synaptic_decay, [(-1.0f64 / 5.0).exp(); 2]);
     }
@@ -247,7 +264,10 @@ fn parameters_belong_to_their_models() {
     });
     let message =
         Network::new(serde_json::from_value(description).unwrap()).expect_err("conventions").to_string();
-    assert!(message.starts_with("cells.model is 'cuba-lif'") && message.contains("bellec2020"), "{message}");
+    assert!(
+        message.starts_with("populations.cells.model is 'cuba-lif'") && message.contains("bellec2020"),
+        "{message}"
+    );
 }
 
 #[test]

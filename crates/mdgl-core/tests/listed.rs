@@ -112,7 +112,9 @@ fn what_is_wrong_in_a_list_is_named_by_its_place_there() {
     let mut signed = good.clone();
     signed.2[excitatory] = -0.5;
     refused(&signed, &format!(".values[{excitatory}]"), "≥ 0 (excitatory sender)");
-    refused(&broken(|l| l.1.truncate(5)), "", "pre, post and values of one length");
+    let length = format!("as many entries as pre has ({})", good.0.len());
+    refused(&broken(|l| l.1.truncate(5)), ".post", &length);
+    refused(&broken(|l| l.2.truncate(5)), ".values", &length);
 }
 
 #[test]

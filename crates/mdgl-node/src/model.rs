@@ -102,7 +102,7 @@ impl NativeModel {
     /// The description, every default filled in.
     #[napi(catch_unwind)]
     pub fn description(&self) -> napi::Result<PlainValue> {
-        let of = |network: &Network| PlainValue::of(network.description());
+        let of = |network: &Network| PlainValue::of(network.description(), &[]);
         Ok(for_float!(self.model()?, model => of(model.snapshot().network()))?)
     }
 

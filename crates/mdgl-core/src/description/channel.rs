@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::description::draft::named_part;
 use crate::description::given::{Given, deserialise_by_reading};
 use crate::error::{Result, invalid};
 use crate::numeric::ranges::{at_least_0, finite, named, positive};
@@ -199,6 +200,12 @@ impl Channel {
             reach: Reach::read(&reach)?,
             kernel: TimeCourse::read(&kernel)?,
         })
+    }
+
+    /// Reads one of a network.
+    pub(super) fn read_named(given: &Given<'_>) -> Result<Self> {
+        let (_, given) = named_part(given, "channels")?;
+        Self::read(&given)
     }
 
     /// Refuses values out of range; `path` is the channel's.

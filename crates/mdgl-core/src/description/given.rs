@@ -7,10 +7,14 @@ use serde_json::Value;
 
 use crate::description::list::{Array, List};
 use crate::error::{Error, Result, invalid, words};
+use crate::numeric::memory::ensure_memory;
 use crate::numeric::ranges::{SAFE, whole_numbers};
 
 /// Key of an object that stands for what JSON cannot hold: a function, an infinite number.
 const NO_JSON: &str = "\0";
+
+/// In a list of indices, what is no index; no network has so many units.
+pub(crate) const NO_UNIT: u32 = u32::MAX;
 
 /// A value at a path; nothing where it was left out.
 #[derive(Clone)]
@@ -24,6 +28,11 @@ impl<'a> Given<'a> {
     /// A value; in its JSON `{"list": k}` is the k-th of the lists beside it.
     pub fn new(value: &'a Value, path: impl Into<String>, lists: &'a [Array]) -> Self {
         Self { value: Some(value), path: path.into(), lists }
+    }
+
+    /// The same at another path.
+    pub(crate) fn at(&self, path: impl Into<String>) -> Self {
+        Self { path: path.into(), ..self.clone() }
     }
 
     /// Where it stands.
@@ -61,6 +70,14 @@ impl<'a> Given<'a> {
         matches!(self.value, Some(Value::Object(fields)) if !fields.contains_key(NO_JSON)) && !self.is_list()
     }
 
+    /// Whether it is a list or an object, of whatever content; or one of these that could not be copied.
+    pub(crate) fn is_structure(&self) -> bool {
+        match self.value {
+            Some(Value::Object(fields)) => fields.get(NO_JSON) != Some(&Value::Bool(true)),
+            other => matches!(other, Some(Value::Array(_))),
+        }
+    }
+
     /// Whether it is a list.
     pub(crate) fn is_list(&self) -> bool {
         matches!(self.value, Some(Value::Array(_))) || self.beside().is_some()
@@ -84,7 +101,8 @@ impl<'a> Given<'a> {
     /// One of its parts, whatever else it has.
     pub(crate) fn part(&self, key: &str) -> Self {
         let value = self.value.and_then(|value| value.get(key));
-        Self { value, path: format!("{}.{key}", self.path), lists: self.lists }
+        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
+        Self { value, path, lists: self.lists }
     }
 
     /// The parts of an object that has these keys and no others.
@@ -143,6 +161,17 @@ impl<'a> Given<'a> {
         found.ok_or_else(|| self.refused(whole_numbers(least, most)))
     }
 
+    /// A whole number of at least 0.
+    pub(crate) fn count(&self) -> Result<usize> {
+        self.whole(0, SAFE)
+    }
+
+    /// A text that is not empty.
+    pub(crate) fn name(&self) -> Result<String> {
+        let text = self.text();
+        if text.is_empty() { Err(self.refused("a non-empty string")) } else { Ok(text) }
+    }
+
     /// A text; an empty one for anything else.
     pub(crate) fn text(&self) -> String {
         self.value.and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -177,6 +206,35 @@ impl<'a> Given<'a> {
             }
             (None, _) => return self.list_index(),
         })
+    }
+
+    /// A list of indices of units: [`NO_UNIT`] where an entry is anything else.
+    pub(crate) fn indices(&self) -> Result<List<u32>> {
+        let index = |x: f64| whole(x).and_then(|x| u32::try_from(x).ok()).unwrap_or(NO_UNIT);
+        Ok(match (self.beside(), self.value) {
+            (Some(Array::U32(numbers)), _) => List::Here(numbers.clone()),
+            (Some(Array::F64(numbers)), _) => {
+                ensure_memory(size_of_val::<[f64]>(numbers) / 2, "a list of numbers")?;
+                numbers.iter().map(|&x| index(x)).collect::<Vec<_>>().into()
+            }
+            (None, Some(Value::Array(list))) => {
+                list.iter().map(|x| index(x.as_f64().unwrap_or(f64::NAN))).collect::<Vec<_>>().into()
+            }
+            (None, _) => return self.list_index(),
+        })
+    }
+
+    /// A list of whole numbers.
+    pub(crate) fn units(&self) -> Result<List<u32>> {
+        let list = self.indices()?;
+        let wrong = match &list {
+            List::Here(units) => units.iter().position(|&unit| unit == NO_UNIT),
+            List::Beside(_) => None,
+        };
+        match wrong {
+            Some(i) => Err(invalid(format!("{}[{i}]", self.path), "no unit", whole_numbers(0, SAFE))),
+            None => Ok(list),
+        }
     }
 
     /// The index of a list that is not here yet: a description of a file has its lists in tensors.

@@ -1,12 +1,9 @@
 //! Lists of numbers of a description that may be long: in its JSON, or as arrays beside it.
 
-use std::fmt;
-use std::marker::PhantomData;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize as DeriveDeserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use crate::error::{Result, invalid};
 
@@ -41,6 +38,14 @@ impl Array {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Where it is in memory: the same for copies that share it.
+    fn address(&self) -> usize {
+        match self {
+            Self::U32(numbers) => Arc::as_ptr(numbers).addr(),
+            Self::F64(numbers) => Arc::as_ptr(numbers).addr(),
+        }
+    }
 }
 
 impl<T> From<Vec<T>> for List<T> {
@@ -68,8 +73,8 @@ impl<T> List<T> {
 pub(crate) trait AnyList {
     /// Replaces the index by the array.
     fn join(&mut self, array: &mut dyn FnMut(usize) -> Result<Array>) -> Result<()>;
-    /// Moves the numbers to the end of the arrays, if there are at least so many of them.
-    fn split(&mut self, least: usize, arrays: &mut Vec<Array>);
+    /// Moves the numbers beside the JSON, if there are at least so many of them.
+    fn split(&mut self, least: usize, beside: &mut Beside);
 }
 
 impl<T: Element> AnyList for List<T> {
@@ -82,13 +87,34 @@ impl<T: Element> AnyList for List<T> {
         Ok(())
     }
 
-    fn split(&mut self, least: usize, arrays: &mut Vec<Array>) {
+    fn split(&mut self, least: usize, beside: &mut Beside) {
         let Self::Here(numbers) = self else { return };
         if numbers.len() >= least {
-            let place = arrays.len();
-            arrays.push(T::array(numbers.clone()));
-            *self = Self::Beside(place);
+            *self = Self::Beside(beside.index(T::array(numbers.clone())));
         }
+    }
+}
+
+/// Arrays beside a description's JSON: those that it was read with, and further ones.
+pub(crate) struct Beside {
+    /// Index of each of the first by its address.
+    given: HashMap<usize, usize>,
+    first: usize,
+    pub further: Vec<Array>,
+}
+
+impl Beside {
+    /// With the arrays that come first.
+    pub fn new(given: &[Array]) -> Self {
+        let addresses = given.iter().map(Array::address).zip(0..);
+        Self { given: addresses.collect(), first: given.len(), further: Vec::new() }
+    }
+
+    fn index(&mut self, array: Array) -> usize {
+        self.given.get(&array.address()).copied().unwrap_or_else(|| {
+            self.further.push(array);
+            self.first + self.further.len() - 1
+        })
     }
 }
 
@@ -126,8 +152,7 @@ impl Element for f64 {
 }
 
 /// A list's index in the JSON, as it is written.
-#[derive(Serialize, DeriveDeserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Serialize)]
 struct ListIndex {
     list: usize,
 }
@@ -138,30 +163,5 @@ impl<T: Serialize> Serialize for List<T> {
             Self::Here(numbers) => numbers.as_slice().serialize(serializer),
             Self::Beside(list) => ListIndex { list: *list }.serialize(serializer),
         }
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_any(ListVisitor(PhantomData))
-    }
-}
-
-/// A derived implementation would hold every number twice: an untagged value is read into a tree before its form is known.
-struct ListVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
-    type Value = List<T>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a list of numbers")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, entries: A) -> std::result::Result<Self::Value, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(entries)).map(List::from)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, keys: A) -> std::result::Result<Self::Value, A::Error> {
-        ListIndex::deserialize(MapAccessDeserializer::new(keys)).map(|place| List::Beside(place.list))
     }
 }

@@ -3,63 +3,64 @@
 //! Times are in ms (`numeric/steps.rs` has the rule by which they become steps), voltages are dimensionless as in the paper. Defaults are those of Fig. 3C.
 
 mod channel;
+pub mod draft;
 pub mod given;
 pub mod legal;
 pub(crate) mod list;
+mod network;
+mod population;
+mod projection;
 pub mod published;
 pub mod rule;
 
 use std::collections::BTreeMap;
 
 pub use channel::{Channel, Exponentials, Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::description::list::{AnyList, Array, List};
+use crate::description::list::{AnyList, Array, Beside, List};
 use crate::error::Result;
 
 /// The schema that this engine reads and writes.
 pub const SCHEMA: &str = "mdgl-network/1";
+/// Most neurons or units of a network, so that every index fits and products do not overflow.
+pub(crate) const MOST_UNITS: usize = 1 << 24;
 
 /// A whole network without its weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NetworkDescription {
     /// Always [`SCHEMA`].
     pub schema: String,
     /// Step in ms.
-    #[serde(default = "one")]
     pub dt: f64,
     /// Seed of connectivity and initial weights; default 1.
-    #[serde(default = "first_seed")]
     pub seed: u64,
     /// Whose equations the network follows.
-    #[serde(default, skip_serializing_if = "Conventions::are_usual")]
+    #[serde(skip_serializing_if = "Conventions::are_usual")]
     pub conventions: Conventions,
     /// Scale of a cell's input; with [`Conventions::Bellec2020`] only. `None`: 1 − α.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub input_gain: Option<InputGain>,
     /// Positions of its cells, for diffusion; `None`: the defaults of [`Sheet`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sheet: Option<Sheet>,
     /// Shape of the pseudo-derivative as a function of the distance to threshold.
-    #[serde(default, skip_serializing_if = "PseudoDerivative::is_usual")]
+    #[serde(skip_serializing_if = "PseudoDerivative::is_usual")]
     pub pseudo_derivative: PseudoDerivative,
     /// Input populations.
-    #[serde(default)]
     pub inputs: Vec<InputPopulation>,
     /// Recurrent populations.
     pub populations: Vec<Population>,
     /// Readouts.
-    #[serde(default)]
     pub readouts: Vec<Readout>,
     /// Cell types, a partition of the recurrent neurons; `None`: one type per population.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub types: Option<Vec<CellType>>,
     /// Projections.
-    #[serde(default)]
     pub projections: Vec<Projection>,
     /// Modulatory channels; `None`: one mean-weight channel for every ordered pair of types.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<Vec<Channel>>,
 }
 
@@ -75,15 +76,21 @@ impl NetworkDescription {
 
     /// The description for JSON, and beside it the arrays of its lists of at least so many numbers.
     pub fn split(&self, least: usize) -> (Self, Vec<Array>) {
-        let (mut skeleton, mut arrays) = (self.clone(), Vec::new());
-        skeleton.lists().for_each(|list| list.split(least, &mut arrays));
-        (skeleton, arrays)
+        self.split_beside(least, &[])
+    }
+
+    /// The same where some arrays stand beside it already; lists that share their memory have their indices, the arrays of the
+    /// others follow.
+    pub fn split_beside(&self, least: usize, given: &[Array]) -> (Self, Vec<Array>) {
+        let (mut skeleton, mut beside) = (self.clone(), Beside::new(given));
+        skeleton.lists().for_each(|list| list.split(least, &mut beside));
+        (skeleton, beside.further)
     }
 
     /// Every list of numbers that can stand beside the JSON.
     fn lists(&mut self) -> impl Iterator<Item = &mut dyn AnyList> {
         let parameters = self.populations.iter_mut().flat_map(Population::parameters_mut);
-        let parameters = parameters.filter_map(|parameter| match parameter {
+        let parameters = parameters.filter_map(|(_, parameter)| match parameter {
             Some(Parameter::Each(list)) => Some(list as &mut dyn AnyList),
             _ => None,
         });
@@ -98,7 +105,7 @@ impl NetworkDescription {
 }
 
 /// Whose equations a network follows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Conventions {
     /// Liu et al. 2021.
@@ -128,7 +135,7 @@ impl Conventions {
 }
 
 /// Scale of a cell's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InputGain {
     /// 1 − α.
@@ -138,13 +145,13 @@ pub enum InputGain {
 }
 
 /// ψ = (γ/thr) h(x), x = |v − A|/thr, what stands for ∂z/∂v in every gradient; 0 while refractory.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PseudoDerivative {
     /// h.
     pub shape: Shape,
     /// k; `None`: the shape's own. None for the triangle.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub steepness: Option<f64>,
 }
 
@@ -155,7 +162,7 @@ impl PseudoDerivative {
 }
 
 /// Shape of ψ as a function of x, the distance to threshold in thresholds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
     /// max(0, 1 − x) (Bellec et al. 2018, Liu et al. 2021).
@@ -183,31 +190,30 @@ impl Shape {
 /// A grid of sites with periodic boundaries, on which cells are placed row by row, and how fast what they secrete
 /// spreads over it (Barretto-Bittar et al., arXiv 2603.08949, 2026). With fewer sites than cells, some sites have
 /// several.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Sheet {
     /// Sites in a row; `None`: as many as give a square that holds every cell (or what the height leaves).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
     /// Rows; `None`: as many as hold every cell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<usize>,
     /// Placement of cells.
-    #[serde(default)]
     pub positions: Positions,
     /// k, the sum of K, a box of three by three sites: G ← K ∗ G per step.
-    #[serde(default = "spread")]
     pub spread: f64,
 }
 
 impl Default for Sheet {
     fn default() -> Self {
-        Self { width: None, height: None, positions: Positions::Random, spread: spread() }
+        // The spread as published.
+        Self { width: None, height: None, positions: Positions::Random, spread: 0.75 }
     }
 }
 
 /// Placement of cells.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Positions {
     /// Drawn from the network's seed.
@@ -219,26 +225,20 @@ pub enum Positions {
     Shuffled,
 }
 
-/// As published.
-fn spread() -> f64 {
-    0.75
-}
-
 /// A population of input units.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct InputPopulation {
     /// Unique name.
     pub name: String,
     /// Number of units.
     pub size: usize,
     /// Sign of the outgoing weights.
-    #[serde(default)]
     pub sign: Sign,
 }
 
 /// Neuron model of a population.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NeuronModel {
     /// Leaky integrate-and-fire.
@@ -267,8 +267,8 @@ impl NeuronModel {
 }
 
 /// A population of recurrent neurons.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Population {
     /// Unique name.
     pub name: String,
@@ -277,47 +277,34 @@ pub struct Population {
     /// Neuron model.
     pub model: NeuronModel,
     /// Sign of the outgoing weights (Dale's law).
-    #[serde(default)]
     pub sign: Sign,
     /// τ_m in ms: at least half a step, or 0, with which α is 0; `None`: 20, of a rate unit 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub membrane_time_constant: Option<Parameter>,
     /// Threshold, dimensionless; `None`: 0.01. Not of a rate unit, as the next two.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<Parameter>,
     /// Refractory period in ms, rounded to whole steps: 0 or at least one; `None`: 5.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub refractory_period: Option<Parameter>,
     /// γ, the dampening of the pseudo-derivative; `None`: 0.3.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dampening: Option<Parameter>,
     /// τ_s in ms, of the synaptic current, α_s = exp(−dt/τ_s): at least half a step, or 0, with which α_s is 0; `None`: 5, ours.
     /// Only of models `'cuba-lif'` and `'cuba-alif'`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub synaptic_time_constant: Option<Parameter>,
     /// τ_a in ms: at least half a step, or 0, with which ρ is 0; adaptive models only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptation_time_constant: Option<Parameter>,
     /// β, dimensionless; adaptive models only; 0 makes the neuron LIF.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptation_strength: Option<Parameter>,
 }
 
 impl Population {
-    fn parameters_mut(&mut self) -> [&mut Option<Parameter>; 7] {
-        [
-            &mut self.membrane_time_constant,
-            &mut self.threshold,
-            &mut self.refractory_period,
-            &mut self.dampening,
-            &mut self.synaptic_time_constant,
-            &mut self.adaptation_time_constant,
-            &mut self.adaptation_strength,
-        ]
-    }
-
     /// The parameters of neurons, by their names in a description; which of them a model has is the model's.
-    pub(crate) fn parameters(&self) -> [(&'static str, &Option<Parameter>); 7] {
+    pub(crate) fn parameters_mut(&mut self) -> [(&'static str, &mut Option<Parameter>); 7] {
         let Self {
             name: _,
             size: _,
@@ -344,24 +331,23 @@ impl Population {
 }
 
 /// A leaky readout: y_t = κ-filtered Σ W_out z + bias.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Readout {
     /// Unique name.
     pub name: String,
     /// Number of units.
     pub size: usize,
     /// τ_out in ms: at least half a step, or 0, with which κ is 0.
-    #[serde(default = "twenty")]
     pub time_constant: f64,
     /// Whether the units have a plastic bias (starting at 0). `None`: they have, but with
     /// [`Conventions::Bellec2020`], which has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bias: Option<bool>,
 }
 
 /// One value for all neurons, or one for each.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Parameter {
     /// The same value for all.
@@ -371,7 +357,7 @@ pub enum Parameter {
 }
 
 /// Sign of a population's outgoing weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Sign {
     /// One named sign for all units.
@@ -389,7 +375,7 @@ impl Default for Sign {
 }
 
 /// A sign by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NamedSign {
     /// Weights of either sign.
@@ -401,77 +387,74 @@ pub enum NamedSign {
 }
 
 /// Numbers of excitatory and inhibitory units.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SignCounts {
     /// Number of excitatory units.
     pub excitatory: usize,
     /// Number of inhibitory units.
     pub inhibitory: usize,
     /// Whether the order is drawn from the seed.
-    #[serde(default)]
     pub shuffled: bool,
 }
 
 /// A named set of neurons.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CellType {
     /// Unique name among types.
     pub name: String,
     /// Its neurons; may be none.
-    #[serde(default)]
     pub members: Vec<Members>,
 }
 
 /// Neurons of one population.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Members {
     /// The population.
     pub population: String,
     /// Indices in it; `None`: all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub units: Option<List<u32>>,
 }
 
 /// Synapses from one population to another.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Projection {
     /// Unique name; `None`: `from->to`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Presynaptic population.
     pub from: String,
     /// Postsynaptic population or readout.
     pub to: String,
     /// Draw this fraction of all pairs (with replacement below 1).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub density: Option<f64>,
     /// Or take each pair independently with this probability.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub probability: Option<Probability>,
     /// By how much the probability falls off with the distance on the sheet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub distance: Option<Distance>,
     /// Or give every receiver this many different senders.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fixed_in_degree: Option<usize>,
     /// Or give every sender this many different receivers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fixed_out_degree: Option<usize>,
     /// Or use this list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<Connections>,
     /// Initial weights of a drawn projection.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub initialise: Option<Initialise>,
     /// Delay in ms, rounded to whole steps, at least one; `None`: one step.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delay: Option<f64>,
     /// Whether training changes it.
-    #[serde(default = "yes")]
     pub plastic: bool,
 }
 
@@ -483,8 +466,7 @@ impl Projection {
 }
 
 /// An explicit list of synapses.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Connections {
     /// Presynaptic indices.
     pub pre: List<u32>,
@@ -495,7 +477,7 @@ pub struct Connections {
 }
 
 /// The probability of a synapse.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Probability {
     /// Of every pair.
@@ -505,20 +487,19 @@ pub enum Probability {
 }
 
 /// A factor of a probability that depends on the distance d of two cells on the sheet, in sites.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Distance {
     /// Its shape.
     pub profile: DistanceProfile,
     /// Its width in sites.
     pub width: f64,
     /// Where a logistic profile is one half, in sites.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub midpoint: Option<f64>,
 }
 
 /// The shape of a [`Distance`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DistanceProfile {
     /// exp(−d²/(2 width²)).
@@ -541,20 +522,20 @@ impl DistanceProfile {
 }
 
 /// Distribution of initial weights. Where the sender's sign is fixed, a value's size is taken and has that sign.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "scheme", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "scheme", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Initialise {
     /// The authors' balanced matrix of spectral radius 1.
     Balanced,
     /// Normal values.
     Normal {
         /// Mean.
-        #[serde(default, skip_serializing_if = "is_zero")]
+        #[serde(skip_serializing_if = "is_zero")]
         mean: f64,
         /// Standard deviation.
         standard_deviation: f64,
         /// What they are divided by.
-        #[serde(default, skip_serializing_if = "Scaling::is_none")]
+        #[serde(skip_serializing_if = "Scaling::is_none")]
         scaling: Scaling,
     },
     /// Log-normal values.
@@ -564,7 +545,7 @@ pub enum Initialise {
         /// Standard deviation of the values themselves.
         standard_deviation: f64,
         /// What they are divided by.
-        #[serde(default, skip_serializing_if = "Scaling::is_none")]
+        #[serde(skip_serializing_if = "Scaling::is_none")]
         scaling: Scaling,
     },
     /// Values of equal probability.
@@ -574,7 +555,7 @@ pub enum Initialise {
         /// The largest.
         high: f64,
         /// What they are divided by.
-        #[serde(default, skip_serializing_if = "Scaling::is_none")]
+        #[serde(skip_serializing_if = "Scaling::is_none")]
         scaling: Scaling,
     },
     /// One value.
@@ -582,7 +563,7 @@ pub enum Initialise {
         /// It.
         value: f64,
         /// What it is divided by.
-        #[serde(default, skip_serializing_if = "Scaling::is_none")]
+        #[serde(skip_serializing_if = "Scaling::is_none")]
         scaling: Scaling,
     },
     /// Another distribution for each pair of types, the sender's first.
@@ -607,7 +588,7 @@ impl Initialise {
 }
 
 /// What a drawn weight is divided by.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scaling {
     /// Nothing.
@@ -625,17 +606,4 @@ impl Scaling {
 
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
-}
-
-fn first_seed() -> u64 {
-    1
-}
-fn one() -> f64 {
-    1.0
-}
-fn twenty() -> f64 {
-    20.0
-}
-fn yes() -> bool {
-    true
 }

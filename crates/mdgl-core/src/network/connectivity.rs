@@ -12,9 +12,6 @@ use crate::numeric::random::CounterRng;
 /// Most synapses of a network.
 pub(super) const MOST_SYNAPSES: u64 = 1 << 30;
 
-/// The options of which a drawn projection has exactly one.
-const RULES: [&str; 4] = ["density", "probability", "fixedInDegree", "fixedOutDegree"];
-
 /// What a projection may depend on besides the sizes of its two ends.
 pub(super) struct Surroundings<'a> {
     pub type_names: &'a [String],
@@ -95,17 +92,6 @@ pub(super) fn draw(
     rng: &mut CounterRng,
 ) -> Result<Drawn> {
     let Projection { density, probability, fixed_in_degree, fixed_out_degree, distance, .. } = projection;
-    let given =
-        [density.is_some(), probability.is_some(), fixed_in_degree.is_some(), fixed_out_degree.is_some()];
-    if given.iter().filter(|&&given| given).count() != 1 {
-        let names: Vec<_> =
-            RULES.iter().zip(given).filter(|(_, given)| *given).map(|(name, _)| *name).collect();
-        let value = if names.is_empty() { "nothing".to_owned() } else { names.join(" and ") };
-        return Err(invalid(path("density"), value, format!("connections, or one of {}", RULES.join(", "))));
-    }
-    if let (Some(distance), None) = (distance, probability) {
-        return Err(invalid(path("distance"), distance.profile.name(), "with probability only"));
-    }
     let pairs = match (density, probability, fixed_in_degree, fixed_out_degree) {
         (Some(density), ..) => {
             return Ok((by_density(&path("density"), rng, *density, ends)?, density * ends.pairs()));
@@ -133,9 +119,6 @@ pub(super) fn draw(
 /// floor(density · pairs) index pairs drawn with replacement (the authors' way), autapses
 /// discarded; at density 1 every pair.
 fn by_density(path: &str, rng: &mut CounterRng, density: f64, ends: Ends) -> Result<Vec<(u32, u32)>> {
-    if !(density > 0.0 && density <= 1.0) {
-        return Err(invalid(path, density, "above 0, at most 1"));
-    }
     let (from, to) = (ends.from.size as u32, ends.to.size as u32);
     let count = expected(path, density, density * ends.pairs())?;
     let mut drawn: Vec<(u32, u32)> = Vec::with_capacity(count);
@@ -193,7 +176,7 @@ impl<'a> Chance<'a> {
     ) -> Result<Self> {
         let own = path("probability");
         let (by_type, types) = match probability {
-            Probability::All(p) => (vec![vec![checked(&own, p)?]], (&[][..], &[][..])),
+            Probability::All(p) => (vec![vec![*p]], (&[][..], &[][..])),
             Probability::ByType(_) if !ends.are_populations() => {
                 return Err(invalid(
                     own,
@@ -202,7 +185,7 @@ impl<'a> Chance<'a> {
                 ));
             }
             Probability::ByType(given) => (
-                around.by_types(&own, given, checked)?,
+                around.by_types(&own, given, |_, &p| Ok(p))?,
                 (around.types_of(ends.from), around.types_of(ends.to)),
             ),
         };
@@ -219,11 +202,6 @@ impl<'a> Chance<'a> {
         let p = self.by_type[type_of(self.types.0, pre)][type_of(self.types.1, post)];
         p * self.by_distance.as_ref().map_or(1.0, |falloff| falloff.at(post, pre))
     }
-}
-
-/// A probability: 0 is allowed for a pair of types, which then has no synapse.
-fn checked(path: &str, &p: &f64) -> Result<f64> {
-    if (0.0..=1.0).contains(&p) { Ok(p) } else { Err(invalid(path, p, "a probability from 0 to 1")) }
 }
 
 impl<'a> Falloff<'a> {
@@ -263,9 +241,6 @@ impl<'a> Falloff<'a> {
 /// The factor at a distance in sites.
 fn profile(path: &str, distance: &Distance) -> Result<impl Fn(f64) -> f64> {
     let &Distance { profile, width, midpoint } = distance;
-    if !(width.is_finite() && width > 0.0) {
-        return Err(invalid(format!("{path}.width"), width, "a number above 0, in sites"));
-    }
     match (profile, midpoint) {
         (DistanceProfile::Logistic, None) => {
             return Err(invalid(format!("{path}.midpoint"), "nothing", "a number of at least 0, in sites"));

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::connectivity::{Ends, Surroundings};
-use super::positive;
 use crate::description::Initialise;
 use crate::error::{Result, invalid};
 
@@ -53,7 +52,6 @@ pub(super) fn resolve(
     pairs: &[(u32, u32)],
 ) -> Result<InitialWeights> {
     let Initialise::ByType { pairs: given } = &initialise else {
-        check(path, &initialise)?;
         return Ok(InitialWeights::Drawn(initialise));
     };
     if !ends.are_populations() {
@@ -67,7 +65,7 @@ pub(super) fn resolve(
         Initialise::Balanced | Initialise::ByType { .. } => {
             Err(invalid(format!("{path}.scheme"), own.scheme(), "normal, lognormal, uniform or constant"))
         }
-        _ => check(path, own).map(|()| Some(own.clone())),
+        _ => Ok(Some(own.clone())),
     })?;
     let types = (around.types_of(ends.from).to_vec(), around.types_of(ends.to).to_vec());
     let missing = pairs.iter().map(|&(post, pre)| (types.0[pre as usize], types.1[post as usize]));
@@ -77,34 +75,4 @@ pub(super) fn resolve(
         return Err(invalid(at, "nothing", "a distribution for each pair of types that has synapses"));
     }
     Ok(InitialWeights::DrawnByType(Arc::new(ByType { distributions, types })))
-}
-
-/// Checks the values of a distribution.
-fn check(path: &str, initialise: &Initialise) -> Result<()> {
-    let at = |field: &str| format!("{path}.{field}");
-    let finite = |field: &str, value: f64| match value.is_finite() {
-        true => Ok(()),
-        false => Err(invalid(at(field), value, "a finite number")),
-    };
-    match *initialise {
-        Initialise::Balanced | Initialise::ByType { .. } => Ok(()),
-        Initialise::Normal { mean, standard_deviation, .. } => {
-            finite("mean", mean)?;
-            positive(at("standardDeviation"), standard_deviation)
-        }
-        Initialise::Lognormal { mean, standard_deviation, .. } => {
-            positive(at("mean"), mean)?;
-            positive(at("standardDeviation"), standard_deviation)
-        }
-        Initialise::Uniform { low, high, .. } => {
-            finite("low", low)?;
-            finite("high", high)?;
-            if low < high {
-                Ok(())
-            } else {
-                Err(invalid(at("high"), high, format!("a number above low, {low}")))
-            }
-        }
-        Initialise::Constant { value, .. } => finite("value", value),
-    }
 }

@@ -14,14 +14,14 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::description::legal::NetworkProperties;
-use crate::description::{Conventions, NetworkDescription, SCHEMA, Shape};
+use crate::description::{Conventions, NetworkDescription, Shape};
 use crate::error::{Result, invalid, unknown};
 use crate::network::channels::Table;
 use crate::network::sheet::Grid;
 use crate::neuron::{Dynamics, Neuron};
 use crate::numeric::csr::Csr;
 use crate::numeric::memory::{ensure_memory, product};
-use crate::numeric::steps::{decay, lasting_or_zero};
+use crate::numeric::steps::decay;
 
 use connectivity::Surroundings;
 pub(crate) use initial_weights::InitialWeights;
@@ -32,8 +32,6 @@ pub use projections::Synapses;
 pub(crate) use projections::{Synapse, SynapseKind, check_weight};
 use projections::{check_reach, delays, projections};
 
-/// Most neurons or units of a network, so that every index fits and products do not overflow.
-const MOST_UNITS: usize = 1 << 24;
 /// Bytes per unit in all lists of units, those of the compiled network and of a plan aside.
 const UNIT_BYTES: usize = 2 * (size_of::<Neuron>() + size_of::<Dynamics<f64>>());
 /// The tensor of a weights file that holds the running means of ψ.
@@ -136,14 +134,8 @@ impl Network {
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] with the option's path, the value and what is allowed.
-    pub fn new(mut description: NetworkDescription) -> Result<Self> {
-        if description.schema != SCHEMA {
-            return Err(invalid("schema", &description.schema, SCHEMA));
-        }
-        positive("dt", description.dt)?;
-        check_conventions(&description)?;
-        let biased = description.conventions == Conventions::Mdgl2021;
-        description.readouts.iter_mut().for_each(|readout| readout.bias = readout.bias.or(Some(biased)));
+    pub fn new(description: NetworkDescription) -> Result<Self> {
+        let description = description.complete()?;
         let ranges = lay_out(&description)?;
         let counts = description.inputs.iter().map(|p| p.size);
         let counts = counts.chain(description.populations.iter().map(|p| p.size));
@@ -163,8 +155,8 @@ impl Network {
         };
         // The largest first: too many synapses are reported before anything large is allocated.
         let projections = projections(&description, &ranges, &around)?;
-        let (neurons, dynamics) = neurons(&description)?;
-        let (outputs, readouts) = readouts(&description)?;
+        let (neurons, dynamics) = neurons(&description);
+        let (outputs, readouts) = readouts(&description);
         check_reach(&projections, neurons.len())?;
         let channels = match &description.channels {
             Some(channels) => Table::listed("channels", &type_names, channels, description.dt)?,
@@ -372,34 +364,10 @@ impl Network {
     }
 }
 
-fn positive(path: impl Into<String>, value: f64) -> Result<()> {
-    if value.is_finite() && value > 0.0 {
-        return Ok(());
-    }
-    Err(invalid(path, value, "a finite number above 0"))
-}
-
-/// Refuses what only other conventions have.
-fn check_conventions(d: &NetworkDescription) -> Result<()> {
-    match d.conventions {
-        Conventions::Mdgl2021 if d.input_gain.is_some() => {
-            Err(invalid("inputGain", "set", "only with conventions 'bellec2020'"))
-        }
-        Conventions::Mdgl2021 => Ok(()),
-        Conventions::Bellec2020 => match d.readouts.iter().find(|readout| readout.bias == Some(true)) {
-            Some(readout) => {
-                Err(invalid(format!("{}.bias", readout.name), true, "with conventions 'bellec2020': false"))
-            }
-            None => Ok(()),
-        },
-    }
-}
-
-fn readouts(d: &NetworkDescription) -> Result<(Vec<ReadoutUnit>, Vec<ReadoutSlot>)> {
+fn readouts(d: &NetworkDescription) -> (Vec<ReadoutUnit>, Vec<ReadoutSlot>) {
     let mut outputs = Vec::new();
     let mut slots = Vec::new();
     for readout in &d.readouts {
-        lasting_or_zero(format!("{}.timeConstant", readout.name), readout.time_constant, d.dt)?;
         let output = ReadoutUnit { kappa: decay(readout.time_constant, d.dt) };
         let first = outputs.len();
         outputs.resize(first + readout.size, output);
@@ -409,7 +377,7 @@ fn readouts(d: &NetworkDescription) -> Result<(Vec<ReadoutUnit>, Vec<ReadoutSlot
             bias: readout.bias == Some(true),
         });
     }
-    Ok((outputs, slots))
+    (outputs, slots)
 }
 
 /// Names of projections and readouts are tensor names in files: each must be unique.

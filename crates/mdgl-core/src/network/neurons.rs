@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use crate::description::NetworkDescription;
-use crate::error::Result;
 use crate::neuron::constants::Bits;
 use crate::neuron::{self, Dynamics, Neuron, Parameters};
 
@@ -41,15 +40,10 @@ impl Groups {
 }
 
 /// The constants of all neurons: those in the description's terms, and those of their equations.
-pub(super) fn neurons(description: &NetworkDescription) -> Result<(Vec<Neuron>, Vec<Dynamics<f64>>)> {
-    let size = description.populations.iter().map(|p| p.size).sum();
-    let (mut neurons, mut dynamics) = (Vec::with_capacity(size), Vec::with_capacity(size));
-    for population in &description.populations {
-        for unit in 0..population.size {
-            let (neuron, own) = neuron::neuron(&Parameters { description, population, unit })?;
-            neurons.push(neuron);
-            dynamics.push(own);
-        }
-    }
-    Ok((neurons, dynamics))
+pub(super) fn neurons(description: &NetworkDescription) -> (Vec<Neuron>, Vec<Dynamics<f64>>) {
+    let populations = description.populations.iter();
+    let parameters = populations.flat_map(|population| {
+        (0..population.size).map(move |unit| Parameters { description, population, unit })
+    });
+    parameters.map(|own| neuron::neuron(&own)).unzip()
 }

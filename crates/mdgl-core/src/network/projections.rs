@@ -5,15 +5,12 @@ use std::sync::Arc;
 
 use super::connectivity::{self, Ends, MOST_SYNAPSES, Surroundings};
 use super::initial_weights::{self, InitialWeights};
-use super::populations::{PopulationKind, PopulationRange, find};
-use crate::description::{Connections, Initialise, NetworkDescription, Projection, Scaling};
+use super::populations::{PopulationKind, PopulationRange};
+use crate::description::{Connections, Initialise, NetworkDescription, Projection};
 use crate::error::{Result, invalid};
 use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::random::{CounterRng, DrawStream};
 use crate::numeric::steps::steps_in;
-
-/// Longest delay, in steps.
-const MOST_DELAY: f64 = 10_000.0;
 
 /// Direction of a projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,11 +95,6 @@ pub(super) fn projections(
     let mut all: Vec<Synapses> = Vec::new();
     let mut total = 0u64;
     for (i, projection) in d.projections.iter().enumerate() {
-        let name = projection.key();
-        if name.is_empty() || all.iter().any(|earlier| earlier.name == name) {
-            let path = format!("projections[{i}].name");
-            return Err(invalid(path, format!("'{name}'"), "a name of its own"));
-        }
         let synapses = connect(d, ranges, around, i, projection)?;
         total += synapses.len() as u64;
         if total > MOST_SYNAPSES {
@@ -121,21 +113,18 @@ fn connect(
     index: usize,
     projection: &Projection,
 ) -> Result<Synapses> {
-    use PopulationKind::{Input, Population, Readout};
+    use PopulationKind::{Input, Readout};
     let path = |field: &str| format!("projections.{}.{field}", projection.key());
-    let from = find(ranges, &path("from"), &projection.from, &[Input, Population])?;
-    let targets: &[_] = if from.kind == Input { &[Population] } else { &[Population, Readout] };
-    let to = find(ranges, &path("to"), &projection.to, targets)?;
+    let (from, to) = (&ranges[&projection.from], &ranges[&projection.to]);
     let kind = match (from.kind, to.kind) {
         (Input, _) => SynapseKind::Input,
         (_, Readout) => SynapseKind::Readout,
         _ => SynapseKind::Recurrent,
     };
-    let delay = delay_steps(&path("delay"), projection.delay, d.dt, kind)?;
+    let delay = projection.delay.map_or(1, |delay| steps_in(delay, d.dt) as usize);
     let ends = Ends { from, to, recurrent: projection.from == projection.to };
     let (pre, post, initial, target_number) = match &projection.connections {
         Some(list) => {
-            refuse_beside_list(projection, &path)?;
             let (pre, post, values) = listed(&path("connections"), list, from, to, ends.recurrent)?;
             let target_number = pre.len() as f64;
             (pre, post, InitialWeights::Given(values), target_number)
@@ -143,8 +132,7 @@ fn connect(
         None => {
             let mut rng = CounterRng::internal(d.seed, DrawStream::Mask, 0, index);
             let (pairs, target_number) = connectivity::draw(&path, projection, ends, around, &mut rng)?;
-            let given = projection.initialise.clone();
-            let initialise = given.unwrap_or_else(|| default_weights(projection));
+            let initialise = projection.initialise.clone().unwrap_or(Initialise::Balanced);
             let initial = initial_weights::resolve(&path("initialise"), initialise, ends, around, &pairs)?;
             let (pre, post): (Vec<_>, Vec<_>) = pairs.into_iter().map(|(p, q)| (q, p)).unzip();
             (Arc::new(pre), Arc::new(post), initial, target_number)
@@ -163,22 +151,6 @@ fn connect(
         target_number,
         initial,
     })
-}
-
-/// A projection's delay in steps; only synapses between neurons can have more than one.
-fn delay_steps(path: &str, delay: Option<f64>, dt: f64, kind: SynapseKind) -> Result<usize> {
-    let Some(delay) = delay else { return Ok(1) };
-    let steps = steps_in(delay, dt);
-    match kind {
-        SynapseKind::Recurrent if (1.0..=MOST_DELAY).contains(&steps) => Ok(steps as usize),
-        SynapseKind::Recurrent => Err(invalid(path, delay, format!("1 to {MOST_DELAY} steps of {dt} ms"))),
-        _ if steps == 1.0 => Ok(1),
-        _ => {
-            let allowed =
-                format!("{dt} ms (one step): only projections between populations have longer ones");
-            Err(invalid(path, delay, allowed))
-        }
-    }
 }
 
 /// The place of a past secretion is a 32-bit index (see `modulation`).
@@ -202,34 +174,6 @@ pub(super) fn delays(projections: &[Synapses]) -> Vec<usize> {
     delays
 }
 
-/// A list has all that the other options would draw.
-fn refuse_beside_list(projection: &Projection, path: &dyn Fn(&str) -> String) -> Result<()> {
-    let Projection { density, probability, distance, fixed_in_degree, fixed_out_degree, initialise, .. } =
-        projection;
-    let others = [
-        ("density", density.is_some()),
-        ("probability", probability.is_some()),
-        ("distance", distance.is_some()),
-        ("fixedInDegree", fixed_in_degree.is_some()),
-        ("fixedOutDegree", fixed_out_degree.is_some()),
-        ("initialise", initialise.is_some()),
-    ];
-    match others.iter().find(|(_, given)| *given) {
-        None => Ok(()),
-        Some((name, _)) => {
-            Err(invalid(path(name), "set", "nothing beside connections, which have values of their own"))
-        }
-    }
-}
-
-/// The authors' weights for the authors' draw, independent ones for the others.
-fn default_weights(projection: &Projection) -> Initialise {
-    match projection.density {
-        Some(_) => Initialise::Balanced,
-        None => Initialise::Normal { mean: 0.0, standard_deviation: 1.0, scaling: Scaling::InDegree },
-    }
-}
-
 type SynapseLists = (Arc<Vec<u32>>, Arc<Vec<u32>>, Arc<Vec<f64>>);
 
 /// A list's synapses, checked, by post and then pre; a list of that order is shared and not copied.
@@ -244,15 +188,9 @@ fn listed(
     let at = |field: &str, i: usize| format!("{path}.{field}[{i}]");
     let (pre, post) = (list.pre.numbers(column("pre"))?, list.post.numbers(column("post"))?);
     let values = list.values.numbers(column("values"))?;
-    if pre.len() != post.len() || pre.len() != values.len() {
-        let value = format!("{}, {} and {} entries", pre.len(), post.len(), values.len());
-        return Err(invalid(path, value, "pre, post and values of one length"));
-    }
     if pre.len() as u64 > MOST_SYNAPSES {
         return Err(invalid(path, pre.len(), format!("at most {MOST_SYNAPSES} synapses")));
     }
-    check_indices(pre, from.size, |i| at("pre", i))?;
-    check_indices(post, to.size, |i| at("post", i))?;
     for (i, (&value, &q)) in values.iter().zip(pre.iter()).enumerate() {
         check_weight(value, from.signs[q as usize], || at("values", i))?;
     }
@@ -277,13 +215,6 @@ fn listed(
         Arc::new(order.iter().map(|&i| column[i as usize]).collect())
     }
     Ok((sorted(&order, pre), sorted(&order, post), sorted(&order, values)))
-}
-
-fn check_indices(indices: &[u32], units: usize, path: impl Fn(usize) -> String) -> Result<()> {
-    match indices.iter().position(|&index| index as usize >= units) {
-        None => Ok(()),
-        Some(i) => Err(invalid(path(i), indices[i], format!("a whole number from 0 to {}", units - 1))),
-    }
 }
 
 /// The places of a list's pairs by post, then pre; equal ones stay as they were given.

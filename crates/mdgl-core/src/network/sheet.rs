@@ -76,9 +76,6 @@ impl Grid {
                 return Err(invalid(format!("sheet.{side}"), value, allowed));
             }
         }
-        if !(0.0..1.0).contains(&sheet.spread) {
-            return Err(invalid("sheet.spread", sheet.spread, "0 or more, below 1"));
-        }
         let mut order: Vec<usize> = (0..cells).collect();
         match sheet.positions {
             Positions::Sorted => order.sort_by_key(|&p| type_of[p]),
@@ -126,8 +123,6 @@ mod tests {
         for wrong in [
             Sheet { width: Some(0), ..Sheet::default() },
             Sheet { height: Some(MOST_SITES + 1), ..Sheet::default() },
-            Sheet { spread: 1.0, ..Sheet::default() },
-            Sheet { spread: f64::NAN, ..Sheet::default() },
         ] {
             assert!(Grid::new(wrong, 7, &types).is_err(), "{wrong:?}");
         }

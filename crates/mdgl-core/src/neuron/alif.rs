@@ -15,7 +15,6 @@
 //! Conventions may add 1 in place of 1−ρ and take the reset out of λ and ε. β = 0 makes it a LIF neuron. It is Bellec et
 //! al.'s (2018, 2020).
 
-use crate::error::Result;
 use crate::neuron::constants::{Convert, lanes};
 use crate::neuron::equations::{
     ADAPTATION, Described, Equations, LeakDrive, MEMBRANE, Number, Operations, Step, Stepped, Tangent,
@@ -37,28 +36,12 @@ pub(crate) struct Alif<T> {
     pub adaptation_increment: T,
 }
 
-/// Its parameters.
-const PARAMETERS: &[&str] = &[
-    "membraneTimeConstant",
-    "threshold",
-    "refractoryPeriod",
-    "dampening",
-    "adaptationTimeConstant",
-    "adaptationStrength",
-];
-
-/// Checks the parameters of a neuron.
-pub(super) fn neuron(p: &Parameters<'_>) -> Result<(Neuron, Alif<f64>)> {
-    p.only(PARAMETERS)?;
-    adaptive(p)
-}
-
-/// Common interface of the models that integrate, fire and adapt.
-pub(super) fn adaptive(p: &Parameters<'_>) -> Result<(Neuron, Alif<f64>)> {
-    let beta = p.non_negative("adaptationStrength", &p.population.adaptation_strength, 1.8)?;
-    let (neuron, lif) = lif::integrate_and_fire(p)?;
+/// The constants of a neuron; those of every model that integrates, fires and adapts.
+pub(super) fn adaptive(p: &Parameters<'_>) -> (Neuron, Alif<f64>) {
+    let beta = p.value("adaptationStrength", &p.population.adaptation_strength);
+    let (neuron, lif) = lif::integrate_and_fire(p);
     let Neuron { rho, adaptation_increment, .. } = neuron;
-    Ok((Neuron { beta, ..neuron }, Alif { lif, rho, beta, adaptation_increment }))
+    (Neuron { beta, ..neuron }, Alif { lif, rho, beta, adaptation_increment })
 }
 
 impl Alif<f64> {

@@ -12,15 +12,14 @@
 //! variables, one more than a channel's filter has states, so that it has no linearisation. α_s = 0 makes it LIF, or
 //! ALIF. The neuron is the common one of simulators and neuromorphic hardware (NIR's CubaLIF, norse's LIF).
 
-use crate::error::Result;
-use crate::neuron::alif::{self, Alif};
+use crate::neuron::alif::Alif;
 use crate::neuron::constants::{Convert, lanes};
 use crate::neuron::equations::{
     ADAPTATION, Described, Equations, LeakDrive, MEMBRANE, Number, Operations, Step, Stepped, Tangent,
     Variables,
 };
 use crate::neuron::filter::Filter;
-use crate::neuron::lif::{self, Lif};
+use crate::neuron::lif::Lif;
 use crate::neuron::parameters::{Neuron, Parameters};
 use crate::numeric::lanes::{Block, Lanes};
 use crate::numeric::scalar::Scalar;
@@ -36,39 +35,14 @@ pub(crate) struct Cuba<M, T> {
 /// (1−α) c; between two steps decayed.
 const CURRENT: &str = "current";
 
-/// Parameters of the form without adaptation, and of the adaptive one.
-const LIF_PARAMETERS: &[&str] =
-    &["membraneTimeConstant", "synapticTimeConstant", "threshold", "refractoryPeriod", "dampening"];
-const ALIF_PARAMETERS: &[&str] = &[
-    "membraneTimeConstant",
-    "synapticTimeConstant",
-    "threshold",
-    "refractoryPeriod",
-    "dampening",
-    "adaptationTimeConstant",
-    "adaptationStrength",
-];
-
-/// Checks the parameters of a neuron without adaptation.
-pub(super) fn neuron(p: &Parameters<'_>) -> Result<(Neuron, Cuba<Lif<f64>, f64>)> {
-    p.only(LIF_PARAMETERS)?;
-    current_based(p, lif::integrate_and_fire)
-}
-
-/// Checks the parameters of an adaptive one.
-pub(super) fn adaptive_neuron(p: &Parameters<'_>) -> Result<(Neuron, Cuba<Alif<f64>, f64>)> {
-    p.only(ALIF_PARAMETERS)?;
-    current_based(p, alif::adaptive)
-}
-
-fn current_based<M>(
+/// The constants of a neuron: those of its membrane, and the current's.
+pub(super) fn current_based<M>(
     p: &Parameters<'_>,
-    membrane: impl Fn(&Parameters<'_>) -> Result<(Neuron, M)>,
-) -> Result<(Neuron, Cuba<M, f64>)> {
-    p.refuse_bellec2020()?;
-    let synaptic_decay = p.decay("synapticTimeConstant", &p.population.synaptic_time_constant, 5.0)?;
-    let (neuron, membrane) = membrane(p)?;
-    Ok((Neuron { synaptic_decay, ..neuron }, Cuba { membrane, synaptic_decay }))
+    membrane: impl Fn(&Parameters<'_>) -> (Neuron, M),
+) -> (Neuron, Cuba<M, f64>) {
+    let synaptic_decay = p.decay("synapticTimeConstant", &p.population.synaptic_time_constant);
+    let (neuron, membrane) = membrane(p);
+    (Neuron { synaptic_decay, ..neuron }, Cuba { membrane, synaptic_decay })
 }
 
 impl Cuba<Lif<f64>, f64> {

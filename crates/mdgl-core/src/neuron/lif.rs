@@ -13,7 +13,6 @@
 //! Conventions may take the reset out of λ and ε. It is Bellec et al.'s (2018, 2020) neuron.
 
 use crate::description::Conventions;
-use crate::error::Result;
 use crate::neuron::constants::{Convert, lanes};
 use crate::neuron::equations::{
     Described, Equations, LeakDrive, MEMBRANE, Number, Operations, Step, Stepped, Tangent,
@@ -33,22 +32,13 @@ pub(crate) struct Lif<T> {
     pub threshold: Threshold<T>,
 }
 
-/// Its parameters.
-const PARAMETERS: &[&str] = &["membraneTimeConstant", "threshold", "refractoryPeriod", "dampening"];
-
-/// Checks the parameters of a neuron.
-pub(super) fn neuron(p: &Parameters<'_>) -> Result<(Neuron, Lif<f64>)> {
-    p.only(PARAMETERS)?;
-    integrate_and_fire(p)
-}
-
-/// Common interface of the models that integrate and fire, without adaptation.
-pub(super) fn integrate_and_fire(p: &Parameters<'_>) -> Result<(Neuron, Lif<f64>)> {
-    let refractory = p.refractory(5.0)?;
-    let alpha = p.decay("membraneTimeConstant", &p.population.membrane_time_constant, 20.0)?;
-    let rho = p.decay("adaptationTimeConstant", &p.population.adaptation_time_constant, 2000.0)?;
-    let threshold = p.positive("threshold", &p.population.threshold, 0.01)?;
-    let dampening = p.non_negative("dampening", &p.population.dampening, 0.3)?;
+/// The constants of a neuron; those of every model that integrates and fires, without adaptation.
+pub(super) fn integrate_and_fire(p: &Parameters<'_>) -> (Neuron, Lif<f64>) {
+    let refractory = p.refractory();
+    let alpha = p.decay("membraneTimeConstant", &p.population.membrane_time_constant);
+    let rho = p.decay("adaptationTimeConstant", &p.population.adaptation_time_constant);
+    let threshold = p.value("threshold", &p.population.threshold);
+    let dampening = p.value("dampening", &p.population.dampening);
     let usual = Neuron {
         alpha,
         rho,
@@ -58,7 +48,7 @@ pub(super) fn integrate_and_fire(p: &Parameters<'_>) -> Result<(Neuron, Lif<f64>
         input_scale: p.input_scale(1.0 - alpha),
         adaptation_increment: 1.0 - rho,
         trace_reset: threshold,
-        steepness: p.steepness()?,
+        steepness: p.steepness(),
         ..Neuron::default()
     };
     let neuron = match p.description.conventions {
@@ -71,7 +61,7 @@ pub(super) fn integrate_and_fire(p: &Parameters<'_>) -> Result<(Neuron, Lif<f64>
         },
     };
     let threshold = Threshold::of(&neuron, p.description);
-    Ok((neuron, Lif { alpha, trace_reset: neuron.trace_reset, threshold }))
+    (neuron, Lif { alpha, trace_reset: neuron.trace_reset, threshold })
 }
 
 impl Lif<f64> {

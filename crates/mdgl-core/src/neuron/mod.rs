@@ -22,7 +22,6 @@ use lif::Lif;
 use rate::Rate;
 
 use crate::description::NeuronModel;
-use crate::error::Result;
 use crate::numeric::lanes::{Block, LANES, Lanes};
 use crate::numeric::scalar::Scalar;
 
@@ -67,24 +66,23 @@ macro_rules! for_tangent {
 }
 pub(crate) use for_tangent;
 
-/// Checks the description of a neuron: its constants in the description's terms, and those of its equations.
-///
-/// # Errors
-/// [`crate::Error::Invalid`] with the parameter's path, its value and what is allowed.
-pub(crate) fn neuron(p: &Parameters<'_>) -> Result<(Neuron, Dynamics<f64>)> {
-    Ok(match p.population.model {
-        NeuronModel::Lif => with(lif::neuron(p)?, Dynamics::Lif),
-        NeuronModel::Alif => with(alif::neuron(p)?, |own| match own.beta == 0.0 {
+/// The constants of a neuron of a complete description: those in the description's terms, and those of its equations.
+pub(crate) fn neuron(p: &Parameters<'_>) -> (Neuron, Dynamics<f64>) {
+    match p.population.model {
+        NeuronModel::Lif => with(lif::integrate_and_fire(p), Dynamics::Lif),
+        NeuronModel::Alif => with(alif::adaptive(p), |own| match own.beta == 0.0 {
             true => Dynamics::Lif(own.lif),
             false => Dynamics::Alif(own),
         }),
-        NeuronModel::Rate => with(rate::neuron(p)?, Dynamics::Rate),
-        NeuronModel::CubaLif => with(cuba_lif::neuron(p)?, Dynamics::CubaLif),
-        NeuronModel::CubaAlif => with(cuba_lif::adaptive_neuron(p)?, |own| match own.membrane.beta == 0.0 {
-            true => Dynamics::CubaLif(own.lif()),
-            false => Dynamics::CubaAlif(own),
-        }),
-    })
+        NeuronModel::Rate => with(rate::neuron(p), Dynamics::Rate),
+        NeuronModel::CubaLif => with(cuba_lif::current_based(p, lif::integrate_and_fire), Dynamics::CubaLif),
+        NeuronModel::CubaAlif => {
+            with(cuba_lif::current_based(p, alif::adaptive), |own| match own.membrane.beta == 0.0 {
+                true => Dynamics::CubaLif(own.lif()),
+                false => Dynamics::CubaAlif(own),
+            })
+        }
+    }
 }
 
 fn with<M>((neuron, own): (Neuron, M), dynamics: impl FnOnce(M) -> Dynamics<f64>) -> (Neuron, Dynamics<f64>) {

@@ -8,7 +8,6 @@
 //!
 //! The unit of Liu et al. (2022). It has no forward form and no linearisation: `'backward'` alone computes its gradients.
 
-use crate::error::Result;
 use crate::neuron::constants::{Convert, lanes};
 use crate::neuron::equations::{
     Described, Equations, LeakDrive, MEMBRANE, Number, Operations, Step, Stepped,
@@ -23,14 +22,12 @@ pub(crate) struct Rate<T> {
     pub alpha: T,
 }
 
-/// Checks the parameters of a unit.
-pub(super) fn neuron(p: &Parameters<'_>) -> Result<(Neuron, Rate<f64>)> {
-    p.only(&["membraneTimeConstant"])?;
-    p.refuse_bellec2020()?;
-    let alpha = p.decay("membraneTimeConstant", &p.population.membrane_time_constant, 100.0)?;
+/// The constants of a unit.
+pub(super) fn neuron(p: &Parameters<'_>) -> (Neuron, Rate<f64>) {
+    let alpha = p.decay("membraneTimeConstant", &p.population.membrane_time_constant);
     let neuron =
         Neuron { alpha, threshold: 1.0, dampening: 1.0, input_scale: 1.0 - alpha, ..Neuron::default() };
-    Ok((neuron, Rate { alpha }))
+    (neuron, Rate { alpha })
 }
 
 impl<T: Copy> Rate<T> {

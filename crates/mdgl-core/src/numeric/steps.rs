@@ -3,7 +3,10 @@
 //! A duration is rounded to whole steps, half a step up, and counts as the decimal that it is written as: 0.35 ms are four
 //! steps of 0.1 ms, though 0.35 / 0.1 is 3.4999999999999996. One above 0 that rounds to no step is refused.
 
+use std::fmt::Display;
+
 use crate::error::{Result, invalid};
+use crate::numeric::ranges::at_least_0;
 
 /// Largest relative difference between the quotient of two numbers and that of the decimals which they stand for: each of
 /// the three has an error of 2⁻⁵³ at most, and a time that was computed some more.
@@ -17,20 +20,31 @@ pub(crate) fn steps_in(duration: f64, dt: f64) -> f64 {
     ((halves + 1.0) / 2.0).floor()
 }
 
+/// So many steps in ms, without the noise of the product: three of 0.1 ms are 0.3 ms.
+pub(crate) fn in_ms(steps: f64, dt: f64) -> f64 {
+    format!("{:.14e}", steps * dt).parse().unwrap_or(f64::NAN)
+}
+
 /// Refuses a duration that is not finite or below 0, and one above 0 that rounds to no step.
-pub(crate) fn lasting_or_zero(path: impl Into<String>, duration: f64, dt: f64) -> Result<()> {
-    if duration.is_finite() && (duration == 0.0 || duration > 0.0 && steps_in(duration, dt) >= 1.0) {
-        return Ok(());
+pub(crate) fn lasting_or_zero(path: impl Display, duration: f64, dt: f64) -> Result<()> {
+    at_least_0(&path, duration)?;
+    match duration == 0.0 || steps_in(duration, dt) >= 1.0 {
+        true => Ok(()),
+        false => Err(invalid(path.to_string(), duration, format!("0, or {}", half_a_step(dt)))),
     }
-    Err(invalid(path, duration, format!("0, or at least half a step ({} ms)", dt / 2.0)))
 }
 
 /// The same, but above 0.
-pub(crate) fn lasting(path: impl Into<String>, duration: f64, dt: f64) -> Result<()> {
-    if duration.is_finite() && duration > 0.0 && steps_in(duration, dt) >= 1.0 {
-        return Ok(());
+pub(crate) fn lasting(path: impl Display, duration: f64, dt: f64) -> Result<()> {
+    at_least_0(&path, duration)?;
+    match steps_in(duration, dt) >= 1.0 {
+        true => Ok(()),
+        false => Err(invalid(path.to_string(), duration, half_a_step(dt))),
     }
-    Err(invalid(path, duration, format!("a finite number of at least half a step ({} ms)", dt / 2.0)))
+}
+
+fn half_a_step(dt: f64) -> String {
+    format!("at least half a step ({} ms)", dt / 2.0)
 }
 
 /// exp(−dt/τ), the decay of a trace per step; 0 for τ = 0, which has no memory.
