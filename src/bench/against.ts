@@ -1,5 +1,6 @@
 import { drawKey, encodeBatch } from '../engine/encode-batch.js'
 import { Session } from '../engine/engine-session.js'
+import { nativeModel } from '../model/model.js'
 import { type KernelProfile, profile } from '../profile/profile.js'
 import { expandRule, type RuleName } from '../rule/rule.js'
 import { makeObjective } from '../task/objective.js'
@@ -57,7 +58,7 @@ class Bench implements AsyncDisposable {
     this.#work = work
     this.#options = options
     this.#updates = updates
-    this.#objective = makeObjective(task.loss, task.regulariser, model.description)
+    this.#objective = makeObjective(task.loss, task.regulariser, model.description, nativeModel(model))
     const rule = JSON.stringify(expandRule(options.rule))
     this.#session = new Session(model, { objective: this.#objective.json, rule, training: false }, options)
   }

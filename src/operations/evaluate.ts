@@ -64,7 +64,7 @@ export async function evaluate<D extends NetworkDescription, P extends Precision
 ): Promise<Evaluation> {
   nativeModel(model)
   const checked = checkOptions(options, ['loss', 'regulariser', 'seed'])
-  const objective = objectiveFor(checked, batch, model.description)
+  const objective = objectiveFor(checked, batch, model.description, nativeModel(model))
   const encoded = encodeBatch(batch, model.description, objective, drawKey(checked.seed, model.description))
   const plan = { objective: objective.json, training: false }
   return await withSession(model, plan, checked, session => score(session, objective, encoded))

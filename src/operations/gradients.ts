@@ -79,7 +79,7 @@ export async function keyedGradients<D extends NetworkDescription, P extends Pre
   options: EvaluateOptions<ReadoutNames<D>>,
   key: DrawKey
 ): Promise<Gradients<D, P>> {
-  const objective = objectiveFor(options, batch, model.description)
+  const objective = objectiveFor(options, batch, model.description, nativeModel(model))
   const encoded = encodeBatch(batch, model.description, objective, key)
   const { plan: rulePlan, custom } = planRule(nativeModel(model), rule, objective.custom ? 'custom-loss' : undefined)
   const plan = { objective: objective.json, ...rulePlan, training: false }

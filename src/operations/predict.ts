@@ -1,5 +1,4 @@
 import type { Targets as NativeTargets } from '#native'
-import { guard } from '../addon/native.js'
 import { drawKey, encodeBatch } from '../engine/encode-batch.js'
 import { checkOptions, type RunOptions, withSession } from '../engine/engine-session.js'
 import { type Model, nativeModel } from '../model/model.js'
@@ -71,8 +70,7 @@ export async function predict<D extends NetworkDescription, P extends Precision>
   const checked = checkOptions(options, ['loss', 'seed'])
   const { description } = model
   const losses = orDefault(checked.loss, object(batch, 'batch').loss)
-  const objective = losses === undefined ? undefined : makeObjective(losses, null, description)
-  if (objective !== undefined) guard(() => nativeModel(model).checkObjective(objective.json))
+  const objective = losses === undefined ? undefined : makeObjective(losses, null, description, nativeModel(model))
   const known = batch.targets === undefined ? undefined : objective
   const { handle, ...shape } = encodeBatch(batch, description, known, drawKey(checked.seed, description))
   const targets = known === undefined ? [] : encodeTargets(known, batch, shape)

@@ -87,7 +87,7 @@ function makePlan({ rule, loss, regulariser }: SimulateOptions, batch: Batch, mo
     if (regulariser != null) throw invalid('options.regulariser', regulariser, 'nothing without a rule')
     return { plan: { training: false } }
   }
-  const objective = objectiveFor({ loss, regulariser }, batch, model.description)
+  const objective = objectiveFor({ loss, regulariser }, batch, model.description, nativeModel(model))
   if (objective.custom)
     throw invalid('options.loss', loss, 'a built-in loss; signals of custom losses are not recorded yet')
   return {

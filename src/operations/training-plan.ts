@@ -1,4 +1,3 @@
-import { guard } from '../addon/native.js'
 import { type Collective, checkCollective } from '../engine/collective.js'
 import { checkOptions, type RunOptions } from '../engine/engine-session.js'
 import { type Model, nativeModel } from '../model/model.js'
@@ -133,8 +132,7 @@ export function planTraining<D extends NetworkDescription, P extends Precision>(
   const validateEvery = number('validateEvery', task.validateEvery ?? DEFAULT_VALIDATE_EVERY, 0, MOST_ITERATIONS)
   const regulariser = checked.regulariser === undefined ? task.regulariser : checked.regulariser
   const iterations = number('iterations', orDefault(task.iterations, DEFAULT_ITERATIONS), 1, MOST_ITERATIONS)
-  const objective = makeObjective(task.loss, regulariser, description)
-  guard(() => nativeModel(model).checkObjective(objective.json))
+  const objective = makeObjective(task.loss, regulariser, description, nativeModel(model))
   const rule = planRule(nativeModel(model), checked.rule, ruleUse(checked, objective))
   return {
     model,

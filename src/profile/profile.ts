@@ -194,7 +194,7 @@ export async function profile<D extends NetworkDescription, P extends Precision>
   const asked = withRule<ProfileOptions<ReadoutNames<D>>>('profile', 'rule', given, options)
   const { rule, ...checked } = checkOptions(asked, OPTIONS)
   const { description } = model
-  const objective = objectiveFor(checked, batch, description)
+  const objective = objectiveFor(checked, batch, description, nativeModel(model))
   if (objective.custom) throw invalid('options.loss', checked.loss, 'a built-in loss; a custom one is JavaScript')
   const optimiser = completeOptimiser(optimiserOrDefault(checked.optimiser), projectionNames(description))
   const profilePlan = {

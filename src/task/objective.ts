@@ -1,4 +1,5 @@
-import type { CustomScore, Targets as NativeTargets } from '#native'
+import type { CustomScore, NativeModel, Targets as NativeTargets } from '#native'
+import { askEngine } from '../addon/ask-engine.js'
 import type { Readout, WholeDescription } from '../network/description.js'
 import { toPositiveSteps } from '../network/duration.js'
 import { find } from '../network/names.js'
@@ -36,7 +37,6 @@ import type {
   Targets
 } from './batch.js'
 import { encodeWindows } from './class-windows.js'
-import { checkObjective } from './conventions.js'
 import { columnsOf, putColumns, takeColumns } from './readout-columns.js'
 
 /** A loss at its readout. */
@@ -56,31 +56,40 @@ export interface Objective {
   readonly readouts: readonly Readout[]
 }
 
-/** Checks losses and regulariser against a network. */
+/** Checks losses and regulariser against a network, of which the engine has its own view. */
 export function makeObjective(
   losses: Losses,
   regulariser: Regulariser | null | undefined,
-  description: WholeDescription
+  description: WholeDescription,
+  network: NativeModel
 ): Objective {
   const readouts = description.readouts
   const alone = isLoss(losses)
   const terms = alone ? [onlyTerm(losses, readouts)] : namedTerms(losses, readouts)
   const custom = terms.some(term => term.loss.kind === 'custom')
-  checkObjective(description, terms, regulariser != null)
+  const checked = regulariser == null ? null : checkRegulariser(regulariser)
   const json = JSON.stringify({
     losses: terms.map(term => encodeTerm(term, description.dt, alone ? 'loss' : `loss.${term.readout.name}`)),
-    regulariser: regulariser == null ? null : checkRegulariser(regulariser)
+    regulariser: checked
   })
+  const named = Object.fromEntries(terms.map(({ readout, loss }) => [readout.name, loss]))
+  const loss = alone ? terms[0]?.loss : named
+  askEngine({ loss, regulariser: checked }, () => network.checkObjective(json))
   return { json, terms, custom, readouts }
 }
 
 /** The objective of a call: that of its options, or else that which the batch brings along. */
-export function objectiveFor(options: ObjectiveOptions, batch: Batch, description: WholeDescription): Objective {
+export function objectiveFor(
+  options: ObjectiveOptions,
+  batch: Batch,
+  description: WholeDescription,
+  network: NativeModel
+): Objective {
   const { loss, regulariser } = options
-  if (loss !== undefined) return makeObjective(loss, regulariser, description)
+  if (loss !== undefined) return makeObjective(loss, regulariser, description, network)
   const { loss: own, regulariser: ownRegulariser } = object(batch, 'batch')
   if (own === undefined) throw invalid('options.loss', loss, 'a loss, unless the batch has one (makeBatch gives it)')
-  return makeObjective(own, regulariser === undefined ? ownRegulariser : regulariser, description)
+  return makeObjective(own, regulariser === undefined ? ownRegulariser : regulariser, description, network)
 }
 
 /** Checks a batch's targets and lays them out for the engine, one entry per loss. */

@@ -135,14 +135,22 @@ impl Objective {
         if conventions == Conventions::Mdgl2021 {
             return Ok(());
         }
-        let published = |loss: Loss| matches!(loss, Loss::CrossEntropy { .. } | Loss::SquaredError);
-        if let Some(other) = self.losses.iter().find(|term| !published(term.loss)) {
-            let allowed = "with conventions 'bellec2020': 'squared-error' or 'cross-entropy'";
-            return Err(invalid("loss", format!("'{}'", other.loss.name()), allowed));
+        let only = |path: &str, value: String, allowed: &str| {
+            Err(invalid(path, value, format!("with conventions 'bellec2020': {allowed}")))
+        };
+        for term in &self.losses {
+            match term.loss {
+                Loss::CrossEntropy { .. } | Loss::SquaredError => {}
+                Loss::WindowedCrossEntropy => {
+                    return only("loss.window", "'targets'".into(), "a duration in ms");
+                }
+                Loss::Custom => {
+                    return only("loss.kind", "'custom'".into(), "'squared-error' or 'cross-entropy'");
+                }
+            }
         }
         if several {
-            let allowed = "with conventions 'bellec2020' and a regulariser: one loss";
-            return Err(invalid("loss", format!("{} losses", self.losses.len()), allowed));
+            return only("loss", format!("{} losses", self.losses.len()), "one loss, with a regulariser");
         }
         Ok(())
     }
@@ -168,17 +176,6 @@ impl Objective {
             Loss::WindowedCrossEntropy | Loss::SquaredError | Loss::Custom => 0,
         };
         self.losses.iter().map(first).min().unwrap_or(steps)
-    }
-}
-
-impl Loss {
-    fn name(self) -> &'static str {
-        match self {
-            Self::CrossEntropy { .. } => "cross-entropy",
-            Self::WindowedCrossEntropy => "windowed-cross-entropy",
-            Self::SquaredError => "squared-error",
-            Self::Custom => "custom",
-        }
     }
 }
 
