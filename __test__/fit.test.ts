@@ -142,6 +142,7 @@ test('without an optimiser it is plain Adam, and a warning says so once', async 
   const found = await weights()
   t.deepEqual(await weights(names.plain), found)
   t.deepEqual(await weights(names.defaultOptimiser), found)
+  t.deepEqual(await weights({ kind: 'adam' }), found)
   t.notDeepEqual(await weights({ kind: 'adam', l1: 0.01, rewiring: true }), found)
   const folder = await temporaryFolder(t)
   const own = 'const { optimiser, ...own } = task;'
@@ -152,6 +153,10 @@ test('without an optimiser it is plain Adam, and a warning says so once', async 
   t.is(twice.match(/MDGL_DEFAULT_OPTIMISER/g)?.length, 1)
   t.regex(twice, /plain Adam.*`optimiser: \{ kind: 'adam', l1: 0\.01, rewiring: true \}` keeps/)
   t.is(await errorsOf(folder, `${own} await fit(model, own, { ...options, optimiser })`), '')
+  const bare = "await fit(model, task, { ...options, optimiser: { kind: 'adam', rewiring: false } });"
+  const once = await errorsOf(folder, `${bare} ${bare}`)
+  t.is(once.match(/MDGL_DEFAULT_OPTIMISER/g)?.length, 1)
+  t.regex(once, /names no l1 .*`l1: 0\.01, rewiring: true` keeps/)
   t.is(await errorsOf(folder, 'model.session().dispose()'), '')
 })
 

@@ -36,6 +36,8 @@ test('every default of an optimiser is filled in by the engine, and the value is
     frozen: []
   })
   t.true(Object.isFrozen(optimiser) && Object.isFrozen(optimiser.frozen))
+  t.like(complete({ kind: 'adam' }), { learningRate: 0.0025, l1: 0, rewiring: false })
+  t.like(complete({ kind: 'gradient-descent' }), { learningRate: 0.0025, l1: 0, rewiring: false })
 })
 
 test('a refusal names the path, the value as it was given and what is allowed', t => {

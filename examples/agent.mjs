@@ -15,7 +15,10 @@ const description = network({ seed: 3 })
   .build()
 
 const model = Model.create(description)
-const session = model.session({ rule: 'mdgl-online', optimiser: { kind: 'adam', learningRate: 0.005, l1: 0 } })
+const session = model.session({
+  rule: 'mdgl-online',
+  optimiser: { kind: 'adam', learningRate: 0.005, l1: 0, rewiring: true }
+})
 
 const turns = Number(process.argv[2] ?? 3000)
 let facing = 0

@@ -4,7 +4,7 @@ import { array, isObject, list } from '../support/check.js'
 import { warnOnce } from '../support/deprecated.js'
 import { invalid } from '../support/error.js'
 import { deepFreeze } from '../support/freeze.js'
-import { plainCopy, plainText } from '../support/plain.js'
+import { isPlain, plainCopy, plainText } from '../support/plain.js'
 import { type LearningRate, type Schedule, tableOf } from './schedule.js'
 
 /** A stepwise decay: lr ← lr · `factor` every `every` of the model's steps. A {@link StepSchedule} counts the training's iterations. */
@@ -23,11 +23,11 @@ export interface OptimiserBase {
   readonly learningRateFactors?: Readonly<Record<string, number>>
   /** Decoupled weight decay: every weight loses lr·weightDecay of itself per step, biases do not. Source: Loshchilov and Hutter 2019. Default 0. */
   readonly weightDecay?: number
-  /** Shrinks every living signed weight by lr·l1 a step, and a free one towards 0. Default 0.01. */
+  /** Shrinks every living signed weight by lr·l1 per step, and a free one towards 0. Default 0. */
   readonly l1?: number
   /** Adds √(2·lr·temperature)·N(0,1) to every living signed weight. Default 0. */
   readonly temperature?: number
-  /** Whether as many dead synapses are restarted as the density asks for (DEEP R); signed projections only. Default true. */
+  /** Whether as many dead synapses are restarted as the density asks for (DEEP R); signed projections only. Default false. */
   readonly rewiring?: boolean
   /** Only with a constant learning rate. Default null: none. */
   readonly decay?: Decay | null
@@ -94,6 +94,13 @@ export function completeOptimiser(
   iterations?: number
 ): CompleteOptimiser {
   const given = plainCopy(optimiser)
+  if (isPlain(given) && (given.l1 === undefined || given.rewiring === undefined)) {
+    warnOnce(
+      'optimiser without l1',
+      'An optimiser names no l1 or no rewiring: from mdgl 0.2 on these are 0 and false, plain Adam or gradient descent. Before, they were 0.01 and true; `l1: 0.01, rewiring: true` keeps them, and `l1: 0, rewiring: false` chooses the new defaults without this warning.',
+      { type: 'MdglWarning', code: 'MDGL_DEFAULT_OPTIMISER' }
+    )
+  }
   const copy = withTable(given, iterations)
   const complete = () => native.completeOptimiser(plainText(copy), [...projections], iterations)
   return deepFreeze(JSON.parse(askEngine({ optimiser: copy }, complete)))

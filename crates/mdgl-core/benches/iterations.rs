@@ -104,7 +104,7 @@ fn train_step(bencher: Bencher, case: Case) {
     let bench = Bench::new(case.set);
     let Bench { workload, workers, cancel } = &bench;
     let rule = Rule::named(case.rule).expect("a rule");
-    let optimiser = Optimiser::default();
+    let optimiser = Optimiser::fig_3c();
     bencher.counter(updates()).bench_local(|| {
         let step = mdgl_core::train_step(
             &workload.model,

@@ -86,7 +86,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (next, report) = train_step(
             &model,
             assignment,
-            Training { rule: &rule, optimiser: &Optimiser::default() },
+            Training { rule: &rule, optimiser: &Optimiser::fig_3c() },
             None,
             &workers,
             &cancel,

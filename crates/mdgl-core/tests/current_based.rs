@@ -298,7 +298,7 @@ fn a_stream_s_state_has_the_current() {
         spec.w_in.iter_mut().flatten().for_each(|w| *w = 0.3);
         let case = Case::<f64>::new(&spec);
         let stream =
-            || Stream::new(&case.model, &Rule::mdgl().online(), &Optimiser::default(), 0).expect("a stream");
+            || Stream::new(&case.model, &Rule::mdgl().online(), &Optimiser::fig_3c(), 0).expect("a stream");
         let (mut whole, mut second) = (stream(), stream());
         step(&mut whole, 0..20);
         let state = whole.state().unwrap();
@@ -320,6 +320,6 @@ fn a_stream_s_state_has_the_current() {
         refused(&[("current", vec![f64::NAN; 6])]);
     }
     let plain = Case::<f64>::new(&shape().spec());
-    let stream = Stream::new(&plain.model, &Rule::mdgl().online(), &Optimiser::default(), 0).unwrap();
+    let stream = Stream::new(&plain.model, &Rule::mdgl().online(), &Optimiser::fig_3c(), 0).unwrap();
     assert!(stream.state().unwrap().variables.is_empty());
 }

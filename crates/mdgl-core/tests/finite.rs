@@ -86,7 +86,7 @@ fn descent(learning_rate: f64) -> Optimiser {
     Optimiser {
         method: Method::GradientDescent { learning_rate: learning_rate.into() },
         l1: 0.0,
-        ..Optimiser::default()
+        ..Optimiser::fig_3c()
     }
 }
 
@@ -117,7 +117,7 @@ fn an_infinite_gradient_of_a_bias_ends_step_and_gradients() {
 /// The weights would be finite: a quotient by an infinite moment is 0.
 #[test]
 fn a_moment_that_would_be_infinite_ends_the_step() {
-    let adam = Optimiser { l1: 0.0, ..Optimiser::default() };
+    let adam = Optimiser { l1: 0.0, ..Optimiser::fig_3c() };
     let what = refused(Task::silent().step(&model::<f32>(1e25, 1.0), &Rule::mdgl(), &adam));
     assert_eq!(what, "a moment of the optimiser for out.bias");
     let what = refused(Task::driven().step(&model::<f32>(1e25, 1.0), &Rule::mdgl(), &adam));
@@ -195,7 +195,7 @@ fn a_shared_step_is_refused_on_every_rank() {
     let (task, model) = (Task::silent(), model::<f32>(1e20, 1.0));
     let (workers, cancel) = (Workers::new(1).unwrap(), AtomicBool::new(false));
     for (optimiser, expected) in
-        [(descent(1e20), "the bias of out"), (Optimiser::default(), "a moment of the optimiser for out.bias")]
+        [(descent(1e20), "the bias of out"), (Optimiser::fig_3c(), "a moment of the optimiser for out.bias")]
     {
         let rule = Rule::mdgl();
         let sharing = Sharing {
@@ -272,7 +272,7 @@ fn losses_of_a_stream_that_add_up_to_infinity_are_refused() {
 fn an_update_of_a_stream_that_would_not_be_finite_leaves_the_model() {
     let model = model::<f32>(0.0, 1.0);
     for (optimiser, expected) in
-        [(descent(1e20), "the bias of out"), (Optimiser::default(), "a moment of the optimiser for out.bias")]
+        [(descent(1e20), "the bias of out"), (Optimiser::fig_3c(), "a moment of the optimiser for out.bias")]
     {
         let mut stream = Stream::new(&model, &Rule::mdgl().online(), &optimiser, 1).unwrap();
         stream.step(&[StepInput::Silent]).unwrap();

@@ -197,7 +197,7 @@ proptest! {
     ) {
         let mut case = Case::<f64>::new(&shape.spec());
         let adaptive = AdaptiveFeedback { seed, density: 0.7, standard_deviation: 0.5, weight_decay };
-        let optimiser = Optimiser { rewiring: false, l1: 0.0, ..Optimiser::default() };
+        let optimiser = Optimiser { rewiring: false, l1: 0.0, ..Optimiser::fig_3c() };
         let kept = 1.0 - 0.0025 * weight_decay;
         let (workers, cancel) = (Workers::new(1).unwrap(), AtomicBool::new(false));
         let mut share = 1.0;
@@ -249,7 +249,7 @@ fn adaptive_feedback_cannot_lose_more_than_there_is() {
         let adaptive = AdaptiveFeedback { weight_decay, ..AdaptiveFeedback::default() };
         let rule = Rule { feedback: Feedback::Adaptive { adaptive }, ..Rule::eprop() };
         let (workers, cancel) = (Workers::new(1).unwrap(), AtomicBool::new(false));
-        let optimiser = Optimiser::default();
+        let optimiser = Optimiser::fig_3c();
         let error = train_step(
             &case.model,
             case.assignment(),

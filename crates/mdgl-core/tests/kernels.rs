@@ -56,7 +56,7 @@ fn idle() -> Optimiser {
         method: Method::GradientDescent { learning_rate: 0.0.into() },
         l1: 0.0,
         rewiring: false,
-        ..Optimiser::default()
+        ..Optimiser::fig_3c()
     }
 }
 
@@ -203,7 +203,7 @@ fn resume<F: Real>(shape: &Shape) -> Result<(), TestCaseError> {
     let descent = Optimiser {
         method: Method::GradientDescent { learning_rate: 0.1.into() },
         rewiring: false,
-        ..Optimiser::default()
+        ..Optimiser::fig_3c()
     };
     for rule in [Rule::mdgl_membrane(), Rule::mdgl_membrane().online()] {
         let whole = train(&case, &case.model, &rule, &descent, 5).to_safetensors().unwrap();

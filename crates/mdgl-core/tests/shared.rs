@@ -118,7 +118,7 @@ fn together<F: Real>(ranks: &[Rank<'_, F>]) -> Vec<Turnout<F>> {
 
 fn same_as_alone<F: Real>(model: &Model<F>, target: &StreamTarget, rule: &Rule, name: &str) {
     let (workers, cancel, optimiser) =
-        (Workers::new(2).unwrap(), AtomicBool::new(false), Optimiser::default());
+        (Workers::new(2).unwrap(), AtomicBool::new(false), Optimiser::fig_3c());
     let alone = train_step(
         model,
         target.assignment(),
@@ -192,7 +192,7 @@ fn answer(ranks: &[Rank<'_, f32>], change: impl FnOnce(&mut Vec<Vec<u8>>)) -> Re
 #[test]
 fn what_cannot_be_shared_is_refused_by_name() {
     let (model, mut target) = (model::<f32>(), target(20, Value::Null));
-    let optimiser = Optimiser::default();
+    let optimiser = Optimiser::fig_3c();
     for name in RULE_NAMES.into_iter().filter(|name| carries_influence(name)) {
         let rule = Rule::named(name).unwrap();
         let ranks = Rank::all(2, &model, &target, Some(Training { rule: &rule, optimiser: &optimiser }));
@@ -209,7 +209,7 @@ fn what_cannot_be_shared_is_refused_by_name() {
 #[test]
 fn ranks_that_do_not_mean_the_same_are_named() {
     let (model, own) = (model::<f32>(), target(72, regularised()));
-    let (rule, optimiser) = (Rule::mdgl(), Optimiser::default());
+    let (rule, optimiser) = (Rule::mdgl(), Optimiser::fig_3c());
     let ranks = Rank::all(2, &model, &own, Some(Training { rule: &rule, optimiser: &optimiser }));
     let against = |other: &Rank<'_, f32>| {
         let theirs = other.sharing().begin().unwrap().1;
@@ -221,7 +221,7 @@ fn ranks_that_do_not_mean_the_same_are_named() {
     trained.set_bias("out", &[0.0, 1e-7]).unwrap();
     assert_eq!(against(&second(&trained, &own, training)), "messages[1].weights");
     let nonlocal = Rule::nl_mdgl();
-    let slow = Optimiser { l1: 0.5, ..Optimiser::default() };
+    let slow = Optimiser { l1: 0.5, ..Optimiser::fig_3c() };
     assert_eq!(
         against(&second(&model, &own, Some(Training { rule: &rule, optimiser: &slow }))),
         "messages[1].rule and optimiser"
@@ -246,7 +246,7 @@ fn ranks_that_do_not_mean_the_same_are_named() {
 #[test]
 fn messages_damaged_missing_or_out_of_order_are_refused() {
     let (model, target) = (model::<f32>(), target(40, Value::Null));
-    let (rule, optimiser) = (Rule::eprop().online(), Optimiser::default());
+    let (rule, optimiser) = (Rule::eprop().online(), Optimiser::fig_3c());
     let ranks = Rank::all(2, &model, &target, Some(Training { rule: &rule, optimiser: &optimiser }));
     assert!(matches!(answer(&ranks, |_| ()), Ok(Turnout::Trained(..))));
     assert_eq!(path_of(answer(&ranks, |messages| drop(messages.pop()))), "messages");

@@ -37,7 +37,7 @@ fn descent() -> Optimiser {
     Optimiser {
         method: Method::GradientDescent { learning_rate: 0.5.into() },
         l1: 0.02,
-        ..Optimiser::default()
+        ..Optimiser::fig_3c()
     }
 }
 
@@ -100,7 +100,7 @@ fn stream_is_block<F: Real>(shape: &Shape, delay: usize, set: Instructions) {
     let cancel = AtomicBool::new(false);
     let recording = simulate(&case.model, &case.batch, Record::default(), &workers, &cancel).unwrap();
     for rule in rules() {
-        for optimiser in [Optimiser::default(), descent()] {
+        for optimiser in [Optimiser::fig_3c(), descent()] {
             let mut stream = Stream::with_instructions(&case.model, &rule, &optimiser, 0, set).unwrap();
             let (spikes, readout, loss) = trial.run(&mut stream, 0..case.batch.steps);
             let events = recording.spikes.iter().map(|event| (event.step, event.unit));

@@ -104,7 +104,7 @@ fn threads_agree(class: Instructions) {
         let (trials, steps) = if crate::shared::carries_influence(name) { (6, 10) } else { (34, 14) };
         let batches: Vec<_> = (0..100).map(|iteration| batch_of(trials, steps, 300.0, iteration)).collect();
         let train = |threads, set| {
-            trained_on::<f32>(&batches, threads, set, &Optimiser::default(), &rule).to_safetensors().unwrap()
+            trained_on::<f32>(&batches, threads, set, &Optimiser::fig_3c(), &rule).to_safetensors().unwrap()
         };
         let expected = train(1, class);
         assert!(expected != model::<f32>().to_safetensors().unwrap(), "{name} has learnt nothing");
@@ -134,7 +134,7 @@ fn runs_without_fused_products_do_not_depend_on_threads() {
 
 #[test]
 fn signs_hold_and_what_is_frozen_or_not_plastic_stays() {
-    let optimiser = Optimiser { frozen: vec!["lif->lif".into()], temperature: 1e-4, ..Optimiser::default() };
+    let optimiser = Optimiser { frozen: vec!["lif->lif".into()], temperature: 1e-4, ..Optimiser::fig_3c() };
     let (before, after) = (model::<f64>(), trained::<f64>(2, best(), &optimiser, &Rule::mdgl(), 20));
     for name in ["lif->lif", "alif->lif"] {
         assert_eq!(before.weights(name).unwrap(), after.weights(name).unwrap(), "{name}");
@@ -152,7 +152,7 @@ fn signs_hold_and_what_is_frozen_or_not_plastic_stays() {
 /// With a learning rate at which every weight dies, rewiring brings all of the mask back at 1e−12.
 #[test]
 fn dead_synapses_restart() {
-    let big = |rewiring| Optimiser { l1: 1e4, rewiring, ..Optimiser::default() };
+    let big = |rewiring| Optimiser { l1: 1e4, rewiring, ..Optimiser::fig_3c() };
     let alive = |model: &Model<f64>| {
         let weights = model.weights("lif->alif").unwrap();
         weights.iter().filter(|w| **w != 0.0).map(|w| w.abs()).collect::<Vec<_>>()
@@ -165,7 +165,7 @@ fn dead_synapses_restart() {
 /// Adam's first step is lr · g/(|g| + ε/√(1−β₂)): lr towards −gradient for every parameter; then l1.
 #[test]
 fn first_adam_step_has_the_size_of_the_learning_rate() {
-    let optimiser = Optimiser { l1: 0.0, rewiring: false, ..Optimiser::default() };
+    let optimiser = Optimiser { l1: 0.0, rewiring: false, ..Optimiser::fig_3c() };
     let (before, after) = (model::<f64>(), trained::<f64>(1, best(), &optimiser, &Rule::bptt(), 1));
     let workers = Workers::new(1).unwrap();
     let (batch, objective) = (batch(0), objective());
@@ -190,7 +190,7 @@ fn first_adam_step_has_the_size_of_the_learning_rate() {
 fn gradient_descent_with_decay_and_clipping() {
     let method = Method::GradientDescent { learning_rate: 0.1.into() };
     let decay = Some(Decay { factor: 0.5, every: 1 });
-    let plain = Optimiser { method, l1: 0.0, rewiring: false, ..Optimiser::default() };
+    let plain = Optimiser { method, l1: 0.0, rewiring: false, ..Optimiser::fig_3c() };
     let first = trained::<f64>(1, best(), &plain, &Rule::eprop(), 1);
     let clipped = Optimiser { clip_norm: Some(1e-3), ..plain.clone() };
     let clipped = trained::<f64>(1, best(), &clipped, &Rule::eprop(), 1);
@@ -213,7 +213,7 @@ fn gradient_descent_with_decay_and_clipping() {
 
 #[test]
 fn files_hold_the_weights_and_the_network() {
-    let model = trained::<f32>(1, best(), &Optimiser::default(), &Rule::mdgl(), 3);
+    let model = trained::<f32>(1, best(), &Optimiser::fig_3c(), &Rule::mdgl(), 3);
     let bytes = model.to_safetensors().unwrap();
     assert_eq!(precision(&bytes).unwrap(), "f32");
     let loaded = Model::<f32>::from_safetensors(&bytes).unwrap();
@@ -299,7 +299,7 @@ fn restless() -> Optimiser {
         l1: 0.05,
         temperature: 1e-6,
         decay: Some(Decay { factor: 0.5, every: 2 }),
-        ..Optimiser::default()
+        ..Optimiser::fig_3c()
     }
 }
 
@@ -426,7 +426,7 @@ fn a_list_of_two_signs_is_two_units() {
 #[test]
 fn golden_hashes() {
     let hash = |rule: &Rule, set| {
-        let model = trained::<f32>(2, set, &Optimiser::default(), rule, 10);
+        let model = trained::<f32>(2, set, &Optimiser::fig_3c(), rule, 10);
         let names = model.network().projections().iter().map(|synapses| synapses.name());
         let weights = names.flat_map(|name| model.weights(name).unwrap());
         let bytes = weights.flat_map(|w: f32| w.to_le_bytes());

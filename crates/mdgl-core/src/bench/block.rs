@@ -316,12 +316,12 @@ impl<F: Dispatch> TrialBlock<F> {
 
 /// A step of Fig. 3C's optimiser, rewiring aside.
 pub fn optimise<F: Real>(model: &Model<F>, gradients: &Gradients<F>) -> Model<F> {
-    optimiser::step(model, &Optimiser::default(), gradients, 1).expect("memory for a copy of the model")
+    optimiser::step(model, &Optimiser::fig_3c(), gradients, 1).expect("memory for a copy of the model")
 }
 
 /// Rewiring of dead synapses.
 pub fn rewire<F: Real>(model: &mut Model<F>) {
-    optimiser::rewire(model, &Optimiser::default(), 1);
+    optimiser::rewire(model, &Optimiser::fig_3c(), 1);
 }
 
 fn evaluate_loss<F: Real>(

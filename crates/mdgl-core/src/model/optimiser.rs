@@ -83,7 +83,7 @@ fn is_zero(x: &f64) -> bool {
 }
 
 impl Default for Optimiser {
-    /// Fig. 3C: Adam at 0.0025, l1 0.01, rewiring.
+    /// Plain Adam at 0.0025.
     fn default() -> Self {
         Self {
             method: Method::Adam {
@@ -92,9 +92,9 @@ impl Default for Optimiser {
                 beta2: 0.999,
                 epsilon: 1e-8,
             },
-            l1: 0.01,
+            l1: 0.0,
             temperature: 0.0,
-            rewiring: true,
+            rewiring: false,
             weight_decay: 0.0,
             learning_rate_factors: BTreeMap::new(),
             decay: None,
@@ -121,6 +121,11 @@ const KEYS: [&str; 10] = [
 ];
 
 impl Optimiser {
+    /// That of Fig. 3C: Adam at 0.0025, l1 0.01, rewiring.
+    pub fn fig_3c() -> Self {
+        Self { l1: 0.01, rewiring: true, ..Self::default() }
+    }
+
     /// Reads one, with [`Self::default`] for what was left out.
     ///
     /// # Errors

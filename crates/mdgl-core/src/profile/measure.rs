@@ -397,7 +397,7 @@ mod tests {
         let mut workers = Workers::new(threads).unwrap().with_layout(layout);
         let cancel = AtomicBool::new(false);
         with_constants(tau, |model, assignment| {
-            let optimiser = Optimiser::default();
+            let optimiser = Optimiser::fig_3c();
             profile(
                 model,
                 assignment,
@@ -523,7 +523,7 @@ mod tests {
         with(|model, assignment| {
             for (iterations, every, path) in [(0, 1, "options.iterations"), (1, 0, "options.every")] {
                 let options = ProfileOptions { iterations, every, peaks: false };
-                let optimiser = Optimiser::default();
+                let optimiser = Optimiser::fig_3c();
                 let error = profile(
                     model,
                     assignment,

@@ -618,7 +618,7 @@ mod tests {
         let network = Network::new(serde_json::from_value(description).unwrap()).unwrap();
         let mut model = Model::<f32>::new(Arc::new(network)).unwrap();
         let rule = Rule::mdgl().online();
-        let mut stream = Stream::new(&model, &rule, &Optimiser::default(), 1).unwrap();
+        let mut stream = Stream::new(&model, &rule, &Optimiser::fig_3c(), 1).unwrap();
         let mut spikes = 0;
         let mut run = |stream: &mut Stream<f32>, steps: usize| {
             for t in 0..steps {
