@@ -101,7 +101,7 @@ test('training with a rule in TypeScript is training with the engine’s', async
       for (const [key, value] of Object.entries(wanted)) {
         const given = found[key as keyof typeof found]
         if (typeof value === 'number') t.true(Math.abs((given as number) - value) <= 1e-9 * Math.abs(value), key)
-        else t.is(given, value)
+        else t.deepEqual(given, value)
       }
     }
     const weights = own.weights.get('cells->cells').values

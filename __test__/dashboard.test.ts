@@ -386,7 +386,7 @@ test('a browser sees the run, steers it, and finds it again', async t => {
   await page.selectOption('#channel-name', 'inhibitory->excitatory')
   await page.fill('#channel-factor', '0')
   await page.click('#set-channel')
-  await page.waitForFunction(() => document.querySelector('#connection')?.textContent === 'live')
+  await page.waitForFunction(() => !/factor/.test(document.querySelector('#connection')?.textContent ?? ''))
   for (let tries = 0; tries < 50; tries++) {
     const lines = jsonLines(await readFile(join(out, 'interventions.jsonl'), 'utf8'))
     if (lines.some(line => line.channel === 'inhibitory->excitatory' && line.factor === 0)) break

@@ -29,7 +29,7 @@ export async function limited(limit: string, args: readonly string[]): Promise<O
 }
 
 /**
- * A task of twelve units and a few synapses, so that a checkpoint of it is a few thousand bytes; more of its options, and what its batch does
+ * A task of 22 units and some dozens of synapses, so that a checkpoint of it is a few thousand bytes; more of its options, and what its batch does
  * first.
  */
 export async function tinyTask(folder: string, { input = '', projection = '', batch = '' } = {}): Promise<string> {
@@ -41,7 +41,7 @@ export async function tinyTask(folder: string, { input = '', projection = '', ba
 import { network } from ${library}
 export default {
   name: 'tiny', loss: { kind: 'cross-entropy' }, optimiser: { kind: 'adam' }, iterations: 12, batchSize: 2, validateEvery: 6,
-  network: ({ seed }) => network({ seed }).input('in', 4${input}).lif('cells', 6, { threshold: 0.05 }).readout('out', 2)
+  network: ({ seed }) => network({ seed }).input('in', 4${input}).lif('cells', 16, { threshold: 0.05 }).readout('out', 2)
     .project('in', 'cells', { density: 1${projection} }).project('cells', 'out', { density: 1 }).build(),
   batch: async ({ size, split, iteration }) => {
     ${batch}
