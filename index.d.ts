@@ -257,6 +257,16 @@ export interface Input {
   analogue?: Float64Array | Float32Array
 }
 
+/** Inputs in transit, those of the last step first. */
+export interface InputsInTransit {
+  /** In threes: steps before the last one, input unit, number of events. */
+  events: Uint32Array
+  /** In pairs: steps before the last one, input unit of each value. */
+  places: Uint32Array
+  /** Analogue values. */
+  values: Float32Array | Float64Array
+}
+
 /** The instruction set in use, as `MDGL_SIMD` names it. */
 export declare function instructionSet(): string
 
@@ -353,6 +363,8 @@ export interface ProjectionValues {
   pre: Uint32Array
   /** Postsynaptic indices. */
   post: Uint32Array
+  /** Steps from a spike to its effect, of all synapses or of each. */
+  delays: Uint32Array
   /** Number of presynaptic units. */
   rows: number
   /** Number of postsynaptic units. */
@@ -437,6 +449,8 @@ export interface StreamState {
   spikes: Uint32Array
   /** Earlier spikes that a delay has not delivered yet, in pairs: steps before the last one, neuron. */
   inTransit: Uint32Array
+  /** Inputs that a delay has not delivered yet, where the network has such delays. */
+  inputsInTransit?: InputsInTransit
   /** y without bias. */
   readout: Float32Array | Float64Array
   /** The traces of all learning synapses. */

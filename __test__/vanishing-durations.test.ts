@@ -5,6 +5,7 @@ import test from 'ava'
 import {
   type Batch,
   binnedEvents,
+  type Delay,
   delayedXor,
   evaluate,
   evidenceAccumulation,
@@ -49,6 +50,8 @@ const base = () =>
     .project('in', 'cells', { density: 1 })
     .project('cells', 'cells', { density: 1 })
     .project('cells', 'out', { density: 1 })
+
+const delayed = (delay: Delay) => base().project('in', 'cells', { name: 'again', density: 1, delay }).build()
 
 const model = Model.create(base().build())
 const classes: Loss = { kind: 'cross-entropy' }
@@ -130,9 +133,27 @@ const rows: readonly Row[] = [
     zero: true
   },
   {
-    of: ['network/description.ts delay', 'network/builder.ts delay'],
+    of: [],
     path: 'projections.again.delay',
     give: ms => base().project('cells', 'cells', { name: 'again', density: 1, delay: ms }),
+    zero: false
+  },
+  {
+    of: ['network/description.ts low'],
+    path: 'projections.again.delay.low',
+    give: ms => delayed({ scheme: 'uniform', low: ms, high: 9 }),
+    zero: false
+  },
+  {
+    of: ['network/description.ts high'],
+    path: 'projections.again.delay.high',
+    give: ms => delayed({ scheme: 'uniform', low: 1, high: ms }),
+    zero: false
+  },
+  {
+    of: ['network/description.ts mean'],
+    path: 'projections.again.delay.mean',
+    give: ms => delayed({ scheme: 'normal', mean: ms, standardDeviation: 1 }),
     zero: false
   },
   {

@@ -23,6 +23,7 @@ export type { RunOptions } from './engine/engine-session.js'
 export * from './interchange/index.js'
 export { type Biases, Model, type ModelOptions, type SaveOptions, type Weights } from './model/model.js'
 export {
+  type InputsInTransit,
   type OnlineRuleName,
   OnlineSession,
   type PopulationNames,
@@ -59,6 +60,8 @@ export type {
   Channel,
   Connections,
   Conventions,
+  Delay,
+  DelayDistribution,
   Distance,
   Distribution,
   ExponentialKernel,

@@ -1,13 +1,14 @@
 import type { Model } from '../model/model.js'
+import type { ProjectionValues } from '../model/projection-values.js'
 import type {
   InputPopulation,
   Parameter,
   Population,
-  Projection,
   Readout,
-  WholeDescription
+  WholeDescription,
+  WholeProjection
 } from '../network/description.js'
-import { delaySteps, inMs } from '../network/duration.js'
+import { inMs, stepsIn } from '../network/duration.js'
 import { invalid } from '../support/error.js'
 import { isFloat32Array } from '../support/recognise.js'
 import {
@@ -118,28 +119,52 @@ function inSeconds(milliseconds: NirArray): NirArray {
   return { ...milliseconds, data: milliseconds.data.map(ms => ms / MS_PER_SECOND) }
 }
 
-/** Sender, the delay of more than one step, the weights, receiver. */
-function addProjection(draft: GraphDraft, model: Model, projection: Projection): void {
-  const { from, to, name = `${from}->${to}`, plastic = true } = projection
+/** Sender, the delay of more than one step, the weights, receiver; a path of its own for each number of steps. */
+function addProjection(draft: GraphDraft, model: Model, projection: WholeProjection): void {
+  const { from, to, name, plastic } = projection
+  const { dt, inputs } = model.description
   const { pre, post, values, shape } = model.weights.get(name)
+  const groups = bySteps(model.weights.delays(name), dt)
+  // An input event of one step acts in its own.
+  const least = inputs.some(input => input.name === from) ? 1 : 0
+  for (const [steps, own] of groups) {
+    const wanted = groups.size > 1 ? `${name} (${steps} steps)` : name
+    const linear = linearNode({ pre, post, values, shape }, own, { name: wanted, plastic })
+    const seconds = inMs(steps - least, dt) / MS_PER_SECOND
+    const node: NirNode = { type: 'Delay', arrays: { delay: each(seconds, shape[0]) } }
+    const delayed = steps > 1 ? ([[`${wanted}.delay`, node]] as const) : []
+    draft.path(from, [...delayed, [wanted, linear]], to)
+  }
+}
+
+/** Synapses by their delay in steps; of a projection without synapses one group that has none. */
+function bySteps(delays: Float64Array, dt: number): Map<number, number[]> {
+  const groups = new Map<number, number[]>(delays.length === 0 ? [[1, []]] : [])
+  delays.forEach((delay, i) => {
+    const steps = stepsIn(delay, dt)
+    const group = groups.get(steps)
+    if (group === undefined) groups.set(steps, [i])
+    else group.push(i)
+  })
+  return groups
+}
+
+/** Some synapses of a projection as a matrix. */
+function linearNode(
+  { pre, post, values, shape }: Pick<ProjectionValues, 'pre' | 'post' | 'values' | 'shape'>,
+  own: readonly number[],
+  kept: Omit<ProjectionNote, 'silent'>
+): NirNode {
   const [senders, receivers] = shape
   const matrix = isFloat32Array(values) ? new Float32Array(senders * receivers) : new Float64Array(senders * receivers)
-  values.forEach((value, i) => {
-    matrix[(post[i] ?? 0) * senders + (pre[i] ?? 0)] = value
-  })
-  const silent = Array.from(values.keys()).filter(i => values[i] === 0)
+  for (const i of own) matrix[(post[i] ?? 0) * senders + (pre[i] ?? 0)] = values[i] ?? 0
+  const silent = own.filter(i => values[i] === 0)
   const note: ProjectionNote = {
-    name,
-    plastic,
+    ...kept,
     ...(silent.length > 0 && { silent: [silent.map(i => pre[i] ?? 0), silent.map(i => post[i] ?? 0)] })
   }
   const weight = { data: matrix, shape: [receivers, senders] }
-  const linear: NirNode = { type: 'Linear', arrays: { weight }, note: JSON.stringify(note) }
-  const steps = delaySteps(projection, model.description)
-  const seconds = inMs(steps, model.description.dt) / MS_PER_SECOND
-  const delay: NirNode = { type: 'Delay', arrays: { delay: each(seconds, senders) } }
-  const delayed = steps > 1 ? ([[`${name}.delay`, delay]] as const) : []
-  draft.path(from, [...delayed, [name, linear]], to)
+  return { type: 'Linear', arrays: { weight }, note: JSON.stringify(note) }
 }
 
 /** A readout's bias acts behind its filter, so it stands there. */

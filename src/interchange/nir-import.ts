@@ -204,7 +204,6 @@ class GraphReader {
   /** A projection for each number of steps that spikes take along a path. */
   #project(path: NirPath, taken: Set<string | undefined>): Projection[] {
     const { from, to } = path
-    const direct = this.#type(from) === 'Input' || this.#type(to) === 'LI'
     if (this.#type(from) === 'Input' && this.#type(to) === 'LI') {
       throw invalid(`nodes.${to}`, `an LI node that Input '${from}' feeds`, 'one that cells feed')
     }
@@ -216,7 +215,7 @@ class GraphReader {
       this.#graph.nodes.get(synapses.matrix ?? '')?.note,
       `nodes.${synapses.matrix}.metadata`
     )
-    const groups = this.#byDelay(synapses, path, direct)
+    const groups = this.#byDelay(synapses, path)
     addSilent(groups, note, synapses)
     return [...groups].map(([steps, { pre, post, values }]) => {
       const wanted = note.name ?? synapses.matrix ?? `${from}->${to}`
@@ -227,16 +226,19 @@ class GraphReader {
     })
   }
 
-  #byDelay({ pre, post, values, delays }: NirSynapses, path: NirPath, direct: boolean): Map<number, Lists> {
+  /** Without a delay an input acts in its own step, which is one step here, and a spike in the next. */
+  #byDelay({ pre, post, values, delays }: NirSynapses, path: NirPath): Map<number, Lists> {
+    const isInput = this.#type(path.from) === 'Input'
     const groups = new Map<number, Lists>()
     const delay = `nodes.${path.through.find(name => this.#type(name) === 'Delay')}.delay`
     values.forEach((value, i) => {
       const steps = toSteps(this.#toMs(delays[i] ?? 0), this.#dt, delay)
-      if (direct && steps > 0) {
-        throw invalid(delay, delays[i], `0 steps from an Input or to an LI node ('${path.to}')`)
+      if (this.#type(path.to) === 'LI' && steps > 0) {
+        throw invalid(delay, delays[i], `0 steps to an LI node ('${path.to}')`)
       }
-      const group = groups.get(Math.max(steps, 1)) ?? noSynapses()
-      groups.set(Math.max(steps, 1), group)
+      const own = isInput ? steps + 1 : Math.max(steps, 1)
+      const group = groups.get(own) ?? noSynapses()
+      groups.set(own, group)
       addSynapse(group, pre[i] ?? 0, post[i] ?? 0, value)
     })
     return groups

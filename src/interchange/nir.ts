@@ -28,7 +28,8 @@ export interface NirOptions<P extends Precision> {
  * |---|---|
  * | input | `Input` |
  * | projection | `Linear`, W[receiver][sender], 0 where there is no synapse |
- * | its delay of d > 1 steps | `Delay` of d · dt before it; one step, the least there is here, needs none |
+ * | its delay of d > 1 steps | `Delay` of d · dt before it, from an input of (d − 1) · dt; one step, the least there is here, needs none |
+ * | delays that differ by synapse | `Delay` and `Linear` for each number of steps, `name (3 steps)` |
  * | LIF population | `LIF`, r 1, v_leak 0, v_reset 0 |
  * | current-based LIF population | `CubaLIF`, r 1, w_in 1/(1 − α_s), v_leak 0, v_reset 0 |
  * | readout | `LI`, r 1, v_leak 0; with a bias `Affine` of the identity behind it; `Output` |
@@ -106,7 +107,7 @@ async function encode(model: Model, source: string): Promise<Bytes> {
  * to whole ones, at least one between cells; graphs in the graph are dissolved. Cells have no refractory period.
  *
  * Refused by name: every other node (`CubaLI`, `IF`, `Conv2d`, …), v_leak or v_reset other than 0, a bias before cells or
- * before an `LI` node, an `LI` node with several time constants or one that feeds cells, two matrices in a row, a delay from an input or to a
+ * before an `LI` node, an `LI` node with several time constants or one that feeds cells, two matrices in a row, a delay to a
  * readout, an `Output` of weights without `LI`.
  *
  * @example

@@ -219,6 +219,37 @@ export interface Connections {
   readonly values: NumberList
 }
 
+/**
+ * Delays of a projection's synapses: one for all, one per synapse in the order of {@link Connections}, or drawn from the network's seed. A delay
+ * is rounded to whole steps of `dt`, from one to 10 000: with d steps a spike of step t drives its target at step t + d. An input event
+ * of step t acts at step t + d − 1, with one step in its own, as without a delay. Projections to readouts have one step.
+ *
+ * What arrives along a synapse by a modulatory channel meets the eligibility of d steps before. Estimators that carry influences forwards
+ * (`'rtrl'`, `'snap1'`, `'uoro'`, `'kf-rtrl'`) know no delay of more than one step.
+ */
+export type Delay = number | NumberList | DelayDistribution
+
+/**
+ * Delays drawn independently, one for each pair of units: which other pairs have a synapse does not change it. {@link Weights.delays} tells them.
+ */
+export type DelayDistribution =
+  | {
+      /** Every number of steps from `low` to `high`, both included, with the same probability. */
+      readonly scheme: 'uniform'
+      /** In ms, rounded to whole steps, at least one. */
+      readonly low: number
+      /** In ms, rounded to whole steps, at least `low`. */
+      readonly high: number
+    }
+  | {
+      /** Normal delays, rounded to whole steps; one of less than half a step is drawn again. */
+      readonly scheme: 'normal'
+      /** In ms, not rounded, at least half a step. */
+      readonly mean: number
+      /** In the same unit, above 0. */
+      readonly standardDeviation: number
+    }
+
 /** Synapses from one population to another, drawn or listed. */
 export interface Projection<Name extends string = string, From extends string = string, To extends string = string> {
   /** Unique among projections. Default `from->to`. */
@@ -251,12 +282,8 @@ export interface Projection<Name extends string = string, From extends string = 
    * `{ scheme: 'normal', standardDeviation: 1, scaling: 'in-degree' }`.
    */
   readonly initialise?: Initialise
-  /**
-   * In ms, rounded to whole steps of `dt`, at least one: a spike of step t drives its target at step t + d. Default one step. Only projections
-   * between populations have more, up to 10 000 steps; of these, what arrives along a synapse by a modulatory channel meets the
-   * eligibility of d steps before.
-   */
-  readonly delay?: number
+  /** Delay of its synapses: see {@link Delay}. Default one step. */
+  readonly delay?: Delay
   /** Whether training changes it. Default true. */
   readonly plastic?: boolean
 }
@@ -461,8 +488,8 @@ export interface WholeProjection<Name extends string = string, From extends stri
   extends Projection<Name, From, To> {
   /** Unique among projections. */
   readonly name: Name
-  /** In ms, whole steps of `dt`. */
-  readonly delay: number
+  /** Delay of its synapses, every duration a number of whole steps of `dt`. */
+  readonly delay: Delay
   /** Whether training changes it. */
   readonly plastic: boolean
 }

@@ -19,6 +19,7 @@ import { invalid } from '../support/error.js'
 import { deepFreeze } from '../support/freeze.js'
 import { plainCopy, plainText } from '../support/plain.js'
 import { drawn } from './connectivity.js'
+import { delays } from './delays.js'
 import type {
   CellType,
   Channel,
@@ -37,11 +38,10 @@ import type {
   WholeDescription,
   WholeProjection
 } from './description.js'
-import { inMs, roundToSteps, timeConstant, timeConstantOrNone, toPositiveSteps } from './duration.js'
+import { roundToSteps, timeConstant, timeConstantOrNone } from './duration.js'
 import { finiteNumbers, indices } from './number-lists.js'
 
 const MOST_UNITS = 2 ** 24
-const MOST_DELAY = 10_000
 
 /** Each neuron model and its parameters, in a description's order. Must agree with the engine's. */
 const MODELS: Readonly<Record<Population['model'], readonly ParameterName[]>> = {
@@ -246,13 +246,13 @@ export function addProjection(draft: Draft, given: Projection): Draft {
   const from = find([...draft.inputs, ...draft.populations], given.from, `${path}.from`)
   const fromInput = draft.inputs.some(input => input.name === from.name)
   const to = find([...draft.populations, ...(fromInput ? [] : draft.readouts)], given.to, `${path}.to`)
-  const isReadout = draft.readouts.some(readout => readout.name === to.name)
+  const drawnOrListed = synapses(given, from.size, to.size, path)
   const part = {
     name,
     from: from.name,
     to: to.name,
-    ...synapses(given, from.size, to.size, path),
-    delay: delay(given.delay, draft, fromInput || isReadout, `${path}.delay`),
+    ...drawnOrListed,
+    delay: delays(given.delay, draft.dt, drawnOrListed.connections?.pre.length, `${path}.delay`),
     plastic: flag(orDefault(given.plastic, true), `${path}.plastic`)
   }
   return { ...draft, projections: [...draft.projections, part] }
@@ -385,7 +385,7 @@ function sign(value: Sign, size: number, path: string): Sign {
   return { excitatory, inhibitory, shuffled: flag(orDefault(counts.shuffled, false), `${path}.shuffled`) }
 }
 
-function synapses(given: Projection, pre: number, post: number, path: string) {
+function synapses(given: Projection, pre: number, post: number, path: string): Partial<Projection> {
   if (given.connections === undefined) return drawn(given, path)
   const beside = DRAWN.find(name => given[name] !== undefined)
   if (beside !== undefined)
@@ -401,14 +401,4 @@ function connections(given: Connections, pre: number, post: number, path: string
     post: indices(given.post, post, `${path}.post`, senders.length),
     values: finiteNumbers(given.values, `${path}.values`, senders.length)
   }
-}
-
-/** A projection's delay in ms, rounded to whole steps: one, or between populations more. */
-function delay(given: unknown, { dt }: Draft, oneStep: boolean, path: string): number {
-  const steps = toPositiveSteps(orDefault(given, dt), dt, path)
-  if (oneStep && steps > 1) {
-    throw invalid(path, given, `one step (${dt} ms): only projections between populations have longer delays`)
-  }
-  if (steps > MOST_DELAY) throw invalid(path, given, `at most ${MOST_DELAY} steps of ${dt} ms`)
-  return inMs(steps, dt)
 }

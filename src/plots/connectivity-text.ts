@@ -1,4 +1,5 @@
-import type { Initialise, Projection } from '../network/description.js'
+import { isNumberList } from '../network/delays.js'
+import type { Delay, Initialise, Projection } from '../network/description.js'
 
 /** How a projection's synapses are drawn, or how many are listed. */
 export function synapsesText(projection: Projection): string {
@@ -14,6 +15,21 @@ export function synapsesText(projection: Projection): string {
   if (distance === undefined) return p
   const middle = distance.midpoint === undefined ? '' : ` about ${distance.midpoint}`
   return `${p}, falling with distance (${distance.profile}, width ${distance.width} sites${middle})`
+}
+
+/** How long a projection's spikes take. */
+export function delayText(delay: Delay): string {
+  if (typeof delay === 'number') return `${delay} ms`
+  if (isNumberList(delay)) {
+    const [least, most] = Array.from(delay).reduce(
+      ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
+      [Number.POSITIVE_INFINITY, 0]
+    )
+    return least > most ? 'none' : `listed, ${least} to ${most} ms`
+  }
+  return delay.scheme === 'uniform'
+    ? `uniform (${delay.low} to ${delay.high} ms)`
+    : `normal (mean ${delay.mean} ms, sd ${delay.standardDeviation} ms)`
 }
 
 /** How a projection's weights start. */

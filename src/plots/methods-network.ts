@@ -1,5 +1,5 @@
 import type { NetworkDescription, Population, Projection } from '../network/description.js'
-import { initialText, synapsesText } from './connectivity-text.js'
+import { delayText, initialText, synapsesText } from './connectivity-text.js'
 import { type Equation, type Paragraph, parameter, sequence } from './methods-text.js'
 import { named, type Work } from './references.js'
 
@@ -146,7 +146,7 @@ function connectivityMethods(
     const { name, from, to, connections, initialise, delay, plastic } = projection
     const start =
       connections === undefined && initialise !== undefined ? `, ${initialText(initialise)} initial weights` : ''
-    const late = delay === undefined || delay === dt ? '' : `, delay ${delay} ms`
+    const late = delay === undefined || delay === dt ? '' : `, delay ${delayText(delay)}`
     return `${name ?? `${from}->${to}`} (${synapsesText(projection)}${start}${late}${plastic === false ? ', fixed' : ''})`
   })
   const signed = populations.some(({ sign = 'free' }) => sign !== 'free')

@@ -6,7 +6,7 @@ import type { Provenance } from '../runs/provenance.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import type { RunConfig, StoredRun } from '../runs/run-folder.js'
 import type { Schedule } from '../task/schedule.js'
-import { initialText, synapsesText } from './connectivity-text.js'
+import { delayText, initialText, synapsesText } from './connectivity-text.js'
 import { parameter } from './methods-text.js'
 
 /** A table of a report: rows of cells, the first of which names its row. */
@@ -98,7 +98,7 @@ function projectionsTable({ network }: RunConfig): ReportTable {
     const { name, from, to, connections, initialise, delay = dt, plastic } = projection
     const start = connections !== undefined ? 'listed' : initialise === undefined ? '' : initialText(initialise)
     const trained = plastic === false ? 'fixed' : 'trained'
-    return [name ?? `${from}->${to}`, synapsesText(projection), start, `${delay} ms`, trained]
+    return [name ?? `${from}->${to}`, synapsesText(projection), start, delayText(delay), trained]
   })
   return { title: 'Projections', head: ['projection', 'synapses', 'initial weights', 'delay', ''], rows }
 }

@@ -249,7 +249,7 @@ export const calls: Readonly<Record<string, Call>> = {
     {
       name: 'p',
       connections: { pre: new Uint32Array([0, 1]), post: [0, 2], values: Float32Array.of(0.1, -0.2) },
-      delay: 1,
+      delay: Float32Array.of(1, 3),
       plastic: true
     }
   ]),

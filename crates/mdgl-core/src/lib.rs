@@ -29,7 +29,7 @@ mod run;
 mod simulate;
 mod single;
 
-pub use batch::encode::StepInput;
+pub use batch::encode::{InputsInTransit, StepInput};
 pub use batch::loss::{self, Loss, LossTerm, Objective, Regulariser};
 pub use batch::{ClassWindow, DrawKey, EncodedBatch, Event, Input, RateSegment, Targets};
 pub use description::NetworkDescription;

@@ -1,5 +1,7 @@
 //! Input of one block of trials: events drawn or given, sorted by step, lanes packed into masks.
 
+use std::collections::VecDeque;
+use std::mem::take;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
@@ -77,6 +79,12 @@ impl EntryLists {
     pub fn bytes(&self) -> usize {
         bytes_of(&self.start) + bytes_of(&self.entries)
     }
+    /// Drops the lists from a step on.
+    pub fn truncate_at(&mut self, step: usize) {
+        while self.start.len() > 1 && self.forgotten + self.start.len() - 1 > step {
+            self.take_back();
+        }
+    }
     /// Removes the last step's list.
     pub fn take_back(&mut self) {
         self.start.pop();
@@ -133,12 +141,29 @@ pub(crate) struct BlockInput<F: Scalar> {
     /// Number of input units.
     pub units: usize,
     pub events: EntryLists,
-    /// The first step of the input: 0, but for a stream's.
+    /// The first step of the analogue input: 0, but for a stream's.
     first: usize,
+    /// Of a stream: how many earlier steps delays reach back to, and their analogue values, oldest first.
+    reach: usize,
+    earlier: VecDeque<Values<F>>,
     /// Units with analogue values, and the values `[step][such unit]`.
     pub analogue_units: Vec<u32>,
     pub analogue: Vec<Block<F>>,
     scratch: Scratch,
+}
+
+/// Analogue values of a step: units, and a value of each.
+type Values<F> = (Vec<u32>, Vec<Block<F>>);
+
+/// Inputs of a stream that delays have not delivered yet, those of the last step (0 steps before it) first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InputsInTransit<F> {
+    /// Steps before the last one, unit among all input units, number of events.
+    pub events: Vec<[u32; 3]>,
+    /// Steps before the last one, unit, of each analogue value.
+    pub places: Vec<[u32; 2]>,
+    /// The analogue values.
+    pub values: Vec<F>,
 }
 
 /// Input of one population in one step of a stream.
@@ -207,12 +232,18 @@ impl<F: Scalar> BlockInput<F> {
         self.scratch.pack(batch.steps, units, &mut self.events, cancel)
     }
 
-    /// Fills in one step of a stream, in the first lane; the inputs have been checked.
+    /// Fills in one step of a stream, in the first lane; the inputs have been checked. Earlier steps stay as far as delays reach.
     ///
     /// # Errors
     /// [`crate::Error::Memory`].
     pub fn encode_step(&mut self, network: &Network, step: usize, inputs: &[StepInput<'_>]) -> Result<()> {
         let units = network.input_units();
+        if self.reach > 0 && self.first < step {
+            self.earlier.push_back((take(&mut self.analogue_units), take(&mut self.analogue)));
+            while self.earlier.len() > self.reach {
+                self.earlier.pop_front();
+            }
+        }
         self.empty(units, 1)?;
         for (population, input) in inputs.iter().enumerate() {
             let offset = network.input_offset(population) as u32;
@@ -223,17 +254,24 @@ impl<F: Scalar> BlockInput<F> {
                 }
                 StepInput::Analogue(values) => {
                     for (unit, &value) in (offset..).zip(*values) {
-                        let mut block = Block::ZERO;
-                        block.0[0] = F::from_f64(value);
                         self.analogue_units.push(unit);
-                        self.analogue.push(block);
+                        self.analogue.push(first_lane(F::from_f64(value)));
                     }
                 }
             }
         }
-        self.scratch.pack(1, units, &mut self.events, &AtomicBool::new(false))?;
-        self.events.begin_at(step);
         self.first = step;
+        if self.reach == 0 {
+            self.scratch.pack(1, units, &mut self.events, &AtomicBool::new(false))?;
+            self.events.begin_at(step);
+            return Ok(());
+        }
+        let mut own = EntryLists::default();
+        self.scratch.pack(1, units, &mut own, &AtomicBool::new(false))?;
+        self.events.truncate_at(step);
+        self.events.forget_before(step.saturating_sub(self.reach));
+        self.events.reserve_step(own.at(0).len())?;
+        self.events.push_step(own.at(0));
         Ok(())
     }
 
@@ -250,11 +288,54 @@ impl<F: Scalar> BlockInput<F> {
         Ok(())
     }
 
-    /// The analogue values of a step, one per unit of [`Self::analogue_units`].
+    /// The units with analogue values in a step, and the value of each.
     #[inline(always)]
-    pub fn analogue_at(&self, step: usize) -> &[Block<F>] {
+    pub fn analogue_at(&self, step: usize) -> (&[u32], &[Block<F>]) {
+        if step < self.first {
+            let (units, values) = &self.earlier[self.earlier.len() - (self.first - step)];
+            return (units, values);
+        }
         let (row, width) = (step - self.first, self.analogue_units.len());
-        &self.analogue[row * width..(row + 1) * width]
+        (&self.analogue_units, &self.analogue[row * width..(row + 1) * width])
+    }
+
+    /// No input yet, of a stream whose delays reach back so many steps.
+    pub fn begin_stream(&mut self, reach: usize) {
+        self.reach = reach;
+        self.resume(0, &InputsInTransit::default());
+    }
+
+    /// Before a step of a stream: the inputs that later steps read.
+    pub fn in_transit(&self, step: usize) -> InputsInTransit<F> {
+        let mut found = InputsInTransit::default();
+        for back in 0..self.reach.min(step) {
+            let (sent, before) = (step - 1 - back, back as u32);
+            let entries = self.events.at(sent).iter();
+            found.events.extend(entries.map(|entry| [before, entry.unit, u32::from(entry.count)]));
+            let (units, values) = self.analogue_at(sent);
+            found.places.extend(units.iter().map(|&unit| [before, unit]));
+            found.values.extend(values.iter().map(|value| value.0[0]));
+        }
+        found
+    }
+
+    /// The inputs before a step of a stream, from [`Self::in_transit`].
+    pub fn resume(&mut self, step: usize, inputs: &InputsInTransit<F>) {
+        let reach = self.reach.min(step);
+        self.events.clear();
+        self.events.begin_at(step - reach);
+        self.earlier.clear();
+        self.analogue_units.clear();
+        self.analogue.clear();
+        self.first = step;
+        for back in (0..reach as u32).rev() {
+            for &[_, unit, count] in inputs.events.iter().filter(|&&[before, ..]| before == back) {
+                self.events.push(Entry { unit, mask: 1, count: count as u16 });
+            }
+            self.events.end_step();
+            let own = inputs.places.iter().zip(&inputs.values).filter(|&(&[before, _], _)| before == back);
+            self.earlier.push_back(own.map(|(&[_, unit], &value)| (unit, first_lane(value))).unzip());
+        }
     }
 
     fn fill_analogue(
@@ -285,6 +366,12 @@ impl<F: Scalar> BlockInput<F> {
         }
         Ok(())
     }
+}
+
+fn first_lane<F: Scalar>(value: F) -> Block<F> {
+    let mut block = Block::ZERO;
+    block.0[0] = value;
+    block
 }
 
 /// The events of some trials, most often given in the order of their trials.

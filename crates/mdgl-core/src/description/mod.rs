@@ -89,11 +89,17 @@ impl NetworkDescription {
         });
         let members = self.types.iter_mut().flatten().flat_map(|cell_type| &mut cell_type.members);
         let units = members.filter_map(|part| part.units.as_mut().map(|list| list as &mut dyn AnyList));
-        let connections =
-            self.projections.iter_mut().filter_map(|projection| projection.connections.as_mut());
-        let connections = connections
-            .flat_map(|Connections { pre, post, values }| -> [&mut dyn AnyList; 3] { [pre, post, values] });
-        parameters.chain(units).chain(connections)
+        let synapses = self.projections.iter_mut().flat_map(|Projection { connections, delay, .. }| {
+            let connections = connections.iter_mut().flat_map(
+                |Connections { pre, post, values }| -> [&mut dyn AnyList; 3] { [pre, post, values] },
+            );
+            let delays = delay.iter_mut().filter_map(|delay| match delay {
+                Delay::Each(list) => Some(list as &mut dyn AnyList),
+                _ => None,
+            });
+            connections.chain(delays)
+        });
+        parameters.chain(units).chain(synapses)
     }
 }
 
@@ -467,9 +473,9 @@ pub struct Projection {
     /// Initial weights of a drawn projection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initialise: Option<Initialise>,
-    /// Delay in ms, rounded to whole steps, at least one; `None`: one step.
+    /// Delay of its synapses; `None`: one step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delay: Option<f64>,
+    pub delay: Option<Delay>,
     /// Whether training changes it.
     #[serde(default = "yes")]
     pub plastic: bool,
@@ -492,6 +498,42 @@ pub struct Connections {
     pub post: List<u32>,
     /// Weights.
     pub values: List<f64>,
+}
+
+/// Delays of a projection's synapses in ms, each rounded to whole steps, at least one. A spike of step t reaches a neuron d steps
+/// later; an input event d − 1 steps later, so that with one step it acts in its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a delay in ms, one per synapse of connections, {scheme: 'uniform', low, high}, or {scheme: 'normal', mean, standardDeviation}"
+)]
+pub enum Delay {
+    /// The same of all.
+    One(f64),
+    /// One per synapse, in the order of `connections`.
+    Each(List<f64>),
+    /// Drawn from the network's seed, one per pair of units.
+    Drawn(DelayDistribution),
+}
+
+/// Distribution of delays, of whole steps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "scheme", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum DelayDistribution {
+    /// Every number of steps from the first to the last with the same probability.
+    Uniform {
+        /// The shortest, in ms.
+        low: f64,
+        /// The longest, in ms.
+        high: f64,
+    },
+    /// Normal delays, rounded to whole steps; those of less than half a step are drawn again.
+    Normal {
+        /// Mean, in ms.
+        mean: f64,
+        /// Standard deviation, in ms.
+        standard_deviation: f64,
+    },
 }
 
 /// The probability of a synapse.

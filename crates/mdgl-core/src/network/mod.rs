@@ -2,12 +2,14 @@
 
 pub(crate) mod channels;
 mod connectivity;
+mod delays;
 mod initial_weights;
 pub(crate) mod initialise;
 mod neurons;
 mod populations;
 mod projections;
 pub(crate) mod sheet;
+mod synapse;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -29,8 +31,9 @@ pub(crate) use neurons::Groups;
 use neurons::neurons;
 use populations::{lay_out, types};
 pub use projections::Synapses;
-pub(crate) use projections::{Synapse, SynapseKind, check_weight};
-use projections::{check_reach, delays, projections};
+pub(crate) use projections::check_weight;
+use projections::{check_reach, distinct_delays, projections};
+pub(crate) use synapse::{Synapse, SynapseKind};
 
 /// Most neurons or units of a network, so that every index fits and products do not overflow.
 const MOST_UNITS: usize = 1 << 24;
@@ -60,13 +63,15 @@ pub struct Network {
     pub(crate) outputs: Vec<ReadoutUnit>,
     readouts: Vec<ReadoutSlot>,
     pub(crate) projections: Vec<Synapses>,
-    /// The distinct delays of recurrent synapses in steps, ascending from 1 on.
-    delays: Vec<usize>,
+    /// The distinct delays in steps, ascending from 1 on, one list per kind of synapses.
+    delays: [Vec<usize>; 3],
     /// Type of each neuron.
     pub(crate) type_of: Vec<usize>,
     type_names: Vec<String>,
     /// The synapses of each kind by sender, made on first use.
     by_sender: [OnceLock<Csr<Synapse>>; 3],
+    /// The same by delay, of kinds with several.
+    by_delay: [OnceLock<Vec<Csr<Synapse>>>; 3],
     /// Cells of the same type and constants.
     pub(crate) groups: Groups,
     /// Sites of the cells on the sheet.
@@ -165,7 +170,9 @@ impl Network {
         let projections = projections(&description, &ranges, &around)?;
         let (neurons, dynamics) = neurons(&description)?;
         let (outputs, readouts) = readouts(&description)?;
-        check_reach(&projections, neurons.len())?;
+        let kinds = [SynapseKind::Input, SynapseKind::Recurrent, SynapseKind::Readout];
+        let delays = kinds.map(|kind| distinct_delays(&projections, kind));
+        check_reach(&delays[SynapseKind::Recurrent as usize], &projections, neurons.len())?;
         let channels = match &description.channels {
             Some(channels) => Table::listed("channels", &type_names, channels, description.dt)?,
             None => Table::DEFAULT,
@@ -181,9 +188,10 @@ impl Network {
             dynamics,
             outputs,
             readouts,
-            delays: delays(&projections),
+            delays,
             projections,
             by_sender: Default::default(),
+            by_delay: Default::default(),
             type_of,
             type_names,
             channels,
@@ -250,7 +258,8 @@ impl Network {
     }
     /// Approximate bytes: per synapse its ends, and its place by sender.
     pub(crate) fn bytes(&self) -> usize {
-        let synapse = size_of::<[u32; 2]>() + size_of::<(u32, Synapse)>();
+        let by_delay = if self.has_delays() { size_of::<u32>() + size_of::<(u32, Synapse)>() } else { 0 };
+        let synapse = size_of::<[u32; 2]>() + size_of::<(u32, Synapse)>() + by_delay;
         let synapses = product(&[self.synapse_count(), synapse]);
         synapses.saturating_add(product(&[self.unit_count(), size_of::<Neuron>()]))
     }
@@ -279,14 +288,33 @@ impl Network {
         })
     }
 
-    /// The distinct delays of recurrent synapses in steps, ascending; 1 is always the first.
-    pub(crate) fn delays(&self) -> &[usize] {
-        &self.delays
+    /// The synapses of a kind for each of its delays, in the order of [`Self::delays_of`].
+    pub(crate) fn synapses_by_delay(&self, kind: SynapseKind) -> &[Csr<Synapse>] {
+        let (delays, all) = (self.delays_of(kind), self.synapses(kind));
+        if delays.len() == 1 {
+            return std::slice::from_ref(all);
+        }
+        self.by_delay[kind as usize].get_or_init(|| {
+            all.split(delays.len(), |synapse| {
+                let delay = self.projections[synapse.projection as usize].delays.of(synapse.index as usize);
+                delays.partition_point(|&shorter| shorter < delay)
+            })
+        })
     }
 
-    /// Whether a spike takes more than one step anywhere.
+    /// The distinct delays of a kind of synapses in steps, ascending; 1 is always the first.
+    pub(crate) fn delays_of(&self, kind: SynapseKind) -> &[usize] {
+        &self.delays[kind as usize]
+    }
+
+    /// Those of recurrent synapses.
+    pub(crate) fn delays(&self) -> &[usize] {
+        self.delays_of(SynapseKind::Recurrent)
+    }
+
+    /// Whether an event takes more than one step anywhere.
     pub(crate) fn has_delays(&self) -> bool {
-        self.delays.len() > 1
+        self.delays.iter().any(|delays| delays.len() > 1)
     }
 
     /// Whether any neuron sends values instead of spikes.

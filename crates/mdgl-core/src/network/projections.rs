@@ -4,31 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::connectivity::{self, Ends, MOST_SYNAPSES, Surroundings};
+use super::delays::{DelayedProjection, SynapseDelays};
 use super::initial_weights::{self, InitialWeights};
 use super::populations::{PopulationKind, PopulationRange, find};
+use super::synapse::SynapseKind;
 use crate::description::{Connections, Initialise, NetworkDescription, Projection, Scaling};
 use crate::error::{Result, invalid};
 use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::random::{CounterRng, DrawStream};
-use crate::numeric::steps::steps_in;
-
-/// Longest delay, in steps.
-const MOST_DELAY: f64 = 10_000.0;
-
-/// Direction of a projection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SynapseKind {
-    Input,
-    Recurrent,
-    Readout,
-}
-
-/// One synapse: its projection, and its index in it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Synapse {
-    pub projection: u32,
-    pub index: u32,
-}
 
 /// A projection's synapses: the mask within which weights may differ from 0.
 #[derive(Debug, Clone)]
@@ -44,8 +27,8 @@ pub struct Synapses {
     /// Sign of each presynaptic unit: 1, −1 or 0 (free).
     pub(crate) signs: Vec<i8>,
     pub(crate) plastic: bool,
-    /// Steps from a spike to its effect, 1 or more.
-    pub(crate) delay: usize,
+    /// Steps from a spike to its effect.
+    pub(crate) delays: SynapseDelays,
     /// Density times number of pairs: the number that rewiring maintains.
     pub(crate) target_number: f64,
     /// Explicit weights, in the order of the synapses; else how to draw them.
@@ -76,6 +59,13 @@ impl Synapses {
     /// Whether it has no synapses.
     pub fn is_empty(&self) -> bool {
         self.pre.is_empty()
+    }
+    /// Steps from a spike to its effect: of all synapses, or of each; of an input 1 where it acts in its own step.
+    pub fn delay_steps(&self) -> Vec<u32> {
+        match &self.delays {
+            SynapseDelays::One(steps) => vec![*steps as u32],
+            SynapseDelays::Each(steps) => steps.to_vec(),
+        }
     }
     pub(crate) fn sign(&self, synapse: usize) -> i8 {
         self.signs[self.pre[synapse] as usize]
@@ -131,14 +121,13 @@ fn connect(
         (_, Readout) => SynapseKind::Readout,
         _ => SynapseKind::Recurrent,
     };
-    let delay = delay_steps(&path("delay"), projection.delay, d.dt, kind)?;
     let ends = Ends { from, to, recurrent: projection.from == projection.to };
-    let (pre, post, initial, target_number) = match &projection.connections {
+    let (pre, post, initial, target_number, order) = match &projection.connections {
         Some(list) => {
             refuse_beside_list(projection, &path)?;
-            let (pre, post, values) = listed(&path("connections"), list, from, to, ends.recurrent)?;
+            let (pre, post, values, order) = listed(&path("connections"), list, from, to, ends.recurrent)?;
             let target_number = pre.len() as f64;
-            (pre, post, InitialWeights::Given(values), target_number)
+            (pre, post, InitialWeights::Given(values), target_number, order)
         }
         None => {
             let mut rng = CounterRng::internal(d.seed, DrawStream::Mask, 0, index);
@@ -147,9 +136,21 @@ fn connect(
             let initialise = given.unwrap_or_else(|| default_weights(projection));
             let initial = initial_weights::resolve(&path("initialise"), initialise, ends, around, &pairs)?;
             let (pre, post): (Vec<_>, Vec<_>) = pairs.into_iter().map(|(p, q)| (q, p)).unzip();
-            (Arc::new(pre), Arc::new(post), initial, target_number)
+            (Arc::new(pre), Arc::new(post), initial, target_number, None)
         }
     };
+    let delayed = DelayedProjection {
+        path: path("delay"),
+        kind,
+        dt: d.dt,
+        seed: d.seed,
+        index,
+        pre: &pre,
+        post: &post,
+        order: order.as_deref(),
+        is_listed: projection.connections.is_some(),
+    };
+    let delays = delayed.read(projection.delay.as_ref())?;
     Ok(Synapses {
         name: projection.key(),
         kind,
@@ -159,44 +160,30 @@ fn connect(
         offsets: (from.offset, to.offset),
         signs: from.signs.clone(),
         plastic: projection.plastic,
-        delay,
+        delays,
         target_number,
         initial,
     })
 }
 
-/// A projection's delay in steps; only synapses between neurons can have more than one.
-fn delay_steps(path: &str, delay: Option<f64>, dt: f64, kind: SynapseKind) -> Result<usize> {
-    let Some(delay) = delay else { return Ok(1) };
-    let steps = steps_in(delay, dt);
-    match kind {
-        SynapseKind::Recurrent if (1.0..=MOST_DELAY).contains(&steps) => Ok(steps as usize),
-        SynapseKind::Recurrent => Err(invalid(path, delay, format!("1 to {MOST_DELAY} steps of {dt} ms"))),
-        _ if steps == 1.0 => Ok(1),
-        _ => {
-            let allowed =
-                format!("{dt} ms (one step): only projections between populations have longer ones");
-            Err(invalid(path, delay, allowed))
-        }
-    }
-}
-
 /// The place of a past secretion is a 32-bit index (see `modulation`).
-pub(super) fn check_reach(projections: &[Synapses], neurons: usize) -> Result<()> {
+pub(super) fn check_reach(delays: &[usize], projections: &[Synapses], neurons: usize) -> Result<()> {
     let most = u32::MAX as usize / neurons.max(1);
-    match projections.iter().find(|synapses| synapses.delay > most) {
-        None => Ok(()),
-        Some(synapses) => {
-            let path = format!("projections.{}.delay", synapses.name);
-            let value = format!("{} steps", synapses.delay);
-            Err(invalid(path, value, format!("at most {most} steps with {neurons} neurons")))
-        }
+    if delays.last().is_none_or(|&longest| longest <= most) {
+        return Ok(());
     }
+    let recurrent = projections.iter().filter(|synapses| synapses.kind == SynapseKind::Recurrent);
+    let longest = recurrent.map(|synapses| (synapses.delays.distinct().pop().unwrap_or(1), &synapses.name));
+    let (steps, name) = longest.max_by_key(|&(steps, _)| steps).unwrap_or((1, &projections[0].name));
+    let allowed = format!("at most {most} steps with {neurons} neurons");
+    Err(invalid(format!("projections.{name}.delay"), format!("{steps} steps"), allowed))
 }
 
-pub(super) fn delays(projections: &[Synapses]) -> Vec<usize> {
-    let recurrent = projections.iter().filter(|synapses| synapses.kind == SynapseKind::Recurrent);
-    let mut delays: Vec<usize> = std::iter::once(1).chain(recurrent.map(|synapses| synapses.delay)).collect();
+/// The distinct delays of a kind of synapses, ascending from 1 on.
+pub(super) fn distinct_delays(projections: &[Synapses], kind: SynapseKind) -> Vec<usize> {
+    let own = projections.iter().filter(|synapses| synapses.kind == kind);
+    let mut delays: Vec<usize> =
+        std::iter::once(1).chain(own.flat_map(|synapses| synapses.delays.distinct())).collect();
     delays.sort_unstable();
     delays.dedup();
     delays
@@ -230,7 +217,8 @@ fn default_weights(projection: &Projection) -> Initialise {
     }
 }
 
-type SynapseLists = (Arc<Vec<u32>>, Arc<Vec<u32>>, Arc<Vec<f64>>);
+/// Senders, receivers and weights, and the place of each in a list that was not in order.
+type SynapseLists = (Arc<Vec<u32>>, Arc<Vec<u32>>, Arc<Vec<f64>>, Option<Vec<u32>>);
 
 /// A list's synapses, checked, by post and then pre; a list of that order is shared and not copied.
 fn listed(
@@ -261,7 +249,7 @@ fn listed(
         return Err(invalid(at("post", i), post[i], "another neuron than pre (no autapses)"));
     }
     if pairs.is_sorted_by(|one, next| one < next) {
-        return Ok((pre.clone(), post.clone(), values.clone()));
+        return Ok((pre.clone(), post.clone(), values.clone(), None));
     }
     ensure_memory(
         product(&[pre.len(), size_of::<[u32; 3]>() + size_of::<f64>()]),
@@ -276,7 +264,7 @@ fn listed(
     fn sorted<T: Copy>(order: &[u32], column: &[T]) -> Arc<Vec<T>> {
         Arc::new(order.iter().map(|&i| column[i as usize]).collect())
     }
-    Ok((sorted(&order, pre), sorted(&order, post), sorted(&order, values)))
+    Ok((sorted(&order, pre), sorted(&order, post), sorted(&order, values), Some(order)))
 }
 
 fn check_indices(indices: &[u32], units: usize, path: impl Fn(usize) -> String) -> Result<()> {

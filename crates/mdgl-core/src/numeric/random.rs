@@ -15,6 +15,7 @@ pub(crate) enum DrawStream {
     KroneckerSigns = 1006,
     Feedback = 1007,
     Sheet = 1008,
+    Delays = 1010,
 }
 
 /// A stream of random numbers with a key instead of a state.

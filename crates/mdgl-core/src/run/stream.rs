@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::batch::encode::{BlockInput, StepInput};
+use crate::batch::encode::{BlockInput, InputsInTransit, StepInput};
 use crate::batch::loss::{TrialTally, cross_entropy, squared_error};
 use crate::description::legal::Use;
 use crate::description::rule::Rule;
@@ -135,6 +135,8 @@ pub struct StreamState<F> {
     /// Earlier spikes that a delay has not delivered yet: (steps before the last one, neuron), ascending. None without
     /// delays of more than one step.
     pub in_transit: Vec<[u32; 2]>,
+    /// Inputs that a delay has not delivered yet. None without delays of more than one step from inputs.
+    pub inputs_in_transit: InputsInTransit<F>,
     /// y without bias, one per readout unit.
     pub readout: Vec<F>,
     /// The traces of every learning synapse, in an order that network, rule and frozen projections fix.
@@ -221,6 +223,11 @@ impl<F: Real> Stream<F> {
         self.traces.bytes().saturating_add(wired)
     }
 
+    /// Whether a delay may hold inputs back.
+    pub fn has_input_delays(&self) -> bool {
+        self.setting.network.input_reach() > 0
+    }
+
     /// Neurons that spiked in the last step, ascending.
     pub fn spikes(&self) -> impl Iterator<Item = u32> {
         let last = self.steps.checked_sub(1).map(|t| self.traces.state.spikes.at(t));
@@ -300,6 +307,7 @@ impl<F: Real> Stream<F> {
             refractory: traces.state.blocked(network, LANE, self.steps),
             spikes: self.spikes().collect(),
             in_transit: traces.state.in_transit(network, LANE, self.steps),
+            inputs_in_transit: self.setting.input.in_transit(self.steps),
             readout: lane(&traces.state.carried.readout).collect(),
             traces: carried,
         };
@@ -338,6 +346,7 @@ impl<F: Real> Stream<F> {
             let places = rows.places_in(arrangement, blocks.len());
             places.zip(&mut values).for_each(|(place, &value)| flat_mut(blocks)[place] = value);
         }
+        self.setting.input.resume(self.steps, &state.inputs_in_transit);
         Ok(())
     }
 
@@ -379,8 +388,9 @@ impl<F: Real> Stream<F> {
     }
 
     fn begin(&mut self) -> Result<()> {
-        let Setting { network, plan, .. } = &self.setting;
+        let Setting { network, plan, input, .. } = &mut self.setting;
         (self.steps, self.open) = (0, false);
+        input.begin_stream(network.input_reach());
         self.traces.begin(network, plan, Rows::of_targets, false)?;
         self.traces.renew(plan, network);
         Ok(())
@@ -493,6 +503,7 @@ impl<F: Real> Stream<F> {
             return Err(invalid("state.spikes", "another list", format!("ascending indices below {n}")));
         }
         self.check_in_transit(state)?;
+        self.check_inputs_in_transit(state)?;
         let mut spiked = vec![false; n];
         state.spikes.iter().for_each(|&unit| spiked[unit as usize] = true);
         // A neuron in its refractory period has spiked: in the last step or before it, but not before the first.
@@ -544,6 +555,25 @@ impl<F: Real> Stream<F> {
             Some(unit) => refuse(format!("no spike of neuron {unit}"), "spikes that fit state.refractory"),
             None => Ok(()),
         }
+    }
+
+    /// Inputs in transit must be units of the network, within reach of its delays.
+    fn check_inputs_in_transit(&self, state: &StreamState<F>) -> Result<()> {
+        let InputsInTransit { events, places, values } = &state.inputs_in_transit;
+        let (reach, units) =
+            ((self.setting.network.input_reach() as u64).min(state.steps), self.network.input_units());
+        let possible = |before: u32, unit: u32| u64::from(before) < reach && (unit as usize) < units;
+        let ordered = events.is_sorted_by_key(|event| event[0]) && places.is_sorted_by_key(|place| place[0]);
+        let fits = events.iter().all(|&[before, unit, count]| {
+            possible(before, unit) && (1..=u32::from(u16::MAX)).contains(&count)
+        });
+        if !ordered || !fits || !places.iter().all(|&[before, unit]| possible(before, unit)) {
+            let allowed = format!(
+                "steps before the last one, ascending and below {reach}, and input units below {units}"
+            );
+            return Err(invalid("state.inputsInTransit", "other lists", allowed));
+        }
+        check_values::<F>("state.inputsInTransit.values", values, places.len())
     }
 
     /// Number of values of the rule's traces.
