@@ -111,7 +111,11 @@ test('a projection whose delays differ is a matrix for each number of steps', as
   const again = await loadNir(path, { precision: 'f64' })
   const projections = (again.description.projections ?? []).map(({ name, delay, plastic }) => [name, delay, plastic])
   const steps = [1, 2, 3].map(count => [`in->cells (${count} steps)`, count, true])
-  for (const expected of steps) t.true(projections.some(found => `${found}` === `${expected}`), `${projections}`)
+  for (const expected of steps)
+    t.true(
+      projections.some(found => `${found}` === `${expected}`),
+      `${projections}`
+    )
   t.is(projections.filter(([, , plastic]) => plastic === false).length, 3)
   const inputs = {
     in: { rates: [{ trial: 0, units: [0, 6] as const, from: 0, to: 200, rate: 100 }] }
@@ -507,8 +511,6 @@ write('raw.nir', {'a': lif(), 'w': linear()}, [('in', 'a'), ('a', 'w'), ('w', 'o
 write('shape.nir', {'a': lif(), 'w': linear(2, 3)}, [('in', 'w'), ('w', 'a'), ('a', 'out')], False)
 write('lost.nir', {'a': lif(), 'w': linear()}, [('in', 'a'), ('a', 'out')], False)
 nir.write(argv[0] + '/flat.nir', nir.NIRGraph({'in': nir.Input(np.array([2, 2])), 'out': nir.Output(np.array([2, 2]))}, [('in', 'out')]))
-write('self.nir', {'a': lif(), 'w': linear()}, [('in', 'a'), ('a', 'w'), ('w', 'a'), ('a', 'out')])
-write('itself.nir', {'a': lif()}, [('in', 'a'), ('a', 'a'), ('a', 'out')])
 nir.write(argv[0] + '/node.nir', lif())
 import h5py
 with h5py.File(argv[0] + '/other.nir', 'w') as f: f['x'] = 1`,
@@ -538,8 +540,6 @@ with h5py.File(argv[0] + '/other.nir', 'w') as f: f['x'] = 1`,
     raw: 'nodes.out',
     shape: 'nodes.w.weight',
     lost: 'nodes.w',
-    self: 'nodes.w.weight[0][0]',
-    itself: 'nodes.a',
     flat: 'nodes.in.shape'
   }))
     await rejectsInvalidAt(t, path, () => loadNir(join(folder, `${file}.nir`)))

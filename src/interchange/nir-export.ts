@@ -67,7 +67,8 @@ class GraphDraft {
 
 function refuse({ conventions, populations, readouts = [] }: WholeDescription): void {
   if (conventions === 'bellec2020') throw invalid('conventions', conventions, "for NIR: 'mdgl2021'")
-  for (const { name, model, membraneTimeConstant, synapticTimeConstant, refractoryPeriod = 5 } of populations) {
+  for (const population of populations) {
+    const { name, model, membraneTimeConstant, synapticTimeConstant, refractoryPeriod = 5 } = population
     if (model !== 'lif' && model !== 'cuba-lif') {
       throw invalid(`populations.${name}.model`, model, "for NIR: 'lif' or 'cuba-lif'")
     }
@@ -119,16 +120,21 @@ function inSeconds(milliseconds: NirArray): NirArray {
   return { ...milliseconds, data: milliseconds.data.map(ms => ms / MS_PER_SECOND) }
 }
 
-/** Sender, the delay of more than one step, the weights, receiver; a path of its own for each number of steps. */
+/**
+ * Sender, the delay of more than one step, the weights, receiver; a path of its own for each number of steps, and for each further synapse of
+ * a pair.
+ */
 function addProjection(draft: GraphDraft, model: Model, projection: WholeProjection): void {
   const { from, to, name, plastic } = projection
   const { dt, inputs } = model.description
   const { pre, post, values, shape } = model.weights.get(name)
-  const groups = bySteps(model.weights.delays(name), dt)
+  const groups = matrices(pre, post, model.weights.delays(name), dt)
   // An input event of one step acts in its own.
   const least = inputs.some(input => input.name === from) ? 1 : 0
-  for (const [steps, own] of groups) {
-    const wanted = groups.size > 1 ? `${name} (${steps} steps)` : name
+  const differ = groups.some(({ steps }) => steps !== groups[0]?.steps)
+  for (const { steps, occurrence, own } of groups) {
+    const marks = [...(differ ? [`${steps} steps`] : []), ...(occurrence > 1 ? [`${occurrence} per pair`] : [])]
+    const wanted = marks.length > 0 ? `${name} (${marks.join(', ')})` : name
     const linear = linearNode({ pre, post, values, shape }, own, { name: wanted, plastic })
     const seconds = inMs(steps - least, dt) / MS_PER_SECOND
     const node: NirNode = { type: 'Delay', arrays: { delay: each(seconds, shape[0]) } }
@@ -137,16 +143,29 @@ function addProjection(draft: GraphDraft, model: Model, projection: WholeProject
   }
 }
 
-/** Synapses by their delay in steps; of a projection without synapses one group that has none. */
-function bySteps(delays: Float64Array, dt: number): Map<number, number[]> {
-  const groups = new Map<number, number[]>(delays.length === 0 ? [[1, []]] : [])
+/** Synapses of one delay, no pair twice. */
+interface MatrixGroup {
+  readonly steps: number
+  /** Which synapse of its pair with this delay each is, from 1 on. */
+  readonly occurrence: number
+  readonly own: number[]
+}
+
+/** A projection's synapses as matrices can have them; one without synapses where there are none. */
+function matrices(pre: Uint32Array, post: Uint32Array, delays: Float64Array, dt: number): readonly MatrixGroup[] {
+  const groups = new Map<string, MatrixGroup>()
+  const met = new Map<string, number>()
   delays.forEach((delay, i) => {
     const steps = stepsIn(delay, dt)
-    const group = groups.get(steps)
-    if (group === undefined) groups.set(steps, [i])
-    else group.push(i)
+    const pair = `${pre[i]} ${post[i]} ${steps}`
+    const occurrence = (met.get(pair) ?? 0) + 1
+    met.set(pair, occurrence)
+    const key = `${steps} ${occurrence}`
+    const group = groups.get(key) ?? { steps, occurrence, own: [] }
+    group.own.push(i)
+    groups.set(key, group)
   })
-  return groups
+  return groups.size > 0 ? [...groups.values()] : [{ steps: 1, occurrence: 1, own: [] }]
 }
 
 /** Some synapses of a projection as a matrix. */

@@ -209,7 +209,6 @@ class GraphReader {
     }
     const size = (name: string) => this.#sizes.get(name) ?? 0
     const synapses = synapsesOf(this.#graph, path, size(from), size(to))
-    if (from === to) refuseLoops(from, synapses)
     const gain = this.#gain(to, size(to))
     const note = parse<ProjectionNote>(
       this.#graph.nodes.get(synapses.matrix ?? '')?.note,
@@ -222,7 +221,15 @@ class GraphReader {
       const name = unused(groups.size === 1 ? wanted : `${wanted} (${steps} steps)`, `${from}->${to}`, taken)
       taken.add(name)
       const connections = { pre, post, values: values.map((value, i) => value * (gain[post[i] ?? 0] ?? 1)) }
-      return { name, from, to, connections, delay: inMs(steps, this.#dt), ...given({ plastic: note.plastic }) }
+      const autapses = from === to && pre.some((sender, i) => sender === post[i]) ? true : undefined
+      return {
+        name,
+        from,
+        to,
+        connections,
+        delay: inMs(steps, this.#dt),
+        ...given({ autapses, plastic: note.plastic })
+      }
     })
   }
 
@@ -275,14 +282,6 @@ function addSynapse(lists: Lists, pre: number, post: number, value: number): voi
   lists.pre.push(pre)
   lists.post.push(post)
   lists.values.push(value)
-}
-
-/** A cell of mdgl has no synapse onto itself. */
-function refuseLoops(cells: string, { pre, post, values, matrix }: NirSynapses): void {
-  const loop = pre.findIndex((sender, i) => sender === post[i])
-  if (loop < 0) return
-  const where = matrix === undefined ? `nodes.${cells}` : `nodes.${matrix}.weight[${pre[loop]}][${post[loop]}]`
-  throw invalid(where, values[loop], `0: no cell of '${cells}' may send to itself`)
 }
 
 /** Synapses of weight 0, which a matrix cannot show. */

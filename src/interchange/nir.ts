@@ -29,6 +29,7 @@ export interface NirOptions<P extends Precision> {
  * | input | `Input` |
  * | projection | `Linear`, W[receiver][sender], 0 where there is no synapse |
  * | its delay of d > 1 steps | `Delay` of d · dt before it, from an input of (d − 1) · dt; one step, the least there is here, needs none |
+ * | several synapses of a pair | a `Linear` for each, `name (2 per pair)` |
  * | delays that differ by synapse | `Delay` and `Linear` for each number of steps, `name (3 steps)` |
  * | LIF population | `LIF`, r 1, v_leak 0, v_reset 0 |
  * | current-based LIF population | `CubaLIF`, r 1, w_in 1/(1 − α_s), v_leak 0, v_reset 0 |

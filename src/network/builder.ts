@@ -80,6 +80,10 @@ export interface ProjectionBase {
   readonly name?: string
   /** Delay of its synapses: see {@link Delay}. Default one step. */
   readonly delay?: Delay
+  /** Whether neurons may project to themselves; of a population's projection to itself. Default false. */
+  readonly autapses?: boolean
+  /** Whether a pair may have several synapses: see {@link Projection}. Default false. */
+  readonly multapses?: boolean
   /** Whether training changes it. Default true. */
   readonly plastic?: boolean
 }

@@ -204,7 +204,7 @@ export type NumberList =
   | Uint8Array
 
 /**
- * An explicit list of synapses, in any order, no pair twice. Long lists should be typed arrays, which reach the engine as they are.
+ * An explicit list of synapses, in any order, no pair twice unless the projection has `multapses`. Long lists should be typed arrays, which reach the engine as they are.
  *
  * In a description of {@link NetworkBuilder.build}, and in {@link Model.description}, `pre` and `post` are each a Uint32Array, `values` a
  * Float64Array, whatever they were given as. JavaScript cannot freeze the entries of typed arrays, so each description has copies of its
@@ -277,6 +277,14 @@ export interface Projection<Name extends string = string, From extends string = 
   readonly fixedOutDegree?: number
   /** Or the synapses themselves. */
   readonly connections?: Connections
+  /** Whether neurons may project to themselves; of a population's projection to itself. Default false, which is not written out. */
+  readonly autapses?: boolean
+  /**
+   * Whether a pair may have several synapses, each with a weight and a delay of its own. Draws by `density`, `fixedInDegree` and `fixedOutDegree`
+   * are then with replacement and keep all that they draw, and a list may have a pair several times; not with `probability`. Default
+   * false, which is not written out.
+   */
+  readonly multapses?: boolean
   /**
    * Initial weights of a drawn projection. Default with `density` `{ scheme: 'balanced' }`, the authors' own; otherwise independent ones,
    * `{ scheme: 'normal', standardDeviation: 1, scaling: 'in-degree' }`.

@@ -236,13 +236,16 @@ export function addType(draft: Draft, type: CellType): Draft {
 /** What a projection has that draws its synapses. */
 const DRAWN = ['density', 'probability', 'distance', 'fixedInDegree', 'fixedOutDegree', 'initialise'] as const
 
+/** What pairs a projection may have. */
+const PAIRS = ['autapses', 'multapses'] as const
+
 /** Adds a projection. */
 export function addProjection(draft: Draft, given: Projection): Draft {
   const [sender, receiver] = [text(given.from, 'projections.from'), text(given.to, 'projections.to')]
   const name = text(orDefault(given.name, `${sender}->${receiver}`), 'projections.name')
   unused(name, namesOf(draft.projections), 'projections')
   const path = `projections.${name}`
-  record(given, path, ['name', 'from', 'to', 'connections', ...DRAWN, 'delay', 'plastic'])
+  record(given, path, ['name', 'from', 'to', 'connections', ...DRAWN, ...PAIRS, 'delay', 'plastic'])
   const from = find([...draft.inputs, ...draft.populations], given.from, `${path}.from`)
   const fromInput = draft.inputs.some(input => input.name === from.name)
   const to = find([...draft.populations, ...(fromInput ? [] : draft.readouts)], given.to, `${path}.to`)
@@ -252,6 +255,7 @@ export function addProjection(draft: Draft, given: Projection): Draft {
     from: from.name,
     to: to.name,
     ...drawnOrListed,
+    ...pairs(given, path),
     delay: delays(given.delay, draft.dt, drawnOrListed.connections?.pre.length, `${path}.delay`),
     plastic: flag(orDefault(given.plastic, true), `${path}.plastic`)
   }
@@ -391,6 +395,12 @@ function synapses(given: Projection, pre: number, post: number, path: string): P
   if (beside !== undefined)
     throw invalid(`${path}.${beside}`, given[beside], 'nothing with connections, which have values of their own')
   return { connections: connections(given.connections, pre, post, `${path}.connections`) }
+}
+
+/** What is as usual leaves no mark. */
+function pairs(given: Projection, path: string): Partial<Pick<Projection, (typeof PAIRS)[number]>> {
+  const asked = PAIRS.filter(key => flag(orDefault(given[key], false), `${path}.${key}`))
+  return Object.fromEntries(asked.map(key => [key, true]))
 }
 
 function connections(given: Connections, pre: number, post: number, path: string): Connections {

@@ -3,6 +3,12 @@ import type { Delay, Initialise, Projection } from '../network/description.js'
 
 /** How a projection's synapses are drawn, or how many are listed. */
 export function synapsesText(projection: Projection): string {
+  const { autapses = false, multapses = false } = projection
+  const allowed = [...(autapses ? ['autapses'] : []), ...(multapses ? ['several synapses per pair'] : [])]
+  return [drawnText(projection), ...(allowed.length > 0 ? [`with ${allowed.join(' and ')}`] : [])].join(', ')
+}
+
+function drawnText(projection: Projection): string {
   const { connections, density, probability, fixedInDegree, fixedOutDegree, distance } = projection
   if (connections !== undefined) {
     const count = connections.pre.length

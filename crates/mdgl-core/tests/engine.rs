@@ -19,6 +19,7 @@ mod legal;
 mod listed;
 mod losses;
 mod modprop;
+mod pairs;
 mod pseudo_derivatives;
 mod rate_units;
 mod shared;

@@ -470,6 +470,12 @@ pub struct Projection {
     /// Or use this list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connections: Option<Connections>,
+    /// Whether neurons of a population may project to themselves.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub autapses: bool,
+    /// Whether a pair may have several synapses. Draws by density or degree are then with replacement, and keep what they draw.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub multapses: bool,
     /// Initial weights of a drawn projection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initialise: Option<Initialise>,
@@ -665,6 +671,9 @@ impl Scaling {
     }
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }

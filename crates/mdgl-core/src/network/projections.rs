@@ -121,11 +121,15 @@ fn connect(
         (_, Readout) => SynapseKind::Readout,
         _ => SynapseKind::Recurrent,
     };
-    let ends = Ends { from, to, recurrent: projection.from == projection.to };
+    if projection.autapses && projection.from != projection.to {
+        return Err(invalid(path("autapses"), true, "false but of a population's projection to itself"));
+    }
+    let excludes_autapses = projection.from == projection.to && !projection.autapses;
+    let ends = Ends { from, to, excludes_autapses, repeats: projection.multapses };
     let (pre, post, initial, target_number, order) = match &projection.connections {
         Some(list) => {
             refuse_beside_list(projection, &path)?;
-            let (pre, post, values, order) = listed(&path("connections"), list, from, to, ends.recurrent)?;
+            let (pre, post, values, order) = listed(&path("connections"), list, ends)?;
             let target_number = pre.len() as f64;
             (pre, post, InitialWeights::Given(values), target_number, order)
         }
@@ -221,13 +225,8 @@ fn default_weights(projection: &Projection) -> Initialise {
 type SynapseLists = (Arc<Vec<u32>>, Arc<Vec<u32>>, Arc<Vec<f64>>, Option<Vec<u32>>);
 
 /// A list's synapses, checked, by post and then pre; a list of that order is shared and not copied.
-fn listed(
-    path: &str,
-    list: &Connections,
-    from: &PopulationRange,
-    to: &PopulationRange,
-    recurrent: bool,
-) -> Result<SynapseLists> {
+fn listed(path: &str, list: &Connections, ends: Ends) -> Result<SynapseLists> {
+    let Ends { from, to, .. } = ends;
     let column = |field: &'static str| move || format!("{path}.{field}");
     let at = |field: &str, i: usize| format!("{path}.{field}[{i}]");
     let (pre, post) = (list.pre.numbers(column("pre"))?, list.post.numbers(column("post"))?);
@@ -245,10 +244,10 @@ fn listed(
         check_weight(value, from.signs[q as usize], || at("values", i))?;
     }
     let pairs = post.iter().zip(pre.iter());
-    if let Some(i) = pairs.clone().position(|(p, q)| recurrent && p == q) {
-        return Err(invalid(at("post", i), post[i], "another neuron than pre (no autapses)"));
+    if let Some(i) = pairs.clone().position(|(&p, &q)| ends.is_autapse(p, q)) {
+        return Err(invalid(at("post", i), post[i], "another neuron than pre, or autapses: true"));
     }
-    if pairs.is_sorted_by(|one, next| one < next) {
+    if pairs.is_sorted_by(|one, next| one < next || ends.repeats && one == next) {
         return Ok((pre.clone(), post.clone(), values.clone(), None));
     }
     ensure_memory(
@@ -257,9 +256,9 @@ fn listed(
     )?;
     let order = by_receiver(pre, post, to.size);
     let pair = |i: u32| (pre[i as usize], post[i as usize]);
-    if let Some(twice) = order.windows(2).find(|pairs| pair(pairs[0]) == pair(pairs[1])) {
+    if let Some(twice) = order.windows(2).find(|pairs| !ends.repeats && pair(pairs[0]) == pair(pairs[1])) {
         let i = twice[1] as usize;
-        return Err(invalid(at("pre", i), pre[i], "each pair once in a projection"));
+        return Err(invalid(at("pre", i), pre[i], "each pair once in a projection, or multapses: true"));
     }
     fn sorted<T: Copy>(order: &[u32], column: &[T]) -> Arc<Vec<T>> {
         Arc::new(order.iter().map(|&i| column[i as usize]).collect())

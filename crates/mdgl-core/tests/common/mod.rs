@@ -102,6 +102,7 @@ impl Shape {
             types: (0..self.n_rec).map(|_| rng.below(self.types as u32) as usize).collect(),
             inputs: self
                 .cube(self.n_in, || f64::from(u8::from(rng.below(5) == 0) + u8::from(rng.below(40) == 0))),
+            injected: Vec::new(),
             loss: self.loss(rng),
             c_reg: if self.regularised { 5.0 } else { 0.0 },
             f0: 0.02,
@@ -122,6 +123,28 @@ impl Shape {
         spec.delay_in.iter_mut().flatten().for_each(|delay| *delay = 1 + rng.below(most as u32) as usize);
         // Described one by one even where all are drawn as one step.
         spec.delay_in[0][0] = spec.delay_in[0][0].max(2);
+        spec
+    }
+
+    /// The same network with autapses and several synapses of some pairs, with delays of up to so many steps.
+    pub fn crowded_spec(&self, most: usize) -> Spec {
+        let rng = &mut CounterRng::new(self.seed, 4, 0, 0);
+        let mut spec = if most > 1 { self.synaptic_spec(most) } else { self.spec() };
+        let mut synapse = |pre, post| {
+            let weight = 0.15 * rng.normal();
+            oracle::Synapse { pre, post, weight, delay: 1 + rng.below(most as u32) as usize }
+        };
+        // One at least, so that the network is described with its own form.
+        spec.w_rec[0][1] = 0.1;
+        spec.more.push(synapse(0, 1));
+        for (q, p) in (0..self.n_rec).flat_map(|q| (0..self.n_rec).map(move |p| (q, p))) {
+            let further = synapse(q, p);
+            if q == p && q % 2 == 0 {
+                spec.w_rec[q][p] = further.weight;
+            } else if spec.w_rec[q][p] != 0.0 && (q + p) % 3 == 0 {
+                spec.more.push(further);
+            }
+        }
         spec
     }
 
@@ -417,6 +440,10 @@ fn projections_with_delays(spec: &Spec) -> Vec<serde_json::Value> {
             delays.push(synapse.delay);
         }
         own["delay"] = delays.into();
+        if !spec.more.is_empty() {
+            own["autapses"] = (from.name == to.name).into();
+            own["multapses"] = true.into();
+        }
         all.push(own);
     }
     all.extend(parts.iter().map(|part| projection(part.name, "out", &spec.w_out, (&part.cells, &outputs))));

@@ -46,6 +46,8 @@ pub struct Spec {
     pub types: Vec<usize>,
     /// Input counts.
     pub inputs: Cube,
+    /// Currents injected into cells, which drive the membrane; empty where there are none.
+    pub injected: Cube,
     pub loss: Loss,
     /// Strength of the firing-rate regulariser, and its target in spikes per step.
     pub c_reg: f64,
@@ -153,8 +155,8 @@ pub fn forward(spec: &Spec) -> Run {
         loss: 0.0,
         margin: f64::INFINITY,
     };
-    for input in &spec.inputs {
-        simulate_trial(spec, input, &mut run);
+    for (trial, input) in spec.inputs.iter().enumerate() {
+        simulate_trial(spec, input, spec.injected.get(trial), &mut run);
     }
     run.s = run.z.iter().map(|z| low_pass(z, spec.kappa)).collect();
     run.y = run.s.iter().map(|s| readout(spec, s)).collect();
@@ -361,7 +363,7 @@ pub fn mean_psi(spec: &Spec, run: &Run) -> Vec<f64> {
     (0..spec.n_rec).map(|p| run.psi.iter().flatten().map(|psi| psi[p]).sum::<f64>() / samples).collect()
 }
 
-fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
+fn simulate_trial(spec: &Spec, input: &Table, injected: Option<&Table>, run: &mut Run) {
     let n = spec.n_rec;
     let (mut v, mut b, mut z) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
     let mut c = vec![0.0; n];
@@ -380,7 +382,8 @@ fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
                 + further.sum::<f64>();
             // c ← α_s c + I ;  v ← α v + (1−α) c − thr z ;  b ← ρ b + (1−ρ) z ;  A = thr + β b
             c[p] = spec.synaptic[p] * c[p] + current;
-            v[p] = spec.alpha[p] * v[p] + (1.0 - spec.alpha[p]) * c[p] - reset(spec, p) * last[p];
+            let drive = c[p] + injected.map_or(0.0, |injected| injected[t][p]);
+            v[p] = spec.alpha[p] * v[p] + (1.0 - spec.alpha[p]) * drive - reset(spec, p) * last[p];
             if spec.rate[p] {
                 // A neuron that nothing has reached stays at 0, whatever the weights.
                 run.margin = run.margin.min(if v[p] == 0.0 { f64::INFINITY } else { v[p].abs() });
