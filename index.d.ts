@@ -277,6 +277,16 @@ export interface Input {
   analogue?: Float64Array | Float32Array
 }
 
+/** Inputs in transit, those of the last step first. */
+export interface InputsInTransit {
+  /** In threes: steps before the last one, input unit, number of events. */
+  events: Uint32Array
+  /** In pairs: steps before the last one, input unit of each value. */
+  places: Uint32Array
+  /** Analogue values. */
+  values: Float32Array | Float64Array
+}
+
 /** The instruction set in use, as `MDGL_SIMD` names it. */
 export declare function instructionSet(): string
 
@@ -297,6 +307,14 @@ export interface LossReport {
   loss: number
   /** Fraction of answers that are right; `null` where the loss has none. */
   accuracy: number | null
+}
+
+/** The noise of a trial. */
+export interface NoiseState {
+  /** The trial, counted by returns to rest. */
+  trial: number
+  /** n − μ of every neuron with an injected current. */
+  values: Float64Array
 }
 
 /** Observation of a batch for a rule of JavaScript's. */
@@ -373,6 +391,8 @@ export interface ProjectionValues {
   pre: Uint32Array
   /** Postsynaptic indices. */
   post: Uint32Array
+  /** Steps from a spike to its effect, of all synapses or of each. */
+  delays: Uint32Array
   /** Number of presynaptic units. */
   rows: number
   /** Number of postsynaptic units. */
@@ -459,6 +479,10 @@ export interface StreamState {
   spikes: Uint32Array
   /** Earlier spikes that a delay has not delivered yet, in pairs: steps before the last one, neuron. */
   inTransit: Uint32Array
+  /** Inputs that a delay has not delivered yet, where the network has such delays. */
+  inputsInTransit?: InputsInTransit
+  /** The trial's noise, where the network has any. */
+  noise?: NoiseState
   /** y without bias. */
   readout: Float32Array | Float64Array
   /** The traces of all learning synapses. */

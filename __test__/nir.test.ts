@@ -43,7 +43,7 @@ const expressible = () =>
     .project('inner', 'outer', { density: 0.5, name: 'outer' })
     .project('inner', 'inner', { connections: { pre: [0, 1, 1], post: [1, 0, 2], values: [0.5, 0, -0.25] }, delay: 1 })
     .project('inner', 'outer', { density: 0.3, delay: 2, name: 'second' })
-    .project('alpha', 'charged', { density: 1 })
+    .project('alpha', 'charged', { density: 1, delay: 1.5 })
     .project('outer', 'charged', { density: 0.5, delay: 3 })
     .project('charged', 'inner', { density: 0.5 })
     .project('outer', 'voice', { density: 1 })
@@ -94,6 +94,37 @@ for (const precision of ['f32', 'f64'] as const) {
     await same(t, model, await loadNir(path, { precision }))
   })
 }
+
+test('a projection whose delays differ is a matrix for each number of steps', async t => {
+  const delay = { scheme: 'uniform', low: 1, high: 3 } as const
+  const description = network({ seed: 3 })
+    .input('in', 6)
+    .lif('cells', 20, { refractoryPeriod: 0 })
+    .readout('out', 1)
+    .project('in', 'cells', { density: 1, delay })
+    .project('cells', 'cells', { probability: 0.5, delay, plastic: false })
+    .project('cells', 'out', { density: 1 })
+    .build()
+  const model = Model.create(description, { precision: 'f64' })
+  const path = join(await temporaryFolder(t), 'network.nir')
+  await saveNir(model, path)
+  const again = await loadNir(path, { precision: 'f64' })
+  const projections = (again.description.projections ?? []).map(({ name, delay, plastic }) => [name, delay, plastic])
+  const steps = [1, 2, 3].map(count => [`in->cells (${count} steps)`, count, true])
+  for (const expected of steps)
+    t.true(
+      projections.some(found => `${found}` === `${expected}`),
+      `${projections}`
+    )
+  t.is(projections.filter(([, , plastic]) => plastic === false).length, 3)
+  const inputs = {
+    in: { rates: [{ trial: 0, units: [0, 6] as const, from: 0, to: 200, rate: 100 }] }
+  }
+  const run = (own: Model) => simulate(own, { length: 200, trials: 1, inputs }, { seed: 2 })
+  const [expected, found] = await Promise.all([run(model), run(again)])
+  t.true(expected.spikes.length > 300)
+  t.deepEqual(found.spikes, expected.spikes)
+})
 
 test('cells without a readout are written with an output', async t => {
   const path = join(await temporaryFolder(t), 'network.nir')
@@ -470,7 +501,7 @@ write('threshold.nir', {'a': lif(v_threshold=zero(2))}, through)
 write('tau.nir', {'a': lif(tau=np.array([.02, -1.]))}, through)
 write('bias.nir', {'w': nir.Affine(one((2, 2)), two), 'a': lif()}, [('in', 'w'), ('w', 'a'), ('a', 'out')])
 write('matrices.nir', {'w': linear(), 'x': linear(), 'a': lif()}, [('in', 'w'), ('w', 'x'), ('x', 'a'), ('a', 'out')])
-write('delay.nir', {'d': nir.Delay(np.full(2, .002)), 'a': lif()}, [('in', 'd'), ('d', 'a'), ('a', 'out')])
+write('delay.nir', {'a': lif(), 'd': nir.Delay(np.full(2, .002)), 'y': li()}, [('in', 'a'), ('a', 'd'), ('d', 'y'), ('y', 'out')])
 write('loop.nir', {'w': linear(), 'x': linear(), 'a': lif()}, [('in', 'w'), ('w', 'x'), ('x', 'w'), ('x', 'a'), ('a', 'out')])
 write('taus.nir', {'a': lif(), 'y': li(tau=np.array([.01, .02]))}, [('in', 'a'), ('a', 'y'), ('y', 'out')])
 write('feeds.nir', {'a': lif(), 'y': li(), 'b': lif()}, [('in', 'a'), ('a', 'y'), ('y', 'b'), ('b', 'out')])
@@ -480,8 +511,6 @@ write('raw.nir', {'a': lif(), 'w': linear()}, [('in', 'a'), ('a', 'w'), ('w', 'o
 write('shape.nir', {'a': lif(), 'w': linear(2, 3)}, [('in', 'w'), ('w', 'a'), ('a', 'out')], False)
 write('lost.nir', {'a': lif(), 'w': linear()}, [('in', 'a'), ('a', 'out')], False)
 nir.write(argv[0] + '/flat.nir', nir.NIRGraph({'in': nir.Input(np.array([2, 2])), 'out': nir.Output(np.array([2, 2]))}, [('in', 'out')]))
-write('self.nir', {'a': lif(), 'w': linear()}, [('in', 'a'), ('a', 'w'), ('w', 'a'), ('a', 'out')])
-write('itself.nir', {'a': lif()}, [('in', 'a'), ('a', 'a'), ('a', 'out')])
 nir.write(argv[0] + '/node.nir', lif())
 import h5py
 with h5py.File(argv[0] + '/other.nir', 'w') as f: f['x'] = 1`,
@@ -511,8 +540,6 @@ with h5py.File(argv[0] + '/other.nir', 'w') as f: f['x'] = 1`,
     raw: 'nodes.out',
     shape: 'nodes.w.weight',
     lost: 'nodes.w',
-    self: 'nodes.w.weight[0][0]',
-    itself: 'nodes.a',
     flat: 'nodes.in.shape'
   }))
     await rejectsInvalidAt(t, path, () => loadNir(join(folder, `${file}.nir`)))

@@ -5,6 +5,7 @@ import test from 'ava'
 import {
   type Batch,
   binnedEvents,
+  type Delay,
   delayedXor,
   evaluate,
   evidenceAccumulation,
@@ -16,6 +17,7 @@ import {
   Model,
   type NetworkDescription,
   network,
+  type Population,
   poissonRates,
   rules,
   saveNir,
@@ -49,6 +51,10 @@ const base = () =>
     .project('in', 'cells', { density: 1 })
     .project('cells', 'cells', { density: 1 })
     .project('cells', 'out', { density: 1 })
+
+const delayed = (delay: Delay) => base().project('in', 'cells', { name: 'again', density: 1, delay }).build()
+
+const injected = (given: Pick<Population, 'noise' | 'currents'>) => network().lif('driven', 2, given)
 
 const model = Model.create(base().build())
 const classes: Loss = { kind: 'cross-entropy' }
@@ -130,10 +136,40 @@ const rows: readonly Row[] = [
     zero: true
   },
   {
-    of: ['network/description.ts delay', 'network/builder.ts delay'],
+    of: [],
     path: 'projections.again.delay',
     give: ms => base().project('cells', 'cells', { name: 'again', density: 1, delay: ms }),
     zero: false
+  },
+  {
+    of: ['network/description.ts low'],
+    path: 'projections.again.delay.low',
+    give: ms => delayed({ scheme: 'uniform', low: ms, high: 9 }),
+    zero: false
+  },
+  {
+    of: ['network/description.ts high'],
+    path: 'projections.again.delay.high',
+    give: ms => delayed({ scheme: 'uniform', low: 1, high: ms }),
+    zero: false
+  },
+  {
+    of: ['network/description.ts mean'],
+    path: 'projections.again.delay.mean',
+    give: ms => delayed({ scheme: 'normal', mean: ms, standardDeviation: 1 }),
+    zero: false
+  },
+  {
+    of: [],
+    path: 'populations.driven.noise.timeConstant',
+    give: ms => injected({ noise: { standardDeviation: 1, timeConstant: ms } }),
+    zero: true
+  },
+  {
+    of: ['network/description.ts from', 'network/description.ts to'],
+    path: 'populations.driven.currents[0].to',
+    give: ms => injected({ currents: [{ from: 3, to: 3 + ms, amplitude: 1 }] }),
+    zero: true
   },
   {
     of: ['network/description.ts tauRise'],

@@ -23,10 +23,12 @@ export type { RunOptions } from './engine/engine-session.js'
 export * from './interchange/index.js'
 export { type Biases, Model, type ModelOptions, type SaveOptions, type Weights } from './model/model.js'
 export {
+  type InputsInTransit,
   type OnlineRuleName,
   OnlineSession,
   type PopulationNames,
   type SessionInput,
+  type SessionNoise,
   type SessionOptions,
   type SessionState,
   type SessionStep,
@@ -59,6 +61,8 @@ export type {
   Channel,
   Connections,
   Conventions,
+  Delay,
+  DelayDistribution,
   Distance,
   Distribution,
   ExponentialKernel,
@@ -72,6 +76,7 @@ export type {
   Names,
   NamesOf,
   NetworkDescription,
+  NoiseCurrent,
   NumberList,
   Parameter,
   Population,
@@ -83,6 +88,7 @@ export type {
   Scaled,
   Sheet,
   Sign,
+  StepCurrent,
   WholeDescription,
   WholeProjection
 } from './network/description.js'

@@ -1,6 +1,5 @@
 import type { ProjectionValues as NativeProjection, Observation, PendingBatch } from '#native'
 import type { WholeDescription } from '../network/description.js'
-import { delaySteps } from '../network/duration.js'
 import { projectionNames } from '../network/names.js'
 import { type RecordingShape, shapeOf } from '../network/recording-shape.js'
 import type { CustomRule, RuleContext, Synapses } from '../rule/custom-rule.js'
@@ -89,11 +88,11 @@ function synapses(
   const names = projectionNames(description)
   const entries = description.projections.map((projection, i): [string, Synapses] => {
     const { from, to } = projection
-    const { pre, post, values: weights } = found(values, names[i] ?? '')
+    const { pre, post, values: weights, delays } = found(values, names[i] ?? '')
     const stage = Object.hasOwn(inputs, from) ? 'input' : Object.hasOwn(readouts, to) ? 'readout' : 'recurrent'
     const first = stage === 'input' ? inputs[from] : populations[from]?.from
     const target = stage === 'readout' ? readouts[to] : populations[to]
-    const delay = delaySteps(projection, description)
+    const delay = delays.length === 1 ? (delays[0] ?? 1) : delays
     const synapses = { stage, delay, pre: moved(pre, first), post: moved(post, target?.from), weights } as const
     return [names[i] ?? '', Object.freeze(synapses)]
   })

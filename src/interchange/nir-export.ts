@@ -1,13 +1,14 @@
 import type { Model } from '../model/model.js'
+import type { ProjectionValues } from '../model/projection-values.js'
 import type {
   InputPopulation,
   Parameter,
   Population,
-  Projection,
   Readout,
-  WholeDescription
+  WholeDescription,
+  WholeProjection
 } from '../network/description.js'
-import { delaySteps, inMs } from '../network/duration.js'
+import { inMs, stepsIn } from '../network/duration.js'
 import { invalid } from '../support/error.js'
 import { isFloat32Array } from '../support/recognise.js'
 import {
@@ -66,7 +67,11 @@ class GraphDraft {
 
 function refuse({ conventions, populations, readouts = [] }: WholeDescription): void {
   if (conventions === 'bellec2020') throw invalid('conventions', conventions, "for NIR: 'mdgl2021'")
-  for (const { name, model, membraneTimeConstant, synapticTimeConstant, refractoryPeriod = 5 } of populations) {
+  for (const population of populations) {
+    const { name, model, membraneTimeConstant, synapticTimeConstant, refractoryPeriod = 5 } = population
+    for (const key of ['noise', 'currents'] as const) {
+      if (population[key] !== undefined) throw invalid(`populations.${name}.${key}`, population[key], 'for NIR: none')
+    }
     if (model !== 'lif' && model !== 'cuba-lif') {
       throw invalid(`populations.${name}.model`, model, "for NIR: 'lif' or 'cuba-lif'")
     }
@@ -118,28 +123,70 @@ function inSeconds(milliseconds: NirArray): NirArray {
   return { ...milliseconds, data: milliseconds.data.map(ms => ms / MS_PER_SECOND) }
 }
 
-/** Sender, the delay of more than one step, the weights, receiver. */
-function addProjection(draft: GraphDraft, model: Model, projection: Projection): void {
-  const { from, to, name = `${from}->${to}`, plastic = true } = projection
+/**
+ * Sender, the delay of more than one step, the weights, receiver; a path of its own for each number of steps, and for each further synapse of
+ * a pair.
+ */
+function addProjection(draft: GraphDraft, model: Model, projection: WholeProjection): void {
+  const { from, to, name, plastic } = projection
+  const { dt, inputs } = model.description
   const { pre, post, values, shape } = model.weights.get(name)
+  const groups = matrices(pre, post, model.weights.delays(name), dt)
+  // An input event of one step acts in its own.
+  const least = inputs.some(input => input.name === from) ? 1 : 0
+  const differ = groups.some(({ steps }) => steps !== groups[0]?.steps)
+  for (const { steps, occurrence, own } of groups) {
+    const marks = [...(differ ? [`${steps} steps`] : []), ...(occurrence > 1 ? [`${occurrence} per pair`] : [])]
+    const wanted = marks.length > 0 ? `${name} (${marks.join(', ')})` : name
+    const linear = linearNode({ pre, post, values, shape }, own, { name: wanted, plastic })
+    const seconds = inMs(steps - least, dt) / MS_PER_SECOND
+    const node: NirNode = { type: 'Delay', arrays: { delay: each(seconds, shape[0]) } }
+    const delayed = steps > 1 ? ([[`${wanted}.delay`, node]] as const) : []
+    draft.path(from, [...delayed, [wanted, linear]], to)
+  }
+}
+
+/** Synapses of one delay, no pair twice. */
+interface MatrixGroup {
+  readonly steps: number
+  /** Which synapse of its pair with this delay each is, from 1 on. */
+  readonly occurrence: number
+  readonly own: number[]
+}
+
+/** A projection's synapses as matrices can have them; one without synapses where there are none. */
+function matrices(pre: Uint32Array, post: Uint32Array, delays: Float64Array, dt: number): readonly MatrixGroup[] {
+  const groups = new Map<string, MatrixGroup>()
+  const met = new Map<string, number>()
+  delays.forEach((delay, i) => {
+    const steps = stepsIn(delay, dt)
+    const pair = `${pre[i]} ${post[i]} ${steps}`
+    const occurrence = (met.get(pair) ?? 0) + 1
+    met.set(pair, occurrence)
+    const key = `${steps} ${occurrence}`
+    const group = groups.get(key) ?? { steps, occurrence, own: [] }
+    group.own.push(i)
+    groups.set(key, group)
+  })
+  return groups.size > 0 ? [...groups.values()] : [{ steps: 1, occurrence: 1, own: [] }]
+}
+
+/** Some synapses of a projection as a matrix. */
+function linearNode(
+  { pre, post, values, shape }: Pick<ProjectionValues, 'pre' | 'post' | 'values' | 'shape'>,
+  own: readonly number[],
+  kept: Omit<ProjectionNote, 'silent'>
+): NirNode {
   const [senders, receivers] = shape
   const matrix = isFloat32Array(values) ? new Float32Array(senders * receivers) : new Float64Array(senders * receivers)
-  values.forEach((value, i) => {
-    matrix[(post[i] ?? 0) * senders + (pre[i] ?? 0)] = value
-  })
-  const silent = Array.from(values.keys()).filter(i => values[i] === 0)
+  for (const i of own) matrix[(post[i] ?? 0) * senders + (pre[i] ?? 0)] = values[i] ?? 0
+  const silent = own.filter(i => values[i] === 0)
   const note: ProjectionNote = {
-    name,
-    plastic,
+    ...kept,
     ...(silent.length > 0 && { silent: [silent.map(i => pre[i] ?? 0), silent.map(i => post[i] ?? 0)] })
   }
   const weight = { data: matrix, shape: [receivers, senders] }
-  const linear: NirNode = { type: 'Linear', arrays: { weight }, note: JSON.stringify(note) }
-  const steps = delaySteps(projection, model.description)
-  const seconds = inMs(steps, model.description.dt) / MS_PER_SECOND
-  const delay: NirNode = { type: 'Delay', arrays: { delay: each(seconds, senders) } }
-  const delayed = steps > 1 ? ([[`${name}.delay`, delay]] as const) : []
-  draft.path(from, [...delayed, [name, linear]], to)
+  return { type: 'Linear', arrays: { weight }, note: JSON.stringify(note) }
 }
 
 /** A readout's bias acts behind its filter, so it stands there. */

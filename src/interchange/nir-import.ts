@@ -204,39 +204,48 @@ class GraphReader {
   /** A projection for each number of steps that spikes take along a path. */
   #project(path: NirPath, taken: Set<string | undefined>): Projection[] {
     const { from, to } = path
-    const direct = this.#type(from) === 'Input' || this.#type(to) === 'LI'
     if (this.#type(from) === 'Input' && this.#type(to) === 'LI') {
       throw invalid(`nodes.${to}`, `an LI node that Input '${from}' feeds`, 'one that cells feed')
     }
     const size = (name: string) => this.#sizes.get(name) ?? 0
     const synapses = synapsesOf(this.#graph, path, size(from), size(to))
-    if (from === to) refuseLoops(from, synapses)
     const gain = this.#gain(to, size(to))
     const note = parse<ProjectionNote>(
       this.#graph.nodes.get(synapses.matrix ?? '')?.note,
       `nodes.${synapses.matrix}.metadata`
     )
-    const groups = this.#byDelay(synapses, path, direct)
+    const groups = this.#byDelay(synapses, path)
     addSilent(groups, note, synapses)
     return [...groups].map(([steps, { pre, post, values }]) => {
       const wanted = note.name ?? synapses.matrix ?? `${from}->${to}`
       const name = unused(groups.size === 1 ? wanted : `${wanted} (${steps} steps)`, `${from}->${to}`, taken)
       taken.add(name)
       const connections = { pre, post, values: values.map((value, i) => value * (gain[post[i] ?? 0] ?? 1)) }
-      return { name, from, to, connections, delay: inMs(steps, this.#dt), ...given({ plastic: note.plastic }) }
+      const autapses = from === to && pre.some((sender, i) => sender === post[i]) ? true : undefined
+      return {
+        name,
+        from,
+        to,
+        connections,
+        delay: inMs(steps, this.#dt),
+        ...given({ autapses, plastic: note.plastic })
+      }
     })
   }
 
-  #byDelay({ pre, post, values, delays }: NirSynapses, path: NirPath, direct: boolean): Map<number, Lists> {
+  /** Without a delay an input acts in its own step, which is one step here, and a spike in the next. */
+  #byDelay({ pre, post, values, delays }: NirSynapses, path: NirPath): Map<number, Lists> {
+    const isInput = this.#type(path.from) === 'Input'
     const groups = new Map<number, Lists>()
     const delay = `nodes.${path.through.find(name => this.#type(name) === 'Delay')}.delay`
     values.forEach((value, i) => {
       const steps = toSteps(this.#toMs(delays[i] ?? 0), this.#dt, delay)
-      if (direct && steps > 0) {
-        throw invalid(delay, delays[i], `0 steps from an Input or to an LI node ('${path.to}')`)
+      if (this.#type(path.to) === 'LI' && steps > 0) {
+        throw invalid(delay, delays[i], `0 steps to an LI node ('${path.to}')`)
       }
-      const group = groups.get(Math.max(steps, 1)) ?? noSynapses()
-      groups.set(Math.max(steps, 1), group)
+      const own = isInput ? steps + 1 : Math.max(steps, 1)
+      const group = groups.get(own) ?? noSynapses()
+      groups.set(own, group)
       addSynapse(group, pre[i] ?? 0, post[i] ?? 0, value)
     })
     return groups
@@ -273,14 +282,6 @@ function addSynapse(lists: Lists, pre: number, post: number, value: number): voi
   lists.pre.push(pre)
   lists.post.push(post)
   lists.values.push(value)
-}
-
-/** A cell of mdgl has no synapse onto itself. */
-function refuseLoops(cells: string, { pre, post, values, matrix }: NirSynapses): void {
-  const loop = pre.findIndex((sender, i) => sender === post[i])
-  if (loop < 0) return
-  const where = matrix === undefined ? `nodes.${cells}` : `nodes.${matrix}.weight[${pre[loop]}][${post[loop]}]`
-  throw invalid(where, values[loop], `0: no cell of '${cells}' may send to itself`)
 }
 
 /** Synapses of weight 0, which a matrix cannot show. */

@@ -28,7 +28,9 @@ export interface NirOptions<P extends Precision> {
  * |---|---|
  * | input | `Input` |
  * | projection | `Linear`, W[receiver][sender], 0 where there is no synapse |
- * | its delay of d > 1 steps | `Delay` of d · dt before it; one step, the least there is here, needs none |
+ * | its delay of d > 1 steps | `Delay` of d · dt before it, from an input of (d − 1) · dt; one step, the least there is here, needs none |
+ * | several synapses of a pair | a `Linear` for each, `name (2 per pair)` |
+ * | delays that differ by synapse | `Delay` and `Linear` for each number of steps, `name (3 steps)` |
  * | LIF population | `LIF`, r 1, v_leak 0, v_reset 0 |
  * | current-based LIF population | `CubaLIF`, r 1, w_in 1/(1 − α_s), v_leak 0, v_reset 0 |
  * | readout | `LI`, r 1, v_leak 0; with a bias `Affine` of the identity behind it; `Output` |
@@ -41,7 +43,7 @@ export interface NirOptions<P extends Precision> {
  * `CubaLIF` is τ_syn I′ = −I + w_in S, τ_mem v′ = v_leak − v + r I: solved in the same way, a spike adds (1−α_s) w_in to the current, α_s = exp(−dt/τ_syn),
  * and the membrane takes the current at the end of a step for the whole of it: I_t = α_s I_t−1 + (1−α_s) w_in S_t, v_t = α v_t−1 + (1−α) r I_t.
  *
- * Refused by name, since NIR has no node for them: adaptive cells, rate units, a refractory period other than 0, a time constant
+ * Refused by name, since NIR has no node for them: adaptive cells, rate units, noise and step currents, a refractory period other than 0, a time constant
  * of 0, conventions `'bellec2020'`, names with `'/'`. Kept in metadata, which only {@link loadNir} reads, since they are learning and no dynamics: signs,
  * dampening, pseudo-derivative, cell types, channels, sheet, seed, step, what is plastic, synapses of weight 0. Not kept: the optimiser's
  * state and how weights were drawn (the weights are).
@@ -106,7 +108,7 @@ async function encode(model: Model, source: string): Promise<Bytes> {
  * to whole ones, at least one between cells; graphs in the graph are dissolved. Cells have no refractory period.
  *
  * Refused by name: every other node (`CubaLI`, `IF`, `Conv2d`, …), v_leak or v_reset other than 0, a bias before cells or
- * before an `LI` node, an `LI` node with several time constants or one that feeds cells, two matrices in a row, a delay from an input or to a
+ * before an `LI` node, an `LI` node with several time constants or one that feeds cells, two matrices in a row, a delay to a
  * readout, an `Output` of weights without `LI`.
  *
  * @example

@@ -6,6 +6,7 @@ import { askEngine } from '../addon/ask-engine.js'
 import { guard, native, settle } from '../addon/native.js'
 import type { Lesion, NamesOf, NetworkDescription, WholeDescription } from '../network/description.js'
 import { packDescription } from '../network/draft.js'
+import { inMs } from '../network/duration.js'
 import { type ProjectionNames, projectionNames, type ReadoutNames } from '../network/names.js'
 import { unpack } from '../network/number-lists.js'
 import { type ByteSource, type Bytes, bytesOf } from '../support/byte-source.js'
@@ -46,6 +47,14 @@ export interface Weights<D extends NetworkDescription, P extends Precision> {
    * @throws {@link MdglError} `'invalid'` for an unknown name, `'disposed'` after {@link Model.dispose}.
    */
   get(projection: ProjectionNames<D>): ProjectionValues<P>
+  /**
+   * The delay of each synapse of a projection in ms, in the order of `get`; drawn ones too. With d steps a spike of step t acts at step t + d, an
+   * input event of step t at step t + d − 1.
+   *
+   * @param projection - Its name.
+   * @throws {@link MdglError} `'invalid'` for an unknown name, `'disposed'`.
+   */
+  delays(projection: ProjectionNames<D>): Float64Array
   /**
    * Replaces the weights of a projection.
    *
@@ -123,6 +132,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
     this.weights = Object.freeze({
       names: () => projectionNames(this.description) as ProjectionNames<D>[],
       get: (name: string) => this.#weights(name),
+      delays: (name: string) => this.#delays(name),
       set: (name: string, values: ArrayLike<number>) => this.#set('setWeights', 'weights', name, values)
     })
     this.bias = Object.freeze({
@@ -307,6 +317,11 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   #weights(name: string): ProjectionValues<P> {
     const { pre, post, rows, columns, values } = guard(() => this.#alive().projection(this.#known('weights', name)))
     return new ProjectionValues(pre, post, values as Values<P>, [rows, columns])
+  }
+
+  #delays(name: string): Float64Array {
+    const { pre, delays } = guard(() => this.#alive().projection(this.#known('weights', name)))
+    return Float64Array.from(pre, (_, i) => inMs(delays[delays.length === 1 ? 0 : i] ?? 1, this.description.dt))
   }
 
   #known(part: 'weights' | 'bias', name: unknown): string {

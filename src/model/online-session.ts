@@ -108,10 +108,32 @@ export interface SessionState<P extends Precision = Precision> {
    * neuron; ascending. Empty without such delays.
    */
   readonly inTransit: Uint32Array
+  /** Inputs that a delay of more than one step has still to deliver. Only where a projection from an input has such a delay. */
+  readonly inputsInTransit?: InputsInTransit<P>
+  /** Of a network with noise: which trial it is, and the noise of its last step. */
+  readonly noise?: SessionNoise
   /** y without bias, readouts end to end. */
   readonly readout: Values<P>
   /** Eligibility traces of every learning synapse and what is filtered of them, in the engine's order. */
   readonly traces: Values<P>
+}
+
+/** The noise currents of a session's trial. */
+export interface SessionNoise {
+  /** The trial, counted by `reset`: the noise of each is another one, drawn from the session's seed. */
+  readonly trial: number
+  /** n − μ of each neuron that noise or a step current drives, populations end to end. */
+  readonly values: Float64Array
+}
+
+/** Inputs of the last steps, as far as delays reach back: those of the last step, 0 steps before it, first. */
+export interface InputsInTransit<P extends Precision = Precision> {
+  /** Events, in threes: how many steps before the last one, the unit (counted over all inputs), how many. */
+  readonly events: Uint32Array
+  /** Where analogue values belong, in pairs: how many steps before the last one, and the unit. */
+  readonly places: Uint32Array
+  /** Analogue values. */
+  readonly values: Values<P>
 }
 
 let open: (model: NativeModel, description: WholeDescription, options: SessionOptions) => OnlineSession
@@ -271,11 +293,20 @@ export class OnlineSession<D extends NetworkDescription = WholeDescription, P ex
     // Read once: what was checked is what the engine gets.
     const values = STATE.map(key => [key, state[key]] as const)
     const given = Object.fromEntries(
-      values.filter(([key, value]) => key !== 'variables' || value !== undefined)
+      values.filter(([key, value]) => !OPTIONAL.includes(key) || value !== undefined)
     ) as unknown as SessionState<'f32'>
     wholeNumber(given.steps, 'state.steps')
-    for (const key of STATE) if (key !== 'steps' && key !== 'variables') checkArray(given[key], key)
-    const { variables } = given
+    for (const key of STATE) if (key !== 'steps' && !OPTIONAL.includes(key)) checkArray(given[key], key)
+    const { variables, inputsInTransit, noise } = given
+    if (noise !== undefined) {
+      record(noise, 'state.noise', ['trial', 'values'])
+      wholeNumber(noise.trial, 'state.noise.trial', 0, 2 ** 32 - 1)
+      checkArray(noise.values, 'noise.values')
+    }
+    if (inputsInTransit !== undefined) {
+      record(inputsInTransit, 'state.inputsInTransit', IN_TRANSIT)
+      for (const key of IN_TRANSIT) checkArray(inputsInTransit[key], `inputsInTransit.${key}`)
+    }
     if (variables !== undefined) {
       const named = Object.entries(object(variables, 'state.variables'))
       for (const [name, values] of named) checkArray(values, `variables.${name}`)
@@ -284,7 +315,7 @@ export class OnlineSession<D extends NetworkDescription = WholeDescription, P ex
   }
 
   /**
-   * Back to rest, as every trial begins: all state and traces 0. What was learned since the last `update` is kept, so that
+   * Back to rest, as every trial begins: all state and traces 0, and noise that of another trial. What was learned since the last `update` is kept, so that
    * several trials may be one update.
    *
    * @throws {@link MdglError} `'disposed'`.
@@ -338,9 +369,22 @@ const STATE = [
   'refractory',
   'spikes',
   'inTransit',
+  'inputsInTransit',
+  'noise',
   'readout',
   'traces'
 ] as const
+
+/** What a state has only where the network needs it. */
+const OPTIONAL: readonly string[] = ['variables', 'inputsInTransit', 'noise']
+const IN_TRANSIT = ['events', 'places', 'values'] as const
+const WHOLE: readonly string[] = [
+  'refractory',
+  'spikes',
+  'inTransit',
+  'inputsInTransit.events',
+  'inputsInTransit.places'
+]
 
 function byName<T>(names: readonly string[], values: readonly T[]): { [name: string]: T | undefined } {
   return Object.fromEntries(names.map((name, i) => [name, values[i]]))
@@ -395,7 +439,7 @@ function doubles(given: unknown, size: number, path: string): Float64Array {
 
 function checkArray(given: unknown, key: string): void {
   const path = `state.${key}`
-  const whole = key === 'refractory' || key === 'spikes' || key === 'inTransit'
+  const whole = WHOLE.includes(key)
   numbers(given, path)
   const fits = whole ? isUint32Array(given) : isFloatArray(given)
   if (!fits) throw invalid(path, given, whole ? 'a Uint32Array' : 'a Float32Array or Float64Array')

@@ -20,12 +20,13 @@ export class ProjectionValues<P extends Precision = Precision> {
     this.shape = shape
   }
 
-  /** The same as a whole matrix `[pre][post]`, row after row, 0 where there is no synapse. */
+  /** The same as a whole matrix `[pre][post]`, row after row, 0 where there is no synapse; of a pair with several their sum. */
   dense(): Values<P> {
     const [rows, columns] = this.shape
     const matrix = isFloat32Array(this.values) ? new Float32Array(rows * columns) : new Float64Array(rows * columns)
     this.values.forEach((value, i) => {
-      matrix[(this.pre[i] ?? 0) * columns + (this.post[i] ?? 0)] = value
+      const place = (this.pre[i] ?? 0) * columns + (this.post[i] ?? 0)
+      matrix[place] = (matrix[place] ?? 0) + value
     })
     return matrix as Values<P>
   }

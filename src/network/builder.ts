@@ -5,6 +5,7 @@ import type {
   Channel,
   Connections,
   Conventions,
+  Delay,
   InputGain,
   InputPopulation,
   Lesion,
@@ -65,12 +66,12 @@ export type Units =
 export interface ProjectionBase {
   /** Unique among projections. Default `from->to`. */
   readonly name?: string
-  /**
-   * In ms, rounded to whole steps of `dt`, at least one: a spike of step t drives its target at step t + d. Default one step. Only projections
-   * between populations have more, up to 10 000 steps; of these, what arrives along a synapse by a modulatory channel meets the
-   * eligibility of d steps before.
-   */
-  readonly delay?: number
+  /** Delay of its synapses: see {@link Delay}. Default one step. */
+  readonly delay?: Delay
+  /** Whether neurons may project to themselves; of a population's projection to itself. Default false. */
+  readonly autapses?: boolean
+  /** Whether a pair may have several synapses: see {@link Projection}. Default false. */
+  readonly multapses?: boolean
   /** Whether training changes it. Default true. */
   readonly plastic?: boolean
 }

@@ -89,6 +89,35 @@ export interface Population<Name extends string = string> {
   readonly adaptationTimeConstant?: Parameter
   /** β, dimensionless, at least 0; `'alif'` and `'cuba-alif'` only; 0 makes a neuron one that does not adapt. Default 1.8. */
   readonly adaptationStrength?: Parameter
+  /** A current that fluctuates. Default: none. */
+  readonly noise?: NoiseCurrent
+  /** Currents that flow for some time of every trial; several at a time add up. Default: none. */
+  readonly currents?: readonly StepCurrent[]
+}
+
+/**
+ * A current that fluctuates, an Ornstein–Uhlenbeck process of its own in each neuron and trial, added to I_t. With a = exp(−dt/τ) and independent
+ * standard normal ξ: n_0 = μ + σ ξ_0, n_t = μ + a (n_t−1 − μ) + σ √(1−a²) ξ_t, so that mean, standard deviation and autocorrelation a^k are
+ * the same at every step. It drives the membrane; a current-based neuron does not filter it. It is drawn from the seed that draws a
+ * batch's events, and the same whatever the number of threads.
+ */
+export interface NoiseCurrent {
+  /** μ, in the unit of a weight. Default 0. */
+  readonly mean?: number
+  /** σ, at least 0. */
+  readonly standardDeviation: number
+  /** τ in ms, not rounded: at least half a step, or 0, with which every step is independent. */
+  readonly timeConstant: number
+}
+
+/** A current that is added to I_t of each neuron of a population from one time of every trial to another. */
+export interface StepCurrent {
+  /** Start in ms, rounded to whole steps. */
+  readonly from: number
+  /** End in ms, rounded to whole steps: the first step without it. */
+  readonly to: number
+  /** Its size, in the unit of a weight: that of a synapse which brings an event in every step. */
+  readonly amplitude: number
 }
 
 /** A leaky readout: y_t = κ-filtered Σ W_out z_t + bias, with κ = exp(−dt/τ_out). */
@@ -204,7 +233,7 @@ export type NumberList =
   | Uint8Array
 
 /**
- * An explicit list of synapses, in any order, no pair twice. Long lists should be typed arrays, which reach the engine as they are.
+ * An explicit list of synapses, in any order, no pair twice unless the projection has `multapses`. Long lists should be typed arrays, which reach the engine as they are.
  *
  * In a description of {@link NetworkBuilder.build}, and in {@link Model.description}, `pre` and `post` are each a Uint32Array, `values` a
  * Float64Array, whatever they were given as. JavaScript cannot freeze the entries of typed arrays, so each description has copies of its
@@ -218,6 +247,37 @@ export interface Connections {
   /** Weights, as many: finite numbers, of the sign of their sender. −0 counts as 0. */
   readonly values: NumberList
 }
+
+/**
+ * Delays of a projection's synapses: one for all, one per synapse in the order of {@link Connections}, or drawn from the network's seed. A delay
+ * is rounded to whole steps of `dt`, from one to 10 000: with d steps a spike of step t drives its target at step t + d. An input event
+ * of step t acts at step t + d − 1, with one step in its own, as without a delay. Projections to readouts have one step.
+ *
+ * What arrives along a synapse by a modulatory channel meets the eligibility of d steps before. Estimators that carry influences forwards
+ * (`'rtrl'`, `'snap1'`, `'uoro'`, `'kf-rtrl'`) know no delay of more than one step.
+ */
+export type Delay = number | NumberList | DelayDistribution
+
+/**
+ * Delays drawn independently, one for each pair of units: which other pairs have a synapse does not change it. {@link Weights.delays} tells them.
+ */
+export type DelayDistribution =
+  | {
+      /** Every number of steps from `low` to `high`, both included, with the same probability. */
+      readonly scheme: 'uniform'
+      /** In ms, rounded to whole steps, at least one. */
+      readonly low: number
+      /** In ms, rounded to whole steps, at least `low`. */
+      readonly high: number
+    }
+  | {
+      /** Normal delays, rounded to whole steps; one of less than half a step is drawn again. */
+      readonly scheme: 'normal'
+      /** In ms, not rounded, at least half a step. */
+      readonly mean: number
+      /** In the same unit, above 0. */
+      readonly standardDeviation: number
+    }
 
 /** Synapses from one population to another, drawn or listed. */
 export interface Projection<Name extends string = string, From extends string = string, To extends string = string> {
@@ -246,17 +306,21 @@ export interface Projection<Name extends string = string, From extends string = 
   readonly fixedOutDegree?: number
   /** Or the synapses themselves. */
   readonly connections?: Connections
+  /** Whether neurons may project to themselves; of a population's projection to itself. Default false, which is not written out. */
+  readonly autapses?: boolean
+  /**
+   * Whether a pair may have several synapses, each with a weight and a delay of its own. Draws by `density`, `fixedInDegree` and `fixedOutDegree`
+   * are then with replacement and keep all that they draw, and a list may have a pair several times; not with `probability`. Default
+   * false, which is not written out.
+   */
+  readonly multapses?: boolean
   /**
    * Initial weights of a drawn projection. Default with `density` `{ scheme: 'balanced' }`, the authors' own; otherwise independent ones,
    * `{ scheme: 'normal', standardDeviation: 1, scaling: 'in-degree' }`.
    */
   readonly initialise?: Initialise
-  /**
-   * In ms, rounded to whole steps of `dt`, at least one: a spike of step t drives its target at step t + d. Default one step. Only projections
-   * between populations have more, up to 10 000 steps; of these, what arrives along a synapse by a modulatory channel meets the
-   * eligibility of d steps before.
-   */
-  readonly delay?: number
+  /** Delay of its synapses: see {@link Delay}. Default one step. */
+  readonly delay?: Delay
   /** Whether training changes it. Default true. */
   readonly plastic?: boolean
 }
@@ -486,8 +550,8 @@ export interface WholeProjection<Name extends string = string, From extends stri
   extends Projection<Name, From, To> {
   /** Unique among projections. */
   readonly name: Name
-  /** In ms, whole steps of `dt`. */
-  readonly delay: number
+  /** Delay of its synapses, every duration a number of whole steps of `dt`. */
+  readonly delay: Delay
   /** Whether training changes it. */
   readonly plastic: boolean
 }

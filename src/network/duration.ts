@@ -1,6 +1,5 @@
 import { nonNegative } from '../support/check.js'
 import { invalid } from '../support/error.js'
-import type { NetworkDescription, Projection } from './description.js'
 
 // The one rule for times and durations, here and in the engine (crates/mdgl-core/src/numeric/steps.rs). A time falls into the step ⌊time/dt⌋; a
 // duration is rounded to whole steps, half a step up. Both count as the decimals that they are written as: 0.3 ms are three steps of 0.1 ms,
@@ -81,8 +80,3 @@ export function toSpan({ from, to }: { readonly from: unknown; readonly to: unkn
 }
 
 const halfAStep = (dt: number) => `at least half a step (${dt / 2} ms)`
-
-/** The steps that a projection's spikes take, from a whole description. */
-export function delaySteps({ delay }: Projection, { dt = 1 }: NetworkDescription): number {
-  return delay === undefined ? 1 : stepsIn(delay, dt)
-}

@@ -1,7 +1,14 @@
-import type { Initialise, Projection } from '../network/description.js'
+import { isNumberList } from '../network/delays.js'
+import type { Delay, Initialise, Projection } from '../network/description.js'
 
 /** How a projection's synapses are drawn, or how many are listed. */
 export function synapsesText(projection: Projection): string {
+  const { autapses = false, multapses = false } = projection
+  const allowed = [...(autapses ? ['autapses'] : []), ...(multapses ? ['several synapses per pair'] : [])]
+  return [drawnText(projection), ...(allowed.length > 0 ? [`with ${allowed.join(' and ')}`] : [])].join(', ')
+}
+
+function drawnText(projection: Projection): string {
   const { connections, density, probability, fixedInDegree, fixedOutDegree, distance } = projection
   if (connections !== undefined) {
     const count = connections.pre.length
@@ -14,6 +21,21 @@ export function synapsesText(projection: Projection): string {
   if (distance === undefined) return p
   const middle = distance.midpoint === undefined ? '' : ` about ${distance.midpoint}`
   return `${p}, falling with distance (${distance.profile}, width ${distance.width} sites${middle})`
+}
+
+/** How long a projection's spikes take. */
+export function delayText(delay: Delay): string {
+  if (typeof delay === 'number') return `${delay} ms`
+  if (isNumberList(delay)) {
+    const [least, most] = Array.from(delay).reduce(
+      ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
+      [Number.POSITIVE_INFINITY, 0]
+    )
+    return least > most ? 'none' : `listed, ${least} to ${most} ms`
+  }
+  return delay.scheme === 'uniform'
+    ? `uniform (${delay.low} to ${delay.high} ms)`
+    : `normal (mean ${delay.mean} ms, sd ${delay.standardDeviation} ms)`
 }
 
 /** How a projection's weights start. */

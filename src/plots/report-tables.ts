@@ -8,7 +8,7 @@ import type { Provenance } from '../runs/provenance.js'
 import { ruleLabel } from '../runs/rule-label.js'
 import type { RunConfig, StoredRun } from '../runs/run-folder.js'
 import type { Schedule } from '../task/schedule.js'
-import { initialText, synapsesText } from './connectivity-text.js'
+import { delayText, initialText, synapsesText } from './connectivity-text.js'
 import { parameter } from './methods-text.js'
 
 /** A table of a report: rows of cells, the first of which names its row. */
@@ -103,7 +103,7 @@ function projectionsTable({ network }: RunConfig, living: Metrics['living']): Re
     const trained = plastic === false ? 'fixed' : 'trained'
     const key = name ?? `${from}->${to}`
     const alive = counted ? [String(living[key] ?? '–')] : []
-    return [key, synapsesText(projection), ...alive, start, `${delay} ms`, trained]
+    return [key, synapsesText(projection), ...alive, start, delayText(delay), trained]
   })
   const alive = counted ? ['living at the end'] : []
   return { title: 'Projections', head: ['projection', 'synapses', ...alive, 'initial weights', 'delay', ''], rows }

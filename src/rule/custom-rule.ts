@@ -39,8 +39,11 @@ export interface CellConstants {
 export interface Synapses {
   /** What it joins: inputs or neurons to neurons, or neurons to a readout. */
   readonly stage: 'input' | 'recurrent' | 'readout'
-  /** Steps from a spike to its effect: d, where the equations have z_q,t−1 for d = 1; 1 of an input and of a readout. */
-  readonly delay: number
+  /**
+   * Steps from a spike to its effect, of all synapses or of each: d, where the equations have z_q,t−1 for d = 1. An input has x_i,t−d+1, a readout
+   * always 1.
+   */
+  readonly delay: number | Uint32Array
   /** Sender of each synapse, counted through all populations (for an input: through all inputs). */
   readonly pre: Uint32Array
   /** Receiver of each synapse, counted through all populations (for a readout: through all readouts). */

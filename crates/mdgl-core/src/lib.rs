@@ -29,7 +29,7 @@ mod run;
 mod simulate;
 mod single;
 
-pub use batch::encode::StepInput;
+pub use batch::encode::{InputsInTransit, StepInput};
 pub use batch::loss::{self, Loss, LossTerm, Objective, Regulariser};
 pub use batch::{ClassWindow, DrawKey, EncodedBatch, Event, Input, Part, RateSegment, Targets};
 pub use description::list::{Array, List};
@@ -50,7 +50,7 @@ pub use numeric::random::CounterRng;
 pub use numeric::scalar::Scalar;
 pub use numeric::semaphore::{FairSemaphore, Permit};
 pub use run::real::Real;
-pub use run::stream::{Stream, StreamState, StreamTarget, StreamUpdate, Target};
+pub use run::stream::{NoiseState, Stream, StreamState, StreamTarget, StreamUpdate, Target};
 pub use run::{
     Assignment, CustomLoss, CustomTerm, Evaluation, Forward, LossReport, Observation, Observed, Record,
     Recording, Score, Share, SharedWork, Sharing, StepReport, ThirdFactor, Training, Turnout, Workers,

@@ -3,6 +3,7 @@
 mod common;
 mod connectivity;
 mod current_based;
+mod currents;
 mod delays;
 mod diffusion;
 mod durations;
@@ -20,6 +21,7 @@ mod lesions;
 mod listed;
 mod losses;
 mod modprop;
+mod pairs;
 mod pseudo_derivatives;
 mod rate_units;
 mod rewiring;

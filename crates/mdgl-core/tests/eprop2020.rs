@@ -161,6 +161,7 @@ fn expected(spec: &Spec, unit_gain: bool, feedback: &Table) -> Expected {
         gradient: Grad {
             w_in: zeros(spec.n_in, n),
             w_rec: zeros(n, n),
+            more: Vec::new(),
             w_out: zeros(n, spec.n_out),
             b_out: Vec::new(),
         },

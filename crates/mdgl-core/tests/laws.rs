@@ -209,5 +209,6 @@ pub(crate) fn single(case: &Case<f64>, trial: usize, length: u32) -> Case<f64> {
         },
         objective: case.objective.clone(),
         first: case.first.clone(),
+        more: case.more.clone(),
     }
 }

@@ -105,7 +105,7 @@ fn what_is_wrong_in_a_list_is_named_by_its_place_there() {
     refused(&broken(|l| l.1[100] = u32::MAX), ".post[100]", &whole);
     refused(&broken(|l| l.2[3] = f64::NAN), ".values[3]", "a finite number");
     refused(&broken(|l| l.2[0] = f64::INFINITY), ".values[0]", "a finite number");
-    refused(&broken(|l| l.1[9] = l.0[9]), ".post[9]", "another neuron than pre (no autapses)");
+    refused(&broken(|l| l.1[9] = l.0[9]), ".post[9]", "another neuron than pre, or autapses: true");
     let twice = broken(|l| (l.0[50], l.1[50], l.2[50]) = (l.0[20], l.1[20], l.2[20]));
     refused(&twice, ".pre[50]", "each pair once in a projection");
     let excitatory = good.0.iter().position(|q| q % 3 == 1).expect("a third of them");

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::AtomicBool;
 
+use crate::common::oracle::Spec;
 use crate::common::{Case, Shape, best, shapes};
 use mdgl_core::description::rule::{Channels, Trace};
 use mdgl_core::{
-    Error, Input, Instructions, Loss, Method, Model, Optimiser, Real, Record, Rule, StepInput, Stream,
-    StreamState, StreamTarget, Target, Targets, Training, Workers, simulate, train_step,
+    Error, Input, InputsInTransit, Instructions, Loss, Method, Model, Optimiser, Real, Record, Rule,
+    StepInput, Stream, StreamState, StreamTarget, Target, Targets, Training, Workers, simulate, train_step,
 };
 use proptest::prelude::*;
 
@@ -91,10 +92,15 @@ fn bytes<F: Real>(model: &Model<F>) -> Vec<u8> {
     model.to_safetensors().unwrap()
 }
 
+/// Delays between neurons alone, or from inputs too.
+fn spec_of(shape: &Shape, delay: usize) -> Spec {
+    if shape.seed % 2 == 0 { shape.delayed_spec(delay) } else { shape.synaptic_spec(delay) }
+}
+
 /// Spikes, readouts, gradient norm and updated weights of a trial: stepped, and as a batch of one.
 fn stream_is_block<F: Real>(shape: &Shape, delay: usize, set: Instructions) {
     let shape = Shape { trials: 1, regularised: false, ..shape.clone() };
-    let case = Case::<F>::new(&shape.delayed_spec(delay));
+    let case = Case::<F>::new(&spec_of(&shape, delay));
     let trial = Trial::new(&case);
     let workers = Workers::with_instructions(1, set).unwrap();
     let cancel = AtomicBool::new(false);
@@ -151,7 +157,7 @@ proptest! {
 
 fn states_go_on<F: Real>(shape: &Shape, delay: usize, at: usize) {
     let shape = Shape { trials: 1, regularised: false, loss: 2, ..shape.clone() };
-    let case = Case::<F>::new(&shape.delayed_spec(delay));
+    let case = Case::<F>::new(&spec_of(&shape, delay));
     let trial = Trial::new(&case);
     let steps = case.batch.steps;
     for rule in rules() {
@@ -326,25 +332,95 @@ fn a_gradient_that_is_not_finite_is_dropped() {
     assert_eq!((applied.gradient_norm, applied.steps), (0.0, 0));
 }
 
-/// Analogue values in one step, events in the next: counts as values drive the network as events do.
+/// Inputs of steps that delays reach back to are a state's; others are refused.
+#[test]
+fn inputs_in_transit_that_cannot_be_are_refused() {
+    let case = Case::<f64>::new(&shape().synaptic_spec(4));
+    let trial = Trial::new(&case);
+    let mut stream = Stream::new(&case.model, &Rule::mdgl().online(), &descent(), 1).unwrap();
+    trial.run(&mut stream, 0..20);
+    stream.step(&[StepInput::Analogue(&[0.5, 0.0, 1.0])]).unwrap();
+    let state = stream.state().unwrap();
+    let own = &state.inputs_in_transit;
+    assert!(own.places == [[0, 0], [0, 1], [0, 2]] && own.values == [0.5, 0.0, 1.0]);
+    let events = vec![[1, 0, 1]];
+    for (wrong, path) in [
+        (InputsInTransit { events: vec![[3, 0, 1]], ..own.clone() }, "state.inputsInTransit"),
+        (InputsInTransit { events: vec![[1, 3, 1]], ..own.clone() }, "state.inputsInTransit"),
+        (InputsInTransit { events: vec![[1, 0, 0]], ..own.clone() }, "state.inputsInTransit"),
+        (InputsInTransit { events: vec![[1, 0, 1 << 16]], ..own.clone() }, "state.inputsInTransit"),
+        (InputsInTransit { events: vec![[2, 0, 1], [1, 0, 1]], ..own.clone() }, "state.inputsInTransit"),
+        (
+            InputsInTransit { places: vec![[0, 3]], values: vec![1.0], events: events.clone() },
+            "state.inputsInTransit",
+        ),
+        (InputsInTransit { values: vec![1.0], ..own.clone() }, "state.inputsInTransit.values"),
+        (
+            InputsInTransit { places: vec![[0, 0]], values: vec![f64::NAN], events },
+            "state.inputsInTransit.values[0]",
+        ),
+    ] {
+        match stream.restore(&StreamState { inputs_in_transit: wrong.clone(), ..state.clone() }) {
+            Err(Error::Invalid { path: found, .. }) => assert_eq!(found, path, "{wrong:?}"),
+            other => panic!("{wrong:?}: {other:?}"),
+        }
+    }
+    assert!(stream.state().unwrap() == state);
+}
+
+/// Analogue values in one step, events in the next: counts as values drive the network as events do, also those that delays
+/// bring from earlier steps, and behind a state put back.
 #[test]
 fn a_population_may_change_the_kind_of_its_input() {
-    let case = Case::<f64>::new(&shape().spec());
-    let trial = Trial::new(&case);
-    let rule = Rule::mdgl().online();
-    let mut by_events = Stream::new(&case.model, &rule, &descent(), 1).unwrap();
-    let mut by_values = Stream::new(&case.model, &rule, &descent(), 1).unwrap();
-    for (t, events) in trial.events.iter().enumerate() {
-        by_events.step(&[StepInput::Events(events)]).unwrap();
-        let mut values = [0.0; 3];
-        events.iter().for_each(|&unit| values[unit as usize] += 1.0);
-        let input = if t % 2 == 0 { StepInput::Analogue(&values) } else { StepInput::Events(events) };
-        by_values.step(&[input]).unwrap();
-        trial.learn(&mut by_events, t);
-        trial.learn(&mut by_values, t);
-        let apart = by_events.readout().zip(by_values.readout()).map(|(a, b)| (a - b).abs());
-        assert!(apart.fold(0.0, f64::max) < 1e-12);
+    for spec in [shape().spec(), shape().synaptic_spec(4)] {
+        let case = Case::<f64>::new(&spec);
+        let trial = Trial::new(&case);
+        let rule = Rule::mdgl().online();
+        let mut by_events = Stream::new(&case.model, &rule, &descent(), 1).unwrap();
+        let mut by_values = Stream::new(&case.model, &rule, &descent(), 1).unwrap();
+        for (t, events) in trial.events.iter().enumerate() {
+            by_events.step(&[StepInput::Events(events)]).unwrap();
+            let mut values = [0.0; 3];
+            events.iter().for_each(|&unit| values[unit as usize] += 1.0);
+            let input = if t % 2 == 0 { StepInput::Analogue(&values) } else { StepInput::Events(events) };
+            by_values.step(&[input]).unwrap();
+            trial.learn(&mut by_events, t);
+            trial.learn(&mut by_values, t);
+            let apart = by_events.readout().zip(by_values.readout()).map(|(a, b)| (a - b).abs());
+            assert!(apart.fold(0.0, f64::max) < 1e-12);
+            if t % 5 == 3 {
+                let state = by_values.state().unwrap();
+                by_values.reset().unwrap();
+                by_values.restore(&state).unwrap();
+                assert!(by_values.state().unwrap() == state);
+            }
+        }
+        let norms = [by_events, by_values].map(|mut s| s.update(&case.model).unwrap().1.gradient_norm);
+        assert!((norms[0] - norms[1]).abs() < 1e-10 * norms[0]);
     }
-    let norms = [by_events, by_values].map(|mut s| s.update(&case.model).unwrap().1.gradient_norm);
-    assert!((norms[0] - norms[1]).abs() < 1e-10 * norms[0]);
+}
+
+/// The input of a step that failed is none of later steps, though delays reach back to it.
+#[test]
+fn a_step_that_failed_leaves_no_input_behind() {
+    let mut spec = shape().synaptic_spec(4);
+    spec.kappa = 0.5;
+    spec.w_out.iter_mut().flatten().for_each(|weight| *weight = 3e38);
+    spec.delay_in[0].fill(1);
+    spec.w_in.iter_mut().flatten().for_each(|weight| *weight = weight.abs() + 0.1);
+    let case = Case::<f32>::new(&spec);
+    let rule = Rule::eprop().online();
+    let mut stream = Stream::new(&case.model, &rule, &descent(), 1).unwrap();
+    let mut other = Stream::new(&case.model, &rule, &descent(), 1).unwrap();
+    let small = [1e-4, 2e-4, 3e-4];
+    for t in 0..12 {
+        let input = if t % 2 == 0 { StepInput::Analogue(&small) } else { StepInput::Silent };
+        other.step(&[input]).unwrap();
+        stream.step(&[input]).unwrap();
+        for failing in [StepInput::Analogue(&[1e3; 3]), StepInput::Events(&[0; 2000])] {
+            let failed = stream.step(&[failing]);
+            assert!(matches!(failed, Err(Error::NotFinite { .. })), "{t}");
+        }
+        assert!(stream.state().unwrap() == other.state().unwrap(), "{t}");
+    }
 }

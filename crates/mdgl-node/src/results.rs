@@ -134,6 +134,8 @@ pub struct ProjectionValues {
     pub pre: Uint32Array,
     /// Postsynaptic indices.
     pub post: Uint32Array,
+    /// Steps from a spike to its effect, of all synapses or of each.
+    pub delays: Uint32Array,
     /// Number of presynaptic units.
     pub rows: f64,
     /// Number of postsynaptic units.

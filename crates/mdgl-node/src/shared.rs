@@ -67,6 +67,7 @@ pub fn projection_values<F: Float>(
         name: name.to_owned(),
         pre: synapses.pre().to_vec().into(),
         post: synapses.post().to_vec().into(),
+        delays: synapses.delay_steps().into(),
         rows: rows as f64,
         columns: columns as f64,
         values: F::array(values),

@@ -65,10 +65,34 @@ pub struct StreamState {
     pub spikes: Uint32Array,
     /// Earlier spikes that a delay has not delivered yet, in pairs: steps before the last one, neuron.
     pub in_transit: Uint32Array,
+    /// Inputs that a delay has not delivered yet, where the network has such delays.
+    pub inputs_in_transit: Option<InputsInTransit>,
+    /// The trial's noise, where the network has any.
+    pub noise: Option<NoiseState>,
     /// y without bias.
     pub readout: Either<Float32Array, Float64Array>,
     /// The traces of all learning synapses.
     pub traces: Either<Float32Array, Float64Array>,
+}
+
+/// Inputs in transit, those of the last step first.
+#[napi(object)]
+pub struct InputsInTransit {
+    /// In threes: steps before the last one, input unit, number of events.
+    pub events: Uint32Array,
+    /// In pairs: steps before the last one, input unit of each value.
+    pub places: Uint32Array,
+    /// Analogue values.
+    pub values: Either<Float32Array, Float64Array>,
+}
+
+/// The noise of a trial.
+#[napi(object)]
+pub struct NoiseState {
+    /// The trial, counted by returns to rest.
+    pub trial: u32,
+    /// n − μ of every neuron with an injected current.
+    pub values: Float64Array,
 }
 
 /// A stream of either float type.
@@ -141,6 +165,15 @@ impl<F: Float> TrainingStream<F> {
             refractory: state.refractory.into(),
             spikes: state.spikes.into(),
             in_transit: state.in_transit.concat().into(),
+            inputs_in_transit: self.stream.has_input_delays().then(|| {
+                let inputs = state.inputs_in_transit;
+                InputsInTransit {
+                    events: inputs.events.concat().into(),
+                    places: inputs.places.concat().into(),
+                    values: F::array(inputs.values),
+                }
+            }),
+            noise: state.noise.map(|noise| NoiseState { trial: noise.trial, values: noise.values.into() }),
             readout: F::array(state.readout),
             traces: F::array(state.traces),
         })
@@ -158,7 +191,19 @@ impl<F: Float> TrainingStream<F> {
             variables,
             refractory: state.refractory.to_vec(),
             spikes: state.spikes.to_vec(),
-            in_transit: pairs(&state.in_transit)?,
+            in_transit: groups(&state.in_transit, "state.inTransit")?,
+            inputs_in_transit: match &state.inputs_in_transit {
+                None => mdgl_core::InputsInTransit::default(),
+                Some(InputsInTransit { events, places, values }) => mdgl_core::InputsInTransit {
+                    events: groups(events, "state.inputsInTransit.events")?,
+                    places: groups(places, "state.inputsInTransit.places")?,
+                    values: floats(values, "state.inputsInTransit.values")?,
+                },
+            },
+            noise: state
+                .noise
+                .as_ref()
+                .map(|noise| mdgl_core::NoiseState { trial: noise.trial, values: noise.values.to_vec() }),
             readout: floats(&state.readout, "state.readout")?,
             traces: floats(&state.traces, "state.traces")?,
         };
@@ -189,18 +234,15 @@ impl<F: Float> TrainingStream<F> {
     }
 }
 
-/// A flat list as pairs.
-fn pairs(flat: &[u32]) -> Result<Vec<[u32; 2]>> {
-    if !flat.len().is_multiple_of(2) {
-        let value = format!("{} values", flat.len());
-        return Err(mdgl_core::Error::Invalid {
-            path: "state.inTransit".into(),
-            value,
-            allowed: "pairs of steps and neuron".into(),
+/// A flat list in groups of so many numbers.
+fn groups<const N: usize>(flat: &[u32], path: &str) -> Result<Vec<[u32; N]>> {
+    let (groups, rest) = flat.as_chunks();
+    match rest {
+        [] => Ok(groups.to_vec()),
+        _ => {
+            Err(Failure::invalid(path, format!("{} values", flat.len()), format!("a multiple of {N} values")))
         }
-        .into());
     }
-    Ok(flat.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
 }
 
 impl StreamTarget {

@@ -1,11 +1,14 @@
 //! Input of one block of trials: events drawn or given, sorted by step, lanes packed into masks.
 
+use std::collections::VecDeque;
+use std::mem::take;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use crate::batch::{DrawKey, EncodedBatch, Event, Input, RateSegment};
 use crate::error::Result;
 use crate::network::Network;
+use crate::network::currents::TrialCurrents;
 use crate::numeric::cancel::check_cancelled;
 use crate::numeric::lanes::{Block, LANES, Mask};
 use crate::numeric::memory::{bytes_of, product, reserve, resize};
@@ -77,6 +80,12 @@ impl EntryLists {
     pub fn bytes(&self) -> usize {
         bytes_of(&self.start) + bytes_of(&self.entries)
     }
+    /// Drops the lists from a step on.
+    pub fn truncate_at(&mut self, step: usize) {
+        while self.start.len() > 1 && self.forgotten + self.start.len() - 1 > step {
+            self.take_back();
+        }
+    }
     /// Removes the last step's list.
     pub fn take_back(&mut self) {
         self.start.pop();
@@ -133,12 +142,32 @@ pub(crate) struct BlockInput<F: Scalar> {
     /// Number of input units.
     pub units: usize,
     pub events: EntryLists,
-    /// The first step of the input: 0, but for a stream's.
+    /// The first step of the analogue input: 0, but for a stream's.
     first: usize,
+    /// Of a stream: how many earlier steps delays reach back to, and their analogue values, oldest first.
+    reach: usize,
+    earlier: VecDeque<Values<F>>,
+    /// Injected currents of the trial at hand, and of a stream their noise before its last step.
+    currents: TrialCurrents,
+    noise_before: Vec<f64>,
     /// Units with analogue values, and the values `[step][such unit]`.
     pub analogue_units: Vec<u32>,
     pub analogue: Vec<Block<F>>,
     scratch: Scratch,
+}
+
+/// Analogue values of a step: units, and a value of each.
+type Values<F> = (Vec<u32>, Vec<Block<F>>);
+
+/// Inputs of a stream that delays have not delivered yet, those of the last step (0 steps before it) first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InputsInTransit<F> {
+    /// Steps before the last one, unit among all input units, number of events.
+    pub events: Vec<[u32; 3]>,
+    /// Steps before the last one, unit, of each analogue value.
+    pub places: Vec<[u32; 2]>,
+    /// The analogue values.
+    pub values: Vec<F>,
 }
 
 /// Input of one population in one step of a stream.
@@ -207,16 +236,24 @@ impl<F: Scalar> BlockInput<F> {
                 }
             }
         }
+        self.analogue_units.extend(network.given_units() as u32..units as u32);
         self.fill_analogue(network, batch, &trials, cancel)?;
         self.scratch.pack(batch.steps, units, &mut self.events, cancel)
     }
 
-    /// Fills in one step of a stream, in the first lane; the inputs have been checked.
+    /// Fills in one step of a stream, in the first lane; the inputs have been checked. Earlier steps stay as far as delays reach.
     ///
     /// # Errors
     /// [`crate::Error::Memory`].
     pub fn encode_step(&mut self, network: &Network, step: usize, inputs: &[StepInput<'_>]) -> Result<()> {
         let units = network.input_units();
+        if self.reach > 0 && self.first < step {
+            self.earlier.push_back((take(&mut self.analogue_units), take(&mut self.analogue)));
+            while self.earlier.len() > self.reach {
+                self.earlier.pop_front();
+            }
+        }
+        let is_repeated = self.first == step && !self.noise_before.is_empty();
         self.empty(units, 1)?;
         for (population, input) in inputs.iter().enumerate() {
             let offset = network.input_offset(population) as u32;
@@ -227,18 +264,44 @@ impl<F: Scalar> BlockInput<F> {
                 }
                 StepInput::Analogue(values) => {
                     for (unit, &value) in (offset..).zip(*values) {
-                        let mut block = Block::ZERO;
-                        block.0[0] = F::from_f64(value);
                         self.analogue_units.push(unit);
-                        self.analogue.push(block);
+                        self.analogue.push(first_lane(F::from_f64(value)));
                     }
                 }
             }
         }
-        self.scratch.pack(1, units, &mut self.events, &AtomicBool::new(false))?;
-        self.events.begin_at(step);
+        self.inject(network, step, is_repeated);
         self.first = step;
+        if self.reach == 0 {
+            self.scratch.pack(1, units, &mut self.events, &AtomicBool::new(false))?;
+            self.events.begin_at(step);
+            return Ok(());
+        }
+        let mut own = EntryLists::default();
+        self.scratch.pack(1, units, &mut own, &AtomicBool::new(false))?;
+        self.events.truncate_at(step);
+        self.events.forget_before(step.saturating_sub(self.reach));
+        self.events.reserve_step(own.at(0).len())?;
+        self.events.push_step(own.at(0));
         Ok(())
+    }
+
+    /// The injected currents of a stream's step, which may follow an attempt at the same step.
+    fn inject(&mut self, network: &Network, step: usize, is_repeated: bool) {
+        if network.currents.len() == 0 {
+            return;
+        }
+        match is_repeated {
+            true => self.currents.noise.clone_from(&self.noise_before),
+            false => self.noise_before.clone_from(&self.currents.noise),
+        }
+        let mut unit = network.given_units() as u32;
+        let (units, values) = (&mut self.analogue_units, &mut self.analogue);
+        self.currents.advance(&network.currents, step, |value| {
+            units.push(unit);
+            values.push(first_lane(F::from_f64(value)));
+            unit += 1;
+        });
     }
 
     /// No input for so many steps.
@@ -254,11 +317,72 @@ impl<F: Scalar> BlockInput<F> {
         Ok(())
     }
 
-    /// The analogue values of a step, one per unit of [`Self::analogue_units`].
+    /// The units with analogue values in a step, and the value of each.
     #[inline(always)]
-    pub fn analogue_at(&self, step: usize) -> &[Block<F>] {
+    pub fn analogue_at(&self, step: usize) -> (&[u32], &[Block<F>]) {
+        if step < self.first {
+            let (units, values) = &self.earlier[self.earlier.len() - (self.first - step)];
+            return (units, values);
+        }
         let (row, width) = (step - self.first, self.analogue_units.len());
-        &self.analogue[row * width..(row + 1) * width]
+        (&self.analogue_units, &self.analogue[row * width..(row + 1) * width])
+    }
+
+    /// No input yet, in a trial of a stream whose delays reach back so many steps.
+    pub fn begin_stream(&mut self, network: &Network, reach: usize, key: DrawKey, trial: u32) {
+        self.reach = reach;
+        self.currents.begin(&network.currents, currents_key(key, trial));
+        self.resume(0, &InputsInTransit::default());
+    }
+
+    /// n − μ of every driven cell after a stream's last step before `step`.
+    pub fn noise(&self, step: usize) -> &[f64] {
+        // Behind an attempt at this step that failed.
+        if self.first == step && !self.noise_before.is_empty() {
+            &self.noise_before
+        } else {
+            &self.currents.noise
+        }
+    }
+
+    /// Puts it back.
+    pub fn set_noise(&mut self, noise: &[f64]) {
+        self.currents.noise.clear();
+        self.currents.noise.extend_from_slice(noise);
+    }
+
+    /// Before a step of a stream: the inputs that later steps read.
+    pub fn in_transit(&self, step: usize) -> InputsInTransit<F> {
+        let mut found = InputsInTransit::default();
+        for back in 0..self.reach.min(step) {
+            let (sent, before) = (step - 1 - back, back as u32);
+            let entries = self.events.at(sent).iter();
+            found.events.extend(entries.map(|entry| [before, entry.unit, u32::from(entry.count)]));
+            let (units, values) = self.analogue_at(sent);
+            found.places.extend(units.iter().map(|&unit| [before, unit]));
+            found.values.extend(values.iter().map(|value| value.0[0]));
+        }
+        found
+    }
+
+    /// The inputs before a step of a stream, from [`Self::in_transit`].
+    pub fn resume(&mut self, step: usize, inputs: &InputsInTransit<F>) {
+        let reach = self.reach.min(step);
+        self.events.clear();
+        self.events.begin_at(step - reach);
+        self.earlier.clear();
+        self.noise_before.clear();
+        self.analogue_units.clear();
+        self.analogue.clear();
+        self.first = step;
+        for back in (0..reach as u32).rev() {
+            for &[_, unit, count] in inputs.events.iter().filter(|&&[before, ..]| before == back) {
+                self.events.push(Entry { unit, mask: 1, count: count as u16 });
+            }
+            self.events.end_step();
+            let own = inputs.places.iter().zip(&inputs.values).filter(|&(&[before, _], _)| before == back);
+            self.earlier.push_back(own.map(|(&[_, unit], &value)| (unit, first_lane(value))).unzip());
+        }
     }
 
     fn fill_analogue(
@@ -287,8 +411,36 @@ impl<F: Scalar> BlockInput<F> {
             }
             column += size;
         }
+        if network.currents.len() == 0 {
+            return Ok(());
+        }
+        for (lane, trial) in trials.clone().enumerate() {
+            self.currents.begin(&network.currents, currents_key(batch.key, trial as u32));
+            for step in 0..batch.length(trial) {
+                check_cancelled(step, cancel)?;
+                let mut row = self.analogue[step * width + column..].iter_mut();
+                self.currents.advance(&network.currents, step, |value| {
+                    if let Some(block) = row.next() {
+                        block.0[lane] = F::from_f64(value);
+                    }
+                });
+            }
+        }
         Ok(())
     }
+}
+
+/// The key of a trial's injected currents.
+fn currents_key(key: DrawKey, trial: u32) -> [u32; 2] {
+    // No input population has this index.
+    let mut rng = CounterRng::new(key.seed, key.stream | 0xffff << 16, key.iteration, trial);
+    [rng.next_u32(), rng.next_u32()]
+}
+
+fn first_lane<F: Scalar>(value: F) -> Block<F> {
+    let mut block = Block::ZERO;
+    block.0[0] = value;
+    block
 }
 
 /// Whether the events of each input are in the order of their trials.

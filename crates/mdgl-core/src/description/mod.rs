@@ -3,6 +3,8 @@
 //! Times are in ms (`numeric/steps.rs` has the rule by which they become steps), voltages are dimensionless as in the paper. Defaults are those of Fig. 3C.
 
 mod channel;
+mod current;
+pub(crate) mod delay;
 pub mod draft;
 pub mod given;
 pub mod legal;
@@ -65,7 +67,7 @@ pub struct NetworkDescription {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<Vec<Channel>>,
     /// Synapses that stay silent.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lesions: Vec<Lesion>,
 }
 
@@ -101,12 +103,18 @@ impl NetworkDescription {
         });
         let members = self.types.iter_mut().flatten().flat_map(|cell_type| &mut cell_type.members);
         let units = members.filter_map(|part| part.units.as_mut().map(|list| list as &mut dyn AnyList));
-        let connections =
-            self.projections.iter_mut().filter_map(|projection| projection.connections.as_mut());
-        let connections = connections
-            .flat_map(|Connections { pre, post, values }| -> [&mut dyn AnyList; 3] { [pre, post, values] });
+        let synapses = self.projections.iter_mut().flat_map(|Projection { connections, delay, .. }| {
+            let connections = connections.iter_mut().flat_map(
+                |Connections { pre, post, values }| -> [&mut dyn AnyList; 3] { [pre, post, values] },
+            );
+            let delays = delay.iter_mut().filter_map(|delay| match delay {
+                Delay::Each(list) => Some(list as &mut dyn AnyList),
+                _ => None,
+            });
+            connections.chain(delays)
+        });
         let lesions = self.lesions.iter_mut().flat_map(Lesion::lists);
-        parameters.chain(units).chain(connections).chain(lesions)
+        parameters.chain(units).chain(synapses).chain(lesions)
     }
 }
 
@@ -306,6 +314,43 @@ pub struct Population {
     /// β, dimensionless; adaptive models only; 0 makes the neuron LIF.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptation_strength: Option<Parameter>,
+    /// A current that fluctuates, another one in each neuron and trial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<NoiseCurrent>,
+    /// Currents that flow for some time of every trial; several at a time add up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub currents: Vec<StepCurrent>,
+}
+
+/// An Ornstein–Uhlenbeck current, added to I_t: with a = exp(−dt/τ) and independent standard normal ξ
+///
+/// ```text
+/// n_0 = μ + σ ξ_0 ,  n_t = μ + a (n_t−1 − μ) + σ √(1 − a²) ξ_t
+/// ```
+///
+/// which has mean μ, standard deviation σ and autocorrelation a^k at every step. It drives the membrane; a current-based neuron
+/// does not filter it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NoiseCurrent {
+    /// μ.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub mean: f64,
+    /// σ, at least 0.
+    pub standard_deviation: f64,
+    /// τ in ms: at least half a step, or 0, with which every step is independent.
+    pub time_constant: f64,
+}
+
+/// A current that is added to I_t from one time of a trial to another.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct StepCurrent {
+    /// Its start in ms, rounded to whole steps.
+    pub from: f64,
+    /// Its end in ms, rounded to whole steps: the first step without it.
+    pub to: f64,
+    /// Its size, that of a weight which one event per step brings.
+    pub amplitude: f64,
 }
 
 impl Population {
@@ -323,6 +368,8 @@ impl Population {
             synaptic_time_constant,
             adaptation_time_constant,
             adaptation_strength,
+            noise: _,
+            currents: _,
         } = self;
         [
             ("membraneTimeConstant", membrane_time_constant),
@@ -454,12 +501,18 @@ pub struct Projection {
     /// Or use this list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<Connections>,
+    /// Whether neurons of a population may project to themselves.
+    #[serde(skip_serializing_if = "is_false")]
+    pub autapses: bool,
+    /// Whether a pair may have several synapses. Draws by density or degree are then with replacement, and keep what they draw.
+    #[serde(skip_serializing_if = "is_false")]
+    pub multapses: bool,
     /// Initial weights of a drawn projection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initialise: Option<Initialise>,
-    /// Delay in ms, rounded to whole steps, at least one; `None`: one step.
+    /// Delay of its synapses; `None`: one step.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub delay: Option<f64>,
+    pub delay: Option<Delay>,
     /// Whether training changes it.
     pub plastic: bool,
 }
@@ -480,6 +533,39 @@ pub struct Connections {
     pub post: List<u32>,
     /// Weights.
     pub values: List<f64>,
+}
+
+/// Delays of a projection's synapses in ms, each rounded to whole steps, at least one. A spike of step t reaches a neuron d steps
+/// later; an input event d − 1 steps later, so that with one step it acts in its own.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Delay {
+    /// The same of all.
+    One(f64),
+    /// One per synapse, in the order of `connections`.
+    Each(List<f64>),
+    /// Drawn from the network's seed, one per pair of units.
+    Drawn(DelayDistribution),
+}
+
+/// Distribution of delays, of whole steps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "scheme", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum DelayDistribution {
+    /// Every number of steps from the first to the last with the same probability.
+    Uniform {
+        /// The shortest, in ms.
+        low: f64,
+        /// The longest, in ms.
+        high: f64,
+    },
+    /// Normal delays, rounded to whole steps; those of less than half a step are drawn again.
+    Normal {
+        /// Mean, in ms.
+        mean: f64,
+        /// Standard deviation, in ms.
+        standard_deviation: f64,
+    },
 }
 
 /// The probability of a synapse.
@@ -610,6 +696,9 @@ impl Scaling {
     }
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }

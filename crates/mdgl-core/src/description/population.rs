@@ -6,8 +6,8 @@ use crate::description::draft::{Draft, named_part};
 use crate::description::given::Given;
 use crate::description::list::List;
 use crate::description::{
-    CellType, Conventions, InputPopulation, MOST_UNITS, Members, NamedSign, NeuronModel, Parameter,
-    Population, Readout, Sign, SignCounts,
+    CellType, Conventions, InputPopulation, MOST_UNITS, Members, NamedSign, NeuronModel, NoiseCurrent,
+    Parameter, Population, Readout, Sign, SignCounts, StepCurrent,
 };
 use crate::error::{Result, invalid};
 use crate::numeric::ranges::{at_least_0, positive, whole, whole_numbers};
@@ -152,7 +152,7 @@ impl Population {
         if let Some(foreign) = foreign.into_iter().find_map(|name| given.part(name).given()) {
             return Err(foreign.refused(not_with(model)));
         }
-        given.only(&[&["name", "size", "model", "sign"], &own[..]].concat())?;
+        given.only(&[&["name", "size", "model", "sign"], &own[..], &["noise", "currents"]].concat())?;
         let sign = given.part("sign").or(Sign::default(), |given| Sign::read(&given))?;
         let parameter = |name| given.part(name).given().as_ref().map(Parameter::read).transpose();
         Ok(Self {
@@ -167,6 +167,10 @@ impl Population {
             dampening: parameter("dampening")?,
             adaptation_time_constant: parameter("adaptationTimeConstant")?,
             adaptation_strength: parameter("adaptationStrength")?,
+            noise: given.part("noise").given().as_ref().map(NoiseCurrent::read).transpose()?,
+            currents: given.part("currents").or(Vec::new(), |given| {
+                given.items()?.iter().map(StepCurrent::read).collect()
+            })?,
         })
     }
 
@@ -193,6 +197,12 @@ impl Population {
                 Some(range) => given.complete(&path, size, |path, x| range.complete(path, x, dt))?,
                 None => given,
             });
+        }
+        if let Some(noise) = &self.noise {
+            noise.validate(&format!("{path}.noise"), dt)?;
+        }
+        for (i, current) in self.currents.iter_mut().enumerate() {
+            *current = current.complete(&format!("{path}.currents[{i}]"), dt)?;
         }
         Ok(self)
     }

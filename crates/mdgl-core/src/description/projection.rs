@@ -2,20 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use crate::description::delay::DelayedEnds;
 use crate::description::draft::{Draft, UnitKind};
 use crate::description::given::Given;
 use crate::description::list::List;
 use crate::description::{
-    Connections, Distance, DistanceProfile, Initialise, Probability, Projection, Scaling,
+    Connections, Delay, Distance, DistanceProfile, Initialise, Probability, Projection, Scaling,
 };
 use crate::error::{Result, invalid, words};
 use crate::numeric::ranges::{SAFE, finite, fraction, positive, whole, whole_numbers};
-use crate::numeric::steps::{in_ms, lasting, steps_in};
 
 /// The options of which a drawn projection has exactly one.
 const RULES: [&str; 4] = ["density", "probability", "fixedInDegree", "fixedOutDegree"];
-/// Longest delay, in steps.
-const MOST_DELAY: f64 = 10_000.0;
 /// The words of a distribution without those of pairs of types.
 const SCHEMES: [&str; 5] = ["balanced", "normal", "lognormal", "uniform", "constant"];
 
@@ -38,6 +36,8 @@ impl Projection {
             distance,
             in_degree,
             out_degree,
+            autapses,
+            multapses,
             initialise,
             delay,
             plastic,
@@ -51,6 +51,8 @@ impl Projection {
             "distance",
             "fixedInDegree",
             "fixedOutDegree",
+            "autapses",
+            "multapses",
             "initialise",
             "delay",
             "plastic",
@@ -67,7 +69,9 @@ impl Projection {
             fixed_out_degree: out_degree.given().map(degree).transpose()?,
             connections: connections.given().as_ref().map(Connections::read).transpose()?,
             initialise: initialise.given().as_ref().map(Initialise::read).transpose()?,
-            delay: delay.given().map(|given| given.number()),
+            autapses: autapses.or(false, |given| given.flag())?,
+            multapses: multapses.or(false, |given| given.flag())?,
+            delay: delay.given().as_ref().map(Delay::read).transpose()?,
             plastic: plastic.or(true, |given| given.flag())?,
         })
     }
@@ -86,9 +90,18 @@ impl Projection {
             }
             None => self.complete_draw(&path)?,
         }
-        let between_populations = sender == Population && receiver == Population;
-        let steps = delay_steps(&format!("{path}.delay"), self.delay, draft.dt(), between_populations)?;
-        self.delay = Some(in_ms(steps, draft.dt()));
+        if self.autapses && self.from != self.to {
+            let allowed = "false but of a population's projection to itself";
+            return Err(invalid(format!("{path}.autapses"), true, allowed));
+        }
+        let listed = self.connections.as_ref().map(|list| list.pre.numbers(|| path.clone()).map(|pre| pre.len()));
+        let ends = DelayedEnds {
+            dt: draft.dt(),
+            to_readout: receiver == Readout,
+            listed: listed.transpose()?,
+        };
+        let delay = self.delay.take().unwrap_or(Delay::One(ends.dt));
+        self.delay = Some(delay.complete(&format!("{path}.delay"), &ends)?);
         Ok(self)
     }
 
@@ -127,6 +140,10 @@ impl Projection {
             fraction(format_args!("{path}.density"), density)?;
         }
         match &self.probability {
+            Some(_) if self.multapses => {
+                let allowed = "false with probability, which takes each pair once or not at all";
+                return Err(invalid(format!("{path}.multapses"), true, allowed));
+            }
             Some(probability) => probability.validate(&format!("{path}.probability"))?,
             None if self.distance.is_some() => {
                 return Err(invalid(format!("{path}.distance"), "set", "with probability only"));
@@ -146,23 +163,6 @@ impl Projection {
             None => Initialise::Normal { mean: 0.0, standard_deviation: 1.0, scaling: Scaling::InDegree },
         };
         self.initialise.get_or_insert(usual).validate(&format!("{path}.initialise"))
-    }
-}
-
-/// A delay in steps: one, or between populations more.
-fn delay_steps(path: &str, delay: Option<f64>, dt: f64, between_populations: bool) -> Result<f64> {
-    let Some(delay) = delay else { return Ok(1.0) };
-    lasting(path, delay, dt)?;
-    match steps_in(delay, dt) {
-        steps if !between_populations && steps > 1.0 => {
-            let allowed =
-                format!("one step ({dt} ms): only projections between populations have longer delays");
-            Err(invalid(path, delay, allowed))
-        }
-        steps if steps > MOST_DELAY => {
-            Err(invalid(path, delay, format!("at most {MOST_DELAY} steps of {dt} ms")))
-        }
-        steps => Ok(steps),
     }
 }
 

@@ -554,6 +554,9 @@ impl<F: Scalar> Backward<'_, F> {
         gather_tile::<L>(tile, &plan.readout_chunks, grouped, sums);
         let tile = Tile { lists: &self.input.events, units: inputs, values: cells, columns: n, ..tile };
         gather_tile::<L>(tile, &plan.input_chunks, grouped, sums);
+        for late in &plan.late_input {
+            gather_tile::<L>(Tile { lag: late.input_lag(), ..tile }, &late.chunks, grouped, sums);
+        }
         for Delayed { delay, chunks, .. } in &plan.recurrent {
             let tile = Tile { lists: spikes, units: n, lag: *delay, ..tile };
             gather_tile::<L>(tile, chunks, grouped, sums);
@@ -576,6 +579,9 @@ impl<F: Scalar> Backward<'_, F> {
             columns: network.size(),
         };
         gather_value_tile::<L>(cells, &plan.input_chunks, sums);
+        for late in &plan.late_input {
+            gather_value_tile::<L>(ValueTile { lag: late.input_lag(), ..cells }, &late.chunks, sums);
+        }
         let cells =
             ValueTile { units: &network.rate_units, sent: self.trajectory.state.values.all(), ..cells };
         for Delayed { delay, chunks, .. } in &plan.recurrent {

@@ -336,8 +336,8 @@ fn for_each_living<F: Scalar>(model: &Model<F>, mut visit: impl FnMut(usize, usi
         if synapses.kind != SynapseKind::Recurrent {
             continue;
         }
-        let rank = delays.partition_point(|&delay| delay < synapses.delay);
         for synapse in 0..synapses.len() {
+            let rank = delays.partition_point(|&delay| delay < synapses.delays.of(synapse));
             let weight = model.weight(index, synapse);
             if weight != F::ZERO {
                 visit(synapses.pre_unit(synapse), synapses.post_unit(synapse), rank, weight.to_f64());
@@ -355,7 +355,7 @@ fn synaptic_gains<F: Scalar>(
 ) -> Csr<F> {
     let network = model.network();
     network.synapses(SynapseKind::Recurrent).retarget(|p, j, synapse| {
-        let delay = network.projections[synapse.projection as usize].delay;
+        let delay = network.projections[synapse.projection as usize].delays.of(synapse.index as usize);
         let weight = model.weight(synapse.projection as usize, synapse.index as usize);
         if !secretes[j] || weight == F::ZERO {
             return None;

@@ -362,6 +362,11 @@ impl<F: Scalar, const PACKED: bool> OnlineStep<'_, F, PACKED> {
     fn add_inputs<L: Lanes<Scalar = F>>(&mut self) {
         let (plan, t) = (self.plan, self.t);
         self.start_traces::<L>(self.input.events.at(t), &plan.input);
+        for late in &plan.late_input {
+            if let Some(sent) = t.checked_sub(late.input_lag()) {
+                self.start_traces::<L>(self.input.events.at(sent), &late.csr);
+            }
+        }
         for Delayed { delay, csr, .. } in &plan.recurrent {
             if let Some(sent) = t.checked_sub(*delay) {
                 // The lists are read while traces change.
@@ -370,9 +375,21 @@ impl<F: Scalar, const PACKED: bool> OnlineStep<'_, F, PACKED> {
                 self.traces.state.spikes = spikes;
             }
         }
-        let traces = &mut *self.traces;
-        for (&unit, value) in self.input.analogue_units.iter().zip(self.input.analogue_at(t)) {
-            for &(_, slot) in plan.input.of(unit as usize) {
+        self.add_values::<L>(t, &plan.input);
+        for late in &plan.late_input {
+            if let Some(sent) = t.checked_sub(late.input_lag()) {
+                self.add_values::<L>(sent, &late.csr);
+            }
+        }
+    }
+
+    /// (1−α) times the analogue values of a step join the traces of their synapses.
+    #[inline(always)]
+    fn add_values<L: Lanes<Scalar = F>>(&mut self, sent: usize, csr: &Csr<u32>) {
+        let (plan, traces) = (self.plan, &mut *self.traces);
+        let (units, values) = self.input.analogue_at(sent);
+        for (&unit, value) in units.iter().zip(values) {
+            for &(_, slot) in csr.of(unit as usize) {
                 let scale = L::splat(plan.slots[slot as usize].scale);
                 if PACKED {
                     let trace = &mut flat_mut(&mut traces.integrator)[traces.rows.place(slot)];

@@ -50,6 +50,8 @@ pub(crate) struct LearningPlan<F: Scalar> {
     pub filters_factors_separately: bool,
     /// Unit → (target, slot): the gradient sums, by sender.
     pub input: Csr<u32>,
+    /// Those of longer delays.
+    pub late_input: Vec<Delayed<u32>>,
     pub recurrent: Vec<Delayed<u32>>,
     pub readout: Csr<u32>,
     /// Inputs and readout again, in padded chunks; padding adds to a slot after the last.
@@ -176,6 +178,7 @@ impl<F: Scalar> LearningPlan<F> {
             hop_recursions,
             filters_factors_separately,
             input: Csr::default(),
+            late_input: Vec::new(),
             recurrent: Vec::new(),
             readout: Csr::default(),
             input_chunks: PaddedCsr::default(),
@@ -184,22 +187,28 @@ impl<F: Scalar> LearningPlan<F> {
         };
         let network = model.network();
         let learning = LearningSynapses { network, is_active: &is_active, learns };
-        plan.input = learning.slots(SynapseKind::Input, 1, &mut plan.slots);
-        let delays = network.delays().iter();
-        let csrs = delays.map(|&delay| learning.slots(SynapseKind::Recurrent, delay, &mut plan.slots));
-        let mut csrs = csrs.collect::<Vec<_>>().into_iter();
-        plan.readout = learning.slots(SynapseKind::Readout, 1, &mut plan.slots);
+        let mut of_kind = |kind| -> Vec<Csr<u32>> {
+            let synapses = network.synapses_by_delay(kind).iter();
+            synapses.map(|synapses| learning.slots(kind, synapses, &mut plan.slots)).collect()
+        };
+        let (input, recurrent) = (of_kind(SynapseKind::Input), of_kind(SynapseKind::Recurrent));
+        plan.readout = of_kind(SynapseKind::Readout).remove(0);
         let none = plan.slots.len() as u32;
-        plan.recurrent = Delayed::all(network, none, |_| csrs.next().unwrap_or_default());
-        plan.input_chunks = PaddedCsr::new(&plan.input, network.input_units(), none);
+        let delayed = |kind, csrs: Vec<Csr<u32>>| {
+            let mut csrs = csrs.into_iter();
+            Delayed::all(network, kind, none, |_| csrs.next().unwrap_or_default())
+        };
+        plan.late_input = delayed(SynapseKind::Input, input);
+        plan.recurrent = delayed(SynapseKind::Recurrent, recurrent);
+        Delayed { csr: plan.input, chunks: plan.input_chunks, .. } = plan.late_input.remove(0);
         plan.readout_chunks = PaddedCsr::new(&plan.readout, n, none);
         Ok(plan)
     }
 
     /// Most bytes of all lists, which is about their size: slots by sender, and gains by receiver as a rule's channels have them.
     pub fn bytes(network: &Network, modulated: bool) -> usize {
-        let delays = network.delays().len();
-        let slots = size_of::<GradientSlot<F>>() + size_of::<(u32, u32)>() * (delays + 1);
+        let delays = network.delays().len().max(network.delays_of(SynapseKind::Input).len());
+        let slots = size_of::<GradientSlot<F>>() + size_of::<(u32, u32)>() * 2;
         let sorted = size_of::<(usize, usize, F)>() + size_of::<usize>();
         let gains = match modulated {
             true => 2 * (sorted + 4 * size_of::<(u32, F)>()),
@@ -288,18 +297,17 @@ struct LearningSynapses<'a> {
 }
 
 impl LearningSynapses<'_> {
-    /// Gives every learning synapse of a kind and delay a slot: a sender's sums lie side by side, as the passes visit
+    /// Gives every learning one of some synapses of a kind a slot: a sender's sums lie side by side, as the passes visit
     /// them.
     fn slots<F: Scalar>(
         &self,
         kind: SynapseKind,
-        delay: usize,
+        synapses: &Csr<Synapse>,
         slots: &mut Vec<GradientSlot<F>>,
     ) -> Csr<u32> {
         let network = self.network;
-        network.synapses(kind).filter_map(|_, post, Synapse { projection, index }| {
-            let synapses = &network.projections[projection as usize];
-            if !self.learns[projection as usize] || synapses.delay != delay {
+        synapses.filter_map(|_, post, Synapse { projection, index }| {
+            if !self.learns[projection as usize] {
                 return None;
             }
             let scale = match kind {

@@ -145,6 +145,15 @@ pub(crate) fn tally_simulation<F: Scalar>(
     }
     let mut onto_cells = scattered::<F, _>(&given, &network.input, calls);
     onto_cells.add(analogue::<F, _>(&input.analogue_units, &network.input, live, calls));
+    for late in &network.late_input {
+        let steps = trajectory.steps.saturating_sub(late.input_lag());
+        onto_cells.add(scattered::<F, _>(
+            &activity(&input.events, input.units, steps, tile),
+            &late.csr,
+            calls,
+        ));
+        onto_cells.add(analogue::<F, _>(&input.analogue_units, &late.csr, live, calls));
+    }
     let mut readout = match network.dense_readout {
         Some(_) => read_densely(&all, network, calls),
         None => scattered::<F, _>(&all, &network.readout, calls),
@@ -223,6 +232,10 @@ pub(crate) fn tally_backward<F: Scalar>(
     let mut gathered = Tally { calls: tiles, ..Tally::default() };
     for (activity, csr) in [(&given, &plan.input), (&all, &plan.readout)] {
         gathered.add(summed::<F>(activity, csr));
+    }
+    for late in &plan.late_input {
+        let steps = trajectory.steps.saturating_sub(late.input_lag());
+        gathered.add(summed::<F>(&activity(&input.events, input.units, steps, tile), &late.csr));
     }
     for Delayed { delay, csr, .. } in &plan.recurrent {
         gathered.add(summed::<F>(&sent_before(network, trajectory, *delay), csr));

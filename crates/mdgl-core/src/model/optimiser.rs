@@ -156,6 +156,22 @@ const KEYS: [&str; 10] = [
 ];
 
 impl Optimiser {
+    /// Refuses rewiring that a network's synapses do not allow.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`].
+    fn check_rewiring(&self, network: &Network) -> Result<()> {
+        match network.unmovable_projection() {
+            Some(name) if self.rewiring == Rewiring::AllPairs => {
+                let allowed = format!(
+                    "true or false: projection '{name}' has several synapses of a pair, or delays by a list"
+                );
+                Err(invalid("optimiser.rewiring", "'all-pairs'", allowed))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// That of Fig. 3C: Adam at 0.0025, l1 0.01, rewiring.
     pub fn fig_3c() -> Self {
         Self { l1: 0.01, rewiring: Rewiring::WithinMask, ..Self::default() }
@@ -214,6 +230,7 @@ impl Optimiser {
     /// # Errors
     /// [`crate::Error::Invalid`] for values out of range or unknown projections.
     pub fn validate(&self, network: &Network) -> Result<()> {
+        self.check_rewiring(network)?;
         let projections = network.projections.iter().map(|synapses| synapses.name().to_owned());
         let biases = network.readouts().iter().filter(|readout| readout.has_bias()).map(bias_name);
         let names: Vec<String> = projections.chain(biases).collect();
@@ -577,7 +594,7 @@ fn move_dead<F: Scalar>(
         changed.push((i, next.pre, next.post));
     }
     if !changed.is_empty() {
-        model.set_network(network.with_synapses(changed));
+        model.set_network(network.with_synapses(changed)?);
     }
     Ok(())
 }

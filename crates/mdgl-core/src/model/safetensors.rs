@@ -280,7 +280,7 @@ fn with_own_synapses(network: Network, tensors: &SafeTensors<'_>) -> Result<Netw
         }
         changed.push((index, pre, post));
     }
-    Ok(network.with_synapses(changed))
+    network.with_synapses(changed)
 }
 
 /// The description, joined with its lists.

@@ -27,7 +27,9 @@ pub(super) struct Ends<'a> {
     pub from: &'a PopulationRange,
     pub to: &'a PopulationRange,
     /// Whether both are the same population, whose neurons have no synapse with themselves.
-    pub recurrent: bool,
+    pub excludes_autapses: bool,
+    /// Whether a pair may have several synapses.
+    pub repeats: bool,
 }
 
 impl Ends<'_> {
@@ -35,8 +37,8 @@ impl Ends<'_> {
         self.from.size as f64 * self.to.size as f64
     }
 
-    fn is_autapse(&self, post: u32, pre: u32) -> bool {
-        self.recurrent && post == pre
+    pub fn is_autapse(&self, post: u32, pre: u32) -> bool {
+        self.excludes_autapses && post == pre
     }
 
     /// Whether both ends have types and sites.
@@ -117,12 +119,12 @@ pub(super) fn draw(
 }
 
 /// floor(density · pairs) index pairs drawn with replacement (the authors' way), autapses
-/// discarded; at density 1 every pair.
+/// discarded; at density 1 every pair, unless pairs may repeat.
 fn by_density(path: &str, rng: &mut CounterRng, density: f64, ends: Ends) -> Result<Vec<(u32, u32)>> {
     let (from, to) = (ends.from.size as u32, ends.to.size as u32);
     let count = expected(path, density, density * ends.pairs())?;
     let mut drawn: Vec<(u32, u32)> = Vec::with_capacity(count);
-    if density == 1.0 {
+    if density == 1.0 && !ends.repeats {
         drawn.extend((0..to).flat_map(|p| (0..from).map(move |q| (p, q))));
     } else {
         let mut pair = || {
@@ -133,7 +135,9 @@ fn by_density(path: &str, rng: &mut CounterRng, density: f64, ends: Ends) -> Res
     }
     drawn.retain(|&(p, q)| !ends.is_autapse(p, q));
     drawn.sort_unstable();
-    drawn.dedup();
+    if !ends.repeats {
+        drawn.dedup();
+    }
     Ok(drawn)
 }
 
@@ -292,7 +296,7 @@ fn independent(path: &str, rng: &mut CounterRng, chance: &Chance, ends: Ends) ->
     }
 }
 
-/// `degree` different partners for each of some units, as pairs (unit, partner).
+/// `degree` partners for each of some units, different ones unless pairs may repeat, as pairs (unit, partner).
 fn by_degree(
     path: &str,
     rng: &mut CounterRng,
@@ -301,16 +305,26 @@ fn by_degree(
     partners: usize,
     ends: Ends,
 ) -> Result<Vec<(u32, u32)>> {
-    let others = partners - usize::from(ends.recurrent);
-    if degree == 0 || degree > others {
-        return Err(invalid(path, degree, format!("a whole number from 1 to {others}")));
+    let others = partners - usize::from(ends.excludes_autapses);
+    let most = if ends.repeats && others > 0 { MOST_SYNAPSES as usize } else { others };
+    if degree == 0 || degree > most {
+        return Err(invalid(path, degree, format!("a whole number from 1 to {most}")));
     }
     let count = expected(path, degree, degree as f64 * units as f64)?;
     let mut drawn = Vec::with_capacity(count);
+    if ends.repeats {
+        for unit in 0..units as u32 {
+            drawn.extend((0..degree).map(|_| {
+                let other = rng.below(others as u32);
+                (unit, other + u32::from(ends.excludes_autapses && other >= unit))
+            }));
+        }
+        return Ok(drawn);
+    }
     let mut order: Vec<u32> = (0..partners as u32).collect();
     for unit in 0..units as u32 {
         // One more than the degree, since the unit itself may be among them.
-        let picked = (degree + usize::from(ends.recurrent)).min(partners);
+        let picked = (degree + usize::from(ends.excludes_autapses)).min(partners);
         for i in 0..picked {
             order.swap(i, i + rng.below((partners - i) as u32) as usize);
         }

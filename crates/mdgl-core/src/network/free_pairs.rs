@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::projections::{SynapseKind, Synapses};
+use super::projections::Synapses;
 use crate::error::Result;
 use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::random::CounterRng;
@@ -36,16 +36,11 @@ impl Synapses {
     pub(crate) fn could_be(&self, pre: &[u32], post: &[u32]) -> bool {
         let (senders, receivers) = self.sizes;
         let fits = |(&pre, &post): (&u32, &u32)| {
-            (pre as usize) < senders && (post as usize) < receivers && !(self.joins_itself() && pre == post)
+            (pre as usize) < senders && (post as usize) < receivers && !(self.excludes_autapses && pre == post)
         };
         pre.len() == post.len()
             && pre.iter().zip(post).all(fits)
             && post.iter().zip(pre).is_sorted_by(|one, next| one < next)
-    }
-
-    /// Whether neurons of the projection would have a synapse with themselves, which they have not.
-    pub(super) fn joins_itself(&self) -> bool {
-        self.kind == SynapseKind::Recurrent && self.offsets.0 == self.offsets.1
     }
 }
 
@@ -60,10 +55,10 @@ impl FreePairs<'_> {
         taken.extend(own.iter().map(|&s| synapses.pre()[s as usize]));
         let barred = &barred[synapses.receiver_type(post)];
         let single = synapses.lesioned_senders(post);
-        if synapses.joins_itself() || !barred.is_empty() || !single.is_empty() {
+        if synapses.excludes_autapses || !barred.is_empty() || !single.is_empty() {
             taken.extend(barred);
             taken.extend(single.iter().map(|&(_, pre)| pre));
-            taken.extend(synapses.joins_itself().then_some(post));
+            taken.extend(synapses.excludes_autapses.then_some(post));
             taken.sort_unstable();
             taken.dedup();
         }

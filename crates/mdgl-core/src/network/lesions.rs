@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::lesioned_pairs::LesionedPairs;
-use super::projections::{SynapseKind, Synapses};
+use super::projections::Synapses;
+use super::synapse::SynapseKind;
 use crate::description::Lesion;
 use crate::description::list::List;
 use crate::error::{Result, invalid, unknown};

@@ -2,6 +2,8 @@
 
 pub(crate) mod channels;
 mod connectivity;
+pub(crate) mod currents;
+mod delays;
 mod free_pairs;
 mod initial_weights;
 pub(crate) mod initialise;
@@ -11,13 +13,14 @@ mod neurons;
 mod populations;
 mod projections;
 pub(crate) mod sheet;
+mod synapse;
 
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use crate::description::legal::NetworkProperties;
-use crate::description::{Conventions, Lesion, NetworkDescription, Shape};
+use crate::description::{Conventions, Delay, Lesion, NetworkDescription, Projection, Shape};
 use crate::error::{Result, invalid, unknown};
 use crate::network::channels::Table;
 use crate::network::sheet::Grid;
@@ -27,16 +30,19 @@ use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::steps::decay;
 
 use connectivity::Surroundings;
+use currents::Currents;
 pub(crate) use initial_weights::InitialWeights;
 pub(crate) use neurons::Groups;
 use neurons::neurons;
 use populations::{lay_out, types};
 pub use projections::Synapses;
-pub(crate) use projections::{Synapse, SynapseKind, check_weight};
-use projections::{check_reach, delays, projections};
+pub(crate) use projections::check_weight;
+use projections::{check_reach, distinct_delays, projections};
+pub(crate) use synapse::{Synapse, SynapseKind};
 
 /// Bytes per unit in all lists of units, those of the compiled network and of a plan aside.
 const UNIT_BYTES: usize = 2 * (size_of::<Neuron>() + size_of::<Dynamics<f64>>());
+const KINDS: [SynapseKind; 3] = [SynapseKind::Input, SynapseKind::Recurrent, SynapseKind::Readout];
 /// The tensor of a weights file that holds the running means of ψ.
 pub(crate) const PSI_MEANS: &str = "mdgl.psi-means";
 /// The tensor that holds what is left of the difference between adaptive feedback and readout weights.
@@ -56,20 +62,24 @@ pub(crate) fn list_tensor(k: usize) -> String {
 #[derive(Debug, Clone)]
 pub struct Network {
     description: Arc<NetworkDescription>,
+    /// Of the description's inputs, and behind them one per cell that a current is injected into.
     pub(crate) input_units: usize,
+    pub(crate) currents: Currents,
     pub(crate) neurons: Arc<Vec<Neuron>>,
     /// Their constants as the equations have them.
     pub(crate) dynamics: Arc<Vec<Dynamics<f64>>>,
     pub(crate) outputs: Vec<ReadoutUnit>,
     readouts: Vec<ReadoutSlot>,
     pub(crate) projections: Vec<Synapses>,
-    /// The distinct delays of recurrent synapses in steps, ascending from 1 on.
-    delays: Vec<usize>,
+    /// The distinct delays in steps, ascending from 1 on, one list per kind of synapses.
+    delays: [Vec<usize>; 3],
     /// Type of each neuron.
     pub(crate) type_of: Arc<Vec<usize>>,
     type_names: Vec<String>,
     /// The synapses of each kind by sender, made on first use.
     by_sender: [OnceLock<Arc<Csr<Synapse>>>; 3],
+    /// The same by delay, of kinds with several.
+    by_delay: [OnceLock<Arc<Vec<Csr<Synapse>>>>; 3],
     /// Cells of the same type and constants.
     pub(crate) groups: Arc<Groups>,
     /// Sites of the cells on the sheet.
@@ -164,8 +174,10 @@ impl Network {
             (0..).zip(&description.lesions).map(|(i, lesion): (usize, _)| (format!("lesions[{i}]"), lesion));
         lesions::apply(&mut projections, given, &type_names, &type_of)?;
         let (neurons, dynamics) = neurons(&description);
+        let currents = Currents::new(&description, &neurons);
         let (outputs, readouts) = readouts(&description);
-        check_reach(&projections, neurons.len())?;
+        let delays = KINDS.map(|kind| distinct_delays(&projections, kind));
+        check_reach(&delays[SynapseKind::Recurrent as usize], &projections, neurons.len())?;
         let channels = match &description.channels {
             Some(channels) => Table::listed("channels", &type_names, channels, description.dt)?,
             None => Table::DEFAULT,
@@ -173,7 +185,8 @@ impl Network {
         let lists = description.split(0).1.len();
         check_tensor_names(&projections, &readouts, lists)?;
         Ok(Self {
-            input_units: description.inputs.iter().map(|p| p.size).sum(),
+            input_units: description.inputs.iter().map(|p| p.size).sum::<usize>() + currents.len(),
+            currents,
             input_offsets: description.inputs.iter().map(|p| ranges[&p.name].offset).collect(),
             groups: Groups::new(&neurons, &dynamics, &type_of).into(),
             grid: grid.into(),
@@ -181,9 +194,10 @@ impl Network {
             dynamics: dynamics.into(),
             outputs,
             readouts,
-            delays: delays(&projections),
+            delays,
             projections,
             by_sender: Default::default(),
+            by_delay: Default::default(),
             type_of: type_of.into(),
             type_names,
             channels: channels.into(),
@@ -204,17 +218,33 @@ impl Network {
         Ok(network)
     }
 
-    /// The same network with other synapses (pre, post) of some projections, by post, then pre; its units are shared.
-    pub(crate) fn with_synapses(&self, changed: Vec<(usize, Vec<u32>, Vec<u32>)>) -> Self {
+    /// The same network with other synapses (pre, post) of some projections, by post, then pre; its units are shared. Drawn delays are
+    /// those of the pairs.
+    ///
+    /// # Errors
+    /// [`crate::Error::Memory`]; [`crate::Error::Invalid`] for delays that the network cannot have.
+    pub(crate) fn with_synapses(&self, changed: Vec<(usize, Vec<u32>, Vec<u32>)>) -> Result<Self> {
         let mut network = self.clone();
         for (index, pre, post) in changed {
             let synapses = &mut network.projections[index];
             (synapses.pre, synapses.post) = (pre.into(), post.into());
             synapses.is_rewired = true;
             synapses.find_silent();
-            network.by_sender[synapses.kind as usize] = OnceLock::new();
+            synapses.draw_delays_again(&self.description, index)?;
+            let kind = synapses.kind;
+            network.by_sender[kind as usize] = OnceLock::new();
+            network.by_delay[kind as usize] = OnceLock::new();
+            network.delays[kind as usize] = distinct_delays(&network.projections, kind);
         }
-        network
+        let recurrent = &network.delays[SynapseKind::Recurrent as usize];
+        check_reach(recurrent, &network.projections, network.neurons.len())?;
+        Ok(network)
+    }
+
+    /// The first projection in which a synapse is more than its pair: with several of a pair, or delays by a list.
+    pub(crate) fn unmovable_projection(&self) -> Option<String> {
+        let is_more = |own: &&Projection| own.multapses || matches!(own.delay, Some(Delay::Each(_)));
+        self.description.projections.iter().find(is_more).map(Projection::key)
     }
 
     /// Whether its synapses are others than the description gives.
@@ -242,9 +272,13 @@ impl Network {
     pub fn size(&self) -> usize {
         self.neurons.len()
     }
-    /// Number of input units.
-    pub fn input_units(&self) -> usize {
+    /// Number of input units, of injected currents too.
+    pub(crate) fn input_units(&self) -> usize {
         self.input_units
+    }
+    /// Number of units of the description's inputs.
+    pub fn given_units(&self) -> usize {
+        self.input_units - self.currents.len()
     }
     /// Number of readout units.
     pub fn output_units(&self) -> usize {
@@ -281,7 +315,8 @@ impl Network {
     }
     /// Approximate bytes: per synapse its ends, and its place by sender.
     pub(crate) fn bytes(&self) -> usize {
-        let synapse = size_of::<[u32; 2]>() + size_of::<(u32, Synapse)>();
+        let by_delay = if self.has_delays() { size_of::<u32>() + size_of::<(u32, Synapse)>() } else { 0 };
+        let synapse = size_of::<[u32; 2]>() + size_of::<(u32, Synapse)>() + by_delay;
         let synapses = product(&[self.synapse_count(), synapse]);
         synapses.saturating_add(product(&[self.unit_count(), size_of::<Neuron>()]))
     }
@@ -310,14 +345,34 @@ impl Network {
         })
     }
 
-    /// The distinct delays of recurrent synapses in steps, ascending; 1 is always the first.
-    pub(crate) fn delays(&self) -> &[usize] {
-        &self.delays
+    /// The synapses of a kind for each of its delays, in the order of [`Self::delays_of`].
+    pub(crate) fn synapses_by_delay(&self, kind: SynapseKind) -> &[Csr<Synapse>] {
+        let (delays, all) = (self.delays_of(kind), self.synapses(kind));
+        if delays.len() == 1 {
+            return std::slice::from_ref(all);
+        }
+        self.by_delay[kind as usize].get_or_init(|| {
+            all.split(delays.len(), |synapse| {
+                let delay = self.projections[synapse.projection as usize].delays.of(synapse.index as usize);
+                delays.partition_point(|&shorter| shorter < delay)
+            })
+            .into()
+        })
     }
 
-    /// Whether a spike takes more than one step anywhere.
+    /// The distinct delays of a kind of synapses in steps, ascending; 1 is always the first.
+    pub(crate) fn delays_of(&self, kind: SynapseKind) -> &[usize] {
+        &self.delays[kind as usize]
+    }
+
+    /// Those of recurrent synapses.
+    pub(crate) fn delays(&self) -> &[usize] {
+        self.delays_of(SynapseKind::Recurrent)
+    }
+
+    /// Whether an event takes more than one step anywhere.
     pub(crate) fn has_delays(&self) -> bool {
-        self.delays.len() > 1
+        self.delays.iter().any(|delays| delays.len() > 1)
     }
 
     /// Whether any neuron sends values instead of spikes.

@@ -4,29 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::connectivity::{self, Ends, MOST_SYNAPSES, Surroundings};
+use super::delays::{DelayedProjection, SynapseDelays};
 use super::initial_weights::{self, InitialWeights};
 use super::lesioned_pairs::LesionedPairs;
 use super::populations::{PopulationKind, PopulationRange};
-use crate::description::{Connections, Initialise, NetworkDescription, Projection};
+use super::synapse::SynapseKind;
+use crate::description::{Connections, Delay, Initialise, NetworkDescription, Projection};
 use crate::error::{Result, invalid};
 use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::random::{CounterRng, DrawStream};
-use crate::numeric::steps::steps_in;
-
-/// Direction of a projection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SynapseKind {
-    Input,
-    Recurrent,
-    Readout,
-}
-
-/// One synapse: its projection, and its index in it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Synapse {
-    pub projection: u32,
-    pub index: u32,
-}
 
 /// A projection's synapses: the mask within which weights may differ from 0.
 #[derive(Debug, Clone)]
@@ -42,8 +28,10 @@ pub struct Synapses {
     /// Sign of each presynaptic unit: 1, −1 or 0 (free).
     pub(crate) signs: Vec<i8>,
     pub(crate) plastic: bool,
-    /// Steps from a spike to its effect, 1 or more.
-    pub(crate) delay: usize,
+    /// Steps from a spike to its effect.
+    pub(crate) delays: SynapseDelays,
+    /// Whether it is a population's to itself, without synapses of a neuron with itself.
+    pub(super) excludes_autapses: bool,
     /// Density times number of pairs: the number that rewiring maintains.
     pub(crate) target_number: f64,
     /// Explicit weights, in the order of the synapses; else how to draw them.
@@ -85,6 +73,13 @@ impl Synapses {
     pub(crate) fn is_silent(&self, synapse: usize) -> bool {
         !self.silent.is_empty() && self.silent.binary_search(&(synapse as u32)).is_ok()
     }
+    /// Steps from a spike to its effect: of all synapses, or of each; of an input 1 where it acts in its own step.
+    pub fn delay_steps(&self) -> Vec<u32> {
+        match &self.delays {
+            SynapseDelays::One(steps) => vec![*steps as u32],
+            SynapseDelays::Each(steps) => steps.to_vec(),
+        }
+    }
     pub(crate) fn sign(&self, synapse: usize) -> i8 {
         self.signs[self.pre[synapse] as usize]
     }
@@ -95,6 +90,21 @@ impl Synapses {
     /// Postsynaptic index among all neurons, or all readout units.
     pub(crate) fn post_unit(&self, synapse: usize) -> usize {
         self.offsets.1 + self.post[synapse] as usize
+    }
+}
+
+impl Synapses {
+    /// Draws its delays for its present pairs, where they are drawn; `index`: its place in the description.
+    pub(super) fn draw_delays_again(&mut self, d: &NetworkDescription, index: usize) -> Result<()> {
+        let projection = &d.projections[index];
+        if !matches!(projection.delay, Some(Delay::Drawn(_))) {
+            return Ok(());
+        }
+        let path = format!("projections.{}.delay", projection.key());
+        let (pre, post) = (&self.pre[..], &self.post[..]);
+        let delayed = DelayedProjection { path, dt: d.dt, seed: d.seed, index, pre, post, order: None };
+        self.delays = delayed.make(projection.delay.as_ref())?;
+        Ok(())
     }
 }
 
@@ -132,13 +142,13 @@ fn connect(
         (_, Readout) => SynapseKind::Readout,
         _ => SynapseKind::Recurrent,
     };
-    let delay = projection.delay.map_or(1, |delay| steps_in(delay, d.dt) as usize);
-    let ends = Ends { from, to, recurrent: projection.from == projection.to };
-    let (pre, post, initial, target_number) = match &projection.connections {
+    let excludes_autapses = projection.from == projection.to && !projection.autapses;
+    let ends = Ends { from, to, excludes_autapses, repeats: projection.multapses };
+    let (pre, post, initial, target_number, order) = match &projection.connections {
         Some(list) => {
-            let (pre, post, values) = listed(&path("connections"), list, from, to, ends.recurrent)?;
+            let (pre, post, values, order) = listed(&path("connections"), list, ends)?;
             let target_number = pre.len() as f64;
-            (pre, post, InitialWeights::Given(values), target_number)
+            (pre, post, InitialWeights::Given(values), target_number, order)
         }
         None => {
             let mut rng = CounterRng::internal(d.seed, DrawStream::Mask, 0, index);
@@ -146,9 +156,19 @@ fn connect(
             let initialise = projection.initialise.clone().unwrap_or(Initialise::Balanced);
             let initial = initial_weights::resolve(&path("initialise"), initialise, ends, around, &pairs)?;
             let (pre, post): (Vec<_>, Vec<_>) = pairs.into_iter().map(|(p, q)| (q, p)).unzip();
-            (Arc::new(pre), Arc::new(post), initial, target_number)
+            (Arc::new(pre), Arc::new(post), initial, target_number, None)
         }
     };
+    let delayed = DelayedProjection {
+        path: path("delay"),
+        dt: d.dt,
+        seed: d.seed,
+        index,
+        pre: &pre,
+        post: &post,
+        order: order.as_deref(),
+    };
+    let delays = delayed.make(projection.delay.as_ref())?;
     Ok(Synapses {
         name: projection.key(),
         kind,
@@ -158,7 +178,8 @@ fn connect(
         offsets: (from.offset, to.offset),
         signs: from.signs.clone(),
         plastic: projection.plastic,
-        delay,
+        delays,
+        excludes_autapses,
         target_number,
         initial,
         lesioned: None,
@@ -168,36 +189,34 @@ fn connect(
 }
 
 /// The place of a past secretion is a 32-bit index (see `modulation`).
-pub(super) fn check_reach(projections: &[Synapses], neurons: usize) -> Result<()> {
+pub(super) fn check_reach(delays: &[usize], projections: &[Synapses], neurons: usize) -> Result<()> {
     let most = u32::MAX as usize / neurons.max(1);
-    match projections.iter().find(|synapses| synapses.delay > most) {
-        None => Ok(()),
-        Some(synapses) => {
-            let path = format!("projections.{}.delay", synapses.name);
-            let value = format!("{} steps", synapses.delay);
-            Err(invalid(path, value, format!("at most {most} steps with {neurons} neurons")))
-        }
+    if delays.last().is_none_or(|&longest| longest <= most) {
+        return Ok(());
     }
+    let recurrent = projections.iter().filter(|synapses| synapses.kind == SynapseKind::Recurrent);
+    let longest = recurrent.map(|synapses| (synapses.delays.distinct().pop().unwrap_or(1), &synapses.name));
+    let (steps, name) = longest.max_by_key(|&(steps, _)| steps).unwrap_or((1, &projections[0].name));
+    let allowed = format!("at most {most} steps with {neurons} neurons");
+    Err(invalid(format!("projections.{name}.delay"), format!("{steps} steps"), allowed))
 }
 
-pub(super) fn delays(projections: &[Synapses]) -> Vec<usize> {
-    let recurrent = projections.iter().filter(|synapses| synapses.kind == SynapseKind::Recurrent);
-    let mut delays: Vec<usize> = std::iter::once(1).chain(recurrent.map(|synapses| synapses.delay)).collect();
+/// The distinct delays of a kind of synapses, ascending from 1 on.
+pub(super) fn distinct_delays(projections: &[Synapses], kind: SynapseKind) -> Vec<usize> {
+    let own = projections.iter().filter(|synapses| synapses.kind == kind);
+    let mut delays: Vec<usize> =
+        std::iter::once(1).chain(own.flat_map(|synapses| synapses.delays.distinct())).collect();
     delays.sort_unstable();
     delays.dedup();
     delays
 }
 
-type SynapseLists = (Arc<Vec<u32>>, Arc<Vec<u32>>, Arc<Vec<f64>>);
+/// Senders, receivers and weights, and the place of each in a list that was not in order.
+type SynapseLists = (Arc<Vec<u32>>, Arc<Vec<u32>>, Arc<Vec<f64>>, Option<Vec<u32>>);
 
 /// A list's synapses, checked, by post and then pre; a list of that order is shared and not copied.
-fn listed(
-    path: &str,
-    list: &Connections,
-    from: &PopulationRange,
-    to: &PopulationRange,
-    recurrent: bool,
-) -> Result<SynapseLists> {
+fn listed(path: &str, list: &Connections, ends: Ends) -> Result<SynapseLists> {
+    let Ends { from, to, .. } = ends;
     let column = |field: &'static str| move || format!("{path}.{field}");
     let at = |field: &str, i: usize| format!("{path}.{field}[{i}]");
     let (pre, post) = (list.pre.numbers(column("pre"))?, list.post.numbers(column("post"))?);
@@ -209,11 +228,11 @@ fn listed(
         check_weight(value, from.signs[q as usize], || at("values", i))?;
     }
     let pairs = post.iter().zip(pre.iter());
-    if let Some(i) = pairs.clone().position(|(p, q)| recurrent && p == q) {
-        return Err(invalid(at("post", i), post[i], "another neuron than pre (no autapses)"));
+    if let Some(i) = pairs.clone().position(|(&p, &q)| ends.is_autapse(p, q)) {
+        return Err(invalid(at("post", i), post[i], "another neuron than pre, or autapses: true"));
     }
-    if pairs.is_sorted_by(|one, next| one < next) {
-        return Ok((pre.clone(), post.clone(), values.clone()));
+    if pairs.is_sorted_by(|one, next| one < next || ends.repeats && one == next) {
+        return Ok((pre.clone(), post.clone(), values.clone(), None));
     }
     ensure_memory(
         product(&[pre.len(), size_of::<[u32; 3]>() + size_of::<f64>()]),
@@ -221,14 +240,14 @@ fn listed(
     )?;
     let order = by_receiver(pre, post, to.size);
     let pair = |i: u32| (pre[i as usize], post[i as usize]);
-    if let Some(twice) = order.windows(2).find(|pairs| pair(pairs[0]) == pair(pairs[1])) {
+    if let Some(twice) = order.windows(2).find(|pairs| !ends.repeats && pair(pairs[0]) == pair(pairs[1])) {
         let i = twice[1] as usize;
-        return Err(invalid(at("pre", i), pre[i], "each pair once in a projection"));
+        return Err(invalid(at("pre", i), pre[i], "each pair once in a projection, or multapses: true"));
     }
     fn sorted<T: Copy>(order: &[u32], column: &[T]) -> Arc<Vec<T>> {
         Arc::new(order.iter().map(|&i| column[i as usize]).collect())
     }
-    Ok((sorted(&order, pre), sorted(&order, post), sorted(&order, values)))
+    Ok((sorted(&order, pre), sorted(&order, post), sorted(&order, values), Some(order)))
 }
 
 /// The places of a list's pairs by post, then pre; equal ones stay as they were given.

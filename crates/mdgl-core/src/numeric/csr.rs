@@ -55,6 +55,36 @@ impl<T: Copy> Csr<T> {
         Csr { start, items }
     }
 
+    /// The items by class, of which there are so many, in several lists of the same units; their order is kept.
+    pub fn split(&self, classes: usize, class: impl Fn(T) -> usize) -> Vec<Self> {
+        let units = self.start.len().saturating_sub(1);
+        let mut parts: Vec<Self> = Vec::with_capacity(classes);
+        parts.resize_with(classes, || Self { start: Vec::with_capacity(units + 1), items: Vec::new() });
+        let mut sizes = vec![0; classes];
+        self.items.iter().for_each(|&(_, item)| sizes[class(item)] += 1);
+        for (part, size) in parts.iter_mut().zip(sizes) {
+            part.start.push(0);
+            part.items.reserve_exact(size);
+        }
+        for unit in 0..units {
+            for &(target, item) in self.of(unit) {
+                parts[class(item)].items.push((target, item));
+            }
+            parts.iter_mut().for_each(|part| part.start.push(part.items.len() as u32));
+        }
+        parts
+    }
+
+    /// The same with a target for each of the last units, which have none.
+    pub fn with_last(mut self, targets: impl ExactSizeIterator<Item = (usize, T)>) -> Self {
+        let first = self.start.len() - targets.len();
+        for (i, (target, item)) in targets.enumerate() {
+            self.items.push((target as u32, item));
+            self.start[first + i] = self.items.len() as u32;
+        }
+        self
+    }
+
     /// Number of items.
     pub fn len(&self) -> usize {
         self.items.len()

@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::batch::encode::{BlockInput, StepInput};
+use crate::batch::DrawKey;
+use crate::batch::encode::{BlockInput, InputsInTransit, StepInput};
 use crate::batch::loss::{TrialTally, cross_entropy, squared_error};
 use crate::description::legal::Use;
 use crate::description::rule::Rule;
@@ -45,6 +46,8 @@ pub struct Stream<F: Real> {
     traces: Traces<F>,
     /// The state before the last step.
     before: Before<F>,
+    /// Trials ended, by which the noise of the next is drawn.
+    trial: u32,
     /// Steps begun.
     steps: usize,
     /// Whether the last step's second half is pending.
@@ -135,10 +138,23 @@ pub struct StreamState<F> {
     /// Earlier spikes that a delay has not delivered yet: (steps before the last one, neuron), ascending. None without
     /// delays of more than one step.
     pub in_transit: Vec<[u32; 2]>,
+    /// Inputs that a delay has not delivered yet. None without delays of more than one step from inputs.
+    pub inputs_in_transit: InputsInTransit<F>,
+    /// Of a network with noise: the trial's noise so far.
+    pub noise: Option<NoiseState>,
     /// y without bias, one per readout unit.
     pub readout: Vec<F>,
     /// The traces of every learning synapse, in an order that network, rule and frozen projections fix.
     pub traces: Vec<F>,
+}
+
+/// The noise of a stream's trial.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NoiseState {
+    /// The trial, counted by the stream's returns to rest: its noise is another one.
+    pub trial: u32,
+    /// n − μ in the last step, one value per neuron with an injected current.
+    pub values: Vec<f64>,
 }
 
 impl<F: Real> Stream<F> {
@@ -185,6 +201,7 @@ impl<F: Real> Stream<F> {
             setting,
             traces: Traces::default(),
             before: Before::default(),
+            trial: 0,
             steps: 0,
             open: false,
             has_delta: false,
@@ -223,6 +240,11 @@ impl<F: Real> Stream<F> {
         let wired = CompiledNetwork::<F>::bytes(&self.network)
             .saturating_add(LearningPlan::<F>::bytes(&self.network, plan.receives()));
         self.traces.bytes().saturating_add(wired)
+    }
+
+    /// Whether a delay may hold inputs back.
+    pub fn has_input_delays(&self) -> bool {
+        self.setting.network.input_reach() > 0
     }
 
     /// Neurons that spiked in the last step, ascending.
@@ -304,6 +326,11 @@ impl<F: Real> Stream<F> {
             refractory: traces.state.blocked(network, LANE, self.steps),
             spikes: self.spikes().collect(),
             in_transit: traces.state.in_transit(network, LANE, self.steps),
+            inputs_in_transit: self.setting.input.in_transit(self.steps),
+            noise: self.network.currents.are_random().then(|| NoiseState {
+                trial: self.trial,
+                values: self.setting.input.noise(self.steps).to_vec(),
+            }),
             readout: lane(&traces.state.carried.readout).collect(),
             traces: carried,
         };
@@ -320,7 +347,11 @@ impl<F: Real> Stream<F> {
     /// [`crate::Error::Invalid`] for a state of another network or rule; nothing is changed then. [`crate::Error::Memory`].
     pub fn restore(&mut self, state: &StreamState<F>) -> Result<()> {
         self.check_state(state)?;
-        self.leave()?;
+        self.close();
+        if let Some(noise) = &state.noise {
+            self.trial = noise.trial;
+        }
+        self.begin()?;
         self.steps = state.steps as usize;
         let Setting { network, plan, .. } = &self.setting;
         let simulated = &mut self.traces.state;
@@ -341,6 +372,10 @@ impl<F: Real> Stream<F> {
         for (arrangement, blocks) in lists {
             let places = rows.places_in(arrangement, blocks.len());
             places.zip(&mut values).for_each(|(place, &value)| flat_mut(blocks)[place] = value);
+        }
+        self.setting.input.resume(self.steps, &state.inputs_in_transit);
+        if let Some(noise) = &state.noise {
+            self.setting.input.set_noise(&noise.values);
         }
         Ok(())
     }
@@ -379,12 +414,15 @@ impl<F: Real> Stream<F> {
     /// Ends the trial and starts a new one; errors of the last step still count.
     fn leave(&mut self) -> Result<()> {
         self.close();
+        self.trial = self.trial.wrapping_add(1);
         self.begin()
     }
 
     fn begin(&mut self) -> Result<()> {
-        let Setting { network, plan, .. } = &self.setting;
+        let Setting { network, plan, input, .. } = &mut self.setting;
         (self.steps, self.open) = (0, false);
+        let key = DrawKey { seed: self.seed, ..DrawKey::default() };
+        input.begin_stream(&self.network, network.input_reach(), key, self.trial);
         self.traces.begin(network, plan, Rows::of_targets, false)?;
         self.traces.renew(plan, network);
         Ok(())
@@ -498,6 +536,18 @@ impl<F: Real> Stream<F> {
             return Err(invalid("state.spikes", "another list", format!("ascending indices below {n}")));
         }
         self.check_in_transit(state)?;
+        self.check_inputs_in_transit(state)?;
+        if state.noise.is_some() != self.network.currents.are_random() {
+            let value = if state.noise.is_some() { "a value" } else { "nothing" };
+            return Err(invalid(
+                "state.noise",
+                value,
+                "that of a network with noise where the network has any",
+            ));
+        }
+        if let Some(NoiseState { values, .. }) = &state.noise {
+            check_values::<f64>("state.noise.values", values, self.network.currents.len())?;
+        }
         let mut spiked = vec![false; n];
         state.spikes.iter().for_each(|&unit| spiked[unit as usize] = true);
         // A neuron in its refractory period has spiked: in the last step or before it, but not before the first.
@@ -549,6 +599,25 @@ impl<F: Real> Stream<F> {
             Some(unit) => refuse(format!("no spike of neuron {unit}"), "spikes that fit state.refractory"),
             None => Ok(()),
         }
+    }
+
+    /// Inputs in transit must be units of the network, within reach of its delays.
+    fn check_inputs_in_transit(&self, state: &StreamState<F>) -> Result<()> {
+        let InputsInTransit { events, places, values } = &state.inputs_in_transit;
+        let (reach, units) =
+            ((self.setting.network.input_reach() as u64).min(state.steps), self.network.input_units());
+        let possible = |before: u32, unit: u32| u64::from(before) < reach && (unit as usize) < units;
+        let ordered = events.is_sorted_by_key(|event| event[0]) && places.is_sorted_by_key(|place| place[0]);
+        let fits = events.iter().all(|&[before, unit, count]| {
+            possible(before, unit) && (1..=u32::from(u16::MAX)).contains(&count)
+        });
+        if !ordered || !fits || !places.iter().all(|&[before, unit]| possible(before, unit)) {
+            let allowed = format!(
+                "steps before the last one, ascending and below {reach}, and input units below {units}"
+            );
+            return Err(invalid("state.inputsInTransit", "other lists", allowed));
+        }
+        check_values::<F>("state.inputsInTransit.values", values, places.len())
     }
 
     /// Number of values of the rule's traces.

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::model::Model;
-use crate::network::{Network, SynapseKind};
+use crate::network::{Network, Synapse, SynapseKind};
 use crate::neuron::Dynamics;
 use crate::neuron::constants::Narrow;
 use crate::numeric::csr::Csr;
@@ -70,8 +70,10 @@ pub(crate) struct CompiledNetwork<F: Scalar> {
     pub rate_units: Vec<u32>,
     /// The distinct refractory periods above 0.
     pub periods: Vec<u32>,
-    /// Input unit → (neuron, g W), g = 1 − α (or as the conventions have it).
+    /// Input unit → (neuron, g W), g = 1 − α (or as the conventions have it): the synapses of one step.
     pub input: Csr<F>,
+    /// Those of longer delays.
+    pub late_input: Vec<Delayed<F>>,
     /// Neuron → (neuron, g W), by delay; those of one step first, even where there are none.
     pub recurrent: Vec<Delayed<F>>,
     /// As chunks, and where dense as columns of negated weights.
@@ -96,12 +98,14 @@ impl<F: Scalar> CompiledNetwork<F> {
         periods.dedup();
         let cells: Vec<Dynamics<F>> = network.dynamics.iter().map(|own| own.map::<Narrow<F>>()).collect();
         let scale = |p: usize| network.neurons[p].input_scale;
-        let input = csr(model, SynapseKind::Input, 1, scale);
-        let readout = csr(model, SynapseKind::Readout, 1, |k| 1.0 - network.outputs[k].kappa);
         // x + (−0) = x for every x.
         let nothing = F::from_f64(-0.0);
-        let recurrent =
-            Delayed::all(network, nothing, |delay| csr(model, SynapseKind::Recurrent, delay, scale));
+        let of_kind = |kind| Delayed::all(network, kind, nothing, |synapses| csr(model, synapses, scale));
+        let mut late_input = of_kind(SynapseKind::Input);
+        let Delayed { csr: input, chunks: input_chunks, .. } = late_input.remove(0);
+        let readouts = network.synapses(SynapseKind::Readout);
+        let readout = csr(model, readouts, |k| 1.0 - network.outputs[k].kappa);
+        let recurrent = of_kind(SynapseKind::Recurrent);
         let with_columns = |own: Delayed<F>| Delayed {
             chunks: own.chunks.with_columns(&own.csr, network.size(), F::ZERO, |weight| -weight),
             ..own
@@ -119,14 +123,11 @@ impl<F: Scalar> CompiledNetwork<F> {
             cells,
             refractory,
             periods,
-            input_chunks: PaddedCsr::new(&input, network.input_units(), nothing).with_columns(
-                &input,
-                network.input_units(),
-                F::ZERO,
-                |weight| -weight,
-            ),
+            input_chunks: input_chunks.with_columns(&input, network.input_units(), F::ZERO, |weight| -weight),
             recurrent,
-            input,
+            input: input
+                .with_last(network.currents.cells().into_iter().map(|cell| (cell, F::from_f64(scale(cell))))),
+            late_input,
             dense_readout: Dense::of(&readout, network.size(), network.outputs.len()),
             readout,
             kappa: network.outputs.iter().map(|o| F::from_f64(o.kappa)).collect(),
@@ -139,10 +140,11 @@ impl<F: Scalar> CompiledNetwork<F> {
         let item = size_of::<(u32, F)>();
         let chunk = size_of::<Chunk<F>>();
         let by_sender = size_of::<(u32, u64)>();
-        // A list of whole length for each delay; the padded chunks take no more than its items, but for one more per unit;
-        // tables of dense ones at most twice a number per synapse.
-        let delays = network.delays().len();
-        let synapse = by_sender + item * (delays + 1) + 4 * size_of::<F>();
+        // The padded chunks take no more than a list's items, but for one more per unit and delay; tables of dense ones at most
+        // twice a number per synapse.
+        let delays = network.delays().len().max(network.delays_of(SynapseKind::Input).len());
+        let lists = if network.has_delays() { 2 } else { 1 };
+        let synapse = lists * by_sender + 2 * item + 4 * size_of::<F>();
         let unit = delays * (chunk + size_of::<u64>()) + size_of::<Dynamics<F>>() * 4;
         product(&[network.synapse_count(), synapse]).saturating_add(product(&[network.unit_count(), unit]))
     }
@@ -160,7 +162,12 @@ impl<F: Scalar> CompiledNetwork<F> {
         &self.recurrent[0]
     }
 
-    /// Longest delay, in steps.
+    /// Steps of past inputs that a step reads besides its own.
+    pub fn input_reach(&self) -> usize {
+        self.late_input.last().map_or(0, Delayed::input_lag)
+    }
+
+    /// Longest delay between neurons, in steps.
     pub fn longest_delay(&self) -> usize {
         self.recurrent.last().map_or(1, |last| last.delay)
     }
@@ -189,13 +196,9 @@ pub(crate) fn runs<F: Scalar>(cells: &[Dynamics<F>], needs_psi: impl Fn(usize) -
     runs
 }
 
-/// The living synapses of a kind and a delay, weights times the target's scale.
-fn csr<F: Scalar>(model: &Model<F>, kind: SynapseKind, delay: usize, scale: impl Fn(usize) -> f64) -> Csr<F> {
-    let network = model.network();
-    network.synapses(kind).filter_map(|_, post, synapse| {
-        if network.projections[synapse.projection as usize].delay != delay {
-            return None;
-        }
+/// The living ones of some synapses, weights times the target's scale.
+fn csr<F: Scalar>(model: &Model<F>, synapses: &Csr<Synapse>, scale: impl Fn(usize) -> f64) -> Csr<F> {
+    synapses.filter_map(|_, post, synapse| {
         let weight = model.weight(synapse.projection as usize, synapse.index as usize);
         (weight != F::ZERO).then(|| F::from_f64(weight.to_f64() * scale(post)))
     })

@@ -1,19 +1,19 @@
 //! Delays of more than one step: synapses by delay, and histories of sent and secreted values.
 //!
-//! Synapses of delay d scatter the spikes of step t − d. A cell j that secretes is named by row and cell, (d − 1) n + j with the
+//! Synapses of delay d scatter the spikes of step t − d, or the input events of step t − d + 1. A cell j that secretes is named by row and cell, (d − 1) n + j with the
 //! newest row first, so that sums over gains do not depend on delays.
 
 use std::ops::Range;
 
 use crate::error::Result;
-use crate::network::Network;
+use crate::network::{Network, Synapse, SynapseKind};
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::Block;
 use crate::numeric::memory::{bytes_of, product, refill, reserve};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::padded_csr::PaddedCsr;
 
-/// The recurrent synapses of one delay, by sender.
+/// The synapses of one kind and delay, by sender.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Delayed<T> {
     /// Steps from a spike to its effect.
@@ -23,14 +23,25 @@ pub(crate) struct Delayed<T> {
 }
 
 impl<T: Copy> Delayed<T> {
-    /// One for each delay of a network, ascending from 1 on; `nothing` pads chunks.
-    pub fn all(network: &Network, nothing: T, mut csr: impl FnMut(usize) -> Csr<T>) -> Vec<Self> {
-        let of = |&delay: &usize| {
-            let csr = csr(delay);
-            let chunks = PaddedCsr::new(&csr, network.size(), nothing);
+    /// One for each delay of a network's synapses of a kind, ascending from 1 on; `nothing` pads chunks, `csr` changes the synapses.
+    pub fn all(
+        network: &Network,
+        kind: SynapseKind,
+        nothing: T,
+        mut csr: impl FnMut(&Csr<Synapse>) -> Csr<T>,
+    ) -> Vec<Self> {
+        let senders = if kind == SynapseKind::Input { network.input_units() } else { network.size() };
+        let of = |(&delay, synapses): (&usize, &Csr<Synapse>)| {
+            let csr = csr(synapses);
+            let chunks = PaddedCsr::new(&csr, senders, nothing);
             Self { delay, csr, chunks }
         };
-        network.delays().iter().map(of).collect()
+        network.delays_of(kind).iter().zip(network.synapses_by_delay(kind)).map(of).collect()
+    }
+
+    /// Steps from an input event to its effect, which one of one step has in its own.
+    pub fn input_lag(&self) -> usize {
+        self.delay - 1
     }
 }
 

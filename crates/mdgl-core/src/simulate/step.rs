@@ -398,8 +398,15 @@ pub(crate) fn step<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
     state.probe.lap(Section::NeuronUpdate);
     let work = &mut state.scattering;
     scatter::<L>(input.events.at(step), &network.input_chunks, work, &mut state.carried.integrator);
-    let values = input.analogue_at(step);
-    scatter_values::<L>(&input.analogue_units, values, &network.input, &mut state.carried.integrator);
+    let (units, values) = input.analogue_at(step);
+    scatter_values::<L>(units, values, &network.input, &mut state.carried.integrator);
+    for late in &network.late_input {
+        if let Some(sent) = step.checked_sub(late.input_lag()) {
+            scatter::<L>(input.events.at(sent), &late.chunks, work, &mut state.carried.integrator);
+            let (units, values) = input.analogue_at(sent);
+            scatter_values::<L>(units, values, &late.csr, &mut state.carried.integrator);
+        }
+    }
     state.probe.lap(Section::InputScatter);
     for Delayed { delay, chunks, csr } in &network.recurrent {
         if let Some(sent) = step.checked_sub(*delay) {

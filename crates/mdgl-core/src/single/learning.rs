@@ -51,6 +51,8 @@ impl<F: Scalar> Learning<F> {
             hop_recursions: _,
             filters_factors_separately,
             input,
+            // Delays need blocks of trials, too.
+            late_input: _,
             recurrent,
             readout,
             input_chunks: _,

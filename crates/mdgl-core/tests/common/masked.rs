@@ -36,7 +36,7 @@ pub fn snap1(spec: &Spec, run: &Run, ends: StepEnds) -> Grad {
     }
     let w_rec = all.split_off(spec.n_in);
     let readout = super::oracle::gradient(spec, run, super::oracle::Rule::Eprop);
-    Grad { w_in: all, w_rec, w_out: readout.w_out, b_out: readout.b_out }
+    Grad { w_in: all, w_rec, more: Vec::new(), w_out: readout.w_out, b_out: readout.b_out }
 }
 
 /// One column of J through a trial, and its gradient.

@@ -96,10 +96,13 @@ impl Shape {
             w_rec,
             w_out,
             delay: vec![vec![1; self.n_rec]; self.n_rec],
+            delay_in: vec![vec![1; self.n_rec]; self.n_in],
+            more: Vec::new(),
             bias: (0..self.n_out).map(|_| 0.1 * rng.normal()).collect(),
             types: (0..self.n_rec).map(|_| rng.below(self.types as u32) as usize).collect(),
             inputs: self
                 .cube(self.n_in, || f64::from(u8::from(rng.below(5) == 0) + u8::from(rng.below(40) == 0))),
+            injected: Vec::new(),
             loss: self.loss(rng),
             c_reg: if self.regularised { 5.0 } else { 0.0 },
             f0: 0.02,
@@ -111,6 +114,38 @@ impl Shape {
         let rng = &mut CounterRng::new(self.seed, 1, 0, 0);
         let mut row = || (0..self.n_rec).map(|_| 1 + rng.below(most as u32) as usize).collect();
         Spec { delay: (0..self.n_rec).map(|_| row()).collect(), ..self.spec() }
+    }
+
+    /// The same with delays from inputs, too; each synapse is described with its own.
+    pub fn synaptic_spec(&self, most: usize) -> Spec {
+        let rng = &mut CounterRng::new(self.seed, 3, 0, 0);
+        let mut spec = self.delayed_spec(most);
+        spec.delay_in.iter_mut().flatten().for_each(|delay| *delay = 1 + rng.below(most as u32) as usize);
+        // Described one by one even where all are drawn as one step.
+        spec.delay_in[0][0] = spec.delay_in[0][0].max(2);
+        spec
+    }
+
+    /// The same network with autapses and several synapses of some pairs, with delays of up to so many steps.
+    pub fn crowded_spec(&self, most: usize) -> Spec {
+        let rng = &mut CounterRng::new(self.seed, 4, 0, 0);
+        let mut spec = if most > 1 { self.synaptic_spec(most) } else { self.spec() };
+        let mut synapse = |pre, post| {
+            let weight = 0.15 * rng.normal();
+            oracle::Synapse { pre, post, weight, delay: 1 + rng.below(most as u32) as usize }
+        };
+        // One at least, so that the network is described with its own form.
+        spec.w_rec[0][1] = 0.1;
+        spec.more.push(synapse(0, 1));
+        for (q, p) in (0..self.n_rec).flat_map(|q| (0..self.n_rec).map(move |p| (q, p))) {
+            let further = synapse(q, p);
+            if q == p && q % 2 == 0 {
+                spec.w_rec[q][p] = further.weight;
+            } else if spec.w_rec[q][p] != 0.0 && (q + p) % 3 == 0 {
+                spec.more.push(further);
+            }
+        }
+        spec
     }
 
     /// The same network with delays, and rate units after so many spiking neurons.
@@ -168,6 +203,8 @@ pub struct Case<F: Real> {
     pub objective: Objective,
     /// The first neuron of each population.
     pub first: Vec<(&'static str, usize)>,
+    /// Pairs of the oracle's further synapses.
+    pub more: Vec<(usize, usize)>,
 }
 
 impl<F: Real> Case<F> {
@@ -221,7 +258,8 @@ impl<F: Real> Case<F> {
         let objective =
             serde_json::from_value(json!({"losses": [loss], "regulariser": regulariser})).unwrap();
         let first = parts(spec).iter().map(|part| (part.name, part.cells.start)).collect();
-        Self { model, batch, objective, first }
+        let more = spec.more.iter().map(|synapse| (synapse.pre, synapse.post)).collect();
+        Self { model, batch, objective, first, more }
     }
 
     pub fn assignment(&self) -> Assignment<'_> {
@@ -253,6 +291,7 @@ impl<F: Real> Case<F> {
     /// Largest difference from the oracle's gradient, on the network's synapses.
     pub fn distance_to(&self, found: &Gradients<F>, grad: &Grad) -> f64 {
         let synapses = self.model.network().projections().iter();
+        let mut met: Vec<(usize, usize)> = Vec::new();
         let on_synapses = synapses.map(|synapses| {
             let (from, to) = synapses.name().split_once("->").unwrap();
             let table = match (from, to) {
@@ -262,7 +301,19 @@ impl<F: Real> Case<F> {
             };
             let part = |name: &str| self.first.iter().find(|(part, _)| name.split(' ').next() == Some(part));
             let first = |name: &str| part(name).map_or(0, |&(_, first)| first);
-            let at = |(&q, &p): (&u32, &u32)| table[first(from) + q as usize][first(to) + p as usize];
+            let recurrent = from != "in" && to != "out";
+            let at = |(&q, &p): (&u32, &u32)| {
+                let pair = (first(from) + q as usize, first(to) + p as usize);
+                let before = met.iter().filter(|&&other| recurrent && other == pair).count();
+                if recurrent {
+                    met.push(pair);
+                }
+                let further = (0..self.more.len()).filter(|&i| self.more[i] == pair);
+                match before.checked_sub(1) {
+                    None => table[pair.0][pair.1],
+                    Some(k) => grad.more[further.into_iter().nth(k).unwrap()],
+                }
+            };
             synapses.pre().iter().zip(synapses.post()).map(at).collect()
         });
         let expected: Vec<Vec<f64>> = on_synapses.chain([grad.b_out.clone()]).collect();
@@ -345,8 +396,66 @@ fn population(spec: &Spec, Part { name, cells }: &Part) -> serde_json::Value {
     population
 }
 
+/// All synapses between two parts in one projection, with a delay each.
+fn projections_with_delays(spec: &Spec) -> Vec<serde_json::Value> {
+    let parts = parts(spec);
+    let whole = |spec: &Spec| [0..spec.n_in, 0..spec.n_out];
+    let [inputs, outputs] = whole(spec);
+    let projection =
+        |from: &str, to: &str, weights: &Table, (senders, receivers): (&Range<usize>, &Range<usize>)| {
+            let connections = connections(weights, senders.clone(), receivers.clone(), |_, _| true);
+            json!({"from": from, "to": to, "connections": connections})
+        };
+    let delays = |table: &Vec<Vec<usize>>,
+                  given: &serde_json::Value,
+                  (senders, receivers): (&Range<usize>, &Range<usize>)| {
+        let indices = |key: &str| {
+            given["connections"][key].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as usize)
+        };
+        let pairs = indices("pre").zip(indices("post")).collect::<Vec<_>>();
+        pairs.into_iter().map(|(q, p)| table[senders.start + q][receivers.start + p]).collect::<Vec<_>>()
+    };
+    let mut all = Vec::new();
+    for part in &parts {
+        let ends = (&inputs, &part.cells);
+        let mut own = projection("in", part.name, &spec.w_in, ends);
+        own["delay"] = delays(&spec.delay_in, &own, ends).into();
+        all.push(own);
+    }
+    for (from, to) in parts.iter().flat_map(|from| parts.iter().map(move |to| (from, to))) {
+        let ends = (&from.cells, &to.cells);
+        let mut own = projection(from.name, to.name, &spec.w_rec, ends);
+        let mut delays = delays(&spec.delay, &own, ends);
+        let joins = |synapse: &&oracle::Synapse| {
+            from.cells.contains(&synapse.pre) && to.cells.contains(&synapse.post)
+        };
+        for synapse in spec.more.iter().filter(joins) {
+            let values = [
+                json!(synapse.pre - from.cells.start),
+                json!(synapse.post - to.cells.start),
+                json!(synapse.weight),
+            ];
+            for (key, value) in ["pre", "post", "values"].into_iter().zip(values) {
+                own["connections"][key].as_array_mut().unwrap().push(value);
+            }
+            delays.push(synapse.delay);
+        }
+        own["delay"] = delays.into();
+        if !spec.more.is_empty() {
+            own["autapses"] = (from.name == to.name).into();
+            own["multapses"] = true.into();
+        }
+        all.push(own);
+    }
+    all.extend(parts.iter().map(|part| projection(part.name, "out", &spec.w_out, (&part.cells, &outputs))));
+    all
+}
+
 /// The recurrent synapses in one projection per delay, those of one step first, even if there are none.
 fn projections(spec: &Spec) -> Vec<serde_json::Value> {
+    if spec.delay_in.iter().flatten().any(|&delay| delay > 1) || !spec.more.is_empty() {
+        return projections_with_delays(spec);
+    }
     let parts = parts(spec);
     let name = |part: &Part, other: &str| format!("{}->{other}", part.name);
     let into = |part: &Part| json!({"from": "in", "to": part.name, "connections": connections(&spec.w_in, 0..spec.n_in, part.cells.clone(), |_, _| true)});

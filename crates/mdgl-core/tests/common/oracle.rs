@@ -37,15 +37,30 @@ pub struct Spec {
     pub w_out: Table,
     /// Steps that a spike takes from one neuron to another, `[pre][post]`.
     pub delay: Vec<Vec<usize>>,
+    /// The same from inputs: with one step an event acts in its own.
+    pub delay_in: Vec<Vec<usize>>,
+    /// Further synapses of pairs that have one.
+    pub more: Vec<Synapse>,
     pub bias: Vec<f64>,
     /// Type of each neuron.
     pub types: Vec<usize>,
     /// Input counts.
     pub inputs: Cube,
+    /// Currents injected into cells, which drive the membrane; empty where there are none.
+    pub injected: Cube,
     pub loss: Loss,
     /// Strength of the firing-rate regulariser, and its target in spikes per step.
     pub c_reg: f64,
     pub f0: f64,
+}
+
+/// One synapse between neurons.
+#[derive(Clone, Debug)]
+pub struct Synapse {
+    pub pre: usize,
+    pub post: usize,
+    pub weight: f64,
+    pub delay: usize,
 }
 
 /// The task's loss: a mean over trials.
@@ -120,6 +135,8 @@ pub enum Rule {
 pub struct Grad {
     pub w_in: Table,
     pub w_rec: Table,
+    /// Of the further synapses.
+    pub more: Vec<f64>,
     pub w_out: Table,
     pub b_out: Vec<f64>,
 }
@@ -138,8 +155,8 @@ pub fn forward(spec: &Spec) -> Run {
         loss: 0.0,
         margin: f64::INFINITY,
     };
-    for input in &spec.inputs {
-        simulate_trial(spec, input, &mut run);
+    for (trial, input) in spec.inputs.iter().enumerate() {
+        simulate_trial(spec, input, spec.injected.get(trial), &mut run);
     }
     run.s = run.z.iter().map(|z| low_pass(z, spec.kappa)).collect();
     run.y = run.s.iter().map(|s| readout(spec, s)).collect();
@@ -152,30 +169,47 @@ pub fn forward(spec: &Spec) -> Run {
 }
 
 pub fn gradient(spec: &Spec, run: &Run, rule: Rule) -> Grad {
-    let (w_in, w_rec) = match rule {
+    let sums = match rule {
         Rule::Rtrl => recurrent_learning(spec, run),
         _ => trace_sums(spec, run, rule),
     };
-    with_readout(spec, run, w_in, w_rec)
+    with_readout(spec, run, sums)
 }
 
 /// Σ_t S_p,t e_qp,t of any third factor S.
 pub fn gradient_of_signal(spec: &Spec, run: &Run, signal: &Cube) -> Grad {
+    with_readout(spec, run, sum_over_synapses(spec, run, |trial, p, e| dot(e, &column(&signal[trial], p))))
+}
+
+/// Sums per synapse onto a neuron, of every pair and of the further ones.
+struct Sums {
+    w_in: Table,
+    w_rec: Table,
+    more: Vec<f64>,
+}
+
+/// Σ over trials of what a function makes of (trial, p, e_qp).
+fn sum_over_synapses(spec: &Spec, run: &Run, of: impl Fn(usize, usize, &[f64]) -> f64) -> Sums {
     let mut total = zeros(spec.n_in + spec.n_rec, spec.n_rec);
+    let mut more = vec![0.0; spec.more.len()];
     for trial in 0..run.z.len() {
+        let part = |heard: Vec<f64>, p: usize| {
+            of(trial, p, &eligibility(spec, &heard, &column(&run.psi[trial], p), p))
+        };
         for (q, row) in total.iter_mut().enumerate() {
             for (p, sum) in row.iter_mut().enumerate() {
-                let e = eligibility(spec, &heard(spec, run, trial, q, p), &column(&run.psi[trial], p), p);
-                *sum += dot(&e, &column(&signal[trial], p));
+                *sum += part(heard(spec, run, trial, q, p), p);
             }
         }
+        for (synapse, sum) in spec.more.iter().zip(&mut more) {
+            *sum += part(heard_along(spec, run, trial, synapse), synapse.post);
+        }
     }
-    let (w_in, w_rec) = split(spec, total);
-    with_readout(spec, run, w_in, w_rec)
+    split(spec, total, more)
 }
 
 /// Joins the readout's own gradient, exact under every rule.
-fn with_readout(spec: &Spec, run: &Run, w_in: Table, w_rec: Table) -> Grad {
+fn with_readout(spec: &Spec, run: &Run, Sums { w_in, w_rec, more }: Sums) -> Grad {
     let mut w_out = zeros(spec.n_rec, spec.n_out);
     let mut b_out = vec![0.0; spec.n_out];
     for (s, delta) in run.s.iter().zip(&run.delta) {
@@ -188,13 +222,13 @@ fn with_readout(spec: &Spec, run: &Run, w_in: Table, w_rec: Table) -> Grad {
             }
         }
     }
-    Grad { w_in, w_rec, w_out, b_out }
+    Grad { w_in, w_rec, more, w_out, b_out }
 }
 
 /// MDGL along the channels of some gains, `[p][j]`, where j secretes Σ_k h_j(k) L_j,t+k ψ_j,t+k in place of L_j,t ψ_j,t;
 /// `h` is `[j][k]`.
 pub fn gradient_through(spec: &Spec, run: &Run, gain: &Table, h: &Table) -> Grad {
-    through(spec, run, h, along_synapses(spec, gain))
+    through(spec, run, h, along_synapses(spec, gain, false))
 }
 
 /// The same along channels that follow no synapse: after one step, whatever the delays.
@@ -216,8 +250,8 @@ fn through(spec: &Spec, run: &Run, h: &Table, gain: impl Fn(usize, usize, usize)
         }
         out
     };
-    let (w_in, w_rec) = sum_traces(spec, run, None, convolved);
-    Grad { w_in, w_rec, ..gradient(spec, run, Rule::Eprop) }
+    let Sums { w_in, w_rec, more } = sum_traces(spec, run, None, convolved);
+    Grad { w_in, w_rec, more, ..gradient(spec, run, Rule::Eprop) }
 }
 
 /// Cells on a grid whose edges meet; each step a field becomes its convolution with a box of three by three of sum `spread`.
@@ -275,37 +309,32 @@ pub fn diffusive_gradient(spec: &Spec, run: &Run, sheet: &Sheet, h: &Table, gain
         }
         out
     };
-    let (w_in, w_rec) = sum_traces(spec, run, None, through);
-    Grad { w_in, w_rec, ..gradient(spec, run, Rule::Eprop) }
+    let Sums { w_in, w_rec, more } = sum_traces(spec, run, None, through);
+    Grad { w_in, w_rec, more, ..gradient(spec, run, Rule::Eprop) }
 }
 
 /// Σ_t G_t[site of p] ē_qp,t, and the regulariser's part: G_t = K ∗ G_t−1 + Σ of the cells' Σ_k W_out δ_k,t.
 pub fn diffusive_eprop(spec: &Spec, run: &Run, sheet: &Sheet) -> Grad {
     let excess = rate_excess(spec, &run.z);
     let samples = (run.z.len() * spec.steps) as f64;
-    let mut total = zeros(spec.n_in + spec.n_rec, spec.n_rec);
-    for trial in 0..run.z.len() {
-        let mut field = vec![0.0; sheet.width * sheet.height];
-        let signals: Table = feedback(spec, &run.delta[trial])
-            .iter()
-            .zip(&sheet.sites)
-            .enumerate()
-            .map(|(t, (errors, sites))| {
+    let fields: Vec<Table> = (0..run.z.len())
+        .map(|trial| {
+            let mut field = vec![0.0; sheet.width * sheet.height];
+            let errors = feedback(spec, &run.delta[trial]);
+            let steps = errors.iter().zip(&sheet.sites).enumerate();
+            let signal = |(t, (errors, sites)): (usize, (&Vec<f64>, &Vec<usize>))| {
                 field = sheet.convolve(&field);
                 sheet.add(t, &mut field, errors.iter().copied().enumerate());
                 sites.iter().map(|&site| field[site]).collect()
-            })
-            .collect();
-        for (q, row) in total.iter_mut().enumerate() {
-            for (p, sum) in row.iter_mut().enumerate() {
-                let e = eligibility(spec, &heard(spec, run, trial, q, p), &column(&run.psi[trial], p), p);
-                *sum += dot(&filtered(&e, spec.kappa), &column(&signals, p));
-                *sum += spec.c_reg * excess[p] / samples * e.iter().sum::<f64>();
-            }
-        }
-    }
-    let (w_in, w_rec) = split(spec, total);
-    Grad { w_in, w_rec, ..gradient(spec, run, Rule::Eprop) }
+            };
+            steps.map(signal).collect()
+        })
+        .collect();
+    let Sums { w_in, w_rec, more } = sum_over_synapses(spec, run, |trial, p, e| {
+        let regularised = spec.c_reg * excess[p] / samples * e.iter().sum::<f64>();
+        dot(&filtered(e, spec.kappa), &column(&fields[trial], p)) + regularised
+    });
+    Grad { w_in, w_rec, more, ..gradient(spec, run, Rule::Eprop) }
 }
 
 /// w̄ along existing synapses, `[p][j]`.
@@ -334,21 +363,27 @@ pub fn mean_psi(spec: &Spec, run: &Run) -> Vec<f64> {
     (0..spec.n_rec).map(|p| run.psi.iter().flatten().map(|psi| psi[p]).sum::<f64>() / samples).collect()
 }
 
-fn simulate_trial(spec: &Spec, input: &Table, run: &mut Run) {
+fn simulate_trial(spec: &Spec, input: &Table, injected: Option<&Table>, run: &mut Run) {
     let n = spec.n_rec;
     let (mut v, mut b, mut z) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
     let mut c = vec![0.0; n];
     let mut refractory = vec![0; n];
     let (mut zs, mut vs, mut psis) = (Table::new(), Table::new(), Table::new());
-    for (t, x) in input.iter().enumerate() {
+    for t in 0..input.len() {
         let last = z.clone();
         let mut psi = vec![0.0; n];
         for p in 0..n {
             let arriving = |q: usize| spec.w_rec[q][p] * sent(&zs, t, spec.delay[q][p], q);
-            let current = drive(&spec.w_in, x, p) + (0..n).map(arriving).sum::<f64>();
+            let given = |i: usize| spec.w_in[i][p] * sent(input, t + 1, spec.delay_in[i][p], i);
+            let further = spec.more.iter().filter(|synapse| synapse.post == p);
+            let further = further.map(|own| own.weight * sent(&zs, t, own.delay, own.pre));
+            let current = (0..spec.n_in).map(given).sum::<f64>()
+                + (0..n).map(arriving).sum::<f64>()
+                + further.sum::<f64>();
             // c ← α_s c + I ;  v ← α v + (1−α) c − thr z ;  b ← ρ b + (1−ρ) z ;  A = thr + β b
             c[p] = spec.synaptic[p] * c[p] + current;
-            v[p] = spec.alpha[p] * v[p] + (1.0 - spec.alpha[p]) * c[p] - reset(spec, p) * last[p];
+            let drive = c[p] + injected.map_or(0.0, |injected| injected[t][p]);
+            v[p] = spec.alpha[p] * v[p] + (1.0 - spec.alpha[p]) * drive - reset(spec, p) * last[p];
             if spec.rate[p] {
                 // A neuron that nothing has reached stays at 0, whatever the weights.
                 run.margin = run.margin.min(if v[p] == 0.0 { f64::INFINITY } else { v[p].abs() });
@@ -493,45 +528,37 @@ fn zeros(rows: usize, columns: usize) -> Table {
 /// Input of a synapse at each step: an input, or (rows after the inputs') z_t−d of a neuron.
 fn heard(spec: &Spec, run: &Run, trial: usize, row: usize, p: usize) -> Vec<f64> {
     let at = |t: usize| match row.checked_sub(spec.n_in) {
-        None => spec.inputs[trial][t][row],
+        None => sent(&spec.inputs[trial], t + 1, spec.delay_in[row][p], row),
         Some(q) => sent(&run.z[trial], t, spec.delay[q][p], q),
     };
     (0..spec.steps).map(at).collect()
 }
 
+/// The same of a further synapse.
+fn heard_along(spec: &Spec, run: &Run, trial: usize, synapse: &Synapse) -> Vec<f64> {
+    (0..spec.steps).map(|t| sent(&run.z[trial], t, synapse.delay, synapse.pre)).collect()
+}
+
 /// The first `n_in` rows, and the rest.
-fn split(spec: &Spec, mut all: Table) -> (Table, Table) {
+fn split(spec: &Spec, mut all: Table, more: Vec<f64>) -> Sums {
     let recurrent = all.split_off(spec.n_in);
-    (all, recurrent)
+    Sums { w_in: all, w_rec: recurrent, more }
 }
 
 /// A local rule: Σ_t S_p,t e_qp,t over every pair.
-fn trace_sums(spec: &Spec, run: &Run, rule: Rule) -> (Table, Table) {
+fn trace_sums(spec: &Spec, run: &Run, rule: Rule) -> Sums {
     let gain = channel_gain(spec, rule);
     let kappa = (rule == Rule::OnMdgl).then_some(spec.kappa);
     sum_traces(spec, run, kappa, |trial| modulation(spec, run, trial, &gain, rule))
 }
 
 /// Σ_t (L_p,t + Γ_p,t+1) e_qp,t, Γ of each trial given; with a κ its e is κ-filtered.
-fn sum_traces(
-    spec: &Spec,
-    run: &Run,
-    kappa: Option<f64>,
-    modulation: impl Fn(usize) -> Table,
-) -> (Table, Table) {
-    let mut total = zeros(spec.n_in + spec.n_rec, spec.n_rec);
-    for trial in 0..run.z.len() {
-        let modulation = modulation(trial);
-        for (q, row) in total.iter_mut().enumerate() {
-            for (p, sum) in row.iter_mut().enumerate() {
-                let e = eligibility(spec, &heard(spec, run, trial, q, p), &column(&run.psi[trial], p), p);
-                *sum += dot(&e, &column(&run.signal[trial], p));
-                let e = kappa.map_or_else(|| e.clone(), |kappa| filtered(&e, kappa));
-                *sum += dot(&e, &column(&modulation, p));
-            }
-        }
-    }
-    split(spec, total)
+fn sum_traces(spec: &Spec, run: &Run, kappa: Option<f64>, modulation: impl Fn(usize) -> Table) -> Sums {
+    let modulations: Vec<Table> = (0..run.z.len()).map(modulation).collect();
+    sum_over_synapses(spec, run, |trial, p, e| {
+        let modulated = kappa.map_or_else(|| e.to_vec(), |kappa| filtered(e, kappa));
+        dot(e, &column(&run.signal[trial], p)) + dot(&modulated, &column(&modulations[trial], p))
+    })
 }
 
 fn column(table: &Table, index: usize) -> Vec<f64> {
@@ -582,7 +609,11 @@ fn block_mean(spec: &Spec, p: usize, j: usize, present_only: bool) -> f64 {
         .flat_map(|from| of_type(j).map(move |to| spec.w_rec[from][to]))
         .filter(|&w| !present_only || w != 0.0)
         .collect();
-    block.iter().sum::<f64>() / block.len().max(1) as f64
+    let joins =
+        |own: &&Synapse| spec.types[own.pre] == spec.types[p] && spec.types[own.post] == spec.types[j];
+    let further = || spec.more.iter().filter(joins);
+    let count = block.len() + if present_only { further().count() } else { 0 };
+    (block.iter().sum::<f64>() + further().map(|own| own.weight).sum::<f64>()) / count.max(1) as f64
 }
 
 /// The gain of NL-MDGL: the contribution of the synapses of a delay to the block's mean, absent synapses counted as 0.
@@ -590,12 +621,18 @@ fn block_share(spec: &Spec, p: usize, j: usize, delay: usize) -> f64 {
     let of_type = |of: usize| (0..spec.n_rec).filter(move |&n| spec.types[n] == spec.types[of]);
     let pairs: Vec<_> = of_type(p).flat_map(|from| of_type(j).map(move |to| (from, to))).collect();
     let own = pairs.iter().filter(|&&(from, to)| spec.delay[from][to] == delay);
-    own.map(|&(from, to)| spec.w_rec[from][to]).sum::<f64>() / pairs.len() as f64
+    let further = spec.more.iter().filter(|own| own.delay == delay && pairs.contains(&(own.pre, own.post)));
+    let sum = own.map(|&(from, to)| spec.w_rec[from][to]).sum::<f64>();
+    (sum + further.map(|own| own.weight).sum::<f64>()) / pairs.len() as f64
 }
 
-/// The gain along each synapse, with its own delay.
-fn along_synapses(spec: &Spec, gain: &Table) -> impl Fn(usize, usize, usize) -> f64 {
-    move |p, j, delay| if spec.delay[p][j] == delay { gain[p][j] } else { 0.0 }
+/// The gain along each synapse, with its own delay; of a further one that of its pair, or its own weight.
+fn along_synapses(spec: &Spec, gain: &Table, by_weight: bool) -> impl Fn(usize, usize, usize) -> f64 {
+    move |p, j, delay| {
+        let first = if spec.delay[p][j] == delay { gain[p][j] } else { 0.0 };
+        let further = spec.more.iter().filter(|own| (own.pre, own.post, own.delay) == (p, j, delay));
+        first + further.map(|own| if by_weight { own.weight } else { gain[p][j] }).sum::<f64>()
+    }
 }
 
 /// What cells secrete at a step is multiplied by the eligibility as many steps earlier as the delay; gains are by (p,
@@ -607,7 +644,8 @@ fn arrive(
     gain: impl Fn(usize, usize, usize) -> f64,
     out: &mut Table,
 ) {
-    let longest = spec.delay.iter().flatten().copied().max().unwrap_or(1);
+    let further = spec.more.iter().map(|own| own.delay);
+    let longest = spec.delay.iter().flatten().copied().chain(further).max().unwrap_or(1);
     for delay in 1..=longest.min(t) {
         for p in 0..spec.n_rec {
             let parts = secreted.iter().enumerate().map(|(j, secreted)| gain(p, j, delay) * secreted);
@@ -633,7 +671,7 @@ fn modulation(spec: &Spec, run: &Run, trial: usize, gain: &Table, rule: Rule) ->
             Rule::NlMdgl => {
                 arrive(spec, t, &secreted, |p, j, delay| block_share(spec, p, j, delay), &mut out)
             }
-            _ => arrive(spec, t, &secreted, along_synapses(spec, gain), &mut out),
+            _ => arrive(spec, t, &secreted, along_synapses(spec, gain, rule == Rule::MdglCell), &mut out),
         }
     }
     out
@@ -649,12 +687,13 @@ fn influence(spec: &Spec, signal: &Table, psi: &Table, t: usize, j: usize) -> f6
 
 /// Real-time recurrent learning: the Jacobian of (c, v, b, z) of every neuron by every weight, with
 /// dz = ψ (dv − β db) and refractoriness constant.
-fn recurrent_learning(spec: &Spec, run: &Run) -> (Table, Table) {
+fn recurrent_learning(spec: &Spec, run: &Run) -> Sums {
     let n = spec.n_rec;
     let rows = spec.n_in + n;
-    let mut total = vec![0.0; rows * n];
+    let weights = rows * n + spec.more.len();
+    let mut total = vec![0.0; weights];
     for trial in 0..run.z.len() {
-        let (mut dv, mut db) = (zeros(n, rows * n), zeros(n, rows * n));
+        let (mut dv, mut db) = (zeros(n, weights), zeros(n, weights));
         let (mut dz, mut dc) = (dv.clone(), dv.clone());
         let mut past: Vec<Table> = Vec::new();
         for t in 0..spec.steps {
@@ -664,7 +703,7 @@ fn recurrent_learning(spec: &Spec, run: &Run) -> (Table, Table) {
                 dc[p].iter_mut().zip(&input).for_each(|(dc, di)| *dc = spec.synaptic[p] * *dc + di);
                 advance_jacobian(spec, p, &dc[p], &last[p], &mut dv[p], &mut db[p]);
                 let (psi, signal) = (run.psi[trial][t][p], run.signal[trial][t][p]);
-                for w in 0..rows * n {
+                for w in 0..weights {
                     dz[p][w] = psi * (dv[p][w] - spec.beta[p] * db[p][w]);
                     total[w] += signal * dz[p][w];
                 }
@@ -672,21 +711,26 @@ fn recurrent_learning(spec: &Spec, run: &Run) -> (Table, Table) {
             past.push(dz.clone());
         }
     }
-    split(spec, total.chunks(n).map(<[f64]>::to_vec).collect())
+    let more = total.split_off(rows * n);
+    split(spec, total.chunks(n).map(<[f64]>::to_vec).collect(), more)
 }
 
 /// dI of a neuron by every weight, dz of the steps before given.
 fn input_jacobian(spec: &Spec, run: &Run, (trial, t): (usize, usize), p: usize, past: &[Table]) -> Vec<f64> {
     let rows = spec.n_in + spec.n_rec;
-    let mut current = vec![0.0; rows * spec.n_rec];
-    for q in 0..spec.n_rec {
-        let (weight, delay) = (spec.w_rec[q][p], spec.delay[q][p]);
+    let mut current = vec![0.0; rows * spec.n_rec + spec.more.len()];
+    let further = spec.more.iter().filter(|own| own.post == p).map(|own| (own.pre, own.weight, own.delay));
+    let pairs = (0..spec.n_rec).map(|q| (q, spec.w_rec[q][p], spec.delay[q][p]));
+    for (q, weight, delay) in pairs.chain(further) {
         if weight != 0.0 && t >= delay {
             current.iter_mut().zip(&past[t - delay][q]).for_each(|(c, d)| *c += weight * d);
         }
     }
     for row in 0..rows {
         current[row * spec.n_rec + p] += heard(spec, run, trial, row, p)[t];
+    }
+    for (i, own) in spec.more.iter().enumerate().filter(|(_, own)| own.post == p) {
+        current[rows * spec.n_rec + i] += heard_along(spec, run, trial, own)[t];
     }
     current
 }
