@@ -24,6 +24,8 @@ export const channelKey = (from: string, to: string): string => `${from}->${to}`
 /** Strokes of channels in pixels: of one that carries nothing, and what the whole modulation adds. */
 const THINNEST = 0.8
 const THICKEST = 5
+/** Room for the number beside a bar. */
+const NUMBER = '4.5rem'
 
 /** The network's picture, in which cells, types and channels are chosen, and a table of what each channel carries. */
 export class NetworkPanel {
@@ -122,7 +124,13 @@ export class NetworkPanel {
       )
       button.addEventListener('click', () => this.#choices.channel(key))
       const bar =
-        share === 0 ? '' : create('span', { class: 'bar', style: `--share:${share.toFixed(4)}`, 'aria-hidden': 'true' })
+        share === 0
+          ? ''
+          : create('span', {
+              class: 'bar',
+              style: `width:calc((100% - ${NUMBER}) * ${share.toFixed(4)})`,
+              'aria-hidden': 'true'
+            })
       const text = norm === 0 ? 'carries nothing' : `${(100 * share).toFixed(1)} %`
       const cells = [create('td', {}, button), create('td', { class: 'share' }, bar, create('span', {}, text))]
       return create('tr', { class: channel === key ? 'chosen' : '' }, ...cells)
