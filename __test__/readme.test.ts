@@ -16,7 +16,7 @@ const documents = {
   'docs/guide/choose-a-rule.md': 1,
   'docs/guide/write-a-task.md': 4,
   'docs/guide/write-a-rule.md': 4,
-  'docs/guide/build-a-network.md': 8,
+  'docs/guide/build-a-network.md': 10,
   'docs/guide/from-equations-to-code.md': 1,
   'docs/guide/embed.md': 3,
   'docs/guide/recipes.md': 0,
