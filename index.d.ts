@@ -289,6 +289,14 @@ export interface LossReport {
   accuracy: number | null
 }
 
+/** The noise of a trial. */
+export interface NoiseState {
+  /** The trial, counted by returns to rest. */
+  trial: number
+  /** n − μ of every neuron with an injected current. */
+  values: Float64Array
+}
+
 /** Observation of a batch for a rule of JavaScript's. */
 export interface Observation {
   /** Triples (trial, step, neuron). */
@@ -451,6 +459,8 @@ export interface StreamState {
   inTransit: Uint32Array
   /** Inputs that a delay has not delivered yet, where the network has such delays. */
   inputsInTransit?: InputsInTransit
+  /** The trial's noise, where the network has any. */
+  noise?: NoiseState
   /** y without bias. */
   readout: Float32Array | Float64Array
   /** The traces of all learning synapses. */

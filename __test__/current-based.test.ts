@@ -88,7 +88,10 @@ test('descriptions have every default', t => {
 })
 
 /** The equations, one cell, an input a step; gives v and the steps with a spike. */
-function cell(input: readonly number[], p: Required<Omit<CubaAlifOptions, 'sign' | 'dampening'>>) {
+function cell(
+  input: readonly number[],
+  p: Required<Omit<CubaAlifOptions, 'sign' | 'dampening' | 'noise' | 'currents'>>
+) {
   const decay = (tau: unknown) => (tau === 0 ? 0 : Math.exp(-1 / (tau as number)))
   const [alpha, synaptic, rho] = [p.membraneTimeConstant, p.synapticTimeConstant, p.adaptationTimeConstant].map(
     decay

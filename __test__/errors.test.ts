@@ -70,9 +70,9 @@ const badNetworks: Record<string, [path: string | RegExp, build: () => unknown]>
   ],
   'an input to a readout': ['projections.in->out.to', () => builder.project('in', loose('out'), { density: 1 })],
   'neither density nor connections': ['projections.in->cells', () => builder.project('in', 'cells', loose({}))],
-  'a delay of two steps': [
-    'projections.in->cells.delay',
-    () => builder.project('in', 'cells', { density: 1, delay: 2 })
+  'a delay to a readout': [
+    'projections.cells->out.delay',
+    () => builder.project('cells', 'out', { density: 1, delay: 2 }).build()
   ],
   'a NaN weight': [
     'projections.in->cells.connections.values[0]',

@@ -69,7 +69,15 @@ test('every neuron model and every way to draw synapses has its text', t => {
   const task = (description: NetworkDescription) => ({ ...evidence, network: () => description })
   const built = network({ seed: 1 })
     .input('cues', 4)
-    .population('a', 3, alif({ adaptationStrength: [0, 1, 1] }))
+    .population(
+      'a',
+      3,
+      alif({
+        adaptationStrength: [0, 1, 1],
+        noise: { standardDeviation: 0.2, timeConstant: 5 },
+        currents: [{ from: 10, to: 20, amplitude: 0.3 }]
+      })
+    )
     .population('b', 3, cubaLif({ synapticTimeConstant: 7 }))
     .population('c', 3, cubaAlif({}))
     .population('d', 3, rate({}))
@@ -77,6 +85,9 @@ test('every neuron model and every way to draw synapses has its text', t => {
     .project('cues', 'a', { probability: 0.5 })
     .project('a', 'b', { fixedInDegree: 2, initialise: { scheme: 'uniform', low: 0, high: 1 } })
     .project('b', 'c', { connections: { pre: [0], post: [1], values: [0.5] }, delay: 3 })
+    .project('a', 'a', { density: 0.5, autapses: true, multapses: true, delay: { scheme: 'uniform', low: 1, high: 4 } })
+    .project('cues', 'b', { density: 1, delay: { scheme: 'normal', mean: 2, standardDeviation: 0.5 } })
+    .project('cues', 'c', { connections: { pre: [0, 1], post: [1, 1], values: [0.5, 0.5] }, delay: [2, 5] })
     .project('a', 'choice', { density: 1 })
     .build()
   const config = configOf(task(built), { rule: 'bptt' })
@@ -90,7 +101,13 @@ test('every neuron model and every way to draw synapses has its text', t => {
     'z_p,t = max(0, v_p,t)',
     'probability 0.5',
     '2 synapses per receiver, uniform (0 to 1) initial weights',
-    '1 listed synapse, delay 3 ms'
+    '1 listed synapse, delay 3 ms',
+    'with autapses and several synapses per pair',
+    'delay uniform (1 to 4 ms)',
+    'delay normal (mean 2 ms, sd 0.5 ms)',
+    'delay listed, 2 to 5 ms',
+    'a: μ 0, σ 0.2, τ 5 ms',
+    'a: 0.3 from 10 to 20 ms'
   ])
     t.true(text.includes(part), part)
   const { settings } = reportTables(

@@ -16,7 +16,7 @@ const documents = {
   'docs/guide/choose-a-rule.md': 1,
   'docs/guide/write-a-task.md': 3,
   'docs/guide/write-a-rule.md': 3,
-  'docs/guide/build-a-network.md': 7,
+  'docs/guide/build-a-network.md': 9,
   'docs/guide/from-equations-to-code.md': 1,
   'docs/guide/embed.md': 3,
   'docs/guide/exchange-data.md': 4,

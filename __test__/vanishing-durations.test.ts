@@ -17,6 +17,7 @@ import {
   Model,
   type NetworkDescription,
   network,
+  type Population,
   poissonRates,
   rules,
   saveNir,
@@ -52,6 +53,8 @@ const base = () =>
     .project('cells', 'out', { density: 1 })
 
 const delayed = (delay: Delay) => base().project('in', 'cells', { name: 'again', density: 1, delay }).build()
+
+const injected = (given: Pick<Population, 'noise' | 'currents'>) => network().lif('driven', 2, given)
 
 const model = Model.create(base().build())
 const classes: Loss = { kind: 'cross-entropy' }
@@ -155,6 +158,18 @@ const rows: readonly Row[] = [
     path: 'projections.again.delay.mean',
     give: ms => delayed({ scheme: 'normal', mean: ms, standardDeviation: 1 }),
     zero: false
+  },
+  {
+    of: [],
+    path: 'populations.driven.noise.timeConstant',
+    give: ms => injected({ noise: { standardDeviation: 1, timeConstant: ms } }),
+    zero: true
+  },
+  {
+    of: ['network/description.ts from', 'network/description.ts to'],
+    path: 'populations.driven.currents[0].to',
+    give: ms => injected({ currents: [{ from: 3, to: 3 + ms, amplitude: 1 }] }),
+    zero: true
   },
   {
     of: ['network/description.ts tauRise'],

@@ -28,6 +28,7 @@ export {
   OnlineSession,
   type PopulationNames,
   type SessionInput,
+  type SessionNoise,
   type SessionOptions,
   type SessionState,
   type SessionStep,
@@ -74,6 +75,7 @@ export type {
   Names,
   NamesOf,
   NetworkDescription,
+  NoiseCurrent,
   NumberList,
   Parameter,
   Population,
@@ -85,6 +87,7 @@ export type {
   Scaled,
   Sheet,
   Sign,
+  StepCurrent,
   WholeDescription,
   WholeProjection
 } from './network/description.js'

@@ -69,6 +69,9 @@ function refuse({ conventions, populations, readouts = [] }: WholeDescription): 
   if (conventions === 'bellec2020') throw invalid('conventions', conventions, "for NIR: 'mdgl2021'")
   for (const population of populations) {
     const { name, model, membraneTimeConstant, synapticTimeConstant, refractoryPeriod = 5 } = population
+    for (const key of ['noise', 'currents'] as const) {
+      if (population[key] !== undefined) throw invalid(`populations.${name}.${key}`, population[key], 'for NIR: none')
+    }
     if (model !== 'lif' && model !== 'cuba-lif') {
       throw invalid(`populations.${name}.model`, model, "for NIR: 'lif' or 'cuba-lif'")
     }

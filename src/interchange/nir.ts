@@ -43,7 +43,7 @@ export interface NirOptions<P extends Precision> {
  * `CubaLIF` is τ_syn I′ = −I + w_in S, τ_mem v′ = v_leak − v + r I: solved in the same way, a spike adds (1−α_s) w_in to the current, α_s = exp(−dt/τ_syn),
  * and the membrane takes the current at the end of a step for the whole of it: I_t = α_s I_t−1 + (1−α_s) w_in S_t, v_t = α v_t−1 + (1−α) r I_t.
  *
- * Refused by name, since NIR has no node for them: adaptive cells, rate units, a refractory period other than 0, a time constant
+ * Refused by name, since NIR has no node for them: adaptive cells, rate units, noise and step currents, a refractory period other than 0, a time constant
  * of 0, conventions `'bellec2020'`, names with `'/'`. Kept in metadata, which only {@link loadNir} reads, since they are learning and no dynamics: signs,
  * dampening, pseudo-derivative, cell types, channels, sheet, seed, step, what is plastic, synapses of weight 0. Not kept: the optimiser's
  * state and how weights were drawn (the weights are).

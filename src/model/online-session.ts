@@ -111,10 +111,20 @@ export interface SessionState<P extends Precision = Precision> {
   readonly inTransit: Uint32Array
   /** Inputs that a delay of more than one step has still to deliver. Only where a projection from an input has such a delay. */
   readonly inputsInTransit?: InputsInTransit<P>
+  /** Of a network with noise: which trial it is, and the noise of its last step. */
+  readonly noise?: SessionNoise
   /** y without bias, readouts end to end. */
   readonly readout: Values<P>
   /** Eligibility traces of every learning synapse and what is filtered of them, in the engine's order. */
   readonly traces: Values<P>
+}
+
+/** The noise currents of a session's trial. */
+export interface SessionNoise {
+  /** The trial, counted by `reset`: the noise of each is another one, drawn from the session's seed. */
+  readonly trial: number
+  /** n − μ of each neuron that noise or a step current drives, populations end to end. */
+  readonly values: Float64Array
 }
 
 /** Inputs of the last steps, as far as delays reach back: those of the last step, 0 steps before it, first. */
@@ -288,7 +298,12 @@ export class OnlineSession<D extends NetworkDescription = WholeDescription, P ex
     ) as unknown as SessionState<'f32'>
     wholeNumber(given.steps, 'state.steps')
     for (const key of STATE) if (key !== 'steps' && !OPTIONAL.includes(key)) checkArray(given[key], key)
-    const { variables, inputsInTransit } = given
+    const { variables, inputsInTransit, noise } = given
+    if (noise !== undefined) {
+      record(noise, 'state.noise', ['trial', 'values'])
+      wholeNumber(noise.trial, 'state.noise.trial', 0, 2 ** 32 - 1)
+      checkArray(noise.values, 'noise.values')
+    }
     if (inputsInTransit !== undefined) {
       record(inputsInTransit, 'state.inputsInTransit', IN_TRANSIT)
       for (const key of IN_TRANSIT) checkArray(inputsInTransit[key], `inputsInTransit.${key}`)
@@ -301,7 +316,7 @@ export class OnlineSession<D extends NetworkDescription = WholeDescription, P ex
   }
 
   /**
-   * Back to rest, as every trial begins: all state and traces 0. What was learned since the last `update` is kept, so that
+   * Back to rest, as every trial begins: all state and traces 0, and noise that of another trial. What was learned since the last `update` is kept, so that
    * several trials may be one update.
    *
    * @throws {@link MdglError} `'disposed'`.
@@ -356,12 +371,13 @@ const STATE = [
   'spikes',
   'inTransit',
   'inputsInTransit',
+  'noise',
   'readout',
   'traces'
 ] as const
 
 /** What a state has only where the network needs it. */
-const OPTIONAL: readonly string[] = ['variables', 'inputsInTransit']
+const OPTIONAL: readonly string[] = ['variables', 'inputsInTransit', 'noise']
 const IN_TRANSIT = ['events', 'places', 'values'] as const
 const WHOLE: readonly string[] = [
   'refractory',

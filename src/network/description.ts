@@ -89,6 +89,35 @@ export interface Population<Name extends string = string> {
   readonly adaptationTimeConstant?: Parameter
   /** β, dimensionless, at least 0; `'alif'` and `'cuba-alif'` only; 0 makes a neuron one that does not adapt. Default 1.8. */
   readonly adaptationStrength?: Parameter
+  /** A current that fluctuates. Default: none. */
+  readonly noise?: NoiseCurrent
+  /** Currents that flow for some time of every trial; several at a time add up. Default: none. */
+  readonly currents?: readonly StepCurrent[]
+}
+
+/**
+ * A current that fluctuates, an Ornstein–Uhlenbeck process of its own in each neuron and trial, added to I_t. With a = exp(−dt/τ) and independent
+ * standard normal ξ: n_0 = μ + σ ξ_0, n_t = μ + a (n_t−1 − μ) + σ √(1−a²) ξ_t, so that mean, standard deviation and autocorrelation a^k are
+ * the same at every step. It drives the membrane; a current-based neuron does not filter it. It is drawn from the seed that draws a
+ * batch's events, and the same whatever the number of threads.
+ */
+export interface NoiseCurrent {
+  /** μ, in the unit of a weight. Default 0. */
+  readonly mean?: number
+  /** σ, at least 0. */
+  readonly standardDeviation: number
+  /** τ in ms, not rounded: at least half a step, or 0, with which every step is independent. */
+  readonly timeConstant: number
+}
+
+/** A current that is added to I_t of each neuron of a population from one time of every trial to another. */
+export interface StepCurrent {
+  /** Start in ms, rounded to whole steps. */
+  readonly from: number
+  /** End in ms, rounded to whole steps: the first step without it. */
+  readonly to: number
+  /** Its size, in the unit of a weight: that of a synapse which brings an event in every step. */
+  readonly amplitude: number
 }
 
 /** A leaky readout: y_t = κ-filtered Σ W_out z_t + bias, with κ = exp(−dt/τ_out). */

@@ -10,7 +10,7 @@ export type CubaLifOptions = Omit<CubaAlifOptions, 'adaptationTimeConstant' | 'a
 /** Parameters of current-based ALIF neurons. */
 export type CubaAlifOptions = Omit<Population, 'name' | 'size' | 'model'>
 /** Parameters of rate units. */
-export type RateOptions = Pick<Population, 'sign' | 'membraneTimeConstant'>
+export type RateOptions = Pick<Population, 'sign' | 'membraneTimeConstant' | 'noise' | 'currents'>
 
 /** A neuron model and its parameters, for {@link NetworkBuilder.population}: plain data. */
 export type Neurons = Omit<Population, 'name' | 'size'>

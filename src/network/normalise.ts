@@ -19,6 +19,7 @@ import { invalid } from '../support/error.js'
 import { deepFreeze } from '../support/freeze.js'
 import { plainCopy, plainText } from '../support/plain.js'
 import { drawn } from './connectivity.js'
+import { injected } from './currents.js'
 import { delays } from './delays.js'
 import type {
   CellType,
@@ -176,7 +177,7 @@ export function addPopulation(draft: Draft, given: Population): Draft {
   const model = oneOf(given.model, `${path}.model`, keysOf(MODELS))
   const foreign = keysOf(PARAMETERS).find(name => Object.hasOwn(given, name) && !MODELS[model].includes(name))
   if (foreign !== undefined) throw invalid(`${path}.${foreign}`, given[foreign], `not with model '${model}'`)
-  record(given, path, ['name', 'size', 'model', 'sign', ...MODELS[model]])
+  record(given, path, ['name', 'size', 'model', 'sign', ...MODELS[model], 'noise', 'currents'])
   if (model !== 'lif' && model !== 'alif' && draft.conventions !== undefined) {
     throw invalid(`${path}.model`, model, `with conventions '${draft.conventions}': 'lif' or 'alif'`)
   }
@@ -192,7 +193,8 @@ export function addPopulation(draft: Draft, given: Population): Draft {
     size,
     model,
     sign: sign(orDefault(given.sign, 'free'), size, `${path}.sign`),
-    ...Object.fromEntries(parameters)
+    ...Object.fromEntries(parameters),
+    ...injected(given, draft.dt, path)
   }
   return { ...draft, populations: [...draft.populations, part] }
 }

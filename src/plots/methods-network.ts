@@ -25,6 +25,7 @@ export function networkMethods(network: NetworkDescription, cite: (work: Work) =
       equations: [INPUT]
     },
     ...[...models].map(model => neuronMethods(model, populations, network, cite)),
+    ...currentMethods(populations),
     ...(readouts.length === 0 ? [] : [readoutMethods(readouts)]),
     ...(projections.length === 0 ? [] : [connectivityMethods(projections, populations, dt)])
   ]
@@ -52,6 +53,36 @@ function neuronMethods(
     text: `The ${MODELS[model]} follow the equations below, with α = exp(−dt/τ_m)${adaptive(model) ? ', ρ = exp(−dt/τ_a)' : ''}${based(model) ? ', α_s = exp(−dt/τ_s)' : ''}. Parameters: ${parameters}.${spikes}`,
     equations: equationsOf(model, bellec, network.inputGain === 'one')
   }
+}
+
+/** What is injected into the cells; nothing where none is. */
+function currentMethods(populations: readonly Population[]): Paragraph[] {
+  const noisy = populations.flatMap(({ name, noise }) =>
+    noise === undefined
+      ? []
+      : [`${name}: μ ${noise.mean ?? 0}, σ ${noise.standardDeviation}, τ ${noise.timeConstant} ms`]
+  )
+  const stepped = populations.flatMap(({ name, currents = [] }) =>
+    currents.map(({ from, to, amplitude }) => `${name}: ${amplitude} from ${from} to ${to} ms`)
+  )
+  return [
+    ...(noisy.length === 0
+      ? []
+      : [
+          {
+            text: `Each neuron has a noise current of its own, an Ornstein–Uhlenbeck process that is added to its input: ${noisy.join('; ')}.`,
+            equations: [
+              {
+                plain: 'n_t = μ + e^(−dt/τ) (n_t−1 − μ) + σ √(1 − e^(−2dt/τ)) ξ_t',
+                latex: 'n_t = \\mu + e^{-dt/\\tau} (n_{t-1} - \\mu) + \\sigma \\sqrt{1 - e^{-2 dt/\\tau}}\\, \\xi_t'
+              }
+            ]
+          }
+        ]),
+    ...(stepped.length === 0
+      ? []
+      : [{ text: `Step currents are added to the input: ${stepped.join('; ')}.`, equations: [] }])
+  ]
 }
 
 const adaptive = (model: Population['model']) => model === 'alif' || model === 'cuba-alif'

@@ -21,7 +21,7 @@ const STEP_MS = 1
 const STEPS_PER_SECOND = 1000 / STEP_MS
 
 /** The constants of a file's neurons, whichever its schema. */
-type NeuronConfig = Pick<FixtureConfig, 'neurons'> & Required<Omit<AlifOptions, 'sign'>>
+type NeuronConfig = Pick<FixtureConfig, 'neurons'> & Required<Omit<AlifOptions, 'sign' | 'noise' | 'currents'>>
 
 /** The neurons of a file of either schema. */
 export function population(config: NeuronConfig): Population {

@@ -142,7 +142,9 @@ const lifOptions = () => ({
   membraneTimeConstant: [10, 20, 30],
   threshold: 0.02,
   refractoryPeriod: 3,
-  dampening: 0.2
+  dampening: 0.2,
+  noise: { mean: 0.1, standardDeviation: 0.2, timeConstant: 5 },
+  currents: [{ from: 2, to: 4, amplitude: 0.3 }]
 })
 
 const presets: Record<string, () => object> = {

@@ -50,7 +50,7 @@ pub use numeric::random::CounterRng;
 pub use numeric::scalar::Scalar;
 pub use numeric::semaphore::{FairSemaphore, Permit};
 pub use run::real::Real;
-pub use run::stream::{Stream, StreamState, StreamTarget, StreamUpdate, Target};
+pub use run::stream::{NoiseState, Stream, StreamState, StreamTarget, StreamUpdate, Target};
 pub use run::{
     Assignment, CustomLoss, CustomTerm, Evaluation, Forward, LossReport, Observation, Observed, Record,
     Recording, Score, Share, SharedWork, Sharing, StepReport, ThirdFactor, Training, Turnout, Workers,

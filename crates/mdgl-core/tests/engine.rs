@@ -3,6 +3,7 @@
 mod common;
 mod connectivity;
 mod current_based;
+mod currents;
 mod delays;
 mod diffusion;
 mod durations;

@@ -67,6 +67,8 @@ pub struct StreamState {
     pub in_transit: Uint32Array,
     /// Inputs that a delay has not delivered yet, where the network has such delays.
     pub inputs_in_transit: Option<InputsInTransit>,
+    /// The trial's noise, where the network has any.
+    pub noise: Option<NoiseState>,
     /// y without bias.
     pub readout: Either<Float32Array, Float64Array>,
     /// The traces of all learning synapses.
@@ -82,6 +84,15 @@ pub struct InputsInTransit {
     pub places: Uint32Array,
     /// Analogue values.
     pub values: Either<Float32Array, Float64Array>,
+}
+
+/// The noise of a trial.
+#[napi(object)]
+pub struct NoiseState {
+    /// The trial, counted by returns to rest.
+    pub trial: u32,
+    /// n − μ of every neuron with an injected current.
+    pub values: Float64Array,
 }
 
 /// A stream of either float type.
@@ -162,6 +173,7 @@ impl<F: Float> TrainingStream<F> {
                     values: F::array(inputs.values),
                 }
             }),
+            noise: state.noise.map(|noise| NoiseState { trial: noise.trial, values: noise.values.into() }),
             readout: F::array(state.readout),
             traces: F::array(state.traces),
         })
@@ -188,6 +200,10 @@ impl<F: Float> TrainingStream<F> {
                     values: floats(values, "state.inputsInTransit.values")?,
                 },
             },
+            noise: state
+                .noise
+                .as_ref()
+                .map(|noise| mdgl_core::NoiseState { trial: noise.trial, values: noise.values.to_vec() }),
             readout: floats(&state.readout, "state.readout")?,
             traces: floats(&state.traces, "state.traces")?,
         };

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use crate::batch::{DrawKey, EncodedBatch, Event, Input, RateSegment};
 use crate::error::Result;
 use crate::network::Network;
+use crate::network::currents::TrialCurrents;
 use crate::numeric::cancel::check_cancelled;
 use crate::numeric::lanes::{Block, LANES, Mask};
 use crate::numeric::memory::{bytes_of, product, reserve, resize};
@@ -146,6 +147,9 @@ pub(crate) struct BlockInput<F: Scalar> {
     /// Of a stream: how many earlier steps delays reach back to, and their analogue values, oldest first.
     reach: usize,
     earlier: VecDeque<Values<F>>,
+    /// Injected currents of the trial at hand, and of a stream their noise before its last step.
+    currents: TrialCurrents,
+    noise_before: Vec<f64>,
     /// Units with analogue values, and the values `[step][such unit]`.
     pub analogue_units: Vec<u32>,
     pub analogue: Vec<Block<F>>,
@@ -228,6 +232,7 @@ impl<F: Scalar> BlockInput<F> {
                 }
             }
         }
+        self.analogue_units.extend(network.given_units() as u32..units as u32);
         self.fill_analogue(network, batch, &trials, cancel)?;
         self.scratch.pack(batch.steps, units, &mut self.events, cancel)
     }
@@ -244,6 +249,7 @@ impl<F: Scalar> BlockInput<F> {
                 self.earlier.pop_front();
             }
         }
+        let is_repeated = self.first == step && !self.noise_before.is_empty();
         self.empty(units, 1)?;
         for (population, input) in inputs.iter().enumerate() {
             let offset = network.input_offset(population) as u32;
@@ -260,6 +266,7 @@ impl<F: Scalar> BlockInput<F> {
                 }
             }
         }
+        self.inject(network, step, is_repeated);
         self.first = step;
         if self.reach == 0 {
             self.scratch.pack(1, units, &mut self.events, &AtomicBool::new(false))?;
@@ -273,6 +280,24 @@ impl<F: Scalar> BlockInput<F> {
         self.events.reserve_step(own.at(0).len())?;
         self.events.push_step(own.at(0));
         Ok(())
+    }
+
+    /// The injected currents of a stream's step, which may follow an attempt at the same step.
+    fn inject(&mut self, network: &Network, step: usize, is_repeated: bool) {
+        if network.currents.len() == 0 {
+            return;
+        }
+        match is_repeated {
+            true => self.currents.noise.clone_from(&self.noise_before),
+            false => self.noise_before.clone_from(&self.currents.noise),
+        }
+        let mut unit = network.given_units() as u32;
+        let (units, values) = (&mut self.analogue_units, &mut self.analogue);
+        self.currents.advance(&network.currents, step, |value| {
+            units.push(unit);
+            values.push(first_lane(F::from_f64(value)));
+            unit += 1;
+        });
     }
 
     /// No input for so many steps.
@@ -299,10 +324,27 @@ impl<F: Scalar> BlockInput<F> {
         (&self.analogue_units, &self.analogue[row * width..(row + 1) * width])
     }
 
-    /// No input yet, of a stream whose delays reach back so many steps.
-    pub fn begin_stream(&mut self, reach: usize) {
+    /// No input yet, in a trial of a stream whose delays reach back so many steps.
+    pub fn begin_stream(&mut self, network: &Network, reach: usize, key: DrawKey, trial: u32) {
         self.reach = reach;
+        self.currents.begin(&network.currents, currents_key(key, trial));
         self.resume(0, &InputsInTransit::default());
+    }
+
+    /// n − μ of every driven cell after a stream's last step before `step`.
+    pub fn noise(&self, step: usize) -> &[f64] {
+        // Behind an attempt at this step that failed.
+        if self.first == step && !self.noise_before.is_empty() {
+            &self.noise_before
+        } else {
+            &self.currents.noise
+        }
+    }
+
+    /// Puts it back.
+    pub fn set_noise(&mut self, noise: &[f64]) {
+        self.currents.noise.clear();
+        self.currents.noise.extend_from_slice(noise);
     }
 
     /// Before a step of a stream: the inputs that later steps read.
@@ -325,6 +367,7 @@ impl<F: Scalar> BlockInput<F> {
         self.events.clear();
         self.events.begin_at(step - reach);
         self.earlier.clear();
+        self.noise_before.clear();
         self.analogue_units.clear();
         self.analogue.clear();
         self.first = step;
@@ -364,8 +407,30 @@ impl<F: Scalar> BlockInput<F> {
             }
             column += size;
         }
+        if network.currents.len() == 0 {
+            return Ok(());
+        }
+        for (lane, trial) in trials.clone().enumerate() {
+            self.currents.begin(&network.currents, currents_key(batch.key, trial as u32));
+            for step in 0..batch.length(trial) {
+                check_cancelled(step, cancel)?;
+                let mut row = self.analogue[step * width + column..].iter_mut();
+                self.currents.advance(&network.currents, step, |value| {
+                    if let Some(block) = row.next() {
+                        block.0[lane] = F::from_f64(value);
+                    }
+                });
+            }
+        }
         Ok(())
     }
+}
+
+/// The key of a trial's injected currents.
+fn currents_key(key: DrawKey, trial: u32) -> [u32; 2] {
+    // No input population has this index.
+    let mut rng = CounterRng::new(key.seed, key.stream | 0xffff << 16, key.iteration, trial);
+    [rng.next_u32(), rng.next_u32()]
 }
 
 fn first_lane<F: Scalar>(value: F) -> Block<F> {

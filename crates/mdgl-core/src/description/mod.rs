@@ -307,6 +307,44 @@ pub struct Population {
     /// β, dimensionless; adaptive models only; 0 makes the neuron LIF.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptation_strength: Option<Parameter>,
+    /// A current that fluctuates, another one in each neuron and trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<NoiseCurrent>,
+    /// Currents that flow for some time of every trial; several at a time add up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub currents: Vec<StepCurrent>,
+}
+
+/// An Ornstein–Uhlenbeck current, added to I_t: with a = exp(−dt/τ) and independent standard normal ξ
+///
+/// ```text
+/// n_0 = μ + σ ξ_0 ,  n_t = μ + a (n_t−1 − μ) + σ √(1 − a²) ξ_t
+/// ```
+///
+/// which has mean μ, standard deviation σ and autocorrelation a^k at every step. It drives the membrane; a current-based neuron
+/// does not filter it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NoiseCurrent {
+    /// μ.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub mean: f64,
+    /// σ, at least 0.
+    pub standard_deviation: f64,
+    /// τ in ms: at least half a step, or 0, with which every step is independent.
+    pub time_constant: f64,
+}
+
+/// A current that is added to I_t from one time of a trial to another.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepCurrent {
+    /// Its start in ms, rounded to whole steps.
+    pub from: f64,
+    /// Its end in ms, rounded to whole steps: the first step without it.
+    pub to: f64,
+    /// Its size, that of a weight which one event per step brings.
+    pub amplitude: f64,
 }
 
 impl Population {
@@ -336,6 +374,8 @@ impl Population {
             synaptic_time_constant,
             adaptation_time_constant,
             adaptation_strength,
+            noise: _,
+            currents: _,
         } = self;
         [
             ("membraneTimeConstant", membrane_time_constant),

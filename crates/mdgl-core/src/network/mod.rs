@@ -2,6 +2,7 @@
 
 pub(crate) mod channels;
 mod connectivity;
+pub(crate) mod currents;
 mod delays;
 mod initial_weights;
 pub(crate) mod initialise;
@@ -26,6 +27,7 @@ use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::steps::{decay, lasting_or_zero};
 
 use connectivity::Surroundings;
+use currents::Currents;
 pub(crate) use initial_weights::InitialWeights;
 pub(crate) use neurons::Groups;
 use neurons::neurons;
@@ -56,7 +58,9 @@ pub(crate) fn list_tensor(k: usize) -> String {
 #[derive(Debug, Clone)]
 pub struct Network {
     description: NetworkDescription,
+    /// Of the description's inputs, and behind them one per cell that a current is injected into.
     pub(crate) input_units: usize,
+    pub(crate) currents: Currents,
     pub(crate) neurons: Vec<Neuron>,
     /// Their constants as the equations have them.
     pub(crate) dynamics: Vec<Dynamics<f64>>,
@@ -169,6 +173,7 @@ impl Network {
         // The largest first: too many synapses are reported before anything large is allocated.
         let projections = projections(&description, &ranges, &around)?;
         let (neurons, dynamics) = neurons(&description)?;
+        let currents = Currents::new(&description, &neurons)?;
         let (outputs, readouts) = readouts(&description)?;
         let kinds = [SynapseKind::Input, SynapseKind::Recurrent, SynapseKind::Readout];
         let delays = kinds.map(|kind| distinct_delays(&projections, kind));
@@ -180,7 +185,8 @@ impl Network {
         let lists = description.split(0).1.len();
         check_tensor_names(&projections, &readouts, lists)?;
         Ok(Self {
-            input_units: description.inputs.iter().map(|p| p.size).sum(),
+            input_units: description.inputs.iter().map(|p| p.size).sum::<usize>() + currents.len(),
+            currents,
             input_offsets: description.inputs.iter().map(|p| ranges[&p.name].offset).collect(),
             groups: Groups::new(&neurons, &dynamics, &type_of),
             grid,
@@ -219,9 +225,13 @@ impl Network {
     pub fn size(&self) -> usize {
         self.neurons.len()
     }
-    /// Number of input units.
-    pub fn input_units(&self) -> usize {
+    /// Number of input units, of injected currents too.
+    pub(crate) fn input_units(&self) -> usize {
         self.input_units
+    }
+    /// Number of units of the description's inputs.
+    pub fn given_units(&self) -> usize {
+        self.input_units - self.currents.len()
     }
     /// Number of readout units.
     pub fn output_units(&self) -> usize {

@@ -75,6 +75,16 @@ impl<T: Copy> Csr<T> {
         parts
     }
 
+    /// The same with a target for each of the last units, which have none.
+    pub fn with_last(mut self, targets: impl ExactSizeIterator<Item = (usize, T)>) -> Self {
+        let first = self.start.len() - targets.len();
+        for (i, (target, item)) in targets.enumerate() {
+            self.items.push((target as u32, item));
+            self.start[first + i] = self.items.len() as u32;
+        }
+        self
+    }
+
     /// Number of items.
     pub fn len(&self) -> usize {
         self.items.len()

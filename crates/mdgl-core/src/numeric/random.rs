@@ -100,6 +100,18 @@ impl CounterRng {
     }
 }
 
+/// Four independent standard normal numbers at a place among those of a key (Box and Muller).
+pub(crate) fn normals_at(key: [u32; 2], place: [u32; 4]) -> [f64; 4] {
+    let [a, b, c, d] = philox(place, key).map(|word| (f64::from(word) + 1.0) * (1.0 / (1u64 << 32) as f64));
+    let pair = |a: f64, b: f64| {
+        let (sine, cosine) = libm::sincos(std::f64::consts::TAU * b);
+        let radius = (-2.0 * libm::log(a)).sqrt();
+        [radius * cosine, radius * sine]
+    };
+    let ([first, second], [third, fourth]) = (pair(a, b), pair(c, d));
+    [first, second, third, fourth]
+}
+
 fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     let ([mut c0, mut c1, mut c2, mut c3], [mut k0, mut k1]) = (counter, key);
     for _ in 0..10 {
@@ -122,6 +134,21 @@ mod tests {
         assert_eq!(ones, [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]);
         let pi = philox([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0]);
         assert_eq!(pi, [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]);
+    }
+
+    #[test]
+    fn normals_by_place_have_the_moments_of_normals() {
+        let draws: Vec<f64> = (0..20_000).flat_map(|i| normals_at([7, 1], [i, 3, 0, 0])).collect();
+        let count = draws.len() as f64;
+        let moment = |k: i32| draws.iter().map(|x| x.powi(k)).sum::<f64>() / count;
+        // Five standard errors each.
+        for (k, expected, variance) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
+            let error = (moment(k) - expected).abs();
+            assert!(error < 5.0 * f64::sqrt(variance / count), "moment {k}: {error}");
+        }
+        let next = draws.windows(2).map(|pair| pair[0] * pair[1]).sum::<f64>() / count;
+        assert!(next.abs() < 5.0 / count.sqrt(), "{next}");
+        assert_ne!(normals_at([7, 1], [0, 3, 0, 0]), normals_at([7, 2], [0, 3, 0, 0]));
     }
 
     #[test]

@@ -436,7 +436,7 @@ impl<F: Real> Pass<'_, F> {
     /// All blocks forward, then each trial again with an estimator's influence; the sums are those of all blocks.
     pub(super) fn influence(&self, plan: &LearningPlan<F>, estimator: Estimator) -> Result<BlockResults<F>> {
         let batch = self.assignment.batch;
-        let network = ForwardNetwork::new(&self.network, plan, self.model.network().input_units());
+        let network = ForwardNetwork::new(&self.network, plan, self.model.network().given_units());
         forward::check_size(estimator, &network)?;
         let mut workspaces = self.forward(Keep {
             psi: Some(&self.network.runs),

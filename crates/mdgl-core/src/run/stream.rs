@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::batch::DrawKey;
 use crate::batch::encode::{BlockInput, InputsInTransit, StepInput};
 use crate::batch::loss::{TrialTally, cross_entropy, squared_error};
 use crate::description::legal::Use;
@@ -45,6 +46,8 @@ pub struct Stream<F: Real> {
     traces: Traces<F>,
     /// The state before the last step.
     before: Before<F>,
+    /// Trials ended, by which the noise of the next is drawn.
+    trial: u32,
     /// Steps begun.
     steps: usize,
     /// Whether the last step's second half is pending.
@@ -137,10 +140,21 @@ pub struct StreamState<F> {
     pub in_transit: Vec<[u32; 2]>,
     /// Inputs that a delay has not delivered yet. None without delays of more than one step from inputs.
     pub inputs_in_transit: InputsInTransit<F>,
+    /// Of a network with noise: the trial's noise so far.
+    pub noise: Option<NoiseState>,
     /// y without bias, one per readout unit.
     pub readout: Vec<F>,
     /// The traces of every learning synapse, in an order that network, rule and frozen projections fix.
     pub traces: Vec<F>,
+}
+
+/// The noise of a stream's trial.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NoiseState {
+    /// The trial, counted by the stream's returns to rest: its noise is another one.
+    pub trial: u32,
+    /// n − μ in the last step, one value per neuron with an injected current.
+    pub values: Vec<f64>,
 }
 
 impl<F: Real> Stream<F> {
@@ -183,6 +197,7 @@ impl<F: Real> Stream<F> {
             setting,
             traces: Traces::default(),
             before: Before::default(),
+            trial: 0,
             steps: 0,
             open: false,
             has_delta: false,
@@ -308,6 +323,10 @@ impl<F: Real> Stream<F> {
             spikes: self.spikes().collect(),
             in_transit: traces.state.in_transit(network, LANE, self.steps),
             inputs_in_transit: self.setting.input.in_transit(self.steps),
+            noise: self.network.currents.are_random().then(|| NoiseState {
+                trial: self.trial,
+                values: self.setting.input.noise(self.steps).to_vec(),
+            }),
             readout: lane(&traces.state.carried.readout).collect(),
             traces: carried,
         };
@@ -324,7 +343,11 @@ impl<F: Real> Stream<F> {
     /// [`crate::Error::Invalid`] for a state of another network or rule; nothing is changed then. [`crate::Error::Memory`].
     pub fn restore(&mut self, state: &StreamState<F>) -> Result<()> {
         self.check_state(state)?;
-        self.leave()?;
+        self.close();
+        if let Some(noise) = &state.noise {
+            self.trial = noise.trial;
+        }
+        self.begin()?;
         self.steps = state.steps as usize;
         let Setting { network, plan, .. } = &self.setting;
         let simulated = &mut self.traces.state;
@@ -347,6 +370,9 @@ impl<F: Real> Stream<F> {
             places.zip(&mut values).for_each(|(place, &value)| flat_mut(blocks)[place] = value);
         }
         self.setting.input.resume(self.steps, &state.inputs_in_transit);
+        if let Some(noise) = &state.noise {
+            self.setting.input.set_noise(&noise.values);
+        }
         Ok(())
     }
 
@@ -384,13 +410,15 @@ impl<F: Real> Stream<F> {
     /// Ends the trial and starts a new one; errors of the last step still count.
     fn leave(&mut self) -> Result<()> {
         self.close();
+        self.trial = self.trial.wrapping_add(1);
         self.begin()
     }
 
     fn begin(&mut self) -> Result<()> {
         let Setting { network, plan, input, .. } = &mut self.setting;
         (self.steps, self.open) = (0, false);
-        input.begin_stream(network.input_reach());
+        let key = DrawKey { seed: self.seed, ..DrawKey::default() };
+        input.begin_stream(&self.network, network.input_reach(), key, self.trial);
         self.traces.begin(network, plan, Rows::of_targets, false)?;
         self.traces.renew(plan, network);
         Ok(())
@@ -504,6 +532,17 @@ impl<F: Real> Stream<F> {
         }
         self.check_in_transit(state)?;
         self.check_inputs_in_transit(state)?;
+        if state.noise.is_some() != self.network.currents.are_random() {
+            let value = if state.noise.is_some() { "a value" } else { "nothing" };
+            return Err(invalid(
+                "state.noise",
+                value,
+                "that of a network with noise where the network has any",
+            ));
+        }
+        if let Some(NoiseState { values, .. }) = &state.noise {
+            check_values::<f64>("state.noise.values", values, self.network.currents.len())?;
+        }
         let mut spiked = vec![false; n];
         state.spikes.iter().for_each(|&unit| spiked[unit as usize] = true);
         // A neuron in its refractory period has spiked: in the last step or before it, but not before the first.

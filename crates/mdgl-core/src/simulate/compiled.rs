@@ -125,7 +125,8 @@ impl<F: Scalar> CompiledNetwork<F> {
             periods,
             input_chunks: input_chunks.with_columns(&input, network.input_units(), F::ZERO, |weight| -weight),
             recurrent,
-            input,
+            input: input
+                .with_last(network.currents.cells().into_iter().map(|cell| (cell, F::from_f64(scale(cell))))),
             late_input,
             dense_readout: Dense::of(&readout, network.size(), network.outputs.len()),
             readout,

@@ -40,7 +40,8 @@ impl TrialStep<'_> {
         }
         let units = &trial.input.analogue_units;
         let values = &trial.input.analogue[t * units.len()..(t + 1) * units.len()];
-        for (&unit, value) in units.iter().zip(values) {
+        // Injected currents have no synapse.
+        for (&unit, value) in units.iter().zip(values).filter(|(unit, _)| **unit < network.inputs as u32) {
             self.active.push((unit, value.0[lane].to_f64()));
         }
         let inputs = network.inputs as u32;
