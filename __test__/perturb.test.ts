@@ -123,7 +123,7 @@ test('channels of the description have factors and are perturbed by their own na
     (await of(half, { rule: blocked, loss } as never)).projections,
     (await of(half, { rule: 'eprop', loss } as never)).projections
   )
-  invalidAt(t, 'channels[0].factor', () => Model.create(build({ factor: Number.NaN })))
+  invalidAt(t, 'channels.dopamine.factor', () => Model.create(build({ factor: Number.NaN })))
 })
 
 test('what is no perturbation is refused by its path', t => {

@@ -272,7 +272,7 @@ import { network, poissonRates, type Task } from ${JSON.stringify(new URL('../di
 const first: Task = {
   name: 'which-first',
   loss: { kind: 'cross-entropy', window: 50 },
-  optimiser: { kind: 'adam' },
+  optimiser: { kind: 'adam', l1: 0.01, rewiring: true },
   iterations: 6,
   batchSize: 4,
   validateEvery: 3,

@@ -117,7 +117,14 @@ for (const [what, change, says] of [
   ],
   [
     'a part of an optimiser',
-    { options: { optimiser: [{ kind: 'adam' }, { kind: 'adam', l1: -1 }] } },
+    {
+      options: {
+        optimiser: [
+          { kind: 'adam', l1: 0, rewiring: false },
+          { kind: 'adam', l1: -1, rewiring: false }
+        ]
+      }
+    },
     /options\.optimiser\[1\]\.l1 is -1; allowed: a finite number of at least 0/
   ],
   [

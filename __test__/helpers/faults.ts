@@ -40,7 +40,7 @@ export async function tinyTask(folder: string, { input = '', projection = '', ba
     `
 import { network } from ${library}
 export default {
-  name: 'tiny', loss: { kind: 'cross-entropy' }, optimiser: { kind: 'adam' }, iterations: 12, batchSize: 2, validateEvery: 6,
+  name: 'tiny', loss: { kind: 'cross-entropy' }, optimiser: { kind: 'adam', l1: 0.01, rewiring: true }, iterations: 12, batchSize: 2, validateEvery: 6,
   network: ({ seed }) => network({ seed }).input('in', 4${input}).lif('cells', 16, { threshold: 0.05 }).readout('out', 2)
     .project('in', 'cells', { density: 1${projection} }).project('cells', 'out', { density: 1 }).build(),
   batch: async ({ size, split, iteration }) => {

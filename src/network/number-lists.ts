@@ -15,9 +15,12 @@ function entries(this: ArrayLike<number>): number[] {
   return list
 }
 
+/** Parts whose lists stay typed arrays. */
+const TYPED = ['connections', 'lesions']
+
 /**
- * A description that the engine gave, in whose JSON `{list: k}` is the k-th list: frozen but for the lists of connections, which are those
- * given; other lists become arrays. And the lists, of which those that it does not have are empty.
+ * A description that the engine gave, in whose JSON `{list: k}` is the k-th list: frozen but for the lists of connections and lesions, which
+ * are those given; other lists become arrays. And the lists, of which those that it does not have are empty.
  */
 export function unpack({ json, lists }: PlainValue): { description: WholeDescription; used: LongList[] } {
   const used: LongList[] = lists.map(() => new Uint32Array())
@@ -27,7 +30,7 @@ export function unpack({ json, lists }: PlainValue): { description: WholeDescrip
     const index = 'list' in value ? Number(value.list) : Number.NaN
     const list = lists[index]
     if (list === undefined) {
-      const parts = Object.entries(value).map(([key, part]) => [key, whole(part, listed || key === 'connections')])
+      const parts = Object.entries(value).map(([key, part]) => [key, whole(part, listed || TYPED.includes(key))])
       return Object.freeze(Object.fromEntries(parts))
     }
     used[index] = list

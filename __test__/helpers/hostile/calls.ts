@@ -353,6 +353,11 @@ export const calls: Readonly<Record<string, Call>> = {
     'get',
     () => ['cells->choice']
   ),
+  'weights.delays': method(
+    world => world.model.weights,
+    'delays',
+    () => ['cells->choice']
+  ),
   'weights.set': method(
     world => world.model.weights,
     'set',

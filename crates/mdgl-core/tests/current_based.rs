@@ -4,11 +4,12 @@ use std::sync::atomic::AtomicBool;
 
 use crate::common::oracle::{self, Spec};
 use crate::common::{Case, Shape, best, shapes};
+use mdgl_core::description::given::Given;
 use mdgl_core::description::rule::{Channels, Trace, UniformChannel};
 use mdgl_core::description::{Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
 use mdgl_core::{
-    Instructions, Layout, Model, Network, Optimiser, Real, Record, Rule, StepInput, Stream, StreamTarget,
-    Target, Workers, gradients, simulate,
+    Instructions, Layout, Model, Network, NetworkDescription, Optimiser, Real, Record, Rule, StepInput,
+    Stream, StreamTarget, Target, Workers, gradients, simulate,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -211,7 +212,7 @@ fn network(model: &str, change: Value) -> Result<Network, mdgl_core::Error> {
         population[key] = value.clone();
     }
     let description = json!({"schema": "mdgl-network/1", "populations": [population]});
-    Network::new(serde_json::from_value(description).unwrap())
+    NetworkDescription::read(&Given::new(&description, "description", &[])).and_then(Network::new)
 }
 
 #[test]

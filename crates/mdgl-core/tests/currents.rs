@@ -142,7 +142,8 @@ fn noise_has_its_statistics() {
     let model = Model::<f64>::new(Arc::new(network)).unwrap();
     let run = |seed, iteration| {
         let key = DrawKey { seed, stream: 0, iteration };
-        let batch = EncodedBatch { trials, steps, lengths: None, part: None, inputs: vec![], targets: vec![], key };
+        let batch =
+            EncodedBatch { trials, steps, lengths: None, part: None, inputs: vec![], targets: vec![], key };
         record(&model, &batch, &workers(None, 1)).voltage
     };
     let voltage = run(3, 0);

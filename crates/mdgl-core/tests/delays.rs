@@ -217,22 +217,22 @@ fn delays_that_cannot_be_are_refused() {
         );
     }
     for (delay, path, allowed) in [
-        (json!([1, 2, 3]), "projections.in->a.delay is 3 values", "only synapses of connections"),
+        (json!([1, 2, 3]), "projections.in->a.delay is an array of 3", "only synapses of connections"),
         (
             json!({"scheme": "uniform", "low": 0.1, "high": 2}),
             "delay.low is 0.1",
-            "1 to 10000 steps of 0.5 ms",
+            "at least half a step (0.25 ms)",
         ),
         (
             json!({"scheme": "uniform", "low": 1, "high": 6000}),
             "delay.high is 6000",
-            "1 to 10000 steps of 0.5 ms",
+            "at most 10000 steps of 0.5 ms",
         ),
         (json!({"scheme": "uniform", "low": 3, "high": 2}), "delay.high is 2", "at least low, 3"),
         (
             json!({"scheme": "normal", "mean": 0, "standardDeviation": 1}),
             "delay.mean is 0",
-            "1 to 10000 steps",
+            "at least half a step",
         ),
         (
             json!({"scheme": "normal", "mean": 2, "standardDeviation": 0}),
@@ -266,7 +266,7 @@ fn listed_delays_follow_their_synapses() {
     let refused = |delay| listed(delay).err().unwrap().to_string();
     let message = refused(json!([1, 2, 3]));
     assert!(
-        message.contains("a->a.delay is 3 values") && message.contains("4, one per synapse"),
+        message.contains("a->a.delay is an array of 3") && message.contains("4 delays, one per synapse"),
         "{message}"
     );
     let message = refused(json!([1, 2, 0.2, 3]));

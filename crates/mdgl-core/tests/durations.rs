@@ -32,17 +32,17 @@ fn made(at: &str, value: f64) -> Result<Network, String> {
 
 /// The path of a value, how its error names it, and whether 0 is allowed.
 const GIVEN: [(&str, &str, bool); 11] = [
-    ("/populations/0/membraneTimeConstant/1", "lif.membraneTimeConstant", true),
-    ("/populations/2/membraneTimeConstant", "rate.membraneTimeConstant", true),
-    ("/populations/1/adaptationTimeConstant", "alif.adaptationTimeConstant", true),
-    ("/populations/0/refractoryPeriod/1", "lif.refractoryPeriod", true),
-    ("/populations/1/refractoryPeriod", "alif.refractoryPeriod", true),
-    ("/readouts/0/timeConstant", "out.timeConstant", true),
+    ("/populations/0/membraneTimeConstant/1", "populations.lif.membraneTimeConstant[1]", true),
+    ("/populations/2/membraneTimeConstant", "populations.rate.membraneTimeConstant", true),
+    ("/populations/1/adaptationTimeConstant", "populations.alif.adaptationTimeConstant", true),
+    ("/populations/0/refractoryPeriod/1", "populations.lif.refractoryPeriod[1]", true),
+    ("/populations/1/refractoryPeriod", "populations.alif.refractoryPeriod", true),
+    ("/readouts/0/timeConstant", "readouts.out.timeConstant", true),
     ("/projections/0/delay", "projections.input.delay", false),
     ("/projections/1/delay", "projections.recurrent.delay", false),
     ("/projections/2/delay", "projections.output.delay", false),
-    ("/channels/0/kernel/tauRise", "channels[0].kernel.tauRise", true),
-    ("/channels/0/kernel/tauDecay", "channels[0].kernel.tauDecay", false),
+    ("/channels/0/kernel/tauRise", "channels.slow.kernel.tauRise", true),
+    ("/channels/0/kernel/tauDecay", "channels.slow.kernel.tauDecay", false),
 ];
 
 #[test]

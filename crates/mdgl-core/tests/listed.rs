@@ -107,7 +107,7 @@ fn what_is_wrong_in_a_list_is_named_by_its_place_there() {
     refused(&broken(|l| l.2[0] = f64::INFINITY), ".values[0]", "a finite number");
     refused(&broken(|l| l.1[9] = l.0[9]), ".post[9]", "another neuron than pre, or autapses: true");
     let twice = broken(|l| (l.0[50], l.1[50], l.2[50]) = (l.0[20], l.1[20], l.2[20]));
-    refused(&twice, ".pre[50]", "each pair once in a projection");
+    refused(&twice, ".pre[50]", "each pair once in a projection, or multapses: true");
     let excitatory = good.0.iter().position(|q| q % 3 == 1).expect("a third of them");
     let mut signed = good.clone();
     signed.2[excitatory] = -0.5;
@@ -129,7 +129,12 @@ fn lists_that_are_not_there_or_of_another_type_are_refused() {
     for wrong in [json!({ "list": -1 }), json!({ "list": 0, "more": 1 }), json!({}), json!("0"), json!([0.5])]
     {
         let value = description(json!({ "pre": wrong, "post": [1], "values": [0.5] }));
-        assert!(serde_json::from_value::<NetworkDescription>(value).is_err());
+        let read = serde_json::from_value::<NetworkDescription>(value);
+        assert!(
+            read.map_err(|error| error.to_string())
+                .and_then(|own| Network::new(own).map_err(|error| error.to_string()))
+                .is_err()
+        );
     }
 }
 

@@ -119,7 +119,7 @@ impl Shape {
                 {"name": "low", "members": [{"population": "a", "units": members(false)}]},
                 {"name": "high", "members": [{"population": "a", "units": members(true)}]},
                 {"name": "b", "members": [{"population": "b"}]},
-                {"name": "none"}
+                {"name": "none", "members": []}
             ],
             "projections": projections
         })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use mdgl_core::description::given::Given;
 use mdgl_core::{
     Assignment, Decay, DrawKey, EncodedBatch, Error, Event, Input, Instructions, Method, Model, Network,
     NetworkDescription, Objective, Optimiser, RateSegment, Real, Record, Rewiring, Rule, Targets, Training,
@@ -33,8 +34,7 @@ pub fn description() -> Value {
 }
 
 pub fn network(description: Value) -> Result<Network, Error> {
-    let parsed: NetworkDescription = serde_json::from_value(description).unwrap();
-    Network::new(parsed)
+    NetworkDescription::read(&Given::new(&description, "description", &[])).and_then(Network::new)
 }
 
 pub fn model<F: Real>() -> Model<F> {

@@ -186,5 +186,5 @@ fn the_conventions_of_2020_know_no_windows() {
         part: None,
     };
     let error = objective.validate(&network, &batch).unwrap_err().to_string();
-    assert!(error.starts_with("loss is 'windowed-cross-entropy'; allowed: with conventions"), "{error}");
+    assert!(error.starts_with("loss.window is 'targets'; allowed: with conventions"), "{error}");
 }

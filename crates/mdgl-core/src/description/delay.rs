@@ -94,15 +94,21 @@ impl DelayedEnds {
         let value = || format!("an array of {}", given.len());
         match self.listed {
             None => {
-                let allowed = "one delay, or a distribution: only synapses of connections have a list of them";
+                let allowed =
+                    "one delay, or a distribution: only synapses of connections have a list of them";
                 return Err(invalid(path, value(), allowed));
             }
             Some(synapses) if synapses != given.len() => {
-                return Err(invalid(path, value(), format!("{synapses} delays, one per synapse of connections")));
+                return Err(invalid(
+                    path,
+                    value(),
+                    format!("{synapses} delays, one per synapse of connections"),
+                ));
             }
             Some(_) => {}
         }
-        let rounded = given.iter().enumerate().map(|(i, &delay)| self.rounded(&format!("{path}[{i}]"), delay));
+        let rounded =
+            given.iter().enumerate().map(|(i, &delay)| self.rounded(&format!("{path}[{i}]"), delay));
         let rounded = rounded.collect::<Result<Vec<_>>>()?;
         let same = rounded.iter().zip(given.iter()).all(|(x, y)| x.to_bits() == y.to_bits());
         Ok(if same { list } else { rounded.into() })

@@ -168,9 +168,9 @@ impl Population {
             adaptation_time_constant: parameter("adaptationTimeConstant")?,
             adaptation_strength: parameter("adaptationStrength")?,
             noise: given.part("noise").given().as_ref().map(NoiseCurrent::read).transpose()?,
-            currents: given.part("currents").or(Vec::new(), |given| {
-                given.items()?.iter().map(StepCurrent::read).collect()
-            })?,
+            currents: given
+                .part("currents")
+                .or(Vec::new(), |given| given.items()?.iter().map(StepCurrent::read).collect())?,
         })
     }
 

@@ -94,12 +94,10 @@ impl Projection {
             let allowed = "false but of a population's projection to itself";
             return Err(invalid(format!("{path}.autapses"), true, allowed));
         }
-        let listed = self.connections.as_ref().map(|list| list.pre.numbers(|| path.clone()).map(|pre| pre.len()));
-        let ends = DelayedEnds {
-            dt: draft.dt(),
-            to_readout: receiver == Readout,
-            listed: listed.transpose()?,
-        };
+        let listed =
+            self.connections.as_ref().map(|list| list.pre.numbers(|| path.clone()).map(|pre| pre.len()));
+        let ends =
+            DelayedEnds { dt: draft.dt(), to_readout: receiver == Readout, listed: listed.transpose()? };
         let delay = self.delay.take().unwrap_or(Delay::One(ends.dt));
         self.delay = Some(delay.complete(&format!("{path}.delay"), &ends)?);
         Ok(self)

@@ -131,7 +131,7 @@ impl TrialCurrents {
         }
         self.drawn_from = Some(t / 4);
         self.drawn.clear();
-        let [low, high] = [t as u64 / 4, t as u64 / 4 >> 32].map(|word| word as u32);
+        let [low, high] = [t as u64 / 4, (t as u64 / 4) >> 32].map(|word| word as u32);
         for source in &currents.sources {
             let draw = |cell: usize| match source.deviation > 0.0 {
                 true => normals_at(self.key, [cell as u32, low, high, 0]),

@@ -100,8 +100,7 @@ impl DelayedProjection<'_> {
                 let fits = |steps: &f64| (1.0..=MOST_DELAY as f64).contains(steps);
                 let found = drawn.into_iter().find(fits).map(|steps| steps as u32);
                 let path = format!("{}.standardDeviation", self.path);
-                let allowed =
-                    format!("one with which delays have 1 to {MOST_DELAY} steps of {} ms", self.dt);
+                let allowed = format!("one with which delays have 1 to {MOST_DELAY} steps of {} ms", self.dt);
                 found.ok_or_else(|| invalid(path, standard_deviation, allowed))
             }),
         }

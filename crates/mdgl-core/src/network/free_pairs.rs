@@ -36,7 +36,9 @@ impl Synapses {
     pub(crate) fn could_be(&self, pre: &[u32], post: &[u32]) -> bool {
         let (senders, receivers) = self.sizes;
         let fits = |(&pre, &post): (&u32, &u32)| {
-            (pre as usize) < senders && (post as usize) < receivers && !(self.excludes_autapses && pre == post)
+            (pre as usize) < senders
+                && (post as usize) < receivers
+                && !(self.excludes_autapses && pre == post)
         };
         pre.len() == post.len()
             && pre.iter().zip(post).all(fits)
