@@ -1,6 +1,7 @@
 //! Connectivity and initial weights as they are asked for: numbers of synapses within their confidence interval, degrees exact, weights of
 //! the distribution that was named.
 
+use mdgl_core::description::given::Given;
 use mdgl_core::{Model, Network, NetworkDescription};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ fn network(projection: Value, more: Value) -> Result<Network, mdgl_core::Error> 
     for (key, value) in more.as_object().unwrap() {
         description[key] = value.clone();
     }
-    Network::new(serde_json::from_value::<NetworkDescription>(description).unwrap())
+    NetworkDescription::read(&Given::new(&description, "description", &[])).and_then(Network::new)
 }
 
 fn of(projection: Value) -> Network {

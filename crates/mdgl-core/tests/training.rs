@@ -296,18 +296,18 @@ fn refused(pointer: &str, value: Value, path: &str) {
 
 #[test]
 fn wrong_descriptions_are_refused_by_name() {
-    refused("/schema", json!("mdgl-network/9"), "schema");
-    refused("/inputs/0/size", json!(0), "in.size");
-    refused("/inputs/0/size", json!(1u64 << 31), "in.size");
-    refused("/inputs/0/sign/excitatory", json!(9), "in.sign");
-    refused("/inputs/0/name", json!("lif"), "name");
-    refused("/populations/1/adaptationStrength", json!([1.0, 2.0]), "alif.adaptationStrength");
-    refused("/populations/1/adaptationStrength", json!(-1.0), "alif.adaptationStrength");
+    refused("/schema", json!("mdgl-network/9"), "description.schema");
+    refused("/inputs/0/size", json!(0), "inputs.in.size");
+    refused("/inputs/0/size", json!(1u64 << 31), "inputs.in.size");
+    refused("/inputs/0/sign/excitatory", json!(9), "inputs.in.sign");
+    refused("/inputs/0/name", json!("lif"), "populations.name");
+    refused("/populations/1/adaptationStrength", json!([1.0, 2.0]), "populations.alif.adaptationStrength");
+    refused("/populations/1/adaptationStrength", json!(-1.0), "populations.alif.adaptationStrength");
     refused("/projections/0/density", json!(1.5), "projections.in->lif.density");
     refused("/projections/0/density", json!(0), "projections.in->lif.density");
     refused("/projections/0/from", json!("nobody"), "projections.nobody->lif.from");
     refused("/projections/0/to", json!("out"), "projections.in->out.to");
-    refused("/projections/1/to", json!("lif"), "projections[1].name");
+    refused("/projections/1/to", json!("lif"), "projections.name");
     refused(
         "/projections/1/initialise",
         json!({"scheme": "normal", "standardDeviation": -1.0}),

@@ -260,11 +260,11 @@ impl Draft {
         let path = format!("channels.{}", named("channels", &part.name)?);
         self.check_type(&format!("{path}.from"), &part.from)?;
         self.check_type(&format!("{path}.to"), &part.to)?;
-        part.validate(&path)?;
         if let TimeCourse::Exponentials(Exponentials { tau_rise, tau_decay }) = part.kernel {
             lasting(format_args!("{path}.kernel.tauDecay"), tau_decay, self.dt())?;
             lasting_or_zero(format_args!("{path}.kernel.tauRise"), tau_rise, self.dt())?;
         }
+        part.validate(&path)?;
         self.description.channels.get_or_insert_default().push(part);
         Ok(())
     }
