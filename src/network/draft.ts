@@ -1,7 +1,7 @@
-import type { NativeDraft, PlainValue } from '#native'
+import type { NativeDraft } from '#native'
 import { askEngine } from '../addon/ask-engine.js'
 import { guard, native } from '../addon/native.js'
-import { isPlain, nameOf, plainCopy, plainText } from '../support/plain.js'
+import { isPlain, nameOf, type PlainText, plainCopy, plainText } from '../support/plain.js'
 import type { NetworkDescription, WholeDescription } from './description.js'
 import { unpack } from './number-lists.js'
 
@@ -50,7 +50,7 @@ function partsOf(kind: PartKind, copy: Readonly<Record<string, unknown>>): objec
 }
 
 /** A description with every default filled in, frozen, and the same as the engine takes it. */
-export function packDescription(given: NetworkDescription): { description: WholeDescription; packed: PlainValue } {
+export function packDescription(given: NetworkDescription): { description: WholeDescription; packed: PlainText } {
   const copy = plainCopy(given)
   const { json, lists } = plainText(copy)
   const complete = () => native.completeNetwork({ json, lists })

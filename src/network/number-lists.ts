@@ -1,8 +1,8 @@
-import type { PlainValue } from '#native'
+import type { PlainText } from '../support/plain.js'
 import type { WholeDescription } from './description.js'
 
 /** A long list of numbers in a checked description. */
-type LongList = PlainValue['lists'][number]
+type LongList = PlainText['lists'][number]
 
 /** Makes JSON write a typed array as a list; by itself it is an object with a key for each entry there. */
 function asList<L extends LongList>(list: L): L {
@@ -22,7 +22,7 @@ const TYPED = ['connections', 'lesions']
  * A description that the engine gave, in whose JSON `{list: k}` is the k-th list: frozen but for the lists of connections and lesions, which
  * are those given; other lists become arrays. And the lists, of which those that it does not have are empty.
  */
-export function unpack({ json, lists }: PlainValue): { description: WholeDescription; used: LongList[] } {
+export function unpack({ json, lists }: PlainText): { description: WholeDescription; used: LongList[] } {
   const used: LongList[] = lists.map(() => new Uint32Array())
   const whole = (value: unknown, listed: boolean): unknown => {
     if (typeof value !== 'object' || value === null) return value

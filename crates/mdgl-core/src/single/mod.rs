@@ -21,6 +21,7 @@ pub(crate) mod tally;
 mod tile_recursion;
 pub(crate) mod trial;
 mod usual;
+mod usual_block;
 
 pub(crate) use cells::are_usual;
 pub use layout::Layout;

@@ -26,7 +26,7 @@ use crate::single::events::{CELLS, Events};
 use crate::single::lane_layout::LaneLayout;
 use crate::single::outgoing::add_parts;
 use crate::single::refractory::{Refractory, is_blocked};
-use crate::single::usual::UsualBlock;
+use crate::single::usual_block::UsualBlock;
 
 /// The spikes of four blocks are written one by one and read as one word.
 const _: () = assert!(cfg!(target_endian = "little"));

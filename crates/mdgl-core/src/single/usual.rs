@@ -4,23 +4,15 @@
 //! blocks of cells is summed in registers, and their state follows in the same loop. Each operation is the same as there, so that
 //! the bits are.
 
-use std::iter::repeat;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use crate::error::Result;
 use crate::instrument::section::Section;
-use crate::neuron::SideBySide;
-use crate::neuron::alif::Alif;
-use crate::neuron::equations::Step;
 use crate::numeric::cancel::check_cancelled;
-use crate::numeric::lanes::{
-    Block, LANES, Lanes, RegisterMask, SimdKernel, clear_tiny, cleared, prefetch_at,
-};
-use crate::numeric::memory::reserve;
+use crate::numeric::lanes::{Block, LANES, Lanes, RegisterMask, SimdKernel, clear_tiny, prefetch_at};
 use crate::numeric::scalar::Scalar;
-use crate::simulate::step::Carried;
 use crate::single::cells::UsualCells;
 use crate::single::columns::{TILE, TileColumn};
 use crate::single::events::{CELLS, Lists};
@@ -28,6 +20,7 @@ use crate::single::outgoing::{add_parts, fits};
 use crate::single::refractory::is_blocked;
 use crate::single::rows::Rows;
 use crate::single::trial::{AHEAD, Trial, TrialContext, TrialState};
+use crate::single::usual_block::UsualBlock;
 
 /// Blocks of cells in a word of their spikes.
 const BLOCKS: usize = CELLS / LANES;
@@ -39,14 +32,6 @@ pub(super) struct SimulateUsual<'a, F: Scalar> {
     pub trial: &'a mut Trial<F>,
     pub steps: Range<usize>,
     pub cancel: &'a AtomicBool,
-}
-
-/// Constants and state of a block of cells, side by side, so that a step finds them at one place.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct UsualBlock<F: Scalar> {
-    cells: Alif<Block<F>>,
-    v: Block<F>,
-    b: Block<F>,
 }
 
 impl<F: Scalar> SimdKernel<F> for SimulateUsual<'_, F> {
@@ -101,54 +86,6 @@ impl<F: Scalar> SimdKernel<F> for SimulateUsual<'_, F> {
         }
         UsualBlock::write(cells, carried);
         Ok(())
-    }
-}
-
-impl<F: Scalar> UsualBlock<F> {
-    /// All blocks, with their state.
-    fn read(usual: &UsualCells<F>, carried: &Carried<F>, to: &mut Vec<Self>) -> Result<()> {
-        to.clear();
-        reserve(to, usual.cells.len(), "the state of a trial")?;
-        let b = carried.further.lists()[0].iter().copied().chain(repeat(Block::ZERO));
-        let state = carried.integrator.iter().zip(b);
-        to.extend(usual.cells.iter().zip(state).map(|(&cells, (&v, b))| Self { cells, v, b }));
-        Ok(())
-    }
-
-    /// Writes their state back.
-    fn write(blocks: &[Self], carried: &mut Carried<F>) {
-        blocks.iter().zip(&mut carried.integrator).for_each(|(own, v)| *v = own.v);
-        blocks.iter().zip(&mut carried.further.lists_mut()[0]).for_each(|(own, b)| *b = own.b);
-    }
-
-    #[inline(always)]
-    fn clear_tiny<L: Lanes<Scalar = F>>(&mut self, step: usize) {
-        for state in [&mut self.v, &mut self.b] {
-            cleared(step, L::load(state)).store(state);
-        }
-    }
-
-    /// One step of cells that do not adapt, with its input in v; which of them spike.
-    #[inline(always)]
-    fn step_lif<L: Lanes<Scalar = F>>(&mut self, blocked: L::Mask, psi: &mut Block<F>) -> L::Mask {
-        let cells = SideBySide::<L>::load(&self.cells.lif).usual();
-        let stepped = cells.step([L::load(&self.v)], blocked);
-        let [v] = stepped.state;
-        v.store(&mut self.v);
-        stepped.psi.store(psi);
-        stepped.spikes
-    }
-
-    /// The same of cells that adapt.
-    #[inline(always)]
-    fn step_alif<L: Lanes<Scalar = F>>(&mut self, blocked: L::Mask, psi: &mut Block<F>) -> L::Mask {
-        let cells = SideBySide::<L>::load(&self.cells).usual();
-        let stepped = cells.step([L::load(&self.v), L::load(&self.b)], blocked);
-        let [v, b] = stepped.state;
-        v.store(&mut self.v);
-        b.store(&mut self.b);
-        stepped.psi.store(psi);
-        stepped.spikes
     }
 }
 
