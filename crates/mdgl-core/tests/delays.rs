@@ -20,7 +20,7 @@ fn equal_bits(case: &Case<f32>, a: &Gradients<f32>, b: &Gradients<f32>) -> bool 
 
 /// A delay per projection, or per synapse and from inputs too.
 fn of_either_form(shape: &Shape, most: usize) -> oracle::Spec {
-    if shape.seed % 2 == 0 { shape.delayed_spec(most) } else { shape.synaptic_spec(most) }
+    if shape.seed.is_multiple_of(2) { shape.delayed_spec(most) } else { shape.synaptic_spec(most) }
 }
 
 fn hops_along_weights(hops: u32) -> Rule {
@@ -355,7 +355,7 @@ fn one_projection_of_several_delays_is_a_projection_per_delay() {
     for (_, synapses) in connections(&apart) {
         pre.extend_from_slice(synapses.pre());
         post.extend_from_slice(synapses.post());
-        values.extend(apart.model.weights(synapses.name()).unwrap().into_iter().map(f64::from));
+        values.extend(apart.model.weights(synapses.name()).unwrap());
         delay.extend(vec![synapses.delay_steps()[0]; synapses.len()]);
     }
     let together = Case::<f64>::described(&spec, |description| {

@@ -94,7 +94,7 @@ fn bytes<F: Real>(model: &Model<F>) -> Vec<u8> {
 
 /// Delays between neurons alone, or from inputs too.
 fn spec_of(shape: &Shape, delay: usize) -> Spec {
-    if shape.seed % 2 == 0 { shape.delayed_spec(delay) } else { shape.synaptic_spec(delay) }
+    if shape.seed.is_multiple_of(2) { shape.delayed_spec(delay) } else { shape.synaptic_spec(delay) }
 }
 
 /// Spikes, readouts, gradient norm and updated weights of a trial: stepped, and as a batch of one.

@@ -283,11 +283,11 @@ pub(crate) fn list_inputs<'a, F: Scalar>(
         for entry in input.events.at(step) {
             let mut rest = entry.mask & live;
             while rest != 0 {
-                if let Some(events) = trials.get_mut(rest.trailing_zeros() as usize) {
-                    if let Some(input) = events.inputs.get_mut(events.input_count) {
-                        *input = cells as u32 + entry.unit;
-                        events.input_count += 1;
-                    }
+                if let Some(events) = trials.get_mut(rest.trailing_zeros() as usize)
+                    && let Some(input) = events.inputs.get_mut(events.input_count)
+                {
+                    *input = cells as u32 + entry.unit;
+                    events.input_count += 1;
                 }
                 rest &= rest - 1;
             }
