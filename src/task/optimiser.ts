@@ -37,7 +37,8 @@ export interface OptimiserBase {
    * | `'all-pairs'` | any pair that the projection could join and that has no living synapse, each equally likely; dead synapses are gone from `model.weights.get(…)`, and new ones have moments of 0 | Bellec et al. 2018 (LSNN-official) |
    * | `false` | nowhere: under Dale's law a synapse that reaches 0 stays there | |
    *
-   * A neuron gets no synapse with itself, and lesions none at all. `'all-pairs'` is for training by batches: an online session refuses it,
+   * A neuron gets no synapse with itself unless its projection has `autapses`, and lesions none at all. A drawn delay is that of the pair; with
+   * `multapses` or a list of delays `'all-pairs'` is refused. `'all-pairs'` is for training by batches: an online session refuses it,
    * since its traces belong to its synapses. Default false.
    */
   readonly rewiring?: boolean | 'all-pairs'

@@ -262,3 +262,68 @@ fn old_values_of_the_option_are_written_as_they_were() {
         assert!(serde_json::from_str::<Optimiser>(&given).is_err(), "{wrong}");
     }
 }
+
+/// (pre, post) → delay in steps.
+fn delays<F: Real>(model: &Model<F>, name: &str) -> BTreeMap<(u32, u32), u32> {
+    let own = model.projection(name).unwrap();
+    let steps = own.delay_steps();
+    let pairs = own.pre().iter().copied().zip(own.post().iter().copied());
+    pairs.enumerate().map(|(i, pair)| (pair, steps[if steps.len() == 1 { 0 } else { i }])).collect()
+}
+
+/// Drawn delays belong to pairs: a synapse that moves has that of its new pair, also after a file. Where autapses are asked for, they are
+/// among the pairs.
+#[test]
+fn moved_synapses_have_the_delays_of_their_pairs() {
+    let mut described = description();
+    for projection in [0, 2] {
+        described["projections"][projection]["delay"] = json!({"scheme": "uniform", "low": 1, "high": 6});
+    }
+    described["projections"][2]["autapses"] = json!(true);
+    let mut whole = described.clone();
+    for projection in [0, 2] {
+        whole["projections"][projection]["density"] = json!(1);
+    }
+    let (start, whole) = (made::<f32>(described), made::<f32>(whole));
+    let model = trained(start.clone(), &all_pairs(1.0), &Rule::mdgl(), 1, 0..4);
+    let loaded = Model::<f32>::from_safetensors(&model.to_safetensors().unwrap()).unwrap();
+    for name in ["in->lif", "lif->lif"] {
+        let (before, found, of_pairs) = (delays(&start, name), delays(&model, name), delays(&whole, name));
+        assert!(found.keys().any(|pair| !before.contains_key(pair)), "{name}: nothing moved");
+        assert!(found.iter().all(|(pair, steps)| of_pairs[pair] == *steps), "{name}");
+        assert_eq!(delays(&loaded, name), found);
+    }
+    assert!(delays(&model, "lif->lif").keys().any(|(pre, post)| pre == post), "no autapse");
+}
+
+/// A synapse that is more than its pair cannot move to another.
+#[test]
+fn synapses_that_are_more_than_their_pair_do_not_move() {
+    let mut several = description();
+    several["projections"][2]["multapses"] = json!(true);
+    let mut listed = description();
+    listed["projections"][2] = json!({
+        "from": "lif", "to": "lif", "connections": {"pre": [10, 11], "post": [11, 10], "values": [0.1, 0.2]}, "delay": [1, 2]
+    });
+    for described in [several, listed] {
+        let model = made::<f32>(described);
+        let (batch, objective, workers) = (batch(0), objective(), Workers::new(1).unwrap());
+        let assignment = Assignment { batch: &batch, objective: &objective };
+        for (rewiring, fits) in
+            [(Rewiring::AllPairs, false), (Rewiring::WithinMask, true), (Rewiring::Off, true)]
+        {
+            let training =
+                Training { rule: &Rule::eprop(), optimiser: &Optimiser { rewiring, ..Optimiser::default() } };
+            match train_step(&model, assignment, training, None, &workers, &AtomicBool::new(false)) {
+                Ok(_) => assert!(fits),
+                Err(Error::Invalid { path, allowed, .. }) => {
+                    assert!(
+                        !fits && path == "optimiser.rewiring" && allowed.contains("'lif->lif'"),
+                        "{path}: {allowed}"
+                    );
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+}
