@@ -97,7 +97,7 @@ test('control needs the token, and a Host and an Origin that are this server', a
   const perturb = (channel: string, value: unknown) =>
     control(right, JSON.stringify({ run: out, action: 'channel', channel, value }))
   t.is((await perturb('inhibitory->excitatory', 'x')).status, 400)
-  t.is((await perturb('inhibitory->nobody', 0)).status, 409)
+  t.is((await perturb('inhibitory->unknown', 0)).status, 409)
   t.is((await perturb('inhibitory->excitatory', 0.5)).status, 200)
   t.is((await control(right, JSON.stringify({ run: 'another', action: 'stop' }))).status, 409)
   t.is((await control(right, `"${'x'.repeat(5000)}"`)).status, 400)

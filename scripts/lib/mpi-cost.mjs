@@ -18,8 +18,8 @@ const ITERATIONS = 2
 const STOP = new Error('the message is known')
 
 /**
- * An all-gather is two: of the lengths and of the bytes. Each goes in ⌈log₂ P⌉ rounds (`crates/mdgl-mpi/src/gather.rs`); in the last
- * one a rank has all others' bytes.
+ * An all-gather is two: of the lengths and of the bytes. Each goes in ⌈log₂ P⌉ rounds (`crates/mdgl-mpi/src/gather.rs`); in the last,
+ * each rank has all others' bytes.
  */
 const roundsOf = ranks => 2 * Math.ceil(Math.log2(ranks))
 const bytesOf = (ranks, bytes) => (ranks - 1) * (8 + bytes)

@@ -139,7 +139,7 @@ async function gather(
 ): Promise<Uint8Array[]> {
   const all = await unlessAborted(Promise.resolve(collective.allGather(message)), signal)
   if (!Array.isArray(all) || all.length !== collective.size) {
-    throw invalid(GATHERED, all, `an array of ${collective.size} messages, one a rank`)
+    throw invalid(GATHERED, all, `an array of ${collective.size} messages, one per rank`)
   }
   return all.map((bytes, rank) => {
     if (!isUint8Array(bytes)) throw invalid(`${GATHERED}[${rank}]`, bytes, 'a Uint8Array')

@@ -191,7 +191,7 @@ fn several_synapses_of_a_pair_are_drawn_with_replacement() {
 }
 
 #[test]
-fn pairs_that_nobody_asked_for_are_refused() {
+fn pairs_that_were_not_asked_for_are_refused() {
     let refused = |projection| network(projection).err().unwrap().to_string();
     let message = refused(json!({"from": "a", "to": "b", "density": 1, "autapses": true}));
     assert!(message.contains("projections.a->b.autapses is true"), "{message}");

@@ -147,7 +147,7 @@ pub(crate) struct BlockInput<F: Scalar> {
     /// Of a stream: how many earlier steps delays reach back to, and their analogue values, oldest first.
     reach: usize,
     earlier: VecDeque<Values<F>>,
-    /// Injected currents of the trial at hand, and of a stream their noise before its last step.
+    /// Injected currents of the current trial, and of a stream their noise before its last step.
     currents: TrialCurrents,
     noise_before: Vec<f64>,
     /// Units with analogue values, and the values `[step][such unit]`.
