@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { ROOT } from './run.mjs'
 
 const FOLDER = join(ROOT, 'runs', 'reproduce', 'experiments')
-/** The iterations at the end of a run whose validations count, as in the other tables. */
+/** The most iterations at the end of a run whose validations count, as in the other tables; of shorter runs the last tenth. */
 const FINAL_ITERATIONS = 200
 /** Batches over which gradients are averaged and compared. */
 const BATCHES = 8
@@ -34,12 +34,14 @@ async function pooled(items, jobs, work) {
 /**
  * A condition at one seed, its functions evaluated: plain values, from which the name of its file follows.
  *
- * @param {object} condition - `task`, `rule`, and perhaps `types`, `learningRate`, `batchSize`, `iterations`, `after`, `test`
+ * @param {object} condition - `task`, `rule`, and perhaps `types`, `learningRate`, `batchSize`, `iterations`, or factors of the
+ *   task's, `optimiser`, `after`, `test`
  */
 async function settingsOf(condition, seed, { byId, iterations, learningRate }) {
   const { builtInTask } = await import('../../dist/runs/tasks.js')
   const { expandRule } = await import('../../dist/index.js')
   const task = builtInTask(condition.task)
+  const batches = condition.batchFactor ?? 1
   const drawn = task.network({ seed })
   const types = condition.types?.(drawn, seed)
   const description = types === undefined ? drawn : { ...drawn, types }
@@ -51,11 +53,13 @@ async function settingsOf(condition, seed, { byId, iterations, learningRate }) {
     seed,
     types: types ?? null,
     rule: expandRule(rule),
-    learningRate: learningRate ?? condition.learningRate ?? task.optimiser.learningRate,
-    batchSize: condition.batchSize ?? task.batchSize,
-    iterations: iterations ?? condition.iterations ?? task.iterations,
+    learningRate:
+      learningRate ?? condition.learningRate ?? task.optimiser.learningRate * (condition.learningRateFactor ?? 1),
+    batchSize: condition.batchSize ?? task.batchSize * batches,
+    iterations: iterations ?? condition.iterations ?? Math.ceil(task.iterations / batches),
     test: condition.test ?? 0,
-    after: first ?? null
+    after: first ?? null,
+    ...(condition.optimiser === undefined ? {} : { optimiser: { ...task.optimiser, ...condition.optimiser } })
   }
 }
 
@@ -104,7 +108,7 @@ async function compareGradients(model, task, settings) {
       ['own', settings.rule],
       ['bptt', 'bptt']
     ]) {
-      const options = { rule, loss: task.loss, seed: 1_000_000 + i, threads: 1 }
+      const options = { rule, seed: 1_000_000 + i, threads: 1 }
       const { projections } = await gradients(still, batch, options)
       found[kind].push(Float64Array.from(names.flatMap(({ name }) => [...projections[name].values])))
     }
@@ -149,6 +153,7 @@ async function trainOnce(settings, keepsWeights) {
     firstIteration: first,
     batchSize: settings.batchSize,
     learningRate: settings.learningRate,
+    optimiser: settings.optimiser,
     validateEvery: Math.min(task.validateEvery, settings.iterations),
     threads: 1
   }
@@ -197,7 +202,7 @@ async function outcome(settings, result) {
   const { builtInTask } = await import('../../dist/runs/tasks.js')
   const { measureOf, stuckAbove } = await import('../../dist/compare/measure.js')
   const { final } = await import('../../dist/compare/curve.js')
-  const { loss, accuracy } = final(result.curve, FINAL_ITERATIONS)
+  const { loss, accuracy } = final(result.curve, Math.min(FINAL_ITERATIONS, Math.ceil(settings.iterations / 10)))
   const above = stuckAbove(await measureOf(builtInTask(settings.task)))
   return { seed: settings.seed, loss, accuracy, stuck: result.diverged || (above !== null && loss > above), ...result }
 }
@@ -224,9 +229,11 @@ export async function runExperiment(experiment, { seeds: fewer, iterations } = {
       console.error(`${experiment.name}: ${condition.id}, seed ${seed} (run ${done})`)
       return { condition, ...(await outcome(settings, result)), learningRate: settings.learningRate }
     }
-    const order = jobs.filter(({ condition }) => condition.after === undefined)
-    const later = jobs.filter(({ condition }) => condition.after !== undefined)
-    return [...(await pooled(order, JOBS, work)), ...(await pooled(later, JOBS, work))]
+    // Seed by seed, and last what continues others.
+    const order = [...jobs].sort((a, b) => a.seed - b.seed)
+    const begun = order.filter(({ condition }) => condition.after === undefined)
+    const continuations = order.filter(({ condition }) => condition.after !== undefined)
+    return [...(await pooled(begun, JOBS, work)), ...(await pooled(continuations, JOBS, work))]
   }
   const grids = await runAll(
     conditions.flatMap(condition =>

@@ -1,10 +1,22 @@
 // The experiments of examples/experiments, in the order of docs/results.md.
-import cellTypes from '../../examples/experiments/cell-types.mjs'
+import biasOrVariance from '../../examples/experiments/bias-or-variance.mjs'
+import cellTypes, { onDelayedMatch } from '../../examples/experiments/cell-types.mjs'
+import family, { onOtherTasks } from '../../examples/experiments/family.mjs'
 import lesions from '../../examples/experiments/lesions.mjs'
+import sequentialDigitsWhy from '../../examples/experiments/sequential-digits-why.mjs'
 import specificity from '../../examples/experiments/specificity.mjs'
 import { runCount } from './experiment-runs.mjs'
 
-export const EXPERIMENTS = [specificity, lesions, cellTypes]
+export const EXPERIMENTS = [
+  specificity,
+  lesions,
+  cellTypes,
+  onDelayedMatch,
+  family,
+  onOtherTasks,
+  biasOrVariance,
+  sequentialDigitsWhy
+]
 
 /** What `--list` prints of them: one line each. */
 export function experimentListing() {
