@@ -112,7 +112,7 @@ fn stream_is_block<F: Real>(shape: &Shape, delay: usize, set: Instructions) {
     let workers = Workers::with_instructions(1, set).unwrap();
     let cancel = AtomicBool::new(false);
     let recording = simulate(&case.model, &case.batch, Record::default(), &workers, &cancel).unwrap();
-    for rule in rules_of(case) {
+    for rule in rules_of(&case) {
         for optimiser in [Optimiser::fig_3c(), descent()] {
             let mut stream = Stream::with_instructions(&case.model, &rule, &optimiser, 0, set).unwrap();
             let (spikes, readout, loss) = trial.run(&mut stream, 0..case.batch.steps);
@@ -167,7 +167,7 @@ fn states_go_on<F: Real>(shape: &Shape, delay: usize, at: usize) {
     let case = Case::<F>::new(&spec_of(&shape, delay));
     let trial = Trial::new(&case);
     let steps = case.batch.steps;
-    for rule in rules_of(case) {
+    for rule in rules_of(&case) {
         let mut straight = Stream::new(&case.model, &rule, &descent(), 3).unwrap();
         trial.run(&mut straight, 0..at);
         let (model, _) = straight.update(&case.model).unwrap();
