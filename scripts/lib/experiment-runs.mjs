@@ -270,7 +270,11 @@ function choose(condition, grids) {
   return { learningRate: best.learningRate, grid }
 }
 
-/** How many runs an experiment has. */
+/**
+ * How many runs an experiment has.
+ *
+ * @param {{ conditions: readonly { seeds?: number[], learningRates?: number[] }[], seeds: number[], chooseOn?: number[] }} experiment
+ */
 export function runCount({ conditions, seeds, chooseOn = [] }) {
   const runs = conditions.map(
     ({ seeds: own, learningRates = [] }) => (own ?? seeds).length + learningRates.length * chooseOn.length
