@@ -1,10 +1,12 @@
 //! Two additions to the family: channels along strong synapses alone, and several hops through the kernel `'membrane'`.
 
+use std::sync::atomic::AtomicBool;
+
 use crate::common::oracle::{self, Spec, Table};
 use crate::common::{Case, best, shapes};
 use mdgl_core::description::rule::{Channels, Hops, UniformChannel};
 use mdgl_core::description::{Channel, Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
-use mdgl_core::{Error, Instructions, Rule};
+use mdgl_core::{Error, Instructions, Rule, Workers, gradients};
 use proptest::prelude::*;
 
 const MEAN: Gain = Gain::Weights(WeightGain::MeanWeight);
@@ -174,6 +176,28 @@ fn what_has_no_equation_is_refused() {
     assert!(online.starts_with("rule.hops is 2; allowed: with estimator 'online' and delays"), "{online}");
     Rule::mdgl_membrane_hops(2).validate_for(delayed.model.network()).unwrap();
     Rule::mdgl_above().online().validate_for(delayed.model.network()).unwrap();
+}
+
+/// Many hops through many kinds of cells need more traces than there is memory for: the call says so at once.
+#[test]
+fn more_traces_than_memory_are_refused() {
+    let shape = crate::common::Shape {
+        seed: 5,
+        n_in: 3,
+        n_rec: 12,
+        n_out: 2,
+        steps: 20,
+        trials: 1,
+        types: 2,
+        loss: 0,
+        regularised: false,
+    };
+    let case = Case::<f64>::new(&shape.spec());
+    let (workers, cancel) = (Workers::with_instructions(1, best()).unwrap(), AtomicBool::new(false));
+    let learned = |rule: &Rule| gradients(&case.model, case.assignment(), rule, None, &workers, &cancel);
+    let refused = learned(&Rule::mdgl_membrane_hops(64).online());
+    assert!(matches!(refused, Err(Error::Memory { .. })), "{:?}", refused.map(|_| "a gradient"));
+    learned(&Rule::mdgl_membrane_hops(64)).unwrap();
 }
 
 #[test]

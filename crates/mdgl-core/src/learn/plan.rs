@@ -244,7 +244,7 @@ impl<F: Scalar> LearningPlan<F> {
 
     /// Number of filtered traces per synapse that the online form has: of all kernels, one per filter with one hop.
     pub fn filter_traces(&self) -> usize {
-        self.secretions.iter().map(|secretion| secretion.traces().len()).sum()
+        self.secretions.iter().fold(0, |sum, secretion| sum.saturating_add(secretion.trace_count()))
     }
 
     /// Hops of all kernels with memory: each has a state per secreting cell.

@@ -146,6 +146,18 @@ impl<F: Scalar> Secretion<F> {
         }
     }
 
+    /// Number of [`Self::traces`], without listing them: binomial(filters + hops, hops) − 1.
+    pub fn trace_count(&self) -> usize {
+        let mut count = 1u128;
+        for i in 1..=self.hops {
+            count = count * (self.filters.len() + i) as u128 / i as u128;
+            if count > usize::MAX as u128 {
+                return usize::MAX;
+            }
+        }
+        count as usize - 1
+    }
+
     /// The traces of the online form: all multisets of one to `hops` filters, in ascending order of their size, those of one filter in the
     /// filters' order. A trace comes after its parent.
     pub fn traces(&self) -> Vec<FilterTrace> {

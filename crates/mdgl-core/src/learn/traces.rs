@@ -259,6 +259,10 @@ impl<F: Scalar> Traces<F> {
         self.state.reset(network)?;
         self.counts.clear();
         self.counts.resize(n, 0);
+        // With several hops their number grows fast: what cannot be held is refused before it is listed.
+        let held = self.filtered_s.capacity() + self.filtered_r.capacity();
+        let missing = product(&[2, rows, plan.filter_traces()]).saturating_sub(held);
+        ensure_memory(product(&[missing, size_of::<Block<F>>()]), WHAT)?;
         self.list_filters(plan);
         self.list_emitters(plan, network);
         self.receives = self.emitters.iter().map(|emitters| !emitters.is_empty()).collect();
