@@ -89,7 +89,7 @@ test('kernels that have no equation are refused by name', async t => {
     ['rule.channels.kernel.tauFall', () => expandRule(through(loose({ tauRise: 0, tauFall: 3 })))],
     ['rule.channels.kernel.membrane.initial', () => expandRule(through({ membrane: { initial: 2 } }))],
     ['rule.channels.kernel.membrane.mean', () => expandRule(through({ membrane: { mean: loose('mean') } }))],
-    ['rule.channels.kernel', () => expandRule({ ...through('membrane'), hops: 2 })],
+    ['rule.channels.kernel', () => expandRule({ ...through({ tauRise: 1, tauDecay: 4 }), hops: 2 })],
     ['rule.channels.kernel', () => expandRule({ ...through('membrane'), readoutFilter: 'separate' })],
     ['rule.channels.kernel', () => expandRule({ ...rules.mdglExact, estimator: 'online' })],
     [
@@ -109,15 +109,45 @@ test('kernels that have no equation are refused by name', async t => {
   )
 })
 
+test('several hops and strong synapses: backward is online, and each differs from the kernel alone', async t => {
+  const model = Model.create(smallNetwork(), { precision: 'f64' })
+  const one = await recurrent(model, rules.mdglMembrane)
+  for (const rule of [rules.mdglMembrane2, rules.mdglMembrane3, rules.mdglAbove]) {
+    const backward = await recurrent(model, rule)
+    t.true(distance(await recurrent(model, { ...rule, estimator: 'online' }), backward) < 1e-10)
+    t.true(distance(backward, one) > 1e-6)
+  }
+  t.is(expandRule('mdgl-membrane-2').hops, 2)
+  t.deepEqual(expandRule({ ...rules.mdglMembrane, hops: 3 }), rules.mdglMembrane3)
+  using session = model.session({ rule: { ...rules.mdglMembrane2, estimator: 'online' } })
+  session.step({ cues: Uint32Array.of(1, 2, 3) })
+  session.addLoss({ choice: { target: 1 } })
+  t.is(session.update().steps, 1)
+})
+
+test('a share of the mean weight is part of a channel, and of a receptor', t => {
+  const channel = { gain: 'mean-weight', reach: 'synaptic', kernel: 'membrane', above: 0.3 } as const
+  t.deepEqual(expandRule({ ...rules.mdgl, channels: channel }), rules.mdglAbove)
+  t.deepEqual(expandRule({ ...rules.mdgl, channels: { ...channel, above: 0 } }), rules.mdglMembrane)
+  const built = network()
+    .lif('cells', 4)
+    .modulation({ ligands: { cells: 'A' }, receptors: { cells: { A: { above: 0.5 } } } })
+    .build()
+  t.is(built.channels?.[0]?.above, 0.5)
+  invalidAt(t, 'rule.channels.above', () => expandRule({ ...rules.mdgl, channels: { ...channel, above: -1 } }))
+  invalidAt(t, 'rule.channels.above', () => expandRule({ ...rules.mdgl, channels: { ...channel, reach: 'nonlocal' } }))
+})
+
 test('mdgl compare knows the kernel', async t => {
   const out = join(await temporaryFolder(t), 'compare')
   const { code, stdout } = await mdgl(
     'compare',
     'evidence-accumulation',
     '--rules',
-    'mdgl-membrane,mdgl-membrane-online',
+    'mdgl-membrane,mdgl-membrane-online,mdgl-above,mdgl-membrane-2,mdgl-membrane-3',
     ...['--iterations', '1', '--validate-every', '1', '--batch-size', '4', '--out', out]
   )
   t.is(code, 0)
   t.regex(stdout, /mdgl-membrane-online +1 /)
+  t.regex(stdout, /mdgl-membrane-3 +1 /)
 })

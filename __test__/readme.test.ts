@@ -24,6 +24,7 @@ const documents = {
   'docs/guide/a-first-run.md': 0,
   'docs/guide/read-the-dashboard.md': 0,
   'docs/guide/gallery.md': 0,
+  'docs/guide/what-we-found.md': 0,
   'docs/scale.md': 0
 }
 
@@ -168,6 +169,7 @@ test('figures in sentences are those of the tables of results', t => {
   const loss = (task: string, rule: string) => figure(task, rule, 'final loss').split(' ')[0]
   const fig3c = (rule: string) => figure('evidence-accumulation', rule, 'final loss')
   const [match, xor, lif400] = ['delayed-match', 'delayed-xor', 'pattern-generation-lif400'] as const
+  const digits = (rule: string) => figure('sequential-digits', rule, 'test accuracy')
   const number = ['no', 'one', 'two', 'three']
   const said = {
     'README.md': [
@@ -180,6 +182,12 @@ test('figures in sentences are those of the tables of results', t => {
       `On delayed XOR ${number[Number(figure(xor, 'bptt', 'diverged'))]} seeds of five diverge`,
       `on delayed match somewhat below \`mdgl\` (${loss(match, 'mdgl-membrane')} against ${loss(match, 'mdgl')},`,
       `(delayed XOR: ${loss(xor, 'mdgl-membrane')} against ${loss(xor, 'mdgl')}; 400 LIF cells: ${loss(lif400, 'mdgl-membrane')} against ${loss(lif400, 'mdgl')})`
+    ],
+    'docs/guide/what-we-found.md': [
+      `e-prop, which knows no modulation, ends at ${fig3c('eprop')}, MDGL at ${fig3c('mdgl')} and BPTT at ${figure('evidence-accumulation', 'bptt', 'median of learned')}`,
+      `(\`mdgl-membrane\`) ends at ${fig3c('mdgl-membrane')} on the same seeds`,
+      `MDGL ends far below e-prop (${loss(match, 'mdgl')} against ${loss(match, 'eprop')})`,
+      `(${digits('eprop')} for e-prop, ${digits('mdgl')} for MDGL, ${digits('mdgl-membrane')} with the membrane's memory)`
     ]
   }
   for (const [page, expected] of Object.entries(said)) {

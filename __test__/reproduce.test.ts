@@ -2,9 +2,12 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
+import { spread } from '../scripts/lib/experiment-report.mjs'
+import { runCount } from '../scripts/lib/experiment-runs.mjs'
+import { EXPERIMENTS } from '../scripts/lib/experiments.mjs'
 import { accuracies, resultsTable, span, trainingTime } from '../scripts/lib/reproduce-rows.mjs'
 import { compareArguments, TABLES } from '../scripts/lib/reproduce-tables.mjs'
-import { ruleNames } from '../src/index.js'
+import { expandRule, Model, ruleNames } from '../src/index.js'
 import { builtInTask, TASK_NAMES, type TaskName } from '../src/runs/tasks.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -24,16 +27,46 @@ function reproduce(...args: string[]) {
   })
 }
 
-test('--list names every table, its tasks and its runs', async t => {
+test('--list names every table and experiment, their tasks, runs and budgets', async t => {
   const { code, stdout } = await reproduce('--list')
   t.is(code, 0)
   const lines = stdout.trimEnd().split('\n')
-  t.is(lines.length, TABLES.length)
+  t.is(lines.length, TABLES.length + EXPERIMENTS.length)
   TABLES.forEach(({ name, parts }, i) => {
     t.true(lines[i]?.startsWith(name))
     for (const { task } of parts) t.true(lines[i]?.includes(task))
   })
   t.regex(lines[0] ?? '', /10 seeds, 120 runs$/)
+  EXPERIMENTS.forEach(({ name, tasks, budget }, i) => {
+    const line = lines[TABLES.length + i] ?? ''
+    t.true(line.startsWith(`${name} `) && tasks.every(task => line.includes(task)), line)
+    t.true(budget <= 90 && line.endsWith(`at most ${budget} minutes on 2 cores`), line)
+  })
+})
+
+test('every condition of an experiment has a task and a rule that exist, and a name of its own', t => {
+  for (const { name, tasks, conditions, seeds } of EXPERIMENTS) {
+    const ids = conditions.map(({ id }) => id)
+    t.is(new Set(ids).size, ids.length, name)
+    t.true(seeds.length > 0)
+    for (const { id, task, rule, types, after } of conditions) {
+      t.true(tasks.includes(task) && TASK_NAMES.includes(task as TaskName), id)
+      if (after !== undefined) t.true(ids.includes(after), id)
+      const drawn = builtInTask(task as TaskName).network({ seed: 1 })
+      const parts = types?.(drawn, 1)
+      const description = parts === undefined ? drawn : { ...drawn, types: parts }
+      // The types are a partition of the cells, or no model is made.
+      Model.create(description).dispose()
+      expandRule(typeof rule === 'function' ? rule(description) : rule)
+    }
+  }
+})
+
+test('runs of an experiment are counted, those of its grid among them', t => {
+  const grid = { seeds: [1, 2], chooseOn: [11, 12, 13], conditions: [{ learningRates: [1, 2] }, { seeds: [1] }] }
+  t.is(runCount(grid), 2 + 6 + 1)
+  t.is(spread([0.5, null, 0.7]), `0.600 ± ${(0.2 / Math.SQRT2).toFixed(3)}`)
+  t.is(spread([null]), '–')
 })
 
 for (const [what, args, says] of [
@@ -57,7 +90,7 @@ test('every table has tasks and rules that exist, and its place in the document'
   const markers = [...document.matchAll(/<!-- ([\w-]+):begin -->.*?<!-- \1:end -->/gs)].map(([, name]) => name)
   t.deepEqual(
     markers,
-    TABLES.map(({ name }) => name)
+    [...TABLES, ...EXPERIMENTS].map(({ name }) => name)
   )
   for (const { parts } of TABLES) {
     for (const { task, rules } of parts) {

@@ -1,9 +1,12 @@
 // `npm run reproduce -- TABLE`: makes a table of docs/results.md again. Every run (a rule and a seed) has a folder of its own under
 // runs/reproduce; a finished one is used again, so that a killed command loses one run and the same command goes on.
-// --list prints the tables. --seeds N and --iterations N are for a look, which is printed and not written.
-import { copyFile, mkdir, readFile } from 'node:fs/promises'
+// Experiments of examples/experiments are made in the same way. --list prints both. --seeds N and --iterations N are for a look, which is printed and not written.
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { experimentPicture, experimentTable, experimentTime } from './lib/experiment-report.mjs'
+import { runExperiment } from './lib/experiment-runs.mjs'
+import { EXPERIMENTS, experimentListing } from './lib/experiments.mjs'
 import { circumstances, writeGenerated } from './lib/generated.mjs'
 import { guarded, prepare } from './lib/prepare.mjs'
 import { accuracies, finalCosine, resultsTable, trainingTime } from './lib/reproduce-rows.mjs'
@@ -14,7 +17,7 @@ const DOCUMENT = 'docs/results.md'
 
 /** Ends with one line and the exit code of a wrong call. */
 function refuse(message) {
-  console.error(`reproduce: ${message}; the tables:\n${listing()}`)
+  console.error(`reproduce: ${message}; the tables:\n${listing()}\n${experimentListing()}`)
   process.exit(2)
 }
 
@@ -98,11 +101,39 @@ async function copyPictures(parts) {
   )
 }
 
+/** The text of an experiment between its markers; the whole one has a picture, which is written. */
+async function experimentSection(experiment, look, whole) {
+  const results = await runExperiment(experiment, look)
+  const { name, title, about } = experiment
+  const text = [
+    `### ${title}`,
+    about,
+    experimentTable(experiment, results),
+    `${circumstances(null)} ${experimentTime(results)} of training of these rows. From:`,
+    `\`\`\`sh\nnpm run reproduce -- ${name}\n\`\`\``
+  ]
+  if (!whole) return text.join('\n\n')
+  const path = `pictures/results-${name}.svg`
+  await mkdir(join(ROOT, 'docs/pictures'), { recursive: true })
+  await writeFile(join(ROOT, 'docs', path), await experimentPicture(results))
+  return [...text, `![Final loss of each condition: ${title}](${path})`].join('\n\n')
+}
+
 const { values, positionals } = readArguments()
 const look = { seeds: whole(values.seeds, 'seeds'), iterations: whole(values.iterations, 'iterations') }
 const table = TABLES.find(({ name }) => name === positionals[0])
+const experiment = EXPERIMENTS.find(({ name }) => name === positionals[0])
 if (values.list) {
-  console.log(listing())
+  console.log(`${listing()}\n${experimentListing()}`)
+} else if (experiment !== undefined && positionals.length === 1) {
+  await guarded(async () => {
+    await prepare()
+    const whole = look.seeds === undefined && look.iterations === undefined
+    const text = await experimentSection(experiment, look, whole)
+    console.log(`\n${text}`)
+    if (whole) writeGenerated(DOCUMENT, experiment.name, text)
+    return 0
+  })
 } else if (table === undefined || positionals.length > 1) {
   refuse(positionals.length === 0 ? 'a table is missing' : `there is no table '${positionals.join(' ')}'`)
 } else {

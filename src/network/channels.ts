@@ -13,6 +13,8 @@ export interface Receptor {
   readonly reach?: Reach
   /** Its time course. Default `'none'`. */
   readonly kernel?: Kernel
+  /** As {@link Channel.above}. Default 0. */
+  readonly above?: number
 }
 
 /** Neuromodulation as ligands and receptors of cell types. */
@@ -69,7 +71,7 @@ interface Site {
   readonly type: string
   readonly ligand: string
   readonly path: string
-  readonly shape: Pick<Channel, 'gain' | 'reach' | 'kernel'>
+  readonly shape: Pick<Channel, 'gain' | 'reach' | 'kernel' | 'above'>
 }
 
 function receptorsOf(receptors: Modulation['receptors']): Site[] {
@@ -81,7 +83,7 @@ function receptorsOf(receptors: Modulation['receptors']): Site[] {
 
 function site(type: string, ligand: string, receptor: Gain | Receptor, parent: string): Site {
   const path = `${parent}.${ligand}`
-  const given = isObject(receptor) ? record(receptor, path, ['gain', 'reach', 'kernel']) : { gain: receptor }
+  const given = isObject(receptor) ? record(receptor, path, ['gain', 'reach', 'kernel', 'above']) : { gain: receptor }
   const copy = plainCopy({ gain: 'mean-weight', reach: 'synaptic', kernel: 'none', ...given })
   const shape = askEngine({ [path]: copy }, () => native.completeChannel(plainText(copy), path))
   return { type, ligand, path, shape: JSON.parse(shape) }

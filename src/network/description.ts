@@ -449,6 +449,12 @@ export interface Channel<TypeName extends string = string> {
   readonly kernel: Kernel
   /** What its gain is multiplied by, a finite number: 0 blocks the channel. Default 1, which is not written out. */
   readonly factor?: number
+  /**
+   * x, dimensionless, at least 0, of reach `'synaptic'`: the channel follows strong synapses alone, S(p) = {j : p→j, |W_pj| > x · mean |W|}, the mean
+   * over the living synapses between the two types, and `'mean-weight'` is the mean over those in S. Default 0, which is not written out: all
+   * synapses whose weight is not 0.
+   */
+  readonly above?: number
 }
 
 /**

@@ -148,6 +148,7 @@ function modulation(rule: Rule, channels: readonly Channel[]): Paragraph {
     return all.size === 1 && first !== undefined ? of(first) : undefined
   }
   const [gain, reach, kernel] = [one(each => each.gain), one(each => each.reach), one(each => each.kernel)]
+  const above = one(each => each.above ?? 0)
   const gains =
     gain === 'mean-weight'
       ? 'g is the current mean weight w̄ of the synapses from p’s type to j’s type'
@@ -166,9 +167,18 @@ function modulation(rule: Rule, channels: readonly Channel[]): Paragraph {
           : 'j over the cells that each channel reaches'
   const separate =
     rule.readoutFilter === 'separate' ? ' The readout’s filter acts on trace and modulation separately (On-MDGL).' : ''
-  const further = rule.hops === 1 ? '' : ` u is the λv of the rule with one hop less; ${rule.hops} hops are followed.`
+  const strong =
+    above === 0
+      ? ''
+      : ` Synapses count only where |W[p→j]| is above ${above ?? "the channel's share"} times its mean between their types.`
+  const further =
+    rule.hops === 1
+      ? ''
+      : kernel === 'exact'
+        ? ` u is the λv of the rule with one hop less; ${rule.hops} hops are followed.`
+        : ` With L_j ψ_j a cell passes on what it receives, times its mean ψ; ${rule.hops} hops are followed.`
   return {
-    text: `The modulatory signal sums over the channels between ${channels.length} ordered pairs of cell types, ${reached}: ${gains}, and u is what j secretes, ${secreted(kernel)}.${further}${separate}`,
+    text: `The modulatory signal sums over the channels between ${channels.length} ordered pairs of cell types, ${reached}: ${gains}, and u is what j secretes, ${secreted(kernel)}.${strong}${further}${separate}`,
     equations: [
       {
         plain: 'Γ_p,t = Σ_j g_pj (1−α_j) u_j,t',

@@ -11,7 +11,10 @@ export function channelsOf({ channels }: Rule, description: NetworkDescription):
 }
 
 /** One such channel between every ordered pair of types. */
-function everywhere(shape: Pick<Channel, 'gain' | 'reach' | 'kernel'>, description: NetworkDescription): Channel[] {
+function everywhere(
+  shape: Pick<Channel, 'gain' | 'reach' | 'kernel' | 'above'>,
+  description: NetworkDescription
+): Channel[] {
   const names = (description.types ?? description.populations).map(({ name }) => name)
   return names.flatMap(to => names.map(from => ({ name: `${from}->${to}`, from, to, ...shape })))
 }

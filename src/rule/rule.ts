@@ -15,6 +15,8 @@ export interface UniformChannel {
   readonly reach: Reach
   /** Its time course. */
   readonly kernel: Kernel
+  /** As {@link Channel.above}. */
+  readonly above?: number
 }
 
 /**
@@ -90,7 +92,9 @@ export interface Rule {
   readonly channels: 'network' | UniformChannel | readonly Channel[]
   /**
    * How many synapses a cell's influence is followed: 0 is e-prop, 1 is MDGL, all is BPTT. Two to 64 need channels of
-   * kernel `'exact'`: a cell secretes the λv of the rule with one hop less.
+   * kernel `'exact'`, where a cell secretes the λv of the rule with one hop less, or all of one kernel `'membrane'`, where what a cell receives passes
+   * through its membrane with the constant m of {@link MembraneKernel} in place of ψ: s⁽ⁿ⁾_j = h_j ⋆ (ψ_j L_j + m_j Γ⁽ⁿ⁻¹⁾_j,t+1), causal.
+   * The estimator `'online'` has several hops through `'membrane'` without delays of more than one step.
    */
   readonly hops: number | 'all'
   /**
@@ -125,6 +129,9 @@ export const ruleNames = Object.freeze([
   'nl-mdgl',
   'on-mdgl',
   'mdgl-membrane',
+  'mdgl-above',
+  'mdgl-membrane-2',
+  'mdgl-membrane-3',
   'mdgl-exact',
   'hops-2',
   'hops-3',
@@ -159,6 +166,8 @@ export type RuleName = (typeof ruleNames)[number]
  * | `onMdgl` | as `mdgl`, the readout's filter on both factors separately |
  * | `bptt` | Σ_j W[p→j] (1−α_j) λv_j,t |
  * | `mdglMembrane` | as `mdgl`, with s_j,t of {@link MembraneKernel} in place of L_j,t ψ_j,t: the secreting cell's memory, causal |
+ * | `mdglAbove` | as `mdglMembrane`, along the synapses with more than 0.3 of the mean size between their types: `above` of {@link Channel} |
+ * | `mdglMembrane2`, `mdglMembrane3` | as `mdglMembrane`, over two and three hops, causal: see `hops` |
  * | `mdglExact` | as `mdgl`, with the λv_j,t of e-prop, the secreting cell's own memory, in place of L_j,t ψ_j,t |
  * | `hops2`, `hops3` | as `mdglExact`, with the λv_j,t of the rule with one hop less: the ladder from e-prop to BPTT |
  * | `modprop` | Σ_j w̄ (1−α_j) λ_j,t along all hops, passed on through a constant: see `recurrentDerivative` |
@@ -166,7 +175,8 @@ export type RuleName = (typeof ruleNames)[number]
  * | `epropAdaptive` | 0; L through random weights that come to be the readout's, see {@link AdaptiveFeedback} |
  * | `epropDiffusive` | 0; L at a cell's site of the field of all cells' errors, see `learningSignal` |
  *
- * `mdglMembrane`, `mdglExact` and the hops beyond it are not in the paper; but for the first they are acausal, as BPTT is.
+ * The rules with memory of the secreting cell, those named after `mdglMembrane`, `mdglAbove`, `mdglExact` and the hops beyond it, are not in the paper;
+ * `mdglExact`, `hops2` and `hops3` are acausal, as BPTT is.
  *
  * `epropOnline`, `mdglOnline`, `mdglMembraneOnline` and `onMdglOnline` compute the same gradients with eligibility traces;
  * `mdglOnline` is MDGL's exact online form, with one more filtered trace for each output, and `mdglMembraneOnline` carries

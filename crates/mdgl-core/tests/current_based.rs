@@ -20,7 +20,7 @@ const MARGIN: f64 = 1e-9;
 fn membrane(mean: PsiMean, initial: f64) -> Rule {
     let gain = Gain::Weights(WeightGain::MeanWeight);
     let kernel = TimeCourse::Membrane(Membrane { mean, initial });
-    let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel };
+    let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel, above: 0.0 };
     Rule { channels: Channels::Uniform(channel), ..Rule::mdgl() }
 }
 

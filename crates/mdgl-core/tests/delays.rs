@@ -25,7 +25,7 @@ fn of_either_form(shape: &Shape, most: usize) -> oracle::Spec {
 
 fn hops_along_weights(hops: u32) -> Rule {
     let gain = Gain::Weights(WeightGain::Weight);
-    let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel: TimeCourse::Exact };
+    let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel: TimeCourse::Exact, above: 0.0 };
     Rule { hops: Hops::Count(hops), channels: Channels::Uniform(channel), ..Rule::eprop() }
 }
 
@@ -155,6 +155,7 @@ fn a_nonlocal_channel_of_fixed_gain_takes_one_step() {
         reach: Reach::Nonlocal,
         kernel: TimeCourse::None,
         factor: 1.0,
+        above: 0.0,
     };
     let found = case.gradients(&Rule { channels: Channels::List(vec![channel]), ..Rule::mdgl() });
     let mut instant = vec![vec![0.0; shape.steps]; shape.n_rec];

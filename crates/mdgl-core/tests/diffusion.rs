@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 fn diffusive(gain: Gain, kernel: TimeCourse) -> Rule {
-    let channel = UniformChannel { gain, reach: Reach::Diffusive, kernel };
+    let channel = UniformChannel { gain, reach: Reach::Diffusive, kernel, above: 0.0 };
     Rule { channels: Channels::Uniform(channel), ..Rule::mdgl() }
 }
 

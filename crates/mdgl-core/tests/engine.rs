@@ -8,6 +8,7 @@ mod delays;
 mod diffusion;
 mod durations;
 mod eprop2020;
+mod family;
 mod finite;
 mod fixtures;
 mod forward;

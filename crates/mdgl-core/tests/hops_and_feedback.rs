@@ -14,8 +14,12 @@ use mdgl_core::{
 use proptest::prelude::*;
 
 fn along_weights(hops: u32, gain: WeightGain) -> Rule {
-    let channel =
-        UniformChannel { gain: Gain::Weights(gain), reach: Reach::Synaptic, kernel: TimeCourse::Exact };
+    let channel = UniformChannel {
+        gain: Gain::Weights(gain),
+        reach: Reach::Synaptic,
+        kernel: TimeCourse::Exact,
+        above: 0.0,
+    };
     Rule { hops: Hops::Count(hops), channels: Channels::Uniform(channel), ..Rule::eprop() }
 }
 
@@ -63,6 +67,7 @@ proptest! {
                 reach: if kernel == TimeCourse::Exact { Reach::Synaptic } else { Reach::Nonlocal },
                 kernel,
                 factor: 1.0,
+                above: 0.0,
             }));
             case.gradients(&Rule { channels: Channels::List(channels.collect()), ..Rule::mdgl() })
         };
@@ -289,6 +294,7 @@ fn a_channel_is_perturbed_by_its_factor() {
             reach,
             kernel: TimeCourse::None,
             factor: if from == &types[0] { factor } else { 1.0 },
+            above: 0.0,
         };
         Rule { channels: Channels::List(between.map(channel).collect()), ..Rule::mdgl() }
     };

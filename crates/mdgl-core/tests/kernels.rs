@@ -14,7 +14,7 @@ use proptest::prelude::*;
 
 fn along_means(kernel: TimeCourse) -> Rule {
     let gain = Gain::Weights(WeightGain::MeanWeight);
-    let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel };
+    let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel, above: 0.0 };
     Rule { channels: Channels::Uniform(channel), ..Rule::mdgl() }
 }
 
@@ -234,6 +234,7 @@ fn several<F: Real>(case: &Case<F>, kernels: &[(TimeCourse, f64)]) -> Rule {
             reach: Reach::Nonlocal,
             kernel,
             factor: 1.0,
+            above: 0.0,
         })
     });
     Rule { channels: Channels::List(channels.collect()), ..Rule::mdgl() }
@@ -360,8 +361,8 @@ fn what_has_no_equation_is_refused() {
         let cancel = AtomicBool::new(false);
         gradients(&case.model, case.assignment(), &rule, None, &workers, &cancel).unwrap_err().to_string()
     };
-    let two_hops = Rule { hops: Hops::Count(2), ..Rule::mdgl_membrane() };
-    assert!(refused(two_hops).starts_with("rule.channels.kernel is 'membrane'"));
+    let two_hops = Rule { hops: Hops::Count(2), ..exponentials(1.0, 2.0) };
+    assert!(refused(two_hops).starts_with("rule.channels.kernel is {tauRise: 1, tauDecay: 2}"));
     let separate = Rule { readout_filter: ReadoutFilter::Separate, ..exponentials(1.0, 2.0) };
     assert!(refused(separate).starts_with("rule.channels.kernel is {tauRise: 1, tauDecay: 2}"));
     let acausal = membrane(PsiMean::Batch, 0.1).online();

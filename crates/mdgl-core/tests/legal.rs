@@ -32,8 +32,10 @@ fn channels() -> Vec<Channels> {
     let mut all = vec![Channels::Preset(ChannelPreset::Network), Channels::List(Vec::new())];
     for gain in [MEANS, WEIGHTS, Gain::Fixed(0.5)] {
         for reach in [Reach::Synaptic, Reach::Nonlocal, Reach::Diffusive] {
+            let kernel = TimeCourse::Membrane(Membrane::default());
+            all.push(Channels::Uniform(UniformChannel { gain, reach, kernel, above: 0.3 }));
             for kernel in kernels {
-                all.push(Channels::Uniform(UniformChannel { gain, reach, kernel }));
+                all.push(Channels::Uniform(UniformChannel { gain, reach, kernel, above: 0.0 }));
             }
         }
     }
@@ -128,6 +130,7 @@ fn channels_of_the_network_are_held_to_the_same_table() {
                 reach: Reach::Synaptic,
                 kernel: TimeCourse::Exact,
                 factor: 1.0,
+                above: 0.0,
             })
             .collect();
         description["channels"] = serde_json::to_value(channels).unwrap();

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 const MARGIN: f64 = 1e-9;
 
 fn with(mu: f64, hops: Option<u32>, gain: WeightGain, reach: Reach) -> Rule {
-    let channel = UniformChannel { gain: Gain::Weights(gain), reach, kernel: TimeCourse::Exact };
+    let channel = UniformChannel { gain: Gain::Weights(gain), reach, kernel: TimeCourse::Exact, above: 0.0 };
     let rule = Rule::modprop();
     Rule {
         channels: Channels::Uniform(channel),

@@ -100,7 +100,7 @@ proptest! {
         spec.inputs.iter_mut().for_each(|trial| trial[0].fill(1.0));
         let case = Case::<f64>::new(&spec);
         let gain = Gain::Weights(WeightGain::Weight);
-        let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel: TimeCourse::Exact };
+        let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel: TimeCourse::Exact, above: 0.0 };
         let rule = Rule {
             channels: Channels::Uniform(channel),
             recurrent_derivative: RecurrentDerivative::Constant { mu: 1.0 },

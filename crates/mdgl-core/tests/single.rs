@@ -274,6 +274,10 @@ fn rules() -> Vec<Rule> {
     ]);
     let remembered =
         json!({"gain": "mean-weight", "reach": "nonlocal", "kernel": {"tauRise": 0, "tauDecay": 20}});
+    let passed = json!([
+        channel("x", ("b", "low"), json!(0.3), "nonlocal", json!({"membrane": {"mean": "batch"}})),
+        channel("y", ("high", "b"), json!("weight"), "synaptic", json!({"membrane": {"mean": "batch"}})),
+    ]);
     let far = json!({"gain": "weight", "reach": "synaptic", "kernel": "exact"});
     let random = RandomFeedback { density: 0.4, ..RandomFeedback::default() };
     let deaf = |rule: Rule| Rule { feedback: Feedback::Fixed { random }, ..rule };
@@ -289,6 +293,10 @@ fn rules() -> Vec<Rule> {
         listed(1, filtered),
         listed(1, remembered),
         listed(3, far),
+        Rule::mdgl_above(),
+        Rule::mdgl_membrane_hops(3),
+        listed(2, passed),
+        deaf(Rule::mdgl_membrane_hops(2)),
         deaf(Rule::eprop()),
         deaf(Rule::on_mdgl()),
     ]

@@ -11,7 +11,7 @@ use mdgl_core::{
 };
 use proptest::prelude::*;
 
-fn rules() -> [Rule; 10] {
+fn rules() -> [Rule; 12] {
     [
         Rule::eprop().online(),
         Rule::mdgl().online(),
@@ -21,9 +21,16 @@ fn rules() -> [Rule; 10] {
         Rule::nl_mdgl().online(),
         Rule { trace: Trace::Rflo, ..Rule::mdgl().online() },
         Rule::mdgl_membrane().online(),
+        Rule::mdgl_membrane_hops(2).online(),
+        Rule::mdgl_above().online(),
         Rule { channels: exponentials(), ..Rule::mdgl().online() },
         Rule::eprop_diffusive().online(),
     ]
+}
+
+/// Those that the network knows: several hops have no online form with delays.
+fn rules_of<F: Real>(case: &Case<F>) -> impl Iterator<Item = Rule> {
+    rules().into_iter().filter(|rule| rule.validate_for(case.model.network()).is_ok())
 }
 
 fn exponentials() -> Channels {
@@ -105,7 +112,7 @@ fn stream_is_block<F: Real>(shape: &Shape, delay: usize, set: Instructions) {
     let workers = Workers::with_instructions(1, set).unwrap();
     let cancel = AtomicBool::new(false);
     let recording = simulate(&case.model, &case.batch, Record::default(), &workers, &cancel).unwrap();
-    for rule in rules() {
+    for rule in rules_of(&case) {
         for optimiser in [Optimiser::fig_3c(), descent()] {
             let mut stream = Stream::with_instructions(&case.model, &rule, &optimiser, 0, set).unwrap();
             let (spikes, readout, loss) = trial.run(&mut stream, 0..case.batch.steps);
@@ -160,7 +167,7 @@ fn states_go_on<F: Real>(shape: &Shape, delay: usize, at: usize) {
     let case = Case::<F>::new(&spec_of(&shape, delay));
     let trial = Trial::new(&case);
     let steps = case.batch.steps;
-    for rule in rules() {
+    for rule in rules_of(&case) {
         let mut straight = Stream::new(&case.model, &rule, &descent(), 3).unwrap();
         trial.run(&mut straight, 0..at);
         let (model, _) = straight.update(&case.model).unwrap();

@@ -25,10 +25,19 @@ pub struct Channel {
     /// What its gain is multiplied by: 1, unless an experiment perturbs the channel.
     #[serde(skip_serializing_if = "is_one")]
     pub factor: f64,
+    /// x of reach `'synaptic'`: the channel follows the synapses with |W| > x · mean |W| of those between the two types, and w̄ is
+    /// the mean of these. 0: all that are not 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub above: f64,
 }
 
 fn is_one(factor: &f64) -> bool {
     *factor == 1.0
+}
+
+/// Whether [`Channel::above`] has its default, which is not written.
+pub(super) fn is_zero(above: &f64) -> bool {
+    *above == 0.0
 }
 
 /// Strength of a channel.
@@ -197,8 +206,8 @@ impl Channel {
     /// # Errors
     /// [`crate::Error::Invalid`] for another shape.
     pub fn read(given: &Given<'_>) -> Result<Self> {
-        let [name, from, to, gain, reach, kernel, factor] =
-            given.parts(["name", "from", "to", "gain", "reach", "kernel", "factor"])?;
+        let [name, from, to, gain, reach, kernel, factor, above] =
+            given.parts(["name", "from", "to", "gain", "reach", "kernel", "factor", "above"])?;
         Ok(Self {
             name: name.text(),
             from: from.text(),
@@ -207,6 +216,7 @@ impl Channel {
             reach: Reach::read(&reach)?,
             kernel: TimeCourse::read(&kernel)?,
             factor: factor.number_or(1.0),
+            above: above.number_or(0.0),
         })
     }
 
@@ -222,6 +232,7 @@ impl Channel {
             named(format_args!("{path}.{key}"), text)?;
         }
         finite(format_args!("{path}.factor"), self.factor)?;
+        at_least_0(format_args!("{path}.above"), self.above)?;
         self.gain.validate(path)?;
         self.kernel.validate(path)
     }

@@ -4,9 +4,9 @@
 //! the guide *Choose a rule* prints the table.
 
 use crate::description::rule::{
-    Channels, Estimator, Feedback, Hops, LearningSignal, ReadoutFilter, Rule, Trace,
+    Channels, Estimator, Feedback, Hops, LearningSignal, ReadoutFilter, Rule, Trace, UniformChannel,
 };
-use crate::description::{Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
+use crate::description::{Channel, Gain, Membrane, PsiMean, Reach, TimeCourse, WeightGain};
 use crate::error::{Result, invalid};
 
 /// A choice that a rule makes, or one of the channels that it uses.
@@ -34,6 +34,8 @@ pub enum Axis {
     MembraneMean,
     /// `gain` of a channel.
     Gain,
+    /// `above` of a channel.
+    Above,
 }
 
 impl Axis {
@@ -51,6 +53,7 @@ impl Axis {
             Self::Kernel => "rule.channels.kernel",
             Self::MembraneMean => "rule.channels.kernel.membrane.mean",
             Self::Gain => "rule.channels.gain",
+            Self::Above => "rule.channels.above",
         }
     }
 
@@ -68,6 +71,7 @@ impl Axis {
             Self::Kernel => &["'none'", "'exact'", "'membrane'", "{tauRise, tauDecay}"],
             Self::MembraneMean => &["'running'", "'batch'"],
             Self::Gain => &["'mean-weight'", "'weight'", "a number"],
+            Self::Above => &["0", "above 0"],
         }
     }
 }
@@ -102,6 +106,8 @@ pub enum Condition {
     Bellec2020,
     /// A network with a delay of more than one step.
     Delays,
+    /// The estimator `'online'` in such a network.
+    OnlineDelays,
     /// A network with neurons of a model that has no forward form.
     NoForwardForm,
     /// A network with neurons of a model that has no linearisation of two variables.
@@ -170,6 +176,7 @@ impl Condition {
             Self::DiffusiveReach => "with reach 'diffusive'",
             Self::Bellec2020 => "with conventions 'bellec2020'",
             Self::Delays => "with delays of more than one step",
+            Self::OnlineDelays => "with estimator 'online' and delays of more than one step",
             Self::NoForwardForm => "with neurons whose model has no forward form",
             Self::NoLinearisation => "with neurons whose model has no linearisation of two variables",
             Self::UnequalReadouts => "with readouts of different time constants",
@@ -205,6 +212,7 @@ const fn requirement(
 }
 
 const FORWARD_GRADIENTS: &str = "the other estimators give the whole gradient, not that of a number of hops";
+const NO_SYNAPSE: &str = "without a synapse there is no weight";
 const FUTURE: &str = "λv of the secreting cell depends on the steps to come";
 const EQUATIONS_2020: &str = "the 2020 equations are e-prop's backward form";
 
@@ -240,18 +248,10 @@ pub const REQUIREMENTS: &[Requirement] = {
         ),
         requirement(C::DiffusiveSignal, A::Hops, &["0"], "the field takes the place of the channels"),
         // Channels.
-        requirement(
-            C::NonlocalReach,
-            A::Gain,
-            &["'mean-weight'", "a number"],
-            "without a synapse there is no weight",
-        ),
-        requirement(
-            C::DiffusiveReach,
-            A::Gain,
-            &["'mean-weight'", "a number"],
-            "without a synapse there is no weight",
-        ),
+        requirement(C::NonlocalReach, A::Gain, &["'mean-weight'", "a number"], NO_SYNAPSE),
+        requirement(C::DiffusiveReach, A::Gain, &["'mean-weight'", "a number"], NO_SYNAPSE),
+        requirement(C::NonlocalReach, A::Above, &["0"], NO_SYNAPSE),
+        requirement(C::DiffusiveReach, A::Above, &["0"], NO_SYNAPSE),
         requirement(
             C::ExactKernel,
             A::Reach,
@@ -274,8 +274,14 @@ pub const REQUIREMENTS: &[Requirement] = {
         requirement(
             C::SeveralHops,
             A::Kernel,
-            &["'exact'"],
-            "each hop carries the λv of the rule with one hop less",
+            &["'exact'", "'membrane'"],
+            "a cell passes on what it receives through its own dynamics",
+        ),
+        requirement(
+            C::SeveralHops,
+            A::Reach,
+            &["'synaptic'", "'nonlocal'"],
+            "what a field brings has no further hop here",
         ),
         requirement(C::SeparateFilter, A::Kernel, &["'none'"], "On-MDGL is published without a kernel"),
         requirement(C::Online, A::Kernel, &["'none'", "'membrane'", "{tauRise, tauDecay}"], FUTURE),
@@ -295,6 +301,12 @@ pub const REQUIREMENTS: &[Requirement] = {
             A::Estimator,
             &["'backward'", "'online'"],
             "influences carried forwards follow one step",
+        ),
+        requirement(
+            C::OnlineDelays,
+            A::Hops,
+            &["0", "1"],
+            "each path of several hops has a delay of its own, and its own past of the traces",
         ),
         requirement(
             C::NoForwardForm,
@@ -349,9 +361,6 @@ pub const REQUIREMENTS: &[Requirement] = {
     ]
 };
 
-/// Gain, reach and kernel of a channel.
-pub(crate) type ChannelKind = (Gain, Reach, TimeCourse);
-
 /// The properties of a network that the table depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NetworkProperties {
@@ -373,7 +382,7 @@ struct Combination<'a> {
     rule: &'a Rule,
     network: Option<NetworkProperties>,
     used_for: Option<Use>,
-    channel: Option<ChannelKind>,
+    channel: Option<UniformChannel>,
 }
 
 impl Combination<'_> {
@@ -388,11 +397,12 @@ impl Combination<'_> {
             Condition::ConstantDerivative => rule.mu().is_some(),
             Condition::DiffusiveSignal => rule.learning_signal == LearningSignal::Diffusive,
             Condition::SeparateFilter => rule.readout_filter == ReadoutFilter::Separate,
-            Condition::ExactKernel => channel.is_some_and(|(_, _, kernel)| kernel == TimeCourse::Exact),
-            Condition::NonlocalReach => channel.is_some_and(|(_, reach, _)| reach == Reach::Nonlocal),
-            Condition::DiffusiveReach => channel.is_some_and(|(_, reach, _)| reach == Reach::Diffusive),
+            Condition::ExactKernel => channel.is_some_and(|own| own.kernel == TimeCourse::Exact),
+            Condition::NonlocalReach => channel.is_some_and(|own| own.reach == Reach::Nonlocal),
+            Condition::DiffusiveReach => channel.is_some_and(|own| own.reach == Reach::Diffusive),
             Condition::Bellec2020 => in_network(|n| n.bellec2020),
             Condition::Delays => in_network(|n| n.delays),
+            Condition::OnlineDelays => rule.estimator == Estimator::Online && in_network(|n| n.delays),
             Condition::NoForwardForm => in_network(|n| n.no_forward_form.is_some()),
             Condition::NoLinearisation => in_network(|n| n.no_linearisation.is_some()),
             Condition::UnequalReadouts => in_network(|n| n.unequal_readouts),
@@ -431,27 +441,29 @@ impl Combination<'_> {
                 Trace::Mdgl2021 => "'mdgl2021'",
                 Trace::Rflo => "'rflo'",
             },
-            Axis::Reach => match self.channel?.1 {
+            Axis::Reach => match self.channel?.reach {
                 Reach::Synaptic => "'synaptic'",
                 Reach::Nonlocal => "'nonlocal'",
                 Reach::Diffusive => "'diffusive'",
             },
-            Axis::Kernel => match self.channel?.2 {
+            Axis::Kernel => match self.channel?.kernel {
                 TimeCourse::None => "'none'",
                 TimeCourse::Exact => "'exact'",
                 TimeCourse::Membrane(_) => "'membrane'",
                 TimeCourse::Exponentials(_) => "{tauRise, tauDecay}",
             },
-            Axis::MembraneMean => match self.channel?.2 {
+            Axis::MembraneMean => match self.channel?.kernel {
                 TimeCourse::Membrane(Membrane { mean: PsiMean::Running, .. }) => "'running'",
                 TimeCourse::Membrane(Membrane { mean: PsiMean::Batch, .. }) => "'batch'",
                 TimeCourse::None | TimeCourse::Exact | TimeCourse::Exponentials(_) => return None,
             },
-            Axis::Gain => match self.channel?.0 {
+            Axis::Gain => match self.channel?.gain {
                 Gain::Weights(WeightGain::MeanWeight) => "'mean-weight'",
                 Gain::Weights(WeightGain::Weight) => "'weight'",
                 Gain::Fixed(_) => "a number",
             },
+            Axis::Above if self.channel?.above == 0.0 => "0",
+            Axis::Above => "above 0",
         })
     }
 
@@ -459,7 +471,8 @@ impl Combination<'_> {
     fn given(&self, axis: Axis, value: &str) -> String {
         match (axis, self.rule.hops, self.channel) {
             (Axis::Hops, Hops::Count(n), _) => n.to_string(),
-            (Axis::Kernel, _, Some((_, _, kernel))) => kernel.name(),
+            (Axis::Kernel, _, Some(channel)) => channel.kernel.name(),
+            (Axis::Above, _, Some(channel)) => channel.above.to_string(),
             _ => value.to_owned(),
         }
     }
@@ -487,12 +500,15 @@ impl Combination<'_> {
     }
 }
 
-/// Refuses a gain that does not go with a channel's reach; `path` is the gain's.
-pub(crate) fn check_gain(path: &str, gain: Gain, reach: Reach) -> Result<()> {
-    let channel = Some((gain, reach, TimeCourse::None));
-    let combination = Combination { rule: &Rule::mdgl(), network: None, used_for: None, channel };
-    let rows = REQUIREMENTS.iter().filter(|row| row.axis == Axis::Gain);
-    rows.into_iter().try_for_each(|row| combination.check_row(row, path))
+/// Refuses a gain or an `above` that does not go with a channel's reach; `path` is the channel's.
+pub(crate) fn check_channel(path: &str, channel: UniformChannel) -> Result<()> {
+    let combination =
+        Combination { rule: &Rule::mdgl(), network: None, used_for: None, channel: Some(channel) };
+    REQUIREMENTS.iter().try_for_each(|row| match row.axis {
+        Axis::Gain => combination.check_row(row, &format!("{path}.gain")),
+        Axis::Above => combination.check_row(row, &format!("{path}.above")),
+        _ => Ok(()),
+    })
 }
 
 /// Words of a list: `a, b or c`.
@@ -517,7 +533,7 @@ impl Rule {
     }
 
     /// Refuses what has no equation in a network; the channels are those that the rule uses there.
-    pub(crate) fn validate_in(&self, network: NetworkProperties, channels: &[ChannelKind]) -> Result<()> {
+    pub(crate) fn validate_in(&self, network: NetworkProperties, channels: &[UniformChannel]) -> Result<()> {
         self.check(Some(network), None, channels)
     }
 
@@ -533,21 +549,37 @@ impl Rule {
         &self,
         network: Option<NetworkProperties>,
         used_for: Option<Use>,
-        channels: &[ChannelKind],
+        channels: &[UniformChannel],
     ) -> Result<()> {
         let combination = Combination { rule: self, network, used_for, channel: None };
         combination.check()?;
         // The whole gradient has no channels, and without hops none is used.
         let used = if self.is_whole() || self.hops == Hops::Count(0) { &[] } else { channels };
-        used.iter().try_for_each(|&channel| Combination { channel: Some(channel), ..combination }.check())
+        used.iter().try_for_each(|&channel| Combination { channel: Some(channel), ..combination }.check())?;
+        match used.iter().find(|own| own.kernel != used[0].kernel) {
+            Some(other) if combination.meets(Condition::SeveralHops) => Err(invalid(
+                Axis::Kernel.path(),
+                format!("{} and {}", used[0].kernel.name(), other.kernel.name()),
+                format!("{}: one kernel for all channels", Condition::SeveralHops.phrase()),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The rule's own channels; none where it takes the network's.
-    fn own_channels(&self) -> Vec<ChannelKind> {
+    fn own_channels(&self) -> Vec<UniformChannel> {
         match &self.channels {
             Channels::Preset(_) => Vec::new(),
-            Channels::Uniform(channel) => vec![(channel.gain, channel.reach, channel.kernel)],
-            Channels::List(list) => list.iter().map(|one| (one.gain, one.reach, one.kernel)).collect(),
+            Channels::Uniform(channel) => vec![*channel],
+            Channels::List(list) => {
+                let shape = |&Channel { gain, reach, kernel, above, .. }: &Channel| UniformChannel {
+                    gain,
+                    reach,
+                    kernel,
+                    above,
+                };
+                list.iter().map(shape).collect()
+            }
         }
     }
 }

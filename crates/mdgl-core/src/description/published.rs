@@ -11,6 +11,9 @@ use crate::error::{Result, invalid};
 /// μ as published with ModProp.
 const PUBLISHED_MU: f64 = 0.25;
 
+/// x of `mdgl-above`; ours.
+const STRONG: f64 = 0.3;
+
 /// A rule's name and its constructor.
 type Published = (&'static str, fn() -> Rule);
 
@@ -23,6 +26,9 @@ const PUBLISHED: &[Published] = &[
     ("nl-mdgl", Rule::nl_mdgl),
     ("on-mdgl", Rule::on_mdgl),
     ("mdgl-membrane", Rule::mdgl_membrane),
+    ("mdgl-above", Rule::mdgl_above),
+    ("mdgl-membrane-2", || Rule::mdgl_membrane_hops(2)),
+    ("mdgl-membrane-3", || Rule::mdgl_membrane_hops(3)),
     ("mdgl-exact", || Rule::with_hops(1)),
     ("hops-2", || Rule::with_hops(2)),
     ("hops-3", || Rule::with_hops(3)),
@@ -92,6 +98,19 @@ impl Rule {
     pub fn mdgl_membrane() -> Self {
         let kernel = TimeCourse::Membrane(Membrane::default());
         Self { channels: uniform(WeightGain::MeanWeight, Reach::Synaptic, kernel), ..Self::mdgl() }
+    }
+
+    /// The same along strong synapses alone: those with more than three tenths of the mean |W| between their types.
+    pub fn mdgl_above() -> Self {
+        let kernel = TimeCourse::Membrane(Membrane::default());
+        let gain = Gain::Weights(WeightGain::MeanWeight);
+        let channel = UniformChannel { gain, reach: Reach::Synaptic, kernel, above: STRONG };
+        Self { channels: Channels::Uniform(channel), ..Self::mdgl() }
+    }
+
+    /// A number of hops along mean weights, each through the receiving cell's memory about a mean ψ of earlier batches: causal.
+    pub fn mdgl_membrane_hops(hops: u32) -> Self {
+        Self { hops: Hops::Count(hops), ..Self::mdgl_membrane() }
     }
 
     /// Backpropagation through time.
@@ -180,5 +199,5 @@ impl Rule {
 }
 
 fn uniform(gain: WeightGain, reach: Reach, kernel: TimeCourse) -> Channels {
-    Channels::Uniform(UniformChannel { gain: Gain::Weights(gain), reach, kernel })
+    Channels::Uniform(UniformChannel { gain: Gain::Weights(gain), reach, kernel, above: 0.0 })
 }

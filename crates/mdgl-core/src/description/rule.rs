@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::description::channel::is_zero;
 use crate::description::given::{Given, deserialise_by_reading};
 use crate::description::{Channel, Gain, Reach, TimeCourse};
 use crate::error::{Result, invalid};
@@ -196,6 +197,9 @@ pub struct UniformChannel {
     pub reach: Reach,
     /// Its time course.
     pub kernel: TimeCourse,
+    /// As [`Channel::above`].
+    #[serde(skip_serializing_if = "is_zero")]
+    pub above: f64,
 }
 
 /// Number of synapses followed.
@@ -427,7 +431,8 @@ impl Channels {
         match given.is_object() {
             true => UniformChannel::read(given).map(Self::Uniform),
             false => {
-                Err(given.refused("'network', a list of channels ([] for none) or {gain, reach, kernel}"))
+                Err(given
+                    .refused("'network', a list of channels ([] for none) or {gain, reach, kernel, above}"))
             }
         }
     }
@@ -450,9 +455,9 @@ impl UniformChannel {
     /// # Errors
     /// [`crate::Error::Invalid`] for another shape.
     pub fn read(given: &Given<'_>) -> Result<Self> {
-        let [gain, reach, kernel] = given.parts(["gain", "reach", "kernel"])?;
+        let [gain, reach, kernel, above] = given.parts(["gain", "reach", "kernel", "above"])?;
         let (gain, reach) = (Gain::read(&gain)?, Reach::read(&reach)?);
-        Ok(Self { gain, reach, kernel: TimeCourse::read(&kernel)? })
+        Ok(Self { gain, reach, kernel: TimeCourse::read(&kernel)?, above: above.number_or(0.0) })
     }
 
     /// Refuses values out of range; `path` is where it stands.
@@ -461,6 +466,7 @@ impl UniformChannel {
     /// [`crate::Error::Invalid`] with the value's path.
     pub fn validate(&self, path: &str) -> Result<()> {
         self.gain.validate(path)?;
+        at_least_0(format_args!("{path}.above"), self.above)?;
         self.kernel.validate(path)
     }
 }

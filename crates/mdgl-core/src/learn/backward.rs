@@ -17,12 +17,11 @@ use crate::instrument::section::Section;
 use crate::learn::block_gradient::BlockGradient;
 use crate::learn::diffusion::Diffusive;
 use crate::learn::field::{Field, FieldSources};
-use crate::learn::gather::{Gather, GatherValues, Grouped, Tile, ValueTile, tile_rows};
+use crate::learn::gather::{Grouped, Tile, ValueTile, gather_tile, gather_value_tile, tile_rows};
 use crate::learn::low_pass::{FilteredPsi, LowPass, PsiSegments};
 use crate::learn::modulation::Modulation;
 use crate::learn::plan::{Delta, LearningPlan};
 use crate::learn::rates::RatePart;
-use crate::learn::secretion::Secretion;
 use crate::learn::work::BackwardWork;
 use crate::neuron::constants::Splat;
 use crate::neuron::equations::{Equations, LeakDrive, Variables};
@@ -36,7 +35,6 @@ use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::{CellRun, CompiledNetwork, ended};
 use crate::simulate::delays::{Delayed, Past};
 use crate::simulate::packed::RowReader;
-use crate::simulate::padded_csr::PaddedCsr;
 use crate::simulate::trajectory::{Keep, Simulate, Trajectory};
 
 /// The backward pass over one block of trials.
@@ -95,11 +93,13 @@ pub(crate) struct BackwardState<F: Scalar> {
     /// On-MDGL: the same times 1 − κ, in place of Γ.
     filtered_gamma: Vec<Block<F>>,
     secreted: Vec<Block<F>>,
-    /// s and r of the secreting cells' memory, `[kernel][neuron]`; and Γ of one kernel.
+    /// s and r of the secreting cells' memory, `[kernel and hop][neuron]`; and Γ of one kernel.
     memory_s: Vec<Block<F>>,
     memory_r: Vec<Block<F>>,
     memory_gamma: Vec<Block<F>>,
-    /// Past secretions: of instantaneous channels, of each kernel with memory, of each rule with fewer hops.
+    /// Γ_t+1 of fewer hops through that memory, likewise; those of a kernel's last hop are not used.
+    passed_gamma: Vec<Block<F>>,
+    /// Past secretions: of instantaneous channels, of each hop of each kernel with memory, of each rule with fewer hops.
     pasts: Vec<Past<F>>,
     /// The fields on the sheet: of instantaneous channels, then of each kernel with memory.
     fields: Vec<Vec<Block<F>>>,
@@ -127,7 +127,7 @@ impl<F: Scalar> BackwardState<F> {
     /// Bytes of memory of its larger parts.
     pub fn bytes(&self) -> usize {
         let tiles = [&self.input_adjoint, &self.error, &self.secreted];
-        let rows = [&self.hop_adjoint, &self.memory_s, &self.memory_r, &self.sums];
+        let rows = [&self.hop_adjoint, &self.memory_s, &self.memory_r, &self.passed_gamma, &self.sums];
         let lists = tiles.into_iter().chain(rows).chain(&self.fields).map(bytes_of).sum::<usize>();
         lists + self.further_adjoint.bytes() + self.hop_further.bytes() + self.psi_filtered.bytes()
     }
@@ -153,9 +153,9 @@ impl<F: Scalar> BackwardState<F> {
         self.tile = tile_rows::<F>(n);
         let hop_recursions = plan.hop_recursions.as_ref().map_or(0, |hop_recursions| hop_recursions.count);
         let types = plan.modulations().map(Modulation::totals).max().unwrap_or(0);
-        let kernels = plan.secretions.len();
+        let (kernels, filtered_hops) = (plan.secretions.len(), plan.filtered_hops());
         let depth = network.longest_delay();
-        self.pasts.resize_with(1 + kernels + hop_recursions, Past::default);
+        self.pasts.resize_with(1 + filtered_hops + hop_recursions, Past::default);
         self.pasts.iter_mut().try_for_each(|past| past.reset(n, depth))?;
         self.fields.resize_with(1 + kernels, Vec::new);
         let secretions = plan.secretions.iter().map(|secretion| &secretion.modulation);
@@ -172,9 +172,10 @@ impl<F: Scalar> BackwardState<F> {
             (&mut self.filtered, n),
             (&mut self.filtered_gamma, n),
             (&mut self.secreted, n),
-            (&mut self.memory_s, product(&[kernels, n])),
-            (&mut self.memory_r, product(&[kernels, n])),
+            (&mut self.memory_s, product(&[filtered_hops, n])),
+            (&mut self.memory_r, product(&[filtered_hops, n])),
             (&mut self.memory_gamma, if kernels > 0 { n } else { 0 }),
+            (&mut self.passed_gamma, if filtered_hops > kernels { product(&[filtered_hops, n]) } else { 0 }),
             (&mut self.hop_adjoint, product(&[2, hop_recursions, n])),
             (&mut self.hop_gamma, product(&[hop_recursions, n])),
             (&mut self.totals, types),
@@ -490,19 +491,38 @@ impl<F: Scalar> Backward<'_, F> {
         }
     }
 
-    /// L ψ passes through each secreting cell's memory; its output joins Γ_t.
+    /// L ψ passes through each secreting cell's memory, and with several hops what the cell receives, too; the output joins Γ_t.
     #[inline(always)]
     fn modulate_filtered<L: Lanes<Scalar = F>>(&mut self, t: usize) {
         let (n, state) = (self.network.size(), &mut *self.state);
         if !state.has_error && !self.plan.secretions.is_empty() {
             state.secreted.fill(Block::ZERO);
         }
+        let mut first = 0;
         for (kernel, secretion) in self.plan.secretions.iter().enumerate() {
-            let own = kernel * n..(kernel + 1) * n;
-            let (s, r) = (&mut state.memory_s[own.clone()], &mut state.memory_r[own]);
-            remember::<L>(secretion, &state.secreted, s, r);
-            let arriving = state.pasts[1 + kernel].take(s);
-            secretion.modulation.receive::<L>(arriving, &mut state.totals, &mut state.memory_gamma);
+            let last = first + secretion.hops - 1;
+            // From the last hop on: it reads what the one before it brought a step later.
+            for place in (first + 1..=last).rev() {
+                let (own, before) = (place * n..(place + 1) * n, (place - 1) * n..place * n);
+                let (s, r) = (&mut state.memory_s[own.clone()], &mut state.memory_r[own.clone()]);
+                secretion.pass_on::<L>(&state.secreted, &state.passed_gamma[before], s, r);
+                let arriving = state.pasts[1 + place].take(s);
+                let gamma = match place == last {
+                    true => &mut state.memory_gamma[..],
+                    false => &mut state.passed_gamma[own],
+                };
+                secretion.modulation.receive::<L>(arriving, &mut state.totals, gamma);
+            }
+            let own = first * n..(first + 1) * n;
+            let (s, r) = (&mut state.memory_s[own.clone()], &mut state.memory_r[own.clone()]);
+            secretion.remember::<L>(&state.secreted, s, r);
+            let arriving = state.pasts[1 + first].take(s);
+            let gamma = match first == last {
+                true => &mut state.memory_gamma[..],
+                false => &mut state.passed_gamma[own],
+            };
+            secretion.modulation.receive::<L>(arriving, &mut state.totals, gamma);
+            first = last + 1;
             if let Some(diffusive) = &secretion.modulation.diffusive {
                 let places = diffusive.places.at(t, &mut state.places);
                 diffusive.receive::<L>(places, s, &mut state.fields[1 + kernel], &mut state.memory_gamma);
@@ -523,7 +543,7 @@ impl<F: Scalar> Backward<'_, F> {
             let secreted = &state.hop_adjoint[(2 * hop + t % 2) * n..][..n];
             // The first rule, e-prop, receives nothing: its place takes the secretion of the last one.
             let next = (hop + 1) % hop_recursions.count;
-            let past = 1 + self.plan.secretions.len() + hop;
+            let past = 1 + self.plan.filtered_hops() + hop;
             hop_recursions.modulation.receive::<L>(
                 state.pasts[past].take(secreted),
                 &mut state.totals,
@@ -623,23 +643,6 @@ impl<F: Scalar> PsiSegments<F> for Segmented<'_, F> {
         for held in psi_filtered {
             low_pass.forwards(L::load(held), psi.next()).store(held);
         }
-    }
-}
-
-/// s and r of the secreting cells one step back in time.
-#[inline(always)]
-fn remember<L: Lanes>(
-    secretion: &Secretion<L::Scalar>,
-    secreted: &[Block<L::Scalar>],
-    s: &mut [Block<L::Scalar>],
-    r: &mut [Block<L::Scalar>],
-) {
-    for &(j, filter) in &secretion.emitters {
-        let filter = secretion.filters[filter as usize].map::<Splat<L>>();
-        let j = j as usize;
-        let (now_s, now_r) = filter.step((L::load(&s[j]), L::load(&r[j])), L::load(&secreted[j]));
-        now_s.store(&mut s[j]);
-        now_r.store(&mut r[j]);
     }
 }
 
@@ -776,30 +779,5 @@ fn secrete_task_error<L: Lanes>(
             _ => error.mul(L::load(&psi_filtered[p])),
         };
         secreted.store(&mut state.secreted[p]);
-    }
-}
-
-/// Adds a tile to the sums of some slots.
-#[inline(always)]
-fn gather_tile<L: Lanes>(
-    tile: Tile<'_, L::Scalar>,
-    slots: &PaddedCsr<u32>,
-    grouped: &mut Grouped,
-    sums: &mut [Block<L::Scalar>],
-) {
-    if !slots.is_empty() {
-        L::call(Gather { tile, slots, grouped, sums });
-    }
-}
-
-/// Adds a tile of values to the sums of some slots.
-#[inline(always)]
-fn gather_value_tile<L: Lanes>(
-    tile: ValueTile<'_, L::Scalar>,
-    slots: &PaddedCsr<u32>,
-    sums: &mut [Block<L::Scalar>],
-) {
-    if !tile.units.is_empty() && !slots.is_empty() {
-        L::call(GatherValues { tile, slots, sums });
     }
 }

@@ -260,3 +260,28 @@ fn add_counts<L: Lanes>(
         total.store(sum);
     }
 }
+
+/// Adds a tile to the sums of some slots.
+#[inline(always)]
+pub(crate) fn gather_tile<L: Lanes>(
+    tile: Tile<'_, L::Scalar>,
+    slots: &PaddedCsr<u32>,
+    grouped: &mut Grouped,
+    sums: &mut [Block<L::Scalar>],
+) {
+    if !slots.is_empty() {
+        L::call(Gather { tile, slots, grouped, sums });
+    }
+}
+
+/// Adds a tile of values to the sums of some slots.
+#[inline(always)]
+pub(crate) fn gather_value_tile<L: Lanes>(
+    tile: ValueTile<'_, L::Scalar>,
+    slots: &PaddedCsr<u32>,
+    sums: &mut [Block<L::Scalar>],
+) {
+    if !tile.units.is_empty() && !slots.is_empty() {
+        L::call(GatherValues { tile, slots, sums });
+    }
+}

@@ -1,7 +1,8 @@
 //! The modulatory multidigraph: channels between cell types, expanded to gains between cells.
 //!
 //! A cell p receives Γ_p = Σ_j gain(p, j) (1 − α_j) X_j, where j secretes X_j. The gain of a
-//! synaptic channel acts along each living synapse p→j; a nonlocal channel joins p to every cell
+//! synaptic channel acts along each living synapse p→j, or along those stronger than a share of the mean between the two
+//! types (`above`); a nonlocal channel joins p to every cell
 //! of the secreting type, through one sum per type; a diffusive one through the type's field on the sheet.
 //!
 //! What arrives at p along a synapse of delay d is multiplied by the eligibility d steps earlier. A nonlocal channel
@@ -13,7 +14,7 @@ use crate::description::{Gain, Reach, TimeCourse, WeightGain};
 use crate::error::Result;
 use crate::learn::diffusion::Diffusive;
 use crate::model::Model;
-use crate::network::channels::Table;
+use crate::network::channels::{Listed, Table};
 use crate::network::{Network, SynapseKind};
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{self, Block, Lanes};
@@ -284,6 +285,8 @@ impl<F: Scalar> Nonlocal<F> {
 struct BlockMeans {
     types: usize,
     sums: Vec<f64>,
+    /// Sums of |W|.
+    absolute_sums: Vec<f64>,
     /// The sums again, by delay.
     delayed: Vec<Vec<f64>>,
     counts: Vec<usize>,
@@ -295,22 +298,44 @@ impl BlockMeans {
         let network = model.network();
         let types = network.type_names().len();
         let (mut sums, mut counts) = (vec![0.0; types * types], vec![0; types * types]);
+        let mut absolute_sums = sums.clone();
         let mut delayed = vec![vec![0.0; types * types]; network.delays().len()];
         for_each_living(model, |p, j, rank, weight| {
             let block = network.type_of[p] * types + network.type_of[j];
             sums[block] += weight;
+            absolute_sums[block] += weight.abs();
             delayed[rank][block] += weight;
             counts[block] += 1;
         });
         let mut sizes = vec![0; types];
         network.type_of.iter().for_each(|&t| sizes[t] += 1);
-        Self { types, sums, delayed, counts, sizes }
+        Self { types, sums, absolute_sums, delayed, counts, sizes }
     }
 
     /// w̄ over existing synapses; 0 where there are none.
     fn existing(&self, from: usize, to: usize) -> f64 {
         let block = from * self.types + to;
         self.sums[block] / self.counts[block].max(1) as f64
+    }
+
+    /// Whether a synapse's weight is above a share of the mean |W| of its block.
+    fn is_above(&self, share: f64, weight: f64, (from, to): (usize, usize)) -> bool {
+        let block = from * self.types + to;
+        weight.abs() > share * (self.absolute_sums[block] / self.counts[block].max(1) as f64)
+    }
+
+    /// w̄ per block over the synapses above a share.
+    fn means_above<F: Scalar>(&self, model: &Model<F>, share: f64) -> Vec<f64> {
+        let type_of = &model.network().type_of;
+        let (mut sums, mut counts) = (vec![0.0; self.sums.len()], vec![0usize; self.sums.len()]);
+        for_each_living(model, |p, j, _, weight| {
+            if self.is_above(share, weight, (type_of[p], type_of[j])) {
+                let block = type_of[p] * self.types + type_of[j];
+                sums[block] += weight;
+                counts[block] += 1;
+            }
+        });
+        sums.iter().zip(counts).map(|(sum, count)| sum / count.max(1) as f64).collect()
     }
 
     /// w̄ over the whole block, absent synapses and the diagonal counted as 0.
@@ -354,6 +379,18 @@ fn synaptic_gains<F: Scalar>(
     secretes: &[bool],
 ) -> Csr<F> {
     let network = model.network();
+    let mut above: Vec<(f64, Vec<f64>)> = Vec::new();
+    for channel in
+        table.channels().into_iter().filter(|own| (own.reach, own.kernel) == (Reach::Synaptic, kernel))
+    {
+        if channel.above > 0.0 && above.iter().all(|&(share, _)| share != channel.above) {
+            above.push((channel.above, means.means_above(model, channel.above)));
+        }
+    }
+    let mean = |share: f64, to: usize, from: usize| match above.iter().find(|(own, _)| *own == share) {
+        Some((_, means_above)) => means_above[to * means.types + from],
+        None => means.existing(to, from),
+    };
     network.synapses(SynapseKind::Recurrent).retarget(|p, j, synapse| {
         let delay = network.projections[synapse.projection as usize].delays.of(synapse.index as usize);
         let weight = model.weight(synapse.projection as usize, synapse.index as usize);
@@ -361,8 +398,12 @@ fn synaptic_gains<F: Scalar>(
             return None;
         }
         let (to, from) = (network.type_of[p], network.type_of[j]);
-        let gains = table.of(to, from, (Reach::Synaptic, kernel)).map(|(gain, factor)| match gain {
-            Gain::Weights(WeightGain::MeanWeight) => means.existing(to, from) * factor,
+        let channels = table.of(to, from, (Reach::Synaptic, kernel));
+        let followed = channels.filter(|own| {
+            own.shape.above == 0.0 || means.is_above(own.shape.above, weight.to_f64(), (to, from))
+        });
+        let gains = followed.map(|Listed { shape, factor }| match shape.gain {
+            Gain::Weights(WeightGain::MeanWeight) => mean(shape.above, to, from) * factor,
             Gain::Weights(WeightGain::Weight) => weight.to_f64() * factor,
             Gain::Fixed(gain) => gain * factor,
         });
@@ -373,7 +414,8 @@ fn synaptic_gains<F: Scalar>(
 
 /// The gain of channels that diffuse: w̄ is that of the whole block.
 fn diffusive_gain(table: &Table, means: &BlockMeans, (to, from): (usize, usize), kernel: TimeCourse) -> f64 {
-    let gains = table.of(to, from, (Reach::Diffusive, kernel)).map(|(gain, factor)| match gain {
+    let channels = table.of(to, from, (Reach::Diffusive, kernel));
+    let gains = channels.map(|Listed { shape, factor }| match shape.gain {
         Gain::Weights(_) => means.whole(to, from) * factor,
         Gain::Fixed(gain) => gain * factor,
     });
@@ -392,7 +434,8 @@ fn nonlocal_gains<F: Scalar>(
     }
     let (types, delays) = (network.type_names().len(), network.delays());
     let by_delay = |to: usize, from: usize, rank: usize| {
-        let gains = table.of(to, from, (Reach::Nonlocal, kernel)).map(|(gain, factor)| match gain {
+        let channels = table.of(to, from, (Reach::Nonlocal, kernel));
+        let gains = channels.map(|Listed { shape, factor }| match shape.gain {
             Gain::Weights(_) => means.whole_of(rank, to, from) * factor,
             Gain::Fixed(gain) if rank == 0 => gain * factor,
             Gain::Fixed(_) => 0.0,

@@ -6,7 +6,8 @@
 //! With causal errors the task's part is Σ_t Σ_k W_out δ_k,t ē_t, ē the κ-filter of e; MDGL adds
 //! Σ_t Σ_k δ_k,t F_k,t, F_k the κ-filter of m_kp,t e_t−1. Of channels whose kernel h is a filter (see
 //! [`crate::learn::secretion`]) the synapse carries h ∗ e, and F_k is the κ-filter of Σ_h m^h_kp,t (h ∗ e)_t−1, with
-//! m^h the part of the cells that secrete through h. The regulariser's rates are known after
+//! m^h the part of the cells that secrete through h. With several hops there is one such trace for each way through several
+//! filters, (h ∗ h' ∗ e)_t−2, and m^hh' has the paths of two synapses through cells of these filters. The regulariser's rates are known after
 //! the batch only, so its sums are separate and weighted at the end.
 //!
 //! What arrives along a synapse of delay d is multiplied by e, or h ∗ e, d steps earlier: with delays of more than one
@@ -334,7 +335,7 @@ impl<F: Scalar, const PACKED: bool> OnlineStep<'_, F, PACKED> {
         }
     }
 
-    /// Updates h ∗ e by e of this step, for every filter h.
+    /// Updates h ∗ e by e of this step, for every filter h; a filter after another by that one's output of the step before.
     #[inline(always)]
     fn filter_traces<L: Lanes<Scalar = F>>(&mut self) {
         let traces = &mut *self.traces;
@@ -348,12 +349,14 @@ impl<F: Scalar, const PACKED: bool> OnlineStep<'_, F, PACKED> {
             }
             let eligibility = L::load(&traces.eligibility[row]);
             let own = row * filters..(row + 1) * filters;
-            let held = traces.filtered_s[own.clone()].iter_mut().zip(&mut traces.filtered_r[own]);
-            for (filter, (s, r)) in traces.filters.iter().zip(held) {
+            let (all_s, all_r) = (&mut traces.filtered_s[own.clone()], &mut traces.filtered_r[own]);
+            // A trace comes after its parent.
+            for (place, &(filter, parent)) in traces.filters.iter().enumerate().rev() {
                 let filter = filter.map::<Splat<L>>();
-                let now = filter.step((L::load(s), L::load(r)), eligibility);
-                now.0.store(s);
-                now.1.store(r);
+                let input = parent.map_or(eligibility, |parent| L::load(&all_s[parent]));
+                let now = filter.step((L::load(&all_s[place]), L::load(&all_r[place])), input);
+                now.0.store(&mut all_s[place]);
+                now.1.store(&mut all_r[place]);
             }
         }
     }

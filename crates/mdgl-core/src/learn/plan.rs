@@ -146,7 +146,8 @@ impl<F: Scalar> LearningPlan<F> {
         let signalled: Vec<bool> = reads_out.iter().map(|&r| r || regularised || diffusive).collect();
         let secretes_lambda = matches!(rule.hops, Hops::All(_));
         let hop_recursions = table.as_ref().and_then(|table| hop_recursions(model, table, rule, &signalled));
-        let secretions = table.as_ref().map(|table| Secretion::all(model, table, &signalled));
+        let hops = if let Hops::Count(hops) = rule.hops { hops as usize } else { 1 };
+        let secretions = table.as_ref().map(|table| Secretion::all(model, table, &signalled, hops));
         let secretions = secretions.unwrap_or_default();
         let modulation = table.and_then(|table| {
             let secretes = match (secretes_lambda, filters_factors_separately) {
@@ -241,16 +242,21 @@ impl<F: Scalar> LearningPlan<F> {
         self.recurrent.last().map_or(1, |last| last.delay)
     }
 
-    /// Number of filters of all kernels.
-    pub fn filters(&self) -> usize {
-        self.secretions.iter().map(|secretion| secretion.filters.len()).sum()
+    /// Number of filtered traces per synapse that the online form has: of all kernels, one per filter with one hop.
+    pub fn filter_traces(&self) -> usize {
+        self.secretions.iter().fold(0, |sum, secretion| sum.saturating_add(secretion.trace_count()))
+    }
+
+    /// Hops of all kernels with memory: each has a state per secreting cell.
+    pub fn filtered_hops(&self) -> usize {
+        self.secretions.iter().map(|secretion| secretion.hops).sum()
     }
 
     /// Past values per trace that the online form stores for delays of more than one step: e and each h ∗ e of as many
     /// steps as the longest has.
     pub fn past_rows(&self) -> usize {
         match self.delayed() && self.receives() {
-            true => product(&[self.longest_delay(), 1 + self.filters()]),
+            true => product(&[self.longest_delay(), 1 + self.filter_traces()]),
             false => 0,
         }
     }

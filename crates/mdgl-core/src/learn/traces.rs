@@ -8,6 +8,7 @@ use crate::instrument::probe::Probe;
 use crate::learn::block_gradient::{BlockGradient, Edge};
 use crate::learn::field::FieldSources;
 use crate::learn::plan::LearningPlan;
+use crate::learn::secretion::FilterTrace;
 use crate::network::SynapseKind;
 use crate::neuron::filter::Filter;
 use crate::neuron::storage::Further;
@@ -204,8 +205,8 @@ pub(crate) struct Traces<F: Scalar> {
     pub(super) field_sums: Vec<Block<F>>,
     /// The cells' current sites, if these change.
     pub(super) places: Vec<u32>,
-    /// The filters of all kernels, one after another.
-    pub(super) filters: Vec<Filter<F>>,
+    /// The filters of all kernels' traces, one after another, and the place of the trace that each reads; none: e.
+    pub(super) filters: Vec<(Filter<F>, Option<usize>)>,
     /// The secreting cells of each receiver.
     pub(super) emitters: Vec<Vec<Emitter<F>>>,
     /// Feedback weights without the readout's factor 1 − κ.
@@ -258,6 +259,10 @@ impl<F: Scalar> Traces<F> {
         self.state.reset(network)?;
         self.counts.clear();
         self.counts.resize(n, 0);
+        // With several hops their number grows fast: what cannot be held is refused before it is listed.
+        let held = self.filtered_s.capacity() + self.filtered_r.capacity();
+        let missing = product(&[2, rows, plan.filter_traces()]).saturating_sub(held);
+        ensure_memory(product(&[missing, size_of::<Block<F>>()]), WHAT)?;
         self.list_filters(plan);
         self.list_emitters(plan, network);
         self.receives = self.emitters.iter().map(|emitters| !emitters.is_empty()).collect();
@@ -349,7 +354,13 @@ impl<F: Scalar> Traces<F> {
     }
 
     fn list_filters(&mut self, plan: &LearningPlan<F>) {
-        self.filters = plan.secretions.iter().flat_map(|secretion| secretion.filters.clone()).collect();
+        self.filters.clear();
+        for secretion in &plan.secretions {
+            let first = self.filters.len();
+            let trace =
+                |own: FilterTrace| (secretion.filters[own.filter], own.parent.map(|parent| first + parent));
+            self.filters.extend(secretion.traces().into_iter().map(trace));
+        }
     }
 
     fn list_emitters(&mut self, plan: &LearningPlan<F>, network: &CompiledNetwork<F>) {
@@ -358,22 +369,24 @@ impl<F: Scalar> Traces<F> {
         let views = 1 + self.filters.len();
         let rank_of = |delay| plan.recurrent.partition_point(|delayed| delayed.delay < delay);
         // The place of a secreting cell encodes the cell and the delay.
-        let emitter = |(place, gain): (u32, F), view: &dyn Fn(u32) -> u32| {
+        let emitter = |(place, gain): (u32, F), view: usize| {
             let (from, delay) = (place % cells as u32, 1 + place as usize / cells);
-            Emitter { from, gain, view: (rank_of(delay) * views) as u32 + view(from) }
+            Emitter { from, gain, view: (rank_of(delay) * views + view) as u32 }
         };
-        let emitters = |p: usize| {
-            let instant = plan.modulation.iter().flat_map(|modulation| modulation.emitters(p));
-            let mut emitters: Vec<_> = instant.map(|own| emitter(own, &|_| 0)).collect();
-            let mut first = 1;
-            for secretion in &plan.secretions {
-                let own = secretion.modulation.emitters(p).into_iter();
-                emitters.extend(own.map(|own| emitter(own, &|from| first + secretion.filter_of(from))));
-                first += secretion.filters.len() as u32;
+        let instant = |p: usize| -> Vec<_> {
+            let emitters = plan.modulation.iter().flat_map(|modulation| modulation.emitters(p));
+            emitters.map(|own| emitter(own, 0)).collect()
+        };
+        self.emitters = (0..cells).map(instant).collect();
+        let mut first = 1;
+        for secretion in &plan.secretions {
+            for (emitters, paths) in self.emitters.iter_mut().zip(secretion.paths(cells, &plan.signalled)) {
+                emitters.extend(
+                    paths.into_iter().map(|(from, gain, trace)| emitter((from, gain), first + trace)),
+                );
             }
-            emitters
-        };
-        self.emitters = (0..cells).map(emitters).collect();
+            first += secretion.traces().len();
+        }
     }
 
     fn list_edges(&self, plan: &LearningPlan<F>) -> Result<Vec<Edge<F>>> {

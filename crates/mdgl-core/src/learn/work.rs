@@ -319,9 +319,11 @@ fn modulated<F: Scalar>(plan: &LearningPlan<F>, (live, calls): (u64, u64), insta
         tally.add(diffused(modulation, instant.trials, instant.calls));
     }
     for secretion in &plan.secretions {
-        tally.add(received(&secretion.modulation, live, calls));
+        for _ in 0..secretion.hops {
+            tally.add(received(&secretion.modulation, live, calls));
+            tally.add(filtered_secretion::<F>(secretion.emitters.len() as u64, live, calls));
+        }
         tally.add(diffused(&secretion.modulation, live, calls));
-        tally.add(filtered_secretion::<F>(secretion.emitters.len() as u64, live, calls));
     }
     if let Some(hop_recursions) = &plan.hop_recursions {
         (0..hop_recursions.count).for_each(|_| tally.add(received(&hop_recursions.modulation, live, calls)));
@@ -378,7 +380,7 @@ pub(crate) fn tally_online<F: Scalar>(
     let modulated = traces.clone().filter(|slot| receives[slot.post as usize]).count() as u64;
     let traces = traces.count() as u64;
     let filters = traces * network.outputs() as u64;
-    let through = modulated * plan.secretions.iter().map(|own| own.filters.len() as u64).sum::<u64>();
+    let through = modulated * plan.filter_traces() as u64;
     let filters_modulated = modulated * network.outputs() as u64;
     let tally = |blocks: u64, operations: u64| Tally {
         calls,

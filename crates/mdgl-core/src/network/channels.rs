@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::description::legal::check_gain;
+use crate::description::legal::check_channel;
 use crate::description::rule::UniformChannel;
 use crate::description::{Channel, Exponentials, Gain, Reach, TimeCourse, WeightGain};
 use crate::error::{Result, invalid, unknown};
-use crate::numeric::ranges::finite;
+use crate::numeric::ranges::{at_least_0, finite};
 use crate::numeric::steps::{lasting, lasting_or_zero};
 
 type ByPair = HashMap<(usize, usize), Vec<Listed>>;
@@ -14,10 +14,8 @@ type ByPair = HashMap<(usize, usize), Vec<Listed>>;
 /// A channel of a list: its shape, and what its gain is multiplied by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Listed {
-    gain: Gain,
-    reach: Reach,
-    kernel: TimeCourse,
-    factor: f64,
+    pub shape: UniformChannel,
+    pub factor: f64,
 }
 
 /// The channels between types.
@@ -35,11 +33,11 @@ impl Table {
         gain: Gain::Weights(WeightGain::MeanWeight),
         reach: Reach::Synaptic,
         kernel: TimeCourse::None,
+        above: 0.0,
     });
 
     pub fn uniform(path: &str, channel: UniformChannel, dt: f64) -> Result<Self> {
-        validate_gain(path, channel.gain, channel.reach)?;
-        validate_kernel(path, channel.kernel, dt)?;
+        validate_shape(path, channel, dt)?;
         Ok(Self::Uniform(channel))
     }
 
@@ -57,19 +55,19 @@ impl Table {
             let path = format!("{path}[{i}]");
             let from = find(format!("{path}.from"), &channel.from)?;
             let to = find(format!("{path}.to"), &channel.to)?;
-            validate_gain(&path, channel.gain, channel.reach)?;
-            validate_kernel(&path, channel.kernel, dt)?;
+            let &Channel { gain, reach, kernel, factor, above, .. } = channel;
+            let shape = UniformChannel { gain, reach, kernel, above };
+            validate_shape(&path, shape, dt)?;
             finite(format_args!("{path}.factor"), channel.factor)?;
             let pair = table.entry((to, from)).or_default();
-            if pair.iter().any(|own| (own.reach, own.kernel) == (channel.reach, channel.kernel)) {
+            if pair.iter().any(|own| (own.shape.reach, own.shape.kernel) == (reach, kernel)) {
                 return Err(invalid(
                     path,
                     "the same types, reach and kernel as an earlier channel",
                     "one channel for each combination of from, to, reach and kernel",
                 ));
             }
-            let &Channel { gain, reach, kernel, factor, .. } = channel;
-            pair.push(Listed { gain, reach, kernel, factor });
+            pair.push(Listed { shape, factor });
         }
         Ok(Self::Listed(table))
     }
@@ -93,18 +91,18 @@ impl Table {
 
     /// The distinct pairs of reach and kernel, in an order that depends on the channels alone.
     pub fn kinds(&self) -> Vec<(Reach, TimeCourse)> {
-        distinct(self.channels().into_iter().map(|(_, reach, kernel)| (reach, kernel)))
+        distinct(self.channels().into_iter().map(|own| (own.reach, own.kernel)))
     }
 
-    /// Gain, reach and kernel of all channels, in an order that depends on the channels alone.
-    pub fn channels(&self) -> Vec<(Gain, Reach, TimeCourse)> {
+    /// The shapes of all channels, in an order that depends on the channels alone.
+    pub fn channels(&self) -> Vec<UniformChannel> {
         match self {
-            Self::Uniform(channel) => vec![(channel.gain, channel.reach, channel.kernel)],
+            Self::Uniform(channel) => vec![*channel],
             Self::Listed(table) => {
                 let mut pairs: Vec<_> = table.iter().collect();
                 pairs.sort_unstable_by_key(|&(pair, _)| *pair);
                 let channels = pairs.into_iter().flat_map(|(_, channels)| channels);
-                channels.map(|own| (own.gain, own.reach, own.kernel)).collect()
+                channels.map(|own| own.shape).collect()
             }
         }
     }
@@ -113,34 +111,34 @@ impl Table {
     pub fn secretes(&self, secreting: usize, kernel: TimeCourse) -> bool {
         match self {
             Self::Uniform(channel) => channel.kernel == kernel,
-            Self::Listed(table) => table
-                .iter()
-                .any(|(&(_, from), list)| from == secreting && list.iter().any(|own| own.kernel == kernel)),
+            Self::Listed(table) => table.iter().any(|(&(_, from), list)| {
+                from == secreting && list.iter().any(|own| own.shape.kernel == kernel)
+            }),
         }
     }
 
     fn any(&self, holds: impl Fn(Reach, TimeCourse) -> bool) -> bool {
         match self {
             Self::Uniform(channel) => holds(channel.reach, channel.kernel),
-            Self::Listed(table) => table.values().flatten().any(|own| holds(own.reach, own.kernel)),
+            Self::Listed(table) => {
+                table.values().flatten().any(|own| holds(own.shape.reach, own.shape.kernel))
+            }
         }
     }
 
-    /// Gains of the channels from a secreting to a receiving type, of one reach and one kernel, and their factors.
+    /// The channels from a secreting to a receiving type, of one reach and one kernel.
     pub fn of(
         &self,
         receiving: usize,
         secreting: usize,
         of: (Reach, TimeCourse),
-    ) -> impl Iterator<Item = (Gain, f64)> {
+    ) -> impl Iterator<Item = Listed> {
         let (uniform, listed) = match self {
-            Self::Uniform(UniformChannel { gain, reach, kernel }) => {
-                (Some(Listed { gain: *gain, reach: *reach, kernel: *kernel, factor: 1.0 }), None)
-            }
+            Self::Uniform(shape) => (Some(Listed { shape: *shape, factor: 1.0 }), None),
             Self::Listed(table) => (None, table.get(&(receiving, secreting))),
         };
         let all = uniform.into_iter().chain(listed.into_iter().flatten().copied());
-        all.filter(move |own| (own.reach, own.kernel) == of).map(|own| (own.gain, own.factor))
+        all.filter(move |own| (own.shape.reach, own.shape.kernel) == of)
     }
 }
 
@@ -155,9 +153,11 @@ fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     distinct
 }
 
-fn validate_gain(path: &str, gain: Gain, reach: Reach) -> Result<()> {
-    gain.validate(path)?;
-    check_gain(&format!("{path}.gain"), gain, reach)
+fn validate_shape(path: &str, channel: UniformChannel, dt: f64) -> Result<()> {
+    channel.gain.validate(path)?;
+    at_least_0(format_args!("{path}.above"), channel.above)?;
+    check_channel(path, channel)?;
+    validate_kernel(path, channel.kernel, dt)
 }
 
 fn validate_kernel(path: &str, kernel: TimeCourse, dt: f64) -> Result<()> {

@@ -626,7 +626,7 @@ impl<F: Real> Stream<F> {
         let (slots, k) = (plan.slots.len(), network.outputs());
         let modulation = match plan.receives() {
             true if plan.filters_factors_separately => network.size(),
-            true => slots * (k + 2 * plan.filters()),
+            true => slots * (k + 2 * plan.filter_traces()),
             false => 0,
         };
         let sites = plan.field.as_ref().map_or(0, FieldSources::sites);

@@ -63,9 +63,11 @@ pub(crate) struct TrialBackwardState<F: Scalar> {
     no_errors: bool,
     /// Whether a block's adjoints were 0 through the last tile.
     no_secretion: Vec<bool>,
-    /// s and r of the secreting cells' memory, `[kernel][block]`.
+    /// s and r of the secreting cells' memory, `[kernel and hop][block]`.
     memory_s: Vec<Block<F>>,
     memory_r: Vec<Block<F>>,
+    /// Γ of fewer hops through that memory, likewise; empty where no kernel has several.
+    passed_gamma: Vec<LongTileColumn<F>>,
     /// What each cell secretes and receives, with steps in the lanes.
     secreted: Vec<Block<F>>,
     received: Vec<Block<F>>,
@@ -132,7 +134,8 @@ impl<F: Scalar> TrialBackwardState<F> {
         let hop_recursions = plan.hop_recursions.as_ref();
         let cells = if plan.secretes() || hop_recursions.is_some() { n * LANES } else { 0 };
         let types = plan.modulations().map(Modulation::totals).max().unwrap_or(0);
-        let memory = product(&[plan.secretions.len(), n]);
+        let memory = product(&[plan.filtered_hops(), n]);
+        let passed = if plan.filtered_hops() > plan.secretions.len() { memory } else { 0 };
         for (buffer, len) in [
             (&mut self.filtered, n),
             (&mut self.memory_s, memory),
@@ -147,8 +150,12 @@ impl<F: Scalar> TrialBackwardState<F> {
         ] {
             refill(buffer, len, WHAT)?;
         }
-        for (columns, len) in [(&mut self.input_adjoint, n), (&mut self.gamma, n), (&mut self.error, outputs)]
-        {
+        for (columns, len) in [
+            (&mut self.input_adjoint, n),
+            (&mut self.gamma, n),
+            (&mut self.passed_gamma, passed),
+            (&mut self.error, outputs),
+        ] {
             refill_columns(columns, len)?;
         }
         self.hop_recursions
@@ -235,7 +242,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
         self.state.probe.step();
         // The first row of the tile before is the step after this one.
         let state = &mut *self.state;
-        shift(rows, [&mut state.input_adjoint, &mut state.gamma, &mut state.error]);
+        shift(rows, [&mut state.input_adjoint, &mut state.gamma, &mut state.passed_gamma, &mut state.error]);
         for hop in &mut state.hop_recursions {
             shift(rows, [&mut hop.input_adjoint, &mut hop.gamma]);
         }
@@ -497,37 +504,61 @@ impl<F: Scalar> BackwardOne<'_, F> {
                 column[..tile.rows].fill(Block::ZERO);
             }
         }
+        let mut places = 0..;
         for (kernel, secretion) in self.plan.secretions.iter().enumerate() {
-            let state = &mut *self.state;
-            let psi = self.trial.psi(tile.first, blocks);
-            for (block, cells) in state.secreted.chunks_exact_mut(LANES).enumerate() {
-                if !self.learning.secretes[block] {
-                    continue;
-                }
-                let filter = self.learning.memories[kernel].lanes::<L>(block);
-                let (s, r) = (
-                    &mut state.memory_s[kernel * blocks + block],
-                    &mut state.memory_r[kernel * blocks + block],
-                );
-                let mut column = [Block::ZERO; TILE];
-                let mut held = (cleared(tile.first, L::load(s)), cleared(tile.first, L::load(r)));
-                for row in (0..tile.rows).rev() {
-                    let x = L::load(&state.signals[block][row]).mul(L::load(&psi[block][row]));
-                    held = filter.step(held, x);
-                    held.0.store(&mut column[row]);
-                }
-                held.0.store(s);
-                held.1.store(r);
-                transpose::<L>(&column, cells);
+            for (hop, place) in (0..secretion.hops).zip(&mut places) {
+                self.modulate_hop::<L>(tile, kernel, (hop, place * blocks));
             }
-            state.received.fill(Block::ZERO);
-            secretion.modulation.receive::<L>(&state.secreted, &mut state.totals, &mut state.received);
-            for (cells, column) in state.received.chunks_exact(LANES).zip(&mut state.gamma) {
-                let mut rows = [Block::ZERO; TILE];
-                transpose::<L>(cells, &mut rows[..tile.rows]);
-                for (gamma, row) in column.iter_mut().zip(&rows[..tile.rows]) {
-                    L::load(gamma).add(L::load(row)).store(gamma);
+        }
+    }
+
+    /// One hop of a kernel; `first` is the place of its first block's memory.
+    #[inline(always)]
+    fn modulate_hop<L: Lanes<Scalar = F>>(
+        &mut self,
+        tile: StepTile,
+        kernel: usize,
+        (hop, first): (usize, usize),
+    ) {
+        let (blocks, secretion) = (self.context.lane_layout.blocks(), &self.plan.secretions[kernel]);
+        let state = &mut *self.state;
+        let psi = self.trial.psi(tile.first, blocks);
+        for (block, cells) in state.secreted.chunks_exact_mut(LANES).enumerate() {
+            if !self.learning.secretes[block] {
+                continue;
+            }
+            let memories = &self.learning.memories[kernel];
+            let (filter, mean) = (memories.lanes::<L>(block), memories.mean::<L>(block));
+            let (s, r) = (&mut state.memory_s[first + block], &mut state.memory_r[first + block]);
+            let mut column = [Block::ZERO; TILE];
+            let mut held = (cleared(tile.first, L::load(s)), cleared(tile.first, L::load(r)));
+            for row in (0..tile.rows).rev() {
+                let mut x = L::load(&state.signals[block][row]).mul(L::load(&psi[block][row]));
+                if hop > 0 {
+                    let received = &state.passed_gamma[first - blocks + block][row + 1];
+                    x = L::load(received).mul_add(mean, x);
                 }
+                held = filter.step(held, x);
+                held.0.store(&mut column[row]);
+            }
+            held.0.store(s);
+            held.1.store(r);
+            transpose::<L>(&column, cells);
+        }
+        state.received.fill(Block::ZERO);
+        secretion.modulation.receive::<L>(&state.secreted, &mut state.totals, &mut state.received);
+        if hop + 1 < secretion.hops {
+            let columns = &mut state.passed_gamma[first..first + blocks];
+            for (cells, column) in state.received.chunks_exact(LANES).zip(columns) {
+                transpose::<L>(cells, &mut column[..tile.rows]);
+            }
+            return;
+        }
+        for (cells, column) in state.received.chunks_exact(LANES).zip(&mut state.gamma) {
+            let mut rows = [Block::ZERO; TILE];
+            transpose::<L>(cells, &mut rows[..tile.rows]);
+            for (gamma, row) in column.iter_mut().zip(&rows[..tile.rows]) {
+                L::load(gamma).add(L::load(row)).store(gamma);
             }
         }
     }

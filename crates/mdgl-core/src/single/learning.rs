@@ -62,6 +62,10 @@ impl<F: Scalar> Learning<F> {
         let (n, outputs) = (network.size(), network.outputs());
         let mut secretes = vec![false; n.div_ceil(LANES)];
         signalled.iter().for_each(|&p| secretes[p as usize / LANES] = true);
+        if plan.filtered_hops() > secretions.len() {
+            // Any cell may pass on what it receives.
+            secretes.fill(true);
+        }
         let secretes_lambda = modulation.as_ref().filter(|_| *secretes_lambda);
         let unfiltered = |k: usize, weight: F| weight / (F::ONE - network.kappa[k]);
         Self {
@@ -86,22 +90,33 @@ impl<F: Scalar> Learning<F> {
     }
 }
 
-/// The filters of one kernel, of sixteen neurons side by side; 0 where one does not secrete.
+/// The filters of one kernel and the mean ψ of several hops, of sixteen neurons side by side; 0 where one does not secrete.
 #[derive(Debug)]
-pub(super) struct Memories<F: Scalar>(Vec<Filter<Block<F>>>);
+pub(super) struct Memories<F: Scalar> {
+    filters: Vec<Filter<Block<F>>>,
+    means: Vec<Block<F>>,
+}
 
 impl<F: Scalar> Memories<F> {
     fn new(secretion: &Secretion<F>, cells: usize) -> Self {
         let mut filters = vec![Filter::SILENT; cells.div_ceil(LANES)];
+        let mut means = vec![Block::ZERO; cells.div_ceil(LANES)];
         for &(j, filter) in &secretion.emitters {
-            filters[j as usize / LANES].set(j as usize % LANES, &secretion.filters[filter as usize]);
+            let (block, lane) = (j as usize / LANES, j as usize % LANES);
+            filters[block].set(lane, &secretion.filters[filter as usize]);
+            means[block].0[lane] = secretion.means[filter as usize];
         }
-        Self(filters)
+        Self { filters, means }
+    }
+
+    #[inline(always)]
+    pub fn mean<L: Lanes<Scalar = F>>(&self, block: usize) -> L {
+        L::load(&self.means[block])
     }
 
     #[inline(always)]
     pub fn lanes<L: Lanes<Scalar = F>>(&self, block: usize) -> Filter<L> {
-        self.0[block].map::<Load<L>>()
+        self.filters[block].map::<Load<L>>()
     }
 }
 

@@ -147,11 +147,13 @@ pub(crate) fn backward<F: Scalar>(
             .hop_recursions
             .iter()
             .flat_map(|hop_recursions| vec![&hop_recursions.modulation; hop_recursions.count]);
-        let filtered = plan.secretions.iter().map(|secretion| &secretion.modulation);
+        let filtered =
+            plan.secretions.iter().flat_map(|secretion| vec![&secretion.modulation; secretion.hops]);
         for secretion in &plan.secretions {
-            let operations = 10 * live * secretion.emitters.len() as u64;
+            let hops = secretion.hops as u64;
+            let operations = 10 * hops * live * secretion.emitters.len() as u64;
             modulated.add(Tally {
-                bytes: calls * 10 * blocks * block::<F>(),
+                bytes: calls * 10 * hops * blocks * block::<F>(),
                 operations,
                 ..Tally::default()
             });

@@ -231,6 +231,56 @@ pub fn gradient_through(spec: &Spec, run: &Run, gain: &Table, h: &Table) -> Grad
     through(spec, run, h, along_synapses(spec, gain, false))
 }
 
+/// MDGL over several hops along the channels of some gains: a cell j passes on what it receives, times `mean[j]`, with L_j ψ_j, through h_j.
+pub fn gradient_of_hops(
+    spec: &Spec,
+    run: &Run,
+    gain: &Table,
+    (h, mean): (&Table, &[f64]),
+    hops: usize,
+) -> Grad {
+    let received = |trial: usize| {
+        // Γ_t+1 of the rule with one hop less.
+        let mut gamma = zeros(spec.steps, spec.n_rec);
+        for _ in 0..hops {
+            let input =
+                |u: usize, j: usize| run.signal[trial][u][j] * run.psi[trial][u][j] + mean[j] * gamma[u][j];
+            let mut next = zeros(spec.steps, spec.n_rec);
+            for t in 1..spec.steps {
+                let secreted = |j: usize| {
+                    let later = (t..spec.steps).map(|u| h[j][u - t] * input(u, j));
+                    (1.0 - spec.alpha[j]) * later.sum::<f64>()
+                };
+                let secreted: Vec<f64> = (0..spec.n_rec).map(secreted).collect();
+                arrive(spec, t, &secreted, along_synapses(spec, gain, false), &mut next);
+            }
+            gamma = next;
+        }
+        gamma
+    };
+    let Sums { w_in, w_rec, more } = sum_traces(spec, run, None, received);
+    Grad { w_in, w_rec, more, ..gradient(spec, run, Rule::Eprop) }
+}
+
+/// The mean weight along synapses with |W| above a share of the mean |W| between their types, `[p][j]`, and 0 along the others.
+pub fn mean_gain_above(spec: &Spec, share: f64) -> Table {
+    let block = |p: usize, j: usize| -> Vec<f64> {
+        let of_type = |of: usize| (0..spec.n_rec).filter(move |&n| spec.types[n] == spec.types[of]);
+        let all = of_type(p).flat_map(|from| of_type(j).map(move |to| spec.w_rec[from][to]));
+        all.filter(|&w| w != 0.0).collect()
+    };
+    let gain = |p: usize, j: usize| {
+        let living = block(p, j);
+        let least = share * living.iter().map(|w| w.abs()).sum::<f64>() / living.len() as f64;
+        let strong: Vec<f64> = living.into_iter().filter(|w| w.abs() > least).collect();
+        match spec.w_rec[p][j].abs() > least {
+            true => strong.iter().sum::<f64>() / strong.len() as f64,
+            false => 0.0,
+        }
+    };
+    (0..spec.n_rec).map(|p| (0..spec.n_rec).map(|j| gain(p, j)).collect()).collect()
+}
+
 /// The same along channels that follow no synapse: after one step, whatever the delays.
 pub fn gradient_after_one_step(spec: &Spec, run: &Run, gain: &Table, h: &Table) -> Grad {
     through(spec, run, h, |p, j, delay| if delay == 1 { gain[p][j] } else { 0.0 })
