@@ -40,19 +40,31 @@ async function runPart(part, { seeds, iterations }) {
   const { builtInTask } = await import('../dist/runs/tasks.js')
   const task = builtInTask(part.task)
   const tooShort = iterations !== undefined && iterations < task.validateEvery
-  const out = join('runs', 'reproduce', `${part.task}-${iterations ?? task.iterations}`)
+  const label = part.label ?? part.task
+  const out = join('runs', 'reproduce', `${label}-${iterations ?? task.iterations}`)
   const args = compareArguments(part, { seeds, iterations, validateEvery: tooShort ? iterations : undefined, out })
   const { code } = await run('node', ['dist/cli/main.js', ...args])
   if (code !== 0) return { code }
   const results = JSON.parse(await readFile(join(ROOT, out, 'results.json'), 'utf8'))
-  const alignment = JSON.parse(await readFile(join(ROOT, out, 'alignment.json'), 'utf8'))
-  const aligned = results.rules.map(rule => ({ ...rule, alignment: finalCosine(alignment, rule.rule) }))
+  const aligned = part.alignment === false ? results.rules : await withAlignment(results.rules, out)
   const rules = part.test === undefined ? aligned : await withTest(aligned, task, part.test)
   const pictures = [
-    { name: part.task, from: join(ROOT, out, 'learning-curves.svg'), shows: 'Validation loss' },
-    { name: `${part.task}-alignment`, from: join(ROOT, out, 'alignment.svg'), shows: "Cosine to BPTT's gradient" }
+    { name: label, from: join(ROOT, out, 'learning-curves.svg'), shows: 'Validation loss' },
+    ...(part.alignment === false
+      ? []
+      : [{ name: `${label}-alignment`, from: join(ROOT, out, 'alignment.svg'), shows: "Cosine to BPTT's gradient" }])
   ]
-  return { code, results: { ...results, rules }, pictures, task: part.task, command: `mdgl ${args.join(' ')}` }
+  const command = `mdgl ${args.map(shellWord).join(' ')}`
+  return { code, results: { ...results, task: label, rules }, pictures, task: label, command }
+}
+
+/** An argument as a shell takes it. */
+const shellWord = word => (/^[\w./,:=-]+$/.test(word) ? word : `'${word}'`)
+
+/** Adds the cosine to BPTT's gradient at the end of the training. */
+async function withAlignment(rules, out) {
+  const alignment = JSON.parse(await readFile(join(ROOT, out, 'alignment.json'), 'utf8'))
+  return rules.map(rule => ({ ...rule, alignment: finalCosine(alignment, rule.rule) }))
 }
 
 /** Adds the test accuracy of the final weights, the mean over the seeds. */
