@@ -20,5 +20,13 @@ export {
 } from './pattern-generation.js'
 export type { CellNames, PresetContext, PresetTask } from './preset-task.js'
 export { type DigitsNames, type DigitsOptions, sequentialDigits } from './sequential-digits.js'
+export {
+  type ByteArray,
+  type LabelledImages,
+  type MnistMode,
+  type MnistNames,
+  type MnistOptions,
+  sequentialMnist
+} from './sequential-mnist.js'
 export { type StoreRecallNames, type StoreRecallOptions, storeRecall } from './store-recall.js'
 export { type SinesOptions, sumOfSines } from './sum-of-sines.js'
