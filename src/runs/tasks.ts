@@ -22,12 +22,14 @@ interface Named {
 }
 
 const TASKS = {
-  'evidence-accumulation': { make: evidenceAccumulation, fixed: { types: 'two' } },
-  'evidence-accumulation-six': { make: evidenceAccumulation, fixed: { types: 'six' } },
+  'evidence-accumulation': { make: evidenceAccumulation, fixed: { types: 'two', connections: 'random' } },
+  'evidence-accumulation-six': { make: evidenceAccumulation, fixed: { types: 'six', connections: 'random' } },
+  'evidence-accumulation-local': { make: evidenceAccumulation, fixed: { types: 'two', connections: 'local' } },
   'pattern-generation': { make: patternGeneration, fixed: { variant: 'bellec2020' } },
   'pattern-generation-lif400': { make: patternGeneration, fixed: { variant: 'lif400' } },
-  'delayed-match': { make: delayedMatch, fixed: { hard: false } },
-  'delayed-match-hard': { make: delayedMatch, fixed: { hard: true } },
+  'delayed-match': { make: delayedMatch, fixed: { hard: false, connections: 'random' } },
+  'delayed-match-hard': { make: delayedMatch, fixed: { hard: true, connections: 'random' } },
+  'delayed-match-local': { make: delayedMatch, fixed: { hard: false, connections: 'local' } },
   'delayed-xor': { make: delayedXor, fixed: { units: 'spiking' } },
   'delayed-xor-rate': { make: delayedXor, fixed: { units: 'rate' } },
   'sequential-digits': { make: sequentialDigits },

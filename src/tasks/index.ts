@@ -11,6 +11,7 @@ export {
   evidenceAccumulation
 } from './evidence-accumulation.js'
 export { type FunctionalType, functionalTypes, type WithFunctionalTypes } from './functional-types.js'
+export type { LocalNames } from './local-connections.js'
 export { normalisedError } from './normalised-error.js'
 export {
   type PatternNames,
