@@ -167,6 +167,7 @@ const MNIST_LONG = [
   parts: [
     {
       task: 'sequential-mnist',
+      label: `sequential-mnist-${rule}`,
       rules: [rule],
       mnist: true,
       iterations: 8000,
