@@ -9,11 +9,31 @@ const LADDER = ['mdgl-cell', 'nl-mdgl', 'on-mdgl', 'mdgl-membrane', 'mdgl-exact'
 const ALL_PAIRS = ['--set', 'optimiser.rewiring=all-pairs']
 
 /**
- * Each: its name, title, what is compared in a sentence, how many seeds, and its parts, one `mdgl compare` each. A part may
- * have further `flags` for it, then a `label` that names it in the table and its folder, and a `test`: the trials of the test set
- * that the final weights are held against. `alignment: false` records no angle to BPTT; `at` names iterations whose validations
- * the table shows. `minutes` is the budget of a table on two cores that do nothing else.
+ * One `mdgl compare`, with further `flags` for it. A `label` names it in the table and its folder in place of the task. The final weights are
+ * held against so many trials of the `test` set. `alignment: false` records no angle to BPTT; `at` names iterations whose validations the table
+ * shows; `mnist` installs the files of MNIST; `iterations` and `validateEvery` are in place of the task's.
+ *
+ * @typedef {object} Part
+ * @property {string} task
+ * @property {string[]} rules
+ * @property {string} [label]
+ * @property {string[]} [flags]
+ * @property {boolean} [alignment]
+ * @property {number} [test]
+ * @property {{ of: 'loss' | 'accuracy', iterations: number[] }} [at]
+ * @property {boolean} [mnist]
+ * @property {number} [iterations]
+ * @property {number} [validateEvery]
  */
+
+/**
+ * A table: its name, title, what is compared in a sentence, how many seeds, its budget in minutes on two cores that do nothing else, and
+ * its parts.
+ *
+ * @typedef {{ name: string, title: string, about: string, seeds: number, minutes: number, parts: Part[] }} Table
+ */
+
+/** @type {Table[]} */
 export const TABLES = [
   {
     name: 'evidence-accumulation',
@@ -213,7 +233,7 @@ const FINAL_ITERATIONS = 200
 /**
  * The arguments of a part's `mdgl compare`. `validateEvery` is given where the task's own would be after the end.
  *
- * @param {{ task: string, rules: string[], flags?: string[], alignment?: boolean, mnist?: boolean, iterations?: number, validateEvery?: number }} part
+ * @param {Part} part
  * @param {{ seeds: number, iterations?: number, validateEvery?: number, out: string }} options
  */
 export function compareArguments(
