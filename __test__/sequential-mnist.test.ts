@@ -283,6 +283,31 @@ for (const [what, path, options] of [
   })
 }
 
+test('a run of the task is trained from a task file, drawn and reported; its signals, of a custom loss, are not', async t => {
+  const folder = await temporaryFolder(t)
+  const library = JSON.stringify(new URL('../dist/index.js', import.meta.url).href)
+  const file = join(folder, 'task.mjs')
+  await writeFile(
+    file,
+    `import { sequentialMnist } from ${library}
+const of = count => ({
+  images: { data: Uint8Array.from({ length: 784 * count }, (_, i) => (i * 31) % 256), shape: [count, 28, 28] },
+  labels: { data: new Uint8Array(count).fill(3), shape: [count] }
+})
+export default sequentialMnist({ ...of(4), validation: 2 })
+`
+  )
+  const run = join(folder, 'run')
+  const short = ['--iterations', '2', '--batch-size', '2', '--validate-every', '1', '--out', run]
+  const trained = await mdgl('train', file, '--rule', 'eprop', ...short)
+  t.is(trained.code, 0, trained.stderr)
+  t.is((await mdgl('plot', 'run', run, '--raster', '--out', join(folder, 'raster.svg'))).code, 0)
+  t.is((await mdgl('report', run)).code, 0)
+  const { code, stderr } = await mdgl('plot', 'run', run, '--signals', '--out', join(folder, 'signals.svg'))
+  t.is(code, 1)
+  t.regex(stderr, /has no signals to draw: they are recorded of built-in losses/)
+})
+
 /** A folder with four small files as those of MNIST, and their names and sums. */
 async function mnistFolder(folder: string) {
   await mkdir(folder, { recursive: true })

@@ -51,6 +51,9 @@ Dots are cells, gathered by type; thin lines are synapses; dashed arrows are neu
   }
 })
 
+/** Of what runs signals are recorded, as `canRecord` says. */
+const RECORDED = "they are recorded of built-in losses, and of rules with the estimator 'backward' or 'online'"
+
 /** `mdgl plot run DIR`: the curves of a run, or a trial with its last weights. */
 async function plotRun(given: Given<typeof OPTIONS>, rest: readonly string[]): Promise<number> {
   refuse(given, ['seed'], 'plot network')
@@ -75,6 +78,8 @@ async function plotRun(given: Given<typeof OPTIONS>, rest: readonly string[]): P
     case 'raster':
       return await write(out, pictures.trialPicture(captured.snapshot))
     case 'signals':
+      if (captured.snapshot.learning.length === 0)
+        throw new Error(`the run in ${path} has no signals to draw: ${RECORDED}`)
       return await write(out, pictures.signalsPicture(captured.snapshot))
     case 'weights':
       return await write(out, pictures.weightsPicture(captured.snapshot))
