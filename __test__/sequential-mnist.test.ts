@@ -15,6 +15,8 @@ import {
   train
 } from '../src/index.js'
 import { mnistFromFolder, readMnist } from '../src/runs/mnist-folder.js'
+import type { RunConfig } from '../src/runs/run-folder.js'
+import { differences } from '../src/runs/train-run.js'
 import { meanReadoutLoss } from '../src/tasks/mean-readout-loss.js'
 import { mdgl, temporaryFolder } from './helpers/cli.js'
 import { invalidAt, rejectsInvalidAt } from './helpers/expect.js'
@@ -282,6 +284,15 @@ for (const [what, path, options] of [
     invalidAt(t, path, () => sequentialMnist(options as never))
   })
 }
+
+test('a run goes on wherever the files of MNIST lie, since their sums are compared', t => {
+  const config = (task: string, taskOptions: object) =>
+    ({ task, taskOptions, versions: {}, training: {}, network: {}, recording: {} }) as unknown as RunConfig
+  const pair = (task: string, one: object, other: object) => differences(config(task, one), config(task, other))
+  t.deepEqual(pair('sequential-mnist', { data: '/a' }, { data: '/b' }), [])
+  t.deepEqual(pair('sequential-mnist-rows', { data: '/a', more: 1 }, { data: '/a', more: 2 }), ['taskOptions'])
+  t.deepEqual(pair('delayed-match', { data: '/a' }, { data: '/b' }), ['taskOptions'])
+})
 
 test('a run of the task is trained from a task file, drawn and reported; its signals, of a custom loss, are not', async t => {
   const folder = await temporaryFolder(t)
