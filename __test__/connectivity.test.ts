@@ -19,6 +19,7 @@ test('every rule that draws synapses arrives at the engine, and comes back in th
     { probability: { x: { x: 0.5, y: 0.1 } } },
     { probability: 0.9, distance: { profile: 'gaussian', width: 2 } },
     { probability: 0.9, distance: { profile: 'logistic', width: 1, midpoint: 3 } },
+    { probability: 1, distance: { profile: 'logistic-squared', width: 2 } },
     { fixedInDegree: 7 },
     { fixedOutDegree: 7 },
     { fixedInDegree: 5, initialise: { scheme: 'normal', mean: 1, standardDeviation: 0.2 } },
@@ -66,6 +67,10 @@ test('what draws no synapses, or two things that do, is refused by name', async 
     ['projections.a->a.distance', { fixedInDegree: 3, distance: { profile: 'gaussian', width: 1 } }],
     ['projections.a->a.distance.width', { probability: 0.1, distance: { profile: 'gaussian', width: 0 } }],
     ['projections.a->a.distance.midpoint', { probability: 0.1, distance: { profile: 'logistic', width: 1 } }],
+    [
+      'projections.a->a.distance.midpoint',
+      { probability: 0.1, distance: { profile: 'logistic-squared', width: 1, midpoint: 0 } }
+    ],
     ['projections.a->a.initialise.scheme', { probability: 0.1, initialise: { scheme: 'gamma' } }],
     [
       'projections.a->a.initialise.pairs.x.x.scheme',

@@ -20,7 +20,7 @@ const documents = {
   'docs/guide/from-equations-to-code.md': 1,
   'docs/guide/embed.md': 3,
   'docs/guide/recipes.md': 0,
-  'docs/guide/exchange-data.md': 5,
+  'docs/guide/exchange-data.md': 6,
   'docs/guide/a-first-run.md': 0,
   'docs/guide/read-the-dashboard.md': 0,
   'docs/guide/gallery.md': 0,

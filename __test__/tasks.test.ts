@@ -163,6 +163,38 @@ for (const hard of [false, true]) {
   })
 }
 
+test('local connections: the public setting of diffusing errors, in which near cells are joined', async t => {
+  const tasks = [
+    [delayedMatch({ connections: 'local' }), 'delayed-match-local', 80, 1400, 50, 0.1, 1100],
+    [evidenceAccumulation({ connections: 'local' }), 'evidence-accumulation-local', 40, 2000, 150, 0.005, 2050]
+  ] as const
+  for (const [task, name, inputs, adaptationTimeConstant, window, strength, length] of tasks) {
+    t.is(task.name, name)
+    t.deepEqual(task.loss, { kind: 'cross-entropy', window })
+    t.like(task, {
+      regulariser: { strength, targetRate: 10 },
+      optimiser: { learningRate: 0.005, l1: 0, rewiring: false }
+    })
+    t.is((await batchOf(task, 2)).length, length)
+    const description = task.network({ seed: 1 })
+    t.is(description.inputs?.[0]?.size, inputs)
+    t.like(description.populations[0], { size: 100, threshold: 0.03, adaptationTimeConstant })
+    t.like(description.sheet, { width: 10, height: 10, positions: 'random' })
+    t.like(description.projections?.[1], { probability: 1, distance: { profile: 'logistic-squared' } })
+    using model = Model.create(description)
+    // Σ 1/(1 + exp(d²/4σ)) over the sites around a cell, d in units of the side.
+    const coordinates = [-4, -3, -2, -1, 0, 1, 2, 3, 4, 5].map(site => (site / 10) ** 2)
+    const chances = coordinates.flatMap(x => coordinates.map(y => 1 / (1 + Math.exp((x + y) / (4 * 0.012)))))
+    const others = chances.filter(chance => chance < 0.5)
+    const mean = 100 * others.reduce((sum, chance) => sum + chance, 0)
+    const deviation = Math.sqrt(100 * others.reduce((sum, chance) => sum + chance * (1 - chance), 0))
+    const count = model.weights.get('cells->cells').values.length
+    t.is(others.length, 99)
+    t.true(Math.abs(count - mean) < 5 * deviation, `${count} of ${mean}`)
+  }
+  t.like(delayedMatch(), { regulariser: { strength: 0.1, targetRate: 10 } })
+})
+
 test('delayed XOR: bumps in their windows, noise around the baseline, class 1 for equal cues', async t => {
   const batch = await batchOf(delayedXor(), 64)
   const given = batch.inputs.cues
@@ -311,6 +343,13 @@ for (const [what, path, body] of [
   ['pattern generation: variant', 'options.variant', () => patternGeneration({ variant: 'lif' as 'lif400' })],
   ['pattern generation: seed', 'options.patternSeed', () => patternGeneration({ patternSeed: -1 })],
   ['delayed match: hard', 'options.hard', () => delayedMatch({ hard: 1 as unknown as boolean })],
+  ['delayed match: connections', 'options.connections', () => delayedMatch({ connections: 'near' as 'local' })],
+  ['delayed match: local and hard', 'options.hard', () => delayedMatch({ connections: 'local', hard: true })],
+  [
+    'evidence accumulation: local with six types',
+    'options.types',
+    () => evidenceAccumulation({ connections: 'local', types: 'six' })
+  ],
   ['delayed match: unknown', 'options.easy', () => delayedMatch({ easy: true } as object)],
   ['delayed XOR: delay', 'options.delay', () => delayedXor({ delay: -1 })],
   ['digits: row duration', 'options.rowDuration', () => sequentialDigits({ rowDuration: 0 })],

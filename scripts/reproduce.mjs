@@ -1,6 +1,7 @@
 // `npm run reproduce -- TABLE`: makes a table of docs/results.md again. Every run (a rule and a seed) has a folder of its own under
 // runs/reproduce; a finished one is used again, so that a killed command loses one run and the same command goes on.
-// Experiments of examples/experiments are made in the same way. --list prints both. --seeds N and --iterations N are for a look, which is printed and not written.
+// Experiments of examples/experiments are made in the same way. --list prints both. --seeds N and --iterations N are for a look, which is
+// printed and not written.
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -8,8 +9,9 @@ import { experimentPicture, experimentTable, experimentTime } from './lib/experi
 import { runExperiment } from './lib/experiment-runs.mjs'
 import { EXPERIMENTS, experimentListing } from './lib/experiments.mjs'
 import { circumstances, writeGenerated } from './lib/generated.mjs'
+import { accuracyCurves, installMnist, mnistTestAccuracy } from './lib/mnist.mjs'
 import { guarded, prepare } from './lib/prepare.mjs'
-import { accuracies, finalCosine, resultsTable, trainingTime } from './lib/reproduce-rows.mjs'
+import { accuracies, atIterations, finalCosine, resultsTable, trainingTime } from './lib/reproduce-rows.mjs'
 import { compareArguments, listing, TABLES } from './lib/reproduce-tables.mjs'
 import { ROOT, run } from './lib/run.mjs'
 
@@ -42,33 +44,65 @@ function whole(text, name) {
 async function runPart(part, { seeds, iterations }) {
   const { builtInTask } = await import('../dist/runs/tasks.js')
   const task = builtInTask(part.task)
-  const tooShort = iterations !== undefined && iterations < task.validateEvery
-  const out = join('runs', 'reproduce', `${part.task}-${iterations ?? task.iterations}`)
+  const tooShort = iterations !== undefined && iterations < (part.validateEvery ?? task.validateEvery)
+  const label = part.label ?? part.task
+  const out = join('runs', 'reproduce', `${label}-${iterations ?? part.iterations ?? task.iterations}`)
+  if (part.mnist) await installMnist()
   const args = compareArguments(part, { seeds, iterations, validateEvery: tooShort ? iterations : undefined, out })
   const { code } = await run('node', ['dist/cli/main.js', ...args])
   if (code !== 0) return { code }
   const results = JSON.parse(await readFile(join(ROOT, out, 'results.json'), 'utf8'))
-  const alignment = JSON.parse(await readFile(join(ROOT, out, 'alignment.json'), 'utf8'))
-  const aligned = results.rules.map(rule => ({ ...rule, alignment: finalCosine(alignment, rule.rule) }))
-  const rules = part.test === undefined ? aligned : await withTest(aligned, task, part.test)
+  const aligned = part.alignment === false ? results.rules : await withAlignment(results.rules, out)
+  const read = part.at === undefined ? aligned : await withValidations(aligned)
+  const rules = part.test === undefined ? read : await withTest(read, task, part)
+  if (part.at?.of === 'accuracy') {
+    await writeFile(join(ROOT, out, 'accuracy-curves.svg'), await accuracyCurves(rules, results.iterations))
+  }
   const pictures = [
-    { name: part.task, from: join(ROOT, out, 'learning-curves.svg'), shows: 'Validation loss' },
-    { name: `${part.task}-alignment`, from: join(ROOT, out, 'alignment.svg'), shows: "Cosine to BPTT's gradient" }
+    part.at?.of === 'accuracy'
+      ? { name: label, from: join(ROOT, out, 'accuracy-curves.svg'), shows: 'Validation accuracy' }
+      : { name: label, from: join(ROOT, out, 'learning-curves.svg'), shows: 'Validation loss' },
+    ...(part.alignment === false
+      ? []
+      : [{ name: `${label}-alignment`, from: join(ROOT, out, 'alignment.svg'), shows: "Cosine to BPTT's gradient" }])
   ]
-  return { code, results: { ...results, rules }, pictures, task: part.task, command: `mdgl ${args.join(' ')}` }
+  const command = `mdgl ${args.map(shellWord).join(' ')}`
+  const shown = part.at === undefined ? rules : rules.map(rule => ({ ...rule, at: atIterations(rule.curves, part.at) }))
+  return { code, results: { ...results, task: label, rules: shown }, pictures, task: label, command }
+}
+
+/** An argument as a shell takes it. */
+const shellWord = word => (/^[\w./,:=-]+$/.test(word) ? word : `'${word}'`)
+
+/** Adds the cosine to BPTT's gradient at the end of the training. */
+async function withAlignment(rules, out) {
+  const alignment = JSON.parse(await readFile(join(ROOT, out, 'alignment.json'), 'utf8'))
+  return rules.map(rule => ({ ...rule, alignment: finalCosine(alignment, rule.rule) }))
+}
+
+/** Adds each run's validations. */
+async function withValidations(rules) {
+  const validations = async ({ path }) =>
+    (await readFile(join(ROOT, path, 'metrics.jsonl'), 'utf8'))
+      .split('\n')
+      .filter(line => line.includes('"split":"validation"'))
+      .map(line => JSON.parse(line))
+  return Promise.all(rules.map(async rule => ({ ...rule, curves: await Promise.all(rule.runs.map(validations)) })))
 }
 
 /** Adds the test accuracy of the final weights, the mean over the seeds. */
-async function withTest(rules, task, size) {
+async function withTest(rules, task, { test: size, mnist }) {
   const { evaluate, makeBatch, Model } = await import('../dist/index.js')
+  const accuracyOf = async (model, seed) => {
+    const batch = await makeBatch(task, { split: 'test', size, seed })
+    return (await evaluate(model, batch, { loss: task.loss, seed })).accuracy
+  }
   const tested = []
   for (const rule of rules) {
     const values = []
     for (const { seed, path } of rule.runs) {
       const model = await Model.load(join(ROOT, path, 'weights.safetensors'))
-      const batch = await makeBatch(task, { split: 'test', size, seed })
-      const { accuracy } = await evaluate(model, batch, { loss: task.loss, seed })
-      values.push(accuracy)
+      values.push(mnist ? await mnistTestAccuracy(model, seed) : await accuracyOf(model, seed))
       model.dispose()
     }
     tested.push({ ...rule, test: accuracies(values) })

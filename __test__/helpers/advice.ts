@@ -5,7 +5,7 @@ import { WORKLOAD_NAMES } from '../../src/bench/workloads.js'
 import { COMMANDS } from '../../src/cli/commands.js'
 import { type Given, known, type Options, parseOptions } from '../../src/cli/options.js'
 import { isCodeFile } from '../../src/runs/code-file.js'
-import { TASK_NAMES } from '../../src/runs/tasks.js'
+import { ALL_TASK_NAMES } from '../../src/runs/tasks.js'
 import { ROOT } from './imports.js'
 
 /** A text that people read: a message, a help, a page of the documents, the dashboard's page. */
@@ -157,7 +157,7 @@ const withPlaceholders = (options: Options): Options =>
     ])
   )
 
-const task = (word: string) => isCodeFile(word) || known(word, 'the task', TASK_NAMES)
+const task = (word: string) => isCodeFile(word) || known(word, 'the task', ALL_TASK_NAMES)
 const workload = (word: string) => known(word, 'the workload', WORKLOAD_NAMES)
 const any = () => true
 

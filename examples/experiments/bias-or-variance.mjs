@@ -16,7 +16,7 @@ export default {
   about:
     "Fig. 3C with batches of 64, 256 and 1024 and the same number of trials. Each rule and batch size has the best of three learning rates, the same three for all, by the mean final loss on seeds 11 to 13; the rows are seeds 1 to 10 at that rate. Cosines are of the recurrent weights' gradient after a quarter of the training, over eight batches of that size: of the rule's mean to BPTT's mean (bias), of single batches, where rule and BPTT share the batch's noise or do not, and of batches with each other (variance).",
   tasks: ['evidence-accumulation'],
-  budget: 90,
+  minutes: 90,
   seeds: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
   chooseOn: [11, 12, 13],
   columns: ['accuracy', 'early', 'sameBatch', 'otherBatch', 'ownAgreement', 'bpttAgreement'],

@@ -122,7 +122,7 @@ export default {
   about:
     'Fig. 3C; the network, its weights and its batches are the same for every partition. The gain of a channel is the mean weight between two types, so that more types come nearer to the true weights; one type per cell is cell-specific MDGL.',
   tasks: ['evidence-accumulation'],
-  budget: 60,
+  minutes: 60,
   seeds: [1, 2, 3, 4, 5],
   columns: ['accuracy', 'early', 'late'],
   conditions: grid('evidence-accumulation', PARTITIONS)
@@ -135,7 +135,7 @@ export const onDelayedMatch = {
   about:
     'The same on delayed match to sample, with the partitions that follow from what a cell is, and random ones; three seeds.',
   tasks: ['delayed-match'],
-  budget: 90,
+  minutes: 90,
   seeds: [1, 2, 3],
   columns: ['accuracy', 'early', 'late'],
   conditions: grid(

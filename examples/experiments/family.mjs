@@ -28,7 +28,7 @@ export default {
   about:
     'Fig. 3C: each rule at the best of three learning rates, the same three for all, by the mean final loss on seeds 11 to 13; the rows are seeds 1 to 10 at that rate. The cosines are those of the recurrent weights.',
   tasks: ['evidence-accumulation'],
-  budget: 45,
+  minutes: 45,
   seeds: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
   chooseOn: [11, 12, 13],
   columns: ['accuracy', 'early', 'late'],
@@ -49,7 +49,7 @@ export const onOtherTasks = {
   about:
     "The rules that the tables above do not have, with each task's own optimiser: five seeds, three of the hard delayed match. Rate units know no kernel 'membrane', so delayed XOR on rate units has no row.",
   tasks: TASKS.map(({ task }) => task),
-  budget: 90,
+  minutes: 90,
   seeds: [1, 2, 3, 4, 5],
   columns: ['accuracy', 'test', 'early', 'late'],
   conditions: TASKS.flatMap(({ task, seeds, test }) =>

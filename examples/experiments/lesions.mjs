@@ -73,7 +73,7 @@ export default {
   about:
     'Fig. 3C, MDGL with the two types of the paper. A channel is named by the type that secretes and the type that receives. Gains *fixed* are the mean initial weights; *exchanged*, each channel has that of the next one. A smeared channel carries what is secreted through an alpha function of area 1 that peaks after the time given: it stands for slow release and clearance (the engine has no pure delay of a channel). The last rows continue the trained network of the first for 500 iterations with a ligand blocked: the ligand acts on plasticity alone, so that blocking it changes no response at once.',
   tasks: [TASK],
-  budget: 45,
+  minutes: 45,
   seeds: [1, 2, 3, 4, 5],
   columns: ['accuracy', 'early', 'late'],
   conditions: [

@@ -44,7 +44,7 @@ export default {
   about:
     "The task's own setting, then one thing changed at a time: the true weights in place of the types' means, weaker and reversed modulation, single ligands, a lower learning rate, larger batches with the same number of trials, and no rewiring and l1.",
   tasks: [TASK],
-  budget: 60,
+  minutes: 60,
   seeds: [1, 2, 3, 4, 5],
   columns: ['accuracy', 'test', 'early', 'late', 'ownAgreement'],
   conditions: [

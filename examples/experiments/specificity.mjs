@@ -25,7 +25,7 @@ export default {
   about:
     'Fig. 3C with the same network, batches and optimiser throughout; only what a cell learns of the errors of others differs. The broadcast modulator is nonlocal MDGL with a single cell type: every cell receives the same sum.',
   tasks: ['evidence-accumulation'],
-  budget: 20,
+  minutes: 20,
   seeds: [1, 2, 3, 4, 5],
   columns: ['accuracy', 'early', 'late'],
   conditions: ladder('evidence-accumulation')

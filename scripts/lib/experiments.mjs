@@ -21,7 +21,7 @@ export const EXPERIMENTS = [
 /** What `--list` prints of them: one line each. */
 export function experimentListing() {
   return EXPERIMENTS.map(experiment => {
-    const { name, tasks, budget } = experiment
-    return `${name.padEnd(22)} ${tasks.join(', ')}: ${runCount(experiment)} runs, at most ${budget} minutes on 2 cores`
+    const { name, tasks, minutes } = experiment
+    return `${name.padEnd(32)} ${tasks.join(', ')}: ${runCount(experiment)} runs, at most ${minutes} minutes on 2 cores`
   }).join('\n')
 }

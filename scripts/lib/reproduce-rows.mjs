@@ -38,12 +38,28 @@ const OPTIONAL = [
 ]
 
 /**
+ * Mean ± deviation over runs of their validations' loss or accuracy at some iterations, as text; runs that have none there are left
+ * out.
+ */
+export function atIterations(curves, { of, iterations }) {
+  return iterations.map(iteration => {
+    const found = curves.flatMap(curve => curve.filter(point => point.iteration === iteration).map(point => point[of]))
+    return { title: `${of} at ${iteration}`, text: found.length === 0 ? '–' : accuracies(found) }
+  })
+}
+
+/**
  * A Markdown table of one row for each task and rule. `parts` are the contents of results.json; rules may have a `test`,
- * the test accuracy, and an `alignment`, the final cosine, as text.
+ * the test accuracy, an `alignment`, the final cosine, as text, and `at`, columns of their own.
  */
 export function resultsTable(parts) {
   const rows = parts.flatMap(({ task, iterations, rules }) => rules.map(rule => ({ ...rule, task, iterations })))
-  const columns = OPTIONAL.filter(({ has }) => rows.some(has))
+  const titles = [...new Set(rows.flatMap(({ at = [] }) => at.map(({ title }) => title)))]
+  const own = titles.map(title => ({
+    title,
+    cell: ({ at = [] }) => at.find(column => column.title === title)?.text ?? '–'
+  }))
+  const columns = [...own, ...OPTIONAL.filter(({ has }) => rows.some(has))]
   const header = [
     'task',
     'rule',

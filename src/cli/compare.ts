@@ -6,7 +6,7 @@ import { measureOf } from '../compare/measure.js'
 import type { FinishedRun } from '../compare/runs.js'
 import { type ChosenRule, loadRule } from '../runs/rule-file.js'
 import { ruleLabel, sameName } from '../runs/rule-label.js'
-import { TASK_NAMES } from '../runs/tasks.js'
+import { ALL_TASK_NAMES } from '../runs/tasks.js'
 import type { RunSettings } from '../runs/train-run.js'
 import { defineCommand } from './command.js'
 import { BATCH_SIZE, ITERATIONS, PRECISION, RULES, THREADS, VALIDATE_EVERY } from './common-options.js'
@@ -17,12 +17,13 @@ import { flag, type Given, seeds, UsageError, whole, words } from './options.js'
 import { report } from './report.js'
 import { SET, withSetOption } from './set-option.js'
 import { shownRun } from './shown-run.js'
-import { anyTaskArgument } from './task-argument.js'
+import { anyTaskArgument, DATA } from './task-argument.js'
 
 const FIG_3C_RULES = ['bptt', 'eprop', 'mdgl']
 
 const OPTIONS = {
   rules: RULES,
+  data: DATA,
   seeds: seeds('LIST', 'seeds and ranges of seeds (default 1)'),
   iterations: ITERATIONS,
   'batch-size': BATCH_SIZE,
@@ -51,7 +52,7 @@ const OPTIONS = {
 export const compareCommand = defineCommand({
   summary: 'train several rules on several seeds; table and learning curves, beside the published results',
   usage: ['<task> [options]', '<file> [options]', '--sweep <plan> [--out DIR]'],
-  details: `Tasks: ${TASK_NAMES.join(', ')}
+  details: `Tasks: ${ALL_TASK_NAMES.join(', ')}
 
 A file (.ts, .mts, .js or .mjs) has a task of your own as its default export; the file of a rule (--rules) has the rule so.
 
@@ -66,7 +67,7 @@ With --alignment each run also compares its gradient with that of BPTT at the sa
     'mdgl compare ./my-task.ts --rules eprop,mdgl,./my-rule.ts --seeds 1-3',
     'mdgl compare --sweep rates.json'
   ],
-  words: TASK_NAMES,
+  words: ALL_TASK_NAMES,
   async run(given) {
     const { sweep, out, seeds = [1], rules = FIG_3C_RULES } = given.options
     if (sweep !== undefined) return await mergeSweep(given, sweep)
@@ -117,7 +118,7 @@ async function compare(
 type CommonOptions = Omit<RunSettings, 'rule' | 'ruleFile' | 'seed'>
 
 async function commonOptions({ options, rest }: Chosen): Promise<CommonOptions> {
-  const { task, taskFile } = await anyTaskArgument(rest)
+  const { task, taskFile, taskOptions } = await anyTaskArgument(rest, { data: options.data })
   const { iterations = task.iterations, 'validate-every': validateEvery = task.validateEvery } = options
   if (validateEvery > iterations) {
     throw new UsageError(`--validate-every is ${validateEvery}; it must be at most --iterations, ${iterations}`)
@@ -125,6 +126,7 @@ async function commonOptions({ options, rest }: Chosen): Promise<CommonOptions> 
   return {
     ...withSetOption(task, options.set, iterations),
     taskFile,
+    taskOptions,
     iterations,
     batchSize: options['batch-size'] ?? task.batchSize,
     validateEvery,

@@ -4,7 +4,7 @@ import type { NetworkDescription } from '../network/description.js'
 import { optionsOf } from '../runs/resume.js'
 import { readRunFolder } from '../runs/run-folder.js'
 import { lastModel, storedSnapshot } from '../runs/stored-snapshot.js'
-import { TASK_NAMES } from '../runs/tasks.js'
+import { ALL_TASK_NAMES } from '../runs/tasks.js'
 import { defineCommand } from './command.js'
 import { folderArgument } from './folder-argument.js'
 import { file, flag, type Given, known, refuse, UsageError, whole } from './options.js'
@@ -28,7 +28,7 @@ const OPTIONS = {
 export const plotCommand = defineCommand({
   summary: 'draw a network, or a run',
   usage: ['network <task> [options]', 'network <file>.json [options]', 'run <run> [options]'],
-  details: `Tasks: ${TASK_NAMES.join(', ')}
+  details: `Tasks: ${ALL_TASK_NAMES.join(', ')}
 
 Dots are cells, gathered by type; thin lines are synapses; dashed arrows are neuromodulatory channels, from the type that secretes to the type that receives. A file holds a network description as \`network(…).build()\` returns it, as JSON.`,
   options: OPTIONS,
@@ -38,7 +38,7 @@ Dots are cells, gathered by type; thin lines are synapses; dashed arrows are neu
     'mdgl plot network my-network.json --out my-network.svg',
     'mdgl plot run runs/mine --raster --out raster.png'
   ],
-  words: [...PICTURES, ...TASK_NAMES],
+  words: [...PICTURES, ...ALL_TASK_NAMES],
   async run(given) {
     const [picture, ...rest] = given.rest
     if (picture === undefined) throw new UsageError(`a picture is missing; it must be one of ${PICTURES.join(', ')}`)
@@ -50,6 +50,9 @@ Dots are cells, gathered by type; thin lines are synapses; dashed arrows are neu
     return await write(given.options.out ?? `network-${name}.svg`, networkGraph(description))
   }
 })
+
+/** Of what runs signals are recorded, as `canRecord` says. */
+const RECORDED = "they are recorded of built-in losses, and of rules with the estimator 'backward' or 'online'"
 
 /** `mdgl plot run DIR`: the curves of a run, or a trial with its last weights. */
 async function plotRun(given: Given<typeof OPTIONS>, rest: readonly string[]): Promise<number> {
@@ -75,6 +78,8 @@ async function plotRun(given: Given<typeof OPTIONS>, rest: readonly string[]): P
     case 'raster':
       return await write(out, pictures.trialPicture(captured.snapshot))
     case 'signals':
+      if (captured.snapshot.learning.length === 0)
+        throw new Error(`the run in ${path} has no signals to draw: ${RECORDED}`)
       return await write(out, pictures.signalsPicture(captured.snapshot))
     case 'weights':
       return await write(out, pictures.weightsPicture(captured.snapshot))
@@ -104,7 +109,7 @@ interface Subject {
 async function subject(rest: readonly string[], seed: number | undefined): Promise<Subject> {
   const [first, ...more] = rest
   if (first === undefined || !first.endsWith('.json') || more.length > 0) {
-    const { task } = await anyTaskArgument(rest)
+    const { task } = await anyTaskArgument(rest, { network: true })
     return { name: task.name, description: task.network({ seed: seed ?? 1 }) }
   }
   const description = parse(await readFile(first, 'utf8'), first)

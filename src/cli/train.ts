@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { LEARNING_RATE_FORMS, parseLearningRate } from '../runs/learning-rate-text.js'
 import { loadRule } from '../runs/rule-file.js'
 import { folderName } from '../runs/rule-label.js'
-import { TASK_NAMES } from '../runs/tasks.js'
+import { ALL_TASK_NAMES } from '../runs/tasks.js'
 import { type RunSettings, trainRun } from '../runs/train-run.js'
 import { writeFailure } from '../runs/write-failure.js'
 import { codeOf } from '../support/recognise.js'
@@ -23,7 +23,7 @@ import { liveOptions } from './live.js'
 import { type Given, type Option, UsageError, whole, words } from './options.js'
 import { newRun, runWithProgress } from './run-with-progress.js'
 import { SET, withSetOption } from './set-option.js'
-import { anyTaskArgument } from './task-argument.js'
+import { anyTaskArgument, DATA } from './task-argument.js'
 
 /** An option's learning rate: a number, or a schedule as text. */
 function learningRate(text: string): Option<number | Schedule> {
@@ -37,6 +37,7 @@ function learningRate(text: string): Option<number | Schedule> {
 
 const OPTIONS = {
   rule: RULE,
+  data: DATA,
   seed: whole('N', 'seed of network and batches (default 1)', 0),
   iterations: ITERATIONS,
   'batch-size': BATCH_SIZE,
@@ -62,7 +63,7 @@ const OPTIONS = {
 export const trainCommand = defineCommand({
   summary: 'train a network on a task and write a run folder',
   usage: ['<task> [options]', '<file> [options]'],
-  details: `Tasks: ${TASK_NAMES.join(', ')}
+  details: `Tasks: ${ALL_TASK_NAMES.join(', ')}
 A file (.ts, .mts, .js or .mjs) has a task of your own as its default export: docs/guide/write-a-task.md. The file of a rule (--rule) has the rule so: docs/guide/write-a-rule.md.`,
   options: OPTIONS,
   notes: 'Ctrl-C ends the run after the current iteration and keeps a checkpoint; a second one ends it at once.',
@@ -70,12 +71,13 @@ A file (.ts, .mts, .js or .mjs) has a task of your own as its default export: do
     'mdgl train evidence-accumulation --rule mdgl --seed 1',
     'mdgl train evidence-accumulation --rule mdgl --live --alignment-every 20',
     'mdgl train ./my-task.ts --rule mdgl',
+    'mdgl train sequential-mnist --data ./mnist --rule bptt --checkpoint-every 100',
     'mdgl train evidence-accumulation --rule ./my-rule.ts',
     'mdgl train evidence-accumulation --rule eprop --iterations 200 --out runs/short',
     'mdgl train evidence-accumulation --set optimiser.clipNorm=1 --set optimiser.l1=0',
     `mdgl train evidence-accumulation --json | jq 'select(.split == "validation") | .loss'`
   ],
-  words: TASK_NAMES,
+  words: ALL_TASK_NAMES,
   async run(given) {
     const run = await runOptions(given)
     const { out, json = false } = given.options
@@ -86,7 +88,7 @@ A file (.ts, .mts, .js or .mjs) has a task of your own as its default export: do
 })
 
 async function runOptions({ options, rest }: Given<typeof OPTIONS>): Promise<RunSettings> {
-  const { task, taskFile } = await anyTaskArgument(rest)
+  const { task, taskFile, taskOptions } = await anyTaskArgument(rest, { data: options.data })
   const iterations = options.iterations ?? task.iterations
   const twice = options.set?.some(({ path }) => path === 'optimiser.learningRate' || path === 'optimiser')
   if (twice && options['learning-rate'] !== undefined)
@@ -98,6 +100,7 @@ async function runOptions({ options, rest }: Given<typeof OPTIONS>): Promise<Run
   return {
     ...withSetOption(task, options.set, iterations),
     taskFile,
+    taskOptions,
     ...(await loadRule(options.rule ?? 'mdgl')),
     seed: options.seed ?? 1,
     iterations,

@@ -5,6 +5,7 @@
  */
 export type { EventSample, EventSet } from './event-set.js'
 export { openSpikingHeidelbergDigits } from './heidelberg-digits.js'
+export { type IdxArray, type IdxData, type IdxOptions, openIdx } from './idx.js'
 export { openNMnist } from './n-mnist.js'
 export { loadNir, type NirOptions, nirFromBytes, nirToBytes, saveNir } from './nir.js'
 export type { NumpyArray, NumpyData } from './npy.js'

@@ -211,11 +211,12 @@ export type Initialise =
 
 /**
  * A factor of a probability that depends on the distance d of two cells on the {@link Sheet}, in sites, the shorter way round where
- * edges meet: exp(−d²/2w²) (`'gaussian'`), exp(−d/w) (`'exponential'`), 1/(1 + exp((d − m)/w)) (`'logistic'`).
+ * edges meet: exp(−d²/2w²) (`'gaussian'`), exp(−d/w) (`'exponential'`), 1/(1 + exp((d − m)/w)) (`'logistic'`),
+ * 1/(1 + exp(d²/w²)) (`'logistic-squared'`: Barretto-Bittar et al., arXiv 2603.08949).
  */
 export interface Distance {
   /** Its shape. */
-  readonly profile: 'gaussian' | 'exponential' | 'logistic'
+  readonly profile: 'gaussian' | 'exponential' | 'logistic' | 'logistic-squared'
   /** w, in sites, above 0. */
   readonly width: number
   /** m, in sites, at least 0; of a logistic profile only. */

@@ -10,7 +10,7 @@ import { type ChosenRule, loadRule } from './rule-file.js'
 import { type Divergence, type RunConfig, readRunFolder, type StoredRun } from './run-folder.js'
 import { RunLock } from './run-lock.js'
 import { loadTask } from './task-file.js'
-import { builtInTask, TASK_NAMES, type TaskName } from './tasks.js'
+import { ALL_TASK_NAMES, builtInTask, type TaskName } from './tasks.js'
 import { continueRun, differences, type RunEnd, type RunObserver, type RunSettings, runConfig } from './train-run.js'
 
 /** What may be chosen anew when a run goes on: nothing that decides its result. */
@@ -164,7 +164,7 @@ export async function taskOf({ task, taskFile, taskOptions }: RunConfig, path: s
     const { task, file } = await loadTask(taskFile.path, taskOptions).catch(notTaken('task', path))
     return { task, taskFile: file, taskOptions }
   }
-  if ((TASK_NAMES as readonly string[]).includes(task)) {
+  if ((ALL_TASK_NAMES as readonly string[]).includes(task)) {
     return { task: builtInTask(task as TaskName, taskOptions), taskOptions }
   }
   throw new Error(`the run in ${path} is of the task '${task}', which mdgl does not know`)

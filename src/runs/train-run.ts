@@ -33,7 +33,7 @@ import type { ChosenRule } from './rule-file.js'
 import { RUN_FORMAT, type RunConfig, RunFolder } from './run-folder.js'
 import type { RunLock } from './run-lock.js'
 import { RunWatch } from './run-watch.js'
-import type { BuiltInTask, TaskOptions } from './tasks.js'
+import { type BuiltInTask, isDataTask, type TaskOptions } from './tasks.js'
 import { recordWarning } from './warnings.js'
 import { writeFailure } from './write-failure.js'
 
@@ -160,11 +160,14 @@ export function differences(one: RunConfig, other: RunConfig): string[] {
 
 /** A configuration as its file would have it. */
 function comparable(config: RunConfig): Record<string, unknown> {
-  const { versions, training, taskFile, ruleFile, recording, provenance, network, ...rest } = JSON.parse(
+  const { versions, training, taskFile, taskOptions, ruleFile, recording, provenance, network, ...rest } = JSON.parse(
     JSON.stringify(config)
   ) as RunConfig
   const files = { 'task file': taskFile?.sha256, 'rule file': ruleFile?.sha256 }
-  return { ...rest, network: complete(network), ...files, version: versions.mdgl, ...training }
+  // Where the data of a built-in task lies decides nothing: its checksums are compared when it is read.
+  const { data, ...others } = taskOptions ?? {}
+  const options = taskFile === undefined && isDataTask(rest.task) ? others : taskOptions
+  return { ...rest, taskOptions: options, network: complete(network), ...files, version: versions.mdgl, ...training }
 }
 
 /** A network with every default filled in, which earlier versions did not write of a task's plain JSON. */

@@ -3,7 +3,7 @@ import { ruleNames } from '../rule/rule.js'
 import { CODE_FILES, isCodeFile } from '../runs/code-file.js'
 import { SEED_LIST, seedList } from '../runs/seeds.js'
 import { isSettingPath } from '../runs/settings.js'
-import { TASK_NAMES } from '../runs/tasks.js'
+import { ALL_TASK_NAMES } from '../runs/tasks.js'
 import { array, list, object, oneOf, wholeNumber } from '../support/check.js'
 import { invalid, MdglError } from '../support/error.js'
 import { completeLearningRate } from '../task/schedule.js'
@@ -85,8 +85,8 @@ function checkPlan(value: unknown): SweepPlan {
 }
 
 function checkTaskName(task: unknown): string {
-  const allowed = `${list(TASK_NAMES)}, or ${CODE_FILES}`
-  if (typeof task !== 'string' || !(isCodeFile(task) || (TASK_NAMES as readonly string[]).includes(task))) {
+  const allowed = `${list(ALL_TASK_NAMES)}, or ${CODE_FILES}`
+  if (typeof task !== 'string' || !(isCodeFile(task) || (ALL_TASK_NAMES as readonly string[]).includes(task))) {
     throw invalid('task', task, allowed)
   }
   return task

@@ -9,6 +9,7 @@ import type { BatchRandom } from '../task/task.js'
 import { type AskedTrials, askedTrials, drawPermuted } from './asked-trials.js'
 import { type FunctionalType, functionalTypes, type WithFunctionalTypes } from './functional-types.js'
 import { lasting, lastingOrNone } from './lasting.js'
+import { aloneWithLocal, CONNECTIONS, LOCAL_OPTIMISER, type LocalNames, localNetwork } from './local-connections.js'
 import type { PresetContext, PresetTask } from './preset-task.js'
 
 /** Names of the parts of the network of {@link evidenceAccumulation}. */
@@ -36,13 +37,18 @@ export interface EvidenceOptions {
    * which all bear receptors for both, of the mean weight (which type has which is ours). Default `'two'`.
    */
   readonly types?: 'two' | 'six'
+  /**
+   * Where the cells' connections lead: `'random'`, or `'local'`, to near cells on a sheet, the network on which diffusing errors were
+   * published (with the types of two alone). Default `'random'`.
+   */
+  readonly connections?: 'random' | 'local'
   /** Number of cues, odd so that one side has more. Default 7. */
   readonly cues?: number
   /** From the start of a cue to that of the next. Default 150. */
   readonly cueInterval?: number
   /** Duration of a cue. Default 100. */
   readonly cueDuration?: number
-  /** From the last cue interval to the recall. Default 800. */
+  /** From the last cue interval to the recall. Default 800, with local connections 850. */
   readonly delay?: number
   /** Duration of the recall signal at the end. Default 150. */
   readonly recallDuration?: number
@@ -64,6 +70,11 @@ const MOST_CUES = 15
  * distinct patterns; a larger one starts over with a new permutation of all. Its network is that of Fig. 3C: 100 cells, the first 50
  * LIF and the others ALIF, 19 inhibitory ones first; 40 inputs, 7 of them inhibitory; two readout units; density 0.1.
  *
+ * With `connections: 'local'`, named `'evidence-accumulation-local'`, it is the cue accumulation of LevinaLab/neuromodRNNs: 2050 ms, cross-entropy
+ * averaged over the recall, c = 0.005 at 10 Hz, plain Adam at 0.005, and 50 LIF and 50 ALIF cells at random sites of a 10 × 10 sheet, connected with
+ * probability 1/(1 + exp(d²/4σ)), with weights of either sign and gains of 1. Ours of it: the patterns of cues are drawn as above, and the
+ * trace has the reset (theirs has not).
+ *
  * @example
  * ```ts
  * const short = evidenceAccumulation({ cues: 3, delay: 200 });
@@ -72,12 +83,18 @@ const MOST_CUES = 15
  * @param options - Timing and rates; the defaults are the paper's.
  * @throws {@link MdglError} `'invalid'` for an option that is not allowed.
  */
-export function evidenceAccumulation(options?: EvidenceOptions & { readonly types?: 'two' }): PresetTask<EvidenceNames>
+export function evidenceAccumulation(
+  options?: EvidenceOptions & { readonly types?: 'two'; readonly connections?: 'random' }
+): PresetTask<EvidenceNames>
+export function evidenceAccumulation(
+  options: EvidenceOptions & { readonly connections: 'local' }
+): PresetTask<LocalNames>
 export function evidenceAccumulation(
   options: EvidenceOptions & { readonly types: 'six' }
 ): PresetTask<WithFunctionalTypes<EvidenceNames>>
 export function evidenceAccumulation(options: EvidenceOptions = {}): PresetTask {
   const timing = complete(options)
+  if (timing.connections === 'local') return localTask(timing)
   const six = timing.types === 'six'
   return Object.freeze({
     name: six ? 'evidence-accumulation-six' : 'evidence-accumulation',
@@ -91,6 +108,24 @@ export function evidenceAccumulation(options: EvidenceOptions = {}): PresetTask 
     batch: (context: PresetContext) => makeBatch(timing, askedTrials(context), context.rng)
   } as const)
 }
+
+/** The same cues in the setting of LevinaLab/neuromodRNNs. */
+function localTask(timing: Required<EvidenceOptions>): PresetTask {
+  return Object.freeze({
+    name: 'evidence-accumulation-local',
+    description: 'Which side had more cues? Cells on a sheet, with local connections.',
+    network: ({ seed }: { readonly seed: number }) => localNetwork(seed, LOCAL),
+    loss: { kind: 'cross-entropy', window: timing.recallDuration },
+    regulariser: { strength: 0.005, targetRate: 10 },
+    optimiser: LOCAL_OPTIMISER,
+    iterations: 2000,
+    batchSize: 64,
+    validateEvery: 10,
+    batch: (context: PresetContext) => makeBatch(timing, askedTrials(context), context.rng)
+  } as const)
+}
+
+const LOCAL = { inputs: 40, adaptationTimeConstant: 2000, gains: { input: 1, recurrent: 1, readout: 1 } }
 
 function fig3cNetwork({ seed }: { readonly seed: number }): NetworkDescription<EvidenceNames> {
   const adaptationStrength = Array.from({ length: 100 }, (_, neuron) => (neuron < 50 ? 0 : 1.8))
@@ -120,6 +155,7 @@ function sixTypeNetwork(options: { readonly seed: number }): NetworkDescription<
 function complete(options: EvidenceOptions): Required<EvidenceOptions> {
   record(options, 'options', [
     'types',
+    'connections',
     'cues',
     'cueInterval',
     'cueDuration',
@@ -135,12 +171,17 @@ function complete(options: EvidenceOptions): Required<EvidenceOptions> {
   if (cueDuration > cueInterval) {
     throw invalid('options.cueDuration', cueDuration, `at most the interval between cues, ${cueInterval} ms`)
   }
+  const types = oneOf(orDefault(options.types, 'two'), 'options.types', ['two', 'six'] as const)
+  const connections = oneOf(orDefault(options.connections, 'random'), 'options.connections', CONNECTIONS)
+  const local = connections === 'local'
+  if (local) aloneWithLocal(types === 'six', 'options.types', types)
   return {
-    types: oneOf(orDefault(options.types, 'two'), 'options.types', ['two', 'six'] as const),
+    types,
+    connections,
     cues,
     cueInterval,
     cueDuration,
-    delay: lastingOrNone(orDefault(options.delay, 800), 'options.delay'),
+    delay: lastingOrNone(orDefault(options.delay, local ? 850 : 800), 'options.delay'),
     recallDuration: lasting(orDefault(options.recallDuration, 150), 'options.recallDuration'),
     cueRate: nonNegative(orDefault(options.cueRate, 40), 'options.cueRate'),
     noiseRate: nonNegative(orDefault(options.noiseRate, 10), 'options.noiseRate')

@@ -11,6 +11,7 @@ export {
   evidenceAccumulation
 } from './evidence-accumulation.js'
 export { type FunctionalType, functionalTypes, type WithFunctionalTypes } from './functional-types.js'
+export type { LocalNames } from './local-connections.js'
 export { normalisedError } from './normalised-error.js'
 export {
   type PatternNames,
@@ -20,5 +21,13 @@ export {
 } from './pattern-generation.js'
 export type { CellNames, PresetContext, PresetTask } from './preset-task.js'
 export { type DigitsNames, type DigitsOptions, sequentialDigits } from './sequential-digits.js'
+export {
+  type ByteArray,
+  type LabelledImages,
+  type MnistMode,
+  type MnistNames,
+  type MnistOptions,
+  sequentialMnist
+} from './sequential-mnist.js'
 export { type StoreRecallNames, type StoreRecallOptions, storeRecall } from './store-recall.js'
 export { type SinesOptions, sumOfSines } from './sum-of-sines.js'

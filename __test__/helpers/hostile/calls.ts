@@ -153,7 +153,14 @@ const presets: Record<string, () => object> = {
   delayedXor: () => ({}),
   storeRecall: () => ({}),
   patternGeneration: () => ({}),
-  sequentialDigits: () => ({})
+  sequentialDigits: () => ({}),
+  sequentialMnist: () => {
+    const of = (count: number) => ({
+      images: { data: new Uint8Array(784 * count), shape: [count, 28, 28] },
+      labels: { data: new Uint8Array(count), shape: [count] }
+    })
+    return { ...of(3), test: of(2), validation: 1, mode: 'rows' }
+  }
 }
 
 /** A task of the library is asked for its network and a batch, which is where its options matter. */
@@ -677,6 +684,7 @@ export const calls: Readonly<Record<string, Call>> = {
     run: (_, ...args) => api.saveNir(...(args as unknown as Parameters<typeof api.saveNir>)),
     weight: 1
   },
+  openIdx: plain('openIdx', world => [world.files.idx]),
   openNMnist: { args: world => [world.files.digits], run: async (_, folder) => (await api.openNMnist(folder)).length },
   'EventSet#sample': {
     args: () => [0],

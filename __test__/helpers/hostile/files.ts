@@ -1,7 +1,15 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import fc from 'fast-check'
-import { loadNir, Model, openNMnist, openSpikingHeidelbergDigits, readNpy, readNpz } from '../../../src/index.js'
+import {
+  loadNir,
+  Model,
+  openIdx,
+  openNMnist,
+  openSpikingHeidelbergDigits,
+  readNpy,
+  readNpz
+} from '../../../src/index.js'
 import { readCheckpoint } from '../../../src/runs/checkpoints.js'
 import { type Verdict, verdictOf } from './judge.js'
 import type { Files } from './world.js'
@@ -46,6 +54,7 @@ const formats: Readonly<Record<string, Format>> = {
   // Bytes of numbers that are no numbers are NumPy's to say.
   npy: { source: files => files.npy, read: async path => void (await readNpy(path)) },
   npz: { source: files => files.npz, read: async path => void (await readNpz(path)) },
+  idx: { source: files => files.idx, read: async path => void (await openIdx(path)) },
   'n-mnist': {
     source: files => join(files.digits, '3/00001.bin'),
     read: async path => (await openNMnist(dirname(dirname(path)))).sample(0)

@@ -122,6 +122,7 @@ export interface Files {
   readonly weights: string
   readonly npy: string
   readonly npz: string
+  readonly idx: string
   readonly nir: string
   readonly digits: string
   readonly spoken: string
@@ -139,6 +140,7 @@ export async function makeFiles(): Promise<Files> {
     weights: join(folder, 'weights.safetensors'),
     npy: join(folder, 'values.npy'),
     npz: join(folder, 'values.npz'),
+    idx: join(folder, 'images-idx2-ubyte'),
     nir: join(folder, 'graph.nir'),
     digits: join(folder, 'digits'),
     spoken: SPOKEN,
@@ -154,6 +156,7 @@ export async function makeFiles(): Promise<Files> {
   using plain = Model.create(plainDescription())
   await saveNir(plain, files.nir)
   await writeNpy(files.npy, { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3] })
+  await writeFile(files.idx, Uint8Array.of(0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 1, 7, 9))
   await writeNpz(files.npz, { a: Uint8Array.of(1, 0), b: { data: Float64Array.of(1), shape: [] } })
   using run = Model.create(description())
   await mkdir(join(folder, 'run'))

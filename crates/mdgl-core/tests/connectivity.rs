@@ -133,10 +133,11 @@ fn probability_falls_off_with_the_distance_on_the_sheet() {
     let sheet = json!({ "sheet": { "width": 20, "height": 15, "positions": "sorted" } });
     let at = |site: usize| (site % 20, site / 20);
     let apart = |a: usize, b: usize, side: usize| a.abs_diff(b).min(side - a.abs_diff(b)) as f64;
-    let factors: [(Value, Factor); 3] = [
+    let factors: [(Value, Factor); 4] = [
         (json!({ "profile": "gaussian", "width": 3.0 }), |d| (-d * d / 18.0).exp()),
         (json!({ "profile": "exponential", "width": 2.0 }), |d| (-d / 2.0).exp()),
         (json!({ "profile": "logistic", "width": 1.0, "midpoint": 4.0 }), |d| 1.0 / (1.0 + (d - 4.0).exp())),
+        (json!({ "profile": "logistic-squared", "width": 3.0 }), |d| 1.0 / (1.0 + (d * d / 9.0).exp())),
     ];
     for (distance, factor) in factors {
         let projection = json!({ "from": "a", "to": "a", "probability": 0.8, "distance": distance });

@@ -592,7 +592,7 @@ pub struct Distance {
 
 /// The shape of a [`Distance`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum DistanceProfile {
     /// exp(−d²/(2 width²)).
     Gaussian,
@@ -600,6 +600,8 @@ pub enum DistanceProfile {
     Exponential,
     /// 1/(1 + exp((d − midpoint)/width)).
     Logistic,
+    /// 1/(1 + exp(d²/width²)).
+    LogisticSquared,
 }
 
 impl DistanceProfile {
@@ -609,6 +611,7 @@ impl DistanceProfile {
             Self::Gaussian => "gaussian",
             Self::Exponential => "exponential",
             Self::Logistic => "logistic",
+            Self::LogisticSquared => "logistic-squared",
         }
     }
 }

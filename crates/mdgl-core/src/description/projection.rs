@@ -238,7 +238,12 @@ impl Probability {
 impl Distance {
     fn read(given: &Given<'_>) -> Result<Self> {
         let [profile, width, midpoint] = given.parts(["profile", "width", "midpoint"])?;
-        let profiles = [DistanceProfile::Gaussian, DistanceProfile::Exponential, DistanceProfile::Logistic];
+        let profiles = [
+            DistanceProfile::Gaussian,
+            DistanceProfile::Exponential,
+            DistanceProfile::Logistic,
+            DistanceProfile::LogisticSquared,
+        ];
         Ok(Self {
             profile: profile.word(&profiles.map(|own| (own.name(), own)))?,
             width: width.number(),

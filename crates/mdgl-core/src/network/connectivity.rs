@@ -260,6 +260,7 @@ fn profile(path: &str, distance: &Distance) -> Result<impl Fn(f64) -> f64> {
         DistanceProfile::Gaussian => libm::exp(-0.5 * (d / width) * (d / width)),
         DistanceProfile::Exponential => libm::exp(-d / width),
         DistanceProfile::Logistic => 1.0 / (1.0 + libm::exp((d - midpoint.unwrap_or(0.0)) / width)),
+        DistanceProfile::LogisticSquared => 1.0 / (1.0 + libm::exp((d / width) * (d / width))),
     })
 }
 
