@@ -107,6 +107,14 @@ export {
   rate
 } from './network/neurons.js'
 export type { Range, RecordingShape } from './network/recording-shape.js'
+export type {
+  ChosenRecording,
+  ChosenUnits,
+  RecordedPart,
+  RecordedVariable,
+  RecordOptions,
+  SimulateChosenOptions
+} from './operations/chosen-recording.js'
 export {
   type EvaluateOptions,
   type Evaluation,
