@@ -138,8 +138,8 @@ const modulation = () => ({
 })
 
 const recordOptions = () => ({
-  a: { variables: ['voltage', 'spikes'], units: [1, 0] },
-  out: ['readout']
+  slow: { variables: ['voltage', 'adaptation', 'spikes'], units: [2, 0] },
+  choice: ['readout']
 })
 
 const lifOptions = () => ({
