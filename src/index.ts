@@ -92,7 +92,7 @@ export type {
   WholeDescription,
   WholeProjection
 } from './network/description.js'
-export type { BiasNames, InputNames, ProjectionNames, ReadoutNames } from './network/names.js'
+export type { BiasNames, InputNames, ProjectionNames, ReadoutNames, RecordableNames } from './network/names.js'
 export {
   type AlifOptions,
   alif,
@@ -113,7 +113,9 @@ export type {
   RecordedPart,
   RecordedVariable,
   RecordOptions,
-  SimulateChosenOptions
+  SignalOptions,
+  SimulateChosenOptions,
+  VariableOf
 } from './operations/chosen-recording.js'
 export {
   type EvaluateOptions,

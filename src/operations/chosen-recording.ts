@@ -76,11 +76,8 @@ export interface SimulateChosenOptions<R = RecordOptions, ReadoutName extends st
   readonly inputs?: undefined
 }
 
-type VariableOf<C> = C extends readonly (infer V)[]
-  ? V
-  : C extends { readonly variables: readonly (infer V)[] }
-    ? V
-    : never
+/** The variables that a choice names. */
+export type VariableOf<C> = C extends readonly (infer V)[] ? V : C extends ChosenUnits ? C['variables'][number] : never
 
 /** The recorded variables of a population or readout: dense numbers of the units, 0 beyond a shorter trial's end. */
 export type RecordedPart<P extends Precision, Variable> = {
