@@ -11,14 +11,8 @@ import type { Precision, Values } from '../support/precision.js'
 import { checkLayout } from '../support/tensor.js'
 import type { Batch } from '../task/batch.js'
 import { objectiveFor } from '../task/objective.js'
-import {
-  type ChosenRecording,
-  chosenUnits,
-  type RecordOptions,
-  recordedParts,
-  type SignalOptions,
-  type SimulateChosenOptions
-} from './chosen-recording.js'
+import type { ChosenRecording, RecordOptions, SignalOptions, SimulateChosenOptions } from './chosen-recording.js'
+import { chosenUnits, recordedParts } from './record-chosen.js'
 
 /** Options of {@link simulate} for a whole recording. */
 export interface SimulateOptions<ReadoutName extends string = string> extends SignalOptions<ReadoutName> {
@@ -61,9 +55,6 @@ export interface Recording<P extends Precision = Precision> {
  * ```ts
  * const { spikes, readout, voltage } = await simulate(model, batch, { voltage: true });
  * console.log(spikes.length / 3, 'spikes'); // (trial, step, neuron)
- * ```
- * @example
- * ```ts
  * const { recorded } = await simulate(model, batch, {
  *   record: { cells: { variables: ['voltage', 'spikes'], units: [0, 7] }, choice: ['readout'] }
  * });

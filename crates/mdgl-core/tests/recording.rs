@@ -205,6 +205,9 @@ fn shorter_trials_end_with_zeros_and_memory_follows_the_choice() {
     };
     let mut case = Case::<f64>::new(&shape.spec());
     case.batch.lengths = Some((0..18).map(|trial| 40 - trial).collect());
+    if let mdgl_core::Input::Events(events) = &mut case.batch.inputs[0] {
+        events.retain(|event| event.step < 40 - event.trial);
+    }
     let name = case.model.network().description().populations[0].name.clone();
     let workers = Workers::with_instructions(2, best()).unwrap();
     let cancel = AtomicBool::new(false);
