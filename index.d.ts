@@ -67,6 +67,8 @@ export declare class NativeModel {
    * `profile`, `recorded-signals` or `session`.
    */
   checkRule(rule: string, usedFor?: string | undefined | null): void
+  /** Refuses a recording (`record` and `layout` of options) of what the network does not have; signals only with a rule. */
+  checkRecording(options: PlainValue, hasRule: boolean): void
   /** Refuses an objective (JSON) whose values are not allowed or that names what the network does not have. */
   checkObjective(objective: string): void
   /** Refuses a network that cannot be run step by step. */
@@ -136,6 +138,8 @@ export declare class Session {
   watch(): void
   /** Runs a batch and records it; with targets, learning and modulatory signals too. */
   simulate(batch: EncodedBatch, voltage: boolean, inputs: boolean): Promise<Recording>
+  /** Runs a batch and records chosen variables of chosen units; of options the parts `record` and `layout`. */
+  simulateChosen(batch: EncodedBatch, options: PlainValue): Promise<RecordedPart[]>
   /** Loss, accuracy and rate of a batch. */
   evaluate(batch: EncodedBatch): Promise<Evaluation>
   /** Gradients of a batch. */
@@ -418,6 +422,24 @@ export interface ReadoutValues {
   name: string
   /** The numbers. */
   values: Float32Array | Float64Array
+}
+
+/** Chosen variables of a population or readout in a simulation. */
+export interface RecordedPart {
+  /** Its name. */
+  name: string
+  /** Indices of the recorded units within it. */
+  units: Uint32Array
+  /** Their variables. */
+  variables: Array<RecordedValues>
+}
+
+/** A recorded variable, in the order that was asked for. */
+export interface RecordedValues {
+  /** The variable. */
+  name: string
+  /** Its values; of spikes 0 or 1. */
+  values: Uint8Array | Float32Array | Float64Array
 }
 
 /** A recorded simulation. */

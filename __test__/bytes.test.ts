@@ -101,6 +101,11 @@ test('a NIR graph goes through bytes as through a file', async t => {
 })
 
 test('what gives no bytes, or bytes of something else, is refused', async t => {
+  const transferred = Float64Array.of(1, 2)
+  structuredClone(transferred.buffer, { transfer: [transferred.buffer] })
+  for (const numbers of [transferred, Float64Array.of(1), new Float32Array(0)]) {
+    await rejectsInvalidAt(t, 'bytes', () => npzFromBytes(numbers as never))
+  }
   await rejectsInvalidAt(t, 'bytes', () => Model.fromBytes('weights' as never))
   await rejectsInvalidAt(t, 'bytes', () => Model.fromBytes({} as never))
   await rejectsInvalidAt(t, 'bytes[1]', () => Model.fromBytes([Uint8Array.of(1), 'more'] as never))

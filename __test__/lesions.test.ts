@@ -143,3 +143,11 @@ test('NIR files hold lesions, and other programs find weights of 0', async t => 
   }
   t.true(again.weights.get('in->cells').values.some(value => value !== 0))
 })
+
+test('what is no lesion is refused by the builder, too', t => {
+  const builder = network().lif('cells', 2)
+  for (const wrong of [undefined, null, 1, 'cells']) {
+    invalidAt(t, /^lesions/, () => builder.lesion(wrong as never))
+    invalidAt(t, /./, () => builder.channel(wrong as never))
+  }
+})

@@ -95,7 +95,7 @@ for (const precision of ['f32', 'f64'] as const) {
   })
 }
 
-test('a projection whose delays differ is a matrix for each number of steps', async t => {
+test('a projection whose delays differ is one again when it is read', async t => {
   const delay = { scheme: 'uniform', low: 1, high: 3 } as const
   const description = network({ seed: 3 })
     .input('in', 6)
@@ -109,14 +109,14 @@ test('a projection whose delays differ is a matrix for each number of steps', as
   const path = join(await temporaryFolder(t), 'network.nir')
   await saveNir(model, path)
   const again = await loadNir(path, { precision: 'f64' })
-  const projections = (again.description.projections ?? []).map(({ name, delay, plastic }) => [name, delay, plastic])
-  const steps = [1, 2, 3].map(count => [`in->cells (${count} steps)`, count, true])
-  for (const expected of steps)
-    t.true(
-      projections.some(found => `${found}` === `${expected}`),
-      `${projections}`
-    )
-  t.is(projections.filter(([, , plastic]) => plastic === false).length, 3)
+  t.deepEqual(
+    again.description.projections.map(({ name, plastic }) => [name, plastic]),
+    description.projections.map(({ name, plastic }) => [name, plastic])
+  )
+  for (const name of model.weights.names()) {
+    t.deepEqual(again.weights.delays(name), model.weights.delays(name))
+    t.deepEqual(again.weights.get(name).values, model.weights.get(name).values)
+  }
   const inputs = {
     in: { rates: [{ trial: 0, units: [0, 6] as const, from: 0, to: 200, rate: 100 }] }
   }
@@ -124,6 +124,26 @@ test('a projection whose delays differ is a matrix for each number of steps', as
   const [expected, found] = await Promise.all([run(model), run(again)])
   t.true(expected.spikes.length > 300)
   t.deepEqual(found.spikes, expected.spikes)
+})
+
+test('several synapses of a pair, autapses and silent synapses with delays of their own come back', async t => {
+  const connections = { pre: [0, 0, 0, 1, 2], post: [1, 1, 1, 1, 0], values: [0.1, 0.2, 0, 0.3, 0] }
+  const description = network()
+    .lif('cells', 3, { refractoryPeriod: 0 })
+    .project('cells', 'cells', { connections, delay: [1, 1, 4, 2, 3], multapses: true, autapses: true })
+    .build()
+  const model = Model.create(description, { precision: 'f64' })
+  const path = join(await temporaryFolder(t), 'network.nir')
+  await saveNir(model, path)
+  const again = await loadNir(path, { precision: 'f64' })
+  const triples = (own: Model) => {
+    const { pre, post, values } = own.weights.get('cells->cells')
+    const delays = own.weights.delays('cells->cells')
+    return Array.from(values, (value, i) => [pre[i], post[i], value, delays[i]].join()).sort()
+  }
+  t.deepEqual(triples(again), triples(model))
+  t.deepEqual(triples(model), ['0,1,0,4', '0,1,0.1,1', '0,1,0.2,1', '1,1,0.3,2', '2,0,0,3'])
+  t.deepEqual(again.weights.names(), ['cells->cells'])
 })
 
 test('cells without a readout are written with an output', async t => {
@@ -435,10 +455,8 @@ write('ms.nir', {'a': lif(tau=np.array([20., 30.]))}, [('in', 'a'), ('a', 'out')
       ?.slice(0, 4)
       .map(({ name, delay, connections: { pre = [], post = [] } = {} }) => [name, delay, [...pre], [...post]]),
     [
-      ['w (2 steps)', 2, [0], [0]],
-      ['w (5 steps)', 5, [1], [0]],
-      ['w (3 steps)', 3, [0], [1]],
-      ['w (6 steps)', 6, [1], [1]]
+      ['w', [2, 5, 3, 6], [0, 1, 0, 1], [0, 0, 1, 1]],
+      ['w.in', 1, [0, 1, 0, 1], [0, 0, 1, 1]]
     ]
   )
   const { populations, dt } = (await loadNir(join(folder, 'ms.nir'), { timeUnit: 'ms', dt: 0.25 })).description

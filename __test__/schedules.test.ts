@@ -64,13 +64,15 @@ test('training takes the rate of each iteration', async t => {
   t.notDeepEqual(weightsOf(await trained({})), expected)
 })
 
-test('a training that goes on has the rates of its iterations', async t => {
-  const learningRate = warmUp(2, stepDecay(0.3, { factor: 0.5, every: 2 }))
-  const whole = await trained({ learningRate })
-  const first = await trained({ learningRate, iterations: 3 })
-  const rest = await Model.fromBytes(await first.toBytes({ optimiser: true }))
-  await trained({ learningRate, firstIteration: 4 }, rest as never)
-  t.deepEqual(weightsOf(rest), weightsOf(whole))
+test('a training that goes on has the rates of its iterations, also those of a function', async t => {
+  const schedules: LearningRate[] = [warmUp(2, stepDecay(0.3, { factor: 0.5, every: 2 })), i => 0.3 / i]
+  for (const learningRate of schedules) {
+    const whole = await trained({ learningRate })
+    const first = await trained({ learningRate, iterations: 3 })
+    const rest = await Model.fromBytes(await first.toBytes({ optimiser: true }))
+    await trained({ learningRate, firstIteration: 4 }, rest as never)
+    t.deepEqual(weightsOf(rest), weightsOf(whole))
+  }
 })
 
 test('a schedule takes the place of a decay, and does not go with one', async t => {

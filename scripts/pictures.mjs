@@ -2,23 +2,15 @@
 // runs/pictures; finished ones are used again. --iterations N and --out DIR are for a look at shorter runs. Needs Chromium or Chrome
 // (MDGL_BROWSER names one).
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { BROWSER_FLAGS, browserPath } from './lib/browser.mjs'
 import { guarded, prepare } from './lib/prepare.mjs'
 import { ROOT, run } from './lib/run.mjs'
 import { SetupError } from './lib/toolchain.mjs'
 
-const BROWSERS = [
-  process.env.MDGL_BROWSER,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-  'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe'
-]
 const RULES = 'eprop,mdgl'
 const SEEDS = '1,2'
 /** The run that both pictures show. */
@@ -75,12 +67,12 @@ async function picture(browser, url, size, ready, file) {
 
 await guarded(async () => {
   await prepare()
-  const executablePath = BROWSERS.find(place => place !== undefined && existsSync(place))
+  const executablePath = browserPath()
   if (executablePath === undefined) throw new SetupError('there is no browser; MDGL_BROWSER names one')
   await train()
   const { chromium } = await import('playwright-core')
   const { child, address } = dashboard()
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-background-networking'] })
+  const browser = await chromium.launch({ executablePath, args: BROWSER_FLAGS })
   try {
     await mkdir(out, { recursive: true })
     const drawn = ['#loss canvas', '#raster canvas', '#membrane canvas', '#weights svg', '#graph svg', '#channels tr']

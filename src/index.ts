@@ -92,7 +92,7 @@ export type {
   WholeDescription,
   WholeProjection
 } from './network/description.js'
-export type { BiasNames, InputNames, ProjectionNames, ReadoutNames } from './network/names.js'
+export type { BiasNames, InputNames, ProjectionNames, ReadoutNames, RecordableNames } from './network/names.js'
 export {
   type AlifOptions,
   alif,
@@ -107,6 +107,16 @@ export {
   rate
 } from './network/neurons.js'
 export type { Range, RecordingShape } from './network/recording-shape.js'
+export type {
+  ChosenRecording,
+  ChosenUnits,
+  RecordedPart,
+  RecordedVariable,
+  RecordOptions,
+  SignalOptions,
+  SimulateChosenOptions,
+  VariableOf
+} from './operations/chosen-recording.js'
 export {
   type EvaluateOptions,
   type Evaluation,

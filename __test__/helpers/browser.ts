@@ -1,26 +1,14 @@
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import type { ExecutionContext } from 'ava'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
-
-const PLACES = [
-  process.env.MDGL_BROWSER,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-  'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe'
-]
-
-/** CI runs as root; and nothing of the browser's own has to reach the network. */
-const FLAGS = ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+import { BROWSER_FLAGS, browserPath } from '../../scripts/lib/browser.mjs'
 
 /** A browser of this machine until the test ends; nothing, and a test that passes as skipped, where there is none. In CI that is a failure. */
 export async function browserFor(t: ExecutionContext): Promise<Browser | undefined> {
-  const executablePath = PLACES.find(place => place !== undefined && existsSync(place))
+  const executablePath = browserPath()
   if (executablePath !== undefined) {
-    const browser = await chromium.launch({ executablePath, args: [...FLAGS] })
+    const browser = await chromium.launch({ executablePath, args: [...BROWSER_FLAGS] })
     t.teardown(() => browser.close())
     return browser
   }

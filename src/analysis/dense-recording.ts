@@ -5,8 +5,10 @@ import { invalid } from '../support/error.js'
 import { allocated, atMostNumbers } from '../support/memory.js'
 import type { Precision, Values } from '../support/precision.js'
 import { isFloat32Array, isFloatArray } from '../support/recognise.js'
-import { checkLayout, placesOf, type TensorLayout, type TensorPlaces } from '../support/tensor.js'
+import { checkLayout, type DenseTensor, placesOf, type TensorLayout, type TensorPlaces } from '../support/tensor.js'
 import { checkRecording } from './check-recording.js'
+
+export type { DenseTensor }
 
 /** What a {@link Recording} holds for each step. */
 export type RecordedName = 'spikes' | 'voltage' | 'readout' | 'learningSignal' | 'modulatorySignal'
@@ -19,16 +21,6 @@ export interface DenseRecordingOptions {
   readonly layout?: TensorLayout | undefined
   /** The population, or of `'readout'` the readout, whose units are wanted. Default: all, in the order of the description. */
   readonly of?: string | undefined
-}
-
-/** Numbers in three dimensions. */
-export interface DenseTensor<Data> {
-  /** The numbers; the last index runs fastest. */
-  readonly data: Data
-  /** Lengths of the dimensions, in the order of the layout. */
-  readonly shape: readonly [number, number, number]
-  /** The order of the dimensions. */
-  readonly layout: TensorLayout
 }
 
 /**

@@ -138,7 +138,8 @@ function addProjection(draft: GraphDraft, model: Model, projection: WholeProject
   for (const { steps, occurrence, own } of groups) {
     const marks = [...(differ ? [`${steps} steps`] : []), ...(occurrence > 1 ? [`${occurrence} per pair`] : [])]
     const wanted = marks.length > 0 ? `${name} (${marks.join(', ')})` : name
-    const linear = linearNode({ pre, post, values, shape }, own, { name: wanted, plastic })
+    const part = groups.length > 1 && { part: true }
+    const linear = linearNode({ pre, post, values, shape }, own, { name, plastic, ...part })
     const seconds = inMs(steps - least, dt) / MS_PER_SECOND
     const node: NirNode = { type: 'Delay', arrays: { delay: each(seconds, shape[0]) } }
     const delayed = steps > 1 ? ([[`${wanted}.delay`, node]] as const) : []

@@ -76,6 +76,8 @@ export interface CellsNote {
 export interface ProjectionNote {
   readonly name: string
   readonly plastic: boolean
+  /** Whether the node has only some of the projection's synapses: those of one delay, or further ones of pairs. */
+  readonly part?: boolean
   /** Synapses of weight 0: senders, receivers. */
   readonly silent?: readonly [pre: readonly number[], post: readonly number[]]
 }

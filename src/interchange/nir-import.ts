@@ -183,14 +183,26 @@ class GraphReader {
     return vectorOf(this.#graph, affine, 'bias', size)
   }
 
+  /** A projection for each path between units; those of saved nodes that have parts of one projection are joined to it. */
   #projections(paths: readonly NirPath[]): Projection[] {
-    const projections: Projection[] = []
+    const drafts: ProjectionDraft[] = []
     for (const path of paths) {
       if (this.#type(path.from) === 'LI') continue
-      if (this.#type(path.to) === 'Output') this.#refuseRawOutput(path)
-      else projections.push(...this.#project(path, new Set(projections.map(({ name }) => name))))
+      if (this.#type(path.to) === 'Output') {
+        this.#refuseRawOutput(path)
+        continue
+      }
+      const next = this.#project(path)
+      const whole = drafts.find(draft => draft.part && next.part && isSameProjection(draft, next))
+      if (whole === undefined) drafts.push(next)
+      else addSynapses(whole.synapses, next.synapses)
     }
-    return projections
+    const taken = new Set<string | undefined>()
+    return drafts.map(draft => {
+      const name = unused(draft.wanted, `${draft.from}->${draft.to}`, taken)
+      taken.add(name)
+      return projectionOf(draft, name, this.#dt)
+    })
   }
 
   /** Spikes of cells may be an output as they are. */
@@ -201,54 +213,41 @@ class GraphReader {
     throw invalid(`nodes.${to}`, what, 'an Output of spikes, or of an LI node')
   }
 
-  /** A projection for each number of steps that spikes take along a path. */
-  #project(path: NirPath, taken: Set<string | undefined>): Projection[] {
+  /** The synapses of a path, each with the steps that spikes take along it. */
+  #project(path: NirPath): ProjectionDraft {
     const { from, to } = path
     if (this.#type(from) === 'Input' && this.#type(to) === 'LI') {
       throw invalid(`nodes.${to}`, `an LI node that Input '${from}' feeds`, 'one that cells feed')
     }
     const size = (name: string) => this.#sizes.get(name) ?? 0
-    const synapses = synapsesOf(this.#graph, path, size(from), size(to))
+    const found = synapsesOf(this.#graph, path, size(from), size(to))
     const gain = this.#gain(to, size(to))
     const note = parse<ProjectionNote>(
-      this.#graph.nodes.get(synapses.matrix ?? '')?.note,
-      `nodes.${synapses.matrix}.metadata`
+      this.#graph.nodes.get(found.matrix ?? '')?.note,
+      `nodes.${found.matrix}.metadata`
     )
-    const groups = this.#byDelay(synapses, path)
-    addSilent(groups, note, synapses)
-    return [...groups].map(([steps, { pre, post, values }]) => {
-      const wanted = note.name ?? synapses.matrix ?? `${from}->${to}`
-      const name = unused(groups.size === 1 ? wanted : `${wanted} (${steps} steps)`, `${from}->${to}`, taken)
-      taken.add(name)
-      const connections = { pre, post, values: values.map((value, i) => value * (gain[post[i] ?? 0] ?? 1)) }
-      const autapses = from === to && pre.some((sender, i) => sender === post[i]) ? true : undefined
-      return {
-        name,
-        from,
-        to,
-        connections,
-        delay: inMs(steps, this.#dt),
-        ...given({ autapses, plastic: note.plastic })
-      }
+    const synapses: DelayedSynapses = { pre: [], post: [], values: [], steps: [] }
+    const add = (pre: number, post: number, value: number) => {
+      const steps = this.#stepsOf(found.delayOf(pre, post), path)
+      synapses.pre.push(pre)
+      synapses.post.push(post)
+      synapses.values.push(value * (gain[post] ?? 1))
+      synapses.steps.push(steps)
+    }
+    found.values.forEach((value, i) => {
+      add(found.pre[i] ?? 0, found.post[i] ?? 0, value)
     })
+    for (const [pre, post] of silentPairs(note, found)) add(pre, post, 0)
+    const { plastic, part = false } = note
+    return { from, to, wanted: note.name ?? found.matrix ?? `${from}->${to}`, part, plastic, synapses }
   }
 
   /** Without a delay an input acts in its own step, which is one step here, and a spike in the next. */
-  #byDelay({ pre, post, values, delays }: NirSynapses, path: NirPath): Map<number, Lists> {
-    const isInput = this.#type(path.from) === 'Input'
-    const groups = new Map<number, Lists>()
-    const delay = `nodes.${path.through.find(name => this.#type(name) === 'Delay')}.delay`
-    values.forEach((value, i) => {
-      const steps = toSteps(this.#toMs(delays[i] ?? 0), this.#dt, delay)
-      if (this.#type(path.to) === 'LI' && steps > 0) {
-        throw invalid(delay, delays[i], `0 steps to an LI node ('${path.to}')`)
-      }
-      const own = isInput ? steps + 1 : Math.max(steps, 1)
-      const group = groups.get(own) ?? noSynapses()
-      groups.set(own, group)
-      addSynapse(group, pre[i] ?? 0, post[i] ?? 0, value)
-    })
-    return groups
+  #stepsOf(delay: number, { from, to, through }: NirPath): number {
+    const path = `nodes.${through.find(name => this.#type(name) === 'Delay')}.delay`
+    const steps = toSteps(this.#toMs(delay), this.#dt, path)
+    if (this.#type(to) === 'LI' && steps > 0) throw invalid(path, delay, `0 steps to an LI node ('${to}')`)
+    return this.#type(from) === 'Input' ? steps + 1 : Math.max(steps, 1)
   }
 
   #type(name: string): string | undefined {
@@ -269,33 +268,53 @@ function withoutNoise(product: number): number {
   return Number(product.toPrecision(15))
 }
 
-/** Synapses of one delay. */
-interface Lists {
+/** Synapses, each with its delay in steps. */
+interface DelayedSynapses {
   readonly pre: number[]
   readonly post: number[]
   readonly values: number[]
+  readonly steps: number[]
 }
 
-const noSynapses = (): Lists => ({ pre: [], post: [], values: [] })
-
-function addSynapse(lists: Lists, pre: number, post: number, value: number): void {
-  lists.pre.push(pre)
-  lists.post.push(post)
-  lists.values.push(value)
+/** A projection before it has a name that no other has. */
+interface ProjectionDraft {
+  readonly from: string
+  readonly to: string
+  readonly wanted: string
+  /** Whether a file's note says that others belong to it. */
+  readonly part: boolean
+  readonly plastic: boolean | undefined
+  readonly synapses: DelayedSynapses
 }
 
-/** Synapses of weight 0, which a matrix cannot show. */
-function addSilent(groups: Map<number, Lists>, { silent }: Partial<ProjectionNote>, { pre, post }: NirSynapses): void {
-  const [steps, group] = [...groups][0] ?? [1, noSynapses()]
-  groups.set(steps, group)
-  if (silent === undefined) return
+function isSameProjection(one: ProjectionDraft, other: ProjectionDraft): boolean {
+  const { from, to, wanted, plastic } = one
+  return from === other.from && to === other.to && wanted === other.wanted && plastic === other.plastic
+}
+
+function addSynapses(to: DelayedSynapses, more: DelayedSynapses): void {
+  for (const key of ['pre', 'post', 'values', 'steps'] as const) for (const value of more[key]) to[key].push(value)
+}
+
+/** The projection of a draft: one delay where all synapses have the same, else a list. */
+function projectionOf({ from, to, plastic, synapses }: ProjectionDraft, name: string, dt: number): Projection {
+  const { pre, post, values, steps } = synapses
+  const [first = 1] = steps
+  const delay = steps.every(own => own === first) ? inMs(first, dt) : steps.map(own => inMs(own, dt))
+  const autapses = from === to && pre.some((sender, i) => sender === post[i]) ? true : undefined
+  const pairs = new Set(pre.map((sender, i) => `${sender} ${post[i]}`))
+  const multapses = pairs.size < pre.length ? true : undefined
+  return { name, from, to, connections: { pre, post, values }, delay, ...given({ autapses, multapses, plastic }) }
+}
+
+/** Pairs with a synapse of weight 0, which a matrix cannot show. */
+function silentPairs({ silent }: Partial<ProjectionNote>, { pre, post }: NirSynapses): [number, number][] {
+  if (silent === undefined) return []
   const present = new Set(pre.map((sender, i) => `${sender} ${post[i]}`))
   const path = 'metadata.mdgl.silent'
   const receivers = numbers(array(silent, path)[1], path)
-  Array.from(numbers(silent[0], path)).forEach((sender, i) => {
-    const receiver = receivers[i] ?? 0
-    if (!present.has(`${sender} ${receiver}`)) addSynapse(group, sender, receiver, 0)
-  })
+  const pairs = Array.from(numbers(silent[0], path), (sender, i): [number, number] => [sender, receivers[i] ?? 0])
+  return pairs.filter(([sender, receiver]) => !present.has(`${sender} ${receiver}`))
 }
 
 function parse<T extends object>(note: string | undefined, path: string): Partial<T> {

@@ -11,6 +11,8 @@ export interface NirSynapses {
   readonly delays: readonly number[]
   /** The node that holds the weights; none where units are joined one to one. */
   readonly matrix?: string
+  /** The delay of any pair, one of weight 0 too. */
+  readonly delayOf: (pre: number, post: number) => number
 }
 
 /** What stands before and behind the weights, a number per unit. */
@@ -92,13 +94,14 @@ function weightsOf(graph: NirGraph, matrix: string, senders: number, receivers: 
 
 function joinPairs(weights: Weights, before: Side, behind: Side): Omit<NirSynapses, 'matrix'> {
   const synapses = { pre: [] as number[], post: [] as number[], values: [] as number[], delays: [] as number[] }
+  const delayOf = (pre: number, post: number) => (before.delay[pre] ?? 0) + (behind.delay[post] ?? 0)
   weights((pre, post, weight) => {
     synapses.pre.push(pre)
     synapses.post.push(post)
     synapses.values.push(weight * (before.scale[pre] ?? 1) * (behind.scale[post] ?? 1))
-    synapses.delays.push((before.delay[pre] ?? 0) + (behind.delay[post] ?? 0))
+    synapses.delays.push(delayOf(pre, post))
   })
-  return synapses
+  return { ...synapses, delayOf }
 }
 
 function sideOf(graph: NirGraph, names: readonly string[], { node, units }: Units): Side {

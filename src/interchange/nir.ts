@@ -29,8 +29,8 @@ export interface NirOptions<P extends Precision> {
  * | input | `Input` |
  * | projection | `Linear`, W[receiver][sender], 0 where there is no synapse |
  * | its delay of d > 1 steps | `Delay` of d · dt before it, from an input of (d − 1) · dt; one step, the least there is here, needs none |
- * | several synapses of a pair | a `Linear` for each, `name (2 per pair)` |
- * | delays that differ by synapse | `Delay` and `Linear` for each number of steps, `name (3 steps)` |
+ * | several synapses of a pair | a `Linear` for each, `name (2 per pair)`; read again, one projection |
+ * | delays that differ by synapse | `Delay` and `Linear` for each number of steps, `name (3 steps)`; read again, one projection |
  * | LIF population | `LIF`, r 1, v_leak 0, v_reset 0 |
  * | current-based LIF population | `CubaLIF`, r 1, w_in 1/(1 − α_s), v_leak 0, v_reset 0 |
  * | readout | `LI`, r 1, v_leak 0; with a bias `Affine` of the identity behind it; `Output` |
@@ -104,8 +104,8 @@ async function encode(model: Model, source: string): Promise<Bytes> {
  * become steps.
  *
  * Beyond what `saveNir` writes it takes `Scale`, a resistance r and a current's w_in · (1−α_s) into the weights; an edge without `Linear` joins units one to
- * one; `Affine` without a bias is `Linear`; delays that differ by unit become a projection for each number of steps, rounded
- * to whole ones, at least one between cells; graphs in the graph are dissolved. Cells have no refractory period.
+ * one; `Affine` without a bias is `Linear`; delays that differ by unit are delays of the projection's synapses, rounded
+ * to whole steps, at least one between cells; graphs in the graph are dissolved. Cells have no refractory period.
  *
  * Refused by name: every other node (`CubaLI`, `IF`, `Conv2d`, …), v_leak or v_reset other than 0, a bias before cells or
  * before an `LI` node, an `LI` node with several time constants or one that feeds cells, two matrices in a row, a delay to a

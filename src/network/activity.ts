@@ -1,5 +1,5 @@
 import { nonNegative } from '../support/check.js'
-import type { NetworkDescription, Parameter, Population } from './description.js'
+import type { NetworkDescription, Parameter, Population, WholeDescription } from './description.js'
 import { completeDescription } from './draft.js'
 import { stepsIn } from './duration.js'
 
@@ -30,18 +30,18 @@ export function networkActivity(description: NetworkDescription, rate: number): 
 }
 
 /** The same for a model's own description, which needs no check. */
-export function activityAt(description: NetworkDescription, rate: number): Activity {
+export function activityAt(description: WholeDescription, rate: number): Activity {
   const highest = highestRate(description)
   if (highest === 0) return 'normal'
   if (rate === 0) return 'silent'
   return rate >= EPILEPTIC * highest ? 'epileptic' : 'normal'
 }
 
-/** Mean over all recurrent neurons in Hz; rate units count as silent, as they do in the engine's mean. */
-function highestRate({ populations, dt = 1, conventions }: NetworkDescription): number {
+/** Mean over all recurrent neurons in Hz; rate units, which have no refractory period, count as silent, as they do in the engine's mean. */
+function highestRate({ populations, dt, conventions }: WholeDescription): number {
   const blocked = conventions === 'bellec2020' ? 1 : 0
   const highest = (period: number) => 1000 / (dt * (1 + Math.max(0, stepsIn(period, dt) - blocked)))
-  const sums = populations.map(p => (p.model === 'rate' ? 0 : sum(p, p.refractoryPeriod ?? 5, highest)))
+  const sums = populations.map(p => (p.refractoryPeriod === undefined ? 0 : sum(p, p.refractoryPeriod, highest)))
   const cells = populations.reduce((all, { size }) => all + size, 0)
   return sums.reduce((all, own) => all + own, 0) / cells
 }

@@ -29,7 +29,7 @@ export class Draft {
 
   /** With one part more, checked; the units of a type by the names of populations. */
   add(kind: PartKind, part: object): Draft {
-    const copy = plainCopy(part) as Readonly<Record<string, unknown>>
+    const copy = plainCopy(part)
     return new Draft(askEngine(partsOf(kind, copy), () => this.#handle.add(kind, plainText(copy))))
   }
 
@@ -40,9 +40,9 @@ export class Draft {
 }
 
 /** What the paths of a part's errors stand for. */
-function partsOf(kind: PartKind, copy: Readonly<Record<string, unknown>>): object {
+function partsOf(kind: PartKind, copy: unknown): object {
   const path = `${kind}.${nameOf(copy)}`
-  const { members } = copy
+  const members = isPlain(copy) ? copy.members : undefined
   if (kind !== 'types') return { [path]: copy, [kind]: copy }
   if (!isPlain(members)) return { [path]: members, types: copy }
   const units = Object.entries(members).map(([population, own]) => [`${path}.${population}`, own])

@@ -11,6 +11,9 @@ export type BiasNames<D> = `${ReadoutNames<D>}.bias`
 /** Names of a description's inputs. */
 export type InputNames<D> = NamesOf<D>['input']
 
+/** Names of a description's recurrent populations and readouts. */
+export type RecordableNames<D> = NamesOf<D>['population'] | NamesOf<D>['readout']
+
 /** The names of a model's projections. */
 export function projectionNames({ projections }: WholeDescription): string[] {
   return projections.map(({ name }) => name)

@@ -55,8 +55,8 @@ function joined(pieces: readonly Uint8Array[], length: number, path: string): Ui
   return bytes
 }
 
-/** A proxy of a typed array is iterable by its type alone. */
+/** A proxy of a typed array is iterable by its type alone; another typed array has numbers, no pieces. */
 function isStream(source: ByteSource): boolean {
-  if (!isObject(source)) return false
+  if (!isObject(source) || ArrayBuffer.isView(source)) return false
   return Symbol.asyncIterator in source || (Symbol.iterator in source && !types.isProxy(source))
 }

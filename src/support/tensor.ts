@@ -5,6 +5,16 @@ import { atMostNumbers } from './memory.js'
 /** The order of a tensor's dimensions, slowest first: mdgl's own, or that of snnTorch and other libraries which step through time. */
 export type TensorLayout = 'trial-time-unit' | 'time-trial-unit'
 
+/** Numbers in three dimensions. */
+export interface DenseTensor<Data> {
+  /** The numbers; the last index runs fastest. */
+  readonly data: Data
+  /** Lengths of the dimensions, in the order of the layout. */
+  readonly shape: readonly [number, number, number]
+  /** The order of the dimensions. */
+  readonly layout: TensorLayout
+}
+
 /** Options of {@link denseEvents} and {@link denseCurrents}. */
 export interface TensorOptions {
   /** The order of the dimensions. Default `'trial-time-unit'`. */

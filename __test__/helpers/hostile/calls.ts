@@ -137,6 +137,11 @@ const modulation = () => ({
   receptors: { a: { A: 'mean-weight', B: -0.5 }, b: { A: { gain: 0.2, reach: 'nonlocal', kernel: 'none' } } }
 })
 
+const recordOptions = () => ({
+  slow: { variables: ['voltage', 'adaptation', 'spikes'], units: [2, 0] },
+  choice: ['readout']
+})
+
 const lifOptions = () => ({
   sign: { excitatory: 2, inhibitory: 1, shuffled: true },
   membraneTimeConstant: [10, 20, 30],
@@ -474,6 +479,15 @@ export const calls: Readonly<Record<string, Call>> = {
   simulate: plain(
     'simulate',
     world => [world.model, batch(), { ...regularised(world), rule: ruleValue(), voltage: true, inputs: true }],
+    { loose: LOOSE_OPTIONS }
+  ),
+  'simulate, chosen units recorded': plain(
+    'simulate',
+    world => [
+      world.model,
+      batch(),
+      { ...regularised(world), rule: ruleValue(), layout: 'time-trial-unit', record: recordOptions() }
+    ],
     { loose: LOOSE_OPTIONS }
   ),
   gradients: plain('gradients', world => [world.model, batch(), { rule: 'bptt', ...regularised(world) }], {

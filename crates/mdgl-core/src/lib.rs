@@ -53,8 +53,8 @@ pub use run::real::Real;
 pub use run::stream::{NoiseState, Stream, StreamState, StreamTarget, StreamUpdate, Target};
 pub use run::{
     Assignment, CustomLoss, CustomTerm, Evaluation, Forward, LossReport, Observation, Observed, Record,
-    Recording, Score, Share, SharedWork, Sharing, StepReport, ThirdFactor, Training, Turnout, Workers,
-    evaluate, evaluate_custom, gradients, gradients_from_signal, observe, simulate, train_step,
-    train_step_from_signal,
+    RecordedPart, Recording, Score, Share, SharedWork, Sharing, StepReport, ThirdFactor, Training, Turnout,
+    Values, Workers, check_choices, evaluate, evaluate_custom, gradients, gradients_from_signal, observe,
+    simulate, simulate_chosen, train_step, train_step_from_signal,
 };
 pub use single::Layout;

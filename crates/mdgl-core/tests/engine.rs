@@ -25,6 +25,7 @@ mod modprop;
 mod pairs;
 mod pseudo_derivatives;
 mod rate_units;
+mod recording;
 mod rewiring;
 mod shared;
 mod single;

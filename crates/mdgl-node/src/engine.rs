@@ -4,19 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use mdgl_core::description::recording::{Choices, Variable};
 use mdgl_core::profile::ProfileOptions;
 use mdgl_core::{
     Assignment, CustomLoss, EncodedBatch, Event, Forward, Model, Observed, Real, Record, Score, Share,
-    SharedWork, Sharing, ThirdFactor, Training, Turnout, Workers,
+    SharedWork, Sharing, ThirdFactor, Training, Turnout, Values, Workers,
 };
-use napi::bindgen_prelude::{Either, Null};
+use napi::bindgen_prelude::{Either, Either3, Null};
 
 use crate::config::SessionConfig;
 use crate::error::{Failure, Result};
 use crate::float::{ByFloat, Float, Floats};
 use crate::profile::profile;
 use crate::results::{
-    Evaluation, Gradients, LossReport, Observation, ProjectionValues, ReadoutValues, Recording, StepReport,
+    Evaluation, Gradients, LossReport, Observation, ProjectionValues, ReadoutValues, RecordedPart,
+    RecordedValues, Recording, StepReport,
 };
 use crate::shared::{Shared, TrainingLock, projection_values};
 
@@ -110,6 +112,33 @@ impl<F: Float> Engine<F> {
             learning_signal: signals.map(|_| F::array(recording.learning_signal)),
             modulatory_signal: signals.map(|_| F::array(recording.modulatory_signal)),
         })
+    }
+
+    pub fn simulate_chosen(
+        &mut self,
+        encoded: &EncodedBatch,
+        choices: &Choices,
+    ) -> Result<Vec<RecordedPart>> {
+        let SessionConfig { objective, rule, .. } = &self.config;
+        let signals = objective.as_ref().zip(rule.as_ref());
+        let (model, workers) = (self.shared.snapshot(), &self.workers);
+        let parts = mdgl_core::simulate_chosen(&model, encoded, choices, signals, workers, self.cancel())?;
+        let recorded = |(variable, values): (Variable, Values<F>)| RecordedValues {
+            name: variable.name().into(),
+            values: match values {
+                Values::Bits(bits) => Either3::A(bits.into()),
+                Values::Floats(floats) => match F::array(floats) {
+                    Either::A(single) => Either3::B(single),
+                    Either::B(double) => Either3::C(double),
+                },
+            },
+        };
+        let part = |part: mdgl_core::RecordedPart<F>| RecordedPart {
+            name: part.name,
+            units: part.units.into(),
+            variables: part.variables.into_iter().map(recorded).collect(),
+        };
+        Ok(parts.into_iter().map(part).collect())
     }
 
     pub fn evaluate(&mut self, encoded: &EncodedBatch) -> Result<Evaluation> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mdgl_core::description::legal::Use;
+use mdgl_core::description::recording::Choices;
 use mdgl_core::{Lesion, Model, Network, Objective, Optimiser, Rule, Scalar};
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Either, Float32Array, Float64Array, Object, ObjectFinalize, This};
@@ -161,6 +162,16 @@ impl NativeModel {
         for_float!(model, model => rule.validate_for(model.snapshot().network())).map_err(Failure::from)?;
         let used_for = used_for.map(|name| Use::named(&name)).transpose().map_err(Failure::from)?;
         Ok(used_for.map_or(Ok(()), |one| rule.validate_use(one)).map_err(Failure::from)?)
+    }
+
+    /// Refuses a recording (`record` and `layout` of options) of what the network does not have; signals only with a rule.
+    #[napi(catch_unwind)]
+    pub fn check_recording(&self, options: PlainValue, has_rule: bool) -> napi::Result<()> {
+        let choices = options.read("options", Choices::read)?;
+        Ok(for_float!(self.model()?, model => {
+            mdgl_core::check_choices(model.snapshot().network(), &choices, has_rule)
+        })
+        .map_err(Failure::from)?)
     }
 
     /// Refuses an objective (JSON) whose values are not allowed or that names what the network does not have.

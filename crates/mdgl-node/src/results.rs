@@ -1,6 +1,6 @@
 //! Results of the engine as JavaScript's objects.
 
-use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Null, Uint32Array};
+use napi::bindgen_prelude::{Either, Either3, Float32Array, Float64Array, Null, Uint8Array, Uint32Array};
 use napi_derive::napi;
 
 /// Loss, accuracy and firing rate of a batch.
@@ -57,6 +57,26 @@ pub struct Recording {
     pub learning_signal: Option<Either<Float32Array, Float64Array>>,
     /// Modulatory signal `[trial][step][neuron]`.
     pub modulatory_signal: Option<Either<Float32Array, Float64Array>>,
+}
+
+/// Chosen variables of a population or readout in a simulation.
+#[napi(object, object_from_js = false)]
+pub struct RecordedPart {
+    /// Its name.
+    pub name: String,
+    /// Indices of the recorded units within it.
+    pub units: Uint32Array,
+    /// Their variables.
+    pub variables: Vec<RecordedValues>,
+}
+
+/// A recorded variable, in the order that was asked for.
+#[napi(object, object_from_js = false)]
+pub struct RecordedValues {
+    /// The variable.
+    pub name: String,
+    /// Its values; of spikes 0 or 1.
+    pub values: Either3<Uint8Array, Float32Array, Float64Array>,
 }
 
 /// Observation of a batch for a rule of JavaScript's.

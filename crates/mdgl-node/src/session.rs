@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mdgl_core::description::recording::Choices;
 use mdgl_core::{Part, Score, Share};
 use napi::Env;
 use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Object, ObjectFinalize, This, Uint8Array};
@@ -15,6 +16,7 @@ use crate::error::Result;
 use crate::float::for_float;
 use crate::held::{self, Held};
 use crate::model::NativeModel;
+use crate::network::PlainValue;
 use crate::number::to_usize;
 use crate::profile::ProfilePlan;
 use crate::results::{Evaluation, Observation, StepReport};
@@ -67,6 +69,23 @@ impl Session {
             &self.worker,
             env,
             move |engine| for_float!(engine, engine => engine.simulate(&encoded, voltage, inputs)),
+        )
+    }
+
+    /// Runs a batch and records chosen variables of chosen units; of options the parts `record` and `layout`.
+    #[napi(catch_unwind, ts_return_type = "Promise<RecordedPart[]>")]
+    pub fn simulate_chosen<'env>(
+        &self,
+        env: &'env Env,
+        batch: &EncodedBatch,
+        options: PlainValue,
+    ) -> napi::Result<Object<'env>> {
+        let choices = options.read("options", Choices::read)?;
+        let encoded = batch.take(env)?;
+        submit(
+            &self.worker,
+            env,
+            move |engine| for_float!(engine, engine => engine.simulate_chosen(&encoded, &choices)),
         )
     }
 

@@ -14,6 +14,7 @@ mod network;
 mod population;
 mod projection;
 pub mod published;
+pub mod recording;
 pub mod rule;
 
 use std::collections::BTreeMap;

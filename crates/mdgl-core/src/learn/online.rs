@@ -154,7 +154,7 @@ impl<F: Scalar, const PACKED: bool> OnlineStep<'_, F, PACKED> {
     fn simulate<L: Lanes<Scalar = F>>(&mut self, ended_lanes: Mask) {
         let traces = &mut *self.traces;
         std::mem::swap(&mut traces.psi, &mut traces.psi_before);
-        let row = Row { readout: &mut traces.readout, voltage: None };
+        let row = Row { readout: &mut traces.readout, voltage: None, chosen: None };
         let (state, psi) = (&mut traces.state, &mut &mut traces.psi[..]);
         let block_step = BlockStep { network: self.network, input: self.input, step: self.t, ended_lanes };
         step::<L, _>(block_step, state, psi, row);

@@ -155,6 +155,11 @@ impl<L: Lanes> Step<L> for Alif<L> {
     }
 
     #[inline(always)]
+    fn effective_threshold(&self, [_, b]: [L; 2]) -> L {
+        self.beta.mul_add(b, self.lif.threshold.threshold)
+    }
+
+    #[inline(always)]
     fn step(&self, [v, b]: [L; 2], blocked: L::Mask) -> Stepped<L, [L; 2]> {
         let Lif { alpha, threshold, .. } = self.lif;
         let effective = self.beta.mul_add(b, threshold.threshold);

@@ -184,6 +184,11 @@ where
     }
 
     #[inline(always)]
+    fn effective_threshold(&self, (_, membrane): Self::Variables) -> L {
+        self.membrane.effective_threshold(membrane)
+    }
+
+    #[inline(always)]
     fn step(&self, state: Self::Variables, blocked: L::Mask) -> Stepped<L, Self::Variables> {
         let Stepped { spikes, value, psi, state: membrane } =
             self.membrane.step(self.charged(state), blocked);

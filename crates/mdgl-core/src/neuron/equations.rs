@@ -322,6 +322,9 @@ pub(crate) trait Step<L: Lanes>: Equations<L> + Described {
     /// v_t, as it is recorded, from the state with this step's input.
     fn voltage(&self, state: Self::Variables) -> L;
 
+    /// What v_t is compared with: thr, or A_t = thr + β b_t; 0 of a unit without a threshold.
+    fn effective_threshold(&self, state: Self::Variables) -> L;
+
     /// The step from the state with its input; `blocked` lanes are refractory or over.
     fn step(&self, state: Self::Variables, blocked: L::Mask) -> Stepped<L, Self::Variables>;
 

@@ -161,6 +161,11 @@ impl<L: Lanes> Step<L> for Lif<L> {
     }
 
     #[inline(always)]
+    fn effective_threshold(&self, _: [L; 1]) -> L {
+        self.threshold.threshold
+    }
+
+    #[inline(always)]
     fn step(&self, [v]: [L; 1], blocked: L::Mask) -> Stepped<L, [L; 1]> {
         let threshold = self.threshold.threshold;
         let spikes = self.threshold.reached(v, threshold).without(blocked);

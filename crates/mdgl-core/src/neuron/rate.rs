@@ -84,6 +84,11 @@ impl<L: Lanes> Step<L> for Rate<L> {
     }
 
     #[inline(always)]
+    fn effective_threshold(&self, _: [L; 1]) -> L {
+        L::zero()
+    }
+
+    #[inline(always)]
     fn step(&self, [v]: [L; 1], blocked: L::Mask) -> Stepped<L, [L; 1]> {
         let zero = L::zero();
         let active = v.above(zero).without(blocked);

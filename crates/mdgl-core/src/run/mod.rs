@@ -3,6 +3,7 @@
 //! Threads only determine where a block is computed; every sum over blocks has the same order, so results
 //! do not depend on their number.
 
+mod chosen;
 mod custom_loss;
 mod digest;
 mod evaluation;
@@ -35,6 +36,7 @@ use crate::numeric::lanes::LANES;
 use crate::numeric::scalar::all_finite;
 use crate::run::real::Real;
 
+pub use chosen::{RecordedPart, Values, check_choices, simulate_chosen};
 pub use custom_loss::{CustomLoss, CustomTerm, Forward, Score};
 use evaluation::finite;
 pub use evaluation::{Evaluation, LossReport};

@@ -91,6 +91,19 @@ impl<F: Real> Pass<'_, F> {
         self.workers.pool.install(|| self.blocks.clone().into_par_iter().map(simulate).collect())
     }
 
+    /// Simulates block after block, of which no more is kept than a job makes of it.
+    pub(super) fn forward_each<T: Send>(
+        &self,
+        keep: Keep<'_, F>,
+        job: impl Fn(usize, &mut Workspace<F>) -> Result<T> + Sync + Send,
+    ) -> Result<Vec<T>> {
+        self.workers.blocks(&self.blocks, |block, workspace| {
+            let layout = self.layout(block, keep, Purpose::Keep)?;
+            self.forward_block(layout, block, workspace, keep)?;
+            job(block, workspace)
+        })
+    }
+
     /// Losses and δ of all simulated blocks; of custom losses δ alone.
     pub(super) fn evaluate_losses(
         &self,

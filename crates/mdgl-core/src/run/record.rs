@@ -118,6 +118,16 @@ fn record_signals<F: Real>(
     rule: &Rule,
     workspaces: &mut [Workspace<F>],
 ) -> Result<Vec<Signals<F>>> {
+    let (plan, block_sums) = batch_sums_and_plan(pass, rule, workspaces)?;
+    signals(pass, &plan, &block_sums, workspaces)
+}
+
+/// What the signals of a rule need of the simulated batch: its losses, and the rule's plan.
+pub(super) fn batch_sums_and_plan<F: Real>(
+    pass: &Pass<'_, F>,
+    rule: &Rule,
+    workspaces: &mut [Workspace<F>],
+) -> Result<(LearningPlan<F>, Vec<BatchSums>)> {
     let Assignment { objective, .. } = pass.assignment;
     pass.assignment.validate(pass.model)?;
     if objective.is_custom() {
@@ -128,7 +138,7 @@ fn record_signals<F: Real>(
     let mut plan = LearningPlan::new(pass.model, &pass.network, rule, objective.regulariser.is_some(), &all)?;
     let block_sums = pass.evaluate_losses(workspaces, None)?;
     pass.take_means(&mut plan, &BatchSums::total(&block_sums));
-    signals(pass, &plan, &block_sums, workspaces)
+    Ok((plan, block_sums))
 }
 
 /// The signals of blocks whose losses are known.
@@ -138,20 +148,28 @@ pub(super) fn signals<F: Real>(
     block_sums: &[BatchSums],
     workspaces: &mut [Workspace<F>],
 ) -> Result<Vec<Signals<F>>> {
+    let record = |block_workspace| block_signals(pass, plan, block_sums, block_workspace);
+    workspaces.iter_mut().enumerate().map(record).collect()
+}
+
+/// The signals of one block.
+pub(super) fn block_signals<F: Real>(
+    pass: &Pass<'_, F>,
+    plan: &LearningPlan<F>,
+    block_sums: &[BatchSums],
+    (block, workspace): (usize, &mut Workspace<F>),
+) -> Result<Signals<F>> {
     let shared = BatchSums::total(block_sums).constants(pass.model, pass.assignment);
     let len = product(&[pass.assignment.batch.steps, pass.network.size()]);
-    let record = |(block, workspace): (usize, &mut Workspace<F>)| {
-        let mut signals = Signals::default();
-        for buffer in [&mut signals.learning, &mut signals.modulation] {
-            resize(buffer, len, Block::ZERO, "the recorded signals of a block of trials")?;
-        }
-        let own = pass.trial_rates(block, &block_sums[block]);
-        let rates = if own.is_empty() { RatePart::shared(&shared) } else { RatePart::own(&own) };
-        let sources = SignalSources { rates, given: None, record: Some(&mut signals) };
-        pass.backward_block(plan, block, workspace, sources)?;
-        Ok(signals)
-    };
-    workspaces.iter_mut().enumerate().map(record).collect()
+    let mut signals = Signals::default();
+    for buffer in [&mut signals.learning, &mut signals.modulation] {
+        resize(buffer, len, Block::ZERO, "the recorded signals of a block of trials")?;
+    }
+    let own = pass.trial_rates(block, &block_sums[block]);
+    let rates = if own.is_empty() { RatePart::shared(&shared) } else { RatePart::own(&own) };
+    let sources = SignalSources { rates, given: None, record: Some(&mut signals) };
+    pass.backward_block(plan, block, workspace, sources)?;
+    Ok(signals)
 }
 
 pub(super) fn spike_events<F: Real>(

@@ -7,9 +7,9 @@ use crate::error::Result;
 use crate::instrument::probe::Probe;
 use crate::instrument::section::Section;
 use crate::neuron::constants::Splat;
-use crate::neuron::equations::{Described, Step, Variables};
-use crate::neuron::for_model;
+use crate::neuron::equations::{ADAPTATION, Described, Step, Variables};
 use crate::neuron::storage::Further;
+use crate::neuron::{Dynamics, for_model};
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{Block, Lanes, Mask, RegisterMask, SimdKernel, clear_tiny, just_cleared};
 use crate::numeric::memory::{bytes_of, refill};
@@ -372,6 +372,36 @@ pub(crate) struct Row<'a, F: Scalar> {
     pub readout: &'a mut [Block<F>],
     /// Membrane of each neuron, if recorded.
     pub voltage: Option<&'a mut [Block<F>]>,
+    /// One value per column, if some are recorded.
+    pub chosen: Option<(&'a [Column<F>], &'a mut [Block<F>])>,
+}
+
+/// A variable of a neuron that is recorded in each step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column<F> {
+    pub cell: u32,
+    pub variable: CellVariable,
+    /// Factor of the recorded value: the state holds (1−α) c, not c.
+    pub scale: F,
+}
+
+/// Variables of neurons that can be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CellVariable {
+    /// z_t of a spiking neuron, 0 or 1.
+    Spikes,
+    /// z_t of a rate unit.
+    Activity,
+    /// v_t before the reset.
+    Voltage,
+    /// thr, or A_t = thr + β b_t.
+    Threshold,
+    /// b_t.
+    Adaptation,
+    /// c_t.
+    Current,
+    /// ψ_t.
+    Psi,
 }
 
 /// A step of a block of trials: network, input, time, and the trials that are over.
@@ -422,6 +452,9 @@ pub(crate) fn step<'a, L: Lanes, P: Psi<'a, L::Scalar>>(
     state.probe.lap(Section::RecurrentScatter);
     if let Some(voltage) = row.voltage.as_mut() {
         record_voltage::<L>(&network.runs, state, voltage);
+    }
+    if let Some((columns, values)) = row.chosen.as_mut() {
+        L::call(RecordColumns { cells: &network.cells, state, columns, values });
     }
     update_neurons::<L, P>(psi.runs().unwrap_or(&network.runs), state, ended_lanes, psi);
     state.probe.lap(Section::NeuronUpdate);
@@ -547,6 +580,50 @@ fn record_voltage<L: Lanes>(
                 model.voltage(variables).store(voltage);
             }
         });
+    }
+}
+
+/// Records chosen variables from the state with this step's input; compiled once for all passes.
+struct RecordColumns<'s, F: Scalar> {
+    cells: &'s [Dynamics<F>],
+    state: &'s mut NetworkState<F>,
+    columns: &'s [Column<F>],
+    values: &'s mut [Block<F>],
+}
+
+impl<F: Scalar> SimdKernel<F> for RecordColumns<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = F>>(self) {
+        let Self { cells, state, columns, values } = self;
+        for (column, value) in columns.iter().zip(values) {
+            let cell = column.cell as usize;
+            let own = &cells[cell];
+            let blocked = L::Mask::from_bits(state.refractory[cell]);
+            let integrator = L::load(&state.carried.integrator[cell]);
+            let adaptation = own.variables().iter().position(|&name| name == ADAPTATION);
+            let adaptation =
+                adaptation.map_or(L::splat(F::ZERO), |place| L::load(&state.carried.variable(place)[cell]));
+            let further = state.carried.further.slices(cell..cell + 1);
+            for_model!(own, model => {
+                let model = model.map::<Splat<L>>();
+                let variables = Variables::load(integrator, &further, 0);
+                let found = match column.variable {
+                    CellVariable::Spikes => {
+                        let spikes = model.step(variables, blocked).spikes;
+                        L::splat(F::ZERO).select(spikes, L::splat(F::ONE))
+                    }
+                    CellVariable::Activity => model.step(variables, blocked).value,
+                    CellVariable::Psi => model.step(variables, blocked).psi,
+                    CellVariable::Voltage => model.voltage(variables),
+                    CellVariable::Threshold => model.effective_threshold(variables),
+                    CellVariable::Adaptation => adaptation,
+                    CellVariable::Current => integrator.mul(L::splat(column.scale)),
+                };
+                found.store(value);
+            });
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::numeric::memory::{bytes_of, ensure_memory, product, refill, resize};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::{CellRun, CompiledNetwork, ended};
 use crate::simulate::packed::{Packed, RowReader};
-use crate::simulate::step::{BlockStep, NetworkState, PackedPsi, Row, Snapshot, step};
+use crate::simulate::step::{BlockStep, Column, NetworkState, PackedPsi, Row, Snapshot, step};
 
 /// Bytes of ψ that a block of trials may keep.
 pub(crate) const MOST_BYTES: usize = 64 << 20;
@@ -30,6 +30,8 @@ pub(crate) struct Trajectory<F: Scalar> {
     pub readout: Vec<Block<F>>,
     /// Membrane `[step][neuron]`, if recorded.
     pub voltage: Vec<Block<F>>,
+    /// Chosen variables `[step][column]`.
+    pub chosen: Vec<Block<F>>,
     pub lengths: [u32; LANES],
     pub steps: usize,
     /// ψ of the loaded segment, one row per step; empty if none is needed.
@@ -127,6 +129,8 @@ pub(crate) struct Keep<'a, F: Scalar> {
     /// ψ of the cells of the runs that need it; the others' counts as 0.
     pub psi: Option<&'a [CellRun<F>]>,
     pub voltage: bool,
+    /// Variables of single neurons; trials must be in the lanes then.
+    pub chosen: &'a [Column<F>],
     /// Steps of ψ at once; `None`: as many as fit into the budget.
     pub segment: Option<usize>,
     /// Whether ψ is also summed over all steps; then of all cells.
@@ -138,13 +142,14 @@ pub(crate) struct Keep<'a, F: Scalar> {
 impl<F: Scalar> Keep<'_, F> {
     /// The readout and the spikes alone.
     pub const NOTHING: Self =
-        Self { psi: None, voltage: false, segment: None, sums: false, in_blocks: false };
+        Self { psi: None, voltage: false, chosen: &[], segment: None, sums: false, in_blocks: false };
 }
 
 impl<F: Scalar> Trajectory<F> {
     /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
-        let blocks = [&self.readout, &self.voltage, &self.scratch, &self.psi_sums].map(bytes_of);
+        let blocks =
+            [&self.readout, &self.voltage, &self.chosen, &self.scratch, &self.psi_sums].map(bytes_of);
         let snapshots = self.segments.snapshots.iter().map(Snapshot::bytes).sum::<usize>();
         let states = self.state.bytes() + self.replay.bytes();
         blocks.iter().sum::<usize>() + self.psi.bytes() + snapshots + states
@@ -176,6 +181,7 @@ impl<F: Scalar> Trajectory<F> {
         self.psi.clear(length, n)?;
         for (buffer, rows, columns, what) in [
             (&mut self.voltage, voltages, n, "the membrane traces of a block of trials"),
+            (&mut self.chosen, steps, keep.chosen.len(), "the recorded variables of a block of trials"),
             (&mut self.readout, steps, outputs, "the readouts of a block of trials"),
         ] {
             resize(buffer, product(&[rows, columns]), Block::ZERO, what)?;
@@ -266,19 +272,21 @@ impl<F: Scalar> SimdKernel<F> for Simulate<'_, F> {
                 trajectory.psi.clear(trajectory.segments.length(), n)?;
             }
             let ended_lanes = ended(&trajectory.lengths, t);
-            let Trajectory { state, replay, readout, voltage, scratch, psi, .. } = &mut *trajectory;
+            let Trajectory { state, replay, readout, voltage, chosen, scratch, psi, .. } = &mut *trajectory;
             let (state, readout) = match segment {
                 None => (state, &mut readout[t * outputs..(t + 1) * outputs]),
                 Some(_) => (replay, &mut scratch[..]),
             };
             let voltage = keep.voltage.then(|| &mut voltage[t * n..(t + 1) * n]);
+            let width = keep.chosen.len();
+            let chosen = (width > 0).then(|| (keep.chosen, &mut chosen[t * width..(t + 1) * width]));
             state.spikes.reserve_step(n)?;
             let mut writer = match keep.psi {
                 Some(runs) => PackedPsi { row: psi.begin_row()?, runs },
                 None => PackedPsi::none(&network.runs),
             };
             let block_step = BlockStep { network, input, step: t, ended_lanes };
-            step::<L, _>(block_step, state, &mut writer, Row { readout, voltage });
+            step::<L, _>(block_step, state, &mut writer, Row { readout, voltage, chosen });
             let written = writer.row.written();
             psi.end_row(written);
             if keep.sums && keep.psi.is_some() {
