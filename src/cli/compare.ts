@@ -56,11 +56,11 @@ export const compareCommand = defineCommand({
   usage: ['<task> [options]', '<file> [options]', '--sweep <plan> [--out DIR] [--style STYLE]'],
   details: `Tasks: ${TASK_NAMES.join(', ')}
 
-A file (.ts, .mts, .js or .mjs) has a task of your own as its default export; the file of a rule (--rules) has the rule so.
+A file (.ts, .mts, .js or .mjs) has a task of your own as its default export; the file of a rule (--rules) has the rule as its default export.
 
 Every run has a folder of its own under --out. A finished one is used again, an unfinished one continues from its last checkpoint: repeat the command to continue after an interruption, or to add rules and seeds. At the end come a table, learning-curves.svg, learning-curves.png and results.json.
 
-With --alignment each run also compares its gradient with that of BPTT at the same weights, on the batch of the validation, in alignment.jsonl of its folder: cosine, angle and ratio of norms, per projection and in total. Training stays the same to the bit; a finished run without the records is trained again. At the end come a table, alignment.svg, alignment.png and alignment.json.`,
+With --alignment each run also compares its gradient with that of BPTT at the same weights, on the batch of the validation, in alignment.jsonl of its folder: cosine, angle and ratio of norms, per projection and in total. Training stays the same to the bit; a finished run without these records is trained again. At the end come a table, alignment.svg, alignment.png and alignment.json.`,
   options: OPTIONS,
   examples: [
     'mdgl compare evidence-accumulation --rules bptt,eprop,mdgl --seeds 1-10',

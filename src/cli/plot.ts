@@ -18,19 +18,19 @@ const RUN_PICTURES = ['curves', 'raster', 'signals', 'weights', 'neuron'] as con
 const ENDINGS = ['.svg', '.png']
 
 const OPTIONS = {
-  seed: whole('N', 'of a network: seed of connectivity and initial weights (default 1; of a file its own)', 0),
+  seed: whole('N', 'of a network: seed of connectivity and initial weights (default 1; for a file, the seed in it)', 0),
   curves: flag('of a run: the loss along training (default)'),
   raster: flag("a trial with the run's last weights: inputs, spikes by cell type, readout"),
   neuron: whole('N', 'membrane and threshold of a neuron in that trial', 0),
   signals: flag('learning and modulatory signal by type in that trial'),
-  weights: flag('the weights now and at the start'),
+  weights: flag('histograms of the weights now and at the start'),
   style: STYLE,
-  out: file('FILE', 'an .svg or a .png file (default network-<task>.svg, run-<picture>.svg)', ENDINGS)
+  out: file('FILE', 'an .svg or a .png file (default network-<task>.svg or run-<picture>.svg)', ENDINGS)
 }
 
 /** `mdgl plot network TASK|FILE`: a task's network, or a description in a file, as a multidigraph. `mdgl plot run DIR`: a run. */
 export const plotCommand = defineCommand({
-  summary: 'draw a network, or a run',
+  summary: 'draw a network or a run as a picture',
   usage: ['network <task> [options]', 'network <file>.json [options]', 'run <run> [options]'],
   details: `Tasks: ${TASK_NAMES.join(', ')}
 
