@@ -24,6 +24,7 @@ const SLOW = new Set([
   'W-dense traces',
   'W-dense bsshslm',
   'W2 bsshslm',
+  'W d-rtrl-vmap',
   'W2 d-rtrl',
   'W2 d-rtrl-vmap',
   'W-dense d-rtrl',
