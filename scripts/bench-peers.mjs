@@ -57,7 +57,7 @@ function report(rows) {
     '',
     `Each library's fastest form was timed in turns with ours, ${values.rounds} rounds; ratio: median of the rounds. Where gradients`,
     `differ by more than ${LIMIT} of the largest entry there is no ratio. NEST learns by another e-prop, one trial at a time,`,
-    'and is here for information; braintrace has no BPTT, and its traces of W2 and W-dense take minutes. All forms, ms per iteration before the rounds:',
+    'and is here for information; braintrace has no BPTT, and is not run on W2 and W-dense. All forms, ms per iteration before the rounds:',
     '',
     markdown([['workload', 'rule', 'peer', 'forms'], ...rows.map(formsRow)], 4)
   ].join('\n')
