@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
+import { timeLeft } from '../src/cli/progress.js'
 import { Model } from '../src/index.js'
 import { jsonLines, mdgl, temporaryFolder } from './helpers/cli.js'
 
@@ -221,4 +222,10 @@ test('every command has a help with examples, and the completion knows its optio
   }
   t.regex((await mdgl('completion', 'zsh')).stdout, /^autoload -Uz bashcompinit/)
   t.is((await mdgl('completion', 'fish')).code, 2)
+})
+
+test('the time left is that of the iterations which this process has done', t => {
+  t.is(timeLeft(10_000, { before: 0, iteration: 500, iterations: 2000 }), 30_000)
+  t.is(timeLeft(10_000, { before: 1000, iteration: 1500, iterations: 2000 }), 10_000)
+  t.is(timeLeft(50, { before: 0, iteration: 0, iterations: 100 }), 5000)
 })

@@ -202,9 +202,8 @@ test('the dashboard of a folder tells the runs in it, and follows one that grows
   t.is(found.metrics['eprop-1'].length, 6)
   t.is(found.alignment['eprop-2'].length, 2)
   await cp(join(root, 'eprop-1'), join(root, 'later'), { recursive: true })
-  await setTimeout(100)
   let later = await frames(url)
-  for (let i = 0; i < 100 && later.runs.length < 3; i++) {
+  while (later.runs.length < 3) {
     await setTimeout(100)
     later = await frames(url)
   }
@@ -247,7 +246,7 @@ test('the dashboard of a folder tells which process writes a run, and when that 
   run.kill('SIGKILL')
   await run.outcome
   const becomes = async (state: string) => {
-    for (let i = 0; i < 300 && (await info()).state !== state; i++) await setTimeout(50)
+    while ((await info()).state !== state) await setTimeout(50)
     return await info()
   }
   const killed = await becomes('unfinished')
@@ -358,10 +357,14 @@ test('a browser sees the run, steers it, and finds it again', async t => {
   t.not(neuron, '0')
   await page.keyboard.press('p')
   await page.waitForFunction(() => document.querySelector('#pause')?.textContent === 'Resume')
-  await setTimeout(500)
-  const paused = await iteration()
-  await setTimeout(700)
-  t.is(await iteration(), paused)
+  // The pause begins after the current iteration, whenever the page shows that.
+  let paused = -1
+  for (let same = 0; same < 4; await setTimeout(300)) {
+    const now = await iteration()
+    same = now === paused ? same + 1 : 0
+    paused = now
+  }
+  t.is(jsonLines(await readFile(join(out, 'metrics.jsonl'), 'utf8')).at(-1)?.iteration, paused)
   await accessible(t, page)
 
   // A reload shows the same.
@@ -387,12 +390,9 @@ test('a browser sees the run, steers it, and finds it again', async t => {
   await page.fill('#channel-factor', '0')
   await page.click('#set-channel')
   await page.waitForFunction(() => !/factor/.test(document.querySelector('#connection')?.textContent ?? ''))
-  for (let tries = 0; tries < 50; tries++) {
-    const lines = jsonLines(await readFile(join(out, 'interventions.jsonl'), 'utf8'))
-    if (lines.some(line => line.channel === 'inhibitory->excitatory' && line.factor === 0)) break
-    t.true(tries < 49, 'the channel was not perturbed')
-    await setTimeout(200)
-  }
+  const interventions = async () => jsonLines(await readFile(join(out, 'interventions.jsonl'), 'utf8'))
+  const perturbed = (line: Record<string, unknown>) => line.channel === 'inhibitory->excitatory' && line.factor === 0
+  while (!(await interventions()).some(perturbed)) await setTimeout(100)
 
   const small = await openPage(browser, url, { colorScheme: 'dark', viewport: { width: 390, height: 800 } })
   await small.page.waitForSelector('#membrane canvas')

@@ -78,7 +78,18 @@ posixTest(`a run killed ${KILLS} times at random moments ends with the same weig
 posixTest('Ctrl-C ends a run after the current iteration, with a checkpoint, and says how to go on', async t => {
   const out = join(await temporaryFolder(t), 'run')
   const { code, stdout, stderr } = await interruptedMdgl(
-    ['train', 'evidence-accumulation', '--batch-size', '4', '--checkpoint-every', '0', '--out', out],
+    [
+      'train',
+      'evidence-accumulation',
+      '--iterations',
+      '100000',
+      '--batch-size',
+      '4',
+      '--checkpoint-every',
+      '0',
+      '--out',
+      out
+    ],
     () => hasLine(join(out, 'metrics.jsonl'))
   )
   t.is(code, 130)

@@ -146,15 +146,13 @@ test('a model cannot be trained or changed twice at once, but read and copied', 
   t.pass()
 })
 
-test('return() stops a long iteration soon, and the model is as it was', async t => {
+test('return() stops in the middle of an iteration, whose update is never made', async t => {
   const model = Model.create(smallNetwork())
   const before = parameters(model)
   const training = train(model, slow, { rule: 'bptt' })
   const next = training.next()
   setTimeout(() => void training.return(), 50)
-  const begun = performance.now()
   t.deepEqual(await next, { done: true, value: undefined })
-  t.true(performance.now() - begun < 1000)
   t.deepEqual(parameters(model), before)
 })
 

@@ -1,5 +1,5 @@
-// `npm run bench:peers`: JAX, PyTorch and NEST on the same work as mdgl, in turns, with ratios and their spread.
-// Options: --workloads W,W3 --rules eprop,bptt --peers jax,torch,nest --rounds 5 --threads 2 --seed 1 --simd avx2.
+// `npm run bench:peers`: JAX, PyTorch, NEST, spyx and braintrace on the same work as mdgl, in turns, with ratios and their spread.
+// Options: --workloads W,W3 --rules eprop,bptt --peers jax,torch,nest,spyx,braintrace --rounds 5 --threads 2 --seed 1 --simd avx2.
 // With all workloads, rules and libraries it also writes its part of docs/performance.md.
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ const { values } = parseArgs({
   options: {
     workloads: { type: 'string', default: 'W,W-paper,W2,W3,W-dense' },
     rules: { type: 'string', default: 'eprop,bptt' },
-    peers: { type: 'string', default: 'jax,torch,nest' },
+    peers: { type: 'string', default: 'jax,torch,nest,spyx,braintrace' },
     rounds: { type: 'string', default: '5' },
     threads: { type: 'string', default: '2' },
     seed: { type: 'string', default: '1' },
@@ -57,7 +57,7 @@ function report(rows) {
     '',
     `Each library's fastest form was timed in turns with ours, ${values.rounds} rounds; ratio: median of the rounds. Where gradients`,
     `differ by more than ${LIMIT} of the largest entry there is no ratio. NEST learns by another e-prop, one trial at a time,`,
-    'and is here for information. All forms, ms per iteration before the rounds:',
+    'and is here for information; braintrace has no BPTT, and is not run on W2 and W-dense. All forms, ms per iteration before the rounds:',
     '',
     markdown([['workload', 'rule', 'peer', 'forms'], ...rows.map(formsRow)], 4)
   ].join('\n')

@@ -148,7 +148,7 @@ for (const [name, externals] of [['inside', {}], ['outside', { mdgl: 'commonjs m
   await works(project, 'webpack/outside/main.cjs')
 }
 
-/** What Vercel, Next's standalone output and Nitro copy: the engine, and the thread that reads HDF5. */
+/** What Vercel and Nitro copy: the engine, and the thread that reads HDF5. */
 async function tracedByNft(project) {
   project.write('program.mjs', program("await saveNir(model, 'model.nir')\nawait loadNir('model.nir')"))
   project.write(
@@ -221,6 +221,7 @@ export const SLOW_TOOLS = [
   ['Recipe: Rollup', 'rollup@4', running('Rollup')],
   ['Recipe: webpack', 'webpack@5', running('webpack')],
   ['Recipe: Vite, server-side rendering', 'vite@7', running('Vite, server-side rendering')],
+  ['Recipe: Next, standalone output', ['next@15', 'react@19', 'react-dom@19'], running('Next, standalone output')],
   ['Recipe: Node SEA', 'postject@1.0.0-alpha.6', running('A single executable (Node SEA)')],
   ['Recipe: Bun', 'bun@1', running('Bun')],
   ['Recipe: Deno', 'deno@2', running('Deno')],

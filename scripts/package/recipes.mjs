@@ -41,7 +41,7 @@ export async function runRecipe(project, name, { cwd = project.folder, env } = {
   writeRecipe(project, name)
   for (const line of commands) {
     const [, says] = SAYS.exec(line) ?? []
-    const output = await project.run('sh', ['-c', line.replace(/^npx /, 'npx --no-install ')], { cwd, env })
+    const output = await project.run('sh', ['-c', line.replace(/(^| )npx /, '$1npx --no-install ')], { cwd, env })
     if (says !== undefined && output.trimEnd().split('\n').at(-1) !== says)
       throw new Error(`${line}\nprinted:\n${output}`)
   }

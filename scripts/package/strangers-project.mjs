@@ -75,7 +75,10 @@ export function makeProject() {
         code === 0 ? resolve(output) : reject(new Error(`${program} ${args.join(' ')}: exit code ${code}\n${output}`))
       )
     })
-  const write = (name, text) => writeFileSync(join(folder, name), text)
+  const write = (name, text) => {
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
+    writeFileSync(join(folder, name), text)
+  }
   return { root, folder, run, write }
 }
 

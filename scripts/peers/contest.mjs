@@ -14,10 +14,22 @@ const FORMS = {
     bptt: ['recursion-compiled', 'recursion', 'autodiff'],
     eprop: ['recursion-compiled', 'recursion', 'autodiff']
   },
-  nest: { bptt: [], eprop: ['bsshslm'] }
+  nest: { bptt: [], eprop: ['bsshslm'] },
+  spyx: { bptt: ['run', 'projected'], eprop: ['run', 'projected'] },
+  braintrace: { bptt: [], eprop: ['d-rtrl', 'd-rtrl-vmap'] }
 }
 /** Traces of one synapse each, and trials one after another, take minutes on these. */
-const SLOW = new Set(['W2 traces', 'W-dense traces', 'W-dense bsshslm', 'W2 bsshslm'])
+const SLOW = new Set([
+  'W2 traces',
+  'W-dense traces',
+  'W-dense bsshslm',
+  'W2 bsshslm',
+  'W d-rtrl-vmap',
+  'W2 d-rtrl',
+  'W2 d-rtrl-vmap',
+  'W-dense d-rtrl',
+  'W-dense d-rtrl-vmap'
+])
 /** Dale's law and rewiring are in the JAX peer only; PyTorch's matrices are dense as they are. */
 const formsOf = (library, rule, workload) =>
   (workload === 'W-paper' && library !== 'jax') || (workload === 'W-dense' && library === 'torch')

@@ -1,8 +1,9 @@
 import { INSTRUCTION_SETS } from '../bench/instruction-set.js'
 import { MOST_THREADS } from '../engine/engine-session.js'
+import { STYLE_NAMES } from '../plots/picture-style.js'
 import { type RuleName, ruleNames } from '../rule/rule.js'
 import { CODE_FILES } from '../runs/code-file.js'
-import { choice, choiceListOrFiles, choiceOrFile, flag, whole } from './options.js'
+import { choice, choiceListOrFiles, choiceOrFile, choiceOrJson, flag, whole } from './options.js'
 
 // Options that several commands share.
 
@@ -49,4 +50,10 @@ export const LIVE = {
 /** --json of a training. */
 export const METRICS_AS_JSON = flag(
   'metrics as JSON lines on standard output instead of the progress bar, or of a line every ten seconds where standard error is no terminal'
+)
+/** --style of pictures for print. */
+export const STYLE = choiceOrJson(
+  'STYLE',
+  'print size, font, line widths and colours (docs/guide/gallery.md), from a .json file or by name',
+  STYLE_NAMES
 )

@@ -5,11 +5,13 @@ import { type Comparison, figures, summarise } from '../compare/comparison.js'
 import { groupBy } from '../compare/group-by.js'
 import { measureOf } from '../compare/measure.js'
 import { type FinishedRun, keptRun } from '../compare/runs.js'
+import type { PictureStyle } from '../plots/picture-style.js'
 import { shellWord } from '../support/shell-word.js'
 import type { Combination } from '../sweep/combinations.js'
 import { combinationFolder, loadSweep, runOf, type Sweep, type SweepItem } from '../sweep/sweep.js'
 import { showAlignment, writeResults } from './comparison-files.js'
 import { type Given, noArgument, type Options, UsageError } from './options.js'
+import { readStyle } from './picture-file.js'
 import { report, sweepReport } from './report.js'
 import { sweepFolder } from './sweep-folder.js'
 
@@ -25,14 +27,15 @@ interface MergedCombination {
 
 /** `mdgl compare --sweep PLAN`: the finished runs of a sweep together; exit code 1 where some are missing. */
 export async function mergeSweep({ options, rest }: Given<Options>, plan: string): Promise<number> {
-  const other = Object.keys(options).find(name => name !== 'sweep' && name !== 'out')
+  const other = Object.keys(options).find(name => !['sweep', 'out', 'style'].includes(name))
   if (other !== undefined) throw new UsageError(`--${other} is set in the plan, not beside --sweep`)
   noArgument(rest, ' beside --sweep')
   const sweep = await loadSweep(plan)
   const given = typeof options.out === 'string' ? options.out : undefined
   const out = given ?? sweepFolder(sweep)
+  const style = await readStyle(typeof options.style === 'string' ? options.style : undefined)
   const { runs, missing } = await finishedRuns(sweep, out)
-  if (runs.length > 0) await show(sweep, out, await mergedCells(runs, out), missing)
+  if (runs.length > 0) await show(sweep, out, await mergedCells(runs, out, style), missing)
   if (missing.length === 0) return 0
   const elsewhere = given === undefined ? '' : ` --out ${shellWord(out)}`
   const which = missing.map(({ index, label }) => `item ${index} (${label})`).join('; ')
@@ -56,7 +59,8 @@ async function finishedRuns(sweep: Sweep, out: string) {
 /** Sums up each combination, and writes its figures and curves into its folder, as `mdgl compare` does. */
 async function mergedCells(
   runs: readonly { readonly combination: Combination; readonly run: FinishedRun }[],
-  out: string
+  out: string,
+  style: PictureStyle | undefined
 ): Promise<MergedCombination[]> {
   const merged: MergedCombination[] = []
   for (const [combination, ofCombination] of groupBy(runs, ({ combination }) => combination)) {
@@ -64,8 +68,9 @@ async function mergedCells(
     const finished = ofCombination.map(({ run }) => run)
     const comparison = summarise(combination.title, iterations, finished, await measureOf(task))
     const folder = combinationFolder(out, combination)
-    await writeResults(comparison, folder)
-    if (alignmentEvery !== undefined) await showAlignment(summariseAlignment(finished), combination.options, folder)
+    await writeResults(comparison, folder, style)
+    if (alignmentEvery !== undefined)
+      await showAlignment(summariseAlignment(finished), combination.options, folder, undefined, style)
     merged.push({ combination, values: combination.values, comparison })
   }
   return merged

@@ -4,16 +4,18 @@ import { summarise } from '../compare/comparison.js'
 import type { FinalIterations } from '../compare/curve.js'
 import { measureOf } from '../compare/measure.js'
 import type { FinishedRun } from '../compare/runs.js'
+import type { PictureStyle } from '../plots/picture-style.js'
 import { type ChosenRule, loadRule } from '../runs/rule-file.js'
 import { ruleLabel, sameName } from '../runs/rule-label.js'
 import { ALL_TASK_NAMES } from '../runs/tasks.js'
 import type { RunSettings } from '../runs/train-run.js'
 import { defineCommand } from './command.js'
-import { BATCH_SIZE, ITERATIONS, PRECISION, RULES, THREADS, VALIDATE_EVERY } from './common-options.js'
+import { BATCH_SIZE, ITERATIONS, PRECISION, RULES, STYLE, THREADS, VALIDATE_EVERY } from './common-options.js'
 import { mergeSweep } from './compare-sweep.js'
 import { showAlignment, writeResults } from './comparison-files.js'
 import { uninterrupted } from './interrupt.js'
 import { flag, type Given, seeds, UsageError, whole, words } from './options.js'
+import { readStyle } from './picture-file.js'
 import { report } from './report.js'
 import { SET, withSetOption } from './set-option.js'
 import { shownRun } from './shown-run.js'
@@ -38,6 +40,7 @@ const OPTIONS = {
     'the last iterations, whose validations are the final loss (default: the last tenth, at least 10 validations)',
     1
   ),
+  style: STYLE,
   sweep: words(
     'PLAN',
     "train nothing: the finished runs of `mdgl sweep PLAN`, one row per combination and rule, learning curves and results.json in each combination's folder, sweep.json above them; exit code 1 where runs are missing"
@@ -51,14 +54,14 @@ const OPTIONS = {
 /** `mdgl compare TASK`: trains several rules on several seeds; or what a sweep has trained. Table, picture and results. */
 export const compareCommand = defineCommand({
   summary: 'train several rules on several seeds; table and learning curves, beside the published results',
-  usage: ['<task> [options]', '<file> [options]', '--sweep <plan> [--out DIR]'],
+  usage: ['<task> [options]', '<file> [options]', '--sweep <plan> [--out DIR] [--style STYLE]'],
   details: `Tasks: ${ALL_TASK_NAMES.join(', ')}
 
-A file (.ts, .mts, .js or .mjs) has a task of your own as its default export; the file of a rule (--rules) has the rule so.
+A file (.ts, .mts, .js or .mjs) has a task of your own as its default export; the file of a rule (--rules) has the rule as its default export.
 
 Every run has a folder of its own under --out. A finished one is used again, an unfinished one continues from its last checkpoint: repeat the command to continue after an interruption, or to add rules and seeds. At the end come a table, learning-curves.svg, learning-curves.png and results.json.
 
-With --alignment each run also compares its gradient with that of BPTT at the same weights, on the batch of the validation, in alignment.jsonl of its folder: cosine, angle and ratio of norms, per projection and in total. Training stays the same to the bit; a finished run without the records is trained again. At the end come a table, alignment.svg, alignment.png and alignment.json.`,
+With --alignment each run also compares its gradient with that of BPTT at the same weights, on the batch of the validation, in alignment.jsonl of its folder: cosine, angle and ratio of norms, per projection and in total. Training stays the same to the bit; a finished run without these records is trained again. At the end come a table, alignment.svg, alignment.png and alignment.json.`,
   options: OPTIONS,
   examples: [
     'mdgl compare evidence-accumulation --rules bptt,eprop,mdgl --seeds 1-10',
@@ -74,7 +77,8 @@ With --alignment each run also compares its gradient with that of BPTT at the sa
     const common = await commonOptions(given)
     const chosen = await chosenRules(rules)
     const folder = out ?? join('runs', `compare-${common.task.name}-${common.iterations}`)
-    return await compare(common, chosen, seeds, folder, given.options['final-iterations'])
+    const style = await readStyle(given.options.style)
+    return await compare(common, chosen, seeds, folder, { finalIterations: given.options['final-iterations'], style })
   }
 })
 
@@ -89,12 +93,18 @@ async function chosenRules(names: readonly string[]): Promise<ChosenRule[]> {
   return rules
 }
 
+/** How results are summarised and drawn. */
+interface Shown {
+  readonly finalIterations: FinalIterations
+  readonly style: PictureStyle | undefined
+}
+
 async function compare(
   common: CommonOptions,
   rules: readonly ChosenRule[],
   seeds: readonly number[],
   out: string,
-  finalIterations: FinalIterations
+  { finalIterations, style }: Shown
 ): Promise<number> {
   const planned = seeds.flatMap(seed => rules.map(rule => ({ ...common, ...rule, seed })))
   const { result: runs, exitCode } = await uninterrupted(signal => allRuns(planned, out, signal))
@@ -106,10 +116,10 @@ async function compare(
   const names = rules.map(ruleLabel)
   runs.sort((a, b) => names.indexOf(a.rule) - names.indexOf(b.rule))
   const comparison = summarise(common.task.name, common.iterations, runs, await measureOf(common.task), finalIterations)
-  const picture = await writeResults(comparison, out)
+  const picture = await writeResults(comparison, out, style)
   console.log(`\n${report(comparison)}\n\nLearning curves: ${picture}`)
   if (common.alignmentEvery !== undefined) {
-    await showAlignment(summariseAlignment(runs, finalIterations), common, out, finalIterations)
+    await showAlignment(summariseAlignment(runs, finalIterations), common, out, finalIterations, style)
   }
   return 0
 }

@@ -51,8 +51,8 @@ ${columns([
 Environment:
 ${columns([
   ['MDGL_THREADS', 'threads of the engine'],
-  ['MDGL_SIMD', `its instruction set: ${INSTRUCTION_SETS.join(', ')}`],
-  ['MDGL_LAYOUT', 'what stands in its lanes: trials, neurons']
+  ['MDGL_SIMD', `instruction set of the engine: ${INSTRUCTION_SETS.join(', ')}`],
+  ['MDGL_LAYOUT', 'what the lanes of its vector registers hold: trials, neurons (default: the engine chooses)']
 ])}
 
 Examples:

@@ -86,7 +86,19 @@ export const choiceOrFile = (value: string, text: string, choices: readonly stri
   parse: (given, name) => knownOrFile(given, `--${name}`, choices)
 })
 
-/** An option's list of such words and files without repeats. */
+/** An option's word, one of those allowed, or a JSON file. */
+export const choiceOrJson = (value: string, text: string, choices: readonly string[]): Option<string> => ({
+  value,
+  text,
+  choices,
+  files: true,
+  parse: (given, name) => {
+    if (given.endsWith('.json') || choices.includes(given)) return given
+    throw new UsageError(`--${name} is '${given}'; it must be one of ${choices.join(', ')}, or a .json file`)
+  }
+})
+
+/** An option's list of words and files of code without repeats. */
 export const choiceListOrFiles = (value: string, text: string, choices: readonly string[]): Option<string[]> => ({
   value,
   text,

@@ -51,6 +51,8 @@ export function lines(label: string, iterations: number): Progress {
 class State {
   readonly #iterations: number
   readonly #start = performance.now()
+  /** Iterations that were done before this process began: of a resumed run, those up to its checkpoint. */
+  #before: number | undefined
   #latest: Metrics | undefined
   #validated: Metrics | undefined
   readonly #losses: number[] = []
@@ -61,6 +63,7 @@ class State {
   }
 
   add(metrics: Metrics): void {
+    this.#before ??= metrics.iteration - 1
     this.#latest = metrics
     if (metrics.split === 'validation') {
       this.#validated = metrics
@@ -72,7 +75,8 @@ class State {
     if (this.#latest === undefined) return 'starting'
     const { iteration } = this.#latest
     const { loss, accuracy } = this.#validated ?? this.#latest
-    const left = ((performance.now() - this.#start) / iteration) * (this.#iterations - iteration)
+    const elapsed = performance.now() - this.#start
+    const left = timeLeft(elapsed, { before: this.#before ?? 0, iteration, iterations: this.#iterations })
     return [
       `${iteration}/${this.#iterations}`,
       `loss ${loss.toFixed(3)}${this.#losses.length < 3 ? '' : ` ${sparkline(this.#losses, CURVE)}`}`,
@@ -81,6 +85,14 @@ class State {
       `${duration(left)} left`
     ].join('  ')
   }
+}
+
+/** Milliseconds to the end, at the mean pace of the iterations that this process has done. */
+export function timeLeft(
+  elapsed: number,
+  { before, iteration, iterations }: { before: number; iteration: number; iterations: number }
+): number {
+  return (elapsed / Math.max(1, iteration - before)) * (iterations - iteration)
 }
 
 /** Milliseconds for people: `45 s`, `3 min 20 s`, `1 h 5 min`. */

@@ -64,7 +64,7 @@ export const trainCommand = defineCommand({
   summary: 'train a network on a task and write a run folder',
   usage: ['<task> [options]', '<file> [options]'],
   details: `Tasks: ${ALL_TASK_NAMES.join(', ')}
-A file (.ts, .mts, .js or .mjs) has a task of your own as its default export: docs/guide/write-a-task.md. The file of a rule (--rule) has the rule so: docs/guide/write-a-rule.md.`,
+A file (.ts, .mts, .js or .mjs) has a task of your own as its default export: docs/guide/write-a-task.md. The file of a rule (--rule) has the rule as its default export: docs/guide/write-a-rule.md.`,
   options: OPTIONS,
   notes: 'Ctrl-C ends the run after the current iteration and keeps a checkpoint; a second one ends it at once.',
   examples: [

@@ -39,6 +39,11 @@ const RULE_STYLES: Readonly<Record<RuleName, RuleStyle>> = {
   'kf-rtrl': { label: 'KF-RTRL', colour: '#00665A' }
 }
 
+/** The colour of each published rule in pictures. */
+export const RULE_COLOURS: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(RULE_STYLES).map(([name, { colour }]) => [name, colour])
+)
+
 /** Colours of rules from files, in the order in which the process first draws them. */
 const FURTHER_COLOURS = ['#B0004E', '#7B3FC4', '#7A4B00', '#3B5360', '#6B7A00', '#D81B7A']
 const further = new Map<string, RuleStyle>()

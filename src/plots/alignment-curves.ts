@@ -13,12 +13,12 @@ const MARGIN = { right: 150, bottom: 52, left: 68 }
 const LETTER = 7.6
 
 /** The cosine to BPTT along training, a panel for each part of the network and a line per rule, as an SVG document. */
-export function alignmentCurves(parts: readonly PartAlignment[], iterations: number): string {
+export function alignmentCurves(parts: readonly PartAlignment[], iterations: number, width = WIDTH): string {
   const panels = [...new Set(parts.map(({ part }) => part))]
   const rules = [...groupBy(parts, ({ rule }) => rule)]
   const marginTop = LEGEND.top + LEGEND.row * rules.length
   const options: PlotOptions = {
-    width: WIDTH,
+    width,
     height: marginTop + MARGIN.bottom + PANEL * panels.length,
     marginTop,
     marginRight: Math.max(MARGIN.right, 24 + LETTER * Math.max(...panels.map(name => name.length))),

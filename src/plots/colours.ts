@@ -34,6 +34,11 @@ const LIGANDS: Readonly<Record<Ground, Shades>> = {
 
 const at = (shades: Shades, place: number): string => shades[place % shades.length] ?? shades[0]
 
+/** The colours of light pictures by what they mean, in the order in which they are taken. */
+export const COLOUR_LISTS = { ...CELLS.light, readouts: READOUTS.light, ligands: LIGANDS.light }
+/** What a list of colours is of. */
+export type ColourList = keyof typeof COLOUR_LISTS
+
 /** The colour of a sign: of synapses, and of the first type that has it. */
 export const signColour = (sign: CellSign, ground: Ground = 'light'): string => CELLS[ground][sign][0]
 

@@ -1,10 +1,7 @@
 import { type PlotOptions, plot } from '@observablehq/plot'
 // In one file, which loads in a third of the time.
 import { parseHTML } from 'linkedom/worker'
-import { FONT_FAMILY } from './font.js'
-
-/** The size of a figure's text. */
-export const FONT_SIZE = 14
+import { FONT_FAMILY, FONT_SIZE } from './font.js'
 
 /**
  * A figure as an SVG document: black on white, in the font of all pictures (a background of its own, since what draws PNG knows no style). `more` is SVG of one's own, drawn over it in the

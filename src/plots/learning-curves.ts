@@ -3,7 +3,7 @@ import type { Comparison, RuleResult } from '../compare/comparison.js'
 import { average, type Point } from '../compare/curve.js'
 import { ruleStyle } from '../compare/labels.js'
 import { figure } from './figure.js'
-import { count, LEGEND, type LegendEntry, legendColumn } from './legend.js'
+import { count, LEGEND, type LegendEntry, twoColumns } from './legend.js'
 
 const WIDTH = 760
 const HEIGHT = 400
@@ -15,12 +15,14 @@ const STUCK_WIDTH = 0.8
 const TOP = 0.8 / Math.LN2
 
 /** The learning curves of a comparison beside the published ones, as an SVG document. */
-export function learningCurves(comparison: Comparison): string {
+export function learningCurves(comparison: Comparison, width = WIDTH): string {
+  const legend = legendOf(comparison, width)
+  const marginTop = LEGEND.top + LEGEND.row * legend.rows
   const { label, chance } = comparison.measure
   const options: PlotOptions = {
-    width: WIDTH,
-    height: HEIGHT + marginTop(comparison),
-    marginTop: marginTop(comparison),
+    width,
+    height: HEIGHT + marginTop,
+    marginTop,
     marginRight: MARGIN.right,
     marginBottom: MARGIN.bottom,
     marginLeft: MARGIN.left,
@@ -41,7 +43,7 @@ export function learningCurves(comparison: Comparison): string {
       ...comparison.rules.flatMap(rule => ruleMarks(rule, comparison.iterations))
     ]
   }
-  return figure(options, legend(comparison))
+  return figure(options, legend.svg.join(''))
 }
 
 /** The highest of the curves, where chance is not known. */
@@ -83,18 +85,11 @@ function kinds({ rules, measure }: Comparison): LegendEntry[] {
   ]
 }
 
-/** Two columns above the curves: the rules, and what the kinds of lines mean. */
-function legend(comparison: Comparison): string {
+/** Above the curves: the rules, and what the kinds of lines mean. */
+function legendOf(comparison: Comparison, width: number) {
   const names = comparison.rules.map(({ rule, runs, stuck }) => ({
     text: `${ruleStyle(rule).label}: ${count(runs.length, 'seed')}${stuck > 0 ? `, ${stuck} stuck` : ''}`,
     stroke: ruleStyle(rule).colour
   }))
-  return [legendColumn(names, MARGIN.left), legendColumn(kinds(comparison), MARGIN.left + LEGEND.column)]
-    .flat()
-    .join('')
-}
-
-/** Room for the longer column: the rules may be more than the kinds of lines. */
-function marginTop(comparison: Comparison): number {
-  return LEGEND.top + LEGEND.row * Math.max(comparison.rules.length, kinds(comparison).length)
+  return twoColumns(names, kinds(comparison), MARGIN.left, width)
 }

@@ -12,10 +12,10 @@ export const LEGEND = { top: 24, row: 18, column: 340 }
 const LINE = 28
 const GAP = 8
 
-/** A column of a legend as SVG. */
-export function legendColumn(entries: readonly LegendEntry[], x: number): string[] {
-  return entries.map(({ text, stroke, width = 2.2, dash }, row) => {
-    const y = LEGEND.top + row * LEGEND.row
+/** A column of a legend as SVG, from a row on. */
+export function legendColumn(entries: readonly LegendEntry[], x: number, first = 0): string[] {
+  return entries.map(({ text, stroke, width = 2.2, dash }, place) => {
+    const y = LEGEND.top + (first + place) * LEGEND.row
     const dashes = dash === undefined ? '' : ` stroke-dasharray="${dash}"`
     const end = x + LINE
     return (
@@ -23,6 +23,17 @@ export function legendColumn(entries: readonly LegendEntry[], x: number): string
       `<text x="${end + GAP}" y="${y}" dy="0.35em" text-anchor="start">${text}</text>`
     )
   })
+}
+
+/** Two columns of a legend side by side, or one below the other where the picture is narrow, and the number of their rows. */
+export function twoColumns(left: readonly LegendEntry[], right: readonly LegendEntry[], x: number, width: number) {
+  const beside = width >= x + 2 * LEGEND.column
+  return {
+    svg: beside
+      ? [...legendColumn(left, x), ...legendColumn(right, x + LEGEND.column)]
+      : [...legendColumn(left, x), ...legendColumn(right, x, left.length)],
+    rows: beside ? Math.max(left.length, right.length) : left.length + right.length
+  }
 }
 
 /** A number of things: `1 seed`, `3 seeds`. */

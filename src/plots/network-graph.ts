@@ -2,7 +2,7 @@ import { type CellSign, cellSigns, commonSign } from '../analysis/cell-signs.js'
 import { Model } from '../model/model.js'
 import type { Channel, NetworkDescription } from '../network/description.js'
 import { cellColours, ligandColour, signColour } from './colours.js'
-import { FONT_FAMILY } from './font.js'
+import { FONT_FAMILY, FONT_SIZE } from './font.js'
 import { arc, type Disc, loop, type Point } from './network-geometry.js'
 import { CENTRE, type Layout, layOut, SIZE } from './network-layout.js'
 
@@ -24,6 +24,11 @@ const DASH = '7 4'
  * @throws {@link MdglError} `'invalid'` for a description that is not allowed.
  */
 export function networkGraph(description: NetworkDescription): string {
+  return drawNetwork(description, 1)
+}
+
+/** The same with text and legend larger by a factor, for a picture that is printed small. */
+export function drawNetwork(description: NetworkDescription, scale: number): string {
   using model = Model.create(description)
   const layout = layOut(model.description)
   const synapses = synapsesOf(model, layout)
@@ -32,10 +37,12 @@ export function networkGraph(description: NetworkDescription): string {
   const channels = channelsOf(model.description)
   const sources = sourcesOf(channels, colours)
   const sourceOf = (channel: Edge) => sources.findIndex(({ text }) => text === sourceName(channel))
+  const legend = legendOf(sources, scale)
+  const height = SIZE.height + legend.above
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${SIZE.width}" height="${SIZE.height}"`,
-    ` viewBox="0 0 ${SIZE.width} ${SIZE.height}" font-family="'${FONT_FAMILY}', sans-serif" font-size="14px">`,
-    `<rect width="100%" height="100%" fill="white"/>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${SIZE.width}" height="${height}"`,
+    ` viewBox="0 ${-legend.above} ${SIZE.width} ${height}" font-family="'${FONT_FAMILY}', sans-serif" font-size="${FONT_SIZE * scale}px">`,
+    `<rect y="${-legend.above}" width="100%" height="100%" fill="white"/>`,
     `<defs>${sources.map(arrowHead).join('')}</defs>`,
     ...drawn.map(({ from, to, sign }) =>
       line(from, to, `class="synapse ${sign}" stroke="${signColour(sign)}" stroke-width="0.6" stroke-opacity="0.35"`)
@@ -43,9 +50,9 @@ export function networkGraph(description: NetworkDescription): string {
     ...[...layout.types].map(rim),
     ...dots(model.description, layout, colours),
     ...channels.map(channel => channelArrow(channel, layout, sourceOf(channel), sources)),
-    ...[...layout.types].map(([name, at]) => typeName(name, at, colours.get(name) ?? 'black')),
+    ...[...layout.types].map(([name, at]) => typeName(name, at, colours.get(name) ?? 'black', scale)),
     ...layout.labels.map(sideName),
-    legend(sources),
+    legend.svg,
     words(count(drawn.length, synapses.length), { x: SIZE.width - 20, y: SIZE.height - 16 }, 'end'),
     '</svg>\n'
   ].join('')
@@ -167,12 +174,12 @@ function words(text: string, { x, y }: Point, anchor: 'start' | 'middle' | 'end'
 const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
 
 /** Beside a disc above or below the middle, where synapses are few; else below one of the upper half and above one of the lower. */
-function typeName(name: string, { x, y, radius, dots }: Disc, colour: string): string {
+function typeName(name: string, { x, y, radius, dots }: Disc, colour: string, scale: number): string {
   const side = y > CENTRE.y + 1 ? -1 : 1
   const data = ` fill="${colour}" class="type-name" data-type="${escaped(name)}"`
   const text = `${name} (${dots.length})`
   if (Math.abs(x - CENTRE.x) < 1) return words(text, { x: x + radius + 10, y }, 'start', data)
-  return words(text, { x, y: y + side * (radius + 14) }, 'middle', data)
+  return words(text, { x, y: y + side * (radius + 14 * scale) }, 'middle', data)
 }
 
 /** The name of an input or readout: it grows from the picture's edge inwards. */
@@ -185,7 +192,7 @@ const LETTER = 7.2
 const KEY = { x: 20, y: 20, row: 20, stroke: 34, gap: 8 }
 
 /** What the strokes mean, above the network, in as many columns as the longest name leaves. */
-function legend(sources: readonly Source[]): string {
+function legendOf(sources: readonly Source[], scale: number): { svg: string; above: number } {
   const signs = (['excitatory', 'inhibitory'] as const).map(sign => [
     `${sign} synapse`,
     `class="${sign}" stroke="${signColour(sign)}" stroke-width="2"`
@@ -196,16 +203,18 @@ function legend(sources: readonly Source[]): string {
   ])
   const entries = [...signs, ...channels]
   const longest = Math.max(...entries.map(([text = '']) => text.length))
-  const width = KEY.stroke + 3 * KEY.gap + LETTER * longest
+  const width = scale * (KEY.stroke + 3 * KEY.gap + LETTER * longest)
   const columns = Math.max(1, Math.min(4, Math.floor((SIZE.width - 2 * KEY.x) / width)))
-  const rows = entries
+  const [row, rows] = [scale * KEY.row, Math.ceil(entries.length / columns)]
+  const above = scale <= 1 ? 0 : Math.ceil(rows * row)
+  const svg = entries
     .map(([text = '', stroke = ''], i) => {
-      const at = { x: KEY.x + (i % columns) * width, y: KEY.y + Math.floor(i / columns) * KEY.row }
-      const end = { x: at.x + KEY.stroke, y: at.y }
-      return line(at, end, stroke) + words(text, { x: end.x + KEY.gap, y: at.y }, 'start')
+      const at = { x: KEY.x + (i % columns) * width, y: KEY.y + Math.floor(i / columns) * row - above }
+      const end = { x: at.x + scale * KEY.stroke, y: at.y }
+      return line(at, end, stroke) + words(text, { x: end.x + scale * KEY.gap, y: at.y }, 'start')
     })
     .join('')
-  return `<g class="legend">${rows}</g>`
+  return { svg: `<g class="legend">${svg}</g>`, above }
 }
 
 const count = (drawn: number, all: number) => (drawn === all ? `${all} synapses` : `${drawn} of ${all} synapses drawn`)

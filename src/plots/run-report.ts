@@ -183,6 +183,7 @@ function document(title: string, body: string): string {
 <title>${text(title)}</title>
 <style>
 body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff }
+h1 { margin: 0 0 0.4rem; font-size: 1.7rem; line-height: 1.25 }
 h2 { margin: 2.5rem 0 0.6rem; padding-bottom: 0.2rem; border-bottom: 1px solid #d4d4d4 }
 h3 { margin: 1.6rem 0 0.3rem; font-size: 1rem }
 table { border-collapse: collapse; font-size: 0.94rem }

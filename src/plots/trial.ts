@@ -2,9 +2,9 @@ import { axisX, axisY, gridY, line, rectY, ruleX, tickX } from '@observablehq/pl
 import type { NeuronTrace, SignalByType, TrialSnapshot } from '../analysis/trial-snapshot.js'
 import type { WeightsSnapshot } from '../analysis/weights-snapshot.js'
 import { cellColours, readoutColour, signColour } from './colours.js'
-import { drawn, FONT_SIZE, figure } from './figure.js'
-import { FONT_FAMILY } from './font.js'
-import { LEGEND, legendColumn } from './legend.js'
+import { drawn, figure } from './figure.js'
+import { FONT_FAMILY, FONT_SIZE } from './font.js'
+import { LEGEND, legendColumn, twoColumns } from './legend.js'
 
 const WIDTH = 760
 const MARGIN = { left: 110, right: 24, bottom: 48 }
@@ -18,36 +18,36 @@ const PANEL = 150
 const GREY = '#555555'
 
 /** The spikes of a trial, inputs above and then the cells by type, over the readout; an SVG document. */
-export function trialPicture(snapshot: TrialSnapshot): string {
-  const left = leftOf(snapshot)
+export function trialPicture(snapshot: TrialSnapshot, width = WIDTH): string {
+  const left = leftOf(snapshot, width)
   const below = drawn({
-    ...frameOf(PANEL, left),
+    ...frameOf(PANEL, width, left),
     x: { domain: [0, snapshot.steps * snapshot.dt], axis: null },
     marks: [...axes('readout', 'time (ms)', left), ...lines(snapshot.outputs, snapshot, readoutColour)]
   })
   const height = ROWS + GAP + PANEL
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`,
     ` font-family="'${FONT_FAMILY}', sans-serif" font-size="${FONT_SIZE}px">`,
     '<rect width="100%" height="100%" fill="white"/>',
-    raster(snapshot, left),
+    raster(snapshot, left, width),
     below.replace('<svg ', `<svg y="${ROWS + GAP}" `),
-    ...unitNames(snapshot.outputs),
+    ...unitNames(snapshot.outputs, width),
     '</svg>\n'
   ].join('')
 }
 
 /** The margin that the longest type's name needs. */
-function leftOf({ types }: TrialSnapshot): number {
+function leftOf({ types }: TrialSnapshot, width: number): number {
   const longest = Math.max(...types.map(({ name }) => name.length))
-  return Math.max(MARGIN.left, Math.min(WIDTH / 3, 16 + LETTER * longest))
+  return Math.max(MARGIN.left, Math.min(width / 3, 16 + LETTER * longest))
 }
 
 /** Names of the readout's units, side by side above their lines, as far apart as the longest needs. */
-function unitNames(outputs: readonly SignalByType[]): string[] {
-  const width = 18 + LETTER * Math.max(0, ...outputs.map(({ name }) => name.length))
+function unitNames(outputs: readonly SignalByType[], width: number): string[] {
+  const each = 18 + LETTER * Math.max(0, ...outputs.map(({ name }) => name.length))
   return outputs.map(({ name }, place) => {
-    const x = WIDTH - MARGIN.right - width * (outputs.length - 1 - place)
+    const x = width - MARGIN.right - each * (outputs.length - 1 - place)
     return `<text x="${x}" y="${ROWS + GAP + 10}" text-anchor="end" fill="${readoutColour(place)}">${escaped(name)}</text>`
   })
 }
@@ -55,7 +55,7 @@ function unitNames(outputs: readonly SignalByType[]): string[] {
 const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 
 /** The learning signal over the modulatory signal, means of |·| over the cells of each type, on logarithmic axes; an SVG document. */
-export function signalsPicture(snapshot: TrialSnapshot): string {
+export function signalsPicture(snapshot: TrialSnapshot, width = WIDTH): string {
   const colours = cellColours(snapshot.types)
   const colourOf = (place: number) => colours[place] ?? GREY
   const legend = legendColumn(
@@ -66,7 +66,7 @@ export function signalsPicture(snapshot: TrialSnapshot): string {
   const panel = (signals: readonly SignalByType[], label: string, y: number) => {
     const [least, most] = decades(signals)
     return drawn({
-      ...frameOf(PANEL + 40),
+      ...frameOf(PANEL + 40, width),
       y: { type: 'log', domain: [least, most] },
       marks: [
         gridY({ stroke: '#dddddd', strokeOpacity: 1, ticks: powers(least, most) }),
@@ -86,7 +86,7 @@ export function signalsPicture(snapshot: TrialSnapshot): string {
   }
   const height = top + 2 * (PANEL + 40)
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`,
     ` font-family="'${FONT_FAMILY}', sans-serif" font-size="${FONT_SIZE}px">`,
     '<rect width="100%" height="100%" fill="white"/>',
     ...legend,
@@ -120,7 +120,8 @@ const power = (value: number) =>
 /** A neuron's membrane and its threshold in a trial, a mark per spike above them; an SVG document. */
 export function membranePicture(
   { voltage, threshold, dt, neuron, type, spikes }: NeuronTrace,
-  types: TrialSnapshot['types']
+  types: TrialSnapshot['types'],
+  width = WIDTH
 ): string {
   const at = (values: readonly number[]) => values.map((value, step) => ({ ms: step * dt, value }))
   const colour = cellColours(types)[types.findIndex(({ name }) => name === type)] ?? GREY
@@ -129,7 +130,7 @@ export function membranePicture(
     { text: 'threshold', stroke: GREY, dash: '6 4' }
   ]
   const options = {
-    ...frameOf(300),
+    ...frameOf(300, width),
     marginTop: LEGEND.top + LEGEND.row * names.length,
     marks: [
       ...axes('membrane (dimensionless)', 'time (ms)'),
@@ -149,22 +150,24 @@ export function membranePicture(
 }
 
 /** The weights of each projection now, over an outline of those at the start, on logarithmic axes; an SVG document. */
-export function weightsPicture({ weights }: TrialSnapshot): string {
-  const top = LEGEND.top + 2 * LEGEND.row
-  const panels = weights.map((each, i) => weightsPanel(each).replace('<svg ', `<svg y="${top + WEIGHTS * i}" `))
-  const legend = legendColumn(
+export function weightsPicture({ weights }: TrialSnapshot, width = WIDTH): string {
+  const legend = twoColumns(
     [
       { text: 'now: positive weights', stroke: signColour('excitatory'), width: 8 },
       { text: 'now: negative weights', stroke: signColour('inhibitory'), width: 8 }
     ],
-    MARGIN.left
-  ).concat(legendColumn([{ text: 'at the start', stroke: 'black', width: 1 }], MARGIN.left + LEGEND.column))
+    [{ text: 'at the start', stroke: 'black', width: 1 }],
+    MARGIN.left,
+    width
+  )
+  const top = LEGEND.top + legend.rows * LEGEND.row
+  const panels = weights.map((each, i) => weightsPanel(each, width).replace('<svg ', `<svg y="${top + WEIGHTS * i}" `))
   const height = top + WEIGHTS * panels.length
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`,
     ` font-family="'${FONT_FAMILY}', sans-serif" font-size="${FONT_SIZE}px">`,
     '<rect width="100%" height="100%" fill="white"/>',
-    ...legend,
+    ...legend.svg,
     ...panels,
     '</svg>\n'
   ].join('')
@@ -174,7 +177,10 @@ const WEIGHTS = 200
 /** The least count of a logarithmic axis: a bin of one synapse has some height. */
 const LEAST_COUNT = 0.7
 
-function weightsPanel({ name, edges, now, first, moved, synapses, firstSynapses }: WeightsSnapshot): string {
+function weightsPanel(
+  { name, edges, now, first, moved, synapses, firstSynapses }: WeightsSnapshot,
+  width: number
+): string {
   const bins = now.flatMap((count, bin) => {
     const [from, to] = [edges[bin] ?? 0, edges[bin + 1] ?? 0]
     return count === 0 ? [] : [{ from, to, count, colour: signColour(from + to < 0 ? 'inhibitory' : 'excitatory') }]
@@ -186,7 +192,7 @@ function weightsPanel({ name, edges, now, first, moved, synapses, firstSynapses 
   const most = Math.max(1, ...now, ...first)
   const ticks = powers(1, 10 ** Math.ceil(Math.log10(Math.max(most, 10)))).filter(value => value <= 1.3 * most)
   return drawn({
-    ...frameOf(WEIGHTS),
+    ...frameOf(WEIGHTS, width),
     marginTop: 12,
     y: { type: 'log', domain: [LEAST_COUNT, 1.3 * most] },
     marks: [
@@ -213,8 +219,8 @@ function weightsPanel({ name, edges, now, first, moved, synapses, firstSynapses 
   })
 }
 
-function frameOf(height: number, left = MARGIN.left) {
-  return { width: WIDTH, height, marginLeft: left, marginRight: MARGIN.right, marginBottom: MARGIN.bottom }
+function frameOf(height: number, width: number, left = MARGIN.left) {
+  return { width, height, marginLeft: left, marginRight: MARGIN.right, marginBottom: MARGIN.bottom }
 }
 
 function axes(y: string, x: string, left = MARGIN.left) {
@@ -248,13 +254,13 @@ function lines(
 }
 
 /** One path for each type: a stroke a spike. */
-function raster({ steps, types, inputUnits, inputs, spikes }: TrialSnapshot, left: number): string {
+function raster({ steps, types, inputUnits, inputs, spikes }: TrialSnapshot, left: number, width: number): string {
   const colours = cellColours(types)
   const colourOf = (place: number) => colours[place] ?? GREY
   const cells = types.reduce((sum, { neurons }) => sum + neurons.length, 0)
   const inputHeight = Math.min(ROWS / 4, (ROWS * inputUnits) / Math.max(1, cells + inputUnits))
   const [inputRow, cellRow] = [inputHeight / Math.max(1, inputUnits), (ROWS - inputHeight - GAP) / Math.max(1, cells)]
-  const x = (step: number) => left + ((WIDTH - left - MARGIN.right) * step) / Math.max(1, steps)
+  const x = (step: number) => left + ((width - left - MARGIN.right) * step) / Math.max(1, steps)
   const parts: string[] = []
   const draw = (
     flat: Iterable<readonly [number, number]>,

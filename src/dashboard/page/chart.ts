@@ -114,7 +114,8 @@ export class LineChart {
     return {
       width: this.#width(),
       height: above ? height : height + AXIS_HEIGHT,
-      padding: [8, 12, 0, 0],
+      // At the right half of the last tick's number.
+      padding: [8, 20, 0, 0],
       scales: {
         x: { time: false },
         y: log ? { distr: 3, log: 10, range: decades } : within === undefined ? {} : { range: rangeWithin(within) }

@@ -62,5 +62,5 @@ export function histogram(
 /** What became of a projection's synapses, in words. */
 export function weightsText({ synapses, firstSynapses, moved }: WeightsSnapshot): string {
   const part = firstSynapses === 0 ? '' : ` (${((100 * synapses) / firstSynapses).toFixed(0)} %)`
-  return `${synapses} living synapses of ${firstSynapses} at the start${part}, ${(100 * moved).toFixed(0)} % of the initial norm away from it; the outline is the start`
+  return `${synapses} living synapses of ${firstSynapses} at the start${part}. Distance from the initial weights: ${(100 * moved).toFixed(0)} % of their norm. Outline: the initial weights.`
 }

@@ -70,7 +70,7 @@ export class Raster {
     return {
       width: Math.max(200, this.#element.clientWidth),
       height: this.#height(),
-      padding: [TOP, 12, 0, 0],
+      padding: [TOP, 20, 0, 0],
       scales: { x: { time: false }, y: { range: [0, 1] } },
       axes: [
         horizontal(undefined),

@@ -133,7 +133,7 @@ export class RunsTable {
       return create('th', { scope: 'col', ...classesOf(column) }, button)
     })
     const shown = create('th', { scope: 'col' }, create('span', { class: 'unseen' }, 'Shown'))
-    const overlay = create('th', { scope: 'col' }, create('span', { class: 'unseen' }, 'Overlay'))
+    const overlay = create('th', { scope: 'col', class: 'wide-only' }, create('span', { class: 'unseen' }, 'Overlay'))
     element('runs').replaceChildren(create('thead', {}, create('tr', {}, shown, ...this.#heads, overlay)), this.#body)
   }
 
@@ -222,7 +222,7 @@ export class RunsTable {
     )
     const cells = COLUMNS.map(column => create('td', classesOf(column)))
     cells[0]?.append(choose)
-    const row = create('tr', {}, create('td', {}, show), ...cells, create('td', {}, overlay))
+    const row = create('tr', {}, create('td', {}, show), ...cells, create('td', { class: 'wide-only' }, overlay))
     const made = { row, show, choose, overlay, cells }
     this.#rows.set(id, made)
     return made
