@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { COMMAND_PACKAGE, platforms, readManifest } from './platforms.mjs'
-import { managedBy, running, serving } from './recipes.mjs'
+import { alone, managedBy, running, serving } from './recipes.mjs'
 
 const YARN = 'node_modules/@yarnpkg/cli-dist/bin/yarn.js'
 
@@ -221,7 +221,11 @@ export const SLOW_TOOLS = [
   ['Recipe: Rollup', 'rollup@4', running('Rollup')],
   ['Recipe: webpack', 'webpack@5', running('webpack')],
   ['Recipe: Vite, server-side rendering', 'vite@7', running('Vite, server-side rendering')],
-  ['Recipe: Next, standalone output', ['next@15', 'react@19', 'react-dom@19'], running('Next, standalone output')],
+  [
+    'Recipe: Next, standalone output',
+    undefined,
+    alone('Next, standalone output', ['next@15', 'react@19', 'react-dom@19'])
+  ],
   ['Recipe: Node SEA', 'postject@1.0.0-alpha.6', running('A single executable (Node SEA)')],
   ['Recipe: Bun', 'bun@1', running('Bun')],
   ['Recipe: Deno', 'deno@2', running('Deno')],

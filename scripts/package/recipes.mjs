@@ -1,6 +1,6 @@
 // The recipes of docs/guide/recipes.md: files and commands of its sections, run as they stand there.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ROOT } from '../lib/run.mjs'
 import { thisPlatform } from './platforms.mjs'
 
@@ -94,6 +94,25 @@ export function running(name, ...others) {
   return project => {
     for (const other of others) writeRecipe(project, other)
     return runRecipe(project, name)
+  }
+}
+
+/** A section's commands in a project of its own, whose files no tool of the others takes for its sources. */
+export function alone(name, packages) {
+  return async (project, [library, engine]) => {
+    const folder = join(project.root, name.replaceAll(/\W+/g, '-'))
+    const own = {
+      ...project,
+      folder,
+      run: (program, args, options) => project.run(program, args, { cwd: folder, ...options }),
+      write: (file, text) => {
+        mkdirSync(dirname(join(folder, file)), { recursive: true })
+        writeFileSync(join(folder, file), text)
+      }
+    }
+    own.write('package.json', '{ "private": true }\n')
+    await own.run('npm', ['install', library, engine, ...packages, '--no-audit', '--no-fund', '--loglevel=error'])
+    await runRecipe(own, name)
   }
 }
 
