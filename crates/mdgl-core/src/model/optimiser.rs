@@ -49,12 +49,11 @@ pub struct Optimiser {
 }
 
 /// Which pairs get a synapse in place of one that died (DEEP R, Bellec et al. 2018).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rewiring {
     /// None.
     Off,
     /// Dead pairs of the projection's synapses as they were drawn or listed, as Liu et al. 2021 have it. In JSON `true`.
-    #[default]
     WithinMask,
     /// Any pair that the projection could join and that has no living synapse, as published: the projection's synapses are those that
     /// live. In JSON `'all-pairs'`.

@@ -373,8 +373,11 @@ pub(crate) struct Row<'a, F: Scalar> {
     /// Membrane of each neuron, if recorded.
     pub voltage: Option<&'a mut [Block<F>]>,
     /// One value per column, if some are recorded.
-    pub chosen: Option<(&'a [Column<F>], &'a mut [Block<F>])>,
+    pub chosen: Option<RecordedColumns<'a, F>>,
 }
+
+/// Columns, and a step's value of each.
+pub(crate) type RecordedColumns<'a, F> = (&'a [Column<F>], &'a mut [Block<F>]);
 
 /// A variable of a neuron that is recorded in each step.
 #[derive(Debug, Clone, Copy)]
