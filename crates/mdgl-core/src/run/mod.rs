@@ -14,6 +14,7 @@ mod share;
 mod shared;
 mod singles;
 pub(crate) mod stream;
+mod structure_cache;
 mod third_factor;
 mod workers;
 
