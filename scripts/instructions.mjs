@@ -1,10 +1,11 @@
 // `npm run instructions`: instructions that training iterations execute on AVX2, beside the recorded ones; no clock. Fails where
-// one has grown by more than 5 %. `-- --record` records them anew. Needs valgrind.
+// one has grown by more than 5 %, and where a kernel calls intrinsics. `-- --record` records them anew. Needs valgrind and nm.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { instructionTable, MOST_GROWTH } from './lib/instruction-table.mjs'
+import { outlinedIntrinsics } from './lib/outlined-intrinsics.mjs'
 import { guarded, prepare } from './lib/prepare.mjs'
 import { ROOT } from './lib/run.mjs'
 import { SetupError } from './lib/toolchain.mjs'
@@ -34,6 +35,13 @@ function total(workload, rule, iterations) {
   return Number(/I\s+refs:\s+([\d,]+)/.exec(readFileSync(log, 'utf8'))[1].replaceAll(',', ''))
 }
 
+/** The example, and the addon as cargo has linked it, with its symbols, where it is on Linux. */
+function programs() {
+  const [, host] = /^host: (.+)$/m.exec(get('rustc', ['-vV']))
+  const addons = ['', host].map(folder => join(ROOT, 'target', folder, 'release/libmdgl_node.so'))
+  return [join(ROOT, 'target/release/examples/instructions'), ...addons.filter(existsSync)]
+}
+
 function count(workload) {
   get('node', ['dist/cli/main.js', 'bench', '--export', workload, '--out', join(folder, `${workload}.json`)])
   return RULES.map(rule => [`${workload} ${rule}`, total(workload, rule, 2) - total(workload, rule, 1)])
@@ -45,6 +53,11 @@ await guarded(async () => {
   mkdirSync(folder, { recursive: true })
   get('cargo', ['build', '--release', '--quiet', '-p', 'mdgl-core', '--example', 'instructions'])
   const compiler = get('rustc', ['--version']).trim()
+  const outlined = outlinedIntrinsics(
+    programs()
+      .map(path => get('nm', ['--demangle', path]))
+      .join('\n')
+  )
   const counts = Object.fromEntries(WORKLOADS.flatMap(count))
   const before = JSON.parse(readFileSync(RECORD, 'utf8'))
   const { text, grown } = instructionTable(before, { compiler, counts })
@@ -52,6 +65,12 @@ await guarded(async () => {
   if (values.record) writeFileSync(RECORD, `${JSON.stringify({ compiler, counts }, null, 2)}\n`)
   else if (grown.length > 0) {
     console.log(`\nMore than ${100 * MOST_GROWTH} % above scripts/instructions.json: ${grown.join(', ')}.`)
+    return 1
+  }
+  if (outlined.length > 0) {
+    console.log(
+      `\nIntrinsics that kernels call as functions, which are closures or methods with closures: ${outlined.join(', ')}.`
+    )
     return 1
   }
   return 0

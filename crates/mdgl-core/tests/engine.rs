@@ -1,5 +1,6 @@
 //! Test program of the engine's public interface: one binary, since each would compile the engine's generic parts anew.
 
+mod cached_structure;
 mod common;
 mod connectivity;
 mod current_based;

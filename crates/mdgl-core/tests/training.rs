@@ -45,7 +45,7 @@ pub fn batch(iteration: u32) -> EncodedBatch {
     batch_of(20, 100, 60.0, iteration)
 }
 
-fn batch_of(trials: u32, steps: u32, rate: f64, iteration: u32) -> EncodedBatch {
+pub fn batch_of(trials: u32, steps: u32, rate: f64, iteration: u32) -> EncodedBatch {
     let segment = |trial| RateSegment { trial, units: (0, 10), steps: (0, steps), rate };
     EncodedBatch {
         trials: trials as usize,

@@ -156,7 +156,7 @@ impl<F: Dispatch> TrialBlock<F> {
         let forth = work::tally_simulation(&self.network, &self.input, &self.trajectory);
         let batch = (&self.input, &self.trajectory);
         let back = work::tally_backward(&self.network, &self.plan, batch, &self.whole_pass());
-        let reduced = work::tally_reduction::<F>(self.plan.slots.len(), BLOCKS);
+        let reduced = work::tally_reduction::<F>(self.plan.synapses.slots.len(), BLOCKS);
         let optimised = work::tally_optimiser::<F>(self.workload.model.parameters());
         let all = drawn.into_iter().chain(forth).chain(back).chain(reduced).chain(optimised);
         all.filter(|&(of, _)| of == section).map(|(_, tally)| tally).next().unwrap_or_default()
@@ -299,7 +299,7 @@ impl<F: Dispatch> TrialBlock<F> {
             moment.first = F::from_f64(SUBNORMAL);
         }
         let none = BlockGradient {
-            sums: vec![F::ZERO; self.plan.slots.len()],
+            sums: vec![F::ZERO; self.plan.synapses.slots.len()],
             bias: vec![F::ZERO; self.network.outputs()],
             ..BlockGradient::default()
         };

@@ -140,7 +140,7 @@ impl<F: Scalar> BackwardState<F> {
 
     /// The sums over lanes, with the targets' scales.
     pub fn block_gradient(&self, plan: &LearningPlan<F>) -> BlockGradient<F> {
-        let slots = self.sums.iter().zip(&plan.slots);
+        let slots = self.sums.iter().zip(&plan.synapses.slots);
         BlockGradient {
             sums: slots.map(|(sum, slot)| sum.sum() * slot.scale).collect(),
             bias: self.bias.iter().map(Block::sum).collect(),
@@ -181,7 +181,7 @@ impl<F: Scalar> BackwardState<F> {
             (&mut self.totals, types),
             (&mut self.error, self.tile * outputs),
             (&mut self.bias, outputs),
-            (&mut self.sums, plan.slots.len() + 1),
+            (&mut self.sums, plan.synapses.slots.len() + 1),
         ] {
             refill(buffer, len, WHAT)?;
         }
@@ -571,13 +571,13 @@ impl<F: Scalar> Backward<'_, F> {
         let inputs = self.input.units;
         let (grouped, sums) = (&mut state.grouped, &mut state.sums);
         let tile = Tile { lists: spikes, units: n, first, rows, lag: 0, values: units, columns: outputs };
-        gather_tile::<L>(tile, &plan.readout_chunks, grouped, sums);
+        gather_tile::<L>(tile, &plan.synapses.readout_chunks, grouped, sums);
         let tile = Tile { lists: &self.input.events, units: inputs, values: cells, columns: n, ..tile };
-        gather_tile::<L>(tile, &plan.input_chunks, grouped, sums);
-        for late in &plan.late_input {
+        gather_tile::<L>(tile, &plan.synapses.input_chunks, grouped, sums);
+        for late in &plan.synapses.late_input {
             gather_tile::<L>(Tile { lag: late.input_lag(), ..tile }, &late.chunks, grouped, sums);
         }
-        for Delayed { delay, chunks, .. } in &plan.recurrent {
+        for Delayed { delay, chunks, .. } in &plan.synapses.recurrent {
             let tile = Tile { lists: spikes, units: n, lag: *delay, ..tile };
             gather_tile::<L>(tile, chunks, grouped, sums);
         }
@@ -598,17 +598,17 @@ impl<F: Scalar> Backward<'_, F> {
             values: &state.input_adjoint,
             columns: network.size(),
         };
-        gather_value_tile::<L>(cells, &plan.input_chunks, sums);
-        for late in &plan.late_input {
+        gather_value_tile::<L>(cells, &plan.synapses.input_chunks, sums);
+        for late in &plan.synapses.late_input {
             gather_value_tile::<L>(ValueTile { lag: late.input_lag(), ..cells }, &late.chunks, sums);
         }
         let cells =
             ValueTile { units: &network.rate_units, sent: self.trajectory.state.values.all(), ..cells };
-        for Delayed { delay, chunks, .. } in &plan.recurrent {
+        for Delayed { delay, chunks, .. } in &plan.synapses.recurrent {
             gather_value_tile::<L>(ValueTile { lag: *delay, ..cells }, chunks, sums);
         }
         let units = ValueTile { values: &state.error, columns: network.outputs(), ..cells };
-        gather_value_tile::<L>(units, &plan.readout_chunks, sums);
+        gather_value_tile::<L>(units, &plan.synapses.readout_chunks, sums);
     }
 }
 

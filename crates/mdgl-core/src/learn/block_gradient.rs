@@ -91,7 +91,7 @@ fn in_tree<T>(
 impl<F: Scalar> BlockGradient<F> {
     /// Adds the regulariser's part: c_p Σ_t e_t + Σ_j gain c_j Σ_t e_t−1 ψ_j,t.
     pub fn regularise(&mut self, plan: &LearningPlan<F>, constants: &[F]) {
-        for ((sum, &plain), slot) in self.sums.iter_mut().zip(&self.plain).zip(&plan.slots) {
+        for ((sum, &plain), slot) in self.sums.iter_mut().zip(&self.plain).zip(&plan.synapses.slots) {
             if slot.kind != SynapseKind::Readout {
                 *sum += constants[slot.post as usize] * plain;
             }
@@ -124,7 +124,7 @@ impl<F: Scalar> BlockGradient<F> {
         ensure_memory(product(&[network.synapse_count(), size_of::<F>()]), "the gradients")?;
         let zeros = network.projections.iter().map(|synapses| vec![F::ZERO; synapses.len()]);
         let mut projections: Vec<Vec<F>> = zeros.collect();
-        for (slot, &sum) in plan.slots.iter().zip(&self.sums) {
+        for (slot, &sum) in plan.synapses.slots.iter().zip(&self.sums) {
             projections[slot.projection as usize][slot.synapse as usize] = sum;
         }
         for (synapses, gradients) in network.projections.iter().zip(&mut projections) {

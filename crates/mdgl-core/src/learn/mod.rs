@@ -14,6 +14,7 @@ mod feedback;
 pub(crate) mod field;
 pub(crate) mod forward;
 mod gather;
+pub(crate) mod learning_synapses;
 pub(crate) mod low_pass;
 pub(crate) mod modulation;
 pub(crate) mod online;

@@ -177,7 +177,7 @@ impl<F: Scalar, const PACKED: bool> OnlineStep<'_, F, PACKED> {
         }
         let (network, traces) = (self.network, &mut *self.traces);
         let (k, views) = (network.outputs(), 1 + traces.filters.len());
-        let all = views * self.plan.recurrent.len();
+        let all = views * self.plan.synapses.recurrent.len();
         if self.plan.filters_factors_separately {
             let low_pass = LowPass::<L>::of(&network.kappa);
             for (held, psi) in traces.psi_filtered.iter_mut().zip(&traces.psi) {
@@ -240,7 +240,7 @@ impl<F: Scalar, const PACKED: bool> OnlineStep<'_, F, PACKED> {
         let (network, traces) = (self.network, &mut *self.traces);
         let k = network.outputs();
         let views = 1 + traces.filters.len();
-        let (all, rows) = (views * self.plan.recurrent.len(), traces.rows.len());
+        let (all, rows) = (views * self.plan.synapses.recurrent.len(), traces.rows.len());
         traces.find_late(self.plan, self.t);
         for (row, target) in traces.rows.targets().iter().enumerate() {
             let p = target.post as usize;
@@ -364,13 +364,13 @@ impl<F: Scalar, const PACKED: bool> OnlineStep<'_, F, PACKED> {
     #[inline(always)]
     fn add_inputs<L: Lanes<Scalar = F>>(&mut self) {
         let (plan, t) = (self.plan, self.t);
-        self.start_traces::<L>(self.input.events.at(t), &plan.input);
-        for late in &plan.late_input {
+        self.start_traces::<L>(self.input.events.at(t), &plan.synapses.input);
+        for late in &plan.synapses.late_input {
             if let Some(sent) = t.checked_sub(late.input_lag()) {
                 self.start_traces::<L>(self.input.events.at(sent), &late.csr);
             }
         }
-        for Delayed { delay, csr, .. } in &plan.recurrent {
+        for Delayed { delay, csr, .. } in &plan.synapses.recurrent {
             if let Some(sent) = t.checked_sub(*delay) {
                 // The lists are read while traces change.
                 let spikes = std::mem::take(&mut self.traces.state.spikes);
@@ -378,8 +378,8 @@ impl<F: Scalar, const PACKED: bool> OnlineStep<'_, F, PACKED> {
                 self.traces.state.spikes = spikes;
             }
         }
-        self.add_values::<L>(t, &plan.input);
-        for late in &plan.late_input {
+        self.add_values::<L>(t, &plan.synapses.input);
+        for late in &plan.synapses.late_input {
             if let Some(sent) = t.checked_sub(late.input_lag()) {
                 self.add_values::<L>(sent, &late.csr);
             }
@@ -393,7 +393,7 @@ impl<F: Scalar, const PACKED: bool> OnlineStep<'_, F, PACKED> {
         let (units, values) = self.input.analogue_at(sent);
         for (&unit, value) in units.iter().zip(values) {
             for &(_, slot) in csr.of(unit as usize) {
-                let scale = L::splat(plan.slots[slot as usize].scale);
+                let scale = L::splat(plan.synapses.slots[slot as usize].scale);
                 if PACKED {
                     let trace = &mut flat_mut(&mut traces.integrator)[traces.rows.place(slot)];
                     let mut sum = Block::ZERO;
@@ -413,7 +413,7 @@ impl<F: Scalar, const PACKED: bool> OnlineStep<'_, F, PACKED> {
         let Traces { rows, integrator, .. } = &mut *self.traces;
         for &Entry { unit, mask, count } in entries {
             for &(_, slot) in csr.of(unit as usize) {
-                let by = self.plan.slots[slot as usize].scale * F::from_f64(f64::from(count));
+                let by = self.plan.synapses.slots[slot as usize].scale * F::from_f64(f64::from(count));
                 if !PACKED {
                     let trace = &mut integrator[slot as usize];
                     L::load(trace).add_where(mask, L::splat(by)).store(trace);
@@ -468,8 +468,8 @@ impl<F: Scalar, const PACKED: bool> OnlineStep<'_, F, PACKED> {
         }
         for entry in traces.state.spikes.at(t) {
             traces.counts[entry.unit as usize] += u64::from(entry.mask.count_ones());
-            for &(_, slot) in plan.readout.of(entry.unit as usize) {
-                let by = plan.slots[slot as usize].scale;
+            for &(_, slot) in plan.synapses.readout.of(entry.unit as usize) {
+                let by = plan.synapses.slots[slot as usize].scale;
                 if !PACKED {
                     let trace = &mut traces.filtered[slot as usize * k];
                     L::load(trace).add_where(entry.mask, L::splat(by)).store(trace);

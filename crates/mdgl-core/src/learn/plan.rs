@@ -1,23 +1,24 @@
 //! A rule prepared for a network and its current weights: cells, channels and synapses that a pass visits.
 
+use std::sync::Arc;
+
 use crate::description::TimeCourse;
 use crate::description::rule::{Hops, LearningSignal, ReadoutFilter, Rule, Trace};
 use crate::error::Result;
 use crate::learn::feedback;
 use crate::learn::field::FieldSources;
+use crate::learn::learning_synapses::{LearningSynapses, SynapseCache, SynapseSelection};
 use crate::learn::modulation::{Modulation, channel_table};
 use crate::learn::secretion::Secretion;
 use crate::model::Model;
+use crate::network::Network;
 use crate::network::channels::Table;
-use crate::network::{Network, Synapse, SynapseKind};
 use crate::neuron::Dynamics;
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::Block;
 use crate::numeric::memory::{bytes_of, ensure_memory, product, resize};
 use crate::numeric::scalar::Scalar;
 use crate::simulate::compiled::{self, CellRun, CompiledNetwork};
-use crate::simulate::delays::Delayed;
-use crate::simulate::padded_csr::{Chunk, PaddedCsr};
 
 /// A rule prepared for a network and its current weights, as the passes read it.
 #[derive(Debug)]
@@ -48,17 +49,8 @@ pub(crate) struct LearningPlan<F: Scalar> {
     pub hop_recursions: Option<HopRecursions<F>>,
     /// The readout's filter acts on both factors of the modulatory term (On-MDGL).
     pub filters_factors_separately: bool,
-    /// Unit → (target, slot): the gradient sums, by sender.
-    pub input: Csr<u32>,
-    /// Those of longer delays.
-    pub late_input: Vec<Delayed<u32>>,
-    pub recurrent: Vec<Delayed<u32>>,
-    pub readout: Csr<u32>,
-    /// Inputs and readout again, in padded chunks; padding adds to a slot after the last.
-    pub input_chunks: PaddedCsr<u32>,
-    pub readout_chunks: PaddedCsr<u32>,
-    /// The synapse of each slot.
-    pub slots: Vec<GradientSlot<F>>,
+    /// The synapses that learn, and their gradient sums.
+    pub synapses: Arc<LearningSynapses<F>>,
 }
 
 /// The rules with fewer hops on which a rule of n hops is based: n, from e-prop on.
@@ -76,17 +68,6 @@ pub(crate) struct ActiveRun<F> {
     /// Whether any has a learning signal of its own; the others' is 0.
     pub signalled: bool,
     pub dynamics: Dynamics<F>,
-}
-
-/// One synapse's gradient sum.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct GradientSlot<F> {
-    pub kind: SynapseKind,
-    pub projection: u32,
-    pub synapse: u32,
-    pub post: u32,
-    /// g (1 − α) of the target cell, or 1 − κ of the readout unit.
-    pub scale: F,
 }
 
 impl Rule {
@@ -113,7 +94,18 @@ impl<F: Scalar> LearningPlan<F> {
         regularised: bool,
         learns: &[bool],
     ) -> Result<Self> {
-        Self::make(model, network, rule, regularised, learns, false)
+        Self::cached(model, network, rule, (regularised, learns), &SynapseCache::default())
+    }
+
+    /// The same with the learning synapses of the last plan where they fit.
+    pub fn cached(
+        model: &Model<F>,
+        network: &CompiledNetwork<F>,
+        rule: &Rule,
+        (regularised, learns): (bool, &[bool]),
+        cache: &SynapseCache<F>,
+    ) -> Result<Self> {
+        Self::make((model, network), rule, (regularised, false), learns, cache)
     }
 
     /// The same for a stream: every cell counts as active, so that slots do not change when synapses die or are
@@ -123,17 +115,17 @@ impl<F: Scalar> LearningPlan<F> {
         network: &CompiledNetwork<F>,
         rule: &Rule,
         learns: &[bool],
+        cache: &SynapseCache<F>,
     ) -> Result<Self> {
-        Self::make(model, network, rule, false, learns, true)
+        Self::make((model, network), rule, (false, true), learns, cache)
     }
 
     fn make(
-        model: &Model<F>,
-        network: &CompiledNetwork<F>,
+        (model, network): (&Model<F>, &CompiledNetwork<F>),
         rule: &Rule,
-        regularised: bool,
+        (regularised, all_cells): (bool, bool),
         learns: &[bool],
-        all_cells: bool,
+        cache: &SynapseCache<F>,
     ) -> Result<Self> {
         rule.validate_for(model.network())?;
         let filters_factors_separately = rule.readout_filter == ReadoutFilter::Separate;
@@ -164,7 +156,9 @@ impl<F: Scalar> LearningPlan<F> {
         let is_active = active(&signalled, senders, secretes_lambda || all_cells);
         let all_psi = secretions.iter().any(Secretion::follows_psi);
         let psi_kept = without_short_gaps(&is_active);
-        let mut plan = Self {
+        let selection = SynapseSelection { is_active: &is_active, learns };
+        let synapses = cache.get(model.network(), selection)?;
+        Ok(Self {
             active: (0..n as u32).filter(|&p| is_active[p as usize]).collect(),
             psi_runs: compiled::runs(&network.cells, |p| all_psi || psi_kept[p]),
             runs: runs(&trace_dynamics(network, rule.trace), &is_active, &signalled),
@@ -178,46 +172,20 @@ impl<F: Scalar> LearningPlan<F> {
             secretions,
             hop_recursions,
             filters_factors_separately,
-            input: Csr::default(),
-            late_input: Vec::new(),
-            recurrent: Vec::new(),
-            readout: Csr::default(),
-            input_chunks: PaddedCsr::default(),
-            readout_chunks: PaddedCsr::default(),
-            slots: Vec::with_capacity(model.network().synapse_count()),
-        };
-        let network = model.network();
-        let learning = LearningSynapses { network, is_active: &is_active, learns };
-        let mut of_kind = |kind| -> Vec<Csr<u32>> {
-            let synapses = network.synapses_by_delay(kind).iter();
-            synapses.map(|synapses| learning.slots(kind, synapses, &mut plan.slots)).collect()
-        };
-        let (input, recurrent) = (of_kind(SynapseKind::Input), of_kind(SynapseKind::Recurrent));
-        plan.readout = of_kind(SynapseKind::Readout).remove(0);
-        let none = plan.slots.len() as u32;
-        let delayed = |kind, csrs: Vec<Csr<u32>>| {
-            let mut csrs = csrs.into_iter();
-            Delayed::all(network, kind, none, |_| csrs.next().unwrap_or_default())
-        };
-        plan.late_input = delayed(SynapseKind::Input, input);
-        plan.recurrent = delayed(SynapseKind::Recurrent, recurrent);
-        Delayed { csr: plan.input, chunks: plan.input_chunks, .. } = plan.late_input.remove(0);
-        plan.readout_chunks = PaddedCsr::new(&plan.readout, n, none);
-        Ok(plan)
+            synapses,
+        })
     }
 
-    /// Most bytes of all lists, which is about their size: slots by sender, and gains by receiver as a rule's channels have them.
+    /// Most bytes of a plan's own lists, which is about their size: gains by receiver as a rule's channels have them, and the
+    /// cells' constants. The learning synapses come on top.
     pub fn bytes(network: &Network, modulated: bool) -> usize {
-        let delays = network.delays().len().max(network.delays_of(SynapseKind::Input).len());
-        let slots = size_of::<GradientSlot<F>>() + size_of::<(u32, u32)>() * 2;
         let sorted = size_of::<(usize, usize, F)>() + size_of::<usize>();
         let gains = match modulated {
             true => 2 * (sorted + 4 * size_of::<(u32, F)>()),
             false => 0,
         };
-        let unit = delays * size_of::<Chunk<u32>>() + 4 * size_of::<Dynamics<F>>();
-        product(&[network.synapse_count(), slots + gains])
-            .saturating_add(product(&[network.unit_count(), unit]))
+        product(&[network.synapse_count(), gains])
+            .saturating_add(product(&[network.unit_count(), 4 * size_of::<Dynamics<F>>()]))
     }
 
     /// Whether cells secrete L ψ.
@@ -234,12 +202,12 @@ impl<F: Scalar> LearningPlan<F> {
 
     /// Whether a spike takes more than one step anywhere.
     pub fn delayed(&self) -> bool {
-        self.recurrent.len() > 1
+        self.synapses.recurrent.len() > 1
     }
 
     /// Longest delay, in steps.
     pub fn longest_delay(&self) -> usize {
-        self.recurrent.last().map_or(1, |last| last.delay)
+        self.synapses.recurrent.last().map_or(1, |last| last.delay)
     }
 
     /// Number of filtered traces per synapse that the online form has: of all kernels, one per filter with one hop.
@@ -291,40 +259,6 @@ impl<F: Scalar> LearningPlan<F> {
         let filtered = self.secretions.iter().map(|secretion| &secretion.modulation);
         let hop_recursions = self.hop_recursions.iter().map(|hop_recursions| &hop_recursions.modulation);
         self.modulation.iter().chain(filtered).chain(hop_recursions)
-    }
-}
-
-/// Which synapses learn.
-struct LearningSynapses<'a> {
-    network: &'a Network,
-    is_active: &'a [bool],
-    /// One per projection.
-    learns: &'a [bool],
-}
-
-impl LearningSynapses<'_> {
-    /// Gives every learning one of some synapses of a kind a slot: a sender's sums lie side by side, as the passes visit
-    /// them.
-    fn slots<F: Scalar>(
-        &self,
-        kind: SynapseKind,
-        synapses: &Csr<Synapse>,
-        slots: &mut Vec<GradientSlot<F>>,
-    ) -> Csr<u32> {
-        let network = self.network;
-        synapses.filter_map(|_, post, Synapse { projection, index }| {
-            if !self.learns[projection as usize] {
-                return None;
-            }
-            let scale = match kind {
-                SynapseKind::Readout => 1.0 - network.outputs[post].kappa,
-                _ if !self.is_active[post] => return None,
-                _ => network.neurons[post].input_scale,
-            };
-            let (post, scale) = (post as u32, F::from_f64(scale));
-            slots.push(GradientSlot { kind, projection, synapse: index, post, scale });
-            Some(slots.len() as u32 - 1)
-        })
     }
 }
 

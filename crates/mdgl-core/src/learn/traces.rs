@@ -69,7 +69,7 @@ impl Rows {
     /// One row per synapse.
     pub fn of_synapses<F: Scalar>(plan: &LearningPlan<F>) -> Result<Self> {
         let mut rows = Self::default();
-        reserve(&mut rows.targets, plan.slots.len(), WHAT)?;
+        reserve(&mut rows.targets, plan.synapses.slots.len(), WHAT)?;
         rows.targets.extend(targets(plan));
         Ok(rows)
     }
@@ -78,8 +78,8 @@ impl Rows {
     pub fn of_targets<F: Scalar>(plan: &LearningPlan<F>) -> Result<Self> {
         let mut order = Vec::new();
         let mut rows = Self::default();
-        reserve(&mut order, plan.slots.len(), WHAT)?;
-        reserve(&mut rows.places, plan.slots.len(), WHAT)?;
+        reserve(&mut order, plan.synapses.slots.len(), WHAT)?;
+        reserve(&mut rows.places, plan.synapses.slots.len(), WHAT)?;
         order.extend(targets(plan).zip(0..));
         // Stable: a target's synapses stay in the order of their senders.
         order.sort_by_key(|&(target, _): &(RowTarget, usize)| target);
@@ -146,7 +146,7 @@ impl Rows {
 
 fn targets<F: Scalar>(plan: &LearningPlan<F>) -> impl Iterator<Item = RowTarget> {
     let target = |kind, post| RowTarget { is_readout: kind == SynapseKind::Readout, post };
-    plan.slots.iter().map(move |slot| target(slot.kind, slot.post))
+    plan.synapses.slots.iter().map(move |slot| target(slot.kind, slot.post))
 }
 
 /// How the values of a list stand.
@@ -279,7 +279,7 @@ impl<F: Scalar> Traces<F> {
             (&mut self.filtered_r, product(&[rows, filters])),
             (&mut self.modulated, product(&[rows, k])),
             (&mut self.past, product(&[plan.past_rows(), rows])),
-            (&mut self.relevance, product(&[n, plan.recurrent.len(), 1 + filters, k])),
+            (&mut self.relevance, product(&[n, plan.synapses.recurrent.len(), 1 + filters, k])),
             (&mut self.field, sites),
             (&mut self.field_sums, sites),
             (&mut self.psi, n),
@@ -367,7 +367,7 @@ impl<F: Scalar> Traces<F> {
         let (cells, kappa) = (network.size(), &network.kappa);
         self.unfiltered = plan.feedback.filter_map(|_, unit, weight| Some(weight / (F::ONE - kappa[unit])));
         let views = 1 + self.filters.len();
-        let rank_of = |delay| plan.recurrent.partition_point(|delayed| delayed.delay < delay);
+        let rank_of = |delay| plan.synapses.recurrent.partition_point(|delayed| delayed.delay < delay);
         // The place of a secreting cell encodes the cell and the delay.
         let emitter = |(place, gain): (u32, F), view: usize| {
             let (from, delay) = (place % cells as u32, 1 + place as usize / cells);
@@ -390,7 +390,7 @@ impl<F: Scalar> Traces<F> {
     }
 
     fn list_edges(&self, plan: &LearningPlan<F>) -> Result<Vec<Edge<F>>> {
-        let slots = plan.slots.iter().enumerate().filter(|(_, s)| s.kind != SynapseKind::Readout);
+        let slots = plan.synapses.slots.iter().enumerate().filter(|(_, s)| s.kind != SynapseKind::Readout);
         let count = slots.clone().map(|(_, s)| self.emitters[s.post as usize].len()).sum();
         let mut all = Vec::new();
         // Each block of trials uses a copy.
@@ -406,7 +406,7 @@ impl<F: Scalar> Traces<F> {
     /// Computes the arrivals at a step.
     pub(super) fn find_late(&mut self, plan: &LearningPlan<F>, t: usize) {
         let row = (1 + self.filters.len()) * self.rows.len();
-        let arrivals = (1..).zip(&plan.recurrent[1..]);
+        let arrivals = (1..).zip(&plan.synapses.recurrent[1..]);
         self.arrivals.clear();
         self.arrivals.extend(
             arrivals.map(|(rank, delayed)| DelayedArrival {

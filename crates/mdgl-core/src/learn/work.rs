@@ -230,18 +230,18 @@ pub(crate) fn tally_backward<F: Scalar>(
     let (live, calls) = steps(trajectory);
     let tiles = (trajectory.steps as u64).div_ceil(tile as u64);
     let mut gathered = Tally { calls: tiles, ..Tally::default() };
-    for (activity, csr) in [(&given, &plan.input), (&all, &plan.readout)] {
+    for (activity, csr) in [(&given, &plan.synapses.input), (&all, &plan.synapses.readout)] {
         gathered.add(summed::<F>(activity, csr));
     }
-    for late in &plan.late_input {
+    for late in &plan.synapses.late_input {
         let steps = trajectory.steps.saturating_sub(late.input_lag());
         gathered.add(summed::<F>(&activity(&input.events, input.units, steps, tile), &late.csr));
     }
-    for Delayed { delay, csr, .. } in &plan.recurrent {
+    for Delayed { delay, csr, .. } in &plan.synapses.recurrent {
         gathered.add(summed::<F>(&sent_before(network, trajectory, *delay), csr));
         gathered.add(analogue::<F, _>(&network.rate_units, csr, live, calls));
     }
-    gathered.add(analogue::<F, _>(&network.rate_units, &plan.readout, live, calls));
+    gathered.add(analogue::<F, _>(&network.rate_units, &plan.synapses.readout, live, calls));
     [
         (Section::BackwardRecursion, recursed(plan, trajectory, work)),
         (Section::Modulation, modulated(plan, (live, calls), work.modulation)),
@@ -373,7 +373,7 @@ pub(crate) fn tally_online<F: Scalar>(
 ) -> [(Section, Tally); 3] {
     let (block, _) = sizes::<F>();
     let (live, calls) = steps(trajectory);
-    let traces = plan.slots.iter().filter(|slot| slot.kind != SynapseKind::Readout);
+    let traces = plan.synapses.slots.iter().filter(|slot| slot.kind != SynapseKind::Readout);
     let targets = traces.clone().map(|slot| &network.cells[slot.post as usize]);
     let further: u64 = targets.clone().map(|dynamics| dynamics.further() as u64).sum();
     let operations: u64 = targets.map(|dynamics| dynamics.operations().trace).sum();

@@ -80,6 +80,7 @@ impl Synapses {
             SynapseDelays::Each(steps) => steps.to_vec(),
         }
     }
+    #[inline(always)]
     pub(crate) fn sign(&self, synapse: usize) -> i8 {
         self.signs[self.pre[synapse] as usize]
     }

@@ -1,5 +1,7 @@
 //! Compressed sparse rows: a list of targets per sending unit.
 
+use crate::numeric::memory::bytes_of;
+
 /// Projections of each unit: target and an item (a weight, a gain, an accumulator's place).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Csr<T> {
@@ -83,6 +85,11 @@ impl<T: Copy> Csr<T> {
             self.start[first + i] = self.items.len() as u32;
         }
         self
+    }
+
+    /// Bytes of memory in use.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.start) + bytes_of(&self.items)
     }
 
     /// Number of items.

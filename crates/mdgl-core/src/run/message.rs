@@ -201,7 +201,7 @@ impl<F: Real> Expected<'_, F> {
         model: &Subtree<F>,
         plan: &LearningPlan<F>,
     ) -> bool {
-        let (slots, neurons) = (plan.slots.len(), self.network.size());
+        let (slots, neurons) = (plan.synapses.slots.len(), self.network.size());
         let known = |(slot, from): (u32, u32)| (slot as usize) < slots && (from as usize) < neurons;
         block_gradient.sums.len() == slots
             && block_gradient.bias.len() == self.network.output_units()

@@ -15,6 +15,7 @@ mod share;
 mod shared;
 mod singles;
 pub(crate) mod stream;
+mod structure_cache;
 mod third_factor;
 mod workers;
 

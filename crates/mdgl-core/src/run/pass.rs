@@ -59,6 +59,7 @@ impl<'a, F: Real> Pass<'a, F> {
         workers: &'a Workers<F>,
         cancel: &'a AtomicBool,
     ) -> Result<Self> {
+        workers.structure.forget_others(model.network());
         Ok(Self {
             model,
             network: CompiledNetwork::new(model)?,
@@ -249,10 +250,16 @@ impl<F: Real> Pass<'_, F> {
 impl<F: Real> Pass<'_, F> {
     /// A rule for this batch's network; its gradient sums fit into memory.
     pub(super) fn plan(&self, rule: &Rule, regularised: bool, learns: &[bool]) -> Result<LearningPlan<F>> {
-        let plan = LearningPlan::new(self.model, &self.network, rule, regularised, learns)?;
+        let plan = LearningPlan::cached(
+            self.model,
+            &self.network,
+            rule,
+            (regularised, learns),
+            &self.workers.structure.synapses,
+        )?;
         // Every block's sums wait for the others'; online there may be two per slot.
         let sums = if rule.estimator == Estimator::Online { 2 } else { 1 };
-        let bytes = product(&[self.blocks.len(), plan.slots.len(), sums * size_of::<F>()]);
+        let bytes = product(&[self.blocks.len(), plan.synapses.slots.len(), sums * size_of::<F>()]);
         ensure_memory(bytes, "the gradients of blocks of trials")?;
         Ok(plan)
     }
@@ -331,7 +338,10 @@ impl<F: Real> Pass<'_, F> {
     /// A plan's weights with neurons in the lanes, for trials one by one.
     fn learning(&self, plan: &LearningPlan<F>) -> &Learning<F> {
         let units = self.model.network().input_units();
-        self.learning.get_or_init(|| Learning::new(&self.network, plan, units))
+        self.learning.get_or_init(|| {
+            let sums = self.workers.structure.trial_sums(plan, &self.network, units);
+            Learning::new(&self.network, plan, sums)
+        })
     }
 
     /// All simulated blocks backward, with the sums over the whole batch.
@@ -482,7 +492,7 @@ impl<F: Real> Pass<'_, F> {
         subtrees: Vec<Subtree<F>>,
     ) -> Result<Learned<F>> {
         let span = self.workers.span(ProfileStage::Reduce, None);
-        self.workers.count(|| work::tally_reduction::<F>(plan.slots.len(), subtrees.len()));
+        self.workers.count(|| work::tally_reduction::<F>(plan.synapses.slots.len(), subtrees.len()));
         let mut block_gradient = BlockGradient::tree_reduce(subtrees);
         if estimator == Estimator::Online && self.assignment.objective.regulariser.is_some() {
             block_gradient.regularise(plan, &batch_sums.constants(self.model, self.assignment));

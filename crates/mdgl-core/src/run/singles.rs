@@ -148,7 +148,7 @@ impl<F: Real> Singles<F> {
         self.backward_states.resize_with(1, TrialBackwardState::default);
         let mut counts = vec![0; context.network.size()];
         // With one trial the other lanes' zeros change nothing.
-        let mut lanes = vec![Block::ZERO; if count == 1 { 0 } else { plan.slots.len() + outputs }];
+        let mut lanes = vec![Block::ZERO; if count == 1 { 0 } else { plan.synapses.slots.len() + outputs }];
         for (lane, &length) in lengths.iter().enumerate() {
             let (before, after) = self.trials.split_at_mut(lane);
             let (trial, state) = (&mut after[0], &mut self.backward_states[0]);
@@ -167,7 +167,7 @@ impl<F: Real> Singles<F> {
                 return Ok((self.block_gradient(plan, learning, outputs), counts));
             }
             state.sums(learning, |slot, sum| lanes[slot].0[lane] = sum);
-            let bias = lanes[plan.slots.len()..].iter_mut().zip(state.bias());
+            let bias = lanes[plan.synapses.slots.len()..].iter_mut().zip(state.bias());
             bias.for_each(|(block, &sum)| block.0[lane] = sum);
         }
         let sums = lanes.iter().map(Block::sum).collect();
@@ -223,7 +223,7 @@ impl<F: Real> Singles<F> {
         learning: &Learning<F>,
         outputs: usize,
     ) -> BlockGradient<F> {
-        let slots = plan.slots.len();
+        let slots = plan.synapses.slots.len();
         let mut sums = vec![F::ZERO; slots + outputs];
         match &self.backward_states[..] {
             // The other lanes' zeros change nothing.
@@ -246,8 +246,8 @@ impl<F: Real> Singles<F> {
 
     /// Sums by slot and of the biases, the former with the targets' scales.
     fn scaled(plan: &LearningPlan<F>, mut sums: Vec<F>) -> BlockGradient<F> {
-        let bias = sums.split_off(plan.slots.len());
-        sums.iter_mut().zip(&plan.slots).for_each(|(sum, slot)| *sum = *sum * slot.scale);
+        let bias = sums.split_off(plan.synapses.slots.len());
+        sums.iter_mut().zip(&plan.synapses.slots).for_each(|(sum, slot)| *sum = *sum * slot.scale);
         BlockGradient { sums, bias, ..BlockGradient::default() }
     }
 

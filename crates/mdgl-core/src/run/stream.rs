@@ -15,6 +15,7 @@ use crate::description::legal::Use;
 use crate::description::rule::Rule;
 use crate::error::{Result, invalid, not_finite};
 use crate::learn::field::FieldSources;
+use crate::learn::learning_synapses::SynapseCache;
 use crate::learn::online::{OnlineStep, StepHalf};
 use crate::learn::plan::{LearningPlan, trace_dynamics};
 use crate::learn::traces::{Before, Rows, Traces, trace_lists};
@@ -70,6 +71,8 @@ struct Setting<F: Real> {
     /// The constants of the traces.
     cells: Vec<Dynamics<F>>,
     plan: LearningPlan<F>,
+    /// Its learning synapses, for the next.
+    cache: SynapseCache<F>,
     input: BlockInput<F>,
 }
 
@@ -83,7 +86,7 @@ impl<F: Real> Setting<F> {
     /// Compiles the weights of a model.
     fn renew(&mut self, model: &Model<F>) -> Result<()> {
         self.network = CompiledNetwork::new(model)?;
-        self.plan = LearningPlan::for_stream(model, &self.network, &self.rule, &self.learns)?;
+        self.plan = LearningPlan::for_stream(model, &self.network, &self.rule, &self.learns, &self.cache)?;
         Ok(())
     }
 }
@@ -190,10 +193,12 @@ impl<F: Real> Stream<F> {
         }
         let learns = optimiser.learns(model.network());
         let network = CompiledNetwork::new(model)?;
-        let plan = LearningPlan::for_stream(model, &network, rule, &learns)?;
+        let cache = SynapseCache::default();
+        let plan = LearningPlan::for_stream(model, &network, rule, &learns, &cache)?;
         let cells = trace_dynamics(&network, rule.trace);
         let input = BlockInput::default();
-        let setting = Setting { rule: rule.clone(), learns, instructions, network, cells, plan, input };
+        let setting =
+            Setting { rule: rule.clone(), learns, instructions, network, cells, plan, cache, input };
         let mut stream = Self {
             network: Arc::clone(model.network()),
             optimiser: optimiser.clone(),
@@ -623,7 +628,7 @@ impl<F: Real> Stream<F> {
     /// Number of values of the rule's traces.
     fn trace_len(&self) -> usize {
         let Setting { network, plan, .. } = &self.setting;
-        let (slots, k) = (plan.slots.len(), network.outputs());
+        let (slots, k) = (plan.synapses.slots.len(), network.outputs());
         let modulation = match plan.receives() {
             true if plan.filters_factors_separately => network.size(),
             true => slots * (k + 2 * plan.filter_traces()),

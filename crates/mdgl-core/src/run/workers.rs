@@ -16,6 +16,7 @@ use crate::learn::traces::Traces;
 use crate::numeric::lanes::{Block, Instructions, LANES};
 use crate::run::real::Real;
 use crate::run::singles::Singles;
+use crate::run::structure_cache::StructureCache;
 use crate::simulate::trajectory::Trajectory;
 use crate::single::Layout;
 
@@ -29,6 +30,8 @@ pub struct Workers<F: Real> {
     /// Whether `MDGL_LAYOUT` chose it: a batch that cannot be computed in it is refused then.
     pub(super) layout_is_demanded: bool,
     pub(super) workspaces: Mutex<Vec<Workspace<F>>>,
+    /// Lists that the next batch may use again.
+    pub(super) structure: StructureCache<F>,
     /// Recorder of stages, while a profile is made.
     pub(super) recorder: Option<Recorder>,
 }
@@ -134,8 +137,16 @@ impl<F: Real> Workers<F> {
             .map_err(|e| invalid("threads", threads, format!("fewer ({e})")))?;
         let layout = Layout::from_environment()?;
         let layout_is_demanded = layout.is_some();
-        let (segment, workspaces, recorder) = (None, Mutex::default(), None);
-        Ok(Self { pool, instructions, segment, layout, layout_is_demanded, workspaces, recorder })
+        Ok(Self {
+            pool,
+            instructions,
+            segment: None,
+            layout,
+            layout_is_demanded,
+            workspaces: Mutex::default(),
+            structure: StructureCache::default(),
+            recorder: None,
+        })
     }
 
     /// Keeps the pseudo-derivatives of at most so many steps at once and simulates the others again when the
@@ -162,7 +173,8 @@ impl<F: Real> Workers<F> {
 
     /// Bytes of memory that is kept for the next batch.
     pub fn bytes(&self) -> usize {
-        self.workspaces.lock().unwrap_or_else(|e| e.into_inner()).iter().map(Workspace::bytes).sum()
+        let workspaces = self.workspaces.lock().unwrap_or_else(|e| e.into_inner());
+        workspaces.iter().map(Workspace::bytes).sum::<usize>() + self.structure.bytes()
     }
 
     /// Number of threads.

@@ -1,6 +1,7 @@
 //! Compressed sparse rows padded to chunks of four targets, so that kernels need no remainder loop.
 
 use crate::numeric::csr::Csr;
+use crate::numeric::memory::bytes_of;
 
 /// Targets in a chunk.
 pub(crate) const CHUNK: usize = 4;
@@ -84,6 +85,11 @@ impl<T: Copy> PaddedCsr<T> {
     #[inline(always)]
     pub fn check_targets<B>(&self, rows: &[B]) {
         assert!(self.targets <= rows.len(), "a target beyond the buffer");
+    }
+
+    /// Bytes of memory in use.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.start) + bytes_of(&self.chunks) + bytes_of(&self.columns)
     }
 
     /// Whether no unit has a target.

@@ -145,8 +145,8 @@ impl<F: Scalar> TrialBackwardState<F> {
             (&mut self.totals, types),
             (&mut self.delta, outputs),
             (&mut self.bias, outputs),
-            (onto_cells, learning.onto_cells.blocks()),
-            (readout, learning.readout.blocks()),
+            (onto_cells, learning.sums.onto_cells.blocks()),
+            (readout, learning.sums.readout.blocks()),
         ] {
             refill(buffer, len, WHAT)?;
         }
@@ -178,7 +178,7 @@ impl<F: Scalar> TrialBackwardState<F> {
     #[inline(always)]
     fn find_layer_errors<L: Lanes<Scalar = F>>(&mut self, layers: &FeedbackLayers<F>, rows: usize) {
         self.layer_errors.resize(layers.units.len(), [F::ZERO; TILE]);
-        self.no_errors = self.error.iter().all(|column| is_zero::<L>(column[..rows].iter()));
+        self.no_errors = are_zero::<L>(&self.error, 0..rows);
         for (&unit, to) in layers.units.iter().zip(&mut self.layer_errors) {
             let column = &self.error[unit as usize / LANES];
             for (to, errors) in to[..rows].iter_mut().zip(column) {
@@ -294,7 +294,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
         let Self { state, .. } = self;
         self.layers().is_some()
             && state.no_secretion.iter().all(|&none| none)
-            && state.error.iter().all(|column| is_zero::<L>(column[1..=rows].iter()))
+            && are_zero::<L>(&state.error, 1..rows + 1)
     }
 
     /// g_t = δ_t + κ g_t+1, and the bias's gradient.
@@ -588,7 +588,7 @@ impl<F: Scalar> BackwardOne<'_, F> {
         let target_adjoints = TargetAdjoints { columns: &state.input_adjoint, row };
         let first = self.context.network.size() as u32;
         for (&unit, value) in units.iter().zip(values) {
-            self.learning.onto_cells.add_value::<L>(
+            self.learning.sums.onto_cells.add_value::<L>(
                 first + unit,
                 value.0[lane],
                 target_adjoints,
@@ -675,19 +675,42 @@ impl<F: Scalar> SimdKernel<F> for TileGather<'_, F> {
         // Of the step after the last there is nothing.
         let rows = self.rows.start..self.rows.end.min(self.trial.steps - self.first);
         if !self.trial.inputs_listed {
-            rows.rev().for_each(|row| self.add_row::<L>(row));
+            for row in rows.rev() {
+                self.add_row::<L>(row);
+            }
             return;
         }
         let (learning, events) = (self.learning, self.trial.events.from(self.first));
         let TrialBackwardState { sums: [of_cells, of_outputs], input_adjoint, error, no_secretion, .. } =
             self.state;
-        if !error.iter().all(|column| is_zero::<L>(column[rows.clone()].iter())) {
+        if !are_zero::<L>(error, rows.clone()) {
             let all = 0..error.len();
-            learning.readout.add_tile::<L>(|row| events.spikes(row), (error, all), rows.clone(), of_outputs);
+            learning.sums.readout.add_tile::<L>(
+                |row| events.spikes(row),
+                (error, all),
+                rows.clone(),
+                of_outputs,
+            );
         }
         let live = live_blocks(no_secretion);
-        learning.onto_cells.add_tile::<L>(|row| events.received(row), (input_adjoint, live), rows, of_cells);
+        learning.sums.onto_cells.add_tile::<L>(
+            |row| events.received(row),
+            (input_adjoint, live),
+            rows,
+            of_cells,
+        );
     }
+}
+
+/// Whether some rows of columns are 0.
+#[inline(always)]
+fn are_zero<L: Lanes>(columns: &[LongTileColumn<L::Scalar>], rows: Range<usize>) -> bool {
+    for column in columns {
+        if !is_zero::<L>(column[rows.clone()].iter()) {
+            return false;
+        }
+    }
+    true
 }
 
 /// From the first to the last block of cells whose adjoints are not 0 through a tile and the step after it.
@@ -709,11 +732,11 @@ impl<F: Scalar> TileGather<'_, F> {
         let target_adjoints = TargetAdjoints { columns: &state.input_adjoint, row };
         let error = TargetAdjoints { columns: &state.error, row };
         let [of_cells, of_outputs] = &mut state.sums;
-        learning.readout.add::<L>(events.at(t), error, of_outputs);
+        learning.sums.readout.add::<L>(events.at(t), error, of_outputs);
         let first = network.size() as u32;
         for entry in input.events.at(t) {
             if entry.mask >> lane & 1 == 1 {
-                learning.onto_cells.add_count::<L>(
+                learning.sums.onto_cells.add_count::<L>(
                     first + entry.unit,
                     entry.count,
                     target_adjoints,
@@ -721,7 +744,7 @@ impl<F: Scalar> TileGather<'_, F> {
                 );
             }
         }
-        learning.onto_cells.add::<L>(events.received(t), target_adjoints, of_cells);
+        learning.sums.onto_cells.add::<L>(events.received(t), target_adjoints, of_cells);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Feedback, returns and sums of a plan with neurons in the lanes, for the backward pass of one trial.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use crate::learn::learning_synapses::LearningSynapses;
 use crate::learn::plan::LearningPlan;
 use crate::learn::secretion::Secretion;
 use crate::neuron::constants::Load;
@@ -26,13 +28,47 @@ pub(crate) struct Learning<F: Scalar> {
     pub(super) memories: Vec<Memories<F>>,
     /// Whether any cell of a block secretes (rules other than BPTT).
     pub(super) secretes: Vec<bool>,
+    pub(super) sums: Arc<TrialSums>,
+}
+
+/// Where the gradient sums of a plan's synapses are in one trial. They follow from the learning synapses alone.
+#[derive(Debug)]
+pub(crate) struct TrialSums {
     /// Of what reaches cells: from cells, then from input units.
     pub(super) onto_cells: Sums,
     pub(super) readout: Sums,
 }
 
+impl TrialSums {
+    /// Of so many cells, input and readout units.
+    pub fn new<F: Scalar>(
+        synapses: &LearningSynapses<F>,
+        (cells, inputs, outputs): (usize, usize, usize),
+    ) -> Self {
+        let LearningSynapses {
+            input,
+            // Delays need blocks of trials, as chunks do.
+            late_input: _,
+            recurrent,
+            readout,
+            input_chunks: _,
+            readout_chunks: _,
+            slots: _,
+        } = synapses;
+        Self {
+            onto_cells: Sums::new(&[(&recurrent[0].csr, cells), (input, inputs)], cells),
+            readout: Sums::new(&[(readout, cells)], outputs),
+        }
+    }
+
+    /// Bytes of memory in use.
+    pub fn bytes(&self) -> usize {
+        self.onto_cells.bytes() + self.readout.bytes()
+    }
+}
+
 impl<F: Scalar> Learning<F> {
-    pub fn new(network: &CompiledNetwork<F>, plan: &LearningPlan<F>, inputs: usize) -> Self {
+    pub fn new(network: &CompiledNetwork<F>, plan: &LearningPlan<F>, sums: Arc<TrialSums>) -> Self {
         // Every field by name: a new one must be handled in both layouts.
         let LearningPlan {
             active: _,
@@ -50,14 +86,8 @@ impl<F: Scalar> Learning<F> {
             secretions,
             hop_recursions: _,
             filters_factors_separately,
-            input,
-            // Delays need blocks of trials, too.
-            late_input: _,
-            recurrent,
-            readout,
-            input_chunks: _,
-            readout_chunks: _,
-            slots: _,
+            // Their sums are given.
+            synapses: _,
         } = plan;
         let (n, outputs) = (network.size(), network.outputs());
         let mut secretes = vec![false; n.div_ceil(LANES)];
@@ -77,14 +107,13 @@ impl<F: Scalar> Learning<F> {
             returns: secretes_lambda.map(|modulation| Returns::new(&modulation.synaptic, n)),
             memories: secretions.iter().map(|secretion| Memories::new(secretion, n)).collect(),
             secretes,
-            onto_cells: Sums::new(&[(&recurrent[0].csr, n), (input, inputs)], n),
-            readout: Sums::new(&[(readout, n)], outputs),
+            sums,
         }
     }
 
     /// Writes a trial's sums by slot.
     pub(super) fn scatter_slots(&self, sums: &[Vec<Block<F>>; 2], mut set: impl FnMut(usize, F)) {
-        for (places, sums) in [&self.onto_cells, &self.readout].into_iter().zip(sums) {
+        for (places, sums) in [&self.sums.onto_cells, &self.sums.readout].into_iter().zip(sums) {
             places.each(sums).for_each(|(slot, sum)| set(slot, sum));
         }
     }

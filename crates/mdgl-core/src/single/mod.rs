@@ -26,7 +26,7 @@ mod usual_block;
 pub(crate) use cells::are_usual;
 pub use layout::Layout;
 pub(crate) use layout::{Purpose, Size};
-pub(crate) use learning::Learning;
+pub(crate) use learning::{Learning, TrialSums};
 pub(crate) use outgoing::has_rows;
 pub(crate) use refractory::fit_periods;
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::numeric::csr::Csr;
 use crate::numeric::lanes::{Block, LANES, Lanes, Places, flat};
+use crate::numeric::memory::bytes_of;
 use crate::numeric::scalar::Scalar;
 use crate::single::columns::{LongTileColumn, TILE, place, row};
 use crate::single::outgoing::fits;
@@ -56,6 +57,11 @@ impl Sums {
             sums.start.push(blocks as u32);
         }
         sums
+    }
+
+    /// Bytes of memory in use.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.start) + bytes_of(&self.places) + bytes_of(&self.slots)
     }
 
     /// Blocks of sums.

@@ -120,10 +120,10 @@ pub(crate) fn backward<F: Scalar>(
     let before = (0..trial.steps).flat_map(|step| trial.events.before(step)).copied();
     let mut gathered = Tally { calls, ..Tally::default() };
     let cells = context.network.size() as u32;
-    let (of_inputs, of_cells) = ((&plan.input, cells), (&plan.recurrent[0].csr, 0));
-    gathered.add(summed::<F>(given(context, trial.steps), of_inputs, &learning.onto_cells));
-    gathered.add(summed::<F>(before, of_cells, &learning.onto_cells));
-    gathered.add(summed::<F>(trial.all_spikes(), (&plan.readout, 0), &learning.readout));
+    let (of_inputs, of_cells) = ((&plan.synapses.input, cells), (&plan.synapses.recurrent[0].csr, 0));
+    gathered.add(summed::<F>(given(context, trial.steps), of_inputs, &learning.sums.onto_cells));
+    gathered.add(summed::<F>(before, of_cells, &learning.sums.onto_cells));
+    gathered.add(summed::<F>(trial.all_spikes(), (&plan.synapses.readout, 0), &learning.sums.readout));
     let receives = u64::from(plan.receives());
     let rules = 1 + plan.hop_recursions.as_ref().map_or(0, |hop_recursions| hop_recursions.count as u64);
     let mut recursed = Tally { calls, neuron_updates: live * plan.active.len() as u64, ..Tally::default() };

@@ -58,7 +58,9 @@ impl<F: Scalar> SimdKernel<F> for SimulateUsual<'_, F> {
         for (first, columns) in steps.clone().step_by(TILE).zip(psi.chunks_exact_mut(blocks)) {
             check_cancelled(first, cancel)?;
             let tile = first..steps.end.min(first + TILE);
-            cells.iter_mut().for_each(|block| block.clear_tiny::<L>(first));
+            for block in cells.iter_mut() {
+                block.clear_tiny::<L>(first);
+            }
             clear_tiny::<L>(first, readout_state.held);
             refractory.begin_tile::<L>();
             let mut refractory = refractory.tile(&lane_layout.periods);
@@ -116,7 +118,10 @@ fn receive_chunk<'a, L: Lanes, const N: usize>(
     blocks: &'a mut [UsualBlock<L::Scalar>],
 ) -> &'a mut [UsualBlock<L::Scalar>] {
     let Some((chunk, rest)) = blocks.split_first_chunk_mut::<N>() else { return &mut [] };
-    let mut v = chunk.each_ref().map(|block| L::load(&block.v));
+    let mut v = [L::splat(L::Scalar::ZERO); N];
+    for (v, block) in v.iter_mut().zip(&*chunk) {
+        *v = L::load(&block.v);
+    }
     add_parts(weights, senders, *first, &mut v);
     for (block, v) in chunk.iter_mut().zip(v) {
         v.store(&mut block.v);

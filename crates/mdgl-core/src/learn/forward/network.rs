@@ -78,13 +78,14 @@ impl ForwardNetwork {
     }
 
     fn list_weights<F: Scalar>(&mut self, plan: &LearningPlan<F>) {
-        let inputs = (0..self.inputs).map(|unit| (unit, plan.input.of(unit)));
-        let cells = (0..self.cells.len()).map(|cell| (self.inputs + cell, plan.recurrent[0].csr.of(cell)));
+        let inputs = (0..self.inputs).map(|unit| (unit, plan.synapses.input.of(unit)));
+        let cells =
+            (0..self.cells.len()).map(|cell| (self.inputs + cell, plan.synapses.recurrent[0].csr.of(cell)));
         let mut triples = Vec::new();
         for (sender, targets) in inputs.chain(cells) {
             for &(post, slot) in targets {
                 triples.push((sender, post as usize, self.weights.len() as u32));
-                let scale = plan.slots[slot as usize].scale.to_f64();
+                let scale = plan.synapses.slots[slot as usize].scale.to_f64();
                 self.weights.push(Weight { sender: sender as u32, post, scale, slot });
             }
         }
@@ -94,8 +95,8 @@ impl ForwardNetwork {
     fn list_reads<F: Scalar>(&mut self, plan: &LearningPlan<F>) {
         let mut triples = Vec::new();
         for cell in 0..self.cells.len() {
-            for &(unit, slot) in plan.readout.of(cell) {
-                debug_assert_eq!(plan.slots[slot as usize].kind, SynapseKind::Readout);
+            for &(unit, slot) in plan.synapses.readout.of(cell) {
+                debug_assert_eq!(plan.synapses.slots[slot as usize].kind, SynapseKind::Readout);
                 triples.push((cell, unit as usize, self.read_slots.len() as u32));
                 self.read_slots.push(slot);
             }

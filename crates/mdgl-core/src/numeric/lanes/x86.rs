@@ -367,17 +367,20 @@ unsafe fn bits_f64(registers: [__m256d; 4]) -> Mask {
 #[inline(always)]
 unsafe fn word_f32([a, b, c, d]: [[__m256; 2]; 4]) -> u64 {
     // SAFETY: only reached inside a function compiled for AVX2.
+    unsafe { pair_f32(a, b) | pair_f32(c, d) << 32 }
+}
+
+/// The bits of two sets. A function, since closures do not inherit the instruction set and may stay calls.
+#[inline(always)]
+unsafe fn pair_f32([a, b]: [__m256; 2], [c, d]: [__m256; 2]) -> u64 {
+    // SAFETY: only reached inside a function compiled for AVX2.
     unsafe {
-        let words = |[low, high]: [__m256; 2]| {
-            _mm256_packs_epi32(_mm256_castps_si256(low), _mm256_castps_si256(high))
-        };
+        let first = _mm256_packs_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b));
+        let second = _mm256_packs_epi32(_mm256_castps_si256(c), _mm256_castps_si256(d));
         // Packs go half by half: quarters of the first and second set, their first halves before their second ones.
         let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-        let bits = |low, high| {
-            let bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
-            u64::from(_mm256_movemask_epi8(bytes) as u32)
-        };
-        bits(words(a), words(b)) | bits(words(c), words(d)) << 32
+        let bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(first, second), order);
+        u64::from(_mm256_movemask_epi8(bytes) as u32)
     }
 }
 
