@@ -82,7 +82,7 @@ fn rule(turn: &Turn) -> Rule {
         None => Rule::named(turn.rule).unwrap(),
         Some(gain) => {
             let (gain, kernel) = (Gain::Fixed(gain), TimeCourse::None);
-            let channel = UniformChannel { gain, reach: Reach::Nonlocal, kernel };
+            let channel = UniformChannel { gain, reach: Reach::Nonlocal, kernel, above: 0.0 };
             Rule { channels: Channels::Uniform(channel), ..Rule::mdgl() }
         }
     }
