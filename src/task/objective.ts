@@ -248,15 +248,15 @@ function encodeValues(targets: unknown, expected: number, path: string): Float64
 function ask(term: Term, trace: ReadoutTrace, batch: Batch): CustomLossResult {
   const result = (term.loss as CustomLoss).evaluate(trace, batch)
   const path = `loss.${term.readout.name}`
-  record(result, path, ['loss', 'delta', 'accuracy'])
-  finite(result.loss, `${path}.loss`)
-  const { delta } = result
+  // Each part is read once: a getter may answer something else the next time.
+  const { loss, delta, accuracy } = record(result, path, ['loss', 'delta', 'accuracy'])
+  finite(loss, `${path}.loss`)
   if (!isFloatArray(delta)) {
     throw invalid(`${path}.delta`, delta, 'a Float64Array or Float32Array')
   }
   if (ownMemory(delta, `${path}.delta`).length !== trace.values.length) {
     throw invalid(`${path}.delta`, delta, `${trace.values.length} values [trial][step][unit], as the readout has`)
   }
-  if (result.accuracy !== undefined) finite(result.accuracy, `${path}.accuracy`)
-  return result
+  if (accuracy === undefined) return { loss, delta }
+  return { loss, delta, accuracy: finite(accuracy, `${path}.accuracy`) }
 }
