@@ -159,3 +159,21 @@ test('what is not allowed is refused by name', async t => {
   const task: Task = { name: 'wrong', loss: wrong, batch: () => batch }
   invalidAt(t, 'loss.choice.weight', () => train(fresh(), task, { rule: 'mdgl' }))
 })
+
+test('what a custom loss returns is read once, whatever its getters answer the next time', async t => {
+  let reads = 0
+  const loss: CustomLoss = {
+    kind: 'custom',
+    evaluate: ({ values }) => ({
+      loss: 1,
+      delta: new Float64Array(values.length),
+      get accuracy() {
+        reads++
+        return reads === 1 ? 0.5 : ({} as number)
+      }
+    })
+  }
+  const { readouts } = await evaluate(model, batch, { loss: { trace: loss } })
+  t.is(readouts.trace?.accuracy, 0.5)
+  t.is(reads, 1)
+})
