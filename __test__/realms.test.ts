@@ -37,8 +37,9 @@ const wrapped = (body: (...given: unknown[]) => unknown) =>
     return types.isPromise(answer) ? answer.then(abroad) : abroad(answer)
   }, body)
 
-/** The same value without the other realm's prototypes, which a result keeps where it holds what the caller gave. */
+/** The same value without the other realm's prototypes, which a result keeps where it holds what the caller gave; functions are alike. */
 function home(value: unknown): unknown {
+  if (typeof value === 'function') return 'a function'
   if (types.isTypedArray(value)) return [value[Symbol.toStringTag], ...Array.from(value as Float64Array)]
   if (Array.isArray(value)) return Array.from(value, home)
   if (typeof value !== 'object' || value === null) return value

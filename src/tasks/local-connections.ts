@@ -54,7 +54,7 @@ export function localNetwork(
 
 interface LocalOptions {
   readonly inputs: number
-  /** In ms. */
+  /** τ_a, as `alif` has it. */
   readonly adaptationTimeConstant: number
   readonly gains: Gains
 }
