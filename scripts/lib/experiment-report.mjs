@@ -60,23 +60,13 @@ export function experimentTime(results) {
   return span(results.flatMap(({ runs }) => runs.map(({ ms }) => ms)).reduce((sum, ms) => sum + ms, 0))
 }
 
-const COLOURS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#6A3D00', '#56B4E9', '#332288', '#882255']
-
-/** The final loss of every run as a dot, and the mean of each condition as a bar; one colour per series. */
+/** The final loss of every run as a dot, and the mean of each condition as a bar. */
 export async function experimentPicture(results) {
   const { figure } = await import('../../dist/plots/figure.js')
   const { axisX, axisY, dot, gridX, tickX } = await import('@observablehq/plot')
-  const series = [...new Set(results.map(({ condition }) => condition.series))]
-  const colour = name => COLOURS[series.indexOf(name) % COLOURS.length]
   const place = ({ condition }) => `${condition.label} (${condition.series})`
-  const points = results.flatMap(result =>
-    result.runs.map(({ loss }) => ({ y: place(result), x: loss, fill: colour(result.condition.series) }))
-  )
-  const means = results.map(result => ({
-    y: place(result),
-    x: mean(result.runs.map(({ loss }) => loss)),
-    stroke: colour(result.condition.series)
-  }))
+  const points = results.flatMap(result => result.runs.map(({ loss }) => ({ y: place(result), x: loss })))
+  const means = results.map(result => ({ y: place(result), x: mean(result.runs.map(({ loss }) => loss)) }))
   return figure({
     width: 860,
     height: 80 + 26 * results.length,
@@ -93,8 +83,8 @@ export async function experimentPicture(results) {
         labelArrow: 'none'
       }),
       axisY({ label: null, tickSize: 0 }),
-      dot(points, { x: 'x', y: 'y', fill: 'fill', r: 3.5, fillOpacity: 0.6 }),
-      tickX(means, { x: 'x', y: 'y', stroke: 'stroke', strokeWidth: 3 })
+      dot(points, { x: 'x', y: 'y', fill: '#444444', r: 3.5, fillOpacity: 0.5 }),
+      tickX(means, { x: 'x', y: 'y', stroke: '#000000', strokeWidth: 3 })
     ]
   })
 }
