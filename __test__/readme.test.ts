@@ -173,12 +173,15 @@ test('figures in sentences are those of the tables of results', t => {
   const digits = (rule: string) => figure('sequential-digits', rule, 'test accuracy')
   const allPairs = (column: string) => figure('evidence-accumulation-all-pairs', 'bptt', column)
   t.is(allPairs('stuck'), '0')
+  const mnist = (rule: string, iteration: number) => figure('sequential-mnist', rule, `accuracy at ${iteration}`)
   const number = ['no', 'one', 'two', 'three']
   const said = {
     'README.md': [
       `ends at ${fig3c('mdgl-membrane')} with a causal kernel (\`mdgl-membrane\`) and at ${fig3c('mdgl-exact')} with the exact one`,
       `two and three hops at ${loss('evidence-accumulation', 'hops-2')} and ${loss('evidence-accumulation', 'hops-3')}.`,
-      `no seed of BPTT is stuck and it ends at ${allPairs('final loss')} (`
+      `no seed of BPTT is stuck and it ends at ${allPairs('final loss')} (`,
+      `BPTT is right on ${mnist('bptt', 100).split(' ')[0]} of the images after 100 iterations and on ${mnist('bptt', 200).split(' ')[0]} after 200`,
+      `200 iterations take ${figure('sequential-mnist', 'bptt', 'training per run')} here`
     ],
     'docs/guide/choose-a-rule.md': [
       `On delayed XOR it ends at ${loss(xor, 'mdgl')} nats where e-prop stays at ${loss(xor, 'eprop')}, on delayed match to sample at ${loss(match, 'mdgl')} against ${loss(match, 'eprop')} (five seeds each)`,
@@ -188,7 +191,10 @@ test('figures in sentences are those of the tables of results', t => {
       `(delayed XOR: ${loss(xor, 'mdgl-membrane')} against ${loss(xor, 'mdgl')}; 400 LIF cells: ${loss(lif400, 'mdgl-membrane')} against ${loss(lif400, 'mdgl')})`
     ],
     'docs/results.md': [
-      `BPTT ends at ${allPairs('final loss')} with an accuracy of ${allPairs('accuracy')}; published are ${allPairs('published loss')} and ${allPairs('published accuracy')}.`
+      `BPTT ends at ${allPairs('final loss')} with an accuracy of ${allPairs('accuracy')}; published are ${allPairs('published loss')} and ${allPairs('published accuracy')},`,
+      `BPTT is right on ${mnist('bptt', 100)} of the images after 100 iterations and on ${mnist('bptt', 200)} after 200`,
+      `The 200 iterations take ${figure('sequential-mnist', 'bptt', 'training per run')} on two cores`,
+      `e-prop reaches ${mnist('eprop', 200)} and MDGL with the memory of the secreting cell ${mnist('mdgl-membrane', 200)}.`
     ],
     'docs/guide/what-we-found.md': [
       `BPTT is stuck on none of ten seeds and ends at ${allPairs('final loss')}, as published (${allPairs('published loss')} over five)`,
