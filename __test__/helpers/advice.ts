@@ -100,11 +100,12 @@ export function commandLines({ file, text }: Advice, program: string): CommandLi
 /** The words of the command that a text begins with, as a shell would take them; it ends where a pipe, a quote or a sentence does. */
 function shellWords(text: string): string[] {
   const words: string[] = []
-  for (const [, separator, quote, quoted, word = ''] of text.matchAll(
-    /([\n`|;)&]| >>? |(?<= )#)|(['"])([^'"\n]*)\2| +|((?:\$\([^)]*\)|[^\s`|;)&'"])+)|./g
+  for (const [, separator, single, double, word = ''] of text.matchAll(
+    /([\n`|;)&]| >>? |(?<= )#)|'([^'\n]*)'|"([^'"\n]*)"| +|((?:\$\([^)]*\)|[^\s`|;)&'"])+)|./g
   )) {
     if (separator !== undefined) break
-    if (quote !== undefined) words.push(quoted ?? '')
+    const quoted = single ?? double
+    if (quoted !== undefined) words.push(quoted)
     else if (word !== '') words.push(word)
   }
   return words
