@@ -186,6 +186,7 @@ test('figures in sentences are those of the tables of results', t => {
     'docs/guide/choose-a-rule.md': [
       `On delayed XOR it ends at ${loss(xor, 'mdgl')} nats where e-prop stays at ${loss(xor, 'eprop')}, on delayed match to sample at ${loss(match, 'mdgl')} against ${loss(match, 'eprop')} (five seeds each)`,
       `where it learns; ${number[Number(figure('evidence-accumulation', 'bptt', 'stuck'))]} of the ten seeds are stuck at chance.`,
+      `delayed match it ends lowest (${loss(match, 'bptt')}), with`,
       `On delayed XOR ${number[Number(figure(xor, 'bptt', 'diverged'))]} seeds of five diverge`,
       `on delayed match somewhat below \`mdgl\` (${loss(match, 'mdgl-membrane')} against ${loss(match, 'mdgl')},`,
       `(delayed XOR: ${loss(xor, 'mdgl-membrane')} against ${loss(xor, 'mdgl')}; 400 LIF cells: ${loss(lif400, 'mdgl-membrane')} against ${loss(lif400, 'mdgl')})`
