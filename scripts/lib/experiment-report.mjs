@@ -38,6 +38,7 @@ export function experimentTable(experiment, results) {
     ...(chooses ? ['learning rate', 'mean loss on the grid'] : []),
     'seeds',
     'final loss',
+    'by seed',
     'stuck',
     ...columns.map(({ title }) => title)
   ]
@@ -49,6 +50,7 @@ export function experimentTable(experiment, results) {
       : []),
     String(runs.length),
     spread(runs.map(({ loss }) => loss)),
+    runs.map(({ loss }) => loss.toFixed(3)).join(', '),
     String(runs.filter(({ stuck }) => stuck).length),
     ...columns.map(({ cell }) => cell(runs))
   ])
