@@ -11,14 +11,8 @@ import type { Precision, Values } from '../support/precision.js'
 import { checkLayout } from '../support/tensor.js'
 import type { Batch } from '../task/batch.js'
 import { objectiveFor } from '../task/objective.js'
-import {
-  type ChosenRecording,
-  chosenUnits,
-  type RecordOptions,
-  recordedParts,
-  type SignalOptions,
-  type SimulateChosenOptions
-} from './chosen-recording.js'
+import type { ChosenRecording, RecordOptions, SignalOptions, SimulateChosenOptions } from './chosen-recording.js'
+import { chosenUnits, recordedParts } from './record-chosen.js'
 
 /** Options of {@link simulate} for a whole recording. */
 export interface SimulateOptions<ReadoutName extends string = string> extends SignalOptions<ReadoutName> {
