@@ -69,8 +69,8 @@ export declare class NativeModel {
   checkRule(rule: string, usedFor?: string | undefined | null): void
   /** Refuses a recording (`record` and `layout` of options) of what the network does not have; signals only with a rule. */
   checkRecording(options: PlainValue, hasRule: boolean): void
-  /** Refuses an objective (JSON) whose values are not allowed or that names what the network does not have. */
-  checkObjective(objective: string): void
+  /** An objective (`loss` and `regulariser` of options), checked against the network and with every default filled in: JSON. */
+  completeObjective(given: PlainValue): string
   /** Refuses a network that cannot be run step by step. */
   checkSession(): void
   /** The constants of the network's equations. */

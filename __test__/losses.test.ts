@@ -143,7 +143,32 @@ test('training learns from both, and its metrics tell them apart', async t => {
   t.true((best?.accuracy ?? 0) > 0)
 })
 
+test('losses are those of readouts, whatever their order in the object', async t => {
+  const [one, other] = await Promise.all(
+    [
+      { choice, trace: squared },
+      { trace: squared, choice }
+    ].map(loss => gradients(model, batch, { rule: 'bptt', loss }))
+  )
+  t.deepEqual(one, other)
+})
+
 test('what is not allowed is refused by name', async t => {
+  await rejectsInvalidAt(t, 'loss', () => evaluate(model, batch, { loss: { nobody: choice } as never }))
+  await rejectsInvalidAt(t, 'loss', () => evaluate(model, batch, { loss: {} }))
+  await rejectsInvalidAt(t, 'loss', () => evaluate(model, batch, { loss: choice }))
+  await rejectsInvalidAt(t, 'loss', () => evaluate(model, batch, { loss: 'cross-entropy' as never }))
+  await rejectsInvalidAt(t, 'loss.choice', () => evaluate(model, batch, { loss: { choice: null } as never }))
+  await rejectsInvalidAt(t, 'loss.choice.kind', () => evaluate(model, batch, { loss: { choice: {} } as never }))
+  await rejectsInvalidAt(t, 'loss.choice.windw', () =>
+    evaluate(model, batch, { loss: { choice: { ...choice, windw: 1 } } as never })
+  )
+  await rejectsInvalidAt(t, 'loss.choice.window', () =>
+    evaluate(model, batch, { loss: { choice: { ...choice, window: 41 } } })
+  )
+  await rejectsInvalidAt(t, 'loss.trace.evaluate', () =>
+    evaluate(model, batch, { loss: { trace: { kind: 'custom' } } as never })
+  )
   const attempt = (loss: object) => () => evaluate(model, batch, { loss })
   await rejectsInvalidAt(t, 'loss.choice.weight', attempt({ choice: { ...choice, weight: -1 } }))
   await rejectsInvalidAt(t, 'loss.choice.weight', attempt({ choice: { ...choice, weight: '2' } }))

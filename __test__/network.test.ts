@@ -1,5 +1,5 @@
 import test from 'ava'
-import { alif, cubaAlif, cubaLif, evidenceAccumulation, lif, Model, network, rate } from '../src/index.js'
+import { alif, cubaAlif, cubaLif, evidenceAccumulation, lif, Model, type NetworkDescription, network, rate } from '../src/index.js'
 import { invalidAt } from './helpers/expect.js'
 import { smallNetwork } from './helpers/small.js'
 
@@ -86,6 +86,16 @@ test('types cut across populations and may be empty', t => {
     reach: 'synaptic',
     kernel: 'none'
   })
+})
+
+test('a channel needs its types alone, in a builder as in a description', t => {
+  const whole = { name: 'a->a', from: 'a', to: 'a', gain: 'mean-weight', reach: 'synaptic', kernel: 'none' }
+  t.deepEqual(network().lif('a', 4).channel({ from: 'a', to: 'a' }).build().channels, [whole] as never)
+  const plain = { schema: 'mdgl-network/1', populations: [{ name: 'a', size: 4, model: 'lif' }] } as const
+  const described = { ...plain, channels: [{ from: 'a', to: 'a' }] } as unknown as NetworkDescription
+  t.deepEqual(Model.create(described).description.channels, [whole] as never)
+  const wrong = { ...plain, channels: [{ from: 'a', to: 'a', reach: 'far' }] } as unknown as NetworkDescription
+  invalidAt(t, 'channels.a->a.reach', () => Model.create(wrong))
 })
 
 test('a model takes plain JSON as well as a built description', t => {

@@ -90,6 +90,7 @@ export type {
   Sign,
   StepCurrent,
   WholeDescription,
+  WholePopulation,
   WholeProjection
 } from './network/description.js'
 export type { BiasNames, InputNames, ProjectionNames, ReadoutNames, RecordableNames } from './network/names.js'

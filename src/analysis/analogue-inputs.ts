@@ -1,4 +1,4 @@
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import type { Batch } from '../task/batch.js'
 
 /** Inputs that are values, of a trial: averaged over neighbouring steps, as many as a picture shows. */
@@ -17,7 +17,7 @@ const MOST_UNITS = 60
 /** The analogue inputs of a batch's first trial; nothing where it has none. Of many units an even sample. */
 export function analogueInputs(
   { inputs }: Batch,
-  { inputs: populations = [] }: NetworkDescription,
+  { inputs: populations }: WholeDescription,
   steps: number
 ): AnalogueInputs | undefined {
   const bins = Math.min(MOST_BINS, steps)

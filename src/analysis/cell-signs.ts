@@ -14,7 +14,7 @@ export function commonSign(signs: readonly CellSign[]): CellSign {
 export function cellSigns(model: Model): CellSign[] {
   const { description } = model
   return description.populations.flatMap(population => {
-    const { sign = 'free', size, name } = population
+    const { sign, size, name } = population
     if (sign === 'free') return Array.from({ length: size }, () => 'either' as const)
     if (sign === 'excitatory' || sign === 'inhibitory') return Array.from({ length: size }, () => sign)
     return 'excitatory' in sign ? drawnSigns(model, name, size) : Array.from(sign, of)

@@ -1,6 +1,6 @@
 import { cellConstants, type Model } from '../model/model.js'
 import type { ProjectionValues } from '../model/projection-values.js'
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import { plasticNames } from '../network/names.js'
 import type { RecordingShape } from '../network/recording-shape.js'
 import { type Recording, simulate } from '../operations/simulate.js'
@@ -130,7 +130,7 @@ export function canRecord(task: Task, rule: Subject['rule']): boolean {
 }
 
 function spikes({ spikes, inputs, shape }: Recording, model: Model) {
-  const { inputs: populations = [] } = model.description
+  const { inputs: populations } = model.description
   const signs = cellSigns(model)
   const types = Object.entries(shape.types).map(([name, neurons]) => ({
     name,
@@ -151,11 +151,7 @@ function spikes({ spikes, inputs, shape }: Recording, model: Model) {
   }
 }
 
-function analogue(
-  batch: Batch,
-  { shape }: Recording,
-  description: NetworkDescription
-): Pick<TrialSnapshot, 'analogue'> {
+function analogue(batch: Batch, { shape }: Recording, description: WholeDescription): Pick<TrialSnapshot, 'analogue'> {
   const found = analogueInputs(batch, description, shape.lengths[0] ?? shape.steps)
   return found === undefined ? {} : { analogue: found }
 }

@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { NetworkDescription } from '../network/description.js'
+import { completeDescription } from '../network/draft.js'
 import type { PictureStyle } from '../plots/picture-style.js'
 import { optionsOf } from '../runs/resume.js'
 import { readRunFolder } from '../runs/run-folder.js'
@@ -49,7 +50,8 @@ Dots are cells, gathered by type; thin lines are synapses; dashed arrows are neu
     if (picture === undefined) throw new UsageError(`a picture is missing; it must be one of ${PICTURES.join(', ')}`)
     if (known(picture, 'the picture', PICTURES) === 'run') return await plotRun(given, rest)
     refuse(given, RUN_PICTURES, 'plot run')
-    const { name, description } = await subject(rest, given.options.seed)
+    const { name, given: written } = await subject(rest, given.options.seed)
+    const description = completeDescription(written)
     // The plotting libraries are slow to load, and only this needs them.
     const [{ drawNetwork }, { SIZE }] = await Promise.all([
       import('../plots/network-graph.js'),
@@ -113,7 +115,7 @@ async function write(out: string, svg: string, style: PictureStyle | undefined):
 
 interface Subject {
   readonly name: string
-  readonly description: NetworkDescription
+  readonly given: NetworkDescription
 }
 
 /** The network that is to be drawn: of a task, or the description in a file, whose seed is its own unless another is given. */
@@ -121,10 +123,10 @@ async function subject(rest: readonly string[], seed: number | undefined): Promi
   const [first, ...more] = rest
   if (first === undefined || !first.endsWith('.json') || more.length > 0) {
     const { task } = await anyTaskArgument(rest, { network: true })
-    return { name: task.name, description: task.network({ seed: seed ?? 1 }) }
+    return { name: task.name, given: task.network({ seed: seed ?? 1 }) }
   }
   const description = parse(await readFile(first, 'utf8'), first)
-  return { name: basename(first, '.json'), description: seed === undefined ? description : { ...description, seed } }
+  return { name: basename(first, '.json'), given: seed === undefined ? description : { ...description, seed } }
 }
 
 function parse(json: string, file: string): NetworkDescription {

@@ -1,5 +1,5 @@
 import { join, relative } from 'node:path'
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import type { Metrics } from '../operations/train.js'
 import { hasCheckpoint } from '../runs/checkpoints.js'
 import { runFolders } from '../runs/folders.js'
@@ -115,7 +115,7 @@ function row(
 
 async function page(path: string, { config, metrics, diverged }: StoredRun, summary: Summary): Promise<string> {
   const { training, precision, versions, network, provenance } = config
-  const { populations = [], projections = [] } = network as NetworkDescription
+  const { populations, projections } = network as WholeDescription
   const cells = populations.map(({ name, size, model }) => `${size} ${model} (${name})`).join(', ')
   const curve = metrics.filter(({ split }) => split === 'validation').map(({ loss }) => loss)
   const changes = await readInterventions(path)

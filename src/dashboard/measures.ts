@@ -1,4 +1,4 @@
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import type { Losses, Regulariser } from '../task/batch.js'
 import type { RunInfo } from './frames.js'
 
@@ -9,7 +9,7 @@ export type Measures = Pick<RunInfo, 'lossUnit' | 'chance' | 'targetRate'>
 export function measuresOf(
   loss: Losses | undefined,
   regulariser: Regulariser | null | undefined,
-  { readouts = [] }: NetworkDescription
+  { readouts }: WholeDescription
 ): Measures {
   const losses = loss === undefined ? [] : 'kind' in loss ? [loss] : Object.values(loss)
   const kinds = new Set(losses.map(each => (each as { readonly kind?: string } | undefined)?.kind))

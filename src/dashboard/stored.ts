@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { ChannelShares } from '../analysis/channel-shares.js'
 import type { NeuronTrace, TrialSnapshot } from '../analysis/trial-snapshot.js'
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import { networkGraph } from '../plots/network-graph.js'
 import { readAlignment } from '../runs/alignment-record.js'
 import { lastCheckpoint } from '../runs/checkpoints.js'
@@ -39,7 +39,7 @@ export class StoredRuns implements Answers {
   readonly #root: string
   readonly #hub: EventHub
   readonly #sent = new Map<string, SentRecords>()
-  readonly #networks = new Map<string, NetworkDescription>()
+  readonly #networks = new Map<string, WholeDescription>()
   readonly #trials = new StoredTrials()
   #timer: NodeJS.Timeout | undefined
 
@@ -101,7 +101,7 @@ export class StoredRuns implements Answers {
   ): void {
     const { task, seed, training, network } = config
     const ended = diverged !== undefined ? 'failed' : finished ? 'finished' : 'unfinished'
-    this.#networks.set(id, network as NetworkDescription)
+    this.#networks.set(id, network as WholeDescription)
     const { learningRate = 0 } = (training.optimiser ?? {}) as { readonly learningRate?: number | Schedule }
     this.#hub.describe({
       id,
@@ -117,7 +117,7 @@ export class StoredRuns implements Answers {
       ...measuresOf(
         training.loss as Losses | undefined,
         training.regulariser as Regulariser | null,
-        network as NetworkDescription
+        network as WholeDescription
       ),
       ...more
     })

@@ -99,7 +99,7 @@ async function countWindows(
   { collective, signal }: Pick<SharedJob, 'collective' | 'signal'>
 ): Promise<number[]> {
   const own = Array.from(windows)
-  if (!terms.some(({ loss }) => loss.kind === 'cross-entropy' && loss.window === 'targets')) return own
+  if (!terms.some(({ kind }) => kind === 'windowed-cross-entropy')) return own
   const all = await gather(collective, new Uint8Array(Float64Array.from(own).buffer), signal)
   const counts = all.map((bytes, rank) => {
     if (bytes.byteLength !== 8 * own.length)

@@ -122,10 +122,10 @@ function countTrials(batch: Batch, objective: Objective | undefined): number {
 /** The class targets of a readout, one per trial. Windows are no list of trials, and values none either. */
 function classesOf(targets: Batch['targets'], objective: Objective | undefined): ArrayLike<unknown> | undefined {
   const terms = objective?.terms ?? []
-  const judged = terms.find(({ loss }) => loss.kind === 'cross-entropy' && loss.window !== 'targets')
+  const judged = terms.find(({ kind }) => kind === 'cross-entropy')
   if (!isObject(targets)) return undefined
   if (isList(targets)) {
-    const valued = terms.some(({ loss }) => loss.kind !== 'cross-entropy' && loss.kind !== 'custom')
+    const valued = terms.some(({ kind }) => kind === 'squared-error')
     return !valued && isClasses(targets, judged !== undefined) ? targets : undefined
   }
   const named = targets as { readonly [readout: string]: unknown }

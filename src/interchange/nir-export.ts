@@ -6,6 +6,7 @@ import type {
   Population,
   Readout,
   WholeDescription,
+  WholePopulation,
   WholeProjection
 } from '../network/description.js'
 import { inMs, stepsIn } from '../network/duration.js'
@@ -29,7 +30,9 @@ export function toGraph(model: Model): NirGraph {
   refuse(description)
   const draft = new GraphDraft()
   for (const input of description.inputs) draft.add(input.name, inputNode(input))
-  for (const population of description.populations) draft.add(population.name, cellsNode(population, description.dt))
+  for (const population of description.populations as readonly NirPopulation[]) {
+    draft.add(population.name, cellsNode(population, description.dt))
+  }
   for (const readout of description.readouts) draft.add(readout.name, leakyNode(readout))
   for (const projection of description.projections) addProjection(draft, model, projection)
   for (const readout of description.readouts) addOutput(draft, model, readout)
@@ -65,10 +68,14 @@ class GraphDraft {
   }
 }
 
-function refuse({ conventions, populations, readouts = [] }: WholeDescription): void {
+/** A population of a model that NIR has: of neither is anything left out. */
+type NirPopulation = WholePopulation &
+  Required<Pick<Population, 'threshold' | 'refractoryPeriod' | 'dampening' | 'synapticTimeConstant'>>
+
+function refuse({ conventions, populations, readouts }: WholeDescription): void {
   if (conventions === 'bellec2020') throw invalid('conventions', conventions, "for NIR: 'mdgl2021'")
-  for (const population of populations) {
-    const { name, model, membraneTimeConstant, synapticTimeConstant, refractoryPeriod = 5 } = population
+  for (const population of populations as readonly NirPopulation[]) {
+    const { name, model, membraneTimeConstant, synapticTimeConstant, refractoryPeriod } = population
     for (const key of ['noise', 'currents'] as const) {
       if (population[key] !== undefined) throw invalid(`populations.${name}.${key}`, population[key], 'for NIR: none')
     }
@@ -90,7 +97,7 @@ function refuseZero(timeConstant: Parameter | undefined, path: string): void {
   if (all.includes(0)) throw invalid(path, 0, 'for NIR: above 0')
 }
 
-function inputNode({ size, sign = 'free' }: InputPopulation): NirNode {
+function inputNode({ size, sign }: Required<InputPopulation>): NirNode {
   return { type: 'Input', arrays: { shape: vector([size]) }, note: JSON.stringify({ sign } satisfies CellsNote) }
 }
 
@@ -98,20 +105,19 @@ function outputNode(size: number): NirNode {
   return { type: 'Output', arrays: { shape: vector([size]) } }
 }
 
-function cellsNode(population: Population, dt: number): NirNode {
-  const { size, model, sign = 'free', dampening = 0.3, membraneTimeConstant = 20, threshold = 0.01 } = population
+function cellsNode(population: NirPopulation, dt: number): NirNode {
+  const { size, model, sign, dampening, membraneTimeConstant, threshold, synapticTimeConstant } = population
   const { tau, ...resting } = leak(membraneTimeConstant, size)
   const spiking = { ...resting, v_reset: each(0, size), v_threshold: each(threshold, size) }
   const note = JSON.stringify({ sign, dampening } satisfies CellsNote)
   if (model === 'lif') return { type: 'LIF', arrays: { tau, ...spiking }, note }
-  const { synapticTimeConstant = 5 } = population
   const times = each(synapticTimeConstant, size)
   const gain = { ...times, data: times.data.map(ms => 1 / currentGain(ms, dt)) }
   const current = { tau_syn: inSeconds(times), w_in: gain }
   return { type: 'CubaLIF', arrays: { tau_mem: tau, ...current, ...spiking }, note }
 }
 
-function leakyNode({ size, timeConstant = 20 }: Readout): NirNode {
+function leakyNode({ size, timeConstant }: Required<Readout>): NirNode {
   return { type: 'LI', arrays: leak(timeConstant, size) }
 }
 
@@ -203,7 +209,7 @@ function biasNode(bias: Float32Array | Float64Array): NirNode {
   return { type: 'Affine', arrays: { weight: { data, shape: [size, size] }, bias: { data: bias, shape: [size] } } }
 }
 
-function graphNote({ dt = 1, seed = 1, ...rest }: WholeDescription): GraphNote {
+function graphNote({ dt, seed, ...rest }: WholeDescription): GraphNote {
   const parts = [...rest.inputs, ...rest.populations, ...rest.readouts].map(({ name }) => name)
   const projections = rest.projections.map(({ name }) => name)
   const { pseudoDerivative, sheet, types, channels, lesions } = rest

@@ -1,4 +1,4 @@
-import { array, isObject, object, orDefault, withoutKeys } from '../support/check.js'
+import { array, isObject, orDefault, withoutKeys } from '../support/check.js'
 import { invalid } from '../support/error.js'
 import { expandModulation, type Modulation } from './channels.js'
 import type {
@@ -370,9 +370,7 @@ export class NetworkBuilder<
   channel(
     channel: Pick<Channel<TypeNames<Types, Populations>>, 'from' | 'to'> & Partial<Channel>
   ): NetworkBuilder<Inputs, Populations, Readouts, Types, Projections> {
-    object(channel, 'channels')
-    const { from, to, name = `${from}->${to}`, gain = 'mean-weight', reach = 'synaptic', kernel = 'none' } = channel
-    return new NetworkBuilder(this.#draft.add('channels', { ...channel, from, to, name, gain, reach, kernel }))
+    return new NetworkBuilder(this.#draft.add('channels', channel))
   }
 
   /**

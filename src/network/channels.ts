@@ -83,8 +83,7 @@ function receptorsOf(receptors: Modulation['receptors']): Site[] {
 
 function site(type: string, ligand: string, receptor: Gain | Receptor, parent: string): Site {
   const path = `${parent}.${ligand}`
-  const given = isObject(receptor) ? record(receptor, path, ['gain', 'reach', 'kernel', 'above']) : { gain: receptor }
-  const copy = plainCopy({ gain: 'mean-weight', reach: 'synaptic', kernel: 'none', ...given })
+  const copy = plainCopy(isObject(receptor) ? receptor : { gain: receptor })
   const shape = askEngine({ [path]: copy }, () => native.completeChannel(plainText(copy), path))
   return { type, ligand, path, shape: JSON.parse(shape) }
 }

@@ -563,6 +563,14 @@ export interface WholeProjection<Name extends string = string, From extends stri
   readonly plastic: boolean
 }
 
+/** A population of a {@link WholeDescription}: with every parameter that its model has. */
+export interface WholePopulation<Name extends string = string> extends Population<Name> {
+  /** Sign of the outgoing weights. */
+  readonly sign: Sign
+  /** τ_m in ms. */
+  readonly membraneTimeConstant: Parameter
+}
+
 /** A description with every default filled in, as {@link NetworkBuilder.build} and {@link Model.description} have it. */
 export interface WholeDescription<N extends Names = Names> extends NetworkDescription<N> {
   /** Step in ms. */
@@ -570,9 +578,11 @@ export interface WholeDescription<N extends Names = Names> extends NetworkDescri
   /** Seed of connectivity and initial weights. */
   readonly seed: number
   /** Input populations; may be none. */
-  readonly inputs: readonly InputPopulation<N['input']>[]
+  readonly inputs: readonly Required<InputPopulation<N['input']>>[]
+  /** Populations of neurons. */
+  readonly populations: readonly WholePopulation<N['population']>[]
   /** Readouts; may be none. */
-  readonly readouts: readonly Readout<N['readout']>[]
+  readonly readouts: readonly Required<Readout<N['readout']>>[]
   /** Projections; may be none. */
   readonly projections: readonly WholeProjection<
     N['projection'],

@@ -192,7 +192,7 @@ function checkWatch(
   if (validateEvery === 0 && given !== undefined) {
     throw invalid(`options.${given[0]}`, given[1], 'nothing without validations (validateEvery is 0)')
   }
-  const knowsAccuracy = objective.terms.some(({ loss }) => loss.kind === 'cross-entropy' || loss.kind === 'custom')
+  const knowsAccuracy = objective.terms.some(({ kind }) => kind !== 'squared-error')
   if (monitor === 'accuracy' && !knowsAccuracy) throw noAccuracy()
   return {
     patience: patience === undefined ? Number.POSITIVE_INFINITY : wholeNumber(patience, 'options.patience', 1),

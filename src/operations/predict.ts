@@ -9,7 +9,7 @@ import { invalid } from '../support/error.js'
 import type { Precision, Values } from '../support/precision.js'
 import { isFloat32Array } from '../support/recognise.js'
 import type { Batch, BatchShape, Losses } from '../task/batch.js'
-import { encodeTargets, lossWindow, makeObjective, type Objective } from '../task/objective.js'
+import { answerWindow, encodeTargets, makeObjective, type Objective } from '../task/objective.js'
 import { columnsOf, takeColumns } from '../task/readout-columns.js'
 
 /** Options of {@link predict}. */
@@ -133,7 +133,7 @@ const FIELDS = 4
 
 function answersAsked(readout: Readout, { shape, objective, targets }: Asked): readonly Answer[] {
   const at = objective?.terms.findIndex(term => term.readout === readout) ?? -1
-  const window = lossWindow(objective?.terms[at], shape.dt)
+  const window = answerWindow(objective?.terms[at])
   const { classes, windows } = targets[at] ?? {}
   if (window !== 'targets') {
     return shape.lengths.map((to, trial) => ({ trial, from: Math.max(0, to - window), to, target: classes?.[trial] }))

@@ -1,4 +1,4 @@
-import type { NetworkDescription, Population, Projection } from '../network/description.js'
+import type { Population, Projection, WholeDescription } from '../network/description.js'
 import { delayText, initialText, synapsesText } from './connectivity-text.js'
 import { type Equation, type Paragraph, parameter, sequence } from './methods-text.js'
 import { named, type Work } from './references.js'
@@ -9,8 +9,8 @@ const INPUT = {
 }
 
 /** The network: its parts, the equations of its neurons with their parameters, the readout, connectivity. */
-export function networkMethods(network: NetworkDescription, cite: (work: Work) => void): Paragraph[] {
-  const { dt = 1, inputs = [], populations, readouts = [], projections = [] } = network
+export function networkMethods(network: WholeDescription, cite: (work: Work) => void): Paragraph[] {
+  const { dt, inputs, populations, readouts, projections } = network
   const parts = [
     ...inputs.map(({ name, size }) => `${size} input ${size === 1 ? 'unit' : 'units'} (${name})`),
     ...populations.map(({ name, size, model }) => `${size} ${MODELS[model]} (${name})`),
@@ -41,8 +41,8 @@ const MODELS: Readonly<Record<Population['model'], string>> = {
 
 function neuronMethods(
   model: Population['model'],
-  populations: NetworkDescription['populations'],
-  network: NetworkDescription,
+  populations: WholeDescription['populations'],
+  network: WholeDescription,
   cite: (work: Work) => void
 ): Paragraph {
   const bellec = network.conventions === 'bellec2020'
@@ -134,7 +134,7 @@ function equationsOf(model: Population['model'], bellec: boolean, unscaled: bool
 }
 
 /** What stands for the derivative of a spike. */
-function spikeText({ pseudoDerivative }: NetworkDescription, cite: (work: Work) => void): string {
+function spikeText({ pseudoDerivative }: WholeDescription, cite: (work: Work) => void): string {
   const shape = typeof pseudoDerivative === 'string' ? pseudoDerivative : pseudoDerivative?.shape
   const given = typeof pseudoDerivative === 'object' ? pseudoDerivative.steepness : undefined
   const of = (work: Work, formula: string, steepness: number | undefined) => {
@@ -154,8 +154,8 @@ function spikeText({ pseudoDerivative }: NetworkDescription, cite: (work: Work) 
   }
 }
 
-function readoutMethods(readouts: NonNullable<NetworkDescription['readouts']>): Paragraph {
-  const times = readouts.map(({ name, timeConstant = 20 }) => `${name} ${timeConstant} ms`)
+function readoutMethods(readouts: WholeDescription['readouts']): Paragraph {
+  const times = readouts.map(({ name, timeConstant }) => `${name} ${timeConstant} ms`)
   const biased = readouts.some(({ bias }) => bias !== false)
   return {
     text: `Readouts are leaky sums of the cells' outputs, with κ = exp(−dt/τ_out) and τ_out: ${sequence(times)}.`,
@@ -180,7 +180,7 @@ function connectivityMethods(
     const late = delay === undefined || delay === dt ? '' : `, delay ${delayText(delay)}`
     return `${name ?? `${from}->${to}`} (${synapsesText(projection)}${start}${late}${plastic === false ? ', fixed' : ''})`
   })
-  const signed = populations.some(({ sign = 'free' }) => sign !== 'free')
+  const signed = populations.some(({ sign }) => sign !== 'free')
   const dale = signed ? ' Weights keep the sign of their sender (Dale’s law).' : ''
   return { text: `Projections: ${each.join('; ')}.${dale}`, equations: [] }
 }

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import type { Channel, Kernel, NetworkDescription } from '../network/description.js'
+import type { Channel, Kernel, WholeDescription } from '../network/description.js'
 import type { Rule } from '../rule/rule.js'
 import type { CodeFile } from '../runs/code-file.js'
 import type { Equation, Paragraph } from './methods-text.js'
@@ -74,7 +74,7 @@ const WHOLE = [
 export function ruleMethods(
   rule: Rule,
   channels: readonly Channel[],
-  network: NetworkDescription,
+  network: WholeDescription,
   cite: (work: Work) => void
 ): Paragraph[] {
   const { estimator, hops } = rule
@@ -105,7 +105,7 @@ export function ruleMethods(
 export function customMethods(
   name: string,
   file: CodeFile | undefined,
-  network: NetworkDescription,
+  network: WholeDescription,
   cite: (work: Work) => void
 ): Paragraph[] {
   cite('Bellec2020')
@@ -114,10 +114,10 @@ export function customMethods(
   return [{ text, equations: [THIRD_FACTOR, ...traceOf(network)] }]
 }
 
-const traceOf = ({ conventions }: NetworkDescription) => (conventions === 'bellec2020' ? BELLEC_TRACE : TRACE)
+const traceOf = ({ conventions }: WholeDescription) => (conventions === 'bellec2020' ? BELLEC_TRACE : TRACE)
 
 /** What of the equations differs between the network's neuron models. */
-function modelsText({ populations }: NetworkDescription): string {
+function modelsText({ populations }: WholeDescription): string {
   const models = new Set(populations.map(({ model }) => model))
   const based = models.has('cuba-lif') || models.has('cuba-alif')
   return [

@@ -1,4 +1,4 @@
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import { channelsOf } from '../rule/channels-of.js'
 import { isCustomRule } from '../rule/custom-rule.js'
 import type { Rule } from '../rule/rule.js'
@@ -23,7 +23,7 @@ export interface Methods {
 export function methodsOf(config: RunConfig, changes: readonly Intervention[]): Methods {
   const works = new Set<Work>()
   const cite = (work: Work) => void works.add(work)
-  const network = config.network as NetworkDescription
+  const network = config.network as WholeDescription
   const paragraphs = [
     ...networkMethods(network, cite),
     lossMethods(config.training, network),
@@ -36,7 +36,7 @@ export function methodsOf(config: RunConfig, changes: readonly Intervention[]): 
 
 function gradientMethods(
   { rule, ruleFile }: RunConfig,
-  network: NetworkDescription,
+  network: WholeDescription,
   cite: (work: Work) => void
 ): Paragraph[] {
   if (isCustomRule(rule)) return customMethods(rule.name, ruleFile, network, cite)
@@ -45,7 +45,7 @@ function gradientMethods(
 
 type Training = RunConfig['training']
 
-function lossMethods({ loss, regulariser }: Training, network: NetworkDescription): Paragraph {
+function lossMethods({ loss, regulariser }: Training, network: WholeDescription): Paragraph {
   const losses = loss as Readonly<Record<string, unknown>>
   const single = typeof losses.kind === 'string'
   const each = single ? [['', losses] as const] : Object.entries(losses as Readonly<Record<string, Loss>>)

@@ -1,6 +1,6 @@
 import { type CellSign, cellSigns, commonSign } from '../analysis/cell-signs.js'
 import { Model } from '../model/model.js'
-import type { Channel, NetworkDescription } from '../network/description.js'
+import type { Channel, WholeDescription } from '../network/description.js'
 import { cellColours, ligandColour, signColour } from './colours.js'
 import { FONT_FAMILY, FONT_SIZE } from './font.js'
 import { arc, type Disc, loop, type Point } from './network-geometry.js'
@@ -23,12 +23,12 @@ const DASH = '7 4'
  * @returns The document's text.
  * @throws {@link MdglError} `'invalid'` for a description that is not allowed.
  */
-export function networkGraph(description: NetworkDescription): string {
+export function networkGraph(description: WholeDescription): string {
   return drawNetwork(description, 1)
 }
 
 /** The same with text and legend larger by a factor, for a picture that is printed small. */
-export function drawNetwork(description: NetworkDescription, scale: number): string {
+export function drawNetwork(description: WholeDescription, scale: number): string {
   using model = Model.create(description)
   const layout = layOut(model.description)
   const synapses = synapsesOf(model, layout)
@@ -95,7 +95,7 @@ function sample<T>(all: readonly T[]): readonly T[] {
 type Edge = Pick<Channel, 'name' | 'from' | 'to'>
 
 /** The network's channels, or those that it has by default: between all ordered pairs of types. */
-function channelsOf({ channels, types, populations }: NetworkDescription): readonly Edge[] {
+function channelsOf({ channels, types, populations }: WholeDescription): readonly Edge[] {
   if (channels !== undefined) return channels
   const names = (types ?? populations).map(({ name }) => name)
   return names.flatMap(from => names.map(to => ({ name: `${from}->${to}`, from, to })))
@@ -145,11 +145,7 @@ const rim = ([name, { x, y, radius }]: readonly [string, Disc]) =>
   `<circle class="type" data-type="${escaped(name)}" cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${radius.toFixed(1)}" fill="white" fill-opacity="0.7" stroke="#999999"/>`
 
 /** Cells in the colour of their type, and units of inputs and readouts. */
-function dots(
-  description: NetworkDescription,
-  { types, units }: Layout,
-  colours: ReadonlyMap<string, string>
-): string[] {
+function dots(description: WholeDescription, { types, units }: Layout, colours: ReadonlyMap<string, string>): string[] {
   const cells = [...types].flatMap(([type, { neurons, dots }]) =>
     neurons.map((neuron, i) => {
       const data = `class="cell" data-type="${escaped(type)}" data-neuron="${neuron}"`

@@ -1,4 +1,4 @@
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import { column, type Disc, disc, LOOP_REACH, type Point, radiusOf, ring } from './network-geometry.js'
 
 /** The picture's size. */
@@ -29,8 +29,8 @@ export interface Layout {
 }
 
 /** Inputs on the left, readouts on the right, and between them the cells of each type that has any. */
-export function layOut(description: NetworkDescription): Layout {
-  const { inputs = [], populations, readouts = [] } = description
+export function layOut(description: WholeDescription): Layout {
+  const { inputs, populations, readouts } = description
   const cells = typesOf(description)
   // Discs of many cells lie nearer to the middle, so that neither they nor their loops reach the legend.
   const largest = Math.max(0, ...cells.map(({ members }) => radiusOf(members.length)))
@@ -60,7 +60,7 @@ export function layOut(description: NetworkDescription): Layout {
 }
 
 /** The number of each population's first neuron. */
-function firstNeurons(populations: NetworkDescription['populations']): ReadonlyMap<string, number> {
+function firstNeurons(populations: WholeDescription['populations']): ReadonlyMap<string, number> {
   let next = 0
   return new Map(
     populations.map(({ name, size }) => {
@@ -77,7 +77,7 @@ interface Cells {
 }
 
 /** The types that have cells; without types, every population is one. */
-function typesOf({ populations, types }: NetworkDescription): Cells[] {
+function typesOf({ populations, types }: WholeDescription): Cells[] {
   const sizes = new Map(populations.map(({ name, size }) => [name, size]))
   const all = (population: string) => Array.from({ length: sizes.get(population) ?? 0 }, (_, unit) => unit)
   const declared = types ?? populations.map(({ name }) => ({ name, members: [{ population: name, units: all(name) }] }))

@@ -1,4 +1,4 @@
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import type { Metrics } from '../operations/train.js'
 import type { CodeFile } from '../runs/code-file.js'
 import type { ImportedFile } from '../runs/imported-files.js'
@@ -62,7 +62,7 @@ function changesTable(changes: readonly Intervention[]): ReportTable {
 }
 
 function populationsTable({ network }: RunConfig): ReportTable {
-  const { inputs = [], populations, readouts = [] } = network as NetworkDescription
+  const { inputs, populations, readouts } = network as WholeDescription
   const ms = (value: unknown) => (value === undefined ? '' : parameter(value, 'ms'))
   const plain = (value: unknown) => (value === undefined ? '' : parameter(value))
   const rows = [
@@ -95,7 +95,7 @@ function signText(sign: unknown): string {
 }
 
 function projectionsTable({ network }: RunConfig, living: Metrics['living']): ReportTable {
-  const { projections = [], dt = 1 } = network as NetworkDescription
+  const { projections, dt } = network as WholeDescription
   const counted = Object.keys(living).length > 0
   const rows = projections.map(projection => {
     const { name, from, to, connections, initialise, delay = dt, plastic } = projection

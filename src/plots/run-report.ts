@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import { ruleNames } from '../rule/rule.js'
 import { type Intervention, readInterventions } from '../runs/interventions.js'
 import { learningRateText } from '../runs/learning-rate-text.js'
@@ -52,7 +52,7 @@ async function page(path: string, run: StoredRun, warn: (message: string) => voi
   const { result, settings } = reportTables(run, changes, await readWarnings(path), await stateOf(path, run))
   const figures = [figure('Loss and accuracy along training', runCurves(metrics))]
   if (last !== undefined) figures.push(...(await trialFigures(last, options)))
-  figures.push(figure('Network: synapses and modulatory channels', networkGraph(config.network as NetworkDescription)))
+  figures.push(figure('Network: synapses and modulatory channels', networkGraph(config.network as WholeDescription)))
   const about = options.task.description === undefined ? '' : `<p>${text(options.task.description)}</p>`
   const parts = [
     about,

@@ -163,7 +163,7 @@ const average = (values: readonly number[]) =>
 
 /** The trained projections of senders that keep to a sign each. */
 function signedProjections({ inputs, populations, projections }: WholeDescription): string[] {
-  const isSigned = ({ sign = 'free' }: { readonly sign?: Sign }) =>
+  const isSigned = ({ sign }: { readonly sign: Sign }) =>
     typeof sign === 'string' ? sign !== 'free' : !Array.isArray(sign) || !sign.includes(0)
   const signed = new Set([...inputs, ...populations].filter(isSigned).map(({ name }) => name))
   return projections.filter(({ from, plastic }) => plastic && signed.has(from)).map(({ name }) => name)

@@ -1,7 +1,6 @@
 import type { CustomScore, NativeModel, Targets as NativeTargets } from '#native'
 import { askEngine } from '../addon/ask-engine.js'
 import type { Readout, WholeDescription } from '../network/description.js'
-import { toPositiveSteps } from '../network/duration.js'
 import { find } from '../network/names.js'
 import {
   callable,
@@ -9,15 +8,14 @@ import {
   floats,
   isObject,
   list,
-  nonNegative,
   numbers,
   object,
-  oneOf,
   ownMemory,
   record,
   wholeNumber
 } from '../support/check.js'
 import { invalid } from '../support/error.js'
+import { plainCopy, plainText } from '../support/plain.js'
 import type { Values } from '../support/precision.js'
 import { isFloatArray } from '../support/recognise.js'
 import { narrowed } from '../support/wide-integers.js'
@@ -28,21 +26,23 @@ import type {
   CustomLoss,
   CustomLossResult,
   Loss,
-  LossByReadout,
   Losses,
   ObjectiveOptions,
   ReadoutTrace,
   Regulariser,
-  SquaredError,
   Targets
 } from './batch.js'
 import { encodeWindows } from './class-windows.js'
 import { columnsOf, putColumns, takeColumns } from './readout-columns.js'
 
-/** A loss at its readout. */
+/** A loss at its readout, as the engine completes it. */
 export interface Term {
   readonly readout: Readout
-  readonly loss: Loss
+  readonly kind: 'cross-entropy' | 'windowed-cross-entropy' | 'squared-error' | 'custom'
+  /** The last steps of a trial that a cross-entropy counts. */
+  readonly window?: number
+  /** Computes a custom loss and its δ. */
+  readonly evaluate?: CustomLoss['evaluate']
 }
 
 /** What is to become small, checked against a network. */
@@ -56,27 +56,49 @@ export interface Objective {
   readonly readouts: readonly Readout[]
 }
 
-/** Checks losses and regulariser against a network, of which the engine has its own view. */
+/** What the engine makes of losses, in the order of the network's readouts. */
+interface Completed {
+  readonly losses: readonly (Omit<Term, 'readout' | 'evaluate'> & { readonly readout: string })[]
+}
+
+/** Losses and regulariser, checked against a network and completed by the engine; only functions are JavaScript's. */
 export function makeObjective(
   losses: Losses,
   regulariser: Regulariser | null | undefined,
   description: WholeDescription,
   network: NativeModel
 ): Objective {
-  const readouts = description.readouts
-  const alone = isLoss(losses)
-  const terms = alone ? [onlyTerm(losses, readouts)] : namedTerms(losses, readouts)
-  const custom = terms.some(term => term.loss.kind === 'custom')
-  const checked = regulariser == null ? null : checkRegulariser(regulariser)
-  const json = JSON.stringify({
-    losses: terms.map(term => encodeTerm(term, description.dt, alone ? 'loss' : `loss.${term.readout.name}`)),
-    regulariser: checked
-  })
-  const named = Object.fromEntries(terms.map(({ readout, loss }) => [readout.name, loss]))
-  const loss = alone ? terms[0]?.loss : named
-  askEngine({ loss, regulariser: checked }, () => network.checkObjective(json))
-  return { json, terms, custom, readouts }
+  const { readouts } = description
+  const { copy, custom } = copyLosses(losses)
+  const given = { loss: copy, regulariser: plainCopy(regulariser) }
+  const json = askEngine(given, () => network.completeObjective(plainText(given)))
+  const terms = (JSON.parse(json) as Completed).losses.map(loss => ({
+    ...loss,
+    ...(loss.kind === 'custom' && { evaluate: custom.get(loss.readout) ?? custom.get(undefined) }),
+    readout: find(readouts, loss.readout, 'loss')
+  })) as readonly Term[]
+  return { json, terms, custom: custom.size > 0, readouts }
 }
+
+/** A copy of losses as plain data; the functions of custom ones by readout, or that of the only loss. */
+function copyLosses(losses: Losses): { copy: unknown; custom: Map<string | undefined, CustomLoss['evaluate']> } {
+  const custom = new Map<string | undefined, CustomLoss['evaluate']>()
+  const one = (loss: unknown, readout: string | undefined): unknown => {
+    if (!isObject(loss) || (loss as Loss).kind !== 'custom') return plainCopy(loss)
+    const { weight, reduction, classWeights, evaluate } = loss as AnyLoss & CustomLoss
+    const path = readout === undefined ? 'loss.evaluate' : `loss.${readout}.evaluate`
+    const judge = callable(evaluate, path)
+    // With its own object, of which the function may make use.
+    custom.set(readout, (trace, batch) => judge.call(loss as CustomLoss, trace, batch))
+    return plainCopy({ kind: 'custom', weight, reduction, classWeights })
+  }
+  if (!isObject(losses) || 'kind' in losses) return { copy: one(losses, undefined), custom }
+  const parts = Object.keys(losses).map(name => [name, one(Reflect.get(losses, name), name)])
+  return { copy: Object.fromEntries(parts), custom }
+}
+
+/** What some loss has. */
+type AnyLoss = Pick<Partial<CrossEntropy>, 'weight' | 'reduction' | 'classWeights'>
 
 /** The objective of a call: that of its options, or else that which the batch brings along. */
 export function objectiveFor(
@@ -94,18 +116,23 @@ export function objectiveFor(
 
 /** Checks a batch's targets and lays them out for the engine, one entry per loss. */
 export function encodeTargets(objective: Objective, batch: Batch, shape: BatchShape): NativeTargets[] {
-  return objective.terms.map(({ readout, loss }) => {
-    if (loss.kind === 'custom') return {}
+  return objective.terms.map(({ readout, kind }) => {
+    if (kind === 'custom') return {}
     const path = `batch.targets.${readout.name}`
     const targets = targetsOf(batch.targets, readout.name, objective, path)
-    return encodeTerms(targets, loss, { ...shape, units: readout.size }, path)
+    return encodeTerm(targets, kind, { ...shape, units: readout.size }, path)
   })
 }
 
-function encodeTerms(targets: unknown, loss: Loss, shape: BatchShape & { readonly units: number }, path: string) {
+function encodeTerm(
+  targets: unknown,
+  kind: Term['kind'],
+  shape: BatchShape & { readonly units: number },
+  path: string
+) {
   const { lengths, steps, dt, units, range } = shape
-  if (loss.kind !== 'cross-entropy') return { values: encodeValues(targets, lengths.length * steps * units, path) }
-  if (loss.window !== 'targets') return { classes: encodeClasses(targets, units, lengths.length, path) }
+  if (kind === 'squared-error') return { values: encodeValues(targets, lengths.length * steps * units, path) }
+  if (kind === 'cross-entropy') return { classes: encodeClasses(targets, units, lengths.length, path) }
   return { windows: encodeWindows(targets, { lengths, dt, classes: units, part: range !== undefined }, path) }
 }
 
@@ -121,100 +148,21 @@ export function askCustomLosses(
   const width = readouts.reduce((sum, readout) => sum + readout.size, 0)
   const delta = new Float64Array(trials * steps * width)
   const losses: CustomScore['losses'] = []
-  for (const term of terms.filter(({ loss }) => loss.kind === 'custom')) {
-    const columns = columnsOf(readouts, term.readout, trials * steps)
+  for (const { readout, evaluate } of terms) {
+    if (evaluate === undefined) continue
+    const columns = columnsOf(readouts, readout, trials * steps)
     const { units } = columns
-    const result = ask(term, { values: takeColumns(values, columns), trials, steps, units }, batch)
+    const trace = { values: takeColumns(values, columns), trials, steps, units }
+    const result = checkJudgement(evaluate(trace, batch), trace, `loss.${readout.name}`)
     putColumns(delta, result.delta, columns)
     losses.push({ loss: result.loss, ...(result.accuracy !== undefined && { accuracy: result.accuracy }) })
   }
   return { delta, losses }
 }
 
-/** Or what was meant for one: readouts have losses, no settings. */
-function isLoss(losses: Losses): losses is Loss {
-  if (!isObject(losses)) return false
-  const meant = Object.values(losses).some(part => part !== undefined && typeof part !== 'object')
-  return Object.hasOwn(losses, 'kind') || meant
-}
-
-function onlyTerm(loss: Loss, readouts: readonly Readout[]): Term {
-  const [readout, ...others] = readouts
-  if (readout === undefined || others.length > 0) {
-    throw invalid('loss', loss, `one loss for each readout by name: ${list(readouts.map(({ name }) => name))}`)
-  }
-  return { readout, loss: checkLoss(loss, 'loss') }
-}
-
-function namedTerms(losses: LossByReadout, readouts: readonly Readout[]): Term[] {
-  if (!isObject(losses))
-    throw invalid('loss', losses, "a loss, as {kind: 'cross-entropy'}, or one for each readout by name")
-  const terms = Object.entries(losses).map(([name, loss]) => ({
-    readout: find(readouts, name, 'loss'),
-    loss: checkLoss(loss, `loss.${name}`)
-  }))
-  if (terms.length === 0) throw invalid('loss', losses, 'at least one loss')
-  return terms
-}
-
-function checkLoss(given: Loss | undefined, path: string): Loss {
-  const loss = object(given, path) as Loss
-  const kind = oneOf(loss.kind, `${path}.kind`, ['cross-entropy', 'squared-error', 'custom'] as const)
-  if (kind === 'cross-entropy') {
-    return { ...record(loss as CrossEntropy, path, [...STEP_LOSS, 'window', 'classWeights']), kind }
-  }
-  if (kind !== 'custom') return { ...record(loss as SquaredError, path, STEP_LOSS), kind }
-  const { weight, reduction, classWeights, evaluate } = loss as AnyLoss & Pick<CustomLoss, 'evaluate'>
-  const judge = callable(evaluate, `${path}.evaluate`)
-  // With its own object, of which the function may make use. The engine refuses what a custom loss cannot have.
-  const own: CustomLoss & AnyLoss = {
-    kind,
-    weight,
-    reduction,
-    classWeights,
-    evaluate: (trace, batch) => judge.call(loss as CustomLoss, trace, batch)
-  }
-  return own
-}
-
-/** What some loss has. */
-type AnyLoss = Pick<Partial<CrossEntropy>, 'weight' | 'reduction' | 'classWeights'> & Pick<Loss, 'kind'>
-
-const STEP_LOSS = ['kind', 'weight', 'reduction'] as const
-
-function encodeTerm({ readout, loss }: Term, dt: number, path: string) {
-  const { kind, weight, reduction, classWeights }: AnyLoss = loss
-  const weights = classWeights === undefined ? undefined : floats(classWeights, `${path}.classWeights`)
-  const encoded = {
-    readout: readout.name,
-    kind,
-    ...(weight !== undefined && { weight: finite(weight, `${path}.weight`) }),
-    ...(reduction !== undefined && { reduction: oneOf(reduction, `${path}.reduction`, ['mean', 'sum']) }),
-    ...(weights !== undefined && {
-      classWeights: Array.from(weights, (each, i) => finite(each, `${path}.classWeights[${i}]`))
-    })
-  }
-  if (loss.kind !== 'cross-entropy') return encoded
-  const window = windowSteps(loss, dt, path)
-  return window === 'targets' ? { ...encoded, kind: 'windowed-cross-entropy' } : { ...encoded, window }
-}
-
-function windowSteps({ window }: CrossEntropy, dt: number, path: string): number | 'targets' {
-  if (window === 'targets') return window
-  return window === undefined ? 1 : toPositiveSteps(window, dt, `${path}.window`)
-}
-
 /** The last steps of a trial that a readout's answer is read from, of a loss without answers the last one; or that the targets say it. */
-export function lossWindow(term: Term | undefined, dt: number): number | 'targets' {
-  return term?.loss.kind === 'cross-entropy' ? windowSteps(term.loss, dt, 'loss') : 1
-}
-
-function checkRegulariser(regulariser: Regulariser): Regulariser {
-  record(regulariser, 'regulariser', ['strength', 'targetRate'])
-  return {
-    strength: nonNegative(regulariser.strength, 'regulariser.strength'),
-    targetRate: nonNegative(regulariser.targetRate, 'regulariser.targetRate')
-  }
+export function answerWindow(term: Term | undefined): number | 'targets' {
+  return term?.kind === 'windowed-cross-entropy' ? 'targets' : (term?.window ?? 1)
 }
 
 function targetsOf(targets: Batch['targets'], readout: string, { terms, readouts }: Objective, path: string): unknown {
@@ -245,10 +193,8 @@ function encodeValues(targets: unknown, expected: number, path: string): Float64
   return values
 }
 
-function ask(term: Term, trace: ReadoutTrace, batch: Batch): CustomLossResult {
-  const result = (term.loss as CustomLoss).evaluate(trace, batch)
-  const path = `loss.${term.readout.name}`
-  // Each part is read once: a getter may answer something else the next time.
+/** What a custom loss gave, each part read once: a getter may answer something else the next time. */
+function checkJudgement(result: CustomLossResult, trace: ReadoutTrace, path: string): CustomLossResult {
   const { loss, delta, accuracy } = record(result, path, ['loss', 'delta', 'accuracy'])
   finite(loss, `${path}.loss`)
   if (!isFloatArray(delta)) {

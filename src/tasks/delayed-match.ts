@@ -1,6 +1,6 @@
 import { poissonRates } from '../encoders/poisson.js'
 import { network } from '../network/builder.js'
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import { flag, oneOf, orDefault, record } from '../support/check.js'
 import type { Batch } from '../task/batch.js'
 import type { BatchRandom } from '../task/task.js'
@@ -85,7 +85,7 @@ const LOCAL = {
   gains: { input: 0.5, recurrent: 0.1, readout: 0.5 }
 }
 
-function matchNetwork(seed: number, scale: number): NetworkDescription<MatchNames> {
+function matchNetwork(seed: number, scale: number): WholeDescription<MatchNames> {
   const half = 50 * scale
   const inhibitory = 19 * scale
   return network({ seed })

@@ -1,6 +1,6 @@
 import { analogueCurrent } from '../encoders/analogue-current.js'
 import { network } from '../network/builder.js'
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import { toSteps } from '../network/duration.js'
 import { oneOf, orDefault, record } from '../support/check.js'
 import type { Batch } from '../task/batch.js'
@@ -76,7 +76,7 @@ const RATE = {
   optimiser: { kind: 'adam', learningRate: 0.0005, l1: 0.01, rewiring: true, decay: DECAY }
 } as const
 
-function rateNetwork({ seed }: { readonly seed: number }): NetworkDescription<XorNames> {
+function rateNetwork({ seed }: { readonly seed: number }): WholeDescription<XorNames> {
   return network({ seed })
     .input('cues', 2, { sign: 'excitatory' })
     .rate('cells', 120, { sign: { excitatory: 97, inhibitory: 23 } })
@@ -89,7 +89,7 @@ function rateNetwork({ seed }: { readonly seed: number }): NetworkDescription<Xo
     .build()
 }
 
-function spikingNetwork({ seed }: { readonly seed: number }): NetworkDescription<XorNames> {
+function spikingNetwork({ seed }: { readonly seed: number }): WholeDescription<XorNames> {
   return network({ seed })
     .input('cues', 2, { sign: 'excitatory' })
     .alif('cells', 120, {

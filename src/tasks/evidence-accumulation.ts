@@ -1,6 +1,6 @@
 import { network } from '../network/builder.js'
 import { expandModulation } from '../network/channels.js'
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import { nonNegative, oneOf, orDefault, record, wholeNumber } from '../support/check.js'
 import { invalid } from '../support/error.js'
 import { deepFreeze } from '../support/freeze.js'
@@ -127,7 +127,7 @@ function localTask(timing: Required<EvidenceOptions>): PresetTask {
 
 const LOCAL = { inputs: 40, adaptationTimeConstant: 2000, gains: { input: 1, recurrent: 1, readout: 1 } }
 
-function fig3cNetwork({ seed }: { readonly seed: number }): NetworkDescription<EvidenceNames> {
+function fig3cNetwork({ seed }: { readonly seed: number }): WholeDescription<EvidenceNames> {
   const adaptationStrength = Array.from({ length: 100 }, (_, neuron) => (neuron < 50 ? 0 : 1.8))
   return network({ seed })
     .input('cues', 40, { sign: { excitatory: 33, inhibitory: 7, shuffled: true } })
@@ -141,7 +141,7 @@ function fig3cNetwork({ seed }: { readonly seed: number }): NetworkDescription<E
     .build()
 }
 
-function sixTypeNetwork(options: { readonly seed: number }): NetworkDescription<WithFunctionalTypes<EvidenceNames>> {
+function sixTypeNetwork(options: { readonly seed: number }): WholeDescription<WithFunctionalTypes<EvidenceNames>> {
   const description = functionalTypes(fig3cNetwork(options))
   const types = (description.types ?? []).map(({ name }) => name)
   const each = <T>(value: (type: FunctionalType) => T) => Object.fromEntries(types.map(type => [type, value(type)]))

@@ -1,5 +1,5 @@
 import { network } from '../network/builder.js'
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import { invalid } from '../support/error.js'
 import type { CellNames } from './preset-task.js'
 
@@ -29,7 +29,7 @@ const DENSITY = 0.1
 export function localNetwork(
   seed: number,
   { inputs, adaptationTimeConstant, gains }: LocalOptions
-): NetworkDescription<LocalNames> {
+): WholeDescription<LocalNames> {
   const initialise = (gain: number, senders: number) =>
     ({ scheme: 'normal', standardDeviation: gain * Math.sqrt(2 / senders) }) as const
   return network({ seed, sheet: { width: SIDE, height: SIDE } })

@@ -1,4 +1,4 @@
-import type { Names, NetworkDescription } from '../network/description.js'
+import type { Names, WholeDescription } from '../network/description.js'
 import type { Batch, Loss } from '../task/batch.js'
 import type { Optimiser } from '../task/optimiser.js'
 import type { Task, TaskContext } from '../task/task.js'
@@ -27,7 +27,7 @@ export interface PresetTask<N extends Names = Names> extends Task<N> {
   network(options: {
     /** Seed of connectivity and initial weights. */
     readonly seed: number
-  }): NetworkDescription<N>
+  }): WholeDescription<N>
   /** What training makes small, at the only readout, whatever its name. */
   readonly loss: Loss
   /** The optimiser's defaults for this task. */

@@ -1,6 +1,6 @@
 import { poissonRates } from '../encoders/poisson.js'
 import { network } from '../network/builder.js'
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import { nonNegative, orDefault, record } from '../support/check.js'
 import type { Batch } from '../task/batch.js'
 import { type AskedTrials, askedTrials, drawPermuted } from './asked-trials.js'
@@ -70,7 +70,7 @@ export function sequentialDigits(options: DigitsOptions = {}): PresetTask<Digits
   } as const)
 }
 
-function digitsNetwork({ seed }: { readonly seed: number }): NetworkDescription<DigitsNames> {
+function digitsNetwork({ seed }: { readonly seed: number }): WholeDescription<DigitsNames> {
   return network({ seed })
     .input('pixels', 8 * UNITS_PER_PIXEL, { sign: { excitatory: 31, inhibitory: 9, shuffled: true } })
     .alif('cells', 220, {

@@ -1,6 +1,6 @@
 import { poissonRates } from '../encoders/poisson.js'
 import { network } from '../network/builder.js'
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import { numbers, object, oneOf, orDefault, ownMemory, record, wholeNumber } from '../support/check.js'
 import { invalid } from '../support/error.js'
 import { isUint8Array } from '../support/recognise.js'
@@ -166,7 +166,7 @@ export function mnistTask(mode: MnistMode, read: () => Promise<MnistImages>): Pr
   } as const)
 }
 
-function mnistNetwork(seed: number, mode: MnistMode): NetworkDescription<MnistNames> {
+function mnistNetwork(seed: number, mode: MnistMode): WholeDescription<MnistNames> {
   const inputs = mode === 'pixels' ? { excitatory: 61, inhibitory: 19 } : { excitatory: 64, inhibitory: 20 }
   const delay = { scheme: 'uniform', low: 1, high: 10 } as const
   return network({ seed })

@@ -1,6 +1,6 @@
 import { poissonRates } from '../encoders/poisson.js'
 import { network } from '../network/builder.js'
-import type { NetworkDescription } from '../network/description.js'
+import type { WholeDescription } from '../network/description.js'
 import { orDefault, positive, record, wholeNumber } from '../support/check.js'
 import { invalid } from '../support/error.js'
 import type { Batch, ClassWindow } from '../task/batch.js'
@@ -65,7 +65,7 @@ export function storeRecall(options: StoreRecallOptions = {}): PresetTask<StoreR
   } as const)
 }
 
-function storeRecallNetwork({ seed }: { readonly seed: number }): NetworkDescription<StoreRecallNames> {
+function storeRecallNetwork({ seed }: { readonly seed: number }): WholeDescription<StoreRecallNames> {
   return network({ seed })
     .input('symbols', 100, { sign: { excitatory: 81, inhibitory: 19, shuffled: true } })
     .alif('cells', 100, {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mdgl_core::description::given::Given;
 use mdgl_core::description::legal::Use;
 use mdgl_core::description::recording::Choices;
 use mdgl_core::{Lesion, Model, Network, Objective, Optimiser, Rule, Scalar};
@@ -15,7 +16,7 @@ use crate::engine::{AnyEngine, Engine};
 use crate::error::{Failure, Result};
 use crate::float::{ByFloat, Float, for_float, map_float};
 use crate::held::{self, Held};
-use crate::network::{CopiedDescription, PlainValue, parse};
+use crate::network::{CopiedDescription, PlainValue, text};
 use crate::results::{CellConstants, ProjectionValues};
 use crate::rule;
 use crate::shared::{Shared, projection_values};
@@ -174,12 +175,12 @@ impl NativeModel {
         .map_err(Failure::from)?)
     }
 
-    /// Refuses an objective (JSON) whose values are not allowed or that names what the network does not have.
+    /// An objective (`loss` and `regulariser` of options), checked against the network and with every default filled in: JSON.
     #[napi(catch_unwind)]
-    pub fn check_objective(&self, objective: String) -> napi::Result<()> {
-        let objective: Objective = parse(&objective, "the objective")?;
-        Ok(for_float!(self.model()?, model => objective.check(model.snapshot().network()))
-            .map_err(Failure::from)?)
+    pub fn complete_objective(&self, given: PlainValue) -> napi::Result<String> {
+        let model = self.model()?;
+        let read = |given: &Given<'_>| for_float!(model, model => Objective::read(given, model.snapshot().network()));
+        Ok(text(&given.read("", read)?)?)
     }
 
     /// Refuses a network that cannot be run step by step.

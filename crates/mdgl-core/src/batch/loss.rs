@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::batch::windows::{check_windows, window_at};
 use crate::batch::{EncodedBatch, Targets};
 use crate::description::Conventions;
-use crate::error::{Result, invalid};
+use crate::description::given::Given;
+use crate::error::{Result, invalid, unknown, words};
 use crate::network::Network;
+use crate::numeric::steps::{in_ms, lasting, steps_in};
 
 /// Objective of training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +84,20 @@ pub struct Regulariser {
 }
 
 impl Objective {
+    /// Reads `{ loss, regulariser }` for a network: one loss, where it has one readout, or losses by the names of readouts. A window is
+    /// in ms there.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for another shape, unknown readouts, and values that are not allowed.
+    pub fn read(given: &Given<'_>, network: &Network) -> Result<Self> {
+        let [loss, regulariser] = given.parts(["loss", "regulariser"])?;
+        let losses = read_losses(&loss, network)?;
+        let regulariser = regulariser.set().map(|given| Regulariser::read(&given)).transpose()?;
+        let objective = Self { losses, regulariser };
+        objective.check(network)?;
+        Ok(objective)
+    }
+
     /// Checks losses and regulariser against a network.
     ///
     /// # Errors
@@ -93,9 +109,7 @@ impl Objective {
                 let path = format!("losses[{i}].readout");
                 return Err(invalid(path, &term.readout, "each readout once"));
             }
-            let alone = self.losses.len() == 1 && network.readouts().len() == 1;
-            let path = if alone { "loss".into() } else { format!("loss.{}", term.readout) };
-            term.check(&path, size)?;
+            term.check(&term.path(network), size)?;
         }
         self.check_in(network.conventions())?;
         let Some(r) = self.regulariser else { return Ok(()) };
@@ -124,7 +138,7 @@ impl Objective {
         self.check(network)?;
         for (term, targets) in self.losses.iter().zip(targets) {
             let size = network.readout(&term.readout)?.size();
-            term.validate(batch, network.dt(), size, targets)?;
+            term.validate(batch, network, size, targets)?;
         }
         Ok(())
     }
@@ -179,7 +193,81 @@ impl Objective {
     }
 }
 
+/// The losses of an objective, in the order of the network's readouts.
+fn read_losses(given: &Given<'_>, network: &Network) -> Result<Vec<LossTerm>> {
+    let readouts = network.readouts();
+    let names = || readouts.iter().map(|readout| readout.name());
+    if !given.is_object() {
+        return Err(given.refused("a loss, as {kind: 'cross-entropy'}, or one for each readout by name"));
+    }
+    let parts = given.entries()?;
+    // Or what was meant for one: readouts have losses, no settings.
+    let is_setting = |part: &Given<'_>| part.clone().set().is_some() && !part.is_structure();
+    if parts.iter().any(|(key, part)| key == "kind" || is_setting(part)) {
+        let [readout] = readouts else {
+            let names = words(&names().collect::<Vec<_>>());
+            return Err(given.refused(format!("one loss for each readout by name: {names}")));
+        };
+        return Ok(vec![LossTerm::read(given, readout.name(), network)?]);
+    }
+    if parts.is_empty() {
+        return Err(given.refused("at least one loss"));
+    }
+    if let Some((name, _)) = parts.iter().find(|(name, _)| names().all(|own| own != name)) {
+        return Err(unknown(given.path(), name, names()));
+    }
+    let own = names().map(|name| (name, given.part(name)));
+    own.filter(|(_, loss)| !loss.is_missing())
+        .map(|(name, loss)| LossTerm::read(&loss, name, network))
+        .collect()
+}
+
+/// Cross-entropy over the last steps of a trial, in ms, or over the windows of the targets.
+fn read_window(given: &Given<'_>, dt: f64) -> Result<Loss> {
+    if given.known(&[("targets", ())]).is_some() {
+        return Ok(Loss::WindowedCrossEntropy);
+    }
+    if given.is_missing() {
+        return Ok(Loss::CrossEntropy { window: 1 });
+    }
+    lasting(given.path(), given.number(), dt)?;
+    Ok(Loss::CrossEntropy { window: steps_in(given.number(), dt) as u32 })
+}
+
+impl Regulariser {
+    fn read(given: &Given<'_>) -> Result<Self> {
+        let [strength, target_rate] = given.parts(["strength", "targetRate"])?;
+        Ok(Self { strength: strength.number(), target_rate: target_rate.number() })
+    }
+}
+
 impl LossTerm {
+    fn read(given: &Given<'_>, readout: &str, network: &Network) -> Result<Self> {
+        given.entries()?;
+        let unread = Loss::CrossEntropy { window: 1 };
+        let kinds =
+            [("cross-entropy", unread), ("squared-error", Loss::SquaredError), ("custom", Loss::Custom)];
+        let kind = given.part("kind").word(&kinds)?;
+        let keys = match kind {
+            Loss::CrossEntropy { .. } | Loss::WindowedCrossEntropy => &["window", "classWeights"][..],
+            Loss::SquaredError => &[],
+            Loss::Custom => &["classWeights"],
+        };
+        given.only(&[&["kind", "weight", "reduction"], keys].concat())?;
+        let loss = if kind == unread { read_window(&given.part("window"), network.dt())? } else { kind };
+        let reductions = [("mean", Reduction::Mean), ("sum", Reduction::Sum)];
+        let weights = given.part("classWeights").given().map(|given| given.floats()).transpose()?;
+        let term = Self {
+            readout: readout.into(),
+            loss,
+            weight: given.part("weight").number_or(one()),
+            reduction: given.part("reduction").given().map(|given| given.word(&reductions)).transpose()?,
+            class_weights: weights.map(|list| Ok(list.numbers(String::new)?.to_vec())).transpose()?,
+        };
+        term.check(given.path(), network.readout(readout)?.size())?;
+        Ok(term)
+    }
+
     /// A loss of weight 1 with its own reduction.
     pub fn new(readout: impl Into<String>, loss: Loss) -> Self {
         Self { readout: readout.into(), loss, weight: one(), reduction: None, class_weights: None }
@@ -223,14 +311,27 @@ impl LossTerm {
         }
     }
 
-    fn validate(&self, batch: &EncodedBatch, dt: f64, size: usize, targets: &Targets) -> Result<()> {
+    /// What messages call it.
+    fn path(&self, network: &Network) -> String {
+        if network.readouts().len() == 1 { "loss".into() } else { format!("loss.{}", self.readout) }
+    }
+
+    fn validate(
+        &self,
+        batch: &EncodedBatch,
+        network: &Network,
+        size: usize,
+        targets: &Targets,
+    ) -> Result<()> {
         let path = format!("targets.{}", self.readout);
         match (self.loss, targets) {
             (Loss::CrossEntropy { window }, Targets::Classes(classes)) => {
                 let shortest = (0..batch.trials).map(|b| batch.length(b)).min().unwrap_or(0);
                 if window == 0 || window as usize > shortest {
-                    let allowed = format!("at most the shortest trial, {} ms", shortest as f64 * dt);
-                    return Err(invalid("loss.window", f64::from(window) * dt, allowed));
+                    let in_ms = |steps: f64| in_ms(steps, network.dt());
+                    let allowed = format!("at most the shortest trial, {} ms", in_ms(shortest as f64));
+                    let path = format!("{}.window", self.path(network));
+                    return Err(invalid(path, in_ms(f64::from(window)), allowed));
                 }
                 check_classes(&path, classes, batch.trials, size)
             }

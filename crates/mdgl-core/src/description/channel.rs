@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use crate::description::draft::named_part;
 use crate::description::given::{Given, deserialise_by_reading};
 use crate::error::{Result, invalid};
 use crate::numeric::ranges::{at_least_0, finite, named, positive};
@@ -16,11 +15,11 @@ pub struct Channel {
     pub from: String,
     /// The receiving type (presynaptic p).
     pub to: String,
-    /// Its strength.
+    /// Its strength. Default: mean weight.
     pub gain: Gain,
-    /// Whom it reaches.
+    /// Whom it reaches. Default: along the synapses.
     pub reach: Reach,
-    /// Its time course.
+    /// Its time course. Default: none.
     pub kernel: TimeCourse,
     /// What its gain is multiplied by: 1, unless an experiment perturbs the channel.
     #[serde(skip_serializing_if = "is_one")]
@@ -201,29 +200,35 @@ deserialise_by_reading!(Channel, "channel");
 deserialise_by_reading!(TimeCourse, "kernel");
 
 impl Channel {
-    /// Reads one.
+    /// Reads one. Without a name it is `from->to`.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for another shape.
     pub fn read(given: &Given<'_>) -> Result<Self> {
         let [name, from, to, gain, reach, kernel, factor, above] =
             given.parts(["name", "from", "to", "gain", "reach", "kernel", "factor", "above"])?;
+        let (from, to) = (from.text(), to.text());
         Ok(Self {
-            name: name.text(),
-            from: from.text(),
-            to: to.text(),
+            name: name.or(format!("{from}->{to}"), |name| Ok(name.text()))?,
             gain: Gain::read(&gain)?,
-            reach: Reach::read(&reach)?,
+            reach: Reach::read(reach)?,
             kernel: TimeCourse::read(&kernel)?,
             factor: factor.number_or(1.0),
             above: above.number_or(0.0),
+            from,
+            to,
         })
     }
 
     /// Reads one of a network.
     pub(super) fn read_named(given: &Given<'_>) -> Result<Self> {
-        let (_, given) = named_part(given, "channels")?;
-        Self::read(&given)
+        given.entries()?;
+        let list = given.at("channels");
+        let name = match list.part("name").given() {
+            Some(name) => name.name()?,
+            None => format!("{}->{}", list.part("from").text(), list.part("to").text()),
+        };
+        Self::read(&given.at(format!("channels.{name}")))
     }
 
     /// Refuses values out of range; `path` is the channel's.
@@ -242,6 +247,7 @@ impl Gain {
     pub(crate) fn read(given: &Given<'_>) -> Result<Self> {
         let weights = [("mean-weight", WeightGain::MeanWeight), ("weight", WeightGain::Weight)];
         match given.known(&weights) {
+            None if given.is_missing() => Ok(Self::Weights(WeightGain::MeanWeight)),
             Some(weights) => Ok(Self::Weights(weights)),
             None if given.is_number() => Ok(Self::Fixed(given.number())),
             None => Err(given.refused("'mean-weight', 'weight' or a number")),
@@ -258,15 +264,18 @@ impl Gain {
 }
 
 impl Reach {
-    pub(crate) fn read(given: &Given<'_>) -> Result<Self> {
+    pub(crate) fn read(given: Given<'_>) -> Result<Self> {
         let reaches =
             [("synaptic", Self::Synaptic), ("nonlocal", Self::Nonlocal), ("diffusive", Self::Diffusive)];
-        given.word(&reaches)
+        given.or(Self::Synaptic, |given| given.word(&reaches))
     }
 }
 
 impl TimeCourse {
     pub(crate) fn read(given: &Given<'_>) -> Result<Self> {
+        if given.is_missing() {
+            return Ok(Self::None);
+        }
         let names =
             [("none", Self::None), ("exact", Self::Exact), ("membrane", Self::Membrane(Membrane::default()))];
         if !given.is_object() {

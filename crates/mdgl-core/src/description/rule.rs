@@ -456,7 +456,7 @@ impl UniformChannel {
     /// [`crate::Error::Invalid`] for another shape.
     pub fn read(given: &Given<'_>) -> Result<Self> {
         let [gain, reach, kernel, above] = given.parts(["gain", "reach", "kernel", "above"])?;
-        let (gain, reach) = (Gain::read(&gain)?, Reach::read(&reach)?);
+        let (gain, reach) = (Gain::read(&gain)?, Reach::read(reach)?);
         Ok(Self { gain, reach, kernel: TimeCourse::read(&kernel)?, above: above.number_or(0.0) })
     }
 
