@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use crate::common::{Case, best, oracle::Spec, shapes};
-use mdgl_core::description::recording::{Choice, Choices, Order, Variable};
+use mdgl_core::description::recording::{CellVariable, Choice, Choices, Order, Variable};
 use mdgl_core::{
     Error, Layout, Real, Record, RecordedPart, Recording, Result, Rule, Values, Workers, simulate,
     simulate_chosen,
@@ -43,7 +43,7 @@ fn floats<F: Real>(part: &RecordedPart<F>, variable: Variable) -> &[F] {
 }
 
 fn bits<F: Real>(part: &RecordedPart<F>) -> &[u8] {
-    match part.variables.iter().find(|(own, _)| *own == Variable::Spikes) {
+    match part.variables.iter().find(|(own, _)| *own == Variable::Cell(CellVariable::Spikes)) {
         Some((_, Values::Bits(values))) => values,
         other => panic!("{other:?}"),
     }
@@ -60,7 +60,7 @@ fn everything<F: Real>(case: &Case<F>) -> Vec<(Choice, usize)> {
         let cells = case.model.network().cell_constants();
         let adapts = units.iter().all(|&unit| cells.beta[from + unit as usize] != 0.0);
         let mut variables = Variable::of(Some(population.model));
-        variables.retain(|variable| *variable != Variable::Adaptation || adapts);
+        variables.retain(|variable| *variable != Variable::Cell(CellVariable::Adaptation) || adapts);
         (choice(&population.name, &variables, Some(units)), from)
     });
     of.collect()
@@ -87,7 +87,8 @@ fn check_slices<F: Real>(case: &Case<F>, threads: usize) -> Result<(), TestCaseE
                 for (k, &unit) in part.units.iter().enumerate() {
                     let (cell, at) = (first + unit as usize, at(trial, step, part.units.len()) + k);
                     prop_assert!(
-                        floats(part, Variable::Voltage)[at] == recording.voltage[row * neurons + cell]
+                        floats(part, Variable::Cell(CellVariable::Voltage))[at]
+                            == recording.voltage[row * neurons + cell]
                     );
                     for (variable, all) in [
                         (Variable::LearningSignal, &recording.learning_signal),
@@ -95,7 +96,11 @@ fn check_slices<F: Real>(case: &Case<F>, threads: usize) -> Result<(), TestCaseE
                     ] {
                         prop_assert!(floats(part, variable)[at] == all[row * neurons + cell]);
                     }
-                    if part.variables.iter().any(|(variable, _)| *variable == Variable::Spikes) {
+                    if part
+                        .variables
+                        .iter()
+                        .any(|(variable, _)| *variable == Variable::Cell(CellVariable::Spikes))
+                    {
                         let event = (trial as u32, step as u32, cell as u32);
                         let key = |event: &mdgl_core::Event| (event.trial, event.step, event.unit);
                         let spiked = recording.spikes.binary_search_by_key(&event, key).is_ok();
@@ -136,10 +141,12 @@ fn check_equations(spec: &Spec, case: &Case<f64>) -> Result<(), TestCaseError> {
             let (mut b, mut v, mut z, mut free) = (0.0, 0.0, 0.0, 0);
             for step in 0..spec.steps {
                 let at = (trial * spec.steps + step) * part.units.len() + k;
-                let voltage = floats(part, Variable::Voltage)[at];
-                let psi = floats(part, Variable::Psi)[at];
+                let voltage = floats(part, Variable::Cell(CellVariable::Voltage))[at];
+                let psi = floats(part, Variable::Cell(CellVariable::Psi))[at];
                 if spec.rate[p] {
-                    prop_assert!(floats(part, Variable::Activity)[at] == voltage.max(0.0));
+                    prop_assert!(
+                        floats(part, Variable::Cell(CellVariable::Activity))[at] == voltage.max(0.0)
+                    );
                     prop_assert!(psi == f64::from(u8::from(voltage > 0.0)));
                     continue;
                 }
@@ -147,12 +154,21 @@ fn check_equations(spec: &Spec, case: &Case<f64>) -> Result<(), TestCaseError> {
                 let c = (voltage - spec.alpha[p] * v + spec.thr[p] * z) / (1.0 - spec.alpha[p]);
                 let threshold = spec.thr[p] + spec.beta[p] * b;
                 let near = |found: f64, expected: f64| (found - expected).abs() < 1e-9;
-                prop_assert!(near(floats(part, Variable::Threshold)[at], threshold), "A of {p} at {step}");
-                if variables.contains(&Variable::Adaptation) {
-                    prop_assert!(near(floats(part, Variable::Adaptation)[at], b), "b of {p} at {step}");
+                prop_assert!(
+                    near(floats(part, Variable::Cell(CellVariable::Threshold))[at], threshold),
+                    "A of {p} at {step}"
+                );
+                if variables.contains(&Variable::Cell(CellVariable::Adaptation)) {
+                    prop_assert!(
+                        near(floats(part, Variable::Cell(CellVariable::Adaptation))[at], b),
+                        "b of {p} at {step}"
+                    );
                 }
-                if variables.contains(&Variable::Current) {
-                    prop_assert!(near(floats(part, Variable::Current)[at], c), "c of {p} at {step}");
+                if variables.contains(&Variable::Cell(CellVariable::Current)) {
+                    prop_assert!(
+                        near(floats(part, Variable::Cell(CellVariable::Current))[at], c),
+                        "c of {p} at {step}"
+                    );
                 }
                 let height = (1.0 - ((voltage - threshold) / spec.thr[p]).abs()).max(0.0);
                 let slope = if step < free { 0.0 } else { spec.gamma[p] / spec.thr[p] * height };
@@ -211,9 +227,9 @@ fn shorter_trials_end_with_zeros_and_memory_follows_the_choice() {
     let name = case.model.network().description().populations[0].name.clone();
     let workers = Workers::with_instructions(2, best()).unwrap();
     let cancel = AtomicBool::new(false);
-    let choices = Choices::from(vec![choice(&name, &[Variable::Voltage], Some(vec![1]))]);
+    let choices = Choices::from(vec![choice(&name, &[Variable::Cell(CellVariable::Voltage)], Some(vec![1]))]);
     let parts = simulate_chosen(&case.model, &case.batch, &choices, None, &workers, &cancel).unwrap();
-    let voltage = floats(&parts[0], Variable::Voltage);
+    let voltage = floats(&parts[0], Variable::Cell(CellVariable::Voltage));
     assert_eq!(voltage.len(), 18 * 40);
     for (trial, row) in voltage.chunks(40).enumerate() {
         assert!(row[40 - trial..].iter().all(|&v| v == 0.0) && row[..40 - trial].iter().any(|&v| v != 0.0));
@@ -242,16 +258,32 @@ fn what_the_network_does_not_have_is_refused() {
     let case = Case::<f64>::new(&shape.rate_spec(0, 1));
     let name = case.model.network().description().populations[0].name.clone();
     for (own, path, allowed) in [
-        (choice("typo", &[Variable::Voltage], None), "record".into(), "'out'"),
+        (choice("typo", &[Variable::Cell(CellVariable::Voltage)], None), "record".into(), "'out'"),
         (
-            choice(&name, &[Variable::Voltage, Variable::Spikes], None),
+            choice(
+                &name,
+                &[Variable::Cell(CellVariable::Voltage), Variable::Cell(CellVariable::Spikes)],
+                None,
+            ),
             format!("record.{name}.variables[1]"),
             "'rate'",
         ),
         (choice(&name, &[Variable::Readout], None), format!("record.{name}.variables[0]"), "'activity'"),
-        (choice("out", &[Variable::Voltage], None), "record.out.variables[0]".into(), "a readout: 'readout'"),
-        (choice(&name, &[Variable::Voltage], Some(vec![0, 99])), format!("record.{name}.units[1]"), "0 to"),
-        (choice(&name, &[Variable::Voltage], Some(vec![])), format!("record.{name}.units"), "at least one"),
+        (
+            choice("out", &[Variable::Cell(CellVariable::Voltage)], None),
+            "record.out.variables[0]".into(),
+            "a readout: 'readout'",
+        ),
+        (
+            choice(&name, &[Variable::Cell(CellVariable::Voltage)], Some(vec![0, 99])),
+            format!("record.{name}.units[1]"),
+            "0 to",
+        ),
+        (
+            choice(&name, &[Variable::Cell(CellVariable::Voltage)], Some(vec![])),
+            format!("record.{name}.units"),
+            "at least one",
+        ),
     ] {
         match chosen(&case, 1, vec![own], Order::TrialTimeUnit) {
             Err(Error::Invalid { path: found, allowed: text, .. }) => {

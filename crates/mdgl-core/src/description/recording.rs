@@ -8,6 +8,19 @@ use crate::error::{Result, invalid};
 /// A variable that can be recorded in each step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Variable {
+    /// Of a neuron's own step.
+    Cell(CellVariable),
+    /// L_t.
+    LearningSignal,
+    /// Γ_t.
+    ModulatorySignal,
+    /// y_t of a readout unit.
+    Readout,
+}
+
+/// A variable of a neuron's step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CellVariable {
     /// z_t of a spiking neuron, 0 or 1.
     Spikes,
     /// z_t of a rate unit.
@@ -22,23 +35,17 @@ pub enum Variable {
     Current,
     /// ψ_t, 0 while refractory.
     Psi,
-    /// L_t.
-    LearningSignal,
-    /// Γ_t.
-    ModulatorySignal,
-    /// y_t of a readout unit.
-    Readout,
 }
 
 impl Variable {
     const WORDS: [(&'static str, Self); 10] = [
-        ("spikes", Self::Spikes),
-        ("activity", Self::Activity),
-        ("voltage", Self::Voltage),
-        ("threshold", Self::Threshold),
-        ("adaptation", Self::Adaptation),
-        ("current", Self::Current),
-        ("psi", Self::Psi),
+        ("spikes", Self::Cell(CellVariable::Spikes)),
+        ("activity", Self::Cell(CellVariable::Activity)),
+        ("voltage", Self::Cell(CellVariable::Voltage)),
+        ("threshold", Self::Cell(CellVariable::Threshold)),
+        ("adaptation", Self::Cell(CellVariable::Adaptation)),
+        ("current", Self::Cell(CellVariable::Current)),
+        ("psi", Self::Cell(CellVariable::Psi)),
         ("learningSignal", Self::LearningSignal),
         ("modulatorySignal", Self::ModulatorySignal),
         ("readout", Self::Readout),
@@ -58,14 +65,23 @@ impl Variable {
     pub fn of(model: Option<NeuronModel>) -> Vec<Self> {
         let Some(model) = model else { return vec![Self::Readout] };
         let has = |variable: &Self| match variable {
+            Self::Cell(variable) => variable.is_of(model),
+            Self::LearningSignal | Self::ModulatorySignal => true,
             Self::Readout => false,
+        };
+        Self::WORDS.iter().map(|&(_, variable)| variable).filter(has).collect()
+    }
+}
+
+impl CellVariable {
+    fn is_of(self, model: NeuronModel) -> bool {
+        match self {
             Self::Activity => model == NeuronModel::Rate,
             Self::Spikes | Self::Threshold => model != NeuronModel::Rate,
             Self::Adaptation => matches!(model, NeuronModel::Alif | NeuronModel::CubaAlif),
             Self::Current => matches!(model, NeuronModel::CubaLif | NeuronModel::CubaAlif),
-            _ => true,
-        };
-        Self::WORDS.iter().map(|&(_, variable)| variable).filter(has).collect()
+            Self::Voltage | Self::Psi => true,
+        }
     }
 }
 
@@ -171,13 +187,13 @@ mod tests {
         let expected = [
             Choice {
                 name: "a".into(),
-                variables: vec![Variable::Voltage, Variable::Spikes],
+                variables: vec![Variable::Cell(CellVariable::Voltage), Variable::Cell(CellVariable::Spikes)],
                 units: None,
                 is_short: true,
             },
             Choice {
                 name: "b".into(),
-                variables: vec![Variable::Psi],
+                variables: vec![Variable::Cell(CellVariable::Psi)],
                 units: Some(vec![2, 0].into()),
                 is_short: false,
             },

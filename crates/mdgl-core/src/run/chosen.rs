@@ -12,7 +12,7 @@ use crate::batch::EncodedBatch;
 use crate::batch::loss::Objective;
 use crate::description::NeuronModel;
 use crate::description::list::List;
-use crate::description::recording::{Choice, Choices, Order, Variable};
+use crate::description::recording::{CellVariable, Choice, Choices, Order, Variable};
 use crate::description::rule::Rule;
 use crate::error::{Result, invalid, unknown, words};
 use crate::learn::backward::Signals;
@@ -23,7 +23,7 @@ use crate::numeric::lanes::{Block, LANES};
 use crate::numeric::memory::{product, resize};
 use crate::numeric::ranges::whole_numbers;
 use crate::run::real::Real;
-use crate::simulate::step::{CellVariable, Column};
+use crate::simulate::step::Column;
 use crate::simulate::trajectory::Keep;
 
 /// Recorded numbers, one per trial, step and unit, in the order that was asked for; 0 beyond a trial's end.
@@ -125,7 +125,7 @@ fn part(network: &Network, choice: &Choice, record: &str, signals: bool) -> Resu
         check_variable(variable, model, signals, &format!("{list}[{i}]"))?;
     }
     let units = units(choice.units.as_ref(), range.len(), &path)?;
-    if choice.variables.contains(&Variable::Adaptation) {
+    if choice.variables.contains(&Variable::Cell(CellVariable::Adaptation)) {
         let adapts =
             |unit: &&u32| network.dynamics[range.start + **unit as usize].variables().contains(&ADAPTATION);
         if let Some(unit) = units.iter().find(|unit| !adapts(unit)) {
@@ -196,22 +196,12 @@ impl Part {
                 Column { cell: cell as u32, variable, scale: F::from_f64(scale) }
             })
         };
-        self.variables.iter().filter_map(|&variable| cell_variable(variable)).flat_map(of).collect()
+        let own = self.variables.iter().filter_map(|variable| match variable {
+            Variable::Cell(variable) => Some(*variable),
+            Variable::LearningSignal | Variable::ModulatorySignal | Variable::Readout => None,
+        });
+        own.flat_map(of).collect()
     }
-}
-
-/// A variable of the neuron's step; `None` of those that come from elsewhere.
-fn cell_variable(variable: Variable) -> Option<CellVariable> {
-    Some(match variable {
-        Variable::Spikes => CellVariable::Spikes,
-        Variable::Activity => CellVariable::Activity,
-        Variable::Voltage => CellVariable::Voltage,
-        Variable::Threshold => CellVariable::Threshold,
-        Variable::Adaptation => CellVariable::Adaptation,
-        Variable::Current => CellVariable::Current,
-        Variable::Psi => CellVariable::Psi,
-        Variable::LearningSignal | Variable::ModulatorySignal | Variable::Readout => return None,
-    })
 }
 
 /// Where a trial's step begins, in rows of units.
@@ -256,7 +246,7 @@ impl<F: Real> Output<F> {
     fn new(parts: &[Part], batch: &EncodedBatch) -> Result<Self> {
         let zeros = |(part, variable): (&Part, &Variable)| {
             let count = product(&[batch.trials, batch.steps, part.units.len()]);
-            Ok(if *variable == Variable::Spikes {
+            Ok(if *variable == Variable::Cell(CellVariable::Spikes) {
                 let mut bits = Vec::new();
                 resize(&mut bits, count, 0, "a recording")?;
                 Values::Bits(bits)
@@ -281,7 +271,7 @@ impl<F: Real> Output<F> {
                     Variable::Readout => (source.workspace.readout(), outputs, &units),
                     Variable::LearningSignal => (&source.signals.learning, neurons, &units),
                     Variable::ModulatorySignal => (&source.signals.modulation, neurons, &units),
-                    _ => {
+                    Variable::Cell(_) => {
                         own = (column..column + units.len()).collect();
                         column += units.len();
                         (&source.workspace.trajectory.chosen, source.columns, &own)

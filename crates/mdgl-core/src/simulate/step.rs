@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::batch::encode::{BlockInput, Entry, EntryLists};
+use crate::description::recording::CellVariable;
 use crate::error::Result;
 use crate::instrument::probe::Probe;
 use crate::instrument::section::Section;
@@ -386,25 +387,6 @@ pub(crate) struct Column<F> {
     pub variable: CellVariable,
     /// Factor of the recorded value: the state holds (1−α) c, not c.
     pub scale: F,
-}
-
-/// Variables of neurons that can be recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CellVariable {
-    /// z_t of a spiking neuron, 0 or 1.
-    Spikes,
-    /// z_t of a rate unit.
-    Activity,
-    /// v_t before the reset.
-    Voltage,
-    /// thr, or A_t = thr + β b_t.
-    Threshold,
-    /// b_t.
-    Adaptation,
-    /// c_t.
-    Current,
-    /// ψ_t.
-    Psi,
 }
 
 /// A step of a block of trials: network, input, time, and the trials that are over.
