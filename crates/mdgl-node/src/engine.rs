@@ -302,7 +302,7 @@ impl<F: Float> Engine<F> {
     }
 
     /// Continues with the messages of all ranks.
-    pub fn proceed(&mut self, ticket: Ticket, messages: &[Vec<u8>]) -> Result<SharedProgress> {
+    pub fn proceed(&mut self, ticket: Ticket, messages: &[&[u8]]) -> Result<SharedProgress> {
         let begun = Instant::now();
         let Pending { model, encoded, awaited } = self.take(ticket)?;
         let Awaited::Messages(PendingShared { share, step, shared, spent }) = awaited else {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use mdgl_core::description::recording::Choices;
 use mdgl_core::{Part, Score, Share};
 use napi::Env;
-use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Object, ObjectFinalize, This, Uint8Array};
+use napi::bindgen_prelude::{
+    Either, Float32Array, Float64Array, Object, ObjectFinalize, This, Uint8Array, Uint8ArraySlice,
+};
 use napi_derive::napi;
 
 use crate::background::end_with_environment;
@@ -260,10 +262,20 @@ impl PendingBatch {
 
     /// Continues with the messages of all ranks, in the order of the ranks.
     #[napi(catch_unwind, ts_return_type = "Promise<SharedResult>")]
-    pub fn proceed<'env>(&self, env: &'env Env, messages: Vec<Uint8Array>) -> napi::Result<Object<'env>> {
-        let messages: Vec<Vec<u8>> = messages.iter().map(|message| message.to_vec()).collect();
+    pub fn proceed<'env>(
+        &self,
+        env: &'env Env,
+        messages: Vec<Uint8ArraySlice<'_>>,
+    ) -> napi::Result<Object<'env>> {
+        let lengths: Vec<usize> = messages.iter().map(|message| message.len()).collect();
+        // One copy of all, which no JavaScript can change.
+        let mut all = Vec::with_capacity(lengths.iter().sum());
+        messages.iter().for_each(|message| all.extend_from_slice(message));
         let (session, ticket) = (Arc::clone(&self.session), self.ticket);
         submit(&self.session, env, move |engine| {
+            let mut rest = &all[..];
+            let own = |&length: &usize| rest.split_off(..length).unwrap_or_default();
+            let messages: Vec<&[u8]> = lengths.iter().map(own).collect();
             let progress = for_float!(engine, engine => engine.proceed(ticket, &messages))?;
             Ok(SharedResult::new(session, progress))
         })

@@ -9,19 +9,25 @@ use crate::learn::plan::LearningPlan;
 use crate::model::Model;
 use crate::model::gradients::Gradients;
 use crate::network::SynapseKind;
+use crate::numeric::float_bytes;
 use crate::numeric::memory::{ensure_memory, product};
 use crate::numeric::scalar::Scalar;
 
 /// One block's part of the gradient, lanes summed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(bound = "F: Scalar")]
 pub(crate) struct BlockGradient<F> {
     /// One per slot of the plan.
+    #[serde(with = "float_bytes")]
     pub sums: Vec<F>,
     /// One per readout unit.
+    #[serde(with = "float_bytes")]
     pub bias: Vec<F>,
     /// Σ_t e_t per slot (online form with a regulariser).
+    #[serde(with = "float_bytes")]
     pub plain: Vec<F>,
     /// Σ_t e_t−1 ψ_j,t, or (h ∗ e)_t−1 ψ_j,t, per modulatory edge (likewise).
+    #[serde(with = "float_bytes")]
     pub edge_sums: Vec<F>,
     pub edges: Vec<Edge<F>>,
 }
@@ -38,6 +44,7 @@ pub(crate) struct Edge<F> {
 
 /// The sum of one subtree of a batch's blocks.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(bound = "F: Scalar")]
 pub(crate) struct Subtree<F> {
     pub blocks: Range<usize>,
     pub block_gradient: BlockGradient<F>,

@@ -2,6 +2,7 @@
 
 pub(crate) mod cancel;
 pub(crate) mod csr;
+pub(crate) mod float_bytes;
 pub mod lanes;
 pub(crate) mod memory;
 pub(crate) mod random;

@@ -13,7 +13,7 @@ use crate::numeric::lanes::LANES;
 use crate::run::real::Real;
 
 /// Version of the layout; raised when it changes.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 const CHECKSUM_BYTES: usize = 8;
 
 /// Fingerprints that must be equal on every rank, in the order of [`Header::common`].
@@ -71,6 +71,7 @@ impl Header {
 
 /// One rank's part of a batch.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "F: Real")]
 pub(super) struct Message<F> {
     header: Header,
     rank: usize,
@@ -114,12 +115,12 @@ impl<F: Real> Message<F> {
     }
 
     /// The messages of all ranks, checked against this rank's.
-    pub fn read_all(messages: &[Vec<u8>], header: &Header) -> Result<Vec<Self>> {
+    pub fn read_all(messages: &[impl AsRef<[u8]>], header: &Header) -> Result<Vec<Self>> {
         if messages.len() != header.ranks {
             let allowed = format!("{}, one per rank", header.ranks);
             return Err(invalid("messages", messages.len(), allowed));
         }
-        let read = |(rank, bytes): (usize, &Vec<u8>)| {
+        let read = |(rank, bytes): (usize, &[u8])| {
             let path = path_of(rank);
             let message = Self::decode(bytes, &path)?;
             header.agree(&message.header, &path)?;
@@ -132,7 +133,7 @@ impl<F: Real> Message<F> {
             }
             Ok(message)
         };
-        messages.iter().enumerate().map(read).collect()
+        messages.iter().map(AsRef::as_ref).enumerate().map(read).collect()
     }
 }
 

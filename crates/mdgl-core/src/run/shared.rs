@@ -110,7 +110,7 @@ impl<F: Real> Sharing<'_, F> {
     /// # Errors
     /// [`crate::Error::Invalid`] for messages that are damaged, missing, in another order or of ranks that do not compute
     /// the same; else as [`Self::begin`].
-    pub fn go_on(&self, work: SharedWork<F>, messages: &[Vec<u8>]) -> Result<Turnout<F>> {
+    pub fn go_on(&self, work: SharedWork<F>, messages: &[impl AsRef<[u8]>]) -> Result<Turnout<F>> {
         let SharedWork { header, waiting } = work;
         let messages = Message::read_all(messages, &header)?;
         match (waiting, self.training) {
