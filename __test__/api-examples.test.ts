@@ -1,9 +1,10 @@
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import test from 'ava'
 import ts from 'typescript'
 import * as library from '../src/index.js'
+import { scratch } from './helpers/scratch.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const entry = join(root, 'src/index.ts')
@@ -52,8 +53,7 @@ function whole(code: string): string {
   return `${imports.join('\n')}\n${text}\nexport {}\n`
 }
 
-mkdirSync(join(root, 'target'), { recursive: true })
-const folder = mkdtempSync(join(root, 'target', 'api-examples-'))
+const folder = scratch('api-examples', { inCheckout: true })
 /** Files that examples write go there, and a whole training is cut short. */
 const contained = (code: string) =>
   code

@@ -1,12 +1,12 @@
-import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import ts from 'typescript'
+import { scratch } from './helpers/scratch.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-mkdirSync(join(root, 'target'), { recursive: true })
-const folder = mkdtempSync(join(root, 'target', 'declarations-'))
+const folder = scratch('declarations', { inCheckout: true })
 mkdirSync(join(folder, 'node_modules'))
 symlinkSync(root, join(folder, 'node_modules/mdgl'), 'junction')
 

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { evaluate, evidenceAccumulation, MdglError, Model, network, train } from '../src/index.js'
+import { scratch } from './helpers/scratch.js'
 import { collect, sides, smallBatch, smallNetwork } from './helpers/small.js'
 
 const run = promisify(execFile)
@@ -173,7 +173,7 @@ test('a worker may be terminated while a model is made', async t => {
 })
 
 test('tests of Node itself can use it', async t => {
-  const file = join(mkdtempSync(join(tmpdir(), 'mdgl-')), 'training.test.mjs')
+  const file = join(scratch('embedding'), 'training.test.mjs')
   writeFileSync(
     file,
     `${imports}import { test } from 'node:test'

@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
 import ts from 'typescript'
 import { PROGRAM } from '../scripts/package/embedding-program.mjs'
+import { scratch } from './helpers/scratch.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -60,8 +61,7 @@ test('a name has one entry point, and the root has it too', async t => {
 })
 
 test('the embedding program runs on the built library', async t => {
-  mkdirSync(join(root, 'target'), { recursive: true })
-  const file = join(mkdtempSync(join(root, 'target', 'embedding-')), 'program.mjs')
+  const file = join(scratch('entry-points', { inCheckout: true }), 'program.mjs')
   writeFileSync(file, PROGRAM)
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [file])
   t.is(stderr, '')

@@ -1,9 +1,8 @@
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { expandRule, type Gradients, gradients, Model, type Rule, type RuleName, rules, train } from '../src/index.js'
 import { invalidAt, rejectsInvalidAt } from './helpers/expect.js'
+import { scratch } from './helpers/scratch.js'
 import { collect, sides, smallBatch, smallNetwork } from './helpers/small.js'
 
 const loss = { kind: 'cross-entropy' } as const
@@ -58,7 +57,7 @@ test('adaptive feedback changes with training, and a weights file keeps it', asy
   await collect(train(trained, sides, { rule, iterations: 3, validateEvery: 1000 }))
   const before = await ask(trained)
   t.deepEqual(await ask(trained), before)
-  const path = join(await mkdtemp(join(tmpdir(), 'mdgl-')), 'weights.safetensors')
+  const path = join(scratch('hops'), 'weights.safetensors')
   await trained.save(path)
   t.deepEqual(await ask((await Model.load(path)) as unknown as typeof trained), before)
   const anew = Model.create(smallNetwork(), { precision: 'f64' })

@@ -1,12 +1,12 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import ts from 'typescript'
+import { scratch } from './helpers/scratch.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-mkdirSync(join(root, 'target'), { recursive: true })
-const folder = mkdtempSync(join(root, 'target', 'large-networks-'))
+const folder = scratch('large-networks', { inCheckout: true })
 
 const LAYERS = ['L23', 'L4', 'L5', 'L6'].flatMap(layer => [`${layer}E`, `${layer}I`])
 const SIX = ['a', 'b', 'c', 'd', 'e', 'f']

@@ -1,9 +1,8 @@
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { gradients, Model, network, nirFromBytes, nirToBytes, type Optimiser, train } from '../src/index.js'
 import { invalidAt } from './helpers/expect.js'
+import { scratch } from './helpers/scratch.js'
 import { collect, sides, smallBatch, smallNetwork } from './helpers/small.js'
 
 const optimisers: Record<string, Optimiser> = {
@@ -53,7 +52,7 @@ test('lesions are saved, loaded and cloned with the model', async t => {
   const model = Model.create(smallNetwork(), { precision: 'f64' })
   model.lesion({ from: 'excitatory', to: 'inhibitory' })
   model.lesion({ projection: 'cells->choice', pre: [7], post: [1] })
-  const path = join(await mkdtemp(join(tmpdir(), 'mdgl-lesions-')), 'weights.safetensors')
+  const path = join(scratch('lesions'), 'weights.safetensors')
   await model.save(path, { optimiser: true })
   const optimiser = optimisers['adam with rewiring'] as Optimiser
   const copies = [model as Model, model.clone() as Model, await Model.load(path)]

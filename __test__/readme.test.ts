@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { examplesOf } from '../scripts/lib/document-examples.mjs'
 import { ruleNames } from '../src/index.js'
+import { scratch } from './helpers/scratch.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const library = pathToFileURL(join(root, 'src/index.ts')).href
@@ -49,13 +50,8 @@ const all = Object.keys(documents).flatMap(document =>
   examplesOf(document).map((code, i) => ({ code, title: `TypeScript example ${i + 1} of ${document} runs` }))
 )
 
-function temporary(): string {
-  mkdirSync(join(root, 'target'), { recursive: true })
-  return mkdtempSync(join(root, 'target', 'readme-'))
-}
-
 test('the TypeScript examples compile under strict, against the declarations that the package ships', async t => {
-  const folder = temporary()
+  const folder = scratch('readme', { inCheckout: true })
   for (const [i, { code }] of all.entries()) writeFileSync(join(folder, `example-${i + 1}.mts`), code)
   const compilerOptions = {
     target: 'es2022',
@@ -74,7 +70,7 @@ test('the TypeScript examples compile under strict, against the declarations tha
 
 for (const { code, title } of all) {
   test(title, async t => {
-    const folder = temporary()
+    const folder = scratch('readme', { inCheckout: true })
     const shortened = code
       .replaceAll("from 'mdgl'", `from ${JSON.stringify(library)}`)
       .replaceAll('iterations: 200', 'iterations: 10')

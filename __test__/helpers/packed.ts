@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { scratch } from './scratch.js'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
@@ -47,7 +47,7 @@ async function unpack(folder: string, tarball: string, name: string): Promise<st
 
 /** Packs into a folder outside the repository. */
 export async function packed(): Promise<Packed> {
-  const folder = mkdtempSync(join(tmpdir(), 'mdgl-packed-'))
+  const folder = scratch('packed')
   await run(process.execPath, [join(root, 'scripts/pack.mjs'), '--out', folder], { cwd: root })
   const names = readdirSync(folder)
   const find = (pattern: RegExp) => names.find(name => pattern.test(name)) ?? ''
