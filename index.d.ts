@@ -112,7 +112,9 @@ export declare class PendingBatch {
   evaluate(score: CustomScore): Promise<Evaluation>
   /** A training step from the same. */
   step(answer: Float64Array | CustomScore): Promise<StepReport>
-  /** Continues with the messages of all ranks, in the order of the ranks. */
+  /** The message of two neighbouring groups of ranks, from those of each. */
+  merge(left: Uint8Array, right: Uint8Array): Promise<Uint8Array>
+  /** Continues with the messages of all ranks, in the order of the ranks, each or merged. */
   proceed(messages: Array<Uint8Array>): Promise<SharedResult>
 }
 

@@ -9,6 +9,7 @@ import {
   evidenceAccumulation,
   gradients,
   MdglError,
+  type Merge,
   type Metrics,
   Model,
   makeBatch,
@@ -35,6 +36,33 @@ function hub(size: number): Collective[] {
       waiting = []
     })
   return Array.from({ length: size }, (_, rank) => ({ rank, size, allGather: allGather(rank) }))
+}
+
+/** The same with messages that are merged in pairs, whichever come first. */
+function mergingHub(size: number): Collective[] {
+  type Group = { readonly first: number; readonly end: number; readonly message: Uint8Array }
+  let groups: Group[] = []
+  let waiting: ((all: Uint8Array) => void)[] = []
+  const add = async (group: Group, merge: Merge): Promise<void> => {
+    const left = groups.find(({ end }) => end === group.first)
+    const right = groups.find(({ first }) => first === group.end)
+    const [one, two] = left === undefined ? [group, right] : [left, group]
+    groups = groups.filter(other => other !== one && other !== two)
+    if (two !== undefined)
+      return await add({ first: one.first, end: two.end, message: await merge(one.message, two.message) }, merge)
+    groups.push(group)
+    if (group.end - group.first < size) return
+    groups = []
+    const all = waiting
+    waiting = []
+    for (const answer of all) answer(group.message)
+  }
+  const allReduce = (rank: number) => (message: Uint8Array, merge: Merge) =>
+    new Promise<Uint8Array>((resolve, reject) => {
+      waiting.push(resolve)
+      add({ first: rank, end: rank + 1, message }, merge).catch(reject)
+    })
+  return hub(size).map(collective => ({ ...collective, allReduce: allReduce(collective.rank) }))
 }
 
 /** Four blocks, the last of two trials; validations of two blocks. */
@@ -76,7 +104,10 @@ for (const given of [{}, { rule: 'mdgl-online' }, { rule: 'bptt', regulariser: n
     const alone = await trained(given)
     t.is(alone.metrics.length, 6)
     for (const size of [1, 2, 4, 5]) {
-      const ranks = await Promise.all(hub(size).map(collective => trained({ ...given, collective })))
+      const collectives = [hub(size), mergingHub(size)]
+      const ranks = await Promise.all(
+        collectives.flat().map(collective => trained({ ...given, collective }))
+      )
       for (const rank of ranks) {
         t.deepEqual(rank.metrics, alone.metrics)
         t.true(rank.bytes.equals(alone.bytes), `${size} ranks`)

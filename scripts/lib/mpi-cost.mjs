@@ -24,11 +24,18 @@ const STOP = new Error('the message is known')
 const roundsOf = ranks => 2 * Math.ceil(Math.log2(ranks))
 const bytesOf = (ranks, bytes) => (ranks - 1) * (8 + bytes)
 
-/** What the all-gather of MPI itself costs for messages of this size: a ring of P − 1 steps. */
-const ringOf = ranks => 2 * (ranks - 1)
+const gatherMs = ({ alphaMs, msPerByte }, ranks, bytes) =>
+  roundsOf(ranks) * alphaMs + bytesOf(ranks, bytes) * msPerByte
 
-const gatherMs = ({ alphaMs, msPerByte }, ranks, bytes, steps = roundsOf) =>
-  steps(ranks) * alphaMs + bytesOf(ranks, bytes) * msPerByte
+/**
+ * A reduction meets first, an all-gather of lengths; then messages go up a tree of ⌈log₂ P⌉ levels, of which the longest path is that to
+ * rank 0, and the merged one comes down as many (`crates/mdgl-mpi/index.js`).
+ */
+function treeMs({ alphaMs, msPerByte }, ranks, { levels, bytes }) {
+  const rounds = Math.ceil(Math.log2(ranks))
+  const up = levels.reduce((sum, level) => sum + alphaMs + level.bytes * msPerByte, 0)
+  return rounds * alphaMs + (ranks - 1) * 8 * msPerByte + up + rounds * (alphaMs + bytes * msPerByte)
+}
 
 /** Latency α of a message and time β a byte by least squares of relative errors. */
 export function messageLine(rows) {
@@ -80,33 +87,52 @@ function busyMs() {
 
 const median = values => values.toSorted((a, b) => a - b)[values.length >> 1]
 
+/** Merges the messages of all ranks as the tree does: the largest of the merges of rank 0 and of the usual one, of each level. */
+async function throughTree(messages, merge) {
+  const levels = []
+  let level = messages
+  while (level.length > 1) {
+    const [next, times] = [[], []]
+    for (let i = 0; i < level.length; i += 2) {
+      const begun = busyMs()
+      next.push(i + 1 < level.length ? await merge(level[i], level[i + 1]) : level[i])
+      if (i + 1 < level.length) times.push(busyMs() - begun)
+    }
+    levels.push({ ms: Math.max(times[0], median(times)), bytes: level[1].byteLength })
+    level = next
+  }
+  return { message: level[0], levels, bytes: level[0].byteLength }
+}
+
 /**
  * One rank's iterations, each begun once the one before is over, creation of the trials with it. `exchange` is given its message and gives
- * those of all. Times in ms: `before` its message, `after` those of all have come.
+ * those of all, or with `tree` the merged one. Times in ms: `before` its message, `after` those of all have come.
  */
-async function iterate({ rank, size, blocks, iterations }, exchange) {
+async function iterate({ rank, size, blocks, iterations, tree = false }, exchange) {
   const times = []
   let begun
   let answered
-  let call = 0
   const gates = Array.from({ length: iterations }, deferred)
   const task = evidenceAccumulation()
   const batch = async context => {
     await gates[context.iteration - 1].promise
     return task.batch(context)
   }
-  const allGather = async message => {
-    // The first call tells the options.
-    if (call++ === 0) return Array.from({ length: size }, () => message)
-    const before = busyMs() - begun
-    const messages = await exchange(message, call - 2)
-    times.push({ before })
+  const answer = async (message, merge) => {
+    times.push({ before: busyMs() - begun })
+    const messages = await exchange(message, times.length - 1, merge)
     answered = busyMs()
     return messages
   }
+  let agreed = false
+  const allGather = message => {
+    if (agreed) return answer(message)
+    agreed = true
+    return Promise.resolve(Array.from({ length: size }, () => message))
+  }
   const model = Model.create(task.network({ seed: 1 }))
   const options = { rule: 'mdgl', threads: 1, batchSize: BLOCK * blocks, iterations, validateEvery: 0 }
-  const training = train(model, { ...task, batch }, { ...options, collective: { rank, size, allGather } })
+  const training = train(model, { ...task, batch }, { ...options, collective: { rank, size, allGather, ...(tree && { allReduce: answer }) } })
   let hash
   try {
     for (const { open } of gates) {
@@ -161,29 +187,41 @@ async function measure(size, blocks, expected) {
   }
   const bytes = all.reduce((sum, { byteLength }) => sum + byteLength, 0) / size
   const after = median(found.map(times => times[0].after))
-  return { ranks: size, before: median(found.map(times => times.at(-1).before)), after, bytes }
+  let merged
+  const tree = await iterate({ rank: 0, size, blocks, iterations, tree: true }, async (_, iteration, merge) => {
+    if (iteration > 0) throw STOP
+    merged = await throughTree(all, merge)
+    return merged.message
+  })
+  assert.equal(tree.hash, expected, `rank 0 of ${size} has other weights than a single process by a merged message`)
+  const merges = merged.levels.reduce((sum, { ms }) => sum + ms, 0)
+  const inTree = { ...merged, merges, before: tree.times.at(-1).before, after: tree.times[0].after }
+  return { ranks: size, before: median(found.map(times => times.at(-1).before)), after, bytes, inTree }
 }
 
 function table(title, rows, block, network) {
-  const lines = rows.map(({ ranks, blocks, before, after, bytes, alone }) => {
+  const lines = rows.map(({ ranks, blocks, before, after, bytes, alone, inTree }) => {
     const own = Math.ceil(blocks / ranks)
-    const compute = Math.min(before, own * block)
-    const [ring, messages] = [ringOf, roundsOf].map(steps => gatherMs(network, ranks, bytes, steps))
-    const all = before + after + messages
-    const repeated = before - compute + after
-    const cells = [compute, before - compute, after, messages, all].map(ms => ms.toFixed(1))
+    const gathered = before + after + gatherMs(network, ranks, bytes)
+    const { merges, ...tree } = inTree ?? { before, after, merges: 0 }
+    const compute = Math.min(tree.before, own * block)
+    const beside = tree.before - compute
+    const messages = inTree === undefined ? 0 : treeMs(network, ranks, inTree)
+    const all = tree.before + merges + tree.after + messages
+    const repeated = beside + merges + tree.after
+    const cells = [compute, beside, merges, tree.after, messages, all].map(ms => ms.toFixed(1))
     const last = [
       (alone / all).toFixed(1),
       `${((100 * repeated) / all).toFixed(1)} %`,
-      (alone / (all - messages + ring)).toFixed(1)
+      (alone / gathered).toFixed(1)
     ]
     return `| ${[ranks, own, ...cells, ...last].join(' | ')} |`
   })
   return [
     `${title}; ${network.name}:`,
     '',
-    '| ranks | blocks per rank | own blocks, ms | beside them, ms | all messages read and the step, ms | messages, ms | iteration, ms | speed-up | repeated | speed-up with a ring |',
-    '|---|---|---|---|---|---|---|---|---|---|',
+    '| ranks | blocks per rank | own blocks, ms | beside them, ms | merges, ms | step, ms | messages, ms | iteration, ms | speed-up | repeated | speed-up with an all-gather |',
+    '|---|---|---|---|---|---|---|---|---|---|---|',
     ...lines
   ].join('\n')
 }

@@ -228,10 +228,42 @@ fn begin<F: Real>(ranks: &[Rank<'_, F>]) -> Begun<F> {
     ranks.iter().map(|rank| rank.sharing().begin().unwrap()).unzip()
 }
 
+/// One message of all, merged by neighbours in pairs, or one after another from the last on.
+fn merged<F: Real>(rank: &Rank<'_, F>, work: &SharedWork<F>, mut messages: Vec<Vec<u8>>, in_pairs: bool) -> Vec<u8> {
+    let merge = |left: &[u8], right: &[u8]| rank.sharing().merge(work, left, right).unwrap();
+    while messages.len() > 1 {
+        if in_pairs {
+            let pair = |pair: &[Vec<u8>]| match pair {
+                [left, right] => merge(left, right),
+                rest => rest.concat(),
+            };
+            messages = messages.chunks(2).map(pair).collect();
+        } else if let [.., left, right] = &messages[..] {
+            let both = merge(left, right);
+            messages.truncate(messages.len() - 2);
+            messages.push(both);
+        }
+    }
+    messages.concat()
+}
+
+/// How messages reach all ranks.
+#[derive(Debug, Clone, Copy)]
+enum Exchange {
+    Each,
+    InPairs,
+    OneByOne,
+}
+
 /// Runs all ranks until they have finished.
-fn together<F: Real>(ranks: &[Rank<'_, F>]) -> Vec<Turnout<F>> {
+fn together<F: Real>(ranks: &[Rank<'_, F>], exchange: Exchange) -> Vec<Turnout<F>> {
     let (mut works, mut messages) = begin(ranks);
     loop {
+        messages = match exchange {
+            Exchange::Each => messages,
+            Exchange::InPairs => vec![merged(&ranks[0], &works[0], messages, true)],
+            Exchange::OneByOne => vec![merged(&ranks[0], &works[0], messages, false)],
+        };
         let on = ranks.iter().zip(works).map(|(rank, work)| rank.sharing().go_on(work, &messages).unwrap());
         let mut ends = Vec::new();
         let (mut more, mut next) = (Vec::new(), Vec::new());
@@ -267,8 +299,9 @@ fn same_as_alone<F: Real>(model: &Model<F>, target: &StreamTarget, rule: &Rule, 
     let expected: (Vec<u8>, StepReport) = (alone.0.to_checkpoint().unwrap(), alone.1);
     let training = Some(Training { rule, optimiser: &optimiser });
     for ranks in [1, 2, 3, 4, 5, 7] {
-        let whole = together(&Rank::all(ranks, model, target, training));
-        let parts = together(&Rank::with_parts(model, &target.parts(ranks), training));
+        let exchange = [Exchange::Each, Exchange::InPairs, Exchange::OneByOne][ranks % 3];
+        let whole = together(&Rank::all(ranks, model, target, training), Exchange::Each);
+        let parts = together(&Rank::with_parts(model, &target.parts(ranks), training), exchange);
         assert_eq!((whole.len(), parts.len()), (ranks, ranks));
         for turnout in whole.into_iter().chain(parts) {
             let Turnout::Trained(next, report) = turnout else { panic!("{turnout:?}") };
@@ -346,9 +379,9 @@ fn an_evaluation_is_shared_too() {
     for target in uneven_targets().iter().chain([&target]) {
         let expected: Evaluation = evaluate(&model, target.assignment(), &workers, &cancel).unwrap();
         for ranks in [1, 2, 5, 7] {
-            let whole = together(&Rank::all(ranks, &model, target, None));
+            let whole = together(&Rank::all(ranks, &model, target, None), Exchange::OneByOne);
             for turnout in
-                whole.into_iter().chain(together(&Rank::with_parts(&model, &target.parts(ranks), None)))
+                whole.into_iter().chain(together(&Rank::with_parts(&model, &target.parts(ranks), None), Exchange::InPairs))
             {
                 let Turnout::Evaluated(found) = turnout else { panic!("{turnout:?}") };
                 assert_eq!(found, expected);
@@ -423,6 +456,31 @@ fn ranks_that_do_not_mean_the_same_are_named() {
     assert_eq!(against(&second(&model, &targets, training)), "messages[1].batch");
     let three = Rank::all(3, &model, &own, training).swap_remove(1);
     assert_eq!(against(&three), "messages[1]");
+}
+
+#[test]
+fn only_messages_of_neighbours_are_merged() {
+    let (model, target) = (model::<f32>(), target(72, regularised()));
+    let (rule, optimiser) = (Rule::mdgl(), Optimiser::fig_3c());
+    let training = Some(Training { rule: &rule, optimiser: &optimiser });
+    let ranks = Rank::all(4, &model, &target, training);
+    let (works, messages) = begin(&ranks);
+    let merge = |left: &[u8], right: &[u8]| ranks[3].sharing().merge(&works[3], left, right);
+    let [first, second, third, last] = &messages[..] else { panic!("four messages") };
+    let pair = merge(second, third).unwrap();
+    assert_eq!(merge(&merge(first, &pair).unwrap(), last), merge(first, &merge(&pair, last).unwrap()));
+    assert_eq!(path_of(merge(first, third)), "messages[1]");
+    assert_eq!(path_of(merge(second, first)), "messages[2]");
+    assert_eq!(path_of(merge(&pair, third)), "messages[3]");
+    assert_eq!(path_of(merge(&first[1..], second)), "messages.left");
+    assert_eq!(path_of(merge(first, &second[..20])), "messages[1]");
+    let eprop = Rule::eprop();
+    let others = Rank::all(4, &model, &target, Some(Training { rule: &eprop, optimiser: &optimiser }));
+    assert_eq!(path_of(merge(first, &begin(&others).1[1])), "messages[1].rule and optimiser");
+    // Some of all ranks are not all.
+    assert_eq!(path_of(ranks[0].sharing().go_on(begin(&ranks).0.swap_remove(0), &[pair])), "messages[0]");
+    let half = merge(first, second).unwrap();
+    assert_eq!(path_of(ranks[0].sharing().go_on(begin(&ranks).0.swap_remove(0), &[half])), "messages");
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! All-gathers of bytes: first of their lengths, then of the bytes, in as many rounds as the number of ranks has binary digits.
+//! All-gathers of bytes: first of their lengths, then of the bytes, in as many rounds as the number of ranks has binary digits. And messages
+//! from one rank to another, between ranks that have met.
 
 use mpi::point_to_point::send_receive_into;
 use mpi::topology::{Communicator, SimpleCommunicator};
-use mpi::traits::CommunicatorCollectives;
+use mpi::traits::{CommunicatorCollectives, Destination, Source};
 
 /// Marker in place of a length: this rank leaves.
 const LEAVES: u64 = u64::MAX;
@@ -16,12 +17,28 @@ pub struct Gathered {
     pub lengths: Vec<usize>,
 }
 
+/// Waits for all ranks, so that messages between them will be answered; every rank gets the same error.
+pub fn meet(world: &SimpleCommunicator) -> Result<(), String> {
+    all_say(world, 0).map(drop)
+}
+
+/// Sends a message to one rank.
+pub fn send(world: &SimpleCommunicator, to: u32, message: &[u8]) -> Result<(), String> {
+    if message.len() as u64 > MOST_BYTES {
+        return Err(format!("a message has {} bytes; MPI's counts go up to {MOST_BYTES}", message.len()));
+    }
+    world.process_at_rank(to as i32).send(message);
+    Ok(())
+}
+
+/// Receives a message of one rank.
+pub fn receive(world: &SimpleCommunicator, from: u32) -> Vec<u8> {
+    world.process_at_rank(from as i32).receive_vec().0
+}
+
 /// Sends a message to all ranks and receives theirs; every rank gets the same error.
 pub fn gather(world: &SimpleCommunicator, message: &[u8]) -> Result<Gathered, String> {
-    let lengths = say(world, message.len() as u64);
-    if let Some(rank) = lengths.iter().position(|&length| length == LEAVES) {
-        return Err(format!("rank {rank} has ended while others wait for its message"));
-    }
+    let lengths = all_say(world, message.len() as u64)?;
     let total = lengths.iter().fold(0u64, |sum, &length| sum.saturating_add(length));
     if total > MOST_BYTES {
         return Err(format!(
@@ -61,6 +78,15 @@ fn in_rounds(world: &SimpleCommunicator, message: &[u8], lengths: &[usize]) -> V
 /// Announces that this rank leaves; returns whether all do.
 pub fn leave(world: &SimpleCommunicator) -> bool {
     say(world, LEAVES).iter().all(|&length| length == LEAVES)
+}
+
+/// As [`say`], where no rank leaves.
+fn all_say(world: &SimpleCommunicator, length: u64) -> Result<Vec<u64>, String> {
+    let lengths = say(world, length);
+    match lengths.iter().position(|&length| length == LEAVES) {
+        Some(rank) => Err(format!("rank {rank} has ended while others wait for its message")),
+        None => Ok(lengths),
+    }
 }
 
 fn say(world: &SimpleCommunicator, length: u64) -> Vec<u64> {

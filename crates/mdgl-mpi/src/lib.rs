@@ -12,11 +12,11 @@ use std::thread::{self, JoinHandle};
 
 use mpi::Threading;
 use mpi::topology::{Communicator, SimpleCommunicator};
-use napi::bindgen_prelude::{Object, Uint8Array};
+use napi::bindgen_prelude::{Object, ToNapiValue, Uint8Array};
 use napi::{Env, Error, Result};
 use napi_derive::napi;
 
-use gather::{Gathered, gather, leave};
+use gather::{Gathered, gather, leave, meet, receive, send};
 
 type Job = Box<dyn FnOnce(&SimpleCommunicator) + Send>;
 
@@ -65,16 +65,48 @@ impl World {
     /// Gathers one message per process, in the order of the ranks.
     #[napi(ts_return_type = "Promise<Uint8Array[]>")]
     pub fn all_gather<'env>(&self, env: &'env Env, message: Uint8Array) -> Result<Object<'env>> {
+        let message = message.to_vec();
+        self.run(env, move |world| {
+            let Gathered { bytes, lengths } = gather(world, &message)?;
+            Ok(split(&bytes, &lengths))
+        })
+    }
+
+    /// Waits until every process has called it. What follows are messages between two processes each.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn meet<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        self.run(env, meet)
+    }
+
+    /// Sends a message to a process.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn send<'env>(&self, env: &'env Env, to: u32, message: Uint8Array) -> Result<Object<'env>> {
+        let message = message.to_vec();
+        self.run(env, move |world| send(world, to, &message))
+    }
+
+    /// Receives the message of a process.
+    #[napi(ts_return_type = "Promise<Uint8Array>")]
+    pub fn receive<'env>(&self, env: &'env Env, from: u32) -> Result<Object<'env>> {
+        self.run(env, move |world| Ok(Uint8Array::from(receive(world, from))))
+    }
+
+    /// Does something on MPI's thread; a promise of its result.
+    fn run<'env, T: ToNapiValue + Send + 'static>(
+        &self,
+        env: &'env Env,
+        work: impl FnOnce(&SimpleCommunicator) -> std::result::Result<T, String> + Send + 'static,
+    ) -> Result<Object<'env>> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(running) = running.as_ref() else { return Err(Error::from_reason("this rank has left")) };
         let (deferred, promise) = env.create_deferred()?;
-        let (message, pending) = (message.to_vec(), Arc::clone(&self.pending));
+        let pending = Arc::clone(&self.pending);
         pending.fetch_add(1, Ordering::Relaxed);
         let job: Job = Box::new(move |world| {
-            let gathered = gather(world, &message);
+            let done = work(world);
             pending.fetch_sub(1, Ordering::Relaxed);
-            match gathered {
-                Ok(Gathered { bytes, lengths }) => deferred.resolve(move |_| Ok(split(&bytes, &lengths))),
+            match done {
+                Ok(value) => deferred.resolve(move |_| Ok(value)),
                 Err(reason) => deferred.reject(Error::from_reason(reason)),
             }
         });

@@ -301,7 +301,16 @@ impl<F: Float> Engine<F> {
         }
     }
 
-    /// Continues with the messages of all ranks.
+    /// The message of two neighbouring groups of ranks.
+    pub fn merge(&self, ticket: Ticket, left: &[u8], right: &[u8]) -> Result<Vec<u8>> {
+        let waiting = self.pending.as_ref().filter(|_| ticket == self.tickets).ok_or_else(no_longer)?;
+        let Awaited::Messages(PendingShared { share, step, shared, .. }) = &waiting.awaited else {
+            return Err(another_answer());
+        };
+        Ok(self.sharing(&waiting.model, &waiting.encoded, *share, *step)?.merge(shared, left, right)?)
+    }
+
+    /// Continues with the messages of all ranks, each or merged.
     pub fn proceed(&mut self, ticket: Ticket, messages: &[&[u8]]) -> Result<SharedProgress> {
         let begun = Instant::now();
         let Pending { model, encoded, awaited } = self.take(ticket)?;
@@ -330,7 +339,7 @@ impl<F: Float> Engine<F> {
     /// Removes the waiting batch of a ticket.
     fn take(&mut self, ticket: Ticket) -> Result<Pending<F>> {
         let pending = if ticket == self.tickets { self.pending.take() } else { None };
-        pending.ok_or_else(|| Failure::bug("the batch no longer waits for an answer"))
+        pending.ok_or_else(no_longer)
     }
 
     fn show(
@@ -370,6 +379,10 @@ impl<F: Float> Engine<F> {
         let (assignment, workers, cancel) = (self.assignment(encoded)?, &self.workers, self.cancel());
         Ok(Sharing { model, assignment, training, share, workers, cancel })
     }
+}
+
+fn no_longer() -> Failure {
+    Failure::bug("the batch no longer waits for an answer")
 }
 
 fn another_answer() -> Failure {

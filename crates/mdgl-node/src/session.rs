@@ -260,7 +260,17 @@ impl PendingBatch {
         )
     }
 
-    /// Continues with the messages of all ranks, in the order of the ranks.
+    /// The message of two neighbouring groups of ranks, from those of each.
+    #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
+    pub fn merge<'env>(&self, env: &'env Env, left: &[u8], right: &[u8]) -> napi::Result<Object<'env>> {
+        let (ticket, left, right) = (self.ticket, left.to_vec(), right.to_vec());
+        submit(&self.session, env, move |engine| {
+            let merged = for_float!(engine, engine => engine.merge(ticket, &left, &right))?;
+            Ok(Uint8Array::from(merged))
+        })
+    }
+
+    /// Continues with the messages of all ranks, in the order of the ranks, each or merged.
     #[napi(catch_unwind, ts_return_type = "Promise<SharedResult>")]
     pub fn proceed<'env>(
         &self,

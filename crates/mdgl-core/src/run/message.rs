@@ -1,4 +1,6 @@
-//! Messages between processes that compute one batch together, and their checks.
+//! Messages between processes that compute one batch together, their checks, and how those of neighbours become one.
+
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -69,15 +71,16 @@ impl Header {
     }
 }
 
-/// One rank's part of a batch.
+/// The part of a batch of one rank, or of several neighbours.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "F: Real")]
 pub(super) struct Message<F> {
     header: Header,
-    rank: usize,
-    /// One per own block; none where the phase sends none.
+    ranks: Range<usize>,
+    /// One per own block; of several ranks from the first one on their sum, which is added in the order of blocks. None where the phase
+    /// sends none.
     pub block_sums: Vec<BatchSums>,
-    /// The own blocks' subtrees; likewise.
+    /// The own blocks' subtrees; likewise none.
     pub subtrees: Vec<Subtree<F>>,
 }
 
@@ -89,8 +92,11 @@ impl<F: Real> Message<F> {
         block_sums: Vec<BatchSums>,
         subtrees: Vec<Subtree<F>>,
     ) -> Result<Vec<u8>> {
-        let message = Self { header, rank: share.rank(), block_sums, subtrees };
-        let mut bytes = postcard::to_allocvec(&message)
+        Self { header, ranks: share.rank()..share.rank() + 1, block_sums, subtrees }.to_bytes()
+    }
+
+    fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = postcard::to_allocvec(self)
             .map_err(|_| Error::Memory { what: "a message to other ranks".into(), bytes: 0 })?;
         let checksum = Digest::of_bytes(&bytes);
         bytes.extend(checksum.to_le_bytes());
@@ -114,26 +120,41 @@ impl<F: Real> Message<F> {
         }
     }
 
-    /// The messages of all ranks, checked against this rank's.
+    /// The messages of all ranks, of each or of groups of neighbours, checked against this rank's.
     pub fn read_all(messages: &[impl AsRef<[u8]>], header: &Header) -> Result<Vec<Self>> {
-        if messages.len() != header.ranks {
+        let count = || {
             let allowed = format!("{}, one per rank", header.ranks);
-            return Err(invalid("messages", messages.len(), allowed));
-        }
-        let read = |(rank, bytes): (usize, &[u8])| {
-            let path = path_of(rank);
-            let message = Self::decode(bytes, &path)?;
-            header.agree(&message.header, &path)?;
-            if message.rank != rank {
-                return Err(invalid(
-                    path,
-                    format!("of rank {}", message.rank),
-                    "messages in the order of ranks",
-                ));
-            }
-            Ok(message)
+            invalid("messages", messages.len(), allowed)
         };
-        messages.iter().map(AsRef::as_ref).enumerate().map(read).collect()
+        let mut read: Vec<Self> = Vec::with_capacity(messages.len());
+        for bytes in messages {
+            let next = read.last().map_or(0, |before| before.ranks.end);
+            if next == header.ranks {
+                return Err(count());
+            }
+            read.push(Self::read(bytes.as_ref(), header, &path_of(next))?.beginning_at(next)?);
+        }
+        if read.last().map_or(0, |last| last.ranks.end) == header.ranks { Ok(read) } else { Err(count()) }
+    }
+
+    /// A message, checked against this rank's.
+    fn read(bytes: &[u8], header: &Header, path: &str) -> Result<Self> {
+        let message = Self::decode(bytes, path)?;
+        header.agree(&message.header, path)?;
+        match message.ranks.is_empty() || message.ranks.end > header.ranks {
+            true => Err(message.out_of_order(path)),
+            false => Ok(message),
+        }
+    }
+
+    fn beginning_at(self, rank: usize) -> Result<Self> {
+        if self.ranks.start == rank { Ok(self) } else { Err(self.out_of_order(&path_of(rank))) }
+    }
+
+    fn out_of_order(&self, path: &str) -> Error {
+        let Range { start, end } = self.ranks;
+        let value = if self.ranks.len() == 1 { format!("of rank {start}") } else { format!("of ranks {start} to {end}") };
+        invalid(path, value, "messages in the order of ranks")
     }
 }
 
@@ -154,14 +175,40 @@ pub(super) struct Expected<'a, F: Real> {
 }
 
 impl<F: Real> Expected<'_, F> {
-    /// The sums of all blocks, in order.
+    /// The message of two neighbouring groups of ranks. `has`: whether the phase sends sums of blocks, and subtrees.
+    pub fn merge(&self, header: &Header, left: &[u8], right: &[u8], has: [bool; 2]) -> Result<Vec<u8>> {
+        let left = Message::read(left, header, "messages.left")?;
+        let Range { start, end: middle } = left.ranks;
+        let right = Message::read(right, header, &path_of(middle))?.beginning_at(middle)?;
+        let ranks = start..right.ranks.end;
+        let mut both = vec![left, right];
+        let mut block_sums = if has[0] { self.block_sums(&mut both)? } else { Vec::new() };
+        if start == 0 && !block_sums.is_empty() {
+            block_sums = vec![BatchSums::total(&block_sums)];
+        }
+        let subtrees = match self.plan.filter(|_| has[1]) {
+            Some(plan) => Subtree::combine(self.subtrees(both, plan)?, self.blocks),
+            None => Vec::new(),
+        };
+        Message { header: *header, ranks, block_sums, subtrees }.to_bytes()
+    }
+
+    /// The blocks of some ranks.
+    fn blocks_of(&self, ranks: &Range<usize>) -> Range<usize> {
+        let of = |rank: usize| self.share.of(rank).blocks(self.blocks);
+        of(ranks.start).start..of(ranks.end - 1).end
+    }
+
+    /// The sums of all blocks of the messages, in order.
     pub fn block_sums(&self, messages: &mut [Message<F>]) -> Result<Vec<BatchSums>> {
         let mut all = Vec::with_capacity(self.blocks);
-        for (rank, message) in messages.iter_mut().enumerate() {
-            let own = self.share.of(rank).blocks(self.blocks).len();
-            let fits = message.block_sums.len() == own && message.block_sums.iter().all(|o| self.fits(o));
+        for message in messages {
+            let own = self.blocks_of(&message.ranks).len();
+            let is_total = message.ranks.start == 0 && message.ranks.len() > 1;
+            let count = if is_total { own.min(1) } else { own };
+            let fits = message.block_sums.len() == count && message.block_sums.iter().all(|o| self.fits(o));
             if !fits {
-                return Err(misfit(rank, "blockSums"));
+                return Err(misfit(message.ranks.start, "blockSums"));
             }
             all.append(&mut message.block_sums);
         }
@@ -171,7 +218,7 @@ impl<F: Real> Expected<'_, F> {
     fn fits(&self, batch_sums: &BatchSums) -> bool {
         let (neurons, most) = (self.network.size(), batch_sums.steps);
         let follows_psi = self.plan.is_some_and(LearningPlan::follows_psi);
-        most <= (LANES as u64) << 28
+        most <= ((LANES as u64) << 28).saturating_mul(self.blocks as u64)
             && batch_sums.counts.len() == neurons
             && batch_sums.counts.iter().all(|&count| count <= most)
             && (batch_sums.psi.len() == neurons || batch_sums.psi.is_empty() && !follows_psi)
@@ -180,16 +227,16 @@ impl<F: Real> Expected<'_, F> {
             && batch_sums.custom_accuracies.is_empty()
     }
 
-    /// The sums of all blocks, in order.
+    /// The subtrees of the messages, in order.
     pub fn subtrees(&self, messages: Vec<Message<F>>, plan: &LearningPlan<F>) -> Result<Vec<Subtree<F>>> {
         let mut all: Vec<Subtree<F>> = Vec::new();
-        for (rank, message) in messages.into_iter().enumerate() {
-            let own = subtrees_of(self.share.of(rank).blocks(self.blocks), self.blocks);
+        for message in messages {
+            let own = subtrees_of(self.blocks_of(&message.ranks), self.blocks);
             let in_place = message.subtrees.iter().map(|subtree| &subtree.blocks).eq(&own);
             let model = all.first().or(message.subtrees.first());
             let fits = |subtree: &Subtree<F>| model.is_some_and(|model| self.is_like(subtree, model, plan));
             if !in_place || !message.subtrees.iter().all(fits) {
-                return Err(misfit(rank, "sums"));
+                return Err(misfit(message.ranks.start, "sums"));
             }
             all.extend(message.subtrees);
         }
@@ -216,6 +263,6 @@ impl<F: Real> Expected<'_, F> {
 }
 
 fn misfit(rank: usize, what: &str) -> Error {
-    let allowed = "those of the rank's own blocks of the batch";
+    let allowed = "those of the ranks' own blocks of the batch";
     invalid(format!("{}.{what}", path_of(rank)), "of another size", allowed)
 }

@@ -105,7 +105,21 @@ impl<F: Real> Sharing<'_, F> {
         self.send(header, waiting, block_sums, self.combine(block_gradients))
     }
 
-    /// Continues with the messages of all ranks, in the order of the ranks.
+    /// The message of two neighbouring groups of ranks, from those of each. It is the same however ranks are grouped: [`Self::go_on`] may
+    /// be given the messages of all ranks, or what becomes of them.
+    ///
+    /// # Errors
+    /// As [`Self::go_on`] for messages.
+    pub fn merge(&self, work: &SharedWork<F>, left: &[u8], right: &[u8]) -> Result<Vec<u8>> {
+        let (plan, has) = match &work.waiting {
+            Waiting::BlockSums => (None, [true, false]),
+            Waiting::Forward { plan, .. } => (Some(&**plan), [true, false]),
+            Waiting::Sums { plan, batch_sums } => (Some(&**plan), [batch_sums.is_none(), true]),
+        };
+        self.expected(plan).merge(&work.header, left, right, has)
+    }
+
+    /// Continues with the messages of all ranks, in the order of the ranks, some of them perhaps merged.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for messages that are damaged, missing, in another order or of ranks that do not compute
