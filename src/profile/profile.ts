@@ -97,7 +97,7 @@ export interface MachinePeak {
     readonly level: 'L1' | 'L2' | 'L3' | 'memory'
     /** Bytes of each thread's buffers. */
     readonly bytes: number
-    /** Bytes read and written a second. */
+    /** Bytes read and written per second. */
     readonly bytesPerSecond: number
   }[]
 }

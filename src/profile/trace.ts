@@ -6,7 +6,7 @@ import type { Profile, ProfileSlice } from './profile.js'
 export interface ProfileTrace {
   /** The unit in which viewers show times. */
   readonly displayTimeUnit: 'ms'
-  /** One track a thread; one slice for each stage of a block, within one for each iteration; times in µs. */
+  /** One track per thread; one slice for each stage of a block, within one for each iteration; times in µs. */
   readonly traceEvents: readonly TraceEvent[]
 }
 

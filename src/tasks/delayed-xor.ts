@@ -26,7 +26,7 @@ const NOISE = 0.01
 
 /**
  * Delayed XOR, the task of ModProp (Liu et al. 2022 and their code): were both cues equal (class 1) or not (class 0)?
- * Cue 100, delay 700, cue 100 ms. Two analogue inputs, one a cue: a baseline of 0.02 with normal noise of standard
+ * Cue 100, delay 700, cue 100 ms. Two analogue inputs, one per cue: a baseline of 0.02 with normal noise of standard
  * deviation 0.01, and for a cue of 1 (probability ½) a Gaussian bump of peak 2.02 and standard deviation 25 ms in the
  * middle of the cue's window. Cross-entropy at the last step; 32 trials, 3000 iterations, learning rate times 0.8 every
  * 300.
