@@ -12,7 +12,7 @@ export interface ProfileTrace {
 
 /** A complete event (`X`), or a name (`M`). */
 export interface TraceEvent {
-  /** What it is. */
+  /** Its name. */
   readonly name: string
   /** The kind of event. */
   readonly ph: 'X' | 'M'
@@ -28,7 +28,7 @@ export interface TraceEvent {
   readonly tdur?: number
   /** The category by which viewers filter. */
   readonly cat?: string
-  /** More, shown when the event is selected. */
+  /** Details, which viewers show when the event is selected. */
   readonly args: Readonly<Record<string, string | number>>
 }
 
