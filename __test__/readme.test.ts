@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const library = pathToFileURL(join(root, 'src/index.ts')).href
 
 const documents = {
-  'README.md': 2,
+  'README.md': 1,
   'docs/guide/online-sessions.md': 1,
   'docs/guide/choose-a-rule.md': 1,
   'docs/guide/write-a-task.md': 4,
@@ -89,10 +89,28 @@ test('no place that a command fills is empty', t => {
   }
 })
 
-test('every picture and page that a document points to is there', t => {
-  for (const document of Object.keys(documents)) {
-    const links = readFileSync(join(root, document), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)
-    for (const [, link = ''] of links) t.true(existsSync(join(root, document, '..', link)), `${document}: ${link}`)
+/** A document's text without its blocks of code. */
+const proseOf = (path: string) => readFileSync(path, 'utf8').replaceAll(/^```[\s\S]*?^```$/gm, '')
+
+/** What links to a document's headings are called. */
+const anchorsOf = (path: string) =>
+  Array.from(proseOf(path).matchAll(/^#+ (.*)$/gm), ([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-')
+  )
+
+test('every picture, page and heading that a document points to is there', t => {
+  const others = ['embedding', 'performance', 'profiling', 'reliability', 'results'].map(name => `docs/${name}.md`)
+  for (const document of [...Object.keys(documents), ...others, 'ARCHITECTURE.md', 'CONTRIBUTING.md']) {
+    for (const [, page = '', , heading] of proseOf(join(root, document)).matchAll(
+      /\]\((?!https?:)([^)#]*)(#([^)]*))?\)/g
+    )) {
+      const path = page === '' ? join(root, document) : join(root, document, '..', page)
+      t.true(existsSync(path), `${document}: ${page}`)
+      if (heading !== undefined) t.true(anchorsOf(path).includes(heading), `${document}: ${page}#${heading}`)
+    }
   }
 })
 

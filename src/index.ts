@@ -2,10 +2,10 @@
 /**
  * Trains recurrent spiking networks with BPTT, e-prop and multidigraph learning (MDGL).
  *
- * Parts of it have entry points of their own: `mdgl/tasks`, `mdgl/encoders`, `mdgl/analysis`, `mdgl/io` and `mdgl/profile`. Their names are
- * exported here, too, in this version.
+ * Parts of it have their own entry points: `mdgl/tasks`, `mdgl/encoders`, `mdgl/analysis`, `mdgl/io` and `mdgl/profile`. In this version their names are
+ * exported here, too.
  *
- * Examples are whole programs but for their imports; where they do not make them, these are meant:
+ * Examples are whole programs without their imports; constants that they do not define are these:
  *
  * ```ts
  * const task = evidenceAccumulation({ cues: 1, delay: 100 });

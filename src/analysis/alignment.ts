@@ -15,23 +15,23 @@ import { invalid } from '../support/error.js'
 import type { Precision } from '../support/precision.js'
 import type { Batch, DrawKey } from '../task/batch.js'
 
-/** How a gradient g lies to BPTT's gradient b, over the same synapses. */
+/** Cosine, angle and ratio of norms between a gradient g and BPTT's gradient b, over the same synapses. */
 export interface GradientAlignment {
   /** g·b / (|g| |b|), from −1 to 1; null where either gradient is 0 in every synapse, or there is no synapse. */
   readonly cosine: number | null
-  /** The angle between the two in degrees, 0 to 180; null where the cosine is. */
+  /** The angle between the two in degrees, 0 to 180; null where the cosine is null. */
   readonly angle: number | null
   /** |g| / |b|; null where b is 0 in every synapse, or there is no synapse. */
   readonly normRatio: number | null
 }
 
-/** How a rule's gradient lies to BPTT's. */
+/** Alignment of a rule's gradient with BPTT's. */
 export interface Alignment<D extends NetworkDescription = NetworkDescription> {
   /** The rule, every part written out. */
   readonly rule: Rule | CustomRule
-  /** Over all plastic projections together; biases, whose gradient is every rule's alike, do not count. */
+  /** Over all plastic projections together, without biases, whose gradient is the same for every rule. */
   readonly all: GradientAlignment
-  /** Over each plastic projection; one that is not plastic has no entry. */
+  /** For each plastic projection. */
   readonly projections: { readonly [Name in ProjectionNames<D>]?: GradientAlignment }
 }
 
@@ -42,7 +42,7 @@ export interface AlignmentOptions<ReadoutName extends string = string> extends E
 }
 
 /**
- * Cosine, angle and ratio of norms of learning rules' gradients to BPTT's, on one batch and at the same weights: those
+ * Compares the gradients of learning rules with BPTT's by cosine, angle and ratio of norms, on one batch and at the weights
  * at the time of the call, also while the model is being trained. With g a rule's gradient and b BPTT's,
  * cos = Σ g b / √(Σ g² Σ b²) over the synapses, summed in f64 whatever the model's precision.
  *
@@ -56,10 +56,10 @@ export interface AlignmentOptions<ReadoutName extends string = string> extends E
  * @param model - The model; it is not changed.
  * @param batch - The batch; it must have the targets that the loss needs.
  * @param options - The rules, the loss and more.
- * @returns One alignment a rule, in their order.
+ * @returns One alignment per rule, in their order.
  * @throws {@link MdglError} as a rejection: `'invalid'` for bad rules, options, batches and targets and for a network of
- * conventions in which BPTT has no equation, `'not-finite'` where a gradient is (BPTT's may explode), `'memory'`,
- * `'disposed'`; the signal's reason when aborted; the error of a custom loss or rule as it is.
+ * conventions in which BPTT has no equation, `'not-finite'` where a gradient is not finite (BPTT's may explode), `'memory'`,
+ * `'disposed'`; the signal's reason when aborted; errors of a custom loss or rule unchanged.
  */
 export function alignment<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,

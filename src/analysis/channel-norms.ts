@@ -12,7 +12,7 @@ import { invalid } from '../support/error.js'
 import type { Precision } from '../support/precision.js'
 import type { Batch } from '../task/batch.js'
 
-/** How strong the modulation is that one type receives from one other, or from itself. */
+/** Strength of the modulation that one type receives from another, or from itself. */
 export interface ChannelNorm {
   /** The receiving type (presynaptic). */
   readonly to: string
@@ -20,11 +20,11 @@ export interface ChannelNorm {
   readonly from: string
   /** √(Σ Γ²) over the trials, their steps and the receiving cells. */
   readonly norm: number
-  /** The same by the number of summands: √(mean Γ²); null where the receiving type has no cells. */
+  /** √(mean Γ²) over the same values; null where the receiving type has no cells. */
   readonly rootMeanSquare: number | null
 }
 
-/** The modulation of a rule on a batch, by what carries it. */
+/** Strength of the modulation of a rule on a batch, by pair of types. */
 export interface ChannelNorms {
   /** One entry for each ordered pair of types that has a channel, in the channels' order. */
   readonly pairs: readonly ChannelNorm[]
@@ -34,15 +34,15 @@ export interface ChannelNorms {
 
 /** Options of {@link channelNorms}. */
 export interface ChannelNormsOptions<ReadoutName extends string = string> extends EvaluateOptions<ReadoutName> {
-  /** A rule of one hop, by name or value: with more, channels feed one another, and one alone is no part of the sum. */
+  /** A rule of one hop, by name or value: with several hops channels feed one another, so that Γ is not a sum over channels. */
   readonly rule: RuleName | Rule
 }
 
 /**
- * Which channels carry the learning: the norm of the modulatory signal Γ by receiving and secreting type. Γ is the sum over
- * channels; each pair's part is recorded with its own channels alone, at the same weights and on the same batch. The squares of
- * parts that different types receive add up to that of the whole; parts from different types to the same one may
- * strengthen or cancel each other.
+ * Shows which channels carry learning: the norm of the modulatory signal Γ for each pair of a receiving and a secreting type. Γ is a sum over
+ * channels; the part of a pair is recorded with its own channels alone, at the same weights and on the same batch. The squared norms of
+ * the parts that different types receive add up to that of the whole; parts from different types to the same one may
+ * reinforce or cancel each other.
  *
  * @example
  * ```ts

@@ -15,7 +15,7 @@ import { type ByNeurons, groups, type SpikeTrains, type SpikeWindow, spikeTrains
  * ```
  * @param recording - From {@link simulate}.
  * @param window - Which part of every trial counts. Default: all.
- * @returns No neuron's rate is null; a population's or type's is where it has no neurons.
+ * @returns Rates by neuron, population and type; null for a population or type without neurons.
  * @throws {@link MdglError} `'invalid'` for a window that is not allowed or of which no trial has a step.
  */
 export function firingRates(recording: SpikeRecording, window: SpikeWindow = {}): ByNeurons {
@@ -25,10 +25,9 @@ export function firingRates(recording: SpikeRecording, window: SpikeWindow = {})
 }
 
 /**
- * The coefficient of variation of interspike intervals: their standard deviation over their mean, 0 of a clock, 1 of a Poisson
- * process without refractory period. A neuron's intervals come from within each trial and are taken together; the
- * standard deviation is that of these intervals, with n in the denominator. That of a population or type is the mean over its
- * neurons that have one.
+ * The coefficient of variation of interspike intervals: their standard deviation over their mean; 0 for regular spikes, 1 for a Poisson
+ * process without refractory period. A neuron's intervals within trials are pooled over trials; the standard deviation has n in the
+ * denominator. The value of a population or type is the mean over its neurons that have one.
  *
  * @example
  * ```ts
@@ -37,7 +36,7 @@ export function firingRates(recording: SpikeRecording, window: SpikeWindow = {})
  * ```
  * @param recording - From {@link simulate}.
  * @param window - Which part of every trial counts. Default: all.
- * @returns Null for a neuron with fewer than two intervals, and for a population or type without other neurons.
+ * @returns Values by neuron, population and type; null for a neuron with fewer than two intervals, and for a population or type without other neurons.
  * @throws {@link MdglError} `'invalid'` for a window that is not allowed or of which no trial has a step.
  */
 export function intervalVariation(recording: SpikeRecording, window: SpikeWindow = {}): ByNeurons {
@@ -48,19 +47,19 @@ export function intervalVariation(recording: SpikeRecording, window: SpikeWindow
   })
 }
 
-/** Spike counts of a trial over repeated trials. */
+/** Statistics of the spike count per trial over repeated trials. */
 export interface SpikeCounts {
-  /** Mean count of a trial. */
+  /** Mean count per trial. */
   readonly mean: ByNeurons
-  /** Variance of the counts over trials, with n − 1 in the denominator; null of a single trial. */
+  /** Variance of the counts over trials, with n − 1 in the denominator; null for a single trial. */
   readonly variance: ByNeurons
-  /** The Fano factor, variance over mean, 1 of a Poisson process; null of a single trial and of a neuron that never fires. */
+  /** The Fano factor, variance over mean, 1 for a Poisson process; null for a single trial and for a neuron that never fires. */
   readonly fano: ByNeurons
 }
 
 /**
- * Mean, variance and Fano factor (Fano 1947) of each neuron's spike count over the trials, which should repeat the same
- * condition. Those of a population or type are means over its neurons that have one, null where none has.
+ * Mean, variance and Fano factor (Fano 1947) of each neuron's spike count over trials, which should repeat the same
+ * condition. Values of a population or type are means over its neurons that have one, null where none has.
  *
  * @example
  * ```ts
@@ -68,8 +67,8 @@ export interface SpikeCounts {
  * ```
  * @param recording - From {@link simulate}.
  * @param window - Which part of every trial counts. Default: all.
- * @throws {@link MdglError} `'invalid'` for a window that is not allowed, and for one that some trial does not have whole:
- * counts over different times are no repetitions.
+ * @throws {@link MdglError} `'invalid'` for a window that is not allowed, and for one that is longer than some trial, since
+ * counts over different times cannot be compared.
  */
 export function spikeCounts(recording: SpikeRecording, window: SpikeWindow = {}): SpikeCounts {
   const trains = spikeTrains(recording, window)
@@ -98,9 +97,9 @@ export type Synchrony = Omit<ByNeurons, 'cells'>
 /**
  * The synchrony χ of Golomb and Rinzel (1993, Phys. Rev. E 48:4810; 1994, Physica D 72:259), on spike counts in place of
  * voltages: χ² = Var_t(n̄) / mean_i Var_t(n_i), with n_i the counts of neuron i in bins and n̄ their mean over the neurons. It
- * is 1 where all neurons fire alike and about 1/√N of N neurons that are independent. Variances are over a trial's bins,
- * with their number in the denominator, and both are averaged over trials by their bins before they are divided. A last
- * bin that is not whole is left out. What comes from a common input, a cue for instance, counts as synchrony too.
+ * is 1 where all neurons fire alike and about 1/√N for N independent neurons. Variances are over the bins of a trial,
+ * with n in the denominator, and both are averaged over trials, weighted by their number of bins, before they are divided. An incomplete last
+ * bin is left out. Correlation by a common input, such as a cue, counts as synchrony too.
  *
  * @example
  * ```ts
@@ -108,7 +107,7 @@ export type Synchrony = Omit<ByNeurons, 'cells'>
  * ```
  * @param recording - From {@link simulate}.
  * @param options - Bins, and which part of every trial counts.
- * @returns Null where no neuron's count varies (none fires, or all alike in every bin), and where there are no neurons.
+ * @returns χ of each population, of each type and of all neurons; null where no neuron's count varies between bins, and where there are no neurons.
  * @throws {@link MdglError} `'invalid'` for an option that is not allowed, and for bins of which no trial has two.
  */
 export function synchrony(recording: SpikeRecording, options: SynchronyOptions = {}): Synchrony {

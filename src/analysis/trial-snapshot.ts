@@ -26,7 +26,7 @@ export interface TypeRows {
 /** A signal's mean over the cells of each type. */
 export interface SignalByType {
   readonly name: string
-  /** One a step. */
+  /** One value per step. */
   readonly values: readonly number[]
 }
 

@@ -18,14 +18,14 @@ export interface AnalogueInput {
 }
 
 /**
- * Analogue current: a number for every trial, step and unit, which the input weights multiply as they do an event's 1.
+ * Analogue current: one value per trial, step and unit, multiplied by the input weights like the 1 of an event.
  *
  * @example
  * ```ts
  * const inputs = { drive: analogueCurrent({ trials: 4, steps: 100, units: 1 }, (trial, step) => Math.sin(step / 10)) };
  * ```
  * @param shape - Trials, steps and units.
- * @param value - The current in a trial, step and unit; asked in this order.
+ * @param value - Returns the current of a trial, step and unit; called in this order.
  * @returns Values `[trial][step][unit]` for a batch's `inputs`.
  * @throws {@link MdglError} `'invalid'` for a shape that is not allowed and a value that is no finite number.
  */

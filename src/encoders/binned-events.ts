@@ -15,7 +15,7 @@ export interface BinnedEventsOptions {
   readonly dt?: number
 }
 
-/** Events at any times, as {@link EventSet} gives them, or as NumPy and HDF5 hold them. */
+/** Events at any times, for example a recording of an {@link EventSet}, or arrays from NumPy and HDF5. */
 export interface TimedEvents {
   /** Time of each event in ms, in any order. */
   readonly times: ArrayLike<number> | BigInt64Array | BigUint64Array
@@ -24,9 +24,9 @@ export interface TimedEvents {
 }
 
 /**
- * Recorded events in steps of the network: one at time t falls into step ⌊t/dt⌋. Times and step count as the decimals that they are written as,
- * so that 0.3 ms is the start of step 3 at a `dt` of 0.1 (a division of floats gives 2); times in a `Float32Array` as the nearest decimals of
- * its seven digits. Several events of a unit in one step count as many times.
+ * Sorts recorded events into steps of the network: an event at time t falls into step ⌊t/dt⌋. Times and `dt` are read as the decimals that were written,
+ * so that 0.3 ms is the start of step 3 at a `dt` of 0.1 (a division of floats gives 2); times in a `Float32Array` are read as decimals of
+ * seven digits. Every event counts, also several of a unit in one step.
  *
  * @example
  * ```ts

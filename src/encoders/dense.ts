@@ -8,7 +8,7 @@ import type { EventInput } from './frozen-poisson.js'
 const MOST_REPEATS = 2 ** 16
 
 /**
- * Events of a dense tensor: an entry is how many events a unit has in a step of a trial, 0 or 1 as a rule.
+ * Converts a dense tensor to events: an entry is the number of events of a unit in a step of a trial, usually 0 or 1.
  *
  * @example
  * ```ts
@@ -42,7 +42,7 @@ export function denseEvents(values: TensorValues, options: TensorOptions = {}): 
 }
 
 /**
- * Analogue currents of a dense tensor: a number for every trial, step and unit, which the input weights multiply as they do an event's 1.
+ * Converts a dense tensor to analogue currents: one value per trial, step and unit, multiplied by the input weights like the 1 of an event.
  *
  * @example
  * ```ts

@@ -8,9 +8,9 @@ import { fixedRandom } from '../task/task.js'
 export interface FrozenPoissonOptions {
   /** Number of units. */
   readonly units: number
-  /** In ms, rounded to whole steps, at least one. */
+  /** Duration in ms, rounded to whole steps, at least one. */
   readonly duration: number
-  /** Of each unit in Hz; at most one event a step. */
+  /** Rate of each unit in Hz; at most one event per step. */
   readonly rate: number
   /** Seed of the events: a whole number of at least 0. */
   readonly seed: number
@@ -25,8 +25,8 @@ export interface EventInput {
 }
 
 /**
- * Frozen Poisson: events drawn once, each unit firing in each step with probability rate · dt; every trial of every
- * batch has the same ones.
+ * Frozen Poisson input: events are drawn once, each unit firing in each step with probability rate · dt; every trial of every
+ * batch has the same events.
  *
  * @example
  * ```ts
@@ -34,7 +34,7 @@ export interface EventInput {
  * const inputs = { noise: frozen(8) }; // eight trials
  * ```
  * @param options - Units, duration, rate and seed.
- * @returns A function that gives the events of so many trials, for a batch's `inputs`.
+ * @returns A function that returns the events for a number of trials, for a batch's `inputs`.
  * @throws {@link MdglError} `'invalid'` for an option that is not allowed.
  */
 export function frozenPoisson(options: FrozenPoissonOptions): (trials: number) => EventInput {

@@ -3,8 +3,8 @@ import { invalid } from '../support/error.js'
 import type { RateSegment } from '../task/batch.js'
 
 /**
- * A window of time in one trial, and the units that a code speaks to. Times in ms, which a batch rounds to whole steps; one of a length above
- * 0 that has no step is refused there.
+ * A window of time in one trial, and the units that an encoder drives. Times are in ms, which a batch rounds to whole steps; a batch refuses a window
+ * with a length above 0 that rounds to no step.
  */
 export interface TimeWindow {
   /** The trial. */
@@ -20,7 +20,7 @@ export interface TimeWindow {
 }
 
 /**
- * Poisson by rate: group i of `unitsEach` neighbouring units fires at `rates[i]` Hz within the window. The engine draws
+ * Poisson input by rates: group i of `unitsEach` neighbouring units fires at `rates[i]` Hz within the window. The engine draws
  * the events.
  *
  * @example
@@ -29,8 +29,8 @@ export interface TimeWindow {
  * const rates = poissonRates([40, 0], { trial: 3, from: 0, to: 100, unitsEach: 20 });
  * const inputs = { cues: { rates } };
  * ```
- * @param rates - Hz, one for each group of units.
- * @param window - When, in which trial and from which unit on.
+ * @param rates - One rate per group of units, in Hz.
+ * @param window - Time, trial and first unit.
  * @returns Rate segments for the `rates` of a batch's inputs; groups at 0 Hz have none.
  * @throws {@link MdglError} `'invalid'` for a negative rate and for a window that is not allowed.
  */

@@ -6,11 +6,11 @@ import { poissonRates, type TimeWindow } from './poisson.js'
 /** As many as a population may have units. */
 const MOST_GROUPS = 2 ** 24
 
-/** How a population stands for a number. */
+/** Tuning curves of a population. */
 export interface Tuning {
-  /** Number of tuned groups, at least 2; the window's `unitsEach` says how many units a group has. */
+  /** Number of tuned groups, at least 2; a group has `unitsEach` units of the window. */
   readonly groups: number
-  /** The values that the first and the last group prefer; the others stand evenly between them. */
+  /** The preferred values of the first and the last group; those of the others are evenly spaced between them. */
   readonly range: readonly [number, number]
   /** Standard deviation of the tuning curve, in the unit of the value. */
   readonly width: number
@@ -29,7 +29,7 @@ export interface Tuning {
  * ```
  * @param value - The number to encode.
  * @param tuning - Preferred values, width and peak rate.
- * @param window - When, in which trial and from which unit on.
+ * @param window - Time, trial and first unit.
  * @returns Rate segments for the `rates` of a batch's inputs.
  * @throws {@link MdglError} `'invalid'` for a value, a tuning or a window that is not allowed.
  */

@@ -11,12 +11,12 @@ export const MOST_THREADS = 1024
 /** Options of everything that computes. */
 export interface RunOptions {
   /**
-   * Number of threads; it never changes a result. Default: what the environment variable `MDGL_THREADS` says, or one less than the
-   * machine runs at once. All that computes in a process shares so many threads: runs take turns, first come, first served, and one that
-   * asks for more gets its own number once no other computes.
+   * Number of threads; it never changes a result. Default: the environment variable `MDGL_THREADS`, or one less than the processor runs at
+   * once. All runs of a process share the default number of threads in a fair queue (first come, first served); a run with a larger
+   * number waits until no other computes.
    */
   readonly threads?: number | undefined
-  /** Stops the work; the promise rejects with the signal's reason. */
+  /** Stops the computation; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 

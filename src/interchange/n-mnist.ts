@@ -18,7 +18,7 @@ const OVERFLOW = 2 ** 13
  * polarities. Unit p · 1156 + y · 34 + x is the pixel in column x and row y, p 1 where it became brighter and 0 where it became
  * darker. Each recording is a file, read when it is asked for.
  *
- * Layout: `0/00002.bin` to `9/…`, the class as the folder's name; five bytes an event: x, y, one bit of polarity, 23 of
+ * Layout: `0/00002.bin` to `9/…`, the class as the folder's name; five bytes per event: x, y, one bit of polarity, 23 of
  * time (µs). Recordings are in the order of their classes, then of their names. Source: Orchard, Jayawant, Cohen and Thakor 2015,
  * https://www.garrickorchard.com/datasets/n-mnist.
  *

@@ -147,8 +147,8 @@ export async function loadNir<P extends Precision = 'f32'>(
  * @param bytes - All bytes, or a stream of them.
  * @param options - Step, unit of time and precision.
  * @returns A model with the weights of the graph.
- * @throws {@link MdglError} `'invalid'` for a graph that mdgl cannot express, an option that is not allowed, or what gives no bytes;
- * `'file'` for bytes that are damaged or no NIR graph; the stream's own error as it is.
+ * @throws {@link MdglError} `'invalid'` for a graph that mdgl cannot express, an option that is not allowed, or an argument that is no source of bytes;
+ * `'file'` for bytes that are damaged or no NIR graph; an error of the stream unchanged.
  */
 export async function nirFromBytes<P extends Precision = 'f32'>(
   bytes: ByteSource,

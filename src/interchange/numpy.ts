@@ -15,7 +15,7 @@ const BYTES = 'the bytes'
 /**
  * Reads an array that `numpy.save` wrote, for instance for a batch's `analogue` or a task's targets.
  *
- * Floats of 32 and 64 bits, whole numbers of 8 to 64 bits and truth values are read, of either byte order; arrays in Fortran's
+ * Floats of 32 and 64 bits, whole numbers of 8 to 64 bits and booleans are read, of either byte order; arrays in Fortran's
  * order come back in C order. Whole numbers of 64 bits, NumPy's usual ones, come as a `BigInt64Array` or `BigUint64Array`, which
  * {@link binnedEvents} and class targets take; `Float64Array.from(data, Number)` makes numbers of them. Half precision, complex numbers, text and records are refused by name.
  *
@@ -44,7 +44,7 @@ export async function readNpy(path: string | URL): Promise<NumpyArray> {
  * ```
  * @param path - The file; an existing one is replaced.
  * @param values - A typed array, or one with the shape of an array of several dimensions.
- * @throws {@link MdglError} `'invalid'` for what is no array, or a shape that does not fit; the system's own error where it cannot be
+ * @throws {@link MdglError} `'invalid'` for a value that is no array, or a shape that does not fit; the system's own error where it cannot be
  * written.
  */
 export async function writeNpy(path: string | URL, values: NumpyData | NumpyArray): Promise<void> {
@@ -60,8 +60,8 @@ export async function writeNpy(path: string | URL, values: NumpyData | NumpyArra
  * ```
  * @param bytes - All bytes, or a stream of them.
  * @returns The numbers and their shape.
- * @throws {@link MdglError} `'file'` for bytes that are no NumPy array, or of a type that is not read; `'invalid'` for what gives no bytes;
- * the stream's own error as it is.
+ * @throws {@link MdglError} `'file'` for bytes that are no NumPy array, or of a type that is not read; `'invalid'` for an argument that is no source of bytes;
+ * an error of the stream unchanged.
  */
 export async function npyFromBytes(bytes: ByteSource): Promise<NumpyArray> {
   return decodeNpy(await bytesOf(bytes, 'bytes'), BYTES)
@@ -76,7 +76,7 @@ export async function npyFromBytes(bytes: ByteSource): Promise<NumpyArray> {
  * console.log(bytes.length);
  * ```
  * @param values - A typed array, or one with the shape of an array of several dimensions.
- * @throws {@link MdglError} `'invalid'` for what is no array, or a shape that does not fit.
+ * @throws {@link MdglError} `'invalid'` for a value that is no array, or a shape that does not fit.
  */
 export function npyToBytes(values: NumpyData | NumpyArray): Uint8Array {
   return encodeNpy(checkArray(values, 'values'))
@@ -110,7 +110,7 @@ export async function readNpz(path: string | URL): Promise<{ [name: string]: Num
  * ```
  * @param bytes - All bytes, or a stream of them.
  * @returns The arrays by name.
- * @throws {@link MdglError} `'file'` for bytes that are no archive, or hold what is not read; `'invalid'` for what gives no bytes; the
+ * @throws {@link MdglError} `'file'` for bytes that are no archive, or hold what is not read; `'invalid'` for an argument that is no source of bytes; the
  * stream's own error as it is.
  */
 export async function npzFromBytes(bytes: ByteSource): Promise<{ [name: string]: NumpyArray }> {
@@ -141,7 +141,7 @@ async function decodeNpz(bytes: Uint8Array, source: string): Promise<{ [name: st
  * ```
  * @param path - The file; an existing one is replaced.
  * @param arrays - Typed arrays, or such with the shape of an array of several dimensions, by name.
- * @throws {@link MdglError} `'invalid'` for what is no array, or a shape that does not fit; the system's own error where it cannot be
+ * @throws {@link MdglError} `'invalid'` for a value that is no array, or a shape that does not fit; the system's own error where it cannot be
  * written.
  */
 export async function writeNpz(
@@ -162,7 +162,7 @@ export async function writeNpz(
  * console.log(spikes?.data);
  * ```
  * @param arrays - Typed arrays, or such with the shape of an array of several dimensions, by name.
- * @throws {@link MdglError} `'invalid'` for what is no array, or a shape that does not fit.
+ * @throws {@link MdglError} `'invalid'` for a value that is no array, or a shape that does not fit.
  */
 export async function npzToBytes(arrays: { readonly [name: string]: NumpyData | NumpyArray }): Promise<Uint8Array> {
   const { zipSync } = await needed(() => import('fflate'))

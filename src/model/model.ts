@@ -24,8 +24,8 @@ import { ProjectionValues } from './projection-values.js'
 /** Options of {@link Model.save} and {@link Model.toBytes}. */
 export interface SaveOptions {
   /**
-   * Whether the file holds the optimiser's state too: its steps and moments, and what a dead synapse needs to come back. Training a loaded
-   * model then goes on with the same bits. Default false: such a file depends on the weights alone.
+   * Whether the file contains the optimiser's state too: its step count and moments, and what rewiring needs of dead synapses. Training of the
+   * loaded model then continues with the same bits. Default false: the file contains description and weights alone.
    */
   readonly optimiser?: boolean
 }
@@ -36,20 +36,20 @@ export interface ModelOptions<P extends Precision> {
   readonly precision?: P
 }
 
-/** A model's synaptic weights. Reading during training gives the weights after the last completed iteration. */
+/** A model's synaptic weights. During training they are those after the last completed iteration. */
 export interface Weights<D extends NetworkDescription, P extends Precision> {
   /** The names of the projections, in the order of the description. */
   names(): readonly ProjectionNames<D>[]
   /**
-   * The weights of a projection, a copy.
+   * A copy of the weights of a projection.
    *
    * @param projection - Its name.
    * @throws {@link MdglError} `'invalid'` for an unknown name, `'disposed'` after {@link Model.dispose}.
    */
   get(projection: ProjectionNames<D>): ProjectionValues<P>
   /**
-   * The delay of each synapse of a projection in ms, in the order of `get`; drawn ones too. With d steps a spike of step t acts at step t + d, an
-   * input event of step t at step t + d − 1.
+   * The delay of each synapse of a projection in ms, given or drawn, in the order of `get`. With a delay of d steps a spike of step t acts at step
+   * t + d, an input event of step t at step t + d − 1.
    *
    * @param projection - Its name.
    * @throws {@link MdglError} `'invalid'` for an unknown name, `'disposed'`.
@@ -60,8 +60,8 @@ export interface Weights<D extends NetworkDescription, P extends Precision> {
    *
    * @param projection - Its name.
    * @param values - One finite number per synapse, in the order of `get`.
-   * @throws {@link MdglError} `'invalid'` for an unknown name, a wrong number of values, a value that is not finite,
-   * against the neuron's sign or not 0 of a lesioned synapse; `'busy'` during training and while a session is open; `'disposed'`.
+   * @throws {@link MdglError} `'invalid'` for an unknown name, a wrong number of values, and a value that is not finite, has the wrong sign or is
+   * not 0 where a synapse is lesioned; `'busy'` during training and while a session is open; `'disposed'`.
    */
   set(projection: ProjectionNames<D>, values: ArrayLike<number>): void
 }
@@ -69,7 +69,7 @@ export interface Weights<D extends NetworkDescription, P extends Precision> {
 /** The biases of a model's readouts. */
 export interface Biases<D extends NetworkDescription, P extends Precision> {
   /**
-   * The bias of each unit of a readout, a copy; empty where the readout has none.
+   * A copy of the biases of a readout, one per unit; empty where the readout has none.
    *
    * @param readout - Its name.
    * @throws {@link MdglError} `'invalid'` for an unknown name, `'disposed'`.
@@ -142,7 +142,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   }
 
   /**
-   * Makes a model and draws its connectivity and initial weights from the description's seed.
+   * Creates a model and draws its connectivity and initial weights from the description's seed.
    *
    * @param description - From {@link network}, from a task, or plain JSON.
    * @param options - The precision.
@@ -160,8 +160,8 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   }
 
   /**
-   * The same as {@link Model.create}, on a thread of the engine: drawing the weights of a large network takes long (O(n³) in the neurons of a
-   * sending population of up to 512, O(n²) above, for `'balanced'` weights).
+   * The same as {@link Model.create}, on a thread of the engine, since drawing the weights of a large network takes long (`'balanced'` weights of a
+   * sending population of n neurons: O(n³) for n up to 512, O(n²) above).
    *
    * @example
    * ```ts
@@ -180,8 +180,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   }
 
   /**
-   * Reads a model from a file that {@link Model.save} wrote; the file holds the description too. The optimiser starts anew, unless the
-   * file was saved with its state.
+   * Reads a model, with its description, from a file that {@link Model.save} wrote. The optimiser starts anew unless its state was saved.
    *
    * @param path - A safetensors file.
    * @throws {@link MdglError} `'file'` for a file that is no model; the system's own error where it cannot be read.
@@ -197,8 +196,8 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   }
 
   /**
-   * Reads a model from the bytes that {@link Model.toBytes} gave or {@link Model.save} wrote: from a database, a bucket, a message of another
-   * thread. The optimiser starts anew, unless the bytes hold its state.
+   * Reads a model from the bytes that {@link Model.toBytes} returned or {@link Model.save} wrote: from a database, a bucket, a message of another
+   * thread. The optimiser starts anew unless its state was saved.
    *
    * @example
    * ```ts
@@ -206,7 +205,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
    * const copy = await Model.fromBytes(new Blob([bytes]).stream()); // or the body of a response, or a stream of Node
    * ```
    * @param bytes - All bytes, or a stream of them.
-   * @throws {@link MdglError} `'invalid'` for what gives no bytes, `'file'` for bytes that are no model; the stream's own error as it is.
+   * @throws {@link MdglError} `'invalid'` for an argument that is no source of bytes, `'file'` for bytes that are no model; an error of the stream unchanged.
    */
   static async fromBytes(bytes: ByteSource): Promise<Model> {
     return await Model.#read(await bytesOf(bytes, 'bytes'))
@@ -218,10 +217,10 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   }
 
   /**
-   * Writes description and weights to a file, completely or not at all: it is written aside and then renamed.
+   * Writes description and weights to a file, completely or not at all: it is written under another name and then renamed.
    *
    * @param path - The file; an existing one is replaced.
-   * @param options - Whether the optimiser's state goes along.
+   * @param options - Whether the optimiser's state is saved, too.
    * @throws {@link MdglError} `'disposed'`; the system's own error where it cannot be written.
    */
   async save(path: string | URL, options: SaveOptions = {}): Promise<void> {
@@ -238,8 +237,8 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
    * const bytes = await model.toBytes({ optimiser: true });
    * console.log(bytes.length, (await Model.fromBytes(bytes)).precision);
    * ```
-   * @param options - Whether the optimiser's state goes along.
-   * @returns The bytes, in memory of their own that may be transferred to another thread.
+   * @param options - Whether the optimiser's state is saved, too.
+   * @returns The bytes, in a buffer of their own that may be transferred to another thread.
    * @throws {@link MdglError} `'disposed'`, `'memory'`.
    */
   async toBytes(options: SaveOptions = {}): Promise<Bytes> {
@@ -249,7 +248,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   }
 
   /**
-   * What the network is: plain JSON with every default filled in, deeply frozen; its {@link Connections} are the model's own copies.
+   * The description of the network: plain JSON with every default filled in, deeply frozen; its {@link Connections} are copies of the model's own.
    * {@link Model.lesion} replaces it by one with the lesion.
    */
   get description(): WholeDescription<NamesOf<D>> {
@@ -257,8 +256,8 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   }
 
   /**
-   * Silences synapses for good: their weights become 0, they have no gradient, and neither the optimiser nor rewiring brings them back, in this
-   * model, its clones and its files. The number of synapses that rewiring keeps falls by theirs.
+   * Silences synapses permanently: their weights become 0, they have no gradient, and neither the optimiser nor rewiring restores them, in this
+   * model, its clones and its files. Rewiring does not replace them.
    *
    * @example
    * ```ts
@@ -276,7 +275,7 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   }
 
   /**
-   * Opens a session: the model runs and, with a rule, learns step by step, as its caller says. Until the session is disposed of it alone may
+   * Opens a session, in which the model runs and, with a rule, learns one step per call. Until the session is disposed of, nothing else may
    * change the model.
    *
    * @param options - Rule, optimiser and seed.
@@ -296,8 +295,8 @@ export class Model<D extends NetworkDescription = NetworkDescription, P extends 
   }
 
   /**
-   * Gives the engine's memory back now rather than when the object is collected. Later uses throw `'disposed'`,
-   * work under way goes on, a second call does nothing.
+   * Frees the engine's memory now instead of at garbage collection. Later uses throw `'disposed'`;
+   * running computations continue; a second call does nothing.
    */
   dispose(): void {
     this.#handle?.dispose()

@@ -17,7 +17,7 @@ export type OnlineRuleName = Extract<RuleName, `${string}-online`> | 'rflo'
 /** Options of {@link Model.session}. */
 export interface SessionOptions {
   /**
-   * The learning rule: its name, or a rule with the estimator `'online'`. Default: none; the network runs and does not learn, which is cheaper.
+   * The learning rule: its name, or a rule with the estimator `'online'`. Default: none; the network then runs without learning, which is faster.
    * Networks without an online form (rate units, conventions `'bellec2020'`) have no sessions, with or without a rule.
    */
   readonly rule?: OnlineRuleName | Rule | undefined
@@ -31,16 +31,16 @@ export interface SessionOptions {
 export type PopulationNames<D> = NamesOf<D>['population']
 
 /**
- * What the input populations do in one step; one that is left out is silent.
+ * Activity of the input populations in one step; one that is left out is silent.
  *
- * A `Uint32Array` holds the indices of the units that fire, in any order; a repeated index counts twice. A `Float64Array` or
- * `Float32Array` holds a value of each unit. A population may change from one kind to the other at any step.
+ * A `Uint32Array` has the indices of the units that fire, in any order; a repeated index counts twice. A `Float64Array` or
+ * `Float32Array` has one value per unit. A population may change from one kind to the other at any step.
  */
 export type SessionInput<D extends NetworkDescription = WholeDescription> = {
   readonly [Name in InputNames<D>]?: Uint32Array | Float64Array | Float32Array
 }
 
-/** What one step of a session gave; the arrays are the caller's to keep. */
+/** Result of one step of a session; later steps do not change the arrays. */
 export interface SessionStep<D extends NetworkDescription = WholeDescription, P extends Precision = Precision> {
   /** Indices of the neurons that spiked, ascending, of each recurrent population. */
   readonly spikes: { readonly [Name in PopulationNames<D>]: Uint32Array }
@@ -49,7 +49,7 @@ export interface SessionStep<D extends NetworkDescription = WholeDescription, P 
 }
 
 /**
- * What a readout should have done in the last step, or how wrong it was.
+ * Target or error of a readout in the last step.
  *
  * - `target`, a number: the right class. The loss is −log softmax(y)[target], so δ = softmax(y) − onehot(target).
  * - `target`, an array: the right value of each unit. The loss is ½ Σ (y − target)², so δ = y − target.
@@ -57,7 +57,7 @@ export interface SessionStep<D extends NetworkDescription = WholeDescription, P 
  */
 export type SessionTarget =
   | {
-      /** A class, or a value of each unit. */
+      /** A class, or one value per unit. */
       readonly target: number | readonly number[] | Float64Array | Float32Array
       /** Factor of loss and δ, for instance 1 / (number of steps that count). Default 1. */
       readonly weight?: number
@@ -74,7 +74,7 @@ export type SessionTargets<D extends NetworkDescription = WholeDescription> = {
   readonly [Name in ReadoutNames<D>]?: SessionTarget
 }
 
-/** What {@link OnlineSession.update} did. */
+/** Result of {@link OnlineSession.update}. */
 export interface SessionUpdate {
   /** Global norm of the gradient, before clipping. */
   readonly gradientNorm: number
@@ -83,70 +83,69 @@ export interface SessionUpdate {
 }
 
 /**
- * A session between two steps: all that the steps to come depend on, the weights aside. A plain value: it can be kept,
- * cloned with `structuredClone`, sent to a worker, and put back into any session on the same network with the same rule, the
- * same frozen projections and the same precision.
+ * State of a session between two steps: everything but the weights on which later steps depend. A plain value: it can be kept,
+ * cloned with `structuredClone`, sent to a worker, and restored in any session on the same network with the same rule,
+ * frozen projections and precision.
  */
 export interface SessionState<P extends Precision = Precision> {
   /** Steps since the start. */
   readonly steps: number
-  /** α v − thr z of each neuron, populations end to end: what the next step's input is added to. */
+  /** α v − thr z of each neuron, populations end to end: v of the next step without its input. */
   readonly membrane: Values<P>
-  /** b of each neuron as the next step has it. */
+  /** b of each neuron in the next step. */
   readonly adaptation: Values<P>
   /**
    * State variables that only some models have, by name, one value per neuron, 0 where it has none: `current`, (1−α) α_s c, the
-   * synaptic current of current-based neurons decayed for the next step, whose input is added to it. Only where a neuron has any.
+   * synaptic current of the next step without its input. Missing where no neuron has any.
    */
   readonly variables?: { readonly [name: string]: Values<P> }
-  /** For how many steps to come each neuron cannot spike. */
+  /** Number of further steps in which each neuron cannot spike. */
   readonly refractory: Uint32Array
-  /** Neurons that spiked in the last step, ascending, counted over all populations. */
+  /** Neurons that spiked in the last step, ascending, numbered through all populations. */
   readonly spikes: Uint32Array
   /**
-   * Earlier spikes that a delay of more than one step has still to deliver, in pairs: how many steps before the last one, and the
+   * Earlier spikes that have not arrived yet because of delays of more than one step, as pairs: number of steps before the last one, and the
    * neuron; ascending. Empty without such delays.
    */
   readonly inTransit: Uint32Array
-  /** Inputs that a delay of more than one step has still to deliver. Only where a projection from an input has such a delay. */
+  /** Inputs that have not arrived yet. Only where a projection from an input has a delay of more than one step. */
   readonly inputsInTransit?: InputsInTransit<P>
-  /** Of a network with noise: which trial it is, and the noise of its last step. */
+  /** In a network with noise: the number of the trial, and the noise of its last step. */
   readonly noise?: SessionNoise
   /** y without bias, readouts end to end. */
   readonly readout: Values<P>
-  /** Eligibility traces of every learning synapse and what is filtered of them, in the engine's order. */
+  /** Eligibility traces of every learning synapse and their filtered forms, in the engine's order. */
   readonly traces: Values<P>
 }
 
 /** The noise currents of a session's trial. */
 export interface SessionNoise {
-  /** The trial, counted by `reset`: the noise of each is another one, drawn from the session's seed. */
+  /** Number of the trial, which `reset` increases; each trial has its own noise, drawn from the session's seed. */
   readonly trial: number
-  /** n − μ of each neuron that noise or a step current drives, populations end to end. */
+  /** n − μ (noise minus its mean) of each neuron with noise or a step current, populations end to end. */
   readonly values: Float64Array
 }
 
-/** Inputs of the last steps, as far as delays reach back: those of the last step, 0 steps before it, first. */
+/** Inputs of the last steps, as far back as the longest delay; those of the last step, number 0, come first. */
 export interface InputsInTransit<P extends Precision = Precision> {
-  /** Events, in threes: how many steps before the last one, the unit (counted over all inputs), how many. */
+  /** Events as triples: number of steps before the last one, unit (numbered through all inputs), count. */
   readonly events: Uint32Array
-  /** Where analogue values belong, in pairs: how many steps before the last one, and the unit. */
+  /** Step and unit of each analogue value as pairs: number of steps before the last one, and unit. */
   readonly places: Uint32Array
-  /** Analogue values. */
+  /** The analogue values. */
   readonly values: Values<P>
 }
 
 let open: (model: NativeModel, description: WholeDescription, options: SessionOptions) => OnlineSession
 
 /**
- * A model that runs and learns step by step, for streams without end and for agents in an environment: from
- * {@link Model.session}.
+ * A model that runs and learns step by step, for streams of unlimited length and for agents in an environment; {@link Model.session} opens it.
  *
  * Everything is synchronous, on the caller's thread. Memory does not grow with time. T steps with their targets and one
- * `update` are what `gradients` and one step of the optimiser are for the same trial as a batch of one, to the last bit.
+ * `update` give the same bits as `gradients` and one step of the optimiser for the same trial as a batch of one.
  *
- * While a session is open its model cannot be trained or changed otherwise (`'busy'`); reading, evaluating and saving it is
- * free, and gives the weights after the last `update`.
+ * While a session is open its model cannot be trained or changed otherwise (`'busy'`). It can be read, evaluated and saved, with
+ * the weights after the last `update`.
  *
  * @example
  * ```ts
@@ -196,11 +195,11 @@ export class OnlineSession<D extends NetworkDescription = WholeDescription, P ex
   /**
    * Runs the network for one step of `dt`.
    *
-   * @param input - What the input populations do; one that is left out is silent.
+   * @param input - Activity of the input populations; one that is left out is silent.
    * @returns Spikes and readouts of this step.
    * @throws {@link MdglError} `'invalid'` for an unknown population, an index out of range, a wrong number of values or one that is
-   * not finite; `'not-finite'` when an output would not be finite; `'memory'`; `'disposed'`. The session's state is as before then; after
-   * `'not-finite'` the step before takes no more targets.
+   * not finite; `'not-finite'` when an output would not be finite; `'memory'`; `'disposed'`. The session's state is then unchanged; after
+   * `'not-finite'` the previous step accepts no more targets.
    */
   step(input: SessionInput<D> = {}): SessionStep<D, P> {
     const engine = this.#alive()
@@ -218,16 +217,16 @@ export class OnlineSession<D extends NetworkDescription = WholeDescription, P ex
   }
 
   /**
-   * Says how the last step should have been. The gradient of the loss is added to what was learned since the last
-   * {@link OnlineSession.update}; a step without targets has no error. Several calls about one step add up.
+   * Gives targets or errors for the last step. The gradient of their loss is added to the gradient accumulated since the last
+   * {@link OnlineSession.update}; a step without targets has no error. Several calls for one step add up.
    *
-   * The gradient is that of the **sum** of all losses; weigh them for a mean: to match `{ kind: 'cross-entropy', window }`, give
+   * The gradient is that of the **sum** of all losses; weight them for a mean: to match `{ kind: 'cross-entropy', window }`, give
    * the last `window` steps a `weight` of 1 / (their number).
    *
    * @param targets - One entry per readout.
    * @returns The loss of these targets, weights included; an `error` counts 0.
-   * @throws {@link MdglError} `'invalid'` for an unknown readout, a target or an error that does not fit, in a session without a rule, and where no step was made
-   * since the session's start, the last `update`, `restore` or `reset`; `'not-finite'`; `'disposed'`. Nothing is added then.
+   * @throws {@link MdglError} `'invalid'` for an unknown readout, a target or an error that does not fit, in a session without a rule, and without a step
+   * since the session's start, the last `update`, `restore` or `reset`; `'not-finite'`; `'disposed'`. Nothing is then added.
    */
   addLoss(targets: SessionTargets<D>): number {
     const engine = this.#learning()
@@ -243,15 +242,14 @@ export class OnlineSession<D extends NetworkDescription = WholeDescription, P ex
   }
 
   /**
-   * Updates the model's weights with what was learned since the last time, as one training iteration does: gradient step,
-   * signs, l1 and noise, rewiring, the generator keyed by the seed and the optimiser's steps. Adam's moments are the
-   * model's. From the next step on the session runs on the new weights, with the current mean weights; its state and
-   * traces go on.
+   * Updates the model's weights with the gradient accumulated since the last update, as one training iteration does: gradient step,
+   * signs, l1 and noise, rewiring, with random numbers keyed by the seed and the optimiser's step count. Adam's moments belong to the
+   * model. From the next step on the session runs on the new weights and their means; its state and traces continue.
    *
-   * It costs about as much as laying out the network anew; every few dozen steps it is hardly seen.
+   * It takes about as long as compiling the network; with some dozens of steps between updates this matters little.
    *
-   * @throws {@link MdglError} `'not-finite'` when gradient, weights, biases or moments would not be finite: the model is as before then, and what
-   * was learned is dropped; `'memory'`; `'disposed'`.
+   * @throws {@link MdglError} `'not-finite'` when gradient, weights, biases or moments would not be finite: the model is then unchanged, and the
+   * accumulated gradient is dropped; `'memory'`; `'disposed'`.
    */
   update(): SessionUpdate {
     const engine = this.#learning()
@@ -271,9 +269,9 @@ export class OnlineSession<D extends NetworkDescription = WholeDescription, P ex
   }
 
   /**
-   * A copy of the state between this step and the next. What was learned and the weights are no part of it.
+   * A copy of the state between this step and the next, without weights and accumulated gradient.
    *
-   * @throws {@link MdglError} `'not-finite'` when a membrane or trace has outgrown the precision; `'disposed'`.
+   * @throws {@link MdglError} `'not-finite'` when a membrane or trace is no longer finite; `'disposed'`.
    */
   state(): SessionState<P> {
     const engine = this.#alive()
@@ -281,11 +279,10 @@ export class OnlineSession<D extends NetworkDescription = WholeDescription, P ex
   }
 
   /**
-   * Puts a state back. What was learned since the last `update` is kept.
+   * Restores a state. The gradient accumulated since the last `update` is kept.
    *
    * @param state - From {@link OnlineSession.state}.
-   * @throws {@link MdglError} `'invalid'` for a state of another network, rule or precision; `'disposed'`. The session is as before
-   * then.
+   * @throws {@link MdglError} `'invalid'` for a state of another network, rule or precision; `'disposed'`. The session is then unchanged.
    */
   restore(state: SessionState<P>): void {
     const engine = this.#alive()
@@ -315,8 +312,8 @@ export class OnlineSession<D extends NetworkDescription = WholeDescription, P ex
   }
 
   /**
-   * Back to rest, as every trial begins: all state and traces 0, and noise that of another trial. What was learned since the last `update` is kept, so that
-   * several trials may be one update.
+   * Returns to the initial state of a trial: all state and traces are 0, and the noise is that of a new trial. The gradient accumulated since the last
+   * `update` is kept, so that an update may follow several trials.
    *
    * @throws {@link MdglError} `'disposed'`.
    */
@@ -325,7 +322,7 @@ export class OnlineSession<D extends NetworkDescription = WholeDescription, P ex
     guard(() => engine.reset())
   }
 
-  /** Lets go of the model and gives memory back. What was learned since the last update is lost. A second call does nothing. */
+  /** Ends the session, releases the model and frees memory. The gradient accumulated since the last update is lost. A second call does nothing. */
   dispose(): void {
     this.#native?.dispose()
     this.#native = undefined

@@ -3,17 +3,17 @@ import type { NetworkDescription, Parameter, Population, WholeDescription } from
 import { completeDescription } from './draft.js'
 import { stepsIn } from './duration.js'
 
-/** Whether a network fires as one that learns does: not at all, as good as always, or in between. */
+/** Level of a network's activity: no spikes, nearly as many as possible, or in between. */
 export type Activity = 'silent' | 'normal' | 'epileptic'
 
 /** The part of the highest possible rate from which on a network counts as epileptic. */
 const EPILEPTIC = 0.5
 
 /**
- * Whether a network is silent (no spike at all) or epileptic (its mean rate is at least half of the highest that its refractory periods allow, 1
- * spike in `dt + refractoryPeriod`) at a mean firing rate, as {@link Metrics}, {@link Evaluation} and {@link Gradients} give it. A network without
- * spiking cells is always normal. In both cases there is next to nothing to learn from: ψ is 0 far from threshold. A run of the command line
- * warns of either and goes on.
+ * Classifies a mean firing rate, as in {@link Metrics} and {@link Evaluation}: the network is silent (no spike at all), epileptic (the rate is at
+ * least half of the highest that its refractory periods allow, 1 spike in `dt + refractoryPeriod`) or normal. A network without
+ * spiking cells is always normal. Silent and epileptic networks hardly learn, since ψ is 0 far from threshold; runs of the command line
+ * print a warning and continue.
  *
  * @example
  * ```ts
@@ -22,8 +22,8 @@ const EPILEPTIC = 0.5
  * ```
  * @param description - The network.
  * @param rate - Mean firing rate of its recurrent neurons in Hz.
- * @returns What kind of activity it is.
- * @throws {@link MdglError} `'invalid'` for a description that is not allowed, or a rate that is none.
+ * @returns The level of activity.
+ * @throws {@link MdglError} `'invalid'` for a description that is not allowed, or a rate that is no number of at least 0.
  */
 export function networkActivity(description: NetworkDescription, rate: number): Activity {
   return activityAt(completeDescription(description), nonNegative(rate, 'rate'))

@@ -24,7 +24,7 @@ export type Neurons = Omit<Population, 'name' | 'size'>
  * const description = network().population('cells', 20, neurons).build();
  * ```
  * @param options - Parameters, each a number or one value per neuron.
- * @throws {@link MdglError} `'invalid'` for options that are no object or name the model.
+ * @throws {@link MdglError} `'invalid'` for options that are no object or have a key `model`.
  */
 export const lif = (options: LifOptions = {}): Neurons => neurons('lif', options)
 
@@ -36,19 +36,19 @@ export const lif = (options: LifOptions = {}): Neurons => neurons('lif', options
  * const description = network().population('cells', 20, alif({ adaptationTimeConstant: 500 })).build();
  * ```
  * @param options - Parameters, each a number or one value per neuron; an adaptation strength of 0 makes a neuron LIF.
- * @throws {@link MdglError} `'invalid'` for options that are no object or name the model.
+ * @throws {@link MdglError} `'invalid'` for options that are no object or have a key `model`.
  */
 export const alif = (options: AlifOptions = {}): Neurons => neurons('alif', options)
 
 /**
- * LIF neurons fed by a synaptic current that decays; see {@link Population}.
+ * LIF neurons that receive a decaying synaptic current (current-based neurons); see {@link Population}.
  *
  * @example
  * ```ts
  * const description = network().population('cells', 20, cubaLif({ synapticTimeConstant: 10 })).build();
  * ```
  * @param options - Parameters, each a number or one value per neuron; a synaptic time constant of 0 makes a neuron LIF.
- * @throws {@link MdglError} `'invalid'` for options that are no object or name the model.
+ * @throws {@link MdglError} `'invalid'` for options that are no object or have a key `model`.
  */
 export const cubaLif = (options: CubaLifOptions = {}): Neurons => neurons('cuba-lif', options)
 
@@ -60,19 +60,19 @@ export const cubaLif = (options: CubaLifOptions = {}): Neurons => neurons('cuba-
  * const description = network().population('cells', 20, cubaAlif({ adaptationStrength: 1 })).build();
  * ```
  * @param options - Parameters, each a number or one value per neuron.
- * @throws {@link MdglError} `'invalid'` for options that are no object or name the model.
+ * @throws {@link MdglError} `'invalid'` for options that are no object or have a key `model`.
  */
 export const cubaAlif = (options: CubaAlifOptions = {}): Neurons => neurons('cuba-alif', options)
 
 /**
- * Leaky ReLU units, which send max(0, v) and no spikes; see {@link Population}.
+ * Rate units: leaky ReLU units, which send max(0, v) instead of spikes; see {@link Population}.
  *
  * @example
  * ```ts
  * const description = network().population('units', 20, rate({ membraneTimeConstant: 50 })).build();
  * ```
  * @param options - Sign and membrane time constant (default 100 ms), a number or one value per unit.
- * @throws {@link MdglError} `'invalid'` for options that are no object or name the model.
+ * @throws {@link MdglError} `'invalid'` for options that are no object or have a key `model`.
  */
 export const rate = (options: RateOptions = {}): Neurons => neurons('rate', options)
 

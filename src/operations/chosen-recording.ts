@@ -5,7 +5,7 @@ import type { Precision, Values } from '../support/precision.js'
 import type { DenseTensor, TensorLayout } from '../support/tensor.js'
 import type { Losses, Regulariser } from '../task/batch.js'
 
-/** Options of {@link simulate} that every recording has. */
+/** Options of {@link simulate} for every kind of recording. */
 export interface SignalOptions<ReadoutName extends string = string> extends RunOptions {
   /** The rule whose learning and modulatory signals are recorded. Default: none. */
   readonly rule?: RuleName | Rule | undefined
@@ -20,7 +20,7 @@ export interface SignalOptions<ReadoutName extends string = string> extends RunO
 /**
  * A variable that can be recorded in each step:
  *
- * | variable | meaning | has it |
+ * | variable | meaning | recorded of |
  * |---|---|---|
  * | `'spikes'` | z_t, 0 or 1 | every spiking neuron |
  * | `'activity'` | z_t = max(0, v_t) | `'rate'` |
@@ -30,7 +30,7 @@ export interface SignalOptions<ReadoutName extends string = string> extends RunO
  * | `'current'` | c_t, the synaptic current | `'cuba-lif'`, `'cuba-alif'` |
  * | `'psi'` | ψ_t, the pseudo-derivative; 0 while refractory | every neuron |
  * | `'learningSignal'` | L_t, with a rule | every neuron |
- * | `'modulatorySignal'` | Γ_t, with a rule: entry t is what meets the eligibility trace of step t − 1 | every neuron |
+ * | `'modulatorySignal'` | Γ_t, with a rule: entry t is multiplied by the eligibility trace of step t − 1 | every neuron |
  * | `'readout'` | y_t | readouts |
  */
 export type RecordedVariable =
@@ -53,7 +53,7 @@ export interface ChosenUnits {
   readonly units?: ArrayLike<number> | undefined
 }
 
-/** What is recorded of each population and readout by name: variables of all its units, or of some. */
+/** What to record, by name of the population or readout: variables of all its units, or of some. */
 export type RecordOptions<Name extends string = string> = {
   readonly [N in Name]?: readonly RecordedVariable[] | ChosenUnits
 }
@@ -65,9 +65,9 @@ export interface SimulateChosenOptions<R = RecordOptions, ReadoutName extends st
   readonly record: R
   /** The order of the dimensions. Default `'trial-time-unit'`. */
   readonly layout?: TensorLayout | undefined
-  /** The whole recording's: nothing with `record`. */
+  /** Option of a whole recording, not allowed with `record`. */
   readonly voltage?: undefined
-  /** The whole recording's: nothing with `record`. */
+  /** Option of a whole recording, not allowed with `record`. */
   readonly inputs?: undefined
 }
 
@@ -82,9 +82,9 @@ export type RecordedPart<P extends Precision, Variable> = {
   readonly units: Uint32Array
 }
 
-/** What {@link simulate} recorded of chosen units. */
+/** Recording of chosen units by {@link simulate}. */
 export interface ChosenRecording<P extends Precision = Precision, R = RecordOptions> {
-  /** By population and readout what was asked for. */
+  /** The variables requested, by population and readout. */
   readonly recorded: { readonly [N in keyof R]: RecordedPart<P, VariableOf<R[N]>> }
   /** Sizes and names of the whole network. */
   readonly shape: RecordingShape

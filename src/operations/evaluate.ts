@@ -21,40 +21,40 @@ export interface EvaluateOptions<ReadoutName extends string = string>
 /** Options of {@link evaluate}. */
 export interface SharedEvaluateOptions<ReadoutName extends string = string> extends EvaluateOptions<ReadoutName> {
   /**
-   * The processes that share the work, of which this is one; all call with the same model, batch and options, while nothing else of theirs
-   * uses the collective. Each computes its blocks of 16 trials; the result has the same bits on each and for every number of them. A batch
-   * of {@link makeBatch} with `share` has the trials of this process alone. Built-in losses only. Default: none.
+   * The processes that share the computation, of which this is one; all call with the same model, batch and options, while nothing else uses
+   * the collective. Each computes its blocks of 16 trials; the result has the same bits on every process and for any number of processes. A batch
+   * of {@link makeBatch} with `share` contains only the trials of this process. Built-in losses only. Default: none.
    */
   readonly collective?: Collective | undefined
 }
 
-/** How well a readout does on a batch. */
+/** Loss and accuracy of a readout on a batch. */
 export interface ReadoutMetrics {
   /** Its loss, before its weight. */
   readonly loss: number
-  /** Fraction of answers that were right; null where its loss knows no right or wrong. */
+  /** Fraction of answers that were right; null where its loss does not define right answers. */
   readonly accuracy: number | null
 }
 
-/** How well a model does on a batch. */
+/** Loss, accuracy and firing rate of a model on a batch. */
 export interface Evaluation {
   /** E of the task, the weighted sum of its losses, without the regulariser. */
   readonly loss: number
   /** The regulariser's part, 0 without one. */
   readonly regulariser: number
   /**
-   * Fraction of answers that were right, over all readouts; where a custom loss gives one, the mean of the readouts' accuracies; null where no
-   * loss knows right or wrong.
+   * Fraction of answers that were right, over all readouts; where a custom loss returns an accuracy, the mean of the readouts' accuracies; null
+   * where no loss defines right answers.
    */
   readonly accuracy: number | null
-  /** Each readout that has a loss by itself. */
+  /** Metrics of each readout that has a loss. */
   readonly readouts: { readonly [readout: string]: ReadoutMetrics }
   /** Mean firing rate of the recurrent neurons in Hz. */
   readonly rate: number
 }
 
 /**
- * Runs a batch and gives loss, accuracy and firing rate.
+ * Runs a batch and returns loss, accuracy and firing rate.
  *
  * @example
  * ```ts
@@ -64,9 +64,9 @@ export interface Evaluation {
  * @param model - The model.
  * @param batch - The batch; it must have the targets that the loss needs.
  * @param options - The loss and more.
- * @returns The evaluation. A model in training is evaluated as it was after the last completed iteration.
+ * @returns The evaluation. A model that is being trained is evaluated with the weights after the last completed iteration.
  * @throws {@link MdglError} as a rejection: `'invalid'` for bad options, batches and targets, `'not-finite'`, `'memory'`,
- * `'disposed'`; the signal's reason when aborted; the error of a custom loss or a collective as it is.
+ * `'disposed'`; the signal's reason when aborted; errors of a custom loss or a collective unchanged.
  */
 export async function evaluate<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,

@@ -9,9 +9,9 @@ import type { KnownNames, TaskFor } from '../task/task.js'
 import { type Metrics, TrainingRun } from './train.js'
 import { planTraining, reached, type TrainingPlan, type TrainOptions } from './training-plan.js'
 
-/** What a model is saved to while it is trained. */
+/** Where and when a model is saved while it is trained. */
 export interface FitCheckpoint {
-  /** A file, written completely or not at all with the optimiser's state, or a function that names one for each iteration. */
+  /** A file, or a function that returns one for each iteration. It is written completely or not at all, with the optimiser's state. */
   readonly path: string | URL | ((iteration: number) => string | URL)
   /** Iterations between two checkpoints; the last iteration is saved too. */
   readonly every: number
@@ -19,24 +19,24 @@ export interface FitCheckpoint {
 
 /** Options of {@link fit}. */
 export interface FitOptions<D extends NetworkDescription = NetworkDescription> extends TrainOptions<D> {
-  /** Stop after so many validations in a row that were no better than the best one. Default: never. */
+  /** Number of validations in a row without improvement after which training stops. Default: it never stops for this reason. */
   readonly patience?: number | undefined
-  /** What makes a validation better: a lower loss or a higher accuracy. Default `'loss'`. */
+  /** What must improve: the loss (fall) or the accuracy (rise). Default `'loss'`. */
   readonly monitor?: 'loss' | 'accuracy' | undefined
-  /** How much better it must be to count. Default 0: at all. */
+  /** The difference above which a validation counts as improved. Default 0. */
   readonly leastImprovement?: number | undefined
   /**
-   * Whether the model ends as it was at its best validation, weights and optimiser. Default: true with `patience`, else false. It costs the
+   * Whether the model ends with the weights and the optimiser's state of its best validation. Default: true with `patience`, else false. It needs the
    * memory of a second model.
    */
   readonly keepBest?: boolean | undefined
-  /** Called with the metrics of every iteration and validation, and awaited; where it gives false the training ends. */
+  /** Called with the metrics of every iteration and validation, and awaited; training ends if it returns false. */
   readonly onMetrics?: ((metrics: Metrics) => unknown) | undefined
-  /** Where the model is saved meanwhile. Default: nowhere. {@link Model.load} and `firstIteration` go on from there with the same bits. */
+  /** Saves the model during training. Default: not saved. {@link Model.load} and `firstIteration` continue from the file with the same bits. */
   readonly checkpoint?: FitCheckpoint | undefined
 }
 
-/** How a training went. */
+/** Result of a training. */
 export interface Fit {
   /** The metrics in their order. */
   readonly history: {
@@ -47,12 +47,12 @@ export interface Fit {
   }
   /** The best validation; missing where there was none. */
   readonly best?: Metrics
-  /** Why it ended: `iterations` were done, a validation reached `stopAt`, `patience` ran out, or `onMetrics` gave false. */
+  /** Why it ended: all `iterations` were done, a validation reached `stopAt`, `patience` ran out, or `onMetrics` returned false. */
   readonly stopped: 'iterations' | 'stop-at' | 'patience' | 'callback'
 }
 
 /**
- * Trains a model on a task to the end, as {@link train} does iteration by iteration, and gives the history.
+ * Trains a model on a task to the end, as {@link train} does iteration by iteration, and returns the history.
  *
  * @example
  * ```ts
@@ -60,11 +60,11 @@ export interface Fit {
  * console.log(history.train.length, 'iterations; best validation loss', best?.loss);
  * ```
  * @param model - The model; its weights and optimiser state change.
- * @param task - What to learn.
+ * @param task - The task.
  * @param options - The rule, when to stop, and more.
  * @throws {@link MdglError} as a rejection: as {@link train}, and `'invalid'` for `patience`, `monitor`, `leastImprovement` or `keepBest` without
- * validations, and for `monitor: 'accuracy'` where no loss knows one; the system's own error where a checkpoint cannot be written; the error of `onMetrics` as it is. The model is then as the last
- * completed iteration left it.
+ * validations, and for `monitor: 'accuracy'` where no loss has an accuracy; the system's own error where a checkpoint cannot be written; errors of
+ * `onMetrics` unchanged. The model is then as the last completed iteration left it.
  */
 export async function fit<
   D extends NetworkDescription,

@@ -21,7 +21,7 @@ export interface Gradients<D extends NetworkDescription, P extends Precision> {
   readonly evaluation: Evaluation
   /** The global norm over all projections and biases, plastic or not. */
   readonly norm: number
-  /** ∂E/∂W of each projection as the rule has it, in the order of {@link Weights.get}. */
+  /** The rule's estimate of ∂E/∂W of each projection, in the order of {@link Weights.get}. */
   readonly projections: { readonly [Name in ProjectionNames<D>]: ProjectionValues<P> }
   /** ∂E/∂bias of each readout. */
   readonly bias: { readonly [Name in ReadoutNames<D>]: Values<P> }
@@ -29,12 +29,12 @@ export interface Gradients<D extends NetworkDescription, P extends Precision> {
 
 /** Options of {@link gradients}. */
 export interface GradientsOptions<ReadoutName extends string = string> extends EvaluateOptions<ReadoutName> {
-  /** A published rule's name, a rule, or one of {@link defineRule}. */
+  /** The learning rule: the name of a published rule, a {@link Rule}, or a rule of {@link defineRule}. */
   readonly rule: RuleName | Rule | CustomRule
 }
 
 /**
- * The gradient of every weight by a learning rule.
+ * Computes the gradient of every weight by a learning rule.
  *
  * @example
  * ```ts
@@ -45,7 +45,7 @@ export interface GradientsOptions<ReadoutName extends string = string> extends E
  * @param batch - The batch; it must have the targets that the loss needs.
  * @param options - The rule, the loss and more.
  * @throws {@link MdglError} as a rejection: `'invalid'` for bad rules, options, batches and targets, `'not-finite'`,
- * `'memory'`, `'disposed'`; the signal's reason when aborted; the error of a custom loss or rule as it is.
+ * `'memory'`, `'disposed'`; the signal's reason when aborted; errors of a custom loss or rule unchanged.
  */
 export function gradients<D extends NetworkDescription, P extends Precision>(
   model: Model<D, P>,

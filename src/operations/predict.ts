@@ -14,14 +14,14 @@ import { columnsOf, takeColumns } from '../task/readout-columns.js'
 
 /** Options of {@link predict}. */
 export interface PredictOptions<ReadoutName extends string = string> extends RunOptions {
-  /** The loss, whose window says which steps an answer is read from. Default: the batch's own; of a batch without one, the last step. */
+  /** The loss, whose window determines the steps from which an answer is read. Default: the batch's own; for a batch without one, the last step. */
   readonly loss?: Losses<ReadoutName> | undefined
   /** Seed of the input events that the engine draws. Default: the network's seed. */
   readonly seed?: number | undefined
 }
 
 /**
- * What a readout answers: one answer per trial or, where the loss has the window `'targets'`, one per {@link ClassWindow} of the batch, in the
+ * The answers of a readout: one per trial or, where the loss has the window `'targets'`, one per {@link ClassWindow} of the batch, in the
  * order of trials and times.
  */
 export interface Prediction<P extends Precision = Precision> {
@@ -47,7 +47,7 @@ export type Predictions<D extends NetworkDescription, P extends Precision> = {
 }
 
 /**
- * Runs a batch and gives what each readout answers: classes, their probabilities, and values. Where targets are given, `correct` agrees
+ * Runs a batch and returns the answers of each readout: classes, their probabilities, and values. With targets, `correct` agrees
  * with the accuracy of {@link evaluate}.
  *
  * @example
@@ -56,7 +56,7 @@ export type Predictions<D extends NetworkDescription, P extends Precision> = {
  * console.log(choice.classes, choice.probabilities, choice.correct);
  * ```
  * @param model - The model; it is not changed.
- * @param batch - The batch; targets are needed where the loss has the window `'targets'` only.
+ * @param batch - The batch; it needs targets only where the loss has the window `'targets'`.
  * @param options - The loss and more.
  * @throws {@link MdglError} as a rejection: `'invalid'` for bad options and batches, `'not-finite'`, `'memory'`, `'disposed'`; the
  * signal's reason when aborted.

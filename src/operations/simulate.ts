@@ -18,38 +18,38 @@ import { chosenUnits, recordedParts } from './record-chosen.js'
 export interface SimulateOptions<ReadoutName extends string = string> extends SignalOptions<ReadoutName> {
   /** Whether to record membrane voltages. Default false. */
   readonly voltage?: boolean | undefined
-  /** Whether to record the events that the inputs gave. Default false. */
+  /** Whether to record the input events. Default false. */
   readonly inputs?: boolean | undefined
   /** Variables of chosen units to record instead of everything: see {@link SimulateChosenOptions}. Default: none. */
   readonly record?: undefined
-  /** Order of the dimensions of a recording of chosen units; nothing without `record`. */
+  /** Order of the dimensions of a recording of chosen units; not allowed without `record`. */
   readonly layout?: undefined
 }
 
-/** What a network did. Steps beyond a shorter trial's end mean nothing. */
+/** Recording of a whole network. Values of steps after the end of a shorter trial have no meaning. */
 export interface Recording<P extends Precision = Precision> {
   /** Spikes, triples `(trial, step, neuron)` in ascending order. */
   readonly spikes: Uint32Array
   /**
-   * Input events, triples `(trial, step, unit)` in ascending order, units counted through all inputs, if asked for; a repeated event
-   * counts more than once. Analogue inputs have none.
+   * Input events, triples `(trial, step, unit)` in ascending order, units numbered through all inputs, if requested; a repeated event
+   * is listed repeatedly. Analogue inputs have none.
    */
   readonly inputs?: Uint32Array
-  /** Membrane voltages v `[trial][step][neuron]`, if asked for. */
+  /** Membrane voltages v `[trial][step][neuron]`, if requested. */
   readonly voltage?: Values<P>
   /** Readouts y `[trial][step][unit]`. */
   readonly readout: Values<P>
   /** Learning signal L `[trial][step][neuron]`, with a rule. */
   readonly learningSignal?: Values<P>
-  /** Modulatory signal Γ `[trial][step][neuron]`, with a rule: entry t is what meets the eligibility trace of step t − 1. */
+  /** Modulatory signal Γ `[trial][step][neuron]`, with a rule: entry t is multiplied by the eligibility trace of step t − 1. */
   readonly modulatorySignal?: Values<P>
   /** Sizes and names. */
   readonly shape: RecordingShape
 }
 
 /**
- * Runs a batch and records what the network did: all of it, or with `record` only the variables of the units that it names, in memory in
- * proportion to those.
+ * Runs a batch and records the activity of the network: all spikes and readouts, or with `record` only the variables and units that it names, in
+ * memory in proportion to these.
  *
  * @example
  * ```ts
@@ -61,7 +61,7 @@ export interface Recording<P extends Precision = Precision> {
  * const { data, shape } = recorded.cells.voltage; // [trial][step][of the two]
  * ```
  * @param model - The model; it is not changed.
- * @param batch - The batch; targets are needed with a rule only.
+ * @param batch - The batch; it needs targets only with a rule.
  * @param options - What to record.
  * @throws {@link MdglError} as a rejection: `'invalid'` for bad options and batches, and for variables and units that the network does not
  * have, `'not-finite'`, `'memory'`, `'disposed'`; the signal's reason when aborted.

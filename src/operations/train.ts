@@ -15,17 +15,17 @@ import { type Evaluation, evaluationOf, type ReadoutMetrics, score } from './eva
 import { planTraining, reached, type TrainingPlan, type TrainOptions } from './training-plan.js'
 import { expectToBegin, hasBegun } from './unused-training.js'
 
-/** What is known after an iteration's step, or after a validation. */
+/** Metrics of an iteration or of a validation. */
 export interface Metrics {
   /** The iteration, from 1. */
   readonly iteration: number
-  /** The step's own batch before the step, or a fresh batch after it. */
+  /** `'train'`: the iteration's own batch, before its update; `'validation'`: a fresh batch, after it. */
   readonly split: 'train' | 'validation'
   /** E of the task, the weighted sum of its losses, without the regulariser. */
   readonly loss: number
-  /** Fraction of answers that were right; null where no loss knows right or wrong. */
+  /** Fraction of answers that were right; null where no loss defines right answers. */
   readonly accuracy: number | null
-  /** Each readout that has a loss by itself. Lines of a run folder have it where there are several, else nothing. */
+  /** Metrics of each readout that has a loss. In the files of a run folder only where there are several. */
   readonly readouts: { readonly [readout: string]: ReadoutMetrics }
   /** The regulariser's part, 0 without one. */
   readonly regulariser: number
@@ -35,7 +35,7 @@ export interface Metrics {
   readonly msPerIteration: number
   /** Mean firing rate of the recurrent neurons in Hz. */
   readonly rate: number
-  /** The number of weights other than 0 of each projection after the latest step; empty in run folders of before they were counted. */
+  /** The number of weights other than 0 of each projection after the latest step; empty in run folders of earlier versions. */
   readonly living: { readonly [projection: string]: number }
 }
 
@@ -43,22 +43,22 @@ export interface Metrics {
 export interface Training extends AsyncIterator<Metrics, undefined, undefined>, AsyncDisposable {
   /** The run itself, for `for await`. */
   [Symbol.asyncIterator](): this
-  /** The next metrics, once they are there. */
+  /** The next metrics. */
   next(): Promise<IteratorResult<Metrics, undefined>>
-  /** Stops the run soon, also in the middle of an iteration; the model stays as the last completed iteration left it. */
+  /** Stops the run, also in the middle of an iteration; the model stays as the last completed iteration left it. */
   return(): Promise<IteratorResult<Metrics, undefined>>
 }
 
 /**
- * Trains a model on a task. The engine works on a thread of its own; every iteration gives metrics, and every
- * `validateEvery` iterations a validation on a fresh batch follows.
+ * Trains a model on a task. The engine computes on threads of its own. The iterator yields metrics of every iteration and, every
+ * `validateEvery` iterations, of a validation on a fresh batch.
  *
- * An iteration runs when its metrics are asked for, so at each turn of the loop the model's weights are those of the
- * iteration just reported. The next batch is made while the engine works on this one (not with a custom loss or rule).
+ * An iteration runs when its metrics are requested, so that in the body of the loop the model's weights are those after the
+ * iteration just reported. The next batch is created while the engine computes this one (not with a custom loss or rule).
  *
  * Batches depend on seed, split and iteration only: a second run with the same seed draws the same batches again. A model
- * keeps its optimiser's moments from one run to the next, in a clone, and in a file saved with `{ optimiser: true }`; `firstIteration` then goes on
- * where training stopped, with the same bits.
+ * keeps its optimiser's moments from one run to the next, in a clone, and in a file saved with `{ optimiser: true }`; with `firstIteration` a run
+ * continues where training stopped, with the same bits.
  *
  * @example
  * ```ts
@@ -67,13 +67,13 @@ export interface Training extends AsyncIterator<Metrics, undefined, undefined>, 
  * for await (const { iteration, split, loss } of train(model, task, { rule: 'mdgl' })) console.log(iteration, split, loss);
  * ```
  * @param model - The model; its weights and optimiser state change.
- * @param task - What to learn. An input or a readout that it names and the model has not is a compile error where both are
- * known to the type system, else `'invalid'`.
- * @param options - The rule and more.
+ * @param task - The task. An input or a readout that it names and the model does not have is a compile error where the compiler knows both,
+ * else `'invalid'`.
+ * @param options - The rule, and options that default to the task's.
  * @returns An async iterator of metrics.
  * @throws {@link MdglError} `'invalid'` at once for an option that is not allowed. The iterator rejects with `'busy'` when the
  * model is being trained already or a session is open on it, `'invalid'` for bad batches and targets, `'not-finite'`,
- * `'memory'`; with the signal's reason when aborted; with the error of the task, its loss, a custom rule or a collective as it is. After any of these the
+ * `'memory'`; with the signal's reason when aborted; with errors of the task, its loss, a custom rule or a collective unchanged. After any of these the
  * model is as the last completed iteration left it.
  */
 export function train<

@@ -54,20 +54,20 @@ export interface StopAt {
 
 /** Options of {@link train}. */
 export interface TrainOptions<D extends NetworkDescription = WholeDescription> extends RunOptions {
-  /** The learning rule: a published rule's name, a rule, or one of {@link defineRule}. */
+  /** The learning rule: the name of a published rule, a {@link Rule}, or a rule of {@link defineRule}. */
   readonly rule: RuleName | Rule | CustomRule
   /** Number of iterations. Default: the task's, else 1000. */
   readonly iterations?: number | undefined
   /**
    * The iteration to begin with, from 1 (default) to `iterations`. A model that has been trained up to iteration n − 1, or was saved then
-   * with its optimiser and loaded, goes on from n with the same bits as if it had never stopped.
+   * with its optimiser and loaded, continues from n with the same bits as without the interruption.
    */
   readonly firstIteration?: number | undefined
-  /** Trials a batch. Default: the task's, else 64. */
+  /** Trials per batch. Default: the task's, else 64. */
   readonly batchSize?: number | undefined
   /** Seed of batches, input events and rewiring. Default: the network's seed. */
   readonly seed?: number | undefined
-  /** Default: the task's, else plain Adam, {@link defaultOptimiser}. */
+  /** The optimiser. Default: the task's, else plain Adam, {@link defaultOptimiser}. */
   readonly optimiser?: Optimiser | undefined
   /** Learning rate in place of the optimiser's: a number, a schedule, or a function of the iteration. Default: the optimiser's. */
   readonly learningRate?: LearningRate | undefined
@@ -77,14 +77,14 @@ export interface TrainOptions<D extends NetworkDescription = WholeDescription> e
   readonly validateEvery?: number | undefined
   /** Trials of a validation batch. Default: `batchSize`. */
   readonly validationSize?: number | undefined
-  /** Stop early once a validation reaches this. */
+  /** Stops early at the first validation that reaches this. */
   readonly stopAt?: StopAt | undefined
   /** Projections that keep their weights, and biases of readouts (`choice.bias`) that keep their values. */
   readonly freeze?: readonly (ProjectionNames<D> | BiasNames<D>)[] | undefined
   /**
-   * The processes that share the work, of which this is one; all are given the same model, task and options. A batch is split
+   * The processes that share the computation, of which this is one; all call with the same model, task and options. A batch is divided
    * into blocks of 16 trials, each computed by one process; weights and metrics have the same bits on every process and for
-   * every number of them. Built-in losses and the estimators `'backward'` and `'online'` can be shared. Default: none.
+   * any number of processes. Only built-in losses and the estimators `'backward'` and `'online'` can be shared. Default: none.
    */
   readonly collective?: Collective | undefined
 }

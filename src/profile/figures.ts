@@ -25,13 +25,13 @@ export function preemptedShare({ kernels }: Pick<Profile, 'kernels'>): number {
 /** A kernel's name for people. */
 export const words = (kernel: string) => kernel.replaceAll('-', ' ')
 
-/** Operations a second that the machine would allow a kernel, if all it moves came from the nearest cache. */
+/** Operations per second that the machine would allow a kernel, if all it moves came from the nearest cache. */
 export function roof({ bytes, operations }: KernelProfile, peak: MachinePeak): number {
   const nearest = peak.bandwidth[0]?.bytesPerSecond ?? 0
   return Math.min(peak.operationsPerSecond, (operations / bytes) * nearest)
 }
 
-/** Work a second while a kernel runs, as if all threads were at it together. */
+/** Work per second while a kernel runs, as if all threads were at it together. */
 export function perSecond(amount: number, { ms }: KernelProfile, threads: number): number {
   return (amount * threads * 1000) / ms
 }

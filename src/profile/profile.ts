@@ -21,9 +21,12 @@ export interface ProfileOptions<ReadoutName extends string = string> extends Run
   readonly optimiser?: Optimiser | undefined
   /** Seed of the input events that the engine draws. Default: the network's seed. */
   readonly seed?: number | undefined
-  /** Iterations that are profiled; as many plain ones run in between, for comparison. Default 20. */
+  /** Number of profiled iterations; as many without probes run in between, for comparison. Default 20. */
   readonly iterations?: number | undefined
-  /** Of so many steps of a kernel one, at random, is timed: more is cheaper and less certain. Default 32; from 2 on what the clock costs is known. */
+  /**
+   * Length of the windows of steps in each of which one step, chosen at random, is timed: longer is cheaper and less precise. Default 32; from 2 on
+   * the cost of reading the clock is measured.
+   */
   readonly every?: number | undefined
   /** Whether to measure the machine's own peaks as well, which takes about a second. Default true. */
   readonly peaks?: boolean | undefined
@@ -32,12 +35,12 @@ export interface ProfileOptions<ReadoutName extends string = string> extends Run
 /**
  * A kernel, or another part of an iteration:
  *
- * - `drawing-inputs`: input events drawn, or sorted into blocks of trials; `input-scatter` and `recurrent-scatter`: events
- *   and spikes onto cells; `neuron-update`: membranes, thresholds, spikes, ψ; `readout`; `loss`: losses and δ;
- * - `modulation`: Γ, what cells receive of what others secrete; `backward-recursion`: λ, from the last step to the first;
+ * - `drawing-inputs`: drawing of input events, or sorting them into blocks of trials; `input-scatter` and `recurrent-scatter`: input of cells from
+ *   events and spikes; `neuron-update`: membranes, thresholds, spikes, ψ; `readout`; `loss`: losses and δ;
+ * - `modulation`: the modulatory signals Γ; `backward-recursion`: λ, from the last step to the first;
  *   `eligibility-traces` (online forms); `gradient-gather`: gradient sums over events; `reduction`: sums over lanes and blocks;
- * - `optimiser`; `rewiring`; `preparation`: checks, weights laid out, the rule made ready;
- * - `remainder`: work in the passes through time that none of these holds;
+ * - `optimiser`; `rewiring`; `preparation`: checks, compiling weights and rule;
+ * - `remainder`: other work in the passes through time;
  * - `preempted`: a thread with work but without a processor, since the system ran something else; `waiting`: a thread without work.
  */
 export type ProfiledKernel =
@@ -59,21 +62,21 @@ export type ProfiledKernel =
   | 'preempted'
   | 'waiting'
 
-/** A time per iteration, and how sure it is. */
+/** A time per iteration with its standard error. */
 export interface ProfiledTime {
   /** ms per iteration, mean over the profiled iterations. */
   readonly ms: number
-  /** One standard error of it in ms, from timing some steps only and from what the clock costs; 0 where neither is so. */
+  /** Its standard error in ms, since only some steps are timed and reading the clock takes time; 0 where every step is timed. */
   readonly standardError: number
 }
 
-/** What a kernel took and did in one iteration, all threads together. Work is counted exactly, on the whole batch. */
+/** Time and work of a kernel in one iteration, all threads together. Work is counted exactly, on the whole batch. */
 export interface KernelProfile extends ProfiledTime {
-  /** Which kernel. */
+  /** The kernel. */
   readonly kernel: ProfiledKernel
   /** Its time in each thread; the times of all kernels add up to the iteration's, `preempted` and `waiting` included. */
   readonly byThread: readonly ProfiledTime[]
-  /** How often it ran: steps of blocks of trials for most, tiles of steps for `gradient-gather`. */
+  /** Number of calls: steps of blocks of trials for most, tiles of steps for `gradient-gather`. */
   readonly calls: number
   /** Cells × steps of their trials. */
   readonly neuronUpdates: number
@@ -81,11 +84,11 @@ export interface KernelProfile extends ProfiledTime {
   readonly synapticEvents: number
   /** Bytes read and written, caches included, by the model in docs/profiling.md. */
   readonly bytes: number
-  /** Floating-point operations in lanes that count, by the same model; a multiply-add is two. */
+  /** Floating-point operations in active lanes, by the same model; a multiply-add is two. */
   readonly operations: number
 }
 
-/** What so many threads reach together, measured on the spot. */
+/** Peak performance of a number of threads together, measured during the profile. */
 export interface MachinePeak {
   /** Number of threads. */
   readonly threads: number
@@ -97,12 +100,12 @@ export interface MachinePeak {
     readonly level: 'L1' | 'L2' | 'L3' | 'memory'
     /** Bytes of each thread's buffers. */
     readonly bytes: number
-    /** Bytes read and written a second. */
+    /** Bytes read and written per second. */
     readonly bytesPerSecond: number
   }[]
 }
 
-/** When a thread worked on a stage of one block of trials, or of the whole batch; in ns. */
+/** Interval in which a thread worked on a stage of one block of trials, or of the whole batch; in ns. */
 export interface ProfileSlice {
   /** The stage. */
   readonly stage: 'prepare' | 'draw' | 'simulate' | 'judge' | 'backward' | 'forward' | 'reduce' | 'optimise' | 'rewire'
@@ -118,7 +121,7 @@ export interface ProfileSlice {
   readonly processor: number
 }
 
-/** Where the time of training iterations goes. */
+/** Time and work of training iterations by kernel. */
 export interface Profile {
   /** The instruction set in use. */
   readonly simd: string
@@ -126,9 +129,9 @@ export interface Profile {
   readonly precision: Precision
   /** Number of threads. */
   readonly threads: number
-  /** Of so many steps of a kernel one was timed. */
+  /** Length of the windows of steps in each of which one step was timed. */
   readonly every: number
-  /** Each profiled iteration, its start and end on the clock of the slices, and the plain one after it; `profiled`, `plain` in ms. */
+  /** Each profiled iteration, its start and end on the clock of the slices, and the iteration without probes after it. */
   readonly iterations: readonly {
     /** Start in ns. */
     readonly begin: number
@@ -143,7 +146,7 @@ export interface Profile {
   }[]
   /** Every kernel, in the order of an iteration. */
   readonly kernels: readonly KernelProfile[]
-  /** With 1 thread and with all; empty if not asked for. */
+  /** With 1 thread and with all; empty with `peaks: false`. */
   readonly peaks: readonly MachinePeak[]
   /** The stages of all profiled iterations. */
   readonly slices: readonly ProfileSlice[]
@@ -158,8 +161,8 @@ const MOST_ITERATIONS = 10_000
 const MOST_EVERY = 2 ** 20
 
 /**
- * Profiles training iterations on a batch: forward, gradient by a rule, and a step of the optimiser, again and again from
- * the same weights. The model is not changed, and nothing that the engine computes differs by a bit.
+ * Profiles training iterations on a batch: forward, gradient by a rule, and a step of the optimiser, repeatedly from
+ * the same weights. The model is not changed, and profiling changes no bit of the results.
  *
  * @example
  * ```ts

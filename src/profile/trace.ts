@@ -6,13 +6,13 @@ import type { Profile, ProfileSlice } from './profile.js'
 export interface ProfileTrace {
   /** The unit in which viewers show times. */
   readonly displayTimeUnit: 'ms'
-  /** One track a thread; one slice for each stage of a block, within one for each iteration; times in µs. */
+  /** One track per thread; one slice for each stage of a block, within one for each iteration; times in µs. */
   readonly traceEvents: readonly TraceEvent[]
 }
 
 /** A complete event (`X`), or a name (`M`). */
 export interface TraceEvent {
-  /** What it is. */
+  /** Its name. */
   readonly name: string
   /** The kind of event. */
   readonly ph: 'X' | 'M'
@@ -28,7 +28,7 @@ export interface TraceEvent {
   readonly tdur?: number
   /** The category by which viewers filter. */
   readonly cat?: string
-  /** More, shown when the event is selected. */
+  /** Details, which viewers show when the event is selected. */
   readonly args: Readonly<Record<string, string | number>>
 }
 

@@ -21,59 +21,58 @@ export interface CellConstants {
   readonly beta: Float64Array
   /** γ, a factor of ψ. */
   readonly dampening: Float64Array
-  /** Steps without a spike after one. */
+  /** Refractory period in steps: the number of steps after a spike in which there is no other. */
   readonly refractory: Uint32Array
-  /** What scales the input: 1 − α, or what the network's {@link Conventions} say. */
+  /** Factor of the input: 1 − α, or that of the network's {@link Conventions}. */
   readonly inputGain: Float64Array
-  /** What a spike adds to the adaptation: 1 − ρ, or what the conventions say. */
+  /** Increment of the adaptation per spike: 1 − ρ, or that of the conventions. */
   readonly jump: Float64Array
-  /** What the reset weighs in the eligibility trace: thr, or what the conventions say. */
+  /** Factor of the reset in the eligibility trace: thr, or that of the conventions. */
   readonly reset: Float64Array
   /** κ = exp(−dt/τ_out) of each readout unit. */
   readonly kappa: Float64Array
-  /** The type of each neuron, an index of {@link RuleContext.types}. */
+  /** The type of each neuron, an index into {@link RuleContext.types}. */
   readonly type: Uint32Array
 }
 
-/** The synapses of a projection: its mask, and the current weights. */
+/** The synapses of a projection with their current weights. */
 export interface Synapses {
-  /** What it joins: inputs or neurons to neurons, or neurons to a readout. */
+  /** Kind of projection: from an input to neurons, between neurons, or from neurons to a readout. */
   readonly stage: 'input' | 'recurrent' | 'readout'
   /**
-   * Steps from a spike to its effect, of all synapses or of each: d, where the equations have z_q,t−1 for d = 1. An input has x_i,t−d+1, a readout
-   * always 1.
+   * Delay d in steps, one number or one per synapse: the receiver's input at step t has z_q,t−d, from an input x_i,t−d+1. Always 1 to a readout.
    */
   readonly delay: number | Uint32Array
-  /** Sender of each synapse, counted through all populations (for an input: through all inputs). */
+  /** Sender of each synapse, numbered through all populations (for an input: through all inputs). */
   readonly pre: Uint32Array
-  /** Receiver of each synapse, counted through all populations (for a readout: through all readouts). */
+  /** Receiver of each synapse, numbered through all populations (for a readout: through all readouts). */
   readonly post: Uint32Array
-  /** Weight of each synapse; 0 for one that is in the mask and dead. */
+  /** Weight of each synapse; 0 for a dead one. */
   readonly weights: Values
 }
 
 /**
- * What a rule of your own is shown of a batch: weights, types and the trajectory. Everything is a copy: what the rule writes into
+ * The argument of a custom rule: weights, types and the network's activity in a batch. Everything is a copy: writing into
  * an array changes nothing.
  *
  * Arrays of neurons are laid out `[trial][step][neuron]`, the value of neuron p at step t of trial b at
  * `(b * shape.steps + t) * shape.neurons + p`, with the neurons of all populations end to end. Arrays of readout units are laid
- * out likewise. Beyond the end of a shorter trial (`shape.lengths`) z, ψ, δ are 0, and voltage and readout mean nothing.
+ * out likewise. After the end of a shorter trial (`shape.lengths`) z, ψ, δ are 0, and voltage and readout have no meaning.
  */
 export interface RuleContext {
   /** Sizes and names: trials, steps, neurons, the place of each population, type and readout. */
   readonly shape: RecordingShape
-  /** Names of the cell types; {@link CellConstants.type} counts through them. */
+  /** Names of the cell types; {@link CellConstants.type} has indices into them. */
   readonly types: readonly string[]
   /** The network. */
   readonly description: NetworkDescription
-  /** The batch as the task gave it, its targets included. */
+  /** The batch as the task returned it, with its targets. */
   readonly batch: Batch
-  /** The constants of the equations, a value per neuron. */
+  /** The constants of the equations, one value per neuron. */
   readonly cells: CellConstants
   /** Every projection, by name. */
   readonly projections: { readonly [name: string]: Synapses }
-  /** z, 1 where a neuron spiked and otherwise 0, `[trial][step][neuron]`; 0 of rate units, whose z is max(0, voltage). */
+  /** z, 1 where a neuron spiked and otherwise 0, `[trial][step][neuron]`; 0 for rate units, whose z is max(0, voltage). */
   readonly z: Uint8Array
   /** v before the reset, `[trial][step][neuron]`. */
   readonly voltage: Values
@@ -92,30 +91,30 @@ export interface RuleContext {
 
 /** A learning rule written in JavaScript or TypeScript: from {@link defineRule}. */
 export interface CustomRule {
-  /** A rule of your own. */
+  /** Distinguishes it from other rules. */
   readonly kind: 'custom'
-  /** For messages. */
+  /** The name, for messages, tables and plots. */
   readonly name: string
   /**
-   * The third factor S of a batch.
+   * Computes the third factor S of a batch.
    *
-   * @param context - What happened.
+   * @param context - Weights, types and activity.
    */
   signal(context: RuleContext): Float64Array | Float32Array | Promise<Float64Array | Float32Array>
 }
 
 /**
- * A learning rule of your own: slow but right, for research. It is asked for the third factor S, one value for each trial, step and
+ * Defines a learning rule of your own: exact but slow, for research. Its function computes the third factor S, one value per trial, step and
  * neuron, and the gradient of the weight from q to p is
  *
  *     ∂E/∂W[q→p] = Σ_t S_p,t e_qp,t
  *
  * with e the eligibility trace of the network's neurons; the readout's weights and biases keep their exact gradient. e-prop is
- * S_t = L_t, MDGL is S_t = L_t + Γ_t+1 with Γ_p,t = Σ_j w̄ (1−α_j) L_j,t ψ_j,t. The engine simulates, waits for S on its own
- * thread while your function runs on JavaScript's, and goes on; a function that waits for something of its own may return a promise.
+ * S_t = L_t, MDGL is S_t = L_t + Γ_t+1 with Γ_p,t = Σ_j w̄ (1−α_j) L_j,t ψ_j,t. The engine simulates, waits until your function, on JavaScript's
+ * thread, has returned S or a promise of it, and computes the gradient.
  *
- * {@link train}, {@link gradients} and {@link alignment} take it in place of a built-in rule. It works with every loss and
- * network; memory is that of the arrays in {@link RuleContext}, some five numbers for each trial, step and neuron.
+ * {@link train}, {@link gradients} and {@link alignment} accept it in place of a built-in rule. It works with every loss and
+ * network; it needs the memory of the arrays in {@link RuleContext}, about five numbers per trial, step and neuron.
  *
  * @example
  * ```ts
@@ -132,8 +131,8 @@ export interface CustomRule {
  * @param rule - A name for messages, and the function.
  * @returns The rule, frozen.
  * @throws {@link MdglError} `'invalid'` for a name that is empty, a `signal` that is no function, or an unknown key. A signal of the
- * wrong size or kind, or with a value that is not finite, rejects with `'invalid'` where the rule is used; what the function throws
- * passes through as it is. The model is as the last completed iteration left it then.
+ * wrong size or kind, or with a value that is not finite, rejects with `'invalid'` where the rule is used; errors of the function pass
+ * through unchanged. The model is then as the last completed iteration left it.
  */
 export function defineRule(rule: Omit<CustomRule, 'kind'>): CustomRule {
   const { name, signal } = record(rule as CustomRule, 'rule', ['kind', 'name', 'signal'])

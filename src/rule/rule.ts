@@ -7,21 +7,21 @@ import { deepFreeze } from '../support/freeze.js'
 import { plainCopy, plainText } from '../support/plain.js'
 import { isCustomRule } from './custom-rule.js'
 
-/** A channel without its types: one such channel between every ordered pair of types. */
+/** A kind of channel: one such channel from every cell type to every cell type. */
 export interface UniformChannel {
   /** Its strength. */
   readonly gain: Gain
-  /** Whom it reaches. */
+  /** The cells that it reaches. */
   readonly reach: Reach
   /** Its time course. */
   readonly kernel: Kernel
-  /** As {@link Channel.above}. */
+  /** See {@link Channel.above}. */
   readonly above?: number
 }
 
 /**
- * Fixed random feedback: a pair of a cell and a readout unit has a weight with probability `density`, drawn from a normal
- * distribution of mean 0. The weights depend on the seed and the network's sizes alone.
+ * Fixed random feedback: each pair of a cell and a readout unit has, with probability `density`, a weight drawn from a normal
+ * distribution with mean 0. The weights depend on the seed and the network's sizes alone.
  */
 export interface RandomFeedback {
   /** How the weights are drawn. */
@@ -36,9 +36,9 @@ export interface RandomFeedback {
 }
 
 /**
- * Adaptive feedback: weights B that begin as the readout's plus random ones, B = W_out + D, and receive every change of W_out.
- * Each step of training then takes learning rate · `weightDecay` of both, so that D shrinks and B comes to be W_out. What is left of D is
- * part of the model and of its weights file; `gradients` alone changes nothing of it. Source: Bellec et al. 2020 (adaptive e-prop).
+ * Adaptive feedback: weights B that begin as the readout's weights plus random ones, B = W_out + D, and receive every change of W_out.
+ * Each training step then multiplies W_out and D by 1 − learning rate · `weightDecay`, so that D shrinks and B converges to W_out. The remaining
+ * factor of D is part of the model and of its weights file; `gradients` does not change it. Source: Bellec et al. 2020 (adaptive e-prop).
  */
 export interface AdaptiveFeedback {
   /** How D is drawn, as {@link RandomFeedback}, and how fast both decay. */
@@ -49,14 +49,14 @@ export interface AdaptiveFeedback {
     readonly density?: number
     /** Standard deviation of D. Default 1. */
     readonly standardDeviation?: number
-    /** What a step takes of W_out and of D, over the learning rate: 0 or more, at most 1 over the learning rate. Default 0.01, as published. */
+    /** Decay of W_out and D per step, divided by the learning rate: from 0 to 1/(learning rate). Default 0.01, as published. */
     readonly weightDecay?: number
   }
 }
 
 /**
- * Fixed feedback weights B, given: `[neuron][unit]`, the neurons of all populations end to end in the description's order, and
- * the units of all readouts likewise. A pair with 0 has none.
+ * Given, fixed feedback weights B: `[neuron][unit]`, the neurons of all populations end to end in the description's order, and
+ * the units of all readouts likewise. A weight of 0 means no feedback for this pair.
  */
 export interface FeedbackWeights {
   /** A row per neuron, a column per readout unit. */
@@ -70,37 +70,36 @@ export interface FeedbackWeights {
  */
 export interface Rule {
   /**
-   * A recursion from the last step to the first (fast), or eligibility traces from the first to the last; or, with hops
-   * `'all'`, one that carries the influence of the weights along with the state: see {@link rules}.
+   * How the gradient is computed: `'backward'`, a recursion from the last step to the first (fast); `'online'`, eligibility traces from the first step to
+   * the last; or, with hops `'all'`, one of four estimators that carry the influence of the weights forwards, see {@link rules}.
    */
   readonly estimator: 'backward' | 'online' | 'rtrl' | 'snap1' | 'uoro' | 'kf-rtrl'
   /**
-   * The weights B through which errors reach the cells, L_p,t = (1−κ) Σ_k B[p→k] g_k,t: those of the readout at the
-   * moment, random ones, ones that come to be the readout's, or a given matrix. With the last three every cell that has a weight has a
-   * learning signal.
+   * The weights B through which errors reach the cells, L_p,t = (1−κ) Σ_k B[p→k] g_k,t: the current weights of the readout, random ones, random ones
+   * that converge to the readout's, or a given matrix. With the last three every cell that has a feedback weight has a learning signal.
    */
   readonly feedback: 'symmetric' | RandomFeedback | AdaptiveFeedback | FeedbackWeights
   /**
-   * Whether a cell learns by its own learning signal (default, not written out), or by what has spread to its site on the network's
+   * Whether a cell learns by its own learning signal (default, left out of files), or by the field of errors at its site on the network's
    * {@link Sheet}, with hops 0: G_t = K ∗ G_t−1 + Σ_{p at the site} Σ_k B[p→k] δ_k,t, forwards in time, and the gradient is
-   * Σ_t G_t[site of p] ē_qp,t, ē the readout's filter of e. Source: Barretto-Bittar et al., arXiv 2603.08949 (2026). The
-   * readouts must share their time constant. An error at a trial's last step alone has no time to spread: there it is e-prop, where no
-   * two cells share a site.
+   * Σ_t G_t[site of p] ē_qp,t, with ē the trace e filtered by the readout. Source: Barretto-Bittar et al., arXiv 2603.08949 (2026). The
+   * readouts must have the same time constant. Where only a trial's last step has an error, it has no time to spread, and the rule equals e-prop if
+   * no two cells share a site.
    */
   readonly learningSignal?: 'own' | 'diffusive'
   /** The network's own channels, one kind of channel between all types, or a list. */
   readonly channels: 'network' | UniformChannel | readonly Channel[]
   /**
-   * How many synapses a cell's influence is followed: 0 is e-prop, 1 is MDGL, all is BPTT. Two to 64 need channels of
-   * kernel `'exact'`, where a cell secretes the λv of the rule with one hop less, or all of one kernel `'membrane'`, where what a cell receives passes
-   * through its membrane with the constant m of {@link MembraneKernel} in place of ψ: s⁽ⁿ⁾_j = h_j ⋆ (ψ_j L_j + m_j Γ⁽ⁿ⁻¹⁾_j,t+1), causal.
-   * The estimator `'online'` has several hops through `'membrane'` without delays of more than one step.
+   * Over how many synapses the influence of a cell is followed: 0 is e-prop, 1 is MDGL, `'all'` is BPTT. Two to 64 hops need channels of
+   * kernel `'exact'`, where a cell secretes the λv of the rule with one hop less, or all of the same kernel `'membrane'`, where the signal that a cell
+   * receives passes through its membrane with the constant m of {@link MembraneKernel} in place of ψ: s⁽ⁿ⁾_j = h_j ⋆ (ψ_j L_j + m_j Γ⁽ⁿ⁻¹⁾_j,t+1),
+   * causal. With the estimator `'online'`, several hops need `'membrane'` and delays of one step.
    */
   readonly hops: number | 'all'
   /**
    * The derivative on the recurrent path: the pseudo-derivative ψ, or a constant μ > 0 in its place where a cell passes on what it receives
    * (ModProp): λ_p,t = ψ_p,t L_p,t + α λ_p,t+1 + μ Γ_p,t+1, Γ_p,t = Σ_j gain (1−α_j) λ_j,t, and the gradient (1−α_p) Σ_t λ_p,t z_q,t−1. That
-   * needs channels of kernel `'exact'`, the trace `'rflo'`, the estimator `'backward'`, and 1 to 64 hops, so many taps, or `'all'`. Source:
+   * needs channels of kernel `'exact'`, the trace `'rflo'`, the estimator `'backward'`, and 1 to 64 hops (the filter's taps) or `'all'`. Source:
    * Liu et al. 2022 (NeurIPS), whose units are leaky ReLU.
    */
   readonly recurrentDerivative:
@@ -112,10 +111,9 @@ export interface Rule {
   /** The readout's filter in the modulatory term: on the product, or on both factors separately (On-MDGL). */
   readonly readoutFilter: 'exact' | 'separate'
   /**
-   * The eligibility trace: with reset and adaptation, as in Liu et al. 2021 (in a network of other {@link Conventions},
-   * theirs); or with the membrane's leak alone (RFLO,
-   * Murray 2019), e_t = ψ_t εv_t with εv_t = α εv_t−1 + (1−α) z_q,t−1, for the estimators `'backward'` and `'online'` and any rule but the
-   * whole gradient.
+   * The eligibility trace: with reset and adaptation, as in Liu et al. 2021 (in a network of other {@link Conventions}, according to these); or with the
+   * membrane's leak alone (RFLO, Murray 2019), e_t = ψ_t εv_t with εv_t = α εv_t−1 + (1−α) z_q,t−1, for the estimators `'backward'` and `'online'` and any
+   * rule except with hops `'all'`.
    */
   readonly trace: 'mdgl2021' | 'rflo'
 }
@@ -166,26 +164,25 @@ export type RuleName = (typeof ruleNames)[number]
  * | `onMdgl` | as `mdgl`, the readout's filter on both factors separately |
  * | `bptt` | Σ_j W[p→j] (1−α_j) λv_j,t |
  * | `mdglMembrane` | as `mdgl`, with s_j,t of {@link MembraneKernel} in place of L_j,t ψ_j,t: the secreting cell's memory, causal |
- * | `mdglAbove` | as `mdglMembrane`, along the synapses with more than 0.3 of the mean size between their types: `above` of {@link Channel} |
+ * | `mdglAbove` | as `mdglMembrane`, along the synapses with \|W\| above 0.3 of the mean \|W\| between their types: `above` of {@link Channel} |
  * | `mdglMembrane2`, `mdglMembrane3` | as `mdglMembrane`, over two and three hops, causal: see `hops` |
  * | `mdglExact` | as `mdgl`, with the λv_j,t of e-prop, the secreting cell's own memory, in place of L_j,t ψ_j,t |
- * | `hops2`, `hops3` | as `mdglExact`, with the λv_j,t of the rule with one hop less: the ladder from e-prop to BPTT |
+ * | `hops2`, `hops3` | as `mdglExact`, with the λv_j,t of the rule with one hop less: a series from e-prop to BPTT |
  * | `modprop` | Σ_j w̄ (1−α_j) λ_j,t along all hops, passed on through a constant: see `recurrentDerivative` |
  * | `epropRandom` | 0; L through fixed random weights |
- * | `epropAdaptive` | 0; L through random weights that come to be the readout's, see {@link AdaptiveFeedback} |
- * | `epropDiffusive` | 0; L at a cell's site of the field of all cells' errors, see `learningSignal` |
+ * | `epropAdaptive` | 0; L through random weights that converge to the readout's, see {@link AdaptiveFeedback} |
+ * | `epropDiffusive` | 0; in place of L the field of all cells' errors at the cell's site, see `learningSignal` |
  *
- * The rules with memory of the secreting cell, those named after `mdglMembrane`, `mdglAbove`, `mdglExact` and the hops beyond it, are not in the paper;
- * `mdglExact`, `hops2` and `hops3` are acausal, as BPTT is.
+ * The rules from `mdglMembrane` to `hops3` are not in the paper; `mdglExact`, `hops2` and `hops3` are acausal, as BPTT is.
  *
- * `epropOnline`, `mdglOnline`, `mdglMembraneOnline` and `onMdglOnline` compute the same gradients with eligibility traces;
- * `mdglOnline` is MDGL's exact online form, with one more filtered trace for each output, and `mdglMembraneOnline` carries
- * besides it two traces for each group of cells that share type and constants. `rflo` (Murray 2019) has the trace of the leak
+ * `epropOnline`, `epropDiffusiveOnline`, `mdglOnline`, `mdglMembraneOnline` and `onMdglOnline` compute the same gradients with eligibility traces;
+ * `mdglOnline` is MDGL's exact online form, with one more filtered trace per readout unit, and `mdglMembraneOnline` has
+ * two further traces for each group of cells with the same type and constants. `rflo` (Murray 2019) has the trace of the leak
  * alone and random feedback.
  *
  * Four more estimate BPTT's gradient from the first step to the last, for comparison on small networks. They carry the
  * influence J_t = ∂x_t/∂W of every weight on the state x = (v, b, y), J_t = D_t J_t−1 + I_t, with D_t the derivative of
- * one step by the state before it and I_t what the weight does within the step. N neurons, S synapses to them:
+ * one step by the state before it and I_t the direct effect of the weight in the step. For N neurons and S synapses onto them:
  *
  * | rule | J_t | numbers kept | gradient |
  * |---|---|---|---|
@@ -194,9 +191,9 @@ export type RuleName = (typeof ruleNames)[number]
  * | `uoro` | x̃ θ̃ᵀ, random signs for each neuron and step (Tallec and Ollivier 2017) | about S | BPTT's, on average |
  * | `kfRtrl` | u ⊗ A, two random signs for each step (Mujika, Meier and Steger 2018) | about 2 N·N | BPTT's, on average |
  *
- * SnAp-1 keeps what a weight reaches within one step: on these networks the v, z and b of its target, whose recursion is
- * e-prop's eligibility trace. The random estimators are unbiased and vary widely from draw to draw; their signs follow
- * from the seed, the iteration and the trial alone. All four calculate in f64 whatever the model's precision, keep at most
+ * SnAp-1 keeps only the influence within one step: on these networks that on v, z and b of the weight's target, whose recursion is
+ * e-prop's eligibility trace. The random estimators are unbiased but vary widely from draw to draw; their signs follow
+ * from the seed, the iteration and the trial alone. All four compute in f64 whatever the model's precision, keep at most
  * 1 GiB of J (a trial that needs more is refused) and need a built-in loss. The firing-rate regulariser is exact in each.
  */
 export const rules = /* @__PURE__ */ byConstant()
@@ -220,7 +217,7 @@ function camelCase(name: RuleName): RuleConstant {
 }
 
 /**
- * The whole value of a rule, from its name or from a value.
+ * The complete, checked value of a rule, from its name or its value.
  *
  * @example
  * ```ts

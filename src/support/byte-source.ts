@@ -16,7 +16,7 @@ export type ByteSource = Uint8Array | ArrayBuffer | Iterable<Uint8Array> | Async
 /**
  * All bytes of a source, in memory that is not shared.
  *
- * @throws {@link MdglError} `'invalid'` for what gives no bytes, `'memory'`; the stream's own error as it is.
+ * @throws {@link MdglError} `'invalid'` for an argument that is no source of bytes, `'memory'`; an error of the stream unchanged.
  */
 export async function bytesOf(source: ByteSource, path: string): Promise<Uint8Array> {
   const whole = wholeBytes(source, path)

@@ -2,12 +2,12 @@ import { arrayName, isDataView } from './recognise.js'
 /**
  * What kind of failure an {@link MdglError} reports.
  *
- * - `'invalid'`: an argument is not allowed; `path`, `value` and `allowed` say which, what and what would be.
- * - `'busy'`: the model is being trained, or a session is open on it, and it cannot be trained or changed a second time at once.
+ * - `'invalid'`: an argument is not allowed; `path` names it, `value` is what was given, `allowed` says what is allowed.
+ * - `'busy'`: the model is being trained, or a session is open on it, so that it cannot be trained or changed otherwise.
  * - `'disposed'`: the model or the session was disposed of.
- * - `'not-finite'`: a loss, an output, a gradient, a weight, a bias or a moment of the optimiser became infinite or not a number; the model was left as
- *   it was.
- * - `'memory'`: a buffer could not be reserved, after what had become garbage was let go of.
+ * - `'not-finite'`: a loss, an output, a gradient, a weight, a bias or a moment of the optimiser would have become infinite or not a number; the model is
+ *   unchanged.
+ * - `'memory'`: memory could not be allocated, even after a garbage collection.
  * - `'file'`: a file is damaged or of another format.
  * - `'cancelled'`: the computation was stopped by the library itself (an abort rejects with the signal's reason instead).
  * - `'platform'`: the engine is missing or does not load on this platform, and `import 'mdgl'` itself fails; or a package that a function needs is not
@@ -31,19 +31,19 @@ export interface ErrorDetails {
   readonly code: ErrorCode
   /** A full sentence. */
   readonly message: string
-  /** Where the value stands, for instance `populations.cells.size`. */
+  /** Path of the value, for instance `populations.cells.size`. */
   readonly path?: string | undefined
   /** The value given. */
   readonly value?: unknown
-  /** What would have been accepted. */
+  /** What is allowed. */
   readonly allowed?: string | undefined
-  /** The error underneath. */
+  /** The error that caused it. */
   readonly cause?: unknown
 }
 
 /**
- * The one class of errors that mdgl throws or rejects with of its own. As they are pass errors of your own tasks, losses and rules, the
- * reason of a signal that aborts, and what the system says of a file (`ENOENT` and the like).
+ * The class of all errors of mdgl itself. Errors of your own tasks, losses and rules, the reason of an abort signal, and the system's errors for
+ * files (such as `ENOENT`) pass through unchanged.
  *
  * @example
  * ```ts
@@ -60,11 +60,11 @@ export class MdglError extends Error {
   override readonly name = 'MdglError'
   /** The kind of failure. */
   readonly code: ErrorCode
-  /** Where the value stands, for instance `populations.cells.size`. */
+  /** Path of the value, for instance `populations.cells.size`. */
   readonly path: string | undefined
   /** The value given. */
   readonly value: unknown
-  /** What would have been accepted. */
+  /** What is allowed. */
   readonly allowed: string | undefined
 
   /**

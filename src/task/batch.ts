@@ -1,27 +1,27 @@
 import type { Values } from '../support/precision.js'
 
-/** Poisson events of constant rate in some units for some time of one trial; the engine draws them. */
+/** Poisson events of constant rate in a range of units, for a part of one trial; the engine draws them. */
 export interface RateSegment {
   /** The trial. */
   readonly trial: number
-  /** First unit and the one past the last. */
+  /** The first unit, and the last unit + 1. */
   readonly units: readonly [number, number]
   /** Start in ms, rounded to whole steps. */
   readonly from: number
-  /** End in ms, rounded to whole steps: the start itself, for no event, or at least a step later. */
+  /** End in ms, rounded to whole steps: equal to the start, for no events, or at least a step later. */
   readonly to: number
-  /** Rate of each unit in Hz. Events are Poisson: above 1000/dt Hz a unit has several in most steps, and they count as such. */
+  /** Rate of each unit in Hz. The number of events per step is Poisson distributed: it may be above 1, and each event counts. */
   readonly rate: number
 }
 
-/** What an input population does: drawn at given rates, given event by event, or given as values. */
+/** Activity of an input population: events drawn at given rates, listed events, or analogue values. */
 export type InputValues =
   | {
       /** Rate segments. */
       readonly rates: readonly RateSegment[]
     }
   | {
-      /** Events `(trial, step, unit)`, flat or as triples; a repeated one counts twice. */
+      /** Events `(trial, step, unit)`, flat or as triples; one that is listed twice counts twice. */
       readonly events: Uint32Array | readonly (readonly [number, number, number])[]
     }
   | {
@@ -29,7 +29,7 @@ export type InputValues =
       readonly analogue: Float32Array | Float64Array
     }
 
-/** A class that is right for some time of one trial: one of several answers that a trial may ask for. */
+/** A class that is right for a part of one trial, which may have several such answers. */
 export interface ClassWindow {
   /** The trial. */
   readonly trial: number
@@ -43,7 +43,7 @@ export interface ClassWindow {
 
 /**
  * Targets of one readout: a class per trial; values `[trial][step][unit]`; or, for a {@link CrossEntropy} with the window `'targets'`,
- * classes that count for some time each.
+ * classes that count for a part of a trial each.
  */
 export type Targets =
   | Uint32Array
@@ -57,35 +57,35 @@ export type Targets =
   | Float32Array
   | readonly ClassWindow[]
 
-/** Some trials of a batch, of which other processes make the others. */
+/** The trials of a shared batch that one process creates. */
 export interface TrialRange {
   /** The first trial. */
   readonly from: number
-  /** The one past the last. */
+  /** The last trial + 1. */
   readonly to: number
   /** Number of trials of the whole batch. */
   readonly of: number
 }
 
-/** Trials that are run together: their inputs and what the readouts should have done. */
+/** Trials that are run together: their inputs and the targets of the readouts. */
 export interface Batch<InputName extends string = string, ReadoutName extends string = string> {
-  /** Duration in ms, rounded to whole steps, at least one: one for all trials, or one per trial. */
+  /** Duration in ms, rounded to whole steps, at least one step: one number for all trials, or one per trial. */
   readonly length: number | readonly number[]
   /** Number of trials. Default: that of `length` or of the class targets. */
   readonly trials?: number
-  /** What each input population does; one that is left out is silent. */
+  /** Activity of each input population; one that is left out is silent. */
   readonly inputs: { readonly [Name in InputName]?: InputValues }
   /** Targets of the only loss, or one entry for each readout that has one. */
   readonly targets?: Targets | { readonly [Name in ReadoutName]?: Targets }
-  /** Anything of the caller's own; the library passes it on to custom losses and rules and does not read it. */
+  /** Any data of the caller, passed on to custom losses and rules; the library does not read it. */
   readonly metadata?: unknown
-  /** The loss that {@link evaluate}, {@link gradients} and others take where they are given none; {@link makeBatch} puts its task's here. */
+  /** The loss that {@link evaluate}, {@link gradients} and others use by default; {@link makeBatch} sets it to its task's loss. */
   readonly loss?: Losses<ReadoutName> | undefined
-  /** The regulariser that goes with it. */
+  /** The regulariser that is used by default together with this loss. */
   readonly regulariser?: Regulariser | null | undefined
   /**
-   * The range of a larger batch that these trials are; they are numbered from 0 on all the same. A task that has made the range it was asked for,
-   * and no other trials, returns that range here. Only processes that share a batch compute with one. Default: they are the whole batch.
+   * The part of a shared batch that these trials are; they are numbered from 0 on nevertheless. A task that creates only the requested
+   * {@link TaskContext.range} returns it here. Default: the trials are the whole batch.
    */
   readonly range?: TrialRange | undefined
 }
@@ -109,9 +109,9 @@ export interface BatchShape {
   readonly range: TrialRange | undefined
 }
 
-/** A readout over a whole batch. */
+/** Values of a readout over a whole batch. */
 export interface ReadoutTrace {
-  /** y, laid out `[trial][step][unit]`. Steps beyond a shorter trial's end mean nothing. */
+  /** y, laid out `[trial][step][unit]`. Values after the end of a shorter trial have no meaning. */
   readonly values: Values
   /** Number of trials. */
   readonly trials: number
@@ -121,39 +121,45 @@ export interface ReadoutTrace {
   readonly units: number
 }
 
-/** What a custom loss gives back, before its weight. */
+/** Result of a custom loss, without its weight. */
 export interface CustomLossResult {
   /** E, the batch mean. */
   readonly loss: number
   /** δ = ∂E/∂y, laid out `[trial][step][unit]`, the batch mean included. */
   readonly delta: Float64Array | Float32Array
-  /** Fraction of trials that were right, where there is such a thing. */
+  /** Fraction of right answers, if the loss defines right answers. */
   readonly accuracy?: number
 }
 
-/** What every loss may have. */
+/** Options of every loss. */
 export interface LossBase {
-  /** Factor of this loss among those of all readouts; 0 to measure it without learning from it. Default 1. */
+  /** Factor of this loss in the sum over readouts; with 0 it is measured but not trained. Default 1. */
   readonly weight?: number | undefined
 }
 
-/** What losses over steps may have. */
+/** Options of losses over steps. */
 export interface StepLoss extends LossBase {
-  /** Whether the steps that count become their mean or their sum; trials or answers become their mean. Default: the loss's own. */
+  /**
+   * Mean or sum over the steps that count in a trial or answer; over trials or answers it is always the mean. Default: `'mean'` for cross-entropy,
+   * `'sum'` for squared error.
+   */
   readonly reduction?: 'mean' | 'sum' | undefined
 }
 
 /**
- * Softmax cross-entropy, −log softmax(y)[target]: of a class per trial, the mean over trials and the last `window` ms; or, with the
- * window `'targets'`, of classes that each count for a time of their own ({@link ClassWindow}), the mean over those and over the
- * steps of each. An answer is right where the readout summed over its steps is highest for its class.
+ * Softmax cross-entropy, −log softmax(y)[target], in nats: with one class per trial, the mean over trials and over the last `window` ms; with the
+ * window `'targets'`, the mean over {@link ClassWindow}s and over the steps of each. An answer is right if the sum of the readout over its steps
+ * is highest for the right class.
  */
 export interface CrossEntropy extends StepLoss {
   /** Softmax cross-entropy. */
   readonly kind: 'cross-entropy'
-  /** How much of a trial's end counts, in ms, rounded to whole steps, at least one; or `'targets'`, which say it themselves. Default: the last step. */
+  /**
+   * Length of the part at a trial's end that counts, in ms, rounded to whole steps, at least one; or `'targets'`, for {@link ClassWindow}s. Default:
+   * the last step.
+   */
   readonly window?: number | 'targets'
-  /** Factor of an answer by its class, one number of at least 0 per class; the mean stays one over the number of answers. Default: 1 for all. */
+  /** Factor of each answer by its class, one number of at least 0 per class; the sum is divided by the number of answers. Default: 1 for all. */
   readonly classWeights?: readonly number[] | Float64Array | Float32Array | undefined
 }
 
@@ -163,15 +169,15 @@ export interface SquaredError extends StepLoss {
   readonly kind: 'squared-error'
 }
 
-/** A loss of your own, a function of the readout that gives E and δ = ∂E/∂y. */
+/** A loss of your own, a function of the readout that returns E and δ = ∂E/∂y. */
 export interface CustomLoss extends LossBase {
   /** A function. */
   readonly kind: 'custom'
   /**
-   * Judges a batch.
+   * Computes loss and errors of a batch.
    *
    * @param readout - The readout over the batch.
-   * @param batch - The batch as the task gave it.
+   * @param batch - The batch as the task returned it.
    */
   evaluate(readout: ReadoutTrace, batch: Batch): CustomLossResult
 }
@@ -179,13 +185,13 @@ export interface CustomLoss extends LossBase {
 /** A loss at one readout. */
 export type Loss = CrossEntropy | SquaredError | CustomLoss
 
-/** A loss for each of several readouts, by name, built-in and custom ones as they come; a readout that is left out has none. */
+/** A loss for each of several readouts, by name, built-in or custom; a readout that is left out has none. */
 export type LossByReadout<ReadoutName extends string = string> = { readonly [Name in ReadoutName]?: Loss }
 
 /** A loss for the only readout, or one for each of several. */
 export type Losses<ReadoutName extends string = string> = Loss | LossByReadout<ReadoutName>
 
-/** Options that say what is to become small. */
+/** The objective: loss and regulariser. */
 export interface ObjectiveOptions<ReadoutName extends string = string> {
   /** The loss. Default: the batch's own; without one a loss must be given. */
   readonly loss?: Losses<ReadoutName> | undefined
@@ -194,8 +200,8 @@ export interface ObjectiveOptions<ReadoutName extends string = string> {
 }
 
 /**
- * ½ c Σ_p (f_p − f0)², f_p the mean rate of neuron p over trials and steps (per step); with conventions `'bellec2020'` of each
- * trial by itself, see {@link Conventions}.
+ * Firing-rate regulariser ½ c Σ_p (f_p − f0)², with f_p and f0 in spikes per step: f_p is the mean of neuron p over trials and steps; with conventions
+ * `'bellec2020'` the mean of each trial, see {@link Conventions}.
  */
 export interface Regulariser {
   /** c. */

@@ -15,34 +15,34 @@ export interface Decay {
   readonly every: number
 }
 
-/** What both optimisers have. */
+/** Options of both optimisers. */
 export interface OptimiserBase {
-  /** lr, constant or changing with the iteration. Default 0.0025. */
+  /** Learning rate lr, constant or changing with the iteration. Default 0.0025. */
   readonly learningRate?: LearningRate
-  /** Factors of the learning rate of single projections and biases (`choice.bias`), by name; 0 leaves them as they are. Default: 1 for all. */
+  /** Factors of the learning rate of single projections and biases (`choice.bias`), by name; with 0 they do not change. Default: 1 for all. */
   readonly learningRateFactors?: Readonly<Record<string, number>>
-  /** Decoupled weight decay: every weight loses lr·weightDecay of itself per step, biases do not. Source: Loshchilov and Hutter 2019. Default 0. */
+  /** Decoupled weight decay: per step every weight, but no bias, is multiplied by 1 − lr·weightDecay. Source: Loshchilov and Hutter 2019. Default 0. */
   readonly weightDecay?: number
   /** Shrinks every living signed weight by lr·l1 per step, and a free one towards 0. Default 0. */
   readonly l1?: number
   /** Adds √(2·lr·temperature)·N(0,1) to every living signed weight. Default 0. */
   readonly temperature?: number
   /**
-   * Whether as many synapses start anew as the projections have lost (DEEP R), signed projections only, at θ = 10⁻¹². What each projection
-   * lacks to its density, or to the number drawn or listed, is added up, and the sum is shared out at random in proportion to these numbers.
+   * Whether the optimiser starts as many new synapses as the projections with signs have lost together (DEEP R), at θ = 10⁻¹². Each of them is to have
+   * its density · pairs, or the number drawn or listed; the projection of a new synapse is drawn in proportion to these numbers.
    *
    * | | where | source |
    * |---|---|---|
    * | `true` | dead synapses among those that were drawn or listed; `model.weights.get(…)` keeps its length and order | Liu et al. 2021 |
-   * | `'all-pairs'` | any pair that the projection could join and that has no living synapse, each equally likely; dead synapses are gone from `model.weights.get(…)`, and new ones have moments of 0 | Bellec et al. 2018 (LSNN-official) |
+   * | `'all-pairs'` | any pair of the projection without a living synapse, each equally likely; dead synapses are removed from `model.weights.get(…)`, and new ones have moments of 0 | Bellec et al. 2018 (LSNN-official) |
    * | `false` | nowhere: under Dale's law a synapse that reaches 0 stays there | |
    *
-   * A neuron gets no synapse with itself unless its projection has `autapses`, and lesions none at all. A drawn delay is that of the pair; with
-   * `multapses` or a list of delays `'all-pairs'` is refused. `'all-pairs'` is for training by batches: an online session refuses it,
-   * since its traces belong to its synapses. Default false.
+   * A neuron gets no synapse with itself unless its projection has `autapses`, and a lesioned pair gets none. A new synapse has the delay that was
+   * drawn for its pair. `'all-pairs'` is refused with `multapses`, with a list of delays, and in online sessions, whose traces belong to fixed
+   * synapses. Default false.
    */
   readonly rewiring?: boolean | 'all-pairs'
-  /** Only with a constant learning rate. Default null: none. */
+  /** Stepwise decay of a constant learning rate. Default null: none. */
   readonly decay?: Decay | null
   /** Scales the gradient down to at most this global norm. Default null: no clipping. */
   readonly clipNorm?: number | null
@@ -69,12 +69,12 @@ export interface GradientDescent extends OptimiserBase {
 }
 
 /**
- * How weights follow gradients, in the order of the authors' code: gradient step on θ (W = sign · θ), dead entries
- * cleared, l1 and noise on the living, rewiring. Source: Liu et al. 2021; DEEP R, Bellec et al. 2018.
+ * How gradients change weights, in the order of the authors' code: gradient step on θ (W = sign · θ); dead synapses stay at
+ * 0; l1 and noise on living ones; rewiring. Source: Liu et al. 2021; DEEP R, Bellec et al. 2018.
  */
 export type Optimiser = Adam | GradientDescent
 
-/** Plain Adam: what trains where neither a call nor its task has an optimiser. */
+/** Plain Adam: the optimiser where neither a call nor its task has one. */
 export const defaultOptimiser: Optimiser = Object.freeze({
   kind: 'adam',
   learningRate: 0.0025,

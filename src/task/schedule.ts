@@ -4,13 +4,13 @@ import { callable, nonNegative, record } from '../support/check.js'
 import { invalid, type MdglError } from '../support/error.js'
 import { plainCopy, plainText } from '../support/plain.js'
 
-/** lr of iteration n + 1 is from · factor^⌊n/every⌋. */
+/** Stepwise decay: lr of iteration n + 1 is from · factor^⌊n/every⌋. */
 export interface StepSchedule {
   /** Stepwise decay. */
   readonly kind: 'step'
   /** The first rate. */
   readonly from: number
-  /** What every period multiplies it with: above 0, at most 1. */
+  /** Factor of the rate after every period: above 0, at most 1. */
   readonly factor: number
   /** Length of a period in iterations. */
   readonly every: number
@@ -24,32 +24,32 @@ export interface CosineSchedule {
   readonly from: number
   /** The rate after `iterations`. Default 0. */
   readonly to?: number
-  /** Its length. Default: all iterations of the training, from the end of a warm-up on. */
+  /** Its length in iterations. Default: all iterations of the training, after a warm-up the remaining ones. */
   readonly iterations?: number
 }
 
 /** A linear rise: lr of iteration n + 1 is (n + 1)/iterations of the first rate of `into`, which follows. */
 export interface WarmUpSchedule {
-  /** A rise, and what follows. */
+  /** A linear rise before another schedule. */
   readonly kind: 'warm-up'
   /** Length of the rise in iterations. */
   readonly iterations: number
-  /** What follows, from its start. */
+  /** The rate or schedule that begins after the rise. */
   readonly into: number | Schedule
 }
 
-/** A rate for each iteration; after the last one that. */
+/** One rate per iteration; later iterations have the last one. */
 export interface TableSchedule {
-  /** Rates as a list. */
+  /** A list of rates. */
   readonly kind: 'table'
-  /** At least one. */
+  /** The rates, at least one. */
   readonly rates: readonly number[]
 }
 
-/** A learning rate that changes with the iteration: plain data, which run folders and sweeps hold. */
+/** A learning rate that changes with the iteration: plain data, which run folders and sweeps contain. */
 export type Schedule = StepSchedule | CosineSchedule | WarmUpSchedule | TableSchedule
 
-/** A number above 0, a schedule, or a function of the iteration (from 1), which is asked once for each before the training begins. */
+/** A number above 0, a schedule, or a function of the iteration (from 1), which is called once for each before training begins. */
 export type LearningRate = number | Schedule | ((iteration: number) => number)
 
 /**
@@ -72,7 +72,7 @@ export function cosine(
 }
 
 /**
- * A learning rate that is multiplied by a factor every so many iterations.
+ * A learning rate that is multiplied by a factor after every period of iterations.
  *
  * @example
  * ```ts
@@ -94,8 +94,8 @@ export function stepDecay(from: number, options: { readonly factor: number; read
  * const learningRate = warmUp(20, cosine(0.01));
  * ```
  * @param iterations - Length of the rise.
- * @param into - What follows, from its start.
- * @throws {@link MdglError} `'invalid'` for what is no number of iterations and no learning rate.
+ * @param into - The rate or schedule that begins after the rise.
+ * @throws {@link MdglError} `'invalid'` for an argument that is not allowed.
  */
 export function warmUp(iterations: number, into: number | Schedule): WarmUpSchedule {
   return own({ kind: 'warm-up', iterations, into }, ['iterations', 'into'])

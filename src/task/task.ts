@@ -6,15 +6,15 @@ import { invalid } from '../support/error.js'
 import type { Batch, Loss, Losses, Regulariser, Targets, TrialRange } from './batch.js'
 import type { Optimiser } from './optimiser.js'
 
-/** What a batch is for; each split draws random numbers of its own. */
+/** The use of a batch; each split draws its own random numbers. */
 export type Split = 'train' | 'validation' | 'test'
 
-/** Random numbers: the engine's counter-based generator. The same key gives the same numbers on every machine. */
+/** A generator of random numbers: the engine's counter-based one. The same key gives the same numbers on every machine. */
 export interface Random {
   /** Uniform in (0, 1]. */
   uniform(): number
   /**
-   * A whole number from 0 to below `n`.
+   * A whole number from 0 to `n` − 1.
    *
    * @param n - At least 1.
    */
@@ -24,32 +24,32 @@ export interface Random {
   /**
    * The numbers 0 to n − 1 in random order.
    *
-   * @param n - How many, at most 2^28.
+   * @param n - The count of numbers, at most 2^28.
    */
   permutation(n: number): Uint32Array
 }
 
-/** The random numbers of a batch; {@link BatchRandom.trial} gives those of a trial. */
+/** A generator for a whole batch; {@link BatchRandom.trial} returns the generator of a trial. */
 export interface BatchRandom extends Random {
   /**
-   * A generator keyed by the trial: what it draws does not depend on other trials. It starts over at each call.
+   * A generator keyed by the trial: its numbers do not depend on other trials. It starts anew at each call.
    *
    * @param index - The trial.
    */
   trial(index: number): Random
 }
 
-/** What a task knows when it makes a batch. */
+/** The argument of {@link Task.batch}. */
 export interface TaskContext {
   /** The iteration, from 1. */
   readonly iteration: number
-  /** What the batch is for. */
+  /** The use of the batch. */
   readonly split: Split
   /** Number of trials of the batch. */
   readonly size: number
   /**
-   * The trials that this process computes: all, unless several share the batch. A task may make these alone and return the range with them
-   * ({@link Batch.range}); one that makes all is right too, at more cost.
+   * The trials that this process computes: all, unless several processes share the batch. A task may create only these and return the range with
+   * them ({@link Batch.range}); a task that creates all trials also works, at a higher cost.
    */
   readonly range: TrialRange
   /** Random numbers keyed by seed, split and iteration. */
@@ -57,11 +57,11 @@ export interface TaskContext {
 }
 
 /**
- * What training needs of a task: its loss, and batches for a network whose inputs and readouts have these names. A {@link Task}
- * that names others does not fit; one of unknown names (`Task` alone) fits every network, and is checked when it runs.
+ * A task for a network whose inputs and readouts have these names. A {@link Task} with other names does not compile; a task of
+ * unknown names (`Task` alone) fits every network, and is checked when it runs.
  */
 export interface TaskFor<N extends Pick<Names, 'input' | 'readout'> = Names> {
-  /** For reports and folders. */
+  /** The name, for reports and folders. */
   readonly name: string
   /** A sentence, for the run's report. */
   readonly description?: string
@@ -74,20 +74,20 @@ export interface TaskFor<N extends Pick<Names, 'input' | 'readout'> = Names> {
     /** Seed of connectivity and initial weights. */
     readonly seed: number
   }): NetworkDescription
-  /** What training makes small. */
+  /** The loss. */
   readonly loss: Losses<N['readout']>
-  /** Firing-rate regulariser. Default none. */
+  /** Firing-rate regulariser. Default: none. */
   readonly regulariser?: Regulariser | null
-  /** The optimiser's defaults for this task. */
+  /** The task's default optimiser. Default: {@link defaultOptimiser}. */
   readonly optimiser?: Optimiser
-  /** Default number of iterations. Without one 1000. */
+  /** The task's default number of iterations. Default: 1000. */
   readonly iterations?: number
-  /** Default number of trials per batch. Without one 64. */
+  /** The task's default number of trials per batch. Default: 64. */
   readonly batchSize?: number
-  /** Default number of iterations between validations. Without one 10. */
+  /** The task's default number of iterations between validations. Default: 10. */
   readonly validateEvery?: number
   /**
-   * Makes a batch. A pure function of its argument: batches are made ahead of their use.
+   * Creates a batch. It must be a pure function of its argument, since batches are created ahead of their use.
    *
    * @param context - Iteration, split, size and random numbers.
    */
@@ -95,7 +95,7 @@ export interface TaskFor<N extends Pick<Names, 'input' | 'readout'> = Names> {
 }
 
 /**
- * Something to learn: a plain object that makes batches. It describes inputs; the engine draws them.
+ * A task: a plain object that names the loss and creates batches of inputs and targets. Of Poisson inputs it gives the rates; the engine draws the events.
  *
  * @example
  * ```ts
@@ -136,8 +136,8 @@ type UnknownNames<D, T extends TaskFor> =
 type NotIn<Name, Known> = string extends Name ? never : Exclude<Name, Known>
 
 /**
- * Anything, if the network D has every input and readout that the task T names; else a type that no task has, which says what the
- * network lacks. {@link TaskFor} alone would pass a misspelt name beside a right one.
+ * `unknown`, if the network D has every input and readout that the task T names; else a type that no task has, which lists the missing names.
+ * {@link TaskFor} alone would accept a misspelt name beside a right one.
  */
 export type KnownNames<D, T extends TaskFor> = [UnknownNames<D, T>] extends [never]
   ? unknown
@@ -158,9 +158,9 @@ const MOST = 2 ** 32 - 1
 /** A gigabyte of numbers. */
 const MOST_PERMUTED = 2 ** 28
 
-/** Which batch {@link makeBatch} makes. */
+/** Options of {@link makeBatch}. */
 export interface BatchOptions {
-  /** What the batch is for: training draws `'train'` and `'validation'`, so `'test'` is a batch it has never seen. */
+  /** The use of the batch: training draws `'train'` and `'validation'`, so that trials of `'test'` are new to the model. */
   readonly split: Split
   /** Number of trials. */
   readonly size: number
@@ -169,8 +169,8 @@ export interface BatchOptions {
   /** The iteration, from 1. Default 1. */
   readonly iteration?: number
   /**
-   * A process among those that share the batch, for example a {@link Collective}. It makes its own trials alone where the task can, and
-   * {@link evaluate} with the same collective computes with them. Default: none, the whole batch.
+   * A process among those that share the batch, for example a {@link Collective}: only its own trials are created, if the task supports it, and
+   * {@link evaluate} with the same collective computes with them. Default: the whole batch.
    */
   readonly share?: Share | undefined
 }
@@ -184,9 +184,9 @@ export interface Share {
 }
 
 /**
- * Makes a batch of a task, the same that {@link train} makes for the same seed, split, iteration and size. Where it gives
- * rates, the engine draws the events when the batch is run, from the seed that {@link evaluate} or another run is given. The batch
- * brings the task's loss and regulariser along, unless the task has given it a loss.
+ * Creates a batch of a task, the same that {@link train} creates for the same seed, split, iteration and size. If the batch has
+ * rates, the engine draws the events when the batch is run, from the `seed` of {@link evaluate} or another function. The batch
+ * contains the task's loss and regulariser, unless the task has given it a loss of its own.
  *
  * @example
  * ```ts
@@ -196,7 +196,7 @@ export interface Share {
  * @param task - The task.
  * @param options - Split, size, seed, iteration and share.
  * @throws {@link MdglError} as a rejection: `'invalid'` for a task without `batch` and for an option that is not allowed;
- * the task's own error as it is.
+ * the task's own error unchanged.
  */
 export async function makeBatch<InputName extends string, ReadoutName extends string>(
   task: TaskFor<{ input: InputName; readout: ReadoutName }>,
@@ -286,8 +286,8 @@ export function batchRandom(seed: number, split: Split, iteration: number): Batc
 }
 
 /**
- * Random numbers that are the same in every batch: for a frozen input, for a target that stays. The same arguments give
- * the same numbers on every machine, and none that a batch's own generator gives.
+ * A generator of random numbers that are the same in every batch: for a frozen input or a fixed target. The same arguments give
+ * the same numbers on every machine; they are independent of those of {@link TaskContext.rng}.
  *
  * @example
  * ```ts
@@ -295,7 +295,7 @@ export function batchRandom(seed: number, split: Split, iteration: number): Batc
  * console.log(random.uniform(), random.integer(6)); // the same numbers in every run
  * ```
  * @param seed - A whole number of at least 0.
- * @param part - Numbers generators of the same seed; they are independent. Default 0.
+ * @param part - Distinguishes independent generators of the same seed. Default 0.
  * @throws {@link MdglError} `'invalid'` for an argument that is not allowed.
  */
 export function fixedRandom(seed: number, part = 0): Random {

@@ -16,7 +16,7 @@ export interface MatchOptions {
   /** The harder setting: 200 + 200 cells, 500 ms between the cues and 500 ms before the decision. Default false. */
   readonly hard?: boolean
   /**
-   * Where the cells' connections lead: `'random'`, or `'local'`, to near cells on a sheet, the network on which diffusing errors were
+   * How cells are connected: `'random'`, or `'local'`, to near cells on a sheet, the network on which diffusing errors were
    * published; not with `hard`. Default `'random'`.
    */
   readonly connections?: 'random' | 'local'
@@ -37,14 +37,15 @@ const POPULATION = 20
  * 40 Hz, 0 leaves it silent. Fixation 50, cue 1, delay 700, cue 2, decision 50: 1100 ms. The cross-entropy is averaged
  * over the decision window.
  *
- * 50 LIF and 50 ALIF cells, τ_a 1400 ms, threshold 0.03; Adam at 0.005, c = 0.1 at 10 Hz, 64 trials, 2000 iterations. The public runs have
- * this c for BPTT and e-prop, and 0.01 for diffusing errors; MDGL, of which there are none, takes that of e-prop. Theirs is a mean over
- * trials of ½ c Σ (f_p,trial − f0)², ours ½ c Σ (f_p − f0)² of the mean rate. Ours besides: signs, types, density and initial weights of Fig. 3C of Liu et al. 2021, but normal ones from the inputs,
- * 1/√(density · inputs) wide: with the balanced ones the cells hardly fire at this threshold.
+ * 50 LIF and 50 ALIF cells, τ_a 1400 ms, threshold 0.03; Adam at 0.005, firing-rate regulariser c = 0.1 at 10 Hz, 64 trials, 2000 iterations. The
+ * public runs have this c for BPTT and e-prop, and 0.01 for diffusing errors; MDGL, which they do not have, takes that of e-prop. Differences from
+ * that code: the regulariser is ½ c Σ (f_p − f0)² of the mean rate, not the mean over trials of ½ c Σ (f_p,trial − f0)²; signs, types, density and
+ * initial weights are those of Fig. 3C of Liu et al. 2021, except that weights from the inputs are normal with standard deviation
+ * 1/√(density · inputs), since with balanced ones the cells hardly fire at this threshold.
  *
- * With `connections: 'local'`, named `'delayed-match-local'`, network and optimiser are that code's too: cells at random sites of a 10 × 10
- * sheet, connected with probability 1/(1 + exp(d²/4σ)), weights of either sign, gains 0.5, 0.1 and 0.5, plain Adam. Feedback is what the rule
- * says (theirs is the readout's initial weights, kept), and the trace has the reset (theirs has not).
+ * With `connections: 'local'`, named `'delayed-match-local'`, network and optimiser are those of that code, too: cells at random sites of a 10 × 10
+ * sheet, connected with probability 1/(1 + exp(d²/4σ)), weights of either sign, gains 0.5, 0.1 and 0.5, plain Adam. Two differences remain: feedback
+ * is that of the rule (theirs: the readout's initial weights), and the trace has the reset (theirs has none).
  *
  * @example
  * ```ts

@@ -13,9 +13,9 @@ export type XorNames = CellNames<'cues', 'choice', 'inhibitory' | 'excitatory'>
 
 /** Options of {@link delayedXor}. */
 export interface XorOptions {
-  /** Spiking cells, ours, or the original's leaky ReLU units. Default `'spiking'`. */
+  /** Spiking cells, or the leaky ReLU units of the publication. Default `'spiking'`. */
   readonly units?: 'spiking' | 'rate'
-  /** Between the two cues, in ms, rounded to whole steps of 1 ms: 0, or at least 0.5. Default 700. */
+  /** Time between the two cues in ms, rounded to whole steps of 1 ms: 0, or at least 0.5. Default 700. */
   readonly delay?: number
 }
 
@@ -26,16 +26,16 @@ const NOISE = 0.01
 
 /**
  * Delayed XOR, the task of ModProp (Liu et al. 2022 and their code): were both cues equal (class 1) or not (class 0)?
- * Cue 100, delay 700, cue 100 ms. Two analogue inputs, one a cue: a baseline of 0.02 with normal noise of standard
+ * Cue 100, delay 700, cue 100 ms. Two analogue inputs, one per cue: a baseline of 0.02 with normal noise of standard
  * deviation 0.01, and for a cue of 1 (probability ½) a Gaussian bump of peak 2.02 and standard deviation 25 ms in the
  * middle of the cue's window. Cross-entropy at the last step; 32 trials, 3000 iterations, learning rate times 0.8 every
  * 300.
  *
- * The original's cells are 120 leaky ReLU units, τ 100 ms, 97 excitatory and 23 inhibitory, all to all, with Adam at 5e−4: `units: 'rate'`,
- * named `'delayed-xor-rate'`. Ours of it are the balanced initial weights of spectral radius 1, the readout's filter of 20 ms, and no l2. The default is
+ * `units: 'rate'`, named `'delayed-xor-rate'`, has the published cells: 120 leaky ReLU units, τ 100 ms, 97 excitatory and 23 inhibitory, all to all, with
+ * Adam at 5e−4. Differences from that code: balanced initial weights of spectral radius 1, the readout's filter of 20 ms, and no l2. The default is
  * a spiking variant: 60 LIF and 60 ALIF cells of these signs, τ_a 700 ms, everything else as in Fig. 3C of Liu et al. 2021;
  * normal weights of standard deviation 0.1 from the inputs, so that a bump drives the cells and the baseline does not;
- * Adam at 0.0025 (theirs 5e−4) and c = 0.01 at 10 Hz in place of their l2.
+ * Adam at 0.0025 and a firing-rate regulariser of c = 0.01 at 10 Hz in place of l2.
  *
  * @example
  * ```ts

@@ -33,13 +33,13 @@ export interface EvidenceNames {
 export interface EvidenceOptions {
   /**
    * Cell types: `'two'`, inhibitory and excitatory as in Fig. 3; or `'six'` as in Fig. 1, the same network with types
-   * by {@link functionalTypes}, whose excitatory cells secrete ligand A and whose inhibitory ones secrete ligand B, and
-   * which all bear receptors for both, of the mean weight (which type has which is ours). Default `'two'`.
+   * by {@link functionalTypes}. Excitatory cells secrete ligand A, inhibitory ones ligand B, and all types have receptors for
+   * both, with the mean weight as gain (the assignment is our choice). Default `'two'`.
    */
   readonly types?: 'two' | 'six'
   /**
-   * Where the cells' connections lead: `'random'`, or `'local'`, to near cells on a sheet, the network on which diffusing errors were
-   * published (with the types of two alone). Default `'random'`.
+   * How cells are connected: `'random'`, or `'local'`, to near cells on a sheet, the network on which diffusing errors were
+   * published (only with `types: 'two'`). Default `'random'`.
    */
   readonly connections?: 'random' | 'local'
   /** Number of cues, odd so that one side has more. Default 7. */
@@ -66,14 +66,14 @@ const MOST_CUES = 15
 
 /**
  * Evidence accumulation (Fig. 3C of Liu et al. 2021; Morcos and Harvey 2016): cues come on the left or on the right,
- * and after a delay a recall signal asks which side had more (class 1: left). A batch of up to 2^cues trials holds
- * distinct patterns; a larger one starts over with a new permutation of all. Its network is that of Fig. 3C: 100 cells, the first 50
+ * and after a delay a recall signal asks which side had more (class 1: left). In a batch of up to 2^cues trials all patterns are
+ * distinct; a larger one continues with a new permutation of all patterns. The network is that of Fig. 3C: 100 cells, the first 50
  * LIF and the others ALIF, 19 inhibitory ones first; 40 inputs, 7 of them inhibitory; two readout units; density 0.1.
  *
  * With `connections: 'local'`, named `'evidence-accumulation-local'`, it is the cue accumulation of LevinaLab/neuromodRNNs: 2050 ms, cross-entropy
  * averaged over the recall, c = 0.005 at 10 Hz, plain Adam at 0.005, and 50 LIF and 50 ALIF cells at random sites of a 10 × 10 sheet, connected with
- * probability 1/(1 + exp(d²/4σ)), with weights of either sign and gains of 1. Ours of it: the patterns of cues are drawn as above, and the
- * trace has the reset (theirs has not).
+ * probability 1/(1 + exp(d²/4σ)), with weights of either sign and gains of 1. Differences from that code: the patterns of cues are drawn as above, and
+ * the trace has the reset (theirs has none).
  *
  * @example
  * ```ts

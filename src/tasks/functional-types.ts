@@ -23,7 +23,7 @@ export type WithFunctionalTypes<N extends Names> = {
 }
 
 /**
- * The same network, synapse by synapse, with finer cell types: inhibitory or excitatory (the sign of a cell's weights),
+ * Returns the same network, synapse by synapse, with finer cell types: inhibitory or excitatory (the sign of a cell's weights),
  * regular or adaptive (whether its threshold adapts), internal or output (whether it has a synapse on a readout). In
  * the network of Fig. 3C, where every inhibitory cell is regular, they are six: those of Fig. 1 of Liu et al. 2021.
  * Connectivity is drawn from the description's seed to see which cells are output cells.
@@ -33,7 +33,7 @@ export type WithFunctionalTypes<N extends Names> = {
  * const sixTypes = functionalTypes(evidenceAccumulation().network({ seed: 1 }));
  * console.log(sixTypes.types?.map(({ name }) => name));
  * ```
- * @param description - A network whose cells all have a sign that the description gives.
+ * @param description - A network in which every cell has a sign, given in the description.
  * @returns The description with these types in place of its own.
  * @throws {@link MdglError} `'invalid'` for a description that is not allowed, has channels (they name its old types)
  * or cells whose sign is free or shuffled.

@@ -3,7 +3,7 @@ import { invalid, MdglError } from '../support/error.js'
 
 /**
  * The normalised error of a regression, Σ (y − y*)² / Σ y*²: 0 for a perfect output, 1 for one that is always 0. With
- * the loss `'squared-error'` it is E over ½ Σ y*², the mean over trials.
+ * the loss `'squared-error'` it equals E divided by the mean over trials of ½ Σ y*².
  *
  * @example
  * ```ts

@@ -11,7 +11,7 @@ export type PatternVariant = 'bellec2020' | 'lif400'
 
 /** Options of {@link patternGeneration}. */
 export interface PatternOptions {
-  /** Default `'bellec2020'`. */
+  /** The setting. Default `'bellec2020'`. */
   readonly variant?: PatternVariant
   /** Seed of the frozen input and of the target, which all runs share: a whole number of at least 0. Default 1. */
   readonly patternSeed?: number
@@ -21,18 +21,17 @@ export interface PatternOptions {
 export type PatternNames = CellNames<'noise', 'pattern', 'cells' | 'inhibitory' | 'excitatory'>
 
 /**
- * Pattern generation: from one frozen realisation of Poisson input, the readout is to follow a sum of sines. The loss
- * is ½ Σ_t (y − y*)²; {@link normalisedError} tells what is left of the target.
+ * Pattern generation: driven by one frozen realisation of Poisson input, the readout has to follow a sum of sines. The loss
+ * is ½ Σ_t (y − y*)²; {@link normalisedError} is the error relative to the target.
  *
  * - `'bellec2020'`: Bellec et al. 2020 and their code. 100 LIF cells, all to all, of either sign; 100 inputs at 50 Hz
  *   for 1000 ms; sines of periods 1000, 500, 333 and 200 ms, amplitudes U(0.5, 2), phases U(0, 2π), shifted to start at
- *   0 and scaled to max |·| = 1; one trial, gradient descent at 1e−4, c = 300 at 10 Hz. They used random feedback; the
- *   rule is the caller's. The cells are one type, and their mean weight is near 0: MDGL differs little from e-prop
- *   here.
+ *   0 and scaled to max |·| = 1; one trial, gradient descent at 1e−4, c = 300 at 10 Hz. The publication used random feedback
+ *   (rule `eprop-random`). All cells have one type with a mean weight near 0, so that MDGL differs little from e-prop.
  * - `'lif400'`: the setting of the code of LevinaLab/neuromodRNNs (diffusing neuromodulators). 400 LIF cells, density
  *   0.1; 100 inputs at 50 Hz for 2000 ms; sines of 0.5, 1, 2, 3 and 4 Hz, weights U(0, 1) normalised to sum 1, mean
- *   removed; Adam at 0.01, c = 0.01 at 10 Hz, 8 trials. Ours: Dale's law with a fifth of the cells inhibitory, so that
- *   the cells have types whose mean weights are not 0, and the balanced initial weights of Liu et al. 2021.
+ *   removed; Adam at 0.01, c = 0.01 at 10 Hz, 8 trials. Differences from that code: Dale's law with a fifth of the cells
+ *   inhibitory, so that mean weights of types are not 0, and the balanced initial weights of Liu et al. 2021.
  *
  * @example
  * ```ts

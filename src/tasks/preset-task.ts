@@ -17,7 +17,7 @@ export interface CellNames<Input extends string, Readout extends string, Type ex
   readonly projection: `${Input}->cells` | 'cells->cells' | `cells->${Readout}`
 }
 
-/** A task that brings its network and its defaults along. */
+/** A built-in task, with a network and defaults. */
 export interface PresetTask<N extends Names = Names> extends Task<N> {
   /**
    * The network that goes with the task.
@@ -28,9 +28,9 @@ export interface PresetTask<N extends Names = Names> extends Task<N> {
     /** Seed of connectivity and initial weights. */
     readonly seed: number
   }): WholeDescription<N>
-  /** What training makes small, at the only readout, whatever its name. */
+  /** The loss at the only readout, whatever its name. */
   readonly loss: Loss
-  /** The optimiser's defaults for this task. */
+  /** The default optimiser for this task. */
   readonly optimiser: Optimiser
   /** Default number of iterations. */
   readonly iterations: number
@@ -39,12 +39,12 @@ export interface PresetTask<N extends Names = Names> extends Task<N> {
   /** Default number of iterations between validations. */
   readonly validateEvery: number
   /**
-   * Makes a batch, with targets for the only readout.
+   * Creates a batch, with targets for the only readout.
    *
    * @param context - Iteration, split, size and random numbers.
    */
   batch(context: PresetContext): Batch<N['input'], never> | Promise<Batch<N['input'], never>>
 }
 
-/** What a built-in task is told; without a range it makes all trials. */
+/** The argument of a built-in task's `batch`; without a range it creates all trials. */
 export type PresetContext = Omit<TaskContext, 'range'> & Partial<Pick<TaskContext, 'range'>>

@@ -13,7 +13,7 @@ export type DigitsNames = CellNames<'pixels', 'digit', 'inhibitory' | 'excitator
 
 /** Options of {@link sequentialDigits}. */
 export interface DigitsOptions {
-  /** How long each row of pixels is shown, in ms: at least 0.5, half a step. Default 40. */
+  /** Duration of each row of pixels in ms: at least 0.5, half a step. Default 40. */
   readonly rowDuration?: number
   /** Rate of a white pixel's units in Hz; grey ones fire in proportion. Default 200. */
   readonly peakRate?: number
@@ -31,12 +31,12 @@ const ANSWER = 40
  * averaged: 360 ms.
  *
  * 1437 images are for training, of which the last 180 are kept for validation, and 360 for test, in the
- * file's order. A batch holds distinct images of its split; a larger one starts over. For the test set:
+ * file's order. A batch has distinct images of its split until all are used, then begins again. The whole test set:
  * `makeBatch(task, { split: 'test', size: 360, seed })`.
  *
  * Network and optimiser are those of the sequential MNIST published with Bellec et al. 2018: 120 LIF and 100 ALIF
  * cells, τ_a 700 ms, a quarter inhibitory, density 0.12, Adam at 0.01, c = 0.2 at 10 Hz (their 0.1 without our ½).
- * Encoding and budget are ours: 5 units per pixel, 40 ms per row, at most 200 Hz; 64 trials, 2000 iterations.
+ * Encoding, batch size and number of iterations are our choice: 5 units per pixel, 40 ms per row, at most 200 Hz; 64 trials, 2000 iterations.
  *
  * @example
  * ```ts

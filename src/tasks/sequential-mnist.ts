@@ -22,7 +22,7 @@ export interface ByteArray {
   readonly shape: readonly number[]
 }
 
-/** Images and what they show. */
+/** Images and their labels. */
 export interface LabelledImages {
   /** Pixels 0 to 255 in a `Uint8Array`, shape `[images, 28, 28]`. */
   readonly images: ByteArray
@@ -37,7 +37,7 @@ export type MnistMode = 'pixels' | 'rows'
 export interface MnistOptions extends LabelledImages {
   /** Images for the split `'test'`. Default: none, and a batch of that split is refused. */
   readonly test?: LabelledImages
-  /** How many of `images`, the first ones, are for validation and not for training. Default 5000, as in the tutorial. */
+  /** Number of images at the start of `images` that are for validation and not for training. Default 5000, as in the tutorial. */
   readonly validation?: number
   /** Pixel by pixel or row by row. Default `'pixels'`. */
   readonly mode?: MnistMode
@@ -68,11 +68,11 @@ const ROWS = { duration: 20, unitsEach: 3, peakRate: 200 }
  * across all pairs; the regulariser is the tutorial's 0.1 Σ (f_p − 10 Hz)², here ½ c with c = 0.2; 256 trials, 36 000 iterations. The tutorial
  * publishes about 40 % after 100 iterations, 60 % after 200, above 90 % from 20 000 on and 96 % at best.
  *
- * Row by row (`'rows'`) is ours: the encoding of {@link sequentialDigits}, 28 columns of 3 units with Poisson events of up to 200 Hz, each row shown
- * for 20 ms, then 56 ms without input; network, loss and optimiser are those above, with 64 of 84 inputs excitatory. T = 616.
+ * Row by row (`'rows'`) is not published: the encoding of {@link sequentialDigits}, 28 columns of 3 units with Poisson events of up to 200 Hz, each row
+ * shown for 20 ms, then 56 ms without input; network, loss and optimiser are those above, with 64 of 84 inputs excitatory. T = 616.
  *
- * Ours in both: signs, initial weights and readout of Fig. 3C of Liu et al. 2021; a batch holds distinct images, drawn anew from its split each
- * time, where the tutorial goes through the images in epochs. Of 60 000 images the first 5000 are for validation.
+ * Differences from the tutorial in both: signs, initial weights and readout of Fig. 3C of Liu et al. 2021; a batch has distinct images, drawn anew from
+ * its split each time, where the tutorial goes through the images in epochs.
  *
  * @example
  * ```ts

@@ -29,17 +29,17 @@ const POPULATION = 25
 /**
  * Store-recall (Bellec et al. 2018, "Long short-term memory and learning-to-learn in networks of spiking neurons", and
  * the code published with it and with the first preprint of e-prop, arXiv 1901.09049v1): a stream of random bits, 200 ms each; a
- * store command comes with a bit that has to be kept, and a recall command asks for it while no bit is shown. Until a store
- * comes, each symbol is one with probability 1/7, from then on a recall, and so on; a recall never follows a store at once. 100
+ * store command comes with a bit that has to be kept, and a recall command asks for it while no bit is shown. Each symbol is a store
+ * with probability 1/7; after a store each symbol is a recall with this probability, and so on; a recall never follows a store at once. 100
  * inputs in four populations of 25 (bit 0, bit 1, store, recall) fire at 50 Hz. Sequences have 12 symbols and at least one store
  * and recall; a sequence that ends with a bit in store is drawn again. The loss is that of the e-prop code: the mean
  * cross-entropy over every step of every recall. Accuracy is the fraction of recalls that are right.
  *
- * Theirs (e-prop code): 60 LIF and 40 ALIF cells, β 1.7, τ_a 1200 ms, Adam, 128 trials. Ours: where a recall would follow a store
- * at once it waits for another symbol, where theirs draw the whole sequence again; an answer is the summed readout of a
- * recall's steps; signs (81 excitatory, 19 inhibitory), types, density, threshold and all else of Fig. 3C of Liu et al. 2021
- * (theirs are all to all, of either sign, threshold 0.03), Adam at 0.005 (theirs 0.002), c = 0.01 at 10 Hz, 1000 iterations
- * (theirs 300).
+ * From the e-prop code: 60 LIF and 40 ALIF cells, β 1.7, τ_a 1200 ms, Adam, 128 trials. Differences from it: a recall that would follow a store
+ * at once comes a symbol later, where that code draws the whole sequence again; an answer is the summed readout of a
+ * recall's steps; signs (81 excitatory, 19 inhibitory), types, density, threshold and everything else are those of Fig. 3C of Liu et al. 2021
+ * (there: all to all, weights of either sign, threshold 0.03), Adam at 0.005 (there 0.002), c = 0.01 at 10 Hz, 1000 iterations
+ * (there 300).
  *
  * @example
  * ```ts
