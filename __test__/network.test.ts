@@ -1,5 +1,15 @@
 import test from 'ava'
-import { alif, cubaAlif, cubaLif, evidenceAccumulation, lif, Model, type NetworkDescription, network, rate } from '../src/index.js'
+import {
+  alif,
+  cubaAlif,
+  cubaLif,
+  evidenceAccumulation,
+  lif,
+  Model,
+  type NetworkDescription,
+  network,
+  rate
+} from '../src/index.js'
 import { invalidAt } from './helpers/expect.js'
 import { smallNetwork } from './helpers/small.js'
 

@@ -105,9 +105,7 @@ for (const given of [{}, { rule: 'mdgl-online' }, { rule: 'bptt', regulariser: n
     t.is(alone.metrics.length, 6)
     for (const size of [1, 2, 4, 5]) {
       const collectives = [hub(size), mergingHub(size)]
-      const ranks = await Promise.all(
-        collectives.flat().map(collective => trained({ ...given, collective }))
-      )
+      const ranks = await Promise.all(collectives.flat().map(collective => trained({ ...given, collective })))
       for (const rank of ranks) {
         t.deepEqual(rank.metrics, alone.metrics)
         t.true(rank.bytes.equals(alone.bytes), `${size} ranks`)

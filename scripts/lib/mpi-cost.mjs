@@ -24,8 +24,7 @@ const STOP = new Error('the message is known')
 const roundsOf = ranks => 2 * Math.ceil(Math.log2(ranks))
 const bytesOf = (ranks, bytes) => (ranks - 1) * (8 + bytes)
 
-const gatherMs = ({ alphaMs, msPerByte }, ranks, bytes) =>
-  roundsOf(ranks) * alphaMs + bytesOf(ranks, bytes) * msPerByte
+const gatherMs = ({ alphaMs, msPerByte }, ranks, bytes) => roundsOf(ranks) * alphaMs + bytesOf(ranks, bytes) * msPerByte
 
 /**
  * A reduction meets first, an all-gather of lengths; then messages go up a tree of ⌈log₂ P⌉ levels, of which the longest path is that to
@@ -132,7 +131,11 @@ async function iterate({ rank, size, blocks, iterations, tree = false }, exchang
   }
   const model = Model.create(task.network({ seed: 1 }))
   const options = { rule: 'mdgl', threads: 1, batchSize: BLOCK * blocks, iterations, validateEvery: 0 }
-  const training = train(model, { ...task, batch }, { ...options, collective: { rank, size, allGather, ...(tree && { allReduce: answer }) } })
+  const training = train(
+    model,
+    { ...task, batch },
+    { ...options, collective: { rank, size, allGather, ...(tree && { allReduce: answer }) } }
+  )
   let hash
   try {
     for (const { open } of gates) {
@@ -210,11 +213,7 @@ function table(title, rows, block, network) {
     const all = tree.before + merges + tree.after + messages
     const repeated = beside + merges + tree.after
     const cells = [compute, beside, merges, tree.after, messages, all].map(ms => ms.toFixed(1))
-    const last = [
-      (alone / all).toFixed(1),
-      `${((100 * repeated) / all).toFixed(1)} %`,
-      (alone / gathered).toFixed(1)
-    ]
+    const last = [(alone / all).toFixed(1), `${((100 * repeated) / all).toFixed(1)} %`, (alone / gathered).toFixed(1)]
     return `| ${[ranks, own, ...cells, ...last].join(' | ')} |`
   })
   return [

@@ -157,7 +157,8 @@ const REFUSED = 0
 /** The engine's merge; its errors travel on in place of the message, so that they reach all processes. */
 function mergeWith(session: Session, pending: PendingBatch): Merge {
   const part = (bytes: Uint8Array) => {
-    if (!isUint8Array(bytes)) throw invalid('options.collective.allReduce', bytes, 'merge(left, right) with a Uint8Array each')
+    if (!isUint8Array(bytes))
+      throw invalid('options.collective.allReduce', bytes, 'merge(left, right) with a Uint8Array each')
     return ownMemory(bytes, 'options.collective.allReduce')
   }
   return async (left, right) => {
