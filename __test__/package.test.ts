@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, posix } from 'node:path'
 import test from 'ava'
@@ -33,7 +33,6 @@ let packages: Packed
 test.before(async () => {
   packages = await packed()
 })
-test.after.always(() => rmSync(packages.folder, { recursive: true }))
 
 test('the library has these things at its top, no addon, and no dependency; what few functions load are optional peers', t => {
   const top = ['CITATION.cff', 'LICENSE', 'README.md', 'dist', 'index.d.ts', 'mdgl-bin.js', 'package.json', 'src']

@@ -229,7 +229,12 @@ fn begin<F: Real>(ranks: &[Rank<'_, F>]) -> Begun<F> {
 }
 
 /// One message of all, merged by neighbours in pairs, or one after another from the last on.
-fn merged<F: Real>(rank: &Rank<'_, F>, work: &SharedWork<F>, mut messages: Vec<Vec<u8>>, in_pairs: bool) -> Vec<u8> {
+fn merged<F: Real>(
+    rank: &Rank<'_, F>,
+    work: &SharedWork<F>,
+    mut messages: Vec<Vec<u8>>,
+    in_pairs: bool,
+) -> Vec<u8> {
     let merge = |left: &[u8], right: &[u8]| rank.sharing().merge(work, left, right).unwrap();
     while messages.len() > 1 {
         if in_pairs {
@@ -380,8 +385,9 @@ fn an_evaluation_is_shared_too() {
         let expected: Evaluation = evaluate(&model, target.assignment(), &workers, &cancel).unwrap();
         for ranks in [1, 2, 5, 7] {
             let whole = together(&Rank::all(ranks, &model, target, None), Exchange::OneByOne);
-            for turnout in
-                whole.into_iter().chain(together(&Rank::with_parts(&model, &target.parts(ranks), None), Exchange::InPairs))
+            for turnout in whole
+                .into_iter()
+                .chain(together(&Rank::with_parts(&model, &target.parts(ranks), None), Exchange::InPairs))
             {
                 let Turnout::Evaluated(found) = turnout else { panic!("{turnout:?}") };
                 assert_eq!(found, expected);

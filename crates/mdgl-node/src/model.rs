@@ -179,7 +179,7 @@ impl NativeModel {
     #[napi(catch_unwind)]
     pub fn complete_objective(&self, given: PlainValue) -> napi::Result<String> {
         let model = self.model()?;
-        let read = |given: &Given<'_>| for_float!(model, model => Objective::read(given, model.snapshot().network()));
+        let read = |given: &Given<'_>| for_float!(model, model => Objective::read_for(given, model.snapshot().network()));
         Ok(text(&given.read("", read)?)?)
     }
 

@@ -1,28 +1,27 @@
 //! Losses at the readout and their derivative δ = ∂E/∂y.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::batch::windows::{check_windows, window_at};
 use crate::batch::{EncodedBatch, Targets};
 use crate::description::Conventions;
-use crate::description::given::Given;
+use crate::description::given::{Given, deserialise_by_reading};
 use crate::error::{Result, invalid, unknown, words};
 use crate::network::Network;
 use crate::numeric::steps::{in_ms, lasting, steps_in};
 
 /// Objective of training.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Objective {
     /// Losses, at most one per readout; their weighted sum is minimised.
     pub losses: Vec<LossTerm>,
     /// Firing-rate regulariser.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub regulariser: Option<Regulariser>,
 }
 
 /// A loss at one readout.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LossTerm {
     /// The readout's name.
@@ -31,18 +30,17 @@ pub struct LossTerm {
     #[serde(flatten)]
     pub loss: Loss,
     /// Factor of the loss and of its δ; 0: the loss is measured and not minimised.
-    #[serde(default = "one")]
     pub weight: f64,
     /// Reduction over the steps that count; `None`: the loss's own default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reduction: Option<Reduction>,
     /// Factor of each answer by its class, of a cross-entropy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<Vec<f64>>,
 }
 
 /// How the steps of an answer or a trial become one number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reduction {
     /// Their mean: the default of a cross-entropy.
@@ -56,7 +54,7 @@ const fn one() -> f64 {
 }
 
 /// A loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Loss {
     /// Softmax cross-entropy, the mean over trials and over the last `window` steps of each.
@@ -74,8 +72,8 @@ pub enum Loss {
 
 /// ½ c Σ_p (f_p − f0)², f_p the mean over trials and steps; with [`Conventions::Bellec2020`] ½ c Σ_p (f_p,b − f0)²/w,
 /// f_p,b the mean over the steps of trial b, the mean over trials, w the window of a cross-entropy or else 1.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Regulariser {
     /// c.
     pub strength: f64,
@@ -83,13 +81,28 @@ pub struct Regulariser {
     pub target_rate: f64,
 }
 
+deserialise_by_reading!(Objective, "objective");
+deserialise_by_reading!(LossTerm, "loss");
+
 impl Objective {
+    /// Reads one as it is written: losses by readout with windows in steps, and the regulariser.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for another shape.
+    pub fn read(given: &Given<'_>) -> Result<Self> {
+        let [losses, regulariser] = given.parts(["losses", "regulariser"])?;
+        Ok(Self {
+            losses: losses.items()?.iter().map(LossTerm::read).collect::<Result<_>>()?,
+            regulariser: regulariser.set().map(|given| Regulariser::read(&given)).transpose()?,
+        })
+    }
+
     /// Reads `{ loss, regulariser }` for a network: one loss, where it has one readout, or losses by the names of readouts. A window is
     /// in ms there.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for another shape, unknown readouts, and values that are not allowed.
-    pub fn read(given: &Given<'_>, network: &Network) -> Result<Self> {
+    pub fn read_for(given: &Given<'_>, network: &Network) -> Result<Self> {
         let [loss, regulariser] = given.parts(["loss", "regulariser"])?;
         let losses = read_losses(&loss, network)?;
         let regulariser = regulariser.set().map(|given| Regulariser::read(&given)).transpose()?;
@@ -193,6 +206,13 @@ impl Objective {
     }
 }
 
+/// Losses by the names of their kinds; a cross-entropy before its window is known.
+const KINDS: [(&str, Loss); 3] = [
+    ("cross-entropy", Loss::CrossEntropy { window: 1 }),
+    ("squared-error", Loss::SquaredError),
+    ("custom", Loss::Custom),
+];
+
 /// The losses of an objective, in the order of the network's readouts.
 fn read_losses(given: &Given<'_>, network: &Network) -> Result<Vec<LossTerm>> {
     let readouts = network.readouts();
@@ -208,7 +228,7 @@ fn read_losses(given: &Given<'_>, network: &Network) -> Result<Vec<LossTerm>> {
             let names = words(&names().collect::<Vec<_>>());
             return Err(given.refused(format!("one loss for each readout by name: {names}")));
         };
-        return Ok(vec![LossTerm::read(given, readout.name(), network)?]);
+        return Ok(vec![LossTerm::read_for(given, readout.name(), network)?]);
     }
     if parts.is_empty() {
         return Err(given.refused("at least one loss"));
@@ -218,7 +238,7 @@ fn read_losses(given: &Given<'_>, network: &Network) -> Result<Vec<LossTerm>> {
     }
     let own = names().map(|name| (name, given.part(name)));
     own.filter(|(_, loss)| !loss.is_missing())
-        .map(|(name, loss)| LossTerm::read(&loss, name, network))
+        .map(|(name, loss)| LossTerm::read_for(&loss, name, network))
         .collect()
 }
 
@@ -242,30 +262,49 @@ impl Regulariser {
 }
 
 impl LossTerm {
-    fn read(given: &Given<'_>, readout: &str, network: &Network) -> Result<Self> {
+    /// Reads one as it is written.
+    fn read(given: &Given<'_>) -> Result<Self> {
+        let windowed = [("windowed-cross-entropy", Loss::WindowedCrossEntropy)];
+        let loss = match given.part("kind").word(&[&KINDS[..], &windowed].concat())? {
+            Loss::CrossEntropy { .. } => {
+                Loss::CrossEntropy { window: given.part("window").whole(0, u32::MAX.into())? }
+            }
+            other => other,
+        };
+        given.only(&["readout", "kind", "window", "weight", "reduction", "classWeights"])?;
+        Self::with(loss, given.part("readout").text(), given)
+    }
+
+    /// Reads one of the options of a call, at a readout of a network.
+    fn read_for(given: &Given<'_>, readout: &str, network: &Network) -> Result<Self> {
         given.entries()?;
-        let unread = Loss::CrossEntropy { window: 1 };
-        let kinds =
-            [("cross-entropy", unread), ("squared-error", Loss::SquaredError), ("custom", Loss::Custom)];
-        let kind = given.part("kind").word(&kinds)?;
+        let kind = given.part("kind").word(&KINDS)?;
         let keys = match kind {
             Loss::CrossEntropy { .. } | Loss::WindowedCrossEntropy => &["window", "classWeights"][..],
             Loss::SquaredError => &[],
             Loss::Custom => &["classWeights"],
         };
         given.only(&[&["kind", "weight", "reduction"], keys].concat())?;
-        let loss = if kind == unread { read_window(&given.part("window"), network.dt())? } else { kind };
+        let loss = match kind {
+            Loss::CrossEntropy { .. } => read_window(&given.part("window"), network.dt())?,
+            other => other,
+        };
+        let term = Self::with(loss, readout.into(), given)?;
+        term.check(given.path(), network.readout(readout)?.size())?;
+        Ok(term)
+    }
+
+    /// A loss with the options that all have.
+    fn with(loss: Loss, readout: String, given: &Given<'_>) -> Result<Self> {
         let reductions = [("mean", Reduction::Mean), ("sum", Reduction::Sum)];
         let weights = given.part("classWeights").given().map(|given| given.floats()).transpose()?;
-        let term = Self {
-            readout: readout.into(),
+        Ok(Self {
+            readout,
             loss,
             weight: given.part("weight").number_or(one()),
             reduction: given.part("reduction").given().map(|given| given.word(&reductions)).transpose()?,
             class_weights: weights.map(|list| Ok(list.numbers(String::new)?.to_vec())).transpose()?,
-        };
-        term.check(given.path(), network.readout(readout)?.size())?;
-        Ok(term)
+        })
     }
 
     /// A loss of weight 1 with its own reduction.

@@ -153,7 +153,11 @@ impl<F: Real> Message<F> {
 
     fn out_of_order(&self, path: &str) -> Error {
         let Range { start, end } = self.ranks;
-        let value = if self.ranks.len() == 1 { format!("of rank {start}") } else { format!("of ranks {start} to {end}") };
+        let value = if self.ranks.len() == 1 {
+            format!("of rank {start}")
+        } else {
+            format!("of ranks {start} to {end}")
+        };
         invalid(path, value, "messages in the order of ranks")
     }
 }
