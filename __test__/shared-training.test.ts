@@ -243,6 +243,47 @@ test('what cannot be shared is refused by name', t => {
   refuse('options.collective.rank', { collective: { ...collective, rank: 2 } })
 })
 
+test('where messages are merged, the first difference reaches all ranks, too', async t => {
+  const runs = mergingHub(3).map((collective, rank) =>
+    trained({ collective, rule: rank === 2 ? 'eprop' : 'mdgl', validateEvery: 0 })
+  )
+  await Promise.all(runs.map(run => rejectsInvalidAt(t, /^messages\[[012]\]\.rule and optimiser$/, () => run)))
+})
+
+test('what a collective gives in place of a merged message is refused', async t => {
+  const [alone] = hub(1)
+  if (alone === undefined) return t.fail()
+  const attempt = (allReduce: unknown) => () => trained({ collective: { ...alone, allReduce } as Collective })
+  await rejectsInvalidAt(t, 'options.collective.allReduce', attempt('tree'))
+  await rejectsInvalidAt(
+    t,
+    'options.collective.allReduce()',
+    attempt(async () => 'all')
+  )
+  await rejectsInvalidAt(
+    t,
+    'options.collective.allReduce()',
+    attempt(async () => Uint8Array.of(0, 1, 2))
+  )
+  await rejectsInvalidAt(
+    t,
+    'messages[0]',
+    attempt(async () => Uint8Array.of(5, 1, 2))
+  )
+  await rejectsInvalidAt(
+    t,
+    'options.collective.allReduce',
+    attempt(async (own: Uint8Array, merge: Merge) => merge(own, 'x' as never))
+  )
+  await rejectsInvalidAt(
+    t,
+    'messages[1]',
+    attempt(async (own: Uint8Array, merge: Merge) => merge(own, own))
+  )
+  const lost = new Error('the tree is gone')
+  t.is(await t.throwsAsync(attempt(() => Promise.reject(lost))), lost)
+})
+
 test('ranks that were given different things all end with an error', async t => {
   const pair = (first: Given, second: Given, task: Task = sides) => {
     const [one, two] = hub(2)

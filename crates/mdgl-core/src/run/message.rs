@@ -132,18 +132,18 @@ impl<F: Real> Message<F> {
             if next == header.ranks {
                 return Err(count());
             }
-            read.push(Self::read(bytes.as_ref(), header, &path_of(next))?.beginning_at(next)?);
+            let path = path_of(next);
+            read.push(Self::decode(bytes.as_ref(), &path)?.checked(header, &path)?.beginning_at(next)?);
         }
         if read.last().map_or(0, |last| last.ranks.end) == header.ranks { Ok(read) } else { Err(count()) }
     }
 
-    /// A message, checked against this rank's.
-    fn read(bytes: &[u8], header: &Header, path: &str) -> Result<Self> {
-        let message = Self::decode(bytes, path)?;
-        header.agree(&message.header, path)?;
-        match message.ranks.is_empty() || message.ranks.end > header.ranks {
-            true => Err(message.out_of_order(path)),
-            false => Ok(message),
+    /// Itself, if it is of a rank that computes the same as this one.
+    fn checked(self, header: &Header, path: &str) -> Result<Self> {
+        header.agree(&self.header, path)?;
+        match self.ranks.is_empty() || self.ranks.end > header.ranks {
+            true => Err(self.out_of_order(path)),
+            false => Ok(self),
         }
     }
 
@@ -181,9 +181,10 @@ pub(super) struct Expected<'a, F: Real> {
 impl<F: Real> Expected<'_, F> {
     /// The message of two neighbouring groups of ranks. `has`: whether the phase sends sums of blocks, and subtrees.
     pub fn merge(&self, header: &Header, left: &[u8], right: &[u8], has: [bool; 2]) -> Result<Vec<u8>> {
-        let left = Message::read(left, header, "messages.left")?;
+        let left = Message::decode(left, "messages.left")?;
         let Range { start, end: middle } = left.ranks;
-        let right = Message::read(right, header, &path_of(middle))?.beginning_at(middle)?;
+        let (left, path) = (left.checked(header, &path_of(start))?, path_of(middle));
+        let right = Message::decode(right, &path)?.checked(header, &path)?.beginning_at(middle)?;
         let ranks = start..right.ranks.end;
         let mut both = vec![left, right];
         let mut block_sums = if has[0] { self.block_sums(&mut both)? } else { Vec::new() };
