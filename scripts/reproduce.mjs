@@ -3,6 +3,7 @@
 // Experiments of examples/experiments are made in the same way. --list prints both. --seeds N and --iterations N are for a look, which is
 // printed and not written.
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { experimentPicture, experimentTable, experimentTime } from './lib/experiment-report.mjs'
@@ -16,6 +17,8 @@ import { compareArguments, listing, TABLES } from './lib/reproduce-tables.mjs'
 import { ROOT, run } from './lib/run.mjs'
 
 const DOCUMENT = 'docs/results.md'
+// Every core computes: by default the engine leaves one to the rest of a program, which here only waits.
+process.env.MDGL_THREADS ??= String(availableParallelism())
 
 /** Ends with one line and the exit code of a wrong call. */
 function refuse(message) {

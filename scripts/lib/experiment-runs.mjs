@@ -10,8 +10,8 @@ const FOLDER = join(ROOT, 'runs', 'reproduce', 'experiments')
 const FINAL_ITERATIONS = 200
 /** Batches over which gradients are averaged and compared. */
 const BATCHES = 8
-/** Runs side by side, one engine thread each. */
-const JOBS = 2
+/** Runs side by side, one engine thread each: all that a process computes shares so many (`MDGL_THREADS`, set by scripts/reproduce.mjs). */
+const jobs = () => Number(process.env.MDGL_THREADS)
 /** The part of a run's iterations after which gradients are compared; and at its end. */
 const EARLY = 0.25
 
@@ -233,7 +233,7 @@ export async function runExperiment(experiment, { seeds: fewer, iterations } = {
     const order = [...jobs].sort((a, b) => a.seed - b.seed)
     const begun = order.filter(({ condition }) => condition.after === undefined)
     const continuations = order.filter(({ condition }) => condition.after !== undefined)
-    return [...(await pooled(begun, JOBS, work)), ...(await pooled(continuations, JOBS, work))]
+    return [...(await pooled(begun, jobs(), work)), ...(await pooled(continuations, jobs(), work))]
   }
   const grids = await runAll(
     conditions.flatMap(condition =>
