@@ -11,14 +11,14 @@ const FINAL_ITERATIONS = 200
 /** Batches over which gradients are averaged and compared. */
 const BATCHES = 8
 /** Runs side by side, one engine thread each: all that a process computes shares so many (`MDGL_THREADS`, set by scripts/reproduce.mjs). */
-const jobs = () => Number(process.env.MDGL_THREADS)
+const sideBySide = () => Number(process.env.MDGL_THREADS)
 /** The part of a run's iterations after which gradients are compared; and at its end. */
 const EARLY = 0.25
 
 const mean = values => values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** `work` on every item, so many at a time; results in the items' order. */
-async function pooled(items, jobs, work) {
+/** `work` on every item, several at a time; results in the items' order. */
+async function pooled(items, work) {
   const results = []
   let next = 0
   const worker = async () => {
@@ -27,7 +27,7 @@ async function pooled(items, jobs, work) {
       results[i] = await work(items[i])
     }
   }
-  await Promise.all(Array.from({ length: jobs }, worker))
+  await Promise.all(Array.from({ length: sideBySide() }, worker))
   return results
 }
 
@@ -233,7 +233,7 @@ export async function runExperiment(experiment, { seeds: fewer, iterations } = {
     const order = [...jobs].sort((a, b) => a.seed - b.seed)
     const begun = order.filter(({ condition }) => condition.after === undefined)
     const continuations = order.filter(({ condition }) => condition.after !== undefined)
-    return [...(await pooled(begun, jobs(), work)), ...(await pooled(continuations, jobs(), work))]
+    return [...(await pooled(begun, work)), ...(await pooled(continuations, work))]
   }
   const grids = await runAll(
     conditions.flatMap(condition =>
