@@ -213,7 +213,7 @@ test('figures in sentences are those of the tables of results', t => {
     ],
     'docs/guide/what-we-found.md': [
       `BPTT is stuck on none of ten seeds and ends at ${allPairs('final loss')}, as published (${allPairs('published loss')} over five)`,
-      `e-prop, which knows no modulation, ends at ${fig3c('eprop')}, MDGL at ${fig3c('mdgl')} and BPTT at ${figure('evidence-accumulation', 'bptt', 'median of learned')}`,
+      `e-prop, which has no modulation, ends at ${fig3c('eprop')}, MDGL at ${fig3c('mdgl')} and BPTT at ${figure('evidence-accumulation', 'bptt', 'median of learned')}`,
       `(\`mdgl-membrane\`) ends at ${fig3c('mdgl-membrane')} on the same seeds`,
       `MDGL ends far below e-prop (${loss(match, 'mdgl')} against ${loss(match, 'eprop')})`,
       `(${digits('eprop')} for e-prop, ${digits('mdgl')} for MDGL, ${digits('mdgl-membrane')} with the membrane's memory)`

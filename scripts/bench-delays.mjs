@@ -61,7 +61,7 @@ await guarded(async () => {
   const text = [
     markdown([['delays', ...RULES.map(rule => `${rule}, ms`)], ...rows]),
     '',
-    `Processor time of an iteration on one thread, the least of ${ROUNDS} after another one. \`npm run bench:delays\` on ${circumstances(load)}`
+    `Processor time of an iteration on one thread, the least of ${ROUNDS} after a first one that is not counted. \`npm run bench:delays\` on ${circumstances(load)}`
   ].join('\n')
   console.log(text)
   writeGenerated('docs/performance.md', 'delays', text)

@@ -111,7 +111,7 @@ await guarded(async () => {
   const text = [
     table(CELLS.map(row)),
     '',
-    `Processor time of an iteration of 16 trials of 100 steps on one thread, after another one, up to 10 000 cells the least of 3; peak of the`,
+    `Processor time of an iteration of 16 trials of 100 steps on one thread, after a first one that is not counted; up to 10 000 cells the least of 3; peak of the`,
     `process of each rule; exponents k of cellsᵏ from the first row to the last. \`npm run bench:large\` on ${circumstances(load)}`
   ].join('\n')
   console.log(text)

@@ -47,7 +47,7 @@ export const onOtherTasks = {
   name: 'family-tasks',
   title: 'The additions on the other tasks',
   about:
-    "The rules that the tables above do not have, with each task's own optimiser: five seeds, three of the hard delayed match. Rate units know no kernel 'membrane', so delayed XOR on rate units has no row.",
+    "The rules that the tables above do not have, with each task's own optimiser: five seeds, three of the hard delayed match. The kernel 'membrane' is not defined for rate units, so delayed XOR on rate units has no row.",
   tasks: TASKS.map(({ task }) => task),
   minutes: 90,
   seeds: [1, 2, 3, 4, 5],

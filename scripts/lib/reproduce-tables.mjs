@@ -41,7 +41,7 @@ export const TABLES = [
     name: 'evidence-accumulation',
     title: 'Evidence accumulation (Fig. 3C)',
     about:
-      "The rules of the paper, e-prop with random feedback, the secreting cell's memory (causal and exact) and the ladder of hops; MDGL with the six types of Fig. 1 too. BPTT, e-prop and MDGL stand beside the curves published with the authors' code.",
+      "The rules of the paper, e-prop with random feedback, the secreting cell's memory (causal and exact) and two and three hops; MDGL with the six types of Fig. 1 too. BPTT, e-prop and MDGL stand beside the curves published with the authors' code.",
     seeds: 10,
     minutes: 60,
     parts: [
