@@ -189,6 +189,28 @@ test('figures in sentences are those of the tables of results', t => {
   t.is(allPairs('stuck'), '0')
   const mnist = (rule: string, iteration: number) => figure('sequential-mnist', rule, `accuracy at ${iteration}`)
   const number = ['no', 'one', 'two', 'three']
+  /** A figure of an experiment. */
+  const found = (condition: string, rule: string, column = 'final loss') => {
+    const at = lines.findIndex(line => line.startsWith(`| ${condition} | ${rule} |`))
+    const header = lines.slice(0, at).findLast(line => line.startsWith('| condition |')) ?? ''
+    return cells(lines[at] ?? '')[cells(header).indexOf(column)] ?? `no ${column} of ${condition} by ${rule}`
+  }
+  const early = (condition: string) => found(condition, 'MDGL', 'cosine of mean gradients, early').split(' ')[0]
+  const means = (conditions: readonly string[], rule: string) =>
+    conditions.map(condition => found(condition, rule).split(' ')[0] ?? '').toSorted()
+  const types = ['inhibitory', 'excitatory']
+  const removed = means(
+    types.flatMap(from => types.map(to => `without ${from} to ${to}`)),
+    'MDGL'
+  )
+  const smeared = means(
+    [1, 3, 10, 30].map(ms => `smeared, peak after ${ms} ms`),
+    'MDGL'
+  )
+  const later = means(
+    ["excitatory cells' ligand blocked", "inhibitory cells' ligand blocked", 'both blocked'],
+    'then 500 more'
+  )
   const said = {
     'README.md': [
       `ends at ${fig3c('mdgl-membrane')} with a causal kernel (\`mdgl-membrane\`) and at ${fig3c('mdgl-exact')} with the exact one`,
@@ -216,7 +238,17 @@ test('figures in sentences are those of the tables of results', t => {
       `e-prop, which has no modulation, ends at ${fig3c('eprop')}, MDGL at ${fig3c('mdgl')} and BPTT at ${figure('evidence-accumulation', 'bptt', 'median of learned')}`,
       `(\`mdgl-membrane\`) ends at ${fig3c('mdgl-membrane')} on the same seeds`,
       `MDGL ends far below e-prop (${loss(match, 'mdgl')} against ${loss(match, 'eprop')})`,
-      `(${digits('eprop')} for e-prop, ${digits('mdgl')} for MDGL, ${digits('mdgl-membrane')} with the membrane's memory)`
+      `(${digits('eprop')} for e-prop, ${digits('mdgl')} for MDGL, ${digits('mdgl-membrane')} with the membrane's memory)`,
+      `| all four channels between the two types (MDGL) | ${found('all four channels', 'MDGL')} |`,
+      `| one channel removed, each in turn | ${removed[0]} to ${removed.at(-1)} |`,
+      `| no channel (e-prop) | ${found('no channel', 'e-prop')} |`,
+      `| gains fixed at the mean initial weights | ${found('gains fixed', 'MDGL')} |`,
+      `| the same gains, each given to another channel | ${found('gains fixed and exchanged', 'MDGL')} |`,
+      `| release smeared over time, peak after 1, 3, 10 or 30 ms | ${smeared[0]} to ${smeared.at(-1)} |`,
+      `| the same, peak after 100 ms | ${found('smeared, peak after 100 ms', 'MDGL')} |`,
+      `| ligands that reach every cell (NL-MDGL) | ${found('nonlocal instead of synaptic', 'NL-MDGL')} |`,
+      `500 further iterations end at ${later[0]} to ${later.at(-1)}, with all channels at ${means(['all four channels'], 'then 500 more')[0]}.`,
+      `a cosine of ${early('gains fixed and exchanged')} after a quarter of the training against ${early('all four channels')} with the right ones`
     ]
   }
   for (const [page, expected] of Object.entries(said)) {
