@@ -84,7 +84,11 @@ impl Case {
 
 type Learned = (Evaluation, Gradients<f64>);
 
+/// Of losses whose parts that are null are left out.
 fn objective(losses: &[Value]) -> Objective {
+    let mut losses = losses.to_vec();
+    let parts = losses.iter_mut().filter_map(Value::as_object_mut);
+    parts.for_each(|parts| parts.retain(|_, part| !part.is_null()));
     serde_json::from_value(json!({ "losses": losses })).unwrap()
 }
 
