@@ -108,7 +108,7 @@ export default {
   ])
   t.true(finite((await Model.load(join(out, 'weights.safetensors'))).bias.get('o')))
   await t.throwsAsync(readFile(join(out, 'diverged.json')), { code: 'ENOENT' })
-  t.regex((await mdgl('resume', out)).stderr, /is finished; there is nothing to go on with/)
+  t.regex((await mdgl('resume', out)).stderr, /is finished; there is nothing to continue/)
   // Made again with its changes, it is the same run.
   const again = join(folder, 'again')
   t.is((await mdgl('repeat', out, '--out', again)).code, 0)

@@ -142,7 +142,7 @@ test('what cannot go on says why', async t => {
   const folder = await temporaryFolder(t)
   const out = join(folder, 'run')
   t.is((await mdgl('train', 'evidence-accumulation', '--batch-size', '4', '--iterations', '3', '--out', out)).code, 0)
-  t.regex((await mdgl('resume', out)).stderr, /is finished; there is nothing to go on with/)
+  t.regex((await mdgl('resume', out)).stderr, /is finished; there is nothing to continue/)
   await rm(join(out, 'weights.safetensors'))
   const none = await mdgl('resume', out)
   t.is(none.code, 1)

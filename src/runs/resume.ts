@@ -54,7 +54,7 @@ async function unfinishedRun(path: string, learningRate: number | undefined): Pr
   if (stored === undefined) throw new Error(`${path} holds no run`)
   const { diverged } = stored
   if (stored.finished && diverged === undefined)
-    throw new Error(`the run in ${path} is finished; there is nothing to go on with`)
+    throw new Error(`the run in ${path} is finished; there is nothing to continue`)
   if (diverged !== undefined && learningRate === undefined) throw new Error(await wayOut(path, stored.config, diverged))
   return stored
 }
