@@ -71,7 +71,7 @@ export class Judge implements Disposable {
   }
 
   async #wrongValue(name: string, value: unknown, done: readonly Done[]): Promise<string | undefined> {
-    const place = notFinite(value)
+    const place = calls[name]?.reads ? undefined : notFinite(value)
     if (place !== undefined) return `gave a number that is not finite, at ${place}`
     const [only, ...more] = done
     if (only === undefined || more.length > 0) return undefined
